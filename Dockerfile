@@ -1,0 +1,24 @@
+# Node runs the TypeScript as it is: nothing is built, only the dependencies are installed apart,
+# so that a change of the source leaves their layer alone.
+FROM node:26-slim AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --omit=dev
+
+FROM node:26-slim
+WORKDIR /app
+# A database of its own needs a place that outlives the container; with DATABASE_URL it stays empty.
+RUN install --directory --owner=node --group=node /data
+COPY --from=dependencies /app/node_modules ./node_modules
+COPY package.json ./
+COPY drizzle ./drizzle
+COPY src ./src
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080 DATA_DIR=/data
+USER node
+VOLUME /data
+EXPOSE 8080
+# The base has no curl. A start may first have to create or recover the embedded database.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
+  CMD ["node", "--eval", "fetch(`http://127.0.0.1:${process.env.PORT}/healthz`).then(({ok}) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
+STOPSIGNAL SIGTERM
+CMD ["node", "src/main.ts"]

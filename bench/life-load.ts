@@ -1,0 +1,147 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { BenchGateway, type BenchConnection } from "./gateway.ts";
+import type { ReceiverCommands } from "./receiver.ts";
+import { until } from "./until.ts";
+import type { UpstreamCommands } from "./upstream.ts";
+import { WorkerProcess } from "./worker-process.ts";
+
+const ORIGINS = 4;
+const RUNNING_POLLS = 2;
+const BATCH = 500;
+/** One batch is made and read while another is stored. */
+const FEEDERS = 2;
+const UNDER_WAY_MAX = 6000;
+const LOOK_INTERVAL_MS = 5;
+const OUTBOX = "ringback_outbox_deliveries";
+const STATUSES_BUT_DELIVERED = ["active", "delivering", "exhausted", "canceled", "gone"];
+
+/**
+ * Whole lives of jobs, as many as go: accepted in batches, polled three times, ended, called back,
+ * recorded. A new batch is sent as soon as enough of those before are over.
+ */
+export class LifeLoad implements AsyncDisposable {
+  readonly gateway: BenchGateway;
+  readonly #upstream: WorkerProcess<UpstreamCommands>;
+  readonly #receiver: WorkerProcess<ReceiverCommands>;
+  readonly #connection: BenchConnection;
+  readonly #origins: readonly string[];
+  #feeding: AbortController | null = null;
+  #feeders: Promise<unknown> = Promise.resolve();
+  #sent = 0;
+  #accepted = 0;
+
+  private constructor(parts: {
+    readonly gateway: BenchGateway;
+    readonly upstream: WorkerProcess<UpstreamCommands>;
+    readonly receiver: WorkerProcess<ReceiverCommands>;
+    readonly connection: BenchConnection;
+    readonly origins: readonly string[];
+  }) {
+    this.gateway = parts.gateway;
+    this.#upstream = parts.upstream;
+    this.#receiver = parts.receiver;
+    this.#connection = parts.connection;
+    this.#origins = parts.origins;
+  }
+
+  static async start(): Promise<LifeLoad> {
+    await using started = new AsyncDisposableStack();
+    const upstream = started.use(await WorkerProcess.start<UpstreamCommands>("upstream.ts"));
+    const receiver = started.use(await WorkerProcess.start<ReceiverCommands>("receiver.ts"));
+    const gateway = started.use(await BenchGateway.start());
+    const connection = await gateway.connect("life", await upstream.ask("listen", undefined));
+    const origins = await receiver.ask("listen", { origins: ORIGINS });
+    await upstream.ask("completeAfter", { runningPolls: RUNNING_POLLS, result: { pages: 3 } });
+    await receiver.ask("tally", undefined);
+    started.move();
+    return new LifeLoad({ gateway, upstream, receiver, connection, origins });
+  }
+
+  /** Begins to send batches, until `drain`. */
+  feed(): void {
+    const feeding = new AbortController();
+    this.#feeding = feeding;
+    this.#feeders = Promise.all(
+      Array.from({ length: FEEDERS }, () => this.#feedUntil(feeding.signal)),
+    );
+    // Told by `lives` and `drain`; until somebody calls them, it has not gone unnoticed.
+    this.#feeders.catch(() => {});
+  }
+
+  /** Lives that are over within a time: their callbacks were taken. */
+  async livesWithin(durationMs: number): Promise<number> {
+    const before = await this.#taken();
+    await Promise.race([wait(durationMs), this.#feeders]);
+    return (await this.#taken()) - before;
+  }
+
+  /**
+   * Sends no more and waits until all that was accepted is called back and recorded.
+   * @returns how many jobs were accepted since the start
+   */
+  async drain(): Promise<number> {
+    this.#feeding?.abort();
+    await this.#feeders;
+    await until("all callbacks are taken", async () => {
+      return (await this.#receiver.ask("distinct", undefined)) >= this.#accepted;
+    });
+    await until("all are recorded", async () => (await this.gateway.metric(OUTBOX)) === 0);
+    return this.#accepted;
+  }
+
+  polls(): Promise<number> {
+    return this.#upstream.ask("requests", undefined);
+  }
+
+  /** Accepted subscriptions that the API does not call delivered. */
+  async countUndelivered(): Promise<number> {
+    let count = 0;
+    for (const status of STATUSES_BUT_DELIVERED) {
+      let cursor: string | null = "";
+      while (cursor !== null) {
+        const from: string = cursor === "" ? "" : `&cursor=${cursor}`;
+        const path = `/v1/subscriptions?status=${status}&limit=100${from}`;
+        const page = (await this.gateway.call("GET", path)) as SubscriptionPage;
+        count += page.data.length;
+        cursor = page.next_cursor;
+      }
+    }
+    return count;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#feeding?.abort();
+    await this.#feeders.catch(() => {});
+    await this.gateway[Symbol.asyncDispose]();
+    await this.#receiver[Symbol.asyncDispose]();
+    await this.#upstream[Symbol.asyncDispose]();
+  }
+
+  async #feedUntil(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const underWay = this.#sent - (await this.#taken());
+      if (underWay + BATCH <= UNDER_WAY_MAX) await this.#subscribe();
+      else await wait(LOOK_INTERVAL_MS);
+    }
+  }
+
+  async #subscribe(): Promise<void> {
+    const first = this.#sent;
+    this.#sent += BATCH;
+    const wishes = Array.from({ length: BATCH }, (_, index) => ({
+      job_id: `bench-${first + index}`,
+      callback_url: `${this.#origins[index % ORIGINS]}/hooks-${first + index}`,
+    }));
+    await this.gateway.subscribe(this.#connection, wishes);
+    this.#accepted += BATCH;
+  }
+
+  #taken(): Promise<number> {
+    return this.#receiver.ask("answered", undefined);
+  }
+}
+
+interface SubscriptionPage {
+  readonly data: readonly unknown[];
+  readonly next_cursor: string | null;
+}

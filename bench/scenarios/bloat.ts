@@ -1,0 +1,55 @@
+import type { Sql } from "postgres";
+import { atLeast, figure } from "../figure.ts";
+import { LifeLoad } from "../life-load.ts";
+import type { Scenario } from "../scenario.ts";
+
+const WARM_UP_MS = 4000;
+/** Of which the first and the last are compared. */
+const PARTS = { full: 5, quick: 3 };
+const PART_MS = { full: 60_000, quick: 5000 };
+const RATIO_MIN = 0.95;
+
+/**
+ * `life` while another transaction is open, as of a report or a dump, so that Postgres can't
+ * remove any row version that becomes dead meanwhile.
+ */
+export const bloat: Scenario = {
+  name: "bloat",
+  title: "whole lives of jobs while a transaction keeps every dead row version",
+  async run({ mode, step }) {
+    await using load = await LifeLoad.start();
+    await using closing = new AsyncDisposableStack();
+    const holder = closing.adopt(await load.gateway.openDatabase(), (sql) => sql.end());
+    const sql = closing.adopt(await load.gateway.openDatabase(), (open) => open.end());
+    await holder`begin isolation level repeatable read`;
+    await holder`select count(*) from jobs`;
+    closing.defer(async () => void (await holder`rollback`));
+    step("warming up");
+    load.feed();
+    await load.livesWithin(WARM_UP_MS);
+    const rates: number[] = [];
+    for (let part = 1; part <= PARTS[mode]; part += 1) {
+      step(`${PART_MS[mode] / 1000} s, ${part} of ${PARTS[mode]}`);
+      const startedAt = performance.now();
+      const lives = await load.livesWithin(PART_MS[mode]);
+      rates.push((lives * 1000) / (performance.now() - startedAt));
+    }
+    const deadRows = await countDeadRows(sql);
+    step("waiting for the rest");
+    await load.drain();
+    const first = rates[0] ?? Number.NaN;
+    const last = rates.at(-1) ?? Number.NaN;
+    return [
+      figure("jobs_first", first, "jobs/s"),
+      figure("jobs_last", last, "jobs/s"),
+      figure("ratio_last_to_first", last / first, "ratio", atLeast(RATIO_MIN)),
+      figure("dead_rows", deadRows, "rows"),
+    ];
+  },
+};
+
+async function countDeadRows(sql: Sql): Promise<number> {
+  const [row] = await sql<{ dead: number }[]>`
+    select sum(n_dead_tup)::float8 as dead from pg_stat_user_tables`;
+  return row?.dead ?? Number.NaN;
+}

@@ -1,0 +1,31 @@
+/** What a handler answers. Bodies are whole texts: raw JSON is spliced into them, not parsed. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | null;
+}
+
+const JSON_TYPE = { "content-type": "application/json" };
+
+/** @param body JSON text */
+export function jsonAnswer(
+  status: number,
+  body: string,
+  headers?: Readonly<Record<string, string>>,
+): Answer {
+  return {
+    status,
+    headers: headers === undefined ? JSON_TYPE : { ...JSON_TYPE, ...headers },
+    body,
+  };
+}
+
+export const NO_CONTENT: Answer = { status: 204, headers: {}, body: null };
+
+/** `{"data": […], "next_cursor": …}` from the JSON texts of the items. */
+export function pageAnswer(items: readonly string[], nextCursor: string | null): Answer {
+  return jsonAnswer(
+    200,
+    `{"data":[${items.join(",")}],"next_cursor":${JSON.stringify(nextCursor)}}`,
+  );
+}

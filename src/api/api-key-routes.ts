@@ -1,0 +1,142 @@
+import { randomBytes } from "node:crypto";
+import { z } from "@hono/zod-openapi";
+import { publicId } from "../core/ids.ts";
+import { isPrintable } from "../core/printable.ts";
+import type { UuidSource } from "../runtime/uuid-source.ts";
+import { createApiKey, listApiKeys, revokeApiKey } from "../store/api-keys.ts";
+import type { StoredApiKey } from "../store/api-keys.ts";
+import { jsonAnswer, NO_CONTENT, pageAnswer } from "./answer.ts";
+import type { Authenticator } from "./authentication.ts";
+import { decodeCursor, encodeCursor, listScope } from "./cursor.ts";
+import { isoTime } from "./iso-time.ts";
+import { pagingParameters } from "./list-query.ts";
+import type { ApiPorts } from "./ports.ts";
+import { problemOfParts } from "./problem.ts";
+import { apiKeyPageSchema, newApiKeySchema } from "./response-schemas.ts";
+import { defineRoute, notFound } from "./route.ts";
+import type { Route } from "./route.ts";
+
+const TAG = "API keys";
+const BODY_BYTES_MAX = 16 * 1024;
+const KEY_BYTES = 32;
+
+/** The gateway's own key, which the environment names: replaced there, not here. */
+const BOOTSTRAP_KEY_NAME = "bootstrap";
+
+const newKeySchema = z
+  .strictObject({
+    name: z
+      .string()
+      .min(1)
+      .max(100)
+      .refine(isPrintable, { error: "Remove control characters and broken Unicode." })
+      .refine((name) => name !== BOOTSTRAP_KEY_NAME, { error: "This name is the gateway's own." }),
+    scopes: z
+      .array(z.unknown())
+      .min(1)
+      .max(3)
+      .pipe(z.array(z.enum(["subscriptions:write", "subscriptions:read", "admin"])))
+      .refine((scopes) => new Set(scopes).size === scopes.length, {
+        error: "Name each scope once.",
+      })
+      .openapi({
+        type: "array",
+        items: { type: "string", enum: ["subscriptions:write", "subscriptions:read", "admin"] },
+      }),
+    expires_at: z.iso
+      .datetime({ offset: true, error: "Must be a time such as 2027-01-31T12:00:00Z." })
+      .max(64)
+      .optional(),
+  })
+  .openapi("ApiKeyRequest");
+
+export function apiKeyRoutes(
+  ports: ApiPorts,
+  authenticator: Authenticator,
+  newUuid: UuidSource,
+): Route[] {
+  return [list(ports), create(ports, newUuid), revoke(ports, authenticator)];
+}
+
+function list(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "GET",
+    path: "/v1/api-keys",
+    tag: TAG,
+    summary: "List API keys, newest first",
+    scope: "admin",
+    query: z.strictObject(pagingParameters),
+    success: { status: 200, description: "A page.", schema: apiKeyPageSchema },
+    problems: ["invalid_cursor"],
+    async handle({ caller: { projectId }, query: { cursor, limit } }) {
+      const scope = listScope("api keys", projectId, {});
+      const beforeId = decodeCursor(scope, cursor);
+      if (!beforeId.ok) return beforeId;
+      const query = { projectId, beforeId: beforeId.value, limit: limit + 1 };
+      const rows = await listApiKeys(ports.database, query);
+      const last = rows.length > limit ? rows[limit - 1] : undefined;
+      const items = rows.slice(0, limit).map((key) => JSON.stringify(apiKeyView(key)));
+      return pageAnswer(items, last === undefined ? null : encodeCursor(scope, last.id));
+    },
+  });
+}
+
+function create(ports: ApiPorts, newUuid: UuidSource): Route {
+  return defineRoute({
+    method: "POST",
+    path: "/v1/api-keys",
+    tag: TAG,
+    summary: "Make an API key",
+    description: "The key is in this answer only; what is stored can't be turned back into it.",
+    scope: "admin",
+    body: { schema: newKeySchema, bytesMax: BODY_BYTES_MAX },
+    success: { status: 201, description: "The key.", schema: newApiKeySchema },
+    async handle({ caller: { projectId }, body }) {
+      const nowMs = ports.clock.now();
+      const expiresAtMs = body.expires_at === undefined ? null : Date.parse(body.expires_at);
+      if (expiresAtMs !== null && !(expiresAtMs > nowMs)) {
+        const part = { pointer: "/expires_at", detail: "Must be in the future." };
+        return { ok: false, problem: problemOfParts("validation_failed", [part]) };
+      }
+      const key = `rb_${randomBytes(KEY_BYTES).toString("base64url")}`;
+      const { name, scopes } = body;
+      const id = newUuid(nowMs, 0);
+      await createApiKey(ports.database, { id, projectId, name, key, scopes, nowMs, expiresAtMs });
+      const stored = { id, projectId, name, scopes, createdAtMs: nowMs, expiresAtMs };
+      const view = { ...apiKeyView({ ...stored, revokedAtMs: null }), key };
+      return jsonAnswer(201, JSON.stringify(view), { "cache-control": "no-store" });
+    },
+  });
+}
+
+function revoke(ports: ApiPorts, authenticator: Authenticator): Route {
+  return defineRoute({
+    method: "DELETE",
+    path: "/v1/api-keys/{id}",
+    tag: TAG,
+    summary: "Revoke an API key",
+    description: "At once on this node, within five seconds on the others.",
+    scope: "admin",
+    idKind: "apiKey",
+    success: { status: 204, description: "It is revoked, now or before." },
+    async handle({ caller: { projectId }, id }) {
+      const nowMs = ports.clock.now();
+      const keyHash = await revokeApiKey(ports.database, { projectId, id, nowMs });
+      if (keyHash === null) return notFound("apiKey", publicId("apiKey", id));
+      authenticator.forget(keyHash);
+      return NO_CONTENT;
+    },
+  });
+}
+
+function apiKeyView(of: StoredApiKey): object {
+  return {
+    id: publicId("apiKey", of.id),
+    object: "api_key",
+    name: of.name,
+    scopes: of.scopes,
+    created_at: isoTime(of.createdAtMs),
+    expires_at: isoTime(of.expiresAtMs),
+    revoked_at: isoTime(of.revokedAtMs),
+  };
+}

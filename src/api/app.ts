@@ -1,0 +1,142 @@
+import { randomBytes } from "node:crypto";
+import { Hono } from "hono";
+import type { Context } from "hono";
+import { findApiKey } from "../store/api-keys.ts";
+import type { Answer } from "./answer.ts";
+import { Authenticator, scopeRefusal } from "./authentication.ts";
+import type { Caller } from "./authentication.ts";
+import type { ApiPorts } from "./ports.ts";
+import { problemAnswer, refused } from "./problem.ts";
+import type { Outcome, Problem, Refusal } from "./problem.ts";
+import type { Reply, Route } from "./route.ts";
+import { apiRoutes } from "./routes.ts";
+import { problemOfError } from "./unexpected-error.ts";
+
+/** Tried in turn to tell which methods an address knows. */
+const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+/**
+ * The HTTP API. Each route is one handler without middleware, which lets Hono answer without
+ * composing a chain, and every answer leaves through one place.
+ *
+ * Another app is mounted on this one (`app.route`), never the other way round: below another, this
+ * one would lose its answers to unknown addresses, and Hono would compose a chain after all.
+ */
+export function createApp(ports: ApiPorts): Hono {
+  const app = new Hono();
+  const authenticator = new Authenticator({
+    find: (keyHash) => findApiKey(ports.database, keyHash),
+    clock: ports.clock,
+  });
+  const answering = new Answering(ports, authenticator);
+  for (const route of apiRoutes(ports, authenticator)) {
+    const { method, path } = route.description;
+    app.on(method, path.replace("{id}", ":id"), (context) => answering.answer(context, route));
+  }
+  app.notFound((context) => answering.refuse(context, unknownRoute(app, context)));
+  app.onError((error, context) => answering.refuse(context, problemOfError(error), error));
+  return app;
+}
+
+class Answering {
+  readonly #ports: ApiPorts;
+  readonly #authenticator: Authenticator;
+  // Unique enough across restarts and nodes; counting costs less than randomness each time.
+  readonly #idPrefix = randomBytes(5).toString("hex");
+  #requests = 0;
+
+  constructor(ports: ApiPorts, authenticator: Authenticator) {
+    this.#ports = ports;
+    this.#authenticator = authenticator;
+  }
+
+  async answer(context: Context, route: Route): Promise<Response> {
+    const startedAtMs = this.#ports.clock.monotonic();
+    const requestId = this.#nextId();
+    const { path } = route.description;
+    try {
+      const reply = await this.#reply(context, route);
+      const answer = "problem" in reply ? problemAnswer(reply.problem, requestId) : reply;
+      return this.#respond({ context, route: path, answer, requestId, startedAtMs });
+    } catch (error) {
+      const answer = problemAnswer(problemOfError(error), requestId);
+      return this.#respond({ context, route: path, answer, requestId, startedAtMs, error });
+    }
+  }
+
+  refuse(context: Context, problem: Problem, error?: unknown): Response {
+    const requestId = this.#nextId();
+    const answer = problemAnswer(problem, requestId);
+    const startedAtMs = this.#ports.clock.monotonic();
+    return this.#respond({ context, route: "none", answer, requestId, startedAtMs, error });
+  }
+
+  async #reply(context: Context, route: Route): Promise<Reply> {
+    const request = context.req.raw;
+    const { scope } = route.description;
+    let caller: Caller | null = null;
+    if (scope !== null) {
+      const known = this.#authenticator.authenticate(request.headers.get("authorization"));
+      const authenticated: Outcome<Caller> = known instanceof Promise ? await known : known;
+      if (!authenticated.ok) return authenticated;
+      caller = authenticated.value;
+      const refusal = scopeRefusal(caller, scope);
+      if (refusal !== null) return refusal;
+    }
+    return route.answer({ request, caller, idText: context.req.param("id") });
+  }
+
+  #respond(done: {
+    readonly context: Context;
+    readonly route: string;
+    readonly answer: Answer;
+    readonly requestId: string;
+    readonly startedAtMs: number;
+    readonly error?: unknown;
+  }): Response {
+    const { answer, requestId, route } = done;
+    const { method } = done.context.req;
+    const durationMs = this.#ports.clock.monotonic() - done.startedAtMs;
+    this.#ports.recordRequest({ route, method, status: answer.status, durationMs });
+    const fields = { method, route, status: answer.status, durationMs, requestId };
+    this.#log(fields, done.error);
+    return new Response(answer.body, {
+      status: answer.status,
+      headers: { ...answer.headers, "x-request-id": requestId },
+    });
+  }
+
+  #log(fields: { readonly status: number; readonly requestId: string }, error: unknown): void {
+    const { log } = this.#ports;
+    if (fields.status === 500) log.error({ ...fields, err: error }, "request failed");
+    else if (error !== undefined)
+      log.warn({ ...fields, err: error }, "request could not be served");
+    else if (log.isLevelEnabled("debug")) log.debug(fields, "request");
+  }
+
+  #nextId(): string {
+    this.#requests += 1;
+    return `${this.#idPrefix}-${this.#requests.toString(36)}`;
+  }
+}
+
+/** 405 where another method would have been known, else 404. */
+function unknownRoute(app: Hono, context: Context): Problem {
+  const { path, method } = context.req;
+  const allowed = METHODS.filter((known) => app.router.match(known, path)[0].length > 0);
+  return allowed.length === 0 ? noSuchAddress(path).problem : wrongMethod(method, allowed).problem;
+}
+
+function noSuchAddress(path: string): Refusal {
+  return refused(
+    "route_not_found",
+    `There is nothing at ${path.slice(0, 200)}; see /docs for the addresses there are.`,
+  );
+}
+
+function wrongMethod(method: string, allowed: readonly string[]): Refusal {
+  const allow = (allowed.includes("GET") ? [...allowed, "HEAD"] : allowed).join(", ");
+  return refused("method_not_allowed", `${method} is not known here; use one of: ${allow}.`, {
+    headers: { allow },
+  });
+}

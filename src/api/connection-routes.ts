@@ -1,0 +1,250 @@
+import { z } from "@hono/zod-openapi";
+import { publicId } from "../core/ids.ts";
+import type { Provider } from "../providers/provider.ts";
+import type { UuidSource } from "../runtime/uuid-source.ts";
+import {
+  changeConnection,
+  createConnection,
+  deleteConnection,
+  findConnection,
+  listConnections,
+} from "../store/manage-connections.ts";
+import type { ConnectionRecord } from "../store/manage-connections.ts";
+import type { ConnectionSettings } from "../store/schema.ts";
+import { jsonAnswer, NO_CONTENT, pageAnswer } from "./answer.ts";
+import { connectionProblem } from "./connection-check.ts";
+import { connectionChangeSchema, newConnectionSchema } from "./connection-schema.ts";
+import type { ConnectionChangeBody } from "./connection-schema.ts";
+import { decodeCursor, encodeCursor, listScope } from "./cursor.ts";
+import { isoTime } from "./iso-time.ts";
+import { pagingParameters } from "./list-query.ts";
+import type { ApiPorts } from "./ports.ts";
+import { problemOfParts, refused } from "./problem.ts";
+import type { Refusal } from "./problem.ts";
+import { connectionPageSchema, connectionSchema } from "./response-schemas.ts";
+import { defineRoute, notFound } from "./route.ts";
+import type { Route } from "./route.ts";
+import { DEFAULT_CONNECTION } from "./subscription-schema.ts";
+
+const TAG = "Connections";
+const BODY_BYTES_MAX = 256 * 1024;
+const PAUSED_BY_HAND = "Paused through the API.";
+
+export function connectionRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
+  return [list(ports), create(ports, newUuid), read(ports), change(ports), remove(ports)];
+}
+
+function list(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "GET",
+    path: "/v1/connections",
+    tag: TAG,
+    summary: "List connections, newest first",
+    scope: "admin",
+    query: z.strictObject(pagingParameters),
+    success: { status: 200, description: "A page.", schema: connectionPageSchema },
+    problems: ["invalid_cursor"],
+    async handle({ caller: { projectId }, query: { cursor, limit } }) {
+      const scope = listScope("connections", projectId, {});
+      const beforeId = decodeCursor(scope, cursor);
+      if (!beforeId.ok) return beforeId;
+      const query = { projectId, beforeId: beforeId.value, limit: limit + 1 };
+      const rows = await listConnections(ports.database, query);
+      const last = rows.length > limit ? rows[limit - 1] : undefined;
+      const items = rows.slice(0, limit).map(connectionJson);
+      return pageAnswer(items, last === undefined ? null : encodeCursor(scope, last.id));
+    },
+  });
+}
+
+function create(ports: ApiPorts, newUuid: UuidSource): Route {
+  return defineRoute({
+    method: "POST",
+    path: "/v1/connections",
+    tag: TAG,
+    summary: "Connect to a provider with a credential",
+    scope: "admin",
+    body: { schema: newConnectionSchema, bytesMax: BODY_BYTES_MAX },
+    success: { status: 201, description: "The connection.", schema: connectionSchema },
+    problems: ["unknown_provider", "base_url_refused", "connection_exists"],
+    async handle({ caller: { projectId }, body }) {
+      const provider = ports.providers.get(body.provider);
+      if (provider === undefined) return unknownProvider(ports);
+      const baseUrl = body.base_url ?? null;
+      const { credential } = body;
+      const problem = connectionProblem({ provider, baseUrl, credential: credential ?? "" }, ports);
+      if (problem !== null) return { ok: false, problem };
+      const name = body.name ?? DEFAULT_CONNECTION;
+      const created = await createConnection(ports.database, {
+        id: newUuid(ports.clock.now(), 0),
+        projectId,
+        provider: provider.name,
+        name,
+        baseUrl: baseUrl === null ? null : hrefOf(baseUrl),
+        credential: credential === undefined ? null : ports.secretBox.seal(credential),
+        settings: storedSettings(body.settings),
+      });
+      if (created === null) return connectionExists(provider.name, name);
+      await ports.connections.changed(created.id);
+      return jsonAnswer(201, connectionJson(created));
+    },
+  });
+}
+
+function read(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "GET",
+    path: "/v1/connections/{id}",
+    tag: TAG,
+    summary: "Look at a connection",
+    scope: "admin",
+    idKind: "connection",
+    success: { status: 200, description: "The connection.", schema: connectionSchema },
+    async handle({ caller: { projectId }, id }) {
+      const found = await findConnection(ports.database, { projectId, id });
+      if (found === null) return notFound("connection", publicId("connection", id));
+      return jsonAnswer(200, connectionJson(found));
+    },
+  });
+}
+
+function change(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "PATCH",
+    path: "/v1/connections/{id}",
+    tag: TAG,
+    summary: "Change a connection: credential, address, settings, pause, resume",
+    scope: "admin",
+    idKind: "connection",
+    body: { schema: connectionChangeSchema, bytesMax: BODY_BYTES_MAX },
+    success: { status: 200, description: "The connection.", schema: connectionSchema },
+    problems: ["unknown_provider", "base_url_refused"],
+    async handle({ caller: { projectId }, id, body }) {
+      const key = { projectId, id };
+      const found = await findConnection(ports.database, key);
+      if (found === null) return notFound("connection", publicId("connection", id));
+      const refusal = changeRefusal(found, body, ports);
+      if (refusal !== null) return refusal;
+      const { base_url: baseUrl, credential, settings, state } = body;
+      const changed = await changeConnection(
+        ports.database,
+        key,
+        {
+          ...(credential !== undefined && { credential: ports.secretBox.seal(credential) }),
+          ...(baseUrl !== undefined && { baseUrl: baseUrl === null ? null : hrefOf(baseUrl) }),
+          ...(settings !== undefined && { settings: storedSettings(settings) }),
+          ...(state !== undefined && { state }),
+        },
+        PAUSED_BY_HAND,
+      );
+      if (changed === null) return notFound("connection", publicId("connection", id));
+      await ports.connections.changed(id);
+      return jsonAnswer(200, connectionJson(changed));
+    },
+  });
+}
+
+function remove(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "DELETE",
+    path: "/v1/connections/{id}",
+    tag: TAG,
+    summary: "Delete a connection and its credential",
+    scope: "admin",
+    idKind: "connection",
+    success: { status: 204, description: "It is deleted." },
+    problems: ["connection_in_use"],
+    async handle({ caller: { projectId }, id }) {
+      switch (await deleteConnection(ports.database, { projectId, id })) {
+        case "not_found":
+          return notFound("connection", publicId("connection", id));
+        case "in_use":
+          return refused(
+            "connection_in_use",
+            "Jobs are still watched through this connection; wait for their ends or delete their subscriptions.",
+          );
+        case "deleted":
+          await ports.connections.changed(id);
+          return NO_CONTENT;
+      }
+    },
+  });
+}
+
+function changeRefusal(
+  found: ConnectionRecord,
+  body: ConnectionChangeBody,
+  ports: ApiPorts,
+): Refusal | null {
+  if (body.base_url === undefined && body.credential === undefined) return null;
+  const provider: Provider | undefined = ports.providers.get(found.provider);
+  if (provider === undefined) return unknownProvider(ports);
+  const problem = connectionProblem(
+    {
+      provider,
+      baseUrl: body.base_url === undefined ? found.baseUrl : body.base_url,
+      credential: body.credential,
+    },
+    ports,
+  );
+  if (problem !== null) return { ok: false, problem };
+  if (leadsElsewhere(found, body, provider) && body.credential === undefined) {
+    const detail =
+      "Give the credential again with another base_url: the stored one is only sent where it was meant for.";
+    return {
+      ok: false,
+      problem: problemOfParts("validation_failed", [{ pointer: "/credential", detail }]),
+    };
+  }
+  return null;
+}
+
+/** Whoever may change a connection can't read its credential, and so can't send it to themselves. */
+function leadsElsewhere(
+  found: ConnectionRecord,
+  body: ConnectionChangeBody,
+  provider: Provider,
+): boolean {
+  if (body.base_url === undefined || !found.hasCredential) return false;
+  const wanted = URL.parse(body.base_url ?? provider.baseUrl);
+  return wanted?.origin !== new URL(found.baseUrl ?? provider.baseUrl).origin;
+}
+
+function unknownProvider({ providers }: ApiPorts): Refusal {
+  const detail = `There is no such provider; there are: ${[...providers.keys()].join(", ")}.`;
+  const problem = problemOfParts("unknown_provider", [{ pointer: "/provider", detail }]);
+  return { ok: false, problem };
+}
+
+function connectionExists(provider: string, name: string): Refusal {
+  const detail = `The provider ${provider} has a connection named ${name}; change that one, or take another name.`;
+  const problem = problemOfParts("connection_exists", [{ pointer: "/name", detail }]);
+  return { ok: false, problem };
+}
+
+/** The parsed spelling: what was checked is what is stored. */
+function hrefOf(url: string): string {
+  return new URL(url).href.replace(/\/+$/, "");
+}
+
+function storedSettings(settings: z.output<typeof newConnectionSchema>["settings"]) {
+  // JSON drops what is left out.
+  return JSON.parse(JSON.stringify(settings ?? {})) as ConnectionSettings;
+}
+
+function connectionJson(of: ConnectionRecord): string {
+  return JSON.stringify({
+    id: publicId("connection", of.id),
+    object: "connection",
+    provider: of.provider,
+    name: of.name,
+    base_url: of.baseUrl,
+    has_credential: of.hasCredential,
+    settings: of.settings,
+    state: of.state,
+    paused_reason: of.pausedReason,
+    paused_at: isoTime(of.pausedAtMs),
+    created_at: isoTime(of.createdAtMs),
+    updated_at: isoTime(of.updatedAtMs),
+  });
+}

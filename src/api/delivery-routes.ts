@@ -1,0 +1,112 @@
+import { z } from "@hono/zod-openapi";
+import { publicId } from "../core/ids.ts";
+import { findDeliveries, findDelivery } from "../store/find-deliveries.ts";
+import { redeliver } from "../store/redeliver.ts";
+import { jsonAnswer, pageAnswer } from "./answer.ts";
+import { decodeCursor, encodeCursor, listScope } from "./cursor.ts";
+import { deliveryJson } from "./delivery-json.ts";
+import { pagingParameters, timeParameter } from "./list-query.ts";
+import type { ApiPorts } from "./ports.ts";
+import { refused } from "./problem.ts";
+import {
+  DELIVERY_STATUSES,
+  deliveryPageSchema,
+  deliverySchema,
+  deliveryWithAttemptsSchema,
+} from "./response-schemas.ts";
+import { defineRoute, notFound } from "./route.ts";
+import type { Route } from "./route.ts";
+
+const TAG = "Deliveries";
+
+const originParameter = z
+  .string()
+  .max(2048)
+  .refine((text) => URL.parse(text)?.origin === text, {
+    error: "Must be an origin such as https://app.example.com, without a path.",
+  })
+  .optional();
+
+export function deliveryRoutes(ports: ApiPorts): Route[] {
+  return [list(ports), read(ports), again(ports)];
+}
+
+function list(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "GET",
+    path: "/v1/deliveries",
+    tag: TAG,
+    summary: "List deliveries, newest first",
+    scope: "subscriptions:read",
+    query: z.strictObject({
+      status: z.enum(DELIVERY_STATUSES).optional(),
+      callback_origin: originParameter,
+      created_after: timeParameter,
+      ...pagingParameters,
+    }),
+    success: { status: 200, description: "A page.", schema: deliveryPageSchema },
+    problems: ["invalid_cursor"],
+    async handle({ caller: { projectId }, query }) {
+      const { cursor, limit, ...filters } = query;
+      const scope = listScope("deliveries", projectId, filters);
+      const beforeId = decodeCursor(scope, cursor);
+      if (!beforeId.ok) return beforeId;
+      const page = await findDeliveries(ports.database, {
+        projectId,
+        limit,
+        beforeId: beforeId.value,
+        status: filters.status ?? null,
+        callbackOrigin: filters.callback_origin ?? null,
+        createdAfterMs: filters.created_after ?? null,
+      });
+      const items = page.rows.map((row) => deliveryJson(row));
+      return pageAnswer(items, page.lastId === null ? null : encodeCursor(scope, page.lastId));
+    },
+  });
+}
+
+function read(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "GET",
+    path: "/v1/deliveries/{id}",
+    tag: TAG,
+    summary: "Look at a delivery and its attempts",
+    scope: "subscriptions:read",
+    idKind: "delivery",
+    success: { status: 200, description: "The delivery.", schema: deliveryWithAttemptsSchema },
+    async handle({ caller: { projectId }, id }) {
+      const found = await findDelivery(ports.database, { projectId, id });
+      if (found === null) return notFound("delivery", publicId("delivery", id));
+      return jsonAnswer(200, deliveryJson(found.delivery, found.attempts));
+    },
+  });
+}
+
+function again(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "POST",
+    path: "/v1/deliveries/{id}/redeliver",
+    tag: TAG,
+    summary: "Deliver again",
+    description: "At once, with the same webhook-id, and with the whole retry schedule before it.",
+    scope: "subscriptions:write",
+    idKind: "delivery",
+    success: { status: 202, description: "The delivery.", schema: deliverySchema },
+    problems: ["subscription_closed"],
+    async handle({ caller: { projectId }, id }) {
+      const outcome = await redeliver(ports.database, { projectId, id, nowMs: ports.clock.now() });
+      switch (outcome.kind) {
+        case "not_found":
+          return notFound("delivery", publicId("delivery", id));
+        case "canceled":
+          return refused(
+            "subscription_closed",
+            "The subscription was deleted, so nothing more is delivered; make a new one.",
+          );
+        case "scheduled":
+          await ports.redelivered(outcome.delivery.shardId, [id]);
+          return jsonAnswer(202, deliveryJson(outcome.delivery));
+      }
+    },
+  });
+}

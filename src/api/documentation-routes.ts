@@ -1,0 +1,51 @@
+import { z } from "@hono/zod-openapi";
+import { jsonAnswer } from "./answer.ts";
+import { documentationPage } from "./documentation-page.ts";
+import { openApiDocument } from "./openapi-document.ts";
+import type { OpenApiDocument } from "./openapi-document.ts";
+import type { ApiPorts } from "./ports.ts";
+import { defineOpenRoute } from "./route.ts";
+import type { Route } from "./route.ts";
+
+/** The page loads nothing from anywhere. */
+const PAGE_HEADERS = {
+  "content-type": "text/html; charset=utf-8",
+  "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+  "x-content-type-options": "nosniff",
+};
+
+/** The documentation of the routes given, for programs and for people. */
+export function documentationRoutes(routes: readonly Route[], ports: ApiPorts): Route[] {
+  // Put together at the first reading: only then is this gateway's own address sure to be known.
+  let document: OpenApiDocument | undefined;
+  const read = (): OpenApiDocument =>
+    (document ??= openApiDocument(
+      routes.map((route) => route.description),
+      ports.publicUrl(),
+    ));
+  return [
+    defineOpenRoute({
+      method: "GET",
+      path: "/openapi.json",
+      tag: "Documentation",
+      summary: "Read this API's OpenAPI 3.1 document",
+      success: { status: 200, description: "The document.", schema: z.looseObject({}) },
+      handle: () => jsonAnswer(200, JSON.stringify(read())),
+    }),
+    defineOpenRoute({
+      method: "GET",
+      path: "/docs",
+      tag: "Documentation",
+      summary: "Read this API's documentation",
+      success: {
+        status: 200,
+        description: "A page.",
+        schema: z.string(),
+        contentType: "text/html",
+      },
+      async handle() {
+        return { status: 200, headers: PAGE_HEADERS, body: await documentationPage(read()) };
+      },
+    }),
+  ];
+}

@@ -1,0 +1,153 @@
+import { createServer } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { getRequestListener } from "@hono/node-server";
+import type { ProblemCode } from "../core/error-codes.ts";
+import { PROBLEMS } from "../core/error-codes.ts";
+import type { Clock, Timer } from "../runtime/clock.ts";
+import type { Service } from "../runtime/service.ts";
+import { PROBLEM_TYPE, problem, problemJson } from "./problem.ts";
+import type { Problem } from "./problem.ts";
+
+/** From the first byte to the last of a request, body included. */
+const REQUEST_TIMEOUT_MS = 30_000;
+const HEADERS_TIMEOUT_MS = 10_000;
+/** Longer than the minute that load balancers keep a connection, so that they close it first. */
+const KEEP_ALIVE_TIMEOUT_MS = 65_000;
+const HEADER_BYTES_MAX = 16 * 1024;
+const CONNECTIONS_MAX = 20_000;
+const IDLE_CHECK_MS = 25;
+
+export interface HttpServerOptions {
+  /** Answers a request; Hono's `fetch`. */
+  readonly fetch: (request: Request, env: object) => Response | Promise<Response>;
+  readonly host: string;
+  /** 0 picks a free port. */
+  readonly port: number;
+  readonly clock: Clock;
+  /** How long `stop` waits for requests in flight. */
+  readonly stopTimeoutMs: number;
+  readonly requestTimeoutMs?: number;
+}
+
+/** The listener. What is too malformed to become a request is answered with a problem here. */
+export class HttpServer implements Service {
+  readonly name = "http server";
+  readonly #options: HttpServerOptions;
+  readonly #server: Server;
+  #address: AddressInfo | null = null;
+  #started: Promise<void> | null = null;
+  #stopped: Promise<void> | null = null;
+
+  constructor(options: HttpServerOptions) {
+    this.#options = options;
+    const { requestTimeoutMs = REQUEST_TIMEOUT_MS } = options;
+    const listener = getRequestListener(options.fetch, { errorHandler: answerMalformed });
+    this.#server = createServer(
+      {
+        requestTimeout: requestTimeoutMs,
+        headersTimeout: Math.min(HEADERS_TIMEOUT_MS, requestTimeoutMs),
+        connectionsCheckingInterval: Math.min(1_000, requestTimeoutMs),
+        keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+        maxHeaderSize: HEADER_BYTES_MAX,
+        // Node's own answer to a missing one has no body.
+        requireHostHeader: false,
+      },
+      (request: IncomingMessage, response: ServerResponse) => {
+        if (this.#stopped !== null) response.setHeader("connection", "close");
+        void listener(request, response);
+      },
+    );
+    this.#server.maxConnections = CONNECTIONS_MAX;
+    this.#server.on("clientError", refuseConnection);
+  }
+
+  /** Where it listens; only once started. */
+  get address(): { readonly host: string; readonly port: number } {
+    if (this.#address === null) throw new Error("the HTTP server was not started");
+    return { host: this.#address.address, port: this.#address.port };
+  }
+
+  /** Rejects when the address can't be listened on. */
+  start(): Promise<void> {
+    this.#started ??= new Promise((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(this.#options.port, this.#options.host, () => {
+        this.#server.off("error", reject);
+        this.#address = this.#server.address() as AddressInfo;
+        resolve();
+      });
+    });
+    return this.#started;
+  }
+
+  /** Takes no new requests and waits for those in flight, then cuts off what is left. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#started === null ? Promise.resolve() : this.#drain();
+    return this.#stopped;
+  }
+
+  #drain(): Promise<void> {
+    const { clock, stopTimeoutMs } = this.#options;
+    return new Promise((resolve) => {
+      const timers: { idle: Timer | null; hard: Timer } = {
+        idle: null,
+        hard: clock.setTimer(stopTimeoutMs, () => this.#server.closeAllConnections()),
+      };
+      // A connection whose answer was under way becomes idle only later.
+      const closeIdle = (): void => {
+        this.#server.closeIdleConnections();
+        timers.idle = clock.setTimer(IDLE_CHECK_MS, closeIdle);
+      };
+      this.#server.close(() => {
+        timers.hard.cancel();
+        timers.idle?.cancel();
+        resolve();
+      });
+      closeIdle();
+    });
+  }
+}
+
+function answerMalformed(): Response {
+  const of = problem(
+    "malformed_request",
+    "The request's address or Host header is not valid; correct its spelling.",
+  );
+  return new Response(problemJson(of, null), {
+    status: PROBLEMS[of.code].status,
+    headers: { "content-type": PROBLEM_TYPE },
+  });
+}
+
+/** What the HTTP parser refuses never becomes a request: the answer is written by hand. */
+function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === "ECONNRESET" || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const of = problemOfParser(error.code);
+  const body = problemJson(of, null);
+  socket.end(
+    `HTTP/1.1 ${PROBLEMS[of.code].status} ${PROBLEMS[of.code].title}\r\n` +
+      `content-type: ${PROBLEM_TYPE}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
+      `connection: close\r\n\r\n${body}`,
+  );
+}
+
+const PARSER_PROBLEMS: Readonly<Record<string, readonly [ProblemCode, string]>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: ["request_timeout", "Send the whole request faster."],
+  HPE_HEADER_OVERFLOW: [
+    "headers_too_large",
+    `Send at most ${HEADER_BYTES_MAX / 1024} KiB of headers, the address included.`,
+  ],
+};
+
+function problemOfParser(code: string | undefined): Problem {
+  const [problemCode, detail] = PARSER_PROBLEMS[code ?? ""] ?? [
+    "malformed_request",
+    "This is not HTTP/1.1; check what sends it.",
+  ];
+  return problem(problemCode, detail);
+}

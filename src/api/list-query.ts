@@ -1,0 +1,44 @@
+import { z } from "@hono/zod-openapi";
+
+const LIMIT_MAX = 100;
+const LIMIT_DEFAULT = 20;
+
+/** The parameters that every list takes. */
+export const pagingParameters = {
+  limit: z
+    .string()
+    .regex(/^\d{1,4}$/, { error: `Must be a whole number from 1 to ${LIMIT_MAX}.` })
+    .transform(Number)
+    .refine((limit) => limit >= 1 && limit <= LIMIT_MAX, {
+      error: `Must be a whole number from 1 to ${LIMIT_MAX}.`,
+    })
+    .default(LIMIT_DEFAULT)
+    .openapi({
+      type: "integer",
+      minimum: 1,
+      maximum: LIMIT_MAX,
+      default: LIMIT_DEFAULT,
+      description: "How many items a page holds at most. A filtered page may hold fewer.",
+    }),
+  cursor: z.string().max(200).optional().openapi({
+    description: "next_cursor of the page before. The last page has none.",
+  }),
+};
+
+/** An ISO time with a zone, as epoch milliseconds. */
+export const timeParameter = z.iso
+  .datetime({
+    offset: true,
+    error: "Must be a time such as 2026-01-31T12:00:00Z; write + as %2B in a query.",
+  })
+  .max(64)
+  .transform((text) => Date.parse(text))
+  .refine((ms) => Number.isFinite(ms) && ms >= 0, { error: "Must be a time since 1970." })
+  .optional()
+  .openapi({ type: "string", format: "date-time", description: "Only what was created later." });
+
+export const flagParameter = z
+  .enum(["true", "false"])
+  .optional()
+  .transform((text) => text === "true")
+  .openapi({ type: "boolean", default: false });

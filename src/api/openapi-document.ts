@@ -1,0 +1,108 @@
+import { OpenAPIHono, createRoute, z } from "@hono/zod-openapi";
+import { PROBLEMS } from "../core/error-codes.ts";
+import type { ProblemCode } from "../core/error-codes.ts";
+import { ID_PREFIXES } from "../core/ids.ts";
+import { PROBLEM_TYPE } from "./problem.ts";
+import { problemSchema } from "./response-schemas.ts";
+import type { RouteDescription } from "./route.ts";
+
+export type OpenApiDocument = ReturnType<OpenAPIHono["getOpenAPI31Document"]>;
+
+const INTRODUCTION = `
+Ringback watches jobs at other APIs and calls you back, signed, when they end.
+
+Every error is a problem as RFC 9457 describes it: \`code\` is for programs, \`detail\` tells a person
+what to change, \`errors\` points at each invalid part. Every answer carries \`x-request-id\`.
+An API key has scopes: \`subscriptions:write\`, \`subscriptions:read\`, and \`admin\`, which holds both.
+`.trim();
+
+/** OpenAPI 3.1 from the schemas that check the requests. */
+export function openApiDocument(
+  routes: readonly RouteDescription[],
+  publicUrl: string,
+): OpenApiDocument {
+  const registry = new OpenAPIHono();
+  registry.openAPIRegistry.registerComponent("securitySchemes", "apiKey", {
+    type: "http",
+    scheme: "bearer",
+    description: "An API key, `rb_…`.",
+  });
+  registry.openAPIRegistry.register("Problem", problemSchema);
+  for (const route of routes) registry.openAPIRegistry.registerPath(operation(route));
+  return registry.getOpenAPI31Document({
+    openapi: "3.1.0",
+    info: { title: "Ringback", version: "1", description: INTRODUCTION },
+    servers: [{ url: publicUrl }],
+    tags: [...new Set(routes.map((route) => route.tag))].map((name) => ({ name })),
+  });
+}
+
+function operation(route: RouteDescription): ReturnType<typeof createRoute> {
+  const { description, scope, success } = route;
+  const scopeNote = scope === null ? "" : `Needs the scope \`${scope}\`.`;
+  return createRoute({
+    method: route.method.toLowerCase() as "get" | "post" | "patch" | "delete",
+    path: route.path,
+    tags: [route.tag],
+    summary: route.summary,
+    description: [description, scopeNote].filter((text) => text).join("\n\n"),
+    security: scope === null ? [] : [{ apiKey: [] }],
+    request: request(route),
+    responses: {
+      [success.status]: {
+        description: success.description,
+        ...(success.schema && {
+          content: { [success.contentType ?? "application/json"]: { schema: success.schema } },
+        }),
+      },
+      ...problemResponses(problemsOf(route)),
+    },
+  });
+}
+
+function request({ idKind, query, headers, body }: RouteDescription) {
+  return {
+    ...(idKind && { params: idParameter(ID_PREFIXES[idKind]) }),
+    ...(query && { query }),
+    ...(headers && { headers }),
+    ...(body && {
+      body: { required: true, content: { "application/json": { schema: body.schema } } },
+    }),
+  };
+}
+
+function idParameter(prefix: string) {
+  return z.object({
+    id: z.string().openapi({
+      param: { name: "id", in: "path" },
+      pattern: `^${prefix}_[0-9a-f]{32}$`,
+    }),
+  });
+}
+
+/** Every code that a route may answer, those of its kind included. */
+function problemsOf(route: RouteDescription): ProblemCode[] {
+  const codes: ProblemCode[] = [...(route.problems ?? [])];
+  if (route.scope !== null) codes.push("unauthorized", "insufficient_scope", "invalid_query");
+  if (route.idKind !== undefined) codes.push("not_found");
+  if (route.body !== undefined) {
+    codes.push("malformed_json", "incomplete_body", "body_too_large", "unsupported_media_type");
+    codes.push("validation_failed", "request_timeout");
+  }
+  if (route.scope !== null) codes.push("overloaded", "database_unavailable");
+  codes.push("internal_error");
+  return [...new Set(codes)];
+}
+
+function problemResponses(codes: readonly ProblemCode[]) {
+  const byStatus = Map.groupBy(codes, (code) => PROBLEMS[code].status);
+  return Object.fromEntries(
+    [...byStatus].map(([status, ofStatus]) => [
+      status,
+      {
+        description: ofStatus.map((code) => `\`${code}\`: ${PROBLEMS[code].title}.`).join("\n\n"),
+        content: { [PROBLEM_TYPE]: { schema: problemSchema } },
+      },
+    ]),
+  );
+}

@@ -1,0 +1,97 @@
+import type { Clock } from "../runtime/clock.ts";
+import type { SecretBox } from "../runtime/secret-box.ts";
+import type { UrlCheck } from "../outbound/url-check.ts";
+import type { Provider } from "../providers/provider.ts";
+import type { AcceptRequest } from "../store/accept-subscriptions.ts";
+import type { Database } from "../store/database.ts";
+import type { SubscriptionRecord } from "../store/subscription-record.ts";
+
+/** What became of a wish to be called back. */
+export type AcceptOutcome =
+  /** Committed. */
+  | { readonly kind: "accepted"; readonly subscription: SubscriptionRecord }
+  /** The idempotency key was used for the same request before; this is its subscription's UUID. */
+  | { readonly kind: "replayed"; readonly subscriptionId: string }
+  /** The idempotency key was used for another request. */
+  | { readonly kind: "idempotency_conflict" }
+  /** Nothing was stored: too much waits to be. */
+  | { readonly kind: "overloaded" };
+
+/** What the node that watches a job knows about it beyond the database. */
+export interface LiveJob {
+  readonly status: "pending" | "processing";
+  /** Raw JSON text, or null. */
+  readonly progress: string | null;
+  readonly pollCount: number;
+  readonly lastPolledAtMs: number | null;
+  readonly nextPollAtMs: number | null;
+  readonly lastError: string | null;
+}
+
+export interface Unsubscribed {
+  readonly shardId: number;
+  readonly jobRowId: string;
+  readonly subscriptionId: string;
+  /** Nobody waits for the job any more. */
+  readonly jobUnwatched: boolean;
+  /** The client asked to cancel the job upstream as well. */
+  readonly cancelJob: boolean;
+}
+
+export interface ConnectionRegistry {
+  /** The live connection of this name, from memory. */
+  find(projectId: string, provider: string, name: string): { readonly id: string } | null;
+  /** The same, read again first: another node may have made it just now. */
+  findFresh(
+    projectId: string,
+    provider: string,
+    name: string,
+  ): Promise<{ readonly id: string } | null>;
+  /** Tells that the row of this connection has been written. */
+  changed(connectionId: string): Promise<void>;
+  /** The name of any connection that ever had jobs, deleted ones included. */
+  nameOf(connectionId: string): string;
+}
+
+export interface ApiLog {
+  isLevelEnabled(level: string): boolean;
+  debug(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** One answered request. */
+export interface RequestSample {
+  /** The route's pattern, never the path itself: paths are unbounded. */
+  readonly route: string;
+  readonly method: string;
+  readonly status: number;
+  readonly durationMs: number;
+}
+
+/** Everything the API needs from the rest of the program. */
+export interface ApiPorts {
+  readonly database: Database;
+  accept(request: AcceptRequest): Promise<AcceptOutcome>;
+  /** Null when another node watches the job, or nobody does. */
+  liveJob(shardId: number, jobRowId: string): LiveJob | null;
+  /** Polls as soon as the connection's limits allow. */
+  pollNow(shardId: number, jobRowId: string): Promise<void>;
+  unsubscribed(change: Unsubscribed): Promise<void>;
+  /** These deliveries wait to be sent at once. */
+  redelivered(shardId: number, deliveryIds: readonly string[]): Promise<void>;
+  readonly connections: ConnectionRegistry;
+  readonly providers: ReadonlyMap<string, Provider>;
+  readonly secretBox: SecretBox;
+  checkCallbackUrl(text: string): Promise<UrlCheck>;
+  checkUpstreamUrl(text: string): UrlCheck;
+  readiness(): { readonly ready: boolean; readonly checks: Readonly<Record<string, string>> };
+  metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
+  recordRequest(sample: RequestSample): void;
+  /** This gateway's own address, without a slash at the end. */
+  publicUrl(): string;
+  /** Larger results go by reference. */
+  readonly inlineResultBytesMax: number;
+  readonly clock: Clock;
+  readonly log: ApiLog;
+}

@@ -1,0 +1,254 @@
+import { z } from "@hono/zod-openapi";
+import { EVENT_TYPES } from "../core/event.ts";
+
+/*
+ * What the answers look like, for the documentation and for the tests that hold the answers
+ * against it. Answers themselves are put together as text.
+ */
+
+export const SUBSCRIPTION_STATUSES = [
+  "active",
+  "delivering",
+  "delivered",
+  "exhausted",
+  "canceled",
+  "gone",
+] as const;
+
+export const DELIVERY_STATUSES = ["pending", "delivered", "exhausted", "canceled", "gone"] as const;
+
+const JOB_STATUSES = [
+  "pending",
+  "processing",
+  "unwatched",
+  "completed",
+  "failed",
+  "canceled",
+  "expired",
+  "timed_out",
+] as const;
+
+const time = z.iso.datetime().openapi({ example: "2026-01-01T00:00:00.000Z" });
+const id = (prefix: string) =>
+  z
+    .string()
+    .regex(new RegExp(`^${prefix}_[0-9a-f]{32}$`))
+    .openapi({ example: `${prefix}_019b76da98007034a5b6c7d8e9f00112` });
+
+export const anyJsonSchema = z.unknown().openapi({ description: "Any JSON value." });
+
+export const subscriptionSchema = z
+  .strictObject({
+    id: id("sub"),
+    object: z.literal("subscription"),
+    status: z.enum(SUBSCRIPTION_STATUSES).openapi({
+      description:
+        "active: watching; delivering: the job ended, its callback is not yet taken; delivered; " +
+        "exhausted: gave up delivering; canceled: deleted; gone: the receiver answered 410.",
+    }),
+    job_id: z.string(),
+    provider: z.string(),
+    connection: z.string(),
+    job: z.strictObject({
+      status: z.enum(JOB_STATUSES),
+      progress: anyJsonSchema,
+      poll_count: z.int(),
+      last_polled_at: time.nullable(),
+      next_poll_at: time.nullable().openapi({
+        description: "Null as well when another node watches the job.",
+      }),
+      last_error: z.string().nullable(),
+      deadline_at: time,
+      ended_at: time.nullable(),
+    }),
+    callback_url: z.string(),
+    events: z.array(z.enum(EVENT_TYPES)),
+    payload: z.enum(["full", "thin"]),
+    metadata: z.looseObject({}).openapi({ description: "As the client sent it." }),
+    created_at: time,
+  })
+  .openapi("Subscription");
+
+export const deliverySchema = z
+  .strictObject({
+    id: id("msg").openapi({ description: "Also the webhook-id of its callbacks." }),
+    object: z.literal("delivery"),
+    subscription_id: id("sub"),
+    event_id: id("evt"),
+    event_type: z.enum(EVENT_TYPES),
+    callback_origin: z.string(),
+    status: z.enum(DELIVERY_STATUSES),
+    attempt_count: z.int(),
+    next_attempt_at: time.nullable(),
+    created_at: time,
+    finished_at: time.nullable(),
+  })
+  .openapi("Delivery");
+
+export const deliveryWithAttemptsSchema = deliverySchema
+  .extend({
+    attempts: z
+      .array(
+        z.strictObject({
+          number: z.int().min(1),
+          started_at: time,
+          duration_ms: z.int(),
+          http_status: z.int().nullable(),
+          error_code: z.string().nullable(),
+          error_message: z.string().nullable(),
+          response_excerpt: z.string().nullable(),
+        }),
+      )
+      .openapi({ description: "The latest 200, oldest first." }),
+  })
+  .openapi("DeliveryWithAttempts");
+
+export const eventSchema = z
+  .strictObject({
+    id: id("evt"),
+    object: z.literal("event"),
+    type: z.enum(EVENT_TYPES),
+    timestamp: time,
+    data: z.strictObject({
+      job_id: z.string(),
+      status: z.string(),
+      provider: z.string(),
+      created_at: z.string(),
+      updated_at: z.string(),
+      result: anyJsonSchema.optional(),
+      result_url: z.string().optional(),
+      error: z.string().optional(),
+      progress: anyJsonSchema.optional(),
+    }),
+  })
+  .openapi("Event");
+
+export const connectionSettingsSchema = z
+  .strictObject({
+    limits: z
+      .strictObject({
+        concurrency: z.int().min(1).max(1024).optional(),
+        requests_per_second: z.number().positive().max(100_000).nullable().optional(),
+        burst: z.int().min(1).max(100_000).optional(),
+      })
+      .optional()
+      .openapi({ description: "Override the provider's." }),
+    poll_interval_s: z.number().min(0.01).max(86_400).optional().openapi({
+      description: "Polls at this fixed interval instead of the provider's schedule.",
+    }),
+  })
+  .openapi("ConnectionSettings");
+
+export const connectionSchema = z
+  .strictObject({
+    id: id("con"),
+    object: z.literal("connection"),
+    provider: z.string(),
+    name: z.string(),
+    base_url: z.string().nullable().openapi({ description: "Null for the provider's own." }),
+    has_credential: z.boolean(),
+    settings: connectionSettingsSchema,
+    state: z.enum(["active", "paused"]),
+    paused_reason: z.string().nullable(),
+    paused_at: time.nullable(),
+    created_at: time,
+    updated_at: time,
+  })
+  .openapi("Connection");
+
+const signingSecretSchema = z
+  .strictObject({
+    id: id("sec"),
+    object: z.literal("signing_secret"),
+    secret: z.string().openapi({ description: "whsec_…, as Standard Webhooks libraries take it." }),
+    is_current: z.boolean(),
+    created_at: time,
+    expires_at: time.nullable(),
+  })
+  .openapi("SigningSecret");
+
+const providerSchema = z
+  .strictObject({
+    object: z.literal("provider"),
+    name: z.string(),
+    title: z.string(),
+    documentation_url: z.string().nullable(),
+    base_url: z.string(),
+    params: z.array(z.string()),
+    supports_cancel: z.boolean(),
+    default_deadline_s: z.number(),
+    deadline_s_max: z.number(),
+    limits: z.strictObject({
+      concurrency: z.int(),
+      requests_per_second: z.number().nullable(),
+      burst: z.int(),
+    }),
+  })
+  .openapi("Provider");
+
+const apiKeySchema = z
+  .strictObject({
+    id: id("key"),
+    object: z.literal("api_key"),
+    name: z.string(),
+    scopes: z.array(z.enum(["subscriptions:write", "subscriptions:read", "admin"])),
+    created_at: time,
+    expires_at: time.nullable(),
+    revoked_at: time.nullable(),
+  })
+  .openapi("ApiKey");
+
+export const newApiKeySchema = apiKeySchema
+  .extend({ key: z.string().openapi({ description: "Shown this once and never again." }) })
+  .openapi("NewApiKey");
+
+export const problemSchema = z
+  .looseObject({
+    type: z.string().openapi({ example: "urn:ringback:problem:validation_failed" }),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string().openapi({ description: "Tells what to change." }),
+    instance: z.string().optional().openapi({ description: "Names the request, as the log does." }),
+    code: z.string(),
+    errors: z
+      .array(
+        z.strictObject({
+          pointer: z.string().optional().openapi({ description: "A JSON Pointer into the body." }),
+          parameter: z.string().optional().openapi({ description: "A query parameter." }),
+          header: z.string().optional(),
+          detail: z.string(),
+        }),
+      )
+      .optional(),
+  })
+  .openapi("Problem");
+
+export const batchResponseSchema = z
+  .strictObject({
+    results: z.array(
+      z.union([
+        z.strictObject({
+          status: z.literal(201),
+          idempotent_replayed: z.literal(true).optional(),
+          subscription: subscriptionSchema,
+        }),
+        z.strictObject({ status: z.int().min(400), error: problemSchema }),
+      ]),
+    ),
+  })
+  .openapi("SubscriptionBatch");
+
+const pageOf = (item: z.ZodType, name: string) =>
+  z
+    .strictObject({
+      data: z.array(item),
+      next_cursor: z.string().nullable().openapi({ description: "Null on the last page." }),
+    })
+    .openapi(name);
+
+export const subscriptionPageSchema = pageOf(subscriptionSchema, "SubscriptionPage");
+export const deliveryPageSchema = pageOf(deliverySchema, "DeliveryPage");
+export const connectionPageSchema = pageOf(connectionSchema, "ConnectionPage");
+export const signingSecretPageSchema = pageOf(signingSecretSchema, "SigningSecretPage");
+export const providerPageSchema = pageOf(providerSchema, "ProviderPage");
+export const apiKeyPageSchema = pageOf(apiKeySchema, "ApiKeyPage");

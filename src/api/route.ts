@@ -1,0 +1,150 @@
+import { z } from "@hono/zod-openapi";
+import type { ProblemCode } from "../core/error-codes.ts";
+import { ID_PREFIXES, parsePublicId } from "../core/ids.ts";
+import type { IdKind } from "../core/ids.ts";
+import type { Scope } from "../store/schema.ts";
+import type { Answer } from "./answer.ts";
+import type { Caller } from "./authentication.ts";
+import { invalidBodyParts } from "./invalid-parts.ts";
+import { problemOfParts, refused } from "./problem.ts";
+import type { Outcome, Refusal } from "./problem.ts";
+import { readQuery } from "./query.ts";
+import { readJsonBody } from "./request-body.ts";
+
+export type Method = "GET" | "POST" | "PATCH" | "DELETE";
+
+/** Either an answer or what was wrong with the request. */
+export type Reply = Answer | Refusal;
+
+/** What a handler gets: everything checked, nothing parsed twice. */
+export interface RouteRequest<Query, Body> {
+  readonly caller: Caller;
+  /** The UUID behind the path's `{id}`; empty for a path without one. */
+  readonly id: string;
+  readonly query: Query;
+  readonly body: Body;
+  /** The JSON text of the body. */
+  readonly bodyText: string;
+  readonly headers: Headers;
+}
+
+/** What the documentation tells of a route, and what its requests are checked by. */
+export interface RouteDescription {
+  readonly method: Method;
+  /** As OpenAPI spells it: `/v1/things/{id}`. */
+  readonly path: string;
+  readonly tag: string;
+  readonly summary: string;
+  readonly description?: string;
+  /** Null for addresses that need no key. */
+  readonly scope: Scope | null;
+  /** What the path's `{id}` names. */
+  readonly idKind?: IdKind;
+  readonly query?: z.ZodObject;
+  readonly headers?: z.ZodObject;
+  readonly body?: { readonly schema: z.ZodType; readonly bytesMax: number };
+  readonly success: {
+    readonly status: number;
+    readonly description: string;
+    readonly schema?: z.ZodType;
+    readonly contentType?: string;
+  };
+  /** Beyond those that every route of its kind may answer. */
+  readonly problems?: readonly ProblemCode[];
+}
+
+/** One incoming request, its caller known. */
+export interface Incoming {
+  readonly request: Request;
+  readonly caller: Caller | null;
+  /** The path's `{id}` as given. */
+  readonly idText: string | undefined;
+}
+
+export interface Route {
+  readonly description: RouteDescription;
+  answer(incoming: Incoming): Reply | Promise<Reply>;
+}
+
+interface Spec<Query, Body> extends RouteDescription {
+  readonly scope: Scope;
+  readonly query?: z.ZodObject & z.ZodType<Query>;
+  readonly body?: { readonly schema: z.ZodType<Body>; readonly bytesMax: number };
+  handle(request: RouteRequest<Query, Body>): Reply | Promise<Reply>;
+}
+
+type OpenSpec = Omit<RouteDescription, "scope" | "idKind" | "query" | "headers" | "body"> & {
+  handle(): Reply | Promise<Reply>;
+};
+
+/** An address for callers with an API key. */
+export function defineRoute<Query = undefined, Body = undefined>(spec: Spec<Query, Body>): Route {
+  return {
+    description: spec,
+    async answer({ request, caller, idText }) {
+      if (caller === null) throw new Error(`${spec.path} was reached without a caller`);
+      const id = readId(spec.idKind, idText);
+      if (!id.ok) return id;
+      const query = readRouteQuery(request.url, spec.query);
+      if (!query.ok) return query;
+      const body = spec.body === undefined ? NO_BODY : await readBody(request, spec.body);
+      if (!body.ok) return body;
+      return spec.handle({
+        caller,
+        id: id.value,
+        query: query.value as Query,
+        body: body.value.value as Body,
+        bodyText: body.value.text,
+        headers: request.headers,
+      });
+    },
+  };
+}
+
+/** An address that anyone may read and that takes no input. */
+export function defineOpenRoute(spec: OpenSpec): Route {
+  return { description: { ...spec, scope: null }, answer: () => spec.handle() };
+}
+
+export function notFound(kind: IdKind, id: string): Refusal {
+  return refused("not_found", `There is no ${NOUNS[kind]} ${id}.`);
+}
+
+const NO_QUERY = z.strictObject({});
+const NOTHING: Outcome<undefined> = { ok: true, value: undefined };
+const NO_BODY = { ok: true, value: { text: "", value: undefined } } as const;
+
+const NOUNS: Readonly<Record<IdKind, string>> = {
+  project: "project",
+  apiKey: "API key",
+  connection: "connection",
+  subscription: "subscription",
+  event: "event",
+  delivery: "delivery",
+  signingSecret: "signing secret",
+};
+
+function readId(kind: IdKind | undefined, text: string | undefined): Outcome<string> {
+  if (kind === undefined) return { ok: true, value: "" };
+  const id = parsePublicId(kind, text ?? "");
+  if (id !== null) return { ok: true, value: id };
+  const detail = `An id of a ${NOUNS[kind]} reads ${ID_PREFIXES[kind]}_ and 32 hex digits.`;
+  return refused("not_found", `There is no such ${NOUNS[kind]}. ${detail}`);
+}
+
+function readRouteQuery(url: string, schema: z.ZodObject | undefined): Outcome<unknown> {
+  if (schema !== undefined) return readQuery(url, schema);
+  return url.includes("?") ? readQuery(url, NO_QUERY) : NOTHING;
+}
+
+async function readBody(
+  request: Request,
+  { schema, bytesMax }: { readonly schema: z.ZodType; readonly bytesMax: number },
+): Promise<Outcome<{ readonly text: string; readonly value: unknown }>> {
+  const body = await readJsonBody(request, bytesMax);
+  if (!body.ok) return body;
+  const parsed = schema.safeParse(body.value.value);
+  if (parsed.success) return { ok: true, value: { text: body.value.text, value: parsed.data } };
+  const parts = invalidBodyParts(parsed.error.issues);
+  return { ok: false, problem: problemOfParts("validation_failed", parts) };
+}

@@ -1,0 +1,29 @@
+import { createUuidSource } from "../runtime/uuid-source.ts";
+import { apiKeyRoutes } from "./api-key-routes.ts";
+import type { Authenticator } from "./authentication.ts";
+import { connectionRoutes } from "./connection-routes.ts";
+import { deliveryRoutes } from "./delivery-routes.ts";
+import { documentationRoutes } from "./documentation-routes.ts";
+import { eventRoutes } from "./event-routes.ts";
+import type { ApiPorts } from "./ports.ts";
+import { providerRoutes } from "./provider-routes.ts";
+import type { Route } from "./route.ts";
+import { signingSecretRoutes } from "./signing-secret-routes.ts";
+import { subscriptionRoutes } from "./subscription-routes.ts";
+import { systemRoutes } from "./system-routes.ts";
+
+/** Every address of the API, in the order of its documentation. */
+export function apiRoutes(ports: ApiPorts, authenticator: Authenticator): Route[] {
+  const newUuid = createUuidSource();
+  const routes = [
+    ...subscriptionRoutes(ports),
+    ...deliveryRoutes(ports),
+    ...eventRoutes(ports),
+    ...connectionRoutes(ports, newUuid),
+    ...providerRoutes(ports),
+    ...signingSecretRoutes(ports),
+    ...apiKeyRoutes(ports, authenticator, newUuid),
+    ...systemRoutes(ports),
+  ];
+  return [...routes, ...documentationRoutes(routes, ports)];
+}

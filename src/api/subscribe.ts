@@ -1,0 +1,59 @@
+import type { ProblemCode } from "../core/error-codes.ts";
+import { publicId } from "../core/ids.ts";
+import { findSubscription } from "../store/subscription-record.ts";
+import type { SubscriptionRecord } from "../store/subscription-record.ts";
+import type { ApiPorts } from "./ports.ts";
+import { refused } from "./problem.ts";
+import type { Outcome } from "./problem.ts";
+import { prepareWish } from "./subscription-wish.ts";
+import type { Wish, WishPorts } from "./subscription-wish.ts";
+import { overloaded } from "./unexpected-error.ts";
+
+/** What a wish may be refused for, beyond its shape. */
+export const SUBSCRIBE_PROBLEMS: readonly ProblemCode[] = [
+  "idempotency_conflict",
+  "callback_url_refused",
+  "unknown_provider",
+  "unknown_connection",
+];
+
+export interface Subscribed {
+  readonly subscription: SubscriptionRecord;
+  /** It was made by an earlier request with the same idempotency key. */
+  readonly isReplay: boolean;
+}
+
+export type SubscribePorts = WishPorts & Pick<ApiPorts, "accept" | "database">;
+
+/** From a wish to a committed subscription, or to the reason why not. */
+export async function subscribe(wish: Wish, ports: SubscribePorts): Promise<Outcome<Subscribed>> {
+  const prepared = await prepareWish(wish, ports);
+  if (!prepared.ok) return prepared;
+  const outcome = await ports.accept(prepared.value);
+  switch (outcome.kind) {
+    case "accepted":
+      return { ok: true, value: { subscription: outcome.subscription, isReplay: false } };
+    case "replayed":
+      return replay(wish.projectId, outcome.subscriptionId, ports);
+    case "idempotency_conflict":
+      return refused(
+        "idempotency_conflict",
+        "This Idempotency-Key was used for another request; use a new key for a new request.",
+      );
+    case "overloaded":
+      return { ok: false, problem: overloaded() };
+  }
+}
+
+async function replay(
+  projectId: string,
+  id: string,
+  ports: SubscribePorts,
+): Promise<Outcome<Subscribed>> {
+  const subscription = await findSubscription(ports.database, { projectId, id });
+  if (subscription !== null) return { ok: true, value: { subscription, isReplay: true } };
+  return refused(
+    "idempotency_conflict",
+    `This Idempotency-Key made ${publicId("subscription", id)}, which is no longer kept; use a new key.`,
+  );
+}

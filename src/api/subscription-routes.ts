@@ -1,0 +1,244 @@
+import { z } from "@hono/zod-openapi";
+import { publicId } from "../core/ids.ts";
+import { deleteSubscription } from "../store/delete-subscription.ts";
+import { findDeliveriesOfSubscription } from "../store/find-deliveries.ts";
+import { findSubscriptions } from "../store/find-subscriptions.ts";
+import { findSubscription } from "../store/subscription-record.ts";
+import { jsonAnswer, NO_CONTENT, pageAnswer } from "./answer.ts";
+import { decodeCursor, encodeCursor, listScope } from "./cursor.ts";
+import { deliveryJson } from "./delivery-json.ts";
+import { idempotencyHeaders, readIdempotencyKey } from "./idempotency-key.ts";
+import { flagParameter, pagingParameters, timeParameter } from "./list-query.ts";
+import type { ApiPorts } from "./ports.ts";
+import { refused } from "./problem.ts";
+import {
+  batchResponseSchema,
+  deliveryPageSchema,
+  SUBSCRIPTION_STATUSES,
+  subscriptionPageSchema,
+  subscriptionSchema,
+} from "./response-schemas.ts";
+import { defineRoute, notFound } from "./route.ts";
+import type { Route } from "./route.ts";
+import { SUBSCRIBE_PROBLEMS, subscribe } from "./subscribe.ts";
+import { BATCH_ITEMS_MAX, batchRequestSchema, subscribeBatch } from "./subscription-batch.ts";
+import { subscriptionJson } from "./subscription-json.ts";
+import { jobIdSchema, nameSchema, subscriptionRequestSchema } from "./subscription-schema.ts";
+
+const BODY_BYTES_MAX = 256 * 1024;
+const BATCH_BODY_BYTES_MAX = 8 * 1024 * 1024;
+const TAG = "Subscriptions";
+
+export function subscriptionRoutes(ports: ApiPorts): Route[] {
+  return [
+    create(ports),
+    createBatch(ports),
+    list(ports),
+    read(ports),
+    remove(ports),
+    poll(ports),
+    listDeliveries(ports),
+  ];
+}
+
+function create(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "POST",
+    path: "/v1/subscriptions",
+    tag: TAG,
+    summary: "Subscribe to a job",
+    description:
+      "Answered once the subscription is stored for good. A job that has ended already is called back at once.",
+    scope: "subscriptions:write",
+    headers: idempotencyHeaders,
+    body: { schema: subscriptionRequestSchema, bytesMax: BODY_BYTES_MAX },
+    success: { status: 201, description: "The subscription.", schema: subscriptionSchema },
+    problems: ["invalid_header", ...SUBSCRIBE_PROBLEMS],
+    async handle({ caller, body, bodyText, headers }) {
+      const idempotencyKey = readIdempotencyKey(headers);
+      if (!idempotencyKey.ok) return idempotencyKey;
+      const subscribed = await subscribe(
+        {
+          projectId: caller.projectId,
+          request: body,
+          text: bodyText,
+          idempotencyKey: idempotencyKey.value,
+        },
+        ports,
+      );
+      if (!subscribed.ok) return subscribed;
+      const { subscription, isReplay } = subscribed.value;
+      const json = subscriptionJson(subscription, ports);
+      return jsonAnswer(201, json, isReplay ? { "idempotent-replayed": "true" } : undefined);
+    },
+  });
+}
+
+function createBatch(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "POST",
+    path: "/v1/subscriptions/batch",
+    tag: TAG,
+    summary: "Subscribe to many jobs at once",
+    description:
+      `Takes up to ${BATCH_ITEMS_MAX} subscriptions, as {"subscriptions": […]} or as a bare array, and answers ` +
+      "with one result each, in the order given. A bad one never fails another; pointers are relative to the item. " +
+      "With an Idempotency-Key, each item counts by its place.",
+    scope: "subscriptions:write",
+    headers: idempotencyHeaders,
+    body: { schema: batchRequestSchema, bytesMax: BATCH_BODY_BYTES_MAX },
+    success: { status: 200, description: "One result an item.", schema: batchResponseSchema },
+    problems: ["invalid_header"],
+    async handle({ caller, body, bodyText, headers }) {
+      const idempotencyKey = readIdempotencyKey(headers);
+      if (!idempotencyKey.ok) return idempotencyKey;
+      const results = await subscribeBatch(
+        {
+          projectId: caller.projectId,
+          body,
+          text: bodyText,
+          idempotencyKey: idempotencyKey.value,
+        },
+        ports,
+      );
+      return jsonAnswer(200, `{"results":[${results.join(",")}]}`);
+    },
+  });
+}
+
+function list(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "GET",
+    path: "/v1/subscriptions",
+    tag: TAG,
+    summary: "List subscriptions, newest first",
+    scope: "subscriptions:read",
+    query: z.strictObject({
+      status: z.enum(SUBSCRIPTION_STATUSES).optional(),
+      job_id: jobIdSchema.optional(),
+      provider: nameSchema.optional(),
+      connection: nameSchema.optional(),
+      created_after: timeParameter,
+      ...pagingParameters,
+    }),
+    success: { status: 200, description: "A page.", schema: subscriptionPageSchema },
+    problems: ["invalid_cursor"],
+    async handle({ caller: { projectId }, query }) {
+      const { cursor, limit, ...filters } = query;
+      const scope = listScope("subscriptions", projectId, filters);
+      const beforeId = decodeCursor(scope, cursor);
+      if (!beforeId.ok) return beforeId;
+      const page = await findSubscriptions(ports.database, {
+        projectId,
+        limit,
+        beforeId: beforeId.value,
+        status: filters.status ?? null,
+        jobId: filters.job_id ?? null,
+        provider: filters.provider ?? null,
+        connection: filters.connection ?? null,
+        createdAfterMs: filters.created_after ?? null,
+      });
+      const items = page.rows.map((row) => subscriptionJson(row, ports));
+      return pageAnswer(items, page.lastId === null ? null : encodeCursor(scope, page.lastId));
+    },
+  });
+}
+
+function read(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "GET",
+    path: "/v1/subscriptions/{id}",
+    tag: TAG,
+    summary: "Look at a subscription",
+    scope: "subscriptions:read",
+    idKind: "subscription",
+    success: { status: 200, description: "The subscription.", schema: subscriptionSchema },
+    async handle({ caller: { projectId }, id }) {
+      const found = await findSubscription(ports.database, { projectId, id });
+      if (found === null) return notFound("subscription", publicId("subscription", id));
+      return jsonAnswer(200, subscriptionJson(found, ports));
+    },
+  });
+}
+
+function remove(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "DELETE",
+    path: "/v1/subscriptions/{id}",
+    tag: TAG,
+    summary: "End a subscription",
+    description:
+      "It hears nothing more. The job goes on; cancel_job=true also asks the upstream to cancel it.",
+    scope: "subscriptions:write",
+    idKind: "subscription",
+    query: z.strictObject({ cancel_job: flagParameter }),
+    success: { status: 204, description: "It is ended, now or before." },
+    async handle({ caller: { projectId }, id, query }) {
+      const nowMs = ports.clock.now();
+      const deleted = await deleteSubscription(ports.database, { projectId, id, nowMs });
+      if (deleted === null) return notFound("subscription", publicId("subscription", id));
+      const { jobEnded, ...job } = deleted;
+      const cancelJob = query.cancel_job && !jobEnded;
+      await ports.unsubscribed({ ...job, subscriptionId: id, cancelJob });
+      return NO_CONTENT;
+    },
+  });
+}
+
+function poll(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "POST",
+    path: "/v1/subscriptions/{id}/poll",
+    tag: TAG,
+    summary: "Poll the job now",
+    description:
+      "As soon as the connection's limits allow. Nothing is polled once the job has ended.",
+    scope: "subscriptions:write",
+    idKind: "subscription",
+    success: { status: 202, description: "The subscription.", schema: subscriptionSchema },
+    problems: ["subscription_closed"],
+    async handle({ caller: { projectId }, id }) {
+      const found = await findSubscription(ports.database, { projectId, id });
+      if (found === null) return notFound("subscription", publicId("subscription", id));
+      if (found.job.endedAtMs === null) {
+        if (found.status !== "active") {
+          return refused(
+            "subscription_closed",
+            `The subscription is ${found.status}; make a new one.`,
+          );
+        }
+        await ports.pollNow(found.shardId, found.jobRowId);
+      }
+      return jsonAnswer(202, subscriptionJson(found, ports));
+    },
+  });
+}
+
+function listDeliveries(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "GET",
+    path: "/v1/subscriptions/{id}/deliveries",
+    tag: TAG,
+    summary: "List a subscription's deliveries, newest first",
+    scope: "subscriptions:read",
+    idKind: "subscription",
+    query: z.strictObject(pagingParameters),
+    success: { status: 200, description: "A page.", schema: deliveryPageSchema },
+    problems: ["invalid_cursor"],
+    async handle({ caller: { projectId }, id, query: { cursor, limit } }) {
+      const scope = listScope("deliveries of a subscription", projectId, { id });
+      const beforeId = decodeCursor(scope, cursor);
+      if (!beforeId.ok) return beforeId;
+      const found = await findSubscription(ports.database, { projectId, id });
+      if (found === null) return notFound("subscription", publicId("subscription", id));
+      const page = await findDeliveriesOfSubscription(ports.database, {
+        projectId,
+        subscriptionId: id,
+        beforeId: beforeId.value,
+        limit,
+      });
+      const items = page.rows.map((row) => deliveryJson(row));
+      return pageAnswer(items, page.lastId === null ? null : encodeCursor(scope, page.lastId));
+    },
+  });
+}

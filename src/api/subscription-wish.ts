@@ -1,0 +1,179 @@
+import { hash } from "node:crypto";
+import { ENDING_EVENT_TYPES, eventMask } from "../core/event.ts";
+import { rawJsonDepth } from "../core/raw-json-items.ts";
+import { sliceRawJson } from "../core/raw-json.ts";
+import type { SecretBox } from "../runtime/secret-box.ts";
+import { missingParams } from "../providers/build-request.ts";
+import type { Provider } from "../providers/provider.ts";
+import type { AcceptRequest } from "../store/accept-subscriptions.ts";
+import type { ProblemCode } from "../core/error-codes.ts";
+import { jsonPointer } from "./invalid-parts.ts";
+import type { ApiPorts } from "./ports.ts";
+import { problemOfParts } from "./problem.ts";
+import type { InvalidPart, Outcome, Refusal } from "./problem.ts";
+import { DEFAULT_CONNECTION, DEFAULT_PROVIDER } from "./subscription-schema.ts";
+import type { SubscriptionRequest } from "./subscription-schema.ts";
+
+const METADATA_BYTES_MAX = 4096;
+// Readers of callbacks give up somewhere above this.
+const METADATA_DEPTH_MAX = 64;
+
+/** One request for a subscription, of a well-formed shape. */
+export interface Wish {
+  readonly projectId: string;
+  readonly request: SubscriptionRequest;
+  /** The JSON text that `request` was read from. */
+  readonly text: string;
+  readonly idempotencyKey: string | null;
+}
+
+export type WishPorts = Pick<
+  ApiPorts,
+  "providers" | "connections" | "checkCallbackUrl" | "secretBox"
+>;
+
+interface Fault {
+  readonly code: ProblemCode;
+  readonly part: InvalidPart;
+}
+
+/**
+ * Checks a wish against what the gateway knows, and makes it ready to be stored. Everything that
+ * is wrong with it is told at once.
+ */
+export async function prepareWish(wish: Wish, ports: WishPorts): Promise<Outcome<AcceptRequest>> {
+  const { request, projectId } = wish;
+  const faults: Fault[] = [];
+  const provider = ports.providers.get(request.provider ?? DEFAULT_PROVIDER);
+  if (provider === undefined) faults.push(unknownProvider(ports.providers));
+  else faults.push(...providerFaults(request, provider));
+
+  const connectionName = request.connection ?? DEFAULT_CONNECTION;
+  const connection =
+    provider &&
+    (ports.connections.find(projectId, provider.name, connectionName) ??
+      (await ports.connections.findFresh(projectId, provider.name, connectionName)));
+  if (connection === null) faults.push(unknownConnection(connectionName));
+
+  const metadata =
+    request.metadata === undefined ? "{}" : (sliceRawJson(wish.text, ["metadata"]) ?? "{}");
+  faults.push(...metadataFaults(metadata));
+
+  const callback = await ports.checkCallbackUrl(request.callback_url);
+  if (!callback.ok) faults.push(refusedUrl(callback.reason));
+
+  if (faults.length > 0 || !provider || !connection || !callback.ok) return refuse(faults);
+  const facts = { provider, connectionId: connection.id, url: callback.url, metadata };
+  return { ok: true, value: acceptRequest(wish, facts, ports.secretBox) };
+}
+
+function unknownProvider(providers: WishPorts["providers"]): Fault {
+  const known = [...providers.keys()].join(", ");
+  return {
+    code: "unknown_provider",
+    part: { pointer: "/provider", detail: `There is no such provider; there are: ${known}.` },
+  };
+}
+
+function unknownConnection(name: string): Fault {
+  const detail =
+    `This provider has no connection named ${JSON.stringify(name)}; ` +
+    "create it with POST /v1/connections, or name one that exists.";
+  return { code: "unknown_connection", part: { pointer: "/connection", detail } };
+}
+
+function providerFaults(request: SubscriptionRequest, provider: Provider): Fault[] {
+  const parts: InvalidPart[] = [];
+  const params = request.params ?? {};
+  for (const name of missingParams(provider, params)) {
+    const detail = `The provider ${provider.name} needs this param; it must not be empty.`;
+    parts.push({ pointer: jsonPointer(["params", name]), detail });
+  }
+  for (const name of Object.keys(params)) {
+    if (provider.paramNames.includes(name)) continue;
+    const known = provider.paramNames.join(", ") || "none";
+    const detail = `The provider ${provider.name} does not know this param; it knows: ${known}.`;
+    parts.push({ pointer: jsonPointer(["params", name]), detail });
+  }
+  const deadlineSMax = Math.floor(provider.deadlineMsMax / 1000);
+  if (request.deadline_s !== undefined && request.deadline_s > deadlineSMax) {
+    const detail = `Must be at most ${deadlineSMax}, the longest that ${provider.name} allows.`;
+    parts.push({ pointer: "/deadline_s", detail });
+  }
+  return parts.map((part) => ({ code: "validation_failed", part }));
+}
+
+function metadataFaults(metadata: string): Fault[] {
+  // Too short to break either limit.
+  if (metadata.length <= METADATA_DEPTH_MAX) return [];
+  const details: string[] = [];
+  if (Buffer.byteLength(metadata) > METADATA_BYTES_MAX) {
+    details.push(`Must be at most ${METADATA_BYTES_MAX} bytes of JSON.`);
+  }
+  if (rawJsonDepth(metadata) > METADATA_DEPTH_MAX) {
+    details.push(`Must be nested at most ${METADATA_DEPTH_MAX} levels deep.`);
+  }
+  return details.map((detail) => ({
+    code: "validation_failed",
+    part: { pointer: "/metadata", detail },
+  }));
+}
+
+function refusedUrl(reason: string): Fault {
+  return { code: "callback_url_refused", part: { pointer: "/callback_url", detail: reason } };
+}
+
+/** A single fault keeps its own code. */
+function refuse(faults: readonly Fault[]): Refusal {
+  const [first] = faults;
+  const code = faults.length === 1 && first !== undefined ? first.code : "validation_failed";
+  const parts = faults.map((fault) => fault.part);
+  return { ok: false, problem: problemOfParts(code, parts) };
+}
+
+interface WishFacts {
+  readonly provider: Provider;
+  readonly connectionId: string;
+  readonly url: URL;
+  readonly metadata: string;
+}
+
+function acceptRequest(wish: Wish, facts: WishFacts, box: SecretBox): AcceptRequest {
+  const { request, projectId, idempotencyKey } = wish;
+  const { provider, connectionId, url, metadata } = facts;
+  const unsealed = {
+    projectId,
+    connectionId,
+    provider: provider.name,
+    jobId: request.job_id,
+    params: request.params ?? {},
+    callbackUrl: url.href,
+    callbackOrigin: url.origin,
+    events: eventMask(request.events ?? ENDING_EVENT_TYPES),
+    payload: request.payload ?? "full",
+    metadata,
+    headers: request.headers === undefined ? null : headersText(request.headers),
+    deadlineMs: request.deadline_s === undefined ? provider.deadlineMs : request.deadline_s * 1000,
+  };
+  const secret = request.secret ?? null;
+  return {
+    ...unsealed,
+    headers: unsealed.headers === null ? null : box.seal(unsealed.headers),
+    secret: secret === null ? null : box.seal(secret),
+    idempotency:
+      idempotencyKey === null
+        ? null
+        : { key: idempotencyKey, requestHash: hashRequest(unsealed, secret) },
+  };
+}
+
+function headersText(headers: Readonly<Record<string, string>>): string {
+  const entries = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]);
+  return JSON.stringify(Object.fromEntries(entries));
+}
+
+/** The same for requests that wish for the same, however their JSON is written. */
+function hashRequest(request: { readonly params: object }, secret: string | null): string {
+  const params = Object.entries(request.params).sort(([a], [b]) => (a < b ? -1 : 1));
+  return hash("sha256", JSON.stringify({ ...request, params, secret }), "hex");
+}

@@ -1,0 +1,154 @@
+import { createHash } from "node:crypto";
+import { shardOfJob, shardOfText } from "../core/shard.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Log } from "../runtime/log.ts";
+import type { UuidSource } from "../runtime/uuid-source.ts";
+import type { AcceptedRow, AcceptRequest, AcceptRow } from "../store/accept-subscriptions.ts";
+import type { UsedKey } from "../store/find-idempotency-key.ts";
+import { QueueFullError } from "../store/group-commit.ts";
+import type { LiveJob } from "../store/load-jobs.ts";
+import type { Mail } from "../store/mailbox.ts";
+import type { SubscriptionRecord } from "../store/subscription-record.ts";
+import type { RowKey } from "./mail-reader.ts";
+
+export interface AcceptorPorts {
+  readonly clock: Clock;
+  readonly uuids: UuidSource;
+  readonly log: Log;
+  readonly owns: (shardId: number) => boolean;
+  /** Stores the row; rejects with `QueueFullError` when too much waits. */
+  write(row: AcceptRow): Promise<AcceptedRow>;
+  findUsedKey(key: { shardId: number; projectId: string; key: string }): Promise<UsedKey | null>;
+  watch(job: LiveJob, firstPoll: "at_once"): void;
+  deliver(deliveries: readonly RowKey[]): Promise<void>;
+  post(mail: readonly Mail[]): Promise<void>;
+}
+
+/** What became of a wish to be called back. */
+export type AcceptOutcome =
+  | { readonly kind: "accepted"; readonly subscription: SubscriptionRecord }
+  | { readonly kind: "replayed"; readonly subscriptionId: string }
+  | { readonly kind: "idempotency_conflict" }
+  | { readonly kind: "overloaded" };
+
+/**
+ * Accepts subscriptions: commit first, then hand over to whoever polls the job. The hand-over is a
+ * call in memory when the shard is this node's, else a note in the shard's mailbox, left in the
+ * same transaction. If either gets lost, the sweep finds the job.
+ */
+export class Acceptor {
+  readonly #ports: AcceptorPorts;
+
+  constructor(ports: AcceptorPorts) {
+    this.#ports = ports;
+  }
+
+  /** Resolves once the subscription is committed, or says why it was not. */
+  async accept(request: AcceptRequest): Promise<AcceptOutcome> {
+    const row = this.#row(request);
+    try {
+      const accepted = await this.#ports.write(row);
+      if (accepted.kind === "accepted") return this.#handOver(row, accepted);
+    } catch (error) {
+      if (error instanceof QueueFullError) return { kind: "overloaded" };
+      throw error;
+    }
+    return this.#replay(row);
+  }
+
+  #row(request: AcceptRequest): AcceptRow {
+    const { clock, uuids, owns } = this.#ports;
+    const nowMs = clock.now();
+    const shardId = shardOfJob(request.connectionId, request.jobId);
+    const paramsText = canonicalJson(request.params);
+    const { idempotency } = request;
+    return {
+      ...request,
+      shardId,
+      subscriptionId: uuids(nowMs, shardId),
+      jobRowId: uuids(nowMs, shardId),
+      paramsText,
+      paramsDigest:
+        paramsText === "{}" ? "" : createHash("sha256").update(paramsText).digest("base64url"),
+      idempotencyShardId:
+        idempotency === null ? 0 : shardOfText(`${request.projectId}/${idempotency.key}`),
+      nowMs,
+      mailId: owns(shardId) ? null : uuids(nowMs, shardId),
+    };
+  }
+
+  #handOver(row: AcceptRow, accepted: Extract<AcceptedRow, { kind: "accepted" }>): AcceptOutcome {
+    const { subscription, owedDeliveryId } = accepted;
+    if (row.mailId === null) {
+      const { shardId } = row;
+      // The shard may have gone to another node while the row was being stored.
+      if (!this.#ports.owns(shardId)) this.#inBackground(this.#postLate(row, accepted));
+      else if (owedDeliveryId !== null) {
+        this.#inBackground(this.#ports.deliver([{ shardId, id: owedDeliveryId }]));
+      } else if (subscription.job.endedAtMs === null) {
+        this.#ports.watch(liveJob(row, accepted), "at_once");
+      }
+    }
+    return { kind: "accepted", subscription };
+  }
+
+  #postLate(row: AcceptRow, accepted: Extract<AcceptedRow, { kind: "accepted" }>): Promise<void> {
+    const { shardId } = row;
+    const id = this.#ports.uuids(row.nowMs, shardId);
+    const { owedDeliveryId, subscription } = accepted;
+    return this.#ports.post([
+      owedDeliveryId === null
+        ? { shardId, id, kind: "watch", subjectId: subscription.jobRowId }
+        : { shardId, id, kind: "deliver", subjectId: owedDeliveryId },
+    ]);
+  }
+
+  /** Committed already: the client's answer does not wait for it, and the sweep makes up for it. */
+  #inBackground(work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      this.#ports.log.warn({ err: error }, "a hand-over failed; the sweep will make up for it");
+    });
+  }
+
+  async #replay(row: AcceptRow): Promise<AcceptOutcome> {
+    const { idempotency, projectId, idempotencyShardId: shardId } = row;
+    const used =
+      idempotency === null
+        ? null
+        : await this.#ports.findUsedKey({ shardId, projectId, key: idempotency.key });
+    if (used === null) throw new Error("A subscription was neither stored nor a repetition.");
+    return used.requestHash === idempotency?.requestHash
+      ? { kind: "replayed", subscriptionId: used.subscriptionId }
+      : { kind: "idempotency_conflict" };
+  }
+}
+
+function liveJob(row: AcceptRow, accepted: Extract<AcceptedRow, { kind: "accepted" }>): LiveJob {
+  const { job, jobRowId } = accepted.subscription;
+  return {
+    id: jobRowId,
+    shardId: row.shardId,
+    projectId: row.projectId,
+    connectionId: row.connectionId,
+    provider: row.provider,
+    jobId: row.jobId,
+    params: row.paramsText,
+    status: job.status === "processing" ? "processing" : "pending",
+    acceptedAtMs: job.acceptedAtMs,
+    deadlineAtMs: job.deadlineAtMs,
+    wantedEvents: accepted.wantedEvents,
+    processingAnnounced: accepted.processingAnnounced,
+    seen: false,
+    pollCount: job.pollCount,
+    lastPolledAtMs: job.lastPolledAtMs,
+    lastError: job.lastError,
+    progress: job.progress,
+  };
+}
+
+/** The same params in another order are the same job. */
+function canonicalJson(params: Readonly<Record<string, string>>): string {
+  return JSON.stringify(
+    Object.fromEntries(Object.entries(params).sort(([a], [b]) => (a < b ? -1 : 1))),
+  );
+}

@@ -1,0 +1,105 @@
+import type { Clock } from "../runtime/clock.ts";
+import type { Log } from "../runtime/log.ts";
+import { Repeater } from "../runtime/repeater.ts";
+import type { Service } from "../runtime/service.ts";
+import { checkpointJobs, type JobCheckpoint } from "../store/checkpoint-jobs.ts";
+import type { Database } from "../store/database.ts";
+import { loadJobs, loadLiveJobIds, type LiveJob } from "../store/load-jobs.ts";
+
+/** A round goes over every shard once, a slice at a time, so that no second is heavier than others. */
+const SLICES = 30;
+const SLICE_INTERVAL_MS = 1000;
+const ROWS_PER_STATEMENT_MAX = 1000;
+/** Checkpoints are for people to look at: they never take more of the database than this. */
+const CHECKPOINTS_PER_SLICE_MAX = 2000;
+const CHECKPOINTS_AT_STOP_MAX = 5000;
+
+/** The jobs in memory, as the sweep compares them. */
+export interface HeldJobs {
+  heldIds(shardId: number): Iterable<string>;
+  holds(shardId: number, id: string): boolean;
+  watch(job: LiveJob, firstPoll: "spread"): void;
+  unwatch(shardId: number, id: string): void;
+  inspectShard(shardId: number, checkpointsMax: number): JobCheckpoint[];
+}
+
+export interface SweepOptions {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly ownedShards: () => readonly number[];
+  readonly held: HeldJobs;
+}
+
+/**
+ * Anti-entropy: every 30 s each owned shard's live jobs are compared with those in memory, which
+ * mends whatever hand-over was missed. On the way, checkpoints are written and deadlines that have
+ * come near get their alarms.
+ */
+export class Sweep implements Service {
+  readonly name = "sweep";
+  readonly #options: SweepOptions;
+  readonly #repeater: Repeater;
+  #slice = 0;
+
+  constructor(options: SweepOptions) {
+    this.#options = options;
+    this.#repeater = new Repeater({
+      name: "sweep",
+      intervalMs: SLICE_INTERVAL_MS,
+      task: () => this.#sweepSlice(),
+      clock: options.clock,
+      log: options.log,
+    });
+  }
+
+  start(): Promise<void> {
+    return this.#repeater.start();
+  }
+
+  /** Writes down what polling has learned since the last round. */
+  async stop(): Promise<void> {
+    await this.#repeater.stop();
+    await this.#checkpoint(this.#options.ownedShards(), CHECKPOINTS_AT_STOP_MAX);
+  }
+
+  async #sweepSlice(): Promise<void> {
+    this.#slice = (this.#slice + 1) % SLICES;
+    const shardIds = this.#options.ownedShards().filter((id) => id % SLICES === this.#slice);
+    await this.#checkpoint(shardIds, CHECKPOINTS_PER_SLICE_MAX);
+    for (const shardId of shardIds) await this.#compare(shardId);
+  }
+
+  async #checkpoint(shardIds: readonly number[], rowsMax: number): Promise<void> {
+    const checkpoints: JobCheckpoint[] = [];
+    for (const shardId of shardIds) {
+      checkpoints.push(...this.#options.held.inspectShard(shardId, rowsMax - checkpoints.length));
+    }
+    for (let from = 0; from < checkpoints.length; from += ROWS_PER_STATEMENT_MAX) {
+      const page = checkpoints.slice(from, from + ROWS_PER_STATEMENT_MAX);
+      await checkpointJobs(this.#options.database, page);
+    }
+  }
+
+  async #compare(shardId: number): Promise<void> {
+    const { database, held, log } = this.#options;
+    // Noted before the rows are read: what is accepted meanwhile must not look like too much.
+    const heldBefore = [...held.heldIds(shardId)];
+    const live = new Set(await loadLiveJobIds(database, shardId));
+    for (const id of heldBefore) {
+      if (!live.has(id)) held.unwatch(shardId, id);
+    }
+    const missing = [...live].filter((id) => !held.holds(shardId, id));
+    if (missing.length === 0) return;
+    log.info({ shardId, jobs: missing.length }, "the sweep found jobs that were not watched");
+    for (let from = 0; from < missing.length; from += ROWS_PER_STATEMENT_MAX) {
+      const page = missing.slice(from, from + ROWS_PER_STATEMENT_MAX);
+      const jobs = await loadJobs(
+        database,
+        page.map((id) => ({ shardId, id })),
+      );
+      if (!this.#options.ownedShards().includes(shardId)) return;
+      for (const job of jobs) held.watch(job, "spread");
+    }
+  }
+}

@@ -1,0 +1,208 @@
+import { isIP } from "node:net";
+import type { EgressAllow } from "./outbound/address-guard.ts";
+import { LOG_FORMATS, LOG_LEVELS } from "./runtime/log.ts";
+import type { LogFormat, LogLevel } from "./runtime/log.ts";
+import { baseUrl, listOf, onOrOff, oneOf, textLike, wholeNumber } from "./runtime/setting-kind.ts";
+import type { Reading, SettingKind } from "./runtime/setting-kind.ts";
+import { SettingReader } from "./runtime/setting-reader.ts";
+import type { Environment, SettingProblem } from "./runtime/setting-reader.ts";
+
+/** Everything the environment decides, read once at the start. Times in ms, sizes in bytes. */
+export interface Config {
+  /** 0 picks a free port. */
+  readonly port: number;
+  readonly host: string;
+  readonly database:
+    | { readonly kind: "embedded"; readonly dataDir: string }
+    | { readonly kind: "external"; readonly url: string };
+  readonly dataDir: string;
+  readonly apiKey: string | null;
+  readonly signingSecret: string | null;
+  /** 32 bytes each; the first encrypts, all decrypt. Never null with an external database. */
+  readonly encryptionKeys: readonly Buffer[] | null;
+  /** The base URL has no slash at the end; neither has `publicUrl`. */
+  readonly pulse: { readonly apiKey: string | null; readonly baseUrl: string };
+  readonly egressAllow: EgressAllow;
+  readonly publicUrl: string | null;
+  readonly log: { readonly level: LogLevel; readonly format: LogFormat };
+  readonly sandbox: boolean;
+  readonly migrate: boolean;
+  /** The waits after the first, second, … failed attempt of a delivery. */
+  readonly retryScheduleMs: readonly number[];
+  readonly callbackTimeoutMs: number;
+  readonly inlineResultBytesMax: number;
+  readonly shutdownTimeoutMs: number;
+}
+
+/** Warnings are for a person to read; the program starts all the same. */
+export type ConfigResult = { readonly warnings: readonly string[] } & (
+  | { readonly kind: "ok"; readonly config: Config }
+  | { readonly kind: "invalid"; readonly problems: readonly SettingProblem[] }
+);
+
+// About three days in all.
+const RETRY_SCHEDULE_S = [5, 30, 120, 600, 1800, 3600, 10_800, 21_600, 43_200, 86_400, 86_400];
+
+/**
+ * Reads the whole environment before it judges, so that all problems are told at once.
+ * @param terminal whether a person reads the log as it is written
+ */
+export function loadConfig(env: Environment, terminal: boolean): ConfigResult {
+  const settings = new SettingReader(env);
+  const config = readConfig(settings, terminal);
+  const warnings = settings.strangers("RINGBACK_").map(describeStranger);
+  const { problems } = settings;
+  if (problems.length > 0) return { kind: "invalid", problems, warnings };
+  return { kind: "ok", config: deepFreeze(config), warnings };
+}
+
+/** One line for each problem, ready to be printed. */
+export function describeProblems(problems: readonly SettingProblem[]): string {
+  const lines = problems.map(({ name, problem, valid }) => `  ${name} ${problem}; valid: ${valid}`);
+  const count = lines.length === 1 ? "1 setting is" : `${lines.length} settings are`;
+  return [`Ringback can't start: ${count} wrong or missing.`, ...lines].join("\n");
+}
+
+function readConfig(settings: SettingReader, terminal: boolean): Config {
+  const dataDir = settings.read("DATA_DIR", textLike(/./, "a folder")) ?? ".ringback";
+  const external = settings.isSet("DATABASE_URL");
+  const databaseUrl = settings.read("DATABASE_URL", postgresUrl) ?? "";
+  return {
+    port: settings.read("PORT", wholeNumber(0, 65_535)) ?? 8080,
+    host: settings.read("HOST", listenHost) ?? "127.0.0.1",
+    database: external ? { kind: "external", url: databaseUrl } : { kind: "embedded", dataDir },
+    dataDir,
+    apiKey: settings.read("RINGBACK_API_KEY", apiKey),
+    signingSecret: settings.read("RINGBACK_SIGNING_SECRET", signingSecret),
+    encryptionKeys: readEncryptionKeys(settings, external),
+    pulse: {
+      apiKey: settings.read("PULSE_API_KEY", headerValue),
+      baseUrl: settings.read("PULSE_BASE_URL", baseUrl) ?? "https://api.runpulse.com",
+    },
+    egressAllow: byForm(settings.read("RINGBACK_EGRESS_ALLOW", listOf(exemption, 1000)) ?? []),
+    publicUrl: settings.read("RINGBACK_PUBLIC_URL", baseUrl),
+    log: {
+      level: settings.read("LOG_LEVEL", oneOf(LOG_LEVELS)) ?? "info",
+      format: settings.read("LOG_FORMAT", oneOf(LOG_FORMATS)) ?? (terminal ? "pretty" : "json"),
+    },
+    sandbox: settings.read("RINGBACK_SANDBOX", onOrOff) ?? !external,
+    migrate: settings.read("RINGBACK_MIGRATE", onOrOff) ?? true,
+    retryScheduleMs: readRetrySchedule(settings),
+    callbackTimeoutMs:
+      settings.read("RINGBACK_CALLBACK_TIMEOUT_MS", wholeNumber(100, 120_000)) ?? 15_000,
+    inlineResultBytesMax:
+      settings.read("RINGBACK_INLINE_RESULT_BYTES_MAX", wholeNumber(0, 16_777_216)) ?? 262_144,
+    shutdownTimeoutMs:
+      settings.read("RINGBACK_SHUTDOWN_TIMEOUT_MS", wholeNumber(100, 600_000)) ?? 8000,
+  };
+}
+
+function readEncryptionKeys(settings: SettingReader, external: boolean): readonly Buffer[] | null {
+  const name = "RINGBACK_ENCRYPTION_KEYS";
+  const kind = listOf(encryptionKey, 100);
+  // Keys in the data directory of one node would lock out every other node of a shared database.
+  return external
+    ? settings.require(name, kind, "is required with DATABASE_URL")
+    : settings.read(name, kind);
+}
+
+function readRetrySchedule(settings: SettingReader): number[] {
+  const schedule = settings.read("RINGBACK_RETRY_SCHEDULE_S", listOf(waitSeconds, 100));
+  return (schedule ?? RETRY_SCHEDULE_S).map((seconds) => Math.round(seconds * 1000));
+}
+
+function describeStranger(stranger: { name: string; nearest: string | null }): string {
+  const hint = stranger.nearest === null ? "" : ` Did you mean ${stranger.nearest}?`;
+  return `${stranger.name} is not a setting of Ringback.${hint}`;
+}
+
+const listenHost = textLike(/^[\w.:%-]+$/, "an IP address or a host name");
+const apiKey = textLike(/^rb_\S{4,}$/, "rb_ and at least 4 characters, none of them blank");
+const headerValue = textLike(/^[\x21-\x7e]+$/, "printable ASCII without blanks");
+
+const postgresUrl: SettingKind<string> = {
+  valid: "a postgres:// or postgresql:// URL",
+  read(text) {
+    const url = URL.parse(text);
+    if (url === null) return { problem: "is not a URL" };
+    if (/^postgres(ql)?:$/.test(url.protocol)) return { value: text };
+    return { problem: "is not a postgres:// URL" };
+  },
+};
+
+/** Sizes as Standard Webhooks 1.0.0 sets them. */
+const signingSecret: SettingKind<string> = {
+  valid: "whsec_ and the base64 of 24 to 64 random bytes",
+  read(text) {
+    if (!text.startsWith("whsec_")) return { problem: "does not start with whsec_" };
+    const bytes = decodeBase64(text.slice("whsec_".length))?.length;
+    if (bytes === undefined) return { problem: "is not base64 after whsec_" };
+    if (bytes < 24) return { problem: "is too short" };
+    return bytes > 64 ? { problem: "is too long" } : { value: text };
+  },
+};
+
+const encryptionKey: SettingKind<Buffer> = {
+  valid: "the base64 of 32 random bytes",
+  read(text) {
+    const value = decodeBase64(text);
+    if (value === null) return { problem: "is not base64" };
+    return value.length === 32 ? { value } : { problem: "does not have 32 bytes" };
+  },
+};
+
+const waitSeconds: SettingKind<number> = {
+  valid: "a number of seconds from 0.01 to 604800",
+  read(text) {
+    if (!/^\d{1,6}(\.\d+)?$/.test(text)) return { problem: "is not a number of seconds" };
+    const value = Number(text);
+    return value >= 0.01 && value <= 604_800 ? { value } : { problem: "is out of range" };
+  },
+};
+
+type Exemption = EgressAllow["cidrs"][number] | EgressAllow["hostPorts"][number];
+
+const exemption: SettingKind<Exemption> = {
+  valid: "a CIDR (10.0.0.0/8, fd00::/8), an IP address, or host:port ([::1]:8080 for IPv6)",
+  read(text) {
+    const [address = "", bits, ...more] = text.toLowerCase().split("/");
+    const family = address.includes("%") ? 0 : isIP(address);
+    if (family === 0) return readHostPort(text.toLowerCase());
+    const bitsMax = family === 4 ? 32 : 128;
+    if (bits === undefined) return { value: { address, prefixBits: bitsMax } };
+    const prefixBits = /^\d{1,3}$/.test(bits) ? Number(bits) : Infinity;
+    if (more.length > 0 || prefixBits > bitsMax) return { problem: "has a wrong prefix length" };
+    return { value: { address, prefixBits } };
+  },
+};
+
+function readHostPort(text: string): Reading<Exemption> {
+  const [, bracketed, name, digits] = /^(?:\[([^\]]+)\]|([\w.-]+)):(\d{1,5})$/.exec(text) ?? [];
+  const host = bracketed ?? name;
+  const port = Number(digits);
+  if (host === undefined) return { problem: "is neither an address, a CIDR nor host:port" };
+  if (bracketed !== undefined && isIP(bracketed) !== 6)
+    return { problem: "is not an IPv6 address" };
+  return port >= 1 && port <= 65_535 ? { value: { host, port } } : { problem: "has a wrong port" };
+}
+
+function byForm(exemptions: readonly Exemption[]): EgressAllow {
+  return {
+    cidrs: exemptions.filter((item) => "prefixBits" in item),
+    hostPorts: exemptions.filter((item) => "port" in item),
+  };
+}
+
+/** Null for anything but base64 in its one proper spelling; Node's decoder skips what it can't read. */
+function decodeBase64(text: string): Buffer | null {
+  const bytes = Buffer.from(text, "base64");
+  return bytes.toString("base64") === text ? bytes : null;
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const part of Object.values(value) as unknown[]) {
+    // Bytes can't be frozen.
+    if (typeof part === "object" && part !== null && !ArrayBuffer.isView(part)) deepFreeze(part);
+  }
+  return Object.freeze(value);
+}

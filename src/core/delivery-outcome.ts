@@ -1,0 +1,82 @@
+import type { RequestFailure, RequestFailureCode } from "./request-failure.ts";
+import { retryDelayMs } from "./retry-schedule.ts";
+
+/** Why an attempt did not deliver: how the request failed, or what the receiver answered. */
+export type AttemptErrorCode =
+  | RequestFailureCode
+  /** The secret to sign with can't be decrypted, so nothing was sent. */
+  | "secret_unreadable"
+  | "redirect_not_followed"
+  | "gone"
+  | "rate_limited"
+  | "client_error_answer"
+  | "server_error_answer"
+  | "unexpected_answer";
+
+/** What one HTTP exchange with a receiver came to. */
+export type AttemptExchange =
+  | { readonly kind: "answered"; readonly status: number; readonly retryAfterMs: number | null }
+  | { readonly kind: "failed"; readonly failure: RequestFailure }
+  | { readonly kind: "not_sent"; readonly reason: "secret_unreadable"; readonly message: string };
+
+export type DeliveryStatus = "pending" | "delivered" | "exhausted" | "canceled" | "gone";
+
+/** What an attempt does to its delivery. */
+export type DeliveryStep =
+  | { readonly status: "delivered"; readonly errorCode: null }
+  | { readonly status: "gone"; readonly errorCode: AttemptErrorCode }
+  | { readonly status: "exhausted"; readonly errorCode: AttemptErrorCode }
+  | {
+      readonly status: "pending";
+      readonly errorCode: AttemptErrorCode;
+      readonly nextAttemptAtMs: number;
+    };
+
+/**
+ * The verdict over an exchange, after Standard Webhooks 1.0: 2xx is success, 3xx is failure and
+ * never followed, 410 ends the subscription, 429/502/503/504 may name a floor for the next try,
+ * everything else is retried.
+ */
+export function errorCodeOfExchange(exchange: AttemptExchange): AttemptErrorCode | null {
+  if (exchange.kind === "not_sent") return exchange.reason;
+  if (exchange.kind === "failed") return exchange.failure.code;
+  const { status } = exchange;
+  if (status >= 200 && status < 300) return null;
+  if (status >= 300 && status < 400) return "redirect_not_followed";
+  if (status === 410) return "gone";
+  if (status === 429) return "rate_limited";
+  if (status >= 400 && status < 500) return "client_error_answer";
+  if (status >= 500 && status < 600) return "server_error_answer";
+  return "unexpected_answer";
+}
+
+const HONOURS_RETRY_AFTER = new Set([429, 502, 503, 504]);
+
+/**
+ * The delivery's next state.
+ * @param attemptInSchedule 1 for the first attempt since the schedule (re)started
+ */
+export function decideAfterAttempt(input: {
+  readonly exchange: AttemptExchange;
+  readonly attemptInSchedule: number;
+  readonly retryScheduleMs: readonly number[];
+  readonly nowMs: number;
+  readonly random: number;
+}): DeliveryStep {
+  const errorCode = errorCodeOfExchange(input.exchange);
+  if (errorCode === null) return { status: "delivered", errorCode };
+  if (errorCode === "gone") return { status: "gone", errorCode };
+  const delayMs = retryDelayMs(
+    input.retryScheduleMs,
+    input.attemptInSchedule,
+    retryFloorMs(input.exchange),
+    input.random,
+  );
+  if (delayMs === null) return { status: "exhausted", errorCode };
+  return { status: "pending", errorCode, nextAttemptAtMs: input.nowMs + delayMs };
+}
+
+function retryFloorMs(exchange: AttemptExchange): number {
+  if (exchange.kind !== "answered" || !HONOURS_RETRY_AFTER.has(exchange.status)) return 0;
+  return exchange.retryAfterMs ?? 0;
+}

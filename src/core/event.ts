@@ -1,0 +1,110 @@
+/** The five ways a job ends, as the API spells them. A closed list. */
+export const ENDING_STATUSES = ["completed", "failed", "canceled", "expired", "timed_out"] as const;
+export type EndingStatus = (typeof ENDING_STATUSES)[number];
+
+/** Every fact about a job that a subscription can hear of. The order fixes each one's mask bit. */
+export const EVENT_TYPES = [
+  "job.completed",
+  "job.failed",
+  "job.canceled",
+  "job.expired",
+  "job.timed_out",
+  "job.processing",
+  "job.progress",
+] as const;
+export type EventType = (typeof EVENT_TYPES)[number];
+
+export const ENDING_EVENT_TYPES = EVENT_TYPES.slice(0, 5);
+
+/** Stored as a bit set, so that "who wants this event" is one integer test in SQL. */
+export function eventMask(types: readonly EventType[]): number {
+  return types.reduce((mask, type) => mask | eventBit(type), 0);
+}
+
+export function eventBit(type: EventType): number {
+  return 1 << EVENT_TYPES.indexOf(type);
+}
+
+export function eventTypesOfMask(mask: number): EventType[] {
+  return EVENT_TYPES.filter((type) => (mask & eventBit(type)) !== 0);
+}
+
+export function endingEventType(status: EndingStatus): EventType {
+  return `job.${status}`;
+}
+
+/** What is stored of an event, and all that its callbacks are made from. */
+export interface EventContent {
+  readonly type: EventType;
+  readonly occurredAtMs: number;
+  readonly jobId: string;
+  readonly provider: string;
+  /** The upstream's own times as it spelled them; null where it gave none. */
+  readonly createdAt: string | null;
+  readonly updatedAt: string | null;
+  readonly error: string | null;
+  /** Raw JSON text; only of a completed job. Null as well when it is too large to hold inline. */
+  readonly result: string | null;
+  /** Raw JSON text; only of `job.progress`. */
+  readonly progress: string | null;
+}
+
+export interface CallbackAddressee {
+  /** `sub_…` */
+  readonly subscriptionId: string;
+  /** Raw JSON text of the client's metadata. */
+  readonly metadata: string;
+}
+
+/**
+ * The exact text a callback carries, which is also what is signed. Raw JSON is spliced in, never
+ * re-serialised, so that numbers keep the digits the upstream wrote.
+ * @param resultUrl given when the result goes by reference instead of inline
+ */
+export function callbackBody(
+  event: EventContent,
+  addressee: CallbackAddressee,
+  resultUrl: string | null,
+): string {
+  const occurredAt = new Date(event.occurredAtMs).toISOString();
+  const fields = [
+    `"job_id":${JSON.stringify(event.jobId)}`,
+    `"status":${JSON.stringify(statusOfEvent(event.type))}`,
+    `"provider":${JSON.stringify(event.provider)}`,
+    `"created_at":${JSON.stringify(event.createdAt ?? occurredAt)}`,
+    `"updated_at":${JSON.stringify(event.updatedAt ?? occurredAt)}`,
+  ];
+  if (event.type === "job.completed") {
+    fields.push(
+      resultUrl === null
+        ? `"result":${event.result ?? "null"}`
+        : `"result_url":${JSON.stringify(resultUrl)}`,
+    );
+  }
+  if (event.error !== null) fields.push(`"error":${JSON.stringify(event.error)}`);
+  if (event.progress !== null) fields.push(`"progress":${event.progress}`);
+  fields.push(
+    `"subscription_id":${JSON.stringify(addressee.subscriptionId)}`,
+    `"metadata":${addressee.metadata}`,
+  );
+  return `{"type":"${event.type}","timestamp":"${occurredAt}","data":{${fields.join(",")}}}`;
+}
+
+/** `data.status` of an event: an ending's own word, `processing` for the two others. */
+export function statusOfEvent(type: EventType): EndingStatus | "processing" {
+  switch (type) {
+    case "job.completed":
+      return "completed";
+    case "job.failed":
+      return "failed";
+    case "job.canceled":
+      return "canceled";
+    case "job.expired":
+      return "expired";
+    case "job.timed_out":
+      return "timed_out";
+    case "job.processing":
+    case "job.progress":
+      return "processing";
+  }
+}

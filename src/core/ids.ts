@@ -1,0 +1,58 @@
+/**
+ * Identifiers. Rows are keyed by a UUIDv7 (RFC 9562) whose 12 `rand_a` bits carry the shard, so
+ * an id alone finds its row; being time-ordered, it also lists newest first. Outside, an id is
+ * its kind's prefix and the UUID's 32 hex digits.
+ */
+export const ID_PREFIXES = {
+  project: "prj",
+  apiKey: "key",
+  connection: "con",
+  subscription: "sub",
+  event: "evt",
+  delivery: "msg",
+  signingSecret: "sec",
+} as const;
+
+export type IdKind = keyof typeof ID_PREFIXES;
+
+/** Bytes of randomness that one UUIDv7 consumes. */
+export const UUID_RANDOM_BYTES = 8;
+
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
+/**
+ * A UUIDv7 in canonical form.
+ * @param nowMs epoch milliseconds
+ * @param shard 0–255, or 0 for rows that belong to no shard
+ * @param random at least {@link UUID_RANDOM_BYTES} random bytes from `offset` on
+ */
+export function uuidV7(nowMs: number, shard: number, random: Uint8Array, offset = 0): string {
+  const time = Math.floor(nowMs).toString(16).padStart(12, "0");
+  const hex = (index: number): string => HEX[random[offset + index] ?? 0] ?? "00";
+  const variant = HEX[((random[offset] ?? 0) & 0x3f) | 0x80] ?? "80";
+  return (
+    `${time.slice(0, 8)}-${time.slice(8, 12)}-70${HEX[shard & 0xff]}-${variant}${hex(1)}-` +
+    `${hex(2)}${hex(3)}${hex(4)}${hex(5)}${hex(6)}${hex(7)}`
+  );
+}
+
+/** The shard that a UUID made by {@link uuidV7} carries. */
+export function shardOfUuid(uuid: string): number {
+  return Number.parseInt(uuid.slice(16, 18), 16);
+}
+
+/** `sub_019a…` from a UUID. */
+export function publicId(kind: IdKind, uuid: string): string {
+  return `${ID_PREFIXES[kind]}_${uuid.replaceAll("-", "")}`;
+}
+
+const HEX32 = /^[0-9a-f]{12}7[0-9a-f]{19}$/;
+
+/** The UUID behind a public id of this kind, or null when the text is not one. */
+export function parsePublicId(kind: IdKind, text: string): string | null {
+  const prefix = `${ID_PREFIXES[kind]}_`;
+  if (!text.startsWith(prefix)) return null;
+  const hex = text.slice(prefix.length);
+  if (!HEX32.test(hex)) return null;
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}

@@ -1,0 +1,157 @@
+import type { EndingStatus } from "./event.ts";
+import type { Observation, UpstreamTimes } from "./observation.ts";
+import { nextPollDelayMs, type PollSchedule } from "./poll-schedule.ts";
+
+/** What a watched job's next step depends on. Times in epoch milliseconds. */
+export interface WatchFacts {
+  readonly acceptedAtMs: number;
+  readonly deadlineAtMs: number;
+  readonly phase: "pending" | "processing";
+  readonly progress: string | null;
+  /** Polls in a row that told nothing. */
+  readonly failuresInRow: number;
+}
+
+/** A job's ending, ready to be recorded. */
+export interface Ending {
+  readonly status: EndingStatus;
+  readonly error: string | null;
+  /** Raw JSON text, only of a completed job. */
+  readonly result: string | null;
+  readonly times: UpstreamTimes;
+}
+
+/** What a poll does to its job. */
+export type JobStep =
+  | {
+      readonly kind: "keep_watching";
+      readonly dueAtMs: number;
+      readonly phase: "pending" | "processing";
+      readonly progress: string | null;
+      readonly failuresInRow: number;
+      /** Whether this answer proves that the upstream knows the job. */
+      readonly sawJob: boolean;
+      readonly lastError: string | null;
+    }
+  | { readonly kind: "end"; readonly ending: Ending }
+  /** The credential was refused: the connection pauses, the job stays. */
+  | { readonly kind: "suspend"; readonly reason: string };
+
+/** What a poll says about its lane. */
+export type LaneVerdict =
+  | { readonly kind: "healthy" }
+  | { readonly kind: "faulty" }
+  | { readonly kind: "rate_limited"; readonly retryAfterMs: number | null };
+
+const NO_TIMES: UpstreamTimes = { createdAt: null, updatedAt: null };
+const BACKOFF_MS_INITIAL = 1000;
+const BACKOFF_MS_MAX = 60_000;
+
+/**
+ * Advances a job by one observation. An ending is left by nothing: whoever records it does so by
+ * compare-and-set, so of any sequence of observations at most one ending holds.
+ */
+export function decideAfterPoll(input: {
+  readonly facts: WatchFacts;
+  readonly observation: Observation;
+  readonly schedule: PollSchedule;
+  readonly nowMs: number;
+  readonly random: number;
+}): JobStep {
+  const { facts, observation } = input;
+  switch (observation.kind) {
+    case "completed":
+      return end("completed", null, observation.result, observation.times);
+    case "failed":
+    case "canceled":
+    case "expired":
+      return end(observation.kind, observation.error, null, observation.times);
+    case "credential_rejected":
+      return { kind: "suspend", reason: observation.reason };
+    case "running":
+      return {
+        kind: "keep_watching",
+        dueAtMs: dueAtMs(input, observation.hintMs ?? 0),
+        // A job never goes back to pending: upstreams that re-queue would announce it twice.
+        phase: facts.phase === "processing" ? "processing" : observation.phase,
+        progress: observation.progress ?? facts.progress,
+        failuresInRow: 0,
+        sawJob: true,
+        lastError: unknownStatusWarning(observation.unknownStatus),
+      };
+    case "retry": {
+      const counts =
+        observation.cause !== "not_visible_yet" && observation.cause !== "rate_limited";
+      const failuresInRow = counts ? facts.failuresInRow + 1 : facts.failuresInRow;
+      const backoffMs = counts ? failureBackoffMs(failuresInRow) : 0;
+      return {
+        kind: "keep_watching",
+        dueAtMs: dueAtMs(input, Math.max(backoffMs, observation.retryAfterMs ?? 0)),
+        phase: facts.phase,
+        progress: facts.progress,
+        failuresInRow,
+        sawJob: false,
+        lastError: observation.reason,
+      };
+    }
+  }
+}
+
+export function laneVerdict(observation: Observation): LaneVerdict {
+  if (observation.kind !== "retry") return { kind: "healthy" };
+  switch (observation.cause) {
+    case "rate_limited":
+      return { kind: "rate_limited", retryAfterMs: observation.retryAfterMs };
+    case "upstream_fault":
+      return { kind: "faulty" };
+    case "not_visible_yet":
+    case "unusable_answer":
+      return { kind: "healthy" };
+  }
+}
+
+/** The ending of a job whose deadline has passed, whatever the upstream may still say. */
+export function timedOut(facts: WatchFacts, lastError: string | null): Ending {
+  const waitedS = Math.round((facts.deadlineAtMs - facts.acceptedAtMs) / 1000);
+  const cause = lastError === null ? "" : ` Last problem: ${lastError}`;
+  return {
+    status: "timed_out",
+    error: `The job did not end within ${waitedS} s.${cause}`,
+    result: null,
+    times: NO_TIMES,
+  };
+}
+
+function end(
+  status: EndingStatus,
+  error: string | null,
+  result: string | null,
+  times: UpstreamTimes,
+): JobStep {
+  return { kind: "end", ending: { status, error, result, times } };
+}
+
+function dueAtMs(
+  input: {
+    readonly facts: WatchFacts;
+    readonly schedule: PollSchedule;
+    readonly nowMs: number;
+    readonly random: number;
+  },
+  floorMs: number,
+): number {
+  const ageMs = input.nowMs - input.facts.acceptedAtMs;
+  return (
+    input.nowMs +
+    nextPollDelayMs({ schedule: input.schedule, ageMs, floorMs, random: input.random })
+  );
+}
+
+function failureBackoffMs(failuresInRow: number): number {
+  return Math.min(BACKOFF_MS_MAX, BACKOFF_MS_INITIAL * 2 ** Math.min(failuresInRow - 1, 16));
+}
+
+function unknownStatusWarning(status: string | null): string | null {
+  if (status === null) return null;
+  return `The upstream answered with the unknown status "${status}"; taken as still running.`;
+}

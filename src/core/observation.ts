@@ -1,0 +1,52 @@
+/** Why a poll told us nothing about the job. It decides whom the fault counts against. */
+export type RetryCause =
+  /** The upstream does not know the job yet; normal just after submission. */
+  | "not_visible_yet"
+  /** Outage, timeout, network error: backs off the job and counts towards the lane's breaker. */
+  | "upstream_fault"
+  /** The connection's budget is used up: pauses the whole lane. */
+  | "rate_limited"
+  /** An answer that no rule understands (not JSON, an unexpected 4xx). */
+  | "unusable_answer";
+
+/** What the upstream told about the job's own times, as it spelled them. */
+export interface UpstreamTimes {
+  readonly createdAt: string | null;
+  readonly updatedAt: string | null;
+}
+
+/**
+ * What the answer to one poll means. A closed list: an upstream status nobody knows is `running`
+ * with `unknownStatus` set, never an error.
+ */
+export type Observation =
+  | {
+      readonly kind: "running";
+      readonly phase: "pending" | "processing";
+      /** Raw JSON text of the upstream's progress, or null. */
+      readonly progress: string | null;
+      /** A floor for the time to the next poll that the upstream asked for, or null. */
+      readonly hintMs: number | null;
+      /** A status that no rule knows; shown to people. */
+      readonly unknownStatus: string | null;
+      readonly times: UpstreamTimes;
+    }
+  | {
+      readonly kind: "completed";
+      /** Raw JSON text exactly as the upstream wrote it; `null` (the text) when it gave none. */
+      readonly result: string;
+      readonly times: UpstreamTimes;
+    }
+  | {
+      readonly kind: "failed" | "canceled" | "expired";
+      readonly error: string;
+      readonly times: UpstreamTimes;
+    }
+  | {
+      readonly kind: "retry";
+      readonly cause: RetryCause;
+      /** One line for a person. */
+      readonly reason: string;
+      readonly retryAfterMs: number | null;
+    }
+  | { readonly kind: "credential_rejected"; readonly reason: string };

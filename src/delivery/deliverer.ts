@@ -1,0 +1,229 @@
+import {
+  type AttemptExchange,
+  decideAfterAttempt,
+  type DeliveryStep,
+} from "../core/delivery-outcome.ts";
+import { callbackBody } from "../core/event.ts";
+import { publicId } from "../core/ids.ts";
+import { parseRetryAfter } from "../core/retry-after.ts";
+import type { OutboundRequest, RequestOutcome } from "../outbound/request-outcome.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Log } from "../runtime/log.ts";
+import type { Random } from "../runtime/random.ts";
+import { type SecretBox, SecretBoxError } from "../runtime/secret-box.ts";
+import type { AttemptRow } from "../store/record-attempts.ts";
+import type { OwedCallback } from "./owed-callback.ts";
+import { secretKey, signCallback } from "./sign-callback.ts";
+
+/** At most this much of a receiver's answer is read. */
+const RESPONSE_BYTES_MAX = 16 * 1024;
+/** At most this much of it is kept with the attempt. */
+const EXCERPT_CHARS_MAX = 1024;
+
+export interface DelivererPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly secretBox: SecretBox;
+  readonly userAgent: string;
+  readonly retryScheduleMs: readonly number[];
+  readonly callbackTimeoutMs: number;
+  resultUrl(eventId: string): string;
+  /** The keys a project signs with, newest first. */
+  signingKeys(projectId: string): Promise<readonly Buffer[]>;
+  send(request: OutboundRequest): Promise<RequestOutcome>;
+  /** False when the same attempt was recorded before. */
+  record(attempt: AttemptRow): Promise<boolean>;
+  /** Told of every attempt, for the metrics. */
+  attempted(step: DeliveryStep, sinceDueMs: number): void;
+}
+
+/** What is left to do about a delivery after an attempt. */
+export type AttemptResult =
+  | { readonly kind: "retry"; readonly atMs: number }
+  /** The receiver wants nothing more of this subscription. */
+  | { readonly kind: "gone" }
+  /** Nothing, or it is not for this attempt to say. */
+  | { readonly kind: "over" };
+
+/**
+ * Makes one attempt: sign ─▶ POST ─▶ classify ─▶ decide ─▶ record. Rejects when the database is
+ * away or refuses the record; the delivery is then still pending.
+ */
+export async function attemptDelivery(
+  ports: DelivererPorts,
+  callback: OwedCallback,
+): Promise<AttemptResult> {
+  const startedAtMs = ports.clock.now();
+  const made = await exchangeWithReceiver(ports, callback, startedAtMs);
+  // Cut off because this process stops: not the receiver's failure, so it is made anew elsewhere.
+  if (made.exchange.kind === "failed" && made.exchange.failure.code === "aborted") {
+    return { kind: "over" };
+  }
+  const nowMs = ports.clock.now();
+  const step = decideAfterAttempt({
+    exchange: made.exchange,
+    attemptInSchedule: callback.attemptCount + 1 - callback.delivery.attemptsBefore,
+    retryScheduleMs: ports.retryScheduleMs,
+    nowMs,
+    random: ports.random(),
+  });
+  ports.attempted(step, startedAtMs - callback.dueAtMs);
+  const recorded = await ports.record(attemptRow(callback, startedAtMs, made, step));
+  if (!recorded) return { kind: "over" };
+  if (step.status === "gone") return { kind: "gone" };
+  if (step.status !== "pending") return { kind: "over" };
+  callback.attemptCount += 1;
+  return { kind: "retry", atMs: step.nextAttemptAtMs };
+}
+
+interface MadeAttempt {
+  readonly exchange: AttemptExchange;
+  readonly durationMs: number;
+  readonly responseExcerpt: string | null;
+}
+
+async function exchangeWithReceiver(
+  ports: DelivererPorts,
+  callback: OwedCallback,
+  startedAtMs: number,
+): Promise<MadeAttempt> {
+  const secrets = await openSecrets(ports, callback);
+  if ("reason" in secrets) return { exchange: secrets, durationMs: 0, responseExcerpt: null };
+  const outcome = await ports.send(signedRequest(ports, callback, secrets, startedAtMs));
+  const { durationMs } = outcome;
+  if (outcome.kind === "failed") {
+    const exchange = { kind: "failed", failure: outcome.failure } as const;
+    return { exchange, durationMs, responseExcerpt: null };
+  }
+  const retryAfterMs = parseRetryAfter(outcome.headers, ports.clock.now());
+  return {
+    exchange: { kind: "answered", status: outcome.status, retryAfterMs },
+    durationMs,
+    responseExcerpt: storable(excerptOf(outcome.body, secrets)),
+  };
+}
+
+interface Secrets {
+  /** To sign with, newest first. */
+  readonly keys: readonly Buffer[];
+  /** The subscription's own headers. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** A database that is away rejects; a secret that can't be read is told. */
+async function openSecrets(
+  ports: DelivererPorts,
+  { delivery }: OwedCallback,
+): Promise<Secrets | Extract<AttemptExchange, { kind: "not_sent" }>> {
+  const { secretBox } = ports;
+  try {
+    const headers =
+      delivery.headers === null
+        ? NO_HEADERS
+        : (JSON.parse(secretBox.open(delivery.headers)) as Record<string, string>);
+    if (delivery.secret !== null) {
+      return { keys: [secretKey(secretBox.open(delivery.secret))], headers };
+    }
+    return { keys: await ports.signingKeys(delivery.projectId), headers };
+  } catch (error) {
+    if (!(error instanceof SecretBoxError)) throw error;
+    return { kind: "not_sent", reason: "secret_unreadable", message: error.message };
+  }
+}
+
+const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
+
+function signedRequest(
+  ports: DelivererPorts,
+  callback: OwedCallback,
+  { keys, headers }: Secrets,
+  nowMs: number,
+): OutboundRequest {
+  const { delivery } = callback;
+  const body = bodyOf(ports, callback);
+  const webhookId = publicId("delivery", delivery.id);
+  const timestampS = Math.floor(nowMs / 1000);
+  const url = new URL(delivery.callbackUrl);
+  return {
+    method: "POST",
+    origin: url.origin,
+    path: url.pathname + url.search,
+    headers: {
+      ...headers,
+      "content-type": "application/json",
+      "user-agent": ports.userAgent,
+      "webhook-id": webhookId,
+      "webhook-timestamp": String(timestampS),
+      "webhook-signature": signCallback(keys, webhookId, timestampS, body),
+    },
+    body,
+    timeoutMs: ports.callbackTimeoutMs,
+    responseBytesMax: RESPONSE_BYTES_MAX,
+    whenLarger: "truncate",
+  };
+}
+
+function bodyOf(ports: DelivererPorts, callback: OwedCallback): string {
+  const { delivery, event, resultUrlOnly } = callback;
+  return callbackBody(
+    event,
+    {
+      subscriptionId: publicId("subscription", delivery.subscriptionId),
+      metadata: delivery.metadata,
+    },
+    resultUrlOnly ? ports.resultUrl(publicId("event", delivery.eventId)) : null,
+  );
+}
+
+function attemptRow(
+  callback: OwedCallback,
+  startedAtMs: number,
+  made: MadeAttempt,
+  step: DeliveryStep,
+): AttemptRow {
+  const { delivery } = callback;
+  const { exchange } = made;
+  return {
+    shardId: delivery.shardId,
+    deliveryId: delivery.id,
+    subscriptionId: delivery.subscriptionId,
+    attemptCount: callback.attemptCount,
+    startedAtMs,
+    durationMs: Math.round(made.durationMs),
+    httpStatus: exchange.kind === "answered" ? exchange.status : null,
+    errorCode: step.errorCode,
+    errorMessage: messageOf(exchange),
+    responseExcerpt: made.responseExcerpt,
+    status: step.status,
+    nextAttemptAtMs: step.status === "pending" ? Math.round(step.nextAttemptAtMs) : null,
+  };
+}
+
+function messageOf(exchange: AttemptExchange): string | null {
+  switch (exchange.kind) {
+    case "answered":
+      return null;
+    case "failed":
+      return storable(exchange.failure.message);
+    case "not_sent":
+      return exchange.message;
+  }
+}
+
+/** Shorter ones would blank out ordinary words. */
+const REDACTED_CHARS_MIN = 6;
+
+/** The beginning of an answer, without the subscription's own headers, which it may echo. */
+function excerptOf(body: Buffer, { headers }: Secrets): string {
+  let text = body.toString("utf8");
+  for (const value of Object.values(headers)) {
+    if (value.length >= REDACTED_CHARS_MIN) text = text.replaceAll(value, "[redacted]");
+  }
+  return text.slice(0, EXCERPT_CHARS_MAX);
+}
+
+/** Postgres stores no NUL in a text. */
+function storable(text: string): string {
+  return text.replaceAll("\0", "\u{fffd}").toWellFormed();
+}

@@ -1,0 +1,48 @@
+import type { EventContent } from "../core/event.ts";
+import type { OwedDelivery } from "../store/record-events.ts";
+
+/** A delivery in memory, on its way to its receiver. */
+export interface OwedCallback {
+  readonly delivery: OwedDelivery;
+  readonly event: EventContent;
+  /** The receiver gets the result's address instead of the result. */
+  readonly resultUrlOnly: boolean;
+  /** Attempts already made; grows when a retry is near enough to be kept in memory. */
+  attemptCount: number;
+  dueAtMs: number;
+  state: "waiting" | "sending" | "dropped";
+}
+
+/** @param inlineResultBytesMax a larger result goes by reference, so it is not held */
+export function owedCallback(
+  delivery: OwedDelivery,
+  event: EventContent,
+  resultBytes: number,
+  inlineResultBytesMax: number,
+): OwedCallback {
+  const resultUrlOnly = delivery.payload === "thin" || resultBytes > inlineResultBytesMax;
+  return {
+    delivery,
+    event: resultUrlOnly ? { ...event, result: null } : event,
+    resultUrlOnly,
+    attemptCount: delivery.attemptCount,
+    dueAtMs: delivery.nextAttemptAtMs,
+    state: "waiting",
+  };
+}
+
+const OBJECTS_BYTES = 600;
+
+/** About what the callback holds in memory; results shared by several are counted for each. */
+export function heldBytes(callback: OwedCallback): number {
+  const { delivery, event } = callback;
+  const texts = [
+    delivery.callbackUrl,
+    delivery.metadata,
+    delivery.headers,
+    event.result,
+    event.error,
+    event.progress,
+  ];
+  return texts.reduce((bytes, text) => bytes + (text?.length ?? 0), OBJECTS_BYTES);
+}

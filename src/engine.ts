@@ -1,0 +1,268 @@
+import { Acceptor, type AcceptOutcome } from "./cluster/acceptor.ts";
+import { HandOver } from "./cluster/hand-over.ts";
+import { createHousekeeping } from "./cluster/housekeeping.ts";
+import { MailReader } from "./cluster/mail-reader.ts";
+import { ShardOwnership } from "./cluster/shard-ownership.ts";
+import { Sweep } from "./cluster/sweep.ts";
+import type { Config } from "./config.ts";
+import { DeliveryLoop } from "./delivery/delivery-loop.ts";
+import { secretKey } from "./delivery/sign-callback.ts";
+import { SigningKeys } from "./delivery/signing-keys.ts";
+import type { RequestClient } from "./outbound/request-client.ts";
+import { ConnectionDirectory } from "./polling/connection-directory.ts";
+import { Poller } from "./polling/poller.ts";
+import type { LiveJobView } from "./polling/watch-list.ts";
+import type { Provider } from "./providers/provider.ts";
+import type { Clock } from "./runtime/clock.ts";
+import type { Log } from "./runtime/log.ts";
+import type { Metrics } from "./runtime/metrics.ts";
+import type { Random } from "./runtime/random.ts";
+import type { Repeater } from "./runtime/repeater.ts";
+import { settledWithin } from "./runtime/settled-within.ts";
+import type { SecretBox } from "./runtime/secret-box.ts";
+import type { UuidSource } from "./runtime/uuid-source.ts";
+import type { AcceptRequest } from "./store/accept-subscriptions.ts";
+import type { Database } from "./store/database.ts";
+import { findIdempotencyKey } from "./store/find-idempotency-key.ts";
+import { findJob, findJobsOfSubscriptions } from "./store/find-job.ts";
+import { pauseConnection } from "./store/load-connections.ts";
+import { loadJobs, loadLiveJobs } from "./store/load-jobs.ts";
+import { postMail } from "./store/mailbox.ts";
+import { findSigningSecrets } from "./store/signing-secrets.ts";
+import { Writers } from "./store/writers.ts";
+
+/** How long a stop waits for what is queued to be written. */
+const FLUSH_TIMEOUT_MS = 2_000;
+/** How long a stop waits for requests under way before it cuts them off. */
+const REQUESTS_GRACE_MS = 2_500;
+
+export interface EngineOptions {
+  readonly config: Config;
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly uuids: UuidSource;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly secretBox: SecretBox;
+  readonly providers: ReadonlyMap<string, Provider>;
+  readonly upstreamClient: RequestClient;
+  readonly callbackClient: RequestClient;
+  readonly nodeId: string;
+  readonly version: string;
+  readonly publicUrl: () => string;
+}
+
+/** Polling, delivery and the shards they work on: everything between the API and the outside. */
+export class Engine {
+  readonly connections: ConnectionDirectory;
+  /** Tells the owner of a job what the API did to it. */
+  readonly handOver: HandOver;
+  readonly #options: EngineOptions;
+  readonly #writers: Writers;
+  readonly #poller: Poller;
+  readonly #delivery: DeliveryLoop;
+  readonly #ownership: ShardOwnership;
+  readonly #mail: MailReader;
+  readonly #sweep: Sweep;
+  readonly #housekeeping: Repeater;
+  readonly #acceptor: Acceptor;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    const { database, clock, random, log } = options;
+    this.#writers = new Writers({
+      database,
+      clock,
+      random,
+      log,
+      stopTimeoutMs: FLUSH_TIMEOUT_MS,
+    });
+    this.#poller = this.#buildPoller();
+    this.#delivery = this.#buildDelivery();
+    this.connections = new ConnectionDirectory({
+      database,
+      clock,
+      log,
+      onChange: (connection) => this.#poller.watches.configureConnection(connection),
+    });
+    this.#ownership = this.#buildOwnership();
+    this.handOver = this.#buildHandOver();
+    const ownedShards = () => this.#ownership.owned;
+    this.#mail = new MailReader({
+      database,
+      clock,
+      log,
+      ownedShards,
+      handlers: this.handOver.handlers,
+    });
+    this.#sweep = new Sweep({ database, clock, log, ownedShards, held: this.#poller.watches });
+    this.#housekeeping = createHousekeeping({ database, clock, log, ownedShards });
+    this.#acceptor = this.#buildAcceptor();
+    this.#registerGauges();
+  }
+
+  get hasLease(): boolean {
+    return this.#ownership.hasLease;
+  }
+
+  async start(): Promise<void> {
+    await this.connections.start();
+    await this.#ownership.start();
+    await this.#mail.start();
+    await this.#sweep.start();
+    await this.#housekeeping.start();
+    await this.#delivery.start();
+  }
+
+  /**
+   * Takes no more work, lets what is under way end, writes what is queued, and leaves the shards to
+   * the other nodes. Whatever does not end in time is cut off; the database knows it all.
+   */
+  async stop(): Promise<void> {
+    const { upstreamClient, callbackClient } = this.#options;
+    await this.#mail.stop();
+    await this.#housekeeping.stop();
+    const quiet = Promise.all([this.#poller.stop(), this.#delivery.stop()]);
+    await Promise.all([
+      upstreamClient.close(REQUESTS_GRACE_MS),
+      callbackClient.close(REQUESTS_GRACE_MS),
+    ]);
+    await settledWithin(this.#options.clock, quiet, FLUSH_TIMEOUT_MS);
+    // Gives up on rows that the database does not take in time, so what waits for them ends.
+    await this.#writers.stop();
+    await quiet;
+    await this.#sweep.stop();
+    await this.connections.stop();
+    await this.#ownership.stop();
+  }
+
+  accept(request: AcceptRequest): Promise<AcceptOutcome> {
+    return this.#acceptor.accept(request);
+  }
+
+  /** What this node knows of a job it polls, or null. */
+  liveJob(shardId: number, jobRowId: string): LiveJobView | null {
+    return this.#poller.watches.view(shardId, jobRowId);
+  }
+
+  #buildPoller(): Poller {
+    const { database, metrics, upstreamClient } = this.#options;
+    return new Poller({
+      ...this.#options,
+      send: (request) => upstreamClient.send(request),
+      record: (event) => this.#writers.recordEvent(event),
+      owe: (owed, event, resultBytes) => this.#delivery.owe(owed, event, resultBytes),
+      look: (job) => this.handOver.look(job),
+      pauseConnection: (connection, reason) => pauseConnection(database, connection, reason),
+      observed: (observation) => metrics.polls.add(observation.kind),
+    });
+  }
+
+  #buildDelivery(): DeliveryLoop {
+    const { config, database, metrics, secretBox, clock, callbackClient, publicUrl } =
+      this.#options;
+    const keys = new SigningKeys(clock, async (projectId) => {
+      const secrets = await findSigningSecrets(database, projectId, clock.now());
+      return secrets.map(({ sealed }) => secretKey(secretBox.open(sealed)));
+    });
+    return new DeliveryLoop({
+      ...this.#options,
+      userAgent: `Ringback/${this.#options.version}`,
+      retryScheduleMs: config.retryScheduleMs,
+      callbackTimeoutMs: config.callbackTimeoutMs,
+      inlineResultBytesMax: config.inlineResultBytesMax,
+      ownedShards: () => this.#ownership.owned,
+      resultUrl: (eventId) => `${publicUrl()}/v1/events/${eventId}/result`,
+      signingKeys: (projectId) => keys.of(projectId),
+      send: (request) => callbackClient.send(request),
+      record: (attempt) => this.#writers.recordAttempt(attempt),
+      attempted: (step, sinceDueMs) => {
+        metrics.attempts.add(step.status);
+        metrics.attemptLagSeconds.observe(Math.max(0, sinceDueMs) / 1000);
+      },
+    });
+  }
+
+  #buildOwnership(): ShardOwnership {
+    const { database } = this.#options;
+    return new ShardOwnership({
+      ...this.#options,
+      address: this.#options.publicUrl(),
+      claimed: async (shardIds) => {
+        for await (const page of loadLiveJobs(database, shardIds)) {
+          for (const job of page) {
+            if (this.#ownership.owns(job.shardId)) this.#poller.watches.watch(job, "spread");
+          }
+        }
+        this.#delivery.reload();
+      },
+      dropped: (shardId) => {
+        this.#poller.watches.dropShard(shardId);
+        this.#delivery.dropShard(shardId);
+      },
+    });
+  }
+
+  #buildAcceptor(): Acceptor {
+    const { database } = this.#options;
+    return new Acceptor({
+      ...this.#options,
+      owns: (shardId) => this.#ownership.owns(shardId),
+      write: (row) => this.#writers.accept(row),
+      findUsedKey: (key) => findIdempotencyKey(database, key),
+      watch: (job, firstPoll) => this.#poller.watches.watch(job, firstPoll),
+      deliver: (deliveries) => this.#delivery.deliver(deliveries),
+      post: (mail) => postMail(database, mail),
+    });
+  }
+
+  #buildHandOver(): HandOver {
+    const { database } = this.#options;
+    return new HandOver({
+      ...this.#options,
+      owns: (shardId) => this.#ownership.owns(shardId),
+      post: (mail) => postMail(database, mail),
+      loadJobs: (keys) => loadJobs(database, keys),
+      findJob: (shardId, id) => findJob(database, shardId, id),
+      findJobsOf: (subscriptions) => findJobsOfSubscriptions(database, subscriptions),
+      cancelUpstream: (job) => this.#poller.cancelUpstream(job),
+      watches: this.#poller.watches,
+      deliveries: this.#delivery,
+    });
+  }
+
+  #registerGauges(): void {
+    const { metrics } = this.#options;
+    metrics.gauge(
+      "ringback_watched_jobs",
+      "Jobs this node polls.",
+      () => this.#poller.watches.size,
+    );
+    metrics.gauge(
+      "ringback_owned_shards",
+      "Shards this node owns.",
+      () => this.#ownership.owned.length,
+    );
+    metrics.gauge(
+      "ringback_outbox_deliveries",
+      "Deliveries in memory.",
+      () => this.#delivery.outbox.size,
+    );
+    metrics.gauge(
+      "ringback_callback_lanes",
+      "Callback origins with deliveries in memory.",
+      () => this.#delivery.outbox.originCount,
+    );
+    metrics.gauge(
+      "ringback_polls_in_flight",
+      "Polls under way.",
+      () => this.#poller.watches.pollsInFlight,
+    );
+    metrics.gauge(
+      "ringback_rows_waiting",
+      "Rows that wait for a batch.",
+      () => this.#writers.queuedRows,
+    );
+  }
+}

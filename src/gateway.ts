@@ -1,0 +1,296 @@
+import { createApp } from "./api/app.ts";
+import { bootstrap } from "./bootstrap.ts";
+import type { Config } from "./config.ts";
+import { Engine } from "./engine.ts";
+import { HttpServer } from "./api/http-server.ts";
+import { notReadyAnswer } from "./api/not-ready.ts";
+import { createAddressGuard, type EgressAllow } from "./outbound/address-guard.ts";
+import { systemLookup } from "./outbound/address-lookup.ts";
+import { CallbackUrlChecker } from "./outbound/callback-url-checker.ts";
+import { RequestClient } from "./outbound/request-client.ts";
+import { checkUpstreamUrl } from "./outbound/upstream-url.ts";
+import { builtInProviders } from "./providers/catalogue.ts";
+import type { Provider } from "./providers/provider.ts";
+import type { Clock } from "./runtime/clock.ts";
+import { readOrCreateEncryptionKey } from "./runtime/encryption-keys.ts";
+import type { Log } from "./runtime/log.ts";
+import { Metrics } from "./runtime/metrics.ts";
+import type { Random } from "./runtime/random.ts";
+import { createSecretBox, type SecretBox } from "./runtime/secret-box.ts";
+import { createUuidSource } from "./runtime/uuid-source.ts";
+import { createSandbox } from "./sandbox/sandbox.ts";
+import { type Database, openDatabase } from "./store/database.ts";
+import { startEmbeddedPostgres } from "./store/embedded-postgres.ts";
+import { checkMigrated, migrate } from "./store/migrate.ts";
+import { endAllLeases } from "./store/node-leases.ts";
+import { findSigningSecrets } from "./store/signing-secrets.ts";
+
+const DATABASE_CONNECTIONS_MAX = 12;
+const STATEMENT_TIMEOUT_MS = 15_000;
+const DATABASE_CLOSE_TIMEOUT_MS = 1_000;
+const REQUESTS_CLOSE_TIMEOUT_MS = 2_000;
+const CALLBACK_LOOKUP_TIMEOUT_MS = 2_000;
+const CONNECT_TIMEOUT_MS = 10_000;
+const KEEP_ALIVE_MS = 30_000;
+/** As many as the highest concurrency that a connection may ask for. */
+const UPSTREAM_CONNECTIONS_MAX = 1024;
+const CALLBACK_CONNECTIONS_MAX = 32;
+const ORIGINS_MAX = 2_000;
+
+export interface GatewayOptions {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly version: string;
+  /** Gives up a start that is going on: what was started is stopped again. */
+  readonly signal?: AbortSignal;
+}
+
+/** What a person needs to know once it runs. */
+export interface StartedGateway {
+  readonly url: string;
+  /** Shown once, at the first start without RINGBACK_API_KEY. */
+  readonly generatedApiKey: string | null;
+  readonly database: string;
+  readonly sandbox: boolean;
+  /** Ends everything in reverse order; resolves when nothing runs any more. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Builds every part once and starts them in order. When a step fails, what was started before it is
+ * stopped again, and the error is the caller's.
+ */
+export async function startGateway(options: GatewayOptions): Promise<StartedGateway> {
+  const started: (() => Promise<void>)[] = [];
+  let stopping: Promise<void> | null = null;
+  const stop = (): Promise<void> => (stopping ??= stopInReverse(started, options.log));
+  try {
+    return { ...(await start(options, started)), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** The gateway without its own `stop`; `started` grows by one step for each part to be stopped. */
+async function start(
+  options: GatewayOptions,
+  started: (() => Promise<void>)[],
+): Promise<Omit<StartedGateway, "stop">> {
+  const { config, clock, random, log } = options;
+  const uuids = createUuidSource();
+  const secretBox = await openSecretBox(config);
+  const database = await startDatabase(options, started);
+  // The socket opens before the rest is built, because the rest must know its port.
+  let fetch: (request: Request, env: object | undefined) => Response | Promise<Response> =
+    notReadyAnswer;
+  const server = new HttpServer({
+    fetch: (request, env) => fetch(request, env),
+    host: config.host,
+    port: config.port,
+    clock,
+    stopTimeoutMs: REQUESTS_CLOSE_TIMEOUT_MS,
+  });
+  await server.start().catch((cause: unknown) => {
+    const remedy = "Stop what uses it, or choose another PORT or HOST.";
+    throw new Error(`can't listen on ${config.host}:${config.port}: ${String(cause)}. ${remedy}`);
+  });
+  started.push(() => server.stop());
+  const { port } = server.address;
+  const localUrl = `http://${reachableHost(config.host)}:${port}`;
+  const publicUrl = () => config.publicUrl ?? localUrl;
+  const { projectId, generatedApiKey } = await bootstrap(
+    { database, secretBox, clock, uuids },
+    config,
+    localUrl,
+  );
+  const metrics = new Metrics();
+  const providers = availableProviders(config);
+  const outbound = buildOutbound(config, port, localUrl);
+  const nodeId = uuids(clock.now(), 0);
+  const engine = new Engine({
+    ...options,
+    ...outbound,
+    database,
+    uuids,
+    metrics,
+    secretBox,
+    providers,
+    nodeId,
+    publicUrl,
+  });
+  let isStopping = false;
+  // Requests under way end while the engine, which some of them wait for, still writes.
+  started.push(async () => {
+    isStopping = true;
+    await Promise.all([server.stop(), engine.stop()]);
+  });
+  options.signal?.throwIfAborted();
+  await engine.start();
+  const callbackUrls = new CallbackUrlChecker({
+    guard: outbound.guard,
+    lookup: systemLookup,
+    timeoutMs: CALLBACK_LOOKUP_TIMEOUT_MS,
+    clock,
+  });
+  const app = createApp({
+    database,
+    accept: (request) => engine.accept(request),
+    liveJob: (shardId, jobRowId) => engine.liveJob(shardId, jobRowId),
+    pollNow: (shardId, jobRowId) => engine.handOver.pollNow(shardId, jobRowId),
+    unsubscribed: (change) => engine.handOver.unsubscribed(change),
+    redelivered: (shardId, ids) => engine.handOver.redelivered(shardId, ids),
+    connections: {
+      find: (project, provider, name) => engine.connections.find(project, provider, name),
+      findFresh: (project, provider, name) => engine.connections.findFresh(project, provider, name),
+      changed: () => engine.connections.refresh(),
+      nameOf: (id) => engine.connections.get(id)?.name ?? "unknown",
+    },
+    providers,
+    secretBox,
+    checkCallbackUrl: (text) => callbackUrls.check(text),
+    checkUpstreamUrl: (text) => checkUpstreamUrl(text, outbound.guard, outbound.trustedOrigins),
+    readiness: () => readiness(engine, isStopping),
+    metrics: () => metrics.scrape(),
+    recordRequest: (sample) => metrics.recordRequest(sample),
+    publicUrl,
+    inlineResultBytesMax: config.inlineResultBytesMax,
+    clock,
+    log,
+  });
+  if (config.sandbox) {
+    app.route(
+      "/sandbox",
+      createSandbox({
+        clock,
+        random,
+        baseUrl: () => localUrl,
+        signingSecrets: () => openSigningSecrets(database, secretBox, projectId, clock.now()),
+      }),
+    );
+  }
+  fetch = (request, env) => app.fetch(request, env);
+  return {
+    url: publicUrl(),
+    generatedApiKey,
+    database: config.database.kind === "embedded" ? config.dataDir : "DATABASE_URL",
+    sandbox: config.sandbox,
+  };
+}
+
+async function openSecretBox(config: Config): Promise<SecretBox> {
+  return createSecretBox(
+    config.encryptionKeys ?? [await readOrCreateEncryptionKey(config.dataDir)],
+  );
+}
+
+async function startDatabase(
+  { config, log, signal }: GatewayOptions,
+  started: (() => Promise<void>)[],
+): Promise<Database> {
+  let url = config.database.kind === "external" ? config.database.url : "";
+  if (config.database.kind === "embedded") {
+    const postgres = await startEmbeddedPostgres({ dataDir: config.database.dataDir, log });
+    started.push(() => postgres.stop());
+    url = postgres.url;
+  }
+  signal?.throwIfAborted();
+  const database = await openDatabase({
+    url,
+    ...(signal && { signal }),
+    connectionsMax: DATABASE_CONNECTIONS_MAX,
+    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+    applicationName: "ringback",
+    log,
+  });
+  started.push(() => database.close(DATABASE_CLOSE_TIMEOUT_MS));
+  signal?.throwIfAborted();
+  if (config.migrate) await migrate(database);
+  else await checkMigrated(database);
+  // The data directory is this process's alone, so whoever held a lease in it is dead.
+  if (config.database.kind === "embedded") await endAllLeases(database);
+  return database;
+}
+
+/** Requests to clients' callback URLs and to upstreams never share a connection or a limit. */
+function buildOutbound(config: Config, port: number, localUrl: string) {
+  const allow: EgressAllow = config.sandbox
+    ? {
+        ...config.egressAllow,
+        hostPorts: [...config.egressAllow.hostPorts, ...ownHostPorts(config, port)],
+      }
+    : config.egressAllow;
+  const guard = createAddressGuard(allow);
+  // What the operator wrote into the environment is trusted; what clients name is not.
+  const trustedOrigins = [
+    new URL(config.pulse.baseUrl).origin,
+    ...(config.sandbox ? [new URL(localUrl).origin] : []),
+  ];
+  const shared = {
+    guard,
+    originsMax: ORIGINS_MAX,
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    keepAliveMs: KEEP_ALIVE_MS,
+  };
+  return {
+    guard,
+    trustedOrigins,
+    upstreamClient: new RequestClient({
+      ...shared,
+      connectionsPerOriginMax: UPSTREAM_CONNECTIONS_MAX,
+      trustedOrigins,
+    }),
+    callbackClient: new RequestClient({
+      ...shared,
+      connectionsPerOriginMax: CALLBACK_CONNECTIONS_MAX,
+    }),
+  };
+}
+
+/** Where the sandbox's inbox can be reached from this machine. */
+function ownHostPorts(config: Config, port: number) {
+  const hosts = new Set(["127.0.0.1", "localhost", reachableHost(config.host)]);
+  return [...hosts].map((host) => ({ host, port }));
+}
+
+function availableProviders(config: Config): ReadonlyMap<string, Provider> {
+  const providers = new Map(builtInProviders());
+  if (!config.sandbox) providers.delete("sandbox");
+  return providers;
+}
+
+async function openSigningSecrets(
+  database: Database,
+  secretBox: SecretBox,
+  projectId: string,
+  nowMs: number,
+): Promise<string[]> {
+  const secrets = await findSigningSecrets(database, projectId, nowMs);
+  return secrets.map(({ sealed }) => secretBox.open(sealed));
+}
+
+function readiness(engine: Engine, isStopping: boolean) {
+  const checks = {
+    process: isStopping ? "stopping" : "ok",
+    lease: engine.hasLease ? "ok" : "The lease in the database could not be renewed.",
+  };
+  return { ready: Object.values(checks).every((check) => check === "ok"), checks };
+}
+
+/** An address to reach a listener that may listen on all of them. */
+function reachableHost(host: string): string {
+  if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
+  return host.includes(":") ? `[${host}]` : host;
+}
+
+async function stopInReverse(started: (() => Promise<void>)[], log: Log): Promise<void> {
+  for (const stopOne of started.toReversed()) {
+    try {
+      await stopOne();
+    } catch (error) {
+      log.error({ err: error }, "a part of the gateway did not stop cleanly");
+    }
+  }
+}

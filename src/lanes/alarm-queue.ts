@@ -1,0 +1,51 @@
+import FlatQueue from "flatqueue";
+import type { Clock, Timer } from "../runtime/clock.ts";
+
+/**
+ * Fires each item once its time has come: one queue and one timer for any number of items.
+ * Nothing is ever taken out; whoever is fired looks whether it still applies.
+ */
+export class AlarmQueue<Item> {
+  readonly #queue = new FlatQueue<Item>();
+  readonly #clock: Clock;
+  readonly #fire: (item: Item) => void;
+  #timer: Timer | null = null;
+  #timerAtMs = Infinity;
+
+  constructor(clock: Clock, fire: (item: Item) => void) {
+    this.#clock = clock;
+    this.#fire = fire;
+  }
+
+  set(item: Item, atMs: number): void {
+    this.#queue.push(item, atMs);
+    if (atMs < this.#timerAtMs) this.#arm(atMs);
+  }
+
+  clear(): void {
+    this.#queue.clear();
+    this.#timer?.cancel();
+    this.#timer = null;
+    this.#timerAtMs = Infinity;
+  }
+
+  #arm(atMs: number): void {
+    this.#timer?.cancel();
+    this.#timerAtMs = atMs;
+    this.#timer = this.#clock.setTimer(atMs - this.#clock.now(), () => this.#ring());
+  }
+
+  #ring(): void {
+    this.#timer = null;
+    this.#timerAtMs = Infinity;
+    const nowMs = this.#clock.now();
+    for (let atMs = this.#queue.peekValue(); atMs !== undefined; atMs = this.#queue.peekValue()) {
+      if (atMs > nowMs) {
+        this.#arm(atMs);
+        return;
+      }
+      const item = this.#queue.pop();
+      if (item !== undefined) this.#fire(item);
+    }
+  }
+}

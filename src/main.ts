@@ -1,0 +1,135 @@
+import { readFileSync } from "node:fs";
+import { type Config, describeProblems, loadConfig } from "./config.ts";
+import { type StartedGateway, startGateway } from "./gateway.ts";
+import { systemClock } from "./runtime/clock.ts";
+import { createLog, type Log } from "./runtime/log.ts";
+import { systemRandom } from "./runtime/random.ts";
+import { migrateOnly } from "./migrate-only.ts";
+
+const USAGE = `Usage: ringback [command]
+
+  (none)    starts the gateway
+  migrate   brings the database of DATABASE_URL up to date and exits
+
+Settings come from the environment; README.md lists them.`;
+
+const EXIT_GRACE_MS = 250;
+/** A terminal's Ctrl-C comes twice under npm, which passes on what the whole group has got. */
+const SAME_SIGNAL_MS = 50;
+
+const { version } = JSON.parse(
+  readFileSync(new URL("../package.json", import.meta.url), "utf8"),
+) as { version: string };
+
+// Slow names to look up take a thread each of a pool of 4; it is made when first used, after this.
+process.env["UV_THREADPOOL_SIZE"] ??= "16";
+
+/** The only entry: arguments and environment in, exit code out. */
+async function main(args: readonly string[]): Promise<number> {
+  const [command = "start", ...rest] = args;
+  if (command === "--version") return say(version);
+  if (command === "--help") return say(USAGE);
+  if (!["start", "migrate"].includes(command) || rest.length > 0) {
+    process.stderr.write(`Unknown command: ${args.join(" ")}\n\n${USAGE}\n`);
+    return 1;
+  }
+  const result = loadConfig(process.env, process.stdout.isTTY);
+  if (result.kind === "invalid") {
+    const lines = [describeProblems(result.problems), ...result.warnings];
+    process.stderr.write(`${lines.join("\n")}\n`);
+    return 1;
+  }
+  const log = createLog(result.config.log);
+  for (const warning of result.warnings) log.warn(warning);
+  try {
+    if (command === "migrate") await migrateOnly(result.config, log);
+    else await run(result.config, log);
+    return 0;
+  } catch (error) {
+    log.fatal({ err: error }, error instanceof Error ? error.message : "Ringback could not go on");
+    return 1;
+  }
+}
+
+/** Runs the gateway until a signal stops it; also one that comes while it still starts. */
+async function run(config: Config, log: Log): Promise<void> {
+  const stop = stopOnSignal(config, log);
+  try {
+    const gateway = await startGateway({
+      config,
+      clock: systemClock,
+      random: systemRandom,
+      log,
+      version,
+      signal: stop.signal,
+    });
+    announce(gateway, log);
+    await stop.asked;
+    await gateway.stop();
+  } catch (error) {
+    if (error !== stop.signal.reason) throw error;
+  } finally {
+    stop.disarm();
+  }
+  log.info("stopped");
+}
+
+/** The first signal asks for an orderly stop, which is bounded in time; the second one means now. */
+function stopOnSignal(config: Config, log: Log) {
+  const abort = new AbortController();
+  const { promise: asked, resolve } = Promise.withResolvers<void>();
+  let hardStop: NodeJS.Timeout | undefined;
+  let firstAt = 0;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (abort.signal.aborted && systemClock.monotonic() - firstAt < SAME_SIGNAL_MS) return;
+    if (abort.signal.aborted) process.exit(1);
+    firstAt = systemClock.monotonic();
+    log.info({ signal }, "stopping");
+    hardStop = setTimeout(() => {
+      log.error("the stop took too long; what is under way is cut off");
+      process.exit(1);
+    }, config.shutdownTimeoutMs);
+    abort.abort();
+    resolve();
+  };
+  process.on("SIGTERM", onSignal);
+  process.on("SIGINT", onSignal);
+  return { signal: abort.signal, asked, disarm: () => clearTimeout(hardStop) };
+}
+
+function announce(gateway: StartedGateway, log: Log): void {
+  log.info({ url: gateway.url, version, database: gateway.database }, "Ringback is ready");
+  const key = gateway.generatedApiKey;
+  const lines = [
+    "",
+    `  Ringback ${version} listens on ${gateway.url}`,
+    `  Data: ${gateway.database}`,
+    ...(key === null ? [] : [`  API key, shown this once: ${key}`]),
+    ...(gateway.sandbox ? sandboxLines(gateway.url, key ?? "$RINGBACK_API_KEY") : []),
+    "",
+  ];
+  process.stdout.write(`${lines.join("\n")}\n`);
+}
+
+/** Something to paste that shows the whole loop. */
+function sandboxLines(url: string, key: string): string[] {
+  return [
+    "",
+    "  Try it: a job of the sandbox, called back into its inbox.",
+    "",
+    `  JOB=$(curl -s -X POST ${url}/sandbox/jobs | sed 's/.*"job_id":"\\([^"]*\\)".*/\\1/')`,
+    `  curl -s ${url}/v1/subscriptions -H "authorization: Bearer ${key}" \\`,
+    `    -H 'content-type: application/json' \\`,
+    `    -d '{"provider":"sandbox","job_id":"'$JOB'","callback_url":"${url}/sandbox/inbox"}'`,
+    `  sleep 6; curl -s ${url}/sandbox/inbox`,
+  ];
+}
+
+function say(text: string): number {
+  process.stdout.write(`${text}\n`);
+  return 0;
+}
+
+process.exitCode = await main(process.argv.slice(2));
+// What a library still holds open, such as an attempt to connect, keeps nothing alive that has ended.
+setTimeout(() => process.exit(), EXIT_GRACE_MS).unref();

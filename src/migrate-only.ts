@@ -1,0 +1,31 @@
+import type { Config } from "./config.ts";
+import type { Log } from "./runtime/log.ts";
+import { openDatabase } from "./store/database.ts";
+import { startEmbeddedPostgres } from "./store/embedded-postgres.ts";
+import { migrate } from "./store/migrate.ts";
+
+const CLOSE_TIMEOUT_MS = 1_000;
+const STATEMENT_TIMEOUT_MS = 600_000;
+
+/** Brings the database up to date and leaves, as a deployment does before it starts new nodes. */
+export async function migrateOnly(config: Config, log: Log): Promise<void> {
+  const postgres =
+    config.database.kind === "embedded"
+      ? await startEmbeddedPostgres({ dataDir: config.database.dataDir, log })
+      : null;
+  try {
+    const url = config.database.kind === "external" ? config.database.url : (postgres?.url ?? "");
+    const database = await openDatabase({
+      url,
+      connectionsMax: 1,
+      statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+      applicationName: "ringback migrate",
+      log,
+    });
+    await migrate(database);
+    await database.close(CLOSE_TIMEOUT_MS);
+    log.info("the database is up to date");
+  } finally {
+    await postgres?.stop();
+  }
+}

@@ -1,0 +1,64 @@
+import { isIP } from "node:net";
+import type { AddressGuard } from "./address-guard.ts";
+
+/** Whom a URL leads to. */
+export interface Destination {
+  readonly protocol: "https:" | "http:";
+  /** A name, or an IP literal without brackets. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A connection was refused because of where it leads; the message is for the person who reads it. */
+export class AddressRefusedError extends Error {}
+
+const WELL_KNOWN_PORTS_ALLOWED: ReadonlySet<number> = new Set([443, 80]);
+const UNPRIVILEGED_PORT_MIN = 1024;
+const LOCAL_NAME = /^(?:[^.]+|.+\.(?:localhost|local|internal))$/;
+const LOCALHOST_NAME = /^(?:.+\.)?localhost$/;
+
+/** Reads the destination of a parsed URL; null for schemes that are not HTTP. */
+export function destinationOf(url: URL): Destination | null {
+  const { protocol } = url;
+  if (protocol !== "https:" && protocol !== "http:") return null;
+  const host = url.hostname.replace(/^\[(.*)\]$/, "$1").replace(/\.$/, "");
+  const port = url.port === "" ? (protocol === "https:" ? 443 : 80) : Number(url.port);
+  return { protocol, host, port };
+}
+
+/** Why a connection to this address of the destination is refused, or null when it is allowed. */
+export function addressRefusal(
+  destination: Destination,
+  address: string,
+  guard: AddressGuard,
+): string | null {
+  const { host, port } = destination;
+  if (guard.exemptsHostPort(host, port) || guard.exemptsAddress(address)) return null;
+  const range = guard.blockedRange(address);
+  if (range === null) return exemptionNeeded(destination);
+  // The address itself stays unsaid: the answer of a private resolver is not the reader's business.
+  const subject = isIP(host) === 0 ? `${host} resolves to` : `${host} is`;
+  return `${subject} an address that is not public (${range})`;
+}
+
+/** Why only an exempt destination may be used, whatever its address is, or null. */
+export function exemptionNeeded({ protocol, host, port }: Destination): string | null {
+  if (isIP(host) === 0 && LOCAL_NAME.test(host)) {
+    return `${host} is a name of a private network; use a name that the public DNS knows`;
+  }
+  if (protocol === "http:")
+    return "use https; http is only for hosts that RINGBACK_EGRESS_ALLOW lists";
+  if (port < UNPRIVILEGED_PORT_MIN && !WELL_KNOWN_PORTS_ALLOWED.has(port)) {
+    return `port ${port} is not allowed; use 443, 80 or a port from ${UNPRIVILEGED_PORT_MIN} up`;
+  }
+  return null;
+}
+
+/**
+ * The addresses of a host that need no DNS: a literal is its own, and `localhost` is the loopback
+ * address (RFC 6761), whatever a resolver says. Null for every other name.
+ */
+export function knownAddresses(host: string): readonly string[] | null {
+  if (isIP(host) !== 0) return [host];
+  return LOCALHOST_NAME.test(host) ? ["127.0.0.1", "::1"] : null;
+}

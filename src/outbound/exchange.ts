@@ -1,0 +1,154 @@
+import type { Dispatcher } from "undici";
+import type { RequestFailureCode } from "../core/request-failure.ts";
+import { failureFromError } from "./failure-from-error.ts";
+import type { OutboundRequest, RequestOutcome, ResponseHeaders } from "./request-outcome.ts";
+
+/** Whoever gave an exchange its connection. */
+export interface ExchangeOwner {
+  /** Milliseconds on a clock that never jumps. */
+  monotonic(): number;
+  /** The outcome is known; `reusable` says whether the connection is in a known state. */
+  onSettled(exchange: Exchange, reusable: boolean): void;
+  /** Sends the request again when its connection was dead before use; false if that is not so. */
+  resendIfStale(exchange: Exchange, error: unknown): boolean;
+}
+
+/**
+ * One request and its answer, as undici's handler. It settles exactly once; whatever undici
+ * reports afterwards is ignored. Every poll passes here: one object and one promise a request.
+ *
+ *   connecting ─▶ sent ─▶ answering ─▶ settled      (settled is reached from every state)
+ *        ▲          │
+ *        └── stale ─┘                               (GET on a kept-alive connection, once)
+ */
+export class Exchange implements Dispatcher.DispatchHandler {
+  readonly request: OutboundRequest;
+  readonly deadlineMs: number;
+  readonly outcome: Promise<RequestOutcome>;
+
+  readonly #owner: ExchangeOwner;
+  readonly #startedMs: number;
+  #resolve: ((outcome: RequestOutcome) => void) | null = null;
+  #state: "connecting" | "sent" | "answering" = "connecting";
+  #status = 0;
+  #headers: ResponseHeaders = {};
+  #firstChunk: Buffer | null = null;
+  #moreChunks: Buffer[] | null = null;
+  #bodyBytes = 0;
+
+  constructor(request: OutboundRequest, owner: ExchangeOwner) {
+    this.request = request;
+    this.#owner = owner;
+    this.#startedMs = owner.monotonic();
+    this.deadlineMs = this.#startedMs + request.timeoutMs;
+    this.outcome = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+  }
+
+  /** Ends an exchange that took too long, saying what it was waiting for. */
+  expire(): void {
+    const { timeoutMs } = this.request;
+    if (this.#state === "connecting")
+      this.fail("connect_timeout", `No connection within ${timeoutMs} ms`);
+    else this.fail("response_timeout", `No complete answer within ${timeoutMs} ms`);
+  }
+
+  fail(code: RequestFailureCode, message: string): void {
+    const durationMs = this.#elapsedMs();
+    this.#settle({ kind: "failed", failure: { code, message }, durationMs }, false);
+  }
+
+  onRequestStart(): void {
+    this.#state = "sent";
+  }
+
+  onResponseStarted(): void {
+    this.#state = "answering";
+  }
+
+  onResponseStart(
+    _: Dispatcher.DispatchController,
+    status: number,
+    headers: ResponseHeaders,
+  ): void {
+    if (status < 200) return; // 103 and its like announce the answer, they are not it
+    this.#status = status;
+    this.#headers = headers;
+    const { responseBytesMax, whenLarger } = this.request;
+    if (whenLarger === "fail" && this.#declaredBytes() > responseBytesMax) this.#failTooLarge();
+  }
+
+  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+    const { responseBytesMax, whenLarger } = this.request;
+    const bytesLeft = responseBytesMax - this.#bodyBytes;
+    if (chunk.length < bytesLeft) return this.#keep(chunk);
+    if (whenLarger === "fail") {
+      return chunk.length === bytesLeft ? this.#keep(chunk) : this.#failTooLarge();
+    }
+    this.#keep(chunk.subarray(0, bytesLeft));
+    // Whether more would come can't be known without waiting for it, unless it was declared.
+    const ends = chunk.length === bytesLeft && this.#declaredBytes() === responseBytesMax;
+    if (!ends) this.#answer(true);
+  }
+
+  onResponseEnd(): void {
+    this.#answer(false);
+  }
+
+  onResponseError(_: Dispatcher.DispatchController | null, error: Error): void {
+    if (this.#resolve === null) return;
+    if (this.#state === "sent" && this.request.method === "GET") {
+      if (this.#owner.resendIfStale(this, error)) return;
+    }
+    const stage = this.#state === "connecting" ? "connecting" : "exchanging";
+    const { code, message } = failureFromError(error, stage);
+    this.fail(code, message);
+  }
+
+  #keep(chunk: Buffer): void {
+    this.#bodyBytes += chunk.length;
+    if (this.#firstChunk === null) this.#firstChunk = chunk;
+    else if (this.#moreChunks === null) this.#moreChunks = [this.#firstChunk, chunk];
+    else this.#moreChunks.push(chunk);
+  }
+
+  #answer(truncated: boolean): void {
+    const outcome: RequestOutcome = {
+      kind: "answered",
+      status: this.#status,
+      headers: this.#headers,
+      body: this.#body(),
+      truncated,
+      durationMs: this.#elapsedMs(),
+    };
+    this.#settle(outcome, !truncated);
+  }
+
+  #body(): Buffer {
+    if (this.#moreChunks !== null) return Buffer.concat(this.#moreChunks, this.#bodyBytes);
+    return this.#firstChunk ?? NO_BODY;
+  }
+
+  #failTooLarge(): void {
+    this.fail("body_too_large", `The answer is larger than ${this.request.responseBytesMax} bytes`);
+  }
+
+  #declaredBytes(): number {
+    return Number(this.#headers["content-length"]);
+  }
+
+  #elapsedMs(): number {
+    return this.#owner.monotonic() - this.#startedMs;
+  }
+
+  #settle(outcome: RequestOutcome, reusable: boolean): void {
+    const resolve = this.#resolve;
+    if (resolve === null) return;
+    this.#resolve = null;
+    this.#owner.onSettled(this, reusable);
+    resolve(outcome);
+  }
+}
+
+const NO_BODY = Buffer.alloc(0);

@@ -1,0 +1,107 @@
+import { errors } from "undici";
+import type { RequestFailure, RequestFailureCode } from "../core/request-failure.ts";
+import { AddressRefusedError } from "./destination.ts";
+
+/** How far an exchange had come: without a connection yet, or with one. */
+export type ExchangeStage = "connecting" | "exchanging";
+
+/** Turns what Node or undici reported into the closed list; never throws, whatever it is given. */
+export function failureFromError(error: unknown, stage: ExchangeStage): RequestFailure {
+  if (error instanceof AddressRefusedError) {
+    return { code: "address_refused", message: error.message };
+  }
+  const raw = rawCodeOf(error);
+  const code = codeOf(raw, error, stage);
+  return { code, message: `${MESSAGES[code]} (${detailOf(error, raw)})` };
+}
+
+const CODES: ReadonlyMap<string, RequestFailureCode> = new Map<string, RequestFailureCode>([
+  ["UND_ERR_INVALID_ARG", "url_refused"],
+  ["UND_ERR_NOT_SUPPORTED", "url_refused"],
+  ["ERR_INVALID_URL", "url_refused"],
+  ["ENOTFOUND", "dns_not_found"],
+  ["ENODATA", "dns_not_found"],
+  ["EAI_AGAIN", "dns_failed"],
+  ["EAI_FAIL", "dns_failed"],
+  ["ESERVFAIL", "dns_failed"],
+  ["EREFUSED", "dns_failed"],
+  ["ETIMEOUT", "dns_failed"],
+  ["ECONNREFUSED", "connect_refused"],
+  ["UND_ERR_CONNECT_TIMEOUT", "connect_timeout"],
+  ["CERT_HAS_EXPIRED", "tls_certificate_expired"],
+  ["DEPTH_ZERO_SELF_SIGNED_CERT", "tls_certificate_self_signed"],
+  ["SELF_SIGNED_CERT_IN_CHAIN", "tls_certificate_self_signed"],
+  ["ERR_TLS_CERT_ALTNAME_INVALID", "tls_certificate_name_mismatch"],
+  ["EPROTO", "tls_failed"],
+  ["CERT_NOT_YET_VALID", "tls_failed"],
+  ["CERT_REVOKED", "tls_failed"],
+  ["CERT_SIGNATURE_FAILURE", "tls_failed"],
+  ["CERT_UNTRUSTED", "tls_failed"],
+  ["CERT_REJECTED", "tls_failed"],
+  ["INVALID_CA", "tls_failed"],
+  ["INVALID_PURPOSE", "tls_failed"],
+  ["UNABLE_TO_GET_ISSUER_CERT", "tls_failed"],
+  ["UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "tls_failed"],
+  ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", "tls_failed"],
+  ["UND_ERR_HEADERS_OVERFLOW", "headers_too_large"],
+  ["UND_ERR_RES_CONTENT_LENGTH_MISMATCH", "invalid_response"],
+  ["UND_ERR_HEADERS_TIMEOUT", "response_timeout"],
+  ["UND_ERR_BODY_TIMEOUT", "response_timeout"],
+  ["UND_ERR_ABORTED", "aborted"],
+  ["UND_ERR_DESTROYED", "aborted"],
+  ["UND_ERR_CLOSED", "aborted"],
+]);
+
+const MESSAGES: Readonly<Record<RequestFailureCode, string>> = {
+  url_refused: "The URL or a header of the request is not valid",
+  address_refused: "The address is not allowed",
+  dns_not_found: "The host name does not exist",
+  dns_failed: "The host name could not be resolved",
+  connect_refused: "The host refused the connection",
+  connect_timeout: "No connection within the time limit",
+  connect_failed: "The connection could not be made",
+  tls_certificate_expired: "The host's certificate has expired",
+  tls_certificate_self_signed: "The host's certificate is self-signed",
+  tls_certificate_name_mismatch: "The host's certificate is for another name",
+  tls_failed: "No secure connection could be made",
+  response_timeout: "No complete answer within the time limit",
+  connection_reset: "The connection ended before a complete answer",
+  headers_too_large: "The headers of the answer are too large",
+  body_too_large: "The body of the answer is too large",
+  invalid_response: "The answer is not valid HTTP",
+  aborted: "The request was stopped",
+};
+
+function codeOf(raw: string | null, error: unknown, stage: ExchangeStage): RequestFailureCode {
+  if (error instanceof errors.HTTPParserError) return "invalid_response";
+  if (raw === null) return stage === "connecting" ? "connect_failed" : "connection_reset";
+  const known = CODES.get(raw);
+  if (known !== undefined) return known;
+  if (raw.startsWith("ERR_SSL_") || raw.startsWith("ERR_TLS_")) return "tls_failed";
+  if (stage === "exchanging" || raw === "ECONNRESET" || raw === "EPIPE") return "connection_reset";
+  if (raw === "ETIMEDOUT") return "connect_timeout";
+  return isLookupError(error) ? "dns_failed" : "connect_failed";
+}
+
+/** What undici says itself about a broken answer, else the code, which can be looked up. */
+function detailOf(error: unknown, raw: string | null): string {
+  const { HTTPParserError, SocketError } = errors;
+  const explains = error instanceof HTTPParserError || error instanceof SocketError;
+  return explains ? error.message : (raw ?? "no code");
+}
+
+/** The error's own code, or that of the first of the addresses that were tried. */
+function rawCodeOf(error: unknown): string | null {
+  if (!(error instanceof Error)) return null;
+  if ("code" in error && typeof error.code === "string") return error.code;
+  return error instanceof AggregateError ? rawCodeOf(error.errors[0]) : null;
+}
+
+function isLookupError(error: unknown): boolean {
+  return error instanceof Error && "syscall" in error && error.syscall === "getaddrinfo";
+}
+
+/** Whether an established connection was closed or reset by the other side. */
+export function isConnectionReset(error: unknown): boolean {
+  return failureFromError(error, "exchanging").code === "connection_reset";
+}

@@ -1,0 +1,40 @@
+import type { RequestFailure } from "../core/request-failure.ts";
+
+/** One outgoing HTTP request. Build `headers` once where they don't change: they are only read. */
+export interface OutboundRequest {
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  /** As `URL.origin` spells it. */
+  readonly origin: string;
+  /** Path and query; starts with `/`. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Buffer | null;
+  /** Limit on the whole exchange: waiting for a connection, connecting, answer and its body. */
+  readonly timeoutMs: number;
+  readonly responseBytesMax: number;
+  /** A larger body fails the exchange, or is cut off and the rest never read. */
+  readonly whenLarger: "fail" | "truncate";
+}
+
+/** Names in lower case; a list where the answer repeats a name. */
+export type ResponseHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+export interface AnsweredRequest {
+  readonly kind: "answered";
+  /** Any final status; redirects are answers like others. */
+  readonly status: number;
+  readonly headers: ResponseHeaders;
+  /** As sent: never decompressed. */
+  readonly body: Buffer;
+  /** Whether reading stopped at `responseBytesMax`, so that the body may be longer. */
+  readonly truncated: boolean;
+  readonly durationMs: number;
+}
+
+export interface FailedRequest {
+  readonly kind: "failed";
+  readonly failure: RequestFailure;
+  readonly durationMs: number;
+}
+
+export type RequestOutcome = AnsweredRequest | FailedRequest;

@@ -1,0 +1,70 @@
+import { type EventContent, type EventType, endingEventType } from "../core/event.ts";
+import type { Ending } from "../core/job.ts";
+import type { EventRow } from "../store/record-events.ts";
+import type { Watch } from "./watch.ts";
+
+interface EventIdentity {
+  readonly eventId: string;
+  readonly nowMs: number;
+}
+
+/** The row that records a job's ending. */
+export function endingRow(watch: Watch, ending: Ending, identity: EventIdentity): EventRow {
+  return {
+    ...jobColumns(watch, identity),
+    type: endingEventType(ending.status),
+    status: ending.status,
+    upstreamCreatedAt: ending.times.createdAt,
+    upstreamUpdatedAt: ending.times.updatedAt,
+    error: ending.error,
+    result: ending.result,
+    resultBytes: ending.result === null ? 0 : Buffer.byteLength(ending.result),
+    progress: null,
+  };
+}
+
+/** The row that records that a job moves. */
+export function movementRow(
+  watch: Watch,
+  type: Extract<EventType, "job.processing" | "job.progress">,
+  progress: string | null,
+  identity: EventIdentity,
+): EventRow {
+  return {
+    ...jobColumns(watch, identity),
+    type,
+    status: "processing",
+    upstreamCreatedAt: null,
+    upstreamUpdatedAt: null,
+    error: null,
+    result: null,
+    resultBytes: 0,
+    progress,
+  };
+}
+
+/** What the event's callbacks are made from, without reading it back. */
+export function contentOfRow(watch: Watch, row: EventRow): EventContent {
+  return {
+    type: row.type,
+    occurredAtMs: row.occurredAtMs,
+    jobId: watch.jobId,
+    provider: watch.provider,
+    createdAt: row.upstreamCreatedAt,
+    updatedAt: row.upstreamUpdatedAt,
+    error: row.error,
+    result: row.result,
+    progress: row.progress,
+  };
+}
+
+function jobColumns(watch: Watch, identity: EventIdentity) {
+  return {
+    shardId: watch.shardId,
+    jobRowId: watch.id,
+    eventId: identity.eventId,
+    occurredAtMs: identity.nowMs,
+    pollCount: watch.pollCount,
+    lastPolledAtMs: watch.lastPolledAtMs,
+  };
+}

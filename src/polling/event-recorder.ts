@@ -1,0 +1,87 @@
+import type { EventContent, EventType } from "../core/event.ts";
+import type { Ending } from "../core/job.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Log } from "../runtime/log.ts";
+import type { UuidSource } from "../runtime/uuid-source.ts";
+import type { EventRow, OwedDelivery, RecordedEvent } from "../store/record-events.ts";
+import { contentOfRow, endingRow, movementRow } from "./event-of-watch.ts";
+import type { Watch } from "./watch.ts";
+
+/** What became of an event. */
+export type RecordOutcome =
+  | "recorded"
+  /** The job ended otherwise before, or its deadline has moved. */
+  | "overtaken"
+  /** The database refused it for good, which only a bug brings about. */
+  | "refused";
+
+export interface EventRecorderPorts {
+  readonly clock: Clock;
+  readonly uuids: UuidSource;
+  readonly log: Log;
+  record(event: EventRow): Promise<RecordedEvent>;
+  /** Takes what an event owes on its way to be sent. */
+  owe(owed: readonly OwedDelivery[], event: EventContent, resultBytes: number): void;
+}
+
+/**
+ * Records what happens to jobs and hands on what that owes. A job's events are recorded one after
+ * the other: in one batch, only one of them could be the job's newest.
+ */
+export class EventRecorder {
+  readonly #ports: EventRecorderPorts;
+  /** The newest record of each watch that is under way. */
+  readonly #underWay = new Map<Watch, Promise<RecordOutcome>>();
+
+  constructor(ports: EventRecorderPorts) {
+    this.#ports = ports;
+  }
+
+  /** Records an ending. */
+  recordEnding(watch: Watch, ending: Ending): Promise<RecordOutcome> {
+    return this.#inOrder(watch, () => endingRow(watch, ending, this.#newEvent(watch)));
+  }
+
+  /** Records that a job moves, for those who asked to hear of it. */
+  recordMovement(
+    watch: Watch,
+    type: Extract<EventType, "job.processing" | "job.progress">,
+  ): Promise<RecordOutcome> {
+    const progress = type === "job.progress" ? watch.progress : null;
+    return this.#inOrder(watch, () => movementRow(watch, type, progress, this.#newEvent(watch)));
+  }
+
+  async #inOrder(watch: Watch, row: () => EventRow): Promise<RecordOutcome> {
+    const before = this.#underWay.get(watch);
+    const work = before === undefined ? this.#write(watch, row()) : this.#after(before, watch, row);
+    this.#underWay.set(watch, work);
+    const outcome = await work;
+    if (this.#underWay.get(watch) === work) this.#underWay.delete(watch);
+    return outcome;
+  }
+
+  async #after(
+    before: Promise<RecordOutcome>,
+    watch: Watch,
+    row: () => EventRow,
+  ): Promise<RecordOutcome> {
+    await before;
+    return this.#write(watch, row());
+  }
+
+  async #write(watch: Watch, row: EventRow): Promise<RecordOutcome> {
+    try {
+      const { recorded, owed } = await this.#ports.record(row);
+      if (owed.length > 0) this.#ports.owe(owed, contentOfRow(watch, row), row.resultBytes);
+      return recorded ? "recorded" : "overtaken";
+    } catch (error) {
+      this.#ports.log.error({ err: error, jobId: watch.jobId }, "an event could not be stored");
+      return "refused";
+    }
+  }
+
+  #newEvent(watch: Watch): { eventId: string; nowMs: number } {
+    const nowMs = this.#ports.clock.now();
+    return { eventId: this.#ports.uuids(nowMs, watch.shardId), nowMs };
+  }
+}

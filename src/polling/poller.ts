@@ -1,0 +1,265 @@
+import { eventBit, type EventType } from "../core/event.ts";
+import { decideAfterPoll, type Ending, type JobStep, laneVerdict, timedOut } from "../core/job.ts";
+import type { Observation } from "../core/observation.ts";
+import type { OutboundRequest, RequestOutcome } from "../outbound/request-outcome.ts";
+import {
+  type UpstreamRequest,
+  buildCancelRequest,
+  buildStatusRequest,
+} from "../providers/build-request.ts";
+import { interpretAnswer, interpretFailure } from "../providers/interpret-answer.ts";
+import type { Provider } from "../providers/provider.ts";
+import type { Random } from "../runtime/random.ts";
+import type { SecretBox } from "../runtime/secret-box.ts";
+import type { JobReference } from "../store/find-job.ts";
+import { EventRecorder, type EventRecorderPorts } from "./event-recorder.ts";
+import type { Upstream, UpstreamAccess } from "./upstream.ts";
+import { WatchList } from "./watch-list.ts";
+import type { Watch } from "./watch.ts";
+
+/** How long a job waits whose event the database refused for good; only a bug gets here. */
+const REFUSED_EVENT_RETRY_MS = 60_000;
+/** How long a refused credential is not tried again when the database could not be told. */
+const UNRECORDED_PAUSE_MS = 5_000;
+/** Errors stay small enough to be read by a person and held a million times. */
+const LAST_ERROR_CHARS_MAX = 500;
+
+export interface PollerPorts extends EventRecorderPorts {
+  readonly random: Random;
+  readonly providers: ReadonlyMap<string, Provider>;
+  readonly secretBox: SecretBox;
+  send(request: OutboundRequest): Promise<RequestOutcome>;
+  /** Asks to watch a job again if it is still live. */
+  look(job: { readonly shardId: number; readonly id: string }): void;
+  pauseConnection(
+    connection: { readonly id: string; readonly credentialVersion: number },
+    reason: string,
+  ): Promise<void>;
+  /** Told of every observation, for the metrics. */
+  observed(observation: Observation, durationMs: number): void;
+}
+
+/**
+ * Polls jobs until they end. One pass over a job:
+ *
+ *   due ─▶ ask the upstream ─▶ interpret ─▶ decide ─┬─▶ keep watching: reschedule, no row written
+ *                                                   ├─▶ end: record the event, hand on what it owes
+ *                                                   └─▶ suspend: pause the connection, keep the job
+ */
+export class Poller {
+  readonly watches: WatchList;
+  readonly #ports: PollerPorts;
+  readonly #recorder: EventRecorder;
+  #underWay = 0;
+  #onIdle: (() => void) | null = null;
+
+  constructor(ports: PollerPorts) {
+    this.#ports = ports;
+    this.#recorder = new EventRecorder(ports);
+    this.watches = new WatchList({
+      clock: ports.clock,
+      random: ports.random,
+      providers: ports.providers,
+      secretBox: ports.secretBox,
+      poll: (upstream, watch) => void this.#poll(upstream, watch),
+      timeOut: (watch) => void this.#end(watch, timedOut(watch, watch.lastError)),
+    });
+  }
+
+  /** Asks the upstream to cancel a job; best effort, its ending is observed like any other. */
+  async cancelUpstream(job: JobReference): Promise<void> {
+    const { access } = this.watches.upstream(job.connectionId);
+    if (access === null) return;
+    const params = JSON.parse(job.params) as Record<string, string>;
+    const request = buildCancelRequest(access.target, { jobId: job.jobId, params });
+    if (request === null) return;
+    const outcome = await this.#ports.send(outbound(access, request));
+    const status = outcome.kind === "answered" ? outcome.status : outcome.failure.code;
+    this.#ports.log.info({ jobId: job.jobId, status }, "asked the upstream to cancel a job");
+  }
+
+  /** Begins no more polls and waits for those under way and for what they record. */
+  async stop(): Promise<void> {
+    this.watches.close();
+    if (this.#underWay === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+    });
+  }
+
+  /** One pass over a job. Never rejects. */
+  async #poll(upstream: Upstream, watch: Watch): Promise<void> {
+    watch.state = "polling";
+    this.#underWay += 1;
+    let observation: Observation | null = null;
+    try {
+      observation = await this.#pass(upstream, watch);
+    } catch (error) {
+      this.#ports.log.error({ err: error, jobId: watch.jobId }, "a pass over a job failed");
+      if (watch.state === "polling") this.watches.schedule(watch, this.#refusedRetryAtMs());
+    }
+    upstream.lane.settle(observation === null ? { kind: "healthy" } : laneVerdict(observation));
+    this.#finished();
+  }
+
+  async #pass(upstream: Upstream, watch: Watch): Promise<Observation | null> {
+    const { access } = upstream;
+    if (access === null) {
+      this.watches.schedule(watch, this.#ports.clock.now());
+      return null;
+    }
+    const observation = await this.#observe(access, watch);
+    if (observation === null) {
+      if (watch.state === "polling") this.watches.schedule(watch, this.#refusedRetryAtMs());
+      return null;
+    }
+    const step = decideAfterPoll({
+      facts: watch,
+      observation,
+      schedule: access.schedule,
+      nowMs: this.#ports.clock.now(),
+      random: this.#ports.random(),
+    });
+    await this.#take(upstream, access, watch, step);
+    return observation;
+  }
+
+  /** Null when this process cut the request off because it stops, which tells nothing of the job. */
+  async #observe(access: UpstreamAccess, watch: Watch): Promise<Observation | null> {
+    const request = buildStatusRequest(access.target, watch);
+    const outcome = await this.#ports.send(outbound(access, request));
+    if (outcome.kind === "failed" && outcome.failure.code === "aborted") return null;
+    const nowMs = this.#ports.clock.now();
+    watch.pollCount += 1;
+    watch.lastPolledAtMs = nowMs;
+    const observation = access.redact(
+      outcome.kind === "failed"
+        ? interpretFailure(outcome.failure)
+        : interpretAnswer(access.provider, outcome, {
+            seenBefore: watch.seen,
+            ageMs: nowMs - watch.acceptedAtMs,
+            nowMs,
+          }),
+    );
+    this.#ports.observed(observation, outcome.durationMs);
+    return observation;
+  }
+
+  #take(
+    upstream: Upstream,
+    access: UpstreamAccess,
+    watch: Watch,
+    step: JobStep,
+  ): Promise<void> | void {
+    // Its deadline passed while the answer was on its way: that ending is being recorded.
+    if (watch.state === "ending") return;
+    // An ending counts even if the shard has gone to another node: the result may be shown once.
+    if (step.kind === "end") return this.#end(watch, step.ending);
+    if (watch.state === "dropped") return;
+    if (step.kind === "suspend") return this.#suspend(upstream, access, watch, step.reason);
+    return this.#keepWatching(watch, step);
+  }
+
+  #keepWatching(
+    watch: Watch,
+    step: Extract<JobStep, { kind: "keep_watching" }>,
+  ): Promise<void> | void {
+    const startsProcessing = step.phase === "processing" && !watch.processingAnnounced;
+    const progresses = step.progress !== null && step.progress !== watch.progress;
+    watch.phase = step.phase;
+    watch.progress = step.progress;
+    watch.failuresInRow = step.failuresInRow;
+    watch.seen ||= step.sawJob;
+    watch.lastError = step.lastError === null ? null : clip(step.lastError);
+    const news: MovementType[] = [];
+    if (startsProcessing && wants(watch, "job.processing")) news.push("job.processing");
+    if (progresses && wants(watch, "job.progress")) news.push("job.progress");
+    if (news.length > 0) return this.#announce(watch, news, step.dueAtMs);
+    this.#reschedule(watch, step.dueAtMs);
+  }
+
+  /** Records that a job moves before its next poll is queued, so that its events keep their order. */
+  async #announce(watch: Watch, types: readonly MovementType[], dueAtMs: number): Promise<void> {
+    for (const type of types) {
+      if (type === "job.processing") watch.processingAnnounced = true;
+      await this.#recorder.recordMovement(watch, type);
+      // Its deadline passed meanwhile, or its shard was lost.
+      if (watch.state !== "polling") return;
+    }
+    this.#reschedule(watch, dueAtMs);
+  }
+
+  #reschedule(watch: Watch, dueAtMs: number): void {
+    this.watches.schedule(watch, watch.pollAgain ? this.#ports.clock.now() : dueAtMs);
+  }
+
+  async #end(watch: Watch, ending: Ending): Promise<void> {
+    watch.state = "ending";
+    this.#underWay += 1;
+    const outcome = await this.#recorder.recordEnding(watch, ending);
+    if (outcome === "refused") {
+      watch.lastError = "The ending could not be stored; the log says why.";
+      this.watches.schedule(watch, this.#refusedRetryAtMs());
+    } else {
+      this.watches.drop(watch);
+      // Either it has ended otherwise, or its deadline is later than this node knew.
+      if (outcome === "overtaken") this.#ports.look({ shardId: watch.shardId, id: watch.id });
+    }
+    this.#finished();
+  }
+
+  async #suspend(
+    upstream: Upstream,
+    access: UpstreamAccess,
+    watch: Watch,
+    reason: string,
+  ): Promise<void> {
+    const { credentialVersion } = access;
+    // A credential that came while this answer was on its way has nothing to do with it.
+    const isCurrent = upstream.access?.credentialVersion === credentialVersion;
+    if (isCurrent) upstream.suspend(`The upstream refused the credential: ${reason}`);
+    // After the suspension, which would come too late to hold it back.
+    this.watches.schedule(watch, this.#ports.clock.now());
+    if (!isCurrent) return;
+    const connection = { id: upstream.connectionId, credentialVersion };
+    this.#ports.log.warn(
+      { connection, reason },
+      "a connection was paused: its credential was refused",
+    );
+    try {
+      await this.#ports.pauseConnection(connection, reason);
+    } catch (error) {
+      this.#ports.log.warn({ err: error, connection }, "the pause could not be recorded");
+      if (upstream.access === null) upstream.restore(this.#ports.clock.now() + UNRECORDED_PAUSE_MS);
+    }
+  }
+
+  #refusedRetryAtMs(): number {
+    return this.#ports.clock.now() + REFUSED_EVENT_RETRY_MS;
+  }
+
+  #finished(): void {
+    this.#underWay -= 1;
+    if (this.#underWay === 0) this.#onIdle?.();
+  }
+}
+
+type MovementType = Extract<EventType, "job.processing" | "job.progress">;
+
+function wants(watch: Watch, type: EventType): boolean {
+  return (watch.wantedEvents & eventBit(type)) !== 0;
+}
+
+function outbound(access: UpstreamAccess, request: UpstreamRequest): OutboundRequest {
+  return {
+    ...request,
+    body: null,
+    timeoutMs: access.provider.requestTimeoutMs,
+    responseBytesMax: access.provider.answerBytesMax,
+    whenLarger: "fail",
+  };
+}
+
+function clip(text: string): string {
+  return text.length <= LAST_ERROR_CHARS_MAX ? text : `${text.slice(0, LAST_ERROR_CHARS_MAX - 1)}…`;
+}

@@ -1,0 +1,198 @@
+import { pollIntervalMs } from "../core/poll-schedule.ts";
+import { AlarmQueue } from "../lanes/alarm-queue.ts";
+import type { Provider } from "../providers/provider.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Random } from "../runtime/random.ts";
+import type { SecretBox } from "../runtime/secret-box.ts";
+import type { JobCheckpoint } from "../store/checkpoint-jobs.ts";
+import type { StoredConnection } from "../store/load-connections.ts";
+import type { LiveJob } from "../store/load-jobs.ts";
+import { Upstream } from "./upstream.ts";
+import { takeCheckpoint, type Watch, watchOf } from "./watch.ts";
+import { WatchesByShard } from "./watches-by-shard.ts";
+
+/** Deadlines further away than this are looked at again by `inspectShard`. */
+const DEADLINE_HORIZON_MS = 90_000;
+
+export interface WatchListPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly providers: ReadonlyMap<string, Provider>;
+  readonly secretBox: SecretBox;
+  /** A watch's turn has come; ends with `settle` on the upstream's lane. */
+  readonly poll: (upstream: Upstream, watch: Watch) => void;
+  /** A watch has reached its deadline and is neither ending nor dropped. */
+  timeOut(watch: Watch): void;
+}
+
+/**
+ * A job that was just accepted may have ended before; jobs that are loaded, perhaps a million of
+ * them, are spread over their interval.
+ */
+export type FirstPoll = "at_once" | "spread";
+
+/** What is known of a job right now. */
+export interface LiveJobView {
+  readonly status: "pending" | "processing";
+  readonly progress: string | null;
+  readonly pollCount: number;
+  readonly lastPolledAtMs: number | null;
+  readonly nextPollAtMs: number | null;
+  readonly lastError: string | null;
+}
+
+/** What to poll, when, and until when: this node's jobs in memory. */
+export class WatchList {
+  readonly #ports: WatchListPorts;
+  readonly #watches = new WatchesByShard();
+  readonly #upstreams = new Map<string, Upstream>();
+  readonly #deadlines: AlarmQueue<Watch>;
+  readonly #interned = new Map<string, string>();
+  #closed = false;
+
+  constructor(ports: WatchListPorts) {
+    this.#ports = ports;
+    this.#deadlines = new AlarmQueue(ports.clock, (watch) => this.#onDeadline(watch));
+  }
+
+  get size(): number {
+    return this.#watches.size;
+  }
+
+  get pollsInFlight(): number {
+    let count = 0;
+    for (const { lane } of this.#upstreams.values()) count += lane.inFlight;
+    return count;
+  }
+
+  /** The connection's lane; paused until the connection is known. */
+  upstream(connectionId: string): Upstream {
+    const known = this.#upstreams.get(connectionId);
+    if (known !== undefined) return known;
+    const { clock, poll } = this.#ports;
+    const upstream = new Upstream(connectionId, clock, poll);
+    this.#upstreams.set(connectionId, upstream);
+    return upstream;
+  }
+
+  /** A connection is new or has changed. */
+  configureConnection(connection: StoredConnection): void {
+    const { providers, secretBox } = this.#ports;
+    this.upstream(connection.id).configure(connection, providers, secretBox);
+  }
+
+  /** Watches a job, or learns that a watched one has got another subscription. */
+  watch(job: LiveJob, firstPoll: FirstPoll): void {
+    if (this.#closed) return;
+    const known = this.#watches.get(job.shardId, job.id);
+    if (known !== null) {
+      known.wantedEvents |= job.wantedEvents;
+      known.deadlineAtMs = Math.max(known.deadlineAtMs, job.deadlineAtMs);
+      return;
+    }
+    const watch = watchOf(job, (text) => this.#intern(text));
+    this.#watches.add(watch);
+    this.#setDeadlineAlarm(watch);
+    this.schedule(watch, this.#firstPollAtMs(watch, firstPoll));
+  }
+
+  /** Queues the watch's next poll. */
+  schedule(watch: Watch, dueAtMs: number): void {
+    watch.state = "scheduled";
+    watch.pollAgain = false;
+    watch.dueAtMs = dueAtMs;
+    this.upstream(watch.connectionId).lane.push(watch, dueAtMs);
+  }
+
+  /** Polls a job now, or once more if a poll is under way. */
+  pollNow(shardId: number, id: string): void {
+    const watch = this.#watches.get(shardId, id);
+    if (watch === null) return;
+    if (watch.state === "polling") watch.pollAgain = true;
+    const nowMs = this.#ports.clock.now();
+    if (watch.state === "scheduled" && watch.dueAtMs > nowMs) this.schedule(watch, nowMs);
+  }
+
+  /** Forgets a watch whose ending is recorded. */
+  drop(watch: Watch): void {
+    this.#watches.drop(watch);
+  }
+
+  /** Forgets a job that nobody waits for any more. */
+  unwatch(shardId: number, id: string): void {
+    const watch = this.#watches.get(shardId, id);
+    if (watch !== null && watch.state !== "ending") this.#watches.drop(watch);
+  }
+
+  /** Lets go of a shard that another node owns from now on. */
+  dropShard(shardId: number): void {
+    this.#watches.dropShard(shardId);
+  }
+
+  heldIds(shardId: number): Iterable<string> {
+    return this.#watches.ofShard(shardId).keys();
+  }
+
+  holds(shardId: number, id: string): boolean {
+    return this.#watches.get(shardId, id) !== null;
+  }
+
+  view(shardId: number, id: string): LiveJobView | null {
+    const watch = this.#watches.get(shardId, id);
+    if (watch === null) return null;
+    const { problem } = this.upstream(watch.connectionId);
+    return {
+      status: watch.phase,
+      progress: watch.progress,
+      pollCount: watch.pollCount,
+      lastPolledAtMs: watch.lastPolledAtMs,
+      nextPollAtMs: watch.state === "scheduled" && problem === null ? watch.dueAtMs : null,
+      lastError: problem ?? watch.lastError,
+    };
+  }
+
+  /** Looks through a shard: sets the alarms of deadlines that came near, returns what to check point. */
+  inspectShard(shardId: number, checkpointsMax: number): JobCheckpoint[] {
+    const checkpoints: JobCheckpoint[] = [];
+    for (const watch of this.#watches.ofShard(shardId).values()) {
+      this.#setDeadlineAlarm(watch);
+      if (checkpoints.length >= checkpointsMax) continue;
+      const checkpoint = takeCheckpoint(watch);
+      if (checkpoint !== null) checkpoints.push(checkpoint);
+    }
+    return checkpoints;
+  }
+
+  /** Begins no more polls. */
+  close(): void {
+    this.#closed = true;
+    this.#deadlines.clear();
+    for (const upstream of this.#upstreams.values()) upstream.lane.close();
+  }
+
+  #onDeadline(watch: Watch): void {
+    if (watch.state === "ending" || watch.state === "dropped") return;
+    if (watch.deadlineAtMs > this.#ports.clock.now()) this.#setDeadlineAlarm(watch);
+    else this.#ports.timeOut(watch);
+  }
+
+  #setDeadlineAlarm(watch: Watch): void {
+    // A far one would keep the watch of a job in memory that ended long before.
+    if (watch.deadlineAtMs - this.#ports.clock.now() > DEADLINE_HORIZON_MS) return;
+    this.#deadlines.set(watch, watch.deadlineAtMs);
+  }
+
+  #firstPollAtMs(watch: Watch, firstPoll: FirstPoll): number {
+    const nowMs = this.#ports.clock.now();
+    const schedule = this.upstream(watch.connectionId).access?.schedule;
+    if (firstPoll === "at_once" || schedule === undefined) return nowMs;
+    return nowMs + this.#ports.random() * pollIntervalMs(schedule, nowMs - watch.acceptedAtMs);
+  }
+
+  #intern(text: string): string {
+    const known = this.#interned.get(text);
+    if (known !== undefined) return known;
+    this.#interned.set(text, text);
+    return text;
+  }
+}

@@ -1,0 +1,54 @@
+/** A JSON pointer (RFC 6901) split into its decoded tokens. */
+export type PointerTokens = readonly string[];
+
+/** The empty pointer means the whole document. */
+export const JSON_POINTER = /^(?:\/(?:[^~/]|~[01])*)*$/;
+
+const INDEX = /^(?:0|[1-9]\d*)$/;
+
+/** @param pointer matches `JSON_POINTER` */
+export function splitPointer(pointer: string): PointerTokens {
+  return pointer
+    .split("/")
+    .slice(1)
+    .map((token) => token.replaceAll("~1", "/").replaceAll("~0", "~"));
+}
+
+/** The value the tokens lead to, or undefined (which JSON cannot hold) when there is none. */
+export function valueAt(json: unknown, tokens: PointerTokens): unknown {
+  let value = json;
+  for (const token of tokens) {
+    if (Array.isArray(value))
+      value = INDEX.test(token) ? elementAt(value, Number(token)) : undefined;
+    // Own members only: `/constructor` and `/__proto__` lead nowhere.
+    else if (isObject(value) && Object.hasOwn(value, token)) value = value[token];
+    else return undefined;
+  }
+  return value;
+}
+
+/** A JSON object or array. */
+export function isObject(json: unknown): json is Readonly<Record<string, unknown>> {
+  return typeof json === "object" && json !== null;
+}
+
+function elementAt(array: readonly unknown[], index: number): unknown {
+  return array[index];
+}
+
+/** Absent and `null` are the same to a reader: APIs write `"error": null` for "no error". */
+export function isPresent(value: unknown): boolean {
+  return value !== undefined && value !== null;
+}
+
+/** The first of the pointers that leads to a value, or null. */
+export function firstPresent(
+  json: unknown,
+  pointers: readonly PointerTokens[],
+): { readonly tokens: PointerTokens; readonly value: unknown } | null {
+  for (const tokens of pointers) {
+    const value = valueAt(json, tokens);
+    if (isPresent(value)) return { tokens, value };
+  }
+  return null;
+}

@@ -1,0 +1,33 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+
+const FILE_NAME = "encryption.key";
+const KEY_BYTES = 32;
+
+/**
+ * The key in the data directory, made at the first start. Losing the file loses the stored secrets;
+ * it belongs in the same backup as the database beside it.
+ */
+export async function readOrCreateEncryptionKey(dataDir: string): Promise<Buffer> {
+  const path = join(dataDir, FILE_NAME);
+  await mkdir(dataDir, { recursive: true, mode: 0o711 });
+  const fresh = randomBytes(KEY_BYTES).toString("base64");
+  try {
+    // Fails when the file exists, so of two processes that start together one makes the key.
+    await writeFile(path, `${fresh}\n`, { mode: 0o600, flag: "wx", flush: true });
+  } catch (error) {
+    if (!isAlreadyThere(error)) throw error;
+  }
+  const key = Buffer.from((await readFile(path, "utf8")).trim(), "base64");
+  if (key.length !== KEY_BYTES) {
+    throw new Error(
+      `${path} does not hold the base64 of ${KEY_BYTES} bytes; restore it from a backup.`,
+    );
+  }
+  return key;
+}
+
+function isAlreadyThere(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "EEXIST";
+}

@@ -1,0 +1,101 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+
+/**
+ * A counter that costs an addition: prom-client's own looks its labels up on every increment,
+ * which would be felt in a poll. The numbers are handed over when somebody scrapes.
+ */
+export class CountBy {
+  readonly #counts = new Map<string, number>();
+
+  add(label: string): void {
+    this.#counts.set(label, (this.#counts.get(label) ?? 0) + 1);
+  }
+
+  get counts(): ReadonlyMap<string, number> {
+    return this.#counts;
+  }
+}
+
+const SECONDS_BUCKETS = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
+];
+
+/** Everything that /metrics shows. */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly polls: CountBy;
+  readonly attempts: CountBy;
+  readonly attemptLagSeconds: Histogram;
+  readonly #requests: Histogram;
+
+  constructor() {
+    const registers = [this.#registry];
+    collectDefaultMetrics({ register: this.#registry });
+    this.polls = this.#countBy(
+      "ringback_polls_total",
+      "Polls by what they observed.",
+      "observation",
+    );
+    this.attempts = this.#countBy(
+      "ringback_delivery_attempts_total",
+      "Delivery attempts by what became of the delivery.",
+      "status",
+    );
+    this.attemptLagSeconds = new Histogram({
+      name: "ringback_delivery_attempt_lag_seconds",
+      help: "How long after it was due a delivery attempt began.",
+      buckets: SECONDS_BUCKETS,
+      registers,
+    });
+    this.#requests = new Histogram({
+      name: "ringback_http_request_duration_seconds",
+      help: "API requests by route, method and status.",
+      labelNames: ["route", "method", "status"],
+      buckets: SECONDS_BUCKETS,
+      registers,
+    });
+  }
+
+  /** A gauge read when scraped. */
+  gauge(name: string, help: string, read: () => number): void {
+    const gauge = new Gauge({
+      name,
+      help,
+      registers: [],
+      collect() {
+        this.set(read());
+      },
+    });
+    this.#registry.registerMetric(gauge);
+  }
+
+  recordRequest(sample: {
+    readonly route: string;
+    readonly method: string;
+    readonly status: number;
+    readonly durationMs: number;
+  }): void {
+    const { route, method, status, durationMs } = sample;
+    this.#requests.observe({ route, method, status }, durationMs / 1000);
+  }
+
+  async scrape(): Promise<{ readonly contentType: string; readonly body: string }> {
+    return { contentType: this.#registry.contentType, body: await this.#registry.metrics() };
+  }
+
+  #countBy(name: string, help: string, label: string): CountBy {
+    const counts = new CountBy();
+    const counter = new Counter({
+      name,
+      help,
+      labelNames: [label],
+      registers: [],
+      collect() {
+        this.reset();
+        for (const [value, count] of counts.counts) this.inc({ [label]: value }, count);
+      },
+    });
+    this.#registry.registerMetric(counter);
+    return counts;
+  }
+}

@@ -1,0 +1,82 @@
+import type { Clock, Timer } from "./clock.ts";
+import type { Log } from "./log.ts";
+import type { Service } from "./service.ts";
+
+export interface RepeaterOptions {
+  readonly name: string;
+  readonly intervalMs: number;
+  readonly task: () => Promise<void>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * Runs a task again and again, `intervalMs` after its last end, never twice at once. A failure is
+ * logged and the next round tries again. `stop` waits for the round under way.
+ */
+export class Repeater implements Service {
+  readonly name: string;
+  readonly #options: RepeaterOptions;
+  #timer: Timer | null = null;
+  #running: Promise<void> | null = null;
+  #again = false;
+  #started = false;
+
+  constructor(options: RepeaterOptions) {
+    this.name = options.name;
+    this.#options = options;
+  }
+
+  /** Schedules the first round, one interval from now. */
+  start(): Promise<void> {
+    if (!this.#started) {
+      this.#started = true;
+      this.#schedule();
+    }
+    return Promise.resolve();
+  }
+
+  /** Runs a round now, or right after the one under way. */
+  trigger(): void {
+    if (!this.#started) return;
+    if (this.#running !== null) {
+      this.#again = true;
+      return;
+    }
+    this.#timer?.cancel();
+    this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#started = false;
+    this.#timer?.cancel();
+    this.#timer = null;
+    await this.#running;
+  }
+
+  #schedule(): void {
+    this.#timer = this.#options.clock.setTimer(this.#options.intervalMs, () => this.#run());
+  }
+
+  #run(): void {
+    this.#timer = null;
+    this.#again = false;
+    this.#running = this.#runLogged().then(() => {
+      this.#running = null;
+      if (!this.#started) return;
+      if (this.#again) this.#run();
+      else this.#schedule();
+    });
+  }
+
+  async #runLogged(): Promise<void> {
+    try {
+      await this.#options.task();
+    } catch (error) {
+      this.#options.log.warn(
+        { task: this.name, err: error },
+        "a periodic task failed; it will run again",
+      );
+    }
+  }
+}

@@ -1,0 +1,90 @@
+import { html } from "hono/html";
+import { OUTCOMES } from "./job-request.ts";
+import { MISBEHAVIOURS } from "./misbehaviour.ts";
+import { renderPage, type Markup } from "./page.ts";
+
+/** The commands of the guide, each with what it does. */
+function steps(baseUrl: string): readonly { readonly title: string; readonly command: string }[] {
+  return [
+    {
+      title: "1. Submit a job that takes three seconds",
+      command: `JOB_ID=$(curl -s ${baseUrl}/sandbox/jobs -d '{"duration_s": 3}' | sed 's/.*"job_id":"\\([^"]*\\)".*/\\1/')`,
+    },
+    {
+      title: "2. Ask Ringback to call the inbox when it ends",
+      command: `curl -s ${baseUrl}/v1/subscriptions \\
+  -H "Authorization: Bearer $RINGBACK_API_KEY" -H 'Content-Type: application/json' \\
+  -d '{"provider": "sandbox", "job_id": "'$JOB_ID'", "callback_url": "${baseUrl}/sandbox/inbox"}'`,
+    },
+    {
+      title: "3. See the callback arrive, its signature checked",
+      command: `curl -s ${baseUrl}/sandbox/inbox`,
+    },
+  ];
+}
+
+const INBOX_OPTIONS: readonly (readonly [string, string])[] = [
+  ["/sandbox/inbox/{name}", "An inbox of its own; GET shows only its callbacks."],
+  ["?fail=2", "Answers 503 to the first two deliveries of each webhook-id: watch the retries."],
+  ["?status=410", "Answers with this status, once the signature is verified."],
+];
+
+const JOB_FIELDS: readonly (readonly [string, string])[] = [
+  ["duration_s", "How long it runs: 0 to 86400, by default 3."],
+  ["outcome", `How it ends: ${OUTCOMES.join(", ")}.`],
+  ["result", "The result of a completed job, any JSON; its digits are kept."],
+  ["result_bytes", "Instead of result: markdown of this length, up to 1 MiB."],
+  ["pointer", "true: the result is the URL of a single-use download."],
+  ["misbehaviour", "How the status endpoint misbehaves; see below."],
+];
+
+/** The guide for a browser. */
+export function renderGuidePage(baseUrl: string): Markup {
+  const content = html`<h1>Ringback sandbox</h1>
+    <p>
+      A fake async job API (provider <code>sandbox</code>) and an
+      <a href="${baseUrl}/sandbox/inbox">inbox</a> that receives callbacks: the whole loop on this
+      machine, without an account anywhere. Everything here is in memory and gone after a restart.
+    </p>
+    ${steps(baseUrl).map(
+      ({ title, command }) =>
+        html`<h2>${title}</h2>
+          <pre>${command}</pre>`,
+    )}
+    <h2>What a job can be given</h2>
+    ${renderTable(JOB_FIELDS)}
+    <h2>Misbehaviours</h2>
+    ${renderTable(Object.entries(MISBEHAVIOURS))}
+    <h2>What the inbox can be told</h2>
+    ${renderTable(INBOX_OPTIONS)}`;
+  return renderPage("Ringback sandbox", content, { refreshes: false });
+}
+
+/** The guide for a terminal. */
+export function renderGuideText(baseUrl: string): string {
+  const commands = steps(baseUrl).map(({ title, command }) => `${title}:\n\n${command}\n`);
+  return [
+    "Ringback sandbox: a fake async job API (provider `sandbox`) and an inbox for callbacks.\n",
+    ...commands,
+    `A job can be given:\n\n${textTable(JOB_FIELDS)}`,
+    `Misbehaviours:\n\n${textTable(Object.entries(MISBEHAVIOURS))}`,
+    `The inbox can be told:\n\n${textTable(INBOX_OPTIONS)}`,
+  ].join("\n");
+}
+
+function renderTable(rows: readonly (readonly [string, string])[]): Markup {
+  return html`<table>
+    ${rows.map(
+      ([name, meaning]) =>
+        html`<tr>
+          <th scope="row"><code>${name}</code></th>
+          <td>${meaning}</td>
+        </tr>`,
+    )}
+  </table>`;
+}
+
+function textTable(rows: readonly (readonly [string, string])[]): string {
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return rows.map(([name, meaning]) => `  ${name.padEnd(width)}  ${meaning}\n`).join("");
+}

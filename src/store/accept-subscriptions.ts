@@ -1,0 +1,265 @@
+import { EVENT_TYPES } from "../core/event.ts";
+import type { Database } from "./database.ts";
+import { owedDeliveryId } from "./owed-delivery-id.ts";
+import { rowSource } from "./row-source.ts";
+import type { JobStatus, PayloadMode } from "./schema.ts";
+import type { SubscriptionRecord } from "./subscription-record.ts";
+
+/** What a client asked for, checked and ready to be stored. */
+export interface AcceptRequest {
+  readonly projectId: string;
+  readonly connectionId: string;
+  readonly provider: string;
+  readonly jobId: string;
+  readonly params: Readonly<Record<string, string>>;
+  readonly callbackUrl: string;
+  readonly callbackOrigin: string;
+  /** Mask of the wanted events. */
+  readonly events: number;
+  readonly payload: PayloadMode;
+  /** Raw JSON text. */
+  readonly metadata: string;
+  /** Sealed JSON object of extra callback headers, or null. */
+  readonly headers: string | null;
+  /** Sealed `whsec_…`, or null to sign with the project's. */
+  readonly secret: string | null;
+  /** How long the job may take, from now. */
+  readonly deadlineMs: number;
+  readonly idempotency: { readonly key: string; readonly requestHash: string } | null;
+}
+
+/** One row of an accept batch. Ids are made by the writer, so that a repeated batch is harmless. */
+export interface AcceptRow extends AcceptRequest {
+  readonly shardId: number;
+  readonly subscriptionId: string;
+  /** Used when the job is new; otherwise the watched job keeps its own. */
+  readonly jobRowId: string;
+  readonly paramsText: string;
+  readonly paramsDigest: string;
+  /** Of the idempotency key; 0 without one. */
+  readonly idempotencyShardId: number;
+  readonly nowMs: number;
+  /** Another node owns the shard: leave it a note in the same transaction. */
+  readonly mailId: string | null;
+}
+
+export type AcceptedRow =
+  | {
+      readonly kind: "accepted";
+      readonly subscription: SubscriptionRecord;
+      readonly wantedEvents: number;
+      readonly processingAnnounced: boolean;
+      /** Of a job that had already ended: the delivery owed from its stored event. */
+      readonly owedDeliveryId: string | null;
+    }
+  /** The idempotency key was used before, perhaps by a row of this very batch. */
+  | { readonly kind: "key_used" };
+
+const INPUT = rowSource("row", {
+  shardId: "smallint",
+  subscriptionId: "uuid",
+  jobRowId: "uuid",
+  mailId: "uuid",
+  projectId: "uuid",
+  connectionId: "uuid",
+  provider: "text",
+  jobId: "text",
+  paramsText: "text",
+  paramsDigest: "text",
+  callbackUrl: "text",
+  callbackOrigin: "text",
+  events: "smallint",
+  payload: "text",
+  metadata: "text",
+  headers: "text",
+  secret: "text",
+  nowMs: "bigint",
+  deadlineMs: "bigint",
+  idempotencyShardId: "smallint",
+  idempotencyKey: "text",
+  requestHash: "text",
+});
+
+/** The position in it is the event's mask bit, as in core/event.ts. */
+const EVENT_TYPE_ARRAY = `array[${EVENT_TYPES.map((type) => `'${type}'`).join(", ")}]`;
+
+/**
+ * Stores a batch of subscriptions in one statement.
+ *
+ * Late is never lost: upserting the job takes its row lock and returns the newest version of the
+ * row, so `ended_at` and `last_event_id` are current even if an ending was committed while this
+ * statement waited for the lock. A job that had ended gives the subscription its delivery here; for
+ * any other, the lock is held until these rows are committed, and the ending, which takes the lock
+ * first and reads the subscriptions in a later statement, sees them.
+ */
+const ACCEPT = `
+with input as materialized (
+  select * from ${INPUT.sql}
+),
+claimed as (
+  insert into idempotency_keys as used (shard_id, project_id, key, request_hash, subscription_id, created_at)
+  select distinct on ("idempotencyShardId", "projectId", "idempotencyKey")
+    "idempotencyShardId", "projectId", "idempotencyKey", "requestHash", "subscriptionId",
+    to_timestamp("nowMs" / 1000.0)
+  from input where "idempotencyKey" is not null
+  order by "idempotencyShardId", "projectId", "idempotencyKey", "subscriptionId"
+  on conflict (shard_id, project_id, key) do update set
+    request_hash = excluded.request_hash,
+    subscription_id = excluded.subscription_id,
+    created_at = excluded.created_at
+  where used.created_at < excluded.created_at - interval '24 hours'
+    -- The same row again: an earlier try of this batch was committed and its answer lost.
+    or used.subscription_id = excluded.subscription_id
+  returning subscription_id
+),
+fresh as materialized (
+  select * from input
+  where "idempotencyKey" is null or "subscriptionId" in (select subscription_id from claimed)
+),
+watched as (
+  insert into jobs as job (
+    shard_id, id, project_id, connection_id, provider, job_id, params, params_digest,
+    status, accepted_at, deadline_at, wanted_events
+  )
+  select "shardId", min("jobRowId"::text)::uuid, "projectId", "connectionId", provider, "jobId",
+    min("paramsText"), "paramsDigest", 'pending',
+    to_timestamp(min("nowMs") / 1000.0), to_timestamp(max("nowMs" + "deadlineMs") / 1000.0),
+    bit_or(events)
+  from fresh
+  group by "shardId", "projectId", "connectionId", provider, "jobId", "paramsDigest"
+  order by "shardId", "connectionId", "jobId", "paramsDigest"
+  on conflict (shard_id, connection_id, job_id, params_digest) do update set
+    wanted_events = job.wanted_events | excluded.wanted_events,
+    deadline_at = case when job.ended_at is null
+      then greatest(job.deadline_at, excluded.deadline_at) else job.deadline_at end,
+    status = case when job.status = 'unwatched' and job.ended_at is null
+      then 'pending' else job.status end
+  returning *
+),
+placed as materialized (
+  select fresh.*, job.id as watched_id,
+    ${owedDeliveryId("job.last_event_id", '"subscriptionId"')} as owed_id, job.status as job_status, accepted_at, deadline_at,
+    ended_at, last_event_id, processing_event_id, wanted_events, poll_count, last_polled_at, last_error, progress,
+    last_event_id is not null and ended_at is not null
+      and events & (1 << (array_position(${EVENT_TYPE_ARRAY}, 'job.' || job.status) - 1)) <> 0 as is_owed
+  from fresh join watched as job
+    on job.shard_id = "shardId" and job.connection_id = "connectionId" and job.job_id = "jobId"
+    and job.params_digest = "paramsDigest"
+),
+subscribed as (
+  insert into subscriptions (
+    shard_id, id, project_id, job_row_id, callback_url, callback_origin, events, payload,
+    metadata, headers, secret, created_at
+  )
+  select "shardId", "subscriptionId", "projectId", watched_id, "callbackUrl", "callbackOrigin",
+    events, payload, metadata, headers, secret, to_timestamp("nowMs" / 1000.0)
+  from placed
+  on conflict (shard_id, id) do nothing
+),
+owed as (
+  insert into deliveries (
+    shard_id, id, project_id, subscription_id, event_id, event_type, callback_origin, status,
+    next_attempt_at, created_at
+  )
+  select "shardId", owed_id, "projectId", "subscriptionId", last_event_id,
+    'job.' || job_status, "callbackOrigin", 'pending',
+    to_timestamp("nowMs" / 1000.0), to_timestamp("nowMs" / 1000.0)
+  from placed where is_owed
+  on conflict (shard_id, id) do nothing
+),
+handed_over as (
+  insert into mailbox (shard_id, id, kind, subject_id)
+  select "shardId", "mailId", case when is_owed then 'deliver' else 'watch' end,
+    case when is_owed then owed_id else watched_id end
+  from placed where "mailId" is not null and (is_owed or ended_at is null)
+  on conflict (shard_id, id) do nothing
+)
+select "subscriptionId" as subscription_id, watched_id as job_row_id, job_status, wanted_events,
+  processing_event_id is not null as processing_announced,
+  (extract(epoch from accepted_at) * 1000)::float8 as accepted_at_ms,
+  (extract(epoch from deadline_at) * 1000)::float8 as deadline_at_ms,
+  (extract(epoch from ended_at) * 1000)::float8 as ended_at_ms,
+  poll_count, (extract(epoch from last_polled_at) * 1000)::float8 as last_polled_at_ms,
+  last_error, progress, case when is_owed then owed_id end as owed_delivery_id
+from placed
+`;
+
+interface PlacedRow {
+  readonly subscription_id: string;
+  readonly job_row_id: string;
+  readonly job_status: JobStatus;
+  readonly wanted_events: number;
+  readonly processing_announced: boolean;
+  readonly accepted_at_ms: number;
+  readonly deadline_at_ms: number;
+  readonly ended_at_ms: number | null;
+  readonly poll_count: number;
+  readonly last_polled_at_ms: number | null;
+  readonly last_error: string | null;
+  readonly progress: string | null;
+  readonly owed_delivery_id: string | null;
+}
+
+/** Stores the batch and returns one outcome a row, in the order given. */
+export async function acceptSubscriptions(
+  database: Database,
+  rows: readonly AcceptRow[],
+): Promise<AcceptedRow[]> {
+  const parameters = INPUT.parameters(rows.map(statementRow));
+  const placed = await database.run("accept-subscriptions", (sql) =>
+    sql.unsafe<PlacedRow[]>(ACCEPT, parameters, { prepare: true }),
+  );
+  const bySubscription = new Map(placed.map((row) => [row.subscription_id, row]));
+  return rows.map((row) => {
+    const stored = bySubscription.get(row.subscriptionId);
+    return stored === undefined ? { kind: "key_used" } : accepted(row, stored);
+  });
+}
+
+function statementRow(row: AcceptRow) {
+  const { params: _, idempotency, ...columns } = row;
+  return {
+    ...columns,
+    idempotencyKey: idempotency?.key ?? null,
+    requestHash: idempotency?.requestHash ?? null,
+  };
+}
+
+function accepted(row: AcceptRow, stored: PlacedRow): AcceptedRow {
+  return {
+    kind: "accepted",
+    wantedEvents: stored.wanted_events,
+    processingAnnounced: stored.processing_announced,
+    owedDeliveryId: stored.owed_delivery_id,
+    subscription: {
+      id: row.subscriptionId,
+      shardId: row.shardId,
+      projectId: row.projectId,
+      jobRowId: stored.job_row_id,
+      jobId: row.jobId,
+      provider: row.provider,
+      connectionId: row.connectionId,
+      callbackUrl: row.callbackUrl,
+      events: row.events,
+      payload: row.payload,
+      metadata: row.metadata,
+      createdAtMs: row.nowMs,
+      status:
+        stored.ended_at_ms === null
+          ? "active"
+          : stored.owed_delivery_id !== null
+            ? "delivering"
+            : "delivered",
+      job: {
+        status: stored.job_status,
+        acceptedAtMs: stored.accepted_at_ms,
+        deadlineAtMs: stored.deadline_at_ms,
+        endedAtMs: stored.ended_at_ms,
+        pollCount: stored.poll_count,
+        lastPolledAtMs: stored.last_polled_at_ms,
+        lastError: stored.last_error,
+        progress: stored.progress,
+      },
+    },
+  };
+}

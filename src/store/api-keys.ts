@@ -1,0 +1,154 @@
+import { hash } from "node:crypto";
+import type { Sql, TransactionSql } from "./client.ts";
+import type { Database } from "./database.ts";
+import type { Scope } from "./schema.ts";
+
+/** An API key as stored: never the key itself. Times in epoch milliseconds. */
+export interface StoredApiKey {
+  readonly id: string;
+  readonly projectId: string;
+  readonly name: string;
+  readonly scopes: readonly Scope[];
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number | null;
+  readonly revokedAtMs: number | null;
+}
+
+const TEXT_ARRAY_OID = 1009;
+
+const COLUMNS = `
+  id, project_id as "projectId", name, scopes,
+  (extract(epoch from created_at) * 1000)::float8 as "createdAtMs",
+  (extract(epoch from expires_at) * 1000)::float8 as "expiresAtMs",
+  (extract(epoch from revoked_at) * 1000)::float8 as "revokedAtMs"`;
+
+/** What is stored of a key: it has enough randomness that a plain hash can't be turned back. */
+export function hashApiKey(key: string): string {
+  return hash("sha256", key, "hex");
+}
+
+const FIND = `select ${COLUMNS} from api_keys where key_hash = $1`;
+
+/** The key of this hash, expired and revoked ones included, or null. */
+export async function findApiKey(
+  database: Database,
+  keyHash: string,
+): Promise<StoredApiKey | null> {
+  const [row] = await database.run("find-api-key", (sql) =>
+    sql.unsafe<StoredApiKey[]>(FIND, [keyHash], { prepare: true }),
+  );
+  return row ?? null;
+}
+
+const LIST = `
+select ${COLUMNS} from api_keys
+where project_id = $1 and ($2::uuid is null or id < $2) order by id desc limit $3
+`;
+
+/** The project's keys, newest first, from below the id given. */
+export function listApiKeys(
+  database: Database,
+  query: { readonly projectId: string; readonly beforeId: string | null; readonly limit: number },
+): Promise<StoredApiKey[]> {
+  return database.run("list-api-keys", (sql) =>
+    sql.unsafe<StoredApiKey[]>(LIST, [query.projectId, query.beforeId, query.limit], {
+      prepare: true,
+    }),
+  );
+}
+
+export interface NewApiKey {
+  readonly id: string;
+  readonly projectId: string;
+  readonly name: string;
+  readonly key: string;
+  readonly scopes: readonly Scope[];
+  readonly nowMs: number;
+  readonly expiresAtMs: number | null;
+}
+
+const CREATE = `
+insert into api_keys (id, project_id, name, key_hash, scopes, created_at, expires_at)
+values ($1, $2, $3, $4, $5, to_timestamp($6::float8 / 1000), to_timestamp($7::float8 / 1000))
+`;
+
+export async function createApiKey(database: Database, key: NewApiKey): Promise<void> {
+  await database.run("create-api-key", (sql) => insertKey(sql, key));
+}
+
+function insertKey(sql: Sql | TransactionSql, key: NewApiKey): Promise<unknown> {
+  const scopes = sql.array([...key.scopes], TEXT_ARRAY_OID);
+  const { id, projectId, name, nowMs, expiresAtMs } = key;
+  const values = [id, projectId, name, hashApiKey(key.key), scopes, nowMs, expiresAtMs];
+  return sql.unsafe(CREATE, values, { prepare: true });
+}
+
+const ENSURE = `
+with replaced as (
+  update api_keys set revoked_at = to_timestamp($6::float8 / 1000)
+  where project_id = $2 and name = $3 and key_hash <> $4 and revoked_at is null
+)
+insert into api_keys (id, project_id, name, key_hash, scopes, created_at)
+values ($1, $2, $3, $4, $5, to_timestamp($6::float8 / 1000))
+on conflict (key_hash) do update set
+  scopes = excluded.scopes, revoked_at = null, expires_at = null
+`;
+
+/** Makes this key the only valid one of its name; harmless when repeated. */
+export async function ensureApiKey(
+  database: Database,
+  key: Omit<NewApiKey, "expiresAtMs">,
+): Promise<void> {
+  await database.run("ensure-api-key", (sql) =>
+    sql.unsafe(
+      ENSURE,
+      [
+        key.id,
+        key.projectId,
+        key.name,
+        hashApiKey(key.key),
+        sql.array([...key.scopes], TEXT_ARRAY_OID),
+        key.nowMs,
+      ],
+      { prepare: true },
+    ),
+  );
+}
+
+// Nodes that start together on an empty database take turns, or each would add a key of its own.
+const LOCK_PROJECT = `update projects set name = name where id = $1`;
+
+const COUNT_USABLE = `
+select count(*)::int as count from api_keys
+where project_id = $1 and revoked_at is null and (expires_at is null or expires_at > now())
+`;
+
+/** Creates the key unless the project has a usable one; true when it was created. */
+export function createFirstApiKey(database: Database, key: NewApiKey): Promise<boolean> {
+  return database.transaction("create-first-api-key", async (sql) => {
+    await sql.unsafe(LOCK_PROJECT, [key.projectId]);
+    const [usable] = await sql.unsafe<{ count: number }[]>(COUNT_USABLE, [key.projectId]);
+    if (usable === undefined || usable.count > 0) return false;
+    await insertKey(sql, key);
+    return true;
+  });
+}
+
+const REVOKE = `
+update api_keys set revoked_at = coalesce(revoked_at, to_timestamp($3::float8 / 1000))
+where id = $1 and project_id = $2
+returning key_hash
+`;
+
+/** Revokes a key for good. Returns its hash, or null when the project has no such key. */
+export async function revokeApiKey(
+  database: Database,
+  key: { readonly projectId: string; readonly id: string; readonly nowMs: number },
+): Promise<string | null> {
+  const [row] = await database.run("revoke-api-key", (sql) =>
+    sql.unsafe<{ key_hash: string }[]>(REVOKE, [key.id, key.projectId, key.nowMs], {
+      prepare: true,
+    }),
+  );
+  return row?.key_hash ?? null;
+}

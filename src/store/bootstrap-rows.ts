@@ -1,0 +1,70 @@
+import type { Database } from "./database.ts";
+
+const ENSURE_PROJECT = `
+with added as (
+  insert into projects (id, name, created_at) values ($1, $2, now())
+  on conflict (name) do nothing returning id
+)
+select id from added union all select id from projects where name = $2
+`;
+
+/** The id of the project of this name, which is created when there is none. */
+export async function ensureProject(
+  database: Database,
+  project: { readonly id: string; readonly name: string },
+): Promise<string> {
+  const [row] = await database.run("ensure-project", (sql) =>
+    sql.unsafe<{ id: string }[]>(ENSURE_PROJECT, [project.id, project.name]),
+  );
+  // Another node may have added it after this statement's snapshot was taken.
+  return row?.id ?? ensureProject(database, project);
+}
+
+export interface ConnectionFromEnvironment {
+  readonly id: string;
+  readonly projectId: string;
+  readonly provider: string;
+  readonly name: string;
+  readonly baseUrl: string;
+  /** Sealed. */
+  readonly credential: string;
+  /** Sealed: the base URL and the credential as the environment gives them. */
+  readonly environment: string;
+  /** Whether this sealed text is what the environment says now. */
+  isCurrent(environment: string): boolean;
+}
+
+const FIND_CONNECTION = `
+select environment from connections
+where project_id = $1 and provider = $2 and name = $3 and deleted_at is null
+`;
+
+const ENSURE_CONNECTION = `
+insert into connections as connection (
+  id, project_id, provider, name, base_url, credential, environment, created_at, updated_at
+)
+values ($1, $2, $3, $4, $5, $6, $7, now(), now())
+on conflict (project_id, provider, name) where deleted_at is null do update set
+  base_url = excluded.base_url, credential = excluded.credential,
+  environment = excluded.environment, credential_version = connection.credential_version + 1,
+  state = 'active', paused_reason = null, paused_at = null, updated_at = now()
+`;
+
+/**
+ * Makes the connection say what the environment says, but only when that is news: a credential
+ * that was replaced through the API outlives a restart with the old environment.
+ */
+export async function ensureConnection(
+  database: Database,
+  wanted: ConnectionFromEnvironment,
+): Promise<void> {
+  const { id, projectId, provider, name, baseUrl, credential, environment } = wanted;
+  const [stored] = await database.run("find-connection", (sql) =>
+    sql.unsafe<{ environment: string | null }[]>(FIND_CONNECTION, [projectId, provider, name]),
+  );
+  if (stored !== undefined && stored.environment !== null && wanted.isCurrent(stored.environment)) {
+    return;
+  }
+  const values = [id, projectId, provider, name, baseUrl, credential, environment];
+  await database.run("ensure-connection", (sql) => sql.unsafe(ENSURE_CONNECTION, values));
+}

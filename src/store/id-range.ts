@@ -1,0 +1,14 @@
+/** Ids are made a moment before their row's time is set, on a clock that may be another node's. */
+const SLACK_MS = 60_000;
+
+/**
+ * A UUID below those of all rows created from `ms` on: ids start with their time, so a list that is
+ * ordered by id can stop there.
+ * @param ms epoch milliseconds
+ */
+export function firstIdAt(ms: number): string {
+  const hex = Math.max(0, Math.floor(ms - SLACK_MS))
+    .toString(16)
+    .padStart(12, "0");
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-0000-0000-000000000000`;
+}

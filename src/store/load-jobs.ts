@@ -1,0 +1,93 @@
+import { arrayLiteral } from "./array-literal.ts";
+import type { Database } from "./database.ts";
+
+/** A live job as the watch list needs it. Times in epoch milliseconds. */
+export interface LiveJob {
+  readonly id: string;
+  readonly shardId: number;
+  readonly projectId: string;
+  readonly connectionId: string;
+  readonly provider: string;
+  readonly jobId: string;
+  /** Raw JSON object of strings. */
+  readonly params: string;
+  readonly status: "pending" | "processing";
+  readonly acceptedAtMs: number;
+  readonly deadlineAtMs: number;
+  readonly wantedEvents: number;
+  /** Whether its `job.processing` has been recorded. */
+  readonly processingAnnounced: boolean;
+  readonly seen: boolean;
+  readonly pollCount: number;
+  readonly lastPolledAtMs: number | null;
+  readonly lastError: string | null;
+  readonly progress: string | null;
+}
+
+const COLUMNS = `
+  id, shard_id as "shardId", project_id as "projectId", connection_id as "connectionId", provider,
+  job_id as "jobId", params, status,
+  (extract(epoch from accepted_at) * 1000)::float8 as "acceptedAtMs",
+  (extract(epoch from deadline_at) * 1000)::float8 as "deadlineAtMs",
+  wanted_events as "wantedEvents", processing_event_id is not null as "processingAnnounced", seen, poll_count as "pollCount",
+  (extract(epoch from last_polled_at) * 1000)::float8 as "lastPolledAtMs",
+  last_error as "lastError", progress
+`;
+
+const PAGE_ROWS = 5000;
+const ONE_PAGE = `
+select ${COLUMNS} from jobs
+where shard_id = any ($1::text::smallint[]) and (shard_id, id) > ($2, $3::uuid)
+  and status in ('pending', 'processing')
+order by shard_id, id limit ${PAGE_ROWS}
+`;
+const BEFORE_ALL = { shardId: 0, id: "00000000-0000-0000-0000-000000000000" };
+
+/** The live jobs of shards, page by page, so that many of them never stand in memory twice. */
+export async function* loadLiveJobs(
+  database: Database,
+  shardIds: readonly number[],
+): AsyncGenerator<LiveJob[]> {
+  let after: { readonly shardId: number; readonly id: string } = BEFORE_ALL;
+  for (;;) {
+    const parameters = [arrayLiteral(shardIds), after.shardId, after.id];
+    const page = await database.run("load-live-jobs", (sql) =>
+      sql.unsafe<LiveJob[]>(ONE_PAGE, parameters, { prepare: true }),
+    );
+    const last = page.at(-1);
+    if (last === undefined) return;
+    yield page;
+    if (page.length < PAGE_ROWS) return;
+    after = last;
+  }
+}
+
+const BY_IDS = `
+select ${COLUMNS} from jobs
+where shard_id = any ($1::text::smallint[]) and id = any ($2::text::uuid[])
+  and status in ('pending', 'processing')
+`;
+
+/** Those of the given jobs that are live. */
+export async function loadJobs(
+  database: Database,
+  keys: readonly { readonly shardId: number; readonly id: string }[],
+): Promise<LiveJob[]> {
+  const shardIds = arrayLiteral(keys.map((key) => key.shardId));
+  const ids = arrayLiteral(keys.map((key) => key.id));
+  return database.run("load-jobs", (sql) =>
+    sql.unsafe<LiveJob[]>(BY_IDS, [shardIds, ids], { prepare: true }),
+  );
+}
+
+const LIVE_IDS = `
+select id from jobs where shard_id = $1 and status in ('pending', 'processing')
+`;
+
+/** The ids of a shard's live jobs, for the sweep to compare with what it holds. */
+export async function loadLiveJobIds(database: Database, shardId: number): Promise<string[]> {
+  const rows = await database.run("load-live-job-ids", (sql) =>
+    sql.unsafe<{ id: string }[]>(LIVE_IDS, [shardId], { prepare: true }),
+  );
+  return rows.map((row) => row.id);
+}

@@ -1,0 +1,196 @@
+import { eventBit, type EventType } from "../core/event.ts";
+import type { Database } from "./database.ts";
+import { owedDeliveryId } from "./owed-delivery-id.ts";
+import { rowSource } from "./row-source.ts";
+import type { JobStatus, PayloadMode } from "./schema.ts";
+
+/** A fact about a job, to be recorded with all that it owes. */
+export interface EventRow {
+  readonly shardId: number;
+  readonly jobRowId: string;
+  readonly eventId: string;
+  readonly type: EventType;
+  /** The job's status from now on. */
+  readonly status: JobStatus;
+  readonly occurredAtMs: number;
+  readonly upstreamCreatedAt: string | null;
+  readonly upstreamUpdatedAt: string | null;
+  readonly error: string | null;
+  readonly result: string | null;
+  readonly resultBytes: number;
+  readonly progress: string | null;
+  readonly pollCount: number;
+  readonly lastPolledAtMs: number | null;
+}
+
+/** One delivery that an event owes, with all that sending it takes besides the event itself. */
+export interface OwedDelivery {
+  readonly id: string;
+  readonly shardId: number;
+  readonly projectId: string;
+  readonly subscriptionId: string;
+  readonly eventId: string;
+  readonly callbackUrl: string;
+  readonly callbackOrigin: string;
+  readonly payload: PayloadMode;
+  readonly metadata: string;
+  readonly headers: string | null;
+  readonly secret: string | null;
+  readonly attemptCount: number;
+  readonly attemptsBefore: number;
+  readonly nextAttemptAtMs: number;
+}
+
+/**
+ * `recorded` is false when the job had already ended, so that somebody else's ending holds, or when
+ * its deadline has moved since it was thought to have timed out.
+ */
+export interface RecordedEvent {
+  readonly recorded: boolean;
+  readonly owed: readonly OwedDelivery[];
+}
+
+const JOBS_INPUT = rowSource("row", {
+  shardId: "smallint",
+  jobRowId: "uuid",
+  eventId: "uuid",
+  type: "text",
+  status: "text",
+  isEnding: "boolean",
+  occurredAtMs: "bigint",
+  error: "text",
+  progress: "text",
+  pollCount: "integer",
+  lastPolledAtMs: "bigint",
+});
+
+const EVENTS_INPUT = rowSource("row", {
+  shardId: "smallint",
+  jobRowId: "uuid",
+  eventId: "uuid",
+  type: "text",
+  eventBit: "smallint",
+  occurredAtMs: "bigint",
+  upstreamCreatedAt: "text",
+  upstreamUpdatedAt: "text",
+  error: "text",
+  result: "text",
+  resultBytes: "integer",
+  progress: "text",
+});
+
+/**
+ * First statement: the job's compare-and-set. It takes the row's lock, so an accept that is under
+ * way is waited for.
+ */
+const ADVANCE_JOBS = `
+update jobs as job set
+  status = input.status,
+  ended_at = case when input."isEnding" then to_timestamp(input."occurredAtMs" / 1000.0) end,
+  last_event_id = input."eventId",
+  processing_event_id = case when input.type = 'job.processing'
+    then input."eventId" else job.processing_event_id end,
+  progress = coalesce(input.progress, job.progress),
+  seen = true,
+  poll_count = greatest(job.poll_count, input."pollCount"),
+  last_polled_at = coalesce(to_timestamp(input."lastPolledAtMs" / 1000.0), job.last_polled_at),
+  last_error = input.error
+from (select * from ${JOBS_INPUT.sql} order by "shardId", "jobRowId") as input
+where job.shard_id = input."shardId" and job.id = input."jobRowId"
+  and job.ended_at is null
+  and (input."isEnding" or job.status <> 'unwatched')
+  and (input.type <> 'job.processing' or job.processing_event_id is null)
+  -- A subscription accepted meanwhile, perhaps at another node, may have moved the deadline.
+  and (input.type <> 'job.timed_out' or job.deadline_at <= to_timestamp(input."occurredAtMs" / 1000.0))
+`;
+
+/**
+ * Second statement, with a snapshot of its own: it sees every subscription that was committed
+ * before the first one got the lock.
+ */
+const RECORD_WHAT_IS_OWED = `
+with input as materialized (
+  select * from ${EVENTS_INPUT.sql}
+),
+recorded as materialized (
+  select input.*, job.project_id, job.provider, job.job_id
+  from input join jobs as job
+    on job.shard_id = "shardId" and job.id = "jobRowId" and job.last_event_id = "eventId"
+),
+stored as (
+  insert into events (
+    shard_id, id, project_id, job_row_id, provider, job_id, type, occurred_at,
+    upstream_created_at, upstream_updated_at, error, result, result_bytes, progress
+  )
+  select "shardId", "eventId", project_id, "jobRowId", provider, job_id, type,
+    to_timestamp("occurredAtMs" / 1000.0), "upstreamCreatedAt", "upstreamUpdatedAt", error,
+    result, "resultBytes", progress
+  from recorded
+  on conflict (shard_id, id) do nothing
+),
+addressed as materialized (
+  select "shardId", "eventId", type, "occurredAtMs", recorded.project_id,
+    subscription.id as subscription_id, callback_url, callback_origin, payload, metadata, headers, secret,
+    ${owedDeliveryId('"eventId"', "subscription.id")} as delivery_id
+  from recorded
+  join subscriptions as subscription
+    on subscription.shard_id = "shardId" and subscription.job_row_id = "jobRowId"
+  where subscription.closed_as is null and subscription.events & "eventBit" <> 0
+),
+owed as (
+  insert into deliveries (
+    shard_id, id, project_id, subscription_id, event_id, event_type, callback_origin, status,
+    next_attempt_at, created_at
+  )
+  select "shardId", delivery_id, project_id, subscription_id, "eventId", type, callback_origin,
+    'pending', to_timestamp("occurredAtMs" / 1000.0), to_timestamp("occurredAtMs" / 1000.0)
+  from addressed
+  on conflict (shard_id, id) do nothing
+)
+select "eventId", "shardId", project_id as "projectId", "occurredAtMs"::float8 as "nextAttemptAtMs",
+  delivery_id as id, subscription_id as "subscriptionId", callback_url as "callbackUrl",
+  callback_origin as "callbackOrigin", payload, metadata, headers, secret,
+  0 as "attemptCount", 0 as "attemptsBefore"
+from addressed
+union all
+select "eventId", "shardId", project_id, "occurredAtMs"::float8,
+  null, null, null, null, null, null, null, null, 0, 0
+from recorded
+`;
+
+/** One row for each delivery, and one without a delivery's id for each event. */
+type OwedRow = Omit<OwedDelivery, "id"> & { readonly id: string | null };
+
+/**
+ * Records a batch of events, at most one a job, each with its deliveries, in one transaction:
+ * there is no moment at which a job has ended and a delivery it owes does not exist.
+ */
+export async function recordEvents(
+  database: Database,
+  rows: readonly EventRow[],
+): Promise<RecordedEvent[]> {
+  const inputs = rows.map((row) => ({
+    ...row,
+    isEnding: row.status !== "processing",
+    eventBit: eventBit(row.type),
+  }));
+  // Sent without waiting in between: one round trip, two snapshots.
+  const [, owedRows] = await database.transaction("record-events", (sql) =>
+    Promise.all([
+      sql.unsafe(ADVANCE_JOBS, JOBS_INPUT.parameters(inputs), { prepare: true }),
+      sql.unsafe<OwedRow[]>(RECORD_WHAT_IS_OWED, EVENTS_INPUT.parameters(inputs), {
+        prepare: true,
+      }),
+    ]),
+  );
+  const owedByEvent = new Map<string, OwedDelivery[]>();
+  for (const row of owedRows) {
+    const owed = owedByEvent.get(row.eventId) ?? [];
+    owedByEvent.set(row.eventId, owed);
+    if (row.id !== null) owed.push({ ...row, id: row.id });
+  }
+  return rows.map((row) => {
+    const owed = owedByEvent.get(row.eventId);
+    return { recorded: owed !== undefined, owed: owed ?? [] };
+  });
+}

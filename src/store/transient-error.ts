@@ -1,0 +1,71 @@
+/*
+ * Which errors of Postgres and of the way to it may be gone on the next try. Everything else is a
+ * bad row, a bug or a wrong configuration, and fails again however often it is tried.
+ */
+
+/** Classes of SQLSTATE: the first two characters. */
+const TRANSIENT_CLASSES = new Set([
+  "08", // connection exception
+  "53", // out of disk, memory or connections
+]);
+
+const TRANSIENT_CODES = new Set([
+  "40001", // serialization failure
+  "40003", // statement completion unknown
+  "40P01", // deadlock
+  "55P03", // lock not available: lock_timeout
+  "57014", // query canceled: statement_timeout
+  "25P03", // idle_in_transaction_session_timeout
+  "25006", // read-only transaction: this server was the primary until just now
+  "57P01", // shut down by the administrator
+  "57P02", // shut down after a crash
+  "57P03", // starting up
+  "57P05", // idle_session_timeout
+  // postgres.js
+  "CONNECT_TIMEOUT",
+  "CONNECTION_CLOSED",
+  "CONNECTION_DESTROYED",
+  "CONNECTION_ENDED",
+  // Node
+  "EAI_AGAIN",
+  "ECONNABORTED",
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EHOSTDOWN",
+  "EHOSTUNREACH",
+  "ENETDOWN",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EPIPE",
+  "ETIMEDOUT",
+]);
+
+/** The call took longer than it may; it may still have happened. */
+export class DatabaseTimeoutError extends Error {
+  override readonly name = "DatabaseTimeoutError";
+}
+
+/** Every connection is in use and enough calls wait for one; nothing was sent. */
+export class DatabaseBusyError extends Error {
+  override readonly name = "DatabaseBusyError";
+}
+
+/** True when the same call may succeed later. Looks through wrappers such as Drizzle's. */
+export function isTransient(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (error instanceof DatabaseTimeoutError || error instanceof DatabaseBusyError) return true;
+  const code = errorCode(error);
+  if (code !== null && (TRANSIENT_CODES.has(code) || TRANSIENT_CLASSES.has(sqlStateClass(code))))
+    return true;
+  return error.cause !== undefined && isTransient(error.cause);
+}
+
+/** The SQLSTATE or system code of an error, or null. */
+export function errorCode(error: unknown): string | null {
+  if (!(error instanceof Error) || !("code" in error)) return null;
+  return typeof error.code === "string" ? error.code : null;
+}
+
+function sqlStateClass(code: string): string {
+  return code.length === 5 ? code.slice(0, 2) : "";
+}

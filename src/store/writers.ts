@@ -1,0 +1,111 @@
+import type { Clock } from "../runtime/clock.ts";
+import type { Log } from "../runtime/log.ts";
+import type { Random } from "../runtime/random.ts";
+import { type AcceptedRow, type AcceptRow, acceptSubscriptions } from "./accept-subscriptions.ts";
+import type { Database } from "./database.ts";
+import { GroupCommit } from "./group-commit.ts";
+import { type AttemptRow, recordAttempts } from "./record-attempts.ts";
+import { type EventRow, recordEvents, type RecordedEvent } from "./record-events.ts";
+import { isTransient } from "./transient-error.ts";
+
+export interface WritersOptions {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** How long `stop` waits for what is queued. */
+  readonly stopTimeoutMs: number;
+}
+
+/** A client waits for its answer, so trying again must end before it gives up. */
+const ACCEPT_RETRY_FOR_MS = 10_000;
+const ACCEPTS_QUEUED_MAX = 20_000;
+// Large results go a few at a time, so that no batch is built from hundreds of them.
+const LARGE_RESULT_BYTES = 64 * 1024;
+const LARGE_ROWS_PER_BATCH_MAX = 4;
+
+/** Every row that the program writes at a rate goes through one of these queues. */
+export class Writers {
+  readonly #subscriptions: GroupCommit<AcceptRow, AcceptedRow>;
+  readonly #events: GroupCommit<EventRow, RecordedEvent>;
+  readonly #largeEvents: GroupCommit<EventRow, RecordedEvent>;
+  readonly #attempts: GroupCommit<AttemptRow, boolean>;
+
+  constructor({ database, log, ...timing }: WritersOptions) {
+    const queue = (name: string) => ({
+      ...timing,
+      name,
+      isTransient,
+      onRetry: ({ error, rows, delayMs }: { error: unknown; rows: number; delayMs: number }) =>
+        log.warn(
+          { err: error, queue: name, rows, delayMs },
+          "a batch could not be written; it is tried again",
+        ),
+    });
+    // Tried for ever, and unbounded here: each of these rows waits for its own job or delivery,
+    // and those are bounded by their lanes and the outbox.
+    const unlimited = { queuedRowsMax: Infinity };
+    const events = {
+      commit: (rows: readonly EventRow[]) => recordEvents(database, rows),
+      compare: (a: EventRow, b: EventRow) =>
+        a.shardId - b.shardId || compareText(a.jobRowId, b.jobRowId),
+    };
+    this.#subscriptions = new GroupCommit({
+      ...queue("subscriptions"),
+      commit: (rows) => acceptSubscriptions(database, rows),
+      compare: (a, b) =>
+        a.shardId - b.shardId ||
+        compareText(a.connectionId, b.connectionId) ||
+        compareText(a.jobId, b.jobId),
+      retryForMs: ACCEPT_RETRY_FOR_MS,
+      queuedRowsMax: ACCEPTS_QUEUED_MAX,
+      batchesInFlightMax: 2,
+    });
+    this.#events = new GroupCommit({ ...queue("events"), ...unlimited, ...events });
+    this.#largeEvents = new GroupCommit({
+      ...queue("large events"),
+      ...unlimited,
+      ...events,
+      rowsPerBatchMax: LARGE_ROWS_PER_BATCH_MAX,
+    });
+    this.#attempts = new GroupCommit({
+      ...queue("attempts"),
+      ...unlimited,
+      commit: (rows) => recordAttempts(database, rows),
+      compare: (a, b) => a.shardId - b.shardId || compareText(a.deliveryId, b.deliveryId),
+    });
+  }
+
+  get queuedRows(): number {
+    return this.#all().reduce((sum, queue) => sum + queue.queuedRows, 0);
+  }
+
+  /** Rejects at once with `QueueFullError` when too many wait. */
+  accept(row: AcceptRow): Promise<AcceptedRow> {
+    return this.#subscriptions.write(row);
+  }
+
+  recordEvent(row: EventRow): Promise<RecordedEvent> {
+    const queue = row.resultBytes > LARGE_RESULT_BYTES ? this.#largeEvents : this.#events;
+    return queue.write(row);
+  }
+
+  /** Resolves to false when another attempt with the same number was recorded before. */
+  recordAttempt(row: AttemptRow): Promise<boolean> {
+    return this.#attempts.write(row);
+  }
+
+  /** Refuses new rows and writes those queued, as far as time allows. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#all().map((queue) => queue.stop()));
+  }
+
+  #all() {
+    return [this.#subscriptions, this.#events, this.#largeEvents, this.#attempts];
+  }
+}
+
+function compareText(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}

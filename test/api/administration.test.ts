@@ -1,0 +1,157 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  apiKeyPageSchema,
+  newApiKeySchema,
+  providerPageSchema,
+  signingSecretPageSchema,
+} from "../../src/api/response-schemas.ts";
+import { publicId } from "../../src/core/ids.ts";
+import { ensureApiKey } from "../../src/store/api-keys.ts";
+import { ensureSigningSecret } from "../../src/store/signing-secrets.ts";
+import type { Json } from "./api-fixture.ts";
+import { ApiFixture, problemOf } from "./api-fixture.ts";
+
+let api: ApiFixture;
+beforeAll(async () => {
+  api = await ApiFixture.open();
+  await api.sql(`insert into projects (id, name, created_at) values ($1, 'test', now())`, [
+    api.projectId,
+  ]);
+});
+afterAll(() => api.close());
+
+const statusWith = async (key: string) =>
+  (await api.request("GET", "/v1/providers", { key })).status;
+
+describe("API keys", () => {
+  async function create(body: object): Promise<Json> {
+    // Ids of one millisecond have no order.
+    api.clock.advance(1);
+    const response = await api.request("POST", "/v1/api-keys", { body });
+    expect(response.status).toBe(201);
+    expect(response.headers.get("cache-control")).toBe("no-store");
+    return newApiKeySchema.parse(await response.json());
+  }
+
+  it("are made with a name and scopes, shown once, and listed without the key", async () => {
+    const { key, ...made } = await create({ name: "ci", scopes: ["subscriptions:read"] });
+    expect(key).toMatch(/^rb_[\w-]{43}$/);
+    expect(await statusWith(key)).toBe(200);
+    const list = await api.request("GET", "/v1/api-keys?limit=1");
+    const text = await list.text();
+    expect((apiKeyPageSchema.parse(JSON.parse(text)) as Json).data).toEqual([made]);
+    expect(text).not.toContain(key);
+    expect(await api.sql(`select 1 from api_keys where key_hash = $1`, [key])).toEqual([]);
+  });
+
+  it("stop working here as soon as they are revoked", async () => {
+    const { key, id } = await create({ name: "gone", scopes: ["admin"] });
+    expect(await statusWith(key)).toBe(200);
+    expect((await api.request("DELETE", `/v1/api-keys/${id}`)).status).toBe(204);
+    expect(await statusWith(key)).toBe(401);
+    expect((await api.request("DELETE", `/v1/api-keys/${id}`)).status).toBe(204);
+    const unknown = publicId("apiKey", api.uuid());
+    expect((await api.request("DELETE", `/v1/api-keys/${unknown}`)).status).toBe(404);
+  });
+
+  it.each<[object, string]>([
+    [{ name: "" }, "/name"],
+    [{ name: "a\nb" }, "/name"],
+    [{ name: "bootstrap" }, "/name"],
+    [{ scopes: [] }, "/scopes"],
+    [{ scopes: ["root"] }, "/scopes/0"],
+    [{ scopes: ["admin", "admin"] }, "/scopes"],
+    [{ expires_at: "tomorrow" }, "/expires_at"],
+    [{ expires_at: "2020-01-01T00:00:00Z" }, "/expires_at"],
+  ])("are refused as %j", async (change, pointer) => {
+    const body = { name: "bad", scopes: ["admin"], ...change };
+    const response = await api.request("POST", "/v1/api-keys", { body });
+    expect(response.status).toBe(422);
+    expect((await problemOf(response)).errors).toMatchObject([{ pointer }]);
+  });
+});
+
+describe("ensureApiKey", () => {
+  const ensure = (key: string, nowMs = api.clock.now()) =>
+    ensureApiKey(api.database, {
+      id: api.uuid(),
+      projectId: api.projectId,
+      name: "bootstrap",
+      key,
+      scopes: ["admin"],
+      nowMs,
+    });
+  /** Past everything that is remembered of keys. */
+  const settle = () => api.clock.advance(5_000);
+
+  it("makes the key, once however often it is asked", async () => {
+    await Promise.all([ensure("rb_first"), ensure("rb_first")]);
+    await ensure("rb_first");
+    expect(await statusWith("rb_first")).toBe(200);
+    expect(await api.sql(`select id from api_keys where name = 'bootstrap'`)).toHaveLength(1);
+  });
+
+  it("lets the key before it work no more, and takes it back when it is named again", async () => {
+    await ensure("rb_second");
+    settle();
+    expect(await statusWith("rb_second")).toBe(200);
+    expect(await statusWith("rb_first")).toBe(401);
+    await ensure("rb_first");
+    settle();
+    expect(await statusWith("rb_first")).toBe(200);
+    expect(await statusWith("rb_second")).toBe(401);
+  });
+});
+
+describe("signing secrets", () => {
+  const secretOf = (letter: string) => `whsec_${Buffer.alloc(24, letter).toString("base64")}`;
+  const ensure = (secret: string, isWanted = (stored: string) => stored === secret) =>
+    ensureSigningSecret(api.database, {
+      id: api.uuid(),
+      projectId: api.projectId,
+      sealed: api.secretBox.seal(secret),
+      nowMs: api.clock.now(),
+      isWanted: (sealed) => isWanted(api.secretBox.open(sealed)),
+    });
+  async function list(): Promise<Json[]> {
+    const response = await api.request("GET", "/v1/signing-secrets");
+    expect(response.headers.get("cache-control")).toBe("no-store");
+    return signingSecretPageSchema.parse(await response.json()).data as Json[];
+  }
+
+  it("show the current one, which verifies callbacks", async () => {
+    expect(await list()).toEqual([]);
+    await Promise.all([ensure(secretOf("a"), () => true), ensure(secretOf("b"), () => true)]);
+    const [secret, ...others] = await list();
+    expect(others).toEqual([]);
+    expect([secretOf("a"), secretOf("b")]).toContain(secret.secret);
+    expect(secret).toMatchObject({ is_current: true, expires_at: null });
+  });
+
+  it("are kept while they are wanted, and replaced when another is", async () => {
+    const kept = await ensure(secretOf("c"));
+    expect(await ensure(secretOf("c"))).toBe(kept);
+    expect(await ensure(secretOf("d"), () => true)).toBe(kept);
+    expect(await list()).toMatchObject([{ secret: secretOf("c") }]);
+    await ensure(secretOf("e"));
+    expect(await list()).toMatchObject([{ secret: secretOf("e") }]);
+    const rows = await api.sql(`select secret from signing_secrets`);
+    expect(JSON.stringify(rows)).not.toContain("whsec_");
+  });
+});
+
+describe("GET /v1/providers", () => {
+  it("lists what can be watched", async () => {
+    const response = await api.request("GET", "/v1/providers");
+    const { data }: Json = providerPageSchema.parse(await response.json());
+    expect(data).toContainEqual(
+      expect.objectContaining({
+        name: "pulse",
+        base_url: "https://api.runpulse.com",
+        params: [],
+        supports_cancel: true,
+        default_deadline_s: 172_800,
+      }),
+    );
+  });
+});

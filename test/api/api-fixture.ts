@@ -1,0 +1,291 @@
+import { randomBytes } from "node:crypto";
+import type { Hono } from "hono";
+import { expect } from "vitest";
+import { createApp } from "../../src/api/app.ts";
+import { problemSchema } from "../../src/api/response-schemas.ts";
+import { PROBLEMS } from "../../src/core/error-codes.ts";
+import type { ProblemCode } from "../../src/core/error-codes.ts";
+import type { AcceptOutcome, ApiPorts, LiveJob, RequestSample } from "../../src/api/ports.ts";
+import { endingEventType } from "../../src/core/event.ts";
+import type { EndingStatus } from "../../src/core/event.ts";
+import { parsePublicId, shardOfUuid, uuidV7 } from "../../src/core/ids.ts";
+import { shardOfJob, shardOfText } from "../../src/core/shard.ts";
+import { builtInProviders } from "../../src/providers/catalogue.ts";
+import { createSecretBox } from "../../src/runtime/secret-box.ts";
+import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
+import type { AcceptRequest, AcceptRow } from "../../src/store/accept-subscriptions.ts";
+import { createApiKey } from "../../src/store/api-keys.ts";
+import type { Scope } from "../../src/store/schema.ts";
+import { recordAttempts } from "../../src/store/record-attempts.ts";
+import type { AttemptRow } from "../../src/store/record-attempts.ts";
+import { recordEvents } from "../../src/store/record-events.ts";
+import { loadConnections } from "../../src/store/load-connections.ts";
+import type { StoredConnection } from "../../src/store/load-connections.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+import { openTestDatabase } from "../support/database.ts";
+
+/** JSON as a test reads it. */
+export type Json = ReturnType<typeof JSON.parse>;
+
+export const CALLBACK_URL = "https://app.example.com/hooks/ringback";
+
+/** Reads a problem, holding it against its documentation and the list of codes. */
+export async function problemOf(response: Response): Promise<Json> {
+  expect(response.headers.get("content-type")).toBe("application/problem+json");
+  const problem = problemSchema.parse(await response.json());
+  const code = problem.code as ProblemCode;
+  expect(problem).toMatchObject({
+    type: `urn:ringback:problem:${code}`,
+    instance: `urn:ringback:request:${response.headers.get("x-request-id")}`,
+    ...PROBLEMS[code],
+  });
+  expect(response.status).toBe(PROBLEMS[code].status);
+  expect(problem.detail).not.toBe("");
+  return problem;
+}
+
+/** The API on a real Postgres; everything beyond them stands still and takes notes. */
+export class ApiFixture {
+  readonly clock = new FakeClock();
+  readonly calls: unknown[][] = [];
+  readonly samples: RequestSample[] = [];
+  readonly logged: { level: string; fields: object; message: string }[] = [];
+  readonly liveJobs = new Map<string, LiveJob>();
+  readonly projectId = this.uuid();
+  readonly secretBox = createSecretBox([randomBytes(32)]);
+  /** Answers instead of the store when set. */
+  acceptOutcome: AcceptOutcome | Error | null = null;
+  readiness: { ready: boolean; checks: Record<string, string> } = {
+    ready: true,
+    checks: { database: "ok" },
+  };
+  readonly database: Awaited<ReturnType<typeof openTestDatabase>>["database"];
+  readonly ports: ApiPorts;
+  readonly app: Hono;
+  readonly #drop: () => Promise<void>;
+  #connections: StoredConnection[] = [];
+  #key = "";
+
+  private constructor(opened: Awaited<ReturnType<typeof openTestDatabase>>) {
+    this.database = opened.database;
+    this.#drop = opened.drop;
+    this.ports = this.#ports();
+    this.app = createApp(this.ports);
+  }
+
+  /** With an admin key for `request`, and a connection `default` at pulse. */
+  static async open(): Promise<ApiFixture> {
+    const fixture = new ApiFixture(await openTestDatabase());
+    fixture.#key = await fixture.addKey(["admin"]);
+    await fixture.addConnection(fixture.projectId);
+    return fixture;
+  }
+
+  close(): Promise<void> {
+    return this.#drop();
+  }
+
+  /** Sends a request with the admin key, or with the one given; an object goes as JSON. */
+  async request(
+    method: string,
+    path: string,
+    options: { body?: unknown; key?: string | null; headers?: Record<string, string> } = {},
+  ): Promise<Response> {
+    const { body, key = this.#key } = options;
+    const text = typeof body === "string" || body === undefined ? body : JSON.stringify(body);
+    return this.app.request(path, {
+      method,
+      headers: {
+        ...(key !== null && { authorization: `Bearer ${key}` }),
+        ...(text !== undefined && { "content-type": "application/json" }),
+        ...options.headers,
+      },
+      ...(text !== undefined && { body: text }),
+    });
+  }
+
+  /** Subscribes and returns the subscription; fails unless it is accepted. */
+  async subscribe(wish: object = {}): Promise<Json> {
+    const body = { job_id: `job-${this.uuid()}`, callback_url: CALLBACK_URL, ...wish };
+    const response = await this.request("POST", "/v1/subscriptions", { body });
+    if (response.status !== 201) throw new Error(await response.text());
+    return (await response.json()) as Json;
+  }
+
+  async addKey(scopes: Scope[], options: { projectId?: string; expiresAtMs?: number } = {}) {
+    const { projectId = this.projectId, expiresAtMs = null } = options;
+    const key = `rb_${randomBytes(24).toString("base64url")}`;
+    const made = { id: this.uuid(), projectId, name: "test", key, scopes };
+    await createApiKey(this.database, { ...made, nowMs: this.clock.now(), expiresAtMs });
+    return key;
+  }
+
+  async addConnection(projectId: string, name = "default"): Promise<string> {
+    const id = this.uuid();
+    await this.sql(
+      `insert into connections (id, project_id, provider, name, credential, created_at, updated_at)
+       values ($1, $2, 'pulse', $3, $4, now(), now())`,
+      [id, projectId, name, this.secretBox.seal("pulse-key")],
+    );
+    this.#connections = await loadConnections(this.database, 0);
+    return id;
+  }
+
+  /** Ends the job of a subscription as the engine does; returns event and delivery UUIDs. */
+  async end(
+    subscriptionId: string,
+    ending: { status?: EndingStatus; result?: string; error?: string } = {},
+  ): Promise<{ eventId: string; deliveryId: string | null }> {
+    const { status = "completed", result = null, error = null } = ending;
+    const id = parsePublicId("subscription", subscriptionId) ?? "";
+    const shardId = shardOfUuid(id);
+    const [row] = await this.sql(
+      `select job_row_id from subscriptions where shard_id = $1 and id = $2`,
+      [shardId, id],
+    );
+    const eventId = this.uuid(shardId);
+    const [recorded] = await recordEvents(this.database, [
+      {
+        shardId,
+        jobRowId: row.job_row_id,
+        eventId,
+        type: endingEventType(status),
+        status,
+        occurredAtMs: this.clock.now(),
+        upstreamCreatedAt: null,
+        upstreamUpdatedAt: null,
+        error,
+        result,
+        resultBytes: Buffer.byteLength(result ?? ""),
+        progress: null,
+        pollCount: 3,
+        lastPolledAtMs: this.clock.now(),
+      },
+    ]);
+    const owed = recorded?.owed.find((delivery) => delivery.subscriptionId === id);
+    return { eventId, deliveryId: owed?.id ?? null };
+  }
+
+  /** Records one attempt of a delivery as the engine does. */
+  async attempt(deliveryId: string, attempt: Partial<AttemptRow>): Promise<void> {
+    const shardId = shardOfUuid(deliveryId);
+    const [row] = await this.sql(
+      `select subscription_id, attempt_count from deliveries where shard_id = $1 and id = $2`,
+      [shardId, deliveryId],
+    );
+    await recordAttempts(this.database, [
+      {
+        shardId,
+        deliveryId,
+        subscriptionId: row.subscription_id,
+        attemptCount: row.attempt_count,
+        startedAtMs: this.clock.now(),
+        durationMs: 12,
+        httpStatus: 204,
+        errorCode: null,
+        errorMessage: null,
+        responseExcerpt: null,
+        status: "delivered",
+        nextAttemptAtMs: null,
+        ...attempt,
+      },
+    ]);
+  }
+
+  async sql(text: string, parameters: (string | number | null)[] = []): Promise<Json[]> {
+    return this.database.run("test", (sql) => sql.unsafe(text, parameters));
+  }
+
+  uuid(shard = 0): string {
+    this.clock.advance(1);
+    return uuidV7(this.clock.now(), shard, randomBytes(8));
+  }
+
+  #ports(): ApiPorts {
+    const note =
+      (name: string) =>
+      async (...call: unknown[]) => {
+        this.calls.push([name, ...call]);
+      };
+    const log = (level: string) => (fields: object, message: string) =>
+      void this.logged.push({ level, fields, message });
+    return {
+      database: this.database,
+      accept: (request) => this.#accept(request),
+      liveJob: (_shardId, jobRowId) => this.liveJobs.get(jobRowId) ?? null,
+      pollNow: note("pollNow"),
+      unsubscribed: note("unsubscribed"),
+      redelivered: note("redelivered"),
+      connections: {
+        find: (...name) => this.#findConnection(...name),
+        findFresh: async (...name) => this.#findConnection(...name),
+        changed: async (id) => {
+          this.calls.push(["changed", id]);
+          this.#connections = await loadConnections(this.database, 0);
+        },
+        nameOf: (id) => this.#connections.find((one) => one.id === id)?.name ?? "unknown",
+      },
+      providers: builtInProviders(),
+      secretBox: this.secretBox,
+      checkCallbackUrl: async (text) => this.#checkUrl(text),
+      checkUpstreamUrl: (text) => this.#checkUrl(text),
+      readiness: () => this.readiness,
+      metrics: async () => ({ contentType: "text/plain; version=0.0.4", body: "up 1\n" }),
+      recordRequest: (sample) => void this.samples.push(sample),
+      publicUrl: () => "https://ringback.example.com",
+      inlineResultBytesMax: 100,
+      clock: this.clock,
+      log: {
+        isLevelEnabled: () => true,
+        debug: log("debug"),
+        warn: log("warn"),
+        error: log("error"),
+      },
+    };
+  }
+
+  #findConnection(projectId: string, provider: string, name: string): StoredConnection | null {
+    const isIt = (one: StoredConnection): boolean =>
+      one.projectId === projectId && one.provider === provider && one.name === name;
+    return this.#connections.find((one) => !one.isDeleted && isIt(one)) ?? null;
+  }
+
+  #checkUrl(text: string): { ok: true; url: URL } | { ok: false; reason: string } {
+    this.calls.push(["checkUrl", text]);
+    const url = URL.parse(text);
+    if (url === null)
+      return { ok: false, reason: "not a URL; it must look like https://host/path" };
+    if (url.protocol !== "https:") return { ok: false, reason: "use https" };
+    return { ok: true, url };
+  }
+
+  async #accept(request: AcceptRequest): Promise<AcceptOutcome> {
+    if (this.acceptOutcome instanceof Error) throw this.acceptOutcome;
+    if (this.acceptOutcome !== null) return this.acceptOutcome;
+    this.clock.advance(1);
+    const shardId = shardOfJob(request.connectionId, request.jobId);
+    const paramsText = JSON.stringify(request.params);
+    const keyShardId = shardOfText(`${request.projectId}/${request.idempotency?.key}`);
+    const row: AcceptRow = {
+      ...request,
+      shardId,
+      subscriptionId: this.uuid(shardId),
+      jobRowId: this.uuid(shardId),
+      paramsText,
+      paramsDigest: paramsText === "{}" ? "" : paramsText,
+      idempotencyShardId: keyShardId,
+      nowMs: this.clock.now(),
+      mailId: null,
+    };
+    const [accepted] = await acceptSubscriptions(this.database, [row]);
+    if (accepted?.kind === "accepted") return accepted;
+    const [used] = await this.sql(
+      `select request_hash, subscription_id from idempotency_keys
+       where shard_id = $1 and project_id = $2 and key = $3`,
+      [keyShardId, request.projectId, request.idempotency?.key ?? ""],
+    );
+    return used.request_hash === request.idempotency?.requestHash
+      ? { kind: "replayed", subscriptionId: used.subscription_id }
+      : { kind: "idempotency_conflict" };
+  }
+}

@@ -1,0 +1,214 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Authenticator } from "../../src/api/authentication.ts";
+import { publicId } from "../../src/core/ids.ts";
+import { hashApiKey } from "../../src/store/api-keys.ts";
+import type { StoredApiKey } from "../../src/store/api-keys.ts";
+import type { Scope } from "../../src/store/schema.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+import { ApiFixture, CALLBACK_URL, problemOf } from "./api-fixture.ts";
+
+let api: ApiFixture;
+beforeAll(async () => {
+  api = await ApiFixture.open();
+});
+afterAll(() => api.close());
+
+const ID = "0".repeat(12) + "7" + "0".repeat(19);
+const ROUTES: [method: string, path: string, scope: Scope][] = [
+  ["POST", "/v1/subscriptions", "subscriptions:write"],
+  ["POST", "/v1/subscriptions/batch", "subscriptions:write"],
+  ["GET", "/v1/subscriptions", "subscriptions:read"],
+  ["GET", `/v1/subscriptions/sub_${ID}`, "subscriptions:read"],
+  ["DELETE", `/v1/subscriptions/sub_${ID}`, "subscriptions:write"],
+  ["POST", `/v1/subscriptions/sub_${ID}/poll`, "subscriptions:write"],
+  ["GET", `/v1/subscriptions/sub_${ID}/deliveries`, "subscriptions:read"],
+  ["GET", "/v1/deliveries", "subscriptions:read"],
+  ["GET", `/v1/deliveries/msg_${ID}`, "subscriptions:read"],
+  ["POST", `/v1/deliveries/msg_${ID}/redeliver`, "subscriptions:write"],
+  ["GET", `/v1/events/evt_${ID}`, "subscriptions:read"],
+  ["GET", `/v1/events/evt_${ID}/result`, "subscriptions:read"],
+  ["GET", "/v1/connections", "admin"],
+  ["POST", "/v1/connections", "admin"],
+  ["GET", `/v1/connections/con_${ID}`, "admin"],
+  ["PATCH", `/v1/connections/con_${ID}`, "admin"],
+  ["DELETE", `/v1/connections/con_${ID}`, "admin"],
+  ["GET", "/v1/providers", "subscriptions:read"],
+  ["GET", "/v1/signing-secrets", "admin"],
+  ["GET", "/v1/api-keys", "admin"],
+  ["POST", "/v1/api-keys", "admin"],
+  ["DELETE", `/v1/api-keys/key_${ID}`, "admin"],
+];
+
+describe("every route", () => {
+  it("is in this list", () => {
+    const known = ROUTES.map(
+      ([method, path]) => `${method} ${path.replace(/(sub|msg|evt|con|key)_0+70+/, ":id")}`,
+    );
+    const served = api.app.routes
+      .filter((route) => route.path.startsWith("/v1/"))
+      .map((route) => `${route.method} ${route.path}`);
+    expect(known.sort()).toEqual(served.sort());
+  });
+
+  it.each(ROUTES)("%s %s needs a key with %s", async (method, path, scope) => {
+    const anonymous = await api.request(method, path, { key: null });
+    expect(anonymous.status).toBe(401);
+    expect(anonymous.headers.get("www-authenticate")).toContain("Bearer");
+    expect(await problemOf(anonymous)).toMatchObject({ code: "unauthorized" });
+
+    for (const held of ["subscriptions:write", "subscriptions:read"] as const) {
+      if (held === scope) continue;
+      const refused = await api.request(method, path, { key: await api.addKey([held]) });
+      expect(refused.status).toBe(403);
+      const problem = await problemOf(refused);
+      expect(problem).toMatchObject({ code: "insufficient_scope" });
+      expect(problem.detail).toContain(scope);
+    }
+    const allowed = await api.request(method, path, { key: await api.addKey([scope]) });
+    expect([401, 403]).not.toContain(allowed.status);
+  });
+});
+
+describe("a key", () => {
+  const get = (headers: Record<string, string>) =>
+    api.app.request("/v1/providers", { headers: new Headers(headers) });
+
+  it.each(["rb_unknown", "", "Basic cmI6", "Bearer", "Bearer ", `Bearer ${"x".repeat(2000)}`])(
+    "given as %j is refused",
+    async (authorization) => {
+      const response = await get({ authorization });
+      expect(response.status).toBe(401);
+      await problemOf(response);
+    },
+  );
+
+  it("is taken with the scheme in any case", async () => {
+    const key = await api.addKey(["subscriptions:read"]);
+    expect((await get({ authorization: `bearer ${key}` })).status).toBe(200);
+  });
+
+  it("is refused once it has expired, even where it was just used", async () => {
+    const expiresAtMs = api.clock.now() + 10_000;
+    const key = await api.addKey(["admin"], { expiresAtMs });
+    expect((await api.request("GET", "/v1/providers", { key })).status).toBe(200);
+    api.clock.setNow(expiresAtMs);
+    expect((await api.request("GET", "/v1/providers", { key })).status).toBe(401);
+  });
+
+  it("opens nothing of another project", async () => {
+    const key = await api.addKey(["admin"], { projectId: api.uuid() });
+    const subscription = await api.subscribe();
+    const { eventId, deliveryId } = await api.end(subscription.id, { result: "1" });
+    const [{ id: connectionId }] = await api.sql(`select id from connections limit 1`);
+    const event = publicId("event", eventId);
+    const delivery = publicId("delivery", deliveryId ?? "");
+    const connection = publicId("connection", connectionId);
+    for (const [method, path] of [
+      ["GET", `/v1/subscriptions/${subscription.id}`],
+      ["DELETE", `/v1/subscriptions/${subscription.id}`],
+      ["POST", `/v1/subscriptions/${subscription.id}/poll`],
+      ["GET", `/v1/subscriptions/${subscription.id}/deliveries`],
+      ["GET", `/v1/deliveries/${delivery}`],
+      ["POST", `/v1/deliveries/${delivery}/redeliver`],
+      ["GET", `/v1/events/${event}`],
+      ["GET", `/v1/events/${event}/result`],
+      ["GET", `/v1/connections/${connection}`],
+      ["DELETE", `/v1/connections/${connection}`],
+    ] as const) {
+      const response = await api.request(method, path, { key });
+      expect(response.status).toBe(404);
+      expect(await problemOf(response)).toMatchObject({ code: "not_found" });
+    }
+    const patch = { body: { state: "paused" }, key };
+    expect((await api.request("PATCH", `/v1/connections/${connection}`, patch)).status).toBe(404);
+    for (const path of ["/v1/subscriptions", "/v1/deliveries", "/v1/connections"]) {
+      const response = await api.request("GET", path, { key });
+      expect(await response.json()).toEqual({ data: [], next_cursor: null });
+    }
+    const body = { job_id: "a", callback_url: CALLBACK_URL };
+    const refused = await api.request("POST", "/v1/subscriptions", { body, key });
+    expect(await problemOf(refused)).toMatchObject({ code: "unknown_connection" });
+  });
+});
+
+describe("Authenticator", () => {
+  const stored = (changes: Partial<StoredApiKey> = {}): StoredApiKey => ({
+    id: "k",
+    projectId: "p",
+    name: "n",
+    scopes: ["admin"],
+    createdAtMs: 0,
+    expiresAtMs: null,
+    revokedAtMs: null,
+    ...changes,
+  });
+
+  function authenticator(keys: Map<string, StoredApiKey>) {
+    const clock = new FakeClock();
+    const asked: string[] = [];
+    const made = new Authenticator({
+      clock,
+      find: async (keyHash) => {
+        asked.push(keyHash);
+        return keys.get(keyHash) ?? null;
+      },
+    });
+    return {
+      clock,
+      asked,
+      authenticate: (key: string) => made.authenticate(`Bearer ${key}`),
+      made,
+    };
+  }
+
+  it("knows a key at once when it has seen it, and asks anew after five seconds", async () => {
+    const keys = new Map([[hashApiKey("a"), stored()]]);
+    const { authenticate, asked, clock } = authenticator(keys);
+    expect(await authenticate("a")).toMatchObject({ ok: true, value: { projectId: "p" } });
+    expect(authenticate("a")).toMatchObject({ ok: true });
+    clock.advance(4_999);
+    expect(authenticate("a")).toMatchObject({ ok: true });
+    keys.set(hashApiKey("a"), stored({ revokedAtMs: 1 }));
+    clock.advance(1);
+    expect(await authenticate("a")).toMatchObject({ ok: false });
+    expect(asked).toHaveLength(2);
+  });
+
+  it("asks once for many requests that come together", async () => {
+    const { authenticate, asked } = authenticator(new Map([[hashApiKey("a"), stored()]]));
+    await Promise.all([authenticate("a"), authenticate("a"), authenticate("a")]);
+    expect(asked).toHaveLength(1);
+  });
+
+  it("remembers a wrong key for a second only", async () => {
+    const keys = new Map<string, StoredApiKey>();
+    const { authenticate, asked, clock } = authenticator(keys);
+    await authenticate("a");
+    expect(authenticate("a")).toMatchObject({ ok: false });
+    keys.set(hashApiKey("a"), stored());
+    clock.advance(1_000);
+    expect(await authenticate("a")).toMatchObject({ ok: true });
+    expect(asked).toHaveLength(2);
+  });
+
+  it("keeps a known key through a flood of wrong ones, and forgets it when told", async () => {
+    const { authenticate, asked, made } = authenticator(new Map([[hashApiKey("a"), stored()]]));
+    await authenticate("a");
+    for (let guess = 0; guess < 6_000; guess += 1) await authenticate(`guess-${guess}`);
+    expect(authenticate("a")).toMatchObject({ ok: true });
+    // The oldest guesses were forgotten to make room.
+    expect(authenticate("guess-0")).toBeInstanceOf(Promise);
+    made.forget(hashApiKey("a"));
+    await authenticate("a");
+    expect(asked.filter((keyHash) => keyHash === hashApiKey("a"))).toHaveLength(2);
+  });
+
+  it("turns away guesses beyond a hundred at once", async () => {
+    const { authenticate } = authenticator(new Map());
+    const guesses = Array.from({ length: 101 }, async (_, guess) => authenticate(`guess-${guess}`));
+    const outcomes = await Promise.all(guesses);
+    const codes = outcomes.map((outcome) => (outcome.ok ? "ok" : outcome.problem.code));
+    expect(codes.filter((code) => code === "unauthorized")).toHaveLength(100);
+    expect(codes.at(-1)).toBe("overloaded");
+  });
+});

@@ -1,0 +1,208 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { connectionPageSchema, connectionSchema } from "../../src/api/response-schemas.ts";
+import { parsePublicId, publicId } from "../../src/core/ids.ts";
+import type { Json } from "./api-fixture.ts";
+import { ApiFixture, problemOf } from "./api-fixture.ts";
+
+let api: ApiFixture;
+beforeAll(async () => {
+  api = await ApiFixture.open();
+});
+afterAll(() => api.close());
+beforeEach(() => {
+  api.calls.length = 0;
+});
+
+const CREDENTIAL = "pk-very-secret";
+let names = 0;
+
+function post(body: object): Promise<Response> {
+  return api.request("POST", "/v1/connections", { body });
+}
+
+async function create(body: object = {}): Promise<Json> {
+  // Ids of one millisecond have no order.
+  api.clock.advance(1);
+  names += 1;
+  const named = { provider: "pulse", name: `c-${names}`, credential: CREDENTIAL, ...body };
+  const response = await post(named);
+  expect(response.status).toBe(201);
+  return connectionSchema.parse(await response.json());
+}
+
+async function change(id: string, body: object): Promise<Json> {
+  const response = await api.request("PATCH", `/v1/connections/${id}`, { body });
+  expect(response.status).toBe(200);
+  return connectionSchema.parse(await response.json());
+}
+
+async function rowOf(id: string): Promise<Json> {
+  const [row] = await api.sql(`select * from connections where id = $1`, [
+    parsePublicId("connection", id),
+  ]);
+  return row;
+}
+
+describe("a connection", () => {
+  it("is created active, its credential sealed and never shown", async () => {
+    const settings = { limits: { concurrency: 4, requests_per_second: 2.5 }, poll_interval_s: 3 };
+    const created = await create({ base_url: "https://API.example.com/v2/", settings });
+    expect(created).toMatchObject({
+      provider: "pulse",
+      base_url: "https://api.example.com/v2",
+      has_credential: true,
+      settings,
+      state: "active",
+      paused_reason: null,
+      paused_at: null,
+    });
+    const read = await api.request("GET", `/v1/connections/${created.id}`);
+    expect(await read.json()).toEqual(created);
+    const { credential } = await rowOf(created.id);
+    expect(credential).not.toContain(CREDENTIAL);
+    expect(api.secretBox.open(credential)).toBe(CREDENTIAL);
+    expect(api.calls.at(-1)).toEqual(["changed", parsePublicId("connection", created.id)]);
+    expect(JSON.stringify([created, api.logged])).not.toContain(CREDENTIAL);
+  });
+
+  it("can be subscribed through at once", async () => {
+    const { name } = await create();
+    expect(await api.subscribe({ connection: name })).toMatchObject({ connection: name });
+  });
+
+  it("has a name of its own at its provider", async () => {
+    const { name } = await create();
+    const response = await post({ provider: "pulse", name, credential: "x" });
+    expect(response.status).toBe(409);
+    expect(await problemOf(response)).toMatchObject({
+      code: "connection_exists",
+      errors: [{ pointer: "/name" }],
+    });
+  });
+
+  it("is paused and resumed by hand", async () => {
+    const { id } = await create();
+    const paused = await change(id, { state: "paused" });
+    expect(paused).toMatchObject({ state: "paused", paused_reason: "Paused through the API." });
+    expect(paused.paused_at).not.toBeNull();
+    expect(await change(id, { state: "active" })).toMatchObject({
+      state: "active",
+      paused_reason: null,
+      paused_at: null,
+    });
+    expect(api.calls.filter(([name]) => name === "changed")).toHaveLength(3);
+  });
+
+  it("becomes active with a new credential, which counts up its version", async () => {
+    const { id } = await create();
+    await api.sql(
+      `update connections set state = 'paused', paused_reason = '401', paused_at = now() where id = $1`,
+      [parsePublicId("connection", id)],
+    );
+    expect(await change(id, { credential: "new" })).toMatchObject({
+      state: "active",
+      paused_reason: null,
+    });
+    const row = await rowOf(id);
+    expect(row.credential_version).toBe(2);
+    expect(api.secretBox.open(row.credential)).toBe("new");
+  });
+
+  it("keeps what a change leaves out", async () => {
+    const settings = { limits: { burst: 3 } };
+    const { id } = await create({ base_url: "https://a.example.com", settings });
+    const before = await rowOf(id);
+    expect(await change(id, {})).toMatchObject({ settings, base_url: "https://a.example.com" });
+    expect(await rowOf(id)).toMatchObject({
+      credential: before.credential,
+      credential_version: 1,
+      state: "active",
+    });
+    expect(await change(id, { base_url: null, credential: "k", settings: {} })).toMatchObject({
+      settings: {},
+      base_url: null,
+    });
+  });
+
+  it("is deleted with its credential, and its name is free again", async () => {
+    const { id, name } = await create();
+    const path = `/v1/connections/${id}`;
+    expect((await api.request("DELETE", path)).status).toBe(204);
+    expect(await rowOf(id)).toMatchObject({ credential: null });
+    expect((await api.request("GET", path)).status).toBe(404);
+    expect((await api.request("DELETE", path)).status).toBe(404);
+    expect((await api.request("PATCH", path, { body: {} })).status).toBe(404);
+    await create({ name });
+  });
+
+  it("stays while jobs are watched through it", async () => {
+    const { id, name } = await create();
+    const path = `/v1/connections/${id}`;
+    const subscription = await api.subscribe({ connection: name });
+    const response = await api.request("DELETE", path);
+    expect(response.status).toBe(409);
+    expect(await problemOf(response)).toMatchObject({ code: "connection_in_use" });
+    await api.request("DELETE", `/v1/subscriptions/${subscription.id}`);
+    expect((await api.request("DELETE", path)).status).toBe(204);
+  });
+
+  it("is listed with the others, newest first", async () => {
+    const older = await create();
+    const newer = await create();
+    const response = await api.request("GET", "/v1/connections?limit=2");
+    const page: Json = connectionPageSchema.parse(await response.json());
+    expect(page.data).toEqual([newer, older]);
+    const next = await api.request("GET", `/v1/connections?limit=2&cursor=${page.next_cursor}`);
+    const { data } = (await next.json()) as Json;
+    expect(data.map((one: Json) => one.id)).not.toContain(older.id);
+  });
+
+  it.each<[object, number, string[]]>([
+    [{ provider: "nobody" }, 422, ["/provider"]],
+    [{ provider: undefined }, 422, ["/provider"]],
+    [{ credential: undefined }, 422, ["/credential"]],
+    [{ credential: "" }, 422, ["/credential"]],
+    [{ credential: "line\nbreak" }, 422, ["/credential"]],
+    [{ credential: "é" }, 422, ["/credential"]],
+    [{ name: "a b" }, 422, ["/name"]],
+    [{ name: "" }, 422, ["/name"]],
+    [{ base_url: "http://10.0.0.1" }, 422, ["/base_url"]],
+    [{ base_url: "https://a.example/?q" }, 422, ["/base_url"]],
+    [{ settings: { limits: { concurrency: 0 } } }, 422, ["/settings/limits/concurrency"]],
+    [{ settings: { limits: { rate: 1 } } }, 422, ["/settings/limits/rate"]],
+    [{ settings: { poll_interval_s: 0 } }, 422, ["/settings/poll_interval_s"]],
+    [{ state: "paused" }, 422, ["/state"]],
+  ])("refuses %j with its pointer", async (body, status, pointers) => {
+    const response = await post({ provider: "pulse", name: "bad", credential: "x", ...body });
+    expect(response.status).toBe(status);
+    const { errors } = await problemOf(response);
+    expect(errors.map((error: Json) => error.pointer)).toEqual(pointers);
+    expect(await api.sql(`select 1 from connections where name = 'bad'`)).toEqual([]);
+  });
+
+  it("never sends a stored credential to another host: that takes the credential again", async () => {
+    const { id } = await create({ base_url: "https://a.example.com/v1" });
+    const elsewhere = { base_url: "https://b.example.com/v1" };
+    const response = await api.request("PATCH", `/v1/connections/${id}`, { body: elsewhere });
+    expect(response.status).toBe(422);
+    expect((await problemOf(response)).errors).toMatchObject([{ pointer: "/credential" }]);
+    await change(id, { base_url: "https://a.example.com/v2" });
+    expect(await change(id, { ...elsewhere, credential: "new" })).toMatchObject(elsewhere);
+  });
+
+  it("refuses a change to what can't be, with its pointer", async () => {
+    const { id } = await create();
+    for (const [body, pointer] of [
+      [{ base_url: "http://10.0.0.1" }, "/base_url"],
+      [{ credential: "é" }, "/credential"],
+      [{ state: "broken" }, "/state"],
+      [{ name: "other" }, "/name"],
+    ] as const) {
+      const response = await api.request("PATCH", `/v1/connections/${id}`, { body });
+      expect(response.status).toBe(422);
+      expect((await problemOf(response)).errors).toMatchObject([{ pointer }]);
+    }
+    const unknown = publicId("connection", api.uuid());
+    expect((await api.request("GET", `/v1/connections/${unknown}`)).status).toBe(404);
+  });
+});

@@ -1,0 +1,149 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { subscriptionSchema } from "../../src/api/response-schemas.ts";
+import { parsePublicId } from "../../src/core/ids.ts";
+import type { Json } from "./api-fixture.ts";
+import { ApiFixture, CALLBACK_URL, problemOf } from "./api-fixture.ts";
+
+const SECRET = `whsec_${Buffer.alloc(24, 7).toString("base64")}`;
+
+let api: ApiFixture;
+beforeAll(async () => {
+  api = await ApiFixture.open();
+});
+afterAll(() => api.close());
+beforeEach(() => {
+  api.acceptOutcome = null;
+});
+
+describe("POST /v1/subscriptions", () => {
+  it("answers a stored subscription with the documented defaults", async () => {
+    const body = { job_id: "../admin ✓", callback_url: CALLBACK_URL };
+    const response = await api.request("POST", "/v1/subscriptions", { body });
+    expect(response.status).toBe(201);
+    expect(response.headers.get("content-type")).toBe("application/json");
+    expect(response.headers.get("x-request-id")).toMatch(/^[\w-]+$/);
+    const subscription = (await response.json()) as Json;
+    expect(subscriptionSchema.parse(subscription)).toMatchObject({
+      status: "active",
+      job_id: "../admin ✓",
+      provider: "pulse",
+      connection: "default",
+      callback_url: CALLBACK_URL,
+      events: ["job.completed", "job.failed", "job.canceled", "job.expired", "job.timed_out"],
+      payload: "full",
+      metadata: {},
+      job: { status: "pending", progress: null, poll_count: 0, ended_at: null },
+    });
+    const read = await api.request("GET", `/v1/subscriptions/${subscription.id}`);
+    expect(await read.json()).toEqual(subscription);
+  });
+
+  it("stores everything that was asked for, the secret sealed", async () => {
+    const secret = `whsec_${Buffer.alloc(24, 7).toString("base64")}`;
+    const subscription = await api.subscribe({
+      events: ["job.progress", "job.completed"],
+      payload: "thin",
+      secret,
+      headers: { "X-Tenant": "acme", authorization: "Bearer theirs" },
+      deadline_s: 60,
+    });
+    expect(subscription).toMatchObject({
+      events: ["job.completed", "job.progress"],
+      payload: "thin",
+      job: { deadline_at: new Date(Date.parse(subscription.created_at) + 60_000).toISOString() },
+    });
+    const [row] = await api.sql(`select * from subscriptions where id = $1`, [
+      parsePublicId("subscription", subscription.id),
+    ]);
+    expect(row.headers).not.toContain("theirs");
+    expect(JSON.parse(api.secretBox.open(row.headers))).toEqual({
+      "x-tenant": "acme",
+      authorization: "Bearer theirs",
+    });
+    expect(row.secret).not.toContain(secret);
+    expect(api.secretBox.open(row.secret)).toBe(secret);
+    expect(JSON.stringify(subscription)).not.toContain("whsec_");
+  });
+
+  it("gives metadata back digit by digit", async () => {
+    const metadata = '{ "n": 12345678901234567890, "x": 1.0, "n": 2e400 , "\\u0000": "\\ud800" }';
+    const body = `{"job_id": "a", "metadata": {}, "callback_url": "${CALLBACK_URL}", "metadata": ${metadata}}`;
+    const response = await api.request("POST", "/v1/subscriptions", { body });
+    expect(response.status).toBe(201);
+    const text = await response.text();
+    expect(text).toContain(`"metadata":${metadata}`);
+    const { id } = JSON.parse(text);
+    const again = await api.request("GET", `/v1/subscriptions/${id}`);
+    expect(await again.text()).toContain(`"metadata":${metadata}`);
+  });
+
+  it("stores the callback URL as it was parsed and checked", async () => {
+    const subscription = await api.subscribe({ callback_url: "https://APP.example.com:443/a b" });
+    expect(subscription.callback_url).toBe("https://app.example.com/a%20b");
+  });
+
+  it("watches one job for all its subscriptions, and delivers a late one", async () => {
+    const first = await api.subscribe({ job_id: "shared" });
+    const second = await api.subscribe({ job_id: "shared" });
+    const rows = await api.sql(
+      `select distinct job_row_id from subscriptions where id in ($1, $2)`,
+      [parsePublicId("subscription", first.id), parsePublicId("subscription", second.id)],
+    );
+    expect(rows).toHaveLength(1);
+    await api.end(first.id);
+    expect(await api.subscribe({ job_id: "shared" })).toMatchObject({
+      status: "delivering",
+      job: { status: "completed" },
+    });
+  });
+
+  it("answers 503 with Retry-After when too much waits", async () => {
+    api.acceptOutcome = { kind: "overloaded" };
+    const body = { job_id: "a", callback_url: CALLBACK_URL };
+    const response = await api.request("POST", "/v1/subscriptions", { body });
+    expect(response.status).toBe(503);
+    expect(response.headers.get("retry-after")).toBe("1");
+    expect(await problemOf(response)).toMatchObject({ code: "overloaded" });
+  });
+});
+
+describe("Idempotency-Key", () => {
+  const create = (key: string, wish: object) =>
+    api.request("POST", "/v1/subscriptions", {
+      body: { callback_url: CALLBACK_URL, ...wish },
+      headers: { "idempotency-key": key },
+    });
+
+  it("answers the same request with the same subscription, however it is written", async () => {
+    const first = await create("k1", { job_id: "idem", events: ["job.failed"], secret: SECRET });
+    const again = await create("k1", { secret: SECRET, events: ["job.failed"], job_id: "idem" });
+    expect(again.status).toBe(201);
+    expect(again.headers.get("idempotent-replayed")).toBe("true");
+    expect(first.headers.get("idempotent-replayed")).toBeNull();
+    expect(await again.json()).toEqual(await first.json());
+  });
+
+  it.each([
+    [{ job_id: "other" }],
+    [{ metadata: { a: 1 } }],
+    [{ secret: SECRET.replace("BwcH", "CAgI") }],
+    [{ deadline_s: 5 }],
+  ])("refuses another request, such as %j", async (change) => {
+    const key = JSON.stringify(change);
+    await create(key, { job_id: "idem", secret: SECRET });
+    const response = await create(key, { job_id: "idem", secret: SECRET, ...change });
+    expect(response.status).toBe(409);
+    expect(await problemOf(response)).toMatchObject({ code: "idempotency_conflict" });
+  });
+
+  it.each(["x".repeat(256), "é"])("must be printable and short, unlike %s", async (key) => {
+    const response = await create(key, { job_id: "idem" });
+    expect(response.status).toBe(400);
+    const { errors } = await problemOf(response);
+    expect(errors).toEqual([{ header: "Idempotency-Key", detail: expect.any(String) }]);
+  });
+
+  it("of 255 characters is taken", async () => {
+    expect((await create("x".repeat(255), { job_id: "idem" })).status).toBe(201);
+  });
+});

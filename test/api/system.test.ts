@@ -1,0 +1,228 @@
+import { Hono } from "hono";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { createApp } from "../../src/api/app.ts";
+import { PROBLEMS } from "../../src/core/error-codes.ts";
+import { QueueStoppedError } from "../../src/store/group-commit.ts";
+import { DatabaseTimeoutError } from "../../src/store/transient-error.ts";
+import type { Json } from "./api-fixture.ts";
+import { ApiFixture, CALLBACK_URL, problemOf } from "./api-fixture.ts";
+
+let api: ApiFixture;
+beforeAll(async () => {
+  api = await ApiFixture.open();
+});
+afterAll(() => api.close());
+beforeEach(() => {
+  api.acceptOutcome = null;
+  api.logged.length = 0;
+  api.samples.length = 0;
+});
+
+const open = (path: string, method = "GET") => api.request(method, path, { key: null });
+
+describe("the addresses for operators", () => {
+  it("say that the process is alive", async () => {
+    const response = await open("/healthz?probe=1");
+    expect(response.status).toBe(200);
+    expect(await response.json()).toEqual({ status: "ok" });
+  });
+
+  it("say whether the node is ready, and if not, why", async () => {
+    const ready = await open("/readyz");
+    expect(ready.status).toBe(200);
+    expect(await ready.json()).toEqual({ status: "ready", checks: { database: "ok" } });
+    api.readiness = { ready: false, checks: { database: "down", lease: "ok" } };
+    const response = await open("/readyz");
+    expect(response.status).toBe(503);
+    expect(await problemOf(response)).toMatchObject({
+      code: "not_ready",
+      detail: "database: down; lease: ok",
+      checks: { database: "down", lease: "ok" },
+    });
+  });
+
+  it("give the metrics", async () => {
+    const response = await open("/metrics");
+    expect(response.headers.get("content-type")).toContain("text/plain");
+    expect(await response.text()).toBe("up 1\n");
+  });
+
+  it("answer HEAD as GET, without a body", async () => {
+    const response = await open("/healthz", "HEAD");
+    expect(response.status).toBe(200);
+    expect(await response.text()).toBe("");
+  });
+});
+
+describe("an address that is not there", () => {
+  it.each(["/", "/v1", "/v1/nothing", "/v1/subscriptions/", "/v1/subscriptions/a/b/c", "/%zz"])(
+    "%s is 404",
+    async (path) => {
+      const response = await open(path);
+      expect(response.status).toBe(404);
+      expect(await problemOf(response)).toMatchObject({ code: "route_not_found" });
+    },
+  );
+
+  it.each([
+    ["PUT", "/v1/subscriptions", "GET, POST, HEAD"],
+    ["GET", "/v1/subscriptions/batch", null],
+    ["PATCH", "/v1/subscriptions/sub_1", "GET, DELETE, HEAD"],
+    ["OPTIONS", "/healthz", "GET, HEAD"],
+    ["BREW", "/v1/subscriptions/sub_1/poll", "POST"],
+  ])("%s %s is 405 with Allow, if anything is there", async (method, path, allow) => {
+    const response = await open(path, method);
+    if (allow === null) {
+      // `batch` may as well be an id; that it is none is told once the caller is known.
+      expect(response.status).toBe(401);
+      return;
+    }
+    expect(response.status).toBe(405);
+    expect(response.headers.get("allow")).toBe(allow);
+    expect(await problemOf(response)).toMatchObject({ code: "method_not_allowed" });
+  });
+});
+
+describe("an app mounted on this one", () => {
+  it("leaves the answers to unknown addresses and methods as they were", async () => {
+    const app = createApp(api.ports);
+    app.route(
+      "/side",
+      new Hono().post("/thing", (context) => context.text("made")),
+    );
+    const made = await app.request("/side/thing", { method: "POST" });
+    expect(await made.text()).toBe("made");
+    const unknown = await app.request("/side/nothing");
+    expect(await problemOf(unknown)).toMatchObject({ code: "route_not_found" });
+    const wrong = await app.request("/side/thing");
+    expect(wrong.headers.get("allow")).toBe("POST");
+    expect(await problemOf(wrong)).toMatchObject({ code: "method_not_allowed" });
+  });
+});
+
+describe("an error on our side", () => {
+  const create = () =>
+    api.request("POST", "/v1/subscriptions", {
+      body: { job_id: "a", callback_url: CALLBACK_URL },
+    });
+
+  it("is 500 without a word about the inside, and logged by its request id", async () => {
+    api.acceptOutcome = new Error("connection string postgres://secret");
+    const response = await create();
+    expect(response.status).toBe(500);
+    const problem = await problemOf(response);
+    expect(JSON.stringify(problem)).not.toMatch(/postgres|stack|at /);
+    expect(api.logged.at(-1)).toMatchObject({
+      level: "error",
+      fields: { requestId: response.headers.get("x-request-id"), err: api.acceptOutcome },
+    });
+  });
+
+  it.each([
+    [new DatabaseTimeoutError("accept took longer than 1 ms"), "database_unavailable"],
+    [Object.assign(new Error("x"), { code: "ECONNREFUSED" }), "database_unavailable"],
+    [Object.assign(new Error("x"), { code: "57P01" }), "database_unavailable"],
+    [new QueueStoppedError("stopped"), "overloaded"],
+  ])("that may pass is 503 with Retry-After: %s", async (error, code) => {
+    api.acceptOutcome = error;
+    const response = await create();
+    expect(response.status).toBe(503);
+    expect(Number(response.headers.get("retry-after"))).toBeGreaterThan(0);
+    expect(await problemOf(response)).toMatchObject({ code });
+  });
+});
+
+describe("every answer", () => {
+  it("has a request id of its own, and is measured by its route", async () => {
+    const first = await open("/v1/subscriptions/sub_1");
+    const second = await open("/nowhere");
+    expect(first.headers.get("x-request-id")).toMatch(/^\w+-\w+$/);
+    expect(second.headers.get("x-request-id")).not.toBe(first.headers.get("x-request-id"));
+    expect(api.samples).toEqual([
+      {
+        route: "/v1/subscriptions/{id}",
+        method: "GET",
+        status: 401,
+        durationMs: expect.any(Number),
+      },
+      { route: "none", method: "GET", status: 404, durationMs: expect.any(Number) },
+    ]);
+    expect(api.logged).toMatchObject([{ level: "debug" }, { level: "debug" }]);
+  });
+
+  it("keeps the API key out of the log", async () => {
+    const key = await api.addKey(["admin"]);
+    await api.request("GET", "/v1/providers", { key });
+    expect(JSON.stringify(api.logged)).not.toContain(key);
+  });
+});
+
+describe("the documentation", () => {
+  async function document(): Promise<Json> {
+    const response = await open("/openapi.json");
+    expect(response.headers.get("content-type")).toBe("application/json");
+    return response.json();
+  }
+
+  it("is OpenAPI 3.1 and describes every route, its key and its problems", async () => {
+    const { openapi, paths, servers, components } = await document();
+    expect(openapi).toBe("3.1.0");
+    expect(servers).toEqual([{ url: "https://ringback.example.com" }]);
+    expect(components.securitySchemes.apiKey).toMatchObject({ type: "http", scheme: "bearer" });
+    const served = api.app.routes
+      .filter((route) => !["/docs", "/openapi.json"].includes(route.path))
+      .map((route) => `${route.method.toLowerCase()} ${route.path.replace(":id", "{id}")}`);
+    const described = Object.entries<Json>(paths).flatMap(([path, item]) =>
+      Object.keys(item).map((method) => `${method} ${path}`),
+    );
+    expect(described.sort()).toEqual(served.sort());
+    const { responses, security, requestBody, parameters } = paths["/v1/subscriptions"].post;
+    expect(security).toEqual([{ apiKey: [] }]);
+    expect(Object.keys(responses).sort()).toEqual(
+      ["201", "400", "401", "403", "408", "409", "413", "415", "422", "500", "503"].sort(),
+    );
+    expect(requestBody.content["application/json"].schema.$ref).toContain("SubscriptionRequest");
+    expect(parameters).toMatchObject([{ name: "Idempotency-Key", in: "header" }]);
+    expect(paths["/healthz"].get.security).toEqual([]);
+  });
+
+  it("says what the schemas check", async () => {
+    const { properties, required, additionalProperties } = (await document()).components.schemas
+      .SubscriptionRequest;
+    expect(required).toEqual(["job_id", "callback_url"]);
+    expect(additionalProperties).toBe(false);
+    expect(properties.job_id).toMatchObject({ type: "string", minLength: 1, maxLength: 512 });
+    expect(properties.events).toMatchObject({ type: "array", items: { type: "string" } });
+    expect(properties.deadline_s).toMatchObject({ type: "integer", minimum: 1 });
+    expect(properties.metadata.type).toBe("object");
+  });
+
+  it("has no reference that leads nowhere, and knows every problem of a request", async () => {
+    const whole = await document();
+    const text = JSON.stringify(whole);
+    for (const [, name] of text.matchAll(/"#\/components\/schemas\/(\w+)"/g)) {
+      expect(whole.components.schemas).toHaveProperty(name ?? "");
+    }
+    // These come before any route is known.
+    const general = [
+      "malformed_request",
+      "route_not_found",
+      "method_not_allowed",
+      "headers_too_large",
+    ];
+    for (const code of Object.keys(PROBLEMS)) {
+      if (!general.includes(code)) expect(text).toContain(`\`${code}\``);
+    }
+  });
+
+  it("is a page that loads nothing", async () => {
+    const response = await open("/docs");
+    expect(response.headers.get("content-type")).toContain("text/html");
+    expect(response.headers.get("content-security-policy")).toContain("default-src 'none'");
+    const page = await response.text();
+    expect(page).toContain("POST /v1/subscriptions/{id}/poll");
+    expect(page).toContain('id="SubscriptionRequest"');
+    expect(page).not.toMatch(/<script|<link|src=/);
+    expect(page.startsWith("<!doctype html>")).toBe(true);
+  });
+});

@@ -1,0 +1,255 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { describeProblems, loadConfig } from "../src/config.ts";
+import type { Config } from "../src/config.ts";
+
+type Environment = Record<string, string | undefined>;
+
+const KEY = bytes(32, 1);
+const OTHER_KEY = bytes(32, 2);
+
+function load(env: Environment): Config {
+  const result = loadConfig(env, false);
+  if (result.kind === "invalid") throw new Error(describeProblems(result.problems));
+  return result.config;
+}
+
+/** The names of the settings that are wrong, in alphabetical order. */
+function wrong(env: Environment): string[] {
+  const result = loadConfig(env, false);
+  return result.kind === "ok" ? [] : result.problems.map(({ name }) => name).toSorted();
+}
+
+/** For each setting, texts that are wrong and texts that are right. */
+const TEXTS: Record<string, { wrong: string[]; right: string[] }> = {
+  PORT: { wrong: ["-1", "65536", "80a", "8.5", "0x50", "1e3"], right: ["0", "65535"] },
+  HOST: { wrong: ["a b", "http://a"], right: ["0.0.0.0", "::", "localhost"] },
+  DATABASE_URL: {
+    wrong: ["mysql://a/b", "db", "http://db/x"],
+    right: ["postgres://u:p@db:5432/x", "postgresql://db/x?sslmode=require"],
+  },
+  RINGBACK_API_KEY: { wrong: ["rb_abc", "sk_abcdef", "rb_ab cdef"], right: ["rb_abcd"] },
+  RINGBACK_SIGNING_SECRET: {
+    wrong: ["whsec_", "abc", `whsec_${bytes(23)}`, `whsec_${bytes(65)}`, "whsec_!!!", "whpk_abcd"],
+    right: [`whsec_${bytes(24)}`, `whsec_${bytes(64)}`],
+  },
+  RINGBACK_ENCRYPTION_KEYS: {
+    wrong: [bytes(31), bytes(33), `${KEY},`, `${KEY};${KEY}`, "key", KEY.slice(0, -1)],
+    right: [KEY, `${KEY}, ${OTHER_KEY}`],
+  },
+  PULSE_API_KEY: { wrong: ["a b", "schlüssel", "a\nb"], right: ["k-1"] },
+  PULSE_BASE_URL: {
+    wrong: ["ftp://a", "a.example", "http://u:p@a", "http://a?b", "http://a#b", "http://"],
+    right: ["http://127.0.0.1:9", "https://a.example/v1/"],
+  },
+  RINGBACK_PUBLIC_URL: { wrong: ["ringback"], right: ["https://ringback.example"] },
+  RINGBACK_EGRESS_ALLOW: {
+    wrong: [
+      "10.0.0.0/33",
+      "::/129",
+      "10.0.0.0/8/8",
+      "10.0.0.0/",
+      "a.example",
+      "a:0",
+      "a:65536",
+    ].concat([
+      "[::1]",
+      "[1.2.3.4]:80",
+      "fe80::1%eth0",
+      "*",
+      "a b:80",
+      ",",
+      "10.0.0.0/8,,::1",
+      "http://a:80",
+    ]),
+    right: ["10.0.0.0/8", "::1", "[::1]:80", "a.example:443,127.0.0.1:9", "0.0.0.0/0 , ::/0"],
+  },
+  LOG_LEVEL: { wrong: ["loud"], right: ["debug", "SILENT"] },
+  LOG_FORMAT: { wrong: ["xml"], right: ["json", "pretty"] },
+  RINGBACK_SANDBOX: { wrong: ["yes", "true", "2"], right: ["0", "1"] },
+  RINGBACK_MIGRATE: { wrong: ["no"], right: ["0", "1"] },
+  RINGBACK_RETRY_SCHEDULE_S: {
+    wrong: ["0", "5,-1", "5,,6", "a", "604801", "Infinity", "1e3", "5;6"],
+    right: ["5", "0.01, 0.5,604800"],
+  },
+  RINGBACK_CALLBACK_TIMEOUT_MS: { wrong: ["99", "120001", "1s"], right: ["100", "120000"] },
+  RINGBACK_INLINE_RESULT_BYTES_MAX: { wrong: ["-1", "16777217"], right: ["0", "16777216"] },
+  RINGBACK_SHUTDOWN_TIMEOUT_MS: { wrong: ["99", "600001"], right: ["100", "600000"] },
+};
+
+function bytes(length: number, each = 7): string {
+  return Buffer.alloc(length, each).toString("base64");
+}
+
+describe.each(Object.entries(TEXTS))("%s", (name, texts) => {
+  const others = name === "DATABASE_URL" ? { RINGBACK_ENCRYPTION_KEYS: KEY } : {};
+
+  test.each(texts.wrong)("refuses %j", (text) => {
+    expect(wrong({ ...others, [name]: text })).toEqual([name]);
+  });
+
+  test.each(texts.right)("takes %j", (text) => {
+    expect(wrong({ ...others, [name]: text })).toEqual([]);
+  });
+});
+
+describe("with nothing set", () => {
+  test("it runs on an embedded database, with the sandbox, for this machine only", () => {
+    expect(load({})).toEqual({
+      port: 8080,
+      host: "127.0.0.1",
+      database: { kind: "embedded", dataDir: ".ringback" },
+      dataDir: ".ringback",
+      apiKey: null,
+      signingSecret: null,
+      encryptionKeys: null,
+      pulse: { apiKey: null, baseUrl: "https://api.runpulse.com" },
+      egressAllow: { cidrs: [], hostPorts: [] },
+      publicUrl: null,
+      log: { level: "info", format: "json" },
+      sandbox: true,
+      migrate: true,
+      retryScheduleMs: [5, 30, 120, 600, 1800, 3600, 10800, 21600, 43200, 86400, 86400].map(
+        (seconds) => seconds * 1000,
+      ),
+      callbackTimeoutMs: 15_000,
+      inlineResultBytesMax: 262_144,
+      shutdownTimeoutMs: 8000,
+    });
+  });
+
+  test("an empty or blank variable is as good as none", () => {
+    const blank = Object.fromEntries(Object.keys(TEXTS).map((name) => [name, " "]));
+    expect(load({ ...blank, DATA_DIR: "" })).toEqual(load({}));
+    expect(loadConfig({ RINGBACK_UNHEARD_OF: "" }, false).warnings).toEqual([]);
+  });
+
+  test("a person at a terminal gets readable lines", () => {
+    const result = loadConfig({}, true);
+    expect(result).toMatchObject({ kind: "ok", config: { log: { format: "pretty" } } });
+  });
+});
+
+describe("with a database of one's own", () => {
+  const url = "postgres://u:p@db/x";
+
+  test("the sandbox is off unless it is asked for", () => {
+    const env = { DATABASE_URL: url, RINGBACK_ENCRYPTION_KEYS: KEY };
+    expect(load(env)).toMatchObject({ database: { kind: "external", url }, sandbox: false });
+    expect(load({ ...env, RINGBACK_SANDBOX: "1" }).sandbox).toBe(true);
+  });
+
+  test("encryption keys are required, also when the URL is wrong", () => {
+    expect(wrong({ DATABASE_URL: url })).toEqual(["RINGBACK_ENCRYPTION_KEYS"]);
+    expect(wrong({ DATABASE_URL: "db" })).toEqual(["DATABASE_URL", "RINGBACK_ENCRYPTION_KEYS"]);
+  });
+});
+
+describe("what is read", () => {
+  test("keys become bytes, in their order", () => {
+    const keys = load({ RINGBACK_ENCRYPTION_KEYS: `${KEY},${OTHER_KEY}` }).encryptionKeys;
+    expect(keys?.map((key) => key.toString("base64"))).toEqual([KEY, OTHER_KEY]);
+  });
+
+  test("exemptions become CIDRs and host-port pairs", () => {
+    const text = "10.0.0.0/8, 127.0.0.1, ::1, fd00::/8, [FE80::1]:80, App.Example:8443";
+    expect(load({ RINGBACK_EGRESS_ALLOW: text }).egressAllow).toEqual({
+      cidrs: [
+        { address: "10.0.0.0", prefixBits: 8 },
+        { address: "127.0.0.1", prefixBits: 32 },
+        { address: "::1", prefixBits: 128 },
+        { address: "fd00::", prefixBits: 8 },
+      ],
+      hostPorts: [
+        { host: "fe80::1", port: 80 },
+        { host: "app.example", port: 8443 },
+      ],
+    });
+  });
+
+  test("a schedule in seconds becomes milliseconds", () => {
+    const { retryScheduleMs } = load({ RINGBACK_RETRY_SCHEDULE_S: "0.05, 1,2.5" });
+    expect(retryScheduleMs).toEqual([50, 1000, 2500]);
+  });
+
+  test("a base URL loses its last slash, so that paths can follow", () => {
+    const { pulse, publicUrl } = load({
+      PULSE_BASE_URL: "http://127.0.0.1:9/",
+      RINGBACK_PUBLIC_URL: "https://a.example/ringback/",
+    });
+    expect([pulse.baseUrl, publicUrl]).toEqual([
+      "http://127.0.0.1:9",
+      "https://a.example/ringback",
+    ]);
+  });
+
+  test("nothing of it can be changed", () => {
+    const config = load({ RINGBACK_ENCRYPTION_KEYS: KEY, RINGBACK_EGRESS_ALLOW: "::1" });
+    for (const part of [config, config.log, config.egressAllow.cidrs[0], config.retryScheduleMs]) {
+      expect(Object.isFrozen(part)).toBe(true);
+    }
+  });
+});
+
+describe("problems", () => {
+  test("everything that is wrong is told at once", () => {
+    const names = Object.keys(TEXTS);
+    expect(wrong(everythingWrong(names))).toEqual(names.toSorted());
+  });
+
+  test("exactly the settings that are wrong are told, whichever they are", () => {
+    fc.assert(
+      fc.property(fc.subarray(Object.keys(TEXTS)), (names) => {
+        const env = { RINGBACK_ENCRYPTION_KEYS: KEY, ...everythingWrong(names) };
+        expect(wrong(env)).toEqual(names.toSorted());
+      }),
+    );
+  });
+
+  test("no value is ever repeated: it may be a secret in the wrong place", () => {
+    // Long and unlike the words of a message.
+    const value = fc.stringMatching(/^[\w!$%&/=?*#~:@,. -]{0,40}Zq7[\w!$%&/=?*#~:@,. -]{0,40}$/);
+    fc.assert(
+      fc.property(
+        fc.record(Object.fromEntries(Object.keys(TEXTS).map((n) => [n, value]))),
+        (env) => {
+          const result = loadConfig({ ...env, RINGBACK_OTHER: "Zq7" }, false);
+          if (result.kind === "ok") return;
+          expect(describeProblems(result.problems)).not.toContain("Zq7");
+          expect(JSON.stringify(result)).not.toContain("Zq7");
+        },
+      ),
+    );
+  });
+
+  test("each is printed on a line with its name and what would be right", () => {
+    const result = loadConfig({ PORT: "http", RINGBACK_ENCRYPTION_KEYS: `${KEY},short` }, false);
+    expect(result.kind === "invalid" && describeProblems(result.problems)).toBe(
+      [
+        "Ringback can't start: 2 settings are wrong or missing.",
+        "  PORT is not a whole number; valid: a whole number from 0 to 65535",
+        "  RINGBACK_ENCRYPTION_KEYS item 2 is not base64; " +
+          "valid: up to 100 items between commas, each the base64 of 32 random bytes",
+      ].join("\n"),
+    );
+  });
+});
+
+describe("warnings", () => {
+  test("a name that Ringback does not know is told with the nearest one that it does", () => {
+    const result = loadConfig({ RINGBACK_RETRY_SCHEDULE: "5", RINGBACK_API_KEYS: "rb_x" }, false);
+    expect(result.kind).toBe("ok");
+    expect(result.warnings).toEqual([
+      "RINGBACK_API_KEYS is not a setting of Ringback. Did you mean RINGBACK_API_KEY?",
+      "RINGBACK_RETRY_SCHEDULE is not a setting of Ringback. Did you mean RINGBACK_RETRY_SCHEDULE_S?",
+    ]);
+  });
+
+  test("other programs' variables are left alone", () => {
+    expect(loadConfig({ PATH: "/bin", PULSE_SERVER: "x" }, false).warnings).toEqual([]);
+  });
+});
+
+function everythingWrong(names: readonly string[]): Environment {
+  return Object.fromEntries(names.map((name) => [name, TEXTS[name]?.wrong[0]]));
+}

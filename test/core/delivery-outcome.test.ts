@@ -1,0 +1,90 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import {
+  type AttemptExchange,
+  decideAfterAttempt,
+  errorCodeOfExchange,
+} from "../../src/core/delivery-outcome.ts";
+import { REQUEST_FAILURE_CODES } from "../../src/core/request-failure.ts";
+
+const SCHEDULE = [1000, 2000];
+
+function answered(status: number, retryAfterMs: number | null = null): AttemptExchange {
+  return { kind: "answered", status, retryAfterMs };
+}
+
+function decide(exchange: AttemptExchange, attemptInSchedule = 1) {
+  return decideAfterAttempt({
+    exchange,
+    attemptInSchedule,
+    retryScheduleMs: SCHEDULE,
+    nowMs: 10_000,
+    random: 0.5,
+  });
+}
+
+const anyExchange: fc.Arbitrary<AttemptExchange> = fc.oneof(
+  fc.record({
+    kind: fc.constant("answered" as const),
+    status: fc.integer({ min: 100, max: 999 }),
+    retryAfterMs: fc.option(fc.nat()),
+  }),
+  fc.record({
+    kind: fc.constant("failed" as const),
+    failure: fc.record({ code: fc.constantFrom(...REQUEST_FAILURE_CODES), message: fc.string() }),
+  }),
+);
+
+test.each([
+  [200, null],
+  [204, null],
+  [299, null],
+  [301, "redirect_not_followed"],
+  [304, "redirect_not_followed"],
+  [400, "client_error_answer"],
+  [404, "client_error_answer"],
+  [410, "gone"],
+  [413, "client_error_answer"],
+  [429, "rate_limited"],
+  [500, "server_error_answer"],
+  [503, "server_error_answer"],
+  [199, "unexpected_answer"],
+])("an answer of %i is classified as %s", (status, code) => {
+  expect(errorCodeOfExchange(answered(status))).toBe(code);
+});
+
+test("only 2xx delivers", () => {
+  fc.assert(
+    fc.property(anyExchange, fc.integer({ min: 1, max: 5 }), (exchange, attempt) => {
+      const isSuccess =
+        exchange.kind === "answered" && exchange.status >= 200 && exchange.status < 300;
+      expect(decide(exchange, attempt).status === "delivered").toBe(isSuccess);
+    }),
+  );
+});
+
+test("a failure waits for its retry in the future until the schedule is used up, and no longer", () => {
+  fc.assert(
+    fc.property(anyExchange, fc.integer({ min: 1, max: 5 }), (exchange, attempt) => {
+      const step = decide(exchange, attempt);
+      if (step.status === "pending") {
+        expect(attempt).toBeLessThanOrEqual(SCHEDULE.length);
+        expect(step.nextAttemptAtMs).toBeGreaterThan(10_000);
+      }
+      if (step.status === "exhausted") expect(attempt).toBeGreaterThan(SCHEDULE.length);
+    }),
+  );
+});
+
+test("410 ends the subscription at the first attempt and at the last", () => {
+  expect(decide(answered(410), 1)).toEqual({ status: "gone", errorCode: "gone" });
+  expect(decide(answered(410), 9)).toEqual({ status: "gone", errorCode: "gone" });
+});
+
+test.each([429, 502, 503, 504])("Retry-After of a %i is a floor for the next attempt", (status) => {
+  expect(decide(answered(status, 60_000))).toMatchObject({ nextAttemptAtMs: 70_000 });
+});
+
+test.each([400, 404, 500])("Retry-After of a %i is not honoured", (status) => {
+  expect(decide(answered(status, 60_000))).toMatchObject({ nextAttemptAtMs: 11_000 });
+});

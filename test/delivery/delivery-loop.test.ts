@@ -1,0 +1,188 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { publicId } from "../../src/core/ids.ts";
+import type { RequestOutcome } from "../../src/outbound/request-outcome.ts";
+import type { Database } from "../../src/store/database.ts";
+import { openTestDatabase } from "../support/database.ts";
+import { answered, LoopHarness } from "./loop-harness.ts";
+
+let database: Database;
+let drop: () => Promise<void>;
+beforeAll(async () => {
+  ({ database, drop } = await openTestDatabase());
+});
+afterAll(() => drop());
+
+let harness: LoopHarness;
+beforeEach(async () => {
+  await database.run(
+    "empty",
+    (sql) => sql`truncate jobs, subscriptions, events, deliveries, attempts`,
+  );
+  harness = new LoopHarness(database);
+  await harness.loop.start();
+});
+afterEach(() => harness.close());
+
+/** Makes the receiver hang until the returned function is called. */
+function hang(): (outcome: RequestOutcome) => void {
+  const { promise, resolve } = Promise.withResolvers<RequestOutcome>();
+  harness.answer = () => promise;
+  return resolve;
+}
+
+describe("what is owed is sent", () => {
+  test("when nobody handed it over, by reading it", async () => {
+    const [delivery] = await harness.owe(1);
+    await harness.nextRead();
+    const [sent] = await harness.sent.first(1);
+    expect(sent?.webhookId).toBe(publicId("delivery", delivery?.id ?? ""));
+    await harness.over(1);
+    await harness.nextRead();
+    expect(harness.sent.all).toHaveLength(1);
+    expect(harness.loop.outbox.size).toBe(0);
+  });
+
+  test("once, when it is handed over and read as well", async () => {
+    const answer = hang();
+    for (const delivery of await harness.owe(3)) await harness.handOver(delivery);
+    await harness.nextRead();
+    await harness.nextRead();
+    expect(harness.sent.all).toHaveLength(3);
+    answer(answered(200));
+    await harness.over(3);
+    await harness.nextRead();
+    expect(harness.sent.all).toHaveLength(3);
+  });
+
+  test("once, when it is delivered while a read is on its way that knows it as waiting", async () => {
+    const { promise, resolve: endRead } = Promise.withResolvers<void>();
+    harness.readGate = promise;
+    const [delivery] = await harness.owe(1);
+    const read = harness.nextRead();
+    if (delivery !== undefined) await harness.handOver(delivery);
+    await harness.over(1);
+    endRead();
+    await read;
+    expect(harness.sent.all).toHaveLength(1);
+    expect(harness.loop.outbox.size).toBe(0);
+  });
+
+  test("all of it, when it is more than an origin may have in memory", async () => {
+    const owed = await harness.owe(2500);
+    while (new Set(harness.recorded.all.map(({ deliveryId }) => deliveryId)).size < owed.length) {
+      await harness.nextRead();
+      await harness.over(Math.min(owed.length, harness.recorded.all.length + 1));
+    }
+    expect(harness.recorded.all).toHaveLength(2500);
+    expect(harness.sent.all).toHaveLength(2500);
+  });
+
+  test("only of the shards that are this node's", async () => {
+    const [delivery] = await harness.owe(1);
+    harness.ownedShards = harness.ownedShards.filter((shardId) => shardId !== delivery?.shardId);
+    await harness.nextRead();
+    if (delivery !== undefined) await harness.loop.deliver([delivery]);
+    expect(harness.sent.all).toEqual([]);
+    harness.ownedShards.push(delivery?.shardId ?? -1);
+    harness.loop.reload();
+    await harness.sent.first(1);
+  });
+});
+
+describe("what failed is sent again", () => {
+  test("from memory, when that is soon", async () => {
+    harness.answer = () => answered(500);
+    await harness.owe(1);
+    await harness.nextRead();
+    await harness.over(1);
+    expect(harness.loop.outbox.size).toBe(1);
+    harness.clock.advance(499);
+    await nextTurn();
+    expect(harness.sent.all).toHaveLength(1);
+    harness.clock.advance(1);
+    await harness.over(2);
+    const [first, second] = harness.sent.all;
+    expect(second).toMatchObject({ webhookId: first?.webhookId, body: first?.body });
+  });
+
+  test("from the database, when that is later", async () => {
+    harness.answer = () => answered(500);
+    await harness.owe(1);
+    await harness.nextRead();
+    await harness.over(1);
+    harness.clock.advance(500);
+    await harness.over(2);
+    expect(harness.loop.outbox.size).toBe(0);
+    for (let second = 0; second < 6; second += 1) await harness.nextRead();
+    await harness.over(3);
+    const [, second, third] = harness.sent.all;
+    expect((third?.atMs ?? 0) - (second?.atMs ?? 0)).toBe(5000);
+    // The schedule is used up.
+    for (let second = 0; second < 40; second += 1) await harness.nextRead();
+    expect(harness.sent.all).toHaveLength(3);
+  });
+
+  test("when its attempt could not be recorded", async () => {
+    harness.recordFailure = new Error("the database is away");
+    await harness.owe(1);
+    await harness.nextRead();
+    for (let second = 0; second < 40 && harness.sent.all.length < 2; second += 1) {
+      await harness.nextRead();
+    }
+    await harness.over(1);
+    expect(harness.sent.all).toHaveLength(2);
+    expect(harness.sent.all[1]?.webhookId).toBe(harness.sent.all[0]?.webhookId);
+  });
+
+  test("soon, though its shard was let go and read anew while the attempt was under way", async () => {
+    const answer = hang();
+    const [delivery] = await harness.owe(1);
+    await harness.nextRead();
+    await harness.sent.first(1);
+    harness.loop.dropShard(delivery?.shardId ?? -1);
+    // What is read anew reaches further than the retry will.
+    await harness.owe(1, 600);
+    harness.answer = () => answered(200);
+    harness.loop.reload();
+    await harness.loads.first(2);
+    answer(answered(500));
+    await harness.over(1);
+    for (let second = 0; second < 3; second += 1) await harness.nextRead();
+    await harness.over(3);
+    const again = harness.sent.all.filter(
+      ({ webhookId }) => webhookId === publicId("delivery", delivery?.id ?? ""),
+    );
+    expect(again).toHaveLength(2);
+  });
+});
+
+describe("stopping", () => {
+  test("waits for the attempts under way to be recorded, and begins no others", async () => {
+    const answer = hang();
+    for (const delivery of await harness.owe(40)) await harness.handOver(delivery);
+    await harness.sent.first(32);
+    const order: string[] = [];
+    const stopped = harness.loop.stop().then(() => order.push("stopped"));
+    await nextTurn();
+    order.push("answered");
+    answer(answered(200));
+    await stopped;
+    expect(order).toEqual(["answered", "stopped"]);
+    expect(harness.recorded.all).toHaveLength(32);
+    expect(harness.sent.all).toHaveLength(32);
+  });
+
+  test("records nothing of an attempt that was cut off by it", async () => {
+    harness.answer = () => ({
+      kind: "failed",
+      failure: { code: "aborted", message: "The gateway is stopping" },
+      durationMs: 1,
+    });
+    const [delivery] = await harness.owe(1);
+    if (delivery !== undefined) await harness.handOver(delivery);
+    await harness.loop.stop();
+    expect(harness.sent.all).toHaveLength(1);
+    expect(harness.recorded.all).toEqual([]);
+  });
+});

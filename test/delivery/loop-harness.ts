@@ -1,0 +1,143 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { vi } from "vitest";
+import { DeliveryLoop } from "../../src/delivery/delivery-loop.ts";
+import type { OutboundRequest, RequestOutcome } from "../../src/outbound/request-outcome.ts";
+import { createLog } from "../../src/runtime/log.ts";
+import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
+import type { Database } from "../../src/store/database.ts";
+import { loadDeliveries } from "../../src/store/load-deliveries.ts";
+import { type AttemptRow, recordAttempts } from "../../src/store/record-attempts.ts";
+import { type OwedDelivery, recordEvents } from "../../src/store/record-events.ts";
+import { Arrivals } from "../support/arrivals.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+import { acceptRow, completedRow } from "../support/rows.ts";
+
+export interface SentCallback {
+  readonly webhookId: string;
+  readonly body: string;
+  readonly atMs: number;
+}
+
+const LOAD_INTERVAL_MS = 1000;
+const RETRY_SCHEDULE_MS = [500, 5000];
+
+/** A delivery loop on a real database, with a receiver that answers as told and a clock that waits. */
+export class LoopHarness {
+  readonly clock = new FakeClock(Date.now());
+  readonly sent = new Arrivals<SentCallback>("attempts");
+  /** One entry for each attempt whose record is done. */
+  readonly recorded = new Arrivals<AttemptRow>("recorded attempts");
+  /** One entry for each page of due deliveries that was read. */
+  readonly loads = new Arrivals<null>("reads of due deliveries");
+  readonly database: Database;
+  readonly loop: DeliveryLoop;
+  readonly #reads: { mockRestore(): void };
+  ownedShards: number[] = Array.from({ length: 256 }, (_, shardId) => shardId);
+  /** What the receiver answers. */
+  answer: () => RequestOutcome | Promise<RequestOutcome> = () => answered(200);
+  /** Every read of due deliveries waits for this after it was made. */
+  readGate: Promise<void> = Promise.resolve();
+  recordFailure: Error | null = null;
+
+  /** @param database holds nothing yet */
+  constructor(database: Database) {
+    this.database = database;
+    this.#reads = this.#watchReads();
+    this.loop = new DeliveryLoop({
+      database,
+      clock: this.clock,
+      log: createLog({ level: "silent", format: "json" }),
+      random: () => 0.5,
+      secretBox: { seal: (text) => text, open: (text) => text },
+      userAgent: "Ringback/test",
+      retryScheduleMs: RETRY_SCHEDULE_MS,
+      callbackTimeoutMs: 1000,
+      inlineResultBytesMax: 1000,
+      ownedShards: () => this.ownedShards,
+      resultUrl: (eventId) => `http://gateway.test/${eventId}`,
+      signingKeys: () => Promise.resolve([Buffer.alloc(32)]),
+      send: (request) => this.#send(request),
+      record: (attempt) => this.#record(attempt),
+      attempted: () => undefined,
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.loop.stop();
+    this.#reads.mockRestore();
+  }
+
+  /** A job that has ended, as another node left it: so many deliveries are owed. */
+  async owe(count: number, dueInMs = 0): Promise<OwedDelivery[]> {
+    const jobId = `job-${Math.random()}`;
+    const rows = Array.from({ length: count }, () => acceptRow(jobId));
+    const [accepted] = await acceptSubscriptions(this.database, rows);
+    if (accepted?.kind !== "accepted") throw new Error("not accepted");
+    const { shardId, jobRowId } = accepted.subscription;
+    const occurredAtMs = this.clock.now() + dueInMs;
+    const ending = completedRow({ shardId, jobRowId }, { occurredAtMs });
+    const [recorded] = await recordEvents(this.database, [ending]);
+    return [...(recorded?.owed ?? [])];
+  }
+
+  /** Hands a delivery over in memory, as whoever recorded its event does. */
+  async handOver(delivery: OwedDelivery): Promise<void> {
+    const [loaded] = await loadDeliveries(this.database, [delivery], 1000);
+    if (loaded !== undefined) this.loop.owe([loaded.delivery], loaded.event, loaded.resultBytes);
+  }
+
+  /** Lets the next read of due deliveries happen, and what it leads to begin. */
+  async nextRead(): Promise<void> {
+    const reads = this.loads.all.length;
+    this.clock.advance(LOAD_INTERVAL_MS);
+    await this.loads.first(reads + 1);
+    await nextTurn();
+  }
+
+  /** Waits until so many attempts in all are over and recorded. */
+  async over(count: number): Promise<void> {
+    await this.recorded.first(count);
+    await nextTurn();
+  }
+
+  async #send(request: OutboundRequest): Promise<RequestOutcome> {
+    this.sent.push({
+      webhookId: request.headers["webhook-id"] ?? "",
+      body: String(request.body),
+      atMs: this.clock.now(),
+    });
+    return this.answer();
+  }
+
+  async #record(attempt: AttemptRow): Promise<boolean> {
+    const failure = this.recordFailure;
+    this.recordFailure = null;
+    if (failure !== null) throw failure;
+    const [isRecorded = false] = await recordAttempts(this.database, [attempt]);
+    this.recorded.push(attempt);
+    return isRecorded;
+  }
+
+  #watchReads(): { mockRestore(): void } {
+    const run = this.database.run.bind(this.database);
+    return vi.spyOn(this.database, "run").mockImplementation(async (name, work, options) => {
+      const result = await run(name, work, options);
+      if (name === "load-due-deliveries") {
+        await this.readGate;
+        this.loads.push(null);
+      }
+      return result;
+    });
+  }
+}
+
+export function answered(status: number): RequestOutcome {
+  return {
+    kind: "answered",
+    status,
+    headers: {},
+    body: Buffer.alloc(0),
+    truncated: false,
+    durationMs: 1,
+  };
+}

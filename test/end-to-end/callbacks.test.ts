@@ -1,0 +1,176 @@
+import { describe, expect, test } from "vitest";
+import { pulseAnswer } from "../support/fake-upstream.ts";
+import { INLINE_RESULT_BYTES_MAX, SIGNING_SECRET } from "../support/gateway-environment.ts";
+import { UPSTREAM_KEY, useScenes } from "./scene.ts";
+
+const openScene = useScenes();
+
+const DIGITS = '{"n": 12345678901234567890, "x": 1.0}';
+const LARGE = `{"n": 12345678901234567890, "x": 1.0, "pages": "${"ü".repeat(INLINE_RESULT_BYTES_MAX)}"}`;
+
+describe.concurrent("events", () => {
+  test("are told to whom they were promised: each movement once, then the ending", async (context) => {
+    const { upstream, receiver, jobId, path, subscribe } = await openScene(context);
+    const progress = (completed: number) =>
+      `{"job_id":"any","status":"processing","created_at":"2026-01-01T00:00:00Z",` +
+      `"result":{"progress":{"completed": ${completed}.0, "total": 3}}}`;
+    upstream.answer(jobId, [
+      pulseAnswer.status("pending"),
+      pulseAnswer.processing(),
+      { body: progress(1) },
+      { body: progress(1) },
+      { body: progress(2) },
+      pulseAnswer.completed(),
+    ]);
+    const events = ["job.processing", "job.progress", "job.completed"];
+    await subscribe({ events });
+    await subscribe({ callback_url: receiver.url("/ending-only") });
+    const callbacks = await receiver.take(path, 4);
+    await receiver.take("/ending-only", 1);
+    const inOrder = callbacks.toSorted((a, b) =>
+      a.event.timestamp.localeCompare(b.event.timestamp),
+    );
+    expect(inOrder.map(({ event }) => [event.type, event.data.status])).toEqual([
+      ["job.processing", "processing"],
+      ["job.progress", "processing"],
+      ["job.progress", "processing"],
+      ["job.completed", "completed"],
+    ]);
+    expect(inOrder[1]?.body).toContain('"progress":{"completed": 1.0, "total": 3}');
+    expect(inOrder[2]?.body).toContain('"progress":{"completed": 2.0, "total": 3}');
+    expect(new Set(callbacks.map(({ webhookId }) => webhookId)).size).toBe(4);
+    expect(receiver.callbacks).toHaveLength(5);
+  });
+
+  test("nobody asked for are not told, the job's ending included", async (context) => {
+    const { upstream, jobId, subscribe, gateway, look } = await openScene(context);
+    upstream.answer(jobId, [pulseAnswer.processing(), pulseAnswer.completed()]);
+    const { id } = await subscribe({ events: ["job.failed"] });
+    const ended = await gateway.until(
+      `/v1/subscriptions/${id}`,
+      ({ job }) => job.ended_at !== null,
+    );
+    expect(ended).toMatchObject({ status: "delivered", job: { status: "completed" } });
+    expect((await look(`/v1/subscriptions/${id}/deliveries`)).data).toEqual([]);
+  });
+});
+
+describe.concurrent("the result", () => {
+  test("arrives with the digits that the upstream wrote", async (context) => {
+    const { upstream, receiver, jobId, path, subscribe } = await openScene(context);
+    upstream.answer(jobId, pulseAnswer.completed(DIGITS));
+    await subscribe({ payload: "full" });
+    expect((await receiver.takeOne(path)).body).toContain(`"result":${DIGITS},`);
+  });
+
+  test("goes by reference with a thin payload, and can be fetched with the API key", async (context) => {
+    const { gateway, upstream, receiver, jobId, path, subscribe } = await openScene(context);
+    upstream.answer(jobId, pulseAnswer.completed(DIGITS));
+    await subscribe({ payload: "thin" });
+    const { event } = await receiver.takeOne(path);
+    expect(event.data).not.toHaveProperty("result");
+    const resultUrl: string = event.data.result_url;
+    expect(resultUrl).toMatch(/\/v1\/events\/evt_[0-9a-f]{32}\/result$/);
+    const resultPath = resultUrl.slice(gateway.url.length);
+    const fetched = await gateway.api("GET", resultPath);
+    expect(fetched).toMatchObject({ status: 200, text: DIGITS });
+    const { status } = await gateway.api("GET", resultPath, undefined, { authorization: "" });
+    expect(status).toBe(401);
+  });
+
+  test("goes by reference above the inline limit, to late subscribers as well", async (context) => {
+    const { gateway, upstream, receiver, jobId, path, subscribe } = await openScene(context);
+    upstream.answer(jobId, pulseAnswer.completed(LARGE));
+    await subscribe();
+    const { event } = await receiver.takeOne(path);
+    expect(event.data).not.toHaveProperty("result");
+    const { text } = await gateway.api("GET", event.data.result_url.slice(gateway.url.length));
+    expect(text).toBe(LARGE);
+    await subscribe({ callback_url: receiver.url("/late") });
+    const late = await receiver.takeOne("/late");
+    expect(late.event.data.result_url).toBe(event.data.result_url);
+    expect(late.event.data).not.toHaveProperty("result");
+  });
+
+  test("that points to a single-use download is passed on and never fetched", async (context) => {
+    const { upstream, receiver, jobId, path, subscribe, delivery } = await openScene(context);
+    const pointer = { is_url: true, url: `${upstream.origin}/download/once` };
+    upstream.answer(jobId, pulseAnswer.completed(JSON.stringify(pointer)));
+    const { id } = await subscribe();
+    expect((await receiver.takeOne(path)).event.data.result).toEqual(pointer);
+    await delivery(id);
+    expect(upstream.requests.map((request) => request.path)).toEqual([`/job/${jobId}`]);
+  });
+});
+
+describe.concurrent("what the client gave", () => {
+  test("metadata comes back with the digits that the client wrote", async (context) => {
+    const { gateway, upstream, receiver, jobId, path, connection } = await openScene(context);
+    upstream.answer(jobId, pulseAnswer.completed());
+    const { status } = await gateway.api(
+      "POST",
+      "/v1/subscriptions",
+      `{"job_id":"${jobId}","callback_url":"${receiver.url(path)}","connection":"${connection}",` +
+        `"metadata":${DIGITS}}`,
+    );
+    expect(status).toBe(201);
+    expect((await receiver.takeOne(path)).body).toContain(`"metadata":${DIGITS}}}`);
+  });
+
+  test("headers are sent along, and the upstream's credential is not", async (context) => {
+    const { upstream, receiver, jobId, path, subscribe } = await openScene(context);
+    upstream.answer(jobId, pulseAnswer.completed());
+    await subscribe({ headers: { "X-Tenant": "acme", authorization: "Bearer of-the-receiver" } });
+    const { headers } = await receiver.takeOne(path);
+    expect(headers).toMatchObject({ "x-tenant": "acme", authorization: "Bearer of-the-receiver" });
+    expect(JSON.stringify(headers)).not.toContain(UPSTREAM_KEY);
+    expect(upstream.polls(jobId)[0]?.headers).toMatchObject({ "x-api-key": UPSTREAM_KEY });
+  });
+
+  test("a secret of its own signs a subscription's callbacks instead of the project's", async (context) => {
+    const { upstream, receiver, jobId, path, subscribe } = await openScene(context);
+    const secret = `whsec_${Buffer.alloc(32, "own").toString("base64")}`;
+    receiver.expectSecret("/own", secret);
+    upstream.answer(jobId, pulseAnswer.completed());
+    await subscribe({ secret, callback_url: receiver.url("/own") });
+    await subscribe();
+    const [own] = await receiver.take("/own", 1);
+    const [projects] = await receiver.take(path, 1);
+    expect(own?.headers["webhook-signature"]).not.toContain(" ");
+    expect(projects?.headers["webhook-signature"]).not.toContain(" ");
+  });
+
+  test("a job id stays one segment of the upstream's path, whatever it holds", async (context) => {
+    const { upstream, receiver, path, subscribe } = await openScene(context);
+    const jobId = "../admin?x=1#ü/..";
+    upstream.answer(jobId, pulseAnswer.completed());
+    await subscribe({ job_id: jobId });
+    expect((await receiver.takeOne(path)).event.data.job_id).toBe(jobId);
+    expect(upstream.requests.map((request) => request.path)).toEqual([
+      "/job/..%2Fadmin%3Fx%3D1%23%C3%BC%2F..",
+    ]);
+  });
+});
+
+describe.concurrent("on the wire", () => {
+  test("a callback is what Standard Webhooks 1.0 says", async (context) => {
+    const { gateway, upstream, receiver, jobId, path, subscribe } = await openScene(context);
+    upstream.answer(jobId, pulseAnswer.completed());
+    await subscribe();
+    const { method, headers, body, webhookId, timestampS, receivedAtMs } =
+      await receiver.takeOne(path);
+    expect(method).toBe("POST");
+    expect(headers).toMatchObject({
+      "content-type": "application/json",
+      "content-length": String(Buffer.byteLength(body)),
+      "user-agent": "Ringback/1.2.3-test",
+      "webhook-id": expect.stringMatching(/^msg_[0-9a-f]{32}$/),
+      "webhook-timestamp": expect.stringMatching(/^\d{10}$/),
+      "webhook-signature": expect.stringMatching(/^v1,[A-Za-z0-9+/]{43}=$/),
+    });
+    expect(Math.abs(timestampS - receivedAtMs / 1000)).toBeLessThan(5);
+    const { data } = (await gateway.api("GET", "/v1/signing-secrets")).body;
+    expect(data).toMatchObject([{ secret: SIGNING_SECRET, is_current: true }]);
+    expect((await gateway.api("GET", `/v1/deliveries/${webhookId}`)).status).toBe(200);
+  });
+});

@@ -1,0 +1,119 @@
+import { once } from "node:events";
+import { existsSync, statSync } from "node:fs";
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { expect, test, vi } from "vitest";
+import { useDataDir } from "../support/data-dir.ts";
+import { pulseAnswer, startFakeUpstream } from "../support/fake-upstream.ts";
+import { useGatewayProcesses } from "../support/gateway-process.ts";
+import { connect, subscribe } from "../support/process-scene.ts";
+import { startReceiver } from "../support/receiver.ts";
+import { API_KEY, SIGNING_SECRET } from "../support/gateway-environment.ts";
+
+const directory = useDataDir();
+vi.setConfig({ testTimeout: 60_000 });
+// After the directory, so that they end before it is removed.
+const processes = useGatewayProcesses();
+
+/** No DATABASE_URL: the gateway brings its own Postgres. */
+function environment(changes: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return { PORT: "0", DATA_DIR: directory.path, ...changes };
+}
+
+test("the first start shows an API key, the second does not, and the key works with both", async (context) => {
+  await directory.fill();
+  const first = await processes.start(context, environment());
+  const key = await vi.waitFor(() => {
+    const [, shown] = /API key, shown this once: (rb_\S+)/.exec(first.output()) ?? [];
+    if (shown === undefined) throw new Error("no key was shown");
+    return shown;
+  });
+  expect(first.output()).toContain(`listens on ${first.url}`);
+  expect(first.output()).toContain(`Data: ${directory.path}`);
+  expect(first.output()).toContain(`curl -s ${first.url}/v1/subscriptions`);
+  expect(statSync(join(directory.path, "encryption.key")).mode & 0o777).toBe(0o600);
+  const headers = { authorization: `Bearer ${key}` };
+  expect((await first.api("GET", "/v1/connections", undefined, headers)).status).toBe(200);
+  expect((await first.api("GET", "/v1/connections")).status).toBe(401);
+  expect(await first.stop()).toMatchObject({ code: 0 });
+  expect(await directory.postmasterPid()).toBeNull();
+
+  const second = await processes.start(context, environment());
+  await vi.waitFor(() => expect(second.output()).toContain(`Data: ${directory.path}`));
+  expect(second.output()).not.toContain("API key, shown");
+  expect(second.output()).not.toContain(key);
+  const answer = await second.api("GET", "/v1/connections", undefined, headers);
+  expect(answer.body.data).toMatchObject([{ provider: "sandbox", name: "default" }]);
+});
+
+test("a start after kill -9 takes the Postgres over and goes on at once, while a second gateway is refused", async (context) => {
+  await directory.fill();
+  const [upstream, receiver] = await Promise.all([
+    startFakeUpstream(),
+    startReceiver(SIGNING_SECRET),
+  ]);
+  context.onTestFinished(async () => {
+    await Promise.all([upstream.close(), receiver.close()]);
+  });
+  const env = environment({
+    RINGBACK_API_KEY: API_KEY,
+    RINGBACK_SIGNING_SECRET: SIGNING_SECRET,
+    RINGBACK_EGRESS_ALLOW: "127.0.0.0/8",
+  });
+  const killed = await processes.start(context, env);
+  await connect(killed, upstream);
+  upstream.answer("running", pulseAnswer.processing());
+  upstream.answer("sending", pulseAnswer.completed());
+  receiver.answer("/sending", ["hang", {}]);
+  for (const jobId of ["running", "sending"]) await subscribe(killed, receiver, jobId);
+  await Promise.all([upstream.polled("running", 2), receiver.takeOne("/sending")]);
+  const postmaster = await directory.postmasterPid();
+
+  const { code, output } = await processes.run(context, env).exit;
+  expect(code).toBe(1);
+  expect(output).toContain(`is in use by another Ringback (pid ${killed.pid}). Stop it, or choose`);
+  expect((await killed.api("GET", "/readyz")).status).toBe(200);
+
+  await killed.crash();
+  expect(await directory.postmasterPid()).toBe(postmaster);
+  upstream.answer("running", pulseAnswer.completed());
+  const next = await processes.start(context, env);
+  const readyAt = performance.now();
+  expect(await next.logged("embedded Postgres is up")).toMatchObject({ takenOver: true });
+  const [[first, again]] = await Promise.all([
+    receiver.take("/sending", 2),
+    receiver.takeOne("/running"),
+  ]);
+  // The lease of the killed one would have lasted for up to 15 s.
+  expect(performance.now() - readyAt).toBeLessThan(5_000);
+  expect(again?.webhookId).toBe(first?.webhookId);
+  expect(await next.stop()).toMatchObject({ code: 0 });
+  expect(await directory.postmasterPid()).toBeNull();
+});
+
+test("a port that is taken ends the start with a message, and the Postgres that it had started", async (context) => {
+  await directory.fill();
+  const taken = createServer().listen(0, "127.0.0.1");
+  await once(taken, "listening");
+  context.onTestFinished(() => void taken.close());
+  const { port } = taken.address() as AddressInfo;
+  const { code, output } = await processes.run(context, environment({ PORT: String(port) })).exit;
+  expect(code).toBe(1);
+  expect(output).toContain("embedded Postgres is up");
+  expect(output).toContain(`can't listen on 127.0.0.1:${port}: `);
+  expect(output).toContain("address already in use");
+  expect(output).toContain("choose another PORT");
+  expect(await directory.postmasterPid()).toBeNull();
+});
+
+test("SIGTERM while Postgres starts ends both", async (context) => {
+  await directory.fill();
+  const starting = processes.run(context, environment());
+  const pidFile = join(directory.data, "postmaster.pid");
+  await vi.waitFor(() => expect(existsSync(pidFile)).toBe(true), { timeout: 10_000, interval: 5 });
+  starting.kill("SIGTERM");
+  expect(await starting.exit).toMatchObject({ code: 0, signal: null });
+  expect(starting.output()).not.toContain("Ringback is ready");
+  expect(await directory.postmasterPid()).toBeNull();
+});

@@ -1,0 +1,169 @@
+import { describe, expect, test } from "vitest";
+import { PULSE_TIMES, pulseAnswer } from "../support/fake-upstream.ts";
+import type { Answer } from "../support/scripted-server.ts";
+import { useScenes } from "./scene.ts";
+
+const openScene = useScenes();
+
+describe.concurrent("a job's ending reaches the callback", () => {
+  test("completed, with the result and the upstream's own times", async (context) => {
+    const { upstream, receiver, jobId, path, subscribe, look } = await openScene(context);
+    upstream.answer(jobId, [
+      pulseAnswer.status("pending"),
+      pulseAnswer.processing(),
+      pulseAnswer.completed('{"markdown": "# Hello"}'),
+    ]);
+    const subscription = await subscribe();
+    const { event } = await receiver.takeOne(path);
+    expect(event).toEqual({
+      type: "job.completed",
+      timestamp: expect.stringMatching(/^\d{4}-.*Z$/),
+      data: {
+        job_id: jobId,
+        status: "completed",
+        provider: "pulse",
+        created_at: PULSE_TIMES.createdAt,
+        updated_at: PULSE_TIMES.updatedAt,
+        result: { markdown: "# Hello" },
+        subscription_id: subscription.id,
+        metadata: {},
+      },
+    });
+    expect(await look(`/v1/subscriptions/${subscription.id}`)).toMatchObject({
+      job: { status: "completed", poll_count: 3, ended_at: event.timestamp, last_error: null },
+    });
+    expect(upstream.polls(jobId)).toHaveLength(3);
+  });
+
+  test.for<[string, Answer, object]>([
+    [
+      "failed, by its status",
+      pulseAnswer.failed("The file is not a PDF."),
+      { type: "job.failed", data: { status: "failed", error: "The file is not a PDF." } },
+    ],
+    [
+      "failed, by a 500 whose code is JOB_005",
+      pulseAnswer.error(500, "JOB_005", "Extraction failed"),
+      {
+        type: "job.failed",
+        data: { status: "failed", error: expect.stringContaining("Extraction failed") },
+      },
+    ],
+    [
+      "canceled, in the spelling of today",
+      pulseAnswer.status("canceled"),
+      { type: "job.canceled", data: { status: "canceled" } },
+    ],
+    [
+      "canceled, in the spelling of older pages",
+      pulseAnswer.status("cancelled"),
+      { type: "job.canceled", data: { status: "canceled" } },
+    ],
+    [
+      "expired, by its status",
+      pulseAnswer.status("expired", { result: { stub: true } }),
+      { type: "job.expired", data: { status: "expired" } },
+    ],
+    [
+      "expired, by a 410",
+      pulseAnswer.error(410, "JOB_003", "Job expired"),
+      {
+        type: "job.expired",
+        data: { status: "expired", error: expect.stringContaining("Job expired") },
+      },
+    ],
+  ])("%s", async ([, answer, expected], context) => {
+    const { upstream, receiver, jobId, path, subscribe, delivery } = await openScene(context);
+    upstream.answer(jobId, [pulseAnswer.processing(), answer]);
+    const subscription = await subscribe();
+    const { event, webhookId } = await receiver.takeOne(path);
+    expect(event).toMatchObject(expected);
+    expect(event.data.error).toMatch(/./);
+    expect(event.data).not.toHaveProperty("result");
+    expect(await delivery(subscription.id)).toMatchObject({ id: webhookId, status: "delivered" });
+    expect(receiver.callbacks).toHaveLength(1);
+  });
+
+  test("expired, when the upstream no longer knows a job that it knew", async (context) => {
+    const { upstream, receiver, jobId, path, subscribe } = await openScene(context);
+    upstream.answer(jobId, [
+      pulseAnswer.processing(),
+      pulseAnswer.error(404, "JOB_001", "Job not found"),
+    ]);
+    await subscribe();
+    const { event } = await receiver.takeOne(path);
+    expect(event).toMatchObject({
+      type: "job.expired",
+      data: { error: expect.stringContaining("no longer knows the job") },
+    });
+  });
+});
+
+describe.concurrent("a job that does not end times out at its deadline", () => {
+  test("while it runs", async (context) => {
+    const { upstream, receiver, jobId, path, subscribe, delivery, look } = await openScene(context);
+    upstream.answer(jobId, pulseAnswer.processing());
+    const subscription = await subscribe({ deadline_s: 1 });
+    const { event } = await receiver.takeOne(path);
+    expect(event).toMatchObject({
+      type: "job.timed_out",
+      data: { status: "timed_out", error: "The job did not end within 1 s." },
+    });
+    const { job } = await look(`/v1/subscriptions/${subscription.id}`);
+    expect(job.status).toBe("timed_out");
+    expect(Date.parse(event.timestamp)).toBeGreaterThanOrEqual(Date.parse(job.deadline_at));
+    await delivery(subscription.id);
+    expect(receiver.callbacks).toHaveLength(1);
+  });
+
+  test("while its connection is paused, and nothing is polled", async (context) => {
+    const { upstream, receiver, jobId, path, subscribe, change } = await openScene(context);
+    upstream.answer(jobId, pulseAnswer.completed());
+    await change({ state: "paused" });
+    await subscribe({ deadline_s: 1 });
+    const { event } = await receiver.takeOne(path);
+    expect(event).toMatchObject({ type: "job.timed_out" });
+    expect(upstream.requests).toEqual([]);
+  });
+
+  test("saying what went wrong last", async (context) => {
+    const { upstream, receiver, jobId, path, subscribe } = await openScene(context);
+    upstream.answer(jobId, pulseAnswer.error(503, "GENERAL_002", "Down for maintenance"));
+    await subscribe({ deadline_s: 1 });
+    const { event } = await receiver.takeOne(path);
+    expect(event.data.error).toMatch(/within 1 s\. Last problem: .*Down for maintenance/);
+  });
+
+  test("even while a poll is under way, whose late answer changes nothing", async (context) => {
+    const { upstream, receiver, jobId, path, subscribe, look, delivery } = await openScene(context);
+    const { promise: late, resolve: answerLate } = Promise.withResolvers<Answer>();
+    upstream.answer(jobId, () => late);
+    const subscription = await subscribe({ deadline_s: 1 });
+    expect((await receiver.takeOne(path)).event.type).toBe("job.timed_out");
+    answerLate(pulseAnswer.completed());
+    upstream.answer("later", pulseAnswer.completed());
+    const other = await subscribe({ job_id: "later" });
+    await receiver.take(path, 2);
+    await delivery(other.id);
+    expect(receiver.callbacks).toHaveLength(2);
+    expect((await look(`/v1/subscriptions/${subscription.id}`)).job.status).toBe("timed_out");
+  });
+});
+
+describe("a job that the upstream has never known", () => {
+  test("is asked for until the grace is over, and has expired then", async (context) => {
+    const { gateway, upstream, receiver, jobId, path, subscribe, look } = await openScene(context);
+    const subscription = await subscribe();
+    await upstream.polled(jobId, 3);
+    expect(await look(`/v1/subscriptions/${subscription.id}`)).toMatchObject({
+      status: "active",
+      job: { last_error: expect.stringContaining("Job not found") },
+    });
+    gateway.clock.shift(30_000);
+    const { event } = await receiver.takeOne(path);
+    expect(event).toMatchObject({
+      type: "job.expired",
+      data: { error: expect.stringContaining("did not know the job 30 s after it was accepted") },
+    });
+  });
+});

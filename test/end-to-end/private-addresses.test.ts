@@ -1,0 +1,100 @@
+import { describe, expect, test, vi } from "vitest";
+import { pulseAnswer } from "../support/fake-upstream.ts";
+import { type Scene, useScenes } from "./scene.ts";
+
+/** What the resolver of this process answers; a name that is not here does not exist. */
+const addresses = vi.hoisted(() => new Map<string, string[]>());
+
+vi.mock("node:dns/promises", async (importOriginal) => ({
+  ...(await importOriginal<object>()),
+  lookup: (host: string) => {
+    const found = addresses.get(host);
+    if (found !== undefined) {
+      return Promise.resolve(found.map((address) => ({ address, family: 4 })));
+    }
+    return Promise.reject(
+      Object.assign(new Error(`getaddrinfo ENOTFOUND ${host}`), { code: "ENOTFOUND" }),
+    );
+  },
+}));
+
+const openScene = useScenes();
+
+const PUBLIC = "93.184.215.14";
+
+async function ask(scene: Scene, callbackUrl: string) {
+  const { gateway, jobId, connection } = scene;
+  return gateway.api("POST", "/v1/subscriptions", {
+    job_id: jobId,
+    connection,
+    callback_url: callbackUrl,
+  });
+}
+
+describe("a callback URL that leads inwards is refused when it is given, and nothing is stored", () => {
+  test.for([
+    ["a private literal", "https://10.0.0.1/hook"],
+    ["the cloud's metadata service", "http://169.254.169.254/latest/meta-data"],
+    ["a mapped address in hexadecimal", "https://[::ffff:0a00:0001]/hook"],
+    ["an address as one number", "https://167772161/hook"],
+    ["a name of the private network", "https://db.internal/hook"],
+    ["a name that resolves to a private address", "https://private.example/hook"],
+    ["a name of which one address is private", "https://mixed.example/hook"],
+    ["http to the public", "http://public.example/hook"],
+    ["a user name and password", "https://user:pw@public.example/hook"],
+  ] as const)("%s", async ([, url], context) => {
+    const scene = await openScene(context);
+    addresses.set("db.internal", ["10.0.0.2"]);
+    addresses.set("private.example", ["192.168.1.1"]);
+    addresses.set("mixed.example", [PUBLIC, "172.16.0.1"]);
+    addresses.set("public.example", [PUBLIC]);
+    expect(await ask(scene, url)).toMatchObject({
+      status: 422,
+      body: {
+        code: "callback_url_refused",
+        errors: [{ pointer: "/callback_url", detail: expect.stringMatching(/\w/) }],
+      },
+    });
+    const { sql } = scene.gateway;
+    const [{ count } = { count: -1 }] = await sql`
+      select count(*)::int from jobs where job_id = ${scene.jobId}`;
+    expect(count).toBe(0);
+  });
+});
+
+describe("a name is judged again at every connection, and the attempts say so", () => {
+  test("one that was public when it was given and is private now is not connected to", async (context) => {
+    const scene = await openScene(context);
+    const { upstream, jobId, delivery } = scene;
+    addresses.set("rebound.example", [PUBLIC]);
+    const { status, body } = await ask(scene, "https://rebound.example/hook");
+    expect(status).toBe(201);
+    addresses.set("rebound.example", ["169.254.169.254"]);
+    upstream.answer(jobId, pulseAnswer.completed());
+    const { status: ending, attempts } = await delivery(body.id);
+    expect(ending).toBe("exhausted");
+    expect(attempts[0]).toMatchObject({
+      http_status: null,
+      error_code: "address_refused",
+      error_message: expect.stringContaining("rebound.example resolves to"),
+    });
+    // The answer of a private resolver is nobody's business.
+    expect(JSON.stringify(attempts)).not.toContain("169.254");
+  });
+
+  test("one that does not resolve for a while is retried until it does", async (context) => {
+    const scene = await openScene(context);
+    const { gateway, upstream, receiver, jobId, path, delivery } = scene;
+    const url = `http://receiver.example:${new URL(receiver.origin).port}${path}`;
+    const { status, body } = await ask(scene, url);
+    expect(status).toBe(201);
+    upstream.answer(jobId, pulseAnswer.completed());
+    const exhausted = await delivery(body.id);
+    expect(exhausted.attempts[0]).toMatchObject({ error_code: "dns_not_found" });
+    // Exempt, since the operator allows 127.0.0.0/8.
+    addresses.set("receiver.example", ["127.0.0.1"]);
+    await gateway.api("POST", `/v1/deliveries/${exhausted.id}/redeliver`);
+    const callback = await receiver.takeOne(path);
+    expect(callback.headers["host"]).toMatch(/^receiver\.example:/);
+  });
+});

@@ -1,0 +1,185 @@
+import { describe, expect, test } from "vitest";
+import type { AddressLookup } from "../../src/outbound/address-lookup.ts";
+import type { RequestOutcome } from "../../src/outbound/request-outcome.ts";
+import { closedPort, get, openClient, post, serveHttp, serveTcp } from "./local-servers.ts";
+import type { LocalServer } from "./local-servers.ts";
+
+function codeOf(outcome: RequestOutcome): string {
+  return outcome.kind === "failed" ? outcome.failure.code : `answered ${outcome.status}`;
+}
+
+/** What a client makes of a server that writes this and leaves the connection open. */
+async function codeOfAnswer(answer: string): Promise<string> {
+  const server = await serveTcp((socket) => socket.write(answer));
+  return codeOf(await openClient().send(post(server.origin)));
+}
+
+describe("the answer", () => {
+  test("connection_reset: the connection ends before the answer", async () => {
+    const server = await serveTcp((socket) => socket.resetAndDestroy());
+    expect(codeOf(await openClient().send(post(server.origin)))).toBe("connection_reset");
+    expect(codeOf(await openClient().send(get(server.origin)))).toBe("connection_reset");
+  });
+
+  test("connection_reset: the connection ends in the middle of the body", async () => {
+    const server = await serveTcp((socket) => {
+      socket.write("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf", () =>
+        socket.resetAndDestroy(),
+      );
+    });
+    expect(codeOf(await openClient().send(get(server.origin)))).toBe("connection_reset");
+  });
+
+  test("invalid_response: not HTTP", async () => {
+    expect(await codeOfAnswer("SSH-2.0-OpenSSH_9.9\r\n")).toBe("invalid_response");
+    expect(await codeOfAnswer("HTTP/1.1 200 OK\r\nbad header\r\n\r\n")).toBe("invalid_response");
+    expect(await codeOfAnswer("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n")).toBe(
+      "invalid_response",
+    );
+    expect(
+      await codeOfAnswer("HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabcd"),
+    ).toBe("invalid_response");
+  });
+
+  test("headers_too_large: endless headers end at the limit", async () => {
+    const line = `x-filler: ${"x".repeat(1000)}\r\n`;
+    expect(await codeOfAnswer(`HTTP/1.1 200 OK\r\n${line.repeat(100)}`)).toBe("headers_too_large");
+  });
+});
+
+describe("time", () => {
+  const expectInTime = (outcome: RequestOutcome, timeoutMs: number): void => {
+    expect(outcome.durationMs).toBeGreaterThanOrEqual(timeoutMs);
+    expect(outcome.durationMs).toBeLessThan(timeoutMs * 1.1 + 500);
+  };
+
+  test("response_timeout: a receiver that never answers", async () => {
+    const server = await serveTcp(() => undefined);
+    const outcome = await openClient().send(post(server.origin, { timeoutMs: 150 }));
+    expect(codeOf(outcome)).toBe("response_timeout");
+    expectInTime(outcome, 150);
+  });
+
+  test("response_timeout: a body that drips covers the whole exchange, not each drop", async () => {
+    const server = await serveTcp((socket) => {
+      socket.write("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n");
+      const drip = setInterval(() => socket.write("."), 20);
+      socket.on("close", () => clearInterval(drip));
+    });
+    const outcome = await openClient().send(post(server.origin, { timeoutMs: 150 }));
+    expect(codeOf(outcome)).toBe("response_timeout");
+    expectInTime(outcome, 150);
+  });
+
+  test("connect_timeout: a name server that never answers", async () => {
+    const lookup: AddressLookup = () => new Promise(() => undefined);
+    const request = post("https://receiver.test", { timeoutMs: 150 });
+    const outcome = await openClient({ lookup }).send(request);
+    expect(codeOf(outcome)).toBe("connect_timeout");
+    expectInTime(outcome, 150);
+  });
+
+  test("connect_timeout: the limit on connecting is shorter than that of the exchange", async () => {
+    const lookup: AddressLookup = () => new Promise(() => undefined);
+    const client = openClient({ lookup, connectTimeoutMs: 100 });
+    const outcome = await client.send(post("https://receiver.test", { timeoutMs: 60_000 }));
+    expect(codeOf(outcome)).toBe("connect_timeout");
+  });
+
+  test("connect_timeout: no connection became free; the exchange is never sent", async () => {
+    const bodies: string[] = [];
+    const server = await serveTcp((_, __, chunk) => bodies.push(chunk.toString()));
+    const client = openClient({ connectionsPerOriginMax: 1 });
+    const first = client.send(post(server.origin, { timeoutMs: 600, path: "/first" }));
+    const second = await client.send(post(server.origin, { timeoutMs: 100, path: "/second" }));
+    expect(codeOf(second)).toBe("connect_timeout");
+    expect(codeOf(await first)).toBe("response_timeout");
+    expect(bodies.join("")).not.toContain("/second");
+  });
+
+  test("a timeout frees its connection for whoever waits", async () => {
+    const server = await serveHttp((request, response) => {
+      if (request.url === "/fine") response.end("ok");
+    });
+    const client = openClient({ connectionsPerOriginMax: 1 });
+    const stuck = client.send(get(server.origin, { timeoutMs: 100, path: "/stuck" }));
+    const waiting = client.send(get(server.origin, { path: "/fine" }));
+    expect(codeOf(await stuck)).toBe("response_timeout");
+    expect(codeOf(await waiting)).toBe("answered 200");
+  });
+});
+
+describe("connecting", () => {
+  test("connect_refused: nothing listens", async () => {
+    const origin = `http://127.0.0.1:${await closedPort()}`;
+    expect(codeOf(await openClient().send(post(origin)))).toBe("connect_refused");
+  });
+
+  test("connect_refused: nothing listens on any address of the name", async () => {
+    const lookup: AddressLookup = () => Promise.resolve(["127.0.0.1", "127.0.0.2"]);
+    const origin = `http://receiver.test:${await closedPort()}`;
+    expect(codeOf(await openClient({ lookup }).send(post(origin)))).toBe("connect_refused");
+  });
+
+  test("the next address is tried when the first refuses", async () => {
+    const server = await serveHttp((_, response) => response.end());
+    const lookup: AddressLookup = () => Promise.resolve(["127.0.0.2", "127.0.0.1"]);
+    const origin = `http://receiver.test:${server.port}`;
+    expect(codeOf(await openClient({ lookup }).send(post(origin)))).toBe("answered 200");
+  });
+
+  test.each([
+    ["ENOTFOUND", "dns_not_found"],
+    ["EAI_AGAIN", "dns_failed"],
+    ["ESERVFAIL", "dns_failed"],
+  ])("%s is %s", async (raw, code) => {
+    const lookup: AddressLookup = () =>
+      Promise.reject(Object.assign(new Error(raw), { code: raw }));
+    const outcome = await openClient({ lookup }).send(post("https://receiver.test"));
+    expect(codeOf(outcome)).toBe(code);
+  });
+
+  test("dns_not_found: a name without addresses", async () => {
+    const lookup: AddressLookup = () => Promise.resolve([]);
+    const outcome = await openClient({ lookup }).send(post("https://receiver.test"));
+    expect(codeOf(outcome)).toBe("dns_not_found");
+  });
+
+  test("a failure to connect leaves nothing behind", async () => {
+    const client = openClient();
+    const origin = `http://127.0.0.1:${await closedPort()}`;
+    await Promise.all([client.send(post(origin)), client.send(post(origin))]);
+    expect(client.originCount).toBe(0);
+  });
+});
+
+describe("a request that can't be sent as it is", () => {
+  const sent = async (changes: Parameters<typeof post>[1]): Promise<[string, LocalServer]> => {
+    const server = await serveHttp((_, response) => response.end());
+    return [codeOf(await openClient().send(post(server.origin, changes))), server];
+  };
+
+  test.each([
+    [{ headers: { "x-a": "1\r\nx-injected: 2" } }],
+    [{ headers: { "x-a": "1\nx-injected: 2" } }],
+    [{ headers: { "x-a\r\nx-injected": "1" } }],
+    [{ headers: { "x-a": "1\u0000" } }],
+    [{ headers: { "x a": "1" } }],
+    [{ headers: { "transfer-encoding": "chunked" } }],
+    [{ path: "/a b" }],
+    [{ path: "/a\r\nx-injected: 1" }],
+    [{ path: "http://127.0.0.1/" }],
+    [{ path: "" }],
+  ])("url_refused, and nothing is sent: %j", async (changes) => {
+    const [code, server] = await sent(changes);
+    expect(code).toBe("url_refused");
+    expect(server.sockets).toHaveLength(0);
+  });
+
+  test.each(["", "receiver.test", "ftp://receiver.test", "//receiver.test"])(
+    "url_refused: the origin %j",
+    async (origin) => {
+      expect(codeOf(await openClient().send(post(origin)))).toBe("url_refused");
+    },
+  );
+});

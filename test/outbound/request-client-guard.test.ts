@@ -1,0 +1,120 @@
+import fc from "fast-check";
+import { describe, expect, test, vi } from "vitest";
+import { createAddressGuard } from "../../src/outbound/address-guard.ts";
+import type { AddressGuard } from "../../src/outbound/address-guard.ts";
+import type { AddressLookup } from "../../src/outbound/address-lookup.ts";
+import { checkCallbackUrlResolved } from "../../src/outbound/callback-url.ts";
+import type { RequestOutcome } from "../../src/outbound/request-outcome.ts";
+import { blockedIpv4, embeddingForms, ipv4Text } from "./addresses.ts";
+import { get, openClient, post, serveHttp } from "./local-servers.ts";
+
+const strict = createAddressGuard({ cidrs: [], hostPorts: [] });
+
+function codeOf(outcome: RequestOutcome): string {
+  return outcome.kind === "failed" ? outcome.failure.code : `answered ${outcome.status}`;
+}
+
+function answering(...addresses: readonly string[]): AddressLookup {
+  return () => Promise.resolve(addresses);
+}
+
+describe("a connection is refused before it is made", () => {
+  test("to a name that was public when accepted and is private now", async () => {
+    const server = await serveHttp((_, response) => response.end());
+    const answers = [["93.184.215.14"], ["127.0.0.1"]];
+    const lookup: AddressLookup = () => Promise.resolve(answers.shift() ?? []);
+    const url = `https://receiver.test:${server.port}`;
+
+    expect(await checkCallbackUrlResolved(url, strict, lookup, 1000)).toMatchObject({ ok: true });
+    const outcome = await openClient({ guard: strict, lookup }).send(post(url));
+
+    expect(outcome).toMatchObject({
+      kind: "failed",
+      failure: {
+        code: "address_refused",
+        message: expect.stringMatching(/receiver\.test .*not public/),
+      },
+    });
+    expect(server.sockets).toHaveLength(0);
+  });
+
+  test.each([
+    [["93.184.215.14", "127.0.0.1"]],
+    [["127.0.0.1", "93.184.215.14"]],
+    [["::ffff:127.0.0.1"]],
+    [["64:ff9b::7f00:1"]],
+  ])("to a name whose addresses include a private one: %j", async (addresses) => {
+    const server = await serveHttp((_, response) => response.end());
+    const client = openClient({ guard: strict, lookup: answering(...addresses) });
+    expect(codeOf(await client.send(post(`https://receiver.test:${server.port}`)))).toBe(
+      "address_refused",
+    );
+    expect(server.sockets).toHaveLength(0);
+  });
+
+  test("to a literal, which no lookup ever sees", async () => {
+    const lookup = vi.fn<AddressLookup>(answering("93.184.215.14"));
+    const client = openClient({ guard: strict, lookup });
+    await fc.assert(
+      fc.asyncProperty(blockedIpv4, fc.constantFrom(...embeddingForms), async (octets, form) => {
+        for (const host of [ipv4Text(octets), `[${form.hexadecimal(octets)}]`]) {
+          expect(codeOf(await client.send(post(`https://${host}:8443`)))).toBe("address_refused");
+        }
+      }),
+    );
+    expect(lookup).not.toHaveBeenCalled();
+  });
+
+  test("over http, on a low port or by a private name, wherever that leads", async () => {
+    const client = openClient({ lookup: answering("93.184.215.14") });
+    expect(codeOf(await client.send(post("http://receiver.test")))).toBe("address_refused");
+    expect(codeOf(await client.send(post("https://receiver.test:25")))).toBe("address_refused");
+    expect(codeOf(await client.send(post("https://receiver.internal")))).toBe("address_refused");
+    expect(codeOf(await client.send(post("https://receiver")))).toBe("address_refused");
+  });
+});
+
+test("the address of the open socket is checked again before anything is sent", async () => {
+  const requests: string[] = [];
+  const server = await serveHttp((request, response) => {
+    requests.push(request.url ?? "");
+    response.end();
+  });
+  let asked = 0;
+  const changingItsMind: AddressGuard = { ...strict, exemptsAddress: () => ++asked === 1 };
+  const outcome = await openClient({ guard: changingItsMind }).send(post(server.origin));
+  expect(codeOf(outcome)).toBe("address_refused");
+  expect(server.sockets).toHaveLength(1);
+  expect(requests).toEqual([]);
+});
+
+describe("what the operator allows is reached", () => {
+  test("by host:port, on that port only, and the Host header keeps the name", async () => {
+    const server = await serveHttp((request, response) => response.end(request.headers.host));
+    const other = await serveHttp((_, response) => response.end());
+    const guard = createAddressGuard({
+      cidrs: [],
+      hostPorts: [{ host: "receiver", port: server.port }],
+    });
+    const client = openClient({ guard, lookup: answering("127.0.0.1") });
+    expect(await client.send(get(`http://receiver:${server.port}`))).toMatchObject({
+      kind: "answered",
+      body: Buffer.from(`receiver:${server.port}`),
+    });
+    expect(codeOf(await client.send(get(`http://receiver:${other.port}`)))).toBe("address_refused");
+  });
+
+  test("by CIDR, for localhost without asking a resolver that could lie", async () => {
+    const server = await serveHttp((_, response) => response.end());
+    const client = openClient({ lookup: answering("93.184.215.14") });
+    expect(codeOf(await client.send(get(`http://localhost:${server.port}`)))).toBe("answered 200");
+  });
+
+  test("by a trusted origin, and by no other origin on the same host", async () => {
+    const server = await serveHttp((_, response) => response.end());
+    const other = await serveHttp((_, response) => response.end());
+    const client = openClient({ guard: strict, trustedOrigins: [server.origin] });
+    expect(codeOf(await client.send(get(server.origin)))).toBe("answered 200");
+    expect(codeOf(await client.send(get(other.origin)))).toBe("address_refused");
+  });
+});

@@ -1,0 +1,74 @@
+import { readFileSync } from "node:fs";
+import { createServer } from "node:https";
+import { getCACertificates, setDefaultCACertificates } from "node:tls";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { AddressLookup } from "../../src/outbound/address-lookup.ts";
+import { createAddressGuard } from "../../src/outbound/address-guard.ts";
+import type { RequestOutcome } from "../../src/outbound/request-outcome.ts";
+import { get, listen, openClient, serveHttp, serveTcp } from "./local-servers.ts";
+import type { LocalServer } from "./local-servers.ts";
+
+// The certificates and how they were made: fixtures/make-certificates.sh
+function fixture(name: string): Buffer {
+  return readFileSync(new URL(`fixtures/${name}.pem`, import.meta.url));
+}
+
+const builtIn = getCACertificates("default");
+beforeAll(() => setDefaultCACertificates([...builtIn, fixture("authority").toString()]));
+afterAll(() => setDefaultCACertificates(builtIn));
+
+const toLoopback: AddressLookup = () => Promise.resolve(["127.0.0.1"]);
+
+function serveTls(certificate: string): Promise<LocalServer> {
+  const pem = fixture(certificate);
+  return listen(
+    createServer({ key: pem, cert: pem }, (request, response) => {
+      response.end(`${request.headers.host} ${String(Reflect.get(request.socket, "servername"))}`);
+    }),
+  );
+}
+
+async function sendTo(server: LocalServer): Promise<RequestOutcome> {
+  return openClient({ lookup: toLoopback }).send(get(`https://receiver.test:${server.port}`));
+}
+
+test("a valid certificate is accepted; Host and SNI keep the name", async () => {
+  const server = await serveTls("valid");
+  expect(await sendTo(server)).toMatchObject({
+    kind: "answered",
+    status: 200,
+    body: Buffer.from(`receiver.test:${server.port} receiver.test`),
+  });
+});
+
+test.each([
+  ["expired", "tls_certificate_expired"],
+  ["self-signed", "tls_certificate_self_signed"],
+  ["other-name", "tls_certificate_name_mismatch"],
+])("a certificate that is %s is %s", async (certificate, code) => {
+  const outcome = await sendTo(await serveTls(certificate));
+  expect(outcome).toMatchObject({ kind: "failed", failure: { code } });
+});
+
+test("the operator's exemption from the address rules does not exempt from certificates", async () => {
+  const server = await serveTls("other-name");
+  const hostPorts = [{ host: "receiver.test", port: server.port }];
+  const client = openClient({
+    guard: createAddressGuard({ cidrs: [], hostPorts }),
+    lookup: toLoopback,
+    trustedOrigins: [`https://receiver.test:${server.port}`],
+  });
+  expect(await client.send(get(`https://receiver.test:${server.port}`))).toMatchObject({
+    failure: { code: "tls_certificate_name_mismatch" },
+  });
+});
+
+test("tls_failed: the port speaks plain HTTP", async () => {
+  const server = await serveHttp((_, response) => response.end());
+  expect(await sendTo(server)).toMatchObject({ failure: { code: "tls_failed" } });
+});
+
+test("connection_reset: the connection ends in the handshake", async () => {
+  const server = await serveTcp((socket) => socket.resetAndDestroy());
+  expect(await sendTo(server)).toMatchObject({ failure: { code: "connection_reset" } });
+});

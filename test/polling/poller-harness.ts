@@ -1,0 +1,81 @@
+import { createLog } from "../../src/runtime/log.ts";
+import type { OutboundRequest, RequestOutcome } from "../../src/outbound/request-outcome.ts";
+import { Poller } from "../../src/polling/poller.ts";
+import { builtInProviders } from "../../src/providers/catalogue.ts";
+import type { StoredConnection } from "../../src/store/load-connections.ts";
+import type { LiveJob } from "../../src/store/load-jobs.ts";
+import type { EventRow, RecordedEvent } from "../../src/store/record-events.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+import { uuids } from "../support/rows.ts";
+import { liveJob, openBox, RUNNING, storedConnection } from "./jobs.ts";
+
+type Answer = RequestOutcome | Promise<RequestOutcome>;
+
+/** A poller between an upstream and a store that answer as told, and a clock that waits. */
+export function startPoller(connection: Partial<StoredConnection> = {}) {
+  const clock = new FakeClock();
+  const startedAtMs = clock.now();
+  const requests: { readonly path: string; readonly atMs: number; readonly key: string }[] = [];
+  const recorded: EventRow[] = [];
+  const paused: { readonly version: number; readonly reason: string }[] = [];
+  const looked: { readonly shardId: number; readonly id: string }[] = [];
+  const upstream = { answer: (_path: string, _poll: number): Answer => RUNNING };
+  const ended = new Set<string>();
+  const store = {
+    // An ending is left by nothing, as in the database.
+    record: (row: EventRow): Promise<RecordedEvent> => {
+      const isFirst = !ended.has(row.jobRowId);
+      if (isFirst) recorded.push(row);
+      if (row.status !== "processing") ended.add(row.jobRowId);
+      return Promise.resolve({ recorded: isFirst, owed: [] });
+    },
+    pause: (): Promise<void> => Promise.resolve(),
+  };
+  const poller = new Poller({
+    clock,
+    random: () => 0,
+    uuids,
+    log: createLog({ level: "silent", format: "json" }),
+    providers: builtInProviders(),
+    secretBox: openBox,
+    send(request: OutboundRequest) {
+      const { path, headers } = request;
+      requests.push({ path, atMs: clock.now() - startedAtMs, key: headers["x-api-key"] ?? "" });
+      return Promise.resolve(
+        upstream.answer(path, requests.filter((one) => one.path === path).length),
+      );
+    },
+    record: (row) => store.record(row),
+    owe: () => undefined,
+    pauseConnection(of, reason) {
+      paused.push({ version: of.credentialVersion, reason });
+      return store.pause();
+    },
+    look: (job) => void looked.push(job),
+    observed: () => undefined,
+  });
+  const configure = (changes: Partial<StoredConnection> = {}): void => {
+    poller.watches.configureConnection(storedConnection({ ...connection, ...changes }));
+  };
+  configure();
+  const add = (changes: Partial<LiveJob> = {}): LiveJob => {
+    const job = liveJob(clock.now(), changes);
+    poller.watches.watch(job, "at_once");
+    return job;
+  };
+  const pollTimes = (job: LiveJob) =>
+    requests.filter(({ path }) => path === `/job/${job.jobId}`).map(({ atMs }) => atMs);
+  return {
+    clock,
+    poller,
+    requests,
+    recorded,
+    paused,
+    looked,
+    upstream,
+    store,
+    configure,
+    add,
+    pollTimes,
+  };
+}

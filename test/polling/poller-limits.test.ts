@@ -1,0 +1,99 @@
+import { describe, expect, test } from "vitest";
+import type { RequestOutcome } from "../../src/outbound/request-outcome.ts";
+import { answeredJson, OUTAGE, RUNNING, UNAUTHORIZED } from "./jobs.ts";
+import { startPoller } from "./poller-harness.ts";
+
+describe("limits", () => {
+  test("a connection has so many polls under way at most", async () => {
+    const { clock, poller, requests, upstream, add } = startPoller({
+      settings: { poll_interval_s: 1, limits: { concurrency: 4 } },
+    });
+    const { promise, resolve } = Promise.withResolvers<RequestOutcome>();
+    upstream.answer = () => promise;
+    for (let job = 0; job < 20; job += 1) add();
+    await clock.advanceSettling(10_000);
+    expect([requests.length, poller.watches.pollsInFlight]).toEqual([4, 4]);
+    resolve(RUNNING);
+    await clock.advanceSettling(0);
+    expect(new Set(requests.map(({ path }) => path)).size).toBe(20);
+  });
+
+  test("a rate limit holds every job of the connection back for Retry-After", async () => {
+    const { clock, requests, upstream, add } = startPoller();
+    const limited = answeredJson({}, 429, { "retry-after": "7" });
+    upstream.answer = () => limited;
+    add();
+    await clock.advanceSettling(500);
+    for (let job = 0; job < 5; job += 1) add();
+    await clock.advanceSettling(6_499);
+    expect(requests).toHaveLength(1);
+    upstream.answer = () => RUNNING;
+    await clock.advanceSettling(1);
+    expect(requests.length).toBe(7);
+  });
+
+  test("an outage backs each job off, and opens the breaker for all", async () => {
+    const { clock, requests, upstream, add, pollTimes } = startPoller();
+    upstream.answer = () => OUTAGE;
+    const job = add();
+    await clock.advanceSettling(8_000);
+    expect(pollTimes(job)).toEqual([0, 1_000, 3_000, 7_000]);
+    for (let other = 0; other < 40; other += 1) add();
+    await clock.advanceSettling(100);
+    const beforeProbe = requests.length;
+    await clock.advanceSettling(500);
+    // Due again, but held back: nothing passes an open breaker.
+    expect(requests.length).toBe(beforeProbe);
+    upstream.answer = () => RUNNING;
+    await clock.advanceSettling(30_000);
+    expect(new Set(requests.slice(beforeProbe).map(({ path }) => path)).size).toBe(41);
+  });
+});
+
+describe("a refused credential", () => {
+  test("is told once for all polls that were under way, and nothing more is sent", async () => {
+    const { clock, poller, requests, paused, upstream, add } = startPoller();
+    upstream.answer = () => UNAUTHORIZED;
+    for (let job = 0; job < 10; job += 1) add();
+    await clock.advanceSettling(60_000);
+    expect(requests).toHaveLength(10);
+    expect(paused).toMatchObject([{ version: 1, reason: expect.stringContaining("Invalid key") }]);
+    expect(poller.watches.size).toBe(10);
+  });
+
+  test("is followed by a new one at once, with which all jobs are polled", async () => {
+    const { clock, requests, upstream, configure, add } = startPoller();
+    upstream.answer = () => UNAUTHORIZED;
+    for (let job = 0; job < 10; job += 1) add();
+    await clock.advanceSettling(60_000);
+    upstream.answer = () => RUNNING;
+    configure({ credential: "new-key", credentialVersion: 2 });
+    await clock.advanceSettling(0);
+    expect(requests.slice(10).map(({ key }) => key)).toEqual(
+      Array.from({ length: 10 }, () => "new-key"),
+    );
+  });
+
+  test("whose refusal comes after the new one does not pause it", async () => {
+    const { clock, requests, paused, upstream, configure, add } = startPoller();
+    const { promise, resolve } = Promise.withResolvers<RequestOutcome>();
+    upstream.answer = (_, poll) => (poll === 1 ? promise : RUNNING);
+    add();
+    await clock.advanceSettling(0);
+    configure({ credential: "new-key", credentialVersion: 2 });
+    resolve(UNAUTHORIZED);
+    await clock.advanceSettling(0);
+    expect(paused).toEqual([]);
+    expect(requests.map(({ key }) => key)).toEqual([expect.any(String), "new-key"]);
+  });
+
+  test("is asked about again when the database could not be told", async () => {
+    const { clock, paused, upstream, store, add, pollTimes } = startPoller();
+    upstream.answer = () => UNAUTHORIZED;
+    store.pause = () => Promise.reject(new Error("away"));
+    const job = add();
+    await clock.advanceSettling(5_500);
+    expect(pollTimes(job)).toEqual([0, 5_000]);
+    expect(paused).toHaveLength(2);
+  });
+});

@@ -1,0 +1,66 @@
+import { describe, expect, test } from "vitest";
+import {
+  buildCancelRequest,
+  buildStatusRequest,
+  type PreparedTarget,
+  prepareTarget,
+} from "../../src/providers/build-request.ts";
+import { builtInProviders } from "../../src/providers/catalogue.ts";
+import type { Provider } from "../../src/providers/provider.ts";
+
+const pulse = provider("pulse");
+const sandbox = provider("sandbox");
+
+function provider(name: string): Provider {
+  const found = builtInProviders().get(name);
+  if (found === undefined) throw new Error(`No provider ${name}.`);
+  return found;
+}
+
+describe("what Pulse recommends", () => {
+  test("is what the provider does: 1 s, ×1.5, at most 10 s, for 48 h", () => {
+    expect(pulse).toMatchObject({
+      baseUrl: "https://api.runpulse.com",
+      schedule: { kind: "exponential", initialMs: 1000, factor: 1.5, capMs: 10_000 },
+      limits: { concurrency: 64, requestsPerSecond: null },
+      notFoundGraceMs: 30_000,
+      deadlineMs: 48 * 3_600_000,
+      deadlineMsMax: 30 * 24 * 3_600_000,
+      supportsCancel: true,
+    });
+  });
+
+  test("GET and DELETE /job/{job_id} with the key in x-api-key", () => {
+    const target = targetOf(pulse, pulse.baseUrl);
+    const reference = { jobId: "../admin", params: {} };
+    const request = {
+      origin: "https://api.runpulse.com",
+      path: "/job/..%2Fadmin",
+      headers: { accept: "application/json", "x-api-key": "key" },
+    };
+    expect(buildStatusRequest(target, reference)).toStrictEqual({ method: "GET", ...request });
+    expect(buildCancelRequest(target, reference)).toStrictEqual({ method: "DELETE", ...request });
+  });
+});
+
+test("the sandbox is faster, has its own path, and takes the address of the gateway", () => {
+  expect(sandbox.schedule).toStrictEqual({
+    kind: "exponential",
+    initialMs: 500,
+    factor: 1.5,
+    capMs: 5000,
+  });
+  const target = targetOf(sandbox, "http://127.0.0.1:9999");
+  expect(buildStatusRequest(target, { jobId: "../admin", params: {} })).toStrictEqual({
+    method: "GET",
+    origin: "http://127.0.0.1:9999",
+    path: "/sandbox/jobs/..%2Fadmin",
+    headers: { accept: "application/json", "x-api-key": "key" },
+  });
+});
+
+function targetOf(of: Provider, baseUrl: string): PreparedTarget {
+  const preparation = prepareTarget(of, { baseUrl, credential: "key" });
+  if (preparation.kind === "refused") throw new Error(preparation.problem);
+  return preparation.target;
+}

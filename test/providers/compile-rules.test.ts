@@ -1,0 +1,77 @@
+import { describe, expect, test } from "vitest";
+import type { ProviderDefinitionSource } from "../../src/providers/definition.ts";
+import { observe } from "./example-provider.ts";
+
+type Rules = ProviderDefinitionSource["rules"];
+
+describe("rules", () => {
+  const running = { observe: "running" } as const;
+  const canceled = { observe: "canceled" } as const;
+
+  test("are tried in order; the first that matches wins", () => {
+    const rules: Rules = [
+      { ...canceled, all: [{ pointer: "/error/code", eq: 1 }] },
+      { observe: "failed", all: [{ pointer: "/error", exists: true }] },
+      { observe: "completed", all: [{ pointer: "/done", eq: true }] },
+      { ...running, all: [{ pointer: "/done", eq: false }] },
+    ];
+    const kinds = [
+      { done: true, error: { code: 1 } },
+      { done: true, error: { code: 2 } },
+      { done: true, error: null },
+      { done: false },
+    ].map((body) => observe(200, body, { changes: { rules } }).kind);
+    expect(kinds).toStrictEqual(["canceled", "failed", "completed", "running"]);
+  });
+
+  test.each<[string, object, object, boolean]>([
+    ["equal numbers", { eq: 10 }, { a: 10 }, true],
+    ["a number is not its text", { eq: 10 }, { a: "10" }, false],
+    ["case counts", { eq: "Done" }, { a: "done" }, false],
+    ["unless it doesn't", { eq: "Done", ignore_case: true }, { a: "dONE" }, true],
+    ["one of several", { in: [1, "x", null] }, { a: null }, true],
+    ["one of several in any case", { in: ["X", "y"], ignore_case: true }, { a: "Y" }, true],
+    ["none of several", { in: [1, "x"] }, { a: 2 }, false],
+    ["null equals null", { eq: null }, { a: null }, true],
+    ["but not absent", { eq: null }, {}, false],
+    ["false exists", { exists: true }, { a: false }, true],
+    ["null does not exist", { exists: true }, { a: null }, false],
+    ["absent, as wanted", { exists: false }, {}, true],
+    ["both tests of a condition", { exists: true, in: [1, 2] }, { a: 3 }, false],
+  ])("%s", (_name, tests, body, matches) => {
+    const rules = [{ ...canceled, all: [{ pointer: "/a", ...tests }] }];
+    expect(observe(200, body, { changes: { rules } }).kind === "canceled").toBe(matches);
+  });
+
+  test.each([
+    ["/a~1b/~0", { "a/b": { "~": "x" } }, true],
+    ["/list/1", { list: ["w", "x"] }, true],
+    ["/list/01", { list: ["w", "x"] }, false],
+    ["/list/-", { list: ["x"] }, false],
+    ["/list/length", { list: [] }, false],
+    ["/constructor/name", {}, false],
+    ["/__proto__/a", {}, false],
+    ["/", { "": "x" }, true],
+    ["", "x", true],
+    ["/text/0", { text: "x" }, false],
+  ])("the pointer %s into %j", (pointer, body, matches) => {
+    const rules = [{ ...canceled, all: [{ pointer, in: ["x", 0, "Object"] }] }];
+    const text = JSON.stringify(body);
+    expect(observe(200, text, { changes: { rules } }).kind === "canceled").toBe(matches);
+  });
+
+  test.each<[ProviderDefinitionSource["rules"][number]["http_status"], number, boolean]>([
+    [200, 200, true],
+    [200, 201, false],
+    [[202, 204], 204, true],
+    [[202, 204], 203, false],
+    [{ gte: 300, lte: 399 }, 300, true],
+    [{ gte: 300, lte: 399 }, 399, true],
+    [{ gte: 300, lte: 399 }, 400, false],
+    [undefined, 599, true],
+  ])("http_status %j and HTTP %i", (httpStatus, status, matches) => {
+    const http = httpStatus === undefined ? {} : { http_status: httpStatus };
+    const rules = [{ ...canceled, ...http }];
+    expect(observe(status, {}, { changes: { rules } }).kind === "canceled").toBe(matches);
+  });
+});

@@ -1,0 +1,221 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { DatabaseUnavailableError, openDatabase } from "../../src/store/database.ts";
+import type { Database, DatabaseOptions } from "../../src/store/database.ts";
+import { DatabaseTimeoutError, isTransient } from "../../src/store/transient-error.ts";
+import { createTestDatabase } from "../support/database.ts";
+import type { TestDatabase } from "../support/database.ts";
+import { quietLog } from "../support/quiet-log.ts";
+import { startTcpProxy } from "../support/tcp-proxy.ts";
+import type { TcpProxy } from "../support/tcp-proxy.ts";
+
+let server: TestDatabase;
+let proxy: TcpProxy;
+let proxyUrl: string;
+const opened: Database[] = [];
+
+beforeEach(async () => {
+  server = await createTestDatabase();
+  const url = new URL(server.url);
+  proxy = await startTcpProxy({ host: "127.0.0.1", port: Number(url.port) });
+  url.port = String(proxy.port);
+  proxyUrl = url.href;
+});
+
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((database) => database.close(1_000)));
+  await proxy.close();
+  await server.drop();
+});
+
+async function open(options: Partial<DatabaseOptions> = {}): Promise<Database> {
+  const database = await openDatabase({
+    url: server.url,
+    connectionsMax: 2,
+    statementTimeoutMs: 5_000,
+    applicationName: "ringback test",
+    log: quietLog,
+    ...options,
+  });
+  opened.push(database);
+  return database;
+}
+
+describe("values", () => {
+  const batch = JSON.stringify([
+    { id: "a", n: 12, text: 'say "hi"\\', raw: '{"x": 1.0}' },
+    { id: "b", n: null, text: "ä€😀", raw: "[]" },
+  ]);
+
+  test("one JSON text parameter makes rows, prepared or not, and keeps every character", async () => {
+    for (const url of [server.url, `${server.url}?prepare=false`]) {
+      const database = await open({ url });
+      for (let time = 0; time < 3; time += 1) {
+        const rows = await database.run(
+          "rows",
+          (sql) => sql`
+            select * from json_to_recordset(${batch}::text::json)
+              as rows (id text, n int, text text, raw text)`,
+        );
+        expect([...rows]).toEqual(JSON.parse(batch));
+      }
+    }
+  });
+
+  test("times travel as epoch milliseconds", async () => {
+    const database = await open();
+    const now = 1_790_000_000_123;
+    const [row] = await database.run(
+      "time",
+      (sql) => sql<{ ms: number }[]>`
+        select (extract(epoch from to_timestamp(${now}::float8 / 1000)) * 1000)::float8 as ms`,
+    );
+    expect(row?.ms).toBe(now);
+  });
+
+  test("Drizzle works on the same connections", async () => {
+    const database = await open();
+    const rows = await database.run("orm", (_sql, orm) => orm.execute("select 7 as seven"));
+    expect([...rows]).toEqual([{ seven: 7 }]);
+  });
+});
+
+describe("limits", () => {
+  test("a statement that takes too long is canceled by the server and counts as transient", async () => {
+    const database = await open({ statementTimeoutMs: 50 });
+    const slow = database.run("slow", (sql) => sql`select pg_sleep(5)`);
+    await expect(slow).rejects.toMatchObject({ code: "57014" });
+    await expect(slow.catch(isTransient)).resolves.toBe(true);
+  });
+
+  test("a connection that went dead without a word costs one deadline, not the next call", async () => {
+    const database = await open({ url: proxyUrl });
+    proxy.freeze();
+    const stuck = database.run("stuck", (sql) => sql`select 1`, { timeoutMs: 100 });
+    await expect(stuck).rejects.toBeInstanceOf(DatabaseTimeoutError);
+    proxy.thaw();
+    await expect(
+      database.run("next", (sql) => sql`select 2 as two`, { timeoutMs: 3_000 }),
+    ).resolves.toMatchObject([{ two: 2 }]);
+  });
+
+  test("a call that waits too long for a connection leaves the running ones alone", async () => {
+    const database = await open({ connectionsMax: 1 });
+    const running = database.run("running", (sql) => sql`select pg_sleep(0.3), 1 as one`);
+    const waiting = database.run("waiting", (sql) => sql`select 1`, { timeoutMs: 50 });
+    expect(database.waiting).toBe(1);
+    await expect(waiting).rejects.toBeInstanceOf(DatabaseTimeoutError);
+    await expect(running).resolves.toMatchObject([{ one: 1 }]);
+    expect(database.waiting).toBe(0);
+  });
+
+  test("never more calls at once than connections", async () => {
+    const database = await open({ connectionsMax: 2 });
+    let running = 0;
+    let most = 0;
+    const call = (): Promise<unknown> =>
+      database.run("call", async (sql) => {
+        most = Math.max(most, (running += 1));
+        await sql`select pg_sleep(0.01)`;
+        running -= 1;
+      });
+    await Promise.all(Array.from({ length: 9 }, call));
+    expect(most).toBe(2);
+  });
+
+  test("close ends within its time although a call hangs", async () => {
+    const database = await open({ url: proxyUrl });
+    proxy.freeze();
+    const stuck = database.run("stuck", (sql) => sql`select 1`).catch(isTransient);
+    await database.close(50);
+    await expect(stuck).resolves.toBe(true);
+    await expect(database.run("late", (sql) => sql`select 1`)).rejects.toThrow("CONNECTION_ENDED");
+  });
+});
+
+describe("transactions", () => {
+  test("commit together or not at all", async () => {
+    const database = await open();
+    await database.run("table", (sql) => sql`create table t (n int)`);
+    await database.transaction("both", async (sql) => {
+      await sql`insert into t values (1)`;
+      await sql`insert into t values (2)`;
+    });
+    const failing = database.transaction("neither", async (sql) => {
+      await sql`insert into t values (3)`;
+      throw new Error("changed my mind");
+    });
+    await expect(failing).rejects.toThrow("changed my mind");
+    const rows = await database.run("read", (sql) => sql`select n from t order by n`);
+    expect([...rows]).toEqual([{ n: 1 }, { n: 2 }]);
+  });
+
+  test("after its connection is lost a transaction's later statements never run on another", async () => {
+    const database = await open({ url: proxyUrl, connectionsMax: 1 });
+    await database.run("table", (sql) => sql`create table t (n int)`);
+    const outside = Promise.withResolvers<void>();
+    let later: Promise<unknown> = Promise.resolve();
+    const lost = database.transaction("lost", async (sql) => {
+      await sql`insert into t values (1)`;
+      proxy.cut();
+      await outside.promise;
+      later = sql`insert into t values (2)`.catch((error: unknown) => error);
+      await later;
+    });
+    await expect(lost.catch(isTransient)).resolves.toBe(true);
+    await database.run("reconnect", (sql) => sql`select 1`);
+    outside.resolve();
+    const rows = await database.run("read", (sql) => sql`select n from t`);
+    expect([...rows]).toEqual([]);
+  });
+});
+
+describe("connecting", () => {
+  test("a cut connection fails its call as transient and the next call reconnects", async () => {
+    const database = await open({ url: proxyUrl, connectionsMax: 1 });
+    const running = database.run("running", (sql) => sql`select pg_sleep(5)`);
+    proxy.cut();
+    await expect(running.catch(isTransient)).resolves.toBe(true);
+    await expect(database.run("next", (sql) => sql`select 1`)).resolves.toHaveLength(1);
+  });
+
+  test("a server that comes up later is waited for", async () => {
+    const { port } = proxy;
+    await proxy.close();
+    const target = { host: "127.0.0.1", port: Number(new URL(server.url).port) };
+    const log = {
+      ...quietLog,
+      warn: () => void startTcpProxy(target, port).then((started) => (proxy = started)),
+    };
+    const database = await open({ url: proxyUrl, log });
+    await expect(database.run("up", (sql) => sql`select 1`)).resolves.toHaveLength(1);
+  });
+
+  test("a server that stays away is an error that names it without its password", async () => {
+    const url = "postgres://someone:geheim@127.0.0.1:1/db?password=geheim";
+    const failing = open({ url, connectForMs: 300 });
+    await expect(failing).rejects.toBeInstanceOf(DatabaseUnavailableError);
+    const error: unknown = await failing.catch((caught: unknown) => caught);
+    expect(String(error)).toContain("postgres://someone:***@127.0.0.1:1/db");
+    expect(JSON.stringify(error) + String(error)).not.toContain("geheim");
+  });
+
+  test("a wrong password is an error at once", async () => {
+    const url = new URL(server.url);
+    url.password = "wrong";
+    await expect(open({ url: url.href })).rejects.toThrow("password authentication failed");
+  });
+
+  test("a URL that is none is an error that does not repeat it", async () => {
+    const failing = open({ url: "postgres://u:geheim@[broken/db" });
+    await expect(failing).rejects.toThrow("its URL is not valid");
+    await expect(failing).rejects.not.toThrow("geheim");
+  });
+
+  test("behind a pooler nothing is sent that one refuses: no settings, no named statements", async () => {
+    const database = await open({ url: `${proxyUrl}?prepare=false&channel_binding=prefer` });
+    await database.run("parameters", (sql) => sql`select ${1}::int + ${2}::int as three`);
+    expect(proxy.sent()).not.toMatch(/statement_timeout|idle_in_transaction|channel_binding/);
+    // Parse messages begin with the statement's name, which is empty.
+    expect(proxy.sent()).toMatch(/P[^]{4}\0select \$1/);
+  });
+});

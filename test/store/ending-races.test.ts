@@ -1,0 +1,278 @@
+import postgres from "postgres";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import {
+  type AcceptedRow,
+  type AcceptRow,
+  acceptSubscriptions,
+} from "../../src/store/accept-subscriptions.ts";
+import type { Database } from "../../src/store/database.ts";
+import { recordAttempts } from "../../src/store/record-attempts.ts";
+import { recordEvents } from "../../src/store/record-events.ts";
+import { openTestDatabase } from "../support/database.ts";
+import { acceptRow, attemptRow, completedRow, PROJECT_ID, uuids } from "../support/rows.ts";
+
+let database: Database;
+let drop: () => Promise<void>;
+/** A third party that makes the statements under test wait in the middle. */
+let blocker: postgres.Sql;
+
+beforeEach(async () => {
+  const opened = await openTestDatabase();
+  ({ database, drop } = opened);
+  blocker = postgres(opened.url, { max: 2 });
+});
+
+afterEach(async () => {
+  await blocker.end({ timeout: 1 });
+  await drop();
+});
+
+async function acceptOne(
+  jobId: string,
+  overrides: Parameters<typeof acceptRow>[1] = {},
+): Promise<Extract<AcceptedRow, { kind: "accepted" }>> {
+  const [accepted] = await acceptSubscriptions(database, [acceptRow(jobId, overrides)]);
+  if (accepted?.kind !== "accepted") throw new Error("not accepted");
+  return accepted;
+}
+
+/** Resolves once that many statements wait for a lock. */
+async function statementsWait(count: number): Promise<void> {
+  await vi.waitFor(
+    async () => {
+      const [row] = await blocker`
+        select count(*)::int as waiting from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'`;
+      expect(row?.["waiting"]).toBe(count);
+    },
+    { timeout: 10_000, interval: 10 },
+  );
+}
+
+async function deliveriesOf(subscriptionId: string): Promise<postgres.Row[]> {
+  return blocker`select * from deliveries where subscription_id = ${subscriptionId}`;
+}
+
+test("a subscription whose accept holds the job's lock while the ending waits for it is owed the ending", async () => {
+  const first = await acceptOne("job-1");
+  const { shardId, jobRowId } = first.subscription;
+  const late = acceptRow("job-1");
+  const ending = completedRow({ shardId, jobRowId });
+
+  let accepted: Promise<AcceptedRow[]> | undefined;
+  let recorded: ReturnType<typeof recordEvents> | undefined;
+  await blocker
+    .begin(async (sql) => {
+      // The accept gets the job's lock, then waits for this row of the same key.
+      await sql`insert into subscriptions (shard_id, id, project_id, job_row_id, callback_url,
+          callback_origin, events, payload, metadata, created_at)
+        values (${shardId}, ${late.subscriptionId}, ${PROJECT_ID}, ${jobRowId}, '', '', 1, 'full',
+          '{}', now())`;
+      accepted = acceptSubscriptions(database, [late]);
+      await statementsWait(1);
+      recorded = recordEvents(database, [ending]);
+      await statementsWait(2);
+      throw new Error("let them go");
+    })
+    .catch(() => undefined);
+
+  const [outcome] = (await accepted) ?? [];
+  const [event] = (await recorded) ?? [];
+  expect(outcome).toMatchObject({ kind: "accepted", owedDeliveryId: null });
+  expect(event?.recorded).toBe(true);
+  expect(event?.owed.map((owed) => owed.subscriptionId).toSorted()).toEqual(
+    [first.subscription.id, late.subscriptionId].toSorted(),
+  );
+  expect(await deliveriesOf(late.subscriptionId)).toHaveLength(1);
+});
+
+test("a subscription whose accept waits for the lock that the ending holds is owed the stored ending", async () => {
+  const first = await acceptOne("job-1");
+  const { shardId, jobRowId } = first.subscription;
+  const late = acceptRow("job-1");
+  const ending = completedRow({ shardId, jobRowId });
+
+  let accepted: Promise<AcceptedRow[]> | undefined;
+  let recorded: ReturnType<typeof recordEvents> | undefined;
+  await blocker
+    .begin(async (sql) => {
+      // The ending gets the job's lock, then waits for this row of the same key.
+      await sql`insert into events (shard_id, id, project_id, job_row_id, provider, job_id, type,
+          occurred_at)
+        values (${shardId}, ${ending.eventId}, ${PROJECT_ID}, ${jobRowId}, '', '', '', now())`;
+      recorded = recordEvents(database, [ending]);
+      await statementsWait(1);
+      accepted = acceptSubscriptions(database, [late]);
+      await statementsWait(2);
+      throw new Error("let them go");
+    })
+    .catch(() => undefined);
+
+  const [outcome] = (await accepted) ?? [];
+  const [event] = (await recorded) ?? [];
+  expect(event?.owed.map((owed) => owed.subscriptionId)).toEqual([first.subscription.id]);
+  expect(outcome).toMatchObject({
+    kind: "accepted",
+    owedDeliveryId: expect.any(String),
+    subscription: { status: "delivering", job: { status: "completed" } },
+  });
+  expect(await deliveriesOf(late.subscriptionId)).toMatchObject([
+    { event_id: ending.eventId, status: "pending" },
+  ]);
+});
+
+test("however accepts and the ending interleave, each accepted subscription is owed exactly one delivery", async () => {
+  const first = await acceptOne("job-1");
+  const { shardId, jobRowId } = first.subscription;
+  const wishes = Array.from({ length: 40 }, () => acceptRow("job-1"));
+  const accept = (wish: AcceptRow): Promise<unknown> => acceptSubscriptions(database, [wish]);
+  await Promise.all([
+    ...wishes.slice(0, 20).map(accept),
+    recordEvents(database, [completedRow({ shardId, jobRowId })]),
+    ...wishes.slice(20).map(accept),
+  ]);
+  const rows = await blocker`
+    select count(*)::int as deliveries, count(distinct subscription_id)::int as subscriptions
+    from deliveries where event_type = 'job.completed'`;
+  expect(rows[0]).toEqual({ deliveries: 41, subscriptions: 41 });
+});
+
+test("of two writers that record an ending of the same job, one ending holds", async () => {
+  const { subscription } = await acceptOne("job-1");
+  const { shardId, jobRowId } = subscription;
+  const rivals = [
+    completedRow({ shardId, jobRowId }),
+    completedRow(
+      { shardId, jobRowId },
+      { type: "job.timed_out", status: "timed_out", result: null, resultBytes: 0, error: "late" },
+    ),
+  ];
+  const outcomes = await Promise.all(rivals.map((rival) => recordEvents(database, [rival])));
+  expect(outcomes.flat().filter((outcome) => outcome.recorded)).toHaveLength(1);
+  const stored = await blocker`select id, type from events`;
+  expect(stored).toHaveLength(1);
+  expect(await deliveriesOf(subscription.id)).toMatchObject([
+    { event_id: stored[0]?.["id"], event_type: stored[0]?.["type"] },
+  ]);
+});
+
+test("an ending whose commit was confirmed to nobody is recorded once when it is tried again", async () => {
+  const { subscription } = await acceptOne("job-1");
+  const ending = completedRow(subscription);
+  const [first] = await recordEvents(database, [ending]);
+  const [again] = await recordEvents(database, [ending]);
+  expect(again).toEqual(first);
+  expect(await deliveriesOf(subscription.id)).toHaveLength(1);
+});
+
+test("a subscription whose commit was confirmed to nobody is accepted once when it is tried again", async () => {
+  const row = acceptRow("job-1", {
+    idempotency: { key: "k", requestHash: "h" },
+    idempotencyShardId: 7,
+  });
+  const first = await acceptSubscriptions(database, [row]);
+  const again = await acceptSubscriptions(database, [row]);
+  expect(again).toEqual(first);
+  expect(await blocker`select id from subscriptions`).toHaveLength(1);
+});
+
+test("of two attempts made from the same attempt count, one is recorded", async () => {
+  const { subscription } = await acceptOne("job-1");
+  const [event] = await recordEvents(database, [completedRow(subscription)]);
+  const [owed] = event?.owed ?? [];
+  if (owed === undefined) throw new Error("nothing is owed");
+  const outcomes = await Promise.all([
+    recordAttempts(database, [attemptRow(owed)]),
+    recordAttempts(database, [attemptRow(owed, { httpStatus: 500, status: "pending" })]),
+  ]);
+  expect(outcomes.flat().filter(Boolean)).toHaveLength(1);
+  expect(await blocker`select number from attempts`).toEqual([{ number: 1 }]);
+  expect(await deliveriesOf(subscription.id)).toMatchObject([{ attempt_count: 1 }]);
+});
+
+test("an attempt that ends after its delivery was canceled is kept, and the delivery stays canceled", async () => {
+  const { subscription } = await acceptOne("job-1");
+  const [event] = await recordEvents(database, [completedRow(subscription)]);
+  const [owed] = event?.owed ?? [];
+  if (owed === undefined) throw new Error("nothing is owed");
+  await blocker`update deliveries set status = 'canceled', next_attempt_at = null`;
+  expect(await recordAttempts(database, [attemptRow(owed)])).toEqual([true]);
+  expect(await deliveriesOf(subscription.id)).toMatchObject([
+    { status: "canceled", attempt_count: 1, next_attempt_at: null },
+  ]);
+});
+
+test("a 410 closes the subscription and whatever else it is owed", async () => {
+  const { subscription } = await acceptOne("job-1", { events: 127 });
+  const movement = completedRow(subscription, {
+    type: "job.processing",
+    status: "processing",
+    result: null,
+    resultBytes: 0,
+  });
+  const [moved] = await recordEvents(database, [movement]);
+  const [ended] = await recordEvents(database, [completedRow(subscription)]);
+  const [first] = moved?.owed ?? [];
+  if (first === undefined || ended?.owed.length !== 1) throw new Error("two are owed");
+  await recordAttempts(database, [
+    attemptRow(first, { httpStatus: 410, errorCode: "gone", status: "gone" }),
+  ]);
+  expect(await blocker`select closed_as from subscriptions`).toEqual([{ closed_as: "gone" }]);
+  expect(await blocker`select distinct status from deliveries`).toEqual([{ status: "gone" }]);
+});
+
+test("job.processing is recorded once a job, and never after its ending", async () => {
+  const { subscription } = await acceptOne("job-1", { events: 127 });
+  const processing = () =>
+    completedRow(subscription, {
+      eventId: uuids(Date.now(), subscription.shardId),
+      type: "job.processing",
+      status: "processing",
+      result: null,
+      resultBytes: 0,
+    });
+  const outcomes = [
+    await recordEvents(database, [processing()]),
+    await recordEvents(database, [processing()]),
+    await recordEvents(database, [completedRow(subscription)]),
+    await recordEvents(database, [processing()]),
+  ];
+  expect(outcomes.flat().map((outcome) => outcome.recorded)).toEqual([true, false, true, false]);
+});
+
+test("an ending that is repeated after a late subscription was accepted owes that one nothing twice", async () => {
+  const { subscription } = await acceptOne("job-1");
+  const ending = completedRow(subscription);
+  await recordEvents(database, [ending]);
+  const late = await acceptOne("job-1");
+  await recordEvents(database, [ending]);
+  expect(await deliveriesOf(late.subscription.id)).toMatchObject([{ id: late.owedDeliveryId }]);
+});
+
+test("an accept that is repeated after the job ended owes nothing beside what the ending owes", async () => {
+  const row = acceptRow("job-1");
+  const [first] = await acceptSubscriptions(database, [row]);
+  if (first?.kind !== "accepted") throw new Error("not accepted");
+  const [event] = await recordEvents(database, [completedRow(first.subscription)]);
+  const [again] = await acceptSubscriptions(database, [row]);
+  expect(again).toMatchObject({ kind: "accepted", owedDeliveryId: event?.owed[0]?.id });
+  expect(await deliveriesOf(row.subscriptionId)).toHaveLength(1);
+});
+
+test("a job whose deadline was moved while it was about to time out does not time out", async () => {
+  const { subscription } = await acceptOne("job-1", { deadlineMs: 1000 });
+  await acceptOne("job-1", { deadlineMs: 3_600_000 });
+  const timedOut = (occurredAtMs: number) =>
+    completedRow(subscription, {
+      type: "job.timed_out",
+      status: "timed_out",
+      result: null,
+      resultBytes: 0,
+      error: "late",
+      occurredAtMs,
+    });
+  const early = await recordEvents(database, [timedOut(Date.now() + 2000)]);
+  expect(early).toEqual([{ recorded: false, owed: [] }]);
+  const due = await recordEvents(database, [timedOut(Date.now() + 7_200_000)]);
+  expect(due[0]?.recorded).toBe(true);
+});

@@ -1,0 +1,64 @@
+import { randomBytes } from "node:crypto";
+import postgres from "postgres";
+import { inject } from "vitest";
+import { openDatabase } from "../../src/store/database.ts";
+import type { Database } from "../../src/store/database.ts";
+import { quietLog } from "./quiet-log.ts";
+
+/** The migrated database that every test database is a copy of. */
+export const TEMPLATE = "ringback_template";
+
+export interface TestDatabase {
+  readonly url: string;
+  readonly drop: () => Promise<void>;
+}
+
+/** A migrated database of the test's own, on the run's Postgres. Drop it when done. */
+export async function createTestDatabase(): Promise<TestDatabase> {
+  const adminUrl = inject("postgresUrl");
+  const name = `test_${randomBytes(8).toString("hex")}`;
+  await asAdmin(
+    adminUrl,
+    // Without fsync, copying the files is cheaper than logging every page.
+    (sql) => sql`create database ${sql(name)} template ${sql(TEMPLATE)} strategy file_copy`,
+  );
+  return {
+    url: urlOfDatabase(adminUrl, name),
+    drop: () => asAdmin(adminUrl, (sql) => sql`drop database if exists ${sql(name)} with (force)`),
+  };
+}
+
+/** The same, with the program's own way in; `drop` closes it too. */
+export async function openTestDatabase(): Promise<TestDatabase & { readonly database: Database }> {
+  const { url, drop } = await createTestDatabase();
+  const database = await openDatabase({
+    url,
+    connectionsMax: 4,
+    statementTimeoutMs: 10_000,
+    applicationName: "ringback test",
+    log: quietLog,
+  });
+  return {
+    url,
+    database,
+    async drop() {
+      await database.close(1_000);
+      await drop();
+    },
+  };
+}
+
+export function urlOfDatabase(url: string, name: string): string {
+  const changed = new URL(url);
+  changed.pathname = `/${name}`;
+  return changed.href;
+}
+
+async function asAdmin(url: string, work: (sql: postgres.Sql) => Promise<unknown>): Promise<void> {
+  const sql = postgres(url, { max: 1, fetch_types: false, onnotice: () => {} });
+  try {
+    await work(sql);
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
+}

@@ -1,0 +1,101 @@
+import { createServer } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+
+/** What a server of a test does with a request. */
+export type Answer =
+  | {
+      readonly status?: number;
+      readonly headers?: Readonly<Record<string, string>>;
+      /** A string is sent as it is, anything else as JSON. */
+      readonly body?: unknown;
+    }
+  /** Takes the request and never answers. */
+  | "hang"
+  /** Cuts the connection. */
+  | "reset";
+
+/** What to answer, in turn, the last one for good; or a function of the request and its number (from 1). */
+export type Script<Request> =
+  | Answer
+  | readonly Answer[]
+  | ((request: Request, number: number) => Answer | Promise<Answer>);
+
+/** The script's answer to the request with this number. */
+export async function answerOf<Request>(
+  script: Script<Request>,
+  request: Request,
+  number: number,
+): Promise<Answer> {
+  if (typeof script === "function") return script(request, number);
+  if (!isList(script)) return script;
+  return script[Math.min(number, script.length) - 1] ?? {};
+}
+
+function isList(script: Answer | readonly Answer[]): script is readonly Answer[] {
+  return Array.isArray(script);
+}
+
+/** A HTTP server on loopback that can go away and come back on the same port. */
+export class ScriptedServer {
+  readonly #answer: (request: IncomingMessage) => Promise<Answer>;
+  readonly #sockets = new Set<Socket>();
+  #server: Server | null = null;
+  #port = 0;
+
+  constructor(answer: (request: IncomingMessage) => Promise<Answer>) {
+    this.#answer = answer;
+  }
+
+  get origin(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  /** Listens, on the port of the last time if there was one. */
+  async open(): Promise<void> {
+    const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
+      void this.#respond(request, response);
+    });
+    server.on("connection", (socket) => {
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+      socket.on("error", () => undefined);
+    });
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(this.#port, "127.0.0.1", resolve);
+    });
+    this.#server = server;
+    this.#port = (server.address() as AddressInfo).port;
+  }
+
+  /** Cuts every connection; from now on connecting is refused. */
+  async close(): Promise<void> {
+    const server = this.#server;
+    this.#server = null;
+    for (const socket of this.#sockets) socket.destroy();
+    if (server !== null) await new Promise((resolve) => server.close(resolve));
+  }
+
+  async #respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const answer = await this.#answer(request);
+    if (answer === "hang") return;
+    if (answer === "reset") {
+      request.socket.resetAndDestroy();
+      return;
+    }
+    const { status = 200, headers = {}, body = "" } = answer;
+    response.writeHead(status, { "content-type": "application/json", ...headers });
+    response.end(typeof body === "string" ? body : JSON.stringify(body));
+  }
+}
+
+/** Every header once, names in lower case. */
+export function plainHeaders(request: IncomingMessage): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(request.headersDistinct).map(([name, values]) => [
+      name,
+      (values ?? []).join(", "),
+    ]),
+  );
+}

@@ -1,0 +1,76 @@
+import { connect, createServer } from "node:net";
+import type { Server, Socket } from "node:net";
+
+/** A wire between a client and a server that a test can cut, or leave hanging half open. */
+export interface TcpProxy {
+  readonly port: number;
+  /** Everything clients sent so far. */
+  sent(): string;
+  /** From now on nothing passes, and nothing is closed: what a dead network looks like. */
+  freeze(): void;
+  /** Lets new connections through again; those frozen stay so. */
+  thaw(): void;
+  /** Cuts every connection. */
+  cut(): void;
+  close(): Promise<void>;
+}
+
+/** On a free port, or on `port`. */
+export async function startTcpProxy(
+  target: { host: string; port: number },
+  port = 0,
+): Promise<TcpProxy> {
+  const sockets = new Set<Socket>();
+  const chunks: Buffer[] = [];
+  let frozen = false;
+  const server = createServer((client) => {
+    const upstream = connect(target);
+    const end = (): void => {
+      client.destroy();
+      upstream.destroy();
+    };
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.once("close", () => sockets.delete(socket));
+      socket.once("close", end);
+      socket.on("error", end);
+    }
+    client.on("data", (chunk) => chunks.push(Buffer.from(chunk)));
+    client.pipe(upstream);
+    upstream.pipe(client);
+    if (frozen) hang(client, upstream);
+  });
+  const boundPort = await listen(server, port);
+  return {
+    port: boundPort,
+    sent: () => Buffer.concat(chunks).toString("latin1"),
+    freeze() {
+      frozen = true;
+      hang(...sockets);
+    },
+    thaw: () => void (frozen = false),
+    cut() {
+      for (const socket of sockets) socket.destroy();
+    },
+    async close() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+function hang(...sockets: readonly Socket[]): void {
+  for (const socket of sockets) {
+    socket.unpipe();
+    socket.pause();
+  }
+}
+
+function listen(server: Server, port: number): Promise<number> {
+  return new Promise((resolve) => {
+    server.listen(port, "127.0.0.1", () => {
+      const address = server.address();
+      resolve(typeof address === "object" && address !== null ? address.port : 0);
+    });
+  });
+}

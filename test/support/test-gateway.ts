@@ -1,0 +1,105 @@
+import postgres from "postgres";
+import { describeProblems, loadConfig } from "../../src/config.ts";
+import { type StartedGateway, startGateway } from "../../src/gateway.ts";
+import { type Clock, systemClock, type Timer } from "../../src/runtime/clock.ts";
+import { createLog } from "../../src/runtime/log.ts";
+import { systemRandom } from "../../src/runtime/random.ts";
+import { type Api, apiOf, askUntil, type Json } from "./api-client.ts";
+import { createTestDatabase } from "./database.ts";
+import { gatewayEnvironment } from "./gateway-environment.ts";
+
+/** A whole gateway in this process, on a port and a database of its own. */
+export interface TestGateway {
+  readonly url: string;
+  readonly databaseUrl: string;
+  /** On the same database, for looking at rows. */
+  readonly sql: postgres.Sql;
+  /** Everything logged so far, as JSON lines. */
+  readonly logged: readonly string[];
+  readonly clock: ShiftedClock;
+  readonly api: Api;
+  /** Asks again and again until the answer is as wished; there is no event to wait for. */
+  until(path: string, isReached: (body: Json) => boolean): Promise<Json>;
+  /** Stops the gateway; the database stays. */
+  stop(): Promise<void>;
+  /** Stops it and drops its database. */
+  discard(): Promise<void>;
+}
+
+/** The system's time, moved by as much as a test says. Timers keep the real one. */
+export class ShiftedClock implements Clock {
+  #shiftMs = 0;
+
+  now(): number {
+    return systemClock.now() + this.#shiftMs;
+  }
+
+  monotonic(): number {
+    return systemClock.monotonic();
+  }
+
+  setTimer(delayMs: number, fire: () => void): Timer {
+    return systemClock.setTimer(delayMs, fire);
+  }
+
+  shift(ms: number): void {
+    this.#shiftMs += ms;
+  }
+}
+
+/** Starts one and waits until it owns every shard. */
+export async function startTestGateway(
+  changes: Readonly<Record<string, string>> = {},
+): Promise<TestGateway> {
+  const database = await createTestDatabase();
+  const logged: string[] = [];
+  const clock = new ShiftedClock();
+  const gateway = await startInProcess(
+    gatewayEnvironment(database.url, changes),
+    clock,
+    (line) => void logged.push(line),
+  );
+  const sql = postgres(database.url, { max: 1, onnotice: () => {} });
+  const api = apiOf(gateway.url);
+  await ownsEveryShard(api);
+  return {
+    url: gateway.url,
+    databaseUrl: database.url,
+    sql,
+    logged,
+    clock,
+    api,
+    until: (path, isReached) => askUntil(api, path, isReached),
+    stop: () => gateway.stop(),
+    async discard() {
+      await gateway.stop();
+      await sql.end({ timeout: 1 });
+      await database.drop();
+    },
+  };
+}
+
+async function startInProcess(
+  env: Readonly<Record<string, string>>,
+  clock: Clock,
+  write: (line: string) => void,
+): Promise<StartedGateway> {
+  const result = loadConfig(env, false);
+  if (result.kind === "invalid") throw new Error(describeProblems(result.problems));
+  const { config } = result;
+  const log = createLog({ ...config.log, destination: { write } });
+  return startGateway({ config, clock, random: systemRandom, log, version: "1.2.3-test" });
+}
+
+const UNTIL_TIMEOUT_MS = 10_000;
+const ASK_AGAIN_MS = 5;
+
+async function ownsEveryShard(api: Api): Promise<void> {
+  const giveUpAt = performance.now() + UNTIL_TIMEOUT_MS;
+  while (performance.now() < giveUpAt) {
+    const { text } = await api("GET", "/metrics");
+    if (/^ringback_owned_shards(?:\{.*\})? 256$/m.test(text)) return;
+    await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+  }
+  throw new Error("the gateway does not own every shard");
+}

@@ -1,0 +1,20 @@
+import { defineConfig } from "vitest/config";
+
+/** Where `.ci/run` wants the counts to be written; a person at a terminal needs no file. */
+const reportFile = process.env["TEST_REPORT_FILE"];
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    globalSetup: "test/support/global-setup.ts",
+    pool: "forks",
+    maxWorkers: 2,
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 30_000,
+    // A test that passes only at the second try has failed.
+    retry: 0,
+    allowOnly: false,
+    reporters: reportFile ? ["default", ["json", { outputFile: reportFile }]] : ["default"],
+  },
+});
