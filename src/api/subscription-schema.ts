@@ -20,7 +20,11 @@ export const jobIdSchema = z
   .openapi({ example: "abc123-def456" });
 
 /** A name to look something up by; what it may hold is checked by the lookup. */
-export const nameSchema = z.string().min(1).max(100);
+export const nameSchema = z
+  .string()
+  .min(1)
+  .max(100)
+  .refine(isPrintable, { error: "Remove control characters and broken Unicode." });
 
 const eventsSchema = z
   // Length first: telling what is wrong with each of 100,000 items takes longer than it is worth.
