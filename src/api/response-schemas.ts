@@ -1,4 +1,5 @@
 import { z } from "@hono/zod-openapi";
+import { ATTEMPT_ERROR_CODES } from "../core/delivery-outcome.ts";
 import { EVENT_TYPES } from "../core/event.ts";
 
 /*
@@ -94,7 +95,7 @@ export const deliveryWithAttemptsSchema = deliverySchema
           started_at: time,
           duration_ms: z.int(),
           http_status: z.int().nullable(),
-          error_code: z.string().nullable(),
+          error_code: z.enum(ATTEMPT_ERROR_CODES).nullable(),
           error_message: z.string().nullable(),
           response_excerpt: z.string().nullable(),
         }),

@@ -1,21 +1,30 @@
-import type { RequestFailure, RequestFailureCode } from "./request-failure.ts";
+import type { ReceiverAsks } from "./receiver-asks.ts";
+import { REQUEST_FAILURE_CODES, type RequestFailure } from "./request-failure.ts";
 import { retryDelayMs } from "./retry-schedule.ts";
 
-/** Why an attempt did not deliver: how the request failed, or what the receiver answered. */
-export type AttemptErrorCode =
-  | RequestFailureCode
-  /** The secret to sign with can't be decrypted, so nothing was sent. */
-  | "secret_unreadable"
-  | "redirect_not_followed"
-  | "gone"
-  | "rate_limited"
-  | "client_error_answer"
-  | "server_error_answer"
-  | "unexpected_answer";
+/**
+ * Every reason for which an attempt did not deliver: how the request failed, or what the receiver
+ * answered. A closed list.
+ */
+export const ATTEMPT_ERROR_CODES = [
+  ...REQUEST_FAILURE_CODES,
+  // The secret to sign with can't be decrypted, so nothing was sent.
+  "secret_unreadable",
+  "redirect_not_followed",
+  "gone",
+  // The receiver does not want this delivery again.
+  "stopped_by_receiver",
+  "rate_limited",
+  "client_error_answer",
+  "server_error_answer",
+  "unexpected_answer",
+] as const;
+
+export type AttemptErrorCode = (typeof ATTEMPT_ERROR_CODES)[number];
 
 /** What one HTTP exchange with a receiver came to. */
 export type AttemptExchange =
-  | { readonly kind: "answered"; readonly status: number; readonly retryAfterMs: number | null }
+  | { readonly kind: "answered"; readonly status: number; readonly asks: ReceiverAsks }
   | { readonly kind: "failed"; readonly failure: RequestFailure }
   | { readonly kind: "not_sent"; readonly reason: "secret_unreadable"; readonly message: string };
 
@@ -35,15 +44,16 @@ export type DeliveryStep =
 /**
  * The verdict over an exchange, after Standard Webhooks 1.0: 2xx is success, 3xx is failure and
  * never followed, 410 ends the subscription, 429/502/503/504 may name a floor for the next try,
- * everything else is retried.
+ * everything else is retried, unless the receiver asks not to.
  */
 export function errorCodeOfExchange(exchange: AttemptExchange): AttemptErrorCode | null {
   if (exchange.kind === "not_sent") return exchange.reason;
   if (exchange.kind === "failed") return exchange.failure.code;
   const { status } = exchange;
   if (status >= 200 && status < 300) return null;
-  if (status >= 300 && status < 400) return "redirect_not_followed";
   if (status === 410) return "gone";
+  if (exchange.asks.stop) return "stopped_by_receiver";
+  if (status >= 300 && status < 400) return "redirect_not_followed";
   if (status === 429) return "rate_limited";
   if (status >= 400 && status < 500) return "client_error_answer";
   if (status >= 500 && status < 600) return "server_error_answer";
@@ -66,17 +76,25 @@ export function decideAfterAttempt(input: {
   const errorCode = errorCodeOfExchange(input.exchange);
   if (errorCode === null) return { status: "delivered", errorCode };
   if (errorCode === "gone") return { status: "gone", errorCode };
-  const delayMs = retryDelayMs(
+  const scheduledMs = retryDelayMs(
     input.retryScheduleMs,
     input.attemptInSchedule,
     retryFloorMs(input.exchange),
     input.random,
   );
-  if (delayMs === null) return { status: "exhausted", errorCode };
-  return { status: "pending", errorCode, nextAttemptAtMs: input.nowMs + delayMs };
+  // A receiver may choose when it is tried again, but not how often.
+  if (scheduledMs === null || errorCode === "stopped_by_receiver") {
+    return { status: "exhausted", errorCode };
+  }
+  const delayMs = waitAskedMs(input.exchange) ?? scheduledMs;
+  return { status: "pending", errorCode, nextAttemptAtMs: input.nowMs + Math.max(1, delayMs) };
 }
 
 function retryFloorMs(exchange: AttemptExchange): number {
   if (exchange.kind !== "answered" || !HONOURS_RETRY_AFTER.has(exchange.status)) return 0;
-  return exchange.retryAfterMs ?? 0;
+  return exchange.asks.retryAfterMs ?? 0;
+}
+
+function waitAskedMs(exchange: AttemptExchange): number | null {
+  return exchange.kind === "answered" ? exchange.asks.waitMs : null;
 }

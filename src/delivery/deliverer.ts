@@ -5,7 +5,7 @@ import {
 } from "../core/delivery-outcome.ts";
 import { callbackBody } from "../core/event.ts";
 import { publicId } from "../core/ids.ts";
-import { parseRetryAfter } from "../core/retry-after.ts";
+import { readReceiverAsks } from "../core/receiver-asks.ts";
 import type { OutboundRequest, RequestOutcome } from "../outbound/request-outcome.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
@@ -96,9 +96,9 @@ async function exchangeWithReceiver(
     const exchange = { kind: "failed", failure: outcome.failure } as const;
     return { exchange, durationMs, responseExcerpt: null };
   }
-  const retryAfterMs = parseRetryAfter(outcome.headers, ports.clock.now());
+  const asks = readReceiverAsks(outcome.headers, ports.clock.now());
   return {
-    exchange: { kind: "answered", status: outcome.status, retryAfterMs },
+    exchange: { kind: "answered", status: outcome.status, asks },
     durationMs,
     responseExcerpt: storable(excerptOf(outcome.body, secrets)),
   };

@@ -5,12 +5,14 @@ import {
   decideAfterAttempt,
   errorCodeOfExchange,
 } from "../../src/core/delivery-outcome.ts";
+import type { ReceiverAsks } from "../../src/core/receiver-asks.ts";
 import { REQUEST_FAILURE_CODES } from "../../src/core/request-failure.ts";
 
 const SCHEDULE = [1000, 2000];
 
-function answered(status: number, retryAfterMs: number | null = null): AttemptExchange {
-  return { kind: "answered", status, retryAfterMs };
+function answered(status: number, asks: Partial<ReceiverAsks> = {}): AttemptExchange {
+  const nothing = { stop: false, waitMs: null, retryAfterMs: null };
+  return { kind: "answered", status, asks: { ...nothing, ...asks } };
 }
 
 function decide(exchange: AttemptExchange, attemptInSchedule = 1) {
@@ -27,7 +29,11 @@ const anyExchange: fc.Arbitrary<AttemptExchange> = fc.oneof(
   fc.record({
     kind: fc.constant("answered" as const),
     status: fc.integer({ min: 100, max: 999 }),
-    retryAfterMs: fc.option(fc.nat()),
+    asks: fc.record({
+      stop: fc.boolean(),
+      waitMs: fc.option(fc.nat()),
+      retryAfterMs: fc.option(fc.nat()),
+    }),
   }),
   fc.record({
     kind: fc.constant("failed" as const),
@@ -71,9 +77,39 @@ test("a failure waits for its retry in the future until the schedule is used up,
         expect(attempt).toBeLessThanOrEqual(SCHEDULE.length);
         expect(step.nextAttemptAtMs).toBeGreaterThan(10_000);
       }
-      if (step.status === "exhausted") expect(attempt).toBeGreaterThan(SCHEDULE.length);
+      if (step.status === "exhausted" && step.errorCode !== "stopped_by_receiver") {
+        expect(attempt).toBeGreaterThan(SCHEDULE.length);
+      }
     }),
   );
+});
+
+test.each([301, 400, 429, 500, 503])(
+  "a %i with ringback-retry: no is the last attempt",
+  (status) => {
+    const stopped = { status: "exhausted", errorCode: "stopped_by_receiver" };
+    expect(decide(answered(status, { stop: true, waitMs: 5000 }))).toEqual(stopped);
+  },
+);
+
+test("ringback-retry: no takes nothing back: 2xx delivers, and 410 ends the subscription", () => {
+  expect(decide(answered(204, { stop: true })).status).toBe("delivered");
+  expect(decide(answered(410, { stop: true })).status).toBe("gone");
+});
+
+test.each([301, 400, 429, 500])(
+  "ringback-retry-after of a %i is the wait, shorter or longer than the schedule's",
+  (status) => {
+    for (const waitMs of [10, 3_600_000]) {
+      const step = decide(answered(status, { waitMs, retryAfterMs: 60_000 }));
+      expect(step).toMatchObject({ status: "pending", nextAttemptAtMs: 10_000 + waitMs });
+    }
+    expect(decide(answered(status, { waitMs: 0 }))).toMatchObject({ nextAttemptAtMs: 10_001 });
+  },
+);
+
+test("no receiver gets more attempts than the schedule has by asking for them", () => {
+  expect(decide(answered(500, { waitMs: 10 }), SCHEDULE.length + 1).status).toBe("exhausted");
 });
 
 test("410 ends the subscription at the first attempt and at the last", () => {
@@ -82,9 +118,13 @@ test("410 ends the subscription at the first attempt and at the last", () => {
 });
 
 test.each([429, 502, 503, 504])("Retry-After of a %i is a floor for the next attempt", (status) => {
-  expect(decide(answered(status, 60_000))).toMatchObject({ nextAttemptAtMs: 70_000 });
+  expect(decide(answered(status, { retryAfterMs: 60_000 }))).toMatchObject({
+    nextAttemptAtMs: 70_000,
+  });
 });
 
 test.each([400, 404, 500])("Retry-After of a %i is not honoured", (status) => {
-  expect(decide(answered(status, 60_000))).toMatchObject({ nextAttemptAtMs: 11_000 });
+  expect(decide(answered(status, { retryAfterMs: 60_000 }))).toMatchObject({
+    nextAttemptAtMs: 11_000,
+  });
 });

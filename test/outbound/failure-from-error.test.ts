@@ -23,9 +23,10 @@ describe("while connecting", () => {
     ["ECONNRESET", "connection_reset"],
     ["CERT_HAS_EXPIRED", "tls_certificate_expired"],
     ["DEPTH_ZERO_SELF_SIGNED_CERT", "tls_certificate_self_signed"],
-    ["SELF_SIGNED_CERT_IN_CHAIN", "tls_certificate_self_signed"],
+    ["SELF_SIGNED_CERT_IN_CHAIN", "tls_certificate_untrusted"],
     ["ERR_TLS_CERT_ALTNAME_INVALID", "tls_certificate_name_mismatch"],
-    ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", "tls_failed"],
+    ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", "tls_certificate_untrusted"],
+    ["CERT_NOT_YET_VALID", "tls_certificate_not_yet_valid"],
     ["ERR_SSL_WRONG_VERSION_NUMBER", "tls_failed"],
     ["EPROTO", "tls_failed"],
   ])("%s is %s, and the code can be read, but not the raw message", (raw, code) => {

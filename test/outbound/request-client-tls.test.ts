@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { createServer } from "node:https";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import type { AddressLookup } from "../../src/outbound/address-lookup.ts";
 import { createAddressGuard } from "../../src/outbound/address-guard.ts";
 import type { RequestOutcome } from "../../src/outbound/request-outcome.ts";
@@ -48,6 +48,15 @@ test.each([
 ])("a certificate that is %s is %s", async (certificate, code) => {
   const outcome = await sendTo(await serveTls(certificate));
   expect(outcome).toMatchObject({ kind: "failed", failure: { code } });
+});
+
+test("a certificate whose authority nobody here trusts is tls_certificate_untrusted", async () => {
+  setDefaultCACertificates(builtIn);
+  onTestFinished(() => setDefaultCACertificates([...builtIn, fixture("authority").toString()]));
+  expect(await sendTo(await serveTls("valid"))).toMatchObject({
+    kind: "failed",
+    failure: { code: "tls_certificate_untrusted" },
+  });
 });
 
 test("the operator's exemption from the address rules does not exempt from certificates", async () => {
