@@ -123,6 +123,32 @@ describe.concurrent("what a receiver asks for", () => {
     expect((await scene.delivery(id)).attempts[0]).toMatchObject({ error_code: "rate_limited" });
   });
 
+  test("ringback-retry-after of any failing answer is the wait", async (context) => {
+    const scene = await openScene(context);
+    const { receiver, path } = scene;
+    receiver.answer(path, [{ status: 500, headers: { "ringback-retry-after": "0.4" } }, {}]);
+    await owe(scene);
+    const [first, second] = await receiver.take(path, 2);
+    expect((second?.receivedAtMs ?? 0) - (first?.receivedAtMs ?? 0)).toBeGreaterThanOrEqual(390);
+  });
+
+  test("ringback-retry: no is the end of the delivery, which can be redelivered", async (context) => {
+    const scene = await openScene(context);
+    const { gateway, receiver, path, look } = scene;
+    receiver.answer(path, [{ status: 422, headers: { "ringback-retry": "no" } }, {}]);
+    const { id } = await owe(scene);
+    const stopped = await scene.delivery(id);
+    expect(stopped).toMatchObject({
+      status: "exhausted",
+      next_attempt_at: null,
+      attempts: [{ http_status: 422, error_code: "stopped_by_receiver" }],
+    });
+    expect((await look(`/v1/subscriptions/${id}`)).status).toBe("exhausted");
+    await gateway.api("POST", `/v1/deliveries/${stopped.id}/redeliver`);
+    await receiver.take(path, 2);
+    expect((await scene.delivery(id)).status).toBe("delivered");
+  });
+
   test("a wait that is too long for memory is kept by the database", async (context) => {
     const scene = await openScene(context);
     const { receiver, path } = scene;
