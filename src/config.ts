@@ -32,6 +32,8 @@ export interface Config {
   readonly callbackTimeoutMs: number;
   readonly inlineResultBytesMax: number;
   readonly shutdownTimeoutMs: number;
+  /** Jobs that a project may have watched at once, unless the operator set another limit for it. */
+  readonly liveJobsMax: number;
 }
 
 /** Warnings are for a person to read; the program starts all the same. */
@@ -40,6 +42,7 @@ export type ConfigResult = { readonly warnings: readonly string[] } & (
   | { readonly kind: "invalid"; readonly problems: readonly SettingProblem[] }
 );
 
+const LIVE_JOBS_ALLOWED_MAX = 1_000_000_000;
 // About three days in all.
 const RETRY_SCHEDULE_S = [5, 30, 120, 600, 1800, 3600, 10_800, 21_600, 43_200, 86_400, 86_400];
 
@@ -94,6 +97,8 @@ function readConfig(settings: SettingReader, terminal: boolean): Config {
       settings.read("RINGBACK_INLINE_RESULT_BYTES_MAX", wholeNumber(0, 16_777_216)) ?? 262_144,
     shutdownTimeoutMs:
       settings.read("RINGBACK_SHUTDOWN_TIMEOUT_MS", wholeNumber(100, 600_000)) ?? 8000,
+    liveJobsMax:
+      settings.read("RINGBACK_LIVE_JOBS_MAX", wholeNumber(0, LIVE_JOBS_ALLOWED_MAX)) ?? 2_000_000,
   };
 }
 

@@ -157,6 +157,7 @@ async function start(
     recordRequest: (sample) => metrics.recordRequest(sample),
     publicUrl,
     inlineResultBytesMax: config.inlineResultBytesMax,
+    liveJobsMax: config.liveJobsMax,
     clock,
     log,
   });

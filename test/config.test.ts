@@ -75,6 +75,7 @@ const TEXTS: Record<string, { wrong: string[]; right: string[] }> = {
   RINGBACK_CALLBACK_TIMEOUT_MS: { wrong: ["99", "120001", "1s"], right: ["100", "120000"] },
   RINGBACK_INLINE_RESULT_BYTES_MAX: { wrong: ["-1", "16777217"], right: ["0", "16777216"] },
   RINGBACK_SHUTDOWN_TIMEOUT_MS: { wrong: ["99", "600001"], right: ["100", "600000"] },
+  RINGBACK_LIVE_JOBS_MAX: { wrong: ["-1", "1000000001", "1e6"], right: ["0", "1000000000"] },
 };
 
 function bytes(length: number, each = 7): string {
@@ -115,6 +116,7 @@ describe("with nothing set", () => {
       callbackTimeoutMs: 15_000,
       inlineResultBytesMax: 262_144,
       shutdownTimeoutMs: 8000,
+      liveJobsMax: 2_000_000,
     });
   });
 

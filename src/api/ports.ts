@@ -92,6 +92,8 @@ export interface ApiPorts {
   publicUrl(): string;
   /** Larger results go by reference. */
   readonly inlineResultBytesMax: number;
+  /** Live jobs that a project may have, unless the operator set another limit for it. */
+  readonly liveJobsMax: number;
   readonly clock: Clock;
   readonly log: ApiLog;
 }

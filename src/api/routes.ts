@@ -6,6 +6,7 @@ import { deliveryRoutes } from "./delivery-routes.ts";
 import { documentationRoutes } from "./documentation-routes.ts";
 import { eventRoutes } from "./event-routes.ts";
 import type { ApiPorts } from "./ports.ts";
+import { projectRoutes } from "./project-routes.ts";
 import { providerRoutes } from "./provider-routes.ts";
 import type { Route } from "./route.ts";
 import { signingSecretRoutes } from "./signing-secret-routes.ts";
@@ -21,6 +22,7 @@ export function apiRoutes(ports: ApiPorts, authenticator: Authenticator): Route[
     ...eventRoutes(ports),
     ...connectionRoutes(ports, newUuid),
     ...providerRoutes(ports),
+    ...projectRoutes(ports),
     ...signingSecretRoutes(ports),
     ...apiKeyRoutes(ports, authenticator, newUuid),
     ...systemRoutes(ports),

@@ -33,12 +33,6 @@ export type PayloadMode = "full" | "thin";
 /** What a node that does not own a shard asks of the one that does. */
 export type MailKind = "watch" | "poll_now" | "cancel" | "deliver";
 
-export const projects = pgTable("projects", {
-  id: uuid("id").primaryKey(),
-  name: text("name").notNull().unique(),
-  createdAt: time("created_at").notNull(),
-});
-
 export const apiKeys = pgTable("api_keys", {
   id: uuid("id").primaryKey(),
   projectId: uuid("project_id").notNull(),

@@ -14,9 +14,6 @@ import { ApiFixture, problemOf } from "./api-fixture.ts";
 let api: ApiFixture;
 beforeAll(async () => {
   api = await ApiFixture.open();
-  await api.sql(`insert into projects (id, name, created_at) values ($1, 'test', now())`, [
-    api.projectId,
-  ]);
 });
 afterAll(() => api.close());
 

@@ -76,6 +76,7 @@ export class ApiFixture {
   /** With an admin key for `request`, and a connection `default` at pulse. */
   static async open(): Promise<ApiFixture> {
     const fixture = new ApiFixture(await openTestDatabase());
+    await fixture.addProject(fixture.projectId, "default");
     fixture.#key = await fixture.addKey(["admin"]);
     await fixture.addConnection(fixture.projectId);
     return fixture;
@@ -118,6 +119,13 @@ export class ApiFixture {
     const made = { id: this.uuid(), projectId, name: "test", key, scopes };
     await createApiKey(this.database, { ...made, nowMs: this.clock.now(), expiresAtMs });
     return key;
+  }
+
+  async addProject(id: string, name: string): Promise<void> {
+    await this.sql(`insert into projects (id, name, created_at) values ($1, $2, now())`, [
+      id,
+      name,
+    ]);
   }
 
   async addConnection(projectId: string, name = "default"): Promise<string> {
@@ -234,6 +242,7 @@ export class ApiFixture {
       recordRequest: (sample) => void this.samples.push(sample),
       publicUrl: () => "https://ringback.example.com",
       inlineResultBytesMax: 100,
+      liveJobsMax: 1000,
       clock: this.clock,
       log: {
         isLevelEnabled: () => true,

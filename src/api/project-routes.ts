@@ -1,0 +1,78 @@
+import { publicId } from "../core/ids.ts";
+import { changeProjectSettings, findProject } from "../store/manage-projects.ts";
+import type { ProjectRecord } from "../store/manage-projects.ts";
+import { jsonAnswer } from "./answer.ts";
+import { isoTime } from "./iso-time.ts";
+import type { ApiPorts } from "./ports.ts";
+import { problemOfParts } from "./problem.ts";
+import { projectChangeSchema, projectSchema } from "./project-schema.ts";
+import { defineRoute, notFound } from "./route.ts";
+import type { Reply, Route } from "./route.ts";
+
+const TAG = "Project";
+const BODY_BYTES_MAX = 64 * 1024;
+
+export function projectRoutes(ports: ApiPorts): Route[] {
+  return [read(ports), change(ports)];
+}
+
+function read(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "GET",
+    path: "/v1/project",
+    tag: TAG,
+    summary: "Look at the project of the API key",
+    scope: "admin",
+    success: { status: 200, description: "The project.", schema: projectSchema },
+    async handle({ caller: { projectId } }) {
+      return projectReply(await findProject(ports.database, projectId), projectId, ports);
+    },
+  });
+}
+
+function change(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "PATCH",
+    path: "/v1/project",
+    tag: TAG,
+    summary: "Change the project's own settings",
+    description: "What is left out stays as it is; null goes back to what the operator has set.",
+    scope: "admin",
+    body: { schema: projectChangeSchema, bytesMax: BODY_BYTES_MAX },
+    success: { status: 200, description: "The project.", schema: projectSchema },
+    async handle({ caller: { projectId }, body }) {
+      const found = await findProject(ports.database, projectId);
+      if (found === null) return projectReply(found, projectId, ports);
+      const allowed = liveJobsAllowed(found, ports);
+      if ((body.live_jobs_max ?? 0) > allowed) {
+        const detail = `Must be at most ${allowed}, which is what the operator allows.`;
+        const part = { pointer: "/live_jobs_max", detail };
+        return { ok: false, problem: problemOfParts("validation_failed", [part]) };
+      }
+      const changed = await changeProjectSettings(ports.database, projectId, body);
+      return projectReply(changed, projectId, ports);
+    },
+  });
+}
+
+/** A key can outlive its project only when somebody deletes rows by hand. */
+function projectReply(of: ProjectRecord | null, id: string, ports: ApiPorts): Reply {
+  if (of === null) return notFound("project", publicId("project", id));
+  return jsonAnswer(200, projectJson(of, ports));
+}
+
+function projectJson(of: ProjectRecord, ports: ApiPorts): string {
+  return JSON.stringify({
+    id: publicId("project", of.id),
+    object: "project",
+    name: of.name,
+    live_jobs_max: of.settings.live_jobs_max ?? null,
+    live_jobs_allowed: liveJobsAllowed(of, ports),
+    created_at: isoTime(of.createdAtMs),
+    updated_at: isoTime(of.updatedAtMs),
+  });
+}
+
+function liveJobsAllowed(of: ProjectRecord, ports: ApiPorts): number {
+  return of.liveJobsAllowed ?? ports.liveJobsMax;
+}

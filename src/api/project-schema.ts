@@ -1,0 +1,38 @@
+import { z } from "@hono/zod-openapi";
+
+const LIVE_JOBS_MAX = 1_000_000_000;
+
+const liveJobsMaxSchema = z
+  .int()
+  .min(0)
+  .max(LIVE_JOBS_MAX)
+  .nullable()
+  .openapi({
+    description:
+      "So many jobs may be watched at once; a subscription that would add one more is refused. " +
+      "Null for as many as the operator allows.",
+  });
+
+/** What a project may set for itself; each answered under the same name, null when it is not set. */
+export const projectChangeSchema = z
+  .strictObject({
+    live_jobs_max: liveJobsMaxSchema.optional(),
+  })
+  .openapi("ProjectChange");
+
+export const projectSchema = z
+  .strictObject({
+    id: z
+      .string()
+      .regex(/^prj_[0-9a-f]{32}$/)
+      .openapi({ example: "prj_019b76da98007034a5b6c7d8e9f00112" }),
+    object: z.literal("project"),
+    name: z.string(),
+    live_jobs_max: liveJobsMaxSchema,
+    live_jobs_allowed: z.int().openapi({
+      description: "The operator's limit; live_jobs_max can't be above it.",
+    }),
+    created_at: z.iso.datetime(),
+    updated_at: z.iso.datetime(),
+  })
+  .openapi("Project");

@@ -1,0 +1,52 @@
+import type { Database } from "./database.ts";
+import type { ProjectSettings } from "./project-schema.ts";
+
+/** A project as a person looks at it. */
+export interface ProjectRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly settings: ProjectSettings;
+  /** The operator's limit on live jobs; null for the gateway's. */
+  readonly liveJobsAllowed: number | null;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+}
+
+const COLUMNS = `
+  id, name, settings, live_jobs_allowed as "liveJobsAllowed",
+  (extract(epoch from created_at) * 1000)::float8 as "createdAtMs",
+  (extract(epoch from updated_at) * 1000)::float8 as "updatedAtMs"`;
+
+const FIND = `select ${COLUMNS} from projects where id = $1`;
+
+export async function findProject(database: Database, id: string): Promise<ProjectRecord | null> {
+  const [row] = await database.run("find-project", (sql) =>
+    sql.unsafe<ProjectRecord[]>(FIND, [id], { prepare: true }),
+  );
+  return row ?? null;
+}
+
+/** What is left out stays as it is; null goes back to the gateway's. */
+export type ProjectSettingsChange = {
+  readonly [Name in keyof ProjectSettings]?: ProjectSettings[Name] | null | undefined;
+};
+
+const CHANGE = `
+update projects set
+  settings = jsonb_strip_nulls(settings || $2::text::jsonb),
+  updated_at = now()
+where id = $1
+returning ${COLUMNS}
+`;
+
+/** Null when there is no such project. */
+export async function changeProjectSettings(
+  database: Database,
+  id: string,
+  change: ProjectSettingsChange,
+): Promise<ProjectRecord | null> {
+  const [row] = await database.run("change-project-settings", (sql) =>
+    sql.unsafe<ProjectRecord[]>(CHANGE, [id, JSON.stringify(change)], { prepare: true }),
+  );
+  return row ?? null;
+}

@@ -1,0 +1,22 @@
+import { index, integer, jsonb, pgTable, text, timestamp, uuid } from "drizzle-orm/pg-core";
+
+const time = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
+
+/** What a project says about itself, as the API received it; what is absent is the gateway's. */
+export interface ProjectSettings {
+  readonly live_jobs_max?: number;
+}
+
+export const projects = pgTable(
+  "projects",
+  {
+    id: uuid("id").primaryKey(),
+    name: text("name").notNull().unique(),
+    settings: jsonb("settings").notNull().default({}).$type<ProjectSettings>(),
+    /** The operator's limit on what `live_jobs_max` may be; null for the gateway's. */
+    liveJobsAllowed: integer("live_jobs_allowed"),
+    createdAt: time("created_at").notNull(),
+    updatedAt: time("updated_at").notNull().defaultNow(),
+  },
+  (table) => [index("projects_by_update").on(table.updatedAt)],
+);

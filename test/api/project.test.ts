@@ -1,0 +1,79 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { projectSchema } from "../../src/api/project-schema.ts";
+import { publicId } from "../../src/core/ids.ts";
+import type { Json } from "./api-fixture.ts";
+import { ApiFixture, problemOf } from "./api-fixture.ts";
+
+let api: ApiFixture;
+beforeAll(async () => {
+  api = await ApiFixture.open();
+});
+afterAll(() => api.close());
+beforeEach(() => api.sql(`update projects set settings = '{}', live_jobs_allowed = null`));
+
+async function read(): Promise<Json> {
+  const response = await api.request("GET", "/v1/project");
+  expect(response.status).toBe(200);
+  return projectSchema.parse(await response.json());
+}
+
+async function change(body: object): Promise<Json> {
+  const response = await api.request("PATCH", "/v1/project", { body });
+  if (response.status !== 200) return problemOf(response);
+  return projectSchema.parse(await response.json());
+}
+
+describe("the project of an API key", () => {
+  it("is shown with its name and what it may do", async () => {
+    expect(await read()).toMatchObject({
+      id: publicId("project", api.projectId),
+      name: "default",
+      live_jobs_max: null,
+      live_jobs_allowed: 1000,
+    });
+  });
+
+  it("is another one for a key of another project", async () => {
+    const projectId = api.uuid();
+    await api.addProject(projectId, "another");
+    const key = await api.addKey(["admin"], { projectId });
+    const response = await api.request("GET", "/v1/project", { key });
+    expect(await response.json()).toMatchObject({ name: "another" });
+  });
+
+  it("is for admin keys only", async () => {
+    const key = await api.addKey(["subscriptions:read", "subscriptions:write"]);
+    for (const method of ["GET", "PATCH"]) {
+      const body = method === "PATCH" ? {} : undefined;
+      const response = await api.request(method, "/v1/project", { key, body });
+      expect(await problemOf(response)).toMatchObject({ code: "insufficient_scope" });
+    }
+  });
+});
+
+describe("a change of its settings", () => {
+  it("holds until it is taken back with null; what is left out stays", async () => {
+    expect(await change({ live_jobs_max: 70 })).toMatchObject({ live_jobs_max: 70 });
+    expect(await change({})).toMatchObject({ live_jobs_max: 70 });
+    expect(await read()).toMatchObject({ live_jobs_max: 70, live_jobs_allowed: 1000 });
+    expect(await change({ live_jobs_max: null })).toMatchObject({ live_jobs_max: null });
+  });
+
+  it("is refused above what the operator allows", async () => {
+    await api.sql(`update projects set live_jobs_allowed = 50`);
+    expect(await change({ live_jobs_max: 51 })).toMatchObject({
+      code: "validation_failed",
+      errors: [{ pointer: "/live_jobs_max", detail: expect.stringContaining("at most 50") }],
+    });
+    expect(await change({ live_jobs_max: 50 })).toMatchObject({ live_jobs_max: 50 });
+  });
+
+  it.each([
+    [{ live_jobs_max: -1 }, "/live_jobs_max"],
+    [{ live_jobs_max: 1.5 }, "/live_jobs_max"],
+    [{ live_jobs_allowed: 10_000 }, "/live_jobs_allowed"],
+    [{ name: "other" }, "/name"],
+  ])("%j is refused, which says where", async (body, pointer) => {
+    expect(await change(body)).toMatchObject({ code: "validation_failed", errors: [{ pointer }] });
+  });
+});
