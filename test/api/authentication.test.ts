@@ -34,6 +34,8 @@ const ROUTES: [method: string, path: string, scope: Scope][] = [
   ["DELETE", `/v1/connections/con_${ID}`, "admin"],
   ["GET", "/v1/providers", "subscriptions:read"],
   ["GET", "/v1/signing-secrets", "admin"],
+  ["GET", "/v1/project", "admin"],
+  ["PATCH", "/v1/project", "admin"],
   ["GET", "/v1/api-keys", "admin"],
   ["POST", "/v1/api-keys", "admin"],
   ["DELETE", `/v1/api-keys/key_${ID}`, "admin"],
