@@ -31,6 +31,7 @@ export interface Config {
   readonly retryScheduleMs: readonly number[];
   readonly callbackTimeoutMs: number;
   readonly inlineResultBytesMax: number;
+  readonly redeliveriesPerSecond: number;
   readonly shutdownTimeoutMs: number;
   /** Jobs that a project may have watched at once, unless the operator set another limit for it. */
   readonly liveJobsMax: number;
@@ -95,6 +96,8 @@ function readConfig(settings: SettingReader, terminal: boolean): Config {
       settings.read("RINGBACK_CALLBACK_TIMEOUT_MS", wholeNumber(100, 120_000)) ?? 15_000,
     inlineResultBytesMax:
       settings.read("RINGBACK_INLINE_RESULT_BYTES_MAX", wholeNumber(0, 16_777_216)) ?? 262_144,
+    redeliveriesPerSecond:
+      settings.read("RINGBACK_REDELIVERIES_PER_SECOND", wholeNumber(1, 10_000)) ?? 100,
     shutdownTimeoutMs:
       settings.read("RINGBACK_SHUTDOWN_TIMEOUT_MS", wholeNumber(100, 600_000)) ?? 8000,
     liveJobsMax:

@@ -6,6 +6,7 @@ import { ShardOwnership } from "./cluster/shard-ownership.ts";
 import { Sweep } from "./cluster/sweep.ts";
 import type { Config } from "./config.ts";
 import { DeliveryLoop } from "./delivery/delivery-loop.ts";
+import { RedeliveryRunner } from "./delivery/redelivery-runner.ts";
 import { secretKey } from "./delivery/sign-callback.ts";
 import { SigningKeys } from "./delivery/signing-keys.ts";
 import type { RequestClient } from "./outbound/request-client.ts";
@@ -58,6 +59,7 @@ export class Engine {
   readonly connections: ConnectionDirectory;
   /** Tells the owner of a job what the API did to it. */
   readonly handOver: HandOver;
+  readonly redeliveries: RedeliveryRunner;
   readonly #options: EngineOptions;
   readonly #writers: Writers;
   readonly #poller: Poller;
@@ -98,6 +100,12 @@ export class Engine {
     });
     this.#sweep = new Sweep({ database, clock, log, ownedShards, held: this.#poller.watches });
     this.#housekeeping = createHousekeeping({ database, clock, log, ownedShards });
+    this.redeliveries = new RedeliveryRunner({
+      ...options,
+      ownedShards,
+      perSecondDefault: options.config.redeliveriesPerSecond,
+      redelivered: (deliveries) => this.handOver.redelivered(deliveries),
+    });
     this.#acceptor = this.#buildAcceptor();
     this.#registerGauges();
   }
@@ -113,6 +121,7 @@ export class Engine {
     await this.#sweep.start();
     await this.#housekeeping.start();
     await this.#delivery.start();
+    await this.redeliveries.start();
   }
 
   /**
@@ -123,6 +132,7 @@ export class Engine {
     const { upstreamClient, callbackClient } = this.#options;
     await this.#mail.stop();
     await this.#housekeeping.stop();
+    await this.redeliveries.stop();
     const quiet = Promise.all([this.#poller.stop(), this.#delivery.stop()]);
     await Promise.all([
       upstreamClient.close(REQUESTS_GRACE_MS),

@@ -141,7 +141,8 @@ async function start(
     liveJob: (shardId, jobRowId) => engine.liveJob(shardId, jobRowId),
     pollNow: (shardId, jobRowId) => engine.handOver.pollNow(shardId, jobRowId),
     unsubscribed: (change) => engine.handOver.unsubscribed(change),
-    redelivered: (shardId, ids) => engine.handOver.redelivered(shardId, ids),
+    redelivered: (deliveries) => engine.handOver.redelivered(deliveries),
+    redeliveries: engine.redeliveries,
     connections: {
       find: (project, provider, name) => engine.connections.find(project, provider, name),
       findFresh: (project, provider, name) => engine.connections.findFresh(project, provider, name),

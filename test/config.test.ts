@@ -74,6 +74,7 @@ const TEXTS: Record<string, { wrong: string[]; right: string[] }> = {
   },
   RINGBACK_CALLBACK_TIMEOUT_MS: { wrong: ["99", "120001", "1s"], right: ["100", "120000"] },
   RINGBACK_INLINE_RESULT_BYTES_MAX: { wrong: ["-1", "16777217"], right: ["0", "16777216"] },
+  RINGBACK_REDELIVERIES_PER_SECOND: { wrong: ["0", "10001", "0.5"], right: ["1", "10000"] },
   RINGBACK_SHUTDOWN_TIMEOUT_MS: { wrong: ["99", "600001"], right: ["100", "600000"] },
   RINGBACK_LIVE_JOBS_MAX: { wrong: ["-1", "1000000001", "1e6"], right: ["0", "1000000000"] },
 };
@@ -115,6 +116,7 @@ describe("with nothing set", () => {
       ),
       callbackTimeoutMs: 15_000,
       inlineResultBytesMax: 262_144,
+      redeliveriesPerSecond: 100,
       shutdownTimeoutMs: 8000,
       liveJobsMax: 2_000_000,
     });

@@ -5,7 +5,7 @@ import { redeliver } from "../store/redeliver.ts";
 import { jsonAnswer, pageAnswer } from "./answer.ts";
 import { decodeCursor, encodeCursor, listScope } from "./cursor.ts";
 import { deliveryJson } from "./delivery-json.ts";
-import { pagingParameters, timeParameter } from "./list-query.ts";
+import { originSchema, pagingParameters, timeParameter } from "./list-query.ts";
 import type { ApiPorts } from "./ports.ts";
 import { refused } from "./problem.ts";
 import {
@@ -18,14 +18,6 @@ import { defineRoute, notFound } from "./route.ts";
 import type { Route } from "./route.ts";
 
 const TAG = "Deliveries";
-
-const originParameter = z
-  .string()
-  .max(2048)
-  .refine((text) => URL.parse(text)?.origin === text, {
-    error: "Must be an origin such as https://app.example.com, without a path.",
-  })
-  .optional();
 
 export function deliveryRoutes(ports: ApiPorts): Route[] {
   return [list(ports), read(ports), again(ports)];
@@ -40,7 +32,7 @@ function list(ports: ApiPorts): Route {
     scope: "subscriptions:read",
     query: z.strictObject({
       status: z.enum(DELIVERY_STATUSES).optional(),
-      callback_origin: originParameter,
+      callback_origin: originSchema.optional(),
       created_after: timeParameter,
       ...pagingParameters,
     }),
@@ -104,7 +96,7 @@ function again(ports: ApiPorts): Route {
             "The subscription was deleted, so nothing more is delivered; make a new one.",
           );
         case "scheduled":
-          await ports.redelivered(outcome.delivery.shardId, [id]);
+          await ports.redelivered([outcome.delivery]);
           return jsonAnswer(202, deliveryJson(outcome.delivery));
       }
     },

@@ -26,16 +26,26 @@ export const pagingParameters = {
 };
 
 /** An ISO time with a zone, as epoch milliseconds. */
-export const timeParameter = z.iso
+export const timeSchema = z.iso
   .datetime({
     offset: true,
     error: "Must be a time such as 2026-01-31T12:00:00Z; write + as %2B in a query.",
   })
   .max(64)
   .transform((text) => Date.parse(text))
-  .refine((ms) => Number.isFinite(ms) && ms >= 0, { error: "Must be a time since 1970." })
+  .refine((ms) => Number.isFinite(ms) && ms >= 0, { error: "Must be a time since 1970." });
+
+export const timeParameter = timeSchema
   .optional()
   .openapi({ type: "string", format: "date-time", description: "Only what was created later." });
+
+/** Scheme, host and port of a URL. */
+export const originSchema = z
+  .string()
+  .max(2048)
+  .refine((text) => URL.parse(text)?.origin === text, {
+    error: "Must be an origin such as https://app.example.com, without a path.",
+  });
 
 export const flagParameter = z
   .enum(["true", "false"])

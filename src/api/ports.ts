@@ -53,6 +53,19 @@ export interface ConnectionRegistry {
   nameOf(connectionId: string): string;
 }
 
+/** Redeliveries of many, which go on after the answer. */
+export interface RedeliveryPorts {
+  /** The shard for a new one: one whose owner begins at once. */
+  shardForNew(): number;
+  /** It is stored and may begin; resolves when it is over, at the latest after `forMs`. */
+  begin(
+    redelivery: { readonly projectId: string; readonly id: string },
+    forMs: number,
+  ): Promise<void>;
+  /** How many deliveries a second unless the request says otherwise. */
+  readonly perSecondDefault: number;
+}
+
 export interface ApiLog {
   isLevelEnabled(level: string): boolean;
   debug(fields: object, message: string): void;
@@ -79,7 +92,10 @@ export interface ApiPorts {
   pollNow(shardId: number, jobRowId: string): Promise<void>;
   unsubscribed(change: Unsubscribed): Promise<void>;
   /** These deliveries wait to be sent at once. */
-  redelivered(shardId: number, deliveryIds: readonly string[]): Promise<void>;
+  redelivered(
+    deliveries: readonly { readonly shardId: number; readonly id: string }[],
+  ): Promise<void>;
+  readonly redeliveries: RedeliveryPorts;
   readonly connections: ConnectionRegistry;
   readonly providers: ReadonlyMap<string, Provider>;
   readonly secretBox: SecretBox;

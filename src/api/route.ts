@@ -122,6 +122,7 @@ const NOUNS: Readonly<Record<IdKind, string>> = {
   event: "event",
   delivery: "delivery",
   signingSecret: "signing secret",
+  redelivery: "redelivery",
 };
 
 function readId(kind: IdKind | undefined, text: string | undefined): Outcome<string> {

@@ -8,6 +8,7 @@ import { eventRoutes } from "./event-routes.ts";
 import type { ApiPorts } from "./ports.ts";
 import { projectRoutes } from "./project-routes.ts";
 import { providerRoutes } from "./provider-routes.ts";
+import { redeliveryRoutes } from "./redelivery-routes.ts";
 import type { Route } from "./route.ts";
 import { signingSecretRoutes } from "./signing-secret-routes.ts";
 import { subscriptionRoutes } from "./subscription-routes.ts";
@@ -19,6 +20,7 @@ export function apiRoutes(ports: ApiPorts, authenticator: Authenticator): Route[
   const routes = [
     ...subscriptionRoutes(ports),
     ...deliveryRoutes(ports),
+    ...redeliveryRoutes(ports, newUuid),
     ...eventRoutes(ports),
     ...connectionRoutes(ports, newUuid),
     ...providerRoutes(ports),

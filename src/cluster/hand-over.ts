@@ -56,7 +56,7 @@ export class HandOver {
 
   async pollNow(shardId: number, jobRowId: string): Promise<void> {
     if (this.#ports.owns(shardId)) this.#ports.watches.pollNow(shardId, jobRowId);
-    else await this.#post("poll_now", shardId, [jobRowId]);
+    else await this.#post("poll_now", [{ shardId, id: jobRowId }]);
   }
 
   /** A subscription was deleted: forgets what was held for it. */
@@ -68,7 +68,7 @@ export class HandOver {
   }): Promise<void> {
     const { shardId, jobRowId, subscriptionId, cancelJob } = change;
     if (this.#ports.owns(shardId)) await this.#forget([{ shardId, id: subscriptionId }]);
-    else await this.#post("cancel", shardId, [subscriptionId]);
+    else await this.#post("cancel", [{ shardId, id: subscriptionId }]);
     // Best effort, and the upstream may be slow: the client's answer does not wait for it.
     if (cancelJob) void this.#cancelUpstream(shardId, jobRowId);
   }
@@ -81,9 +81,13 @@ export class HandOver {
   }
 
   /** Deliveries became due out of turn. */
-  async redelivered(shardId: number, deliveryIds: readonly string[]): Promise<void> {
-    if (!this.#ports.owns(shardId)) return this.#post("deliver", shardId, deliveryIds);
-    await this.#ports.deliveries.deliver(deliveryIds.map((id) => ({ shardId, id })));
+  async redelivered(deliveries: readonly RowKey[]): Promise<void> {
+    const { owns, deliveries: mine } = this.#ports;
+    const { here = [], elsewhere = [] } = Object.groupBy(deliveries, ({ shardId }) =>
+      owns(shardId) ? "here" : "elsewhere",
+    );
+    if (here.length > 0) await mine.deliver(here);
+    if (elsewhere.length > 0) await this.#post("deliver", elsewhere);
   }
 
   async #watch(keys: readonly RowKey[]): Promise<void> {
@@ -113,11 +117,13 @@ export class HandOver {
     }
   }
 
-  #post(kind: MailKind, shardId: number, subjectIds: readonly string[]): Promise<void> {
+  #post(kind: MailKind, subjects: readonly RowKey[]): Promise<void> {
     const { uuids, clock, post } = this.#ports;
     const nowMs = clock.now();
     return post(
-      subjectIds.map((subjectId) => ({ shardId, id: uuids(nowMs, shardId), kind, subjectId })),
+      subjects.map(({ shardId, id: subjectId }) => {
+        return { shardId, id: uuids(nowMs, shardId), kind, subjectId };
+      }),
     );
   }
 }

@@ -11,6 +11,7 @@ export const ID_PREFIXES = {
   event: "evt",
   delivery: "msg",
   signingSecret: "sec",
+  redelivery: "red",
 } as const;
 
 export type IdKind = keyof typeof ID_PREFIXES;

@@ -21,7 +21,7 @@ import {
 import type { DeliveryStatus } from "../core/delivery-outcome.ts";
 import type { EndingStatus, EventType } from "../core/event.ts";
 
-const time = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
+export const time = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
 
 export type Scope = "subscriptions:write" | "subscriptions:read" | "admin";
 export type ConnectionState = "active" | "paused";

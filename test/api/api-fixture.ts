@@ -9,11 +9,9 @@ import type { AcceptOutcome, ApiPorts, LiveJob, RequestSample } from "../../src/
 import { endingEventType } from "../../src/core/event.ts";
 import type { EndingStatus } from "../../src/core/event.ts";
 import { parsePublicId, shardOfUuid, uuidV7 } from "../../src/core/ids.ts";
-import { shardOfJob, shardOfText } from "../../src/core/shard.ts";
 import { builtInProviders } from "../../src/providers/catalogue.ts";
 import { createSecretBox } from "../../src/runtime/secret-box.ts";
-import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
-import type { AcceptRequest, AcceptRow } from "../../src/store/accept-subscriptions.ts";
+import type { AcceptRequest } from "../../src/store/accept-subscriptions.ts";
 import { createApiKey } from "../../src/store/api-keys.ts";
 import type { Scope } from "../../src/store/schema.ts";
 import { recordAttempts } from "../../src/store/record-attempts.ts";
@@ -23,6 +21,7 @@ import { loadConnections } from "../../src/store/load-connections.ts";
 import type { StoredConnection } from "../../src/store/load-connections.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { openTestDatabase } from "../support/database.ts";
+import { acceptAlone } from "./accept-alone.ts";
 
 /** JSON as a test reads it. */
 export type Json = ReturnType<typeof JSON.parse>;
@@ -224,6 +223,7 @@ export class ApiFixture {
       pollNow: note("pollNow"),
       unsubscribed: note("unsubscribed"),
       redelivered: note("redelivered"),
+      redeliveries: { shardForNew: () => 7, begin: note("begin"), perSecondDefault: 100 },
       connections: {
         find: (...name) => this.#findConnection(...name),
         findFresh: async (...name) => this.#findConnection(...name),
@@ -268,33 +268,12 @@ export class ApiFixture {
     return { ok: true, url };
   }
 
-  async #accept(request: AcceptRequest): Promise<AcceptOutcome> {
-    if (this.acceptOutcome instanceof Error) throw this.acceptOutcome;
-    if (this.acceptOutcome !== null) return this.acceptOutcome;
+  #accept(request: AcceptRequest): Promise<AcceptOutcome> {
+    if (this.acceptOutcome instanceof Error) return Promise.reject(this.acceptOutcome);
+    if (this.acceptOutcome !== null) return Promise.resolve(this.acceptOutcome);
     this.clock.advance(1);
-    const shardId = shardOfJob(request.connectionId, request.jobId);
-    const paramsText = JSON.stringify(request.params);
-    const keyShardId = shardOfText(`${request.projectId}/${request.idempotency?.key}`);
-    const row: AcceptRow = {
-      ...request,
-      shardId,
-      subscriptionId: this.uuid(shardId),
-      jobRowId: this.uuid(shardId),
-      paramsText,
-      paramsDigest: paramsText === "{}" ? "" : paramsText,
-      idempotencyShardId: keyShardId,
-      nowMs: this.clock.now(),
-      mailId: null,
-    };
-    const [accepted] = await acceptSubscriptions(this.database, [row]);
-    if (accepted?.kind === "accepted") return accepted;
-    const [used] = await this.sql(
-      `select request_hash, subscription_id from idempotency_keys
-       where shard_id = $1 and project_id = $2 and key = $3`,
-      [keyShardId, request.projectId, request.idempotency?.key ?? ""],
-    );
-    return used.request_hash === request.idempotency?.requestHash
-      ? { kind: "replayed", subscriptionId: used.subscription_id }
-      : { kind: "idempotency_conflict" };
+    const nowMs = this.clock.now();
+    const uuid = (shard: number): string => this.uuid(shard);
+    return acceptAlone({ database: this.database, uuid, nowMs }, request);
   }
 }

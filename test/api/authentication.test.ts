@@ -25,6 +25,10 @@ const ROUTES: [method: string, path: string, scope: Scope][] = [
   ["GET", "/v1/deliveries", "subscriptions:read"],
   ["GET", `/v1/deliveries/msg_${ID}`, "subscriptions:read"],
   ["POST", `/v1/deliveries/msg_${ID}/redeliver`, "subscriptions:write"],
+  ["POST", "/v1/redeliveries", "subscriptions:write"],
+  ["GET", "/v1/redeliveries", "subscriptions:read"],
+  ["GET", `/v1/redeliveries/red_${ID}`, "subscriptions:read"],
+  ["DELETE", `/v1/redeliveries/red_${ID}`, "subscriptions:write"],
   ["GET", `/v1/events/evt_${ID}`, "subscriptions:read"],
   ["GET", `/v1/events/evt_${ID}/result`, "subscriptions:read"],
   ["GET", "/v1/connections", "admin"],
@@ -44,7 +48,7 @@ const ROUTES: [method: string, path: string, scope: Scope][] = [
 describe("every route", () => {
   it("is in this list", () => {
     const known = ROUTES.map(
-      ([method, path]) => `${method} ${path.replace(/(sub|msg|evt|con|key)_0+70+/, ":id")}`,
+      ([method, path]) => `${method} ${path.replace(/(sub|msg|evt|con|key|red)_0+70+/, ":id")}`,
     );
     const served = api.app.routes
       .filter((route) => route.path.startsWith("/v1/"))

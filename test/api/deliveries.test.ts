@@ -134,7 +134,7 @@ describe("POST /v1/deliveries/{id}/redeliver", () => {
       });
       const [row] = await api.sql(`select attempts_before from deliveries where id = $1`, [uuid]);
       expect(row.attempts_before).toBe(1);
-      expect(api.calls.at(-1)).toEqual(["redelivered", expect.any(Number), [uuid]]);
+      expect(api.calls.at(-1)).toEqual(["redelivered", [expect.objectContaining({ id: uuid })]]);
       await api.attempt(uuid, {});
       expect((await read(id)).attempts).toMatchObject([{ number: 1 }, { number: 2 }]);
     },

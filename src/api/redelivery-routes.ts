@@ -1,0 +1,134 @@
+import { z } from "@hono/zod-openapi";
+import { publicId } from "../core/ids.ts";
+import type { UuidSource } from "../runtime/uuid-source.ts";
+import { cancelRedelivery } from "../store/cancel-redelivery.ts";
+import { createRedelivery } from "../store/create-redelivery.ts";
+import { findRedeliveries, findRedelivery } from "../store/find-redeliveries.ts";
+import { jsonAnswer, NO_CONTENT, pageAnswer } from "./answer.ts";
+import { decodeCursor, encodeCursor, listScope } from "./cursor.ts";
+import { pagingParameters } from "./list-query.ts";
+import type { ApiPorts } from "./ports.ts";
+import { refused } from "./problem.ts";
+import {
+  redeliveryJson,
+  redeliveryPageSchema,
+  redeliveryRequestSchema,
+  redeliverySchema,
+} from "./redelivery-schema.ts";
+import { defineRoute, notFound } from "./route.ts";
+import type { Route } from "./route.ts";
+
+const TAG = "Redeliveries";
+const BODY_BYTES_MAX = 16 * 1024;
+const RUNNING_PER_PROJECT_MAX = 10;
+/** A dry run is answered with its count, if counting takes no longer than this. */
+const COUNTED_WITHIN_MS = 2_000;
+
+export function redeliveryRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
+  return [create(ports, newUuid), list(ports), read(ports), cancel(ports)];
+}
+
+function create(ports: ApiPorts, newUuid: UuidSource): Route {
+  return defineRoute({
+    method: "POST",
+    path: "/v1/redeliveries",
+    tag: TAG,
+    summary: "Deliver again what matches",
+    description:
+      "Goes on in the background, oldest first, however many there are and whichever node stops. " +
+      "Each delivery keeps its webhook-id and gets the whole retry schedule anew. None is included that " +
+      "is created, or fails, after this request. A dry run only counts: its answer waits up to 2 s for the count.",
+    scope: "subscriptions:write",
+    body: { schema: redeliveryRequestSchema, bytesMax: BODY_BYTES_MAX },
+    success: { status: 202, description: "The redelivery.", schema: redeliverySchema },
+    problems: ["too_many_redeliveries"],
+    async handle({ caller: { projectId }, body }) {
+      const { database, redeliveries, clock } = ports;
+      const nowMs = clock.now();
+      const id = newUuid(nowMs, redeliveries.shardForNew());
+      const isDryRun = body.dry_run ?? false;
+      const wish = {
+        id,
+        projectId,
+        nowMs,
+        isDryRun,
+        status: body.status,
+        eventType: body.event_type ?? null,
+        callbackOrigin: body.callback_origin ?? null,
+        createdAfterMs: body.created_after ?? null,
+        createdBeforeMs: Math.min(body.created_before ?? nowMs, nowMs),
+        perSecond: body.deliveries_per_second ?? redeliveries.perSecondDefault,
+      };
+      if (!(await createRedelivery(database, wish, RUNNING_PER_PROJECT_MAX))) return tooMany();
+      await redeliveries.begin({ projectId, id }, isDryRun ? COUNTED_WITHIN_MS : 0);
+      const made = await findRedelivery(database, { projectId, id });
+      if (made === null) throw new Error("A redelivery that was stored is not there.");
+      return jsonAnswer(202, redeliveryJson(made));
+    },
+  });
+}
+
+function tooMany() {
+  return refused(
+    "too_many_redeliveries",
+    `${RUNNING_PER_PROJECT_MAX} redeliveries run already; wait for one, or cancel one.`,
+    { headers: { "retry-after": "10" } },
+  );
+}
+
+function list(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "GET",
+    path: "/v1/redeliveries",
+    tag: TAG,
+    summary: "List redeliveries, newest first",
+    scope: "subscriptions:read",
+    query: z.strictObject(pagingParameters),
+    success: { status: 200, description: "A page.", schema: redeliveryPageSchema },
+    problems: ["invalid_cursor"],
+    async handle({ caller: { projectId }, query: { cursor, limit } }) {
+      const scope = listScope("redeliveries", projectId, {});
+      const beforeId = decodeCursor(scope, cursor);
+      if (!beforeId.ok) return beforeId;
+      const query = { projectId, limit, beforeId: beforeId.value };
+      const page = await findRedeliveries(ports.database, query);
+      const items = page.rows.map((row) => redeliveryJson(row));
+      return pageAnswer(items, page.lastId === null ? null : encodeCursor(scope, page.lastId));
+    },
+  });
+}
+
+function read(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "GET",
+    path: "/v1/redeliveries/{id}",
+    tag: TAG,
+    summary: "See how far a redelivery has come",
+    scope: "subscriptions:read",
+    idKind: "redelivery",
+    success: { status: 200, description: "The redelivery.", schema: redeliverySchema },
+    async handle({ caller: { projectId }, id }) {
+      const found = await findRedelivery(ports.database, { projectId, id });
+      if (found === null) return notFound("redelivery", publicId("redelivery", id));
+      return jsonAnswer(200, redeliveryJson(found));
+    },
+  });
+}
+
+function cancel(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "DELETE",
+    path: "/v1/redeliveries/{id}",
+    tag: TAG,
+    summary: "Cancel a redelivery",
+    description: "It goes no further. What it has owed anew by then is delivered.",
+    scope: "subscriptions:write",
+    idKind: "redelivery",
+    success: { status: 204, description: "It is over, now or before." },
+    async handle({ caller: { projectId }, id }) {
+      const nowMs = ports.clock.now();
+      const isThere = await cancelRedelivery(ports.database, { projectId, id, nowMs });
+      return isThere ? NO_CONTENT : notFound("redelivery", publicId("redelivery", id));
+    },
+  });
+}

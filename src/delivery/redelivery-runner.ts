@@ -1,0 +1,190 @@
+import { redeliveryBatch, redeliveryDueTimes, redeliveryStepMs } from "../core/redelivery-pace.ts";
+import type { Clock, Timer } from "../runtime/clock.ts";
+import type { Log } from "../runtime/log.ts";
+import type { Random } from "../runtime/random.ts";
+import { Repeater } from "../runtime/repeater.ts";
+import type { Service } from "../runtime/service.ts";
+import { settledWithin } from "../runtime/settled-within.ts";
+import {
+  advanceRedelivery,
+  lookForDeliveries,
+  type MatchingDelivery,
+} from "../store/advance-redelivery.ts";
+import type { Database } from "../store/database.ts";
+import {
+  findRedelivery,
+  findRunningRedeliveries,
+  type RedeliveryRecord,
+} from "../store/find-redeliveries.ts";
+
+const SEARCH_INTERVAL_MS = 1_000;
+/** What a dry run takes at once: it changes nothing, and nothing waits for it. */
+const COUNTED_AT_ONCE_MAX = 5_000;
+
+export interface RedeliveryRunnerPorts {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: Random;
+  readonly ownedShards: () => readonly number[];
+  /** How many deliveries a second unless the request says otherwise. */
+  readonly perSecondDefault: number;
+  /** Hands on what is owed anew; a hand-over that gets lost is made up for like any other. */
+  redelivered(deliveries: readonly MatchingDelivery[]): Promise<void>;
+}
+
+interface Step {
+  /** As it stands now. */
+  readonly redelivery: RedeliveryRecord;
+  readonly taken: number;
+  /** When the next one after those taken is due. */
+  readonly dueFromMs: number;
+}
+
+/**
+ * Carries out redeliveries of many. One belongs to whoever owns the shard of its id, and goes on
+ * from its stored position, whoever went before. One round:
+ *
+ *   look behind the position ─▶ owe anew and move the position ─▶ hand on ─▶ wait for the pace
+ */
+export class RedeliveryRunner implements Service {
+  readonly name = "redeliveries";
+  readonly #ports: RedeliveryRunnerPorts;
+  readonly #searcher: Repeater;
+  /** By id; each ends by itself when its redelivery does, or when this node is to let go of it. */
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #pauses = new Set<() => void>();
+  #stopping = false;
+
+  constructor(ports: RedeliveryRunnerPorts) {
+    this.#ports = ports;
+    this.#searcher = new Repeater({
+      name: "search for redeliveries",
+      intervalMs: SEARCH_INTERVAL_MS,
+      task: () => this.#search(),
+      clock: ports.clock,
+      log: ports.log,
+    });
+  }
+
+  start(): Promise<void> {
+    return this.#searcher.start();
+  }
+
+  /** Waits for the steps under way. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    for (const resume of this.#pauses) resume();
+    await this.#searcher.stop();
+    await Promise.all(this.#running.values());
+  }
+
+  get perSecondDefault(): number {
+    return this.#ports.perSecondDefault;
+  }
+
+  /** The shard for a new one: one of this node's if it has any, so that it begins at once. */
+  shardForNew(): number {
+    const shardIds = this.#ports.ownedShards();
+    return shardIds[Math.floor(this.#ports.random() * shardIds.length)] ?? 0;
+  }
+
+  /** Begins with one that was stored just now; resolves when it is over, at the latest after `forMs`. */
+  async begin(
+    key: { readonly projectId: string; readonly id: string },
+    forMs: number,
+  ): Promise<void> {
+    const { database } = this.#ports;
+    const redelivery = await findRedelivery(database, key);
+    if (redelivery === null || this.#stopping) return;
+    const over = this.#run(redelivery);
+    await settledWithin(this.#ports.clock, over, forMs);
+  }
+
+  async #search(): Promise<void> {
+    const shardIds = this.#ports.ownedShards();
+    if (shardIds.length === 0) return;
+    const redeliveries = await findRunningRedeliveries(this.#ports.database, shardIds);
+    for (const redelivery of redeliveries) void this.#run(redelivery);
+  }
+
+  #run(redelivery: RedeliveryRecord): Promise<void> {
+    const known = this.#running.get(redelivery.id);
+    if (known !== undefined) return known;
+    const running = this.#goOn(redelivery)
+      .catch((error: unknown) => {
+        const { id } = redelivery;
+        this.#ports.log.warn({ err: error, id }, "a redelivery failed; it goes on soon");
+      })
+      .finally(() => this.#running.delete(redelivery.id));
+    this.#running.set(redelivery.id, running);
+    return running;
+  }
+
+  async #goOn(from: RedeliveryRecord): Promise<void> {
+    const { clock, ownedShards } = this.#ports;
+    let redelivery: RedeliveryRecord = from;
+    let dueFromMs = clock.now();
+    while (!this.#stopping) {
+      const startedAtMs = clock.monotonic();
+      const step = await this.#step(redelivery, dueFromMs);
+      if (step === null) return;
+      ({ redelivery, dueFromMs } = step);
+      const sent = redelivery.isDryRun ? 0 : step.taken;
+      const stepMs = redeliveryStepMs(sent, redelivery.perSecond);
+      await this.#pause(stepMs - (clock.monotonic() - startedAtMs));
+      if (!ownedShards().includes(redelivery.shardId)) return;
+    }
+  }
+
+  /**
+   * Null when nothing is left to do here: it is over, or another node has come further.
+   * @param dueFromMs nothing is due before, so that the order and the pace hold over steps
+   */
+  async #step(redelivery: RedeliveryRecord, dueFromMs: number): Promise<Step | null> {
+    const { database, clock } = this.#ports;
+    const { perSecond, isDryRun } = redelivery;
+    const batch = isDryRun ? COUNTED_AT_ONCE_MAX : redeliveryBatch(perSecond);
+    const look = await lookForDeliveries(database, redelivery, batch);
+    const nowMs = clock.now();
+    const taken = look.matching.length;
+    const firstDueMs = Math.max(nowMs, dueFromMs);
+    const dueAtMs = redeliveryDueTimes(firstDueMs, taken, perSecond);
+    const outcome = await advanceRedelivery(database, { redelivery, look, dueAtMs, nowMs });
+    if (outcome.kind === "overtaken") return null;
+    await this.#handOn(outcome.redelivered);
+    if (look.isLast) return null;
+    return {
+      redelivery: { ...redelivery, positionId: look.positionId },
+      taken,
+      dueFromMs: firstDueMs + (taken * 1000) / perSecond,
+    };
+  }
+
+  async #handOn(deliveries: readonly MatchingDelivery[]): Promise<void> {
+    if (deliveries.length === 0) return;
+    try {
+      await this.#ports.redelivered(deliveries);
+    } catch (error) {
+      this.#ports.log.warn(
+        { err: error },
+        "redeliveries could not be handed on; they will be found",
+      );
+    }
+  }
+
+  /** Ends early when this node stops. */
+  #pause(ms: number): Promise<void> {
+    if (ms <= 0 || this.#stopping) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer: { current: Timer | null } = { current: null };
+      const resume = (): void => {
+        timer.current?.cancel();
+        this.#pauses.delete(resume);
+        resolve();
+      };
+      this.#pauses.add(resume);
+      timer.current = this.#ports.clock.setTimer(ms, resume);
+    });
+  }
+}

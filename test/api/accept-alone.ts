@@ -1,0 +1,44 @@
+import type { AcceptOutcome } from "../../src/api/ports.ts";
+import { shardOfJob, shardOfText } from "../../src/core/shard.ts";
+import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
+import type { AcceptRequest, AcceptRow } from "../../src/store/accept-subscriptions.ts";
+import type { Database } from "../../src/store/database.ts";
+import { findIdempotencyKey } from "../../src/store/find-idempotency-key.ts";
+
+/** Stores a subscription as the engine does, without batches and without handing it over. */
+export async function acceptAlone(
+  {
+    database,
+    uuid,
+    nowMs,
+  }: {
+    readonly database: Database;
+    readonly uuid: (shard: number) => string;
+    readonly nowMs: number;
+  },
+  request: AcceptRequest,
+): Promise<AcceptOutcome> {
+  const shardId = shardOfJob(request.connectionId, request.jobId);
+  const paramsText = JSON.stringify(request.params);
+  const { projectId, idempotency } = request;
+  const keyShardId = shardOfText(`${projectId}/${idempotency?.key}`);
+  const row: AcceptRow = {
+    ...request,
+    shardId,
+    subscriptionId: uuid(shardId),
+    jobRowId: uuid(shardId),
+    paramsText,
+    paramsDigest: paramsText === "{}" ? "" : paramsText,
+    idempotencyShardId: keyShardId,
+    nowMs,
+    mailId: null,
+  };
+  const [accepted] = await acceptSubscriptions(database, [row]);
+  if (accepted?.kind === "accepted") return accepted;
+  const key = { shardId: keyShardId, projectId, key: idempotency?.key ?? "" };
+  const used = await findIdempotencyKey(database, key);
+  if (used === null) throw new Error("neither accepted nor a repetition");
+  return used.requestHash === idempotency?.requestHash
+    ? { kind: "replayed", subscriptionId: used.subscriptionId }
+    : { kind: "idempotency_conflict" };
+}
