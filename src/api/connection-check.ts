@@ -1,4 +1,4 @@
-import { prepareTarget } from "../providers/build-request.ts";
+import { prepareTarget } from "../providers/prepare-target.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { ApiPorts } from "./ports.ts";
 import { problemOfParts } from "./problem.ts";
@@ -21,7 +21,7 @@ export function connectionProblem(
   const { provider, baseUrl, credential = ANY_CREDENTIAL } = connection;
   const check = baseUrl === null ? null : checkUpstreamUrl(baseUrl);
   if (check?.ok === false) return refusedBaseUrl(check.reason);
-  const target = prepareTarget(provider, { baseUrl: baseUrl ?? provider.baseUrl, credential });
+  const target = prepareTarget(provider, { baseUrl, credential });
   if (target.kind === "ready") return null;
   if (target.field === "base_url") return refusedBaseUrl(target.problem);
   return problemOfParts("validation_failed", [{ pointer: "/credential", detail: target.problem }]);

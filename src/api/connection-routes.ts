@@ -206,8 +206,9 @@ function leadsElsewhere(
   provider: Provider,
 ): boolean {
   if (body.base_url === undefined || !found.hasCredential) return false;
-  const wanted = URL.parse(body.base_url ?? provider.baseUrl);
-  return wanted?.origin !== new URL(found.baseUrl ?? provider.baseUrl).origin;
+  const wanted = body.base_url ?? provider.baseUrl;
+  const present = found.baseUrl ?? provider.baseUrl;
+  return URL.parse(wanted ?? "")?.origin !== URL.parse(present ?? "")?.origin;
 }
 
 function unknownProvider({ providers }: ApiPorts): Refusal {

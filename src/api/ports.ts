@@ -38,15 +38,18 @@ export interface Unsubscribed {
   readonly cancelJob: boolean;
 }
 
+/** What accepting a job depends on of the connection it names. */
+export interface NamedConnection {
+  readonly id: string;
+  /** Null for the provider's own. */
+  readonly baseUrl: string | null;
+}
+
 export interface ConnectionRegistry {
   /** The live connection of this name, from memory. */
-  find(projectId: string, provider: string, name: string): { readonly id: string } | null;
+  find(projectId: string, provider: string, name: string): NamedConnection | null;
   /** The same, read again first: another node may have made it just now. */
-  findFresh(
-    projectId: string,
-    provider: string,
-    name: string,
-  ): Promise<{ readonly id: string } | null>;
+  findFresh(projectId: string, provider: string, name: string): Promise<NamedConnection | null>;
   /** Tells that the row of this connection has been written. */
   changed(connectionId: string): Promise<void>;
   /** The name of any connection that ever had jobs, deleted ones included. */

@@ -174,8 +174,12 @@ const providerSchema = z
     name: z.string(),
     title: z.string(),
     documentation_url: z.string().nullable(),
-    base_url: z.string(),
+    base_url: z
+      .string()
+      .nullable()
+      .openapi({ description: "Null when each connection gives its own." }),
     params: z.array(z.string()),
+    required_params: z.array(z.string()),
     supports_cancel: z.boolean(),
     default_deadline_s: z.number(),
     deadline_s_max: z.number(),

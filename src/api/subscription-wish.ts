@@ -2,12 +2,12 @@ import { hash } from "node:crypto";
 import { ENDING_EVENT_TYPES, eventMask } from "../core/event.ts";
 import { rawJsonDepth } from "../core/raw-json-items.ts";
 import { sliceRawJson } from "../core/raw-json.ts";
+import { jsonPointer } from "../runtime/invalid-places.ts";
 import type { SecretBox } from "../runtime/secret-box.ts";
-import { missingParams } from "../providers/build-request.ts";
+import { missingParams, refusedUrlParams } from "../providers/build-request.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { AcceptRequest } from "../store/accept-subscriptions.ts";
 import type { ProblemCode } from "../core/error-codes.ts";
-import { jsonPointer } from "./invalid-parts.ts";
 import type { ApiPorts } from "./ports.ts";
 import { problemOfParts } from "./problem.ts";
 import type { InvalidPart, Outcome, Refusal } from "./problem.ts";
@@ -54,6 +54,7 @@ export async function prepareWish(wish: Wish, ports: WishPorts): Promise<Outcome
     (ports.connections.find(projectId, provider.name, connectionName) ??
       (await ports.connections.findFresh(projectId, provider.name, connectionName)));
   if (connection === null) faults.push(unknownConnection(connectionName));
+  if (provider && connection) faults.push(...urlFaults(request, provider, connection.baseUrl));
 
   const metadata =
     request.metadata === undefined ? "{}" : (sliceRawJson(wish.text, ["metadata"]) ?? "{}");
@@ -101,6 +102,18 @@ function providerFaults(request: SubscriptionRequest, provider: Provider): Fault
     parts.push({ pointer: "/deadline_s", detail });
   }
   return parts.map((part) => ({ code: "validation_failed", part }));
+}
+
+/** A URL of the client's goes nowhere but where the connection's credential may. */
+function urlFaults(
+  { params = {} }: SubscriptionRequest,
+  provider: Provider,
+  baseUrl: string | null,
+): Fault[] {
+  return refusedUrlParams(provider, baseUrl, params).map(({ name, problem }) => ({
+    code: "validation_failed",
+    part: { pointer: jsonPointer(["params", name]), detail: problem },
+  }));
 }
 
 function metadataFaults(metadata: string): Fault[] {

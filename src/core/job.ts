@@ -57,6 +57,10 @@ export function decideAfterPoll(input: {
   readonly schedule: PollSchedule;
   readonly nowMs: number;
   readonly random: number;
+  /** How much of the schedule's wait has passed while the upstream held its answer back. */
+  readonly lingeredMs?: number;
+  /** No wait is shorter, whatever has passed. */
+  readonly minIntervalMs?: number;
 }): JobStep {
   const { facts, observation } = input;
   switch (observation.kind) {
@@ -137,14 +141,15 @@ function dueAtMs(
     readonly schedule: PollSchedule;
     readonly nowMs: number;
     readonly random: number;
+    readonly lingeredMs?: number;
+    readonly minIntervalMs?: number;
   },
-  floorMs: number,
+  askedMs: number,
 ): number {
-  const ageMs = input.nowMs - input.facts.acceptedAtMs;
-  return (
-    input.nowMs +
-    nextPollDelayMs({ schedule: input.schedule, ageMs, floorMs, random: input.random })
-  );
+  const { schedule, nowMs, random, lingeredMs = 0, minIntervalMs = 0 } = input;
+  const ageMs = nowMs - input.facts.acceptedAtMs;
+  const floorMs = Math.max(askedMs, minIntervalMs);
+  return nowMs + nextPollDelayMs({ schedule, ageMs, floorMs, random, lingeredMs });
 }
 
 function failureBackoffMs(failuresInRow: number): number {

@@ -29,6 +29,8 @@ export type Observation =
       readonly hintMs: number | null;
       /** A status that no rule knows; shown to people. */
       readonly unknownStatus: string | null;
+      /** The URL that the upstream names for the next poll, if it does. */
+      readonly nextUrl?: string;
       readonly times: UpstreamTimes;
     }
   | {

@@ -41,17 +41,35 @@ export function pollIntervalMs(schedule: PollSchedule, ageMs: number): number {
   }
 }
 
+/** The schedule with every wait at least so long. */
+export function floorSchedule(schedule: PollSchedule, minMs: number): PollSchedule {
+  switch (schedule.kind) {
+    case "exponential":
+    case "square_root":
+      return Object.freeze({
+        ...schedule,
+        initialMs: Math.max(schedule.initialMs, minMs),
+        capMs: Math.max(schedule.capMs, minMs),
+      });
+    case "fixed":
+      return Object.freeze({ ...schedule, intervalMs: Math.max(schedule.intervalMs, minMs) });
+  }
+}
+
 /**
  * The wait before the next poll: the schedule's, at least `floorMs` (a Retry-After or an upstream
- * hint), spread by up to 10 % upwards so that jobs accepted together drift apart.
+ * hint), spread by up to 10 % upwards so that jobs accepted together drift apart. Time that the
+ * upstream held its answer back counts as waited, though not towards the floor.
  */
 export function nextPollDelayMs(options: {
   readonly schedule: PollSchedule;
   readonly ageMs: number;
   readonly floorMs: number;
   readonly random: number;
+  readonly lingeredMs?: number;
 }): number {
-  const base = Math.max(pollIntervalMs(options.schedule, options.ageMs), options.floorMs);
+  const waitMs = pollIntervalMs(options.schedule, options.ageMs) - (options.lingeredMs ?? 0);
+  const base = Math.max(waitMs, options.floorMs);
   return clampMs(base * (1 + JITTER * options.random));
 }
 

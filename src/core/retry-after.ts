@@ -48,6 +48,11 @@ export function parseWaitHeader(
   return firstUnderstood(headers, name, unit === "ms" ? parseMilliseconds : parseSeconds);
 }
 
+/** A plain count of seconds or milliseconds, as 0 to 24 h in ms, or null. */
+export function parseWait(text: string, unit: "ms" | "s"): number | null {
+  return unit === "ms" ? parseMilliseconds(text) : parseSeconds(text);
+}
+
 function firstUnderstood(
   headers: HeaderValues,
   name: string,

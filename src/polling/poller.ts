@@ -1,17 +1,19 @@
 import { eventBit, type EventType } from "../core/event.ts";
-import { decideAfterPoll, type Ending, type JobStep, laneVerdict, timedOut } from "../core/job.ts";
-import type { Observation } from "../core/observation.ts";
-import type { OutboundRequest, RequestOutcome } from "../outbound/request-outcome.ts";
 import {
-  type UpstreamRequest,
-  buildCancelRequest,
-  buildStatusRequest,
-} from "../providers/build-request.ts";
-import { interpretAnswer, interpretFailure } from "../providers/interpret-answer.ts";
+  decideAfterPoll,
+  type Ending,
+  type JobStep,
+  type LaneVerdict,
+  laneVerdict,
+  timedOut,
+} from "../core/job.ts";
+import { buildCancelRequest } from "../providers/build-request.ts";
+import type { Interpretation } from "../providers/interpret-answer.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { Random } from "../runtime/random.ts";
 import type { SecretBox } from "../runtime/secret-box.ts";
 import type { JobReference } from "../store/find-job.ts";
+import { type AskPorts, askUpstream, outbound } from "./ask-upstream.ts";
 import { EventRecorder, type EventRecorderPorts } from "./event-recorder.ts";
 import type { Upstream, UpstreamAccess } from "./upstream.ts";
 import { WatchList } from "./watch-list.ts";
@@ -24,27 +26,27 @@ const UNRECORDED_PAUSE_MS = 5_000;
 /** Errors stay small enough to be read by a person and held a million times. */
 const LAST_ERROR_CHARS_MAX = 500;
 
-export interface PollerPorts extends EventRecorderPorts {
+export interface PollerPorts extends EventRecorderPorts, AskPorts {
   readonly random: Random;
   readonly providers: ReadonlyMap<string, Provider>;
   readonly secretBox: SecretBox;
-  send(request: OutboundRequest): Promise<RequestOutcome>;
   /** Asks to watch a job again if it is still live. */
   look(job: { readonly shardId: number; readonly id: string }): void;
   pauseConnection(
     connection: { readonly id: string; readonly credentialVersion: number },
     reason: string,
   ): Promise<void>;
-  /** Told of every observation, for the metrics. */
-  observed(observation: Observation, durationMs: number): void;
 }
 
 /**
  * Polls jobs until they end. One pass over a job:
  *
  *   due ─▶ ask the upstream ─▶ interpret ─▶ decide ─┬─▶ keep watching: reschedule, no row written
- *                                                   ├─▶ end: record the event, hand on what it owes
- *                                                   └─▶ suspend: pause the connection, keep the job
+ *               ▲                  │                ├─▶ end: record the event, hand on what it owes
+ *               └─ result wanted ──┘                └─▶ suspend: pause the connection, keep the job
+ *
+ * A result that takes a request of its own is asked for in the job's next turn in its lane, so that
+ * the connection's limits hold for it too.
  */
 export class Poller {
   readonly watches: WatchList;
@@ -71,9 +73,18 @@ export class Poller {
     const { access } = this.watches.upstream(job.connectionId);
     if (access === null) return;
     const params = JSON.parse(job.params) as Record<string, string>;
-    const request = buildCancelRequest(access.target, { jobId: job.jobId, params });
+    const reference = { jobId: job.jobId, params };
+    const request = buildCancelRequest(access.target, reference, this.#ports.clock.now());
     if (request === null) return;
-    const outcome = await this.#ports.send(outbound(access, request));
+    if (request.kind === "refused") {
+      this.#ports.log.warn(
+        { jobId: job.jobId, problem: request.problem },
+        "a job was not canceled",
+      );
+      return;
+    }
+    const { requestTimeoutMs, resultBytesMax } = access.provider;
+    const outcome = await this.#ports.send(outbound(request, requestTimeoutMs, resultBytesMax));
     const status = outcome.kind === "answered" ? outcome.status : outcome.failure.code;
     this.#ports.log.info({ jobId: job.jobId, status }, "asked the upstream to cancel a job");
   }
@@ -91,58 +102,50 @@ export class Poller {
   async #poll(upstream: Upstream, watch: Watch): Promise<void> {
     watch.state = "polling";
     this.#underWay += 1;
-    let observation: Observation | null = null;
+    let interpretation: Interpretation | null = null;
     try {
-      observation = await this.#pass(upstream, watch);
+      interpretation = await this.#pass(upstream, watch);
     } catch (error) {
       this.#ports.log.error({ err: error, jobId: watch.jobId }, "a pass over a job failed");
       if (watch.state === "polling") this.watches.schedule(watch, this.#refusedRetryAtMs());
     }
-    upstream.lane.settle(observation === null ? { kind: "healthy" } : laneVerdict(observation));
+    upstream.lane.settle(interpretation === null ? { kind: "healthy" } : verdictOf(interpretation));
     this.#finished();
   }
 
-  async #pass(upstream: Upstream, watch: Watch): Promise<Observation | null> {
+  async #pass(upstream: Upstream, watch: Watch): Promise<Interpretation | null> {
     const { access } = upstream;
     if (access === null) {
       this.watches.schedule(watch, this.#ports.clock.now());
       return null;
     }
-    const observation = await this.#observe(access, watch);
-    if (observation === null) {
+    const asked = await askUpstream(this.#ports, access, watch, upstream.hasRoomToLinger);
+    if (asked === null) {
       if (watch.state === "polling") this.watches.schedule(watch, this.#refusedRetryAtMs());
       return null;
     }
+    const { interpretation, lingeredMs } = asked;
+    if (interpretation.kind === "result_wanted") {
+      this.#askForResult(watch);
+      return interpretation;
+    }
     const step = decideAfterPoll({
       facts: watch,
-      observation,
+      observation: interpretation,
       schedule: access.schedule,
       nowMs: this.#ports.clock.now(),
       random: this.#ports.random(),
+      lingeredMs,
+      minIntervalMs: access.provider.minIntervalMs,
     });
     await this.#take(upstream, access, watch, step);
-    return observation;
+    return interpretation;
   }
 
-  /** Null when this process cut the request off because it stops, which tells nothing of the job. */
-  async #observe(access: UpstreamAccess, watch: Watch): Promise<Observation | null> {
-    const request = buildStatusRequest(access.target, watch);
-    const outcome = await this.#ports.send(outbound(access, request));
-    if (outcome.kind === "failed" && outcome.failure.code === "aborted") return null;
-    const nowMs = this.#ports.clock.now();
-    watch.pollCount += 1;
-    watch.lastPolledAtMs = nowMs;
-    const observation = access.redact(
-      outcome.kind === "failed"
-        ? interpretFailure(outcome.failure)
-        : interpretAnswer(access.provider, outcome, {
-            seenBefore: watch.seen,
-            ageMs: nowMs - watch.acceptedAtMs,
-            nowMs,
-          }),
-    );
-    this.#ports.observed(observation, outcome.durationMs);
-    return observation;
+  /** In its own turn, which comes before those of jobs that fell due later. */
+  #askForResult(watch: Watch): void {
+    watch.seen = true;
+    if (watch.state === "polling") this.watches.schedule(watch, watch.dueAtMs);
   }
 
   #take(
@@ -250,14 +253,10 @@ function wants(watch: Watch, type: EventType): boolean {
   return (watch.wantedEvents & eventBit(type)) !== 0;
 }
 
-function outbound(access: UpstreamAccess, request: UpstreamRequest): OutboundRequest {
-  return {
-    ...request,
-    body: null,
-    timeoutMs: access.provider.requestTimeoutMs,
-    responseBytesMax: access.provider.answerBytesMax,
-    whenLarger: "fail",
-  };
+function verdictOf(interpretation: Interpretation): LaneVerdict {
+  return interpretation.kind === "result_wanted"
+    ? { kind: "healthy" }
+    : laneVerdict(interpretation);
 }
 
 function clip(text: string): string {

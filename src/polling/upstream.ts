@@ -1,8 +1,9 @@
 import type { BreakerLimits } from "../core/breaker.ts";
 import type { Observation } from "../core/observation.ts";
-import type { PollSchedule } from "../core/poll-schedule.ts";
+import { floorSchedule, type PollSchedule } from "../core/poll-schedule.ts";
 import { Lane, type LaneLimits } from "../lanes/lane.ts";
-import { type PreparedTarget, prepareTarget } from "../providers/build-request.ts";
+import { secretsOf } from "../providers/credential.ts";
+import { type PreparedTarget, prepareTarget } from "../providers/prepare-target.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { SecretBox } from "../runtime/secret-box.ts";
@@ -28,6 +29,7 @@ export class Upstream {
   readonly connectionId: string;
   readonly lane: Lane<Watch>;
   #access: UpstreamAccess | null = null;
+  #concurrency = NO_LIMITS.concurrency;
   #restore: ((atMs: number) => void) | null = null;
   #problem: string | null = "The connection is not known yet.";
 
@@ -50,6 +52,14 @@ export class Upstream {
   /** Null while the connection is paused, deleted or unusable. */
   get access(): UpstreamAccess | null {
     return this.#access;
+  }
+
+  /**
+   * Whether requests may wait for news: while they could all wait at once and leave half of the
+   * lane to jobs that come.
+   */
+  get hasRoomToLinger(): boolean {
+    return 2 * (this.lane.queued + this.lane.inFlight) <= this.#concurrency;
   }
 
   /** Why there is no access. */
@@ -80,7 +90,9 @@ export class Upstream {
     }
     this.#access = outcome;
     this.#problem = null;
-    this.lane.configure(limitsOf(connection, outcome.provider));
+    const limits = limitsOf(connection, outcome.provider);
+    this.#concurrency = limits.concurrency;
+    this.lane.configure(limits);
     this.lane.resume(resumeAtMs);
   }
 
@@ -108,26 +120,24 @@ function accessOf(
   const credential = openCredential(connection, secretBox);
   if (credential === null)
     return "The credential cannot be decrypted with RINGBACK_ENCRYPTION_KEYS.";
-  const prepared = prepareTarget(provider, {
-    baseUrl: connection.baseUrl ?? provider.baseUrl,
-    credential,
-  });
+  const prepared = prepareTarget(provider, { baseUrl: connection.baseUrl, credential });
   if (prepared.kind === "refused") return prepared.problem;
   return {
     provider,
     target: prepared.target,
     schedule: scheduleOf(connection, provider),
     credentialVersion: connection.credentialVersion,
-    redact: (observation) => redactCredential(observation, credential),
+    redact: redactor(secretsOf(provider.definition.auth, credential)),
   };
 }
 
-/** Shorter ones would blank out ordinary words. */
-const REDACTED_CHARS_MIN = 6;
+function redactor(secrets: readonly string[]): (observation: Observation) => Observation {
+  const redact = (text: string): string =>
+    secrets.reduce((clean, secret) => clean.replaceAll(secret, "[redacted]"), text);
+  return (observation) => redactTexts(observation, redact);
+}
 
-function redactCredential(observation: Observation, credential: string): Observation {
-  if (credential.length < REDACTED_CHARS_MIN) return observation;
-  const redact = (text: string): string => text.replaceAll(credential, "[redacted]");
+function redactTexts(observation: Observation, redact: (text: string) => string): Observation {
   switch (observation.kind) {
     case "completed":
       return observation;
@@ -158,7 +168,7 @@ function scheduleOf(connection: StoredConnection, provider: Provider): PollSched
   const intervalS = connection.settings.poll_interval_s;
   return intervalS === undefined
     ? provider.schedule
-    : { kind: "fixed", intervalMs: intervalS * 1000 };
+    : floorSchedule({ kind: "fixed", intervalMs: intervalS * 1000 }, provider.minIntervalMs);
 }
 
 function limitsOf(connection: StoredConnection, provider: Provider): LaneLimits {

@@ -1,5 +1,6 @@
 import type { JobCheckpoint } from "../store/checkpoint-jobs.ts";
 import type { LiveJob } from "../store/load-jobs.ts";
+import type { AnswerMemory } from "./answer-memory.ts";
 
 /**
  * A job that this node polls.
@@ -36,6 +37,8 @@ export interface Watch {
   pollCount: number;
   lastPolledAtMs: number | null;
   lastError: string | null;
+  /** What its answers left behind for the next request; null for most providers. */
+  memory: AnswerMemory | null;
   /** What the last checkpoint said, to tell whether another is worth a write. */
   checkpointedPolls: number;
   checkpointedError: string | null;
@@ -70,6 +73,7 @@ export function watchOf(job: LiveJob, intern: (text: string) => string): Watch {
     pollCount: job.pollCount,
     lastPolledAtMs: job.lastPolledAtMs,
     lastError: job.lastError,
+    memory: null,
     checkpointedPolls: job.pollCount,
     checkpointedError: job.lastError,
   };

@@ -1,87 +1,77 @@
-import type { CompiledRequest } from "./compile-request.ts";
-import type { ProviderAuth } from "./definition.ts";
+import { readAllowedUrl } from "./allowed-url.ts";
+import type { PreparedRequest, PreparedTarget } from "./prepare-target.ts";
+import type { Provider } from "./provider.ts";
+import type { UpstreamRequest } from "./upstream-request.ts";
 import {
+  encodeJsonText,
   encodeQueryValue,
   encodeSegment,
   fillTemplate,
   type JobReference,
-} from "./path-template.ts";
-import type { Provider } from "./provider.ts";
+  type TemplateValues,
+} from "./template.ts";
 
-/** A request to an upstream, ready to be sent. `headers` is shared by all requests of a target. */
-export interface UpstreamRequest {
-  readonly method: CompiledRequest["method"];
-  readonly origin: string;
-  /** Path and query. With `query` authentication it holds the credential: not for logs. */
-  readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
+export type RequestBuilding =
+  | UpstreamRequest
+  /** The URL that the job or an answer named may not be asked. */
+  | { readonly kind: "refused"; readonly problem: string };
+
+/** What a status request depends on besides the job. */
+export interface StatusRequestFacts {
+  readonly nowMs: number;
+  /** The URL that the last answer named for the next request. */
+  readonly nextUrl: string | null;
+  /** The ETag of the answer that still holds. */
+  readonly etag: string | null;
+  /** Whether the upstream may hold its answer back. */
+  readonly mayLinger: boolean;
 }
 
-/** What all requests of one connection share, worked out once. Holds the credential. */
-export interface PreparedTarget {
-  readonly provider: Provider;
-  readonly origin: string;
-  /** Path of the base URL, without a slash at the end. */
-  readonly prefix: string;
-  readonly headers: Readonly<Record<string, string>>;
-  /** `name=credential` for `query` authentication, or the empty text. */
-  readonly authQuery: string;
-}
-
-export type TargetPreparation =
-  | { readonly kind: "ready"; readonly target: PreparedTarget }
-  | {
-      readonly kind: "refused";
-      readonly field: "base_url" | "credential";
-      /** For a person; never quotes the credential. */
-      readonly problem: string;
-    };
-
-// What may stand in a header value, without the white space at its ends that gets lost on the way.
-const HEADER_SAFE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
-// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
-const CONTROL_CHARACTER = /[\x00-\x1f\x7f]/;
-
-/** Checks a connection's address and credential and works out what its requests share. */
-export function prepareTarget(
-  provider: Provider,
-  connection: { readonly baseUrl: string; readonly credential: string },
-): TargetPreparation {
-  const url = URL.parse(connection.baseUrl);
-  const urlProblem = problemWithBaseUrl(provider, url);
-  if (url === null || urlProblem !== null) {
-    return { kind: "refused", field: "base_url", problem: urlProblem ?? "" };
-  }
-  const { auth, headers } = provider.definition;
-  const credentialProblem = problemWithCredential(auth, connection.credential);
-  if (credentialProblem !== null) {
-    return { kind: "refused", field: "credential", problem: credentialProblem };
-  }
-  const target: PreparedTarget = {
-    provider,
-    origin: url.origin,
-    prefix: url.pathname.replace(/\/+$/, ""),
-    headers: Object.freeze({
-      accept: "application/json",
-      ...headers,
-      ...authHeaders(auth, connection.credential),
-    }),
-    authQuery: authQuery(auth, connection.credential),
-  };
-  return { kind: "ready", target: Object.freeze(target) };
-}
-
-export function buildStatusRequest(target: PreparedTarget, job: JobReference): UpstreamRequest {
-  return buildRequest(target, target.provider.requests.status, job);
+export function buildStatusRequest(
+  target: PreparedTarget,
+  job: JobReference,
+  facts: StatusRequestFacts,
+): RequestBuilding {
+  const { status, provider } = target;
+  const urlParam = status.request.urlParam;
+  const url = facts.nextUrl ?? (urlParam === null ? null : (job.params[urlParam] ?? ""));
+  const extraQuery = facts.mayLinger && provider.longPoll !== null ? provider.longPoll.query : "";
+  const request = build(target, status, job, { url, extraQuery, nowMs: facts.nowMs });
+  if (facts.etag === null || request.kind === "refused") return request;
+  return { ...request, headers: { ...request.headers, "if-none-match": facts.etag } };
 }
 
 /** Null when the provider has no way to cancel a job. */
 export function buildCancelRequest(
   target: PreparedTarget,
   job: JobReference,
-): UpstreamRequest | null {
-  const { cancel } = target.provider.requests;
-  return cancel === null ? null : buildRequest(target, cancel, job);
+  nowMs: number,
+): RequestBuilding | null {
+  const { cancel } = target;
+  if (cancel === null) return null;
+  const { urlParam } = cancel.request;
+  const url = urlParam === null ? null : (job.params[urlParam] ?? "");
+  return build(target, cancel, job, { url, extraQuery: "", nowMs });
+}
+
+/** What the status answer of a completed job says of where its result is. */
+export interface ResultPlace {
+  /** The whole URL, or null when the request's path leads there. */
+  readonly url: string | null;
+  /** What the request's placeholders take from the answer, by pointer. */
+  readonly answer: Readonly<Record<string, string>>;
+}
+
+/** @param target of a provider whose results need a second request */
+export function buildResultRequest(
+  target: PreparedTarget,
+  job: JobReference,
+  place: ResultPlace,
+  nowMs: number,
+): RequestBuilding {
+  if (target.result === null) throw new Error(`${target.provider.name} has no result request`);
+  const values = { jobId: job.jobId, params: job.params, answer: place.answer };
+  return build(target, target.result, values, { url: place.url, extraQuery: "", nowMs });
 }
 
 /** The params that the provider's requests need and `params` lacks or has empty. */
@@ -89,77 +79,92 @@ export function missingParams(
   provider: Provider,
   params: Readonly<Record<string, string>>,
 ): readonly string[] {
-  return provider.paramNames.filter((name) => !Object.hasOwn(params, name) || params[name] === "");
-}
-
-function buildRequest(
-  target: PreparedTarget,
-  request: CompiledRequest,
-  job: JobReference,
-): UpstreamRequest {
-  const path = target.prefix + fillTemplate(request.path, job, encodeSegment);
-  const query = request.query === null ? "" : fillTemplate(request.query, job, encodeQueryValue);
-  return {
-    method: request.method,
-    origin: target.origin,
-    path: withQuery(path, query, target.authQuery),
-    headers: target.headers,
-  };
-}
-
-function withQuery(path: string, query: string, authQuery: string): string {
-  if (query === "") return authQuery === "" ? path : `${path}?${authQuery}`;
-  return authQuery === "" ? `${path}?${query}` : `${path}?${query}&${authQuery}`;
-}
-
-function problemWithBaseUrl(provider: Provider, url: URL | null): string | null {
-  if (url === null) return "The base URL is not a URL.";
-  if (url.protocol !== "https:" && url.protocol !== "http:") return "The base URL must be http(s).";
-  if (url.username !== "" || url.password !== "") {
-    return "The base URL must not contain a user name or password.";
-  }
-  if (url.search !== "" || url.hash !== "") return "The base URL must end with its path.";
-  if (!isAllowedHost(provider, url.hostname)) {
-    return `The provider ${provider.name} does not allow the host ${url.hostname}.`;
-  }
-  return null;
-}
-
-function isAllowedHost(provider: Provider, hostname: string): boolean {
-  const { allowed_hosts: allowed, base_url: ownUrl } = provider.definition;
-  if (allowed === undefined || hostname === new URL(ownUrl).hostname) return true;
-  return allowed.some((host) =>
-    host.startsWith("*.") ? hostname.endsWith(host.slice(1)) : hostname === host,
+  return provider.requiredParams.filter(
+    (name) => !Object.hasOwn(params, name) || params[name] === "",
   );
 }
 
-function problemWithCredential(auth: ProviderAuth, credential: string): string | null {
-  if (auth.kind === "none") return null;
-  if (credential === "") return "The credential is empty.";
-  if (CONTROL_CHARACTER.test(credential)) {
-    return "The credential contains a line break or another control character.";
-  }
-  // Basic and query authentication encode the credential, so any other character may occur.
-  if (auth.kind === "basic" || auth.kind === "query" || HEADER_SAFE.test(credential)) return null;
-  return "The credential must be printable ASCII without white space at its ends.";
+/**
+ * The params that hold URLs which may not be asked, and why. Checked when a job is accepted, and
+ * again at each request, since the connection may change.
+ * @param baseUrl the connection's own, or null
+ */
+export function refusedUrlParams(
+  provider: Provider,
+  baseUrl: string | null,
+  params: Readonly<Record<string, string>>,
+): readonly { readonly name: string; readonly problem: string }[] {
+  const ownOrigin = URL.parse(baseUrl ?? provider.baseUrl ?? "")?.origin ?? "";
+  const allowed = { ownOrigin, hosts: provider.allowedHosts };
+  return provider.urlParams.flatMap((name) => {
+    const url = Object.hasOwn(params, name) ? (params[name] ?? "") : "";
+    const reading = url === "" ? null : readAllowedUrl(url, allowed);
+    return reading?.kind === "refused" ? [{ name, problem: reading.problem }] : [];
+  });
 }
 
-function authHeaders(auth: ProviderAuth, credential: string): Readonly<Record<string, string>> {
-  switch (auth.kind) {
-    case "header":
-      return { [auth.name]: auth.prefix + credential };
-    case "bearer":
-      return { authorization: `Bearer ${credential}` };
-    case "basic":
-      return { authorization: `Basic ${Buffer.from(credential).toString("base64")}` };
-    case "query":
-    case "none":
-      return {};
-  }
+interface BuildingFacts {
+  /** Instead of the path. */
+  readonly url: string | null;
+  readonly extraQuery: string;
+  readonly nowMs: number;
 }
 
-function authQuery(auth: ProviderAuth, credential: string): string {
-  return auth.kind === "query"
-    ? `${encodeQueryValue(auth.name)}=${encodeQueryValue(credential)}`
-    : "";
+function build(
+  target: PreparedTarget,
+  prepared: PreparedRequest,
+  values: TemplateValues,
+  { url, extraQuery, nowMs }: BuildingFacts,
+): RequestBuilding {
+  const { request, sign, authQuery } = prepared;
+  let origin = target.origin;
+  let path = target.prefix;
+  if (url !== null) {
+    const reading = readAllowedUrl(url, { ownOrigin: target.origin, hosts: prepared.hosts });
+    if (reading.kind === "refused") return reading;
+    ({ origin, path } = reading);
+  } else if (request.path !== null) {
+    path += fillTemplate(request.path, values, encodeSegment);
+  }
+  if (request.query !== null) {
+    path = withQuery(path, fillTemplate(request.query, values, encodeQueryValue));
+  }
+  if (extraQuery !== "") path = withQuery(path, extraQuery);
+  if (authQuery !== "") path = withQuery(path, authQuery);
+  const built: UpstreamRequest = {
+    kind: "request",
+    method: request.method,
+    origin,
+    path,
+    headers: headersOf(prepared, values),
+    body: bodyOf(prepared, values),
+  };
+  return sign === null ? built : sign(built, nowMs);
+}
+
+function withQuery(path: string, query: string): string {
+  return `${path}${path.includes("?") ? "&" : "?"}${query}`;
+}
+
+function headersOf(
+  { request, headers }: PreparedRequest,
+  values: TemplateValues,
+): Readonly<Record<string, string>> {
+  if (request.filledHeaders.length === 0) return headers;
+  const all: Record<string, string> = { ...headers };
+  for (const [name, template] of request.filledHeaders) {
+    all[name] = fillTemplate(template, values, encodeQueryValue);
+  }
+  return all;
+}
+
+function bodyOf({ request: { body } }: PreparedRequest, values: TemplateValues): string | null {
+  switch (body?.kind) {
+    case undefined:
+      return null;
+    case "json":
+      return fillTemplate(body.template, values, encodeJsonText);
+    case "form":
+      return fillTemplate(body.template, values, encodeQueryValue);
+  }
 }

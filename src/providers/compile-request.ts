@@ -1,52 +1,154 @@
-import type { RequestDefinition } from "./definition.ts";
+import { compileJsonTemplate } from "./json-template.ts";
+import type { RequestDefinition } from "./request-definition.ts";
 import {
   encodeQueryValue,
   readPathTemplate,
   readTemplate,
+  type Slot,
   type Template,
   type TemplateReading,
-} from "./path-template.ts";
+} from "./template.ts";
 
 /** A request of a definition with its templates split. */
 export interface CompiledRequest {
   readonly method: RequestDefinition["method"];
-  readonly path: Template;
+  /** Null when a whole URL takes its place. */
+  readonly path: Template | null;
+  /** The param that holds the URL. */
+  readonly urlParam: string | null;
   /** Without the leading `?`; null when the definition has none. */
   readonly query: Template | null;
+  /** Headers that are the same for all jobs, `content-type` of the body included. */
+  readonly fixedHeaders: Readonly<Record<string, string>>;
+  readonly filledHeaders: readonly (readonly [name: string, value: Template])[];
+  readonly body: CompiledBody | null;
+  readonly accept: string;
+  /** False for links that carry a credential of their own. */
+  readonly sendsCredential: boolean;
+  /** Hosts that only a request without the credential may go to. */
+  readonly hosts: readonly string[];
+  /** The params that it is built from. */
   readonly paramNames: readonly string[];
+  /** The places in the answer before that it is built from. */
+  readonly answerPointers: readonly string[];
 }
 
-export function compileRequest(request: RequestDefinition): CompiledRequest {
-  const path = split(readPathTemplate(request.path));
-  const query = compileQuery(request.query);
-  const slots = [...path.slots, ...(query?.slots ?? [])];
+interface CompiledBody {
+  readonly kind: "json" | "form";
+  readonly template: Template;
+}
+
+const CONTENT_TYPES = {
+  json: "application/json",
+  form: "application/x-www-form-urlencoded",
+} as const;
+
+/** What a param stands for where a job does not name it, by name. */
+export type ParamDefaults = Readonly<Record<string, string>>;
+
+/** @param request comes out of the schema of definitions */
+export function compileRequest(
+  request: RequestDefinition,
+  { defaults, accept }: { readonly defaults: ParamDefaults; readonly accept: string },
+): CompiledRequest {
+  const read = new TemplateReader("credential" in request, defaults);
+  const path = request.path === undefined ? null : read.path(request.path);
+  const query = read.pairs(request.query);
+  const headers = Object.entries(request.headers).map(
+    ([name, source]) => [name, read.text(source)] as const,
+  );
+  const filledHeaders = headers.filter(([, { slots }]) => slots.length > 0);
+  const body = compileBody(request.body, read);
+  const urlParam = "url_param" in request ? (request.url_param ?? null) : null;
+  const templates = [path, query, ...filledHeaders.map(([, value]) => value), body?.template];
+  const slots = templates.flatMap((template) => template?.slots ?? []);
+  const named = (from: Slot["from"]): string[] =>
+    slots.filter((slot) => slot.from === from).map((slot) => slot.name);
   return Object.freeze({
     method: request.method,
     path,
+    urlParam,
     query,
-    paramNames: [...new Set(slots.filter((slot) => slot !== null))],
+    fixedHeaders: Object.freeze({
+      ...(body !== null && { "content-type": CONTENT_TYPES[body.kind] }),
+      ...Object.fromEntries(
+        headers
+          .filter(([, { slots: own }]) => own.length === 0)
+          .map(([name, { literals }]) => [name, literals[0] ?? ""]),
+      ),
+    }),
+    filledHeaders,
+    body,
+    accept,
+    sendsCredential: "credential" in request ? request.credential : true,
+    hosts: "hosts" in request ? (request.hosts ?? []) : [],
+    paramNames: [...new Set([...(urlParam === null ? [] : [urlParam]), ...named("param")])],
+    answerPointers: [...new Set(named("answer"))],
   });
 }
 
-/** Joins `name=template` pairs into one template whose literals are encoded already. */
-function compileQuery(query: RequestDefinition["query"]): Template | null {
-  const literals = [""];
-  const slots: (string | null)[] = [];
-  for (const [name, source] of Object.entries(query)) {
-    const value = split(readTemplate(source));
-    const [first = "", ...rest] = value.literals.map(encodeQueryValue);
-    const separator = literals.length > 1 || literals[0] !== "" ? "&" : "";
-    literals.push(`${literals.pop() ?? ""}${separator}${encodeQueryValue(name)}=${first}`, ...rest);
-    slots.push(...value.slots);
+function compileBody(body: RequestDefinition["body"], read: TemplateReader): CompiledBody | null {
+  switch (body?.kind) {
+    case undefined:
+      return null;
+    case "json":
+      return { kind: "json", template: read.json(body.value) };
+    case "form":
+      return { kind: "form", template: read.pairs(body.fields) ?? { literals: [""], slots: [] } };
   }
-  return literals[0] === "" ? null : { literals, slots };
 }
 
-function split(reading: TemplateReading): Template {
-  switch (reading.kind) {
-    case "template":
-      return reading.template;
-    case "malformed":
-      throw new Error(`A definition that was never validated: ${reading.problem}`);
+/** Splits the templates of one request and gives their params their defaults. */
+class TemplateReader {
+  readonly #hasAnswer: boolean;
+  readonly #defaults: ParamDefaults;
+
+  constructor(hasAnswer: boolean, defaults: ParamDefaults) {
+    this.#hasAnswer = hasAnswer;
+    this.#defaults = defaults;
+  }
+
+  path(source: string): Template {
+    return this.#split(readPathTemplate(source, this.#hasAnswer));
+  }
+
+  text(source: string): Template {
+    return this.#split(readTemplate(source, { hasAnswer: this.#hasAnswer, isPath: false }));
+  }
+
+  json(value: unknown): Template {
+    return this.#withDefaults(compileJsonTemplate(value, this.#hasAnswer));
+  }
+
+  /** Joins `name=template` pairs into one template whose literals are encoded already. */
+  pairs(of: Readonly<Record<string, string>>): Template | null {
+    const literals = [""];
+    const slots: Slot[] = [];
+    for (const [name, source] of Object.entries(of)) {
+      const value = this.text(source);
+      const [first = "", ...rest] = value.literals.map(encodeQueryValue);
+      const separator = literals.length > 1 || literals[0] !== "" ? "&" : "";
+      const pair = `${separator}${encodeQueryValue(name)}=${first}`;
+      literals.push((literals.pop() ?? "") + pair, ...rest);
+      slots.push(...value.slots);
+    }
+    return literals[0] === "" ? null : { literals, slots };
+  }
+
+  #split(reading: TemplateReading): Template {
+    switch (reading.kind) {
+      case "template":
+        return this.#withDefaults(reading.template);
+      case "malformed":
+        throw new Error(`A definition that was never validated: ${reading.problem}`);
+    }
+  }
+
+  #withDefaults({ literals, slots }: Template): Template {
+    const fallbackOf = (slot: Slot): string =>
+      slot.from === "param" && Object.hasOwn(this.#defaults, slot.name)
+        ? (this.#defaults[slot.name] ?? "")
+        : slot.fallback;
+    return { literals, slots: slots.map((slot) => ({ ...slot, fallback: fallbackOf(slot) })) };
   }
 }

@@ -1,36 +1,45 @@
-import type { ProviderCondition, ProviderRule } from "./definition.ts";
-import { isPresent, type PointerTokens, splitPointer, valueAt } from "./json-pointer.ts";
+import { isPresent, splitPointer, valueAt } from "./json-pointer.ts";
+import type { ElementCondition, ProviderCondition, ProviderRule } from "./rule-definition.ts";
 
 /** What a rule says about an answer it matches. */
 export type RuleVerdict =
   | { readonly observe: "running"; readonly phase: "pending" | "processing" }
   | { readonly observe: Exclude<ProviderRule["observe"], "running"> };
 
-/** A rule as a function of the answer; `json` is undefined for a body that is not JSON. */
-interface CompiledRule {
-  readonly matches: (status: number, json: unknown) => boolean;
+type JsonTest = (json: unknown) => boolean;
+
+/** A rule as functions of the answer; `json` is undefined for a body that is not JSON. */
+export interface CompiledRule {
+  readonly rule: ProviderRule;
   readonly verdict: RuleVerdict;
+  readonly hasStatus: (httpStatus: number) => boolean;
+  /** One test for each of the rule's conditions. */
+  readonly conditions: readonly JsonTest[];
 }
 
-/** Compiles ordered rules into one function that gives the first match's verdict, or null. */
-export function compileRules(
-  rules: readonly ProviderRule[],
-): (status: number, json: unknown) => RuleVerdict | null {
-  const compiled = rules.map(compileRule);
-  return (status, json) => {
-    for (const rule of compiled) if (rule.matches(status, json)) return rule.verdict;
-    return null;
-  };
-}
-
-function compileRule(rule: ProviderRule): CompiledRule {
-  const hasStatus = compileStatus(rule.http_status);
-  const conditions = rule.all.map(compileCondition);
-  return {
+export function compileRules(rules: readonly ProviderRule[]): readonly CompiledRule[] {
+  return rules.map((rule) => ({
+    rule,
     verdict: compileVerdict(rule),
-    matches: (status, json) =>
-      hasStatus(status) && conditions.every((condition) => condition(json)),
-  };
+    hasStatus: compileStatus(rule.http_status),
+    conditions: rule.all.map(compileCondition),
+  }));
+}
+
+/** The first matching rule's verdict, or null. */
+export function judge(
+  rules: readonly CompiledRule[],
+  httpStatus: number,
+  json: unknown,
+): RuleVerdict | null {
+  for (const rule of rules) {
+    if (rule.hasStatus(httpStatus) && holdsAll(rule.conditions, json)) return rule.verdict;
+  }
+  return null;
+}
+
+function holdsAll(tests: readonly JsonTest[], json: unknown): boolean {
+  return tests.every((test) => test(json));
 }
 
 function compileVerdict(rule: ProviderRule): RuleVerdict {
@@ -46,35 +55,48 @@ function compileStatus(wanted: ProviderRule["http_status"]): (status: number) =>
   return (status) => status >= wanted.gte && status <= wanted.lte;
 }
 
-function compileCondition(condition: ProviderCondition): (json: unknown) => boolean {
-  const tokens = splitPointer(condition.pointer);
+function compileCondition(condition: ProviderCondition): JsonTest {
   const tests = compileTests(condition);
-  return (json) => holdsAt(json, tokens, tests);
+  if (condition.some !== undefined) tests.push(someElement(condition.some));
+  return atPointer(condition.pointer, tests);
 }
 
-type ValueTest = (value: unknown) => boolean;
-
-function holdsAt(json: unknown, tokens: PointerTokens, tests: readonly ValueTest[]): boolean {
-  const value = valueAt(json, tokens);
-  return tests.every((test) => test(value));
+/** Whether one and the same element of an array passes all of these. */
+function someElement(conditions: readonly ElementCondition[]): JsonTest {
+  const tests = conditions.map((one) => atPointer(one.pointer, compileTests(one)));
+  return (value) => Array.isArray(value) && value.some((element) => holdsAll(tests, element));
 }
 
-function compileTests(condition: ProviderCondition): readonly ValueTest[] {
+function atPointer(pointer: string, tests: readonly JsonTest[]): JsonTest {
+  const tokens = splitPointer(pointer);
+  return (json) => holdsAll(tests, valueAt(json, tokens));
+}
+
+function compileTests(condition: ElementCondition): JsonTest[] {
   const fold = condition.ignore_case ? foldCase : keepCase;
-  const tests: ValueTest[] = [];
-  if (condition.eq !== undefined) {
-    const wanted = fold(condition.eq);
-    tests.push((value) => fold(value) === wanted);
-  }
-  if (condition.in !== undefined) {
-    const wanted: ReadonlySet<unknown> = new Set(condition.in.map(fold));
-    tests.push((value) => wanted.has(fold(value)));
-  }
-  if (condition.exists !== undefined) {
-    const wanted = condition.exists;
-    tests.push((value) => isPresent(value) === wanted);
-  }
+  const tests: JsonTest[] = [];
+  const { eq, in: oneOf, not_eq: not, not_in: noneOf, exists } = condition;
+  if (eq !== undefined) tests.push(equals(fold(eq), fold));
+  if (oneOf !== undefined) tests.push(isAmong(oneOf.map(fold), fold));
+  if (not !== undefined) tests.push(isPresent, negation(equals(fold(not), fold)));
+  if (noneOf !== undefined) tests.push(isPresent, negation(isAmong(noneOf.map(fold), fold)));
+  if (exists !== undefined) tests.push((value) => isPresent(value) === exists);
   return tests;
+}
+
+type Fold = (value: unknown) => unknown;
+
+function equals(wanted: unknown, fold: Fold): JsonTest {
+  return (value) => fold(value) === wanted;
+}
+
+function isAmong(wanted: readonly unknown[], fold: Fold): JsonTest {
+  const values = new Set(wanted);
+  return (value) => values.has(fold(value));
+}
+
+function negation(test: JsonTest): JsonTest {
+  return (value) => !test(value);
 }
 
 function keepCase(value: unknown): unknown {

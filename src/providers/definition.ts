@@ -1,170 +1,110 @@
 import { z } from "zod";
-import { JSON_POINTER } from "./json-pointer.ts";
-import { readPathTemplate, readTemplate } from "./path-template.ts";
+import { authSchema } from "./auth-definition.ts";
+import { checkParams } from "./definition-params.ts";
+import {
+  answerBytes,
+  ANSWER_BYTES_DEFAULT,
+  headerName,
+  headerText,
+  hostPatterns,
+  paramName,
+  pointer,
+  pointers,
+  RUNNING_ANSWER_BYTES_DEFAULT,
+  seconds,
+  sendableHeaderName,
+  waitSeconds,
+} from "./definition-fields.ts";
+import {
+  cancelRequestSchema,
+  hasOnePlace,
+  headerOrPointer,
+  ONE_PLACE,
+  statusRequestSchema,
+} from "./request-definition.ts";
+import { resultSchema } from "./result-definition.ts";
+import { ruleSchema } from "./rule-definition.ts";
 
-// RFC 9110 5.6.2: what a header name may hold. Lower case, because that is how they are compared.
-const headerName = z
-  .string()
-  .max(100)
-  .regex(/^[a-z0-9!#$%&'*+.^_`|~-]+$/, "A header name in lower case.");
+const DAY_S = 24 * 3600;
 
-const headerText = z
-  .string()
-  .max(1000)
-  .regex(/^[\x20-\x7e]*$/, "Printable ASCII, one line.");
+const place = pointers.default([]);
 
-/** Headers that belong to the connection or the message, never to a definition. */
-const RESERVED_HEADERS: ReadonlySet<string> = new Set([
-  "connection",
-  "content-length",
-  "expect",
-  "host",
-  "keep-alive",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
-
-const sendableHeaderName = headerName.refine((name) => !RESERVED_HEADERS.has(name), {
-  error: "This header belongs to the connection and cannot be set.",
-});
-
-const template = z
-  .string()
-  .max(1000)
-  .superRefine((source, context) => reportMalformed(readTemplate(source), context));
-
-const pathTemplate = z
-  .string()
-  .max(1000)
-  .superRefine((source, context) => reportMalformed(readPathTemplate(source), context));
-
-function reportMalformed(
-  reading: ReturnType<typeof readTemplate>,
-  context: { addIssue(message: string): void },
-): void {
-  if (reading.kind === "malformed") context.addIssue(reading.problem);
-}
-
-const pointer = z.string().max(500).regex(JSON_POINTER, "A JSON pointer such as /data/status.");
-const pointers = z.array(pointer).max(10).default([]);
-
-const seconds = z
-  .number()
-  .min(0)
-  .max(365 * 24 * 3600);
-const waitSeconds = z
-  .number()
-  .min(0.01)
-  .max(24 * 3600);
-
-/** How the credential is sent. `basic` expects `user:password`. */
-const authSchema = z.discriminatedUnion("kind", [
-  z.strictObject({
-    kind: z.literal("header"),
-    name: sendableHeaderName,
-    prefix: headerText.default(""),
-  }),
-  z.strictObject({ kind: z.literal("bearer") }),
-  z.strictObject({ kind: z.literal("basic") }),
-  z.strictObject({ kind: z.literal("query"), name: z.string().min(1).max(100) }),
-  z.strictObject({ kind: z.literal("none") }),
-]);
-
-/** `{job_id}` and `{params.<name>}` are filled in, each as one encoded segment or value. */
-const requestSchema = z.strictObject({
-  method: z.enum(["GET", "POST", "PUT", "PATCH", "DELETE"]).default("GET"),
-  path: pathTemplate,
-  query: z.record(z.string().min(1).max(100), template).default({}),
-});
-
-// No default method: a cancel request must never be a GET by omission.
-const cancelSchema = requestSchema.extend({ method: z.enum(["POST", "PUT", "PATCH", "DELETE"]) });
-
-const scalar = z.union([z.string().max(500), z.number(), z.boolean(), z.null()]);
-
-/** Several tests in one condition must all hold. Strings compare by case unless told not to. */
-const conditionSchema = z
-  .strictObject({
-    pointer,
-    eq: scalar.optional(),
-    in: z.array(scalar).min(1).max(100).optional(),
-    /** Present means: there, and not null. */
-    exists: z.boolean().optional(),
-    ignore_case: z.boolean().default(false),
-  })
-  .refine(
-    ({ eq, in: oneOf, exists }) => eq !== undefined || oneOf !== undefined || exists !== undefined,
-    {
-      error: "A condition needs eq, in or exists.",
-    },
-  );
-
-const status = z.int().min(100).max(599);
-
-const ruleSchema = z
-  .strictObject({
-    http_status: z
-      .union([status, z.array(status).min(1).max(50), z.strictObject({ gte: status, lte: status })])
-      .optional(),
-    all: z.array(conditionSchema).max(10).default([]),
-    observe: z.enum([
-      "running",
-      "completed",
-      "failed",
-      "canceled",
-      "expired",
-      /** Not visible yet within the grace period, expired after it. */
-      "not_found",
-      "rate_limited",
-      "credential_rejected",
-      /** An outage: says nothing about the job. */
-      "retry",
-    ]),
-    /** Of a running job; `processing` unless given. */
-    phase: z.enum(["pending", "processing"]).optional(),
-  })
-  .refine(({ observe, phase }) => phase === undefined || observe === "running", {
-    error: "Only a running job has a phase.",
-    path: ["phase"],
-  });
-
-/** JSON pointers into the answer; of several the first that leads to a value wins. */
+/** Of several pointers the first that leads to a value wins. */
 const extractSchema = z.strictObject({
-  /** Only for an answer that no rule matches: the unknown status that people get to see. */
-  status: pointers,
-  /** Only while the job runs. */
-  progress: pointers,
-  error: pointers,
-  result: pointers,
-  created_at: pointers,
-  updated_at: pointers,
-  /** Headers that ask for a minimum wait before the next poll, besides Retry-After. */
-  poll_hint_headers: z
-    .array(z.strictObject({ name: headerName, unit: z.enum(["ms", "s"]) }))
-    .max(10)
-    .default([]),
+  status: place.describe(
+    "The status word, read only when no rule matches: the job runs on, and people get to see it.",
+  ),
+  progress: z
+    .union([pointers, z.record(z.string().min(1).max(100), pointer)], {
+      error: 'Must be a list of pointers, or an object such as {"done": "/completed"}.',
+    })
+    .default([])
+    .describe(
+      "How far a running job is: places of one value, or an object made of several, by name.",
+    ),
+  error: place.describe("What went wrong: a text, {message, code}, {error: …}, or any JSON."),
+  created_at: place.describe("When the job was created, as the upstream spells it."),
+  updated_at: place.describe("When the job last changed, as the upstream spells it."),
 });
 
-const scheduleSchema = z.discriminatedUnion("kind", [
-  z.strictObject({
-    kind: z.literal("exponential"),
-    initial_s: waitSeconds,
-    factor: z.number().min(1).max(10),
-    cap_s: waitSeconds,
-  }),
-  z.strictObject({ kind: z.literal("fixed"), interval_s: waitSeconds }),
-  z.strictObject({ kind: z.literal("square_root"), initial_s: waitSeconds, cap_s: waitSeconds }),
-]);
+const pollHintSchema = z
+  .strictObject({
+    ...headerOrPointer,
+    unit: z.enum(["ms", "s"]).describe("What the number there counts."),
+  })
+  .refine(hasOnePlace, ONE_PLACE);
+
+const scheduleSchema = z.discriminatedUnion(
+  "kind",
+  [
+    z.strictObject({
+      kind: z.literal("exponential"),
+      initial_s: waitSeconds.describe("The first wait."),
+      factor: z.number().min(1).max(10).describe("Each wait is this many times the last."),
+      cap_s: waitSeconds.describe("The longest wait."),
+    }),
+    z.strictObject({
+      kind: z.literal("fixed"),
+      interval_s: waitSeconds.describe("Every wait."),
+    }),
+    z.strictObject({
+      kind: z.literal("square_root"),
+      initial_s: waitSeconds.describe("The first wait; waits grow with the root of the job's age."),
+      cap_s: waitSeconds.describe("The longest wait."),
+    }),
+  ],
+  { error: 'Must be "exponential", "fixed" or "square_root".' },
+);
 
 const limitsSchema = z.strictObject({
-  concurrency: z.int().min(1).max(1024),
-  requests_per_second: z.number().positive().max(100_000).nullable().default(null),
-  burst: z.int().min(1).max(100_000).default(1),
+  concurrency: z.int().min(1).max(1024).default(16).describe("Requests under way at once."),
+  requests_per_second: z
+    .number()
+    .positive()
+    .max(100_000)
+    .nullable()
+    .default(null)
+    .describe("Requests per second; null for no limit."),
+  burst: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(1)
+    .describe("How many requests may go at once after a quiet time."),
 });
+
+const paramSchema = z.strictObject({
+  description: z.string().max(500).optional().describe("For people: what to give."),
+  default: z
+    .string()
+    .min(1)
+    .max(500)
+    .optional()
+    .describe("Used where a job does not name it. Without a default each job must."),
+});
+
+/** Names that are addresses under /v1/providers. */
+const RESERVED_NAMES: readonly string[] = ["schema"];
 
 /**
  * One async job API, as plain data that JSON can hold: how to ask about a job and how to read
@@ -173,49 +113,108 @@ const limitsSchema = z.strictObject({
  */
 export const providerDefinitionSchema = z
   .strictObject({
+    $schema: z.string().max(2048).optional().describe("For editors; says nothing."),
     name: z
       .string()
       .max(63)
-      .regex(/^[a-z][a-z0-9_-]*$/, "Lower-case letters, digits, - and _, starting with a letter."),
-    title: z.string().min(1).max(200),
-    documentation_url: z.url({ protocol: /^https?$/ }).optional(),
-    base_url: z.url({ protocol: /^https?$/ }),
-    /** Host names a connection may use instead of base_url's; absent means any. `*.x` allows subdomains. */
-    allowed_hosts: z.array(z.string().min(1).max(253).toLowerCase()).min(1).max(100).optional(),
-    auth: authSchema,
-    headers: z.record(sendableHeaderName, headerText).default({}),
-    status: requestSchema,
-    cancel: cancelSchema.optional(),
-    rules: z.array(ruleSchema).min(1).max(200),
-    extract: extractSchema,
-    schedule: scheduleSchema,
-    limits: limitsSchema,
-    /** How long after acceptance a 404 means "not visible yet". */
-    not_found_grace_s: seconds.default(30),
-    deadline_s: seconds.min(1),
-    deadline_s_max: seconds.min(1),
-    request_timeout_s: z.number().min(0.1).max(600).default(30),
-    answer_bytes_max: z
-      .int()
-      .min(1024)
-      .max(256 * 2 ** 20)
-      .default(32 * 2 ** 20),
-    /** Read after Retry-After when the answer means "rate limited". */
-    rate_limit_reset_headers: z.array(headerName).max(10).default([]),
+      .regex(
+        /^[a-z][a-z0-9_-]*$/,
+        "Must be lower-case letters, digits, - and _, starting with a letter.",
+      )
+      .refine((name) => !RESERVED_NAMES.includes(name), { error: "This name is taken." })
+      .describe("What subscriptions and connections call the provider."),
+    title: z.string().min(1).max(200).describe("Its name for people."),
+    documentation_url: z
+      .url({ protocol: /^https?$/ })
+      .max(2048)
+      .optional()
+      .describe("Where the API is documented."),
+    notes: z
+      .string()
+      .max(4000)
+      .optional()
+      .describe("For people: what to know, and what is not verified."),
+    base_url: z
+      .url({ protocol: /^https?$/ })
+      .max(2048)
+      .optional()
+      .describe("What paths are appended to. Without one every connection must give its own."),
+    allowed_hosts: hostPatterns
+      .optional()
+      .describe(
+        "Host names besides base_url's that a connection and a URL given with a job or found in " +
+          "an answer may lead to. Without a list a connection may lead anywhere public, and URLs " +
+          "only to the connection's host. *.example.com allows what is below it.",
+      ),
+    auth: authSchema.describe("How the credential of a connection is sent."),
+    headers: z
+      .record(sendableHeaderName, headerText)
+      .default({})
+      .describe("Headers of every request, such as the version of the API."),
+    params: z
+      .record(paramName, paramSchema)
+      .default({})
+      .describe("Params that have a default or an explanation; the others need not be named."),
+    status: statusRequestSchema.describe("The request that asks about a job."),
+    cancel: cancelRequestSchema.optional().describe("The request that cancels a job."),
+    rules: z
+      .array(ruleSchema)
+      .min(1)
+      .max(200)
+      .describe("What the status answer means: tried in order, the first that matches wins."),
+    extract: extractSchema.prefault({}).describe("Where things are in the status answer."),
+    result: resultSchema
+      .prefault({ kind: "inline" })
+      .describe("Where the result of a completed job is."),
+    poll_hints: z
+      .array(pollHintSchema)
+      .max(10)
+      .default([])
+      .describe("Places that ask for a minimum wait before the next poll, besides Retry-After."),
+    rate_limit_reset_headers: z
+      .array(headerName)
+      .max(10)
+      .default([])
+      .describe("Read after Retry-After when the answer means rate_limited."),
+    min_interval_s: seconds
+      .max(DAY_S)
+      .default(0)
+      .describe("The shortest wait between two polls of a job, whatever else says less."),
+    schedule: scheduleSchema
+      .prefault({ kind: "exponential", initial_s: 1, factor: 1.5, cap_s: 10 })
+      .describe("How long to wait between the polls of a job, by its age."),
+    limits: limitsSchema
+      .prefault({})
+      .describe("What one connection may ask of the API; a connection can have its own."),
+    not_found_grace_s: seconds
+      .default(30)
+      .describe("How long after acceptance a 404 means not visible yet."),
+    deadline_s: seconds
+      .min(1)
+      .default(2 * DAY_S)
+      .describe("When a job is given up unless its subscription says otherwise: the retention."),
+    deadline_s_max: seconds
+      .min(1)
+      .default(30 * DAY_S)
+      .describe("The longest deadline that a subscription may ask for."),
+    request_timeout_s: z.number().min(0.1).max(600).default(30).describe("For one whole exchange."),
+    answer_bytes_max: answerBytes
+      .default(ANSWER_BYTES_DEFAULT)
+      .describe("The largest answer that is read."),
+    running_answer_bytes_max: answerBytes
+      .default(RUNNING_ANSWER_BYTES_DEFAULT)
+      .describe(
+        "The largest answer of a job that still runs: a larger one counts as unusable and backs " +
+          "the job off. With result.kind request, of every status answer.",
+      ),
   })
   .refine(({ deadline_s, deadline_s_max }) => deadline_s <= deadline_s_max, {
-    error: "The default deadline is above the longest one.",
+    error: "The default deadline is above deadline_s_max, the longest one.",
     path: ["deadline_s"],
-  });
+  })
+  .superRefine(checkParams);
 
 /** A definition with every default filled in. */
 export type ProviderDefinition = z.output<typeof providerDefinitionSchema>;
 /** A definition as written down, defaults left out. */
 export type ProviderDefinitionSource = z.input<typeof providerDefinitionSchema>;
-
-export type ProviderAuth = ProviderDefinition["auth"];
-export type ProviderRule = ProviderDefinition["rules"][number];
-export type ProviderCondition = ProviderRule["all"][number];
-export type RequestDefinition =
-  | ProviderDefinition["status"]
-  | NonNullable<ProviderDefinition["cancel"]>;

@@ -1,19 +1,31 @@
-import type { Observation, RetryCause, UpstreamTimes } from "../core/observation.ts";
-import { sliceRawJson } from "../core/raw-json.ts";
+import type { Observation, UpstreamTimes } from "../core/observation.ts";
 import type { RequestFailure } from "../core/request-failure.ts";
-import { type HeaderValues, parseRetryAfter, parseWaitHeader } from "../core/retry-after.ts";
-import type { RuleVerdict } from "./compile-rules.ts";
-import { cleanLine, readErrorText } from "./error-text.ts";
-import { firstPresent, type PointerTokens } from "./json-pointer.ts";
+import {
+  type Answered,
+  describe,
+  jsonOf,
+  readError,
+  readHintMs,
+  readNextUrl,
+  readProgress,
+  readRaw,
+  readScalar,
+  readTimes,
+  readValue,
+  REASON_CHARACTERS_MAX,
+  retry,
+  unusable,
+  type UpstreamAnswer,
+} from "./answered.ts";
+import type { ResultPlace } from "./build-request.ts";
+import type { CompiledResult, Places } from "./compile-answers.ts";
+import { judge, type RuleVerdict } from "./compile-rules.ts";
+import { cleanLine } from "./error-text.ts";
+import { valueAt } from "./json-pointer.ts";
 import type { Provider } from "./provider.ts";
-import { type BodyReading, readBody } from "./read-body.ts";
+import { readBody } from "./read-body.ts";
 
-/** A whole answer of an upstream; header names in lower case. */
-export interface UpstreamAnswer {
-  readonly status: number;
-  readonly headers: HeaderValues;
-  readonly body: Buffer;
-}
+export type RunningObservation = Extract<Observation, { kind: "running" }>;
 
 /** What the meaning of an answer depends on besides the answer. */
 export interface AnswerFacts {
@@ -22,20 +34,20 @@ export interface AnswerFacts {
   /** Since the job was accepted. */
   readonly ageMs: number;
   readonly nowMs: number;
+  /** What the answer meant whose ETag was sent, for a 304 that says it still holds. */
+  readonly unchanged?: RunningObservation | null;
 }
 
-interface Answered {
-  readonly provider: Provider;
-  readonly answer: UpstreamAnswer;
-  readonly facts: AnswerFacts;
-  readonly body: BodyReading;
+/** The job has completed, and its result is to be asked for. */
+export interface ResultWanted {
+  readonly kind: "result_wanted";
+  readonly place: ResultPlace;
+  readonly times: UpstreamTimes;
 }
 
-const REASON_CHARACTERS_MAX = 500;
+export type Interpretation = Observation | ResultWanted;
+
 const STATUS_CHARACTERS_MAX = 100;
-const TIME_CHARACTERS_MAX = 64;
-// Progress stays in memory as long as its job; what is larger than this is not progress.
-const PROGRESS_CHARACTERS_MAX = 4096;
 
 /**
  * What an upstream's answer to a poll means: the provider's first matching rule decides, and
@@ -45,14 +57,38 @@ export function interpretAnswer(
   provider: Provider,
   answer: UpstreamAnswer,
   facts: AnswerFacts,
-): Observation {
+): Interpretation {
   const body = readBody(answer.body);
-  const answered = { provider, answer, facts, body };
-  const verdict = provider.answers.judge(answer.status, jsonOf(body));
-  return verdict === null ? withoutRule(answered) : byVerdict(answered, verdict);
+  const { nowMs } = facts;
+  const answered = { provider, answer, nowMs, body, errorAt: provider.answers.error };
+  if (answer.status === 304 && facts.unchanged) {
+    return { ...facts.unchanged, hintMs: readHintMs(answered) };
+  }
+  const verdict = judge(provider.answers.rules, answer.status, jsonOf(body));
+  return byVerdict(answered, facts, verdict ?? verdictOfHttp(answer.status));
 }
 
-function byVerdict(answered: Answered, verdict: RuleVerdict): Observation {
+/** What an answer means that no rule matches: RFC 9110 on its own. */
+export type HttpVerdict =
+  | { readonly observe: "unknown_status" | "unusable" }
+  | Exclude<RuleVerdict, { observe: "running" }>;
+
+/** What a status code means where the provider's rules say nothing. */
+export function verdictOfHttp(status: number): HttpVerdict {
+  if (status >= 200 && status <= 299) return { observe: "unknown_status" };
+  if (status === 401 || status === 403) return { observe: "credential_rejected" };
+  if (status === 404) return { observe: "not_found" };
+  if (status === 410) return { observe: "expired" };
+  if (status === 429) return { observe: "rate_limited" };
+  if (status === 408 || (status >= 500 && status <= 599)) return { observe: "retry" };
+  return { observe: "unusable" };
+}
+
+function byVerdict(
+  answered: Answered,
+  facts: AnswerFacts,
+  verdict: RuleVerdict | HttpVerdict,
+): Interpretation {
   switch (verdict.observe) {
     case "running":
       return running(answered, verdict.phase, null);
@@ -60,48 +96,35 @@ function byVerdict(answered: Answered, verdict: RuleVerdict): Observation {
       return completed(answered);
     case "failed":
     case "canceled":
-    case "expired":
-      return ended(
-        answered,
-        verdict.observe,
-        readError(answered) ?? SILENT_ENDING[verdict.observe],
-      );
+    case "expired": {
+      const error = readError(answered) ?? SILENT_ENDING[verdict.observe];
+      return { kind: verdict.observe, error, times: readTimes(answered) };
+    }
     case "not_found":
-      return notFound(answered);
+      return notFound(answered, facts);
     case "rate_limited":
       return retry(answered, "rate_limited");
     case "credential_rejected":
       return { kind: "credential_rejected", reason: describe(answered) };
     case "retry":
       return retry(answered, "upstream_fault");
+    case "unknown_status":
+      return unknownStatus(answered);
+    case "unusable":
+      return retry(answered, "unusable_answer");
   }
 }
 
-const SILENT_ENDING = {
+export const SILENT_ENDING = {
   failed: "The upstream reports that the job failed and gives no reason.",
   canceled: "The upstream reports that the job was canceled.",
   expired: "The upstream reports that the job has expired.",
 } as const;
 
-/** RFC 9110 on its own: what a status code means where the provider's rules say nothing. */
-function withoutRule(answered: Answered): Observation {
-  const { status } = answered.answer;
-  if (status >= 200 && status <= 299) return unknownStatus(answered);
-  if (status === 401 || status === 403)
-    return byVerdict(answered, { observe: "credential_rejected" });
-  if (status === 404) return byVerdict(answered, { observe: "not_found" });
-  if (status === 410) return byVerdict(answered, { observe: "expired" });
-  if (status === 429) return byVerdict(answered, { observe: "rate_limited" });
-  if (status === 408 || (status >= 500 && status <= 599)) {
-    return byVerdict(answered, { observe: "retry" });
-  }
-  return retry(answered, "unusable_answer");
-}
-
 /** An upstream may invent statuses at any time: the job runs on, and people get to see the word. */
 function unknownStatus(answered: Answered): Observation {
   const { provider, body } = answered;
-  if (body.kind === "unreadable") return unusable(answered, `the body can't be read: ${body.why}`);
+  if (body.kind === "unreadable") return unreadable(answered, body.why);
   const status = readScalar(body.json, provider.answers.status, STATUS_CHARACTERS_MAX);
   if (status === null) return unusable(answered, "the body has no status where one is expected");
   return running(answered, "processing", status);
@@ -112,7 +135,12 @@ function running(
   phase: "pending" | "processing",
   unknown: string | null,
 ): Observation {
-  return {
+  const { provider, answer } = answered;
+  if (answer.body.length > provider.runningBytesMax) {
+    const why = `the job still runs, and the answer has ${answer.body.length} bytes, more than running_answer_bytes_max, ${provider.runningBytesMax}`;
+    return unusable(answered, why);
+  }
+  const observation: RunningObservation = {
     kind: "running",
     phase,
     progress: readProgress(answered),
@@ -120,55 +148,62 @@ function running(
     unknownStatus: unknown,
     times: readTimes(answered),
   };
+  const nextUrl = readNextUrl(answered);
+  return nextUrl === null ? observation : { ...observation, nextUrl };
 }
 
-function completed(answered: Answered): Observation {
-  const { provider, body } = answered;
-  if (body.kind === "unreadable") return unusable(answered, `the body can't be read: ${body.why}`);
-  const found = firstPresent(body.json, provider.answers.result);
-  const result = found === null ? null : sliceRawJson(body.text, found.tokens);
-  return { kind: "completed", result: result ?? "null", times: readTimes(answered) };
+function completed(answered: Answered): Interpretation {
+  const { result } = answered.provider.answers;
+  if (result.kind === "in_answer") return withResult(answered, result.at);
+  const needsAnswer = result.urlAt !== null || result.values.length > 0;
+  if (needsAnswer && answered.body.kind === "unreadable") {
+    return unreadable(answered, answered.body.why);
+  }
+  const place = placeOfResult(jsonOf(answered.body), result);
+  if (place === null) return withResult(answered, result.otherwise);
+  return { kind: "result_wanted", place, times: readTimes(answered) };
 }
 
-function ended(
-  answered: Answered,
-  kind: "failed" | "canceled" | "expired",
-  error: string,
-): Observation {
-  return { kind, error, times: readTimes(answered) };
+/** Null when the answer lacks what the request needs. */
+function placeOfResult(
+  json: unknown,
+  { urlAt, values }: Extract<CompiledResult, { kind: "request" }>,
+): ResultPlace | null {
+  const url = urlAt === null ? null : firstValue(json, urlAt);
+  if (urlAt !== null && url === null) return null;
+  const answer: Record<string, string> = {};
+  for (const { pointer, tokens } of values) {
+    const value = readValue(json, tokens);
+    if (value === null) return null;
+    answer[pointer] = value;
+  }
+  return { url, answer };
+}
+
+function firstValue(json: unknown, places: Places): string | null {
+  const tokens = places.find((place) => typeof valueAt(json, place) === "string");
+  return tokens === undefined ? null : readValue(json, tokens);
+}
+
+function withResult(answered: Answered, at: Places): Observation {
+  const { body } = answered;
+  if (body.kind === "unreadable") return unreadable(answered, body.why);
+  return { kind: "completed", result: readRaw(body, at) ?? "null", times: readTimes(answered) };
+}
+
+function unreadable(answered: Answered, why: string): Observation {
+  return unusable(answered, `the body can't be read: ${why}`);
 }
 
 /** 404 has two meanings: not visible yet, shortly after submission, and gone. */
-function notFound(answered: Answered): Observation {
-  const { provider, facts } = answered;
-  if (!facts.seenBefore && facts.ageMs < provider.notFoundGraceMs) {
-    return retry(answered, "not_visible_yet");
-  }
+function notFound(answered: Answered, facts: AnswerFacts): Observation {
+  const { notFoundGraceMs } = answered.provider;
+  if (!facts.seenBefore && facts.ageMs < notFoundGraceMs) return retry(answered, "not_visible_yet");
   const what = facts.seenBefore
     ? "The upstream no longer knows the job"
-    : `The upstream did not know the job ${provider.notFoundGraceMs / 1000} s after it was accepted`;
-  return ended(answered, "expired", `${what}. ${describe(answered)}`);
-}
-
-function retry(answered: Answered, cause: RetryCause): Observation {
-  const { provider, answer, facts } = answered;
-  const resetHeaders = cause === "rate_limited" ? provider.answers.rateLimitResetHeaders : [];
-  return {
-    kind: "retry",
-    cause,
-    reason: describe(answered),
-    retryAfterMs: parseRetryAfter(answer.headers, facts.nowMs, resetHeaders),
-  };
-}
-
-function unusable(answered: Answered, why: string): Observation {
-  const { answer, facts } = answered;
-  return {
-    kind: "retry",
-    cause: "unusable_answer",
-    reason: cleanLine(`${describeHttp(answer)}: ${why}.`, REASON_CHARACTERS_MAX),
-    retryAfterMs: parseRetryAfter(answer.headers, facts.nowMs),
-  };
+    : `The upstream did not know the job ${notFoundGraceMs / 1000} s after it was accepted`;
+  const error = `${what}. ${describe(answered)}`;
+  return { kind: "expired", error, times: readTimes(answered) };
 }
 
 /**
@@ -183,68 +218,4 @@ export function interpretFailure(failure: RequestFailure): Observation {
     reason: cleanLine(`${failure.message} (${failure.code})`, REASON_CHARACTERS_MAX),
     retryAfterMs: null,
   };
-}
-
-/** One line for a person: the HTTP status and what the body says went wrong. */
-function describe(answered: Answered): string {
-  const error = readError(answered);
-  const http = describeHttp(answered.answer);
-  return cleanLine(error === null ? http : `${http}: ${error}`, REASON_CHARACTERS_MAX);
-}
-
-function describeHttp(answer: UpstreamAnswer): string {
-  const { "content-type": type, "content-encoding": encoding, location } = answer.headers;
-  const notes = [
-    typeof type === "string" && !type.includes("json") ? type : null,
-    typeof encoding === "string" ? encoding : null,
-    // Without its query, where signatures and keys travel.
-    typeof location === "string" ? `redirect to ${location.split("?")[0]}, not followed` : null,
-  ].filter((note) => note !== null);
-  return `HTTP ${answer.status}${notes.length === 0 ? "" : ` (${notes.join(", ")})`}`;
-}
-
-function jsonOf(body: BodyReading): unknown {
-  return body.kind === "json" ? body.json : undefined;
-}
-
-function readError({ provider, body }: Answered): string | null {
-  return body.kind === "json" ? readErrorText(body, provider.answers.error) : null;
-}
-
-function readProgress({ provider, body }: Answered): string | null {
-  if (body.kind === "unreadable") return null;
-  const found = firstPresent(body.json, provider.answers.progress);
-  const progress = found === null ? null : sliceRawJson(body.text, found.tokens);
-  if (progress === null || progress.length > PROGRESS_CHARACTERS_MAX) return null;
-  // A slice of a string keeps the whole string alive; this copy outlives the answer.
-  return Buffer.from(progress).toString();
-}
-
-/** The longest wait that the answer asks for in one way or another. */
-function readHintMs({ provider, answer, facts }: Answered): number | null {
-  let hintMs = parseRetryAfter(answer.headers, facts.nowMs);
-  for (const { name, unit } of provider.answers.pollHintHeaders) {
-    const askedMs = parseWaitHeader(answer.headers, name, unit);
-    if (askedMs !== null) hintMs = Math.max(hintMs ?? 0, askedMs);
-  }
-  return hintMs;
-}
-
-function readTimes({ provider, body }: Answered): UpstreamTimes {
-  const json = jsonOf(body);
-  return {
-    createdAt: readScalar(json, provider.answers.createdAt, TIME_CHARACTERS_MAX),
-    updatedAt: readScalar(json, provider.answers.updatedAt, TIME_CHARACTERS_MAX),
-  };
-}
-
-/** A string, number or boolean as one line of text, or null. */
-function readScalar(
-  json: unknown,
-  pointers: readonly PointerTokens[],
-  charactersMax: number,
-): string | null {
-  const value = firstPresent(json, pointers)?.value;
-  if (typeof value === "string") return cleanLine(value, charactersMax) || null;
-  return typeof value === "number" || typeof value === "boolean" ? String(value) : null;
 }

@@ -1,3 +1,9 @@
+/*
+ * RFC 6901, 50 lines of it. Of the published packages none could stand in: jsonpointer,
+ * json-pointer, json-ptr and rfc6902 walk into the prototype (`/__proto__/toString` gives a
+ * function, `/list/length` a number) and @hyperjump/json-pointer throws where a place is not there.
+ */
+
 /** A JSON pointer (RFC 6901) split into its decoded tokens. */
 export type PointerTokens = readonly string[];
 
@@ -12,6 +18,10 @@ export function splitPointer(pointer: string): PointerTokens {
     .split("/")
     .slice(1)
     .map((token) => token.replaceAll("~1", "/").replaceAll("~0", "~"));
+}
+
+export function pointerText(tokens: PointerTokens): string {
+  return tokens.map((token) => `/${token.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
 }
 
 /** The value the tokens lead to, or undefined (which JSON cannot hold) when there is none. */

@@ -1,17 +1,21 @@
-import type { PollSchedule } from "../core/poll-schedule.ts";
-import { type CompiledRequest, compileRequest } from "./compile-request.ts";
-import { compileRules, type RuleVerdict } from "./compile-rules.ts";
+import { floorSchedule, type PollSchedule } from "../core/poll-schedule.ts";
+import { type CompiledAnswers, compileAnswers } from "./compile-answers.ts";
+import { type CompiledRequest, compileRequest, type ParamDefaults } from "./compile-request.ts";
 import type { ProviderDefinition } from "./definition.ts";
-import { type PointerTokens, splitPointer } from "./json-pointer.ts";
+import { encodeQueryValue } from "./template.ts";
 
 /** A provider, compiled from its definition once so that polling only executes. */
 export interface Provider {
   readonly name: string;
   readonly title: string;
-  /** Where a connection leads that names no other address. */
-  readonly baseUrl: string;
+  /** Where a connection leads that names no other address; null when each must. */
+  readonly baseUrl: string | null;
+  /** Hosts that the credential may go to besides the connection's own, as patterns. */
+  readonly allowedHosts: readonly string[];
   readonly definition: ProviderDefinition;
+  /** Never shorter than `minIntervalMs`. */
   readonly schedule: PollSchedule;
+  readonly minIntervalMs: number;
   readonly limits: {
     readonly concurrency: number;
     readonly requestsPerSecond: number | null;
@@ -23,88 +27,127 @@ export interface Provider {
   readonly deadlineMs: number;
   readonly deadlineMsMax: number;
   readonly requestTimeoutMs: number;
-  readonly answerBytesMax: number;
+  /** The largest status answer that is read. */
+  readonly statusBytesMax: number;
+  /** The largest answer of a job that still runs. */
+  readonly runningBytesMax: number;
+  /** The largest answer to a request for a result. */
+  readonly resultBytesMax: number;
   readonly supportsCancel: boolean;
-  /** The `params` that a job needs, because its requests are built from them. */
+  /** The `params` that a job may name. */
   readonly paramNames: readonly string[];
-  readonly requests: { readonly status: CompiledRequest; readonly cancel: CompiledRequest | null };
+  /** Those that it must, because its requests are built from them. */
+  readonly requiredParams: readonly string[];
+  /** Those that hold a URL. */
+  readonly urlParams: readonly string[];
+  /** How a request asks the upstream to hold its answer back, and for how long. */
+  readonly longPoll: { readonly query: string; readonly waitMs: number } | null;
+  /** Whether a job's next request depends on its last answer. */
+  readonly remembersAnswers: boolean;
+  readonly requests: {
+    readonly status: CompiledRequest;
+    readonly cancel: CompiledRequest | null;
+    readonly result: CompiledRequest | null;
+  };
   readonly answers: CompiledAnswers;
 }
 
-/** How answers are read, for `interpretAnswer`. */
-export interface CompiledAnswers {
-  /** The first matching rule's verdict, or null; `json` is undefined when the body is not JSON. */
-  readonly judge: (httpStatus: number, json: unknown) => RuleVerdict | null;
-  readonly status: readonly PointerTokens[];
-  readonly progress: readonly PointerTokens[];
-  readonly error: readonly PointerTokens[];
-  readonly result: readonly PointerTokens[];
-  readonly createdAt: readonly PointerTokens[];
-  readonly updatedAt: readonly PointerTokens[];
-  readonly pollHintHeaders: readonly { readonly name: string; readonly unit: "ms" | "s" }[];
-  readonly rateLimitResetHeaders: readonly string[];
-}
+const ACCEPT_JSON = "application/json";
+const ACCEPT_ANY = "*/*";
 
 /** @param definition comes out of `providerDefinitionSchema` */
 export function compileProvider(definition: ProviderDefinition): Provider {
   const own = deepFreeze(structuredClone(definition));
-  const status = compileRequest(own.status);
-  const cancel = own.cancel === undefined ? null : compileRequest(own.cancel);
+  const requests = compileRequests(own);
+  const compiled = Object.values(requests).filter((request) => request !== null);
+  const paramNames = [...new Set(compiled.flatMap((request) => request.paramNames))];
+  const minIntervalMs = toMs(own.min_interval_s);
+  const { status, limits } = own;
+  const needsSecondRequest = own.result.kind === "request";
   return Object.freeze({
     name: own.name,
     title: own.title,
-    baseUrl: own.base_url,
+    baseUrl: own.base_url ?? null,
+    allowedHosts: allowedHosts(own),
     definition: own,
-    schedule: compileSchedule(own.schedule),
+    schedule: floorSchedule(compileSchedule(own.schedule), minIntervalMs),
+    minIntervalMs,
     limits: Object.freeze({
-      concurrency: own.limits.concurrency,
-      requestsPerSecond: own.limits.requests_per_second,
-      burst: own.limits.burst,
+      concurrency: limits.concurrency,
+      requestsPerSecond: limits.requests_per_second,
+      burst: limits.burst,
     }),
     notFoundGraceMs: toMs(own.not_found_grace_s),
     deadlineMs: toMs(own.deadline_s),
     deadlineMsMax: toMs(own.deadline_s_max),
     requestTimeoutMs: toMs(own.request_timeout_s),
-    answerBytesMax: own.answer_bytes_max,
-    supportsCancel: cancel !== null,
-    paramNames: [...new Set([...status.paramNames, ...(cancel?.paramNames ?? [])])],
-    requests: Object.freeze({ status, cancel }),
-    answers: compileAnswers(own),
+    // An answer that holds no result has no reason to be large.
+    statusBytesMax: needsSecondRequest ? own.running_answer_bytes_max : own.answer_bytes_max,
+    runningBytesMax: own.running_answer_bytes_max,
+    resultBytesMax: own.answer_bytes_max,
+    supportsCancel: requests.cancel !== null,
+    paramNames,
+    requiredParams: paramNames.filter((name) => own.params[name]?.default === undefined),
+    urlParams: [...new Set(compiled.flatMap(({ urlParam }) => urlParam ?? []))],
+    longPoll: compileLongPoll(status.long_poll),
+    remembersAnswers: status.etag || status.next_url !== undefined || needsSecondRequest,
+    requests,
+    answers: compileAnswers(own, requests.result?.answerPointers ?? []),
   });
 }
 
-function compileAnswers(definition: ProviderDefinition): CompiledAnswers {
-  const { extract } = definition;
+function compileRequests(definition: ProviderDefinition): Provider["requests"] {
+  const { status, cancel, result } = definition;
+  const defaults: ParamDefaults = Object.fromEntries(
+    Object.entries(definition.params).flatMap(([name, { default: value }]) =>
+      value === undefined ? [] : [[name, value]],
+    ),
+  );
+  const json = { defaults, accept: ACCEPT_JSON };
   return Object.freeze({
-    judge: compileRules(definition.rules),
-    status: extract.status.map(splitPointer),
-    progress: extract.progress.map(splitPointer),
-    error: extract.error.map(splitPointer),
-    result: extract.result.map(splitPointer),
-    createdAt: extract.created_at.map(splitPointer),
-    updatedAt: extract.updated_at.map(splitPointer),
-    pollHintHeaders: extract.poll_hint_headers,
-    rateLimitResetHeaders: definition.rate_limit_reset_headers,
+    status: compileRequest(status, json),
+    cancel: cancel === undefined ? null : compileRequest(cancel, json),
+    result:
+      result.kind === "request"
+        ? compileRequest(result.request, {
+            defaults,
+            accept: result.format === "text" ? ACCEPT_ANY : ACCEPT_JSON,
+          })
+        : null,
+  });
+}
+
+function allowedHosts({ base_url: ownUrl, allowed_hosts: others = [] }: ProviderDefinition) {
+  return Object.freeze([...(ownUrl === undefined ? [] : [new URL(ownUrl).hostname]), ...others]);
+}
+
+function compileLongPoll(
+  longPoll: ProviderDefinition["status"]["long_poll"],
+): Provider["longPoll"] {
+  if (longPoll === undefined) return null;
+  return Object.freeze({
+    query: `${encodeQueryValue(longPoll.query)}=${longPoll.seconds}`,
+    waitMs: toMs(longPoll.seconds),
   });
 }
 
 function compileSchedule(schedule: ProviderDefinition["schedule"]): PollSchedule {
   switch (schedule.kind) {
     case "exponential":
-      return Object.freeze({
+      return {
         kind: "exponential",
         initialMs: toMs(schedule.initial_s),
         factor: schedule.factor,
         capMs: toMs(schedule.cap_s),
-      });
+      };
     case "fixed":
-      return Object.freeze({ kind: "fixed", intervalMs: toMs(schedule.interval_s) });
+      return { kind: "fixed", intervalMs: toMs(schedule.interval_s) };
     case "square_root":
-      return Object.freeze({
+      return {
         kind: "square_root",
         initialMs: toMs(schedule.initial_s),
         capMs: toMs(schedule.cap_s),
-      });
+      };
   }
 }
 

@@ -9,14 +9,20 @@ const BYTE_ORDER_MARK = 0xfeff;
 
 export function readBody(body: Buffer): BodyReading {
   if (body.length === 0) return { kind: "unreadable", why: "it is empty" };
-  // Buffer.toString would replace what it can't decode, and the result would no longer be
-  // what the upstream wrote.
-  if (!isUtf8(body)) return { kind: "unreadable", why: "it is not UTF-8" };
-  const decoded = body.toString("utf8");
-  const text = decoded.charCodeAt(0) === BYTE_ORDER_MARK ? decoded.slice(1) : decoded;
+  const text = readText(body);
+  if (text === null) return { kind: "unreadable", why: "it is not UTF-8" };
   try {
     return { kind: "json", text, json: JSON.parse(text) };
   } catch {
     return { kind: "unreadable", why: "it is not JSON" };
   }
+}
+
+/** A body as text without its byte order mark; null when it is not UTF-8. */
+export function readText(body: Buffer): string | null {
+  // Buffer.toString would replace what it can't decode, and the result would no longer be
+  // what the upstream wrote.
+  if (!isUtf8(body)) return null;
+  const decoded = body.toString("utf8");
+  return decoded.charCodeAt(0) === BYTE_ORDER_MARK ? decoded.slice(1) : decoded;
 }

@@ -45,6 +45,9 @@ const ROUTES: [method: string, path: string, scope: Scope][] = [
   ["DELETE", `/v1/api-keys/key_${ID}`, "admin"],
 ];
 
+/** Documentation, which editors fetch. */
+const OPEN_ROUTES = ["GET /v1/providers/schema"];
+
 describe("every route", () => {
   it("is in this list", () => {
     const known = ROUTES.map(
@@ -53,7 +56,12 @@ describe("every route", () => {
     const served = api.app.routes
       .filter((route) => route.path.startsWith("/v1/"))
       .map((route) => `${route.method} ${route.path}`);
-    expect(known.sort()).toEqual(served.sort());
+    expect([...known, ...OPEN_ROUTES].sort()).toEqual(served.sort());
+  });
+
+  it.each(OPEN_ROUTES)("%s needs no key", async (route) => {
+    const [method = "", path = ""] = route.split(" ");
+    expect((await api.request(method, path, { key: null })).status).toBe(200);
   });
 
   it.each(ROUTES)("%s %s needs a key with %s", async (method, path, scope) => {

@@ -4,11 +4,13 @@ import {
   buildCancelRequest,
   buildStatusRequest,
   missingParams,
-  type PreparedTarget,
-  prepareTarget,
+  type StatusRequestFacts,
 } from "../../src/providers/build-request.ts";
 import type { ProviderDefinitionSource } from "../../src/providers/definition.ts";
+import { type PreparedTarget, prepareTarget } from "../../src/providers/prepare-target.ts";
 import type { Provider } from "../../src/providers/provider.ts";
+import type { JobReference } from "../../src/providers/template.ts";
+import type { UpstreamRequest } from "../../src/providers/upstream-request.ts";
 import { exampleProvider } from "./example-provider.ts";
 
 const NO_PARAMS = {};
@@ -27,8 +29,20 @@ function targetOf(
   return preparation.target;
 }
 
+const FACTS: StatusRequestFacts = { nowMs: 0, nextUrl: null, etag: null, mayLinger: false };
+
+function statusRequest(
+  target: PreparedTarget,
+  job: JobReference,
+  facts: Partial<StatusRequestFacts> = {},
+): UpstreamRequest {
+  const building = buildStatusRequest(target, job, { ...FACTS, ...facts });
+  if (building.kind === "refused") throw new Error(building.problem);
+  return building;
+}
+
 function pathOf(jobId: string): string {
-  return buildStatusRequest(targetOf(), { jobId, params: NO_PARAMS }).path;
+  return statusRequest(targetOf(), { jobId, params: NO_PARAMS }).path;
 }
 
 describe("a job id is always one path segment", () => {
@@ -66,7 +80,7 @@ describe("a job id is always one path segment", () => {
     const target = targetOf({ status: { path: "/v1/{params.account}/jobs/{job_id}/status" } });
     fc.assert(
       fc.property(jobId, jobId, (id, account) => {
-        const { origin, path } = buildStatusRequest(target, { jobId: id, params: { account } });
+        const { origin, path } = statusRequest(target, { jobId: id, params: { account } });
         const url = new URL(origin + path);
         expect(url.pathname).toBe(path);
         expect(url.origin).toBe("https://api.example.com");
@@ -81,11 +95,13 @@ describe("the parts of a request", () => {
   test("a path prefix of the base URL stays in front", () => {
     for (const baseUrl of ["https://example.com/proxy/pulse", "https://example.com/proxy/pulse/"]) {
       const target = targetOf({}, { baseUrl });
-      expect(buildStatusRequest(target, { jobId: "j", params: NO_PARAMS })).toStrictEqual({
+      expect(statusRequest(target, { jobId: "j", params: NO_PARAMS })).toStrictEqual({
+        kind: "request",
         method: "GET",
         origin: "https://example.com",
         path: "/proxy/pulse/jobs/j",
         headers: { accept: "application/json", authorization: "Bearer secret" },
+        body: null,
       });
     }
   });
@@ -97,7 +113,7 @@ describe("the parts of a request", () => {
         query: { run_id: "{job_id}", view: "full & raw", "a b": "x{params.account}y" },
       },
     });
-    const { path } = buildStatusRequest(target, { jobId: "1/2", params: { account: "ü&=" } });
+    const { path } = statusRequest(target, { jobId: "1/2", params: { account: "ü&=" } });
     expect(path).toBe(
       "/accounts/%C3%BC%26%3D/runs/1%2F2:get?run_id=1%2F2&view=full%20%26%20raw&a%20b=x%C3%BC%26%3Dy",
     );
@@ -115,14 +131,14 @@ describe("the parts of a request", () => {
 
   test("a param named like an object's own method is not found there", () => {
     const target = targetOf({ status: { path: "/{params.constructor}/x{job_id}" } });
-    expect(buildStatusRequest(target, { jobId: "j", params: {} }).path).toBe("//xj");
+    expect(statusRequest(target, { jobId: "j", params: {} }).path).toBe("//xj");
   });
 
   test("a cancel request exists only where the provider has one", () => {
     const job = { jobId: "../x", params: NO_PARAMS };
-    expect(buildCancelRequest(targetOf(), job)).toBeNull();
+    expect(buildCancelRequest(targetOf(), job, 0)).toBeNull();
     const target = targetOf({ cancel: { method: "DELETE", path: "/jobs/{job_id}" } });
-    expect(buildCancelRequest(target, job)).toMatchObject({
+    expect(buildCancelRequest(target, job, 0)).toMatchObject({
       method: "DELETE",
       path: "/jobs/..%2Fx",
     });
@@ -138,7 +154,7 @@ describe("the credential goes where the provider wants it", () => {
     [{ kind: "none" }, {}],
     [{ kind: "query", name: "key" }, {}],
   ])("%j", (auth, headers) => {
-    const request = buildStatusRequest(targetOf({ auth }), { jobId: "j", params: NO_PARAMS });
+    const request = statusRequest(targetOf({ auth }), { jobId: "j", params: NO_PARAMS });
     expect(request.headers).toStrictEqual({ accept: "application/json", ...headers });
     expect(request.path).toBe(auth.kind === "query" ? "/jobs/j?key=secret" : "/jobs/j");
   });
@@ -149,14 +165,14 @@ describe("the credential goes where the provider wants it", () => {
       { auth: { kind: "query", name: "key" }, status },
       { credential: "a&b=ü" },
     );
-    const { path } = buildStatusRequest(target, { jobId: "j", params: NO_PARAMS });
+    const { path } = statusRequest(target, { jobId: "j", params: NO_PARAMS });
     expect(path).toBe("/jobs/j?view=full&key=a%26b%3D%C3%BC");
   });
 
   test("fixed headers go with it, and one object serves all requests", () => {
     const target = targetOf({ headers: { "x-version": "2026-01-01" } });
-    const first = buildStatusRequest(target, { jobId: "1", params: NO_PARAMS });
-    const second = buildStatusRequest(target, { jobId: "2", params: NO_PARAMS });
+    const first = statusRequest(target, { jobId: "1", params: NO_PARAMS });
+    const second = statusRequest(target, { jobId: "2", params: NO_PARAMS });
     expect(first.headers).toMatchObject({
       "x-version": "2026-01-01",
       authorization: "Bearer secret",

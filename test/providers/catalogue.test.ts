@@ -1,12 +1,10 @@
 import { describe, expect, test } from "vitest";
-import {
-  buildCancelRequest,
-  buildStatusRequest,
-  type PreparedTarget,
-  prepareTarget,
-} from "../../src/providers/build-request.ts";
+import { buildCancelRequest, buildStatusRequest } from "../../src/providers/build-request.ts";
 import { builtInProviders } from "../../src/providers/catalogue.ts";
+import { type PreparedTarget, prepareTarget } from "../../src/providers/prepare-target.ts";
 import type { Provider } from "../../src/providers/provider.ts";
+
+const FACTS = { nowMs: 0, nextUrl: null, etag: null, mayLinger: false };
 
 const pulse = provider("pulse");
 const sandbox = provider("sandbox");
@@ -37,9 +35,12 @@ describe("what Pulse recommends", () => {
       origin: "https://api.runpulse.com",
       path: "/job/..%2Fadmin",
       headers: { accept: "application/json", "x-api-key": "key" },
+      body: null,
     };
-    expect(buildStatusRequest(target, reference)).toStrictEqual({ method: "GET", ...request });
-    expect(buildCancelRequest(target, reference)).toStrictEqual({ method: "DELETE", ...request });
+    const asked = buildStatusRequest(target, reference, FACTS);
+    expect(asked).toStrictEqual({ kind: "request", method: "GET", ...request });
+    const canceled = buildCancelRequest(target, reference, 0);
+    expect(canceled).toStrictEqual({ kind: "request", method: "DELETE", ...request });
   });
 });
 
@@ -51,15 +52,17 @@ test("the sandbox is faster, has its own path, and takes the address of the gate
     capMs: 5000,
   });
   const target = targetOf(sandbox, "http://127.0.0.1:9999");
-  expect(buildStatusRequest(target, { jobId: "../admin", params: {} })).toStrictEqual({
+  expect(buildStatusRequest(target, { jobId: "../admin", params: {} }, FACTS)).toStrictEqual({
+    kind: "request",
     method: "GET",
     origin: "http://127.0.0.1:9999",
     path: "/sandbox/jobs/..%2Fadmin",
     headers: { accept: "application/json", "x-api-key": "key" },
+    body: null,
   });
 });
 
-function targetOf(of: Provider, baseUrl: string): PreparedTarget {
+function targetOf(of: Provider, baseUrl: string | null): PreparedTarget {
   const preparation = prepareTarget(of, { baseUrl, credential: "key" });
   if (preparation.kind === "refused") throw new Error(preparation.problem);
   return preparation.target;

@@ -1,11 +1,13 @@
 import type { Observation } from "../../src/core/observation.ts";
 import type { HeaderValues } from "../../src/core/retry-after.ts";
+import type { ProviderDefinitionSource } from "../../src/providers/definition.ts";
 import {
-  type ProviderDefinitionSource,
-  providerDefinitionSchema,
-} from "../../src/providers/definition.ts";
-import { type AnswerFacts, interpretAnswer } from "../../src/providers/interpret-answer.ts";
-import { compileProvider, type Provider } from "../../src/providers/provider.ts";
+  type AnswerFacts,
+  interpretAnswer,
+  type Interpretation,
+} from "../../src/providers/interpret-answer.ts";
+import type { Provider } from "../../src/providers/provider.ts";
+import { readDefinition } from "../../src/providers/read-definition.ts";
 
 /** The least a definition can say. */
 export const exampleSource = {
@@ -18,7 +20,8 @@ export const exampleSource = {
     { all: [{ pointer: "/status", eq: "running" }], observe: "running" },
     { all: [{ pointer: "/status", eq: "done" }], observe: "completed" },
   ],
-  extract: { status: ["/status"], error: ["/error"], result: ["/output"] },
+  extract: { status: ["/status"], error: ["/error"] },
+  result: { kind: "inline", at: ["/output"] },
   schedule: { kind: "fixed", interval_s: 2 },
   limits: { concurrency: 4 },
   deadline_s: 3600,
@@ -27,7 +30,14 @@ export const exampleSource = {
 
 /** A compiled provider: the example with some fields replaced. */
 export function exampleProvider(changes: Partial<ProviderDefinitionSource> = {}): Provider {
-  return compileProvider(providerDefinitionSchema.parse({ ...exampleSource, ...changes }));
+  return providerOf({ ...exampleSource, ...changes });
+}
+
+/** The provider that a definition makes; throws when it is refused. */
+function providerOf(source: ProviderDefinitionSource): Provider {
+  const reading = readDefinition(source);
+  if (!reading.ok) throw new Error(JSON.stringify(reading.problems));
+  return reading.provider;
 }
 
 const FACTS = { seenBefore: true, ageMs: 10_000, nowMs: Date.parse("2026-01-01T00:00:00Z") };
@@ -42,6 +52,21 @@ export function observe(
     readonly facts?: Partial<AnswerFacts>;
   } = {},
 ): Observation {
+  const interpretation = interpret(status, body, given);
+  if (interpretation.kind === "result_wanted") throw new Error("no observation yet");
+  return interpretation;
+}
+
+/** The same, which may be that the result is to be asked for. */
+export function interpret(
+  status: number,
+  body: string | Buffer | object,
+  given: {
+    readonly changes?: Partial<ProviderDefinitionSource>;
+    readonly headers?: HeaderValues;
+    readonly facts?: Partial<AnswerFacts>;
+  } = {},
+): Interpretation {
   const isRaw = typeof body === "string" || Buffer.isBuffer(body);
   const bytes = Buffer.from(isRaw ? body : JSON.stringify(body));
   const answer = { status, headers: given.headers ?? {}, body: bytes };

@@ -164,9 +164,8 @@ describe("a running job", () => {
     ...exampleSource.extract,
     progress: ["/missing", "/progress"],
     created_at: ["/created"],
-    poll_hint_headers: [{ name: "poll-after-ms", unit: "ms" as const }],
   };
-  const changes = { extract };
+  const changes = { extract, poll_hints: [{ header: "poll-after-ms", unit: "ms" as const }] };
 
   test("has the progress that the first pointer finds, as it was written", () => {
     expect(observe(200, '{"status":"running","progress": [1.0, 2]}', { changes })).toMatchObject({

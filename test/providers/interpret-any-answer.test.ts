@@ -1,9 +1,8 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Observation } from "../../src/core/observation.ts";
 import { RETRY_AFTER_MS_MAX } from "../../src/core/retry-after.ts";
 import { builtInProviders } from "../../src/providers/catalogue.ts";
-import { interpretAnswer } from "../../src/providers/interpret-answer.ts";
+import { interpretAnswer, type Interpretation } from "../../src/providers/interpret-answer.ts";
 
 const word = fc.constantFrom("processing", "completed", "failed", "canceled", "expired", "x");
 const json = fc.oneof(
@@ -78,7 +77,7 @@ function textsOf(value: unknown): string[] {
   return typeof value === "object" && value !== null ? Object.values(value).flatMap(textsOf) : [];
 }
 
-function waitOf(observation: Observation): number {
+function waitOf(observation: Interpretation): number {
   if (observation.kind === "running") return observation.hintMs ?? 0;
   return observation.kind === "retry" ? (observation.retryAfterMs ?? 0) : 0;
 }

@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
-import type { Observation } from "../../src/core/observation.ts";
 import {
   buildCancelRequest,
   buildStatusRequest,
-  prepareTarget,
-  type PreparedTarget,
+  type RequestBuilding,
 } from "../../src/providers/build-request.ts";
 import { builtInProviders } from "../../src/providers/catalogue.ts";
-import { interpretAnswer } from "../../src/providers/interpret-answer.ts";
+import { interpretAnswer, type Interpretation } from "../../src/providers/interpret-answer.ts";
+import { type PreparedTarget, prepareTarget } from "../../src/providers/prepare-target.ts";
+import type { UpstreamRequest } from "../../src/providers/upstream-request.ts";
 import { startSandbox } from "./sandbox-harness.ts";
 
 type Sandbox = ReturnType<typeof startSandbox>;
@@ -23,10 +23,17 @@ function sandboxTarget(): PreparedTarget {
   return preparation.target;
 }
 
+function sent(building: RequestBuilding | null): UpstreamRequest {
+  if (building?.kind !== "request") throw new Error("no request");
+  return building;
+}
+
 /** What a poll by the gateway's own provider makes of the sandbox's answer. */
-async function poll(sandbox: Sandbox, jobId: string, seenBefore = false): Promise<Observation> {
+async function poll(sandbox: Sandbox, jobId: string, seenBefore = false): Promise<Interpretation> {
   const target = sandboxTarget();
-  const { method, path, headers } = buildStatusRequest(target, { jobId, params: {} });
+  const facts = { nowMs: sandbox.clock.now(), nextUrl: null, etag: null, mayLinger: false };
+  const building = buildStatusRequest(target, { jobId, params: {} }, facts);
+  const { method, path, headers } = sent(building);
   const response = await sandbox.request(path.replace(/^\/sandbox/, ""), { method, headers });
   return interpretAnswer(
     target.provider,
@@ -81,9 +88,9 @@ describe("the provider `sandbox` understands what the sandbox answers", () => {
   test("a cancel request reaches the job", async () => {
     const sandbox = startSandbox();
     const id = await sandbox.submitted({ outcome: "never" });
-    const request = buildCancelRequest(sandboxTarget(), { jobId: id, params: {} });
-    const path = request?.path.replace(/^\/sandbox/, "") ?? "";
-    await sandbox.request(path, { method: request?.method ?? "" });
+    const job = { jobId: id, params: {} };
+    const { method, path } = sent(buildCancelRequest(sandboxTarget(), job, sandbox.clock.now()));
+    await sandbox.request(path.replace(/^\/sandbox/, ""), { method });
     expect(await poll(sandbox, id)).toMatchObject({ kind: "canceled" });
   });
 

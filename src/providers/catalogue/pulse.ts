@@ -60,11 +60,11 @@ export const pulse = {
     // Batch jobs carry their progress in `result` while they run.
     progress: ["/result/progress"],
     error: ["/error", "/message"],
-    // For large documents a pointer, {is_url, url}, which works once: it is passed on as it is.
-    result: ["/result"],
     created_at: ["/created_at"],
     updated_at: ["/updated_at", "/completed_at"],
   },
+  // For large documents a pointer, {is_url, url}, which works once: it is passed on as it is.
+  result: { kind: "inline", at: ["/result"] },
   // What Pulse recommends.
   schedule: { kind: "exponential", initial_s: 1, factor: 1.5, cap_s: 10 },
   limits: { concurrency: 64 },

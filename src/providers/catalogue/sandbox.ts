@@ -14,6 +14,7 @@ export const sandbox = {
   cancel: { method: "DELETE", path: "/sandbox/jobs/{job_id}" },
   rules: pulse.rules,
   extract: pulse.extract,
+  result: pulse.result,
   schedule: { kind: "exponential", initial_s: 0.5, factor: 1.5, cap_s: 5 },
   limits: pulse.limits,
   not_found_grace_s: pulse.not_found_grace_s,

@@ -1,0 +1,73 @@
+import type { AnsweredRequest, RequestOutcome } from "../outbound/request-outcome.ts";
+import type {
+  Interpretation,
+  ResultWanted,
+  RunningObservation,
+} from "../providers/interpret-answer.ts";
+
+/**
+ * What the answers about a job leave behind for its next request. In memory only: after a restart
+ * the job is asked about as if for the first time. Most providers need none.
+ */
+export interface AnswerMemory {
+  /** Of the answer that still holds, and what that meant. */
+  readonly etag: string | null;
+  readonly unchanged: RunningObservation | null;
+  /** The URL that the upstream named for the next status request. */
+  readonly nextUrl: string | null;
+  /** The result that is to be asked for before the status is asked again. */
+  readonly wanted: ResultWanted | null;
+  /** When the status answer first said that the job has completed. */
+  readonly completedAtMs: number | null;
+}
+
+export const NO_MEMORY: AnswerMemory = Object.freeze({
+  etag: null,
+  unchanged: null,
+  nextUrl: null,
+  wanted: null,
+  completedAtMs: null,
+});
+
+// RFC 9110 8.8.3, with a bound: a tag is held as long as its job.
+const ETAG = /^(?:W\/)?"[\x21\x23-\x7e]{1,200}"$/;
+
+/** What is known after a status answer. */
+export function memoryAfterStatus(
+  before: AnswerMemory,
+  interpretation: Interpretation,
+  outcome: RequestOutcome,
+  nowMs: number,
+): AnswerMemory {
+  switch (interpretation.kind) {
+    case "running": {
+      const nextUrl = interpretation.nextUrl ?? before.nextUrl;
+      // A tag belongs to the URL that it came from.
+      const etag = nextUrl === before.nextUrl ? etagOf(before, outcome) : null;
+      const unchanged = etag === null ? null : interpretation;
+      return { etag, unchanged, nextUrl, wanted: null, completedAtMs: null };
+    }
+    case "result_wanted": {
+      const completedAtMs = before.completedAtMs ?? nowMs;
+      return { ...NO_MEMORY, nextUrl: before.nextUrl, wanted: interpretation, completedAtMs };
+    }
+    case "completed":
+    case "failed":
+    case "canceled":
+    case "expired":
+    case "retry":
+    case "credential_rejected":
+      return before;
+  }
+}
+
+function etagOf(before: AnswerMemory, outcome: RequestOutcome): string | null {
+  if (outcome.kind === "failed") return null;
+  const { etag } = outcome.headers;
+  if (typeof etag === "string" && ETAG.test(etag)) return etag;
+  return isUnchanged(outcome) ? before.etag : null;
+}
+
+function isUnchanged({ status }: AnsweredRequest): boolean {
+  return status === 304;
+}

@@ -1,0 +1,67 @@
+/** Whether a host name is one of those that patterns such as `*.example.com` stand for. */
+export function matchesHost(patterns: readonly string[], hostname: string): boolean {
+  return patterns.some((pattern) => matchesPattern(pattern.split("."), hostname.split(".")));
+}
+
+/** `*` stands for one label, at the start of the pattern for one or more. */
+function matchesPattern(pattern: readonly string[], labels: readonly string[]): boolean {
+  const extra = labels.length - pattern.length;
+  if (extra < 0 || (extra > 0 && pattern[0] !== "*")) return false;
+  return pattern.every((wanted, index) => {
+    const label = labels[index === 0 ? 0 : index + extra] ?? "";
+    return wanted === "*" ? label !== "" : wanted === label;
+  });
+}
+
+export type UrlReading =
+  | { readonly kind: "url"; readonly origin: string; readonly path: string }
+  | { readonly kind: "refused"; readonly problem: string };
+
+const URL_CHARACTERS_MAX = 2048;
+// The URL parser drops tabs and line breaks and folds backslashes; other parsers don't.
+const AMBIGUOUS = /[\s\p{Cc}\\]/u;
+const HTTP_FORM = /^https?:\/\/[^/]/i;
+
+/**
+ * Judges a URL that a client or an upstream named: it may lead to `ownOrigin`, or by https to an
+ * allowed host on the usual port. Whom a credential is sent to hangs on this.
+ */
+export function readAllowedUrl(
+  text: string,
+  allowed: { readonly ownOrigin: string; readonly hosts: readonly string[] },
+): UrlReading {
+  if (text.length > URL_CHARACTERS_MAX) {
+    return refused(`The URL is longer than ${URL_CHARACTERS_MAX} characters.`);
+  }
+  const url = AMBIGUOUS.test(text) || !HTTP_FORM.test(text) ? null : URL.parse(text);
+  if (url === null) return refused("This is not a URL of the form https://host/path.");
+  if (url.username !== "" || url.password !== "") {
+    return refused("The URL must not contain a user name or password.");
+  }
+  const request: UrlReading = {
+    kind: "url",
+    origin: url.origin,
+    // A fragment is for whoever reads the answer; it is never sent.
+    path: url.pathname + url.search,
+  };
+  if (url.origin === allowed.ownOrigin) return request;
+  if (!matchesHost(allowed.hosts, url.hostname)) {
+    return refused(`The URL leads to ${url.hostname}, which is not among ${listOf(allowed)}.`);
+  }
+  if (url.protocol !== "https:" || url.port !== "") {
+    return refused(`The URL must lead to ${url.hostname} by https and without a port.`);
+  }
+  return request;
+}
+
+function listOf(allowed: {
+  readonly ownOrigin: string;
+  readonly hosts: readonly string[];
+}): string {
+  const hosts = new Set([new URL(allowed.ownOrigin).hostname, ...allowed.hosts]);
+  return `the allowed hosts: ${[...hosts].join(", ")}`;
+}
+
+function refused(problem: string): UrlReading {
+  return { kind: "refused", problem };
+}

@@ -1,0 +1,168 @@
+import type { Observation, RetryCause, UpstreamTimes } from "../core/observation.ts";
+import { sliceRawJson } from "../core/raw-json.ts";
+import {
+  type HeaderValues,
+  parseRetryAfter,
+  parseWait,
+  parseWaitHeader,
+} from "../core/retry-after.ts";
+import type { PollHint } from "./compile-answers.ts";
+import { cleanLine, readErrorText } from "./error-text.ts";
+import { firstPresent, isPresent, type PointerTokens, valueAt } from "./json-pointer.ts";
+import type { Provider } from "./provider.ts";
+import type { BodyReading } from "./read-body.ts";
+
+/* What can be read from an answer of an upstream, whatever it means. */
+
+/** A whole answer of an upstream; header names in lower case. */
+export interface UpstreamAnswer {
+  readonly status: number;
+  readonly headers: HeaderValues;
+  readonly body: Buffer;
+}
+
+/** An answer that is being interpreted. */
+export interface Answered {
+  readonly provider: Provider;
+  readonly answer: UpstreamAnswer;
+  readonly nowMs: number;
+  readonly body: BodyReading;
+  /** Where this answer says what went wrong. */
+  readonly errorAt: readonly PointerTokens[];
+}
+
+export const REASON_CHARACTERS_MAX = 500;
+const TIME_CHARACTERS_MAX = 64;
+// Progress stays in memory as long as its job; what is larger than this is not progress.
+const PROGRESS_CHARACTERS_MAX = 4096;
+// Ids and URLs that requests are built from.
+const VALUE_CHARACTERS_MAX = 2048;
+
+/** An answer that says nothing about the job. */
+export function retry(answered: Answered, cause: RetryCause): Observation {
+  const { provider, answer, nowMs } = answered;
+  const resetHeaders = cause === "rate_limited" ? provider.answers.rateLimitResetHeaders : [];
+  return {
+    kind: "retry",
+    cause,
+    reason: describe(answered),
+    retryAfterMs: parseRetryAfter(answer.headers, nowMs, resetHeaders),
+  };
+}
+
+/** An answer that can't be what the upstream meant to say. */
+export function unusable({ answer, nowMs }: Answered, why: string): Observation {
+  return {
+    kind: "retry",
+    cause: "unusable_answer",
+    reason: cleanLine(`${describeHttp(answer)}: ${why}.`, REASON_CHARACTERS_MAX),
+    retryAfterMs: parseRetryAfter(answer.headers, nowMs),
+  };
+}
+
+/** One line for a person: the HTTP status and what the body says went wrong. */
+export function describe(answered: Answered): string {
+  const error = readError(answered);
+  const http = describeHttp(answered.answer);
+  return cleanLine(error === null ? http : `${http}: ${error}`, REASON_CHARACTERS_MAX);
+}
+
+function describeHttp(answer: UpstreamAnswer): string {
+  const { "content-type": type, "content-encoding": encoding, location } = answer.headers;
+  const notes = [
+    typeof type === "string" && !type.includes("json") ? type : null,
+    typeof encoding === "string" ? encoding : null,
+    // Without its query, where signatures and keys travel.
+    typeof location === "string" ? `redirect to ${location.split("?")[0]}, not followed` : null,
+  ].filter((note) => note !== null);
+  return `HTTP ${answer.status}${notes.length === 0 ? "" : ` (${notes.join(", ")})`}`;
+}
+
+export function jsonOf(body: BodyReading): unknown {
+  return body.kind === "json" ? body.json : undefined;
+}
+
+export function readError({ body, errorAt }: Answered): string | null {
+  return body.kind === "json" ? readErrorText(body, errorAt) : null;
+}
+
+/** The source text at the first place that holds a value, or null. */
+export function readRaw(body: BodyReading, places: readonly PointerTokens[]): string | null {
+  if (body.kind === "unreadable") return null;
+  const found = firstPresent(body.json, places);
+  return found === null ? null : sliceRawJson(body.text, found.tokens);
+}
+
+export function readProgress({ provider, body }: Answered): string | null {
+  const { progress: places, progressParts } = provider.answers;
+  const progress =
+    progressParts === null ? readRaw(body, places) : composeProgress(body, progressParts);
+  if (progress === null || progress.length > PROGRESS_CHARACTERS_MAX) return null;
+  // A slice of a string keeps the whole string alive; this copy outlives the answer.
+  return Buffer.from(progress).toString();
+}
+
+/** An object of those parts that are there, or null. */
+function composeProgress(
+  body: BodyReading,
+  parts: readonly (readonly [name: string, tokens: PointerTokens])[],
+): string | null {
+  const members = parts.flatMap(([name, tokens]) => {
+    const raw = readRaw(body, [tokens]);
+    return raw === null ? [] : [`${JSON.stringify(name)}:${raw}`];
+  });
+  return members.length === 0 ? null : `{${members.join(",")}}`;
+}
+
+/** The longest wait that the answer asks for in one way or another. */
+export function readHintMs({ provider, answer, body, nowMs }: Answered): number | null {
+  let hintMs = parseRetryAfter(answer.headers, nowMs);
+  for (const hint of provider.answers.pollHints) {
+    const askedMs = readHint(answer, jsonOf(body), hint);
+    if (askedMs !== null) hintMs = Math.max(hintMs ?? 0, askedMs);
+  }
+  return hintMs;
+}
+
+function readHint({ headers }: UpstreamAnswer, json: unknown, hint: PollHint): number | null {
+  if (hint.header !== null) return parseWaitHeader(headers, hint.header, hint.unit);
+  const value = hint.tokens === null ? undefined : valueAt(json, hint.tokens);
+  const isNumeric = typeof value === "number" || typeof value === "string";
+  return isNumeric ? parseWait(String(value), hint.unit) : null;
+}
+
+export function readTimes({ provider, body }: Answered): UpstreamTimes {
+  const json = jsonOf(body);
+  return {
+    createdAt: readScalar(json, provider.answers.createdAt, TIME_CHARACTERS_MAX),
+    updatedAt: readScalar(json, provider.answers.updatedAt, TIME_CHARACTERS_MAX),
+  };
+}
+
+/** A string, number or boolean as one line of text, or null. */
+export function readScalar(
+  json: unknown,
+  places: readonly PointerTokens[],
+  charactersMax: number,
+): string | null {
+  const value = firstPresent(json, places)?.value;
+  if (typeof value === "string") return cleanLine(value, charactersMax) || null;
+  return typeof value === "number" || typeof value === "boolean" ? String(value) : null;
+}
+
+/** A string or number at this place, to build a request from; null when it is none or too long. */
+export function readValue(json: unknown, tokens: PointerTokens): string | null {
+  const value = valueAt(json, tokens);
+  if (!isPresent(value) || (typeof value !== "string" && typeof value !== "number")) return null;
+  const text = String(value);
+  return text === "" || text.length > VALUE_CHARACTERS_MAX ? null : text;
+}
+
+/** The URL that the answer names for the next status request, or null. */
+export function readNextUrl({ provider, answer, body }: Answered): string | null {
+  const place = provider.answers.nextUrl;
+  if (place === null) return null;
+  if (place.tokens !== null) return readValue(jsonOf(body), place.tokens);
+  const value = place.header === null ? undefined : answer.headers[place.header];
+  return typeof value === "string" && value.length <= VALUE_CHARACTERS_MAX ? value : null;
+}

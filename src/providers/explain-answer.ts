@@ -1,0 +1,191 @@
+import { sliceRawJson } from "../core/raw-json.ts";
+import type { UpstreamAnswer } from "./answered.ts";
+import type { Places } from "./compile-answers.ts";
+import type { CompiledRule } from "./compile-rules.ts";
+import { cleanLine } from "./error-text.ts";
+import { type AnswerFacts, interpretAnswer, type Interpretation } from "./interpret-answer.ts";
+import { interpretResult, type ResultFacts } from "./interpret-result.ts";
+import { firstPresent, isPresent, pointerText, splitPointer, valueAt } from "./json-pointer.ts";
+import type { Provider } from "./provider.ts";
+import { type BodyReading, readBody } from "./read-body.ts";
+import type { ElementCondition, ProviderCondition } from "./rule-definition.ts";
+
+/** One rule, held against an answer. */
+export interface RuleExplanation {
+  /** Its place in the definition, as a JSON Pointer. */
+  readonly rule: string;
+  readonly note?: string;
+  readonly observe: string;
+  /** not_tried: a rule before it matched. */
+  readonly outcome: "matched" | "did_not_match" | "not_tried";
+  /** The first thing that did not hold, for a person; null unless it did not match. */
+  readonly why: string | null;
+}
+
+/** One thing that was looked for in the answer. */
+export interface ExtractExplanation {
+  /** Its place in the definition, as a JSON Pointer. */
+  readonly field: string;
+  /** Where it was found, as the definition writes it; null when it is nowhere. */
+  readonly found_at: string | null;
+  /** JSON as it stands in the answer, cut to a readable length. */
+  readonly value: string | null;
+}
+
+/** How an answer is read, step by step. */
+export interface AnswerExplanation {
+  readonly http_status: number;
+  readonly body: { readonly bytes: number; readonly is_json: boolean; readonly why: string | null };
+  readonly rules: readonly RuleExplanation[];
+  /** The rule that decided, as a JSON Pointer, or null when HTTP's own meaning holds. */
+  readonly decided_by: string | null;
+  readonly extracted: readonly ExtractExplanation[];
+  readonly observation: Interpretation;
+}
+
+const VALUE_CHARACTERS_MAX = 1000;
+const SHOWN_CHARACTERS_MAX = 100;
+
+/** Reads a status answer as a poll would, and says how. Never throws. */
+export function explainAnswer(
+  provider: Provider,
+  answer: UpstreamAnswer,
+  facts: AnswerFacts,
+): AnswerExplanation {
+  const body = readBody(answer.body);
+  return {
+    ...explainRules("/rules", provider.answers.rules, answer, body),
+    extracted: placesOf(provider).map((looked) => explainExtract(looked, body)),
+    observation: interpretAnswer(provider, answer, facts),
+  };
+}
+
+/** The same for the answer to the request for a result, of a provider that has one. */
+export function explainResultAnswer(
+  provider: Provider,
+  answer: UpstreamAnswer,
+  facts: ResultFacts,
+): AnswerExplanation {
+  const { result } = provider.answers;
+  if (result.kind !== "request") throw new Error(`${provider.name} has no result request`);
+  const body = readBody(answer.body);
+  const looked: Looked[] = [
+    ["/result/error", result.answers.error],
+    ["/result/at", result.answers.format === "json" ? result.answers.at : []],
+  ];
+  return {
+    ...explainRules("/result/rules", result.answers.rules, answer, body),
+    extracted: looked.map((one) => explainExtract(one, body)),
+    observation: interpretResult(provider, answer, facts),
+  };
+}
+
+/** Where the definition says what is looked for, and the places to look. */
+type Looked = readonly [field: string, places: Places];
+
+function placesOf({ answers }: Provider): readonly Looked[] {
+  const { progressParts, result } = answers;
+  return [
+    ["/extract/status", answers.status],
+    ...(progressParts === null
+      ? [["/extract/progress", answers.progress] as const]
+      : progressParts.map(
+          ([name, tokens]) => [`/extract/progress${pointerText([name])}`, [tokens]] as const,
+        )),
+    ["/extract/error", answers.error],
+    ["/extract/created_at", answers.createdAt],
+    ["/extract/updated_at", answers.updatedAt],
+    ...(result.kind === "in_answer"
+      ? [["/result/at", result.at] as const]
+      : [
+          ["/result/request/url_at", result.urlAt ?? []] as const,
+          ...result.values.map(
+            ({ pointer, tokens }) => [`/result/request {answer.${pointer}}`, [tokens]] as const,
+          ),
+        ]),
+  ];
+}
+
+function explainExtract([field, places]: Looked, body: BodyReading): ExtractExplanation {
+  const found = body.kind === "json" ? firstPresent(body.json, places) : null;
+  if (found === null || body.kind !== "json") return { field, found_at: null, value: null };
+  const raw = sliceRawJson(body.text, found.tokens) ?? "";
+  return {
+    field,
+    found_at: pointerText(found.tokens),
+    value: raw.slice(0, VALUE_CHARACTERS_MAX).toWellFormed(),
+  };
+}
+
+function explainRules(
+  field: string,
+  rules: readonly CompiledRule[],
+  answer: UpstreamAnswer,
+  body: BodyReading,
+): Pick<AnswerExplanation, "http_status" | "body" | "rules" | "decided_by"> {
+  let decidedBy: string | null = null;
+  const explained: RuleExplanation[] = [];
+  for (const [index, compiled] of rules.entries()) {
+    const rule = `${field}/${index}`;
+    const { note, observe } = compiled.rule;
+    const told = { rule, ...(note !== undefined && { note }), observe };
+    if (decidedBy !== null) {
+      explained.push({ ...told, outcome: "not_tried", why: null });
+      continue;
+    }
+    const why = mismatch(compiled, answer.status, body);
+    if (why === null) decidedBy = rule;
+    explained.push({ ...told, outcome: why === null ? "matched" : "did_not_match", why });
+  }
+  return {
+    http_status: answer.status,
+    body: {
+      bytes: answer.body.length,
+      is_json: body.kind === "json",
+      why: body.kind === "json" ? null : body.why,
+    },
+    rules: explained,
+    decided_by: decidedBy,
+  };
+}
+
+/** The first thing about a rule that does not hold, or null when it matches. */
+function mismatch(compiled: CompiledRule, httpStatus: number, body: BodyReading): string | null {
+  const { rule, hasStatus, conditions } = compiled;
+  if (!hasStatus(httpStatus)) {
+    return `http_status must be ${JSON.stringify(rule.http_status)}, and is ${httpStatus}`;
+  }
+  const json = body.kind === "json" ? body.json : undefined;
+  const failed = conditions.findIndex((holds) => !holds(json));
+  const condition = rule.all[failed];
+  if (condition === undefined) return null;
+  const place = condition.pointer === "" ? "the whole answer" : condition.pointer;
+  return `${place} must be ${wanted(condition)}, and ${shown(body, condition.pointer)}`;
+}
+
+function wanted(condition: ElementCondition | ProviderCondition): string {
+  const parts = [
+    condition.eq === undefined ? null : JSON.stringify(condition.eq),
+    condition.in === undefined ? null : `one of ${JSON.stringify(condition.in)}`,
+    condition.not_eq === undefined ? null : `other than ${JSON.stringify(condition.not_eq)}`,
+    condition.not_in === undefined ? null : `none of ${JSON.stringify(condition.not_in)}`,
+    condition.exists === undefined ? null : condition.exists ? "there" : "absent",
+    "some" in condition && condition.some !== undefined ? someWanted(condition.some) : null,
+  ];
+  const text = parts.filter((part) => part !== null).join(" and ");
+  return condition.ignore_case ? `${text} in any case` : text;
+}
+
+function someWanted(conditions: readonly ElementCondition[]): string {
+  const each = conditions.map((one) => `${one.pointer || "it"} is ${wanted(one)}`);
+  return `an array with an element of which ${each.join(" and ")}`;
+}
+
+function shown(body: BodyReading, pointer: string): string {
+  if (body.kind === "unreadable") return `the body can't be read: ${body.why}`;
+  const tokens = splitPointer(pointer);
+  const value = valueAt(body.json, tokens);
+  if (value === undefined) return "is not there";
+  if (!isPresent(value)) return "is null";
+  return `is ${cleanLine(sliceRawJson(body.text, tokens) ?? "", SHOWN_CHARACTERS_MAX)}`;
+}

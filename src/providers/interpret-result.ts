@@ -1,0 +1,146 @@
+import type { Observation, UpstreamTimes } from "../core/observation.ts";
+import type { RequestFailure } from "../core/request-failure.ts";
+import {
+  type Answered,
+  describe,
+  jsonOf,
+  readError,
+  readHintMs,
+  readRaw,
+  REASON_CHARACTERS_MAX,
+  retry,
+  unusable,
+  type UpstreamAnswer,
+} from "./answered.ts";
+import type { ResultAnswers } from "./compile-answers.ts";
+import { judge, type RuleVerdict } from "./compile-rules.ts";
+import { cleanLine } from "./error-text.ts";
+import {
+  type HttpVerdict,
+  interpretFailure,
+  SILENT_ENDING,
+  verdictOfHttp,
+} from "./interpret-answer.ts";
+import type { Provider } from "./provider.ts";
+import { readBody, readText } from "./read-body.ts";
+
+/** What the meaning of an answer to the request for a result depends on besides the answer. */
+export interface ResultFacts {
+  readonly nowMs: number;
+  /** Since the status answer first said that the job has completed. */
+  readonly completedForMs: number;
+  /** The job's times, from the status answer. */
+  readonly times: UpstreamTimes;
+}
+
+/**
+ * What the answer to the request for a result means, by the definition's rules for it and otherwise
+ * by HTTP. The job stays live until the result is here or is gone for good: what goes wrong on the
+ * way is tried again, from the status request on. Never throws.
+ */
+export function interpretResult(
+  provider: Provider,
+  answer: UpstreamAnswer,
+  facts: ResultFacts,
+): Observation {
+  const { result } = provider.answers;
+  if (result.kind !== "request") throw new Error(`${provider.name} has no result request`);
+  const body = readBody(answer.body);
+  const errorAt = result.answers.error;
+  const answered = { provider, answer, nowMs: facts.nowMs, body, errorAt };
+  const verdict =
+    judge(result.answers.rules, answer.status, jsonOf(body)) ??
+    resultVerdictOfHttp(provider, answer.status);
+  return said(byVerdict(answered, facts, verdict, result.answers));
+}
+
+/** A request for a result that got no whole answer. */
+export function interpretResultFailure(failure: RequestFailure): Observation {
+  return said(interpretFailure(failure));
+}
+
+/** The result can't be asked for: its URL leads where the credential may not go. */
+export function refusedResult(problem: string): Observation {
+  return said({ kind: "retry", cause: "unusable_answer", reason: problem, retryAfterMs: null });
+}
+
+/** What a status code means here where the rules say nothing. */
+function resultVerdictOfHttp(provider: Provider, status: number): RuleVerdict | HttpVerdict {
+  // Accepted, not done: the result is not ready.
+  if (status === 202) return { observe: "running", phase: "processing" };
+  const verdict = verdictOfHttp(status);
+  if (verdict.observe === "unknown_status") return { observe: "completed" };
+  // A link that carries its own credential says nothing about the connection's.
+  const isOwnCredential = provider.requests.result?.sendsCredential === true;
+  if (verdict.observe === "credential_rejected" && !isOwnCredential) return { observe: "unusable" };
+  return verdict;
+}
+
+function byVerdict(
+  answered: Answered,
+  facts: ResultFacts,
+  verdict: RuleVerdict | HttpVerdict,
+  answers: ResultAnswers,
+): Observation {
+  const { times } = facts;
+  switch (verdict.observe) {
+    case "running":
+      return {
+        kind: "running",
+        phase: verdict.phase,
+        progress: null,
+        hintMs: readHintMs(answered),
+        unknownStatus: null,
+        times,
+      };
+    case "completed":
+    case "unknown_status":
+      return completed(answered, answers, times);
+    case "failed":
+    case "canceled":
+      return {
+        kind: verdict.observe,
+        error: readError(answered) ?? SILENT_ENDING[verdict.observe],
+        times,
+      };
+    case "expired":
+      return gone(answered, times);
+    case "not_found":
+      return facts.completedForMs < answered.provider.notFoundGraceMs
+        ? retry(answered, "not_visible_yet")
+        : gone(answered, times);
+    case "rate_limited":
+      return retry(answered, "rate_limited");
+    case "credential_rejected":
+      return { kind: "credential_rejected", reason: describe(answered) };
+    case "retry":
+      return retry(answered, "upstream_fault");
+    case "unusable":
+      return retry(answered, "unusable_answer");
+  }
+}
+
+function completed(answered: Answered, { format, at }: ResultAnswers, times: UpstreamTimes) {
+  const { answer, body } = answered;
+  if (format === "text") {
+    const text = readText(answer.body);
+    if (text === null) return unusable(answered, "the result can't be read: it is not UTF-8");
+    return { kind: "completed", result: JSON.stringify(text), times } as const;
+  }
+  if (body.kind === "unreadable") {
+    return unusable(answered, `the result can't be read: ${body.why}`);
+  }
+  return { kind: "completed", result: readRaw(body, at) ?? "null", times } as const;
+}
+
+function gone(answered: Answered, times: UpstreamTimes): Observation {
+  const error = `The job completed, but its result is gone. ${describe(answered)}`;
+  return { kind: "expired", error, times };
+}
+
+/** Says of what goes wrong that the job itself is done. */
+function said(observation: Observation): Observation {
+  if (observation.kind !== "retry") return observation;
+  const reason = `The job has completed, but its result could not be fetched: ${observation.reason}`;
+  return { ...observation, reason: cleanLine(reason, REASON_CHARACTERS_MAX) };
+}

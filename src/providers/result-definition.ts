@@ -1,0 +1,66 @@
+import { z } from "zod";
+import { pointers } from "./definition-fields.ts";
+import { resultRequestSchema } from "./request-definition.ts";
+import { ruleSchema } from "./rule-definition.ts";
+
+/* How a definition says where the result of a completed job is. */
+
+const WHOLE_ANSWER = [""];
+
+const inlineSchema = z.strictObject({
+  kind: z.literal("inline"),
+  at: pointers
+    .default(WHOLE_ANSWER)
+    .describe("Where the result is in the status answer; the whole answer unless given."),
+});
+
+const pointerSchema = z.strictObject({
+  kind: z.literal("pointer"),
+  at: pointers
+    .min(1)
+    .describe("Where the link to the result is in the status answer; passed on, never fetched."),
+});
+
+const requestSchema = z
+  .strictObject({
+    kind: z.literal("request"),
+    request: resultRequestSchema.describe(
+      "What is asked once the status answer says completed. While it fails the job stays live.",
+    ),
+    format: z
+      .enum(["json", "text"])
+      .default("json")
+      .describe("text: the answer is any UTF-8, such as JSON Lines, and becomes one JSON string."),
+    at: pointers
+      .default(WHOLE_ANSWER)
+      .describe("Where the result is in this answer; the whole answer unless given."),
+    rules: z
+      .array(ruleSchema)
+      .max(200)
+      .default([])
+      .describe(
+        "What this answer means, tried in order. Where none matches: 2xx is the result, 404 is " +
+          "tried again for not_found_grace_s and then expired like 410, all else is tried again.",
+      ),
+    error: pointers
+      .optional()
+      .describe("Where this answer says what went wrong; extract.error unless given."),
+    otherwise: pointers
+      .default(WHOLE_ANSWER)
+      .describe(
+        "Where the result is in the status answer when that lacks the URL or a value that the " +
+          "request needs, as when all parts of a batch failed.",
+      ),
+  })
+  .refine(({ format, at }) => format === "json" || (at.length === 1 && at[0] === ""), {
+    error: "There are no places in a text; remove this or say format: json.",
+    path: ["at"],
+  });
+
+export const resultSchema = z.discriminatedUnion(
+  "kind",
+  [inlineSchema, pointerSchema, requestSchema],
+  { error: 'Must be "inline", "pointer" or "request".' },
+);
+
+export type ResultDefinition = z.output<typeof resultSchema>;

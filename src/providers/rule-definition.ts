@@ -1,0 +1,113 @@
+import { z } from "zod";
+import { pointer } from "./definition-fields.ts";
+
+/* How a definition says what an answer means: ordered rules, the first that matches wins. */
+
+const scalar = z.union([z.string().max(500), z.number(), z.boolean(), z.null()], {
+  error: "Must be a text, a number, true, false or null.",
+});
+const scalars = z.array(scalar).min(1).max(100);
+
+const TESTS = {
+  pointer: pointer.describe("The place in the answer that is tested, as a JSON Pointer."),
+  eq: scalar.optional().describe('The value there is this one. 1 is not "1".'),
+  in: scalars.optional().describe("The value there is one of these."),
+  not_eq: scalar.optional().describe("There is a value, and it is another than this."),
+  not_in: scalars.optional().describe("There is a value, and it is none of these."),
+  exists: z.boolean().optional().describe("Whether there is a value; null counts as none."),
+  ignore_case: z
+    .boolean()
+    .default(false)
+    .describe("Whether texts are compared without regard to upper and lower case."),
+};
+
+const TEST_NAMES = ["eq", "in", "not_eq", "not_in", "exists"] as const;
+
+function hasTest(condition: Readonly<Record<string, unknown>>): boolean {
+  return TEST_NAMES.some((name) => condition[name] !== undefined);
+}
+
+const elementConditionSchema = z
+  .strictObject({
+    ...TESTS,
+    pointer: pointer.describe("The place in the element that is tested, as a JSON Pointer."),
+  })
+  .refine(hasTest, { error: `A condition needs one of ${TEST_NAMES.join(", ")}.` });
+
+/** Several tests in one condition must all hold. */
+const conditionSchema = z
+  .strictObject({
+    ...TESTS,
+    some: z
+      .array(elementConditionSchema)
+      .min(1)
+      .max(10)
+      .optional()
+      .describe(
+        "The value there is an array with an element for which all of these hold; their pointers " +
+          "start at the element.",
+      ),
+  })
+  .refine((condition) => hasTest(condition) || condition.some !== undefined, {
+    error: `A condition needs one of ${TEST_NAMES.join(", ")} or some.`,
+  });
+
+const status = z.int().min(100).max(599);
+
+const httpStatusSchema = z.union(
+  [
+    status,
+    z.array(status).min(1).max(50),
+    z.strictObject({
+      gte: status.describe("From this one on."),
+      lte: status.describe("Up to this one."),
+    }),
+  ],
+  {
+    error: 'Must be a status such as 200, a list such as [200, 202], or {"gte": 200, "lte": 299}.',
+  },
+);
+
+const OBSERVATIONS = [
+  "running",
+  "completed",
+  "failed",
+  "canceled",
+  "expired",
+  "not_found",
+  "rate_limited",
+  "credential_rejected",
+  "retry",
+] as const;
+
+export const ruleSchema = z
+  .strictObject({
+    note: z.string().max(500).optional().describe("For people: why the rule is there."),
+    http_status: httpStatusSchema
+      .optional()
+      .describe("The HTTP status: one, one of a list, or {gte, lte}; any unless given."),
+    all: z
+      .array(conditionSchema)
+      .max(10)
+      .default([])
+      .describe("Conditions on the JSON of the answer, all of which must hold."),
+    observe: z
+      .enum(OBSERVATIONS)
+      .describe(
+        "What the answer means. not_found: not visible yet within not_found_grace_s, expired " +
+          "after it. rate_limited: the connection pauses. credential_rejected: the connection " +
+          "stops until a person mends it. retry: an outage, which says nothing of the job.",
+      ),
+    phase: z
+      .enum(["pending", "processing"])
+      .optional()
+      .describe("Of a running job: whether work has begun; processing unless given."),
+  })
+  .refine(({ observe, phase }) => phase === undefined || observe === "running", {
+    error: "Only a running job has a phase; remove it or observe running.",
+    path: ["phase"],
+  });
+
+export type ProviderRule = z.output<typeof ruleSchema>;
+export type ProviderCondition = ProviderRule["all"][number];
+export type ElementCondition = NonNullable<ProviderCondition["some"]>[number];

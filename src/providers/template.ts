@@ -1,0 +1,182 @@
+import { JSON_POINTER } from "./json-pointer.ts";
+
+/** What a template's placeholders stand for. */
+export interface JobReference {
+  readonly jobId: string;
+  readonly params: Readonly<Record<string, string>>;
+}
+
+export interface TemplateValues extends JobReference {
+  /** What `{answer.<pointer>}` stands for, by pointer. */
+  readonly answer?: Readonly<Record<string, string>>;
+}
+
+/** What a placeholder stands for: the job id, one of its params, or a place in an earlier answer. */
+export interface Slot {
+  readonly from: "job_id" | "param" | "answer";
+  /** The param's name or the JSON Pointer into the answer. */
+  readonly name: string;
+  /** Written `{+…}`: a slash in the value stays one, so the value may be several path segments. */
+  readonly spread: boolean;
+  /** Of a param that the job does not name. */
+  readonly fallback: string;
+}
+
+/** `literals[0] slots[0] literals[1] … literals[n]` */
+export interface Template {
+  readonly literals: readonly string[];
+  readonly slots: readonly Slot[];
+}
+
+export type TemplateReading =
+  | { readonly kind: "template"; readonly template: Template }
+  | { readonly kind: "malformed"; readonly problem: string };
+
+/** Where a template stands decides what its placeholders may be. */
+export interface TemplatePlace {
+  /** Whether there is an earlier answer to take values from. */
+  readonly hasAnswer: boolean;
+  readonly isPath: boolean;
+}
+
+// A doubled brace is a brace; a single one belongs to a placeholder.
+const TOKEN = /\{\{|\}\}|\{([^{}]*)\}|[{}]/g;
+const PARAM = /^params\.([A-Za-z_]\w*)$/;
+const ANSWER = /^answer\.(\/.*)$/;
+// RFC 3986 path characters, without `%`: an encoded slash or dot could hide a climb.
+const PATH_LITERAL = /^[\w\-.~!$&'()*+,;=:@/]*$/;
+const DOTS_ONLY = /^\.+$/;
+const NEEDS_NO_ENCODING = /^[\w-]+$/;
+
+/** Reads `text {job_id} text {params.name} text`. */
+export function readTemplate(source: string, place: TemplatePlace): TemplateReading {
+  const literals: string[] = [];
+  const slots: Slot[] = [];
+  let literal = "";
+  let end = 0;
+  for (const match of source.matchAll(TOKEN)) {
+    const [token, inner] = match;
+    literal += source.slice(end, match.index);
+    end = match.index + token.length;
+    if (token === "{{" || token === "}}") {
+      literal += token[0];
+      continue;
+    }
+    if (inner === undefined) {
+      return malformed("has a brace that closes or opens nothing; double a brace that is meant");
+    }
+    const slot = readSlot(inner, place);
+    if (slot === null) return malformed(`has {${inner}}, but knows only ${known(place)}`);
+    literals.push(literal);
+    slots.push(slot);
+    literal = "";
+  }
+  literals.push(literal + source.slice(end));
+  return { kind: "template", template: { literals, slots } };
+}
+
+/**
+ * Reads a template of an absolute path. No segment can be turned into `.` or `..` by the values
+ * filled in: it holds at most one placeholder, alone or beside something other than dots.
+ */
+export function readPathTemplate(source: string, hasAnswer: boolean): TemplateReading {
+  const reading = readTemplate(source, { hasAnswer, isPath: true });
+  if (reading.kind === "malformed") return reading;
+  const { literals } = reading.template;
+  if (!source.startsWith("/")) return malformed("must start with /");
+  if (!literals.every((literal) => PATH_LITERAL.test(literal))) {
+    return malformed("may hold only path characters; a query has a field of its own");
+  }
+  // Nothing that a path may hold is mistaken for the mark of a placeholder.
+  for (const segment of literals.join(SLOT_MARK).split("/")) {
+    const fixed = segment.split(SLOT_MARK);
+    const shown = segment.replaceAll(SLOT_MARK, "{…}");
+    if (fixed.length > 2) return malformed(`has two placeholders in one segment, ${shown}`);
+    if (DOTS_ONLY.test(fixed.join(""))) return malformed(`has a segment of dots, ${shown}`);
+  }
+  return reading;
+}
+
+const SLOT_MARK = "\0";
+
+function readSlot(inner: string, { hasAnswer, isPath }: TemplatePlace): Slot | null {
+  const spread = isPath && inner.startsWith("+");
+  const source = spread ? inner.slice(1) : inner;
+  const shape = { spread, fallback: "" };
+  if (source === "job_id") return { from: "job_id", name: "job_id", ...shape };
+  const param = PARAM.exec(source)?.[1];
+  if (param !== undefined) return { from: "param", name: param, ...shape };
+  const pointer = hasAnswer ? ANSWER.exec(source)?.[1] : undefined;
+  if (pointer === undefined || !JSON_POINTER.test(pointer)) return null;
+  return { from: "answer", name: pointer, ...shape };
+}
+
+function known({ hasAnswer }: TemplatePlace): string {
+  return hasAnswer
+    ? "{job_id}, {params.<name>} and {answer.<JSON Pointer>}"
+    : "{job_id} and {params.<name>}";
+}
+
+function malformed(problem: string): TemplateReading {
+  return { kind: "malformed", problem: `The template ${problem}.` };
+}
+
+/** Fills in a template; what is unknown counts as empty. */
+export function fillTemplate(
+  template: Template,
+  values: TemplateValues,
+  encode: (value: string) => string,
+): string {
+  const { literals, slots } = template;
+  let filled = literals[0] ?? "";
+  for (let index = 0; index < slots.length; index += 1) {
+    const slot = slots[index];
+    if (slot === undefined) break;
+    const value = valueOf(slot, values);
+    filled += slot.spread ? encodeSegments(value) : encode(value);
+    filled += literals[index + 1] ?? "";
+  }
+  return filled;
+}
+
+function valueOf(slot: Slot, values: TemplateValues): string {
+  switch (slot.from) {
+    case "job_id":
+      return values.jobId;
+    case "param":
+      return ownValue(values.params, slot.name) || slot.fallback;
+    case "answer":
+      return values.answer === undefined ? "" : ownValue(values.answer, slot.name);
+  }
+}
+
+function ownValue(values: Readonly<Record<string, string>>, name: string): string {
+  return Object.hasOwn(values, name) ? (values[name] ?? "") : "";
+}
+
+/**
+ * Any text as exactly one path segment that no URL normalisation removes.
+ *
+ * `.` and `..` need more than one level of encoding: for the WHATWG URL standard `%2E%2E` still
+ * climbs. Encoded twice they name a job that cannot exist, which is what they are.
+ */
+export function encodeSegment(value: string): string {
+  if (NEEDS_NO_ENCODING.test(value)) return value;
+  if (value === "." || value === "..") return value.replaceAll(".", "%252E");
+  return encodeQueryValue(value);
+}
+
+/** The same for each part between slashes. */
+function encodeSegments(value: string): string {
+  return value.split("/").map(encodeSegment).join("/");
+}
+
+/** Any text, lone surrogates included, as a value in a query. */
+export function encodeQueryValue(value: string): string {
+  return encodeURIComponent(value.toWellFormed());
+}
+
+/** Any text as a part of a string in JSON, without the quotes around it. */
+export function encodeJsonText(value: string): string {
+  return JSON.stringify(value.toWellFormed()).slice(1, -1);
+}

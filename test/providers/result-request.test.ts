@@ -1,0 +1,221 @@
+import { describe, expect, test } from "vitest";
+import { buildResultRequest } from "../../src/providers/build-request.ts";
+import type { ProviderDefinitionSource } from "../../src/providers/definition.ts";
+import type { ResultWanted } from "../../src/providers/interpret-answer.ts";
+import { interpretResult, interpretResultFailure } from "../../src/providers/interpret-result.ts";
+import { prepareTarget } from "../../src/providers/prepare-target.ts";
+import { exampleProvider, interpret } from "./example-provider.ts";
+
+type Result = Extract<NonNullable<ProviderDefinitionSource["result"]>, { kind: "request" }>;
+
+const BY_FILE: Result = {
+  kind: "request",
+  request: { path: "/files/{answer./output_file_id}/content" },
+};
+const TIMES = { createdAt: null, updatedAt: null };
+
+function wantedBy(result: Result, body: object | string): unknown {
+  return interpret(200, body, { changes: { result } });
+}
+
+function requestFor(result: Result, place: ResultWanted["place"], changes = {}): unknown {
+  const provider = exampleProvider({ result, ...changes });
+  const prepared = prepareTarget(provider, { baseUrl: null, credential: "secret" });
+  if (prepared.kind === "refused") throw new Error(prepared.problem);
+  return buildResultRequest(prepared.target, { jobId: "j/1", params: {} }, place, 0);
+}
+
+describe("a completed job whose result takes another request", () => {
+  test("says what to ask for: values that its answer holds", () => {
+    expect(wantedBy(BY_FILE, { status: "done", output_file_id: "file-1" })).toStrictEqual({
+      kind: "result_wanted",
+      place: { url: null, answer: { "/output_file_id": "file-1" } },
+      times: TIMES,
+    });
+    expect(wantedBy(BY_FILE, { status: "done", output_file_id: 17 })).toMatchObject({
+      place: { answer: { "/output_file_id": "17" } },
+    });
+  });
+
+  test("or a URL that its answer holds", () => {
+    const result: Result = { kind: "request", request: { url_at: ["/a", "/links/result"] } };
+    const body = { status: "done", links: { result: "https://api.example.com/r/1" } };
+    expect(wantedBy(result, body)).toMatchObject({
+      place: { url: "https://api.example.com/r/1", answer: {} },
+    });
+  });
+
+  test.for<[string, object]>([
+    ["absent", {}],
+    ["null", { output_file_id: null }],
+    ["an object", { output_file_id: {} }],
+    ["empty", { output_file_id: "" }],
+    ["endless", { output_file_id: "x".repeat(3000) }],
+  ])("has its own answer as the result when the value is %s", ([, fields]) => {
+    const body = { status: "done", error_file_id: "e", ...fields };
+    expect(wantedBy(BY_FILE, body)).toMatchObject({
+      kind: "completed",
+      result: JSON.stringify(body),
+    });
+    expect(wantedBy({ ...BY_FILE, otherwise: ["/error_file_id"] }, body)).toMatchObject({
+      kind: "completed",
+      result: '"e"',
+    });
+  });
+
+  test("needs no JSON when nothing is taken from it", () => {
+    const result: Result = { kind: "request", request: { path: "/jobs/{job_id}/result" } };
+    const rules = [{ http_status: 200, observe: "completed" as const }];
+    const changes = { result, rules };
+    expect(interpret(200, "", { changes })).toMatchObject({ kind: "result_wanted" });
+    expect(interpret(200, "", { changes: { result: BY_FILE, rules } })).toMatchObject({
+      cause: "unusable_answer",
+    });
+  });
+});
+
+describe("the request for a result", () => {
+  const byUrl: Result = { kind: "request", request: { url_at: ["/url"] } };
+
+  test("is built from the job and the answer, each value one segment", () => {
+    const place = { url: null, answer: { "/output_file_id": "../x" } };
+    expect(requestFor(BY_FILE, place)).toStrictEqual({
+      kind: "request",
+      method: "GET",
+      origin: "https://api.example.com",
+      path: "/files/..%2Fx/content",
+      headers: { accept: "application/json", authorization: "Bearer secret" },
+      body: null,
+    });
+  });
+
+  test("goes to a URL of the connection's own host, query and all", () => {
+    const url = "https://api.example.com/r/1?part=2#end";
+    expect(requestFor(byUrl, { url, answer: {} })).toMatchObject({ path: "/r/1?part=2" });
+  });
+
+  test.for([
+    "https://evil.example/r",
+    "http://api.example.com/r",
+    "https://api.example.com:8443/r",
+    "https://user@api.example.com/r",
+    "https://api.example.com.evil.example/r",
+    "//evil.example/r",
+    "/r",
+    "javascript:alert(1)",
+    "https://api.example.com\\@evil.example/",
+    "",
+  ])("never goes to %j", (url) => {
+    expect(requestFor(byUrl, { url, answer: {} })).toMatchObject({
+      kind: "refused",
+      problem: expect.any(String),
+    });
+  });
+
+  test("goes to allowed hosts with the credential, and to hosts of its own only without", () => {
+    const url = "https://bucket.storage.example/r?signature=1";
+    const allowed = { allowed_hosts: ["*.storage.example"] };
+    expect(requestFor(byUrl, { url, answer: {} }, allowed)).toMatchObject({
+      origin: "https://bucket.storage.example",
+      headers: { authorization: "Bearer secret" },
+    });
+    const request = { url_at: ["/url"], credential: false, hosts: ["*.storage.example"] };
+    const plain = requestFor({ kind: "request", request }, { url, answer: {} });
+    expect(plain).toMatchObject({ path: "/r?signature=1" });
+    expect(JSON.stringify(plain)).not.toContain("secret");
+  });
+
+  test("takes any type when the result is a text", () => {
+    const place = { url: null, answer: { "/output_file_id": "f" } };
+    expect(requestFor({ ...BY_FILE, format: "text" }, place)).toMatchObject({
+      headers: { accept: "*/*" },
+    });
+  });
+});
+
+describe("the answer to it", () => {
+  const meaning = (
+    status: number,
+    body: string | Buffer | object,
+    result: Partial<Result> = {},
+    completedForMs = 0,
+  ) => {
+    const isRaw = typeof body === "string" || Buffer.isBuffer(body);
+    const bytes = Buffer.from(isRaw ? body : JSON.stringify(body));
+    return interpretResult(
+      exampleProvider({ result: { ...BY_FILE, ...result } }),
+      { status, headers: {}, body: bytes },
+      { nowMs: 0, completedForMs, times: { createdAt: "then", updatedAt: null } },
+    );
+  };
+
+  test("is the result, digit by digit, with the times of the status answer", () => {
+    expect(meaning(200, '{"a": 1.0}')).toStrictEqual({
+      kind: "completed",
+      result: '{"a": 1.0}',
+      times: { createdAt: "then", updatedAt: null },
+    });
+    expect(meaning(200, '{"a": 1.0}', { at: ["/b", "/a"] })).toMatchObject({ result: "1.0" });
+  });
+
+  test("is one JSON string when the result is a text, such as JSON Lines", () => {
+    const lines = '{"a":1}\n{"a":2}\n';
+    expect(meaning(200, lines)).toMatchObject({ kind: "retry", cause: "unusable_answer" });
+    expect(meaning(200, lines, { format: "text" })).toMatchObject({
+      kind: "completed",
+      result: JSON.stringify(lines),
+    });
+    expect(meaning(200, Buffer.from([0xff]), { format: "text" })).toMatchObject({
+      cause: "unusable_answer",
+      reason: expect.stringContaining("not UTF-8"),
+    });
+  });
+
+  test.for<[number, string, string | undefined]>([
+    [202, "running", undefined],
+    [400, "retry", "unusable_answer"],
+    [401, "credential_rejected", undefined],
+    [403, "credential_rejected", undefined],
+    [404, "retry", "not_visible_yet"],
+    [408, "retry", "upstream_fault"],
+    [410, "expired", undefined],
+    [429, "retry", "rate_limited"],
+    [500, "retry", "upstream_fault"],
+    [302, "retry", "unusable_answer"],
+  ])("with HTTP %d means %s %s", ([status, kind, cause]) => {
+    const observation = meaning(status, {});
+    expect(observation.kind).toBe(kind);
+    expect(observation.kind === "retry" ? observation.cause : undefined).toBe(cause);
+  });
+
+  test("says nothing of the connection's credential where that was not sent", () => {
+    const request = { url_at: ["/url"], credential: false };
+    expect(meaning(403, {}, { request })).toMatchObject({ cause: "unusable_answer" });
+  });
+
+  test("that stays away is gone for good after the grace period", () => {
+    expect(meaning(404, {}, {}, 30_000)).toMatchObject({
+      kind: "expired",
+      error: "The job completed, but its result is gone. HTTP 404",
+    });
+  });
+
+  test("that can't be had says that the job is done all the same", () => {
+    const reason = expect.stringMatching(
+      /^The job has completed, but its result could not be fetched: /,
+    );
+    expect(meaning(500, {})).toMatchObject({ reason });
+    const failure = { code: "connect_refused", message: "Refused" } as const;
+    expect(interpretResultFailure(failure)).toMatchObject({ cause: "upstream_fault", reason });
+  });
+
+  test("may say that the job failed after all, by rules of its own", () => {
+    const rules = [{ http_status: 422, observe: "failed" as const }];
+    const body = { detail: "no such voice" };
+    expect(meaning(422, body, { rules, error: ["/detail"] })).toMatchObject({
+      kind: "failed",
+      error: "no such voice",
+      times: { createdAt: "then" },
+    });
+  });
+});
