@@ -143,11 +143,15 @@ export async function findDelivery(
   key: { readonly projectId: string; readonly id: string },
 ): Promise<{ delivery: DeliveryRecord; attempts: readonly AttemptRecord[] } | null> {
   const shardId = shardOfUuid(key.id);
-  const [[delivery], attempts] = await database.run("find-delivery", (sql) =>
-    Promise.all([
-      sql.unsafe<DeliveryRecord[]>(FIND, [shardId, key.id, key.projectId], { prepare: true }),
-      sql.unsafe<AttemptRecord[]>(ATTEMPTS, [shardId, key.id], { prepare: true }),
-    ]),
-  );
-  return delivery === undefined ? null : { delivery, attempts: [...attempts].reverse() };
+  return database.run("find-delivery", async (sql) => {
+    const [delivery] = await sql.unsafe<DeliveryRecord[]>(FIND, [shardId, key.id, key.projectId], {
+      prepare: true,
+    });
+    if (delivery === undefined) return null;
+    // Read second, so that none which the delivery counts is missing.
+    const attempts = await sql.unsafe<AttemptRecord[]>(ATTEMPTS, [shardId, key.id], {
+      prepare: true,
+    });
+    return { delivery, attempts: [...attempts].reverse() };
+  });
 }
