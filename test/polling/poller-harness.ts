@@ -2,6 +2,7 @@ import { createLog } from "../../src/runtime/log.ts";
 import type { OutboundRequest, RequestOutcome } from "../../src/outbound/request-outcome.ts";
 import { Poller } from "../../src/polling/poller.ts";
 import { builtInProviders } from "../../src/providers/catalogue.ts";
+import type { Provider } from "../../src/providers/provider.ts";
 import type { StoredConnection } from "../../src/store/load-connections.ts";
 import type { LiveJob } from "../../src/store/load-jobs.ts";
 import type { EventRow, RecordedEvent } from "../../src/store/record-events.ts";
@@ -11,11 +12,19 @@ import { liveJob, openBox, RUNNING, storedConnection } from "./jobs.ts";
 
 type Answer = RequestOutcome | Promise<RequestOutcome>;
 
-/** A poller between an upstream and a store that answer as told, and a clock that waits. */
-export function startPoller(connection: Partial<StoredConnection> = {}) {
+/**
+ * A poller between an upstream and a store that answer as told, and a clock that waits.
+ * @param provider instead of Pulse, for the connection and its jobs
+ */
+export function startPoller(connection: Partial<StoredConnection> = {}, provider?: Provider) {
   const clock = new FakeClock();
   const startedAtMs = clock.now();
-  const requests: { readonly path: string; readonly atMs: number; readonly key: string }[] = [];
+  const requests: {
+    readonly path: string;
+    readonly atMs: number;
+    readonly key: string;
+    readonly request: OutboundRequest;
+  }[] = [];
   const recorded: EventRow[] = [];
   const paused: { readonly version: number; readonly reason: string }[] = [];
   const looked: { readonly shardId: number; readonly id: string }[] = [];
@@ -36,11 +45,12 @@ export function startPoller(connection: Partial<StoredConnection> = {}) {
     random: () => 0,
     uuids,
     log: createLog({ level: "silent", format: "json" }),
-    providers: builtInProviders(),
+    providers: provider ? new Map([[provider.name, provider]]) : builtInProviders(),
     secretBox: openBox,
     send(request: OutboundRequest) {
       const { path, headers } = request;
-      requests.push({ path, atMs: clock.now() - startedAtMs, key: headers["x-api-key"] ?? "" });
+      const key = headers["x-api-key"] ?? "";
+      requests.push({ path, atMs: clock.now() - startedAtMs, key, request });
       return Promise.resolve(
         upstream.answer(path, requests.filter((one) => one.path === path).length),
       );
@@ -55,11 +65,12 @@ export function startPoller(connection: Partial<StoredConnection> = {}) {
     observed: () => undefined,
   });
   const configure = (changes: Partial<StoredConnection> = {}): void => {
-    poller.watches.configureConnection(storedConnection({ ...connection, ...changes }));
+    const of = { provider: provider?.name ?? "pulse", ...connection, ...changes };
+    poller.watches.configureConnection(storedConnection(of));
   };
   configure();
   const add = (changes: Partial<LiveJob> = {}): LiveJob => {
-    const job = liveJob(clock.now(), changes);
+    const job = liveJob(clock.now(), { provider: provider?.name ?? "pulse", ...changes });
     poller.watches.watch(job, "at_once");
     return job;
   };
