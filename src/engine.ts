@@ -12,8 +12,8 @@ import { SigningKeys } from "./delivery/signing-keys.ts";
 import type { RequestClient } from "./outbound/request-client.ts";
 import { ConnectionDirectory } from "./polling/connection-directory.ts";
 import { Poller } from "./polling/poller.ts";
+import { ProviderDirectory, type SharedProviders } from "./polling/provider-directory.ts";
 import type { LiveJobView } from "./polling/watch-list.ts";
-import type { Provider } from "./providers/provider.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { Log } from "./runtime/log.ts";
 import type { Metrics } from "./runtime/metrics.ts";
@@ -46,7 +46,7 @@ export interface EngineOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly secretBox: SecretBox;
-  readonly providers: ReadonlyMap<string, Provider>;
+  readonly sharedProviders: SharedProviders;
   readonly upstreamClient: RequestClient;
   readonly callbackClient: RequestClient;
   readonly nodeId: string;
@@ -57,6 +57,7 @@ export interface EngineOptions {
 /** Polling, delivery and the shards they work on: everything between the API and the outside. */
 export class Engine {
   readonly connections: ConnectionDirectory;
+  readonly providers: ProviderDirectory;
   /** Tells the owner of a job what the API did to it. */
   readonly handOver: HandOver;
   readonly redeliveries: RedeliveryRunner;
@@ -80,6 +81,11 @@ export class Engine {
       log,
       stopTimeoutMs: FLUSH_TIMEOUT_MS,
     });
+    this.providers = new ProviderDirectory({
+      ...options,
+      shared: options.sharedProviders,
+      onChange: (projectId, name) => this.#poller.watches.providerChanged(projectId, name),
+    });
     this.#poller = this.#buildPoller();
     this.#delivery = this.#buildDelivery();
     this.connections = new ConnectionDirectory({
@@ -98,7 +104,14 @@ export class Engine {
       ownedShards,
       handlers: this.handOver.handlers,
     });
-    this.#sweep = new Sweep({ database, clock, log, ownedShards, held: this.#poller.watches });
+    this.#sweep = new Sweep({
+      database,
+      clock,
+      log,
+      ownedShards,
+      held: this.#poller.watches,
+      loadJobs: async (keys) => this.providers.learn(await loadJobs(database, keys)),
+    });
     this.#housekeeping = createHousekeeping({ database, clock, log, ownedShards });
     this.redeliveries = new RedeliveryRunner({
       ...options,
@@ -115,6 +128,7 @@ export class Engine {
   }
 
   async start(): Promise<void> {
+    await this.providers.start();
     await this.connections.start();
     await this.#ownership.start();
     await this.#mail.start();
@@ -144,6 +158,7 @@ export class Engine {
     await quiet;
     await this.#sweep.stop();
     await this.connections.stop();
+    await this.providers.stop();
     await this.#ownership.stop();
   }
 
@@ -160,6 +175,7 @@ export class Engine {
     const { database, metrics, upstreamClient } = this.#options;
     return new Poller({
       ...this.#options,
+      providers: this.providers,
       send: (request) => upstreamClient.send(request),
       record: (event) => this.#writers.recordEvent(event),
       owe: (owed, event, resultBytes) => this.#delivery.owe(owed, event, resultBytes),
@@ -201,6 +217,7 @@ export class Engine {
       address: this.#options.publicUrl(),
       claimed: async (shardIds) => {
         for await (const page of loadLiveJobs(database, shardIds)) {
+          await this.providers.learn(page);
           for (const job of page) {
             if (this.#ownership.owns(job.shardId)) this.#poller.watches.watch(job, "spread");
           }
@@ -221,7 +238,11 @@ export class Engine {
       owns: (shardId) => this.#ownership.owns(shardId),
       write: (row) => this.#writers.accept(row),
       findUsedKey: (key) => findIdempotencyKey(database, key),
-      watch: (job, firstPoll) => this.#poller.watches.watch(job, firstPoll),
+      watch: (job, firstPoll) => {
+        if (this.providers.knows(job)) this.#poller.watches.watch(job, firstPoll);
+        // Watched before, under a definition that this node has not met.
+        else this.handOver.look(job);
+      },
       deliver: (deliveries) => this.#delivery.deliver(deliveries),
       post: (mail) => postMail(database, mail),
     });
@@ -233,7 +254,7 @@ export class Engine {
       ...this.#options,
       owns: (shardId) => this.#ownership.owns(shardId),
       post: (mail) => postMail(database, mail),
-      loadJobs: (keys) => loadJobs(database, keys),
+      loadJobs: async (keys) => this.providers.learn(await loadJobs(database, keys)),
       findJob: (shardId, id) => findJob(database, shardId, id),
       findJobsOf: (subscriptions) => findJobsOfSubscriptions(database, subscriptions),
       cancelUpstream: (job) => this.#poller.cancelUpstream(job),

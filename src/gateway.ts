@@ -9,8 +9,6 @@ import { systemLookup } from "./outbound/address-lookup.ts";
 import { CallbackUrlChecker } from "./outbound/callback-url-checker.ts";
 import { RequestClient } from "./outbound/request-client.ts";
 import { checkUpstreamUrl } from "./outbound/upstream-url.ts";
-import { builtInProviders } from "./providers/catalogue.ts";
-import type { Provider } from "./providers/provider.ts";
 import type { Clock } from "./runtime/clock.ts";
 import { readOrCreateEncryptionKey } from "./runtime/encryption-keys.ts";
 import type { Log } from "./runtime/log.ts";
@@ -19,6 +17,7 @@ import type { Random } from "./runtime/random.ts";
 import { createSecretBox, type SecretBox } from "./runtime/secret-box.ts";
 import { createUuidSource } from "./runtime/uuid-source.ts";
 import { createSandbox } from "./sandbox/sandbox.ts";
+import { sharedProviders } from "./shared-providers.ts";
 import { type Database, openDatabase } from "./store/database.ts";
 import { startEmbeddedPostgres } from "./store/embedded-postgres.ts";
 import { checkMigrated, migrate } from "./store/migrate.ts";
@@ -107,7 +106,6 @@ async function start(
     localUrl,
   );
   const metrics = new Metrics();
-  const providers = availableProviders(config);
   const outbound = buildOutbound(config, port, localUrl);
   const nodeId = uuids(clock.now(), 0);
   const engine = new Engine({
@@ -117,7 +115,7 @@ async function start(
     uuids,
     metrics,
     secretBox,
-    providers,
+    sharedProviders: sharedProviders(config),
     nodeId,
     publicUrl,
   });
@@ -149,7 +147,7 @@ async function start(
       changed: () => engine.connections.refresh(),
       nameOf: (id) => engine.connections.get(id)?.name ?? "unknown",
     },
-    providers,
+    providers: engine.providers,
     secretBox,
     checkCallbackUrl: (text) => callbackUrls.check(text),
     checkUpstreamUrl: (text) => checkUpstreamUrl(text, outbound.guard, outbound.trustedOrigins),
@@ -255,12 +253,6 @@ function buildOutbound(config: Config, port: number, localUrl: string) {
 function ownHostPorts(config: Config, port: number) {
   const hosts = new Set(["127.0.0.1", "localhost", reachableHost(config.host)]);
   return [...hosts].map((host) => ({ host, port }));
-}
-
-function availableProviders(config: Config): ReadonlyMap<string, Provider> {
-  const providers = new Map(builtInProviders());
-  if (!config.sandbox) providers.delete("sandbox");
-  return providers;
 }
 
 async function openSigningSecrets(

@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { publicId } from "../core/ids.ts";
+import { credentialHosts, strangeHosts } from "../providers/credential-hosts.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { UuidSource } from "../runtime/uuid-source.ts";
 import {
@@ -25,6 +26,7 @@ import { connectionPageSchema, connectionSchema } from "./response-schemas.ts";
 import { defineRoute, notFound } from "./route.ts";
 import type { Route } from "./route.ts";
 import { DEFAULT_CONNECTION } from "./subscription-schema.ts";
+import { unknownProviderDetail } from "./unknown-provider.ts";
 
 const TAG = "Connections";
 const BODY_BYTES_MAX = 256 * 1024;
@@ -68,8 +70,8 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
     success: { status: 201, description: "The connection.", schema: connectionSchema },
     problems: ["unknown_provider", "base_url_refused", "connection_exists"],
     async handle({ caller: { projectId }, body }) {
-      const provider = ports.providers.get(body.provider);
-      if (provider === undefined) return unknownProvider(ports);
+      const provider = await findProvider(ports, projectId, body.provider);
+      if (provider === null) return unknownProvider(ports, projectId);
       const baseUrl = body.base_url ?? null;
       const { credential } = body;
       const problem = connectionProblem({ provider, baseUrl, credential: credential ?? "" }, ports);
@@ -82,6 +84,7 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
         name,
         baseUrl: baseUrl === null ? null : hrefOf(baseUrl),
         credential: credential === undefined ? null : ports.secretBox.seal(credential),
+        agreedHosts: credential === undefined ? null : credentialHosts(provider, baseUrl),
         settings: storedSettings(body.settings),
       });
       if (created === null) return connectionExists(provider.name, name);
@@ -123,14 +126,22 @@ function change(ports: ApiPorts): Route {
       const key = { projectId, id };
       const found = await findConnection(ports.database, key);
       if (found === null) return notFound("connection", publicId("connection", id));
-      const refusal = changeRefusal(found, body, ports);
+      const provider = await findProvider(ports, projectId, found.provider);
+      const refusal = changeRefusal({ found, body, provider, projectId }, ports);
       if (refusal !== null) return refusal;
       const { base_url: baseUrl, credential, settings, state } = body;
       const changed = await changeConnection(
         ports.database,
         key,
         {
-          ...(credential !== undefined && { credential: ports.secretBox.seal(credential) }),
+          ...(credential !== undefined &&
+            provider !== null && {
+              credential: ports.secretBox.seal(credential),
+              agreedHosts: credentialHosts(
+                provider,
+                baseUrl === undefined ? found.baseUrl : baseUrl,
+              ),
+            }),
           ...(baseUrl !== undefined && { baseUrl: baseUrl === null ? null : hrefOf(baseUrl) }),
           ...(settings !== undefined && { settings: storedSettings(settings) }),
           ...(state !== undefined && { state }),
@@ -171,14 +182,17 @@ function remove(ports: ApiPorts): Route {
   });
 }
 
-function changeRefusal(
-  found: ConnectionRecord,
-  body: ConnectionChangeBody,
-  ports: ApiPorts,
-): Refusal | null {
+interface Change {
+  readonly found: ConnectionRecord;
+  readonly body: ConnectionChangeBody;
+  readonly provider: Provider | null;
+  readonly projectId: string;
+}
+
+function changeRefusal(change: Change, ports: ApiPorts): Refusal | null {
+  const { found, body, provider } = change;
   if (body.base_url === undefined && body.credential === undefined) return null;
-  const provider: Provider | undefined = ports.providers.get(found.provider);
-  if (provider === undefined) return unknownProvider(ports);
+  if (provider === null) return unknownProvider(ports, change.projectId);
   const problem = connectionProblem(
     {
       provider,
@@ -206,13 +220,21 @@ function leadsElsewhere(
   provider: Provider,
 ): boolean {
   if (body.base_url === undefined || !found.hasCredential) return false;
-  const wanted = body.base_url ?? provider.baseUrl;
-  const present = found.baseUrl ?? provider.baseUrl;
-  return URL.parse(wanted ?? "")?.origin !== URL.parse(present ?? "")?.origin;
+  const agreed = found.agreedHosts ?? credentialHosts(provider, found.baseUrl);
+  return strangeHosts(credentialHosts(provider, body.base_url), agreed).length > 0;
 }
 
-function unknownProvider({ providers }: ApiPorts): Refusal {
-  const detail = `There is no such provider; there are: ${[...providers.keys()].join(", ")}.`;
+async function findProvider(
+  { providers }: ApiPorts,
+  projectId: string,
+  name: string,
+): Promise<Provider | null> {
+  const known = providers.find(projectId, name) ?? (await providers.findFresh(projectId, name));
+  return known?.provider ?? null;
+}
+
+function unknownProvider({ providers }: ApiPorts, projectId: string): Refusal {
+  const detail = unknownProviderDetail(projectId, providers);
   const problem = problemOfParts("unknown_provider", [{ pointer: "/provider", detail }]);
   return { ok: false, problem };
 }

@@ -1,7 +1,7 @@
 import type { Clock } from "../runtime/clock.ts";
 import type { SecretBox } from "../runtime/secret-box.ts";
 import type { UrlCheck } from "../outbound/url-check.ts";
-import type { Provider } from "../providers/provider.ts";
+import type { KnownProvider } from "../providers/known-provider.ts";
 import type { AcceptRequest } from "../store/accept-subscriptions.ts";
 import type { Database } from "../store/database.ts";
 import type { SubscriptionRecord } from "../store/subscription-record.ts";
@@ -69,6 +69,17 @@ export interface RedeliveryPorts {
   readonly perSecondDefault: number;
 }
 
+export interface ProviderRegistry {
+  /** What the project means by this name, from memory. */
+  find(projectId: string, name: string): KnownProvider | null;
+  /** The same, read again first: another node may have made it just now. */
+  findFresh(projectId: string, name: string): Promise<KnownProvider | null>;
+  /** All that the project can name, in the order of their names. */
+  list(projectId: string): readonly KnownProvider[];
+  /** Reads what has changed, as when a definition was written just now. */
+  refresh(): Promise<void>;
+}
+
 export interface ApiLog {
   isLevelEnabled(level: string): boolean;
   debug(fields: object, message: string): void;
@@ -100,7 +111,7 @@ export interface ApiPorts {
   ): Promise<void>;
   readonly redeliveries: RedeliveryPorts;
   readonly connections: ConnectionRegistry;
-  readonly providers: ReadonlyMap<string, Provider>;
+  readonly providers: ProviderRegistry;
   readonly secretBox: SecretBox;
   checkCallbackUrl(text: string): Promise<UrlCheck>;
   checkUpstreamUrl(text: string): UrlCheck;

@@ -19,8 +19,9 @@ function list(ports: ApiPorts): Route {
     summary: "List the job APIs that can be watched",
     scope: "subscriptions:read",
     success: { status: 200, description: "All of them.", schema: providerPageSchema },
-    handle() {
-      const data = [...ports.providers.values()].map(providerView);
+    handle({ caller }) {
+      const known = ports.providers.list(caller.projectId);
+      const data = known.map(({ provider }) => providerView(provider));
       return jsonAnswer(200, JSON.stringify({ data, next_cursor: null }));
     },
   });

@@ -5,12 +5,14 @@ import { sliceRawJson } from "../core/raw-json.ts";
 import { jsonPointer } from "../runtime/invalid-places.ts";
 import type { SecretBox } from "../runtime/secret-box.ts";
 import { missingParams, refusedUrlParams } from "../providers/build-request.ts";
+import type { KnownProvider } from "../providers/known-provider.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { AcceptRequest } from "../store/accept-subscriptions.ts";
 import type { ProblemCode } from "../core/error-codes.ts";
 import type { ApiPorts } from "./ports.ts";
 import { problemOfParts } from "./problem.ts";
 import type { InvalidPart, Outcome, Refusal } from "./problem.ts";
+import { unknownProviderDetail } from "./unknown-provider.ts";
 import { DEFAULT_CONNECTION, DEFAULT_PROVIDER } from "./subscription-schema.ts";
 import type { SubscriptionRequest } from "./subscription-schema.ts";
 
@@ -44,8 +46,12 @@ interface Fault {
 export async function prepareWish(wish: Wish, ports: WishPorts): Promise<Outcome<AcceptRequest>> {
   const { request, projectId } = wish;
   const faults: Fault[] = [];
-  const provider = ports.providers.get(request.provider ?? DEFAULT_PROVIDER);
-  if (provider === undefined) faults.push(unknownProvider(ports.providers));
+  const providerName = request.provider ?? DEFAULT_PROVIDER;
+  const known =
+    ports.providers.find(projectId, providerName) ??
+    (await ports.providers.findFresh(projectId, providerName));
+  const provider = known?.provider;
+  if (provider === undefined) faults.push(unknownProvider(projectId, ports.providers));
   else faults.push(...providerFaults(request, provider));
 
   const connectionName = request.connection ?? DEFAULT_CONNECTION;
@@ -63,17 +69,14 @@ export async function prepareWish(wish: Wish, ports: WishPorts): Promise<Outcome
   const callback = await ports.checkCallbackUrl(request.callback_url);
   if (!callback.ok) faults.push(refusedUrl(callback.reason));
 
-  if (faults.length > 0 || !provider || !connection || !callback.ok) return refuse(faults);
-  const facts = { provider, connectionId: connection.id, url: callback.url, metadata };
+  if (faults.length > 0 || !known || !connection || !callback.ok) return refuse(faults);
+  const facts = { known, connectionId: connection.id, url: callback.url, metadata };
   return { ok: true, value: acceptRequest(wish, facts, ports.secretBox) };
 }
 
-function unknownProvider(providers: WishPorts["providers"]): Fault {
-  const known = [...providers.keys()].join(", ");
-  return {
-    code: "unknown_provider",
-    part: { pointer: "/provider", detail: `There is no such provider; there are: ${known}.` },
-  };
+function unknownProvider(projectId: string, providers: WishPorts["providers"]): Fault {
+  const detail = unknownProviderDetail(projectId, providers);
+  return { code: "unknown_provider", part: { pointer: "/provider", detail } };
 }
 
 function unknownConnection(name: string): Fault {
@@ -145,7 +148,7 @@ function refuse(faults: readonly Fault[]): Refusal {
 }
 
 interface WishFacts {
-  readonly provider: Provider;
+  readonly known: KnownProvider;
   readonly connectionId: string;
   readonly url: URL;
   readonly metadata: string;
@@ -153,7 +156,8 @@ interface WishFacts {
 
 function acceptRequest(wish: Wish, facts: WishFacts, box: SecretBox): AcceptRequest {
   const { request, projectId, idempotencyKey } = wish;
-  const { provider, connectionId, url, metadata } = facts;
+  const { connectionId, url, metadata } = facts;
+  const { provider, version } = facts.known;
   const unsealed = {
     projectId,
     connectionId,
@@ -166,17 +170,19 @@ function acceptRequest(wish: Wish, facts: WishFacts, box: SecretBox): AcceptRequ
     payload: request.payload ?? "full",
     metadata,
     headers: request.headers === undefined ? null : headersText(request.headers),
-    deadlineMs: request.deadline_s === undefined ? provider.deadlineMs : request.deadline_s * 1000,
   };
   const secret = request.secret ?? null;
+  const { deadline_s: deadlineS } = request;
   return {
     ...unsealed,
+    providerVersionId: version?.id ?? null,
+    deadlineMs: deadlineS === undefined ? provider.deadlineMs : deadlineS * 1000,
     headers: unsealed.headers === null ? null : box.seal(unsealed.headers),
     secret: secret === null ? null : box.seal(secret),
     idempotency:
       idempotencyKey === null
         ? null
-        : { key: idempotencyKey, requestHash: hashRequest(unsealed, secret) },
+        : { key: idempotencyKey, requestHash: hashRequest({ ...unsealed, deadlineS, secret }) },
   };
 }
 
@@ -185,8 +191,13 @@ function headersText(headers: Readonly<Record<string, string>>): string {
   return JSON.stringify(Object.fromEntries(entries));
 }
 
-/** The same for requests that wish for the same, however their JSON is written. */
-function hashRequest(request: { readonly params: object }, secret: string | null): string {
-  const params = Object.entries(request.params).sort(([a], [b]) => (a < b ? -1 : 1));
-  return hash("sha256", JSON.stringify({ ...request, params, secret }), "hex");
+type Hashed = Readonly<Record<string, unknown>> & Pick<AcceptRequest, "params">;
+
+/**
+ * The same for requests that wish for the same, however their JSON is written, and whatever the
+ * provider's definition says by now.
+ */
+function hashRequest(wished: Hashed): string {
+  const params = Object.entries(wished.params).sort(([a], [b]) => (a < b ? -1 : 1));
+  return hash("sha256", JSON.stringify({ ...wished, params }), "hex");
 }

@@ -131,6 +131,7 @@ function liveJob(row: AcceptRow, accepted: Extract<AcceptedRow, { kind: "accepte
     projectId: row.projectId,
     connectionId: row.connectionId,
     provider: row.provider,
+    providerVersionId: accepted.providerVersionId,
     jobId: row.jobId,
     params: row.paramsText,
     status: job.status === "processing" ? "processing" : "pending",

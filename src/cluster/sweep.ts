@@ -4,7 +4,8 @@ import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
 import { checkpointJobs, type JobCheckpoint } from "../store/checkpoint-jobs.ts";
 import type { Database } from "../store/database.ts";
-import { loadJobs, loadLiveJobIds, type LiveJob } from "../store/load-jobs.ts";
+import { loadLiveJobIds, type LiveJob } from "../store/load-jobs.ts";
+import type { RowKey } from "./mail-reader.ts";
 
 /** A round goes over every shard once, a slice at a time, so that no second is heavier than others. */
 const SLICES = 30;
@@ -29,6 +30,8 @@ export interface SweepOptions {
   readonly log: Log;
   readonly ownedShards: () => readonly number[];
   readonly held: HeldJobs;
+  /** Those of the jobs that are live. */
+  readonly loadJobs: (keys: readonly RowKey[]) => Promise<readonly LiveJob[]>;
 }
 
 /**
@@ -94,10 +97,7 @@ export class Sweep implements Service {
     log.info({ shardId, jobs: missing.length }, "the sweep found jobs that were not watched");
     for (let from = 0; from < missing.length; from += ROWS_PER_STATEMENT_MAX) {
       const page = missing.slice(from, from + ROWS_PER_STATEMENT_MAX);
-      const jobs = await loadJobs(
-        database,
-        page.map((id) => ({ shardId, id })),
-      );
+      const jobs = await this.#options.loadJobs(page.map((id) => ({ shardId, id })));
       if (!this.#options.ownedShards().includes(shardId)) return;
       for (const job of jobs) held.watch(job, "spread");
     }

@@ -15,7 +15,7 @@ import {
 import type { UpstreamRequest } from "../providers/upstream-request.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { type AnswerMemory, memoryAfterStatus, NO_MEMORY } from "./answer-memory.ts";
-import type { UpstreamAccess } from "./upstream.ts";
+import type { UpstreamAccess } from "./upstream-access.ts";
 import type { Watch } from "./watch.ts";
 
 export interface AskPorts {

@@ -1,13 +1,9 @@
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
-import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
 import type { Database } from "../store/database.ts";
 import { loadConnections, type StoredConnection } from "../store/load-connections.ts";
-
-const REFRESH_INTERVAL_MS = 400;
-/** Rows commit in another order than their times say; reading a little twice misses none. */
-const REREAD_MS = 10_000;
+import { Refresher } from "./refresher.ts";
 
 export interface ConnectionDirectoryOptions {
   readonly database: Database;
@@ -23,25 +19,23 @@ export class ConnectionDirectory implements Service {
   readonly #options: ConnectionDirectoryOptions;
   readonly #byId = new Map<string, StoredConnection>();
   readonly #byName = new Map<string, StoredConnection>();
-  readonly #refresher: Repeater;
-  #newestMs = 0;
-  #refreshing: Promise<void> | null = null;
-  #nextRefresh: Promise<void> | null = null;
+  readonly #refresher: Refresher<StoredConnection>;
 
   constructor(options: ConnectionDirectoryOptions) {
     this.#options = options;
-    this.#refresher = new Repeater({
+    this.#refresher = new Refresher<StoredConnection>({
       name: "refresh connections",
-      intervalMs: REFRESH_INTERVAL_MS,
-      task: () => this.refresh(),
       clock: options.clock,
       log: options.log,
+      load: (changedSinceMs) => loadConnections(options.database, changedSinceMs),
+      take: (connection) => {
+        if (!isSame(this.#byId.get(connection.id), connection)) this.#take(connection);
+      },
     });
   }
 
-  async start(): Promise<void> {
-    await this.refresh();
-    await this.#refresher.start();
+  start(): Promise<void> {
+    return this.#refresher.start();
   }
 
   stop(): Promise<void> {
@@ -63,24 +57,13 @@ export class ConnectionDirectory implements Service {
     provider: string,
     name: string,
   ): Promise<StoredConnection | null> {
-    // However many ask at once, one read that begins after they asked serves them all.
-    this.#nextRefresh ??= Promise.allSettled([this.#refreshing]).then(() => {
-      this.#nextRefresh = null;
-      this.#refreshing = this.refresh();
-      return this.#refreshing;
-    });
-    await this.#nextRefresh;
+    await this.#refresher.refreshOnce();
     return this.find(projectId, provider, name);
   }
 
   /** Reads what has changed since the last time. */
-  async refresh(): Promise<void> {
-    const since = Math.max(0, this.#newestMs - REREAD_MS);
-    for (const connection of await loadConnections(this.#options.database, since)) {
-      this.#newestMs = Math.max(this.#newestMs, connection.updatedAtMs);
-      if (isSame(this.#byId.get(connection.id), connection)) continue;
-      this.#take(connection);
-    }
+  refresh(): Promise<void> {
+    return this.#refresher.refresh();
   }
 
   #take(connection: StoredConnection): void {

@@ -9,13 +9,13 @@ import {
 } from "../core/job.ts";
 import { buildCancelRequest } from "../providers/build-request.ts";
 import type { Interpretation } from "../providers/interpret-answer.ts";
-import type { Provider } from "../providers/provider.ts";
 import type { Random } from "../runtime/random.ts";
 import type { SecretBox } from "../runtime/secret-box.ts";
 import type { JobReference } from "../store/find-job.ts";
 import { type AskPorts, askUpstream, outbound } from "./ask-upstream.ts";
 import { EventRecorder, type EventRecorderPorts } from "./event-recorder.ts";
-import type { Upstream, UpstreamAccess } from "./upstream.ts";
+import type { UpstreamAccess } from "./upstream-access.ts";
+import type { JobProviders, Upstream } from "./upstream.ts";
 import { WatchList } from "./watch-list.ts";
 import type { Watch } from "./watch.ts";
 
@@ -28,7 +28,7 @@ const LAST_ERROR_CHARS_MAX = 500;
 
 export interface PollerPorts extends EventRecorderPorts, AskPorts {
   readonly random: Random;
-  readonly providers: ReadonlyMap<string, Provider>;
+  readonly providers: JobProviders;
   readonly secretBox: SecretBox;
   /** Asks to watch a job again if it is still live. */
   look(job: { readonly shardId: number; readonly id: string }): void;
@@ -70,7 +70,7 @@ export class Poller {
 
   /** Asks the upstream to cancel a job; best effort, its ending is observed like any other. */
   async cancelUpstream(job: JobReference): Promise<void> {
-    const { access } = this.watches.upstream(job.connectionId);
+    const access = this.watches.upstream(job.connectionId).accessOf(job.providerVersionId);
     if (access === null) return;
     const params = JSON.parse(job.params) as Record<string, string>;
     const reference = { jobId: job.jobId, params };
@@ -114,9 +114,9 @@ export class Poller {
   }
 
   async #pass(upstream: Upstream, watch: Watch): Promise<Interpretation | null> {
-    const { access } = upstream;
+    const access = upstream.accessOf(watch.providerVersionId);
     if (access === null) {
-      this.watches.schedule(watch, this.#ports.clock.now());
+      this.watches.park(upstream, watch);
       return null;
     }
     const asked = await askUpstream(this.#ports, access, watch, upstream.hasRoomToLinger);
@@ -219,7 +219,7 @@ export class Poller {
   ): Promise<void> {
     const { credentialVersion } = access;
     // A credential that came while this answer was on its way has nothing to do with it.
-    const isCurrent = upstream.access?.credentialVersion === credentialVersion;
+    const isCurrent = upstream.credentialVersion === credentialVersion;
     if (isCurrent) upstream.suspend(`The upstream refused the credential: ${reason}`);
     // After the suspension, which would come too late to hold it back.
     this.watches.schedule(watch, this.#ports.clock.now());
@@ -233,7 +233,8 @@ export class Poller {
       await this.#ports.pauseConnection(connection, reason);
     } catch (error) {
       this.#ports.log.warn({ err: error, connection }, "the pause could not be recorded");
-      if (upstream.access === null) upstream.restore(this.#ports.clock.now() + UNRECORDED_PAUSE_MS);
+      if (upstream.problem !== null)
+        upstream.restore(this.#ports.clock.now() + UNRECORDED_PAUSE_MS);
     }
   }
 

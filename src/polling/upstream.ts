@@ -1,57 +1,64 @@
 import type { BreakerLimits } from "../core/breaker.ts";
-import type { Observation } from "../core/observation.ts";
-import { floorSchedule, type PollSchedule } from "../core/poll-schedule.ts";
 import { Lane, type LaneLimits } from "../lanes/lane.ts";
-import { secretsOf } from "../providers/credential.ts";
-import { type PreparedTarget, prepareTarget } from "../providers/prepare-target.ts";
+import { credentialHosts } from "../providers/credential-hosts.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { SecretBox } from "../runtime/secret-box.ts";
 import type { StoredConnection } from "../store/load-connections.ts";
+import { accessTo, type UpstreamAccess } from "./upstream-access.ts";
 import type { Watch } from "./watch.ts";
 
 const BREAKER: BreakerLimits = { failuresInRowMax: 20, openMsInitial: 1000, openMsMax: 30_000 };
 /** Of a connection that can't be used: its jobs wait. */
 const NO_LIMITS: LaneLimits = { concurrency: 1, requestsPerSecond: null, burst: 1 };
 
-/** What requests of a connection are made from. */
-export interface UpstreamAccess {
-  readonly provider: Provider;
-  readonly target: PreparedTarget;
-  readonly schedule: PollSchedule;
-  readonly credentialVersion: number;
-  /** Takes the credential out of texts in which an upstream may have echoed it. */
-  redact(observation: Observation): Observation;
+const NOT_KNOWN = "The connection is not known yet.";
+
+/** The definitions that connections and jobs name. */
+export interface JobProviders {
+  /** What is said of a provider now, or null when this node knows none of that name. */
+  current(projectId: string, name: string): Provider | null;
+  /** What was said of it when a job began; without a version the built-in one of that name. */
+  ofJob(name: string, versionId: string | null): Provider | null;
 }
 
-/** One connection at work: its lane, and how to reach its API, if it can be reached at all. */
+/**
+ * One connection at work: its lane, and how to reach its API, if it can be reached at all. Its jobs
+ * may have begun under different versions of the provider's definition; each keeps its own.
+ */
 export class Upstream {
   readonly connectionId: string;
   readonly lane: Lane<Watch>;
-  #access: UpstreamAccess | null = null;
+  readonly #providers: JobProviders;
+  readonly #secretBox: SecretBox;
+  #connection: StoredConnection | null = null;
+  #credential = "";
+  /** By version of the definition: the access, or why there is none. */
+  readonly #accesses = new Map<string | null, UpstreamAccess | string>();
+  #isLimited = false;
   #concurrency = NO_LIMITS.concurrency;
-  #restore: ((atMs: number) => void) | null = null;
-  #problem: string | null = "The connection is not known yet.";
+  #problem: string | null = NOT_KNOWN;
 
   constructor(
     connectionId: string,
-    clock: Clock,
-    start: (upstream: Upstream, watch: Watch) => void,
+    ports: {
+      readonly clock: Clock;
+      readonly providers: JobProviders;
+      readonly secretBox: SecretBox;
+      poll(upstream: Upstream, watch: Watch): void;
+    },
   ) {
     this.connectionId = connectionId;
+    this.#providers = ports.providers;
+    this.#secretBox = ports.secretBox;
     this.lane = new Lane<Watch>({
       limits: NO_LIMITS,
       breaker: BREAKER,
-      clock,
-      start: (watch) => start(this, watch),
+      clock: ports.clock,
+      start: (watch) => ports.poll(this, watch),
       isCurrent: (watch, dueAtMs) => watch.state === "scheduled" && watch.dueAtMs === dueAtMs,
     });
     this.lane.pause(Infinity);
-  }
-
-  /** Null while the connection is paused, deleted or unusable. */
-  get access(): UpstreamAccess | null {
-    return this.#access;
   }
 
   /**
@@ -62,97 +69,128 @@ export class Upstream {
     return 2 * (this.lane.queued + this.lane.inFlight) <= this.#concurrency;
   }
 
-  /** Why there is no access. */
+  /** Why nothing can be sent at all, so that the lane is paused; or null. */
   get problem(): string | null {
     return this.#problem;
   }
 
-  /** Takes back a suspension that could not be recorded: the next refusal, from `atMs` on, tries again. */
-  restore(atMs: number): void {
-    this.#restore?.(atMs);
+  /** Null while nothing can be sent. */
+  get credentialVersion(): number | null {
+    return this.#problem === null ? (this.#connection?.credentialVersion ?? null) : null;
+  }
+
+  /** How jobs of this version of the definition are asked about; null when they can't be. */
+  accessOf(versionId: string | null): UpstreamAccess | null {
+    const access = this.#lookUp(versionId);
+    return typeof access === "string" ? null : access;
+  }
+
+  /** Why jobs of this version can't be asked about, or null. */
+  problemOf(versionId: string | null): string | null {
+    const access = this.#lookUp(versionId);
+    return typeof access === "string" ? access : null;
+  }
+
+  /** Whether the connection is one of this project at this provider. */
+  isOf(projectId: string, provider: string): boolean {
+    return this.#connection?.projectId === projectId && this.#connection.provider === provider;
   }
 
   /**
    * Takes over what the connection says now; a usable one starts its due jobs at once.
    * @param resumeAtMs sends nothing before
    */
-  configure(
-    connection: StoredConnection,
-    providers: ReadonlyMap<string, Provider>,
-    secretBox: SecretBox,
-    resumeAtMs = 0,
-  ): void {
-    this.#restore = (atMs) => this.configure(connection, providers, secretBox, atMs);
-    const outcome = accessOf(connection, providers, secretBox);
-    if (typeof outcome === "string") {
-      this.suspend(outcome);
+  configure(connection: StoredConnection, resumeAtMs = 0): void {
+    this.#connection = connection;
+    this.#accesses.clear();
+    const credential = openCredential(connection, this.#secretBox);
+    const problem = connectionProblem(connection, credential);
+    if (problem !== null) {
+      this.suspend(problem);
       return;
     }
-    this.#access = outcome;
+    this.#credential = credential ?? "";
     this.#problem = null;
-    const limits = limitsOf(connection, outcome.provider);
-    this.#concurrency = limits.concurrency;
-    this.lane.configure(limits);
+    this.#limit(connection);
     this.lane.resume(resumeAtMs);
+  }
+
+  /** The provider's definition has changed: its limits count from now on. */
+  providerChanged(): void {
+    for (const [versionId, access] of this.#accesses) {
+      if (typeof access === "string") this.#accesses.delete(versionId);
+    }
+    if (this.#problem === null && this.#connection !== null) this.#limit(this.#connection);
   }
 
   /** Sends nothing any more until configured anew. */
   suspend(problem: string): void {
-    this.#access = null;
     this.#problem = problem;
+    this.#accesses.clear();
     this.lane.pause(Infinity);
+  }
+
+  /** Takes back a suspension that could not be recorded: the next refusal, from `atMs` on, tries again. */
+  restore(atMs: number): void {
+    if (this.#connection !== null) this.configure(this.#connection, atMs);
+  }
+
+  #lookUp(versionId: string | null): UpstreamAccess | string {
+    if (this.#problem !== null) return this.#problem;
+    const known = this.#accesses.get(versionId);
+    if (known !== undefined) return known;
+    const access = this.#prepare(versionId);
+    this.#accesses.set(versionId, access);
+    return access;
+  }
+
+  #prepare(versionId: string | null): UpstreamAccess | string {
+    const connection = this.#connection;
+    if (connection === null) return NOT_KNOWN;
+    const provider = this.#providers.ofJob(connection.provider, versionId);
+    if (provider === null) return unknownDefinition(connection.provider, versionId);
+    const agreedHosts = versionId === null ? null : this.#agreedHosts(connection);
+    const access = accessTo(provider, { connection, credential: this.#credential, agreedHosts });
+    if (typeof access !== "string" && !this.#isLimited) this.#limitTo(connection, provider);
+    return access;
+  }
+
+  /** Where the connection's credential may be sent. */
+  #agreedHosts(connection: StoredConnection): readonly string[] {
+    if (connection.agreedHosts !== null) return connection.agreedHosts;
+    const builtIn = this.#providers.ofJob(connection.provider, null);
+    return builtIn === null ? [] : credentialHosts(builtIn, connection.baseUrl);
+  }
+
+  /** A node that doesn't know the provider goes by the definition of the first job it polls. */
+  #limit(connection: StoredConnection): void {
+    const provider = this.#providers.current(connection.projectId, connection.provider);
+    this.#isLimited = provider !== null;
+    if (provider !== null) this.#limitTo(connection, provider);
+  }
+
+  #limitTo(connection: StoredConnection, provider: Provider): void {
+    const limits = limitsOf(connection, provider);
+    this.#concurrency = limits.concurrency;
+    this.lane.configure(limits);
   }
 }
 
-/** How to reach the API, or why that is not possible. */
-function accessOf(
-  connection: StoredConnection,
-  providers: ReadonlyMap<string, Provider>,
-  secretBox: SecretBox,
-): UpstreamAccess | string {
+/** Why nothing can be sent through the connection, or null. */
+function connectionProblem(connection: StoredConnection, credential: string | null): string | null {
   if (connection.isDeleted) return "The connection was deleted.";
   if (connection.state === "paused") {
     return `The connection is paused: ${connection.pausedReason ?? "by hand"}`;
   }
-  const provider = providers.get(connection.provider);
-  if (provider === undefined)
-    return `The provider ${connection.provider} is not known to this node.`;
-  const credential = openCredential(connection, secretBox);
-  if (credential === null)
-    return "The credential cannot be decrypted with RINGBACK_ENCRYPTION_KEYS.";
-  const prepared = prepareTarget(provider, { baseUrl: connection.baseUrl, credential });
-  if (prepared.kind === "refused") return prepared.problem;
-  return {
-    provider,
-    target: prepared.target,
-    schedule: scheduleOf(connection, provider),
-    credentialVersion: connection.credentialVersion,
-    redact: redactor(secretsOf(provider.definition.auth, credential)),
-  };
+  return credential === null
+    ? "The credential cannot be decrypted with RINGBACK_ENCRYPTION_KEYS."
+    : null;
 }
 
-function redactor(secrets: readonly string[]): (observation: Observation) => Observation {
-  const redact = (text: string): string =>
-    secrets.reduce((clean, secret) => clean.replaceAll(secret, "[redacted]"), text);
-  return (observation) => redactTexts(observation, redact);
-}
-
-function redactTexts(observation: Observation, redact: (text: string) => string): Observation {
-  switch (observation.kind) {
-    case "completed":
-      return observation;
-    case "running":
-      return observation.unknownStatus === null
-        ? observation
-        : { ...observation, unknownStatus: redact(observation.unknownStatus) };
-    case "failed":
-    case "canceled":
-    case "expired":
-      return { ...observation, error: redact(observation.error) };
-    case "retry":
-    case "credential_rejected":
-      return { ...observation, reason: redact(observation.reason) };
-  }
+function unknownDefinition(name: string, versionId: string | null): string {
+  return versionId === null
+    ? `The provider ${name} is not known to this node.`
+    : `The version of the provider ${name} that this job began with can't be read by this node.`;
 }
 
 function openCredential(connection: StoredConnection, secretBox: SecretBox): string | null {
@@ -162,13 +200,6 @@ function openCredential(connection: StoredConnection, secretBox: SecretBox): str
   } catch {
     return null;
   }
-}
-
-function scheduleOf(connection: StoredConnection, provider: Provider): PollSchedule {
-  const intervalS = connection.settings.poll_interval_s;
-  return intervalS === undefined
-    ? provider.schedule
-    : floorSchedule({ kind: "fixed", intervalMs: intervalS * 1000 }, provider.minIntervalMs);
 }
 
 function limitsOf(connection: StoredConnection, provider: Provider): LaneLimits {

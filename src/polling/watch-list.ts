@@ -1,13 +1,12 @@
 import { pollIntervalMs } from "../core/poll-schedule.ts";
 import { AlarmQueue } from "../lanes/alarm-queue.ts";
-import type { Provider } from "../providers/provider.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
 import type { SecretBox } from "../runtime/secret-box.ts";
 import type { JobCheckpoint } from "../store/checkpoint-jobs.ts";
 import type { StoredConnection } from "../store/load-connections.ts";
 import type { LiveJob } from "../store/load-jobs.ts";
-import { Upstream } from "./upstream.ts";
+import { type JobProviders, Upstream } from "./upstream.ts";
 import { takeCheckpoint, type Watch, watchOf } from "./watch.ts";
 import { WatchesByShard } from "./watches-by-shard.ts";
 
@@ -17,7 +16,7 @@ const DEADLINE_HORIZON_MS = 90_000;
 export interface WatchListPorts {
   readonly clock: Clock;
   readonly random: Random;
-  readonly providers: ReadonlyMap<string, Provider>;
+  readonly providers: JobProviders;
   readonly secretBox: SecretBox;
   /** A watch's turn has come; ends with `settle` on the upstream's lane. */
   readonly poll: (upstream: Upstream, watch: Watch) => void;
@@ -48,6 +47,8 @@ export class WatchList {
   readonly #upstreams = new Map<string, Upstream>();
   readonly #deadlines: AlarmQueue<Watch>;
   readonly #interned = new Map<string, string>();
+  /** Connections that have, or had, watches which are parked. */
+  readonly #parkedBy = new Set<string>();
   #closed = false;
 
   constructor(ports: WatchListPorts) {
@@ -69,16 +70,24 @@ export class WatchList {
   upstream(connectionId: string): Upstream {
     const known = this.#upstreams.get(connectionId);
     if (known !== undefined) return known;
-    const { clock, poll } = this.#ports;
-    const upstream = new Upstream(connectionId, clock, poll);
+    const upstream = new Upstream(connectionId, this.#ports);
     this.#upstreams.set(connectionId, upstream);
     return upstream;
   }
 
   /** A connection is new or has changed. */
   configureConnection(connection: StoredConnection): void {
-    const { providers, secretBox } = this.#ports;
-    this.upstream(connection.id).configure(connection, providers, secretBox);
+    this.upstream(connection.id).configure(connection);
+    this.#unpark(connection.id);
+  }
+
+  /** A project's definition of a provider is new, has changed or was deleted. */
+  providerChanged(projectId: string, provider: string): void {
+    for (const upstream of this.#upstreams.values()) {
+      if (!upstream.isOf(projectId, provider)) continue;
+      upstream.providerChanged();
+      this.#unpark(upstream.connectionId);
+    }
   }
 
   /** Watches a job, or learns that a watched one has got another subscription. */
@@ -102,6 +111,21 @@ export class WatchList {
     watch.pollAgain = false;
     watch.dueAtMs = dueAtMs;
     this.upstream(watch.connectionId).lane.push(watch, dueAtMs);
+  }
+
+  /**
+   * Holds back a watch that can't be asked about as things are: in its lane when that is paused,
+   * else beside it, where it takes no turn of the others, until its connection or provider changes.
+   */
+  park(upstream: Upstream, watch: Watch): void {
+    if (upstream.problem !== null) {
+      this.schedule(watch, this.#ports.clock.now());
+      return;
+    }
+    watch.state = "scheduled";
+    watch.pollAgain = false;
+    watch.dueAtMs = Infinity;
+    this.#parkedBy.add(upstream.connectionId);
   }
 
   /** Polls a job now, or once more if a poll is under way. */
@@ -140,7 +164,7 @@ export class WatchList {
   view(shardId: number, id: string): LiveJobView | null {
     const watch = this.#watches.get(shardId, id);
     if (watch === null) return null;
-    const { problem } = this.upstream(watch.connectionId);
+    const problem = this.upstream(watch.connectionId).problemOf(watch.providerVersionId);
     return {
       status: watch.phase,
       progress: watch.progress,
@@ -170,6 +194,17 @@ export class WatchList {
     for (const upstream of this.#upstreams.values()) upstream.lane.close();
   }
 
+  /** Lets parked watches try again. Looks through all there are, which happens seldom enough. */
+  #unpark(connectionId: string): void {
+    if (!this.#parkedBy.delete(connectionId)) return;
+    for (const watch of this.#watches.all()) {
+      const isParked = watch.state === "scheduled" && watch.dueAtMs === Infinity;
+      if (isParked && watch.connectionId === connectionId) {
+        this.schedule(watch, this.#ports.clock.now());
+      }
+    }
+  }
+
   #onDeadline(watch: Watch): void {
     if (watch.state === "ending" || watch.state === "dropped") return;
     if (watch.deadlineAtMs > this.#ports.clock.now()) this.#setDeadlineAlarm(watch);
@@ -184,7 +219,7 @@ export class WatchList {
 
   #firstPollAtMs(watch: Watch, firstPoll: FirstPoll): number {
     const nowMs = this.#ports.clock.now();
-    const schedule = this.upstream(watch.connectionId).access?.schedule;
+    const { schedule } = this.upstream(watch.connectionId).accessOf(watch.providerVersionId) ?? {};
     if (firstPoll === "at_once" || schedule === undefined) return nowMs;
     return nowMs + this.#ports.random() * pollIntervalMs(schedule, nowMs - watch.acceptedAtMs);
   }

@@ -17,6 +17,8 @@ export interface Watch {
   readonly shardId: number;
   readonly connectionId: string;
   readonly provider: string;
+  /** The definition it is polled by; null for the built-in one. */
+  readonly providerVersionId: string | null;
   readonly jobId: string;
   readonly params: Readonly<Record<string, string>>;
   readonly acceptedAtMs: number;
@@ -57,6 +59,7 @@ export function watchOf(job: LiveJob, intern: (text: string) => string): Watch {
     shardId: job.shardId,
     connectionId: intern(job.connectionId),
     provider: intern(job.provider),
+    providerVersionId: job.providerVersionId === null ? null : intern(job.providerVersionId),
     jobId: job.jobId,
     params: job.params === "{}" ? NO_PARAMS : (JSON.parse(job.params) as Record<string, string>),
     acceptedAtMs: job.acceptedAtMs,

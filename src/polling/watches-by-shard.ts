@@ -20,6 +20,10 @@ export class WatchesByShard {
     return this.#byShard.get(shardId) ?? NONE;
   }
 
+  *all(): Generator<Watch> {
+    for (const shard of this.#byShard.values()) yield* shard.values();
+  }
+
   add(watch: Watch): void {
     const shard = this.#byShard.get(watch.shardId) ?? new Map<string, Watch>();
     this.#byShard.set(watch.shardId, shard);

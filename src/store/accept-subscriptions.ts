@@ -10,6 +10,8 @@ export interface AcceptRequest {
   readonly projectId: string;
   readonly connectionId: string;
   readonly provider: string;
+  /** The definition that a new job is polled by; null for the built-in one. */
+  readonly providerVersionId: string | null;
   readonly jobId: string;
   readonly params: Readonly<Record<string, string>>;
   readonly callbackUrl: string;
@@ -48,6 +50,8 @@ export type AcceptedRow =
       readonly kind: "accepted";
       readonly subscription: SubscriptionRecord;
       readonly wantedEvents: number;
+      /** The definition that the job is polled by, which may be an older one. */
+      readonly providerVersionId: string | null;
       readonly processingAnnounced: boolean;
       /** Of a job that had already ended: the delivery owed from its stored event. */
       readonly owedDeliveryId: string | null;
@@ -63,6 +67,7 @@ const INPUT = rowSource("row", {
   projectId: "uuid",
   connectionId: "uuid",
   provider: "text",
+  providerVersionId: "uuid",
   jobId: "text",
   paramsText: "text",
   paramsDigest: "text",
@@ -118,17 +123,20 @@ fresh as materialized (
 ),
 watched as (
   insert into jobs as job (
-    shard_id, id, project_id, connection_id, provider, job_id, params, params_digest,
-    status, accepted_at, deadline_at, wanted_events
+    shard_id, id, project_id, connection_id, provider, provider_version_id, job_id, params,
+    params_digest, status, accepted_at, deadline_at, wanted_events
   )
-  select "shardId", min("jobRowId"::text)::uuid, "projectId", "connectionId", provider, "jobId",
-    min("paramsText"), "paramsDigest", 'pending',
+  select "shardId", min("jobRowId"::text)::uuid, "projectId", "connectionId", provider,
+    max("providerVersionId"::text)::uuid, "jobId", min("paramsText"), "paramsDigest", 'pending',
     to_timestamp(min("nowMs") / 1000.0), to_timestamp(max("nowMs" + "deadlineMs") / 1000.0),
     bit_or(events)
   from fresh
   group by "shardId", "projectId", "connectionId", provider, "jobId", "paramsDigest"
   order by "shardId", "connectionId", "jobId", "paramsDigest"
   on conflict (shard_id, connection_id, job_id, params_digest) do update set
+    -- A job that is watched keeps the definition it started with.
+    provider_version_id = case when job.status = 'unwatched' and job.ended_at is null
+      then excluded.provider_version_id else job.provider_version_id end,
     wanted_events = job.wanted_events | excluded.wanted_events,
     deadline_at = case when job.ended_at is null
       then greatest(job.deadline_at, excluded.deadline_at) else job.deadline_at end,
@@ -137,7 +145,7 @@ watched as (
   returning *
 ),
 placed as materialized (
-  select fresh.*, job.id as watched_id,
+  select fresh.*, job.id as watched_id, job.provider_version_id,
     ${owedDeliveryId("job.last_event_id", '"subscriptionId"')} as owed_id, job.status as job_status, accepted_at, deadline_at,
     ended_at, last_event_id, processing_event_id, wanted_events, poll_count, last_polled_at, last_error, progress,
     last_event_id is not null and ended_at is not null
@@ -175,6 +183,7 @@ handed_over as (
   on conflict (shard_id, id) do nothing
 )
 select "subscriptionId" as subscription_id, watched_id as job_row_id, job_status, wanted_events,
+  provider_version_id,
   processing_event_id is not null as processing_announced,
   (extract(epoch from accepted_at) * 1000)::float8 as accepted_at_ms,
   (extract(epoch from deadline_at) * 1000)::float8 as deadline_at_ms,
@@ -189,6 +198,7 @@ interface PlacedRow {
   readonly job_row_id: string;
   readonly job_status: JobStatus;
   readonly wanted_events: number;
+  readonly provider_version_id: string | null;
   readonly processing_announced: boolean;
   readonly accepted_at_ms: number;
   readonly deadline_at_ms: number;
@@ -229,6 +239,7 @@ function accepted(row: AcceptRow, stored: PlacedRow): AcceptedRow {
   return {
     kind: "accepted",
     wantedEvents: stored.wanted_events,
+    providerVersionId: stored.provider_version_id,
     processingAnnounced: stored.processing_announced,
     owedDeliveryId: stored.owed_delivery_id,
     subscription: {

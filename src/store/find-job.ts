@@ -4,13 +4,16 @@ import type { Database } from "./database.ts";
 /** How a job is named at its upstream. */
 export interface JobReference {
   readonly connectionId: string;
+  readonly providerVersionId: string | null;
   readonly jobId: string;
   /** Raw JSON object of strings. */
   readonly params: string;
 }
 
 const FIND = `
-select connection_id as "connectionId", job_id as "jobId", params from jobs
+select connection_id as "connectionId", provider_version_id as "providerVersionId",
+  job_id as "jobId", params
+from jobs
 where shard_id = $1 and id = $2
 `;
 

@@ -9,6 +9,8 @@ export interface StoredConnection {
   readonly name: string;
   readonly baseUrl: string | null;
   readonly credential: string | null;
+  /** Where the credential may be sent; null for where the built-in definition leads. */
+  readonly agreedHosts: readonly string[] | null;
   readonly credentialVersion: number;
   readonly settings: ConnectionSettings;
   readonly state: ConnectionState;
@@ -19,7 +21,7 @@ export interface StoredConnection {
 
 const LOAD = `
 select id, project_id as "projectId", provider, name, base_url as "baseUrl", credential,
-  credential_version as "credentialVersion", settings, state, paused_reason as "pausedReason",
+  agreed_hosts as "agreedHosts", credential_version as "credentialVersion", settings, state, paused_reason as "pausedReason",
   deleted_at is not null as "isDeleted",
   (extract(epoch from updated_at) * 1000)::float8 as "updatedAtMs"
 from connections

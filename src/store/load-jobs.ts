@@ -8,6 +8,8 @@ export interface LiveJob {
   readonly projectId: string;
   readonly connectionId: string;
   readonly provider: string;
+  /** The definition it is polled by; null for the built-in one. */
+  readonly providerVersionId: string | null;
   readonly jobId: string;
   /** Raw JSON object of strings. */
   readonly params: string;
@@ -26,7 +28,7 @@ export interface LiveJob {
 
 const COLUMNS = `
   id, shard_id as "shardId", project_id as "projectId", connection_id as "connectionId", provider,
-  job_id as "jobId", params, status,
+  provider_version_id as "providerVersionId", job_id as "jobId", params, status,
   (extract(epoch from accepted_at) * 1000)::float8 as "acceptedAtMs",
   (extract(epoch from deadline_at) * 1000)::float8 as "deadlineAtMs",
   wanted_events as "wantedEvents", processing_event_id is not null as "processingAnnounced", seen, poll_count as "pollCount",

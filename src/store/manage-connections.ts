@@ -8,6 +8,8 @@ export interface ConnectionRecord {
   readonly name: string;
   readonly baseUrl: string | null;
   readonly hasCredential: boolean;
+  /** Where the credential may be sent; null for where the built-in definition leads. */
+  readonly agreedHosts: readonly string[] | null;
   readonly settings: ConnectionSettings;
   readonly state: ConnectionState;
   readonly pausedReason: string | null;
@@ -17,11 +19,19 @@ export interface ConnectionRecord {
 }
 
 const COLUMNS = `
-  id, provider, name, base_url as "baseUrl", credential is not null as "hasCredential", settings,
-  state, paused_reason as "pausedReason",
+  id, provider, name, base_url as "baseUrl", credential is not null as "hasCredential",
+  agreed_hosts as "agreedHosts", settings, state, paused_reason as "pausedReason",
   (extract(epoch from paused_at) * 1000)::float8 as "pausedAtMs",
   (extract(epoch from created_at) * 1000)::float8 as "createdAtMs",
   (extract(epoch from updated_at) * 1000)::float8 as "updatedAtMs"`;
+
+/** An array of texts from a parameter that is JSON, or null. */
+const texts = (parameter: number) =>
+  `(select array_agg(text) from json_array_elements_text($${parameter}::text::json) as texts (text))`;
+
+function jsonOrNull(value: readonly string[] | null): string | null {
+  return value === null ? null : JSON.stringify(value);
+}
 
 const LIST = `
 select ${COLUMNS} from connections
@@ -66,15 +76,17 @@ export interface NewConnection extends ConnectionKey {
   readonly baseUrl: string | null;
   /** Sealed, or null for a provider that needs none. */
   readonly credential: string | null;
+  /** Where it may be sent. */
+  readonly agreedHosts: readonly string[] | null;
   readonly settings: ConnectionSettings;
 }
 
 // The database's own time throughout: nodes find what has changed by it.
 const CREATE = `
 insert into connections (
-  id, project_id, provider, name, base_url, credential, settings, created_at, updated_at
+  id, project_id, provider, name, base_url, credential, settings, agreed_hosts, created_at, updated_at
 )
-values ($1, $2, $3, $4, $5, $6, $7::text::jsonb, now(), now())
+values ($1, $2, $3, $4, $5, $6, $7::text::jsonb, ${texts(8)}, now(), now())
 on conflict (project_id, provider, name) where deleted_at is null do nothing
 returning ${COLUMNS}
 `;
@@ -85,7 +97,9 @@ export async function createConnection(
   connection: NewConnection,
 ): Promise<ConnectionRecord | null> {
   const { id, projectId, provider, name, baseUrl, credential, settings } = connection;
-  const parameters = [id, projectId, provider, name, baseUrl, credential, JSON.stringify(settings)];
+  const settingsText = JSON.stringify(settings);
+  const agreed = jsonOrNull(connection.agreedHosts);
+  const parameters = [id, projectId, provider, name, baseUrl, credential, settingsText, agreed];
   const [row] = await database.run("create-connection", (sql) =>
     sql.unsafe<ConnectionRecord[]>(CREATE, parameters, { prepare: true }),
   );
@@ -96,6 +110,8 @@ export async function createConnection(
 export interface ConnectionChange {
   /** Sealed. A new one makes the connection active again. */
   readonly credential?: string;
+  /** Where it may be sent; goes with it. */
+  readonly agreedHosts?: readonly string[];
   /** Null for the provider's own. */
   readonly baseUrl?: string | null;
   readonly settings?: ConnectionSettings;
@@ -108,6 +124,7 @@ update connections set
   credential_version = credential_version + case when $3::text is null then 0 else 1 end,
   base_url = case when $4::boolean then $5 else base_url end,
   settings = coalesce($6::text::jsonb, settings),
+  agreed_hosts = coalesce(${texts(9)}, agreed_hosts),
   state = coalesce($7, state),
   paused_reason = case when $7::text is null then paused_reason
     when $7 = 'paused' then coalesce(paused_reason, $8) end,
@@ -138,6 +155,7 @@ export async function changeConnection(
     change.settings === undefined ? null : JSON.stringify(change.settings),
     state,
     pausedReason,
+    jsonOrNull(change.agreedHosts ?? null),
   ];
   const [row] = await database.run("change-connection", (sql) =>
     sql.unsafe<ConnectionRecord[]>(CHANGE, parameters, { prepare: true }),

@@ -79,6 +79,11 @@ export const connections = pgTable(
     baseUrl: text("base_url"),
     /** Encrypted; null for a provider that needs none. */
     credential: text("credential"),
+    /**
+     * The origin and hosts that the provider named when the credential was given: it is sent nowhere
+     * else, whatever a later definition says. Null for those of the built-in definition.
+     */
+    agreedHosts: text("agreed_hosts").array(),
     /** Grows with every new credential, so that a late 401 cannot pause its successor. */
     credentialVersion: integer("credential_version").notNull().default(1),
     settings: jsonb("settings").notNull().default({}).$type<ConnectionSettings>(),
@@ -120,6 +125,8 @@ export const jobs = pgTable(
     projectId: uuid("project_id").notNull(),
     connectionId: uuid("connection_id").notNull(),
     provider: text("provider").notNull(),
+    /** The definition it is polled by; null for the built-in one. */
+    providerVersionId: uuid("provider_version_id"),
     jobId: text("job_id").notNull(),
     params: text("params").notNull().default("{}"),
     /** Part of the key: the same job id under other params is another job. Empty without params. */

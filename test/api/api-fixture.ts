@@ -9,7 +9,6 @@ import type { AcceptOutcome, ApiPorts, LiveJob, RequestSample } from "../../src/
 import { endingEventType } from "../../src/core/event.ts";
 import type { EndingStatus } from "../../src/core/event.ts";
 import { parsePublicId, shardOfUuid, uuidV7 } from "../../src/core/ids.ts";
-import { builtInProviders } from "../../src/providers/catalogue.ts";
 import { createSecretBox } from "../../src/runtime/secret-box.ts";
 import type { AcceptRequest } from "../../src/store/accept-subscriptions.ts";
 import { createApiKey } from "../../src/store/api-keys.ts";
@@ -22,6 +21,7 @@ import type { StoredConnection } from "../../src/store/load-connections.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { acceptAlone } from "./accept-alone.ts";
+import { builtInOnly } from "../support/providers.ts";
 
 /** JSON as a test reads it. */
 export type Json = ReturnType<typeof JSON.parse>;
@@ -233,7 +233,7 @@ export class ApiFixture {
         },
         nameOf: (id) => this.#connections.find((one) => one.id === id)?.name ?? "unknown",
       },
-      providers: builtInProviders(),
+      providers: builtInOnly(),
       secretBox: this.secretBox,
       checkCallbackUrl: async (text) => this.#checkUrl(text),
       checkUpstreamUrl: (text) => this.#checkUrl(text),

@@ -7,7 +7,7 @@ import { createLog } from "../../src/runtime/log.ts";
 import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
 import type { JobCheckpoint } from "../../src/store/checkpoint-jobs.ts";
 import type { Database } from "../../src/store/database.ts";
-import type { LiveJob } from "../../src/store/load-jobs.ts";
+import { type LiveJob, loadJobs } from "../../src/store/load-jobs.ts";
 import { recordEvents } from "../../src/store/record-events.ts";
 import { Arrivals } from "../support/arrivals.ts";
 import { openTestDatabase } from "../support/database.ts";
@@ -96,6 +96,7 @@ beforeEach(async () => {
     log: createLog({ level: "silent", format: "json" }),
     ownedShards: () => owned,
     held: memory,
+    loadJobs: (keys) => loadJobs(database, keys),
   });
   await sweep.start();
 });

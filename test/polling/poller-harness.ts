@@ -1,12 +1,12 @@
 import { createLog } from "../../src/runtime/log.ts";
 import type { OutboundRequest, RequestOutcome } from "../../src/outbound/request-outcome.ts";
 import { Poller } from "../../src/polling/poller.ts";
-import { builtInProviders } from "../../src/providers/catalogue.ts";
 import type { Provider } from "../../src/providers/provider.ts";
 import type { StoredConnection } from "../../src/store/load-connections.ts";
 import type { LiveJob } from "../../src/store/load-jobs.ts";
 import type { EventRow, RecordedEvent } from "../../src/store/record-events.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { builtInOnly } from "../support/providers.ts";
 import { uuids } from "../support/rows.ts";
 import { liveJob, openBox, RUNNING, storedConnection } from "./jobs.ts";
 
@@ -45,7 +45,7 @@ export function startPoller(connection: Partial<StoredConnection> = {}, provider
     random: () => 0,
     uuids,
     log: createLog({ level: "silent", format: "json" }),
-    providers: provider ? new Map([[provider.name, provider]]) : builtInProviders(),
+    providers: provider ? { current: () => provider, ofJob: () => provider } : builtInOnly(),
     secretBox: openBox,
     send(request: OutboundRequest) {
       const { path, headers } = request;

@@ -175,16 +175,18 @@ describe("stopping", () => {
 });
 
 describe("canceling upstream", () => {
+  const JOB = { connectionId: CONNECTION_ID, providerVersionId: null, jobId: "a", params: "{}" };
+
   test("asks once, with the connection's credential", async () => {
     const { poller, requests } = startPoller();
-    await poller.cancelUpstream({ connectionId: CONNECTION_ID, jobId: "a/b", params: "{}" });
+    await poller.cancelUpstream({ ...JOB, jobId: "a/b" });
     expect(requests).toMatchObject([{ path: "/job/a%2Fb", key: "pulse-key-of-the-test" }]);
   });
 
   test("asks nothing of a connection that is paused", async () => {
     const { poller, requests, configure } = startPoller();
     configure({ state: "paused" });
-    await poller.cancelUpstream({ connectionId: CONNECTION_ID, jobId: "a", params: "{}" });
+    await poller.cancelUpstream(JOB);
     expect(requests).toEqual([]);
   });
 });

@@ -3,10 +3,10 @@ import { eventBit } from "../../src/core/event.ts";
 import { WatchList } from "../../src/polling/watch-list.ts";
 import type { Upstream } from "../../src/polling/upstream.ts";
 import type { Watch } from "../../src/polling/watch.ts";
-import { builtInProviders } from "../../src/providers/catalogue.ts";
 import type { LiveJob } from "../../src/store/load-jobs.ts";
 import type { StoredConnection } from "../../src/store/load-connections.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { builtInOnly } from "../support/providers.ts";
 import { CONNECTION_ID } from "../support/rows.ts";
 import { liveJob, openBox, storedConnection } from "./jobs.ts";
 
@@ -22,7 +22,7 @@ function setUp(connection: StoredConnection | null = storedConnection()) {
   const list = new WatchList({
     clock,
     random: () => (drawn++ % 100) / 100,
-    providers: builtInProviders(),
+    providers: builtInOnly(),
     secretBox: openBox,
     poll(_upstream: Upstream, watch) {
       watch.state = "polling";

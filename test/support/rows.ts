@@ -30,6 +30,7 @@ export function acceptRow(jobId: string, overrides: Partial<AcceptRow> = {}): Ac
     projectId: PROJECT_ID,
     connectionId: CONNECTION_ID,
     provider: "pulse",
+    providerVersionId: null,
     jobId,
     params: {},
     paramsText: "{}",

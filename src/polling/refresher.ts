@@ -1,0 +1,66 @@
+import type { Clock } from "../runtime/clock.ts";
+import type { Log } from "../runtime/log.ts";
+import { Repeater } from "../runtime/repeater.ts";
+import type { Service } from "../runtime/service.ts";
+
+const REFRESH_INTERVAL_MS = 400;
+/** Rows commit in another order than their times say; reading a little twice misses none. */
+const REREAD_MS = 10_000;
+
+export interface RefresherOptions<Row> {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The rows changed since then; 0 reads all. */
+  load(changedSinceMs: number): Promise<readonly Row[]>;
+  /** Told of the same row more than once. */
+  take(row: Row): void;
+}
+
+/** Keeps few rows fresh in memory that every node needs, by reading what has changed. */
+export class Refresher<Row extends { readonly updatedAtMs: number }> implements Service {
+  readonly name: string;
+  readonly #options: RefresherOptions<Row>;
+  readonly #repeater: Repeater;
+  #newestMs = 0;
+  #refreshing: Promise<void> | null = null;
+  #next: Promise<void> | null = null;
+
+  constructor(options: RefresherOptions<Row>) {
+    this.name = options.name;
+    this.#options = options;
+    this.#repeater = new Repeater({
+      ...options,
+      intervalMs: REFRESH_INTERVAL_MS,
+      task: () => this.refresh(),
+    });
+  }
+
+  async start(): Promise<void> {
+    await this.refresh();
+    await this.#repeater.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#repeater.stop();
+  }
+
+  /** Reads what has changed since the last time. */
+  async refresh(): Promise<void> {
+    const since = Math.max(0, this.#newestMs - REREAD_MS);
+    for (const row of await this.#options.load(since)) {
+      this.#newestMs = Math.max(this.#newestMs, row.updatedAtMs);
+      this.#options.take(row);
+    }
+  }
+
+  /** The same, for as many as ask at once: one read that begins after they asked serves them all. */
+  refreshOnce(): Promise<void> {
+    this.#next ??= Promise.allSettled([this.#refreshing]).then(() => {
+      this.#next = null;
+      this.#refreshing = this.refresh();
+      return this.#refreshing;
+    });
+    return this.#next;
+  }
+}

@@ -1,0 +1,16 @@
+import type { Provider } from "./provider.ts";
+
+/** A provider as it can be named, and where it comes from. */
+export interface KnownProvider {
+  readonly provider: Provider;
+  readonly source: "built_in" | "file" | "project";
+  /** Null for a built-in one, which changes only with the program. */
+  readonly version: ProviderVersion | null;
+}
+
+export interface ProviderVersion {
+  readonly id: string;
+  /** 1 for the first of its name. */
+  readonly number: number;
+  readonly createdAtMs: number;
+}

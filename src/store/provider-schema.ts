@@ -1,0 +1,30 @@
+import { index, integer, pgTable, text, unique, uuid } from "drizzle-orm/pg-core";
+import { time } from "./schema.ts";
+
+/**
+ * Definitions of job APIs beyond those that come with the program. A row is never changed, but for
+ * being deleted: jobs name the version they were accepted under. The newest one of a name counts
+ * for new jobs, unless it is deleted.
+ */
+export const providerVersions = pgTable(
+  "provider_versions",
+  {
+    id: uuid("id").primaryKey(),
+    /** Null for one from the operator's files, which all projects may use. */
+    projectId: uuid("project_id"),
+    name: text("name").notNull(),
+    /** 1 for the first of its name. */
+    version: integer("version").notNull(),
+    /** JSON as its author wrote it, defaults left out. */
+    definition: text("definition").notNull(),
+    createdAt: time("created_at").notNull(),
+    updatedAt: time("updated_at").notNull(),
+    deletedAt: time("deleted_at"),
+  },
+  (table) => [
+    unique("provider_versions_by_name")
+      .on(table.projectId, table.name, table.version)
+      .nullsNotDistinct(),
+    index("provider_versions_by_update").on(table.updatedAt),
+  ],
+);

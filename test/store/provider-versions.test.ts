@@ -1,0 +1,144 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { shardOfUuid } from "../../src/core/ids.ts";
+import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
+import type { AcceptRow } from "../../src/store/accept-subscriptions.ts";
+import type { Database } from "../../src/store/database.ts";
+import { deleteProvider } from "../../src/store/delete-provider.ts";
+import { deleteSubscription } from "../../src/store/delete-subscription.ts";
+import { loadJobs } from "../../src/store/load-jobs.ts";
+import { loadProviders, loadProviderVersions } from "../../src/store/load-providers.ts";
+import { createConnection, deleteConnection } from "../../src/store/manage-connections.ts";
+import { keepFileDefinition, type PutOutcome, putProvider } from "../../src/store/put-provider.ts";
+import { openTestDatabase } from "../support/database.ts";
+import { acceptRow, PROJECT_ID, uuids } from "../support/rows.ts";
+
+let database: Database;
+let drop: () => Promise<void>;
+beforeEach(async () => {
+  ({ database, drop } = await openTestDatabase());
+});
+afterEach(() => drop());
+
+const NAMES_MAX = 3;
+
+function wanted(definition: string, name = "acme") {
+  const id = uuids(Date.now(), 0);
+  return { id, name, definition, isSame: (stored: string) => stored === definition };
+}
+
+function put(definition: string, name = "acme"): Promise<PutOutcome> {
+  return putProvider(database, {
+    ...wanted(definition, name),
+    projectId: PROJECT_ID,
+    namesMax: NAMES_MAX,
+  });
+}
+
+const remove = (name = "acme") => deleteProvider(database, { projectId: PROJECT_ID, name });
+
+describe("a project's definition", () => {
+  test("is created, changed, and left alone when it says the same again", async () => {
+    expect(await put("{}")).toEqual({ kind: "created", version: 1 });
+    expect(await put("{}")).toEqual({ kind: "unchanged", version: 1 });
+    expect(await put("[]")).toEqual({ kind: "changed", version: 2 });
+    expect(await put("{}")).toEqual({ kind: "changed", version: 3 });
+    expect(await loadProviders(database, 0)).toMatchObject([
+      { projectId: PROJECT_ID, name: "acme", version: 3, definition: "{}", isDeleted: false },
+    ]);
+  });
+
+  test("that is put many times at once gets as many versions, none twice", async () => {
+    const outcomes = await Promise.all(["1", "2", "3", "4"].map((text) => put(text)));
+    const versions = outcomes.map((outcome) => (outcome.kind === "too_many" ? 0 : outcome.version));
+    expect(versions.sort((a, b) => a - b)).toEqual([1, 2, 3, 4]);
+  });
+
+  test("that is put the same way many times at once gets one", async () => {
+    const outcomes = await Promise.all([1, 2, 3, 4].map(() => put("{}")));
+    expect(outcomes.filter(({ kind }) => kind === "created")).toHaveLength(1);
+    expect(outcomes.filter(({ kind }) => kind === "unchanged")).toHaveLength(3);
+  });
+
+  test("counts on after it was deleted, so that no number means two things", async () => {
+    await put("{}");
+    expect(await remove()).toBe("deleted");
+    expect(await remove()).toBe("not_found");
+    expect(await loadProviders(database, 0)).toMatchObject([{ version: 1, isDeleted: true }]);
+    expect(await put("{}")).toEqual({ kind: "created", version: 2 });
+    expect(await remove()).toBe("deleted");
+  });
+
+  test("stays while a connection needs it", async () => {
+    await put("{}");
+    const id = uuids(Date.now(), 0);
+    await createConnection(database, {
+      id,
+      projectId: PROJECT_ID,
+      provider: "acme",
+      name: "default",
+      baseUrl: null,
+      credential: null,
+      agreedHosts: ["https://api.acme.example", 'odd, "quoted"'],
+      settings: {},
+    });
+    expect(await remove()).toBe("in_use");
+    expect(await remove("other")).toBe("not_found");
+    await deleteConnection(database, { projectId: PROJECT_ID, id });
+    expect(await remove()).toBe("deleted");
+  });
+
+  test("is one of so many that a project may have", async () => {
+    for (const name of ["a", "b", "c"]) await put("{}", name);
+    expect(await put("{}", "d")).toEqual({ kind: "too_many" });
+    expect(await put("[]", "c")).toEqual({ kind: "changed", version: 2 });
+    await remove("a");
+    expect(await put("{}", "d")).toMatchObject({ kind: "created" });
+  });
+});
+
+test("a definition from a file gets one version for each thing it ever said, on all nodes", async () => {
+  const keep = (definition: string) => keepFileDefinition(database, wanted(definition));
+  const [first, again] = await Promise.all([keep("1"), keep("1")]);
+  expect(again.id).toBe(first.id);
+  const second = await keep("2");
+  expect([first.version, second.version]).toEqual([1, 2]);
+  expect((await keep("1")).id).toBe(first.id);
+  // A project's list does not hold it, but a job can name it.
+  expect(await loadProviders(database, 0)).toEqual([]);
+  expect(await loadProviderVersions(database, [second.id])).toMatchObject([
+    { projectId: null, name: "acme", version: 2, definition: "2" },
+  ]);
+});
+
+describe("the definition of a job", () => {
+  const [older, newer] = [uuids(Date.now(), 0), uuids(Date.now(), 0)];
+
+  async function accept(row: AcceptRow) {
+    const [accepted] = await acceptSubscriptions(database, [row]);
+    if (accepted?.kind !== "accepted") throw new Error("not accepted");
+    return accepted;
+  }
+
+  test("is the one it started with, whatever later subscriptions to it would begin with", async () => {
+    const first = await accept(acceptRow("job", { providerVersionId: older }));
+    const second = await accept(acceptRow("job", { providerVersionId: newer }));
+    expect(first.providerVersionId).toBe(older);
+    expect(second.providerVersionId).toBe(older);
+    const { shardId, jobRowId: id } = first.subscription;
+    expect(await loadJobs(database, [{ shardId, id }])).toMatchObject([
+      { providerVersionId: older },
+    ]);
+  });
+
+  test("is the current one when a job is taken up again that nobody waited for", async () => {
+    const first = await accept(acceptRow("job", { providerVersionId: older }));
+    await deleteSubscription(database, {
+      projectId: PROJECT_ID,
+      id: first.subscription.id,
+      nowMs: Date.now(),
+    });
+    const again = await accept(acceptRow("job", { providerVersionId: newer }));
+    expect(again.providerVersionId).toBe(newer);
+    expect(shardOfUuid(again.subscription.jobRowId)).toBe(again.subscription.shardId);
+  });
+});
