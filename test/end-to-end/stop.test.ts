@@ -137,7 +137,11 @@ describe.concurrent("SIGTERM", { timeout: 60_000 }, () => {
     const proxy = await startTcpProxy({ host: address.hostname, port: Number(address.port) });
     context.onTestFinished(() => proxy.close());
     address.host = `127.0.0.1:${proxy.port}`;
-    const gateway = await scene.start({ DATABASE_URL: address.href });
+    // Well below what is allowed, so that a slow machine is not taken for a stop that hangs.
+    const gateway = await scene.start({
+      DATABASE_URL: address.href,
+      RINGBACK_SHUTDOWN_TIMEOUT_MS: "4000",
+    });
     await getBusy(scene, gateway);
     proxy.freeze();
     const askedAt = performance.now();
