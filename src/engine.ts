@@ -176,6 +176,7 @@ export class Engine {
     return new Poller({
       ...this.#options,
       providers: this.providers,
+      pollsPerOriginMax: upstreamClient.connectionsPerOriginMax,
       send: (request) => upstreamClient.send(request),
       record: (event) => this.#writers.recordEvent(event),
       owe: (owed, event, resultBytes) => this.#delivery.owe(owed, event, resultBytes),

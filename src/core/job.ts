@@ -43,6 +43,9 @@ export type LaneVerdict =
   | { readonly kind: "faulty" }
   | { readonly kind: "rate_limited"; readonly retryAfterMs: number | null };
 
+/** Whatever it tells of the job, the upstream has answered. */
+export const HEALTHY: LaneVerdict = { kind: "healthy" };
+
 const NO_TIMES: UpstreamTimes = { createdAt: null, updatedAt: null };
 const BACKOFF_MS_INITIAL = 1000;
 const BACKOFF_MS_MAX = 60_000;
@@ -102,7 +105,7 @@ export function decideAfterPoll(input: {
 }
 
 export function laneVerdict(observation: Observation): LaneVerdict {
-  if (observation.kind !== "retry") return { kind: "healthy" };
+  if (observation.kind !== "retry") return HEALTHY;
   switch (observation.cause) {
     case "rate_limited":
       return { kind: "rate_limited", retryAfterMs: observation.retryAfterMs };
@@ -110,7 +113,7 @@ export function laneVerdict(observation: Observation): LaneVerdict {
       return { kind: "faulty" };
     case "not_visible_yet":
     case "unusable_answer":
-      return { kind: "healthy" };
+      return HEALTHY;
   }
 }
 

@@ -1,4 +1,5 @@
 import { Lane, type LaneLimits } from "../lanes/lane.ts";
+import { OriginGate } from "../lanes/origin-gate.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { heldBytes, type OwedCallback } from "./owed-callback.ts";
 
@@ -152,7 +153,7 @@ export class Outbox {
     if (known !== undefined) return known;
     const lane = new Lane<OwedCallback>({
       limits: LIMITS,
-      breaker: null,
+      gate: new OriginGate({ clock: this.#clock, concurrency: Infinity, breaker: null }),
       clock: this.#clock,
       start: (callback) => this.#start(callback),
       isCurrent: (callback, dueAtMs) =>

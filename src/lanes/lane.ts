@@ -1,70 +1,82 @@
 import FlatQueue from "flatqueue";
-import {
-  afterFailure,
-  afterSuccess,
-  afterTime,
-  BREAKER_CLOSED,
-  type Breaker,
-  type BreakerLimits,
-} from "../core/breaker.ts";
 import type { LaneVerdict } from "../core/job.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
-import { TokenBucket } from "./token-bucket.ts";
+import { countDue, type LaneHold, type LaneLoad } from "./lane-load.ts";
+import type { GateVisitor, OriginGate } from "./origin-gate.ts";
+import { Pace, type PaceLimits } from "./pace.ts";
 
 /*
  * The queue in front of one upstream connection or one callback origin. Items wait until they are
  * due; then they start in the order they fell due, as far as the lane's limits allow:
  *
- *   due? ── paused? ── breaker? ── concurrency? ── rate? ──▶ start(item) … settle(verdict)
+ *   due? ── paused? ── concurrency? ── rate? ── origin? ──▶ start(item) … settle(verdict)
  *
- * A sick lane holds back its own items and nobody else's. One timer a lane, for the earliest
- * moment at which something could start.
+ * A sick lane holds back its own items and nobody else's; what the lanes to one origin share is the
+ * origin's gate. One timer a lane, for the earliest moment at which something could start.
+ *
+ * When the upstream refuses requests because of their rate, the lane pauses, for as long as the
+ * answer asks or for longer each time, and its rate is lowered. After the pause one item goes ahead
+ * to see whether requests pass again; only then do the others follow.
  */
 
-export interface LaneLimits {
+export interface LaneLimits extends PaceLimits {
   /** Items under way at once. */
   readonly concurrency: number;
-  /** null for no limit. */
-  readonly requestsPerSecond: number | null;
-  readonly burst: number;
 }
 
 export interface LaneOptions<Item> {
   readonly limits: LaneLimits;
-  /** null for a lane without a breaker. */
-  readonly breaker: BreakerLimits | null;
+  readonly gate: OriginGate;
   readonly clock: Clock;
-  /** Begins work on an item; whoever does the work calls `settle` exactly once. */
-  readonly start: (item: Item) => void;
+  /**
+   * Begins work on an item; whoever does the work calls `settle` exactly once.
+   * @param era to be handed back to `settle`
+   */
+  readonly start: (item: Item, era: number) => void;
   /** False for an entry that was rescheduled or dropped since it was queued. */
   readonly isCurrent: (item: Item, dueAtMs: number) => boolean;
 }
 
-const RATE_LIMIT_PAUSE_MS_INITIAL = 1000;
-const RATE_LIMIT_PAUSE_MS_MAX = 60_000;
+const PAUSE_MS_INITIAL = 1000;
+const PAUSE_MS_MAX = 60_000;
 
-export class Lane<Item> {
+export class Lane<Item> implements GateVisitor {
   readonly #options: LaneOptions<Item>;
   readonly #queue = new FlatQueue<Item>();
-  readonly #bucket: TokenBucket;
+  readonly #pace: Pace;
   #limits: LaneLimits;
-  #breaker: Breaker = BREAKER_CLOSED;
+  #share = 1;
+  #concurrency: number;
+  #gate: OriginGate;
+  #group = "";
   #inFlight = 0;
-  #pausedUntilMs = 0;
-  #rateLimitsInRow = 0;
+  #hold: LaneHold | null = null;
   #timer: Timer | null = null;
   #timerAtMs = Infinity;
-  #pumping = false;
-  #closed = false;
+  #isPumping = false;
+  #isClosed = false;
+
+  #pausedUntilMs = 0;
+  #refusedUntilMs = 0;
+  #refusalsInRow = 0;
+  /** Nothing has passed yet since a refusal, so one at a time goes ahead. */
+  #isProbing = false;
+  #isProbeOut = false;
+
+  /*
+   * Every item knows in which era of the lane it began. A refusal of one that began before the last
+   * refusal is no news; and one that passed another gate is over for that one.
+   */
+  #era = 0;
+  #eraOfRefusal = 0;
+  #formerGates: readonly { readonly gate: OriginGate; readonly lastEra: number }[] = [];
 
   constructor(options: LaneOptions<Item>) {
     this.#options = options;
     this.#limits = options.limits;
-    this.#bucket = new TokenBucket(
-      options.limits.requestsPerSecond,
-      options.limits.burst,
-      options.clock.now(),
-    );
+    this.#concurrency = options.limits.concurrency;
+    this.#gate = options.gate;
+    this.#pace = new Pace(options.limits, options.clock.now());
   }
 
   get inFlight(): number {
@@ -76,27 +88,49 @@ export class Lane<Item> {
     return this.#queue.length;
   }
 
-  get breakerState(): Breaker["state"] {
-    return this.#breaker.state;
+  /** How many of its items may be under way at once on this node. */
+  get concurrency(): number {
+    return this.#concurrency;
+  }
+
+  get group(): string {
+    return this.#group;
   }
 
   /** Infinity while paused until resumed by hand. */
   get pausedUntilMs(): number {
-    return this.#pausedUntilMs;
+    return Math.max(this.#pausedUntilMs, this.#refusedUntilMs);
+  }
+
+  /** How it stands; looks through all that is due, so for people, not for every poll. */
+  load(): LaneLoad {
+    const nowMs = this.#options.clock.now();
+    const { waiting, oldestDueAtMs } = countDue(this.#queue, nowMs, this.#options.isCurrent);
+    const isPaused = this.pausedUntilMs > nowMs && this.pausedUntilMs !== Infinity;
+    return {
+      inFlight: this.#inFlight,
+      waiting,
+      behindMs: nowMs - oldestDueAtMs,
+      requestsPerSecond: this.#pace.perSecond,
+      hold: waiting === 0 ? null : this.#hold,
+      pausedUntilMs: isPaused ? this.pausedUntilMs : null,
+      breaker: this.#gate.breaker.state,
+    };
   }
 
   push(item: Item, dueAtMs: number): void {
     this.#queue.push(item, dueAtMs);
-    if (this.#pumping || this.#closed) return;
+    if (this.#isPumping || this.#isClosed) return;
     // The common case, an item that is not due, costs a comparison and perhaps a timer.
     if (dueAtMs <= this.#options.clock.now()) this.#pump();
-    else if (dueAtMs < this.#timerAtMs && this.#inFlight < this.#limits.concurrency) this.#arm();
+    else if (dueAtMs < this.#timerAtMs && this.#inFlight < this.#concurrency) this.#arm();
   }
 
-  /** An item's work is over. */
-  settle(verdict: LaneVerdict): void {
+  /** An item's work is over. @param era in which it began; left out, the present one */
+  settle(verdict: LaneVerdict, era = this.#era): void {
     this.#inFlight -= 1;
-    this.#learn(verdict);
+    this.#learn(verdict, era >= this.#eraOfRefusal);
+    this.#gateOf(era).settle(verdict.kind === "faulty");
     this.#pump();
   }
 
@@ -106,39 +140,64 @@ export class Lane<Item> {
     this.#pump();
   }
 
-  /** Lifts every pause, from `atMs` on, and closes the breaker: somebody mended what was wrong. */
+  /** Lifts every pause, from `atMs` on: somebody mended what was wrong. */
   resume(atMs = 0): void {
     this.#pausedUntilMs = atMs;
-    this.#rateLimitsInRow = 0;
-    this.#breaker = BREAKER_CLOSED;
+    this.#refusedUntilMs = 0;
+    this.#refusalsInRow = 0;
     this.#pump();
   }
 
   configure(limits: LaneLimits): void {
     this.#limits = limits;
-    this.#bucket.configure(limits.requestsPerSecond, limits.burst, this.#options.clock.now());
+    this.#concurrency = Math.max(1, Math.floor(limits.concurrency * this.#share));
+    this.#pace.configure(limits, this.#share, this.#options.clock.now());
+    this.#pump();
+  }
+
+  /** Which part of the limits is this node's. */
+  setShare(share: number): void {
+    if (share === this.#share) return;
+    this.#share = share;
+    this.configure(this.#limits);
+  }
+
+  /** Goes to another origin from now on. @param group whose turns it shares there */
+  moveTo(gate: OriginGate, group: string): void {
+    this.#group = group;
+    if (gate === this.#gate) return;
+    // Those of whom everything is over are forgotten with the next move.
+    const former = { gate: this.#gate, lastEra: this.#era };
+    this.#formerGates = this.#inFlight === 0 ? [] : [...this.#formerGates, former];
+    this.#era += 1;
+    this.#gate = gate;
     this.#pump();
   }
 
   /** Starts nothing any more; what is under way still settles. */
   close(): void {
-    this.#closed = true;
+    this.#isClosed = true;
     this.#queue.clear();
     this.#timer?.cancel();
     this.#timer = null;
   }
 
+  takeTurn(): void {
+    this.#pump();
+  }
+
   #pump(): void {
-    if (this.#pumping || this.#closed) return;
-    this.#pumping = true;
+    if (this.#isPumping || this.#isClosed) return;
+    this.#isPumping = true;
     let mayStartMore = true;
     while (mayStartMore) mayStartMore = this.#startNext(this.#options.clock.now());
-    this.#pumping = false;
+    this.#isPumping = false;
     this.#arm();
   }
 
   /** Starts the item that has been due longest; false when none may start now. */
   #startNext(nowMs: number): boolean {
+    this.#hold = null;
     const dueAtMs = this.#queue.peekValue();
     if (dueAtMs === undefined || dueAtMs > nowMs) return false;
     const item = this.#queue.peek();
@@ -147,62 +206,83 @@ export class Lane<Item> {
       this.#queue.pop();
       return true;
     }
-    if (this.#pausedUntilMs > nowMs) return false;
-    this.#breaker = afterTime(this.#breaker, nowMs);
-    if (this.#inFlight >= this.#concurrency() || !this.#bucket.take(nowMs)) return false;
+    this.#hold = this.#findHold(nowMs);
+    if (this.#hold !== null) return false;
+    this.#pace.take();
     this.#queue.pop();
     this.#inFlight += 1;
-    this.#options.start(item);
+    this.#isProbeOut = this.#isProbing;
+    this.#options.start(item, this.#era);
     return true;
   }
 
-  #concurrency(): number {
-    switch (this.#breaker.state) {
-      case "closed":
-        return this.#limits.concurrency;
-      case "half_open":
-        return 1;
-      case "open":
-        return 0;
+  /** What keeps the next item from starting now. The gate comes last: it counts whom it lets in. */
+  #findHold(nowMs: number): LaneHold | null {
+    if (this.#pausedUntilMs > nowMs) return "pause";
+    if (this.#refusedUntilMs > nowMs || this.#isProbeOut) return "refusal";
+    if (this.#inFlight >= this.#concurrency) return "concurrency";
+    if (!this.#pace.has(nowMs)) return "rate";
+    return this.#gate.admit(this, nowMs) ? null : "origin";
+  }
+
+  /** The one that an item of this era has passed. */
+  #gateOf(era: number): OriginGate {
+    if (this.#formerGates.length === 0) return this.#gate;
+    return this.#formerGates.find(({ lastEra }) => era <= lastEra)?.gate ?? this.#gate;
+  }
+
+  /** @param isNews the item began after the last refusal */
+  #learn(verdict: LaneVerdict, isNews: boolean): void {
+    if (isNews) this.#isProbeOut = false;
+    switch (verdict.kind) {
+      case "healthy":
+        this.#pace.passed();
+        if (this.#isProbing && isNews) this.#resumeAfterRefusal();
+        return;
+      case "faulty":
+        return;
+      case "rate_limited":
+        this.#refuse(verdict.retryAfterMs, isNews);
     }
   }
 
-  #learn(verdict: LaneVerdict): void {
-    const { breaker, clock } = this.#options;
-    const nowMs = clock.now();
-    switch (verdict.kind) {
-      case "healthy":
-        this.#rateLimitsInRow = 0;
-        this.#breaker = afterSuccess();
-        return;
-      case "faulty":
-        if (breaker !== null) this.#breaker = afterFailure(this.#breaker, breaker, nowMs);
-        return;
-      case "rate_limited": {
-        // Answers to requests sent before the pause began say nothing new.
-        if (this.#pausedUntilMs > nowMs && verdict.retryAfterMs === null) return;
-        this.#rateLimitsInRow += 1;
-        const growingMs =
-          RATE_LIMIT_PAUSE_MS_INITIAL * 2 ** Math.min(this.#rateLimitsInRow - 1, 10);
-        const pauseMs = verdict.retryAfterMs ?? Math.min(RATE_LIMIT_PAUSE_MS_MAX, growingMs);
-        this.#pausedUntilMs = Math.max(this.#pausedUntilMs, nowMs + pauseMs);
-      }
-    }
+  #refuse(retryAfterMs: number | null, isNews: boolean): void {
+    const nowMs = this.#options.clock.now();
+    if (isNews) this.#refusalsInRow += 1;
+    // Where the first probe is refused too, the pause that was asked for is not to be relied on.
+    const isGrowing = isNews && (retryAfterMs === null || this.#refusalsInRow > 1);
+    const doublings = Math.min(10, this.#refusalsInRow - 1);
+    const growingMs = isGrowing ? Math.min(PAUSE_MS_MAX, PAUSE_MS_INITIAL * 2 ** doublings) : 0;
+    const untilMs = nowMs + Math.max(growingMs, retryAfterMs ?? 0);
+    this.#refusedUntilMs = Math.max(this.#refusedUntilMs, untilMs);
+    // A refused probe says that it is not over yet, nothing about the rate.
+    if (!isNews || this.#isProbing) return;
+    this.#pace.refused(nowMs);
+    this.#isProbing = true;
+    this.#era += 1;
+    this.#eraOfRefusal = this.#era;
+  }
+
+  #resumeAfterRefusal(): void {
+    this.#isProbing = false;
+    this.#refusalsInRow = 0;
+    this.#pace.resume(this.#options.clock.now());
   }
 
   /** Sets the timer for the earliest moment at which the head of the queue could start. */
   #arm(): void {
     const dueAtMs = this.#queue.peekValue();
-    if (dueAtMs === undefined || this.#closed) return;
-    if (this.#inFlight >= this.#concurrency() && this.#breaker.state !== "open") return;
+    if (dueAtMs === undefined || this.#isClosed) return;
+    // Whoever is under way, or the gate, calls when these are over.
+    if (this.#hold === "origin" || this.#isProbeOut) return;
+    if (this.#inFlight >= this.#concurrency) return;
     const { clock } = this.#options;
     const nowMs = clock.now();
-    const openUntilMs = this.#breaker.state === "open" ? this.#breaker.untilMs : 0;
     const startAtMs = Math.max(
       dueAtMs,
       this.#pausedUntilMs,
-      openUntilMs,
-      this.#bucket.nextTokenAtMs(nowMs),
+      this.#refusedUntilMs,
+      this.#pace.nextAtMs(nowMs),
     );
     // An earlier timer does no harm: it looks again and re-arms.
     if (startAtMs === Infinity || startAtMs >= this.#timerAtMs) return;

@@ -1,3 +1,6 @@
+/** How much a lane that came too late, since a timer or the process was, may catch up on. */
+const CATCH_UP_S = 0.05;
+
 /**
  * Requests per second with a burst. Tokens are computed from the time passed, so an idle bucket
  * needs no timer.
@@ -11,18 +14,21 @@ export class TokenBucket {
   /** @param perSecond null for no limit */
   constructor(perSecond: number | null, burst: number, nowMs: number) {
     this.#perSecond = perSecond;
-    this.#burst = Math.max(1, burst);
+    this.#burst = capacity(perSecond, burst);
     this.#tokens = this.#burst;
     this.#updatedMs = nowMs;
   }
 
-  /** Takes one token if there is one. */
-  take(nowMs: number): boolean {
+  /** Whether there is a token to take. */
+  has(nowMs: number): boolean {
     if (this.#perSecond === null) return true;
     this.#refill(nowMs);
-    if (this.#tokens < 1) return false;
-    this.#tokens -= 1;
-    return true;
+    return this.#tokens >= 1;
+  }
+
+  /** Takes the token that {@link has} saw. */
+  take(): void {
+    if (this.#perSecond !== null) this.#tokens -= 1;
   }
 
   /** When the next token will be there; `nowMs` if it already is. */
@@ -36,8 +42,14 @@ export class TokenBucket {
   configure(perSecond: number | null, burst: number, nowMs: number): void {
     this.#refill(nowMs);
     this.#perSecond = perSecond;
-    this.#burst = Math.max(1, burst);
+    this.#burst = capacity(perSecond, burst);
     this.#tokens = Math.min(this.#tokens, this.#burst);
+  }
+
+  /** Forgets what was saved up. */
+  drain(nowMs: number): void {
+    this.#tokens = 0;
+    this.#updatedMs = nowMs;
   }
 
   #refill(nowMs: number): void {
@@ -49,4 +61,8 @@ export class TokenBucket {
       this.#tokens + (elapsedMs / 1000) * (this.#perSecond ?? 0),
     );
   }
+}
+
+function capacity(perSecond: number | null, burst: number): number {
+  return Math.max(1, burst, 1 + (perSecond ?? 0) * CATCH_UP_S);
 }

@@ -54,6 +54,10 @@ export class RequestClient {
     this.#trustedOrigins = new Set(options.trustedOrigins);
   }
 
+  get connectionsPerOriginMax(): number {
+    return this.#options.connectionsPerOriginMax;
+  }
+
   /** Origins with a connection or an exchange. */
   get originCount(): number {
     return this.#origins.size;

@@ -2,6 +2,7 @@ import { eventBit, type EventType } from "../core/event.ts";
 import {
   decideAfterPoll,
   type Ending,
+  HEALTHY,
   type JobStep,
   type LaneVerdict,
   laneVerdict,
@@ -30,6 +31,7 @@ export interface PollerPorts extends EventRecorderPorts, AskPorts {
   readonly random: Random;
   readonly providers: JobProviders;
   readonly secretBox: SecretBox;
+  readonly pollsPerOriginMax: number;
   /** Asks to watch a job again if it is still live. */
   look(job: { readonly shardId: number; readonly id: string }): void;
   pauseConnection(
@@ -63,7 +65,8 @@ export class Poller {
       random: ports.random,
       providers: ports.providers,
       secretBox: ports.secretBox,
-      poll: (upstream, watch) => void this.#poll(upstream, watch),
+      pollsPerOriginMax: ports.pollsPerOriginMax,
+      poll: (upstream, watch, era) => void this.#poll(upstream, watch, era),
       timeOut: (watch) => void this.#end(watch, timedOut(watch, watch.lastError)),
     });
   }
@@ -99,7 +102,7 @@ export class Poller {
   }
 
   /** One pass over a job. Never rejects. */
-  async #poll(upstream: Upstream, watch: Watch): Promise<void> {
+  async #poll(upstream: Upstream, watch: Watch, era: number): Promise<void> {
     watch.state = "polling";
     this.#underWay += 1;
     let interpretation: Interpretation | null = null;
@@ -109,7 +112,7 @@ export class Poller {
       this.#ports.log.error({ err: error, jobId: watch.jobId }, "a pass over a job failed");
       if (watch.state === "polling") this.watches.schedule(watch, this.#refusedRetryAtMs());
     }
-    upstream.lane.settle(interpretation === null ? { kind: "healthy" } : verdictOf(interpretation));
+    upstream.lane.settle(interpretation === null ? HEALTHY : verdictOf(interpretation), era);
     this.#finished();
   }
 
@@ -255,9 +258,7 @@ function wants(watch: Watch, type: EventType): boolean {
 }
 
 function verdictOf(interpretation: Interpretation): LaneVerdict {
-  return interpretation.kind === "result_wanted"
-    ? { kind: "healthy" }
-    : laneVerdict(interpretation);
+  return interpretation.kind === "result_wanted" ? HEALTHY : laneVerdict(interpretation);
 }
 
 function clip(text: string): string {

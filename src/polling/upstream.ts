@@ -1,5 +1,5 @@
-import type { BreakerLimits } from "../core/breaker.ts";
 import { Lane, type LaneLimits } from "../lanes/lane.ts";
+import type { OriginGate } from "../lanes/origin-gate.ts";
 import { credentialHosts } from "../providers/credential-hosts.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -8,7 +8,6 @@ import type { StoredConnection } from "../store/load-connections.ts";
 import { accessTo, type UpstreamAccess } from "./upstream-access.ts";
 import type { Watch } from "./watch.ts";
 
-const BREAKER: BreakerLimits = { failuresInRowMax: 20, openMsInitial: 1000, openMsMax: 30_000 };
 /** Of a connection that can't be used: its jobs wait. */
 const NO_LIMITS: LaneLimits = { concurrency: 1, requestsPerSecond: null, burst: 1 };
 
@@ -22,6 +21,15 @@ export interface JobProviders {
   ofJob(name: string, versionId: string | null): Provider | null;
 }
 
+export interface UpstreamPorts {
+  readonly clock: Clock;
+  readonly providers: JobProviders;
+  readonly secretBox: SecretBox;
+  /** What all connections to an origin have in common. */
+  readonly gateOf: (origin: string) => OriginGate;
+  poll(upstream: Upstream, watch: Watch, era: number): void;
+}
+
 /**
  * One connection at work: its lane, and how to reach its API, if it can be reached at all. Its jobs
  * may have begun under different versions of the provider's definition; each keeps its own.
@@ -31,31 +39,24 @@ export class Upstream {
   readonly lane: Lane<Watch>;
   readonly #providers: JobProviders;
   readonly #secretBox: SecretBox;
+  readonly #gateOf: (origin: string) => OriginGate;
   #connection: StoredConnection | null = null;
   #credential = "";
   /** By version of the definition: the access, or why there is none. */
   readonly #accesses = new Map<string | null, UpstreamAccess | string>();
   #isLimited = false;
-  #concurrency = NO_LIMITS.concurrency;
   #problem: string | null = NOT_KNOWN;
 
-  constructor(
-    connectionId: string,
-    ports: {
-      readonly clock: Clock;
-      readonly providers: JobProviders;
-      readonly secretBox: SecretBox;
-      poll(upstream: Upstream, watch: Watch): void;
-    },
-  ) {
+  constructor(connectionId: string, ports: UpstreamPorts) {
     this.connectionId = connectionId;
     this.#providers = ports.providers;
     this.#secretBox = ports.secretBox;
+    this.#gateOf = ports.gateOf;
     this.lane = new Lane<Watch>({
       limits: NO_LIMITS,
-      breaker: BREAKER,
+      gate: ports.gateOf(""),
       clock: ports.clock,
-      start: (watch) => ports.poll(this, watch),
+      start: (watch, era) => ports.poll(this, watch, era),
       isCurrent: (watch, dueAtMs) => watch.state === "scheduled" && watch.dueAtMs === dueAtMs,
     });
     this.lane.pause(Infinity);
@@ -66,7 +67,7 @@ export class Upstream {
    * lane to jobs that come.
    */
   get hasRoomToLinger(): boolean {
-    return 2 * (this.lane.queued + this.lane.inFlight) <= this.#concurrency;
+    return 2 * (this.lane.queued + this.lane.inFlight) <= this.lane.concurrency;
   }
 
   /** Why nothing can be sent at all, so that the lane is paused; or null. */
@@ -170,9 +171,9 @@ export class Upstream {
   }
 
   #limitTo(connection: StoredConnection, provider: Provider): void {
-    const limits = limitsOf(connection, provider);
-    this.#concurrency = limits.concurrency;
-    this.lane.configure(limits);
+    const origin = URL.parse(connection.baseUrl ?? provider.baseUrl ?? "")?.origin ?? "";
+    this.lane.moveTo(this.#gateOf(origin), connection.projectId);
+    this.lane.configure(limitsOf(connection, provider));
   }
 }
 

@@ -1,5 +1,8 @@
+import type { BreakerLimits } from "../core/breaker.ts";
 import { pollIntervalMs } from "../core/poll-schedule.ts";
 import { AlarmQueue } from "../lanes/alarm-queue.ts";
+import type { LaneLoad } from "../lanes/lane-load.ts";
+import { OriginGate } from "../lanes/origin-gate.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
 import type { SecretBox } from "../runtime/secret-box.ts";
@@ -10,6 +13,8 @@ import { type JobProviders, Upstream } from "./upstream.ts";
 import { takeCheckpoint, type Watch, watchOf } from "./watch.ts";
 import { WatchesByShard } from "./watches-by-shard.ts";
 
+/** Of an upstream's origin: faults of all connections to it count, and hold all of them back. */
+const BREAKER: BreakerLimits = { failuresInRowMax: 20, openMsInitial: 1000, openMsMax: 30_000 };
 /** Deadlines further away than this are looked at again by `inspectShard`. */
 const DEADLINE_HORIZON_MS = 90_000;
 
@@ -19,7 +24,9 @@ export interface WatchListPorts {
   readonly providers: JobProviders;
   readonly secretBox: SecretBox;
   /** A watch's turn has come; ends with `settle` on the upstream's lane. */
-  readonly poll: (upstream: Upstream, watch: Watch) => void;
+  readonly poll: (upstream: Upstream, watch: Watch, era: number) => void;
+  /** Polls under way to one origin, of all its connections; they share it evenly. */
+  readonly pollsPerOriginMax: number;
   /** A watch has reached its deadline and is neither ending nor dropped. */
   timeOut(watch: Watch): void;
 }
@@ -45,6 +52,7 @@ export class WatchList {
   readonly #ports: WatchListPorts;
   readonly #watches = new WatchesByShard();
   readonly #upstreams = new Map<string, Upstream>();
+  readonly #gates = new Map<string, OriginGate>();
   readonly #deadlines: AlarmQueue<Watch>;
   readonly #interned = new Map<string, string>();
   /** Connections that have, or had, watches which are parked. */
@@ -60,6 +68,11 @@ export class WatchList {
     return this.#watches.size;
   }
 
+  /** How a connection's lane stands on this node; null when there is none. */
+  loadOf(connectionId: string): LaneLoad | null {
+    return this.#upstreams.get(connectionId)?.lane.load() ?? null;
+  }
+
   get pollsInFlight(): number {
     let count = 0;
     for (const { lane } of this.#upstreams.values()) count += lane.inFlight;
@@ -70,7 +83,10 @@ export class WatchList {
   upstream(connectionId: string): Upstream {
     const known = this.#upstreams.get(connectionId);
     if (known !== undefined) return known;
-    const upstream = new Upstream(connectionId, this.#ports);
+    const upstream = new Upstream(connectionId, {
+      ...this.#ports,
+      gateOf: (origin) => this.#gateOf(origin),
+    });
     this.#upstreams.set(connectionId, upstream);
     return upstream;
   }
@@ -203,6 +219,15 @@ export class WatchList {
         this.schedule(watch, this.#ports.clock.now());
       }
     }
+  }
+
+  #gateOf(origin: string): OriginGate {
+    const known = this.#gates.get(origin);
+    if (known !== undefined) return known;
+    const { clock, pollsPerOriginMax: concurrency } = this.#ports;
+    const gate = new OriginGate({ clock, concurrency, breaker: BREAKER });
+    this.#gates.set(origin, gate);
+    return gate;
   }
 
   #onDeadline(watch: Watch): void {

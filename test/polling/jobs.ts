@@ -1,5 +1,7 @@
 import { ENDING_EVENT_TYPES, eventMask } from "../../src/core/event.ts";
+import { OriginGate } from "../../src/lanes/origin-gate.ts";
 import type { RequestOutcome } from "../../src/outbound/request-outcome.ts";
+import type { Clock } from "../../src/runtime/clock.ts";
 import type { SecretBox } from "../../src/runtime/secret-box.ts";
 import type { StoredConnection } from "../../src/store/load-connections.ts";
 import type { LiveJob } from "../../src/store/load-jobs.ts";
@@ -9,6 +11,11 @@ export const CREDENTIAL = "pulse-key-of-the-test";
 
 /** Seals nothing: tests of other things read what is "sealed". */
 export const openBox: SecretBox = { seal: (text) => text, open: (text) => text };
+
+/** An origin that holds nothing back. */
+export function openGate(clock: Clock): OriginGate {
+  return new OriginGate({ clock, concurrency: 1024, breaker: null });
+}
 
 /** A connection at Pulse that polls every second. */
 export function storedConnection(changes: Partial<StoredConnection> = {}): StoredConnection {

@@ -10,6 +10,14 @@ import { builtInOnly } from "../support/providers.ts";
 import { uuids } from "../support/rows.ts";
 import { liveJob, openBox, RUNNING, storedConnection } from "./jobs.ts";
 
+interface Sent {
+  readonly origin: string;
+  readonly path: string;
+  readonly atMs: number;
+  readonly key: string;
+  readonly request: OutboundRequest;
+}
+
 type Answer = RequestOutcome | Promise<RequestOutcome>;
 
 /**
@@ -19,16 +27,13 @@ type Answer = RequestOutcome | Promise<RequestOutcome>;
 export function startPoller(connection: Partial<StoredConnection> = {}, provider?: Provider) {
   const clock = new FakeClock();
   const startedAtMs = clock.now();
-  const requests: {
-    readonly path: string;
-    readonly atMs: number;
-    readonly key: string;
-    readonly request: OutboundRequest;
-  }[] = [];
+  const requests: Sent[] = [];
   const recorded: EventRow[] = [];
   const paused: { readonly version: number; readonly reason: string }[] = [];
   const looked: { readonly shardId: number; readonly id: string }[] = [];
-  const upstream = { answer: (_path: string, _poll: number): Answer => RUNNING };
+  const upstream = {
+    answer: (_path: string, _poll: number, _origin: string, _key: string): Answer => RUNNING,
+  };
   const ended = new Set<string>();
   const store = {
     // An ending is left by nothing, as in the database.
@@ -47,13 +52,13 @@ export function startPoller(connection: Partial<StoredConnection> = {}, provider
     log: createLog({ level: "silent", format: "json" }),
     providers: provider ? { current: () => provider, ofJob: () => provider } : builtInOnly(),
     secretBox: openBox,
+    pollsPerOriginMax: 1024,
     send(request: OutboundRequest) {
-      const { path, headers } = request;
+      const { origin, path, headers } = request;
       const key = headers["x-api-key"] ?? "";
-      requests.push({ path, atMs: clock.now() - startedAtMs, key, request });
-      return Promise.resolve(
-        upstream.answer(path, requests.filter((one) => one.path === path).length),
-      );
+      requests.push({ origin, path, atMs: clock.now() - startedAtMs, key, request });
+      const poll = requests.filter((one) => one.path === path).length;
+      return Promise.resolve(upstream.answer(path, poll, origin, key));
     },
     record: (row) => store.record(row),
     owe: () => undefined,
@@ -64,6 +69,10 @@ export function startPoller(connection: Partial<StoredConnection> = {}, provider
     look: (job) => void looked.push(job),
     observed: () => undefined,
   });
+  /** Another connection beside that of the poller. */
+  const connect = (changes: Partial<StoredConnection>): void => {
+    poller.watches.configureConnection(storedConnection(changes));
+  };
   const configure = (changes: Partial<StoredConnection> = {}): void => {
     const of = { provider: provider?.name ?? "pulse", ...connection, ...changes };
     poller.watches.configureConnection(storedConnection(of));
@@ -86,6 +95,7 @@ export function startPoller(connection: Partial<StoredConnection> = {}, provider
     upstream,
     store,
     configure,
+    connect,
     add,
     pollTimes,
   };

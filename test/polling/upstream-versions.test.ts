@@ -6,7 +6,7 @@ import type { StoredConnection } from "../../src/store/load-connections.ts";
 import { exampleProvider } from "../providers/example-provider.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { CONNECTION_ID, PROJECT_ID } from "../support/rows.ts";
-import { openBox, storedConnection } from "./jobs.ts";
+import { openBox, openGate, storedConnection } from "./jobs.ts";
 
 const STATUS = { path: "/jobs/{job_id}" };
 
@@ -32,6 +32,7 @@ function upstreamOf(
     clock,
     providers: finder,
     secretBox: openBox,
+    gateOf: () => openGate(clock),
     poll: () => void (started += 1),
   });
   const configure = (changes: Partial<StoredConnection> = {}): void => {

@@ -6,13 +6,14 @@ import type { StoredConnection } from "../../src/store/load-connections.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { builtInOnly } from "../support/providers.ts";
 import { CONNECTION_ID } from "../support/rows.ts";
-import { CREDENTIAL, openBox, storedConnection } from "./jobs.ts";
+import { CREDENTIAL, openBox, openGate, storedConnection } from "./jobs.ts";
 
 function newUpstream(ports: Partial<ConstructorParameters<typeof Upstream>[1]> = {}) {
   return new Upstream(CONNECTION_ID, {
     clock: new FakeClock(),
     providers: builtInOnly(),
     secretBox: openBox,
+    gateOf: () => openGate(new FakeClock()),
     poll: () => undefined,
     ...ports,
   });

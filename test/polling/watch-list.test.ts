@@ -24,6 +24,7 @@ function setUp(connection: StoredConnection | null = storedConnection()) {
     random: () => (drawn++ % 100) / 100,
     providers: builtInOnly(),
     secretBox: openBox,
+    pollsPerOriginMax: 1024,
     poll(_upstream: Upstream, watch) {
       watch.state = "polling";
       polls.push({ watch, atMs: clock.now() - startedAtMs });

@@ -1,0 +1,133 @@
+import {
+  afterRefusal,
+  afterUse,
+  type LearnedRate,
+  perSecondOf,
+  UNREFUSED,
+} from "../core/learned-rate.ts";
+import { TokenBucket } from "./token-bucket.ts";
+
+export interface PaceLimits {
+  /** null for no limit but the one that refusals teach. */
+  readonly requestsPerSecond: number | null;
+  readonly burst: number;
+}
+
+/** A rate that grows does so in steps. */
+const STEP_MS = 100;
+/** Neither a clock that was moved nor a long sleep makes it grow by more. */
+const STEP_MS_MAX = 60_000;
+const OWN_PAUSE_MS_MAX = 3_000;
+/** Before the first refusal: over how long what passes is counted. */
+const COUNT_MS = 10_000;
+
+/**
+ * How fast a lane may go: at the configured rate, or at the lower one that the upstream's refusals
+ * have taught. Of both only a share is this node's, since the others have the rest of the jobs.
+ */
+export class Pace {
+  readonly #bucket: TokenBucket;
+  #limits: PaceLimits;
+  #share = 1;
+  #learned: LearnedRate = UNREFUSED;
+  #isUsedUp = false;
+  #steppedAtMs: number;
+  #stepAtMs: number;
+  #refusedAtMs = 0;
+  #passed = 0;
+  #countedFromMs: number;
+
+  constructor(limits: PaceLimits, nowMs: number) {
+    this.#limits = limits;
+    this.#bucket = new TokenBucket(limits.requestsPerSecond, limits.burst, nowMs);
+    this.#steppedAtMs = nowMs;
+    this.#stepAtMs = nowMs + COUNT_MS;
+    this.#countedFromMs = nowMs;
+  }
+
+  /** What holds at present for this node; null for no limit. */
+  get perSecond(): number | null {
+    const perSecond = this.#whole();
+    return perSecond === Infinity ? null : perSecond * this.#share;
+  }
+
+  /** Whether one more may go now. */
+  has(nowMs: number): boolean {
+    if (nowMs >= this.#stepAtMs) this.#step(nowMs);
+    if (this.#bucket.has(nowMs)) return true;
+    this.#isUsedUp = true;
+    return false;
+  }
+
+  /** Lets the one go that {@link has} allowed. */
+  take(): void {
+    this.#bucket.take();
+  }
+
+  /** When one more may go. */
+  nextAtMs(nowMs: number): number {
+    return this.#bucket.nextTokenAtMs(nowMs);
+  }
+
+  /** A request was let through. */
+  passed(): void {
+    this.#passed += 1;
+  }
+
+  /** A request was refused because of the rate. Until {@link resume} only probes go. */
+  refused(nowMs: number): void {
+    this.#refusedAtMs = nowMs;
+    this.#stepAtMs = Infinity;
+  }
+
+  /** What was refused passes again: goes on at a lower rate, with nothing saved up meanwhile. */
+  resume(nowMs: number): void {
+    const pausedMs = nowMs - this.#refusedAtMs;
+    const flowedMs = this.#refusedAtMs - this.#countedFromMs;
+    // A short pause was Ringback's own, in which more could have passed.
+    const ms = flowedMs + (pausedMs < OWN_PAUSE_MS_MAX ? 0 : pausedMs);
+    const passed = { requests: this.#passed / this.#share, ms };
+    this.#learned = afterRefusal(this.#learned, this.#whole(), passed);
+    this.#count(nowMs);
+    this.#fit(nowMs);
+    this.#bucket.drain(nowMs);
+    this.#isUsedUp = false;
+    this.#steppedAtMs = nowMs;
+    this.#stepAtMs = nowMs + STEP_MS;
+  }
+
+  /** @param share which part of the limits is this node's */
+  configure(limits: PaceLimits, share: number, nowMs: number): void {
+    this.#limits = limits;
+    this.#share = share;
+    this.#fit(nowMs);
+  }
+
+  /** Of the whole connection. */
+  #whole(): number {
+    return Math.min(this.#limits.requestsPerSecond ?? Infinity, perSecondOf(this.#learned));
+  }
+
+  #step(nowMs: number): void {
+    const elapsedMs = Math.min(STEP_MS_MAX, nowMs - this.#steppedAtMs);
+    this.#steppedAtMs = nowMs;
+    this.#stepAtMs = nowMs + (this.#learned.kind === "unrefused" ? COUNT_MS : STEP_MS);
+    if (this.#isUsedUp && this.#learned.kind !== "unrefused") {
+      this.#learned = afterUse(this.#learned, elapsedMs);
+      this.#fit(nowMs);
+    } else {
+      // What passes says something of the limit only while nothing else is short.
+      this.#count(nowMs);
+    }
+    this.#isUsedUp = false;
+  }
+
+  #count(nowMs: number): void {
+    this.#passed = 0;
+    this.#countedFromMs = nowMs;
+  }
+
+  #fit(nowMs: number): void {
+    this.#bucket.configure(this.perSecond, Math.floor(this.#limits.burst * this.#share), nowMs);
+  }
+}

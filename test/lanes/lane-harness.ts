@@ -1,0 +1,53 @@
+import type { LaneVerdict } from "../../src/core/job.ts";
+import { Lane, type LaneLimits } from "../../src/lanes/lane.ts";
+import { OriginGate, type OriginGateOptions } from "../../src/lanes/origin-gate.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+
+export const UNLIMITED: LaneLimits = { concurrency: 1000, requestsPerSecond: null, burst: 1 };
+export const FAULTY = { kind: "faulty" } as const;
+
+export function refused(retryAfterMs: number | null = null): LaneVerdict {
+  return { kind: "rate_limited", retryAfterMs };
+}
+
+interface Item {
+  readonly name: string;
+  dueAtMs: number;
+}
+
+export function newGate(clock: FakeClock, options: Partial<OriginGateOptions> = {}): OriginGate {
+  return new OriginGate({ clock, concurrency: 1000, breaker: null, ...options });
+}
+
+/** A lane and what it starts; nothing ends but by `settle`. */
+export function setLane(
+  limits: Partial<LaneLimits> = {},
+  scene: { clock?: FakeClock; gate?: OriginGate; started?: { name: string; atMs: number }[] } = {},
+) {
+  const { clock = new FakeClock(), started = [] } = scene;
+  const { gate = newGate(clock) } = scene;
+  const startedAt = clock.now();
+  const eras = new Map<string, number>();
+  const lane = new Lane<Item>({
+    limits: { ...UNLIMITED, ...limits },
+    gate,
+    clock,
+    start(item, era) {
+      eras.set(item.name, era);
+      started.push({ name: item.name, atMs: clock.now() - startedAt });
+    },
+    isCurrent: (item, dueAtMs) => item.dueAtMs === dueAtMs,
+  });
+  const push = (name: string, inMs = 0): Item => {
+    const item = { name, dueAtMs: clock.now() + inMs };
+    lane.push(item, item.dueAtMs);
+    return item;
+  };
+  /** Ends an item that was started. */
+  const settle = (name: string, verdict: LaneVerdict): void => {
+    const era = eras.get(name);
+    if (era === undefined) throw new Error(`${name} is not under way`);
+    lane.settle(verdict, era);
+  };
+  return { clock, gate, lane, started, push, settle, names: () => started.map(({ name }) => name) };
+}

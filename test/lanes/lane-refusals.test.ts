@@ -1,0 +1,91 @@
+import { describe, expect, test } from "vitest";
+import { HEALTHY, type LaneVerdict } from "../../src/core/job.ts";
+import { FAULTY, refused, setLane } from "./lane-harness.ts";
+
+/** A lane with so many items under way, and as many as one may want waiting. */
+function underWay(concurrency: number) {
+  const scene = setLane({ concurrency });
+  for (let item = 0; item < 40; item += 1) scene.push(`${item}`, item - 40);
+  expect(scene.started).toHaveLength(concurrency);
+  return scene;
+}
+
+/** The pauses after answers that come one after the other. */
+function pausesAfter(answers: readonly LaneVerdict[]): (number | null)[] {
+  const { clock, settle } = underWay(1);
+  return answers.map((answer, item) => {
+    settle(`${item}`, answer);
+    const pauseMs = clock.nextTimerMs;
+    clock.advance(pauseMs ?? 0);
+    return pauseMs;
+  });
+}
+
+describe("a refusal", () => {
+  test("pauses the lane for as long as the upstream says", () => {
+    expect(pausesAfter([refused(7000)])).toEqual([7000]);
+  });
+
+  test("without Retry-After pauses it for longer each time, up to a minute", () => {
+    const seconds = pausesAfter(Array.from({ length: 9 }, () => refused())).map(
+      (ms) => (ms ?? 0) / 1000,
+    );
+    expect(seconds).toEqual([1, 2, 4, 8, 16, 32, 60, 60, 60]);
+  });
+
+  test("that asks for no wait is believed once", () => {
+    expect(pausesAfter([refused(0), refused(0), refused(30_000)])).toEqual([null, 2000, 30_000]);
+  });
+
+  test("begins with a short pause again after something has passed", () => {
+    const pauses = pausesAfter([refused(), refused(), HEALTHY, refused()]);
+    expect([pauses[0], pauses[1], pauses[3]]).toEqual([1000, 2000, 1000]);
+  });
+
+  test("lets one item go ahead after the pause; the others follow when it passes", () => {
+    const { clock, lane, started, settle } = underWay(8);
+    settle("0", refused());
+    clock.advance(30_000);
+    expect(started).toHaveLength(9);
+    for (let item = 1; item < 8; item += 1) settle(`${item}`, HEALTHY);
+    clock.advance(30_000);
+    expect([started.length, lane.inFlight]).toEqual([9, 1]);
+    settle("8", HEALTHY);
+    clock.advance(30_000);
+    expect(lane.inFlight).toBe(8);
+  });
+
+  test("of what was sent before the last one only counts when it asks for a longer wait", () => {
+    const { clock, started, settle } = underWay(8);
+    settle("0", refused());
+    settle("1", refused(5000));
+    settle("2", refused());
+    settle("3", refused(100));
+    clock.advance(4999);
+    expect(started).toHaveLength(8);
+    clock.advance(1);
+    expect(started).toHaveLength(9);
+    settle("8", refused());
+    clock.advance(2000);
+    expect(started).toHaveLength(10);
+  });
+
+  test("is over when the item that went ahead met a fault, and another passed", () => {
+    const { clock, started, settle } = underWay(2);
+    settle("0", refused());
+    settle("1", HEALTHY);
+    clock.advance(1000);
+    settle("2", FAULTY);
+    settle("3", HEALTHY);
+    clock.advance(10_000);
+    expect(started).toHaveLength(6);
+  });
+
+  test("is forgotten when somebody mends what was wrong", () => {
+    const { clock, lane, started, settle } = underWay(1);
+    settle("0", refused(3_600_000));
+    lane.resume();
+    clock.advance(0);
+    expect(started).toHaveLength(2);
+  });
+});

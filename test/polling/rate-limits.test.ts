@@ -1,0 +1,99 @@
+import { describe, expect, test } from "vitest";
+import { fixedWindow, type RateLimiter, tokenBucket } from "../support/rate-limiters.ts";
+import { watchLimitedUpstream } from "./limited-upstream.ts";
+
+const LIMITERS: Readonly<Record<string, (perSecond: number) => RateLimiter>> = {
+  "a token bucket of one second": (perSecond) => tokenBucket(perSecond, perSecond),
+  "a token bucket of a tenth of a second": (perSecond) =>
+    tokenBucket(perSecond, Math.max(1, perSecond / 10)),
+  "windows of one second": (perSecond) => fixedWindow(perSecond, 1000),
+};
+
+const WARM_UP_S = 120;
+const STEADY_S = 240;
+
+interface Use {
+  /** Of what the upstream allows. */
+  readonly used: number;
+  /** Of the polls. */
+  readonly refused: number;
+}
+
+function useOf(answers: readonly { readonly passed: boolean }[], allowed: number): Use {
+  const passed = answers.filter((answer) => answer.passed).length;
+  return { used: passed / allowed, refused: 1 - passed / answers.length };
+}
+
+describe("an upstream that allows fewer polls than the jobs want is used up and hardly ever refuses", () => {
+  describe.each(Object.entries(LIMITERS))("%s", (_, limiter) => {
+    test.each([
+      [5, true],
+      [5, false],
+      [50, true],
+      [50, false],
+      [500, true],
+      [500, false],
+    ])("%i a second, Retry-After: %s", (perSecond, tellsWhen) => {
+      const { connect, run } = watchLimitedUpstream({ limiter: limiter(perSecond), tellsWhen });
+      connect(4 * perSecond + 100, { settings: { poll_interval_s: 1 } });
+      run(WARM_UP_S);
+      const { used, refused } = useOf(run(STEADY_S), perSecond * STEADY_S);
+      expect(used).toBeGreaterThanOrEqual(0.95);
+      expect(refused).toBeLessThan(0.02);
+    });
+  });
+
+  test.each([true, false])("300 a minute, Retry-After: %s", (tellsWhen) => {
+    const { connect, run } = watchLimitedUpstream({ limiter: fixedWindow(300, 60_000), tellsWhen });
+    connect(100);
+    run(600);
+    const { used, refused } = useOf(run(1800), 5 * 1800);
+    expect(used).toBeGreaterThanOrEqual(0.95);
+    expect(refused).toBeLessThan(0.02);
+  });
+
+  test("the first minutes cost few refusals: of 50 a second, one poll in thirty", () => {
+    const { connect, run } = watchLimitedUpstream({ limiter: tokenBucket(50, 50) });
+    connect(300);
+    const { refused } = useOf(run(WARM_UP_S), 50 * WARM_UP_S);
+    expect(refused).toBeLessThan(1 / 30);
+  });
+});
+
+describe("an upstream whose limit changes", () => {
+  test("is followed down at once and up within minutes", () => {
+    let limiter = tokenBucket(100, 100);
+    const { connect, run } = watchLimitedUpstream({ limiter: (nowMs) => limiter(nowMs) });
+    connect(1000);
+    run(120);
+    limiter = tokenBucket(40, 40);
+    run(60);
+    const lowered = useOf(run(120), 40 * 120);
+    expect(lowered.used).toBeGreaterThan(0.95);
+    expect(lowered.refused).toBeLessThan(0.02);
+    limiter = tokenBucket(100, 100);
+    run(420);
+    expect(useOf(run(120), 100 * 120).used).toBeGreaterThan(0.9);
+  });
+});
+
+describe("a lane that can't keep up", () => {
+  test("polls every job by turns: their intervals stretch evenly, and none is left out", () => {
+    const jobs = 1000;
+    const perSecond = 50;
+    const { connect, run } = watchLimitedUpstream({ limiter: null });
+    connect(jobs, {
+      settings: { poll_interval_s: 1, limits: { requests_per_second: perSecond } },
+    });
+    run(40);
+    const times = new Map<string, number[]>();
+    for (const { job, atMs } of run(200)) times.set(job, [...(times.get(job) ?? []), atMs]);
+    expect(times.size).toBe(jobs);
+    const gaps = [...times.values()].flatMap((polls) =>
+      polls.slice(1).map((atMs, index) => atMs - (polls[index] ?? 0)),
+    );
+    const stretchedMs = (jobs / perSecond) * 1000;
+    expect(Math.min(...gaps)).toBeGreaterThan(stretchedMs * 0.98);
+    expect(Math.max(...gaps)).toBeLessThan(stretchedMs * 1.02);
+  });
+});

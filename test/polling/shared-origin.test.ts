@@ -1,0 +1,100 @@
+import { describe, expect, test } from "vitest";
+import { uuids } from "../support/rows.ts";
+import { OUTAGE, RUNNING, UNAUTHORIZED } from "./jobs.ts";
+import { watchLimitedUpstream } from "./limited-upstream.ts";
+import { startPoller } from "./poller-harness.ts";
+
+const OTHER_ORIGIN = "https://elsewhere.test";
+
+const newId = () => uuids(Date.now(), 0);
+
+describe("connections to one origin", () => {
+  test("get equal shares of it when it is what is short, even if one has a hundred times the jobs", () => {
+    const { connect, run } = watchLimitedUpstream({ limiter: null, pollsPerOriginMax: 4 });
+    const [large, small] = [newId(), newId()];
+    connect(10_000, { id: large, projectId: newId() });
+    connect(100, { id: small, projectId: newId() });
+    run(10);
+    const answers = run(60);
+    const ofSmall = answers.filter(({ connectionId }) => connectionId === small).length;
+    expect(ofSmall / answers.length).toBeGreaterThan(0.48);
+    expect(ofSmall / answers.length).toBeLessThan(0.52);
+  });
+
+  test("of one project share its part of it", () => {
+    const { connect, run } = watchLimitedUpstream({ limiter: null, pollsPerOriginMax: 4 });
+    const [project, another, single] = [newId(), newId(), newId()];
+    for (let connection = 0; connection < 9; connection += 1) {
+      connect(200, { id: newId(), projectId: project });
+    }
+    connect(200, { id: single, projectId: another });
+    run(10);
+    const answers = run(60);
+    const ofSingle = answers.filter(({ connectionId }) => connectionId === single).length;
+    expect(ofSingle / answers.length).toBeGreaterThan(0.48);
+    expect(ofSingle / answers.length).toBeLessThan(0.52);
+  });
+
+  test("leave to others what they don't need", () => {
+    const { connect, run } = watchLimitedUpstream({ limiter: null, pollsPerOriginMax: 4 });
+    const idle = newId();
+    connect(10_000, { id: newId(), projectId: newId() });
+    connect(2, { id: idle, projectId: newId() });
+    run(10);
+    const answers = run(60);
+    const ofIdle = answers.filter(({ connectionId }) => connectionId === idle).length;
+    expect(ofIdle).toBeGreaterThan(100);
+    // Four at once of 50 ms each are 80 a second.
+    expect(answers.length).toBeGreaterThan(0.97 * 80 * 60);
+  });
+});
+
+describe("an outage", () => {
+  test("stops the polls of all connections to the origin but for a probe, and of no other", async () => {
+    const { clock, poller, requests, upstream, connect, add } = startPoller();
+    const [second, elsewhere] = [newId(), newId()];
+    connect({ id: second });
+    connect({ id: elsewhere, baseUrl: OTHER_ORIGIN });
+    upstream.answer = (_path, _poll, origin) => (origin === OTHER_ORIGIN ? RUNNING : OUTAGE);
+    for (let job = 0; job < 30; job += 1) add();
+    await clock.advanceSettling(0);
+    const before = requests.length;
+    add({ connectionId: second });
+    add({ connectionId: elsewhere });
+    await clock.advanceSettling(900);
+    expect(requests.slice(before).map(({ origin }) => origin)).toEqual([OTHER_ORIGIN]);
+    await clock.advanceSettling(60_000);
+    const probes = requests.slice(before).filter(({ origin }) => origin !== OTHER_ORIGIN);
+    expect(probes.length).toBeLessThan(10);
+    upstream.answer = () => RUNNING;
+    await clock.advanceSettling(120_000);
+    expect(poller.watches.loadOf(second)).toMatchObject({ breaker: "closed" });
+    expect(new Set(requests.map(({ path }) => path)).size).toBe(32);
+  });
+
+  test("holds up no deadline", async () => {
+    const { clock, recorded, upstream, add } = startPoller();
+    upstream.answer = () => OUTAGE;
+    for (let job = 0; job < 30; job += 1) add();
+    add({ deadlineAtMs: clock.now() + 20_000 });
+    await clock.advanceSettling(19_999);
+    expect(recorded).toEqual([]);
+    await clock.advanceSettling(1);
+    expect(recorded).toMatchObject([{ status: "timed_out" }]);
+  });
+});
+
+test("a refused credential of one connection leaves another of the same provider and origin polling", async () => {
+  const { clock, requests, paused, upstream, connect, add } = startPoller();
+  const other = newId();
+  connect({ id: other, credential: "key-of-the-other" });
+  upstream.answer = (_path, _poll, _origin, key) =>
+    key === "key-of-the-other" ? RUNNING : UNAUTHORIZED;
+  add();
+  add({ connectionId: other });
+  await clock.advanceSettling(10_000);
+  const keys = requests.map(({ key }) => key);
+  expect(keys.filter((key) => key === "key-of-the-other").length).toBeGreaterThan(8);
+  expect(keys.filter((key) => key !== "key-of-the-other")).toHaveLength(1);
+  expect(paused).toHaveLength(1);
+});
