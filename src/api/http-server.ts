@@ -44,6 +44,12 @@ export class HttpServer implements Service {
     this.#options = options;
     const { requestTimeoutMs = REQUEST_TIMEOUT_MS } = options;
     const listener = getRequestListener(options.fetch, { errorHandler: answerMalformed });
+    const answer = (request: IncomingMessage, response: ServerResponse): void => {
+      if (this.#stopped !== null) response.setHeader("connection", "close");
+      // HTTP/1.0 need not name a host, and checks of load balancers don't.
+      if (request.httpVersion === "1.0") request.headers.host ??= "localhost";
+      void listener(request, response);
+    };
     this.#server = createServer(
       {
         requestTimeout: requestTimeoutMs,
@@ -54,13 +60,13 @@ export class HttpServer implements Service {
         // Node's own answer to a missing one has no body.
         requireHostHeader: false,
       },
-      (request: IncomingMessage, response: ServerResponse) => {
-        if (this.#stopped !== null) response.setHeader("connection", "close");
-        void listener(request, response);
-      },
+      answer,
     );
     this.#server.maxConnections = CONNECTIONS_MAX;
     this.#server.on("clientError", refuseConnection);
+    // An expectation that nobody knows may be ignored; Node's own answer to it has no body.
+    this.#server.on("checkExpectation", answer);
+    this.#server.on("connect", (_request, socket) => endWith(socket, NO_PROXY));
   }
 
   /** Where it listens; only once started. */
@@ -127,7 +133,10 @@ function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex): void {
     socket.destroy();
     return;
   }
-  const of = problemOfParser(error.code);
+  endWith(socket, problemOfParser(error.code));
+}
+
+function endWith(socket: Duplex, of: Problem): void {
   const body = problemJson(of, null);
   socket.end(
     `HTTP/1.1 ${PROBLEMS[of.code].status} ${PROBLEMS[of.code].title}\r\n` +
@@ -135,6 +144,11 @@ function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex): void {
       `connection: close\r\n\r\n${body}`,
   );
 }
+
+const NO_PROXY = problem(
+  "malformed_request",
+  "This is no proxy: CONNECT is not known here; send the request itself.",
+);
 
 const PARSER_PROBLEMS: Readonly<Record<string, readonly [ProblemCode, string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: ["request_timeout", "Send the whole request faster."],

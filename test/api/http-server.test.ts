@@ -127,12 +127,30 @@ describe("what is no request", () => {
       "POST /body HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n{}",
       "malformed_request",
     ],
+    [
+      "CONNECT",
+      "CONNECT example.com:443 HTTP/1.1\r\nhost: example.com:443\r\n\r\n",
+      "malformed_request",
+    ],
   ])("%s is answered with a problem", async (_name, sent, code) => {
     await serve();
     const answer = await exchange(sent);
     expect(answer).toMatch(/^HTTP\/1\.1 4/);
     expect(answer.toLowerCase()).toContain("content-type: application/problem+json");
     expect(answer).toContain(`"code":"${code}"`);
+  });
+});
+
+describe("what is unusual is a request all the same:", () => {
+  it("HTTP/1.0 without a host", async () => {
+    await serve();
+    expect(await exchange("GET /nowhere HTTP/1.0\r\n\r\n")).toContain("404 Not Found");
+  });
+
+  it("an expectation that nobody knows", async () => {
+    await serve();
+    const answer = await exchange(head(JSON_TYPE, "expect: miracles", "content-length: 2"), "{}");
+    expect(answer).toContain("200 OK");
   });
 });
 
