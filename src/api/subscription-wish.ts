@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { compactJson } from "../core/compact-json.ts";
 import { ENDING_EVENT_TYPES, eventMask } from "../core/event.ts";
 import { rawJsonDepth } from "../core/raw-json-items.ts";
 import { sliceRawJson } from "../core/raw-json.ts";
@@ -191,7 +192,7 @@ function headersText(headers: Readonly<Record<string, string>>): string {
   return JSON.stringify(Object.fromEntries(entries));
 }
 
-type Hashed = Readonly<Record<string, unknown>> & Pick<AcceptRequest, "params">;
+type Hashed = Readonly<Record<string, unknown>> & Pick<AcceptRequest, "params" | "metadata">;
 
 /**
  * The same for requests that wish for the same, however their JSON is written, and whatever the
@@ -199,5 +200,6 @@ type Hashed = Readonly<Record<string, unknown>> & Pick<AcceptRequest, "params">;
  */
 function hashRequest(wished: Hashed): string {
   const params = Object.entries(wished.params).sort(([a], [b]) => (a < b ? -1 : 1));
-  return hash("sha256", JSON.stringify({ ...wished, params }), "hex");
+  const metadata = compactJson(wished.metadata);
+  return hash("sha256", JSON.stringify({ ...wished, params, metadata }), "hex");
 }

@@ -123,6 +123,17 @@ describe("Idempotency-Key", () => {
     expect(await again.json()).toEqual(await first.json());
   });
 
+  it("takes metadata for the same that is spread out differently", async () => {
+    const text = (metadata: string) =>
+      `{"job_id":"spread","callback_url":"${CALLBACK_URL}","metadata":${metadata}}`;
+    const headers = { "idempotency-key": "k2" };
+    const post = (body: string) => api.request("POST", "/v1/subscriptions", { body, headers });
+    const first = await post(text('{"a":[1.0, 2]}'));
+    const again = await post(text('{ "a": [1.0,2] }'));
+    expect(again.headers.get("idempotent-replayed")).toBe("true");
+    expect(await again.text()).toBe(await first.text());
+  });
+
   it.each([
     [{ job_id: "other" }],
     [{ metadata: { a: 1 } }],
