@@ -87,9 +87,11 @@ function problemsOf(route: RouteDescription): ProblemCode[] {
   if (route.idKind !== undefined) codes.push("not_found");
   if (route.body !== undefined) {
     codes.push("malformed_json", "incomplete_body", "body_too_large", "unsupported_media_type");
-    codes.push("validation_failed", "request_timeout");
+    codes.push("validation_failed");
   }
   if (route.scope !== null) codes.push("overloaded", "database_unavailable");
+  // The listener's own, before it is known what was asked for.
+  codes.push("malformed_request", "headers_too_large", "request_timeout", "not_ready");
   codes.push("internal_error");
   return [...new Set(codes)];
 }

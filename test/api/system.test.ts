@@ -179,11 +179,13 @@ describe("the documentation", () => {
     const { responses, security, requestBody, parameters } = paths["/v1/subscriptions"].post;
     expect(security).toEqual([{ apiKey: [] }]);
     expect(Object.keys(responses).sort()).toEqual(
-      ["201", "400", "401", "403", "408", "409", "413", "415", "422", "500", "503"].sort(),
+      ["201", "400", "401", "403", "408", "409", "413", "415", "422", "431", "500", "503"].sort(),
     );
     expect(requestBody.content["application/json"].schema.$ref).toContain("SubscriptionRequest");
     expect(parameters).toMatchObject([{ name: "Idempotency-Key", in: "header" }]);
-    expect(paths["/healthz"].get.security).toEqual([]);
+    const { get: health } = paths["/healthz"];
+    expect(health.security).toEqual([]);
+    expect(Object.keys(health.responses)).toEqual(["200", "400", "408", "431", "500", "503"]);
   });
 
   it("says what the schemas check", async () => {
