@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { createApp } from "./api/app.ts";
 import { bootstrap } from "./bootstrap.ts";
 import type { Config } from "./config.ts";
@@ -48,9 +49,11 @@ export interface GatewayOptions {
 
 /** What a person needs to know once it runs. */
 export interface StartedGateway {
+  /** Where it listens, as this machine reaches it. */
   readonly url: string;
   /** Shown once, at the first start without RINGBACK_API_KEY. */
   readonly generatedApiKey: string | null;
+  /** Where the data lies: a folder, or `DATABASE_URL`. */
   readonly database: string;
   readonly sandbox: boolean;
   /** Ends everything in reverse order; resolves when nothing runs any more. */
@@ -92,10 +95,7 @@ async function start(
     clock,
     stopTimeoutMs: REQUESTS_CLOSE_TIMEOUT_MS,
   });
-  await server.start().catch((cause: unknown) => {
-    const remedy = "Stop what uses it, or choose another PORT or HOST.";
-    throw new Error(`can't listen on ${config.host}:${config.port}: ${String(cause)}. ${remedy}`);
-  });
+  await server.start();
   started.push(() => server.stop());
   const { port } = server.address;
   const localUrl = `http://${reachableHost(config.host)}:${port}`;
@@ -173,9 +173,9 @@ async function start(
   }
   fetch = (request, env) => app.fetch(request, env);
   return {
-    url: publicUrl(),
+    url: localUrl,
     generatedApiKey,
-    database: config.database.kind === "embedded" ? config.dataDir : "DATABASE_URL",
+    database: config.database.kind === "embedded" ? resolve(config.dataDir) : "DATABASE_URL",
     sandbox: config.sandbox,
   };
 }

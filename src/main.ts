@@ -3,6 +3,7 @@ import { type Config, describeProblems, loadConfig } from "./config.ts";
 import { type StartedGateway, startGateway } from "./gateway.ts";
 import { systemClock } from "./runtime/clock.ts";
 import { createLog, type Log } from "./runtime/log.ts";
+import { StartRefusedError } from "./runtime/start-refused.ts";
 import { systemRandom } from "./runtime/random.ts";
 import { migrateOnly } from "./migrate-only.ts";
 
@@ -46,7 +47,12 @@ async function main(args: readonly string[]): Promise<number> {
     else await run(result.config, log);
     return 0;
   } catch (error) {
-    log.fatal({ err: error }, error instanceof Error ? error.message : "Ringback could not go on");
+    if (error instanceof StartRefusedError) log.fatal(error.message);
+    else
+      log.fatal(
+        { err: error },
+        error instanceof Error ? error.message : "Ringback could not go on",
+      );
     return 1;
   }
 }
@@ -63,7 +69,7 @@ async function run(config: Config, log: Log): Promise<void> {
       version,
       signal: stop.signal,
     });
-    announce(gateway, log);
+    announce(gateway, config.publicUrl, log);
     await stop.asked;
     await gateway.stop();
   } catch (error) {
@@ -97,15 +103,16 @@ function stopOnSignal(config: Config, log: Log) {
   return { signal: abort.signal, asked, disarm: () => clearTimeout(hardStop) };
 }
 
-function announce(gateway: StartedGateway, log: Log): void {
-  log.info({ url: gateway.url, version, database: gateway.database }, "Ringback is ready");
-  const key = gateway.generatedApiKey;
+function announce(gateway: StartedGateway, publicUrl: string | null, log: Log): void {
+  const { url, database, generatedApiKey: key } = gateway;
+  log.info({ url, ...(publicUrl && { publicUrl }), version, database }, "Ringback is ready");
   const lines = [
     "",
-    `  Ringback ${version} listens on ${gateway.url}`,
-    `  Data: ${gateway.database}`,
+    `  Ringback ${version} listens on ${url}`,
+    ...(publicUrl === null ? [] : [`  Others reach it at ${publicUrl}`]),
+    `  Data: ${database}`,
     ...(key === null ? [] : [`  API key, shown this once: ${key}`]),
-    ...(gateway.sandbox ? sandboxLines(gateway.url, key ?? "$RINGBACK_API_KEY") : []),
+    ...(gateway.sandbox ? sandboxLines(url, key ?? "$RINGBACK_API_KEY") : []),
     "",
   ];
   process.stdout.write(`${lines.join("\n")}\n`);

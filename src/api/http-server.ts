@@ -7,6 +7,7 @@ import type { ProblemCode } from "../core/error-codes.ts";
 import { PROBLEMS } from "../core/error-codes.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
 import type { Service } from "../runtime/service.ts";
+import { StartRefusedError } from "../runtime/start-refused.ts";
 import { PROBLEM_TYPE, problem, problemJson } from "./problem.ts";
 import type { Problem } from "./problem.ts";
 
@@ -75,12 +76,13 @@ export class HttpServer implements Service {
     return { host: this.#address.address, port: this.#address.port };
   }
 
-  /** Rejects when the address can't be listened on. */
+  /** Rejects with a message for people when the address can't be listened on. */
   start(): Promise<void> {
     this.#started ??= new Promise((resolve, reject) => {
-      this.#server.once("error", reject);
+      const refuse = (cause: Error): void => reject(this.#startRefused(cause));
+      this.#server.once("error", refuse);
       this.#server.listen(this.#options.port, this.#options.host, () => {
-        this.#server.off("error", reject);
+        this.#server.off("error", refuse);
         this.#address = this.#server.address() as AddressInfo;
         resolve();
       });
@@ -92,6 +94,14 @@ export class HttpServer implements Service {
   stop(): Promise<void> {
     this.#stopped ??= this.#started === null ? Promise.resolve() : this.#drain();
     return this.#stopped;
+  }
+
+  #startRefused(cause: Error): StartRefusedError {
+    const { host, port } = this.#options;
+    const remedy = "Stop what uses it, or choose another PORT or HOST.";
+    return new StartRefusedError(`can't listen on ${host}:${port} (${cause.message}). ${remedy}`, {
+      cause,
+    });
   }
 
   #drain(): Promise<void> {

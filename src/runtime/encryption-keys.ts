@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { makeDataDir } from "./data-dir.ts";
+import { StartRefusedError } from "./start-refused.ts";
 
 const FILE_NAME = "encryption.key";
 const KEY_BYTES = 32;
@@ -11,7 +13,7 @@ const KEY_BYTES = 32;
  */
 export async function readOrCreateEncryptionKey(dataDir: string): Promise<Buffer> {
   const path = join(dataDir, FILE_NAME);
-  await mkdir(dataDir, { recursive: true, mode: 0o711 });
+  await makeDataDir(dataDir);
   const fresh = randomBytes(KEY_BYTES).toString("base64");
   try {
     // Fails when the file exists, so of two processes that start together one makes the key.
@@ -21,7 +23,7 @@ export async function readOrCreateEncryptionKey(dataDir: string): Promise<Buffer
   }
   const key = Buffer.from((await readFile(path, "utf8")).trim(), "base64");
   if (key.length !== KEY_BYTES) {
-    throw new Error(
+    throw new StartRefusedError(
       `${path} does not hold the base64 of ${KEY_BYTES} bytes; restore it from a backup.`,
     );
   }

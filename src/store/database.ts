@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { StartRefusedError } from "../runtime/start-refused.ts";
 import { createClient, redactUrl, refusingWhen } from "./client.ts";
 import type { Client, ClientOptions, Orm, Sql, TransactionSql } from "./client.ts";
 import { startDeadline } from "./deadline.ts";
@@ -43,7 +44,7 @@ export interface CallOptions {
 }
 
 /** The server can't be reached or can't be used; the message says which and where. */
-export class DatabaseUnavailableError extends Error {
+export class DatabaseUnavailableError extends StartRefusedError {
   override readonly name = "DatabaseUnavailableError";
 }
 
@@ -82,6 +83,7 @@ function newDatabase(options: DatabaseOptions): Database {
 async function connect(database: Database, options: DatabaseOptions): Promise<number> {
   const connectForMs = options.connectForMs ?? CONNECT_FOR_MS;
   const startedAt = performance.now();
+  let reasonTold: string | null = null;
   for (;;) {
     const leftMs = connectForMs - (performance.now() - startedAt);
     try {
@@ -91,12 +93,12 @@ async function connect(database: Database, options: DatabaseOptions): Promise<nu
     } catch (error) {
       options.signal?.throwIfAborted();
       if (!isTransient(error)) throw unavailable(options.url, String(error), error);
-      if (leftMs <= CONNECT_PAUSE_MS)
-        throw unavailable(options.url, `still ${describe(error)}`, error);
-      options.log.warn(
-        { server: redactUrl(options.url), reason: describe(error) },
-        "database not ready, waiting",
-      );
+      const reason = describe(error);
+      if (leftMs <= CONNECT_PAUSE_MS) throw unavailable(options.url, `still ${reason}`, error);
+      if (reason !== reasonTold) {
+        options.log.warn({ server: redactUrl(options.url), reason }, "database not ready, waiting");
+      }
+      reasonTold = reason;
     }
     await sleep(CONNECT_PAUSE_MS, undefined, options.signal && { signal: options.signal });
   }

@@ -1,5 +1,5 @@
-import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { makeDataDir } from "../runtime/data-dir.ts";
 import { EmbeddedServer } from "./embedded-server.ts";
 import type { EmbeddedPostgresLog } from "./embedded-server.ts";
 import { checkReach, chooseAccount } from "./postgres-account.ts";
@@ -48,8 +48,7 @@ export async function startEmbeddedPostgres(
 
 async function openCluster(dataDir: string, log: EmbeddedPostgresLog): Promise<Cluster> {
   const binaries = findPostgresBinaries();
-  // Others may enter, so that as root the user that runs Postgres can reach its own part.
-  await mkdir(dataDir, { recursive: true, mode: 0o711 });
+  await makeDataDir(dataDir);
   const directory = join(dataDir, "postgres");
   const account = chooseAccount(directory);
   checkReach(account, binaries.postgres, dataDir);

@@ -1,5 +1,6 @@
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { StartRefusedError } from "../runtime/start-refused.ts";
 import { takeGuard } from "./data-dir-guard.ts";
 import type { DataDirGuard } from "./data-dir-guard.ts";
 import {
@@ -50,7 +51,7 @@ export interface EmbeddedServerOptions {
 }
 
 /** Another live Ringback uses the data directory. */
-class DataDirInUseError extends Error {
+class DataDirInUseError extends StartRefusedError {
   override readonly name = "DataDirInUseError";
 }
 

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { migrate as applyMigrations } from "drizzle-orm/postgres-js/migrator";
+import { StartRefusedError } from "../runtime/start-refused.ts";
 import type { Database } from "./database.ts";
 import { errorCode } from "./transient-error.ts";
 
@@ -37,7 +38,7 @@ export async function migrate(
 }
 
 /** The database lacks a migration, and nobody asked for it to be migrated. */
-export class NotMigratedError extends Error {
+export class NotMigratedError extends StartRefusedError {
   override readonly name = "NotMigratedError";
 }
 

@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { statSync } from "node:fs";
+import { StartRefusedError } from "../runtime/start-refused.ts";
 
 /** A user that Postgres runs as. */
 export interface Account {
@@ -20,7 +21,7 @@ export function chooseAccount(clusterDir: string): Account | null {
   const owner = statSync(clusterDir, { throwIfNoEntry: false });
   if (uid !== 0) {
     if (owner === undefined || owner.uid === uid) return null;
-    throw new Error(
+    throw new StartRefusedError(
       `${clusterDir} belongs to another user (uid ${owner.uid}), not to the one that runs Ringback ` +
         `(uid ${uid}). Run Ringback as that user, give it the directory (chown -R), or choose another DATA_DIR.`,
     );
@@ -44,7 +45,7 @@ function createUser(): Account {
   const account = findUser();
   if (account !== null) return account;
   const reason = (created.error?.message ?? created.stderr).trim();
-  throw new Error(
+  throw new StartRefusedError(
     `Postgres refuses to run as root, and the user ${USER} could not be created (${reason}). ` +
       `Run Ringback as another user, or create the user: useradd --system --user-group ${USER}`,
   );
@@ -67,7 +68,7 @@ export function checkReach(account: Account | null, program: string, directory: 
 
 function unreachable(account: Account, verb: "run" | "enter", path: string, cause?: Error): Error {
   const what = verb === "run" ? "move the project" : "choose another DATA_DIR";
-  return new Error(
+  return new StartRefusedError(
     `Postgres refuses to run as root, and the user it runs as (uid ${account.uid}) can't ${verb} ${path}. ` +
       `Allow others to enter every directory above it (chmod o+x), ${what}, or run Ringback as another user.`,
     { cause },

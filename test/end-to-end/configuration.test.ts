@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { fileURLToPath } from "node:url";
 import postgres from "postgres";
 import { describe, expect, test, vi } from "vitest";
 import type { TestContext } from "vitest";
@@ -92,6 +93,12 @@ describe.concurrent("the start is refused, with exit code 1 and nothing secret t
     const output = await refusal(context, {}, ["migrate", "now"]);
     expect(output).toContain("Unknown command: migrate now");
     expect(output).toContain("Usage: ringback [command]");
+  });
+
+  test("when the data directory can't be one", async (context) => {
+    const output = await refusal(context, { PORT: "0", DATA_DIR: fileURLToPath(import.meta.url) });
+    expect(output).toMatch(/DATA_DIR .*configuration\.test\.ts can't be used .*; valid: a folder/);
+    expect(output).not.toContain("    at ");
   });
 
   test("when the database refuses the password", async (context) => {

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { existsSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
+import { join, relative as relativePath } from "node:path";
 import { expect, test, vi } from "vitest";
 import { useDataDir } from "../support/data-dir.ts";
 import { pulseAnswer, startFakeUpstream } from "../support/fake-upstream.ts";
@@ -21,7 +21,7 @@ function environment(changes: Readonly<Record<string, string>> = {}): Record<str
   return { PORT: "0", DATA_DIR: directory.path, ...changes };
 }
 
-test("the first start shows an API key, the second does not, and the key works with both", async (context) => {
+test("a start shows where it listens and where its data lies; the first one an API key that works with later ones too", async (context) => {
   await directory.fill();
   const first = await processes.start(context, environment());
   const key = await vi.waitFor(() => {
@@ -39,8 +39,17 @@ test("the first start shows an API key, the second does not, and the key works w
   expect(await first.stop()).toMatchObject({ code: 0 });
   expect(await directory.postmasterPid()).toBeNull();
 
-  const second = await processes.start(context, environment());
+  const publicUrl = "https://gateway.example.com";
+  const relative = relativePath(process.cwd(), directory.path);
+  const second = await processes.start(
+    context,
+    environment({ DATA_DIR: relative, RINGBACK_PUBLIC_URL: publicUrl }),
+  );
   await vi.waitFor(() => expect(second.output()).toContain(`Data: ${directory.path}`));
+  expect(second.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+  expect(second.output()).toContain(`listens on ${second.url}`);
+  expect(second.output()).toContain(`Others reach it at ${publicUrl}`);
+  expect(second.output()).toContain(`"callback_url":"${second.url}/sandbox/inbox"`);
   expect(second.output()).not.toContain("API key, shown");
   expect(second.output()).not.toContain(key);
   const answer = await second.api("GET", "/v1/connections", undefined, headers);
@@ -101,9 +110,10 @@ test("a port that is taken ends the start with a message, and the Postgres that 
   const { code, output } = await processes.run(context, environment({ PORT: String(port) })).exit;
   expect(code).toBe(1);
   expect(output).toContain("embedded Postgres is up");
-  expect(output).toContain(`can't listen on 127.0.0.1:${port}: `);
-  expect(output).toContain("address already in use");
+  expect(output).toContain(`can't listen on 127.0.0.1:${port} (listen EADDRINUSE: address already`);
   expect(output).toContain("choose another PORT");
+  expect(output).not.toContain("    at ");
+  expect(output).not.toContain("stack");
   expect(await directory.postmasterPid()).toBeNull();
 });
 

@@ -199,6 +199,14 @@ describe("connecting", () => {
     expect(JSON.stringify(error) + String(error)).not.toContain("geheim");
   });
 
+  test("a server that stays away is told of once, however often it is tried", async () => {
+    const told: object[] = [];
+    const log = { ...quietLog, warn: (fields: object) => void told.push(fields) };
+    const url = "postgres://someone@127.0.0.1:1/db";
+    await expect(open({ url, connectForMs: 900, log })).rejects.toThrow("still ECONNREFUSED");
+    expect(told).toMatchObject([{ reason: "ECONNREFUSED" }]);
+  });
+
   test("a wrong password is an error at once", async () => {
     const url = new URL(server.url);
     url.password = "wrong";
