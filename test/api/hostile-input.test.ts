@@ -156,12 +156,14 @@ describe("no input makes the API fail", () => {
     ["many errors in one string", `{"secret": "${"\\u0000".repeat(3e4)}"}`],
   ])("with %s, and is quick and brief about it", async (_name, body) => {
     for (const [method, path] of BODY_ROUTES) {
-      const startedAt = performance.now();
+      const before = process.cpuUsage();
       const response = await api.request(method, path, { body });
       const text = await response.text();
       expect([404, 413, 422]).toContain(response.status);
       expect(text.length).toBeLessThan(20_000);
-      expect(performance.now() - startedAt).toBeLessThan(1_000);
+      const { user, system } = process.cpuUsage(before);
+      // Of the processor's time, which a machine that is busy with other things does not use up.
+      expect((user + system) / 1000).toBeLessThan(1_000);
     }
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { pulseAnswer } from "../support/fake-upstream.ts";
 import type { Answer } from "../support/scripted-server.ts";
+import { within } from "../support/within.ts";
 import { UPSTREAM_KEY, useScenes } from "./scene.ts";
 
 const openScene = useScenes();
@@ -48,13 +49,12 @@ describe.concurrent("a credential that the upstream refuses", () => {
     expect(upstream.polls(jobId)).toHaveLength(pollsThen);
 
     upstream.answer(jobId, pulseAnswer.completed());
-    const changedAt = performance.now();
     expect(await change({ credential: NEW_KEY })).toMatchObject({
       state: "active",
       paused_reason: null,
     });
+    await within(1000, [gateway], () => expect(receiver.received(path)).toHaveLength(1));
     const { event } = await receiver.takeOne(path);
-    expect(performance.now() - changedAt).toBeLessThan(1000);
     expect(event).toMatchObject({ type: "job.completed", data: { subscription_id: id } });
     expect(upstream.polls(jobId).at(-1)?.headers["x-api-key"]).toBe(NEW_KEY);
   });
