@@ -12,7 +12,9 @@ import { SigningKeys } from "./delivery/signing-keys.ts";
 import type { RequestClient } from "./outbound/request-client.ts";
 import { ConnectionDirectory } from "./polling/connection-directory.ts";
 import { Poller } from "./polling/poller.ts";
+import { registerPollingGauges } from "./polling/polling-gauges.ts";
 import { ProviderDirectory, type SharedProviders } from "./polling/provider-directory.ts";
+import type { ConnectionLoad } from "./polling/upstreams.ts";
 import type { LiveJobView } from "./polling/watch-list.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { Log } from "./runtime/log.ts";
@@ -171,6 +173,11 @@ export class Engine {
     return this.#poller.watches.view(shardId, jobRowId);
   }
 
+  /** How a connection stands on this node, or null. */
+  connectionLoad(connectionId: string): ConnectionLoad | null {
+    return this.#poller.watches.upstreams.loadOf(connectionId);
+  }
+
   #buildPoller(): Poller {
     const { database, metrics, upstreamClient } = this.#options;
     return new Poller({
@@ -225,6 +232,7 @@ export class Engine {
         }
         this.#delivery.reload();
       },
+      shareChanged: (share) => this.#poller.watches.upstreams.setShare(share),
       dropped: (shardId) => {
         this.#poller.watches.dropShard(shardId);
         this.#delivery.dropShard(shardId);
@@ -266,11 +274,7 @@ export class Engine {
 
   #registerGauges(): void {
     const { metrics } = this.#options;
-    metrics.gauge(
-      "ringback_watched_jobs",
-      "Jobs this node polls.",
-      () => this.#poller.watches.size,
-    );
+    registerPollingGauges(metrics, this.#poller.watches);
     metrics.gauge(
       "ringback_owned_shards",
       "Shards this node owns.",
@@ -285,11 +289,6 @@ export class Engine {
       "ringback_callback_lanes",
       "Callback origins with deliveries in memory.",
       () => this.#delivery.outbox.originCount,
-    );
-    metrics.gauge(
-      "ringback_polls_in_flight",
-      "Polls under way.",
-      () => this.#poller.watches.pollsInFlight,
     );
     metrics.gauge(
       "ringback_rows_waiting",

@@ -145,6 +145,7 @@ async function start(
       find: (project, provider, name) => engine.connections.find(project, provider, name),
       findFresh: (project, provider, name) => engine.connections.findFresh(project, provider, name),
       changed: () => engine.connections.refresh(),
+      loadOf: (id) => engine.connectionLoad(id),
       nameOf: (id) => engine.connections.get(id)?.name ?? "unknown",
     },
     providers: engine.providers,

@@ -14,15 +14,19 @@ import type { ConnectionRecord } from "../store/manage-connections.ts";
 import type { ConnectionSettings } from "../store/schema.ts";
 import { jsonAnswer, NO_CONTENT, pageAnswer } from "./answer.ts";
 import { connectionProblem } from "./connection-check.ts";
-import { connectionChangeSchema, newConnectionSchema } from "./connection-schema.ts";
+import { connectionJson } from "./connection-json.ts";
+import {
+  connectionChangeSchema,
+  connectionPageSchema,
+  connectionSchema,
+  newConnectionSchema,
+} from "./connection-schema.ts";
 import type { ConnectionChangeBody } from "./connection-schema.ts";
 import { decodeCursor, encodeCursor, listScope } from "./cursor.ts";
-import { isoTime } from "./iso-time.ts";
 import { pagingParameters } from "./list-query.ts";
 import type { ApiPorts } from "./ports.ts";
 import { problemOfParts, refused } from "./problem.ts";
 import type { Refusal } from "./problem.ts";
-import { connectionPageSchema, connectionSchema } from "./response-schemas.ts";
 import { defineRoute, notFound } from "./route.ts";
 import type { Route } from "./route.ts";
 import { DEFAULT_CONNECTION } from "./subscription-schema.ts";
@@ -53,7 +57,7 @@ function list(ports: ApiPorts): Route {
       const query = { projectId, beforeId: beforeId.value, limit: limit + 1 };
       const rows = await listConnections(ports.database, query);
       const last = rows.length > limit ? rows[limit - 1] : undefined;
-      const items = rows.slice(0, limit).map(connectionJson);
+      const items = rows.slice(0, limit).map((row) => connectionJson(row, ports));
       return pageAnswer(items, last === undefined ? null : encodeCursor(scope, last.id));
     },
   });
@@ -89,7 +93,7 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
       });
       if (created === null) return connectionExists(provider.name, name);
       await ports.connections.changed(created.id);
-      return jsonAnswer(201, connectionJson(created));
+      return jsonAnswer(201, connectionJson(created, ports));
     },
   });
 }
@@ -106,7 +110,7 @@ function read(ports: ApiPorts): Route {
     async handle({ caller: { projectId }, id }) {
       const found = await findConnection(ports.database, { projectId, id });
       if (found === null) return notFound("connection", publicId("connection", id));
-      return jsonAnswer(200, connectionJson(found));
+      return jsonAnswer(200, connectionJson(found, ports));
     },
   });
 }
@@ -150,7 +154,7 @@ function change(ports: ApiPorts): Route {
       );
       if (changed === null) return notFound("connection", publicId("connection", id));
       await ports.connections.changed(id);
-      return jsonAnswer(200, connectionJson(changed));
+      return jsonAnswer(200, connectionJson(changed, ports));
     },
   });
 }
@@ -253,21 +257,4 @@ function hrefOf(url: string): string {
 function storedSettings(settings: z.output<typeof newConnectionSchema>["settings"]) {
   // JSON drops what is left out.
   return JSON.parse(JSON.stringify(settings ?? {})) as ConnectionSettings;
-}
-
-function connectionJson(of: ConnectionRecord): string {
-  return JSON.stringify({
-    id: publicId("connection", of.id),
-    object: "connection",
-    provider: of.provider,
-    name: of.name,
-    base_url: of.baseUrl,
-    has_credential: of.hasCredential,
-    settings: of.settings,
-    state: of.state,
-    paused_reason: of.pausedReason,
-    paused_at: isoTime(of.pausedAtMs),
-    created_at: isoTime(of.createdAtMs),
-    updated_at: isoTime(of.updatedAtMs),
-  });
 }

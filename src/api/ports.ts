@@ -1,5 +1,6 @@
 import type { Clock } from "../runtime/clock.ts";
 import type { SecretBox } from "../runtime/secret-box.ts";
+import type { LaneLoad } from "../lanes/lane-load.ts";
 import type { UrlCheck } from "../outbound/url-check.ts";
 import type { KnownProvider } from "../providers/known-provider.ts";
 import type { AcceptRequest } from "../store/accept-subscriptions.ts";
@@ -45,6 +46,12 @@ export interface NamedConnection {
   readonly baseUrl: string | null;
 }
 
+/** How a connection stands on the node that answers. */
+export interface ConnectionLoad extends LaneLoad {
+  /** How many it polls. */
+  readonly jobs: number;
+}
+
 export interface ConnectionRegistry {
   /** The live connection of this name, from memory. */
   find(projectId: string, provider: string, name: string): NamedConnection | null;
@@ -52,6 +59,8 @@ export interface ConnectionRegistry {
   findFresh(projectId: string, provider: string, name: string): Promise<NamedConnection | null>;
   /** Tells that the row of this connection has been written. */
   changed(connectionId: string): Promise<void>;
+  /** How it stands on this node; null when it is not known here. */
+  loadOf(connectionId: string): ConnectionLoad | null;
   /** The name of any connection that ever had jobs, deleted ones included. */
   nameOf(connectionId: string): string;
 }

@@ -29,8 +29,8 @@ const JOB_STATUSES = [
   "timed_out",
 ] as const;
 
-const time = z.iso.datetime().openapi({ example: "2026-01-01T00:00:00.000Z" });
-const id = (prefix: string) =>
+export const isoTimeSchema = z.iso.datetime().openapi({ example: "2026-01-01T00:00:00.000Z" });
+export const idSchema = (prefix: string) =>
   z
     .string()
     .regex(new RegExp(`^${prefix}_[0-9a-f]{32}$`))
@@ -40,7 +40,7 @@ export const anyJsonSchema = z.unknown().openapi({ description: "Any JSON value.
 
 export const subscriptionSchema = z
   .strictObject({
-    id: id("sub"),
+    id: idSchema("sub"),
     object: z.literal("subscription"),
     status: z.enum(SUBSCRIPTION_STATUSES).openapi({
       description:
@@ -54,35 +54,35 @@ export const subscriptionSchema = z
       status: z.enum(JOB_STATUSES),
       progress: anyJsonSchema,
       poll_count: z.int(),
-      last_polled_at: time.nullable(),
-      next_poll_at: time.nullable().openapi({
+      last_polled_at: isoTimeSchema.nullable(),
+      next_poll_at: isoTimeSchema.nullable().openapi({
         description: "Null as well when another node watches the job.",
       }),
       last_error: z.string().nullable(),
-      deadline_at: time,
-      ended_at: time.nullable(),
+      deadline_at: isoTimeSchema,
+      ended_at: isoTimeSchema.nullable(),
     }),
     callback_url: z.string(),
     events: z.array(z.enum(EVENT_TYPES)),
     payload: z.enum(["full", "thin"]),
     metadata: z.looseObject({}).openapi({ description: "As the client sent it." }),
-    created_at: time,
+    created_at: isoTimeSchema,
   })
   .openapi("Subscription");
 
 export const deliverySchema = z
   .strictObject({
-    id: id("msg").openapi({ description: "Also the webhook-id of its callbacks." }),
+    id: idSchema("msg").openapi({ description: "Also the webhook-id of its callbacks." }),
     object: z.literal("delivery"),
-    subscription_id: id("sub"),
-    event_id: id("evt"),
+    subscription_id: idSchema("sub"),
+    event_id: idSchema("evt"),
     event_type: z.enum(EVENT_TYPES),
     callback_origin: z.string(),
     status: z.enum(DELIVERY_STATUSES),
     attempt_count: z.int(),
-    next_attempt_at: time.nullable(),
-    created_at: time,
-    finished_at: time.nullable(),
+    next_attempt_at: isoTimeSchema.nullable(),
+    created_at: isoTimeSchema,
+    finished_at: isoTimeSchema.nullable(),
   })
   .openapi("Delivery");
 
@@ -92,7 +92,7 @@ export const deliveryWithAttemptsSchema = deliverySchema
       .array(
         z.strictObject({
           number: z.int().min(1),
-          started_at: time,
+          started_at: isoTimeSchema,
           duration_ms: z.int(),
           http_status: z.int().nullable(),
           error_code: z.enum(ATTEMPT_ERROR_CODES).nullable(),
@@ -106,10 +106,10 @@ export const deliveryWithAttemptsSchema = deliverySchema
 
 export const eventSchema = z
   .strictObject({
-    id: id("evt"),
+    id: idSchema("evt"),
     object: z.literal("event"),
     type: z.enum(EVENT_TYPES),
-    timestamp: time,
+    timestamp: isoTimeSchema,
     data: z.strictObject({
       job_id: z.string(),
       status: z.string(),
@@ -124,47 +124,14 @@ export const eventSchema = z
   })
   .openapi("Event");
 
-export const connectionSettingsSchema = z
-  .strictObject({
-    limits: z
-      .strictObject({
-        concurrency: z.int().min(1).max(1024).optional(),
-        requests_per_second: z.number().positive().max(100_000).nullable().optional(),
-        burst: z.int().min(1).max(100_000).optional(),
-      })
-      .optional()
-      .openapi({ description: "Override the provider's." }),
-    poll_interval_s: z.number().min(0.01).max(86_400).optional().openapi({
-      description: "Polls at this fixed interval instead of the provider's schedule.",
-    }),
-  })
-  .openapi("ConnectionSettings");
-
-export const connectionSchema = z
-  .strictObject({
-    id: id("con"),
-    object: z.literal("connection"),
-    provider: z.string(),
-    name: z.string(),
-    base_url: z.string().nullable().openapi({ description: "Null for the provider's own." }),
-    has_credential: z.boolean(),
-    settings: connectionSettingsSchema,
-    state: z.enum(["active", "paused"]),
-    paused_reason: z.string().nullable(),
-    paused_at: time.nullable(),
-    created_at: time,
-    updated_at: time,
-  })
-  .openapi("Connection");
-
 const signingSecretSchema = z
   .strictObject({
-    id: id("sec"),
+    id: idSchema("sec"),
     object: z.literal("signing_secret"),
     secret: z.string().openapi({ description: "whsec_…, as Standard Webhooks libraries take it." }),
     is_current: z.boolean(),
-    created_at: time,
-    expires_at: time.nullable(),
+    created_at: isoTimeSchema,
+    expires_at: isoTimeSchema.nullable(),
   })
   .openapi("SigningSecret");
 
@@ -193,13 +160,13 @@ const providerSchema = z
 
 const apiKeySchema = z
   .strictObject({
-    id: id("key"),
+    id: idSchema("key"),
     object: z.literal("api_key"),
     name: z.string(),
     scopes: z.array(z.enum(["subscriptions:write", "subscriptions:read", "admin"])),
-    created_at: time,
-    expires_at: time.nullable(),
-    revoked_at: time.nullable(),
+    created_at: isoTimeSchema,
+    expires_at: isoTimeSchema.nullable(),
+    revoked_at: isoTimeSchema.nullable(),
   })
   .openapi("ApiKey");
 
@@ -243,7 +210,7 @@ export const batchResponseSchema = z
   })
   .openapi("SubscriptionBatch");
 
-const pageOf = (item: z.ZodType, name: string) =>
+export const pageOf = (item: z.ZodType, name: string) =>
   z
     .strictObject({
       data: z.array(item),
@@ -253,7 +220,6 @@ const pageOf = (item: z.ZodType, name: string) =>
 
 export const subscriptionPageSchema = pageOf(subscriptionSchema, "SubscriptionPage");
 export const deliveryPageSchema = pageOf(deliverySchema, "DeliveryPage");
-export const connectionPageSchema = pageOf(connectionSchema, "ConnectionPage");
 export const signingSecretPageSchema = pageOf(signingSecretSchema, "SigningSecretPage");
 export const providerPageSchema = pageOf(providerSchema, "ProviderPage");
 export const apiKeyPageSchema = pageOf(apiKeySchema, "ApiKeyPage");

@@ -1,3 +1,4 @@
+import { SHARD_COUNT } from "../core/shard.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import type { Random } from "../runtime/random.ts";
@@ -34,6 +35,8 @@ export interface ShardOwnershipPorts {
   claimed(shardIds: readonly number[]): Promise<void>;
   /** Forgets all of a shard. */
   dropped(shardId: number): void;
+  /** This node owns another part of all shards, and so polls another part of the jobs. */
+  shareChanged(share: number): void;
 }
 
 /**
@@ -186,5 +189,6 @@ export class ShardOwnership implements Service {
 
   #listOwned(): void {
     this.#ownedList = [...this.#owned].sort((a, b) => a - b);
+    this.#ports.shareChanged(this.#owned.size / SHARD_COUNT);
   }
 }

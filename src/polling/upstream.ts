@@ -37,6 +37,10 @@ export interface UpstreamPorts {
 export class Upstream {
   readonly connectionId: string;
   readonly lane: Lane<Watch>;
+  /** Of its jobs; null before the first. */
+  projectId: string | null = null;
+  /** How many jobs are watched through it. */
+  jobs = 0;
   readonly #providers: JobProviders;
   readonly #secretBox: SecretBox;
   readonly #gateOf: (origin: string) => OriginGate;

@@ -1,32 +1,19 @@
-import type { BreakerLimits } from "../core/breaker.ts";
 import { pollIntervalMs } from "../core/poll-schedule.ts";
 import { AlarmQueue } from "../lanes/alarm-queue.ts";
-import type { LaneLoad } from "../lanes/lane-load.ts";
-import { OriginGate } from "../lanes/origin-gate.ts";
-import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
-import type { SecretBox } from "../runtime/secret-box.ts";
 import type { JobCheckpoint } from "../store/checkpoint-jobs.ts";
 import type { StoredConnection } from "../store/load-connections.ts";
 import type { LiveJob } from "../store/load-jobs.ts";
-import { type JobProviders, Upstream } from "./upstream.ts";
+import type { Upstream } from "./upstream.ts";
+import { Upstreams, type UpstreamsPorts } from "./upstreams.ts";
 import { takeCheckpoint, type Watch, watchOf } from "./watch.ts";
 import { WatchesByShard } from "./watches-by-shard.ts";
 
-/** Of an upstream's origin: faults of all connections to it count, and hold all of them back. */
-const BREAKER: BreakerLimits = { failuresInRowMax: 20, openMsInitial: 1000, openMsMax: 30_000 };
 /** Deadlines further away than this are looked at again by `inspectShard`. */
 const DEADLINE_HORIZON_MS = 90_000;
 
-export interface WatchListPorts {
-  readonly clock: Clock;
+export interface WatchListPorts extends UpstreamsPorts {
   readonly random: Random;
-  readonly providers: JobProviders;
-  readonly secretBox: SecretBox;
-  /** A watch's turn has come; ends with `settle` on the upstream's lane. */
-  readonly poll: (upstream: Upstream, watch: Watch, era: number) => void;
-  /** Polls under way to one origin, of all its connections; they share it evenly. */
-  readonly pollsPerOriginMax: number;
   /** A watch has reached its deadline and is neither ending nor dropped. */
   timeOut(watch: Watch): void;
 }
@@ -50,9 +37,11 @@ export interface LiveJobView {
 /** What to poll, when, and until when: this node's jobs in memory. */
 export class WatchList {
   readonly #ports: WatchListPorts;
-  readonly #watches = new WatchesByShard();
-  readonly #upstreams = new Map<string, Upstream>();
-  readonly #gates = new Map<string, OriginGate>();
+  /** The connections that jobs are watched through. */
+  readonly upstreams: Upstreams;
+  readonly #watches = new WatchesByShard(({ connectionId }, change) =>
+    this.upstreams.count(connectionId, change),
+  );
   readonly #deadlines: AlarmQueue<Watch>;
   readonly #interned = new Map<string, string>();
   /** Connections that have, or had, watches which are parked. */
@@ -61,6 +50,7 @@ export class WatchList {
 
   constructor(ports: WatchListPorts) {
     this.#ports = ports;
+    this.upstreams = new Upstreams(ports);
     this.#deadlines = new AlarmQueue(ports.clock, (watch) => this.#onDeadline(watch));
   }
 
@@ -68,38 +58,20 @@ export class WatchList {
     return this.#watches.size;
   }
 
-  /** How a connection's lane stands on this node; null when there is none. */
-  loadOf(connectionId: string): LaneLoad | null {
-    return this.#upstreams.get(connectionId)?.lane.load() ?? null;
-  }
-
-  get pollsInFlight(): number {
-    let count = 0;
-    for (const { lane } of this.#upstreams.values()) count += lane.inFlight;
-    return count;
-  }
-
   /** The connection's lane; paused until the connection is known. */
   upstream(connectionId: string): Upstream {
-    const known = this.#upstreams.get(connectionId);
-    if (known !== undefined) return known;
-    const upstream = new Upstream(connectionId, {
-      ...this.#ports,
-      gateOf: (origin) => this.#gateOf(origin),
-    });
-    this.#upstreams.set(connectionId, upstream);
-    return upstream;
+    return this.upstreams.get(connectionId);
   }
 
   /** A connection is new or has changed. */
   configureConnection(connection: StoredConnection): void {
-    this.upstream(connection.id).configure(connection);
+    this.upstreams.configure(connection);
     this.#unpark(connection.id);
   }
 
   /** A project's definition of a provider is new, has changed or was deleted. */
   providerChanged(projectId: string, provider: string): void {
-    for (const upstream of this.#upstreams.values()) {
+    for (const upstream of this.upstreams.all()) {
       if (!upstream.isOf(projectId, provider)) continue;
       upstream.providerChanged();
       this.#unpark(upstream.connectionId);
@@ -116,6 +88,7 @@ export class WatchList {
       return;
     }
     const watch = watchOf(job, (text) => this.#intern(text));
+    this.upstream(job.connectionId).projectId ??= job.projectId;
     this.#watches.add(watch);
     this.#setDeadlineAlarm(watch);
     this.schedule(watch, this.#firstPollAtMs(watch, firstPoll));
@@ -207,7 +180,7 @@ export class WatchList {
   close(): void {
     this.#closed = true;
     this.#deadlines.clear();
-    for (const upstream of this.#upstreams.values()) upstream.lane.close();
+    this.upstreams.close();
   }
 
   /** Lets parked watches try again. Looks through all there are, which happens seldom enough. */
@@ -219,15 +192,6 @@ export class WatchList {
         this.schedule(watch, this.#ports.clock.now());
       }
     }
-  }
-
-  #gateOf(origin: string): OriginGate {
-    const known = this.#gates.get(origin);
-    if (known !== undefined) return known;
-    const { clock, pollsPerOriginMax: concurrency } = this.#ports;
-    const gate = new OriginGate({ clock, concurrency, breaker: BREAKER });
-    this.#gates.set(origin, gate);
-    return gate;
   }
 
   #onDeadline(watch: Watch): void {

@@ -5,7 +5,13 @@ const NONE: ReadonlyMap<string, Watch> = new Map();
 /** Watches by shard, so that a lost shard is dropped in one move. */
 export class WatchesByShard {
   readonly #byShard = new Map<number, Map<string, Watch>>();
+  readonly #onCount: (watch: Watch, change: 1 | -1) => void;
   #size = 0;
+
+  /** @param onCount told of every watch that is added or dropped */
+  constructor(onCount: (watch: Watch, change: 1 | -1) => void) {
+    this.#onCount = onCount;
+  }
 
   get size(): number {
     return this.#size;
@@ -29,6 +35,7 @@ export class WatchesByShard {
     this.#byShard.set(watch.shardId, shard);
     shard.set(watch.id, watch);
     this.#size += 1;
+    this.#onCount(watch, 1);
   }
 
   /** Forgets a watch; harmless when it is gone already. */
@@ -38,6 +45,7 @@ export class WatchesByShard {
     if (this.get(watch.shardId, watch.id) !== watch) return;
     this.#byShard.get(watch.shardId)?.delete(watch.id);
     this.#size -= 1;
+    this.#onCount(watch, -1);
   }
 
   dropShard(shardId: number): void {

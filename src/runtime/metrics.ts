@@ -20,6 +20,12 @@ const SECONDS_BUCKETS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 ];
 
+/** The values of several gauges under the same label; one that is left out is not shown. */
+export interface GaugeRow<Name extends string> {
+  readonly of: string;
+  readonly values: Readonly<Partial<Record<Name, number>>>;
+}
+
 /** Everything that /metrics shows. */
 export class Metrics {
   readonly #registry = new Registry();
@@ -67,6 +73,34 @@ export class Metrics {
       },
     });
     this.#registry.registerMetric(gauge);
+  }
+
+  /** Gauges by label, all read at once when scraped; rows that are gone are shown no more. */
+  gauges<Name extends string>(
+    label: string,
+    helps: Readonly<Record<Name, string>>,
+    read: () => readonly GaugeRow<Name>[],
+  ): void {
+    const names = Object.keys(helps) as Name[];
+    let rows: readonly GaugeRow<Name>[] = [];
+    for (const name of names) {
+      const gauge = new Gauge({
+        name,
+        help: helps[name],
+        labelNames: [label],
+        registers: [],
+        collect() {
+          // The registry asks in the order of registration.
+          if (name === names[0]) rows = read();
+          this.reset();
+          for (const { of, values } of rows) {
+            const value = values[name];
+            if (value !== undefined) this.set({ [label]: of }, value);
+          }
+        },
+      });
+      this.#registry.registerMetric(gauge);
+    }
   }
 
   recordRequest(sample: {

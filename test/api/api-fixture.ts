@@ -5,7 +5,13 @@ import { createApp } from "../../src/api/app.ts";
 import { problemSchema } from "../../src/api/response-schemas.ts";
 import { PROBLEMS } from "../../src/core/error-codes.ts";
 import type { ProblemCode } from "../../src/core/error-codes.ts";
-import type { AcceptOutcome, ApiPorts, LiveJob, RequestSample } from "../../src/api/ports.ts";
+import type {
+  AcceptOutcome,
+  ApiPorts,
+  ConnectionLoad,
+  LiveJob,
+  RequestSample,
+} from "../../src/api/ports.ts";
 import { endingEventType } from "../../src/core/event.ts";
 import type { EndingStatus } from "../../src/core/event.ts";
 import { parsePublicId, shardOfUuid, uuidV7 } from "../../src/core/ids.ts";
@@ -50,6 +56,7 @@ export class ApiFixture {
   readonly samples: RequestSample[] = [];
   readonly logged: { level: string; fields: object; message: string }[] = [];
   readonly liveJobs = new Map<string, LiveJob>();
+  readonly loads = new Map<string, ConnectionLoad>();
   readonly projectId = this.uuid();
   readonly secretBox = createSecretBox([randomBytes(32)]);
   /** Answers instead of the store when set. */
@@ -231,6 +238,7 @@ export class ApiFixture {
           this.calls.push(["changed", id]);
           this.#connections = await loadConnections(this.database, 0);
         },
+        loadOf: (id) => this.loads.get(id) ?? null,
         nameOf: (id) => this.#connections.find((one) => one.id === id)?.name ?? "unknown",
       },
       providers: builtInOnly(),

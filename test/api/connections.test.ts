@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { connectionPageSchema, connectionSchema } from "../../src/api/response-schemas.ts";
+import { connectionPageSchema, connectionSchema } from "../../src/api/connection-schema.ts";
+import type { ConnectionLoad } from "../../src/api/ports.ts";
 import { parsePublicId, publicId } from "../../src/core/ids.ts";
 import type { Json } from "./api-fixture.ts";
 import { ApiFixture, problemOf } from "./api-fixture.ts";
@@ -204,5 +205,59 @@ describe("a connection", () => {
     }
     const unknown = publicId("connection", api.uuid());
     expect((await api.request("GET", `/v1/connections/${unknown}`)).status).toBe(404);
+  });
+});
+
+describe("how a connection stands on the node that answers", () => {
+  const LOAD: ConnectionLoad = {
+    jobs: 1200,
+    inFlight: 3,
+    waiting: 800,
+    behindMs: 12_500,
+    requestsPerSecond: 49.5,
+    hold: "rate",
+    pausedUntilMs: null,
+    breaker: "closed",
+  };
+
+  async function loadOf(load: ConnectionLoad): Promise<Json> {
+    const { id } = await create();
+    api.loads.set(parsePublicId("connection", id) ?? "", load);
+    const response = await api.request("GET", `/v1/connections/${id}`);
+    return connectionSchema.parse(await response.json()).load;
+  }
+
+  it("is shown: its jobs, how far it is behind, and what holds it back", async () => {
+    expect(await loadOf(LOAD)).toEqual({
+      jobs: 1200,
+      in_flight: 3,
+      waiting: 800,
+      behind_s: 12.5,
+      limited_by: "rate",
+      effective_requests_per_second: 49.5,
+      paused_until: null,
+      breaker: "closed",
+    });
+  });
+
+  it.each<[Partial<ConnectionLoad>, object]>([
+    [{ hold: null, waiting: 0 }, { limited_by: null }],
+    [{ hold: "pause" }, { limited_by: "paused" }],
+    [
+      { hold: "refusal", pausedUntilMs: Date.UTC(2026, 0, 1) },
+      { limited_by: "rate_limited", paused_until: "2026-01-01T00:00:00.000Z" },
+    ],
+    [{ hold: "concurrency" }, { limited_by: "concurrency" }],
+    [{ hold: "origin" }, { limited_by: "origin" }],
+    [
+      { hold: "origin", breaker: "half_open" },
+      { limited_by: "breaker", breaker: "half_open" },
+    ],
+  ])("names the limit of %j", async (load, shown) => {
+    expect(await loadOf({ ...LOAD, ...load })).toMatchObject(shown);
+  });
+
+  it("is null where the node does not know it yet", async () => {
+    expect(await create()).toMatchObject({ load: null });
   });
 });

@@ -40,6 +40,7 @@ class Node {
   readonly clock = new FakeClock();
   readonly holds = new Set<number>();
   readonly loads: number[] = [];
+  share = 0;
   /** Runs while a shard is being loaded. */
   onLoad: (shardId: number) => Promise<void> | void = () => {};
   readonly ownership: ShardOwnership;
@@ -61,6 +62,7 @@ class Node {
         }
       },
       dropped: (shardId) => this.holds.delete(shardId),
+      shareChanged: (share) => void (this.share = share),
     });
   }
 
@@ -70,6 +72,7 @@ class Node {
 
   /** What is held is what is owned: nothing is polled twice, and nothing forgotten. */
   get held(): number[] {
+    expect(this.share).toBe(this.owned.length / SHARD_COUNT);
     return [...this.holds].sort((a, b) => a - b);
   }
 
@@ -106,7 +109,7 @@ async function startedAlone(): Promise<Node> {
 
 /** In the database's time, the node's lease has run out. */
 async function leaseRunsOut(node: Node): Promise<void> {
-  await sql`update nodes set lease_expires_at = now() - interval '1 second' where id = ${node.id}`;
+  await sql`update nodes set lease_expires_at = now() - interval '1 s' where id = ${node.id}`;
 }
 
 async function shardsOf(node: Node): Promise<number[]> {
@@ -285,8 +288,7 @@ async function settledPair(): Promise<[Node, Node]> {
   const second = new Node();
   await second.ownership.start();
   await roundsAreOver(second);
-  await first.balance();
-  await second.balance();
+  for (const node of [first, second]) await node.balance();
   return [first, second];
 }
 

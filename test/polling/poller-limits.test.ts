@@ -12,7 +12,7 @@ describe("limits", () => {
     upstream.answer = () => promise;
     for (let job = 0; job < 20; job += 1) add();
     await clock.advanceSettling(10_000);
-    expect([requests.length, poller.watches.pollsInFlight]).toEqual([4, 4]);
+    expect([requests.length, poller.watches.upstreams.pollsInFlight]).toEqual([4, 4]);
     resolve(RUNNING);
     await clock.advanceSettling(0);
     expect(new Set(requests.map(({ path }) => path)).size).toBe(20);

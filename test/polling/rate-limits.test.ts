@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { CONNECTION_ID } from "../support/rows.ts";
 import { fixedWindow, type RateLimiter, tokenBucket } from "../support/rate-limiters.ts";
 import { watchLimitedUpstream } from "./limited-upstream.ts";
 
@@ -95,5 +96,46 @@ describe("a lane that can't keep up", () => {
     const stretchedMs = (jobs / perSecond) * 1000;
     expect(Math.min(...gaps)).toBeGreaterThan(stretchedMs * 0.98);
     expect(Math.max(...gaps)).toBeLessThan(stretchedMs * 1.02);
+  });
+});
+
+describe("nodes that share a connection", () => {
+  const LIMITS = { concurrency: 32, requests_per_second: 50, burst: 10 };
+
+  /** So many nodes, each with its part of the shards and of the jobs. */
+  function startNodes(count: number, jobs: number) {
+    return Array.from({ length: count }, () => {
+      const node = watchLimitedUpstream({ limiter: null });
+      node.list.upstreams.setShare(1 / count);
+      node.connect(jobs / count, { settings: { poll_interval_s: 1, limits: LIMITS } });
+      return node;
+    });
+  }
+
+  test("keep to its limits together: rate, burst and concurrency", () => {
+    const nodes = startNodes(4, 400);
+    const answers = nodes.map(({ run }) => run(100).length);
+    const sum = answers.reduce((all, one) => all + one, 0);
+    expect(sum).toBeGreaterThan(0.97 * 50 * 100);
+    expect(sum).toBeLessThanOrEqual(50 * 100 + 10);
+    expect(nodes.map(({ list }) => list.upstream(CONNECTION_ID).lane.concurrency)).toEqual([
+      8, 8, 8, 8,
+    ]);
+  });
+
+  test("of which one goes leave its part to those that take over its jobs", () => {
+    const [first, second] = startNodes(2, 400);
+    second?.list.upstreams.setShare(0);
+    first?.list.upstreams.setShare(1);
+    first?.connect(200);
+    first?.run(10);
+    expect(first?.run(100).length).toBeGreaterThan(0.97 * 50 * 100);
+  });
+
+  test("poll through it even if its concurrency is lower than their number", () => {
+    const node = watchLimitedUpstream({ limiter: null });
+    node.list.upstreams.setShare(1 / 16);
+    node.connect(10, { settings: { poll_interval_s: 1, limits: { concurrency: 2 } } });
+    expect(node.run(10).length).toBeGreaterThan(80);
   });
 });

@@ -68,7 +68,7 @@ describe("an outage", () => {
     expect(probes.length).toBeLessThan(10);
     upstream.answer = () => RUNNING;
     await clock.advanceSettling(120_000);
-    expect(poller.watches.loadOf(second)).toMatchObject({ breaker: "closed" });
+    expect(poller.watches.upstreams.loadOf(second)).toMatchObject({ breaker: "closed" });
     expect(new Set(requests.map(({ path }) => path)).size).toBe(32);
   });
 

@@ -1,0 +1,50 @@
+import { publicId } from "../core/ids.ts";
+import type { GaugeRow, Metrics } from "../runtime/metrics.ts";
+import type { Upstreams } from "./upstreams.ts";
+import type { WatchList } from "./watch-list.ts";
+
+/** A scrape stays readable: of more connections only those are shown that are furthest behind. */
+const CONNECTIONS_SHOWN_MAX = 500;
+
+const OF_CONNECTION = {
+  ringback_connection_jobs: "Jobs that this node polls through the connection.",
+  ringback_connection_polls_in_flight: "Polls under way.",
+  ringback_connection_polls_waiting: "Polls that are due and wait for a limit.",
+  ringback_connection_behind_seconds: "For how long the first of them has been due.",
+  ringback_connection_requests_per_second_max:
+    "The rate at which this node may poll, as set or as learned from refusals.",
+} as const;
+
+/** What /metrics tells of polling. */
+export function registerPollingGauges(metrics: Metrics, watches: WatchList): void {
+  const { upstreams } = watches;
+  metrics.gauge("ringback_watched_jobs", "Jobs this node polls.", () => watches.size);
+  metrics.gauge("ringback_polls_in_flight", "Polls under way.", () => upstreams.pollsInFlight);
+  metrics.gauges("breaker", { ringback_upstream_origins: "Origins of upstreams." }, () =>
+    (["closed", "open", "half_open"] as const).map((breaker) => ({
+      of: breaker,
+      values: { ringback_upstream_origins: upstreams.countOrigins(breaker) },
+    })),
+  );
+  metrics.gauges("connection", OF_CONNECTION, () => connectionRows(upstreams));
+}
+
+function connectionRows(upstreams: Upstreams): GaugeRow<keyof typeof OF_CONNECTION>[] {
+  return [...upstreams.all()]
+    .filter(({ jobs }) => jobs > 0)
+    .map((upstream) => ({ upstream, load: upstream.lane.load() }))
+    .toSorted((a, b) => b.load.behindMs - a.load.behindMs)
+    .slice(0, CONNECTIONS_SHOWN_MAX)
+    .map(({ upstream, load }) => ({
+      of: publicId("connection", upstream.connectionId),
+      values: {
+        ringback_connection_jobs: upstream.jobs,
+        ringback_connection_polls_in_flight: load.inFlight,
+        ringback_connection_polls_waiting: load.waiting,
+        ringback_connection_behind_seconds: load.behindMs / 1000,
+        ...(load.requestsPerSecond !== null && {
+          ringback_connection_requests_per_second_max: load.requestsPerSecond,
+        }),
+      },
+    }));
+}

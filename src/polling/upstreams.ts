@@ -1,0 +1,114 @@
+import type { Breaker, BreakerLimits } from "../core/breaker.ts";
+import type { LaneLoad } from "../lanes/lane-load.ts";
+import { OriginGate } from "../lanes/origin-gate.ts";
+import type { StoredConnection } from "../store/load-connections.ts";
+import { Upstream, type UpstreamPorts } from "./upstream.ts";
+
+/** Of an origin: faults of all connections to it count, and hold all of them back. */
+const BREAKER: BreakerLimits = { failuresInRowMax: 20, openMsInitial: 1000, openMsMax: 30_000 };
+
+/** Of connections that can't be used. */
+const UNKNOWN_ORIGIN = "";
+
+export interface UpstreamsPorts extends Omit<UpstreamPorts, "gateOf"> {
+  /** Polls under way to one origin, of all its connections; they share it evenly. */
+  readonly pollsPerOriginMax: number;
+}
+
+/** How a connection's lane stands, and how many jobs it is there for. */
+export interface ConnectionLoad extends LaneLoad {
+  readonly jobs: number;
+}
+
+/** All connections at work on this node, and what those to one origin have in common. */
+export class Upstreams {
+  readonly #ports: UpstreamsPorts;
+  readonly #byId = new Map<string, Upstream>();
+  readonly #gates = new Map<string, OriginGate>();
+  readonly #jobsByProject = new Map<string, number>();
+  #share = 1;
+
+  constructor(ports: UpstreamsPorts) {
+    this.#ports = ports;
+  }
+
+  /** The connection's; paused until the connection is known. */
+  get(connectionId: string): Upstream {
+    const known = this.#byId.get(connectionId);
+    if (known !== undefined) return known;
+    const gateOf = (origin: string): OriginGate => this.#gateOf(origin);
+    const upstream = new Upstream(connectionId, { ...this.#ports, gateOf });
+    upstream.lane.setShare(this.#share);
+    this.#byId.set(connectionId, upstream);
+    return upstream;
+  }
+
+  all(): Iterable<Upstream> {
+    return this.#byId.values();
+  }
+
+  configure(connection: StoredConnection): void {
+    this.get(connection.id).configure(connection);
+  }
+
+  /**
+   * This node polls another part of the jobs from now on, and takes as large a part of each
+   * connection's limits, so that all nodes together keep to them.
+   */
+  setShare(share: number): void {
+    // Who owns nothing polls nothing.
+    if (share === 0) return;
+    this.#share = share;
+    for (const { lane } of this.#byId.values()) lane.setShare(share);
+  }
+
+  /** One more job is watched through the connection from now on, or one less. */
+  count(connectionId: string, change: 1 | -1): void {
+    const upstream = this.get(connectionId);
+    upstream.jobs += change;
+    const { projectId } = upstream;
+    if (projectId === null) return;
+    const jobs = (this.#jobsByProject.get(projectId) ?? 0) + change;
+    if (jobs === 0) this.#jobsByProject.delete(projectId);
+    else this.#jobsByProject.set(projectId, jobs);
+  }
+
+  /** How many jobs of each project are watched here. */
+  get jobsByProject(): ReadonlyMap<string, number> {
+    return this.#jobsByProject;
+  }
+
+  /** How a connection stands on this node; null when it is not known here. */
+  loadOf(connectionId: string): ConnectionLoad | null {
+    const upstream = this.#byId.get(connectionId);
+    return upstream === undefined ? null : { ...upstream.lane.load(), jobs: upstream.jobs };
+  }
+
+  /** How many origins have their breaker in this state. */
+  countOrigins(state: Breaker["state"]): number {
+    let count = 0;
+    for (const [origin, { breaker }] of this.#gates) {
+      if (origin !== UNKNOWN_ORIGIN && breaker.state === state) count += 1;
+    }
+    return count;
+  }
+
+  get pollsInFlight(): number {
+    let count = 0;
+    for (const { lane } of this.#byId.values()) count += lane.inFlight;
+    return count;
+  }
+
+  close(): void {
+    for (const { lane } of this.#byId.values()) lane.close();
+  }
+
+  #gateOf(origin: string): OriginGate {
+    const known = this.#gates.get(origin);
+    if (known !== undefined) return known;
+    const { clock, pollsPerOriginMax: concurrency } = this.#ports;
+    const gate = new OriginGate({ clock, concurrency, breaker: BREAKER });
+    this.#gates.set(origin, gate);
+    return gate;
+  }
+}
