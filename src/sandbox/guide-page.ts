@@ -44,7 +44,8 @@ export function renderGuidePage(baseUrl: string): Markup {
     <p>
       A fake async job API (provider <code>sandbox</code>) and an
       <a href="${baseUrl}/sandbox/inbox">inbox</a> that receives callbacks: the whole loop on this
-      machine, without an account anywhere. Everything here is in memory and gone after a restart.
+      machine, without an account anywhere. Callbacks are kept in memory and gone after a restart,
+      and so are jobs with a result of their own; other jobs go on, so kill the gateway and see.
     </p>
     ${steps(baseUrl).map(
       ({ title, command }) =>

@@ -5,7 +5,7 @@ import { MISBEHAVIOURS, type Misbehaviour } from "./misbehaviour.ts";
 export const OUTCOMES = ["completed", "failed", "canceled", "expired", "never"] as const;
 
 const JOB_DURATION_S_MAX = 86_400;
-const JOB_RESULT_BYTES_MAX = 1024 * 1024;
+export const JOB_RESULT_BYTES_MAX = 1024 * 1024;
 
 const jobRequestSchema = z
   .strictObject({

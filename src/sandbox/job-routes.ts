@@ -38,7 +38,7 @@ export function createJobRoutes({ clock, jobs, sandboxUrl }: JobRoutesOptions): 
   );
 
   routes.get("/jobs/:id", async (c) => {
-    const job = jobs.find(c.req.param("id"));
+    const job = jobs.find(c.req.param("id"), clock.now());
     if (job === null) return refuse(c, NOT_FOUND);
     const wrong = nextMisstep(job, credentialOf(c));
     if (wrong.kind === "refuse") return refuse(c, wrong.error);
@@ -50,7 +50,7 @@ export function createJobRoutes({ clock, jobs, sandboxUrl }: JobRoutesOptions): 
   });
 
   routes.delete("/jobs/:id", (c) => {
-    const job = jobs.find(c.req.param("id"));
+    const job = jobs.find(c.req.param("id"), clock.now());
     if (job === null) return refuse(c, NOT_FOUND);
     const nowMs = clock.now();
     if (isEnded(job, nowMs)) return c.json({ job_id: job.id, message: "Job has already ended." });
@@ -59,7 +59,7 @@ export function createJobRoutes({ clock, jobs, sandboxUrl }: JobRoutesOptions): 
   });
 
   routes.get("/downloads/:id", (c) => {
-    const job = jobs.find(c.req.param("id"));
+    const job = jobs.find(c.req.param("id"), clock.now());
     if (job === null || !job.request.pointer || !isEnded(job, clock.now())) {
       return refuse(c, NOT_FOUND);
     }

@@ -1,4 +1,5 @@
 import type { Random } from "../runtime/random.ts";
+import { jobId, readJobId } from "./job-id.ts";
 import type { JobRequest } from "./job-request.ts";
 import { isEnded, type SandboxJob } from "./sandbox-job.ts";
 
@@ -16,7 +17,10 @@ const JOB_STORE_LIMITS: JobStoreLimits = {
 // Room is made for many at once, so that a full store is not searched for each new job.
 const DROP_SHARE = 0.01;
 
-/** The sandbox's jobs, in memory. When it is full the oldest ended jobs make room. */
+/**
+ * The sandbox's jobs, in memory. When it is full the oldest ended jobs make room. Of a job that it
+ * does not hold it knows what the id tells: not how often it was asked for, nor a cancellation.
+ */
 export class JobStore {
   readonly #jobs = new Map<string, SandboxJob>();
   readonly #limits: JobStoreLimits;
@@ -32,18 +36,24 @@ export class JobStore {
     return this.#jobs.size;
   }
 
-  find(id: string): SandboxJob | null {
-    return this.#jobs.get(id) ?? null;
+  find(id: string, nowMs: number): SandboxJob | null {
+    const held = this.#jobs.get(id);
+    if (held !== undefined) return held;
+    const told = readJobId(id);
+    return told === null ? null : this.#add({ id, ...told }, nowMs);
   }
 
   /** A new job, or null when the store is full of jobs that have not ended. */
   create(request: JobRequest, nowMs: number): SandboxJob | null {
+    return this.#add({ id: this.#unusedId(request, nowMs), request, createdAtMs: nowMs }, nowMs);
+  }
+
+  #add(told: Pick<SandboxJob, "id" | "request" | "createdAtMs">, nowMs: number): SandboxJob | null {
+    const { request } = told;
     if (!this.#hasRoomFor(request)) this.#dropEnded(request, nowMs);
     if (!this.#hasRoomFor(request)) return null;
     const job: SandboxJob = {
-      id: this.#unusedId(),
-      request,
-      createdAtMs: nowMs,
+      ...told,
       canceledAtMs: null,
       requests: 0,
       firstCredential: null,
@@ -73,9 +83,9 @@ export class JobStore {
     }
   }
 
-  #unusedId(): string {
+  #unusedId(request: JobRequest, nowMs: number): string {
     let id: string;
-    do id = `sandbox-${this.#hex()}${this.#hex()}`;
+    do id = jobId(request, nowMs, this.#hex());
     while (this.#jobs.has(id));
     return id;
   }

@@ -9,7 +9,7 @@ describe("a submitted job", () => {
     const response = await sandbox.submit("");
     expect(response.status).toBe(202);
     expect(await response.json()).toEqual({
-      job_id: expect.stringMatching(/^sandbox-[0-9a-f]{16}$/),
+      job_id: expect.stringMatching(/^sandbox-completed-3000ms-[0-9a-z]+-[0-9a-f]{8}-200b-none$/),
       status: "pending",
       message: expect.any(String),
     });
