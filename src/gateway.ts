@@ -115,7 +115,7 @@ async function start(
     uuids,
     metrics,
     secretBox,
-    sharedProviders: sharedProviders(config),
+    sharedProviders: sharedProviders(config, localUrl),
     nodeId,
     publicUrl,
   });

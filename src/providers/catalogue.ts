@@ -3,11 +3,15 @@ import { sandbox } from "./catalogue/sandbox.ts";
 import type { Provider } from "./provider.ts";
 import { readDefinition } from "./read-definition.ts";
 
-const SOURCES = [pulse, sandbox];
-
-/** The providers that come with the program, by name. */
-export function builtInProviders(): ReadonlyMap<string, Provider> {
-  return new Map(SOURCES.map((source) => [source.name, read(source)]));
+/**
+ * The providers that come with the program, by name.
+ * @param sandboxUrl where this gateway serves its sandbox, unless at the default address
+ */
+export function builtInProviders(
+  sandboxUrl: string = sandbox.base_url,
+): ReadonlyMap<string, Provider> {
+  const sources = [pulse, { ...sandbox, base_url: sandboxUrl }];
+  return new Map(sources.map((source) => [source.name, read(source)]));
 }
 
 function read(source: { readonly name: string }): Provider {

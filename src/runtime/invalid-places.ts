@@ -61,6 +61,7 @@ function detailOf(issue: Issue): string {
     case "too_big":
       return `Must be at most ${issue.maximum}${unitOf(issue.origin)}.`;
     case "too_small":
+      if (issue.minimum === 1 && unitOf(issue.origin) !== "") return "Must not be empty.";
       return `Must be at least ${issue.minimum}${unitOf(issue.origin)}.`;
     case "invalid_key":
       return `This name can't be used. ${issue.issues.map(detailOf).join(" ")}`;

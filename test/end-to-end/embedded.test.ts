@@ -55,6 +55,10 @@ test("a start shows where it listens and where its data lies; the first one an A
   expect(second.output()).not.toContain(key);
   const answer = await second.api("GET", "/v1/connections", undefined, headers);
   expect(answer.body.data).toMatchObject([{ provider: "sandbox", name: "default" }]);
+  const { data: providers } = (await second.api("GET", "/v1/providers", undefined, headers)).body;
+  expect(providers).toContainEqual(
+    expect.objectContaining({ name: "sandbox", base_url: second.url }),
+  );
 });
 
 test("a start after kill -9 takes the Postgres over and goes on at once, while a second gateway is refused", async (context) => {

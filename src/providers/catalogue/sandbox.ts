@@ -3,7 +3,7 @@ import { pulse } from "./pulse.ts";
 
 /**
  * The gateway's own fake job API, which answers as Pulse does. The base URL is the default
- * listener's; a gateway that listens elsewhere says so in its sandbox connection.
+ * listener's; a gateway puts its own in its place.
  */
 export const sandbox = {
   name: "sandbox",
