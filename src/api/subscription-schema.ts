@@ -6,7 +6,8 @@ import { problemWithSigningSecret } from "../core/signing-secret.ts";
 import { isObject, recordOfStrings } from "./record-of-strings.ts";
 
 const PARAMS_MAX = 20;
-const PARAMS_BYTES_MAX = 2048;
+// Room for a URL as long as APIs make them; Azure asks for 4 KiB.
+const PARAMS_BYTES_MAX = 8192;
 
 export const DEFAULT_PROVIDER = "pulse";
 export const DEFAULT_CONNECTION = "default";

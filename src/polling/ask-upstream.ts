@@ -114,7 +114,7 @@ async function askForResult(
   const completedForMs = nowMs - (memory.completedAtMs ?? nowMs);
   const observation =
     outcome.kind === "failed"
-      ? interpretResultFailure(outcome.failure)
+      ? interpretResultFailure(outcome.failure, wanted)
       : interpretResult(provider, outcome, { nowMs, completedForMs, times });
   ports.observed(observation, outcome.durationMs);
   return { interpretation: access.redact(observation), lingeredMs: 0 };

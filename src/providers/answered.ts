@@ -36,7 +36,7 @@ const TIME_CHARACTERS_MAX = 64;
 // Progress stays in memory as long as its job; what is larger than this is not progress.
 const PROGRESS_CHARACTERS_MAX = 4096;
 // Ids and URLs that requests are built from.
-const VALUE_CHARACTERS_MAX = 2048;
+const VALUE_CHARACTERS_MAX = 8192;
 
 /** An answer that says nothing about the job. */
 export function retry(answered: Answered, cause: RetryCause): Observation {

@@ -1,4 +1,9 @@
-import { type CompiledRule, compileRules } from "./compile-rules.ts";
+import {
+  type CompiledRule,
+  compileConditions,
+  compileRules,
+  type JsonTest,
+} from "./compile-rules.ts";
 import type { ProviderDefinition } from "./definition.ts";
 import { type PointerTokens, splitPointer } from "./json-pointer.ts";
 
@@ -41,9 +46,11 @@ export type CompiledResult =
       readonly kind: "request";
       /** Where the status answer holds the URL; null when the request has a path. */
       readonly urlAt: Places | null;
+      /** What must hold of the status answer for the request to be made. */
+      readonly onlyIf: readonly JsonTest[];
       /** What the request takes from the status answer. */
       readonly values: readonly { readonly pointer: string; readonly tokens: PointerTokens }[];
-      /** Where the result is when the status answer lacks any of those. */
+      /** Where the result is in the status answer when the request is not made or too large. */
       readonly otherwise: Places;
       /** How the second answer is read. */
       readonly answers: ResultAnswers;
@@ -91,6 +98,7 @@ function compileResult(
       return {
         kind: "request",
         urlAt: result.request.url_at === undefined ? null : split(result.request.url_at),
+        onlyIf: compileConditions(result.only_if),
         values: answerPointers.map((pointer) => ({ pointer, tokens: splitPointer(pointer) })),
         otherwise: split(result.otherwise),
         answers: {

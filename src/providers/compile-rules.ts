@@ -1,18 +1,25 @@
+import type { HeaderValues } from "../core/retry-after.ts";
 import { isPresent, splitPointer, valueAt } from "./json-pointer.ts";
-import type { ElementCondition, ProviderCondition, ProviderRule } from "./rule-definition.ts";
+import type {
+  ElementCondition,
+  HeaderTest,
+  ProviderCondition,
+  ProviderRule,
+} from "./rule-definition.ts";
 
 /** What a rule says about an answer it matches. */
 export type RuleVerdict =
   | { readonly observe: "running"; readonly phase: "pending" | "processing" }
   | { readonly observe: Exclude<ProviderRule["observe"], "running"> };
 
-type JsonTest = (json: unknown) => boolean;
+export type JsonTest = (json: unknown) => boolean;
 
 /** A rule as functions of the answer; `json` is undefined for a body that is not JSON. */
 export interface CompiledRule {
   readonly rule: ProviderRule;
   readonly verdict: RuleVerdict;
   readonly hasStatus: (httpStatus: number) => boolean;
+  readonly headerTests: readonly ((headers: HeaderValues) => boolean)[];
   /** One test for each of the rule's conditions. */
   readonly conditions: readonly JsonTest[];
 }
@@ -22,24 +29,33 @@ export function compileRules(rules: readonly ProviderRule[]): readonly CompiledR
     rule,
     verdict: compileVerdict(rule),
     hasStatus: compileStatus(rule.http_status),
-    conditions: rule.all.map(compileCondition),
+    headerTests: rule.headers.map(compileHeaderTest),
+    conditions: compileConditions(rule.all),
   }));
+}
+
+export function compileConditions(conditions: readonly ProviderCondition[]): readonly JsonTest[] {
+  return conditions.map(compileCondition);
 }
 
 /** The first matching rule's verdict, or null. */
 export function judge(
   rules: readonly CompiledRule[],
-  httpStatus: number,
+  answer: { readonly status: number; readonly headers: HeaderValues },
   json: unknown,
 ): RuleVerdict | null {
-  for (const rule of rules) {
-    if (rule.hasStatus(httpStatus) && holdsAll(rule.conditions, json)) return rule.verdict;
+  for (const { hasStatus, headerTests, conditions, verdict } of rules) {
+    const matches =
+      hasStatus(answer.status) &&
+      holdsAll(headerTests, answer.headers) &&
+      holdsAll(conditions, json);
+    if (matches) return verdict;
   }
   return null;
 }
 
-function holdsAll(tests: readonly JsonTest[], json: unknown): boolean {
-  return tests.every((test) => test(json));
+export function holdsAll<T>(tests: readonly ((value: T) => boolean)[], value: T): boolean {
+  return tests.every((test) => test(value));
 }
 
 function compileVerdict(rule: ProviderRule): RuleVerdict {
@@ -53,6 +69,17 @@ function compileStatus(wanted: ProviderRule["http_status"]): (status: number) =>
   if (typeof wanted === "number") return (status) => status === wanted;
   if (Array.isArray(wanted)) return (status) => wanted.includes(status);
   return (status) => status >= wanted.gte && status <= wanted.lte;
+}
+
+function compileHeaderTest({ name, eq, in: oneOf, exists }: HeaderTest) {
+  return (headers: HeaderValues): boolean => {
+    // Own headers only, however the definition calls one.
+    const value = Object.hasOwn(headers, name) ? headers[name] : undefined;
+    const values = value === undefined ? [] : Array.isArray(value) ? value : [value];
+    if (exists !== undefined && exists !== values.length > 0) return false;
+    if (eq !== undefined && !values.includes(eq)) return false;
+    return oneOf === undefined || oneOf.some((one) => values.includes(one));
+  };
 }
 
 function compileCondition(condition: ProviderCondition): JsonTest {

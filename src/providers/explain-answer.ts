@@ -133,7 +133,7 @@ function explainRules(
       explained.push({ ...told, outcome: "not_tried", why: null });
       continue;
     }
-    const why = mismatch(compiled, answer.status, body);
+    const why = mismatch(compiled, answer, body);
     if (why === null) decidedBy = rule;
     explained.push({ ...told, outcome: why === null ? "matched" : "did_not_match", why });
   }
@@ -150,10 +150,24 @@ function explainRules(
 }
 
 /** The first thing about a rule that does not hold, or null when it matches. */
-function mismatch(compiled: CompiledRule, httpStatus: number, body: BodyReading): string | null {
-  const { rule, hasStatus, conditions } = compiled;
-  if (!hasStatus(httpStatus)) {
-    return `http_status must be ${JSON.stringify(rule.http_status)}, and is ${httpStatus}`;
+function mismatch(
+  compiled: CompiledRule,
+  { status, headers }: UpstreamAnswer,
+  body: BodyReading,
+): string | null {
+  const { rule, hasStatus, headerTests, conditions } = compiled;
+  if (!hasStatus(status)) {
+    return `http_status must be ${JSON.stringify(rule.http_status)}, and is ${status}`;
+  }
+  const failedHeader = rule.headers[headerTests.findIndex((holds) => !holds(headers))];
+  if (failedHeader !== undefined) {
+    const { name } = failedHeader;
+    const value = Object.hasOwn(headers, name) ? headers[name] : undefined;
+    const is =
+      value === undefined
+        ? "is not there"
+        : `is ${cleanLine(JSON.stringify(value), SHOWN_CHARACTERS_MAX)}`;
+    return `the header ${name} must be ${wanted(failedHeader)}, and ${is}`;
   }
   const json = body.kind === "json" ? body.json : undefined;
   const failed = conditions.findIndex((holds) => !holds(json));
@@ -163,17 +177,18 @@ function mismatch(compiled: CompiledRule, httpStatus: number, body: BodyReading)
   return `${place} must be ${wanted(condition)}, and ${shown(body, condition.pointer)}`;
 }
 
-function wanted(condition: ElementCondition | ProviderCondition): string {
+function wanted(tests: Partial<ProviderCondition>): string {
+  const { eq, in: oneOf, not_eq: not, not_in: noneOf, exists, some } = tests;
   const parts = [
-    condition.eq === undefined ? null : JSON.stringify(condition.eq),
-    condition.in === undefined ? null : `one of ${JSON.stringify(condition.in)}`,
-    condition.not_eq === undefined ? null : `other than ${JSON.stringify(condition.not_eq)}`,
-    condition.not_in === undefined ? null : `none of ${JSON.stringify(condition.not_in)}`,
-    condition.exists === undefined ? null : condition.exists ? "there" : "absent",
-    "some" in condition && condition.some !== undefined ? someWanted(condition.some) : null,
+    eq === undefined ? null : JSON.stringify(eq),
+    oneOf === undefined ? null : `one of ${JSON.stringify(oneOf)}`,
+    not === undefined ? null : `other than ${JSON.stringify(not)}`,
+    noneOf === undefined ? null : `none of ${JSON.stringify(noneOf)}`,
+    exists === undefined ? null : exists ? "there" : "absent",
+    some === undefined ? null : someWanted(some),
   ];
   const text = parts.filter((part) => part !== null).join(" and ");
-  return condition.ignore_case ? `${text} in any case` : text;
+  return tests.ignore_case ? `${text} in any case` : text;
 }
 
 function someWanted(conditions: readonly ElementCondition[]): string {

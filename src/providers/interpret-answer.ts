@@ -19,7 +19,7 @@ import {
 } from "./answered.ts";
 import type { ResultPlace } from "./build-request.ts";
 import type { CompiledResult, Places } from "./compile-answers.ts";
-import { judge, type RuleVerdict } from "./compile-rules.ts";
+import { holdsAll, judge, type RuleVerdict } from "./compile-rules.ts";
 import { cleanLine } from "./error-text.ts";
 import { valueAt } from "./json-pointer.ts";
 import type { Provider } from "./provider.ts";
@@ -42,6 +42,8 @@ export interface AnswerFacts {
 export interface ResultWanted {
   readonly kind: "result_wanted";
   readonly place: ResultPlace;
+  /** The result, as JSON, should the one that is asked for be too large. */
+  readonly otherwise: string;
   readonly times: UpstreamTimes;
 }
 
@@ -64,7 +66,7 @@ export function interpretAnswer(
   if (answer.status === 304 && facts.unchanged) {
     return { ...facts.unchanged, hintMs: readHintMs(answered) };
   }
-  const verdict = judge(provider.answers.rules, answer.status, jsonOf(body));
+  const verdict = judge(provider.answers.rules, answer, jsonOf(body));
   return byVerdict(answered, facts, verdict ?? verdictOfHttp(answer.status));
 }
 
@@ -155,20 +157,21 @@ function running(
 function completed(answered: Answered): Interpretation {
   const { result } = answered.provider.answers;
   if (result.kind === "in_answer") return withResult(answered, result.at);
-  const needsAnswer = result.urlAt !== null || result.values.length > 0;
-  if (needsAnswer && answered.body.kind === "unreadable") {
-    return unreadable(answered, answered.body.why);
-  }
-  const place = placeOfResult(jsonOf(answered.body), result);
+  const { body } = answered;
+  const needsAnswer = result.urlAt !== null || result.values.length > 0 || result.onlyIf.length > 0;
+  if (needsAnswer && body.kind === "unreadable") return unreadable(answered, body.why);
+  const place = placeOfResult(jsonOf(body), result);
   if (place === null) return withResult(answered, result.otherwise);
-  return { kind: "result_wanted", place, times: readTimes(answered) };
+  const otherwise = readRaw(body, result.otherwise) ?? "null";
+  return { kind: "result_wanted", place, otherwise, times: readTimes(answered) };
 }
 
-/** Null when the answer lacks what the request needs. */
+/** Null when there is nothing to ask for, or the answer lacks what the request needs. */
 function placeOfResult(
   json: unknown,
-  { urlAt, values }: Extract<CompiledResult, { kind: "request" }>,
+  { urlAt, onlyIf, values }: Extract<CompiledResult, { kind: "request" }>,
 ): ResultPlace | null {
+  if (!holdsAll(onlyIf, json)) return null;
   const url = urlAt === null ? null : firstValue(json, urlAt);
   if (urlAt !== null && url === null) return null;
   const answer: Record<string, string> = {};
@@ -186,8 +189,9 @@ function firstValue(json: unknown, places: Places): string | null {
 }
 
 function withResult(answered: Answered, at: Places): Observation {
-  const { body } = answered;
-  if (body.kind === "unreadable") return unreadable(answered, body.why);
+  const { answer, body } = answered;
+  // A rule that needs no body says completed of one that is not there, such as a 204.
+  if (body.kind === "unreadable" && answer.body.length > 0) return unreadable(answered, body.why);
   return { kind: "completed", result: readRaw(body, at) ?? "null", times: readTimes(answered) };
 }
 

@@ -18,6 +18,7 @@ import { cleanLine } from "./error-text.ts";
 import {
   type HttpVerdict,
   interpretFailure,
+  type ResultWanted,
   SILENT_ENDING,
   verdictOfHttp,
 } from "./interpret-answer.ts";
@@ -49,14 +50,22 @@ export function interpretResult(
   const errorAt = result.answers.error;
   const answered = { provider, answer, nowMs: facts.nowMs, body, errorAt };
   const verdict =
-    judge(result.answers.rules, answer.status, jsonOf(body)) ??
+    judge(result.answers.rules, answer, jsonOf(body)) ??
     resultVerdictOfHttp(provider, answer.status);
   return said(byVerdict(answered, facts, verdict, result.answers));
 }
 
-/** A request for a result that got no whole answer. */
-export function interpretResultFailure(failure: RequestFailure): Observation {
-  return said(interpretFailure(failure));
+/**
+ * A request for a result that got no whole answer. One that is too large would be so each time:
+ * the job ends with what its status answer holds, where the receiver finds it.
+ */
+export function interpretResultFailure(
+  failure: RequestFailure,
+  { otherwise, times }: Pick<ResultWanted, "otherwise" | "times">,
+): Observation {
+  return failure.code === "body_too_large"
+    ? { kind: "completed", result: otherwise, times }
+    : said(interpretFailure(failure));
 }
 
 /** The result can't be asked for: its URL leads where the credential may not go. */

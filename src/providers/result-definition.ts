@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { pointers } from "./definition-fields.ts";
 import { resultRequestSchema } from "./request-definition.ts";
-import { ruleSchema } from "./rule-definition.ts";
+import { conditionsSchema, ruleSchema } from "./rule-definition.ts";
 
 /* How a definition says where the result of a completed job is. */
 
@@ -27,6 +27,12 @@ const requestSchema = z
     request: resultRequestSchema.describe(
       "What is asked once the status answer says completed. While it fails the job stays live.",
     ),
+    only_if: conditionsSchema
+      .default([])
+      .describe(
+        "Conditions on the JSON of the status answer, all of which must hold; if one does not, " +
+          "nothing is asked and the result is at otherwise.",
+      ),
     format: z
       .enum(["json", "text"])
       .default("json")
@@ -49,7 +55,8 @@ const requestSchema = z
       .default(WHOLE_ANSWER)
       .describe(
         "Where the result is in the status answer when that lacks the URL or a value that the " +
-          "request needs, as when all parts of a batch failed.",
+          "request needs, as when all parts of a batch failed; when only_if does not hold; and " +
+          "when this answer is larger than answer_bytes_max.",
       ),
   })
   .refine(({ format, at }) => format === "json" || (at.length === 1 && at[0] === ""), {

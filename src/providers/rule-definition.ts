@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { pointer } from "./definition-fields.ts";
+import { headerName, headerText, pointer } from "./definition-fields.ts";
 
 /* How a definition says what an answer means: ordered rules, the first that matches wins. */
 
@@ -52,6 +52,19 @@ const conditionSchema = z
     error: `A condition needs one of ${TEST_NAMES.join(", ")} or some.`,
   });
 
+export const conditionsSchema = z.array(conditionSchema).max(10);
+
+const headerTest = z
+  .strictObject({
+    name: headerName.describe("The header, in lower case."),
+    eq: headerText.optional().describe("Its value is this text."),
+    in: z.array(headerText).min(1).max(100).optional().describe("Its value is one of these."),
+    exists: z.boolean().optional().describe("Whether the answer has it."),
+  })
+  .refine((test) => test.eq !== undefined || test.in !== undefined || test.exists !== undefined, {
+    error: "A test of a header needs one of eq, in, exists.",
+  });
+
 const status = z.int().min(100).max(599);
 
 const httpStatusSchema = z.union(
@@ -86,9 +99,12 @@ export const ruleSchema = z
     http_status: httpStatusSchema
       .optional()
       .describe("The HTTP status: one, one of a list, or {gte, lte}; any unless given."),
-    all: z
-      .array(conditionSchema)
+    headers: z
+      .array(headerTest)
       .max(10)
+      .default([])
+      .describe("Tests of the answer's headers, all of which must hold."),
+    all: conditionsSchema
       .default([])
       .describe("Conditions on the JSON of the answer, all of which must hold."),
     observe: z
@@ -109,5 +125,6 @@ export const ruleSchema = z
   });
 
 export type ProviderRule = z.output<typeof ruleSchema>;
+export type HeaderTest = ProviderRule["headers"][number];
 export type ProviderCondition = ProviderRule["all"][number];
 export type ElementCondition = NonNullable<ProviderCondition["some"]>[number];

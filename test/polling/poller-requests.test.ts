@@ -88,6 +88,19 @@ describe("a result that takes a request of its own", () => {
     ]);
   });
 
+  test("that is larger than the limit is left to whoever is called back", async () => {
+    const { clock, recorded, requests, upstream, add } = startWith({ result });
+    const failure = { code: "body_too_large", message: "More than 33554432 bytes" } as const;
+    const tooLarge: RequestOutcome = { kind: "failed", failure, durationMs: 1 };
+    upstream.answer = (path) => (path === "/files/f-1" ? tooLarge : DONE);
+    add();
+    await clock.advanceSettling(20_000);
+    expect(requests).toHaveLength(2);
+    expect(recorded).toMatchObject([
+      { type: "job.completed", result: '{"status":"done","file":"f-1"}' },
+    ]);
+  });
+
   test("has its turn in the lane: a rate limit of the connection holds it back too", async () => {
     const { clock, requests, upstream, configure, add } = startWith({ result });
     configure({ settings: { limits: { concurrency: 4, requests_per_second: 1, burst: 1 } } });

@@ -74,4 +74,24 @@ describe("rules", () => {
     const rules = [{ ...canceled, ...http }];
     expect(observe(status, {}, { changes: { rules } }).kind === "canceled").toBe(matches);
   });
+
+  test.each<[string, object, Record<string, string | string[]>, boolean]>([
+    ["equal", { eq: "0" }, { "x-left": "0" }, true],
+    ["another", { eq: "0" }, { "x-left": "10" }, false],
+    ["absent", { eq: "0" }, {}, false],
+    ["one of several", { in: ["0", "-1"] }, { "x-left": "-1" }, true],
+    ["one value of a repeated one", { eq: "0" }, { "x-left": ["5", "0"] }, true],
+    ["there, as wanted", { exists: true }, { "x-left": "" }, true],
+    ["absent, as wanted", { exists: false }, {}, true],
+    ["there, unwanted", { exists: false }, { "x-left": "5" }, false],
+  ])("a header that is %s", (_name, tests, headers, matches) => {
+    const rules = [{ ...canceled, headers: [{ name: "x-left", ...tests }] }];
+    const given = { changes: { rules }, headers };
+    expect(observe(200, {}, given).kind === "canceled").toBe(matches);
+  });
+
+  test("a header is one of the answer's own, however it is called", () => {
+    const rules = [{ ...canceled, headers: [{ name: "constructor", exists: true }] }];
+    expect(observe(200, { status: "done" }, { changes: { rules } }).kind).not.toBe("canceled");
+  });
 });

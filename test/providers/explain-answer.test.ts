@@ -97,6 +97,20 @@ describe("how an answer is read", () => {
     expect(rules[1]?.why).toContain("the body can't be read: it is not JSON");
   });
 
+  test("tells of headers too", () => {
+    const headers = [{ name: "x-remaining", in: ["0"] }];
+    const provider = exampleProvider({ rules: [{ headers, observe: "rate_limited" }] });
+    const whyOf = (given: Record<string, string>) => {
+      const answer = { status: 403, headers: given, body: Buffer.from("{}") };
+      return explainAnswer(provider, answer, FACTS).rules[0]?.why;
+    };
+    expect(whyOf({})).toBe('the header x-remaining must be one of ["0"], and is not there');
+    expect(whyOf({ "x-remaining": "7" })).toBe(
+      'the header x-remaining must be one of ["0"], and is "7"',
+    );
+    expect(whyOf({ "x-remaining": "0" })).toBeNull();
+  });
+
   test("tells when no rule decides but HTTP does", () => {
     const provider = exampleProvider();
     const answer = { status: 401, headers: {}, body: Buffer.from("{}") };

@@ -40,6 +40,17 @@ describe("a body that can't be read says nothing about the job", () => {
     });
   });
 
+  test("and a job that ends without a word has the result null", () => {
+    const rules: Rules = [{ http_status: [200, 204], observe: "completed" }];
+    expect(observe(204, "", { changes: { rules } })).toMatchObject({
+      kind: "completed",
+      result: "null",
+    });
+    expect(observe(200, "<html>", { changes: { rules } })).toMatchObject({
+      cause: "unusable_answer",
+    });
+  });
+
   test("though never for a completed job: its result would be lost", () => {
     const rules: Rules = [{ http_status: 200, observe: "completed" }];
     expect(observe(200, "{", { changes: { rules } })).toMatchObject({ cause: "unusable_answer" });

@@ -52,6 +52,12 @@ describe("a definition with a mistake is refused with its place and what would b
       "/rules/0/all/0/some/0",
       /eq, in, not_eq, not_in, exists/,
     ],
+    [
+      "a header's test without a test",
+      { rules: [{ headers: [{ name: "x-left" }], observe: "retry" }] },
+      "/rules/0/headers/0",
+      /eq, in, exists/,
+    ],
     ["neither path nor URL", { status: {} }, "/status/path", /path or url_param/],
     [
       "both path and URL",

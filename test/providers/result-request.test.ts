@@ -30,6 +30,7 @@ describe("a completed job whose result takes another request", () => {
     expect(wantedBy(BY_FILE, { status: "done", output_file_id: "file-1" })).toStrictEqual({
       kind: "result_wanted",
       place: { url: null, answer: { "/output_file_id": "file-1" } },
+      otherwise: '{"status":"done","output_file_id":"file-1"}',
       times: TIMES,
     });
     expect(wantedBy(BY_FILE, { status: "done", output_file_id: 17 })).toMatchObject({
@@ -50,7 +51,7 @@ describe("a completed job whose result takes another request", () => {
     ["null", { output_file_id: null }],
     ["an object", { output_file_id: {} }],
     ["empty", { output_file_id: "" }],
-    ["endless", { output_file_id: "x".repeat(3000) }],
+    ["endless", { output_file_id: "x".repeat(9000) }],
   ])("has its own answer as the result when the value is %s", ([, fields]) => {
     const body = { status: "done", error_file_id: "e", ...fields };
     expect(wantedBy(BY_FILE, body)).toMatchObject({
@@ -60,6 +61,17 @@ describe("a completed job whose result takes another request", () => {
     expect(wantedBy({ ...BY_FILE, otherwise: ["/error_file_id"] }, body)).toMatchObject({
       kind: "completed",
       result: '"e"',
+    });
+  });
+
+  test("has its own answer as the result when that is said of such jobs", () => {
+    const onlyIf = [{ pointer: "/kind", eq: "query" }];
+    const result: Result = { ...BY_FILE, only_if: onlyIf, otherwise: ["/stats"] };
+    const body = { status: "done", output_file_id: "f", stats: { rows: 1 } };
+    expect(wantedBy(result, { ...body, kind: "query" })).toMatchObject({ kind: "result_wanted" });
+    expect(wantedBy(result, { ...body, kind: "load" })).toMatchObject({
+      kind: "completed",
+      result: '{"rows":1}',
     });
   });
 
@@ -206,7 +218,21 @@ describe("the answer to it", () => {
     );
     expect(meaning(500, {})).toMatchObject({ reason });
     const failure = { code: "connect_refused", message: "Refused" } as const;
-    expect(interpretResultFailure(failure)).toMatchObject({ cause: "upstream_fault", reason });
+    const wanted = { otherwise: "{}", times: TIMES };
+    expect(interpretResultFailure(failure, wanted)).toMatchObject({
+      cause: "upstream_fault",
+      reason,
+    });
+  });
+
+  test("that is too large leaves what the status answer says of it", () => {
+    const failure = { code: "body_too_large", message: "More than 1024 bytes" } as const;
+    const wanted = { otherwise: '{"output_file_id":"f"}', times: TIMES };
+    expect(interpretResultFailure(failure, wanted)).toStrictEqual({
+      kind: "completed",
+      result: '{"output_file_id":"f"}',
+      times: TIMES,
+    });
   });
 
   test("may say that the job failed after all, by rules of its own", () => {
