@@ -1,10 +1,13 @@
 import { Acceptor, type AcceptOutcome } from "./cluster/acceptor.ts";
 import { HandOver } from "./cluster/hand-over.ts";
 import { createHousekeeping } from "./cluster/housekeeping.ts";
+import { LiveJobs } from "./cluster/live-jobs.ts";
 import { MailReader } from "./cluster/mail-reader.ts";
+import { ProjectDirectory } from "./cluster/project-directory.ts";
 import { ShardOwnership } from "./cluster/shard-ownership.ts";
 import { Sweep } from "./cluster/sweep.ts";
 import type { Config } from "./config.ts";
+import { registerDeliveryGauges } from "./delivery/delivery-gauges.ts";
 import { DeliveryLoop } from "./delivery/delivery-loop.ts";
 import { RedeliveryRunner } from "./delivery/redelivery-runner.ts";
 import { secretKey } from "./delivery/sign-callback.ts";
@@ -28,6 +31,7 @@ import type { AcceptRequest } from "./store/accept-subscriptions.ts";
 import type { Database } from "./store/database.ts";
 import { findIdempotencyKey } from "./store/find-idempotency-key.ts";
 import { findJob, findJobsOfSubscriptions } from "./store/find-job.ts";
+import { isJobKnown } from "./store/is-job-known.ts";
 import { pauseConnection } from "./store/load-connections.ts";
 import { loadJobs, loadLiveJobs } from "./store/load-jobs.ts";
 import { postMail } from "./store/mailbox.ts";
@@ -60,6 +64,9 @@ export interface EngineOptions {
 export class Engine {
   readonly connections: ConnectionDirectory;
   readonly providers: ProviderDirectory;
+  readonly projects: ProjectDirectory;
+  /** How many live jobs each project has. */
+  readonly liveJobs = new LiveJobs({ watched: () => this.#poller.watches.upstreams.jobsByProject });
   /** Tells the owner of a job what the API did to it. */
   readonly handOver: HandOver;
   readonly redeliveries: RedeliveryRunner;
@@ -75,13 +82,11 @@ export class Engine {
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    const { database, clock, random, log } = options;
-    this.#writers = new Writers({
-      database,
-      clock,
-      random,
-      log,
-      stopTimeoutMs: FLUSH_TIMEOUT_MS,
+    const { database } = options;
+    this.#writers = new Writers({ ...options, stopTimeoutMs: FLUSH_TIMEOUT_MS });
+    this.projects = new ProjectDirectory({
+      ...options,
+      liveJobsAllowed: options.config.liveJobsMax,
     });
     this.providers = new ProviderDirectory({
       ...options,
@@ -91,30 +96,20 @@ export class Engine {
     this.#poller = this.#buildPoller();
     this.#delivery = this.#buildDelivery();
     this.connections = new ConnectionDirectory({
-      database,
-      clock,
-      log,
+      ...options,
       onChange: (connection) => this.#poller.watches.configureConnection(connection),
     });
     this.#ownership = this.#buildOwnership();
     this.handOver = this.#buildHandOver();
     const ownedShards = () => this.#ownership.owned;
-    this.#mail = new MailReader({
-      database,
-      clock,
-      log,
-      ownedShards,
-      handlers: this.handOver.handlers,
-    });
+    this.#mail = new MailReader({ ...options, ownedShards, handlers: this.handOver.handlers });
     this.#sweep = new Sweep({
-      database,
-      clock,
-      log,
+      ...options,
       ownedShards,
       held: this.#poller.watches,
       loadJobs: async (keys) => this.providers.learn(await loadJobs(database, keys)),
     });
-    this.#housekeeping = createHousekeeping({ database, clock, log, ownedShards });
+    this.#housekeeping = createHousekeeping({ ...options, ownedShards });
     this.redeliveries = new RedeliveryRunner({
       ...options,
       ownedShards,
@@ -130,6 +125,7 @@ export class Engine {
   }
 
   async start(): Promise<void> {
+    await this.projects.start();
     await this.providers.start();
     await this.connections.start();
     await this.#ownership.start();
@@ -161,6 +157,7 @@ export class Engine {
     await this.#sweep.stop();
     await this.connections.stop();
     await this.providers.stop();
+    await this.projects.stop();
     await this.#ownership.stop();
   }
 
@@ -232,6 +229,8 @@ export class Engine {
         }
         this.#delivery.reload();
       },
+      liveJobs: () => this.liveJobs.here,
+      liveJobsElsewhere: (counts) => this.liveJobs.learn(counts),
       shareChanged: (share) => this.#poller.watches.upstreams.setShare(share),
       dropped: (shardId) => {
         this.#poller.watches.dropShard(shardId);
@@ -246,6 +245,9 @@ export class Engine {
       ...this.#options,
       owns: (shardId) => this.#ownership.owns(shardId),
       write: (row) => this.#writers.accept(row),
+      liveJobs: this.liveJobs,
+      liveJobsMax: (projectId) => this.projects.liveJobsMax(projectId),
+      isJobKnown: (job) => isJobKnown(database, job),
       findUsedKey: (key) => findIdempotencyKey(database, key),
       watch: (job, firstPoll) => {
         if (this.providers.knows(job)) this.#poller.watches.watch(job, firstPoll);
@@ -275,20 +277,11 @@ export class Engine {
   #registerGauges(): void {
     const { metrics } = this.#options;
     registerPollingGauges(metrics, this.#poller.watches);
+    registerDeliveryGauges(metrics, this.#delivery.outbox);
     metrics.gauge(
       "ringback_owned_shards",
       "Shards this node owns.",
       () => this.#ownership.owned.length,
-    );
-    metrics.gauge(
-      "ringback_outbox_deliveries",
-      "Deliveries in memory.",
-      () => this.#delivery.outbox.size,
-    );
-    metrics.gauge(
-      "ringback_callback_lanes",
-      "Callback origins with deliveries in memory.",
-      () => this.#delivery.outbox.originCount,
     );
     metrics.gauge(
       "ringback_rows_waiting",

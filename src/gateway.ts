@@ -158,6 +158,8 @@ async function start(
     publicUrl,
     inlineResultBytesMax: config.inlineResultBytesMax,
     liveJobsMax: config.liveJobsMax,
+    liveJobs: (projectId) => engine.liveJobs.of(projectId),
+    projectChanged: () => engine.projects.refresh(),
     clock,
     log,
   });

@@ -15,6 +15,8 @@ export type AcceptOutcome =
   | { readonly kind: "replayed"; readonly subscriptionId: string }
   /** The idempotency key was used for another request. */
   | { readonly kind: "idempotency_conflict" }
+  /** Nothing was stored: the project has as many live jobs as it may. */
+  | { readonly kind: "too_many_live_jobs"; readonly max: number }
   /** Nothing was stored: too much waits to be. */
   | { readonly kind: "overloaded" };
 
@@ -131,6 +133,10 @@ export interface ApiPorts {
   publicUrl(): string;
   /** Larger results go by reference. */
   readonly inlineResultBytesMax: number;
+  /** How many live jobs a project has on all nodes, as this one knows it. */
+  liveJobs(projectId: string): number;
+  /** A project has changed its settings. */
+  projectChanged(): Promise<void>;
   /** Live jobs that a project may have, unless the operator set another limit for it. */
   readonly liveJobsMax: number;
   readonly clock: Clock;

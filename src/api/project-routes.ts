@@ -50,6 +50,7 @@ function change(ports: ApiPorts): Route {
         return { ok: false, problem: problemOfParts("validation_failed", [part]) };
       }
       const changed = await changeProjectSettings(ports.database, projectId, body);
+      await ports.projectChanged();
       return projectReply(changed, projectId, ports);
     },
   });
@@ -66,6 +67,7 @@ function projectJson(of: ProjectRecord, ports: ApiPorts): string {
     id: publicId("project", of.id),
     object: "project",
     name: of.name,
+    live_jobs: ports.liveJobs(of.id),
     live_jobs_max: of.settings.live_jobs_max ?? null,
     live_jobs_allowed: liveJobsAllowed(of, ports),
     created_at: isoTime(of.createdAtMs),

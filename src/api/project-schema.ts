@@ -28,6 +28,11 @@ export const projectSchema = z
       .openapi({ example: "prj_019b76da98007034a5b6c7d8e9f00112" }),
     object: z.literal("project"),
     name: z.string(),
+    live_jobs: z.int().openapi({
+      description:
+        "Jobs that are watched now. What other nodes have accepted in the last ten seconds may be " +
+        "missing, and what this one has given them may count twice.",
+    }),
     live_jobs_max: liveJobsMaxSchema,
     live_jobs_allowed: z.int().openapi({
       description: "The operator's limit; live_jobs_max can't be above it.",

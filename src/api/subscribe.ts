@@ -15,6 +15,7 @@ export const SUBSCRIBE_PROBLEMS: readonly ProblemCode[] = [
   "callback_url_refused",
   "unknown_provider",
   "unknown_connection",
+  "too_many_live_jobs",
 ];
 
 export interface Subscribed {
@@ -39,6 +40,12 @@ export async function subscribe(wish: Wish, ports: SubscribePorts): Promise<Outc
       return refused(
         "idempotency_conflict",
         "This Idempotency-Key was used for another request; use a new key for a new request.",
+      );
+    case "too_many_live_jobs":
+      return refused(
+        "too_many_live_jobs",
+        `The project has ${outcome.max} jobs watched, as many as it may; wait until some have ended, ` +
+          "delete subscriptions that nobody needs, or raise the limit (see /v1/project).",
       );
     case "overloaded":
       return { ok: false, problem: overloaded() };

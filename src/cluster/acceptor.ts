@@ -9,6 +9,7 @@ import { QueueFullError } from "../store/group-commit.ts";
 import type { LiveJob } from "../store/load-jobs.ts";
 import type { Mail } from "../store/mailbox.ts";
 import type { SubscriptionRecord } from "../store/subscription-record.ts";
+import type { LiveJobs } from "./live-jobs.ts";
 import type { RowKey } from "./mail-reader.ts";
 
 export interface AcceptorPorts {
@@ -18,6 +19,16 @@ export interface AcceptorPorts {
   readonly owns: (shardId: number) => boolean;
   /** Stores the row; rejects with `QueueFullError` when too much waits. */
   write(row: AcceptRow): Promise<AcceptedRow>;
+  readonly liveJobs: LiveJobs;
+  /** How many live jobs the project may have. */
+  liveJobsMax(projectId: string): number;
+  /** Whether another subscription to the job makes none live: it is watched, or has ended. */
+  isJobKnown(job: {
+    shardId: number;
+    connectionId: string;
+    jobId: string;
+    paramsDigest: string;
+  }): Promise<boolean>;
   findUsedKey(key: { shardId: number; projectId: string; key: string }): Promise<UsedKey | null>;
   watch(job: LiveJob, firstPoll: "at_once"): void;
   deliver(deliveries: readonly RowKey[]): Promise<void>;
@@ -26,6 +37,8 @@ export interface AcceptorPorts {
 
 /** What became of a wish to be called back. */
 export type AcceptOutcome =
+  /** The project has as many live jobs as it may; nothing was stored. */
+  | { readonly kind: "too_many_live_jobs"; readonly max: number }
   | { readonly kind: "accepted"; readonly subscription: SubscriptionRecord }
   | { readonly kind: "replayed"; readonly subscriptionId: string }
   | { readonly kind: "idempotency_conflict" }
@@ -45,7 +58,22 @@ export class Acceptor {
 
   /** Resolves once the subscription is committed, or says why it was not. */
   async accept(request: AcceptRequest): Promise<AcceptOutcome> {
+    const { liveJobs } = this.#ports;
+    const { projectId } = request;
     const row = this.#row(request);
+    const name = `${row.connectionId}\n${row.jobId}\n${row.paramsDigest}`;
+    const max = this.#ports.liveJobsMax(projectId);
+    const isCounted = liveJobs.begin(projectId, name, max);
+    // Only who has come to the limit costs another look at the database.
+    if (!isCounted && (await this.#addsLiveJob(row))) return { kind: "too_many_live_jobs", max };
+    try {
+      return await this.#store(row);
+    } finally {
+      if (isCounted) liveJobs.settle(projectId, name);
+    }
+  }
+
+  async #store(row: AcceptRow): Promise<AcceptOutcome> {
     try {
       const accepted = await this.#ports.write(row);
       if (accepted.kind === "accepted") return this.#handOver(row, accepted);
@@ -77,10 +105,20 @@ export class Acceptor {
     };
   }
 
+  /** False for a repeated request, and for a job that is live or over already. */
+  async #addsLiveJob(row: AcceptRow): Promise<boolean> {
+    const { idempotency, idempotencyShardId: shardId, projectId } = row;
+    const key = idempotency && { shardId, projectId, key: idempotency.key };
+    if (key !== null && (await this.#ports.findUsedKey(key)) !== null) return false;
+    return !(await this.#ports.isJobKnown(row));
+  }
+
   #handOver(row: AcceptRow, accepted: Extract<AcceptedRow, { kind: "accepted" }>): AcceptOutcome {
     const { subscription, owedDeliveryId } = accepted;
+    const { shardId } = row;
+    const isNew = subscription.jobRowId === row.jobRowId;
+    if (isNew && !this.#ports.owns(shardId)) this.#ports.liveJobs.handOver(row.projectId);
     if (row.mailId === null) {
-      const { shardId } = row;
       // The shard may have gone to another node while the row was being stored.
       if (!this.#ports.owns(shardId)) this.#inBackground(this.#postLate(row, accepted));
       else if (owedDeliveryId !== null) {

@@ -35,6 +35,10 @@ export interface ShardOwnershipPorts {
   claimed(shardIds: readonly number[]): Promise<void>;
   /** Forgets all of a shard. */
   dropped(shardId: number): void;
+  /** How many live jobs of each project this node watches: the others are told. */
+  liveJobs(): ReadonlyMap<string, number>;
+  /** And how many the others do. */
+  liveJobsElsewhere(counts: ReadonlyMap<string, number>): void;
   /** This node owns another part of all shards, and so polls another part of the jobs. */
   shareChanged(share: number): void;
 }
@@ -112,11 +116,13 @@ export class ShardOwnership implements Service {
     const { database, clock, nodeId, address } = this.#ports;
     // Counted from before the request left: the database can't have begun the lease earlier.
     const sentAt = clock.monotonic();
-    await renewLease(database, { id: nodeId, address }, LEASE_MS, RENEW_TIMEOUT_MS);
+    const node = { id: nodeId, address, liveJobs: this.#ports.liveJobs() };
+    const elsewhere = await renewLease(database, node, LEASE_MS, RENEW_TIMEOUT_MS);
     const leftMs = LEASE_MS - (clock.monotonic() - sentAt);
     this.#hasLease = leftMs > 0;
     this.#leaseTimer?.cancel();
     this.#leaseTimer = clock.setTimer(leftMs, () => this.#loseLease());
+    this.#ports.liveJobsElsewhere(elsewhere);
   }
 
   #loseLease(): void {

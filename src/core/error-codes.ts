@@ -27,6 +27,7 @@ export const PROBLEMS = {
   unknown_provider: { status: 422, title: "Unknown provider" },
   unknown_connection: { status: 422, title: "Unknown connection" },
   too_many_redeliveries: { status: 429, title: "Too many redeliveries run" },
+  too_many_live_jobs: { status: 429, title: "Too many live jobs" },
   headers_too_large: { status: 431, title: "The headers are too large" },
   internal_error: { status: 500, title: "Internal error" },
   overloaded: { status: 503, title: "Overloaded" },

@@ -3,7 +3,7 @@ import type { Log } from "../runtime/log.ts";
 import type { Service } from "../runtime/service.ts";
 import type { Database } from "../store/database.ts";
 import { loadConnections, type StoredConnection } from "../store/load-connections.ts";
-import { Refresher } from "./refresher.ts";
+import { Refresher } from "../runtime/refresher.ts";
 
 export interface ConnectionDirectoryOptions {
   readonly database: Database;

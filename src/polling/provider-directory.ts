@@ -10,7 +10,7 @@ import {
   loadProviderVersions,
   type StoredProviderVersion,
 } from "../store/load-providers.ts";
-import { Refresher } from "./refresher.ts";
+import { Refresher } from "../runtime/refresher.ts";
 import type { JobProviders } from "./upstream.ts";
 
 /** The providers that every project may use. */

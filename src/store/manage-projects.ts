@@ -26,6 +26,18 @@ export async function findProject(database: Database, id: string): Promise<Proje
   return row ?? null;
 }
 
+const LOAD = `
+select ${COLUMNS} from projects
+where updated_at >= to_timestamp($1::float8 / 1000) order by updated_at, id
+`;
+
+/** The projects changed since. 0 loads all. */
+export function loadProjects(database: Database, changedSinceMs: number): Promise<ProjectRecord[]> {
+  return database.run("load-projects", (sql) =>
+    sql.unsafe<ProjectRecord[]>(LOAD, [changedSinceMs], { prepare: true }),
+  );
+}
+
 /** What is left out stays as it is; null goes back to the gateway's. */
 export type ProjectSettingsChange = {
   readonly [Name in keyof ProjectSettings]?: ProjectSettings[Name] | null | undefined;

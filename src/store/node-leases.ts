@@ -4,23 +4,44 @@ import type { Database } from "./database.ts";
 /** Lease times are the database's: nodes need not agree on what time it is. */
 
 const RENEW = `
-insert into nodes (id, address, started_at, lease_expires_at)
-values ($1, $2, now(), now() + make_interval(secs => $3::float8 / 1000))
-on conflict (id) do update set lease_expires_at = excluded.lease_expires_at
+with renewed as (
+  insert into nodes (id, address, started_at, lease_expires_at, live_jobs)
+  values ($1, $2, now(), now() + make_interval(secs => $3::float8 / 1000), $4::text::jsonb)
+  on conflict (id) do update set
+    lease_expires_at = excluded.lease_expires_at, live_jobs = excluded.live_jobs
+)
+select key as "projectId", sum(value::bigint)::float8 as count
+from nodes, jsonb_each_text(live_jobs)
+where id <> $1 and lease_expires_at > now()
+group by key
 `;
 
-/** Says that this node lives for another `leaseMs`. */
+/**
+ * Says that this node lives for another `leaseMs`, and how many live jobs of each project it
+ * watches. Returns how many the other nodes do, as they said last.
+ */
 export async function renewLease(
   database: Database,
-  node: { readonly id: string; readonly address: string },
+  node: {
+    readonly id: string;
+    readonly address: string;
+    readonly liveJobs: ReadonlyMap<string, number>;
+  },
   leaseMs: number,
   timeoutMs: number,
-): Promise<void> {
-  await database.run(
+): Promise<ReadonlyMap<string, number>> {
+  const liveJobs = JSON.stringify(Object.fromEntries(node.liveJobs));
+  const rows = await database.run(
     "renew-lease",
-    (sql) => sql.unsafe(RENEW, [node.id, node.address, leaseMs], { prepare: true }),
+    (sql) =>
+      sql.unsafe<{ projectId: string; count: number }[]>(
+        RENEW,
+        [node.id, node.address, leaseMs, liveJobs],
+        { prepare: true },
+      ),
     { timeoutMs },
   );
+  return new Map(rows.map(({ projectId, count }) => [projectId, count]));
 }
 
 export interface ClusterView {

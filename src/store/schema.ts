@@ -110,6 +110,8 @@ export const nodes = pgTable("nodes", {
   address: text("address").notNull(),
   startedAt: time("started_at").notNull(),
   leaseExpiresAt: time("lease_expires_at").notNull(),
+  /** By project: how many live jobs it watches, as of its last renewal. */
+  liveJobs: jsonb("live_jobs").notNull().default({}).$type<Readonly<Record<string, number>>>(),
 });
 
 export const shards = pgTable("shards", {

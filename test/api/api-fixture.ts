@@ -56,6 +56,7 @@ export class ApiFixture {
   readonly samples: RequestSample[] = [];
   readonly logged: { level: string; fields: object; message: string }[] = [];
   readonly liveJobs = new Map<string, LiveJob>();
+  liveJobCount = 0;
   readonly loads = new Map<string, ConnectionLoad>();
   readonly projectId = this.uuid();
   readonly secretBox = createSecretBox([randomBytes(32)]);
@@ -251,6 +252,8 @@ export class ApiFixture {
       publicUrl: () => "https://ringback.example.com",
       inlineResultBytesMax: 100,
       liveJobsMax: 1000,
+      liveJobs: () => this.liveJobCount,
+      projectChanged: note("projectChanged"),
       clock: this.clock,
       log: {
         isLevelEnabled: () => true,

@@ -24,10 +24,12 @@ async function change(body: object): Promise<Json> {
 }
 
 describe("the project of an API key", () => {
-  it("is shown with its name and what it may do", async () => {
+  it("is shown with its name, its live jobs and what it may do", async () => {
+    api.liveJobCount = 17;
     expect(await read()).toMatchObject({
       id: publicId("project", api.projectId),
       name: "default",
+      live_jobs: 17,
       live_jobs_max: null,
       live_jobs_allowed: 1000,
     });
@@ -53,7 +55,9 @@ describe("the project of an API key", () => {
 
 describe("a change of its settings", () => {
   it("holds until it is taken back with null; what is left out stays", async () => {
+    api.calls.length = 0;
     expect(await change({ live_jobs_max: 70 })).toMatchObject({ live_jobs_max: 70 });
+    expect(api.calls).toEqual([["projectChanged"]]);
     expect(await change({})).toMatchObject({ live_jobs_max: 70 });
     expect(await read()).toMatchObject({ live_jobs_max: 70, live_jobs_allowed: 1000 });
     expect(await change({ live_jobs_max: null })).toMatchObject({ live_jobs_max: null });

@@ -179,7 +179,21 @@ describe("the documentation", () => {
     const { responses, security, requestBody, parameters } = paths["/v1/subscriptions"].post;
     expect(security).toEqual([{ apiKey: [] }]);
     expect(Object.keys(responses).sort()).toEqual(
-      ["201", "400", "401", "403", "408", "409", "413", "415", "422", "431", "500", "503"].sort(),
+      [
+        "201",
+        "400",
+        "401",
+        "403",
+        "408",
+        "409",
+        "413",
+        "415",
+        "422",
+        "429",
+        "431",
+        "500",
+        "503",
+      ].sort(),
     );
     expect(requestBody.content["application/json"].schema.$ref).toContain("SubscriptionRequest");
     expect(parameters).toMatchObject([{ name: "Idempotency-Key", in: "header" }]);

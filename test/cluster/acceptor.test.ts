@@ -18,6 +18,7 @@ import { recordEvents } from "../../src/store/record-events.ts";
 import { Writers } from "../../src/store/writers.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { acceptRow, completedRow, CONNECTION_ID, uuids } from "../support/rows.ts";
+import { noLimit } from "./no-limit.ts";
 
 const silent = createLog({ level: "silent", format: "json" });
 
@@ -71,6 +72,7 @@ function newAcceptor(): Acceptor {
     log: silent,
     owns: () => (owns.length > 1 ? owns.shift() : owns[0]) ?? false,
     write: (row) => (isFull ? Promise.reject(new QueueFullError("full")) : writers.accept(row)),
+    ...noLimit,
     findUsedKey: (key) => findIdempotencyKey(database, key),
     watch: (job) => void watched.push(job),
     deliver: (keys) => {

@@ -1,23 +1,18 @@
 import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { ShardOwnership } from "../../src/cluster/shard-ownership.ts";
 import { SHARD_COUNT } from "../../src/core/shard.ts";
-import { createLog } from "../../src/runtime/log.ts";
 import type { Database } from "../../src/store/database.ts";
 import { openTestDatabase } from "../support/database.ts";
-import { FakeClock } from "../support/fake-clock.ts";
-import { uuids } from "../support/rows.ts";
+import { ALL, ClusterNode, holdsAll, roundsAreOver, WAIT } from "./cluster-node.ts";
 
 const LEASE_MS = 15_000;
 const RENEW_INTERVAL_MS = 5_000;
-const BALANCE_INTERVAL_MS = 1_500;
-const ALL = Array.from({ length: SHARD_COUNT }, (_, shardId) => shardId);
 
 let database: Database;
 let drop: () => Promise<void>;
 /** What other nodes and the passing of the database's time do. */
 let sql: postgres.Sql;
-const nodes: Node[] = [];
+const nodes: ClusterNode[] = [];
 
 beforeAll(async () => {
   const opened = await openTestDatabase();
@@ -34,73 +29,14 @@ beforeEach(() => sql`delete from nodes`);
 
 afterEach(() => Promise.all(nodes.splice(0).map((node) => node.ownership.stop())));
 
-/** A node reduced to its shards: `holds` is what it has loaded and not dropped. */
-class Node {
-  readonly id = uuids(Date.now(), 0);
-  readonly clock = new FakeClock();
-  readonly holds = new Set<number>();
-  readonly loads: number[] = [];
-  share = 0;
-  /** Runs while a shard is being loaded. */
-  onLoad: (shardId: number) => Promise<void> | void = () => {};
-  readonly ownership: ShardOwnership;
-
-  constructor() {
-    nodes.push(this);
-    this.ownership = new ShardOwnership({
-      database,
-      clock: this.clock,
-      random: () => 0.5,
-      log: createLog({ level: "silent", format: "json" }),
-      nodeId: this.id,
-      address: "http://node.test",
-      claimed: async (shardIds) => {
-        for (const shardId of shardIds) {
-          this.loads.push(shardId);
-          await this.onLoad(shardId);
-          this.holds.add(shardId);
-        }
-      },
-      dropped: (shardId) => this.holds.delete(shardId),
-      shareChanged: (share) => void (this.share = share),
-    });
-  }
-
-  get owned(): readonly number[] {
-    return this.ownership.owned;
-  }
-
-  /** What is held is what is owned: nothing is polled twice, and nothing forgotten. */
-  get held(): number[] {
-    expect(this.share).toBe(this.owned.length / SHARD_COUNT);
-    return [...this.holds].sort((a, b) => a - b);
-  }
-
-  /** Passes the time, then waits for the rounds that fell due. */
-  async pass(ms: number): Promise<void> {
-    this.clock.advance(ms);
-    await roundsAreOver(this);
-  }
-
-  /** Lets the node look at the cluster once. */
-  balance(): Promise<void> {
-    return this.pass(BALANCE_INTERVAL_MS);
-  }
+function newNode(): ClusterNode {
+  const node = new ClusterNode(database);
+  nodes.push(node);
+  return node;
 }
 
-const WAIT = { timeout: 10_000, interval: 10 };
-
-async function holdsAll(node: Node): Promise<void> {
-  await vi.waitFor(() => expect(node.held).toEqual(ALL), WAIT);
-}
-
-/** Each of the two rounds waits for its next time, and a lease that is held for its end. */
-async function roundsAreOver({ clock, ownership }: Node): Promise<void> {
-  await vi.waitFor(() => expect(clock.timers).toBe(ownership.hasLease ? 3 : 2), WAIT);
-}
-
-async function startedAlone(): Promise<Node> {
-  const node = new Node();
+async function startedAlone(): Promise<ClusterNode> {
+  const node = newNode();
   await node.ownership.start();
   await holdsAll(node);
   await roundsAreOver(node);
@@ -108,11 +44,11 @@ async function startedAlone(): Promise<Node> {
 }
 
 /** In the database's time, the node's lease has run out. */
-async function leaseRunsOut(node: Node): Promise<void> {
+async function leaseRunsOut(node: ClusterNode): Promise<void> {
   await sql`update nodes set lease_expires_at = now() - interval '1 s' where id = ${node.id}`;
 }
 
-async function shardsOf(node: Node): Promise<number[]> {
+async function shardsOf(node: ClusterNode): Promise<number[]> {
   const rows = await sql<{ shard_id: number }[]>`
     select shard_id from shards where owner_id = ${node.id} order by shard_id`;
   return rows.map((row) => row.shard_id);
@@ -120,7 +56,7 @@ async function shardsOf(node: Node): Promise<number[]> {
 
 describe("one node", () => {
   test("takes every shard, and owns each from before it is loaded", async () => {
-    const node = new Node();
+    const node = newNode();
     const ownedBeforeLoaded = new Set<number>();
     node.onLoad = (shardId) => {
       if (node.ownership.owns(shardId) && node.owned.includes(shardId))
@@ -135,7 +71,7 @@ describe("one node", () => {
   });
 
   test("has started, with a lease, before it has loaded anything", async () => {
-    const node = new Node();
+    const node = newNode();
     const loading = Promise.withResolvers<void>();
     node.onLoad = () => loading.promise;
     await node.ownership.start();
@@ -146,7 +82,7 @@ describe("one node", () => {
   });
 
   test("does not hold a shard that could not be loaded, and loads it again in the next round", async () => {
-    const node = new Node();
+    const node = newNode();
     node.onLoad = (shardId) => {
       if (shardId === 200 && node.loads.filter((load) => load === shardId).length === 1)
         throw new Error("the database went away");
@@ -171,7 +107,7 @@ describe("one node", () => {
   });
 
   test("stops in the middle of a load without beginning another", async () => {
-    const node = new Node();
+    const node = newNode();
     const loading = Promise.withResolvers<void>();
     node.onLoad = () => loading.promise;
     await node.ownership.start();
@@ -251,7 +187,7 @@ describe("two nodes", () => {
   });
 
   test("that start together divide the shards, each loading only what it got", async () => {
-    const pair = [new Node(), new Node()];
+    const pair = [newNode(), newNode()];
     await Promise.all(pair.map((node) => node.ownership.start()));
     await Promise.all(pair.map((node) => roundsAreOver(node)));
     // The first look of either may have come before the other was there.
@@ -283,9 +219,9 @@ describe("two nodes", () => {
 });
 
 /** The first gives back what the second then takes. */
-async function settledPair(): Promise<[Node, Node]> {
+async function settledPair(): Promise<[ClusterNode, ClusterNode]> {
   const first = await startedAlone();
-  const second = new Node();
+  const second = newNode();
   await second.ownership.start();
   await roundsAreOver(second);
   for (const node of [first, second]) await node.balance();

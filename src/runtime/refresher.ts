@@ -1,7 +1,7 @@
-import type { Clock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/log.ts";
-import { Repeater } from "../runtime/repeater.ts";
-import type { Service } from "../runtime/service.ts";
+import type { Clock } from "./clock.ts";
+import type { Log } from "./log.ts";
+import { Repeater } from "./repeater.ts";
+import type { Service } from "./service.ts";
 
 const REFRESH_INTERVAL_MS = 400;
 /** Rows commit in another order than their times say; reading a little twice misses none. */

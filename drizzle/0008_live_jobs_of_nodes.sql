@@ -1,0 +1,1 @@
+ALTER TABLE "nodes" ADD COLUMN "live_jobs" jsonb DEFAULT '{}'::jsonb NOT NULL;

@@ -1,0 +1,80 @@
+/** What identifies a job before it has a row: its connection, its id there, its params. */
+export type JobName = string;
+
+export interface LiveJobsPorts {
+  /** How many jobs of each project this node watches. */
+  readonly watched: () => ReadonlyMap<string, number>;
+}
+
+/**
+ * How many live jobs each project has, over all nodes, without asking the database at every accept:
+ *
+ *   this node's: watched ──────────────────────────────┐
+ *                being accepted, until they are watched ├─▶ sum
+ *   the others': as of their last sign of life ────────┤
+ *                handed over to them since by this node ┘
+ *
+ * Exact on a single node that has loaded its shards. Of several, each learns at most two renewals
+ * late (10 s) what the others have accepted meanwhile; what it handed over itself it knows.
+ */
+export class LiveJobs {
+  readonly #ports: LiveJobsPorts;
+  readonly #pending = new Map<string, Map<JobName, number>>();
+  #elsewhere: ReadonlyMap<string, number> = new Map();
+  /** Of the time since the last renewal, and of the one before: the others tell of them later. */
+  #handedOver = new Map<string, number>();
+  #handedOverBefore: ReadonlyMap<string, number> = new Map();
+
+  constructor(ports: LiveJobsPorts) {
+    this.#ports = ports;
+  }
+
+  of(projectId: string): number {
+    return (
+      (this.#ports.watched().get(projectId) ?? 0) +
+      (this.#pending.get(projectId)?.size ?? 0) +
+      (this.#elsewhere.get(projectId) ?? 0) +
+      (this.#handedOver.get(projectId) ?? 0) +
+      (this.#handedOverBefore.get(projectId) ?? 0)
+    );
+  }
+
+  /** This node's, to be told to the others. */
+  get here(): ReadonlyMap<string, number> {
+    return this.#ports.watched();
+  }
+
+  /**
+   * Counts a job from here on until `settle`, once however many wishes there are for it. False, and
+   * not counted, when the project would have more than `max` with it.
+   */
+  begin(projectId: string, name: JobName, max: number): boolean {
+    const names = this.#pending.get(projectId) ?? new Map<JobName, number>();
+    const wishes = names.get(name) ?? 0;
+    if (wishes === 0 && this.of(projectId) >= max) return false;
+    names.set(name, wishes + 1);
+    this.#pending.set(projectId, names);
+    return true;
+  }
+
+  /** A job that was counted is watched now, or was not accepted. */
+  settle(projectId: string, name: JobName): void {
+    const names = this.#pending.get(projectId);
+    const left = (names?.get(name) ?? 0) - 1;
+    if (left > 0) names?.set(name, left);
+    else names?.delete(name);
+    if (names?.size === 0) this.#pending.delete(projectId);
+  }
+
+  /** A new job was accepted for another node to watch. */
+  handOver(projectId: string): void {
+    this.#handedOver.set(projectId, (this.#handedOver.get(projectId) ?? 0) + 1);
+  }
+
+  /** A renewal: what the other nodes told with theirs. */
+  learn(elsewhere: ReadonlyMap<string, number>): void {
+    this.#elsewhere = elsewhere;
+    this.#handedOverBefore = this.#handedOver;
+    this.#handedOver = new Map();
+  }
+}

@@ -1,0 +1,136 @@
+import postgres from "postgres";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { Acceptor } from "../../src/cluster/acceptor.ts";
+import { LiveJobs } from "../../src/cluster/live-jobs.ts";
+import { systemClock } from "../../src/runtime/clock.ts";
+import { createLog } from "../../src/runtime/log.ts";
+import type { AcceptRequest } from "../../src/store/accept-subscriptions.ts";
+import type { Database } from "../../src/store/database.ts";
+import { findIdempotencyKey } from "../../src/store/find-idempotency-key.ts";
+import { isJobKnown } from "../../src/store/is-job-known.ts";
+import { recordEvents } from "../../src/store/record-events.ts";
+import { Writers } from "../../src/store/writers.ts";
+import { openTestDatabase } from "../support/database.ts";
+import { acceptRow, completedRow, PROJECT_ID, uuids } from "../support/rows.ts";
+
+const MAX = 3;
+
+let database: Database;
+let drop: () => Promise<void>;
+let sql: postgres.Sql;
+let writers: Writers;
+let acceptor: Acceptor;
+let liveJobs: LiveJobs;
+let owns: boolean;
+const watched = new Map<string, number>();
+
+beforeAll(async () => {
+  const opened = await openTestDatabase();
+  ({ database, drop } = opened);
+  sql = postgres(opened.url, { max: 1 });
+});
+
+afterAll(async () => {
+  await sql.end({ timeout: 1 });
+  await drop();
+});
+
+beforeEach(async () => {
+  await sql`truncate jobs, subscriptions, events, deliveries, mailbox, idempotency_keys`;
+  const log = createLog({ level: "silent", format: "json" });
+  const clock = systemClock;
+  writers = new Writers({ database, clock, random: Math.random, log, stopTimeoutMs: 1_000 });
+  owns = true;
+  watched.clear();
+  const held = new Set<string>();
+  liveJobs = new LiveJobs({ watched: () => watched });
+  acceptor = new Acceptor({
+    clock,
+    uuids,
+    log,
+    liveJobs,
+    liveJobsMax: () => MAX,
+    isJobKnown: (job) => isJobKnown(database, job),
+    owns: () => owns,
+    write: (row) => writers.accept(row),
+    findUsedKey: (key) => findIdempotencyKey(database, key),
+    watch(job) {
+      held.add(job.id);
+      watched.set(PROJECT_ID, held.size);
+    },
+    deliver: () => Promise.resolve(),
+    post: () => Promise.resolve(),
+  });
+});
+
+afterEach(() => writers.stop());
+
+function accept(jobId: string, changes: Partial<AcceptRequest> = {}) {
+  return acceptor.accept(acceptRow(jobId, changes));
+}
+
+/** What became of each. */
+async function kindsOf(outcomes: readonly ReturnType<typeof accept>[]): Promise<string[]> {
+  return (await Promise.all(outcomes)).map(({ kind }) => kind);
+}
+
+async function fill(): Promise<void> {
+  for (let job = 0; job < MAX; job += 1) await accept(`job-${job}`);
+}
+
+describe("a project that has as many live jobs as it may", () => {
+  test("gets no more, and nothing of what is refused is stored", async () => {
+    await fill();
+    expect(await accept("one-more")).toEqual({ kind: "too_many_live_jobs", max: MAX });
+    const [row] = await sql`select count(*)::int as count from subscriptions`;
+    expect(row).toEqual({ count: MAX });
+  });
+
+  test("may subscribe again to a job that is live, or that has ended", async () => {
+    const first = await accept("ends");
+    if (first.kind !== "accepted") throw new Error(first.kind);
+    await recordEvents(database, [completedRow(first.subscription)]);
+    await fill();
+    expect(await kindsOf([accept("job-0"), accept("ends")])).toEqual(["accepted", "accepted"]);
+  });
+
+  test("may repeat a request that was accepted", async () => {
+    const idempotency = { key: "once", requestHash: "same" };
+    await accept("job-0", { idempotency });
+    await fill();
+    expect(await accept("job-0", { idempotency })).toMatchObject({ kind: "replayed" });
+  });
+
+  test("gets another when one that nobody waits for is watched no more, but not that one", async () => {
+    await fill();
+    const gone = await accept("job-0");
+    if (gone.kind !== "accepted") throw new Error(gone.kind);
+    await sql`update jobs set status = 'unwatched' where job_id = 'job-0'`;
+    expect(await accept("job-0")).toMatchObject({ kind: "too_many_live_jobs" });
+    watched.set(PROJECT_ID, MAX - 1);
+    expect(await accept("job-0")).toMatchObject({ kind: "accepted" });
+  });
+});
+
+describe("wishes that come together", () => {
+  test("are accepted up to the limit exactly", async () => {
+    const kinds = await kindsOf(Array.from({ length: 20 }, (_, job) => accept(`job-${job}`)));
+    expect(kinds.filter((kind) => kind === "accepted")).toHaveLength(MAX);
+    expect(kinds.filter((kind) => kind === "too_many_live_jobs")).toHaveLength(20 - MAX);
+  });
+
+  test("for one new job count as one", async () => {
+    const kinds = await kindsOf(Array.from({ length: 20 }, () => accept("the-same")));
+    expect(new Set(kinds)).toEqual(new Set(["accepted"]));
+    expect(liveJobs.of(PROJECT_ID)).toBe(1);
+  });
+});
+
+test("jobs that are given to another node count here before that node tells of them", async () => {
+  owns = false;
+  const kinds = [];
+  for (let job = 0; job < MAX + 2; job += 1) kinds.push(...(await kindsOf([accept(`job-${job}`)])));
+  expect(kinds.filter((kind) => kind === "accepted")).toHaveLength(MAX);
+  await accept("job-0");
+  expect(liveJobs.of(PROJECT_ID)).toBe(MAX);
+});
