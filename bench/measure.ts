@@ -1,4 +1,5 @@
 import type { BenchGateway } from "./gateway.ts";
+import { profileWhile } from "./profiler.ts";
 import { cpuMsOf, cpuMsOfTree } from "./process-facts.ts";
 
 export function median(values: readonly number[]): number {
@@ -48,7 +49,8 @@ export async function measureGateway(
   act: () => Promise<number>,
 ): Promise<DatabaseSample> {
   const { pid } = await gateway.postgres();
-  return measureWithDatabase({ pid: gateway.pid, postgresPid: pid }, act);
+  const processes = { pid: gateway.pid, postgresPid: pid };
+  return measureWithDatabase(processes, () => profileWhile(gateway.pid, act));
 }
 
 /** As `measure`, for any program with a Postgres of its own. */

@@ -2,11 +2,10 @@ import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 
 /*
- * NODE_OPTIONS="--cpu-prof --cpu-prof-dir=/tmp/profiles" npm run bench -- poll --quick
- * node bench/profile-shares.ts /tmp/profiles
+ * npm run bench -- poll --quick --profile /tmp/profiles
+ * npx node bench/profile-shares.ts /tmp/profiles
  *
- * Where a gateway's time went: a flame graph in a few lines. Of all profiles in the folder, those of
- * gateways are read.
+ * Where a gateway's time went while it was measured: a flame graph in a few lines.
  */
 
 const FUNCTIONS_SHOWN = 12;
@@ -36,9 +35,7 @@ if (folder === undefined) throw new Error("Name the folder of the profiles.");
 for (const name of readdirSync(folder)) {
   if (!name.endsWith(".cpuprofile")) continue;
   const profile = JSON.parse(readFileSync(join(folder, name), "utf8")) as Profile;
-  if (profile.nodes.some(({ callFrame }) => callFrame.url.endsWith("/src/main.ts"))) {
-    describe(profile);
-  }
+  describe(profile);
 }
 
 function describe(profile: Profile): void {

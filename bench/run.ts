@@ -1,9 +1,11 @@
 import { execFileSync } from "node:child_process";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { documentResults } from "./document.ts";
 import { isMet } from "./figure.ts";
 import { installPackages } from "./packages.ts";
+import { PROFILE_FOLDER } from "./profiler.ts";
 import { formatLines, formatTable, roundFigure, type Outcome } from "./report.ts";
 import { keepResult, readResults } from "./results.ts";
 import type { BenchSettings, Scenario } from "./scenario.ts";
@@ -19,7 +21,7 @@ import { rivals } from "./scenarios/rivals.ts";
 import { scale } from "./scenarios/scale.ts";
 
 /*
- * npm run bench [-- <scenario> … --quick --json]
+ * npm run bench [-- <scenario> … --quick --json --profile <folder>]
  *
  * Measures the gateway as users run it, in a process of its own on an embedded Postgres with fsync
  * on, beside the least program that could do the same, in the same run. Keeps what a full run has
@@ -58,12 +60,19 @@ process.exitCode = wanted === null ? 2 : await measureAll(wanted);
 function parseArguments(): Arguments | null {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { quick: { type: "boolean" }, json: { type: "boolean" } },
+    options: {
+      quick: { type: "boolean" },
+      json: { type: "boolean" },
+      profile: { type: "string" },
+    },
   });
+  if (values.profile !== undefined) process.env[PROFILE_FOLDER] = resolve(values.profile);
   const named = SCENARIOS.filter(({ name }) => positionals.includes(name));
   if (named.length !== new Set(positionals).size) {
     const names = SCENARIOS.map(({ name, title }) => `  ${name.padEnd(12)} ${title}`);
-    console.error(`Usage: npm run bench -- [scenario …] [--quick] [--json]\n\n${names.join("\n")}`);
+    console.error(
+      `Usage: npm run bench -- [scenario …] [--quick] [--json] [--profile folder]\n\n${names.join("\n")}`,
+    );
     return null;
   }
   return {

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { compare } from "../comparison.ts";
 import { BenchGateway, POLL_CONCURRENCY } from "../gateway.ts";
-import { measure, type Sample } from "../measure.ts";
+import { measureGateway, type Sample } from "../measure.ts";
 import type { RawPollCommands } from "../raw-poll.ts";
 import { pollsWithin, watchRunningJobs, type Upstream } from "../saturation.ts";
 import type { Scenario } from "../scenario.ts";
@@ -37,7 +37,7 @@ export const poll: Scenario = {
       samples.raw.push(await pollRaw(concurrency, windowMs));
       await connection.setState("active");
       await wait(warmUpMs);
-      samples.gateway.push(await measure(gateway.pid, () => pollsWithin(windowMs, upstream)));
+      samples.gateway.push(await measureGateway(gateway, () => pollsWithin(windowMs, upstream)));
     }
     return compare({
       operations: "polls",

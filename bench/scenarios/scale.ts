@@ -2,7 +2,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { atMost, figure, type Figure } from "../figure.ts";
 import { BenchGateway, type BenchConnection } from "../gateway.ts";
 import type { LoadCommands } from "../load.ts";
-import { measure, median, quantile, summarize, type Sample } from "../measure.ts";
+import { measureGateway, median, quantile, summarize, type Sample } from "../measure.ts";
 import { rssBytesOf } from "../process-facts.ts";
 import type { Scenario } from "../scenario.ts";
 import { storeJobs } from "../stored-jobs.ts";
@@ -59,7 +59,7 @@ export const scale: Scenario = {
       for (let run = 1; run <= runs; run += 1) {
         step(`polling ${jobs} jobs, run ${run} of ${runs}`);
         await wait(warmUpMs);
-        samples.push(await measure(gateway.pid, () => pollsWithin(windowMs, upstream)));
+        samples.push(await measureGateway(gateway, () => pollsWithin(windowMs, upstream)));
       }
       measured.push({
         jobs,
