@@ -42,6 +42,38 @@ export function shardOfUuid(uuid: string): number {
   return Number.parseInt(uuid.slice(16, 18), 16);
 }
 
+/** A UUID as numbers: this many words of 32 bits. */
+export const UUID_WORDS = 4;
+
+const DASH = 0x2d;
+
+/** Writes a UUID in canonical form into `words`, from `offset` on. */
+export function writeUuidWords(uuid: string, words: Uint32Array, offset = 0): void {
+  let word = 0;
+  let digits = 0;
+  for (let at = 0; at < uuid.length; at += 1) {
+    const code = uuid.charCodeAt(at);
+    if (code === DASH) continue;
+    // 0–9 and a–f.
+    word = (word << 4) | (code < 0x3a ? code - 0x30 : code - 0x57);
+    digits += 1;
+    if (digits % 8 === 0) words[offset + digits / 8 - 1] = word;
+  }
+}
+
+/** The canonical form of the UUID whose words begin at `offset`. */
+export function readUuidWords(words: Uint32Array, offset = 0): string {
+  let hex = "";
+  for (let at = offset; at < offset + UUID_WORDS; at += 1) {
+    const word = words[at] ?? 0;
+    hex += HEX[word >>> 24];
+    hex += HEX[(word >>> 16) & 0xff];
+    hex += HEX[(word >>> 8) & 0xff];
+    hex += HEX[word & 0xff];
+  }
+  return dashed(hex);
+}
+
 /** `sub_019a…` from a UUID. */
 export function publicId(kind: IdKind, uuid: string): string {
   return `${ID_PREFIXES[kind]}_${uuid.replaceAll("-", "")}`;
@@ -55,5 +87,9 @@ export function parsePublicId(kind: IdKind, text: string): string | null {
   if (!text.startsWith(prefix)) return null;
   const hex = text.slice(prefix.length);
   if (!HEX32.test(hex)) return null;
+  return dashed(hex);
+}
+
+function dashed(hex: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }

@@ -30,19 +30,19 @@ export interface EventRecorderPorts {
  */
 export class EventRecorder {
   readonly #ports: EventRecorderPorts;
-  /** The newest record of each watch that is under way. */
-  readonly #underWay = new Map<Watch, Promise<RecordOutcome>>();
+  /** By slot, the newest record of each watch that is under way. */
+  readonly #underWay = new Map<number, Promise<RecordOutcome>>();
 
   constructor(ports: EventRecorderPorts) {
     this.#ports = ports;
   }
 
-  /** Records an ending. */
+  /** Records an ending of a watch that is held. */
   recordEnding(watch: Watch, ending: Ending): Promise<RecordOutcome> {
     return this.#inOrder(watch, () => endingRow(watch, ending, this.#newEvent(watch)));
   }
 
-  /** Records that a job moves, for those who asked to hear of it. */
+  /** Records that a job moves whose watch is held, for those who asked to hear of it. */
   recordMovement(
     watch: Watch,
     type: Extract<EventType, "job.processing" | "job.progress">,
@@ -52,11 +52,11 @@ export class EventRecorder {
   }
 
   async #inOrder(watch: Watch, row: () => EventRow): Promise<RecordOutcome> {
-    const before = this.#underWay.get(watch);
+    const before = this.#underWay.get(watch.slot);
     const work = before === undefined ? this.#write(watch, row()) : this.#after(before, watch, row);
-    this.#underWay.set(watch, work);
+    this.#underWay.set(watch.slot, work);
     const outcome = await work;
-    if (this.#underWay.get(watch) === work) this.#underWay.delete(watch);
+    if (this.#underWay.get(watch.slot) === work) this.#underWay.delete(watch.slot);
     return outcome;
   }
 

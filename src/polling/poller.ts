@@ -103,8 +103,7 @@ export class Poller {
 
   /** One pass over a job. Never rejects. */
   async #poll(upstream: Upstream, watch: Watch, era: number): Promise<void> {
-    watch.state = "polling";
-    this.#underWay += 1;
+    this.#begin(watch, "polling");
     let interpretation: Interpretation | null = null;
     try {
       interpretation = await this.#pass(upstream, watch);
@@ -113,7 +112,7 @@ export class Poller {
       if (watch.state === "polling") this.watches.schedule(watch, this.#refusedRetryAtMs());
     }
     upstream.lane.settle(interpretation === null ? HEALTHY : verdictOf(interpretation), era);
-    this.#finished();
+    this.#finish(watch);
   }
 
   async #pass(upstream: Upstream, watch: Watch): Promise<Interpretation | null> {
@@ -200,8 +199,7 @@ export class Poller {
   }
 
   async #end(watch: Watch, ending: Ending): Promise<void> {
-    watch.state = "ending";
-    this.#underWay += 1;
+    this.#begin(watch, "ending");
     const outcome = await this.#recorder.recordEnding(watch, ending);
     if (outcome === "refused") {
       watch.lastError = "The ending could not be stored; the log says why.";
@@ -211,7 +209,7 @@ export class Poller {
       // Either it has ended otherwise, or its deadline is later than this node knew.
       if (outcome === "overtaken") this.#ports.look({ shardId: watch.shardId, id: watch.id });
     }
-    this.#finished();
+    this.#finish(watch);
   }
 
   async #suspend(
@@ -245,7 +243,15 @@ export class Poller {
     return this.#ports.clock.now() + REFUSED_EVENT_RETRY_MS;
   }
 
-  #finished(): void {
+  /** Holds the watch: it may be dropped before this is over. */
+  #begin(watch: Watch, state: "polling" | "ending"): void {
+    watch.hold();
+    watch.state = state;
+    this.#underWay += 1;
+  }
+
+  #finish(watch: Watch): void {
+    watch.release();
     this.#underWay -= 1;
     if (this.#underWay === 0) this.#onIdle?.();
   }

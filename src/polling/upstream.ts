@@ -6,7 +6,6 @@ import type { Clock } from "../runtime/clock.ts";
 import type { SecretBox } from "../runtime/secret-box.ts";
 import type { StoredConnection } from "../store/load-connections.ts";
 import { accessTo, type UpstreamAccess } from "./upstream-access.ts";
-import type { Watch } from "./watch.ts";
 
 /** Of a connection that can't be used: its jobs wait. */
 const NO_LIMITS: LaneLimits = { concurrency: 1, requestsPerSecond: null, burst: 1 };
@@ -27,7 +26,10 @@ export interface UpstreamPorts {
   readonly secretBox: SecretBox;
   /** What all connections to an origin have in common. */
   readonly gateOf: (origin: string) => OriginGate;
-  poll(upstream: Upstream, watch: Watch, era: number): void;
+  /** The turn of the watch in this slot has come. */
+  readonly poll: (upstream: Upstream, slot: number, era: number) => void;
+  /** Whether the watch in this slot is due at this time. */
+  readonly isCurrent: (slot: number, dueAtMs: number) => boolean;
 }
 
 /**
@@ -36,7 +38,8 @@ export interface UpstreamPorts {
  */
 export class Upstream {
   readonly connectionId: string;
-  readonly lane: Lane<Watch>;
+  /** Of slots of the watch table, in which another watch may be by then. */
+  readonly lane: Lane<number>;
   /** Of its jobs; null before the first. */
   projectId: string | null = null;
   /** How many jobs are watched through it. */
@@ -56,12 +59,12 @@ export class Upstream {
     this.#providers = ports.providers;
     this.#secretBox = ports.secretBox;
     this.#gateOf = ports.gateOf;
-    this.lane = new Lane<Watch>({
+    this.lane = new Lane<number>({
       limits: NO_LIMITS,
       gate: ports.gateOf(""),
       clock: ports.clock,
-      start: (watch, era) => ports.poll(this, watch, era),
-      isCurrent: (watch, dueAtMs) => watch.state === "scheduled" && watch.dueAtMs === dueAtMs,
+      start: (slot, era) => ports.poll(this, slot, era),
+      isCurrent: ports.isCurrent,
     });
     this.lane.pause(Infinity);
   }

@@ -6,14 +6,16 @@ import type { StoredConnection } from "../store/load-connections.ts";
 import type { LiveJob } from "../store/load-jobs.ts";
 import type { Upstream } from "./upstream.ts";
 import { Upstreams, type UpstreamsPorts } from "./upstreams.ts";
-import { takeCheckpoint, type Watch, watchOf } from "./watch.ts";
-import { WatchesByShard } from "./watches-by-shard.ts";
+import { WatchTable } from "./watch-table.ts";
+import { takeCheckpoint, Watch } from "./watch.ts";
 
 /** Deadlines further away than this are looked at again by `inspectShard`. */
 const DEADLINE_HORIZON_MS = 90_000;
 
-export interface WatchListPorts extends UpstreamsPorts {
+export interface WatchListPorts extends Omit<UpstreamsPorts, "poll" | "isCurrent"> {
   readonly random: Random;
+  /** A watch's turn has come; ends with `settle` on the upstream's lane. */
+  readonly poll: (upstream: Upstream, watch: Watch, era: number) => void;
   /** A watch has reached its deadline and is neither ending nor dropped. */
   timeOut(watch: Watch): void;
 }
@@ -39,23 +41,28 @@ export class WatchList {
   readonly #ports: WatchListPorts;
   /** The connections that jobs are watched through. */
   readonly upstreams: Upstreams;
-  readonly #watches = new WatchesByShard(({ connectionId }, change) =>
-    this.upstreams.count(connectionId, change),
-  );
-  readonly #deadlines: AlarmQueue<Watch>;
-  readonly #interned = new Map<string, string>();
+  readonly #table = new WatchTable();
+  /** Of slots, in which another watch may be by then. */
+  readonly #deadlines: AlarmQueue<number>;
   /** Connections that have, or had, watches which are parked. */
   readonly #parkedBy = new Set<string>();
   #closed = false;
 
   constructor(ports: WatchListPorts) {
     this.#ports = ports;
-    this.upstreams = new Upstreams(ports);
-    this.#deadlines = new AlarmQueue(ports.clock, (watch) => this.#onDeadline(watch));
+    this.upstreams = new Upstreams({
+      ...ports,
+      poll: (upstream, slot, era) => ports.poll(upstream, this.#at(slot), era),
+      isCurrent: (slot, dueAtMs) => {
+        const watch = this.#at(slot);
+        return watch.dueAtMs === dueAtMs && watch.state === "scheduled";
+      },
+    });
+    this.#deadlines = new AlarmQueue(ports.clock, (slot) => this.#onDeadline(this.#at(slot)));
   }
 
   get size(): number {
-    return this.#watches.size;
+    return this.#table.size;
   }
 
   /** The connection's lane; paused until the connection is known. */
@@ -81,15 +88,15 @@ export class WatchList {
   /** Watches a job, or learns that a watched one has got another subscription. */
   watch(job: LiveJob, firstPoll: FirstPoll): void {
     if (this.#closed) return;
-    const known = this.#watches.get(job.shardId, job.id);
+    const known = this.#find(job.shardId, job.id);
     if (known !== null) {
       known.wantedEvents |= job.wantedEvents;
       known.deadlineAtMs = Math.max(known.deadlineAtMs, job.deadlineAtMs);
       return;
     }
-    const watch = watchOf(job, (text) => this.#intern(text));
     this.upstream(job.connectionId).projectId ??= job.projectId;
-    this.#watches.add(watch);
+    const watch = this.#at(this.#table.add(job));
+    this.upstreams.count(job.connectionId, 1);
     this.#setDeadlineAlarm(watch);
     this.schedule(watch, this.#firstPollAtMs(watch, firstPoll));
   }
@@ -99,7 +106,7 @@ export class WatchList {
     watch.state = "scheduled";
     watch.pollAgain = false;
     watch.dueAtMs = dueAtMs;
-    this.upstream(watch.connectionId).lane.push(watch, dueAtMs);
+    this.upstream(watch.connectionId).lane.push(watch.slot, dueAtMs);
   }
 
   /**
@@ -119,39 +126,41 @@ export class WatchList {
 
   /** Polls a job now, or once more if a poll is under way. */
   pollNow(shardId: number, id: string): void {
-    const watch = this.#watches.get(shardId, id);
+    const watch = this.#find(shardId, id);
     if (watch === null) return;
     if (watch.state === "polling") watch.pollAgain = true;
     const nowMs = this.#ports.clock.now();
     if (watch.state === "scheduled" && watch.dueAtMs > nowMs) this.schedule(watch, nowMs);
   }
 
-  /** Forgets a watch whose ending is recorded. */
+  /** Forgets a watch whose ending is recorded; harmless when it is forgotten already. */
   drop(watch: Watch): void {
-    this.#watches.drop(watch);
+    if (watch.state === "dropped") return;
+    this.upstreams.count(watch.connectionId, -1);
+    this.#table.drop(watch.slot);
   }
 
   /** Forgets a job that nobody waits for any more. */
   unwatch(shardId: number, id: string): void {
-    const watch = this.#watches.get(shardId, id);
-    if (watch !== null && watch.state !== "ending") this.#watches.drop(watch);
+    const watch = this.#find(shardId, id);
+    if (watch !== null && watch.state !== "ending") this.drop(watch);
   }
 
   /** Lets go of a shard that another node owns from now on. */
   dropShard(shardId: number): void {
-    this.#watches.dropShard(shardId);
+    for (const slot of this.#table.ofShard(shardId)) this.drop(this.#at(slot));
   }
 
-  heldIds(shardId: number): Iterable<string> {
-    return this.#watches.ofShard(shardId).keys();
+  *heldIds(shardId: number): Generator<string> {
+    for (const slot of this.#table.ofShard(shardId)) yield this.#table.idOf(slot);
   }
 
   holds(shardId: number, id: string): boolean {
-    return this.#watches.get(shardId, id) !== null;
+    return this.#table.find(shardId, id) !== null;
   }
 
   view(shardId: number, id: string): LiveJobView | null {
-    const watch = this.#watches.get(shardId, id);
+    const watch = this.#find(shardId, id);
     if (watch === null) return null;
     const problem = this.upstream(watch.connectionId).problemOf(watch.providerVersionId);
     return {
@@ -167,10 +176,12 @@ export class WatchList {
   /** Looks through a shard: sets the alarms of deadlines that came near, returns what to check point. */
   inspectShard(shardId: number, checkpointsMax: number): JobCheckpoint[] {
     const checkpoints: JobCheckpoint[] = [];
-    for (const watch of this.#watches.ofShard(shardId).values()) {
+    const nowMs = this.#ports.clock.now();
+    for (const slot of this.#table.ofShard(shardId)) {
+      const watch = this.#at(slot);
       this.#setDeadlineAlarm(watch);
       if (checkpoints.length >= checkpointsMax) continue;
-      const checkpoint = takeCheckpoint(watch);
+      const checkpoint = takeCheckpoint(watch, nowMs);
       if (checkpoint !== null) checkpoints.push(checkpoint);
     }
     return checkpoints;
@@ -186,7 +197,8 @@ export class WatchList {
   /** Lets parked watches try again. Looks through all there are, which happens seldom enough. */
   #unpark(connectionId: string): void {
     if (!this.#parkedBy.delete(connectionId)) return;
-    for (const watch of this.#watches.all()) {
+    for (const slot of this.#table.all()) {
+      const watch = this.#at(slot);
       const isParked = watch.state === "scheduled" && watch.dueAtMs === Infinity;
       if (isParked && watch.connectionId === connectionId) {
         this.schedule(watch, this.#ports.clock.now());
@@ -201,9 +213,9 @@ export class WatchList {
   }
 
   #setDeadlineAlarm(watch: Watch): void {
-    // A far one would keep the watch of a job in memory that ended long before.
+    // Far ones would pile up: most jobs end long before.
     if (watch.deadlineAtMs - this.#ports.clock.now() > DEADLINE_HORIZON_MS) return;
-    this.#deadlines.set(watch, watch.deadlineAtMs);
+    this.#deadlines.set(watch.slot, watch.deadlineAtMs);
   }
 
   #firstPollAtMs(watch: Watch, firstPoll: FirstPoll): number {
@@ -213,10 +225,12 @@ export class WatchList {
     return nowMs + this.#ports.random() * pollIntervalMs(schedule, nowMs - watch.acceptedAtMs);
   }
 
-  #intern(text: string): string {
-    const known = this.#interned.get(text);
-    if (known !== undefined) return known;
-    this.#interned.set(text, text);
-    return text;
+  #at(slot: number): Watch {
+    return new Watch(this.#table, slot);
+  }
+
+  #find(shardId: number, id: string): Watch | null {
+    const slot = this.#table.find(shardId, id);
+    return slot === null ? null : this.#at(slot);
   }
 }

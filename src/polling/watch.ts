@@ -1,105 +1,238 @@
 import type { JobCheckpoint } from "../store/checkpoint-jobs.ts";
-import type { LiveJob } from "../store/load-jobs.ts";
 import type { AnswerMemory } from "./answer-memory.ts";
+import {
+  FLAGS,
+  NO_NOTES,
+  type WatchNotes,
+  type WatchState,
+  type WatchTable,
+} from "./watch-table.ts";
 
 /**
- * A job that this node polls.
- *
- *   scheduled ──due──▶ polling ──still running──▶ scheduled
- *       │                 │
- *       └──deadline──▶ ending ◀──ended──┘        any ──▶ dropped (recorded, unwatched, shard lost)
+ * A job that this node polls: a view of a slot of the {@link WatchTable}, made where it is needed
+ * and not kept. Whoever keeps one over a wait, in which the job may be dropped, holds it.
  */
-export type WatchState = "scheduled" | "polling" | "ending" | "dropped";
+export class Watch {
+  /** Names the watch among those of this node, as long as it is watched or held. */
+  readonly slot: number;
+  readonly #table: WatchTable;
 
-/** Everything known of a watched job; there may be a million of these, so it stays flat. */
-export interface Watch {
-  readonly id: string;
-  readonly shardId: number;
-  readonly connectionId: string;
-  readonly provider: string;
+  constructor(table: WatchTable, slot: number) {
+    this.#table = table;
+    this.slot = slot;
+  }
+
+  /** Keeps what is said here about this job until `release`, even when it is dropped meanwhile. */
+  hold(): void {
+    this.#table.hold(this.slot);
+  }
+
+  release(): void {
+    this.#table.release(this.slot);
+  }
+
+  get id(): string {
+    return this.#table.idOf(this.slot);
+  }
+
+  get shardId(): number {
+    return this.#table.shardOf(this.slot);
+  }
+
+  get connectionId(): string {
+    return this.#table.routeOf(this.slot).connectionId;
+  }
+
+  get provider(): string {
+    return this.#table.routeOf(this.slot).provider;
+  }
+
   /** The definition it is polled by; null for the built-in one. */
-  readonly providerVersionId: string | null;
-  readonly jobId: string;
-  readonly params: Readonly<Record<string, string>>;
-  readonly acceptedAtMs: number;
-  deadlineAtMs: number;
-  wantedEvents: number;
-  state: WatchState;
-  phase: "pending" | "processing";
-  progress: string | null;
+  get providerVersionId(): string | null {
+    return this.#table.routeOf(this.slot).providerVersionId;
+  }
+
+  get jobId(): string {
+    return this.#table.jobIds[this.slot] ?? "";
+  }
+
+  get params(): Readonly<Record<string, string>> {
+    return this.#notes.params;
+  }
+
+  get acceptedAtMs(): number {
+    return this.#table.acceptedAtMs[this.slot] ?? 0;
+  }
+
+  get deadlineAtMs(): number {
+    return this.#table.deadlineAtMs[this.slot] ?? 0;
+  }
+
+  set deadlineAtMs(atMs: number) {
+    this.#table.deadlineAtMs[this.slot] = atMs;
+  }
+
+  get wantedEvents(): number {
+    return this.#table.wantedEvents[this.slot] ?? 0;
+  }
+
+  set wantedEvents(mask: number) {
+    this.#table.wantedEvents[this.slot] = mask;
+  }
+
+  get state(): WatchState {
+    return this.#table.stateOf(this.slot);
+  }
+
+  set state(state: Exclude<WatchState, "dropped">) {
+    this.#table.setState(this.slot, state);
+  }
+
+  get phase(): "pending" | "processing" {
+    return this.#has(FLAGS.processing) ? "processing" : "pending";
+  }
+
+  set phase(phase: "pending" | "processing") {
+    this.#set(FLAGS.processing, phase === "processing");
+  }
+
   /** Whether its `job.processing` has been recorded. */
-  processingAnnounced: boolean;
+  get processingAnnounced(): boolean {
+    return this.#has(FLAGS.processingAnnounced);
+  }
+
+  set processingAnnounced(isSo: boolean) {
+    this.#set(FLAGS.processingAnnounced, isSo);
+  }
+
   /** Whether the upstream was ever seen to know the job. */
-  seen: boolean;
-  failuresInRow: number;
-  /** When the next poll is due; an entry in a lane with another time is out of date. */
-  dueAtMs: number;
+  get seen(): boolean {
+    return this.#has(FLAGS.seen);
+  }
+
+  set seen(isSo: boolean) {
+    this.#set(FLAGS.seen, isSo);
+  }
+
   /** Somebody asked for a poll while one was under way. */
-  pollAgain: boolean;
-  pollCount: number;
-  lastPolledAtMs: number | null;
-  lastError: string | null;
+  get pollAgain(): boolean {
+    return this.#has(FLAGS.pollAgain);
+  }
+
+  set pollAgain(isSo: boolean) {
+    this.#set(FLAGS.pollAgain, isSo);
+  }
+
+  get failuresInRow(): number {
+    return this.#table.failuresInRow[this.slot] ?? 0;
+  }
+
+  set failuresInRow(count: number) {
+    this.#table.failuresInRow[this.slot] = count;
+  }
+
+  /** When the next poll is due; an entry in a lane with another time is out of date. */
+  get dueAtMs(): number {
+    return this.#table.dueAtMs[this.slot] ?? 0;
+  }
+
+  set dueAtMs(atMs: number) {
+    this.#table.dueAtMs[this.slot] = atMs;
+  }
+
+  get pollCount(): number {
+    return this.#table.pollCount[this.slot] ?? 0;
+  }
+
+  set pollCount(count: number) {
+    this.#table.pollCount[this.slot] = count;
+  }
+
+  get lastPolledAtMs(): number | null {
+    const atMs = this.#table.lastPolledAtMs[this.slot] ?? Number.NaN;
+    return Number.isNaN(atMs) ? null : atMs;
+  }
+
+  set lastPolledAtMs(atMs: number) {
+    this.#table.lastPolledAtMs[this.slot] = atMs;
+  }
+
+  get progress(): string | null {
+    return this.#notes.progress;
+  }
+
+  set progress(progress: string | null) {
+    if (progress !== this.progress) this.#note({ progress });
+  }
+
+  get lastError(): string | null {
+    return this.#notes.lastError;
+  }
+
+  set lastError(lastError: string | null) {
+    if (lastError !== this.lastError) this.#note({ lastError });
+  }
+
   /** What its answers left behind for the next request; null for most providers. */
-  memory: AnswerMemory | null;
+  get memory(): AnswerMemory | null {
+    return this.#notes.memory;
+  }
+
+  set memory(memory: AnswerMemory | null) {
+    if (memory !== this.memory) this.#note({ memory });
+  }
+
   /** What the last checkpoint said, to tell whether another is worth a write. */
-  checkpointedPolls: number;
-  checkpointedError: string | null;
+  get checkpointed(): { readonly polls: number; readonly error: string | null } {
+    const polls = this.#table.checkpointedPolls[this.slot] ?? 0;
+    return { polls, error: this.#notes.checkpointedError };
+  }
+
+  set checkpointed({ polls, error }: { readonly polls: number; readonly error: string | null }) {
+    this.#table.checkpointedPolls[this.slot] = polls;
+    if (error !== this.#notes.checkpointedError) this.#note({ checkpointedError: error });
+  }
+
+  get #notes(): WatchNotes {
+    return this.#table.notes[this.slot] ?? NO_NOTES;
+  }
+
+  #note(change: Partial<WatchNotes>): void {
+    this.#table.notes[this.slot] = { ...this.#notes, ...change };
+  }
+
+  #has(flag: number): boolean {
+    return ((this.#table.flags[this.slot] ?? 0) & flag) !== 0;
+  }
+
+  #set(flag: number, isSet: boolean): void {
+    const flags = this.#table.flags[this.slot] ?? 0;
+    this.#table.flags[this.slot] = isSet ? flags | flag : flags & ~flag;
+  }
 }
 
-const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze({});
-
-/**
- * A watch for a stored job, not yet scheduled.
- * @param intern returns one and the same string for equal texts: a million rows bring a million
- *   copies of their connection's id
- */
-export function watchOf(job: LiveJob, intern: (text: string) => string): Watch {
-  return {
-    id: job.id,
-    shardId: job.shardId,
-    connectionId: intern(job.connectionId),
-    provider: intern(job.provider),
-    providerVersionId: job.providerVersionId === null ? null : intern(job.providerVersionId),
-    jobId: job.jobId,
-    params: job.params === "{}" ? NO_PARAMS : (JSON.parse(job.params) as Record<string, string>),
-    acceptedAtMs: job.acceptedAtMs,
-    deadlineAtMs: job.deadlineAtMs,
-    wantedEvents: job.wantedEvents,
-    state: "scheduled",
-    phase: job.status,
-    progress: job.progress,
-    processingAnnounced: job.processingAnnounced,
-    seen: job.seen,
-    failuresInRow: 0,
-    dueAtMs: Infinity,
-    pollAgain: false,
-    pollCount: job.pollCount,
-    lastPolledAtMs: job.lastPolledAtMs,
-    lastError: job.lastError,
-    memory: null,
-    checkpointedPolls: job.pollCount,
-    checkpointedError: job.lastError,
-  };
-}
+/** Jobs that end sooner are never checkpointed: somebody who looks asks the node that polls them. */
+const CHECKPOINT_AGE_MS_MIN = 30_000;
 
 /**
  * What is worth writing down of a watch, or null: twice as many polls as last time, or another
- * error. So a long job costs a number of writes that grows with the logarithm of its polls.
+ * error. So a long job costs a number of writes that grows with the logarithm of its polls, and a
+ * short one costs none.
  */
-export function takeCheckpoint(watch: Watch): JobCheckpoint | null {
-  const hasNews =
-    watch.pollCount >= 2 * watch.checkpointedPolls || watch.lastError !== watch.checkpointedError;
-  if (watch.pollCount === watch.checkpointedPolls || !hasNews) return null;
-  watch.checkpointedPolls = watch.pollCount;
-  watch.checkpointedError = watch.lastError;
+export function takeCheckpoint(watch: Watch, nowMs: number): JobCheckpoint | null {
+  const { checkpointed, pollCount, lastError } = watch;
+  const hasNews = pollCount >= 2 * checkpointed.polls || lastError !== checkpointed.error;
+  if (pollCount === checkpointed.polls || !hasNews) return null;
+  if (nowMs - watch.acceptedAtMs < CHECKPOINT_AGE_MS_MIN) return null;
+  watch.checkpointed = { polls: pollCount, error: lastError };
   return {
     shardId: watch.shardId,
     id: watch.id,
     status: watch.phase,
     seen: watch.seen,
-    pollCount: watch.pollCount,
+    pollCount,
     lastPolledAtMs: watch.lastPolledAtMs,
-    lastError: watch.lastError,
+    lastError,
     progress: watch.progress,
   };
 }

@@ -212,7 +212,7 @@ export class Database {
       client = this.#client;
       return await Promise.race([work(client), deadline.passed]);
     } catch (error) {
-      if (error === deadline.error && client !== null) this.#retire(client, deadline.error);
+      if (deadline.hasThrown(error) && client !== null) this.#retire(client, name);
       throw error;
     } finally {
       deadline.cancel();
@@ -224,9 +224,9 @@ export class Database {
    * After a deadline nobody knows which of a client's connections are dead: new calls get a new
    * client, those in flight keep the old one for as long as the server would let them.
    */
-  #retire(client: Client, reason: Error): void {
+  #retire(client: Client, overdue: string): void {
     if (client !== this.#client || this.#closed) return;
-    this.#options.log.warn({ reason: reason.message }, "database connections replaced");
+    this.#options.log.warn({ overdue }, "database connections replaced");
     this.#client = this.#newClient({});
     void client.sql.end({ timeout: this.#options.statementTimeoutMs / 1000 });
   }

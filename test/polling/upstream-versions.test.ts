@@ -34,6 +34,7 @@ function upstreamOf(
     secretBox: openBox,
     gateOf: () => openGate(clock),
     poll: () => void (started += 1),
+    isCurrent: () => true,
   });
   const configure = (changes: Partial<StoredConnection> = {}): void => {
     upstream.configure(

@@ -15,6 +15,7 @@ function newUpstream(ports: Partial<ConstructorParameters<typeof Upstream>[1]> =
     secretBox: openBox,
     gateOf: () => openGate(new FakeClock()),
     poll: () => undefined,
+    isCurrent: () => true,
     ...ports,
   });
 }
@@ -46,10 +47,7 @@ describe("a connection that can be used", () => {
     let started = 0;
     const limits = { concurrency: 3, requests_per_second: 1, burst: 2 };
     const upstream = newUpstream({ clock, poll: () => void (started += 1) });
-    for (let job = 0; job < 10; job += 1) {
-      const watch = { state: "scheduled", dueAtMs: clock.now() };
-      upstream.lane.push(watch as never, clock.now());
-    }
+    for (let slot = 0; slot < 10; slot += 1) upstream.lane.push(slot, clock.now());
     upstream.configure(storedConnection({ settings: { limits } }));
     expect(started).toBe(1);
     clock.advance(1_000);

@@ -254,34 +254,10 @@ describe("what people see of a job", () => {
 });
 
 describe("checkpoints", () => {
-  test("of a job that runs on are as many as its polls have binary digits", () => {
-    const { list, polls, add } = setUp();
-    const job = add();
-    const watch = polls[0]?.watch;
-    if (watch === undefined) throw new Error("not polled");
-    let checkpoints = 0;
-    for (watch.pollCount = 1; watch.pollCount <= 10_000; watch.pollCount += 1) {
-      checkpoints += list.inspectShard(job.shardId, 100).length;
-    }
-    expect(checkpoints).toBe(14);
-  });
-
-  test("tell a new error once", () => {
-    const { list, polls, add } = setUp();
-    const job = add({ pollCount: 1000 });
-    const watch = polls[0]?.watch;
-    if (watch === undefined) throw new Error("not polled");
-    const errors = [null, "HTTP 500", "HTTP 500", null, null].map((lastError) => {
-      watch.pollCount += 1;
-      watch.lastError = lastError;
-      return list.inspectShard(job.shardId, 100).map((checkpoint) => checkpoint.lastError);
-    });
-    expect(errors).toEqual([[], ["HTTP 500"], [], [null], []]);
-  });
-
   test("that are too many for one round are told in the next", () => {
-    const { list, polls, add } = setUp();
+    const { clock, list, polls, add } = setUp();
     for (let job = 0; job < 50; job += 1) add();
+    clock.advance(SWEEP_MS);
     for (const { watch } of polls) watch.pollCount = 1;
     const told = [1, 2, 3].map(() => list.inspectShard(7, 30).map(({ id }) => id));
     expect(told.map((ids) => ids.length)).toEqual([30, 20, 0]);
