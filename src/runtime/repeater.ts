@@ -11,8 +11,9 @@ export interface RepeaterOptions {
 }
 
 /**
- * Runs a task again and again, `intervalMs` after its last end, never twice at once. A failure is
- * logged and the next round tries again. `stop` waits for the round under way.
+ * Runs a task again and again, `intervalMs` after its last end, never twice at once. After a failure
+ * the next round tries again; of many that fail alike the first is logged, and their end. `stop` waits
+ * for the round under way.
  */
 export class Repeater implements Service {
   readonly name: string;
@@ -21,6 +22,9 @@ export class Repeater implements Service {
   #running: Promise<void> | null = null;
   #again = false;
   #started = false;
+  #failures = 0;
+  /** What the latest failure said. */
+  #failure: string | null = null;
 
   constructor(options: RepeaterOptions) {
     this.name = options.name;
@@ -73,10 +77,23 @@ export class Repeater implements Service {
     try {
       await this.#options.task();
     } catch (error) {
-      this.#options.log.warn(
-        { task: this.name, err: error },
-        "a periodic task failed; it will run again",
-      );
+      this.#tellFailure(error);
+      return;
     }
+    if (this.#failures === 0) return;
+    const { log } = this.#options;
+    log.info({ task: this.name, failures: this.#failures }, "a periodic task works again");
+    this.#failures = 0;
+    this.#failure = null;
+  }
+
+  /** A database that is away fails several tasks many times a second, and all for the same reason. */
+  #tellFailure(error: unknown): void {
+    const failure = String(error);
+    const level = failure === this.#failure ? "debug" : "warn";
+    this.#failures += 1;
+    this.#failure = failure;
+    const fields = { task: this.name, err: error };
+    this.#options.log[level](fields, "a periodic task failed; it will run again");
   }
 }
