@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Config } from "./config.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { SecretBox } from "./runtime/secret-box.ts";
+import { newSigningKeyPair } from "./runtime/signing-key-pair.ts";
 import type { UuidSource } from "./runtime/uuid-source.ts";
 import { createFirstApiKey, ensureApiKey } from "./store/api-keys.ts";
 import { ensureConnection, ensureProject } from "./store/bootstrap-rows.ts";
@@ -41,6 +42,7 @@ export async function bootstrap(
   const projectId = await ensureProject(database, { id: newId(), name: PROJECT_NAME });
   const generatedApiKey = await bootstrapApiKey(ports, config, projectId);
   await bootstrapSigningSecret(ports, config, projectId);
+  await bootstrapSigningKey(ports, projectId);
   if (config.pulse.apiKey !== null) {
     await bootstrapConnection(ports, projectId, {
       provider: "pulse",
@@ -90,13 +92,33 @@ async function bootstrapSigningSecret(
   await ensureSigningSecret(database, {
     id: uuids(clock.now(), 0),
     projectId,
+    scheme: "v1",
     sealed: secretBox.seal(secret),
+    publicKey: null,
+    fromEnvironment: wanted !== null,
     nowMs: clock.now(),
     isWanted: (sealed) => {
       // Opened in any case: a wrong key ring must stop the start, not the first delivery.
       const current = secretBox.open(sealed);
       return wanted === null || current === wanted;
     },
+  });
+}
+
+/** There before anybody asks to be signed to with it, so that its public half can be read first. */
+async function bootstrapSigningKey(
+  { database, secretBox, clock, uuids }: BootstrapPorts,
+  projectId: string,
+): Promise<void> {
+  const pair = newSigningKeyPair();
+  await ensureSigningSecret(database, {
+    id: uuids(clock.now(), 0),
+    projectId,
+    scheme: "v1a",
+    sealed: secretBox.seal(pair.secret),
+    publicKey: pair.publicKey,
+    nowMs: clock.now(),
+    isWanted: () => true,
   });
 }
 

@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { retryScheduleMs } from "./core/retry-schedule.ts";
 import type { EgressAllow } from "./outbound/address-guard.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "./runtime/log.ts";
 import type { LogFormat, LogLevel } from "./runtime/log.ts";
@@ -30,6 +31,10 @@ export interface Config {
   /** The waits after the first, second, … failed attempt of a delivery. */
   readonly retryScheduleMs: readonly number[];
   readonly callbackTimeoutMs: number;
+  /** Callbacks under way at once to one origin, for each project. */
+  readonly callbackConcurrency: number;
+  /** Callbacks a second to one origin, for each project; null for no limit. */
+  readonly callbackRequestsPerSecond: number | null;
   readonly inlineResultBytesMax: number;
   readonly redeliveriesPerSecond: number;
   readonly shutdownTimeoutMs: number;
@@ -94,6 +99,8 @@ function readConfig(settings: SettingReader, terminal: boolean): Config {
     retryScheduleMs: readRetrySchedule(settings),
     callbackTimeoutMs:
       settings.read("RINGBACK_CALLBACK_TIMEOUT_MS", wholeNumber(100, 120_000)) ?? 15_000,
+    callbackConcurrency: settings.read("RINGBACK_CALLBACK_CONCURRENCY", wholeNumber(1, 1024)) ?? 32,
+    callbackRequestsPerSecond: settings.read("RINGBACK_CALLBACK_REQUESTS_PER_SECOND", perSecond),
     inlineResultBytesMax:
       settings.read("RINGBACK_INLINE_RESULT_BYTES_MAX", wholeNumber(0, 16_777_216)) ?? 262_144,
     redeliveriesPerSecond:
@@ -116,7 +123,7 @@ function readEncryptionKeys(settings: SettingReader, external: boolean): readonl
 
 function readRetrySchedule(settings: SettingReader): number[] {
   const schedule = settings.read("RINGBACK_RETRY_SCHEDULE_S", listOf(waitSeconds, 100));
-  return (schedule ?? RETRY_SCHEDULE_S).map((seconds) => Math.round(seconds * 1000));
+  return retryScheduleMs(schedule ?? RETRY_SCHEDULE_S);
 }
 
 function describeStranger(stranger: { name: string; nearest: string | null }): string {
@@ -165,6 +172,15 @@ const waitSeconds: SettingKind<number> = {
     if (!/^\d{1,6}(\.\d+)?$/.test(text)) return { problem: "is not a number of seconds" };
     const value = Number(text);
     return value >= 0.01 && value <= 604_800 ? { value } : { problem: "is out of range" };
+  },
+};
+
+const perSecond: SettingKind<number> = {
+  valid: "a number from 0.01 to 100000",
+  read(text) {
+    if (!/^\d{1,6}(\.\d+)?$/.test(text)) return { problem: "is not a number" };
+    const value = Number(text);
+    return value >= 0.01 && value <= 100_000 ? { value } : { problem: "is out of range" };
   },
 };
 

@@ -8,10 +8,8 @@ import { ShardOwnership } from "./cluster/shard-ownership.ts";
 import { Sweep } from "./cluster/sweep.ts";
 import type { Config } from "./config.ts";
 import { registerDeliveryGauges } from "./delivery/delivery-gauges.ts";
-import { DeliveryLoop } from "./delivery/delivery-loop.ts";
+import { DeliveryEngine } from "./delivery/delivery-engine.ts";
 import { RedeliveryRunner } from "./delivery/redelivery-runner.ts";
-import { secretKey } from "./delivery/sign-callback.ts";
-import { SigningKeys } from "./delivery/signing-keys.ts";
 import type { RequestClient } from "./outbound/request-client.ts";
 import { ConnectionDirectory } from "./polling/connection-directory.ts";
 import { Poller } from "./polling/poller.ts";
@@ -35,7 +33,6 @@ import { isJobKnown } from "./store/is-job-known.ts";
 import { pauseConnection } from "./store/load-connections.ts";
 import { loadJobs, loadLiveJobs } from "./store/load-jobs.ts";
 import { postMail } from "./store/mailbox.ts";
-import { findSigningSecrets } from "./store/signing-secrets.ts";
 import { Writers } from "./store/writers.ts";
 
 /** How long a stop waits for what is queued to be written. */
@@ -73,7 +70,7 @@ export class Engine {
   readonly #options: EngineOptions;
   readonly #writers: Writers;
   readonly #poller: Poller;
-  readonly #delivery: DeliveryLoop;
+  readonly #delivery: DeliveryEngine;
   readonly #ownership: ShardOwnership;
   readonly #mail: MailReader;
   readonly #sweep: Sweep;
@@ -87,6 +84,7 @@ export class Engine {
     this.projects = new ProjectDirectory({
       ...options,
       liveJobsAllowed: options.config.liveJobsMax,
+      onChange: (project) => this.#delivery.configure(project),
     });
     this.providers = new ProviderDirectory({
       ...options,
@@ -175,6 +173,11 @@ export class Engine {
     return this.#poller.watches.upstreams.loadOf(connectionId);
   }
 
+  /** This node signs with what a project's secrets are now; the others see it within seconds. */
+  signingSecretsChanged(projectId: string): void {
+    this.#delivery.signingSecretsChanged(projectId);
+  }
+
   #buildPoller(): Poller {
     const { database, metrics, upstreamClient } = this.#options;
     return new Poller({
@@ -183,35 +186,19 @@ export class Engine {
       pollsPerOriginMax: upstreamClient.connectionsPerOriginMax,
       send: (request) => upstreamClient.send(request),
       record: (event) => this.#writers.recordEvent(event),
-      owe: (owed, event, resultBytes) => this.#delivery.owe(owed, event, resultBytes),
+      owe: (owed, event, resultBytes) => this.#delivery.loop.owe(owed, event, resultBytes),
       look: (job) => this.handOver.look(job),
       pauseConnection: (connection, reason) => pauseConnection(database, connection, reason),
       observed: (observation) => metrics.polls.add(observation.kind),
     });
   }
 
-  #buildDelivery(): DeliveryLoop {
-    const { config, database, metrics, secretBox, clock, callbackClient, publicUrl } =
-      this.#options;
-    const keys = new SigningKeys(clock, async (projectId) => {
-      const secrets = await findSigningSecrets(database, projectId, clock.now());
-      return secrets.map(({ sealed }) => secretKey(secretBox.open(sealed)));
-    });
-    return new DeliveryLoop({
+  #buildDelivery(): DeliveryEngine {
+    return new DeliveryEngine({
       ...this.#options,
-      userAgent: `Ringback/${this.#options.version}`,
-      retryScheduleMs: config.retryScheduleMs,
-      callbackTimeoutMs: config.callbackTimeoutMs,
-      inlineResultBytesMax: config.inlineResultBytesMax,
+      settings: this.#options.config,
       ownedShards: () => this.#ownership.owned,
-      resultUrl: (eventId) => `${publicUrl()}/v1/events/${eventId}/result`,
-      signingKeys: (projectId) => keys.of(projectId),
-      send: (request) => callbackClient.send(request),
       record: (attempt) => this.#writers.recordAttempt(attempt),
-      attempted: (step, sinceDueMs) => {
-        metrics.attempts.add(step.status);
-        metrics.attemptLagSeconds.observe(Math.max(0, sinceDueMs) / 1000);
-      },
     });
   }
 
@@ -227,14 +214,14 @@ export class Engine {
             if (this.#ownership.owns(job.shardId)) this.#poller.watches.watch(job, "spread");
           }
         }
-        this.#delivery.reload();
+        this.#delivery.loop.reload();
       },
       liveJobs: () => this.liveJobs.here,
       liveJobsElsewhere: (counts) => this.liveJobs.learn(counts),
       shareChanged: (share) => this.#poller.watches.upstreams.setShare(share),
       dropped: (shardId) => {
         this.#poller.watches.dropShard(shardId);
-        this.#delivery.dropShard(shardId);
+        this.#delivery.loop.dropShard(shardId);
       },
     });
   }
@@ -254,7 +241,7 @@ export class Engine {
         // Watched before, under a definition that this node has not met.
         else this.handOver.look(job);
       },
-      deliver: (deliveries) => this.#delivery.deliver(deliveries),
+      deliver: (deliveries) => this.#delivery.loop.deliver(deliveries),
       post: (mail) => postMail(database, mail),
     });
   }
@@ -270,14 +257,14 @@ export class Engine {
       findJobsOf: (subscriptions) => findJobsOfSubscriptions(database, subscriptions),
       cancelUpstream: (job) => this.#poller.cancelUpstream(job),
       watches: this.#poller.watches,
-      deliveries: this.#delivery,
+      deliveries: this.#delivery.loop,
     });
   }
 
   #registerGauges(): void {
     const { metrics } = this.#options;
     registerPollingGauges(metrics, this.#poller.watches);
-    registerDeliveryGauges(metrics, this.#delivery.outbox);
+    registerDeliveryGauges(metrics, this.#delivery.loop.outbox);
     metrics.gauge(
       "ringback_owned_shards",
       "Shards this node owns.",

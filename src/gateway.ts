@@ -5,10 +5,10 @@ import type { Config } from "./config.ts";
 import { Engine } from "./engine.ts";
 import { HttpServer } from "./api/http-server.ts";
 import { notReadyAnswer } from "./api/not-ready.ts";
-import { createAddressGuard, type EgressAllow } from "./outbound/address-guard.ts";
+import type { EgressAllow } from "./outbound/address-guard.ts";
 import { systemLookup } from "./outbound/address-lookup.ts";
 import { CallbackUrlChecker } from "./outbound/callback-url-checker.ts";
-import { RequestClient } from "./outbound/request-client.ts";
+import { createOutboundClients } from "./outbound/outbound-clients.ts";
 import { checkUpstreamUrl } from "./outbound/upstream-url.ts";
 import type { Clock } from "./runtime/clock.ts";
 import { readOrCreateEncryptionKey } from "./runtime/encryption-keys.ts";
@@ -30,12 +30,6 @@ const STATEMENT_TIMEOUT_MS = 15_000;
 const DATABASE_CLOSE_TIMEOUT_MS = 1_000;
 const REQUESTS_CLOSE_TIMEOUT_MS = 2_000;
 const CALLBACK_LOOKUP_TIMEOUT_MS = 2_000;
-const CONNECT_TIMEOUT_MS = 10_000;
-const KEEP_ALIVE_MS = 30_000;
-/** As many as the highest concurrency that a connection may ask for. */
-const UPSTREAM_CONNECTIONS_MAX = 1024;
-const CALLBACK_CONNECTIONS_MAX = 32;
-const ORIGINS_MAX = 2_000;
 
 export interface GatewayOptions {
   readonly config: Config;
@@ -141,6 +135,7 @@ async function start(
     unsubscribed: (change) => engine.handOver.unsubscribed(change),
     redelivered: (deliveries) => engine.handOver.redelivered(deliveries),
     redeliveries: engine.redeliveries,
+    signingSecretsChanged: (project) => engine.signingSecretsChanged(project),
     connections: {
       find: (project, provider, name) => engine.connections.find(project, provider, name),
       findFresh: (project, provider, name) => engine.connections.findFresh(project, provider, name),
@@ -217,7 +212,6 @@ async function startDatabase(
   return database;
 }
 
-/** Requests to clients' callback URLs and to upstreams never share a connection or a limit. */
 function buildOutbound(config: Config, port: number, localUrl: string) {
   const allow: EgressAllow = config.sandbox
     ? {
@@ -225,31 +219,12 @@ function buildOutbound(config: Config, port: number, localUrl: string) {
         hostPorts: [...config.egressAllow.hostPorts, ...ownHostPorts(config, port)],
       }
     : config.egressAllow;
-  const guard = createAddressGuard(allow);
   // What the operator wrote into the environment is trusted; what clients name is not.
   const trustedOrigins = [
     new URL(config.pulse.baseUrl).origin,
     ...(config.sandbox ? [new URL(localUrl).origin] : []),
   ];
-  const shared = {
-    guard,
-    originsMax: ORIGINS_MAX,
-    connectTimeoutMs: CONNECT_TIMEOUT_MS,
-    keepAliveMs: KEEP_ALIVE_MS,
-  };
-  return {
-    guard,
-    trustedOrigins,
-    upstreamClient: new RequestClient({
-      ...shared,
-      connectionsPerOriginMax: UPSTREAM_CONNECTIONS_MAX,
-      trustedOrigins,
-    }),
-    callbackClient: new RequestClient({
-      ...shared,
-      connectionsPerOriginMax: CALLBACK_CONNECTIONS_MAX,
-    }),
-  };
+  return { trustedOrigins, ...createOutboundClients(allow, trustedOrigins) };
 }
 
 /** Where the sandbox's inbox can be reached from this machine. */
@@ -265,7 +240,9 @@ async function openSigningSecrets(
   nowMs: number,
 ): Promise<string[]> {
   const secrets = await findSigningSecrets(database, projectId, nowMs);
-  return secrets.map(({ sealed }) => secretBox.open(sealed));
+  return secrets
+    .filter(({ scheme }) => scheme === "v1")
+    .map(({ sealed }) => secretBox.open(sealed));
 }
 
 function readiness(engine: Engine, isStopping: boolean) {

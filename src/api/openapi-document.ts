@@ -66,7 +66,10 @@ function request({ idKind, query, headers, body }: RouteDescription) {
     ...(query && { query }),
     ...(headers && { headers }),
     ...(body && {
-      body: { required: true, content: { "application/json": { schema: body.schema } } },
+      body: {
+        required: body.isOptional !== true,
+        content: { "application/json": { schema: body.schema } },
+      },
     }),
   };
 }
@@ -84,12 +87,14 @@ function idParameter(prefix: string) {
 function problemsOf(route: RouteDescription): ProblemCode[] {
   const codes: ProblemCode[] = [...(route.problems ?? [])];
   if (route.scope !== null) codes.push("unauthorized", "insufficient_scope", "invalid_query");
+  else if (route.query !== undefined) codes.push("invalid_query", "not_found");
   if (route.idKind !== undefined) codes.push("not_found");
   if (route.body !== undefined) {
     codes.push("malformed_json", "incomplete_body", "body_too_large", "unsupported_media_type");
     codes.push("validation_failed");
   }
-  if (route.scope !== null) codes.push("overloaded", "database_unavailable");
+  if (route.scope !== null) codes.push("overloaded");
+  if (route.scope !== null || route.query !== undefined) codes.push("database_unavailable");
   // The listener's own, before it is known what was asked for.
   codes.push("malformed_request", "headers_too_large", "request_timeout", "not_ready");
   codes.push("internal_error");

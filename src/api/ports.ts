@@ -121,6 +121,8 @@ export interface ApiPorts {
     deliveries: readonly { readonly shardId: number; readonly id: string }[],
   ): Promise<void>;
   readonly redeliveries: RedeliveryPorts;
+  /** The project's signing secrets or keys are others now. */
+  signingSecretsChanged(projectId: string): void;
   readonly connections: ConnectionRegistry;
   readonly providers: ProviderRegistry;
   readonly secretBox: SecretBox;

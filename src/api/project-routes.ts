@@ -70,6 +70,10 @@ function projectJson(of: ProjectRecord, ports: ApiPorts): string {
     live_jobs: ports.liveJobs(of.id),
     live_jobs_max: of.settings.live_jobs_max ?? null,
     live_jobs_allowed: liveJobsAllowed(of, ports),
+    retry_schedule_s: of.settings.retry_schedule_s ?? null,
+    signatures: of.settings.signatures ?? null,
+    callback_concurrency: of.settings.callback_concurrency ?? null,
+    callback_requests_per_second: of.settings.callback_requests_per_second ?? null,
     created_at: isoTime(of.createdAtMs),
     updated_at: isoTime(of.updatedAtMs),
   });

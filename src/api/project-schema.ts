@@ -1,4 +1,6 @@
 import { z } from "@hono/zod-openapi";
+import { SIGNATURE_SCHEMES } from "../core/signature-scheme.ts";
+import { retryScheduleSchema, signaturesSchema } from "./delivery-settings-schema.ts";
 
 const LIVE_JOBS_MAX = 1_000_000_000;
 
@@ -13,10 +15,24 @@ const liveJobsMaxSchema = z
       "Null for as many as the operator allows.",
   });
 
+const callbackConcurrencySchema = z.int().min(1).max(1024).nullable().openapi({
+  description:
+    "Callbacks under way at once to one origin. Never more than the gateway's, which null stands for.",
+});
+
+const callbackRateSchema = z.number().positive().max(100_000).nullable().openapi({
+  description:
+    "Callbacks a second to one origin. Never more than the gateway's, which null stands for.",
+});
+
 /** What a project may set for itself; each answered under the same name, null when it is not set. */
 export const projectChangeSchema = z
   .strictObject({
     live_jobs_max: liveJobsMaxSchema.optional(),
+    retry_schedule_s: retryScheduleSchema.nullable().optional(),
+    signatures: signaturesSchema.nullable().optional(),
+    callback_concurrency: callbackConcurrencySchema.optional(),
+    callback_requests_per_second: callbackRateSchema.optional(),
   })
   .openapi("ProjectChange");
 
@@ -37,6 +53,14 @@ export const projectSchema = z
     live_jobs_allowed: z.int().openapi({
       description: "The operator's limit; live_jobs_max can't be above it.",
     }),
+    retry_schedule_s: z.array(z.number()).nullable().openapi({
+      description: "Null for the gateway's.",
+    }),
+    signatures: z.array(z.enum(SIGNATURE_SCHEMES)).nullable().openapi({
+      description: "Null for v1 alone.",
+    }),
+    callback_concurrency: callbackConcurrencySchema,
+    callback_requests_per_second: callbackRateSchema,
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
   })

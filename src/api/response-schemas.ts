@@ -1,6 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { ATTEMPT_ERROR_CODES } from "../core/delivery-outcome.ts";
 import { EVENT_TYPES } from "../core/event.ts";
+import { SIGNATURE_SCHEMES } from "../core/signature-scheme.ts";
 
 /*
  * What the answers look like, for the documentation and for the tests that hold the answers
@@ -65,6 +66,12 @@ export const subscriptionSchema = z
     callback_url: z.string(),
     events: z.array(z.enum(EVENT_TYPES)),
     payload: z.enum(["full", "thin"]),
+    retry_schedule_s: z.array(z.number()).nullable().openapi({
+      description: "Null for the project's.",
+    }),
+    signatures: z.array(z.enum(SIGNATURE_SCHEMES)).nullable().openapi({
+      description: "Null for the project's.",
+    }),
     metadata: z.looseObject({}).openapi({ description: "As the client sent it." }),
     created_at: isoTimeSchema,
   })
@@ -124,7 +131,7 @@ export const eventSchema = z
   })
   .openapi("Event");
 
-const signingSecretSchema = z
+export const signingSecretSchema = z
   .strictObject({
     id: idSchema("sec"),
     object: z.literal("signing_secret"),
@@ -134,6 +141,34 @@ const signingSecretSchema = z
     expires_at: isoTimeSchema.nullable(),
   })
   .openapi("SigningSecret");
+
+export const signingKeySchema = z
+  .strictObject({
+    id: idSchema("sgk"),
+    object: z.literal("signing_key"),
+    public_key: z
+      .string()
+      .openapi({ description: "whpk_…, as Standard Webhooks libraries take it." }),
+    is_current: z.boolean(),
+    created_at: isoTimeSchema,
+    expires_at: isoTimeSchema.nullable(),
+  })
+  .openapi("SigningKey");
+
+export const jwksSchema = z
+  .strictObject({
+    keys: z.array(
+      z.strictObject({
+        kty: z.literal("OKP"),
+        crv: z.literal("Ed25519"),
+        use: z.literal("sig"),
+        alg: z.literal("EdDSA"),
+        kid: idSchema("sgk"),
+        x: z.string(),
+      }),
+    ),
+  })
+  .openapi("JsonWebKeySet");
 
 const providerSchema = z
   .strictObject({
@@ -221,5 +256,6 @@ export const pageOf = (item: z.ZodType, name: string) =>
 export const subscriptionPageSchema = pageOf(subscriptionSchema, "SubscriptionPage");
 export const deliveryPageSchema = pageOf(deliverySchema, "DeliveryPage");
 export const signingSecretPageSchema = pageOf(signingSecretSchema, "SigningSecretPage");
+export const signingKeyPageSchema = pageOf(signingKeySchema, "SigningKeyPage");
 export const providerPageSchema = pageOf(providerSchema, "ProviderPage");
 export const apiKeyPageSchema = pageOf(apiKeySchema, "ApiKeyPage");

@@ -28,6 +28,13 @@ export interface RouteRequest<Query, Body> {
   readonly headers: Headers;
 }
 
+export interface BodyDescription<Body = unknown> {
+  readonly schema: z.ZodType<Body>;
+  readonly bytesMax: number;
+  /** A request without a body counts as one with `{}`. */
+  readonly isOptional?: boolean;
+}
+
 /** What the documentation tells of a route, and what its requests are checked by. */
 export interface RouteDescription {
   readonly method: Method;
@@ -42,7 +49,7 @@ export interface RouteDescription {
   readonly idKind?: IdKind;
   readonly query?: z.ZodObject;
   readonly headers?: z.ZodObject;
-  readonly body?: { readonly schema: z.ZodType; readonly bytesMax: number };
+  readonly body?: BodyDescription;
   readonly success: {
     readonly status: number;
     readonly description: string;
@@ -69,12 +76,13 @@ export interface Route {
 interface Spec<Query, Body> extends RouteDescription {
   readonly scope: Scope;
   readonly query?: z.ZodObject & z.ZodType<Query>;
-  readonly body?: { readonly schema: z.ZodType<Body>; readonly bytesMax: number };
+  readonly body?: BodyDescription<Body>;
   handle(request: RouteRequest<Query, Body>): Reply | Promise<Reply>;
 }
 
-type OpenSpec = Omit<RouteDescription, "scope" | "idKind" | "query" | "headers" | "body"> & {
-  handle(): Reply | Promise<Reply>;
+type OpenSpec<Query> = Omit<RouteDescription, "scope" | "idKind" | "query" | "headers" | "body"> & {
+  readonly query?: z.ZodObject & z.ZodType<Query>;
+  handle(request: { readonly query: Query }): Reply | Promise<Reply>;
 };
 
 /** An address for callers with an API key. */
@@ -101,15 +109,23 @@ export function defineRoute<Query = undefined, Body = undefined>(spec: Spec<Quer
   };
 }
 
-/** An address that anyone may read and that takes no input. */
-export function defineOpenRoute(spec: OpenSpec): Route {
-  return { description: { ...spec, scope: null }, answer: () => spec.handle() };
+/** An address that anyone may read. One without a query of its own ignores what it is given. */
+export function defineOpenRoute<Query = undefined>(spec: OpenSpec<Query>): Route {
+  return {
+    description: { ...spec, scope: null },
+    answer({ request }) {
+      if (spec.query === undefined) return spec.handle({ query: undefined as Query });
+      const query = readQuery<Query>(request.url, spec.query);
+      return query.ok ? spec.handle({ query: query.value }) : query;
+    },
+  };
 }
 
 export function notFound(kind: IdKind, id: string): Refusal {
   return refused("not_found", `There is no ${NOUNS[kind]} ${id}.`);
 }
 
+const EMPTY_OBJECT = { ok: true, value: { text: "{}", value: {} } } as const;
 const NO_QUERY = z.strictObject({});
 const NOTHING: Outcome<undefined> = { ok: true, value: undefined };
 const NO_BODY = { ok: true, value: { text: "", value: undefined } } as const;
@@ -123,6 +139,7 @@ const NOUNS: Readonly<Record<IdKind, string>> = {
   delivery: "delivery",
   signingSecret: "signing secret",
   redelivery: "redelivery",
+  signingKey: "signing key",
 };
 
 function readId(kind: IdKind | undefined, text: string | undefined): Outcome<string> {
@@ -138,11 +155,18 @@ function readRouteQuery(url: string, schema: z.ZodObject | undefined): Outcome<u
   return url.includes("?") ? readQuery(url, NO_QUERY) : NOTHING;
 }
 
+function hasNoBody({ headers }: Request): boolean {
+  const length = headers.get("content-length");
+  if (length !== null) return length === "0";
+  return !headers.has("transfer-encoding") && !headers.has("content-type");
+}
+
 async function readBody(
   request: Request,
-  { schema, bytesMax }: { readonly schema: z.ZodType; readonly bytesMax: number },
+  { schema, bytesMax, isOptional = false }: BodyDescription,
 ): Promise<Outcome<{ readonly text: string; readonly value: unknown }>> {
-  const body = await readJsonBody(request, bytesMax);
+  const body =
+    isOptional && hasNoBody(request) ? EMPTY_OBJECT : await readJsonBody(request, bytesMax);
   if (!body.ok) return body;
   const parsed = schema.safeParse(body.value.value);
   if (parsed.success) return { ok: true, value: { text: body.value.text, value: parsed.data } };

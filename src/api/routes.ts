@@ -10,6 +10,7 @@ import { projectRoutes } from "./project-routes.ts";
 import { providerRoutes } from "./provider-routes.ts";
 import { redeliveryRoutes } from "./redelivery-routes.ts";
 import type { Route } from "./route.ts";
+import { signingKeyRoutes } from "./signing-key-routes.ts";
 import { signingSecretRoutes } from "./signing-secret-routes.ts";
 import { subscriptionRoutes } from "./subscription-routes.ts";
 import { systemRoutes } from "./system-routes.ts";
@@ -25,7 +26,8 @@ export function apiRoutes(ports: ApiPorts, authenticator: Authenticator): Route[
     ...connectionRoutes(ports, newUuid),
     ...providerRoutes(ports),
     ...projectRoutes(ports),
-    ...signingSecretRoutes(ports),
+    ...signingSecretRoutes(ports, newUuid),
+    ...signingKeyRoutes(ports, newUuid),
     ...apiKeyRoutes(ports, authenticator, newUuid),
     ...systemRoutes(ports),
   ];

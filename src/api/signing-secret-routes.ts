@@ -1,31 +1,87 @@
+import { randomBytes } from "node:crypto";
+import { z } from "@hono/zod-openapi";
 import { publicId } from "../core/ids.ts";
-import { findSigningSecrets } from "../store/signing-secrets.ts";
+import type { UuidSource } from "../runtime/uuid-source.ts";
+import { findSigningSecrets, rotateSigningSecret } from "../store/signing-secrets.ts";
 import type { StoredSigningSecret } from "../store/signing-secrets.ts";
 import { jsonAnswer } from "./answer.ts";
 import { isoTime } from "./iso-time.ts";
 import type { ApiPorts } from "./ports.ts";
-import { signingSecretPageSchema } from "./response-schemas.ts";
+import { signingSecretPageSchema, signingSecretSchema } from "./response-schemas.ts";
+import { overlapSchema, ROTATION_BODY_BYTES_MAX, tooManySign } from "./rotation.ts";
 import { defineRoute } from "./route.ts";
 import type { Route } from "./route.ts";
+import { secretSchema } from "./subscription-schema.ts";
 
-export function signingSecretRoutes(ports: ApiPorts): Route[] {
-  return [list(ports)];
+const TAG = "Signing secrets";
+const NOT_STORED = { "cache-control": "no-store" };
+const SECRET_BYTES = 32;
+
+export function signingSecretRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
+  return [list(ports), rotate(ports, newUuid)];
 }
 
 function list(ports: ApiPorts): Route {
   return defineRoute({
     method: "GET",
     path: "/v1/signing-secrets",
-    tag: "Signing secrets",
+    tag: TAG,
     summary: "Read the secrets that callbacks are signed with",
     description: "The current one first. A replaced one signs along until it expires.",
     scope: "admin",
     success: { status: 200, description: "The secrets.", schema: signingSecretPageSchema },
     async handle({ caller: { projectId } }) {
-      const secrets = await findSigningSecrets(ports.database, projectId, ports.clock.now());
+      const stored = await findSigningSecrets(ports.database, projectId, ports.clock.now());
+      const secrets = stored.filter(({ scheme }) => scheme === "v1");
       const data = secrets.map((secret) => signingSecretView(secret, ports));
-      const body = JSON.stringify({ data, next_cursor: null });
-      return jsonAnswer(200, body, { "cache-control": "no-store" });
+      return jsonAnswer(200, JSON.stringify({ data, next_cursor: null }), NOT_STORED);
+    },
+  });
+}
+
+function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
+  return defineRoute({
+    method: "POST",
+    path: "/v1/signing-secrets/rotate",
+    tag: TAG,
+    summary: "Sign with a new secret from now on",
+    description:
+      "Those before it sign along for the overlap, so that receivers can be changed over without a " +
+      "callback that they can't verify. With an overlap of 0 they are done with at once.",
+    scope: "admin",
+    body: {
+      schema: z
+        .strictObject({
+          overlap_s: overlapSchema,
+          secret: secretSchema.optional().openapi({
+            description: "The new secret; one is made up unless given.",
+          }),
+        })
+        .openapi("SigningSecretRotation"),
+      bytesMax: ROTATION_BODY_BYTES_MAX,
+      isOptional: true,
+    },
+    success: { status: 200, description: "The new secret.", schema: signingSecretSchema },
+    problems: ["too_many_signing_secrets"],
+    async handle({ caller: { projectId }, body }) {
+      const nowMs = ports.clock.now();
+      const secret = body.secret ?? `whsec_${randomBytes(SECRET_BYTES).toString("base64")}`;
+      const outcome = await rotateSigningSecret(
+        ports.database,
+        {
+          id: newUuid(nowMs, 0),
+          projectId,
+          scheme: "v1",
+          sealed: ports.secretBox.seal(secret),
+          publicKey: null,
+          nowMs,
+        },
+        body.overlap_s * 1000,
+      );
+      if (outcome.kind === "too_many") return tooManySign(outcome);
+      ports.signingSecretsChanged(projectId);
+      const view = signingSecretView(outcome.secret, ports);
+      return jsonAnswer(200, JSON.stringify(view), NOT_STORED);
     },
   });
 }

@@ -1,5 +1,6 @@
 import { eventTypesOfMask } from "../core/event.ts";
 import { publicId } from "../core/ids.ts";
+import { signaturesOfMask } from "../core/signature-scheme.ts";
 import type { SubscriptionRecord } from "../store/subscription-record.ts";
 import { isoTime } from "./iso-time.ts";
 import type { ApiPorts, LiveJob } from "./ports.ts";
@@ -18,8 +19,13 @@ export function subscriptionJson(of: SubscriptionRecord, facts: SubscriptionFact
     `"connection":${JSON.stringify(facts.connections.nameOf(of.connectionId))},` +
     `"job":${jobJson(of, facts)},"callback_url":${JSON.stringify(of.callbackUrl)},` +
     `"events":${JSON.stringify(eventTypesOfMask(of.events))},"payload":"${of.payload}",` +
+    `"retry_schedule_s":${of.retrySchedule ?? "null"},"signatures":${signaturesJson(of)},` +
     `"metadata":${of.metadata},"created_at":${jsonTime(of.createdAtMs)}}`
   );
+}
+
+function signaturesJson({ signatures }: SubscriptionRecord): string {
+  return signatures === null ? "null" : JSON.stringify(signaturesOfMask(signatures));
 }
 
 function jobJson({ job, shardId, jobRowId }: SubscriptionRecord, facts: SubscriptionFacts): string {

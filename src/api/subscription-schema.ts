@@ -3,6 +3,7 @@ import { problemsWithCallbackHeaders } from "../core/callback-headers.ts";
 import { ENDING_STATUSES, EVENT_TYPES } from "../core/event.ts";
 import { isPrintable } from "../core/printable.ts";
 import { problemWithSigningSecret } from "../core/signing-secret.ts";
+import { retryScheduleSchema, signaturesSchema } from "./delivery-settings-schema.ts";
 import { isObject, recordOfStrings } from "./record-of-strings.ts";
 
 const PARAMS_MAX = 20;
@@ -73,7 +74,7 @@ const headersSchema = recordOfStrings(problemsWithCallbackHeaders).openapi({
   example: { "x-tenant": "acme" },
 });
 
-const secretSchema = z
+export const secretSchema = z
   .string()
   .max(128)
   .superRefine((secret, context) => {
@@ -112,6 +113,8 @@ export const subscriptionRequestSchema = z
       }),
     secret: secretSchema.optional(),
     headers: headersSchema.optional(),
+    retry_schedule_s: retryScheduleSchema.optional(),
+    signatures: signaturesSchema.optional(),
     deadline_s: z.int().min(1).optional().openapi({
       description: "When to give the job up, in seconds from now; the provider's unless given.",
       example: 172_800,

@@ -3,6 +3,7 @@ import { compactJson } from "../core/compact-json.ts";
 import { ENDING_EVENT_TYPES, eventMask } from "../core/event.ts";
 import { rawJsonDepth } from "../core/raw-json-items.ts";
 import { sliceRawJson } from "../core/raw-json.ts";
+import { signatureMask } from "../core/signature-scheme.ts";
 import { jsonPointer } from "../runtime/invalid-places.ts";
 import type { SecretBox } from "../runtime/secret-box.ts";
 import { missingParams, refusedUrlParams } from "../providers/build-request.ts";
@@ -174,16 +175,27 @@ function acceptRequest(wish: Wish, facts: WishFacts, box: SecretBox): AcceptRequ
   };
   const secret = request.secret ?? null;
   const { deadline_s: deadlineS } = request;
+  // Hashed only where given, so that a request means the same as before there was such a field.
+  const delivery = {
+    ...(request.retry_schedule_s && { retrySchedule: JSON.stringify(request.retry_schedule_s) }),
+    ...(request.signatures && { signatures: signatureMask(request.signatures) }),
+  };
   return {
+    retrySchedule: null,
+    signatures: null,
     ...unsealed,
     providerVersionId: version?.id ?? null,
     deadlineMs: deadlineS === undefined ? provider.deadlineMs : deadlineS * 1000,
+    ...delivery,
     headers: unsealed.headers === null ? null : box.seal(unsealed.headers),
     secret: secret === null ? null : box.seal(secret),
     idempotency:
       idempotencyKey === null
         ? null
-        : { key: idempotencyKey, requestHash: hashRequest({ ...unsealed, deadlineS, secret }) },
+        : {
+            key: idempotencyKey,
+            requestHash: hashRequest({ ...unsealed, ...delivery, deadlineS, secret }),
+          },
   };
 }
 

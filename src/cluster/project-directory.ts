@@ -11,6 +11,8 @@ export interface ProjectDirectoryOptions {
   readonly log: Log;
   /** Of projects for which the operator has set no other limit. */
   readonly liveJobsAllowed: number;
+  /** Told of every project that is new or changed, on whatever node it was changed. */
+  readonly onChange: (project: ProjectRecord) => void;
 }
 
 /** Every project with its settings, held in memory and kept fresh. */
@@ -20,14 +22,17 @@ export class ProjectDirectory implements Service {
   readonly #refresher: Refresher<ProjectRecord>;
   readonly #liveJobsAllowed: number;
 
-  constructor({ database, clock, log, liveJobsAllowed }: ProjectDirectoryOptions) {
+  constructor({ database, clock, log, liveJobsAllowed, onChange }: ProjectDirectoryOptions) {
     this.#liveJobsAllowed = liveJobsAllowed;
     this.#refresher = new Refresher<ProjectRecord>({
       name: "refresh projects",
       clock,
       log,
       load: (changedSinceMs) => loadProjects(database, changedSinceMs),
-      take: (project) => void this.#byId.set(project.id, project),
+      take: (project) => {
+        this.#byId.set(project.id, project);
+        onChange(project);
+      },
     });
   }
 

@@ -10,6 +10,8 @@ export const ATTEMPT_ERROR_CODES = [
   ...REQUEST_FAILURE_CODES,
   // The secret to sign with can't be decrypted, so nothing was sent.
   "secret_unreadable",
+  // There is none, so nothing was sent.
+  "secret_missing",
   "redirect_not_followed",
   "gone",
   // The receiver does not want this delivery again.
@@ -26,7 +28,11 @@ export type AttemptErrorCode = (typeof ATTEMPT_ERROR_CODES)[number];
 export type AttemptExchange =
   | { readonly kind: "answered"; readonly status: number; readonly asks: ReceiverAsks }
   | { readonly kind: "failed"; readonly failure: RequestFailure }
-  | { readonly kind: "not_sent"; readonly reason: "secret_unreadable"; readonly message: string };
+  | {
+      readonly kind: "not_sent";
+      readonly reason: "secret_unreadable" | "secret_missing";
+      readonly message: string;
+    };
 
 export type DeliveryStatus = "pending" | "delivered" | "exhausted" | "canceled" | "gone";
 

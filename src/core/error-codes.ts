@@ -19,6 +19,7 @@ export const PROBLEMS = {
   subscription_closed: { status: 409, title: "The subscription is closed" },
   connection_exists: { status: 409, title: "The connection exists" },
   connection_in_use: { status: 409, title: "The connection is in use" },
+  too_many_signing_secrets: { status: 409, title: "Too many secrets would sign at once" },
   body_too_large: { status: 413, title: "The body is too large" },
   unsupported_media_type: { status: 415, title: "Unsupported media type" },
   validation_failed: { status: 422, title: "Invalid request body" },

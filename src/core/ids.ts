@@ -12,6 +12,7 @@ export const ID_PREFIXES = {
   delivery: "msg",
   signingSecret: "sec",
   redelivery: "red",
+  signingKey: "sgk",
 } as const;
 
 export type IdKind = keyof typeof ID_PREFIXES;

@@ -12,8 +12,14 @@ import type { Log } from "../runtime/log.ts";
 import type { Random } from "../runtime/random.ts";
 import { type SecretBox, SecretBoxError } from "../runtime/secret-box.ts";
 import type { AttemptRow } from "../store/record-attempts.ts";
+import type { OwedDelivery } from "../store/record-events.ts";
+import {
+  type DeliverySettings,
+  scheduleOfDelivery,
+  signaturesOfDelivery,
+} from "./delivery-settings.ts";
 import type { OwedCallback } from "./owed-callback.ts";
-import { secretKey, signCallback } from "./sign-callback.ts";
+import { signCallback, type SigningKey, signingKey } from "./sign-callback.ts";
 
 /** At most this much of a receiver's answer is read. */
 const RESPONSE_BYTES_MAX = 16 * 1024;
@@ -26,11 +32,11 @@ export interface DelivererPorts {
   readonly log: Log;
   readonly secretBox: SecretBox;
   readonly userAgent: string;
-  readonly retryScheduleMs: readonly number[];
   readonly callbackTimeoutMs: number;
   resultUrl(eventId: string): string;
-  /** The keys a project signs with, newest first. */
-  signingKeys(projectId: string): Promise<readonly Buffer[]>;
+  settingsOf(projectId: string): DeliverySettings;
+  /** The keys a project signs with, of every scheme, newest first. */
+  signingKeys(projectId: string): Promise<readonly SigningKey[]>;
   send(request: OutboundRequest): Promise<RequestOutcome>;
   /** False when the same attempt was recorded before. */
   record(attempt: AttemptRow): Promise<boolean>;
@@ -61,10 +67,11 @@ export async function attemptDelivery(
     return { kind: "over" };
   }
   const nowMs = ports.clock.now();
+  const { delivery } = callback;
   const step = decideAfterAttempt({
     exchange: made.exchange,
-    attemptInSchedule: callback.attemptCount + 1 - callback.delivery.attemptsBefore,
-    retryScheduleMs: ports.retryScheduleMs,
+    attemptInSchedule: callback.attemptCount + 1 - delivery.attemptsBefore,
+    retryScheduleMs: scheduleOfDelivery(delivery, ports.settingsOf(delivery.projectId)),
     nowMs,
     random: ports.random(),
   });
@@ -106,12 +113,12 @@ async function exchangeWithReceiver(
 
 interface Secrets {
   /** To sign with, newest first. */
-  readonly keys: readonly Buffer[];
+  readonly keys: readonly SigningKey[];
   /** The subscription's own headers. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** A database that is away rejects; a secret that can't be read is told. */
+/** A database that is away rejects; a secret that can't be read, or is not there, is told. */
 async function openSecrets(
   ports: DelivererPorts,
   { delivery }: OwedCallback,
@@ -122,14 +129,27 @@ async function openSecrets(
       delivery.headers === null
         ? NO_HEADERS
         : (JSON.parse(secretBox.open(delivery.headers)) as Record<string, string>);
-    if (delivery.secret !== null) {
-      return { keys: [secretKey(secretBox.open(delivery.secret))], headers };
-    }
-    return { keys: await ports.signingKeys(delivery.projectId), headers };
+    const keys = await keysOf(ports, delivery);
+    if (keys.length > 0) return { keys, headers };
+    const message = "The project has no secret of the kind that its callbacks are signed with.";
+    return { kind: "not_sent", reason: "secret_missing", message };
   } catch (error) {
     if (!(error instanceof SecretBoxError)) throw error;
     return { kind: "not_sent", reason: "secret_unreadable", message: error.message };
   }
+}
+
+/** A secret of its own stands in for those of the project that it is like. */
+async function keysOf(ports: DelivererPorts, delivery: OwedDelivery): Promise<SigningKey[]> {
+  const schemes = signaturesOfDelivery(delivery, ports.settingsOf(delivery.projectId));
+  const own =
+    delivery.secret === null || !schemes.includes("v1")
+      ? []
+      : [signingKey("v1", ports.secretBox.open(delivery.secret))];
+  const needed = own.length === 0 ? schemes : schemes.filter((scheme) => scheme !== "v1");
+  if (needed.length === 0) return own;
+  const keys = await ports.signingKeys(delivery.projectId);
+  return [...own, ...keys.filter(({ scheme }) => needed.includes(scheme))];
 }
 
 const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});

@@ -25,6 +25,10 @@ export interface AcceptRequest {
   readonly headers: string | null;
   /** Sealed `whsec_…`, or null to sign with the project's. */
   readonly secret: string | null;
+  /** JSON array of seconds, or null for the project's. */
+  readonly retrySchedule: string | null;
+  /** Mask of the signature schemes, or null for the project's. */
+  readonly signatures: number | null;
   /** How long the job may take, from now. */
   readonly deadlineMs: number;
   readonly idempotency: { readonly key: string; readonly requestHash: string } | null;
@@ -78,6 +82,8 @@ const INPUT = rowSource("row", {
   metadata: "text",
   headers: "text",
   secret: "text",
+  retrySchedule: "text",
+  signatures: "smallint",
   nowMs: "bigint",
   deadlineMs: "bigint",
   idempotencyShardId: "smallint",
@@ -157,10 +163,10 @@ placed as materialized (
 subscribed as (
   insert into subscriptions (
     shard_id, id, project_id, job_row_id, callback_url, callback_origin, events, payload,
-    metadata, headers, secret, created_at
+    metadata, headers, secret, retry_schedule, signatures, created_at
   )
   select "shardId", "subscriptionId", "projectId", watched_id, "callbackUrl", "callbackOrigin",
-    events, payload, metadata, headers, secret, to_timestamp("nowMs" / 1000.0)
+    events, payload, metadata, headers, secret, "retrySchedule", signatures, to_timestamp("nowMs" / 1000.0)
   from placed
   on conflict (shard_id, id) do nothing
 ),
@@ -254,6 +260,8 @@ function accepted(row: AcceptRow, stored: PlacedRow): AcceptedRow {
       events: row.events,
       payload: row.payload,
       metadata: row.metadata,
+      retrySchedule: row.retrySchedule,
+      signatures: row.signatures,
       createdAtMs: row.nowMs,
       status:
         stored.ended_at_ms === null

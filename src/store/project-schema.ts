@@ -1,3 +1,4 @@
+import type { SignatureScheme } from "../core/signature-scheme.ts";
 import { index, integer, jsonb, pgTable, text, timestamp, uuid } from "drizzle-orm/pg-core";
 
 const time = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
@@ -5,6 +6,10 @@ const time = (name: string) => timestamp(name, { withTimezone: true, precision: 
 /** What a project says about itself, as the API received it; what is absent is the gateway's. */
 export interface ProjectSettings {
   readonly live_jobs_max?: number;
+  readonly retry_schedule_s?: readonly number[];
+  readonly signatures?: readonly SignatureScheme[];
+  readonly callback_concurrency?: number;
+  readonly callback_requests_per_second?: number;
 }
 
 export const projects = pgTable(

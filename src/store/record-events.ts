@@ -36,6 +36,10 @@ export interface OwedDelivery {
   readonly metadata: string;
   readonly headers: string | null;
   readonly secret: string | null;
+  /** JSON array of seconds, or null for the project's. */
+  readonly retrySchedule: string | null;
+  /** Mask of the signature schemes, or null for the project's. */
+  readonly signatures: number | null;
   readonly attemptCount: number;
   readonly attemptsBefore: number;
   readonly nextAttemptAtMs: number;
@@ -131,6 +135,7 @@ stored as (
 addressed as materialized (
   select "shardId", "eventId", type, "occurredAtMs", recorded.project_id,
     subscription.id as subscription_id, callback_url, callback_origin, payload, metadata, headers, secret,
+    retry_schedule, signatures,
     ${owedDeliveryId('"eventId"', "subscription.id")} as delivery_id
   from recorded
   join subscriptions as subscription
@@ -150,11 +155,11 @@ owed as (
 select "eventId", "shardId", project_id as "projectId", "occurredAtMs"::float8 as "nextAttemptAtMs",
   delivery_id as id, subscription_id as "subscriptionId", callback_url as "callbackUrl",
   callback_origin as "callbackOrigin", payload, metadata, headers, secret,
-  0 as "attemptCount", 0 as "attemptsBefore"
+  retry_schedule as "retrySchedule", signatures, 0 as "attemptCount", 0 as "attemptsBefore"
 from addressed
 union all
 select "eventId", "shardId", project_id, "occurredAtMs"::float8,
-  null, null, null, null, null, null, null, null, 0, 0
+  null, null, null, null, null, null, null, null, null, null, 0, 0
 from recorded
 `;
 

@@ -20,6 +20,7 @@ import {
 } from "drizzle-orm/pg-core";
 import type { DeliveryStatus } from "../core/delivery-outcome.ts";
 import type { EndingStatus, EventType } from "../core/event.ts";
+import type { SignatureScheme } from "../core/signature-scheme.ts";
 
 export const time = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
 
@@ -50,8 +51,14 @@ export const signingSecrets = pgTable(
   {
     id: uuid("id").primaryKey(),
     projectId: uuid("project_id").notNull(),
-    /** Encrypted `whsec_…`. */
+    /** Which kind of signature it makes. */
+    scheme: text("scheme").notNull().default("v1").$type<SignatureScheme>(),
+    /** Encrypted: `whsec_…` of `v1`, `whsk_…` of `v1a`. */
     secret: text("secret").notNull(),
+    /** `whpk_…` of `v1a`. */
+    publicKey: text("public_key"),
+    /** It came from the environment, where it may still stand after it was replaced here. */
+    fromEnvironment: boolean("from_environment").notNull().default(false),
     createdAt: time("created_at").notNull(),
     /** Null for the current secret; a rotated one signs along until then. */
     expiresAt: time("expires_at"),
@@ -182,6 +189,10 @@ export const subscriptions = pgTable(
     headers: text("headers"),
     /** Encrypted `whsec_…`, or null to sign with the project's. */
     secret: text("secret"),
+    /** JSON array of seconds: the waits after failed attempts; or null for the project's. */
+    retrySchedule: text("retry_schedule"),
+    /** Mask of the signatures its callbacks carry, as in core/signature-scheme.ts; null: the project's. */
+    signatures: smallint("signatures"),
     closedAs: text("closed_as").$type<SubscriptionClosure>(),
     createdAt: time("created_at").notNull(),
   },

@@ -29,6 +29,10 @@ export interface SubscriptionRecord {
   readonly payload: PayloadMode;
   /** Raw JSON text. */
   readonly metadata: string;
+  /** JSON array of seconds, or null for the project's. */
+  readonly retrySchedule: string | null;
+  /** Mask of the signature schemes, or null for the project's. */
+  readonly signatures: number | null;
   readonly createdAtMs: number;
   readonly status: SubscriptionStatus;
   readonly job: {
@@ -56,7 +60,7 @@ export const SUBSCRIPTION_STATUS = `
 
 export const SUBSCRIPTION_COLUMNS = `
   subscription.id, subscription.shard_id, subscription.project_id, subscription.job_row_id,
-  job.job_id, job.provider, job.connection_id, callback_url, events, payload, metadata,
+  job.job_id, job.provider, job.connection_id, callback_url, events, payload, metadata, retry_schedule, signatures,
   (extract(epoch from subscription.created_at) * 1000)::float8 as created_at_ms,
   ${SUBSCRIPTION_STATUS} as status, job.status as job_status,
   (extract(epoch from accepted_at) * 1000)::float8 as accepted_at_ms,
@@ -83,6 +87,8 @@ export interface SubscriptionRow {
   readonly events: number;
   readonly payload: PayloadMode;
   readonly metadata: string;
+  readonly retry_schedule: string | null;
+  readonly signatures: number | null;
   readonly created_at_ms: number;
   readonly status: SubscriptionStatus;
   readonly job_status: JobStatus;
@@ -108,6 +114,8 @@ export function subscriptionRecord(row: SubscriptionRow): SubscriptionRecord {
     events: row.events,
     payload: row.payload,
     metadata: row.metadata,
+    retrySchedule: row.retry_schedule,
+    signatures: row.signatures,
     createdAtMs: row.created_at_ms,
     status: row.status,
     job: {

@@ -106,7 +106,9 @@ describe("signing secrets", () => {
     ensureSigningSecret(api.database, {
       id: api.uuid(),
       projectId: api.projectId,
+      scheme: "v1",
       sealed: api.secretBox.seal(secret),
+      publicKey: null,
       nowMs: api.clock.now(),
       isWanted: (sealed) => isWanted(api.secretBox.open(sealed)),
     });

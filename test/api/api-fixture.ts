@@ -28,6 +28,7 @@ import { FakeClock } from "../support/fake-clock.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { acceptAlone } from "./accept-alone.ts";
 import { builtInOnly } from "../support/providers.ts";
+import { attemptRow } from "../support/rows.ts";
 
 /** JSON as a test reads it. */
 export type Json = ReturnType<typeof JSON.parse>;
@@ -188,22 +189,15 @@ export class ApiFixture {
       `select subscription_id, attempt_count from deliveries where shard_id = $1 and id = $2`,
       [shardId, deliveryId],
     );
+    const delivery = { shardId, id: deliveryId, subscriptionId: row.subscription_id };
     await recordAttempts(this.database, [
-      {
-        shardId,
-        deliveryId,
-        subscriptionId: row.subscription_id,
+      attemptRow(delivery, {
         attemptCount: row.attempt_count,
         startedAtMs: this.clock.now(),
         durationMs: 12,
         httpStatus: 204,
-        errorCode: null,
-        errorMessage: null,
-        responseExcerpt: null,
-        status: "delivered",
-        nextAttemptAtMs: null,
         ...attempt,
-      },
+      }),
     ]);
   }
 
@@ -232,6 +226,7 @@ export class ApiFixture {
       unsubscribed: note("unsubscribed"),
       redelivered: note("redelivered"),
       redeliveries: { shardForNew: () => 7, begin: note("begin"), perSecondDefault: 100 },
+      signingSecretsChanged: (id) => void this.calls.push(["signingSecretsChanged", id]),
       connections: {
         find: (...name) => this.#findConnection(...name),
         findFresh: async (...name) => this.#findConnection(...name),

@@ -38,6 +38,8 @@ const ROUTES: [method: string, path: string, scope: Scope][] = [
   ["DELETE", `/v1/connections/con_${ID}`, "admin"],
   ["GET", "/v1/providers", "subscriptions:read"],
   ["GET", "/v1/signing-secrets", "admin"],
+  ["POST", "/v1/signing-secrets/rotate", "admin"],
+  ["POST", "/v1/signing-keys/rotate", "admin"],
   ["GET", "/v1/project", "admin"],
   ["PATCH", "/v1/project", "admin"],
   ["GET", "/v1/api-keys", "admin"],
@@ -45,8 +47,12 @@ const ROUTES: [method: string, path: string, scope: Scope][] = [
   ["DELETE", `/v1/api-keys/key_${ID}`, "admin"],
 ];
 
-/** Documentation, which editors fetch. */
-const OPEN_ROUTES = ["GET /v1/providers/schema"];
+/** Documentation, which editors fetch, and public keys. */
+const OPEN_ROUTES = [
+  "GET /v1/providers/schema",
+  "GET /v1/signing-keys",
+  "GET /v1/signing-keys/jwks",
+];
 
 describe("every route", () => {
   it("is in this list", () => {

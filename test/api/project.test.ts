@@ -63,6 +63,22 @@ describe("a change of its settings", () => {
     expect(await change({ live_jobs_max: null })).toMatchObject({ live_jobs_max: null });
   });
 
+  it("says how its callbacks are delivered", async () => {
+    const delivery = {
+      retry_schedule_s: [1, 60],
+      signatures: ["v1", "v1a"],
+      callback_concurrency: 4,
+      callback_requests_per_second: 2.5,
+    };
+    expect(await change(delivery)).toMatchObject(delivery);
+    expect(await read()).toMatchObject(delivery);
+    expect(await change({ retry_schedule_s: null, signatures: null })).toMatchObject({
+      retry_schedule_s: null,
+      signatures: null,
+      callback_concurrency: 4,
+    });
+  });
+
   it("is refused above what the operator allows", async () => {
     await api.sql(`update projects set live_jobs_allowed = 50`);
     expect(await change({ live_jobs_max: 51 })).toMatchObject({
@@ -75,6 +91,11 @@ describe("a change of its settings", () => {
   it.each([
     [{ live_jobs_max: -1 }, "/live_jobs_max"],
     [{ live_jobs_max: 1.5 }, "/live_jobs_max"],
+    [{ retry_schedule_s: [5, 0] }, "/retry_schedule_s/1"],
+    [{ retry_schedule_s: Array(31).fill(1) }, "/retry_schedule_s"],
+    [{ signatures: [] }, "/signatures"],
+    [{ callback_concurrency: 0 }, "/callback_concurrency"],
+    [{ callback_requests_per_second: 0 }, "/callback_requests_per_second"],
     [{ live_jobs_allowed: 10_000 }, "/live_jobs_allowed"],
     [{ name: "other" }, "/name"],
   ])("%j is refused, which says where", async (body, pointer) => {

@@ -65,6 +65,18 @@ describe("POST /v1/subscriptions", () => {
     expect(JSON.stringify(subscription)).not.toContain("whsec_");
   });
 
+  it.each([
+    [{}, { retry_schedule_s: null, signatures: null }],
+    [{ retry_schedule_s: [] }, { retry_schedule_s: [] }],
+    [{ retry_schedule_s: [0.5, 60, 604_800] }, { retry_schedule_s: [0.5, 60, 604_800] }],
+    [{ signatures: ["v1a", "v1"] }, { signatures: ["v1", "v1a"] }],
+  ])("shows how it is delivered: %j", async (wish, shown) => {
+    const subscription = await api.subscribe(wish);
+    expect(subscription).toMatchObject(shown);
+    const again = await api.request("GET", `/v1/subscriptions/${subscription.id}`);
+    expect(await again.json()).toMatchObject(shown);
+  });
+
   it("gives metadata back digit by digit", async () => {
     const metadata = '{ "n": 12345678901234567890, "x": 1.0, "n": 2e400 , "\\u0000": "\\ud800" }';
     const body = `{"job_id": "a", "metadata": {}, "callback_url": "${CALLBACK_URL}", "metadata": ${metadata}}`;
@@ -139,6 +151,8 @@ describe("Idempotency-Key", () => {
     [{ metadata: { a: 1 } }],
     [{ secret: SECRET.replace("BwcH", "CAgI") }],
     [{ deadline_s: 5 }],
+    [{ retry_schedule_s: [5] }],
+    [{ signatures: ["v1a"] }],
   ])("refuses another request, such as %j", async (change) => {
     const key = JSON.stringify(change);
     await create(key, { job_id: "idem", secret: SECRET });

@@ -62,6 +62,24 @@ describe("a subscription whose fields are wrong", () => {
     ["a secret that is too short", { secret: whsec(23) }, ["/secret"]],
     ["a secret that is too long", { secret: whsec(65) }, ["/secret"]],
     ["an empty secret", { secret: "whsec_" }, ["/secret"]],
+    ["a schedule that is a number", { retry_schedule_s: 5 }, ["/retry_schedule_s"]],
+    ["a schedule with a wait of nothing", { retry_schedule_s: [1, 0] }, ["/retry_schedule_s/1"]],
+    ["a schedule with a wait below zero", { retry_schedule_s: [-1] }, ["/retry_schedule_s/0"]],
+    ["a schedule with text", { retry_schedule_s: ["5"] }, ["/retry_schedule_s/0"]],
+    ["a wait that is too long", { retry_schedule_s: [604_801] }, ["/retry_schedule_s/0"]],
+    [
+      "a schedule of too many waits",
+      { retry_schedule_s: Array(31).fill(1) },
+      ["/retry_schedule_s"],
+    ],
+    [
+      "a schedule too long in all",
+      { retry_schedule_s: Array(5).fill(604_800) },
+      ["/retry_schedule_s"],
+    ],
+    ["no signatures", { signatures: [] }, ["/signatures"]],
+    ["an unknown signature", { signatures: ["v1", "v2"] }, ["/signatures/1"]],
+    ["a signature twice", { signatures: ["v1", "v1"] }, ["/signatures"]],
     [
       "too many headers",
       {

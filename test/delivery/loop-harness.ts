@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { vi } from "vitest";
+import { callbackLimits } from "../../src/delivery/delivery-settings.ts";
 import { DeliveryLoop } from "../../src/delivery/delivery-loop.ts";
 import type { OutboundRequest, RequestOutcome } from "../../src/outbound/request-outcome.ts";
 import { createLog } from "../../src/runtime/log.ts";
@@ -50,12 +51,16 @@ export class LoopHarness {
       random: () => 0.5,
       secretBox: { seal: (text) => text, open: (text) => text },
       userAgent: "Ringback/test",
-      retryScheduleMs: RETRY_SCHEDULE_MS,
+      settingsOf: () => ({
+        retryScheduleMs: RETRY_SCHEDULE_MS,
+        signatures: ["v1"],
+        limits: callbackLimits(32, null),
+      }),
       callbackTimeoutMs: 1000,
       inlineResultBytesMax: 1000,
       ownedShards: () => this.ownedShards,
       resultUrl: (eventId) => `http://gateway.test/${eventId}`,
-      signingKeys: () => Promise.resolve([Buffer.alloc(32)]),
+      signingKeys: () => Promise.resolve([{ scheme: "v1", key: Buffer.alloc(32) }]),
       send: (request) => this.#send(request),
       record: (attempt) => this.#record(attempt),
       attempted: () => undefined,

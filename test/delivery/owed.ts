@@ -25,6 +25,8 @@ export function owed(
       metadata: "{}",
       headers: null,
       secret: null,
+      retrySchedule: null,
+      signatures: null,
       attemptCount: 0,
       attemptsBefore: 0,
       nextAttemptAtMs: nowMs,

@@ -42,6 +42,8 @@ export function acceptRow(jobId: string, overrides: Partial<AcceptRow> = {}): Ac
     metadata: "{}",
     headers: null,
     secret: null,
+    retrySchedule: null,
+    signatures: null,
     deadlineMs: 3_600_000,
     idempotency: null,
     idempotencyShardId: 0,

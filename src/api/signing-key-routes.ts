@@ -1,0 +1,142 @@
+import { z } from "@hono/zod-openapi";
+import { parsePublicId, publicId } from "../core/ids.ts";
+import { jwkOfSigningKey } from "../core/signing-key.ts";
+import { newSigningKeyPair } from "../runtime/signing-key-pair.ts";
+import type { UuidSource } from "../runtime/uuid-source.ts";
+import {
+  findPublicSigningKeys,
+  type PublicSigningKey,
+  rotateSigningSecret,
+} from "../store/signing-secrets.ts";
+import { jsonAnswer } from "./answer.ts";
+import { isoTime } from "./iso-time.ts";
+import type { ApiPorts } from "./ports.ts";
+import { refused } from "./problem.ts";
+import type { Outcome } from "./problem.ts";
+import { jwksSchema, signingKeyPageSchema, signingKeySchema } from "./response-schemas.ts";
+import { overlapSchema, ROTATION_BODY_BYTES_MAX, tooManySign } from "./rotation.ts";
+import { defineOpenRoute, defineRoute } from "./route.ts";
+import type { Route } from "./route.ts";
+import { nameSchema } from "./subscription-schema.ts";
+
+const TAG = "Signing keys";
+const PROJECT_DEFAULT = "default";
+/** A new key signs along with the one before, so a copy may be a little old. */
+const FOR_ALL = { "cache-control": "public, max-age=300" };
+
+const projectParameter = z.strictObject({
+  project: nameSchema.optional().openapi({
+    description: "The project's id or name.",
+    default: PROJECT_DEFAULT,
+  }),
+});
+
+export function signingKeyRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
+  return [list(ports), jwks(ports), rotate(ports, newUuid)];
+}
+
+function list(ports: ApiPorts): Route {
+  return defineOpenRoute({
+    method: "GET",
+    path: "/v1/signing-keys",
+    tag: TAG,
+    summary: "Read the public keys that verify v1a signatures",
+    description:
+      "The current one first. A replaced one signs along until it expires. Needs no API key: a " +
+      "public key verifies and can't sign.",
+    query: projectParameter,
+    success: { status: 200, description: "The keys.", schema: signingKeyPageSchema },
+    async handle({ query }) {
+      const keys = await keysOf(query.project ?? PROJECT_DEFAULT, ports);
+      if (!keys.ok) return keys;
+      const body = JSON.stringify({ data: keys.value.map(signingKeyView), next_cursor: null });
+      return jsonAnswer(200, body, FOR_ALL);
+    },
+  });
+}
+
+function jwks(ports: ApiPorts): Route {
+  return defineOpenRoute({
+    method: "GET",
+    path: "/v1/signing-keys/jwks",
+    tag: TAG,
+    summary: "Read the same keys as a JSON Web Key Set",
+    description: "RFC 7517 and 8037. `kid` is the key's id.",
+    query: projectParameter,
+    success: { status: 200, description: "The key set.", schema: jwksSchema },
+    async handle({ query }) {
+      const keys = await keysOf(query.project ?? PROJECT_DEFAULT, ports);
+      if (!keys.ok) return keys;
+      const set = keys.value.map((key) =>
+        jwkOfSigningKey(key.publicKey, publicId("signingKey", key.id)),
+      );
+      return jsonAnswer(200, JSON.stringify({ keys: set }), FOR_ALL);
+    },
+  });
+}
+
+function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
+  return defineRoute({
+    method: "POST",
+    path: "/v1/signing-keys/rotate",
+    tag: TAG,
+    summary: "Sign with a new key from now on",
+    description:
+      "As with signing secrets: those before it sign along for the overlap. A private key never " +
+      "leaves the gateway.",
+    scope: "admin",
+    body: {
+      schema: z.strictObject({ overlap_s: overlapSchema }).openapi("SigningKeyRotation"),
+      bytesMax: ROTATION_BODY_BYTES_MAX,
+      isOptional: true,
+    },
+    success: { status: 200, description: "The new key.", schema: signingKeySchema },
+    problems: ["too_many_signing_secrets"],
+    async handle({ caller: { projectId }, body }) {
+      const nowMs = ports.clock.now();
+      const { secret, publicKey } = newSigningKeyPair();
+      const id = newUuid(nowMs, 0);
+      const outcome = await rotateSigningSecret(
+        ports.database,
+        {
+          id,
+          projectId,
+          scheme: "v1a",
+          sealed: ports.secretBox.seal(secret),
+          publicKey,
+          nowMs,
+        },
+        body.overlap_s * 1000,
+      );
+      if (outcome.kind === "too_many") return tooManySign(outcome);
+      ports.signingSecretsChanged(projectId);
+      const { createdAtMs, expiresAtMs } = outcome.secret;
+      const view = signingKeyView({ id, publicKey, createdAtMs, expiresAtMs });
+      return jsonAnswer(200, JSON.stringify(view));
+    },
+  });
+}
+
+async function keysOf(
+  project: string,
+  ports: ApiPorts,
+): Promise<Outcome<readonly PublicSigningKey[]>> {
+  const keys = await findPublicSigningKeys(ports.database, {
+    projectId: parsePublicId("project", project),
+    projectName: project,
+    nowMs: ports.clock.now(),
+  });
+  if (keys !== null) return { ok: true, value: keys };
+  return refused("not_found", `There is no project ${JSON.stringify(project)}.`);
+}
+
+function signingKeyView(of: PublicSigningKey): object {
+  return {
+    id: publicId("signingKey", of.id),
+    object: "signing_key",
+    public_key: of.publicKey,
+    is_current: of.expiresAtMs === null,
+    created_at: isoTime(of.createdAtMs),
+    expires_at: isoTime(of.expiresAtMs),
+  };
+}

@@ -1,0 +1,18 @@
+/**
+ * The signatures of Standard Webhooks: `v1` is an HMAC with a secret that both sides know, `v1a` an
+ * ed25519 signature that everybody can verify and only the sender can make. The order fixes each
+ * one's mask bit.
+ */
+export const SIGNATURE_SCHEMES = ["v1", "v1a"] as const;
+export type SignatureScheme = (typeof SIGNATURE_SCHEMES)[number];
+
+/** What is signed with unless somebody asks otherwise. */
+export const DEFAULT_SIGNATURES: readonly SignatureScheme[] = ["v1"];
+
+export function signatureMask(schemes: readonly SignatureScheme[]): number {
+  return schemes.reduce((mask, scheme) => mask | (1 << SIGNATURE_SCHEMES.indexOf(scheme)), 0);
+}
+
+export function signaturesOfMask(mask: number): SignatureScheme[] {
+  return SIGNATURE_SCHEMES.filter((_, bit) => (mask & (1 << bit)) !== 0);
+}

@@ -1,0 +1,106 @@
+import { DEFAULT_SIGNATURES } from "../core/signature-scheme.ts";
+import type { RequestClient } from "../outbound/request-client.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Log } from "../runtime/log.ts";
+import type { Metrics } from "../runtime/metrics.ts";
+import type { Random } from "../runtime/random.ts";
+import type { SecretBox } from "../runtime/secret-box.ts";
+import type { Service } from "../runtime/service.ts";
+import type { Database } from "../store/database.ts";
+import type { ProjectSettings } from "../store/project-schema.ts";
+import type { AttemptRow } from "../store/record-attempts.ts";
+import { findSigningSecrets } from "../store/signing-secrets.ts";
+import { DeliveryLoop } from "./delivery-loop.ts";
+import { callbackLimits, type DeliverySettings, deliverySettings } from "./delivery-settings.ts";
+import { signingKey } from "./sign-callback.ts";
+import { SigningKeys } from "./signing-keys.ts";
+
+export interface DeliveryEngineOptions {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly secretBox: SecretBox;
+  readonly callbackClient: RequestClient;
+  readonly version: string;
+  readonly publicUrl: () => string;
+  readonly settings: {
+    readonly retryScheduleMs: readonly number[];
+    readonly callbackTimeoutMs: number;
+    readonly callbackConcurrency: number;
+    readonly callbackRequestsPerSecond: number | null;
+    readonly inlineResultBytesMax: number;
+  };
+  ownedShards(): readonly number[];
+  /** False when the same attempt was recorded before. */
+  record(attempt: AttemptRow): Promise<boolean>;
+}
+
+/** Everything between a delivery that is owed and its receiver. */
+export class DeliveryEngine implements Service {
+  readonly name = "delivery engine";
+  readonly loop: DeliveryLoop;
+  /** Of projects that were made a moment ago, and where a project says nothing. */
+  readonly #gateway: DeliverySettings;
+  readonly #projects = new Map<string, DeliverySettings>();
+  readonly #signingKeys: SigningKeys;
+
+  constructor(options: DeliveryEngineOptions) {
+    const { metrics, callbackClient, version, publicUrl, settings } = options;
+    this.#gateway = gatewaySettings(settings);
+    this.#signingKeys = openSigningKeys(options);
+    this.loop = new DeliveryLoop({
+      ...options,
+      callbackTimeoutMs: settings.callbackTimeoutMs,
+      inlineResultBytesMax: settings.inlineResultBytesMax,
+      userAgent: `Ringback/${version}`,
+      resultUrl: (eventId) => `${publicUrl()}/v1/events/${eventId}/result`,
+      settingsOf: (projectId) => this.#projects.get(projectId) ?? this.#gateway,
+      signingKeys: (projectId) => this.#signingKeys.of(projectId),
+      send: (request) => callbackClient.send(request),
+      attempted: (step, sinceDueMs) => {
+        metrics.attempts.add(step.status);
+        metrics.attemptLagSeconds.observe(Math.max(0, sinceDueMs) / 1000);
+      },
+    });
+  }
+
+  start(): Promise<void> {
+    return this.loop.start();
+  }
+
+  /** Begins no more attempts and waits for those under way to be recorded. */
+  stop(): Promise<void> {
+    return this.loop.stop();
+  }
+
+  /** Delivers from now on as the project says. */
+  configure(project: { readonly id: string; readonly settings: ProjectSettings }): void {
+    this.#projects.set(project.id, deliverySettings(project.settings, this.#gateway));
+  }
+
+  /** This node signs with what a project's secrets are now; the others see it within seconds. */
+  signingSecretsChanged(projectId: string): void {
+    this.#signingKeys.forget(projectId);
+  }
+}
+
+function gatewaySettings(settings: DeliveryEngineOptions["settings"]): DeliverySettings {
+  const { retryScheduleMs, callbackConcurrency, callbackRequestsPerSecond } = settings;
+  return {
+    retryScheduleMs,
+    signatures: DEFAULT_SIGNATURES,
+    limits: callbackLimits(callbackConcurrency, callbackRequestsPerSecond),
+  };
+}
+
+function openSigningKeys({ database, secretBox, clock }: DeliveryEngineOptions): SigningKeys {
+  return new SigningKeys(clock, async (projectId) => {
+    const secrets = await findSigningSecrets(database, projectId, clock.now());
+    return secrets.map(({ scheme, sealed, expiresAtMs }) => ({
+      signing: signingKey(scheme, secretBox.open(sealed)),
+      expiresAtMs,
+    }));
+  });
+}

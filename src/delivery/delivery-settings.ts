@@ -1,0 +1,56 @@
+import { retryScheduleMs } from "../core/retry-schedule.ts";
+import { type SignatureScheme, signaturesOfMask } from "../core/signature-scheme.ts";
+import type { LaneLimits } from "../lanes/lane.ts";
+import type { ProjectSettings } from "../store/project-schema.ts";
+import type { OwedDelivery } from "../store/record-events.ts";
+
+/** How a project's callbacks are delivered, where a subscription does not say otherwise. */
+export interface DeliverySettings {
+  /** The waits after the first, second, … failed attempt. */
+  readonly retryScheduleMs: readonly number[];
+  readonly signatures: readonly SignatureScheme[];
+  /** Of its lane to each origin. */
+  readonly limits: LaneLimits;
+}
+
+/** What the project says, within what the gateway allows. */
+export function deliverySettings(
+  project: ProjectSettings,
+  gateway: DeliverySettings,
+): DeliverySettings {
+  const { retry_schedule_s: waitsS, signatures } = project;
+  const { limits } = gateway;
+  return {
+    retryScheduleMs: waitsS === undefined ? gateway.retryScheduleMs : retryScheduleMs(waitsS),
+    signatures: signatures ?? gateway.signatures,
+    limits: callbackLimits(
+      Math.min(limits.concurrency, project.callback_concurrency ?? Infinity),
+      least(limits.requestsPerSecond, project.callback_requests_per_second ?? null),
+    ),
+  };
+}
+
+/** A tenth of a second's worth may go out at once: timers are no finer than that under load. */
+export function callbackLimits(concurrency: number, requestsPerSecond: number | null): LaneLimits {
+  return { concurrency, requestsPerSecond, burst: Math.ceil((requestsPerSecond ?? 1) / 10) };
+}
+
+export function scheduleOfDelivery(
+  { retrySchedule }: OwedDelivery,
+  settings: DeliverySettings,
+): readonly number[] {
+  if (retrySchedule === null) return settings.retryScheduleMs;
+  return retryScheduleMs(JSON.parse(retrySchedule) as number[]);
+}
+
+export function signaturesOfDelivery(
+  { signatures }: OwedDelivery,
+  settings: DeliverySettings,
+): readonly SignatureScheme[] {
+  return signatures === null ? settings.signatures : signaturesOfMask(signatures);
+}
+
+function least(a: number | null, b: number | null): number | null {
+  if (a === null || b === null) return a ?? b;
+  return Math.min(a, b);
+}
