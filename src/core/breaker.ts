@@ -1,6 +1,6 @@
 /**
- * A lane's breaker. Closed: all pass. Failures in a row without one success open it: nothing
- * passes until a time. Then half open: one probe passes; its success closes the breaker, its
+ * A lane's breaker. Closed: all pass. Failures in a row without one success, over some time, open
+ * it: nothing passes until a time. Then half open: one probe passes; its success closes the breaker, its
  * failure opens it for longer.
  *
  *   closed ──failures in a row──▶ open ──time──▶ half_open ──success──▶ closed
@@ -8,17 +8,24 @@
  *                                  └─────failure─────┘
  */
 export type Breaker =
-  | { readonly state: "closed"; readonly failuresInRow: number }
+  | {
+      readonly state: "closed";
+      readonly failuresInRow: number;
+      /** When the first of them came. */
+      readonly sinceMs: number;
+    }
   | { readonly state: "open"; readonly untilMs: number; readonly opensInRow: number }
   | { readonly state: "half_open"; readonly opensInRow: number };
 
 export interface BreakerLimits {
   readonly failuresInRowMax: number;
+  /** How long they must have gone on, so that a burst of failures at one moment is not enough. */
+  readonly failingMsMin: number;
   readonly openMsInitial: number;
   readonly openMsMax: number;
 }
 
-export const BREAKER_CLOSED: Breaker = { state: "closed", failuresInRow: 0 };
+export const BREAKER_CLOSED: Breaker = { state: "closed", failuresInRow: 0, sinceMs: 0 };
 
 export function afterSuccess(): Breaker {
   return BREAKER_CLOSED;
@@ -28,7 +35,10 @@ export function afterFailure(breaker: Breaker, limits: BreakerLimits, nowMs: num
   switch (breaker.state) {
     case "closed": {
       const failuresInRow = breaker.failuresInRow + 1;
-      if (failuresInRow < limits.failuresInRowMax) return { state: "closed", failuresInRow };
+      const sinceMs = breaker.failuresInRow === 0 ? nowMs : breaker.sinceMs;
+      if (failuresInRow < limits.failuresInRowMax || nowMs - sinceMs < limits.failingMsMin) {
+        return { state: "closed", failuresInRow, sinceMs };
+      }
       return { state: "open", untilMs: nowMs + limits.openMsInitial, opensInRow: 1 };
     }
     // What was under way when it opened: the decision is already taken.

@@ -37,10 +37,12 @@ export type JobStep =
   /** The credential was refused: the connection pauses, the job stays. */
   | { readonly kind: "suspend"; readonly reason: string };
 
-/** What a poll says about its lane. */
+/** What a poll or an attempt says about its lane. */
 export type LaneVerdict =
   | { readonly kind: "healthy" }
   | { readonly kind: "faulty" }
+  /** It never came to whoever is at the other end. */
+  | { readonly kind: "inconclusive" }
   | { readonly kind: "rate_limited"; readonly retryAfterMs: number | null };
 
 /** Whatever it tells of the job, the upstream has answered. */

@@ -130,7 +130,7 @@ export class Lane<Item> implements GateVisitor {
   settle(verdict: LaneVerdict, era = this.#era): void {
     this.#inFlight -= 1;
     this.#learn(verdict, era >= this.#eraOfRefusal);
-    this.#gateOf(era).settle(verdict.kind === "faulty");
+    this.#gateOf(era).settle(verdict.kind);
     this.#pump();
   }
 
@@ -240,6 +240,7 @@ export class Lane<Item> implements GateVisitor {
         if (this.#isProbing && isNews) this.#resumeAfterRefusal();
         return;
       case "faulty":
+      case "inconclusive":
         return;
       case "rate_limited":
         this.#refuse(verdict.retryAfterMs, isNews);

@@ -6,6 +6,7 @@ import {
   type Breaker,
   type BreakerLimits,
 } from "../core/breaker.ts";
+import type { LaneVerdict } from "../core/job.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
 import { Turns } from "./turns.ts";
 
@@ -68,12 +69,14 @@ export class OriginGate {
     return false;
   }
 
-  /** An item that was admitted is over. */
-  settle(isFault: boolean): void {
+  /** An item that was admitted is over. One that never got to the origin says nothing about it. */
+  settle(outcome: LaneVerdict["kind"]): void {
     this.#inFlight -= 1;
     this.#isProbing = false;
-    if (isFault) this.#onFault();
-    else if (this.#breaker !== BREAKER_CLOSED) this.#become(afterSuccess());
+    if (outcome === "faulty") this.#onFault();
+    else if (outcome !== "inconclusive" && this.#breaker !== BREAKER_CLOSED) {
+      this.#become(afterSuccess());
+    }
     if (!this.#turns.isEmpty) this.#serve();
   }
 

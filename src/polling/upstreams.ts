@@ -5,7 +5,12 @@ import type { StoredConnection } from "../store/load-connections.ts";
 import { Upstream, type UpstreamPorts } from "./upstream.ts";
 
 /** Of an origin: faults of all connections to it count, and hold all of them back. */
-const BREAKER: BreakerLimits = { failuresInRowMax: 20, openMsInitial: 1000, openMsMax: 30_000 };
+const BREAKER: BreakerLimits = {
+  failuresInRowMax: 20,
+  failingMsMin: 0,
+  openMsInitial: 1000,
+  openMsMax: 30_000,
+};
 
 /** Of connections that can't be used. */
 const UNKNOWN_ORIGIN = "";

@@ -20,7 +20,6 @@ import {
 } from "drizzle-orm/pg-core";
 import type { DeliveryStatus } from "../core/delivery-outcome.ts";
 import type { EndingStatus, EventType } from "../core/event.ts";
-import type { SignatureScheme } from "../core/signature-scheme.ts";
 
 export const time = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
 
@@ -45,26 +44,6 @@ export const apiKeys = pgTable("api_keys", {
   expiresAt: time("expires_at"),
   revokedAt: time("revoked_at"),
 });
-
-export const signingSecrets = pgTable(
-  "signing_secrets",
-  {
-    id: uuid("id").primaryKey(),
-    projectId: uuid("project_id").notNull(),
-    /** Which kind of signature it makes. */
-    scheme: text("scheme").notNull().default("v1").$type<SignatureScheme>(),
-    /** Encrypted: `whsec_…` of `v1`, `whsk_…` of `v1a`. */
-    secret: text("secret").notNull(),
-    /** `whpk_…` of `v1a`. */
-    publicKey: text("public_key"),
-    /** It came from the environment, where it may still stand after it was replaced here. */
-    fromEnvironment: boolean("from_environment").notNull().default(false),
-    createdAt: time("created_at").notNull(),
-    /** Null for the current secret; a rotated one signs along until then. */
-    expiresAt: time("expires_at"),
-  },
-  (table) => [index("signing_secrets_by_project").on(table.projectId)],
-);
 
 /** What an operator may override of a provider's limits and schedule, as the API received it. */
 export interface ConnectionSettings {

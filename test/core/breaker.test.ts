@@ -8,7 +8,7 @@ import {
   BREAKER_CLOSED,
 } from "../../src/core/breaker.ts";
 
-const LIMITS = { failuresInRowMax: 3, openMsInitial: 1000, openMsMax: 8000 };
+const LIMITS = { failuresInRowMax: 3, failingMsMin: 0, openMsInitial: 1000, openMsMax: 8000 };
 
 function fail(breaker: Breaker, times: number, nowMs = 0): Breaker {
   let current = breaker;
@@ -20,6 +20,15 @@ test("failures in a row open it, and one success in between starts the count ane
   expect(fail(BREAKER_CLOSED, 2).state).toBe("closed");
   expect(fail(BREAKER_CLOSED, 3)).toEqual({ state: "open", untilMs: 1000, opensInRow: 1 });
   expect(fail(afterSuccess(), 2).state).toBe("closed");
+});
+
+test("failures within a moment don't open it, however many; going on for long enough does", () => {
+  const limits = { ...LIMITS, failingMsMin: 5000 };
+  let breaker: Breaker = BREAKER_CLOSED;
+  for (let nowMs = 1000; nowMs < 6000; nowMs += 10) breaker = afterFailure(breaker, limits, nowMs);
+  expect(breaker).toEqual({ state: "closed", failuresInRow: 500, sinceMs: 1000 });
+  expect(afterFailure(breaker, limits, 6000).state).toBe("open");
+  expect(afterFailure(afterSuccess(), limits, 6000).state).toBe("closed");
 });
 
 test("when its time is up one probe may pass, and not before", () => {

@@ -4,7 +4,7 @@ import { HEALTHY } from "../../src/core/job.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { FAULTY, newGate, refused, setLane } from "./lane-harness.ts";
 
-const BREAKER = { failuresInRowMax: 3, openMsInitial: 1000, openMsMax: 8000 };
+const BREAKER = { failuresInRowMax: 3, failingMsMin: 0, openMsInitial: 1000, openMsMax: 8000 };
 
 /** Lanes to one origin, each of a group; what starts is named after its lane. */
 function setOrigin(
@@ -63,6 +63,17 @@ describe("the breaker of an origin", () => {
     expect(names().slice(3)).toEqual(["a4", "b1"]);
     settle("b1", HEALTHY);
     expect(names().slice(5).toSorted()).toEqual(["a5", "b2"]);
+  });
+
+  test("learns nothing from an item that never got to the origin, and lets another try", () => {
+    const { clock, names, push, settle, states } = setOrigin({ a: "x" });
+    for (const item of ["a1", "a2", "a3"]) push(item);
+    for (const item of ["a1", "a2", "a3"]) settle(item, FAULTY);
+    for (const [inMs, item] of ["a4", "a5", "a6"].entries()) push(item, inMs);
+    clock.advance(1000);
+    settle("a4", { kind: "inconclusive" });
+    expect(names().slice(3)).toEqual(["a4", "a5"]);
+    expect(states).toEqual(["open", "half_open"]);
   });
 
   test("probes without waiting for what was under way when it opened", () => {
