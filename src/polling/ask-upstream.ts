@@ -98,7 +98,7 @@ async function askForResult(
   wanted: ResultWanted,
 ): Promise<Asked | null> {
   const { provider, target } = access;
-  const { times, place } = wanted;
+  const { times, place, otherwise } = wanted;
   const request = buildResultRequest(target, watch, place, ports.clock.now());
   if (request.kind === "refused") {
     watch.memory = { ...memory, wanted: null };
@@ -115,7 +115,7 @@ async function askForResult(
   const observation =
     outcome.kind === "failed"
       ? interpretResultFailure(outcome.failure, wanted)
-      : interpretResult(provider, outcome, { nowMs, completedForMs, times });
+      : interpretResult(provider, outcome, { nowMs, completedForMs, times, otherwise });
   ports.observed(observation, outcome.durationMs);
   return { interpretation: access.redact(observation), lingeredMs: 0 };
 }

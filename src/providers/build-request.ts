@@ -49,6 +49,11 @@ export function buildCancelRequest(
 ): RequestBuilding | null {
   const { cancel } = target;
   if (cancel === null) return null;
+  const missing = missingOf(target.provider, cancel.request.paramNames, job.params);
+  if (missing.length > 0) {
+    const problem = `The job was accepted without ${missing.join(", ")}, which canceling needs.`;
+    return { kind: "refused", problem };
+  }
   const { urlParam } = cancel.request;
   const url = urlParam === null ? null : (job.params[urlParam] ?? "");
   return build(target, cancel, job, { url, extraQuery: "", nowMs });
@@ -79,9 +84,18 @@ export function missingParams(
   provider: Provider,
   params: Readonly<Record<string, string>>,
 ): readonly string[] {
-  return provider.requiredParams.filter(
-    (name) => !Object.hasOwn(params, name) || params[name] === "",
-  );
+  return missingOf(provider, provider.requiredParams, params);
+}
+
+function missingOf(
+  { definition }: Provider,
+  names: readonly string[],
+  params: Readonly<Record<string, string>>,
+): readonly string[] {
+  return names.filter((name) => {
+    const isGiven = Object.hasOwn(params, name) && params[name] !== "";
+    return !isGiven && definition.params[name]?.default === undefined;
+  });
 }
 
 /**

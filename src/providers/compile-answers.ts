@@ -58,6 +58,7 @@ export type CompiledResult =
 
 export interface ResultAnswers {
   readonly rules: readonly CompiledRule[];
+  readonly otherwiseOn: readonly number[];
   readonly format: "json" | "text";
   readonly at: Places;
   readonly error: Places;
@@ -103,6 +104,7 @@ function compileResult(
         otherwise: split(result.otherwise),
         answers: {
           rules: compileRules(result.rules),
+          otherwiseOn: result.otherwise_on,
           format: result.format,
           at: split(result.at),
           error: split(result.error ?? extract.error),

@@ -32,6 +32,8 @@ export interface ResultFacts {
   readonly completedForMs: number;
   /** The job's times, from the status answer. */
   readonly times: UpstreamTimes;
+  /** The result if there is none here, as JSON, from the status answer; null unless given. */
+  readonly otherwise?: string;
 }
 
 /**
@@ -49,9 +51,11 @@ export function interpretResult(
   const body = readBody(answer.body);
   const errorAt = result.answers.error;
   const answered = { provider, answer, nowMs: facts.nowMs, body, errorAt };
-  const verdict =
-    judge(result.answers.rules, answer, jsonOf(body)) ??
-    resultVerdictOfHttp(provider, answer.status);
+  const ruled = judge(result.answers.rules, answer, jsonOf(body));
+  if (ruled === null && result.answers.otherwiseOn.includes(answer.status)) {
+    return { kind: "completed", result: facts.otherwise ?? "null", times: facts.times };
+  }
+  const verdict = ruled ?? resultVerdictOfHttp(provider, answer.status);
   return said(byVerdict(answered, facts, verdict, result.answers));
 }
 

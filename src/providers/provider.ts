@@ -87,7 +87,7 @@ export function compileProvider(definition: ProviderDefinition): Provider {
     resultBytesMax: own.answer_bytes_max,
     supportsCancel: requests.cancel !== null,
     paramNames,
-    requiredParams: paramNames.filter((name) => own.params[name]?.default === undefined),
+    requiredParams: requiredParams(requests, own),
     urlParams: [...new Set(compiled.flatMap(({ urlParam }) => urlParam ?? []))],
     longPoll: compileLongPoll(status.long_poll),
     remembersAnswers: status.etag || status.next_url !== undefined || needsSecondRequest,
@@ -115,6 +115,15 @@ function compileRequests(definition: ProviderDefinition): Provider["requests"] {
           })
         : null,
   });
+}
+
+/** Those of polling; a job that lacks one of canceling just can't be canceled. */
+function requiredParams(
+  { status, result }: Provider["requests"],
+  { params }: ProviderDefinition,
+): readonly string[] {
+  const names = new Set([...status.paramNames, ...(result?.paramNames ?? [])]);
+  return [...names].filter((name) => params[name]?.default === undefined);
 }
 
 function allowedHosts({ base_url: ownUrl, allowed_hosts: others = [] }: ProviderDefinition) {

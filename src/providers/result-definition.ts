@@ -48,6 +48,14 @@ const requestSchema = z
         "What this answer means, tried in order. Where none matches: 2xx is the result, 404 is " +
           "tried again for not_found_grace_s and then expired like 410, all else is tried again.",
       ),
+    otherwise_on: z
+      .array(z.int().min(100).max(599))
+      .max(20)
+      .default([])
+      .describe(
+        "HTTP statuses of this answer that mean that there is no such result: what is at otherwise " +
+          "is it. Read where no rule matches.",
+      ),
     error: pointers
       .optional()
       .describe("Where this answer says what went wrong; extract.error unless given."),
@@ -55,8 +63,8 @@ const requestSchema = z
       .default(WHOLE_ANSWER)
       .describe(
         "Where the result is in the status answer when that lacks the URL or a value that the " +
-          "request needs, as when all parts of a batch failed; when only_if does not hold; and " +
-          "when this answer is larger than answer_bytes_max.",
+          "request needs, as when all parts of a batch failed; when only_if does not hold; when " +
+          "this answer is larger than answer_bytes_max, or has a status of otherwise_on.",
       ),
   })
   .refine(({ format, at }) => format === "json" || (at.length === 1 && at[0] === ""), {

@@ -101,6 +101,18 @@ describe("a result that takes a request of its own", () => {
     ]);
   });
 
+  test("may be what the status answer holds, if the definition says so of such an answer", async () => {
+    const { clock, recorded, upstream, add } = startWith({
+      result: { ...result, otherwise_on: [404] },
+    });
+    upstream.answer = (path) => (path === "/files/f-1" ? GONE : DONE);
+    add();
+    await clock.advanceSettling(1);
+    expect(recorded).toMatchObject([
+      { type: "job.completed", result: '{"status":"done","file":"f-1"}' },
+    ]);
+  });
+
   test("has its turn in the lane: a rate limit of the connection holds it back too", async () => {
     const { clock, requests, upstream, configure, add } = startWith({ result });
     configure({ settings: { limits: { concurrency: 4, requests_per_second: 1, burst: 1 } } });

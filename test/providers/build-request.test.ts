@@ -122,11 +122,25 @@ describe("the parts of a request", () => {
   test("params that a provider needs are known before a job is accepted", () => {
     const provider = exampleProvider({
       status: { path: "/{params.a}/{job_id}", query: { b: "{params.b}" } },
-      cancel: { method: "POST", path: "/{params.a}/{params.c}/{job_id}" },
+      result: { kind: "request", request: { path: "/{params.a}/{params.c}/{job_id}" } },
     });
     expect(provider.paramNames).toStrictEqual(["a", "b", "c"]);
     expect(missingParams(provider, { a: "1", b: "", other: "x" })).toStrictEqual(["b", "c"]);
     expect(missingParams(exampleProvider(), {})).toStrictEqual([]);
+  });
+
+  test("a param that only canceling needs may be missing, and then there is no canceling", () => {
+    const cancel = { method: "PUT", url_param: "cancel_url" } as const;
+    expect(missingParams(exampleProvider({ cancel }), {})).toStrictEqual([]);
+    const target = targetOf({ cancel });
+    expect(buildCancelRequest(target, { jobId: "j", params: {} }, 0)).toStrictEqual({
+      kind: "refused",
+      problem: "The job was accepted without cancel_url, which canceling needs.",
+    });
+    const params = { cancel_url: "https://api.example.com/j/cancel" };
+    expect(buildCancelRequest(target, { jobId: "j", params }, 0)).toMatchObject({
+      path: "/j/cancel",
+    });
   });
 
   test("a param named like an object's own method is not found there", () => {

@@ -157,7 +157,12 @@ describe("the answer to it", () => {
     return interpretResult(
       exampleProvider({ result: { ...BY_FILE, ...result } }),
       { status, headers: {}, body: bytes },
-      { nowMs: 0, completedForMs, times: { createdAt: "then", updatedAt: null } },
+      {
+        nowMs: 0,
+        completedForMs,
+        times: { createdAt: "then", updatedAt: null },
+        otherwise: '{"id":1.0}',
+      },
     );
   };
 
@@ -203,6 +208,19 @@ describe("the answer to it", () => {
   test("says nothing of the connection's credential where that was not sent", () => {
     const request = { url_at: ["/url"], credential: false };
     expect(meaning(403, {}, { request })).toMatchObject({ cause: "unusable_answer" });
+  });
+
+  test("may say that this kind of job has no result besides what its status answer holds", () => {
+    const result = { otherwise_on: [404, 400] };
+    for (const status of [400, 404]) {
+      expect(meaning(status, { message: "no such artifact" }, result)).toStrictEqual({
+        kind: "completed",
+        result: '{"id":1.0}',
+        times: { createdAt: "then", updatedAt: null },
+      });
+    }
+    const rules = [{ http_status: 400, observe: "failed" as const }];
+    expect(meaning(400, {}, { ...result, rules })).toMatchObject({ kind: "failed" });
   });
 
   test("that stays away is gone for good after the grace period", () => {
