@@ -31,6 +31,9 @@ export interface GroupCommitOptions<Row, Result> {
   readonly random: Random;
   readonly lingerMs?: number;
   readonly rowsPerBatchMax?: number;
+  /** What a row weighs in a batch; a batch holds one row at least. */
+  readonly bytesOf?: (row: Row) => number;
+  readonly bytesPerBatchMax?: number;
   readonly batchesInFlightMax?: number;
   /** Rows that may wait; rows in flight come on top. */
   readonly queuedRowsMax?: number;
@@ -74,6 +77,8 @@ export class GroupCommit<Row, Result> {
     this.#options = {
       lingerMs: 2,
       rowsPerBatchMax: 500,
+      bytesOf: () => 0,
+      bytesPerBatchMax: Infinity,
       batchesInFlightMax: 1,
       queuedRowsMax: 20_000,
       retryForMs: Infinity,
@@ -127,9 +132,9 @@ export class GroupCommit<Row, Result> {
   /** Sends one batch; a linger that fires after its rows have gone only sends the next a little early. */
   #send(): void {
     this.#wakeUp = "none";
-    const { batchesInFlightMax, rowsPerBatchMax, compare } = this.#options;
+    const { batchesInFlightMax, compare } = this.#options;
     if (this.#waiting.length === 0 || this.#inFlight.size >= batchesInFlightMax) return;
-    const batch = this.#waiting.splice(0, rowsPerBatchMax);
+    const batch = this.#waiting.splice(0, this.#nextBatchRows());
     batch.sort((a, b) => compare(a.row, b.row));
     this.#inFlight.add(batch);
     void this.#settle(batch, this.#options.clock.monotonic()).then(() => {
@@ -138,6 +143,20 @@ export class GroupCommit<Row, Result> {
       if (this.#inFlight.size === 0 && this.#waiting.length === 0) this.#onDrained?.();
     });
     this.#schedule();
+  }
+
+  /** How many of the rows that wait go together. */
+  #nextBatchRows(): number {
+    const { rowsPerBatchMax, bytesOf, bytesPerBatchMax } = this.#options;
+    if (bytesPerBatchMax === Infinity) return rowsPerBatchMax;
+    let rows = 0;
+    let bytes = 0;
+    for (const { row } of this.#waiting) {
+      bytes += bytesOf(row);
+      if (rows > 0 && (rows === rowsPerBatchMax || bytes > bytesPerBatchMax)) break;
+      rows += 1;
+    }
+    return rows;
   }
 
   /** Commits the entries and answers every one of them; never rejects. */

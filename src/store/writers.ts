@@ -20,9 +20,10 @@ export interface WritersOptions {
 /** A client waits for its answer, so trying again must end before it gives up. */
 const ACCEPT_RETRY_FOR_MS = 10_000;
 const ACCEPTS_QUEUED_MAX = 20_000;
-// Large results go a few at a time, so that no batch is built from hundreds of them.
+// Large results go a few at a time: a batch stands in memory three times on its way out, as the
+// results, as the statement's parameter, and as the driver's bytes.
 const LARGE_RESULT_BYTES = 64 * 1024;
-const LARGE_ROWS_PER_BATCH_MAX = 4;
+const LARGE_BATCH_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Every row that the program writes at a rate goes through one of these queues. */
 export class Writers {
@@ -66,7 +67,8 @@ export class Writers {
       ...queue("large events"),
       ...unlimited,
       ...events,
-      rowsPerBatchMax: LARGE_ROWS_PER_BATCH_MAX,
+      bytesOf: (row: EventRow) => row.resultBytes,
+      bytesPerBatchMax: LARGE_BATCH_BYTES_MAX,
     });
     this.#attempts = new GroupCommit({
       ...queue("attempts"),

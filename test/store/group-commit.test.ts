@@ -57,6 +57,12 @@ describe("batching", () => {
     expect(batches).toEqual([[1, 2, 3]]);
   });
 
+  test("a batch takes as many rows as its bytes allow, and one at least", async () => {
+    const { queue, batches } = setUp({ bytesOf: (row) => row, bytesPerBatchMax: 10 });
+    await Promise.all([4, 5, 2, 30, 1].map((row) => queue.write(row)));
+    expect(batches).toEqual([[4, 5], [2], [30], [1]]);
+  });
+
   test("rows that arrive during a commit wait for it and then leave together", async () => {
     const { commit, release } = heldCommit();
     const { queue, clock, batches } = setUp({ commit });
