@@ -6,11 +6,13 @@ import { createLog, type Log } from "./runtime/log.ts";
 import { StartRefusedError } from "./runtime/start-refused.ts";
 import { systemRandom } from "./runtime/random.ts";
 import { migrateOnly } from "./migrate-only.ts";
+import { PROJECT_USAGE, readProjectCommand, runProjectCommand } from "./project-command.ts";
 
 const USAGE = `Usage: ringback [command]
 
   (none)    starts the gateway
   migrate   brings the database of DATABASE_URL up to date and exits
+${PROJECT_USAGE}
 
 Settings come from the environment; README.md lists them.`;
 
@@ -30,7 +32,9 @@ async function main(args: readonly string[]): Promise<number> {
   const [command = "start", ...rest] = args;
   if (command === "--version") return say(version);
   if (command === "--help") return say(USAGE);
-  if (!["start", "migrate"].includes(command) || rest.length > 0) {
+  const project = command === "project" ? readProjectCommand(rest) : null;
+  const isUnderstood = ["start", "migrate"].includes(command) && rest.length === 0;
+  if (!isUnderstood && project === null) {
     process.stderr.write(`Unknown command: ${args.join(" ")}\n\n${USAGE}\n`);
     return 1;
   }
@@ -40,11 +44,14 @@ async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(`${lines.join("\n")}\n`);
     return 1;
   }
-  const log = createLog(result.config.log);
-  for (const warning of result.warnings) log.warn(warning);
+  const { config, warnings } = result;
+  const log = createLog(project === null ? config.log : { ...config.log, level: "warn" });
+  for (const warning of warnings) log.warn(warning);
   try {
-    if (command === "migrate") await migrateOnly(result.config, log);
-    else await run(result.config, log);
+    if (project !== null)
+      say(await runProjectCommand(project, config, { clock: systemClock, log }));
+    else if (command === "migrate") await migrateOnly(config, log);
+    else await run(config, log);
     return 0;
   } catch (error) {
     if (error instanceof StartRefusedError) log.fatal(error.message);

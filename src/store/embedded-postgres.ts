@@ -1,11 +1,12 @@
 import { join, resolve } from "node:path";
 import { makeDataDir } from "../runtime/data-dir.ts";
-import { EmbeddedServer } from "./embedded-server.ts";
+import { EmbeddedServer, embeddedUrl } from "./embedded-server.ts";
 import type { EmbeddedPostgresLog } from "./embedded-server.ts";
 import { checkReach, chooseAccount } from "./postgres-account.ts";
 import { findPostgresBinaries } from "./postgres-binaries.ts";
 import { ensureCluster, readPassword } from "./postgres-cluster.ts";
 import type { Cluster } from "./postgres-cluster.ts";
+import { findPostmaster } from "./postmaster.ts";
 
 const START_TIMEOUT_MS = 300_000;
 
@@ -44,6 +45,19 @@ export async function startEmbeddedPostgres(
   const server = new EmbeddedServer({ log, dataDir, durable, startTimeoutMs, cluster, password });
   await server.start();
   return server;
+}
+
+/**
+ * The URL, with the password in it, of the Postgres that runs on the data directory now, or null.
+ * Whoever started it goes on using it: for commands beside a gateway, not for another gateway.
+ */
+export async function findEmbeddedPostgres(
+  options: Pick<EmbeddedPostgresOptions, "dataDir" | "log">,
+): Promise<string | null> {
+  const cluster = await openCluster(resolve(options.dataDir), options.log);
+  const postmaster = await findPostmaster(cluster.data);
+  if (postmaster.kind !== "running" || postmaster.port === null) return null;
+  return embeddedUrl(postmaster.port, await readPassword(cluster));
 }
 
 async function openCluster(dataDir: string, log: EmbeddedPostgresLog): Promise<Cluster> {

@@ -72,7 +72,7 @@ export class EmbeddedServer {
   }
 
   get url(): string {
-    return `postgres://${POSTGRES_USER}:${this.#options.password}@127.0.0.1:${this.#port}/${DATABASE}`;
+    return embeddedUrl(this.#port ?? 0, this.#options.password);
   }
 
   async start(): Promise<void> {
@@ -227,6 +227,11 @@ ${tail}`;
       cause,
     });
   }
+}
+
+/** With the password in it: not for the log. */
+export function embeddedUrl(port: number, password: string): string {
+  return `postgres://${POSTGRES_USER}:${password}@127.0.0.1:${port}/${DATABASE}`;
 }
 
 function findFreePort(): Promise<number> {

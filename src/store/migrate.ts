@@ -48,9 +48,7 @@ export async function checkMigrated(database: Database): Promise<void> {
   const { entries } = JSON.parse(journal) as { readonly entries: readonly { when: number }[] };
   const newest = Math.max(...entries.map(({ when }) => when));
   if ((await newestApplied(database)) >= newest) return;
-  throw new NotMigratedError(
-    "The database's schema is not up to date and RINGBACK_MIGRATE is 0: run npm run migrate first.",
-  );
+  throw new NotMigratedError("The database's schema is not up to date: run npm run migrate first.");
 }
 
 const UNDEFINED_TABLE = "42P01";

@@ -37,6 +37,12 @@ test("a start shows where it listens and where its data lies; the first one an A
   const headers = { authorization: `Bearer ${key}` };
   expect((await first.api("GET", "/v1/connections", undefined, headers)).status).toBe(200);
   expect((await first.api("GET", "/v1/connections")).status).toBe(401);
+  // The operator's commands work beside a gateway that runs.
+  const project = processes.run(context, environment(), ["project", "create", "another"]);
+  expect(await project.exit).toMatchObject({
+    code: 0,
+    output: expect.stringMatching(/: rb_\S+$/m),
+  });
   expect(await first.stop()).toMatchObject({ code: 0 });
   expect(await directory.postmasterPid()).toBeNull();
 

@@ -1,0 +1,213 @@
+import { randomBytes } from "node:crypto";
+import type { Config } from "./config.ts";
+import { publicId } from "./core/ids.ts";
+import type { Clock } from "./runtime/clock.ts";
+import { readOrCreateEncryptionKey } from "./runtime/encryption-keys.ts";
+import type { Log } from "./runtime/log.ts";
+import { createSecretBox } from "./runtime/secret-box.ts";
+import { newSigningKeyPair } from "./runtime/signing-key-pair.ts";
+import { StartRefusedError } from "./runtime/start-refused.ts";
+import { createUuidSource } from "./runtime/uuid-source.ts";
+import {
+  allowLiveJobs,
+  findProjectId,
+  type ListedProject,
+  listProjects,
+} from "./store/administer-projects.ts";
+import { createApiKey, createFirstApiKey } from "./store/api-keys.ts";
+import { ensureProject } from "./store/bootstrap-rows.ts";
+import { type Database, openDatabase } from "./store/database.ts";
+import { findEmbeddedPostgres, startEmbeddedPostgres } from "./store/embedded-postgres.ts";
+import { checkMigrated } from "./store/migrate.ts";
+import { ensureSigningSecret } from "./store/signing-secrets.ts";
+
+export const PROJECT_USAGE = `  project   list                      shows all projects
+            create <name>             makes one and prints its first API key, once
+            key <name>                prints another API key with all rights on it, once
+            allow <name> <number>     so many live jobs; "default" for RINGBACK_LIVE_JOBS_MAX`;
+
+const CLOSE_TIMEOUT_MS = 1_000;
+const STATEMENT_TIMEOUT_MS = 15_000;
+const LIVE_JOBS_ALLOWED_MAX = 1_000_000_000;
+const NAME = /^[A-Za-z0-9][\w.-]{0,62}$/;
+const FIRST_KEY = "made with the project";
+const LATER_KEY = "made by the operator";
+
+export type ProjectCommand =
+  | { readonly kind: "list" }
+  | { readonly kind: "create"; readonly name: string }
+  | { readonly kind: "key"; readonly name: string }
+  | { readonly kind: "allow"; readonly name: string; readonly liveJobs: number | null };
+
+/** What the arguments after `project` ask for, or null when they ask for nothing there is. */
+export function readProjectCommand(args: readonly string[]): ProjectCommand | null {
+  const [kind, name = "", count = "", ...rest] = args;
+  if (rest.length > 0) return null;
+  if (kind === "list" && args.length === 1) return { kind };
+  if (!NAME.test(name)) return null;
+  if ((kind === "create" || kind === "key") && args.length === 2) return { kind, name };
+  if (kind !== "allow" || args.length !== 3) return null;
+  if (count === "default") return { kind, name, liveJobs: null };
+  const liveJobs = Number(count);
+  if (!/^\d{1,10}$/.test(count) || liveJobs > LIVE_JOBS_ALLOWED_MAX) return null;
+  return { kind, name, liveJobs };
+}
+
+/**
+ * Carries out an operator's command on the database, whether the gateway runs or not. Returns what
+ * to print; rejects with a message for people when it can't be done.
+ */
+export async function runProjectCommand(
+  command: ProjectCommand,
+  config: Config,
+  ports: { readonly clock: Clock; readonly log: Log },
+): Promise<string> {
+  return withDatabase(config, ports.log, (database) => {
+    switch (command.kind) {
+      case "list":
+        return list(database);
+      case "create":
+        return create(command.name, config, { ...ports, database });
+      case "key":
+        return addKey(command.name, { ...ports, database });
+      case "allow":
+        return allow(command.name, command.liveJobs, database);
+    }
+  });
+}
+
+async function list(database: Database): Promise<string> {
+  const rows = (await listProjects(database)).map((project) => listed(project));
+  const all = [["name", "id", "live jobs", "allowed", "created"], ...rows];
+  const widths = all[0]?.map((_, column) =>
+    Math.max(...all.map((row) => row[column]?.length ?? 0)),
+  );
+  const lines = all.map((row) => row.map((cell, column) => cell.padEnd(widths?.[column] ?? 0)));
+  return lines.map((cells) => cells.join("  ").trimEnd()).join("\n");
+}
+
+function listed(project: ListedProject): string[] {
+  return [
+    project.name,
+    publicId("project", project.id),
+    String(project.liveJobs),
+    project.liveJobsAllowed === null ? "default" : String(project.liveJobsAllowed),
+    new Date(project.createdAtMs).toISOString(),
+  ];
+}
+
+interface Administration {
+  readonly database: Database;
+  readonly clock: Clock;
+}
+
+/** The key comes last, so that a project whose making was cut short can be made again. */
+async function create(
+  name: string,
+  config: Config,
+  { database, clock }: Administration,
+): Promise<string> {
+  const newId = createUuidSource();
+  const nowMs = clock.now();
+  const projectId = await ensureProject(database, { id: newId(nowMs, 0), name });
+  const secretBox = createSecretBox(
+    config.encryptionKeys ?? [await readOrCreateEncryptionKey(config.dataDir)],
+  );
+  const { secret, publicKey } = newSigningKeyPair();
+  const symmetric = `whsec_${randomBytes(32).toString("base64")}`;
+  const secrets = [
+    { scheme: "v1", sealed: secretBox.seal(symmetric), publicKey: null },
+    { scheme: "v1a", sealed: secretBox.seal(secret), publicKey },
+  ] as const;
+  for (const one of secrets) {
+    const wanted = { id: newId(nowMs, 0), projectId, nowMs, isWanted: () => true, ...one };
+    await ensureSigningSecret(database, wanted);
+  }
+  const key = newKey();
+  const isNew = await createFirstApiKey(database, {
+    id: newId(nowMs, 0),
+    projectId,
+    name: FIRST_KEY,
+    key,
+    scopes: ["admin"],
+    nowMs,
+    expiresAtMs: null,
+  });
+  if (!isNew) {
+    throw new StartRefusedError(
+      `there is a project ${name} already. Take another name, or make a key for it: project key ${name}`,
+    );
+  }
+  return [
+    `Project ${name} is made: ${publicId("project", projectId)}`,
+    `API key with all rights on it, shown this once: ${key}`,
+  ].join("\n");
+}
+
+async function addKey(name: string, { database, clock }: Administration): Promise<string> {
+  const projectId = await findProjectId(database, name);
+  if (projectId === null) throw noProject(name);
+  const key = newKey();
+  const nowMs = clock.now();
+  await createApiKey(database, {
+    id: createUuidSource()(nowMs, 0),
+    projectId,
+    name: LATER_KEY,
+    key,
+    scopes: ["admin"],
+    nowMs,
+    expiresAtMs: null,
+  });
+  return `API key with all rights on ${name}, shown this once: ${key}`;
+}
+
+async function allow(name: string, liveJobs: number | null, database: Database): Promise<string> {
+  if (!(await allowLiveJobs(database, name, liveJobs))) throw noProject(name);
+  return liveJobs === null
+    ? `Project ${name} may have as many live jobs as RINGBACK_LIVE_JOBS_MAX says.`
+    : `Project ${name} may have ${liveJobs} live jobs.`;
+}
+
+function newKey(): string {
+  return `rb_${randomBytes(32).toString("base64url")}`;
+}
+
+function noProject(name: string): StartRefusedError {
+  return new StartRefusedError(`there is no project ${name}; project list shows those there are`);
+}
+
+/** The embedded Postgres is used as it runs beside a gateway; otherwise it is started for a moment. */
+async function withDatabase<T>(
+  config: Config,
+  log: Log,
+  work: (database: Database) => Promise<T>,
+): Promise<T> {
+  const started: { stop(): Promise<void> }[] = [];
+  try {
+    const database = await openDatabase({
+      url: await databaseUrl(config, log, started),
+      connectionsMax: 1,
+      statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+      applicationName: "ringback project",
+      log,
+    });
+    started.push({ stop: () => database.close(CLOSE_TIMEOUT_MS) });
+    await checkMigrated(database);
+    return await work(database);
+  } finally {
+    for (const part of started.toReversed()) await part.stop();
+  }
+}
+
+async function databaseUrl(
+  { database }: Config,
+  log: Log,
+  started: { stop(): Promise<void> }[],
+): Promise<string> {
+  if (database.kind === "external") return database.url;
+  const running = await findEmbeddedPostgres({ dataDir: database.dataDir, log });
+  if (running !== null) return running;
+  const postgres = await startEmbeddedPostgres({ dataDir: database.dataDir, log });
+  started.push(postgres);
+  return postgres.url;
+}
