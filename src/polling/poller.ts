@@ -1,3 +1,4 @@
+import type { Breaker } from "../core/breaker.ts";
 import { eventBit, type EventType } from "../core/event.ts";
 import {
   decideAfterPoll,
@@ -66,6 +67,7 @@ export class Poller {
       providers: ports.providers,
       secretBox: ports.secretBox,
       pollsPerOriginMax: ports.pollsPerOriginMax,
+      onBreaker: (origin, breaker) => this.#tellOfBreaker(origin, breaker),
       poll: (upstream, watch, era) => void this.#poll(upstream, watch, era),
       timeOut: (watch) => void this.#end(watch, timedOut(watch, watch.lastError)),
     });
@@ -237,6 +239,14 @@ export class Poller {
       if (upstream.problem !== null)
         upstream.restore(this.#ports.clock.now() + UNRECORDED_PAUSE_MS);
     }
+  }
+
+  /** Of an outage its beginning and its end. */
+  #tellOfBreaker(origin: string, breaker: Breaker): void {
+    const { log } = this.#ports;
+    if (breaker.state === "closed") log.info({ origin }, "an upstream answers again");
+    if (breaker.state !== "open" || breaker.opensInRow > 1) return;
+    log.warn({ origin }, "an upstream fails; until it answers, it is only probed");
   }
 
   #refusedRetryAtMs(): number {

@@ -18,6 +18,8 @@ const UNKNOWN_ORIGIN = "";
 export interface UpstreamsPorts extends Omit<UpstreamPorts, "gateOf"> {
   /** Polls under way to one origin, of all its connections; they share it evenly. */
   readonly pollsPerOriginMax: number;
+  /** Told when an origin's breaker opens, lets a probe through, and closes. */
+  readonly onBreaker?: (origin: string, breaker: Breaker) => void;
 }
 
 /** How a connection's lane stands, and how many jobs it is there for. */
@@ -111,8 +113,13 @@ export class Upstreams {
   #gateOf(origin: string): OriginGate {
     const known = this.#gates.get(origin);
     if (known !== undefined) return known;
-    const { clock, pollsPerOriginMax: concurrency } = this.#ports;
-    const gate = new OriginGate({ clock, concurrency, breaker: BREAKER });
+    const { clock, pollsPerOriginMax: concurrency, onBreaker } = this.#ports;
+    const gate = new OriginGate({
+      clock,
+      concurrency,
+      breaker: BREAKER,
+      onBreaker: (breaker) => onBreaker?.(origin, breaker),
+    });
     this.#gates.set(origin, gate);
     return gate;
   }

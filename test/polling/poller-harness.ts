@@ -18,6 +18,11 @@ interface Sent {
   readonly request: OutboundRequest;
 }
 
+interface Logged {
+  readonly msg: string;
+  readonly origin?: string;
+}
+
 type Answer = RequestOutcome | Promise<RequestOutcome>;
 
 /**
@@ -28,6 +33,7 @@ export function startPoller(connection: Partial<StoredConnection> = {}, provider
   const clock = new FakeClock();
   const startedAtMs = clock.now();
   const requests: Sent[] = [];
+  const logged: Logged[] = [];
   const recorded: EventRow[] = [];
   const paused: { readonly version: number; readonly reason: string }[] = [];
   const looked: { readonly shardId: number; readonly id: string }[] = [];
@@ -49,7 +55,11 @@ export function startPoller(connection: Partial<StoredConnection> = {}, provider
     clock,
     random: () => 0,
     uuids,
-    log: createLog({ level: "silent", format: "json" }),
+    log: createLog({
+      level: "info",
+      format: "json",
+      destination: { write: (line) => void logged.push(JSON.parse(line) as Logged) },
+    }),
     providers: provider ? { current: () => provider, ofJob: () => provider } : builtInOnly(),
     secretBox: openBox,
     pollsPerOriginMax: 1024,
@@ -89,6 +99,7 @@ export function startPoller(connection: Partial<StoredConnection> = {}, provider
     clock,
     poller,
     requests,
+    logged,
     recorded,
     paused,
     looked,

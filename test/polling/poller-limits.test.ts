@@ -35,6 +35,24 @@ describe("limits", () => {
     expect(new Set(requests.map(({ path }) => path)).size).toBe(6);
   });
 
+  test("so does one that only tells when the limit is reset, or that is no 429", async () => {
+    const { clock, requests, upstream, add } = startPoller();
+    upstream.answer = () => answeredJson({}, 429, { "x-ratelimit-reset": "20" });
+    add();
+    await clock.advanceSettling(19_999);
+    expect(requests).toHaveLength(1);
+    // What Pulse answers when its queue is full.
+    const full = { error: { code: "PROC_004", message: "Queue full" } };
+    upstream.answer = () => answeredJson(full, 503, { "retry-after": "30" });
+    await clock.advanceSettling(1);
+    expect(requests).toHaveLength(2);
+    await clock.advanceSettling(29_999);
+    expect(requests).toHaveLength(2);
+    upstream.answer = () => RUNNING;
+    await clock.advanceSettling(1);
+    expect(requests).toHaveLength(3);
+  });
+
   test("an outage backs each job off, and opens the breaker for all", async () => {
     const { clock, requests, upstream, add, pollTimes } = startPoller();
     upstream.answer = () => OUTAGE;

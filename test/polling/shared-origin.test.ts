@@ -72,6 +72,18 @@ describe("an outage", () => {
     expect(new Set(requests.map(({ path }) => path)).size).toBe(32);
   });
 
+  test("is told when it begins and when it is over", async () => {
+    const { clock, logged, upstream, add } = startPoller();
+    upstream.answer = () => OUTAGE;
+    for (let job = 0; job < 30; job += 1) add();
+    await clock.advanceSettling(120_000);
+    const begun = { origin: "https://pulse.test", msg: expect.stringContaining("only probed") };
+    expect(logged).toMatchObject([begun]);
+    upstream.answer = () => RUNNING;
+    await clock.advanceSettling(60_000);
+    expect(logged).toMatchObject([begun, { msg: "an upstream answers again" }]);
+  });
+
   test("holds up no deadline", async () => {
     const { clock, recorded, upstream, add } = startPoller();
     upstream.answer = () => OUTAGE;
