@@ -27,6 +27,8 @@ export interface Config {
   readonly publicUrl: string | null;
   readonly log: { readonly level: LogLevel; readonly format: LogFormat };
   readonly sandbox: boolean;
+  /** A folder of provider definitions, one a file. */
+  readonly providersDir: string | null;
   readonly migrate: boolean;
   /** The waits after the first, second, … failed attempt of a delivery. */
   readonly retryScheduleMs: readonly number[];
@@ -94,6 +96,7 @@ function readConfig(settings: SettingReader, terminal: boolean): Config {
       level: settings.read("LOG_LEVEL", oneOf(LOG_LEVELS)) ?? "info",
       format: settings.read("LOG_FORMAT", oneOf(LOG_FORMATS)) ?? (terminal ? "pretty" : "json"),
     },
+    providersDir: settings.read("RINGBACK_PROVIDERS_DIR", textLike(/./, "a folder")),
     sandbox: settings.read("RINGBACK_SANDBOX", onOrOff) ?? !external,
     migrate: settings.read("RINGBACK_MIGRATE", onOrOff) ?? true,
     retryScheduleMs: readRetrySchedule(settings),

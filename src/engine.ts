@@ -17,6 +17,7 @@ import { registerPollingGauges } from "./polling/polling-gauges.ts";
 import { ProviderDirectory, type SharedProviders } from "./polling/provider-directory.ts";
 import type { ConnectionLoad } from "./polling/upstreams.ts";
 import type { LiveJobView } from "./polling/watch-list.ts";
+import type { LiveTrial, LiveTrialOutcome } from "./providers/trial.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { Log } from "./runtime/log.ts";
 import type { Metrics } from "./runtime/metrics.ts";
@@ -161,6 +162,11 @@ export class Engine {
 
   accept(request: AcceptRequest): Promise<AcceptOutcome> {
     return this.#acceptor.accept(request);
+  }
+
+  /** Asks about a job once, to see what its answer is read as. */
+  tryLive(connectionId: string, trial: LiveTrial): Promise<LiveTrialOutcome> {
+    return this.#poller.tryLive(connectionId, trial);
   }
 
   /** What this node knows of a job it polls, or null. */

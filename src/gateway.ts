@@ -18,7 +18,7 @@ import type { Random } from "./runtime/random.ts";
 import { createSecretBox, type SecretBox } from "./runtime/secret-box.ts";
 import { createUuidSource } from "./runtime/uuid-source.ts";
 import { createSandbox } from "./sandbox/sandbox.ts";
-import { sharedProviders } from "./shared-providers.ts";
+import { readProvidersFolder, sharedProviders } from "./shared-providers.ts";
 import { type Database, openDatabase } from "./store/database.ts";
 import { startEmbeddedPostgres } from "./store/embedded-postgres.ts";
 import { checkMigrated, migrate } from "./store/migrate.ts";
@@ -78,6 +78,7 @@ async function start(
   const { config, clock, random, log } = options;
   const uuids = createUuidSource();
   const secretBox = await openSecretBox(config);
+  const definitions = await readProvidersFolder(config);
   const database = await startDatabase(options, started);
   // The socket opens before the rest is built, because the rest must know its port.
   let fetch: (request: Request, env: object | undefined) => Response | Promise<Response> =
@@ -109,7 +110,10 @@ async function start(
     uuids,
     metrics,
     secretBox,
-    sharedProviders: sharedProviders(config, localUrl),
+    sharedProviders: await sharedProviders(
+      { config, localUrl, definitions },
+      { database, clock, uuids },
+    ),
     nodeId,
     publicUrl,
   });
@@ -144,6 +148,7 @@ async function start(
       nameOf: (id) => engine.connections.get(id)?.name ?? "unknown",
     },
     providers: engine.providers,
+    tryLive: (connectionId, trial) => engine.tryLive(connectionId, trial),
     secretBox,
     checkCallbackUrl: (text) => callbackUrls.check(text),
     checkUpstreamUrl: (text) => checkUpstreamUrl(text, outbound.guard, outbound.trustedOrigins),

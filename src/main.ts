@@ -7,12 +7,15 @@ import { StartRefusedError } from "./runtime/start-refused.ts";
 import { systemRandom } from "./runtime/random.ts";
 import { migrateOnly } from "./migrate-only.ts";
 import { PROJECT_USAGE, readProjectCommand, runProjectCommand } from "./project-command.ts";
+import { WrongDefinitionsError } from "./shared-providers.ts";
+import { type TryOutcome, tryProvider } from "./try-provider.ts";
 
 const USAGE = `Usage: ringback [command]
 
   (none)    starts the gateway
   migrate   brings the database of DATABASE_URL up to date and exits
 ${PROJECT_USAGE}
+  try       shows how a provider definition reads an answer, both from files
 
 Settings come from the environment; README.md lists them.`;
 
@@ -32,6 +35,7 @@ async function main(args: readonly string[]): Promise<number> {
   const [command = "start", ...rest] = args;
   if (command === "--version") return say(version);
   if (command === "--help") return say(USAGE);
+  if (command === "try") return print(await tryProvider(rest));
   const project = command === "project" ? readProjectCommand(rest) : null;
   const isUnderstood = ["start", "migrate"].includes(command) && rest.length === 0;
   if (!isUnderstood && project === null) {
@@ -54,6 +58,7 @@ async function main(args: readonly string[]): Promise<number> {
     else await run(config, log);
     return 0;
   } catch (error) {
+    if (error instanceof WrongDefinitionsError) return print({ code: 1, text: error.message });
     if (error instanceof StartRefusedError) log.fatal(error.message);
     else
       log.fatal(
@@ -137,6 +142,11 @@ function sandboxLines(url: string, key: string): string[] {
     `    -d '{"provider":"sandbox","job_id":"'$JOB'","callback_url":"${url}/sandbox/inbox"}'`,
     `  sleep 6; curl -s ${url}/sandbox/inbox`,
   ];
+}
+
+function print({ code, text }: TryOutcome): number {
+  (code === 0 ? process.stdout : process.stderr).write(`${text}\n`);
+  return code;
 }
 
 function say(text: string): number {

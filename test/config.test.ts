@@ -114,6 +114,7 @@ describe("with nothing set", () => {
       egressAllow: { cidrs: [], hostPorts: [] },
       publicUrl: null,
       log: { level: "info", format: "json" },
+      providersDir: null,
       sandbox: true,
       migrate: true,
       retryScheduleMs: [5, 30, 120, 600, 1800, 3600, 10800, 21600, 43200, 86400, 86400].map(
@@ -133,6 +134,11 @@ describe("with nothing set", () => {
     const blank = Object.fromEntries(Object.keys(TEXTS).map((name) => [name, " "]));
     expect(load({ ...blank, DATA_DIR: "" })).toEqual(load({}));
     expect(loadConfig({ RINGBACK_UNHEARD_OF: "" }, false).warnings).toEqual([]);
+  });
+
+  test("a folder of definitions is looked into only when it is named", () => {
+    expect(load({ RINGBACK_PROVIDERS_DIR: " " }).providersDir).toBeNull();
+    expect(load({ RINGBACK_PROVIDERS_DIR: "./providers" }).providersDir).toBe("./providers");
   });
 
   test("a person at a terminal gets readable lines", () => {

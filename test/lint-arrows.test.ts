@@ -11,7 +11,14 @@ const TOOLS = join(PROJECT, "node_modules", ".bin");
 const LAYERS = [
   ["main.ts"],
   ["gateway.ts"],
-  ["engine.ts", "bootstrap.ts", "shared-providers.ts", "migrate-only.ts", "project-command.ts"],
+  [
+    "engine.ts",
+    "bootstrap.ts",
+    "shared-providers.ts",
+    "try-provider.ts",
+    "migrate-only.ts",
+    "project-command.ts",
+  ],
   ["api", "cluster", "polling", "delivery", "sandbox"],
   ["config.ts"],
   ["store", "outbound", "lanes", "providers"],

@@ -31,7 +31,7 @@ export function createApp(ports: ApiPorts): Hono {
   const answering = new Answering(ports, authenticator);
   for (const route of apiRoutes(ports, authenticator)) {
     const { method, path } = route.description;
-    app.on(method, path.replace("{id}", ":id"), (context) => answering.answer(context, route));
+    app.on(method, path.replace(/\{(\w+)\}/, ":$1"), (context) => answering.answer(context, route));
   }
   app.notFound((context) => answering.refuse(context, unknownRoute(app, context)));
   app.onError((error, context) => answering.refuse(context, problemOfError(error), error));
@@ -83,7 +83,12 @@ class Answering {
       const refusal = scopeRefusal(caller, scope);
       if (refusal !== null) return refusal;
     }
-    return route.answer({ request, caller, idText: context.req.param("id") });
+    return route.answer({
+      request,
+      caller,
+      idText: context.req.param("id"),
+      nameText: context.req.param("name"),
+    });
   }
 
   #respond(done: {

@@ -41,7 +41,7 @@ function operation(route: RouteDescription): ReturnType<typeof createRoute> {
   const { description, scope, success } = route;
   const scopeNote = scope === null ? "" : `Needs the scope \`${scope}\`.`;
   return createRoute({
-    method: route.method.toLowerCase() as "get" | "post" | "patch" | "delete",
+    method: route.method.toLowerCase() as "get" | "post" | "put" | "patch" | "delete",
     path: route.path,
     tags: [route.tag],
     summary: route.summary,
@@ -49,20 +49,24 @@ function operation(route: RouteDescription): ReturnType<typeof createRoute> {
     security: scope === null ? [] : [{ apiKey: [] }],
     request: request(route),
     responses: {
-      [success.status]: {
-        description: success.description,
-        ...(success.schema && {
-          content: { [success.contentType ?? "application/json"]: { schema: success.schema } },
-        }),
-      },
+      [success.status]: successResponse(success, success.description),
+      ...(success.created !== undefined && { 201: successResponse(success, success.created) }),
       ...problemResponses(problemsOf(route)),
     },
   });
 }
 
-function request({ idKind, query, headers, body }: RouteDescription) {
+function successResponse(
+  { schema, contentType = "application/json" }: RouteDescription["success"],
+  description: string,
+) {
+  return { description, ...(schema && { content: { [contentType]: { schema } } }) };
+}
+
+function request({ path, idKind, query, headers, body }: RouteDescription) {
   return {
     ...(idKind && { params: idParameter(ID_PREFIXES[idKind]) }),
+    ...(path.includes("{name}") && { params: NAME_PARAMETER }),
     ...(query && { query }),
     ...(headers && { headers }),
     ...(body && {
@@ -82,6 +86,10 @@ function idParameter(prefix: string) {
     }),
   });
 }
+
+const NAME_PARAMETER = z.object({
+  name: z.string().openapi({ param: { name: "name", in: "path" } }),
+});
 
 /** Every code that a route may answer, those of its kind included. */
 function problemsOf(route: RouteDescription): ProblemCode[] {

@@ -3,6 +3,7 @@ import type { SecretBox } from "../runtime/secret-box.ts";
 import type { LaneLoad } from "../lanes/lane-load.ts";
 import type { UrlCheck } from "../outbound/url-check.ts";
 import type { KnownProvider } from "../providers/known-provider.ts";
+import type { LiveTrial, LiveTrialOutcome } from "../providers/trial.ts";
 import type { AcceptRequest } from "../store/accept-subscriptions.ts";
 import type { Database } from "../store/database.ts";
 import type { SubscriptionRecord } from "../store/subscription-record.ts";
@@ -125,6 +126,8 @@ export interface ApiPorts {
   signingSecretsChanged(projectId: string): void;
   readonly connections: ConnectionRegistry;
   readonly providers: ProviderRegistry;
+  /** Asks about a job once, within its connection's limits, changing nothing. */
+  tryLive(connectionId: string, trial: LiveTrial): Promise<LiveTrialOutcome>;
   readonly secretBox: SecretBox;
   checkCallbackUrl(text: string): Promise<UrlCheck>;
   checkUpstreamUrl(text: string): UrlCheck;

@@ -1,27 +1,44 @@
 import { z } from "@hono/zod-openapi";
-import type { Provider } from "../providers/provider.ts";
+import { DEFINITION_BYTES_MAX } from "../providers/definition-files.ts";
+import type { KnownProvider } from "../providers/known-provider.ts";
 import { definitionJsonSchema } from "../providers/read-definition.ts";
-import { jsonAnswer } from "./answer.ts";
+import type { UuidSource } from "../runtime/uuid-source.ts";
+import { deleteProvider } from "../store/delete-provider.ts";
+import { putProvider } from "../store/put-provider.ts";
+import { jsonAnswer, NO_CONTENT } from "./answer.ts";
 import type { ApiPorts } from "./ports.ts";
-import { providerPageSchema } from "./response-schemas.ts";
+import { refused } from "./problem.ts";
+import type { Refusal } from "./problem.ts";
+import { readNamedDefinition } from "./provider-definition.ts";
+import { providerView, providerWithDefinition } from "./provider-json.ts";
+import {
+  definitionBodySchema,
+  providerPageSchema,
+  providerWithDefinitionSchema,
+} from "./provider-schema.ts";
 import { defineOpenRoute, defineRoute } from "./route.ts";
 import type { Route } from "./route.ts";
 
-export function providerRoutes(ports: ApiPorts): Route[] {
-  return [list(ports), readSchema()];
+const TAG = "Providers";
+const PATH = "/v1/providers/{name}";
+const PROVIDERS_PER_PROJECT_MAX = 200;
+
+export function providerRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
+  // The schema first: to a router its address is a name as well.
+  return [list(ports), readSchema(), read(ports), put(ports, newUuid), remove(ports)];
 }
 
 function list(ports: ApiPorts): Route {
   return defineRoute({
     method: "GET",
     path: "/v1/providers",
-    tag: "Providers",
+    tag: TAG,
     summary: "List the job APIs that can be watched",
     scope: "subscriptions:read",
     success: { status: 200, description: "All of them.", schema: providerPageSchema },
-    handle({ caller }) {
-      const known = ports.providers.list(caller.projectId);
-      const data = known.map(({ provider }) => providerView(provider));
+    async handle({ caller: { projectId } }) {
+      await ports.providers.refresh();
+      const data = ports.providers.list(projectId).map(providerView);
       return jsonAnswer(200, JSON.stringify({ data, next_cursor: null }));
     },
   });
@@ -33,29 +50,123 @@ function readSchema(): Route {
   return defineOpenRoute({
     method: "GET",
     path: "/v1/providers/schema",
-    tag: "Providers",
+    tag: TAG,
     summary: "Read the JSON Schema of a provider definition",
     success: { status: 200, description: "JSON Schema 2020-12.", schema: z.looseObject({}) },
     handle: () => jsonAnswer(200, (text ??= JSON.stringify(definitionJsonSchema()))),
   });
 }
 
-function providerView(of: Provider): object {
-  return {
-    object: "provider",
-    name: of.name,
-    title: of.title,
-    documentation_url: of.definition.documentation_url ?? null,
-    base_url: of.baseUrl,
-    params: of.paramNames,
-    required_params: of.requiredParams,
-    supports_cancel: of.supportsCancel,
-    default_deadline_s: of.deadlineMs / 1000,
-    deadline_s_max: of.deadlineMsMax / 1000,
-    limits: {
-      concurrency: of.limits.concurrency,
-      requests_per_second: of.limits.requestsPerSecond,
-      burst: of.limits.burst,
+function read(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "GET",
+    path: PATH,
+    tag: TAG,
+    summary: "Look at a provider and its definition",
+    description: "The definition can be copied, changed, and put under a name of your own.",
+    scope: "subscriptions:read",
+    success: { status: 200, description: "It.", schema: providerWithDefinitionSchema },
+    problems: ["not_found"],
+    async handle({ caller: { projectId }, name }) {
+      const known = await ports.providers.findFresh(projectId, name);
+      return known === null ? noSuchProvider(name) : providerAnswer(200, known);
     },
-  };
+  });
+}
+
+function put(ports: ApiPorts, newUuid: UuidSource): Route {
+  return defineRoute({
+    method: "PUT",
+    path: PATH,
+    tag: TAG,
+    summary: "Define a provider of your own, or change it",
+    description:
+      "Each change is a new version. Jobs that are watched keep the version they began with; new " +
+      "ones take the newest, on other nodes within about half a second. The same definition again " +
+      "changes nothing. /v1/providers/schema says what a definition may hold.",
+    scope: "admin",
+    body: { schema: definitionBodySchema, bytesMax: DEFINITION_BYTES_MAX },
+    success: {
+      status: 200,
+      description: "It was changed, or is the same as before.",
+      created: "It is new.",
+      schema: providerWithDefinitionSchema,
+    },
+    problems: ["provider_name_taken", "too_many_providers"],
+    async handle({ caller: { projectId }, name, body }) {
+      const known = await ports.providers.findFresh(projectId, name);
+      if (known !== null && known.source !== "project") return nameTaken(known);
+      const definition = readNamedDefinition(name, body, ports);
+      if (!definition.ok) return definition;
+      const { text, isSame } = definition.value;
+      const outcome = await putProvider(ports.database, {
+        id: newUuid(ports.clock.now(), 0),
+        projectId,
+        name,
+        definition: text,
+        isSame,
+        namesMax: PROVIDERS_PER_PROJECT_MAX,
+      });
+      if (outcome.kind === "too_many") return tooMany();
+      const stored = await ports.providers.findFresh(projectId, name);
+      if (stored === null) return noSuchProvider(name);
+      return providerAnswer(outcome.kind === "created" ? 201 : 200, stored);
+    },
+  });
+}
+
+function remove(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "DELETE",
+    path: PATH,
+    tag: TAG,
+    summary: "Delete a provider of your own",
+    description:
+      "Refused while the project has connections at it, which in turn stay while jobs are watched " +
+      "through them. Events that were recorded stay as they are.",
+    scope: "admin",
+    success: { status: 204, description: "It is deleted." },
+    problems: ["not_found", "provider_in_use"],
+    async handle({ caller: { projectId }, name }) {
+      switch (await deleteProvider(ports.database, { projectId, name })) {
+        case "not_found":
+          return notOwn(name);
+        case "in_use":
+          return refused(
+            "provider_in_use",
+            `Connections at ${name} need its definition; delete them first.`,
+          );
+        case "deleted":
+          await ports.providers.refresh();
+          return NO_CONTENT;
+      }
+    },
+  });
+}
+
+function providerAnswer(status: 200 | 201, known: KnownProvider) {
+  return jsonAnswer(status, JSON.stringify(providerWithDefinition(known)));
+}
+
+export function noSuchProvider(name: string): Refusal {
+  return refused("not_found", `There is no provider ${JSON.stringify(name.slice(0, 100))}.`);
+}
+
+function notOwn(name: string): Refusal {
+  return refused(
+    "not_found",
+    `The project has no provider ${JSON.stringify(name.slice(0, 100))} of its own; others can't be deleted.`,
+  );
+}
+
+function nameTaken({ provider: { name }, source }: KnownProvider): Refusal {
+  const whose = source === "file" ? "comes from the operator's files" : "comes with Ringback";
+  return refused("provider_name_taken", `A provider named ${name} ${whose}; take another name.`);
+}
+
+function tooMany(): Refusal {
+  return refused(
+    "too_many_providers",
+    `A project has at most ${PROVIDERS_PER_PROJECT_MAX} providers of its own; delete some first.`,
+  );
 }

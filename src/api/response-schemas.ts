@@ -170,29 +170,6 @@ export const jwksSchema = z
   })
   .openapi("JsonWebKeySet");
 
-const providerSchema = z
-  .strictObject({
-    object: z.literal("provider"),
-    name: z.string(),
-    title: z.string(),
-    documentation_url: z.string().nullable(),
-    base_url: z
-      .string()
-      .nullable()
-      .openapi({ description: "Null when each connection gives its own." }),
-    params: z.array(z.string()),
-    required_params: z.array(z.string()),
-    supports_cancel: z.boolean(),
-    default_deadline_s: z.number(),
-    deadline_s_max: z.number(),
-    limits: z.strictObject({
-      concurrency: z.int(),
-      requests_per_second: z.number().nullable(),
-      burst: z.int(),
-    }),
-  })
-  .openapi("Provider");
-
 const apiKeySchema = z
   .strictObject({
     id: idSchema("key"),
@@ -257,5 +234,4 @@ export const subscriptionPageSchema = pageOf(subscriptionSchema, "SubscriptionPa
 export const deliveryPageSchema = pageOf(deliverySchema, "DeliveryPage");
 export const signingSecretPageSchema = pageOf(signingSecretSchema, "SigningSecretPage");
 export const signingKeyPageSchema = pageOf(signingKeySchema, "SigningKeyPage");
-export const providerPageSchema = pageOf(providerSchema, "ProviderPage");
 export const apiKeyPageSchema = pageOf(apiKeySchema, "ApiKeyPage");

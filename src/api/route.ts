@@ -11,7 +11,7 @@ import type { Outcome, Refusal } from "./problem.ts";
 import { readQuery } from "./query.ts";
 import { readJsonBody } from "./request-body.ts";
 
-export type Method = "GET" | "POST" | "PATCH" | "DELETE";
+export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 /** Either an answer or what was wrong with the request. */
 export type Reply = Answer | Refusal;
@@ -21,6 +21,8 @@ export interface RouteRequest<Query, Body> {
   readonly caller: Caller;
   /** The UUID behind the path's `{id}`; empty for a path without one. */
   readonly id: string;
+  /** The path's `{name}`, decoded; empty for a path without one. */
+  readonly name: string;
   readonly query: Query;
   readonly body: Body;
   /** The JSON text of the body. */
@@ -53,6 +55,8 @@ export interface RouteDescription {
   readonly success: {
     readonly status: number;
     readonly description: string;
+    /** When 201 may be answered too. */
+    readonly created?: string;
     readonly schema?: z.ZodType;
     readonly contentType?: string;
   };
@@ -66,6 +70,8 @@ export interface Incoming {
   readonly caller: Caller | null;
   /** The path's `{id}` as given. */
   readonly idText: string | undefined;
+  /** The path's `{name}`, decoded. */
+  readonly nameText: string | undefined;
 }
 
 export interface Route {
@@ -89,7 +95,7 @@ type OpenSpec<Query> = Omit<RouteDescription, "scope" | "idKind" | "query" | "he
 export function defineRoute<Query = undefined, Body = undefined>(spec: Spec<Query, Body>): Route {
   return {
     description: spec,
-    async answer({ request, caller, idText }) {
+    async answer({ request, caller, idText, nameText }) {
       if (caller === null) throw new Error(`${spec.path} was reached without a caller`);
       const id = readId(spec.idKind, idText);
       if (!id.ok) return id;
@@ -100,6 +106,7 @@ export function defineRoute<Query = undefined, Body = undefined>(spec: Spec<Quer
       return spec.handle({
         caller,
         id: id.value,
+        name: nameText ?? "",
         query: query.value as Query,
         body: body.value.value as Body,
         bodyText: body.value.text,

@@ -8,6 +8,7 @@ import { eventRoutes } from "./event-routes.ts";
 import type { ApiPorts } from "./ports.ts";
 import { projectRoutes } from "./project-routes.ts";
 import { providerRoutes } from "./provider-routes.ts";
+import { providerTrialRoutes } from "./provider-trial-routes.ts";
 import { redeliveryRoutes } from "./redelivery-routes.ts";
 import type { Route } from "./route.ts";
 import { signingKeyRoutes } from "./signing-key-routes.ts";
@@ -24,7 +25,8 @@ export function apiRoutes(ports: ApiPorts, authenticator: Authenticator): Route[
     ...redeliveryRoutes(ports, newUuid),
     ...eventRoutes(ports),
     ...connectionRoutes(ports, newUuid),
-    ...providerRoutes(ports),
+    ...providerRoutes(ports, newUuid),
+    ...providerTrialRoutes(ports),
     ...projectRoutes(ports),
     ...signingSecretRoutes(ports, newUuid),
     ...signingKeyRoutes(ports, newUuid),

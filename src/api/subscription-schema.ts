@@ -44,7 +44,7 @@ const eventsSchema = z
     description: "The events to be called for: the five endings unless given.",
   });
 
-const paramsSchema = recordOfStrings((params) => {
+export const paramsSchema = recordOfStrings((params) => {
   const entries = Object.entries(params);
   if (entries.length > PARAMS_MAX) return [{ name: null, detail: `Give at most ${PARAMS_MAX}.` }];
   const bytes = entries.reduce(

@@ -4,13 +4,12 @@ import { ENDING_EVENT_TYPES, eventMask } from "../core/event.ts";
 import { rawJsonDepth } from "../core/raw-json-items.ts";
 import { sliceRawJson } from "../core/raw-json.ts";
 import { signatureMask } from "../core/signature-scheme.ts";
-import { jsonPointer } from "../runtime/invalid-places.ts";
 import type { SecretBox } from "../runtime/secret-box.ts";
-import { missingParams, refusedUrlParams } from "../providers/build-request.ts";
 import type { KnownProvider } from "../providers/known-provider.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { AcceptRequest } from "../store/accept-subscriptions.ts";
 import type { ProblemCode } from "../core/error-codes.ts";
+import { paramFaults, urlFaults } from "./param-faults.ts";
 import type { ApiPorts } from "./ports.ts";
 import { problemOfParts } from "./problem.ts";
 import type { InvalidPart, Outcome, Refusal } from "./problem.ts";
@@ -62,7 +61,9 @@ export async function prepareWish(wish: Wish, ports: WishPorts): Promise<Outcome
     (ports.connections.find(projectId, provider.name, connectionName) ??
       (await ports.connections.findFresh(projectId, provider.name, connectionName)));
   if (connection === null) faults.push(unknownConnection(connectionName));
-  if (provider && connection) faults.push(...urlFaults(request, provider, connection.baseUrl));
+  if (provider && connection) {
+    faults.push(...urlFaults(provider, connection.baseUrl, request.params ?? {}).map(invalid));
+  }
 
   const metadata =
     request.metadata === undefined ? "{}" : (sliceRawJson(wish.text, ["metadata"]) ?? "{}");
@@ -89,36 +90,17 @@ function unknownConnection(name: string): Fault {
 }
 
 function providerFaults(request: SubscriptionRequest, provider: Provider): Fault[] {
-  const parts: InvalidPart[] = [];
-  const params = request.params ?? {};
-  for (const name of missingParams(provider, params)) {
-    const detail = `The provider ${provider.name} needs this param; it must not be empty.`;
-    parts.push({ pointer: jsonPointer(["params", name]), detail });
-  }
-  for (const name of Object.keys(params)) {
-    if (provider.paramNames.includes(name)) continue;
-    const known = provider.paramNames.join(", ") || "none";
-    const detail = `The provider ${provider.name} does not know this param; it knows: ${known}.`;
-    parts.push({ pointer: jsonPointer(["params", name]), detail });
-  }
+  const parts = paramFaults(provider, request.params ?? {});
   const deadlineSMax = Math.floor(provider.deadlineMsMax / 1000);
   if (request.deadline_s !== undefined && request.deadline_s > deadlineSMax) {
     const detail = `Must be at most ${deadlineSMax}, the longest that ${provider.name} allows.`;
     parts.push({ pointer: "/deadline_s", detail });
   }
-  return parts.map((part) => ({ code: "validation_failed", part }));
+  return parts.map(invalid);
 }
 
-/** A URL of the client's goes nowhere but where the connection's credential may. */
-function urlFaults(
-  { params = {} }: SubscriptionRequest,
-  provider: Provider,
-  baseUrl: string | null,
-): Fault[] {
-  return refusedUrlParams(provider, baseUrl, params).map(({ name, problem }) => ({
-    code: "validation_failed",
-    part: { pointer: jsonPointer(["params", name]), detail: problem },
-  }));
+function invalid(part: InvalidPart): Fault {
+  return { code: "validation_failed", part };
 }
 
 function metadataFaults(metadata: string): Fault[] {

@@ -63,7 +63,7 @@ export class ConnectionDirectory implements Service {
 
   /** Reads what has changed since the last time. */
   refresh(): Promise<void> {
-    return this.#refresher.refresh();
+    return this.#refresher.refreshOnce();
   }
 
   #take(connection: StoredConnection): void {

@@ -11,11 +11,13 @@ import {
 } from "../core/job.ts";
 import { buildCancelRequest } from "../providers/build-request.ts";
 import type { Interpretation } from "../providers/interpret-answer.ts";
+import type { LiveTrial, LiveTrialOutcome } from "../providers/trial.ts";
 import type { Random } from "../runtime/random.ts";
 import type { SecretBox } from "../runtime/secret-box.ts";
 import type { JobReference } from "../store/find-job.ts";
 import { type AskPorts, askUpstream, outbound } from "./ask-upstream.ts";
 import { EventRecorder, type EventRecorderPorts } from "./event-recorder.ts";
+import { tryLive } from "./live-trial.ts";
 import type { UpstreamAccess } from "./upstream-access.ts";
 import type { JobProviders, Upstream } from "./upstream.ts";
 import { WatchList } from "./watch-list.ts";
@@ -92,6 +94,11 @@ export class Poller {
     const outcome = await this.#ports.send(outbound(request, requestTimeoutMs, resultBytesMax));
     const status = outcome.kind === "answered" ? outcome.status : outcome.failure.code;
     this.#ports.log.info({ jobId: job.jobId, status }, "asked the upstream to cancel a job");
+  }
+
+  /** Asks about a job once, to see what its answer is read as. */
+  tryLive(connectionId: string, trial: LiveTrial): Promise<LiveTrialOutcome> {
+    return tryLive(this.watches.upstream(connectionId), trial, this.#ports);
   }
 
   /** Begins no more polls and waits for those under way and for what they record. */

@@ -88,7 +88,7 @@ export class ProviderDirectory implements Service, JobProviders {
 
   /** Reads what has changed since the last time. */
   refresh(): Promise<void> {
-    return this.#refresher.refresh();
+    return this.#refresher.refreshOnce();
   }
 
   current(projectId: string, name: string): Provider | null {
@@ -130,11 +130,12 @@ export class ProviderDirectory implements Service, JobProviders {
       if (!own.delete(name)) return;
     } else {
       if (known?.id === row.id) return;
+      const written = JSON.parse(row.definition) as object;
       const provider = this.#versions.get(row.id) ?? this.#read(row);
       this.#versions.set(row.id, provider);
       if (provider === null) return;
       const version = { id: row.id, number: row.version, createdAtMs: row.createdAtMs };
-      own.set(name, { provider, source: "project", version });
+      own.set(name, { provider, written, source: "project", version });
     }
     this.#options.onChange(projectId, name);
   }

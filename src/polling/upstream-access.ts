@@ -14,6 +14,7 @@ export interface UpstreamAccess {
   readonly credentialVersion: number;
   /** Takes the credential out of texts in which an upstream may have echoed it. */
   redact(observation: Observation): Observation;
+  readonly redactText: (text: string) => string;
 }
 
 /** How a connection reaches the API that a definition describes, or why it does not. */
@@ -35,12 +36,14 @@ export function accessTo(
     const strange = strangeHosts(credentialHosts(provider, baseUrl), agreedHosts);
     if (strange.length > 0) return notAgreed(strange);
   }
+  const redactText = redactor(secretsOf(provider.definition.auth, credential));
   return {
     provider,
     target: prepared.target,
     schedule: scheduleOf(connection, provider),
     credentialVersion: connection.credentialVersion,
-    redact: redactor(secretsOf(provider.definition.auth, credential)),
+    redact: (observation) => redactTexts(observation, redactText),
+    redactText,
   };
 }
 
@@ -51,10 +54,8 @@ function notAgreed(hosts: readonly string[]): string {
   );
 }
 
-function redactor(secrets: readonly string[]): (observation: Observation) => Observation {
-  const redact = (text: string): string =>
-    secrets.reduce((clean, secret) => clean.replaceAll(secret, "[redacted]"), text);
-  return (observation) => redactTexts(observation, redact);
+function redactor(secrets: readonly string[]): (text: string) => string {
+  return (text) => secrets.reduce((clean, secret) => clean.replaceAll(secret, "[redacted]"), text);
 }
 
 function redactTexts(observation: Observation, redact: (text: string) => string): Observation {

@@ -1,6 +1,7 @@
 import { Lane, type LaneLimits } from "../lanes/lane.ts";
 import type { OriginGate } from "../lanes/origin-gate.ts";
 import { credentialHosts } from "../providers/credential-hosts.ts";
+import type { KnownProvider } from "../providers/known-provider.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { SecretBox } from "../runtime/secret-box.ts";
@@ -32,18 +33,25 @@ export interface UpstreamPorts {
   readonly isCurrent: (slot: number, dueAtMs: number) => boolean;
 }
 
+/** A turn in the lane that something else than a poll waits for. */
+interface Turn {
+  isWaiting: boolean;
+  readonly begin: (era: number) => void;
+}
+
 /**
  * One connection at work: its lane, and how to reach its API, if it can be reached at all. Its jobs
  * may have begun under different versions of the provider's definition; each keeps its own.
  */
 export class Upstream {
   readonly connectionId: string;
-  /** Of slots of the watch table, in which another watch may be by then. */
-  readonly lane: Lane<number>;
+  /** Of slots of the watch table, in which another watch may be by then, and of turns. */
+  readonly lane: Lane<number | Turn>;
   /** Of its jobs; null before the first. */
   projectId: string | null = null;
   /** How many jobs are watched through it. */
   jobs = 0;
+  readonly #clock: Clock;
   readonly #providers: JobProviders;
   readonly #secretBox: SecretBox;
   readonly #gateOf: (origin: string) => OriginGate;
@@ -58,13 +66,16 @@ export class Upstream {
     this.connectionId = connectionId;
     this.#providers = ports.providers;
     this.#secretBox = ports.secretBox;
+    this.#clock = ports.clock;
     this.#gateOf = ports.gateOf;
-    this.lane = new Lane<number>({
+    this.lane = new Lane<number | Turn>({
       limits: NO_LIMITS,
       gate: ports.gateOf(""),
       clock: ports.clock,
-      start: (slot, era) => ports.poll(this, slot, era),
-      isCurrent: ports.isCurrent,
+      start: (item, era) =>
+        typeof item === "number" ? ports.poll(this, item, era) : item.begin(era),
+      isCurrent: (item, dueAtMs) =>
+        typeof item === "number" ? ports.isCurrent(item, dueAtMs) : item.isWaiting,
     });
     this.lane.pause(Infinity);
   }
@@ -97,6 +108,32 @@ export class Upstream {
   problemOf(versionId: string | null): string | null {
     const access = this.#lookUp(versionId);
     return typeof access === "string" ? access : null;
+  }
+
+  /** The same for a definition that may not be stored, or why it can't be asked by. */
+  accessBy({ provider, source }: Pick<KnownProvider, "provider" | "source">) {
+    if (this.#problem !== null || this.#connection === null) return this.#problem ?? NOT_KNOWN;
+    return this.#accessTo(this.#connection, provider, source === "built_in");
+  }
+
+  /**
+   * Waits for a turn among the polls, within the connection's limits; whoever gets one ends it with
+   * `lane.settle` and the era that this gives. Null when none came in time.
+   */
+  takeTurn(waitMs: number): Promise<number | null> {
+    const { promise, resolve } = Promise.withResolvers<number | null>();
+    const giveUp = (): void => {
+      turn.isWaiting = false;
+      resolve(null);
+    };
+    const timer = this.#clock.setTimer(waitMs, giveUp);
+    const begin = (era: number): void => {
+      timer.cancel();
+      resolve(era);
+    };
+    const turn: Turn = { isWaiting: true, begin };
+    this.lane.push(turn, this.#clock.now());
+    return promise;
   }
 
   /** Whether the connection is one of this project at this provider. */
@@ -157,10 +194,15 @@ export class Upstream {
     if (connection === null) return NOT_KNOWN;
     const provider = this.#providers.ofJob(connection.provider, versionId);
     if (provider === null) return unknownDefinition(connection.provider, versionId);
-    const agreedHosts = versionId === null ? null : this.#agreedHosts(connection);
-    const access = accessTo(provider, { connection, credential: this.#credential, agreedHosts });
+    const access = this.#accessTo(connection, provider, versionId === null);
     if (typeof access !== "string" && !this.#isLimited) this.#limitTo(connection, provider);
     return access;
+  }
+
+  /** Only what comes with the program is trusted with every credential that it is given for. */
+  #accessTo(connection: StoredConnection, provider: Provider, isBuiltIn: boolean) {
+    const agreedHosts = isBuiltIn ? null : this.#agreedHosts(connection);
+    return accessTo(provider, { connection, credential: this.#credential, agreedHosts });
   }
 
   /** Where the connection's credential may be sent. */

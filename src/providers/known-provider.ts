@@ -3,6 +3,8 @@ import type { Provider } from "./provider.ts";
 /** A provider as it can be named, and where it comes from. */
 export interface KnownProvider {
   readonly provider: Provider;
+  /** The definition as its author wrote it, defaults left out: JSON. */
+  readonly written: object;
   readonly source: "built_in" | "file" | "project";
   /** Null for a built-in one, which changes only with the program. */
   readonly version: ProviderVersion | null;

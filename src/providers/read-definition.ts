@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { invalidPointers } from "../runtime/invalid-places.ts";
+import { invalidPointers, jsonPointer } from "../runtime/invalid-places.ts";
 import { providerDefinitionSchema } from "./definition.ts";
 import { isObject } from "./json-pointer.ts";
 import { compileProvider, type Provider } from "./provider.ts";
@@ -24,8 +24,8 @@ const PROBLEMS_MAX = 50;
  * @param json what `JSON.parse` gave
  */
 export function readDefinition(json: unknown): DefinitionReading {
-  const problem = sizeProblem(json);
-  if (problem !== null) return { ok: false, problems: [{ pointer: "", detail: problem }] };
+  const problem = structureProblem(json);
+  if (problem !== null) return { ok: false, problems: [problem] };
   const parsed = providerDefinitionSchema.safeParse(json);
   if (parsed.success) return { ok: true, provider: compileProvider(parsed.data) };
   return { ok: false, problems: invalidPointers(parsed.error.issues).slice(0, PROBLEMS_MAX) };
@@ -36,15 +36,34 @@ export function definitionJsonSchema(): object {
   return z.toJSONSchema(providerDefinitionSchema, { io: "input" });
 }
 
-/** Before anything that walks through it by recursion sees it. */
-function sizeProblem(json: unknown): string | null {
-  let level = [json];
+/** Looked for before anything sees the definition that walks through it by recursion. */
+function structureProblem(json: unknown): DefinitionProblem | null {
+  let level: readonly Place[] = [{ path: [], value: json }];
   let values = 0;
   for (let depth = 0; level.length > 0; depth += 1) {
     values += level.length;
-    if (depth > DEPTH_MAX) return `A definition is nested at most ${DEPTH_MAX} levels deep.`;
-    if (values > VALUES_MAX) return `A definition has at most ${VALUES_MAX} values.`;
-    level = level.flatMap((value) => (isObject(value) ? Object.values(value) : []));
+    if (depth > DEPTH_MAX) return whole(`A definition is nested at most ${DEPTH_MAX} levels deep.`);
+    if (values > VALUES_MAX) return whole(`A definition has at most ${VALUES_MAX} values.`);
+    level = level.flatMap(placesIn);
+    // Objects that are built from such a name would lose it without a word.
+    const stray = level.find(({ path }) => path.at(-1) === "__proto__");
+    if (stray !== undefined) {
+      return { pointer: jsonPointer(stray.path), detail: "This name can't be used; remove it." };
+    }
   }
   return null;
+}
+
+interface Place {
+  readonly path: readonly string[];
+  readonly value: unknown;
+}
+
+function placesIn({ path, value }: Place): readonly Place[] {
+  if (!isObject(value)) return [];
+  return Object.entries(value).map(([name, inner]) => ({ path: [...path, name], value: inner }));
+}
+
+function whole(detail: string): DefinitionProblem {
+  return { pointer: "", detail };
 }

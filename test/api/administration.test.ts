@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   apiKeyPageSchema,
   newApiKeySchema,
-  providerPageSchema,
   signingSecretPageSchema,
 } from "../../src/api/response-schemas.ts";
+import { providerPageSchema } from "../../src/api/provider-schema.ts";
 import { publicId } from "../../src/core/ids.ts";
 import { ensureApiKey } from "../../src/store/api-keys.ts";
 import { ensureSigningSecret } from "../../src/store/signing-secrets.ts";

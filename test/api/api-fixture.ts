@@ -15,6 +15,7 @@ import type {
 import { endingEventType } from "../../src/core/event.ts";
 import type { EndingStatus } from "../../src/core/event.ts";
 import { parsePublicId, shardOfUuid, uuidV7 } from "../../src/core/ids.ts";
+import type { LiveTrialOutcome } from "../../src/providers/trial.ts";
 import { createSecretBox } from "../../src/runtime/secret-box.ts";
 import type { AcceptRequest } from "../../src/store/accept-subscriptions.ts";
 import { createApiKey } from "../../src/store/api-keys.ts";
@@ -27,7 +28,7 @@ import type { StoredConnection } from "../../src/store/load-connections.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { acceptAlone } from "./accept-alone.ts";
-import { builtInOnly } from "../support/providers.ts";
+import { providersOn } from "../support/providers.ts";
 import { attemptRow } from "../support/rows.ts";
 
 /** JSON as a test reads it. */
@@ -63,6 +64,7 @@ export class ApiFixture {
   readonly secretBox = createSecretBox([randomBytes(32)]);
   /** Answers instead of the store when set. */
   acceptOutcome: AcceptOutcome | Error | null = null;
+  liveTrialOutcome: LiveTrialOutcome = { kind: "not_asked", problem: "Nobody is there." };
   readiness: { ready: boolean; checks: Record<string, string> } = {
     ready: true,
     checks: { database: "ok" },
@@ -237,7 +239,11 @@ export class ApiFixture {
         loadOf: (id) => this.loads.get(id) ?? null,
         nameOf: (id) => this.#connections.find((one) => one.id === id)?.name ?? "unknown",
       },
-      providers: builtInOnly(),
+      providers: providersOn(this.database, this.clock),
+      tryLive: async (...trial) => {
+        this.calls.push(["tryLive", ...trial]);
+        return this.liveTrialOutcome;
+      },
       secretBox: this.secretBox,
       checkCallbackUrl: async (text) => this.#checkUrl(text),
       checkUpstreamUrl: (text) => this.#checkUrl(text),

@@ -37,6 +37,10 @@ const ROUTES: [method: string, path: string, scope: Scope][] = [
   ["PATCH", `/v1/connections/con_${ID}`, "admin"],
   ["DELETE", `/v1/connections/con_${ID}`, "admin"],
   ["GET", "/v1/providers", "subscriptions:read"],
+  ["GET", "/v1/providers/acme", "subscriptions:read"],
+  ["PUT", "/v1/providers/acme", "admin"],
+  ["DELETE", "/v1/providers/acme", "admin"],
+  ["POST", "/v1/providers/acme/try", "admin"],
   ["GET", "/v1/signing-secrets", "admin"],
   ["POST", "/v1/signing-secrets/rotate", "admin"],
   ["POST", "/v1/signing-keys/rotate", "admin"],
@@ -57,7 +61,8 @@ const OPEN_ROUTES = [
 describe("every route", () => {
   it("is in this list", () => {
     const known = ROUTES.map(
-      ([method, path]) => `${method} ${path.replace(/(sub|msg|evt|con|key|red)_0+70+/, ":id")}`,
+      ([method, path]) =>
+        `${method} ${path.replace(/(sub|msg|evt|con|key|red)_0+70+/, ":id").replace("acme", ":name")}`,
     );
     const served = api.app.routes
       .filter((route) => route.path.startsWith("/v1/"))

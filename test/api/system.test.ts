@@ -171,7 +171,7 @@ describe("the documentation", () => {
     expect(components.securitySchemes.apiKey).toMatchObject({ type: "http", scheme: "bearer" });
     const served = api.app.routes
       .filter((route) => !["/docs", "/openapi.json"].includes(route.path))
-      .map((route) => `${route.method.toLowerCase()} ${route.path.replace(":id", "{id}")}`);
+      .map((route) => `${route.method.toLowerCase()} ${route.path.replace(/:(\w+)/, "{$1}")}`);
     const described = Object.entries<Json>(paths).flatMap(([path, item]) =>
       Object.keys(item).map((method) => `${method} ${path}`),
     );

@@ -1,8 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { ProviderDirectory } from "../../src/polling/provider-directory.ts";
-import { builtInProviders } from "../../src/providers/catalogue.ts";
 import type { KnownProvider } from "../../src/providers/known-provider.ts";
-import { createLog } from "../../src/runtime/log.ts";
 import type { Database } from "../../src/store/database.ts";
 import { deleteProvider } from "../../src/store/delete-provider.ts";
 import { loadProviders } from "../../src/store/load-providers.ts";
@@ -10,6 +7,7 @@ import { putProvider } from "../../src/store/put-provider.ts";
 import { exampleProvider, exampleSource } from "../providers/example-provider.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { providersOn } from "../support/providers.ts";
 import { PROJECT_ID, uuids } from "../support/rows.ts";
 
 const OTHER_PROJECT_ID = uuids(Date.now(), 0);
@@ -21,28 +19,11 @@ beforeEach(async () => {
 });
 afterEach(() => drop());
 
-function openDirectory(shared: readonly KnownProvider[] = []) {
-  const clock = new FakeClock();
+function openDirectory(files: readonly KnownProvider[] = []) {
   const changed: string[] = [];
-  const builtIn = builtInProviders();
-  const directory = new ProviderDirectory({
-    database,
-    clock,
-    log: createLog({ level: "silent", format: "json" }),
-    shared: {
-      builtIn,
-      all: [
-        ...[...builtIn.values()].map((provider) => ({
-          provider,
-          source: "built_in" as const,
-          version: null,
-        })),
-        ...shared,
-      ],
-    },
-    onChange: (projectId, name) => void changed.push(`${projectId} ${name}`),
-  });
-  return { clock, directory, changed };
+  const onChange = (projectId: string, name: string) => void changed.push(`${projectId} ${name}`);
+  const directory = providersOn(database, new FakeClock(), { files, onChange });
+  return { directory, changed };
 }
 
 async function put(title: string, definition: object = exampleSource): Promise<string> {
@@ -110,6 +91,7 @@ describe("a provider of a project's own", () => {
   test("comes before a shared one of its name, which is back when it is deleted", async () => {
     const file: KnownProvider = {
       provider: exampleProvider({ title: "File" }),
+      written: {},
       source: "file",
       version: { id: uuids(Date.now(), 0), number: 1, createdAtMs: 0 },
     };
@@ -137,6 +119,7 @@ describe("the definition that a job began with", () => {
   test("without a version is the built-in one, even where a file says otherwise", () => {
     const file: KnownProvider = {
       provider: exampleProvider({ name: "pulse" }),
+      written: {},
       source: "file",
       version: { id: uuids(Date.now(), 0), number: 1, createdAtMs: 0 },
     };

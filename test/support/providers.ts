@@ -1,28 +1,46 @@
+import { ProviderDirectory } from "../../src/polling/provider-directory.ts";
 import type { JobProviders } from "../../src/polling/upstream.ts";
-import { builtInProviders } from "../../src/providers/catalogue.ts";
+import { builtInProviders, writtenBuiltIn } from "../../src/providers/catalogue.ts";
 import type { KnownProvider } from "../../src/providers/known-provider.ts";
+import { createLog } from "../../src/runtime/log.ts";
+import type { Clock } from "../../src/runtime/clock.ts";
+import type { Database } from "../../src/store/database.ts";
 
-/** The built-in providers, as the engine and the API are given them. */
-export function builtInOnly(): JobProviders & {
-  find(projectId: string, name: string): KnownProvider | null;
-  findFresh(projectId: string, name: string): Promise<KnownProvider | null>;
-  list(projectId: string): KnownProvider[];
-  refresh(): Promise<void>;
-} {
+/** The built-in providers alone, as polling finds them. */
+export function builtInOnly(): JobProviders {
   const providers = builtInProviders();
-  const known = new Map(
-    [...providers].map(([name, provider]) => [
-      name,
-      { provider, source: "built_in" as const, version: null },
-    ]),
-  );
-  const find = (_projectId: string, name: string) => known.get(name) ?? null;
   return {
-    find,
-    findFresh: async (projectId, name) => find(projectId, name),
-    list: () => [...known.values()],
-    refresh: () => Promise.resolve(),
     current: (_projectId, name) => providers.get(name) ?? null,
     ofJob: (name) => providers.get(name) ?? null,
   };
+}
+
+function knownBuiltIns(): KnownProvider[] {
+  return [...builtInProviders()].map(([name, provider]) => ({
+    provider,
+    written: writtenBuiltIn(name),
+    source: "built_in",
+    version: null,
+  }));
+}
+
+/** Providers as the engine keeps them, read again only when somebody asks for what is fresh. */
+export function providersOn(
+  database: Database,
+  clock: Clock,
+  {
+    files = [],
+    onChange = () => undefined,
+  }: {
+    readonly files?: readonly KnownProvider[];
+    readonly onChange?: (projectId: string, name: string) => void;
+  } = {},
+): ProviderDirectory {
+  return new ProviderDirectory({
+    database,
+    clock,
+    log: createLog({ level: "silent", format: "json" }),
+    shared: { builtIn: builtInProviders(), all: [...knownBuiltIns(), ...files] },
+    onChange,
+  });
 }

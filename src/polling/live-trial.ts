@@ -1,0 +1,94 @@
+import { isUtf8 } from "node:buffer";
+import { type LaneVerdict, laneVerdict } from "../core/job.ts";
+import type { UpstreamAnswer } from "../providers/answered.ts";
+import { buildStatusRequest } from "../providers/build-request.ts";
+import { interpretFailure } from "../providers/interpret-answer.ts";
+import {
+  consequenceOf,
+  type LiveTrial,
+  type LiveTrialOutcome,
+  shownAnswer,
+  type Trial,
+  tryAnswer,
+} from "../providers/trial.ts";
+import type { UpstreamRequest } from "../providers/upstream-request.ts";
+import { type AskPorts, outbound } from "./ask-upstream.ts";
+import type { UpstreamAccess } from "./upstream-access.ts";
+import type { Upstream } from "./upstream.ts";
+
+/** How long a trial waits for its turn in the connection's lane. */
+const TURN_WAIT_MS = 10_000;
+
+/**
+ * Asks about a job once, in its turn among the polls of the connection and within its limits. A
+ * result that takes a second request is not asked for: it may be there for one download only.
+ * Neither a job nor the connection is changed by what comes; only the lane learns from it.
+ */
+export async function tryLive(
+  upstream: Upstream,
+  trial: LiveTrial,
+  ports: Pick<AskPorts, "clock" | "send">,
+): Promise<LiveTrialOutcome> {
+  const access = upstream.accessBy(trial.known);
+  if (typeof access === "string") return { kind: "not_asked", problem: access };
+  const facts = { nowMs: ports.clock.now(), nextUrl: null, etag: null, mayLinger: false };
+  const request = buildStatusRequest(access.target, trial.job, facts);
+  if (request.kind === "refused") return { kind: "not_asked", problem: request.problem };
+  const era = await upstream.takeTurn(TURN_WAIT_MS);
+  if (era === null) return { kind: "not_asked", problem: NO_TURN };
+  let verdict: LaneVerdict = { kind: "healthy" };
+  try {
+    const { requestTimeoutMs, statusBytesMax } = access.provider;
+    const outcome = await ports.send(outbound(request, requestTimeoutMs, statusBytesMax));
+    const asked = { method: request.method, url: shownUrl(request, access) };
+    if (outcome.kind === "failed") {
+      const observation = interpretFailure(outcome.failure);
+      verdict = laneVerdict(observation);
+      const reason = access.redactText(outcome.failure.message);
+      return { kind: "not_answered", asked, reason, consequence: consequenceOf(observation) };
+    }
+    const { ageMs, seenBefore } = trial;
+    const nowMs = ports.clock.now();
+    const answer = redactedAnswer(outcome, access);
+    const read = tryAnswer(access.provider, "status", answer, { ageMs, seenBefore, nowMs });
+    verdict = verdictOf(read);
+    return { kind: "answered", asked, answer: shownAnswer(answer), trial: read };
+  } finally {
+    upstream.lane.settle(verdict, era);
+  }
+}
+
+const NO_TURN = `The connection is pausing or busy: no turn came within ${TURN_WAIT_MS / 1000} s.`;
+
+function verdictOf({ observation }: Trial): LaneVerdict {
+  return observation.kind === "result_wanted" ? { kind: "healthy" } : laneVerdict(observation);
+}
+
+/** The query's credential by its place as well: it may be too short to be told from other text. */
+function shownUrl(request: UpstreamRequest, { target, redactText }: UpstreamAccess): string {
+  const { authQuery } = target.status;
+  const path = authQuery === "" ? request.path : request.path.replace(authQuery, "[credential]");
+  return redactText(request.origin + path);
+}
+
+/**
+ * The answer without the credential, should the upstream echo it: taken out before anything is read
+ * from it or cut.
+ */
+function redactedAnswer(
+  { status, headers, body }: UpstreamAnswer,
+  { redactText }: UpstreamAccess,
+): UpstreamAnswer {
+  // Anything else than UTF-8 must stay what it is, byte by byte.
+  const encoding = isUtf8(body) ? "utf8" : "latin1";
+  return {
+    status,
+    headers: Object.fromEntries(
+      Object.entries(headers).map(([name, value]) => [
+        name,
+        typeof value === "string" ? redactText(value) : value?.map(redactText),
+      ]),
+    ),
+    body: Buffer.from(redactText(body.toString(encoding)), encoding),
+  };
+}

@@ -1,0 +1,207 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { providerTrialSchema } from "../../src/api/provider-trial-schema.ts";
+import { exampleSource } from "../providers/example-provider.ts";
+import type { Json } from "./api-fixture.ts";
+import { ApiFixture, problemOf } from "./api-fixture.ts";
+
+let api: ApiFixture;
+beforeAll(async () => {
+  api = await ApiFixture.open();
+  await api.request("PUT", "/v1/providers/example", { body: exampleSource });
+});
+afterAll(() => api.close());
+beforeEach(() => {
+  api.calls.length = 0;
+});
+
+const post = (body: unknown, name = "example") =>
+  api.request("POST", `/v1/providers/${name}/try`, { body });
+
+async function tryOut(body: unknown, name?: string): Promise<Json> {
+  const response = await post(body, name);
+  expect(response.status).toBe(200);
+  return providerTrialSchema.parse(await response.json());
+}
+
+const DONE = { status: 200, body: { status: "done", output: { pages: 3 } } };
+
+describe("a sample answer", () => {
+  it("is read step by step: the rules in order, what was found, and what follows", async () => {
+    const trial = await tryOut({ answer: DONE });
+    expect(trial).toMatchObject({
+      object: "provider_trial",
+      provider: "example",
+      version: 1,
+      asked: null,
+      answer: null,
+      failure: null,
+      steps: {
+        request: "status",
+        http_status: 200,
+        body: { is_json: true },
+        rules: [
+          {
+            rule: "/rules/0",
+            outcome: "did_not_match",
+            why: '/status must be "running", and is "done"',
+          },
+          { rule: "/rules/1", outcome: "matched", why: null },
+        ],
+        decided_by: "/rules/1",
+        observation: { kind: "completed" },
+      },
+      consequence: "The job ends: job.completed is delivered with the result.",
+    });
+    expect(trial.steps.extracted).toContainEqual({
+      field: "/extract/status",
+      found_at: "/status",
+      value: '"done"',
+    });
+  });
+
+  it("keeps its digits", async () => {
+    const body =
+      '{"answer":{"status":200,"body":{"status":"done","output":12345678901234567890.10}}}';
+    const trial = await tryOut(body);
+    expect(JSON.stringify(trial.steps)).toContain("12345678901234567890.10");
+  });
+
+  it("may be a text that is no JSON, or nothing at all", async () => {
+    const text = await tryOut({ answer: { status: 502, body: "<h1>Bad gateway</h1>" } });
+    expect(text.steps).toMatchObject({
+      body: { is_json: false, why: "it is not JSON" },
+      decided_by: null,
+      observation: { kind: "retry", cause: "upstream_fault" },
+    });
+    const nothing = await tryOut({ answer: { status: 200 } });
+    expect(nothing.steps.body).toMatchObject({ bytes: 0, why: "it is empty" });
+  });
+
+  it("has headers, whatever their case", async () => {
+    const headers = { "Retry-After": "17" };
+    const trial = await tryOut({ answer: { status: 429, headers } });
+    expect(trial.steps.observation).toMatchObject({ cause: "rate_limited", retry_after_s: 17 });
+    expect(trial.consequence).toMatch(/^The connection pauses/);
+  });
+
+  it.each<[object, string]>([
+    [{}, "not_visible_yet"],
+    [{ age_s: 31 }, "expired"],
+    [{ seen_before: true }, "expired"],
+  ])("of 404 means what %j makes of it", async (facts, meaning) => {
+    const { steps } = await tryOut({ answer: { status: 404 }, ...facts });
+    const { kind, cause } = steps.observation;
+    expect(cause ?? kind).toBe(meaning);
+  });
+
+  it("is read by a built-in definition as well", async () => {
+    const answer = { status: 200, body: { status: "processing" } };
+    const trial = await tryOut({ answer }, "pulse");
+    expect(trial).toMatchObject({ provider: "pulse", version: null });
+    expect(trial.steps.observation).toMatchObject({ kind: "running", phase: "processing" });
+  });
+});
+
+describe("a definition that is not stored", () => {
+  const definition = {
+    ...exampleSource,
+    rules: [{ http_status: 200, observe: "failed" }],
+    result: {
+      kind: "request",
+      request: { path: "/files/{answer./file}" },
+      rules: [{ http_status: 403, observe: "failed" }],
+    },
+  };
+
+  it("is tried instead of the stored one, which stays as it is", async () => {
+    const trial = await tryOut({ definition, answer: DONE });
+    expect(trial).toMatchObject({ version: null, steps: { observation: { kind: "failed" } } });
+    expect((await tryOut({ answer: DONE })).steps.observation.kind).toBe("completed");
+  });
+
+  it("is tried where nothing is stored", async () => {
+    const trial = await tryOut({ definition: { ...definition, name: "new" }, answer: DONE }, "new");
+    expect(trial.provider).toBe("new");
+    expect((await api.request("GET", "/v1/providers/new")).status).toBe(404);
+  });
+
+  it("is tried on the answer to its second request", async () => {
+    const answer = { status: 403, body: { error: "no" } };
+    const { steps } = await tryOut({ definition, request: "result", answer });
+    expect(steps).toMatchObject({
+      request: "result",
+      rules: [{ rule: "/result/rules/0", outcome: "matched" }],
+      observation: { kind: "failed", error: "no" },
+    });
+  });
+
+  it("is refused with the places that are wrong in it", async () => {
+    const response = await post({ definition: { ...definition, rules: [] }, answer: DONE });
+    expect(response.status).toBe(422);
+    expect((await problemOf(response)).errors).toMatchObject([{ pointer: "/definition/rules" }]);
+  });
+});
+
+describe("a live job", () => {
+  beforeAll(() => api.request("POST", "/v1/connections", { body: CONNECTION }));
+  const CONNECTION = { provider: "example", credential: "example-secret" };
+
+  it("is asked about, and its answer told beside how it is read", async () => {
+    api.liveTrialOutcome = {
+      kind: "not_answered",
+      asked: { method: "GET", url: "https://api.example.com/jobs/a" },
+      reason: "Nobody answered.",
+      consequence: "Later.",
+    };
+    expect(await tryOut({ job_id: "a", age_s: 5 })).toMatchObject({
+      asked: { method: "GET", url: "https://api.example.com/jobs/a" },
+      answer: null,
+      failure: "Nobody answered.",
+      steps: null,
+      consequence: "Later.",
+    });
+    expect(api.calls.find(([call]) => call === "tryLive")?.[2]).toMatchObject({
+      known: { source: "project", provider: { name: "example" } },
+      job: { jobId: "a", params: {} },
+      ageMs: 5000,
+      seenBefore: false,
+    });
+  });
+
+  it("that can't be asked about is a problem that says why", async () => {
+    api.liveTrialOutcome = { kind: "not_asked", problem: "The connection is paused: by hand" };
+    const response = await post({ job_id: "a" });
+    expect(response.status).toBe(409);
+    expect(await problemOf(response)).toMatchObject({
+      code: "upstream_not_asked",
+      detail: "The connection is paused: by hand",
+    });
+  });
+});
+
+describe("a trial that makes no sense is refused", () => {
+  it.each<[object, string[]]>([
+    [{}, ["/answer"]],
+    [{ answer: DONE, job_id: "a" }, ["/job_id"]],
+    [{ answer: DONE, connection: "b", params: {} }, ["/params", "/connection"]],
+    [{ answer: DONE, request: "result" }, ["/request"]],
+    [{ job_id: "a", request: "result" }, ["/request"]],
+    [{ answer: { status: 99 } }, ["/answer/status"]],
+    [{ answer: { status: 200, headers: { a: 1 } } }, ["/answer/headers/a"]],
+    [{ answer: { status: 200, text: "" } }, ["/answer/text"]],
+    [{ answer: DONE, age_s: -1 }, ["/age_s"]],
+    [{ answer: DONE, definition: [] }, ["/definition"]],
+    [{ job_id: "a", connection: "nobody" }, ["/connection"]],
+    [{ job_id: "a", params: { region: "eu" } }, ["/params/region"]],
+  ])("%j", async (body, pointers) => {
+    const response = await post(body);
+    expect(response.status).toBe(422);
+    const { errors } = await problemOf(response);
+    expect(errors.map(({ pointer }: Json) => pointer)).toEqual(pointers);
+    expect(api.calls.filter(([call]) => call === "tryLive")).toEqual([]);
+  });
+
+  it("at a provider that does not exist", async () => {
+    expect((await post({ answer: DONE }, "nobody")).status).toBe(404);
+  });
+});
