@@ -88,10 +88,18 @@ function compileCondition(condition: ProviderCondition): JsonTest {
   return atPointer(condition.pointer, tests);
 }
 
+/** Many rules over a long array would keep everybody waiting. */
+const ELEMENTS_MAX = 1000;
+
 /** Whether one and the same element of an array passes all of these. */
 function someElement(conditions: readonly ElementCondition[]): JsonTest {
   const tests = conditions.map((one) => atPointer(one.pointer, compileTests(one)));
-  return (value) => Array.isArray(value) && value.some((element) => holdsAll(tests, element));
+  return (value) => {
+    if (!Array.isArray(value)) return false;
+    const elements: readonly unknown[] =
+      value.length > ELEMENTS_MAX ? value.slice(0, ELEMENTS_MAX) : value;
+    return elements.some((element) => holdsAll(tests, element));
+  };
 }
 
 function atPointer(pointer: string, tests: readonly JsonTest[]): JsonTest {
@@ -130,6 +138,10 @@ function keepCase(value: unknown): unknown {
   return value;
 }
 
+/** What a longer text folds to is longer than any that a definition can name. */
+const FOLDED_CHARACTERS_MAX = 1500;
+
 function foldCase(value: unknown): unknown {
-  return typeof value === "string" ? value.toLowerCase() : value;
+  const isShort = typeof value === "string" && value.length <= FOLDED_CHARACTERS_MAX;
+  return isShort ? value.toLowerCase() : value;
 }

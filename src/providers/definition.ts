@@ -27,6 +27,8 @@ import { ruleSchema } from "./rule-definition.ts";
 
 const DAY_S = 24 * 3600;
 
+const PROGRESS_PARTS_MAX = 20;
+
 const place = pointers.default([]);
 
 /** Of several pointers the first that leads to a value wins. */
@@ -37,6 +39,9 @@ const extractSchema = z.strictObject({
   progress: z
     .union([pointers, z.record(z.string().min(1).max(100), pointer)], {
       error: 'Must be a list of pointers, or an object such as {"done": "/completed"}.',
+    })
+    .refine((of) => Array.isArray(of) || Object.keys(of).length <= PROGRESS_PARTS_MAX, {
+      error: `Must be at most ${PROGRESS_PARTS_MAX} names.`,
     })
     .default([])
     .describe(

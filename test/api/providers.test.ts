@@ -174,6 +174,15 @@ describe("a hostile definition", () => {
     ["a text", '"pulse"', 422, ""],
     ["null", "null", 422, ""],
     [
+      "with hundreds of places of progress",
+      JSON.stringify({
+        ...DEFINITION,
+        extract: { progress: Object.fromEntries([...Array(300).keys()].map((n) => [n, "/a"])) },
+      }),
+      422,
+      "/extract/progress",
+    ],
+    [
       "with a prototype",
       JSON.stringify(DEFINITION).replace("{", '{"__proto__":{"title":"x"},'),
       422,

@@ -24,7 +24,28 @@ describe("rules", () => {
     expect(kinds).toStrictEqual(["canceled", "failed", "completed", "running"]);
   });
 
+  test("look at so many elements of an array that no answer can keep everybody waiting", () => {
+    const some = [{ pointer: "", eq: "x" }];
+    const rules: Rules = [{ observe: "completed", all: [{ pointer: "", some }] }];
+    const after = (others: number) =>
+      observe(200, [...Array.from({ length: others }, () => 0), "x"], { changes: { rules } }).kind;
+    expect(after(999)).toBe("completed");
+    expect(after(1000)).not.toBe("completed");
+  });
+
   test.each<[string, object, object, boolean]>([
+    [
+      "a text too long to be any case of it",
+      { eq: "x", ignore_case: true },
+      { a: "X".repeat(9999) },
+      false,
+    ],
+    [
+      "a long text in any case",
+      { eq: "x".repeat(500), ignore_case: true },
+      { a: "X".repeat(500) },
+      true,
+    ],
     ["equal numbers", { eq: 10 }, { a: 10 }, true],
     ["a number is not its text", { eq: 10 }, { a: "10" }, false],
     ["case counts", { eq: "Done" }, { a: "done" }, false],

@@ -2,9 +2,11 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { shardOfUuid } from "../../src/core/ids.ts";
 import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
 import type { AcceptRow } from "../../src/store/accept-subscriptions.ts";
+import { ensureConnection } from "../../src/store/bootstrap-rows.ts";
 import type { Database } from "../../src/store/database.ts";
 import { deleteProvider } from "../../src/store/delete-provider.ts";
 import { deleteSubscription } from "../../src/store/delete-subscription.ts";
+import { loadConnections } from "../../src/store/load-connections.ts";
 import { loadJobs } from "../../src/store/load-jobs.ts";
 import { loadProviders, loadProviderVersions } from "../../src/store/load-providers.ts";
 import { createConnection, deleteConnection } from "../../src/store/manage-connections.ts";
@@ -94,6 +96,29 @@ describe("a project's definition", () => {
     await remove("a");
     expect(await put("{}", "d")).toMatchObject({ kind: "created" });
   });
+});
+
+test("a credential from the environment goes where the environment says, whatever was agreed before", async () => {
+  const connection = { projectId: PROJECT_ID, provider: "pulse", name: "default" };
+  await createConnection(database, {
+    ...connection,
+    id: uuids(Date.now(), 0),
+    baseUrl: null,
+    credential: "sealed",
+    agreedHosts: ["https://elsewhere.example"],
+    settings: {},
+  });
+  await ensureConnection(database, {
+    ...connection,
+    id: uuids(Date.now(), 0),
+    baseUrl: "https://api.example.com",
+    credential: "sealed too",
+    environment: "sealed",
+    isCurrent: () => false,
+  });
+  expect(await loadConnections(database, 0)).toMatchObject([
+    { baseUrl: "https://api.example.com", agreedHosts: null },
+  ]);
 });
 
 test("a definition from a file gets one version for each thing it ever said, on all nodes", async () => {
