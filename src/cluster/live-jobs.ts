@@ -49,21 +49,19 @@ export class LiveJobs {
    * not counted, when the project would have more than `max` with it.
    */
   begin(projectId: string, name: JobName, max: number): boolean {
-    const names = this.#pending.get(projectId) ?? new Map<JobName, number>();
+    const names = this.#pendingOf(projectId);
     const wishes = names.get(name) ?? 0;
     if (wishes === 0 && this.of(projectId) >= max) return false;
     names.set(name, wishes + 1);
-    this.#pending.set(projectId, names);
     return true;
   }
 
   /** A job that was counted is watched now, or was not accepted. */
   settle(projectId: string, name: JobName): void {
-    const names = this.#pending.get(projectId);
-    const left = (names?.get(name) ?? 0) - 1;
-    if (left > 0) names?.set(name, left);
-    else names?.delete(name);
-    if (names?.size === 0) this.#pending.delete(projectId);
+    const names = this.#pendingOf(projectId);
+    const left = (names.get(name) ?? 0) - 1;
+    if (left > 0) names.set(name, left);
+    else names.delete(name);
   }
 
   /** A new job was accepted for another node to watch. */
@@ -76,5 +74,13 @@ export class LiveJobs {
     this.#elsewhere = elsewhere;
     this.#handedOverBefore = this.#handedOver;
     this.#handedOver = new Map();
+  }
+
+  #pendingOf(projectId: string): Map<JobName, number> {
+    const known = this.#pending.get(projectId);
+    if (known !== undefined) return known;
+    const names = new Map<JobName, number>();
+    this.#pending.set(projectId, names);
+    return names;
   }
 }

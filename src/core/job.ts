@@ -48,6 +48,9 @@ export type LaneVerdict =
 /** Whatever it tells of the job, the upstream has answered. */
 export const HEALTHY: LaneVerdict = { kind: "healthy" };
 
+/** Nothing was asked, or nobody waited for the answer. */
+export const INCONCLUSIVE: LaneVerdict = { kind: "inconclusive" };
+
 const NO_TIMES: UpstreamTimes = { createdAt: null, updatedAt: null };
 const BACKOFF_MS_INITIAL = 1000;
 const BACKOFF_MS_MAX = 60_000;

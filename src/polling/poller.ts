@@ -4,6 +4,7 @@ import {
   decideAfterPoll,
   type Ending,
   HEALTHY,
+  INCONCLUSIVE,
   type JobStep,
   type LaneVerdict,
   laneVerdict,
@@ -120,7 +121,7 @@ export class Poller {
       this.#ports.log.error({ err: error, jobId: watch.jobId }, "a pass over a job failed");
       if (watch.state === "polling") this.watches.schedule(watch, this.#refusedRetryAtMs());
     }
-    upstream.lane.settle(interpretation === null ? HEALTHY : verdictOf(interpretation), era);
+    upstream.lane.settle(interpretation === null ? INCONCLUSIVE : verdictOf(interpretation), era);
     this.#finish(watch);
   }
 

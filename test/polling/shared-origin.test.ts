@@ -84,6 +84,22 @@ describe("an outage", () => {
     expect(logged).toMatchObject([begun, { msg: "an upstream answers again" }]);
   });
 
+  test("is not over because a poll was never sent", async () => {
+    const { clock, poller, requests, upstream, connect, add } = startPoller();
+    const unusable = newId();
+    // Its credential can't be a header, which is found out when the first of its jobs is due.
+    connect({ id: unusable, credential: "a\r\nb" });
+    upstream.answer = () => OUTAGE;
+    for (let job = 0; job < 30; job += 1) add();
+    await clock.advanceSettling(0);
+    const before = requests.length;
+    add({ connectionId: unusable });
+    // Its turn to probe comes first; the one after it tells that the outage goes on.
+    await clock.advanceSettling(1_000);
+    expect(requests).toHaveLength(before + 1);
+    expect(poller.watches.upstreams.countOrigins("open")).toBe(1);
+  });
+
   test("holds up no deadline", async () => {
     const { clock, recorded, upstream, add } = startPoller();
     upstream.answer = () => OUTAGE;
