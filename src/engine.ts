@@ -224,7 +224,10 @@ export class Engine {
       },
       liveJobs: () => this.liveJobs.here,
       liveJobsElsewhere: (counts) => this.liveJobs.learn(counts),
-      shareChanged: (share) => this.#poller.watches.upstreams.setShare(share),
+      shareChanged: (share) => {
+        this.#poller.watches.upstreams.setShare(share);
+        this.#delivery.loop.outbox.setShare(share);
+      },
       dropped: (shardId) => {
         this.#poller.watches.dropShard(shardId);
         this.#delivery.loop.dropShard(shardId);

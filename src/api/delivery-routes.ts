@@ -1,4 +1,5 @@
 import { z } from "@hono/zod-openapi";
+import { DELIVERY_STATUSES } from "../core/delivery-outcome.ts";
 import { publicId } from "../core/ids.ts";
 import { findDeliveries, findDelivery } from "../store/find-deliveries.ts";
 import { redeliver } from "../store/redeliver.ts";
@@ -9,7 +10,6 @@ import { originSchema, pagingParameters, timeParameter } from "./list-query.ts";
 import type { ApiPorts } from "./ports.ts";
 import { refused } from "./problem.ts";
 import {
-  DELIVERY_STATUSES,
   deliveryPageSchema,
   deliverySchema,
   deliveryWithAttemptsSchema,

@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { ATTEMPT_ERROR_CODES } from "../core/delivery-outcome.ts";
+import { ATTEMPT_ERROR_CODES, DELIVERY_STATUSES } from "../core/delivery-outcome.ts";
 import { EVENT_TYPES } from "../core/event.ts";
 import { SIGNATURE_SCHEMES } from "../core/signature-scheme.ts";
 
@@ -16,8 +16,6 @@ export const SUBSCRIPTION_STATUSES = [
   "canceled",
   "gone",
 ] as const;
-
-export const DELIVERY_STATUSES = ["pending", "delivered", "exhausted", "canceled", "gone"] as const;
 
 const JOB_STATUSES = [
   "pending",

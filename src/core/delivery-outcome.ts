@@ -1,3 +1,4 @@
+import type { LaneVerdict } from "./job.ts";
 import type { ReceiverAsks } from "./receiver-asks.ts";
 import { REQUEST_FAILURE_CODES, type RequestFailure } from "./request-failure.ts";
 import { retryDelayMs } from "./retry-schedule.ts";
@@ -14,6 +15,8 @@ export const ATTEMPT_ERROR_CODES = [
   "secret_missing",
   "redirect_not_followed",
   "gone",
+  // Its origin failed for as long as the schedule would have gone on, so nothing was sent.
+  "origin_failing",
   // The receiver does not want this delivery again.
   "stopped_by_receiver",
   "rate_limited",
@@ -30,11 +33,20 @@ export type AttemptExchange =
   | { readonly kind: "failed"; readonly failure: RequestFailure }
   | {
       readonly kind: "not_sent";
-      readonly reason: "secret_unreadable" | "secret_missing";
+      readonly reason: "secret_unreadable" | "secret_missing" | "origin_failing";
       readonly message: string;
     };
 
-export type DeliveryStatus = "pending" | "delivered" | "exhausted" | "canceled" | "gone";
+export const DELIVERY_STATUSES = [
+  "pending",
+  "delivered",
+  "exhausted",
+  "canceled",
+  "gone",
+  // A movement that another event of its job came after, before it was taken.
+  "superseded",
+] as const;
+export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
 
 /** What an attempt does to its delivery. */
 export type DeliveryStep =
@@ -64,6 +76,30 @@ export function errorCodeOfExchange(exchange: AttemptExchange): AttemptErrorCode
   if (status >= 400 && status < 500) return "client_error_answer";
   if (status >= 500 && status < 600) return "server_error_answer";
   return "unexpected_answer";
+}
+
+/** However long a receiver asks for, other deliveries to its origin are tried again after this. */
+const LANE_PAUSE_MS_MAX = 60_000;
+
+/**
+ * What an exchange says about the whole origin. An answer that is neither 5xx nor 429 shows that
+ * somebody is there, whatever it says about this one delivery.
+ */
+export function laneVerdictOfExchange(exchange: AttemptExchange): LaneVerdict {
+  if (exchange.kind === "not_sent") return { kind: "inconclusive" };
+  if (exchange.kind === "failed") {
+    const { code } = exchange.failure;
+    const isOwnFault = code === "aborted" || code === "url_refused";
+    return { kind: isOwnFault ? "inconclusive" : "faulty" };
+  }
+  const { status, asks } = exchange;
+  if (status >= 500) return { kind: "faulty" };
+  if (status !== 429) return { kind: "healthy" };
+  const askedMs = asks.waitMs ?? asks.retryAfterMs;
+  return {
+    kind: "rate_limited",
+    retryAfterMs: askedMs === null ? null : Math.min(askedMs, LANE_PAUSE_MS_MAX),
+  };
 }
 
 const HONOURS_RETRY_AFTER = new Set([429, 502, 503, 504]);

@@ -16,6 +16,13 @@ export type EventType = (typeof EVENT_TYPES)[number];
 
 export const ENDING_EVENT_TYPES = EVENT_TYPES.slice(0, 5);
 
+/** What a job does on its way, told to those who ask for it. */
+export const MOVEMENT_EVENT_TYPES = ["job.processing", "job.progress"] as const;
+
+export function isMovement(type: EventType): boolean {
+  return type === "job.processing" || type === "job.progress";
+}
+
 /** Stored as a bit set, so that "who wants this event" is one integer test in SQL. */
 export function eventMask(types: readonly EventType[]): number {
   return types.reduce((mask, type) => mask | eventBit(type), 0);

@@ -20,6 +20,19 @@ export function retryScheduleMs(waitsS: readonly number[]): number[] {
   return waitsS.map((waitS) => Math.round(waitS * 1000));
 }
 
+/** The least that a delivery is held back for: long enough for its origin to be tried once more. */
+export const HELD_BACK_MS_MIN = 60_000;
+
+/**
+ * How long a delivery that is due may be held back because its origin fails: until the time at which
+ * its schedule would have been used up, had every attempt been made.
+ * @param failedAttempts attempts made since the schedule began
+ */
+export function heldBackMsMax(scheduleMs: readonly number[], failedAttempts: number): number {
+  const leftMs = scheduleMs.slice(failedAttempts).reduce((sum, waitMs) => sum + waitMs, 0);
+  return Math.max(HELD_BACK_MS_MIN, leftMs * (1 + JITTER));
+}
+
 /**
  * The wait before the next attempt of a delivery, or null when the schedule is used up.
  * Jitter is ±20 %, so that what failed together does not come back together.

@@ -2,9 +2,11 @@ import {
   type AttemptExchange,
   decideAfterAttempt,
   type DeliveryStep,
+  laneVerdictOfExchange,
 } from "../core/delivery-outcome.ts";
 import { callbackBody } from "../core/event.ts";
 import { publicId } from "../core/ids.ts";
+import type { LaneVerdict } from "../core/job.ts";
 import { readReceiverAsks } from "../core/receiver-asks.ts";
 import type { OutboundRequest, RequestOutcome } from "../outbound/request-outcome.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -13,6 +15,7 @@ import type { Random } from "../runtime/random.ts";
 import { type SecretBox, SecretBoxError } from "../runtime/secret-box.ts";
 import type { AttemptRow } from "../store/record-attempts.ts";
 import type { OwedDelivery } from "../store/record-events.ts";
+import { attemptRow, type MadeAttempt } from "./attempt-record.ts";
 import {
   type DeliverySettings,
   scheduleOfDelivery,
@@ -44,13 +47,18 @@ export interface DelivererPorts {
   attempted(step: DeliveryStep, sinceDueMs: number): void;
 }
 
-/** What is left to do about a delivery after an attempt. */
-export type AttemptResult =
-  | { readonly kind: "retry"; readonly atMs: number }
-  /** The receiver wants nothing more of this subscription. */
-  | { readonly kind: "gone" }
-  /** Nothing, or it is not for this attempt to say. */
-  | { readonly kind: "over" };
+/** What is left to do about a delivery after an attempt, and what the attempt says about its origin. */
+export interface AttemptResult {
+  readonly next:
+    | { readonly kind: "retry"; readonly atMs: number }
+    /** The receiver wants nothing more of this subscription. */
+    | { readonly kind: "gone" }
+    /** Nothing, or it is not for this attempt to say. */
+    | { readonly kind: "over" };
+  readonly verdict: LaneVerdict;
+}
+
+const OVER = { kind: "over" } as const;
 
 /**
  * Makes one attempt: sign ─▶ POST ─▶ classify ─▶ decide ─▶ record. Rejects when the database is
@@ -62,32 +70,27 @@ export async function attemptDelivery(
 ): Promise<AttemptResult> {
   const startedAtMs = ports.clock.now();
   const made = await exchangeWithReceiver(ports, callback, startedAtMs);
+  const verdict = laneVerdictOfExchange(made.exchange);
   // Cut off because this process stops: not the receiver's failure, so it is made anew elsewhere.
   if (made.exchange.kind === "failed" && made.exchange.failure.code === "aborted") {
-    return { kind: "over" };
+    return { next: OVER, verdict };
   }
   const nowMs = ports.clock.now();
-  const { delivery } = callback;
+  const { delivery, attemptCount } = callback;
   const step = decideAfterAttempt({
     exchange: made.exchange,
-    attemptInSchedule: callback.attemptCount + 1 - delivery.attemptsBefore,
+    attemptInSchedule: attemptCount + 1 - delivery.attemptsBefore,
     retryScheduleMs: scheduleOfDelivery(delivery, ports.settingsOf(delivery.projectId)),
     nowMs,
     random: ports.random(),
   });
   ports.attempted(step, startedAtMs - callback.dueAtMs);
-  const recorded = await ports.record(attemptRow(callback, startedAtMs, made, step));
-  if (!recorded) return { kind: "over" };
-  if (step.status === "gone") return { kind: "gone" };
-  if (step.status !== "pending") return { kind: "over" };
+  const row = attemptRow(delivery, attemptCount, startedAtMs, made, step);
+  if (!(await ports.record(row))) return { next: OVER, verdict };
+  if (step.status === "gone") return { next: { kind: "gone" }, verdict };
+  if (step.status !== "pending") return { next: OVER, verdict };
   callback.attemptCount += 1;
-  return { kind: "retry", atMs: step.nextAttemptAtMs };
-}
-
-interface MadeAttempt {
-  readonly exchange: AttemptExchange;
-  readonly durationMs: number;
-  readonly responseExcerpt: string | null;
+  return { next: { kind: "retry", atMs: step.nextAttemptAtMs }, verdict };
 }
 
 async function exchangeWithReceiver(
@@ -107,7 +110,7 @@ async function exchangeWithReceiver(
   return {
     exchange: { kind: "answered", status: outcome.status, asks },
     durationMs,
-    responseExcerpt: storable(excerptOf(outcome.body, secrets)),
+    responseExcerpt: excerptOf(outcome.body, secrets),
   };
 }
 
@@ -196,41 +199,6 @@ function bodyOf(ports: DelivererPorts, callback: OwedCallback): string {
   );
 }
 
-function attemptRow(
-  callback: OwedCallback,
-  startedAtMs: number,
-  made: MadeAttempt,
-  step: DeliveryStep,
-): AttemptRow {
-  const { delivery } = callback;
-  const { exchange } = made;
-  return {
-    shardId: delivery.shardId,
-    deliveryId: delivery.id,
-    subscriptionId: delivery.subscriptionId,
-    attemptCount: callback.attemptCount,
-    startedAtMs,
-    durationMs: Math.round(made.durationMs),
-    httpStatus: exchange.kind === "answered" ? exchange.status : null,
-    errorCode: step.errorCode,
-    errorMessage: messageOf(exchange),
-    responseExcerpt: made.responseExcerpt,
-    status: step.status,
-    nextAttemptAtMs: step.status === "pending" ? Math.round(step.nextAttemptAtMs) : null,
-  };
-}
-
-function messageOf(exchange: AttemptExchange): string | null {
-  switch (exchange.kind) {
-    case "answered":
-      return null;
-    case "failed":
-      return storable(exchange.failure.message);
-    case "not_sent":
-      return exchange.message;
-  }
-}
-
 /** Shorter ones would blank out ordinary words. */
 const REDACTED_CHARS_MIN = 6;
 
@@ -241,9 +209,4 @@ function excerptOf(body: Buffer, { headers }: Secrets): string {
     if (value.length >= REDACTED_CHARS_MIN) text = text.replaceAll(value, "[redacted]");
   }
   return text.slice(0, EXCERPT_CHARS_MAX);
-}
-
-/** Postgres stores no NUL in a text. */
-function storable(text: string): string {
-  return text.replaceAll("\0", "\u{fffd}").toWellFormed();
 }

@@ -12,6 +12,7 @@ import type { AttemptRow } from "../store/record-attempts.ts";
 import { findSigningSecrets } from "../store/signing-secrets.ts";
 import { DeliveryLoop } from "./delivery-loop.ts";
 import { callbackLimits, type DeliverySettings, deliverySettings } from "./delivery-settings.ts";
+import type { OriginChange } from "./outbox.ts";
 import { signingKey } from "./sign-callback.ts";
 import { SigningKeys } from "./signing-keys.ts";
 
@@ -59,6 +60,7 @@ export class DeliveryEngine implements Service {
       settingsOf: (projectId) => this.#projects.get(projectId) ?? this.#gateway,
       signingKeys: (projectId) => this.#signingKeys.of(projectId),
       send: (request) => callbackClient.send(request),
+      onOriginChange: (change) => noteOriginChange(options.log, change),
       attempted: (step, sinceDueMs) => {
         metrics.attempts.add(step.status);
         metrics.attemptLagSeconds.observe(Math.max(0, sinceDueMs) / 1000);
@@ -77,13 +79,21 @@ export class DeliveryEngine implements Service {
 
   /** Delivers from now on as the project says. */
   configure(project: { readonly id: string; readonly settings: ProjectSettings }): void {
-    this.#projects.set(project.id, deliverySettings(project.settings, this.#gateway));
+    const settings = deliverySettings(project.settings, this.#gateway);
+    this.#projects.set(project.id, settings);
+    this.loop.outbox.configure(project.id, settings.limits);
   }
 
   /** This node signs with what a project's secrets are now; the others see it within seconds. */
   signingSecretsChanged(projectId: string): void {
     this.#signingKeys.forget(projectId);
   }
+}
+
+function noteOriginChange(log: Log, { isFailing, ...where }: OriginChange): void {
+  if (isFailing)
+    log.warn(where, "a callback origin fails; it is tried once in a while from now on");
+  else log.info(where, "a callback origin answers again");
 }
 
 function gatewaySettings(settings: DeliveryEngineOptions["settings"]): DeliverySettings {

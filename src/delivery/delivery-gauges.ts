@@ -9,4 +9,9 @@ export function registerDeliveryGauges(metrics: Metrics, outbox: Outbox): void {
     "Callback origins with deliveries in memory.",
     () => outbox.originCount,
   );
+  metrics.gauge(
+    "ringback_callback_lanes_failing",
+    "Callback origins that fail and are tried once in a while only.",
+    () => outbox.failingOrigins.length,
+  );
 }

@@ -1,29 +1,21 @@
+import type { BreakerLimits } from "../core/breaker.ts";
 import type { EventContent } from "../core/event.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
 import type { Database } from "../store/database.ts";
-import {
-  BEFORE_ALL_DUE,
-  DUE_ROWS_MAX,
-  type DuePosition,
-  loadDeliveries,
-  loadDueDeliveries,
-  type LoadedDelivery,
-} from "../store/load-deliveries.ts";
+import { loadDeliveries, type LoadedDelivery } from "../store/load-deliveries.ts";
 import type { OwedDelivery } from "../store/record-events.ts";
 import { attemptDelivery, type AttemptResult, type DelivererPorts } from "./deliverer.ts";
-import { Outbox } from "./outbox.ts";
+import { DueReader, HORIZON_MS } from "./due-reader.ts";
+import { HeldBackDeliveries } from "./held-back-deliveries.ts";
+import { type OriginChange, Outbox } from "./outbox.ts";
 import { owedCallback, type OwedCallback } from "./owed-callback.ts";
 
-const LOAD_INTERVAL_MS = 1000;
-/** What is due this soon is kept in memory. */
-const HORIZON_MS = 2000;
-/** Crowded lanes make room many times a second; reading everything due each time would not pay. */
+const ROUND_INTERVAL_MS = 1000;
+/** Crowded lanes make room many times a second; a round each time would not pay. */
 const ROOM_INTERVAL_MS = 250;
-/** From time to time everything due is read again, whatever hand-over was missed. */
-const RELOAD_INTERVAL_MS = 30_000;
 
 export interface DeliveryLoopPorts extends DelivererPorts {
   readonly database: Database;
@@ -31,7 +23,11 @@ export interface DeliveryLoopPorts extends DelivererPorts {
   readonly log: Log;
   /** Results above this go by reference. */
   readonly inlineResultBytesMax: number;
+  /** When an origin counts as failing, if not as usual. */
+  readonly breaker?: BreakerLimits;
   ownedShards(): readonly number[];
+  /** An origin begins to fail, or answers again. */
+  onOriginChange(change: OriginChange): void;
 }
 
 /**
@@ -43,44 +39,47 @@ export class DeliveryLoop implements Service {
   readonly name = "delivery";
   readonly outbox: Outbox;
   readonly #ports: DeliveryLoopPorts;
-  readonly #loader: Repeater;
-  /** All that is due up to here has been read. */
-  #readUpTo: DuePosition = BEFORE_ALL_DUE;
-  /** Before the earliest of what was refused for want of room; null when all was let in. */
-  #refusedAfter: DuePosition | null = null;
-  /** Grows with every reload, so that a read under way can't undo one. */
-  #reloads = 0;
-  #reloadAtMs = 0;
+  readonly #reader: DueReader;
+  readonly #heldBack: HeldBackDeliveries;
+  readonly #rounds: Repeater;
   #roomAtMs = 0;
-  /** Attempts that ended while a read was under way: that read knows them as still waiting. */
-  #endedDuringLoad: Set<string> | null = null;
+  /** For each read under way, what has ended since it began: the read knows it as still waiting. */
+  readonly #readsUnderWay = new Set<Set<string>>();
   #underWay = 0;
   #onIdle: (() => void) | null = null;
 
   constructor(ports: DeliveryLoopPorts) {
     this.#ports = ports;
     this.outbox = new Outbox({
-      clock: ports.clock,
+      ...ports,
+      limitsOf: (projectId) => ports.settingsOf(projectId).limits,
       send: (callback) => void this.#attempt(callback),
       onRoom: () => this.#onRoom(),
+      onOriginChange: (change) => ports.onOriginChange(change),
     });
-    this.#loader = new Repeater({
+    this.#reader = new DueReader({
+      ...ports,
+      outbox: this.outbox,
+      admit: (load) => this.#admit(load),
+    });
+    this.#heldBack = new HeldBackDeliveries({ ...ports, outbox: this.outbox });
+    this.#rounds = new Repeater({
       name: "load due deliveries",
-      intervalMs: LOAD_INTERVAL_MS,
-      task: () => this.#loadDue(),
+      intervalMs: ROUND_INTERVAL_MS,
+      task: () => this.#round(),
       clock: ports.clock,
       log: ports.log,
     });
   }
 
   start(): Promise<void> {
-    return this.#loader.start();
+    return this.#rounds.start();
   }
 
   /** Begins no more attempts and waits for those under way to be recorded. */
   async stop(): Promise<void> {
     this.outbox.close();
-    await this.#loader.stop();
+    await this.#rounds.stop();
     if (this.#underWay === 0) return;
     await new Promise<void>((resolve) => {
       this.#onIdle = resolve;
@@ -89,23 +88,20 @@ export class DeliveryLoop implements Service {
 
   /** Takes over what an event owes that was recorded just now. */
   owe(owed: readonly OwedDelivery[], event: EventContent, resultBytes: number): void {
-    const { inlineResultBytesMax } = this.#ports;
-    for (const delivery of owed) {
-      const callback = owedCallback(delivery, event, resultBytes, inlineResultBytesMax);
-      if (!this.outbox.admit(callback)) this.#noteRefusal(positionBefore(delivery));
-    }
+    for (const delivery of owed) this.#offer({ delivery, event, resultBytes });
   }
 
   /** Sends these deliveries if they are pending: a late subscription's, or redelivered by hand. */
   async deliver(keys: readonly { readonly shardId: number; readonly id: string }[]): Promise<void> {
     const { database, inlineResultBytesMax } = this.#ports;
-    this.#admit(await loadDeliveries(database, keys, inlineResultBytesMax));
+    const rows = await this.#read(() => loadDeliveries(database, keys, inlineResultBytesMax));
+    for (const row of rows) this.#offer(row);
   }
 
-  /** Reads everything due again, soon. */
+  /** Looks at everything due again, soon. */
   reload(): void {
-    this.#rewind();
-    this.#loader.trigger();
+    this.#reader.rewind();
+    this.#rounds.trigger();
   }
 
   /** Forgets what waits for a subscription that was deleted. */
@@ -118,114 +114,93 @@ export class DeliveryLoop implements Service {
     this.outbox.dropShard(shardId);
   }
 
-  async #loadDue(): Promise<void> {
-    const nowMs = this.#ports.clock.now();
-    if (nowMs >= this.#reloadAtMs) {
-      this.#rewind();
-      this.#reloadAtMs = nowMs + RELOAD_INTERVAL_MS;
-    }
-    while (!this.outbox.isFull) {
-      const count = await this.#loadPage();
-      if (count < DUE_ROWS_MAX) return;
-    }
+  async #round(): Promise<void> {
+    await this.#reader.round();
+    await this.#reader.sweepPage();
+    await this.#heldBack.round();
   }
 
-  async #loadPage(): Promise<number> {
-    const shardIds = this.#ports.ownedShards();
-    if (shardIds.length === 0) return 0;
-    const after = this.#readUpTo;
-    const reloads = this.#reloads;
-    const exceptOrigins = this.outbox.passOverFullOrigins();
-    if (exceptOrigins.length > 0) this.#noteRefusal(after);
-    this.#endedDuringLoad = new Set();
-    try {
-      const rows = await loadDueDeliveries(this.#ports.database, {
-        shardIds,
-        dueByMs: this.#ports.clock.now() + HORIZON_MS,
-        after,
-        exceptOrigins,
-        exceptIds: after === BEFORE_ALL_DUE ? this.outbox.heldIds() : [],
-        inlineResultBytesMax: this.#ports.inlineResultBytesMax,
-      });
-      const last = rows.at(-1)?.delivery;
-      if (last !== undefined && this.#reloads === reloads) {
-        this.#readUpTo = { nextAttemptAtMs: last.nextAttemptAtMs, id: last.id };
-      }
-      this.#admit(rows);
-      return rows.length;
-    } finally {
-      this.#endedDuringLoad = null;
-    }
-  }
-
-  #noteRefusal(position: DuePosition): void {
-    if (this.#refusedAfter === null || isEarlier(position, this.#refusedAfter)) {
-      this.#refusedAfter = position;
-    }
-  }
-
-  /** A lane that was full takes more again: reads on from where something was refused. */
   #onRoom(): void {
-    this.#readUpTo = this.#refusedAfter ?? this.#readUpTo;
-    this.#refusedAfter = null;
-    this.#reloads += 1;
     const nowMs = this.#ports.clock.now();
     if (nowMs < this.#roomAtMs) return;
     this.#roomAtMs = nowMs + ROOM_INTERVAL_MS;
-    this.#loader.trigger();
+    this.#rounds.trigger();
   }
 
-  #rewind(): void {
-    this.#readUpTo = BEFORE_ALL_DUE;
-    this.#refusedAfter = null;
-    this.#reloads += 1;
+  #offer(row: LoadedDelivery): void {
+    // A read under way may still bring an older event of the same subscription.
+    if (row.delivery.wantsMovements) this.#noteEnded(row.delivery.subscriptionId);
+    if (!this.outbox.offer(this.#callback(row))) this.#noteIfFull(row);
   }
 
-  #admit(rows: readonly LoadedDelivery[]): void {
-    const owned = new Set(this.#ports.ownedShards());
-    for (const { delivery, event, resultBytes } of rows) {
-      if (!owned.has(delivery.shardId) || this.#endedDuringLoad?.has(delivery.id) === true)
-        continue;
-      const { inlineResultBytesMax } = this.#ports;
-      const callback = owedCallback(delivery, event, resultBytes, inlineResultBytesMax);
-      const isIn = this.outbox.holds(delivery.id) || this.outbox.admit(callback);
-      if (!isIn) this.#noteRefusal(positionBefore(delivery));
+  /** Lets in what is read; returns all of it, let in or not. */
+  async #admit(load: () => Promise<readonly LoadedDelivery[]>): Promise<readonly LoadedDelivery[]> {
+    let all: readonly LoadedDelivery[] = [];
+    const rows = await this.#read(async () => (all = await load()));
+    for (const row of rows) {
+      if (!this.outbox.admit(this.#callback(row))) this.#noteIfFull(row);
     }
+    return all;
+  }
+
+  /** What of the rows is still as they say and this node's to send. */
+  async #read(load: () => Promise<readonly LoadedDelivery[]>): Promise<readonly LoadedDelivery[]> {
+    const ended = new Set<string>();
+    this.#readsUnderWay.add(ended);
+    try {
+      const rows = await load();
+      const owned = new Set(this.#ports.ownedShards());
+      return rows.filter(
+        ({ delivery: { id, shardId, subscriptionId } }) =>
+          owned.has(shardId) && !ended.has(id) && !ended.has(subscriptionId),
+      );
+    } finally {
+      this.#readsUnderWay.delete(ended);
+    }
+  }
+
+  #noteEnded(id: string): void {
+    for (const ended of this.#readsUnderWay) ended.add(id);
+  }
+
+  #noteIfFull({ delivery }: LoadedDelivery): void {
+    if (this.outbox.isFull) this.#reader.noteOverflow(delivery.nextAttemptAtMs);
+  }
+
+  #callback({ delivery, event, resultBytes }: LoadedDelivery): OwedCallback {
+    return owedCallback(delivery, event, resultBytes, this.#ports.inlineResultBytesMax);
   }
 
   async #attempt(callback: OwedCallback): Promise<void> {
     this.#underWay += 1;
-    let result: AttemptResult = { kind: "over" };
+    let result: AttemptResult = NOT_KNOWN;
     try {
       result = await attemptDelivery(this.#ports, callback);
     } catch (error) {
-      // Still pending in the database: the next reload finds it.
+      // Still pending in the database: the next sweep finds it.
       this.#ports.log.error(
         { err: error, deliveryId: callback.delivery.id },
         "an attempt failed to be made or recorded",
       );
     }
-    this.#endedDuringLoad?.add(callback.delivery.id);
-    const horizonMs = this.#ports.clock.now() + HORIZON_MS;
-    if (result.kind === "retry" && result.atMs <= horizonMs) {
-      // Let go of meanwhile: what was read anew since knows its last attempt, not its next.
-      if (callback.state === "dropped") this.#rewind();
-      this.outbox.retry(callback, result.atMs);
-    } else {
-      this.outbox.finish(callback);
-    }
-    if (result.kind === "gone") this.outbox.dropSubscription(callback.delivery.subscriptionId);
+    this.#noteEnded(callback.delivery.id);
+    this.#settle(callback, result);
     this.#underWay -= 1;
     if (this.#underWay === 0) this.#onIdle?.();
   }
+
+  #settle(callback: OwedCallback, { next, verdict }: AttemptResult): void {
+    const horizonMs = this.#ports.clock.now() + HORIZON_MS;
+    if (next.kind === "retry" && next.atMs <= horizonMs) {
+      // Let go of meanwhile: what was read anew since knows its last attempt, not its next.
+      if (callback.state === "dropped") this.#reader.rewind();
+      this.outbox.retry(callback, next.atMs, verdict);
+    } else {
+      this.outbox.finish(callback, verdict);
+    }
+    if (next.kind === "gone") this.outbox.dropSubscription(callback.delivery.subscriptionId);
+  }
 }
 
-function positionBefore(delivery: OwedDelivery): DuePosition {
-  return { nextAttemptAtMs: delivery.nextAttemptAtMs, id: BEFORE_ALL_DUE.id };
-}
-
-function isEarlier(a: DuePosition, b: DuePosition): boolean {
-  return a.nextAttemptAtMs === b.nextAttemptAtMs
-    ? a.id < b.id
-    : a.nextAttemptAtMs < b.nextAttemptAtMs;
-}
+/** Of an attempt that could not be recorded. */
+const NOT_KNOWN: AttemptResult = { next: { kind: "over" }, verdict: { kind: "inconclusive" } };

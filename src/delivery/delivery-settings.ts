@@ -1,6 +1,6 @@
 import { retryScheduleMs } from "../core/retry-schedule.ts";
 import { type SignatureScheme, signaturesOfMask } from "../core/signature-scheme.ts";
-import type { LaneLimits } from "../lanes/lane.ts";
+import type { LaneLimits } from "../lanes/lane-options.ts";
 import type { ProjectSettings } from "../store/project-schema.ts";
 import type { OwedDelivery } from "../store/record-events.ts";
 
@@ -36,7 +36,7 @@ export function callbackLimits(concurrency: number, requestsPerSecond: number | 
 }
 
 export function scheduleOfDelivery(
-  { retrySchedule }: OwedDelivery,
+  { retrySchedule }: Pick<OwedDelivery, "retrySchedule">,
   settings: DeliverySettings,
 ): readonly number[] {
   if (retrySchedule === null) return settings.retryScheduleMs;

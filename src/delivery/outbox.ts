@@ -1,50 +1,70 @@
-import { Lane, type LaneLimits } from "../lanes/lane.ts";
-import { OriginGate } from "../lanes/origin-gate.ts";
+import type { BreakerLimits } from "../core/breaker.ts";
+import type { LaneVerdict } from "../core/job.ts";
+import type { LaneLimits } from "../lanes/lane-options.ts";
 import type { Clock } from "../runtime/clock.ts";
+import { positionBefore } from "../store/find-due-deliveries.ts";
+import type { OriginQueue } from "./origin-queue.ts";
+import { OriginQueues } from "./origin-queues.ts";
 import { heldBytes, type OwedCallback } from "./owed-callback.ts";
+import { SubscriptionOrder } from "./subscription-order.ts";
 
-/** Of a callback origin. */
-const LIMITS: LaneLimits = { concurrency: 32, requestsPerSecond: null, burst: 1 };
 /** Past these, an origin is let in only up to its reserve, so that full ones can't shut it out. */
 const HELD_MAX = 40_000;
 const HELD_BYTES_MAX = 128 * 1024 * 1024;
 const HELD_PER_ORIGIN_MAX = 8_000;
-const RESERVED_PER_ORIGIN = LIMITS.concurrency;
+/** Also all that a failing origin may hold: it is tried one by one. */
+const RESERVED_PER_ORIGIN = 32;
 /** Past these, nobody is let in. */
 const HELD_HARD_MAX = 100_000;
 const HELD_BYTES_HARD_MAX = 2 * HELD_BYTES_MAX;
 
-interface OriginQueue {
-  readonly lane: Lane<OwedCallback>;
-  held: number;
-  /** More of this origin waits in the database than was let in. */
-  isBacklogged: boolean;
+/** An origin begins to fail on behalf of a project, or answers again. */
+export interface OriginChange {
+  readonly projectId: string;
+  readonly origin: string;
+  readonly isFailing: boolean;
+}
+
+interface Held {
+  readonly callback: OwedCallback;
+  readonly queue: OriginQueue;
+}
+
+export interface OutboxPorts {
+  readonly clock: Clock;
+  /** When an origin counts as failing, if not as usual. */
+  readonly breaker?: BreakerLimits;
+  /** Of a project's lane to each origin. */
+  limitsOf(projectId: string): LaneLimits;
+  /** A callback's turn has come; ends with `finish` or `retry`. */
+  send(callback: OwedCallback): void;
+  /** Something that was refused may be let in now. */
+  onRoom(): void;
+  /** An origin begins to fail, or answers again. */
+  onOriginChange(change: OriginChange): void;
 }
 
 /**
- * What to send, when: the callbacks that are due about now, a lane for each origin. It is bounded
- * in number and bytes, in all and for each origin; what is over the bound is refused, stays in the
- * database, and is loaded when there is room again.
+ * What to send, when: the callbacks that are due about now, for each project a lane to each origin.
+ * It is bounded in number and bytes, in all and for each origin; what is over the bound is refused,
+ * stays in the database, and is loaded when there is room again.
  */
 export class Outbox {
-  readonly #clock: Clock;
-  readonly #send: (callback: OwedCallback) => void;
-  readonly #onRoom: () => void;
-  readonly #held = new Map<string, OwedCallback>();
-  readonly #origins = new Map<string, OriginQueue>();
+  readonly #ports: OutboxPorts;
+  readonly #held = new Map<string, Held>();
+  readonly #queues: OriginQueues;
+  readonly #order = new SubscriptionOrder();
   #heldBytes = 0;
   #closed = false;
 
-  constructor(ports: {
-    readonly clock: Clock;
-    /** A callback's turn has come; ends with `finish` or `retry`. */
-    readonly send: (callback: OwedCallback) => void;
-    /** Something that was refused may be let in now. */
-    readonly onRoom: () => void;
-  }) {
-    this.#clock = ports.clock;
-    this.#send = ports.send;
-    this.#onRoom = ports.onRoom;
+  constructor(ports: OutboxPorts) {
+    this.#ports = ports;
+    this.#queues = new OriginQueues({
+      ...ports,
+      limitsOf: (projectId) => ports.limitsOf(projectId),
+      start: (callback) => this.#start(callback),
+      onChange: (queue) => this.#onChange(queue),
+    });
   }
 
   get size(): number {
@@ -52,26 +72,7 @@ export class Outbox {
   }
 
   get originCount(): number {
-    return this.#origins.size;
-  }
-
-  holds(deliveryId: string): boolean {
-    return this.#held.has(deliveryId);
-  }
-
-  heldIds(): string[] {
-    return [...this.#held.keys()];
-  }
-
-  /** Origins that take no more now. What is left in the database for them is asked for later. */
-  passOverFullOrigins(): string[] {
-    const full: string[] = [];
-    for (const [origin, queue] of this.#origins) {
-      if (this.#hasRoom(queue)) continue;
-      queue.isBacklogged = true;
-      full.push(origin);
-    }
-    return full;
+    return this.#queues.size;
   }
 
   /** Whether not even an origin that has nothing here would be let in. */
@@ -79,34 +80,83 @@ export class Outbox {
     return this.#held.size >= HELD_HARD_MAX || this.#heldBytes >= HELD_BYTES_HARD_MAX;
   }
 
-  /** Queues a callback; false when there is no room or it is held already. */
+  get failingOrigins(): OriginQueue[] {
+    return this.#queues.all().filter((queue) => queue.isFailing);
+  }
+
+  /** Origins of which more waits in the database, and that have drained enough to ask for it. */
+  get readableBacklogs(): OriginQueue[] {
+    return this.#queues.all().filter((queue) => queue.hasBacklog && this.#hasDrained(queue));
+  }
+
+  holds(deliveryId: string): boolean {
+    return this.#held.has(deliveryId);
+  }
+
+  /** How many more of it may be let in; 0 as well where what waits in the database goes first. */
+  roomFor(projectId: string, origin: string): number {
+    const queue = this.#queues.find(projectId, origin);
+    if (queue === null) return this.isFull ? 0 : RESERVED_PER_ORIGIN;
+    return queue.hasBacklog ? 0 : this.room(queue);
+  }
+
+  /** How many more callbacks the queue may hold. */
+  room(queue: OriginQueue): number {
+    if (this.isFull) return 0;
+    const isCrowded = this.#held.size >= HELD_MAX || this.#heldBytes >= HELD_BYTES_MAX;
+    const most = isCrowded || queue.isFailing ? RESERVED_PER_ORIGIN : HELD_PER_ORIGIN_MAX;
+    return Math.max(0, most - queue.held);
+  }
+
+  /** Something of this origin that is due then was left in the database. */
+  noteBacklog(projectId: string, origin: string, dueAtMs: number): void {
+    this.#queues.get(projectId, origin).noteBacklog(positionBefore(dueAtMs));
+  }
+
+  /** Queues what came to be owed just now; false when it has to wait in the database. */
+  offer(callback: OwedCallback): boolean {
+    const { projectId, callbackOrigin } = callback.delivery;
+    const isBehind = this.#queues.find(projectId, callbackOrigin)?.hasBacklog === true;
+    if (!isBehind) return this.admit(callback);
+    this.noteBacklog(projectId, callbackOrigin, callback.dueAtMs);
+    return false;
+  }
+
+  /** Queues what was read from the database; false when there is no room, which is remembered. */
   admit(callback: OwedCallback): boolean {
-    if (this.#closed || this.holds(callback.delivery.id)) return false;
-    const queue = this.#queue(callback.delivery.callbackOrigin);
-    if (!this.#hasRoom(queue)) {
-      queue.isBacklogged = true;
-      this.#forgetIfEmpty(callback.delivery.callbackOrigin, queue);
+    const { id, projectId, callbackOrigin } = callback.delivery;
+    if (this.#closed || this.isFull) return false;
+    if (this.holds(id)) return true;
+    const queue = this.#queues.get(projectId, callbackOrigin);
+    if (this.room(queue) === 0) {
+      queue.noteBacklog(positionBefore(callback.dueAtMs));
       return false;
     }
-    this.#held.set(callback.delivery.id, callback);
+    this.#held.set(id, { callback, queue });
     this.#heldBytes += heldBytes(callback);
-    queue.held += 1;
-    queue.lane.push(callback, callback.dueAtMs);
+    this.#queues.hold(queue);
+    if (callback.delivery.wantsMovements) this.#enterInOrder(callback);
+    if (callback.state === "waiting") queue.lane.push(callback, callback.dueAtMs);
     return true;
   }
 
   /** The attempt is over and its callback needs no more of them for now. */
-  finish(callback: OwedCallback): void {
-    const queue = this.#settle(callback);
-    this.#forget(callback, queue);
+  finish(callback: OwedCallback, verdict: LaneVerdict): void {
+    this.#settle(callback, verdict);
+    this.#letNextGo(callback);
+    this.#forget(callback);
   }
 
   /** The attempt is over; the next one is near enough to stay in memory. */
-  retry(callback: OwedCallback, dueAtMs: number): void {
-    const queue = this.#settle(callback);
-    if (callback.state === "dropped" || this.#closed) return this.#forget(callback, queue);
+  retry(callback: OwedCallback, dueAtMs: number, verdict: LaneVerdict): void {
+    const queue = this.#settle(callback, verdict);
+    // A later event of its subscription came meanwhile, and makes this one out of date.
+    const isOutOfDate = this.#letNextGo(callback);
+    const isOver = callback.state === "dropped" || this.#closed || isOutOfDate;
+    if (isOver || queue === null) return this.#forget(callback);
     callback.state = "waiting";
     callback.dueAtMs = dueAtMs;
+    if (callback.delivery.wantsMovements) this.#order.enter(callback);
     queue.lane.push(callback, dueAtMs);
   }
 
@@ -120,70 +170,111 @@ export class Outbox {
     this.#drop((callback) => callback.delivery.subscriptionId === subscriptionId);
   }
 
+  /** Forgets this delivery, unless it is being sent. */
+  dropDelivery(deliveryId: string): void {
+    const held = this.#held.get(deliveryId);
+    if (held !== undefined && isWaiting(held.callback)) this.#forget(held.callback);
+  }
+
+  /** The project's lanes have other limits. */
+  configure(projectId: string, limits: LaneLimits): void {
+    this.#queues.configure(projectId, limits);
+  }
+
+  /** Which part of the lanes' limits is this node's. */
+  setShare(share: number): void {
+    this.#queues.setShare(share);
+  }
+
   /** Begins no more attempts. */
   close(): void {
     this.#closed = true;
-    for (const queue of this.#origins.values()) queue.lane.close();
-  }
-
-  #hasRoom(queue: OriginQueue): boolean {
-    if (this.isFull) return false;
-    if (queue.held < RESERVED_PER_ORIGIN) return true;
-    const isCrowded = this.#held.size >= HELD_MAX || this.#heldBytes >= HELD_BYTES_MAX;
-    return !isCrowded && queue.held < HELD_PER_ORIGIN_MAX;
+    for (const queue of this.#queues.all()) queue.lane.close();
   }
 
   #start(callback: OwedCallback): void {
     callback.state = "sending";
-    this.#send(callback);
+    if (callback.delivery.wantsMovements) this.#order.started(callback);
+    this.#ports.send(callback);
   }
 
-  #drop(isMeant: (callback: OwedCallback) => boolean): void {
-    for (const callback of this.#held.values()) {
-      if (!isMeant(callback)) continue;
-      if (callback.state === "waiting") {
-        this.#forget(callback, this.#queue(callback.delivery.callbackOrigin));
+  /** Forgets what is out of date now: an older one, or this one if a newer is here already. */
+  #enterInOrder(callback: OwedCallback): void {
+    const { verdict, dropped } = this.#order.enter(callback);
+    if (dropped !== null) this.#forget(dropped);
+    if (verdict === "wait") callback.state = "held_back";
+    if (verdict === "superseded") this.#forget(callback);
+  }
+
+  /** Whether one waited for this attempt to be over. */
+  #letNextGo(callback: OwedCallback): boolean {
+    if (!callback.delivery.wantsMovements) return false;
+    const next = this.#order.settled(callback);
+    if (next === null || next.state !== "held_back") return false;
+    next.state = "waiting";
+    this.#held.get(next.delivery.id)?.queue.lane.push(next, next.dueAtMs);
+    return true;
+  }
+
+  #settle(callback: OwedCallback, verdict: LaneVerdict): OriginQueue | null {
+    const queue = this.#held.get(callback.delivery.id)?.queue ?? null;
+    if (queue === null) return null;
+    queue.lane.settle(verdict, callback.era);
+    return queue;
+  }
+
+  #onChange(queue: OriginQueue): void {
+    const { projectId, origin, isFailing } = queue;
+    if (isFailing) this.#shed(queue);
+    this.#ports.onOriginChange({ projectId, origin, isFailing });
+    if (!isFailing && queue.hasBacklog) this.#ports.onRoom();
+  }
+
+  /** Makes room for others: of a failing origin only what may be tried soon stays in memory. */
+  #shed(queue: OriginQueue): void {
+    if (queue.held <= RESERVED_PER_ORIGIN) return;
+    const waiting = Array.from(this.#held.values())
+      .filter((held) => held.queue === queue && held.callback.state === "waiting")
+      .map((held) => held.callback)
+      .sort((a, b) => a.dueAtMs - b.dueAtMs);
+    queue.lane.clear();
+    for (const [index, callback] of waiting.entries()) {
+      if (index < RESERVED_PER_ORIGIN) {
+        queue.lane.push(callback, callback.dueAtMs);
+        continue;
       }
-      callback.state = "dropped";
+      queue.noteBacklog(positionBefore(callback.dueAtMs));
+      this.#forget(callback);
     }
   }
 
-  #queue(origin: string): OriginQueue {
-    const known = this.#origins.get(origin);
-    if (known !== undefined) return known;
-    const lane = new Lane<OwedCallback>({
-      limits: LIMITS,
-      gate: new OriginGate({ clock: this.#clock, concurrency: Infinity, breaker: null }),
-      clock: this.#clock,
-      start: (callback) => this.#start(callback),
-      isCurrent: (callback, dueAtMs) =>
-        callback.state === "waiting" && callback.dueAtMs === dueAtMs,
-    });
-    const queue: OriginQueue = { lane, held: 0, isBacklogged: false };
-    this.#origins.set(origin, queue);
-    return queue;
+  #drop(isMeant: (callback: OwedCallback) => boolean): void {
+    for (const { callback } of this.#held.values()) {
+      if (!isMeant(callback)) continue;
+      if (isWaiting(callback)) this.#forget(callback);
+      else callback.state = "dropped";
+    }
   }
 
-  #settle(callback: OwedCallback): OriginQueue {
-    const queue = this.#queue(callback.delivery.callbackOrigin);
-    queue.lane.settle({ kind: "healthy" });
-    return queue;
-  }
-
-  #forget(callback: OwedCallback, queue: OriginQueue): void {
+  #forget(callback: OwedCallback): void {
+    const held = this.#held.get(callback.delivery.id);
     callback.state = "dropped";
-    if (!this.#held.delete(callback.delivery.id)) return;
+    if (held?.callback !== callback) return;
+    this.#held.delete(callback.delivery.id);
     this.#heldBytes -= heldBytes(callback);
-    queue.held -= 1;
-    // Asked for in large steps: each asking reads everything that is due.
-    const hasDrained = queue.held <= HELD_PER_ORIGIN_MAX / 4 && this.#hasRoom(queue);
-    this.#forgetIfEmpty(callback.delivery.callbackOrigin, queue);
-    if (!queue.isBacklogged || !hasDrained) return;
-    queue.isBacklogged = false;
-    this.#onRoom();
+    if (callback.delivery.wantsMovements) this.#order.left(callback);
+    const { queue } = held;
+    this.#queues.release(queue);
+    if (queue.hasBacklog && this.#hasDrained(queue)) this.#ports.onRoom();
   }
 
-  #forgetIfEmpty(origin: string, queue: OriginQueue): void {
-    if (queue.held === 0 && queue.lane.inFlight === 0) this.#origins.delete(origin);
+  /** Asked for in large steps: each asking is a statement. */
+  #hasDrained(queue: OriginQueue): boolean {
+    const few = queue.isFailing ? RESERVED_PER_ORIGIN / 2 : HELD_PER_ORIGIN_MAX / 4;
+    return queue.held <= few && this.room(queue) > 0;
   }
+}
+
+function isWaiting({ state }: OwedCallback): boolean {
+  return state === "waiting" || state === "held_back";
 }

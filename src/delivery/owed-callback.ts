@@ -10,7 +10,10 @@ export interface OwedCallback {
   /** Attempts already made; grows when a retry is near enough to be kept in memory. */
   attemptCount: number;
   dueAtMs: number;
-  state: "waiting" | "sending" | "dropped";
+  /** In which era of its lane the attempt under way began. */
+  era: number;
+  /** `held_back`: an older event of its subscription is being sent. */
+  state: "waiting" | "held_back" | "sending" | "dropped";
 }
 
 /** @param inlineResultBytesMax a larger result goes by reference, so it is not held */
@@ -27,6 +30,7 @@ export function owedCallback(
     resultUrlOnly,
     attemptCount: delivery.attemptCount,
     dueAtMs: delivery.nextAttemptAtMs,
+    era: 0,
     state: "waiting",
   };
 }

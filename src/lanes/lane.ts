@@ -1,9 +1,10 @@
 import FlatQueue from "flatqueue";
 import type { LaneVerdict } from "../core/job.ts";
-import type { Clock, Timer } from "../runtime/clock.ts";
+import type { Timer } from "../runtime/clock.ts";
 import { countDue, type LaneHold, type LaneLoad } from "./lane-load.ts";
 import type { GateVisitor, OriginGate } from "./origin-gate.ts";
-import { Pace, type PaceLimits } from "./pace.ts";
+import type { LaneLimits, LaneOptions } from "./lane-options.ts";
+import { Pace } from "./pace.ts";
 
 /*
  * The queue in front of one upstream connection or one callback origin. Items wait until they are
@@ -18,24 +19,6 @@ import { Pace, type PaceLimits } from "./pace.ts";
  * answer asks or for longer each time, and its rate is lowered. After the pause one item goes ahead
  * to see whether requests pass again; only then do the others follow.
  */
-
-export interface LaneLimits extends PaceLimits {
-  /** Items under way at once. */
-  readonly concurrency: number;
-}
-
-export interface LaneOptions<Item> {
-  readonly limits: LaneLimits;
-  readonly gate: OriginGate;
-  readonly clock: Clock;
-  /**
-   * Begins work on an item; whoever does the work calls `settle` exactly once.
-   * @param era to be handed back to `settle`
-   */
-  readonly start: (item: Item, era: number) => void;
-  /** False for an entry that was rescheduled or dropped since it was queued. */
-  readonly isCurrent: (item: Item, dueAtMs: number) => boolean;
-}
 
 const PAUSE_MS_INITIAL = 1000;
 const PAUSE_MS_MAX = 60_000;
@@ -118,6 +101,11 @@ export class Lane<Item> implements GateVisitor {
     };
   }
 
+  /** Whether a new lane would do as well: nothing is under way, and nothing was learned. */
+  get isAtRest(): boolean {
+    return this.#inFlight === 0 && !this.#isProbing && this.#pace.isUnlimited;
+  }
+
   push(item: Item, dueAtMs: number): void {
     this.#queue.push(item, dueAtMs);
     if (this.#isPumping || this.#isClosed) return;
@@ -172,6 +160,11 @@ export class Lane<Item> implements GateVisitor {
     this.#era += 1;
     this.#gate = gate;
     this.#pump();
+  }
+
+  /** Forgets everything that waits. */
+  clear(): void {
+    this.#queue.clear();
   }
 
   /** Starts nothing any more; what is under way still settles. */

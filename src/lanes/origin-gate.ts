@@ -55,6 +55,12 @@ export class OriginGate {
     return this.#breaker;
   }
 
+  /** Whether a new gate would do as well. */
+  get isAtRest(): boolean {
+    const breaker = this.#breaker;
+    return this.#inFlight === 0 && breaker.state === "closed" && breaker.failuresInRow === 0;
+  }
+
   /** Lets the visitor start one item, which it settles later, or calls it when its turn comes. */
   admit(visitor: GateVisitor, nowMs: number): boolean {
     const isItsTurn = this.#atTurn === visitor;

@@ -51,6 +51,11 @@ export class Pace {
     return perSecond === Infinity ? null : perSecond * this.#share;
   }
 
+  /** Whether there is no limit, neither set nor learned. */
+  get isUnlimited(): boolean {
+    return this.#whole() === Infinity;
+  }
+
   /** Whether one more may go now. */
   has(nowMs: number): boolean {
     if (nowMs >= this.#stepAtMs) this.#step(nowMs);

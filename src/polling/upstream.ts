@@ -1,4 +1,5 @@
-import { Lane, type LaneLimits } from "../lanes/lane.ts";
+import { Lane } from "../lanes/lane.ts";
+import type { LaneLimits } from "../lanes/lane-options.ts";
 import type { OriginGate } from "../lanes/origin-gate.ts";
 import { credentialHosts } from "../providers/credential-hosts.ts";
 import type { KnownProvider } from "../providers/known-provider.ts";

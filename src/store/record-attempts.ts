@@ -43,7 +43,8 @@ const GONE = rowSource("gone", {
 
 /**
  * A delivery advances only from the attempt count the sender knew, so of two nodes that sent the
- * same attempt one is recorded. A delivery canceled meanwhile keeps its state and its attempt.
+ * same attempt one is recorded. A delivery canceled meanwhile keeps its state and its attempt; one
+ * superseded meanwhile does too, unless the receiver took it or wants no more of any.
  */
 const RECORD = `
 with input as materialized (
@@ -52,7 +53,12 @@ with input as materialized (
 advanced as (
   update deliveries as delivery set
     attempt_count = delivery.attempt_count + 1,
-    status = case when delivery.status = 'pending' then input.status else delivery.status end,
+    status = case
+      when delivery.status = 'pending' then input.status
+      when delivery.status = 'superseded' and input.status in ('delivered', 'gone')
+        then input.status
+      else delivery.status
+    end,
     next_attempt_at = case when delivery.status = 'pending'
       then to_timestamp("nextAttemptAtMs" / 1000.0) end,
     finished_at = case when delivery.status = 'pending' and input.status <> 'pending'

@@ -1,4 +1,4 @@
-import { eventBit, type EventType } from "../core/event.ts";
+import { eventBit, eventMask, type EventType, MOVEMENT_EVENT_TYPES } from "../core/event.ts";
 import type { Database } from "./database.ts";
 import { owedDeliveryId } from "./owed-delivery-id.ts";
 import { rowSource } from "./row-source.ts";
@@ -40,6 +40,8 @@ export interface OwedDelivery {
   readonly retrySchedule: string | null;
   /** Mask of the signature schemes, or null for the project's. */
   readonly signatures: number | null;
+  /** Whether the subscription hears of movements, so that its callbacks have an order. */
+  readonly wantsMovements: boolean;
   readonly attemptCount: number;
   readonly attemptsBefore: number;
   readonly nextAttemptAtMs: number;
@@ -53,6 +55,9 @@ export interface RecordedEvent {
   readonly recorded: boolean;
   readonly owed: readonly OwedDelivery[];
 }
+
+/** In SQL, of a subscription's `events`: whether it hears of movements. */
+export const WANTS_MOVEMENTS = `events & ${eventMask(MOVEMENT_EVENT_TYPES)} <> 0`;
 
 const JOBS_INPUT = rowSource("row", {
   shardId: "smallint",
@@ -135,12 +140,30 @@ stored as (
 addressed as materialized (
   select "shardId", "eventId", type, "occurredAtMs", recorded.project_id,
     subscription.id as subscription_id, callback_url, callback_origin, payload, metadata, headers, secret,
-    retry_schedule, signatures,
+    retry_schedule, signatures, ${WANTS_MOVEMENTS} as wants_movements,
     ${owedDeliveryId('"eventId"', "subscription.id")} as delivery_id
   from recorded
   join subscriptions as subscription
     on subscription.shard_id = "shardId" and subscription.job_row_id = "jobRowId"
   where subscription.closed_as is null and subscription.events & "eventBit" <> 0
+),
+-- Of what a job does on its way only the newest is worth telling. One that is being sent just now
+-- and is taken all the same will count as delivered.
+out_of_date as materialized (
+  select earlier.shard_id, earlier.id, "occurredAtMs"
+  from addressed join deliveries as earlier
+    on earlier.shard_id = "shardId" and earlier.subscription_id = addressed.subscription_id
+  where wants_movements and earlier.status = 'pending' and earlier.event_id <> "eventId"
+    and earlier.event_type in (${MOVEMENT_EVENT_TYPES.map((type) => `'${type}'`).join(", ")})
+  order by earlier.shard_id, earlier.id
+),
+superseded as (
+  update deliveries as earlier set
+    status = 'superseded', next_attempt_at = null,
+    finished_at = to_timestamp("occurredAtMs" / 1000.0)
+  from out_of_date
+  where earlier.shard_id = out_of_date.shard_id and earlier.id = out_of_date.id
+    and earlier.status = 'pending'
 ),
 owed as (
   insert into deliveries (
@@ -155,11 +178,11 @@ owed as (
 select "eventId", "shardId", project_id as "projectId", "occurredAtMs"::float8 as "nextAttemptAtMs",
   delivery_id as id, subscription_id as "subscriptionId", callback_url as "callbackUrl",
   callback_origin as "callbackOrigin", payload, metadata, headers, secret,
-  retry_schedule as "retrySchedule", signatures, 0 as "attemptCount", 0 as "attemptsBefore"
+  retry_schedule as "retrySchedule", signatures, wants_movements as "wantsMovements", 0 as "attemptCount", 0 as "attemptsBefore"
 from addressed
 union all
 select "eventId", "shardId", project_id, "occurredAtMs"::float8,
-  null, null, null, null, null, null, null, null, null, null, 0, 0
+  null, null, null, null, null, null, null, null, null, null, null, 0, 0
 from recorded
 `;
 

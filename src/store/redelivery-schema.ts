@@ -17,7 +17,7 @@ import { time } from "./schema.ts";
 /** Of a redelivery of many. */
 export type RedeliveryState = "running" | "completed" | "canceled";
 /** What is canceled was ended by the client and stays so. */
-export type RedeliverableStatus = Exclude<DeliveryStatus, "canceled">;
+export type RedeliverableStatus = Exclude<DeliveryStatus, "canceled" | "superseded">;
 
 /** Many deliveries made anew: what was asked for, and how far it has come. */
 export const redeliveries = pgTable(

@@ -230,6 +230,10 @@ export const deliveries = pgTable(
       // By time first: whoever owns many shards reads the earliest of all of them without sorting.
       .on(table.nextAttemptAt, table.id)
       .where(sql`status = 'pending'`),
+    index("deliveries_due_by_origin")
+      .on(table.projectId, table.callbackOrigin, table.nextAttemptAt, table.id)
+      // The same rows, said otherwise: no statement can take either index for the other.
+      .where(sql`next_attempt_at is not null`),
     index("deliveries_by_project").on(table.projectId, table.id),
   ],
 );

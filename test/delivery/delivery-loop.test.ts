@@ -145,7 +145,7 @@ describe("what failed is sent again", () => {
     await harness.owe(1, 600);
     harness.answer = () => answered(200);
     harness.loop.reload();
-    await harness.loads.first(2);
+    await harness.rounds.first(2);
     answer(answered(500));
     await harness.over(1);
     for (let second = 0; second < 3; second += 1) await harness.nextRead();

@@ -2,6 +2,8 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { vi } from "vitest";
 import { callbackLimits } from "../../src/delivery/delivery-settings.ts";
 import { DeliveryLoop } from "../../src/delivery/delivery-loop.ts";
+import { HeldBackDeliveries } from "../../src/delivery/held-back-deliveries.ts";
+import type { OriginChange } from "../../src/delivery/outbox.ts";
 import type { OutboundRequest, RequestOutcome } from "../../src/outbound/request-outcome.ts";
 import { createLog } from "../../src/runtime/log.ts";
 import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
@@ -19,8 +21,8 @@ export interface SentCallback {
   readonly atMs: number;
 }
 
-const LOAD_INTERVAL_MS = 1000;
-const RETRY_SCHEDULE_MS = [500, 5000];
+const ROUND_INTERVAL_MS = 1000;
+const READS = new Set(["find-due-deliveries", "load-deliveries", "load-deliveries-of-origin"]);
 
 /** A delivery loop on a real database, with a receiver that answers as told and a clock that waits. */
 export class LoopHarness {
@@ -28,11 +30,18 @@ export class LoopHarness {
   readonly sent = new Arrivals<SentCallback>("attempts");
   /** One entry for each attempt whose record is done. */
   readonly recorded = new Arrivals<AttemptRow>("recorded attempts");
-  /** One entry for each page of due deliveries that was read. */
-  readonly loads = new Arrivals<null>("reads of due deliveries");
+  /** The names of the statements that read what is due. */
+  readonly reads = new Arrivals<string>("reads of due deliveries");
+  /** One entry for each round of reading that is over. */
+  readonly rounds = new Arrivals<null>("rounds of reading");
   readonly database: Database;
   readonly loop: DeliveryLoop;
-  readonly #reads: { mockRestore(): void };
+  readonly #spies: { mockRestore(): void }[];
+  /** The same database, unwatched. */
+  readonly #direct: Database;
+  /** Origins that began to fail or answered again. */
+  readonly originChanges = new Arrivals<OriginChange>("changes of origins");
+  retryScheduleMs: readonly number[] = [500, 5000];
   ownedShards: number[] = Array.from({ length: 256 }, (_, shardId) => shardId);
   /** What the receiver answers. */
   answer: () => RequestOutcome | Promise<RequestOutcome> = () => answered(200);
@@ -43,7 +52,10 @@ export class LoopHarness {
   /** @param database holds nothing yet */
   constructor(database: Database) {
     this.database = database;
-    this.#reads = this.#watchReads();
+    this.#direct = Object.create(database, {
+      run: { value: database.run.bind(database) },
+    }) as Database;
+    this.#spies = [this.#holdReads(), this.#watchRounds()];
     this.loop = new DeliveryLoop({
       database,
       clock: this.clock,
@@ -52,7 +64,7 @@ export class LoopHarness {
       secretBox: { seal: (text) => text, open: (text) => text },
       userAgent: "Ringback/test",
       settingsOf: () => ({
-        retryScheduleMs: RETRY_SCHEDULE_MS,
+        retryScheduleMs: this.retryScheduleMs,
         signatures: ["v1"],
         limits: callbackLimits(32, null),
       }),
@@ -64,12 +76,13 @@ export class LoopHarness {
       send: (request) => this.#send(request),
       record: (attempt) => this.#record(attempt),
       attempted: () => undefined,
+      onOriginChange: (change) => this.originChanges.push(change),
     });
   }
 
   async close(): Promise<void> {
     await this.loop.stop();
-    this.#reads.mockRestore();
+    for (const spy of this.#spies) spy.mockRestore();
   }
 
   /** A job that has ended, as another node left it: so many deliveries are owed. */
@@ -87,16 +100,22 @@ export class LoopHarness {
 
   /** Hands a delivery over in memory, as whoever recorded its event does. */
   async handOver(delivery: OwedDelivery): Promise<void> {
-    const [loaded] = await loadDeliveries(this.database, [delivery], 1000);
+    const [loaded] = await loadDeliveries(this.#direct, [delivery], 1000);
     if (loaded !== undefined) this.loop.owe([loaded.delivery], loaded.event, loaded.resultBytes);
   }
 
-  /** Lets the next read of due deliveries happen, and what it leads to begin. */
+  /** Lets the next round of reading happen, and what it leads to begin. */
   async nextRead(): Promise<void> {
-    const reads = this.loads.all.length;
-    this.clock.advance(LOAD_INTERVAL_MS);
-    await this.loads.first(reads + 1);
+    const rounds = this.rounds.all.length;
+    this.clock.advance(ROUND_INTERVAL_MS);
+    await this.rounds.first(rounds + 1);
     await nextTurn();
+  }
+
+  /** Waits until every attempt that was begun is over and recorded. */
+  async settled(): Promise<void> {
+    await nextTurn();
+    while (this.recorded.all.length < this.sent.all.length) await this.over(this.sent.all.length);
   }
 
   /** Waits until so many attempts in all are over and recorded. */
@@ -123,15 +142,26 @@ export class LoopHarness {
     return isRecorded;
   }
 
-  #watchReads(): { mockRestore(): void } {
+  #holdReads(): { mockRestore(): void } {
     const run = this.database.run.bind(this.database);
     return vi.spyOn(this.database, "run").mockImplementation(async (name, work, options) => {
       const result = await run(name, work, options);
-      if (name === "load-due-deliveries") {
+      if (READS.has(name)) {
         await this.readGate;
-        this.loads.push(null);
+        this.reads.push(name);
       }
       return result;
+    });
+  }
+
+  #watchRounds(): { mockRestore(): void } {
+    const { rounds } = this;
+    const { round } = HeldBackDeliveries.prototype;
+    return vi.spyOn(HeldBackDeliveries.prototype, "round").mockImplementation(async function (
+      this: HeldBackDeliveries,
+    ) {
+      await round.call(this);
+      rounds.push(null);
     });
   }
 }

@@ -27,6 +27,7 @@ export function owed(
       secret: null,
       retrySchedule: null,
       signatures: null,
+      wantsMovements: false,
       attemptCount: 0,
       attemptsBefore: 0,
       nextAttemptAtMs: nowMs,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { pulseAnswer } from "../support/fake-upstream.ts";
 import { INLINE_RESULT_BYTES_MAX, SIGNING_SECRET } from "../support/gateway-environment.ts";
+import type { Answer } from "../support/scripted-server.ts";
 import { UPSTREAM_KEY, useScenes } from "./scene.ts";
 
 const openScene = useScenes();
@@ -9,37 +10,71 @@ const DIGITS = '{"n": 12345678901234567890, "x": 1.0}';
 const LARGE = `{"n": 12345678901234567890, "x": 1.0, "pages": "${"ü".repeat(INLINE_RESULT_BYTES_MAX)}"}`;
 
 describe.concurrent("events", () => {
-  test("are told to whom they were promised: each movement once, then the ending", async (context) => {
+  test("are told to whom they were promised, in their order: each movement once, then the ending", async (context) => {
     const { upstream, receiver, jobId, path, subscribe } = await openScene(context);
     const progress = (completed: number) =>
       `{"job_id":"any","status":"processing","created_at":"2026-01-01T00:00:00Z",` +
       `"result":{"progress":{"completed": ${completed}.0, "total": 3}}}`;
-    upstream.answer(jobId, [
+    const answers = [
       pulseAnswer.status("pending"),
       pulseAnswer.processing(),
       { body: progress(1) },
       { body: progress(1) },
       { body: progress(2) },
       pulseAnswer.completed(),
-    ]);
+    ];
+    // What is told before the next thing happens can't be made out of date by it.
+    const toldBefore = [0, 0, 1, 2, 2, 3];
+    upstream.answer(jobId, async (_, poll) => {
+      const at = Math.min(poll, answers.length) - 1;
+      await receiver.take(path, toldBefore[at] ?? 0);
+      return answers[at] ?? {};
+    });
     const events = ["job.processing", "job.progress", "job.completed"];
     await subscribe({ events });
     await subscribe({ callback_url: receiver.url("/ending-only") });
     const callbacks = await receiver.take(path, 4);
     await receiver.take("/ending-only", 1);
-    const inOrder = callbacks.toSorted((a, b) =>
-      a.event.timestamp.localeCompare(b.event.timestamp),
-    );
-    expect(inOrder.map(({ event }) => [event.type, event.data.status])).toEqual([
+    expect(callbacks.map(({ event }) => [event.type, event.data.status])).toEqual([
       ["job.processing", "processing"],
       ["job.progress", "processing"],
       ["job.progress", "processing"],
       ["job.completed", "completed"],
     ]);
-    expect(inOrder[1]?.body).toContain('"progress":{"completed": 1.0, "total": 3}');
-    expect(inOrder[2]?.body).toContain('"progress":{"completed": 2.0, "total": 3}');
+    expect(callbacks[1]?.body).toContain('"progress":{"completed": 1.0, "total": 3}');
+    expect(callbacks[2]?.body).toContain('"progress":{"completed": 2.0, "total": 3}');
     expect(new Set(callbacks.map(({ webhookId }) => webhookId)).size).toBe(4);
     expect(receiver.callbacks).toHaveLength(5);
+  });
+
+  test("of an ending wait for a movement that is being sent, and make out of date what was not taken", async (context) => {
+    const { gateway, upstream, receiver, jobId, path, subscribe } = await openScene(context);
+    const { promise: slowly, resolve: answer } = Promise.withResolvers<Answer>();
+    upstream.answer(jobId, pulseAnswer.processing());
+    receiver.answer(path, (_, number) => (number === 1 ? slowly : {}));
+    const { id } = await subscribe({ events: ["job.processing", "job.completed"] });
+    await receiver.take(path, 1);
+    upstream.answer(jobId, pulseAnswer.completed());
+    const list = `/v1/subscriptions/${id}/deliveries`;
+    await gateway.until(list, ({ data }) => data.length === 2);
+    expect(receiver.received(path)).toHaveLength(1);
+    answer({ status: 500 });
+    const callbacks = await receiver.take(path, 2);
+    expect(callbacks.map(({ event }) => event.type)).toEqual(["job.processing", "job.completed"]);
+    const { data } = await gateway.until(
+      list,
+      ({ data: [ending] }) => ending.status === "delivered",
+    );
+    expect(data).toMatchObject([
+      { event_type: "job.completed", status: "delivered", attempt_count: 1 },
+      {
+        event_type: "job.processing",
+        status: "superseded",
+        attempt_count: 1,
+        next_attempt_at: null,
+      },
+    ]);
+    expect((await gateway.api("GET", `/v1/subscriptions/${id}`)).body.status).toBe("delivered");
   });
 
   test("nobody asked for are not told, the job's ending included", async (context) => {

@@ -1,5 +1,6 @@
 import type { LaneVerdict } from "../../src/core/job.ts";
-import { Lane, type LaneLimits } from "../../src/lanes/lane.ts";
+import { Lane } from "../../src/lanes/lane.ts";
+import type { LaneLimits } from "../../src/lanes/lane-options.ts";
 import { OriginGate, type OriginGateOptions } from "../../src/lanes/origin-gate.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 

@@ -1,0 +1,189 @@
+import type { Clock } from "../runtime/clock.ts";
+import type { Database } from "../store/database.ts";
+import {
+  BEFORE_ALL_DUE,
+  DUE_ROWS_MAX,
+  type DueDelivery,
+  type DuePosition,
+  findDueDeliveries,
+  positionBefore,
+} from "../store/find-due-deliveries.ts";
+import {
+  FEW_DUE_ROWS_MAX,
+  loadDeliveries,
+  loadDeliveriesOfOrigin,
+  type LoadedDelivery,
+} from "../store/load-deliveries.ts";
+import type { OriginQueue } from "./origin-queue.ts";
+import type { Outbox } from "./outbox.ts";
+
+/** What is due this soon is kept in memory. */
+export const HORIZON_MS = 2000;
+/** From time to time everything due is looked at again, whatever hand-over was missed. */
+const SWEEP_INTERVAL_MS = 30_000;
+/** However often there are rounds, what waits is looked through at one pace. */
+export const PAGE_INTERVAL_MS = 1000;
+
+export interface DueReaderPorts {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly outbox: Outbox;
+  readonly inlineResultBytesMax: number;
+  ownedShards(): readonly number[];
+  /** Lets in what is read; returns all of it, let in or not. */
+  admit(load: () => Promise<readonly LoadedDelivery[]>): Promise<readonly LoadedDelivery[]>;
+}
+
+/**
+ * Brings what is due from the database into the outbox:
+ *
+ * - forward: all that falls due, once, in the order of time;
+ * - backlogs: of origins that were full or failing and have room now, what waits longest;
+ * - sweep: everything due is looked at again, page by page, so that nothing is missed.
+ *
+ * What waits for an origin without room is passed over by its key alone and read only once there is
+ * room. So a receiver that is away costs the same however much is owed to it.
+ */
+export class DueReader {
+  readonly #ports: DueReaderPorts;
+  /** All that is due up to here has been looked at. */
+  #forward: DuePosition = BEFORE_ALL_DUE;
+  /** Null while none is under way. */
+  #sweep: DuePosition | null = null;
+  #sweepAtMs: number;
+  #pageAtMs = 0;
+  /** Before the earliest of what the outbox could not take at all. */
+  #overflow: DuePosition | null = null;
+  /** Grows with every rewind, so that a read under way can't undo one. */
+  #rewinds = 0;
+
+  constructor(ports: DueReaderPorts) {
+    this.#ports = ports;
+    this.#sweepAtMs = ports.clock.now() + SWEEP_INTERVAL_MS;
+  }
+
+  async round(): Promise<void> {
+    await this.#readForward();
+    await this.#readBacklogs();
+  }
+
+  /** One page of a sweep, or the beginning of the next one when its time has come. */
+  async sweepPage(): Promise<void> {
+    const nowMs = this.#ports.clock.now();
+    if (nowMs < (this.#sweep === null ? this.#sweepAtMs : this.#pageAtMs)) return;
+    if (this.#sweep === null) this.#sweepAtMs = nowMs + SWEEP_INTERVAL_MS;
+    this.#pageAtMs = nowMs + PAGE_INTERVAL_MS;
+    const page = await this.#readPage(this.#sweep ?? BEFORE_ALL_DUE);
+    const last = page.at(-1);
+    const isOver = page.length < DUE_ROWS_MAX || last === undefined;
+    this.#sweep = isOver ? null : positionOf(last);
+  }
+
+  /** Looks at everything due again in the next round. */
+  rewind(): void {
+    this.#rewindTo(BEFORE_ALL_DUE);
+  }
+
+  /** The outbox was full to the brim when this came. */
+  noteOverflow(dueAtMs: number): void {
+    const position = positionBefore(dueAtMs);
+    if (this.#overflow === null || dueAtMs < this.#overflow.nextAttemptAtMs) {
+      this.#overflow = position;
+    }
+  }
+
+  async #readForward(): Promise<void> {
+    const { outbox } = this.#ports;
+    if (this.#overflow !== null && !outbox.isFull) this.#rewindTo(this.#overflow);
+    while (!outbox.isFull) {
+      const rewinds = this.#rewinds;
+      const page = await this.#readPage(this.#forward);
+      const last = page.at(-1);
+      if (last !== undefined && rewinds === this.#rewinds) this.#forward = positionOf(last);
+      if (page.length < DUE_ROWS_MAX) return;
+    }
+  }
+
+  async #readPage(after: DuePosition): Promise<readonly DueDelivery[]> {
+    const { database, clock, inlineResultBytesMax } = this.#ports;
+    const shardIds = this.#ports.ownedShards();
+    if (shardIds.length === 0) return [];
+    const dueByMs = clock.now() + HORIZON_MS;
+    const page = await findDueDeliveries(database, { shardIds, dueByMs, after });
+    const wanted = this.#wanted(page);
+    if (wanted.length > 0) {
+      await this.#ports.admit(() => loadDeliveries(database, wanted, inlineResultBytesMax));
+    }
+    return page;
+  }
+
+  /** Those that there is room for; the others are remembered as their origin's backlog. */
+  #wanted(page: readonly DueDelivery[]): DueDelivery[] {
+    const { outbox } = this.#ports;
+    const rooms = new Map<string, number>();
+    return page.filter(({ id, projectId, callbackOrigin, nextAttemptAtMs }) => {
+      if (outbox.holds(id)) return false;
+      const key = `${projectId} ${callbackOrigin}`;
+      const room = rooms.get(key) ?? outbox.roomFor(projectId, callbackOrigin);
+      rooms.set(key, room - 1);
+      if (room > 0) return true;
+      if (outbox.isFull) this.noteOverflow(nextAttemptAtMs);
+      else outbox.noteBacklog(projectId, callbackOrigin, nextAttemptAtMs);
+      return false;
+    });
+  }
+
+  async #readBacklogs(): Promise<void> {
+    for (const queue of this.#ports.outbox.readableBacklogs) await this.#readBacklog(queue);
+  }
+
+  async #readBacklog(queue: OriginQueue): Promise<void> {
+    let room = this.#ports.outbox.room(queue);
+    while (room > 0) {
+      const after = queue.takeBacklog();
+      if (after === null) return;
+      let rest: DuePosition | null = after;
+      try {
+        rest = await this.#readBacklogPage(queue, after, room <= FEW_DUE_ROWS_MAX);
+      } finally {
+        queue.endReading(rest);
+      }
+      room = this.#ports.outbox.room(queue);
+    }
+  }
+
+  /** Returns where to go on, or null when that was all. */
+  async #readBacklogPage(
+    queue: OriginQueue,
+    after: DuePosition,
+    isFew: boolean,
+  ): Promise<DuePosition | null> {
+    const { database, clock, inlineResultBytesMax } = this.#ports;
+    const shardIds = this.#ports.ownedShards();
+    if (shardIds.length === 0) return null;
+    const query = {
+      projectId: queue.projectId,
+      callbackOrigin: queue.origin,
+      shardIds,
+      // As far as the reading forward has come, which passed over this origin meanwhile.
+      dueByMs: Math.max(clock.now() + HORIZON_MS, this.#forward.nextAttemptAtMs),
+      after,
+      isFew,
+      inlineResultBytesMax,
+    };
+    const rows = await this.#ports.admit(() => loadDeliveriesOfOrigin(database, query));
+    const last = rows.at(-1)?.delivery;
+    const isAll = rows.length < (isFew ? FEW_DUE_ROWS_MAX : DUE_ROWS_MAX);
+    return isAll || last === undefined ? null : positionOf(last);
+  }
+
+  #rewindTo(position: DuePosition): void {
+    this.#forward = position;
+    this.#overflow = null;
+    this.#rewinds += 1;
+  }
+}
+
+function positionOf({ nextAttemptAtMs, id }: DuePosition): DuePosition {
+  return { nextAttemptAtMs, id };
+}

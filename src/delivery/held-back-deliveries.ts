@@ -1,0 +1,93 @@
+import { HELD_BACK_MS_MIN, heldBackMsMax } from "../core/retry-schedule.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Database } from "../store/database.ts";
+import { BEFORE_ALL_DUE, DUE_ROWS_MAX, type DuePosition } from "../store/find-due-deliveries.ts";
+import { findHeldBack, type HeldBackDelivery } from "../store/find-held-back.ts";
+import type { AttemptRow } from "../store/record-attempts.ts";
+import { attemptRow } from "./attempt-record.ts";
+import { type DeliverySettings, scheduleOfDelivery } from "./delivery-settings.ts";
+import { PAGE_INTERVAL_MS } from "./due-reader.ts";
+import type { OriginQueue } from "./origin-queue.ts";
+import type { Outbox } from "./outbox.ts";
+
+export interface HeldBackPorts {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly outbox: Outbox;
+  ownedShards(): readonly number[];
+  settingsOf(projectId: string): DeliverySettings;
+  record(attempt: AttemptRow): Promise<boolean>;
+}
+
+/**
+ * Sees to it that nothing is held back for ever. What waits for a failing origin is not attempted,
+ * so its schedule does not move on; once it would have been used up, the delivery is exhausted. A
+ * page of one origin is looked through at a time, in turn.
+ */
+export class HeldBackDeliveries {
+  readonly #ports: HeldBackPorts;
+  /** Of the origin being looked through. */
+  #position: DuePosition = BEFORE_ALL_DUE;
+  #pageAtMs = 0;
+  #turn: { readonly projectId: string; readonly origin: string } | null = null;
+
+  constructor(ports: HeldBackPorts) {
+    this.#ports = ports;
+  }
+
+  async round(): Promise<void> {
+    const nowMs = this.#ports.clock.now();
+    if (nowMs < this.#pageAtMs) return;
+    this.#pageAtMs = nowMs + PAGE_INTERVAL_MS;
+    const queue = this.#queueInTurn();
+    const shardIds = this.#ports.ownedShards();
+    if (queue === null || shardIds.length === 0) return;
+    const rows = await findHeldBack(this.#ports.database, {
+      projectId: queue.projectId,
+      callbackOrigin: queue.origin,
+      shardIds,
+      dueByMs: nowMs - HELD_BACK_MS_MIN,
+      after: this.#position,
+    });
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < DUE_ROWS_MAX) this.#endTurn();
+    else this.#position = { nextAttemptAtMs: last.nextAttemptAtMs, id: last.id };
+    const settings = this.#ports.settingsOf(queue.projectId);
+    const overdue = rows.filter((delivery) => isOverdue(delivery, settings, nowMs));
+    await Promise.all(overdue.map((delivery) => this.#giveUp(delivery, nowMs)));
+  }
+
+  /** The origin of the turn before while it is not looked through, else the next that fails. */
+  #queueInTurn(): OriginQueue | null {
+    const failing = this.#ports.outbox.failingOrigins;
+    const turn = this.#turn;
+    const index = failing.findIndex(
+      ({ projectId, origin }) => projectId === turn?.projectId && origin === turn.origin,
+    );
+    const isUnderWay = this.#position !== BEFORE_ALL_DUE && index !== -1;
+    const queue = isUnderWay ? failing[index] : (failing[index + 1] ?? failing[0]);
+    if (!isUnderWay) this.#endTurn();
+    this.#turn = queue ?? null;
+    return queue ?? null;
+  }
+
+  #endTurn(): void {
+    this.#position = BEFORE_ALL_DUE;
+  }
+
+  async #giveUp(delivery: HeldBackDelivery, nowMs: number): Promise<void> {
+    const sinceText = new Date(delivery.nextAttemptAtMs).toISOString();
+    const message = `Its origin did not answer; held back since ${sinceText}, as long as its schedule had left.`;
+    const exchange = { kind: "not_sent", reason: "origin_failing", message } as const;
+    const made = { exchange, durationMs: 0, responseExcerpt: null };
+    const step = { status: "exhausted", errorCode: exchange.reason } as const;
+    await this.#ports.record(attemptRow(delivery, delivery.attemptCount, nowMs, made, step));
+    this.#ports.outbox.dropDelivery(delivery.id);
+  }
+}
+
+function isOverdue(delivery: HeldBackDelivery, settings: DeliverySettings, nowMs: number): boolean {
+  const attempts = delivery.attemptCount - delivery.attemptsBefore;
+  const maxMs = heldBackMsMax(scheduleOfDelivery(delivery, settings), attempts);
+  return nowMs - delivery.nextAttemptAtMs > maxMs;
+}

@@ -1,0 +1,160 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { DeliveryLoop } from "../../src/delivery/delivery-loop.ts";
+import { callbackLimits } from "../../src/delivery/delivery-settings.ts";
+import { publicId } from "../../src/core/ids.ts";
+import type { EventContent } from "../../src/core/event.ts";
+import { systemClock } from "../../src/runtime/clock.ts";
+import { createLog } from "../../src/runtime/log.ts";
+import { systemRandom } from "../../src/runtime/random.ts";
+import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
+import type { Database } from "../../src/store/database.ts";
+import { DUE_ROWS_MAX } from "../../src/store/find-due-deliveries.ts";
+import { type OwedDelivery, recordEvents } from "../../src/store/record-events.ts";
+import { Writers } from "../../src/store/writers.ts";
+import { openClient, serveHttp, serveTcp } from "../outbound/local-servers.ts";
+import { Arrivals } from "../support/arrivals.ts";
+import { openTestDatabase } from "../support/database.ts";
+import { acceptRow, completedRow } from "../support/rows.ts";
+import { multiply } from "./multiply.ts";
+
+const OWED = 100_000;
+const SHARDS = Array.from({ length: 256 }, (_, shardId) => shardId);
+/** Of one measurement, a few milliseconds apart. */
+const SAMPLES = 200;
+const SAMPLE_GAP_MS = 3;
+
+let database: Database;
+let drop: () => Promise<void>;
+beforeAll(async () => {
+  ({ database, drop } = await openTestDatabase());
+});
+afterAll(() => drop());
+
+const closing: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of closing.toReversed()) await close();
+});
+
+/** A job that has ended, and what it owes to so many subscriptions at this origin. */
+async function owe(
+  origin: string,
+  count: number,
+): Promise<{ owed: readonly OwedDelivery[]; event: EventContent }> {
+  const target = { callbackUrl: `${origin}/hook`, callbackOrigin: origin };
+  const jobId = `job-${Math.random()}`;
+  const rows = Array.from({ length: count }, () => acceptRow(jobId, target));
+  const [accepted] = await acceptSubscriptions(database, rows);
+  if (accepted?.kind !== "accepted") throw new Error("not accepted");
+  const ending = completedRow(accepted.subscription);
+  const [recorded] = await recordEvents(database, [ending]);
+  const event = { ...ending, jobId, provider: "pulse", createdAt: null, updatedAt: null };
+  return { owed: recorded?.owed ?? [], event };
+}
+
+/** Counts statements and the rows that they returned. */
+function watchDatabase() {
+  const counts = { statements: 0, rows: 0, lastPage: Infinity };
+  const run = database.run.bind(database);
+  const spy = vi.spyOn(database, "run").mockImplementation(async (name, work, options) => {
+    const result = await run(name, work, options);
+    if (!/due|of-origin|held-back/.test(name)) return result;
+    const { length } = result as unknown[];
+    if (name === "find-due-deliveries") counts.lastPage = length;
+    counts.statements += 1;
+    counts.rows += length;
+    return result;
+  });
+  closing.push(async () => spy.mockRestore());
+  return counts;
+}
+
+async function startLoop(): Promise<DeliveryLoop> {
+  const log = createLog({ level: "silent", format: "json" });
+  const client = openClient({ connectionsPerOriginMax: 100 });
+  const writers = new Writers({
+    database,
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    stopTimeoutMs: 1000,
+  });
+  const loop = new DeliveryLoop({
+    database,
+    clock: systemClock,
+    log,
+    random: systemRandom,
+    secretBox: { seal: (text) => text, open: (text) => text },
+    userAgent: "Ringback/test",
+    callbackTimeoutMs: 200,
+    inlineResultBytesMax: 1000,
+    breaker: { failuresInRowMax: 10, failingMsMin: 500, openMsInitial: 500, openMsMax: 1000 },
+    ownedShards: () => SHARDS,
+    settingsOf: () => ({
+      retryScheduleMs: [60_000, 60_000, 60_000],
+      signatures: ["v1"],
+      limits: callbackLimits(32, null),
+    }),
+    resultUrl: (eventId) => eventId,
+    signingKeys: () => Promise.resolve([{ scheme: "v1", key: Buffer.alloc(32) }]),
+    send: (request) => client.send(request),
+    record: (attempt) => writers.recordAttempt(attempt),
+    attempted: () => undefined,
+    onOriginChange: () => undefined,
+  });
+  await loop.start();
+  closing.push(
+    () => writers.stop(),
+    () => loop.stop(),
+  );
+  return loop;
+}
+
+test("a dead receiver to which 100,000 callbacks are owed costs little, and delays no other origin", async () => {
+  const taken = new Arrivals<{ readonly id: string; readonly atMs: number }>("callbacks");
+  const healthy = await serveHttp((request, response) => {
+    request.resume();
+    taken.push({ id: String(request.headers["webhook-id"]), atMs: performance.now() });
+    response.end();
+  });
+  const dead = await serveTcp(() => undefined);
+  const loop = await startLoop();
+  /** The 99th percentile from a hand-over to its callback, in milliseconds. */
+  const measure = async (): Promise<number> => {
+    const before = taken.all.length;
+    const { owed, event } = await owe(healthy.origin, SAMPLES);
+    const handedOverAt = new Map<string, number>();
+    for (const delivery of owed) {
+      handedOverAt.set(publicId("delivery", delivery.id), performance.now());
+      loop.owe([delivery], event, 13);
+      await sleep(SAMPLE_GAP_MS);
+    }
+    const arrivals = (await taken.first(before + SAMPLES)).slice(before);
+    const lags = arrivals.map(({ id, atMs }) => atMs - (handedOverAt.get(id) ?? 0));
+    return lags.toSorted((a, b) => a - b)[Math.floor(SAMPLES * 0.99)] ?? Infinity;
+  };
+  await measure();
+  // What else the machine does hits single measurements: the middle one of three counts, and then
+  // the best of three, since what a dead receiver costs would show in all of them.
+  const alone = [await measure(), await measure(), await measure()].toSorted((a, b) => a - b)[1];
+  const [one] = (await owe(dead.origin, 1)).owed;
+  if (one !== undefined) await multiply(database, one, OWED);
+  loop.reload();
+  await vi.waitFor(() => expect(loop.outbox.failingOrigins).toHaveLength(1), { timeout: 10_000 });
+  // Its reserve, and what was under way when it was found to fail.
+  expect(loop.outbox.size).toBeLessThanOrEqual(64);
+  expect(dead.sockets.length).toBeLessThan(300);
+
+  const counts = watchDatabase();
+  // All of it is looked at once, by its keys, after a start.
+  await vi.waitFor(() => expect(counts.lastPage).toBeLessThan(DUE_ROWS_MAX), { timeout: 20_000 });
+  Object.assign(counts, { statements: 0, rows: 0 });
+  const startedAt = performance.now();
+  const meanwhile = Math.min(await measure(), await measure(), await measure());
+  const seconds = (performance.now() - startedAt) / 1000;
+  expect(meanwhile).toBeLessThanOrEqual(2 * (alone ?? 0));
+  // A page a second of what waits for too long, and what a probe that failed makes room for.
+  expect(counts.statements / seconds).toBeLessThan(20);
+  expect(counts.rows / seconds).toBeLessThan(2 * DUE_ROWS_MAX);
+  expect(loop.outbox.size).toBeLessThanOrEqual(33);
+}, 60_000);

@@ -1,0 +1,128 @@
+import { describe, expect, test } from "vitest";
+import type { LaneVerdict } from "../../src/core/job.ts";
+import { callbackLimits } from "../../src/delivery/delivery-settings.ts";
+import { type OriginChange, Outbox } from "../../src/delivery/outbox.ts";
+import type { OwedCallback } from "../../src/delivery/owed-callback.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+import { ORIGIN, owed } from "./owed.ts";
+
+const HEALTHY: LaneVerdict = { kind: "healthy" };
+const FAULTY: LaneVerdict = { kind: "faulty" };
+const RESERVED = 32;
+
+/** An outbox whose receiver fails until told otherwise, a second after each attempt begins. */
+function setUp() {
+  const clock = new FakeClock();
+  const attempts: OwedCallback[] = [];
+  const changes: OriginChange[] = [];
+  const receiver = { verdict: FAULTY };
+  const asked = { forMore: 0 };
+  const outbox = new Outbox({
+    clock,
+    limitsOf: () => callbackLimits(4, null),
+    send(callback) {
+      attempts.push(callback);
+      clock.setTimer(1000, () => outbox.finish(callback, receiver.verdict));
+    },
+    onRoom: () => void (asked.forMore += 1),
+    onOriginChange: (change) => changes.push(change),
+  });
+  const admit = (count: number, origin = ORIGIN): OwedCallback[] =>
+    Array.from({ length: count }, (_, number) => {
+      const callback = owed(clock.now() + number, { callbackOrigin: origin });
+      outbox.admit(callback);
+      return callback;
+    });
+  return { clock, outbox, attempts, changes, receiver, asked, admit };
+}
+
+describe("an origin that goes on failing", () => {
+  test("is tried one by one, less and less often, but at least once a minute", () => {
+    const { clock, outbox, attempts, changes, admit } = setUp();
+    admit(200);
+    clock.advance(12_000);
+    expect(changes).toMatchObject([{ origin: ORIGIN, isFailing: true }]);
+    const before = attempts.length;
+    const gapsMs: number[] = [];
+    let lastMs = clock.now();
+    while (gapsMs.length < 8) {
+      const count = attempts.length;
+      clock.advance(100);
+      if (attempts.length > count) {
+        expect(attempts).toHaveLength(count + 1);
+        gapsMs.push(clock.now() - lastMs);
+        lastMs = clock.now();
+      }
+    }
+    expect(before).toBeLessThanOrEqual(48);
+    expect(gapsMs.slice(1).every((ms, at) => ms >= (gapsMs[at] ?? 0) - 200)).toBe(true);
+    expect(gapsMs.at(-1)).toBeLessThanOrEqual(61_200);
+    expect(outbox.failingOrigins).toHaveLength(1);
+  });
+
+  test("holds no more in memory than its reserve, and the rest is its backlog, the earliest first", () => {
+    const { clock, outbox, attempts, admit } = setUp();
+    const all = admit(500);
+    clock.advance(12_000);
+    expect(outbox.size).toBe(RESERVED);
+    const waiting = all.filter(({ state }) => state === "waiting");
+    expect(waiting).toEqual(all.slice(attempts.length, attempts.length + RESERVED));
+    const [queue] = outbox.failingOrigins;
+    expect(queue?.takeBacklog()?.nextAttemptAtMs).toBe(
+      all[attempts.length + RESERVED]?.delivery.nextAttemptAtMs,
+    );
+    queue?.endReading(null);
+    expect(admit(10).map(({ delivery }) => outbox.holds(delivery.id))).toEqual(
+      Array(10).fill(false),
+    );
+  });
+
+  test("holds back nobody else", () => {
+    const { clock, attempts, receiver, admit } = setUp();
+    admit(200);
+    clock.advance(12_000);
+    receiver.verdict = HEALTHY;
+    const other = admit(3, "https://other.test");
+    clock.advance(10);
+    expect(attempts.slice(-3)).toEqual(other);
+  });
+
+  test("is caught up with as soon as a probe is answered, oldest first, and more is asked for", () => {
+    const { clock, attempts, changes, receiver, asked, admit, outbox } = setUp();
+    admit(100);
+    clock.advance(12_000);
+    receiver.verdict = HEALTHY;
+    const askedBefore = asked.forMore;
+    clock.advance(60_000);
+    expect(changes.map(({ isFailing }) => isFailing)).toEqual([true, false]);
+    expect(asked.forMore).toBeGreaterThan(askedBefore);
+    expect(outbox.size).toBe(0);
+    const due = attempts.map(({ dueAtMs }) => dueAtMs);
+    expect(due).toEqual(due.toSorted((a, b) => a - b));
+  });
+
+  test("is remembered while nothing waits for it", () => {
+    const { clock, outbox, attempts, admit } = setUp();
+    admit(44);
+    clock.advance(12_000);
+    expect(outbox.size).toBe(0);
+    expect(outbox.originCount).toBe(1);
+    const before = attempts.length;
+    admit(10);
+    clock.advance(1);
+    expect(attempts.length - before).toBeLessThanOrEqual(1);
+  });
+});
+
+test("failures within a moment are no reason to stop, nor is one that was never sent", () => {
+  const { clock, outbox, attempts, changes, receiver, admit } = setUp();
+  admit(36);
+  clock.advance(9_100);
+  expect(attempts).toHaveLength(36);
+  receiver.verdict = { kind: "inconclusive" };
+  admit(100);
+  clock.advance(60_000);
+  expect(attempts).toHaveLength(136);
+  expect(changes).toEqual([]);
+  expect(outbox.failingOrigins).toEqual([]);
+});

@@ -1,0 +1,20 @@
+import type { Database } from "../../src/store/database.ts";
+import type { OwedDelivery } from "../../src/store/record-events.ts";
+
+/** So many more deliveries like this one in the database, each due a millisecond before the last. */
+export async function multiply(
+  database: Database,
+  { id, shardId }: Pick<OwedDelivery, "id" | "shardId">,
+  count: number,
+): Promise<void> {
+  await database.run("multiply", async (sql) => {
+    await sql`
+      insert into deliveries (shard_id, id, project_id, subscription_id, event_id, event_type,
+        callback_origin, status, next_attempt_at, created_at)
+      select shard_id, gen_random_uuid(), project_id, subscription_id, event_id, event_type,
+        callback_origin, status, next_attempt_at - number * interval '1 millisecond', created_at
+      from deliveries, generate_series(1, ${count}::int) as number
+      where shard_id = ${shardId} and id = ${id}`;
+    await sql`analyze deliveries`;
+  });
+}
