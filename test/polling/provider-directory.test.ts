@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { builtInProviders } from "../../src/providers/catalogue.ts";
 import type { KnownProvider } from "../../src/providers/known-provider.ts";
 import type { Database } from "../../src/store/database.ts";
 import { deleteProvider } from "../../src/store/delete-provider.ts";
@@ -51,15 +52,11 @@ describe("a provider of a project's own", () => {
       version: { number: 1 },
     });
     expect(directory.find(OTHER_PROJECT_ID, "example")).toBeNull();
-    expect(directory.list(OTHER_PROJECT_ID).map(({ provider }) => provider.name)).toEqual([
-      "pulse",
-      "sandbox",
-    ]);
-    expect(directory.list(PROJECT_ID).map(({ provider }) => provider.name)).toEqual([
-      "example",
-      "pulse",
-      "sandbox",
-    ]);
+    const namesFor = (projectId: string) =>
+      directory.list(projectId).map(({ provider }) => provider.name);
+    const builtIn = [...builtInProviders().keys()];
+    expect(namesFor(OTHER_PROJECT_ID)).toEqual(builtIn.toSorted());
+    expect(namesFor(PROJECT_ID)).toEqual([...builtIn, "example"].toSorted());
   });
 
   test("that another node has just made is found by reading again, once for all who ask", async () => {
