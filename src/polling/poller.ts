@@ -72,7 +72,7 @@ export class Poller {
       pollsPerOriginMax: ports.pollsPerOriginMax,
       onBreaker: (origin, breaker) => this.#tellOfBreaker(origin, breaker),
       poll: (upstream, watch, era) => void this.#poll(upstream, watch, era),
-      timeOut: (watch) => void this.#end(watch, timedOut(watch, watch.lastError)),
+      timeOut: (watch) => void this.#end(watch, timedOut(watch, this.watches.lastErrorOf(watch))),
     });
   }
 

@@ -162,7 +162,7 @@ export class WatchList {
   view(shardId: number, id: string): LiveJobView | null {
     const watch = this.#find(shardId, id);
     if (watch === null) return null;
-    const problem = this.upstream(watch.connectionId).problemOf(watch.providerVersionId);
+    const problem = this.#problemOf(watch);
     return {
       status: watch.phase,
       progress: watch.progress,
@@ -171,6 +171,15 @@ export class WatchList {
       nextPollAtMs: watch.state === "scheduled" && problem === null ? watch.dueAtMs : null,
       lastError: problem ?? watch.lastError,
     };
+  }
+
+  /** What holds the job up: that it can't be asked about, or what the last poll met; or null. */
+  lastErrorOf(watch: Watch): string | null {
+    return this.#problemOf(watch) ?? watch.lastError;
+  }
+
+  #problemOf(watch: Watch): string | null {
+    return this.upstream(watch.connectionId).problemOf(watch.providerVersionId);
   }
 
   /** Looks through a shard: sets the alarms of deadlines that came near, returns what to check point. */

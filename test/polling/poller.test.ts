@@ -101,6 +101,16 @@ describe("whatever the upstream answers in whatever order", () => {
     expect(poller.watches.holds(job.shardId, job.id)).toBe(false);
   });
 
+  test("a deadline tells what held the job up, also when nothing could be asked", async () => {
+    const { clock, configure, recorded, add } = startPoller();
+    configure({ state: "paused", pausedReason: "HTTP 401: Invalid API key" });
+    add({ deadlineAtMs: clock.now() + 5_000 });
+    await clock.advanceSettling(5_000);
+    expect(recorded).toMatchObject([
+      { type: "job.timed_out", error: expect.stringContaining("paused: HTTP 401") },
+    ]);
+  });
+
   test("a deadline that passes during a poll is the one ending", async () => {
     const { clock, recorded, upstream, add } = startPoller();
     const { promise, resolve } = Promise.withResolvers<RequestOutcome>();
