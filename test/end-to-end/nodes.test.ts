@@ -10,6 +10,7 @@ import {
   type ProcessScene,
   subscribe,
 } from "../support/process-scene.ts";
+import { within } from "../support/within.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";
 import type { Json } from "../support/api-client.ts";
 
@@ -93,10 +94,7 @@ async function allIsDelivered({ sql }: ProcessScene): Promise<void> {
 }
 
 async function ownsAll(node: GatewayProcess, withinMs: number): Promise<void> {
-  await vi.waitFor(async () => expect(await ownedShards(node)).toBe(ALL_SHARDS), {
-    timeout: withinMs,
-    interval: 50,
-  });
+  await within(withinMs, [node], async () => expect(await ownedShards(node)).toBe(ALL_SHARDS));
 }
 
 function openPairScene(context: TestContext): Promise<ProcessScene> {
