@@ -1,7 +1,65 @@
+import { anthropicBatch } from "./catalogue/anthropic-batch.ts";
+import { apify } from "./catalogue/apify.ts";
+import { assemblyai } from "./catalogue/assemblyai.ts";
+import { awsStepFunctions } from "./catalogue/aws-step-functions.ts";
+import { awsTextract } from "./catalogue/aws-textract.ts";
+import { awsTranscribe } from "./catalogue/aws-transcribe.ts";
+import { azureDocumentIntelligence } from "./catalogue/azure-document-intelligence.ts";
+import { azureOperation } from "./catalogue/azure-operation.ts";
+import { bigquery } from "./catalogue/bigquery.ts";
+import { databricks } from "./catalogue/databricks.ts";
+import { dbtCloud } from "./catalogue/dbt-cloud.ts";
+import { fal } from "./catalogue/fal.ts";
+import { firecrawl } from "./catalogue/firecrawl.ts";
+import { githubActions } from "./catalogue/github-actions.ts";
+import { googleOperation } from "./catalogue/google-operation.ts";
+import { kubernetesJob } from "./catalogue/kubernetes-job.ts";
+import { llamaparse } from "./catalogue/llamaparse.ts";
+import { luma } from "./catalogue/luma.ts";
+import { mistralBatch } from "./catalogue/mistral-batch.ts";
+import { openaiBatch } from "./catalogue/openai-batch.ts";
+import { openaiResponse } from "./catalogue/openai-response.ts";
 import { pulse } from "./catalogue/pulse.ts";
+import { reducto } from "./catalogue/reducto.ts";
+import { replicate } from "./catalogue/replicate.ts";
+import { runpod } from "./catalogue/runpod.ts";
+import { runway } from "./catalogue/runway.ts";
 import { sandbox } from "./catalogue/sandbox.ts";
+import { snowflake } from "./catalogue/snowflake.ts";
+import { unstructured } from "./catalogue/unstructured.ts";
 import type { Provider } from "./provider.ts";
 import { readDefinition } from "./read-definition.ts";
+
+const SOURCES = [
+  anthropicBatch,
+  apify,
+  assemblyai,
+  awsStepFunctions,
+  awsTextract,
+  awsTranscribe,
+  azureDocumentIntelligence,
+  azureOperation,
+  bigquery,
+  databricks,
+  dbtCloud,
+  fal,
+  firecrawl,
+  githubActions,
+  googleOperation,
+  kubernetesJob,
+  llamaparse,
+  luma,
+  mistralBatch,
+  openaiBatch,
+  openaiResponse,
+  pulse,
+  reducto,
+  replicate,
+  runpod,
+  runway,
+  snowflake,
+  unstructured,
+];
 
 /**
  * The providers that come with the program, by name.
@@ -19,7 +77,7 @@ export function writtenBuiltIn(name: string, sandboxUrl?: string): object {
 }
 
 function sourcesOf(sandboxUrl: string = sandbox.base_url) {
-  return [pulse, { ...sandbox, base_url: sandboxUrl }];
+  return [...SOURCES, { ...sandbox, base_url: sandboxUrl }];
 }
 
 function read(source: { readonly name: string }): Provider {

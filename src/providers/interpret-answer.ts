@@ -157,9 +157,11 @@ function running(
 function completed(answered: Answered): Interpretation {
   const { result } = answered.provider.answers;
   if (result.kind === "in_answer") return withResult(answered, result.at);
-  const { body } = answered;
+  const { answer, body } = answered;
   const needsAnswer = result.urlAt !== null || result.values.length > 0 || result.onlyIf.length > 0;
-  if (needsAnswer && body.kind === "unreadable") return unreadable(answered, body.why);
+  if (needsAnswer && body.kind === "unreadable" && answer.body.length > 0) {
+    return unreadable(answered, body.why);
+  }
   const place = placeOfResult(jsonOf(body), result);
   if (place === null) return withResult(answered, result.otherwise);
   const otherwise = readRaw(body, result.otherwise) ?? "null";

@@ -67,7 +67,7 @@ describe.each([...builtInProviders().values()])("whatever $name answers", (provi
         expect(waitOf(observation)).toBeLessThanOrEqual(RETRY_AFTER_MS_MAX);
         if (observation.kind === "completed") JSON.parse(observation.result);
       }),
-      { numRuns: 2000 },
+      { numRuns: 500 },
     );
   });
 });

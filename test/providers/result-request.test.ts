@@ -80,8 +80,12 @@ describe("a completed job whose result takes another request", () => {
     const rules = [{ http_status: 200, observe: "completed" as const }];
     const changes = { result, rules };
     expect(interpret(200, "", { changes })).toMatchObject({ kind: "result_wanted" });
-    expect(interpret(200, "", { changes: { result: BY_FILE, rules } })).toMatchObject({
+    expect(interpret(200, "<html>", { changes: { result: BY_FILE, rules } })).toMatchObject({
       cause: "unusable_answer",
+    });
+    expect(interpret(200, "", { changes: { result: BY_FILE, rules } })).toMatchObject({
+      kind: "completed",
+      result: "null",
     });
   });
 });

@@ -1,0 +1,74 @@
+import type { ProviderDefinitionSource } from "../definition.ts";
+
+const SUCCESS = { gte: 200, lte: 299 };
+const STATUS = { pointer: "/status", ignore_case: true };
+const STATE = { pointer: "/properties/provisioningState", ignore_case: true };
+const SUCCEEDED = { eq: "succeeded" };
+const FAILED = { eq: "failed" };
+const CANCELED = { in: ["canceled", "cancelled"] };
+
+/**
+ * Any long-running operation of Azure that follows its guidelines. There are three ways to tell how
+ * it goes: a monitor with a status (Operation-Location, Azure-AsyncOperation), 202 until it is done
+ * (Location), and the resource itself with a provisioningState.
+ */
+export const azureOperation = {
+  name: "azure-operation",
+  title: "Azure long-running operations",
+  documentation_url:
+    "https://learn.microsoft.com/azure/azure-resource-manager/management/async-operations",
+  notes:
+    "The param operation_url is the header Operation-Location, Azure-AsyncOperation or, without " +
+    "those, Location of the first answer, or the resource's own URL. It must lead to the connection's " +
+    "host, such as https://management.azure.com. The credential is a Microsoft Entra access token; " +
+    "replace it by PATCHing the connection before it runs out, after about an hour. The result is the " +
+    "resource at resourceLocation where the monitor names one, else its last answer. Where the answer " +
+    "names another Location, that is asked next.",
+  auth: { kind: "bearer" },
+  params: {
+    operation_url: {
+      description: "Operation-Location, Azure-AsyncOperation or Location of the first answer.",
+    },
+  },
+  status: { url_param: "operation_url", next_url: { header: "location" } },
+  rules: [
+    { http_status: SUCCESS, all: [{ ...STATUS, ...SUCCEEDED }], observe: "completed" },
+    { http_status: SUCCESS, all: [{ ...STATUS, ...FAILED }], observe: "failed" },
+    { http_status: SUCCESS, all: [{ ...STATUS, ...CANCELED }], observe: "canceled" },
+    {
+      http_status: SUCCESS,
+      all: [{ ...STATUS, in: ["notStarted", "accepted", "created"] }],
+      observe: "running",
+      phase: "pending",
+    },
+    {
+      note: "Every service may have words of its own for what it does.",
+      http_status: SUCCESS,
+      all: [{ ...STATUS, exists: true }],
+      observe: "running",
+    },
+    { note: "Location: not done.", http_status: 202, observe: "running" },
+    { http_status: SUCCESS, all: [{ ...STATE, ...SUCCEEDED }], observe: "completed" },
+    { http_status: SUCCESS, all: [{ ...STATE, ...FAILED }], observe: "failed" },
+    { http_status: SUCCESS, all: [{ ...STATE, ...CANCELED }], observe: "canceled" },
+    { http_status: SUCCESS, all: [{ ...STATE, exists: true }], observe: "running" },
+    { note: "Location: done, perhaps without a word.", http_status: SUCCESS, observe: "completed" },
+    {
+      note: "Location: the operation's own error.",
+      http_status: [400, 409, 412, 422],
+      observe: "failed",
+    },
+  ],
+  extract: {
+    status: ["/status"],
+    progress: { percent: "/percentComplete" },
+    error: ["/error", "/properties/error"],
+    created_at: ["/startTime", "/createdDateTime"],
+    updated_at: ["/endTime", "/lastUpdatedDateTime"],
+  },
+  result: { kind: "request", request: { url_at: ["/resourceLocation"] } },
+  min_interval_s: 1,
+  schedule: { kind: "exponential", initial_s: 5, factor: 1.5, cap_s: 30 },
+  limits: { concurrency: 16, requests_per_second: 5, burst: 10 },
+  deadline_s: 7 * 24 * 3600,
+} as const satisfies ProviderDefinitionSource;

@@ -1,0 +1,79 @@
+import type { ProviderDefinitionSource } from "../definition.ts";
+
+const COMPLETED = { pointer: "/status", eq: "completed" };
+const CONCLUSION = { pointer: "/conclusion" };
+
+/** A run of a workflow on GitHub. */
+export const githubActions = {
+  name: "github-actions",
+  title: "GitHub Actions workflow runs",
+  documentation_url: "https://docs.github.com/rest/actions/workflow-runs#get-a-workflow-run",
+  notes:
+    "The result is the run, whose URLs lead to its jobs, logs and artifacts. neutral and skipped count " +
+    "as completed. Answers that say that nothing changed do not count against the token's limit. A " +
+    "private repository that the token may not see is a 404. For GitHub Enterprise Server give the " +
+    "connection a base_url such as https://github.example.com/api/v3. That a run is run again after it " +
+    "ended is not seen.",
+  base_url: "https://api.github.com",
+  auth: { kind: "bearer" },
+  headers: {
+    accept: "application/vnd.github+json",
+    "x-github-api-version": "2022-11-28",
+    // Without one GitHub refuses every request.
+    "user-agent": "Ringback",
+  },
+  params: {
+    owner: { description: "The repository's owner." },
+    repo: { description: "The repository's name." },
+  },
+  status: { path: "/repos/{params.owner}/{params.repo}/actions/runs/{job_id}", etag: true },
+  cancel: {
+    method: "POST",
+    path: "/repos/{params.owner}/{params.repo}/actions/runs/{job_id}/cancel",
+  },
+  rules: [
+    {
+      http_status: 200,
+      all: [COMPLETED, { ...CONCLUSION, in: ["success", "neutral", "skipped"] }],
+      observe: "completed",
+    },
+    { http_status: 200, all: [COMPLETED, { ...CONCLUSION, eq: "cancelled" }], observe: "canceled" },
+    {
+      note: "failure, timed_out, action_required, startup_failure, stale.",
+      http_status: 200,
+      all: [COMPLETED, { ...CONCLUSION, exists: true }],
+      observe: "failed",
+    },
+    {
+      http_status: 200,
+      all: [{ pointer: "/status", in: ["queued", "requested", "waiting", "pending"] }],
+      observe: "running",
+      phase: "pending",
+    },
+    { http_status: 200, all: [{ pointer: "/status", eq: "in_progress" }], observe: "running" },
+    {
+      note: "The hour's requests are used up.",
+      http_status: [403, 429],
+      headers: [{ name: "x-ratelimit-remaining", eq: "0" }],
+      observe: "rate_limited",
+    },
+    {
+      note: "The secondary limit: too many at once.",
+      http_status: [403, 429],
+      headers: [{ name: "retry-after", exists: true }],
+      observe: "rate_limited",
+    },
+  ],
+  extract: {
+    status: ["/status"],
+    error: ["/message", "/conclusion"],
+    created_at: ["/created_at"],
+    updated_at: ["/updated_at"],
+  },
+  schedule: { kind: "exponential", initial_s: 2, factor: 1.5, cap_s: 20 },
+  limits: { concurrency: 16, requests_per_second: 10, burst: 10 },
+  rate_limit_reset_headers: ["x-ratelimit-reset"],
+  // A run lives for 35 days at most.
+  deadline_s: 35 * 24 * 3600,
+  deadline_s_max: 36 * 24 * 3600,
+} as const satisfies ProviderDefinitionSource;

@@ -1,0 +1,43 @@
+import type { ProviderDefinitionSource } from "../definition.ts";
+
+const STATUS = { pointer: "/status" };
+
+/** A task of Runway: a video, an image or a sound that is being made. */
+export const runway = {
+  name: "runway",
+  title: "Runway tasks",
+  documentation_url: "https://docs.dev.runwayml.com/api/",
+  notes:
+    "The result is output, a list of links that are good for a day or two. Canceling a task that has " +
+    "ended deletes it.",
+  base_url: "https://api.dev.runwayml.com",
+  auth: { kind: "bearer" },
+  headers: { "x-runway-version": "2024-11-06" },
+  status: { path: "/v1/tasks/{job_id}" },
+  cancel: { method: "DELETE", path: "/v1/tasks/{job_id}" },
+  rules: [
+    {
+      note: "THROTTLED: waits for others of the organization.",
+      http_status: 200,
+      all: [{ ...STATUS, in: ["PENDING", "THROTTLED"] }],
+      observe: "running",
+      phase: "pending",
+    },
+    { http_status: 200, all: [{ ...STATUS, eq: "RUNNING" }], observe: "running" },
+    { http_status: 200, all: [{ ...STATUS, eq: "SUCCEEDED" }], observe: "completed" },
+    { http_status: 200, all: [{ ...STATUS, eq: "FAILED" }], observe: "failed" },
+    { http_status: 200, all: [{ ...STATUS, eq: "CANCELLED" }], observe: "canceled" },
+  ],
+  extract: {
+    status: ["/status"],
+    progress: ["/progress"],
+    error: ["/failure", "/failureCode", "/error"],
+    created_at: ["/createdAt"],
+  },
+  result: { kind: "inline", at: ["/output"] },
+  // A task does not change more often.
+  min_interval_s: 5,
+  schedule: { kind: "exponential", initial_s: 5, factor: 1.3, cap_s: 15 },
+  limits: { concurrency: 16, requests_per_second: 10, burst: 10 },
+  deadline_s: 24 * 3600,
+} as const satisfies ProviderDefinitionSource;

@@ -1,0 +1,101 @@
+import type { UpstreamAnswer } from "../../../src/providers/answered.ts";
+import type { RequestBuilding } from "../../../src/providers/build-request.ts";
+import { buildResultRequest } from "../../../src/providers/build-request.ts";
+import { builtInProviders } from "../../../src/providers/catalogue.ts";
+import {
+  type AnswerExplanation,
+  explainAnswer,
+  explainResultAnswer,
+} from "../../../src/providers/explain-answer.ts";
+import type { Interpretation } from "../../../src/providers/interpret-answer.ts";
+import { type PreparedTarget, prepareTarget } from "../../../src/providers/prepare-target.ts";
+import type { AnswerFixture, Meaning, ProviderFixtures } from "./fixture.ts";
+
+/** What the upstream's clock says in every fixture. */
+export const FIXTURE_NOW_MS = Date.parse("2026-01-01T00:00:00Z");
+
+const providers = builtInProviders();
+
+export function targetOf({ provider: name, connection }: ProviderFixtures): PreparedTarget {
+  const provider = providers.get(name);
+  if (provider === undefined) throw new Error(`No provider ${name}.`);
+  const baseUrl = connection?.base_url ?? null;
+  const preparation = prepareTarget(provider, {
+    baseUrl,
+    credential: connection?.credential ?? "key",
+  });
+  if (preparation.kind === "refused") throw new Error(preparation.problem);
+  return preparation.target;
+}
+
+export function jobOf({ job }: ProviderFixtures) {
+  return { jobId: job.id, params: job.params ?? {} };
+}
+
+/** What an answer to the status request means, and by which rule. */
+export function explainFixture(of: ProviderFixtures, fixture: AnswerFixture): AnswerExplanation {
+  const isFirst = fixture.isFirst === true;
+  return explainAnswer(targetOf(of).provider, answerOf(fixture), {
+    seenBefore: !isFirst,
+    ageMs: isFirst ? 1000 : 3_600_000,
+    nowMs: FIXTURE_NOW_MS,
+  });
+}
+
+/** The same of an answer to the request for the result, an hour after the job has completed. */
+export function explainResultFixture(
+  of: ProviderFixtures,
+  fixture: AnswerFixture,
+): AnswerExplanation {
+  return explainResultAnswer(targetOf(of).provider, answerOf(fixture), {
+    nowMs: FIXTURE_NOW_MS,
+    completedForMs: 3_600_000,
+    times: { createdAt: null, updatedAt: null },
+    otherwise: '"what the status answer says"',
+  });
+}
+
+function answerOf({ status = 200, headers = {}, body }: AnswerFixture): UpstreamAnswer {
+  const text = typeof body === "string" ? body : JSON.stringify(body);
+  return { status, headers, body: Buffer.from(text) };
+}
+
+/** An observation in the words of a fixture. */
+export function meaningOf(of: ProviderFixtures, observed: Interpretation): Meaning {
+  switch (observed.kind) {
+    case "running":
+      return {
+        running: observed.phase,
+        ...(observed.progress !== null && { progress: JSON.parse(observed.progress) }),
+        ...(observed.hintMs !== null && { wait_s: observed.hintMs / 1000 }),
+        ...(observed.nextUrl !== undefined && { next_url: observed.nextUrl }),
+        ...(observed.unknownStatus !== null && { unknown_status: observed.unknownStatus }),
+      };
+    case "completed":
+      return { completed: JSON.parse(observed.result) };
+    case "failed":
+      return { failed: observed.error };
+    case "canceled":
+      return { canceled: observed.error };
+    case "expired":
+      return { expired: observed.error };
+    case "retry":
+      return {
+        retry: observed.cause,
+        says: observed.reason,
+        ...(observed.retryAfterMs !== null && { wait_s: observed.retryAfterMs / 1000 }),
+      };
+    case "credential_rejected":
+      return { credential_rejected: observed.reason };
+    case "result_wanted":
+      return {
+        asks: lineOf(buildResultRequest(targetOf(of), jobOf(of), observed.place, FIXTURE_NOW_MS)),
+      };
+  }
+}
+
+/** Method and URL, or why there is no request. */
+export function lineOf(building: RequestBuilding): string {
+  if (building.kind === "refused") return building.problem;
+  return `${building.method} ${building.origin}${building.path}`;
+}
