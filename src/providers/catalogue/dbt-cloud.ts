@@ -35,7 +35,6 @@ export const dbtCloud = {
   ],
   extract: {
     status: ["/data/status_humanized", "/data/status"],
-    progress: ["/data/status_humanized"],
     error: ["/data/status_message", "/data/status_humanized", "/status/user_message"],
     created_at: ["/data/created_at"],
     updated_at: ["/data/finished_at", "/data/updated_at"],

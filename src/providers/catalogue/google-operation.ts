@@ -37,12 +37,7 @@ export const googleOperation = {
     },
   ],
   extract: {
-    progress: [
-      "/metadata/progressPercent",
-      "/metadata/progressPercentage",
-      "/metadata/progress",
-      "/metadata/state",
-    ],
+    progress: ["/metadata/progressPercent", "/metadata/progressPercentage", "/metadata/progress"],
     error: ["/error"],
     created_at: [
       "/metadata/createTime",

@@ -40,11 +40,11 @@ export const dbtCloudFixtures = {
     headers: { authorization: "Bearer key" },
   },
   answers: {
-    queued: { body: run(1, "Queued"), means: { running: "pending", progress: "Queued" } },
-    starting: { body: run(2, "Starting"), means: { running: "pending", progress: "Starting" } },
+    queued: { body: run(1, "Queued"), means: { running: "pending" } },
+    starting: { body: run(2, "Starting"), means: { running: "pending" } },
     running: {
       body: run(3, "Running"),
-      means: { running: "processing", progress: "Running" },
+      means: { running: "processing" },
       times: [CREATED, UPDATED],
     },
     success: {
