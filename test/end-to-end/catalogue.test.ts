@@ -1,37 +1,44 @@
 import type { IncomingMessage } from "node:http";
+import { text } from "node:stream/consumers";
 import type { TestContext } from "vitest";
 import { describe, expect, test } from "vitest";
+import { isSignedWith } from "../support/aws-signature.ts";
 import { type Answer, plainHeaders, ScriptedServer } from "../support/scripted-server.ts";
 import { type Scene, useScenes } from "./scene.ts";
 
 const openScene = useScenes();
 
 interface Asked {
+  readonly method: string;
+  readonly path: string;
+  /** Method and path. */
   readonly line: string;
   readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
 }
 
 /** An API that answers each request line in turn, and a connection to it. */
 async function openApi(
   context: TestContext,
   scene: Scene,
-  provider: string,
+  of: { readonly provider: string; readonly credential?: string },
   script: (origin: string) => Readonly<Record<string, readonly Answer[]>>,
 ) {
   const asked: Asked[] = [];
-  const server = new ScriptedServer((request: IncomingMessage) => {
-    const line = `${request.method} ${request.url}`;
-    asked.push({ line, headers: plainHeaders(request) });
+  const server = new ScriptedServer(async (request: IncomingMessage) => {
+    const { method = "", url: path = "" } = request;
+    const line = `${method} ${path}`;
+    asked.push({ method, path, line, headers: plainHeaders(request), body: await text(request) });
     const answers = script(server.origin)[line] ?? [{ status: 404 }];
     const number = asked.filter((one) => one.line === line).length;
-    return Promise.resolve(answers[Math.min(number, answers.length) - 1] ?? {});
+    return answers[Math.min(number, answers.length) - 1] ?? {};
   });
   await server.open();
   context.onTestFinished(() => server.close());
   const { name } = await scene.connect({
-    provider,
     base_url: server.origin,
     credential: "key-of-the-api",
+    ...of,
   });
   return { origin: server.origin, connection: name, asked };
 }
@@ -43,17 +50,22 @@ describe.concurrent("an API of the catalogue", () => {
     const batch = (status: string, more: object = {}): Answer => ({
       body: { id: "batch_1", status, created_at: 1714508499, ...more },
     });
-    const { connection, asked } = await openApi(context, scene, "openai-batch", () => ({
-      "GET /v1/batches/batch_1": [
-        batch("validating"),
-        batch("in_progress"),
-        batch("completed", { output_file_id: "file-1" }),
-      ],
-      "GET /v1/files/file-1/content": [
-        { status: 500, body: { error: { message: "Try again." } } },
-        { headers: { "content-type": "application/octet-stream" }, body: lines },
-      ],
-    }));
+    const { connection, asked } = await openApi(
+      context,
+      scene,
+      { provider: "openai-batch" },
+      () => ({
+        "GET /v1/batches/batch_1": [
+          batch("validating"),
+          batch("in_progress"),
+          batch("completed", { output_file_id: "file-1" }),
+        ],
+        "GET /v1/files/file-1/content": [
+          { status: 500, body: { error: { message: "Try again." } } },
+          { headers: { "content-type": "application/octet-stream" }, body: lines },
+        ],
+      }),
+    );
     await scene.subscribe({ provider: "openai-batch", job_id: "batch_1", connection });
     const { event } = await scene.receiver.takeOne(scene.path);
     expect(event).toMatchObject({
@@ -75,18 +87,23 @@ describe.concurrent("an API of the catalogue", () => {
     const queued = (origin: string, status: string, request: string) => ({
       body: { status, response_url: `${origin}/fal-ai/flux/requests/${request}` },
     });
-    const { origin, connection, asked } = await openApi(context, scene, "fal", (at) => ({
-      "GET /fal-ai/flux/requests/1/status": [
-        { status: 202, ...queued(at, "IN_QUEUE", "1") },
-        { status: 202, ...queued(at, "IN_PROGRESS", "1") },
-        queued(at, "COMPLETED", "1"),
-      ],
-      "GET /fal-ai/flux/requests/1": [{ body: { images: [], seed: 42 } }],
-      "GET /fal-ai/flux/requests/2/status": [queued(at, "COMPLETED", "2")],
-      "GET /fal-ai/flux/requests/2": [
-        { status: 422, body: { detail: [{ msg: "field required" }] } },
-      ],
-    }));
+    const { origin, connection, asked } = await openApi(
+      context,
+      scene,
+      { provider: "fal" },
+      (at) => ({
+        "GET /fal-ai/flux/requests/1/status": [
+          { status: 202, ...queued(at, "IN_QUEUE", "1") },
+          { status: 202, ...queued(at, "IN_PROGRESS", "1") },
+          queued(at, "COMPLETED", "1"),
+        ],
+        "GET /fal-ai/flux/requests/1": [{ body: { images: [], seed: 42 } }],
+        "GET /fal-ai/flux/requests/2/status": [queued(at, "COMPLETED", "2")],
+        "GET /fal-ai/flux/requests/2": [
+          { status: 422, body: { detail: [{ msg: "field required" }] } },
+        ],
+      }),
+    );
     const subscribe = (id: string) =>
       scene.subscribe({
         provider: "fal",
@@ -107,6 +124,39 @@ describe.concurrent("an API of the catalogue", () => {
     });
     const keys = new Set(asked.map(({ headers }) => headers["authorization"]));
     expect(keys).toEqual(new Set(["Key key-of-the-api"]));
+  });
+
+  test("of AWS: each request is signed, whose secret is never sent", async (context) => {
+    const scene = await openScene(context);
+    const secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+    // The built-in one leads to AWS only; a copy under another name leads here.
+    const { definition } = await scene.look("/v1/providers/aws-textract");
+    const { name: _name, base_url: _url, allowed_hosts: _hosts, ...copied } = definition;
+    const put = await scene.gateway.api("PUT", "/v1/providers/textract-here", copied);
+    expect(put.status).toBe(201);
+    const api = { provider: "textract-here", credential: `AKIAIOSFODNN7EXAMPLE:${secret}` };
+    const done = { JobStatus: "PARTIAL_SUCCESS", Blocks: [{ Text: "Invoice" }] };
+    const { connection, asked } = await openApi(context, scene, api, () => ({
+      "POST /": [
+        { body: { JobStatus: "IN_PROGRESS" } },
+        { status: 400, body: { __type: "ThrottlingException", message: "Rate exceeded" } },
+        { body: done },
+      ],
+    }));
+    await scene.subscribe({ provider: "textract-here", job_id: 'a"b/ü', connection });
+    expect((await scene.receiver.takeOne(scene.path)).event).toMatchObject({
+      type: "job.completed",
+      data: { job_id: 'a"b/ü', result: done },
+    });
+    expect(asked.map(({ body }) => body)).toEqual(Array(3).fill('{"JobId":"a\\"b/ü"}'));
+    expect(asked[0]?.headers).toMatchObject({
+      "content-type": "application/x-amz-json-1.1",
+      "x-amz-target": "Textract.GetDocumentAnalysis",
+    });
+    expect(asked.every((one) => isSignedWith(secret, one))).toBe(true);
+    expect(asked.some((one) => isSignedWith(`${secret}x`, one))).toBe(false);
+    expect(asked.some((one) => isSignedWith(secret, { ...one, body: "{}" }))).toBe(false);
+    expect(JSON.stringify([asked, scene.gateway.logged])).not.toContain(secret);
   });
 
   test("can be named without more than a credential, where it has one address for all", async (context) => {
