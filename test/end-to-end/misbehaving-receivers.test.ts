@@ -1,0 +1,148 @@
+import { readFileSync } from "node:fs";
+import { createServer } from "node:https";
+import type { Socket } from "node:net";
+import { getCACertificates, setDefaultCACertificates } from "node:tls";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { closedPort, listen, type LocalServer, serveTcp } from "../outbound/local-servers.ts";
+import type { Json } from "../support/api-client.ts";
+import { pulseAnswer } from "../support/fake-upstream.ts";
+import { type Scene, useScenes } from "./scene.ts";
+
+const TIMEOUT_MS = 300;
+
+const openScene = useScenes({ RINGBACK_CALLBACK_TIMEOUT_MS: String(TIMEOUT_MS) });
+
+/** What one attempt at this URL came to, and its delivery with it. */
+async function attemptAt(scene: Scene, url: string): Promise<Json> {
+  scene.upstream.answer(scene.jobId, pulseAnswer.completed());
+  const { id } = await scene.subscribe({ callback_url: url, retry_schedule_s: [] });
+  const { status, attempts } = await scene.delivery(id);
+  expect(attempts).toHaveLength(1);
+  return { ...attempts[0], status };
+}
+
+const HEAD = "HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n";
+
+/** Goes on writing until the connection is closed, so fast as the other side reads. */
+function writeForEver(socket: Socket, chunk: string): void {
+  const write = (): void => {
+    while (!socket.destroyed && socket.write(chunk));
+  };
+  socket.on("drain", write);
+  write();
+}
+
+describe("a receiver that", () => {
+  test.for<[string, (socket: Socket) => void, object]>([
+    [
+      "accepts and never answers",
+      () => undefined,
+      { error_code: "response_timeout", http_status: null },
+    ],
+    [
+      "answers a byte now and then",
+      (socket) => {
+        socket.write(HEAD);
+        const drip = setInterval(() => socket.write("."), TIMEOUT_MS / 10);
+        socket.on("close", () => clearInterval(drip));
+      },
+      { error_code: "response_timeout", http_status: null },
+    ],
+    [
+      "sends headers without an end",
+      (socket) => {
+        socket.write("HTTP/1.1 200 OK\r\n");
+        writeForEver(socket, `x-filler: ${"x".repeat(1000)}\r\n`);
+      },
+      { error_code: "headers_too_large", http_status: null },
+    ],
+    [
+      "resets the connection in the middle of its answer",
+      (socket) => void socket.write(`${HEAD}half`, () => socket.resetAndDestroy()),
+      { error_code: "connection_reset", http_status: null },
+    ],
+    [
+      "closes the connection in the middle of its answer",
+      (socket) => void socket.end(`${HEAD}half`),
+      { error_code: "connection_reset", http_status: null },
+    ],
+    [
+      "speaks something else",
+      (socket) => void socket.write("SSH-2.0-OpenSSH_9.9\r\n"),
+      { error_code: "invalid_response", http_status: null },
+    ],
+  ])("%s has failed, and the attempt says how", async ([, behave, expected], context) => {
+    const scene = await openScene(context);
+    const server = await serveTcp((socket) => behave(socket));
+    expect(await attemptAt(scene, `${server.origin}/hook`)).toMatchObject({
+      status: "exhausted",
+      ...expected,
+    });
+  });
+
+  test("sends a body without an end has said enough with its status, and is cut off", async (context) => {
+    const scene = await openScene(context);
+    const server = await serveTcp((socket) => {
+      socket.write(HEAD);
+      writeForEver(socket, "x".repeat(1000));
+    });
+    const attempt = await attemptAt(scene, `${server.origin}/hook`);
+    expect(attempt).toMatchObject({ status: "delivered", http_status: 200, error_code: null });
+    expect(attempt.response_excerpt).toHaveLength(1024);
+    await expect.poll(() => server.sockets.every((socket) => socket.destroyed)).toBe(true);
+  });
+
+  test("is not there has refused the connection", async (context) => {
+    const scene = await openScene(context);
+    const url = `http://127.0.0.1:${await closedPort()}/hook`;
+    expect(await attemptAt(scene, url)).toMatchObject({ error_code: "connect_refused" });
+  });
+});
+
+// The certificates and how they were made: test/outbound/fixtures/make-certificates.sh
+function fixture(name: string): Buffer {
+  return readFileSync(new URL(`../outbound/fixtures/${name}.pem`, import.meta.url));
+}
+
+const builtIn = getCACertificates("default");
+
+function serveTls(certificate: string): Promise<LocalServer> {
+  const pem = fixture(certificate);
+  return listen(createServer({ key: pem, cert: pem }, (_, response) => response.end()));
+}
+
+describe("a receiver whose certificate", () => {
+  beforeAll(() => setDefaultCACertificates([...builtIn, fixture("authority").toString()]));
+  afterAll(() => setDefaultCACertificates(builtIn));
+
+  test.for([
+    ["has expired", "expired", "tls_certificate_expired"],
+    ["is self-signed", "self-signed", "tls_certificate_self_signed"],
+    ["is for another name", "valid", "tls_certificate_name_mismatch"],
+  ] as const)("%s has failed, and the attempt says so", async ([, name, code], context) => {
+    const scene = await openScene(context);
+    const { port } = await serveTls(name);
+    expect(await attemptAt(scene, `https://127.0.0.1:${port}/hook`)).toMatchObject({
+      status: "exhausted",
+      http_status: null,
+      error_code: code,
+    });
+  });
+
+  test("is from an authority that is not trusted has failed, and the attempt says so", async (context) => {
+    const scene = await openScene(context);
+    setDefaultCACertificates(builtIn);
+    const { port } = await serveTls("valid");
+    expect(await attemptAt(scene, `https://127.0.0.1:${port}/hook`)).toMatchObject({
+      error_code: "tls_certificate_untrusted",
+    });
+  });
+
+  test("is missing, since it speaks no TLS at all, has failed", async (context) => {
+    const scene = await openScene(context);
+    const { port } = await serveTcp((socket) => socket.write("HTTP/1.1 400 Bad Request\r\n\r\n"));
+    expect(await attemptAt(scene, `https://127.0.0.1:${port}/hook`)).toMatchObject({
+      error_code: "tls_failed",
+    });
+  });
+});
