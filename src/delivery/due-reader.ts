@@ -146,7 +146,7 @@ export class DueReader {
       try {
         rest = await this.#readBacklogPage(queue, after, room <= FEW_DUE_ROWS_MAX);
       } finally {
-        queue.endReading(rest);
+        this.#ports.outbox.endReading(queue, rest);
       }
       room = this.#ports.outbox.room(queue);
     }

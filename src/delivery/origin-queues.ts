@@ -76,6 +76,11 @@ export class OriginQueues {
   /** It holds one less. */
   release(queue: OriginQueue): void {
     queue.held -= 1;
+    this.tidy(queue);
+  }
+
+  /** Forgets it if there is nothing to remember. */
+  tidy(queue: OriginQueue): void {
     if (queue.held > 0) return;
     if (queue.isAtRest) return this.#remove(queue);
     this.#idle.add(queue);

@@ -2,7 +2,7 @@ import type { BreakerLimits } from "../core/breaker.ts";
 import type { LaneVerdict } from "../core/job.ts";
 import type { LaneLimits } from "../lanes/lane-options.ts";
 import type { Clock } from "../runtime/clock.ts";
-import { positionBefore } from "../store/find-due-deliveries.ts";
+import { type DuePosition, positionBefore } from "../store/find-due-deliveries.ts";
 import type { OriginQueue } from "./origin-queue.ts";
 import { OriginQueues } from "./origin-queues.ts";
 import { heldBytes, type OwedCallback } from "./owed-callback.ts";
@@ -111,6 +111,12 @@ export class Outbox {
   /** Something of this origin that is due then was left in the database. */
   noteBacklog(projectId: string, origin: string, dueAtMs: number): void {
     this.#queues.get(projectId, origin).noteBacklog(positionBefore(dueAtMs));
+  }
+
+  /** The backlog of this origin was read, up to `rest` or all of it. */
+  endReading(queue: OriginQueue, rest: DuePosition | null): void {
+    queue.endReading(rest);
+    this.#queues.tidy(queue);
   }
 
   /** Queues what came to be owed just now; false when it has to wait in the database. */

@@ -124,21 +124,24 @@ describe("bounds", () => {
   });
 
   test("what comes to be owed waits behind what an origin has in the database", () => {
-    const { clock, outbox, sent, admit } = setUp();
+    const { clock, outbox, sent, admit, end } = setUp();
     const { callback: first } = admit();
     outbox.noteBacklog(first.delivery.projectId, ORIGIN, clock.now() - 1000);
     const later = owed(clock.now());
     expect(outbox.offer(later)).toBe(false);
     expect(outbox.roomFor(first.delivery.projectId, ORIGIN)).toBe(0);
     const [queue] = outbox.readableBacklogs;
-    expect(queue?.takeBacklog()).toMatchObject({ nextAttemptAtMs: clock.now() - 1000 });
+    if (queue === undefined) throw new Error("there is no backlog");
+    expect(queue.takeBacklog()).toMatchObject({ nextAttemptAtMs: clock.now() - 1000 });
     expect(outbox.offer(later)).toBe(false);
-    queue?.endReading(null);
+    outbox.endReading(queue, null);
     // Offered while it was being read: who knows whether that saw it.
-    expect(queue?.takeBacklog()).toMatchObject({ nextAttemptAtMs: clock.now() });
-    queue?.endReading(null);
+    expect(queue.takeBacklog()).toMatchObject({ nextAttemptAtMs: clock.now() });
+    outbox.endReading(queue, null);
     expect(outbox.offer(later)).toBe(true);
     expect(sent).toEqual([first, later]);
+    for (const callback of [first, later]) end(callback);
+    expect(outbox.originCount).toBe(0);
   });
 
   test("projects have lanes of their own to an origin, each with its limits", () => {
