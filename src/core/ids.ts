@@ -29,13 +29,29 @@ const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(
  * @param random at least {@link UUID_RANDOM_BYTES} random bytes from `offset` on
  */
 export function uuidV7(nowMs: number, shard: number, random: Uint8Array, offset = 0): string {
-  const time = Math.floor(nowMs).toString(16).padStart(12, "0");
-  const hex = (index: number): string => HEX[random[offset + index] ?? 0] ?? "00";
+  const byte = (index: number): string => HEX[random[offset + index] ?? 0] ?? "00";
   const variant = HEX[((random[offset] ?? 0) & 0x3f) | 0x80] ?? "80";
   return (
-    `${time.slice(0, 8)}-${time.slice(8, 12)}-70${HEX[shard & 0xff]}-${variant}${hex(1)}-` +
-    `${hex(2)}${hex(3)}${hex(4)}${hex(5)}${hex(6)}${hex(7)}`
+    timePart(nowMs) +
+    `${HEX[shard & 0xff]}-${variant}${byte(1)}-` +
+    byte(2) +
+    byte(3) +
+    byte(4) +
+    byte(5) +
+    byte(6) +
+    byte(7)
   );
+}
+
+let lastTime = { ms: Number.NaN, part: "" };
+
+/** Up to the version and the shard's leading zero. Many ids are made in the same millisecond. */
+function timePart(nowMs: number): string {
+  if (nowMs !== lastTime.ms) {
+    const hex = Math.floor(nowMs).toString(16).padStart(12, "0");
+    lastTime = { ms: nowMs, part: `${hex.slice(0, 8)}-${hex.slice(8, 12)}-70` };
+  }
+  return lastTime.part;
 }
 
 /** The shard that a UUID made by {@link uuidV7} carries. */
