@@ -38,6 +38,8 @@ export interface Config {
   /** Callbacks a second to one origin, for each project; null for no limit. */
   readonly callbackRequestsPerSecond: number | null;
   readonly inlineResultBytesMax: number;
+  /** How long a link to a result is good. */
+  readonly resultLinkTtlMs: number;
   readonly redeliveriesPerSecond: number;
   readonly shutdownTimeoutMs: number;
   /** Jobs that a project may have watched at once, unless the operator set another limit for it. */
@@ -106,6 +108,8 @@ function readConfig(settings: SettingReader, terminal: boolean): Config {
     callbackRequestsPerSecond: settings.read("RINGBACK_CALLBACK_REQUESTS_PER_SECOND", perSecond),
     inlineResultBytesMax:
       settings.read("RINGBACK_INLINE_RESULT_BYTES_MAX", wholeNumber(0, 16_777_216)) ?? 262_144,
+    resultLinkTtlMs:
+      (settings.read("RINGBACK_RESULT_LINK_TTL_S", wholeNumber(1, 2_592_000)) ?? 86_400) * 1000,
     redeliveriesPerSecond:
       settings.read("RINGBACK_REDELIVERIES_PER_SECOND", wholeNumber(1, 10_000)) ?? 100,
     shutdownTimeoutMs:

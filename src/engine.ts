@@ -24,6 +24,7 @@ import type { Metrics } from "./runtime/metrics.ts";
 import type { Random } from "./runtime/random.ts";
 import type { Repeater } from "./runtime/repeater.ts";
 import { settledWithin } from "./runtime/settled-within.ts";
+import type { ResultLinks } from "./runtime/result-links.ts";
 import type { SecretBox } from "./runtime/secret-box.ts";
 import type { UuidSource } from "./runtime/uuid-source.ts";
 import type { AcceptRequest } from "./store/accept-subscriptions.ts";
@@ -51,6 +52,7 @@ export interface EngineOptions {
   readonly metrics: Metrics;
   readonly secretBox: SecretBox;
   readonly sharedProviders: SharedProviders;
+  readonly resultLinks: ResultLinks;
   readonly upstreamClient: RequestClient;
   readonly callbackClient: RequestClient;
   readonly nodeId: string;

@@ -15,6 +15,7 @@ import { readOrCreateEncryptionKey } from "./runtime/encryption-keys.ts";
 import type { Log } from "./runtime/log.ts";
 import { Metrics } from "./runtime/metrics.ts";
 import type { Random } from "./runtime/random.ts";
+import { ResultLinks } from "./runtime/result-links.ts";
 import { createSecretBox, type SecretBox } from "./runtime/secret-box.ts";
 import { createUuidSource } from "./runtime/uuid-source.ts";
 import { createSandbox } from "./sandbox/sandbox.ts";
@@ -77,7 +78,8 @@ async function start(
 ): Promise<Omit<StartedGateway, "stop">> {
   const { config, clock, random, log } = options;
   const uuids = createUuidSource();
-  const secretBox = await openSecretBox(config);
+  const keys = config.encryptionKeys ?? [await readOrCreateEncryptionKey(config.dataDir)];
+  const secretBox = createSecretBox(keys);
   const definitions = await readProvidersFolder(config);
   const database = await startDatabase(options, started);
   // The socket opens before the rest is built, because the rest must know its port.
@@ -100,6 +102,7 @@ async function start(
     config,
     localUrl,
   );
+  const resultLinks = new ResultLinks({ keys, ttlMs: config.resultLinkTtlMs, publicUrl });
   const metrics = new Metrics();
   const outbound = buildOutbound(config, port, localUrl);
   const nodeId = uuids(clock.now(), 0);
@@ -114,6 +117,7 @@ async function start(
       { config, localUrl, definitions },
       { database, clock, uuids },
     ),
+    resultLinks,
     nodeId,
     publicUrl,
   });
@@ -150,6 +154,7 @@ async function start(
     providers: engine.providers,
     tryLive: (connectionId, trial) => engine.tryLive(connectionId, trial),
     secretBox,
+    resultLinks,
     checkCallbackUrl: (text) => callbackUrls.check(text),
     checkUpstreamUrl: (text) => checkUpstreamUrl(text, outbound.guard, outbound.trustedOrigins),
     readiness: () => readiness(engine, isStopping),
@@ -181,12 +186,6 @@ async function start(
     database: config.database.kind === "embedded" ? resolve(config.dataDir) : "DATABASE_URL",
     sandbox: config.sandbox,
   };
-}
-
-async function openSecretBox(config: Config): Promise<SecretBox> {
-  return createSecretBox(
-    config.encryptionKeys ?? [await readOrCreateEncryptionKey(config.dataDir)],
-  );
 }
 
 async function startDatabase(

@@ -1,8 +1,11 @@
-/** What a handler answers. Bodies are whole texts: raw JSON is spliced into them, not parsed. */
+/**
+ * What a handler answers. Bodies are whole texts, into which raw JSON is spliced, not parsed; what is
+ * too large for that is opened as a stream when it is really to be sent.
+ */
 export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | null;
+  readonly body: string | (() => ReadableStream<Uint8Array>) | null;
 }
 
 const JSON_TYPE = { "content-type": "application/json" };

@@ -5,6 +5,7 @@ import { findApiKey } from "../store/api-keys.ts";
 import type { Answer } from "./answer.ts";
 import { Authenticator, scopeRefusal } from "./authentication.ts";
 import type { Caller } from "./authentication.ts";
+import { comesByLink } from "./link-token.ts";
 import type { ApiPorts } from "./ports.ts";
 import { problemAnswer, refused } from "./problem.ts";
 import type { Outcome, Problem, Refusal } from "./problem.ts";
@@ -73,9 +74,9 @@ class Answering {
 
   async #reply(context: Context, route: Route): Promise<Reply> {
     const request = context.req.raw;
-    const { scope } = route.description;
+    const { scope, isLinked = false } = route.description;
     let caller: Caller | null = null;
-    if (scope !== null) {
+    if (scope !== null && !(isLinked && comesByLink(request))) {
       const known = this.#authenticator.authenticate(request.headers.get("authorization"));
       const authenticated: Outcome<Caller> = known instanceof Promise ? await known : known;
       if (!authenticated.ok) return authenticated;
@@ -105,7 +106,7 @@ class Answering {
     this.#ports.recordRequest({ route, method, status: answer.status, durationMs });
     const fields = { method, route, status: answer.status, durationMs, requestId };
     this.#log(fields, done.error);
-    return new Response(answer.body, {
+    return new Response(bodyOf(answer, method), {
       status: answer.status,
       headers: { ...answer.headers, "x-request-id": requestId },
     });
@@ -123,6 +124,12 @@ class Answering {
     this.#requests += 1;
     return `${this.#idPrefix}-${this.#requests.toString(36)}`;
   }
+}
+
+/** Nothing is opened for a HEAD. */
+function bodyOf({ body }: Answer, method: string): string | ReadableStream<Uint8Array> | null {
+  if (typeof body !== "function") return body;
+  return method === "HEAD" ? null : body();
 }
 
 /** 405 where another method would have been known, else 404. */

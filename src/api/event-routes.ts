@@ -1,13 +1,18 @@
 import { publicId } from "../core/ids.ts";
 import { statusOfEvent } from "../core/event.ts";
 import { findEvent, findEventResult } from "../store/find-events.ts";
-import type { EventRecord } from "../store/find-events.ts";
+import type { EventRecord, StoredResult } from "../store/find-events.ts";
+import { findResultPart } from "../store/result-parts.ts";
 import { jsonAnswer } from "./answer.ts";
+import type { Answer } from "./answer.ts";
+import { linkQuery, linkRefusal } from "./link-token.ts";
+import { PagedBodies } from "./paged-body.ts";
 import type { ApiPorts } from "./ports.ts";
 import { refused } from "./problem.ts";
 import { anyJsonSchema, eventSchema } from "./response-schemas.ts";
-import { defineRoute, notFound } from "./route.ts";
+import { defineLinkedRoute, defineRoute, notFound } from "./route.ts";
 import type { Route } from "./route.ts";
+import { overloaded } from "./unexpected-error.ts";
 
 const TAG = "Events";
 
@@ -29,34 +34,55 @@ function read(ports: ApiPorts): Route {
       const { database, inlineResultBytesMax } = ports;
       const event = await findEvent(database, { projectId, id }, inlineResultBytesMax);
       if (event === null) return notFound("event", publicId("event", id));
-      return jsonAnswer(200, eventJson(event, ports.publicUrl()));
+      const resultUrl = ports.resultLinks.urlOf(publicId("event", id), ports.clock.now());
+      return jsonAnswer(200, eventJson(event, resultUrl));
     },
   });
 }
 
 function readResult(ports: ApiPorts): Route {
-  return defineRoute({
+  const bodies = new PagedBodies(ports.clock);
+  return defineLinkedRoute({
     method: "GET",
     path: "/v1/events/{id}/result",
     tag: TAG,
     summary: "Read the whole result of a completed job",
-    description: "Exactly the JSON that the upstream gave.",
+    description:
+      "Exactly the JSON that the upstream gave. The links in callbacks and events carry a token, which " +
+      "stands in for the API key until it expires.",
     scope: "subscriptions:read",
     idKind: "event",
+    query: linkQuery,
     success: { status: 200, description: "The result.", schema: anyJsonSchema },
-    async handle({ caller: { projectId }, id }) {
-      const result = await findEventResult(ports.database, { projectId, id });
-      if (result === undefined) return notFound("event", publicId("event", id));
+    problems: ["link_expired", "link_invalid"],
+    async handle({ caller, id, query: { token = "" } }) {
+      const eventId = publicId("event", id);
+      if (caller === null) {
+        const verdict = ports.resultLinks.check(eventId, token, ports.clock.now());
+        if (verdict !== "valid") return linkRefusal(verdict);
+      }
+      const key = { projectId: caller?.projectId ?? null, id };
+      const result = await findEventResult(ports.database, key);
+      if (result === undefined) return notFound("event", eventId);
       if (result === null) {
         return refused("not_found", "The event has no result: its job did not complete.");
       }
-      return jsonAnswer(200, result);
+      if (result.text !== null) return jsonAnswer(200, result.text);
+      if (bodies.isFull) return { ok: false, problem: overloaded() };
+      return pagedAnswer(result, () =>
+        bodies.open((number) => findResultPart(ports.database, { ...result, number })),
+      );
     },
   });
 }
 
+function pagedAnswer(result: StoredResult, body: () => ReadableStream<Uint8Array>): Answer {
+  const headers = { "content-type": "application/json", "content-length": String(result.bytes) };
+  return { status: 200, headers, body };
+}
+
 /** An event as JSON text; result and progress are spliced in as the upstream wrote them. */
-function eventJson(of: EventRecord, publicUrl: string): string {
+function eventJson(of: EventRecord, resultUrl: string): string {
   const id = publicId("event", of.id);
   const time = new Date(of.occurredAtMs).toISOString();
   const fields = [
@@ -67,9 +93,7 @@ function eventJson(of: EventRecord, publicUrl: string): string {
     `"updated_at":${JSON.stringify(of.updatedAt ?? time)}`,
   ];
   if (of.result !== null) fields.push(`"result":${of.result}`);
-  else if (of.hasResult) {
-    fields.push(`"result_url":${JSON.stringify(`${publicUrl}/v1/events/${id}/result`)}`);
-  }
+  else if (of.hasResult) fields.push(`"result_url":${JSON.stringify(resultUrl)}`);
   if (of.error !== null) fields.push(`"error":${JSON.stringify(of.error)}`);
   if (of.progress !== null) fields.push(`"progress":${of.progress}`);
   return `{"id":"${id}","object":"event","type":"${of.type}","timestamp":"${time}","data":{${fields.join(",")}}}`;

@@ -46,7 +46,9 @@ function operation(route: RouteDescription): ReturnType<typeof createRoute> {
     tags: [route.tag],
     summary: route.summary,
     description: [description, scopeNote].filter((text) => text).join("\n\n"),
-    security: scope === null ? [] : [{ apiKey: [] }],
+    // An empty requirement says that it goes without as well: a link carries a token.
+    security:
+      scope === null ? [] : route.isLinked === true ? [{ apiKey: [] }, {}] : [{ apiKey: [] }],
     request: request(route),
     responses: {
       [success.status]: successResponse(success, success.description),

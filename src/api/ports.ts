@@ -1,4 +1,5 @@
 import type { Clock } from "../runtime/clock.ts";
+import type { ResultLinks } from "../runtime/result-links.ts";
 import type { SecretBox } from "../runtime/secret-box.ts";
 import type { LaneLoad } from "../lanes/lane-load.ts";
 import type { UrlCheck } from "../outbound/url-check.ts";
@@ -136,6 +137,7 @@ export interface ApiPorts {
   recordRequest(sample: RequestSample): void;
   /** This gateway's own address, without a slash at the end. */
   publicUrl(): string;
+  readonly resultLinks: Pick<ResultLinks, "urlOf" | "check">;
   /** Larger results go by reference. */
   readonly inlineResultBytesMax: number;
   /** How many live jobs a project has on all nodes, as this one knows it. */

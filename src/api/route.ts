@@ -47,6 +47,8 @@ export interface RouteDescription {
   readonly description?: string;
   /** Null for addresses that need no key. */
   readonly scope: Scope | null;
+  /** A link with a token leads here too, in place of an API key. */
+  readonly isLinked?: boolean;
   /** What the path's `{id}` names. */
   readonly idKind?: IdKind;
   readonly query?: z.ZodObject;
@@ -112,6 +114,29 @@ export function defineRoute<Query = undefined, Body = undefined>(spec: Spec<Quer
         bodyText: body.value.text,
         headers: request.headers,
       });
+    },
+  };
+}
+
+/** An address for callers with an API key, and for whoever was given a link to it. */
+export function defineLinkedRoute<Query>(
+  spec: Omit<Spec<Query, undefined>, "body" | "handle"> & {
+    /** `caller` is null for whoever comes by a link, which is still to be checked. */
+    handle(request: {
+      readonly caller: Caller | null;
+      readonly id: string;
+      readonly query: Query;
+    }): Reply | Promise<Reply>;
+  },
+): Route {
+  return {
+    description: { ...spec, isLinked: true },
+    answer({ request, caller, idText }) {
+      const id = readId(spec.idKind, idText);
+      if (!id.ok) return id;
+      const query = readRouteQuery(request.url, spec.query);
+      if (!query.ok) return query;
+      return spec.handle({ caller, id: id.value, query: query.value as Query });
     },
   };
 }

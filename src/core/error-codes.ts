@@ -11,6 +11,8 @@ export const PROBLEMS = {
   invalid_header: { status: 400, title: "Invalid header" },
   unauthorized: { status: 401, title: "Missing or refused API key" },
   insufficient_scope: { status: 403, title: "The API key lacks a scope" },
+  link_expired: { status: 403, title: "The link has expired" },
+  link_invalid: { status: 403, title: "The link is not valid" },
   route_not_found: { status: 404, title: "No such address" },
   not_found: { status: 404, title: "Not found" },
   method_not_allowed: { status: 405, title: "Method not allowed" },

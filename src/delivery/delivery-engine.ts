@@ -4,6 +4,7 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import type { Metrics } from "../runtime/metrics.ts";
 import type { Random } from "../runtime/random.ts";
+import type { ResultLinks } from "../runtime/result-links.ts";
 import type { SecretBox } from "../runtime/secret-box.ts";
 import type { Service } from "../runtime/service.ts";
 import type { Database } from "../store/database.ts";
@@ -25,7 +26,7 @@ export interface DeliveryEngineOptions {
   readonly secretBox: SecretBox;
   readonly callbackClient: RequestClient;
   readonly version: string;
-  readonly publicUrl: () => string;
+  readonly resultLinks: Pick<ResultLinks, "urlOf">;
   readonly settings: {
     readonly retryScheduleMs: readonly number[];
     readonly callbackTimeoutMs: number;
@@ -48,7 +49,7 @@ export class DeliveryEngine implements Service {
   readonly #signingKeys: SigningKeys;
 
   constructor(options: DeliveryEngineOptions) {
-    const { metrics, callbackClient, version, publicUrl, settings } = options;
+    const { clock, metrics, callbackClient, version, resultLinks, settings } = options;
     this.#gateway = gatewaySettings(settings);
     this.#signingKeys = openSigningKeys(options);
     this.loop = new DeliveryLoop({
@@ -56,15 +57,12 @@ export class DeliveryEngine implements Service {
       callbackTimeoutMs: settings.callbackTimeoutMs,
       inlineResultBytesMax: settings.inlineResultBytesMax,
       userAgent: `Ringback/${version}`,
-      resultUrl: (eventId) => `${publicUrl()}/v1/events/${eventId}/result`,
+      resultUrl: (eventId) => resultLinks.urlOf(eventId, clock.now()),
       settingsOf: (projectId) => this.#projects.get(projectId) ?? this.#gateway,
       signingKeys: (projectId) => this.#signingKeys.of(projectId),
       send: (request) => callbackClient.send(request),
       onOriginChange: (change) => noteOriginChange(options.log, change),
-      attempted: (step, sinceDueMs) => {
-        metrics.attempts.add(step.status);
-        metrics.attemptLagSeconds.observe(Math.max(0, sinceDueMs) / 1000);
-      },
+      attempted: (step, sinceDueMs) => metrics.recordAttempt(step.status, sinceDueMs),
     });
   }
 

@@ -30,8 +30,8 @@ export interface GaugeRow<Name extends string> {
 export class Metrics {
   readonly #registry = new Registry();
   readonly polls: CountBy;
-  readonly attempts: CountBy;
-  readonly attemptLagSeconds: Histogram;
+  readonly #attempts: CountBy;
+  readonly #attemptLagSeconds: Histogram;
   readonly #requests: Histogram;
 
   constructor() {
@@ -42,12 +42,12 @@ export class Metrics {
       "Polls by what they observed.",
       "observation",
     );
-    this.attempts = this.#countBy(
+    this.#attempts = this.#countBy(
       "ringback_delivery_attempts_total",
       "Delivery attempts by what became of the delivery.",
       "status",
     );
-    this.attemptLagSeconds = new Histogram({
+    this.#attemptLagSeconds = new Histogram({
       name: "ringback_delivery_attempt_lag_seconds",
       help: "How long after it was due a delivery attempt began.",
       buckets: SECONDS_BUCKETS,
@@ -101,6 +101,11 @@ export class Metrics {
       });
       this.#registry.registerMetric(gauge);
     }
+  }
+
+  recordAttempt(status: string, sinceDueMs: number): void {
+    this.#attempts.add(status);
+    this.#attemptLagSeconds.observe(Math.max(0, sinceDueMs) / 1000);
   }
 
   recordRequest(sample: {

@@ -1,6 +1,7 @@
 import type { EventType } from "../core/event.ts";
 import { shardOfUuid } from "../core/ids.ts";
 import type { Database } from "./database.ts";
+import { WHOLE_RESULT } from "./result-parts.ts";
 
 /** One stored event. Ids are UUIDs, times epoch milliseconds, JSON raw. */
 export interface EventRecord {
@@ -21,20 +22,15 @@ export interface EventRecord {
 const FIND = `
 select id, type, (extract(epoch from occurred_at) * 1000)::float8 as "occurredAtMs",
   job_id as "jobId", provider, upstream_created_at as "createdAt",
-  upstream_updated_at as "updatedAt", error, progress, result is not null as "hasResult",
-  case when result_bytes <= $4 then result end as result
-from events where shard_id = $1 and id = $2 and project_id = $3
+  upstream_updated_at as "updatedAt", error, progress, result_bytes > 0 as "hasResult",
+  case when result_bytes between 1 and $4 then ${WHOLE_RESULT} end as result
+from events as event where shard_id = $1 and id = $2 and project_id = $3
 `;
-
-interface EventKey {
-  readonly projectId: string;
-  readonly id: string;
-}
 
 /** The project's event of this id, or null. Its result is read only up to `resultBytesMax`. */
 export async function findEvent(
   database: Database,
-  key: EventKey,
+  key: { readonly projectId: string; readonly id: string },
   resultBytesMax: number,
 ): Promise<EventRecord | null> {
   const parameters = [shardOfUuid(key.id), key.id, key.projectId, resultBytesMax];
@@ -44,21 +40,32 @@ export async function findEvent(
   return row ?? null;
 }
 
+/** A stored result. */
+export interface StoredResult {
+  readonly shardId: number;
+  readonly eventId: string;
+  /** Raw JSON; null when it is kept in parts. */
+  readonly text: string | null;
+  readonly bytes: number;
+}
+
 const FIND_RESULT = `
-select result from events where shard_id = $1 and id = $2 and project_id = $3
+select shard_id as "shardId", id as "eventId", result as text, result_bytes as bytes
+from events where shard_id = $1 and id = $2 and ($3::uuid is null or project_id = $3)
 `;
 
-/** The whole stored result as raw JSON; null when the event has none; undefined without an event. */
+/**
+ * The result of an event: null when it has none, undefined when there is no such event.
+ * @param projectId null for whoever was allowed to read this very event
+ */
 export async function findEventResult(
   database: Database,
-  key: EventKey,
-): Promise<string | null | undefined> {
+  key: { readonly projectId: string | null; readonly id: string },
+): Promise<StoredResult | null | undefined> {
   const [row] = await database.run("find-event-result", (sql) =>
-    sql.unsafe<{ result: string | null }[]>(
-      FIND_RESULT,
-      [shardOfUuid(key.id), key.id, key.projectId],
-      { prepare: true },
-    ),
+    sql.unsafe<StoredResult[]>(FIND_RESULT, [shardOfUuid(key.id), key.id, key.projectId], {
+      prepare: true,
+    }),
   );
-  return row === undefined ? undefined : row.result;
+  return row === undefined || row.bytes > 0 ? row : null;
 }

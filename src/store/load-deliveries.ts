@@ -3,6 +3,7 @@ import { arrayLiteral } from "./array-literal.ts";
 import type { Database } from "./database.ts";
 import { DUE_ROWS_MAX, type DuePosition } from "./find-due-deliveries.ts";
 import { type OwedDelivery, WANTS_MOVEMENTS } from "./record-events.ts";
+import { WHOLE_RESULT } from "./result-parts.ts";
 
 /** A delivery that waits, with everything that sending it takes. */
 export interface LoadedDelivery {
@@ -26,7 +27,8 @@ select delivery.id, delivery.shard_id as "shardId", delivery.project_id as "proj
   (extract(epoch from occurred_at) * 1000)::float8 as "occurredAtMs",
   event.job_id as "jobId", event.provider, upstream_created_at as "createdAt",
   upstream_updated_at as "updatedAt", error, result_bytes as "resultBytes",
-  case when payload = 'full' and result_bytes <= $1 then result end as result, event.progress
+  case when payload = 'full' and result_bytes between 1 and $1 then ${WHOLE_RESULT} end as result,
+  event.progress
 from due as delivery
 join subscriptions as subscription
   on subscription.shard_id = delivery.shard_id and subscription.id = delivery.subscription_id

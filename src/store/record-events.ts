@@ -16,6 +16,7 @@ export interface EventRow {
   readonly upstreamCreatedAt: string | null;
   readonly upstreamUpdatedAt: string | null;
   readonly error: string | null;
+  /** Null as well when it was stored in parts. */
   readonly result: string | null;
   readonly resultBytes: number;
   readonly progress: string | null;

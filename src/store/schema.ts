@@ -197,6 +197,7 @@ export const events = pgTable(
     upstreamCreatedAt: text("upstream_created_at"),
     upstreamUpdatedAt: text("upstream_updated_at"),
     error: text("error"),
+    /** Null as well when it is kept in parts, since it is large. */
     result: text("result"),
     resultBytes: integer("result_bytes").notNull().default(0),
     progress: text("progress"),

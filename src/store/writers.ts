@@ -6,6 +6,7 @@ import type { Database } from "./database.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { type AttemptRow, recordAttempts } from "./record-attempts.ts";
 import { type EventRow, recordEvents, type RecordedEvent } from "./record-events.ts";
+import { IN_ROW_BYTES_MAX, storeResult } from "./result-parts.ts";
 import { isTransient } from "./transient-error.ts";
 
 export interface WritersOptions {
@@ -24,12 +25,15 @@ const ACCEPTS_QUEUED_MAX = 20_000;
 // results, as the statement's parameter, and as the driver's bytes.
 const LARGE_RESULT_BYTES = 64 * 1024;
 const LARGE_BATCH_BYTES_MAX = 4 * 1024 * 1024;
+/** Each is sent part by part, so that two never stand in memory whole once more. */
+const RESULTS_IN_PARTS_AT_ONCE = 2;
 
 /** Every row that the program writes at a rate goes through one of these queues. */
 export class Writers {
   readonly #subscriptions: GroupCommit<AcceptRow, AcceptedRow>;
   readonly #events: GroupCommit<EventRow, RecordedEvent>;
   readonly #largeEvents: GroupCommit<EventRow, RecordedEvent>;
+  readonly #resultsInParts: GroupCommit<EventRow, null>;
   readonly #attempts: GroupCommit<AttemptRow, boolean>;
 
   constructor({ database, log, ...timing }: WritersOptions) {
@@ -70,6 +74,14 @@ export class Writers {
       bytesOf: (row: EventRow) => row.resultBytes,
       bytesPerBatchMax: LARGE_BATCH_BYTES_MAX,
     });
+    this.#resultsInParts = new GroupCommit({
+      ...queue("results in parts"),
+      ...unlimited,
+      commit: (rows) => Promise.all(rows.map((row) => storeInParts(database, row))),
+      compare: events.compare,
+      rowsPerBatchMax: 1,
+      batchesInFlightMax: RESULTS_IN_PARTS_AT_ONCE,
+    });
     this.#attempts = new GroupCommit({
       ...queue("attempts"),
       ...unlimited,
@@ -88,8 +100,9 @@ export class Writers {
   }
 
   recordEvent(row: EventRow): Promise<RecordedEvent> {
-    const queue = row.resultBytes > LARGE_RESULT_BYTES ? this.#largeEvents : this.#events;
-    return queue.write(row);
+    if (row.resultBytes <= LARGE_RESULT_BYTES) return this.#events.write(row);
+    if (row.resultBytes <= IN_ROW_BYTES_MAX) return this.#largeEvents.write(row);
+    return this.#recordAfterResult(row);
   }
 
   /** Resolves to false when another attempt with the same number was recorded before. */
@@ -99,12 +112,31 @@ export class Writers {
 
   /** Refuses new rows and writes those queued, as far as time allows. */
   async stop(): Promise<void> {
+    // First, since their events follow them.
+    await this.#resultsInParts.stop();
     await Promise.all(this.#all().map((queue) => queue.stop()));
   }
 
-  #all() {
-    return [this.#subscriptions, this.#events, this.#largeEvents, this.#attempts];
+  async #recordAfterResult(row: EventRow): Promise<RecordedEvent> {
+    await this.#resultsInParts.write(row);
+    return this.#events.write({ ...row, result: null });
   }
+
+  #all() {
+    return [
+      this.#subscriptions,
+      this.#events,
+      this.#largeEvents,
+      this.#resultsInParts,
+      this.#attempts,
+    ];
+  }
+}
+
+async function storeInParts(database: Database, row: EventRow): Promise<null> {
+  const { shardId, eventId, result } = row;
+  if (result !== null) await storeResult(database, { shardId, eventId, text: result });
+  return null;
 }
 
 function compareText(a: string, b: string): number {

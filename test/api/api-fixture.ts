@@ -16,6 +16,7 @@ import { endingEventType } from "../../src/core/event.ts";
 import type { EndingStatus } from "../../src/core/event.ts";
 import { parsePublicId, shardOfUuid, uuidV7 } from "../../src/core/ids.ts";
 import type { LiveTrialOutcome } from "../../src/providers/trial.ts";
+import { ResultLinks } from "../../src/runtime/result-links.ts";
 import { createSecretBox } from "../../src/runtime/secret-box.ts";
 import type { AcceptRequest } from "../../src/store/accept-subscriptions.ts";
 import { createApiKey } from "../../src/store/api-keys.ts";
@@ -23,6 +24,7 @@ import type { Scope } from "../../src/store/schema.ts";
 import { recordAttempts } from "../../src/store/record-attempts.ts";
 import type { AttemptRow } from "../../src/store/record-attempts.ts";
 import { recordEvents } from "../../src/store/record-events.ts";
+import { IN_ROW_BYTES_MAX, storeResult } from "../../src/store/result-parts.ts";
 import { loadConnections } from "../../src/store/load-connections.ts";
 import type { StoredConnection } from "../../src/store/load-connections.ts";
 import { FakeClock } from "../support/fake-clock.ts";
@@ -34,6 +36,9 @@ import { attemptRow } from "../support/rows.ts";
 /** JSON as a test reads it. */
 export type Json = ReturnType<typeof JSON.parse>;
 
+const KEY = randomBytes(32);
+export const PUBLIC_URL = "https://ringback.example.com";
+export const LINK_TTL_MS = 60_000;
 export const CALLBACK_URL = "https://app.example.com/hooks/ringback";
 
 /** Reads a problem, holding it against its documentation and the list of codes. */
@@ -61,7 +66,7 @@ export class ApiFixture {
   liveJobCount = 0;
   readonly loads = new Map<string, ConnectionLoad>();
   readonly projectId = this.uuid();
-  readonly secretBox = createSecretBox([randomBytes(32)]);
+  readonly secretBox = createSecretBox([KEY]);
   /** Answers instead of the store when set. */
   acceptOutcome: AcceptOutcome | Error | null = null;
   liveTrialOutcome: LiveTrialOutcome = { kind: "not_asked", problem: "Nobody is there." };
@@ -162,6 +167,9 @@ export class ApiFixture {
       [shardId, id],
     );
     const eventId = this.uuid(shardId);
+    const resultBytes = Buffer.byteLength(result ?? "");
+    const isInParts = resultBytes > IN_ROW_BYTES_MAX;
+    if (isInParts) await storeResult(this.database, { shardId, eventId, text: result ?? "" });
     const [recorded] = await recordEvents(this.database, [
       {
         shardId,
@@ -173,8 +181,8 @@ export class ApiFixture {
         upstreamCreatedAt: null,
         upstreamUpdatedAt: null,
         error,
-        result,
-        resultBytes: Buffer.byteLength(result ?? ""),
+        result: isInParts ? null : result,
+        resultBytes,
         progress: null,
         pollCount: 3,
         lastPolledAtMs: this.clock.now(),
@@ -250,7 +258,12 @@ export class ApiFixture {
       readiness: () => this.readiness,
       metrics: async () => ({ contentType: "text/plain; version=0.0.4", body: "up 1\n" }),
       recordRequest: (sample) => void this.samples.push(sample),
-      publicUrl: () => "https://ringback.example.com",
+      publicUrl: () => PUBLIC_URL,
+      resultLinks: new ResultLinks({
+        keys: [KEY],
+        ttlMs: LINK_TTL_MS,
+        publicUrl: () => PUBLIC_URL,
+      }),
       inlineResultBytesMax: 100,
       liveJobsMax: 1000,
       liveJobs: () => this.liveJobCount,

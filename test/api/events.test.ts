@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { eventSchema } from "../../src/api/response-schemas.ts";
 import { publicId } from "../../src/core/ids.ts";
 import type { Json } from "./api-fixture.ts";
-import { ApiFixture, problemOf } from "./api-fixture.ts";
+import { ApiFixture, LINK_TTL_MS, problemOf, PUBLIC_URL } from "./api-fixture.ts";
 
 let api: ApiFixture;
 beforeAll(async () => {
@@ -22,6 +22,9 @@ async function eventOf(ending: Ending): Promise<{ id: string; text: string; even
   return { id, text, event: eventSchema.parse(JSON.parse(text)) };
 }
 
+/** As a receiver does that has no API key. */
+const follow = (url: string) => api.request("GET", url.slice(PUBLIC_URL.length), { key: null });
+
 const readResult = (id: string) => api.request("GET", `/v1/events/${id}/result`);
 
 describe("GET /v1/events/{id}", () => {
@@ -34,7 +37,9 @@ describe("GET /v1/events/{id}", () => {
 
   it("names a large result by its address", async () => {
     const { id, event } = await eventOf({ result: JSON.stringify("x".repeat(200)) });
-    expect(event.data.result_url).toBe(`https://ringback.example.com/v1/events/${id}/result`);
+    expect(event.data.result_url.split("?")[0]).toBe(`${PUBLIC_URL}/v1/events/${id}/result`);
+    const byLink = await follow(event.data.result_url);
+    expect(await byLink.json()).toBe("x".repeat(200));
     expect(event.data.result).toBeUndefined();
   });
 
@@ -69,5 +74,63 @@ describe("GET /v1/events/{id}/result", () => {
     expect(response.status).toBe(404);
     expect((await problemOf(response)).detail).toContain("did not complete");
     expect((await readResult(publicId("event", api.uuid()))).status).toBe(404);
+  });
+});
+
+describe("a link to a result", () => {
+  const linkTo = async (ending: Ending): Promise<string> =>
+    (await eventOf(ending)).event.data.result_url;
+  const large = { result: JSON.stringify("x".repeat(200)) };
+
+  it("is good until it expires, and no longer", async () => {
+    const link = await linkTo(large);
+    api.clock.advance(LINK_TTL_MS - 1000);
+    expect((await follow(link)).status).toBe(200);
+    api.clock.advance(2000);
+    const response = await follow(link);
+    expect(response.status).toBe(403);
+    expect(await problemOf(response)).toMatchObject({ code: "link_expired" });
+  });
+
+  it("is good for its own event only, and as it came", async () => {
+    const [one, other] = [await linkTo(large), await linkTo(large)];
+    const mixed = `${one.split("?")[0]}?${other.split("?")[1]}`;
+    for (const link of [mixed, `${one}x`, one.replace("token=", "token=1")]) {
+      expect(await problemOf(await follow(link))).toMatchObject({ code: "link_invalid" });
+    }
+    expect((await follow(`${one}&token=a`)).status).toBe(400);
+    expect((await follow(one.split("?")[0] ?? "")).status).toBe(401);
+  });
+
+  it("is followed by an API key however old it is, if the event is its project's", async () => {
+    const path = (await linkTo(large)).slice(PUBLIC_URL.length);
+    api.clock.advance(2 * LINK_TTL_MS);
+    expect((await api.request("GET", path)).status).toBe(200);
+    const key = await api.addKey(["admin"], { projectId: api.uuid() });
+    expect((await api.request("GET", path, { key })).status).toBe(404);
+    expect((await api.request("GET", path, { key: "rb_unknown" })).status).toBe(401);
+  });
+});
+
+describe("a result of several MiB", () => {
+  // Characters of one, two, three and four bytes, so that a cut through one would be seen.
+  const result = JSON.stringify("aé€😀".repeat(700_000));
+
+  it("comes out part by part as it went in, with its length told before", async () => {
+    const { id, event } = await eventOf({ result });
+    expect(await api.sql("select from result_parts where number > 5 limit 1")).toHaveLength(1);
+    expect(event.data.result).toBeUndefined();
+    const response = await readResult(id);
+    expect(response.headers.get("content-type")).toBe("application/json");
+    expect(response.headers.get("content-length")).toBe(String(Buffer.byteLength(result)));
+    expect(await response.text()).toBe(result);
+  });
+
+  it("is told about without being read", async () => {
+    const { id } = await eventOf({ result });
+    const response = await api.request("HEAD", `/v1/events/${id}/result`);
+    expect(response.status).toBe(200);
+    expect(response.headers.get("content-length")).toBe(String(Buffer.byteLength(result)));
+    expect(await response.text()).toBe("");
   });
 });

@@ -27,7 +27,7 @@ async function serve(options: { requestTimeoutMs?: number; stopTimeoutMs?: numbe
     read.resolve(body.ok ? "ok" : body.problem.code);
     return answer === null
       ? context.text("ok")
-      : new Response(answer.body, { status: answer.status, headers: answer.headers });
+      : new Response(String(answer.body), { status: answer.status, headers: answer.headers });
   });
   app.get("/wait", async (context) => {
     arrived.resolve();

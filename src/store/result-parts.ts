@@ -1,0 +1,60 @@
+import { splitText } from "../core/split-text.ts";
+import type { Database } from "./database.ts";
+
+/** Up to here a result stands in its event's row, where a callback takes it from. */
+export const IN_ROW_BYTES_MAX = 256 * 1024;
+const PART_CHARACTERS_MAX = 512 * 1024;
+
+/** In SQL, of a row source named `event`: the result, wherever it is kept. */
+export const WHOLE_RESULT = `
+coalesce(event.result, (
+  select convert_from(string_agg(bytes, ''::bytea order by number), 'UTF8') from result_parts as part
+  where part.shard_id = event.shard_id and part.event_id = event.id
+))`;
+
+const STORE = `
+insert into result_parts (shard_id, event_id, number, bytes)
+values ($1, $2, $3, convert_to($4::text, 'UTF8'))
+on conflict (shard_id, event_id, number) do nothing
+`;
+
+/**
+ * Stores a result part by part, ahead of its event. Not waiting for the disk loses nothing: the
+ * event is committed later, and waits for everything before it. Parts whose event never comes are
+ * swept away with what is past its retention.
+ *
+ * One statement a part: as one array parameter, which has to be quoted and taken apart, the same
+ * text costs three times as much.
+ */
+export async function storeResult(
+  database: Database,
+  result: { readonly shardId: number; readonly eventId: string; readonly text: string },
+): Promise<void> {
+  const { shardId, eventId, text } = result;
+  for (const [index, part] of splitText(text, PART_CHARACTERS_MAX).entries()) {
+    await database.transaction("store-result-part", (sql) =>
+      Promise.all([
+        sql.unsafe("set local synchronous_commit = off"),
+        sql.unsafe(STORE, [shardId, eventId, index + 1, part], { prepare: true }),
+      ]),
+    );
+  }
+}
+
+const FIND_PART = `
+select convert_from(bytes, 'UTF8') as text from result_parts
+where shard_id = $1 and event_id = $2 and number = $3
+`;
+
+/** One part of a result, or null behind the last. */
+export async function findResultPart(
+  database: Database,
+  part: { readonly shardId: number; readonly eventId: string; readonly number: number },
+): Promise<Buffer | null> {
+  const [row] = await database.run("find-result-part", (sql) =>
+    sql.unsafe<{ text: string }[]>(FIND_PART, [part.shardId, part.eventId, part.number], {
+      prepare: true,
+    }),
+  );
+  return row === undefined ? null : Buffer.from(row.text);
+}

@@ -1,0 +1,82 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { systemClock } from "../../src/runtime/clock.ts";
+import { createLog } from "../../src/runtime/log.ts";
+import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
+import { findEvent, findEventResult } from "../../src/store/find-events.ts";
+import { loadDeliveries } from "../../src/store/load-deliveries.ts";
+import { findResultPart } from "../../src/store/result-parts.ts";
+import { Writers } from "../../src/store/writers.ts";
+import { openTestDatabase } from "../support/database.ts";
+import { acceptRow, completedRow, PROJECT_ID } from "../support/rows.ts";
+
+let opened: Awaited<ReturnType<typeof openTestDatabase>>;
+beforeAll(async () => {
+  opened = await openTestDatabase();
+});
+afterAll(() => opened.drop());
+
+/** A job that completed with this result, recorded as the engine does. */
+async function complete(jobId: string, result: string) {
+  const { database } = opened;
+  const writers = new Writers({
+    database,
+    clock: systemClock,
+    random: () => 0.5,
+    log: createLog({ level: "silent", format: "json" }),
+    stopTimeoutMs: 5_000,
+  });
+  const [accepted] = await acceptSubscriptions(database, [acceptRow(jobId)]);
+  if (accepted?.kind !== "accepted") throw new Error("not accepted");
+  const row = completedRow(accepted.subscription, {
+    result,
+    resultBytes: Buffer.byteLength(result),
+  });
+  const recorded = writers.recordEvent(row);
+  // Stopping is no reason to lose an ending whose result is on its way.
+  await writers.stop();
+  return { row, owed: (await recorded).owed };
+}
+
+const LARGE = `{"n": 1.0, "text": "${"aé€😀".repeat(300_000)}"}`;
+
+test("a large result is kept apart from its event, in parts that are the whole", async () => {
+  const { row } = await complete("large", LARGE);
+  const key = { projectId: PROJECT_ID, id: row.eventId };
+  expect(await findEventResult(opened.database, key)).toEqual({
+    shardId: row.shardId,
+    eventId: row.eventId,
+    text: null,
+    bytes: Buffer.byteLength(LARGE),
+  });
+  const parts: Buffer[] = [];
+  for (;;) {
+    const part = await findResultPart(opened.database, { ...row, number: parts.length + 1 });
+    if (part === null) break;
+    parts.push(part);
+  }
+  expect(parts.length).toBeGreaterThan(2);
+  expect(Buffer.concat(parts).toString() === LARGE).toBe(true);
+});
+
+test("it goes inline where somebody allows that much", async () => {
+  const { row, owed } = await complete("inline", LARGE);
+  const [loaded] = await loadDeliveries(opened.database, owed, 10_000_000);
+  expect(loaded?.event.result === LARGE).toBe(true);
+  const [byReference] = await loadDeliveries(opened.database, owed, 1_000_000);
+  expect(byReference).toMatchObject({ event: { result: null }, resultBytes: row.resultBytes });
+  const key = { projectId: PROJECT_ID, id: row.eventId };
+  const event = await findEvent(opened.database, key, 10_000_000);
+  expect(event?.result === LARGE).toBe(true);
+  expect(await findEvent(opened.database, key, 1000)).toMatchObject({
+    result: null,
+    hasResult: true,
+  });
+});
+
+test("a small one stays with its event", async () => {
+  const { row } = await complete("small", '{"n": 1.0}');
+  expect(
+    await findEventResult(opened.database, { projectId: null, id: row.eventId }),
+  ).toMatchObject({ text: '{"n": 1.0}' });
+  expect(await findResultPart(opened.database, { ...row, number: 1 })).toBeNull();
+});
