@@ -38,6 +38,8 @@ export interface Config {
   /** Callbacks a second to one origin, for each project; null for no limit. */
   readonly callbackRequestsPerSecond: number | null;
   readonly inlineResultBytesMax: number;
+  /** A result that is a link to more than this is not fetched. */
+  readonly fetchedResultBytesMax: number;
   /** How long a link to a result is good. */
   readonly resultLinkTtlMs: number;
   readonly redeliveriesPerSecond: number;
@@ -108,6 +110,9 @@ function readConfig(settings: SettingReader, terminal: boolean): Config {
     callbackRequestsPerSecond: settings.read("RINGBACK_CALLBACK_REQUESTS_PER_SECOND", perSecond),
     inlineResultBytesMax:
       settings.read("RINGBACK_INLINE_RESULT_BYTES_MAX", wholeNumber(0, 16_777_216)) ?? 262_144,
+    fetchedResultBytesMax:
+      settings.read("RINGBACK_FETCHED_RESULT_BYTES_MAX", wholeNumber(0, 1_073_741_824)) ??
+      104_857_600,
     resultLinkTtlMs:
       (settings.read("RINGBACK_RESULT_LINK_TTL_S", wholeNumber(1, 2_592_000)) ?? 86_400) * 1000,
     redeliveriesPerSecond:

@@ -29,6 +29,7 @@ import type { SecretBox } from "./runtime/secret-box.ts";
 import type { UuidSource } from "./runtime/uuid-source.ts";
 import type { AcceptRequest } from "./store/accept-subscriptions.ts";
 import type { Database } from "./store/database.ts";
+import { FetchedResults } from "./store/fetched-results.ts";
 import { findIdempotencyKey } from "./store/find-idempotency-key.ts";
 import { findJob, findJobsOfSubscriptions } from "./store/find-job.ts";
 import { isJobKnown } from "./store/is-job-known.ts";
@@ -187,12 +188,13 @@ export class Engine {
   }
 
   #buildPoller(): Poller {
-    const { database, metrics, upstreamClient } = this.#options;
+    const { config, database, metrics, upstreamClient } = this.#options;
     return new Poller({
       ...this.#options,
       providers: this.providers,
       pollsPerOriginMax: upstreamClient.connectionsPerOriginMax,
       send: (request) => upstreamClient.send(request),
+      fetched: new FetchedResults(database, config.fetchedResultBytesMax),
       record: (event) => this.#writers.recordEvent(event),
       owe: (owed, event, resultBytes) => this.#delivery.loop.owe(owed, event, resultBytes),
       look: (job) => this.handOver.look(job),

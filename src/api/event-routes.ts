@@ -1,12 +1,12 @@
 import { publicId } from "../core/ids.ts";
-import { statusOfEvent } from "../core/event.ts";
+import { isResultFetched, statusOfEvent } from "../core/event.ts";
 import { findEvent, findEventResult } from "../store/find-events.ts";
-import type { EventRecord, StoredResult } from "../store/find-events.ts";
-import { findResultPart } from "../store/result-parts.ts";
+import type { EventRecord } from "../store/find-events.ts";
+import { findPart, findTextPart } from "../store/result-parts.ts";
 import { jsonAnswer } from "./answer.ts";
-import type { Answer } from "./answer.ts";
 import { linkQuery, linkRefusal } from "./link-token.ts";
 import { PagedBodies } from "./paged-body.ts";
+import { fetchedContent, headersOfContent, headersOfJson } from "./fetched-content.ts";
 import type { ApiPorts } from "./ports.ts";
 import { refused } from "./problem.ts";
 import { anyJsonSchema, eventSchema } from "./response-schemas.ts";
@@ -48,8 +48,9 @@ function readResult(ports: ApiPorts): Route {
     tag: TAG,
     summary: "Read the whole result of a completed job",
     description:
-      "Exactly the JSON that the upstream gave. The links in callbacks and events carry a token, which " +
-      "stands in for the API key until it expires.",
+      "Exactly the JSON that the upstream gave; or, where that was a link which was fetched, what the link " +
+      "led to, with its content type. The links in callbacks and events carry a token, which stands in for " +
+      "the API key until it expires.",
     scope: "subscriptions:read",
     idKind: "event",
     query: linkQuery,
@@ -67,18 +68,17 @@ function readResult(ports: ApiPorts): Route {
       if (result === null) {
         return refused("not_found", "The event has no result: its job did not complete.");
       }
-      if (result.text !== null) return jsonAnswer(200, result.text);
+      const fetched = fetchedContent(result.fetch);
+      if (fetched === null && result.text !== null) return jsonAnswer(200, result.text);
       if (bodies.isFull) return { ok: false, problem: overloaded() };
-      return pagedAnswer(result, () =>
-        bodies.open((number) => findResultPart(ports.database, { ...result, number })),
-      );
+      const findOne = fetched === null ? findTextPart : findPart;
+      return {
+        status: 200,
+        headers: fetched === null ? headersOfJson(result.bytes) : headersOfContent(fetched),
+        body: () => bodies.open((number) => findOne(ports.database, { ...result, number })),
+      };
     },
   });
-}
-
-function pagedAnswer(result: StoredResult, body: () => ReadableStream<Uint8Array>): Answer {
-  const headers = { "content-type": "application/json", "content-length": String(result.bytes) };
-  return { status: 200, headers, body };
 }
 
 /** An event as JSON text; result and progress are spliced in as the upstream wrote them. */
@@ -93,7 +93,10 @@ function eventJson(of: EventRecord, resultUrl: string): string {
     `"updated_at":${JSON.stringify(of.updatedAt ?? time)}`,
   ];
   if (of.result !== null) fields.push(`"result":${of.result}`);
-  else if (of.hasResult) fields.push(`"result_url":${JSON.stringify(resultUrl)}`);
+  if (of.result === null ? of.hasResult : isResultFetched(of)) {
+    fields.push(`"result_url":${JSON.stringify(resultUrl)}`);
+  }
+  if (of.resultFetch !== null) fields.push(`"result_fetch":${of.resultFetch}`);
   if (of.error !== null) fields.push(`"error":${JSON.stringify(of.error)}`);
   if (of.progress !== null) fields.push(`"progress":${of.progress}`);
   return `{"id":"${id}","object":"event","type":"${of.type}","timestamp":"${time}","data":{${fields.join(",")}}}`;

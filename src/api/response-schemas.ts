@@ -70,6 +70,7 @@ export const subscriptionSchema = z
     signatures: z.array(z.enum(SIGNATURE_SCHEMES)).nullable().openapi({
       description: "Null for the project's.",
     }),
+    fetch_result: z.boolean(),
     metadata: z.looseObject({}).openapi({ description: "As the client sent it." }),
     created_at: isoTimeSchema,
   })
@@ -109,6 +110,19 @@ export const deliveryWithAttemptsSchema = deliverySchema
   })
   .openapi("DeliveryWithAttempts");
 
+const resultFetchSchema = z
+  .union([
+    z.strictObject({
+      status: z.literal("stored"),
+      content_type: z.string(),
+      content_encoding: z.string().optional(),
+      bytes: z.int(),
+      sha256: z.string(),
+    }),
+    z.strictObject({ status: z.literal("failed"), error: z.string() }),
+  ])
+  .openapi({ description: "What became of a result that is a link and was to be fetched." });
+
 export const eventSchema = z
   .strictObject({
     id: idSchema("evt"),
@@ -123,6 +137,7 @@ export const eventSchema = z
       updated_at: z.string(),
       result: anyJsonSchema.optional(),
       result_url: z.string().optional(),
+      result_fetch: resultFetchSchema.optional(),
       error: z.string().optional(),
       progress: anyJsonSchema.optional(),
     }),

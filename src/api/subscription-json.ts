@@ -1,4 +1,4 @@
-import { eventTypesOfMask } from "../core/event.ts";
+import { eventTypesOfMask, WANTS_RESULT_FETCHED } from "../core/event.ts";
 import { publicId } from "../core/ids.ts";
 import { signaturesOfMask } from "../core/signature-scheme.ts";
 import type { SubscriptionRecord } from "../store/subscription-record.ts";
@@ -20,6 +20,7 @@ export function subscriptionJson(of: SubscriptionRecord, facts: SubscriptionFact
     `"job":${jobJson(of, facts)},"callback_url":${JSON.stringify(of.callbackUrl)},` +
     `"events":${JSON.stringify(eventTypesOfMask(of.events))},"payload":"${of.payload}",` +
     `"retry_schedule_s":${of.retrySchedule ?? "null"},"signatures":${signaturesJson(of)},` +
+    `"fetch_result":${(of.events & WANTS_RESULT_FETCHED) !== 0},` +
     `"metadata":${of.metadata},"created_at":${jsonTime(of.createdAtMs)}}`
   );
 }

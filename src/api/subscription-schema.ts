@@ -103,6 +103,15 @@ export const subscriptionRequestSchema = z
       default: "full",
       description: "thin sends result_url instead of the result.",
     }),
+    fetch_result: z
+      .boolean()
+      .optional()
+      .openapi({
+        default: false,
+        description:
+          "When the result is a link, it is fetched once, stored before the ending is told, and served " +
+          "at result_url; for providers whose definition has result.download.",
+      }),
     metadata: z
       .custom<object>(isObject, { error: "Must be an object." })
       .optional()

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import { compactJson } from "../core/compact-json.ts";
-import { ENDING_EVENT_TYPES, eventMask } from "../core/event.ts";
+import { ENDING_EVENT_TYPES, eventMask, WANTS_RESULT_FETCHED } from "../core/event.ts";
 import { rawJsonDepth } from "../core/raw-json-items.ts";
 import { sliceRawJson } from "../core/raw-json.ts";
 import { signatureMask } from "../core/signature-scheme.ts";
@@ -96,6 +96,10 @@ function providerFaults(request: SubscriptionRequest, provider: Provider): Fault
     const detail = `Must be at most ${deadlineSMax}, the longest that ${provider.name} allows.`;
     parts.push({ pointer: "/deadline_s", detail });
   }
+  if (request.fetch_result === true && provider.download === null) {
+    const detail = `The definition of ${provider.name} does not say how a result is fetched (result.download).`;
+    parts.push({ pointer: "/fetch_result", detail });
+  }
   return parts.map(invalid);
 }
 
@@ -150,7 +154,7 @@ function acceptRequest(wish: Wish, facts: WishFacts, box: SecretBox): AcceptRequ
     params: request.params ?? {},
     callbackUrl: url.href,
     callbackOrigin: url.origin,
-    events: eventMask(request.events ?? ENDING_EVENT_TYPES),
+    events: wantsOf(request),
     payload: request.payload ?? "full",
     metadata,
     headers: request.headers === undefined ? null : headersText(request.headers),
@@ -179,6 +183,13 @@ function acceptRequest(wish: Wish, facts: WishFacts, box: SecretBox): AcceptRequ
             requestHash: hashRequest({ ...unsealed, ...delivery, deadlineS, secret }),
           },
   };
+}
+
+function wantsOf({
+  events = ENDING_EVENT_TYPES,
+  fetch_result: fetches,
+}: SubscriptionRequest): number {
+  return eventMask(events) | (fetches === true ? WANTS_RESULT_FETCHED : 0);
 }
 
 function headersText(headers: Readonly<Record<string, string>>): string {

@@ -32,6 +32,9 @@ export function eventBit(type: EventType): number {
   return 1 << EVENT_TYPES.indexOf(type);
 }
 
+/** Beside the events in the mask of what a subscription wants: a result that is a link is fetched. */
+export const WANTS_RESULT_FETCHED = 1 << 8;
+
 export function eventTypesOfMask(mask: number): EventType[] {
   return EVENT_TYPES.filter((type) => (mask & eventBit(type)) !== 0);
 }
@@ -54,6 +57,16 @@ export interface EventContent {
   readonly result: string | null;
   /** Raw JSON text; only of `job.progress`. */
   readonly progress: string | null;
+  /** Raw JSON text: what became of fetching a result that is a link; null when nobody wanted it. */
+  readonly resultFetch: string | null;
+}
+
+/** How `resultFetch` begins of a result that is stored here. */
+export const FETCHED = '{"status":"stored"';
+
+/** Whether the result is a link whose content is stored here. */
+export function isResultFetched(event: Pick<EventContent, "resultFetch">): boolean {
+  return event.resultFetch?.startsWith(FETCHED) === true;
 }
 
 export interface CallbackAddressee {
@@ -61,6 +74,8 @@ export interface CallbackAddressee {
   readonly subscriptionId: string;
   /** Raw JSON text of the client's metadata. */
   readonly metadata: string;
+  /** Whether to tell what became of fetching the result. */
+  readonly fetchResult: boolean;
 }
 
 /**
@@ -87,6 +102,9 @@ export function callbackBody(
         ? `"result":${event.result ?? "null"}`
         : `"result_url":${JSON.stringify(resultUrl)}`,
     );
+  }
+  if (addressee.fetchResult && event.resultFetch !== null) {
+    fields.push(`"result_fetch":${event.resultFetch}`);
   }
   if (event.error !== null) fields.push(`"error":${JSON.stringify(event.error)}`);
   if (event.progress !== null) fields.push(`"progress":${event.progress}`);

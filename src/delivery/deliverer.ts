@@ -194,6 +194,7 @@ function bodyOf(ports: DelivererPorts, callback: OwedCallback): string {
     {
       subscriptionId: publicId("subscription", delivery.subscriptionId),
       metadata: delivery.metadata,
+      fetchResult: delivery.fetchResult,
     },
     resultUrlOnly ? ports.resultUrl(publicId("event", delivery.eventId)) : null,
   );

@@ -1,4 +1,4 @@
-import type { EventContent } from "../core/event.ts";
+import { type EventContent, isResultFetched } from "../core/event.ts";
 import type { OwedDelivery } from "../store/record-events.ts";
 
 /** A delivery in memory, on its way to its receiver. */
@@ -23,7 +23,10 @@ export function owedCallback(
   resultBytes: number,
   inlineResultBytesMax: number,
 ): OwedCallback {
-  const resultUrlOnly = delivery.payload === "thin" || resultBytes > inlineResultBytesMax;
+  const resultUrlOnly =
+    delivery.payload === "thin" ||
+    resultBytes > inlineResultBytesMax ||
+    (delivery.fetchResult && isResultFetched(event));
   return {
     delivery,
     event: resultUrlOnly ? { ...event, result: null } : event,

@@ -1,6 +1,7 @@
 import { redeliveryBatch, redeliveryDueTimes, redeliveryStepMs } from "../core/redelivery-pace.ts";
-import type { Clock, Timer } from "../runtime/clock.ts";
+import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
+import { Pauses } from "../runtime/pauses.ts";
 import type { Random } from "../runtime/random.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
@@ -53,11 +54,11 @@ export class RedeliveryRunner implements Service {
   readonly #searcher: Repeater;
   /** By id; each ends by itself when its redelivery does, or when this node is to let go of it. */
   readonly #running = new Map<string, Promise<void>>();
-  readonly #pauses = new Set<() => void>();
-  #stopping = false;
+  readonly #pauses: Pauses;
 
   constructor(ports: RedeliveryRunnerPorts) {
     this.#ports = ports;
+    this.#pauses = new Pauses(ports.clock);
     this.#searcher = new Repeater({
       name: "search for redeliveries",
       intervalMs: SEARCH_INTERVAL_MS,
@@ -73,8 +74,7 @@ export class RedeliveryRunner implements Service {
 
   /** Waits for the steps under way. */
   async stop(): Promise<void> {
-    this.#stopping = true;
-    for (const resume of this.#pauses) resume();
+    this.#pauses.close();
     await this.#searcher.stop();
     await Promise.all(this.#running.values());
   }
@@ -96,7 +96,7 @@ export class RedeliveryRunner implements Service {
   ): Promise<void> {
     const { database } = this.#ports;
     const redelivery = await findRedelivery(database, key);
-    if (redelivery === null || this.#stopping) return;
+    if (redelivery === null || this.#pauses.isClosed) return;
     const over = this.#run(redelivery);
     await settledWithin(this.#ports.clock, over, forMs);
   }
@@ -125,14 +125,14 @@ export class RedeliveryRunner implements Service {
     const { clock, ownedShards } = this.#ports;
     let redelivery: RedeliveryRecord = from;
     let dueFromMs = clock.now();
-    while (!this.#stopping) {
+    while (!this.#pauses.isClosed) {
       const startedAtMs = clock.monotonic();
       const step = await this.#step(redelivery, dueFromMs);
       if (step === null) return;
       ({ redelivery, dueFromMs } = step);
       const sent = redelivery.isDryRun ? 0 : step.taken;
       const stepMs = redeliveryStepMs(sent, redelivery.perSecond);
-      await this.#pause(stepMs - (clock.monotonic() - startedAtMs));
+      await this.#pauses.pause(stepMs - (clock.monotonic() - startedAtMs));
       if (!ownedShards().includes(redelivery.shardId)) return;
     }
   }
@@ -171,20 +171,5 @@ export class RedeliveryRunner implements Service {
         "redeliveries could not be handed on; they will be found",
       );
     }
-  }
-
-  /** Ends early when this node stops. */
-  #pause(ms: number): Promise<void> {
-    if (ms <= 0 || this.#stopping) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer: { current: Timer | null } = { current: null };
-      const resume = (): void => {
-        timer.current?.cancel();
-        this.#pauses.delete(resume);
-        resolve();
-      };
-      this.#pauses.add(resume);
-      timer.current = this.#ports.clock.setTimer(ms, resume);
-    });
   }
 }

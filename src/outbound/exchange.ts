@@ -1,7 +1,12 @@
 import type { Dispatcher } from "undici";
 import type { RequestFailureCode } from "../core/request-failure.ts";
 import { failureFromError } from "./failure-from-error.ts";
-import type { OutboundRequest, RequestOutcome, ResponseHeaders } from "./request-outcome.ts";
+import type {
+  OutboundRequest,
+  RequestOutcome,
+  ResponseHeaders,
+  ResponseSink,
+} from "./request-outcome.ts";
 
 /** Whoever gave an exchange its connection. */
 export interface ExchangeOwner {
@@ -75,12 +80,16 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (status < 200) return; // 103 and its like announce the answer, they are not it
     this.#status = status;
     this.#headers = headers;
-    const { responseBytesMax, whenLarger } = this.request;
-    if (whenLarger === "fail" && this.#declaredBytes() > responseBytesMax) this.#failTooLarge();
+    const { responseBytesMax, whenLarger, sink } = this.request;
+    // Of an answer that is not what was asked for, the status says enough.
+    if (sink !== undefined && (status < 200 || status > 299)) this.#answer(true);
+    else if (whenLarger === "fail" && this.#declaredBytes() > responseBytesMax)
+      this.#failTooLarge();
   }
 
-  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
-    const { responseBytesMax, whenLarger } = this.request;
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    const { responseBytesMax, whenLarger, sink } = this.request;
+    if (sink !== undefined) return this.#pass(chunk, sink, controller);
     const bytesLeft = responseBytesMax - this.#bodyBytes;
     if (chunk.length < bytesLeft) return this.#keep(chunk);
     if (whenLarger === "fail") {
@@ -104,6 +113,19 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const stage = this.#state === "connecting" ? "connecting" : "exchanging";
     const { code, message } = failureFromError(error, stage);
     this.fail(code, message);
+  }
+
+  #pass(chunk: Buffer, sink: ResponseSink, controller: Dispatcher.DispatchController): void {
+    if (this.#resolve === null) return;
+    this.#bodyBytes += chunk.length;
+    if (this.#bodyBytes > this.request.responseBytesMax) return this.#failTooLarge();
+    const room = sink.take(chunk);
+    if (room === null) return;
+    controller.pause();
+    room.then(
+      () => controller.resume(),
+      (error: unknown) => this.fail("aborted", `The answer could not be taken: ${String(error)}`),
+    );
   }
 
   #keep(chunk: Buffer): void {

@@ -14,6 +14,13 @@ export interface OutboundRequest {
   readonly responseBytesMax: number;
   /** A larger body fails the exchange, or is cut off and the rest never read. */
   readonly whenLarger: "fail" | "truncate";
+  readonly sink?: ResponseSink;
+}
+
+/** Takes the body of a 2xx answer as it comes, instead of having it kept in memory whole. */
+export interface ResponseSink {
+  /** The sender is held back until it resolves; a rejection fails the exchange as `aborted`. */
+  take(chunk: Buffer): Promise<void> | null;
 }
 
 /** Names in lower case; a list where the answer repeats a name. */

@@ -8,8 +8,16 @@ interface EventIdentity {
   readonly nowMs: number;
 }
 
-/** The row that records a job's ending. */
-export function endingRow(watch: Watch, ending: Ending, identity: EventIdentity): EventRow {
+/**
+ * The row that records a job's ending.
+ * @param resultFetch raw JSON: what became of fetching its result; null when nobody wanted that
+ */
+export function endingRow(
+  watch: Watch,
+  ending: Ending,
+  identity: EventIdentity,
+  resultFetch: string | null,
+): EventRow {
   return {
     ...jobColumns(watch, identity),
     type: endingEventType(ending.status),
@@ -19,6 +27,7 @@ export function endingRow(watch: Watch, ending: Ending, identity: EventIdentity)
     error: ending.error,
     result: ending.result,
     resultBytes: ending.result === null ? 0 : Buffer.byteLength(ending.result),
+    resultFetch,
     progress: null,
   };
 }
@@ -39,6 +48,7 @@ export function movementRow(
     error: null,
     result: null,
     resultBytes: 0,
+    resultFetch: null,
     progress,
   };
 }
@@ -55,6 +65,7 @@ export function contentOfRow(watch: Watch, row: EventRow): EventContent {
     error: row.error,
     result: row.result,
     progress: row.progress,
+    resultFetch: row.resultFetch,
   };
 }
 

@@ -5,6 +5,7 @@ import type { Log } from "../runtime/log.ts";
 import type { UuidSource } from "../runtime/uuid-source.ts";
 import type { EventRow, OwedDelivery, RecordedEvent } from "../store/record-events.ts";
 import { contentOfRow, endingRow, movementRow } from "./event-of-watch.ts";
+import type { FetchOutcome } from "./result-fetcher.ts";
 import type { Watch } from "./watch.ts";
 
 /** What became of an event. */
@@ -37,9 +38,22 @@ export class EventRecorder {
     this.#ports = ports;
   }
 
-  /** Records an ending of a watch that is held. */
-  recordEnding(watch: Watch, ending: Ending): Promise<RecordOutcome> {
-    return this.#inOrder(watch, () => endingRow(watch, ending, this.#newEvent(watch)));
+  /**
+   * Records an ending of a watch that is held.
+   * @param fetch what became of fetching its result; a stored one gives the event its id and time
+   */
+  recordEnding(
+    watch: Watch,
+    ending: Ending,
+    fetch: Exclude<FetchOutcome, { kind: "stopped" }> | null = null,
+  ): Promise<RecordOutcome> {
+    return this.#inOrder(watch, () => {
+      if (fetch?.kind !== "stored") {
+        return endingRow(watch, ending, this.#newEvent(watch), fetch?.note ?? null);
+      }
+      const { eventId, note, fetchedAtMs: nowMs } = fetch.fetched;
+      return endingRow(watch, ending, { eventId, nowMs }, note);
+    });
   }
 
   /** Records that a job moves whose watch is held, for those who asked to hear of it. */

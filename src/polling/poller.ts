@@ -1,5 +1,5 @@
 import type { Breaker } from "../core/breaker.ts";
-import { eventBit, type EventType } from "../core/event.ts";
+import type { EventType } from "../core/event.ts";
 import {
   decideAfterPoll,
   type Ending,
@@ -19,10 +19,11 @@ import type { JobReference } from "../store/find-job.ts";
 import { type AskPorts, askUpstream, outbound } from "./ask-upstream.ts";
 import { EventRecorder, type EventRecorderPorts } from "./event-recorder.ts";
 import { tryLive } from "./live-trial.ts";
+import { type FetchOutcome, ResultFetcher, type ResultFetcherPorts } from "./result-fetcher.ts";
 import type { UpstreamAccess } from "./upstream-access.ts";
 import type { JobProviders, Upstream } from "./upstream.ts";
 import { WatchList } from "./watch-list.ts";
-import type { Watch } from "./watch.ts";
+import { wants, wantsResultFetched, type Watch } from "./watch.ts";
 
 /** How long a job waits whose event the database refused for good; only a bug gets here. */
 const REFUSED_EVENT_RETRY_MS = 60_000;
@@ -31,7 +32,7 @@ const UNRECORDED_PAUSE_MS = 5_000;
 /** Errors stay small enough to be read by a person and held a million times. */
 const LAST_ERROR_CHARS_MAX = 500;
 
-export interface PollerPorts extends EventRecorderPorts, AskPorts {
+export interface PollerPorts extends EventRecorderPorts, AskPorts, ResultFetcherPorts {
   readonly random: Random;
   readonly providers: JobProviders;
   readonly secretBox: SecretBox;
@@ -51,6 +52,7 @@ export interface PollerPorts extends EventRecorderPorts, AskPorts {
  *               ▲                  │                ├─▶ end: record the event, hand on what it owes
  *               └─ result wanted ──┘                └─▶ suspend: pause the connection, keep the job
  *
+ * A result that is a link is fetched before the ending is recorded, if a subscription wants that.
  * A result that takes a request of its own is asked for in the job's next turn in its lane, so that
  * the connection's limits hold for it too.
  */
@@ -58,12 +60,14 @@ export class Poller {
   readonly watches: WatchList;
   readonly #ports: PollerPorts;
   readonly #recorder: EventRecorder;
+  readonly #fetcher: ResultFetcher;
   #underWay = 0;
   #onIdle: (() => void) | null = null;
 
   constructor(ports: PollerPorts) {
     this.#ports = ports;
     this.#recorder = new EventRecorder(ports);
+    this.#fetcher = new ResultFetcher(ports);
     this.watches = new WatchList({
       clock: ports.clock,
       random: ports.random,
@@ -105,6 +109,7 @@ export class Poller {
   /** Begins no more polls and waits for those under way and for what they record. */
   async stop(): Promise<void> {
     this.watches.close();
+    this.#fetcher.close();
     if (this.#underWay === 0) return;
     await new Promise<void>((resolve) => {
       this.#onIdle = resolve;
@@ -169,7 +174,7 @@ export class Poller {
     // Its deadline passed while the answer was on its way: that ending is being recorded.
     if (watch.state === "ending") return;
     // An ending counts even if the shard has gone to another node: the result may be shown once.
-    if (step.kind === "end") return this.#end(watch, step.ending);
+    if (step.kind === "end") return this.#endOnceFetched(access, watch, step.ending);
     if (watch.state === "dropped") return;
     if (step.kind === "suspend") return this.#suspend(upstream, access, watch, step.reason);
     return this.#keepWatching(watch, step);
@@ -208,9 +213,33 @@ export class Poller {
     this.watches.schedule(watch, watch.pollAgain ? this.#ports.clock.now() : dueAtMs);
   }
 
-  async #end(watch: Watch, ending: Ending): Promise<void> {
+  /** Fetching takes its time, which is not the lane's. */
+  #endOnceFetched(access: UpstreamAccess, watch: Watch, ending: Ending): Promise<void> | void {
+    const link = wantsResultFetched(watch) ? this.#fetcher.linkOf(access, ending.result) : null;
+    if (link === null) return this.#end(watch, ending);
+    void this.#fetchAndEnd(access, watch, ending, link);
+  }
+
+  async #fetchAndEnd(
+    access: UpstreamAccess,
+    watch: Watch,
+    ending: Ending,
+    link: string,
+  ): Promise<void> {
     this.#begin(watch, "ending");
-    const outcome = await this.#recorder.recordEnding(watch, ending);
+    const fetch = await this.#fetcher.fetch(access, watch, link);
+    if (fetch.kind !== "stopped") await this.#end(watch, ending, fetch);
+    if (fetch.kind === "stored" && isDropped(watch)) await this.#fetcher.forget(watch);
+    this.#finish(watch);
+  }
+
+  async #end(
+    watch: Watch,
+    ending: Ending,
+    fetch: Exclude<FetchOutcome, { kind: "stopped" }> | null = null,
+  ): Promise<void> {
+    this.#begin(watch, "ending");
+    const outcome = await this.#recorder.recordEnding(watch, ending, fetch);
     if (outcome === "refused") {
       watch.lastError = "The ending could not be stored; the log says why.";
       this.watches.schedule(watch, this.#refusedRetryAtMs());
@@ -277,8 +306,9 @@ export class Poller {
 
 type MovementType = Extract<EventType, "job.processing" | "job.progress">;
 
-function wants(watch: Watch, type: EventType): boolean {
-  return (watch.wantedEvents & eventBit(type)) !== 0;
+/** Its ending is recorded. */
+function isDropped(watch: Watch): boolean {
+  return watch.state === "dropped";
 }
 
 function verdictOf(interpretation: Interpretation): LaneVerdict {

@@ -1,3 +1,4 @@
+import { eventBit, type EventType, WANTS_RESULT_FETCHED } from "../core/event.ts";
 import type { JobCheckpoint } from "../store/checkpoint-jobs.ts";
 import type { AnswerMemory } from "./answer-memory.ts";
 import {
@@ -213,6 +214,14 @@ export class Watch {
 
 /** Jobs that end sooner are never checkpointed: somebody who looks asks the node that polls them. */
 const CHECKPOINT_AGE_MS_MIN = 30_000;
+
+export function wants(watch: Watch, type: EventType): boolean {
+  return (watch.wantedEvents & eventBit(type)) !== 0;
+}
+
+export function wantsResultFetched(watch: Watch): boolean {
+  return (watch.wantedEvents & WANTS_RESULT_FETCHED) !== 0;
+}
 
 /**
  * What is worth writing down of a watch, or null: twice as many polls as last time, or another

@@ -79,6 +79,27 @@ export function buildResultRequest(
   return build(target, target.result, values, { url: place.url, extraQuery: "", nowMs });
 }
 
+/**
+ * Fetches the link that a result is. The credential goes along where the definition says so, and
+ * only to a host that it may go to.
+ * @param target of a provider that says how its results are fetched
+ */
+export function buildDownloadRequest(
+  target: PreparedTarget,
+  url: string,
+  nowMs: number,
+): RequestBuilding {
+  const { download } = target;
+  if (download === null) throw new Error(`${target.provider.name} has no downloads`);
+  const facts = { url, extraQuery: "", nowMs };
+  const trusted =
+    download.withCredential && build(target, download.withCredential, NO_VALUES, facts);
+  if (trusted?.kind === "request") return trusted;
+  return build(target, download.without, NO_VALUES, facts);
+}
+
+const NO_VALUES: TemplateValues = { jobId: "", params: {} };
+
 /** The params that the provider's requests need and `params` lacks or has empty. */
 export function missingParams(
   provider: Provider,

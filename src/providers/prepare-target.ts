@@ -24,6 +24,10 @@ export interface PreparedTarget {
   readonly status: PreparedRequest;
   readonly cancel: PreparedRequest | null;
   readonly result: PreparedRequest | null;
+  readonly download: {
+    readonly withCredential: PreparedRequest | null;
+    readonly without: PreparedRequest;
+  } | null;
 }
 
 export type TargetPreparation =
@@ -53,6 +57,7 @@ export function prepareTarget(
   const credentialProblem = problemWithCredential(provider.definition.auth, credential);
   if (credentialProblem !== null) return refused("credential", credentialProblem);
   const { status, cancel, result } = provider.requests;
+  const { download } = provider;
   const prepare = (request: CompiledRequest) => prepareRequest(provider, request, credential);
   const target: PreparedTarget = {
     provider,
@@ -61,6 +66,10 @@ export function prepareTarget(
     status: prepare(status),
     cancel: cancel === null ? null : prepare(cancel),
     result: result === null ? null : prepare(result),
+    download: download && {
+      withCredential: download.withCredential && prepare(download.withCredential),
+      without: prepare(download.without),
+    },
   };
   return { kind: "ready", target: Object.freeze(target) };
 }

@@ -2,6 +2,7 @@ import { floorSchedule, type PollSchedule } from "../core/poll-schedule.ts";
 import { type CompiledAnswers, compileAnswers } from "./compile-answers.ts";
 import { type CompiledRequest, compileRequest, type ParamDefaults } from "./compile-request.ts";
 import type { ProviderDefinition } from "./definition.ts";
+import { type CompiledDownload, compileDownload } from "./download.ts";
 import { encodeQueryValue } from "./template.ts";
 
 /** A provider, compiled from its definition once so that polling only executes. */
@@ -44,6 +45,8 @@ export interface Provider {
   readonly longPoll: { readonly query: string; readonly waitMs: number } | null;
   /** Whether a job's next request depends on its last answer. */
   readonly remembersAnswers: boolean;
+  /** How a result that is a link is fetched; null when it is only passed on. */
+  readonly download: CompiledDownload | null;
   readonly requests: {
     readonly status: CompiledRequest;
     readonly cancel: CompiledRequest | null;
@@ -91,6 +94,7 @@ export function compileProvider(definition: ProviderDefinition): Provider {
     urlParams: [...new Set(compiled.flatMap(({ urlParam }) => urlParam ?? []))],
     longPoll: compileLongPoll(status.long_poll),
     remembersAnswers: status.etag || status.next_url !== undefined || needsSecondRequest,
+    download: compileDownload(own.result),
     requests,
     answers: compileAnswers(own, requests.result?.answerPointers ?? []),
   });

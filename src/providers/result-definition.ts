@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { pointers } from "./definition-fields.ts";
+import { hostPatterns, pointers } from "./definition-fields.ts";
 import { resultRequestSchema } from "./request-definition.ts";
 import { conditionsSchema, ruleSchema } from "./rule-definition.ts";
 
@@ -7,18 +7,44 @@ import { conditionsSchema, ruleSchema } from "./rule-definition.ts";
 
 const WHOLE_ANSWER = [""];
 
+const downloadSchema = z
+  .strictObject({
+    url_at: pointers
+      .min(1)
+      .describe(
+        "Places in the result that hold the link; the first wins. A result without one is no link.",
+      ),
+    credential: z
+      .boolean()
+      .default(false)
+      .describe(
+        "Whether the credential goes along, to the connection's own host, base_url's and " +
+          "allowed_hosts.",
+      ),
+    hosts: hostPatterns
+      .optional()
+      .describe("Hosts that a link may lead to besides those; the credential never goes there."),
+  })
+  .optional()
+  .describe(
+    "How a result that is a link is fetched, once, for subscriptions that say fetch_result. " +
+      "Without this it is only passed on.",
+  );
+
 const inlineSchema = z.strictObject({
   kind: z.literal("inline"),
   at: pointers
     .default(WHOLE_ANSWER)
     .describe("Where the result is in the status answer; the whole answer unless given."),
+  download: downloadSchema,
 });
 
 const pointerSchema = z.strictObject({
   kind: z.literal("pointer"),
   at: pointers
     .min(1)
-    .describe("Where the link to the result is in the status answer; passed on, never fetched."),
+    .describe("Where the link to the result is in the status answer; passed on as it is."),
+  download: downloadSchema,
 });
 
 const requestSchema = z

@@ -17,12 +17,14 @@ export interface EventRecord {
   readonly result: string | null;
   readonly hasResult: boolean;
   readonly progress: string | null;
+  /** Raw JSON. */
+  readonly resultFetch: string | null;
 }
 
 const FIND = `
 select id, type, (extract(epoch from occurred_at) * 1000)::float8 as "occurredAtMs",
   job_id as "jobId", provider, upstream_created_at as "createdAt",
-  upstream_updated_at as "updatedAt", error, progress, result_bytes > 0 as "hasResult",
+  upstream_updated_at as "updatedAt", error, progress, result_fetch as "resultFetch", result_bytes > 0 as "hasResult",
   case when result_bytes between 1 and $4 then ${WHOLE_RESULT} end as result
 from events as event where shard_id = $1 and id = $2 and project_id = $3
 `;
@@ -47,10 +49,13 @@ export interface StoredResult {
   /** Raw JSON; null when it is kept in parts. */
   readonly text: string | null;
   readonly bytes: number;
+  /** Raw JSON: what became of fetching it, if it is a link. */
+  readonly fetch: string | null;
 }
 
 const FIND_RESULT = `
-select shard_id as "shardId", id as "eventId", result as text, result_bytes as bytes
+select shard_id as "shardId", id as "eventId", result as text, result_bytes as bytes,
+  result_fetch as fetch
 from events where shard_id = $1 and id = $2 and ($3::uuid is null or project_id = $3)
 `;
 

@@ -2,7 +2,7 @@ import type { EventContent } from "../core/event.ts";
 import { arrayLiteral } from "./array-literal.ts";
 import type { Database } from "./database.ts";
 import { DUE_ROWS_MAX, type DuePosition } from "./find-due-deliveries.ts";
-import { type OwedDelivery, WANTS_MOVEMENTS } from "./record-events.ts";
+import { FETCHES_RESULT, type OwedDelivery, WANTS_MOVEMENTS } from "./record-events.ts";
 import { WHOLE_RESULT } from "./result-parts.ts";
 
 /** A delivery that waits, with everything that sending it takes. */
@@ -23,12 +23,12 @@ select delivery.id, delivery.shard_id as "shardId", delivery.project_id as "proj
   (extract(epoch from next_attempt_at) * 1000)::float8 as "nextAttemptAtMs",
   callback_url as "callbackUrl", delivery.callback_origin as "callbackOrigin", payload, metadata,
   headers, secret, retry_schedule as "retrySchedule", signatures,
-  ${WANTS_MOVEMENTS} as "wantsMovements", event.type,
+  ${WANTS_MOVEMENTS} as "wantsMovements", ${FETCHES_RESULT} as "fetchResult", event.type,
   (extract(epoch from occurred_at) * 1000)::float8 as "occurredAtMs",
   event.job_id as "jobId", event.provider, upstream_created_at as "createdAt",
   upstream_updated_at as "updatedAt", error, result_bytes as "resultBytes",
   case when payload = 'full' and result_bytes between 1 and $1 then ${WHOLE_RESULT} end as result,
-  event.progress
+  event.progress, event.result_fetch as "resultFetch"
 from due as delivery
 join subscriptions as subscription
   on subscription.shard_id = delivery.shard_id and subscription.id = delivery.subscription_id

@@ -1,4 +1,10 @@
-import { eventBit, eventMask, type EventType, MOVEMENT_EVENT_TYPES } from "../core/event.ts";
+import {
+  eventBit,
+  eventMask,
+  type EventType,
+  MOVEMENT_EVENT_TYPES,
+  WANTS_RESULT_FETCHED,
+} from "../core/event.ts";
 import type { Database } from "./database.ts";
 import { owedDeliveryId } from "./owed-delivery-id.ts";
 import { rowSource } from "./row-source.ts";
@@ -19,6 +25,8 @@ export interface EventRow {
   /** Null as well when it was stored in parts. */
   readonly result: string | null;
   readonly resultBytes: number;
+  /** Raw JSON: what became of fetching a result that is a link. */
+  readonly resultFetch: string | null;
   readonly progress: string | null;
   readonly pollCount: number;
   readonly lastPolledAtMs: number | null;
@@ -43,6 +51,8 @@ export interface OwedDelivery {
   readonly signatures: number | null;
   /** Whether the subscription hears of movements, so that its callbacks have an order. */
   readonly wantsMovements: boolean;
+  /** It wants a result fetched that is a link. */
+  readonly fetchResult: boolean;
   readonly attemptCount: number;
   readonly attemptsBefore: number;
   readonly nextAttemptAtMs: number;
@@ -59,6 +69,9 @@ export interface RecordedEvent {
 
 /** In SQL, of a subscription's `events`: whether it hears of movements. */
 export const WANTS_MOVEMENTS = `events & ${eventMask(MOVEMENT_EVENT_TYPES)} <> 0`;
+
+/** Of a subscription, in SQL: whether it wants a result fetched that is a link. */
+export const FETCHES_RESULT = `events & ${WANTS_RESULT_FETCHED} <> 0`;
 
 const JOBS_INPUT = rowSource("row", {
   shardId: "smallint",
@@ -86,6 +99,7 @@ const EVENTS_INPUT = rowSource("row", {
   error: "text",
   result: "text",
   resultBytes: "integer",
+  resultFetch: "text",
   progress: "text",
 });
 
@@ -130,18 +144,18 @@ recorded as materialized (
 stored as (
   insert into events (
     shard_id, id, project_id, job_row_id, provider, job_id, type, occurred_at,
-    upstream_created_at, upstream_updated_at, error, result, result_bytes, progress
+    upstream_created_at, upstream_updated_at, error, result, result_bytes, result_fetch, progress
   )
   select "shardId", "eventId", project_id, "jobRowId", provider, job_id, type,
     to_timestamp("occurredAtMs" / 1000.0), "upstreamCreatedAt", "upstreamUpdatedAt", error,
-    result, "resultBytes", progress
+    result, "resultBytes", "resultFetch", progress
   from recorded
   on conflict (shard_id, id) do nothing
 ),
 addressed as materialized (
   select "shardId", "eventId", type, "occurredAtMs", recorded.project_id,
     subscription.id as subscription_id, callback_url, callback_origin, payload, metadata, headers, secret,
-    retry_schedule, signatures, ${WANTS_MOVEMENTS} as wants_movements,
+    retry_schedule, signatures, ${WANTS_MOVEMENTS} as wants_movements, ${FETCHES_RESULT} as fetch_result,
     ${owedDeliveryId('"eventId"', "subscription.id")} as delivery_id
   from recorded
   join subscriptions as subscription
@@ -179,11 +193,12 @@ owed as (
 select "eventId", "shardId", project_id as "projectId", "occurredAtMs"::float8 as "nextAttemptAtMs",
   delivery_id as id, subscription_id as "subscriptionId", callback_url as "callbackUrl",
   callback_origin as "callbackOrigin", payload, metadata, headers, secret,
-  retry_schedule as "retrySchedule", signatures, wants_movements as "wantsMovements", 0 as "attemptCount", 0 as "attemptsBefore"
+  retry_schedule as "retrySchedule", signatures, wants_movements as "wantsMovements",
+  fetch_result as "fetchResult", 0 as "attemptCount", 0 as "attemptsBefore"
 from addressed
 union all
 select "eventId", "shardId", project_id, "occurredAtMs"::float8,
-  null, null, null, null, null, null, null, null, null, null, null, 0, 0
+  null, null, null, null, null, null, null, null, null, null, null, null, 0, 0
 from recorded
 `;
 

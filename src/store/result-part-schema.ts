@@ -1,4 +1,13 @@
-import { customType, integer, pgTable, primaryKey, smallint, uuid } from "drizzle-orm/pg-core";
+import {
+  customType,
+  integer,
+  pgTable,
+  primaryKey,
+  smallint,
+  text,
+  timestamp,
+  uuid,
+} from "drizzle-orm/pg-core";
 
 const bytes = customType<{ data: Buffer }>({ dataType: () => "bytea" });
 
@@ -16,4 +25,19 @@ export const resultParts = pgTable(
     bytes: bytes("bytes").notNull(),
   },
   (table) => [primaryKey({ columns: [table.shardId, table.eventId, table.number] })],
+);
+
+/** Results that were fetched and whose jobs' endings are about to be recorded. */
+export const fetchedResults = pgTable(
+  "fetched_results",
+  {
+    shardId: smallint("shard_id").notNull(),
+    jobRowId: uuid("job_row_id").notNull(),
+    /** Under which its parts are stored, and the ending will be. */
+    eventId: uuid("event_id").notNull(),
+    /** Raw JSON, as the ending will tell it. */
+    note: text("note").notNull(),
+    fetchedAt: timestamp("fetched_at", { withTimezone: true, precision: 3 }).notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.shardId, table.jobRowId] })],
 );

@@ -42,19 +42,38 @@ export async function storeResult(
 }
 
 const FIND_PART = `
+select bytes from result_parts where shard_id = $1 and event_id = $2 and number = $3
+`;
+
+// As text it takes half the bytes on its way here.
+const FIND_TEXT_PART = `
 select convert_from(bytes, 'UTF8') as text from result_parts
 where shard_id = $1 and event_id = $2 and number = $3
 `;
 
-/** One part of a result, or null behind the last. */
-export async function findResultPart(
-  database: Database,
-  part: { readonly shardId: number; readonly eventId: string; readonly number: number },
-): Promise<Buffer | null> {
+export interface PartKey {
+  readonly shardId: number;
+  readonly eventId: string;
+  /** 1 for the first. */
+  readonly number: number;
+}
+
+/** One part of a result that an upstream gave as JSON, or null behind the last. */
+export async function findTextPart(database: Database, part: PartKey): Promise<Buffer | null> {
   const [row] = await database.run("find-result-part", (sql) =>
-    sql.unsafe<{ text: string }[]>(FIND_PART, [part.shardId, part.eventId, part.number], {
-      prepare: true,
-    }),
+    sql.unsafe<{ text: string }[]>(FIND_TEXT_PART, keyOf(part), { prepare: true }),
   );
   return row === undefined ? null : Buffer.from(row.text);
+}
+
+/** One part of a result that was fetched, whatever it holds. */
+export async function findPart(database: Database, part: PartKey): Promise<Buffer | null> {
+  const [row] = await database.run("find-result-part", (sql) =>
+    sql.unsafe<{ bytes: Buffer }[]>(FIND_PART, keyOf(part), { prepare: true }),
+  );
+  return row?.bytes ?? null;
+}
+
+function keyOf({ shardId, eventId, number }: PartKey): [number, string, number] {
+  return [shardId, eventId, number];
 }

@@ -200,6 +200,8 @@ export const events = pgTable(
     /** Null as well when it is kept in parts, since it is large. */
     result: text("result"),
     resultBytes: integer("result_bytes").notNull().default(0),
+    /** Raw JSON: what became of fetching a result that is a link; null when nobody wanted it. */
+    resultFetch: text("result_fetch"),
     progress: text("progress"),
   },
   (table) => [primaryKey({ columns: [table.shardId, table.id] })],

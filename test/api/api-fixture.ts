@@ -29,6 +29,7 @@ import { loadConnections } from "../../src/store/load-connections.ts";
 import type { StoredConnection } from "../../src/store/load-connections.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { openTestDatabase } from "../support/database.ts";
+import { type Logged, notingLog } from "./noting-log.ts";
 import { acceptAlone } from "./accept-alone.ts";
 import { providersOn } from "../support/providers.ts";
 import { attemptRow } from "../support/rows.ts";
@@ -61,7 +62,7 @@ export class ApiFixture {
   readonly clock = new FakeClock();
   readonly calls: unknown[][] = [];
   readonly samples: RequestSample[] = [];
-  readonly logged: { level: string; fields: object; message: string }[] = [];
+  readonly logged: Logged[] = [];
   readonly liveJobs = new Map<string, LiveJob>();
   liveJobCount = 0;
   readonly loads = new Map<string, ConnectionLoad>();
@@ -157,9 +158,9 @@ export class ApiFixture {
   /** Ends the job of a subscription as the engine does; returns event and delivery UUIDs. */
   async end(
     subscriptionId: string,
-    ending: { status?: EndingStatus; result?: string; error?: string } = {},
+    ending: { status?: EndingStatus; result?: string; error?: string; resultFetch?: string } = {},
   ): Promise<{ eventId: string; deliveryId: string | null }> {
-    const { status = "completed", result = null, error = null } = ending;
+    const { status = "completed", result = null, error = null, resultFetch = null } = ending;
     const id = parsePublicId("subscription", subscriptionId) ?? "";
     const shardId = shardOfUuid(id);
     const [row] = await this.sql(
@@ -183,6 +184,7 @@ export class ApiFixture {
         error,
         result: isInParts ? null : result,
         resultBytes,
+        resultFetch,
         progress: null,
         pollCount: 3,
         lastPolledAtMs: this.clock.now(),
@@ -226,8 +228,6 @@ export class ApiFixture {
       async (...call: unknown[]) => {
         this.calls.push([name, ...call]);
       };
-    const log = (level: string) => (fields: object, message: string) =>
-      void this.logged.push({ level, fields, message });
     return {
       database: this.database,
       accept: (request) => this.#accept(request),
@@ -269,12 +269,7 @@ export class ApiFixture {
       liveJobs: () => this.liveJobCount,
       projectChanged: note("projectChanged"),
       clock: this.clock,
-      log: {
-        isLevelEnabled: () => true,
-        debug: log("debug"),
-        warn: log("warn"),
-        error: log("error"),
-      },
+      log: notingLog(this.logged),
     };
   }
 

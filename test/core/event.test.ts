@@ -18,8 +18,13 @@ const EVENT: EventContent = {
   error: null,
   result: '{"n": 12345678901234567890, "x": 1.0}',
   progress: null,
+  resultFetch: null,
 };
-const ADDRESSEE = { subscriptionId: "sub_1", metadata: '{"invoice": 17.0}' };
+const ADDRESSEE = {
+  subscriptionId: "sub_1",
+  metadata: '{"invoice": 17.0}',
+  fetchResult: false,
+};
 
 test("a completed job's callback has the documented shape and the result's own digits", () => {
   expect(callbackBody(EVENT, ADDRESSEE, null)).toBe(
@@ -66,12 +71,19 @@ test("where the upstream told no times, the event's own stands in", () => {
   });
 });
 
+test("what became of fetching the result is told to whom it matters", () => {
+  const event = { ...EVENT, resultFetch: '{"status":"failed","error":"gone"}' };
+  const told = callbackBody(event, { ...ADDRESSEE, fetchResult: true }, null);
+  expect(JSON.parse(told).data.result_fetch).toEqual({ status: "failed", error: "gone" });
+  expect(JSON.parse(callbackBody(event, ADDRESSEE, null)).data).not.toHaveProperty("result_fetch");
+});
+
 test("whatever texts and JSON go in, the body is JSON and gives them back", () => {
   fc.assert(
     fc.property(fc.string(), fc.json(), fc.json(), (text, result, metadata) => {
       const body = callbackBody(
         { ...EVENT, jobId: text, result },
-        { subscriptionId: "sub_1", metadata },
+        { ...ADDRESSEE, metadata },
         null,
       );
       const { data } = JSON.parse(body);

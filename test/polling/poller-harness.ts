@@ -70,6 +70,7 @@ export function startPoller(connection: Partial<StoredConnection> = {}, provider
       const poll = requests.filter((one) => one.path === path).length;
       return Promise.resolve(upstream.answer(path, poll, origin, key));
     },
+    fetched: NO_FETCHED_RESULTS,
     record: (row) => store.record(row),
     owe: () => undefined,
     pauseConnection(of, reason) {
@@ -111,3 +112,12 @@ export function startPoller(connection: Partial<StoredConnection> = {}, provider
     pollTimes,
   };
 }
+
+const NO_FETCHED_RESULTS = {
+  bytesMax: 1024,
+  find: () => Promise.resolve(null),
+  storePart: () => Promise.resolve(),
+  keep: () => Promise.resolve(),
+  forget: () => Promise.resolve(),
+  discardParts: () => Promise.resolve(),
+};

@@ -4,7 +4,7 @@ import { createLog } from "../../src/runtime/log.ts";
 import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
 import { findEvent, findEventResult } from "../../src/store/find-events.ts";
 import { loadDeliveries } from "../../src/store/load-deliveries.ts";
-import { findResultPart } from "../../src/store/result-parts.ts";
+import { findTextPart } from "../../src/store/result-parts.ts";
 import { Writers } from "../../src/store/writers.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { acceptRow, completedRow, PROJECT_ID } from "../support/rows.ts";
@@ -47,10 +47,11 @@ test("a large result is kept apart from its event, in parts that are the whole",
     eventId: row.eventId,
     text: null,
     bytes: Buffer.byteLength(LARGE),
+    fetch: null,
   });
   const parts: Buffer[] = [];
   for (;;) {
-    const part = await findResultPart(opened.database, { ...row, number: parts.length + 1 });
+    const part = await findTextPart(opened.database, { ...row, number: parts.length + 1 });
     if (part === null) break;
     parts.push(part);
   }
@@ -78,5 +79,5 @@ test("a small one stays with its event", async () => {
   expect(
     await findEventResult(opened.database, { projectId: null, id: row.eventId }),
   ).toMatchObject({ text: '{"n": 1.0}' });
-  expect(await findResultPart(opened.database, { ...row, number: 1 })).toBeNull();
+  expect(await findTextPart(opened.database, { ...row, number: 1 })).toBeNull();
 });

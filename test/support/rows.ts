@@ -70,6 +70,7 @@ export function completedRow(
     error: null,
     result: '{"answer":42}',
     resultBytes: 13,
+    resultFetch: null,
     progress: null,
     pollCount: 1,
     lastPolledAtMs: nowMs,

@@ -63,8 +63,17 @@ export const pulse = {
     created_at: ["/created_at"],
     updated_at: ["/updated_at", "/completed_at"],
   },
-  // For large documents a pointer, {is_url, url}, which works once: it is passed on as it is.
-  result: { kind: "inline", at: ["/result"] },
+  // For large documents a link, {is_url, url}: to /large_results/{job_id}, which takes the key, works
+  // once and for an hour; in older pages to an S3 bucket, for a day.
+  result: {
+    kind: "inline",
+    at: ["/result"],
+    download: {
+      url_at: ["/url"],
+      credential: true,
+      hosts: ["pulse-studio-api.s3.amazonaws.com", "pulse-studio-api.s3.*.amazonaws.com"],
+    },
+  },
   // What Pulse recommends.
   schedule: { kind: "exponential", initial_s: 1, factor: 1.5, cap_s: 10 },
   limits: { concurrency: 64 },

@@ -1,0 +1,36 @@
+import type { Clock, Timer } from "./clock.ts";
+
+/** Waits that all end early, and for good, when whoever waits is to stop. */
+export class Pauses {
+  readonly #clock: Clock;
+  readonly #ends = new Set<() => void>();
+  #closed = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  /** Resolves after `ms`, or when closed. */
+  pause(ms: number): Promise<void> {
+    if (ms <= 0 || this.#closed) return Promise.resolve();
+    return new Promise((resolve) => {
+      let timer: Timer | null = null;
+      const end = (): void => {
+        timer?.cancel();
+        this.#ends.delete(end);
+        resolve();
+      };
+      this.#ends.add(end);
+      timer = this.#clock.setTimer(ms, end);
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const end of this.#ends) end();
+  }
+}

@@ -1,0 +1,14 @@
+import type { ApiPorts } from "../../src/api/ports.ts";
+
+export interface Logged {
+  readonly level: string;
+  readonly fields: object;
+  readonly message: string;
+}
+
+/** A log that is kept in a list. */
+export function notingLog(logged: Logged[]): ApiPorts["log"] {
+  const at = (level: string) => (fields: object, message: string) =>
+    void logged.push({ level, fields, message });
+  return { isLevelEnabled: () => true, debug: at("debug"), warn: at("warn"), error: at("error") };
+}
