@@ -43,6 +43,8 @@ export interface Config {
   /** How long a link to a result is good. */
   readonly resultLinkTtlMs: number;
   readonly redeliveriesPerSecond: number;
+  /** How long what is over is kept. */
+  readonly keptForMs: number;
   readonly shutdownTimeoutMs: number;
   /** Jobs that a project may have watched at once, unless the operator set another limit for it. */
   readonly liveJobsMax: number;
@@ -117,6 +119,8 @@ function readConfig(settings: SettingReader, terminal: boolean): Config {
       (settings.read("RINGBACK_RESULT_LINK_TTL_S", wholeNumber(1, 2_592_000)) ?? 86_400) * 1000,
     redeliveriesPerSecond:
       settings.read("RINGBACK_REDELIVERIES_PER_SECOND", wholeNumber(1, 10_000)) ?? 100,
+    keptForMs:
+      (settings.read("RINGBACK_RETENTION_DAYS", wholeNumber(1, 3650)) ?? 30) * 24 * 3_600_000,
     shutdownTimeoutMs:
       settings.read("RINGBACK_SHUTDOWN_TIMEOUT_MS", wholeNumber(100, 600_000)) ?? 8000,
     liveJobsMax:

@@ -22,7 +22,7 @@ import type { Clock } from "./runtime/clock.ts";
 import type { Log } from "./runtime/log.ts";
 import type { Metrics } from "./runtime/metrics.ts";
 import type { Random } from "./runtime/random.ts";
-import type { Repeater } from "./runtime/repeater.ts";
+import type { Service } from "./runtime/service.ts";
 import { settledWithin } from "./runtime/settled-within.ts";
 import type { ResultLinks } from "./runtime/result-links.ts";
 import type { SecretBox } from "./runtime/secret-box.ts";
@@ -78,7 +78,7 @@ export class Engine {
   readonly #ownership: ShardOwnership;
   readonly #mail: MailReader;
   readonly #sweep: Sweep;
-  readonly #housekeeping: Repeater;
+  readonly #housekeeping: Service;
   readonly #acceptor: Acceptor;
 
   constructor(options: EngineOptions) {
@@ -111,7 +111,11 @@ export class Engine {
       held: this.#poller.watches,
       loadJobs: async (keys) => this.providers.learn(await loadJobs(database, keys)),
     });
-    this.#housekeeping = createHousekeeping({ ...options, ownedShards });
+    this.#housekeeping = createHousekeeping({
+      ...options,
+      ownedShards,
+      keptForMs: options.config.keptForMs,
+    });
     this.redeliveries = new RedeliveryRunner({
       ...options,
       ownedShards,

@@ -1,23 +1,42 @@
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import { Repeater } from "../runtime/repeater.ts";
+import type { Service } from "../runtime/service.ts";
 import type { Database } from "../store/database.ts";
 import { forgetOldIdempotencyKeys } from "../store/find-idempotency-key.ts";
 import { forgetDeadNodes } from "../store/node-leases.ts";
+import { Retention } from "./retention.ts";
 
 const INTERVAL_MS = 60_000;
 const STATEMENTS_PER_ROUND_MAX = 20;
 
-/** Removes rows whose time is over, a bounded number a round. */
-export function createHousekeeping(options: {
+export interface HousekeepingOptions {
   readonly database: Database;
   readonly clock: Clock;
   readonly log: Log;
   readonly ownedShards: () => readonly number[];
-}): Repeater {
-  const { database, clock, log, ownedShards } = options;
-  return new Repeater({
+  /** How long what is over is kept. */
+  readonly keptForMs: number;
+}
+
+/** Removes rows whose time is over. */
+export function createHousekeeping(options: HousekeepingOptions): Service {
+  const services = [createSweeper(options), new Retention(options)];
+  return {
     name: "housekeeping",
+    async start() {
+      await Promise.all(services.map((service) => service.start()));
+    },
+    async stop() {
+      await Promise.all(services.map((service) => service.stop()));
+    },
+  };
+}
+
+/** Small rows whose time is short, a bounded number a round. */
+function createSweeper({ database, clock, log, ownedShards }: HousekeepingOptions): Service {
+  return new Repeater({
+    name: "forget keys and nodes",
     intervalMs: INTERVAL_MS,
     async task() {
       await forgetDeadNodes(database);

@@ -23,14 +23,12 @@ import { type FetchOutcome, ResultFetcher, type ResultFetcherPorts } from "./res
 import type { UpstreamAccess } from "./upstream-access.ts";
 import type { JobProviders, Upstream } from "./upstream.ts";
 import { WatchList } from "./watch-list.ts";
-import { wants, wantsResultFetched, type Watch } from "./watch.ts";
+import { clipError, wants, wantsResultFetched, type Watch } from "./watch.ts";
 
 /** How long a job waits whose event the database refused for good; only a bug gets here. */
 const REFUSED_EVENT_RETRY_MS = 60_000;
 /** How long a refused credential is not tried again when the database could not be told. */
 const UNRECORDED_PAUSE_MS = 5_000;
-/** Errors stay small enough to be read by a person and held a million times. */
-const LAST_ERROR_CHARS_MAX = 500;
 
 export interface PollerPorts extends EventRecorderPorts, AskPorts, ResultFetcherPorts {
   readonly random: Random;
@@ -190,7 +188,7 @@ export class Poller {
     watch.progress = step.progress;
     watch.failuresInRow = step.failuresInRow;
     watch.seen ||= step.sawJob;
-    watch.lastError = step.lastError === null ? null : clip(step.lastError);
+    watch.lastError = step.lastError === null ? null : clipError(step.lastError);
     const news: MovementType[] = [];
     if (startsProcessing && wants(watch, "job.processing")) news.push("job.processing");
     if (progresses && wants(watch, "job.progress")) news.push("job.progress");
@@ -313,8 +311,4 @@ function isDropped(watch: Watch): boolean {
 
 function verdictOf(interpretation: Interpretation): LaneVerdict {
   return interpretation.kind === "result_wanted" ? HEALTHY : laneVerdict(interpretation);
-}
-
-function clip(text: string): string {
-  return text.length <= LAST_ERROR_CHARS_MAX ? text : `${text.slice(0, LAST_ERROR_CHARS_MAX - 1)}…`;
 }

@@ -215,6 +215,13 @@ export class Watch {
 /** Jobs that end sooner are never checkpointed: somebody who looks asks the node that polls them. */
 const CHECKPOINT_AGE_MS_MIN = 30_000;
 
+/** Errors stay small enough to be read by a person and held a million times. */
+const LAST_ERROR_CHARS_MAX = 500;
+
+export function clipError(text: string): string {
+  return text.length <= LAST_ERROR_CHARS_MAX ? text : `${text.slice(0, LAST_ERROR_CHARS_MAX - 1)}…`;
+}
+
 export function wants(watch: Watch, type: EventType): boolean {
   return (watch.wantedEvents & eventBit(type)) !== 0;
 }

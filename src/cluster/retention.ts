@@ -1,0 +1,95 @@
+import { REMOVAL_ROWS_FIRST, removalRestMs, removalRows } from "../core/removal-pace.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Log } from "../runtime/log.ts";
+import { Pauses } from "../runtime/pauses.ts";
+import { Repeater } from "../runtime/repeater.ts";
+import type { Service } from "../runtime/service.ts";
+import type { Database } from "../store/database.ts";
+import { type RemovalStep, type RemovedStep, removeEndedJobs } from "../store/remove-ended-jobs.ts";
+import { removeEvents, removeRedeliveries, removeResultParts } from "../store/remove-events.ts";
+
+const ROUND_INTERVAL_MS = 5 * 60_000;
+const BEFORE_ALL = "00000000-0000-0000-0000-000000000000";
+
+/** In this order: what belongs to a job goes once the job is gone. */
+const REMOVALS: readonly ((database: Database, step: RemovalStep) => Promise<RemovedStep>)[] = [
+  removeEndedJobs,
+  removeResultParts,
+  removeEvents,
+  removeRedeliveries,
+];
+
+export interface RetentionOptions {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly ownedShards: () => readonly number[];
+  /** How long what is over is kept since it was last active. */
+  readonly keptForMs: number;
+}
+
+/**
+ * Removes what has been over for long: jobs that ended, with all that belongs to them. A round goes
+ * through the owned shards in steps of a few rows with rests in between; what it does not get done
+ * is left to the next. Nothing is noted down about it, and doing it twice is harmless.
+ */
+export class Retention implements Service {
+  readonly name = "retention";
+  readonly #options: RetentionOptions;
+  readonly #repeater: Repeater;
+  readonly #pauses: Pauses;
+  #rows = REMOVAL_ROWS_FIRST;
+
+  constructor(options: RetentionOptions) {
+    this.#options = options;
+    this.#pauses = new Pauses(options.clock);
+    this.#repeater = new Repeater({
+      name: "remove what is past its retention",
+      intervalMs: ROUND_INTERVAL_MS,
+      task: () => this.round(),
+      clock: options.clock,
+      log: options.log,
+    });
+  }
+
+  start(): Promise<void> {
+    return this.#repeater.start();
+  }
+
+  stop(): Promise<void> {
+    this.#pauses.close();
+    return this.#repeater.stop();
+  }
+
+  /** Goes once through all owned shards. */
+  async round(): Promise<void> {
+    const { clock, keptForMs, ownedShards, log } = this.#options;
+    const activeSinceMs = clock.now() - keptForMs;
+    let removed = 0;
+    for (const shardId of ownedShards()) {
+      for (const removal of REMOVALS) {
+        removed += await this.#clear(removal, { shardId, activeSinceMs });
+      }
+    }
+    if (removed > 0) log.info({ rows: removed }, "removed what is past its retention");
+  }
+
+  async #clear(
+    removal: (typeof REMOVALS)[number],
+    of: { readonly shardId: number; readonly activeSinceMs: number },
+  ): Promise<number> {
+    const { database, clock, ownedShards } = this.#options;
+    let afterId: string | null = BEFORE_ALL;
+    let removed = 0;
+    while (afterId !== null && !this.#pauses.isClosed && ownedShards().includes(of.shardId)) {
+      const startedAtMs = clock.monotonic();
+      const step: RemovedStep = await removal(database, { ...of, afterId, limit: this.#rows });
+      const tookMs = clock.monotonic() - startedAtMs;
+      this.#rows = removalRows(this.#rows, tookMs);
+      removed += step.removed;
+      afterId = step.nextAfterId;
+      if (afterId !== null || step.removed > 0) await this.#pauses.pause(removalRestMs(tookMs));
+    }
+    return removed;
+  }
+}
