@@ -71,6 +71,10 @@ export const subscriptionSchema = z
       description: "Null for the project's.",
     }),
     fetch_result: z.boolean(),
+    trace_id: z
+      .string()
+      .regex(/^[0-9a-f]{32}$/)
+      .openapi({ description: "The trace that its callbacks belong to (W3C Trace Context)." }),
     metadata: z.looseObject({}).openapi({ description: "As the client sent it." }),
     created_at: isoTimeSchema,
   })

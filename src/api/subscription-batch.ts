@@ -43,6 +43,7 @@ export interface Batch {
   /** The JSON text of the body. */
   readonly text: string;
   readonly idempotencyKey: string | null;
+  readonly trace: string | null;
 }
 
 /**
@@ -63,6 +64,7 @@ export function subscribeBatch(batch: Batch, ports: ApiPorts): Promise<string[]>
           text: texts[index] ?? "",
           // A header can't hold a line break: no single request has such a key.
           idempotencyKey: idempotencyKey === null ? null : `${idempotencyKey}\n${index}`,
+          trace: batch.trace,
         },
         sharing,
       );
@@ -77,6 +79,7 @@ async function subscribeItem(
     readonly item: unknown;
     readonly text: string;
     readonly idempotencyKey: string | null;
+    readonly trace: string | null;
   },
   ports: ApiPorts,
 ): Promise<Outcome<Subscribed>> {

@@ -1,6 +1,7 @@
 import { eventTypesOfMask, WANTS_RESULT_FETCHED } from "../core/event.ts";
 import { publicId } from "../core/ids.ts";
 import { signaturesOfMask } from "../core/signature-scheme.ts";
+import { traceIdOf } from "../core/trace-context.ts";
 import type { SubscriptionRecord } from "../store/subscription-record.ts";
 import { isoTime } from "./iso-time.ts";
 import type { ApiPorts, LiveJob } from "./ports.ts";
@@ -21,6 +22,7 @@ export function subscriptionJson(of: SubscriptionRecord, facts: SubscriptionFact
     `"events":${JSON.stringify(eventTypesOfMask(of.events))},"payload":"${of.payload}",` +
     `"retry_schedule_s":${of.retrySchedule ?? "null"},"signatures":${signaturesJson(of)},` +
     `"fetch_result":${(of.events & WANTS_RESULT_FETCHED) !== 0},` +
+    `"trace_id":"${traceIdOf(of.trace, of.id)}",` +
     `"metadata":${of.metadata},"created_at":${jsonTime(of.createdAtMs)}}`
   );
 }

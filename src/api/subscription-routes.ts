@@ -22,6 +22,7 @@ import { defineRoute, notFound } from "./route.ts";
 import type { Route } from "./route.ts";
 import { SUBSCRIBE_PROBLEMS, subscribe } from "./subscribe.ts";
 import { BATCH_ITEMS_MAX, batchRequestSchema, subscribeBatch } from "./subscription-batch.ts";
+import { traceHeadersSchema, traceOfRequest } from "./request-trace.ts";
 import { subscriptionJson } from "./subscription-json.ts";
 import { jobIdSchema, nameSchema, subscriptionRequestSchema } from "./subscription-schema.ts";
 
@@ -50,7 +51,7 @@ function create(ports: ApiPorts): Route {
     description:
       "Answered once the subscription is stored for good. A job that has ended already is called back at once.",
     scope: "subscriptions:write",
-    headers: idempotencyHeaders,
+    headers: idempotencyHeaders.extend(traceHeadersSchema.shape),
     body: { schema: subscriptionRequestSchema, bytesMax: BODY_BYTES_MAX },
     success: { status: 201, description: "The subscription.", schema: subscriptionSchema },
     problems: ["invalid_header", ...SUBSCRIBE_PROBLEMS],
@@ -63,6 +64,7 @@ function create(ports: ApiPorts): Route {
           request: body,
           text: bodyText,
           idempotencyKey: idempotencyKey.value,
+          trace: traceOfRequest(headers),
         },
         ports,
       );
@@ -85,7 +87,7 @@ function createBatch(ports: ApiPorts): Route {
       "with one result each, in the order given. A bad one never fails another; pointers are relative to the item. " +
       "With an Idempotency-Key, each item counts by its place.",
     scope: "subscriptions:write",
-    headers: idempotencyHeaders,
+    headers: idempotencyHeaders.extend(traceHeadersSchema.shape),
     body: { schema: batchRequestSchema, bytesMax: BATCH_BODY_BYTES_MAX },
     success: { status: 200, description: "One result an item.", schema: batchResponseSchema },
     problems: ["invalid_header"],
@@ -98,6 +100,7 @@ function createBatch(ports: ApiPorts): Route {
           body,
           text: bodyText,
           idempotencyKey: idempotencyKey.value,
+          trace: traceOfRequest(headers),
         },
         ports,
       );

@@ -1,6 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { problemsWithCallbackHeaders } from "../core/callback-headers.ts";
 import { ENDING_STATUSES, EVENT_TYPES } from "../core/event.ts";
+import { readTraceContext } from "../core/trace-context.ts";
 import { isPrintable } from "../core/printable.ts";
 import { problemWithSigningSecret } from "../core/signing-secret.ts";
 import { retryScheduleSchema, signaturesSchema } from "./delivery-settings-schema.ts";
@@ -112,6 +113,22 @@ export const subscriptionRequestSchema = z
           "When the result is a link, it is fetched once, stored before the ending is told, and served " +
           "at result_url; for providers whose definition has result.download.",
       }),
+    traceparent: z
+      .string()
+      .max(512)
+      .refine((text) => readTraceContext(text, null) !== null, {
+        error: "Must be a traceparent of W3C Trace Context: 00-<32 hex>-<16 hex>-<2 hex>.",
+      })
+      .optional()
+      .openapi({
+        description:
+          "The trace that the callbacks belong to; the request's header of that name unless given, else " +
+          "one of the subscription's own.",
+        example: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+      }),
+    tracestate: z.string().max(4096).optional().openapi({
+      description: "Goes along with traceparent, up to 512 characters.",
+    }),
     metadata: z
       .custom<object>(isObject, { error: "Must be an object." })
       .optional()

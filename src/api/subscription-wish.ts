@@ -2,6 +2,7 @@ import { hash } from "node:crypto";
 import { compactJson } from "../core/compact-json.ts";
 import { ENDING_EVENT_TYPES, eventMask, WANTS_RESULT_FETCHED } from "../core/event.ts";
 import { rawJsonDepth } from "../core/raw-json-items.ts";
+import { readTraceContext } from "../core/trace-context.ts";
 import { sliceRawJson } from "../core/raw-json.ts";
 import { signatureMask } from "../core/signature-scheme.ts";
 import type { SecretBox } from "../runtime/secret-box.ts";
@@ -28,6 +29,8 @@ export interface Wish {
   /** The JSON text that `request` was read from. */
   readonly text: string;
   readonly idempotencyKey: string | null;
+  /** The trace that the request as a whole belongs to, as core/trace-context.ts reads it. */
+  readonly trace: string | null;
 }
 
 export type WishPorts = Pick<
@@ -171,6 +174,8 @@ function acceptRequest(wish: Wish, facts: WishFacts, box: SecretBox): AcceptRequ
     signatures: null,
     ...unsealed,
     providerVersionId: version?.id ?? null,
+    // Not hashed: a repeated request is another step of a trace, or of another.
+    trace: traceOf(request) ?? wish.trace,
     deadlineMs: deadlineS === undefined ? provider.deadlineMs : deadlineS * 1000,
     ...delivery,
     headers: unsealed.headers === null ? null : box.seal(unsealed.headers),
@@ -183,6 +188,10 @@ function acceptRequest(wish: Wish, facts: WishFacts, box: SecretBox): AcceptRequ
             requestHash: hashRequest({ ...unsealed, ...delivery, deadlineS, secret }),
           },
   };
+}
+
+function traceOf({ traceparent, tracestate }: SubscriptionRequest): string | null {
+  return traceparent === undefined ? null : readTraceContext(traceparent, tracestate ?? null);
 }
 
 function wantsOf({

@@ -27,6 +27,8 @@ const RESERVED_NAMES: ReadonlySet<string> = new Set([
   "keep-alive",
   "set-cookie",
   "te",
+  "traceparent",
+  "tracestate",
   "trailer",
   "trailers",
   "transfer-encoding",

@@ -7,6 +7,7 @@ import {
 import { callbackBody } from "../core/event.ts";
 import { publicId } from "../core/ids.ts";
 import type { LaneVerdict } from "../core/job.ts";
+import { traceHeaders } from "../core/trace-context.ts";
 import { readReceiverAsks } from "../core/receiver-asks.ts";
 import type { OutboundRequest, RequestOutcome } from "../outbound/request-outcome.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -174,6 +175,11 @@ function signedRequest(
     path: url.pathname + url.search,
     headers: {
       ...headers,
+      ...traceHeaders(
+        delivery.trace,
+        { subscriptionId: delivery.subscriptionId, deliveryId: delivery.id },
+        callback.attemptCount + 1,
+      ),
       "content-type": "application/json",
       "user-agent": ports.userAgent,
       "webhook-id": webhookId,

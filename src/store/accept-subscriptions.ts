@@ -27,6 +27,8 @@ export interface AcceptRequest {
   readonly secret: string | null;
   /** JSON array of seconds, or null for the project's. */
   readonly retrySchedule: string | null;
+  /** The trace that the client gave, or null. */
+  readonly trace: string | null;
   /** Mask of the signature schemes, or null for the project's. */
   readonly signatures: number | null;
   /** How long the job may take, from now. */
@@ -83,6 +85,7 @@ const INPUT = rowSource("row", {
   headers: "text",
   secret: "text",
   retrySchedule: "text",
+  trace: "text",
   signatures: "smallint",
   nowMs: "bigint",
   deadlineMs: "bigint",
@@ -163,10 +166,10 @@ placed as materialized (
 subscribed as (
   insert into subscriptions (
     shard_id, id, project_id, job_row_id, callback_url, callback_origin, events, payload,
-    metadata, headers, secret, retry_schedule, signatures, created_at
+    metadata, headers, secret, retry_schedule, signatures, trace, created_at
   )
   select "shardId", "subscriptionId", "projectId", watched_id, "callbackUrl", "callbackOrigin",
-    events, payload, metadata, headers, secret, "retrySchedule", signatures, to_timestamp("nowMs" / 1000.0)
+    events, payload, metadata, headers, secret, "retrySchedule", signatures, trace, to_timestamp("nowMs" / 1000.0)
   from placed
   on conflict (shard_id, id) do nothing
 ),
@@ -261,6 +264,7 @@ function accepted(row: AcceptRow, stored: PlacedRow): AcceptedRow {
       payload: row.payload,
       metadata: row.metadata,
       retrySchedule: row.retrySchedule,
+      trace: row.trace,
       signatures: row.signatures,
       createdAtMs: row.nowMs,
       status:

@@ -22,7 +22,7 @@ select delivery.id, delivery.shard_id as "shardId", delivery.project_id as "proj
   attempts_before as "attemptsBefore",
   (extract(epoch from next_attempt_at) * 1000)::float8 as "nextAttemptAtMs",
   callback_url as "callbackUrl", delivery.callback_origin as "callbackOrigin", payload, metadata,
-  headers, secret, retry_schedule as "retrySchedule", signatures,
+  headers, secret, retry_schedule as "retrySchedule", signatures, trace,
   ${WANTS_MOVEMENTS} as "wantsMovements", ${FETCHES_RESULT} as "fetchResult", event.type,
   (extract(epoch from occurred_at) * 1000)::float8 as "occurredAtMs",
   event.job_id as "jobId", event.provider, upstream_created_at as "createdAt",

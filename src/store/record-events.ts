@@ -51,6 +51,8 @@ export interface OwedDelivery {
   readonly signatures: number | null;
   /** Whether the subscription hears of movements, so that its callbacks have an order. */
   readonly wantsMovements: boolean;
+  /** The trace that the client gave, or null. */
+  readonly trace: string | null;
   /** It wants a result fetched that is a link. */
   readonly fetchResult: boolean;
   readonly attemptCount: number;
@@ -155,7 +157,7 @@ stored as (
 addressed as materialized (
   select "shardId", "eventId", type, "occurredAtMs", recorded.project_id,
     subscription.id as subscription_id, callback_url, callback_origin, payload, metadata, headers, secret,
-    retry_schedule, signatures, ${WANTS_MOVEMENTS} as wants_movements, ${FETCHES_RESULT} as fetch_result,
+    retry_schedule, signatures, trace, ${WANTS_MOVEMENTS} as wants_movements, ${FETCHES_RESULT} as fetch_result,
     ${owedDeliveryId('"eventId"', "subscription.id")} as delivery_id
   from recorded
   join subscriptions as subscription
@@ -193,12 +195,12 @@ owed as (
 select "eventId", "shardId", project_id as "projectId", "occurredAtMs"::float8 as "nextAttemptAtMs",
   delivery_id as id, subscription_id as "subscriptionId", callback_url as "callbackUrl",
   callback_origin as "callbackOrigin", payload, metadata, headers, secret,
-  retry_schedule as "retrySchedule", signatures, wants_movements as "wantsMovements",
+  retry_schedule as "retrySchedule", signatures, trace, wants_movements as "wantsMovements",
   fetch_result as "fetchResult", 0 as "attemptCount", 0 as "attemptsBefore"
 from addressed
 union all
 select "eventId", "shardId", project_id, "occurredAtMs"::float8,
-  null, null, null, null, null, null, null, null, null, null, null, null, 0, 0
+  null, null, null, null, null, null, null, null, null, null, null, null, null, 0, 0
 from recorded
 `;
 

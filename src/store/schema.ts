@@ -170,6 +170,8 @@ export const subscriptions = pgTable(
     secret: text("secret"),
     /** JSON array of seconds: the waits after failed attempts; or null for the project's. */
     retrySchedule: text("retry_schedule"),
+    /** The trace that the client gave, as core/trace-context.ts reads it; null for its own. */
+    trace: text("trace"),
     /** Mask of the signatures its callbacks carry, as in core/signature-scheme.ts; null: the project's. */
     signatures: smallint("signatures"),
     closedAs: text("closed_as").$type<SubscriptionClosure>(),

@@ -31,6 +31,8 @@ export interface SubscriptionRecord {
   readonly metadata: string;
   /** JSON array of seconds, or null for the project's. */
   readonly retrySchedule: string | null;
+  /** The trace that the client gave, or null. */
+  readonly trace: string | null;
   /** Mask of the signature schemes, or null for the project's. */
   readonly signatures: number | null;
   readonly createdAtMs: number;
@@ -60,7 +62,7 @@ export const SUBSCRIPTION_STATUS = `
 
 export const SUBSCRIPTION_COLUMNS = `
   subscription.id, subscription.shard_id, subscription.project_id, subscription.job_row_id,
-  job.job_id, job.provider, job.connection_id, callback_url, events, payload, metadata, retry_schedule, signatures,
+  job.job_id, job.provider, job.connection_id, callback_url, events, payload, metadata, retry_schedule, signatures, trace,
   (extract(epoch from subscription.created_at) * 1000)::float8 as created_at_ms,
   ${SUBSCRIPTION_STATUS} as status, job.status as job_status,
   (extract(epoch from accepted_at) * 1000)::float8 as accepted_at_ms,
@@ -88,6 +90,7 @@ export interface SubscriptionRow {
   readonly payload: PayloadMode;
   readonly metadata: string;
   readonly retry_schedule: string | null;
+  readonly trace: string | null;
   readonly signatures: number | null;
   readonly created_at_ms: number;
   readonly status: SubscriptionStatus;
@@ -115,6 +118,7 @@ export function subscriptionRecord(row: SubscriptionRow): SubscriptionRecord {
     payload: row.payload,
     metadata: row.metadata,
     retrySchedule: row.retry_schedule,
+    trace: row.trace,
     signatures: row.signatures,
     createdAtMs: row.created_at_ms,
     status: row.status,

@@ -153,6 +153,7 @@ describe("Idempotency-Key", () => {
     [{ deadline_s: 5 }],
     [{ retry_schedule_s: [5] }],
     [{ signatures: ["v1a"] }],
+    [{ fetch_result: true }],
   ])("refuses another request, such as %j", async (change) => {
     const key = JSON.stringify(change);
     await create(key, { job_id: "idem", secret: SECRET });

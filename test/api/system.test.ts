@@ -196,7 +196,9 @@ describe("the documentation", () => {
       ].sort(),
     );
     expect(requestBody.content["application/json"].schema.$ref).toContain("SubscriptionRequest");
-    expect(parameters).toMatchObject([{ name: "Idempotency-Key", in: "header" }]);
+    expect(parameters).toMatchObject(
+      ["Idempotency-Key", "traceparent", "tracestate"].map((name) => ({ name, in: "header" })),
+    );
     const { get: health } = paths["/healthz"];
     expect(health.security).toEqual([]);
     expect(Object.keys(health.responses)).toEqual(["200", "400", "408", "431", "500", "503"]);

@@ -26,6 +26,7 @@ export function owed(
       headers: null,
       secret: null,
       retrySchedule: null,
+      trace: null,
       signatures: null,
       wantsMovements: false,
       attemptCount: 0,

@@ -188,6 +188,40 @@ describe.concurrent("what the client gave", () => {
   });
 });
 
+describe.concurrent("the trace", () => {
+  const TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+  test("that a request belongs to goes on in its callbacks, with a step for each attempt", async (context) => {
+    const { gateway, upstream, receiver, jobId, path, connection } = await openScene(context);
+    upstream.answer(jobId, pulseAnswer.completed());
+    receiver.answer(path, [{ status: 503 }, { status: 200 }]);
+    const wish = { job_id: jobId, connection, callback_url: receiver.url(path) };
+    const { body } = await gateway.api("POST", "/v1/subscriptions", wish, {
+      traceparent: `00-${TRACE_ID}-00f067aa0ba902b7-00`,
+      tracestate: "vendor=1",
+    });
+    expect(body.trace_id).toBe(TRACE_ID);
+    const [first, second] = await receiver.take(path, 2);
+    for (const callback of [first, second]) {
+      expect(callback?.headers["traceparent"]).toMatch(
+        new RegExp(`^00-${TRACE_ID}-[0-9a-f]{16}-00$`),
+      );
+      expect(callback?.headers["tracestate"]).toBe("vendor=1");
+    }
+    expect(first?.headers["traceparent"]).not.toBe(second?.headers["traceparent"]);
+  });
+
+  test("is the subscription's own where none is given", async (context) => {
+    const { upstream, receiver, jobId, path, subscribe } = await openScene(context);
+    upstream.answer(jobId, pulseAnswer.completed());
+    const { id, trace_id: traceId } = await subscribe();
+    expect(traceId).toBe(id.replace("sub_", ""));
+    const { headers } = await receiver.takeOne(path);
+    expect(headers["traceparent"]).toMatch(new RegExp(`^00-${traceId}-[0-9a-f]{16}-01$`));
+    expect(headers).not.toHaveProperty("tracestate");
+  });
+});
+
 describe.concurrent("on the wire", () => {
   test("a callback is what Standard Webhooks 1.0 says", async (context) => {
     const { gateway, upstream, receiver, jobId, path, subscribe } = await openScene(context);

@@ -43,6 +43,7 @@ export function acceptRow(jobId: string, overrides: Partial<AcceptRow> = {}): Ac
     headers: null,
     secret: null,
     retrySchedule: null,
+    trace: null,
     signatures: null,
     deadlineMs: 3_600_000,
     idempotency: null,
