@@ -10,13 +10,13 @@ import {
   laneVerdict,
   timedOut,
 } from "../core/job.ts";
-import { buildCancelRequest } from "../providers/build-request.ts";
 import type { Interpretation } from "../providers/interpret-answer.ts";
 import type { LiveTrial, LiveTrialOutcome } from "../providers/trial.ts";
 import type { Random } from "../runtime/random.ts";
 import type { SecretBox } from "../runtime/secret-box.ts";
 import type { JobReference } from "../store/find-job.ts";
-import { type AskPorts, askUpstream, outbound } from "./ask-upstream.ts";
+import { type AskPorts, askUpstream } from "./ask-upstream.ts";
+import { cancelUpstream } from "./cancel-upstream.ts";
 import { EventRecorder, type EventRecorderPorts } from "./event-recorder.ts";
 import { tryLive } from "./live-trial.ts";
 import { type FetchOutcome, ResultFetcher, type ResultFetcherPorts } from "./result-fetcher.ts";
@@ -79,24 +79,9 @@ export class Poller {
   }
 
   /** Asks the upstream to cancel a job; best effort, its ending is observed like any other. */
-  async cancelUpstream(job: JobReference): Promise<void> {
+  cancelUpstream(job: JobReference): Promise<void> {
     const access = this.watches.upstream(job.connectionId).accessOf(job.providerVersionId);
-    if (access === null) return;
-    const params = JSON.parse(job.params) as Record<string, string>;
-    const reference = { jobId: job.jobId, params };
-    const request = buildCancelRequest(access.target, reference, this.#ports.clock.now());
-    if (request === null) return;
-    if (request.kind === "refused") {
-      this.#ports.log.warn(
-        { jobId: job.jobId, problem: request.problem },
-        "a job was not canceled",
-      );
-      return;
-    }
-    const { requestTimeoutMs, resultBytesMax } = access.provider;
-    const outcome = await this.#ports.send(outbound(request, requestTimeoutMs, resultBytesMax));
-    const status = outcome.kind === "answered" ? outcome.status : outcome.failure.code;
-    this.#ports.log.info({ jobId: job.jobId, status }, "asked the upstream to cancel a job");
+    return access === null ? Promise.resolve() : cancelUpstream(this.#ports, access, job);
   }
 
   /** Asks about a job once, to see what its answer is read as. */
