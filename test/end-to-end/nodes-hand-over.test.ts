@@ -75,6 +75,14 @@ async function isWatched(id: string): Promise<void> {
 }
 
 describe("work is shared", () => {
+  test("and with it the limits of a connection: of its rate each node takes half", async () => {
+    await connectAnew({ limits: { requests_per_second: 40 } });
+    for (const node of [asked, owner]) {
+      const { body } = await node.api("GET", `/v1/connections/${connection.id}`);
+      expect(body.load).toMatchObject({ effective_requests_per_second: 20, breaker: "closed" });
+    }
+  });
+
   test("each node polls its half of the jobs, whichever accepted them, and no job is polled by both", async () => {
     const { upstream, receiver } = scene;
     const jobIds = Array.from({ length: 60 }, (_, number) => `shared-${number}`);
