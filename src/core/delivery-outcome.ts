@@ -1,4 +1,4 @@
-import type { LaneVerdict } from "./job.ts";
+import { HEALTHY, type LaneVerdict } from "./job.ts";
 import type { ReceiverAsks } from "./receiver-asks.ts";
 import { REQUEST_FAILURE_CODES, type RequestFailure } from "./request-failure.ts";
 import { retryDelayMs } from "./retry-schedule.ts";
@@ -59,6 +59,10 @@ export type DeliveryStep =
       readonly nextAttemptAtMs: number;
     };
 
+export function isSuccess(status: number): boolean {
+  return status >= 200 && status < 300;
+}
+
 /**
  * The verdict over an exchange, after Standard Webhooks 1.0: 2xx is success, 3xx is failure and
  * never followed, 410 ends the subscription, 429/502/503/504 may name a floor for the next try,
@@ -68,7 +72,7 @@ export function errorCodeOfExchange(exchange: AttemptExchange): AttemptErrorCode
   if (exchange.kind === "not_sent") return exchange.reason;
   if (exchange.kind === "failed") return exchange.failure.code;
   const { status } = exchange;
-  if (status >= 200 && status < 300) return null;
+  if (isSuccess(status)) return null;
   if (status === 410) return "gone";
   if (exchange.asks.stop) return "stopped_by_receiver";
   if (status >= 300 && status < 400) return "redirect_not_followed";
@@ -78,6 +82,8 @@ export function errorCodeOfExchange(exchange: AttemptExchange): AttemptErrorCode
   return "unexpected_answer";
 }
 
+const FAULTY: LaneVerdict = { kind: "faulty" };
+const INCONCLUSIVE: LaneVerdict = { kind: "inconclusive" };
 /** However long a receiver asks for, other deliveries to its origin are tried again after this. */
 const LANE_PAUSE_MS_MAX = 60_000;
 
@@ -86,15 +92,15 @@ const LANE_PAUSE_MS_MAX = 60_000;
  * somebody is there, whatever it says about this one delivery.
  */
 export function laneVerdictOfExchange(exchange: AttemptExchange): LaneVerdict {
-  if (exchange.kind === "not_sent") return { kind: "inconclusive" };
+  if (exchange.kind === "not_sent") return INCONCLUSIVE;
   if (exchange.kind === "failed") {
     const { code } = exchange.failure;
     const isOwnFault = code === "aborted" || code === "url_refused";
-    return { kind: isOwnFault ? "inconclusive" : "faulty" };
+    return isOwnFault ? INCONCLUSIVE : FAULTY;
   }
   const { status, asks } = exchange;
-  if (status >= 500) return { kind: "faulty" };
-  if (status !== 429) return { kind: "healthy" };
+  if (status >= 500) return FAULTY;
+  if (status !== 429) return HEALTHY;
   const askedMs = asks.waitMs ?? asks.retryAfterMs;
   return {
     kind: "rate_limited",

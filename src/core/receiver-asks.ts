@@ -10,6 +10,8 @@ export interface ReceiverAsks {
   readonly retryAfterMs: number | null;
 }
 
+export const ASKS_NOTHING: ReceiverAsks = { stop: false, waitMs: null, retryAfterMs: null };
+
 /** Reads what the headers of an answer ask for; what can't be understood counts as absent. */
 export function readReceiverAsks(headers: HeaderValues, nowMs: number): ReceiverAsks {
   return {

@@ -13,6 +13,12 @@ export function signatureMask(schemes: readonly SignatureScheme[]): number {
   return schemes.reduce((mask, scheme) => mask | (1 << SIGNATURE_SCHEMES.indexOf(scheme)), 0);
 }
 
-export function signaturesOfMask(mask: number): SignatureScheme[] {
-  return SIGNATURE_SCHEMES.filter((_, bit) => (mask & (1 << bit)) !== 0);
+const BY_MASK: readonly (readonly SignatureScheme[])[] = Array.from(
+  { length: 1 << SIGNATURE_SCHEMES.length },
+  (_, mask) => SIGNATURE_SCHEMES.filter((_scheme, bit) => (mask & (1 << bit)) !== 0),
+);
+
+/** One and the same list for equal masks. */
+export function signaturesOfMask(mask: number): readonly SignatureScheme[] {
+  return BY_MASK[mask] ?? DEFAULT_SIGNATURES;
 }

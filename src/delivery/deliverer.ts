@@ -1,14 +1,16 @@
 import {
   type AttemptExchange,
   decideAfterAttempt,
+  isSuccess,
   type DeliveryStep,
   laneVerdictOfExchange,
 } from "../core/delivery-outcome.ts";
 import { callbackBody } from "../core/event.ts";
 import { publicId } from "../core/ids.ts";
 import type { LaneVerdict } from "../core/job.ts";
+import { ASKS_NOTHING, readReceiverAsks } from "../core/receiver-asks.ts";
+import type { SignatureScheme } from "../core/signature-scheme.ts";
 import { traceHeaders } from "../core/trace-context.ts";
-import { readReceiverAsks } from "../core/receiver-asks.ts";
 import type { OutboundRequest, RequestOutcome } from "../outbound/request-outcome.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
@@ -39,8 +41,11 @@ export interface DelivererPorts {
   readonly callbackTimeoutMs: number;
   resultUrl(eventId: string): string;
   settingsOf(projectId: string): DeliverySettings;
-  /** The keys a project signs with, of every scheme, newest first. */
-  signingKeys(projectId: string): Promise<readonly SigningKey[]>;
+  /** The keys that a project signs with, of these schemes, newest first. */
+  signingKeys(
+    projectId: string,
+    schemes: readonly SignatureScheme[],
+  ): Promise<readonly SigningKey[]>;
   send(request: OutboundRequest): Promise<RequestOutcome>;
   /** False when the same attempt was recorded before. */
   record(attempt: AttemptRow): Promise<boolean>;
@@ -107,9 +112,13 @@ async function exchangeWithReceiver(
     const exchange = { kind: "failed", failure: outcome.failure } as const;
     return { exchange, durationMs, responseExcerpt: null };
   }
-  const asks = readReceiverAsks(outcome.headers, ports.clock.now());
+  const { status } = outcome;
+  // Most are taken, and ask for nothing.
+  const asks = isSuccess(status)
+    ? ASKS_NOTHING
+    : readReceiverAsks(outcome.headers, ports.clock.now());
   return {
-    exchange: { kind: "answered", status: outcome.status, asks },
+    exchange: { kind: "answered", status, asks },
     durationMs,
     responseExcerpt: excerptOf(outcome.body, secrets),
   };
@@ -143,18 +152,25 @@ async function openSecrets(
   }
 }
 
-/** A secret of its own stands in for those of the project that it is like. */
-async function keysOf(ports: DelivererPorts, delivery: OwedDelivery): Promise<SigningKey[]> {
-  const schemes = signaturesOfDelivery(delivery, ports.settingsOf(delivery.projectId));
-  const own =
-    delivery.secret === null || !schemes.includes("v1")
-      ? []
-      : [signingKey("v1", ports.secretBox.open(delivery.secret))];
-  const needed = own.length === 0 ? schemes : schemes.filter((scheme) => scheme !== "v1");
-  if (needed.length === 0) return own;
-  const keys = await ports.signingKeys(delivery.projectId);
-  return [...own, ...keys.filter(({ scheme }) => needed.includes(scheme))];
+function keysOf(ports: DelivererPorts, delivery: OwedDelivery): Promise<readonly SigningKey[]> {
+  const { projectId, secret } = delivery;
+  const schemes = signaturesOfDelivery(delivery, ports.settingsOf(projectId));
+  if (secret === null || !schemes.includes("v1")) return ports.signingKeys(projectId, schemes);
+  return withOwnSecret(ports, projectId, secret, schemes.includes("v1a"));
 }
+
+/** A secret of its own stands in for the project's, not for its signing key. */
+async function withOwnSecret(
+  ports: DelivererPorts,
+  projectId: string,
+  secret: string,
+  isSignedByKey: boolean,
+): Promise<readonly SigningKey[]> {
+  const own = signingKey("v1", ports.secretBox.open(secret));
+  return isSignedByKey ? [own, ...(await ports.signingKeys(projectId, V1A))] : [own];
+}
+
+const V1A: readonly SignatureScheme[] = ["v1a"];
 
 const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
 

@@ -59,7 +59,7 @@ export class DeliveryEngine implements Service {
       userAgent: `Ringback/${version}`,
       resultUrl: (eventId) => resultLinks.urlOf(eventId, clock.now()),
       settingsOf: (projectId) => this.#projects.get(projectId) ?? this.#gateway,
-      signingKeys: (projectId) => this.#signingKeys.of(projectId),
+      signingKeys: (projectId, schemes) => this.#signingKeys.of(projectId, schemes),
       send: (request) => callbackClient.send(request),
       onOriginChange: (change) => noteOriginChange(options.log, change),
       attempted: (step, sinceDueMs) => metrics.recordAttempt(step.status, sinceDueMs),

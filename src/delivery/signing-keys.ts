@@ -1,3 +1,4 @@
+import type { SignatureScheme } from "../core/signature-scheme.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { SigningKey } from "./sign-callback.ts";
 
@@ -13,7 +14,9 @@ export interface ProjectKey {
 
 interface Entry {
   readonly keys: Promise<readonly ProjectKey[]>;
-  readonly loadedAtMs: number;
+  readonly untilMs: number;
+  /** Those of some schemes, put together once for many callbacks. */
+  readonly ofSchemes: Map<readonly SignatureScheme[], Promise<readonly SigningKey[]>>;
 }
 
 /** The keys that each project signs with, read once for many callbacks. */
@@ -27,13 +30,24 @@ export class SigningKeys {
     this.#load = load;
   }
 
-  /** Those that sign now, newest first. Rejects when they can't be read; the next call tries again. */
-  async of(projectId: string): Promise<readonly SigningKey[]> {
+  /**
+   * Those of the schemes that sign now, newest first. Rejects when they can't be read; the next call
+   * tries again.
+   * @param schemes remembered by identity, so not to be made anew for each call
+   */
+  of(projectId: string, schemes: readonly SignatureScheme[]): Promise<readonly SigningKey[]> {
     const nowMs = this.#clock.now();
-    const keys = await this.#read(projectId, nowMs);
-    return keys
-      .filter(({ expiresAtMs }) => expiresAtMs === null || expiresAtMs > nowMs)
-      .map(({ signing }) => signing);
+    const entry = this.#fresh(projectId, nowMs) ?? this.#read(projectId, nowMs);
+    const known = entry.ofSchemes.get(schemes);
+    if (known !== undefined) return known;
+    const keys = entry.keys.then((all) =>
+      all
+        .filter(({ expiresAtMs }) => expiresAtMs === null || expiresAtMs > nowMs)
+        .map(({ signing }) => signing)
+        .filter(({ scheme }) => schemes.includes(scheme)),
+    );
+    entry.ofSchemes.set(schemes, keys);
+    return keys;
   }
 
   /** Reads the project's keys anew: they were changed just now. */
@@ -41,13 +55,17 @@ export class SigningKeys {
     this.#entries.delete(projectId);
   }
 
-  #read(projectId: string, nowMs: number): Promise<readonly ProjectKey[]> {
-    const known = this.#entries.get(projectId);
-    if (known !== undefined && nowMs - known.loadedAtMs < FRESH_FOR_MS) return known.keys;
+  #fresh(projectId: string, nowMs: number): Entry | null {
+    const entry = this.#entries.get(projectId);
+    return entry !== undefined && nowMs < entry.untilMs ? entry : null;
+  }
+
+  #read(projectId: string, nowMs: number): Entry {
     const keys = this.#load(projectId);
     if (this.#entries.size >= PROJECTS_MAX) this.#entries.clear();
-    this.#entries.set(projectId, { keys, loadedAtMs: nowMs });
+    const entry = { keys, untilMs: nowMs + FRESH_FOR_MS, ofSchemes: new Map() };
+    this.#entries.set(projectId, entry);
     keys.catch(() => this.#entries.delete(projectId));
-    return keys;
+    return entry;
   }
 }
