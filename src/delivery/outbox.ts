@@ -9,13 +9,13 @@ import { heldBytes, type OwedCallback } from "./owed-callback.ts";
 import { SubscriptionOrder } from "./subscription-order.ts";
 
 /** Past these, an origin is let in only up to its reserve, so that full ones can't shut it out. */
-const HELD_MAX = 40_000;
+const HELD_MAX = 100_000;
 const HELD_BYTES_MAX = 128 * 1024 * 1024;
-const HELD_PER_ORIGIN_MAX = 8_000;
+const HELD_PER_ORIGIN_MAX = 25_000;
 /** Also all that a failing origin may hold: it is tried one by one. */
 const RESERVED_PER_ORIGIN = 32;
 /** Past these, nobody is let in. */
-const HELD_HARD_MAX = 100_000;
+const HELD_HARD_MAX = 200_000;
 const HELD_BYTES_HARD_MAX = 2 * HELD_BYTES_MAX;
 
 /** An origin begins to fail on behalf of a project, or answers again. */

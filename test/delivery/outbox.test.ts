@@ -10,9 +10,9 @@ import { ORIGIN, owed } from "./owed.ts";
 
 const HEALTHY: LaneVerdict = { kind: "healthy" };
 const CONCURRENCY = 32;
-const HELD_PER_ORIGIN_MAX = 8_000;
-const HELD_MAX = 40_000;
-const HELD_HARD_MAX = 100_000;
+const HELD_PER_ORIGIN_MAX = 25_000;
+const HELD_MAX = 100_000;
+const HELD_HARD_MAX = 200_000;
 
 function setUp() {
   const clock = new FakeClock();
