@@ -11,7 +11,7 @@ import type { Provider } from "../providers/provider.ts";
 import type { AcceptRequest } from "../store/accept-subscriptions.ts";
 import type { ProblemCode } from "../core/error-codes.ts";
 import { paramFaults, urlFaults } from "./param-faults.ts";
-import type { ApiPorts } from "./ports.ts";
+import type { ApiPorts, ConnectionRegistry, ProviderRegistry } from "./ports.ts";
 import { problemOfParts } from "./problem.ts";
 import type { InvalidPart, Outcome, Refusal } from "./problem.ts";
 import { unknownProviderDetail } from "./unknown-provider.ts";
@@ -33,10 +33,10 @@ export interface Wish {
   readonly trace: string | null;
 }
 
-export type WishPorts = Pick<
-  ApiPorts,
-  "providers" | "connections" | "checkCallbackUrl" | "secretBox"
->;
+export interface WishPorts extends Pick<ApiPorts, "checkCallbackUrl" | "secretBox"> {
+  readonly providers: Pick<ProviderRegistry, "find" | "findFresh" | "list">;
+  readonly connections: Pick<ConnectionRegistry, "find" | "findFresh">;
+}
 
 interface Fault {
   readonly code: ProblemCode;

@@ -24,7 +24,7 @@ export interface ExchangeOwner {
  *
  *   connecting ─▶ sent ─▶ answering ─▶ settled      (settled is reached from every state)
  *        ▲          │
- *        └── stale ─┘                               (GET on a kept-alive connection, once)
+ *        └── stale ─┘                               (once, on a kept-alive connection, if it only reads)
  */
 export class Exchange implements Dispatcher.DispatchHandler {
   readonly request: OutboundRequest;
@@ -40,6 +40,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #firstChunk: Buffer | null = null;
   #moreChunks: Buffer[] | null = null;
   #bodyBytes = 0;
+  #hasAskedForRoom = false;
 
   constructor(request: OutboundRequest, owner: ExchangeOwner) {
     this.request = request;
@@ -91,7 +92,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const { responseBytesMax, whenLarger, sink } = this.request;
     if (sink !== undefined) return this.#pass(chunk, sink, controller);
     const bytesLeft = responseBytesMax - this.#bodyBytes;
-    if (chunk.length < bytesLeft) return this.#keep(chunk);
+    if (chunk.length < bytesLeft) {
+      this.#keep(chunk);
+      return this.#askForRoom(controller);
+    }
     if (whenLarger === "fail") {
       return chunk.length === bytesLeft ? this.#keep(chunk) : this.#failTooLarge();
     }
@@ -107,8 +111,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseError(_: Dispatcher.DispatchController | null, error: Error): void {
     if (this.#resolve === null) return;
-    if (this.#state === "sent" && this.request.method === "GET") {
-      if (this.#owner.resendIfStale(this, error)) return;
+    if (this.#state === "sent" && this.#mayRepeat() && this.#owner.resendIfStale(this, error)) {
+      return;
     }
     const stage = this.#state === "connecting" ? "connecting" : "exchanging";
     const { code, message } = failureFromError(error, stage);
@@ -128,11 +132,28 @@ export class Exchange implements Dispatcher.DispatchHandler {
     );
   }
 
+  #mayRepeat(): boolean {
+    return this.request.method === "GET" || this.request.readsOnly === true;
+  }
+
   #keep(chunk: Buffer): void {
     this.#bodyBytes += chunk.length;
     if (this.#firstChunk === null) this.#firstChunk = chunk;
     else if (this.#moreChunks === null) this.#moreChunks = [this.#firstChunk, chunk];
     else this.#moreChunks.push(chunk);
+  }
+
+  /** Reads on only once there is room for what may still come. */
+  #askForRoom(controller: Dispatcher.DispatchController): void {
+    const { room, responseBytesMax } = this.request;
+    if (room === undefined || this.#hasAskedForRoom || this.#bodyBytes <= room.bytesFree) return;
+    this.#hasAskedForRoom = true;
+    const declared = this.#declaredBytes();
+    controller.pause();
+    // NaN without a declared length.
+    room.enter(this.request, declared <= responseBytesMax ? declared : responseBytesMax, () =>
+      controller.resume(),
+    );
   }
 
   #answer(truncated: boolean): void {

@@ -1,5 +1,13 @@
 import type { RequestFailure } from "../core/request-failure.ts";
 
+/** Room in memory for large answers, of which many at once would exhaust it. */
+export interface AnswerRoom {
+  /** Answers may be so large without asking. */
+  readonly bytesFree: number;
+  /** The answer to this request is larger, up to `bytes`: it is read on after `proceed`. */
+  enter(request: OutboundRequest, bytes: number, proceed: () => void): void;
+}
+
 /** One outgoing HTTP request. Build `headers` once where they don't change: they are only read. */
 export interface OutboundRequest {
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -9,9 +17,13 @@ export interface OutboundRequest {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Buffer | null;
+  /** Whether it changes nothing although it is no GET, so that it may be sent again. */
+  readonly readsOnly?: boolean;
   /** Limit on the whole exchange: waiting for a connection, connecting, answer and its body. */
   readonly timeoutMs: number;
   readonly responseBytesMax: number;
+  /** Where a large answer waits for its turn to be read; whoever gives one leaves it again. */
+  readonly room?: AnswerRoom | undefined;
   /** A larger body fails the exchange, or is cut off and the rest never read. */
   readonly whenLarger: "fail" | "truncate";
   readonly sink?: ResponseSink;

@@ -1,28 +1,56 @@
+import { HEALTHY, INCONCLUSIVE, type LaneVerdict, laneVerdict } from "../core/job.ts";
 import type { Observation } from "../core/observation.ts";
-import type { OutboundRequest, RequestOutcome } from "../outbound/request-outcome.ts";
+import type { AnswerRoom, OutboundRequest, RequestOutcome } from "../outbound/request-outcome.ts";
 import { buildResultRequest, buildStatusRequest } from "../providers/build-request.ts";
 import {
-  interpretAnswer,
   interpretFailure,
   type Interpretation,
   type ResultWanted,
 } from "../providers/interpret-answer.ts";
-import {
-  interpretResult,
-  interpretResultFailure,
-  refusedResult,
-} from "../providers/interpret-result.ts";
+import { interpretResultFailure, refusedResult } from "../providers/interpret-result.ts";
 import type { UpstreamRequest } from "../providers/upstream-request.ts";
 import type { Clock } from "../runtime/clock.ts";
+import { AnswerReader } from "./answer-reader.ts";
+import { LargeAnswerRoom } from "./answer-room.ts";
 import { type AnswerMemory, memoryAfterStatus, NO_MEMORY } from "./answer-memory.ts";
 import type { UpstreamAccess } from "./upstream-access.ts";
 import type { Watch } from "./watch.ts";
 
-export interface AskPorts {
+/** Answers from this size on are read in a thread of their own, and wait for room in memory. */
+const LARGE_ANSWER_BYTES_MIN = 256 * 1024;
+const LARGE_ANSWERS_BYTES_MAX = 256 * 2 ** 20;
+const READING_MEMORY_MIB_MAX = 1024;
+const READING_TIMEOUT_MS = 20_000;
+
+export interface AnswerPorts {
   readonly clock: Clock;
   send(request: OutboundRequest): Promise<RequestOutcome>;
   /** Told of what every answer means, for the metrics. */
   observed(interpretation: Interpretation, durationMs: number): void;
+}
+
+/** What all requests about jobs share. */
+export interface Asking {
+  readonly ports: AnswerPorts;
+  readonly reader: AnswerReader;
+  readonly room: LargeAnswerRoom;
+}
+
+export function openAsking(ports: AnswerPorts): Asking {
+  return {
+    ports,
+    reader: new AnswerReader({
+      clock: ports.clock,
+      largeBytesMin: LARGE_ANSWER_BYTES_MIN,
+      memoryMibMax: READING_MEMORY_MIB_MAX,
+      timeoutMs: READING_TIMEOUT_MS,
+    }),
+    room: new LargeAnswerRoom({
+      bytesFree: LARGE_ANSWER_BYTES_MIN,
+      bytesMax: LARGE_ANSWERS_BYTES_MAX,
+      bytesPerOriginMax: LARGE_ANSWERS_BYTES_MAX / 2,
+    }),
+  };
 }
 
 /** What one request about a job brought. */
@@ -37,23 +65,24 @@ export interface Asked {
  * its status. Null when this process cut the request off because it stops, which tells nothing.
  */
 export function askUpstream(
-  ports: AskPorts,
+  asking: Asking,
   access: UpstreamAccess,
   watch: Watch,
   mayLinger: boolean,
 ): Promise<Asked | null> {
   const { memory } = watch;
   return memory?.wanted
-    ? askForResult(ports, access, watch, memory, memory.wanted)
-    : askForStatus(ports, access, watch, mayLinger);
+    ? askForResult(asking, access, watch, memory, memory.wanted)
+    : askForStatus(asking, access, watch, mayLinger);
 }
 
 async function askForStatus(
-  ports: AskPorts,
+  asking: Asking,
   access: UpstreamAccess,
   watch: Watch,
   mayLinger: boolean,
 ): Promise<Asked | null> {
+  const { ports, reader, room } = asking;
   const { provider } = access;
   const memory = watch.memory ?? NO_MEMORY;
   const lingerMs = mayLinger ? (provider.longPoll?.waitMs ?? 0) : 0;
@@ -65,38 +94,49 @@ async function askForStatus(
     if (nextUrl !== null) watch.memory = { ...memory, nextUrl: null, etag: null };
     return { interpretation: unusable(request.problem), lingeredMs: 0 };
   }
-  const timeoutMs = provider.requestTimeoutMs + lingerMs;
-  const outcome = await ports.send(outbound(request, timeoutMs, provider.statusBytesMax));
-  if (isCutOff(outcome)) return null;
-  const nowMs = ports.clock.now();
-  watch.pollCount += 1;
-  watch.lastPolledAtMs = nowMs;
-  const interpretation =
-    outcome.kind === "failed"
-      ? interpretFailure(outcome.failure)
-      : interpretAnswer(provider, outcome, {
-          seenBefore: watch.seen,
-          ageMs: nowMs - watch.acceptedAtMs,
-          nowMs,
-          unchanged,
-        });
-  if (provider.remembersAnswers) {
-    watch.memory = memoryAfterStatus(memory, interpretation, outcome, nowMs);
-  }
-  ports.observed(interpretation, outcome.durationMs);
-  return {
-    interpretation: redacted(access, interpretation),
-    lingeredMs: lingerMs === 0 ? 0 : outcome.durationMs,
+  const limits = {
+    timeoutMs: provider.requestTimeoutMs + lingerMs,
+    responseBytesMax: provider.statusBytesMax,
   };
+  const sent = question(request, limits, room);
+  try {
+    const outcome = await ports.send(sent);
+    if (isCutOff(outcome)) return null;
+    const nowMs = ports.clock.now();
+    watch.pollCount += 1;
+    watch.lastPolledAtMs = nowMs;
+    const ageMs = nowMs - watch.acceptedAtMs;
+    const reading =
+      outcome.kind === "failed"
+        ? interpretFailure(outcome.failure)
+        : reader.read(
+            { kind: "status", facts: { seenBefore: watch.seen, ageMs, nowMs, unchanged } },
+            provider,
+            outcome,
+          );
+    const interpretation = reading instanceof Promise ? await reading : reading;
+    if (interpretation === null) return null;
+    if (provider.remembersAnswers) {
+      watch.memory = memoryAfterStatus(memory, interpretation, outcome, nowMs);
+    }
+    ports.observed(interpretation, outcome.durationMs);
+    return {
+      interpretation: redacted(access, interpretation),
+      lingeredMs: lingerMs === 0 ? 0 : outcome.durationMs,
+    };
+  } finally {
+    room.leave(sent);
+  }
 }
 
 async function askForResult(
-  ports: AskPorts,
+  asking: Asking,
   access: UpstreamAccess,
   watch: Watch,
   memory: AnswerMemory,
   wanted: ResultWanted,
 ): Promise<Asked | null> {
+  const { ports, reader, room } = asking;
   const { provider, target } = access;
   const { times, place, otherwise } = wanted;
   const request = buildResultRequest(target, watch, place, ports.clock.now());
@@ -104,20 +144,39 @@ async function askForResult(
     watch.memory = { ...memory, wanted: null };
     return { interpretation: refusedResult(request.problem), lingeredMs: 0 };
   }
-  const { requestTimeoutMs, resultBytesMax } = provider;
-  const outcome = await ports.send(outbound(request, requestTimeoutMs, resultBytesMax));
-  if (isCutOff(outcome)) return null;
-  // Whatever came, a result that is not here is asked for by way of the status: the link to it
-  // may have changed.
-  watch.memory = { ...memory, wanted: null };
-  const nowMs = ports.clock.now();
-  const completedForMs = nowMs - (memory.completedAtMs ?? nowMs);
-  const observation =
-    outcome.kind === "failed"
-      ? interpretResultFailure(outcome.failure, wanted)
-      : interpretResult(provider, outcome, { nowMs, completedForMs, times, otherwise });
-  ports.observed(observation, outcome.durationMs);
-  return { interpretation: access.redact(observation), lingeredMs: 0 };
+  const limits = {
+    timeoutMs: provider.requestTimeoutMs,
+    responseBytesMax: provider.resultBytesMax,
+  };
+  const sent = question(request, limits, room);
+  try {
+    const outcome = await ports.send(sent);
+    if (isCutOff(outcome)) return null;
+    // Whatever came, a result that is not here is asked for by way of the status: the link to it
+    // may have changed.
+    watch.memory = { ...memory, wanted: null };
+    const nowMs = ports.clock.now();
+    const completedForMs = nowMs - (memory.completedAtMs ?? nowMs);
+    const interpretation =
+      outcome.kind === "failed"
+        ? interpretResultFailure(outcome.failure, wanted)
+        : await reader.read(
+            { kind: "result", facts: { nowMs, completedForMs, times, otherwise } },
+            provider,
+            outcome,
+          );
+    if (interpretation === null) return null;
+    ports.observed(interpretation, outcome.durationMs);
+    return { interpretation: redacted(access, interpretation), lingeredMs: 0 };
+  } finally {
+    room.leave(sent);
+  }
+}
+
+/** What it says about the lane; null when nothing was asked, or nobody waited for the answer. */
+export function laneVerdictOf(interpretation: Interpretation | null): LaneVerdict {
+  if (interpretation === null) return INCONCLUSIVE;
+  return interpretation.kind === "result_wanted" ? HEALTHY : laneVerdict(interpretation);
 }
 
 function redacted(access: UpstreamAccess, interpretation: Interpretation): Interpretation {
@@ -132,10 +191,27 @@ function isCutOff(outcome: RequestOutcome): boolean {
   return outcome.kind === "failed" && outcome.failure.code === "aborted";
 }
 
-export function outbound(
+interface AnswerLimits {
+  readonly timeoutMs: number;
+  readonly responseBytesMax: number;
+}
+
+/** A request that only reads, whatever its method. */
+export function question(
   { method, origin, path, headers, body }: UpstreamRequest,
-  timeoutMs: number,
-  responseBytesMax: number,
+  { timeoutMs, responseBytesMax }: AnswerLimits,
+  room?: AnswerRoom,
 ): OutboundRequest {
-  return { method, origin, path, headers, body, timeoutMs, responseBytesMax, whenLarger: "fail" };
+  return {
+    method,
+    origin,
+    path,
+    headers,
+    body,
+    readsOnly: true,
+    timeoutMs,
+    responseBytesMax,
+    room,
+    whenLarger: "fail",
+  };
 }

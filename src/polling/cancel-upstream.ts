@@ -1,32 +1,43 @@
 import { buildCancelRequest } from "../providers/build-request.ts";
-import type { Clock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/log.ts";
 import type { JobReference } from "../store/find-job.ts";
-import { type AskPorts, outbound } from "./ask-upstream.ts";
+import type { AnswerPorts } from "./ask-upstream.ts";
 import type { UpstreamAccess } from "./upstream-access.ts";
 
-export interface CancelPorts extends Pick<AskPorts, "send"> {
-  readonly clock: Clock;
-  readonly log: Log;
+/** The answer to a cancel request is read for its status only. */
+const ANSWER_BYTES_MAX = 16 * 1024;
+
+export interface CancelPorts extends Pick<AnswerPorts, "clock" | "send"> {
+  readonly log: {
+    info(fields: object, message: string): void;
+    warn(fields: object, message: string): void;
+  };
 }
 
-/** Asks an upstream to cancel a job; what becomes of that is told by the next polls. */
+/** Asks the upstream once to cancel a job, if the provider has a way to. */
 export async function cancelUpstream(
   ports: CancelPorts,
   access: UpstreamAccess,
   job: JobReference,
 ): Promise<void> {
-  const { clock, log } = ports;
+  const { jobId } = job;
   const params = JSON.parse(job.params) as Record<string, string>;
-  const reference = { jobId: job.jobId, params };
-  const request = buildCancelRequest(access.target, reference, clock.now());
+  const request = buildCancelRequest(access.target, { jobId, params }, ports.clock.now());
   if (request === null) return;
   if (request.kind === "refused") {
-    log.warn({ jobId: job.jobId, problem: request.problem }, "a job was not canceled");
+    ports.log.warn({ jobId, problem: request.problem }, "a job was not canceled");
     return;
   }
-  const { requestTimeoutMs, resultBytesMax } = access.provider;
-  const outcome = await ports.send(outbound(request, requestTimeoutMs, resultBytesMax));
+  const { method, origin, path, headers, body } = request;
+  const outcome = await ports.send({
+    method,
+    origin,
+    path,
+    headers,
+    body,
+    timeoutMs: access.provider.requestTimeoutMs,
+    responseBytesMax: ANSWER_BYTES_MAX,
+    whenLarger: "truncate",
+  });
   const status = outcome.kind === "answered" ? outcome.status : outcome.failure.code;
-  log.info({ jobId: job.jobId, status }, "asked the upstream to cancel a job");
+  ports.log.info({ jobId, status }, "asked the upstream to cancel a job");
 }

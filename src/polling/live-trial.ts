@@ -12,12 +12,14 @@ import {
   tryAnswer,
 } from "../providers/trial.ts";
 import type { UpstreamRequest } from "../providers/upstream-request.ts";
-import { type AskPorts, outbound } from "./ask-upstream.ts";
+import { type AnswerPorts, question } from "./ask-upstream.ts";
 import type { UpstreamAccess } from "./upstream-access.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** How long a trial waits for its turn in the connection's lane. */
 const TURN_WAIT_MS = 10_000;
+/** A trial is read here and shown in part, not in a thread of its own as large answers of polls are. */
+const ANSWER_BYTES_MAX = 4 * 2 ** 20;
 
 /**
  * Asks about a job once, in its turn among the polls of the connection and within its limits. A
@@ -27,7 +29,7 @@ const TURN_WAIT_MS = 10_000;
 export async function tryLive(
   upstream: Upstream,
   trial: LiveTrial,
-  ports: Pick<AskPorts, "clock" | "send">,
+  ports: Pick<AnswerPorts, "clock" | "send">,
 ): Promise<LiveTrialOutcome> {
   const access = upstream.accessBy(trial.known);
   if (typeof access === "string") return { kind: "not_asked", problem: access };
@@ -38,8 +40,11 @@ export async function tryLive(
   if (era === null) return { kind: "not_asked", problem: NO_TURN };
   let verdict: LaneVerdict = { kind: "healthy" };
   try {
-    const { requestTimeoutMs, statusBytesMax } = access.provider;
-    const outcome = await ports.send(outbound(request, requestTimeoutMs, statusBytesMax));
+    const limits = {
+      timeoutMs: access.provider.requestTimeoutMs,
+      responseBytesMax: Math.min(access.provider.statusBytesMax, ANSWER_BYTES_MAX),
+    };
+    const outcome = await ports.send(question(request, limits));
     const asked = { method: request.method, url: shownUrl(request, access) };
     if (outcome.kind === "failed") {
       const observation = interpretFailure(outcome.failure);

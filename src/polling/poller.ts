@@ -1,21 +1,18 @@
 import type { Breaker } from "../core/breaker.ts";
 import type { EventType } from "../core/event.ts";
-import {
-  decideAfterPoll,
-  type Ending,
-  HEALTHY,
-  INCONCLUSIVE,
-  type JobStep,
-  type LaneVerdict,
-  laneVerdict,
-  timedOut,
-} from "../core/job.ts";
+import { decideAfterPoll, type Ending, type JobStep, timedOut } from "../core/job.ts";
 import type { Interpretation } from "../providers/interpret-answer.ts";
 import type { LiveTrial, LiveTrialOutcome } from "../providers/trial.ts";
 import type { Random } from "../runtime/random.ts";
 import type { SecretBox } from "../runtime/secret-box.ts";
 import type { JobReference } from "../store/find-job.ts";
-import { type AskPorts, askUpstream } from "./ask-upstream.ts";
+import {
+  type AnswerPorts,
+  type Asking,
+  askUpstream,
+  laneVerdictOf,
+  openAsking,
+} from "./ask-upstream.ts";
 import { cancelUpstream } from "./cancel-upstream.ts";
 import { EventRecorder, type EventRecorderPorts } from "./event-recorder.ts";
 import { tryLive } from "./live-trial.ts";
@@ -30,7 +27,7 @@ const REFUSED_EVENT_RETRY_MS = 60_000;
 /** How long a refused credential is not tried again when the database could not be told. */
 const UNRECORDED_PAUSE_MS = 5_000;
 
-export interface PollerPorts extends EventRecorderPorts, AskPorts, ResultFetcherPorts {
+export interface PollerPorts extends EventRecorderPorts, AnswerPorts, ResultFetcherPorts {
   readonly random: Random;
   readonly providers: JobProviders;
   readonly secretBox: SecretBox;
@@ -57,6 +54,7 @@ export interface PollerPorts extends EventRecorderPorts, AskPorts, ResultFetcher
 export class Poller {
   readonly watches: WatchList;
   readonly #ports: PollerPorts;
+  readonly #asking: Asking;
   readonly #recorder: EventRecorder;
   readonly #fetcher: ResultFetcher;
   #underWay = 0;
@@ -64,6 +62,7 @@ export class Poller {
 
   constructor(ports: PollerPorts) {
     this.#ports = ports;
+    this.#asking = openAsking(ports);
     this.#recorder = new EventRecorder(ports);
     this.#fetcher = new ResultFetcher(ports);
     this.watches = new WatchList({
@@ -93,8 +92,12 @@ export class Poller {
   async stop(): Promise<void> {
     this.watches.close();
     this.#fetcher.close();
-    if (this.#underWay === 0) return;
-    await new Promise<void>((resolve) => {
+    await this.#asking.reader.stop(this.#quiet());
+  }
+
+  #quiet(): Promise<void> {
+    if (this.#underWay === 0) return Promise.resolve();
+    return new Promise((resolve) => {
       this.#onIdle = resolve;
     });
   }
@@ -109,7 +112,7 @@ export class Poller {
       this.#ports.log.error({ err: error, jobId: watch.jobId }, "a pass over a job failed");
       if (watch.state === "polling") this.watches.schedule(watch, this.#refusedRetryAtMs());
     }
-    upstream.lane.settle(interpretation === null ? INCONCLUSIVE : verdictOf(interpretation), era);
+    upstream.lane.settle(laneVerdictOf(interpretation), era);
     this.#finish(watch);
   }
 
@@ -119,7 +122,7 @@ export class Poller {
       this.watches.park(upstream, watch);
       return null;
     }
-    const asked = await askUpstream(this.#ports, access, watch, upstream.hasRoomToLinger);
+    const asked = await askUpstream(this.#asking, access, watch, upstream.hasRoomToLinger);
     if (asked === null) {
       if (watch.state === "polling") this.watches.schedule(watch, this.#refusedRetryAtMs());
       return null;
@@ -292,8 +295,4 @@ type MovementType = Extract<EventType, "job.processing" | "job.progress">;
 /** Its ending is recorded. */
 function isDropped(watch: Watch): boolean {
   return watch.state === "dropped";
-}
-
-function verdictOf(interpretation: Interpretation): LaneVerdict {
-  return interpretation.kind === "result_wanted" ? HEALTHY : laneVerdict(interpretation);
 }

@@ -7,6 +7,7 @@ import {
   encodeQueryValue,
   encodeSegment,
   fillTemplate,
+  hasParams,
   type JobReference,
   type TemplateValues,
 } from "./template.ts";
@@ -34,7 +35,8 @@ export function buildStatusRequest(
 ): RequestBuilding {
   const { status, provider } = target;
   const urlParam = status.request.urlParam;
-  const url = facts.nextUrl ?? (urlParam === null ? null : (job.params[urlParam] ?? ""));
+  const url =
+    facts.nextUrl === null ? paramUrl(urlParam, job) : urlOfAnswer(facts.nextUrl, target.origin);
   const extraQuery = facts.mayLinger && provider.longPoll !== null ? provider.longPoll.query : "";
   const request = build(target, status, job, { url, extraQuery, nowMs: facts.nowMs });
   if (facts.etag === null || request.kind === "refused") return request;
@@ -55,8 +57,7 @@ export function buildCancelRequest(
     return { kind: "refused", problem };
   }
   const { urlParam } = cancel.request;
-  const url = urlParam === null ? null : (job.params[urlParam] ?? "");
-  return build(target, cancel, job, { url, extraQuery: "", nowMs });
+  return build(target, cancel, job, { url: paramUrl(urlParam, job), extraQuery: "", nowMs });
 }
 
 /** What the status answer of a completed job says of where its result is. */
@@ -76,7 +77,8 @@ export function buildResultRequest(
 ): RequestBuilding {
   if (target.result === null) throw new Error(`${target.provider.name} has no result request`);
   const values = { jobId: job.jobId, params: job.params, answer: place.answer };
-  return build(target, target.result, values, { url: place.url, extraQuery: "", nowMs });
+  const url = place.url === null ? null : urlOfAnswer(place.url, target.origin);
+  return build(target, target.result, values, { url, extraQuery: "", nowMs });
 }
 
 /**
@@ -138,6 +140,19 @@ export function refusedUrlParams(
   });
 }
 
+function paramUrl(urlParam: string | null, { params }: JobReference): string | null {
+  if (urlParam === null) return null;
+  return Object.hasOwn(params, urlParam) ? (params[urlParam] ?? "") : "";
+}
+
+// Not `//host/path`, which names another host.
+const ABSOLUTE_PATH = /^\/(?![/\\])/;
+
+/** An upstream may name a URL by its path alone, as RFC 9110 allows in Location. */
+function urlOfAnswer(url: string, ownOrigin: string): string {
+  return ABSOLUTE_PATH.test(url) ? ownOrigin + url : url;
+}
+
 interface BuildingFacts {
   /** Instead of the path. */
   readonly url: string | null;
@@ -163,6 +178,11 @@ function build(
   }
   if (request.query !== null) {
     path = withQuery(path, fillTemplate(request.query, values, encodeQueryValue));
+  }
+  for (const part of request.optionalQuery) {
+    if (hasParams(part, values)) {
+      path = withQuery(path, fillTemplate(part, values, encodeQueryValue));
+    }
   }
   if (extraQuery !== "") path = withQuery(path, extraQuery);
   if (authQuery !== "") path = withQuery(path, authQuery);

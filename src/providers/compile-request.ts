@@ -1,3 +1,4 @@
+import type { ProviderDefinition } from "./definition.ts";
 import { compileJsonTemplate } from "./json-template.ts";
 import type { RequestDefinition } from "./request-definition.ts";
 import {
@@ -18,6 +19,8 @@ export interface CompiledRequest {
   readonly urlParam: string | null;
   /** Without the leading `?`; null when the definition has none. */
   readonly query: Template | null;
+  /** Parts of the query that are left out where a param has no value. */
+  readonly optionalQuery: readonly Template[];
   /** Headers that are the same for all jobs, `content-type` of the body included. */
   readonly fixedHeaders: Readonly<Record<string, string>>;
   readonly filledHeaders: readonly (readonly [name: string, value: Template])[];
@@ -43,24 +46,32 @@ const CONTENT_TYPES = {
   form: "application/x-www-form-urlencoded",
 } as const;
 
-/** What a param stands for where a job does not name it, by name. */
-export type ParamDefaults = Readonly<Record<string, string>>;
+/** What is known of the params that a definition explains, by name. */
+export type ParamDefinitions = ProviderDefinition["params"];
 
 /** @param request comes out of the schema of definitions */
 export function compileRequest(
   request: RequestDefinition,
-  { defaults, accept }: { readonly defaults: ParamDefaults; readonly accept: string },
+  { params, accept }: { readonly params: ParamDefinitions; readonly accept: string },
 ): CompiledRequest {
-  const read = new TemplateReader("credential" in request, defaults);
+  const read = new TemplateReader("credential" in request, params);
   const path = request.path === undefined ? null : read.path(request.path);
-  const query = read.pairs(request.query);
+  const [sometimes, always] = partition(request.query, (source) => read.isOptional(source));
+  const query = read.pairs(always);
+  const optionalQuery = sometimes.flatMap((pair) => read.pairs([pair]) ?? []);
   const headers = Object.entries(request.headers).map(
     ([name, source]) => [name, read.text(source)] as const,
   );
   const filledHeaders = headers.filter(([, { slots }]) => slots.length > 0);
   const body = compileBody(request.body, read);
   const urlParam = "url_param" in request ? (request.url_param ?? null) : null;
-  const templates = [path, query, ...filledHeaders.map(([, value]) => value), body?.template];
+  const templates = [
+    path,
+    query,
+    ...optionalQuery,
+    ...filledHeaders.map(([, value]) => value),
+    body?.template,
+  ];
   const slots = templates.flatMap((template) => template?.slots ?? []);
   const named = (from: Slot["from"]): string[] =>
     slots.filter((slot) => slot.from === from).map((slot) => slot.name);
@@ -69,6 +80,7 @@ export function compileRequest(
     path,
     urlParam,
     query,
+    optionalQuery,
     fixedHeaders: Object.freeze({
       ...(body !== null && { "content-type": CONTENT_TYPES[body.kind] }),
       ...Object.fromEntries(
@@ -94,18 +106,26 @@ function compileBody(body: RequestDefinition["body"], read: TemplateReader): Com
     case "json":
       return { kind: "json", template: read.json(body.value) };
     case "form":
-      return { kind: "form", template: read.pairs(body.fields) ?? { literals: [""], slots: [] } };
+      return {
+        kind: "form",
+        template: read.pairs(Object.entries(body.fields)) ?? { literals: [""], slots: [] },
+      };
   }
 }
 
 /** Splits the templates of one request and gives their params their defaults. */
 class TemplateReader {
   readonly #hasAnswer: boolean;
-  readonly #defaults: ParamDefaults;
+  readonly #params: ParamDefinitions;
 
-  constructor(hasAnswer: boolean, defaults: ParamDefaults) {
+  constructor(hasAnswer: boolean, params: ParamDefinitions) {
     this.#hasAnswer = hasAnswer;
-    this.#defaults = defaults;
+    this.#params = params;
+  }
+
+  /** Whether it uses a param that may have no value. */
+  isOptional(source: string): boolean {
+    return this.text(source).slots.some((slot) => this.#definitionOf(slot)?.optional === true);
   }
 
   path(source: string): Template {
@@ -121,10 +141,10 @@ class TemplateReader {
   }
 
   /** Joins `name=template` pairs into one template whose literals are encoded already. */
-  pairs(of: Readonly<Record<string, string>>): Template | null {
+  pairs(of: readonly Pair[]): Template | null {
     const literals = [""];
     const slots: Slot[] = [];
-    for (const [name, source] of Object.entries(of)) {
+    for (const [name, source] of of) {
       const value = this.text(source);
       const [first = "", ...rest] = value.literals.map(encodeQueryValue);
       const separator = literals.length > 1 || literals[0] !== "" ? "&" : "";
@@ -145,10 +165,21 @@ class TemplateReader {
   }
 
   #withDefaults({ literals, slots }: Template): Template {
-    const fallbackOf = (slot: Slot): string =>
-      slot.from === "param" && Object.hasOwn(this.#defaults, slot.name)
-        ? (this.#defaults[slot.name] ?? "")
-        : slot.fallback;
+    const fallbackOf = (slot: Slot): string => this.#definitionOf(slot)?.default ?? slot.fallback;
     return { literals, slots: slots.map((slot) => ({ ...slot, fallback: fallbackOf(slot) })) };
   }
+
+  #definitionOf({ from, name }: Slot): ParamDefinitions[string] | undefined {
+    return from === "param" && Object.hasOwn(this.#params, name) ? this.#params[name] : undefined;
+  }
+}
+
+type Pair = readonly [name: string, source: string];
+
+function partition(
+  of: Readonly<Record<string, string>>,
+  isFirst: (source: string) => boolean,
+): readonly [readonly Pair[], readonly Pair[]] {
+  const pairs = Object.entries(of);
+  return [pairs.filter(([, one]) => isFirst(one)), pairs.filter(([, one]) => !isFirst(one))];
 }

@@ -5,46 +5,59 @@ import type { ResultDefinition } from "./result-definition.ts";
 import { readTemplate, type Slot } from "./template.ts";
 
 interface DefinitionWithParams {
-  readonly params: Readonly<Record<string, unknown>>;
+  readonly params: Readonly<Record<string, { readonly optional: boolean }>>;
   readonly status: RequestDefinition;
   readonly cancel?: RequestDefinition | undefined;
   readonly result: ResultDefinition;
 }
 
-/** Params that are explained but that no request uses are misspelt, and nothing would tell. */
+/**
+ * Params that are explained but that no request uses are misspelt, and nothing would tell. Those
+ * that may be missing can't stand where something has to.
+ */
 export function checkParams(definition: DefinitionWithParams, context: IssueSink): void {
-  const used = paramsUsed(definition);
-  for (const name of Object.keys(definition.params)) {
-    if (used.has(name)) continue;
-    const known = [...used].join(", ") || "none";
-    context.addIssue({
-      code: "custom",
-      message: `No request uses this param; the requests use: ${known}.`,
-      path: ["params", name],
-    });
+  const requests = requestsOf(definition);
+  const needed = new Set(requests.flatMap(paramsOutsideQuery));
+  const used = new Set([...needed, ...requests.flatMap(paramsInQuery)]);
+  for (const [name, { optional }] of Object.entries(definition.params)) {
+    const path = ["params", name];
+    if (!used.has(name)) {
+      const known = [...used].join(", ") || "none";
+      const message = `No request uses this param; the requests use: ${known}.`;
+      context.addIssue({ code: "custom", message, path });
+    } else if (optional && needed.has(name)) {
+      const message = "An optional param may be used in a query only; give it a default.";
+      context.addIssue({ code: "custom", message, path: [...path, "optional"] });
+    }
   }
 }
 
-function paramsUsed({ status, cancel, result }: DefinitionWithParams): ReadonlySet<string> {
+function requestsOf({ status, cancel, result }: DefinitionWithParams): RequestDefinition[] {
   const requests = [status, cancel, result.kind === "request" ? result.request : undefined];
-  return new Set(requests.flatMap((request) => (request === undefined ? [] : paramsOf(request))));
+  return requests.filter((request) => request !== undefined);
 }
 
-function paramsOf(request: RequestDefinition): readonly string[] {
-  const slots = [
-    request.path,
-    ...Object.values(request.query),
-    ...Object.values(request.headers),
-    ...(request.body?.kind === "form" ? Object.values(request.body.fields) : []),
-  ].flatMap(slotsOf);
-  const inBody = request.body?.kind === "json" ? jsonTemplateSlots(request.body.value) : [];
+function paramsInQuery(request: RequestDefinition): readonly string[] {
+  return namesOf(Object.values(request.query).flatMap(slotsOf));
+}
+
+function paramsOutsideQuery(request: RequestDefinition): readonly string[] {
+  const { path, headers, body } = request;
+  const sources = [
+    path ?? "",
+    ...Object.values(headers),
+    ...(body?.kind === "form" ? Object.values(body.fields) : []),
+  ];
+  const inBody = body?.kind === "json" ? jsonTemplateSlots(body.value) : [];
   const url = "url_param" in request && request.url_param !== undefined ? [request.url_param] : [];
-  const params = [...slots, ...inBody].filter((slot) => slot.from === "param");
-  return [...url, ...params.map((slot) => slot.name)];
+  return [...url, ...namesOf([...sources.flatMap(slotsOf), ...inBody])];
 }
 
-function slotsOf(source: string | undefined): readonly Slot[] {
-  if (source === undefined) return [];
+function namesOf(slots: readonly Slot[]): readonly string[] {
+  return slots.filter((slot) => slot.from === "param").map((slot) => slot.name);
+}
+
+function slotsOf(source: string): readonly Slot[] {
   const reading = readTemplate(source, { hasAnswer: true, isPath: true });
   return reading.kind === "template" ? reading.template.slots : [];
 }

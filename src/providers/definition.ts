@@ -98,15 +98,27 @@ const limitsSchema = z.strictObject({
     .describe("How many requests may go at once after a quiet time."),
 });
 
-const paramSchema = z.strictObject({
-  description: z.string().max(500).optional().describe("For people: what to give."),
-  default: z
-    .string()
-    .min(1)
-    .max(500)
-    .optional()
-    .describe("Used where a job does not name it. Without a default each job must."),
-});
+const paramSchema = z
+  .strictObject({
+    description: z.string().max(500).optional().describe("For people: what to give."),
+    default: z
+      .string()
+      .min(1)
+      .max(500)
+      .optional()
+      .describe("Used where a job does not name it. Without a default each job must."),
+    optional: z
+      .boolean()
+      .default(false)
+      .describe(
+        "Whether a job may leave it out although it has no default. What a query says with it is " +
+          "then left out too; it may be used nowhere else.",
+      ),
+  })
+  .refine(({ default: value, optional }) => value === undefined || !optional, {
+    error: "A param with a default may be left out anyway; remove this.",
+    path: ["optional"],
+  });
 
 /** Names that are addresses under /v1/providers. */
 const RESERVED_NAMES: readonly string[] = ["schema"];

@@ -19,7 +19,7 @@ export function compileDownload(result: ResultDefinition): CompiledDownload | nu
   const { url_at: urlAt, credential, hosts } = result.download;
   const compile = (rest: object) =>
     compileRequest(resultRequestSchema.parse({ url_at: urlAt, ...rest }), {
-      defaults: {},
+      params: {},
       accept: "*/*",
     });
   return Object.freeze({

@@ -1,6 +1,6 @@
 import { floorSchedule, type PollSchedule } from "../core/poll-schedule.ts";
 import { type CompiledAnswers, compileAnswers } from "./compile-answers.ts";
-import { type CompiledRequest, compileRequest, type ParamDefaults } from "./compile-request.ts";
+import { type CompiledRequest, compileRequest } from "./compile-request.ts";
 import type { ProviderDefinition } from "./definition.ts";
 import { type CompiledDownload, compileDownload } from "./download.ts";
 import { encodeQueryValue } from "./template.ts";
@@ -101,20 +101,15 @@ export function compileProvider(definition: ProviderDefinition): Provider {
 }
 
 function compileRequests(definition: ProviderDefinition): Provider["requests"] {
-  const { status, cancel, result } = definition;
-  const defaults: ParamDefaults = Object.fromEntries(
-    Object.entries(definition.params).flatMap(([name, { default: value }]) =>
-      value === undefined ? [] : [[name, value]],
-    ),
-  );
-  const json = { defaults, accept: ACCEPT_JSON };
+  const { status, cancel, result, params } = definition;
+  const json = { params, accept: ACCEPT_JSON };
   return Object.freeze({
     status: compileRequest(status, json),
     cancel: cancel === undefined ? null : compileRequest(cancel, json),
     result:
       result.kind === "request"
         ? compileRequest(result.request, {
-            defaults,
+            params,
             accept: result.format === "text" ? ACCEPT_ANY : ACCEPT_JSON,
           })
         : null,
@@ -127,7 +122,12 @@ function requiredParams(
   { params }: ProviderDefinition,
 ): readonly string[] {
   const names = new Set([...status.paramNames, ...(result?.paramNames ?? [])]);
-  return [...names].filter((name) => params[name]?.default === undefined);
+  return [...names].filter((name) => isRequired(params, name));
+}
+
+function isRequired(params: ProviderDefinition["params"], name: string): boolean {
+  const known = Object.hasOwn(params, name) ? params[name] : undefined;
+  return known === undefined || (known.default === undefined && !known.optional);
 }
 
 function allowedHosts({ base_url: ownUrl, allowed_hosts: others = [] }: ProviderDefinition) {

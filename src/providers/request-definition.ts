@@ -158,7 +158,7 @@ export const resultRequestSchema = z
       .min(1)
       .optional()
       .describe(
-        "Instead of path: places in the status answer that hold the whole URL; the first wins.",
+        "Instead of path: places in the status answer that hold the URL; the first wins. A path alone is one of the connection's host.",
       ),
     ...requestFields(true),
     credential: z

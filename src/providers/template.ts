@@ -139,6 +139,11 @@ export function fillTemplate(
   return filled;
 }
 
+/** Whether every param that the template needs has a value. */
+export function hasParams(template: Template, values: TemplateValues): boolean {
+  return template.slots.every((slot) => slot.from !== "param" || valueOf(slot, values) !== "");
+}
+
 function valueOf(slot: Slot, values: TemplateValues): string {
   switch (slot.from) {
     case "job_id":

@@ -113,6 +113,16 @@ describe("a kept-alive connection that the host gave up without a word", () => {
     expect(methods).toEqual(["GET", "POST"]);
   });
 
+  test("costs a POST nothing that only reads, as status requests of some APIs do", async () => {
+    const methods: string[] = [];
+    const server = await forgetful(methods);
+    const client = openClient();
+    await client.send(get(server.origin));
+    const outcome = await client.send(post(server.origin, { readsOnly: true }));
+    expect(outcome).toMatchObject({ kind: "answered", status: 200 });
+    expect(methods).toEqual(["GET", "POST", "POST"]);
+  });
+
   test("is tried again once only, and not when it was new", async () => {
     const server = await serveTcp((socket, count) => {
       if (count === 1 && server.sockets.length === 1) socket.write(ANSWER);

@@ -113,7 +113,7 @@ export function startPoller(connection: Partial<StoredConnection> = {}, provider
   };
 }
 
-const NO_FETCHED_RESULTS = {
+export const NO_FETCHED_RESULTS = {
   bytesMax: 1024,
   find: () => Promise.resolve(null),
   storePart: () => Promise.resolve(),

@@ -116,6 +116,21 @@ describe("a definition with a mistake is refused with its place and what would b
       "/result/request/path",
       /\{answer\.<JSON Pointer>\}/,
     ],
+    [
+      "an optional param in a path",
+      { ...request({ path: "/{params.a}/{job_id}" }), params: { a: { optional: true } } },
+      "/params/a/optional",
+      /in a query only/,
+    ],
+    [
+      "an optional param with a default",
+      {
+        ...request({ query: { a: "{params.a}" } }),
+        params: { a: { optional: true, default: "b" } },
+      },
+      "/params/a/optional",
+      /remove this/,
+    ],
     ["a param that nothing uses", { params: { regoin: {} } }, "/params/regoin", /use: none/],
     [
       "a host with a port",

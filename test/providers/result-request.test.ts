@@ -110,6 +110,13 @@ describe("the request for a result", () => {
     expect(requestFor(byUrl, { url, answer: {} })).toMatchObject({ path: "/r/1?part=2" });
   });
 
+  test("goes to a path of the connection's own host where the answer names only that", () => {
+    expect(requestFor(byUrl, { url: "/r/../1?a=b", answer: {} })).toMatchObject({
+      origin: "https://api.example.com",
+      path: "/1?a=b",
+    });
+  });
+
   test.for([
     "https://evil.example/r",
     "http://api.example.com/r",
@@ -117,7 +124,8 @@ describe("the request for a result", () => {
     "https://user@api.example.com/r",
     "https://api.example.com.evil.example/r",
     "//evil.example/r",
-    "/r",
+    "/\\evil.example/r",
+    "r",
     "javascript:alert(1)",
     "https://api.example.com\\@evil.example/",
     "",

@@ -1,0 +1,144 @@
+import { Worker } from "node:worker_threads";
+import type { Observation } from "../core/observation.ts";
+import type { UpstreamAnswer } from "../providers/answered.ts";
+import type { Interpretation } from "../providers/interpret-answer.ts";
+import type { Provider } from "../providers/provider.ts";
+import type { Clock } from "../runtime/clock.ts";
+import { type AnswerQuestion, answerTo, type ReadingTask } from "./answer-question.ts";
+
+export interface AnswerReaderOptions {
+  readonly clock: Clock;
+  /** Larger answers are read in a thread of their own. */
+  readonly largeBytesMin: number;
+  /** How much memory that thread may take for one answer. */
+  readonly memoryMibMax: number;
+  readonly timeoutMs: number;
+}
+
+const STOP_TIMEOUT_MS = 2_000;
+
+type Outcome =
+  | { readonly kind: "read"; readonly interpretation: Interpretation }
+  | { readonly kind: "failed"; readonly why: string }
+  | { readonly kind: "closed" };
+
+/**
+ * Finds out what answers mean. A large one is read in a thread of its own: it may be built so that
+ * parsing it takes seconds or gigabytes, and the polls of others must not wait for that, nor the
+ * process end with it. One at a time; a thread that fails is replaced.
+ */
+export class AnswerReader {
+  readonly #options: AnswerReaderOptions;
+  #worker: Worker | null = null;
+  #last: Promise<unknown> = Promise.resolve();
+  #close: (() => void) | null = null;
+  #isClosed = false;
+
+  constructor(options: AnswerReaderOptions) {
+    this.#options = options;
+  }
+
+  /** Null when it was closed before it knew. */
+  read(
+    question: AnswerQuestion,
+    provider: Provider,
+    answer: UpstreamAnswer,
+  ): Interpretation | Promise<Interpretation | null> {
+    const isLarge = answer.body.length >= this.#options.largeBytesMin;
+    return isLarge
+      ? this.#readLarge(question, provider, answer)
+      : answerTo(question, provider, answer);
+  }
+
+  /** Lets what is read come to its end while `quiet` is awaited, but not for long. */
+  async stop(quiet: Promise<void>): Promise<void> {
+    // What was answered may never be answered again.
+    const timer = this.#options.clock.setTimer(STOP_TIMEOUT_MS, () => void this.close());
+    await quiet;
+    timer.cancel();
+    await this.close();
+  }
+
+  /** Ends the thread, whatever it does. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#close?.();
+    await this.#discardWorker();
+  }
+
+  async #readLarge(
+    question: AnswerQuestion,
+    provider: Provider,
+    answer: UpstreamAnswer,
+  ): Promise<Interpretation | null> {
+    const { status, headers, body } = answer;
+    const { definition } = provider;
+    const bytes = body.length;
+    const turn = this.#last.then(() =>
+      this.#carryOut({ definition, question, status, headers, body }),
+    );
+    this.#last = turn;
+    const outcome = await turn;
+    switch (outcome.kind) {
+      case "read":
+        return outcome.interpretation;
+      case "failed":
+        return unreadable(status, bytes, outcome.why);
+      case "closed":
+        return null;
+    }
+  }
+
+  async #carryOut(task: ReadingTask): Promise<Outcome> {
+    if (this.#isClosed) return { kind: "closed" };
+    const { clock, timeoutMs } = this.#options;
+    const { promise, resolve } = Promise.withResolvers<Outcome>();
+    this.#close = () => resolve({ kind: "closed" });
+    const timer = clock.setTimer(timeoutMs, () => {
+      resolve({ kind: "failed", why: `it takes longer than ${timeoutMs / 1000} s to read` });
+    });
+    const worker = (this.#worker ??= this.#startWorker());
+    const onMessage = (interpretation: Interpretation): void =>
+      resolve({ kind: "read", interpretation });
+    const onError = (error: Error): void => resolve({ kind: "failed", why: whyOf(error) });
+    worker.once("message", onMessage).once("error", onError);
+    worker.postMessage(task, transferable(task.body));
+    const outcome = await promise;
+    timer.cancel();
+    worker.off("message", onMessage).off("error", onError);
+    if (outcome.kind !== "read") await this.#discardWorker();
+    return outcome;
+  }
+
+  #startWorker(): Worker {
+    const worker = new Worker(new URL("reading-thread.ts", import.meta.url), {
+      resourceLimits: { maxOldGenerationSizeMb: this.#options.memoryMibMax },
+    });
+    // It waits for the next large answer, and a process that ends does not wait for it.
+    worker.unref();
+    // A failure between two answers is nobody's: the next one gets a new thread.
+    worker.on("error", () => undefined);
+    return worker;
+  }
+
+  async #discardWorker(): Promise<void> {
+    const worker = this.#worker;
+    this.#worker = null;
+    await worker?.terminate();
+  }
+}
+
+function whyOf(error: Error): string {
+  const isMemory = "code" in error && error.code === "ERR_WORKER_OUT_OF_MEMORY";
+  return isMemory ? "it takes too much memory to read" : error.message;
+}
+
+/** What can change hands without a copy: memory that holds nothing else. */
+function transferable({ buffer, byteLength }: Uint8Array): ArrayBuffer[] {
+  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [];
+}
+
+function unreadable(status: number, bytes: number, why: string): Observation {
+  const reason = `HTTP ${status}: the body of ${bytes} bytes can't be read: ${why}.`;
+  return { kind: "retry", cause: "unusable_answer", reason, retryAfterMs: null };
+}

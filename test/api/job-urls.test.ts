@@ -1,0 +1,87 @@
+import { describe, expect, it } from "vitest";
+import { prepareWish, type WishPorts } from "../../src/api/subscription-wish.ts";
+import { openBox } from "../polling/jobs.ts";
+import { exampleProvider } from "../providers/example-provider.ts";
+import { PROJECT_ID, uuids } from "../support/rows.ts";
+
+const provider = exampleProvider({
+  status: { url_param: "status_url" },
+  cancel: { method: "POST", path: "/{params.region}/{job_id}/cancel" },
+  params: { region: { default: "eu" } },
+  allowed_hosts: ["*.example.net"],
+});
+
+/** What becomes of a subscription whose job names this status URL, at a connection's base URL. */
+async function subscribe(statusUrl: string | undefined, baseUrl: string | null) {
+  const connection = { id: uuids(0, 0), baseUrl };
+  const written = provider.definition;
+  const known = { provider, written, source: "built_in", version: null } as const;
+  const ports: WishPorts = {
+    providers: {
+      find: () => known,
+      findFresh: () => Promise.resolve(known),
+      list: () => [known],
+    },
+    connections: {
+      find: () => connection,
+      findFresh: () => Promise.resolve(connection),
+    },
+    checkCallbackUrl: (text) => Promise.resolve({ ok: true, url: new URL(text) }),
+    secretBox: openBox,
+  };
+  const request = {
+    job_id: "job-1",
+    callback_url: "https://app.example.com/hook",
+    provider: provider.name,
+    params: statusUrl === undefined ? {} : { status_url: statusUrl },
+  };
+  const text = JSON.stringify(request);
+  return prepareWish(
+    { projectId: PROJECT_ID, request, text, idempotencyKey: null, trace: null },
+    ports,
+  );
+}
+
+describe("a job that brings its own status URL", () => {
+  it.each([
+    ["https://api.example.com/queue/1", null],
+    ["https://eu.example.net/queue/1?x=1", null],
+    ["https://api.example.com/queue/1", "https://eu.example.net"],
+    ["https://proxy.example.net:8443/queue/1", "https://proxy.example.net:8443/base"],
+    ["http://127.0.0.1:9/queue/1", "http://127.0.0.1:9"],
+  ])("is accepted with %s at %s", async (url, baseUrl) => {
+    expect(await subscribe(url, baseUrl)).toMatchObject({
+      ok: true,
+      value: { params: { status_url: url } },
+    });
+  });
+
+  it.each([
+    ["https://evil.example/queue/1", null, /evil\.example, which is not among the allowed hosts/],
+    ["https://example.net.evil.example/", null, /not among the allowed hosts/],
+    ["https://169.254.169.254/latest/meta-data", null, /not among the allowed hosts/],
+    ["http://127.0.0.1:9/queue/1", null, /not among the allowed hosts/],
+    ["http://api.example.com/queue/1", null, /by https/],
+    ["https://eu.example.net:22/", null, /without a port/],
+    ["https://key@api.example.com/", null, /user name/],
+    ["https://api.example.com\\@evil.example/", null, /not a URL/],
+    ["/queue/1", null, /not a URL/],
+    ["https:api.example.com/queue", null, /not a URL/],
+    [`https://api.example.com/${"x".repeat(8200)}`, null, /longer than/],
+  ])("is refused with %s at %s, and told why", async (url, baseUrl, detail) => {
+    expect(await subscribe(url, baseUrl)).toMatchObject({
+      ok: false,
+      problem: {
+        code: "validation_failed",
+        errors: [{ pointer: "/params/status_url", detail: expect.stringMatching(detail) }],
+      },
+    });
+  });
+
+  it("is refused without one, while a param with a default may be left out", async () => {
+    expect(await subscribe(undefined, null)).toMatchObject({
+      ok: false,
+      problem: { errors: [{ pointer: "/params/status_url" }] },
+    });
+  });
+});

@@ -1,0 +1,87 @@
+import { describe, expect, onTestFinished, test } from "vitest";
+import { AnswerReader, type AnswerReaderOptions } from "../../src/polling/answer-reader.ts";
+import { systemClock } from "../../src/runtime/clock.ts";
+import { exampleProvider } from "../providers/example-provider.ts";
+
+const provider = exampleProvider();
+const QUESTION = {
+  kind: "status",
+  facts: { seenBefore: true, ageMs: 0, nowMs: 0, unchanged: null },
+} as const;
+
+function openReader(options: Partial<AnswerReaderOptions> = {}) {
+  const reader = new AnswerReader({
+    clock: systemClock,
+    largeBytesMin: 1000,
+    memoryMibMax: 512,
+    timeoutMs: 60_000,
+    ...options,
+  });
+  onTestFinished(() => reader.close());
+  const begin = (body: string) =>
+    reader.read(QUESTION, provider, { status: 200, headers: {}, body: Buffer.from(body) });
+  return { reader, begin, read: async (body: string) => begin(body) };
+}
+
+const doneWith = (output: string) => `{"status":"done","output":${output}}`;
+const SPACE = " ".repeat(2000);
+
+describe("an answer", () => {
+  test("that is small is read at once", () => {
+    const { begin } = openReader();
+    expect(begin(doneWith("1.0"))).toMatchObject({ kind: "completed", result: "1.0" });
+  });
+
+  test("that is large means the same, digit by digit, read in another thread", async () => {
+    const { begin, read } = openReader();
+    const reading = begin(doneWith(`[1.0,"é😀"${SPACE}]`));
+    expect(reading).toBeInstanceOf(Promise);
+    expect(await reading).toMatchObject({ kind: "completed", result: `[1.0,"é😀"${SPACE}]` });
+    expect(await read(`{"status":"running"}${SPACE}`)).toMatchObject({ kind: "running" });
+    expect(await read(`<html>${SPACE}`)).toMatchObject({ cause: "unusable_answer" });
+  });
+
+  test("is read in its turn, and each gets its own meaning", async () => {
+    const { read } = openReader();
+    const readings = await Promise.all([1, 2, 3, 4].map((n) => read(doneWith(`${n}${SPACE}`))));
+    expect(readings.map((one) => one?.kind === "completed" && one.result)).toEqual([
+      "1",
+      "2",
+      "3",
+      "4",
+    ]);
+  });
+});
+
+describe("an answer that is built to do harm", () => {
+  test("takes no more memory than it may, and the next one is read all the same", async () => {
+    const { read } = openReader({ memoryMibMax: 16 });
+    const bomb = read(doneWith(`[${"{},".repeat(700_000)}1]`));
+    const next = read(doneWith(`1${SPACE}`));
+    expect(await bomb).toMatchObject({
+      kind: "retry",
+      cause: "unusable_answer",
+      reason: expect.stringContaining("it takes too much memory to read"),
+    });
+    expect(await next).toMatchObject({ kind: "completed", result: "1" });
+  });
+
+  test("takes no more time than it may, and the next one is read all the same", async () => {
+    const { reader, read } = openReader({ timeoutMs: 0 });
+    expect(await read(doneWith(`[${"{},".repeat(1_000_000)}1]`))).toMatchObject({
+      kind: "retry",
+      reason: expect.stringContaining("it takes longer than 0 s to read"),
+    });
+    await reader.close();
+    const patient = openReader();
+    expect(await patient.read(doneWith(`1${SPACE}`))).toMatchObject({ kind: "completed" });
+  });
+});
+
+test("a reader that is closed says nothing of what it did not get to know", async () => {
+  const { reader, read } = openReader();
+  const readings = [read(doneWith(`1${SPACE}`)), read(doneWith(`2${SPACE}`))];
+  await reader.close();
+  expect(await Promise.all(readings)).toContain(null);
+  expect(await read(doneWith(`3${SPACE}`))).toBeNull();
+});

@@ -1,0 +1,90 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { OutboundRequest } from "../../src/outbound/request-outcome.ts";
+import { LargeAnswerRoom } from "../../src/polling/answer-room.ts";
+import { get } from "../outbound/local-servers.ts";
+
+const LIMITS = { bytesFree: 1, bytesMax: 100, bytesPerOriginMax: 60 };
+
+function openRoom() {
+  const room = new LargeAnswerRoom(LIMITS);
+  const admitted: OutboundRequest[] = [];
+  const enter = (origin: string, bytes: number): OutboundRequest => {
+    const request = get(`https://${origin}.example`);
+    room.enter(request, bytes, () => admitted.push(request));
+    return request;
+  };
+  return { room, admitted, enter };
+}
+
+describe("large answers", () => {
+  test("come in as long as there is room for all that they may become", () => {
+    const { room, admitted, enter } = openRoom();
+    const first = enter("a", 50);
+    const second = enter("b", 50);
+    const third = enter("c", 1);
+    expect(admitted).toEqual([first, second]);
+    room.leave(second);
+    expect(admitted).toEqual([first, second, third]);
+  });
+
+  test("of one upstream leave room for those of others", () => {
+    const { room, admitted, enter } = openRoom();
+    const first = enter("a", 50);
+    const waiting = enter("a", 50);
+    const other = enter("b", 50);
+    expect(admitted).toEqual([first, other]);
+    room.leave(other);
+    expect(admitted).toEqual([first, other]);
+    room.leave(first);
+    expect(admitted).toEqual([first, other, waiting]);
+  });
+
+  test("that need all the room are not passed for ever by smaller ones", () => {
+    const { room, admitted, enter } = openRoom();
+    const small = enter("a", 10);
+    const huge = enter("b", 500);
+    const later = enter("c", 10);
+    expect(admitted).toEqual([small]);
+    room.leave(small);
+    expect(admitted).toEqual([small, huge]);
+    room.leave(huge);
+    expect(admitted).toEqual([small, huge, later]);
+  });
+
+  test("that give up waiting are forgotten, and who never came may leave", () => {
+    const { room, admitted, enter } = openRoom();
+    const first = enter("a", 60);
+    const second = enter("a", 60);
+    room.leave(second);
+    room.leave(get("https://nobody.example"));
+    room.leave(first);
+    room.leave(first);
+    const third = enter("a", 60);
+    expect(admitted).toEqual([first, third]);
+  });
+
+  test("never hold more than the room, unless one does alone, and all come in at last", () => {
+    const step = fc.record({
+      origin: fc.constantFrom("a", "b", "c"),
+      bytes: fc.integer({ min: 1, max: 120 }),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+        const { room, admitted, enter } = openRoom();
+        const bytesOf = new Map(steps.map(({ origin, bytes }) => [enter(origin, bytes), bytes]));
+        const left = new Set<OutboundRequest>();
+        for (let next = 0; next < steps.length; next += 1) {
+          const held = admitted.filter((request) => !left.has(request));
+          const total = held.reduce((sum, request) => sum + (bytesOf.get(request) ?? 0), 0);
+          expect(total <= LIMITS.bytesMax || held.length === 1).toBe(true);
+          const leaving = held[0];
+          if (leaving === undefined) throw new Error("nobody is in, and some wait");
+          left.add(leaving);
+          room.leave(leaving);
+        }
+        expect(admitted).toHaveLength(steps.length);
+      }),
+    );
+  });
+});
