@@ -12,6 +12,7 @@ import { DeliveryEngine } from "./delivery/delivery-engine.ts";
 import { RedeliveryRunner } from "./delivery/redelivery-runner.ts";
 import type { RequestClient } from "./outbound/request-client.ts";
 import { ConnectionDirectory } from "./polling/connection-directory.ts";
+import { connectionNews, unknownStatusNews } from "./polling/operational-news.ts";
 import { Poller } from "./polling/poller.ts";
 import { registerPollingGauges } from "./polling/polling-gauges.ts";
 import { ProviderDirectory, type SharedProviders } from "./polling/provider-directory.ts";
@@ -74,7 +75,7 @@ export class Engine {
   readonly #options: EngineOptions;
   readonly #writers: Writers;
   readonly #poller: Poller;
-  readonly #delivery: DeliveryEngine;
+  readonly delivery: DeliveryEngine;
   readonly #ownership: ShardOwnership;
   readonly #mail: MailReader;
   readonly #sweep: Sweep;
@@ -88,7 +89,7 @@ export class Engine {
     this.projects = new ProjectDirectory({
       ...options,
       liveJobsAllowed: options.config.liveJobsMax,
-      onChange: (project) => this.#delivery.configure(project),
+      onChange: (project) => this.delivery.configure(project),
     });
     this.providers = new ProviderDirectory({
       ...options,
@@ -96,10 +97,13 @@ export class Engine {
       onChange: (projectId, name) => this.#poller.watches.providerChanged(projectId, name),
     });
     this.#poller = this.#buildPoller();
-    this.#delivery = this.#buildDelivery();
+    this.delivery = this.#buildDelivery();
     this.connections = new ConnectionDirectory({
       ...options,
-      onChange: (connection) => this.#poller.watches.configureConnection(connection),
+      onChange: (connection, before) => {
+        this.#poller.watches.configureConnection(connection);
+        this.delivery.operations.tellOnce(connectionNews(before, connection));
+      },
     });
     this.#ownership = this.#buildOwnership();
     this.handOver = this.#buildHandOver();
@@ -138,7 +142,7 @@ export class Engine {
     await this.#mail.start();
     await this.#sweep.start();
     await this.#housekeeping.start();
-    await this.#delivery.start();
+    await this.delivery.start();
     await this.redeliveries.start();
   }
 
@@ -151,7 +155,7 @@ export class Engine {
     await this.#mail.stop();
     await this.#housekeeping.stop();
     await this.redeliveries.stop();
-    const quiet = Promise.all([this.#poller.stop(), this.#delivery.stop()]);
+    const quiet = Promise.all([this.#poller.stop(), this.delivery.stop()]);
     await Promise.all([
       upstreamClient.close(REQUESTS_GRACE_MS),
       callbackClient.close(REQUESTS_GRACE_MS),
@@ -186,11 +190,6 @@ export class Engine {
     return this.#poller.watches.upstreams.loadOf(connectionId);
   }
 
-  /** This node signs with what a project's secrets are now; the others see it within seconds. */
-  signingSecretsChanged(projectId: string): void {
-    this.#delivery.signingSecretsChanged(projectId);
-  }
-
   #buildPoller(): Poller {
     const { config, database, metrics, upstreamClient } = this.#options;
     return new Poller({
@@ -200,8 +199,12 @@ export class Engine {
       send: (request) => upstreamClient.send(request),
       fetched: new FetchedResults(database, config.fetchedResultBytesMax),
       record: (event) => this.#writers.recordEvent(event),
-      owe: (owed, event, resultBytes) => this.#delivery.loop.owe(owed, event, resultBytes),
+      owe: (owed, event, resultBytes) => this.delivery.loop.owe(owed, event, resultBytes),
       look: (job) => this.handOver.look(job),
+      metUnknownStatus: ({ projectId }, watch, status) => {
+        if (projectId === null) return;
+        this.delivery.operations.tell(unknownStatusNews(projectId, watch, status));
+      },
       pauseConnection: (connection, reason) => pauseConnection(database, connection, reason),
       observed: (observation) => metrics.polls.add(observation.kind),
     });
@@ -228,17 +231,17 @@ export class Engine {
             if (this.#ownership.owns(job.shardId)) this.#poller.watches.watch(job, "spread");
           }
         }
-        this.#delivery.loop.reload();
+        this.delivery.loop.reload();
       },
       liveJobs: () => this.liveJobs.here,
       liveJobsElsewhere: (counts) => this.liveJobs.learn(counts),
       shareChanged: (share) => {
         this.#poller.watches.upstreams.setShare(share);
-        this.#delivery.loop.outbox.setShare(share);
+        this.delivery.loop.outbox.setShare(share);
       },
       dropped: (shardId) => {
         this.#poller.watches.dropShard(shardId);
-        this.#delivery.loop.dropShard(shardId);
+        this.delivery.loop.dropShard(shardId);
       },
     });
   }
@@ -258,7 +261,7 @@ export class Engine {
         // Watched before, under a definition that this node has not met.
         else this.handOver.look(job);
       },
-      deliver: (deliveries) => this.#delivery.loop.deliver(deliveries),
+      deliver: (deliveries) => this.delivery.loop.deliver(deliveries),
       post: (mail) => postMail(database, mail),
     });
   }
@@ -274,14 +277,14 @@ export class Engine {
       findJobsOf: (subscriptions) => findJobsOfSubscriptions(database, subscriptions),
       cancelUpstream: (job) => this.#poller.cancelUpstream(job),
       watches: this.#poller.watches,
-      deliveries: this.#delivery.loop,
+      deliveries: this.delivery.loop,
     });
   }
 
   #registerGauges(): void {
     const { metrics } = this.#options;
     registerPollingGauges(metrics, this.#poller.watches);
-    registerDeliveryGauges(metrics, this.#delivery.loop.outbox);
+    registerDeliveryGauges(metrics, this.delivery.loop.outbox);
     metrics.gauge(
       "ringback_owned_shards",
       "Shards this node owns.",

@@ -143,7 +143,8 @@ async function start(
     unsubscribed: (change) => engine.handOver.unsubscribed(change),
     redelivered: (deliveries) => engine.handOver.redelivered(deliveries),
     redeliveries: engine.redeliveries,
-    signingSecretsChanged: (project) => engine.signingSecretsChanged(project),
+    testCallback: (test) => engine.delivery.test(test),
+    signingSecretsChanged: (project) => engine.delivery.signingSecretsChanged(project),
     connections: {
       find: (project, provider, name) => engine.connections.find(project, provider, name),
       findFresh: (project, provider, name) => engine.connections.findFresh(project, provider, name),

@@ -69,6 +69,20 @@ export interface ConnectionRegistry {
   nameOf(connectionId: string): string;
 }
 
+/** A whole exchange with a receiver. */
+export interface TestedCallback {
+  readonly request: { readonly headers: Readonly<Record<string, string>>; readonly body: string };
+  readonly response: {
+    readonly status: number;
+    readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+    readonly body: Buffer;
+    readonly isTruncated: boolean;
+  } | null;
+  /** Why there is no answer. */
+  readonly failure: { readonly code: string; readonly message: string } | null;
+  readonly durationMs: number;
+}
+
 /** Redeliveries of many, which go on after the answer. */
 export interface RedeliveryPorts {
   /** The shard for a new one: one whose owner begins at once. */
@@ -123,6 +137,13 @@ export interface ApiPorts {
     deliveries: readonly { readonly shardId: number; readonly id: string }[],
   ): Promise<void>;
   readonly redeliveries: RedeliveryPorts;
+  /** Sends a callback about nothing and tells what came of it. */
+  testCallback(test: {
+    readonly projectId: string;
+    readonly url: string;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly secret: string | null;
+  }): Promise<TestedCallback>;
   /** The project's signing secrets or keys are others now. */
   signingSecretsChanged(projectId: string): void;
   readonly connections: ConnectionRegistry;

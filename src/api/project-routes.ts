@@ -5,6 +5,7 @@ import { jsonAnswer } from "./answer.ts";
 import { isoTime } from "./iso-time.ts";
 import type { ApiPorts } from "./ports.ts";
 import { problemOfParts } from "./problem.ts";
+import type { Outcome } from "./problem.ts";
 import { projectChangeSchema, projectSchema } from "./project-schema.ts";
 import { defineRoute, notFound } from "./route.ts";
 import type { Reply, Route } from "./route.ts";
@@ -40,6 +41,7 @@ function change(ports: ApiPorts): Route {
     scope: "admin",
     body: { schema: projectChangeSchema, bytesMax: BODY_BYTES_MAX },
     success: { status: 200, description: "The project.", schema: projectSchema },
+    problems: ["callback_url_refused"],
     async handle({ caller: { projectId }, body }) {
       const found = await findProject(ports.database, projectId);
       if (found === null) return projectReply(found, projectId, ports);
@@ -49,11 +51,26 @@ function change(ports: ApiPorts): Route {
         const part = { pointer: "/live_jobs_max", detail };
         return { ok: false, problem: problemOfParts("validation_failed", [part]) };
       }
-      const changed = await changeProjectSettings(ports.database, projectId, body);
+      const checked = await checkOperationsUrl(body.operations_url, ports);
+      if (!checked.ok) return checked;
+      const change = { ...body, operations_url: checked.value };
+      const changed = await changeProjectSettings(ports.database, projectId, change);
       await ports.projectChanged();
       return projectReply(changed, projectId, ports);
     },
   });
+}
+
+/** It is a callback URL like any other. */
+async function checkOperationsUrl(
+  text: string | null | undefined,
+  ports: ApiPorts,
+): Promise<Outcome<string | null | undefined>> {
+  if (text === null || text === undefined) return { ok: true, value: text };
+  const checked = await ports.checkCallbackUrl(text);
+  if (checked.ok) return { ok: true, value: checked.url.href };
+  const part = { pointer: "/operations_url", detail: checked.reason };
+  return { ok: false, problem: problemOfParts("callback_url_refused", [part]) };
 }
 
 /** A key can outlive its project only when somebody deletes rows by hand. */
@@ -74,6 +91,7 @@ function projectJson(of: ProjectRecord, ports: ApiPorts): string {
     signatures: of.settings.signatures ?? null,
     callback_concurrency: of.settings.callback_concurrency ?? null,
     callback_requests_per_second: of.settings.callback_requests_per_second ?? null,
+    operations_url: of.settings.operations_url ?? null,
     created_at: isoTime(of.createdAtMs),
     updated_at: isoTime(of.updatedAtMs),
   });

@@ -25,6 +25,18 @@ const callbackRateSchema = z.number().positive().max(100_000).nullable().openapi
     "Callbacks a second to one origin. Never more than the gateway's, which null stands for.",
 });
 
+const operationsUrlSchema = z
+  .string()
+  .min(1)
+  .max(2048)
+  .nullable()
+  .openapi({
+    format: "uri",
+    description:
+      "Where to tell of deliveries that were given up, callback origins that fail, connections that are " +
+      "paused, and statuses that nobody knows. Null for nowhere.",
+  });
+
 /** What a project may set for itself; each answered under the same name, null when it is not set. */
 export const projectChangeSchema = z
   .strictObject({
@@ -33,6 +45,7 @@ export const projectChangeSchema = z
     signatures: signaturesSchema.nullable().optional(),
     callback_concurrency: callbackConcurrencySchema.optional(),
     callback_requests_per_second: callbackRateSchema.optional(),
+    operations_url: operationsUrlSchema.optional(),
   })
   .openapi("ProjectChange");
 
@@ -61,6 +74,7 @@ export const projectSchema = z
     }),
     callback_concurrency: callbackConcurrencySchema,
     callback_requests_per_second: callbackRateSchema,
+    operations_url: operationsUrlSchema,
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
   })

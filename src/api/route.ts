@@ -171,6 +171,7 @@ const NOUNS: Readonly<Record<IdKind, string>> = {
   delivery: "delivery",
   signingSecret: "signing secret",
   redelivery: "redelivery",
+  operationalEvent: "operational event",
   signingKey: "signing key",
 };
 

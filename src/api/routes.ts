@@ -1,6 +1,7 @@
 import { createUuidSource } from "../runtime/uuid-source.ts";
 import { apiKeyRoutes } from "./api-key-routes.ts";
 import type { Authenticator } from "./authentication.ts";
+import { callbackTestRoutes } from "./callback-test-routes.ts";
 import { connectionRoutes } from "./connection-routes.ts";
 import { deliveryRoutes } from "./delivery-routes.ts";
 import { documentationRoutes } from "./documentation-routes.ts";
@@ -23,6 +24,7 @@ export function apiRoutes(ports: ApiPorts, authenticator: Authenticator): Route[
     ...subscriptionRoutes(ports),
     ...deliveryRoutes(ports),
     ...redeliveryRoutes(ports, newUuid),
+    ...callbackTestRoutes(ports),
     ...eventRoutes(ports),
     ...connectionRoutes(ports, newUuid),
     ...providerRoutes(ports, newUuid),

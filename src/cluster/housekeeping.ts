@@ -4,6 +4,7 @@ import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
 import type { Database } from "../store/database.ts";
 import { forgetOldIdempotencyKeys } from "../store/find-idempotency-key.ts";
+import { forgetOperationalEvents } from "../store/operational-events.ts";
 import { forgetDeadNodes } from "../store/node-leases.ts";
 import { Retention } from "./retention.ts";
 
@@ -43,7 +44,10 @@ function createSweeper({ database, clock, log, ownedShards }: HousekeepingOption
       for (let statement = 0; statement < STATEMENTS_PER_ROUND_MAX; statement += 1) {
         const shardIds = ownedShards();
         if (shardIds.length === 0) return;
-        if ((await forgetOldIdempotencyKeys(database, shardIds)) === 0) return;
+        const forgotten =
+          (await forgetOldIdempotencyKeys(database, shardIds)) +
+          (await forgetOperationalEvents(database, shardIds));
+        if (forgotten === 0) return;
       }
     },
     clock,

@@ -12,6 +12,7 @@ export const ID_PREFIXES = {
   delivery: "msg",
   signingSecret: "sec",
   redelivery: "red",
+  operationalEvent: "ope",
   signingKey: "sgk",
 } as const;
 

@@ -1,4 +1,5 @@
 import {
+  type AttemptErrorCode,
   type AttemptExchange,
   decideAfterAttempt,
   isSuccess,
@@ -25,7 +26,8 @@ import {
   signaturesOfDelivery,
 } from "./delivery-settings.ts";
 import type { OwedCallback } from "./owed-callback.ts";
-import { signCallback, type SigningKey, signingKey } from "./sign-callback.ts";
+import { type SigningKey, signingKey } from "./sign-callback.ts";
+import { signedPost } from "./signed-post.ts";
 
 /** At most this much of a receiver's answer is read. */
 const RESPONSE_BYTES_MAX = 16 * 1024;
@@ -49,6 +51,8 @@ export interface DelivererPorts {
   send(request: OutboundRequest): Promise<RequestOutcome>;
   /** False when the same attempt was recorded before. */
   record(attempt: AttemptRow): Promise<boolean>;
+  /** Told of a delivery that is given up. */
+  exhausted(callback: OwedCallback, errorCode: AttemptErrorCode): void;
   /** Told of every attempt, for the metrics. */
   attempted(step: DeliveryStep, sinceDueMs: number): void;
 }
@@ -93,6 +97,7 @@ export async function attemptDelivery(
   ports.attempted(step, startedAtMs - callback.dueAtMs);
   const row = attemptRow(delivery, attemptCount, startedAtMs, made, step);
   if (!(await ports.record(row))) return { next: OVER, verdict };
+  if (step.status === "exhausted") ports.exhausted(callback, step.errorCode);
   if (step.status === "gone") return { next: { kind: "gone" }, verdict };
   if (step.status !== "pending") return { next: OVER, verdict };
   callback.attemptCount += 1;
@@ -181,32 +186,22 @@ function signedRequest(
   nowMs: number,
 ): OutboundRequest {
   const { delivery } = callback;
-  const body = bodyOf(ports, callback);
-  const webhookId = publicId("delivery", delivery.id);
-  const timestampS = Math.floor(nowMs / 1000);
-  const url = new URL(delivery.callbackUrl);
-  return {
-    method: "POST",
-    origin: url.origin,
-    path: url.pathname + url.search,
-    headers: {
-      ...headers,
-      ...traceHeaders(
-        delivery.trace,
-        { subscriptionId: delivery.subscriptionId, deliveryId: delivery.id },
-        callback.attemptCount + 1,
-      ),
-      "content-type": "application/json",
-      "user-agent": ports.userAgent,
-      "webhook-id": webhookId,
-      "webhook-timestamp": String(timestampS),
-      "webhook-signature": signCallback(keys, webhookId, timestampS, body),
-    },
-    body,
+  const trace = traceHeaders(
+    delivery.trace,
+    { subscriptionId: delivery.subscriptionId, deliveryId: delivery.id },
+    callback.attemptCount + 1,
+  );
+  return signedPost({
+    url: delivery.callbackUrl,
+    headers: { ...headers, ...trace },
+    body: bodyOf(ports, callback),
+    webhookId: publicId("delivery", delivery.id),
+    keys,
+    nowMs,
+    userAgent: ports.userAgent,
     timeoutMs: ports.callbackTimeoutMs,
     responseBytesMax: RESPONSE_BYTES_MAX,
-    whenLarger: "truncate",
-  };
+  });
 }
 
 function bodyOf(ports: DelivererPorts, callback: OwedCallback): string {

@@ -7,6 +7,7 @@ import type { Random } from "../runtime/random.ts";
 import type { ResultLinks } from "../runtime/result-links.ts";
 import type { SecretBox } from "../runtime/secret-box.ts";
 import type { Service } from "../runtime/service.ts";
+import type { UuidSource } from "../runtime/uuid-source.ts";
 import type { Database } from "../store/database.ts";
 import type { ProjectSettings } from "../store/project-schema.ts";
 import type { AttemptRow } from "../store/record-attempts.ts";
@@ -14,8 +15,11 @@ import { findSigningSecrets } from "../store/signing-secrets.ts";
 import { DeliveryLoop } from "./delivery-loop.ts";
 import { callbackLimits, type DeliverySettings, deliverySettings } from "./delivery-settings.ts";
 import type { OriginChange } from "./outbox.ts";
-import { signingKey } from "./sign-callback.ts";
+import { exhaustedNews, originNews } from "./delivery-news.ts";
+import { OperationalEvents } from "./operational-events.ts";
+import { type SigningKey, signingKey } from "./sign-callback.ts";
 import { SigningKeys } from "./signing-keys.ts";
+import { sendTestCallback, type TestCallback, type TestedCallback } from "./test-callback.ts";
 
 export interface DeliveryEngineOptions {
   readonly database: Database;
@@ -24,6 +28,7 @@ export interface DeliveryEngineOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly secretBox: SecretBox;
+  readonly uuids: UuidSource;
   readonly callbackClient: RequestClient;
   readonly version: string;
   readonly resultLinks: Pick<ResultLinks, "urlOf">;
@@ -34,7 +39,7 @@ export interface DeliveryEngineOptions {
     readonly callbackRequestsPerSecond: number | null;
     readonly inlineResultBytesMax: number;
   };
-  ownedShards(): readonly number[];
+  readonly ownedShards: () => readonly number[];
   /** False when the same attempt was recorded before. */
   record(attempt: AttemptRow): Promise<boolean>;
 }
@@ -43,48 +48,91 @@ export interface DeliveryEngineOptions {
 export class DeliveryEngine implements Service {
   readonly name = "delivery engine";
   readonly loop: DeliveryLoop;
+  readonly operations: OperationalEvents;
+  readonly #options: DeliveryEngineOptions;
   /** Of projects that were made a moment ago, and where a project says nothing. */
   readonly #gateway: DeliverySettings;
   readonly #projects = new Map<string, DeliverySettings>();
+  readonly #operationsUrls = new Map<string, string | null>();
   readonly #signingKeys: SigningKeys;
 
   constructor(options: DeliveryEngineOptions) {
-    const { clock, metrics, callbackClient, version, resultLinks, settings } = options;
+    const { clock, metrics, callbackClient, resultLinks, settings } = options;
+    this.#options = options;
     this.#gateway = gatewaySettings(settings);
     this.#signingKeys = openSigningKeys(options);
     this.loop = new DeliveryLoop({
       ...options,
       callbackTimeoutMs: settings.callbackTimeoutMs,
       inlineResultBytesMax: settings.inlineResultBytesMax,
-      userAgent: `Ringback/${version}`,
+      userAgent: this.#userAgent,
       resultUrl: (eventId) => resultLinks.urlOf(eventId, clock.now()),
       settingsOf: (projectId) => this.#projects.get(projectId) ?? this.#gateway,
       signingKeys: (projectId, schemes) => this.#signingKeys.of(projectId, schemes),
       send: (request) => callbackClient.send(request),
-      onOriginChange: (change) => noteOriginChange(options.log, change),
+      onOriginChange: (change) => {
+        noteOriginChange(options.log, change);
+        this.operations.tell(originNews(change));
+      },
       attempted: (step, sinceDueMs) => metrics.recordAttempt(step.status, sinceDueMs),
+      exhausted: (callback, errorCode) => this.operations.tell(exhaustedNews(callback, errorCode)),
+    });
+    this.operations = new OperationalEvents({
+      ...options,
+      userAgent: this.#userAgent,
+      callbackTimeoutMs: settings.callbackTimeoutMs,
+      urlOf: (projectId) => this.#operationsUrls.get(projectId) ?? null,
+      signingKeys: (projectId) => this.#keysOf(projectId),
+      send: (request) => callbackClient.send(request),
     });
   }
 
-  start(): Promise<void> {
-    return this.loop.start();
+  async start(): Promise<void> {
+    await this.loop.start();
+    await this.operations.start();
   }
 
   /** Begins no more attempts and waits for those under way to be recorded. */
-  stop(): Promise<void> {
-    return this.loop.stop();
+  async stop(): Promise<void> {
+    await Promise.all([this.loop.stop(), this.operations.stop()]);
+  }
+
+  /** Sends one callback about nothing, as the project's are sent. */
+  test(callback: TestCallback): Promise<TestedCallback> {
+    const { callbackClient, settings } = this.#options;
+    return sendTestCallback(
+      {
+        ...this.#options,
+        userAgent: this.#userAgent,
+        callbackTimeoutMs: settings.callbackTimeoutMs,
+        signingKeys: (projectId) => this.#keysOf(projectId),
+        send: (request) => callbackClient.send(request),
+      },
+      callback,
+    );
   }
 
   /** Delivers from now on as the project says. */
   configure(project: { readonly id: string; readonly settings: ProjectSettings }): void {
     const settings = deliverySettings(project.settings, this.#gateway);
     this.#projects.set(project.id, settings);
+    this.#operationsUrls.set(project.id, project.settings.operations_url ?? null);
     this.loop.outbox.configure(project.id, settings.limits);
   }
 
   /** This node signs with what a project's secrets are now; the others see it within seconds. */
   signingSecretsChanged(projectId: string): void {
     this.#signingKeys.forget(projectId);
+  }
+
+  get #userAgent(): string {
+    return `Ringback/${this.#options.version}`;
+  }
+
+  /** The keys that the project's own callbacks are signed with now. */
+  #keysOf(projectId: string): Promise<readonly SigningKey[]> {
+    const { signatures } = this.#projects.get(projectId) ?? this.#gateway;
+    return this.#signingKeys.of(projectId, signatures);
   }
 }
 

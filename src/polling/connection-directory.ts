@@ -10,7 +10,7 @@ export interface ConnectionDirectoryOptions {
   readonly clock: Clock;
   readonly log: Log;
   /** Told of every connection that is new or changed, on whatever node it was changed. */
-  readonly onChange: (connection: StoredConnection) => void;
+  readonly onChange: (connection: StoredConnection, before: StoredConnection | null) => void;
 }
 
 /** Every connection, held in memory and kept fresh: few rows that every accept and poll needs. */
@@ -73,7 +73,7 @@ export class ConnectionDirectory implements Service {
       this.#byName.delete(nameKey(before));
     }
     if (!connection.isDeleted) this.#byName.set(nameKey(connection), connection);
-    this.#options.onChange(connection);
+    this.#options.onChange(connection, before ?? null);
   }
 }
 

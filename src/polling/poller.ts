@@ -32,6 +32,7 @@ export interface PollerPorts extends EventRecorderPorts, AnswerPorts, ResultFetc
   readonly providers: JobProviders;
   readonly secretBox: SecretBox;
   readonly pollsPerOriginMax: number;
+  metUnknownStatus(upstream: Upstream, watch: Watch, status: string): void;
   /** Asks to watch a job again if it is still live. */
   look(job: { readonly shardId: number; readonly id: string }): void;
   pauseConnection(
@@ -132,6 +133,9 @@ export class Poller {
       this.#askForResult(watch);
       return interpretation;
     }
+    if (interpretation.kind === "running" && interpretation.unknownStatus !== null) {
+      this.#ports.metUnknownStatus(upstream, watch, interpretation.unknownStatus);
+    }
     const step = decideAfterPoll({
       facts: watch,
       observation: interpretation,
@@ -215,7 +219,7 @@ export class Poller {
     this.#begin(watch, "ending");
     const fetch = await this.#fetcher.fetch(access, watch, link);
     if (fetch.kind !== "stopped") await this.#end(watch, ending, fetch);
-    if (fetch.kind === "stored" && isDropped(watch)) await this.#fetcher.forget(watch);
+    if (fetch.kind === "stored") await this.#fetcher.forgetOnceRecorded(watch);
     this.#finish(watch);
   }
 
@@ -291,8 +295,3 @@ export class Poller {
 }
 
 type MovementType = Extract<EventType, "job.processing" | "job.progress">;
-
-/** Its ending is recorded. */
-function isDropped(watch: Watch): boolean {
-  return watch.state === "dropped";
-}

@@ -74,10 +74,11 @@ export class ResultFetcher {
     }
   }
 
-  /** The ending is recorded. Never rejects: what is left behind goes with its retention. */
-  async forget({ shardId, id }: Watch): Promise<void> {
+  /** Tidies up behind a recorded ending. Never rejects: what is left goes with its retention. */
+  async forgetOnceRecorded(watch: Watch): Promise<void> {
+    if (watch.state !== "dropped") return;
     try {
-      await this.#ports.fetched.forget({ shardId, jobRowId: id });
+      await this.#ports.fetched.forget({ shardId: watch.shardId, jobRowId: watch.id });
     } catch (error) {
       this.#ports.log.warn({ err: error }, "a fetched result could not be tidied up after");
     }

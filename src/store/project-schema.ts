@@ -10,6 +10,7 @@ export interface ProjectSettings {
   readonly signatures?: readonly SignatureScheme[];
   readonly callback_concurrency?: number;
   readonly callback_requests_per_second?: number;
+  readonly operations_url?: string;
 }
 
 export const projects = pgTable(

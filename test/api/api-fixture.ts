@@ -29,6 +29,7 @@ import { loadConnections } from "../../src/store/load-connections.ts";
 import type { StoredConnection } from "../../src/store/load-connections.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { openTestDatabase } from "../support/database.ts";
+import { checkUrl, TESTED } from "./fixture-answers.ts";
 import { type Logged, notingLog } from "./noting-log.ts";
 import { acceptAlone } from "./accept-alone.ts";
 import { providersOn } from "../support/providers.ts";
@@ -68,6 +69,8 @@ export class ApiFixture {
   readonly loads = new Map<string, ConnectionLoad>();
   readonly projectId = this.uuid();
   readonly secretBox = createSecretBox([KEY]);
+  /** What comes of trying a callback. */
+  tested = TESTED;
   /** Answers instead of the store when set. */
   acceptOutcome: AcceptOutcome | Error | null = null;
   liveTrialOutcome: LiveTrialOutcome = { kind: "not_asked", problem: "Nobody is there." };
@@ -235,6 +238,10 @@ export class ApiFixture {
       pollNow: note("pollNow"),
       unsubscribed: note("unsubscribed"),
       redelivered: note("redelivered"),
+      testCallback: async (test) => {
+        this.calls.push(["testCallback", test]);
+        return this.tested;
+      },
       redeliveries: { shardForNew: () => 7, begin: note("begin"), perSecondDefault: 100 },
       signingSecretsChanged: (id) => void this.calls.push(["signingSecretsChanged", id]),
       connections: {
@@ -253,8 +260,8 @@ export class ApiFixture {
         return this.liveTrialOutcome;
       },
       secretBox: this.secretBox,
-      checkCallbackUrl: async (text) => this.#checkUrl(text),
-      checkUpstreamUrl: (text) => this.#checkUrl(text),
+      checkCallbackUrl: async (text) => checkUrl(text, this.calls),
+      checkUpstreamUrl: (text) => checkUrl(text, this.calls),
       readiness: () => this.readiness,
       metrics: async () => ({ contentType: "text/plain; version=0.0.4", body: "up 1\n" }),
       recordRequest: (sample) => void this.samples.push(sample),
@@ -277,15 +284,6 @@ export class ApiFixture {
     const isIt = (one: StoredConnection): boolean =>
       one.projectId === projectId && one.provider === provider && one.name === name;
     return this.#connections.find((one) => !one.isDeleted && isIt(one)) ?? null;
-  }
-
-  #checkUrl(text: string): { ok: true; url: URL } | { ok: false; reason: string } {
-    this.calls.push(["checkUrl", text]);
-    const url = URL.parse(text);
-    if (url === null)
-      return { ok: false, reason: "not a URL; it must look like https://host/path" };
-    if (url.protocol !== "https:") return { ok: false, reason: "use https" };
-    return { ok: true, url };
   }
 
   #accept(request: AcceptRequest): Promise<AcceptOutcome> {

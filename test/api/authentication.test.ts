@@ -26,6 +26,7 @@ const ROUTES: [method: string, path: string, scope: Scope][] = [
   ["GET", `/v1/deliveries/msg_${ID}`, "subscriptions:read"],
   ["POST", `/v1/deliveries/msg_${ID}/redeliver`, "subscriptions:write"],
   ["POST", "/v1/redeliveries", "subscriptions:write"],
+  ["POST", "/v1/callbacks/test", "subscriptions:write"],
   ["GET", "/v1/redeliveries", "subscriptions:read"],
   ["GET", `/v1/redeliveries/red_${ID}`, "subscriptions:read"],
   ["DELETE", `/v1/redeliveries/red_${ID}`, "subscriptions:write"],

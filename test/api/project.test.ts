@@ -88,6 +88,21 @@ describe("a change of its settings", () => {
     expect(await change({ live_jobs_max: 50 })).toMatchObject({ live_jobs_max: 50 });
   });
 
+  it("is told of its operation where it says, if that is a callback URL", async () => {
+    const told = { operations_url: "https://app.example.com/operations" };
+    expect(await change(told)).toMatchObject(told);
+    expect(await change({ live_jobs_max: null })).toMatchObject(told);
+    const response = await api.request("PATCH", "/v1/project", {
+      body: { operations_url: "http://app.example.com/" },
+    });
+    expect(response.status).toBe(422);
+    expect(await problemOf(response)).toMatchObject({
+      code: "callback_url_refused",
+      errors: [{ pointer: "/operations_url" }],
+    });
+    expect(await change({ operations_url: null })).toMatchObject({ operations_url: null });
+  });
+
   it.each([
     [{ live_jobs_max: -1 }, "/live_jobs_max"],
     [{ live_jobs_max: 1.5 }, "/live_jobs_max"],

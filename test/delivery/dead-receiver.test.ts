@@ -99,6 +99,7 @@ async function startLoop(): Promise<DeliveryLoop> {
     signingKeys: () => Promise.resolve([{ scheme: "v1", key: Buffer.alloc(32) }]),
     send: (request) => client.send(request),
     record: (attempt) => writers.recordAttempt(attempt),
+    exhausted: () => undefined,
     attempted: () => undefined,
     onOriginChange: () => undefined,
   });

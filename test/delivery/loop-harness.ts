@@ -76,6 +76,7 @@ export class LoopHarness {
       send: (request) => this.#send(request),
       record: (attempt) => this.#record(attempt),
       attempted: () => undefined,
+      exhausted: () => undefined,
       onOriginChange: (change) => this.originChanges.push(change),
     });
   }

@@ -79,6 +79,7 @@ export function startPoller(connection: Partial<StoredConnection> = {}, provider
     },
     look: (job) => void looked.push(job),
     observed: () => undefined,
+    metUnknownStatus: () => undefined,
   });
   /** Another connection beside that of the poller. */
   const connect = (changes: Partial<StoredConnection>): void => {

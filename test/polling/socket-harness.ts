@@ -55,6 +55,7 @@ export async function startSocketPoller(
     pollsPerOriginMax: 1024,
     fetched: NO_FETCHED_RESULTS,
     observed: () => void setImmediate(() => passes.push(null)),
+    metUnknownStatus: () => undefined,
   });
   onTestFinished(async () => {
     await client.close(0);

@@ -1,0 +1,119 @@
+import { z } from "@hono/zod-openapi";
+import { problemsWithCallbackHeaders } from "../core/callback-headers.ts";
+import { TokenBucket } from "../lanes/token-bucket.ts";
+import { jsonAnswer } from "./answer.ts";
+import type { ApiPorts, TestedCallback } from "./ports.ts";
+import { problemOfParts, refused } from "./problem.ts";
+import { recordOfStrings } from "./record-of-strings.ts";
+import { defineRoute } from "./route.ts";
+import type { Route } from "./route.ts";
+import { secretSchema } from "./subscription-schema.ts";
+
+const BODY_BYTES_MAX = 16 * 1024;
+/** Of all projects together, on one node: a person at work needs a few, a machine none. */
+const TESTS_PER_SECOND = 1;
+const TESTS_BURST = 10;
+const TESTS_AT_ONCE_MAX = 20;
+
+const requestSchema = z
+  .strictObject({
+    callback_url: z.string().min(1).max(2048).openapi({
+      format: "uri",
+      example: "https://app.example.com/hooks/ringback",
+    }),
+    secret: secretSchema.optional(),
+    headers: recordOfStrings(problemsWithCallbackHeaders)
+      .optional()
+      .openapi({ type: "object", additionalProperties: { type: "string" } }),
+  })
+  .openapi("CallbackTestRequest");
+
+export const callbackTestSchema = z
+  .strictObject({
+    object: z.literal("callback_test"),
+    delivered: z.boolean().openapi({ description: "Whether it was answered with 2xx in time." }),
+    request: z.strictObject({
+      method: z.literal("POST"),
+      url: z.string(),
+      headers: z.record(z.string(), z.string()),
+      body: z.string().openapi({ description: "The exact text, which is what is signed." }),
+    }),
+    response: z
+      .strictObject({
+        status: z.int(),
+        headers: z.record(z.string(), z.union([z.string(), z.array(z.string())])),
+        body_excerpt: z.string(),
+        body_truncated: z.boolean(),
+      })
+      .nullable(),
+    error: z.strictObject({ code: z.string(), message: z.string() }).nullable().openapi({
+      description: "Why there is no answer, as attempts tell it.",
+    }),
+    duration_ms: z.int(),
+  })
+  .openapi("CallbackTest");
+
+export function callbackTestRoutes(ports: ApiPorts): Route[] {
+  return [test(ports)];
+}
+
+function test(ports: ApiPorts): Route {
+  const bucket = new TokenBucket(TESTS_PER_SECOND, TESTS_BURST, ports.clock.monotonic());
+  let underWay = 0;
+  const mayTest = (): boolean => {
+    if (underWay >= TESTS_AT_ONCE_MAX || !bucket.has(ports.clock.monotonic())) return false;
+    bucket.take();
+    return true;
+  };
+  return defineRoute({
+    method: "POST",
+    path: "/v1/callbacks/test",
+    tag: "Callbacks",
+    summary: "Try a callback URL",
+    description:
+      "Sends one signed event, ringback.test, as callbacks are sent, and answers with the whole exchange. " +
+      "It is not retried and nothing of it is kept.",
+    scope: "subscriptions:write",
+    body: { schema: requestSchema, bytesMax: BODY_BYTES_MAX },
+    success: { status: 200, description: "The exchange.", schema: callbackTestSchema },
+    problems: ["callback_url_refused", "too_many_tests"],
+    async handle({ caller: { projectId }, body }) {
+      const checked = await ports.checkCallbackUrl(body.callback_url);
+      if (!checked.ok) {
+        const part = { pointer: "/callback_url", detail: checked.reason };
+        return { ok: false, problem: problemOfParts("callback_url_refused", [part]) };
+      }
+      if (!mayTest()) {
+        return refused("too_many_tests", "Many callbacks are tried just now; try again soon.", {
+          headers: { "retry-after": "2" },
+        });
+      }
+      underWay += 1;
+      try {
+        const { href: url } = checked.url;
+        const { headers = {}, secret = null } = body;
+        const tested = await ports.testCallback({ projectId, url, headers, secret });
+        return jsonAnswer(200, testJson(url, tested), { "cache-control": "no-store" });
+      } finally {
+        underWay -= 1;
+      }
+    },
+  });
+}
+
+function testJson(url: string, { request, response, failure, durationMs }: TestedCallback): string {
+  const isTaken = response !== null && response.status >= 200 && response.status <= 299;
+  return JSON.stringify({
+    object: "callback_test",
+    delivered: isTaken,
+    request: { method: "POST", url, ...request },
+    response: response && {
+      status: response.status,
+      headers: response.headers,
+      body_excerpt: response.body.toString("utf8"),
+      body_truncated: response.isTruncated,
+    },
+    error: failure,
+    duration_ms: Math.round(durationMs),
+  });
+}

@@ -1,0 +1,29 @@
+import { publicId } from "../core/ids.ts";
+import type { OperationalNews } from "../core/operational-event.ts";
+import type { StoredConnection } from "../store/load-connections.ts";
+import type { Watch } from "./watch.ts";
+
+/** What to tell of a connection that changed; null when nobody need know. */
+export function connectionNews(
+  before: StoredConnection | null,
+  connection: StoredConnection,
+): OperationalNews | null {
+  const { id, projectId, provider, name, state, pausedReason, isDeleted } = connection;
+  if (before === null || before.state === state || isDeleted) return null;
+  const data = { connection_id: publicId("connection", id), provider, connection: name };
+  const subject = `connection ${id}`;
+  return state === "paused"
+    ? { projectId, subject, type: "connection.paused", data: { ...data, reason: pausedReason } }
+    : { projectId, subject, type: "connection.resumed", data };
+}
+
+/** A provider says something that its definition does not know. */
+export function unknownStatusNews(
+  projectId: string,
+  { provider, jobId }: Watch,
+  status: string,
+): OperationalNews {
+  const subject = `provider ${provider}`;
+  const data = { provider, status, job_id: jobId };
+  return { projectId, subject, type: "provider.unknown_status", data };
+}

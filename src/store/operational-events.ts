@@ -1,0 +1,152 @@
+import type { OperationalEventType } from "../core/operational-event.ts";
+import { TOLD_EVERY_MS } from "../core/operational-event.ts";
+import { arrayLiteral } from "./array-literal.ts";
+import type { Database } from "./database.ts";
+import { rowSource } from "./row-source.ts";
+
+/** News of one subject, gathered by one node. */
+export interface OperationalEventRow {
+  readonly shardId: number;
+  readonly projectId: string;
+  readonly subject: string;
+  readonly id: string;
+  readonly type: OperationalEventType;
+  /** Raw JSON object. */
+  readonly data: string;
+  readonly occurrences: number;
+  readonly occurredAtMs: number;
+}
+
+const INPUT = rowSource("row", {
+  shardId: "smallint",
+  projectId: "uuid",
+  subject: "text",
+  id: "uuid",
+  type: "text",
+  data: "text",
+  occurrences: "integer",
+  occurredAtMs: "float8",
+});
+
+// The newest stands for all that was not told yet; it waits until the subject may be told of again.
+const NOTE = `
+insert into operational_events as known (
+  shard_id, project_id, subject, id, type, data, occurrences, occurred_at, due_at
+)
+select "shardId", "projectId", subject, id, type, data, occurrences,
+  to_timestamp("occurredAtMs" / 1000), to_timestamp("occurredAtMs" / 1000)
+from ${INPUT.sql}
+order by "shardId", "projectId", subject
+on conflict (shard_id, project_id, subject) do update set
+  id = excluded.id, type = excluded.type, data = excluded.data,
+  occurrences = excluded.occurrences + case
+    when known.due_at is not null and known.type = excluded.type then known.occurrences else 0 end,
+  occurred_at = excluded.occurred_at, attempt_count = 0,
+  due_at = greatest(
+    excluded.due_at, known.told_at + interval '${TOLD_EVERY_MS} milliseconds')
+where known.id <> excluded.id
+`;
+
+/** Notes down what projects are to be told; of one subject and several nodes, once. */
+export async function noteOperationalEvents(
+  database: Database,
+  rows: readonly OperationalEventRow[],
+): Promise<void> {
+  await database.run("note-operational-events", (sql) =>
+    sql.unsafe(NOTE, INPUT.parameters(rows), { prepare: true }),
+  );
+}
+
+/** One to be told now. */
+export interface DueOperationalEvent extends OperationalEventRow {
+  readonly attemptCount: number;
+}
+
+const DUE_ROWS_MAX = 100;
+
+const FIND_DUE = `
+select shard_id as "shardId", project_id as "projectId", subject, id, type, data, occurrences,
+  (extract(epoch from occurred_at) * 1000)::float8 as "occurredAtMs", attempt_count as "attemptCount"
+from operational_events
+where shard_id = any ($1::text::smallint[]) and due_at <= to_timestamp($2::float8 / 1000)
+order by due_at limit ${DUE_ROWS_MAX}
+`;
+
+/** Those of the shards that are due, the longest due first. */
+export function findDueOperationalEvents(
+  database: Database,
+  shardIds: readonly number[],
+  nowMs: number,
+): Promise<DueOperationalEvent[]> {
+  return database.run("find-due-operational-events", (sql) =>
+    sql.unsafe<DueOperationalEvent[]>(FIND_DUE, [arrayLiteral(shardIds), nowMs], { prepare: true }),
+  );
+}
+
+// What came while this one was being sent waits its minute too.
+const SETTLE = `
+update operational_events set
+  told_at = case when $5::boolean then to_timestamp($6::float8 / 1000) else told_at end,
+  attempt_count = case when id = $4 then attempt_count + 1 else attempt_count end,
+  due_at = case
+    when id = $4 then to_timestamp($7::float8 / 1000)
+    when $5::boolean then greatest(
+      due_at, to_timestamp($6::float8 / 1000) + interval '${TOLD_EVERY_MS} milliseconds')
+    else due_at end
+where shard_id = $1 and project_id = $2 and subject = $3
+  and (id <> $4 or attempt_count = $8)
+`;
+
+/** Records what became of an attempt, from the attempt count that the sender knew. */
+export async function settleOperationalEvent(
+  database: Database,
+  event: DueOperationalEvent,
+  outcome: {
+    readonly isTold: boolean;
+    readonly nowMs: number;
+    /** Null when nothing is left to do. */
+    readonly nextAttemptAtMs: number | null;
+  },
+): Promise<void> {
+  await database.run("settle-operational-event", (sql) =>
+    sql.unsafe(
+      SETTLE,
+      [
+        event.shardId,
+        event.projectId,
+        event.subject,
+        event.id,
+        outcome.isTold,
+        outcome.nowMs,
+        outcome.nextAttemptAtMs,
+        event.attemptCount,
+      ],
+      { prepare: true },
+    ),
+  );
+}
+
+const FORGOTTEN_AT_ONCE_MAX = 1000;
+
+const FORGET = `
+with old as (
+  select shard_id, project_id, subject from operational_events
+  where shard_id = any ($1::text::smallint[]) and due_at is null
+    and occurred_at < now() - interval '1 day'
+  limit ${FORGOTTEN_AT_ONCE_MAX}
+)
+delete from operational_events as known using old
+where known.shard_id = old.shard_id and known.project_id = old.project_id
+  and known.subject = old.subject
+`;
+
+/** Removes what was told long ago, a bounded number; returns how many. */
+export async function forgetOperationalEvents(
+  database: Database,
+  shardIds: readonly number[],
+): Promise<number> {
+  const result = await database.run("forget-operational-events", (sql) =>
+    sql.unsafe(FORGET, [arrayLiteral(shardIds)], { prepare: true }),
+  );
+  return result.count;
+}
