@@ -1,4 +1,5 @@
 import type { Provider } from "./provider.ts";
+import type { ResultDefinition } from "./result-definition.ts";
 
 /**
  * Where a provider's requests may carry a connection's credential: the origin of its address, and
@@ -14,9 +15,14 @@ export function credentialHosts(provider: Provider, baseUrl: string | null): rea
 }
 
 function followsUrls({ urlParams, definition: { status, result } }: Provider): boolean {
-  const followsToResult =
-    result.kind === "request" && result.request.url_at !== undefined && result.request.credential;
-  return urlParams.length > 0 || status.next_url !== undefined || followsToResult;
+  return urlParams.length > 0 || status.next_url !== undefined || followsToResult(result);
+}
+
+/** Whether the credential goes to a URL that an answer or a result names. */
+function followsToResult(result: ResultDefinition): boolean {
+  return result.kind === "request"
+    ? result.request.url_at !== undefined && result.request.credential
+    : result.download?.credential === true;
 }
 
 /** Those of the hosts that nobody agreed to send the credential to. */

@@ -24,16 +24,20 @@ export function straysOf(
 }
 
 function hostsOf(definition: ProviderDefinition): DefinitionHost[] {
-  const { base_url: baseUrl, allowed_hosts: allowed = [], result } = definition;
-  const ofResult = result.kind === "request" ? (result.request.hosts ?? []) : [];
+  const { base_url: baseUrl, allowed_hosts: allowed, result } = definition;
+  const ofResult =
+    result.kind === "request"
+      ? listed("/result/request/hosts", result.request.hosts)
+      : listed("/result/download/hosts", result.download?.hosts);
   return [
     ...(baseUrl === undefined ? [] : [{ pointer: "/base_url", url: baseUrl }]),
-    ...allowed.map((host, index) => ({ pointer: `/allowed_hosts/${index}`, url: urlOf(host) })),
-    ...ofResult.map((host, index) => ({
-      pointer: `/result/request/hosts/${index}`,
-      url: urlOf(host),
-    })),
+    ...listed("/allowed_hosts", allowed),
+    ...ofResult,
   ];
+}
+
+function listed(pointer: string, hosts: readonly string[] = []): DefinitionHost[] {
+  return hosts.map((host, index) => ({ pointer: `${pointer}/${index}`, url: urlOf(host) }));
 }
 
 /** An address that the pattern stands for. */

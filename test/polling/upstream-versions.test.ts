@@ -113,6 +113,18 @@ describe("a stored credential is sent to no host that it was not given for", () 
       { result: resultAt("/url"), allowed_hosts: ["*.example.com"] },
       "*.example.com",
     ],
+    [
+      "one more host, where a result that is a link may lead",
+      {
+        result: {
+          kind: "pointer",
+          at: ["/link"],
+          download: { url_at: [""], credential: true },
+        },
+        allowed_hosts: ["files.example"],
+      },
+      "files.example",
+    ],
   ])("when a new version names %s", ([, changes, named]) => {
     const { upstream, publish, configure } = upstreamOf({ v1: {} });
     publish("v2", changes);
@@ -138,6 +150,13 @@ describe("a stored credential is sent to no host that it was not given for", () 
     [
       "URLs are followed without the credential",
       { result: resultAt("/url", { credential: false, hosts: ["files.example"] }) },
+    ],
+    [
+      "links are fetched without the credential",
+      {
+        result: { kind: "pointer", at: ["/link"], download: { url_at: [""] } },
+        allowed_hosts: ["files.example"],
+      },
     ],
   ])("nor do more hosts where %s", ([, changes]) => {
     expect(upstreamOf({ v1: changes }).upstream.accessOf("v1")).not.toBeNull();

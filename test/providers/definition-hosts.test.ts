@@ -35,6 +35,17 @@ describe("a definition can't lead inwards", () => {
       },
       "/result/request/hosts/0",
     ],
+    [
+      "by a host of its downloads",
+      {
+        result: {
+          kind: "pointer",
+          at: ["/link"],
+          download: { url_at: [""], hosts: ["files.example", "10.0.0.1"] },
+        },
+      },
+      "/result/download/hosts/1",
+    ],
   ])("%s", ([, changes, pointer]) => {
     expect(strays(changes)).toEqual([pointer]);
   });
