@@ -90,12 +90,15 @@ export class Lane<Item> implements GateVisitor {
     const nowMs = this.#options.clock.now();
     const { waiting, oldestDueAtMs } = countDue(this.#queue, nowMs, this.#options.isCurrent);
     const isPaused = this.pausedUntilMs > nowMs && this.pausedUntilMs !== Infinity;
+    // Nobody looks at what falls due while nothing may start, so this does.
+    const waitsForRate = this.#pace.nextAtMs(nowMs) > nowMs;
+    const hold = this.#ownHold(nowMs) ?? (waitsForRate ? "rate" : this.#hold);
     return {
       inFlight: this.#inFlight,
       waiting,
       behindMs: nowMs - oldestDueAtMs,
       requestsPerSecond: this.#pace.perSecond,
-      hold: waiting === 0 ? null : this.#hold,
+      hold: waiting === 0 ? null : hold,
       pausedUntilMs: isPaused ? this.pausedUntilMs : null,
       breaker: this.#gate.breaker.state,
     };
@@ -211,11 +214,16 @@ export class Lane<Item> implements GateVisitor {
 
   /** What keeps the next item from starting now. The gate comes last: it counts whom it lets in. */
   #findHold(nowMs: number): LaneHold | null {
-    if (this.#pausedUntilMs > nowMs) return "pause";
-    if (this.#refusedUntilMs > nowMs || this.#isProbeOut) return "refusal";
-    if (this.#inFlight >= this.#concurrency) return "concurrency";
+    const own = this.#ownHold(nowMs);
+    if (own !== null) return own;
     if (!this.#pace.has(nowMs)) return "rate";
     return this.#gate.admit(this, nowMs) ? null : "origin";
+  }
+
+  #ownHold(nowMs: number): LaneHold | null {
+    if (this.#pausedUntilMs > nowMs) return "pause";
+    if (this.#refusedUntilMs > nowMs || this.#isProbeOut) return "refusal";
+    return this.#inFlight >= this.#concurrency ? "concurrency" : null;
   }
 
   /** The one that an item of this era has passed. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { HEALTHY } from "../../src/core/job.ts";
-import { setLane, UNLIMITED } from "./lane-harness.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+import { newGate, refused, setLane, UNLIMITED } from "./lane-harness.ts";
 
 describe("when things are due", () => {
   test("an item that is due starts at once, another when its time comes", () => {
@@ -90,6 +91,61 @@ describe("pauses", () => {
     expect(names()).toEqual([]);
     lane.resume();
     expect(names()).toEqual(["a"]);
+  });
+});
+
+describe("what holds back the items that are due is told", () => {
+  test("though they fell due in the middle of a pause", () => {
+    const { clock, lane, push } = setLane();
+    lane.pause(clock.now() + 5000);
+    push("a", 1000);
+    expect(lane.load()).toMatchObject({ waiting: 0, hold: null });
+    clock.advance(2000);
+    expect(lane.load()).toMatchObject({ waiting: 1, behindMs: 1000, hold: "pause" });
+  });
+
+  test("though they fell due while the upstream wants none", () => {
+    const { clock, lane, push, settle } = setLane();
+    push("a");
+    push("b", 1000);
+    settle("a", refused(5000));
+    clock.advance(2000);
+    expect(lane.load()).toMatchObject({ waiting: 1, behindMs: 1000, hold: "refusal" });
+  });
+
+  test("though they fell due while all that may be under way is", () => {
+    const { clock, lane, push } = setLane({ concurrency: 1 });
+    push("a");
+    push("b", 1000);
+    clock.advance(2000);
+    expect(lane.load()).toMatchObject({ waiting: 1, behindMs: 1000, hold: "concurrency" });
+  });
+
+  test("when it is the rate, or the origin", () => {
+    const rated = setLane({ requestsPerSecond: 1 });
+    for (const name of ["a", "b"]) rated.push(name);
+    expect(rated.lane.load()).toMatchObject({ waiting: 1, hold: "rate" });
+    const clock = new FakeClock();
+    const gated = setLane({}, { clock, gate: newGate(clock, { concurrency: 1 }) });
+    for (const name of ["a", "b"]) gated.push(name);
+    expect(gated.lane.load()).toMatchObject({ waiting: 1, hold: "origin" });
+  });
+
+  test("and looking changes nothing of when they start", () => {
+    const { clock, lane, push, names } = setLane({ requestsPerSecond: 1 });
+    for (const name of ["a", "b", "c"]) push(name);
+    const lookFor = (ms: number): void => {
+      for (let step = 0; step < ms / 100; step += 1) {
+        lane.load();
+        clock.advance(100);
+      }
+    };
+    lookFor(900);
+    expect(names()).toEqual(["a"]);
+    lookFor(1000);
+    expect(names()).toEqual(["a", "b"]);
+    lookFor(1000);
+    expect(names()).toEqual(["a", "b", "c"]);
   });
 });
 
