@@ -56,6 +56,8 @@ export function openAsking(ports: AnswerPorts): Asking {
 /** What one request about a job brought. */
 export interface Asked {
   readonly interpretation: Interpretation;
+  /** False where the URL may not be asked, which says nothing of the upstream. */
+  readonly isSent: boolean;
   /** How long the upstream held its answer back because it was asked to. */
   readonly lingeredMs: number;
 }
@@ -92,7 +94,7 @@ async function askForStatus(
   if (request.kind === "refused") {
     // The first URL, which was allowed when the job was accepted, may lead to another.
     if (nextUrl !== null) watch.memory = { ...memory, nextUrl: null, etag: null };
-    return { interpretation: unusable(request.problem), lingeredMs: 0 };
+    return unsent(unusable(request.problem));
   }
   const limits = {
     timeoutMs: provider.requestTimeoutMs + lingerMs,
@@ -122,6 +124,7 @@ async function askForStatus(
     ports.observed(interpretation, outcome.durationMs);
     return {
       interpretation: redacted(access, interpretation),
+      isSent: true,
       lingeredMs: lingerMs === 0 ? 0 : outcome.durationMs,
     };
   } finally {
@@ -142,7 +145,7 @@ async function askForResult(
   const request = buildResultRequest(target, watch, place, ports.clock.now());
   if (request.kind === "refused") {
     watch.memory = { ...memory, wanted: null };
-    return { interpretation: refusedResult(request.problem), lingeredMs: 0 };
+    return unsent(refusedResult(request.problem));
   }
   const limits = {
     timeoutMs: provider.requestTimeoutMs,
@@ -167,10 +170,14 @@ async function askForResult(
           );
     if (interpretation === null) return null;
     ports.observed(interpretation, outcome.durationMs);
-    return { interpretation: redacted(access, interpretation), lingeredMs: 0 };
+    return { interpretation: redacted(access, interpretation), isSent: true, lingeredMs: 0 };
   } finally {
     room.leave(sent);
   }
+}
+
+function unsent(interpretation: Interpretation): Asked {
+  return { interpretation, isSent: false, lingeredMs: 0 };
 }
 
 /** What it says about the lane; null when nothing was asked, or nobody waited for the answer. */

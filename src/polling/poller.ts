@@ -117,6 +117,7 @@ export class Poller {
     this.#finish(watch);
   }
 
+  /** Gives what the upstream said; null when it was not asked. */
   async #pass(upstream: Upstream, watch: Watch): Promise<Interpretation | null> {
     const access = upstream.accessOf(watch.providerVersionId);
     if (access === null) {
@@ -146,7 +147,7 @@ export class Poller {
       minIntervalMs: access.provider.minIntervalMs,
     });
     await this.#take(upstream, access, watch, step);
-    return interpretation;
+    return asked.isSent ? interpretation : null;
   }
 
   /** In its own turn, which comes before those of jobs that fell due later. */

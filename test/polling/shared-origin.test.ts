@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { exampleProvider } from "../providers/example-provider.ts";
 import { uuids } from "../support/rows.ts";
 import { OUTAGE, RUNNING, UNAUTHORIZED } from "./jobs.ts";
 import { watchLimitedUpstream } from "./limited-upstream.ts";
@@ -96,6 +97,22 @@ describe("an outage", () => {
     add({ connectionId: unusable });
     // Its turn to probe comes first; the one after it tells that the outage goes on.
     await clock.advanceSettling(1_000);
+    expect(requests).toHaveLength(before + 1);
+    expect(poller.watches.upstreams.countOrigins("open")).toBe(1);
+  });
+
+  test("is not over because a URL may not be asked", async () => {
+    const provider = exampleProvider({ status: { url_param: "url" }, limits: { concurrency: 64 } });
+    const { clock, poller, requests, upstream, add } = startPoller({ baseUrl: null }, provider);
+    const paramsOf = (host: string) => JSON.stringify({ url: `https://${host}/jobs/1` });
+    upstream.answer = () => OUTAGE;
+    for (let job = 0; job < 30; job += 1) add({ params: paramsOf("api.example.com") });
+    await clock.advanceSettling(0);
+    const before = requests.length;
+    // Its turn to probe comes first.
+    clock.advance(900);
+    add({ params: paramsOf("elsewhere.example") });
+    await clock.advanceSettling(100);
     expect(requests).toHaveLength(before + 1);
     expect(poller.watches.upstreams.countOrigins("open")).toBe(1);
   });
