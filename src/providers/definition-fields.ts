@@ -36,10 +36,15 @@ export const sendableHeaderName = headerName.refine((name) => !RESERVED_HEADERS.
   error: "This header belongs to the connection and cannot be set.",
 });
 
+const POINTER_STEPS_MAX = 20;
+
 export const pointer = z
   .string()
   .max(500)
-  .regex(JSON_POINTER, "Must be a JSON Pointer such as /data/status, or the empty text for all.");
+  .regex(JSON_POINTER, "Must be a JSON Pointer such as /data/status, or the empty text for all.")
+  .refine((text) => text.split("/").length - 1 <= POINTER_STEPS_MAX, {
+    error: `Must lead at most ${POINTER_STEPS_MAX} levels deep.`,
+  });
 
 /** Several places to look for one thing: the first that holds a value wins. */
 export const pointers = z.array(pointer).max(10);

@@ -23,7 +23,7 @@ import {
   statusRequestSchema,
 } from "./request-definition.ts";
 import { resultSchema } from "./result-definition.ts";
-import { ruleSchema } from "./rule-definition.ts";
+import { rulesSchema } from "./rule-definition.ts";
 
 const DAY_S = 24 * 3600;
 
@@ -174,10 +174,8 @@ export const providerDefinitionSchema = z
       .describe("Params that have a default or an explanation; the others need not be named."),
     status: statusRequestSchema.describe("The request that asks about a job."),
     cancel: cancelRequestSchema.optional().describe("The request that cancels a job."),
-    rules: z
-      .array(ruleSchema)
+    rules: rulesSchema
       .min(1)
-      .max(200)
       .describe("What the status answer means: tried in order, the first that matches wins."),
     extract: extractSchema.prefault({}).describe("Where things are in the status answer."),
     result: resultSchema

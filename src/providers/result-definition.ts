@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { hostPatterns, pointers } from "./definition-fields.ts";
 import { resultRequestSchema } from "./request-definition.ts";
-import { conditionsSchema, ruleSchema } from "./rule-definition.ts";
+import { conditionsSchema, rulesSchema } from "./rule-definition.ts";
 
 /* How a definition says where the result of a completed job is. */
 
@@ -66,9 +66,7 @@ const requestSchema = z
     at: pointers
       .default(WHOLE_ANSWER)
       .describe("Where the result is in this answer; the whole answer unless given."),
-    rules: z
-      .array(ruleSchema)
-      .max(200)
+    rules: rulesSchema
       .default([])
       .describe(
         "What this answer means, tried in order. Where none matches: 2xx is the result, 404 is " +

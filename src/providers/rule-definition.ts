@@ -93,7 +93,7 @@ const OBSERVATIONS = [
   "retry",
 ] as const;
 
-export const ruleSchema = z
+const ruleSchema = z
   .strictObject({
     note: z.string().max(500).optional().describe("For people: why the rule is there."),
     http_status: httpStatusSchema
@@ -123,6 +123,25 @@ export const ruleSchema = z
     error: "Only a running job has a phase; remove it or observe running.",
     path: ["phase"],
   });
+
+/**
+ * Each such condition may look through a thousand elements, and all polls of all projects wait for
+ * whoever reads an answer.
+ */
+const ELEMENT_CONDITIONS_MAX = 100;
+
+/** The rules that one answer is held against. */
+export const rulesSchema = z
+  .array(ruleSchema)
+  .max(200)
+  .refine((rules) => countElementConditions(rules) <= ELEMENT_CONDITIONS_MAX, {
+    error: `All rules together may have at most ${ELEMENT_CONDITIONS_MAX} conditions in "some".`,
+  });
+
+function countElementConditions(rules: readonly z.output<typeof ruleSchema>[]): number {
+  const conditions = rules.flatMap((rule) => rule.all);
+  return conditions.reduce((count, { some = [] }) => count + some.length, 0);
+}
 
 export type ProviderRule = z.output<typeof ruleSchema>;
 export type HeaderTest = ProviderRule["headers"][number];

@@ -13,6 +13,11 @@ describe("a definition with a mistake is refused with its place and what would b
     result: { kind: "request", request: { path: "/{job_id}" }, ...fields },
   });
 
+  const ruleWithElements = (conditions: number): object => {
+    const some = Array.from({ length: conditions }, () => ({ pointer: "/a", eq: 1 }));
+    return { all: [{ pointer: "", some }], observe: "failed" };
+  };
+
   test.for<[string, object, string, RegExp]>([
     ["a misspelt field", { titel: "x" }, "/titel", /unknown/],
     ["no title", { title: undefined }, "/title", /required: a string/],
@@ -51,6 +56,24 @@ describe("a definition with a mistake is refused with its place and what would b
       { rules: [{ all: [{ pointer: "/a", some: [{ pointer: "" }] }], observe: "retry" }] },
       "/rules/0/all/0/some/0",
       /eq, in, not_eq, not_in, exists/,
+    ],
+    [
+      "a pointer that leads endlessly deep",
+      { rules: [{ all: [{ pointer: "/0".repeat(21), eq: 1 }], observe: "retry" }] },
+      "/rules/0/all/0/pointer",
+      /at most 20 levels deep/,
+    ],
+    [
+      "more conditions on elements than can be afforded for each answer",
+      { rules: Array.from({ length: 11 }, () => ruleWithElements(10)) },
+      "/rules",
+      /at most 100 conditions in "some"/,
+    ],
+    [
+      "more of them for the second answer",
+      result({ rules: Array.from({ length: 11 }, () => ruleWithElements(10)) }),
+      "/result/rules",
+      /at most 100 conditions in "some"/,
     ],
     [
       "a header's test without a test",
