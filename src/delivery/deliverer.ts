@@ -26,6 +26,7 @@ import {
   signaturesOfDelivery,
 } from "./delivery-settings.ts";
 import type { OwedCallback } from "./owed-callback.ts";
+import { NO_SECRET } from "./read-keys.ts";
 import { type SigningKey, signingKey } from "./sign-callback.ts";
 import { signedPost } from "./signed-post.ts";
 
@@ -149,8 +150,7 @@ async function openSecrets(
         : (JSON.parse(secretBox.open(delivery.headers)) as Record<string, string>);
     const keys = await keysOf(ports, delivery);
     if (keys.length > 0) return { keys, headers };
-    const message = "The project has no secret of the kind that its callbacks are signed with.";
-    return { kind: "not_sent", reason: "secret_missing", message };
+    return { kind: "not_sent", reason: "secret_missing", message: NO_SECRET };
   } catch (error) {
     if (!(error instanceof SecretBoxError)) throw error;
     return { kind: "not_sent", reason: "secret_unreadable", message: error.message };

@@ -7,6 +7,9 @@ export interface NoKeys {
   readonly message: string;
 }
 
+export const NO_SECRET =
+  "The project has no secret of the kind that its callbacks are signed with.";
+
 /** Keys to sign with, one at least. A database that is away rejects. */
 export async function readKeys(
   read: () => Promise<readonly SigningKey[]>,
@@ -14,8 +17,7 @@ export async function readKeys(
   try {
     const keys = await read();
     if (keys.length > 0) return keys;
-    const message = "The project has no secret of the kind that its callbacks are signed with.";
-    return { code: "secret_missing", message };
+    return { code: "secret_missing", message: NO_SECRET };
   } catch (error) {
     if (!(error instanceof SecretBoxError)) throw error;
     return { code: "secret_unreadable", message: error.message };

@@ -51,6 +51,19 @@ describe("what a provider of one's own is for", () => {
     expect(await Promise.all([first, second, joined].map(versionOf))).toEqual([1, 2, 1]);
   });
 
+  it("fetches no results unless the definition says how", async () => {
+    await putOne();
+    await connect();
+    const callback = { job_id: "a", callback_url: "https://app.example.com/hook" };
+    const body = { provider: name, ...callback, fetch_result: true };
+    const refused = await api.request("POST", "/v1/subscriptions", { body });
+    expect(refused.status).toBe(422);
+    expect((await problemOf(refused)).errors).toMatchObject([{ pointer: "/fetch_result" }]);
+    const download = { url_at: ["/output_url"], credential: false, hosts: ["files.example.com"] };
+    await putOne({ result: { ...exampleSource.result, download } });
+    expect((await api.request("POST", "/v1/subscriptions", { body })).status).toBe(201);
+  });
+
   it("which a repeated request is answered by all the same after the definition has changed", async () => {
     await putOne();
     await connect();
