@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { RequestOutcome } from "../../src/outbound/request-outcome.ts";
+import { CONNECTION_ID, uuids } from "../support/rows.ts";
 import { answeredJson, OUTAGE, RUNNING, UNAUTHORIZED } from "./jobs.ts";
 import { startPoller } from "./poller-harness.ts";
 
@@ -16,6 +17,28 @@ describe("limits", () => {
     resolve(RUNNING);
     await clock.advanceSettling(0);
     expect(new Set(requests.map(({ path }) => path)).size).toBe(20);
+  });
+
+  test("a node takes as large a part of them as it has of the jobs, from then on as well", async () => {
+    const { poller, configure, connect } = startPoller();
+    const limits = { requests_per_second: 40, concurrency: 8 };
+    configure({ settings: { limits } });
+    const { upstreams } = poller.watches;
+    const limitsOf = (id: string): unknown[] => {
+      const { lane } = upstreams.get(id);
+      return [lane.load().requestsPerSecond, lane.concurrency];
+    };
+    expect(limitsOf(CONNECTION_ID)).toEqual([40, 8]);
+    upstreams.setShare(1 / 4);
+    expect(limitsOf(CONNECTION_ID)).toEqual([10, 2]);
+    const later = uuids(Date.now(), 0);
+    connect({ id: later, settings: { limits } });
+    expect(limitsOf(later)).toEqual([10, 2]);
+    // Who has no jobs for a moment polls none, and is no reason to divide by nothing.
+    upstreams.setShare(0);
+    expect(limitsOf(CONNECTION_ID)).toEqual([10, 2]);
+    upstreams.setShare(1);
+    expect(limitsOf(CONNECTION_ID)).toEqual([40, 8]);
   });
 
   test("a rate limit holds every job of the connection back for Retry-After", async () => {
