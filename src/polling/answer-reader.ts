@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import type { Observation } from "../core/observation.ts";
+import { Turns } from "../lanes/turns.ts";
 import type { UpstreamAnswer } from "../providers/answered.ts";
 import type { Interpretation } from "../providers/interpret-answer.ts";
 import type { Provider } from "../providers/provider.ts";
@@ -25,12 +26,14 @@ type Outcome =
 /**
  * Finds out what answers mean. A large one is read in a thread of its own: it may be built so that
  * parsing it takes seconds or gigabytes, and the polls of others must not wait for that, nor the
- * process end with it. One at a time; a thread that fails is replaced.
+ * process end with it. One at a time, the origins in turns, so that an upstream that answers much keeps
+ * nobody waiting for all of it; a thread that fails is replaced.
  */
 export class AnswerReader {
   readonly #options: AnswerReaderOptions;
   #worker: Worker | null = null;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns<() => void>();
+  #isReading = false;
   #close: (() => void) | null = null;
   #isClosed = false;
 
@@ -38,15 +41,19 @@ export class AnswerReader {
     this.#options = options;
   }
 
-  /** Null when it was closed before it knew. */
+  /**
+   * Null when it was closed before it knew.
+   * @param origin of the upstream that gave the answer
+   */
   read(
+    origin: string,
     question: AnswerQuestion,
     provider: Provider,
     answer: UpstreamAnswer,
   ): Interpretation | Promise<Interpretation | null> {
     const isLarge = answer.body.length >= this.#options.largeBytesMin;
     return isLarge
-      ? this.#readLarge(question, provider, answer)
+      ? this.#readLarge(origin, question, provider, answer)
       : answerTo(question, provider, answer);
   }
 
@@ -67,6 +74,7 @@ export class AnswerReader {
   }
 
   async #readLarge(
+    origin: string,
     question: AnswerQuestion,
     provider: Provider,
     answer: UpstreamAnswer,
@@ -74,11 +82,10 @@ export class AnswerReader {
     const { status, headers, body } = answer;
     const { definition } = provider;
     const bytes = body.length;
-    const turn = this.#last.then(() =>
-      this.#carryOut({ definition, question, status, headers, body }),
-    );
-    this.#last = turn;
-    const outcome = await turn;
+    await this.#turn(origin);
+    const outcome = await this.#carryOut({ definition, question, status, headers, body });
+    this.#isReading = false;
+    this.#giveTurn();
     switch (outcome.kind) {
       case "read":
         return outcome.interpretation;
@@ -87,6 +94,20 @@ export class AnswerReader {
       case "closed":
         return null;
     }
+  }
+
+  #turn(origin: string): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#turns.add(origin, resolve);
+    this.#giveTurn();
+    return promise;
+  }
+
+  #giveTurn(): void {
+    if (this.#isReading) return;
+    const begin = this.#turns.take();
+    this.#isReading = begin !== null;
+    begin?.();
   }
 
   async #carryOut(task: ReadingTask): Promise<Outcome> {

@@ -112,6 +112,7 @@ async function askForStatus(
       outcome.kind === "failed"
         ? interpretFailure(outcome.failure)
         : reader.read(
+            sent.origin,
             { kind: "status", facts: { seenBefore: watch.seen, ageMs, nowMs, unchanged } },
             provider,
             outcome,
@@ -164,6 +165,7 @@ async function askForResult(
       outcome.kind === "failed"
         ? interpretResultFailure(outcome.failure, wanted)
         : await reader.read(
+            sent.origin,
             { kind: "result", facts: { nowMs, completedForMs, times, otherwise } },
             provider,
             outcome,

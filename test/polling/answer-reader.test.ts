@@ -4,6 +4,7 @@ import { systemClock } from "../../src/runtime/clock.ts";
 import { exampleProvider } from "../providers/example-provider.ts";
 
 const provider = exampleProvider();
+const ORIGIN = "https://api.example.com";
 const QUESTION = {
   kind: "status",
   facts: { seenBefore: true, ageMs: 0, nowMs: 0, unchanged: null },
@@ -18,9 +19,9 @@ function openReader(options: Partial<AnswerReaderOptions> = {}) {
     ...options,
   });
   onTestFinished(() => reader.close());
-  const begin = (body: string) =>
-    reader.read(QUESTION, provider, { status: 200, headers: {}, body: Buffer.from(body) });
-  return { reader, begin, read: async (body: string) => begin(body) };
+  const begin = (body: string, origin = ORIGIN) =>
+    reader.read(origin, QUESTION, provider, { status: 200, headers: {}, body: Buffer.from(body) });
+  return { reader, begin, read: async (body: string, origin?: string) => begin(body, origin) };
 }
 
 const doneWith = (output: string) => `{"status":"done","output":${output}}`;
@@ -51,6 +52,18 @@ describe("an answer", () => {
       "4",
     ]);
   });
+});
+
+test("of many answers from one origin another waits for the one that is read and the next, not for all", async () => {
+  const { read } = openReader();
+  const order: string[] = [];
+  const readAs = async (origin: string): Promise<void> => {
+    await read(doneWith(`1${SPACE}`), origin);
+    order.push(origin);
+  };
+  await Promise.all(["a", "a", "a", "a", "b"].map(readAs));
+  expect(order.indexOf("b")).toBe(2);
+  expect(order).toHaveLength(5);
 });
 
 describe("an answer that is built to do harm", () => {
