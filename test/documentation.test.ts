@@ -1,0 +1,40 @@
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { posix } from "node:path";
+import { describe, expect, test } from "vitest";
+
+/* What the documentation names is there: files, pages, constants. */
+
+const PAGES = ["README.md", ...globSync("docs/*.md")];
+
+/** `lanes/lane.ts` is short for `src/lanes/lane.ts`. */
+const FILE = /`((?:[\w-]+\/)+[\w.-]+\.(?:ts|sh|json))`/g;
+const LINK = /\]\(([^)#\s]+)(?:#[^)]*)?\)/g;
+const CONSTANT = /`([A-Z]+(?:_[A-Z]+)+)`/g;
+
+function namedIn(page: string, pattern: RegExp): string[] {
+  const text = readFileSync(page, "utf8");
+  return [...new Set(Array.from(text.matchAll(pattern), ([, name = ""]) => name))];
+}
+
+describe.for(PAGES)("%s", (page) => {
+  test("names only files that are there", () => {
+    const missing = namedIn(page, FILE).filter(
+      (file) => !existsSync(file) && !existsSync(`src/${file}`),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  test("links only to pages that are there", () => {
+    const links = namedIn(page, LINK).filter((link) => !/^[a-z]+:/.test(link));
+    const missing = links.filter((link) => !existsSync(posix.join(posix.dirname(page), link)));
+    expect(missing).toEqual([]);
+  });
+});
+
+test("docs/architecture.md names each bound as the source does", () => {
+  const source = globSync("src/**/*.ts").map((file) => readFileSync(file, "utf8"));
+  const missing = namedIn("docs/architecture.md", CONSTANT).filter(
+    (name) => !source.some((text) => text.includes(name)),
+  );
+  expect(missing).toEqual([]);
+});
