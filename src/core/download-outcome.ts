@@ -12,6 +12,9 @@ export type DownloadStep =
 /** The waits after the first, second, … failed attempt. Receivers wait meanwhile for the ending. */
 const WAITS_MS = [1_000, 5_000, 15_000, 45_000];
 
+/** Whoever sends for so long without an end is not asked again. */
+const TRIED_FOR_MS_MAX = 5 * 60_000;
+
 /** Not worth another attempt: where it leads, or how much there is, does not change. */
 const FINAL_FAILURES: ReadonlySet<string> = new Set([
   "url_refused",
@@ -19,20 +22,22 @@ const FINAL_FAILURES: ReadonlySet<string> = new Set([
   "body_too_large",
 ]);
 
-/**
- * What follows an attempt that brought no result.
- * @param attempt 1 for the first
- * @param brokeOffBefore an earlier attempt got some of the result: a link that is good for one
- *   download may be used up by it
- */
-export function decideAfterDownload(
-  outcome: DownloadAttempt,
-  attempt: number,
-  brokeOffBefore: boolean,
-): DownloadStep {
-  const reason = reasonOf(outcome) + (brokeOffBefore ? AFTER_BREAK : "");
-  const afterMs = WAITS_MS[attempt - 1];
-  if (afterMs === undefined || !mayChange(outcome)) return { kind: "give_up", reason };
+/** How the attempts went so far. */
+export interface DownloadsSoFar {
+  /** 1 after the first. */
+  readonly attempts: number;
+  /** Since the first began. */
+  readonly tookMs: number;
+  /** An earlier one got some of the result: a link that is good for one download may be used up by it. */
+  readonly brokeOffBefore: boolean;
+}
+
+/** What follows an attempt that brought no result. */
+export function decideAfterDownload(outcome: DownloadAttempt, soFar: DownloadsSoFar): DownloadStep {
+  const reason = reasonOf(outcome) + (soFar.brokeOffBefore ? AFTER_BREAK : "");
+  const afterMs = WAITS_MS[soFar.attempts - 1];
+  const isOver = afterMs === undefined || soFar.tookMs > TRIED_FOR_MS_MAX;
+  if (isOver || !mayChange(outcome)) return { kind: "give_up", reason };
   return { kind: "retry", afterMs, reason };
 }
 

@@ -10,14 +10,19 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import { Pauses } from "../runtime/pauses.ts";
 import type { UuidSource } from "../runtime/uuid-source.ts";
-import type { FetchedPart, FetchedResult, FetchedResults } from "../store/fetched-results.ts";
+import type { FetchedResult, FetchedResults } from "../store/fetched-results.ts";
+import { isTransient } from "../store/transient-error.ts";
 import { DownloadParts } from "./download-parts.ts";
+import { type FetchLimits, FetchTurns } from "./fetch-turns.ts";
 import type { UpstreamAccess } from "./upstream-access.ts";
 import type { Watch } from "./watch.ts";
 
-const FETCHES_AT_ONCE_MAX = 8;
+/** A download under way holds a part or two in memory, at most about a mebibyte. */
+const FETCHES_AT_ONCE: FetchLimits = { perConnection: 8, perProject: 16, inAll: 64 };
 const TIMEOUT_MS = 10 * 60_000;
-const STORE_WAIT_MS_MAX = 16_000;
+/** Between tries while the database is away, doubling. */
+const DATABASE_WAIT_MS = 250;
+const DATABASE_WAIT_MS_MAX = 4_000;
 
 export interface ResultFetcherPorts {
   readonly clock: Clock;
@@ -42,12 +47,15 @@ export type FetchOutcome =
  * Fetches results that are links, once a job, before its ending is told: a link may be good for one
  * download. What comes is stored part by part and becomes the job's with the last one, so that of
  * a node that dies in between either all of it is found by the next, or the link is asked again.
+ * A database that is away is waited for, since what was downloaded may not be had again; when the
+ * job's shard is lost over that and its job watched anew, both wait for the same download.
  */
 export class ResultFetcher {
   readonly #ports: ResultFetcherPorts;
   readonly #pauses: Pauses;
-  readonly #waiting: (() => void)[] = [];
-  #underWay = 0;
+  readonly #turns = new FetchTurns(FETCHES_AT_ONCE);
+  /** By job. */
+  readonly #underWay = new Map<string, Promise<FetchOutcome>>();
 
   constructor(ports: ResultFetcherPorts) {
     this.#ports = ports;
@@ -61,16 +69,26 @@ export class ResultFetcher {
   }
 
   /** Never rejects. */
-  async fetch(access: UpstreamAccess, watch: Watch, link: string): Promise<FetchOutcome> {
-    await this.#turn();
+  fetch(access: UpstreamAccess, watch: Watch, link: string): Promise<FetchOutcome> {
+    const key = `${watch.shardId} ${watch.id}`;
+    const known = this.#underWay.get(key);
+    if (known !== undefined) return known;
+    const fetching = this.#inTurn(access, watch, link).finally(() => this.#underWay.delete(key));
+    this.#underWay.set(key, fetching);
+    return fetching;
+  }
+
+  async #inTurn(access: UpstreamAccess, watch: Watch, link: string): Promise<FetchOutcome> {
+    const party = { projectId: access.projectId, connectionId: watch.connectionId };
+    await this.#turns.enter(party);
     try {
       return await this.#attempts(access, watch, link);
     } catch (error) {
+      if (this.#pauses.isClosed) return { kind: "stopped" };
       this.#ports.log.error({ err: error, jobId: watch.jobId }, "a result could not be fetched");
       return failed("The result could not be stored.");
     } finally {
-      this.#underWay -= 1;
-      this.#waiting.shift()?.();
+      this.#turns.leave(party);
     }
   }
 
@@ -87,31 +105,27 @@ export class ResultFetcher {
   /** Ends waits; downloads under way are cut off with the connections. */
   close(): void {
     this.#pauses.close();
-    for (const begin of this.#waiting.splice(0)) begin();
-  }
-
-  async #turn(): Promise<void> {
-    if (this.#underWay >= FETCHES_AT_ONCE_MAX) {
-      await new Promise<void>((resolve) => void this.#waiting.push(resolve));
-    }
-    this.#underWay += 1;
+    this.#turns.letAllIn();
   }
 
   async #attempts(access: UpstreamAccess, watch: Watch, link: string): Promise<FetchOutcome> {
     const job = { shardId: watch.shardId, jobRowId: watch.id };
+    const startedAtMs = this.#ports.clock.monotonic();
+    const find = () => this.#patiently(() => this.#ports.fetched.find(job));
     let brokeOffBefore = false;
-    for (let attempt = 1; ; attempt += 1) {
+    for (let attempts = 1; ; attempts += 1) {
       if (this.#pauses.isClosed) return { kind: "stopped" };
       // By another node, or by this one before its last start.
-      const before = await this.#ports.fetched.find(job);
+      const before = await find();
       if (before !== null) return { kind: "stored", fetched: before };
       const got = await this.#download(access, watch, link);
       if (got.kind === "stored" || got.kind === "stopped") return got;
-      const step = decideAfterDownload(got.outcome, attempt, brokeOffBefore);
+      const tookMs = this.#ports.clock.monotonic() - startedAtMs;
+      const step = decideAfterDownload(got.outcome, { attempts, tookMs, brokeOffBefore });
       brokeOffBefore ||= got.bytes > 0;
       const reason = access.redactText(step.reason);
       if (step.kind === "give_up") {
-        const meanwhile = await this.#ports.fetched.find(job);
+        const meanwhile = await find();
         return meanwhile === null ? failed(reason) : { kind: "stored", fetched: meanwhile };
       }
       this.#ports.log.info({ jobId: watch.jobId, reason }, "a result is fetched once more");
@@ -136,8 +150,12 @@ export class ResultFetcher {
     }
     const eventId = uuids(fetchedAtMs, watch.shardId);
     const { shardId } = watch;
+    let isOver = false;
     const parts = new DownloadParts((number, bytes) =>
-      this.#storePatiently({ shardId, eventId, number, bytes }),
+      this.#patiently(
+        () => fetched.storePart({ shardId, eventId, number, bytes }),
+        () => isOver,
+      ),
     );
     const { method, origin, path, headers } = request;
     const outcome = await this.#ports.send({
@@ -155,21 +173,32 @@ export class ResultFetcher {
       await parts.end();
       const note = storedNote(outcome.headers, parts);
       const result = { eventId, note, fetchedAtMs };
-      await fetched.keep({ shardId, jobRowId: watch.id }, result);
+      const job = { shardId, jobRowId: watch.id };
+      await this.#patiently(() => fetched.keep(job, result));
       return { kind: "stored", fetched: result };
     }
-    if (parts.count > 0) await fetched.discardParts({ shardId, eventId });
+    isOver = true;
+    if (parts.count > 0) await this.#discardParts({ shardId, eventId });
     if (this.#pauses.isClosed) return { kind: "stopped" };
     return { kind: "not_got", outcome, bytes: parts.bytes };
   }
 
-  /** A database that is away for a moment costs no download: the sender is held back meanwhile. */
-  async #storePatiently(part: FetchedPart): Promise<void> {
-    for (let waitMs = 250; ; waitMs *= 2) {
+  /** What is left behind goes with its retention. */
+  async #discardParts(of: { readonly shardId: number; readonly eventId: string }): Promise<void> {
+    try {
+      await this.#ports.fetched.discardParts(of);
+    } catch (error) {
+      this.#ports.log.warn({ err: error }, "what came of a result could not be tidied up");
+    }
+  }
+
+  /** A database that is away costs no download: it is asked until it answers, a sender held back. */
+  async #patiently<T>(call: () => Promise<T>, isOver = (): boolean => false): Promise<T> {
+    for (let waitMs = DATABASE_WAIT_MS; ; waitMs = Math.min(waitMs * 2, DATABASE_WAIT_MS_MAX)) {
       try {
-        return await this.#ports.fetched.storePart(part);
+        return await call();
       } catch (error) {
-        if (this.#pauses.isClosed || waitMs > STORE_WAIT_MS_MAX) throw error;
+        if (this.#pauses.isClosed || isOver() || !isTransient(error)) throw error;
         await this.#pauses.pause(waitMs);
       }
     }

@@ -8,6 +8,7 @@ import type { StoredConnection } from "../store/load-connections.ts";
 
 /** What requests of a connection under one definition are made from. */
 export interface UpstreamAccess {
+  readonly projectId: string;
   readonly provider: Provider;
   readonly target: PreparedTarget;
   readonly schedule: PollSchedule;
@@ -38,6 +39,7 @@ export function accessTo(
   }
   const redactText = redactor(secretsOf(provider.definition.auth, credential));
   return {
+    projectId: connection.projectId,
     provider,
     target: prepared.target,
     schedule: scheduleOf(connection, provider),

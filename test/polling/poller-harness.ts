@@ -2,6 +2,7 @@ import { createLog } from "../../src/runtime/log.ts";
 import type { OutboundRequest, RequestOutcome } from "../../src/outbound/request-outcome.ts";
 import { Poller } from "../../src/polling/poller.ts";
 import type { Provider } from "../../src/providers/provider.ts";
+import type { FetchedResult } from "../../src/store/fetched-results.ts";
 import type { StoredConnection } from "../../src/store/load-connections.ts";
 import type { LiveJob } from "../../src/store/load-jobs.ts";
 import type { EventRow, RecordedEvent } from "../../src/store/record-events.ts";
@@ -50,6 +51,7 @@ export function startPoller(connection: Partial<StoredConnection> = {}, provider
       return Promise.resolve({ recorded: isFirst, owed: [] });
     },
     pause: (): Promise<void> => Promise.resolve(),
+    fetched: { ...NO_FETCHED_RESULTS },
   };
   const poller = new Poller({
     clock,
@@ -70,7 +72,7 @@ export function startPoller(connection: Partial<StoredConnection> = {}, provider
       const poll = requests.filter((one) => one.path === path).length;
       return Promise.resolve(upstream.answer(path, poll, origin, key));
     },
-    fetched: NO_FETCHED_RESULTS,
+    fetched: store.fetched,
     record: (row) => store.record(row),
     owe: () => undefined,
     pauseConnection(of, reason) {
@@ -116,7 +118,7 @@ export function startPoller(connection: Partial<StoredConnection> = {}, provider
 
 export const NO_FETCHED_RESULTS = {
   bytesMax: 1024,
-  find: () => Promise.resolve(null),
+  find: (): Promise<FetchedResult | null> => Promise.resolve(null),
   storePart: () => Promise.resolve(),
   keep: () => Promise.resolve(),
   forget: () => Promise.resolve(),

@@ -1,0 +1,94 @@
+import { describe, expect, test } from "vitest";
+import { ENDING_EVENT_TYPES, eventMask, WANTS_RESULT_FETCHED } from "../../src/core/event.ts";
+import type { LiveJob } from "../../src/store/load-jobs.ts";
+import type { RequestOutcome } from "../../src/outbound/request-outcome.ts";
+import { answeredJson } from "./jobs.ts";
+import { startPoller } from "./poller-harness.ts";
+
+const LINKED: Partial<LiveJob> = {
+  wantedEvents: eventMask(ENDING_EVENT_TYPES) | WANTS_RESULT_FETCHED,
+};
+const FETCHED = answeredJson({ pages: 3 });
+
+/** A poller whose jobs have completed with links of one download each, which `download` answers. */
+function openFetching(download: (path: string) => RequestOutcome | Promise<RequestOutcome>) {
+  const harness = startPoller();
+  const downloads: string[] = [];
+  harness.upstream.answer = (path, _poll, origin) => {
+    const url = `${origin}${path.replace("/job/", "/large_results/")}`;
+    if (path.startsWith("/job/")) {
+      return answeredJson({ job_id: "any", status: "completed", result: { is_url: true, url } });
+    }
+    downloads.push(path);
+    return download(path);
+  };
+  const endings = () =>
+    harness.recorded.map(({ type, resultFetch }) => ({
+      type,
+      fetch: JSON.parse(resultFetch ?? "null")?.status,
+    }));
+  return { ...harness, downloads, endings };
+}
+
+const away = () => Promise.reject(Object.assign(new Error("away"), { code: "ECONNREFUSED" }));
+
+describe("a result that is fetched", () => {
+  test.each(["find", "storePart", "keep"] as const)(
+    "is not lost to a database that is away for a minute (%s)",
+    async (call) => {
+      const { store, clock, add, endings, downloads } = openFetching(() => FETCHED);
+      const answered = store.fetched[call];
+      store.fetched[call] = away;
+      add(LINKED);
+      await clock.advanceSettling(60_000);
+      expect(endings()).toEqual([]);
+      Object.assign(store.fetched, { [call]: answered });
+      await clock.advanceSettling(10_000);
+      expect(endings()).toEqual([{ type: "job.completed", fetch: "stored" }]);
+      expect(downloads).toHaveLength(1);
+    },
+  );
+
+  test("is told as failed when what broke off can't be tidied up", async () => {
+    const harness = openFetching(() => {
+      void harness.requests.at(-1)?.request.sink?.take(Buffer.alloc(2 ** 20));
+      return {
+        kind: "failed",
+        failure: { code: "body_too_large", message: "Too large" },
+        durationMs: 1,
+      };
+    });
+    const { store, clock, add, recorded } = harness;
+    store.fetched.discardParts = away;
+    add(LINKED);
+    await clock.advanceSettling(1_000);
+    expect(recorded[0]?.resultFetch).toContain("body_too_large");
+  });
+
+  test("is downloaded once when its shard is lost and its job watched anew meanwhile", async () => {
+    const { promise, resolve } = Promise.withResolvers<RequestOutcome>();
+    const { poller, clock, add, endings, downloads } = openFetching(() => promise);
+    const job = add(LINKED);
+    await clock.advanceSettling(1_000);
+    poller.watches.dropShard(job.shardId);
+    poller.watches.watch(job, "at_once");
+    await clock.advanceSettling(5_000);
+    resolve(FETCHED);
+    await clock.advanceSettling(1_000);
+    expect(downloads).toHaveLength(1);
+    expect(endings()).toEqual([{ type: "job.completed", fetch: "stored" }]);
+  });
+
+  test("does not wait for the slow downloads of other connections", async () => {
+    const OTHER_CONNECTION = "0190c0de-0000-7000-8000-00000000c002";
+    const slow = new Promise<RequestOutcome>(() => {});
+    const harness = openFetching((path) => (path.endsWith("quick") ? FETCHED : slow));
+    const { connect, clock, add, endings } = harness;
+    connect({ id: OTHER_CONNECTION, name: "other" });
+    for (let count = 0; count < 50; count += 1) add(LINKED);
+    await clock.advanceSettling(1_000);
+    add({ ...LINKED, connectionId: OTHER_CONNECTION, jobId: "quick" });
+    await clock.advanceSettling(1_000);
+    expect(endings()).toEqual([{ type: "job.completed", fetch: "stored" }]);
+  });
+});
