@@ -15,6 +15,8 @@ import type { Route } from "./route.ts";
 import { overloaded } from "./unexpected-error.ts";
 
 const TAG = "Events";
+/** A link holds all it takes to read a result: a cache on the way would give it beyond its time. */
+const NOT_KEPT = { "cache-control": "private, no-store" };
 
 export function eventRoutes(ports: ApiPorts): Route[] {
   return [read(ports), readResult(ports)];
@@ -69,12 +71,15 @@ function readResult(ports: ApiPorts): Route {
         return refused("not_found", "The event has no result: its job did not complete.");
       }
       const fetched = fetchedContent(result.fetch);
-      if (fetched === null && result.text !== null) return jsonAnswer(200, result.text);
+      if (fetched === null && result.text !== null) return jsonAnswer(200, result.text, NOT_KEPT);
       if (bodies.isFull) return { ok: false, problem: overloaded() };
       const findOne = fetched === null ? findTextPart : findPart;
       return {
         status: 200,
-        headers: fetched === null ? headersOfJson(result.bytes) : headersOfContent(fetched),
+        headers: {
+          ...(fetched === null ? headersOfJson(result.bytes) : headersOfContent(fetched)),
+          ...NOT_KEPT,
+        },
         body: () => bodies.open((number) => findOne(ports.database, { ...result, number })),
       };
     },

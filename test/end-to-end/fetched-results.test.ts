@@ -98,6 +98,7 @@ describe.concurrent("a result that is a link", () => {
     expect(Buffer.from(await response.arrayBuffer()).equals(body)).toBe(true);
     expect(Object.fromEntries(response.headers)).toMatchObject({
       "content-type": "text/html; charset=utf-8",
+      "cache-control": "private, no-store",
       "content-disposition": "attachment",
       "content-security-policy": "default-src 'none'; sandbox",
       "x-content-type-options": "nosniff",

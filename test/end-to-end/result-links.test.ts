@@ -20,7 +20,10 @@ test("every attempt brings a link that is good from then on, under the same webh
   const early = await fetch(first?.event.data.result_url);
   expect(early.status).toBe(403);
   expect(await early.json()).toMatchObject({ code: "link_expired" });
-  expect((await fetch(second?.event.data.result_url)).status).toBe(200);
+  const late = await fetch(second?.event.data.result_url);
+  expect(late.status).toBe(200);
+  // A cache on the way would give it to others, and beyond the link's time.
+  expect(late.headers.get("cache-control")).toBe("private, no-store");
 });
 
 test("a result of many MiB is read by its link, byte for byte, as often as one likes", async (context) => {
@@ -32,6 +35,7 @@ test("a result of many MiB is read by its link, byte for byte, as often as one l
   for (const _ of [1, 2]) {
     const response = await fetch(event.data.result_url);
     expect(response.headers.get("content-length")).toBe(String(Buffer.byteLength(result)));
+    expect(response.headers.get("cache-control")).toBe("private, no-store");
     expect((await response.text()) === result).toBe(true);
   }
   const head = await fetch(event.data.result_url, { method: "HEAD" });
