@@ -32,6 +32,11 @@ export interface DownloadsSoFar {
   readonly brokeOffBefore: boolean;
 }
 
+/** Whether an answer of this status is a whole result: not one that is still to come, nor a part. */
+export function isWholeDownload(status: number): boolean {
+  return status >= 200 && status <= 299 && status !== 202 && status !== 206;
+}
+
 /** What follows an attempt that brought no result. */
 export function decideAfterDownload(outcome: DownloadAttempt, soFar: DownloadsSoFar): DownloadStep {
   const reason = reasonOf(outcome) + (soFar.brokeOffBefore ? AFTER_BREAK : "");
@@ -53,5 +58,5 @@ function reasonOf(outcome: DownloadAttempt): string {
 function mayChange(outcome: DownloadAttempt): boolean {
   if (outcome.kind === "failed") return !FINAL_FAILURES.has(outcome.failure.code);
   const { status } = outcome;
-  return status === 404 || status === 408 || status === 429 || status >= 500;
+  return status === 202 || status === 404 || status === 408 || status === 429 || status >= 500;
 }

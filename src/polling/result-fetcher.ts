@@ -1,4 +1,8 @@
-import { type DownloadAttempt, decideAfterDownload } from "../core/download-outcome.ts";
+import {
+  type DownloadAttempt,
+  decideAfterDownload,
+  isWholeDownload,
+} from "../core/download-outcome.ts";
 import type {
   OutboundRequest,
   RequestOutcome,
@@ -122,7 +126,7 @@ export class ResultFetcher {
       if (got.kind === "stored" || got.kind === "stopped") return got;
       const tookMs = this.#ports.clock.monotonic() - startedAtMs;
       const step = decideAfterDownload(got.outcome, { attempts, tookMs, brokeOffBefore });
-      brokeOffBefore ||= got.bytes > 0;
+      brokeOffBefore ||= got.outcome.kind === "failed" && got.bytes > 0;
       const reason = access.redactText(step.reason);
       if (step.kind === "give_up") {
         const meanwhile = await find();
@@ -169,7 +173,7 @@ export class ResultFetcher {
       whenLarger: "fail",
       sink: parts,
     });
-    if (outcome.kind === "answered" && outcome.status >= 200 && outcome.status <= 299) {
+    if (outcome.kind === "answered" && isWholeDownload(outcome.status)) {
       await parts.end();
       const note = storedNote(outcome.headers, parts);
       const result = { eventId, note, fetchedAtMs };

@@ -9,14 +9,14 @@ const failed = (
 const first = { attempts: 1, tookMs: 0, brokeOffBefore: false };
 
 describe("a download that brought nothing", () => {
-  test.each([404, 408, 429, 500, 503])("is tried again after %i", (status) => {
+  test.each([202, 404, 408, 429, 500, 503])("is tried again after %i", (status) => {
     expect(decideAfterDownload(answered(status), first)).toMatchObject({
       kind: "retry",
       afterMs: 1000,
     });
   });
 
-  test.each([301, 400, 401, 403, 410])("is given up after %i", (status) => {
+  test.each([206, 301, 400, 401, 403, 410])("is given up after %i", (status) => {
     expect(decideAfterDownload(answered(status), first)).toEqual({
       kind: "give_up",
       reason: `The link answered ${status}.`,

@@ -65,6 +65,21 @@ describe("a result that is fetched", () => {
     expect(recorded[0]?.resultFetch).toContain("body_too_large");
   });
 
+  test.each([
+    [202, "stored"],
+    [206, "failed"],
+  ])("is not what an answer of %i holds", async (status, fetch) => {
+    let asked = 0;
+    const { clock, add, endings } = openFetching(() => {
+      asked += 1;
+      return asked === 1 ? answeredJson({ part: 1 }, status) : FETCHED;
+    });
+    add(LINKED);
+    await clock.advanceSettling(10_000);
+    expect(endings()).toEqual([{ type: "job.completed", fetch }]);
+    expect(asked).toBe(status === 202 ? 2 : 1);
+  });
+
   test("is downloaded once when its shard is lost and its job watched anew meanwhile", async () => {
     const { promise, resolve } = Promise.withResolvers<RequestOutcome>();
     const { poller, clock, add, endings, downloads } = openFetching(() => promise);
