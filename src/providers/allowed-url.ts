@@ -47,7 +47,7 @@ export function readAllowedUrl(
   };
   if (url.origin === allowed.ownOrigin) return request;
   if (!matchesHost(allowed.hosts, url.hostname)) {
-    return refused(`The URL leads to ${url.hostname}, which is not among ${listOf(allowed)}.`);
+    return refused(`The URL leads to ${url.host}, which is not among ${listOf(allowed)}.`);
   }
   if (url.protocol !== "https:" || url.port !== "") {
     return refused(`The URL must lead to ${url.hostname} by https and without a port.`);
@@ -59,7 +59,7 @@ function listOf(allowed: {
   readonly ownOrigin: string;
   readonly hosts: readonly string[];
 }): string {
-  const hosts = new Set([new URL(allowed.ownOrigin).hostname, ...allowed.hosts]);
+  const hosts = new Set([new URL(allowed.ownOrigin).host, ...allowed.hosts]);
   return `the allowed hosts: ${[...hosts].join(", ")}`;
 }
 

@@ -60,7 +60,7 @@ describe("a job that brings its own status URL", () => {
     ["https://evil.example/queue/1", null, /evil\.example, which is not among the allowed hosts/],
     ["https://example.net.evil.example/", null, /not among the allowed hosts/],
     ["https://169.254.169.254/latest/meta-data", null, /not among the allowed hosts/],
-    ["http://127.0.0.1:9/queue/1", null, /not among the allowed hosts/],
+    ["http://127.0.0.1:9/queue/1", null, /127\.0\.0\.1:9, which is not among the allowed hosts/],
     ["http://api.example.com/queue/1", null, /by https/],
     ["https://eu.example.net:22/", null, /without a port/],
     ["https://key@api.example.com/", null, /user name/],
