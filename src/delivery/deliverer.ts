@@ -20,6 +20,7 @@ import { type SecretBox, SecretBoxError } from "../runtime/secret-box.ts";
 import type { AttemptRow } from "../store/record-attempts.ts";
 import type { OwedDelivery } from "../store/record-events.ts";
 import { attemptRow, type MadeAttempt } from "./attempt-record.ts";
+import type { GivenUpDelivery } from "./delivery-news.ts";
 import {
   type DeliverySettings,
   scheduleOfDelivery,
@@ -53,7 +54,7 @@ export interface DelivererPorts {
   /** False when the same attempt was recorded before. */
   record(attempt: AttemptRow): Promise<boolean>;
   /** Told of a delivery that is given up. */
-  exhausted(callback: OwedCallback, errorCode: AttemptErrorCode): void;
+  exhausted(delivery: GivenUpDelivery, errorCode: AttemptErrorCode): void;
   /** Told of every attempt, for the metrics. */
   attempted(step: DeliveryStep, sinceDueMs: number): void;
 }
@@ -98,7 +99,10 @@ export async function attemptDelivery(
   ports.attempted(step, startedAtMs - callback.dueAtMs);
   const row = attemptRow(delivery, attemptCount, startedAtMs, made, step);
   if (!(await ports.record(row))) return { next: OVER, verdict };
-  if (step.status === "exhausted") ports.exhausted(callback, step.errorCode);
+  if (step.status === "exhausted") {
+    const { type: eventType, jobId } = callback.event;
+    ports.exhausted({ ...delivery, eventType, jobId }, step.errorCode);
+  }
   if (step.status === "gone") return { next: { kind: "gone" }, verdict };
   if (step.status !== "pending") return { next: OVER, verdict };
   callback.attemptCount += 1;

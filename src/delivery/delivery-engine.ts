@@ -75,7 +75,7 @@ export class DeliveryEngine implements Service {
         this.operations.tell(originNews(change));
       },
       attempted: (step, sinceDueMs) => metrics.recordAttempt(step.status, sinceDueMs),
-      exhausted: (callback, errorCode) => this.operations.tell(exhaustedNews(callback, errorCode)),
+      exhausted: (delivery, errorCode) => this.operations.tell(exhaustedNews(delivery, errorCode)),
     });
     this.operations = new OperationalEvents({
       ...options,

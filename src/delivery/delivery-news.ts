@@ -1,12 +1,22 @@
 import type { AttemptErrorCode } from "../core/delivery-outcome.ts";
+import type { EventType } from "../core/event.ts";
 import { publicId } from "../core/ids.ts";
 import type { OperationalNews } from "../core/operational-event.ts";
 import type { OriginChange } from "./outbox.ts";
-import type { OwedCallback } from "./owed-callback.ts";
+
+/** A delivery that nothing more is done about, unless somebody asks for it. */
+export interface GivenUpDelivery {
+  readonly id: string;
+  readonly projectId: string;
+  readonly subscriptionId: string;
+  readonly callbackOrigin: string;
+  readonly eventType: EventType;
+  readonly jobId: string;
+}
 
 /** A delivery was given up. Of many to one origin, the last stands for all. */
 export function exhaustedNews(
-  { delivery, event }: OwedCallback,
+  delivery: GivenUpDelivery,
   errorCode: AttemptErrorCode,
 ): OperationalNews {
   const { projectId, callbackOrigin } = delivery;
@@ -18,8 +28,8 @@ export function exhaustedNews(
       callback_origin: callbackOrigin,
       delivery_id: publicId("delivery", delivery.id),
       subscription_id: publicId("subscription", delivery.subscriptionId),
-      event_type: event.type,
-      job_id: event.jobId,
+      event_type: delivery.eventType,
+      job_id: delivery.jobId,
       error_code: errorCode,
     },
   };

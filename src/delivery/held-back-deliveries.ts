@@ -1,3 +1,4 @@
+import type { AttemptErrorCode } from "../core/delivery-outcome.ts";
 import { HELD_BACK_MS_MIN, heldBackMsMax } from "../core/retry-schedule.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Database } from "../store/database.ts";
@@ -5,6 +6,7 @@ import { BEFORE_ALL_DUE, DUE_ROWS_MAX, type DuePosition } from "../store/find-du
 import { findHeldBack, type HeldBackDelivery } from "../store/find-held-back.ts";
 import type { AttemptRow } from "../store/record-attempts.ts";
 import { attemptRow } from "./attempt-record.ts";
+import type { GivenUpDelivery } from "./delivery-news.ts";
 import { type DeliverySettings, scheduleOfDelivery } from "./delivery-settings.ts";
 import { PAGE_INTERVAL_MS } from "./due-reader.ts";
 import type { OriginQueue } from "./origin-queue.ts";
@@ -17,6 +19,8 @@ export interface HeldBackPorts {
   ownedShards(): readonly number[];
   settingsOf(projectId: string): DeliverySettings;
   record(attempt: AttemptRow): Promise<boolean>;
+  /** Told of a delivery that is given up. */
+  exhausted(delivery: GivenUpDelivery, errorCode: AttemptErrorCode): void;
 }
 
 /**
@@ -54,7 +58,7 @@ export class HeldBackDeliveries {
     else this.#position = { nextAttemptAtMs: last.nextAttemptAtMs, id: last.id };
     const settings = this.#ports.settingsOf(queue.projectId);
     const overdue = rows.filter((delivery) => isOverdue(delivery, settings, nowMs));
-    await Promise.all(overdue.map((delivery) => this.#giveUp(delivery, nowMs)));
+    await Promise.all(overdue.map((delivery) => this.#giveUp(queue, delivery, nowMs)));
   }
 
   /** The origin of the turn before while it is not looked through, else the next that fails. */
@@ -75,14 +79,21 @@ export class HeldBackDeliveries {
     this.#position = BEFORE_ALL_DUE;
   }
 
-  async #giveUp(delivery: HeldBackDelivery, nowMs: number): Promise<void> {
+  async #giveUp(
+    { projectId, origin: callbackOrigin }: OriginQueue,
+    delivery: HeldBackDelivery,
+    nowMs: number,
+  ): Promise<void> {
     const sinceText = new Date(delivery.nextAttemptAtMs).toISOString();
     const message = `Its origin did not answer; held back since ${sinceText}, as long as its schedule had left.`;
     const exchange = { kind: "not_sent", reason: "origin_failing", message } as const;
     const made = { exchange, durationMs: 0, responseExcerpt: null };
     const step = { status: "exhausted", errorCode: exchange.reason } as const;
-    await this.#ports.record(attemptRow(delivery, delivery.attemptCount, nowMs, made, step));
+    const row = attemptRow(delivery, delivery.attemptCount, nowMs, made, step);
+    const isRecorded = await this.#ports.record(row);
     this.#ports.outbox.dropDelivery(delivery.id);
+    if (isRecorded)
+      this.#ports.exhausted({ ...delivery, projectId, callbackOrigin }, step.errorCode);
   }
 }
 

@@ -1,3 +1,4 @@
+import type { EventType } from "../core/event.ts";
 import { arrayLiteral } from "./array-literal.ts";
 import type { Database } from "./database.ts";
 import { DUE_ROWS_MAX, type DuePosition } from "./find-due-deliveries.ts";
@@ -7,6 +8,8 @@ export interface HeldBackDelivery {
   readonly id: string;
   readonly shardId: number;
   readonly subscriptionId: string;
+  readonly eventType: EventType;
+  readonly jobId: string;
   readonly attemptCount: number;
   readonly attemptsBefore: number;
   readonly nextAttemptAtMs: number;
@@ -24,12 +27,14 @@ with due as materialized (
   limit ${DUE_ROWS_MAX}
 )
 select delivery.id, delivery.shard_id as "shardId", subscription_id as "subscriptionId",
+  event_type as "eventType", job.job_id as "jobId",
   attempt_count as "attemptCount", attempts_before as "attemptsBefore",
   (extract(epoch from next_attempt_at) * 1000)::float8 as "nextAttemptAtMs",
   retry_schedule as "retrySchedule"
 from due as delivery
 join subscriptions as subscription
   on subscription.shard_id = delivery.shard_id and subscription.id = delivery.subscription_id
+join jobs as job on job.shard_id = delivery.shard_id and job.id = subscription.job_row_id
 order by next_attempt_at, delivery.id
 `;
 

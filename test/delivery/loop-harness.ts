@@ -40,6 +40,8 @@ export class LoopHarness {
   /** The same database, unwatched. */
   readonly #direct: Database;
   /** Origins that began to fail or answered again. */
+  /** Job id and error code of each delivery that was given up. */
+  readonly exhausted: [string, string][] = [];
   readonly originChanges = new Arrivals<OriginChange>("changes of origins");
   retryScheduleMs: readonly number[] = [500, 5000];
   ownedShards: number[] = Array.from({ length: 256 }, (_, shardId) => shardId);
@@ -76,7 +78,7 @@ export class LoopHarness {
       send: (request) => this.#send(request),
       record: (attempt) => this.#record(attempt),
       attempted: () => undefined,
-      exhausted: () => undefined,
+      exhausted: (delivery, errorCode) => void this.exhausted.push([delivery.jobId, errorCode]),
       onOriginChange: (change) => this.originChanges.push(change),
     });
   }
