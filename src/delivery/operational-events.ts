@@ -2,8 +2,8 @@ import {
   operationalEventBody,
   type OperationalNews,
   operationalRetryMs,
-  TOLD_EVERY_MS,
 } from "../core/operational-event.ts";
+import { isSuccess } from "../core/delivery-outcome.ts";
 import { publicId } from "../core/ids.ts";
 import { shardOfText } from "../core/shard.ts";
 import type { OutboundRequest, RequestOutcome } from "../outbound/request-outcome.ts";
@@ -20,13 +20,12 @@ import {
   type OperationalEventRow,
   settleOperationalEvent,
 } from "../store/operational-events.ts";
+import { type Gathered, GatheredNews, keyOf } from "./gathered-news.ts";
 import { readKeys } from "./read-keys.ts";
 import type { SigningKey } from "./sign-callback.ts";
 import { signedPost } from "./signed-post.ts";
 
 const ROUND_INTERVAL_MS = 1_000;
-/** Subjects of which there is news that is not noted down; what comes on top is not told. */
-const SUBJECTS_MAX = 1_000;
 const RESPONSE_BYTES_MAX = 1024;
 
 export interface OperationalEventsPorts {
@@ -44,25 +43,20 @@ export interface OperationalEventsPorts {
   send(request: OutboundRequest): Promise<RequestOutcome>;
 }
 
-interface Gathered {
-  news: OperationalNews;
-  occurrences: number;
-  occurredAtMs: number;
-}
-
 /**
  * Tells projects about their own operation. News is gathered by subject in memory, noted down at
  * most once a minute for each, in one row a subject, whichever nodes it comes from; the owner of
- * the row's shard sends what is due. What it is about is in the database in any case: a node that
- * dies takes at most a second of untold news with it.
+ * the row's shard sends what is due, a few of each project at a time, so that a receiver which
+ * does not answer is waited for by its own project only. What it is about is in the database in any
+ * case: a node that dies takes at most a second of untold news with it.
  */
 export class OperationalEvents implements Service {
   readonly name = "operational events";
   readonly #ports: OperationalEventsPorts;
   readonly #repeater: Repeater;
-  readonly #gathered = new Map<string, Gathered>();
-  /** By subject, until when it is not noted down again. */
-  readonly #quietUntilMs = new Map<string, number>();
+  readonly #gathered = new GatheredNews();
+  /** By project, what is being sent. */
+  readonly #sending = new Map<string, Promise<void>>();
 
   constructor(ports: OperationalEventsPorts) {
     this.#ports = ports;
@@ -83,17 +77,13 @@ export class OperationalEvents implements Service {
   async stop(): Promise<void> {
     await this.#repeater.stop();
     await this.#note(Infinity);
+    await this.settled();
   }
 
   /** Costs next to nothing for a project that does not want to know. */
   tell(news: OperationalNews): void {
     if (this.#ports.urlOf(news.projectId) === null) return;
-    const key = keyOf(news);
-    const known = this.#gathered.get(key);
-    if (known === undefined && this.#gathered.size >= SUBJECTS_MAX) return;
-    const isSame = known?.news.type === news.type;
-    const occurrences = (isSame ? known.occurrences : 0) + 1;
-    this.#gathered.set(key, { news, occurrences, occurredAtMs: this.#ports.clock.now() });
+    this.#gathered.add(news, this.#ports.clock.now());
   }
 
   /** The same for what every node sees: the one that will send it tells. */
@@ -102,40 +92,43 @@ export class OperationalEvents implements Service {
     this.tell(news);
   }
 
-  /** Notes down what was gathered and sends what is due. */
+  /** Notes down what was gathered and begins to send what is due. */
   async round(): Promise<void> {
     const { database, clock, ownedShards } = this.#ports;
     await this.#note(clock.now());
     const shardIds = ownedShards();
     if (shardIds.length === 0) return;
-    const due = await findDueOperationalEvents(database, shardIds, clock.now());
-    await Promise.all(due.map((event) => this.#send(event)));
+    const due = await findDueOperationalEvents(database, {
+      shardIds,
+      dueByMs: clock.now(),
+      butOf: [...this.#sending.keys()],
+    });
+    for (const [projectId, events] of Map.groupBy(due, (event) => event.projectId)) {
+      const sent = Promise.all(events.map((event) => this.#send(event)));
+      const done = sent.then(() => void this.#sending.delete(projectId));
+      this.#sending.set(projectId, done);
+    }
+  }
+
+  /** Resolves once nothing is being sent. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#sending.values());
   }
 
   async #note(nowMs: number): Promise<void> {
-    const rows: OperationalEventRow[] = [];
-    for (const [key, untilMs] of this.#quietUntilMs) {
-      if (untilMs <= nowMs) this.#quietUntilMs.delete(key);
-    }
-    for (const [key, gathered] of this.#gathered) {
-      if (this.#quietUntilMs.has(key)) continue;
-      rows.push(this.#rowOf(key, gathered));
-    }
-    if (rows.length === 0) return;
-    const noted = new Map(this.#gathered);
-    await noteOperationalEvents(this.#ports.database, rows);
-    for (const row of rows) {
-      const key = keyOf(row);
-      this.#quietUntilMs.set(key, nowMs + TOLD_EVERY_MS);
-      // What came while it was written is news of the next minute.
-      const [before, now] = [noted.get(key), this.#gathered.get(key)];
-      if (now === before) this.#gathered.delete(key);
-      else if (now !== undefined) now.occurrences -= before?.occurrences ?? 0;
+    const taken = this.#gathered.take(nowMs);
+    if (taken.length === 0) return;
+    try {
+      const rows = taken.map((gathered) => this.#rowOf(gathered));
+      await noteOperationalEvents(this.#ports.database, rows);
+    } catch (error) {
+      this.#gathered.putBack(taken);
+      throw error;
     }
   }
 
-  #rowOf(key: string, { news, occurrences, occurredAtMs }: Gathered): OperationalEventRow {
-    const shardId = shardOfText(key);
+  #rowOf({ news, occurrences, occurredAtMs }: Gathered): OperationalEventRow {
+    const shardId = shardOfText(keyOf(news));
     return {
       shardId,
       projectId: news.projectId,
@@ -148,32 +141,42 @@ export class OperationalEvents implements Service {
     };
   }
 
+  /** Never rejects: what could not be recorded is still due. */
   async #send(event: DueOperationalEvent): Promise<void> {
-    const { database, clock, log, urlOf } = this.#ports;
-    const url = urlOf(event.projectId);
-    const status = url === null ? null : await this.#post(event, url);
+    try {
+      const url = this.#ports.urlOf(event.projectId);
+      if (url === null) await this.#settle(event, { kind: "unwanted" });
+      else await this.#settle(event, await this.#post(event, url));
+    } catch (error) {
+      this.#ports.log.warn({ err: error }, "an operational event could not be dealt with");
+    }
+  }
+
+  async #settle(event: DueOperationalEvent, outcome: Outcome): Promise<void> {
+    if (outcome.kind === "cut_off") return;
+    const { database, clock, log } = this.#ports;
+    const { type, projectId, attemptCount } = event;
     const nowMs = clock.now();
-    const isTold = status !== null && status >= 200 && status <= 299;
     const waitMs =
-      isTold || url === null ? null : operationalRetryMs(event.attemptCount + 1, status);
-    if (!isTold && waitMs === null && url !== null) {
-      const { type, projectId } = event;
+      outcome.kind === "refused" ? operationalRetryMs(attemptCount + 1, outcome.status) : null;
+    if (outcome.kind === "refused" && waitMs === null) {
+      const { status } = outcome;
       log.warn({ type, projectId, status }, "an operational event was not taken and is given up");
     }
     await settleOperationalEvent(database, event, {
-      isTold,
+      isTold: outcome.kind === "told",
+      isTried: outcome.kind !== "unwanted",
       nowMs,
       nextAttemptAtMs: waitMs === null ? null : nowMs + waitMs,
     });
   }
 
-  /** The status of the answer, or null without one. */
-  async #post(event: DueOperationalEvent, url: string): Promise<number | null> {
+  async #post(event: DueOperationalEvent, url: string): Promise<Outcome> {
     const { clock, log, userAgent, callbackTimeoutMs } = this.#ports;
     const keys = await readKeys(() => this.#ports.signingKeys(event.projectId));
     if ("code" in keys) {
       log.warn({ projectId: event.projectId, ...keys }, "an operational event can't be signed");
-      return null;
+      return { kind: "refused", status: null };
     }
     const outcome = await this.#ports.send(
       signedPost({
@@ -188,10 +191,21 @@ export class OperationalEvents implements Service {
         responseBytesMax: RESPONSE_BYTES_MAX,
       }),
     );
-    return outcome.kind === "answered" ? outcome.status : null;
+    if (outcome.kind === "answered") {
+      const { status } = outcome;
+      return isSuccess(status) ? { kind: "told" } : { kind: "refused", status };
+    }
+    if (outcome.failure.code === "aborted") return { kind: "cut_off" };
+    return { kind: "refused", status: null };
   }
 }
 
-function keyOf({ projectId, subject }: Pick<OperationalNews, "projectId" | "subject">): string {
-  return `${projectId}/${subject}`;
-}
+/** What became of an attempt to tell. */
+type Outcome =
+  | { readonly kind: "told" }
+  /** The status is null when there was no answer. */
+  | { readonly kind: "refused"; readonly status: number | null }
+  /** The project does not want to know any more. */
+  | { readonly kind: "unwanted" }
+  /** This process stops; whoever takes over sends it. */
+  | { readonly kind: "cut_off" };

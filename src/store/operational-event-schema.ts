@@ -36,6 +36,7 @@ export const operationalEvents = pgTable(
     /** Null once it is told or given up. */
     dueAt: time("due_at"),
     attemptCount: integer("attempt_count").notNull().default(0),
+    /** When its receiver was last told, or did not take what it was told. */
     toldAt: time("told_at"),
   },
   (table) => [

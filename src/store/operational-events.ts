@@ -63,34 +63,47 @@ export interface DueOperationalEvent extends OperationalEventRow {
 }
 
 const DUE_ROWS_MAX = 100;
+const DUE_ROWS_PER_PROJECT_MAX = 8;
 
 const FIND_DUE = `
+with due as materialized (
+  select *, row_number() over (partition by project_id order by due_at) as place
+  from operational_events
+  where shard_id = any ($1::text::smallint[]) and due_at <= to_timestamp($2::float8 / 1000)
+    and project_id <> all ($3::text::uuid[])
+)
 select shard_id as "shardId", project_id as "projectId", subject, id, type, data, occurrences,
   (extract(epoch from occurred_at) * 1000)::float8 as "occurredAtMs", attempt_count as "attemptCount"
-from operational_events
-where shard_id = any ($1::text::smallint[]) and due_at <= to_timestamp($2::float8 / 1000)
+from due where place <= ${DUE_ROWS_PER_PROJECT_MAX}
 order by due_at limit ${DUE_ROWS_MAX}
 `;
 
-/** Those of the shards that are due, the longest due first. */
+/** Those of the shards that are due, a few of each project but those named, the longest due first. */
 export function findDueOperationalEvents(
   database: Database,
-  shardIds: readonly number[],
-  nowMs: number,
+  query: {
+    readonly shardIds: readonly number[];
+    readonly dueByMs: number;
+    readonly butOf: readonly string[];
+  },
 ): Promise<DueOperationalEvent[]> {
+  const values = [arrayLiteral(query.shardIds), query.dueByMs, arrayLiteral(query.butOf)];
   return database.run("find-due-operational-events", (sql) =>
-    sql.unsafe<DueOperationalEvent[]>(FIND_DUE, [arrayLiteral(shardIds), nowMs], { prepare: true }),
+    sql.unsafe<DueOperationalEvent[]>(FIND_DUE, values, { prepare: true }),
   );
 }
 
-// What came while this one was being sent waits its minute too.
+// What came while this one was being sent waits its minute too, and does not count what was told.
 const SETTLE = `
 update operational_events set
-  told_at = case when $5::boolean then to_timestamp($6::float8 / 1000) else told_at end,
+  told_at = case when $9::boolean then to_timestamp($6::float8 / 1000) else told_at end,
   attempt_count = case when id = $4 then attempt_count + 1 else attempt_count end,
+  occurrences = case
+    when id <> $4 and $5::boolean and type = $10 then greatest(occurrences - $11::int, 1)
+    else occurrences end,
   due_at = case
     when id = $4 then to_timestamp($7::float8 / 1000)
-    when $5::boolean then greatest(
+    when $9::boolean then greatest(
       due_at, to_timestamp($6::float8 / 1000) + interval '${TOLD_EVERY_MS} milliseconds')
     else due_at end
 where shard_id = $1 and project_id = $2 and subject = $3
@@ -103,6 +116,8 @@ export async function settleOperationalEvent(
   event: DueOperationalEvent,
   outcome: {
     readonly isTold: boolean;
+    /** Whether the receiver has seen it, or may have. */
+    readonly isTried: boolean;
     readonly nowMs: number;
     /** Null when nothing is left to do. */
     readonly nextAttemptAtMs: number | null;
@@ -120,6 +135,9 @@ export async function settleOperationalEvent(
         outcome.nowMs,
         outcome.nextAttemptAtMs,
         event.attemptCount,
+        outcome.isTried,
+        event.type,
+        event.occurrences,
       ],
       { prepare: true },
     ),

@@ -1,10 +1,9 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { OperationalNews } from "../../src/core/operational-event.ts";
 import { OperationalEvents } from "../../src/delivery/operational-events.ts";
 import { type SigningKey, signingKey } from "../../src/delivery/sign-callback.ts";
-import type { OutboundRequest } from "../../src/outbound/request-outcome.ts";
+import type { OutboundRequest, RequestOutcome } from "../../src/outbound/request-outcome.ts";
 import { createLog } from "../../src/runtime/log.ts";
-import { forgetOperationalEvents } from "../../src/store/operational-events.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { SIGNING_SECRET } from "../support/gateway-environment.ts";
@@ -19,12 +18,15 @@ let sent: OutboundRequest[];
 let status: number;
 let url: string | null;
 let keys: SigningKey[];
+/** What the receiver does with a request, if it does not answer with `status`. */
+let answer: ((request: OutboundRequest) => Promise<RequestOutcome>) | null;
 
 beforeEach(async () => {
   opened = await openTestDatabase();
   clock = new FakeClock(Date.now());
   sent = [];
   status = 204;
+  answer = null;
   keys = [signingKey("v1", SIGNING_SECRET)];
   url = "https://operations.test/hook?a=1";
 });
@@ -44,9 +46,15 @@ function node(shardIds: readonly number[] = ALL_SHARDS): OperationalEvents {
     signingKeys: async () => keys,
     async send(request) {
       sent.push(request);
-      return answered(status);
+      return answer === null ? answered(status) : answer(request);
     },
   });
+}
+
+/** One round, and all that it sends. */
+async function round(one: OperationalEvents): Promise<void> {
+  await one.round();
+  await one.settled();
 }
 
 const news = (more: Partial<OperationalNews> = {}): OperationalNews => ({
@@ -71,7 +79,7 @@ describe("news", () => {
   test("is told soon, signed, under an id of its own", async () => {
     const one = node();
     one.tell(news());
-    await one.round();
+    await round(one);
     expect(sent).toHaveLength(1);
     expect(sent[0]).toMatchObject({
       method: "POST",
@@ -82,7 +90,7 @@ describe("news", () => {
         "webhook-signature": expect.stringMatching(/^v1,/),
       },
     });
-    await one.round();
+    await round(one);
     expect(sent).toHaveLength(1);
   });
 
@@ -90,7 +98,7 @@ describe("news", () => {
     const nodes = [node(), node([]), node([])];
     for (let second = 0; second < 150; second += 1) {
       for (const one of nodes) one.tell(news());
-      for (const one of nodes) await one.round();
+      for (const one of nodes) await round(one);
       clock.advance(1000);
     }
     expect(sent.length).toBeGreaterThanOrEqual(2);
@@ -104,14 +112,14 @@ describe("news", () => {
   test("that is overtaken before it could be told is not told, and the last is", async () => {
     const one = node();
     one.tell(news());
-    await one.round();
+    await round(one);
     one.tell(recovered);
     one.tell(news());
     one.tell(recovered);
-    await one.round();
+    await round(one);
     expect(told()).toEqual([["callback_origin.failing", 1]]);
     clock.advance(60_000);
-    await one.round();
+    await round(one);
     expect(told()).toEqual([
       ["callback_origin.failing", 1],
       ["callback_origin.recovered", 1],
@@ -122,7 +130,7 @@ describe("news", () => {
     const one = node();
     one.tell(news());
     one.tell(news({ subject: "connection 1", type: "connection.paused", data: {} }));
-    await one.round();
+    await round(one);
     const types = told().map(([type]) => String(type));
     expect(new Set(types)).toEqual(new Set(["callback_origin.failing", "connection.paused"]));
   });
@@ -133,7 +141,7 @@ describe("news", () => {
       one.tellOnce(news());
       one.tellOnce(null);
     }
-    for (const one of nodes) await one.round();
+    for (const one of nodes) await round(one);
     expect(told()).toEqual([["callback_origin.failing", 1]]);
   });
 
@@ -141,26 +149,99 @@ describe("news", () => {
     url = null;
     const one = node();
     one.tell(news());
-    await one.round();
+    await round(one);
     expect(await rows()).toHaveLength(0);
   });
 });
 
+describe("a receiver that does not answer", () => {
+  const OTHER_PROJECT_ID = uuids(Date.now(), 0);
+  let letGo: () => void;
+  beforeEach(() => {
+    const { promise, resolve } = Promise.withResolvers<RequestOutcome>();
+    letGo = () => resolve(answered(204));
+    answer = () => (sent.length > 1 ? Promise.resolve(answered(204)) : promise);
+  });
+
+  test("is waited for by its own project only", async () => {
+    const one = node();
+    one.tell(news());
+    await one.round();
+    one.tell(news({ subject: "another" }));
+    one.tell(news({ projectId: OTHER_PROJECT_ID, type: "connection.paused" }));
+    await one.round();
+    await vi.waitFor(() => expect(told().at(-1)?.[0]).toBe("connection.paused"));
+    expect(sent).toHaveLength(2);
+    letGo();
+    await one.settled();
+    await round(one);
+    expect(sent).toHaveLength(3);
+  });
+
+  test("hears meanwhile of nothing, and then of what is new since", async () => {
+    const one = node();
+    one.tell(news());
+    one.tell(news());
+    await one.round();
+    // By another node, which knows nothing of this minute.
+    const another = node([]);
+    for (const _ of [1, 2, 3]) another.tell(news());
+    await round(another);
+    letGo();
+    await one.settled();
+    await round(one);
+    expect(sent).toHaveLength(1);
+    clock.advance(60_000);
+    await round(one);
+    expect(told()).toEqual([
+      ["callback_origin.failing", 2],
+      ["callback_origin.failing", 3],
+    ]);
+  });
+});
+
 describe("news that is not taken", () => {
+  test("is not followed by other news of its subject within the minute", async () => {
+    status = 500;
+    const one = node();
+    one.tell(news());
+    await round(one);
+    clock.advance(1000);
+    const another = node();
+    another.tell(recovered);
+    await round(another);
+    expect(sent).toHaveLength(1);
+    clock.advance(59_000);
+    await round(another);
+    expect(told().at(-1)).toEqual(["callback_origin.recovered", 1]);
+  });
+
+  test("since its node stops is not the receiver's failure, and left to the next", async () => {
+    const one = node();
+    const failure = { code: "aborted", message: "The gateway is stopping" } as const;
+    answer = async () => ({ kind: "failed", failure, durationMs: 1 });
+    one.tell(news());
+    await round(one);
+    answer = null;
+    await round(node());
+    expect(sent).toHaveLength(2);
+    expect(sent[1]?.headers["webhook-id"]).toBe(sent[0]?.headers["webhook-id"]);
+  });
+
   test("is tried again under the same id, also by the next node, until it is", async () => {
     status = 500;
     const first = node();
     first.tell(news());
-    await first.round();
-    await first.round();
+    await round(first);
+    await round(first);
     expect(sent).toHaveLength(1);
     clock.advance(10_000);
     status = 204;
-    await node().round();
+    await round(node());
     expect(sent).toHaveLength(2);
     expect(sent[1]?.headers["webhook-id"]).toBe(sent[0]?.headers["webhook-id"]);
     clock.advance(600_000);
-    await node().round();
+    await round(node());
     expect(sent).toHaveLength(2);
   });
 
@@ -169,15 +250,15 @@ describe("news that is not taken", () => {
     const one = node();
     one.tell(news());
     for (let hour = 0; hour < 12; hour += 1) {
-      await one.round();
+      await round(one);
       clock.advance(3_600_000);
     }
     expect(sent).toHaveLength(6);
     status = 410;
     one.tell(recovered);
-    await one.round();
+    await round(one);
     clock.advance(24 * 3_600_000);
-    await one.round();
+    await round(one);
     expect(sent).toHaveLength(7);
   });
 
@@ -185,11 +266,11 @@ describe("news that is not taken", () => {
     const one = node();
     keys = [];
     one.tell(news());
-    await one.round();
+    await round(one);
     expect(sent).toEqual([]);
     keys = [signingKey("v1", SIGNING_SECRET)];
     clock.advance(10_000);
-    await one.round();
+    await round(one);
     expect(sent).toHaveLength(1);
   });
 
@@ -197,12 +278,12 @@ describe("news that is not taken", () => {
     status = 500;
     const one = node();
     one.tell(news());
-    await one.round();
+    await round(one);
     url = null;
     clock.advance(10_000);
-    await one.round();
+    await round(one);
     url = "https://operations.test/";
-    await one.round();
+    await round(one);
     expect(sent).toHaveLength(1);
   });
 });
@@ -212,18 +293,6 @@ test("a node that stops leaves its news to the others", async () => {
   await one.start();
   one.tell(news());
   await one.stop();
-  await node().round();
+  await round(node());
   expect(told()).toEqual([["callback_origin.failing", 1]]);
-});
-
-test("what was told long ago is forgotten", async () => {
-  const one = node();
-  one.tell(news());
-  await one.round();
-  expect(await forgetOperationalEvents(opened.database, ALL_SHARDS)).toBe(0);
-  await opened.database.run(
-    "test",
-    (sql) => sql`update operational_events set occurred_at = now() - interval '25 hours'`,
-  );
-  expect(await forgetOperationalEvents(opened.database, ALL_SHARDS)).toBe(1);
 });
