@@ -1,7 +1,8 @@
 import { z } from "@hono/zod-openapi";
 import { problemsWithCallbackHeaders } from "../core/callback-headers.ts";
-import { TokenBucket } from "../lanes/token-bucket.ts";
 import { jsonAnswer } from "./answer.ts";
+import { CallbackTestBudget } from "./callback-test-budget.ts";
+import { signaturesSchema } from "./delivery-settings-schema.ts";
 import type { ApiPorts, TestedCallback } from "./ports.ts";
 import { problemOfParts, refused } from "./problem.ts";
 import { recordOfStrings } from "./record-of-strings.ts";
@@ -10,11 +11,6 @@ import type { Route } from "./route.ts";
 import { secretSchema } from "./subscription-schema.ts";
 
 const BODY_BYTES_MAX = 16 * 1024;
-/** Of all projects together, on one node: a person at work needs a few, a machine none. */
-const TESTS_PER_SECOND = 1;
-const TESTS_BURST = 10;
-const TESTS_AT_ONCE_MAX = 20;
-
 const requestSchema = z
   .strictObject({
     callback_url: z.string().min(1).max(2048).openapi({
@@ -22,6 +18,7 @@ const requestSchema = z
       example: "https://app.example.com/hooks/ringback",
     }),
     secret: secretSchema.optional(),
+    signatures: signaturesSchema.optional(),
     headers: recordOfStrings(problemsWithCallbackHeaders)
       .optional()
       .openapi({ type: "object", additionalProperties: { type: "string" } }),
@@ -58,13 +55,7 @@ export function callbackTestRoutes(ports: ApiPorts): Route[] {
 }
 
 function test(ports: ApiPorts): Route {
-  const bucket = new TokenBucket(TESTS_PER_SECOND, TESTS_BURST, ports.clock.monotonic());
-  let underWay = 0;
-  const mayTest = (): boolean => {
-    if (underWay >= TESTS_AT_ONCE_MAX || !bucket.has(ports.clock.monotonic())) return false;
-    bucket.take();
-    return true;
-  };
+  const budget = new CallbackTestBudget(ports.clock);
   return defineRoute({
     method: "POST",
     path: "/v1/callbacks/test",
@@ -83,19 +74,18 @@ function test(ports: ApiPorts): Route {
         const part = { pointer: "/callback_url", detail: checked.reason };
         return { ok: false, problem: problemOfParts("callback_url_refused", [part]) };
       }
-      if (!mayTest()) {
+      if (!budget.begin(projectId)) {
         return refused("too_many_tests", "Many callbacks are tried just now; try again soon.", {
           headers: { "retry-after": "2" },
         });
       }
-      underWay += 1;
       try {
         const { href: url } = checked.url;
-        const { headers = {}, secret = null } = body;
-        const tested = await ports.testCallback({ projectId, url, headers, secret });
+        const { headers = {}, secret = null, signatures = null } = body;
+        const tested = await ports.testCallback({ projectId, url, headers, secret, signatures });
         return jsonAnswer(200, testJson(url, tested), { "cache-control": "no-store" });
       } finally {
-        underWay -= 1;
+        budget.end(projectId);
       }
     },
   });

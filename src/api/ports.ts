@@ -1,3 +1,4 @@
+import type { SignatureScheme } from "../core/signature-scheme.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { ResultLinks } from "../runtime/result-links.ts";
 import type { SecretBox } from "../runtime/secret-box.ts";
@@ -143,6 +144,8 @@ export interface ApiPorts {
     readonly url: string;
     readonly headers: Readonly<Record<string, string>>;
     readonly secret: string | null;
+    /** Null to sign as the project does. */
+    readonly signatures: readonly SignatureScheme[] | null;
   }): Promise<TestedCallback>;
   /** The project's signing secrets or keys are others now. */
   signingSecretsChanged(projectId: string): void;

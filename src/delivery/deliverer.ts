@@ -27,8 +27,8 @@ import {
   signaturesOfDelivery,
 } from "./delivery-settings.ts";
 import type { OwedCallback } from "./owed-callback.ts";
-import { NO_SECRET } from "./read-keys.ts";
-import { type SigningKey, signingKey } from "./sign-callback.ts";
+import { keysWithOwnSecret, NO_SECRET } from "./read-keys.ts";
+import type { SigningKey } from "./sign-callback.ts";
 import { signedPost } from "./signed-post.ts";
 
 /** At most this much of a receiver's answer is read. */
@@ -164,22 +164,13 @@ async function openSecrets(
 function keysOf(ports: DelivererPorts, delivery: OwedDelivery): Promise<readonly SigningKey[]> {
   const { projectId, secret } = delivery;
   const schemes = signaturesOfDelivery(delivery, ports.settingsOf(projectId));
-  if (secret === null || !schemes.includes("v1")) return ports.signingKeys(projectId, schemes);
-  return withOwnSecret(ports, projectId, secret, schemes.includes("v1a"));
+  if (secret === null) return ports.signingKeys(projectId, schemes);
+  return keysWithOwnSecret(
+    schemes,
+    () => ports.secretBox.open(secret),
+    (of) => ports.signingKeys(projectId, of),
+  );
 }
-
-/** A secret of its own stands in for the project's, not for its signing key. */
-async function withOwnSecret(
-  ports: DelivererPorts,
-  projectId: string,
-  secret: string,
-  isSignedByKey: boolean,
-): Promise<readonly SigningKey[]> {
-  const own = signingKey("v1", ports.secretBox.open(secret));
-  return isSignedByKey ? [own, ...(await ports.signingKeys(projectId, V1A))] : [own];
-}
-
-const V1A: readonly SignatureScheme[] = ["v1a"];
 
 const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
 

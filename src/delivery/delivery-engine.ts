@@ -1,4 +1,4 @@
-import { DEFAULT_SIGNATURES } from "../core/signature-scheme.ts";
+import { DEFAULT_SIGNATURES, type SignatureScheme } from "../core/signature-scheme.ts";
 import type { RequestClient } from "../outbound/request-client.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
@@ -17,7 +17,7 @@ import { callbackLimits, type DeliverySettings, deliverySettings } from "./deliv
 import type { OriginChange } from "./outbox.ts";
 import { exhaustedNews, originNews } from "./delivery-news.ts";
 import { OperationalEvents } from "./operational-events.ts";
-import { type SigningKey, signingKey } from "./sign-callback.ts";
+import { signingKey } from "./sign-callback.ts";
 import { SigningKeys } from "./signing-keys.ts";
 import { sendTestCallback, type TestCallback, type TestedCallback } from "./test-callback.ts";
 
@@ -82,7 +82,7 @@ export class DeliveryEngine implements Service {
       userAgent: this.#userAgent,
       callbackTimeoutMs: settings.callbackTimeoutMs,
       urlOf: (projectId) => this.#operationsUrls.get(projectId) ?? null,
-      signingKeys: (projectId) => this.#keysOf(projectId),
+      signingKeys: (projectId) => this.#signingKeys.of(projectId, this.#signaturesOf(projectId)),
       send: (request) => callbackClient.send(request),
     });
   }
@@ -105,7 +105,8 @@ export class DeliveryEngine implements Service {
         ...this.#options,
         userAgent: this.#userAgent,
         callbackTimeoutMs: settings.callbackTimeoutMs,
-        signingKeys: (projectId) => this.#keysOf(projectId),
+        signaturesOf: (projectId) => this.#signaturesOf(projectId),
+        signingKeys: (projectId, schemes) => this.#signingKeys.of(projectId, schemes),
         send: (request) => callbackClient.send(request),
       },
       callback,
@@ -129,10 +130,9 @@ export class DeliveryEngine implements Service {
     return `Ringback/${this.#options.version}`;
   }
 
-  /** The keys that the project's own callbacks are signed with now. */
-  #keysOf(projectId: string): Promise<readonly SigningKey[]> {
-    const { signatures } = this.#projects.get(projectId) ?? this.#gateway;
-    return this.#signingKeys.of(projectId, signatures);
+  /** How a project's callbacks are signed unless a subscription says otherwise. */
+  #signaturesOf(projectId: string): readonly SignatureScheme[] {
+    return (this.#projects.get(projectId) ?? this.#gateway).signatures;
   }
 }
 

@@ -1,5 +1,6 @@
+import type { SignatureScheme } from "../core/signature-scheme.ts";
 import { SecretBoxError } from "../runtime/secret-box.ts";
-import type { SigningKey } from "./sign-callback.ts";
+import { type SigningKey, signingKey } from "./sign-callback.ts";
 
 /** Why nothing can be signed, and so nothing is sent. */
 export interface NoKeys {
@@ -22,4 +23,22 @@ export async function readKeys(
     if (!(error instanceof SecretBoxError)) throw error;
     return { code: "secret_unreadable", message: error.message };
   }
+}
+
+const V1A: readonly SignatureScheme[] = ["v1a"];
+
+/**
+ * The keys of a callback that has a secret of its own. It stands in for the project's, not for its
+ * signing key.
+ * @param open gives the secret, `whsec_…`; asked only if it signs
+ * @param projectKeys those of the schemes that the project signs with
+ */
+export async function keysWithOwnSecret(
+  schemes: readonly SignatureScheme[],
+  open: () => string,
+  projectKeys: (schemes: readonly SignatureScheme[]) => Promise<readonly SigningKey[]>,
+): Promise<readonly SigningKey[]> {
+  if (!schemes.includes("v1")) return projectKeys(schemes);
+  const own = signingKey("v1", open());
+  return schemes.includes("v1a") ? [own, ...(await projectKeys(V1A))] : [own];
 }

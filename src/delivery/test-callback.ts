@@ -1,5 +1,7 @@
 import { publicId } from "../core/ids.ts";
 import type { RequestFailure } from "../core/request-failure.ts";
+import { type SignatureScheme, signatureMask, signaturesOfMask } from "../core/signature-scheme.ts";
+import { traceHeaders } from "../core/trace-context.ts";
 import type {
   OutboundRequest,
   RequestOutcome,
@@ -7,9 +9,9 @@ import type {
 } from "../outbound/request-outcome.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { UuidSource } from "../runtime/uuid-source.ts";
-import { type NoKeys, readKeys } from "./read-keys.ts";
+import { keysWithOwnSecret, type NoKeys, readKeys } from "./read-keys.ts";
 import { signedPost } from "./signed-post.ts";
-import { type SigningKey, signingKey } from "./sign-callback.ts";
+import type { SigningKey } from "./sign-callback.ts";
 
 const RESPONSE_BYTES_MAX = 16 * 1024;
 
@@ -18,8 +20,13 @@ export interface TestCallbackPorts {
   readonly uuids: UuidSource;
   readonly userAgent: string;
   readonly callbackTimeoutMs: number;
-  /** The keys that the project signs with now. */
-  signingKeys(projectId: string): Promise<readonly SigningKey[]>;
+  /** How the project's callbacks are signed. */
+  signaturesOf(projectId: string): readonly SignatureScheme[];
+  /** The keys of these schemes that the project signs with now. */
+  signingKeys(
+    projectId: string,
+    schemes: readonly SignatureScheme[],
+  ): Promise<readonly SigningKey[]>;
   send(request: OutboundRequest): Promise<RequestOutcome>;
 }
 
@@ -27,8 +34,10 @@ export interface TestCallback {
   readonly projectId: string;
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** `whsec_…`, or null to sign as the project does. */
+  /** `whsec_…`, or null to sign with the project's. */
   readonly secret: string | null;
+  /** Null to sign as the project does. */
+  readonly signatures: readonly SignatureScheme[] | null;
 }
 
 /** A whole exchange, for a person to look at. */
@@ -54,11 +63,7 @@ export async function sendTestCallback(
   test: TestCallback,
 ): Promise<TestedCallback> {
   const nowMs = ports.clock.now();
-  const { secret } = test;
-  const keys =
-    secret === null
-      ? await readKeys(() => ports.signingKeys(test.projectId))
-      : [signingKey("v1", secret)];
+  const keys = await readKeys(() => keysOf(ports, test));
   const body = JSON.stringify({
     type: "ringback.test",
     timestamp: new Date(nowMs).toISOString(),
@@ -66,11 +71,12 @@ export async function sendTestCallback(
   });
   if ("code" in keys)
     return { request: { headers: {}, body }, response: null, failure: keys, durationMs: 0 };
+  const id = ports.uuids(nowMs, 0);
   const request = signedPost({
     url: test.url,
-    headers: test.headers,
+    headers: { ...test.headers, ...traceHeaders(null, { subscriptionId: id, deliveryId: id }, 1) },
     body,
-    webhookId: publicId("delivery", ports.uuids(nowMs, 0)),
+    webhookId: publicId("delivery", id),
     keys,
     nowMs,
     userAgent: ports.userAgent,
@@ -84,6 +90,20 @@ export async function sendTestCallback(
     failure: outcome.kind === "failed" ? outcome.failure : null,
     durationMs: outcome.durationMs,
   };
+}
+
+function keysOf(
+  ports: TestCallbackPorts,
+  { projectId, secret, signatures }: TestCallback,
+): Promise<readonly SigningKey[]> {
+  const schemes =
+    signatures === null
+      ? ports.signaturesOf(projectId)
+      : signaturesOfMask(signatureMask(signatures));
+  const projectKeys = (of: readonly SignatureScheme[]) => ports.signingKeys(projectId, of);
+  return secret === null
+    ? projectKeys(schemes)
+    : keysWithOwnSecret(schemes, () => secret, projectKeys);
 }
 
 function responseOf(outcome: Extract<RequestOutcome, { kind: "answered" }>) {

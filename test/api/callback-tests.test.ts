@@ -21,6 +21,7 @@ it("sends what was asked for and answers with the whole exchange", async () => {
   const response = await post({
     callback_url: CALLBACK_URL,
     secret: SECRET,
+    signatures: ["v1a"],
     headers: { "x-tenant": "acme" },
   });
   expect(response.status).toBe(200);
@@ -39,7 +40,8 @@ it("sends what was asked for and answers with the whole exchange", async () => {
     duration_ms: 12,
   });
   const { projectId } = api;
-  const test = { projectId, url: CALLBACK_URL, secret: SECRET, headers: { "x-tenant": "acme" } };
+  const headers = { "x-tenant": "acme" };
+  const test = { projectId, url: CALLBACK_URL, secret: SECRET, signatures: ["v1a"], headers };
   expect(api.calls.at(-1)).toEqual(["testCallback", test]);
 });
 
@@ -66,6 +68,7 @@ it.each<[object, string, string]>([
   [{ callback_url: "http://a.example" }, "callback_url_refused", "/callback_url"],
   [{ callback_url: CALLBACK_URL, secret: "whsec_a" }, "validation_failed", "/secret"],
   [{ callback_url: CALLBACK_URL, headers: { host: "a" } }, "validation_failed", "/headers/host"],
+  [{ callback_url: CALLBACK_URL, signatures: [] }, "validation_failed", "/signatures"],
   [{ callback_url: CALLBACK_URL, event: "x" }, "validation_failed", "/event"],
 ])("refuses %j and sends nothing", async (body, code, pointer) => {
   const response = await post(body);
@@ -83,6 +86,11 @@ it("is for a person at work, not for a machine", async () => {
   const response = await post({ callback_url: CALLBACK_URL });
   expect(response.headers.get("retry-after")).toBe("2");
   expect(await problemOf(response)).toMatchObject({ code: "too_many_tests" });
+  // Nor does it keep the people of other projects from their work.
+  const key = await api.addKey(["admin"], { projectId: api.uuid() });
+  const body = { callback_url: CALLBACK_URL };
+  const other = await api.request("POST", "/v1/callbacks/test", { key, body });
+  expect(other.status).toBe(200);
   api.clock.advance(2_000);
   expect((await post({ callback_url: CALLBACK_URL })).status).toBe(200);
 });

@@ -1,7 +1,10 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
+import { pulseAnswer } from "../support/fake-upstream.ts";
+import { SIGNING_SECRET } from "../support/gateway-environment.ts";
 import { useScenes } from "./scene.ts";
 
 const openScene = useScenes();
+const OWN_SECRET = `whsec_${Buffer.alloc(32, "own").toString("base64")}`;
 
 describe.concurrent("trying a callback", () => {
   test("sends one signed event and shows the exchange as it was", async (context) => {
@@ -24,16 +27,32 @@ describe.concurrent("trying a callback", () => {
     expect(callback.headers["x-tenant"]).toBe("acme");
   });
 
-  test("signs with the secret that a subscription would have", async (context) => {
-    const { gateway, receiver } = await openScene(context);
-    const secret = `whsec_${Buffer.alloc(32, "own").toString("base64")}`;
-    receiver.expectSecret("/own", secret);
+  test.for([
+    { signatures: ["v1"] },
+    { signatures: ["v1", "v1a"] },
+    { signatures: ["v1a"] },
+    { signatures: ["v1", "v1a"], secret: OWN_SECRET },
+    { signatures: ["v1a"], secret: OWN_SECRET },
+  ])("signs as a subscription's callbacks are: %j", async (signing, context) => {
+    const { gateway, upstream, receiver, jobId, path, subscribe } = await openScene(context);
+    receiver.expectSecret(path, signing.secret ?? SIGNING_SECRET);
+    receiver.expectSecret("/tried", signing.secret ?? SIGNING_SECRET);
+    upstream.answer(jobId, pulseAnswer.completed());
+    await subscribe(signing);
     await gateway.api("POST", "/v1/callbacks/test", {
-      callback_url: receiver.url("/own"),
-      secret,
+      callback_url: receiver.url("/tried"),
+      ...signing,
     });
-    // Verified with it by the receiver.
-    expect((await receiver.takeOne("/own")).event.type).toBe("ringback.test");
+    await vi.waitFor(() => expect(receiver.callbacks).toHaveLength(2));
+    for (const to of [path, "/tried"]) {
+      const [callback] = receiver.received(to);
+      const schemes = callback?.headers["webhook-signature"]
+        ?.split(" ")
+        .map((one) => one.split(",")[0]);
+      expect(schemes).toEqual(signing.signatures);
+      expect(callback?.problem === null).toBe(signing.signatures.includes("v1"));
+      expect(callback?.headers["traceparent"]).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
+    }
   });
 
   test.for<["hang" | "reset" | { status: number }, object]>([
