@@ -1,5 +1,5 @@
 import { publicId } from "../core/ids.ts";
-import { isResultFetched, statusOfEvent } from "../core/event.ts";
+import { eventMembers, isResultFetched } from "../core/event.ts";
 import { findEvent, findEventResult } from "../store/find-events.ts";
 import type { EventRecord } from "../store/find-events.ts";
 import { findPart, findTextPart } from "../store/result-parts.ts";
@@ -86,23 +86,13 @@ function readResult(ports: ApiPorts): Route {
   });
 }
 
-/** An event as JSON text; result and progress are spliced in as the upstream wrote them. */
+/** An event as JSON text. */
 function eventJson(of: EventRecord, resultUrl: string): string {
-  const id = publicId("event", of.id);
-  const time = new Date(of.occurredAtMs).toISOString();
-  const fields = [
-    `"job_id":${JSON.stringify(of.jobId)}`,
-    `"status":"${statusOfEvent(of.type)}"`,
-    `"provider":${JSON.stringify(of.provider)}`,
-    `"created_at":${JSON.stringify(of.createdAt ?? time)}`,
-    `"updated_at":${JSON.stringify(of.updatedAt ?? time)}`,
-  ];
-  if (of.result !== null) fields.push(`"result":${of.result}`);
+  const ofResult: string[] = [];
+  if (of.result !== null) ofResult.push(`"result":${of.result}`);
   if (of.result === null ? of.hasResult : isResultFetched(of)) {
-    fields.push(`"result_url":${JSON.stringify(resultUrl)}`);
+    ofResult.push(`"result_url":${JSON.stringify(resultUrl)}`);
   }
-  if (of.resultFetch !== null) fields.push(`"result_fetch":${of.resultFetch}`);
-  if (of.error !== null) fields.push(`"error":${JSON.stringify(of.error)}`);
-  if (of.progress !== null) fields.push(`"progress":${of.progress}`);
-  return `{"id":"${id}","object":"event","type":"${of.type}","timestamp":"${time}","data":{${fields.join(",")}}}`;
+  if (of.resultFetch !== null) ofResult.push(`"result_fetch":${of.resultFetch}`);
+  return `{"id":"${publicId("event", of.id)}","object":"event",${eventMembers(of, ofResult)}}`;
 }

@@ -79,8 +79,7 @@ export interface CallbackAddressee {
 }
 
 /**
- * The exact text a callback carries, which is also what is signed. Raw JSON is spliced in, never
- * re-serialised, so that numbers keep the digits the upstream wrote.
+ * The exact text a callback carries, which is also what is signed.
  * @param resultUrl given when the result goes by reference instead of inline
  */
 export function callbackBody(
@@ -88,35 +87,52 @@ export function callbackBody(
   addressee: CallbackAddressee,
   resultUrl: string | null,
 ): string {
-  const occurredAt = new Date(event.occurredAtMs).toISOString();
-  const fields = [
-    `"job_id":${JSON.stringify(event.jobId)}`,
-    `"status":${JSON.stringify(statusOfEvent(event.type))}`,
-    `"provider":${JSON.stringify(event.provider)}`,
-    `"created_at":${JSON.stringify(event.createdAt ?? occurredAt)}`,
-    `"updated_at":${JSON.stringify(event.updatedAt ?? occurredAt)}`,
-  ];
+  const ofResult: string[] = [];
   if (event.type === "job.completed") {
-    fields.push(
+    ofResult.push(
       resultUrl === null
         ? `"result":${event.result ?? "null"}`
         : `"result_url":${JSON.stringify(resultUrl)}`,
     );
   }
   if (addressee.fetchResult && event.resultFetch !== null) {
-    fields.push(`"result_fetch":${event.resultFetch}`);
+    ofResult.push(`"result_fetch":${event.resultFetch}`);
   }
-  if (event.error !== null) fields.push(`"error":${JSON.stringify(event.error)}`);
-  if (event.progress !== null) fields.push(`"progress":${event.progress}`);
-  fields.push(
+  const ofAddressee = [
     `"subscription_id":${JSON.stringify(addressee.subscriptionId)}`,
     `"metadata":${addressee.metadata}`,
-  );
-  return `{"type":"${event.type}","timestamp":"${occurredAt}","data":{${fields.join(",")}}}`;
+  ];
+  return `{${eventMembers(event, ofResult, ofAddressee)}}`;
+}
+
+/**
+ * The members of an event as JSON text. Raw JSON is spliced in, never re-serialised, so that numbers
+ * keep the digits the upstream wrote.
+ * @param ofResult members of `data` that say what the result is
+ * @param more members of `data` after all others
+ */
+export function eventMembers(
+  event: Omit<EventContent, "result" | "resultFetch">,
+  ofResult: readonly string[],
+  more: readonly string[] = [],
+): string {
+  const occurredAt = new Date(event.occurredAtMs).toISOString();
+  const data = [
+    `"job_id":${JSON.stringify(event.jobId)}`,
+    `"status":${JSON.stringify(statusOfEvent(event.type))}`,
+    `"provider":${JSON.stringify(event.provider)}`,
+    `"created_at":${JSON.stringify(event.createdAt ?? occurredAt)}`,
+    `"updated_at":${JSON.stringify(event.updatedAt ?? occurredAt)}`,
+    ...ofResult,
+  ];
+  if (event.error !== null) data.push(`"error":${JSON.stringify(event.error)}`);
+  if (event.progress !== null) data.push(`"progress":${event.progress}`);
+  data.push(...more);
+  return `"type":"${event.type}","timestamp":"${occurredAt}","data":{${data.join(",")}}`;
 }
 
 /** `data.status` of an event: an ending's own word, `processing` for the two others. */
-export function statusOfEvent(type: EventType): EndingStatus | "processing" {
+function statusOfEvent(type: EventType): EndingStatus | "processing" {
   switch (type) {
     case "job.completed":
       return "completed";

@@ -1,24 +1,13 @@
-import type { EventType } from "../core/event.ts";
+import type { EventContent } from "../core/event.ts";
 import { shardOfUuid } from "../core/ids.ts";
 import type { Database } from "./database.ts";
 import { WHOLE_RESULT } from "./result-parts.ts";
 
 /** One stored event. Ids are UUIDs, times epoch milliseconds, JSON raw. */
-export interface EventRecord {
+export interface EventRecord extends EventContent {
   readonly id: string;
-  readonly type: EventType;
-  readonly occurredAtMs: number;
-  readonly jobId: string;
-  readonly provider: string;
-  readonly createdAt: string | null;
-  readonly updatedAt: string | null;
-  readonly error: string | null;
-  /** Null as well when it is larger than asked for. */
-  readonly result: string | null;
+  /** Whether there is a result, which is null as well when it is larger than asked for. */
   readonly hasResult: boolean;
-  readonly progress: string | null;
-  /** Raw JSON. */
-  readonly resultFetch: string | null;
 }
 
 const FIND = `
