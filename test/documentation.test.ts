@@ -1,6 +1,7 @@
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { posix } from "node:path";
 import { describe, expect, test } from "vitest";
+import { ATTEMPT_ERROR_CODES } from "../src/core/delivery-outcome.ts";
 
 /* What the documentation names is there: files, pages, constants. */
 
@@ -37,4 +38,15 @@ test("docs/architecture.md names each bound as the source does", () => {
     (name) => !source.some((text) => text.includes(name)),
   );
   expect(missing).toEqual([]);
+});
+
+test("docs/delivery.md tells every code that an attempt can have, and no other", () => {
+  const [, section = ""] = readFileSync("docs/delivery.md", "utf8").split(
+    /^### What went wrong.*$|^### Headers for.*$/m,
+  );
+  const rows = section.split("\n").filter((line) => line.startsWith("| `"));
+  const codes = rows.flatMap((row) =>
+    Array.from((row.split("|")[1] ?? "").matchAll(/`(\w+)`/g), ([, code]) => code),
+  );
+  expect(new Set(codes)).toEqual(new Set(ATTEMPT_ERROR_CODES));
 });
