@@ -74,13 +74,14 @@ function readResult(ports: ApiPorts): Route {
       if (fetched === null && result.text !== null) return jsonAnswer(200, result.text, NOT_KEPT);
       if (bodies.isFull) return { ok: false, problem: overloaded() };
       const findOne = fetched === null ? findTextPart : findPart;
+      const { bytes } = fetched ?? result;
       return {
         status: 200,
         headers: {
           ...(fetched === null ? headersOfJson(result.bytes) : headersOfContent(fetched)),
           ...NOT_KEPT,
         },
-        body: () => bodies.open((number) => findOne(ports.database, { ...result, number })),
+        body: () => bodies.open(bytes, (number) => findOne(ports.database, { ...result, number })),
       };
     },
   });

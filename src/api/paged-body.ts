@@ -21,9 +21,16 @@ export class PagedBodies {
     return this.#open >= OPEN_MAX;
   }
 
-  /** @param read the part of this number, from 1 on, or null behind the last */
-  open(read: (number: number) => Promise<Uint8Array | null>): ReadableStream<Uint8Array> {
+  /**
+   * @param bytes of all parts together, as they are announced to the reader
+   * @param read the part of this number, from 1 on, or null when it is not there
+   */
+  open(
+    bytes: number,
+    read: (number: number) => Promise<Uint8Array | null>,
+  ): ReadableStream<Uint8Array> {
     let number = 0;
+    let bytesLeft = bytes;
     let stall: Timer | null = null;
     let isOpen = true;
     this.#open += 1;
@@ -36,15 +43,18 @@ export class PagedBodies {
       {
         pull: async (controller) => {
           stall?.cancel();
+          if (bytesLeft <= 0) {
+            over();
+            controller.close();
+            return;
+          }
           number += 1;
           try {
             const part = await read(number);
             if (!isOpen) return;
-            if (part === null) {
-              over();
-              controller.close();
-              return;
-            }
+            // Removed meanwhile; a reader that is not told so waits for the rest.
+            if (part === null) throw new Error("The rest of the result is gone.");
+            bytesLeft -= part.length;
             controller.enqueue(part);
             stall = this.#clock.setTimer(STALLED_MS, () => {
               over();
