@@ -1,5 +1,5 @@
 import postgres from "postgres";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
 import type { AcceptedRow } from "../../src/store/accept-subscriptions.ts";
 import type { Database } from "../../src/store/database.ts";
@@ -9,6 +9,7 @@ import { recordEvents } from "../../src/store/record-events.ts";
 import { redeliver } from "../../src/store/redeliver.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { acceptRow, attemptRow, completedRow, PROJECT_ID } from "../support/rows.ts";
+import { statementsWait } from "../support/statements-wait.ts";
 
 let database: Database;
 let drop: () => Promise<void>;
@@ -49,9 +50,9 @@ async function inOrder<A, B>(
     .begin(async (sql) => {
       await block(sql);
       const running = first();
-      await statementsWait(1);
+      await statementsWait(blocker, 1);
       results = Promise.all([running, second()]);
-      await statementsWait(2);
+      await statementsWait(blocker, 2);
       throw new Error("let them go");
     })
     .catch(() => undefined);
@@ -64,18 +65,6 @@ const stopDelete =
   ({ id }: Accepted) =>
   (sql: postgres.TransactionSql) =>
     sql`update subscriptions set closed_as = closed_as where id = ${id}`;
-
-async function statementsWait(count: number): Promise<void> {
-  await vi.waitFor(
-    async () => {
-      const [row] = await blocker`
-        select count(*)::int as waiting from pg_stat_activity
-        where datname = current_database() and wait_event_type = 'Lock'`;
-      expect(row?.["waiting"]).toBe(count);
-    },
-    { timeout: 10_000, interval: 10 },
-  );
-}
 
 async function stateOf(id: string): Promise<postgres.Row | undefined> {
   const [row] = await blocker`

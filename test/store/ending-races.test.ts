@@ -1,5 +1,5 @@
 import postgres from "postgres";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import {
   type AcceptedRow,
   type AcceptRow,
@@ -10,6 +10,7 @@ import { recordAttempts } from "../../src/store/record-attempts.ts";
 import { recordEvents } from "../../src/store/record-events.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { acceptRow, attemptRow, completedRow, PROJECT_ID, uuids } from "../support/rows.ts";
+import { statementsWait } from "../support/statements-wait.ts";
 
 let database: Database;
 let drop: () => Promise<void>;
@@ -36,19 +37,6 @@ async function acceptOne(
   return accepted;
 }
 
-/** Resolves once that many statements wait for a lock. */
-async function statementsWait(count: number): Promise<void> {
-  await vi.waitFor(
-    async () => {
-      const [row] = await blocker`
-        select count(*)::int as waiting from pg_stat_activity
-        where datname = current_database() and wait_event_type = 'Lock'`;
-      expect(row?.["waiting"]).toBe(count);
-    },
-    { timeout: 10_000, interval: 10 },
-  );
-}
-
 async function deliveriesOf(subscriptionId: string): Promise<postgres.Row[]> {
   return blocker`select * from deliveries where subscription_id = ${subscriptionId}`;
 }
@@ -69,9 +57,9 @@ test("a subscription whose accept holds the job's lock while the ending waits fo
         values (${shardId}, ${late.subscriptionId}, ${PROJECT_ID}, ${jobRowId}, '', '', 1, 'full',
           '{}', now())`;
       accepted = acceptSubscriptions(database, [late]);
-      await statementsWait(1);
+      await statementsWait(blocker, 1);
       recorded = recordEvents(database, [ending]);
-      await statementsWait(2);
+      await statementsWait(blocker, 2);
       throw new Error("let them go");
     })
     .catch(() => undefined);
@@ -101,9 +89,9 @@ test("a subscription whose accept waits for the lock that the ending holds is ow
           occurred_at)
         values (${shardId}, ${ending.eventId}, ${PROJECT_ID}, ${jobRowId}, '', '', '', now())`;
       recorded = recordEvents(database, [ending]);
-      await statementsWait(1);
+      await statementsWait(blocker, 1);
       accepted = acceptSubscriptions(database, [late]);
-      await statementsWait(2);
+      await statementsWait(blocker, 2);
       throw new Error("let them go");
     })
     .catch(() => undefined);

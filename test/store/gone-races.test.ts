@@ -1,11 +1,12 @@
 import postgres from "postgres";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
 import type { Database } from "../../src/store/database.ts";
 import { recordAttempts } from "../../src/store/record-attempts.ts";
 import { type OwedDelivery, recordEvents } from "../../src/store/record-events.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { acceptRow, attemptRow, completedRow } from "../support/rows.ts";
+import { statementsWait } from "../support/statements-wait.ts";
 
 let database: Database;
 let drop: () => Promise<void>;
@@ -21,18 +22,6 @@ afterEach(async () => {
   await blocker.end({ timeout: 1 });
   await drop();
 });
-
-async function statementsWait(count: number): Promise<void> {
-  await vi.waitFor(
-    async () => {
-      const [row] = await blocker`
-        select count(*)::int as waiting from pg_stat_activity
-        where datname = current_database() and wait_event_type = 'Lock'`;
-      expect(row?.["waiting"]).toBe(count);
-    },
-    { timeout: 10_000, interval: 10 },
-  );
-}
 
 /** A subscription's delivery, and another of it: as if an event of its job had been told before. */
 async function oweTwo(): Promise<[OwedDelivery, OwedDelivery]> {
@@ -76,9 +65,9 @@ describe("a 410 to one delivery and a success of another, recorded at once", () 
       await blocker.begin(async (sql) => {
         await sql`select from deliveries where id = ${taken.id} for update`;
         recorded = [first()];
-        await statementsWait(1);
+        await statementsWait(blocker, 1);
         recorded.push(second());
-        await statementsWait(2);
+        await statementsWait(blocker, 2);
       });
       expect(await Promise.all(recorded)).toEqual([[true], [true]]);
       const [takenAs, refusedAs, closedAs] = await outcome(taken, refused);
