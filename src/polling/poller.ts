@@ -220,7 +220,7 @@ export class Poller {
     this.#begin(watch, "ending");
     const fetch = await this.#fetcher.fetch(access, watch, link);
     if (fetch.kind !== "stopped") await this.#end(watch, ending, fetch);
-    if (fetch.kind === "stored") await this.#fetcher.forgetOnceRecorded(watch);
+    if (fetch.kind !== "stopped") await this.#fetcher.forgetOnceRecorded(watch);
     this.#finish(watch);
   }
 

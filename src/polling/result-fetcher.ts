@@ -10,11 +10,11 @@ import type {
 } from "../outbound/request-outcome.ts";
 import { buildDownloadRequest } from "../providers/build-request.ts";
 import { linkIn } from "../providers/download.ts";
-import type { Clock } from "../runtime/clock.ts";
+import type { Clock, Timer } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import { Pauses } from "../runtime/pauses.ts";
 import type { UuidSource } from "../runtime/uuid-source.ts";
-import type { FetchedResult, FetchedResults } from "../store/fetched-results.ts";
+import type { FetchedResult, FetchedResults, JobKey } from "../store/fetched-results.ts";
 import { isTransient } from "../store/transient-error.ts";
 import { DownloadParts } from "./download-parts.ts";
 import { type FetchLimits, FetchTurns } from "./fetch-turns.ts";
@@ -27,6 +27,9 @@ const TIMEOUT_MS = 10 * 60_000;
 /** Between tries while the database is away, doubling. */
 const DATABASE_WAIT_MS = 250;
 const DATABASE_WAIT_MS_MAX = 4_000;
+const CLAIM_RENEWED_MS = 2_000;
+/** How often one looks at what another node fetches. */
+const LOOK_AGAIN_MS = 1_000;
 
 export interface ResultFetcherPorts {
   readonly clock: Clock;
@@ -35,7 +38,7 @@ export interface ResultFetcherPorts {
   send(request: OutboundRequest): Promise<RequestOutcome>;
   readonly fetched: Pick<
     FetchedResults,
-    "find" | "storePart" | "keep" | "forget" | "discardParts" | "bytesMax"
+    "claim" | "renewClaim" | "letGo" | "storePart" | "keep" | "forget" | "discardParts" | "bytesMax"
   >;
 }
 
@@ -52,7 +55,8 @@ export type FetchOutcome =
  * download. What comes is stored part by part and becomes the job's with the last one, so that of
  * a node that dies in between either all of it is found by the next, or the link is asked again.
  * A database that is away is waited for, since what was downloaded may not be had again; when the
- * job's shard is lost over that and its job watched anew, both wait for the same download.
+ * job's shard is lost over that and its job watched anew, both wait for the same download. Another
+ * node that comes to watch the job meanwhile waits as well, as long as the claim is renewed.
  */
 export class ResultFetcher {
   readonly #ports: ResultFetcherPorts;
@@ -86,7 +90,7 @@ export class ResultFetcher {
     const party = { projectId: access.projectId, connectionId: watch.connectionId };
     await this.#turns.enter(party);
     try {
-      return await this.#attempts(access, watch, link);
+      return await this.#claimed(access, watch, link);
     } catch (error) {
       if (this.#pauses.isClosed) return { kind: "stopped" };
       this.#ports.log.error({ err: error, jobId: watch.jobId }, "a result could not be fetched");
@@ -112,26 +116,65 @@ export class ResultFetcher {
     this.#turns.letAllIn();
   }
 
-  async #attempts(access: UpstreamAccess, watch: Watch, link: string): Promise<FetchOutcome> {
+  /** Once no other node fetches it. */
+  async #claimed(access: UpstreamAccess, watch: Watch, link: string): Promise<FetchOutcome> {
+    const { fetched, clock, uuids } = this.#ports;
     const job = { shardId: watch.shardId, jobRowId: watch.id };
+    const claimId = uuids(clock.now(), watch.shardId);
+    while (!this.#pauses.isClosed) {
+      const claim = await this.#patiently(() => fetched.claim(job, claimId));
+      if (claim.kind === "stored") return claim;
+      if (claim.kind === "claimed") {
+        const holding = this.#hold(job, claimId);
+        try {
+          return await this.#attempts(access, watch, link, claim.brokeOffBefore);
+        } finally {
+          await holding.end();
+        }
+      }
+      await this.#pauses.pause(LOOK_AGAIN_MS);
+    }
+    return { kind: "stopped" };
+  }
+
+  /** Keeps a claim; at its end, when this process stops, leaves it to others. */
+  #hold(job: JobKey, claimId: string): { end(): Promise<void> } {
+    const { fetched, clock, log } = this.#ports;
+    const untold = (error: unknown): void =>
+      log.debug({ err: error }, "a claim to fetch a result could not be told of");
+    let timer: Timer | null = null;
+    const renew = (): void => {
+      timer = clock.setTimer(CLAIM_RENEWED_MS, () => {
+        renew();
+        fetched.renewClaim(job, claimId).catch(untold);
+      });
+    };
+    renew();
+    return {
+      end: async () => {
+        timer?.cancel();
+        if (this.#pauses.isClosed) await fetched.letGo(job, claimId).catch(untold);
+      },
+    };
+  }
+
+  async #attempts(
+    access: UpstreamAccess,
+    watch: Watch,
+    link: string,
+    brokeOff: boolean,
+  ): Promise<FetchOutcome> {
     const startedAtMs = this.#ports.clock.monotonic();
-    const find = () => this.#patiently(() => this.#ports.fetched.find(job));
-    let brokeOffBefore = false;
+    let brokeOffBefore = brokeOff;
     for (let attempts = 1; ; attempts += 1) {
       if (this.#pauses.isClosed) return { kind: "stopped" };
-      // By another node, or by this one before its last start.
-      const before = await find();
-      if (before !== null) return { kind: "stored", fetched: before };
       const got = await this.#download(access, watch, link);
       if (got.kind === "stored" || got.kind === "stopped") return got;
       const tookMs = this.#ports.clock.monotonic() - startedAtMs;
       const step = decideAfterDownload(got.outcome, { attempts, tookMs, brokeOffBefore });
       brokeOffBefore ||= got.outcome.kind === "failed" && got.bytes > 0;
       const reason = access.redactText(step.reason);
-      if (step.kind === "give_up") {
-        const meanwhile = await find();
-        return meanwhile === null ? failed(reason) : { kind: "stored", fetched: meanwhile };
-      }
+      if (step.kind === "give_up") return failed(reason);
       this.#ports.log.info({ jobId: watch.jobId, reason }, "a result is fetched once more");
       await this.#pauses.pause(step.afterMs);
     }

@@ -23,10 +23,56 @@ export interface FetchedPart {
   readonly bytes: Buffer;
 }
 
-const FIND = `
-select event_id as "eventId", note, (extract(epoch from fetched_at) * 1000)::float8 as "fetchedAtMs"
-from fetched_results where shard_id = $1 and job_row_id = $2
+/** How a job's result stands when somebody is about to fetch it. */
+export type FetchClaim =
+  /** The caller may fetch it. `brokeOffBefore`: somebody began to and did not come to an end. */
+  | { readonly kind: "claimed"; readonly brokeOffBefore: boolean }
+  /** Another node fetches it just now. */
+  | { readonly kind: "taken" }
+  /** It was fetched. */
+  | { readonly kind: "stored"; readonly fetched: FetchedResult };
+
+/** Instead of a note, while somebody fetches it; `event_id` is that of the claim then. */
+const FETCHING = `'{"status":"fetching"}'`;
+/** A claim that was not renewed for so long belongs to a node that is gone. */
+const CLAIM_HELD_S = 20;
+
+const CLAIM = `
+with before as materialized (
+  select event_id, note, (extract(epoch from fetched_at) * 1000)::float8 as fetched_at_ms
+  from fetched_results where shard_id = $1 and job_row_id = $2
+),
+claimed as (
+  insert into fetched_results as held (shard_id, job_row_id, event_id, note, fetched_at)
+  values ($1, $2, $3, ${FETCHING}, now())
+  on conflict (shard_id, job_row_id) do update set event_id = $3, fetched_at = now()
+  where held.note = ${FETCHING}
+    and (held.event_id = $3 or held.fetched_at < now() - interval '${CLAIM_HELD_S} s')
+  returning held.event_id
+)
+select exists (select from claimed) as claimed, before.event_id as "eventId", note,
+  note = ${FETCHING} as fetching, fetched_at_ms as "fetchedAtMs"
+from (select) as always left join before on true
 `;
+
+const RENEW = `
+update fetched_results set fetched_at = now()
+where shard_id = $1 and job_row_id = $2 and event_id = $3 and note = ${FETCHING}
+`;
+
+const LET_GO = `
+update fetched_results set fetched_at = to_timestamp(0)
+where shard_id = $1 and job_row_id = $2 and event_id = $3 and note = ${FETCHING}
+`;
+
+interface ClaimRow {
+  readonly claimed: boolean;
+  /** Of the row before; null when there was none. */
+  readonly eventId: string | null;
+  readonly note: string | null;
+  readonly fetching: boolean | null;
+  readonly fetchedAtMs: number | null;
+}
 
 const STORE_PART = `
 insert into result_parts (shard_id, event_id, number, bytes) values ($1, $2, $3, $4)
@@ -36,7 +82,9 @@ on conflict (shard_id, event_id, number) do nothing
 const KEEP = `
 insert into fetched_results (shard_id, job_row_id, event_id, note, fetched_at)
 values ($1, $2, $3, $4, to_timestamp($5::float8 / 1000))
-on conflict (shard_id, job_row_id) do nothing
+on conflict (shard_id, job_row_id) do update set
+  event_id = excluded.event_id, note = excluded.note, fetched_at = excluded.fetched_at
+where fetched_results.note = ${FETCHING}
 `;
 
 const FORGET = `delete from fetched_results where shard_id = $1 and job_row_id = $2`;
@@ -56,12 +104,37 @@ export class FetchedResults {
     this.bytesMax = bytesMax;
   }
 
-  /** What was fetched for a job before, by a node that died or let go since, or null. */
-  async find(job: JobKey): Promise<FetchedResult | null> {
-    const [row] = await this.#database.run("find-fetched-result", (sql) =>
-      sql.unsafe<FetchedResult[]>(FIND, [job.shardId, job.jobRowId], { prepare: true }),
+  /**
+   * Asks to be the one who fetches a job's result, or says what became of it: two nodes that both
+   * watch a job for a moment must not use up its link.
+   * @param claimId a UUID of the caller's; asking again with it keeps the claim
+   */
+  async claim(job: JobKey, claimId: string): Promise<FetchClaim> {
+    const [row] = await this.#database.run("claim-result-fetch", (sql) =>
+      sql.unsafe<ClaimRow[]>(CLAIM, [job.shardId, job.jobRowId, claimId], { prepare: true }),
     );
-    return row ?? null;
+    const { claimed = false, eventId = null, note = null, fetchedAtMs = null } = row ?? {};
+    if (claimed) {
+      return { kind: "claimed", brokeOffBefore: eventId !== null && eventId !== claimId };
+    }
+    const isStored = row?.fetching === false && eventId !== null && note !== null;
+    return isStored && fetchedAtMs !== null
+      ? { kind: "stored", fetched: { eventId, note, fetchedAtMs } }
+      : { kind: "taken" };
+  }
+
+  /** Says that whoever claimed it is still at it. */
+  async renewClaim(job: JobKey, claimId: string): Promise<void> {
+    await this.#database.run("renew-result-fetch", (sql) =>
+      sql.unsafe(RENEW, [job.shardId, job.jobRowId, claimId], { prepare: true }),
+    );
+  }
+
+  /** Leaves it to others, who learn that it was begun. */
+  async letGo(job: JobKey, claimId: string): Promise<void> {
+    await this.#database.run("let-go-of-result-fetch", (sql) =>
+      sql.unsafe(LET_GO, [job.shardId, job.jobRowId, claimId], { prepare: true }),
+    );
   }
 
   /** Stores a part ahead of the rest; `keep` waits for the disk for all of them. */

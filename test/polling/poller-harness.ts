@@ -2,7 +2,7 @@ import { createLog } from "../../src/runtime/log.ts";
 import type { OutboundRequest, RequestOutcome } from "../../src/outbound/request-outcome.ts";
 import { Poller } from "../../src/polling/poller.ts";
 import type { Provider } from "../../src/providers/provider.ts";
-import type { FetchedResult } from "../../src/store/fetched-results.ts";
+import type { FetchClaim } from "../../src/store/fetched-results.ts";
 import type { StoredConnection } from "../../src/store/load-connections.ts";
 import type { LiveJob } from "../../src/store/load-jobs.ts";
 import type { EventRow, RecordedEvent } from "../../src/store/record-events.ts";
@@ -118,7 +118,9 @@ export function startPoller(connection: Partial<StoredConnection> = {}, provider
 
 export const NO_FETCHED_RESULTS = {
   bytesMax: 1024,
-  find: (): Promise<FetchedResult | null> => Promise.resolve(null),
+  claim: (): Promise<FetchClaim> => Promise.resolve({ kind: "claimed", brokeOffBefore: false }),
+  renewClaim: () => Promise.resolve(),
+  letGo: () => Promise.resolve(),
   storePart: () => Promise.resolve(),
   keep: () => Promise.resolve(),
   forget: () => Promise.resolve(),

@@ -33,7 +33,7 @@ function openFetching(download: (path: string) => RequestOutcome | Promise<Reque
 const away = () => Promise.reject(Object.assign(new Error("away"), { code: "ECONNREFUSED" }));
 
 describe("a result that is fetched", () => {
-  test.each(["find", "storePart", "keep"] as const)(
+  test.each(["claim", "storePart", "keep"] as const)(
     "is not lost to a database that is away for a minute (%s)",
     async (call) => {
       const { store, clock, add, endings, downloads } = openFetching(() => FETCHED);
@@ -92,6 +92,37 @@ describe("a result that is fetched", () => {
     await clock.advanceSettling(1_000);
     expect(downloads).toHaveLength(1);
     expect(endings()).toEqual([{ type: "job.completed", fetch: "stored" }]);
+  });
+
+  test("is left to the node that fetches it, and is what that has stored", async () => {
+    const { store, clock, add, endings, downloads } = openFetching(() => FETCHED);
+    store.fetched.claim = () => Promise.resolve({ kind: "taken" });
+    add(LINKED);
+    await clock.advanceSettling(60_000);
+    expect(endings()).toEqual([]);
+    const note = JSON.stringify({ status: "stored" });
+    const fetched = { eventId: "0190c0de-0000-7000-8000-00000000e001", note, fetchedAtMs: 0 };
+    store.fetched.claim = () => Promise.resolve({ kind: "stored", fetched });
+    await clock.advanceSettling(2_000);
+    expect(endings()).toEqual([{ type: "job.completed", fetch: "stored" }]);
+    expect(downloads).toEqual([]);
+  });
+
+  test("says why it failed, of a node too that died while it fetched", async () => {
+    const { store, clock, add, recorded } = openFetching(() => answeredJson({}, 410));
+    store.fetched.claim = () => Promise.resolve({ kind: "claimed", brokeOffBefore: true });
+    add(LINKED);
+    await clock.advanceSettling(1_000);
+    expect(recorded[0]?.resultFetch).toContain("broke off");
+  });
+
+  test("stays claimed for as long as the download takes", async () => {
+    const { store, clock, add } = openFetching(() => new Promise(() => {}));
+    let renewals = 0;
+    store.fetched.renewClaim = () => Promise.resolve(void (renewals += 1));
+    add(LINKED);
+    await clock.advanceSettling(60_000);
+    expect(renewals).toBeGreaterThanOrEqual(29);
   });
 
   test("does not wait for the slow downloads of other connections", async () => {
