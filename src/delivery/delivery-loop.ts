@@ -191,6 +191,8 @@ export class DeliveryLoop implements Service {
 
   #settle(callback: OwedCallback, { next, verdict }: AttemptResult): void {
     const horizonMs = this.#ports.clock.now() + HORIZON_MS;
+    // First, or what was held back by this attempt would be sent yet.
+    if (next.kind === "gone") this.outbox.dropSubscription(callback.delivery.subscriptionId);
     if (next.kind === "retry" && next.atMs <= horizonMs) {
       // Let go of meanwhile: what was read anew since knows its last attempt, not its next.
       if (callback.state === "dropped") this.#reader.rewind();
@@ -198,7 +200,6 @@ export class DeliveryLoop implements Service {
     } else {
       this.outbox.finish(callback, verdict);
     }
-    if (next.kind === "gone") this.outbox.dropSubscription(callback.delivery.subscriptionId);
   }
 }
 

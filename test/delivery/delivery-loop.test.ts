@@ -55,6 +55,18 @@ describe("what is owed is sent", () => {
     expect(harness.sent.all).toHaveLength(3);
   });
 
+  test("unless an older callback of its subscription that held it back was answered 410", async () => {
+    const answer = hang();
+    for await (const delivery of harness.oweInOrder()) await harness.handOver(delivery);
+    expect(harness.sent.all).toHaveLength(1);
+    expect(harness.loop.outbox.size).toBe(2);
+    answer(answered(410));
+    await harness.settled();
+    await harness.nextRead();
+    expect(harness.sent.all).toHaveLength(1);
+    expect(harness.loop.outbox.size).toBe(0);
+  });
+
   test("once, when it is delivered while a read is on its way that knows it as waiting", async () => {
     const { promise, resolve: endRead } = Promise.withResolvers<void>();
     harness.readGate = promise;

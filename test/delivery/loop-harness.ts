@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { vi } from "vitest";
+import { eventMask } from "../../src/core/event.ts";
 import { callbackLimits } from "../../src/delivery/delivery-settings.ts";
 import { DeliveryLoop } from "../../src/delivery/delivery-loop.ts";
 import { HeldBackDeliveries } from "../../src/delivery/held-back-deliveries.ts";
@@ -99,6 +100,21 @@ export class LoopHarness {
     const ending = completedRow({ shardId, jobRowId }, { occurredAtMs });
     const [recorded] = await recordEvents(this.database, [ending]);
     return [...(recorded?.owed ?? [])];
+  }
+
+  /** A job that moved and then ended, of whoever hears of both; what it owes, the older first. */
+  async *oweInOrder(): AsyncGenerator<OwedDelivery> {
+    const events = eventMask(["job.processing", "job.completed"]);
+    const row = { ...acceptRow(`job-${Math.random()}`), events };
+    const [accepted] = await acceptSubscriptions(this.database, [row]);
+    if (accepted?.kind !== "accepted") throw new Error("not accepted");
+    const occurredAtMs = this.clock.now();
+    const movement = { type: "job.processing", status: "processing", result: null } as const;
+    for (const change of [movement, {}]) {
+      const event = completedRow(accepted.subscription, { occurredAtMs, ...change });
+      const [recorded] = await recordEvents(this.database, [event]);
+      yield* recorded?.owed ?? [];
+    }
   }
 
   /** Hands a delivery over in memory, as whoever recorded its event does. */
