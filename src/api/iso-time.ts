@@ -1,6 +1,15 @@
-/** Epoch milliseconds as the API spells a time. */
+const RECENT = 16;
+const recent: { readonly ms: number; readonly text: string }[] = [];
+
+/** An ISO 8601 time of epoch milliseconds. Answers tell the same few times again and again. */
 export function isoTime(ms: number): string;
 export function isoTime(ms: number | null): string | null;
 export function isoTime(ms: number | null): string | null {
-  return ms === null ? null : new Date(ms).toISOString();
+  if (ms === null) return null;
+  const place = Math.trunc(ms) & (RECENT - 1);
+  const known = recent[place];
+  if (known?.ms === ms) return known.text;
+  const text = new Date(ms).toISOString();
+  recent[place] = { ms, text };
+  return text;
 }

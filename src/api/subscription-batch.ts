@@ -47,30 +47,41 @@ export interface Batch {
 }
 
 /**
- * Subscribes all items at once, so that they share the store's batches and one name resolution.
- * Returns the JSON of one result an item, in the order given.
+ * As many as share a batch of the store. All of a request at once would stand in memory through the
+ * commits of those before them, and be copied by every collection of garbage meanwhile.
  */
-export function subscribeBatch(batch: Batch, ports: ApiPorts): Promise<string[]> {
+const ITEMS_AT_ONCE = 125;
+
+/**
+ * Subscribes the items, those of a slice at once, so that they share the store's batches and one
+ * name resolution. Returns the JSON of one result an item, in the order given.
+ */
+export async function subscribeBatch(batch: Batch, ports: ApiPorts): Promise<string[]> {
   const sharing = { ...ports, checkCallbackUrl: once((text) => ports.checkCallbackUrl(text)) };
   const items = itemsOf(batch.body);
   const texts = textsOf(batch.text, batch.body);
-  return Promise.all(
-    items.map(async (item, index) => {
-      const { idempotencyKey } = batch;
-      const subscribed = await subscribeItem(
-        {
-          projectId: batch.projectId,
-          item,
-          text: texts[index] ?? "",
-          // A header can't hold a line break: no single request has such a key.
-          idempotencyKey: idempotencyKey === null ? null : `${idempotencyKey}\n${index}`,
-          trace: batch.trace,
-        },
-        sharing,
-      );
-      return resultJson(subscribed, ports);
-    }),
-  );
+  const resultOf = async (item: unknown, index: number): Promise<string> => {
+    const { idempotencyKey } = batch;
+    const subscribed = await subscribeItem(
+      {
+        projectId: batch.projectId,
+        item,
+        text: texts[index] ?? "",
+        // A header can't hold a line break: no single request has such a key.
+        idempotencyKey: idempotencyKey === null ? null : `${idempotencyKey}\n${index}`,
+        trace: batch.trace,
+      },
+      sharing,
+    );
+    return resultJson(subscribed, ports);
+  };
+  const results: string[] = [];
+  for (let start = 0; start < items.length; start += ITEMS_AT_ONCE) {
+    const slice = items.slice(start, start + ITEMS_AT_ONCE);
+    const told = await Promise.all(slice.map((item, offset) => resultOf(item, start + offset)));
+    results.push(...told);
+  }
+  return results;
 }
 
 async function subscribeItem(

@@ -32,19 +32,22 @@ export function rowSource<Column extends string>(
   const quotedNames = names.map((name) => `"${name}"`);
   return {
     sql: `unnest(${arrays.join(", ")}) as ${alias} (${quotedNames.join(", ")})`,
-    parameters: (rows) => names.map((name) => columnLiteral(rows, name)),
+    parameters: (rows) =>
+      names.map((name) => columnLiteral(rows, name, columns[name] === "text" ? quoted : String)),
   };
 }
 
+/** @param write the text of a string; only of a text column it can hold what has to be quoted */
 function columnLiteral<Column extends string>(
   rows: readonly Readonly<Record<Column, Value>>[],
   name: Column,
+  write: (text: string) => string,
 ): string {
   let literal = "{";
   for (const row of rows) {
     const value = row[name];
     if (literal.length > 1) literal += ",";
-    literal += typeof value === "string" ? quoted(value) : String(value);
+    literal += typeof value === "string" ? write(value) : String(value);
   }
   return `${literal}}`;
 }
