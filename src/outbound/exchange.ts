@@ -8,6 +8,9 @@ import type {
   ResponseSink,
 } from "./request-outcome.ts";
 
+/** Answers of this size are read into one piece of memory. */
+const WHOLE_BYTES_MIN = 256 * 1024;
+
 /** Whoever gave an exchange its connection. */
 export interface ExchangeOwner {
   /** Milliseconds on a clock that never jumps. */
@@ -37,6 +40,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #state: "connecting" | "sent" | "answering" = "connecting";
   #status = 0;
   #headers: ResponseHeaders = {};
+  /** Of a large answer that says how large it is: room for all of it. */
+  #whole: Buffer | null = null;
   #firstChunk: Buffer | null = null;
   #moreChunks: Buffer[] | null = null;
   #bodyBytes = 0;
@@ -81,11 +86,19 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (status < 200) return; // 103 and its like announce the answer, they are not it
     this.#status = status;
     this.#headers = headers;
-    const { responseBytesMax, whenLarger, sink } = this.request;
+    const { whenLarger, sink } = this.request;
     // Of an answer that is not what was asked for, the status says enough.
     if (sink !== undefined && (status < 200 || status > 299)) this.#answer(true);
-    else if (whenLarger === "fail" && this.#declaredBytes() > responseBytesMax)
-      this.#failTooLarge();
+    else if (whenLarger === "fail") this.#prepareFor(this.#declaredBytes());
+  }
+
+  #prepareFor(declaredBytes: number): void {
+    const { responseBytesMax, sink } = this.request;
+    if (declaredBytes > responseBytesMax) return this.#failTooLarge();
+    // Chunks that are kept until the last one has come grow old, and then wait long to be collected.
+    if (sink === undefined && declaredBytes >= WHOLE_BYTES_MIN) {
+      this.#whole = Buffer.allocUnsafeSlow(declaredBytes);
+    }
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -137,7 +150,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #keep(chunk: Buffer): void {
+    this.#whole?.set(chunk, this.#bodyBytes);
     this.#bodyBytes += chunk.length;
+    if (this.#whole !== null) return;
     if (this.#firstChunk === null) this.#firstChunk = chunk;
     else if (this.#moreChunks === null) this.#moreChunks = [this.#firstChunk, chunk];
     else this.#moreChunks.push(chunk);
@@ -169,6 +184,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #body(): Buffer {
+    // A 304 and its like declare what they don't bring.
+    if (this.#whole !== null) return this.#whole.subarray(0, this.#bodyBytes);
     if (this.#moreChunks !== null) return Buffer.concat(this.#moreChunks, this.#bodyBytes);
     return this.#firstChunk ?? NO_BODY;
   }

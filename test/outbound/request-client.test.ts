@@ -92,6 +92,28 @@ describe("an answer is handed over as it was sent", () => {
     expect(outcome.kind === "answered" && outcome.body.toString()).toBe(expected.join(""));
   });
 
+  test.each([
+    ["that says how large it is", { "content-length": 2_000_000 }],
+    ["that does not", {}],
+  ])("a large body %s comes back whole", async (_, headers) => {
+    const expected = Buffer.from(Uint8Array.from({ length: 2_000_000 }, (__, at) => at % 251));
+    const server = await serveHttp((__, response) =>
+      response.writeHead(200, headers).end(expected),
+    );
+    const limits = { responseBytesMax: 2_000_000 };
+    const outcome = await openClient().send(get(server.origin, limits));
+    expect(outcome.kind === "answered" && outcome.body.equals(expected)).toBe(true);
+  });
+
+  test("an answer that names the size of a body that it does not bring has none", async () => {
+    const server = await serveHttp((_, response) =>
+      response.writeHead(304, { "content-length": 2_000_000 }).end(),
+    );
+    const limits = { responseBytesMax: 2_000_000 };
+    const outcome = await openClient().send(get(server.origin, limits));
+    expect(outcome).toMatchObject({ kind: "answered", status: 304, body: Buffer.alloc(0) });
+  });
+
   test("a proxy in the environment is ignored", async () => {
     const server = await serveHttp((_, response) => response.end("direct"));
     const proxy = `http://127.0.0.1:${await closedPort()}`;
