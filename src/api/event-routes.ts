@@ -1,5 +1,6 @@
 import { publicId } from "../core/ids.ts";
 import { eventMembers, isResultFetched } from "../core/event.ts";
+import { textOfResult } from "../core/raw-result.ts";
 import { findEvent, findEventResult } from "../store/find-events.ts";
 import type { EventRecord } from "../store/find-events.ts";
 import { findPart, findTextPart } from "../store/result-parts.ts";
@@ -90,7 +91,7 @@ function readResult(ports: ApiPorts): Route {
 /** An event as JSON text. */
 function eventJson(of: EventRecord, resultUrl: string): string {
   const ofResult: string[] = [];
-  if (of.result !== null) ofResult.push(`"result":${of.result}`);
+  if (of.result !== null) ofResult.push(`"result":${textOfResult(of.result)}`);
   if (of.result === null ? of.hasResult : isResultFetched(of)) {
     ofResult.push(`"result_url":${JSON.stringify(resultUrl)}`);
   }

@@ -1,3 +1,5 @@
+import { type RawResult, textOfResult } from "./raw-result.ts";
+
 /** The five ways a job ends, as the API spells them. A closed list. */
 export const ENDING_STATUSES = ["completed", "failed", "canceled", "expired", "timed_out"] as const;
 export type EndingStatus = (typeof ENDING_STATUSES)[number];
@@ -53,8 +55,8 @@ export interface EventContent {
   readonly createdAt: string | null;
   readonly updatedAt: string | null;
   readonly error: string | null;
-  /** Raw JSON text; only of a completed job. Null as well when it is too large to hold inline. */
-  readonly result: string | null;
+  /** Only of a completed job. Null as well when it is too large to hold inline. */
+  readonly result: RawResult | null;
   /** Raw JSON text; only of `job.progress`. */
   readonly progress: string | null;
   /** Raw JSON text: what became of fetching a result that is a link; null when nobody wanted it. */
@@ -91,7 +93,7 @@ export function callbackBody(
   if (event.type === "job.completed") {
     ofResult.push(
       resultUrl === null
-        ? `"result":${event.result ?? "null"}`
+        ? `"result":${event.result === null ? "null" : textOfResult(event.result)}`
         : `"result_url":${JSON.stringify(resultUrl)}`,
     );
   }

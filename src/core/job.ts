@@ -1,6 +1,7 @@
 import type { EndingStatus } from "./event.ts";
 import type { Observation, UpstreamTimes } from "./observation.ts";
 import { nextPollDelayMs, type PollSchedule } from "./poll-schedule.ts";
+import type { RawResult } from "./raw-result.ts";
 
 /** What a watched job's next step depends on. Times in epoch milliseconds. */
 export interface WatchFacts {
@@ -16,8 +17,8 @@ export interface WatchFacts {
 export interface Ending {
   readonly status: EndingStatus;
   readonly error: string | null;
-  /** Raw JSON text, only of a completed job. */
-  readonly result: string | null;
+  /** Only of a completed job. */
+  readonly result: RawResult | null;
   readonly times: UpstreamTimes;
 }
 
@@ -137,7 +138,7 @@ export function timedOut(facts: WatchFacts, lastError: string | null): Ending {
 function end(
   status: EndingStatus,
   error: string | null,
-  result: string | null,
+  result: RawResult | null,
   times: UpstreamTimes,
 ): JobStep {
   return { kind: "end", ending: { status, error, result, times } };

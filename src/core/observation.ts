@@ -1,3 +1,5 @@
+import type { RawResult } from "./raw-result.ts";
+
 /** Why a poll told us nothing about the job. It decides whom the fault counts against. */
 export type RetryCause =
   /** The upstream does not know the job yet; normal just after submission. */
@@ -35,8 +37,8 @@ export type Observation =
     }
   | {
       readonly kind: "completed";
-      /** Raw JSON text exactly as the upstream wrote it; `null` (the text) when it gave none. */
-      readonly result: string;
+      /** As the upstream wrote it; `null` (the text) when it gave none. */
+      readonly result: RawResult;
       readonly times: UpstreamTimes;
     }
   | {

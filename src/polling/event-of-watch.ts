@@ -1,5 +1,6 @@
 import { type EventContent, type EventType, endingEventType } from "../core/event.ts";
 import type { Ending } from "../core/job.ts";
+import { bytesOfResult } from "../core/raw-result.ts";
 import type { EventRow } from "../store/record-events.ts";
 import type { Watch } from "./watch.ts";
 
@@ -26,7 +27,7 @@ export function endingRow(
     upstreamUpdatedAt: ending.times.updatedAt,
     error: ending.error,
     result: ending.result,
-    resultBytes: ending.result === null ? 0 : Buffer.byteLength(ending.result),
+    resultBytes: ending.result === null ? 0 : bytesOfResult(ending.result),
     resultFetch,
     progress: null,
   };

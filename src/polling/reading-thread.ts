@@ -1,11 +1,44 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { parentPort } from "node:worker_threads";
+import { bytesOfResult } from "../core/raw-result.ts";
+import type { Interpretation } from "../providers/interpret-answer.ts";
 import { compileProvider } from "../providers/provider.ts";
 import { answerTo, type ReadingTask } from "./answer-question.ts";
 
-/* The thread in which `AnswerReader` reads large answers. */
+/*
+ * The thread in which `AnswerReader` reads large answers. Its garbage is a few very large strings,
+ * which V8 leaves lying until hundreds of megabytes of them have come together. So it is told when
+ * to look; with so little else here that takes milliseconds, and nobody waits for it.
+ */
+
+const GARBAGE_BYTES_MAX = 16 * 2 ** 20;
+
+setFlagsFromString("--expose-gc");
+// A context has the function only if it was made after the flag was set.
+const collectGarbage = runInNewContext("gc") as () => void;
+let bytesSinceCollected = 0;
 
 parentPort?.on("message", ({ definition, question, status, headers, body }: ReadingTask) => {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  bytesSinceCollected += bytes.length;
   const answer = { status, headers, body: bytes };
-  parentPort?.postMessage(answerTo(question, compileProvider(definition), answer), []);
+  const interpretation = answerTo(question, compileProvider(definition), answer);
+  // Gives the memory back at once.
+  if (body.buffer instanceof ArrayBuffer) body.buffer.transfer(0);
+  tell(interpretation);
+  if (bytesSinceCollected < GARBAGE_BYTES_MAX) return;
+  bytesSinceCollected = 0;
+  setImmediate(collectGarbage);
 });
+
+/** A result goes as bytes, which change hands without a copy. */
+function tell(interpretation: Interpretation): void {
+  if (interpretation.kind !== "completed" || typeof interpretation.result !== "string") {
+    parentPort?.postMessage(interpretation, []);
+    return;
+  }
+  const result = new Uint8Array(bytesOfResult(interpretation.result));
+  new TextEncoder().encodeInto(interpretation.result, result);
+  parentPort?.postMessage({ ...interpretation, result }, [result.buffer]);
+}

@@ -3,6 +3,7 @@ import {
   decideAfterDownload,
   isWholeDownload,
 } from "../core/download-outcome.ts";
+import type { RawResult } from "../core/raw-result.ts";
 import type {
   OutboundRequest,
   RequestOutcome,
@@ -71,7 +72,7 @@ export class ResultFetcher {
   }
 
   /** The link to be fetched for a completed job, or null. */
-  linkOf(access: UpstreamAccess, result: string | null): string | null {
+  linkOf(access: UpstreamAccess, result: RawResult | null): string | null {
     const { download } = access.provider;
     return download === null || result === null ? null : linkIn(download, result);
   }

@@ -1,3 +1,4 @@
+import { bytesOfResult, type RawResult, textOfResult } from "../core/raw-result.ts";
 import type { Places } from "./compile-answers.ts";
 import { type CompiledRequest, compileRequest } from "./compile-request.ts";
 import { splitPointer, valueAt } from "./json-pointer.ts";
@@ -30,15 +31,12 @@ export function compileDownload(result: ResultDefinition): CompiledDownload | nu
 }
 
 /** A link is short; what is larger is the result itself. */
-const LINK_CHARACTERS_MAX = 16 * 1024;
+const LINK_BYTES_MAX = 16 * 1024;
 
-/**
- * The link that a result is, or null.
- * @param result raw JSON
- */
-export function linkIn(download: CompiledDownload, result: string): string | null {
-  if (result.length > LINK_CHARACTERS_MAX) return null;
-  const json: unknown = JSON.parse(result);
+/** The link that a result is, or null. */
+export function linkIn(download: CompiledDownload, result: RawResult): string | null {
+  if (bytesOfResult(result) > LINK_BYTES_MAX) return null;
+  const json: unknown = JSON.parse(textOfResult(result));
   for (const place of download.urlAt) {
     const value = valueAt(json, place);
     if (typeof value === "string" && /^https?:/i.test(value)) return value;

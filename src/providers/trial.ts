@@ -1,4 +1,5 @@
 import type { RetryCause, UpstreamTimes } from "../core/observation.ts";
+import { textOfResult } from "../core/raw-result.ts";
 import type { UpstreamAnswer } from "./answered.ts";
 import { type AnswerExplanation, explainAnswer, explainResultAnswer } from "./explain-answer.ts";
 import type { Interpretation } from "./interpret-answer.ts";
@@ -113,7 +114,7 @@ export function shownObservation(of: Interpretation): Readonly<Record<string, un
         ...shownTimes(of),
       };
     case "completed":
-      return { kind: of.kind, result: cut(of.result), ...shownTimes(of) };
+      return { kind: of.kind, result: cut(textOfResult(of.result)), ...shownTimes(of) };
     case "failed":
     case "canceled":
     case "expired":

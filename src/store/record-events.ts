@@ -5,6 +5,7 @@ import {
   MOVEMENT_EVENT_TYPES,
   WANTS_RESULT_FETCHED,
 } from "../core/event.ts";
+import { type RawResult, textOfResult } from "../core/raw-result.ts";
 import type { Database } from "./database.ts";
 import { owedDeliveryId } from "./owed-delivery-id.ts";
 import { rowSource } from "./row-source.ts";
@@ -23,7 +24,7 @@ export interface EventRow {
   readonly upstreamUpdatedAt: string | null;
   readonly error: string | null;
   /** Null as well when it was stored in parts. */
-  readonly result: string | null;
+  readonly result: RawResult | null;
   readonly resultBytes: number;
   /** Raw JSON: what became of fetching a result that is a link. */
   readonly resultFetch: string | null;
@@ -217,6 +218,7 @@ export async function recordEvents(
 ): Promise<RecordedEvent[]> {
   const inputs = rows.map((row) => ({
     ...row,
+    result: row.result === null ? null : textOfResult(row.result),
     isEnding: row.status !== "processing",
     eventBit: eventBit(row.type),
   }));

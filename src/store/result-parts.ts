@@ -1,9 +1,10 @@
-import { splitText } from "../core/split-text.ts";
+import { cutUtf8 } from "../core/cut-utf8.ts";
 import type { Database } from "./database.ts";
 
 /** Up to here a result stands in its event's row, where a callback takes it from. */
 export const IN_ROW_BYTES_MAX = 256 * 1024;
-const PART_CHARACTERS_MAX = 512 * 1024;
+// Strings of up to 128 KiB lie with V8's short-lived objects; larger ones outlive their use.
+const PART_BYTES_MAX = 120 * 1024;
 
 /** In SQL, of a row source named `event`: the result, wherever it is kept. */
 export const WHOLE_RESULT = `
@@ -28,16 +29,19 @@ on conflict (shard_id, event_id, number) do nothing
  */
 export async function storeResult(
   database: Database,
-  result: { readonly shardId: number; readonly eventId: string; readonly text: string },
+  result: { readonly shardId: number; readonly eventId: string; readonly json: Buffer },
 ): Promise<void> {
-  const { shardId, eventId, text } = result;
-  for (const [index, part] of splitText(text, PART_CHARACTERS_MAX).entries()) {
+  const { shardId, eventId, json } = result;
+  let number = 1;
+  for (const part of cutUtf8(json, PART_BYTES_MAX)) {
+    const parameters = [shardId, eventId, number, part.toString()];
     await database.transaction("store-result-part", (sql) =>
       Promise.all([
         sql.unsafe("set local synchronous_commit = off"),
-        sql.unsafe(STORE, [shardId, eventId, index + 1, part], { prepare: true }),
+        sql.unsafe(STORE, parameters, { prepare: true }),
       ]),
     );
+    number += 1;
   }
 }
 

@@ -1,3 +1,4 @@
+import { utf8OfResult } from "../core/raw-result.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import type { Random } from "../runtime/random.ts";
@@ -135,7 +136,8 @@ export class Writers {
 
 async function storeInParts(database: Database, row: EventRow): Promise<null> {
   const { shardId, eventId, result } = row;
-  if (result !== null) await storeResult(database, { shardId, eventId, text: result });
+  if (result !== null)
+    await storeResult(database, { shardId, eventId, json: utf8OfResult(result) });
   return null;
 }
 

@@ -173,7 +173,8 @@ export class ApiFixture {
     const eventId = this.uuid(shardId);
     const resultBytes = Buffer.byteLength(result ?? "");
     const isInParts = resultBytes > IN_ROW_BYTES_MAX;
-    if (isInParts) await storeResult(this.database, { shardId, eventId, text: result ?? "" });
+    if (isInParts)
+      await storeResult(this.database, { shardId, eventId, json: Buffer.from(result ?? "") });
     const [recorded] = await recordEvents(this.database, [
       {
         shardId,

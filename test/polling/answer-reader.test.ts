@@ -1,5 +1,7 @@
 import { describe, expect, onTestFinished, test } from "vitest";
+import { textOfResult } from "../../src/core/raw-result.ts";
 import { AnswerReader, type AnswerReaderOptions } from "../../src/polling/answer-reader.ts";
+import type { Interpretation } from "../../src/providers/interpret-answer.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { exampleProvider } from "../providers/example-provider.ts";
 
@@ -24,6 +26,10 @@ function openReader(options: Partial<AnswerReaderOptions> = {}) {
   return { reader, begin, read: async (body: string, origin?: string) => begin(body, origin) };
 }
 
+function resultOf(interpretation: Interpretation | null): string | null {
+  return interpretation?.kind === "completed" ? textOfResult(interpretation.result) : null;
+}
+
 const doneWith = (output: string) => `{"status":"done","output":${output}}`;
 const SPACE = " ".repeat(2000);
 
@@ -37,7 +43,7 @@ describe("an answer", () => {
     const { begin, read } = openReader();
     const reading = begin(doneWith(`[1.0,"é😀"${SPACE}]`));
     expect(reading).toBeInstanceOf(Promise);
-    expect(await reading).toMatchObject({ kind: "completed", result: `[1.0,"é😀"${SPACE}]` });
+    expect(resultOf(await reading)).toBe(`[1.0,"é😀"${SPACE}]`);
     expect(await read(`{"status":"running"}${SPACE}`)).toMatchObject({ kind: "running" });
     expect(await read(`<html>${SPACE}`)).toMatchObject({ cause: "unusable_answer" });
   });
@@ -45,12 +51,7 @@ describe("an answer", () => {
   test("is read in its turn, and each gets its own meaning", async () => {
     const { read } = openReader();
     const readings = await Promise.all([1, 2, 3, 4].map((n) => read(doneWith(`${n}${SPACE}`))));
-    expect(readings.map((one) => one?.kind === "completed" && one.result)).toEqual([
-      "1",
-      "2",
-      "3",
-      "4",
-    ]);
+    expect(readings.map(resultOf)).toEqual(["1", "2", "3", "4"]);
   });
 });
 
@@ -76,7 +77,7 @@ describe("an answer that is built to do harm", () => {
       cause: "unusable_answer",
       reason: expect.stringContaining("it takes too much memory to read"),
     });
-    expect(await next).toMatchObject({ kind: "completed", result: "1" });
+    expect(resultOf(await next)).toBe("1");
   });
 
   test("takes no more time than it may, and the next one is read all the same", async () => {

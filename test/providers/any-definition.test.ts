@@ -1,5 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { textOfResult } from "../../src/core/raw-result.ts";
 import { RETRY_AFTER_MS_MAX } from "../../src/core/retry-after.ts";
 import { buildResultRequest } from "../../src/providers/build-request.ts";
 import type { ProviderDefinitionSource } from "../../src/providers/definition.ts";
@@ -148,7 +149,7 @@ describe("whatever a definition says and an upstream answers", () => {
           expect(interpretation.hintMs ?? 0).toBeLessThanOrEqual(RETRY_AFTER_MS_MAX);
           JSON.parse(interpretation.progress ?? "null");
         }
-        if (interpretation.kind === "completed") JSON.parse(interpretation.result);
+        if (interpretation.kind === "completed") JSON.parse(textOfResult(interpretation.result));
         if (interpretation.kind !== "result_wanted") return;
         const prepared = prepareTarget(provider, { baseUrl: null, credential: "secret" });
         if (prepared.kind === "refused") throw new Error(prepared.problem);
@@ -156,7 +157,7 @@ describe("whatever a definition says and an upstream answers", () => {
         const request = buildResultRequest(prepared.target, job, interpretation.place, 0);
         if (request.kind === "request") expect(request.origin).toBe("https://api.example.com");
         const meaning = interpretResult(provider, second, RESULT_FACTS);
-        if (meaning.kind === "completed") JSON.parse(meaning.result);
+        if (meaning.kind === "completed") JSON.parse(textOfResult(meaning.result));
         expect(explainResultAnswer(provider, second, RESULT_FACTS).observation).toStrictEqual(
           meaning,
         );

@@ -1,5 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { textOfResult } from "../../src/core/raw-result.ts";
 import { RETRY_AFTER_MS_MAX } from "../../src/core/retry-after.ts";
 import { builtInProviders } from "../../src/providers/catalogue.ts";
 import { interpretAnswer, type Interpretation } from "../../src/providers/interpret-answer.ts";
@@ -65,7 +66,7 @@ describe.each([...builtInProviders().values()])("whatever $name answers", (provi
         expect(texts.every((text) => text.isWellFormed() && !text.includes("\0"))).toBe(true);
         expect(waitOf(observation)).toBeGreaterThanOrEqual(0);
         expect(waitOf(observation)).toBeLessThanOrEqual(RETRY_AFTER_MS_MAX);
-        if (observation.kind === "completed") JSON.parse(observation.result);
+        if (observation.kind === "completed") JSON.parse(textOfResult(observation.result));
       }),
       { numRuns: 500 },
     );

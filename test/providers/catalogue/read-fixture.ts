@@ -1,3 +1,4 @@
+import { textOfResult } from "../../../src/core/raw-result.ts";
 import type { UpstreamAnswer } from "../../../src/providers/answered.ts";
 import type { RequestBuilding } from "../../../src/providers/build-request.ts";
 import { buildResultRequest } from "../../../src/providers/build-request.ts";
@@ -72,7 +73,7 @@ export function meaningOf(of: ProviderFixtures, observed: Interpretation): Meani
         ...(observed.unknownStatus !== null && { unknown_status: observed.unknownStatus }),
       };
     case "completed":
-      return { completed: JSON.parse(observed.result) };
+      return { completed: JSON.parse(textOfResult(observed.result)) };
     case "failed":
       return { failed: observed.error };
     case "canceled":
