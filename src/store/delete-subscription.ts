@@ -1,6 +1,7 @@
 import { shardOfUuid } from "../core/ids.ts";
 import type { TransactionSql } from "./client.ts";
 import type { Database } from "./database.ts";
+import { IS_PENDING } from "./is-pending.ts";
 
 export interface DeletedSubscription {
   readonly shardId: number;
@@ -25,15 +26,15 @@ const CLOSE = `
 update subscriptions set closed_as = 'canceled'
 where shard_id = $1 and id = $2 and closed_as is null
   and not ($3::boolean and not exists (
-    select 1 from deliveries
-    where shard_id = $1 and subscription_id = $2 and status = 'pending'
+    select 1 from deliveries as delivery
+    where shard_id = $1 and subscription_id = $2 and ${IS_PENDING}
   ))
 `;
 
 const CANCEL_DELIVERIES = `
-update deliveries set
+update deliveries as delivery set
   status = 'canceled', next_attempt_at = null, finished_at = to_timestamp($3::float8 / 1000)
-where shard_id = $1 and subscription_id = $2 and status = 'pending'
+where shard_id = $1 and subscription_id = $2 and ${IS_PENDING}
 `;
 
 const UNWATCH = `

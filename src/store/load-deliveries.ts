@@ -2,6 +2,7 @@ import type { EventContent } from "../core/event.ts";
 import { arrayLiteral } from "./array-literal.ts";
 import type { Database } from "./database.ts";
 import { DUE_ROWS_MAX, type DuePosition } from "./find-due-deliveries.ts";
+import { IS_PENDING } from "./is-pending.ts";
 import { FETCHES_RESULT, type OwedDelivery, WANTS_MOVEMENTS } from "./record-events.ts";
 import { WHOLE_RESULT } from "./result-parts.ts";
 
@@ -38,8 +39,8 @@ order by next_attempt_at, delivery.id
 
 const LOAD_BY_ID = `
 with due as materialized (
-  select * from deliveries
-  where shard_id = any ($2::text::smallint[]) and id = any ($3::text::uuid[]) and status = 'pending'
+  select * from deliveries as delivery
+  where shard_id = any ($2::text::smallint[]) and id = any ($3::text::uuid[]) and ${IS_PENDING}
 )
 ${SELECT}`;
 

@@ -1,6 +1,7 @@
 import type { DeliveryStatus } from "../core/delivery-outcome.ts";
 import type { Sql, TransactionSql } from "./client.ts";
 import type { Database } from "./database.ts";
+import { IS_PENDING } from "./is-pending.ts";
 import { rowSource } from "./row-source.ts";
 
 /** One HTTP attempt and what it makes of its delivery. */
@@ -96,7 +97,7 @@ update deliveries as delivery set
   status = 'gone', next_attempt_at = null, finished_at = to_timestamp("closedAtMs" / 1000.0)
 from input
 where delivery.shard_id = "shardId" and delivery.subscription_id = "subscriptionId"
-  and delivery.status = 'pending'
+  and ${IS_PENDING}
 `;
 
 /** Changes nothing; takes the lock of the job, as everybody does before the rows that belong to it. */

@@ -7,6 +7,7 @@ import {
 } from "../core/event.ts";
 import { type RawResult, textOfResult } from "../core/raw-result.ts";
 import type { Database } from "./database.ts";
+import { IS_PENDING } from "./is-pending.ts";
 import { owedDeliveryId } from "./owed-delivery-id.ts";
 import { rowSource } from "./row-source.ts";
 import type { JobStatus, PayloadMode } from "./schema.ts";
@@ -168,20 +169,20 @@ addressed as materialized (
 -- Of what a job does on its way only the newest is worth telling. One that is being sent just now
 -- and is taken all the same will count as delivered.
 out_of_date as materialized (
-  select earlier.shard_id, earlier.id, "occurredAtMs"
-  from addressed join deliveries as earlier
-    on earlier.shard_id = "shardId" and earlier.subscription_id = addressed.subscription_id
-  where wants_movements and earlier.status = 'pending' and earlier.event_id <> "eventId"
-    and earlier.event_type in (${MOVEMENT_EVENT_TYPES.map((type) => `'${type}'`).join(", ")})
-  order by earlier.shard_id, earlier.id
+  select delivery.shard_id, delivery.id, "occurredAtMs"
+  from addressed join deliveries as delivery
+    on delivery.shard_id = "shardId" and delivery.subscription_id = addressed.subscription_id
+  where wants_movements and ${IS_PENDING} and delivery.event_id <> "eventId"
+    and delivery.event_type in (${MOVEMENT_EVENT_TYPES.map((type) => `'${type}'`).join(", ")})
+  order by delivery.shard_id, delivery.id
 ),
 superseded as (
-  update deliveries as earlier set
+  update deliveries as delivery set
     status = 'superseded', next_attempt_at = null,
     finished_at = to_timestamp("occurredAtMs" / 1000.0)
   from out_of_date
-  where earlier.shard_id = out_of_date.shard_id and earlier.id = out_of_date.id
-    and earlier.status = 'pending'
+  where delivery.shard_id = out_of_date.shard_id and delivery.id = out_of_date.id
+    and ${IS_PENDING}
 ),
 owed as (
   insert into deliveries (

@@ -115,7 +115,7 @@ test("what nobody handed over is found by a sweep, though the reading has passed
   await harness.owe(1);
   await pass(2);
   await database.run("lose", async (sql) => {
-    await sql`update deliveries set status = 'pending', next_attempt_at = now() - interval '1 hour' where status = 'delivered'`;
+    await sql`update deliveries set status = 'pending', finished_at = null, next_attempt_at = now() - interval '1 hour' where status = 'delivered'`;
   });
   await pass(5);
   expect(harness.sent.all).toHaveLength(1);
