@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 
@@ -28,6 +28,7 @@ export async function profileWhile<T>(pid: number, act: () => Promise<T>): Promi
   const { profile } = (await inspector.call("Profiler.stop")) as { readonly profile: object };
   inspector.close();
   profiles += 1;
+  await mkdir(folder, { recursive: true });
   await writeFile(join(folder, `${pid}-${profiles}.cpuprofile`), JSON.stringify(profile));
   return outcome;
 }
