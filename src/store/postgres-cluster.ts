@@ -44,8 +44,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
   max_parallel_workers_per_gather: "0",
   jit: "off",
   random_page_cost: "1.1",
-  // Deliveries and mailboxes turn over fast: little and often.
-  autovacuum_naptime: "15s",
+  // Deliveries and mailboxes turn over fast.
   autovacuum_vacuum_scale_factor: "0.05",
   autovacuum_analyze_scale_factor: "0.05",
   log_checkpoints: "off",
