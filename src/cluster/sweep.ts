@@ -1,3 +1,4 @@
+import { compareUuids, type PackedUuids } from "../core/packed-uuids.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import { Repeater } from "../runtime/repeater.ts";
@@ -17,7 +18,7 @@ const CHECKPOINTS_AT_STOP_MAX = 5000;
 
 /** The jobs in memory, as the sweep compares them. */
 export interface HeldJobs {
-  heldIds(shardId: number): Iterable<string>;
+  heldIds(shardId: number): PackedUuids;
   holds(shardId: number, id: string): boolean;
   watch(job: LiveJob, firstPoll: "spread"): void;
   unwatch(shardId: number, id: string): void;
@@ -87,12 +88,11 @@ export class Sweep implements Service {
   async #compare(shardId: number): Promise<void> {
     const { database, held, log } = this.#options;
     // Noted before the rows are read: what is accepted meanwhile must not look like too much.
-    const heldBefore = [...held.heldIds(shardId)];
-    const live = new Set(await loadLiveJobIds(database, shardId));
-    for (const id of heldBefore) {
-      if (!live.has(id)) held.unwatch(shardId, id);
-    }
-    const missing = [...live].filter((id) => !held.holds(shardId, id));
+    const heldBefore = held.heldIds(shardId);
+    const live = await loadLiveJobIds(database, shardId);
+    const { onlyLeft: gone, onlyRight: added } = compareUuids(heldBefore, live);
+    for (const id of gone) held.unwatch(shardId, id);
+    const missing = added.filter((id) => !held.holds(shardId, id));
     if (missing.length === 0) return;
     log.info({ shardId, jobs: missing.length }, "the sweep found jobs that were not watched");
     for (let from = 0; from < missing.length; from += ROWS_PER_STATEMENT_MAX) {

@@ -1,3 +1,4 @@
+import type { PackedUuids } from "../core/packed-uuids.ts";
 import { pollIntervalMs } from "../core/poll-schedule.ts";
 import { AlarmQueue } from "../lanes/alarm-queue.ts";
 import type { Random } from "../runtime/random.ts";
@@ -151,8 +152,8 @@ export class WatchList {
     for (const slot of this.#table.ofShard(shardId)) this.drop(this.#at(slot));
   }
 
-  *heldIds(shardId: number): Generator<string> {
-    for (const slot of this.#table.ofShard(shardId)) yield this.#table.idOf(slot);
+  heldIds(shardId: number): PackedUuids {
+    return this.#table.idsOfShard(shardId);
   }
 
   holds(shardId: number, id: string): boolean {

@@ -1,8 +1,9 @@
+import { IdIndex } from "../core/id-index.ts";
 import { readUuidWords, UUID_WORDS, writeUuidWords } from "../core/ids.ts";
+import type { PackedUuids } from "../core/packed-uuids.ts";
 import { SHARD_COUNT } from "../core/shard.ts";
 import type { LiveJob } from "../store/load-jobs.ts";
 import type { AnswerMemory } from "./answer-memory.ts";
-import { IdIndex } from "./id-index.ts";
 
 const CAPACITY_INITIAL = 1024;
 const GROWTH = 1.5;
@@ -112,6 +113,16 @@ export class WatchTable {
       yield slot;
       slot = next;
     }
+  }
+
+  idsOfShard(shardId: number): PackedUuids {
+    const slots = [...this.ofShard(shardId)];
+    const words = new Uint32Array(slots.length * UUID_WORDS);
+    for (let word = 0; word < words.length; word += 1) {
+      const slot = slots[Math.floor(word / UUID_WORDS)] ?? NO_SLOT;
+      words[word] = this.#idWords[slot * UUID_WORDS + (word % UUID_WORDS)] ?? 0;
+    }
+    return words;
   }
 
   *all(): Generator<number> {

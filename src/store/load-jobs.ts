@@ -1,3 +1,4 @@
+import { type PackedUuids, packedFromBytes, packUuids } from "../core/packed-uuids.ts";
 import { arrayLiteral } from "./array-literal.ts";
 import type { Database } from "./database.ts";
 
@@ -83,13 +84,14 @@ export async function loadJobs(
 }
 
 const LIVE_IDS = `
-select id from jobs where shard_id = $1 and status in ('pending', 'processing')
+select string_agg(uuid_send(id), ''::bytea) as ids
+from jobs where shard_id = $1 and status in ('pending', 'processing')
 `;
 
 /** The ids of a shard's live jobs, for the sweep to compare with what it holds. */
-export async function loadLiveJobIds(database: Database, shardId: number): Promise<string[]> {
-  const rows = await database.run("load-live-job-ids", (sql) =>
-    sql.unsafe<{ id: string }[]>(LIVE_IDS, [shardId], { prepare: true }),
+export async function loadLiveJobIds(database: Database, shardId: number): Promise<PackedUuids> {
+  const [row] = await database.run("load-live-job-ids", (sql) =>
+    sql.unsafe<{ ids: Buffer | null }[]>(LIVE_IDS, [shardId], { prepare: true }),
   );
-  return rows.map((row) => row.id);
+  return row?.ids ? packedFromBytes(row.ids) : packUuids([]);
 }

@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { type HeldJobs, Sweep } from "../../src/cluster/sweep.ts";
+import { type PackedUuids, packUuids } from "../../src/core/packed-uuids.ts";
 import { SHARD_COUNT } from "../../src/core/shard.ts";
 import { createLog } from "../../src/runtime/log.ts";
 import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
@@ -16,6 +17,7 @@ import { acceptRow, completedRow } from "../support/rows.ts";
 
 const SECOND_MS = 1000;
 const ROUND_S = 30;
+const ACCEPTED_MEANWHILE = "019a0000-0000-7000-8100-000000000001";
 
 let database: Database;
 let drop: () => Promise<void>;
@@ -37,8 +39,8 @@ class FakeMemory implements HeldJobs {
   readonly inspected: { readonly shardId: number; readonly checkpointsMax: number }[] = [];
   checkpoints: JobCheckpoint[] = [];
 
-  heldIds(shardId: number): string[] {
-    return [...this.jobs].filter(([, shard]) => shard === shardId).map(([id]) => id);
+  heldIds(shardId: number): PackedUuids {
+    return packUuids([...this.jobs].filter(([, shard]) => shard === shardId).map(([id]) => id));
   }
 
   holds(_shardId: number, id: string): boolean {
@@ -180,7 +182,7 @@ describe("within a round of 30 seconds", () => {
     readGate = promise;
     owned = [1];
     await clock.advanceSettling(SECOND_MS);
-    memory.jobs.set("accepted-meanwhile", 1);
+    memory.jobs.set(ACCEPTED_MEANWHILE, 1);
     resolve();
     await reads.first(1);
     await settled();

@@ -1,4 +1,4 @@
-import { UUID_WORDS } from "../core/ids.ts";
+import { UUID_WORDS } from "./ids.ts";
 
 const CAPACITY_INITIAL = 1024;
 const EMPTY = 0;
