@@ -214,6 +214,7 @@ async function startDatabase(
   else await checkMigrated(database);
   // The data directory is this process's alone, so whoever held a lease in it is dead.
   if (config.database.kind === "embedded") await endAllLeases(database);
+  await database.openConnections();
   return database;
 }
 

@@ -189,6 +189,16 @@ export class Database {
     }
   }
 
+  /**
+   * Opens all connections there may be: the server takes some milliseconds for each, and the first
+   * calls would wait for that together. Those that fail are opened when they are needed.
+   */
+  async openConnections(): Promise<void> {
+    const { connectionsMax } = this.#options;
+    const calls = Array.from({ length: connectionsMax }, () => this.run("connect", serverVersion));
+    await Promise.allSettled(calls);
+  }
+
   /** Lets running calls end for at most `timeoutMs`, then cuts them off. New ones are refused at once. */
   async close(timeoutMs: number): Promise<void> {
     this.#closed = true;

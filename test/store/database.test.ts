@@ -178,6 +178,16 @@ describe("connecting", () => {
     await expect(database.run("next", (sql) => sql`select 1`)).resolves.toHaveLength(1);
   });
 
+  test("all connections can be opened ahead of the calls that need them", async () => {
+    const database = await open({ connectionsMax: 4, applicationName: "ahead" });
+    await database.openConnections();
+    const connections = await database.run(
+      "count",
+      (sql) => sql`select from pg_stat_activity where application_name = 'ahead'`,
+    );
+    expect(connections).toHaveLength(4);
+  });
+
   test("a server that comes up later is waited for", async () => {
     const { port } = proxy;
     await proxy.close();
