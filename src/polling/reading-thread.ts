@@ -12,7 +12,7 @@ import { answerTo, type ReadingTask } from "./answer-question.ts";
  * to look; with so little else here that takes milliseconds, and nobody waits for it.
  */
 
-const GARBAGE_BYTES_MAX = 16 * 2 ** 20;
+const GARBAGE_BYTES_MAX = 8 * 2 ** 20;
 
 setFlagsFromString("--expose-gc");
 // A context has the function only if it was made after the flag was set.
