@@ -40,7 +40,7 @@ import { postMail } from "./store/mailbox.ts";
 import { Writers } from "./store/writers.ts";
 
 /** How long a stop waits for what is queued to be written. */
-const FLUSH_TIMEOUT_MS = 2_000;
+const FLUSH_MS = 2_000;
 /** How long a stop waits for requests under way before it cuts them off. */
 const REQUESTS_GRACE_MS = 2_500;
 
@@ -84,11 +84,12 @@ export class Engine {
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    const { database } = options;
-    this.#writers = new Writers({ ...options, stopTimeoutMs: FLUSH_TIMEOUT_MS });
+    const { database, config } = options;
+    const { inlineResultBytesMax } = config;
+    this.#writers = new Writers({ ...options, stopTimeoutMs: FLUSH_MS, inlineResultBytesMax });
     this.projects = new ProjectDirectory({
       ...options,
-      liveJobsAllowed: options.config.liveJobsMax,
+      liveJobsAllowed: config.liveJobsMax,
       onChange: (project) => this.delivery.configure(project),
     });
     this.providers = new ProviderDirectory({
@@ -118,12 +119,12 @@ export class Engine {
     this.#housekeeping = createHousekeeping({
       ...options,
       ownedShards,
-      keptForMs: options.config.keptForMs,
+      keptForMs: config.keptForMs,
     });
     this.redeliveries = new RedeliveryRunner({
       ...options,
       ownedShards,
-      perSecondDefault: options.config.redeliveriesPerSecond,
+      perSecondDefault: config.redeliveriesPerSecond,
       redelivered: (deliveries) => this.handOver.redelivered(deliveries),
     });
     this.#acceptor = this.#buildAcceptor();
@@ -160,7 +161,7 @@ export class Engine {
       upstreamClient.close(REQUESTS_GRACE_MS),
       callbackClient.close(REQUESTS_GRACE_MS),
     ]);
-    await settledWithin(this.#options.clock, quiet, FLUSH_TIMEOUT_MS);
+    await settledWithin(this.#options.clock, quiet, FLUSH_MS);
     // Gives up on rows that the database does not take in time, so what waits for them ends.
     await this.#writers.stop();
     await quiet;

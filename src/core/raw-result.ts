@@ -17,3 +17,8 @@ export function utf8OfResult(result: RawResult): Buffer {
   if (typeof result === "string") return Buffer.from(result);
   return Buffer.from(result.buffer, result.byteOffset, result.byteLength);
 }
+
+/** Gives the memory of bytes back at once instead of when it is found to be garbage. */
+export function releaseResult(result: RawResult): void {
+  if (typeof result !== "string" && result.buffer instanceof ArrayBuffer) result.buffer.transfer(0);
+}

@@ -1,4 +1,4 @@
-import { utf8OfResult } from "../core/raw-result.ts";
+import { releaseResult, utf8OfResult } from "../core/raw-result.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import type { Random } from "../runtime/random.ts";
@@ -17,6 +17,8 @@ export interface WritersOptions {
   readonly log: Log;
   /** How long `stop` waits for what is queued. */
   readonly stopTimeoutMs: number;
+  /** Larger results go by reference: once they are stored nobody needs their bytes. */
+  readonly inlineResultBytesMax: number;
 }
 
 /** A client waits for its answer, so trying again must end before it gives up. */
@@ -36,8 +38,10 @@ export class Writers {
   readonly #largeEvents: GroupCommit<EventRow, RecordedEvent>;
   readonly #resultsInParts: GroupCommit<EventRow, null>;
   readonly #attempts: GroupCommit<AttemptRow, boolean>;
+  readonly #inlineResultBytesMax: number;
 
-  constructor({ database, log, ...timing }: WritersOptions) {
+  constructor({ database, log, inlineResultBytesMax, ...timing }: WritersOptions) {
+    this.#inlineResultBytesMax = inlineResultBytesMax;
     const queue = (name: string) => ({
       ...timing,
       name,
@@ -120,6 +124,8 @@ export class Writers {
 
   async #recordAfterResult(row: EventRow): Promise<RecordedEvent> {
     await this.#resultsInParts.write(row);
+    if (row.result !== null && row.resultBytes > this.#inlineResultBytesMax)
+      releaseResult(row.result);
     return this.#events.write({ ...row, result: null });
   }
 

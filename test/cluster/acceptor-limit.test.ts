@@ -9,7 +9,8 @@ import type { Database } from "../../src/store/database.ts";
 import { findIdempotencyKey } from "../../src/store/find-idempotency-key.ts";
 import { isJobKnown } from "../../src/store/is-job-known.ts";
 import { recordEvents } from "../../src/store/record-events.ts";
-import { Writers } from "../../src/store/writers.ts";
+import type { Writers } from "../../src/store/writers.ts";
+import { openWriters } from "../support/writers.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { acceptRow, completedRow, PROJECT_ID, uuids } from "../support/rows.ts";
 
@@ -39,7 +40,7 @@ beforeEach(async () => {
   await sql`truncate jobs, subscriptions, events, deliveries, mailbox, idempotency_keys`;
   const log = createLog({ level: "silent", format: "json" });
   const clock = systemClock;
-  writers = new Writers({ database, clock, random: Math.random, log, stopTimeoutMs: 1_000 });
+  writers = openWriters(database, { clock });
   owns = true;
   watched.clear();
   const held = new Set<string>();

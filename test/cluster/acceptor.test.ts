@@ -15,7 +15,8 @@ import { QueueFullError } from "../../src/store/group-commit.ts";
 import { type LiveJob, loadJobs } from "../../src/store/load-jobs.ts";
 import { postMail, takeMail } from "../../src/store/mailbox.ts";
 import { recordEvents } from "../../src/store/record-events.ts";
-import { Writers } from "../../src/store/writers.ts";
+import type { Writers } from "../../src/store/writers.ts";
+import { openWriters } from "../support/writers.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { acceptRow, completedRow, CONNECTION_ID, uuids } from "../support/rows.ts";
 import { noLimit } from "./no-limit.ts";
@@ -48,13 +49,7 @@ afterAll(async () => {
 
 beforeEach(async () => {
   await sql`truncate jobs, subscriptions, events, deliveries, mailbox, idempotency_keys`;
-  writers = new Writers({
-    database,
-    clock: systemClock,
-    random: Math.random,
-    log: silent,
-    stopTimeoutMs: 1_000,
-  });
+  writers = openWriters(database);
   owns = [true, true];
   watched = [];
   delivered = [];

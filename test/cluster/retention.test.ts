@@ -5,7 +5,7 @@ import { systemClock } from "../../src/runtime/clock.ts";
 import { createLog } from "../../src/runtime/log.ts";
 import type { AcceptedRow } from "../../src/store/accept-subscriptions.ts";
 import { type Database, openDatabase } from "../../src/store/database.ts";
-import { Writers } from "../../src/store/writers.ts";
+import { openWriters } from "../support/writers.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { quietLog } from "../support/quiet-log.ts";
 import { acceptRow, attemptRow, completedRow, PROJECT_ID, uuids } from "../support/rows.ts";
@@ -163,13 +163,7 @@ test("under load all that is to go goes, nothing else does, and no statement tak
     applicationName: "retention",
     log: quietLog,
   });
-  const writers = new Writers({
-    database,
-    clock: systemClock,
-    random: () => 0.5,
-    log,
-    stopTimeoutMs: 5_000,
-  });
+  const writers = openWriters(database);
   let goesOn = true;
   let lives = 0;
   const load = async (worker: number): Promise<void> => {
@@ -206,13 +200,7 @@ test("under load all that is to go goes, nothing else does, and no statement tak
 test("whoever subscribes to a job while it is removed is subscribed to one that is there", async () => {
   const jobIds = Array.from({ length: 200 }, (_, index) => `again-${index}`);
   const old = jobIds.map((jobId) => acceptRow(jobId, { nowMs: nowMs - OLD }));
-  const writers = new Writers({
-    database,
-    clock: systemClock,
-    random: () => 0.5,
-    log,
-    stopTimeoutMs: 5_000,
-  });
+  const writers = openWriters(database);
   await Promise.all(old.map((row) => writers.accept(row)));
   await sql`
     update jobs set status = 'failed', ended_at = accepted_at, id = (

@@ -11,7 +11,7 @@ import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
 import type { Database } from "../../src/store/database.ts";
 import { DUE_ROWS_MAX } from "../../src/store/find-due-deliveries.ts";
 import { type OwedDelivery, recordEvents } from "../../src/store/record-events.ts";
-import { Writers } from "../../src/store/writers.ts";
+import { openWriters } from "../support/writers.ts";
 import { openClient, serveHttp, serveTcp } from "../outbound/local-servers.ts";
 import { Arrivals } from "../support/arrivals.ts";
 import { openTestDatabase } from "../support/database.ts";
@@ -72,13 +72,7 @@ function watchDatabase() {
 async function startLoop(): Promise<DeliveryLoop> {
   const log = createLog({ level: "silent", format: "json" });
   const client = openClient({ connectionsPerOriginMax: 100 });
-  const writers = new Writers({
-    database,
-    clock: systemClock,
-    random: systemRandom,
-    log,
-    stopTimeoutMs: 1000,
-  });
+  const writers = openWriters(database);
   const loop = new DeliveryLoop({
     database,
     clock: systemClock,

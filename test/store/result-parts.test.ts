@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { systemClock } from "../../src/runtime/clock.ts";
-import { createLog } from "../../src/runtime/log.ts";
+import { bytesOfResult, type RawResult } from "../../src/core/raw-result.ts";
 import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
 import { findEvent, findEventResult } from "../../src/store/find-events.ts";
 import { loadDeliveries } from "../../src/store/load-deliveries.ts";
 import { findTextPart } from "../../src/store/result-parts.ts";
-import { Writers } from "../../src/store/writers.ts";
+import { openWriters } from "../support/writers.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { acceptRow, completedRow, PROJECT_ID } from "../support/rows.ts";
 
@@ -16,20 +15,14 @@ beforeAll(async () => {
 afterAll(() => opened.drop());
 
 /** A job that completed with this result, recorded as the engine does. */
-async function complete(jobId: string, result: string) {
+async function complete(jobId: string, result: RawResult, inlineResultBytesMax = 262_144) {
   const { database } = opened;
-  const writers = new Writers({
-    database,
-    clock: systemClock,
-    random: () => 0.5,
-    log: createLog({ level: "silent", format: "json" }),
-    stopTimeoutMs: 5_000,
-  });
+  const writers = openWriters(database, { inlineResultBytesMax });
   const [accepted] = await acceptSubscriptions(database, [acceptRow(jobId)]);
   if (accepted?.kind !== "accepted") throw new Error("not accepted");
   const row = completedRow(accepted.subscription, {
     result,
-    resultBytes: Buffer.byteLength(result),
+    resultBytes: bytesOfResult(result),
   });
   const recorded = writers.recordEvent(row);
   // Stopping is no reason to lose an ending whose result is on its way.
@@ -57,6 +50,16 @@ test("a large result is kept apart from its event, in parts that are the whole",
   }
   expect(parts.length).toBeGreaterThan(2);
   expect(Buffer.concat(parts).toString() === LARGE).toBe(true);
+});
+
+test("its bytes are given back once they are stored, unless callbacks may still carry them", async () => {
+  const kept = Buffer.from("x".repeat(300_000));
+  const released = new Uint8Array(kept);
+  expect((await complete("released", released, 262_144)).row.result).toBe(released);
+  expect(released).toHaveLength(0);
+  const inline = new Uint8Array(kept);
+  await complete("kept", inline, 1_000_000);
+  expect(Buffer.from(inline).equals(kept)).toBe(true);
 });
 
 test("it goes inline where somebody allows that much", async () => {
