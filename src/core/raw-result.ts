@@ -1,3 +1,5 @@
+import { bufferOf, releaseBytes } from "./bytes.ts";
+
 /**
  * A result as raw JSON, exactly as the upstream wrote it: text, or of a large one the text's UTF-8
  * bytes. A large string lies where V8 looks for garbage late, so that several more wait there.
@@ -14,11 +16,10 @@ export function textOfResult(result: RawResult): string {
 
 /** Of bytes the same memory. */
 export function utf8OfResult(result: RawResult): Buffer {
-  if (typeof result === "string") return Buffer.from(result);
-  return Buffer.from(result.buffer, result.byteOffset, result.byteLength);
+  return typeof result === "string" ? Buffer.from(result) : bufferOf(result);
 }
 
-/** Gives the memory of bytes back at once instead of when it is found to be garbage. */
+/** Gives the memory of bytes back; of a text, nothing. */
 export function releaseResult(result: RawResult): void {
-  if (typeof result !== "string" && result.buffer instanceof ArrayBuffer) result.buffer.transfer(0);
+  if (typeof result !== "string") releaseBytes(result);
 }

@@ -1,6 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { parentPort } from "node:worker_threads";
+import { bufferOf, releaseBytes } from "../core/bytes.ts";
 import { bytesOfResult } from "../core/raw-result.ts";
 import type { Interpretation } from "../providers/interpret-answer.ts";
 import { compileProvider } from "../providers/provider.ts";
@@ -9,7 +10,7 @@ import { answerTo, type ReadingTask } from "./answer-question.ts";
 /*
  * The thread in which `AnswerReader` reads large answers. Its garbage is a few very large strings,
  * which V8 leaves lying until hundreds of megabytes of them have come together. So it is told when
- * to look; with so little else here that takes milliseconds, and nobody waits for it.
+ * to look; with so little else here that takes milliseconds, between two answers.
  */
 
 const GARBAGE_BYTES_MAX = 8 * 2 ** 20;
@@ -20,12 +21,10 @@ const collectGarbage = runInNewContext("gc") as () => void;
 let bytesSinceCollected = 0;
 
 parentPort?.on("message", ({ definition, question, status, headers, body }: ReadingTask) => {
-  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  bytesSinceCollected += bytes.length;
-  const answer = { status, headers, body: bytes };
+  bytesSinceCollected += body.length;
+  const answer = { status, headers, body: bufferOf(body) };
   const interpretation = answerTo(question, compileProvider(definition), answer);
-  // Gives the memory back at once.
-  if (body.buffer instanceof ArrayBuffer) body.buffer.transfer(0);
+  releaseBytes(body);
   tell(interpretation);
   if (bytesSinceCollected < GARBAGE_BYTES_MAX) return;
   bytesSinceCollected = 0;

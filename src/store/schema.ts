@@ -226,6 +226,7 @@ export const deliveries = pgTable(
     attemptsBefore: integer("attempts_before").notNull().default(0),
     nextAttemptAt: time("next_attempt_at"),
     createdAt: time("created_at").notNull(),
+    /** Null for as long as it is pending, and only then. */
     finishedAt: time("finished_at"),
   },
   (table) => [

@@ -40,7 +40,7 @@ beforeEach(async () => {
   await sql`truncate jobs, subscriptions, events, deliveries, mailbox, idempotency_keys`;
   const log = createLog({ level: "silent", format: "json" });
   const clock = systemClock;
-  writers = openWriters(database, { clock });
+  writers = openWriters(database);
   owns = true;
   watched.clear();
   const held = new Set<string>();
