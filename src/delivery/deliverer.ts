@@ -75,10 +75,12 @@ const OVER = { kind: "over" } as const;
 /**
  * Makes one attempt: sign ─▶ POST ─▶ classify ─▶ decide ─▶ record. Rejects when the database is
  * away or refuses the record; the delivery is then still pending.
+ * @param onTaken called once the receiver has taken the callback, before that is recorded
  */
 export async function attemptDelivery(
   ports: DelivererPorts,
   callback: OwedCallback,
+  onTaken: (verdict: LaneVerdict) => void,
 ): Promise<AttemptResult> {
   const startedAtMs = ports.clock.now();
   const made = await exchangeWithReceiver(ports, callback, startedAtMs);
@@ -97,6 +99,7 @@ export async function attemptDelivery(
     random: ports.random(),
   });
   ports.attempted(step, startedAtMs - callback.dueAtMs);
+  if (step.status === "delivered") onTaken(verdict);
   const row = attemptRow(delivery, attemptCount, startedAtMs, made, step);
   if (!(await ports.record(row))) return { next: OVER, verdict };
   if (step.status === "exhausted") {

@@ -1,5 +1,6 @@
 import type { BreakerLimits } from "../core/breaker.ts";
 import type { EventContent } from "../core/event.ts";
+import type { LaneVerdict } from "../core/job.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import { Repeater } from "../runtime/repeater.ts";
@@ -16,6 +17,11 @@ import { owedCallback, type OwedCallback } from "./owed-callback.ts";
 const ROUND_INTERVAL_MS = 1000;
 /** Crowded lanes make room many times a second; a round each time would not pay. */
 const ROOM_INTERVAL_MS = 250;
+/**
+ * So many callbacks that were taken may wait to be recorded beside those in the lanes: two batches of
+ * their writer. All of them would be sent once more if the process were killed.
+ */
+const TAKEN_UNRECORDED_MAX = 1000;
 
 export interface DeliveryLoopPorts extends DelivererPorts {
   readonly database: Database;
@@ -46,6 +52,7 @@ export class DeliveryLoop implements Service {
   /** For each read under way, what has ended since it began: the read knows it as still waiting. */
   readonly #readsUnderWay = new Set<Set<string>>();
   #underWay = 0;
+  #takenUnrecorded = 0;
   #onIdle: (() => void) | null = null;
 
   constructor(ports: DeliveryLoopPorts) {
@@ -175,7 +182,9 @@ export class DeliveryLoop implements Service {
     this.#underWay += 1;
     let result: AttemptResult = NOT_KNOWN;
     try {
-      result = await attemptDelivery(this.#ports, callback);
+      result = await attemptDelivery(this.#ports, callback, (verdict) =>
+        this.#onTaken(callback, verdict),
+      );
     } catch (error) {
       // Still pending in the database: the next sweep finds it.
       this.#ports.log.error(
@@ -189,7 +198,15 @@ export class DeliveryLoop implements Service {
     if (this.#underWay === 0) this.#onIdle?.();
   }
 
+  /** The receiver need not wait for the record: its lane goes on, as long as not too much is unrecorded. */
+  #onTaken(callback: OwedCallback, verdict: LaneVerdict): void {
+    if (this.#takenUnrecorded === TAKEN_UNRECORDED_MAX) return;
+    this.#takenUnrecorded += 1;
+    this.outbox.leaveLane(callback, verdict);
+  }
+
   #settle(callback: OwedCallback, { next, verdict }: AttemptResult): void {
+    if (!callback.isInLane) this.#takenUnrecorded -= 1;
     const horizonMs = this.#ports.clock.now() + HORIZON_MS;
     // First, or what was held back by this attempt would be sent yet.
     if (next.kind === "gone") this.outbox.dropSubscription(callback.delivery.subscriptionId);

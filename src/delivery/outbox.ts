@@ -146,6 +146,12 @@ export class Outbox {
     return true;
   }
 
+  /** Its lane goes on with others; what is left of the attempt ends with `finish` or `retry`. */
+  leaveLane(callback: OwedCallback, verdict: LaneVerdict): void {
+    callback.isInLane = false;
+    this.#held.get(callback.delivery.id)?.queue.lane.settle(verdict, callback.era);
+  }
+
   /** The attempt is over and its callback needs no more of them for now. */
   finish(callback: OwedCallback, verdict: LaneVerdict): void {
     this.#settle(callback, verdict);
@@ -200,6 +206,7 @@ export class Outbox {
 
   #start(callback: OwedCallback): void {
     callback.state = "sending";
+    callback.isInLane = true;
     if (callback.delivery.wantsMovements) this.#order.started(callback);
     this.#ports.send(callback);
   }
@@ -224,8 +231,7 @@ export class Outbox {
 
   #settle(callback: OwedCallback, verdict: LaneVerdict): OriginQueue | null {
     const queue = this.#held.get(callback.delivery.id)?.queue ?? null;
-    if (queue === null) return null;
-    queue.lane.settle(verdict, callback.era);
+    if (queue !== null && callback.isInLane) this.leaveLane(callback, verdict);
     return queue;
   }
 

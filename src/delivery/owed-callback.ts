@@ -12,6 +12,8 @@ export interface OwedCallback {
   dueAtMs: number;
   /** In which era of its lane the attempt under way began. */
   era: number;
+  /** Whether the attempt under way still counts for its lane. */
+  isInLane: boolean;
   /** `held_back`: an older event of its subscription is being sent. */
   state: "waiting" | "held_back" | "sending" | "dropped";
 }
@@ -34,6 +36,7 @@ export function owedCallback(
     attemptCount: delivery.attemptCount,
     dueAtMs: delivery.nextAttemptAtMs,
     era: 0,
+    isInLane: false,
     state: "waiting",
   };
 }

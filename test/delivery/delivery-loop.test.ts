@@ -6,6 +6,9 @@ import type { Database } from "../../src/store/database.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { answered, LoopHarness } from "./loop-harness.ts";
 
+/** Of the harness's lanes. */
+const CONCURRENCY = 32;
+
 let database: Database;
 let drop: () => Promise<void>;
 beforeAll(async () => {
@@ -166,6 +169,56 @@ describe("what failed is sent again", () => {
       ({ webhookId }) => webhookId === publicId("delivery", delivery?.id ?? ""),
     );
     expect(again).toHaveLength(2);
+  });
+});
+
+describe("what was taken and is still to be recorded", () => {
+  const holdRecords = (): (() => void) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    harness.recordGate = promise;
+    return resolve;
+  };
+
+  test("keeps nobody waiting, up to a thousand of it", async () => {
+    const record = holdRecords();
+    await harness.owe(1100);
+    await harness.nextRead();
+    await harness.sent.first(1000 + CONCURRENCY);
+    await nextTurn();
+    expect(harness.sent.all).toHaveLength(1000 + CONCURRENCY);
+    expect(harness.loop.outbox.size).toBe(1100);
+    record();
+    await harness.over(1100);
+    expect(harness.sent.all).toHaveLength(1100);
+    expect(harness.loop.outbox.size).toBe(0);
+  });
+
+  test("has its lane only once: not another attempt when its record fails", async () => {
+    harness.recordFailure = new Error("the database is away");
+    const record = holdRecords();
+    await harness.owe(1);
+    await harness.nextRead();
+    await harness.sent.first(1);
+    record();
+    await nextTurn();
+    const answer = hang();
+    await harness.owe(100);
+    await harness.nextRead();
+    await harness.sent.first(1 + CONCURRENCY);
+    await nextTurn();
+    expect(harness.sent.all).toHaveLength(1 + CONCURRENCY);
+    answer(answered(200));
+  });
+
+  test("is only what was taken: what failed has its place in the lane until it is recorded", async () => {
+    const record = holdRecords();
+    harness.answer = () => answered(500);
+    await harness.owe(100);
+    await harness.nextRead();
+    await harness.sent.first(CONCURRENCY);
+    await nextTurn();
+    expect(harness.sent.all).toHaveLength(CONCURRENCY);
+    record();
   });
 });
 

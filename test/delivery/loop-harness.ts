@@ -55,6 +55,8 @@ export class LoopHarness {
   answer: () => RequestOutcome | Promise<RequestOutcome> = () => answered(200);
   /** Every read of due deliveries waits for this after it was made. */
   readGate: Promise<void> = Promise.resolve();
+  /** Every record waits for this before it is made. */
+  recordGate: Promise<void> = Promise.resolve();
   recordFailure: Error | null = null;
 
   /** @param database holds nothing yet */
@@ -163,6 +165,7 @@ export class LoopHarness {
   }
 
   async #record(attempt: AttemptRow): Promise<boolean> {
+    await this.recordGate;
     const failure = this.recordFailure;
     this.recordFailure = null;
     if (failure !== null) throw failure;
