@@ -28,7 +28,7 @@ import { settledWithin } from "./runtime/settled-within.ts";
 import type { ResultLinks } from "./runtime/result-links.ts";
 import type { SecretBox } from "./runtime/secret-box.ts";
 import type { UuidSource } from "./runtime/uuid-source.ts";
-import type { AcceptRequest } from "./store/accept-subscriptions.ts";
+import type { AcceptRequest } from "./store/accept-row.ts";
 import type { Database } from "./store/database.ts";
 import { FetchedResults } from "./store/fetched-results.ts";
 import { findIdempotencyKey } from "./store/find-idempotency-key.ts";

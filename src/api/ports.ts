@@ -6,7 +6,7 @@ import type { LaneLoad } from "../lanes/lane-load.ts";
 import type { UrlCheck } from "../outbound/url-check.ts";
 import type { KnownProvider } from "../providers/known-provider.ts";
 import type { LiveTrial, LiveTrialOutcome } from "../providers/trial.ts";
-import type { AcceptRequest } from "../store/accept-subscriptions.ts";
+import type { AcceptRequest } from "../store/accept-row.ts";
 import type { Database } from "../store/database.ts";
 import type { SubscriptionRecord } from "../store/subscription-record.ts";
 

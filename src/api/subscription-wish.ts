@@ -8,7 +8,7 @@ import { signatureMask } from "../core/signature-scheme.ts";
 import type { SecretBox } from "../runtime/secret-box.ts";
 import type { KnownProvider } from "../providers/known-provider.ts";
 import type { Provider } from "../providers/provider.ts";
-import type { AcceptRequest } from "../store/accept-subscriptions.ts";
+import type { AcceptRequest } from "../store/accept-row.ts";
 import type { ProblemCode } from "../core/error-codes.ts";
 import { paramFaults, urlFaults } from "./param-faults.ts";
 import type { ApiPorts, ConnectionRegistry, ProviderRegistry } from "./ports.ts";
@@ -164,29 +164,31 @@ function acceptRequest(wish: Wish, facts: WishFacts, box: SecretBox): AcceptRequ
   };
   const secret = request.secret ?? null;
   const { deadline_s: deadlineS } = request;
-  // Hashed only where given, so that a request means the same as before there was such a field.
-  const delivery = {
-    ...(request.retry_schedule_s && { retrySchedule: JSON.stringify(request.retry_schedule_s) }),
-    ...(request.signatures && { signatures: signatureMask(request.signatures) }),
-  };
+  const retrySchedule =
+    request.retry_schedule_s === undefined ? null : JSON.stringify(request.retry_schedule_s);
+  const signatures = request.signatures === undefined ? null : signatureMask(request.signatures);
   return {
-    retrySchedule: null,
-    signatures: null,
     ...unsealed,
     providerVersionId: version?.id ?? null,
     // Not hashed: a repeated request is another step of a trace, or of another.
     trace: traceOf(request) ?? wish.trace,
     deadlineMs: deadlineS === undefined ? provider.deadlineMs : deadlineS * 1000,
-    ...delivery,
+    retrySchedule,
+    signatures,
     headers: unsealed.headers === null ? null : box.seal(unsealed.headers),
     secret: secret === null ? null : box.seal(secret),
-    idempotency:
+    idempotencyKey,
+    requestHash:
       idempotencyKey === null
         ? null
-        : {
-            key: idempotencyKey,
-            requestHash: hashRequest({ ...unsealed, ...delivery, deadlineS, secret }),
-          },
+        : hashRequest({
+            ...unsealed,
+            // Only where given, so that a request means the same as before there was such a field.
+            ...(retrySchedule !== null && { retrySchedule }),
+            ...(signatures !== null && { signatures }),
+            deadlineS,
+            secret,
+          }),
   };
 }
 

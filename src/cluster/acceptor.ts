@@ -3,7 +3,7 @@ import { shardOfJob, shardOfText } from "../core/shard.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import type { UuidSource } from "../runtime/uuid-source.ts";
-import type { AcceptedRow, AcceptRequest, AcceptRow } from "../store/accept-subscriptions.ts";
+import type { AcceptedRow, AcceptRequest, AcceptRow } from "../store/accept-row.ts";
 import type { UsedKey } from "../store/find-idempotency-key.ts";
 import { QueueFullError } from "../store/group-commit.ts";
 import type { LiveJob } from "../store/load-jobs.ts";
@@ -89,7 +89,7 @@ export class Acceptor {
     const nowMs = clock.now();
     const shardId = shardOfJob(request.connectionId, request.jobId);
     const paramsText = canonicalJson(request.params);
-    const { idempotency } = request;
+    const { idempotencyKey } = request;
     return {
       ...request,
       shardId,
@@ -99,7 +99,7 @@ export class Acceptor {
       paramsDigest:
         paramsText === "{}" ? "" : createHash("sha256").update(paramsText).digest("base64url"),
       idempotencyShardId:
-        idempotency === null ? 0 : shardOfText(`${request.projectId}/${idempotency.key}`),
+        idempotencyKey === null ? 0 : shardOfText(`${request.projectId}/${idempotencyKey}`),
       nowMs,
       mailId: owns(shardId) ? null : uuids(nowMs, shardId),
     };
@@ -107,10 +107,13 @@ export class Acceptor {
 
   /** False for a repeated request, and for a job that is live or over already. */
   async #addsLiveJob(row: AcceptRow): Promise<boolean> {
-    const { idempotency, idempotencyShardId: shardId, projectId } = row;
-    const key = idempotency && { shardId, projectId, key: idempotency.key };
-    if (key !== null && (await this.#ports.findUsedKey(key)) !== null) return false;
+    if ((await this.#findUsedKey(row)) !== null) return false;
     return !(await this.#ports.isJobKnown(row));
+  }
+
+  async #findUsedKey(row: AcceptRow): Promise<UsedKey | null> {
+    const { idempotencyKey: key, idempotencyShardId: shardId, projectId } = row;
+    return key === null ? null : this.#ports.findUsedKey({ shardId, projectId, key });
   }
 
   #handOver(row: AcceptRow, accepted: Extract<AcceptedRow, { kind: "accepted" }>): AcceptOutcome {
@@ -149,13 +152,9 @@ export class Acceptor {
   }
 
   async #replay(row: AcceptRow): Promise<AcceptOutcome> {
-    const { idempotency, projectId, idempotencyShardId: shardId } = row;
-    const used =
-      idempotency === null
-        ? null
-        : await this.#ports.findUsedKey({ shardId, projectId, key: idempotency.key });
+    const used = await this.#findUsedKey(row);
     if (used === null) throw new Error("A subscription was neither stored nor a repetition.");
-    return used.requestHash === idempotency?.requestHash
+    return used.requestHash === row.requestHash
       ? { kind: "replayed", subscriptionId: used.subscriptionId }
       : { kind: "idempotency_conflict" };
   }

@@ -1,69 +1,9 @@
 import { EVENT_TYPES } from "../core/event.ts";
+import type { AcceptedRow, AcceptRow } from "./accept-row.ts";
 import type { Database } from "./database.ts";
 import { owedDeliveryId } from "./owed-delivery-id.ts";
 import { rowSource } from "./row-source.ts";
-import type { JobStatus, PayloadMode } from "./schema.ts";
-import type { SubscriptionRecord } from "./subscription-record.ts";
-
-/** What a client asked for, checked and ready to be stored. */
-export interface AcceptRequest {
-  readonly projectId: string;
-  readonly connectionId: string;
-  readonly provider: string;
-  /** The definition that a new job is polled by; null for the built-in one. */
-  readonly providerVersionId: string | null;
-  readonly jobId: string;
-  readonly params: Readonly<Record<string, string>>;
-  readonly callbackUrl: string;
-  readonly callbackOrigin: string;
-  /** Mask of the wanted events. */
-  readonly events: number;
-  readonly payload: PayloadMode;
-  /** Raw JSON text. */
-  readonly metadata: string;
-  /** Sealed JSON object of extra callback headers, or null. */
-  readonly headers: string | null;
-  /** Sealed `whsec_…`, or null to sign with the project's. */
-  readonly secret: string | null;
-  /** JSON array of seconds, or null for the project's. */
-  readonly retrySchedule: string | null;
-  /** The trace that the client gave, or null. */
-  readonly trace: string | null;
-  /** Mask of the signature schemes, or null for the project's. */
-  readonly signatures: number | null;
-  /** How long the job may take, from now. */
-  readonly deadlineMs: number;
-  readonly idempotency: { readonly key: string; readonly requestHash: string } | null;
-}
-
-/** One row of an accept batch. Ids are made by the writer, so that a repeated batch is harmless. */
-export interface AcceptRow extends AcceptRequest {
-  readonly shardId: number;
-  readonly subscriptionId: string;
-  /** Used when the job is new; otherwise the watched job keeps its own. */
-  readonly jobRowId: string;
-  readonly paramsText: string;
-  readonly paramsDigest: string;
-  /** Of the idempotency key; 0 without one. */
-  readonly idempotencyShardId: number;
-  readonly nowMs: number;
-  /** Another node owns the shard: leave it a note in the same transaction. */
-  readonly mailId: string | null;
-}
-
-export type AcceptedRow =
-  | {
-      readonly kind: "accepted";
-      readonly subscription: SubscriptionRecord;
-      readonly wantedEvents: number;
-      /** The definition that the job is polled by, which may be an older one. */
-      readonly providerVersionId: string | null;
-      readonly processingAnnounced: boolean;
-      /** Of a job that had already ended: the delivery owed from its stored event. */
-      readonly owedDeliveryId: string | null;
-    }
-  /** The idempotency key was used before, perhaps by a row of this very batch. */
-  | { readonly kind: "key_used" };
+import type { JobStatus } from "./schema.ts";
 
 const INPUT = rowSource("row", {
   shardId: "smallint",
@@ -89,10 +29,22 @@ const INPUT = rowSource("row", {
   signatures: "smallint",
   nowMs: "bigint",
   deadlineMs: "bigint",
-  idempotencyShardId: "smallint",
   idempotencyKey: "text",
-  requestHash: "text",
 });
+
+/** Of the rows with an idempotency key: few batches have any. */
+const KEYS = rowSource(
+  "key",
+  {
+    idempotencyShardId: "smallint",
+    projectId: "uuid",
+    idempotencyKey: "text",
+    requestHash: "text",
+    subscriptionId: "uuid",
+    nowMs: "bigint",
+  },
+  INPUT.nextParameter,
+);
 
 /** The position in it is the event's mask bit, as in core/event.ts. */
 const EVENT_TYPE_ARRAY = `array[${EVENT_TYPES.map((type) => `'${type}'`).join(", ")}]`;
@@ -107,15 +59,12 @@ const EVENT_TYPE_ARRAY = `array[${EVENT_TYPES.map((type) => `'${type}'`).join(",
  * first and reads the subscriptions in a later statement, sees them.
  */
 const ACCEPT = `
-with input as materialized (
-  select * from ${INPUT.sql}
-),
-claimed as (
+with claimed as (
   insert into idempotency_keys as used (shard_id, project_id, key, request_hash, subscription_id, created_at)
   select distinct on ("idempotencyShardId", "projectId", "idempotencyKey")
     "idempotencyShardId", "projectId", "idempotencyKey", "requestHash", "subscriptionId",
-    to_timestamp("nowMs" / 1000.0)
-  from input where "idempotencyKey" is not null
+    to_timestamp("nowMs"::float8 / 1000)
+  from ${KEYS.sql}
   order by "idempotencyShardId", "projectId", "idempotencyKey", "subscriptionId"
   on conflict (shard_id, project_id, key) do update set
     request_hash = excluded.request_hash,
@@ -127,7 +76,7 @@ claimed as (
   returning subscription_id
 ),
 fresh as materialized (
-  select * from input
+  select * from ${INPUT.sql}
   where "idempotencyKey" is null or "subscriptionId" in (select subscription_id from claimed)
 ),
 watched as (
@@ -137,7 +86,7 @@ watched as (
   )
   select "shardId", min("jobRowId"::text)::uuid, "projectId", "connectionId", provider,
     max("providerVersionId"::text)::uuid, "jobId", min("paramsText"), "paramsDigest", 'pending',
-    to_timestamp(min("nowMs") / 1000.0), to_timestamp(max("nowMs" + "deadlineMs") / 1000.0),
+    to_timestamp(min("nowMs")::float8 / 1000), to_timestamp(max("nowMs" + "deadlineMs")::float8 / 1000),
     bit_or(events)
   from fresh
   group by "shardId", "projectId", "connectionId", provider, "jobId", "paramsDigest"
@@ -155,10 +104,17 @@ watched as (
 ),
 placed as materialized (
   select fresh.*, job.id as watched_id, job.provider_version_id,
-    ${owedDeliveryId("job.last_event_id", '"subscriptionId"')} as owed_id, job.status as job_status, accepted_at, deadline_at,
+    case when job.ended_at is not null
+      then ${owedDeliveryId("job.last_event_id", '"subscriptionId"')} end as owed_id, job.status as job_status, accepted_at, deadline_at,
     ended_at, last_event_id, processing_event_id, wanted_events, poll_count, last_polled_at, last_error, progress,
     last_event_id is not null and ended_at is not null
-      and events & (1 << (array_position(${EVENT_TYPE_ARRAY}, 'job.' || job.status) - 1)) <> 0 as is_owed
+      and events & (1 << (array_position(${EVENT_TYPE_ARRAY}, 'job.' || job.status) - 1)) <> 0 as is_owed,
+    -- Most are, and then there is nothing to tell: the writer knows all of it.
+    job.id = "jobRowId" and job.status = 'pending' and wanted_events = events
+      and job.provider_version_id is not distinct from "providerVersionId"
+      and accepted_at = to_timestamp("nowMs"::float8 / 1000)
+      and deadline_at = to_timestamp(("nowMs" + "deadlineMs")::float8 / 1000)
+      and processing_event_id is null and poll_count = 0 as is_as_wished
   from fresh join watched as job
     on job.shard_id = "shardId" and job.connection_id = "connectionId" and job.job_id = "jobId"
     and job.params_digest = "paramsDigest"
@@ -169,7 +125,7 @@ subscribed as (
     metadata, headers, secret, retry_schedule, signatures, trace, created_at
   )
   select "shardId", "subscriptionId", "projectId", watched_id, "callbackUrl", "callbackOrigin",
-    events, payload, metadata, headers, secret, "retrySchedule", signatures, trace, to_timestamp("nowMs" / 1000.0)
+    events, payload, metadata, headers, secret, "retrySchedule", signatures, trace, to_timestamp("nowMs"::float8 / 1000)
   from placed
   on conflict (shard_id, id) do nothing
 ),
@@ -180,7 +136,7 @@ owed as (
   )
   select "shardId", owed_id, "projectId", "subscriptionId", last_event_id,
     'job.' || job_status, "callbackOrigin", 'pending',
-    to_timestamp("nowMs" / 1000.0), to_timestamp("nowMs" / 1000.0)
+    to_timestamp("nowMs"::float8 / 1000), to_timestamp("nowMs"::float8 / 1000)
   from placed where is_owed
   on conflict (shard_id, id) do nothing
 ),
@@ -191,19 +147,21 @@ handed_over as (
   from placed where "mailId" is not null and (is_owed or ended_at is null)
   on conflict (shard_id, id) do nothing
 )
-select "subscriptionId" as subscription_id, watched_id as job_row_id, job_status, wanted_events,
-  provider_version_id,
-  processing_event_id is not null as processing_announced,
-  (extract(epoch from accepted_at) * 1000)::float8 as accepted_at_ms,
-  (extract(epoch from deadline_at) * 1000)::float8 as deadline_at_ms,
-  (extract(epoch from ended_at) * 1000)::float8 as ended_at_ms,
-  poll_count, (extract(epoch from last_polled_at) * 1000)::float8 as last_polled_at_ms,
-  last_error, progress, case when is_owed then owed_id end as owed_delivery_id
+select "subscriptionId" as subscription_id, told.*
 from placed
+left join lateral (
+  select watched_id as job_row_id, job_status, wanted_events, provider_version_id,
+    processing_event_id is not null as processing_announced,
+    round(date_part('epoch', accepted_at) * 1000) as accepted_at_ms,
+    round(date_part('epoch', deadline_at) * 1000) as deadline_at_ms,
+    round(date_part('epoch', ended_at) * 1000) as ended_at_ms,
+    poll_count, round(date_part('epoch', last_polled_at) * 1000) as last_polled_at_ms,
+    last_error, progress, case when is_owed then owed_id end as owed_delivery_id
+) as told on not is_as_wished
 `;
 
-interface PlacedRow {
-  readonly subscription_id: string;
+/** The job of a subscription, and what it is owed, as they are stored. */
+interface PlacedJob {
   readonly job_row_id: string;
   readonly job_status: JobStatus;
   readonly wanted_events: number;
@@ -219,32 +177,51 @@ interface PlacedRow {
   readonly owed_delivery_id: string | null;
 }
 
+type PlacedRow = { readonly subscription_id: string } & (
+  | PlacedJob
+  | Readonly<Record<keyof PlacedJob, null>>
+);
+
 /** Stores the batch and returns one outcome a row, in the order given. */
 export async function acceptSubscriptions(
   database: Database,
   rows: readonly AcceptRow[],
 ): Promise<AcceptedRow[]> {
-  const parameters = INPUT.parameters(rows.map(statementRow));
+  const parameters = [
+    ...INPUT.parameters(rows),
+    ...KEYS.parameters(rows.filter(({ idempotencyKey }) => idempotencyKey !== null)),
+  ];
   const placed = await database.run("accept-subscriptions", (sql) =>
     sql.unsafe<PlacedRow[]>(ACCEPT, parameters, { prepare: true }),
   );
   const bySubscription = new Map(placed.map((row) => [row.subscription_id, row]));
   return rows.map((row) => {
     const stored = bySubscription.get(row.subscriptionId);
-    return stored === undefined ? { kind: "key_used" } : accepted(row, stored);
+    if (stored === undefined) return { kind: "key_used" };
+    return accepted(row, stored.job_row_id === null ? jobAsWished(row) : stored);
   });
 }
 
-function statementRow(row: AcceptRow) {
-  const { params: _, idempotency, ...columns } = row;
+/** The job of a row that made it and was alone in that. */
+function jobAsWished(row: AcceptRow): PlacedJob {
   return {
-    ...columns,
-    idempotencyKey: idempotency?.key ?? null,
-    requestHash: idempotency?.requestHash ?? null,
+    job_row_id: row.jobRowId,
+    job_status: "pending",
+    wanted_events: row.events,
+    provider_version_id: row.providerVersionId,
+    processing_announced: false,
+    accepted_at_ms: row.nowMs,
+    deadline_at_ms: row.nowMs + row.deadlineMs,
+    ended_at_ms: null,
+    poll_count: 0,
+    last_polled_at_ms: null,
+    last_error: null,
+    progress: null,
+    owed_delivery_id: null,
   };
 }
 
-function accepted(row: AcceptRow, stored: PlacedRow): AcceptedRow {
+function accepted(row: AcceptRow, stored: PlacedJob): AcceptedRow {
   return {
     kind: "accepted",
     wantedEvents: stored.wanted_events,

@@ -13,7 +13,7 @@ export interface ListedProject {
 
 const LIST = `
 select id, name, live_jobs_allowed as "liveJobsAllowed",
-  (extract(epoch from created_at) * 1000)::float8 as "createdAtMs",
+  round(date_part('epoch', created_at) * 1000) as "createdAtMs",
   coalesce((
     select sum((live_jobs ->> projects.id::text)::bigint) from nodes where lease_expires_at > now()
   ), 0)::float8 as "liveJobs"

@@ -18,9 +18,9 @@ const TEXT_ARRAY_OID = 1009;
 
 const COLUMNS = `
   id, project_id as "projectId", name, scopes,
-  (extract(epoch from created_at) * 1000)::float8 as "createdAtMs",
-  (extract(epoch from expires_at) * 1000)::float8 as "expiresAtMs",
-  (extract(epoch from revoked_at) * 1000)::float8 as "revokedAtMs"`;
+  round(date_part('epoch', created_at) * 1000) as "createdAtMs",
+  round(date_part('epoch', expires_at) * 1000) as "expiresAtMs",
+  round(date_part('epoch', revoked_at) * 1000) as "revokedAtMs"`;
 
 /** What is stored of a key: it has enough randomness that a plain hash can't be turned back. */
 export function hashApiKey(key: string): string {

@@ -39,7 +39,7 @@ const CLAIM_HELD_S = 20;
 
 const CLAIM = `
 with before as materialized (
-  select event_id, note, (extract(epoch from fetched_at) * 1000)::float8 as fetched_at_ms
+  select event_id, note, round(date_part('epoch', fetched_at) * 1000) as fetched_at_ms
   from fetched_results where shard_id = $1 and job_row_id = $2
 ),
 claimed as (

@@ -47,9 +47,9 @@ export const DELIVERY_COLUMNS = `
   id, shard_id as "shardId", subscription_id as "subscriptionId", event_id as "eventId",
   event_type as "eventType", callback_origin as "callbackOrigin", status,
   attempt_count as "attemptCount",
-  (extract(epoch from next_attempt_at) * 1000)::float8 as "nextAttemptAtMs",
-  (extract(epoch from created_at) * 1000)::float8 as "createdAtMs",
-  (extract(epoch from finished_at) * 1000)::float8 as "finishedAtMs"`;
+  round(date_part('epoch', next_attempt_at) * 1000) as "nextAttemptAtMs",
+  round(date_part('epoch', created_at) * 1000) as "createdAtMs",
+  round(date_part('epoch', finished_at) * 1000) as "finishedAtMs"`;
 
 const LIST = `
 with candidate as materialized (
@@ -130,7 +130,7 @@ select ${DELIVERY_COLUMNS} from deliveries where shard_id = $1 and id = $2 and p
 const ATTEMPTS_SHOWN_MAX = 200;
 
 const ATTEMPTS = `
-select number, (extract(epoch from started_at) * 1000)::float8 as "startedAtMs",
+select number, round(date_part('epoch', started_at) * 1000) as "startedAtMs",
   duration_ms as "durationMs", http_status as "httpStatus", error_code as "errorCode",
   error_message as "errorMessage", response_excerpt as "responseExcerpt"
 from attempts where shard_id = $1 and delivery_id = $2

@@ -30,11 +30,11 @@ export const DUE_ROWS_MAX = 2000;
 
 const FIND = `
 select id, shard_id as "shardId", project_id as "projectId", callback_origin as "callbackOrigin",
-  (extract(epoch from next_attempt_at) * 1000)::float8 as "nextAttemptAtMs"
+  round(date_part('epoch', next_attempt_at) * 1000) as "nextAttemptAtMs"
 from deliveries
 where shard_id = any ($1::text::smallint[]) and status = 'pending'
-  and next_attempt_at <= to_timestamp($2::float8 / 1000.0)
-  and (next_attempt_at, id) > (to_timestamp($3::float8 / 1000.0), $4::uuid)
+  and next_attempt_at <= to_timestamp($2::float8 / 1000)
+  and (next_attempt_at, id) > (to_timestamp($3::float8 / 1000), $4::uuid)
 order by next_attempt_at, id
 limit ${DUE_ROWS_MAX}
 `;

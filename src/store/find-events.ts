@@ -11,7 +11,7 @@ export interface EventRecord extends EventContent {
 }
 
 const FIND = `
-select id, type, (extract(epoch from occurred_at) * 1000)::float8 as "occurredAtMs",
+select id, type, round(date_part('epoch', occurred_at) * 1000) as "occurredAtMs",
   job_id as "jobId", provider, upstream_created_at as "createdAt",
   upstream_updated_at as "updatedAt", error, progress, result_fetch as "resultFetch", result_bytes > 0 as "hasResult",
   case when result_bytes between 1 and $4 then ${WHOLE_RESULT} end as result

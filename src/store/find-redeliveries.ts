@@ -35,11 +35,11 @@ export interface RedeliveryRecord extends RedeliveryFilter {
 const COLUMNS = `
   id, shard_id as "shardId", project_id as "projectId", state, is_dry_run as "isDryRun", status,
   event_type as "eventType", callback_origin as "callbackOrigin",
-  (extract(epoch from created_after) * 1000)::float8 as "createdAfterMs",
-  (extract(epoch from created_before) * 1000)::float8 as "createdBeforeMs",
+  round(date_part('epoch', created_after) * 1000) as "createdAfterMs",
+  round(date_part('epoch', created_before) * 1000) as "createdBeforeMs",
   per_second as "perSecond", position_id as "positionId", matched, redelivered, skipped,
-  (extract(epoch from created_at) * 1000)::float8 as "createdAtMs",
-  (extract(epoch from finished_at) * 1000)::float8 as "finishedAtMs"`;
+  round(date_part('epoch', created_at) * 1000) as "createdAtMs",
+  round(date_part('epoch', finished_at) * 1000) as "finishedAtMs"`;
 
 const FIND = `
 select ${COLUMNS} from redeliveries where shard_id = $1 and id = $2 and project_id = $3

@@ -23,9 +23,9 @@ const LOAD = `
 select id, project_id as "projectId", provider, name, base_url as "baseUrl", credential,
   agreed_hosts as "agreedHosts", credential_version as "credentialVersion", settings, state, paused_reason as "pausedReason",
   deleted_at is not null as "isDeleted",
-  (extract(epoch from updated_at) * 1000)::float8 as "updatedAtMs"
+  round(date_part('epoch', updated_at) * 1000) as "updatedAtMs"
 from connections
-where updated_at >= to_timestamp($1::float8 / 1000.0)
+where updated_at >= to_timestamp($1::float8 / 1000)
 order by updated_at, id
 `;
 

@@ -21,11 +21,11 @@ const SELECT = `
 select delivery.id, delivery.shard_id as "shardId", delivery.project_id as "projectId",
   subscription_id as "subscriptionId", event_id as "eventId", attempt_count as "attemptCount",
   attempts_before as "attemptsBefore",
-  (extract(epoch from next_attempt_at) * 1000)::float8 as "nextAttemptAtMs",
+  round(date_part('epoch', next_attempt_at) * 1000) as "nextAttemptAtMs",
   callback_url as "callbackUrl", delivery.callback_origin as "callbackOrigin", payload, metadata,
   headers, secret, retry_schedule as "retrySchedule", signatures, trace,
   ${WANTS_MOVEMENTS} as "wantsMovements", ${FETCHES_RESULT} as "fetchResult", event.type,
-  (extract(epoch from occurred_at) * 1000)::float8 as "occurredAtMs",
+  round(date_part('epoch', occurred_at) * 1000) as "occurredAtMs",
   event.job_id as "jobId", event.provider, upstream_created_at as "createdAt",
   upstream_updated_at as "updatedAt", error, result_bytes as "resultBytes",
   case when payload = 'full' and result_bytes between 1 and $1 then ${WHOLE_RESULT} end as result,
@@ -69,8 +69,8 @@ const loadOfOrigin = (rowsMax: number): string => `
 with due as materialized (
   select * from deliveries
   where project_id = $2 and callback_origin = $3 and shard_id = any ($4::text::smallint[])
-    and next_attempt_at <= to_timestamp($5::float8 / 1000.0)
-    and (next_attempt_at, id) > (to_timestamp($6::float8 / 1000.0), $7::uuid)
+    and next_attempt_at <= to_timestamp($5::float8 / 1000)
+    and (next_attempt_at, id) > (to_timestamp($6::float8 / 1000), $7::uuid)
   order by next_attempt_at, id
   limit ${rowsMax}
 )

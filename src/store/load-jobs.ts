@@ -30,10 +30,10 @@ export interface LiveJob {
 const COLUMNS = `
   id, shard_id as "shardId", project_id as "projectId", connection_id as "connectionId", provider,
   provider_version_id as "providerVersionId", job_id as "jobId", params, status,
-  (extract(epoch from accepted_at) * 1000)::float8 as "acceptedAtMs",
-  (extract(epoch from deadline_at) * 1000)::float8 as "deadlineAtMs",
+  round(date_part('epoch', accepted_at) * 1000) as "acceptedAtMs",
+  round(date_part('epoch', deadline_at) * 1000) as "deadlineAtMs",
   wanted_events as "wantedEvents", processing_event_id is not null as "processingAnnounced", seen, poll_count as "pollCount",
-  (extract(epoch from last_polled_at) * 1000)::float8 as "lastPolledAtMs",
+  round(date_part('epoch', last_polled_at) * 1000) as "lastPolledAtMs",
   last_error as "lastError", progress
 `;
 

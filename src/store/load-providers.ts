@@ -17,12 +17,12 @@ export interface StoredProviderVersion {
 
 const COLUMNS = `
   id, project_id as "projectId", name, version, definition, deleted_at is not null as "isDeleted",
-  (extract(epoch from created_at) * 1000)::float8 as "createdAtMs",
-  (extract(epoch from updated_at) * 1000)::float8 as "updatedAtMs"`;
+  round(date_part('epoch', created_at) * 1000) as "createdAtMs",
+  round(date_part('epoch', updated_at) * 1000) as "updatedAtMs"`;
 
 const CHANGED = `
 select distinct on (project_id, name) ${COLUMNS} from provider_versions
-where project_id is not null and updated_at >= to_timestamp($1::float8 / 1000.0)
+where project_id is not null and updated_at >= to_timestamp($1::float8 / 1000)
 order by project_id, name, version desc
 `;
 

@@ -21,9 +21,9 @@ export interface ConnectionRecord {
 const COLUMNS = `
   id, provider, name, base_url as "baseUrl", credential is not null as "hasCredential",
   agreed_hosts as "agreedHosts", settings, state, paused_reason as "pausedReason",
-  (extract(epoch from paused_at) * 1000)::float8 as "pausedAtMs",
-  (extract(epoch from created_at) * 1000)::float8 as "createdAtMs",
-  (extract(epoch from updated_at) * 1000)::float8 as "updatedAtMs"`;
+  round(date_part('epoch', paused_at) * 1000) as "pausedAtMs",
+  round(date_part('epoch', created_at) * 1000) as "createdAtMs",
+  round(date_part('epoch', updated_at) * 1000) as "updatedAtMs"`;
 
 /** An array of texts from a parameter that is JSON, or null. */
 const texts = (parameter: number) =>

@@ -14,8 +14,8 @@ export interface ProjectRecord {
 
 const COLUMNS = `
   id, name, settings, live_jobs_allowed as "liveJobsAllowed",
-  (extract(epoch from created_at) * 1000)::float8 as "createdAtMs",
-  (extract(epoch from updated_at) * 1000)::float8 as "updatedAtMs"`;
+  round(date_part('epoch', created_at) * 1000) as "createdAtMs",
+  round(date_part('epoch', updated_at) * 1000) as "updatedAtMs"`;
 
 const FIND = `select ${COLUMNS} from projects where id = $1`;
 

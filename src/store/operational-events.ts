@@ -73,7 +73,7 @@ with due as materialized (
     and project_id <> all ($3::text::uuid[])
 )
 select shard_id as "shardId", project_id as "projectId", subject, id, type, data, occurrences,
-  (extract(epoch from occurred_at) * 1000)::float8 as "occurredAtMs", attempt_count as "attemptCount"
+  round(date_part('epoch', occurred_at) * 1000) as "occurredAtMs", attempt_count as "attemptCount"
 from due where place <= ${DUE_ROWS_PER_PROJECT_MAX}
 order by due_at limit ${DUE_ROWS_MAX}
 `;

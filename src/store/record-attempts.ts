@@ -61,9 +61,9 @@ advanced as (
       else delivery.status
     end,
     next_attempt_at = case when delivery.status = 'pending'
-      then to_timestamp("nextAttemptAtMs" / 1000.0) end,
+      then to_timestamp("nextAttemptAtMs"::float8 / 1000) end,
     finished_at = case when delivery.status = 'pending' and input.status <> 'pending'
-      then to_timestamp(("startedAtMs" + "durationMs") / 1000.0) else delivery.finished_at end
+      then to_timestamp(("startedAtMs" + "durationMs")::float8 / 1000) else delivery.finished_at end
   from input
   where delivery.shard_id = "shardId" and delivery.id = "deliveryId"
     and delivery.attempt_count = "attemptCount"
@@ -74,7 +74,7 @@ logged as (
     shard_id, delivery_id, number, started_at, duration_ms, http_status, error_code,
     error_message, response_excerpt
   )
-  select "shardId", "deliveryId", "attemptCount" + 1, to_timestamp("startedAtMs" / 1000.0),
+  select "shardId", "deliveryId", "attemptCount" + 1, to_timestamp("startedAtMs"::float8 / 1000),
     "durationMs", "httpStatus", "errorCode", "errorMessage", "responseExcerpt"
   from input join advanced on advanced.shard_id = "shardId" and advanced.id = "deliveryId"
   on conflict (shard_id, delivery_id, number) do nothing
@@ -94,7 +94,7 @@ closed as (
     and subscriptions.closed_as is null
 )
 update deliveries as delivery set
-  status = 'gone', next_attempt_at = null, finished_at = to_timestamp("closedAtMs" / 1000.0)
+  status = 'gone', next_attempt_at = null, finished_at = to_timestamp("closedAtMs"::float8 / 1000)
 from input
 where delivery.shard_id = "shardId" and delivery.subscription_id = "subscriptionId"
   and ${IS_PENDING}

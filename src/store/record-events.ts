@@ -114,14 +114,14 @@ const EVENTS_INPUT = rowSource("row", {
 const ADVANCE_JOBS = `
 update jobs as job set
   status = input.status,
-  ended_at = case when input."isEnding" then to_timestamp(input."occurredAtMs" / 1000.0) end,
+  ended_at = case when input."isEnding" then to_timestamp(input."occurredAtMs"::float8 / 1000) end,
   last_event_id = input."eventId",
   processing_event_id = case when input.type = 'job.processing'
     then input."eventId" else job.processing_event_id end,
   progress = coalesce(input.progress, job.progress),
   seen = true,
   poll_count = greatest(job.poll_count, input."pollCount"),
-  last_polled_at = coalesce(to_timestamp(input."lastPolledAtMs" / 1000.0), job.last_polled_at),
+  last_polled_at = coalesce(to_timestamp(input."lastPolledAtMs"::float8 / 1000), job.last_polled_at),
   last_error = input.error
 from (select * from ${JOBS_INPUT.sql} order by "shardId", "jobRowId") as input
 where job.shard_id = input."shardId" and job.id = input."jobRowId"
@@ -129,7 +129,7 @@ where job.shard_id = input."shardId" and job.id = input."jobRowId"
   and (input."isEnding" or job.status <> 'unwatched')
   and (input.type <> 'job.processing' or job.processing_event_id is null)
   -- A subscription accepted meanwhile, perhaps at another node, may have moved the deadline.
-  and (input.type <> 'job.timed_out' or job.deadline_at <= to_timestamp(input."occurredAtMs" / 1000.0))
+  and (input.type <> 'job.timed_out' or job.deadline_at <= to_timestamp(input."occurredAtMs"::float8 / 1000))
 `;
 
 /**
@@ -151,7 +151,7 @@ stored as (
     upstream_created_at, upstream_updated_at, error, result, result_bytes, result_fetch, progress
   )
   select "shardId", "eventId", project_id, "jobRowId", provider, job_id, type,
-    to_timestamp("occurredAtMs" / 1000.0), "upstreamCreatedAt", "upstreamUpdatedAt", error,
+    to_timestamp("occurredAtMs"::float8 / 1000), "upstreamCreatedAt", "upstreamUpdatedAt", error,
     result, "resultBytes", "resultFetch", progress
   from recorded
   on conflict (shard_id, id) do nothing
@@ -179,7 +179,7 @@ out_of_date as materialized (
 superseded as (
   update deliveries as delivery set
     status = 'superseded', next_attempt_at = null,
-    finished_at = to_timestamp("occurredAtMs" / 1000.0)
+    finished_at = to_timestamp("occurredAtMs"::float8 / 1000)
   from out_of_date
   where delivery.shard_id = out_of_date.shard_id and delivery.id = out_of_date.id
     and ${IS_PENDING}
@@ -190,7 +190,7 @@ owed as (
     next_attempt_at, created_at
   )
   select "shardId", delivery_id, project_id, subscription_id, "eventId", type, callback_origin,
-    'pending', to_timestamp("occurredAtMs" / 1000.0), to_timestamp("occurredAtMs" / 1000.0)
+    'pending', to_timestamp("occurredAtMs"::float8 / 1000), to_timestamp("occurredAtMs"::float8 / 1000)
   from addressed
   on conflict (shard_id, id) do nothing
 )

@@ -14,6 +14,8 @@ type Value = string | number | boolean | null;
 export interface RowSource<Column extends string> {
   /** What stands after `from`: a row source with the columns under their own, quoted names. */
   readonly sql: string;
+  /** The number of the first `$` parameter that it leaves to others. */
+  readonly nextParameter: number;
   /** The parameters for these rows, in the order of `sql`. */
   parameters(rows: readonly Readonly<Record<Column, Value>>[]): string[];
 }
@@ -32,6 +34,7 @@ export function rowSource<Column extends string>(
   const quotedNames = names.map((name) => `"${name}"`);
   return {
     sql: `unnest(${arrays.join(", ")}) as ${alias} (${quotedNames.join(", ")})`,
+    nextParameter: firstParameter + names.length,
     parameters: (rows) =>
       names.map((name) => columnLiteral(rows, name, columns[name] === "text" ? quoted : String)),
   };

@@ -17,8 +17,8 @@ export interface StoredSigningSecret {
 
 const COLUMNS = `
   id, scheme, secret as sealed, public_key as "publicKey",
-  (extract(epoch from created_at) * 1000)::float8 as "createdAtMs",
-  (extract(epoch from expires_at) * 1000)::float8 as "expiresAtMs"`;
+  round(date_part('epoch', created_at) * 1000) as "createdAtMs",
+  round(date_part('epoch', expires_at) * 1000) as "expiresAtMs"`;
 
 const FIND = `
 select ${COLUMNS} from signing_secrets
@@ -48,8 +48,8 @@ export interface PublicSigningKey {
 
 const FIND_PUBLIC = `
 select secret.id, public_key as "publicKey",
-  (extract(epoch from secret.created_at) * 1000)::float8 as "createdAtMs",
-  (extract(epoch from expires_at) * 1000)::float8 as "expiresAtMs"
+  round(date_part('epoch', secret.created_at) * 1000) as "createdAtMs",
+  round(date_part('epoch', expires_at) * 1000) as "expiresAtMs"
 from projects as project
 left join signing_secrets as secret
   on secret.project_id = project.id and scheme = 'v1a'
@@ -167,7 +167,7 @@ export type RotateOutcome =
 export const SIGNING_AT_ONCE_MAX = 10;
 
 const STILL_SIGNING = `
-select (extract(epoch from expires_at) * 1000)::float8 as "expiresAtMs"
+select round(date_part('epoch', expires_at) * 1000) as "expiresAtMs"
 from signing_secrets
 where project_id = $1 and scheme = $2 and expires_at > to_timestamp($3::float8 / 1000)
 order by expires_at

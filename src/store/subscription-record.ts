@@ -63,12 +63,12 @@ export const SUBSCRIPTION_STATUS = `
 export const SUBSCRIPTION_COLUMNS = `
   subscription.id, subscription.shard_id, subscription.project_id, subscription.job_row_id,
   job.job_id, job.provider, job.connection_id, callback_url, events, payload, metadata, retry_schedule, signatures, trace,
-  (extract(epoch from subscription.created_at) * 1000)::float8 as created_at_ms,
+  round(date_part('epoch', subscription.created_at) * 1000) as created_at_ms,
   ${SUBSCRIPTION_STATUS} as status, job.status as job_status,
-  (extract(epoch from accepted_at) * 1000)::float8 as accepted_at_ms,
-  (extract(epoch from deadline_at) * 1000)::float8 as deadline_at_ms,
-  (extract(epoch from ended_at) * 1000)::float8 as ended_at_ms, poll_count,
-  (extract(epoch from last_polled_at) * 1000)::float8 as last_polled_at_ms, last_error, progress`;
+  round(date_part('epoch', accepted_at) * 1000) as accepted_at_ms,
+  round(date_part('epoch', deadline_at) * 1000) as deadline_at_ms,
+  round(date_part('epoch', ended_at) * 1000) as ended_at_ms, poll_count,
+  round(date_part('epoch', last_polled_at) * 1000) as last_polled_at_ms, last_error, progress`;
 
 /** What {@link SUBSCRIPTION_COLUMNS} need beside a row source named `subscription`. */
 export const SUBSCRIPTION_JOINS = `

@@ -1,7 +1,7 @@
 import type { AcceptOutcome } from "../../src/api/ports.ts";
 import { shardOfJob, shardOfText } from "../../src/core/shard.ts";
 import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
-import type { AcceptRequest, AcceptRow } from "../../src/store/accept-subscriptions.ts";
+import type { AcceptRequest, AcceptRow } from "../../src/store/accept-row.ts";
 import type { Database } from "../../src/store/database.ts";
 import { findIdempotencyKey } from "../../src/store/find-idempotency-key.ts";
 
@@ -20,8 +20,8 @@ export async function acceptAlone(
 ): Promise<AcceptOutcome> {
   const shardId = shardOfJob(request.connectionId, request.jobId);
   const paramsText = JSON.stringify(request.params);
-  const { projectId, idempotency } = request;
-  const keyShardId = shardOfText(`${projectId}/${idempotency?.key}`);
+  const { projectId, idempotencyKey } = request;
+  const keyShardId = shardOfText(`${projectId}/${idempotencyKey}`);
   const row: AcceptRow = {
     ...request,
     shardId,
@@ -35,10 +35,10 @@ export async function acceptAlone(
   };
   const [accepted] = await acceptSubscriptions(database, [row]);
   if (accepted?.kind === "accepted") return accepted;
-  const key = { shardId: keyShardId, projectId, key: idempotency?.key ?? "" };
+  const key = { shardId: keyShardId, projectId, key: idempotencyKey ?? "" };
   const used = await findIdempotencyKey(database, key);
   if (used === null) throw new Error("neither accepted nor a repetition");
-  return used.requestHash === idempotency?.requestHash
+  return used.requestHash === request.requestHash
     ? { kind: "replayed", subscriptionId: used.subscriptionId }
     : { kind: "idempotency_conflict" };
 }

@@ -18,7 +18,7 @@ import { parsePublicId, shardOfUuid, uuidV7 } from "../../src/core/ids.ts";
 import type { LiveTrialOutcome } from "../../src/providers/trial.ts";
 import { ResultLinks } from "../../src/runtime/result-links.ts";
 import { createSecretBox } from "../../src/runtime/secret-box.ts";
-import type { AcceptRequest } from "../../src/store/accept-subscriptions.ts";
+import type { AcceptRequest } from "../../src/store/accept-row.ts";
 import { createApiKey } from "../../src/store/api-keys.ts";
 import type { Scope } from "../../src/store/schema.ts";
 import { recordAttempts } from "../../src/store/record-attempts.ts";

@@ -4,7 +4,7 @@ import { Acceptor } from "../../src/cluster/acceptor.ts";
 import { LiveJobs } from "../../src/cluster/live-jobs.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { createLog } from "../../src/runtime/log.ts";
-import type { AcceptRequest } from "../../src/store/accept-subscriptions.ts";
+import type { AcceptRequest } from "../../src/store/accept-row.ts";
 import type { Database } from "../../src/store/database.ts";
 import { findIdempotencyKey } from "../../src/store/find-idempotency-key.ts";
 import { isJobKnown } from "../../src/store/is-job-known.ts";
@@ -96,10 +96,10 @@ describe("a project that has as many live jobs as it may", () => {
   });
 
   test("may repeat a request that was accepted", async () => {
-    const idempotency = { key: "once", requestHash: "same" };
-    await accept("job-0", { idempotency });
+    const repeatable = { idempotencyKey: "once", requestHash: "same" };
+    await accept("job-0", repeatable);
     await fill();
-    expect(await accept("job-0", { idempotency })).toMatchObject({ kind: "replayed" });
+    expect(await accept("job-0", repeatable)).toMatchObject({ kind: "replayed" });
   });
 
   test("gets another when one that nobody waits for is watched no more, but not that one", async () => {

@@ -8,7 +8,7 @@ import { shardOfUuid } from "../../src/core/ids.ts";
 import { shardOfJob } from "../../src/core/shard.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { createLog } from "../../src/runtime/log.ts";
-import type { AcceptRequest } from "../../src/store/accept-subscriptions.ts";
+import type { AcceptRequest } from "../../src/store/accept-row.ts";
 import type { Database } from "../../src/store/database.ts";
 import { findIdempotencyKey } from "../../src/store/find-idempotency-key.ts";
 import { QueueFullError } from "../../src/store/group-commit.ts";
@@ -222,7 +222,7 @@ describe("a subscription for a job that has ended", () => {
 describe("an idempotency key", () => {
   function keyed(text: string, key = "key-1") {
     const requestHash = createHash("sha256").update(text).digest("hex");
-    return { idempotency: { key, requestHash } };
+    return { idempotencyKey: key, requestHash };
   }
 
   test("replays the same request: one subscription, one hand-over", async () => {

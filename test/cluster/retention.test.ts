@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Retention } from "../../src/cluster/retention.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { createLog } from "../../src/runtime/log.ts";
-import type { AcceptedRow } from "../../src/store/accept-subscriptions.ts";
+import type { AcceptedRow } from "../../src/store/accept-row.ts";
 import { type Database, openDatabase } from "../../src/store/database.ts";
 import { openWriters } from "../support/writers.ts";
 import { openTestDatabase } from "../support/database.ts";

@@ -1,7 +1,7 @@
 import postgres from "postgres";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
-import type { AcceptedRow } from "../../src/store/accept-subscriptions.ts";
+import type { AcceptedRow } from "../../src/store/accept-row.ts";
 import type { Database } from "../../src/store/database.ts";
 import { deleteSubscription } from "../../src/store/delete-subscription.ts";
 import { recordAttempts } from "../../src/store/record-attempts.ts";

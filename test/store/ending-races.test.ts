@@ -1,10 +1,7 @@
 import postgres from "postgres";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import {
-  type AcceptedRow,
-  type AcceptRow,
-  acceptSubscriptions,
-} from "../../src/store/accept-subscriptions.ts";
+import type { AcceptedRow, AcceptRow } from "../../src/store/accept-row.ts";
+import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
 import type { Database } from "../../src/store/database.ts";
 import { recordAttempts } from "../../src/store/record-attempts.ts";
 import { recordEvents } from "../../src/store/record-events.ts";
@@ -155,7 +152,8 @@ test("an ending whose commit was confirmed to nobody is recorded once when it is
 
 test("a subscription whose commit was confirmed to nobody is accepted once when it is tried again", async () => {
   const row = acceptRow("job-1", {
-    idempotency: { key: "k", requestHash: "h" },
+    idempotencyKey: "k",
+    requestHash: "h",
     idempotencyShardId: 7,
   });
   const first = await acceptSubscriptions(database, [row]);

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { shardOfUuid } from "../../src/core/ids.ts";
 import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
-import type { AcceptRow } from "../../src/store/accept-subscriptions.ts";
+import type { AcceptRow } from "../../src/store/accept-row.ts";
 import { ensureConnection } from "../../src/store/bootstrap-rows.ts";
 import type { Database } from "../../src/store/database.ts";
 import { deleteProvider } from "../../src/store/delete-provider.ts";

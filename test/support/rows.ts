@@ -1,7 +1,7 @@
 import { eventMask } from "../../src/core/event.ts";
 import { shardOfJob } from "../../src/core/shard.ts";
 import { createUuidSource } from "../../src/runtime/uuid-source.ts";
-import type { AcceptRow } from "../../src/store/accept-subscriptions.ts";
+import type { AcceptRow } from "../../src/store/accept-row.ts";
 import type { AttemptRow } from "../../src/store/record-attempts.ts";
 import type { EventRow, OwedDelivery } from "../../src/store/record-events.ts";
 
@@ -46,7 +46,8 @@ export function acceptRow(jobId: string, overrides: Partial<AcceptRow> = {}): Ac
     trace: null,
     signatures: null,
     deadlineMs: 3_600_000,
-    idempotency: null,
+    idempotencyKey: null,
+    requestHash: null,
     idempotencyShardId: 0,
     nowMs,
     ...overrides,
