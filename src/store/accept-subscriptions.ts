@@ -109,7 +109,7 @@ placed as materialized (
     ended_at, last_event_id, processing_event_id, wanted_events, poll_count, last_polled_at, last_error, progress,
     last_event_id is not null and ended_at is not null
       and events & (1 << (array_position(${EVENT_TYPE_ARRAY}, 'job.' || job.status) - 1)) <> 0 as is_owed,
-    -- Most are, and then there is nothing to tell: the writer knows all of it.
+    -- Whether the job is what its writer made of it, as most are: then there is nothing to tell.
     job.id = "jobRowId" and job.status = 'pending' and wanted_events = events
       and job.provider_version_id is not distinct from "providerVersionId"
       and accepted_at = to_timestamp("nowMs"::float8 / 1000)

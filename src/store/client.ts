@@ -40,8 +40,8 @@ const FOREIGN_URL_PARAMETERS = [
  * - `bigint` and `numeric` come back as strings; cast to `int` or `float8` what is to be a number,
  *   `count(*)` included.
  * - Times go as epoch milliseconds through `to_timestamp`, and come back through `date_part`:
- *   Drizzle turns off this client's own conversion of dates. Both ways as float8, since Postgres
- *   takes 0.3 µs longer over the same arithmetic with `numeric`, four times a row.
+ *   Drizzle turns off this client's own conversion of dates. Both ways as float8, since the
+ *   same arithmetic with `numeric` takes Postgres some 0.3 µs longer each time.
  * - An array of booleans is taken for a boolean; use JSON.
  */
 export function createClient(options: ClientOptions): Client {

@@ -79,7 +79,7 @@ logged as (
   from input join advanced on advanced.shard_id = "shardId" and advanced.id = "deliveryId"
   on conflict (shard_id, delivery_id, number) do nothing
 )
--- Nearly all do, so those that did not are fewer to tell.
+-- Only what was overtaken: nearly every attempt advances its delivery.
 select "deliveryId" as id from input
 where not exists (
   select from advanced where advanced.shard_id = "shardId" and advanced.id = "deliveryId"
@@ -141,11 +141,11 @@ export async function recordAttempts(
           for (const { shardId, subscriptionId } of gone) {
             await sql.unsafe(LOCK_JOB, [shardId, subscriptionId], { prepare: true });
           }
-          const recorded = await recordStatement(sql, input);
+          const result = await recordStatement(sql, input);
           const closed = GONE.parameters(gone.map(closedSubscription));
           await sql.unsafe(CLOSE_GONE, closed);
           await sql.unsafe(UNWATCH_JOBS_OF_GONE, closed);
-          return recorded;
+          return result;
         });
   const ids = new Set(overtaken.map((row) => row.id));
   return rows.map((row) => !ids.has(row.deliveryId));

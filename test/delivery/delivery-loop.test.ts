@@ -4,10 +4,7 @@ import { publicId } from "../../src/core/ids.ts";
 import type { RequestOutcome } from "../../src/outbound/request-outcome.ts";
 import type { Database } from "../../src/store/database.ts";
 import { openTestDatabase } from "../support/database.ts";
-import { answered, LoopHarness } from "./loop-harness.ts";
-
-/** Of the harness's lanes. */
-const CONCURRENCY = 32;
+import { answered, LANE_CONCURRENCY, LoopHarness } from "./loop-harness.ts";
 
 let database: Database;
 let drop: () => Promise<void>;
@@ -178,14 +175,18 @@ describe("what was taken and is still to be recorded", () => {
     harness.recordGate = promise;
     return resolve;
   };
+  /** Owes so much, and expects so many attempts in all and no more. */
+  const expectSent = async (owed: number, sent: number): Promise<void> => {
+    await harness.owe(owed);
+    await harness.nextRead();
+    await harness.sent.first(sent);
+    await nextTurn();
+    expect(harness.sent.all).toHaveLength(sent);
+  };
 
   test("keeps nobody waiting, up to a thousand of it", async () => {
     const record = holdRecords();
-    await harness.owe(1100);
-    await harness.nextRead();
-    await harness.sent.first(1000 + CONCURRENCY);
-    await nextTurn();
-    expect(harness.sent.all).toHaveLength(1000 + CONCURRENCY);
+    await expectSent(1100, 1000 + LANE_CONCURRENCY);
     expect(harness.loop.outbox.size).toBe(1100);
     record();
     await harness.over(1100);
@@ -196,28 +197,18 @@ describe("what was taken and is still to be recorded", () => {
   test("has its lane only once: not another attempt when its record fails", async () => {
     harness.recordFailure = new Error("the database is away");
     const record = holdRecords();
-    await harness.owe(1);
-    await harness.nextRead();
-    await harness.sent.first(1);
+    await expectSent(1, 1);
     record();
     await nextTurn();
     const answer = hang();
-    await harness.owe(100);
-    await harness.nextRead();
-    await harness.sent.first(1 + CONCURRENCY);
-    await nextTurn();
-    expect(harness.sent.all).toHaveLength(1 + CONCURRENCY);
+    await expectSent(100, 1 + LANE_CONCURRENCY);
     answer(answered(200));
   });
 
   test("is only what was taken: what failed has its place in the lane until it is recorded", async () => {
     const record = holdRecords();
     harness.answer = () => answered(500);
-    await harness.owe(100);
-    await harness.nextRead();
-    await harness.sent.first(CONCURRENCY);
-    await nextTurn();
-    expect(harness.sent.all).toHaveLength(CONCURRENCY);
+    await expectSent(100, LANE_CONCURRENCY);
     record();
   });
 });

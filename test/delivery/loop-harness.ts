@@ -23,6 +23,8 @@ export interface SentCallback {
 }
 
 const ROUND_INTERVAL_MS = 1000;
+/** Attempts that the lane to an origin has under way at once. */
+export const LANE_CONCURRENCY = 32;
 const READS = new Set(["find-due-deliveries", "load-deliveries", "load-deliveries-of-origin"]);
 
 /** What is exhausted while its origin fails is recorded as well. */
@@ -76,7 +78,7 @@ export class LoopHarness {
       settingsOf: () => ({
         retryScheduleMs: this.retryScheduleMs,
         signatures: ["v1"],
-        limits: callbackLimits(32, null),
+        limits: callbackLimits(LANE_CONCURRENCY, null),
       }),
       callbackTimeoutMs: 1000,
       inlineResultBytesMax: 1000,
