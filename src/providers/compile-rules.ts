@@ -1,5 +1,5 @@
 import type { HeaderValues } from "../core/retry-after.ts";
-import { isPresent, splitPointer, valueAt } from "./json-pointer.ts";
+import { hasContent, isPresent, splitPointer, valueAt } from "./json-pointer.ts";
 import type {
   ElementCondition,
   HeaderTest,
@@ -110,12 +110,14 @@ function atPointer(pointer: string, tests: readonly JsonTest[]): JsonTest {
 function compileTests(condition: ElementCondition): JsonTest[] {
   const fold = condition.ignore_case ? foldCase : keepCase;
   const tests: JsonTest[] = [];
-  const { eq, in: oneOf, not_eq: not, not_in: noneOf, exists } = condition;
+  const { eq, in: oneOf, not_eq: not, not_in: noneOf, exists, empty, contains } = condition;
   if (eq !== undefined) tests.push(equals(fold(eq), fold));
   if (oneOf !== undefined) tests.push(isAmong(oneOf.map(fold), fold));
   if (not !== undefined) tests.push(isPresent, negation(equals(fold(not), fold)));
   if (noneOf !== undefined) tests.push(isPresent, negation(isAmong(noneOf.map(fold), fold)));
   if (exists !== undefined) tests.push((value) => isPresent(value) === exists);
+  if (empty !== undefined) tests.push((value) => hasContent(value) !== empty);
+  if (contains !== undefined) tests.push(holdsText(contains, condition.ignore_case));
   return tests;
 }
 
@@ -128,6 +130,18 @@ function equals(wanted: unknown, fold: Fold): JsonTest {
 function isAmong(wanted: readonly unknown[], fold: Fold): JsonTest {
   const values = new Set(wanted);
   return (value) => values.has(fold(value));
+}
+
+/** Texts are searched this far, so that no answer can keep all other polls waiting. */
+const SEARCHED_CHARACTERS_MAX = 10_000;
+
+function holdsText(part: string, ignoreCase: boolean): JsonTest {
+  const wanted = ignoreCase ? part.toLowerCase() : part;
+  return (value) => {
+    if (typeof value !== "string") return false;
+    const text = value.slice(0, SEARCHED_CHARACTERS_MAX);
+    return (ignoreCase ? text.toLowerCase() : text).includes(wanted);
+  };
 }
 
 function negation(test: JsonTest): JsonTest {

@@ -1,5 +1,5 @@
 import { sliceRawJson } from "../core/raw-json.ts";
-import { firstPresent, isObject, type PointerTokens } from "./json-pointer.ts";
+import { firstPresent, firstWithContent, isObject, type PointerTokens } from "./json-pointer.ts";
 
 /** Longer error texts are cut. */
 export const ERROR_CHARACTERS_MAX = 2000;
@@ -15,12 +15,17 @@ export function readErrorText(
   body: { readonly text: string; readonly json: unknown },
   pointers: readonly PointerTokens[],
 ): string | null {
-  const found = firstPresent(body.json, pointers);
+  const found = findError(body.json, pointers);
   if (found === null) return null;
   // The source text rather than JSON.stringify, which overflows the stack on deep nesting.
   const message = messageOf(found.value) ?? sliceRawJson(body.text, found.tokens) ?? "";
   const text = cleanText(message, ERROR_CHARACTERS_MAX);
   return text === "" ? null : text;
+}
+
+/** The first place that says something, or else the first that holds anything; null without one. */
+export function findError(json: unknown, pointers: readonly PointerTokens[]) {
+  return firstWithContent(json, pointers) ?? firstPresent(json, pointers);
 }
 
 function messageOf(value: unknown): string | null {

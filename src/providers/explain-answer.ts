@@ -2,7 +2,7 @@ import { sliceRawJson } from "../core/raw-json.ts";
 import type { UpstreamAnswer } from "./answered.ts";
 import type { Places } from "./compile-answers.ts";
 import type { CompiledRule } from "./compile-rules.ts";
-import { cleanLine } from "./error-text.ts";
+import { cleanLine, findError } from "./error-text.ts";
 import { type AnswerFacts, interpretAnswer, type Interpretation } from "./interpret-answer.ts";
 import { interpretResult, type ResultFacts } from "./interpret-result.ts";
 import { firstPresent, isPresent, pointerText, splitPointer, valueAt } from "./json-pointer.ts";
@@ -70,7 +70,7 @@ export function explainResultAnswer(
   if (result.kind !== "request") throw new Error(`${provider.name} has no result request`);
   const body = readBody(answer.body);
   const looked: Looked[] = [
-    ["/result/error", result.answers.error],
+    ["/result/error", result.answers.error, findError],
     ["/result/at", result.answers.format === "json" ? result.answers.at : []],
   ];
   return {
@@ -81,7 +81,7 @@ export function explainResultAnswer(
 }
 
 /** Where the definition says what is looked for, and the places to look. */
-type Looked = readonly [field: string, places: Places];
+type Looked = readonly [field: string, places: Places, find?: typeof findError];
 
 function placesOf({ answers }: Provider): readonly Looked[] {
   const { progressParts, result } = answers;
@@ -92,7 +92,7 @@ function placesOf({ answers }: Provider): readonly Looked[] {
       : progressParts.map(
           ([name, tokens]) => [`/extract/progress${pointerText([name])}`, [tokens]] as const,
         )),
-    ["/extract/error", answers.error],
+    ["/extract/error", answers.error, findError],
     ["/extract/created_at", answers.createdAt],
     ["/extract/updated_at", answers.updatedAt],
     ...(result.kind === "in_answer"
@@ -106,8 +106,11 @@ function placesOf({ answers }: Provider): readonly Looked[] {
   ];
 }
 
-function explainExtract([field, places]: Looked, body: BodyReading): ExtractExplanation {
-  const found = body.kind === "json" ? firstPresent(body.json, places) : null;
+function explainExtract(
+  [field, places, find = firstPresent]: Looked,
+  body: BodyReading,
+): ExtractExplanation {
+  const found = body.kind === "json" ? find(body.json, places) : null;
   if (found === null || body.kind !== "json") return { field, found_at: null, value: null };
   const raw = sliceRawJson(body.text, found.tokens) ?? "";
   return {
@@ -178,13 +181,15 @@ function mismatch(
 }
 
 function wanted(tests: Partial<ProviderCondition>): string {
-  const { eq, in: oneOf, not_eq: not, not_in: noneOf, exists, some } = tests;
+  const { eq, in: oneOf, not_eq: not, not_in: noneOf, exists, empty, contains, some } = tests;
   const parts = [
     eq === undefined ? null : JSON.stringify(eq),
     oneOf === undefined ? null : `one of ${JSON.stringify(oneOf)}`,
     not === undefined ? null : `other than ${JSON.stringify(not)}`,
     noneOf === undefined ? null : `none of ${JSON.stringify(noneOf)}`,
     exists === undefined ? null : exists ? "there" : "absent",
+    empty === undefined ? null : empty ? "empty" : "other than empty",
+    contains === undefined ? null : `a text with ${JSON.stringify(contains)} in it`,
     some === undefined ? null : someWanted(some),
   ];
   const text = parts.filter((part) => part !== null).join(" and ");

@@ -51,6 +51,39 @@ export function isPresent(value: unknown): boolean {
   return value !== undefined && value !== null;
 }
 
+const CONTENT_DEPTH_MAX = 10;
+const CONTENT_VALUES_MAX = 1000;
+
+/**
+ * Whether a value says anything: `"error": ""`, `{}`, `[]`, `false`, `0` and
+ * `{"code": 0, "message": ""}` are all ways to write that there is no error. Values that are nested
+ * too deeply or too long to be looked through count as content.
+ */
+export function hasContent(value: unknown): boolean {
+  let valuesLeft = CONTENT_VALUES_MAX;
+  const saysSomething = (one: unknown, depth: number): boolean => {
+    valuesLeft -= 1;
+    if (valuesLeft < 0 || depth > CONTENT_DEPTH_MAX) return true;
+    if (typeof one === "string") return one.trim() !== "";
+    if (!isObject(one)) return isPresent(one) && one !== false && one !== 0;
+    const inside: readonly unknown[] = Array.isArray(one) ? one : Object.values(one);
+    return inside.some((inner) => saysSomething(inner, depth + 1));
+  };
+  return saysSomething(value, 0);
+}
+
+/** The first of the pointers that leads to something which has content, or null. */
+export function firstWithContent(
+  json: unknown,
+  pointers: readonly PointerTokens[],
+): { readonly tokens: PointerTokens; readonly value: unknown } | null {
+  for (const tokens of pointers) {
+    const value = valueAt(json, tokens);
+    if (hasContent(value)) return { tokens, value };
+  }
+  return null;
+}
+
 /** The first of the pointers that leads to a value, or null. */
 export function firstPresent(
   json: unknown,

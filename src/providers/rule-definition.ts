@@ -15,13 +15,26 @@ const TESTS = {
   not_eq: scalar.optional().describe("There is a value, and it is another than this."),
   not_in: scalars.optional().describe("There is a value, and it is none of these."),
   exists: z.boolean().optional().describe("Whether there is a value; null counts as none."),
+  empty: z
+    .boolean()
+    .optional()
+    .describe(
+      'Whether the value there says nothing: null, false, 0, "", blanks, or a list or object of ' +
+        "nothing else; no value at all is empty too.",
+    ),
+  contains: z
+    .string()
+    .min(1)
+    .max(500)
+    .optional()
+    .describe("The value there is a text with this text somewhere in it."),
   ignore_case: z
     .boolean()
     .default(false)
     .describe("Whether texts are compared without regard to upper and lower case."),
 };
 
-const TEST_NAMES = ["eq", "in", "not_eq", "not_in", "exists"] as const;
+const TEST_NAMES = ["eq", "in", "not_eq", "not_in", "exists", "empty", "contains"] as const;
 
 function hasTest(condition: Readonly<Record<string, unknown>>): boolean {
   return TEST_NAMES.some((name) => condition[name] !== undefined);

@@ -59,9 +59,49 @@ describe("rules", () => {
     ["null does not exist", { exists: true }, { a: null }, false],
     ["absent, as wanted", { exists: false }, {}, true],
     ["both tests of a condition", { exists: true, in: [1, 2] }, { a: 3 }, false],
+    ["a text within a text", { contains: "rate limit" }, { a: "a rate limit is met" }, true],
+    ["a text that is not in it", { contains: "rate limit" }, { a: "a Rate Limit" }, false],
+    [
+      "a text within a text in any case",
+      { contains: "Rate Limit", ignore_case: true },
+      { a: "RATE LIMIT" },
+      true,
+    ],
+    ["a text within what is no text", { contains: "1" }, { a: [1, "1"] }, false],
+    ["a text far behind the beginning", { contains: "z" }, { a: `${"x".repeat(1e5)}z` }, false],
   ])("%s", (_name, tests, body, matches) => {
     const rules = [{ ...canceled, all: [{ pointer: "/a", ...tests }] }];
     expect(observe(200, body, { changes: { rules } }).kind === "canceled").toBe(matches);
+  });
+
+  test.each<[unknown, boolean]>([
+    [undefined, true],
+    [null, true],
+    ["", true],
+    [" \n", true],
+    [false, true],
+    [0, true],
+    [{}, true],
+    [[], true],
+    [{ code: 0, message: "" }, true],
+    [[{ code: 0 }, null], true],
+    ["no", false],
+    [1, false],
+    [true, false],
+    [{ code: 3, message: "" }, false],
+    [[{ message: "no" }], false],
+    [Array.from({ length: 5000 }, () => 0), false],
+  ])("%j is empty: %s", (error, isEmpty) => {
+    const rules = (empty: boolean): Rules => [{ ...canceled, all: [{ pointer: "/a", empty }] }];
+    const matches = (empty: boolean): boolean =>
+      observe(200, { a: error }, { changes: { rules: rules(empty) } }).kind === "canceled";
+    expect([matches(true), matches(false)]).toStrictEqual([isEmpty, !isEmpty]);
+  });
+
+  test("a value of 5,000 levels counts as content: nobody writes nothing so", () => {
+    const rules: Rules = [{ ...canceled, all: [{ pointer: "/a", empty: false }] }];
+    const deep = `{"a":${"[".repeat(5000)}${"]".repeat(5000)}}`;
+    expect(observe(200, deep, { changes: { rules } }).kind).toBe("canceled");
   });
 
   test.each([

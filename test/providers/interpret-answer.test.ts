@@ -142,6 +142,14 @@ describe("the error of an ended job", () => {
     });
   });
 
+  test("is at the first place that says something", () => {
+    const extract = { error: ["/error", "/detail"] };
+    const errorOf = (body: object): unknown => observe(200, body, { changes: { rules, extract } });
+    for (const error of ["", {}, [], { code: 0, message: "" }]) {
+      expect(errorOf({ error, detail: "out of memory" })).toMatchObject({ error: "out of memory" });
+    }
+  });
+
   test("is cut at 2,000 characters, and never in the middle of one", () => {
     const cut = observe(200, { error: `${"x".repeat(ERROR_CHARACTERS_MAX - 1)}😀` }, { changes });
     expect(cut).toMatchObject({ error: `${"x".repeat(ERROR_CHARACTERS_MAX - 1)}\ufffd` });

@@ -49,13 +49,13 @@ describe("a definition with a mistake is refused with its place and what would b
       "a condition without a test",
       { rules: [{ all: [{ pointer: "/a" }], observe: "retry" }] },
       "/rules/0/all/0",
-      /eq, in, not_eq, not_in, exists or some/,
+      /eq, in, not_eq, not_in, exists, empty, contains or some/,
     ],
     [
       "an element's condition without a test",
       { rules: [{ all: [{ pointer: "/a", some: [{ pointer: "" }] }], observe: "retry" }] },
       "/rules/0/all/0/some/0",
-      /eq, in, not_eq, not_in, exists/,
+      /eq, in, not_eq, not_in, exists, empty, contains/,
     ],
     [
       "a pointer that leads endlessly deep",

@@ -23,12 +23,12 @@ export const anthropicBatch = {
     {
       note: "Results are kept for 29 days.",
       http_status: 200,
-      all: [ENDED, { pointer: "/archived_at", exists: true }],
+      all: [ENDED, { pointer: "/archived_at", empty: false }],
       observe: "expired",
     },
     {
       http_status: 200,
-      all: [ENDED, NONE_SUCCEEDED, { pointer: "/cancel_initiated_at", exists: true }],
+      all: [ENDED, NONE_SUCCEEDED, { pointer: "/cancel_initiated_at", empty: false }],
       observe: "canceled",
     },
     {

@@ -39,7 +39,7 @@ export const bigquery = {
     {
       note: "Errors in status.errors alone did not stop the job.",
       http_status: 200,
-      all: [DONE, { pointer: "/status/errorResult", exists: true }],
+      all: [DONE, { pointer: "/status/errorResult", empty: false }],
       observe: "failed",
     },
     { http_status: 200, all: [DONE], observe: "completed" },

@@ -36,7 +36,7 @@ export const databricks = {
     {
       note: "FAILED, TIMEDOUT, MAXIMUM_CONCURRENT_RUNS_REACHED, …",
       http_status: 200,
-      all: [TERMINATED, { ...OUTCOME, exists: true }],
+      all: [TERMINATED, { ...OUTCOME, empty: false }],
       observe: "failed",
     },
     { http_status: 200, all: [{ ...LIFE, in: ["INTERNAL_ERROR", "SKIPPED"] }], observe: "failed" },

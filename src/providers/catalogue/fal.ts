@@ -27,7 +27,7 @@ export const fal = {
       http_status: 200,
       all: [
         { ...STATUS, eq: "COMPLETED" },
-        { pointer: "/error", exists: true },
+        { pointer: "/error", empty: false },
       ],
       observe: "failed",
     },
@@ -46,7 +46,7 @@ export const fal = {
       {
         note: "The model threw; without a detail it is the queue that has an outage.",
         http_status: 500,
-        all: [{ pointer: "/detail", exists: true }],
+        all: [{ pointer: "/detail", empty: false }],
         observe: "failed",
       },
       {

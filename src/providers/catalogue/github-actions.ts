@@ -41,7 +41,7 @@ export const githubActions = {
     {
       note: "failure, timed_out, action_required, startup_failure, stale.",
       http_status: 200,
-      all: [COMPLETED, { ...CONCLUSION, exists: true }],
+      all: [COMPLETED, { ...CONCLUSION, empty: false }],
       observe: "failed",
     },
     {

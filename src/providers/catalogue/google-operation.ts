@@ -27,7 +27,7 @@ export const googleOperation = {
       all: [DONE, { pointer: "/error/code", eq: 1 }],
       observe: "canceled",
     },
-    { http_status: 200, all: [DONE, { pointer: "/error", exists: true }], observe: "failed" },
+    { http_status: 200, all: [DONE, { pointer: "/error", empty: false }], observe: "failed" },
     { http_status: 200, all: [DONE], observe: "completed" },
     {
       note: "done is left out while it is false.",

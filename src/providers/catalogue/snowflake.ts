@@ -43,7 +43,7 @@ export const snowflake = {
     {
       note: "The statement's own timeout, not that of the request.",
       http_status: 408,
-      all: [{ pointer: "/statementHandle", exists: true }],
+      all: [{ pointer: "/statementHandle", empty: false }],
       observe: "failed",
     },
   ],

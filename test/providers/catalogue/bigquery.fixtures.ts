@@ -70,6 +70,10 @@ export const bigqueryFixtures = {
       means: { completed: LOADED },
       times: ["1735725600000", "1735725700000"],
     },
+    "DONE, a query with an error that says nothing": {
+      body: job({ state: "DONE", errorResult: {} }),
+      means: { asks: `GET ${API}/queries/job_1?location=EU` },
+    },
     "DONE with an error": {
       body: job({
         state: "DONE",

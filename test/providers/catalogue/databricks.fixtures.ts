@@ -63,7 +63,7 @@ export const databricksFixtures = {
     },
     TIMEDOUT: {
       body: run(ended("TIMEDOUT")),
-      means: { failed: "The upstream reports that the job failed and gives no reason." },
+      means: { failed: "TIMEDOUT" },
     },
     CANCELED: {
       body: run(ended("CANCELED", "Run cancelled.")),

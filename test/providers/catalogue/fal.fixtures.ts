@@ -44,6 +44,10 @@ export const falFixtures = {
       body: queue("COMPLETED", { error: "Runner disconnected", error_type: "runner_disconnected" }),
       means: { failed: "Runner disconnected" },
     },
+    "COMPLETED with an error that says nothing": {
+      body: queue("COMPLETED", { error: "", logs: null }),
+      means: { asks: `GET ${REQUEST}` },
+    },
     "a wrong key": {
       status: 401,
       body: { detail: "Cannot access application" },

@@ -49,6 +49,14 @@ export const googleOperationFixtures = {
       body: operation({ done: true, error: { code: 3, message: "Invalid audio encoding." } }),
       means: { failed: "Invalid audio encoding. (3)" },
     },
+    "done, with a response and an error that says nothing": {
+      body: operation({ done: true, error: {}, response: RESPONSE }),
+      means: { completed: RESPONSE },
+    },
+    "done, with a response and the code OK": {
+      body: operation({ done: true, error: { code: 0, message: "" }, response: RESPONSE }),
+      means: { completed: RESPONSE },
+    },
     canceled: {
       body: operation({ done: true, error: { code: 1, message: "The operation was cancelled." } }),
       means: { canceled: "The operation was cancelled. (1)" },
