@@ -11,7 +11,7 @@ import { CallbackUrlChecker } from "./outbound/callback-url-checker.ts";
 import { createOutboundClients } from "./outbound/outbound-clients.ts";
 import { checkUpstreamUrl } from "./outbound/upstream-url.ts";
 import type { Clock } from "./runtime/clock.ts";
-import { readOrCreateEncryptionKey } from "./runtime/encryption-keys.ts";
+import { encryptionKeys } from "./runtime/encryption-keys.ts";
 import type { Log } from "./runtime/log.ts";
 import { Metrics } from "./runtime/metrics.ts";
 import type { Random } from "./runtime/random.ts";
@@ -78,7 +78,7 @@ async function start(
 ): Promise<Omit<StartedGateway, "stop">> {
   const { config, clock, random, log } = options;
   const uuids = createUuidSource();
-  const keys = config.encryptionKeys ?? [await readOrCreateEncryptionKey(config.dataDir)];
+  const keys = await encryptionKeys(config);
   const secretBox = createSecretBox(keys);
   const definitions = await readProvidersFolder(config);
   const database = await startDatabase(options, started);

@@ -7,6 +7,7 @@ import { StartRefusedError } from "./runtime/start-refused.ts";
 import { systemRandom } from "./runtime/random.ts";
 import { migrateOnly } from "./migrate-only.ts";
 import { PROJECT_USAGE, readProjectCommand, runProjectCommand } from "./project-command.ts";
+import { readResealOptions, RESEAL_USAGE, runReseal } from "./reseal-command.ts";
 import { WrongDefinitionsError } from "./shared-providers.ts";
 import { type TryOutcome, tryProvider } from "./try-provider.ts";
 
@@ -15,6 +16,7 @@ const USAGE = `Usage: ringback [command]
   (none)    starts the gateway
   migrate   brings the database of DATABASE_URL up to date and exits
 ${PROJECT_USAGE}
+${RESEAL_USAGE}
   try       shows how a provider definition reads an answer, both from files
 
 Settings come from the environment; README.md lists them.`;
@@ -37,8 +39,9 @@ async function main(args: readonly string[]): Promise<number> {
   if (command === "--help") return say(USAGE);
   if (command === "try") return print(await tryProvider(rest));
   const project = command === "project" ? readProjectCommand(rest) : null;
+  const reseal = command === "reseal" ? readResealOptions(rest) : null;
   const isUnderstood = ["start", "migrate"].includes(command) && rest.length === 0;
-  if (!isUnderstood && project === null) {
+  if (!isUnderstood && project === null && reseal === null) {
     process.stderr.write(`Unknown command: ${args.join(" ")}\n\n${USAGE}\n`);
     return 1;
   }
@@ -49,12 +52,16 @@ async function main(args: readonly string[]): Promise<number> {
     return 1;
   }
   const { config, warnings } = result;
-  const log = createLog(project === null ? config.log : { ...config.log, level: "warn" });
+  const isOperators = project !== null || reseal !== null;
+  const log = createLog(isOperators ? { ...config.log, level: "warn" } : config.log);
   for (const warning of warnings) log.warn(warning);
   try {
     if (project !== null)
       say(await runProjectCommand(project, config, { clock: systemClock, log }));
-    else if (command === "migrate") await migrateOnly(config, log);
+    else if (reseal !== null) {
+      const { text, allUnderFirstKey } = await runReseal(reseal, config, log);
+      return print({ code: allUnderFirstKey ? 0 : 1, text });
+    } else if (command === "migrate") await migrateOnly(config, log);
     else await run(config, log);
     return 0;
   } catch (error) {

@@ -1,12 +1,14 @@
 import { randomBytes } from "node:crypto";
 import type { Config } from "./config.ts";
 import { publicId } from "./core/ids.ts";
+import { withOperatorDatabase } from "./operator-database.ts";
 import type { Clock } from "./runtime/clock.ts";
-import { readOrCreateEncryptionKey } from "./runtime/encryption-keys.ts";
+import { encryptionKeys } from "./runtime/encryption-keys.ts";
 import type { Log } from "./runtime/log.ts";
 import { createSecretBox } from "./runtime/secret-box.ts";
 import { newSigningKeyPair } from "./runtime/signing-key-pair.ts";
 import { StartRefusedError } from "./runtime/start-refused.ts";
+import { textTable } from "./runtime/text-table.ts";
 import { createUuidSource } from "./runtime/uuid-source.ts";
 import {
   allowLiveJobs,
@@ -16,9 +18,7 @@ import {
 } from "./store/administer-projects.ts";
 import { createApiKey, createFirstApiKey } from "./store/api-keys.ts";
 import { ensureProject } from "./store/bootstrap-rows.ts";
-import { type Database, openDatabase } from "./store/database.ts";
-import { findEmbeddedPostgres, startEmbeddedPostgres } from "./store/embedded-postgres.ts";
-import { checkMigrated } from "./store/migrate.ts";
+import type { Database } from "./store/database.ts";
 import { ensureSigningSecret } from "./store/signing-secrets.ts";
 
 export const PROJECT_USAGE = `  project   list                      shows all projects
@@ -26,8 +26,6 @@ export const PROJECT_USAGE = `  project   list                      shows all pr
             key <name>                prints another API key with all rights on it, once
             allow <name> <number>     so many live jobs; "default" for RINGBACK_LIVE_JOBS_MAX`;
 
-const CLOSE_TIMEOUT_MS = 1_000;
-const STATEMENT_TIMEOUT_MS = 15_000;
 const LIVE_JOBS_ALLOWED_MAX = 1_000_000_000;
 const NAME = /^[A-Za-z0-9][\w.-]{0,62}$/;
 const FIRST_KEY = "made with the project";
@@ -62,7 +60,8 @@ export async function runProjectCommand(
   config: Config,
   ports: { readonly clock: Clock; readonly log: Log },
 ): Promise<string> {
-  return withDatabase(config, ports.log, (database) => {
+  const { log } = ports;
+  return withOperatorDatabase({ config, log, applicationName: "ringback project" }, (database) => {
     switch (command.kind) {
       case "list":
         return list(database);
@@ -78,12 +77,7 @@ export async function runProjectCommand(
 
 async function list(database: Database): Promise<string> {
   const rows = (await listProjects(database)).map((project) => listed(project));
-  const all = [["name", "id", "live jobs", "allowed", "created"], ...rows];
-  const widths = all[0]?.map((_, column) =>
-    Math.max(...all.map((row) => row[column]?.length ?? 0)),
-  );
-  const lines = all.map((row) => row.map((cell, column) => cell.padEnd(widths?.[column] ?? 0)));
-  return lines.map((cells) => cells.join("  ").trimEnd()).join("\n");
+  return textTable([["name", "id", "live jobs", "allowed", "created"], ...rows]);
 }
 
 function listed(project: ListedProject): string[] {
@@ -110,9 +104,7 @@ async function create(
   const newId = createUuidSource();
   const nowMs = clock.now();
   const projectId = await ensureProject(database, { id: newId(nowMs, 0), name });
-  const secretBox = createSecretBox(
-    config.encryptionKeys ?? [await readOrCreateEncryptionKey(config.dataDir)],
-  );
+  const secretBox = createSecretBox(await encryptionKeys(config));
   const { secret, publicKey } = newSigningKeyPair();
   const symmetric = `whsec_${randomBytes(32).toString("base64")}`;
   const secrets = [
@@ -174,40 +166,4 @@ function newKey(): string {
 
 function noProject(name: string): StartRefusedError {
   return new StartRefusedError(`there is no project ${name}; project list shows those there are`);
-}
-
-/** The embedded Postgres is used as it runs beside a gateway; otherwise it is started for a moment. */
-async function withDatabase<T>(
-  config: Config,
-  log: Log,
-  work: (database: Database) => Promise<T>,
-): Promise<T> {
-  const started: { stop(): Promise<void> }[] = [];
-  try {
-    const database = await openDatabase({
-      url: await databaseUrl(config, log, started),
-      connectionsMax: 1,
-      statementTimeoutMs: STATEMENT_TIMEOUT_MS,
-      applicationName: "ringback project",
-      log,
-    });
-    started.push({ stop: () => database.close(CLOSE_TIMEOUT_MS) });
-    await checkMigrated(database);
-    return await work(database);
-  } finally {
-    for (const part of started.toReversed()) await part.stop();
-  }
-}
-
-async function databaseUrl(
-  { database }: Config,
-  log: Log,
-  started: { stop(): Promise<void> }[],
-): Promise<string> {
-  if (database.kind === "external") return database.url;
-  const running = await findEmbeddedPostgres({ dataDir: database.dataDir, log });
-  if (running !== null) return running;
-  const postgres = await startEmbeddedPostgres({ dataDir: database.dataDir, log });
-  started.push(postgres);
-  return postgres.url;
 }

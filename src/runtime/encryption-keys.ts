@@ -7,11 +7,19 @@ import { StartRefusedError } from "./start-refused.ts";
 const FILE_NAME = "encryption.key";
 const KEY_BYTES = 32;
 
+/** The ring of keys: those of the settings, else the one key of the data directory. */
+export async function encryptionKeys(settings: {
+  readonly encryptionKeys: readonly Buffer[] | null;
+  readonly dataDir: string;
+}): Promise<readonly Buffer[]> {
+  return settings.encryptionKeys ?? [await readOrCreateEncryptionKey(settings.dataDir)];
+}
+
 /**
  * The key in the data directory, made at the first start. Losing the file loses the stored secrets;
  * it belongs in the same backup as the database beside it.
  */
-export async function readOrCreateEncryptionKey(dataDir: string): Promise<Buffer> {
+async function readOrCreateEncryptionKey(dataDir: string): Promise<Buffer> {
   const path = join(dataDir, FILE_NAME);
   await makeDataDir(dataDir);
   const fresh = randomBytes(KEY_BYTES).toString("base64");

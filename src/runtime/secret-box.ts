@@ -7,6 +7,14 @@ export interface SecretBox {
   open(sealed: string): string;
 }
 
+/** A secret box that names its keys, for those who retire one. */
+export interface SecretRing extends SecretBox {
+  /** Every text sealed under the first key begins with this, and no other text does. */
+  readonly sealingPrefix: string;
+  /** The ids of the ring's keys as sealed texts carry them; the first one seals. */
+  readonly keyIds: readonly string[];
+}
+
 export class SecretBoxError extends Error {
   override readonly name = "SecretBoxError";
 }
@@ -20,12 +28,14 @@ const TAG_BYTES = 16;
  * Format: `v1.<key id>.<base64url of nonce, tag, ciphertext>`; the prefix is authenticated too.
  * @param keys 32 bytes each, at least one
  */
-export function createSecretBox(keys: readonly Buffer[]): SecretBox {
+export function createSecretBox(keys: readonly Buffer[]): SecretRing {
   const ring = new Map(keys.map((key) => [keyId(key), key]));
   const [sealing] = keys;
   if (sealing === undefined) throw new SecretBoxError("The key ring is empty.");
   const sealingPrefix = `${VERSION}.${keyId(sealing)}`;
   return {
+    sealingPrefix: `${sealingPrefix}.`,
+    keyIds: [...ring.keys()],
     seal(plain) {
       const nonce = randomBytes(NONCE_BYTES);
       const cipher = createCipheriv("aes-256-gcm", sealing, nonce);
