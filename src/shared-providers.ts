@@ -9,6 +9,7 @@ import {
   type FileProblem,
   readDefinitionFiles,
 } from "./providers/definition-files.ts";
+import { parseDefinition } from "./providers/definition-text.ts";
 import type { KnownProvider } from "./providers/known-provider.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { UuidSource } from "./runtime/uuid-source.ts";
@@ -90,7 +91,7 @@ async function keepVersion(
     id: uuids(clock.now(), 0),
     name,
     definition: JSON.stringify(written),
-    isSame: (stored) => isDeepStrictEqual(JSON.parse(stored), written),
+    isSame: (stored) => isDeepStrictEqual(parseDefinition(stored), written),
   });
   return { id, number: version, createdAtMs };
 }

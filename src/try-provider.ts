@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { type JsonFileReading, readJsonFile } from "./providers/definition-files.ts";
+import { parseDefinition } from "./providers/definition-text.ts";
 import type { Provider } from "./providers/provider.ts";
 import { readDefinition } from "./providers/read-definition.ts";
 import { answerOfSample, sampleAnswerSchema } from "./providers/sample-answer.ts";
@@ -37,7 +38,7 @@ export async function tryProvider(args: readonly string[]): Promise<TryOutcome> 
   const { definitionFile, answerFile } = options;
   const definition = await readJsonFile(definitionFile);
   if (!definition.ok) return failure([`${definitionFile}: ${definition.problem}`]);
-  const reading = readDefinition(definition.json);
+  const reading = readDefinition(parseDefinition(definition.text));
   if (!reading.ok) return failure(problemLines(definitionFile, reading.problems));
   const { provider } = reading;
   const good = `The definition of ${provider.name} (${provider.title}) is valid.`;

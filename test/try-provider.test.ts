@@ -35,6 +35,16 @@ test("without a database or any setting, a definition is shown to read an answer
   );
 });
 
+test("the numbers of both files keep their digits", async () => {
+  const rules = [{ all: [{ pointer: "/n", eq: 0 }], observe: "completed" }];
+  const definition = JSON.stringify({ ...exampleSource, rules });
+  const answer = '{"status":200,"body":{"n":7615917337495251231,"output":1.0}}';
+  const tried = async (number: string) =>
+    (await tryProvider([file(definition.replace('"eq":0', `"eq":${number}`)), file(answer)])).text;
+  expect(await tried("7615917337495251231")).toContain("  /rules/0 (completed): MATCHES");
+  expect(await tried("7615917337495251000")).toContain("/n must be 7615917337495251000, and is 76");
+});
+
 test("a definition with mistakes is refused with their places and what would be valid; exit code 1", async () => {
   const wrong = { ...exampleSource, rules: [{ observe: "done" }], retries: 3 };
   const { code, output } = await runMain({}, ["try", file(wrong), file(DONE)]).exit;

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { parseDefinition } from "../providers/definition-text.ts";
 import type { Provider } from "../providers/provider.ts";
 import { readDefinition } from "../providers/read-definition.ts";
 import { straysOf } from "../providers/definition-hosts.ts";
@@ -18,17 +19,18 @@ export interface UsableDefinition {
 /**
  * Reads a definition under the name that its address gives it: it need not repeat the name, but may
  * not give another. Where it leads is judged as the addresses of connections are.
+ * @param text JSON, an object
  * @param at where the definition is in the request's body, as a JSON Pointer
  */
 export function readNamedDefinition(
   name: string,
-  body: object,
+  text: string,
   { checkUpstreamUrl }: Pick<ApiPorts, "checkUpstreamUrl">,
   at = "",
 ): Outcome<UsableDefinition> {
   const refusedParts = (parts: readonly (InvalidPart & { readonly pointer: string })[]) =>
     refusedAt(at, parts);
-  const written = { name, ...body };
+  const written = { name, ...(parseDefinition(text) as object) };
   if (written.name !== name) {
     const detail = `Must be ${JSON.stringify(name)}, as in the address, or left out.`;
     return refusedParts([{ pointer: "/name", detail }]);
@@ -41,7 +43,7 @@ export function readNamedDefinition(
     return check.ok ? null : check.reason;
   });
   if (strays.length > 0) return refusedParts(strays);
-  const isSame = (stored: string) => isDeepStrictEqual(JSON.parse(stored), written);
+  const isSame = (stored: string) => isDeepStrictEqual(parseDefinition(stored), written);
   return { ok: true, value: { provider, written, text: JSON.stringify(written), isSame } };
 }
 

@@ -93,10 +93,10 @@ function put(ports: ApiPorts, newUuid: UuidSource): Route {
       schema: providerWithDefinitionSchema,
     },
     problems: ["provider_name_taken", "too_many_providers"],
-    async handle({ caller: { projectId }, name, body }) {
+    async handle({ caller: { projectId }, name, bodyText }) {
       const known = await ports.providers.findFresh(projectId, name);
       if (known !== null && known.source !== "project") return nameTaken(known);
-      const definition = readNamedDefinition(name, body, ports);
+      const definition = readNamedDefinition(name, bodyText, ports);
       if (!definition.ok) return definition;
       const { text, isSame } = definition.value;
       const outcome = await putProvider(ports.database, {

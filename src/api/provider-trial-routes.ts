@@ -1,3 +1,4 @@
+import { sliceRawJson } from "../core/raw-json.ts";
 import { answerOfSample } from "../providers/sample-answer.ts";
 import { hasResultRequest, tryAnswer } from "../providers/trial.ts";
 import { jsonAnswer } from "./answer.ts";
@@ -35,7 +36,7 @@ function tryOut(ports: ApiPorts): Route {
     success: { status: 200, description: "Step by step.", schema: providerTrialSchema },
     problems: ["not_found", "unknown_connection", "upstream_not_asked"],
     async handle({ caller: { projectId }, name, body, bodyText }) {
-      const tried = await findTried(projectId, name, body, ports);
+      const tried = await findTried(projectId, name, body, bodyText, ports);
       if (!tried.ok) return tried;
       return body.job_id === undefined
         ? trySample(tried.value, body, bodyText, ports)
@@ -49,13 +50,15 @@ async function findTried(
   projectId: string,
   name: string,
   body: TrialRequest,
+  bodyText: string,
   ports: ApiPorts,
 ): Promise<Outcome<Tried>> {
   if (body.definition === undefined) {
     const known = await ports.providers.findFresh(projectId, name);
     return known === null ? noSuchProvider(name) : { ok: true, value: known };
   }
-  const read = readNamedDefinition(name, body.definition, ports, "/definition");
+  const definition = sliceRawJson(bodyText, ["definition"]) ?? "{}";
+  const read = readNamedDefinition(name, definition, ports, "/definition");
   if (!read.ok) return read;
   // A project's own, wherever it may lead; it has no version yet.
   return { ok: true, value: { provider: read.value.provider, source: "project", version: null } };

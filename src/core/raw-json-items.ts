@@ -6,8 +6,9 @@ const COMMA = 0x2c;
  * The exact source text of each item of a JSON array, in one pass without recursion: slicing item
  * by item would read the text once for every item.
  * @param text valid JSON, an array; anything else gives arbitrary slices but never throws
+ * @param itemsMax later items are left out, unread
  */
-export function splitRawArray(text: string): string[] {
+export function splitRawArray(text: string, itemsMax = Infinity): string[] {
   const items: string[] = [];
   const end = text.lastIndexOf("]");
   const start = text.indexOf("[") + 1;
@@ -20,6 +21,7 @@ export function splitRawArray(text: string): string[] {
     else if (code === 0x7d || code === 0x5d) depth -= 1;
     else if (code === COMMA && depth === 0) {
       items.push(text.slice(itemStart, at).trim());
+      if (items.length >= itemsMax) return items;
       itemStart = at + 1;
     }
   }

@@ -120,7 +120,7 @@ function spells(source: string, key: string): boolean {
 /** The position after the value that starts at `from`. */
 function skipValue(text: string, from: number): number {
   const first = text.charCodeAt(from);
-  if (first === QUOTE) return skipString(text, from);
+  if (first === QUOTE) return skipRawString(text, from);
   if (first === OPEN_BRACE || first === OPEN_BRACKET) return skipContainer(text, from);
   let at = from;
   while (at < text.length && !endsScalar(text.charCodeAt(at))) at += 1;
@@ -138,7 +138,7 @@ function skipContainer(text: string, from: number): number {
   while (at < length) {
     const code = text.charCodeAt(at);
     if (code === QUOTE) {
-      at = skipString(text, at);
+      at = skipRawString(text, at);
       continue;
     }
     at += 1;
@@ -149,7 +149,7 @@ function skipContainer(text: string, from: number): number {
 }
 
 /** The position after the string whose opening quote is at `from`. */
-function skipString(text: string, from: number): number {
+export function skipRawString(text: string, from: number): number {
   const shortEnd = Math.min(text.length, from + SHORT_STRING_LENGTH);
   let at = from + 1;
   for (; at < shortEnd; at += 1) {

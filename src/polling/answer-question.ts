@@ -1,4 +1,3 @@
-import type { ProviderDefinition } from "../providers/definition.ts";
 import type { UpstreamAnswer } from "../providers/answered.ts";
 import {
   type AnswerFacts,
@@ -15,7 +14,8 @@ export type AnswerQuestion =
 
 /** An answer for the thread that reads large ones; plain data. */
 export interface ReadingTask {
-  readonly definition: ProviderDefinition;
+  /** JSON text, which keeps the digits of its numbers. */
+  readonly definition: string;
   readonly question: AnswerQuestion;
   readonly status: number;
   readonly headers: UpstreamAnswer["headers"];

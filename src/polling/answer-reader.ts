@@ -80,7 +80,7 @@ export class AnswerReader {
     answer: UpstreamAnswer,
   ): Promise<Interpretation | null> {
     const { status, headers, body } = answer;
-    const { definition } = provider;
+    const definition = JSON.stringify(provider.definition);
     const bytes = body.length;
     await this.#turn(origin);
     const outcome = await this.#carryOut({ definition, question, status, headers, body });

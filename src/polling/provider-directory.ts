@@ -1,3 +1,4 @@
+import { parseDefinition } from "../providers/definition-text.ts";
 import type { KnownProvider } from "../providers/known-provider.ts";
 import type { Provider } from "../providers/provider.ts";
 import { readDefinition } from "../providers/read-definition.ts";
@@ -130,7 +131,7 @@ export class ProviderDirectory implements Service, JobProviders {
       if (!own.delete(name)) return;
     } else {
       if (known?.id === row.id) return;
-      const written = JSON.parse(row.definition) as object;
+      const written = parseDefinition(row.definition) as object;
       const provider = this.#versions.get(row.id) ?? this.#read(row);
       this.#versions.set(row.id, provider);
       if (provider === null) return;
@@ -141,7 +142,7 @@ export class ProviderDirectory implements Service, JobProviders {
   }
 
   #read(row: StoredProviderVersion): Provider | null {
-    const reading = readDefinition(JSON.parse(row.definition));
+    const reading = readDefinition(parseDefinition(row.definition));
     if (reading.ok) return reading.provider;
     const { id, name, version } = row;
     this.#options.log.warn(

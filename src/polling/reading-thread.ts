@@ -2,7 +2,9 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { parentPort } from "node:worker_threads";
 import { bufferOf, releaseBytes } from "../core/bytes.ts";
+import { parseExactJson } from "../core/exact-json.ts";
 import { bytesOfResult } from "../core/raw-result.ts";
+import type { ProviderDefinition } from "../providers/definition.ts";
 import type { Interpretation } from "../providers/interpret-answer.ts";
 import { compileProvider } from "../providers/provider.ts";
 import { answerTo, type ReadingTask } from "./answer-question.ts";
@@ -23,7 +25,11 @@ let bytesSinceCollected = 0;
 parentPort?.on("message", ({ definition, question, status, headers, body }: ReadingTask) => {
   bytesSinceCollected += body.length;
   const answer = { status, headers, body: bufferOf(body) };
-  const interpretation = answerTo(question, compileProvider(definition), answer);
+  const interpretation = answerTo(
+    question,
+    compileProvider(parseExactJson(definition) as ProviderDefinition),
+    answer,
+  );
   releaseBytes(body);
   tell(interpretation);
   if (bytesSinceCollected < GARBAGE_BYTES_MAX) return;

@@ -1,3 +1,4 @@
+import { compactJson } from "../core/compact-json.ts";
 import type { Observation, RetryCause, UpstreamTimes } from "../core/observation.ts";
 import { sliceRawJson } from "../core/raw-json.ts";
 import {
@@ -8,7 +9,7 @@ import {
 } from "../core/retry-after.ts";
 import type { PollHint } from "./compile-answers.ts";
 import { cleanLine, readErrorText } from "./error-text.ts";
-import { firstPresent, isPresent, type PointerTokens, valueAt } from "./json-pointer.ts";
+import { firstPresent, type PointerTokens, valueAt } from "./json-pointer.ts";
 import type { Provider } from "./provider.ts";
 import type { BodyReading } from "./read-body.ts";
 
@@ -78,7 +79,7 @@ function describeHttp(answer: UpstreamAnswer): string {
   return `HTTP ${answer.status}${notes.length === 0 ? "" : ` (${notes.join(", ")})`}`;
 }
 
-export function jsonOf(body: BodyReading): unknown {
+function jsonOf(body: BodyReading): unknown {
   return body.kind === "json" ? body.json : undefined;
 }
 
@@ -86,11 +87,12 @@ export function readError({ body, errorAt }: Answered): string | null {
   return body.kind === "json" ? readErrorText(body, errorAt) : null;
 }
 
-/** The source text at the first place that holds a value, or null. */
+/** The JSON at the first place that holds a value, without white space around its tokens, or null. */
 export function readRaw(body: BodyReading, places: readonly PointerTokens[]): string | null {
   if (body.kind === "unreadable") return null;
   const found = firstPresent(body.json, places);
-  return found === null ? null : sliceRawJson(body.text, found.tokens);
+  const raw = found === null ? null : sliceRawJson(body.text, found.tokens);
+  return raw === null ? null : compactJson(raw);
 }
 
 export function readProgress({ provider, body }: Answered): string | null {
@@ -132,37 +134,50 @@ function readHint({ headers }: UpstreamAnswer, json: unknown, hint: PollHint): n
 }
 
 export function readTimes({ provider, body }: Answered): UpstreamTimes {
-  const json = jsonOf(body);
   return {
-    createdAt: readScalar(json, provider.answers.createdAt, TIME_CHARACTERS_MAX),
-    updatedAt: readScalar(json, provider.answers.updatedAt, TIME_CHARACTERS_MAX),
+    createdAt: readScalar(body, provider.answers.createdAt, TIME_CHARACTERS_MAX),
+    updatedAt: readScalar(body, provider.answers.updatedAt, TIME_CHARACTERS_MAX),
   };
 }
 
-/** A string, number or boolean as one line of text, or null. */
+/** A string, number or boolean as one line of text, or null; a number as it is written. */
 export function readScalar(
-  json: unknown,
+  body: BodyReading,
   places: readonly PointerTokens[],
   charactersMax: number,
 ): string | null {
-  const value = firstPresent(json, places)?.value;
+  if (body.kind === "unreadable") return null;
+  const found = firstPresent(body.json, places);
+  if (found === null) return null;
+  const { value, tokens } = found;
   if (typeof value === "string") return cleanLine(value, charactersMax) || null;
-  return typeof value === "number" || typeof value === "boolean" ? String(value) : null;
+  if (typeof value === "boolean") return String(value);
+  return typeof value === "number" ? readDigits(body.text, tokens, charactersMax) : null;
 }
 
-/** A string or number at this place, to build a request from; null when it is none or too long. */
-export function readValue(json: unknown, tokens: PointerTokens): string | null {
-  const value = valueAt(json, tokens);
-  if (!isPresent(value) || (typeof value !== "string" && typeof value !== "number")) return null;
-  const text = String(value);
-  return text === "" || text.length > VALUE_CHARACTERS_MAX ? null : text;
+/**
+ * A string, or a number as it is written, to build a request from; null when there is none or it is
+ * too long.
+ */
+export function readValue(body: BodyReading, tokens: PointerTokens): string | null {
+  if (body.kind === "unreadable") return null;
+  const value = valueAt(body.json, tokens);
+  if (typeof value === "number") return readDigits(body.text, tokens, VALUE_CHARACTERS_MAX);
+  if (typeof value !== "string" || value === "") return null;
+  return value.length > VALUE_CHARACTERS_MAX ? null : value;
+}
+
+/** The number there as it is written; null when it is too long, since its beginning is another one. */
+function readDigits(text: string, tokens: PointerTokens, charactersMax: number): string | null {
+  const source = sliceRawJson(text, tokens);
+  return source === null || source.length > charactersMax ? null : source;
 }
 
 /** The URL that the answer names for the next status request, or null. */
 export function readNextUrl({ provider, answer, body }: Answered): string | null {
   const place = provider.answers.nextUrl;
   if (place === null) return null;
-  if (place.tokens !== null) return readValue(jsonOf(body), place.tokens);
+  if (place.tokens !== null) return readValue(body, place.tokens);
   const value = place.header === null ? undefined : answer.headers[place.header];
   return typeof value === "string" && value.length <= VALUE_CHARACTERS_MAX ? value : null;
 }

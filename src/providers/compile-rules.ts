@@ -1,10 +1,25 @@
+import {
+  type ExactNumber,
+  isExactNumber,
+  isSameNumber,
+  sourceOfNumber,
+} from "../core/exact-number.ts";
 import type { HeaderValues } from "../core/retry-after.ts";
-import { hasContent, isPresent, splitPointer, valueAt } from "./json-pointer.ts";
+import {
+  hasContent,
+  isPresent,
+  type PointerTokens,
+  splitPointer,
+  valueAt,
+} from "./json-pointer.ts";
+import { AnswerNumbers, ElementNumbers, type NumberSources } from "./number-sources.ts";
+import type { BodyReading } from "./read-body.ts";
 import type {
   ElementCondition,
   HeaderTest,
   ProviderCondition,
   ProviderRule,
+  Scalar,
 } from "./rule-definition.ts";
 
 /** What a rule says about an answer it matches. */
@@ -12,9 +27,10 @@ export type RuleVerdict =
   | { readonly observe: "running"; readonly phase: "pending" | "processing" }
   | { readonly observe: Exclude<ProviderRule["observe"], "running"> };
 
-export type JsonTest = (json: unknown) => boolean;
+/** A test of an answer; `json` is undefined for a body that is not JSON. */
+export type JsonTest = (json: unknown, numbers: NumberSources) => boolean;
 
-/** A rule as functions of the answer; `json` is undefined for a body that is not JSON. */
+/** A rule as functions of the answer. */
 export interface CompiledRule {
   readonly rule: ProviderRule;
   readonly verdict: RuleVerdict;
@@ -42,20 +58,28 @@ export function compileConditions(conditions: readonly ProviderCondition[]): rea
 export function judge(
   rules: readonly CompiledRule[],
   answer: { readonly status: number; readonly headers: HeaderValues },
-  json: unknown,
+  body: BodyReading,
 ): RuleVerdict | null {
+  const json = jsonOf(body);
+  const numbers = new AnswerNumbers(body);
   for (const { hasStatus, headerTests, conditions, verdict } of rules) {
     const matches =
       hasStatus(answer.status) &&
-      holdsAll(headerTests, answer.headers) &&
-      holdsAll(conditions, json);
+      headerTests.every((test) => test(answer.headers)) &&
+      conditions.every((test) => test(json, numbers));
     if (matches) return verdict;
   }
   return null;
 }
 
-export function holdsAll<T>(tests: readonly ((value: T) => boolean)[], value: T): boolean {
-  return tests.every((test) => test(value));
+/** Whether all conditions hold of an answer's body. */
+export function holdsAll(conditions: readonly JsonTest[], body: BodyReading): boolean {
+  const numbers = new AnswerNumbers(body);
+  return conditions.every((test) => test(jsonOf(body), numbers));
+}
+
+function jsonOf(body: BodyReading): unknown {
+  return body.kind === "json" ? body.json : undefined;
 }
 
 function compileVerdict(rule: ProviderRule): RuleVerdict {
@@ -82,6 +106,9 @@ function compileHeaderTest({ name, eq, in: oneOf, exists }: HeaderTest) {
   };
 }
 
+/** A test of the value at a place; `tokens` lead there in what `numbers` are the numbers of. */
+type ValueTest = (value: unknown, numbers: NumberSources, tokens: PointerTokens) => boolean;
+
 function compileCondition(condition: ProviderCondition): JsonTest {
   const tests = compileTests(condition);
   if (condition.some !== undefined) tests.push(someElement(condition.some));
@@ -92,29 +119,36 @@ function compileCondition(condition: ProviderCondition): JsonTest {
 const ELEMENTS_MAX = 1000;
 
 /** Whether one and the same element of an array passes all of these. */
-function someElement(conditions: readonly ElementCondition[]): JsonTest {
+function someElement(conditions: readonly ElementCondition[]): ValueTest {
   const tests = conditions.map((one) => atPointer(one.pointer, compileTests(one)));
-  return (value) => {
+  return (value, numbers, tokens) => {
     if (!Array.isArray(value)) return false;
     const elements: readonly unknown[] =
       value.length > ELEMENTS_MAX ? value.slice(0, ELEMENTS_MAX) : value;
-    return elements.some((element) => holdsAll(tests, element));
+    const ofElement = new ElementNumbers(numbers, tokens, elements.length);
+    return elements.some((element, index) => {
+      ofElement.index = index;
+      return tests.every((test) => test(element, ofElement));
+    });
   };
 }
 
-function atPointer(pointer: string, tests: readonly JsonTest[]): JsonTest {
+function atPointer(pointer: string, tests: readonly ValueTest[]): JsonTest {
   const tokens = splitPointer(pointer);
-  return (json) => holdsAll(tests, valueAt(json, tokens));
+  return (json, numbers) => {
+    const value = valueAt(json, tokens);
+    return tests.every((test) => test(value, numbers, tokens));
+  };
 }
 
-function compileTests(condition: ElementCondition): JsonTest[] {
+function compileTests(condition: ElementCondition): ValueTest[] {
   const fold = condition.ignore_case ? foldCase : keepCase;
-  const tests: JsonTest[] = [];
+  const tests: ValueTest[] = [];
   const { eq, in: oneOf, not_eq: not, not_in: noneOf, exists, empty, contains } = condition;
-  if (eq !== undefined) tests.push(equals(fold(eq), fold));
-  if (oneOf !== undefined) tests.push(isAmong(oneOf.map(fold), fold));
-  if (not !== undefined) tests.push(isPresent, negation(equals(fold(not), fold)));
-  if (noneOf !== undefined) tests.push(isPresent, negation(isAmong(noneOf.map(fold), fold)));
+  if (eq !== undefined) tests.push(isAmong([eq], fold));
+  if (oneOf !== undefined) tests.push(isAmong(oneOf, fold));
+  if (not !== undefined) tests.push(isPresent, negation(isAmong([not], fold)));
+  if (noneOf !== undefined) tests.push(isPresent, negation(isAmong(noneOf, fold)));
   if (exists !== undefined) tests.push((value) => isPresent(value) === exists);
   if (empty !== undefined) tests.push((value) => hasContent(value) !== empty);
   if (contains !== undefined) tests.push(holdsText(contains, condition.ignore_case));
@@ -123,19 +157,25 @@ function compileTests(condition: ElementCondition): JsonTest[] {
 
 type Fold = (value: unknown) => unknown;
 
-function equals(wanted: unknown, fold: Fold): JsonTest {
-  return (value) => fold(value) === wanted;
+/** Whether the value is one of these: numbers by their value in full, texts as `fold` leaves them. */
+function isAmong(wanted: readonly Scalar[], fold: Fold): ValueTest {
+  const others = new Set(wanted.filter((one) => !isNumber(one)).map(fold));
+  const numbers = wanted.filter(isNumber).map(compileNumber);
+  if (numbers.length === 0) return (value) => others.has(fold(value));
+  return (value, sources, tokens) =>
+    typeof value === "number"
+      ? numbers.some((isEqual) => isEqual(value, sources, tokens))
+      : others.has(fold(value));
 }
 
-function isAmong(wanted: readonly unknown[], fold: Fold): JsonTest {
-  const values = new Set(wanted);
-  return (value) => values.has(fold(value));
+function isNumber(value: Scalar): value is number | ExactNumber {
+  return typeof value === "number" || isExactNumber(value);
 }
 
 /** Texts are searched this far, so that no answer can keep all other polls waiting. */
 const SEARCHED_CHARACTERS_MAX = 10_000;
 
-function holdsText(part: string, ignoreCase: boolean): JsonTest {
+function holdsText(part: string, ignoreCase: boolean): ValueTest {
   const wanted = ignoreCase ? part.toLowerCase() : part;
   return (value) => {
     if (typeof value !== "string") return false;
@@ -144,8 +184,19 @@ function holdsText(part: string, ignoreCase: boolean): JsonTest {
   };
 }
 
-function negation(test: JsonTest): JsonTest {
-  return (value) => !test(value);
+/** The value's digits are looked up only where doubles agree and the answer has long numbers. */
+function compileNumber(wanted: number | ExactNumber) {
+  const source = sourceOfNumber(wanted);
+  const double = Number(source);
+  return (value: number, numbers: NumberSources, tokens: PointerTokens): boolean => {
+    if (value !== double) return false;
+    if (!numbers.mayLoseDigits) return typeof wanted === "number";
+    return isSameNumber(numbers.sourceAt(tokens), source);
+  };
+}
+
+function negation(test: ValueTest): ValueTest {
+  return (value, numbers, tokens) => !test(value, numbers, tokens);
 }
 
 function keepCase(value: unknown): unknown {

@@ -1,6 +1,7 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { locateJsonError } from "../core/json-syntax.ts";
+import { parseDefinition } from "./definition-text.ts";
 import { straysOf, type UrlJudge } from "./definition-hosts.ts";
 import { isObject } from "./json-pointer.ts";
 import type { Provider } from "./provider.ts";
@@ -77,12 +78,13 @@ async function readFileDefinition(
   });
   const read = await readJsonFile(path);
   if (!read.ok) return refused([{ pointer: "", detail: read.problem }]);
-  const reading = readDefinition(read.json);
+  const json = parseDefinition(read.text);
+  const reading = readDefinition(json);
   if (!reading.ok) return refused(reading.problems);
   const { provider } = reading;
   const strays = straysOf(provider, judge);
   if (strays.length > 0) return refused(strays);
-  const written = isObject(read.json) ? read.json : {};
+  const written = isObject(json) ? json : {};
   return { name: provider.name, definition: { file, provider, written }, problems: [] };
 }
 

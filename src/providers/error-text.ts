@@ -18,7 +18,7 @@ export function readErrorText(
   const found = findError(body.json, pointers);
   if (found === null) return null;
   // The source text rather than JSON.stringify, which overflows the stack on deep nesting.
-  const message = messageOf(found.value) ?? sliceRawJson(body.text, found.tokens) ?? "";
+  const message = messageAt(body.text, found) ?? sliceRawJson(body.text, found.tokens) ?? "";
   const text = cleanText(message, ERROR_CHARACTERS_MAX);
   return text === "" ? null : text;
 }
@@ -28,20 +28,36 @@ export function findError(json: unknown, pointers: readonly PointerTokens[]) {
   return firstWithContent(json, pointers) ?? firstPresent(json, pointers);
 }
 
-function messageOf(value: unknown): string | null {
-  const own = ownMessageOf(value);
-  if (own !== null || !isObject(value)) return own;
-  return Object.hasOwn(value, "error") ? ownMessageOf(value["error"]) : null;
+/** A value and where in the text it is. */
+interface Found {
+  readonly value: unknown;
+  readonly tokens: PointerTokens;
 }
 
-function ownMessageOf(value: unknown): string | null {
-  if (typeof value === "string") return value;
-  if (!isObject(value) || !Object.hasOwn(value, "message")) return null;
-  const { message } = value;
+function messageAt(text: string, found: Found): string | null {
+  const own = ownMessageAt(text, found);
+  if (own !== null) return own;
+  const inner = memberOf(found, "error");
+  return inner === null ? null : ownMessageAt(text, inner);
+}
+
+function ownMessageAt(text: string, found: Found): string | null {
+  if (typeof found.value === "string") return found.value;
+  const message = memberOf(found, "message")?.value;
   if (typeof message !== "string") return null;
-  const code = Object.hasOwn(value, "code") ? value["code"] : null;
-  const isCode = (typeof code === "string" && code !== "") || typeof code === "number";
-  return isCode ? `${message} (${code})` : message;
+  const code = codeAt(text, memberOf(found, "code"));
+  return code === "" ? message : `${message} (${code})`;
+}
+
+/** An error code as it is written, or the empty text. */
+function codeAt(text: string, found: Found | null): string {
+  if (typeof found?.value === "string") return found.value;
+  return typeof found?.value === "number" ? (sliceRawJson(text, found.tokens) ?? "") : "";
+}
+
+function memberOf({ value, tokens }: Found, name: string): Found | null {
+  if (!isObject(value) || !Object.hasOwn(value, name)) return null;
+  return { value: value[name], tokens: [...tokens, name] };
 }
 
 /** Without NUL characters and lone surrogates, which Postgres and UTF-8 can't hold; cut to length. */

@@ -1,7 +1,7 @@
 import { sliceRawJson } from "../core/raw-json.ts";
 import type { UpstreamAnswer } from "./answered.ts";
 import type { Places } from "./compile-answers.ts";
-import type { CompiledRule } from "./compile-rules.ts";
+import { type CompiledRule, holdsAll } from "./compile-rules.ts";
 import { cleanLine, findError } from "./error-text.ts";
 import { type AnswerFacts, interpretAnswer, type Interpretation } from "./interpret-answer.ts";
 import { interpretResult, type ResultFacts } from "./interpret-result.ts";
@@ -172,8 +172,7 @@ function mismatch(
         : `is ${cleanLine(JSON.stringify(value), SHOWN_CHARACTERS_MAX)}`;
     return `the header ${name} must be ${wanted(failedHeader)}, and ${is}`;
   }
-  const json = body.kind === "json" ? body.json : undefined;
-  const failed = conditions.findIndex((holds) => !holds(json));
+  const failed = conditions.findIndex((holds) => !holdsAll([holds], body));
   const condition = rule.all[failed];
   if (condition === undefined) return null;
   const place = condition.pointer === "" ? "the whole answer" : condition.pointer;

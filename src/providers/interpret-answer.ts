@@ -3,7 +3,6 @@ import type { RequestFailure } from "../core/request-failure.ts";
 import {
   type Answered,
   describe,
-  jsonOf,
   readError,
   readHintMs,
   readNextUrl,
@@ -23,7 +22,7 @@ import { holdsAll, judge, type RuleVerdict } from "./compile-rules.ts";
 import { cleanLine } from "./error-text.ts";
 import { valueAt } from "./json-pointer.ts";
 import type { Provider } from "./provider.ts";
-import { readBody } from "./read-body.ts";
+import { type BodyReading, readBody } from "./read-body.ts";
 
 export type RunningObservation = Extract<Observation, { kind: "running" }>;
 
@@ -66,7 +65,7 @@ export function interpretAnswer(
   if (answer.status === 304 && facts.unchanged) {
     return { ...facts.unchanged, hintMs: readHintMs(answered) };
   }
-  const verdict = judge(provider.answers.rules, answer, jsonOf(body));
+  const verdict = judge(provider.answers.rules, answer, body);
   return byVerdict(answered, facts, verdict ?? verdictOfHttp(answer.status));
 }
 
@@ -127,7 +126,7 @@ export const SILENT_ENDING = {
 function unknownStatus(answered: Answered): Observation {
   const { provider, body } = answered;
   if (body.kind === "unreadable") return unreadable(answered, body.why);
-  const status = readScalar(body.json, provider.answers.status, STATUS_CHARACTERS_MAX);
+  const status = readScalar(body, provider.answers.status, STATUS_CHARACTERS_MAX);
   if (status === null) return unusable(answered, "the body has no status where one is expected");
   return running(answered, "processing", status);
 }
@@ -162,7 +161,7 @@ function completed(answered: Answered): Interpretation {
   if (needsAnswer && body.kind === "unreadable" && answer.body.length > 0) {
     return unreadable(answered, body.why);
   }
-  const place = placeOfResult(jsonOf(body), result);
+  const place = placeOfResult(body, result);
   if (place === null) return withResult(answered, result.otherwise);
   const otherwise = readRaw(body, result.otherwise) ?? "null";
   return { kind: "result_wanted", place, otherwise, times: readTimes(answered) };
@@ -170,24 +169,25 @@ function completed(answered: Answered): Interpretation {
 
 /** Null when there is nothing to ask for, or the answer lacks what the request needs. */
 function placeOfResult(
-  json: unknown,
+  body: BodyReading,
   { urlAt, onlyIf, values }: Extract<CompiledResult, { kind: "request" }>,
 ): ResultPlace | null {
-  if (!holdsAll(onlyIf, json)) return null;
-  const url = urlAt === null ? null : firstValue(json, urlAt);
+  if (!holdsAll(onlyIf, body)) return null;
+  const url = urlAt === null ? null : firstUrl(body, urlAt);
   if (urlAt !== null && url === null) return null;
   const answer: Record<string, string> = {};
   for (const { pointer, tokens } of values) {
-    const value = readValue(json, tokens);
+    const value = readValue(body, tokens);
     if (value === null) return null;
     answer[pointer] = value;
   }
   return { url, answer };
 }
 
-function firstValue(json: unknown, places: Places): string | null {
-  const tokens = places.find((place) => typeof valueAt(json, place) === "string");
-  return tokens === undefined ? null : readValue(json, tokens);
+function firstUrl(body: BodyReading, places: Places): string | null {
+  if (body.kind === "unreadable") return null;
+  const tokens = places.find((place) => typeof valueAt(body.json, place) === "string");
+  return tokens === undefined ? null : readValue(body, tokens);
 }
 
 function withResult(answered: Answered, at: Places): Observation {

@@ -3,7 +3,6 @@ import type { RequestFailure } from "../core/request-failure.ts";
 import {
   type Answered,
   describe,
-  jsonOf,
   readError,
   readHintMs,
   readRaw,
@@ -51,7 +50,7 @@ export function interpretResult(
   const body = readBody(answer.body);
   const errorAt = result.answers.error;
   const answered = { provider, answer, nowMs: facts.nowMs, body, errorAt };
-  const ruled = judge(result.answers.rules, answer, jsonOf(body));
+  const ruled = judge(result.answers.rules, answer, body);
   if (ruled === null && result.answers.otherwiseOn.includes(answer.status)) {
     return { kind: "completed", result: facts.otherwise ?? "null", times: facts.times };
   }

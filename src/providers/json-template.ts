@@ -1,3 +1,4 @@
+import { isExactNumber } from "../core/exact-number.ts";
 import { isObject } from "./json-pointer.ts";
 import { encodeJsonText, readTemplate, type Slot, type Template } from "./template.ts";
 
@@ -58,6 +59,7 @@ class Reading {
     if (path.length > DEPTH_MAX) return this.#fail(`nested more than ${DEPTH_MAX} levels`, path);
     if (this.#values > VALUES_MAX) return this.#fail(`more than ${VALUES_MAX} values`, path);
     if (Array.isArray(value)) this.#list(value, path);
+    else if (isExactNumber(value)) this.#write(value.rawJSON);
     else if (isObject(value)) this.#members(value, path);
     else if (typeof value === "string") this.#text(value, path);
     else this.#write(JSON.stringify(value ?? null));

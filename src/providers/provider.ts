@@ -1,3 +1,4 @@
+import { isExactNumber } from "../core/exact-number.ts";
 import { floorSchedule, type PollSchedule } from "../core/poll-schedule.ts";
 import { type CompiledAnswers, compileAnswers } from "./compile-answers.ts";
 import { type CompiledRequest, compileRequest } from "./compile-request.ts";
@@ -60,7 +61,7 @@ const ACCEPT_ANY = "*/*";
 
 /** @param definition comes out of `providerDefinitionSchema` */
 export function compileProvider(definition: ProviderDefinition): Provider {
-  const own = deepFreeze(structuredClone(definition));
+  const own = frozenCopy(definition);
   const requests = compileRequests(own);
   const compiled = Object.values(requests).filter((request) => request !== null);
   const paramNames = [...new Set(compiled.flatMap((request) => request.paramNames))];
@@ -168,10 +169,13 @@ function toMs(seconds: number): number {
   return Math.round(seconds * 1000);
 }
 
-function deepFreeze<T>(value: T): T {
-  if (typeof value === "object" && value !== null) {
-    for (const inner of Object.values(value)) deepFreeze(inner);
-    Object.freeze(value);
-  }
-  return value;
+/** A value of JSON, copied so that nothing else can change it. */
+function frozenCopy<T>(value: T): T {
+  if (typeof value !== "object" || value === null || isExactNumber(value)) return value;
+  const copy = Array.isArray(value) ? value.map(frozenCopy) : mapped(value);
+  return Object.freeze(copy) as T;
+}
+
+function mapped(value: object): object {
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, frozenCopy(one)]));
 }

@@ -1,16 +1,29 @@
 import { z } from "zod";
+import { type ExactNumber, isExactNumber } from "../core/exact-number.ts";
 import { headerName, headerText, pointer } from "./definition-fields.ts";
 
 /* How a definition says what an answer means: ordered rules, the first that matches wins. */
 
-const scalar = z.union([z.string().max(500), z.number(), z.boolean(), z.null()], {
+/** A number with more digits than a double holds, which an answer is compared with in full. */
+const exactNumber = z
+  .unknown()
+  .transform((value, context): ExactNumber => {
+    if (isExactNumber(value)) return value;
+    context.addIssue({ code: "custom", message: "Must be a number." });
+    return z.NEVER;
+  })
+  .meta({ type: "number" });
+
+const scalar = z.union([z.string().max(500), z.number(), exactNumber, z.boolean(), z.null()], {
   error: "Must be a text, a number, true, false or null.",
 });
 const scalars = z.array(scalar).min(1).max(100);
 
 const TESTS = {
   pointer: pointer.describe("The place in the answer that is tested, as a JSON Pointer."),
-  eq: scalar.optional().describe('The value there is this one. 1 is not "1".'),
+  eq: scalar
+    .optional()
+    .describe('The value there is this one. 1 is not "1"; 1, 1.0 and 1e0 are one number.'),
   in: scalars.optional().describe("The value there is one of these."),
   not_eq: scalar.optional().describe("There is a value, and it is another than this."),
   not_in: scalars.optional().describe("There is a value, and it is none of these."),
@@ -143,12 +156,18 @@ const ruleSchema = z
  */
 const ELEMENT_CONDITIONS_MAX = 100;
 
+/** Each such place may have to be looked up in the text of the answer. */
+const NUMBER_PLACES_MAX = 50;
+
 /** The rules that one answer is held against. */
 export const rulesSchema = z
   .array(ruleSchema)
   .max(200)
   .refine((rules) => countElementConditions(rules) <= ELEMENT_CONDITIONS_MAX, {
     error: `All rules together may have at most ${ELEMENT_CONDITIONS_MAX} conditions in "some".`,
+  })
+  .refine((rules) => numberPlaces(rules).size <= NUMBER_PLACES_MAX, {
+    error: `All rules together may compare numbers at no more than ${NUMBER_PLACES_MAX} places.`,
   });
 
 function countElementConditions(rules: readonly z.output<typeof ruleSchema>[]): number {
@@ -156,6 +175,20 @@ function countElementConditions(rules: readonly z.output<typeof ruleSchema>[]): 
   return conditions.reduce((count, { some = [] }) => count + some.length, 0);
 }
 
+function numberPlaces(rules: readonly z.output<typeof ruleSchema>[]): ReadonlySet<string> {
+  const conditions = rules.flatMap((rule) => rule.all);
+  return new Set(conditions.filter(comparesNumbers).map(({ pointer: place }) => place));
+}
+
+function comparesNumbers(tests: z.output<typeof elementConditionSchema>): boolean {
+  const { eq, in: oneOf = [], not_eq: not, not_in: noneOf = [] } = tests;
+  return [eq, not, ...oneOf, ...noneOf].some(
+    (one) => typeof one === "number" || isExactNumber(one),
+  );
+}
+
+/** What the value at a place is compared with. */
+export type Scalar = z.output<typeof scalar>;
 export type ProviderRule = z.output<typeof ruleSchema>;
 export type HeaderTest = ProviderRule["headers"][number];
 export type ProviderCondition = ProviderRule["all"][number];

