@@ -14,7 +14,7 @@ import type { RequestClient } from "./outbound/request-client.ts";
 import { ConnectionDirectory } from "./polling/connection-directory.ts";
 import { connectionNews, unknownStatusNews } from "./polling/operational-news.ts";
 import { Poller } from "./polling/poller.ts";
-import { registerPollingGauges } from "./polling/polling-gauges.ts";
+import { countPoll, registerPollingGauges } from "./polling/polling-gauges.ts";
 import { ProviderDirectory, type SharedProviders } from "./polling/provider-directory.ts";
 import type { ConnectionLoad } from "./polling/upstreams.ts";
 import type { LiveJobView } from "./polling/watch-list.ts";
@@ -30,6 +30,7 @@ import type { SecretBox } from "./runtime/secret-box.ts";
 import type { UuidSource } from "./runtime/uuid-source.ts";
 import type { AcceptRequest } from "./store/accept-row.ts";
 import type { Database } from "./store/database.ts";
+import { readDeliveryBacklog } from "./store/delivery-backlog.ts";
 import { FetchedResults } from "./store/fetched-results.ts";
 import { findIdempotencyKey } from "./store/find-idempotency-key.ts";
 import { findJob, findJobsOfSubscriptions } from "./store/find-job.ts";
@@ -207,7 +208,7 @@ export class Engine {
         this.delivery.operations.tell(unknownStatusNews(projectId, watch, status));
       },
       pauseConnection: (connection, reason) => pauseConnection(database, connection, reason),
-      observed: (observation) => metrics.polls.add(observation.kind),
+      observed: (interpretation, failureCode) => countPoll(metrics, interpretation, failureCode),
     });
   }
 
@@ -285,7 +286,18 @@ export class Engine {
   #registerGauges(): void {
     const { metrics } = this.#options;
     registerPollingGauges(metrics, this.#poller.watches);
-    registerDeliveryGauges(metrics, this.delivery.loop.outbox);
+    registerDeliveryGauges(metrics, this.delivery.loop.outbox, () =>
+      readDeliveryBacklog(this.#options.database),
+    );
+    metrics.info("ringback_build_info", "The release that runs, with the value 1.", {
+      version: this.#options.version,
+      node_version: process.version,
+    });
+    metrics.gauge(
+      "ringback_connections_paused",
+      "Connections of all projects that are paused.",
+      () => this.connections.pausedCount,
+    );
     metrics.gauge(
       "ringback_owned_shards",
       "Shards this node owns.",

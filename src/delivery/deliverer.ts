@@ -3,7 +3,6 @@ import {
   type AttemptExchange,
   decideAfterAttempt,
   isSuccess,
-  type DeliveryStep,
   laneVerdictOfExchange,
 } from "../core/delivery-outcome.ts";
 import { callbackBody } from "../core/event.ts";
@@ -15,6 +14,7 @@ import { traceHeaders } from "../core/trace-context.ts";
 import type { OutboundRequest, RequestOutcome } from "../outbound/request-outcome.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
+import type { AttemptSample } from "../runtime/metrics.ts";
 import type { Random } from "../runtime/random.ts";
 import { type SecretBox, SecretBoxError } from "../runtime/secret-box.ts";
 import type { AttemptRow } from "../store/record-attempts.ts";
@@ -56,7 +56,7 @@ export interface DelivererPorts {
   /** Told of a delivery that is given up. */
   exhausted(delivery: GivenUpDelivery, errorCode: AttemptErrorCode): void;
   /** Told of every attempt, for the metrics. */
-  attempted(step: DeliveryStep, sinceDueMs: number): void;
+  attempted(attempt: AttemptSample): void;
 }
 
 /** What is left to do about a delivery after an attempt, and what the attempt says about its origin. */
@@ -98,7 +98,13 @@ export async function attemptDelivery(
     nowMs,
     random: ports.random(),
   });
-  ports.attempted(step, startedAtMs - callback.dueAtMs);
+  ports.attempted({
+    status: step.status,
+    errorCode: step.errorCode,
+    sinceDueMs: startedAtMs - callback.dueAtMs,
+    // One that is sent again by hand says nothing about how soon callbacks arrive.
+    sinceEventMs: delivery.attemptsBefore > 0 ? null : nowMs - callback.event.occurredAtMs,
+  });
   if (step.status === "delivered") onTaken(verdict);
   const row = attemptRow(delivery, attemptCount, startedAtMs, made, step);
   if (!(await ports.record(row))) return { next: OVER, verdict };

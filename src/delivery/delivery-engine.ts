@@ -74,8 +74,12 @@ export class DeliveryEngine implements Service {
         noteOriginChange(options.log, change);
         this.operations.tell(originNews(change));
       },
-      attempted: (step, sinceDueMs) => metrics.recordAttempt(step.status, sinceDueMs),
-      exhausted: (delivery, errorCode) => this.operations.tell(exhaustedNews(delivery, errorCode)),
+      attempted: (attempt) => metrics.recordAttempt(attempt),
+      exhausted: (delivery, errorCode) => {
+        const news = exhaustedNews(delivery, errorCode);
+        options.log.info(news.data, "a delivery has used up its attempts");
+        this.operations.tell(news);
+      },
     });
     this.operations = new OperationalEvents({
       ...options,

@@ -1,5 +1,6 @@
 import type { BreakerLimits } from "../core/breaker.ts";
 import type { EventContent } from "../core/event.ts";
+import { publicId } from "../core/ids.ts";
 import type { LaneVerdict } from "../core/job.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
@@ -188,7 +189,7 @@ export class DeliveryLoop implements Service {
     } catch (error) {
       // Still pending in the database: the next sweep finds it.
       this.#ports.log.error(
-        { err: error, deliveryId: callback.delivery.id },
+        { err: error, delivery_id: publicId("delivery", callback.delivery.id) },
         "an attempt failed to be made or recorded",
       );
     }

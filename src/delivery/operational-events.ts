@@ -161,7 +161,10 @@ export class OperationalEvents implements Service {
       outcome.kind === "refused" ? operationalRetryMs(attemptCount + 1, outcome.status) : null;
     if (outcome.kind === "refused" && waitMs === null) {
       const { status } = outcome;
-      log.warn({ type, projectId, status }, "an operational event was not taken and is given up");
+      log.warn(
+        { type, project_id: publicId("project", projectId), status },
+        "an operational event was not taken and is given up",
+      );
     }
     await settleOperationalEvent(database, event, {
       isTold: outcome.kind === "told",
@@ -175,7 +178,10 @@ export class OperationalEvents implements Service {
     const { clock, log, userAgent, callbackTimeoutMs } = this.#ports;
     const keys = await readKeys(() => this.#ports.signingKeys(event.projectId));
     if ("code" in keys) {
-      log.warn({ projectId: event.projectId, ...keys }, "an operational event can't be signed");
+      log.warn(
+        { project_id: publicId("project", event.projectId), ...keys },
+        "an operational event can't be signed",
+      );
       return { kind: "refused", status: null };
     }
     const outcome = await this.#ports.send(

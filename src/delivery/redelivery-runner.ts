@@ -1,3 +1,4 @@
+import { publicId } from "../core/ids.ts";
 import { redeliveryBatch, redeliveryDueTimes, redeliveryStepMs } from "../core/redelivery-pace.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
@@ -114,7 +115,10 @@ export class RedeliveryRunner implements Service {
     const running = this.#goOn(redelivery)
       .catch((error: unknown) => {
         const { id } = redelivery;
-        this.#ports.log.warn({ err: error, id }, "a redelivery failed; it goes on soon");
+        this.#ports.log.warn(
+          { err: error, redelivery_id: publicId("redelivery", id) },
+          "a redelivery failed; it goes on soon",
+        );
       })
       .finally(() => this.#running.delete(redelivery.id));
     this.#running.set(redelivery.id, running);

@@ -1,3 +1,4 @@
+import type { RequestFailureCode } from "../core/request-failure.ts";
 import { HEALTHY, INCONCLUSIVE, type LaneVerdict, laneVerdict } from "../core/job.ts";
 import type { Observation } from "../core/observation.ts";
 import type { AnswerRoom, OutboundRequest, RequestOutcome } from "../outbound/request-outcome.ts";
@@ -25,8 +26,11 @@ const READING_TIMEOUT_MS = 20_000;
 export interface AnswerPorts {
   readonly clock: Clock;
   send(request: OutboundRequest): Promise<RequestOutcome>;
-  /** Told of what every answer means, for the metrics. */
-  observed(interpretation: Interpretation, durationMs: number): void;
+  /**
+   * Called with the meaning of every answer, for the metrics.
+   * @param failureCode how the request failed, when no answer came
+   */
+  observed(interpretation: Interpretation, failureCode: RequestFailureCode | null): void;
 }
 
 /** What all requests about jobs share. */
@@ -122,7 +126,7 @@ async function askForStatus(
     if (provider.remembersAnswers) {
       watch.memory = memoryAfterStatus(memory, interpretation, outcome, nowMs);
     }
-    ports.observed(interpretation, outcome.durationMs);
+    ports.observed(interpretation, failureCodeOf(outcome));
     return {
       interpretation: redacted(access, interpretation),
       isSent: true,
@@ -171,7 +175,7 @@ async function askForResult(
             outcome,
           );
     if (interpretation === null) return null;
-    ports.observed(interpretation, outcome.durationMs);
+    ports.observed(interpretation, failureCodeOf(outcome));
     return { interpretation: redacted(access, interpretation), isSent: true, lingeredMs: 0 };
   } finally {
     room.leave(sent);
@@ -194,6 +198,10 @@ function redacted(access: UpstreamAccess, interpretation: Interpretation): Inter
 
 function unusable(reason: string): Observation {
   return { kind: "retry", cause: "unusable_answer", reason, retryAfterMs: null };
+}
+
+function failureCodeOf(outcome: RequestOutcome): RequestFailureCode | null {
+  return outcome.kind === "failed" ? outcome.failure.code : null;
 }
 
 function isCutOff(outcome: RequestOutcome): boolean {

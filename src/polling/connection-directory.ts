@@ -42,6 +42,15 @@ export class ConnectionDirectory implements Service {
     return this.#refresher.stop();
   }
 
+  /** Connections that are paused, of all projects. */
+  get pausedCount(): number {
+    let count = 0;
+    for (const { state, isDeleted } of this.#byId.values()) {
+      if (state === "paused" && !isDeleted) count += 1;
+    }
+    return count;
+  }
+
   /** Deleted connections are still found by id: their jobs wait for their deadlines. */
   get(id: string): StoredConnection | null {
     return this.#byId.get(id) ?? null;

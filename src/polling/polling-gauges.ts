@@ -1,4 +1,6 @@
 import { publicId } from "../core/ids.ts";
+import type { RequestFailureCode } from "../core/request-failure.ts";
+import type { Interpretation } from "../providers/interpret-answer.ts";
 import type { GaugeRow, Metrics } from "../runtime/metrics.ts";
 import type { Upstreams } from "./upstreams.ts";
 import type { WatchList } from "./watch-list.ts";
@@ -15,7 +17,34 @@ const OF_CONNECTION = {
     "The rate at which this node may poll, as set or as learned from refusals.",
 } as const;
 
-/** What /metrics tells of polling. */
+/** Counts a poll by its meaning and, if it was of no use, by its error code. */
+export function countPoll(
+  metrics: Metrics,
+  interpretation: Interpretation,
+  failureCode: RequestFailureCode | null,
+): void {
+  metrics.polls.add(interpretation.kind);
+  const errorCode = failureCode ?? errorCodeOf(interpretation);
+  if (errorCode !== null) metrics.pollFailures.add(errorCode);
+}
+
+function errorCodeOf(interpretation: Interpretation): string | null {
+  switch (interpretation.kind) {
+    case "retry":
+      return interpretation.cause;
+    case "credential_rejected":
+      return interpretation.kind;
+    case "running":
+    case "completed":
+    case "failed":
+    case "canceled":
+    case "expired":
+    case "result_wanted":
+      return null;
+  }
+}
+
+/** The gauges of polling. */
 export function registerPollingGauges(metrics: Metrics, watches: WatchList): void {
   const { upstreams } = watches;
   metrics.gauge("ringback_watched_jobs", "Jobs this node polls.", () => watches.size);

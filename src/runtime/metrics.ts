@@ -20,6 +20,21 @@ const SECONDS_BUCKETS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 ];
 
+/** A receiver that was down for a day still falls into a bucket of its own. */
+const TO_CALLBACK_BUCKETS = [
+  0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600, 86_400,
+];
+
+/** One delivery attempt, as the metrics count it. */
+export interface AttemptSample {
+  readonly status: string;
+  readonly errorCode: string | null;
+  /** How long after it was due the attempt began. */
+  readonly sinceDueMs: number;
+  /** Since the event occurred; null for a delivery that was sent again by hand. */
+  readonly sinceEventMs: number | null;
+}
+
 /** The values of several gauges under the same label; one that is left out is not shown. */
 export interface GaugeRow<Name extends string> {
   readonly of: string;
@@ -30,8 +45,12 @@ export interface GaugeRow<Name extends string> {
 export class Metrics {
   readonly #registry = new Registry();
   readonly polls: CountBy;
+  /** By the code of the failed request, or by the cause for which an answer was of no use. */
+  readonly pollFailures: CountBy;
   readonly #attempts: CountBy;
+  readonly #attemptFailures: CountBy;
   readonly #attemptLagSeconds: Histogram;
+  readonly #endingToCallbackSeconds: Histogram;
   readonly #requests: Histogram;
 
   constructor() {
@@ -42,6 +61,16 @@ export class Metrics {
       "Polls by what they observed.",
       "observation",
     );
+    this.pollFailures = this.#countBy(
+      "ringback_poll_failures_total",
+      "Polls that failed or whose answer was of no use, by error code.",
+      "error_code",
+    );
+    this.#attemptFailures = this.#countBy(
+      "ringback_delivery_attempt_failures_total",
+      "Delivery attempts that did not deliver, by error code as attempts show it.",
+      "error_code",
+    );
     this.#attempts = this.#countBy(
       "ringback_delivery_attempts_total",
       "Delivery attempts by what became of the delivery.",
@@ -51,6 +80,12 @@ export class Metrics {
       name: "ringback_delivery_attempt_lag_seconds",
       help: "How long after it was due a delivery attempt began.",
       buckets: SECONDS_BUCKETS,
+      registers,
+    });
+    this.#endingToCallbackSeconds = new Histogram({
+      name: "ringback_ending_to_callback_seconds",
+      help: "From an event to the receiver's 2xx, retries included; redeliveries are not counted.",
+      buckets: TO_CALLBACK_BUCKETS,
       registers,
     });
     this.#requests = new Histogram({
@@ -73,6 +108,42 @@ export class Metrics {
       },
     });
     this.#registry.registerMetric(gauge);
+  }
+
+  /** A gauge of the value 1 whose labels say what there is to say. */
+  info(name: string, help: string, labels: Readonly<Record<string, string>>): void {
+    const gauge = new Gauge({ name, help, labelNames: Object.keys(labels), registers: [] });
+    gauge.set(labels, 1);
+    this.#registry.registerMetric(gauge);
+  }
+
+  /**
+   * Gauges whose values take a while to read, all read at once when scraped. When reading fails they
+   * are not shown, so that an old value is not taken for a fresh one.
+   */
+  measuredGauges<Name extends string>(
+    helps: Readonly<Record<Name, string>>,
+    read: () => Promise<Readonly<Record<Name, number>>>,
+  ): void {
+    const names = Object.keys(helps) as Name[];
+    let reading: Promise<Readonly<Record<Name, number>> | null> = Promise.resolve(null);
+    for (const name of names) {
+      const gauge = new Gauge({
+        name,
+        help: helps[name],
+        // With a label its value can be taken away again; without one it would be shown as 0.
+        labelNames: ["scope"],
+        registers: [],
+        async collect() {
+          // The registry asks in the order of registration.
+          if (name === names[0]) reading = read().catch(() => null);
+          const values = await reading;
+          this.reset();
+          if (values !== null) this.set({ scope: "all_nodes" }, values[name]);
+        },
+      });
+      this.#registry.registerMetric(gauge);
+    }
   }
 
   /** Gauges by label, all read at once when scraped; rows that are gone are shown no more. */
@@ -103,9 +174,13 @@ export class Metrics {
     }
   }
 
-  recordAttempt(status: string, sinceDueMs: number): void {
-    this.#attempts.add(status);
-    this.#attemptLagSeconds.observe(Math.max(0, sinceDueMs) / 1000);
+  recordAttempt(attempt: AttemptSample): void {
+    this.#attempts.add(attempt.status);
+    this.#attemptLagSeconds.observe(Math.max(0, attempt.sinceDueMs) / 1000);
+    if (attempt.errorCode !== null) this.#attemptFailures.add(attempt.errorCode);
+    if (attempt.status === "delivered" && attempt.sinceEventMs !== null) {
+      this.#endingToCallbackSeconds.observe(Math.max(0, attempt.sinceEventMs) / 1000);
+    }
   }
 
   recordRequest(sample: {
