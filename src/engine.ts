@@ -1,4 +1,5 @@
 import { Acceptor, type AcceptOutcome } from "./cluster/acceptor.ts";
+import { registerClusterGauges } from "./cluster/cluster-gauges.ts";
 import { HandOver } from "./cluster/hand-over.ts";
 import { createHousekeeping } from "./cluster/housekeeping.ts";
 import { LiveJobs } from "./cluster/live-jobs.ts";
@@ -19,7 +20,7 @@ import { ProviderDirectory, type SharedProviders } from "./polling/provider-dire
 import type { ConnectionLoad } from "./polling/upstreams.ts";
 import type { LiveJobView } from "./polling/watch-list.ts";
 import type { LiveTrial, LiveTrialOutcome } from "./providers/trial.ts";
-import type { Clock } from "./runtime/clock.ts";
+import type { DatabaseClock } from "./runtime/clock.ts";
 import type { Log } from "./runtime/log.ts";
 import type { Metrics } from "./runtime/metrics.ts";
 import type { Random } from "./runtime/random.ts";
@@ -48,7 +49,7 @@ const REQUESTS_GRACE_MS = 2_500;
 export interface EngineOptions {
   readonly config: Config;
   readonly database: Database;
-  readonly clock: Clock;
+  readonly clock: DatabaseClock;
   readonly random: Random;
   readonly uuids: UuidSource;
   readonly log: Log;
@@ -298,11 +299,10 @@ export class Engine {
       "Connections of all projects that are paused.",
       () => this.connections.pausedCount,
     );
-    metrics.gauge(
-      "ringback_owned_shards",
-      "Shards this node owns.",
-      () => this.#ownership.owned.length,
-    );
+    registerClusterGauges(metrics, {
+      ...this.#options,
+      ownedShards: () => this.#ownership.owned,
+    });
     metrics.gauge(
       "ringback_rows_waiting",
       "Rows that wait for a batch.",

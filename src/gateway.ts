@@ -10,7 +10,7 @@ import { systemLookup } from "./outbound/address-lookup.ts";
 import { CallbackUrlChecker } from "./outbound/callback-url-checker.ts";
 import { createOutboundClients } from "./outbound/outbound-clients.ts";
 import { checkUpstreamUrl } from "./outbound/upstream-url.ts";
-import type { Clock } from "./runtime/clock.ts";
+import type { DatabaseClock } from "./runtime/clock.ts";
 import { encryptionKeys } from "./runtime/encryption-keys.ts";
 import type { Log } from "./runtime/log.ts";
 import { Metrics } from "./runtime/metrics.ts";
@@ -24,6 +24,7 @@ import { type Database, openDatabase } from "./store/database.ts";
 import { startEmbeddedPostgres } from "./store/embedded-postgres.ts";
 import { checkMigrated, migrate } from "./store/migrate.ts";
 import { endAllLeases } from "./store/node-leases.ts";
+import { setByDatabase } from "./store/read-clock.ts";
 import { findSigningSecrets } from "./store/signing-secrets.ts";
 
 const DATABASE_CONNECTIONS_MAX = 12;
@@ -34,7 +35,7 @@ const CALLBACK_LOOKUP_TIMEOUT_MS = 2_000;
 
 export interface GatewayOptions {
   readonly config: Config;
-  readonly clock: Clock;
+  readonly clock: DatabaseClock;
   readonly random: Random;
   readonly log: Log;
   readonly version: string;
@@ -190,7 +191,7 @@ async function start(
 }
 
 async function startDatabase(
-  { config, log, signal }: GatewayOptions,
+  { config, clock, log, signal }: GatewayOptions,
   started: (() => Promise<void>)[],
 ): Promise<Database> {
   let url = config.database.kind === "external" ? config.database.url : "";
@@ -215,6 +216,7 @@ async function startDatabase(
   // The data directory is this process's alone, so whoever held a lease in it is dead.
   if (config.database.kind === "embedded") await endAllLeases(database);
   await database.openConnections();
+  await setByDatabase(clock, database);
   return database;
 }
 

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Config } from "./config.ts";
 import { publicId } from "./core/ids.ts";
 import { withOperatorDatabase } from "./operator-database.ts";
-import type { Clock } from "./runtime/clock.ts";
+import type { Clock, DatabaseClock } from "./runtime/clock.ts";
 import { encryptionKeys } from "./runtime/encryption-keys.ts";
 import type { Log } from "./runtime/log.ts";
 import { createSecretBox } from "./runtime/secret-box.ts";
@@ -19,6 +19,7 @@ import {
 import { createApiKey, createFirstApiKey } from "./store/api-keys.ts";
 import { ensureProject } from "./store/bootstrap-rows.ts";
 import type { Database } from "./store/database.ts";
+import { setByDatabase } from "./store/read-clock.ts";
 import { ensureSigningSecret } from "./store/signing-secrets.ts";
 
 export const PROJECT_USAGE = `  project   list                      shows all projects
@@ -58,21 +59,25 @@ export function readProjectCommand(args: readonly string[]): ProjectCommand | nu
 export async function runProjectCommand(
   command: ProjectCommand,
   config: Config,
-  ports: { readonly clock: Clock; readonly log: Log },
+  ports: { readonly clock: DatabaseClock; readonly log: Log },
 ): Promise<string> {
   const { log } = ports;
-  return withOperatorDatabase({ config, log, applicationName: "ringback project" }, (database) => {
-    switch (command.kind) {
-      case "list":
-        return list(database);
-      case "create":
-        return create(command.name, config, { ...ports, database });
-      case "key":
-        return addKey(command.name, { ...ports, database });
-      case "allow":
-        return allow(command.name, command.liveJobs, database);
-    }
-  });
+  return withOperatorDatabase(
+    { config, log, applicationName: "ringback project" },
+    async (database) => {
+      await setByDatabase(ports.clock, database);
+      switch (command.kind) {
+        case "list":
+          return list(database);
+        case "create":
+          return create(command.name, config, { ...ports, database });
+        case "key":
+          return addKey(command.name, { ...ports, database });
+        case "allow":
+          return allow(command.name, command.liveJobs, database);
+      }
+    },
+  );
 }
 
 async function list(database: Database): Promise<string> {

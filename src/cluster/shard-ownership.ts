@@ -1,5 +1,5 @@
 import { SHARD_COUNT } from "../core/shard.ts";
-import type { Clock, Timer } from "../runtime/clock.ts";
+import type { DatabaseClock, Timer } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import type { Random } from "../runtime/random.ts";
 import { Repeater } from "../runtime/repeater.ts";
@@ -13,6 +13,8 @@ import {
   renewLease,
   viewCluster,
 } from "../store/node-leases.ts";
+import { timed } from "../store/read-clock.ts";
+import { ClockWatch } from "./clock-watch.ts";
 import { planShards } from "./shard-plan.ts";
 
 const LEASE_MS = 15_000;
@@ -25,7 +27,7 @@ const RENEW_TIMEOUT_MS = 4_000;
 
 export interface ShardOwnershipPorts {
   readonly database: Database;
-  readonly clock: Clock;
+  readonly clock: DatabaseClock;
   readonly random: Random;
   readonly log: Log;
   /** This process start; a restarted process is another node. */
@@ -58,9 +60,11 @@ export class ShardOwnership implements Service {
   #leaseTimer: Timer | null = null;
   #hasLease = false;
   #stopping = false;
+  readonly #clockWatch: ClockWatch;
 
   constructor(ports: ShardOwnershipPorts) {
     this.#ports = ports;
+    this.#clockWatch = new ClockWatch(ports);
     const { clock, log } = ports;
     this.#renewer = new Repeater({
       name: "renew the lease",
@@ -114,15 +118,17 @@ export class ShardOwnership implements Service {
 
   async #renew(): Promise<void> {
     const { database, clock, nodeId, address } = this.#ports;
-    // Counted from before the request left: the database can't have begun the lease earlier.
-    const sentAt = clock.monotonic();
     const node = { id: nodeId, address, liveJobs: this.#ports.liveJobs() };
-    const elsewhere = await renewLease(database, node, LEASE_MS, RENEW_TIMEOUT_MS);
-    const leftMs = LEASE_MS - (clock.monotonic() - sentAt);
+    const renewed = await timed(clock, () =>
+      renewLease(database, node, LEASE_MS, RENEW_TIMEOUT_MS),
+    );
+    // Counted from before the request left: the database can't have begun the lease earlier.
+    const leftMs = LEASE_MS - (clock.monotonic() - renewed.sentAtMs);
     this.#hasLease = leftMs > 0;
     this.#leaseTimer?.cancel();
     this.#leaseTimer = clock.setTimer(leftMs, () => this.#loseLease());
-    this.#ports.liveJobsElsewhere(elsewhere);
+    this.#ports.liveJobsElsewhere(renewed.liveJobsElsewhere);
+    this.#clockWatch.set(renewed);
   }
 
   #loseLease(): void {

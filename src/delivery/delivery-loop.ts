@@ -129,7 +129,7 @@ export class DeliveryLoop implements Service {
   }
 
   #onRoom(): void {
-    const nowMs = this.#ports.clock.now();
+    const nowMs = this.#ports.clock.monotonic();
     if (nowMs < this.#roomAtMs) return;
     this.#roomAtMs = nowMs + ROOM_INTERVAL_MS;
     this.#rounds.trigger();

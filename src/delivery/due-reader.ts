@@ -59,7 +59,7 @@ export class DueReader {
 
   constructor(ports: DueReaderPorts) {
     this.#ports = ports;
-    this.#sweepAtMs = ports.clock.now() + SWEEP_INTERVAL_MS;
+    this.#sweepAtMs = ports.clock.monotonic() + SWEEP_INTERVAL_MS;
   }
 
   async round(): Promise<void> {
@@ -69,7 +69,7 @@ export class DueReader {
 
   /** One page of a sweep, or the beginning of the next one when its time has come. */
   async sweepPage(): Promise<void> {
-    const nowMs = this.#ports.clock.now();
+    const nowMs = this.#ports.clock.monotonic();
     if (nowMs < (this.#sweep === null ? this.#sweepAtMs : this.#pageAtMs)) return;
     if (this.#sweep === null) this.#sweepAtMs = nowMs + SWEEP_INTERVAL_MS;
     this.#pageAtMs = nowMs + PAGE_INTERVAL_MS;
@@ -93,7 +93,9 @@ export class DueReader {
   }
 
   async #readForward(): Promise<void> {
-    const { outbox } = this.#ports;
+    const { outbox, clock } = this.#ports;
+    // The database's clock was set back: what falls due now lies before what was read already.
+    if (clock.now() + HORIZON_MS < this.#forward.nextAttemptAtMs) this.#rewindTo(BEFORE_ALL_DUE);
     if (this.#overflow !== null && !outbox.isFull) this.#rewindTo(this.#overflow);
     while (!outbox.isFull) {
       const rewinds = this.#rewinds;

@@ -19,7 +19,7 @@ type Subject = Pick<OperationalNews, "projectId" | "subject">;
  */
 export class GatheredNews {
   readonly #projects = new Map<string, Map<string, Gathered>>();
-  /** By subject, until when it is not given out again. */
+  /** By subject, until when by the monotonic clock it is not given out again. */
   readonly #quietUntilMs = new Map<string, number>();
 
   add(news: OperationalNews, occurredAtMs: number): void {
@@ -31,7 +31,7 @@ export class GatheredNews {
     this.#projects.set(news.projectId, subjects);
   }
 
-  /** Gives out what may be noted down now. */
+  /** Gives out what may be noted down now, by the monotonic clock. */
   take(nowMs: number): Gathered[] {
     for (const [key, untilMs] of this.#quietUntilMs) {
       if (untilMs <= nowMs) this.#quietUntilMs.delete(key);

@@ -40,9 +40,10 @@ export class HeldBackDeliveries {
   }
 
   async round(): Promise<void> {
-    const nowMs = this.#ports.clock.now();
-    if (nowMs < this.#pageAtMs) return;
-    this.#pageAtMs = nowMs + PAGE_INTERVAL_MS;
+    const { clock } = this.#ports;
+    if (clock.monotonic() < this.#pageAtMs) return;
+    this.#pageAtMs = clock.monotonic() + PAGE_INTERVAL_MS;
+    const nowMs = clock.now();
     const queue = this.#queueInTurn();
     const shardIds = this.#ports.ownedShards();
     if (queue === null || shardIds.length === 0) return;

@@ -95,7 +95,7 @@ export class OperationalEvents implements Service {
   /** Notes down what was gathered and begins to send what is due. */
   async round(): Promise<void> {
     const { database, clock, ownedShards } = this.#ports;
-    await this.#note(clock.now());
+    await this.#note(clock.monotonic());
     const shardIds = ownedShards();
     if (shardIds.length === 0) return;
     const due = await findDueOperationalEvents(database, {

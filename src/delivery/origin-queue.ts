@@ -1,7 +1,7 @@
 import { Lane } from "../lanes/lane.ts";
 import type { LaneLimits } from "../lanes/lane-options.ts";
 import type { OriginGate } from "../lanes/origin-gate.ts";
-import type { Clock } from "../runtime/clock.ts";
+import { type Clock, toMonotonic } from "../runtime/clock.ts";
 import type { DuePosition } from "../store/find-due-deliveries.ts";
 import type { OwedCallback } from "./owed-callback.ts";
 
@@ -23,6 +23,7 @@ export class OriginQueue {
   /** Callbacks in memory, those being sent included. */
   held = 0;
   readonly #gate: OriginGate;
+  readonly #clock: Clock;
   #backlog: DuePosition | null = null;
   #isBeingRead = false;
 
@@ -31,6 +32,7 @@ export class OriginQueue {
     this.projectId = projectId;
     this.origin = origin;
     this.#gate = gate;
+    this.#clock = clock;
     this.lane = new Lane<OwedCallback>({
       limits,
       gate,
@@ -39,10 +41,16 @@ export class OriginQueue {
         callback.era = era;
         options.start(callback);
       },
-      isCurrent: (callback, dueAtMs) =>
-        callback.state === "waiting" && callback.dueAtMs === dueAtMs,
+      isCurrent: (callback, startAtMs) =>
+        callback.state === "waiting" && callback.startAtMs === startAtMs,
     });
     this.lane.moveTo(gate, projectId);
+  }
+
+  /** Queues a callback for when it is due. */
+  push(callback: OwedCallback): void {
+    callback.startAtMs = toMonotonic(this.#clock, callback.dueAtMs);
+    this.lane.push(callback, callback.startAtMs);
   }
 
   /** Whether only a probe goes to the origin from time to time. */

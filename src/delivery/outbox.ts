@@ -142,7 +142,7 @@ export class Outbox {
     this.#heldBytes += heldBytes(callback);
     this.#queues.hold(queue);
     if (callback.delivery.wantsMovements) this.#enterInOrder(callback);
-    if (callback.state === "waiting") queue.lane.push(callback, callback.dueAtMs);
+    if (callback.state === "waiting") queue.push(callback);
     return true;
   }
 
@@ -169,7 +169,7 @@ export class Outbox {
     callback.state = "waiting";
     callback.dueAtMs = dueAtMs;
     if (callback.delivery.wantsMovements) this.#order.enter(callback);
-    queue.lane.push(callback, dueAtMs);
+    queue.push(callback);
   }
 
   /** Forgets what waits for this shard; what is being sent ends by itself. */
@@ -225,7 +225,7 @@ export class Outbox {
     const next = this.#order.settled(callback);
     if (next === null || next.state !== "held_back") return false;
     next.state = "waiting";
-    this.#held.get(next.delivery.id)?.queue.lane.push(next, next.dueAtMs);
+    this.#held.get(next.delivery.id)?.queue.push(next);
     return true;
   }
 
@@ -252,7 +252,7 @@ export class Outbox {
     queue.lane.clear();
     for (const [index, callback] of waiting.entries()) {
       if (index < RESERVED_PER_ORIGIN) {
-        queue.lane.push(callback, callback.dueAtMs);
+        queue.push(callback);
         continue;
       }
       queue.noteBacklog(positionBefore(callback.dueAtMs));

@@ -9,7 +9,10 @@ export interface OwedCallback {
   readonly resultUrlOnly: boolean;
   /** Attempts already made; grows when a retry is near enough to be kept in memory. */
   attemptCount: number;
+  /** When the attempt is due, in the database's time. */
   dueAtMs: number;
+  /** The same by the monotonic clock, by which its lane waits; an entry there with another is out of date. */
+  startAtMs: number;
   /** In which era of its lane the attempt under way began. */
   era: number;
   /** Whether the attempt under way still counts for its lane. */
@@ -35,6 +38,7 @@ export function owedCallback(
     resultUrlOnly,
     attemptCount: delivery.attemptCount,
     dueAtMs: delivery.nextAttemptAtMs,
+    startAtMs: 0,
     era: 0,
     isInLane: false,
     state: "waiting",

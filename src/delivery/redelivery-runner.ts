@@ -1,6 +1,6 @@
 import { publicId } from "../core/ids.ts";
 import { redeliveryBatch, redeliveryDueTimes, redeliveryStepMs } from "../core/redelivery-pace.ts";
-import type { Clock } from "../runtime/clock.ts";
+import { type Clock, fromMonotonic, toMonotonic } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import { Pauses } from "../runtime/pauses.ts";
 import type { Random } from "../runtime/random.ts";
@@ -128,7 +128,7 @@ export class RedeliveryRunner implements Service {
   async #goOn(from: RedeliveryRecord): Promise<void> {
     const { clock, ownedShards } = this.#ports;
     let redelivery: RedeliveryRecord = from;
-    let dueFromMs = clock.now();
+    let dueFromMs = clock.monotonic();
     while (!this.#pauses.isClosed) {
       const startedAtMs = clock.monotonic();
       const step = await this.#step(redelivery, dueFromMs);
@@ -143,7 +143,8 @@ export class RedeliveryRunner implements Service {
 
   /**
    * Null when nothing is left to do here: it is over, or another node has come further.
-   * @param dueFromMs nothing is due before, so that the order and the pace hold over steps
+   * @param dueFromMs nothing is due before, by the monotonic clock, so that the order and the pace
+   *   hold over steps
    */
   async #step(redelivery: RedeliveryRecord, dueFromMs: number): Promise<Step | null> {
     const { database, clock } = this.#ports;
@@ -152,7 +153,7 @@ export class RedeliveryRunner implements Service {
     const look = await lookForDeliveries(database, redelivery, batch);
     const nowMs = clock.now();
     const taken = look.matching.length;
-    const firstDueMs = Math.max(nowMs, dueFromMs);
+    const firstDueMs = Math.max(nowMs, fromMonotonic(clock, dueFromMs));
     const dueAtMs = redeliveryDueTimes(firstDueMs, taken, perSecond);
     const outcome = await advanceRedelivery(database, { redelivery, look, dueAtMs, nowMs });
     if (outcome.kind === "overtaken") return null;
@@ -161,7 +162,7 @@ export class RedeliveryRunner implements Service {
     return {
       redelivery: { ...redelivery, positionId: look.positionId },
       taken,
-      dueFromMs: firstDueMs + (taken * 1000) / perSecond,
+      dueFromMs: toMonotonic(clock, firstDueMs) + (taken * 1000) / perSecond,
     };
   }
 

@@ -8,12 +8,13 @@ const PROJECTS_MAX = 10_000;
 
 export interface ProjectKey {
   readonly signing: SigningKey;
-  /** Null for a current one; a replaced one signs along until then. */
+  /** Null for a current one; a replaced one signs along until then, in the database's time. */
   readonly expiresAtMs: number | null;
 }
 
 interface Entry {
   readonly keys: Promise<readonly ProjectKey[]>;
+  /** By the monotonic clock. */
   readonly untilMs: number;
   /** Those of some schemes, put together once for many callbacks. */
   readonly ofSchemes: Map<readonly SignatureScheme[], Promise<readonly SigningKey[]>>;
@@ -37,7 +38,7 @@ export class SigningKeys {
    */
   of(projectId: string, schemes: readonly SignatureScheme[]): Promise<readonly SigningKey[]> {
     const nowMs = this.#clock.now();
-    const entry = this.#fresh(projectId, nowMs) ?? this.#read(projectId, nowMs);
+    const entry = this.#fresh(projectId) ?? this.#read(projectId);
     const known = entry.ofSchemes.get(schemes);
     if (known !== undefined) return known;
     const keys = entry.keys.then((all) =>
@@ -55,15 +56,15 @@ export class SigningKeys {
     this.#entries.delete(projectId);
   }
 
-  #fresh(projectId: string, nowMs: number): Entry | null {
+  #fresh(projectId: string): Entry | null {
     const entry = this.#entries.get(projectId);
-    return entry !== undefined && nowMs < entry.untilMs ? entry : null;
+    return entry !== undefined && this.#clock.monotonic() < entry.untilMs ? entry : null;
   }
 
-  #read(projectId: string, nowMs: number): Entry {
+  #read(projectId: string): Entry {
     const keys = this.#load(projectId);
     if (this.#entries.size >= PROJECTS_MAX) this.#entries.clear();
-    const entry = { keys, untilMs: nowMs + FRESH_FOR_MS, ofSchemes: new Map() };
+    const entry = { keys, untilMs: this.#clock.monotonic() + FRESH_FOR_MS, ofSchemes: new Map() };
     this.#entries.set(projectId, entry);
     keys.catch(() => this.#entries.delete(projectId));
     return entry;

@@ -1,5 +1,5 @@
 import FlatQueue from "flatqueue";
-import type { Clock, Timer } from "../runtime/clock.ts";
+import { type Clock, type Timer, toMonotonic } from "../runtime/clock.ts";
 
 /**
  * Fires each item once its time has come: one queue and one timer for any number of items.
@@ -17,9 +17,11 @@ export class AlarmQueue<Item> {
     this.#fire = fire;
   }
 
+  /** @param atMs in the clock's `now()`; waited for by the monotonic clock, as far away as it is now */
   set(item: Item, atMs: number): void {
-    this.#queue.push(item, atMs);
-    if (atMs < this.#timerAtMs) this.#arm(atMs);
+    const ringAtMs = toMonotonic(this.#clock, atMs);
+    this.#queue.push(item, ringAtMs);
+    if (ringAtMs < this.#timerAtMs) this.#arm(ringAtMs);
   }
 
   clear(): void {
@@ -32,13 +34,13 @@ export class AlarmQueue<Item> {
   #arm(atMs: number): void {
     this.#timer?.cancel();
     this.#timerAtMs = atMs;
-    this.#timer = this.#clock.setTimer(atMs - this.#clock.now(), () => this.#ring());
+    this.#timer = this.#clock.setTimer(atMs - this.#clock.monotonic(), () => this.#ring());
   }
 
   #ring(): void {
     this.#timer = null;
     this.#timerAtMs = Infinity;
-    const nowMs = this.#clock.now();
+    const nowMs = this.#clock.monotonic();
     for (let atMs = this.#queue.peekValue(); atMs !== undefined; atMs = this.#queue.peekValue()) {
       if (atMs > nowMs) {
         this.#arm(atMs);

@@ -18,7 +18,7 @@ export interface LaneLoad {
   readonly requestsPerSecond: number | null;
   /** Null when nothing waits. */
   readonly hold: LaneHold | null;
-  /** Null while not paused, or paused until a hand ends it. */
+  /** Epoch milliseconds. Null while not paused, or paused until a hand ends it. */
   readonly pausedUntilMs: number | null;
   readonly breaker: Breaker["state"];
 }

@@ -1,6 +1,6 @@
 import FlatQueue from "flatqueue";
 import type { LaneVerdict } from "../core/job.ts";
-import type { Timer } from "../runtime/clock.ts";
+import { fromMonotonic, type Timer } from "../runtime/clock.ts";
 import { countDue, type LaneHold, type LaneLoad } from "./lane-load.ts";
 import type { GateVisitor, OriginGate } from "./origin-gate.ts";
 import type { LaneLimits, LaneOptions } from "./lane-options.ts";
@@ -12,6 +12,7 @@ import { Pace } from "./pace.ts";
  *
  *   due? ── paused? ── concurrency? ── rate? ── origin? ──▶ start(item) … settle(verdict)
  *
+ * All times here are the monotonic clock's.
  * A sick lane holds back its own items and nobody else's; what the lanes to one origin share is the
  * origin's gate. One timer a lane, for the earliest moment at which something could start.
  *
@@ -59,7 +60,7 @@ export class Lane<Item> implements GateVisitor {
     this.#limits = options.limits;
     this.#concurrency = options.limits.concurrency;
     this.#gate = options.gate;
-    this.#pace = new Pace(options.limits, options.clock.now());
+    this.#pace = new Pace(options.limits, options.clock.monotonic());
   }
 
   get inFlight(): number {
@@ -87,7 +88,7 @@ export class Lane<Item> implements GateVisitor {
 
   /** How it stands; looks through all that is due, so for people, not for every poll. */
   load(): LaneLoad {
-    const nowMs = this.#options.clock.now();
+    const nowMs = this.#options.clock.monotonic();
     const { waiting, oldestDueAtMs } = countDue(this.#queue, nowMs, this.#options.isCurrent);
     const isPaused = this.pausedUntilMs > nowMs && this.pausedUntilMs !== Infinity;
     // Nobody looks at what falls due while nothing may start, so this does.
@@ -99,7 +100,7 @@ export class Lane<Item> implements GateVisitor {
       behindMs: nowMs - oldestDueAtMs,
       requestsPerSecond: this.#pace.perSecond,
       hold: waiting === 0 ? null : hold,
-      pausedUntilMs: isPaused ? this.pausedUntilMs : null,
+      pausedUntilMs: isPaused ? fromMonotonic(this.#options.clock, this.pausedUntilMs) : null,
       breaker: this.#gate.breaker.state,
     };
   }
@@ -113,7 +114,7 @@ export class Lane<Item> implements GateVisitor {
     this.#queue.push(item, dueAtMs);
     if (this.#isPumping || this.#isClosed) return;
     // The common case, an item that is not due, costs a comparison and perhaps a timer.
-    if (dueAtMs <= this.#options.clock.now()) this.#pump();
+    if (dueAtMs <= this.#options.clock.monotonic()) this.#pump();
     else if (dueAtMs < this.#timerAtMs && this.#inFlight < this.#concurrency) this.#arm();
   }
 
@@ -142,7 +143,7 @@ export class Lane<Item> implements GateVisitor {
   configure(limits: LaneLimits): void {
     this.#limits = limits;
     this.#concurrency = Math.max(1, Math.floor(limits.concurrency * this.#share));
-    this.#pace.configure(limits, this.#share, this.#options.clock.now());
+    this.#pace.configure(limits, this.#share, this.#options.clock.monotonic());
     this.#pump();
   }
 
@@ -186,7 +187,7 @@ export class Lane<Item> implements GateVisitor {
     if (this.#isPumping || this.#isClosed) return;
     this.#isPumping = true;
     let mayStartMore = true;
-    while (mayStartMore) mayStartMore = this.#startNext(this.#options.clock.now());
+    while (mayStartMore) mayStartMore = this.#startNext(this.#options.clock.monotonic());
     this.#isPumping = false;
     this.#arm();
   }
@@ -249,7 +250,7 @@ export class Lane<Item> implements GateVisitor {
   }
 
   #refuse(retryAfterMs: number | null, isNews: boolean): void {
-    const nowMs = this.#options.clock.now();
+    const nowMs = this.#options.clock.monotonic();
     if (isNews) this.#refusalsInRow += 1;
     // Where the first probe is refused too, the pause that was asked for is not to be relied on.
     const isGrowing = isNews && (retryAfterMs === null || this.#refusalsInRow > 1);
@@ -268,7 +269,7 @@ export class Lane<Item> implements GateVisitor {
   #resumeAfterRefusal(): void {
     this.#isProbing = false;
     this.#refusalsInRow = 0;
-    this.#pace.resume(this.#options.clock.now());
+    this.#pace.resume(this.#options.clock.monotonic());
   }
 
   /** Sets the timer for the earliest moment at which the head of the queue could start. */
@@ -279,7 +280,7 @@ export class Lane<Item> implements GateVisitor {
     if (this.#hold === "origin" || this.#isProbeOut) return;
     if (this.#inFlight >= this.#concurrency) return;
     const { clock } = this.#options;
-    const nowMs = clock.now();
+    const nowMs = clock.monotonic();
     const startAtMs = Math.max(
       dueAtMs,
       this.#pausedUntilMs,

@@ -88,7 +88,7 @@ export class OriginGate {
 
   #onFault(): void {
     const { breaker, clock } = this.#options;
-    if (breaker !== null) this.#become(afterFailure(this.#breaker, breaker, clock.now()));
+    if (breaker !== null) this.#become(afterFailure(this.#breaker, breaker, clock.monotonic()));
   }
 
   #become(breaker: Breaker): void {
@@ -111,7 +111,7 @@ export class OriginGate {
 
   /** Gives turns for as long as there is room and somebody waits. */
   #serve(): void {
-    const nowMs = this.#options.clock.now();
+    const nowMs = this.#options.clock.monotonic();
     while (this.#hasRoom(nowMs)) {
       const visitor = this.#turns.take();
       if (visitor === null) return;

@@ -15,7 +15,7 @@ export interface PaceLimits {
 
 /** A rate that grows does so in steps. */
 const STEP_MS = 100;
-/** Neither a clock that was moved nor a long sleep makes it grow by more. */
+/** A long sleep does not make it grow by more. */
 const STEP_MS_MAX = 60_000;
 const OWN_PAUSE_MS_MAX = 3_000;
 /** Before the first refusal: over how long what passes is counted. */

@@ -53,8 +53,7 @@ export class TokenBucket {
   }
 
   #refill(nowMs: number): void {
-    // A clock set back must not take tokens away.
-    const elapsedMs = Math.max(0, nowMs - this.#updatedMs);
+    const elapsedMs = nowMs - this.#updatedMs;
     this.#updatedMs = nowMs;
     this.#tokens = Math.min(
       this.#burst,

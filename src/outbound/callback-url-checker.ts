@@ -37,9 +37,9 @@ export class CallbackUrlChecker {
     const { origin } = syntax.url;
     const { guard, lookup, timeoutMs, clock } = this.#options;
     let judgement = this.#judged.get(origin);
-    if (judgement === undefined || clock.now() - judgement.atMs > JUDGED_FOR_MS) {
+    if (judgement === undefined || clock.monotonic() - judgement.atMs > JUDGED_FOR_MS) {
       const reason = await refusalOnceResolved(syntax.destination, guard, lookup, timeoutMs);
-      judgement = { reason, atMs: clock.now() };
+      judgement = { reason, atMs: clock.monotonic() };
       if (this.#judged.size >= JUDGEMENTS_MAX) this.#judged.clear();
       this.#judged.set(origin, judgement);
     }

@@ -153,7 +153,7 @@ export class Poller {
   /** In its own turn, which comes before those of jobs that fell due later. */
   #askForResult(watch: Watch): void {
     watch.seen = true;
-    if (watch.state === "polling") this.watches.schedule(watch, watch.dueAtMs);
+    if (watch.state === "polling") this.watches.scheduleInPlace(watch);
   }
 
   #take(
@@ -265,7 +265,7 @@ export class Poller {
     } catch (error) {
       this.#ports.log.warn({ err: error, connection }, "the pause could not be recorded");
       if (upstream.problem !== null)
-        upstream.restore(this.#ports.clock.now() + UNRECORDED_PAUSE_MS);
+        upstream.restore(this.#ports.clock.monotonic() + UNRECORDED_PAUSE_MS);
     }
   }
 

@@ -133,7 +133,7 @@ export class Upstream {
       resolve(era);
     };
     const turn: Turn = { isWaiting: true, begin };
-    this.lane.push(turn, this.#clock.now());
+    this.lane.push(turn, this.#clock.monotonic());
     return promise;
   }
 
@@ -144,7 +144,7 @@ export class Upstream {
 
   /**
    * Takes over what the connection says now; a usable one starts its due jobs at once.
-   * @param resumeAtMs sends nothing before
+   * @param resumeAtMs sends nothing before, by the monotonic clock
    */
   configure(connection: StoredConnection, resumeAtMs = 0): void {
     this.#connection = connection;

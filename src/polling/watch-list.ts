@@ -1,6 +1,7 @@
 import type { PackedUuids } from "../core/packed-uuids.ts";
 import { pollIntervalMs } from "../core/poll-schedule.ts";
 import { AlarmQueue } from "../lanes/alarm-queue.ts";
+import { fromMonotonic, toMonotonic } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
 import type { JobCheckpoint } from "../store/checkpoint-jobs.ts";
 import type { StoredConnection } from "../store/load-connections.ts";
@@ -102,8 +103,20 @@ export class WatchList {
     this.schedule(watch, this.#firstPollAtMs(watch, firstPoll));
   }
 
-  /** Queues the watch's next poll. */
-  schedule(watch: Watch, dueAtMs: number): void {
+  /**
+   * Queues the watch's next poll.
+   * @param atMs in the clock's `now()`; waited for by the monotonic clock, as far away as it is now
+   */
+  schedule(watch: Watch, atMs: number): void {
+    this.#queue(watch, toMonotonic(this.#ports.clock, atMs));
+  }
+
+  /** Queues the next poll in the place of the last one, before all that fell due later. */
+  scheduleInPlace(watch: Watch): void {
+    this.#queue(watch, watch.dueAtMs);
+  }
+
+  #queue(watch: Watch, dueAtMs: number): void {
     watch.state = "scheduled";
     watch.pollAgain = false;
     watch.dueAtMs = dueAtMs;
@@ -130,8 +143,9 @@ export class WatchList {
     const watch = this.#find(shardId, id);
     if (watch === null) return;
     if (watch.state === "polling") watch.pollAgain = true;
-    const nowMs = this.#ports.clock.now();
-    if (watch.state === "scheduled" && watch.dueAtMs > nowMs) this.schedule(watch, nowMs);
+    const { clock } = this.#ports;
+    const isWaiting = watch.state === "scheduled" && watch.dueAtMs > clock.monotonic();
+    if (isWaiting) this.schedule(watch, clock.now());
   }
 
   /** Forgets a watch whose ending is recorded; harmless when it is forgotten already. */
@@ -164,12 +178,13 @@ export class WatchList {
     const watch = this.#find(shardId, id);
     if (watch === null) return null;
     const problem = this.#problemOf(watch);
+    const isDueSometime = watch.state === "scheduled" && problem === null;
     return {
       status: watch.phase,
       progress: watch.progress,
       pollCount: watch.pollCount,
       lastPolledAtMs: watch.lastPolledAtMs,
-      nextPollAtMs: watch.state === "scheduled" && problem === null ? watch.dueAtMs : null,
+      nextPollAtMs: isDueSometime ? fromMonotonic(this.#ports.clock, watch.dueAtMs) : null,
       lastError: problem ?? watch.lastError,
     };
   }

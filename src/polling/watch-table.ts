@@ -63,6 +63,7 @@ export const FLAGS = { processing: 1, processingAnnounced: 2, seen: 4, pollAgain
  * number without holding it, as lanes and alarms do, looks at its times before acting on it.
  */
 export class WatchTable {
+  /** By the monotonic clock; the other times are epoch milliseconds. */
   dueAtMs = new Float64Array(CAPACITY_INITIAL);
   acceptedAtMs = new Float64Array(CAPACITY_INITIAL);
   deadlineAtMs = new Float64Array(CAPACITY_INITIAL);

@@ -132,7 +132,7 @@ export class Watch {
     this.#table.failuresInRow[this.slot] = count;
   }
 
-  /** When the next poll is due; an entry in a lane with another time is out of date. */
+  /** When the next poll is due, by the monotonic clock; an entry in a lane with another time is out of date. */
   get dueAtMs(): number {
     return this.#table.dueAtMs[this.slot] ?? 0;
   }

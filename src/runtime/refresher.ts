@@ -47,7 +47,9 @@ export class Refresher<Row extends { readonly updatedAtMs: number }> implements 
 
   /** Reads what has changed since the last time. */
   async refresh(): Promise<void> {
-    const since = Math.max(0, this.#newestMs - REREAD_MS);
+    // Rows may be from before the database's clock was set back, and changes be older than they.
+    const newestMs = Math.min(this.#newestMs, this.#options.clock.now());
+    const since = Math.max(0, newestMs - REREAD_MS);
     for (const row of await this.#options.load(since)) {
       this.#newestMs = Math.max(this.#newestMs, row.updatedAtMs);
       this.#options.take(row);

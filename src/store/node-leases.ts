@@ -1,5 +1,6 @@
 import { arrayLiteral } from "./array-literal.ts";
 import type { Database } from "./database.ts";
+import { CLOCK_MS } from "./read-clock.ts";
 
 /** Lease times are the database's: nodes need not agree on what time it is. */
 
@@ -10,15 +11,30 @@ with renewed as (
   on conflict (id) do update set
     lease_expires_at = excluded.lease_expires_at, live_jobs = excluded.live_jobs
 )
-select key as "projectId", sum(value::bigint)::float8 as count
+select ${CLOCK_MS} as "databaseMs", null as "projectId", 0::float8 as count
+union all
+select null, key, sum(value::bigint)::float8
 from nodes, jsonb_each_text(live_jobs)
 where id <> $1 and lease_expires_at > now()
 group by key
 `;
 
+interface RenewedRow {
+  readonly databaseMs: number | null;
+  readonly projectId: string | null;
+  readonly count: number;
+}
+
+export interface Renewed {
+  /** How many live jobs of each project the other nodes watch, as they said last. */
+  readonly liveJobsElsewhere: ReadonlyMap<string, number>;
+  /** The database's time while it was renewed, in epoch milliseconds. */
+  readonly databaseMs: number;
+}
+
 /**
  * Says that this node lives for another `leaseMs`, and how many live jobs of each project it
- * watches. Returns how many the other nodes do, as they said last.
+ * watches. Returns what the others said, and the time.
  */
 export async function renewLease(
   database: Database,
@@ -29,19 +45,23 @@ export async function renewLease(
   },
   leaseMs: number,
   timeoutMs: number,
-): Promise<ReadonlyMap<string, number>> {
+): Promise<Renewed> {
   const liveJobs = JSON.stringify(Object.fromEntries(node.liveJobs));
   const rows = await database.run(
     "renew-lease",
     (sql) =>
-      sql.unsafe<{ projectId: string; count: number }[]>(
-        RENEW,
-        [node.id, node.address, leaseMs, liveJobs],
-        { prepare: true },
-      ),
+      sql.unsafe<RenewedRow[]>(RENEW, [node.id, node.address, leaseMs, liveJobs], {
+        prepare: true,
+      }),
     { timeoutMs },
   );
-  return new Map(rows.map(({ projectId, count }) => [projectId, count]));
+  const liveJobsElsewhere = new Map<string, number>();
+  for (const { projectId, count } of rows) {
+    if (projectId !== null) liveJobsElsewhere.set(projectId, count);
+  }
+  const databaseMs = rows.find((row) => row.databaseMs !== null)?.databaseMs;
+  if (typeof databaseMs !== "number") throw new Error("the server told no time");
+  return { liveJobsElsewhere, databaseMs };
 }
 
 export interface ClusterView {

@@ -27,7 +27,7 @@ export function setLane(
 ) {
   const { clock = new FakeClock(), started = [] } = scene;
   const { gate = newGate(clock) } = scene;
-  const startedAt = clock.now();
+  const startedAt = clock.monotonic();
   const eras = new Map<string, number>();
   const lane = new Lane<Item>({
     limits: { ...UNLIMITED, ...limits },
@@ -35,12 +35,12 @@ export function setLane(
     clock,
     start(item, era) {
       eras.set(item.name, era);
-      started.push({ name: item.name, atMs: clock.now() - startedAt });
+      started.push({ name: item.name, atMs: clock.monotonic() - startedAt });
     },
     isCurrent: (item, dueAtMs) => item.dueAtMs === dueAtMs,
   });
   const push = (name: string, inMs = 0): Item => {
-    const item = { name, dueAtMs: clock.now() + inMs };
+    const item = { name, dueAtMs: clock.monotonic() + inMs };
     lane.push(item, item.dueAtMs);
     return item;
   };

@@ -165,7 +165,7 @@ describe("the connection", () => {
     const { clock, upstream, answer, tryOut } = setUp();
     answer(answeredJson({}, 429, { "retry-after": "7" }));
     await tryOut();
-    expect(upstream.lane.pausedUntilMs).toBe(clock.now() + 7000);
+    expect(upstream.lane.pausedUntilMs).toBe(clock.monotonic() + 7000);
   });
 
   test("is not paused by a refused credential, as it would be by a poll", async () => {

@@ -60,7 +60,7 @@ function upstreamOf(
     letThrough(): number {
       started = 0;
       for (let job = 0; job < 10; job += 1) {
-        upstream.lane.push(job, clock.now());
+        upstream.lane.push(job, clock.monotonic());
       }
       return started;
     },

@@ -47,7 +47,7 @@ describe("a connection that can be used", () => {
     let started = 0;
     const limits = { concurrency: 3, requests_per_second: 1, burst: 2 };
     const upstream = newUpstream({ clock, poll: () => void (started += 1) });
-    for (let slot = 0; slot < 10; slot += 1) upstream.lane.push(slot, clock.now());
+    for (let slot = 0; slot < 10; slot += 1) upstream.lane.push(slot, clock.monotonic());
     upstream.configure(storedConnection({ settings: { limits } }));
     expect(started).toBe(1);
     clock.advance(1_000);

@@ -161,12 +161,45 @@ describe("a deadline", () => {
   });
 });
 
+describe.each([
+  ["back", -3_600_000],
+  ["forward", 3_600_000],
+])("a clock that is put %s by an hour", (_, byMs) => {
+  test("moves no poll, and the next one is shown in the time that is told now", () => {
+    const { clock, list, add, stillRunning, polled } = setUp();
+    const job = add({ deadlineAtMs: clock.now() + 10 * 3_600_000 });
+    stillRunning(job, 10_000);
+    clock.setNow(clock.now() + byMs);
+    expect(list.view(job.shardId, job.id)?.nextPollAtMs).toBe(clock.now() + 10_000);
+    clock.advance(9_999);
+    expect(polled(job)).toHaveLength(1);
+    clock.advance(1);
+    expect(polled(job)).toHaveLength(2);
+  });
+
+  test("lets a deadline pass in the time that is told now", () => {
+    const { clock, list, timedOut, add } = setUp();
+    const job = add({ deadlineAtMs: clock.now() + 60_000 });
+    clock.setNow(clock.now() + byMs);
+    list.inspectShard(job.shardId, 100);
+    clock.advance(59_999);
+    expect(timedOut).toHaveLength(byMs > 0 ? 1 : 0);
+    for (let passedMs = 0; passedMs < Math.max(0, -byMs); passedMs += SWEEP_MS) {
+      expect(timedOut).toEqual([]);
+      list.inspectShard(job.shardId, 100);
+      clock.advance(SWEEP_MS);
+    }
+    clock.advance(1);
+    expect(timedOut).toHaveLength(1);
+  });
+});
+
 describe("poll now", () => {
   test("brings the next poll forward, once however often it is asked for", () => {
     const { clock, list, add, stillRunning, polled } = setUp();
     const job = add();
     stillRunning(job, 60_000);
-    list.upstream(CONNECTION_ID).lane.pause(clock.now() + 1_000);
+    list.upstream(CONNECTION_ID).lane.pause(clock.monotonic() + 1_000);
     for (let asked = 0; asked < 5; asked += 1) list.pollNow(job.shardId, job.id);
     clock.advance(1_000);
     expect(polled(job)).toHaveLength(2);

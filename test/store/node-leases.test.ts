@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Database } from "../../src/store/database.ts";
+import { SystemClock } from "../../src/runtime/clock.ts";
 import { renewLease } from "../../src/store/node-leases.ts";
+import { setByDatabase } from "../../src/store/read-clock.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { uuids } from "../support/rows.ts";
 
@@ -15,9 +17,9 @@ afterAll(() => drop());
 
 const newId = () => uuids(Date.now(), 0);
 
-function renew(id: string, liveJobs: Record<string, number>, leaseMs = 60_000) {
+async function renew(id: string, liveJobs: Record<string, number>, leaseMs = 60_000) {
   const node = { id, address: "http://node.test", liveJobs: new Map(Object.entries(liveJobs)) };
-  return renewLease(database, node, leaseMs, 10_000);
+  return (await renewLease(database, node, leaseMs, 10_000)).liveJobsElsewhere;
 }
 
 test("a renewal tells what the other live nodes watch, in all, as they said last", async () => {
@@ -38,4 +40,18 @@ test("a renewal tells what the other live nodes watch, in all, as they said last
       ["q", 3],
     ]),
   );
+});
+
+test("the database's clock sets one that is an hour off, to within the way there and back", async () => {
+  const clock = new SystemClock({
+    wall: () => Date.now() - 3_600_000,
+    monotonic: () => performance.now(),
+  });
+  expect(Math.abs(clock.now() - Date.now())).toBeGreaterThan(3_000_000);
+  const sentAtMs = performance.now();
+  await setByDatabase(clock, database);
+  const tripMs = performance.now() - sentAtMs;
+  // The test's database is on this machine.
+  expect(Math.abs(clock.now() - Date.now())).toBeLessThan(tripMs + 5);
+  expect(Math.abs(clock.systemAheadMs() + 3_600_000)).toBeLessThan(tripMs + 5);
 });

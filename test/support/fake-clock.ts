@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { Clock, Timer } from "../../src/runtime/clock.ts";
+import type { DatabaseClock, Timer } from "../../src/runtime/clock.ts";
 
 interface PendingTimer {
   readonly dueAt: number;
@@ -7,7 +7,7 @@ interface PendingTimer {
 }
 
 /** A clock that moves only when a test moves it. */
-export class FakeClock implements Clock {
+export class FakeClock implements DatabaseClock {
   #now: number;
   #monotonic = 0;
   readonly #timers = new Set<PendingTimer>();
@@ -22,6 +22,19 @@ export class FakeClock implements Clock {
 
   monotonic(): number {
     return this.#monotonic;
+  }
+
+  offsetMs(): number {
+    return this.#now - this.#monotonic;
+  }
+
+  /** Readings of a real database do not move it. */
+  set(): number {
+    return 0;
+  }
+
+  systemAheadMs(): number {
+    return 0;
   }
 
   setTimer(delayMs: number, fire: () => void): Timer {

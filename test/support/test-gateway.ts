@@ -1,7 +1,12 @@
 import postgres from "postgres";
 import { describeProblems, loadConfig } from "../../src/config.ts";
 import { type StartedGateway, startGateway } from "../../src/gateway.ts";
-import { type Clock, systemClock, type Timer } from "../../src/runtime/clock.ts";
+import {
+  type ClockReading,
+  type DatabaseClock,
+  SystemClock,
+  type Timer,
+} from "../../src/runtime/clock.ts";
 import { createLog } from "../../src/runtime/log.ts";
 import { systemRandom } from "../../src/runtime/random.ts";
 import { type Api, apiOf, askUntil, type Json } from "./api-client.ts";
@@ -26,20 +31,36 @@ export interface TestGateway {
   discard(): Promise<void>;
 }
 
-/** The system's time, moved by as much as a test says. Timers keep the real one. */
-export class ShiftedClock implements Clock {
+/** The database's time, moved by as much as a test says. Timers keep the real one. */
+export class ShiftedClock implements DatabaseClock {
+  readonly #real = new SystemClock({
+    wall: () => Date.now(),
+    monotonic: () => performance.now(),
+  });
   #shiftMs = 0;
 
   now(): number {
-    return systemClock.now() + this.#shiftMs;
+    return this.#real.now() + this.#shiftMs;
   }
 
   monotonic(): number {
-    return systemClock.monotonic();
+    return this.#real.monotonic();
   }
 
   setTimer(delayMs: number, fire: () => void): Timer {
-    return systemClock.setTimer(delayMs, fire);
+    return this.#real.setTimer(delayMs, fire);
+  }
+
+  offsetMs(): number {
+    return this.#real.offsetMs() + this.#shiftMs;
+  }
+
+  set(reading: ClockReading): number {
+    return this.#real.set(reading);
+  }
+
+  systemAheadMs(): number {
+    return this.#real.systemAheadMs();
   }
 
   shift(ms: number): void {
@@ -81,7 +102,7 @@ export async function startTestGateway(
 
 async function startInProcess(
   env: Readonly<Record<string, string>>,
-  clock: Clock,
+  clock: DatabaseClock,
   write: (line: string) => void,
 ): Promise<StartedGateway> {
   const result = loadConfig(env, false);

@@ -1,0 +1,45 @@
+import type { ClockReading, DatabaseClock } from "../runtime/clock.ts";
+import type { Log } from "../runtime/log.ts";
+
+/** Further off is worth a person's attention, although nothing here depends on it. */
+const OFF_MS_MAX = 5_000;
+
+/**
+ * Sets the clock by each reading of the database's, and warns of clocks that are wrong: this
+ * machine's when it differs, which its log lines show, and the database's when it jumps.
+ */
+export class ClockWatch {
+  readonly #clock: DatabaseClock;
+  readonly #log: Log;
+  #isOff = false;
+
+  constructor({ clock, log }: { readonly clock: DatabaseClock; readonly log: Log }) {
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  set(reading: ClockReading): void {
+    const movedMs = this.#clock.set(reading);
+    if (Math.abs(movedMs) > OFF_MS_MAX) {
+      this.#log.warn(
+        { movedS: seconds(movedMs) },
+        "the database's clock was moved; deadlines and retries follow it",
+      );
+    }
+    const aheadMs = this.#clock.systemAheadMs();
+    const isOff = Math.abs(aheadMs) > OFF_MS_MAX;
+    if (isOff === this.#isOff) return;
+    this.#isOff = isOff;
+    const fields = { aheadS: seconds(aheadMs) };
+    if (isOff) {
+      this.#log.warn(
+        fields,
+        "this machine's clock differs from the database's, whose time is used; log lines carry the wrong one",
+      );
+    } else this.#log.info(fields, "this machine's clock agrees with the database's again");
+  }
+}
+
+function seconds(ms: number): number {
+  return Math.round(ms / 100) / 10;
+}

@@ -1,0 +1,19 @@
+import type { DatabaseClock } from "../runtime/clock.ts";
+import type { Metrics } from "../runtime/metrics.ts";
+
+/** What /metrics tells of this node's place in the cluster. */
+export function registerClusterGauges(
+  metrics: Metrics,
+  ports: { readonly ownedShards: () => readonly number[]; readonly clock: DatabaseClock },
+): void {
+  metrics.gauge(
+    "ringback_owned_shards",
+    "Shards this node owns.",
+    () => ports.ownedShards().length,
+  );
+  metrics.gauge(
+    "ringback_clock_ahead_seconds",
+    "How far this machine's clock is ahead of the database's, whose time is used.",
+    () => ports.clock.systemAheadMs() / 1000,
+  );
+}
