@@ -7,6 +7,7 @@ import { baseUrl, listOf, onOrOff, oneOf, textLike, wholeNumber } from "./runtim
 import type { Reading, SettingKind } from "./runtime/setting-kind.ts";
 import { SettingReader } from "./runtime/setting-reader.ts";
 import type { Environment, SettingProblem } from "./runtime/setting-reader.ts";
+import { readDatabaseUrl } from "./store/database-url.ts";
 
 /** Everything the environment decides, read once at the start. Times in ms, sizes in bytes. */
 export interface Config {
@@ -152,12 +153,11 @@ const apiKey = textLike(/^rb_\S{4,}$/, "rb_ and at least 4 characters, none of t
 const headerValue = textLike(/^[\x21-\x7e]+$/, "printable ASCII without blanks");
 
 const postgresUrl: SettingKind<string> = {
-  valid: "a postgres:// or postgresql:// URL",
+  valid:
+    "postgres://user:password@host:5432/database, also with several host:port between commas and target_session_attrs=any, read-write or primary",
   read(text) {
-    const url = URL.parse(text);
-    if (url === null) return { problem: "is not a URL" };
-    if (/^postgres(ql)?:$/.test(url.protocol)) return { value: text };
-    return { problem: "is not a postgres:// URL" };
+    const reading = readDatabaseUrl(text);
+    return reading.kind === "ok" ? { value: text } : { problem: reading.problem };
   },
 };
 

@@ -25,8 +25,12 @@ const TEXTS: Record<string, { wrong: string[]; right: string[] }> = {
   PORT: { wrong: ["-1", "65536", "80a", "8.5", "0x50", "1e3"], right: ["0", "65535"] },
   HOST: { wrong: ["a b", "http://a"], right: ["0.0.0.0", "::", "localhost"] },
   DATABASE_URL: {
-    wrong: ["mysql://a/b", "db", "http://db/x"],
-    right: ["postgres://u:p@db:5432/x", "postgresql://db/x?sslmode=require"],
+    wrong: ["mysql://a/b", "db", "http://db/x", "postgres://a,b/x?target_session_attrs=standby"],
+    right: [
+      "postgres://u:p@db:5432/x",
+      "postgresql://db/x?sslmode=require",
+      "postgres://u:p@a:5432,b:5433/x?target_session_attrs=read-write",
+    ],
   },
   RINGBACK_API_KEY: { wrong: ["rb_abc", "sk_abcdef", "rb_ab cdef"], right: ["rb_abcd"] },
   RINGBACK_SIGNING_SECRET: {

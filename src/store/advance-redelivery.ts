@@ -1,4 +1,4 @@
-import type { TransactionSql } from "./client.ts";
+import type { TransactionSql } from "./connection.ts";
 import type { Database } from "./database.ts";
 import type { RedeliveryRecord } from "./find-redeliveries.ts";
 import { firstIdAt } from "./id-range.ts";

@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
-import type { Sql, TransactionSql } from "./client.ts";
+import { arrayLiteral } from "./array-literal.ts";
+import type { Sql } from "./connection.ts";
 import type { Database } from "./database.ts";
 import type { Scope } from "./schema.ts";
 
@@ -14,10 +15,8 @@ export interface StoredApiKey {
   readonly revokedAtMs: number | null;
 }
 
-const TEXT_ARRAY_OID = 1009;
-
 const COLUMNS = `
-  id, project_id as "projectId", name, scopes,
+  id, project_id as "projectId", name, to_json(scopes) as scopes,
   round(date_part('epoch', created_at) * 1000) as "createdAtMs",
   round(date_part('epoch', expires_at) * 1000) as "expiresAtMs",
   round(date_part('epoch', revoked_at) * 1000) as "revokedAtMs"`;
@@ -69,15 +68,15 @@ export interface NewApiKey {
 
 const CREATE = `
 insert into api_keys (id, project_id, name, key_hash, scopes, created_at, expires_at)
-values ($1, $2, $3, $4, $5, to_timestamp($6::float8 / 1000), to_timestamp($7::float8 / 1000))
+values ($1, $2, $3, $4, $5::text::text[], to_timestamp($6::float8 / 1000), to_timestamp($7::float8 / 1000))
 `;
 
 export async function createApiKey(database: Database, key: NewApiKey): Promise<void> {
   await database.run("create-api-key", (sql) => insertKey(sql, key));
 }
 
-function insertKey(sql: Sql | TransactionSql, key: NewApiKey): Promise<unknown> {
-  const scopes = sql.array([...key.scopes], TEXT_ARRAY_OID);
+function insertKey(sql: Sql, key: NewApiKey): Promise<unknown> {
+  const scopes = arrayLiteral(key.scopes);
   const { id, projectId, name, nowMs, expiresAtMs } = key;
   const values = [id, projectId, name, hashApiKey(key.key), scopes, nowMs, expiresAtMs];
   return sql.unsafe(CREATE, values, { prepare: true });
@@ -89,7 +88,7 @@ with replaced as (
   where project_id = $2 and name = $3 and key_hash <> $4 and revoked_at is null
 )
 insert into api_keys (id, project_id, name, key_hash, scopes, created_at)
-values ($1, $2, $3, $4, $5, to_timestamp($6::float8 / 1000))
+values ($1, $2, $3, $4, $5::text::text[], to_timestamp($6::float8 / 1000))
 on conflict (key_hash) do update set
   scopes = excluded.scopes, revoked_at = null, expires_at = null
 `;
@@ -102,14 +101,7 @@ export async function ensureApiKey(
   await database.run("ensure-api-key", (sql) =>
     sql.unsafe(
       ENSURE,
-      [
-        key.id,
-        key.projectId,
-        key.name,
-        hashApiKey(key.key),
-        sql.array([...key.scopes], TEXT_ARRAY_OID),
-        key.nowMs,
-      ],
+      [key.id, key.projectId, key.name, hashApiKey(key.key), arrayLiteral(key.scopes), key.nowMs],
       { prepare: true },
     ),
   );

@@ -1,5 +1,5 @@
 /**
- * A Postgres array literal of values that need no quoting: numbers and UUIDs. Sent as one text
+ * A Postgres array literal of values that need no quoting: numbers, UUIDs, plain words. Sent as one text
  * parameter and cast, `$1::text::uuid[]`, which spares the driver from guessing element types.
  */
 export function arrayLiteral(values: readonly (number | string)[]): string {

@@ -1,9 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { type Clock, systemClock } from "../runtime/clock.ts";
+import { type Random, systemRandom } from "../runtime/random.ts";
 import { StartRefusedError } from "../runtime/start-refused.ts";
-import { createClient, redactUrl, refusingWhen } from "./client.ts";
-import type { Client, ClientOptions, Orm, Sql, TransactionSql } from "./client.ts";
-import { startDeadline } from "./deadline.ts";
-import { Slots } from "./slots.ts";
+import type { Connection, Orm, Sql, TransactionSql } from "./connection.ts";
+import { type Claim, ConnectionPool } from "./connection-pool.ts";
+import { readDatabaseUrl, redactUrl } from "./database-url.ts";
+import type { DatabaseAddress } from "./database-url.ts";
+import { type Deadline, startDeadline } from "./deadline.ts";
+import { ServerList } from "./server-list.ts";
 import { DatabaseBusyError, errorCode, isTransient } from "./transient-error.ts";
 
 /*
@@ -16,6 +20,8 @@ const SERVER_VERSION_MIN = 15;
 /** How much longer than statement_timeout a call may take: the way there and back, and queueing. */
 const DEADLINE_MARGIN_MS = 5_000;
 const CALLS_WAITING_MAX = 5_000;
+/** The server takes no writes: it was the primary until a moment ago, or was told so. */
+const READ_ONLY = "25006";
 const CONNECT_FOR_MS = 30_000;
 const CONNECT_PAUSE_MS = 250;
 
@@ -36,6 +42,9 @@ export interface DatabaseOptions {
   readonly connectForMs?: number;
   /** Gives up the waiting. */
   readonly signal?: AbortSignal;
+  /** For how long connections are kept; the system's unless a test says otherwise. */
+  readonly clock?: Clock;
+  readonly random?: Random;
 }
 
 export interface CallOptions {
@@ -72,12 +81,9 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
 }
 
 function newDatabase(options: DatabaseOptions): Database {
-  try {
-    return new Database(options);
-  } catch {
-    // The original error carries the whole URL.
-    throw unavailable(options.url, "its URL is not valid");
-  }
+  const reading = readDatabaseUrl(options.url);
+  if (reading.kind === "ok") return new Database(options, reading.address);
+  throw unavailable(options.url, `its URL is not valid: it ${reading.problem}`);
 }
 
 async function connect(database: Database, options: DatabaseOptions): Promise<number> {
@@ -126,19 +132,25 @@ function describe(error: unknown): string {
 
 export class Database {
   readonly #options: DatabaseOptions;
-  readonly #slots: Slots;
-  #client: Client;
-  #closed = false;
+  readonly #address: DatabaseAddress;
+  readonly #servers: ServerList;
+  readonly #pool: ConnectionPool;
 
-  constructor(options: DatabaseOptions) {
+  constructor(options: DatabaseOptions, address: DatabaseAddress) {
     this.#options = options;
-    this.#slots = new Slots(options.connectionsMax);
-    this.#client = this.#newClient({});
+    this.#address = address;
+    this.#servers = new ServerList(address);
+    this.#pool = new ConnectionPool({
+      connectionsMax: options.connectionsMax,
+      open: (onLost) => this.#connect(options.statementTimeoutMs, onLost),
+      clock: options.clock ?? systemClock,
+      random: options.random ?? systemRandom,
+    });
   }
 
   /** Calls that wait for a connection. */
   get waiting(): number {
-    return this.#slots.waiting;
+    return this.#pool.waiting;
   }
 
   /**
@@ -150,7 +162,7 @@ export class Database {
     work: (sql: Sql, orm: Orm) => Promise<T>,
     options?: CallOptions,
   ): Promise<T> {
-    return this.#bounded(name, options, (client) => work(client.sql, client.orm));
+    return this.#bounded(name, options, ({ sql, orm }) => work(sql, orm));
   }
 
   /** Runs statements as one transaction, at READ COMMITTED; `work` waits for nothing but the database. */
@@ -159,33 +171,23 @@ export class Database {
     work: (sql: TransactionSql) => Promise<T>,
     options?: CallOptions,
   ): Promise<T> {
-    return this.#bounded(name, options, async (client) => {
-      let lost = false;
-      try {
-        return (await client.sql.begin((sql) => work(refusingWhen(() => lost, sql)))) as T;
-      } catch (error) {
-        lost = true;
-        throw error;
-      }
-    });
+    return this.#bounded(name, options, (connection) => connection.transaction(work));
   }
 
-  /** A pool apart for rare long work such as migrations; closed at the end, bounded by `timeoutMs`. */
+  /** A connection apart for rare long work such as migrations; ended afterwards, or by `timeoutMs`. */
   async dedicated<T>(
     name: string,
-    options: { readonly connectionsMax: number; readonly timeoutMs: number },
-    work: (client: Client) => Promise<T>,
+    options: { readonly timeoutMs: number },
+    work: (connection: Connection) => Promise<T>,
   ): Promise<T> {
-    const client = this.#newClient({
-      connectionsMax: options.connectionsMax,
-      statementTimeoutMs: options.timeoutMs,
-    });
     const deadline = startDeadline(name, options.timeoutMs);
+    const opening = this.#connect(options.timeoutMs, () => {});
     try {
-      return await Promise.race([work(client), deadline.passed]);
+      const connection = await Promise.race([opening, deadline.passed]);
+      return await Promise.race([work(connection), deadline.passed]);
     } finally {
       deadline.cancel();
-      await client.sql.end({ timeout: 1 });
+      await opening.then((connection) => connection.close()).catch(() => {});
     }
   }
 
@@ -193,64 +195,80 @@ export class Database {
    * Opens all connections there may be: the server takes some milliseconds for each, and the first
    * calls would wait for that together. Those that fail are opened when they are needed.
    */
-  async openConnections(): Promise<void> {
-    const { connectionsMax } = this.#options;
-    const calls = Array.from({ length: connectionsMax }, () => this.run("connect", serverVersion));
-    await Promise.allSettled(calls);
+  openConnections(): Promise<void> {
+    return this.#pool.openAll();
   }
 
   /** Lets running calls end for at most `timeoutMs`, then cuts them off. New ones are refused at once. */
-  async close(timeoutMs: number): Promise<void> {
-    this.#closed = true;
-    await this.#client.sql.end({ timeout: timeoutMs / 1000 });
+  close(timeoutMs: number): Promise<void> {
+    return this.#pool.close(timeoutMs);
   }
 
   async #bounded<T>(
     name: string,
     options: CallOptions | undefined,
-    work: (client: Client) => Promise<T>,
+    work: (connection: Connection) => Promise<T>,
   ): Promise<T> {
-    if (this.#slots.waiting >= CALLS_WAITING_MAX) {
+    if (this.#pool.waiting >= CALLS_WAITING_MAX) {
       throw new DatabaseBusyError(`${name}: ${CALLS_WAITING_MAX} calls wait for a connection`);
     }
     const timeoutMs = options?.timeoutMs ?? this.#options.statementTimeoutMs + DEADLINE_MARGIN_MS;
     const deadline = startDeadline(name, timeoutMs);
-    const slot = this.#slots.take();
-    let client: Client | null = null;
     try {
-      await Promise.race([slot.ready, deadline.passed]);
-      client = this.#client;
-      return await Promise.race([work(client), deadline.passed]);
-    } catch (error) {
-      if (deadline.hasThrown(error) && client !== null) this.#retire(client, name);
-      throw error;
+      const connection = await claimed(this.#pool.claim(), deadline);
+      try {
+        return await Promise.race([work(connection), deadline.passed]);
+      } catch (error) {
+        this.#judge(connection, name, deadline.hasThrown(error), error);
+        throw error;
+      } finally {
+        this.#pool.giveBack(connection);
+      }
     } finally {
       deadline.cancel();
-      slot.release();
     }
   }
 
   /**
-   * After a deadline nobody knows which of a client's connections are dead: new calls get a new
-   * client, those in flight keep the old one for as long as the server would let them.
+   * After a deadline nothing says which connections are dead, and after a failover a server that
+   * was the primary refuses every write: new calls get new connections, those in progress keep theirs.
    */
-  #retire(client: Client, overdue: string): void {
-    if (client !== this.#client || this.#closed) return;
-    this.#options.log.warn({ overdue }, "database connections replaced");
-    this.#client = this.#newClient({});
-    void client.sql.end({ timeout: this.#options.statementTimeoutMs / 1000 });
+  #judge(connection: Connection, name: string, isOverdue: boolean, error: unknown): void {
+    if (!isOverdue && errorCode(error) !== READ_ONLY) return;
+    if (isOverdue) connection.destroy();
+    const fields = isOverdue ? { overdue: name } : { readOnly: name };
+    this.#options.log.warn(fields, "database connections replaced");
+    this.#pool.replaceAll();
   }
 
-  #newClient(overrides: Partial<ClientOptions>): Client {
-    const { url, connectionsMax, statementTimeoutMs, applicationName, log } = this.#options;
-    const onNotice = (message: string): void => log.debug({ notice: message }, "database notice");
-    return createClient({
-      url,
-      connectionsMax,
-      statementTimeoutMs,
-      applicationName,
-      onNotice,
-      ...overrides,
+  #connect(
+    statementTimeoutMs: number,
+    onLost: (connection: Connection) => void,
+  ): Promise<Connection> {
+    const { applicationName, log } = this.#options;
+    return this.#servers.connect({
+      parameters: {
+        application_name: applicationName,
+        ...(this.#address.isPooled ? {} : serverSideLimits(statementTimeoutMs)),
+      },
+      onNotice: (message) => log.debug({ notice: message }, "database notice"),
+      onLost,
     });
   }
+}
+
+async function claimed(claim: Claim, deadline: Deadline): Promise<Connection> {
+  try {
+    return await Promise.race([claim.ready, deadline.passed]);
+  } catch (error) {
+    claim.cancel();
+    throw error;
+  }
+}
+
+function serverSideLimits(statementTimeoutMs: number): Record<string, number> {
+  return {
+    statement_timeout: statementTimeoutMs,
+    idle_in_transaction_session_timeout: statementTimeoutMs,
+  };
 }

@@ -1,5 +1,5 @@
 import { shardOfUuid } from "../core/ids.ts";
-import type { TransactionSql } from "./client.ts";
+import type { TransactionSql } from "./connection.ts";
 import type { Database } from "./database.ts";
 import { IS_PENDING } from "./is-pending.ts";
 

@@ -1,5 +1,5 @@
 import { shardOfJob } from "../core/shard.ts";
-import type { Sql } from "./client.ts";
+import type { Sql } from "./connection.ts";
 import type { Database } from "./database.ts";
 import { firstIdAt } from "./id-range.ts";
 import { pageOf, scanOf } from "./page.ts";

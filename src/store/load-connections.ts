@@ -21,7 +21,7 @@ export interface StoredConnection {
 
 const LOAD = `
 select id, project_id as "projectId", provider, name, base_url as "baseUrl", credential,
-  agreed_hosts as "agreedHosts", credential_version as "credentialVersion", settings, state, paused_reason as "pausedReason",
+  to_json(agreed_hosts) as "agreedHosts", credential_version as "credentialVersion", settings, state, paused_reason as "pausedReason",
   deleted_at is not null as "isDeleted",
   round(date_part('epoch', updated_at) * 1000) as "updatedAtMs"
 from connections

@@ -20,7 +20,7 @@ export interface ConnectionRecord {
 
 const COLUMNS = `
   id, provider, name, base_url as "baseUrl", credential is not null as "hasCredential",
-  agreed_hosts as "agreedHosts", settings, state, paused_reason as "pausedReason",
+  to_json(agreed_hosts) as "agreedHosts", settings, state, paused_reason as "pausedReason",
   round(date_part('epoch', paused_at) * 1000) as "pausedAtMs",
   round(date_part('epoch', created_at) * 1000) as "createdAtMs",
   round(date_part('epoch', updated_at) * 1000) as "updatedAtMs"`;

@@ -25,15 +25,13 @@ export async function migrate(
   options: { readonly folder?: string } = {},
 ): Promise<void> {
   const migrationsFolder = options.folder ?? FOLDER;
-  await database.dedicated(
-    "migrate",
-    { connectionsMax: 2, timeoutMs: TIMEOUT_MS },
-    async ({ sql, orm }) => {
-      await sql.begin(async (lock) => {
-        await lock`select pg_advisory_xact_lock(${LOCK})`;
-        await applyMigrations(orm, { migrationsFolder });
-      });
-    },
+  await database.dedicated("migration lock", { timeoutMs: TIMEOUT_MS }, (lock) =>
+    lock.transaction(async (sql) => {
+      await sql`select pg_advisory_xact_lock(${LOCK})`;
+      await database.dedicated("migrate", { timeoutMs: TIMEOUT_MS }, ({ orm }) =>
+        applyMigrations(orm, { migrationsFolder }),
+      );
+    }),
   );
 }
 

@@ -1,5 +1,5 @@
 import type { DeliveryStatus } from "../core/delivery-outcome.ts";
-import type { Sql, TransactionSql } from "./client.ts";
+import type { Sql } from "./connection.ts";
 import type { Database } from "./database.ts";
 import { IS_PENDING } from "./is-pending.ts";
 import { rowSource } from "./row-source.ts";
@@ -151,7 +151,7 @@ export async function recordAttempts(
   return rows.map((row) => !ids.has(row.deliveryId));
 }
 
-function recordStatement(sql: Sql | TransactionSql, input: string[]): Promise<{ id: string }[]> {
+function recordStatement(sql: Sql, input: string[]): Promise<{ id: string }[]> {
   return sql.unsafe<{ id: string }[]>(RECORD, input, { prepare: true });
 }
 

@@ -1,5 +1,5 @@
 import type { SignatureScheme } from "../core/signature-scheme.ts";
-import type { TransactionSql } from "./client.ts";
+import type { TransactionSql } from "./connection.ts";
 import type { Database } from "./database.ts";
 
 /** What callbacks are signed with: a secret of `v1`, or a key of `v1a`. Times in epoch milliseconds. */

@@ -21,7 +21,8 @@ const TRANSIENT_CODES = new Set([
   "57P02", // shut down after a crash
   "57P03", // starting up
   "57P05", // idle_session_timeout
-  // postgres.js
+  // postgres.js, and `ConnectionError`
+  "NO_SUITABLE_SERVER",
   "CONNECT_TIMEOUT",
   "CONNECTION_CLOSED",
   "CONNECTION_DESTROYED",
@@ -49,6 +50,24 @@ export class DatabaseTimeoutError extends Error {
 export class DatabaseBusyError extends Error {
   override readonly name = "DatabaseBusyError";
 }
+
+/** A connection to the database could not be had, or is no more. The codes are the driver's. */
+export class ConnectionError extends Error {
+  override readonly name = "ConnectionError";
+  readonly code: ConnectionErrorCode;
+
+  constructor(code: ConnectionErrorCode, message: string) {
+    super(`${code}: ${message}`);
+    this.code = code;
+  }
+}
+
+type ConnectionErrorCode =
+  | "CONNECT_TIMEOUT"
+  | "CONNECTION_CLOSED"
+  | "CONNECTION_ENDED"
+  /** Servers answer, but none of them does what `target_session_attrs` asks for. */
+  | "NO_SUITABLE_SERVER";
 
 /** True when the same call may succeed later. Looks through wrappers such as Drizzle's. */
 export function isTransient(error: unknown): boolean {

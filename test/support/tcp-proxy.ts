@@ -12,6 +12,8 @@ export interface TcpProxy {
   thaw(): void;
   /** Cuts every connection. */
   cut(): void;
+  /** Cuts the connection of this place, from 0 to 1, among those that are open, with a FIN or an RST; false when there is none. */
+  cutOne(place: number, how: "fin" | "rst"): boolean;
   close(): Promise<void>;
 }
 
@@ -21,6 +23,7 @@ export async function startTcpProxy(
   port = 0,
 ): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
+  const clients = new Set<Socket>();
   const chunks: Buffer[] = [];
   let frozen = false;
   const server = createServer((client) => {
@@ -29,6 +32,8 @@ export async function startTcpProxy(
       client.destroy();
       upstream.destroy();
     };
+    clients.add(client);
+    client.once("close", () => clients.delete(client));
     for (const socket of [client, upstream]) {
       sockets.add(socket);
       socket.once("close", () => sockets.delete(socket));
@@ -51,6 +56,12 @@ export async function startTcpProxy(
     thaw: () => void (frozen = false),
     cut() {
       for (const socket of sockets) socket.destroy();
+    },
+    cutOne(place, how) {
+      const client = [...clients][Math.floor(place * clients.size)];
+      if (how === "rst") client?.resetAndDestroy();
+      else client?.destroy();
+      return client !== undefined;
     },
     async close() {
       for (const socket of sockets) socket.destroy();
