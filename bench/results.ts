@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { arch, availableParallelism, cpus, platform, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
-import { findPostgresBinaries } from "../src/store/postgres-binaries.ts";
+import { binariesIn, findPostgresPackage } from "../src/store/postgres-binaries.ts";
 import type { Outcome } from "./report.ts";
 import type { BenchSettings } from "./scenario.ts";
 
@@ -73,7 +73,7 @@ function describeMachine(): Results["machine"] {
 function describeVersions(): Results["versions"] {
   const root = readManifest("../package.json");
   const own = readManifest("package.json");
-  const { postgres } = findPostgresBinaries();
+  const { postgres } = binariesIn(findPostgresPackage().native);
   const version = execFileSync(postgres, ["--version"], { encoding: "utf8" });
   return {
     ringback: root.version,

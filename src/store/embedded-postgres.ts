@@ -1,11 +1,17 @@
+import { existsSync } from "node:fs";
+import { realpath } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { makeDataDir } from "../runtime/data-dir.ts";
 import { EmbeddedServer, embeddedUrl } from "./embedded-server.ts";
 import type { EmbeddedPostgresLog } from "./embedded-server.ts";
-import { checkReach, chooseAccount } from "./postgres-account.ts";
-import { findPostgresBinaries } from "./postgres-binaries.ts";
+import { canEnter, canRun, chooseAccount, unreachable } from "./postgres-account.ts";
+import type { Account } from "./postgres-account.ts";
+import { binariesIn, findPostgresPackage, linkLibraries } from "./postgres-binaries.ts";
+import type { PostgresBinaries } from "./postgres-binaries.ts";
 import { ensureCluster, readPassword } from "./postgres-cluster.ts";
 import type { Cluster } from "./postgres-cluster.ts";
+import { ensureCopy } from "./postgres-copy.ts";
 import { findPostmaster } from "./postmaster.ts";
 
 const START_TIMEOUT_MS = 300_000;
@@ -61,14 +67,17 @@ export async function findEmbeddedPostgres(
 }
 
 async function openCluster(dataDir: string, log: EmbeddedPostgresLog): Promise<Cluster> {
-  const binaries = findPostgresBinaries();
   await makeDataDir(dataDir);
-  const directory = join(dataDir, "postgres");
+  // One spelling: whether a Postgres is that of this directory is seen by its path.
+  const realDataDir = await realpath(dataDir);
+  const directory = join(realDataDir, "postgres");
   const account = chooseAccount(directory);
-  checkReach(account, binaries.postgres, dataDir);
+  const binaries = usableBinaries(account, realDataDir);
+  const byHandle = !isPlain(realDataDir) || (account !== null && !canEnter(account, realDataDir));
+  if (byHandle && !existsSync("/proc/self/fd")) throw unreachable(account, "enter", dataDir);
   if (account !== null) {
     log.info(
-      { uid: account.uid },
+      { uid: account.uid, data: directory, programs: binaries.root },
       "started by root, as which Postgres refuses to run: it runs as another user",
     );
   }
@@ -78,5 +87,39 @@ async function openCluster(dataDir: string, log: EmbeddedPostgresLog): Promise<C
     log: join(directory, "server.log"),
     binaries,
     account,
+    byHandle,
   };
+}
+
+/** pg_ctl puts paths between double quotes into a line for the shell, as they are. */
+function isPlain(path: string): boolean {
+  return !/["$`\\]/.test(path);
+}
+
+/** The installed programs, or a copy of them where those can't be run. */
+function usableBinaries(account: Account | null, dataDir: string): PostgresBinaries {
+  const installed = findPostgresPackage();
+  const { native } = installed;
+  const isWhole = linkLibraries(installed);
+  if (isWhole && isUsable(account, native)) return binariesIn(native);
+  let reason: unknown;
+  for (const base of copyBases(account, dataDir)) {
+    try {
+      const copy = ensureCopy(installed, base);
+      if (isUsable(account, copy)) return binariesIn(copy);
+    } catch (error) {
+      reason = error;
+    }
+  }
+  throw unreachable(account, "run", native, reason);
+}
+
+function isUsable(account: Account | null, native: string): boolean {
+  return isPlain(native) && (account === null || canRun(account, binariesIn(native).postgres));
+}
+
+/** Root's must last as long as Postgres runs, and a temporary directory may be tidied up sooner. */
+function copyBases(account: Account | null, dataDir: string): readonly string[] {
+  const temporary = join(tmpdir(), `ringback-postgres-${process.getuid?.() ?? ""}`);
+  return [account === null ? join(dataDir, "programs") : "/var/lib/ringback-postgres", temporary];
 }

@@ -151,11 +151,18 @@ export class EmbeddedServer {
   async #launch(timeoutMs: number): Promise<unknown> {
     const { cluster, durable } = this.#options;
     const wait = ["-w", "-t", String(Math.ceil(timeoutMs / 1000))];
-    const args = ["start", "-D", cluster.data, "-l", cluster.log, ...wait];
+    const start = (directory: string): string[] => [
+      "start",
+      "-D",
+      `${directory}/data`,
+      "-l",
+      `${directory}/server.log`,
+      ...wait,
+    ];
     try {
       await rotateLog(cluster);
       await writeSettings(cluster, this.#port ?? (await findFreePort()), durable);
-      await runProgram(cluster, cluster.binaries.pgCtl, args, timeoutMs);
+      await runProgram(cluster, cluster.binaries.pgCtl, start, timeoutMs);
       this.takenOver = false;
       return null;
     } catch (error) {
@@ -202,9 +209,18 @@ export class EmbeddedServer {
 
   async #halt(mode: "fast" | "immediate", timeoutS: number): Promise<void> {
     const { cluster } = this.#options;
-    const args = ["stop", "-D", cluster.data, "-m", mode, "-w", "-t", String(timeoutS)];
+    const stop = (directory: string): string[] => [
+      "stop",
+      "-D",
+      `${directory}/data`,
+      "-m",
+      mode,
+      "-w",
+      "-t",
+      String(timeoutS),
+    ];
     try {
-      await runProgram(cluster, cluster.binaries.pgCtl, args, (timeoutS + 1) * 1000);
+      await runProgram(cluster, cluster.binaries.pgCtl, stop, (timeoutS + 1) * 1000);
     } catch (error) {
       if ((await findPostmaster(cluster.data)).kind === "running") throw error;
     }

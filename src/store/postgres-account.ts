@@ -9,11 +9,13 @@ export interface Account {
 }
 
 const USER = "postgres";
+/** Exists on every system, and owns nothing. */
+const SPARE_USER = "nobody";
 
 /**
  * Whom to run Postgres as; null is the user that runs this process. Postgres refuses to run as
  * root: root runs it as the owner of the data that is there already, else as the user `postgres`,
- * which is created when there is none.
+ * which is created when there is none, or as `nobody` where none can be created.
  */
 export function chooseAccount(clusterDir: string): Account | null {
   const uid = process.getuid?.();
@@ -27,12 +29,12 @@ export function chooseAccount(clusterDir: string): Account | null {
     );
   }
   if (owner !== undefined && owner.uid !== 0) return { uid: owner.uid, gid: owner.gid };
-  return findUser() ?? createUser();
+  return findUser(USER) ?? createUser();
 }
 
-function findUser(): Account | null {
-  const uid = spawnSync("id", ["-u", USER], { encoding: "utf8" });
-  const gid = spawnSync("id", ["-g", USER], { encoding: "utf8" });
+function findUser(name: string): Account | null {
+  const uid = spawnSync("id", ["-u", name], { encoding: "utf8" });
+  const gid = spawnSync("id", ["-g", name], { encoding: "utf8" });
   if (uid.status !== 0 || gid.status !== 0) return null;
   return { uid: Number(uid.stdout), gid: Number(gid.stdout) };
 }
@@ -42,7 +44,7 @@ function createUser(): Account {
   const created = spawnSync("/usr/sbin/useradd", ["--system", "--user-group", ...shell, USER], {
     encoding: "utf8",
   });
-  const account = findUser();
+  const account = findUser(USER) ?? findUser(SPARE_USER);
   if (account !== null) return account;
   const reason = (created.error?.message ?? created.stderr).trim();
   throw new StartRefusedError(
@@ -52,25 +54,41 @@ function createUser(): Account {
 }
 
 /**
- * Throws a message that says what to do unless the account can run the program and enter the
- * directory. Only a try tells: modes of all parents, ACLs and capabilities count.
+ * Whether the account can run a program that prints its version. Only a try tells: the modes of all
+ * parents and of the libraries, ACLs and capabilities count.
  */
-export function checkReach(account: Account | null, program: string, directory: string): void {
-  if (account === null) return;
-  const runs = spawnSync(program, ["--version"], { ...account, cwd: "/" });
-  if (runs.error !== undefined) throw unreachable(account, "run", program, runs.error);
-  // Not the child's working directory, which is entered before the user is changed.
-  const enters = spawnSync("/bin/sh", ["-c", 'cd -- "$1"', "sh", directory], { ...account });
-  if (enters.error !== undefined || enters.status !== 0) {
-    throw unreachable(account, "enter", directory, enters.error);
-  }
+export function canRun(account: Account, program: string): boolean {
+  const runs = spawnSync(program, ["--version"], { ...account, cwd: "/", env: {} });
+  return runs.status === 0;
 }
 
-function unreachable(account: Account, verb: "run" | "enter", path: string, cause?: Error): Error {
-  const what = verb === "run" ? "move the project" : "choose another DATA_DIR";
+/** Whether the account can enter the directory. */
+export function canEnter(account: Account, directory: string): boolean {
+  // Not the child's working directory, which is entered before the user is changed.
+  const enters = spawnSync("/bin/sh", ["-c", 'cd -- "$1"', "sh", directory], { ...account });
+  return enters.status === 0;
+}
+
+/** Whether the account has a name in the user database; `docker run --user` takes any number. */
+export function hasName(account: Account | null): boolean {
+  return spawnSync("id", ["-un"], { ...account, cwd: "/" }).status === 0;
+}
+
+/** The refusal of a start that can't run or enter what it must. */
+export function unreachable(
+  account: Account | null,
+  verb: "run" | "enter",
+  path: string,
+  cause?: unknown,
+): Error {
+  const remedy = verb === "run" ? "move the project" : "choose another DATA_DIR";
+  const detail = cause instanceof Error ? ` A copy did not help either (${cause.message}).` : "";
+  if (account === null) {
+    return new StartRefusedError(`Postgres can't ${verb} ${path}; ${remedy}.${detail}`, { cause });
+  }
   return new StartRefusedError(
-    `Postgres refuses to run as root, and the user it runs as (uid ${account.uid}) can't ${verb} ${path}. ` +
-      `Allow others to enter every directory above it (chmod o+x), ${what}, or run Ringback as another user.`,
+    `Postgres refuses to run as root, and the user it runs as (uid ${account.uid}) can't ${verb} ${path}.${detail} ` +
+      `Allow others to enter every directory above it (chmod o+x), ${remedy}, or run Ringback as another user.`,
     { cause },
   );
 }

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import type { SpawnOptions } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import {
   chown,
@@ -14,8 +15,10 @@ import {
 import { join } from "node:path";
 import { StartRefusedError } from "../runtime/start-refused.ts";
 import { isProcessAlive } from "./postmaster.ts";
+import { hasName } from "./postgres-account.ts";
 import type { Account } from "./postgres-account.ts";
 import type { PostgresBinaries } from "./postgres-binaries.ts";
+import { copyForUnnamedUser } from "./unnamed-user.ts";
 
 /** The embedded Postgres on disk: `<dataDir>/postgres` with its data, password and log. */
 export interface Cluster {
@@ -24,12 +27,22 @@ export interface Cluster {
   readonly log: string;
   readonly binaries: PostgresBinaries;
   readonly account: Account | null;
+  /** Whether the programs reach `directory` by an open handle: the account can't enter its parents. */
+  readonly byHandle: boolean;
 }
+
+/** Where a program of the cluster finds a directory. */
+type ArgumentsOf = (directory: string) => readonly string[];
 
 export const POSTGRES_USER = "ringback";
 const POSTGRES_MAJOR = "18";
 const LOG_BYTES_KEPT = 5_000_000;
 const INITDB_TIMEOUT_MS = 120_000;
+/**
+ * Linux leads a process that names its own open directory straight to it, whatever it may not enter
+ * on the way, and processes that it starts inherit the handle: all of Postgres's do.
+ */
+const HANDLE_PATH = "/proc/self/fd/3";
 
 /** For one small machine. Commits stay durable: fsync and synchronous_commit keep their defaults. */
 const SETTINGS: Readonly<Record<string, string>> = {
@@ -83,23 +96,7 @@ async function createCluster(cluster: Cluster, durable: boolean): Promise<void> 
     await mkdir(draft, { mode: 0o700 });
     await writeFile(join(draft, "password"), password, { mode: 0o600, flush: true });
     if (cluster.account !== null) await giveTo(cluster.account, [draft, join(draft, "password")]);
-    await runProgram(
-      cluster,
-      cluster.binaries.initdb,
-      [
-        `--pgdata=${join(draft, "data")}`,
-        `--username=${POSTGRES_USER}`,
-        `--pwfile=${join(draft, "password")}`,
-        "--auth=scram-sha-256",
-        "--encoding=UTF8",
-        // The same order and case rules on every machine, whatever locales it has.
-        "--no-locale",
-        "--locale-provider=builtin",
-        "--builtin-locale=C.UTF-8",
-        ...(durable ? [] : ["--no-sync"]),
-      ],
-      INITDB_TIMEOUT_MS,
-    );
+    await initialize(cluster, draft, durable);
     await rename(draft, cluster.directory);
     await syncDirectory(join(cluster.directory, ".."));
   } catch (error) {
@@ -107,6 +104,26 @@ async function createCluster(cluster: Cluster, durable: boolean): Promise<void> 
     // Another process was faster; its cluster is as good.
     if (!(await exists(cluster.directory))) throw error;
   }
+}
+
+async function initialize(cluster: Cluster, draft: string, durable: boolean): Promise<void> {
+  const programs = join(draft, "programs");
+  const isNamed = hasName(cluster.account);
+  const { initdb } = isNamed ? cluster.binaries : copyForUnnamedUser(programs);
+  const arguments_: ArgumentsOf = (directory) => [
+    `--pgdata=${directory}/data`,
+    `--username=${POSTGRES_USER}`,
+    `--pwfile=${directory}/password`,
+    "--auth=scram-sha-256",
+    "--encoding=UTF8",
+    // The same order and case rules on every machine, whatever locales it has.
+    "--no-locale",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    ...(durable ? [] : ["--no-sync"]),
+  ];
+  await runProgram({ ...cluster, directory: draft }, initdb, arguments_, INITDB_TIMEOUT_MS);
+  await rm(programs, { recursive: true, force: true });
 }
 
 /** Removes what a killed process left half made. A draft of a living process is left alone. */
@@ -161,29 +178,45 @@ export async function readLogTail(cluster: Cluster, lines = 15): Promise<string>
   return text.trimEnd().split("\n").slice(-lines).join("\n");
 }
 
-/** Runs a program of the cluster as its account. Throws with what it printed when it fails. */
+/**
+ * Runs a program of the cluster as its account. Throws with what it printed when it fails.
+ * @param argumentsOf gets the cluster's directory as the program can reach it
+ */
 export async function runProgram(
   cluster: Cluster,
   program: string,
-  args: readonly string[],
+  argumentsOf: ArgumentsOf,
   timeoutMs: number,
 ): Promise<void> {
-  const child = spawn(program, args, {
-    cwd: cluster.account === null ? undefined : "/",
-    // This process's environment holds keys, and Postgres needs none of it.
-    env: { LC_ALL: "C" },
-    stdio: ["ignore", "pipe", "pipe"],
-    // Its own process group: a Ctrl-C is for Ringback to handle, not for Postgres.
-    detached: process.platform !== "win32",
-    windowsHide: true,
-    timeout: Math.ceil(timeoutMs),
-    killSignal: "SIGKILL",
-    ...cluster.account,
-  });
+  const handle = cluster.byHandle ? await open(cluster.directory) : null;
+  try {
+    await runToEnd(program, argumentsOf(handle === null ? cluster.directory : HANDLE_PATH), {
+      cwd: cluster.account === null ? undefined : "/",
+      // This process's environment holds keys, and Postgres needs none of it.
+      env: { LC_ALL: "C" },
+      stdio: ["ignore", "pipe", "pipe", ...(handle === null ? [] : [handle.fd])],
+      // Its own process group: a Ctrl-C is for Ringback to handle, not for Postgres.
+      detached: process.platform !== "win32",
+      windowsHide: true,
+      timeout: Math.ceil(timeoutMs),
+      killSignal: "SIGKILL",
+      ...cluster.account,
+    });
+  } finally {
+    await handle?.close();
+  }
+}
+
+async function runToEnd(
+  program: string,
+  arguments_: readonly string[],
+  options: SpawnOptions,
+): Promise<void> {
+  const child = spawn(program, arguments_, options);
   let output = "";
   const keep = (chunk: string): void => void (output = (output + chunk).slice(-8_000));
-  child.stdout.setEncoding("utf8").on("data", keep);
-  child.stderr.setEncoding("utf8").on("data", keep);
+  child.stdout?.setEncoding("utf8").on("data", keep);
+  child.stderr?.setEncoding("utf8").on("data", keep);
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once("error", reject);
     child.once("close", resolve);

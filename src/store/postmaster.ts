@@ -57,9 +57,9 @@ async function isPostmasterOf(data: string, pid: number): Promise<boolean> {
   }
   if (process.platform === "win32") return true;
   try {
-    return execFileSync("ps", ["-o", "args=", "-p", String(pid)], { encoding: "utf8" }).includes(
-      data,
-    );
+    const arguments_ = execFileSync("ps", ["-ww", "-o", "args=", "-p", String(pid)]);
+    // The system may compose letters and accents as it likes.
+    return arguments_.toString("utf8").normalize().includes(data.normalize());
   } catch {
     return false;
   }

@@ -13,7 +13,7 @@ import { API_KEY, SIGNING_SECRET } from "../support/gateway-environment.ts";
 import { within } from "../support/within.ts";
 
 const directory = useDataDir();
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 180_000 });
 // After the directory, so that they end before it is removed.
 const processes = useGatewayProcesses();
 
@@ -131,7 +131,7 @@ test("SIGTERM while Postgres starts ends both", async (context) => {
   await directory.fill();
   const starting = processes.run(context, environment());
   const pidFile = join(directory.data, "postmaster.pid");
-  await vi.waitFor(() => expect(existsSync(pidFile)).toBe(true), { timeout: 10_000, interval: 5 });
+  await vi.waitFor(() => expect(existsSync(pidFile)).toBe(true), { timeout: 60_000, interval: 5 });
   starting.kill("SIGTERM");
   expect(await starting.exit).toMatchObject({ code: 0, signal: null });
   expect(starting.output()).not.toContain("Ringback is ready");

@@ -7,13 +7,27 @@ import {
   watch,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
-import { describe, expect, test } from "vitest";
-import { startEmbeddedPostgres } from "../../src/store/embedded-postgres.ts";
-import { queryOnce, useDataDir } from "../support/data-dir.ts";
+import { spawnSync } from "node:child_process";
+import { basename, join } from "node:path";
+import { describe, expect, test, vi } from "vitest";
+import { findEmbeddedPostgres, startEmbeddedPostgres } from "../../src/store/embedded-postgres.ts";
+import type { EmbeddedPostgres } from "../../src/store/embedded-postgres.ts";
+import { findPostmaster } from "../../src/store/postmaster.ts";
+import { killAndWait, queryOnce, useDataDir } from "../support/data-dir.ts";
+import { startHolder } from "../support/holder.ts";
 import { quietLog } from "../support/quiet-log.ts";
 
 const directory = useDataDir();
+// Starting, stopping and initdb take their time on a busy machine.
+vi.setConfig({ testTimeout: 120_000 });
+
+async function queryAndStop(server: EmbeddedPostgres, statement: string): Promise<unknown[]> {
+  try {
+    return await queryOnce(server.url, statement);
+  } finally {
+    await server.stop();
+  }
+}
 
 describe("a new data directory", () => {
   test("gets a Postgres 18 that keeps commits, listens on loopback and wants the password", async () => {
@@ -81,25 +95,88 @@ describe("a new data directory", () => {
 
 describe("who may run it", () => {
   const isRoot = process.getuid?.() === 0;
-  const nobody = 65_534;
+  /** Numbers that own nothing here; the second has no name in the user database. */
+  const [nobody, unnamed] = [65_534, 54_321];
 
-  test("a user who is not root, in a directory of their own", async () => {
-    const uid = isRoot ? nobody : statSync(".").uid;
-    mkdirSync(directory.path, { mode: 0o700 });
-    if (isRoot) chownSync(directory.path, uid, uid);
-    expect(await directory.hold(isRoot ? uid : undefined).next()).toMatchObject({ kind: "up" });
-    expect(statSync(directory.data).uid).toBe(isRoot ? uid : process.getuid?.());
+  /** Whether the user may read the project, which lies below `/root` for some. */
+  function reachesProject(uid: number | undefined): boolean {
+    const options = uid === undefined ? {} : { uid, gid: uid };
+    return spawnSync("/bin/sh", ["-c", `cd "$1"`, "sh", import.meta.dirname], options).status === 0;
+  }
+
+  test.each([nobody, unnamed])(
+    "a user who is not root (uid %i), in a directory of their own",
+    async (other) => {
+      const uid = isRoot ? other : undefined;
+      mkdirSync(directory.path, { mode: 0o700 });
+      if (isRoot) chownSync(directory.path, other, other);
+      const report = await directory.hold(uid).next();
+      if (!reachesProject(uid)) {
+        expect(report).toHaveProperty("message", expect.stringContaining("no embedded Postgres"));
+        return;
+      }
+      expect(report).toMatchObject({ kind: "up" });
+      expect(statSync(directory.data).uid).toBe(uid ?? process.getuid?.());
+      expect(readdirSync(join(directory.path, "postgres")).toSorted()).toEqual([
+        "data",
+        "password",
+        "server.log",
+      ]);
+    },
+  );
+
+  test("root in a directory that only root may enter: the data stays there, over a kill and a stop", async () => {
+    const locked = directory.path;
+    mkdirSync(locked, { mode: 0o700 });
+    const dataDir = join(locked, "data");
+    const umask = process.umask(0o077);
+    const lines: object[] = [];
+    const log = { ...quietLog, info: (fields: object) => void lines.push(fields) };
+    const start = () => startEmbeddedPostgres({ dataDir, log, durable: false });
+    const first = await start().finally(() => process.umask(umask));
+    await queryOnce(first.url, "create table kept as select 7 as n");
+    const postmaster = await findPostmaster(join(dataDir, "postgres", "data"));
+    if (postmaster.kind !== "running") throw new Error("Postgres does not run");
+    // Commands beside the gateway find it, and another gateway is refused.
+    expect(await findEmbeddedPostgres({ dataDir, log })).toBe(first.url);
+    await killAndWait(postmaster.pid);
+    await vi.waitFor(() => queryOnce(first.url, "select n from kept"), { timeout: 60_000 });
+    await first.stop();
+    const second = await start();
+    const rows = await queryAndStop(second, "select n from kept");
+    expect(rows).toEqual([{ n: 7 }]);
+    expect(statSync(locked).mode & 0o777).toBe(0o700);
+    if (isRoot) {
+      const { uid } = statSync(join(dataDir, "postgres", "data"));
+      expect(uid).not.toBe(0);
+      expect(lines[0]).toMatchObject({ uid, data: join(dataDir, "postgres") });
+    }
   });
 
-  test("nobody in a directory that can't be entered: the error names it", async () => {
+  test("someone who may not enter the directory: the error names it", async () => {
     const locked = join(directory.path, "locked");
     mkdirSync(locked, { recursive: true });
-    chmodSync(locked, isRoot ? 0o700 : 0o000);
+    chmodSync(directory.path, 0o755);
+    chmodSync(locked, 0o000);
     const dataDir = join(locked, "data");
-    const starting = startEmbeddedPostgres({ dataDir, log: quietLog, durable: false });
-    await expect(starting).rejects.toThrow(dataDir);
+    const report = await startHolder(dataDir, isRoot ? nobody : undefined).next();
     chmodSync(locked, 0o700);
+    expect(report).toHaveProperty("message", expect.stringContaining(dataDir));
   });
+});
+
+test("a data directory may have any name", async () => {
+  const dataDir = join(directory.path, `$HOME "of" \`data\` é`);
+  mkdirSync(directory.path);
+  const starting = startEmbeddedPostgres({ dataDir, log: quietLog, durable: false });
+  if (process.platform !== "linux") {
+    await expect(starting).rejects.toThrow("choose another DATA_DIR");
+    return;
+  }
+  const server = await starting;
+  const rows = await queryAndStop(server, "select 1 as one");
+  expect(rows).toEqual([{ one: 1 }]);
+  expect(readdirSync(directory.path)).toEqual([basename(dataDir)]);
 });
 
 describe("an error", () => {

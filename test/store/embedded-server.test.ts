@@ -2,12 +2,14 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { killAndWait, queryOnce, useDataDir } from "../support/data-dir.ts";
 import type { Holder } from "../support/holder.ts";
 import { quietLog } from "../support/quiet-log.ts";
 
 const directory = useDataDir();
+// Starting, stopping and initdb take their time on a busy machine.
+vi.setConfig({ testTimeout: 120_000 });
 
 /** The URL of the holder's Postgres, once it is up. */
 async function urlOf(holder: Holder): Promise<string> {

@@ -99,7 +99,7 @@ export async function queryOnce(url: string, statement: string): Promise<unknown
 /** There is no event for the end of a process that is no child: asks until it is gone. */
 export async function killAndWait(pid: number): Promise<void> {
   process.kill(pid, "SIGKILL");
-  await expect.poll(() => isRunning(pid), { timeout: 10_000, interval: 10 }).toBe(false);
+  await expect.poll(() => isRunning(pid), { timeout: 60_000, interval: 10 }).toBe(false);
 }
 
 /** One that has ended but was not collected by its parent yet still counts as alive for the system. */

@@ -8,7 +8,7 @@ import { afterEach, vi } from "vitest";
 import type { TestContext } from "vitest";
 import { type Api, apiOf, askUntil, type Json } from "./api-client.ts";
 
-const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+const PROJECT = fileURLToPath(new URL("../../", import.meta.url));
 /** Starting takes half the time when Node need not strip every file again. */
 const COMPILE_CACHE = join(tmpdir(), "ringback-test-compile-cache");
 
@@ -56,12 +56,14 @@ process.once("exit", () => {
   for (const child of running) child.kill("SIGKILL");
 });
 
-/** Runs `src/main.ts` with nothing but this environment. */
+/** Runs `src/main.ts` with nothing but this environment, in the project or in a copy of it. */
 export function runMain(
   env: Readonly<Record<string, string>>,
   args: readonly string[] = [],
+  project: string = PROJECT,
 ): RunningProcess {
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  const child = spawn(process.execPath, [join(project, "src", "main.ts"), ...args], {
+    cwd: project,
     env: {
       PATH: process.env["PATH"],
       NODE_COMPILE_CACHE: COMPILE_CACHE,
@@ -144,6 +146,7 @@ export interface TestProcesses {
     context: TestContext,
     env: Readonly<Record<string, string>>,
     args?: readonly string[],
+    project?: string,
   ) => RunningProcess;
   readonly start: (
     context: TestContext,
@@ -159,8 +162,8 @@ export function useGatewayProcesses(): TestProcesses {
     byTest.delete(task.id);
     await Promise.all(processes.map((one) => one.crash()));
   });
-  const run: TestProcesses["run"] = ({ task }, env, args) => {
-    const started = runMain(env, args);
+  const run: TestProcesses["run"] = ({ task }, env, args, project) => {
+    const started = runMain(env, args, project);
     byTest.set(task.id, [...(byTest.get(task.id) ?? []), started]);
     return started;
   };

@@ -1,6 +1,6 @@
 /*
  * A process that holds an embedded Postgres, as Ringback does, for tests to kill.
- * `node hold-data-dir.ts <dataDir>`: prints one JSON line per thing that happens.
+ * `node hold-data-dir.ts <dataDir> [<uid>]`: prints one JSON line per thing that happens.
  */
 import postgres from "postgres";
 import { startEmbeddedPostgres } from "../../src/store/embedded-postgres.ts";
@@ -17,7 +17,12 @@ function report(what: HolderReport): void {
   process.stdout.write(`${JSON.stringify(what)}\n`);
 }
 
-const dataDir = process.argv[2] ?? "";
+const [, , dataDir = "", uid] = process.argv;
+if (uid !== undefined) {
+  process.setgroups?.([]);
+  process.setgid?.(Number(uid));
+  process.setuid?.(Number(uid));
+}
 try {
   const held = await startEmbeddedPostgres({ dataDir, log: quietLog, durable: false });
   const sql = postgres(held.url, { max: 1 });

@@ -17,13 +17,18 @@ export interface Holder {
   readonly end: () => Promise<void>;
 }
 
-/** Starts one as this user, or as another. */
+/** Starts one as this user, or as another: it becomes that one itself, once its modules are read. */
 export function startHolder(dataDir: string, uid?: number): Holder {
-  const child = spawn(process.execPath, [PROGRAM, dataDir], {
-    detached: true,
-    stdio: ["ignore", "pipe", "inherit"],
-    ...(uid === undefined ? {} : { uid, gid: uid }),
-  });
+  const child = spawn(
+    process.execPath,
+    [PROGRAM, dataDir, ...(uid === undefined ? [] : [String(uid)])],
+    {
+      detached: true,
+      stdio: ["ignore", "pipe", "inherit"],
+      // As in a container, where nobody set a home.
+      env: { PATH: process.env["PATH"] },
+    },
+  );
   const pid = child.pid ?? 0;
   const exited = once(child, "exit");
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
