@@ -1,6 +1,13 @@
+import {
+  type Absence,
+  afterAbsence,
+  confirmationWaitMs,
+  describeAbsence,
+  isConfirmed,
+} from "./absence.ts";
 import type { EndingStatus } from "./event.ts";
 import type { Observation, UpstreamTimes } from "./observation.ts";
-import { nextPollDelayMs, type PollSchedule } from "./poll-schedule.ts";
+import { nextPollDelayMs, pollIntervalMs, type PollSchedule } from "./poll-schedule.ts";
 import type { RawResult } from "./raw-result.ts";
 
 /** What a watched job's next step depends on. Times in epoch milliseconds. */
@@ -11,6 +18,8 @@ export interface WatchFacts {
   readonly progress: string | null;
   /** Polls in a row that told nothing. */
   readonly failuresInRow: number;
+  /** Answers in a row that said that the job or its result is not there. */
+  readonly absence: Absence | null;
 }
 
 /** A job's ending, ready to be recorded. */
@@ -30,6 +39,7 @@ export type JobStep =
       readonly phase: "pending" | "processing";
       readonly progress: string | null;
       readonly failuresInRow: number;
+      readonly absence: Absence | null;
       /** Whether this answer proves that the upstream knows the job. */
       readonly sawJob: boolean;
       readonly lastError: string | null;
@@ -60,7 +70,15 @@ const BACKOFF_MS_MAX = 60_000;
  * Advances a job by one observation. An ending is left by nothing: whoever records it does so by
  * compare-and-set, so of any sequence of observations at most one ending holds.
  */
-export function decideAfterPoll(input: {
+export function decideAfterPoll(input: PollInput): JobStep {
+  const step = decide(input);
+  // This was the poll that the deadline waited for.
+  return step.kind === "keep_watching" && input.nowMs >= input.facts.deadlineAtMs
+    ? { kind: "end", ending: timedOut(input.facts, step.lastError) }
+    : step;
+}
+
+interface PollInput {
   readonly facts: WatchFacts;
   readonly observation: Observation;
   readonly schedule: PollSchedule;
@@ -70,7 +88,9 @@ export function decideAfterPoll(input: {
   readonly lingeredMs?: number;
   /** No wait is shorter, whatever has passed. */
   readonly minIntervalMs?: number;
-}): JobStep {
+}
+
+function decide(input: PollInput): JobStep {
   const { facts, observation } = input;
   switch (observation.kind) {
     case "completed":
@@ -89,9 +109,12 @@ export function decideAfterPoll(input: {
         phase: facts.phase === "processing" ? "processing" : observation.phase,
         progress: observation.progress ?? facts.progress,
         failuresInRow: 0,
+        absence: null,
         sawJob: true,
         lastError: unknownStatusWarning(observation.unknownStatus),
       };
+    case "absent":
+      return absent(input, observation);
     case "retry": {
       const counts =
         observation.cause !== "not_visible_yet" && observation.cause !== "rate_limited";
@@ -103,11 +126,42 @@ export function decideAfterPoll(input: {
         phase: facts.phase,
         progress: facts.progress,
         failuresInRow,
+        // An outage between two such answers says neither yes nor no.
+        absence:
+          observation.cause === "not_visible_yet"
+            ? afterAbsence(facts.absence, "job", input.nowMs)
+            : facts.absence,
         sawJob: false,
         lastError: observation.reason,
       };
     }
   }
+}
+
+function absent(input: PollInput, observation: Extract<Observation, { kind: "absent" }>): JobStep {
+  const { facts, schedule, nowMs } = input;
+  const { confirmedBy, ending, times } = observation;
+  const absence = afterAbsence(facts.absence, observation.of, nowMs);
+  if (isConfirmed(absence, confirmedBy, nowMs)) {
+    return ending.status === "completed"
+      ? end("completed", null, ending.result, times)
+      : end("expired", ending.error, null, times);
+  }
+  const scheduledMs = pollIntervalMs(schedule, nowMs - facts.acceptedAtMs);
+  const intervalMs = confirmationWaitMs(absence, confirmedBy, scheduledMs, nowMs);
+  return {
+    kind: "keep_watching",
+    dueAtMs: dueAtMs(
+      { ...input, schedule: { kind: "fixed", intervalMs } },
+      observation.retryAfterMs ?? 0,
+    ),
+    phase: facts.phase,
+    progress: facts.progress,
+    failuresInRow: facts.failuresInRow,
+    absence,
+    sawJob: observation.of === "result",
+    lastError: describeAbsence(observation.reason, absence, confirmedBy),
+  };
 }
 
 export function laneVerdict(observation: Observation): LaneVerdict {
@@ -124,7 +178,10 @@ export function laneVerdict(observation: Observation): LaneVerdict {
 }
 
 /** The ending of a job whose deadline has passed, whatever the upstream may still say. */
-export function timedOut(facts: WatchFacts, lastError: string | null): Ending {
+export function timedOut(
+  facts: Pick<WatchFacts, "acceptedAtMs" | "deadlineAtMs">,
+  lastError: string | null,
+): Ending {
   const waitedS = Math.round((facts.deadlineAtMs - facts.acceptedAtMs) / 1000);
   const cause = lastError === null ? "" : ` Last problem: ${lastError}`;
   return {
@@ -144,20 +201,12 @@ function end(
   return { kind: "end", ending: { status, error, result, times } };
 }
 
-function dueAtMs(
-  input: {
-    readonly facts: WatchFacts;
-    readonly schedule: PollSchedule;
-    readonly nowMs: number;
-    readonly random: number;
-    readonly lingeredMs?: number;
-    readonly minIntervalMs?: number;
-  },
-  askedMs: number,
-): number {
+function dueAtMs(input: PollInput, askedMs: number): number {
   const { schedule, nowMs, random, lingeredMs = 0, minIntervalMs = 0 } = input;
   const ageMs = nowMs - input.facts.acceptedAtMs;
-  const floorMs = Math.max(askedMs, minIntervalMs);
+  // No wait outlasts the job: an upstream that asks for more is asked once more at its deadline.
+  const remainingMs = Math.max(0, input.facts.deadlineAtMs - nowMs);
+  const floorMs = Math.max(Math.min(askedMs, remainingMs), minIntervalMs);
   return nowMs + nextPollDelayMs({ schedule, ageMs, floorMs, random, lingeredMs });
 }
 

@@ -1,3 +1,4 @@
+import type { Absence, AbsenceLimits } from "./absence.ts";
 import type { RawResult } from "./raw-result.ts";
 
 /** Why a poll told us nothing about the job. It decides whom the fault counts against. */
@@ -44,6 +45,20 @@ export type Observation =
   | {
       readonly kind: "failed" | "canceled" | "expired";
       readonly error: string;
+      readonly times: UpstreamTimes;
+    }
+  /** The job, or the result of a completed one, is not there. One such answer proves nothing. */
+  | {
+      readonly kind: "absent";
+      readonly of: Absence["of"];
+      /** One line for a person. */
+      readonly reason: string;
+      readonly confirmedBy: AbsenceLimits;
+      readonly retryAfterMs: number | null;
+      /** How the job ends once it is confirmed. */
+      readonly ending:
+        | { readonly status: "expired"; readonly error: string }
+        | { readonly status: "completed"; readonly result: RawResult };
       readonly times: UpstreamTimes;
     }
   | {

@@ -17,8 +17,6 @@ export interface AnswerMemory {
   readonly nextUrl: string | null;
   /** The result that is to be asked for before the status is asked again. */
   readonly wanted: ResultWanted | null;
-  /** When the status answer first said that the job has completed. */
-  readonly completedAtMs: number | null;
 }
 
 export const NO_MEMORY: AnswerMemory = Object.freeze({
@@ -26,7 +24,6 @@ export const NO_MEMORY: AnswerMemory = Object.freeze({
   unchanged: null,
   nextUrl: null,
   wanted: null,
-  completedAtMs: null,
 });
 
 // RFC 9110 8.8.3, with a bound: a tag is held as long as its job.
@@ -37,7 +34,6 @@ export function memoryAfterStatus(
   before: AnswerMemory,
   interpretation: Interpretation,
   outcome: RequestOutcome,
-  nowMs: number,
 ): AnswerMemory {
   switch (interpretation.kind) {
     case "running": {
@@ -45,16 +41,15 @@ export function memoryAfterStatus(
       // A tag belongs to the URL that it came from.
       const etag = nextUrl === before.nextUrl ? etagOf(before, outcome) : null;
       const unchanged = etag === null ? null : interpretation;
-      return { etag, unchanged, nextUrl, wanted: null, completedAtMs: null };
+      return { etag, unchanged, nextUrl, wanted: null };
     }
-    case "result_wanted": {
-      const completedAtMs = before.completedAtMs ?? nowMs;
-      return { ...NO_MEMORY, nextUrl: before.nextUrl, wanted: interpretation, completedAtMs };
-    }
+    case "result_wanted":
+      return { ...NO_MEMORY, nextUrl: before.nextUrl, wanted: interpretation };
     case "completed":
     case "failed":
     case "canceled":
     case "expired":
+    case "absent":
     case "retry":
     case "credential_rejected":
       return before;

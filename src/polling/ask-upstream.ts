@@ -110,7 +110,7 @@ async function askForStatus(
     if (isCutOff(outcome)) return null;
     const nowMs = ports.clock.now();
     watch.pollCount += 1;
-    watch.lastPolledAtMs = nowMs;
+    watch.lastPolledAtMs = facts.nowMs;
     const ageMs = nowMs - watch.acceptedAtMs;
     const reading =
       outcome.kind === "failed"
@@ -124,7 +124,7 @@ async function askForStatus(
     const interpretation = reading instanceof Promise ? await reading : reading;
     if (interpretation === null) return null;
     if (provider.remembersAnswers) {
-      watch.memory = memoryAfterStatus(memory, interpretation, outcome, nowMs);
+      watch.memory = memoryAfterStatus(memory, interpretation, outcome);
     }
     ports.observed(interpretation, failureCodeOf(outcome));
     return {
@@ -164,13 +164,12 @@ async function askForResult(
     // may have changed.
     watch.memory = { ...memory, wanted: null };
     const nowMs = ports.clock.now();
-    const completedForMs = nowMs - (memory.completedAtMs ?? nowMs);
     const interpretation =
       outcome.kind === "failed"
         ? interpretResultFailure(outcome.failure, wanted)
         : await reader.read(
             sent.origin,
-            { kind: "result", facts: { nowMs, completedForMs, times, otherwise } },
+            { kind: "result", facts: { nowMs, times, otherwise } },
             provider,
             outcome,
           );

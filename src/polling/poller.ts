@@ -153,6 +153,7 @@ export class Poller {
   /** In its own turn, which comes before those of jobs that fell due later. */
   #askForResult(watch: Watch): void {
     watch.seen = true;
+    if (watch.absence?.of === "job") watch.absence = null;
     if (watch.state === "polling") this.watches.scheduleInPlace(watch);
   }
 
@@ -180,6 +181,7 @@ export class Poller {
     watch.phase = step.phase;
     watch.progress = step.progress;
     watch.failuresInRow = step.failuresInRow;
+    watch.absence = step.absence;
     watch.seen ||= step.sawJob;
     watch.lastError = step.lastError === null ? null : clipError(step.lastError);
     const news: MovementType[] = [];

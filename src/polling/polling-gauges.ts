@@ -32,6 +32,7 @@ function errorCodeOf(interpretation: Interpretation): string | null {
   switch (interpretation.kind) {
     case "retry":
       return interpretation.cause;
+    case "absent":
     case "credential_rejected":
       return interpretation.kind;
     case "running":

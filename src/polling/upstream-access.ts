@@ -72,6 +72,15 @@ function redactTexts(observation: Observation, redact: (text: string) => string)
     case "canceled":
     case "expired":
       return { ...observation, error: redact(observation.error) };
+    case "absent":
+      return {
+        ...observation,
+        reason: redact(observation.reason),
+        ending:
+          observation.ending.status === "expired"
+            ? { status: "expired", error: redact(observation.ending.error) }
+            : observation.ending,
+      };
     case "retry":
     case "credential_rejected":
       return { ...observation, reason: redact(observation.reason) };

@@ -1,3 +1,4 @@
+import { decideAtDeadline } from "../core/last-poll.ts";
 import type { PackedUuids } from "../core/packed-uuids.ts";
 import { pollIntervalMs } from "../core/poll-schedule.ts";
 import { AlarmQueue } from "../lanes/alarm-queue.ts";
@@ -11,6 +12,8 @@ import { Upstreams, type UpstreamsPorts } from "./upstreams.ts";
 import { WatchTable } from "./watch-table.ts";
 import { takeCheckpoint, Watch } from "./watch.ts";
 
+/** For a poll whose connection was lost while it was in progress. */
+const REQUEST_TIMEOUT_MS_DEFAULT = 30_000;
 /** Deadlines further away than this are looked at again by `inspectShard`. */
 const DEADLINE_HORIZON_MS = 90_000;
 
@@ -233,8 +236,30 @@ export class WatchList {
 
   #onDeadline(watch: Watch): void {
     if (watch.state === "ending" || watch.state === "dropped") return;
-    if (watch.deadlineAtMs > this.#ports.clock.now()) this.#setDeadlineAlarm(watch);
-    else this.#ports.timeOut(watch);
+    const { clock } = this.#ports;
+    const nowMs = clock.now();
+    if (watch.deadlineAtMs > nowMs) {
+      this.#setDeadlineAlarm(watch);
+      return;
+    }
+    const upstream = this.upstream(watch.connectionId);
+    const access = upstream.accessOf(watch.providerVersionId);
+    const step = decideAtDeadline({
+      isPolling: watch.state === "polling",
+      deadlineAtMs: watch.deadlineAtMs,
+      dueAtMs: fromMonotonic(clock, watch.dueAtMs),
+      lastPolledAtMs: watch.lastPolledAtMs,
+      wantsResult: watch.memory !== null && watch.memory.wanted !== null,
+      canBeAsked: access !== null && upstream.lane.pausedUntilMs <= clock.monotonic(),
+      requestTimeoutMs: access?.provider.exchangeMsMax ?? REQUEST_TIMEOUT_MS_DEFAULT,
+      nowMs,
+    });
+    if (step.kind === "time_out") {
+      this.#ports.timeOut(watch);
+      return;
+    }
+    if (step.kind === "poll_now") this.schedule(watch, nowMs);
+    this.#deadlines.set(watch.slot, step.lookAgainAtMs);
   }
 
   #setDeadlineAlarm(watch: Watch): void {

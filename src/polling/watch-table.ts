@@ -1,3 +1,4 @@
+import type { Absence } from "../core/absence.ts";
 import { IdIndex } from "../core/id-index.ts";
 import { readUuidWords, UUID_WORDS, writeUuidWords } from "../core/ids.ts";
 import type { PackedUuids } from "../core/packed-uuids.ts";
@@ -33,6 +34,7 @@ export interface WatchNotes {
   readonly lastError: string | null;
   readonly checkpointedError: string | null;
   readonly memory: AnswerMemory | null;
+  readonly absence: Absence | null;
 }
 
 export const NO_NOTES: WatchNotes = Object.freeze({
@@ -41,6 +43,7 @@ export const NO_NOTES: WatchNotes = Object.freeze({
   lastError: null,
   checkpointedError: null,
   memory: null,
+  absence: null,
 });
 
 const STATES = ["dropped", "scheduled", "polling", "ending"] as const satisfies WatchState[];
@@ -283,5 +286,6 @@ function notesOf({ params, progress, lastError }: LiveJob): WatchNotes {
     lastError,
     checkpointedError: lastError,
     memory: null,
+    absence: null,
   };
 }

@@ -1,3 +1,4 @@
+import type { Absence } from "../core/absence.ts";
 import { eventBit, type EventType, WANTS_RESULT_FETCHED } from "../core/event.ts";
 import type { JobCheckpoint } from "../store/checkpoint-jobs.ts";
 import type { AnswerMemory } from "./answer-memory.ts";
@@ -181,6 +182,15 @@ export class Watch {
 
   set memory(memory: AnswerMemory | null) {
     if (memory !== this.memory) this.#note({ memory });
+  }
+
+  /** Answers in a row that said that it is not there; a restart begins to count again. */
+  get absence(): Absence | null {
+    return this.#notes.absence;
+  }
+
+  set absence(absence: Absence | null) {
+    if (absence !== this.absence) this.#note({ absence });
   }
 
   /** What the last checkpoint said, to tell whether another is worth a write. */

@@ -51,6 +51,11 @@ export function retry(answered: Answered, cause: RetryCause): Observation {
   };
 }
 
+/** How long the answer asks to be left alone, or null. */
+export function readRetryAfterMs({ answer, nowMs }: Answered): number | null {
+  return parseRetryAfter(answer.headers, nowMs);
+}
+
 /** An answer that can't be what the upstream meant to say. */
 export function unusable({ answer, nowMs }: Answered, why: string): Observation {
   return {

@@ -1,3 +1,4 @@
+import type { AbsenceLimits } from "../core/absence.ts";
 import {
   type CompiledRule,
   compileConditions,
@@ -59,6 +60,8 @@ export type CompiledResult =
 export interface ResultAnswers {
   readonly rules: readonly CompiledRule[];
   readonly otherwiseOn: readonly number[];
+  /** When a result that is not there counts as gone. */
+  readonly goneAfter: AbsenceLimits;
   readonly format: "json" | "text";
   readonly at: Places;
   readonly error: Places;
@@ -105,12 +108,17 @@ function compileResult(
         answers: {
           rules: compileRules(result.rules),
           otherwiseOn: result.otherwise_on,
+          goneAfter: absenceLimits(result.gone_after),
           format: result.format,
           at: split(result.at),
           error: split(result.error ?? extract.error),
         },
       };
   }
+}
+
+export function absenceLimits(of: ProviderDefinition["gone_after"]): AbsenceLimits {
+  return Object.freeze({ answers: of.answers, overMs: Math.round(of.over_s * 1000) });
 }
 
 function placeOf(place: {

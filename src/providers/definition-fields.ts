@@ -114,4 +114,22 @@ const hostPattern = z
     error: "This would allow almost any host; name at least the domain, as in *.example.com.",
   });
 
+/** When something that an upstream says is not there counts as gone. */
+export function goneAfter(defaults: { readonly answers: number; readonly over_s: number }) {
+  return z
+    .strictObject({
+      answers: z
+        .int()
+        .min(1)
+        .max(1000)
+        .default(defaults.answers)
+        .describe("So many answers in a row must say so."),
+      over_s: seconds
+        .max(24 * 3600)
+        .default(defaults.over_s)
+        .describe("And the last of them so many seconds after the first."),
+    })
+    .prefault({});
+}
+
 export const hostPatterns = z.array(hostPattern).min(1).max(100);

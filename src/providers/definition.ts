@@ -4,6 +4,7 @@ import { checkParams } from "./definition-params.ts";
 import {
   answerBytes,
   ANSWER_BYTES_DEFAULT,
+  goneAfter,
   headerName,
   headerText,
   hostPatterns,
@@ -204,6 +205,9 @@ export const providerDefinitionSchema = z
     not_found_grace_s: seconds
       .default(30)
       .describe("How long after acceptance a 404 means not visible yet."),
+    gone_after: goneAfter({ answers: 3, over_s: 30 }).describe(
+      "When a job that the status answer does not know any more (404, 410, not_found) has expired.",
+    ),
     deadline_s: seconds
       .min(1)
       .default(2 * DAY_S)

@@ -8,6 +8,7 @@ import {
   readNextUrl,
   readProgress,
   readRaw,
+  readRetryAfterMs,
   readScalar,
   readTimes,
   readValue,
@@ -20,7 +21,13 @@ import type { ResultPlace } from "./build-request.ts";
 import type { CompiledResult, Places } from "./compile-answers.ts";
 import { holdsAll, judge, type RuleVerdict } from "./compile-rules.ts";
 import { cleanLine } from "./error-text.ts";
-import { valueAt } from "./json-pointer.ts";
+import {
+  firstWithContent,
+  hasContent,
+  pointerText,
+  type PointerTokens,
+  valueAt,
+} from "./json-pointer.ts";
 import type { Provider } from "./provider.ts";
 import { type BodyReading, readBody } from "./read-body.ts";
 
@@ -71,7 +78,7 @@ export function interpretAnswer(
 
 /** What an answer means that no rule matches: RFC 9110 on its own. */
 export type HttpVerdict =
-  | { readonly observe: "unknown_status" | "unusable" }
+  | { readonly observe: "unknown_status" | "unusable" | "gone" }
   | Exclude<RuleVerdict, { observe: "running" }>;
 
 /** What a status code means where the provider's rules say nothing. */
@@ -79,7 +86,7 @@ export function verdictOfHttp(status: number): HttpVerdict {
   if (status >= 200 && status <= 299) return { observe: "unknown_status" };
   if (status === 401 || status === 403) return { observe: "credential_rejected" };
   if (status === 404) return { observe: "not_found" };
-  if (status === 410) return { observe: "expired" };
+  if (status === 410) return { observe: "gone" };
   if (status === 429) return { observe: "rate_limited" };
   if (status === 408 || (status >= 500 && status <= 599)) return { observe: "retry" };
   return { observe: "unusable" };
@@ -103,6 +110,8 @@ function byVerdict(
     }
     case "not_found":
       return notFound(answered, facts);
+    case "gone":
+      return absentJob(answered, "The upstream no longer knows the job");
     case "rate_limited":
       return retry(answered, "rate_limited");
     case "credential_rejected":
@@ -162,32 +171,48 @@ function completed(answered: Answered): Interpretation {
     return unreadable(answered, body.why);
   }
   const place = placeOfResult(body, result);
+  if (typeof place === "string") return unusable(answered, place);
   if (place === null) return withResult(answered, result.otherwise);
   const otherwise = readRaw(body, result.otherwise) ?? "null";
   return { kind: "result_wanted", place, otherwise, times: readTimes(answered) };
 }
 
-/** Null when there is nothing to ask for, or the answer lacks what the request needs. */
+/**
+ * Null when there is nothing to ask for, or the answer lacks what the request needs. A text when it
+ * has it in a form that no request can be built from: ending without the result would lose it.
+ */
 function placeOfResult(
   body: BodyReading,
   { urlAt, onlyIf, values }: Extract<CompiledResult, { kind: "request" }>,
-): ResultPlace | null {
+): ResultPlace | string | null {
   if (!holdsAll(onlyIf, body)) return null;
+  const json = body.kind === "json" ? body.json : undefined;
   const url = urlAt === null ? null : firstUrl(body, urlAt);
-  if (urlAt !== null && url === null) return null;
+  if (urlAt !== null && url === null) {
+    const found = firstWithContent(json, urlAt);
+    return found === null ? null : notUsable(found.tokens);
+  }
   const answer: Record<string, string> = {};
   for (const { pointer, tokens } of values) {
     const value = readValue(body, tokens);
-    if (value === null) return null;
+    if (value === null) return hasContent(valueAt(json, tokens)) ? notUsable(tokens) : null;
     answer[pointer] = value;
   }
   return { url, answer };
 }
 
+function notUsable(tokens: PointerTokens): string {
+  return `the result can't be asked for: ${pointerText(tokens)} is no text or number, or too long`;
+}
+
+/** The first that is a text and can be used. */
 function firstUrl(body: BodyReading, places: Places): string | null {
-  if (body.kind === "unreadable") return null;
-  const tokens = places.find((place) => typeof valueAt(body.json, place) === "string");
-  return tokens === undefined ? null : readValue(body, tokens);
+  const json = body.kind === "json" ? body.json : undefined;
+  for (const place of places) {
+    const url = typeof valueAt(json, place) === "string" ? readValue(body, place) : null;
+    if (url !== null) return url;
+  }
+  return null;
 }
 
 function withResult(answered: Answered, at: Places): Observation {
@@ -208,8 +233,20 @@ function notFound(answered: Answered, facts: AnswerFacts): Observation {
   const what = facts.seenBefore
     ? "The upstream no longer knows the job"
     : `The upstream did not know the job ${notFoundGraceMs / 1000} s after it was accepted`;
-  const error = `${what}. ${describe(answered)}`;
-  return { kind: "expired", error, times: readTimes(answered) };
+  return absentJob(answered, what);
+}
+
+function absentJob(answered: Answered, what: string): Observation {
+  const reason = describe(answered);
+  return {
+    kind: "absent",
+    of: "job",
+    reason,
+    confirmedBy: answered.provider.goneAfter,
+    retryAfterMs: readRetryAfterMs(answered),
+    ending: { status: "expired", error: `${what}. ${reason}` },
+    times: readTimes(answered),
+  };
 }
 
 /**

@@ -6,6 +6,7 @@ import {
   readError,
   readHintMs,
   readRaw,
+  readRetryAfterMs,
   REASON_CHARACTERS_MAX,
   retry,
   unusable,
@@ -27,8 +28,6 @@ import { readBody, readText } from "./read-body.ts";
 /** What the meaning of an answer to the request for a result depends on besides the answer. */
 export interface ResultFacts {
   readonly nowMs: number;
-  /** Since the status answer first said that the job has completed. */
-  readonly completedForMs: number;
   /** The job's times, from the status answer. */
   readonly times: UpstreamTimes;
   /** The result if there is none here, as JSON, from the status answer; null unless given. */
@@ -52,7 +51,7 @@ export function interpretResult(
   const answered = { provider, answer, nowMs: facts.nowMs, body, errorAt };
   const ruled = judge(result.answers.rules, answer, body);
   if (ruled === null && result.answers.otherwiseOn.includes(answer.status)) {
-    return { kind: "completed", result: facts.otherwise ?? "null", times: facts.times };
+    return otherwise(answered, facts, result.answers);
   }
   const verdict = ruled ?? resultVerdictOfHttp(provider, answer.status);
   return said(byVerdict(answered, facts, verdict, result.answers));
@@ -116,11 +115,13 @@ function byVerdict(
         times,
       };
     case "expired":
-      return gone(answered, times);
+      return { kind: "expired", error: goneError(answered), times };
+    case "gone":
     case "not_found":
-      return facts.completedForMs < answered.provider.notFoundGraceMs
-        ? retry(answered, "not_visible_yet")
-        : gone(answered, times);
+      return absent(answered, facts, answers, {
+        status: "expired",
+        error: goneError(answered),
+      });
     case "rate_limited":
       return retry(answered, "rate_limited");
     case "credential_rejected":
@@ -145,14 +146,43 @@ function completed(answered: Answered, { format, at }: ResultAnswers, times: Ups
   return { kind: "completed", result: readRaw(body, at) ?? "null", times } as const;
 }
 
-function gone(answered: Answered, times: UpstreamTimes): Observation {
-  const error = `The job completed, but its result is gone. ${describe(answered)}`;
-  return { kind: "expired", error, times };
+/** The definition says of this status that there is no such result. */
+function otherwise(answered: Answered, facts: ResultFacts, answers: ResultAnswers): Observation {
+  const result = facts.otherwise ?? "null";
+  const { status } = answered.answer;
+  // It may be that the result is not there yet.
+  return status === 404 || status === 410
+    ? said(absent(answered, facts, answers, { status: "completed", result }))
+    : { kind: "completed", result, times: facts.times };
+}
+
+function absent(
+  answered: Answered,
+  { times }: ResultFacts,
+  { goneAfter: confirmedBy }: ResultAnswers,
+  ending: AbsentObservation["ending"],
+): Observation {
+  const retryAfterMs = readRetryAfterMs(answered);
+  return {
+    kind: "absent",
+    of: "result",
+    reason: describe(answered),
+    confirmedBy,
+    retryAfterMs,
+    ending,
+    times,
+  };
+}
+
+type AbsentObservation = Extract<Observation, { kind: "absent" }>;
+
+function goneError(answered: Answered): string {
+  return `The job completed, but its result is gone. ${describe(answered)}`;
 }
 
 /** Says of what goes wrong that the job itself is done. */
 function said(observation: Observation): Observation {
-  if (observation.kind !== "retry") return observation;
+  if (observation.kind !== "retry" && observation.kind !== "absent") return observation;
   const reason = `The job has completed, but its result could not be fetched: ${observation.reason}`;
   return { ...observation, reason: cleanLine(reason, REASON_CHARACTERS_MAX) };
 }

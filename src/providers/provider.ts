@@ -1,6 +1,7 @@
+import type { AbsenceLimits } from "../core/absence.ts";
 import { isExactNumber } from "../core/exact-number.ts";
 import { floorSchedule, type PollSchedule } from "../core/poll-schedule.ts";
-import { type CompiledAnswers, compileAnswers } from "./compile-answers.ts";
+import { absenceLimits, type CompiledAnswers, compileAnswers } from "./compile-answers.ts";
 import { type CompiledRequest, compileRequest } from "./compile-request.ts";
 import type { ProviderDefinition } from "./definition.ts";
 import { type CompiledDownload, compileDownload } from "./download.ts";
@@ -29,6 +30,10 @@ export interface Provider {
   readonly deadlineMs: number;
   readonly deadlineMsMax: number;
   readonly requestTimeoutMs: number;
+  /** The same for an answer that the upstream holds back. */
+  readonly exchangeMsMax: number;
+  /** When a job that the upstream does not know counts as gone. */
+  readonly goneAfter: AbsenceLimits;
   /** The largest status answer that is read. */
   readonly statusBytesMax: number;
   /** The largest answer of a job that still runs. */
@@ -85,6 +90,8 @@ export function compileProvider(definition: ProviderDefinition): Provider {
     deadlineMs: toMs(own.deadline_s),
     deadlineMsMax: toMs(own.deadline_s_max),
     requestTimeoutMs: toMs(own.request_timeout_s),
+    exchangeMsMax: toMs(own.request_timeout_s + (status.long_poll?.seconds ?? 0)),
+    goneAfter: absenceLimits(own.gone_after),
     // An answer that holds no result has no reason to be large.
     statusBytesMax: needsSecondRequest ? own.running_answer_bytes_max : own.answer_bytes_max,
     runningBytesMax: own.running_answer_bytes_max,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { hostPatterns, pointers } from "./definition-fields.ts";
+import { goneAfter, hostPatterns, pointers } from "./definition-fields.ts";
 import { resultRequestSchema } from "./request-definition.ts";
 import { conditionsSchema, rulesSchema } from "./rule-definition.ts";
 
@@ -69,16 +69,21 @@ const requestSchema = z
     rules: rulesSchema
       .default([])
       .describe(
-        "What this answer means, tried in order. Where none matches: 2xx is the result, 404 is " +
-          "tried again for not_found_grace_s and then expired like 410, all else is tried again.",
+        "What this answer means, tried in order. Where none matches: 2xx is the result, 404 and " +
+          "410 mean that it is not there, which gone_after confirms; all else is tried again.",
       ),
+    gone_after: goneAfter({ answers: 3, over_s: 600 }).describe(
+      "When a result that is not there (404, 410, not_found), though the status answer goes on to " +
+        "say that the job has completed, is gone.",
+    ),
     otherwise_on: z
       .array(z.int().min(100).max(599))
       .max(20)
       .default([])
       .describe(
         "HTTP statuses of this answer that mean that there is no such result: what is at otherwise " +
-          "is it. Read where no rule matches.",
+          "is it; in the case of 404 and 410 once gone_after has confirmed it. Read where no rule " +
+          "matches.",
       ),
     error: pointers
       .optional()

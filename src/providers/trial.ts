@@ -20,7 +20,7 @@ export interface Trial extends Omit<AnswerExplanation, "observation"> {
 
 /** What the meaning of a sample depends on besides the sample. */
 export interface TrialFacts {
-  /** Since the job was accepted; for a result, since its job was first said to be complete. */
+  /** Since the job was accepted. */
   readonly ageMs: number;
   readonly seenBefore: boolean;
   readonly nowMs: number;
@@ -38,7 +38,6 @@ export function tryAnswer(
       ? explainAnswer(provider, answer, facts)
       : explainResultAnswer(provider, answer, {
           nowMs: facts.nowMs,
-          completedForMs: facts.ageMs,
           times: { createdAt: null, updatedAt: null },
         });
   return { request, ...explanation, consequence: consequenceOf(explanation.observation) };
@@ -63,11 +62,23 @@ export function consequenceOf(observation: Interpretation): string {
     case "canceled":
     case "expired":
       return `The job ends: job.${observation.kind} is delivered with the error.`;
+    case "absent":
+      return consequenceOfAbsence(observation);
     case "retry":
       return CONSEQUENCE_OF_RETRY[observation.cause];
     case "credential_rejected":
       return "The connection pauses and keeps its jobs until its credential is replaced.";
   }
+}
+
+function consequenceOfAbsence({
+  confirmedBy: { answers, overMs },
+  ending: { status },
+}: Extract<Interpretation, { kind: "absent" }>): string {
+  return (
+    `The job is asked about again. It ends, and job.${status} is delivered, once ${answers} ` +
+    `answers in a row have said so over ${overMs / 1000} s.`
+  );
 }
 
 const CONSEQUENCE_OF_RETRY: Readonly<Record<RetryCause, string>> = {
@@ -119,6 +130,15 @@ export function shownObservation(of: Interpretation): Readonly<Record<string, un
     case "canceled":
     case "expired":
       return { kind: of.kind, error: of.error, ...shownTimes(of) };
+    case "absent":
+      return {
+        kind: of.kind,
+        of: of.of,
+        reason: of.reason,
+        retry_after_s: toSeconds(of.retryAfterMs),
+        gone_after: { answers: of.confirmedBy.answers, over_s: of.confirmedBy.overMs / 1000 },
+        ...shownTimes(of),
+      };
     case "retry":
       return {
         kind: of.kind,

@@ -103,8 +103,8 @@ describe("a sample answer", () => {
 
   it.each<[object, string]>([
     [{}, "not_visible_yet"],
-    [{ age_s: 31 }, "expired"],
-    [{ seen_before: true }, "expired"],
+    [{ age_s: 31 }, "absent"],
+    [{ seen_before: true }, "absent"],
   ])("of 404 means what %j makes of it", async (facts, meaning) => {
     const { steps } = await tryOut({ answer: { status: 404 }, ...facts });
     const { kind, cause } = steps.observation;

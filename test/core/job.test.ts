@@ -12,6 +12,7 @@ const FACTS: WatchFacts = {
   phase: "pending",
   progress: null,
   failuresInRow: 0,
+  absence: null,
 };
 const TIMES = { createdAt: null, updatedAt: null };
 

@@ -7,7 +7,6 @@ import { startPoller } from "./poller-harness.ts";
 
 const STILL = answeredJson({ status: "running" });
 const DONE = answeredJson({ status: "done", file: "f-1" });
-const GONE = answeredJson({ error: "no such file" }, 404);
 
 /** A poller of a provider that differs from the example in these fields; polls every second. */
 function startWith(changes: Partial<ProviderDefinitionSource>, concurrency = 4) {
@@ -73,21 +72,6 @@ describe("a result that takes a request of its own", () => {
     ]);
   });
 
-  test("that stays unknown is gone after the grace period", async () => {
-    const { clock, recorded, upstream, add } = startWith({ result, not_found_grace_s: 5 });
-    upstream.answer = (path) => (path === "/files/f-1" ? GONE : DONE);
-    add();
-    await clock.advanceSettling(4900);
-    expect(recorded).toEqual([]);
-    await clock.advanceSettling(2000);
-    expect(recorded).toMatchObject([
-      {
-        type: "job.expired",
-        error: "The job completed, but its result is gone. HTTP 404: no such file",
-      },
-    ]);
-  });
-
   test("that is larger than the limit is left to whoever is called back", async () => {
     const { clock, recorded, requests, upstream, add } = startWith({ result });
     const failure = { code: "body_too_large", message: "More than 33554432 bytes" } as const;
@@ -96,18 +80,6 @@ describe("a result that takes a request of its own", () => {
     add();
     await clock.advanceSettling(20_000);
     expect(requests).toHaveLength(2);
-    expect(recorded).toMatchObject([
-      { type: "job.completed", result: '{"status":"done","file":"f-1"}' },
-    ]);
-  });
-
-  test("may be what the status answer holds, if the definition says so of such an answer", async () => {
-    const { clock, recorded, upstream, add } = startWith({
-      result: { ...result, otherwise_on: [404] },
-    });
-    upstream.answer = (path) => (path === "/files/f-1" ? GONE : DONE);
-    add();
-    await clock.advanceSettling(1);
     expect(recorded).toMatchObject([
       { type: "job.completed", result: '{"status":"done","file":"f-1"}' },
     ]);

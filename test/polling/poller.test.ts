@@ -83,7 +83,8 @@ describe("whatever the upstream answers in whatever order", () => {
         const { clock, recorded, upstream, add, pollTimes } = startPoller();
         upstream.answer = (_, poll) => answers[poll - 1] ?? RUNNING;
         const job = add({ deadlineAtMs: clock.now() + 80_000 });
-        await clock.advanceSettling(100_000);
+        // Where the breaker is open at the deadline, the last poll waits for a turn.
+        await clock.advanceSettling(150_000);
         expect(recorded).toHaveLength(1);
         expect(ENDING_EVENT_TYPES).toContain(recorded[0]?.type);
         expect(pollTimes(job)).toHaveLength(recorded[0]?.pollCount ?? -1);
@@ -111,12 +112,29 @@ describe("whatever the upstream answers in whatever order", () => {
     ]);
   });
 
-  test("a deadline that passes during a poll is the one ending", async () => {
-    const { clock, recorded, upstream, add } = startPoller();
+  test.each<[string, RequestOutcome, string]>([
+    ["an ending", COMPLETED, "job.completed"],
+    ["nothing new", RUNNING, "job.timed_out"],
+    ["an outage", OUTAGE, "job.timed_out"],
+  ])("a deadline that passes during a poll waits for it: %s", async (_name, answer, type) => {
+    const { clock, recorded, requests, upstream, add } = startPoller();
     const { promise, resolve } = Promise.withResolvers<RequestOutcome>();
     upstream.answer = () => promise;
     add({ deadlineAtMs: clock.now() + 5_000 });
     await clock.advanceSettling(6_000);
+    expect(recorded).toEqual([]);
+    resolve(answer);
+    await clock.advanceSettling(60_000);
+    expect(recorded.map((event) => event.type)).toEqual([type]);
+    expect(requests).toHaveLength(1);
+  });
+
+  test("a deadline that passes during a poll that never ends is the one ending", async () => {
+    const { clock, recorded, upstream, add } = startPoller();
+    const { promise, resolve } = Promise.withResolvers<RequestOutcome>();
+    upstream.answer = () => promise;
+    add({ deadlineAtMs: clock.now() + 5_000 });
+    await clock.advanceSettling(120_000);
     resolve(COMPLETED);
     await clock.advanceSettling(6_000);
     expect(recorded.map(({ type }) => type)).toEqual(["job.timed_out"]);

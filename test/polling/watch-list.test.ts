@@ -45,6 +45,7 @@ function setUp(connection: StoredConnection | null = storedConnection()) {
   const stillRunning = (job: LiveJob, nextInMs: number): void => {
     const watch = polls.findLast((poll) => poll.watch.id === job.id)?.watch;
     if (watch === undefined) throw new Error("not polled yet");
+    watch.lastPolledAtMs = clock.now();
     list.schedule(watch, clock.now() + nextInMs);
     list.upstream(watch.connectionId).lane.settle({ kind: "healthy" });
   };
@@ -105,28 +106,59 @@ describe("a job that is handed over twice", () => {
     const job = add({ deadlineAtMs: clock.now() + 10_000 });
     list.watch({ ...job, deadlineAtMs: clock.now() + 20_000 }, "at_once");
     list.watch({ ...job, deadlineAtMs: clock.now() + 5_000 }, "at_once");
-    clock.advance(19_999);
+    clock.advance(20_000);
+    // A poll hangs, and is not waited for any longer than its answer can take.
+    clock.advance(2 * 30_000 + 29_999);
     expect(timedOut).toEqual([]);
     clock.advance(1);
-    expect(timedOut).toMatchObject([{ atMs: 20_000 }]);
+    expect(timedOut).toMatchObject([{ atMs: 110_000 }]);
   });
 });
 
 describe("a deadline", () => {
-  test("is kept to the millisecond, while a poll hangs and while the connection is paused", () => {
+  test("is kept to the millisecond while the connection is paused", () => {
     const { clock, list, timedOut, add } = setUp();
-    add({ deadlineAtMs: clock.now() + 5_000 });
     list.upstream(CONNECTION_ID).suspend("paused");
     add({ deadlineAtMs: clock.now() + 6_000 });
     clock.advance(60_000);
-    expect(timedOut.map(({ atMs }) => atMs)).toEqual([5_000, 6_000]);
+    expect(timedOut.map(({ atMs }) => atMs)).toEqual([6_000]);
   });
 
-  test("that has passed already counts at once", () => {
-    const { clock, timedOut, add } = setUp();
-    add({ deadlineAtMs: clock.now() - 1 }, "spread");
+  test("is kept to the millisecond by a job that was just asked about", () => {
+    const { clock, timedOut, add, stillRunning } = setUp();
+    const job = add({ deadlineAtMs: clock.now() + 6_000 });
+    stillRunning(job, 3_600_000);
+    clock.advance(60_000);
+    expect(timedOut.map(({ atMs }) => atMs)).toEqual([6_000]);
+  });
+
+  test("has a job that was not asked about for long asked once more", () => {
+    const { clock, polls, timedOut, add, stillRunning } = setUp();
+    const job = add({ deadlineAtMs: clock.now() + 60_000 });
+    stillRunning(job, 3_600_000);
+    clock.advance(60_000);
+    expect(timedOut).toEqual([]);
+    expect(polls.map(({ atMs }) => atMs)).toEqual([0, 60_000]);
+  });
+
+  test("that passed while nobody watched has the job asked once, at once", () => {
+    const { clock, polls, timedOut, add } = setUp();
+    add({ deadlineAtMs: clock.now() - 3_600_000 }, "spread");
     clock.advance(0);
-    expect(timedOut).toHaveLength(1);
+    expect(timedOut).toEqual([]);
+    expect(polls.map(({ atMs }) => atMs)).toEqual([0]);
+  });
+
+  test("waits for a turn as long as a request may take, and no longer", () => {
+    const { clock, timedOut, add } = setUp(
+      storedConnection({ settings: { limits: { concurrency: 1 } } }),
+    );
+    add({ deadlineAtMs: clock.now() + 3_600_000 });
+    add({ deadlineAtMs: clock.now() + 5_000 });
+    clock.advance(34_999);
+    expect(timedOut).toEqual([]);
+    clock.advance(1);
+    expect(timedOut).toMatchObject([{ atMs: 35_000 }]);
   });
 
   test("that is far away holds no alarm until a sweep finds it near", () => {
@@ -179,6 +211,8 @@ describe.each([
 
   test("lets a deadline pass in the time that is told now", () => {
     const { clock, list, timedOut, add } = setUp();
+    // So that no last poll is waited for.
+    list.upstream(CONNECTION_ID).suspend("paused");
     const job = add({ deadlineAtMs: clock.now() + 60_000 });
     clock.setNow(clock.now() + byMs);
     list.inspectShard(job.shardId, 100);

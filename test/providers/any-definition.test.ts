@@ -134,7 +134,7 @@ const answer = fc.record({
   ),
 });
 const FACTS = { seenBefore: false, ageMs: 0, nowMs: 0 };
-const RESULT_FACTS = { nowMs: 0, completedForMs: 0, times: { createdAt: null, updatedAt: null } };
+const RESULT_FACTS = { nowMs: 0, times: { createdAt: null, updatedAt: null } };
 
 describe("whatever a definition says and an upstream answers", () => {
   test("it means one thing, and the explanation means the same", () => {

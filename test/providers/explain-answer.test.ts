@@ -130,7 +130,7 @@ describe("how an answer is read", () => {
     });
     const answer = { status: 200, headers: {}, body: Buffer.from('{"data":[1]}') };
     const times = { createdAt: null, updatedAt: null };
-    const facts = { nowMs: 0, completedForMs: 0, times };
+    const facts = { nowMs: 0, times };
     expect(explainResultAnswer(provider, answer, facts)).toMatchObject({
       rules: [{ rule: "/result/rules/0", outcome: "did_not_match" }],
       extracted: [{ field: "/result/error" }, { field: "/result/at", value: "[1]" }],

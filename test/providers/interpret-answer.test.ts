@@ -73,8 +73,8 @@ describe("where no rule matches, HTTP's own meaning holds", () => {
   test.each([
     [401, "credential_rejected", undefined],
     [403, "credential_rejected", undefined],
-    [404, "expired", undefined],
-    [410, "expired", undefined],
+    [404, "absent", undefined],
+    [410, "absent", undefined],
     [429, "retry", "rate_limited"],
     [408, "retry", "upstream_fault"],
     [500, "retry", "upstream_fault"],
@@ -105,12 +105,17 @@ describe("where no rule matches, HTTP's own meaning holds", () => {
   test("a job is not visible yet only before it was seen and within the grace period", () => {
     const young = { seenBefore: false, ageMs: 0 };
     expect(observe(404, "", { facts: young })).toMatchObject({ cause: "not_visible_yet" });
-    expect(observe(404, "", { facts: { ...young, ageMs: 30_000 } })).toMatchObject({
-      kind: "expired",
-    });
-    expect(observe(404, "", { facts: { ...young, seenBefore: true } })).toMatchObject({
-      kind: "expired",
-    });
+    for (const facts of [
+      { ...young, ageMs: 30_000 },
+      { ...young, seenBefore: true },
+    ]) {
+      expect(observe(404, "", { facts })).toMatchObject({
+        kind: "absent",
+        of: "job",
+        ending: { status: "expired" },
+        confirmedBy: { answers: 3, overMs: 30_000 },
+      });
+    }
   });
 });
 

@@ -51,7 +51,6 @@ describe("a completed job whose result takes another request", () => {
     ["null", { output_file_id: null }],
     ["an object", { output_file_id: {} }],
     ["empty", { output_file_id: "" }],
-    ["endless", { output_file_id: "x".repeat(9000) }],
   ])("has its own answer as the result when the value is %s", ([, fields]) => {
     const body = { status: "done", error_file_id: "e", ...fields };
     expect(wantedBy(BY_FILE, body)).toMatchObject({
@@ -62,6 +61,24 @@ describe("a completed job whose result takes another request", () => {
       kind: "completed",
       result: '"e"',
     });
+  });
+
+  test.for<[string, unknown]>([
+    ["endless", "x".repeat(9000)],
+    ["an object", { id: "f" }],
+    ["true", true],
+  ])("does not end without its result when the value is %s", ([, output_file_id]) => {
+    expect(wantedBy(BY_FILE, { status: "done", output_file_id })).toMatchObject({
+      kind: "retry",
+      cause: "unusable_answer",
+      reason: expect.stringContaining("/output_file_id is no text or number, or too long"),
+    });
+  });
+
+  test("goes by the first URL that says anything", () => {
+    const result: Result = { ...BY_FILE, request: { url_at: ["/none", "/blank", "/url"] } };
+    const body = { status: "done", none: null, blank: "", url: "https://api.example.com/r" };
+    expect(wantedBy(result, body)).toMatchObject({ place: { url: "https://api.example.com/r" } });
   });
 
   test("has its own answer as the result when that is said of such jobs", () => {
@@ -162,7 +179,6 @@ describe("the answer to it", () => {
     status: number,
     body: string | Buffer | object,
     result: Partial<Result> = {},
-    completedForMs = 0,
   ) => {
     const isRaw = typeof body === "string" || Buffer.isBuffer(body);
     const bytes = Buffer.from(isRaw ? body : JSON.stringify(body));
@@ -171,7 +187,6 @@ describe("the answer to it", () => {
       { status, headers: {}, body: bytes },
       {
         nowMs: 0,
-        completedForMs,
         times: { createdAt: "then", updatedAt: null },
         otherwise: '{"id":1.0}',
       },
@@ -205,9 +220,9 @@ describe("the answer to it", () => {
     [400, "retry", "unusable_answer"],
     [401, "credential_rejected", undefined],
     [403, "credential_rejected", undefined],
-    [404, "retry", "not_visible_yet"],
+    [404, "absent", undefined],
     [408, "retry", "upstream_fault"],
-    [410, "expired", undefined],
+    [410, "absent", undefined],
     [429, "retry", "rate_limited"],
     [500, "retry", "upstream_fault"],
     [302, "retry", "unusable_answer"],
@@ -224,21 +239,27 @@ describe("the answer to it", () => {
 
   test("may say that this kind of job has no result besides what its status answer holds", () => {
     const result = { otherwise_on: [404, 400] };
-    for (const status of [400, 404]) {
-      expect(meaning(status, { message: "no such artifact" }, result)).toStrictEqual({
-        kind: "completed",
-        result: '{"id":1.0}',
-        times: { createdAt: "then", updatedAt: null },
-      });
-    }
+    expect(meaning(400, { message: "no such artifact" }, result)).toStrictEqual({
+      kind: "completed",
+      result: '{"id":1.0}',
+      times: { createdAt: "then", updatedAt: null },
+    });
+    // Or it is not there yet.
+    expect(meaning(404, { message: "no such artifact" }, result)).toMatchObject({
+      kind: "absent",
+      ending: { status: "completed", result: '{"id":1.0}' },
+      reason: expect.stringContaining("could not be fetched: HTTP 404"),
+    });
     const rules = [{ http_status: 400, observe: "failed" as const }];
     expect(meaning(400, {}, { ...result, rules })).toMatchObject({ kind: "failed" });
   });
 
-  test("that stays away is gone for good after the grace period", () => {
-    expect(meaning(404, {}, {}, 30_000)).toMatchObject({
-      kind: "expired",
-      error: "The job completed, but its result is gone. HTTP 404",
+  test("that is not there says when it counts as gone: ten minutes unless the definition says", () => {
+    const error = "The job completed, but its result is gone. HTTP 404";
+    const confirmedBy = { answers: 3, overMs: 600_000 };
+    expect(meaning(404, {})).toMatchObject({ of: "result", ending: { error }, confirmedBy });
+    expect(meaning(404, {}, { gone_after: { answers: 5, over_s: 1.5 } })).toMatchObject({
+      confirmedBy: { answers: 5, overMs: 1500 },
     });
   });
 

@@ -97,7 +97,10 @@ describe("the provider `sandbox` understands what the sandbox answers", () => {
   test("an unknown job is not visible yet, or gone once it was seen", async () => {
     const sandbox = startSandbox();
     expect(await poll(sandbox, "unknown")).toMatchObject({ cause: "not_visible_yet" });
-    expect(await poll(sandbox, "unknown", true)).toMatchObject({ kind: "expired" });
+    expect(await poll(sandbox, "unknown", true)).toMatchObject({
+      kind: "absent",
+      ending: { status: "expired" },
+    });
   });
 });
 

@@ -46,6 +46,8 @@ export const dbtCloud = {
     },
     only_if: [{ pointer: "/data/artifacts_saved", eq: true }],
     otherwise_on: [404],
+    // An artifact is there or was not saved.
+    gone_after: { answers: 3, over_s: 60 },
     otherwise: ["/data"],
   },
   schedule: { kind: "exponential", initial_s: 5, factor: 1.5, cap_s: 30 },

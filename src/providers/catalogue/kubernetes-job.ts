@@ -62,5 +62,7 @@ export const kubernetesJob = {
   result: { kind: "inline", at: ["/status"] },
   schedule: { kind: "exponential", initial_s: 1, factor: 1.5, cap_s: 15 },
   limits: { concurrency: 16, requests_per_second: 10, burst: 20 },
+  // The cluster's own store answers, so that a 404 is seldom a passing one.
+  gone_after: { answers: 2, over_s: 10 },
   deadline_s: 7 * 24 * 3600,
 } as const satisfies ProviderDefinitionSource;

@@ -43,6 +43,8 @@ export const llamaparse = {
   result: {
     kind: "request",
     request: { path: "/api/v2/parse/{job_id}", query: { expand: "{params.expand}" } },
+    // Reported to be missing for some minutes after the status says so.
+    gone_after: { answers: 5, over_s: 1800 },
   },
   schedule: { kind: "exponential", initial_s: 1, factor: 1.5, cap_s: 5 },
   limits: { concurrency: 16, requests_per_second: 5, burst: 5 },

@@ -51,8 +51,8 @@ export const pulse = {
     { http_status: [401, 402, 403], observe: "credential_rejected" },
     // JOB_001: unknown, expired, or right after submission not yet visible.
     { http_status: 404, observe: "not_found" },
-    // JOB_003.
-    { http_status: 410, observe: "expired" },
+    // JOB_003 is final; a bare 410 may be a passing one.
+    { http_status: 410, all: [{ ...ERROR_CODE, eq: "JOB_003" }], observe: "expired" },
     { http_status: { gte: 500, lte: 599 }, observe: "retry" },
   ],
   extract: {

@@ -177,22 +177,31 @@ describe("an error status means what Pulse documents", () => {
     });
   });
 
-  test("404 JOB_001 once the grace period is over is expired", () => {
+  test("404 JOB_001 once the grace period is over is absent, and expired once that is confirmed", () => {
     const facts = { seenBefore: false, ageMs: 30_000 };
-    expect(observe(404, refusal("JOB_001"), { facts })).toStrictEqual({
-      kind: "expired",
-      error:
-        "The upstream did not know the job 30 s after it was accepted. HTTP 404: Told so (JOB_001)",
-      times: noTimes,
+    expect(observe(404, refusal("JOB_001"), { facts })).toMatchObject({
+      kind: "absent",
+      ending: {
+        status: "expired",
+        error:
+          "The upstream did not know the job 30 s after it was accepted. HTTP 404: Told so (JOB_001)",
+      },
     });
   });
 
-  test("404 JOB_001 of a job that was seen before is expired at once", () => {
-    expect(observe(404, refusal("JOB_001"), { facts: { ageMs: 1 } })).toStrictEqual({
-      kind: "expired",
-      error: "The upstream no longer knows the job. HTTP 404: Told so (JOB_001)",
-      times: noTimes,
+  test("404 JOB_001 of a job that was seen before is absent, however young it is", () => {
+    expect(observe(404, refusal("JOB_001"), { facts: { ageMs: 1 } })).toMatchObject({
+      kind: "absent",
+      confirmedBy: { answers: 3, overMs: 30_000 },
+      ending: {
+        status: "expired",
+        error: "The upstream no longer knows the job. HTTP 404: Told so (JOB_001)",
+      },
     });
+  });
+
+  test("410 without Pulse's own word may be a passing one", () => {
+    expect(observe(410, "gone")).toMatchObject({ kind: "absent" });
   });
 
   test("410 JOB_003 is expired, grace period or not", () => {

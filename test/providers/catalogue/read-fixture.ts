@@ -43,14 +43,13 @@ export function explainFixture(of: ProviderFixtures, fixture: AnswerFixture): An
   });
 }
 
-/** The same of an answer to the request for the result, an hour after the job has completed. */
+/** The same of an answer to the request for the result. */
 export function explainResultFixture(
   of: ProviderFixtures,
   fixture: AnswerFixture,
 ): AnswerExplanation {
   return explainResultAnswer(targetOf(of).provider, answerOf(fixture), {
     nowMs: FIXTURE_NOW_MS,
-    completedForMs: 3_600_000,
     times: { createdAt: null, updatedAt: null },
     otherwise: '"what the status answer says"',
   });
@@ -80,6 +79,11 @@ export function meaningOf(of: ProviderFixtures, observed: Interpretation): Meani
       return { canceled: observed.error };
     case "expired":
       return { expired: observed.error };
+    // As it ends once further answers have confirmed it.
+    case "absent":
+      return observed.ending.status === "expired"
+        ? { expired: observed.ending.error }
+        : { completed: JSON.parse(textOfResult(observed.ending.result)) };
     case "retry":
       return {
         retry: observed.cause,
