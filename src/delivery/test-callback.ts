@@ -1,6 +1,7 @@
 import { publicId } from "../core/ids.ts";
 import type { RequestFailure } from "../core/request-failure.ts";
 import { type SignatureScheme, signatureMask, signaturesOfMask } from "../core/signature-scheme.ts";
+import { testEventBody } from "../core/test-event.ts";
 import { traceHeaders } from "../core/trace-context.ts";
 import type {
   OutboundRequest,
@@ -57,18 +58,14 @@ export interface TestedCallback {
   readonly durationMs: number;
 }
 
-/** Sends one signed callback about nothing, in the way that all others are sent, and keeps none of it. */
+/** Sends one signed `ringback.test` event as callbacks are sent, and keeps none of it. */
 export async function sendTestCallback(
   ports: TestCallbackPorts,
   test: TestCallback,
 ): Promise<TestedCallback> {
   const nowMs = ports.clock.now();
   const keys = await readKeys(() => keysOf(ports, test));
-  const body = JSON.stringify({
-    type: "ringback.test",
-    timestamp: new Date(nowMs).toISOString(),
-    data: { message: "This is a test. Nothing has happened." },
-  });
+  const body = testEventBody(nowMs);
   if ("code" in keys)
     return { request: { headers: {}, body }, response: null, failure: keys, durationMs: 0 };
   const id = ports.uuids(nowMs, 0);
