@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { type Config, describeProblems, loadConfig } from "./config.ts";
 import { type StartedGateway, startGateway } from "./gateway.ts";
 import { systemClock } from "./runtime/clock.ts";
+import { exitOnUnexpectedError, surviveLostOutput } from "./runtime/last-resort.ts";
 import { createLog, type Log } from "./runtime/log.ts";
 import { StartRefusedError } from "./runtime/start-refused.ts";
 import { systemRandom } from "./runtime/random.ts";
@@ -54,6 +55,7 @@ async function main(args: readonly string[]): Promise<number> {
   const { config, warnings } = result;
   const isOperators = project !== null || reseal !== null;
   const log = createLog(isOperators ? { ...config.log, level: "warn" } : config.log);
+  exitOnUnexpectedError(log);
   for (const warning of warnings) log.warn(warning);
   try {
     if (project !== null)
@@ -161,6 +163,7 @@ function say(text: string): number {
   return 0;
 }
 
+surviveLostOutput();
 process.exitCode = await main(process.argv.slice(2));
 // What a library still holds open, such as an attempt to connect, keeps nothing alive that has ended.
 setTimeout(() => process.exit(), EXIT_GRACE_MS).unref();

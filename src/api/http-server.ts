@@ -19,6 +19,8 @@ const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 const HEADER_BYTES_MAX = 16 * 1024;
 const CONNECTIONS_MAX = 20_000;
 const IDLE_CHECK_MS = 25;
+/** For a client to read the refusal and close. */
+const PROXY_REFUSAL_MS = 1_000;
 
 export interface HttpServerOptions {
   /** Answers a request; Hono's `fetch`. */
@@ -67,7 +69,9 @@ export class HttpServer implements Service {
     this.#server.on("clientError", refuseConnection);
     // An expectation that nobody knows may be ignored; Node's own answer to it has no body.
     this.#server.on("checkExpectation", answer);
-    this.#server.on("connect", (_request, socket) => endWith(socket, NO_PROXY));
+    this.#server.on("connect", (_request, socket) => refuseProxying(socket));
+    // A connection that can't be accepted, for want of descriptors or memory, is its client's loss.
+    this.#server.on("error", () => undefined);
   }
 
   /** Where it listens; only once started. */
@@ -144,6 +148,14 @@ function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex): void {
     return;
   }
   endWith(socket, problemOfParser(error.code));
+}
+
+/** Node lets go of the socket: errors and its end are ours to see to. */
+function refuseProxying(socket: Duplex): void {
+  const timer = setTimeout(() => socket.destroy(), PROXY_REFUSAL_MS);
+  socket.on("error", () => socket.destroy()).once("close", () => clearTimeout(timer));
+  endWith(socket, NO_PROXY);
+  socket.resume();
 }
 
 function endWith(socket: Duplex, of: Problem): void {

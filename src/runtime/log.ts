@@ -19,6 +19,8 @@ export interface LogOptions {
 }
 
 const DEPTH_MAX = 8;
+/** Lines kept while they can't be written; further ones are dropped. */
+const UNWRITTEN_CHARACTERS_MAX = 1_000_000;
 
 /**
  * The program's log. No secret comes out of it, however careless the caller: every finished line,
@@ -26,7 +28,7 @@ const DEPTH_MAX = 8;
  * returns, so that the last one before an exit is seen.
  */
 export function createLog({ level, format, destination }: LogOptions): Log {
-  const output = destination ?? openDestination({ fd: 1, sync: true });
+  const output = destination ?? standardOutput();
   return pino(
     {
       level,
@@ -39,6 +41,13 @@ export function createLog({ level, format, destination }: LogOptions): Log {
     },
     format === "pretty" ? prettyOver(output, destination === undefined) : output,
   );
+}
+
+/** A full disk or a closed pipe costs lines: without a listener, every call that logs would throw. */
+function standardOutput(): DestinationStream {
+  const output = openDestination({ fd: 1, sync: true, maxLength: UNWRITTEN_CHARACTERS_MAX });
+  output.on("error", () => undefined);
+  return output;
 }
 
 function prettyOver(destination: DestinationStream, isStandardOutput: boolean): DestinationStream {

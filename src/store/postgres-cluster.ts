@@ -218,7 +218,8 @@ async function runToEnd(
   child.stdout?.setEncoding("utf8").on("data", keep);
   child.stderr?.setEncoding("utf8").on("data", keep);
   const code = await new Promise<number | null>((resolve, reject) => {
-    child.once("error", reject);
+    // More than one may come: it can't be started, and then it can't be killed.
+    child.on("error", reject);
     child.once("close", resolve);
   });
   if (code !== 0) throw new Error(`${program} failed (exit code ${code}): ${output.trim()}`);

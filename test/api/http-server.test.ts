@@ -141,6 +141,27 @@ describe("what is no request", () => {
   });
 });
 
+it("a client that resets its connection while it is refused harms nothing", async () => {
+  await serve();
+  for (let client = 0; client < 30; client += 1) {
+    const socket = open();
+    await once(socket, "connect");
+    socket.write("CONNECT example.com:443 HTTP/1.1\r\nhost: example.com:443\r\n\r\n");
+    if (client % 2 === 0) await once(socket, "data");
+    socket.resetAndDestroy();
+  }
+  expect(await exchange("GET /nowhere HTTP/1.0\r\n\r\n")).toContain("404 Not Found");
+});
+
+it("a client that was refused and does not close is cut off, so that the server can stop", async () => {
+  await serve();
+  const socket = connect({ ...server.address, allowHalfOpen: true });
+  socket.write("CONNECT example.com:443 HTTP/1.1\r\nhost: example.com:443\r\n\r\n");
+  expect(await text(socket)).toContain("malformed_request");
+  await server.stop();
+  socket.destroy();
+});
+
 describe("what is unusual is a request all the same:", () => {
   it("HTTP/1.0 without a host", async () => {
     await serve();

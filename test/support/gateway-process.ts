@@ -4,8 +4,9 @@ import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, vi } from "vitest";
+import { afterAll, afterEach, vi } from "vitest";
 import type { TestContext } from "vitest";
+import { LAST_RESORT } from "../../src/runtime/last-resort.ts";
 import { type Api, apiOf, askUntil, type Json } from "./api-client.ts";
 
 const PROJECT = fileURLToPath(new URL("../../", import.meta.url));
@@ -51,6 +52,17 @@ export interface GatewayProcess extends RunningProcess {
 }
 
 const running = new Set<ChildProcess>();
+/** What ended processes by the last resort: a bug, whatever the test expects of them. */
+const unexpected: string[] = [];
+afterAll(() => {
+  if (unexpected.length > 0) throw new Error(`A gateway ended:\n${unexpected.join("\n")}`);
+});
+
+/** For the test of the last resort itself: takes out the lines it has caused. */
+export function takeLastResorts(): string[] {
+  return unexpected.splice(0);
+}
+
 // Whatever becomes of the test run, no gateway is left behind.
 process.once("exit", () => {
   for (const child of running) child.kill("SIGKILL");
@@ -80,7 +92,10 @@ export function runMain(
     output += chunk;
     const texts = (unfinishedLine + chunk).split("\n");
     unfinishedLine = texts.pop() ?? "";
-    for (const text of texts) if (text.startsWith("{")) lines.push(JSON.parse(text));
+    for (const text of texts) {
+      if (text.includes(LAST_RESORT)) unexpected.push(text);
+      if (text.startsWith("{")) lines.push(JSON.parse(text));
+    }
   };
   child.stdout.setEncoding("utf8").on("data", read);
   child.stderr.setEncoding("utf8").on("data", (chunk: string) => (output += chunk));
