@@ -5,6 +5,8 @@ import type { OwedDelivery } from "../store/record-events.ts";
 /** What an attempt came to, whether or not anything was sent. */
 export interface MadeAttempt {
   readonly exchange: AttemptExchange;
+  /** What a person should know of an answer that did not take the callback; null for most. */
+  readonly note: string | null;
   readonly durationMs: number;
   readonly responseExcerpt: string | null;
 }
@@ -27,17 +29,17 @@ export function attemptRow(
     durationMs: Math.round(made.durationMs),
     httpStatus: exchange.kind === "answered" ? exchange.status : null,
     errorCode: step.errorCode,
-    errorMessage: messageOf(exchange),
+    errorMessage: messageOf(made),
     responseExcerpt: made.responseExcerpt === null ? null : storable(made.responseExcerpt),
     status: step.status,
     nextAttemptAtMs: step.status === "pending" ? Math.round(step.nextAttemptAtMs) : null,
   };
 }
 
-function messageOf(exchange: AttemptExchange): string | null {
+function messageOf({ exchange, note }: MadeAttempt): string | null {
   switch (exchange.kind) {
     case "answered":
-      return null;
+      return note === null ? null : storable(note);
     case "failed":
       return storable(exchange.failure.message);
     case "not_sent":

@@ -1,3 +1,4 @@
+import { redirectNote, tooLargeNote } from "../core/attempt-note.ts";
 import {
   type AttemptErrorCode,
   type AttemptExchange,
@@ -11,7 +12,11 @@ import type { LaneVerdict } from "../core/job.ts";
 import { ASKS_NOTHING, readReceiverAsks } from "../core/receiver-asks.ts";
 import type { SignatureScheme } from "../core/signature-scheme.ts";
 import { traceHeaders } from "../core/trace-context.ts";
-import type { OutboundRequest, RequestOutcome } from "../outbound/request-outcome.ts";
+import type {
+  AnsweredRequest,
+  OutboundRequest,
+  RequestOutcome,
+} from "../outbound/request-outcome.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import type { AttemptSample } from "../runtime/metrics.ts";
@@ -107,6 +112,8 @@ export async function attemptDelivery(
   });
   if (step.status === "delivered") onTaken(verdict);
   const row = attemptRow(delivery, attemptCount, startedAtMs, made, step);
+  // A retry that is read from the database finds the same in the log of attempts.
+  if (isTooLarge(made.exchange)) callback.resultUrlOnly = true;
   if (!(await ports.record(row))) return { next: OVER, verdict };
   if (step.status === "exhausted") {
     const { type: eventType, jobId } = callback.event;
@@ -124,12 +131,14 @@ async function exchangeWithReceiver(
   startedAtMs: number,
 ): Promise<MadeAttempt> {
   const secrets = await openSecrets(ports, callback);
-  if ("reason" in secrets) return { exchange: secrets, durationMs: 0, responseExcerpt: null };
-  const outcome = await ports.send(signedRequest(ports, callback, secrets, startedAtMs));
+  const nothing = { note: null, responseExcerpt: null };
+  if ("reason" in secrets) return { exchange: secrets, durationMs: 0, ...nothing };
+  const request = signedRequest(ports, callback, secrets, startedAtMs);
+  const outcome = await ports.send(request);
   const { durationMs } = outcome;
   if (outcome.kind === "failed") {
     const exchange = { kind: "failed", failure: outcome.failure } as const;
-    return { exchange, durationMs, responseExcerpt: null };
+    return { exchange, durationMs, ...nothing };
   }
   const { status } = outcome;
   // Most are taken, and ask for nothing.
@@ -139,8 +148,31 @@ async function exchangeWithReceiver(
   return {
     exchange: { kind: "answered", status, asks },
     durationMs,
+    note: noteOf(outcome, callback, request.body, secrets),
     responseExcerpt: excerptOf(outcome.body, secrets),
   };
+}
+
+const PAYLOAD_TOO_LARGE = 413;
+
+function isTooLarge(exchange: AttemptExchange): boolean {
+  return exchange.kind === "answered" && exchange.status === PAYLOAD_TOO_LARGE;
+}
+
+/** What a person needs to mend it, where the status alone does not say. */
+function noteOf(
+  { status, headers }: AnsweredRequest,
+  { event, resultUrlOnly }: OwedCallback,
+  body: OutboundRequest["body"],
+  secrets: Secrets,
+): string | null {
+  if (status >= 300 && status < 400) {
+    const { location } = headers;
+    return typeof location === "string" ? redirectNote(redact(location, secrets)) : null;
+  }
+  if (status !== PAYLOAD_TOO_LARGE) return null;
+  const holdsResult = event.type === "job.completed" && !resultUrlOnly;
+  return tooLargeNote(Buffer.byteLength(body ?? ""), holdsResult);
 }
 
 interface Secrets {
@@ -225,10 +257,14 @@ function bodyOf(ports: DelivererPorts, callback: OwedCallback): string {
 const REDACTED_CHARS_MIN = 6;
 
 /** The beginning of an answer, without the subscription's own headers, which it may echo. */
-function excerptOf(body: Buffer, { headers }: Secrets): string {
-  let text = body.toString("utf8");
+function excerptOf(body: Buffer, secrets: Secrets): string {
+  return redact(body.toString("utf8"), secrets).slice(0, EXCERPT_CHARS_MAX);
+}
+
+function redact(text: string, { headers }: Secrets): string {
+  let redacted = text;
   for (const value of Object.values(headers)) {
-    if (value.length >= REDACTED_CHARS_MIN) text = text.replaceAll(value, "[redacted]");
+    if (value.length >= REDACTED_CHARS_MIN) redacted = redacted.replaceAll(value, "[redacted]");
   }
-  return text.slice(0, EXCERPT_CHARS_MAX);
+  return redacted;
 }

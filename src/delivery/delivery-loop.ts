@@ -96,7 +96,7 @@ export class DeliveryLoop implements Service {
 
   /** Takes over what an event owes that was recorded just now. */
   owe(owed: readonly OwedDelivery[], event: EventContent, resultBytes: number): void {
-    for (const delivery of owed) this.#offer({ delivery, event, resultBytes });
+    for (const delivery of owed) this.#offer({ delivery, event, resultBytes, wasTooLarge: false });
   }
 
   /** Sends these deliveries if they are pending: a late subscription's, or redelivered by hand. */
@@ -175,8 +175,8 @@ export class DeliveryLoop implements Service {
     if (this.outbox.isFull) this.#reader.noteOverflow(delivery.nextAttemptAtMs);
   }
 
-  #callback({ delivery, event, resultBytes }: LoadedDelivery): OwedCallback {
-    return owedCallback(delivery, event, resultBytes, this.#ports.inlineResultBytesMax);
+  #callback(loaded: LoadedDelivery): OwedCallback {
+    return owedCallback(loaded, this.#ports.inlineResultBytesMax);
   }
 
   async #attempt(callback: OwedCallback): Promise<void> {

@@ -88,7 +88,7 @@ export class HeldBackDeliveries {
     const sinceText = new Date(delivery.nextAttemptAtMs).toISOString();
     const message = `Its origin did not answer; held back since ${sinceText}, as long as its schedule had left.`;
     const exchange = { kind: "not_sent", reason: "origin_failing", message } as const;
-    const made = { exchange, durationMs: 0, responseExcerpt: null };
+    const made = { exchange, durationMs: 0, note: null, responseExcerpt: null };
     const step = { status: "exhausted", errorCode: exchange.reason } as const;
     const row = attemptRow(delivery, delivery.attemptCount, nowMs, made, step);
     const isRecorded = await this.#ports.record(row);

@@ -1,12 +1,16 @@
 import { type EventContent, isResultFetched } from "../core/event.ts";
+import type { LoadedDelivery } from "../store/load-deliveries.ts";
 import type { OwedDelivery } from "../store/record-events.ts";
 
 /** A delivery in memory, on its way to its receiver. */
 export interface OwedCallback {
   readonly delivery: OwedDelivery;
   readonly event: EventContent;
-  /** The receiver gets the result's address instead of the result. */
-  readonly resultUrlOnly: boolean;
+  /**
+   * The receiver gets the result's address instead of the result. Becomes true when it answers that
+   * the body is too large.
+   */
+  resultUrlOnly: boolean;
   /** Attempts already made; grows when a retry is near enough to be kept in memory. */
   attemptCount: number;
   /** When the attempt is due, in the database's time. */
@@ -23,13 +27,12 @@ export interface OwedCallback {
 
 /** @param inlineResultBytesMax a larger result goes by reference, so it is not held */
 export function owedCallback(
-  delivery: OwedDelivery,
-  event: EventContent,
-  resultBytes: number,
+  { delivery, event, resultBytes, wasTooLarge }: LoadedDelivery,
   inlineResultBytesMax: number,
 ): OwedCallback {
   const resultUrlOnly =
     delivery.payload === "thin" ||
+    wasTooLarge ||
     resultBytes > inlineResultBytesMax ||
     (delivery.fetchResult && isResultFetched(event));
   return {

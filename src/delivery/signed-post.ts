@@ -35,6 +35,9 @@ export function signedPost(post: SignedPost): OutboundRequest {
       "webhook-signature": signCallback(keys, webhookId, timestampS, body),
     },
     body,
+    // The receiver knows a repeated one by its id, and its status says whether it has taken it.
+    mayRepeat: true,
+    statusSuffices: true,
     timeoutMs: post.timeoutMs,
     responseBytesMax: post.responseBytesMax,
     whenLarger: "truncate",

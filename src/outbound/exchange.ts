@@ -17,6 +17,8 @@ export interface ExchangeOwner {
   monotonic(): number;
   /** The outcome is known; `reusable` says whether the connection is in a known state. */
   onSettled(exchange: Exchange, reusable: boolean): void;
+  /** The status that the answer begins with, if any of it has come. */
+  statusOf(exchange: Exchange): number | null;
   /** Sends the request again when its connection was dead before use; false if that is not so. */
   resendIfStale(exchange: Exchange, error: unknown): boolean;
 }
@@ -27,7 +29,7 @@ export interface ExchangeOwner {
  *
  *   connecting ─▶ sent ─▶ answering ─▶ settled      (settled is reached from every state)
  *        ▲          │
- *        └── stale ─┘                               (once, on a kept-alive connection, if it only reads)
+ *        └── stale ─┘                               (once, on a kept-alive connection, if it may be repeated)
  */
 export class Exchange implements Dispatcher.DispatchHandler {
   readonly request: OutboundRequest;
@@ -66,6 +68,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   fail(code: RequestFailureCode, message: string): void {
+    if (this.request.statusSuffices === true && this.#hasStatus(code)) return this.#answer(true);
     const durationMs = this.#elapsedMs();
     this.#settle({ kind: "failed", failure: { code, message }, durationMs }, false);
   }
@@ -128,7 +131,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
       return;
     }
     const stage = this.#state === "connecting" ? "connecting" : "exchanging";
-    const { code, message } = failureFromError(error, stage);
+    const isSecure = this.request.origin.startsWith("https:");
+    const { code, message } = failureFromError(error, stage, isSecure && this.#state === "sent");
     this.fail(code, message);
   }
 
@@ -145,8 +149,15 @@ export class Exchange implements Dispatcher.DispatchHandler {
     );
   }
 
+  /** An answer that undici refuses for its headers begins with its status all the same. */
+  #hasStatus(code: RequestFailureCode): boolean {
+    const isRefused = this.#status === 0 && code === "invalid_response";
+    if (isRefused) this.#status = this.#owner.statusOf(this) ?? 0;
+    return this.#status !== 0;
+  }
+
   #mayRepeat(): boolean {
-    return this.request.method === "GET" || this.request.readsOnly === true;
+    return this.request.method === "GET" || this.request.mayRepeat === true;
   }
 
   #keep(chunk: Buffer): void {

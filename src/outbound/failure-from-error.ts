@@ -5,14 +5,23 @@ import { AddressRefusedError } from "./destination.ts";
 /** How far an exchange had come: without a connection yet, or with one. */
 export type ExchangeStage = "connecting" | "exchanging";
 
-/** Turns what Node or undici reported into the closed list; never throws, whatever it is given. */
-export function failureFromError(error: unknown, stage: ExchangeStage): RequestFailure {
+/**
+ * Turns what Node or undici reported into the closed list; never throws, whatever it is given.
+ * @param mayWantCertificate whether a secure connection ended before the first byte of an answer
+ */
+export function failureFromError(
+  error: unknown,
+  stage: ExchangeStage,
+  mayWantCertificate = false,
+): RequestFailure {
   if (error instanceof AddressRefusedError) {
     return { code: "address_refused", message: error.message };
   }
   const raw = rawCodeOf(error);
   const code = codeOf(raw, error, stage);
-  return { code, message: `${MESSAGES[code]} (${detailOf(error, raw)})` };
+  const message = messageOf(code, raw);
+  const hint = mayWantCertificate && code === "connection_reset" ? CLOSED_AT_ONCE : "";
+  return { code, message: `${message} (${detailOf(error, raw)})${hint}` };
 }
 
 const CODES: ReadonlyMap<string, RequestFailureCode> = new Map<string, RequestFailureCode>([
@@ -73,6 +82,35 @@ const MESSAGES: Readonly<Record<RequestFailureCode, string>> = {
   invalid_response: "The answer is not valid HTTP",
   aborted: "The request was stopped",
 };
+
+// TLS 1.3 tells only after the handshake, and the alert may be lost in the reset that follows it.
+const CLOSED_AT_ONCE =
+  "; a server that demands a client certificate, which Ringback does not send, closes so";
+
+/** Failures whose code in the closed list says less than the cause that is known. */
+const CAUSES: readonly (readonly [RegExp, string])[] = [
+  [
+    /^UNABLE_TO_VERIFY_LEAF_SIGNATURE$/,
+    "The host's certificate can't be verified: most likely the server leaves out the intermediate " +
+      "certificate, which browsers fetch by themselves; let it send its full chain. Otherwise it is " +
+      "from an authority that is not trusted",
+  ],
+  [
+    /CERTIFICATE_REQUIRED|ALERT_BAD_CERTIFICATE/,
+    "The host demands a client certificate, which Ringback does not send; let it accept requests " +
+      "without one",
+  ],
+  [
+    /HANDSHAKE_FAILURE/,
+    "The host refused the TLS handshake: it may demand a client certificate, which Ringback does " +
+      "not send, or share no cipher with it",
+  ],
+];
+
+function messageOf(code: RequestFailureCode, raw: string | null): string {
+  const cause = raw === null ? undefined : CAUSES.find(([pattern]) => pattern.test(raw));
+  return cause?.[1] ?? MESSAGES[code];
+}
 
 function codeOf(raw: string | null, error: unknown, stage: ExchangeStage): RequestFailureCode {
   if (error instanceof errors.HTTPParserError) return "invalid_response";

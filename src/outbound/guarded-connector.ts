@@ -41,6 +41,20 @@ export function createGuardedConnector(
   };
 }
 
+/** The same connector, which hands each open socket to `onSocket` before anything is read from it. */
+export function telling(
+  connect: buildConnector.connector,
+  onSocket: (socket: Socket) => void,
+): buildConnector.connector {
+  return (options, callback) => {
+    connect(options, (error, socket) => {
+      if (error !== null) return callback(error, null);
+      onSocket(socket);
+      callback(null, socket);
+    });
+  };
+}
+
 /** Node never looks a literal up, so it is checked by itself. */
 function literalRefusal(destination: Destination, guard: AddressGuard): AddressRefusedError | null {
   if (isIP(destination.host) === 0) return null;

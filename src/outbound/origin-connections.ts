@@ -1,21 +1,26 @@
+import type { Socket } from "node:net";
 import type { Client } from "undici";
 import type { Clock } from "../runtime/clock.ts";
+import { AnswerTap } from "./answer-tap.ts";
 import { Exchange } from "./exchange.ts";
 import type { ExchangeOwner } from "./exchange.ts";
 import { isConnectionReset } from "./failure-from-error.ts";
 import type { OutboundRequest, RequestOutcome } from "./request-outcome.ts";
 
 export interface OriginConnectionsOptions {
-  /** Makes an unconnected undici client for this origin. */
-  readonly openClient: () => Client;
+  readonly openClient: OpenClient;
   readonly connectionsMax: number;
   readonly clock: Clock;
   /** Nothing is in flight any more, or the last connection was closed. */
   readonly onQuiet: (connections: OriginConnections) => void;
 }
 
+/** Makes an unconnected undici client for this origin. */
+export type OpenClient = (onSocket: (socket: Socket) => void) => Client;
+
 interface Connection {
   readonly client: Client;
+  readonly tap: AnswerTap;
   /** Whether the present socket has carried an answer, so that the host may have closed it since. */
   used: boolean;
 }
@@ -86,6 +91,10 @@ export class OriginConnections implements ExchangeOwner {
     if (this.#inFlight.size === 0) this.#options.onQuiet(this);
   }
 
+  statusOf(exchange: Exchange): number | null {
+    return this.#inFlight.get(exchange)?.tap.status ?? null;
+  }
+
   resendIfStale(exchange: Exchange, error: unknown): boolean {
     const connection = this.#inFlight.get(exchange);
     if (!connection?.used || !isConnectionReset(error)) return false;
@@ -102,6 +111,7 @@ export class OriginConnections implements ExchangeOwner {
 
   #dispatch(exchange: Exchange, connection: Connection): void {
     this.#inFlight.set(exchange, connection);
+    connection.tap.listen();
     // undici reads only the fields it knows, so the request serves as its options without a copy.
     connection.client.dispatch(exchange.request, exchange);
   }
@@ -113,8 +123,9 @@ export class OriginConnections implements ExchangeOwner {
   }
 
   #open(): Connection {
-    const client = this.#options.openClient();
-    const connection: Connection = { client, used: false };
+    const tap = new AnswerTap();
+    const client = this.#options.openClient((socket) => tap.attach(socket));
+    const connection: Connection = { client, tap, used: false };
     client.on("connect", () => {
       connection.used = false;
     });
@@ -124,6 +135,7 @@ export class OriginConnections implements ExchangeOwner {
   }
 
   #release(connection: Connection, reusable: boolean): void {
+    connection.tap.forget();
     if (reusable) {
       connection.used = true;
       this.#idle.push(connection);

@@ -8,8 +8,8 @@ import { shareLookups, systemLookup } from "./address-lookup.ts";
 import type { AddressLookup } from "./address-lookup.ts";
 import { destinationOf } from "./destination.ts";
 import type { Destination } from "./destination.ts";
-import { createGuardedConnector } from "./guarded-connector.ts";
-import { OriginConnections } from "./origin-connections.ts";
+import { createGuardedConnector, telling } from "./guarded-connector.ts";
+import { type OpenClient, OriginConnections } from "./origin-connections.ts";
 import type { OutboundRequest, RequestOutcome } from "./request-outcome.ts";
 
 export interface RequestClientOptions {
@@ -119,14 +119,14 @@ export class RequestClient {
     return connections;
   }
 
-  #clientFactory(url: URL, destination: Destination, guard: AddressGuard): () => Client {
+  #clientFactory(url: URL, destination: Destination, guard: AddressGuard): OpenClient {
     const { connectTimeoutMs, keepAliveMs, responseHeadersBytesMax } = this.#options;
+    const connect = createGuardedConnector(destination, {
+      guard,
+      lookup: this.#lookup,
+      timeoutMs: connectTimeoutMs,
+    });
     const options: Client.Options = {
-      connect: createGuardedConnector(destination, {
-        guard,
-        lookup: this.#lookup,
-        timeoutMs: connectTimeoutMs,
-      }),
       allowH2: false,
       pipelining: 1,
       keepAliveTimeout: keepAliveMs,
@@ -136,7 +136,8 @@ export class RequestClient {
       headersTimeout: 0,
       bodyTimeout: 0,
     };
-    return () => new Client(url.origin, options);
+    return (onSocket) =>
+      new Client(url.origin, { ...options, connect: telling(connect, onSocket) });
   }
 
   #closeOldestIdleOrigin(): void {

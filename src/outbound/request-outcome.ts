@@ -17,8 +17,13 @@ export interface OutboundRequest {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Buffer | null;
-  /** Whether it changes nothing although it is no GET, so that it may be sent again. */
-  readonly readsOnly?: boolean;
+  /**
+   * Whether it may be sent again although it is no GET: it changes nothing, or its receiver knows
+   * it by an id.
+   */
+  readonly mayRepeat?: boolean;
+  /** Whether the status is all that counts: what goes wrong after it only cuts the body off. */
+  readonly statusSuffices?: boolean;
   /** Limit on the whole exchange: waiting for a connection, connecting, answer and its body. */
   readonly timeoutMs: number;
   readonly responseBytesMax: number;

@@ -224,7 +224,7 @@ export function question(
     path,
     headers,
     body,
-    readsOnly: true,
+    mayRepeat: true,
     timeoutMs,
     responseBytesMax,
     room,

@@ -12,9 +12,19 @@ export interface LoadedDelivery {
   readonly event: EventContent;
   /** Bytes of the stored result, which may be too large to have been loaded. */
   readonly resultBytes: number;
+  /** Whether the receiver has answered an attempt of the present schedule with 413. */
+  readonly wasTooLarge: boolean;
 }
 
-type Row = OwedDelivery & EventContent & { readonly resultBytes: number };
+type Row = OwedDelivery & EventContent & Pick<LoadedDelivery, "resultBytes" | "wasTooLarge">;
+
+// Looked up for retries only. A redelivery by hand begins with the whole result again.
+const WAS_TOO_LARGE = `
+  delivery.attempt_count > delivery.attempts_before and exists (
+    select from attempts as attempt
+    where attempt.shard_id = delivery.shard_id and attempt.delivery_id = delivery.id
+      and attempt.number > delivery.attempts_before and attempt.http_status = 413
+  )`;
 
 // A result is read only where it will be sent inline.
 const SELECT = `
@@ -28,9 +38,12 @@ select delivery.id, delivery.shard_id as "shardId", delivery.project_id as "proj
   round(date_part('epoch', occurred_at) * 1000) as "occurredAtMs",
   event.job_id as "jobId", event.provider, upstream_created_at as "createdAt",
   upstream_updated_at as "updatedAt", error, result_bytes as "resultBytes",
-  case when payload = 'full' and result_bytes between 1 and $1 then ${WHOLE_RESULT} end as result,
+  "wasTooLarge",
+  case when payload = 'full' and not "wasTooLarge" and result_bytes between 1 and $1
+    then ${WHOLE_RESULT} end as result,
   event.progress, event.result_fetch as "resultFetch"
 from due as delivery
+cross join lateral (select ${WAS_TOO_LARGE} as "wasTooLarge") as refused
 join subscriptions as subscription
   on subscription.shard_id = delivery.shard_id and subscription.id = delivery.subscription_id
 join events as event on event.shard_id = delivery.shard_id and event.id = delivery.event_id
@@ -116,5 +129,6 @@ export async function loadDeliveriesOfOrigin(
 
 /** One row is all three: the delivery, its event, and how large the result is. */
 function loaded(row: Row): LoadedDelivery {
-  return { delivery: row, event: row, resultBytes: row.resultBytes };
+  const { resultBytes, wasTooLarge } = row;
+  return { delivery: row, event: row, resultBytes, wasTooLarge };
 }

@@ -28,7 +28,8 @@ function setUp() {
       wantsMovements: true,
       nextAttemptAtMs: clock.now() + inMs,
     });
-    return owedCallback(delivery, { ...event, type }, 0, 0);
+    const loaded = { delivery, event: { ...event, type }, resultBytes: 0, wasTooLarge: false };
+    return owedCallback(loaded, 0);
   };
   const tell = (type: EventType, inMs = 0): OwedCallback => {
     const callback = told(type, inMs);

@@ -25,9 +25,9 @@ describe.concurrent("an attempt that fails is made again, and both can be seen",
       { http_status: 500, error_code: "server_error_answer", response_excerpt: "out of disk" },
     ],
     [
-      "a client error, such as a body that is too large for the receiver",
-      { status: 413, body: "too large" },
-      { http_status: 413, error_code: "client_error_answer" },
+      "a client error, such as a callback that the receiver finds wrong",
+      { status: 422, body: "wrong" },
+      { http_status: 422, error_code: "client_error_answer", error_message: null },
     ],
     [
       "a refusal of the signature",
@@ -38,11 +38,6 @@ describe.concurrent("an attempt that fails is made again, and both can be seen",
       "no answer within the time limit",
       "hang",
       { http_status: null, error_code: "response_timeout", error_message: expect.any(String) },
-    ],
-    [
-      "a connection that the receiver resets",
-      "reset",
-      { http_status: null, error_code: "connection_reset", error_message: expect.any(String) },
     ],
   ])("%s", async ([, answer, expected], context) => {
     const scene = await openScene(context);
@@ -77,6 +72,45 @@ describe.concurrent("an attempt that fails is made again, and both can be seen",
     expect(attempts[0].response_excerpt).toBe("no access with [redacted]");
   });
 
+  test("a connection that the receiver resets, unless it was kept alive and has died since", async (context) => {
+    const scene = await openScene(context);
+    const own = await startReceiver(SIGNING_SECRET);
+    context.onTestFinished(() => own.close());
+    own.answer("/hook", ["reset", {}, "reset", {}]);
+    const { id } = await owe(scene, { callback_url: own.url("/hook") });
+    await own.take("/hook", 2);
+    expect((await scene.delivery(id)).attempts).toMatchObject([
+      { http_status: null, error_code: "connection_reset", error_message: expect.any(String) },
+      { http_status: 200 },
+    ]);
+    const again = await scene.subscribe({ callback_url: own.url("/hook"), metadata: { n: 2 } });
+    const [first, repeated] = (await own.take("/hook", 4)).slice(2);
+    expect(repeated).toMatchObject({ webhookId: first?.webhookId, body: first?.body });
+    expect((await scene.delivery(again.id)).attempts).toMatchObject([{ http_status: 200 }]);
+  });
+
+  test("a body that is too large for the receiver: the next one has result_url instead", async (context) => {
+    const scene = await openScene(context);
+    const { receiver, path } = scene;
+    receiver.answer(path, [{ status: 413, body: "too large" }, { status: 413 }, {}]);
+    const { id } = await owe(scene);
+    const bodies = (await receiver.take(path, 3)).map(({ body }) => JSON.parse(body));
+    expect(bodies[0].data).toHaveProperty("result");
+    for (const { data } of bodies.slice(1)) {
+      expect(data).not.toHaveProperty("result");
+      expect(data.result_url).toContain("/result");
+    }
+    expect((await scene.delivery(id)).attempts).toMatchObject([
+      {
+        http_status: 413,
+        error_code: "client_error_answer",
+        error_message: expect.stringContaining("The next attempt carries result_url"),
+      },
+      { http_status: 413, error_message: expect.stringContaining("which holds no result") },
+      { http_status: 200, error_message: null },
+    ]);
+  });
+
   test("a redirect, which is never followed", async (context) => {
     const scene = await openScene(context);
     const { receiver, path } = scene;
@@ -84,7 +118,11 @@ describe.concurrent("an attempt that fails is made again, and both can be seen",
     const { id } = await owe(scene);
     await receiver.take(path, 2);
     expect((await scene.delivery(id)).attempts).toMatchObject([
-      { http_status: 301, error_code: "redirect_not_followed" },
+      {
+        http_status: 301,
+        error_code: "redirect_not_followed",
+        error_message: expect.stringContaining(`redirects to ${receiver.url("/moved")}. Redirects`),
+      },
       { http_status: 200 },
     ]);
     expect(receiver.received("/moved")).toEqual([]);

@@ -40,15 +40,6 @@ describe("a receiver that", () => {
       { error_code: "response_timeout", http_status: null },
     ],
     [
-      "answers a byte now and then",
-      (socket) => {
-        socket.write(HEAD);
-        const drip = setInterval(() => socket.write("."), TIMEOUT_MS / 10);
-        socket.on("close", () => clearInterval(drip));
-      },
-      { error_code: "response_timeout", http_status: null },
-    ],
-    [
       "sends headers without an end",
       (socket) => {
         socket.write("HTTP/1.1 200 OK\r\n");
@@ -57,14 +48,14 @@ describe("a receiver that", () => {
       { error_code: "headers_too_large", http_status: null },
     ],
     [
-      "resets the connection in the middle of its answer",
-      (socket) => void socket.write(`${HEAD}half`, () => socket.resetAndDestroy()),
+      "closes the connection in the middle of its headers",
+      (socket) => void socket.end("HTTP/1.1 200 OK\r\nx-fil"),
       { error_code: "connection_reset", http_status: null },
     ],
     [
-      "closes the connection in the middle of its answer",
-      (socket) => void socket.end(`${HEAD}half`),
-      { error_code: "connection_reset", http_status: null },
+      "fails, and closes the connection in the middle of its answer",
+      (socket) => void socket.end(`${HEAD.replace("200 OK", "500 No")}half`),
+      { error_code: "server_error_answer", http_status: 500 },
     ],
     [
       "speaks something else",
@@ -77,6 +68,40 @@ describe("a receiver that", () => {
     expect(await attemptAt(scene, `${server.origin}/hook`)).toMatchObject({
       status: "exhausted",
       ...expected,
+    });
+  });
+
+  test.for<[string, (socket: Socket) => void]>([
+    [
+      "answers a byte now and then",
+      (socket) => {
+        socket.write(HEAD);
+        const drip = setInterval(() => socket.write("."), TIMEOUT_MS / 10);
+        socket.on("close", () => clearInterval(drip));
+      },
+    ],
+    [
+      "resets the connection in the middle of its answer",
+      (socket) => void socket.write(`${HEAD}half`, () => socket.resetAndDestroy()),
+    ],
+    [
+      "closes the connection in the middle of its answer",
+      (socket) => void socket.end(`${HEAD}half`),
+    ],
+    [
+      "frames its answer twice",
+      (socket) =>
+        void socket.write(
+          "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        ),
+    ],
+  ])("%s has taken the callback all the same, since it said 200", async ([, behave], context) => {
+    const scene = await openScene(context);
+    const server = await serveTcp((socket) => behave(socket));
+    expect(await attemptAt(scene, `${server.origin}/hook`)).toMatchObject({
+      status: "delivered",
+      http_status: 200,
+      error_code: null,
     });
   });
 

@@ -113,12 +113,12 @@ describe("a kept-alive connection that the host gave up without a word", () => {
     expect(methods).toEqual(["GET", "POST"]);
   });
 
-  test("costs a POST nothing that only reads, as status requests of some APIs do", async () => {
+  test("costs a POST nothing that may be repeated, such as a callback", async () => {
     const methods: string[] = [];
     const server = await forgetful(methods);
     const client = openClient();
     await client.send(get(server.origin));
-    const outcome = await client.send(post(server.origin, { readsOnly: true }));
+    const outcome = await client.send(post(server.origin, { mayRepeat: true }));
     expect(outcome).toMatchObject({ kind: "answered", status: 200 });
     expect(methods).toEqual(["GET", "POST", "POST"]);
   });

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { createServer } from "node:https";
+import { createServer, type ServerOptions } from "node:https";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import type { AddressLookup } from "../../src/outbound/address-lookup.ts";
@@ -19,10 +19,10 @@ afterAll(() => setDefaultCACertificates(builtIn));
 
 const toLoopback: AddressLookup = () => Promise.resolve(["127.0.0.1"]);
 
-function serveTls(certificate: string): Promise<LocalServer> {
+function serveTls(certificate: string, options: ServerOptions = {}): Promise<LocalServer> {
   const pem = fixture(certificate);
   return listen(
-    createServer({ key: pem, cert: pem }, (request, response) => {
+    createServer({ key: pem, cert: pem, ...options }, (request, response) => {
       response.end(`${request.headers.host} ${String(Reflect.get(request.socket, "servername"))}`);
     }),
   );
@@ -58,6 +58,36 @@ test("a certificate whose authority nobody here trusts is tls_certificate_untrus
     failure: { code: "tls_certificate_untrusted" },
   });
 });
+
+test("a server that leaves out its intermediate certificate is told to send its full chain", async () => {
+  expect(await sendTo(await serveTls("no-intermediate"))).toMatchObject({
+    failure: {
+      code: "tls_certificate_untrusted",
+      message: expect.stringMatching(
+        /leaves out the intermediate.*UNABLE_TO_VERIFY_LEAF_SIGNATURE/,
+      ),
+    },
+  });
+});
+
+test.each(["TLSv1.2", "TLSv1.3"] as const)(
+  "a server that demands a client certificate over %s is said to do so",
+  async (version) => {
+    const server = await serveTls("valid", {
+      requestCert: true,
+      rejectUnauthorized: true,
+      minVersion: version,
+      maxVersion: version,
+    });
+    expect(await sendTo(server)).toMatchObject({
+      kind: "failed",
+      failure: { message: expect.stringContaining("demand") },
+    });
+    expect(await sendTo(server)).toMatchObject({
+      failure: { message: expect.stringContaining("client certificate") },
+    });
+  },
+);
 
 test("the operator's exemption from the address rules does not exempt from certificates", async () => {
   const server = await serveTls("other-name");

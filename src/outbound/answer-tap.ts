@@ -1,0 +1,45 @@
+import type { Socket } from "node:net";
+
+// RFC 9112 4, with the reason phrase left out as some servers do. Not 1xx: those announce an answer.
+const STATUS_LINE = /^HTTP\/1\.[01] ([2-5]\d\d)(?![^ \r\n])/;
+const STATUS_LINE_BYTES_MAX = 16;
+
+/**
+ * Remembers how the answer on a connection begins. undici refuses an answer whose head contradicts
+ * itself, such as a length beside chunks, without telling its status.
+ */
+export class AnswerTap {
+  #isListening = false;
+  #first: Buffer | null = null;
+
+  /** undici takes what comes by `read`, so nothing is copied and nothing waits. */
+  attach(socket: Socket): void {
+    const read = socket.read.bind(socket);
+    socket.read = (size?: number): unknown => {
+      const chunk: unknown = read(size);
+      if (this.#isListening && chunk instanceof Buffer) {
+        this.#first = chunk;
+        this.#isListening = false;
+      }
+      return chunk;
+    };
+  }
+
+  /** A request is sent: what comes next is its answer. */
+  listen(): void {
+    this.#isListening = true;
+    this.#first = null;
+  }
+
+  forget(): void {
+    this.#isListening = false;
+    this.#first = null;
+  }
+
+  /** The final status that the answer begins with, or null. */
+  get status(): number | null {
+    const line = this.#first?.toString("latin1", 0, STATUS_LINE_BYTES_MAX);
+    const status = line === undefined ? undefined : STATUS_LINE.exec(line)?.[1];
+    return status === undefined ? null : Number(status);
+  }
+}

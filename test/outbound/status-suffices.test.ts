@@ -1,0 +1,87 @@
+import { describe, expect, test } from "vitest";
+import { signedPost } from "../../src/delivery/signed-post.ts";
+import type { OutboundRequest, RequestOutcome } from "../../src/outbound/request-outcome.ts";
+import { openClient, serveTcp } from "./local-servers.ts";
+
+/** A callback, as all are sent. */
+function callback(origin: string, changes: Partial<OutboundRequest> = {}): OutboundRequest {
+  const request = signedPost({
+    url: `${origin}/hook`,
+    headers: {},
+    body: "{}",
+    webhookId: "msg_1",
+    keys: [],
+    nowMs: 0,
+    userAgent: "test",
+    timeoutMs: 60_000,
+    responseBytesMax: 16 * 1024,
+  });
+  return { ...request, ...changes };
+}
+
+/** What comes of a callback whose receiver answers so; it closes the connection if `ends`. */
+async function answered(raw: string, ends = false): Promise<RequestOutcome> {
+  const server = await serveTcp((socket) => (ends ? socket.end(raw) : socket.write(raw)));
+  return openClient().send(callback(server.origin));
+}
+
+describe("a receiver's status counts, whatever comes after it", () => {
+  test.each([
+    [
+      "a length beside chunks",
+      "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    ],
+    [
+      "chunks beside a length",
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 28\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    ],
+    ["two equal lengths", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok"],
+    ["a chunk of no known length", "HTTP/1.1 204 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nok"],
+  ])("%s", async (_name, raw) => {
+    const outcome = await answered(raw);
+    expect(outcome).toMatchObject({ kind: "answered" });
+    expect([200, 204]).toContain(outcome.kind === "answered" && outcome.status);
+  });
+
+  test("a body that ends too soon", async () => {
+    const raw = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf";
+    expect(await answered(raw, true)).toMatchObject({
+      kind: "answered",
+      status: 200,
+      truncated: true,
+      body: Buffer.from("half"),
+    });
+  });
+
+  test("an error answer is an error answer too", async () => {
+    const raw = "HTTP/1.1 503 Busy\r\ncontent-length: 100\r\n\r\nlater";
+    expect(await answered(raw, true)).toMatchObject({ kind: "answered", status: 503 });
+  });
+
+  test("a body that goes on beyond the time limit", async () => {
+    const server = await serveTcp((socket) => {
+      socket.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n");
+    });
+    const outcome = await openClient().send(callback(server.origin, { timeoutMs: 300 }));
+    expect(outcome).toMatchObject({ kind: "answered", status: 200, body: Buffer.from("ok") });
+  });
+
+  test("but without one there is no answer", async () => {
+    const server = await serveTcp((socket) => socket.write("HTTP/1.1 103 Early Hints\r\n\r\n"));
+    const outcome = await openClient().send(callback(server.origin, { timeoutMs: 300 }));
+    expect(outcome).toMatchObject({ kind: "failed", failure: { code: "response_timeout" } });
+  });
+});
+
+test("a kept-alive connection found dead costs a callback nothing: the same is sent on a new one", async () => {
+  const requests: string[] = [];
+  const server = await serveTcp((socket, count, chunk) => {
+    requests.push(/webhook-id: (\S+)/.exec(chunk.toString())?.[1] ?? "");
+    if (server.sockets.length === 1 && count === 2) socket.end();
+    else socket.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+  });
+  const client = openClient();
+  await client.send(callback(server.origin));
+  expect(await client.send(callback(server.origin))).toMatchObject({ status: 200 });
+  expect(requests).toEqual(["msg_1", "msg_1", "msg_1"]);
+});
