@@ -39,6 +39,7 @@ import { isJobKnown } from "./store/is-job-known.ts";
 import { pauseConnection } from "./store/load-connections.ts";
 import { loadJobs, loadLiveJobs } from "./store/load-jobs.ts";
 import { postMail } from "./store/mailbox.ts";
+import { registerWriteGauges } from "./store/write-gauges.ts";
 import { Writers } from "./store/writers.ts";
 
 /** How long a stop waits for what is queued to be written. */
@@ -75,7 +76,8 @@ export class Engine {
   readonly handOver: HandOver;
   readonly redeliveries: RedeliveryRunner;
   readonly #options: EngineOptions;
-  readonly #writers: Writers;
+  /** Knows how long the oldest event has been waiting to be recorded. */
+  readonly writers: Writers;
   readonly #poller: Poller;
   readonly delivery: DeliveryEngine;
   readonly #ownership: ShardOwnership;
@@ -88,7 +90,7 @@ export class Engine {
     this.#options = options;
     const { database, config } = options;
     const { inlineResultBytesMax } = config;
-    this.#writers = new Writers({ ...options, stopTimeoutMs: FLUSH_MS, inlineResultBytesMax });
+    this.writers = new Writers({ ...options, stopTimeoutMs: FLUSH_MS, inlineResultBytesMax });
     this.projects = new ProjectDirectory({
       ...options,
       liveJobsAllowed: config.liveJobsMax,
@@ -165,7 +167,7 @@ export class Engine {
     ]);
     await settledWithin(this.#options.clock, quiet, FLUSH_MS);
     // Gives up on rows that the database does not take in time, so what waits for them ends.
-    await this.#writers.stop();
+    await this.writers.stop();
     await quiet;
     await this.#sweep.stop();
     await this.connections.stop();
@@ -201,7 +203,7 @@ export class Engine {
       pollsPerOriginMax: upstreamClient.connectionsPerOriginMax,
       send: (request) => upstreamClient.send(request),
       fetched: new FetchedResults(database, config.fetchedResultBytesMax),
-      record: (event) => this.#writers.recordEvent(event),
+      record: (event) => this.writers.recordEvent(event),
       owe: (owed, event, resultBytes) => this.delivery.loop.owe(owed, event, resultBytes),
       look: (job) => this.handOver.look(job),
       metUnknownStatus: ({ projectId }, watch, status) => {
@@ -218,7 +220,7 @@ export class Engine {
       ...this.#options,
       settings: this.#options.config,
       ownedShards: () => this.#ownership.owned,
-      record: (attempt) => this.#writers.recordAttempt(attempt),
+      record: (attempt) => this.writers.recordAttempt(attempt),
     });
   }
 
@@ -254,7 +256,7 @@ export class Engine {
     return new Acceptor({
       ...this.#options,
       owns: (shardId) => this.#ownership.owns(shardId),
-      write: (row) => this.#writers.accept(row),
+      write: (row) => this.writers.accept(row),
       liveJobs: this.liveJobs,
       liveJobsMax: (projectId) => this.projects.liveJobsMax(projectId),
       isJobKnown: (job) => isJobKnown(database, job),
@@ -303,10 +305,6 @@ export class Engine {
       ...this.#options,
       ownedShards: () => this.#ownership.owned,
     });
-    metrics.gauge(
-      "ringback_rows_waiting",
-      "Rows that wait for a batch.",
-      () => this.#writers.queuedRows,
-    );
+    registerWriteGauges(metrics, this.writers);
   }
 }

@@ -1,6 +1,6 @@
 import { EVENT_TYPES } from "../core/event.ts";
 import type { AcceptedRow, AcceptRow } from "./accept-row.ts";
-import type { Database } from "./database.ts";
+import type { CallOptions, Database } from "./database.ts";
 import { owedDeliveryId } from "./owed-delivery-id.ts";
 import { rowSource } from "./row-source.ts";
 import type { JobStatus } from "./schema.ts";
@@ -186,13 +186,16 @@ type PlacedRow = { readonly subscription_id: string } & (
 export async function acceptSubscriptions(
   database: Database,
   rows: readonly AcceptRow[],
+  options?: CallOptions,
 ): Promise<AcceptedRow[]> {
   const parameters = [
     ...INPUT.parameters(rows),
     ...KEYS.parameters(rows.filter(({ idempotencyKey }) => idempotencyKey !== null)),
   ];
-  const placed = await database.run("accept-subscriptions", (sql) =>
-    sql.unsafe<PlacedRow[]>(ACCEPT, parameters, { prepare: true }),
+  const placed = await database.run(
+    "accept-subscriptions",
+    (sql) => sql.unsafe<PlacedRow[]>(ACCEPT, parameters, { prepare: true }),
+    options,
   );
   const bySubscription = new Map(placed.map((row) => [row.subscription_id, row]));
   return rows.map((row) => {

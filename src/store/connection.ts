@@ -3,6 +3,7 @@ import { drizzle } from "drizzle-orm/postgres-js";
 import type { PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import postgres from "postgres";
 import type { ISql } from "postgres";
+import { beginBounded, type CallBounds } from "./call-bounds.ts";
 import { openSocket } from "./database-socket.ts";
 import type { DatabaseServer } from "./database-url.ts";
 import { ConnectionError } from "./transient-error.ts";
@@ -17,6 +18,8 @@ export interface ConnectionOptions {
   readonly driverUrl: string;
   /** Settings of the session, sent with the start-up message. */
   readonly parameters: Readonly<Record<string, string | number>>;
+  /** Of every transaction, unless it has its own. */
+  readonly bounds: CallBounds;
   /** For the socket, and again for TLS, authentication and the first statement. */
   readonly connectTimeoutMs: number;
   readonly onNotice: (message: string) => void;
@@ -84,9 +87,12 @@ export class Connection {
    * Runs statements as one transaction, at READ COMMITTED; `work` waits for nothing but the
    * database. Statements that it runs after its end are refused.
    */
-  async transaction<T>(work: (sql: TransactionSql) => Promise<T>): Promise<T> {
+  async transaction<T>(
+    work: (sql: TransactionSql) => Promise<T>,
+    bounds: CallBounds = this.#options.bounds,
+  ): Promise<T> {
     let isOver = false;
-    await this.sql.unsafe("begin");
+    await this.sql.unsafe(beginBounded(bounds));
     const lost = new Promise<never>((_resolve, reject) => (this.#failTransaction = reject));
     try {
       const result = await Promise.race([work(refusingWhen(() => isOver, this.sql)), lost]);

@@ -23,9 +23,10 @@ export interface DatabaseAddress {
   /** The URL for the driver: without servers and without what only libpq or this file reads. */
   readonly driverUrl: string;
   /**
-   * `?prepare=false` says that a pooler in transaction mode lies between. Those refuse unknown
-   * start-up parameters, and what one client sets another gets: there only the client's deadline
-   * counts, and a limit on the server belongs to the role (`ALTER ROLE … SET statement_timeout`).
+   * `?pooler=transaction` or `?prepare=false` says that a pooler in transaction mode lies between.
+   * Those refuse unknown start-up parameters, and what one client sets another gets: there every
+   * call bounds itself, in a transaction of its own. Prepared statements are another matter: PgBouncer
+   * 1.21 and newer keep them for each client, so only `prepare=false` goes without.
    */
   readonly isPooled: boolean;
 }
@@ -35,6 +36,8 @@ export type DatabaseUrlReading =
   /** Never with the text itself, which holds a password. */
   | { readonly kind: "invalid"; readonly problem: string };
 
+/** Of poolers; in session mode a connection is the client's own, as without one. */
+const POOLER_MODES = ["transaction", "session"];
 const SERVERS_MAX = 16;
 const PORT_DEFAULT = 5432;
 /** Values of `target_session_attrs` that libpq knows and that lead to servers that refuse to write. */
@@ -48,6 +51,7 @@ const DROPPED_PARAMETERS = [
   "channel_binding",
   "gssencmode",
   "pgbouncer",
+  "pooler",
   "connection_limit",
   "pool_timeout",
 ];
@@ -65,6 +69,10 @@ export function readDatabaseUrl(text: string): DatabaseUrlReading {
   const parameters = new URLSearchParams(query);
   const target = readTarget(parameters.get("target_session_attrs"));
   if (target !== null && typeof target === "object") return invalid(target.problem);
+  const pooler = parameters.get("pooler");
+  if (pooler !== null && !POOLER_MODES.includes(pooler)) {
+    return invalid(`has a pooler that is none of ${POOLER_MODES.join(", ")}`);
+  }
   const servers = readServers(authority.slice(at), parameters);
   if ("problem" in servers) return invalid(servers.problem);
   for (const name of DROPPED_PARAMETERS) parameters.delete(name);
@@ -78,7 +86,7 @@ export function readDatabaseUrl(text: string): DatabaseUrlReading {
       // A list of servers is a primary and its standbys, of which only one takes writes.
       target: target ?? (servers.list.length > 1 ? "read-write" : "any"),
       driverUrl,
-      isPooled: parameters.get("prepare") === "false",
+      isPooled: pooler === "transaction" || parameters.get("prepare") === "false",
     },
   };
 }

@@ -2,23 +2,38 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Clock, systemClock } from "../runtime/clock.ts";
 import { type Random, systemRandom } from "../runtime/random.ts";
 import { StartRefusedError } from "../runtime/start-refused.ts";
+import { type CallBounds, startupParameters } from "./call-bounds.ts";
 import type { Connection, Orm, Sql, TransactionSql } from "./connection.ts";
 import { type Claim, ConnectionPool } from "./connection-pool.ts";
 import { readDatabaseUrl, redactUrl } from "./database-url.ts";
 import type { DatabaseAddress } from "./database-url.ts";
 import { type Deadline, startDeadline } from "./deadline.ts";
+import {
+  type ServerFacts,
+  serverFacts,
+  SETTINGS_IGNORED,
+  settingsRefusal,
+} from "./server-facts.ts";
 import { ServerList } from "./server-list.ts";
 import { DatabaseBusyError, errorCode, isTransient } from "./transient-error.ts";
 
 /*
- * The one way to Postgres. Every call is bounded three times: by statement_timeout on the server,
- * by the number of connections, and by a deadline here, because the answer of a half-open
- * connection never comes and the driver would wait for it for ever.
+ * The one way to Postgres. Every call is bounded three times: by limits on the server, by the
+ * number of connections, and by a deadline here, because the answer of a half-open connection never
+ * comes and the driver would wait for it without end.
+ *
+ * The server's limits come as start-up parameters, and once more at the beginning of every
+ * transaction, whatever lies between: a node that is lost inside of one must not keep its locks.
+ * Where start-up parameters have no effect, single statements are transactions too.
  */
 
 const SERVER_VERSION_MIN = 15;
 /** How much longer than statement_timeout a call may take: the way there and back, and queueing. */
 const DEADLINE_MARGIN_MS = 5_000;
+/** A lock is held for some milliseconds; one held for this long is set aside by who waits for it. */
+const LOCK_TIMEOUT_MS = 2_000;
+/** Statements of a transaction follow one another at once, unless their node is gone or stopped. */
+const IDLE_IN_TRANSACTION_MS = 5_000;
 const CALLS_WAITING_MAX = 5_000;
 /** The server takes no writes: it was the primary until a moment ago, or was told so. */
 const READ_ONLY = "25006";
@@ -35,6 +50,8 @@ export interface DatabaseOptions {
   readonly url: string;
   readonly connectionsMax: number;
   readonly statementTimeoutMs: number;
+  /** How long one lock is waited for, unless a call says otherwise. */
+  readonly lockTimeoutMs?: number;
   /** Shown by `pg_stat_activity`. */
   readonly applicationName: string;
   readonly log: DatabaseLog;
@@ -50,6 +67,8 @@ export interface DatabaseOptions {
 export interface CallOptions {
   /** From the call to its result, waiting for a connection included. */
   readonly timeoutMs?: number;
+  /** How long one lock is waited for. */
+  readonly lockTimeoutMs?: number;
 }
 
 /** The server can't be reached or can't be used; the message says which and where. */
@@ -67,8 +86,12 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   const giveUp = (): void => void database.close(0);
   options.signal?.addEventListener("abort", giveUp);
   try {
-    const version = await connect(database, options);
+    const { version, lockTimeoutMs } = await connect(database, options);
     if (version < SERVER_VERSION_MIN) throw unavailable(options.url, `it runs Postgres ${version}`);
+    if (!database.boundsEveryCall && lockTimeoutMs !== database.bounds.lockMs) {
+      options.log.warn({ server: redactUrl(options.url) }, SETTINGS_IGNORED);
+      database.boundsEveryCall = true;
+    }
     options.log.info({ server: redactUrl(options.url), version }, "database connected");
     return database;
   } catch (error) {
@@ -86,18 +109,20 @@ function newDatabase(options: DatabaseOptions): Database {
   throw unavailable(options.url, `its URL is not valid: it ${reading.problem}`);
 }
 
-async function connect(database: Database, options: DatabaseOptions): Promise<number> {
+async function connect(database: Database, options: DatabaseOptions): Promise<ServerFacts> {
   const connectForMs = options.connectForMs ?? CONNECT_FOR_MS;
   const startedAt = performance.now();
   let reasonTold: string | null = null;
   for (;;) {
     const leftMs = connectForMs - (performance.now() - startedAt);
     try {
-      return await database.run("server version", serverVersion, {
+      return await database.run("server version", serverFacts, {
         timeoutMs: Math.max(1_000, leftMs),
       });
     } catch (error) {
       options.signal?.throwIfAborted();
+      const refusal = settingsRefusal(error);
+      if (refusal !== null) throw unavailable(options.url, refusal, error);
       if (!isTransient(error)) throw unavailable(options.url, String(error), error);
       const reason = describe(error);
       if (leftMs <= CONNECT_PAUSE_MS) throw unavailable(options.url, `still ${reason}`, error);
@@ -108,14 +133,6 @@ async function connect(database: Database, options: DatabaseOptions): Promise<nu
     }
     await sleep(CONNECT_PAUSE_MS, undefined, options.signal && { signal: options.signal });
   }
-}
-
-async function serverVersion(sql: Sql): Promise<number> {
-  const [row] = await sql<
-    { version: number }[]
-  >`select current_setting('server_version_num')::int / 10000 as version`;
-  if (row === undefined) throw new Error("the server told no version");
-  return row.version;
 }
 
 function unavailable(url: string, reason: string, cause?: unknown): DatabaseUnavailableError {
@@ -131,18 +148,26 @@ function describe(error: unknown): string {
 }
 
 export class Database {
+  /** Of every call, on the server. */
+  readonly bounds: CallBounds;
+  /** Whether single statements are transactions, since nothing else bounds them. */
+  boundsEveryCall: boolean;
   readonly #options: DatabaseOptions;
   readonly #address: DatabaseAddress;
   readonly #servers: ServerList;
   readonly #pool: ConnectionPool;
 
   constructor(options: DatabaseOptions, address: DatabaseAddress) {
+    const { statementTimeoutMs: statementMs, lockTimeoutMs: lockMs = LOCK_TIMEOUT_MS } = options;
+    const idleInTransactionMs = Math.min(statementMs, IDLE_IN_TRANSACTION_MS);
+    this.bounds = { statementMs, idleInTransactionMs, lockMs };
+    this.boundsEveryCall = address.isPooled;
     this.#options = options;
     this.#address = address;
     this.#servers = new ServerList(address);
     this.#pool = new ConnectionPool({
       connectionsMax: options.connectionsMax,
-      open: (onLost) => this.#connect(options.statementTimeoutMs, onLost),
+      open: (onLost) => this.#connect(this.bounds, onLost),
       clock: options.clock ?? systemClock,
       random: options.random ?? systemRandom,
     });
@@ -162,7 +187,11 @@ export class Database {
     work: (sql: Sql, orm: Orm) => Promise<T>,
     options?: CallOptions,
   ): Promise<T> {
-    return this.#bounded(name, options, ({ sql, orm }) => work(sql, orm));
+    return this.#bounded(name, options, (connection) => {
+      const { sql, orm } = connection;
+      if (!this.boundsEveryCall && options?.lockTimeoutMs === undefined) return work(sql, orm);
+      return connection.transaction((within) => work(within, orm), this.#boundsOf(options));
+    });
   }
 
   /** Runs statements as one transaction, at READ COMMITTED; `work` waits for nothing but the database. */
@@ -171,7 +200,9 @@ export class Database {
     work: (sql: TransactionSql) => Promise<T>,
     options?: CallOptions,
   ): Promise<T> {
-    return this.#bounded(name, options, (connection) => connection.transaction(work));
+    return this.#bounded(name, options, (connection) =>
+      connection.transaction(work, this.#boundsOf(options)),
+    );
   }
 
   /** A connection apart for rare long work such as migrations; ended afterwards, or by `timeoutMs`. */
@@ -181,7 +212,10 @@ export class Database {
     work: (connection: Connection) => Promise<T>,
   ): Promise<T> {
     const deadline = startDeadline(name, options.timeoutMs);
-    const opening = this.#connect(options.timeoutMs, () => {});
+    // Migrations take as long as they take, and wait for one another.
+    const ms = options.timeoutMs;
+    const bounds = { statementMs: ms, idleInTransactionMs: ms, lockMs: ms };
+    const opening = this.#connect(bounds, () => {});
     try {
       const connection = await Promise.race([opening, deadline.passed]);
       return await Promise.race([work(connection), deadline.passed]);
@@ -241,16 +275,19 @@ export class Database {
     this.#pool.replaceAll();
   }
 
-  #connect(
-    statementTimeoutMs: number,
-    onLost: (connection: Connection) => void,
-  ): Promise<Connection> {
+  #boundsOf(options: CallOptions | undefined): CallBounds {
+    const { lockTimeoutMs: lockMs } = options ?? {};
+    return lockMs === undefined ? this.bounds : { ...this.bounds, lockMs };
+  }
+
+  #connect(bounds: CallBounds, onLost: (connection: Connection) => void): Promise<Connection> {
     const { applicationName, log } = this.#options;
     return this.#servers.connect({
       parameters: {
         application_name: applicationName,
-        ...(this.#address.isPooled ? {} : serverSideLimits(statementTimeoutMs)),
+        ...(this.#address.isPooled ? {} : startupParameters(bounds)),
       },
+      bounds,
       onNotice: (message) => log.debug({ notice: message }, "database notice"),
       onLost,
     });
@@ -264,11 +301,4 @@ async function claimed(claim: Claim, deadline: Deadline): Promise<Connection> {
     claim.cancel();
     throw error;
   }
-}
-
-function serverSideLimits(statementTimeoutMs: number): Record<string, number> {
-  return {
-    statement_timeout: statementTimeoutMs,
-    idle_in_transaction_session_timeout: statementTimeoutMs,
-  };
 }

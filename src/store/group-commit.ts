@@ -1,5 +1,13 @@
 import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
+import {
+  answer,
+  type CommitOutcome,
+  type Entry,
+  type LockWait,
+  retryDelayMs,
+} from "./commit-outcome.ts";
+import { LockedRows } from "./locked-rows.ts";
 
 /*
  * Many writers, few statements. Rows wait in one queue and leave in batches:
@@ -11,22 +19,22 @@ import type { Random } from "../runtime/random.ts";
  *   no batch free               → when one is done
  *
  * A transient error retries the batch; a permanent one halves it until the bad row stands alone,
- * so that one client's bad input never fails another's request. A commit whose answer was lost may
- * have happened: statements used here must be idempotent.
+ * so that one client's bad input never fails another's request. A batch that met a row whose lock
+ * is held for long is set aside (`locked-rows.ts`), so that the rows behind it go on. A commit whose
+ * answer was lost may have happened: statements used here must be idempotent.
  */
-
-const RETRY_DELAY_MS_FIRST = 50;
-const RETRY_DELAY_MS_MAX = 5_000;
 
 export interface GroupCommitOptions<Row, Result> {
   /** Names the queue in errors. */
   readonly name: string;
   /** Writes the rows durably; resolves to one result a row, in the order of the rows given. */
-  readonly commit: (rows: readonly Row[]) => Promise<readonly Result[]>;
+  readonly commit: (rows: readonly Row[], lockWait: LockWait) => Promise<readonly Result[]>;
   /** Orders a batch by primary key: two batches that lock rows in one order can't deadlock. */
   readonly compare: (a: Row, b: Row) => number;
   /** True when the same batch may succeed later: lost connection, deadlock, timeout. */
   readonly isTransient: (error: unknown) => boolean;
+  /** True when one of the rows is locked by somebody else for longer than a commit waits. */
+  readonly isLocked: (error: unknown) => boolean;
   readonly clock: Clock;
   readonly random: Random;
   readonly lingerMs?: number;
@@ -43,6 +51,8 @@ export interface GroupCommitOptions<Row, Result> {
   readonly stopTimeoutMs?: number;
   /** Told about every retry, for the log. */
   readonly onRetry?: (retry: { error: unknown; rows: number; delayMs: number }) => void;
+  /** Told about every batch that is set aside, for the log. */
+  readonly onSetAside?: (batch: { error: unknown; rows: number }) => void;
 }
 
 /** The queue is at its limit: nothing of this row was kept. */
@@ -55,15 +65,12 @@ export class QueueStoppedError extends Error {
   override readonly name = "QueueStoppedError";
 }
 
-interface Entry<Row, Result> {
-  readonly row: Row;
-  readonly resolve: (result: Result) => void;
-  readonly reject: (error: unknown) => void;
-}
+type Told = "onRetry" | "onSetAside";
 
 export class GroupCommit<Row, Result> {
-  readonly #options: Required<Omit<GroupCommitOptions<Row, Result>, "onRetry">> &
-    Pick<GroupCommitOptions<Row, Result>, "onRetry">;
+  readonly #options: Required<Omit<GroupCommitOptions<Row, Result>, Told>> &
+    Pick<GroupCommitOptions<Row, Result>, Told>;
+  readonly #lockedRows: LockedRows<Row, Result>;
   #waiting: Entry<Row, Result>[] = [];
   readonly #inFlight = new Set<readonly Entry<Row, Result>[]>();
   readonly #pauses = new Set<() => void>();
@@ -85,11 +92,21 @@ export class GroupCommit<Row, Result> {
       stopTimeoutMs: 5_000,
       ...options,
     };
+    this.#lockedRows = new LockedRows({
+      ...this.#options,
+      commit: (entries) => this.#tryCommit(entries, "brief"),
+      onIdle: () => this.#whenDrained(),
+    });
   }
 
   /** Rows waiting for a batch, without those in flight. */
   get queuedRows(): number {
     return this.#waiting.length;
+  }
+
+  /** Rows set aside, because they or others of their batch are locked. */
+  get rowsSetAside(): number {
+    return this.#lockedRows.rows;
   }
 
   /**
@@ -98,7 +115,8 @@ export class GroupCommit<Row, Result> {
    */
   write(row: Row): Promise<Result> {
     if (this.#stopped !== null) return Promise.reject(this.#stoppedError());
-    if (this.#waiting.length >= this.#options.queuedRowsMax) {
+    const { queuedRowsMax } = this.#options;
+    if (this.#waiting.length + this.#lockedRows.rows >= queuedRowsMax) {
       return Promise.reject(new QueueFullError(`the queue of ${this.#options.name} is full`));
     }
     return new Promise((resolve, reject) => {
@@ -140,7 +158,7 @@ export class GroupCommit<Row, Result> {
     void this.#settle(batch, this.#options.clock.monotonic()).then(() => {
       this.#inFlight.delete(batch);
       this.#schedule();
-      if (this.#inFlight.size === 0 && this.#waiting.length === 0) this.#onDrained?.();
+      this.#whenDrained();
     });
     this.#schedule();
   }
@@ -159,53 +177,55 @@ export class GroupCommit<Row, Result> {
     return rows;
   }
 
-  /** Commits the entries and answers every one of them; never rejects. */
+  /** Commits the entries and answers every one of them, or sets them aside; never rejects. */
   async #settle(entries: readonly Entry<Row, Result>[], startedAt: number): Promise<void> {
     const outcome = await this.#commitWithRetries(entries, startedAt);
-    if (outcome.kind === "committed") {
-      for (const [index, entry] of entries.entries())
-        entry.resolve(outcome.results[index] as Result);
+    if (outcome.kind === "locked") {
+      this.#options.onSetAside?.({ error: outcome.error, rows: entries.length });
+      this.#lockedRows.add(entries, startedAt);
     } else if (outcome.kind === "refused" && entries.length > 1) {
       const middle = entries.length >> 1;
       await this.#settle(entries.slice(0, middle), startedAt);
       await this.#settle(entries.slice(middle), startedAt);
     } else {
-      for (const entry of entries) entry.reject(outcome.error);
+      answer(entries, outcome);
     }
   }
 
   async #commitWithRetries(
     entries: readonly Entry<Row, Result>[],
     startedAt: number,
-  ): Promise<Outcome<Result>> {
-    const rows = entries.map((entry) => entry.row);
+  ): Promise<Exclude<CommitOutcome<Result>, { kind: "transient" }>> {
     for (let failures = 0; !this.#abandoned; failures += 1) {
-      const outcome = await this.#tryCommit(rows);
+      // Once a lock is known to be held for long, the next batch that meets it loses no time on it.
+      const lockWait = this.#lockedRows.isIdle ? "patient" : "brief";
+      const outcome = await this.#tryCommit(entries, lockWait);
       if (outcome.kind !== "transient") return outcome;
       const delayMs = retryDelayMs(failures, this.#options.random());
       const elapsedMs = this.#options.clock.monotonic() - startedAt;
       if (elapsedMs + delayMs > this.#options.retryForMs)
         return { kind: "failed", error: outcome.error };
-      this.#options.onRetry?.({ error: outcome.error, rows: rows.length, delayMs });
+      this.#options.onRetry?.({ error: outcome.error, rows: entries.length, delayMs });
       await this.#pause(delayMs);
     }
     return { kind: "failed", error: this.#stoppedError() };
   }
 
   async #tryCommit(
-    rows: readonly Row[],
-  ): Promise<Outcome<Result> | { kind: "transient"; error: unknown }> {
+    entries: readonly Entry<Row, Result>[],
+    lockWait: LockWait,
+  ): Promise<CommitOutcome<Result>> {
+    const { name, commit, isLocked, isTransient } = this.#options;
+    const rows = entries.map((entry) => entry.row);
     try {
-      const results = await this.#options.commit(rows);
+      const results = await commit(rows, lockWait);
       if (results.length === rows.length) return { kind: "committed", results };
       // The rows are stored but can't be told apart: trying again would not help.
       const counts = `${results.length} results for ${rows.length} rows`;
-      return {
-        kind: "failed",
-        error: new Error(`the commit of ${this.#options.name} returned ${counts}`),
-      };
+      return { kind: "failed", error: new Error(`the commit of ${name} returned ${counts}`) };
     } catch (error) {
-      return { kind: this.#options.isTransient(error) ? "transient" : "refused", error };
+      if (isLocked(error)) return { kind: "locked", error };
+      return { kind: isTransient(error) ? "transient" : "refused", error };
     }
   }
 
@@ -223,8 +243,16 @@ export class GroupCommit<Row, Result> {
     });
   }
 
+  get #isDrained(): boolean {
+    return this.#inFlight.size === 0 && this.#waiting.length === 0 && this.#lockedRows.isIdle;
+  }
+
+  #whenDrained(): void {
+    if (this.#isDrained) this.#onDrained?.();
+  }
+
   #drain(): Promise<void> {
-    if (this.#inFlight.size === 0 && this.#waiting.length === 0) return Promise.resolve();
+    if (this.#isDrained) return Promise.resolve();
     return new Promise((resolve) => {
       const timeout = this.#options.clock.setTimer(this.#options.stopTimeoutMs, () => {
         this.#abandon();
@@ -239,7 +267,7 @@ export class GroupCommit<Row, Result> {
 
   #abandon(): void {
     this.#abandoned = true;
-    const rest = [...this.#inFlight, this.#waiting].flat();
+    const rest = [...this.#inFlight, this.#waiting, this.#lockedRows.abandon()].flat();
     this.#waiting = [];
     for (const entry of rest) entry.reject(this.#stoppedError());
     for (const wake of this.#pauses) wake();
@@ -248,17 +276,4 @@ export class GroupCommit<Row, Result> {
   #stoppedError(): QueueStoppedError {
     return new QueueStoppedError(`the queue of ${this.#options.name} is stopped`);
   }
-}
-
-type Outcome<Result> =
-  | { readonly kind: "committed"; readonly results: readonly Result[] }
-  /** The statement failed for good: one of the rows is bad. */
-  | { readonly kind: "refused"; readonly error: unknown }
-  /** Failed whatever the rows: out of time, stopped, or a broken commit. */
-  | { readonly kind: "failed"; readonly error: unknown };
-
-/** Doubles from 50 ms to 5 s; between half and all of it, so that nodes don't retry in step. */
-function retryDelayMs(failures: number, random: number): number {
-  const fullMs = Math.min(RETRY_DELAY_MS_MAX, RETRY_DELAY_MS_FIRST * 2 ** failures);
-  return fullMs * (0.5 + 0.5 * random);
 }

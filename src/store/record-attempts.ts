@@ -1,6 +1,6 @@
 import type { DeliveryStatus } from "../core/delivery-outcome.ts";
 import type { Sql } from "./connection.ts";
-import type { Database } from "./database.ts";
+import type { CallOptions, Database } from "./database.ts";
 import { IS_PENDING } from "./is-pending.ts";
 import { rowSource } from "./row-source.ts";
 
@@ -131,22 +131,25 @@ where jobs.shard_id = subscription.shard_id and jobs.id = subscription.job_row_i
 export async function recordAttempts(
   database: Database,
   rows: readonly AttemptRow[],
+  options?: CallOptions,
 ): Promise<boolean[]> {
   const input = INPUT.parameters(rows);
   const gone = rows.filter((row) => row.status === "gone");
+  const recordAll = (sql: Sql) => recordStatement(sql, input);
+  const recordAndClose = async (sql: Sql) => {
+    for (const { shardId, subscriptionId } of gone) {
+      await sql.unsafe(LOCK_JOB, [shardId, subscriptionId], { prepare: true });
+    }
+    const result = await recordStatement(sql, input);
+    const closed = GONE.parameters(gone.map(closedSubscription));
+    await sql.unsafe(CLOSE_GONE, closed);
+    await sql.unsafe(UNWATCH_JOBS_OF_GONE, closed);
+    return result;
+  };
   const overtaken =
     gone.length === 0
-      ? await database.run("record-attempts", (sql) => recordStatement(sql, input))
-      : await database.transaction("record-attempts", async (sql) => {
-          for (const { shardId, subscriptionId } of gone) {
-            await sql.unsafe(LOCK_JOB, [shardId, subscriptionId], { prepare: true });
-          }
-          const result = await recordStatement(sql, input);
-          const closed = GONE.parameters(gone.map(closedSubscription));
-          await sql.unsafe(CLOSE_GONE, closed);
-          await sql.unsafe(UNWATCH_JOBS_OF_GONE, closed);
-          return result;
-        });
+      ? await database.run("record-attempts", recordAll, options)
+      : await database.transaction("record-attempts", recordAndClose, options);
   const ids = new Set(overtaken.map((row) => row.id));
   return rows.map((row) => !ids.has(row.deliveryId));
 }

@@ -6,7 +6,7 @@ import {
   WANTS_RESULT_FETCHED,
 } from "../core/event.ts";
 import { type RawResult, textOfResult } from "../core/raw-result.ts";
-import type { Database } from "./database.ts";
+import type { CallOptions, Database } from "./database.ts";
 import { IS_PENDING } from "./is-pending.ts";
 import { owedDeliveryId } from "./owed-delivery-id.ts";
 import { rowSource } from "./row-source.ts";
@@ -216,6 +216,7 @@ type OwedRow = Omit<OwedDelivery, "id"> & { readonly id: string | null };
 export async function recordEvents(
   database: Database,
   rows: readonly EventRow[],
+  options?: CallOptions,
 ): Promise<RecordedEvent[]> {
   const inputs = rows.map((row) => ({
     ...row,
@@ -224,13 +225,16 @@ export async function recordEvents(
     eventBit: eventBit(row.type),
   }));
   // Sent without waiting in between: one round trip, two snapshots.
-  const [, owedRows] = await database.transaction("record-events", (sql) =>
-    Promise.all([
-      sql.unsafe(ADVANCE_JOBS, JOBS_INPUT.parameters(inputs), { prepare: true }),
-      sql.unsafe<OwedRow[]>(RECORD_WHAT_IS_OWED, EVENTS_INPUT.parameters(inputs), {
-        prepare: true,
-      }),
-    ]),
+  const [, owedRows] = await database.transaction(
+    "record-events",
+    (sql) =>
+      Promise.all([
+        sql.unsafe(ADVANCE_JOBS, JOBS_INPUT.parameters(inputs), { prepare: true }),
+        sql.unsafe<OwedRow[]>(RECORD_WHAT_IS_OWED, EVENTS_INPUT.parameters(inputs), {
+          prepare: true,
+        }),
+      ]),
+    options,
   );
   const owedByEvent = new Map<string, OwedDelivery[]>();
   for (const row of owedRows) {

@@ -1,5 +1,5 @@
 import { cutUtf8 } from "../core/cut-utf8.ts";
-import type { Database } from "./database.ts";
+import type { CallOptions, Database } from "./database.ts";
 
 /** Up to here a result stands in its event's row, where a callback takes it from. */
 export const IN_ROW_BYTES_MAX = 256 * 1024;
@@ -30,16 +30,20 @@ on conflict (shard_id, event_id, number) do nothing
 export async function storeResult(
   database: Database,
   result: { readonly shardId: number; readonly eventId: string; readonly json: Buffer },
+  options?: CallOptions,
 ): Promise<void> {
   const { shardId, eventId, json } = result;
   let number = 1;
   for (const part of cutUtf8(json, PART_BYTES_MAX)) {
     const parameters = [shardId, eventId, number, part.toString()];
-    await database.transaction("store-result-part", (sql) =>
-      Promise.all([
-        sql.unsafe("set local synchronous_commit = off"),
-        sql.unsafe(STORE, parameters, { prepare: true }),
-      ]),
+    await database.transaction(
+      "store-result-part",
+      (sql) =>
+        Promise.all([
+          sql.unsafe("set local synchronous_commit = off"),
+          sql.unsafe(STORE, parameters, { prepare: true }),
+        ]),
+      options,
     );
     number += 1;
   }

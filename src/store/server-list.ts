@@ -2,6 +2,7 @@ import { Connection } from "./connection.ts";
 import type { ConnectionOptions } from "./connection.ts";
 import { nameOf } from "./database-url.ts";
 import type { DatabaseAddress, DatabaseServer, TargetSessionAttrs } from "./database-url.ts";
+import { settingsRefusal } from "./server-facts.ts";
 import { ConnectionError, errorCode, isTransient } from "./transient-error.ts";
 
 /** Without a list there is nowhere else to go; with one, a server that is silent must not hold up the others. */
@@ -54,7 +55,8 @@ export class ServerList {
         await connection.close();
         failures.push(`${nameOf(server)} ${misfit}`);
       } catch (error) {
-        if (servers.length === 1 || !isTransient(error)) throw error;
+        const isForAll = !isTransient(error) || settingsRefusal(error) !== null;
+        if (servers.length === 1 || isForAll) throw error;
         failures.push(`${nameOf(server)}: ${errorCode(error) ?? String(error)}`);
       }
     }

@@ -79,6 +79,13 @@ export function isTransient(error: unknown): boolean {
   return error.cause !== undefined && isTransient(error.cause);
 }
 
+const LOCK_NOT_AVAILABLE = "55P03";
+
+/** True when a lock that the call needs was held by another transaction for too long. */
+export function isLockTimeout(error: unknown): boolean {
+  return errorCode(error) === LOCK_NOT_AVAILABLE;
+}
+
 /** The SQLSTATE or system code of an error, or null. */
 export function errorCode(error: unknown): string | null {
   if (!(error instanceof Error) || !("code" in error)) return null;

@@ -4,12 +4,14 @@ import type { Log } from "../runtime/log.ts";
 import type { Random } from "../runtime/random.ts";
 import type { AcceptedRow, AcceptRow } from "./accept-row.ts";
 import { acceptSubscriptions } from "./accept-subscriptions.ts";
-import type { Database } from "./database.ts";
+import type { LockWait } from "./commit-outcome.ts";
+import type { CallOptions, Database } from "./database.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { type AttemptRow, recordAttempts } from "./record-attempts.ts";
 import { type EventRow, recordEvents, type RecordedEvent } from "./record-events.ts";
 import { IN_ROW_BYTES_MAX, storeResult } from "./result-parts.ts";
-import { isTransient } from "./transient-error.ts";
+import { isLockTimeout, isTransient } from "./transient-error.ts";
+import { Unfinished } from "./unfinished.ts";
 
 export interface WritersOptions {
   readonly database: Database;
@@ -40,13 +42,23 @@ export class Writers {
   readonly #resultsInParts: GroupCommit<EventRow, null>;
   readonly #attempts: GroupCommit<AttemptRow, boolean>;
   readonly #inlineResultBytesMax: number;
+  readonly #unrecordedEvents: Unfinished;
+  readonly #unrecordedAttempts: Unfinished;
 
   constructor({ database, log, inlineResultBytesMax, ...timing }: WritersOptions) {
     this.#inlineResultBytesMax = inlineResultBytesMax;
+    this.#unrecordedEvents = new Unfinished(timing.clock);
+    this.#unrecordedAttempts = new Unfinished(timing.clock);
     const queue = (name: string) => ({
       ...timing,
       name,
       isTransient,
+      isLocked: isLockTimeout,
+      onSetAside: ({ error, rows }: { error: unknown; rows: number }) =>
+        log.warn(
+          { err: error, queue: name, rows },
+          "a batch met a locked row and was set aside; its other rows are written without it",
+        ),
       onRetry: ({ error, rows, delayMs }: { error: unknown; rows: number; delayMs: number }) =>
         log.warn(
           { err: error, queue: name, rows, delayMs },
@@ -57,13 +69,14 @@ export class Writers {
     // and those are bounded by their lanes and the outbox.
     const unlimited = { queuedRowsMax: Infinity };
     const events = {
-      commit: (rows: readonly EventRow[]) => recordEvents(database, rows),
+      commit: (rows: readonly EventRow[], lockWait: LockWait) =>
+        recordEvents(database, rows, waiting(lockWait)),
       compare: (a: EventRow, b: EventRow) =>
         a.shardId - b.shardId || compareText(a.jobRowId, b.jobRowId),
     };
     this.#subscriptions = new GroupCommit({
       ...queue("subscriptions"),
-      commit: (rows) => acceptSubscriptions(database, rows),
+      commit: (rows, lockWait) => acceptSubscriptions(database, rows, waiting(lockWait)),
       compare: (a, b) =>
         a.shardId - b.shardId ||
         compareText(a.connectionId, b.connectionId) ||
@@ -83,7 +96,8 @@ export class Writers {
     this.#resultsInParts = new GroupCommit({
       ...queue("results in parts"),
       ...unlimited,
-      commit: (rows) => Promise.all(rows.map((row) => storeInParts(database, row))),
+      commit: (rows, lockWait) =>
+        Promise.all(rows.map((row) => storeInParts(database, row, waiting(lockWait)))),
       compare: events.compare,
       rowsPerBatchMax: 1,
       batchesInFlightMax: RESULTS_IN_PARTS_AT_ONCE,
@@ -91,7 +105,7 @@ export class Writers {
     this.#attempts = new GroupCommit({
       ...queue("attempts"),
       ...unlimited,
-      commit: (rows) => recordAttempts(database, rows),
+      commit: (rows, lockWait) => recordAttempts(database, rows, waiting(lockWait)),
       compare: (a, b) => a.shardId - b.shardId || compareText(a.deliveryId, b.deliveryId),
     });
   }
@@ -100,20 +114,33 @@ export class Writers {
     return this.#all().reduce((sum, queue) => sum + queue.queuedRows, 0);
   }
 
+  /** Rows that wait for locks held by others, apart from the rest. */
+  get rowsSetAside(): number {
+    return this.#all().reduce((sum, queue) => sum + queue.rowsSetAside, 0);
+  }
+
+  /** How long the oldest event has been waiting to be recorded; 0 without any. */
+  get oldestUnrecordedEventMs(): number {
+    return this.#unrecordedEvents.oldestMs;
+  }
+
+  /** The same, of the attempts that were made. */
+  get oldestUnrecordedAttemptMs(): number {
+    return this.#unrecordedAttempts.oldestMs;
+  }
+
   /** Rejects at once with `QueueFullError` when too many wait. */
   accept(row: AcceptRow): Promise<AcceptedRow> {
     return this.#subscriptions.write(row);
   }
 
   recordEvent(row: EventRow): Promise<RecordedEvent> {
-    if (row.resultBytes <= LARGE_RESULT_BYTES) return this.#events.write(row);
-    if (row.resultBytes <= IN_ROW_BYTES_MAX) return this.#largeEvents.write(row);
-    return this.#recordAfterResult(row);
+    return this.#unrecordedEvents.during(this.#recordBySize(row));
   }
 
   /** Resolves to false when another attempt with the same number was recorded before. */
   recordAttempt(row: AttemptRow): Promise<boolean> {
-    return this.#attempts.write(row);
+    return this.#unrecordedAttempts.during(this.#attempts.write(row));
   }
 
   /** Refuses new rows and writes those queued, as far as time allows. */
@@ -121,6 +148,12 @@ export class Writers {
     // First, since their events follow them.
     await this.#resultsInParts.stop();
     await Promise.all(this.#all().map((queue) => queue.stop()));
+  }
+
+  #recordBySize(row: EventRow): Promise<RecordedEvent> {
+    if (row.resultBytes <= LARGE_RESULT_BYTES) return this.#events.write(row);
+    if (row.resultBytes <= IN_ROW_BYTES_MAX) return this.#largeEvents.write(row);
+    return this.#recordAfterResult(row);
   }
 
   async #recordAfterResult(row: EventRow): Promise<RecordedEvent> {
@@ -141,11 +174,22 @@ export class Writers {
   }
 }
 
-async function storeInParts(database: Database, row: EventRow): Promise<null> {
+async function storeInParts(
+  database: Database,
+  row: EventRow,
+  options: CallOptions,
+): Promise<null> {
   const { shardId, eventId, result } = row;
   if (result !== null)
-    await storeResult(database, { shardId, eventId, json: utf8OfResult(result) });
+    await storeResult(database, { shardId, eventId, json: utf8OfResult(result) }, options);
   return null;
+}
+
+/** Long enough to learn whether a row is locked, where many are asked one after the other. */
+const BRIEF_LOCK_WAIT_MS = 50;
+
+function waiting(lockWait: LockWait): CallOptions {
+  return lockWait === "brief" ? { lockTimeoutMs: BRIEF_LOCK_WAIT_MS } : {};
 }
 
 function compareText(a: string, b: string): number {

@@ -1,12 +1,19 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { DatabaseUnavailableError, openDatabase } from "../../src/store/database.ts";
 import type { Database, DatabaseOptions } from "../../src/store/database.ts";
-import { DatabaseTimeoutError, isTransient } from "../../src/store/transient-error.ts";
+import {
+  DatabaseTimeoutError,
+  isLockTimeout,
+  isTransient,
+} from "../../src/store/transient-error.ts";
 import { createTestDatabase } from "../support/database.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { quietLog } from "../support/quiet-log.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";
 import type { TcpProxy } from "../support/tcp-proxy.ts";
+
+/** Without a pooler they only keep limits from being sent as start-up parameters. */
+const URL_PARAMETERS = ["", "?prepare=false", "?pooler=transaction"];
 
 let server: TestDatabase;
 let proxy: TcpProxy;
@@ -73,9 +80,11 @@ describe("values", () => {
   });
 
   test("Drizzle works on the same connections", async () => {
-    const database = await open();
-    const rows = await database.run("orm", (_sql, orm) => orm.execute("select 7 as seven"));
-    expect([...rows]).toEqual([{ seven: 7 }]);
+    for (const parameters of URL_PARAMETERS) {
+      const database = await open({ url: server.url + parameters });
+      const rows = await database.run("orm", (_sql, orm) => orm.execute("select 7 as seven"));
+      expect([...rows]).toEqual([{ seven: 7 }]);
+    }
   });
 });
 
@@ -129,6 +138,48 @@ describe("limits", () => {
     await database.close(50);
     await expect(stuck).resolves.toBe(true);
     await expect(database.run("late", (sql) => sql`select 1`)).rejects.toThrow("CONNECTION_ENDED");
+  });
+});
+
+describe.each(URL_PARAMETERS)("limits on the server, with %j", (parameters) => {
+  test("of a statement", async () => {
+    const database = await open({ url: server.url + parameters, statementTimeoutMs: 50 });
+    const slow = database.run("slow", (sql) => sql`select pg_sleep(15)`);
+    await expect(slow).rejects.toMatchObject({ code: "57014" });
+    const within = database.transaction("slow", (sql) => sql`select pg_sleep(15)`);
+    await expect(within).rejects.toMatchObject({ code: "57014" });
+  });
+
+  test("of the wait for a lock", async () => {
+    const database = await open({ url: server.url + parameters, lockTimeoutMs: 50 });
+    const holder = await open();
+    await holder.run("table", (sql) => sql`create table t (n int)`);
+    await holder.run("row", (sql) => sql`insert into t values (1)`);
+    await holder.transaction("hold", async (sql) => {
+      await sql`update t set n = 2`;
+      const alone = database.run("alone", (other) => other`update t set n = 3`);
+      await expect(alone).rejects.toSatisfy(isLockTimeout);
+      const within = database.transaction("within", (other) => other`update t set n = 4`);
+      await expect(within).rejects.toSatisfy(isLockTimeout);
+    });
+  });
+
+  test("of the silence inside a transaction: a node that is lost there keeps no lock", async () => {
+    const url = proxyUrl + parameters;
+    const lost = await open({ url, statementTimeoutMs: 2_000, connectionsMax: 1 });
+    const other = await open({ lockTimeoutMs: 20_000, statementTimeoutMs: 20_000 });
+    await other.run("table", (sql) => sql`create table t (n int)`);
+    await other.run("row", (sql) => sql`insert into t values (1)`);
+    const gone = lost.transaction("gone", async (sql) => {
+      await sql`update t set n = 2`;
+      proxy.freeze();
+      await sql`update t set n = 3`;
+    });
+    const failed = expect(gone.catch(isTransient)).resolves.toBe(true);
+    await other.run("later", (sql) => sql`update t set n = n + 10`);
+    expect(await other.run("read", (sql) => sql`select n from t`)).toMatchObject([{ n: 11 }]);
+    await lost.close(0);
+    await failed;
   });
 });
 
@@ -232,7 +283,8 @@ describe("connecting", () => {
   test("behind a pooler nothing is sent that one refuses: no settings, no named statements", async () => {
     const database = await open({ url: `${proxyUrl}?prepare=false&channel_binding=prefer` });
     await database.run("parameters", (sql) => sql`select ${1}::int + ${2}::int as three`);
-    expect(proxy.sent()).not.toMatch(/statement_timeout|idle_in_transaction|channel_binding/);
+    // A start-up parameter's name ends with a NUL.
+    expect(proxy.sent()).not.toMatch(/(?:_timeout|channel_binding)\0/);
     // Parse messages begin with the statement's name, which is empty.
     expect(proxy.sent()).toMatch(/P[^]{4}\0select \$1/);
   });

@@ -29,12 +29,16 @@ export async function createTestDatabase(): Promise<TestDatabase> {
 }
 
 /** The same, with the program's own way in; `drop` closes it too. */
-export async function openTestDatabase(): Promise<TestDatabase & { readonly database: Database }> {
+export async function openTestDatabase(
+  options: { readonly lockTimeoutMs?: number } = {},
+): Promise<TestDatabase & { readonly database: Database }> {
   const { url, drop } = await createTestDatabase();
   const database = await openDatabase({
     url,
     connectionsMax: 4,
     statementTimeoutMs: 10_000,
+    // Tests that let statements wait for one another must not lose them on a busy machine.
+    lockTimeoutMs: options.lockTimeoutMs ?? 10_000,
     applicationName: "ringback test",
     log: quietLog,
   });

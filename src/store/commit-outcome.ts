@@ -1,0 +1,44 @@
+/** A row that waits to be committed, and the writer that waits for it. */
+export interface Entry<Row, Result> {
+  readonly row: Row;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * How long a commit waits for rows that somebody else has locked: as long as locks are usually
+ * held, or only long enough to learn whether there is one.
+ */
+export type LockWait = "patient" | "brief";
+
+export type CommitOutcome<Result> =
+  | { readonly kind: "committed"; readonly results: readonly Result[] }
+  /** Somebody else holds the lock of at least one of the rows. */
+  | { readonly kind: "locked"; readonly error: unknown }
+  /** May succeed later, whatever the rows: connection lost, deadlock, timeout. */
+  | { readonly kind: "transient"; readonly error: unknown }
+  /** Failed for good: one of the rows is bad. */
+  | { readonly kind: "refused"; readonly error: unknown }
+  /** Failed whatever the rows: out of time, stopped, or a broken commit. */
+  | { readonly kind: "failed"; readonly error: unknown };
+
+const RETRY_DELAY_MS_FIRST = 50;
+const RETRY_DELAY_MS_MAX = 5_000;
+
+/** Doubles from 50 ms to 5 s; between half and all of it, so that nodes don't retry in step. */
+export function retryDelayMs(failures: number, random: number): number {
+  const fullMs = Math.min(RETRY_DELAY_MS_MAX, RETRY_DELAY_MS_FIRST * 2 ** failures);
+  return fullMs * (0.5 + 0.5 * random);
+}
+
+/** Answers the writers: each with the result of its own row, or all with the error. */
+export function answer<Row, Result>(
+  entries: readonly Entry<Row, Result>[],
+  outcome: Exclude<CommitOutcome<Result>, { kind: "locked" | "transient" }>,
+): void {
+  if (outcome.kind === "committed") {
+    for (const [index, entry] of entries.entries()) entry.resolve(outcome.results[index] as Result);
+  } else {
+    for (const entry of entries) entry.reject(outcome.error);
+  }
+}
