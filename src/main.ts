@@ -15,7 +15,8 @@ import { type TryOutcome, tryProvider } from "./try-provider.ts";
 const USAGE = `Usage: ringback [command]
 
   (none)    starts the gateway
-  migrate   brings the database of DATABASE_URL up to date and exits
+  migrate   brings the database of DATABASE_URL up to date and exits; with --distribute, also
+            spreads the rows about jobs over the workers of a Citus database
 ${PROJECT_USAGE}
 ${RESEAL_USAGE}
   try       shows how a provider definition reads an answer, both from files
@@ -41,7 +42,8 @@ async function main(args: readonly string[]): Promise<number> {
   if (command === "try") return print(await tryProvider(rest));
   const project = command === "project" ? readProjectCommand(rest) : null;
   const reseal = command === "reseal" ? readResealOptions(rest) : null;
-  const isUnderstood = ["start", "migrate"].includes(command) && rest.length === 0;
+  const distributes = command === "migrate" && rest.length === 1 && rest[0] === "--distribute";
+  const isUnderstood = distributes || (["start", "migrate"].includes(command) && rest.length === 0);
   if (!isUnderstood && project === null && reseal === null) {
     process.stderr.write(`Unknown command: ${args.join(" ")}\n\n${USAGE}\n`);
     return 1;
@@ -63,7 +65,7 @@ async function main(args: readonly string[]): Promise<number> {
     else if (reseal !== null) {
       const { text, allUnderFirstKey } = await runReseal(reseal, config, log);
       return print({ code: allUnderFirstKey ? 0 : 1, text });
-    } else if (command === "migrate") await migrateOnly(config, log);
+    } else if (command === "migrate") await migrateOnly(config, log, distributes);
     else await run(config, log);
     return 0;
   } catch (error) {

@@ -1,14 +1,18 @@
 import type { Config } from "./config.ts";
 import type { Log } from "./runtime/log.ts";
 import { openDatabase } from "./store/database.ts";
+import { distribute } from "./store/distribute.ts";
 import { startEmbeddedPostgres } from "./store/embedded-postgres.ts";
 import { migrate } from "./store/migrate.ts";
 
 const CLOSE_TIMEOUT_MS = 1_000;
 const STATEMENT_TIMEOUT_MS = 600_000;
 
-/** Brings the database up to date and leaves, as a deployment does before it starts new nodes. */
-export async function migrateOnly(config: Config, log: Log): Promise<void> {
+/**
+ * Brings the database up to date and leaves, as a deployment does before it starts new nodes.
+ * @param distributes whether the rows about jobs are then spread over the workers of Citus
+ */
+export async function migrateOnly(config: Config, log: Log, distributes: boolean): Promise<void> {
   const postgres =
     config.database.kind === "embedded"
       ? await startEmbeddedPostgres({ dataDir: config.database.dataDir, log })
@@ -22,8 +26,12 @@ export async function migrateOnly(config: Config, log: Log): Promise<void> {
       applicationName: "ringback migrate",
       log,
     });
-    await migrate(database);
-    await database.close(CLOSE_TIMEOUT_MS);
+    try {
+      await migrate(database);
+      if (distributes) log.info({ tables: await distribute(database) }, "tables were distributed");
+    } finally {
+      await database.close(CLOSE_TIMEOUT_MS);
+    }
     log.info("the database is up to date");
   } finally {
     await postgres?.stop();

@@ -70,7 +70,7 @@ with claimed as (
     request_hash = excluded.request_hash,
     subscription_id = excluded.subscription_id,
     created_at = excluded.created_at
-  where used.created_at < excluded.created_at - interval '24 hours'
+  where excluded.created_at - used.created_at > interval '24 hours'
     -- The same row again: an earlier try of this batch was committed and its answer lost.
     or used.subscription_id = excluded.subscription_id
   returning subscription_id

@@ -116,10 +116,13 @@ const KEYS = rowSource("key", {
 
 // As when a single one is redelivered: the lock that ending a subscription takes first.
 const LOCK_JOBS = `
+with key as materialized (
+  select * from ${KEYS.sql}
+)
 update jobs set status = jobs.status
 from (
   select distinct subscription.shard_id, subscription.job_row_id
-  from ${KEYS.sql}
+  from key
   join subscriptions as subscription
     on subscription.shard_id = "shardId" and subscription.id = "subscriptionId"
   order by 1, 2
@@ -139,7 +142,7 @@ where delivery.shard_id = "shardId" and delivery.id = key.id and delivery.status
   and (delivery.finished_at is null or delivery.finished_at <= to_timestamp($6::float8 / 1000))
   and not exists (
     select from subscriptions
-    where subscriptions.shard_id = "shardId" and subscriptions.id = "subscriptionId"
+    where subscriptions.shard_id = delivery.shard_id and subscriptions.id = delivery.subscription_id
       and closed_as = 'canceled'
   )
 returning delivery.shard_id as "shardId", delivery.id, delivery.subscription_id as "subscriptionId"

@@ -5,3 +5,8 @@
 export function arrayLiteral(values: readonly (number | string)[]): string {
   return `{${values.join(",")}}`;
 }
+
+/** The same of texts. */
+export function textArrayLiteral(texts: readonly string[]): string {
+  return arrayLiteral(texts.map((text) => `"${text.replace(/["\\\\]/g, "\\$&")}"`));
+}

@@ -45,9 +45,12 @@ with before as materialized (
 claimed as (
   insert into fetched_results as held (shard_id, job_row_id, event_id, note, fetched_at)
   values ($1, $2, $3, ${FETCHING}, now())
-  on conflict (shard_id, job_row_id) do update set event_id = $3, fetched_at = now()
-  where held.note = ${FETCHING}
-    and (held.event_id = $3 or held.fetched_at < now() - interval '${CLAIM_HELD_S} s')
+  on conflict (shard_id, job_row_id) do update set
+    event_id = excluded.event_id, fetched_at = excluded.fetched_at
+  where held.note = ${FETCHING} and (
+    held.event_id = excluded.event_id
+    or excluded.fetched_at - held.fetched_at > interval '${CLAIM_HELD_S} s'
+  )
   returning held.event_id
 )
 select exists (select from claimed) as claimed, before.event_id as "eventId", note,

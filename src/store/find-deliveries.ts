@@ -2,6 +2,7 @@ import type { DeliveryStatus } from "../core/delivery-outcome.ts";
 import type { EventType } from "../core/event.ts";
 import { shardOfUuid } from "../core/ids.ts";
 import type { Database } from "./database.ts";
+import { epochMs } from "./epoch-ms.ts";
 import { firstIdAt } from "./id-range.ts";
 import { pageOf, scanOf } from "./page.ts";
 import type { Page, ScannedRow } from "./page.ts";
@@ -47,9 +48,9 @@ export const DELIVERY_COLUMNS = `
   id, shard_id as "shardId", subscription_id as "subscriptionId", event_id as "eventId",
   event_type as "eventType", callback_origin as "callbackOrigin", status,
   attempt_count as "attemptCount",
-  round(date_part('epoch', next_attempt_at) * 1000) as "nextAttemptAtMs",
-  round(date_part('epoch', created_at) * 1000) as "createdAtMs",
-  round(date_part('epoch', finished_at) * 1000) as "finishedAtMs"`;
+  ${epochMs("next_attempt_at")} as "nextAttemptAtMs",
+  ${epochMs("created_at")} as "createdAtMs",
+  ${epochMs("finished_at")} as "finishedAtMs"`;
 
 const LIST = `
 with candidate as materialized (

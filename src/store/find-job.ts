@@ -1,5 +1,5 @@
-import { arrayLiteral } from "./array-literal.ts";
 import type { Database } from "./database.ts";
+import { rowSource } from "./row-source.ts";
 
 /** How a job is named at its upstream. */
 export interface JobReference {
@@ -36,12 +36,16 @@ export interface WatchedJob {
   readonly isLive: boolean;
 }
 
+const KEYS = rowSource("key", { shardId: "smallint", id: "uuid" });
+
+// As in load-jobs.ts.
 const OF_SUBSCRIPTIONS = `
+with key as materialized (select distinct * from ${KEYS.sql})
 select distinct job.shard_id as "shardId", job.id, job.status in ('pending', 'processing') as "isLive"
-from subscriptions as subscription
+from key
+join subscriptions as subscription
+  on subscription.shard_id = key."shardId" and subscription.id = key.id
 join jobs as job on job.shard_id = subscription.shard_id and job.id = subscription.job_row_id
-where subscription.shard_id = any ($1::text::smallint[])
-  and subscription.id = any ($2::text::uuid[])
 `;
 
 /** The jobs of subscriptions. */
@@ -49,9 +53,7 @@ export async function findJobsOfSubscriptions(
   database: Database,
   subscriptions: readonly { readonly shardId: number; readonly id: string }[],
 ): Promise<WatchedJob[]> {
-  const shardIds = arrayLiteral(subscriptions.map((key) => key.shardId));
-  const ids = arrayLiteral(subscriptions.map((key) => key.id));
   return database.run("find-jobs-of-subscriptions", (sql) =>
-    sql.unsafe<WatchedJob[]>(OF_SUBSCRIPTIONS, [shardIds, ids], { prepare: true }),
+    sql.unsafe<WatchedJob[]>(OF_SUBSCRIPTIONS, KEYS.parameters(subscriptions), { prepare: true }),
   );
 }

@@ -5,6 +5,7 @@ import { DUE_ROWS_MAX, type DuePosition } from "./find-due-deliveries.ts";
 import { IS_PENDING } from "./is-pending.ts";
 import { FETCHES_RESULT, type OwedDelivery, WANTS_MOVEMENTS } from "./record-events.ts";
 import { WHOLE_RESULT } from "./result-parts.ts";
+import { rowSource } from "./row-source.ts";
 
 /** A delivery that waits, with everything that sending it takes. */
 export interface LoadedDelivery {
@@ -50,10 +51,15 @@ join events as event on event.shard_id = delivery.shard_id and event.id = delive
 order by next_attempt_at, delivery.id
 `;
 
+const KEYS = rowSource("key", { shardId: "smallint", id: "uuid" }, 2);
+
+// As in load-jobs.ts.
 const LOAD_BY_ID = `
-with due as materialized (
-  select * from deliveries as delivery
-  where shard_id = any ($2::text::smallint[]) and id = any ($3::text::uuid[]) and ${IS_PENDING}
+with key as materialized (select distinct * from ${KEYS.sql}),
+due as materialized (
+  select delivery.* from key
+  join deliveries as delivery on delivery.shard_id = key."shardId" and delivery.id = key.id
+  where ${IS_PENDING}
 )
 ${SELECT}`;
 
@@ -63,10 +69,9 @@ export async function loadDeliveries(
   keys: readonly { readonly shardId: number; readonly id: string }[],
   inlineResultBytesMax: number,
 ): Promise<LoadedDelivery[]> {
-  const shardIds = arrayLiteral(keys.map((key) => key.shardId));
-  const ids = arrayLiteral(keys.map((key) => key.id));
+  const parameters = [inlineResultBytesMax, ...KEYS.parameters(keys)];
   const rows = await database.run("load-deliveries", (sql) =>
-    sql.unsafe<Row[]>(LOAD_BY_ID, [inlineResultBytesMax, shardIds, ids], { prepare: true }),
+    sql.unsafe<Row[]>(LOAD_BY_ID, parameters, { prepare: true }),
   );
   return rows.map(loaded);
 }

@@ -1,3 +1,4 @@
+import { textArrayLiteral } from "./array-literal.ts";
 import type { Database } from "./database.ts";
 import type { ConnectionSettings, ConnectionState } from "./schema.ts";
 
@@ -25,12 +26,8 @@ const COLUMNS = `
   round(date_part('epoch', created_at) * 1000) as "createdAtMs",
   round(date_part('epoch', updated_at) * 1000) as "updatedAtMs"`;
 
-/** An array of texts from a parameter that is JSON, or null. */
-const texts = (parameter: number) =>
-  `(select array_agg(text) from json_array_elements_text($${parameter}::text::json) as texts (text))`;
-
-function jsonOrNull(value: readonly string[] | null): string | null {
-  return value === null ? null : JSON.stringify(value);
+function textsOrNull(texts: readonly string[] | null): string | null {
+  return texts === null ? null : textArrayLiteral(texts);
 }
 
 const LIST = `
@@ -82,13 +79,18 @@ export interface NewConnection extends ConnectionKey {
 }
 
 // The database's own time throughout: nodes find what has changed by it.
+// The columns are shaped outside of the statement that writes: Citus lets RETURNING use immutable
+// functions only.
 const CREATE = `
+with created as (
 insert into connections (
   id, project_id, provider, name, base_url, credential, settings, agreed_hosts, created_at, updated_at
 )
-values ($1, $2, $3, $4, $5, $6, $7::text::jsonb, ${texts(8)}, now(), now())
+values ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8::text::text[], now(), now())
 on conflict (project_id, provider, name) where deleted_at is null do nothing
-returning ${COLUMNS}
+returning *
+)
+select ${COLUMNS} from created
 `;
 
 /** Null when the project has a connection of this name at the provider. */
@@ -98,7 +100,7 @@ export async function createConnection(
 ): Promise<ConnectionRecord | null> {
   const { id, projectId, provider, name, baseUrl, credential, settings } = connection;
   const settingsText = JSON.stringify(settings);
-  const agreed = jsonOrNull(connection.agreedHosts);
+  const agreed = textsOrNull(connection.agreedHosts);
   const parameters = [id, projectId, provider, name, baseUrl, credential, settingsText, agreed];
   const [row] = await database.run("create-connection", (sql) =>
     sql.unsafe<ConnectionRecord[]>(CREATE, parameters, { prepare: true }),
@@ -119,20 +121,27 @@ export interface ConnectionChange {
 }
 
 const CHANGE = `
-update connections set
+with given as materialized (
+  select now() as changed_at, $9::text::text[] as hosts
+),
+changed as (
+update connections as connection set
   credential = coalesce($3, credential),
   credential_version = credential_version + case when $3::text is null then 0 else 1 end,
   base_url = case when $4::boolean then $5 else base_url end,
   settings = coalesce($6::text::jsonb, settings),
-  agreed_hosts = coalesce(${texts(9)}, agreed_hosts),
+  agreed_hosts = coalesce(given.hosts, agreed_hosts),
   state = coalesce($7, state),
   paused_reason = case when $7::text is null then paused_reason
     when $7 = 'paused' then coalesce(paused_reason, $8) end,
   paused_at = case when $7::text is null then paused_at
-    when $7 = 'paused' then coalesce(paused_at, now()) end,
-  updated_at = now()
+    when $7 = 'paused' then coalesce(paused_at, given.changed_at) end,
+  updated_at = given.changed_at
+from given
 where id = $1 and project_id = $2 and deleted_at is null
-returning ${COLUMNS}
+returning connection.*
+)
+select ${COLUMNS} from changed
 `;
 
 /**
@@ -155,7 +164,7 @@ export async function changeConnection(
     change.settings === undefined ? null : JSON.stringify(change.settings),
     state,
     pausedReason,
-    jsonOrNull(change.agreedHosts ?? null),
+    textsOrNull(change.agreedHosts ?? null),
   ];
   const [row] = await database.run("change-connection", (sql) =>
     sql.unsafe<ConnectionRecord[]>(CHANGE, parameters, { prepare: true }),

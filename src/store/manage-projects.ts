@@ -1,4 +1,5 @@
 import type { Database } from "./database.ts";
+import { epochMs } from "./epoch-ms.ts";
 import type { ProjectSettings } from "./project-schema.ts";
 
 /** A project as a person looks at it. */
@@ -14,8 +15,8 @@ export interface ProjectRecord {
 
 const COLUMNS = `
   id, name, settings, live_jobs_allowed as "liveJobsAllowed",
-  round(date_part('epoch', created_at) * 1000) as "createdAtMs",
-  round(date_part('epoch', updated_at) * 1000) as "updatedAtMs"`;
+  ${epochMs("created_at")} as "createdAtMs",
+  ${epochMs("updated_at")} as "updatedAtMs"`;
 
 const FIND = `select ${COLUMNS} from projects where id = $1`;
 

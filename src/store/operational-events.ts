@@ -43,7 +43,9 @@ on conflict (shard_id, project_id, subject) do update set
     when known.due_at is not null and known.type = excluded.type then known.occurrences else 0 end,
   occurred_at = excluded.occurred_at, attempt_count = 0,
   due_at = greatest(
-    excluded.due_at, known.told_at + interval '${TOLD_EVERY_MS} milliseconds')
+    excluded.due_at,
+    -- In UTC an interval's length depends on no session's time zone, as Citus wants it here.
+    (known.told_at at time zone 'UTC' + interval '${TOLD_EVERY_MS} milliseconds') at time zone 'UTC')
 where known.id <> excluded.id
 `;
 
@@ -104,7 +106,7 @@ update operational_events set
   due_at = case
     when id = $4 then to_timestamp($7::float8 / 1000)
     when $9::boolean then greatest(
-      due_at, to_timestamp($6::float8 / 1000) + interval '${TOLD_EVERY_MS} milliseconds')
+      due_at, to_timestamp(($6::float8 + ${TOLD_EVERY_MS}) / 1000))
     else due_at end
 where shard_id = $1 and project_id = $2 and subject = $3
   and (id <> $4 or attempt_count = $8)

@@ -1,6 +1,7 @@
 import type { SignatureScheme } from "../core/signature-scheme.ts";
 import type { TransactionSql } from "./connection.ts";
 import type { Database } from "./database.ts";
+import { epochMs } from "./epoch-ms.ts";
 
 /** What callbacks are signed with: a secret of `v1`, or a key of `v1a`. Times in epoch milliseconds. */
 export interface StoredSigningSecret {
@@ -17,8 +18,8 @@ export interface StoredSigningSecret {
 
 const COLUMNS = `
   id, scheme, secret as sealed, public_key as "publicKey",
-  round(date_part('epoch', created_at) * 1000) as "createdAtMs",
-  round(date_part('epoch', expires_at) * 1000) as "expiresAtMs"`;
+  ${epochMs("created_at")} as "createdAtMs",
+  ${epochMs("expires_at")} as "expiresAtMs"`;
 
 const FIND = `
 select ${COLUMNS} from signing_secrets

@@ -74,7 +74,7 @@ export const SUBSCRIPTION_COLUMNS = `
 export const SUBSCRIPTION_JOINS = `
 join jobs as job on job.shard_id = subscription.shard_id and job.id = subscription.job_row_id
 left join deliveries as delivery
-  on delivery.shard_id = subscription.shard_id and delivery.subscription_id = subscription.id
+  on delivery.shard_id = job.shard_id and delivery.subscription_id = subscription.id
   and job.ended_at is not null and delivery.event_id = job.last_event_id`;
 
 export interface SubscriptionRow {
