@@ -48,7 +48,7 @@ interface Server extends AsyncDisposable {
 
 const outcomes: string[] = [];
 for (const version of VERSIONS.filter(isWanted)) {
-  console.log(`\n== Postgres ${version}`);
+  say(`== Postgres ${version}`);
   await using server = await startServer(version);
   const { status } = spawnSync(process.execPath, ["node_modules/.bin/vitest", "run", ...TESTS], {
     cwd: PROJECT,
@@ -58,7 +58,11 @@ for (const version of VERSIONS.filter(isWanted)) {
   if (status !== 0) process.exitCode = 1;
   outcomes.push(`Postgres ${server.version}: ${status === 0 ? "passed" : "FAILED"}`);
 }
-console.log(`\n${outcomes.join("\n")}`);
+say(outcomes.join("\n"));
+
+function say(text: string): void {
+  process.stdout.write(`\n${text}\n`);
+}
 
 function isWanted(version: string): boolean {
   const majors = process.argv.slice(2);
@@ -76,16 +80,19 @@ async function startServer(version: string): Promise<Server> {
   mkdirSync(data);
   if (account.uid !== undefined) chownSync(data, account.uid, account.gid);
   writeFileSync(join(directory, "password"), PASSWORD);
-  const options = { cwd: data, stdio: ["ignore", "ignore", "inherit"], ...account } as const;
   const files = [`--pgdata=${data}`, `--pwfile=${join(directory, "password")}`];
   const init = ["--username=ringback", "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale"];
-  execFileSync(binaries.initdb, [...files, ...init, "--no-sync"], options);
+  execFileSync(binaries.initdb, [...files, ...init, "--no-sync"], {
+    cwd: data,
+    stdio: ["ignore", "ignore", "inherit"],
+    ...account,
+  });
   const port = await freePort();
   const settings = ["fsync=off", "max_connections=300", "unix_socket_directories="];
   const child = spawn(
     binaries.postgres,
     ["-D", data, "-p", String(port), "-h", "127.0.0.1", ...settings.flatMap((one) => ["-c", one])],
-    { ...options, stdio: "ignore" },
+    { cwd: data, stdio: "ignore", ...account },
   );
   started.defer(() => stopServer(child));
   const url = `postgres://ringback:${PASSWORD}@127.0.0.1:${port}/postgres`;
