@@ -10,6 +10,7 @@ import { systemLookup } from "./outbound/address-lookup.ts";
 import { CallbackUrlChecker } from "./outbound/callback-url-checker.ts";
 import { createOutboundClients } from "./outbound/outbound-clients.ts";
 import { checkUpstreamUrl } from "./outbound/upstream-url.ts";
+import { writeApiKeyFile } from "./runtime/api-key-file.ts";
 import type { DatabaseClock } from "./runtime/clock.ts";
 import { encryptionKeys } from "./runtime/encryption-keys.ts";
 import type { Log } from "./runtime/log.ts";
@@ -39,6 +40,8 @@ export interface GatewayOptions {
   readonly random: Random;
   readonly log: Log;
   readonly version: string;
+  /** Writes a generated API key to a file in the data directory: nobody reads a terminal. */
+  readonly writesApiKeyFile?: boolean;
   /** Gives up a start that is going on: what was started is stopped again. */
   readonly signal?: AbortSignal;
 }
@@ -47,8 +50,10 @@ export interface GatewayOptions {
 export interface StartedGateway {
   /** Where it listens, as this machine reaches it. */
   readonly url: string;
-  /** Shown once, at the first start without RINGBACK_API_KEY. */
+  /** Made at the first start without RINGBACK_API_KEY; only its hash is kept. */
   readonly generatedApiKey: string | null;
+  /** The file that it was written to, if so. */
+  readonly apiKeyFile: string | null;
   /** Where the data lies: a folder, or `DATABASE_URL`. */
   readonly database: string;
   readonly sandbox: boolean;
@@ -103,6 +108,10 @@ async function start(
     config,
     localUrl,
   );
+  const apiKeyFile =
+    generatedApiKey !== null && options.writesApiKeyFile === true
+      ? await writeApiKeyFile(config.dataDir, generatedApiKey)
+      : null;
   const resultLinks = new ResultLinks({ keys, ttlMs: config.resultLinkTtlMs, publicUrl });
   const metrics = new Metrics();
   const outbound = buildOutbound(config, port, localUrl);
@@ -162,6 +171,8 @@ async function start(
     readiness: () => readiness(engine, isStopping),
     metrics: () => metrics.scrape(),
     recordRequest: (sample) => metrics.recordRequest(sample),
+    version: options.version,
+    hasSandbox: config.sandbox,
     publicUrl,
     inlineResultBytesMax: config.inlineResultBytesMax,
     liveJobsMax: config.liveJobsMax,
@@ -185,6 +196,7 @@ async function start(
   return {
     url: localUrl,
     generatedApiKey,
+    apiKeyFile,
     database: config.database.kind === "embedded" ? resolve(config.dataDir) : "DATABASE_URL",
     sandbox: config.sandbox,
   };

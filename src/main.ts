@@ -90,6 +90,7 @@ async function run(config: Config, log: Log): Promise<void> {
       random: systemRandom,
       log,
       version,
+      writesApiKeyFile: !process.stderr.isTTY,
       signal: stop.signal,
     });
     announce(gateway, config.publicUrl, log);
@@ -127,18 +128,33 @@ function stopOnSignal(config: Config, log: Log) {
 }
 
 function announce(gateway: StartedGateway, publicUrl: string | null, log: Log): void {
-  const { url, database, generatedApiKey: key } = gateway;
+  const { url, database, generatedApiKey: key, apiKeyFile } = gateway;
+  if (apiKeyFile !== null) log.info({ file: apiKeyFile }, "the first API key is in a file");
   log.info({ url, ...(publicUrl && { publicUrl }), version, database }, "Ringback is ready");
+  const shownKey =
+    apiKeyFile === null ? (key ?? "$RINGBACK_API_KEY") : `$(cat ${quoted(apiKeyFile)})`;
   const lines = [
     "",
     `  Ringback ${version} listens on ${url}`,
     ...(publicUrl === null ? [] : [`  Others reach it at ${publicUrl}`]),
+    `  Pages: ${[url, `${url}/docs`, ...(gateway.sandbox ? [`${url}/sandbox`] : [])].join("  ")}`,
     `  Data: ${database}`,
-    ...(key === null ? [] : [`  API key, shown this once: ${key}`]),
-    ...(gateway.sandbox ? sandboxLines(url, key ?? "$RINGBACK_API_KEY") : []),
+    ...apiKeyLines(key, apiKeyFile),
+    ...(gateway.sandbox ? sandboxLines(url, shownKey) : []),
     "",
   ];
-  process.stdout.write(`${lines.join("\n")}\n`);
+  // Not to standard output, which holds the log: on a terminal the key is among these lines.
+  process.stderr.write(`${lines.join("\n")}\n`);
+}
+
+/** A path as one word for a shell. */
+function quoted(path: string): string {
+  return `'${path.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+function apiKeyLines(key: string | null, file: string | null): string[] {
+  if (file !== null) return [`  API key: in ${file}`];
+  return key === null ? [] : [`  API key, shown this once: ${key}`];
 }
 
 /** Something to paste that shows the whole loop. */

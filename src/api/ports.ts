@@ -159,6 +159,9 @@ export interface ApiPorts {
   readiness(): { readonly ready: boolean; readonly checks: Readonly<Record<string, string>> };
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
   recordRequest(sample: RequestSample): void;
+  readonly version: string;
+  /** Whether the sandbox is served beside the API. */
+  readonly hasSandbox: boolean;
   /** This gateway's own address, without a slash at the end. */
   publicUrl(): string;
   readonly resultLinks: Pick<ResultLinks, "urlOf" | "check">;

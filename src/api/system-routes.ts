@@ -4,6 +4,7 @@ import type { ApiPorts } from "./ports.ts";
 import { refused } from "./problem.ts";
 import { defineOpenRoute } from "./route.ts";
 import type { Route } from "./route.ts";
+import { START_PAGE_HEADERS, startPage } from "./start-page.ts";
 
 const TAG = "System";
 
@@ -14,7 +15,26 @@ const readinessSchema = z
   .openapi("Readiness");
 
 export function systemRoutes(ports: ApiPorts): Route[] {
-  return [health(), readiness(ports), metrics(ports)];
+  return [start(ports), health(), readiness(ports), metrics(ports)];
+}
+
+function start({ version, hasSandbox }: ApiPorts): Route {
+  return defineOpenRoute({
+    method: "GET",
+    path: "/",
+    tag: TAG,
+    summary: "Read the start page",
+    success: {
+      status: 200,
+      description: "A page with links.",
+      schema: z.string(),
+      contentType: "text/html",
+    },
+    async handle() {
+      const body = await startPage({ version, hasSandbox });
+      return { status: 200, headers: START_PAGE_HEADERS, body };
+    },
+  });
 }
 
 function health(): Route {

@@ -266,6 +266,8 @@ export class ApiFixture {
       readiness: () => this.readiness,
       metrics: async () => ({ contentType: "text/plain; version=0.0.4", body: "up 1\n" }),
       recordRequest: (sample) => void this.samples.push(sample),
+      version: "1.2.3",
+      hasSandbox: true,
       publicUrl: () => PUBLIC_URL,
       resultLinks: new ResultLinks({
         keys: [KEY],

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { Hono } from "hono";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createApp } from "../../src/api/app.ts";
@@ -21,6 +22,22 @@ beforeEach(() => {
 const open = (path: string, method = "GET") => api.request(method, path, { key: null });
 
 describe("the addresses for operators", () => {
+  it("begin with a page that says what runs here and where to go, and loads nothing", async () => {
+    const response = await open("/");
+    expect(response.status).toBe(200);
+    expect(response.headers.get("content-type")).toBe("text/html; charset=utf-8");
+    const policy = response.headers.get("content-security-policy") ?? "";
+    expect(policy).toMatch(/^default-src 'none'; style-src 'sha256-\S+'; base-uri 'none'; /);
+    const page = await response.text();
+    const [, style = ""] = /<style>([^<]*)<\/style>/.exec(page) ?? [];
+    expect(policy).toContain(createHash("sha256").update(style).digest("base64"));
+    expect(page).toContain("Ringback 1.2.3");
+    const links = Array.from(page.matchAll(/href="([^"]*)"/g), ([, link]) => link);
+    expect(links).toEqual(["/docs", "/openapi.json", "/sandbox", "/healthz", "/readyz"]);
+    const app = createApp({ ...api.ports, hasSandbox: false });
+    expect(await (await app.request("/")).text()).not.toContain("/sandbox");
+  });
+
   it("say that the process is alive", async () => {
     const response = await open("/healthz?probe=1");
     expect(response.status).toBe(200);
@@ -55,7 +72,7 @@ describe("the addresses for operators", () => {
 });
 
 describe("an address that is not there", () => {
-  it.each(["/", "/v1", "/v1/nothing", "/v1/subscriptions/", "/v1/subscriptions/a/b/c", "/%zz"])(
+  it.each(["/v1", "/v1/nothing", "/v1/subscriptions/", "/v1/subscriptions/a/b/c", "/%zz"])(
     "%s is 404",
     async (path) => {
       const response = await open(path);

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { join, relative as relativePath } from "node:path";
@@ -22,15 +22,18 @@ function environment(changes: Readonly<Record<string, string>> = {}): Record<str
   return { PORT: "0", DATA_DIR: directory.path, ...changes };
 }
 
-test("a start shows where it listens and where its data lies; the first one an API key that works with later ones too", async (context) => {
+test("a start shows where it listens and where its data lies; the first one puts an API key, that works with later ones too, in a file and in no log", async (context) => {
   await directory.fill();
   const first = await processes.start(context, environment());
-  const key = await vi.waitFor(() => {
-    const [, shown] = /API key, shown this once: (rb_\S+)/.exec(first.output()) ?? [];
-    if (shown === undefined) throw new Error("no key was shown");
-    return shown;
-  });
+  const keyFile = join(directory.path, "api-key");
+  expect(await first.logged("the first API key is in a file")).toMatchObject({ file: keyFile });
+  expect(statSync(keyFile).mode & 0o777).toBe(0o600);
+  const key = readFileSync(keyFile, "utf8").trim();
+  expect(key).toMatch(/^rb_\S{40,}$/);
+  await vi.waitFor(() => expect(first.output()).toContain(`API key: in ${keyFile}`));
+  expect(first.output()).not.toContain(key);
   expect(first.output()).toContain(`listens on ${first.url}`);
+  expect(first.output()).toContain(`Pages: ${first.url}  ${first.url}/docs  ${first.url}/sandbox`);
   expect(first.output()).toContain(`Data: ${directory.path}`);
   expect(first.output()).toContain(`curl -s ${first.url}/v1/subscriptions`);
   expect(statSync(join(directory.path, "encryption.key")).mode & 0o777).toBe(0o600);
@@ -57,7 +60,7 @@ test("a start shows where it listens and where its data lies; the first one an A
   expect(second.output()).toContain(`listens on ${second.url}`);
   expect(second.output()).toContain(`Others reach it at ${publicUrl}`);
   expect(second.output()).toContain(`"callback_url":"${second.url}/sandbox/inbox"`);
-  expect(second.output()).not.toContain("API key, shown");
+  expect(second.output()).not.toContain("API key:");
   expect(second.output()).not.toContain(key);
   const answer = await second.api("GET", "/v1/connections", undefined, headers);
   expect(answer.body.data).toMatchObject([{ provider: "sandbox", name: "default" }]);
