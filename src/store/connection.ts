@@ -27,6 +27,11 @@ export interface ConnectionOptions {
   readonly onLost: (connection: Connection) => void;
 }
 
+/**
+ * Where Postgres gives up waiting for a synchronous standby because the statement was canceled. It
+ * answers the commit with a warning and success, though a failover would lose it.
+ */
+const STANDBY_NOT_WAITED_FOR = "SyncRepWaitForLSN";
 /** Seconds after which the kernel asks a silent peer whether it is still there. */
 const KEEP_ALIVE_S = 30;
 const END_TIMEOUT_S = 1;
@@ -64,6 +69,7 @@ export class Connection {
   readonly #options: ConnectionOptions;
   #socket: Socket | "none" | "used" = "none";
   #isLost = false;
+  #isUnconfirmed = false;
   /** Ends the transaction that runs, also while its `work` waits for something else. */
   #failTransaction: ((error: ConnectionError) => void) | null = null;
 
@@ -81,6 +87,11 @@ export class Connection {
 
   get isLost(): boolean {
     return this.#isLost;
+  }
+
+  /** Something was committed that the synchronous standby may lack: it is to be written again. */
+  get isUnconfirmed(): boolean {
+    return this.#isUnconfirmed;
   }
 
   /**
@@ -146,7 +157,10 @@ export class Connection {
       // When a session is old or idle is for the pool to say.
       idle_timeout: 0,
       max_lifetime: null,
-      onnotice: (notice: postgres.Notice) => onNotice(notice["message"] ?? ""),
+      onnotice: (notice: postgres.Notice) => {
+        this.#isUnconfirmed ||= notice["routine"] === STANDBY_NOT_WAITED_FOR;
+        onNotice(notice["message"] ?? "");
+      },
       onclose: () => this.#lose(),
       connection: parameters,
     };

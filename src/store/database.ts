@@ -15,7 +15,7 @@ import {
   settingsRefusal,
 } from "./server-facts.ts";
 import { ServerList } from "./server-list.ts";
-import { DatabaseBusyError, errorCode, isTransient } from "./transient-error.ts";
+import { ConnectionError, DatabaseBusyError, errorCode, isTransient } from "./transient-error.ts";
 
 /*
  * The one way to Postgres. Every call is bounded three times: by limits on the server, by the
@@ -251,7 +251,9 @@ export class Database {
     try {
       const connection = await claimed(this.#pool.claim(), deadline);
       try {
-        return await Promise.race([work(connection), deadline.passed]);
+        const result = await Promise.race([work(connection), deadline.passed]);
+        if (connection.isUnconfirmed) throw unconfirmed(name, connection);
+        return result;
       } catch (error) {
         this.#judge(connection, name, deadline.hasThrown(error), error);
         throw error;
@@ -301,4 +303,9 @@ async function claimed(claim: Claim, deadline: Deadline): Promise<Connection> {
     claim.cancel();
     throw error;
   }
+}
+
+function unconfirmed(name: string, connection: Connection): ConnectionError {
+  connection.destroy();
+  return new ConnectionError("COMMIT_UNCONFIRMED", `${name}: no synchronous standby has it yet`);
 }

@@ -22,6 +22,7 @@ const TRANSIENT_CODES = new Set([
   "57P03", // starting up
   "57P05", // idle_session_timeout
   // postgres.js, and `ConnectionError`
+  "COMMIT_UNCONFIRMED",
   "NO_SUITABLE_SERVER",
   "CONNECT_TIMEOUT",
   "CONNECTION_CLOSED",
@@ -63,6 +64,8 @@ export class ConnectionError extends Error {
 }
 
 type ConnectionErrorCode =
+  /** Committed, and perhaps not on the synchronous standby; writing it again is harmless. */
+  | "COMMIT_UNCONFIRMED"
   | "CONNECT_TIMEOUT"
   | "CONNECTION_CLOSED"
   | "CONNECTION_ENDED"
