@@ -200,6 +200,7 @@ export class Engine {
     return new Poller({
       ...this.#options,
       providers: this.providers,
+      userAgent: `Ringback/${this.#options.version}`,
       pollsPerOriginMax: upstreamClient.connectionsPerOriginMax,
       send: (request) => upstreamClient.send(request),
       fetched: new FetchedResults(database, config.fetchedResultBytesMax),

@@ -1,4 +1,9 @@
-import { type HeaderValues, parseRetryAfter, parseWaitHeader } from "./retry-after.ts";
+import {
+  type HeaderValues,
+  parseRetryAfter,
+  parseWaitHeader,
+  RETRY_AFTER_MS_MAX,
+} from "./retry-after.ts";
 
 /** What a receiver asks for with an answer that does not take the callback. */
 export interface ReceiverAsks {
@@ -16,7 +21,10 @@ export const ASKS_NOTHING: ReceiverAsks = { stop: false, waitMs: null, retryAfte
 export function readReceiverAsks(headers: HeaderValues, nowMs: number): ReceiverAsks {
   return {
     stop: saysNo(headers["ringback-retry"]),
-    waitMs: parseWaitHeader(headers, "ringback-retry-after", "s"),
+    waitMs: parseWaitHeader(headers, "ringback-retry-after", "s", {
+      nowMs,
+      maxMs: RETRY_AFTER_MS_MAX,
+    }),
     retryAfterMs: parseRetryAfter(headers, nowMs),
   };
 }

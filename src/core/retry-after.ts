@@ -3,6 +3,8 @@ export type HeaderValues = Readonly<Record<string, string | readonly string[] | 
 
 /** Nothing an upstream or a receiver asks for makes us wait longer than a day. */
 export const RETRY_AFTER_MS_MAX = 24 * 60 * 60 * 1000;
+/** And nothing longer than an hour, unless its API is known for longer waits. */
+export const BELIEVED_WAIT_MS_MAX = 60 * 60 * 1000;
 
 const NUMBER = /^(?:\d+\.?\d*|\.\d+)$/;
 // RFC 9110 5.6.7: one preferred form and two obsolete ones that must be understood; and RFC 3339,
@@ -12,88 +14,202 @@ const RFC_850_DATE = /^[A-Z][a-z]{5,8}, \d{2}-[A-Z][a-z]{2}-\d{2} \d{2}:\d{2}:\d
 const ASCTIME_DATE = /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2} \d{4}$/;
 const RFC_3339_DATE = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:\d{2})$/;
 
-// A reset header counts in seconds from now or from 1970, some in milliseconds from 1970. No real
-// delay is as long as 31 years, and no date in seconds is as late as the year 33658.
-const EPOCH_SECONDS_MIN = 1e9;
-const EPOCH_MILLISECONDS_MIN = 1e12;
+// A count from 1970 is told from a count from now by its size: no real wait is as long as 31 years
+// (or, in milliseconds, 11 days), and no date in seconds is as late as the year 33658.
+const EPOCH_UNITS: readonly (readonly [from: number, perMs: number])[] = [
+  [1e18, 1e6],
+  [1e15, 1e3],
+  [1e12, 1],
+  [1e9, 1e-3],
+];
+
+const DURATION_CHARACTERS_MAX = 60;
+const DURATION = /^(?:\d+(?:\.\d+)? ?[a-zµ]+ ?)+$/i;
+const DURATION_PART = /(\d+(?:\.\d+)?) ?([a-zµ]+)/gi;
+const UNIT_MS: ReadonlyMap<string, number> = new Map([
+  ...["ns", "nanoseconds"].map((unit) => [unit, 1e-6] as const),
+  ...["us", "µs", "microseconds"].map((unit) => [unit, 1e-3] as const),
+  ...["ms", "milliseconds", "millisecond"].map((unit) => [unit, 1] as const),
+  ...["s", "sec", "secs", "second", "seconds"].map((unit) => [unit, 1000] as const),
+  ...["m", "min", "mins", "minute", "minutes"].map((unit) => [unit, 60_000] as const),
+  ...["h", "hr", "hrs", "hour", "hours"].map((unit) => [unit, 3_600_000] as const),
+  ...["d", "day", "days"].map((unit) => [unit, 86_400_000] as const),
+]);
+
+/** Read where nothing else says when a rate limit ends: drafts of the IETF's RateLimit headers. */
+const STANDARD_RESET_HEADERS = ["ratelimit", "ratelimit-reset"];
+
+interface WaitOptions {
+  /** Read after Retry-After, such as `x-ratelimit-reset`, before the standard ones. Null for none. */
+  readonly resetHeaders?: readonly string[] | null;
+  /** Longer waits are not believed. */
+  readonly maxMs?: number;
+}
+
+/** A wait that an answer asks for. */
+export interface AskedWait {
+  readonly ms: number;
+  /** How it is written and taken, for a person; null where it is taken at its word. */
+  readonly note: string | null;
+}
+
+/** What a written wait is read against. */
+interface Reading {
+  /** The sender's clock where the answer tells it, since that is what absolute times are told by. */
+  readonly nowMs: number;
+  readonly maxMs: number;
+}
 
 /**
- * How many milliseconds an HTTP answer asks to be left alone, 0 to 24 h, or null when it doesn't
- * say: `retry-after-ms`, then `Retry-After` (seconds or a date), then each of `resetHeaders`
- * (such as `x-ratelimit-reset`; seconds from now or since 1970, or a date). Values that can't be
- * understood count as absent.
+ * How long an HTTP answer asks to be left alone, or null when it doesn't say: `retry-after-ms`, then
+ * `Retry-After`, then the reset headers. Each may be a number (from now, or from 1970 in seconds to
+ * nanoseconds), a duration such as `6m0s`, a date, or, of RateLimit, a structured field. A reset
+ * header counts only where its `…-remaining` does not say that requests are left. Values that can't
+ * be understood count as absent, and waits that can't be meant are cut to `maxMs`.
  */
-export function parseRetryAfter(
+export function readRetryAfter(
   headers: HeaderValues,
   nowMs: number,
-  resetHeaders: readonly string[] = [],
-): number | null {
+  { resetHeaders = null, maxMs = BELIEVED_WAIT_MS_MAX }: WaitOptions = {},
+): AskedWait | null {
+  const reading = readingOf(headers, nowMs, maxMs);
   const asked =
-    firstUnderstood(headers, "retry-after-ms", parseMilliseconds) ??
-    firstUnderstood(headers, "retry-after", (value) => parseDelay(value, nowMs));
-  if (asked !== null) return asked;
-  for (const name of resetHeaders) {
-    const reset = firstUnderstood(headers, name, (value) => parseReset(value, nowMs));
+    find(headers, "retry-after-ms", (value) => parseCount(value, 1, reading), reading) ??
+    find(headers, "retry-after", (value) => parseDelay(value, reading), reading);
+  if (asked !== null || resetHeaders === null) return asked;
+  for (const name of [...resetHeaders, ...STANDARD_RESET_HEADERS]) {
+    if (hasRequestsLeft(headers, name)) continue;
+    const reset = find(headers, name, (value) => parseReset(value, reading), reading);
     if (reset !== null) return reset;
   }
   return null;
 }
 
-/** A header that holds a plain count of seconds or milliseconds, as 0 to 24 h in ms, or null. */
+/** The same in milliseconds alone. */
+export function parseRetryAfter(
+  headers: HeaderValues,
+  nowMs: number,
+  options?: WaitOptions,
+): number | null {
+  return readRetryAfter(headers, nowMs, options)?.ms ?? null;
+}
+
+/** A header that holds a count of seconds or milliseconds, or a duration, in ms; or null. */
 export function parseWaitHeader(
   headers: HeaderValues,
   name: string,
   unit: "ms" | "s",
+  { nowMs, maxMs }: { readonly nowMs: number; readonly maxMs: number },
 ): number | null {
-  return firstUnderstood(headers, name, unit === "ms" ? parseMilliseconds : parseSeconds);
+  const reading = readingOf(headers, nowMs, maxMs);
+  return find(headers, name, (value) => parseWait(value, unit, reading), reading)?.ms ?? null;
 }
 
-/** A plain count of seconds or milliseconds, as 0 to 24 h in ms, or null. */
-export function parseWait(text: string, unit: "ms" | "s"): number | null {
-  return unit === "ms" ? parseMilliseconds(text) : parseSeconds(text);
+/** A count of seconds or milliseconds, or a duration such as `4s`, in ms; or null. */
+export function parseWait(text: string, unit: "ms" | "s", reading: Reading): number | null {
+  const value = text.trim();
+  const ms = parseCount(value, unit === "ms" ? 1 : 1000, reading) ?? parseDuration(value);
+  return ms === null ? null : clampMs(ms, reading.maxMs);
 }
 
-function firstUnderstood(
+function readingOf(headers: HeaderValues, ourNowMs: number, maxMs: number): Reading {
+  const { date } = headers;
+  const theirNowMs = typeof date === "string" ? parseDate(date.trim()) : null;
+  return { nowMs: theirNowMs ?? ourNowMs, maxMs };
+}
+
+function find(
   headers: HeaderValues,
   name: string,
   parse: (value: string) => number | null,
-): number | null {
+  { maxMs }: Reading,
+): AskedWait | null {
   const value = headers[name];
   if (value === undefined) return null;
-  for (const one of Array.isArray(value) ? value : [value]) {
-    const parsed = typeof one === "string" ? parse(one.trim()) : null;
-    if (parsed !== null) return parsed;
+  const values: readonly string[] = typeof value === "string" ? [value] : value;
+  for (const one of values) {
+    const parsed = parse(one.trim());
+    if (parsed === null) continue;
+    const ms = clampMs(parsed, maxMs);
+    // Reset headers hold seconds or milliseconds since 1970 as often as not.
+    const isOdd = parsed > maxMs || Number(one) >= (name.startsWith("retry-after") ? 1e9 : 1e15);
+    return { ms, note: isOdd ? `${name}: ${shown(one)}, taken as ${ms / 1000} s` : null };
   }
   return null;
 }
 
-function parseMilliseconds(value: string): number | null {
-  return NUMBER.test(value) ? clampMs(Number(value)) : null;
+function shown(value: string): string {
+  return value.trim().slice(0, 60);
 }
 
-function parseSeconds(value: string): number | null {
-  return NUMBER.test(value) ? clampMs(Number(value) * 1000) : null;
+/** Whether the header beside a reset header says that this limit is not the one that was met. */
+function hasRequestsLeft(headers: HeaderValues, resetHeader: string): boolean {
+  const remaining = headers[resetHeader.replace("reset", "remaining")];
+  return resetHeader.includes("reset") && typeof remaining === "string" && Number(remaining) > 0;
 }
 
-function parseDelay(value: string, nowMs: number): number | null {
-  return parseSeconds(value) ?? parseDate(value, nowMs);
+/** A number, from now or from 1970, in milliseconds from now. */
+function parseCount(value: string, unitMs: number, { nowMs }: Reading): number | null {
+  if (!NUMBER.test(value)) return null;
+  const count = Number(value);
+  const epoch = EPOCH_UNITS.find(([from]) => count >= from);
+  return epoch === undefined ? count * unitMs : count / epoch[1] - nowMs;
 }
 
-function parseReset(value: string, nowMs: number): number | null {
-  const count = NUMBER.test(value) ? Number(value) : 0;
-  if (count >= EPOCH_MILLISECONDS_MIN) return clampMs(count - nowMs);
-  if (count >= EPOCH_SECONDS_MIN) return clampMs(count * 1000 - nowMs);
-  return parseDelay(value, nowMs);
+function parseDelay(value: string, reading: Reading): number | null {
+  const fromNow = parseCount(value, 1000, reading) ?? parseDuration(value);
+  if (fromNow !== null) return fromNow;
+  const atMs = parseDate(value);
+  return atMs === null ? null : atMs - reading.nowMs;
 }
 
-function parseDate(value: string, nowMs: number): number | null {
+function parseReset(value: string, reading: Reading): number | null {
+  return parseDelay(value, reading) ?? parseRateLimit(value);
+}
+
+function parseDuration(value: string): number | null {
+  if (value.length > DURATION_CHARACTERS_MAX || !DURATION.test(value)) return null;
+  let ms = 0;
+  for (const [, count, unit = ""] of value.matchAll(DURATION_PART)) {
+    const unitMs = UNIT_MS.get(unit.toLowerCase());
+    if (unitMs === undefined) return null;
+    ms += Number(count) * unitMs;
+  }
+  return ms;
+}
+
+const RESET_PARAM = /(?:^|[,;\s])reset=(\d+)/i;
+const REMAINING_PARAM = /(?:^|[,;\s])remaining=(\d+)/i;
+const LEFT_PARAM = /;\s*r=(\d+)/i;
+const TIME_PARAM = /;\s*t=(\d+)/i;
+
+/**
+ * The RateLimit header of the IETF's drafts: `limit=100, remaining=0, reset=4`, or since the eighth
+ * a list of policies such as `"default";r=0;t=4`, of which those that are used up count.
+ */
+function parseRateLimit(value: string): number | null {
+  const reset = RESET_PARAM.exec(value)?.[1];
+  if (reset !== undefined) {
+    return Number(REMAINING_PARAM.exec(value)?.[1] ?? 0) > 0 ? null : Number(reset) * 1000;
+  }
+  const waits = value.split(",").flatMap((policy) => {
+    const seconds = TIME_PARAM.exec(policy)?.[1];
+    const isUsedUp = Number(LEFT_PARAM.exec(policy)?.[1] ?? Number.NaN) === 0;
+    return seconds !== undefined && isUsedUp ? [Number(seconds) * 1000] : [];
+  });
+  return waits.length === 0 ? null : Math.max(...waits);
+}
+
+/** Epoch milliseconds, or null. */
+function parseDate(value: string): number | null {
   const isDate = IMF_FIXDATE.test(value) || RFC_850_DATE.test(value) || RFC_3339_DATE.test(value);
   // The only form without a zone; it means GMT, where Date.parse would take local time.
   const zoned = ASCTIME_DATE.test(value) ? `${value} GMT` : isDate ? value : null;
   const at = zoned === null ? Number.NaN : Date.parse(zoned);
-  return Number.isNaN(at) ? null : clampMs(at - nowMs);
+  return Number.isNaN(at) ? null : at;
 }
 
-function clampMs(ms: number): number {
-  return Math.min(RETRY_AFTER_MS_MAX, Math.max(0, Math.ceil(ms)));
+function clampMs(ms: number, maxMs: number): number {
+  // Nanoseconds since 1970 don't fit into a double to the last.
+  return Math.min(maxMs, Math.max(0, Math.ceil(Math.round(ms * 100) / 100)));
 }

@@ -31,6 +31,8 @@ export interface PollerPorts extends EventRecorderPorts, AnswerPorts, ResultFetc
   readonly random: Random;
   readonly providers: JobProviders;
   readonly secretBox: SecretBox;
+  /** Sent unless the definition has one of its own. */
+  readonly userAgent: string;
   readonly pollsPerOriginMax: number;
   metUnknownStatus(upstream: Upstream, watch: Watch, status: string): void;
   /** Asks to watch a job again if it is still live. */
@@ -71,6 +73,7 @@ export class Poller {
       random: ports.random,
       providers: ports.providers,
       secretBox: ports.secretBox,
+      userAgent: ports.userAgent,
       pollsPerOriginMax: ports.pollsPerOriginMax,
       onBreaker: (origin, breaker) => this.#tellOfBreaker(origin, breaker),
       poll: (upstream, watch, era) => void this.#poll(upstream, watch, era),

@@ -27,11 +27,12 @@ export function accessTo(
     readonly credential: string;
     /** Where the credential may be sent; null for wherever the definition leads. */
     readonly agreedHosts: readonly string[] | null;
+    readonly userAgent: string;
   },
 ): UpstreamAccess | string {
-  const { connection, credential, agreedHosts } = through;
+  const { connection, credential, agreedHosts, userAgent } = through;
   const { baseUrl } = connection;
-  const prepared = prepareTarget(provider, { baseUrl, credential });
+  const prepared = prepareTarget(provider, { baseUrl, credential, userAgent });
   if (prepared.kind === "refused") return prepared.problem;
   if (agreedHosts !== null && connection.credential !== null) {
     const strange = strangeHosts(credentialHosts(provider, baseUrl), agreedHosts);

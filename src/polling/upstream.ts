@@ -26,6 +26,8 @@ export interface UpstreamPorts {
   readonly clock: Clock;
   readonly providers: JobProviders;
   readonly secretBox: SecretBox;
+  /** Sent unless the definition has one of its own. */
+  readonly userAgent: string;
   /** What all connections to an origin have in common. */
   readonly gateOf: (origin: string) => OriginGate;
   /** The turn of the watch in this slot has come. */
@@ -55,6 +57,7 @@ export class Upstream {
   readonly #clock: Clock;
   readonly #providers: JobProviders;
   readonly #secretBox: SecretBox;
+  readonly #userAgent: string;
   readonly #gateOf: (origin: string) => OriginGate;
   #connection: StoredConnection | null = null;
   #credential = "";
@@ -67,6 +70,7 @@ export class Upstream {
     this.connectionId = connectionId;
     this.#providers = ports.providers;
     this.#secretBox = ports.secretBox;
+    this.#userAgent = ports.userAgent;
     this.#clock = ports.clock;
     this.#gateOf = ports.gateOf;
     this.lane = new Lane<number | Turn>({
@@ -203,7 +207,8 @@ export class Upstream {
   /** Only what comes with the program is trusted with every credential that it is given for. */
   #accessTo(connection: StoredConnection, provider: Provider, isBuiltIn: boolean) {
     const agreedHosts = isBuiltIn ? null : this.#agreedHosts(connection);
-    return accessTo(provider, { connection, credential: this.#credential, agreedHosts });
+    const userAgent = this.#userAgent;
+    return accessTo(provider, { connection, credential: this.#credential, agreedHosts, userAgent });
   }
 
   /** Where the connection's credential may be sent. */

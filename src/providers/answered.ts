@@ -6,6 +6,7 @@ import {
   parseRetryAfter,
   parseWait,
   parseWaitHeader,
+  readRetryAfter,
 } from "../core/retry-after.ts";
 import type { PollHint } from "./compile-answers.ts";
 import { cleanLine, readErrorText } from "./error-text.ts";
@@ -40,29 +41,40 @@ const PROGRESS_CHARACTERS_MAX = 4096;
 const VALUE_CHARACTERS_MAX = 8192;
 
 /** An answer that says nothing about the job. */
-export function retry(answered: Answered, cause: RetryCause): Observation {
+export function retry(
+  answered: Answered,
+  cause: RetryCause,
+  /** The wait when the answer does not say. */
+  unaskedWaitMs: number | null = null,
+): Observation {
   const { provider, answer, nowMs } = answered;
-  const resetHeaders = cause === "rate_limited" ? provider.answers.rateLimitResetHeaders : [];
+  const asked = readRetryAfter(answer.headers, nowMs, {
+    resetHeaders: cause === "rate_limited" ? provider.answers.rateLimitResetHeaders : null,
+    maxMs: provider.answers.waitMsMax,
+  });
+  const reason = describe(answered);
+  const note = asked?.note ?? null;
   return {
     kind: "retry",
     cause,
-    reason: describe(answered),
-    retryAfterMs: parseRetryAfter(answer.headers, nowMs, resetHeaders),
+    reason: note === null ? reason : `${cleanLine(reason, REASON_CHARACTERS_MAX - 150)} (${note})`,
+    retryAfterMs: asked?.ms ?? unaskedWaitMs,
   };
 }
 
 /** How long the answer asks to be left alone, or null. */
-export function readRetryAfterMs({ answer, nowMs }: Answered): number | null {
-  return parseRetryAfter(answer.headers, nowMs);
+export function readRetryAfterMs({ provider, answer, nowMs }: Answered): number | null {
+  return parseRetryAfter(answer.headers, nowMs, { maxMs: provider.answers.waitMsMax });
 }
 
 /** An answer that can't be what the upstream meant to say. */
-export function unusable({ answer, nowMs }: Answered, why: string): Observation {
+export function unusable(answered: Answered, why: string): Observation {
+  const { answer } = answered;
   return {
     kind: "retry",
     cause: "unusable_answer",
     reason: cleanLine(`${describeHttp(answer)}: ${why}.`, REASON_CHARACTERS_MAX),
-    retryAfterMs: parseRetryAfter(answer.headers, nowMs),
+    retryAfterMs: readRetryAfterMs(answered),
   };
 }
 
@@ -122,20 +134,23 @@ function composeProgress(
 }
 
 /** The longest wait that the answer asks for in one way or another. */
-export function readHintMs({ provider, answer, body, nowMs }: Answered): number | null {
-  let hintMs = parseRetryAfter(answer.headers, nowMs);
-  for (const hint of provider.answers.pollHints) {
-    const askedMs = readHint(answer, jsonOf(body), hint);
+export function readHintMs(answered: Answered): number | null {
+  let hintMs = readRetryAfterMs(answered);
+  for (const hint of answered.provider.answers.pollHints) {
+    const askedMs = readHint(answered, hint);
     if (askedMs !== null) hintMs = Math.max(hintMs ?? 0, askedMs);
   }
   return hintMs;
 }
 
-function readHint({ headers }: UpstreamAnswer, json: unknown, hint: PollHint): number | null {
-  if (hint.header !== null) return parseWaitHeader(headers, hint.header, hint.unit);
-  const value = hint.tokens === null ? undefined : valueAt(json, hint.tokens);
+function readHint({ provider, answer, body, nowMs }: Answered, hint: PollHint): number | null {
+  const reading = { nowMs, maxMs: provider.answers.waitMsMax };
+  if (hint.header !== null) {
+    return parseWaitHeader(answer.headers, hint.header, hint.unit, reading);
+  }
+  const value = hint.tokens === null ? undefined : valueAt(jsonOf(body), hint.tokens);
   const isNumeric = typeof value === "number" || typeof value === "string";
-  return isNumeric ? parseWait(String(value), hint.unit) : null;
+  return isNumeric ? parseWait(String(value), hint.unit, reading) : null;
 }
 
 export function readTimes({ provider, body }: Answered): UpstreamTimes {

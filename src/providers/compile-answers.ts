@@ -33,6 +33,8 @@ export interface CompiledAnswers {
   readonly updatedAt: Places;
   readonly pollHints: readonly PollHint[];
   readonly rateLimitResetHeaders: readonly string[];
+  /** The longest wait asked for by an answer that is believed. */
+  readonly waitMsMax: number;
   readonly nextUrl: {
     readonly header: string | null;
     readonly tokens: PointerTokens | null;
@@ -85,6 +87,7 @@ export function compileAnswers(
     updatedAt: split(extract.updated_at),
     pollHints: definition.poll_hints.map((hint) => ({ unit: hint.unit, ...placeOf(hint) })),
     rateLimitResetHeaders: definition.rate_limit_reset_headers,
+    waitMsMax: Math.round(definition.asked_wait_s_max * 1000),
     nextUrl: status.next_url === undefined ? null : placeOf(status.next_url),
     result: compileResult(definition, answerPointers),
   });

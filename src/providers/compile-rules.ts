@@ -25,7 +25,9 @@ import type {
 /** What a rule says about an answer it matches. */
 export type RuleVerdict =
   | { readonly observe: "running"; readonly phase: "pending" | "processing" }
-  | { readonly observe: Exclude<ProviderRule["observe"], "running"> };
+  /** With the wait when the answer does not say. */
+  | { readonly observe: "rate_limited"; readonly waitMs: number | null }
+  | { readonly observe: Exclude<ProviderRule["observe"], "running" | "rate_limited"> };
 
 /** A test of an answer; `json` is undefined for a body that is not JSON. */
 export type JsonTest = (json: unknown, numbers: NumberSources) => boolean;
@@ -82,10 +84,10 @@ function jsonOf(body: BodyReading): unknown {
   return body.kind === "json" ? body.json : undefined;
 }
 
-function compileVerdict(rule: ProviderRule): RuleVerdict {
-  return rule.observe === "running"
-    ? { observe: "running", phase: rule.phase ?? "processing" }
-    : { observe: rule.observe };
+function compileVerdict({ observe, phase, wait_s: waitS }: ProviderRule): RuleVerdict {
+  if (observe === "running") return { observe, phase: phase ?? "processing" };
+  if (observe !== "rate_limited") return { observe };
+  return { observe, waitMs: waitS === undefined ? null : Math.round(waitS * 1000) };
 }
 
 function compileStatus(wanted: ProviderRule["http_status"]): (status: number) => boolean {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { BELIEVED_WAIT_MS_MAX, RETRY_AFTER_MS_MAX } from "../core/retry-after.ts";
 import { authSchema } from "./auth-definition.ts";
 import { checkParams } from "./definition-params.ts";
 import {
@@ -191,7 +192,18 @@ export const providerDefinitionSchema = z
       .array(headerName)
       .max(10)
       .default([])
-      .describe("Read after Retry-After when the answer means rate_limited."),
+      .describe(
+        "Read after Retry-After when the answer means rate_limited, before RateLimit and " +
+          "RateLimit-Reset; not where the same header with remaining in place of reset is above 0.",
+      ),
+    asked_wait_s_max: seconds
+      .min(1)
+      .max(RETRY_AFTER_MS_MAX / 1000)
+      .default(BELIEVED_WAIT_MS_MAX / 1000)
+      .describe(
+        "The longest wait that an answer may ask for; a longer one is cut to it, since it can't be " +
+          "meant. Above an hour only for APIs that are known for such waits.",
+      ),
     min_interval_s: seconds
       .max(DAY_S)
       .default(0)

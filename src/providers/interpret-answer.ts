@@ -87,7 +87,7 @@ export function verdictOfHttp(status: number): HttpVerdict {
   if (status === 401 || status === 403) return { observe: "credential_rejected" };
   if (status === 404) return { observe: "not_found" };
   if (status === 410) return { observe: "gone" };
-  if (status === 429) return { observe: "rate_limited" };
+  if (status === 429) return { observe: "rate_limited", waitMs: null };
   if (status === 408 || (status >= 500 && status <= 599)) return { observe: "retry" };
   return { observe: "unusable" };
 }
@@ -113,7 +113,7 @@ function byVerdict(
     case "gone":
       return absentJob(answered, "The upstream no longer knows the job");
     case "rate_limited":
-      return retry(answered, "rate_limited");
+      return retry(answered, "rate_limited", verdict.waitMs);
     case "credential_rejected":
       return { kind: "credential_rejected", reason: describe(answered) };
     case "retry":

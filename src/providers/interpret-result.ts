@@ -123,7 +123,7 @@ function byVerdict(
         error: goneError(answered),
       });
     case "rate_limited":
-      return retry(answered, "rate_limited");
+      return retry(answered, "rate_limited", verdict.waitMs);
     case "credential_rejected":
       return { kind: "credential_rejected", reason: describe(answered) };
     case "retry":

@@ -46,9 +46,11 @@ export function prepareTarget(
     /** Null for the provider's own. */
     readonly baseUrl: string | null;
     readonly credential: string;
+    /** Sent unless the definition has one of its own. */
+    readonly userAgent?: string;
   },
 ): TargetPreparation {
-  const { credential } = connection;
+  const { credential, userAgent = "Ringback" } = connection;
   const baseUrl = connection.baseUrl ?? provider.baseUrl;
   if (baseUrl === null) return refused("base_url", noBaseUrl(provider));
   const url = URL.parse(baseUrl);
@@ -58,7 +60,8 @@ export function prepareTarget(
   if (credentialProblem !== null) return refused("credential", credentialProblem);
   const { status, cancel, result } = provider.requests;
   const { download } = provider;
-  const prepare = (request: CompiledRequest) => prepareRequest(provider, request, credential);
+  const prepare = (request: CompiledRequest) =>
+    prepareRequest(provider, request, { credential, userAgent });
   const target: PreparedTarget = {
     provider,
     origin: url.origin,
@@ -77,10 +80,15 @@ export function prepareTarget(
 function prepareRequest(
   provider: Provider,
   request: CompiledRequest,
-  credential: string,
+  { credential, userAgent }: { readonly credential: string; readonly userAgent: string },
 ): PreparedRequest {
   const { auth, headers } = provider.definition;
-  const own = { accept: request.accept, ...headers, ...request.fixedHeaders };
+  const own = {
+    accept: request.accept,
+    "user-agent": userAgent,
+    ...headers,
+    ...request.fixedHeaders,
+  };
   if (!request.sendsCredential) {
     const hosts = [...provider.allowedHosts, ...request.hosts];
     return Object.freeze({

@@ -144,10 +144,20 @@ const ruleSchema = z
       .enum(["pending", "processing"])
       .optional()
       .describe("Of a running job: whether work has begun; processing unless given."),
+    wait_s: z
+      .number()
+      .positive()
+      .max(24 * 3600)
+      .optional()
+      .describe("Of rate_limited: how long the connection pauses when the answer does not say."),
   })
   .refine(({ observe, phase }) => phase === undefined || observe === "running", {
     error: "Only a running job has a phase; remove it or observe running.",
     path: ["phase"],
+  })
+  .refine(({ observe, wait_s }) => wait_s === undefined || observe === "rate_limited", {
+    error: "Only rate_limited has a wait; remove it or observe rate_limited.",
+    path: ["wait_s"],
   });
 
 /**

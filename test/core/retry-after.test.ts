@@ -3,12 +3,15 @@ import { describe, expect, test } from "vitest";
 import {
   type HeaderValues,
   parseRetryAfter,
+  parseWait,
   parseWaitHeader,
+  readRetryAfter,
   RETRY_AFTER_MS_MAX,
 } from "../../src/core/retry-after.ts";
 
 const NOW_MS = Date.parse("2026-03-01T12:00:00.000Z");
 const RESET = ["x-ratelimit-reset"];
+const HOUR_MS = 3_600_000;
 
 describe("a wait that an answer asks for", () => {
   test.each<[string, HeaderValues, number]>([
@@ -34,15 +37,44 @@ describe("a wait that an answer asks for", () => {
       { "retry-after": "1", "retry-after-ms": "x" },
       1000,
     ],
-    ["never more than a day", { "retry-after": "999999999999999999999999" }, RETRY_AFTER_MS_MAX],
+    ["a duration", { "retry-after": "1m30s" }, 90_000],
+    ["seconds since 1970", { "retry-after": String(NOW_MS / 1000 + 4) }, 4000],
+    ["milliseconds since 1970", { "retry-after": String(NOW_MS + 4000) }, 4000],
+    ["microseconds since 1970", { "retry-after": `${NOW_MS + 4000}000` }, 4000],
+    ["milliseconds since 1970 as a wait", { "retry-after-ms": String(NOW_MS + 4000) }, 4000],
+    ["never more than an hour", { "retry-after": "86363" }, HOUR_MS],
     [
-      "never more than a day, by date",
+      "never more than an hour, by date",
       { "retry-after": "Mon, 01 Mar 2027 12:00:00 GMT" },
-      RETRY_AFTER_MS_MAX,
+      HOUR_MS,
+    ],
+    [
+      "a date by the sender's clock",
+      {
+        date: "Sun, 01 Mar 2026 09:00:00 GMT",
+        "retry-after": "Sun, 01 Mar 2026 09:00:04 GMT",
+      },
+      4000,
+    ],
+    [
+      "seconds since 1970 by the sender's clock",
+      {
+        date: "Sun, 01 Mar 2026 09:00:00 GMT",
+        "retry-after": String(Date.parse("2026-03-01T09:00:04Z") / 1000),
+      },
+      4000,
     ],
   ])("%s", (_name, headers, expected) => {
     expect(parseRetryAfter(headers, NOW_MS)).toBe(expected);
   });
+});
+
+test("a wait that is not taken at its word says how it is written", () => {
+  const noteOf = (value: string) => readRetryAfter({ "retry-after": value }, NOW_MS)?.note;
+  expect(noteOf("7")).toBeNull();
+  expect(noteOf("86363")).toBe("retry-after: 86363, taken as 3600 s");
+  const seconds = String(NOW_MS / 1000 + 4);
+  expect(noteOf(seconds)).toBe(`retry-after: ${seconds}, taken as 4 s`);
 });
 
 describe("garbage counts as absent", () => {
@@ -52,7 +84,9 @@ describe("garbage counts as absent", () => {
     "soon",
     "-5",
     "+5",
-    "5s",
+    "5x",
+    "s",
+    "5s5",
     "1e3",
     "0x10",
     "NaN",
@@ -67,11 +101,13 @@ describe("garbage counts as absent", () => {
   ])("%j", (value) => {
     expect(parseRetryAfter({ "retry-after": value }, NOW_MS)).toBeNull();
     expect(parseRetryAfter({ "retry-after-ms": value }, NOW_MS)).toBeNull();
-    expect(parseRetryAfter({ "x-ratelimit-reset": value }, NOW_MS, RESET)).toBeNull();
+    expect(
+      parseRetryAfter({ "x-ratelimit-reset": value }, NOW_MS, { resetHeaders: RESET }),
+    ).toBeNull();
   });
 
   test("no header at all", () => {
-    expect(parseRetryAfter({}, NOW_MS, RESET)).toBeNull();
+    expect(parseRetryAfter({}, NOW_MS, { resetHeaders: RESET })).toBeNull();
     expect(parseRetryAfter({ "retry-after": [] }, NOW_MS)).toBeNull();
   });
 });
@@ -82,31 +118,63 @@ describe("a reset header", () => {
     ["seconds since 1970", String(NOW_MS / 1000 + 42), 42_000],
     ["fractional seconds since 1970", `${NOW_MS / 1000 + 42}.5`, 42_500],
     ["milliseconds since 1970", String(NOW_MS + 42_000), 42_000],
+    ["microseconds since 1970", `${NOW_MS + 42_000}000`, 42_000],
+    ["nanoseconds since 1970", `${NOW_MS + 42_000}000000`, 42_000],
+    ["minutes and seconds", "6m0s", 360_000],
+    ["seconds with their unit", "4s", 4000],
+    ["milliseconds with their unit", "250ms", 250],
+    ["words", "2 minutes 5 seconds", 125_000],
+    ["a structured field", "limit=100, remaining=0, reset=4", 4000],
+    ["policies, of which one is used up", '"burst";r=5;t=1, "day";r=0;t=60', 60_000],
     ["a time that has passed", String(NOW_MS / 1000 - 42), 0],
     ["a date", "2026-03-01T12:00:42Z", 42_000],
   ])("may hold %s", (_name, value, expected) => {
-    expect(parseRetryAfter({ "x-ratelimit-reset": value }, NOW_MS, RESET)).toBe(expected);
+    expect(parseRetryAfter({ "x-ratelimit-reset": value }, NOW_MS, { resetHeaders: RESET })).toBe(
+      expected,
+    );
+  });
+
+  test("counts only while no requests are left", () => {
+    const headers = { "x-ratelimit-reset": "42", "x-ratelimit-remaining": "14" };
+    expect(parseRetryAfter(headers, NOW_MS, { resetHeaders: RESET })).toBeNull();
+    const none = { ...headers, "x-ratelimit-remaining": "0" };
+    expect(parseRetryAfter(none, NOW_MS, { resetHeaders: RESET })).toBe(42_000);
+  });
+
+  test("of the IETF's drafts counts unnamed", () => {
+    const waitOf = (headers: HeaderValues) =>
+      parseRetryAfter(headers, NOW_MS, { resetHeaders: [] });
+    expect(waitOf({ ratelimit: '"default";r=0;t=4' })).toBe(4000);
+    expect(waitOf({ ratelimit: '"default";r=3;t=4' })).toBeNull();
+    expect(waitOf({ "ratelimit-reset": "5", "ratelimit-remaining": "0" })).toBe(5000);
   });
 
   test("counts only when named, and after Retry-After", () => {
     const headers = { "retry-after": "1", "x-ratelimit-reset": "42" };
-    expect(parseRetryAfter(headers, NOW_MS, RESET)).toBe(1000);
+    expect(parseRetryAfter(headers, NOW_MS, { resetHeaders: RESET })).toBe(1000);
     expect(parseRetryAfter({ "x-ratelimit-reset": "42" }, NOW_MS)).toBeNull();
   });
 
   test("is the first named one that can be understood", () => {
     const headers = { "x-ratelimit-reset": "?", "ratelimit-reset": "3", other: "9" };
-    expect(parseRetryAfter(headers, NOW_MS, [...RESET, "ratelimit-reset", "other"])).toBe(3000);
+    expect(
+      parseRetryAfter(headers, NOW_MS, { resetHeaders: [...RESET, "ratelimit-reset", "other"] }),
+    ).toBe(3000);
   });
 });
 
-test("a hint header counts in its own unit", () => {
+const BY = { nowMs: NOW_MS, maxMs: HOUR_MS };
+
+test("a hint header counts in its own unit, unless it names one", () => {
+  expect(parseWaitHeader({ "poll-after": "4s" }, "poll-after", "ms", BY)).toBe(4000);
+  expect(parseWait("4s", "s", BY)).toBe(4000);
+  expect(parseWait("90000", "s", BY)).toBe(HOUR_MS);
   const headers = { "poll-after-ms": "1500", "poll-after": "2" };
-  expect(parseWaitHeader(headers, "poll-after-ms", "ms")).toBe(1500);
-  expect(parseWaitHeader(headers, "poll-after", "s")).toBe(2000);
-  expect(parseWaitHeader(headers, "none", "s")).toBeNull();
+  expect(parseWaitHeader(headers, "poll-after-ms", "ms", BY)).toBe(1500);
+  expect(parseWaitHeader(headers, "poll-after", "s", BY)).toBe(2000);
+  expect(parseWaitHeader(headers, "none", "s", BY)).toBeNull();
   expect(
-    parseWaitHeader({ "poll-after": "Sun, 01 Mar 2026 12:00:30 GMT" }, "poll-after", "s"),
+    parseWaitHeader({ "poll-after": "Sun, 01 Mar 2026 12:00:30 GMT" }, "poll-after", "s", BY),
   ).toBeNull();
 });
 
@@ -125,7 +193,10 @@ test("whatever the headers and the clock say, the wait is null or between 0 and 
   });
   fc.assert(
     fc.property(headers, fc.integer({ min: 0, max: 8.64e15 }), (given, nowMs) => {
-      const waitMs = parseRetryAfter(given, nowMs, RESET);
+      const waitMs = parseRetryAfter(given, nowMs, {
+        resetHeaders: RESET,
+        maxMs: RETRY_AFTER_MS_MAX,
+      });
       expect(waitMs === null || (waitMs >= 0 && waitMs <= RETRY_AFTER_MS_MAX)).toBe(true);
     }),
   );

@@ -33,6 +33,7 @@ export function watchLimitedUpstream(upstream: {
     random,
     providers: builtInOnly(),
     secretBox: openBox,
+    userAgent: "Ringback/test",
     pollsPerOriginMax,
     poll(of, watch, era) {
       watch.state = "polling";

@@ -22,6 +22,7 @@ function setUp(
     clock,
     providers: { current: () => provider, ofJob: () => provider },
     secretBox: openBox,
+    userAgent: "Ringback/test",
     gateOf: () => openGate(clock),
     poll: () => undefined,
     isCurrent: () => false,

@@ -26,6 +26,7 @@ function setUp() {
     random: () => 0,
     providers,
     secretBox: openBox,
+    userAgent: "Ringback/test",
     pollsPerOriginMax: 1024,
     poll(upstream, watch) {
       watch.state = "polling";

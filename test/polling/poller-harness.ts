@@ -64,6 +64,7 @@ export function startPoller(connection: Partial<StoredConnection> = {}, provider
     }),
     providers: provider ? { current: () => provider, ofJob: () => provider } : builtInOnly(),
     secretBox: openBox,
+    userAgent: "Ringback/test",
     pollsPerOriginMax: 1024,
     send(request: OutboundRequest) {
       const { origin, path, headers } = request;

@@ -58,6 +58,33 @@ describe("limits", () => {
     expect(new Set(requests.map(({ path }) => path)).size).toBe(6);
   });
 
+  test.each<[string, (nowMs: number) => Readonly<Record<string, string>>]>([
+    ["seconds since 1970", (nowMs) => ({ "retry-after": String((nowMs + 4000) / 1000) })],
+    ["microseconds since 1970", (nowMs) => ({ "x-ratelimit-reset": `${nowMs + 4000}000` })],
+    ["nanoseconds since 1970", (nowMs) => ({ "x-ratelimit-reset": `${nowMs + 4000}000000` })],
+  ])("a wait in %s is no wait of a day", async (_name, headersAt) => {
+    const { clock, poller, requests, upstream, add } = startPoller();
+    upstream.answer = () => answeredJson({ error: "slow" }, 429, headersAt(clock.now()));
+    const job = add();
+    await clock.advanceSettling(1_000);
+    const lastError = poller.watches.view(job.shardId, job.id)?.lastError;
+    expect(lastError).toMatch(
+      /HTTP 429: slow \((?:retry-after|x-ratelimit-reset): \d+, taken as 4 s\)/,
+    );
+    upstream.answer = () => RUNNING;
+    await clock.advanceSettling(3_100);
+    expect(requests).toHaveLength(2);
+  });
+
+  test("a running job's wait of 25 hours is cut to one", async () => {
+    const { clock, requests, upstream, add } = startPoller();
+    upstream.answer = () =>
+      answeredJson({ job_id: "any", status: "processing" }, 200, { "retry-after": "91193" });
+    add({ deadlineAtMs: clock.now() + 10 * 3_600_000 });
+    await clock.advanceSettling(3_600_000);
+    expect(requests.map(({ atMs }) => atMs)).toEqual([0, 3_600_000]);
+  });
+
   test("so does one that only tells when the limit is reset, or that is no 429", async () => {
     const { clock, requests, upstream, add } = startPoller();
     upstream.answer = () => answeredJson({}, 429, { "x-ratelimit-reset": "20" });

@@ -122,6 +122,20 @@ describe("a result that takes a request of its own", () => {
   });
 });
 
+describe("a poll", () => {
+  test("says who asks, unless the definition has a user agent of its own", async () => {
+    for (const [headers, expected] of [
+      [{}, "Ringback/test"],
+      [{ "user-agent": "acme" }, "acme"],
+    ] as const) {
+      const { clock, requests, add } = startWith({ headers });
+      add();
+      await clock.advanceSettling(0);
+      expect(requests[0]?.request.headers["user-agent"]).toBe(expected);
+    }
+  });
+});
+
 describe("a job with a status URL of its own", () => {
   const status = { url_param: "status_url" };
   const jobWith = (url: string) => ({ params: JSON.stringify({ status_url: url }) });

@@ -44,6 +44,7 @@ export async function startSocketPoller(
     log: createLog({ level: "silent", format: "json" }),
     providers: { current: () => provider, ofJob: () => provider },
     secretBox: openBox,
+    userAgent: "Ringback/test",
     send: (request) => client.send(request),
     record(row) {
       recorded.push(row);

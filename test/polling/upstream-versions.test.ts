@@ -32,6 +32,7 @@ function upstreamOf(
     clock,
     providers: finder,
     secretBox: openBox,
+    userAgent: "Ringback/test",
     gateOf: () => openGate(clock),
     poll: () => void (started += 1),
     isCurrent: () => true,

@@ -13,6 +13,7 @@ function newUpstream(ports: Partial<ConstructorParameters<typeof Upstream>[1]> =
     clock: new FakeClock(),
     providers: builtInOnly(),
     secretBox: openBox,
+    userAgent: "Ringback/test",
     gateOf: () => openGate(new FakeClock()),
     poll: () => undefined,
     isCurrent: () => true,

@@ -25,6 +25,7 @@ function setUp(connection: StoredConnection | null = storedConnection()) {
     random: () => (drawn++ % 100) / 100,
     providers: builtInOnly(),
     secretBox: openBox,
+    userAgent: "Ringback/test",
     pollsPerOriginMax: 1024,
     poll(_upstream: Upstream, watch) {
       watch.state = "polling";

@@ -34,7 +34,7 @@ describe("what Pulse recommends", () => {
     const request = {
       origin: "https://api.runpulse.com",
       path: "/job/..%2Fadmin",
-      headers: { accept: "application/json", "x-api-key": "key" },
+      headers: { accept: "application/json", "user-agent": "Ringback", "x-api-key": "key" },
       body: null,
     };
     const asked = buildStatusRequest(target, reference, FACTS);
@@ -57,7 +57,7 @@ test("the sandbox is faster, has its own path, and takes the address of the gate
     method: "GET",
     origin: "http://127.0.0.1:9999",
     path: "/sandbox/jobs/..%2Fadmin",
-    headers: { accept: "application/json", "x-api-key": "key" },
+    headers: { accept: "application/json", "user-agent": "Ringback", "x-api-key": "key" },
     body: null,
   });
 });

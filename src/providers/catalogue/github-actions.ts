@@ -19,8 +19,6 @@ export const githubActions = {
   headers: {
     accept: "application/vnd.github+json",
     "x-github-api-version": "2022-11-28",
-    // Without one GitHub refuses every request.
-    "user-agent": "Ringback",
   },
   params: {
     owner: { description: "The repository's owner." },
@@ -62,6 +60,13 @@ export const githubActions = {
       http_status: [403, 429],
       headers: [{ name: "retry-after", exists: true }],
       observe: "rate_limited",
+    },
+    {
+      note: "The same, which only its words tell: to be left alone for a minute at least.",
+      http_status: [403, 429],
+      all: [{ pointer: "/message", contains: "rate limit", ignore_case: true }],
+      observe: "rate_limited",
+      wait_s: 60,
     },
   ],
   extract: {

@@ -32,7 +32,6 @@ export const githubActionsFixtures = {
       authorization: "Bearer ghp_token",
       accept: "application/vnd.github+json",
       "x-github-api-version": "2022-11-28",
-      "user-agent": "Ringback",
     },
   },
   answers: {
@@ -56,6 +55,19 @@ export const githubActionsFixtures = {
       status: 401,
       body: { message: "Bad credentials", status: "401" },
       means: { credential_rejected: "HTTP 401: Bad credentials" },
+    },
+    "a secondary limit that only its words tell": {
+      status: 403,
+      headers: { "x-ratelimit-remaining": "14", "x-ratelimit-reset": "1767225700" },
+      body: {
+        message:
+          "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
+      },
+      means: {
+        retry: "rate_limited",
+        says: "HTTP 403: You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
+        wait_s: 60,
+      },
     },
     "a token that may not": {
       status: 403,
@@ -97,6 +109,7 @@ export const githubActionsFixtures = {
       means: {
         retry: "rate_limited",
         says: "HTTP 429: You have exceeded a secondary rate limit.",
+        wait_s: 60,
       },
     },
   },
