@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import { BenchGateway, type BenchConnection } from "./gateway.ts";
 import type { ReceiverCommands } from "./receiver.ts";
@@ -12,6 +13,8 @@ const BATCH = 500;
 const FEEDERS = 2;
 const UNDER_WAY_MAX = 6000;
 const LOOK_INTERVAL_MS = 5;
+const SHARDS = 256;
+const OWNED_SHARDS = "ringback_owned_shards";
 const OUTBOX = "ringback_outbox_deliveries";
 const STATUSES_BUT_DELIVERED = ["active", "delivering", "exhausted", "canceled", "gone"];
 
@@ -20,7 +23,9 @@ const STATUSES_BUT_DELIVERED = ["active", "delivering", "exhausted", "canceled",
  * recorded. A new batch is sent as soon as enough of those before are over.
  */
 export class LifeLoad implements AsyncDisposable {
+  /** The first, with the database that all use. */
   readonly gateway: BenchGateway;
+  readonly #gateways: readonly BenchGateway[];
   readonly #upstream: WorkerProcess<UpstreamCommands>;
   readonly #receiver: WorkerProcess<ReceiverCommands>;
   readonly #connection: BenchConnection;
@@ -31,30 +36,44 @@ export class LifeLoad implements AsyncDisposable {
   #accepted = 0;
 
   private constructor(parts: {
-    readonly gateway: BenchGateway;
+    readonly gateways: readonly [BenchGateway, ...BenchGateway[]];
     readonly upstream: WorkerProcess<UpstreamCommands>;
     readonly receiver: WorkerProcess<ReceiverCommands>;
     readonly connection: BenchConnection;
     readonly origins: readonly string[];
   }) {
-    this.gateway = parts.gateway;
+    this.#gateways = parts.gateways;
+    [this.gateway] = parts.gateways;
     this.#upstream = parts.upstream;
     this.#receiver = parts.receiver;
     this.#connection = parts.connection;
     this.#origins = parts.origins;
   }
 
-  static async start(): Promise<LifeLoad> {
+  /** @param nodes how many gateways share the work, on the first one's database */
+  static async start(nodes = 1): Promise<LifeLoad> {
     await using started = new AsyncDisposableStack();
     const upstream = started.use(await WorkerProcess.start<UpstreamCommands>("upstream.ts"));
     const receiver = started.use(await WorkerProcess.start<ReceiverCommands>("receiver.ts"));
-    const gateway = started.use(await BenchGateway.start());
+    const shared = { RINGBACK_ENCRYPTION_KEYS: randomBytes(32).toString("base64") };
+    const gateway = started.use(await BenchGateway.start(shared));
+    const others: BenchGateway[] = [];
+    for (let node = 2; node <= nodes; node += 1) {
+      const { url } = await gateway.postgres();
+      const settings = { ...shared, DATABASE_URL: url, RINGBACK_API_KEY: gateway.apiKey };
+      others.push(started.use(await BenchGateway.start(settings)));
+    }
+    const gateways = [gateway, ...others] as const;
+    await until("the shards are divided", async () => {
+      const owned = await Promise.all(gateways.map((one) => one.metric(OWNED_SHARDS)));
+      return owned.every((count) => count === SHARDS / nodes);
+    });
     const connection = await gateway.connect("life", await upstream.ask("listen", undefined));
     const origins = await receiver.ask("listen", { origins: ORIGINS });
     await upstream.ask("completeAfter", { runningPolls: RUNNING_POLLS, result: { pages: 3 } });
     await receiver.ask("tally", undefined);
     started.move();
-    return new LifeLoad({ gateway, upstream, receiver, connection, origins });
+    return new LifeLoad({ gateways, upstream, receiver, connection, origins });
   }
 
   /** Begins to send batches, until `drain`. */
@@ -85,7 +104,10 @@ export class LifeLoad implements AsyncDisposable {
     await until("all callbacks are taken", async () => {
       return (await this.#receiver.ask("distinct", undefined)) >= this.#accepted;
     });
-    await until("all are recorded", async () => (await this.gateway.metric(OUTBOX)) === 0);
+    await until("all are recorded", async () => {
+      const held = await Promise.all(this.#gateways.map((gateway) => gateway.metric(OUTBOX)));
+      return held.every((deliveries) => deliveries === 0);
+    });
     return this.#accepted;
   }
 
@@ -112,7 +134,7 @@ export class LifeLoad implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#feeding?.abort();
     await this.#feeders.catch(() => {});
-    await this.gateway[Symbol.asyncDispose]();
+    for (const gateway of this.#gateways.toReversed()) await gateway[Symbol.asyncDispose]();
     await this.#receiver[Symbol.asyncDispose]();
     await this.#upstream[Symbol.asyncDispose]();
   }
@@ -132,7 +154,8 @@ export class LifeLoad implements AsyncDisposable {
       job_id: `bench-${first + index}`,
       callback_url: `${this.#origins[index % ORIGINS]}/hooks-${first + index}`,
     }));
-    await this.gateway.subscribe(this.#connection, wishes);
+    const gateway = this.#gateways[(first / BATCH) % this.#gateways.length] ?? this.gateway;
+    await gateway.subscribe(this.#connection, wishes);
     this.#accepted += BATCH;
   }
 

@@ -16,6 +16,7 @@ import { bloat } from "./scenarios/bloat.ts";
 import { deliver } from "./scenarios/deliver.ts";
 import { lag } from "./scenarios/lag.ts";
 import { life } from "./scenarios/life.ts";
+import { nodes } from "./scenarios/nodes.ts";
 import { poll } from "./scenarios/poll.ts";
 import { rivals } from "./scenarios/rivals.ts";
 import { scale } from "./scenarios/scale.ts";
@@ -36,6 +37,7 @@ const SCENARIOS: readonly Scenario[] = [
   acceptBatch,
   deliver,
   life,
+  nodes,
   lag,
   scale,
   big,

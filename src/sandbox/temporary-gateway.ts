@@ -39,7 +39,7 @@ export async function startTemporaryGateway(start: GatewayStart): Promise<Tempor
   const directory = await mkdtemp(join(tmpdir(), "ringback-"));
   // As root, Postgres runs as another user, who has to get in.
   await chmod(directory, 0o711);
-  const apiKey = `rb_${randomBytes(24).toString("hex")}`;
+  const apiKey = start.settings?.["RINGBACK_API_KEY"] ?? `rb_${randomBytes(24).toString("hex")}`;
   const port = await findFreePort();
   const gateway = spawnGateway(start, {
     DATA_DIR: join(directory, "data"),
