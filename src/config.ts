@@ -46,6 +46,8 @@ export interface Config {
   readonly redeliveriesPerSecond: number;
   /** How long what is over is kept. */
   readonly keptForMs: number;
+  /** How long the node goes on serving after it said that it is not ready any more. */
+  readonly drainMs: number;
   readonly shutdownTimeoutMs: number;
   /** Jobs that a project may have watched at once, unless the operator set another limit for it. */
   readonly liveJobsMax: number;
@@ -57,6 +59,8 @@ export type ConfigResult = { readonly warnings: readonly string[] } & (
   | { readonly kind: "invalid"; readonly problems: readonly SettingProblem[] }
 );
 
+/** Twice the interval at which platforms check health, where one may do so. */
+const DRAIN_MS = 4_000;
 const LIVE_JOBS_ALLOWED_MAX = 1_000_000_000;
 // About three days in all.
 const RETRY_SCHEDULE_S = [5, 30, 120, 600, 1800, 3600, 10_800, 21_600, 43_200, 86_400, 86_400];
@@ -122,6 +126,9 @@ function readConfig(settings: SettingReader, terminal: boolean): Config {
       settings.read("RINGBACK_REDELIVERIES_PER_SECOND", wholeNumber(1, 10_000)) ?? 100,
     keptForMs:
       (settings.read("RINGBACK_RETENTION_DAYS", wholeNumber(1, 3650)) ?? 30) * 24 * 3_600_000,
+    drainMs:
+      settings.read("RINGBACK_DRAIN_MS", wholeNumber(0, 300_000)) ??
+      (external && !terminal ? DRAIN_MS : 0),
     shutdownTimeoutMs:
       settings.read("RINGBACK_SHUTDOWN_TIMEOUT_MS", wholeNumber(100, 600_000)) ?? 8000,
     liveJobsMax:

@@ -7,6 +7,7 @@ import { MailReader } from "./cluster/mail-reader.ts";
 import { ProjectDirectory } from "./cluster/project-directory.ts";
 import { ShardOwnership } from "./cluster/shard-ownership.ts";
 import { Sweep } from "./cluster/sweep.ts";
+import type { NodeState } from "./core/readiness.ts";
 import type { Config } from "./config.ts";
 import { registerDeliveryGauges } from "./delivery/delivery-gauges.ts";
 import { DeliveryEngine } from "./delivery/delivery-engine.ts";
@@ -24,13 +25,14 @@ import type { DatabaseClock } from "./runtime/clock.ts";
 import type { Log } from "./runtime/log.ts";
 import type { Metrics } from "./runtime/metrics.ts";
 import type { Random } from "./runtime/random.ts";
+import { type RequestDeadline, withDeadline } from "./runtime/request-deadline.ts";
 import type { Service } from "./runtime/service.ts";
 import { settledWithin } from "./runtime/settled-within.ts";
 import type { ResultLinks } from "./runtime/result-links.ts";
 import type { SecretBox } from "./runtime/secret-box.ts";
 import type { UuidSource } from "./runtime/uuid-source.ts";
 import type { AcceptRequest } from "./store/accept-row.ts";
-import type { Database } from "./store/database.ts";
+import type { PooledDatabase } from "./store/database.ts";
 import { readDeliveryBacklog } from "./store/delivery-backlog.ts";
 import { FetchedResults } from "./store/fetched-results.ts";
 import { findIdempotencyKey } from "./store/find-idempotency-key.ts";
@@ -42,14 +44,20 @@ import { postMail } from "./store/mailbox.ts";
 import { registerWriteGauges } from "./store/write-gauges.ts";
 import { Writers } from "./store/writers.ts";
 
+/** A scrape shows what it has by then. */
+const SCRAPE_DEADLINE_MS = 2_000;
 /** How long a stop waits for what is queued to be written. */
 const FLUSH_MS = 2_000;
+/** How long a stop waits for those who read what there is to do, before it stops that itself. */
+const READERS_GRACE_MS = 1_000;
+/** Half of the time that a stop has. */
+const LEAVE_AFTER_MS = 4_000;
 /** How long a stop waits for requests under way before it cuts them off. */
 const REQUESTS_GRACE_MS = 2_500;
 
 export interface EngineOptions {
   readonly config: Config;
-  readonly database: Database;
+  readonly database: PooledDatabase;
   readonly clock: DatabaseClock;
   readonly random: Random;
   readonly uuids: UuidSource;
@@ -135,8 +143,10 @@ export class Engine {
     this.#registerGauges();
   }
 
-  get hasLease(): boolean {
-    return this.#ownership.hasLease;
+  /** What readiness depends on. */
+  get state(): Pick<NodeState, "hasLease" | "oldestUnrecordedEventMs"> {
+    const { oldestUnrecordedEventMs } = this.writers;
+    return { hasLease: this.#ownership.hasLease, oldestUnrecordedEventMs };
   }
 
   async start(): Promise<void> {
@@ -153,19 +163,22 @@ export class Engine {
 
   /**
    * Takes no more work, lets what is under way end, writes what is queued, and leaves the shards to
-   * the other nodes. Whatever does not end in time is cut off; the database knows it all.
+   * the other nodes. Whatever does not end in time is cut off; the database knows it all. However
+   * long that takes, the shards are left after `LEAVE_AFTER_MS`, so that no other node has to wait
+   * for the lease to run out; the guards of what is recorded make that safe.
    */
   async stop(): Promise<void> {
-    const { upstreamClient, callbackClient } = this.#options;
-    await this.#mail.stop();
-    await this.#housekeeping.stop();
-    await this.redeliveries.stop();
+    const { clock, upstreamClient, callbackClient } = this.#options;
+    const leaving = clock.setTimer(LEAVE_AFTER_MS, () => void this.#ownership.stop());
+    // Any of them may be in the middle of a statement.
+    const readers = [this.#mail.stop(), this.#housekeeping.stop(), this.redeliveries.stop()];
+    await settledWithin(clock, Promise.all(readers), READERS_GRACE_MS);
     const quiet = Promise.all([this.#poller.stop(), this.delivery.stop()]);
     await Promise.all([
       upstreamClient.close(REQUESTS_GRACE_MS),
       callbackClient.close(REQUESTS_GRACE_MS),
     ]);
-    await settledWithin(this.#options.clock, quiet, FLUSH_MS);
+    await settledWithin(clock, quiet, FLUSH_MS);
     // Gives up on rows that the database does not take in time, so what waits for them ends.
     await this.writers.stop();
     await quiet;
@@ -173,11 +186,14 @@ export class Engine {
     await this.connections.stop();
     await this.providers.stop();
     await this.projects.stop();
+    leaving.cancel();
     await this.#ownership.stop();
   }
 
-  accept(request: AcceptRequest): Promise<AcceptOutcome> {
-    return this.#acceptor.accept(request);
+  /** Rejects at once with `DatabaseAwayError` while nothing can be stored. */
+  async accept(request: AcceptRequest, deadline: RequestDeadline): Promise<AcceptOutcome> {
+    this.#options.database.health.requireWritable();
+    return this.#acceptor.accept(request, deadline);
   }
 
   /** Asks about a job once, to see what its answer is read as. */
@@ -257,11 +273,11 @@ export class Engine {
     return new Acceptor({
       ...this.#options,
       owns: (shardId) => this.#ownership.owns(shardId),
-      write: (row) => this.writers.accept(row),
+      write: (row, request) => this.writers.accept(row, request),
       liveJobs: this.liveJobs,
       liveJobsMax: (projectId) => this.projects.liveJobsMax(projectId),
-      isJobKnown: (job) => isJobKnown(database, job),
-      findUsedKey: (key) => findIdempotencyKey(database, key),
+      isJobKnown: (job, deadline) => isJobKnown(database.within(deadline), job),
+      findUsedKey: (key, deadline) => findIdempotencyKey(database.within(deadline), key),
       watch: (job, firstPoll) => {
         if (this.providers.knows(job)) this.#poller.watches.watch(job, firstPoll);
         // Watched before, under a definition that this node has not met.
@@ -288,10 +304,12 @@ export class Engine {
   }
 
   #registerGauges(): void {
-    const { metrics } = this.#options;
+    const { metrics, clock, database } = this.#options;
     registerPollingGauges(metrics, this.#poller.watches);
     registerDeliveryGauges(metrics, this.delivery.loop.outbox, () =>
-      readDeliveryBacklog(this.#options.database),
+      withDeadline(clock, SCRAPE_DEADLINE_MS, (deadline) =>
+        readDeliveryBacklog(database.within(deadline)),
+      ),
     );
     metrics.info("ringback_build_info", "The release that runs, with the value 1.", {
       version: this.#options.version,

@@ -1,7 +1,8 @@
 import { resolve } from "node:path";
-import { createApp } from "./api/app.ts";
+import { createApp, REQUEST_DEADLINE_MS } from "./api/app.ts";
 import { bootstrap } from "./bootstrap.ts";
 import type { Config } from "./config.ts";
+import { readinessOf } from "./core/readiness.ts";
 import { Engine } from "./engine.ts";
 import { HttpServer } from "./api/http-server.ts";
 import { notReadyAnswer } from "./api/not-ready.ts";
@@ -11,17 +12,20 @@ import { CallbackUrlChecker } from "./outbound/callback-url-checker.ts";
 import { createOutboundClients } from "./outbound/outbound-clients.ts";
 import { checkUpstreamUrl } from "./outbound/upstream-url.ts";
 import { writeApiKeyFile } from "./runtime/api-key-file.ts";
-import type { DatabaseClock } from "./runtime/clock.ts";
+import type { Clock, DatabaseClock } from "./runtime/clock.ts";
 import { encryptionKeys } from "./runtime/encryption-keys.ts";
 import type { Log } from "./runtime/log.ts";
 import { Metrics } from "./runtime/metrics.ts";
 import type { Random } from "./runtime/random.ts";
+import { withDeadline } from "./runtime/request-deadline.ts";
 import { ResultLinks } from "./runtime/result-links.ts";
 import { createSecretBox, type SecretBox } from "./runtime/secret-box.ts";
+import { settledWithin } from "./runtime/settled-within.ts";
 import { createUuidSource } from "./runtime/uuid-source.ts";
 import { createSandbox } from "./sandbox/sandbox.ts";
 import { readProvidersFolder, sharedProviders } from "./shared-providers.ts";
-import { type Database, openDatabase } from "./store/database.ts";
+import { openDatabase, type PooledDatabase } from "./store/database.ts";
+import { DatabaseMonitor } from "./store/database-monitor.ts";
 import { startEmbeddedPostgres } from "./store/embedded-postgres.ts";
 import { checkMigrated, migrate } from "./store/migrate.ts";
 import { endAllLeases } from "./store/node-leases.ts";
@@ -31,7 +35,8 @@ import { findSigningSecrets } from "./store/signing-secrets.ts";
 const DATABASE_CONNECTIONS_MAX = 12;
 const STATEMENT_TIMEOUT_MS = 15_000;
 const DATABASE_CLOSE_TIMEOUT_MS = 1_000;
-const REQUESTS_CLOSE_TIMEOUT_MS = 2_000;
+/** A little longer than a request may take. */
+const REQUESTS_CLOSE_TIMEOUT_MS = 6_000;
 const CALLBACK_LOOKUP_TIMEOUT_MS = 2_000;
 
 export interface GatewayOptions {
@@ -57,6 +62,11 @@ export interface StartedGateway {
   /** Where the data lies: a folder, or `DATABASE_URL`. */
   readonly database: string;
   readonly sandbox: boolean;
+  /**
+   * Says that it is not ready any more, and goes on serving for `drainMs`, so that whoever sends
+   * requests here hears of it in time. Ends early when `hurried` resolves.
+   */
+  drain(hurried: Promise<void>): Promise<void>;
   /** Ends everything in reverse order; resolves when nothing runs any more. */
   stop(): Promise<void>;
 }
@@ -132,6 +142,11 @@ async function start(
     publicUrl,
   });
   let isStopping = false;
+  const drain = async (hurried: Promise<void>): Promise<void> => {
+    isStopping = true;
+    server.beginDraining();
+    if (config.drainMs > 0) await settledWithin(clock, hurried, config.drainMs);
+  };
   // Requests under way end while the engine, which some of them wait for, still writes.
   started.push(async () => {
     isStopping = true;
@@ -146,8 +161,8 @@ async function start(
     clock,
   });
   const app = createApp({
-    database,
-    accept: (request) => engine.accept(request),
+    databaseWithin: (deadline) => database.within(deadline),
+    accept: (request, deadline) => engine.accept(request, deadline),
     liveJob: (shardId, jobRowId) => engine.liveJob(shardId, jobRowId),
     pollNow: (shardId, jobRowId) => engine.handOver.pollNow(shardId, jobRowId),
     unsubscribed: (change) => engine.handOver.unsubscribed(change),
@@ -168,7 +183,12 @@ async function start(
     resultLinks,
     checkCallbackUrl: (text) => callbackUrls.check(text),
     checkUpstreamUrl: (text) => checkUpstreamUrl(text, outbound.guard, outbound.trustedOrigins),
-    readiness: () => readiness(engine, isStopping),
+    readiness: () =>
+      readinessOf({
+        isStopping,
+        database: database.health.condition,
+        ...engine.state,
+      }),
     metrics: () => metrics.scrape(),
     recordRequest: (sample) => metrics.recordRequest(sample),
     version: options.version,
@@ -188,7 +208,7 @@ async function start(
         clock,
         random,
         baseUrl: () => localUrl,
-        signingSecrets: () => openSigningSecrets(database, secretBox, projectId, clock.now()),
+        signingSecrets: () => openSigningSecrets({ database, secretBox, clock }, projectId),
       }),
     );
   }
@@ -199,13 +219,14 @@ async function start(
     apiKeyFile,
     database: config.database.kind === "embedded" ? resolve(config.dataDir) : "DATABASE_URL",
     sandbox: config.sandbox,
+    drain,
   };
 }
 
 async function startDatabase(
   { config, clock, log, signal }: GatewayOptions,
   started: (() => Promise<void>)[],
-): Promise<Database> {
+): Promise<PooledDatabase> {
   let url = config.database.kind === "external" ? config.database.url : "";
   if (config.database.kind === "embedded") {
     const postgres = await startEmbeddedPostgres({ dataDir: config.database.dataDir, log });
@@ -219,6 +240,7 @@ async function startDatabase(
     connectionsMax: DATABASE_CONNECTIONS_MAX,
     statementTimeoutMs: STATEMENT_TIMEOUT_MS,
     applicationName: "ringback",
+    clock,
     log,
   });
   started.push(() => database.close(DATABASE_CLOSE_TIMEOUT_MS));
@@ -229,6 +251,9 @@ async function startDatabase(
   if (config.database.kind === "embedded") await endAllLeases(database);
   await database.openConnections();
   await setByDatabase(clock, database);
+  const monitor = new DatabaseMonitor({ database, clock, log });
+  await monitor.start();
+  started.push(() => monitor.stop());
   return database;
 }
 
@@ -254,23 +279,19 @@ function ownHostPorts(config: Config, port: number) {
 }
 
 async function openSigningSecrets(
-  database: Database,
-  secretBox: SecretBox,
+  {
+    database,
+    secretBox,
+    clock,
+  }: { readonly database: PooledDatabase; readonly secretBox: SecretBox; readonly clock: Clock },
   projectId: string,
-  nowMs: number,
 ): Promise<string[]> {
-  const secrets = await findSigningSecrets(database, projectId, nowMs);
+  const secrets = await withDeadline(clock, REQUEST_DEADLINE_MS, (deadline) =>
+    findSigningSecrets(database.within(deadline), projectId, clock.now()),
+  );
   return secrets
     .filter(({ scheme }) => scheme === "v1")
     .map(({ sealed }) => secretBox.open(sealed));
-}
-
-function readiness(engine: Engine, isStopping: boolean) {
-  const checks = {
-    process: isStopping ? "stopping" : "ok",
-    lease: engine.hasLease ? "ok" : "The lease in the database could not be renewed.",
-  };
-  return { ready: Object.values(checks).every((check) => check === "ok"), checks };
 }
 
 /** An address to reach a listener that may listen on all of them. */

@@ -95,6 +95,8 @@ async function run(config: Config, log: Log): Promise<void> {
     });
     announce(gateway, config.publicUrl, log);
     await stop.asked;
+    await gateway.drain(stop.hurried);
+    stop.drained();
     await gateway.stop();
   } catch (error) {
     if (error !== stop.signal.reason) throw error;
@@ -104,27 +106,47 @@ async function run(config: Config, log: Log): Promise<void> {
   log.info("stopped");
 }
 
-/** The first signal asks for an orderly stop, which is bounded in time; the second one means now. */
-function stopOnSignal(config: Config, log: Log) {
+/**
+ * The first signal asks for an orderly stop, which is bounded in time. The next one ends the
+ * draining at once, if there is any; then one more means now.
+ */
+function stopOnSignal({ drainMs, shutdownTimeoutMs }: Config, log: Log) {
   const abort = new AbortController();
   const { promise: asked, resolve } = Promise.withResolvers<void>();
+  const { promise: hurried, resolve: hurry } = Promise.withResolvers<void>();
   let hardStop: NodeJS.Timeout | undefined;
-  let firstAt = 0;
-  const onSignal = (signal: NodeJS.Signals): void => {
-    if (abort.signal.aborted && systemClock.monotonic() - firstAt < SAME_SIGNAL_MS) return;
-    if (abort.signal.aborted) process.exit(1);
-    firstAt = systemClock.monotonic();
-    log.info({ signal }, "stopping");
+  let isDraining = false;
+  let lastAt = 0;
+  const stopWithin = (ms: number): void => {
+    clearTimeout(hardStop);
     hardStop = setTimeout(() => {
       log.error("the stop took too long; what is under way is cut off");
       process.exit(1);
-    }, config.shutdownTimeoutMs);
-    abort.abort();
-    resolve();
+    }, ms);
+  };
+  const onSignal = (signal: NodeJS.Signals): void => {
+    const isSame = abort.signal.aborted && systemClock.monotonic() - lastAt < SAME_SIGNAL_MS;
+    lastAt = systemClock.monotonic();
+    if (isSame) return;
+    if (!abort.signal.aborted) {
+      log.info({ signal, drainMs }, "stopping");
+      isDraining = drainMs > 0;
+      stopWithin(drainMs + shutdownTimeoutMs);
+      abort.abort();
+      resolve();
+    } else if (isDraining) {
+      log.info({ signal }, "draining no longer");
+      isDraining = false;
+      stopWithin(shutdownTimeoutMs);
+      hurry();
+    } else process.exit(1);
+  };
+  const drained = (): void => {
+    isDraining = false;
   };
   process.on("SIGTERM", onSignal);
   process.on("SIGINT", onSignal);
-  return { signal: abort.signal, asked, disarm: () => clearTimeout(hardStop) };
+  return { signal: abort.signal, asked, hurried, drained, disarm: () => clearTimeout(hardStop) };
 }
 
 function announce(gateway: StartedGateway, publicUrl: string | null, log: Log): void {

@@ -87,6 +87,7 @@ const TEXTS: Record<string, { wrong: string[]; right: string[] }> = {
   RINGBACK_RESULT_LINK_TTL_S: { wrong: ["0", "2592001", "1d"], right: ["1", "2592000"] },
   RINGBACK_REDELIVERIES_PER_SECOND: { wrong: ["0", "10001", "0.5"], right: ["1", "10000"] },
   RINGBACK_RETENTION_DAYS: { wrong: ["0", "3651", "30d"], right: ["1", "3650"] },
+  RINGBACK_DRAIN_MS: { wrong: ["-1", "300001", "4s"], right: ["0", "300000"] },
   RINGBACK_SHUTDOWN_TIMEOUT_MS: { wrong: ["99", "600001"], right: ["100", "600000"] },
   RINGBACK_LIVE_JOBS_MAX: { wrong: ["-1", "1000000001", "1e6"], right: ["0", "1000000000"] },
 };
@@ -135,6 +136,7 @@ describe("with nothing set", () => {
       resultLinkTtlMs: 86_400_000,
       redeliveriesPerSecond: 100,
       keptForMs: 2_592_000_000,
+      drainMs: 0,
       shutdownTimeoutMs: 8000,
       liveJobsMax: 2_000_000,
     });

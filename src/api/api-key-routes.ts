@@ -55,10 +55,10 @@ export function apiKeyRoutes(
   authenticator: Authenticator,
   newUuid: UuidSource,
 ): Route[] {
-  return [list(ports), create(ports, newUuid), revoke(ports, authenticator)];
+  return [list(), create(ports, newUuid), revoke(ports, authenticator)];
 }
 
-function list(ports: ApiPorts): Route {
+function list(): Route {
   return defineRoute({
     method: "GET",
     path: "/v1/api-keys",
@@ -68,12 +68,12 @@ function list(ports: ApiPorts): Route {
     query: z.strictObject(pagingParameters),
     success: { status: 200, description: "A page.", schema: apiKeyPageSchema },
     problems: ["invalid_cursor"],
-    async handle({ caller: { projectId }, query: { cursor, limit } }) {
+    async handle({ database, caller: { projectId }, query: { cursor, limit } }) {
       const scope = listScope("api keys", projectId, {});
       const beforeId = decodeCursor(scope, cursor);
       if (!beforeId.ok) return beforeId;
       const query = { projectId, beforeId: beforeId.value, limit: limit + 1 };
-      const rows = await listApiKeys(ports.database, query);
+      const rows = await listApiKeys(database, query);
       const last = rows.length > limit ? rows[limit - 1] : undefined;
       const items = rows.slice(0, limit).map((key) => JSON.stringify(apiKeyView(key)));
       return pageAnswer(items, last === undefined ? null : encodeCursor(scope, last.id));
@@ -91,7 +91,7 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
     scope: "admin",
     body: { schema: newKeySchema, bytesMax: BODY_BYTES_MAX },
     success: { status: 201, description: "The key.", schema: newApiKeySchema },
-    async handle({ caller: { projectId }, body }) {
+    async handle({ database, caller: { projectId }, body }) {
       const nowMs = ports.clock.now();
       const expiresAtMs = body.expires_at === undefined ? null : Date.parse(body.expires_at);
       if (expiresAtMs !== null && !(expiresAtMs > nowMs)) {
@@ -101,7 +101,7 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
       const key = `rb_${randomBytes(KEY_BYTES).toString("base64url")}`;
       const { name, scopes } = body;
       const id = newUuid(nowMs, 0);
-      await createApiKey(ports.database, { id, projectId, name, key, scopes, nowMs, expiresAtMs });
+      await createApiKey(database, { id, projectId, name, key, scopes, nowMs, expiresAtMs });
       const stored = { id, projectId, name, scopes, createdAtMs: nowMs, expiresAtMs };
       const view = { ...apiKeyView({ ...stored, revokedAtMs: null }), key };
       return jsonAnswer(201, JSON.stringify(view), { "cache-control": "no-store" });
@@ -119,9 +119,9 @@ function revoke(ports: ApiPorts, authenticator: Authenticator): Route {
     scope: "admin",
     idKind: "apiKey",
     success: { status: 204, description: "It is revoked, now or before." },
-    async handle({ caller: { projectId }, id }) {
+    async handle({ database, caller: { projectId }, id }) {
       const nowMs = ports.clock.now();
-      const keyHash = await revokeApiKey(ports.database, { projectId, id, nowMs });
+      const keyHash = await revokeApiKey(database, { projectId, id, nowMs });
       if (keyHash === null) return notFound("apiKey", publicId("apiKey", id));
       authenticator.forget(keyHash);
       return NO_CONTENT;

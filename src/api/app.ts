@@ -1,7 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { Hono } from "hono";
 import type { Context } from "hono";
+import type { Clock } from "../runtime/clock.ts";
+import { RequestDeadline } from "../runtime/request-deadline.ts";
 import { findApiKey } from "../store/api-keys.ts";
+import { isNotBegun } from "../store/transient-error.ts";
 import type { Answer } from "./answer.ts";
 import { Authenticator, scopeRefusal } from "./authentication.ts";
 import type { Caller } from "./authentication.ts";
@@ -13,6 +16,9 @@ import type { Reply, Route } from "./route.ts";
 import { apiRoutes } from "./routes.ts";
 import { problemOfError } from "./unexpected-error.ts";
 
+/** From a request's arrival to its answer; sending its body does not count. */
+export const REQUEST_DEADLINE_MS = 5_000;
+const OVERRUN_GRACE_MS = 500;
 /** Tried in turn to tell which methods an address knows. */
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
@@ -26,7 +32,7 @@ const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 export function createApp(ports: ApiPorts): Hono {
   const app = new Hono();
   const authenticator = new Authenticator({
-    find: (keyHash) => findApiKey(ports.database, keyHash),
+    find: (keyHash, deadline) => findApiKey(ports.databaseWithin(deadline), keyHash),
     clock: ports.clock,
   });
   const answering = new Answering(ports, authenticator);
@@ -35,8 +41,17 @@ export function createApp(ports: ApiPorts): Hono {
     app.on(method, path.replace(/\{(\w+)\}/, ":$1"), (context) => answering.answer(context, route));
   }
   app.notFound((context) => answering.refuse(context, unknownRoute(app, context)));
-  app.onError((error, context) => answering.refuse(context, problemOfError(error), error));
+  app.onError((error, context) => {
+    return answering.refuse(context, problemOfError(error, { mayHaveActed: false }), error);
+  });
   return app;
+}
+
+/** How far a request has come. */
+interface Progress {
+  readonly deadline: RequestDeadline;
+  /** Its handler was called. */
+  isHandled: boolean;
 }
 
 class Answering {
@@ -52,16 +67,22 @@ class Answering {
   }
 
   async answer(context: Context, route: Route): Promise<Response> {
-    const startedAtMs = this.#ports.clock.monotonic();
+    const { clock } = this.#ports;
+    const startedAtMs = clock.monotonic();
     const requestId = this.#nextId();
-    const { path } = route.description;
+    const { path, answeredWithinMs = REQUEST_DEADLINE_MS } = route.description;
+    const deadline = new RequestDeadline(clock, answeredWithinMs);
+    const progress: Progress = { deadline, isHandled: false };
     try {
-      const reply = await this.#reply(context, route);
+      const reply = await withGrace(this.#reply(context, route, progress), deadline, clock);
       const answer = "problem" in reply ? problemAnswer(reply.problem, requestId) : reply;
       return this.#respond({ context, route: path, answer, requestId, startedAtMs });
     } catch (error) {
-      const answer = problemAnswer(problemOfError(error), requestId);
+      const mayHaveActed = mayHaveChanged(context.req.method, progress, error);
+      const answer = problemAnswer(problemOfError(error, { mayHaveActed }), requestId);
       return this.#respond({ context, route: path, answer, requestId, startedAtMs, error });
+    } finally {
+      deadline.end();
     }
   }
 
@@ -72,21 +93,26 @@ class Answering {
     return this.#respond({ context, route: "none", answer, requestId, startedAtMs, error });
   }
 
-  async #reply(context: Context, route: Route): Promise<Reply> {
+  async #reply(context: Context, route: Route, progress: Progress): Promise<Reply> {
     const request = context.req.raw;
+    const { deadline } = progress;
     const { scope, isLinked = false } = route.description;
     let caller: Caller | null = null;
     if (scope !== null && !(isLinked && comesByLink(request))) {
       const known = this.#authenticator.authenticate(request.headers.get("authorization"));
-      const authenticated: Outcome<Caller> = known instanceof Promise ? await known : known;
+      const authenticated: Outcome<Caller> =
+        known instanceof Promise ? await deadline.race(known) : known;
       if (!authenticated.ok) return authenticated;
       caller = authenticated.value;
       const refusal = scopeRefusal(caller, scope);
       if (refusal !== null) return refusal;
     }
+    progress.isHandled = true;
     return route.answer({
       request,
       caller,
+      deadline,
+      database: this.#ports.databaseWithin(deadline),
       idText: context.req.param("id"),
       nameText: context.req.param("name"),
     });
@@ -124,6 +150,26 @@ class Answering {
     this.#requests += 1;
     return `${this.#idPrefix}-${this.#requests.toString(36)}`;
   }
+}
+
+/**
+ * The reply, or a `DeadlinePassedError` a little after the deadline: what the request waits for knows
+ * best whether it was carried out, and says so when the deadline passes.
+ */
+function withGrace(reply: Promise<Reply>, deadline: RequestDeadline, clock: Clock): Promise<Reply> {
+  const overrun = deadline.passed.catch(async (passed: unknown): Promise<never> => {
+    const grace = Promise.withResolvers<void>();
+    clock.setTimer(OVERRUN_GRACE_MS, grace.resolve);
+    await grace.promise;
+    throw passed;
+  });
+  return Promise.race([reply, overrun]);
+}
+
+/** Whether a request that failed may have been carried out all the same. */
+function mayHaveChanged(method: string, progress: Progress, error: unknown): boolean {
+  if (!progress.isHandled || method === "GET" || method === "HEAD") return false;
+  return progress.deadline.hasBegunWork || !isNotBegun(error);
 }
 
 /** Nothing is opened for a HEAD. */

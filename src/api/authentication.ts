@@ -1,4 +1,5 @@
 import type { Clock } from "../runtime/clock.ts";
+import { type RequestDeadline, withDeadline } from "../runtime/request-deadline.ts";
 import { hashApiKey } from "../store/api-keys.ts";
 import type { StoredApiKey } from "../store/api-keys.ts";
 import type { Scope } from "../store/schema.ts";
@@ -20,6 +21,7 @@ const UNKNOWN_FOR_MS = 1_000;
 const ENTRIES_MAX = 5_000;
 /** Keys looked up at once; beyond it somebody is guessing, and the database is not for that. */
 const LOOKUPS_MAX = 100;
+const LOOKUP_DEADLINE_MS = 5_000;
 const KEY_CHARACTERS_MAX = 1024;
 
 interface Remembered {
@@ -27,22 +29,22 @@ interface Remembered {
   readonly untilMs: number;
 }
 
+/** Asks the database, no longer than the deadline. */
+type FindKey = (keyHash: string, deadline: RequestDeadline) => Promise<StoredApiKey | null>;
+
 /**
  * Turns an `Authorization` header into a caller. What the database says about a key is remembered
  * by the key's hash for a few seconds, so that a busy caller is recognised without waiting.
  */
 export class Authenticator {
-  readonly #find: (keyHash: string) => Promise<StoredApiKey | null>;
+  readonly #find: FindKey;
   readonly #clock: Clock;
   readonly #known = new Map<string, Remembered>();
   /** Apart from the known ones, which a flood of wrong keys must not push out. */
   readonly #unknown = new Map<string, Remembered>();
   readonly #lookups = new Map<string, Promise<StoredApiKey | null>>();
 
-  constructor(options: {
-    readonly find: (keyHash: string) => Promise<StoredApiKey | null>;
-    readonly clock: Clock;
-  }) {
+  constructor(options: { readonly find: FindKey; readonly clock: Clock }) {
     this.#find = options.find;
     this.#clock = options.clock;
   }
@@ -80,7 +82,10 @@ export class Authenticator {
   }
 
   async #ask(keyHash: string): Promise<StoredApiKey | null> {
-    const key = await this.#find(keyHash);
+    // A deadline of its own, since several requests may wait for it.
+    const key = await withDeadline(this.#clock, LOOKUP_DEADLINE_MS, (deadline) =>
+      this.#find(keyHash, deadline),
+    );
     const [entries, forMs] =
       key === null ? [this.#unknown, UNKNOWN_FOR_MS] : [this.#known, KNOWN_FOR_MS];
     this.forget(keyHash);

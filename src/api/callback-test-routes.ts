@@ -6,7 +6,7 @@ import { signaturesSchema } from "./delivery-settings-schema.ts";
 import type { ApiPorts, TestedCallback } from "./ports.ts";
 import { problemOfParts, refused } from "./problem.ts";
 import { recordOfStrings } from "./record-of-strings.ts";
-import { defineRoute } from "./route.ts";
+import { defineRoute, WAITS_FOR_OTHERS_MS } from "./route.ts";
 import type { Route } from "./route.ts";
 import { secretSchema } from "./subscription-schema.ts";
 
@@ -66,6 +66,7 @@ function test(ports: ApiPorts): Route {
       "It is not retried and nothing of it is kept.",
     scope: "subscriptions:write",
     body: { schema: requestSchema, bytesMax: BODY_BYTES_MAX },
+    answeredWithinMs: WAITS_FOR_OTHERS_MS,
     success: { status: 200, description: "The exchange.", schema: callbackTestSchema },
     problems: ["callback_url_refused", "too_many_tests"],
     async handle({ caller: { projectId }, body }) {

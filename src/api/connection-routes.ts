@@ -50,12 +50,12 @@ function list(ports: ApiPorts): Route {
     query: z.strictObject(pagingParameters),
     success: { status: 200, description: "A page.", schema: connectionPageSchema },
     problems: ["invalid_cursor"],
-    async handle({ caller: { projectId }, query: { cursor, limit } }) {
+    async handle({ database, caller: { projectId }, query: { cursor, limit } }) {
       const scope = listScope("connections", projectId, {});
       const beforeId = decodeCursor(scope, cursor);
       if (!beforeId.ok) return beforeId;
       const query = { projectId, beforeId: beforeId.value, limit: limit + 1 };
-      const rows = await listConnections(ports.database, query);
+      const rows = await listConnections(database, query);
       const last = rows.length > limit ? rows[limit - 1] : undefined;
       const items = rows.slice(0, limit).map((row) => connectionJson(row, ports));
       return pageAnswer(items, last === undefined ? null : encodeCursor(scope, last.id));
@@ -73,7 +73,7 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
     body: { schema: newConnectionSchema, bytesMax: BODY_BYTES_MAX },
     success: { status: 201, description: "The connection.", schema: connectionSchema },
     problems: ["unknown_provider", "base_url_refused", "connection_exists"],
-    async handle({ caller: { projectId }, body }) {
+    async handle({ database, caller: { projectId }, body }) {
       const provider = await findProvider(ports, projectId, body.provider);
       if (provider === null) return unknownProvider(ports, projectId);
       const baseUrl = body.base_url ?? null;
@@ -81,7 +81,7 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
       const problem = connectionProblem({ provider, baseUrl, credential: credential ?? "" }, ports);
       if (problem !== null) return { ok: false, problem };
       const name = body.name ?? DEFAULT_CONNECTION;
-      const created = await createConnection(ports.database, {
+      const created = await createConnection(database, {
         id: newUuid(ports.clock.now(), 0),
         projectId,
         provider: provider.name,
@@ -107,8 +107,8 @@ function read(ports: ApiPorts): Route {
     scope: "admin",
     idKind: "connection",
     success: { status: 200, description: "The connection.", schema: connectionSchema },
-    async handle({ caller: { projectId }, id }) {
-      const found = await findConnection(ports.database, { projectId, id });
+    async handle({ database, caller: { projectId }, id }) {
+      const found = await findConnection(database, { projectId, id });
       if (found === null) return notFound("connection", publicId("connection", id));
       return jsonAnswer(200, connectionJson(found, ports));
     },
@@ -126,16 +126,16 @@ function change(ports: ApiPorts): Route {
     body: { schema: connectionChangeSchema, bytesMax: BODY_BYTES_MAX },
     success: { status: 200, description: "The connection.", schema: connectionSchema },
     problems: ["unknown_provider", "base_url_refused"],
-    async handle({ caller: { projectId }, id, body }) {
+    async handle({ database, caller: { projectId }, id, body }) {
       const key = { projectId, id };
-      const found = await findConnection(ports.database, key);
+      const found = await findConnection(database, key);
       if (found === null) return notFound("connection", publicId("connection", id));
       const provider = await findProvider(ports, projectId, found.provider);
       const refusal = changeRefusal({ found, body, provider, projectId }, ports);
       if (refusal !== null) return refusal;
       const { base_url: baseUrl, credential, settings, state } = body;
       const changed = await changeConnection(
-        ports.database,
+        database,
         key,
         {
           ...(credential !== undefined &&
@@ -169,8 +169,8 @@ function remove(ports: ApiPorts): Route {
     idKind: "connection",
     success: { status: 204, description: "It is deleted." },
     problems: ["connection_in_use"],
-    async handle({ caller: { projectId }, id }) {
-      switch (await deleteConnection(ports.database, { projectId, id })) {
+    async handle({ database, caller: { projectId }, id }) {
+      switch (await deleteConnection(database, { projectId, id })) {
         case "not_found":
           return notFound("connection", publicId("connection", id));
         case "in_use":

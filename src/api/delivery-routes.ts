@@ -20,10 +20,10 @@ import type { Route } from "./route.ts";
 const TAG = "Deliveries";
 
 export function deliveryRoutes(ports: ApiPorts): Route[] {
-  return [list(ports), read(ports), again(ports)];
+  return [list(), read(), again(ports)];
 }
 
-function list(ports: ApiPorts): Route {
+function list(): Route {
   return defineRoute({
     method: "GET",
     path: "/v1/deliveries",
@@ -38,12 +38,12 @@ function list(ports: ApiPorts): Route {
     }),
     success: { status: 200, description: "A page.", schema: deliveryPageSchema },
     problems: ["invalid_cursor"],
-    async handle({ caller: { projectId }, query }) {
+    async handle({ database, caller: { projectId }, query }) {
       const { cursor, limit, ...filters } = query;
       const scope = listScope("deliveries", projectId, filters);
       const beforeId = decodeCursor(scope, cursor);
       if (!beforeId.ok) return beforeId;
-      const page = await findDeliveries(ports.database, {
+      const page = await findDeliveries(database, {
         projectId,
         limit,
         beforeId: beforeId.value,
@@ -57,7 +57,7 @@ function list(ports: ApiPorts): Route {
   });
 }
 
-function read(ports: ApiPorts): Route {
+function read(): Route {
   return defineRoute({
     method: "GET",
     path: "/v1/deliveries/{id}",
@@ -66,8 +66,8 @@ function read(ports: ApiPorts): Route {
     scope: "subscriptions:read",
     idKind: "delivery",
     success: { status: 200, description: "The delivery.", schema: deliveryWithAttemptsSchema },
-    async handle({ caller: { projectId }, id }) {
-      const found = await findDelivery(ports.database, { projectId, id });
+    async handle({ database, caller: { projectId }, id }) {
+      const found = await findDelivery(database, { projectId, id });
       if (found === null) return notFound("delivery", publicId("delivery", id));
       return jsonAnswer(200, deliveryJson(found.delivery, found.attempts));
     },
@@ -85,8 +85,8 @@ function again(ports: ApiPorts): Route {
     idKind: "delivery",
     success: { status: 202, description: "The delivery.", schema: deliverySchema },
     problems: ["subscription_closed"],
-    async handle({ caller: { projectId }, id }) {
-      const outcome = await redeliver(ports.database, { projectId, id, nowMs: ports.clock.now() });
+    async handle({ database, caller: { projectId }, id }) {
+      const outcome = await redeliver(database, { projectId, id, nowMs: ports.clock.now() });
       switch (outcome.kind) {
         case "not_found":
           return notFound("delivery", publicId("delivery", id));

@@ -33,8 +33,8 @@ function read(ports: ApiPorts): Route {
     scope: "subscriptions:read",
     idKind: "event",
     success: { status: 200, description: "The event.", schema: eventSchema },
-    async handle({ caller: { projectId }, id }) {
-      const { database, inlineResultBytesMax } = ports;
+    async handle({ database, caller: { projectId }, id }) {
+      const { inlineResultBytesMax } = ports;
       const event = await findEvent(database, { projectId, id }, inlineResultBytesMax);
       if (event === null) return notFound("event", publicId("event", id));
       const resultUrl = ports.resultLinks.urlOf(publicId("event", id), ports.clock.now());
@@ -59,14 +59,14 @@ function readResult(ports: ApiPorts): Route {
     query: linkQuery,
     success: { status: 200, description: "The result.", schema: anyJsonSchema },
     problems: ["link_expired", "link_invalid"],
-    async handle({ caller, id, query: { token = "" } }) {
+    async handle({ database, caller, id, query: { token = "" } }) {
       const eventId = publicId("event", id);
       if (caller === null) {
         const verdict = ports.resultLinks.check(eventId, token, ports.clock.now());
         if (verdict !== "valid") return linkRefusal(verdict);
       }
       const key = { projectId: caller?.projectId ?? null, id };
-      const result = await findEventResult(ports.database, key);
+      const result = await findEventResult(database, key);
       if (result === undefined) return notFound("event", eventId);
       if (result === null) {
         return refused("not_found", "The event has no result: its job did not complete.");
@@ -82,7 +82,7 @@ function readResult(ports: ApiPorts): Route {
           ...(fetched === null ? headersOfJson(result.bytes) : headersOfContent(fetched)),
           ...NOT_KEPT,
         },
-        body: () => bodies.open(bytes, (number) => findOne(ports.database, { ...result, number })),
+        body: () => bodies.open(bytes, (number) => findOne(database, { ...result, number })),
       };
     },
   });

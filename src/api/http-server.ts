@@ -1,6 +1,6 @@
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, Server as NetServer } from "node:net";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 import type { ProblemCode } from "../core/error-codes.ts";
@@ -21,6 +21,10 @@ const CONNECTIONS_MAX = 20_000;
 const IDLE_CHECK_MS = 25;
 /** For a client to read the refusal and close. */
 const PROXY_REFUSAL_MS = 1_000;
+/** A stop closes idle connections once no request has come for so long: none is just on its way. */
+const QUIET_MS = 250;
+/** Connections on which no request has come whole, and none is answered, are waited for less long. */
+const UNFINISHED_REQUESTS_MS = 2_000;
 
 export interface HttpServerOptions {
   /** Answers a request; Hono's `fetch`. */
@@ -42,16 +46,24 @@ export class HttpServer implements Service {
   #address: AddressInfo | null = null;
   #started: Promise<void> | null = null;
   #stopped: Promise<void> | null = null;
+  #isDraining = false;
+  /** Requests whose answers are not sent yet. */
+  #inProgress = 0;
+  #lastRequestAt = -Infinity;
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
     const { requestTimeoutMs = REQUEST_TIMEOUT_MS } = options;
     const listener = getRequestListener(options.fetch, { errorHandler: answerMalformed });
     const answer = (request: IncomingMessage, response: ServerResponse): void => {
-      if (this.#stopped !== null) response.setHeader("connection", "close");
+      if (this.#isDraining) {
+        response.setHeader("connection", "close");
+        this.#lastRequestAt = options.clock.monotonic();
+      }
+      this.#inProgress += 1;
       // HTTP/1.0 need not name a host, and checks of load balancers don't.
       if (request.httpVersion === "1.0") request.headers.host ??= "localhost";
-      void listener(request, response);
+      void listener(request, response).finally(() => (this.#inProgress -= 1));
     };
     this.#server = createServer(
       {
@@ -94,8 +106,20 @@ export class HttpServer implements Service {
     return this.#started;
   }
 
-  /** Takes no new requests and waits for those in flight, then cuts off what is left. */
+  /**
+   * Goes on serving, but asks each client to close its connection after the answer, so that few
+   * connections are left when the server stops.
+   */
+  beginDraining(): void {
+    this.#isDraining = true;
+  }
+
+  /**
+   * Takes no new connections, answers the requests that come on those there are, and closes them;
+   * then cuts off what is left.
+   */
   stop(): Promise<void> {
+    this.#isDraining = true;
     this.#stopped ??= this.#started === null ? Promise.resolve() : this.#drain();
     return this.#stopped;
   }
@@ -110,22 +134,28 @@ export class HttpServer implements Service {
 
   #drain(): Promise<void> {
     const { clock, stopTimeoutMs } = this.#options;
+    const startedAt = clock.monotonic();
     return new Promise((resolve) => {
-      const timers: { idle: Timer | null; hard: Timer } = {
-        idle: null,
-        hard: clock.setTimer(stopTimeoutMs, () => this.#server.closeAllConnections()),
-      };
-      // A connection whose answer was under way becomes idle only later.
-      const closeIdle = (): void => {
-        this.#server.closeIdleConnections();
-        timers.idle = clock.setTimer(IDLE_CHECK_MS, closeIdle);
-      };
-      this.#server.close(() => {
-        timers.hard.cancel();
-        timers.idle?.cancel();
+      let timer: Timer | null = null;
+      // Not the HTTP server's own `close`, which cuts idle connections at once: a request may just
+      // have been sent on one of them, and would be reset.
+      NetServer.prototype.close.call(this.#server, () => {
+        timer?.cancel();
         resolve();
       });
-      closeIdle();
+      const check = (): void => {
+        const nowMs = clock.monotonic();
+        const elapsedMs = nowMs - startedAt;
+        const isOver =
+          elapsedMs >= stopTimeoutMs ||
+          (elapsedMs >= UNFINISHED_REQUESTS_MS && this.#inProgress === 0);
+        if (isOver) this.#server.closeAllConnections();
+        else if (nowMs - Math.max(this.#lastRequestAt, startedAt) >= QUIET_MS) {
+          this.#server.closeIdleConnections();
+        }
+        timer = clock.setTimer(IDLE_CHECK_MS, check);
+      };
+      timer = clock.setTimer(IDLE_CHECK_MS, check);
     });
   }
 }

@@ -1,5 +1,7 @@
+import type { Readiness } from "../core/readiness.ts";
 import type { SignatureScheme } from "../core/signature-scheme.ts";
 import type { Clock } from "../runtime/clock.ts";
+import type { RequestDeadline } from "../runtime/request-deadline.ts";
 import type { ResultLinks } from "../runtime/result-links.ts";
 import type { SecretBox } from "../runtime/secret-box.ts";
 import type { LaneLoad } from "../lanes/lane-load.ts";
@@ -124,10 +126,12 @@ export interface RequestSample {
   readonly durationMs: number;
 }
 
-/** Everything the API needs from the rest of the program. */
+/** Everything the API needs from the rest of the program. Handlers get the database from their request. */
 export interface ApiPorts {
-  readonly database: Database;
-  accept(request: AcceptRequest): Promise<AcceptOutcome>;
+  /** The database for whatever waits no longer than the deadline. */
+  databaseWithin(deadline: RequestDeadline): Database;
+  /** Rejects at once while the database is known to be unfit; see `Acceptor.accept`. */
+  accept(request: AcceptRequest, deadline: RequestDeadline): Promise<AcceptOutcome>;
   /** Null when another node watches the job, or nobody does. */
   liveJob(shardId: number, jobRowId: string): LiveJob | null;
   /** Polls as soon as the connection's limits allow. */
@@ -156,7 +160,7 @@ export interface ApiPorts {
   readonly secretBox: SecretBox;
   checkCallbackUrl(text: string): Promise<UrlCheck>;
   checkUpstreamUrl(text: string): UrlCheck;
-  readiness(): { readonly ready: boolean; readonly checks: Readonly<Record<string, string>> };
+  readiness(): Readiness;
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
   recordRequest(sample: RequestSample): void;
   readonly version: string;

@@ -25,8 +25,8 @@ function read(ports: ApiPorts): Route {
     summary: "Look at the project of the API key",
     scope: "admin",
     success: { status: 200, description: "The project.", schema: projectSchema },
-    async handle({ caller: { projectId } }) {
-      return projectReply(await findProject(ports.database, projectId), projectId, ports);
+    async handle({ database, caller: { projectId } }) {
+      return projectReply(await findProject(database, projectId), projectId, ports);
     },
   });
 }
@@ -42,8 +42,8 @@ function change(ports: ApiPorts): Route {
     body: { schema: projectChangeSchema, bytesMax: BODY_BYTES_MAX },
     success: { status: 200, description: "The project.", schema: projectSchema },
     problems: ["callback_url_refused"],
-    async handle({ caller: { projectId }, body }) {
-      const found = await findProject(ports.database, projectId);
+    async handle({ database, caller: { projectId }, body }) {
+      const found = await findProject(database, projectId);
       if (found === null) return projectReply(found, projectId, ports);
       const allowed = liveJobsAllowed(found, ports);
       if ((body.live_jobs_max ?? 0) > allowed) {
@@ -54,7 +54,7 @@ function change(ports: ApiPorts): Route {
       const checked = await checkOperationsUrl(body.operations_url, ports);
       if (!checked.ok) return checked;
       const change = { ...body, operations_url: checked.value };
-      const changed = await changeProjectSettings(ports.database, projectId, change);
+      const changed = await changeProjectSettings(database, projectId, change);
       await ports.projectChanged();
       return projectReply(changed, projectId, ports);
     },

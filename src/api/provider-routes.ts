@@ -93,13 +93,13 @@ function put(ports: ApiPorts, newUuid: UuidSource): Route {
       schema: providerWithDefinitionSchema,
     },
     problems: ["provider_name_taken", "too_many_providers"],
-    async handle({ caller: { projectId }, name, bodyText }) {
+    async handle({ database, caller: { projectId }, name, bodyText }) {
       const known = await ports.providers.findFresh(projectId, name);
       if (known !== null && known.source !== "project") return nameTaken(known);
       const definition = readNamedDefinition(name, bodyText, ports);
       if (!definition.ok) return definition;
       const { text, isSame } = definition.value;
-      const outcome = await putProvider(ports.database, {
+      const outcome = await putProvider(database, {
         id: newUuid(ports.clock.now(), 0),
         projectId,
         name,
@@ -127,8 +127,8 @@ function remove(ports: ApiPorts): Route {
     scope: "admin",
     success: { status: 204, description: "It is deleted." },
     problems: ["not_found", "provider_in_use"],
-    async handle({ caller: { projectId }, name }) {
-      switch (await deleteProvider(ports.database, { projectId, name })) {
+    async handle({ database, caller: { projectId }, name }) {
+      switch (await deleteProvider(database, { projectId, name })) {
         case "not_found":
           return notOwn(name);
         case "in_use":

@@ -11,7 +11,7 @@ import { noSuchProvider } from "./provider-routes.ts";
 import { failedTrialJson, type Tried, trialJson } from "./provider-trial-json.ts";
 import { providerTrialSchema, trialRequestSchema } from "./provider-trial-schema.ts";
 import type { TrialRequest } from "./provider-trial-schema.ts";
-import { defineRoute } from "./route.ts";
+import { defineRoute, WAITS_FOR_OTHERS_MS } from "./route.ts";
 import type { Reply, Route } from "./route.ts";
 import { DEFAULT_CONNECTION } from "./subscription-schema.ts";
 
@@ -33,6 +33,7 @@ function tryOut(ports: ApiPorts): Route {
       "of the connection. With `definition`, one that is not stored is tried. Nothing is changed.",
     scope: "admin",
     body: { schema: trialRequestSchema, bytesMax: BODY_BYTES_MAX },
+    answeredWithinMs: WAITS_FOR_OTHERS_MS,
     success: { status: 200, description: "Step by step.", schema: providerTrialSchema },
     problems: ["not_found", "unknown_connection", "upstream_not_asked"],
     async handle({ caller: { projectId }, name, body, bodyText }) {

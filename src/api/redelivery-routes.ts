@@ -25,7 +25,7 @@ const RUNNING_PER_PROJECT_MAX = 10;
 const COUNTED_WITHIN_MS = 2_000;
 
 export function redeliveryRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
-  return [create(ports, newUuid), list(ports), read(ports), cancel(ports)];
+  return [create(ports, newUuid), list(), read(), cancel(ports)];
 }
 
 function create(ports: ApiPorts, newUuid: UuidSource): Route {
@@ -42,8 +42,8 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
     body: { schema: redeliveryRequestSchema, bytesMax: BODY_BYTES_MAX },
     success: { status: 202, description: "The redelivery.", schema: redeliverySchema },
     problems: ["too_many_redeliveries"],
-    async handle({ caller: { projectId }, body }) {
-      const { database, redeliveries, clock } = ports;
+    async handle({ database, caller: { projectId }, body }) {
+      const { redeliveries, clock } = ports;
       const nowMs = clock.now();
       const id = newUuid(nowMs, redeliveries.shardForNew());
       const isDryRun = body.dry_run ?? false;
@@ -76,7 +76,7 @@ function tooMany() {
   );
 }
 
-function list(ports: ApiPorts): Route {
+function list(): Route {
   return defineRoute({
     method: "GET",
     path: "/v1/redeliveries",
@@ -86,19 +86,19 @@ function list(ports: ApiPorts): Route {
     query: z.strictObject(pagingParameters),
     success: { status: 200, description: "A page.", schema: redeliveryPageSchema },
     problems: ["invalid_cursor"],
-    async handle({ caller: { projectId }, query: { cursor, limit } }) {
+    async handle({ database, caller: { projectId }, query: { cursor, limit } }) {
       const scope = listScope("redeliveries", projectId, {});
       const beforeId = decodeCursor(scope, cursor);
       if (!beforeId.ok) return beforeId;
       const query = { projectId, limit, beforeId: beforeId.value };
-      const page = await findRedeliveries(ports.database, query);
+      const page = await findRedeliveries(database, query);
       const items = page.rows.map((row) => redeliveryJson(row));
       return pageAnswer(items, page.lastId === null ? null : encodeCursor(scope, page.lastId));
     },
   });
 }
 
-function read(ports: ApiPorts): Route {
+function read(): Route {
   return defineRoute({
     method: "GET",
     path: "/v1/redeliveries/{id}",
@@ -107,8 +107,8 @@ function read(ports: ApiPorts): Route {
     scope: "subscriptions:read",
     idKind: "redelivery",
     success: { status: 200, description: "The redelivery.", schema: redeliverySchema },
-    async handle({ caller: { projectId }, id }) {
-      const found = await findRedelivery(ports.database, { projectId, id });
+    async handle({ database, caller: { projectId }, id }) {
+      const found = await findRedelivery(database, { projectId, id });
       if (found === null) return notFound("redelivery", publicId("redelivery", id));
       return jsonAnswer(200, redeliveryJson(found));
     },
@@ -125,9 +125,9 @@ function cancel(ports: ApiPorts): Route {
     scope: "subscriptions:write",
     idKind: "redelivery",
     success: { status: 204, description: "It is over, now or before." },
-    async handle({ caller: { projectId }, id }) {
+    async handle({ database, caller: { projectId }, id }) {
       const nowMs = ports.clock.now();
-      const isThere = await cancelRedelivery(ports.database, { projectId, id, nowMs });
+      const isThere = await cancelRedelivery(database, { projectId, id, nowMs });
       return isThere ? NO_CONTENT : notFound("redelivery", publicId("redelivery", id));
     },
   });

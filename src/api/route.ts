@@ -2,6 +2,8 @@ import { z } from "@hono/zod-openapi";
 import type { ProblemCode } from "../core/error-codes.ts";
 import { ID_PREFIXES, parsePublicId } from "../core/ids.ts";
 import type { IdKind } from "../core/ids.ts";
+import type { RequestDeadline } from "../runtime/request-deadline.ts";
+import type { Database } from "../store/database.ts";
 import type { Scope } from "../store/schema.ts";
 import type { Answer } from "./answer.ts";
 import type { Caller } from "./authentication.ts";
@@ -16,8 +18,16 @@ export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 /** Either an answer or what was wrong with the request. */
 export type Reply = Answer | Refusal;
 
+/** What bounds a handler's work. */
+export interface RequestScope {
+  /** Of the whole request. */
+  readonly deadline: RequestDeadline;
+  /** Within the deadline; refuses at once while the database is known to be away. */
+  readonly database: Database;
+}
+
 /** What a handler gets: everything checked, nothing parsed twice. */
-export interface RouteRequest<Query, Body> {
+export interface RouteRequest<Query, Body> extends RequestScope {
   readonly caller: Caller;
   /** The UUID behind the path's `{id}`; empty for a path without one. */
   readonly id: string;
@@ -54,6 +64,8 @@ export interface RouteDescription {
   readonly query?: z.ZodObject;
   readonly headers?: z.ZodObject;
   readonly body?: BodyDescription;
+  /** How long an answer may take where that is not ours to decide; else `REQUEST_DEADLINE_MS`. */
+  readonly answeredWithinMs?: number;
   readonly success: {
     readonly status: number;
     readonly description: string;
@@ -67,7 +79,7 @@ export interface RouteDescription {
 }
 
 /** One incoming request, its caller known. */
-export interface Incoming {
+export interface Incoming extends RequestScope {
   readonly request: Request;
   readonly caller: Caller | null;
   /** The path's `{id}` as given. */
@@ -90,20 +102,26 @@ interface Spec<Query, Body> extends RouteDescription {
 
 type OpenSpec<Query> = Omit<RouteDescription, "scope" | "idKind" | "query" | "headers" | "body"> & {
   readonly query?: z.ZodObject & z.ZodType<Query>;
-  handle(request: { readonly query: Query }): Reply | Promise<Reply>;
+  handle(request: { readonly query: Query } & RequestScope): Reply | Promise<Reply>;
 };
+
+/** For an answer that waits for somebody else, whose own time limits are below that. */
+export const WAITS_FOR_OTHERS_MS = 660_000;
 
 /** An address for callers with an API key. */
 export function defineRoute<Query = undefined, Body = undefined>(spec: Spec<Query, Body>): Route {
   return {
     description: spec,
-    async answer({ request, caller, idText, nameText }) {
+    async answer({ request, caller, idText, nameText, deadline, database }) {
       if (caller === null) throw new Error(`${spec.path} was reached without a caller`);
       const id = readId(spec.idKind, idText);
       if (!id.ok) return id;
       const query = readRouteQuery(request.url, spec.query);
       if (!query.ok) return query;
-      const body = spec.body === undefined ? NO_BODY : await readBody(request, spec.body);
+      const body =
+        spec.body === undefined
+          ? NO_BODY
+          : await deadline.pausedDuring(readBody(request, spec.body));
       if (!body.ok) return body;
       return spec.handle({
         caller,
@@ -113,6 +131,8 @@ export function defineRoute<Query = undefined, Body = undefined>(spec: Spec<Quer
         body: body.value.value as Body,
         bodyText: body.value.text,
         headers: request.headers,
+        deadline,
+        database,
       });
     },
   };
@@ -122,21 +142,23 @@ export function defineRoute<Query = undefined, Body = undefined>(spec: Spec<Quer
 export function defineLinkedRoute<Query>(
   spec: Omit<Spec<Query, undefined>, "body" | "handle"> & {
     /** `caller` is null for whoever comes by a link, which is still to be checked. */
-    handle(request: {
-      readonly caller: Caller | null;
-      readonly id: string;
-      readonly query: Query;
-    }): Reply | Promise<Reply>;
+    handle(
+      request: {
+        readonly caller: Caller | null;
+        readonly id: string;
+        readonly query: Query;
+      } & RequestScope,
+    ): Reply | Promise<Reply>;
   },
 ): Route {
   return {
     description: { ...spec, isLinked: true },
-    answer({ request, caller, idText }) {
+    answer({ request, caller, idText, ...scope }) {
       const id = readId(spec.idKind, idText);
       if (!id.ok) return id;
       const query = readRouteQuery(request.url, spec.query);
       if (!query.ok) return query;
-      return spec.handle({ caller, id: id.value, query: query.value as Query });
+      return spec.handle({ caller, id: id.value, query: query.value as Query, ...scope });
     },
   };
 }
@@ -145,10 +167,11 @@ export function defineLinkedRoute<Query>(
 export function defineOpenRoute<Query = undefined>(spec: OpenSpec<Query>): Route {
   return {
     description: { ...spec, scope: null },
-    answer({ request }) {
-      if (spec.query === undefined) return spec.handle({ query: undefined as Query });
+    answer({ request, deadline, database }) {
+      const scope = { deadline, database };
+      if (spec.query === undefined) return spec.handle({ query: undefined as Query, ...scope });
       const query = readQuery<Query>(request.url, spec.query);
-      return query.ok ? spec.handle({ query: query.value }) : query;
+      return query.ok ? spec.handle({ query: query.value, ...scope }) : query;
     },
   };
 }

@@ -3,6 +3,7 @@ import { parsePublicId, publicId } from "../core/ids.ts";
 import { jwkOfSigningKey } from "../core/signing-key.ts";
 import { newSigningKeyPair } from "../runtime/signing-key-pair.ts";
 import type { UuidSource } from "../runtime/uuid-source.ts";
+import type { Database } from "../store/database.ts";
 import {
   findPublicSigningKeys,
   type PublicSigningKey,
@@ -46,8 +47,8 @@ function list(ports: ApiPorts): Route {
       "public key verifies and can't sign.",
     query: projectParameter,
     success: { status: 200, description: "The keys.", schema: signingKeyPageSchema },
-    async handle({ query }) {
-      const keys = await keysOf(query.project ?? PROJECT_DEFAULT, ports);
+    async handle({ query, database }) {
+      const keys = await keysOf(query.project ?? PROJECT_DEFAULT, ports.clock.now(), database);
       if (!keys.ok) return keys;
       const body = JSON.stringify({ data: keys.value.map(signingKeyView), next_cursor: null });
       return jsonAnswer(200, body, FOR_ALL);
@@ -64,8 +65,8 @@ function jwks(ports: ApiPorts): Route {
     description: "RFC 7517 and 8037. `kid` is the key's id.",
     query: projectParameter,
     success: { status: 200, description: "The key set.", schema: jwksSchema },
-    async handle({ query }) {
-      const keys = await keysOf(query.project ?? PROJECT_DEFAULT, ports);
+    async handle({ query, database }) {
+      const keys = await keysOf(query.project ?? PROJECT_DEFAULT, ports.clock.now(), database);
       if (!keys.ok) return keys;
       const set = keys.value.map((key) =>
         jwkOfSigningKey(key.publicKey, publicId("signingKey", key.id)),
@@ -92,12 +93,12 @@ function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
     },
     success: { status: 200, description: "The new key.", schema: signingKeySchema },
     problems: ["too_many_signing_secrets"],
-    async handle({ caller: { projectId }, body }) {
+    async handle({ database, caller: { projectId }, body }) {
       const nowMs = ports.clock.now();
       const { secret, publicKey } = newSigningKeyPair();
       const id = newUuid(nowMs, 0);
       const outcome = await rotateSigningSecret(
-        ports.database,
+        database,
         {
           id,
           projectId,
@@ -119,12 +120,13 @@ function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
 
 async function keysOf(
   project: string,
-  ports: ApiPorts,
+  nowMs: number,
+  database: Database,
 ): Promise<Outcome<readonly PublicSigningKey[]>> {
-  const keys = await findPublicSigningKeys(ports.database, {
+  const keys = await findPublicSigningKeys(database, {
     projectId: parsePublicId("project", project),
     projectName: project,
-    nowMs: ports.clock.now(),
+    nowMs,
   });
   if (keys !== null) return { ok: true, value: keys };
   return refused("not_found", `There is no project ${JSON.stringify(project)}.`);

@@ -30,8 +30,8 @@ function list(ports: ApiPorts): Route {
     description: "The current one first. A replaced one signs along until it expires.",
     scope: "admin",
     success: { status: 200, description: "The secrets.", schema: signingSecretPageSchema },
-    async handle({ caller: { projectId } }) {
-      const stored = await findSigningSecrets(ports.database, projectId, ports.clock.now());
+    async handle({ database, caller: { projectId } }) {
+      const stored = await findSigningSecrets(database, projectId, ports.clock.now());
       const secrets = stored.filter(({ scheme }) => scheme === "v1");
       const data = secrets.map((secret) => signingSecretView(secret, ports));
       return jsonAnswer(200, JSON.stringify({ data, next_cursor: null }), NOT_STORED);
@@ -63,11 +63,11 @@ function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
     },
     success: { status: 200, description: "The new secret.", schema: signingSecretSchema },
     problems: ["too_many_signing_secrets"],
-    async handle({ caller: { projectId }, body }) {
+    async handle({ database, caller: { projectId }, body }) {
       const nowMs = ports.clock.now();
       const secret = body.secret ?? `whsec_${randomBytes(SECRET_BYTES).toString("base64")}`;
       const outcome = await rotateSigningSecret(
-        ports.database,
+        database,
         {
           id: newUuid(nowMs, 0),
           projectId,

@@ -1,10 +1,12 @@
 import type { ProblemCode } from "../core/error-codes.ts";
 import { publicId } from "../core/ids.ts";
+import type { Database } from "../store/database.ts";
 import { findSubscription } from "../store/subscription-record.ts";
 import type { SubscriptionRecord } from "../store/subscription-record.ts";
 import type { ApiPorts } from "./ports.ts";
 import { refused } from "./problem.ts";
 import type { Outcome } from "./problem.ts";
+import type { RequestScope } from "./route.ts";
 import { prepareWish } from "./subscription-wish.ts";
 import type { Wish, WishPorts } from "./subscription-wish.ts";
 import { overloaded } from "./unexpected-error.ts";
@@ -24,18 +26,22 @@ export interface Subscribed {
   readonly isReplay: boolean;
 }
 
-export type SubscribePorts = WishPorts & Pick<ApiPorts, "accept" | "database">;
+export type SubscribePorts = WishPorts & Pick<ApiPorts, "accept">;
 
 /** From a wish to a committed subscription, or to the reason why not. */
-export async function subscribe(wish: Wish, ports: SubscribePorts): Promise<Outcome<Subscribed>> {
+export async function subscribe(
+  wish: Wish,
+  ports: SubscribePorts,
+  { deadline, database }: RequestScope,
+): Promise<Outcome<Subscribed>> {
   const prepared = await prepareWish(wish, ports);
   if (!prepared.ok) return prepared;
-  const outcome = await ports.accept(prepared.value);
+  const outcome = await ports.accept(prepared.value, deadline);
   switch (outcome.kind) {
     case "accepted":
       return { ok: true, value: { subscription: outcome.subscription, isReplay: false } };
     case "replayed":
-      return replay(wish.projectId, outcome.subscriptionId, ports);
+      return replay(wish.projectId, outcome.subscriptionId, database);
     case "idempotency_conflict":
       return refused(
         "idempotency_conflict",
@@ -55,9 +61,9 @@ export async function subscribe(wish: Wish, ports: SubscribePorts): Promise<Outc
 async function replay(
   projectId: string,
   id: string,
-  ports: SubscribePorts,
+  database: Database,
 ): Promise<Outcome<Subscribed>> {
-  const subscription = await findSubscription(ports.database, { projectId, id });
+  const subscription = await findSubscription(database, { projectId, id });
   if (subscription !== null) return { ok: true, value: { subscription, isReplay: true } };
   return refused(
     "idempotency_conflict",

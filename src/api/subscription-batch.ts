@@ -2,11 +2,14 @@ import { z } from "@hono/zod-openapi";
 import { PROBLEMS } from "../core/error-codes.ts";
 import { splitRawArray } from "../core/raw-json-items.ts";
 import { sliceRawJson } from "../core/raw-json.ts";
+import { isNotBegun, NotBegunInTimeError } from "../store/transient-error.ts";
+import { jsonAnswer } from "./answer.ts";
 import { invalidBodyParts } from "./invalid-parts.ts";
 import type { ApiPorts } from "./ports.ts";
 import { problemJson, problemOfParts } from "./problem.ts";
-import type { Outcome } from "./problem.ts";
+import type { Outcome, Problem } from "./problem.ts";
 import { isObject } from "./record-of-strings.ts";
+import type { Reply, RequestScope } from "./route.ts";
 import { subscribe } from "./subscribe.ts";
 import type { Subscribed } from "./subscribe.ts";
 import { subscriptionJson } from "./subscription-json.ts";
@@ -55,25 +58,29 @@ const ITEMS_AT_ONCE = 250;
 
 /**
  * Subscribes the items, many at once, so that they share the store's batches and one name
- * resolution. Returns the JSON of one result an item, in the order given.
+ * resolution. Answers with one result an item, in the order given; or, if all of them failed
+ * because nothing could be stored, as a whole.
  */
-export async function subscribeBatch(batch: Batch, ports: ApiPorts): Promise<string[]> {
+export async function subscribeBatch(
+  batch: Batch,
+  ports: ApiPorts,
+  scope: RequestScope,
+): Promise<Reply> {
   const sharing = { ...ports, checkCallbackUrl: once((text) => ports.checkCallbackUrl(text)) };
   const items = itemsOf(batch.body);
   const texts = textsOf(batch.text, batch.body);
+  const unavailable = new Unavailable();
   const resultOf = async (item: unknown, index: number): Promise<string> => {
     const { idempotencyKey } = batch;
-    const subscribed = await subscribeItem(
-      {
-        projectId: batch.projectId,
-        item,
-        text: texts[index] ?? "",
-        // A header can't hold a line break: no single request has such a key.
-        idempotencyKey: idempotencyKey === null ? null : `${idempotencyKey}\n${index}`,
-        trace: batch.trace,
-      },
-      sharing,
-    );
+    const wish = {
+      projectId: batch.projectId,
+      item,
+      text: texts[index] ?? "",
+      // A header can't hold a line break: no single request has such a key.
+      idempotencyKey: idempotencyKey === null ? null : `${idempotencyKey}\n${index}`,
+      trace: batch.trace,
+    };
+    const subscribed = await subscribeItem(wish, sharing, scope, unavailable);
     return resultJson(subscribed, ports);
   };
   const results = Array.from<string>({ length: items.length });
@@ -86,7 +93,29 @@ export async function subscribeBatch(batch: Batch, ports: ApiPorts): Promise<str
     }
   };
   await Promise.all(Array.from({ length: ITEMS_AT_ONCE }, takeItems));
-  return results;
+  if (unavailable.items > 0) {
+    const counts = { items: items.length, unavailable: unavailable.items };
+    ports.log.warn({ ...counts, err: unavailable.error }, "items of a batch could not be stored");
+  }
+  if (unavailable.problem !== null && unavailable.items === items.length) {
+    return { ok: false, problem: unavailable.problem };
+  }
+  return jsonAnswer(200, `{"results":[${results.join(",")}]}`);
+}
+
+/** The items that failed through no fault of their own. */
+class Unavailable {
+  items = 0;
+  error: unknown = null;
+  /** The most serious of their problems: one that leaves open whether something was stored. */
+  problem: Problem | null = null;
+
+  add(problem: Problem, error: unknown, mayHaveActed: boolean): void {
+    this.items += 1;
+    if (this.problem !== null && !mayHaveActed) return;
+    this.problem = problem;
+    this.error = error;
+  }
 }
 
 async function subscribeItem(
@@ -98,6 +127,8 @@ async function subscribeItem(
     readonly trace: string | null;
   },
   ports: ApiPorts,
+  scope: RequestScope,
+  unavailable: Unavailable,
 ): Promise<Outcome<Subscribed>> {
   const { item, ...rest } = input;
   const parsed = subscriptionRequestSchema.safeParse(item);
@@ -106,11 +137,16 @@ async function subscribeItem(
     return { ok: false, problem: problemOfParts("validation_failed", parts) };
   }
   try {
-    return await subscribe({ ...rest, request: parsed.data }, ports);
+    if (scope.deadline.hasPassed) throw new NotBegunInTimeError("the batch took too long");
+    const subscribed = subscribe({ ...rest, request: parsed.data }, ports, scope);
+    return await scope.deadline.race(subscribed);
   } catch (error) {
     // The others may well have been stored: each item tells its own end.
-    ports.log.error({ err: error }, "an item of a batch could not be stored");
-    return { ok: false, problem: problemOfError(error) };
+    const mayHaveActed = !isNotBegun(error);
+    const problem = problemOfError(error, { mayHaveActed });
+    if (PROBLEMS[problem.code].status === 503) unavailable.add(problem, error, mayHaveActed);
+    else ports.log.error({ err: error }, "an item of a batch could not be stored");
+    return { ok: false, problem };
   }
 }
 

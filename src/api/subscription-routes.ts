@@ -38,7 +38,7 @@ export function subscriptionRoutes(ports: ApiPorts): Route[] {
     read(ports),
     remove(ports),
     poll(ports),
-    listDeliveries(ports),
+    listDeliveries(),
   ];
 }
 
@@ -55,7 +55,7 @@ function create(ports: ApiPorts): Route {
     body: { schema: subscriptionRequestSchema, bytesMax: BODY_BYTES_MAX },
     success: { status: 201, description: "The subscription.", schema: subscriptionSchema },
     problems: ["invalid_header", ...SUBSCRIBE_PROBLEMS],
-    async handle({ caller, body, bodyText, headers }) {
+    async handle({ caller, body, bodyText, headers, deadline, database }) {
       const idempotencyKey = readIdempotencyKey(headers);
       if (!idempotencyKey.ok) return idempotencyKey;
       const subscribed = await subscribe(
@@ -67,6 +67,7 @@ function create(ports: ApiPorts): Route {
           trace: traceOfRequest(headers),
         },
         ports,
+        { deadline, database },
       );
       if (!subscribed.ok) return subscribed;
       const { subscription, isReplay } = subscribed.value;
@@ -91,10 +92,10 @@ function createBatch(ports: ApiPorts): Route {
     body: { schema: batchRequestSchema, bytesMax: BATCH_BODY_BYTES_MAX },
     success: { status: 200, description: "One result an item.", schema: batchResponseSchema },
     problems: ["invalid_header"],
-    async handle({ caller, body, bodyText, headers }) {
+    async handle({ caller, body, bodyText, headers, deadline, database }) {
       const idempotencyKey = readIdempotencyKey(headers);
       if (!idempotencyKey.ok) return idempotencyKey;
-      const results = await subscribeBatch(
+      return subscribeBatch(
         {
           projectId: caller.projectId,
           body,
@@ -103,8 +104,8 @@ function createBatch(ports: ApiPorts): Route {
           trace: traceOfRequest(headers),
         },
         ports,
+        { deadline, database },
       );
-      return jsonAnswer(200, `{"results":[${results.join(",")}]}`);
     },
   });
 }
@@ -126,12 +127,12 @@ function list(ports: ApiPorts): Route {
     }),
     success: { status: 200, description: "A page.", schema: subscriptionPageSchema },
     problems: ["invalid_cursor"],
-    async handle({ caller: { projectId }, query }) {
+    async handle({ database, caller: { projectId }, query }) {
       const { cursor, limit, ...filters } = query;
       const scope = listScope("subscriptions", projectId, filters);
       const beforeId = decodeCursor(scope, cursor);
       if (!beforeId.ok) return beforeId;
-      const page = await findSubscriptions(ports.database, {
+      const page = await findSubscriptions(database, {
         projectId,
         limit,
         beforeId: beforeId.value,
@@ -156,8 +157,8 @@ function read(ports: ApiPorts): Route {
     scope: "subscriptions:read",
     idKind: "subscription",
     success: { status: 200, description: "The subscription.", schema: subscriptionSchema },
-    async handle({ caller: { projectId }, id }) {
-      const found = await findSubscription(ports.database, { projectId, id });
+    async handle({ database, caller: { projectId }, id }) {
+      const found = await findSubscription(database, { projectId, id });
       if (found === null) return notFound("subscription", publicId("subscription", id));
       return jsonAnswer(200, subscriptionJson(found, ports));
     },
@@ -176,9 +177,9 @@ function remove(ports: ApiPorts): Route {
     idKind: "subscription",
     query: z.strictObject({ cancel_job: flagParameter }),
     success: { status: 204, description: "It is ended, now or before." },
-    async handle({ caller: { projectId }, id, query }) {
+    async handle({ database, caller: { projectId }, id, query }) {
       const nowMs = ports.clock.now();
-      const deleted = await deleteSubscription(ports.database, { projectId, id, nowMs });
+      const deleted = await deleteSubscription(database, { projectId, id, nowMs });
       if (deleted === null) return notFound("subscription", publicId("subscription", id));
       const { jobEnded, ...job } = deleted;
       const cancelJob = query.cancel_job && !jobEnded;
@@ -200,8 +201,8 @@ function poll(ports: ApiPorts): Route {
     idKind: "subscription",
     success: { status: 202, description: "The subscription.", schema: subscriptionSchema },
     problems: ["subscription_closed"],
-    async handle({ caller: { projectId }, id }) {
-      const found = await findSubscription(ports.database, { projectId, id });
+    async handle({ database, caller: { projectId }, id }) {
+      const found = await findSubscription(database, { projectId, id });
       if (found === null) return notFound("subscription", publicId("subscription", id));
       if (found.job.endedAtMs === null) {
         if (found.status !== "active") {
@@ -217,7 +218,7 @@ function poll(ports: ApiPorts): Route {
   });
 }
 
-function listDeliveries(ports: ApiPorts): Route {
+function listDeliveries(): Route {
   return defineRoute({
     method: "GET",
     path: "/v1/subscriptions/{id}/deliveries",
@@ -228,13 +229,13 @@ function listDeliveries(ports: ApiPorts): Route {
     query: z.strictObject(pagingParameters),
     success: { status: 200, description: "A page.", schema: deliveryPageSchema },
     problems: ["invalid_cursor"],
-    async handle({ caller: { projectId }, id, query: { cursor, limit } }) {
+    async handle({ database, caller: { projectId }, id, query: { cursor, limit } }) {
       const scope = listScope("deliveries of a subscription", projectId, { id });
       const beforeId = decodeCursor(scope, cursor);
       if (!beforeId.ok) return beforeId;
-      const found = await findSubscription(ports.database, { projectId, id });
+      const found = await findSubscription(database, { projectId, id });
       if (found === null) return notFound("subscription", publicId("subscription", id));
-      const page = await findDeliveriesOfSubscription(ports.database, {
+      const page = await findDeliveriesOfSubscription(database, {
         projectId,
         subscriptionId: id,
         beforeId: beforeId.value,

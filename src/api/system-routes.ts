@@ -57,12 +57,14 @@ function readiness(ports: ApiPorts): Route {
     success: { status: 200, description: "It should.", schema: readinessSchema },
     problems: ["not_ready"],
     handle() {
-      const { ready, checks } = ports.readiness();
-      if (ready) return jsonAnswer(200, JSON.stringify({ status: "ready", checks }));
-      const failing = Object.entries(checks).map(([name, state]) => `${name}: ${state}`);
+      const { reasons, checks } = ports.readiness();
+      if (reasons.length === 0) return jsonAnswer(200, JSON.stringify({ status: "ready", checks }));
+      const failing = Object.entries(checks)
+        .filter(([, state]) => state !== "ok")
+        .map(([name, state]) => `${name}: ${state}`);
       return refused("not_ready", failing.join("; "), {
         headers: { "retry-after": "1" },
-        extensions: { checks },
+        extensions: { reasons, checks },
       });
     },
   });

@@ -2,10 +2,11 @@ import { createHash } from "node:crypto";
 import { shardOfJob, shardOfText } from "../core/shard.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
+import type { RequestDeadline } from "../runtime/request-deadline.ts";
 import type { UuidSource } from "../runtime/uuid-source.ts";
 import type { AcceptedRow, AcceptRequest, AcceptRow } from "../store/accept-row.ts";
 import type { UsedKey } from "../store/find-idempotency-key.ts";
-import { QueueFullError } from "../store/group-commit.ts";
+import { QueueFullError, type WaitingRequest } from "../store/group-commit.ts";
 import type { LiveJob } from "../store/load-jobs.ts";
 import type { Mail } from "../store/mailbox.ts";
 import type { SubscriptionRecord } from "../store/subscription-record.ts";
@@ -18,18 +19,19 @@ export interface AcceptorPorts {
   readonly log: Log;
   readonly owns: (shardId: number) => boolean;
   /** Stores the row; rejects with `QueueFullError` when too much waits. */
-  write(row: AcceptRow): Promise<AcceptedRow>;
+  write(row: AcceptRow, request?: WaitingRequest<AcceptedRow>): Promise<AcceptedRow>;
   readonly liveJobs: LiveJobs;
   /** How many live jobs the project may have. */
   liveJobsMax(projectId: string): number;
   /** Whether another subscription to the job makes none live: it is watched, or has ended. */
-  isJobKnown(job: {
-    shardId: number;
-    connectionId: string;
-    jobId: string;
-    paramsDigest: string;
-  }): Promise<boolean>;
-  findUsedKey(key: { shardId: number; projectId: string; key: string }): Promise<UsedKey | null>;
+  isJobKnown(
+    job: { shardId: number; connectionId: string; jobId: string; paramsDigest: string },
+    deadline?: RequestDeadline,
+  ): Promise<boolean>;
+  findUsedKey(
+    key: { shardId: number; projectId: string; key: string },
+    deadline?: RequestDeadline,
+  ): Promise<UsedKey | null>;
   watch(job: LiveJob, firstPoll: "at_once"): void;
   deliver(deliveries: readonly RowKey[]): Promise<void>;
   post(mail: readonly Mail[]): Promise<void>;
@@ -56,8 +58,12 @@ export class Acceptor {
     this.#ports = ports;
   }
 
-  /** Resolves once the subscription is committed, or says why it was not. */
-  async accept(request: AcceptRequest): Promise<AcceptOutcome> {
+  /**
+   * Resolves once the subscription is committed, or says why it was not. When the deadline passes
+   * it rejects with `NotBegunInTimeError`, and nothing is stored; or with `DeadlinePassedError`, and
+   * it may be: if so, it is handed over all the same.
+   */
+  async accept(request: AcceptRequest, deadline?: RequestDeadline): Promise<AcceptOutcome> {
     const { liveJobs } = this.#ports;
     const { projectId } = request;
     const row = this.#row(request);
@@ -65,23 +71,32 @@ export class Acceptor {
     const max = this.#ports.liveJobsMax(projectId);
     const isCounted = liveJobs.begin(projectId, name, max);
     // Only who has come to the limit costs another look at the database.
-    if (!isCounted && (await this.#addsLiveJob(row))) return { kind: "too_many_live_jobs", max };
+    const isTooMany = !isCounted && (await this.#addsLiveJob(row, deadline));
+    if (isTooMany) return { kind: "too_many_live_jobs", max };
     try {
-      return await this.#store(row);
+      return await this.#store(row, deadline);
     } finally {
       if (isCounted) liveJobs.settle(projectId, name);
     }
   }
 
-  async #store(row: AcceptRow): Promise<AcceptOutcome> {
+  async #store(row: AcceptRow, deadline?: RequestDeadline): Promise<AcceptOutcome> {
+    const request = deadline && {
+      deadline,
+      late: (accepted: AcceptedRow) => this.#late(row, accepted),
+    };
     try {
-      const accepted = await this.#ports.write(row);
+      const accepted = await this.#ports.write(row, request);
       if (accepted.kind === "accepted") return this.#handOver(row, accepted);
     } catch (error) {
       if (error instanceof QueueFullError) return { kind: "overloaded" };
       throw error;
     }
-    return this.#replay(row);
+    return this.#replay(row, deadline);
+  }
+
+  #late(row: AcceptRow, accepted: AcceptedRow): void {
+    if (accepted.kind === "accepted") this.#handOver(row, accepted);
   }
 
   #row(request: AcceptRequest): AcceptRow {
@@ -106,14 +121,14 @@ export class Acceptor {
   }
 
   /** False for a repeated request, and for a job that is live or over already. */
-  async #addsLiveJob(row: AcceptRow): Promise<boolean> {
-    if ((await this.#findUsedKey(row)) !== null) return false;
-    return !(await this.#ports.isJobKnown(row));
+  async #addsLiveJob(row: AcceptRow, deadline?: RequestDeadline): Promise<boolean> {
+    if ((await this.#findUsedKey(row, deadline)) !== null) return false;
+    return !(await this.#ports.isJobKnown(row, deadline));
   }
 
-  async #findUsedKey(row: AcceptRow): Promise<UsedKey | null> {
+  async #findUsedKey(row: AcceptRow, deadline?: RequestDeadline): Promise<UsedKey | null> {
     const { idempotencyKey: key, idempotencyShardId: shardId, projectId } = row;
-    return key === null ? null : this.#ports.findUsedKey({ shardId, projectId, key });
+    return key === null ? null : this.#ports.findUsedKey({ shardId, projectId, key }, deadline);
   }
 
   #handOver(row: AcceptRow, accepted: Extract<AcceptedRow, { kind: "accepted" }>): AcceptOutcome {
@@ -151,8 +166,8 @@ export class Acceptor {
     });
   }
 
-  async #replay(row: AcceptRow): Promise<AcceptOutcome> {
-    const used = await this.#findUsedKey(row);
+  async #replay(row: AcceptRow, deadline?: RequestDeadline): Promise<AcceptOutcome> {
+    const used = await this.#findUsedKey(row, deadline);
     if (used === null) throw new Error("A subscription was neither stored nor a repetition.");
     return used.requestHash === row.requestHash
       ? { kind: "replayed", subscriptionId: used.subscriptionId }

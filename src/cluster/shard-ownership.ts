@@ -61,6 +61,7 @@ export class ShardOwnership implements Service {
   #hasLease = false;
   #stopping = false;
   readonly #clockWatch: ClockWatch;
+  #stopped: Promise<void> | null = null;
 
   constructor(ports: ShardOwnershipPorts) {
     this.#ports = ports;
@@ -105,7 +106,12 @@ export class ShardOwnership implements Service {
   }
 
   /** Lets go of everything, so that other nodes take over at once. */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    this.#stopped ??= this.#leave();
+    return this.#stopped;
+  }
+
+  async #leave(): Promise<void> {
     this.#stopping = true;
     await this.#balancer.stop();
     await this.#renewer.stop();

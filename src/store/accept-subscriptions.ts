@@ -1,6 +1,7 @@
 import { EVENT_TYPES } from "../core/event.ts";
 import type { AcceptedRow, AcceptRow } from "./accept-row.ts";
-import type { CallOptions, Database } from "./database.ts";
+import type { CallOptions } from "./bounded-calls.ts";
+import type { Database } from "./database.ts";
 import { owedDeliveryId } from "./owed-delivery-id.ts";
 import { rowSource } from "./row-source.ts";
 import type { JobStatus } from "./schema.ts";

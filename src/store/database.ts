@@ -1,13 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Clock, systemClock } from "../runtime/clock.ts";
 import { type Random, systemRandom } from "../runtime/random.ts";
+import type { RequestDeadline } from "../runtime/request-deadline.ts";
 import { StartRefusedError } from "../runtime/start-refused.ts";
+import { BoundedCalls, type CallOptions } from "./bounded-calls.ts";
 import { type CallBounds, startupParameters } from "./call-bounds.ts";
 import type { Connection, Orm, Sql, TransactionSql } from "./connection.ts";
-import { type Claim, ConnectionPool } from "./connection-pool.ts";
+import { ConnectionPool } from "./connection-pool.ts";
+import { DatabaseHealth } from "./database-health.ts";
 import { readDatabaseUrl, redactUrl } from "./database-url.ts";
 import type { DatabaseAddress } from "./database-url.ts";
-import { type Deadline, startDeadline } from "./deadline.ts";
+import { startDeadline } from "./deadline.ts";
 import {
   type ServerFacts,
   serverFacts,
@@ -15,7 +18,7 @@ import {
   settingsRefusal,
 } from "./server-facts.ts";
 import { ServerList } from "./server-list.ts";
-import { ConnectionError, DatabaseBusyError, errorCode, isTransient } from "./transient-error.ts";
+import { errorCode, isTransient } from "./transient-error.ts";
 
 /*
  * The one way to Postgres. Every call is bounded three times: by limits on the server, by the
@@ -28,13 +31,10 @@ import { ConnectionError, DatabaseBusyError, errorCode, isTransient } from "./tr
  */
 
 const SERVER_VERSION_MIN = 15;
-/** How much longer than statement_timeout a call may take: the way there and back, and queueing. */
-const DEADLINE_MARGIN_MS = 5_000;
 /** A lock is held for some milliseconds; one held for this long is set aside by who waits for it. */
 const LOCK_TIMEOUT_MS = 2_000;
 /** Statements of a transaction follow one another at once, unless their node is gone or stopped. */
 const IDLE_IN_TRANSACTION_MS = 5_000;
-const CALLS_WAITING_MAX = 5_000;
 /** The server takes no writes: it was the primary until a moment ago, or was told so. */
 const READ_ONLY = "25006";
 const CONNECT_FOR_MS = 30_000;
@@ -64,11 +64,19 @@ export interface DatabaseOptions {
   readonly random?: Random;
 }
 
-export interface CallOptions {
-  /** From the call to its result, waiting for a connection included. */
-  readonly timeoutMs?: number;
-  /** How long one lock is waited for. */
-  readonly lockTimeoutMs?: number;
+/** What statements need; bounded by the caller's request, or by the call alone. */
+export interface Database {
+  /**
+   * Runs one statement, or several that need not belong together. `name` is for errors.
+   * Rejects with `DatabaseTimeoutError`, `DatabaseBusyError`, or what Postgres says.
+   */
+  run<T>(name: string, work: (sql: Sql, orm: Orm) => Promise<T>, options?: CallOptions): Promise<T>;
+  /** Runs statements as one transaction, at READ COMMITTED; `work` waits for nothing but the database. */
+  transaction<T>(
+    name: string,
+    work: (sql: TransactionSql) => Promise<T>,
+    options?: CallOptions,
+  ): Promise<T>;
 }
 
 /** The server can't be reached or can't be used; the message says which and where. */
@@ -80,7 +88,7 @@ export class DatabaseUnavailableError extends StartRefusedError {
  * Connects, waiting for a server that is not up yet, and checks its version.
  * Throws `DatabaseUnavailableError`, whose message never holds the password, or the signal's reason.
  */
-export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+export async function openDatabase(options: DatabaseOptions): Promise<PooledDatabase> {
   const database = newDatabase(options);
   // Ends a call that the server does not answer.
   const giveUp = (): void => void database.close(0);
@@ -103,9 +111,9 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   }
 }
 
-function newDatabase(options: DatabaseOptions): Database {
+function newDatabase(options: DatabaseOptions): PooledDatabase {
   const reading = readDatabaseUrl(options.url);
-  if (reading.kind === "ok") return new Database(options, reading.address);
+  if (reading.kind === "ok") return new PooledDatabase(options, reading.address);
   throw unavailable(options.url, `its URL is not valid: it ${reading.problem}`);
 }
 
@@ -147,7 +155,10 @@ function describe(error: unknown): string {
   return errorCode(error) ?? String(error);
 }
 
-export class Database {
+/** The pool of connections. Without a request, calls go on trying while the database is away. */
+export class PooledDatabase implements Database {
+  /** What calls and probes have found. */
+  readonly health: DatabaseHealth;
   /** Of every call, on the server. */
   readonly bounds: CallBounds;
   /** Whether single statements are transactions, since nothing else bounds them. */
@@ -156,6 +167,7 @@ export class Database {
   readonly #address: DatabaseAddress;
   readonly #servers: ServerList;
   readonly #pool: ConnectionPool;
+  readonly #calls: BoundedCalls;
 
   constructor(options: DatabaseOptions, address: DatabaseAddress) {
     const { statementTimeoutMs: statementMs, lockTimeoutMs: lockMs = LOCK_TIMEOUT_MS } = options;
@@ -165,12 +177,22 @@ export class Database {
     this.#options = options;
     this.#address = address;
     this.#servers = new ServerList(address);
+    const { clock = systemClock } = options;
     this.#pool = new ConnectionPool({
       connectionsMax: options.connectionsMax,
       open: (onLost) => this.#connect(this.bounds, onLost),
-      clock: options.clock ?? systemClock,
+      clock,
       random: options.random ?? systemRandom,
     });
+    this.health = new DatabaseHealth(clock);
+    this.#calls = new BoundedCalls({
+      pool: this.#pool,
+      statementTimeoutMs: options.statementTimeoutMs,
+      clock,
+      health: this.health,
+      failed: (...call) => this.#judge(...call),
+    });
+    this.health.onRecovery = () => this.#calls.cutOffStale();
   }
 
   /** Calls that wait for a connection. */
@@ -178,31 +200,46 @@ export class Database {
     return this.#pool.waiting;
   }
 
-  /**
-   * Runs one statement, or several that need not belong together. `name` is for errors.
-   * Rejects with `DatabaseTimeoutError`, `DatabaseBusyError`, or what Postgres says.
-   */
   run<T>(
     name: string,
     work: (sql: Sql, orm: Orm) => Promise<T>,
     options?: CallOptions,
   ): Promise<T> {
-    return this.#bounded(name, options, (connection) => {
+    const call = (connection: Connection): Promise<T> => {
       const { sql, orm } = connection;
       if (!this.boundsEveryCall && options?.lockTimeoutMs === undefined) return work(sql, orm);
       return connection.transaction((within) => work(within, orm), this.#boundsOf(options));
-    });
+    };
+    return this.#calls.run(name, call, options);
   }
 
-  /** Runs statements as one transaction, at READ COMMITTED; `work` waits for nothing but the database. */
   transaction<T>(
     name: string,
     work: (sql: TransactionSql) => Promise<T>,
     options?: CallOptions,
   ): Promise<T> {
-    return this.#bounded(name, options, (connection) =>
-      connection.transaction(work, this.#boundsOf(options)),
-    );
+    const call = (connection: Connection): Promise<T> =>
+      connection.transaction(work, this.#boundsOf(options));
+    return this.#calls.run(name, call, options);
+  }
+
+  /**
+   * The same for a request: while the database is known to be away, its calls are refused at once
+   * with `DatabaseAwayError`. When the deadline passes, a call that waits for a connection is
+   * withdrawn (`NotBegunInTimeError`); one that runs goes on within its own limits, but is no
+   * longer waited for (`DeadlinePassedError`). Without a request nothing changes.
+   */
+  within(request: RequestDeadline | undefined): Database {
+    if (request === undefined) return this;
+    return {
+      run: (name, work, options) => this.run(name, work, { ...options, request }),
+      transaction: (name, work, options) => this.transaction(name, work, { ...options, request }),
+    };
+  }
+
+  /** A connection apart, for probes: it waits for no other call. Close it. */
+  openProbeConnection(): Promise<Connection> {
+    return this.#connect(this.bounds, () => {});
   }
 
   /** A connection apart for rare long work such as migrations; ended afterwards, or by `timeoutMs`. */
@@ -238,33 +275,6 @@ export class Database {
     return this.#pool.close(timeoutMs);
   }
 
-  async #bounded<T>(
-    name: string,
-    options: CallOptions | undefined,
-    work: (connection: Connection) => Promise<T>,
-  ): Promise<T> {
-    if (this.#pool.waiting >= CALLS_WAITING_MAX) {
-      throw new DatabaseBusyError(`${name}: ${CALLS_WAITING_MAX} calls wait for a connection`);
-    }
-    const timeoutMs = options?.timeoutMs ?? this.#options.statementTimeoutMs + DEADLINE_MARGIN_MS;
-    const deadline = startDeadline(name, timeoutMs);
-    try {
-      const connection = await claimed(this.#pool.claim(), deadline);
-      try {
-        const result = await Promise.race([work(connection), deadline.passed]);
-        if (connection.isUnconfirmed) throw unconfirmed(name, connection);
-        return result;
-      } catch (error) {
-        this.#judge(connection, name, deadline.hasThrown(error), error);
-        throw error;
-      } finally {
-        this.#pool.giveBack(connection);
-      }
-    } finally {
-      deadline.cancel();
-    }
-  }
-
   /**
    * After a deadline nothing says which connections are dead, and after a failover a server that
    * was the primary refuses every write: new calls get new connections, those in progress keep theirs.
@@ -294,18 +304,4 @@ export class Database {
       onLost,
     });
   }
-}
-
-async function claimed(claim: Claim, deadline: Deadline): Promise<Connection> {
-  try {
-    return await Promise.race([claim.ready, deadline.passed]);
-  } catch (error) {
-    claim.cancel();
-    throw error;
-  }
-}
-
-function unconfirmed(name: string, connection: Connection): ConnectionError {
-  connection.destroy();
-  return new ConnectionError("COMMIT_UNCONFIRMED", `${name}: no synchronous standby has it yet`);
 }

@@ -5,22 +5,24 @@ export interface Deadline {
   readonly passed: Promise<never>;
   /** Whether this, and nothing else, is what `error` tells of. */
   hasThrown(error: unknown): boolean;
+  /** Passes now, for this reason. */
+  expire(reason: string): void;
   cancel(): void;
 }
 
 export function startDeadline(name: string, timeoutMs: number): Deadline {
-  let timer: NodeJS.Timeout | undefined;
   // Made when it is needed: an error takes a picture of the stack, and every call has a deadline.
   let thrown: DatabaseTimeoutError | null = null;
-  const passed = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      thrown = new DatabaseTimeoutError(`${name} took longer than ${timeoutMs} ms`);
-      reject(thrown);
-    }, timeoutMs);
-  });
+  const { promise: passed, reject } = Promise.withResolvers<never>();
+  const expire = (reason: string): void => {
+    thrown ??= new DatabaseTimeoutError(`${name} ${reason}`);
+    reject(thrown);
+  };
+  const timer = setTimeout(() => expire(`took longer than ${timeoutMs} ms`), timeoutMs);
   return {
     passed,
     hasThrown: (error) => thrown !== null && error === thrown,
+    expire,
     cancel: () => clearTimeout(timer),
   };
 }

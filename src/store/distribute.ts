@@ -1,6 +1,6 @@
 import { StartRefusedError } from "../runtime/start-refused.ts";
 import type { Sql } from "./connection.ts";
-import type { Database } from "./database.ts";
+import type { PooledDatabase } from "./database.ts";
 
 /*
  * On Citus the rows about jobs are spread over its workers by `shard_id`. The other tables are small
@@ -38,7 +38,7 @@ export class NotDistributableError extends StartRefusedError {
  * @returns the tables that it distributed
  */
 export async function distribute(
-  database: Database,
+  database: PooledDatabase,
   hasCitus: (sql: Sql) => Promise<boolean> = hasExtension,
 ): Promise<readonly string[]> {
   return database.dedicated("distribute", { timeoutMs: TIMEOUT_MS }, async ({ sql }) => {

@@ -1,5 +1,6 @@
 import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
+import type { RequestDeadline } from "../runtime/request-deadline.ts";
 import {
   answer,
   type CommitOutcome,
@@ -8,6 +9,7 @@ import {
   retryDelayMs,
 } from "./commit-outcome.ts";
 import { LockedRows } from "./locked-rows.ts";
+import { NotBegunInTimeError } from "./transient-error.ts";
 
 /*
  * Many writers, few statements. Rows wait in one queue and leave in batches:
@@ -65,6 +67,13 @@ export class QueueStoppedError extends Error {
   override readonly name = "QueueStoppedError";
 }
 
+/** The request that waits for a row. */
+export interface WaitingRequest<Result> {
+  readonly deadline: RequestDeadline;
+  /** Gets the row's result if it comes after the deadline: the row is stored all the same. */
+  readonly late: (result: Result) => void;
+}
+
 type Told = "onRetry" | "onSetAside";
 
 export class GroupCommit<Row, Result> {
@@ -111,24 +120,42 @@ export class GroupCommit<Row, Result> {
 
   /**
    * Resolves to the row's own result once its batch is committed. Rejects with `QueueFullError` or
-   * `QueueStoppedError` at once, or with the error of its commit.
+   * `QueueStoppedError` at once, or with the error of its commit. When the request's deadline passes,
+   * a row that still waits for a batch is withdrawn (`NotBegunInTimeError`: it is not stored); one
+   * in a batch may or may not be stored (`DeadlinePassedError`).
    */
-  write(row: Row): Promise<Result> {
+  write(row: Row, request?: WaitingRequest<Result>): Promise<Result> {
     if (this.#stopped !== null) return Promise.reject(this.#stoppedError());
     const { queuedRowsMax } = this.#options;
     if (this.#waiting.length + this.#lockedRows.rows >= queuedRowsMax) {
       return Promise.reject(new QueueFullError(`the queue of ${this.#options.name} is full`));
     }
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ row, resolve, reject });
-      this.#schedule();
-    });
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    const settle = (result: Result): void => {
+      if (request?.deadline.hasPassed === true) request.late(result);
+      else resolve(result);
+    };
+    const entry = { row, resolve: settle, reject };
+    request?.deadline.passed.catch((passed: unknown) => reject(this.#withdraw(entry, passed)));
+    this.#waiting.push(entry);
+    this.#schedule();
+    return promise;
   }
 
   /** Refuses new rows, waits for those queued at most `stopTimeoutMs`, then rejects the rest. */
   stop(): Promise<void> {
     this.#stopped ??= this.#drain();
     return this.#stopped;
+  }
+
+  /** Takes an entry out if that is still possible; returns what to tell its writer. */
+  #withdraw(entry: Entry<Row, Result>, passed: unknown): unknown {
+    const index = this.#waiting.indexOf(entry);
+    if (index === -1) return passed;
+    // Usually the oldest.
+    if (index === 0) this.#waiting.shift();
+    else this.#waiting.splice(index, 1);
+    return new NotBegunInTimeError(`${this.#options.name}: no batch left in time`);
   }
 
   #schedule(): void {

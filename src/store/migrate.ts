@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { migrate as applyMigrations } from "drizzle-orm/postgres-js/migrator";
 import { StartRefusedError } from "../runtime/start-refused.ts";
-import type { Database } from "./database.ts";
+import type { Database, PooledDatabase } from "./database.ts";
 import { errorCode } from "./transient-error.ts";
 
 const FOLDER = fileURLToPath(new URL("../../drizzle", import.meta.url));
@@ -21,7 +21,7 @@ const LOCK = 74642225;
  * the tables of the schema never rely on, because there is no table yet that could be locked.
  */
 export async function migrate(
-  database: Database,
+  database: PooledDatabase,
   options: { readonly folder?: string } = {},
 ): Promise<void> {
   const migrationsFolder = options.folder ?? FOLDER;

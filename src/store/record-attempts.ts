@@ -1,6 +1,7 @@
 import type { DeliveryStatus } from "../core/delivery-outcome.ts";
 import type { Sql } from "./connection.ts";
-import type { CallOptions, Database } from "./database.ts";
+import type { CallOptions } from "./bounded-calls.ts";
+import type { Database } from "./database.ts";
 import { IS_PENDING } from "./is-pending.ts";
 import { rowSource } from "./row-source.ts";
 

@@ -6,7 +6,8 @@ import {
   WANTS_RESULT_FETCHED,
 } from "../core/event.ts";
 import { type RawResult, textOfResult } from "../core/raw-result.ts";
-import type { CallOptions, Database } from "./database.ts";
+import type { CallOptions } from "./bounded-calls.ts";
+import type { Database } from "./database.ts";
 import { IS_PENDING } from "./is-pending.ts";
 import { owedDeliveryId } from "./owed-delivery-id.ts";
 import { rowSource } from "./row-source.ts";

@@ -1,5 +1,6 @@
 import { cutUtf8 } from "../core/cut-utf8.ts";
-import type { CallOptions, Database } from "./database.ts";
+import type { CallOptions } from "./bounded-calls.ts";
+import type { Database } from "./database.ts";
 
 /** Up to here a result stands in its event's row, where a callback takes it from. */
 export const IN_ROW_BYTES_MAX = 256 * 1024;

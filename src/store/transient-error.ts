@@ -1,3 +1,6 @@
+import type { DatabaseCondition } from "../core/readiness.ts";
+import { DeadlinePassedError } from "../runtime/request-deadline.ts";
+
 /*
  * Which errors of Postgres and of the way to it may be gone on the next try. Everything else is a
  * bad row, a bug or a wrong configuration, and fails again however often it is tried.
@@ -42,6 +45,28 @@ const TRANSIENT_CODES = new Set([
   "ETIMEDOUT",
 ]);
 
+/** How a call fails when the server goes away, or is not there. */
+const CONNECTION_LOST_CODES = new Set([
+  "57P01",
+  "57P02",
+  "57P03",
+  "CONNECT_TIMEOUT",
+  "CONNECTION_CLOSED",
+  "CONNECTION_DESTROYED",
+  "EAI_AGAIN",
+  "ECONNABORTED",
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EHOSTDOWN",
+  "EHOSTUNREACH",
+  "ENETDOWN",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EPIPE",
+  "ETIMEDOUT",
+  "NO_SUITABLE_SERVER",
+]);
+
 /** The call took longer than it may; it may still have happened. */
 export class DatabaseTimeoutError extends Error {
   override readonly name = "DatabaseTimeoutError";
@@ -50,6 +75,31 @@ export class DatabaseTimeoutError extends Error {
 /** Every connection is in use and enough calls wait for one; nothing was sent. */
 export class DatabaseBusyError extends Error {
   override readonly name = "DatabaseBusyError";
+}
+
+/** The database is known to be unfit for the call; nothing was sent. */
+export class DatabaseAwayError extends Error {
+  override readonly name = "DatabaseAwayError";
+  readonly condition: Exclude<DatabaseCondition, "ok">;
+
+  constructor(condition: Exclude<DatabaseCondition, "ok">) {
+    super(`the database is ${condition}`);
+    this.condition = condition;
+  }
+}
+
+/** The deadline of its request passed while the call waited for its turn; nothing was sent. */
+export class NotBegunInTimeError extends Error {
+  override readonly name = "NotBegunInTimeError";
+}
+
+/** True for errors that mean that nothing of the call has reached the database. */
+export function isNotBegun(error: unknown): boolean {
+  return (
+    error instanceof DatabaseAwayError ||
+    error instanceof DatabaseBusyError ||
+    error instanceof NotBegunInTimeError
+  );
 }
 
 /** A connection to the database could not be had, or is no more. The codes are the driver's. */
@@ -75,7 +125,8 @@ type ConnectionErrorCode =
 /** True when the same call may succeed later. Looks through wrappers such as Drizzle's. */
 export function isTransient(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  if (error instanceof DatabaseTimeoutError || error instanceof DatabaseBusyError) return true;
+  if (error instanceof DatabaseTimeoutError || error instanceof DeadlinePassedError) return true;
+  if (isNotBegun(error)) return true;
   const code = errorCode(error);
   if (code !== null && (TRANSIENT_CODES.has(code) || TRANSIENT_CLASSES.has(sqlStateClass(code))))
     return true;
@@ -93,6 +144,21 @@ export function isLockTimeout(error: unknown): boolean {
 export function errorCode(error: unknown): string | null {
   if (!(error instanceof Error) || !("code" in error)) return null;
   return typeof error.code === "string" ? error.code : null;
+}
+
+/** The codes of an error and of what it was caused by, the outermost first. */
+export function errorCodes(error: unknown): readonly string[] {
+  const codes: string[] = [];
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    const code = errorCode(cause);
+    if (code !== null) codes.push(code);
+  }
+  return codes;
+}
+
+/** True for how calls fail when the server goes away, but also when one connection is cut. */
+export function isConnectionLost(error: unknown): boolean {
+  return errorCodes(error).some((code) => CONNECTION_LOST_CODES.has(code));
 }
 
 function sqlStateClass(code: string): string {

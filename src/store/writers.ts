@@ -5,8 +5,9 @@ import type { Random } from "../runtime/random.ts";
 import type { AcceptedRow, AcceptRow } from "./accept-row.ts";
 import { acceptSubscriptions } from "./accept-subscriptions.ts";
 import type { LockWait } from "./commit-outcome.ts";
-import type { CallOptions, Database } from "./database.ts";
-import { GroupCommit } from "./group-commit.ts";
+import type { CallOptions } from "./bounded-calls.ts";
+import type { Database } from "./database.ts";
+import { GroupCommit, type WaitingRequest } from "./group-commit.ts";
 import { type AttemptRow, recordAttempts } from "./record-attempts.ts";
 import { type EventRow, recordEvents, type RecordedEvent } from "./record-events.ts";
 import { IN_ROW_BYTES_MAX, storeResult } from "./result-parts.ts";
@@ -24,8 +25,8 @@ export interface WritersOptions {
   readonly inlineResultBytesMax: number;
 }
 
-/** A client waits for its answer, so trying again must end before it gives up. */
-const ACCEPT_RETRY_FOR_MS = 10_000;
+/** No longer than the requests that wait for it. */
+const ACCEPT_RETRY_FOR_MS = 5_000;
 const ACCEPTS_QUEUED_MAX = 20_000;
 // Large results go a few at a time: a batch stands in memory three times on its way out, as the
 // results, as the statement's parameter, and as the driver's bytes.
@@ -129,9 +130,9 @@ export class Writers {
     return this.#unrecordedAttempts.oldestMs;
   }
 
-  /** Rejects at once with `QueueFullError` when too many wait. */
-  accept(row: AcceptRow): Promise<AcceptedRow> {
-    return this.#subscriptions.write(row);
+  /** Rejects at once with `QueueFullError` when too many wait; see `GroupCommit.write`. */
+  accept(row: AcceptRow, request?: WaitingRequest<AcceptedRow>): Promise<AcceptedRow> {
+    return this.#subscriptions.write(row, request);
   }
 
   recordEvent(row: EventRow): Promise<RecordedEvent> {

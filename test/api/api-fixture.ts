@@ -3,6 +3,7 @@ import type { Hono } from "hono";
 import { expect } from "vitest";
 import { createApp } from "../../src/api/app.ts";
 import { problemSchema } from "../../src/api/response-schemas.ts";
+import { readinessOf } from "../../src/core/readiness.ts";
 import { PROBLEMS } from "../../src/core/error-codes.ts";
 import type { ProblemCode } from "../../src/core/error-codes.ts";
 import type {
@@ -29,7 +30,7 @@ import { loadConnections } from "../../src/store/load-connections.ts";
 import type { StoredConnection } from "../../src/store/load-connections.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { openTestDatabase } from "../support/database.ts";
-import { checkUrl, TESTED } from "./fixture-answers.ts";
+import { checkUrl, READY, TESTED } from "./fixture-answers.ts";
 import { type Logged, notingLog } from "./noting-log.ts";
 import { acceptAlone } from "./accept-alone.ts";
 import { providersOn } from "../support/providers.ts";
@@ -74,11 +75,9 @@ export class ApiFixture {
   /** Answers instead of the store when set. */
   acceptOutcome: AcceptOutcome | Error | null = null;
   liveTrialOutcome: LiveTrialOutcome = { kind: "not_asked", problem: "Nobody is there." };
-  readiness: { ready: boolean; checks: Record<string, string> } = {
-    ready: true,
-    checks: { database: "ok" },
-  };
+  readiness = readinessOf(READY);
   readonly database: Awaited<ReturnType<typeof openTestDatabase>>["database"];
+  readonly databaseUrl: string;
   readonly ports: ApiPorts;
   readonly app: Hono;
   readonly #drop: () => Promise<void>;
@@ -87,6 +86,7 @@ export class ApiFixture {
 
   private constructor(opened: Awaited<ReturnType<typeof openTestDatabase>>) {
     this.database = opened.database;
+    this.databaseUrl = opened.url;
     this.#drop = opened.drop;
     this.ports = this.#ports();
     this.app = createApp(this.ports);
@@ -233,7 +233,7 @@ export class ApiFixture {
         this.calls.push([name, ...call]);
       };
     return {
-      database: this.database,
+      databaseWithin: (deadline) => this.database.within(deadline),
       accept: (request) => this.#accept(request),
       liveJob: (_shardId, jobRowId) => this.liveJobs.get(jobRowId) ?? null,
       pollNow: note("pollNow"),

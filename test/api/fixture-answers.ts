@@ -1,3 +1,4 @@
+import type { NodeState } from "../../src/core/readiness.ts";
 import type { TestedCallback } from "../../src/api/ports.ts";
 import type { UrlCheck } from "../../src/outbound/url-check.ts";
 
@@ -21,4 +22,11 @@ export const TESTED: TestedCallback = {
   },
   failure: null,
   durationMs: 12.4,
+};
+
+export const READY: NodeState = {
+  isStopping: false,
+  database: "ok",
+  hasLease: true,
+  oldestUnrecordedEventMs: 0,
 };

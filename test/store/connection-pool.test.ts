@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openDatabase } from "../../src/store/database.ts";
-import type { Database } from "../../src/store/database.ts";
+import type { PooledDatabase } from "../../src/store/database.ts";
 import { createTestDatabase } from "../support/database.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { FakeClock } from "../support/fake-clock.ts";
@@ -10,7 +10,7 @@ const MINUTE_MS = 60_000;
 
 let server: TestDatabase;
 let clock: FakeClock;
-let database: Database;
+let database: PooledDatabase;
 
 beforeEach(async () => {
   server = await createTestDatabase();

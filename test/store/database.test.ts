@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { DatabaseUnavailableError, openDatabase } from "../../src/store/database.ts";
-import type { Database, DatabaseOptions } from "../../src/store/database.ts";
+import type { DatabaseOptions, PooledDatabase } from "../../src/store/database.ts";
 import {
   DatabaseTimeoutError,
   isLockTimeout,
@@ -18,7 +18,7 @@ const URL_PARAMETERS = ["", "?prepare=false", "?pooler=transaction"];
 let server: TestDatabase;
 let proxy: TcpProxy;
 let proxyUrl: string;
-const opened: Database[] = [];
+const opened: PooledDatabase[] = [];
 
 beforeEach(async () => {
   server = await createTestDatabase();
@@ -34,7 +34,7 @@ afterEach(async () => {
   await server.drop();
 });
 
-async function open(options: Partial<DatabaseOptions> = {}): Promise<Database> {
+async function open(options: Partial<DatabaseOptions> = {}): Promise<PooledDatabase> {
   const database = await openDatabase({
     url: server.url,
     connectionsMax: 2,

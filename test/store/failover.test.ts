@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { openDatabase } from "../../src/store/database.ts";
-import type { Database } from "../../src/store/database.ts";
+import type { PooledDatabase } from "../../src/store/database.ts";
 import { errorCode, isTransient } from "../../src/store/transient-error.ts";
 import { quietLog } from "../support/quiet-log.ts";
 import { startReplicatedPostgres } from "../support/replicated-postgres.ts";
@@ -14,7 +14,7 @@ vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });
 let servers: ReplicatedPostgres;
 /** In front of the primary. */
 let proxy: TcpProxy;
-const opened: Database[] = [];
+const opened: PooledDatabase[] = [];
 
 beforeAll(async () => {
   servers = await startReplicatedPostgres();
@@ -30,7 +30,7 @@ afterAll(async () => {
   await servers.stop();
 });
 
-async function open(ports: readonly (number | string)[], parameters = ""): Promise<Database> {
+async function open(ports: readonly (number | string)[], parameters = ""): Promise<PooledDatabase> {
   const { username, password, pathname } = servers.primaryUrl;
   const hosts = ports.map((port) => `127.0.0.1:${port}`).join(",");
   const database = await openDatabase({
@@ -50,7 +50,7 @@ async function setStandbyNames(names: string): Promise<void> {
   await servers.primary`select pg_reload_conf()`;
 }
 
-function write(database: Database, id: string): Promise<unknown> {
+function write(database: PooledDatabase, id: string): Promise<unknown> {
   return database.run(
     "write",
     (sql) => sql`insert into writes values (${id}) on conflict do nothing`,

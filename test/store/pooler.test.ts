@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
-import { type Database, openDatabase } from "../../src/store/database.ts";
+import { openDatabase, type PooledDatabase } from "../../src/store/database.ts";
 import type { SubscriptionRecord } from "../../src/store/subscription-record.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { type Pooler, startPooler } from "../support/pooler.ts";
@@ -10,7 +10,7 @@ import { openWriters } from "../support/writers.ts";
 
 let server: TestDatabase;
 let pooler: Pooler;
-const opened: Database[] = [];
+const opened: PooledDatabase[] = [];
 
 beforeEach(async () => {
   server = await createTestDatabase();
@@ -23,7 +23,7 @@ afterEach(async () => {
   await server.drop();
 });
 
-async function open(applicationName: string, url = pooler.url): Promise<Database> {
+async function open(applicationName: string, url = pooler.url): Promise<PooledDatabase> {
   const database = await openDatabase({
     url,
     connectionsMax: 6,
@@ -36,7 +36,7 @@ async function open(applicationName: string, url = pooler.url): Promise<Database
   return database;
 }
 
-async function acceptJobs(database: Database, count: number): Promise<SubscriptionRecord[]> {
+async function acceptJobs(database: PooledDatabase, count: number): Promise<SubscriptionRecord[]> {
   const rows = Array.from({ length: count }, (_, index) => acceptRow(`job-${index}`));
   const accepted = await acceptSubscriptions(database, rows);
   return accepted.map((row) => {

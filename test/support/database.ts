@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import postgres from "postgres";
 import { inject } from "vitest";
 import { openDatabase } from "../../src/store/database.ts";
-import type { Database } from "../../src/store/database.ts";
+import type { PooledDatabase } from "../../src/store/database.ts";
 import { quietLog } from "./quiet-log.ts";
 
 /** The migrated database that every test database is a copy of. */
@@ -31,7 +31,7 @@ export async function createTestDatabase(): Promise<TestDatabase> {
 /** The same, with the program's own way in; `drop` closes it too. */
 export async function openTestDatabase(
   options: { readonly lockTimeoutMs?: number } = {},
-): Promise<TestDatabase & { readonly database: Database }> {
+): Promise<TestDatabase & { readonly database: PooledDatabase }> {
   const { url, drop } = await createTestDatabase();
   const database = await openDatabase({
     url,

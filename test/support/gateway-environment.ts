@@ -24,6 +24,7 @@ export function gatewayEnvironment(
     RINGBACK_RETRY_SCHEDULE_S: RETRY_SCHEDULE_S.join(","),
     RINGBACK_CALLBACK_TIMEOUT_MS: "1000",
     RINGBACK_INLINE_RESULT_BYTES_MAX: String(INLINE_RESULT_BYTES_MAX),
+    RINGBACK_DRAIN_MS: "0",
     LOG_FORMAT: "json",
     LOG_LEVEL: "debug",
     ...changes,

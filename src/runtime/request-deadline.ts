@@ -1,0 +1,95 @@
+import type { Clock, Timer } from "./clock.ts";
+
+/** The request's time is up; what it waited for may still happen. */
+export class DeadlinePassedError extends Error {
+  override readonly name = "DeadlinePassedError";
+}
+
+/**
+ * The one time limit of a request, shared by everything the request waits for. Passing ends the
+ * waiting, not the work: each part decides for itself whether its work can still be withdrawn.
+ */
+export class RequestDeadline {
+  readonly #clock: Clock;
+  readonly #settled = Promise.withResolvers<never>();
+  #passesAt: number;
+  #pausedAt: number | null = null;
+  #timer: Timer | null;
+  #hasPassed = false;
+  /** Something was sent for the request that may have had an effect. */
+  hasBegunWork = false;
+
+  /** Starts to count at once; `end` it. */
+  constructor(clock: Clock, forMs: number) {
+    this.#clock = clock;
+    this.#passesAt = clock.monotonic() + forMs;
+    this.#timer = this.#startTimer(forMs);
+    // A deadline that passes while nothing waits for it is no error.
+    this.#settled.promise.catch(() => undefined);
+  }
+
+  get hasPassed(): boolean {
+    return this.#hasPassed;
+  }
+
+  /** Rejects with `DeadlinePassedError` once the deadline has passed; else it never settles. */
+  get passed(): Promise<never> {
+    return this.#settled.promise;
+  }
+
+  /** The outcome of `work`, or a `DeadlinePassedError` if that takes too long. */
+  race<T>(work: Promise<T>): Promise<T> {
+    return Promise.race([work, this.passed]);
+  }
+
+  /** Runs `work` off the clock: waiting for the client to send its body is not our delay. */
+  async pausedDuring<T>(work: Promise<T>): Promise<T> {
+    const pausedAt = this.#clock.monotonic();
+    this.#pausedAt = pausedAt;
+    try {
+      return await work;
+    } finally {
+      this.#pausedAt = null;
+      this.#passesAt += this.#clock.monotonic() - pausedAt;
+      // It ran out meanwhile. One that still runs is found to be early when it fires.
+      this.#timer ??= this.#startTimer(this.#passesAt - this.#clock.monotonic());
+    }
+  }
+
+  /** The request is answered: from now on the deadline never passes. */
+  end(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+  }
+
+  #startTimer(forMs: number): Timer {
+    return this.#clock.setTimer(forMs, () => this.#fire());
+  }
+
+  #fire(): void {
+    this.#timer = null;
+    if (this.#pausedAt !== null) return;
+    const leftMs = this.#passesAt - this.#clock.monotonic();
+    // Timers may fire a little early.
+    if (leftMs > 1) {
+      this.#timer = this.#startTimer(leftMs);
+      return;
+    }
+    this.#hasPassed = true;
+    this.#settled.reject(new DeadlinePassedError("the request took too long"));
+  }
+}
+
+/** Does `work` with a deadline that counts from now. */
+export async function withDeadline<T>(
+  clock: Clock,
+  forMs: number,
+  work: (deadline: RequestDeadline) => Promise<T>,
+): Promise<T> {
+  const deadline = new RequestDeadline(clock, forMs);
+  try {
+    return await work(deadline);
+  } finally {
+    deadline.end();
+  }
+}

@@ -1,0 +1,114 @@
+import { createApp } from "../../src/api/app.ts";
+import { Acceptor } from "../../src/cluster/acceptor.ts";
+import { createLog } from "../../src/runtime/log.ts";
+import { openDatabase } from "../../src/store/database.ts";
+import { DatabaseMonitor } from "../../src/store/database-monitor.ts";
+import { findIdempotencyKey } from "../../src/store/find-idempotency-key.ts";
+import { noLimit } from "../cluster/no-limit.ts";
+import { uuids } from "../support/rows.ts";
+import { startTcpProxy } from "../support/tcp-proxy.ts";
+import { openWriters } from "../support/writers.ts";
+import { ApiFixture } from "./api-fixture.ts";
+
+const silent = createLog({ level: "silent", format: "json" });
+/** More than enough for a request that is answered at all. */
+const ANSWERED_WITHIN_MS = 60_000;
+
+export interface Answered {
+  readonly status: number;
+  readonly body: ReturnType<typeof JSON.parse>;
+  readonly headers: Headers;
+  /** From its arrival to its answer, on the fake clock. */
+  readonly tookMs: number;
+}
+
+/** The API with the real way from a request to its commit, whose database a test can take away. */
+export async function openOutageScene() {
+  const api = await ApiFixture.open();
+  const { clock } = api;
+  const address = new URL(api.databaseUrl);
+  const proxy = await startTcpProxy({ host: "127.0.0.1", port: Number(address.port) });
+  address.port = String(proxy.port);
+  const database = await openDatabase({
+    url: address.href,
+    connectionsMax: 4,
+    statementTimeoutMs: 600_000,
+    applicationName: "outage",
+    clock,
+    log: silent,
+  });
+  await database.openConnections();
+  const monitor = new DatabaseMonitor({ database, clock, log: silent });
+  const writers = openWriters(database, { clock });
+  const watched: string[] = [];
+  const acceptor = new Acceptor({
+    clock,
+    uuids,
+    log: silent,
+    owns: () => true,
+    write: (row, request) => writers.accept(row, request),
+    ...noLimit,
+    findUsedKey: (key, deadline) => findIdempotencyKey(database.within(deadline), key),
+    watch: (job) => void watched.push(job.jobId),
+    deliver: () => Promise.resolve(),
+    post: () => Promise.resolve(),
+  });
+  const app = createApp({
+    ...api.ports,
+    databaseWithin: (deadline) => database.within(deadline),
+    async accept(request, deadline) {
+      database.health.requireWritable();
+      return acceptor.accept(request, deadline);
+    },
+  });
+  const key = await api.addKey(["admin"]);
+  const ask = (method: string, path: string, body?: object, as = key): Promise<Response> =>
+    Promise.resolve(
+      app.request(path, {
+        method,
+        headers: {
+          authorization: `Bearer ${as}`,
+          ...(body !== undefined && { "content-type": "application/json" }),
+        },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      }),
+    );
+  return {
+    api,
+    clock,
+    database,
+    monitor,
+    proxy,
+    /** Job ids that were handed over. */
+    watched,
+    ask,
+    /** Lets the fake clock run until the answer is there. */
+    async answerTo(pending: Promise<Response>): Promise<Answered> {
+      const from = clock.monotonic();
+      let response: Response | null = null;
+      void pending.then((came) => (response = came));
+      const answered = (): Response | null => response;
+      await clock.advanceSettling(0);
+      while (answered() === null && clock.monotonic() - from < ANSWERED_WITHIN_MS) {
+        await clock.advanceSettling(100);
+      }
+      const came = answered();
+      if (came === null) throw new Error("not answered at all");
+      const body: unknown = await came.json();
+      return {
+        status: came.status,
+        body,
+        headers: came.headers,
+        tookMs: clock.monotonic() - from,
+      };
+    },
+    async close(): Promise<void> {
+      const stopped = Promise.all([monitor.stop(), writers.stop()]);
+      await clock.advanceSettling(10_000);
+      await stopped;
+      await database.close(0);
+      await this.proxy.close();
+      await api.close();
+    },
+  };
+}
