@@ -7,7 +7,7 @@ export type Answer =
   | {
       readonly status?: number;
       readonly headers?: Readonly<Record<string, string>>;
-      /** A string is sent as it is, anything else as JSON. */
+      /** A string or bytes are sent as they are, anything else as JSON. */
       readonly body?: unknown;
     }
   /** Takes the request and never answers. */
@@ -86,7 +86,7 @@ export class ScriptedServer {
     }
     const { status = 200, headers = {}, body = "" } = answer;
     response.writeHead(status, { "content-type": "application/json", ...headers });
-    response.end(typeof body === "string" ? body : JSON.stringify(body));
+    response.end(typeof body === "string" || Buffer.isBuffer(body) ? body : JSON.stringify(body));
   }
 }
 

@@ -1,0 +1,105 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import postgres from "postgres";
+import { vi } from "vitest";
+import { openDatabase } from "../../src/store/database.ts";
+import { startEmbeddedPostgres } from "../../src/store/embedded-postgres.ts";
+import { migrate } from "../../src/store/migrate.ts";
+import { findPostmaster } from "../../src/store/postmaster.ts";
+import { quietLog } from "../support/quiet-log.ts";
+import { startTcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
+
+const NAME = "torture";
+const BACK_WITHIN_MS = 120_000;
+
+/** A Postgres with everything durable that a test may treat badly, and a wire to it. */
+export interface TortureCluster {
+  /** Through the wire, as gateways reach it. */
+  readonly url: string;
+  /** Past the wire, for looking at it. */
+  readonly direct: string;
+  readonly proxy: TcpProxy;
+  /** The processes of the server that serve connections of gateways. */
+  backends(): Promise<number[]>;
+  /** Ends it as `kill -9` does; resolves once it is back. */
+  killPostmaster(): Promise<void>;
+  /** Ends one serving process as `kill -9` does, upon which the server restarts all of them. */
+  killBackend(pid: number): Promise<void>;
+  /** Takes every connection of gateways away; gives how many there were. */
+  terminateBackends(share: number): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** @param parent where its data lies */
+export async function startCluster(parent = tmpdir()): Promise<TortureCluster> {
+  const dataDir = mkdtempSync(join(parent, "ringback-torture-"));
+  const server = await startEmbeddedPostgres({ dataDir, log: quietLog });
+  const admin = postgres(server.url, { max: 1, onnotice: () => undefined });
+  await admin`create database ${admin(NAME)}`;
+  await admin.end();
+  const direct = new URL(server.url);
+  direct.pathname = `/${NAME}`;
+  const database = await openDatabase({
+    url: direct.href,
+    connectionsMax: 1,
+    statementTimeoutMs: 60_000,
+    applicationName: "torture",
+    log: quietLog,
+  });
+  await migrate(database);
+  await database.close(1_000);
+  const proxy = await startTcpProxy({ host: direct.hostname, port: Number(direct.port) });
+  const url = new URL(direct);
+  url.port = String(proxy.port);
+  const postmasterPid = async (): Promise<number> => {
+    const found = await findPostmaster(join(dataDir, "postgres", "data"));
+    return found.kind === "running" ? found.pid : 0;
+  };
+  /** A connection for each question: none is held that a fault could take. */
+  const ask = async <T>(work: (sql: postgres.Sql) => Promise<T>): Promise<T> => {
+    const sql = postgres(direct.href, { max: 1, connect_timeout: 5, onnotice: () => undefined });
+    try {
+      return await work(sql);
+    } finally {
+      await sql.end({ timeout: 1 });
+    }
+  };
+  const untilItAnswers = (): Promise<void> =>
+    vi.waitFor(() => ask(async (sql) => void (await sql`select 1`)), {
+      timeout: BACK_WITHIN_MS,
+      interval: 200,
+    });
+  return {
+    url: url.href,
+    direct: direct.href,
+    proxy,
+    backends: () =>
+      ask(async (sql) => {
+        const rows = await sql<{ pid: number }[]>`
+          select pid from pg_stat_activity where application_name = 'ringback' and pid <> pg_backend_pid()`;
+        return rows.map(({ pid }) => pid);
+      }),
+    async killPostmaster() {
+      const pid = await postmasterPid();
+      if (pid > 0) process.kill(pid, "SIGKILL");
+      await untilItAnswers();
+    },
+    async killBackend(pid) {
+      process.kill(pid, "SIGKILL");
+      await untilItAnswers();
+    },
+    terminateBackends: (share) =>
+      ask(async (sql) => {
+        const rows = await sql`
+          select pg_terminate_backend(pid) from pg_stat_activity
+          where application_name = 'ringback' and state <> 'idle' and random() < ${share}`;
+        return rows.length;
+      }),
+    async close() {
+      await proxy.close();
+      await server.stop();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
