@@ -38,7 +38,7 @@ import { FetchedResults } from "./store/fetched-results.ts";
 import { findIdempotencyKey } from "./store/find-idempotency-key.ts";
 import { findJob, findJobsOfSubscriptions } from "./store/find-job.ts";
 import { isJobKnown } from "./store/is-job-known.ts";
-import { pauseConnection } from "./store/load-connections.ts";
+import { claimProbe, pauseConnection, resumeConnection } from "./store/load-connections.ts";
 import { loadJobs, loadLiveJobs } from "./store/load-jobs.ts";
 import { postMail } from "./store/mailbox.ts";
 import { registerWriteGauges } from "./store/write-gauges.ts";
@@ -228,6 +228,8 @@ export class Engine {
         this.delivery.operations.tell(unknownStatusNews(projectId, watch, status));
       },
       pauseConnection: (connection, reason) => pauseConnection(database, connection, reason),
+      claimProbe: (connection) => claimProbe(database, connection),
+      resumeConnection: (connection) => resumeConnection(database, connection),
       observed: (interpretation, failureCode) => countPoll(metrics, interpretation, failureCode),
     });
   }

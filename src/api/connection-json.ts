@@ -18,6 +18,7 @@ export function connectionJson(of: ConnectionRecord, ports: Pick<ApiPorts, "conn
     state: of.state,
     paused_reason: of.pausedReason,
     paused_at: isoTime(of.pausedAtMs),
+    next_probe_at: isoTime(of.probeAtMs),
     load: load === null ? null : loadView(load),
     created_at: isoTime(of.createdAtMs),
     updated_at: isoTime(of.updatedAtMs),

@@ -80,6 +80,10 @@ export const connectionSchema = z
     state: z.enum(["active", "paused"]),
     paused_reason: z.string().nullable(),
     paused_at: isoTimeSchema.nullable(),
+    next_probe_at: isoTimeSchema.nullable().openapi({
+      description:
+        "When one job is asked to see whether the pause can be lifted; null when it was paused by hand.",
+    }),
     load: connectionLoadSchema.nullable().openapi({
       description: "How it stands on the node that answers; null when it is not known there yet.",
     }),

@@ -44,9 +44,7 @@ export type JobStep =
       readonly sawJob: boolean;
       readonly lastError: string | null;
     }
-  | { readonly kind: "end"; readonly ending: Ending }
-  /** The credential was refused: the connection pauses, the job stays. */
-  | { readonly kind: "suspend"; readonly reason: string };
+  | { readonly kind: "end"; readonly ending: Ending };
 
 /** What a poll or an attempt says about its lane. */
 export type LaneVerdict =
@@ -99,8 +97,20 @@ function decide(input: PollInput): JobStep {
     case "canceled":
     case "expired":
       return end(observation.kind, observation.error, null, observation.times);
-    case "credential_rejected":
-      return { kind: "suspend", reason: observation.reason };
+    // Whether the connection pauses is not decided by one job.
+    case "credential_rejected": {
+      const failuresInRow = facts.failuresInRow + 1;
+      return {
+        kind: "keep_watching",
+        dueAtMs: dueAtMs(input, failureBackoffMs(failuresInRow)),
+        phase: facts.phase,
+        progress: facts.progress,
+        failuresInRow,
+        absence: facts.absence,
+        sawJob: false,
+        lastError: observation.reason,
+      };
+    }
     case "running":
       return {
         kind: "keep_watching",

@@ -68,4 +68,9 @@ export type Observation =
       readonly reason: string;
       readonly retryAfterMs: number | null;
     }
-  | { readonly kind: "credential_rejected"; readonly reason: string };
+  | {
+      readonly kind: "credential_rejected";
+      readonly reason: string;
+      /** Whether the answer is the upstream's own and says that the key is wrong. */
+      readonly isPlain: boolean;
+    };

@@ -41,6 +41,8 @@ export class Lane<Item> implements GateVisitor {
   #isClosed = false;
 
   #pausedUntilMs = 0;
+  /** One item may start although the lane is paused. */
+  #hasPass = false;
   #refusedUntilMs = 0;
   #refusalsInRow = 0;
   /** Nothing has passed yet since a refusal, so one at a time goes ahead. */
@@ -132,9 +134,16 @@ export class Lane<Item> implements GateVisitor {
     this.#pump();
   }
 
+  /** Lets one item start although the lane is paused, to see whether what was wrong is mended. */
+  letOnePass(): void {
+    this.#hasPass = true;
+    this.#pump();
+  }
+
   /** Lifts every pause, from `atMs` on: somebody mended what was wrong. */
   resume(atMs = 0): void {
     this.#pausedUntilMs = atMs;
+    this.#hasPass = false;
     this.#refusedUntilMs = 0;
     this.#refusalsInRow = 0;
     this.#pump();
@@ -209,6 +218,7 @@ export class Lane<Item> implements GateVisitor {
     this.#queue.pop();
     this.#inFlight += 1;
     this.#isProbeOut = this.#isProbing;
+    this.#hasPass = false;
     this.#options.start(item, this.#era);
     return true;
   }
@@ -222,7 +232,7 @@ export class Lane<Item> implements GateVisitor {
   }
 
   #ownHold(nowMs: number): LaneHold | null {
-    if (this.#pausedUntilMs > nowMs) return "pause";
+    if (this.#pausedUntilMs > nowMs && !this.#hasPass) return "pause";
     if (this.#refusedUntilMs > nowMs || this.#isProbeOut) return "refusal";
     return this.#inFlight >= this.#concurrency ? "concurrency" : null;
   }
@@ -283,7 +293,7 @@ export class Lane<Item> implements GateVisitor {
     const nowMs = clock.monotonic();
     const startAtMs = Math.max(
       dueAtMs,
-      this.#pausedUntilMs,
+      this.#hasPass ? 0 : this.#pausedUntilMs,
       this.#refusedUntilMs,
       this.#pace.nextAtMs(nowMs),
     );

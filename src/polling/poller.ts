@@ -27,6 +27,14 @@ const REFUSED_EVENT_RETRY_MS = 60_000;
 /** How long a refused credential is not tried again when the database could not be told. */
 const UNRECORDED_PAUSE_MS = 5_000;
 
+/** How long until a probe is tried again that was another node's, or that no job was there for. */
+const PROBE_AGAIN_MS = 5_000;
+
+interface ConnectionVersion {
+  readonly id: string;
+  readonly credentialVersion: number;
+}
+
 export interface PollerPorts extends EventRecorderPorts, AnswerPorts, ResultFetcherPorts {
   readonly random: Random;
   readonly providers: JobProviders;
@@ -37,10 +45,11 @@ export interface PollerPorts extends EventRecorderPorts, AnswerPorts, ResultFetc
   metUnknownStatus(upstream: Upstream, watch: Watch, status: string): void;
   /** Asks to watch a job again if it is still live. */
   look(job: { readonly shardId: number; readonly id: string }): void;
-  pauseConnection(
-    connection: { readonly id: string; readonly credentialVersion: number },
-    reason: string,
-  ): Promise<void>;
+  /** Whether this node is to probe a paused connection now. */
+  claimProbe(connection: ConnectionVersion): Promise<boolean>;
+  /** Lifts a pause on all nodes. */
+  resumeConnection(connection: ConnectionVersion): Promise<void>;
+  pauseConnection(connection: ConnectionVersion, reason: string): Promise<void>;
 }
 
 /**
@@ -76,6 +85,7 @@ export class Poller {
       userAgent: ports.userAgent,
       pollsPerOriginMax: ports.pollsPerOriginMax,
       onBreaker: (origin, breaker) => this.#tellOfBreaker(origin, breaker),
+      probe: (upstream) => void this.#probe(upstream),
       poll: (upstream, watch, era) => void this.#poll(upstream, watch, era),
       timeOut: (watch) => void this.#end(watch, timedOut(watch, this.watches.lastErrorOf(watch))),
     });
@@ -109,6 +119,7 @@ export class Poller {
   /** One pass over a job. Never rejects. */
   async #poll(upstream: Upstream, watch: Watch, era: number): Promise<void> {
     this.#begin(watch, "polling");
+    const beganAtMs = this.#ports.clock.monotonic();
     let interpretation: Interpretation | null = null;
     try {
       interpretation = await this.#pass(upstream, watch);
@@ -116,6 +127,8 @@ export class Poller {
       this.#ports.log.error({ err: error, jobId: watch.jobId }, "a pass over a job failed");
       if (watch.state === "polling") this.watches.schedule(watch, this.#refusedRetryAtMs());
     }
+    if (interpretation !== null && isAnsweredWell(interpretation)) upstream.answeredWell(beganAtMs);
+    if (upstream.isProbing) this.#endProbe(upstream, interpretation);
     upstream.lane.settle(laneVerdictOf(interpretation), era);
     this.#finish(watch);
   }
@@ -140,6 +153,14 @@ export class Poller {
     if (interpretation.kind === "running" && interpretation.unknownStatus !== null) {
       this.#ports.metUnknownStatus(upstream, watch, interpretation.unknownStatus);
     }
+    if (interpretation.kind === "credential_rejected" && watch.state === "polling") {
+      const { reason, isPlain } = interpretation;
+      const isConfirmed = upstream.credentialRefused(watch.slot, isPlain);
+      if (isConfirmed || upstream.problem !== null) {
+        await this.#suspend(upstream, access, watch, reason);
+        return interpretation;
+      }
+    }
     const step = decideAfterPoll({
       facts: watch,
       observation: interpretation,
@@ -149,7 +170,7 @@ export class Poller {
       lingeredMs,
       minIntervalMs: access.provider.minIntervalMs,
     });
-    await this.#take(upstream, access, watch, step);
+    await this.#take(access, watch, step);
     return asked.isSent ? interpretation : null;
   }
 
@@ -160,18 +181,12 @@ export class Poller {
     if (watch.state === "polling") this.watches.scheduleInPlace(watch);
   }
 
-  #take(
-    upstream: Upstream,
-    access: UpstreamAccess,
-    watch: Watch,
-    step: JobStep,
-  ): Promise<void> | void {
+  #take(access: UpstreamAccess, watch: Watch, step: JobStep): Promise<void> | void {
     // Its deadline passed while the answer was on its way: that ending is being recorded.
     if (watch.state === "ending") return;
     // An ending counts even if the shard has gone to another node: the result may be shown once.
     if (step.kind === "end") return this.#endOnceFetched(access, watch, step.ending);
     if (watch.state === "dropped") return;
-    if (step.kind === "suspend") return this.#suspend(upstream, access, watch, step.reason);
     return this.#keepWatching(watch, step);
   }
 
@@ -274,6 +289,31 @@ export class Poller {
     }
   }
 
+  /** Asks with one job whether a paused connection's credential is taken again. Never rejects. */
+  async #probe(upstream: Upstream): Promise<void> {
+    upstream.probeIn(PROBE_AGAIN_MS);
+    const credentialVersion = upstream.storedCredentialVersion;
+    if (upstream.jobs === 0 || credentialVersion === null) return;
+    const connection = { id: upstream.connectionId, credentialVersion };
+    try {
+      if (await this.#ports.claimProbe(connection)) upstream.beginProbe();
+    } catch (error) {
+      this.#ports.log.warn({ err: error, connection }, "a paused connection could not be probed");
+    }
+  }
+
+  #endProbe(upstream: Upstream, interpretation: Interpretation | null): void {
+    upstream.endProbe();
+    const credentialVersion = upstream.storedCredentialVersion;
+    if (credentialVersion === null) return;
+    if (interpretation === null || !isAnsweredWell(interpretation)) return;
+    const connection = { id: upstream.connectionId, credentialVersion };
+    this.#ports.log.info({ connection }, "a paused connection is resumed: its credential is taken");
+    this.#ports.resumeConnection(connection).catch((error: unknown) => {
+      this.#ports.log.warn({ err: error, connection }, "the end of a pause could not be recorded");
+    });
+  }
+
   /** Of an outage its beginning and its end. */
   #tellOfBreaker(origin: string, breaker: Breaker): void {
     const { log } = this.#ports;
@@ -301,3 +341,21 @@ export class Poller {
 }
 
 type MovementType = Extract<EventType, "job.processing" | "job.progress">;
+
+/** Whether the credential was taken, as far as the answer tells. */
+function isAnsweredWell({ kind }: Interpretation): boolean {
+  switch (kind) {
+    case "running":
+    case "completed":
+    case "failed":
+    case "canceled":
+    case "expired":
+    case "result_wanted":
+      return true;
+    // Some upstreams hide from a wrong credential what it may not see.
+    case "absent":
+    case "retry":
+    case "credential_rejected":
+      return false;
+  }
+}

@@ -1,10 +1,16 @@
+import {
+  afterGoodAnswer,
+  afterRefusedCredential,
+  isRefusalConfirmed,
+  type Suspicion,
+} from "../core/credential-trust.ts";
 import { Lane } from "../lanes/lane.ts";
 import type { LaneLimits } from "../lanes/lane-options.ts";
 import type { OriginGate } from "../lanes/origin-gate.ts";
 import { credentialHosts } from "../providers/credential-hosts.ts";
 import type { KnownProvider } from "../providers/known-provider.ts";
 import type { Provider } from "../providers/provider.ts";
-import type { Clock } from "../runtime/clock.ts";
+import type { Clock, Timer } from "../runtime/clock.ts";
 import type { SecretBox } from "../runtime/secret-box.ts";
 import type { StoredConnection } from "../store/load-connections.ts";
 import { accessTo, type UpstreamAccess } from "./upstream-access.ts";
@@ -32,6 +38,8 @@ export interface UpstreamPorts {
   readonly gateOf: (origin: string) => OriginGate;
   /** The turn of the watch in this slot has come. */
   readonly poll: (upstream: Upstream, slot: number, era: number) => void;
+  /** The pause of a connection is to be probed. */
+  readonly probe: (upstream: Upstream) => void;
   /** Whether the watch in this slot is due at this time. */
   readonly isCurrent: (slot: number, dueAtMs: number) => boolean;
 }
@@ -64,6 +72,12 @@ export class Upstream {
   /** By version of the definition: the access, or why there is none. */
   readonly #accesses = new Map<string | null, UpstreamAccess | string>();
   #isLimited = false;
+  readonly #probe: (upstream: Upstream) => void;
+  #probeTimer: Timer | null = null;
+  #isProbing = false;
+  #suspicion: Suspicion | null = null;
+  /** The credential has worked. */
+  #hasAnswered = false;
   #problem: string | null = NOT_KNOWN;
 
   constructor(connectionId: string, ports: UpstreamPorts) {
@@ -72,6 +86,7 @@ export class Upstream {
     this.#secretBox = ports.secretBox;
     this.#userAgent = ports.userAgent;
     this.#clock = ports.clock;
+    this.#probe = ports.probe;
     this.#gateOf = ports.gateOf;
     this.lane = new Lane<number | Turn>({
       limits: NO_LIMITS,
@@ -96,6 +111,51 @@ export class Upstream {
   /** Why nothing can be sent at all, so that the lane is paused; or null. */
   get problem(): string | null {
     return this.#problem;
+  }
+
+  /** Whether one job is being asked although the connection is paused. */
+  get isProbing(): boolean {
+    return this.#isProbing;
+  }
+
+  /** Lets one job be asked although the connection is paused. */
+  beginProbe(): void {
+    if (this.#probeTimer === null || this.#problem === null) return;
+    this.#isProbing = true;
+    this.lane.letOnePass();
+  }
+
+  endProbe(): void {
+    this.#isProbing = false;
+  }
+
+  /** Looks after a wait whether the pause is to be probed. */
+  probeIn(delayMs: number): void {
+    this.#probeTimer?.cancel();
+    this.#probeTimer = this.#clock.setTimer(delayMs, () => this.#probe(this));
+  }
+
+  /** The version of the credential that is stored, whether or not it is being used. */
+  get storedCredentialVersion(): number | null {
+    return this.#connection?.credentialVersion ?? null;
+  }
+
+  /** A job was answered well, by a poll that began then on the monotonic clock. */
+  answeredWell(beganAtMs: number): void {
+    this.#hasAnswered = true;
+    this.#suspicion = afterGoodAnswer(this.#suspicion, beganAtMs);
+  }
+
+  /** A job's poll was refused. Returns whether that is reason to pause the connection. */
+  credentialRefused(job: number, isPlain: boolean): boolean {
+    const suspicion = afterRefusedCredential(this.#suspicion, job, this.#clock.monotonic());
+    this.#suspicion = suspicion;
+    return isRefusalConfirmed(suspicion, { isPlain, hasAnswered: this.#hasAnswered });
+  }
+
+  close(): void {
+    this.#probeTimer?.cancel();
+    this.lane.close();
   }
 
   /** Null while nothing can be sent. */
@@ -151,15 +211,28 @@ export class Upstream {
    * @param resumeAtMs sends nothing before, by the monotonic clock
    */
   configure(connection: StoredConnection, resumeAtMs = 0): void {
+    if (this.#connection?.credentialVersion !== connection.credentialVersion) {
+      this.#hasAnswered = false;
+    }
     this.#connection = connection;
+    this.#probeTimer?.cancel();
+    this.#probeTimer = null;
     this.#accesses.clear();
     const credential = openCredential(connection, this.#secretBox);
     const problem = connectionProblem(connection, credential);
+    this.#credential = credential ?? "";
     if (problem !== null) {
-      this.suspend(problem);
+      // A probe goes on while only the time of the next one is news.
+      if (!this.#isProbing || connection.probeAtMs === null) this.suspend(problem);
+      const isProbed =
+        connection.state === "paused" && !connection.isDeleted && credential !== null;
+      if (isProbed && connection.probeAtMs !== null) {
+        this.probeIn(connection.probeAtMs - this.#clock.now());
+      }
       return;
     }
-    this.#credential = credential ?? "";
+    this.#isProbing = false;
+    this.#suspicion = null;
     this.#problem = null;
     this.#limit(connection);
     this.lane.resume(resumeAtMs);
@@ -175,6 +248,7 @@ export class Upstream {
 
   /** Sends nothing any more until configured anew. */
   suspend(problem: string): void {
+    this.#isProbing = false;
     this.#problem = problem;
     this.#accesses.clear();
     this.lane.pause(Infinity);
@@ -186,7 +260,7 @@ export class Upstream {
   }
 
   #lookUp(versionId: string | null): UpstreamAccess | string {
-    if (this.#problem !== null) return this.#problem;
+    if (this.#problem !== null && !this.#isProbing) return this.#problem;
     const known = this.#accesses.get(versionId);
     if (known !== undefined) return known;
     const access = this.#prepare(versionId);

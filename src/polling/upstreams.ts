@@ -107,7 +107,7 @@ export class Upstreams {
   }
 
   close(): void {
-    for (const { lane } of this.#byId.values()) lane.close();
+    for (const upstream of this.#byId.values()) upstream.close();
   }
 
   #gateOf(origin: string): OriginGate {

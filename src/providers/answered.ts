@@ -62,6 +62,21 @@ export function retry(
   };
 }
 
+/** Whether an answer names a rate limit; some send it as 403 without any header that says so. */
+const SAYS_RATE_LIMIT = /rate.?limit|too many requests|throttl/i;
+
+/** How long such an upstream is left alone. */
+const RATE_LIMIT_WAIT_MS = 60_000;
+
+/** The credential was refused, or so it looks. */
+export function refusedCredential(answered: Answered): Observation {
+  const { status } = answered.answer;
+  const reason = describe(answered);
+  if (SAYS_RATE_LIMIT.test(reason)) return retry(answered, "rate_limited", RATE_LIMIT_WAIT_MS);
+  const isPlain = answered.body.kind === "json" && status !== 403;
+  return { kind: "credential_rejected", reason, isPlain };
+}
+
 /** How long the answer asks to be left alone, or null. */
 export function readRetryAfterMs({ provider, answer, nowMs }: Answered): number | null {
   return parseRetryAfter(answer.headers, nowMs, { maxMs: provider.answers.waitMsMax });

@@ -13,6 +13,7 @@ import {
   readTimes,
   readValue,
   REASON_CHARACTERS_MAX,
+  refusedCredential,
   retry,
   unusable,
   type UpstreamAnswer,
@@ -115,7 +116,7 @@ function byVerdict(
     case "rate_limited":
       return retry(answered, "rate_limited", verdict.waitMs);
     case "credential_rejected":
-      return { kind: "credential_rejected", reason: describe(answered) };
+      return refusedCredential(answered);
     case "retry":
       return retry(answered, "upstream_fault");
     case "unknown_status":

@@ -8,6 +8,7 @@ import {
   readRaw,
   readRetryAfterMs,
   REASON_CHARACTERS_MAX,
+  refusedCredential,
   retry,
   unusable,
   type UpstreamAnswer,
@@ -125,7 +126,7 @@ function byVerdict(
     case "rate_limited":
       return retry(answered, "rate_limited", verdict.waitMs);
     case "credential_rejected":
-      return { kind: "credential_rejected", reason: describe(answered) };
+      return refusedCredential(answered);
     case "retry":
       return retry(answered, "upstream_fault");
     case "unusable":

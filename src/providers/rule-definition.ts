@@ -138,7 +138,7 @@ const ruleSchema = z
       .describe(
         "What the answer means. not_found: not visible yet within not_found_grace_s, expired " +
           "after it. rate_limited: the connection pauses. credential_rejected: the connection " +
-          "stops until a person mends it. retry: an outage, which says nothing of the job.",
+          "pauses once that is confirmed, and is probed. retry: an outage, which says nothing of the job.",
       ),
     phase: z
       .enum(["pending", "processing"])

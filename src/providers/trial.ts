@@ -67,7 +67,10 @@ export function consequenceOf(observation: Interpretation): string {
     case "retry":
       return CONSEQUENCE_OF_RETRY[observation.cause];
     case "credential_rejected":
-      return "The connection pauses and keeps its jobs until its credential is replaced.";
+      return (
+        "The job is asked about again, later; the connection pauses once the refusal is confirmed, and " +
+        "keeps its jobs until its credential is replaced or a probe is answered."
+      );
   }
 }
 

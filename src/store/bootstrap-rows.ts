@@ -47,7 +47,8 @@ values ($1, $2, $3, $4, $5, $6, $7, now(), now())
 on conflict (project_id, provider, name) where deleted_at is null do update set
   base_url = excluded.base_url, credential = excluded.credential, agreed_hosts = null,
   environment = excluded.environment, credential_version = connection.credential_version + 1,
-  state = 'active', paused_reason = null, paused_at = null, updated_at = excluded.updated_at
+  state = 'active', paused_reason = null, paused_at = null, probe_at = null, probes = 0,
+  updated_at = excluded.updated_at
 `;
 
 /**

@@ -15,6 +15,8 @@ export interface StoredConnection {
   readonly settings: ConnectionSettings;
   readonly state: ConnectionState;
   readonly pausedReason: string | null;
+  /** When a pause is probed next; null for one by hand, which lasts. */
+  readonly probeAtMs: number | null;
   readonly isDeleted: boolean;
   readonly updatedAtMs: number;
 }
@@ -22,6 +24,7 @@ export interface StoredConnection {
 const LOAD = `
 select id, project_id as "projectId", provider, name, base_url as "baseUrl", credential,
   to_json(agreed_hosts) as "agreedHosts", credential_version as "credentialVersion", settings, state, paused_reason as "pausedReason",
+  round(date_part('epoch', probe_at) * 1000) as "probeAtMs",
   deleted_at is not null as "isDeleted",
   round(date_part('epoch', updated_at) * 1000) as "updatedAtMs"
 from connections
@@ -41,7 +44,8 @@ export function loadConnections(
 
 const PAUSE = `
 update connections set
-  state = 'paused', paused_reason = $3, paused_at = now(), updated_at = now()
+  state = 'paused', paused_reason = $3, paused_at = now(),
+  probe_at = now() + interval '15 seconds', probes = 0, updated_at = now()
 where id = $1 and credential_version = $2 and state = 'active' and deleted_at is null
 `;
 
@@ -56,5 +60,43 @@ export async function pauseConnection(
 ): Promise<void> {
   await database.run("pause-connection", (sql) =>
     sql.unsafe(PAUSE, [connection.id, connection.credentialVersion, reason], { prepare: true }),
+  );
+}
+
+// Probes come at growing intervals, a quarter of an hour at most. Of several nodes one gets each.
+const CLAIM_PROBE = `
+update connections set
+  probe_at = now() + least(900, 15 * 2 ^ least(probes + 1, 10)) * interval '1 second',
+  probes = probes + 1, updated_at = now()
+where id = $1 and credential_version = $2 and state = 'paused' and deleted_at is null
+  and probe_at <= now() + interval '50 milliseconds'
+returning id
+`;
+
+/** Whether this node is to probe a paused connection, which no other node does at the same time. */
+export async function claimProbe(
+  database: Database,
+  connection: { readonly id: string; readonly credentialVersion: number },
+): Promise<boolean> {
+  const claimed = await database.run("claim-probe", (sql) =>
+    sql.unsafe(CLAIM_PROBE, [connection.id, connection.credentialVersion], { prepare: true }),
+  );
+  return claimed.length > 0;
+}
+
+const RESUME = `
+update connections set
+  state = 'active', paused_reason = null, paused_at = null, probe_at = null, probes = 0,
+  updated_at = now()
+where id = $1 and credential_version = $2 and state = 'paused' and probe_at is not null
+`;
+
+/** Lifts a pause whose probe was answered well; one by hand stays. */
+export async function resumeConnection(
+  database: Database,
+  connection: { readonly id: string; readonly credentialVersion: number },
+): Promise<void> {
+  await database.run("resume-connection", (sql) =>
+    sql.unsafe(RESUME, [connection.id, connection.credentialVersion], { prepare: true }),
   );
 }

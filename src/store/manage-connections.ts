@@ -15,6 +15,7 @@ export interface ConnectionRecord {
   readonly state: ConnectionState;
   readonly pausedReason: string | null;
   readonly pausedAtMs: number | null;
+  readonly probeAtMs: number | null;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
 }
@@ -23,6 +24,7 @@ const COLUMNS = `
   id, provider, name, base_url as "baseUrl", credential is not null as "hasCredential",
   to_json(agreed_hosts) as "agreedHosts", settings, state, paused_reason as "pausedReason",
   round(date_part('epoch', paused_at) * 1000) as "pausedAtMs",
+  round(date_part('epoch', probe_at) * 1000) as "probeAtMs",
   round(date_part('epoch', created_at) * 1000) as "createdAtMs",
   round(date_part('epoch', updated_at) * 1000) as "updatedAtMs"`;
 
@@ -136,6 +138,8 @@ update connections as connection set
     when $7 = 'paused' then coalesce(paused_reason, $8) end,
   paused_at = case when $7::text is null then paused_at
     when $7 = 'paused' then coalesce(paused_at, given.changed_at) end,
+  probe_at = case when $7::text is null then probe_at end,
+  probes = case when $7::text is null then probes else 0 end,
   updated_at = given.changed_at
 from given
 where id = $1 and project_id = $2 and deleted_at is null

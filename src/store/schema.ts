@@ -77,6 +77,10 @@ export const connections = pgTable(
     state: text("state").notNull().default("active").$type<ConnectionState>(),
     pausedReason: text("paused_reason"),
     pausedAt: time("paused_at"),
+    /** When one job is asked to see whether the pause can be lifted; null for a pause by hand. */
+    probeAt: time("probe_at"),
+    /** Probes since the pause began. */
+    probes: integer("probes").notNull().default(0),
     createdAt: time("created_at").notNull(),
     updatedAt: time("updated_at").notNull(),
     deletedAt: time("deleted_at"),

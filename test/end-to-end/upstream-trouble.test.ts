@@ -78,7 +78,10 @@ describe.concurrent("a credential that the upstream refuses", () => {
     const { gateway, upstream, receiver, jobId, path, connectionId, subscribe, look } = scene;
     const echo = `The key ${UPSTREAM_KEY} is wrong`;
     upstream.answer("fails", pulseAnswer.failed(echo));
-    upstream.answer("unknown", pulseAnswer.status(echo));
+    upstream.answer("unknown", [
+      pulseAnswer.status(echo),
+      pulseAnswer.error(401, "AUTH_002", echo),
+    ]);
     upstream.answer(jobId, [
       pulseAnswer.error(500, "GENERAL_001", echo),
       pulseAnswer.error(401, "AUTH_002", echo),

@@ -31,6 +31,7 @@ export function storedConnection(changes: Partial<StoredConnection> = {}): Store
     settings: { poll_interval_s: 1 },
     state: "active",
     pausedReason: null,
+    probeAtMs: null,
     isDeleted: false,
     updatedAtMs: 0,
     ...changes,

@@ -34,6 +34,7 @@ export function watchLimitedUpstream(upstream: {
     providers: builtInOnly(),
     secretBox: openBox,
     userAgent: "Ringback/test",
+    probe: () => undefined,
     pollsPerOriginMax,
     poll(of, watch, era) {
       watch.state = "polling";

@@ -23,6 +23,7 @@ function setUp(
     providers: { current: () => provider, ofJob: () => provider },
     secretBox: openBox,
     userAgent: "Ringback/test",
+    probe: () => undefined,
     gateOf: () => openGate(clock),
     poll: () => undefined,
     isCurrent: () => false,

@@ -27,6 +27,7 @@ function setUp() {
     providers,
     secretBox: openBox,
     userAgent: "Ringback/test",
+    probe: () => undefined,
     pollsPerOriginMax: 1024,
     poll(upstream, watch) {
       watch.state = "polling";

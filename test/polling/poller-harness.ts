@@ -37,6 +37,7 @@ export function startPoller(connection: Partial<StoredConnection> = {}, provider
   const logged: Logged[] = [];
   const recorded: EventRow[] = [];
   const paused: { readonly version: number; readonly reason: string }[] = [];
+  const resumedAtMs: number[] = [];
   const looked: { readonly shardId: number; readonly id: string }[] = [];
   const upstream = {
     answer: (_path: string, _poll: number, _origin: string, _key: string): Answer => RUNNING,
@@ -51,6 +52,7 @@ export function startPoller(connection: Partial<StoredConnection> = {}, provider
       return Promise.resolve({ recorded: isFirst, owed: [] });
     },
     pause: (): Promise<void> => Promise.resolve(),
+    claimProbe: (): boolean => true,
     fetched: { ...NO_FETCHED_RESULTS },
   };
   const poller = new Poller({
@@ -76,6 +78,11 @@ export function startPoller(connection: Partial<StoredConnection> = {}, provider
     fetched: store.fetched,
     record: (row) => store.record(row),
     owe: () => undefined,
+    claimProbe: () => Promise.resolve(store.claimProbe()),
+    resumeConnection() {
+      resumedAtMs.push(clock.now() - startedAtMs);
+      return Promise.resolve();
+    },
     pauseConnection(of, reason) {
       paused.push({ version: of.credentialVersion, reason });
       return store.pause();
@@ -107,6 +114,7 @@ export function startPoller(connection: Partial<StoredConnection> = {}, provider
     logged,
     recorded,
     paused,
+    resumedAtMs,
     looked,
     upstream,
     store,

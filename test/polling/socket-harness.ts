@@ -52,6 +52,8 @@ export async function startSocketPoller(
     },
     owe: () => undefined,
     pauseConnection: () => Promise.resolve(),
+    claimProbe: () => Promise.resolve(false),
+    resumeConnection: () => Promise.resolve(),
     look: () => undefined,
     pollsPerOriginMax: 1024,
     fetched: NO_FETCHED_RESULTS,

@@ -33,6 +33,7 @@ function upstreamOf(
     providers: finder,
     secretBox: openBox,
     userAgent: "Ringback/test",
+    probe: () => undefined,
     gateOf: () => openGate(clock),
     poll: () => void (started += 1),
     isCurrent: () => true,

@@ -14,6 +14,7 @@ function newUpstream(ports: Partial<ConstructorParameters<typeof Upstream>[1]> =
     providers: builtInOnly(),
     secretBox: openBox,
     userAgent: "Ringback/test",
+    probe: () => undefined,
     gateOf: () => openGate(new FakeClock()),
     poll: () => undefined,
     isCurrent: () => true,
@@ -111,7 +112,7 @@ describe("a credential that an upstream echoes", () => {
     { kind: "canceled", error: echo, times },
     { kind: "expired", error: echo, times },
     { kind: "retry", cause: "upstream_fault", reason: echo, retryAfterMs: null },
-    { kind: "credential_rejected", reason: echo },
+    { kind: "credential_rejected", reason: echo, isPlain: true },
     {
       kind: "running",
       phase: "processing",

@@ -26,6 +26,7 @@ function setUp(connection: StoredConnection | null = storedConnection()) {
     providers: builtInOnly(),
     secretBox: openBox,
     userAgent: "Ringback/test",
+    probe: () => undefined,
     pollsPerOriginMax: 1024,
     poll(_upstream: Upstream, watch) {
       watch.state = "polling";
