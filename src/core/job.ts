@@ -226,5 +226,6 @@ function failureBackoffMs(failuresInRow: number): number {
 
 function unknownStatusWarning(status: string | null): string | null {
   if (status === null) return null;
-  return `The upstream answered with the unknown status "${status}"; taken as still running.`;
+  // As JSON, so that blanks and line breaks can be seen.
+  return `The upstream answered with the unknown status ${JSON.stringify(status)}; taken as still running.`;
 }

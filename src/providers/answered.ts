@@ -9,8 +9,9 @@ import {
   readRetryAfter,
 } from "../core/retry-after.ts";
 import type { PollHint } from "./compile-answers.ts";
+import type { EndingVerdict } from "./compile-rules.ts";
 import { cleanLine, readErrorText } from "./error-text.ts";
-import { firstPresent, type PointerTokens, valueAt } from "./json-pointer.ts";
+import { firstPresent, pointerText, type PointerTokens, valueAt } from "./json-pointer.ts";
 import type { Provider } from "./provider.ts";
 import type { BodyReading } from "./read-body.ts";
 
@@ -115,8 +116,22 @@ function jsonOf(body: BodyReading): unknown {
   return body.kind === "json" ? body.json : undefined;
 }
 
-export function readError({ body, errorAt }: Answered): string | null {
+function readError({ body, errorAt }: Answered): string | null {
   return body.kind === "json" ? readErrorText(body, errorAt) : null;
+}
+
+/** Why a job ended: of an array that the rule found an element in, what that element says. */
+export function readEndingError(
+  answered: Answered,
+  { elements = [], error }: EndingVerdict,
+): string | null {
+  const errorAt = answered.errorAt.map((place) => {
+    const pointer = pointerText(place);
+    const found = elements.find(({ array }) => pointerText(array) === pointer);
+    const index = found?.find(answered.body) ?? -1;
+    return index === -1 ? place : [...place, String(index)];
+  });
+  return readError({ ...answered, errorAt }) ?? error ?? null;
 }
 
 /** The JSON at the first place that holds a value, without white space around its tokens, or null. */
@@ -176,7 +191,7 @@ export function readTimes({ provider, body }: Answered): UpstreamTimes {
 }
 
 /** A string, number or boolean as one line of text, or null; a number as it is written. */
-export function readScalar(
+function readScalar(
   body: BodyReading,
   places: readonly PointerTokens[],
   charactersMax: number,
@@ -188,6 +203,19 @@ export function readScalar(
   if (typeof value === "string") return cleanLine(value, charactersMax) || null;
   if (typeof value === "boolean") return String(value);
   return typeof value === "number" ? readDigits(body.text, tokens, charactersMax) : null;
+}
+
+/** The same with the blanks of a string, which may be why nobody knows it. */
+export function readWord(
+  body: BodyReading,
+  places: readonly PointerTokens[],
+  charactersMax: number,
+): string | null {
+  const line = readScalar(body, places, charactersMax);
+  if (line === null || body.kind === "unreadable") return line;
+  const value = firstPresent(body.json, places)?.value;
+  if (typeof value !== "string" || value.length > charactersMax) return line;
+  return value.replaceAll("\0", "").toWellFormed();
 }
 
 /**

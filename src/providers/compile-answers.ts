@@ -4,6 +4,7 @@ import {
   compileConditions,
   compileRules,
   type JsonTest,
+  wordsNamed,
 } from "./compile-rules.ts";
 import type { ProviderDefinition } from "./definition.ts";
 import { type PointerTokens, splitPointer } from "./json-pointer.ts";
@@ -24,6 +25,8 @@ export interface PollHint {
 /** How status answers are read, for `interpretAnswer`. */
 export interface CompiledAnswers {
   readonly rules: readonly CompiledRule[];
+  /** The status words that the rules name, folded. */
+  readonly knownWords: ReadonlySet<unknown>;
   readonly status: Places;
   readonly progress: Places;
   /** Instead of `progress`; null unless the definition composes it. */
@@ -76,7 +79,8 @@ export function compileAnswers(
   const { extract, status } = definition;
   const { progress } = extract;
   return Object.freeze({
-    rules: compileRules(definition.rules),
+    rules: compileRules(definition.rules, extract.status),
+    knownWords: wordsNamed(definition.rules, extract.status),
     status: split(extract.status),
     progress: Array.isArray(progress) ? split(progress) : [],
     progressParts: Array.isArray(progress)

@@ -24,10 +24,34 @@ import type {
 
 /** What a rule says about an answer it matches. */
 export type RuleVerdict =
-  | { readonly observe: "running"; readonly phase: "pending" | "processing" }
+  | {
+      readonly observe: "running";
+      readonly phase: "pending" | "processing";
+      /** Whether the rule takes any status word; one that no rule names is shown to people. */
+      readonly takesAnyWord?: boolean;
+    }
   /** With the wait when the answer does not say. */
   | { readonly observe: "rate_limited"; readonly waitMs: number | null }
-  | { readonly observe: Exclude<ProviderRule["observe"], "running" | "rate_limited"> };
+  | {
+      readonly observe: Exclude<ProviderRule["observe"], "running" | "rate_limited">;
+      /** What to say of an ending if the answer does not. */
+      readonly error?: string | undefined;
+      /** The elements of arrays that the rule looks for. */
+      readonly elements?: readonly MatchedElement[];
+    };
+
+/** What a rule knows of an ending beyond the answer. */
+export type EndingVerdict = Pick<
+  Exclude<RuleVerdict, { observe: "running" | "rate_limited" }>,
+  "error" | "elements"
+>;
+
+/** An array that a condition looks through for an element. */
+export interface MatchedElement {
+  readonly array: PointerTokens;
+  /** The index of the first element that matches, or -1. */
+  find(body: BodyReading): number;
+}
 
 /** A test of an answer; `json` is undefined for a body that is not JSON. */
 export type JsonTest = (json: unknown, numbers: NumberSources) => boolean;
@@ -40,16 +64,40 @@ export interface CompiledRule {
   readonly headerTests: readonly ((headers: HeaderValues) => boolean)[];
   /** One test for each of the rule's conditions. */
   readonly conditions: readonly JsonTest[];
+  /** The same, the status word without regard to its case and to blanks around it. */
+  readonly lenient: readonly JsonTest[];
 }
 
-export function compileRules(rules: readonly ProviderRule[]): readonly CompiledRule[] {
+/** @param statusAt where the answers have their status word */
+export function compileRules(
+  rules: readonly ProviderRule[],
+  statusAt: readonly string[] = [],
+): readonly CompiledRule[] {
   return rules.map((rule) => ({
     rule,
-    verdict: compileVerdict(rule),
+    verdict: compileVerdict(rule, statusAt),
     hasStatus: compileStatus(rule.http_status),
     headerTests: rule.headers.map(compileHeaderTest),
     conditions: compileConditions(rule.all),
+    lenient: compileConditions(
+      rule.all.map((one) => (statusAt.includes(one.pointer) ? { ...one, ignore_case: true } : one)),
+    ),
   }));
+}
+
+/** The words that rules name, folded, at any place where the answers have their status. */
+export function wordsNamed(
+  rules: readonly ProviderRule[],
+  statusAt: readonly string[],
+): ReadonlySet<unknown> {
+  const conditions = rules.flatMap((rule) => rule.all.filter((one) => names(one, statusAt)));
+  return new Set(
+    conditions.flatMap(({ eq, in: oneOf = [] }) => oneOf.concat(eq ?? [])).map(foldCase),
+  );
+}
+
+function names({ pointer, eq, in: oneOf }: ProviderCondition, statusAt: readonly string[]) {
+  return statusAt.includes(pointer) && (eq !== undefined || oneOf !== undefined);
 }
 
 export function compileConditions(conditions: readonly ProviderCondition[]): readonly JsonTest[] {
@@ -64,14 +112,20 @@ export function judge(
 ): RuleVerdict | null {
   const json = jsonOf(body);
   const numbers = new AnswerNumbers(body);
-  for (const { hasStatus, headerTests, conditions, verdict } of rules) {
-    const matches =
-      hasStatus(answer.status) &&
-      headerTests.every((test) => test(answer.headers)) &&
-      conditions.every((test) => test(json, numbers));
-    if (matches) return verdict;
+  const holds = (conditions: readonly JsonTest[]): boolean =>
+    conditions.every((test) => test(json, numbers));
+  for (const rule of rules) {
+    if (fitsHead(rule, answer) && holds(rule.conditions)) return rule.verdict;
   }
-  return null;
+  if (json === undefined) return null;
+  return rules.find((rule) => fitsHead(rule, answer) && holds(rule.lenient))?.verdict ?? null;
+}
+
+function fitsHead(
+  { hasStatus, headerTests }: CompiledRule,
+  answer: { readonly status: number; readonly headers: HeaderValues },
+): boolean {
+  return hasStatus(answer.status) && headerTests.every((test) => test(answer.headers));
 }
 
 /** Whether all conditions hold of an answer's body. */
@@ -84,10 +138,24 @@ function jsonOf(body: BodyReading): unknown {
   return body.kind === "json" ? body.json : undefined;
 }
 
-function compileVerdict({ observe, phase, wait_s: waitS }: ProviderRule): RuleVerdict {
-  if (observe === "running") return { observe, phase: phase ?? "processing" };
-  if (observe !== "rate_limited") return { observe };
-  return { observe, waitMs: waitS === undefined ? null : Math.round(waitS * 1000) };
+function compileVerdict(rule: ProviderRule, statusAt: readonly string[]): RuleVerdict {
+  const { observe, error, phase = "processing", wait_s: waitS } = rule;
+  if (observe === "running") {
+    return { observe, phase, takesAnyWord: takesAnyWord(rule, statusAt) };
+  }
+  if (observe === "rate_limited") {
+    return { observe, waitMs: waitS === undefined ? null : Math.round(waitS * 1000) };
+  }
+  return { observe, error, elements: rule.all.flatMap(compileElement) };
+}
+
+/** Whether a rule looks at an ordinary answer without naming its status word. */
+function takesAnyWord(rule: ProviderRule, statusAt: readonly string[]): boolean {
+  const isOrdinary = compileStatus(rule.http_status)(200);
+  const isNamed = rule.all.some(
+    (one) => names(one, statusAt) || (one.contains !== undefined && statusAt.includes(one.pointer)),
+  );
+  return isOrdinary && !isNamed && statusAt.length > 0;
 }
 
 function compileStatus(wanted: ProviderRule["http_status"]): (status: number) => boolean {
@@ -122,13 +190,27 @@ const ELEMENTS_MAX = 1000;
 
 /** Whether one and the same element of an array passes all of these. */
 function someElement(conditions: readonly ElementCondition[]): ValueTest {
+  const indexOf = compileSearch(conditions);
+  return (value, numbers, tokens) => indexOf(value, numbers, tokens) !== -1;
+}
+
+function compileElement({ pointer, some }: ProviderCondition): MatchedElement[] {
+  if (some === undefined) return [];
+  const array = splitPointer(pointer);
+  const indexOf = compileSearch(some);
+  const find = (body: BodyReading): number =>
+    indexOf(valueAt(jsonOf(body), array), new AnswerNumbers(body), array);
+  return [{ array, find }];
+}
+
+function compileSearch(conditions: readonly ElementCondition[]) {
   const tests = conditions.map((one) => atPointer(one.pointer, compileTests(one)));
-  return (value, numbers, tokens) => {
-    if (!Array.isArray(value)) return false;
+  return (value: unknown, numbers: NumberSources, tokens: PointerTokens): number => {
+    if (!Array.isArray(value)) return -1;
     const elements: readonly unknown[] =
       value.length > ELEMENTS_MAX ? value.slice(0, ELEMENTS_MAX) : value;
     const ofElement = new ElementNumbers(numbers, tokens, elements.length);
-    return elements.some((element, index) => {
+    return elements.findIndex((element, index) => {
       ofElement.index = index;
       return tests.every((test) => test(element, ofElement));
     });
@@ -205,10 +287,10 @@ function keepCase(value: unknown): unknown {
   return value;
 }
 
-/** What a longer text folds to is longer than any that a definition can name. */
+/** Blanks around a text count as little as its case. What a longer text folds to is longer than any that a definition can name. */
 const FOLDED_CHARACTERS_MAX = 1500;
 
-function foldCase(value: unknown): unknown {
+export function foldCase(value: unknown): unknown {
   const isShort = typeof value === "string" && value.length <= FOLDED_CHARACTERS_MAX;
-  return isShort ? value.toLowerCase() : value;
+  return isShort ? value.trim().toLowerCase() : value;
 }

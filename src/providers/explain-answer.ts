@@ -18,7 +18,7 @@ export interface RuleExplanation {
   readonly observe: string;
   /** not_tried: a rule before it matched. */
   readonly outcome: "matched" | "did_not_match" | "not_tried";
-  /** The first thing that did not hold, for a person; null unless it did not match. */
+  /** The first thing that did not hold, or held but for its case; null where all did. */
   readonly why: string | null;
 }
 
@@ -140,6 +140,15 @@ function explainRules(
     if (why === null) decidedBy = rule;
     explained.push({ ...told, outcome: why === null ? "matched" : "did_not_match", why });
   }
+  if (decidedBy === null) {
+    const index = rules.findIndex((rule) => mismatch(asLenient(rule), answer, body) === null);
+    const matched = explained[index];
+    if (matched !== undefined && body.kind === "json") {
+      decidedBy = matched.rule;
+      const why = `${matched.why}, which differs in case or in blanks around it only`;
+      explained[index] = { ...matched, outcome: "matched", why };
+    }
+  }
   return {
     http_status: answer.status,
     body: {
@@ -150,6 +159,11 @@ function explainRules(
     rules: explained,
     decided_by: decidedBy,
   };
+}
+
+/** The rule as it is held against an answer that no rule matches. */
+function asLenient(compiled: CompiledRule): CompiledRule {
+  return { ...compiled, conditions: compiled.lenient };
 }
 
 /** The first thing about a rule that does not hold, or null when it matches. */

@@ -3,13 +3,13 @@ import type { RequestFailure } from "../core/request-failure.ts";
 import {
   type Answered,
   describe,
-  readError,
+  readEndingError,
   readHintMs,
   readNextUrl,
   readProgress,
   readRaw,
   readRetryAfterMs,
-  readScalar,
+  readWord,
   readTimes,
   readValue,
   REASON_CHARACTERS_MAX,
@@ -20,9 +20,10 @@ import {
 } from "./answered.ts";
 import type { ResultPlace } from "./build-request.ts";
 import type { CompiledResult, Places } from "./compile-answers.ts";
-import { holdsAll, judge, type RuleVerdict } from "./compile-rules.ts";
+import { foldCase, holdsAll, judge, type RuleVerdict } from "./compile-rules.ts";
 import { cleanLine } from "./error-text.ts";
 import {
+  firstPresent,
   firstWithContent,
   hasContent,
   pointerText,
@@ -100,13 +101,17 @@ function byVerdict(
 ): Interpretation {
   switch (verdict.observe) {
     case "running":
-      return running(answered, verdict.phase, null);
+      return running(
+        answered,
+        verdict.phase,
+        verdict.takesAnyWord === true ? unnamedWord(answered) : null,
+      );
     case "completed":
       return completed(answered);
     case "failed":
     case "canceled":
     case "expired": {
-      const error = readError(answered) ?? SILENT_ENDING[verdict.observe];
+      const error = readEndingError(answered, verdict) ?? SILENT_ENDING[verdict.observe];
       return { kind: verdict.observe, error, times: readTimes(answered) };
     }
     case "not_found":
@@ -136,9 +141,17 @@ export const SILENT_ENDING = {
 function unknownStatus(answered: Answered): Observation {
   const { provider, body } = answered;
   if (body.kind === "unreadable") return unreadable(answered, body.why);
-  const status = readScalar(body, provider.answers.status, STATUS_CHARACTERS_MAX);
+  const status = readWord(body, provider.answers.status, STATUS_CHARACTERS_MAX);
   if (status === null) return unusable(answered, "the body has no status where one is expected");
   return running(answered, "processing", status);
+}
+
+/** The status word of a job that a rule for any word takes as running, if no rule names it. */
+function unnamedWord({ provider: { answers }, body }: Answered): string | null {
+  if (answers.knownWords.size === 0 || body.kind === "unreadable") return null;
+  const found = firstPresent(body.json, answers.status);
+  if (found === null || answers.knownWords.has(foldCase(found.value))) return null;
+  return readWord(body, answers.status, STATUS_CHARACTERS_MAX);
 }
 
 function running(

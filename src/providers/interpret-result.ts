@@ -3,7 +3,7 @@ import type { RequestFailure } from "../core/request-failure.ts";
 import {
   type Answered,
   describe,
-  readError,
+  readEndingError,
   readHintMs,
   readRaw,
   readRetryAfterMs,
@@ -112,7 +112,7 @@ function byVerdict(
     case "canceled":
       return {
         kind: verdict.observe,
-        error: readError(answered) ?? SILENT_ENDING[verdict.observe],
+        error: readEndingError(answered, verdict) ?? SILENT_ENDING[verdict.observe],
         times,
       };
     case "expired":

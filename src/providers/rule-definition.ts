@@ -140,6 +140,14 @@ const ruleSchema = z
           "after it. rate_limited: the connection pauses. credential_rejected: the connection " +
           "pauses once that is confirmed, and is probed. retry: an outage, which says nothing of the job.",
       ),
+    error: z
+      .string()
+      .min(1)
+      .max(500)
+      .optional()
+      .describe(
+        "Of a job that failed, was canceled or expired: what to say if the answer does not.",
+      ),
     phase: z
       .enum(["pending", "processing"])
       .optional()

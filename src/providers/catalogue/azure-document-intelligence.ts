@@ -35,7 +35,11 @@ export const azureDocumentIntelligence = {
       observe: "completed",
     },
     { http_status: 200, all: [{ ...STATUS, eq: "failed" }], observe: "failed" },
-    { http_status: 200, all: [{ ...STATUS, in: ["canceled", "skipped"] }], observe: "canceled" },
+    {
+      http_status: 200,
+      all: [{ ...STATUS, in: ["canceled", "cancelled", "skipped"] }],
+      observe: "canceled",
+    },
   ],
   extract: {
     status: ["/status"],

@@ -3,9 +3,34 @@ import type { ProviderDefinitionSource } from "../definition.ts";
 const SUCCESS = { gte: 200, lte: 299 };
 const STATUS = { pointer: "/status", ignore_case: true };
 const STATE = { pointer: "/properties/provisioningState", ignore_case: true };
-const SUCCEEDED = { eq: "succeeded" };
-const FAILED = { eq: "failed" };
-const CANCELED = { in: ["canceled", "cancelled"] };
+// What the vendor's own client looks for in words of any service (@azure/core-lro), and their kin.
+const SUCCEEDED_WORD = { contains: "succeeded" };
+const FAILED_WORD = { contains: "fail" };
+const CANCELED = { in: ["canceled", "cancelled", "aborted", "stopped"] };
+const SUCCEEDED = { in: ["succeeded", "success", "completed", "complete", "done"] };
+const FAILED = {
+  in: ["failed", "failure", "error", "errored", "timedout", "timed_out", "timeout"],
+};
+/** Words of ARM and of the guidelines for what still goes on. */
+const RUNNING = {
+  in: [
+    "running",
+    "inprogress",
+    "in_progress",
+    "processing",
+    "updating",
+    "creating",
+    "deleting",
+    "provisioning",
+    "accepted",
+    "created",
+    "pending",
+    "queued",
+    "notstarted",
+    "canceling",
+    "cancelling",
+  ],
+};
 
 /**
  * Any long-running operation of Azure that follows its guidelines. There are three ways to tell how
@@ -33,14 +58,17 @@ export const azureOperation = {
   status: { url_param: "operation_url", next_url: { header: "location" } },
   rules: [
     { http_status: SUCCESS, all: [{ ...STATUS, ...SUCCEEDED }], observe: "completed" },
+    { http_status: SUCCESS, all: [{ ...STATUS, ...SUCCEEDED_WORD }], observe: "completed" },
     { http_status: SUCCESS, all: [{ ...STATUS, ...FAILED }], observe: "failed" },
+    { http_status: SUCCESS, all: [{ ...STATUS, ...FAILED_WORD }], observe: "failed" },
     { http_status: SUCCESS, all: [{ ...STATUS, ...CANCELED }], observe: "canceled" },
     {
       http_status: SUCCESS,
-      all: [{ ...STATUS, in: ["notStarted", "accepted", "created"] }],
+      all: [{ ...STATUS, in: ["notStarted", "accepted", "created", "pending", "queued"] }],
       observe: "running",
       phase: "pending",
     },
+    { http_status: SUCCESS, all: [{ ...STATUS, ...RUNNING }], observe: "running" },
     {
       note: "Every service may have words of its own for what it does.",
       http_status: SUCCESS,
@@ -49,7 +77,9 @@ export const azureOperation = {
     },
     { note: "Location: not done.", http_status: 202, observe: "running" },
     { http_status: SUCCESS, all: [{ ...STATE, ...SUCCEEDED }], observe: "completed" },
+    { http_status: SUCCESS, all: [{ ...STATE, ...SUCCEEDED_WORD }], observe: "completed" },
     { http_status: SUCCESS, all: [{ ...STATE, ...FAILED }], observe: "failed" },
+    { http_status: SUCCESS, all: [{ ...STATE, ...FAILED_WORD }], observe: "failed" },
     { http_status: SUCCESS, all: [{ ...STATE, ...CANCELED }], observe: "canceled" },
     { http_status: SUCCESS, all: [{ ...STATE, exists: true }], observe: "running" },
     { note: "Location: done, perhaps without a word.", http_status: SUCCESS, observe: "completed" },

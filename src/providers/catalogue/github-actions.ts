@@ -37,7 +37,14 @@ export const githubActions = {
     },
     { http_status: 200, all: [COMPLETED, { ...CONCLUSION, eq: "cancelled" }], observe: "canceled" },
     {
-      note: "failure, timed_out, action_required, startup_failure, stale.",
+      note: "It waits for a maintainer, and goes on or is canceled then.",
+      http_status: 200,
+      all: [COMPLETED, { ...CONCLUSION, eq: "action_required" }],
+      observe: "running",
+      phase: "pending",
+    },
+    {
+      note: "failure, timed_out, startup_failure, stale.",
       http_status: 200,
       all: [COMPLETED, { ...CONCLUSION, empty: false }],
       observe: "failed",

@@ -22,6 +22,17 @@ export const mistralBatch = {
       all: [{ ...STATUS, in: ["RUNNING", "CANCELLATION_REQUESTED"] }],
       observe: "running",
     },
+    {
+      http_status: 200,
+      all: [
+        { ...STATUS, eq: "SUCCESS" },
+        { pointer: "/output_file", exists: false },
+        { pointer: "/succeeded_requests", eq: 0 },
+        { pointer: "/failed_requests", not_eq: 0 },
+      ],
+      observe: "failed",
+      error: "All requests of the job failed; its error_file says why.",
+    },
     { http_status: 200, all: [{ ...STATUS, eq: "SUCCESS" }], observe: "completed" },
     {
       http_status: 200,

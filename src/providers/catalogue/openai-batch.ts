@@ -10,8 +10,9 @@ export const openaiBatch = {
   title: "OpenAI batches",
   documentation_url: "https://platform.openai.com/docs/api-reference/batch",
   notes:
-    "The result is the output file, JSON Lines as one text. Without one (all requests failed), or " +
-    "above answer_bytes_max, it is the batch itself, which names its files. Requests that failed are " +
+    "The result is the output file, JSON Lines as one text. Without one, or above " +
+    "answer_bytes_max, it is the batch itself, which names its files. A batch whose requests all " +
+    "failed has failed. Requests that failed are " +
     "in the file error_file_id. A batch that was canceled or has expired may have a partial output " +
     "file, which is not fetched.",
   status: { path: "/v1/batches/{job_id}" },
@@ -27,6 +28,17 @@ export const openaiBatch = {
       http_status: 200,
       all: [{ ...STATUS, in: ["in_progress", "finalizing", "cancelling"] }],
       observe: "running",
+    },
+    {
+      http_status: 200,
+      all: [
+        { ...STATUS, eq: "completed" },
+        { pointer: "/output_file_id", exists: false },
+        { pointer: "/request_counts/completed", eq: 0 },
+        { pointer: "/request_counts/failed", not_eq: 0 },
+      ],
+      observe: "failed",
+      error: "All requests of the batch failed; the file error_file_id of the batch says why.",
     },
     { http_status: 200, all: [{ ...STATUS, eq: "completed" }], observe: "completed" },
     { http_status: 200, all: [{ ...STATUS, eq: "failed" }], observe: "failed" },

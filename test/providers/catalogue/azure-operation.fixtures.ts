@@ -30,8 +30,28 @@ export const azureOperationFixtures = {
     },
     "Azure-AsyncOperation: in a word of the service's own": {
       body: operation("ResolvingDependencies", { percentComplete: 40 }),
-      means: { running: "processing", progress: { percent: 40 } },
+      means: {
+        running: "processing",
+        progress: { percent: 40 },
+        unknown_status: "ResolvingDependencies",
+      },
       times: [STARTED, null],
+    },
+    "Azure-AsyncOperation: in progress": {
+      body: operation("InProgress"),
+      means: { running: "processing" },
+    },
+    "Azure-AsyncOperation: succeeded in a word of the service's own": {
+      body: operation("PartiallySucceeded"),
+      means: { completed: operation("PartiallySucceeded") },
+    },
+    "Azure-AsyncOperation: failed in a word of the service's own": {
+      body: operation("ValidationFailed"),
+      means: { failed: "The upstream reports that the job failed and gives no reason." },
+    },
+    "Azure-AsyncOperation: timed out": {
+      body: operation("TimedOut"),
+      means: { failed: "The upstream reports that the job failed and gives no reason." },
     },
     "Azure-AsyncOperation: succeeded": {
       body: DONE,
@@ -67,6 +87,14 @@ export const azureOperationFixtures = {
     },
     "resource: being made": { body: resource("Creating"), means: { running: "processing" } },
     "resource: made": { body: resource("Succeeded"), means: { completed: resource("Succeeded") } },
+    "resource: made in part": {
+      body: resource("PartiallySucceeded"),
+      means: { completed: resource("PartiallySucceeded") },
+    },
+    "resource: not made, in a word of the service's own": {
+      body: resource("CreateFailed"),
+      means: { failed: "The upstream reports that the job failed and gives no reason." },
+    },
     "resource: not made": {
       body: resource("Failed"),
       means: { failed: "The upstream reports that the job failed and gives no reason." },

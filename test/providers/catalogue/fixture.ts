@@ -8,6 +8,8 @@ export type Meaning =
       /** The least wait before the next poll that the answer asks for. */
       readonly wait_s?: number;
       readonly next_url?: string;
+      /** A status word that no rule names, as people get to see it. */
+      readonly unknown_status?: string;
     }
   /** The result. */
   | { readonly completed: unknown }

@@ -48,6 +48,10 @@ export const githubActionsFixtures = {
       body: run("completed", "skipped"),
       means: { completed: run("completed", "skipped") },
     },
+    "waits for a maintainer": {
+      body: run("completed", "action_required"),
+      means: { running: "pending" },
+    },
     failure: { body: run("completed", "failure"), means: { failed: "failure" } },
     timed_out: { body: run("completed", "timed_out"), means: { failed: "timed_out" } },
     cancelled: { body: run("completed", "cancelled"), means: { canceled: "cancelled" } },

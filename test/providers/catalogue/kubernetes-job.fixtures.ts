@@ -74,7 +74,7 @@ export const kubernetesJobFixtures = {
     },
     failed: {
       body: job({ startTime: STARTED, failed: 7, conditions: FAILED }),
-      means: { failed: JSON.stringify(FAILED) },
+      means: { failed: LIMIT },
     },
     "a token that may not": {
       status: 403,

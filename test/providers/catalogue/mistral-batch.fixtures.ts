@@ -24,7 +24,12 @@ function batch(status: string, more: object = {}) {
   };
 }
 
-const ALL_FAILED = batch("SUCCESS", { error_file: "file-err" });
+const ALL_FAILED = batch("SUCCESS", {
+  error_file: "file-err",
+  succeeded_requests: 0,
+  failed_requests: 100,
+});
+const WITHOUT_FILE = batch("SUCCESS", { error_file: "file-err" });
 
 export const mistralBatchFixtures = {
   provider: "mistral-batch",
@@ -50,7 +55,11 @@ export const mistralBatchFixtures = {
       means: { asks: "GET https://api.mistral.ai/v1/files/file-out/content" },
       times: ["1732000000", "1732000500"],
     },
-    "SUCCESS, every request failed": { body: ALL_FAILED, means: { completed: ALL_FAILED } },
+    "SUCCESS, every request failed": {
+      body: ALL_FAILED,
+      means: { failed: "All requests of the job failed; its error_file says why." },
+    },
+    "SUCCESS, without a file": { body: WITHOUT_FILE, means: { completed: WITHOUT_FILE } },
     FAILED: {
       body: batch("FAILED", { errors: [{ message: "The model does not exist", count: 1 }] }),
       means: { failed: "The model does not exist" },

@@ -21,7 +21,11 @@ function batch(status: string, more: object = {}) {
 }
 
 const PROGRESS = { total: 100, completed: 95, failed: 5 };
-const ALL_FAILED = batch("completed", { error_file_id: "file-err456" });
+const ALL_FAILED = batch("completed", {
+  error_file_id: "file-err456",
+  request_counts: { total: 100, completed: 0, failed: 100 },
+});
+const WITHOUT_FILE = batch("completed", { error_file_id: "file-err456" });
 
 function refusal(message: string, code: string | null = null) {
   return { error: { message, type: "invalid_request_error", param: null, code } };
@@ -56,7 +60,13 @@ export const openaiBatchFixtures = {
       means: { asks: "GET https://api.openai.com/v1/files/file-cvaTdG/content" },
       times: ["1714508499", "1714512099"],
     },
-    "completed, every request failed": { body: ALL_FAILED, means: { completed: ALL_FAILED } },
+    "completed, every request failed": {
+      body: ALL_FAILED,
+      means: {
+        failed: "All requests of the batch failed; the file error_file_id of the batch says why.",
+      },
+    },
+    "completed, without a file": { body: WITHOUT_FILE, means: { completed: WITHOUT_FILE } },
     failed: {
       body: batch("failed", {
         errors: {

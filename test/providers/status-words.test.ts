@@ -1,0 +1,93 @@
+import { describe, expect, test } from "vitest";
+import type { ProviderDefinitionSource } from "../../src/providers/definition.ts";
+import { explainAnswer } from "../../src/providers/explain-answer.ts";
+import { exampleProvider, observe } from "./example-provider.ts";
+
+const ANY: Partial<ProviderDefinitionSource> = {
+  rules: [
+    { all: [{ pointer: "/status", eq: "done" }], observe: "completed" },
+    { all: [{ pointer: "/status", in: ["running", "queued"] }], observe: "running" },
+    { all: [{ pointer: "/status", exists: true }], observe: "running" },
+  ],
+};
+
+describe("a rule for any status", () => {
+  test("shows a word that no rule names", () => {
+    expect(observe(200, { status: "Reserved" }, { changes: ANY })).toMatchObject({
+      kind: "running",
+      unknownStatus: "Reserved",
+    });
+  });
+
+  test.each(["running", "Queued "])("but none that a rule names: %s", (status) => {
+    expect(observe(200, { status }, { changes: ANY })).toMatchObject({
+      kind: "running",
+      unknownStatus: null,
+    });
+  });
+
+  test("nor where the HTTP status alone says that the job runs", () => {
+    const rules = [...(ANY.rules ?? []).slice(0, 2), { http_status: 202, observe: "running" }];
+    const changes = { rules } as Partial<ProviderDefinitionSource>;
+    expect(observe(202, { status: "Reserved" }, { changes })).toMatchObject({
+      unknownStatus: null,
+    });
+    const ordinary = [...(ANY.rules ?? []).slice(0, 2), { http_status: 200, observe: "running" }];
+    expect(
+      observe(200, { status: "Reserved" }, { changes: { rules: ordinary } as typeof changes }),
+    ).toMatchObject({ unknownStatus: "Reserved" });
+  });
+});
+
+describe("case and blanks around it don't hide a status", () => {
+  test.each(["done", "DONE", " done\n", "Done "])("%j", (status) => {
+    expect(observe(200, { status, output: 1 })).toMatchObject({ kind: "completed", result: "1" });
+  });
+
+  test("unless a rule knows the very word", () => {
+    const rules: ProviderDefinitionSource["rules"] = [
+      { all: [{ pointer: "/status", eq: "done" }], observe: "completed" },
+      { all: [{ pointer: "/status", eq: "DONE" }], observe: "failed" },
+    ];
+    expect(observe(200, { status: "DONE" }, { changes: { rules } }).kind).toBe("failed");
+  });
+
+  test("and a trial says so", () => {
+    const answer = { status: 200, headers: {}, body: Buffer.from('{"status":"DONE "}') };
+    const facts = { seenBefore: true, ageMs: 0, nowMs: 0 };
+    expect(explainAnswer(exampleProvider(), answer, facts)).toMatchObject({
+      decided_by: "/rules/1",
+      rules: [
+        { outcome: "did_not_match" },
+        { outcome: "matched", why: expect.stringMatching(/case/) },
+      ],
+    });
+  });
+
+  test("of one that nobody knows the blanks can be seen", () => {
+    expect(observe(200, { status: "odd \t" })).toMatchObject({ unknownStatus: "odd \t" });
+  });
+});
+
+test("the error of a job is that of the element that its rule found", () => {
+  const some = [
+    { pointer: "/type", eq: "Failed" },
+    { pointer: "/status", eq: "True" },
+  ];
+  const changes: Partial<ProviderDefinitionSource> = {
+    rules: [{ all: [{ pointer: "/conditions", some }], observe: "failed", error: "It failed." }],
+    extract: { error: ["/error", "/conditions"] },
+  };
+  const target = { type: "FailureTarget", status: "True" };
+  const failed = { type: "Failed", status: "True", message: "Too many restarts" };
+  expect(observe(200, { conditions: [target, failed] }, { changes })).toMatchObject({
+    error: "Too many restarts",
+  });
+  expect(observe(200, { error: "boom", conditions: [failed] }, { changes })).toMatchObject({
+    error: "boom",
+  });
+  const silent: Partial<ProviderDefinitionSource> = { ...changes, extract: { error: ["/error"] } };
+  expect(observe(200, { conditions: [failed] }, { changes: silent })).toMatchObject({
+    error: "It failed.",
+  });
+});
