@@ -3,13 +3,12 @@ import { createApp, REQUEST_DEADLINE_MS } from "./api/app.ts";
 import { bootstrap } from "./bootstrap.ts";
 import type { Config } from "./config.ts";
 import { readinessOf } from "./core/readiness.ts";
+import { buildOutbound, reachableHost } from "./egress.ts";
 import { Engine } from "./engine.ts";
 import { HttpServer } from "./api/http-server.ts";
 import { notReadyAnswer } from "./api/not-ready.ts";
-import type { EgressAllow } from "./outbound/address-guard.ts";
 import { systemLookup } from "./outbound/address-lookup.ts";
 import { CallbackUrlChecker } from "./outbound/callback-url-checker.ts";
-import { createOutboundClients } from "./outbound/outbound-clients.ts";
 import { checkUpstreamUrl } from "./outbound/upstream-url.ts";
 import { writeApiKeyFile } from "./runtime/api-key-file.ts";
 import type { Clock, DatabaseClock } from "./runtime/clock.ts";
@@ -37,7 +36,7 @@ const STATEMENT_TIMEOUT_MS = 15_000;
 const DATABASE_CLOSE_TIMEOUT_MS = 1_000;
 /** A little longer than a request may take. */
 const REQUESTS_CLOSE_TIMEOUT_MS = 6_000;
-const CALLBACK_LOOKUP_TIMEOUT_MS = 2_000;
+const CALLBACK_LOOKUP_TIMEOUT_MS = 1_000;
 
 export interface GatewayOptions {
   readonly config: Config;
@@ -155,7 +154,7 @@ async function start(
   options.signal?.throwIfAborted();
   await engine.start();
   const callbackUrls = new CallbackUrlChecker({
-    guard: outbound.guard,
+    guard: outbound.callbackGuard,
     lookup: systemLookup,
     timeoutMs: CALLBACK_LOOKUP_TIMEOUT_MS,
     clock,
@@ -257,27 +256,6 @@ async function startDatabase(
   return database;
 }
 
-function buildOutbound(config: Config, port: number, localUrl: string) {
-  const allow: EgressAllow = config.sandbox
-    ? {
-        ...config.egressAllow,
-        hostPorts: [...config.egressAllow.hostPorts, ...ownHostPorts(config, port)],
-      }
-    : config.egressAllow;
-  // What the operator wrote into the environment is trusted; what clients name is not.
-  const trustedOrigins = [
-    new URL(config.pulse.baseUrl).origin,
-    ...(config.sandbox ? [new URL(localUrl).origin] : []),
-  ];
-  return { trustedOrigins, ...createOutboundClients(allow, trustedOrigins) };
-}
-
-/** Where the sandbox's inbox can be reached from this machine. */
-function ownHostPorts(config: Config, port: number) {
-  const hosts = new Set(["127.0.0.1", "localhost", reachableHost(config.host)]);
-  return [...hosts].map((host) => ({ host, port }));
-}
-
 async function openSigningSecrets(
   {
     database,
@@ -292,12 +270,6 @@ async function openSigningSecrets(
   return secrets
     .filter(({ scheme }) => scheme === "v1")
     .map(({ sealed }) => secretBox.open(sealed));
-}
-
-/** An address to reach a listener that may listen on all of them. */
-function reachableHost(host: string): string {
-  if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
-  return host.includes(":") ? `[${host}]` : host;
 }
 
 async function stopInReverse(started: (() => Promise<void>)[], log: Log): Promise<void> {

@@ -19,6 +19,7 @@ const LAYERS = [
     "migrate-only.ts",
     "project-command.ts",
     "reseal-command.ts",
+    "egress.ts",
   ],
   ["operator-database.ts"],
   ["api", "cluster", "polling", "delivery", "sandbox"],

@@ -1,6 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { ATTEMPT_ERROR_CODES, DELIVERY_STATUSES } from "../core/delivery-outcome.ts";
 import { EVENT_TYPES } from "../core/event.ts";
+import { WARNING_CODES } from "../core/warning-codes.ts";
 import { SIGNATURE_SCHEMES } from "../core/signature-scheme.ts";
 
 /*
@@ -79,6 +80,18 @@ export const subscriptionSchema = z
     created_at: isoTimeSchema,
   })
   .openapi("Subscription");
+
+export const newSubscriptionSchema = subscriptionSchema
+  .extend({
+    warnings: z
+      .array(z.strictObject({ code: z.enum(WARNING_CODES), message: z.string() }))
+      .openapi({
+        description:
+          "What to look at, although it is accepted. callback_host_unresolved: the name in callback_url " +
+          "has no address just now; callback_on_this_machine: allowed for a local gateway only.",
+      }),
+  })
+  .openapi("NewSubscription");
 
 export const deliverySchema = z
   .strictObject({
@@ -231,7 +244,7 @@ export const batchResponseSchema = z
         z.strictObject({
           status: z.literal(201),
           idempotent_replayed: z.literal(true).optional(),
-          subscription: subscriptionSchema,
+          subscription: newSubscriptionSchema,
         }),
         z.strictObject({ status: z.int().min(400), error: problemSchema }),
       ]),

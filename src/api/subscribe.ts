@@ -1,4 +1,5 @@
 import type { ProblemCode } from "../core/error-codes.ts";
+import type { Warning } from "../core/warning-codes.ts";
 import { publicId } from "../core/ids.ts";
 import type { Database } from "../store/database.ts";
 import { findSubscription } from "../store/subscription-record.ts";
@@ -24,6 +25,8 @@ export interface Subscribed {
   readonly subscription: SubscriptionRecord;
   /** It was made by an earlier request with the same idempotency key. */
   readonly isReplay: boolean;
+  /** What the client should look at, although it is stored. */
+  readonly warnings: readonly Warning[];
 }
 
 export type SubscribePorts = WishPorts & Pick<ApiPorts, "accept">;
@@ -36,12 +39,13 @@ export async function subscribe(
 ): Promise<Outcome<Subscribed>> {
   const prepared = await prepareWish(wish, ports);
   if (!prepared.ok) return prepared;
-  const outcome = await ports.accept(prepared.value, deadline);
+  const { request, warnings } = prepared.value;
+  const outcome = await ports.accept(request, deadline);
   switch (outcome.kind) {
     case "accepted":
-      return { ok: true, value: { subscription: outcome.subscription, isReplay: false } };
+      return { ok: true, value: { subscription: outcome.subscription, isReplay: false, warnings } };
     case "replayed":
-      return replay(wish.projectId, outcome.subscriptionId, database);
+      return replay(wish.projectId, outcome.subscriptionId, { database, warnings });
     case "idempotency_conflict":
       return refused(
         "idempotency_conflict",
@@ -61,10 +65,10 @@ export async function subscribe(
 async function replay(
   projectId: string,
   id: string,
-  database: Database,
+  { database, warnings }: { readonly database: Database; readonly warnings: readonly Warning[] },
 ): Promise<Outcome<Subscribed>> {
   const subscription = await findSubscription(database, { projectId, id });
-  if (subscription !== null) return { ok: true, value: { subscription, isReplay: true } };
+  if (subscription !== null) return { ok: true, value: { subscription, isReplay: true, warnings } };
   return refused(
     "idempotency_conflict",
     `This Idempotency-Key made ${publicId("subscription", id)}, which is no longer kept; use a new key.`,

@@ -12,7 +12,7 @@ import { isObject } from "./record-of-strings.ts";
 import type { Reply, RequestScope } from "./route.ts";
 import { subscribe } from "./subscribe.ts";
 import type { Subscribed } from "./subscribe.ts";
-import { subscriptionJson } from "./subscription-json.ts";
+import { createdSubscriptionJson } from "./subscription-json.ts";
 import { subscriptionRequestSchema } from "./subscription-schema.ts";
 import { problemOfError } from "./unexpected-error.ts";
 
@@ -155,9 +155,9 @@ function resultJson(subscribed: Outcome<Subscribed>, ports: ApiPorts): string {
     const { problem } = subscribed;
     return `{"status":${PROBLEMS[problem.code].status},"error":${problemJson(problem, null)}}`;
   }
-  const { subscription, isReplay } = subscribed.value;
+  const { isReplay } = subscribed.value;
   const replayed = isReplay ? `"idempotent_replayed":true,` : "";
-  return `{"status":201,${replayed}"subscription":${subscriptionJson(subscription, ports)}}`;
+  return `{"status":201,${replayed}"subscription":${createdSubscriptionJson(subscribed.value, ports)}}`;
 }
 
 function itemsOf(body: BatchRequest): readonly unknown[] {

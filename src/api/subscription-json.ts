@@ -4,6 +4,7 @@ import { signaturesOfMask } from "../core/signature-scheme.ts";
 import { traceIdOf } from "../core/trace-context.ts";
 import type { SubscriptionRecord } from "../store/subscription-record.ts";
 import { isoTime } from "./iso-time.ts";
+import type { Subscribed } from "./subscribe.ts";
 import type { ApiPorts, LiveJob } from "./ports.ts";
 
 /** What a subscription's JSON needs besides its record. */
@@ -25,6 +26,15 @@ export function subscriptionJson(of: SubscriptionRecord, facts: SubscriptionFact
     `"trace_id":"${traceIdOf(of.trace, of.id)}",` +
     `"metadata":${of.metadata},"created_at":${jsonTime(of.createdAtMs)}}`
   );
+}
+
+/** The answer to who subscribed: the subscription, with what its client should look at. */
+export function createdSubscriptionJson(
+  { subscription, warnings }: Pick<Subscribed, "subscription" | "warnings">,
+  facts: SubscriptionFacts,
+): string {
+  const json = subscriptionJson(subscription, facts);
+  return `${json.slice(0, -1)},"warnings":${warnings.length === 0 ? "[]" : JSON.stringify(warnings)}}`;
 }
 
 function signaturesJson({ signatures }: SubscriptionRecord): string {

@@ -14,6 +14,7 @@ import { refused } from "./problem.ts";
 import {
   batchResponseSchema,
   deliveryPageSchema,
+  newSubscriptionSchema,
   SUBSCRIPTION_STATUSES,
   subscriptionPageSchema,
   subscriptionSchema,
@@ -23,7 +24,7 @@ import type { Route } from "./route.ts";
 import { SUBSCRIBE_PROBLEMS, subscribe } from "./subscribe.ts";
 import { BATCH_ITEMS_MAX, batchRequestSchema, subscribeBatch } from "./subscription-batch.ts";
 import { traceHeadersSchema, traceOfRequest } from "./request-trace.ts";
-import { subscriptionJson } from "./subscription-json.ts";
+import { createdSubscriptionJson, subscriptionJson } from "./subscription-json.ts";
 import { jobIdSchema, nameSchema, subscriptionRequestSchema } from "./subscription-schema.ts";
 
 const BODY_BYTES_MAX = 256 * 1024;
@@ -53,7 +54,7 @@ function create(ports: ApiPorts): Route {
     scope: "subscriptions:write",
     headers: idempotencyHeaders.extend(traceHeadersSchema.shape),
     body: { schema: subscriptionRequestSchema, bytesMax: BODY_BYTES_MAX },
-    success: { status: 201, description: "The subscription.", schema: subscriptionSchema },
+    success: { status: 201, description: "The subscription.", schema: newSubscriptionSchema },
     problems: ["invalid_header", ...SUBSCRIBE_PROBLEMS],
     async handle({ caller, body, bodyText, headers, deadline, database }) {
       const idempotencyKey = readIdempotencyKey(headers);
@@ -70,8 +71,8 @@ function create(ports: ApiPorts): Route {
         { deadline, database },
       );
       if (!subscribed.ok) return subscribed;
-      const { subscription, isReplay } = subscribed.value;
-      const json = subscriptionJson(subscription, ports);
+      const { isReplay } = subscribed.value;
+      const json = createdSubscriptionJson(subscribed.value, ports);
       return jsonAnswer(201, json, isReplay ? { "idempotent-replayed": "true" } : undefined);
     },
   });

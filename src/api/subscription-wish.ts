@@ -8,6 +8,7 @@ import { signatureMask } from "../core/signature-scheme.ts";
 import type { SecretBox } from "../runtime/secret-box.ts";
 import type { KnownProvider } from "../providers/known-provider.ts";
 import type { Provider } from "../providers/provider.ts";
+import type { Warning } from "../core/warning-codes.ts";
 import type { AcceptRequest } from "../store/accept-row.ts";
 import type { ProblemCode } from "../core/error-codes.ts";
 import { paramFaults, urlFaults } from "./param-faults.ts";
@@ -38,6 +39,13 @@ export interface WishPorts extends Pick<ApiPorts, "checkCallbackUrl" | "secretBo
   readonly connections: Pick<ConnectionRegistry, "find" | "findFresh">;
 }
 
+/** A wish that is ready to be stored. */
+export interface PreparedWish {
+  readonly request: AcceptRequest;
+  /** What its client should look at all the same. */
+  readonly warnings: readonly Warning[];
+}
+
 interface Fault {
   readonly code: ProblemCode;
   readonly part: InvalidPart;
@@ -47,7 +55,7 @@ interface Fault {
  * Checks a wish against what the gateway knows, and makes it ready to be stored. Everything that
  * is wrong with it is told at once.
  */
-export async function prepareWish(wish: Wish, ports: WishPorts): Promise<Outcome<AcceptRequest>> {
+export async function prepareWish(wish: Wish, ports: WishPorts): Promise<Outcome<PreparedWish>> {
   const { request, projectId } = wish;
   const faults: Fault[] = [];
   const providerName = request.provider ?? DEFAULT_PROVIDER;
@@ -77,7 +85,8 @@ export async function prepareWish(wish: Wish, ports: WishPorts): Promise<Outcome
 
   if (faults.length > 0 || !known || !connection || !callback.ok) return refuse(faults);
   const facts = { known, connectionId: connection.id, url: callback.url, metadata };
-  return { ok: true, value: acceptRequest(wish, facts, ports.secretBox) };
+  const { warnings = [] } = callback;
+  return { ok: true, value: { request: acceptRequest(wish, facts, ports.secretBox), warnings } };
 }
 
 function unknownProvider(projectId: string, providers: WishPorts["providers"]): Fault {

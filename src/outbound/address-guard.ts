@@ -1,5 +1,6 @@
 import ipaddr from "ipaddr.js";
 import { isIP } from "node:net";
+import { knownAddresses } from "./known-addresses.ts";
 
 type IpAddress = ipaddr.IPv4 | ipaddr.IPv6;
 
@@ -7,6 +8,11 @@ type IpAddress = ipaddr.IPv4 | ipaddr.IPv6;
 export interface EgressAllow {
   readonly cidrs: readonly { readonly address: string; readonly prefixBits: number }[];
   readonly hostPorts: readonly { readonly host: string; readonly port: number }[];
+  /**
+   * Exempts this machine by its loopback addresses and `localhost`, but for the port given: the
+   * gateway's own. Names that resolve to a loopback address are not exempt.
+   */
+  readonly thisMachineBut?: number;
 }
 
 /** Decides where outgoing connections may go. Pure: it never resolves a name. */
@@ -17,6 +23,8 @@ export interface AddressGuard {
   exemptsAddress(address: string): boolean;
   /** Whether this host, a name or an IP literal, is exempt on this port. */
   exemptsHostPort(host: string, port: number): boolean;
+  /** Whether it is exempt only as a receiver on this machine. */
+  exemptsAsThisMachine(host: string, port: number): boolean;
   /** Whether any CIDR is exempt, so that only resolving a name can tell whether it is. */
   readonly exemptsSomeAddresses: boolean;
 }
@@ -26,6 +34,7 @@ export const trustingGuard: AddressGuard = {
   blockedRange: () => null,
   exemptsAddress: () => true,
   exemptsHostPort: () => true,
+  exemptsAsThisMachine: () => false,
   exemptsSomeAddresses: true,
 };
 
@@ -37,12 +46,27 @@ export function createAddressGuard(allow: EgressAllow): AddressGuard {
   const hostPorts = new Set(
     allow.hostPorts.map(({ host, port }) => `${canonicalHost(host)} ${port}`),
   );
+  const isListed = (host: string, port: number): boolean =>
+    hostPorts.has(`${canonicalHost(host)} ${port}`);
+  const isThisMachine = (host: string, port: number): boolean =>
+    allow.thisMachineBut !== undefined && port !== allow.thisMachineBut && isLoopbackHost(host);
   return {
     blockedRange: (address) => blockedRangeOf(parseAddress(address)),
     exemptsAddress: (address) => liesInAny(parseAddress(address), cidrs),
-    exemptsHostPort: (host, port) => hostPorts.has(`${canonicalHost(host)} ${port}`),
+    exemptsHostPort: (host, port) => isListed(host, port) || isThisMachine(host, port),
+    exemptsAsThisMachine: (host, port) =>
+      isThisMachine(host, port) &&
+      !isListed(host, port) &&
+      !(knownAddresses(host) ?? []).some((address) => liesInAny(parseAddress(address), cidrs)),
     exemptsSomeAddresses: cidrs.length > 0,
   };
+}
+
+function isLoopbackHost(host: string): boolean {
+  const addresses = knownAddresses(host);
+  return (
+    addresses?.every((address) => blockedRangeOf(parseAddress(address)) === "loopback") ?? false
+  );
 }
 
 /** One spelling per host: lower case, no brackets, no trailing dot, addresses as they are compared. */

@@ -1,7 +1,8 @@
 import type { Clock } from "../runtime/clock.ts";
 import type { AddressGuard } from "./address-guard.ts";
 import type { AddressLookup } from "./address-lookup.ts";
-import { refusalOnceResolved } from "./callback-url.ts";
+import { asCheck, judgeOnceResolved } from "./callback-url.ts";
+import type { Judgement } from "./callback-url.ts";
 import { checkUrlSyntax } from "./url-check.ts";
 import type { UrlCheck } from "./url-check.ts";
 
@@ -20,7 +21,7 @@ export class CallbackUrlChecker {
     readonly timeoutMs: number;
     readonly clock: Clock;
   };
-  readonly #judged = new Map<string, { readonly reason: string | null; readonly atMs: number }>();
+  readonly #judged = new Map<string, Judgement & { readonly atMs: number }>();
 
   constructor(options: {
     readonly guard: AddressGuard;
@@ -38,12 +39,11 @@ export class CallbackUrlChecker {
     const { guard, lookup, timeoutMs, clock } = this.#options;
     let judgement = this.#judged.get(origin);
     if (judgement === undefined || clock.monotonic() - judgement.atMs > JUDGED_FOR_MS) {
-      const reason = await refusalOnceResolved(syntax.destination, guard, lookup, timeoutMs);
-      judgement = { reason, atMs: clock.monotonic() };
+      const judged = await judgeOnceResolved(syntax.destination, guard, lookup, timeoutMs);
+      judgement = { ...judged, atMs: clock.monotonic() };
       if (this.#judged.size >= JUDGEMENTS_MAX) this.#judged.clear();
       this.#judged.set(origin, judgement);
     }
-    const { reason } = judgement;
-    return reason === null ? { ok: true, url: syntax.url } : { ok: false, reason };
+    return asCheck(syntax.url, judgement);
   }
 }

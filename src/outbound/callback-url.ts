@@ -1,12 +1,9 @@
+import type { Warning } from "../core/warning-codes.ts";
 import type { AddressGuard } from "./address-guard.ts";
 import type { AddressLookup } from "./address-lookup.ts";
-import {
-  addressRefusal,
-  AddressRefusedError,
-  exemptionNeeded,
-  knownAddresses,
-} from "./destination.ts";
+import { addressRefusal, AddressRefusedError, exemptionNeeded } from "./destination.ts";
 import type { Destination } from "./destination.ts";
+import { knownAddresses } from "./known-addresses.ts";
 import { guardedAddresses } from "./guarded-addresses.ts";
 import { checkUrlSyntax } from "./url-check.ts";
 import type { UrlCheck } from "./url-check.ts";
@@ -37,21 +34,34 @@ export async function checkCallbackUrlResolved(
 ): Promise<UrlCheck> {
   const syntax = checkUrlSyntax(text);
   if (!syntax.ok) return syntax;
-  const reason = await refusalOnceResolved(syntax.destination, guard, lookup, timeoutMs);
-  return reason === null ? { ok: true, url: syntax.url } : { ok: false, reason };
+  return asCheck(syntax.url, await judgeOnceResolved(syntax.destination, guard, lookup, timeoutMs));
 }
 
-/** Why a destination is refused, its name resolved, or null. A name that can't be resolved passes. */
-export async function refusalOnceResolved(
+/** What is to be said of a destination, its name resolved. */
+export interface Judgement {
+  /** Why it is refused, or null. */
+  readonly reason: string | null;
+  readonly warnings: readonly Warning[];
+}
+
+/** The check of a URL whose destination was judged. */
+export function asCheck(url: URL, { reason, warnings }: Judgement): UrlCheck {
+  return reason === null ? { ok: true, url, warnings } : { ok: false, reason };
+}
+
+/** Judges a destination, its name resolved. A name that can't be resolved passes with a warning. */
+export async function judgeOnceResolved(
   destination: Destination,
   guard: AddressGuard,
   lookup: AddressLookup,
   timeoutMs: number,
-): Promise<string | null> {
-  return (
-    destinationRefusal(destination, guard) ??
-    (await resolvedRefusal(destination, guard, lookup, timeoutMs))
-  );
+): Promise<Judgement> {
+  const refusal = destinationRefusal(destination, guard);
+  if (refusal !== null) return { reason: refusal, warnings: [] };
+  const { host, port } = destination;
+  if (guard.exemptsAsThisMachine(host, port))
+    return { reason: null, warnings: [onThisMachine(host)] };
+  return judgeAddresses(destination, guard, lookup, timeoutMs);
 }
 
 /** Why a destination is refused before anything is resolved, or null. */
@@ -63,20 +73,43 @@ export function destinationRefusal(destination: Destination, guard: AddressGuard
   return refusals.includes(null) ? null : (refusals[0] ?? null);
 }
 
-async function resolvedRefusal(
+async function judgeAddresses(
   destination: Destination,
   guard: AddressGuard,
   lookup: AddressLookup,
   timeoutMs: number,
-): Promise<string | null> {
+): Promise<Judgement> {
+  const { host } = destination;
   const { promise: tooLate, resolve: giveUp } = Promise.withResolvers<null>();
   const timer = setTimeout(giveUp, timeoutMs, null);
   try {
-    await Promise.race([guardedAddresses(destination, guard, lookup), tooLate]);
-    return null;
+    const addresses = await Promise.race([guardedAddresses(destination, guard, lookup), tooLate]);
+    if (addresses === null) return unresolved(host, `no answer within ${timeoutMs} ms`);
+    return addresses.length > 0 ? PASSED : unresolved(host, "it has no address");
   } catch (error) {
-    return error instanceof AddressRefusedError ? error.message : null;
+    if (error instanceof AddressRefusedError) return { reason: error.message, warnings: [] };
+    return unresolved(host, codeOf(error));
   } finally {
     clearTimeout(timer);
   }
+}
+
+const PASSED: Judgement = { reason: null, warnings: [] };
+
+function unresolved(host: string, why: string): Judgement {
+  const message =
+    `${host} could not be resolved just now (${why}). Check its spelling; callbacks are tried ` +
+    "and retried as if it could.";
+  return { reason: null, warnings: [{ code: "callback_host_unresolved", message }] };
+}
+
+function onThisMachine(host: string): Warning {
+  const message =
+    `${host} is this machine: allowed only because the gateway uses its own database and listens on ` +
+    "loopback. Otherwise RINGBACK_EGRESS_ALLOW must list it.";
+  return { code: "callback_on_this_machine", message };
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "the lookup failed";
 }

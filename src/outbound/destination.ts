@@ -15,7 +15,6 @@ export class AddressRefusedError extends Error {}
 const WELL_KNOWN_PORTS_ALLOWED: ReadonlySet<number> = new Set([443, 80]);
 const UNPRIVILEGED_PORT_MIN = 1024;
 const LOCAL_NAME = /^(?:[^.]+|.+\.(?:localhost|local|internal))$/;
-const LOCALHOST_NAME = /^(?:.+\.)?localhost$/;
 
 /** Reads the destination of a parsed URL; null for schemes that are not HTTP. */
 export function destinationOf(url: URL): Destination | null {
@@ -52,13 +51,4 @@ export function exemptionNeeded({ protocol, host, port }: Destination): string |
     return `port ${port} is not allowed; use 443, 80 or a port from ${UNPRIVILEGED_PORT_MIN} up`;
   }
   return null;
-}
-
-/**
- * The addresses of a host that need no DNS: a literal is its own, and `localhost` is the loopback
- * address (RFC 6761), whatever a resolver says. Null for every other name.
- */
-export function knownAddresses(host: string): readonly string[] | null {
-  if (isIP(host) !== 0) return [host];
-  return LOCALHOST_NAME.test(host) ? ["127.0.0.1", "::1"] : null;
 }

@@ -1,7 +1,8 @@
 import type { AddressGuard } from "./address-guard.ts";
 import type { AddressLookup } from "./address-lookup.ts";
-import { addressRefusal, AddressRefusedError, knownAddresses } from "./destination.ts";
+import { addressRefusal, AddressRefusedError } from "./destination.ts";
 import type { Destination } from "./destination.ts";
+import { knownAddresses } from "./known-addresses.ts";
 
 /**
  * The addresses that may be connected to for a destination.

@@ -11,6 +11,8 @@ const ORIGINS_MAX = 2_000;
 
 export interface OutboundClients {
   readonly guard: AddressGuard;
+  /** The guard of callbacks. */
+  readonly callbackGuard: AddressGuard;
   readonly upstreamClient: RequestClient;
   readonly callbackClient: RequestClient;
 }
@@ -18,12 +20,15 @@ export interface OutboundClients {
 /**
  * Requests to clients' callback URLs and to upstreams never share a connection or a limit.
  * @param trustedOrigins upstreams that the operator named, exempt from the guard
+ * @param callbackAllow what callbacks are allowed, if not the same
  */
 export function createOutboundClients(
   allow: EgressAllow,
   trustedOrigins: readonly string[],
+  callbackAllow: EgressAllow = allow,
 ): OutboundClients {
   const guard = createAddressGuard(allow);
+  const callbackGuard = createAddressGuard(callbackAllow);
   const shared = {
     guard,
     originsMax: ORIGINS_MAX,
@@ -32,6 +37,7 @@ export function createOutboundClients(
   };
   return {
     guard,
+    callbackGuard,
     upstreamClient: new RequestClient({
       ...shared,
       connectionsPerOriginMax: UPSTREAM_CONNECTIONS_MAX,
@@ -39,6 +45,7 @@ export function createOutboundClients(
     }),
     callbackClient: new RequestClient({
       ...shared,
+      guard: callbackGuard,
       connectionsPerOriginMax: CALLBACK_CONNECTIONS_MAX,
     }),
   };

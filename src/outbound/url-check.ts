@@ -1,9 +1,10 @@
+import type { Warning } from "../core/warning-codes.ts";
 import { destinationOf } from "./destination.ts";
 import type { Destination } from "./destination.ts";
 
 /** Whether a URL may be used; the reason tells a person what to change. */
 export type UrlCheck =
-  | { readonly ok: true; readonly url: URL }
+  | { readonly ok: true; readonly url: URL; readonly warnings?: readonly Warning[] }
   | { readonly ok: false; readonly reason: string };
 
 /** A URL whose spelling is unambiguous, not yet judged by where it leads. */

@@ -52,7 +52,7 @@ describe("a job that brings its own status URL", () => {
   ])("is accepted with %s at %s", async (url, baseUrl) => {
     expect(await subscribe(url, baseUrl)).toMatchObject({
       ok: true,
-      value: { params: { status_url: url } },
+      value: { request: { params: { status_url: url } } },
     });
   });
 

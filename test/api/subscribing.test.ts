@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { subscriptionSchema } from "../../src/api/response-schemas.ts";
+import { createApp } from "../../src/api/app.ts";
+import type { ApiPorts } from "../../src/api/ports.ts";
+import { batchResponseSchema, newSubscriptionSchema } from "../../src/api/response-schemas.ts";
 import { parsePublicId } from "../../src/core/ids.ts";
 import type { Json } from "./api-fixture.ts";
 import { ApiFixture, CALLBACK_URL, problemOf } from "./api-fixture.ts";
@@ -23,7 +25,7 @@ describe("POST /v1/subscriptions", () => {
     expect(response.headers.get("content-type")).toBe("application/json");
     expect(response.headers.get("x-request-id")).toMatch(/^[\w-]+$/);
     const subscription = (await response.json()) as Json;
-    expect(subscriptionSchema.parse(subscription)).toMatchObject({
+    expect(newSubscriptionSchema.parse(subscription)).toMatchObject({
       status: "active",
       job_id: "../admin ✓",
       provider: "pulse",
@@ -35,7 +37,34 @@ describe("POST /v1/subscriptions", () => {
       job: { status: "pending", progress: null, poll_count: 0, ended_at: null },
     });
     const read = await api.request("GET", `/v1/subscriptions/${subscription.id}`);
-    expect(await read.json()).toEqual(subscription);
+    expect({ ...((await read.json()) as Json), warnings: [] }).toEqual(subscription);
+  });
+
+  it("tells what to look at although it is stored, singly and in a batch", async () => {
+    const message = "new.example.com could not be resolved just now";
+    const warnings = [{ code: "callback_host_unresolved", message }] as const;
+    const check: ApiPorts["checkCallbackUrl"] = async (text) => ({
+      ok: true,
+      url: new URL(text),
+      warnings: text.includes("new.example.com") ? warnings : [],
+    });
+    const app = createApp({ ...api.ports, checkCallbackUrl: check });
+    const key = await api.addKey(["subscriptions:write"]);
+    const post = async (path: string, body: object): Promise<Json> => {
+      const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+      const request = { method: "POST", headers, body: JSON.stringify(body) };
+      return (await app.request(path, request)).json();
+    };
+    const wish = { job_id: "warned", callback_url: "https://new.example.com/hook" };
+    expect(newSubscriptionSchema.parse(await post("/v1/subscriptions", wish)).warnings).toEqual(
+      warnings,
+    );
+    const fine = { job_id: "fine", callback_url: CALLBACK_URL };
+    const batch = batchResponseSchema.parse(await post("/v1/subscriptions/batch", [wish, fine]));
+    expect(batch.results).toMatchObject([
+      { status: 201, subscription: { warnings } },
+      { status: 201, subscription: { warnings: [] } },
+    ]);
   });
 
   it("stores everything that was asked for, the secret sealed", async () => {

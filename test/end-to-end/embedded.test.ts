@@ -114,6 +114,49 @@ test("a start after kill -9 takes the Postgres over and goes on at once, while a
   expect(await directory.postmasterPid()).toBeNull();
 });
 
+test("a receiver on this machine needs no setting while the database and the listener are this machine's too", async (context) => {
+  await directory.fill();
+  const [upstream, receiver] = await Promise.all([
+    startFakeUpstream(),
+    startReceiver(SIGNING_SECRET),
+  ]);
+  context.onTestFinished(async () => {
+    await Promise.all([upstream.close(), receiver.close()]);
+  });
+  const env = environment({
+    RINGBACK_API_KEY: API_KEY,
+    RINGBACK_SIGNING_SECRET: SIGNING_SECRET,
+    RINGBACK_SANDBOX: "0",
+    PULSE_API_KEY: "pulse-key",
+    PULSE_BASE_URL: upstream.origin,
+  });
+  const gateway = await processes.start(context, env);
+  upstream.answer("local", pulseAnswer.completed());
+  const wish = { job_id: "local", callback_url: receiver.url("/hook") };
+  const accepted = await gateway.api("POST", "/v1/subscriptions", wish);
+  expect(accepted).toMatchObject({
+    status: 201,
+    body: { warnings: [{ code: "callback_on_this_machine" }] },
+  });
+  await receiver.takeOne("/hook");
+  const refusal = { status: 422, body: { code: "callback_url_refused" } };
+  const own = { job_id: "own", callback_url: `${gateway.url}/healthz` };
+  expect(await gateway.api("POST", "/v1/subscriptions", own)).toMatchObject(refusal);
+  // Upstreams are as restricted as ever.
+  const connection = {
+    provider: "pulse",
+    name: "here",
+    base_url: new URL(receiver.url("/")).origin,
+    credential: "x",
+  };
+  expect((await gateway.api("POST", "/v1/connections", connection)).status).toBe(422);
+  await gateway.stop();
+
+  const reachable = await processes.start(context, { ...env, HOST: "0.0.0.0" });
+  const again = { ...wish, job_id: "another" };
+  expect(await reachable.api("POST", "/v1/subscriptions", again)).toMatchObject(refusal);
+});
+
 test("a port that is taken ends the start with a message, and the Postgres that it had started", async (context) => {
   await directory.fill();
   const taken = createServer().listen(0, "127.0.0.1");

@@ -256,3 +256,82 @@ describe("a name is judged by all its addresses", () => {
     expect(await checkCallbackUrlResolved(url, strict, silent, 20)).toMatchObject({ ok: true });
   });
 });
+
+const resolvingTo =
+  (...addresses: readonly string[]): AddressLookup =>
+  () =>
+    Promise.resolve(addresses);
+
+describe("a warning", () => {
+  const check = (url: string, lookup: AddressLookup, guard = strict) =>
+    checkCallbackUrlResolved(url, guard, lookup, 20);
+
+  test("tells of a name that has no address, or none in time, and of no other", async () => {
+    const failing = () => Promise.reject(Object.assign(new Error("no"), { code: "ENOTFOUND" }));
+    const silent = () => new Promise<never>(() => {});
+    const url = "https://new.example.com/";
+    for (const lookup of [failing, silent, resolvingTo()]) {
+      expect(await check(url, lookup)).toMatchObject({
+        ok: true,
+        warnings: [
+          {
+            code: "callback_host_unresolved",
+            message: expect.stringMatching(/^new\.example\.com could not be resolved just now/),
+          },
+        ],
+      });
+    }
+    expect(await check(url, resolvingTo("93.184.215.14"))).toMatchObject({
+      ok: true,
+      warnings: [],
+    });
+    expect(await check(url, resolvingTo("10.0.0.1"))).not.toHaveProperty("warnings");
+  });
+});
+
+describe("receivers on this machine, where they are allowed", () => {
+  const here = createAddressGuard({ cidrs: [], hostPorts: [], thisMachineBut: 8080 });
+  const check = (url: string, guard = here) =>
+    checkCallbackUrlResolved(url, guard, resolvingTo("127.0.0.1"), 1000);
+
+  test.each([
+    "http://127.0.0.1:3000/hook",
+    "http://127.9.9.9/",
+    "http://[::1]:3000/",
+    "http://localhost:3000/",
+    "https://app.localhost:22/",
+  ])("%s is accepted with a warning", async (url) => {
+    expect(await check(url)).toMatchObject({
+      ok: true,
+      warnings: [{ code: "callback_on_this_machine" }],
+    });
+    expect((await check(url, strict)).ok).toBe(false);
+  });
+
+  test.each([
+    // The gateway itself.
+    "http://127.0.0.1:8080/v1/subscriptions",
+    "http://localhost:8080/",
+    "http://[::ffff:127.0.0.1]:8080/",
+    // Elsewhere, or found there by a name.
+    "http://10.0.0.1:3000/",
+    "http://169.254.169.254/",
+    "http://0.0.0.0:3000/",
+    "http://receiver.example.com:3000/",
+    "https://receiver.example.com/",
+    "http://receiver:3000/",
+  ])("%s is refused", async (url) => {
+    expect((await check(url)).ok).toBe(false);
+  });
+
+  test("need no warning when the operator lists them", async () => {
+    const listing = createAddressGuard({
+      cidrs: [{ address: "127.0.0.2", prefixBits: 32 }],
+      hostPorts: [{ host: "localhost", port: 8080 }],
+      thisMachineBut: 8080,
+    });
+    for (const url of ["http://127.0.0.2:3000/", "http://localhost:8080/sandbox/inbox"]) {
+      expect(await check(url, listing)).toMatchObject({ ok: true, warnings: [] });
+    }
+  });
+});
