@@ -51,6 +51,8 @@ export interface Config {
   readonly shutdownTimeoutMs: number;
   /** Jobs that a project may have watched at once, unless the operator set another limit for it. */
   readonly liveJobsMax: number;
+  /** Memory that the process may count on; null for what the machine or container has. */
+  readonly memoryBytes: number | null;
 }
 
 /** Warnings are for a person to read; the program starts all the same. */
@@ -133,7 +135,12 @@ function readConfig(settings: SettingReader, terminal: boolean): Config {
       settings.read("RINGBACK_SHUTDOWN_TIMEOUT_MS", wholeNumber(100, 600_000)) ?? 8000,
     liveJobsMax:
       settings.read("RINGBACK_LIVE_JOBS_MAX", wholeNumber(0, LIVE_JOBS_ALLOWED_MAX)) ?? 2_000_000,
+    memoryBytes: mebibytes(settings.read("RINGBACK_MEMORY_MIB", wholeNumber(128, 1_048_576))),
   };
+}
+
+function mebibytes(count: number | null): number | null {
+  return count === null ? null : count * 2 ** 20;
 }
 
 function readEncryptionKeys(settings: SettingReader, external: boolean): readonly Buffer[] | null {

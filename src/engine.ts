@@ -9,6 +9,7 @@ import { ShardOwnership } from "./cluster/shard-ownership.ts";
 import { Sweep } from "./cluster/sweep.ts";
 import type { NodeState } from "./core/readiness.ts";
 import type { Config } from "./config.ts";
+import type { MemoryPlan } from "./core/memory-plan.ts";
 import { registerDeliveryGauges } from "./delivery/delivery-gauges.ts";
 import { DeliveryEngine } from "./delivery/delivery-engine.ts";
 import { RedeliveryRunner } from "./delivery/redelivery-runner.ts";
@@ -69,6 +70,7 @@ export interface EngineOptions {
   readonly upstreamClient: RequestClient;
   readonly callbackClient: RequestClient;
   readonly nodeId: string;
+  readonly memory: MemoryPlan;
   readonly version: string;
   readonly publicUrl: () => string;
 }

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { createApp, REQUEST_DEADLINE_MS } from "./api/app.ts";
 import { bootstrap } from "./bootstrap.ts";
 import type { Config } from "./config.ts";
+import { planMemory } from "./core/memory-plan.ts";
 import { readinessOf } from "./core/readiness.ts";
 import { buildOutbound, reachableHost } from "./egress.ts";
 import { Engine } from "./engine.ts";
@@ -14,6 +15,7 @@ import { writeApiKeyFile } from "./runtime/api-key-file.ts";
 import type { Clock, DatabaseClock } from "./runtime/clock.ts";
 import { encryptionKeys } from "./runtime/encryption-keys.ts";
 import type { Log } from "./runtime/log.ts";
+import { machineMemoryBytes } from "./runtime/machine-memory.ts";
 import { Metrics } from "./runtime/metrics.ts";
 import type { Random } from "./runtime/random.ts";
 import { withDeadline } from "./runtime/request-deadline.ts";
@@ -125,6 +127,7 @@ async function start(
   const metrics = new Metrics();
   const outbound = buildOutbound(config, port, localUrl);
   const nodeId = uuids(clock.now(), 0);
+  const memory = planMemory(config.memoryBytes ?? machineMemoryBytes());
   const engine = new Engine({
     ...options,
     ...outbound,
@@ -138,6 +141,7 @@ async function start(
     ),
     resultLinks,
     nodeId,
+    memory,
     publicUrl,
   });
   let isStopping = false;

@@ -9,6 +9,13 @@ import type { EndingStatus } from "./event.ts";
 import type { Observation, UpstreamTimes } from "./observation.ts";
 import { nextPollDelayMs, pollIntervalMs, type PollSchedule } from "./poll-schedule.ts";
 import type { RawResult } from "./raw-result.ts";
+import {
+  isUnreadableForGood,
+  oneMoreUnreadable,
+  unreadableError,
+  unreadableSoFar,
+  type UnreadableStreak,
+} from "./unreadable-answers.ts";
 
 /** What a watched job's next step depends on. Times in epoch milliseconds. */
 export interface WatchFacts {
@@ -20,6 +27,7 @@ export interface WatchFacts {
   readonly failuresInRow: number;
   /** Answers in a row that said that the job or its result is not there. */
   readonly absence: Absence | null;
+  readonly unreadable?: UnreadableStreak | null;
 }
 
 /** A job's ending, ready to be recorded. */
@@ -40,6 +48,7 @@ export type JobStep =
       readonly progress: string | null;
       readonly failuresInRow: number;
       readonly absence: Absence | null;
+      readonly unreadable: UnreadableStreak | null;
       /** Whether this answer proves that the upstream knows the job. */
       readonly sawJob: boolean;
       readonly lastError: string | null;
@@ -107,6 +116,7 @@ function decide(input: PollInput): JobStep {
         progress: facts.progress,
         failuresInRow,
         absence: facts.absence,
+        unreadable: facts.unreadable ?? null,
         sawJob: false,
         lastError: observation.reason,
       };
@@ -120,32 +130,52 @@ function decide(input: PollInput): JobStep {
         progress: observation.progress ?? facts.progress,
         failuresInRow: 0,
         absence: null,
+        unreadable: null,
         sawJob: true,
         lastError: unknownStatusWarning(observation.unknownStatus),
       };
     case "absent":
       return absent(input, observation);
-    case "retry": {
-      const counts =
-        observation.cause !== "not_visible_yet" && observation.cause !== "rate_limited";
-      const failuresInRow = counts ? facts.failuresInRow + 1 : facts.failuresInRow;
-      const backoffMs = counts ? failureBackoffMs(failuresInRow) : 0;
-      return {
-        kind: "keep_watching",
-        dueAtMs: dueAtMs(input, Math.max(backoffMs, observation.retryAfterMs ?? 0)),
-        phase: facts.phase,
-        progress: facts.progress,
-        failuresInRow,
-        // An outage between two such answers says neither yes nor no.
-        absence:
-          observation.cause === "not_visible_yet"
-            ? afterAbsence(facts.absence, "job", input.nowMs)
-            : facts.absence,
-        sawJob: false,
-        lastError: observation.reason,
-      };
-    }
+    case "retry":
+      return observation.cause === "unreadable_answer"
+        ? afterUnreadable(input, observation)
+        : keepAsking(input, observation, facts.unreadable ?? null);
   }
+}
+
+type Retry = Extract<Observation, { kind: "retry" }>;
+
+/** What it means is not known, and asking on would not tell. */
+function afterUnreadable(input: PollInput, observation: Retry): JobStep {
+  const { facts, nowMs } = input;
+  const { reason } = observation;
+  const streak = oneMoreUnreadable(facts.unreadable, nowMs);
+  return isUnreadableForGood(streak, nowMs)
+    ? end("failed", unreadableError(reason, streak, nowMs), null, NO_TIMES)
+    : keepAsking(input, { ...observation, reason: unreadableSoFar(reason, streak) }, streak);
+}
+
+function keepAsking(
+  input: PollInput,
+  { cause, reason, retryAfterMs }: Retry,
+  unreadable: UnreadableStreak | null,
+): JobStep {
+  const { phase, progress, failuresInRow: before, absence } = input.facts;
+  const counts = cause !== "not_visible_yet" && cause !== "rate_limited";
+  const failuresInRow = counts ? before + 1 : before;
+  const backoffMs = counts ? failureBackoffMs(failuresInRow) : 0;
+  return {
+    kind: "keep_watching",
+    dueAtMs: dueAtMs(input, Math.max(backoffMs, retryAfterMs ?? 0)),
+    phase,
+    progress,
+    failuresInRow,
+    // An outage between two such answers says neither yes nor no.
+    absence: cause === "not_visible_yet" ? afterAbsence(absence, "job", input.nowMs) : absence,
+    unreadable,
+    sawJob: false,
+    lastError: reason,
+  };
 }
 
 function absent(input: PollInput, observation: Extract<Observation, { kind: "absent" }>): JobStep {
@@ -169,6 +199,7 @@ function absent(input: PollInput, observation: Extract<Observation, { kind: "abs
     progress: facts.progress,
     failuresInRow: facts.failuresInRow,
     absence,
+    unreadable: facts.unreadable ?? null,
     sawJob: observation.of === "result",
     lastError: describeAbsence(observation.reason, absence, confirmedBy),
   };
@@ -183,6 +214,7 @@ export function laneVerdict(observation: Observation): LaneVerdict {
       return { kind: "faulty" };
     case "not_visible_yet":
     case "unusable_answer":
+    case "unreadable_answer":
       return HEALTHY;
   }
 }

@@ -9,8 +9,10 @@ export type RetryCause =
   | "upstream_fault"
   /** The connection's budget is used up: pauses the whole lane. */
   | "rate_limited"
-  /** An answer that no rule understands (not JSON, an unexpected 4xx). */
-  | "unusable_answer";
+  /** An answer that no rule understands (a web page, an unexpected 4xx). */
+  | "unusable_answer"
+  /** An answer that can't be read at all, and asking again will hardly help: too large, not text. */
+  | "unreadable_answer";
 
 /** What the upstream told about the job's own times, as it spelled them. */
 export interface UpstreamTimes {

@@ -1,10 +1,17 @@
-import type { UpstreamAnswer } from "../providers/answered.ts";
+import type { Observation } from "../core/observation.ts";
+import { decodeBody } from "../outbound/content-encoding.ts";
+import type { UpstreamAnswer } from "../providers/read-body.ts";
 import {
   type AnswerFacts,
   interpretAnswer,
   type Interpretation,
+  interpretFailure,
 } from "../providers/interpret-answer.ts";
-import { interpretResult, type ResultFacts } from "../providers/interpret-result.ts";
+import {
+  interpretResult,
+  interpretResultFailure,
+  type ResultFacts,
+} from "../providers/interpret-result.ts";
 import type { Provider } from "../providers/provider.ts";
 
 /** What an answer is to be read as. */
@@ -20,17 +27,56 @@ export interface ReadingTask {
   readonly status: number;
   readonly headers: UpstreamAnswer["headers"];
   readonly body: Uint8Array;
+  readonly parsedBytesMax: number;
 }
 
+/** The largest body that an answer may have, its content encoding undone. */
+export function bodyBytesMax({ kind }: AnswerQuestion, provider: Provider): number {
+  switch (kind) {
+    case "status":
+      return provider.statusBytesMax;
+    case "result":
+      return provider.resultBytesMax;
+  }
+}
+
+/** Undoes the content encoding and finds out what the answer means. */
 export function answerTo(
   question: AnswerQuestion,
   provider: Provider,
-  answer: UpstreamAnswer,
+  encoded: UpstreamAnswer,
 ): Interpretation {
+  const bytesMax = bodyBytesMax(question, provider);
+  const answer = decodeAnswer(encoded, bytesMax);
+  if (answer === null) return tooLarge(question, bytesMax);
   switch (question.kind) {
     case "status":
       return interpretAnswer(provider, answer, question.facts);
     case "result":
       return interpretResult(provider, answer, question.facts);
   }
+}
+
+/** Null when more than `bytesMax` come of it. */
+export function decodeAnswer(answer: UpstreamAnswer, bytesMax: number): UpstreamAnswer | null {
+  if (answer.headers["content-encoding"] === undefined) return answer;
+  const decoded = decodeBody(answer.headers, answer.body, bytesMax);
+  switch (decoded.kind) {
+    case "too_large":
+      return null;
+    case "undecodable":
+      return { ...answer, undecodable: decoded.why };
+    case "decoded": {
+      const { "content-encoding": _, ...headers } = answer.headers;
+      return { ...answer, headers, body: decoded.body };
+    }
+  }
+}
+
+function tooLarge(question: AnswerQuestion, bytesMax: number): Observation {
+  const message = `Decompressed, the answer is larger than ${bytesMax} bytes`;
+  const failure = { code: "body_too_large", message } as const;
+  return question.kind === "status"
+    ? interpretFailure(failure)
+    : interpretResultFailure(failure, question.facts);
 }

@@ -1,22 +1,34 @@
 import { Worker } from "node:worker_threads";
 import type { Observation } from "../core/observation.ts";
 import { Turns } from "../lanes/turns.ts";
-import type { UpstreamAnswer } from "../providers/answered.ts";
+import type { UpstreamAnswer } from "../providers/read-body.ts";
 import type { Interpretation } from "../providers/interpret-answer.ts";
 import type { Provider } from "../providers/provider.ts";
-import type { Clock } from "../runtime/clock.ts";
-import { type AnswerQuestion, answerTo, type ReadingTask } from "./answer-question.ts";
+import type { Clock, Timer } from "../runtime/clock.ts";
+import {
+  type AnswerQuestion,
+  answerTo,
+  bodyBytesMax,
+  decodeAnswer,
+  type ReadingTask,
+} from "./answer-question.ts";
 
 export interface AnswerReaderOptions {
   readonly clock: Clock;
-  /** Larger answers are read in a thread of their own. */
+  /** Answers of this size and above are read in a thread of their own. */
   readonly largeBytesMin: number;
-  /** How much memory that thread may take for one answer. */
-  readonly memoryMibMax: number;
+  /** How much memory one answer may take once parsed. */
+  readonly parsedBytesMax: number;
+  /** The heap of the thread. `JSON.parse` heeds no such limit, so it only guards all else. */
+  readonly heapBytesMax: number;
   readonly timeoutMs: number;
 }
 
 const STOP_TIMEOUT_MS = 2_000;
+/** An idle thread is ended: its memory goes back to the machine only with it. */
+const IDLE_MS_MAX = 10_000;
+
+const MIB = 2 ** 20;
 
 type Outcome =
   | { readonly kind: "read"; readonly interpretation: Interpretation }
@@ -34,6 +46,7 @@ export class AnswerReader {
   #worker: Worker | null = null;
   readonly #turns = new Turns<() => void>();
   #isReading = false;
+  #idle: Timer | null = null;
   #close: (() => void) | null = null;
   #isClosed = false;
 
@@ -51,10 +64,14 @@ export class AnswerReader {
     provider: Provider,
     answer: UpstreamAnswer,
   ): Interpretation | Promise<Interpretation | null> {
-    const isLarge = answer.body.length >= this.#options.largeBytesMin;
-    return isLarge
+    const { largeBytesMin } = this.#options;
+    const isLarge = answer.body.length >= largeBytesMin;
+    // A small body may become a large one.
+    const bytesMax = Math.min(largeBytesMin, bodyBytesMax(question, provider));
+    const decoded = isLarge ? null : decodeAnswer(answer, bytesMax);
+    return decoded === null
       ? this.#readLarge(origin, question, provider, answer)
-      : answerTo(question, provider, answer);
+      : answerTo(question, provider, decoded);
   }
 
   /** Lets what is read come to its end while `quiet` is awaited, but not for long. */
@@ -70,6 +87,7 @@ export class AnswerReader {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#close?.();
+    this.#idle?.cancel();
     await this.#discardWorker();
   }
 
@@ -81,11 +99,14 @@ export class AnswerReader {
   ): Promise<Interpretation | null> {
     const { status, headers, body } = answer;
     const definition = JSON.stringify(provider.definition);
+    const { parsedBytesMax } = this.#options;
     const bytes = body.length;
     await this.#turn(origin);
-    const outcome = await this.#carryOut({ definition, question, status, headers, body });
+    const task = { definition, question, status, headers, body, parsedBytesMax };
+    const outcome = await this.#carryOut(task);
     this.#isReading = false;
     this.#giveTurn();
+    this.#endWhenIdle();
     switch (outcome.kind) {
       case "read":
         return outcome.interpretation;
@@ -108,6 +129,13 @@ export class AnswerReader {
     const begin = this.#turns.take();
     this.#isReading = begin !== null;
     begin?.();
+  }
+
+  #endWhenIdle(): void {
+    this.#idle?.cancel();
+    this.#idle = this.#options.clock.setTimer(IDLE_MS_MAX, () => {
+      if (!this.#isReading) void this.#discardWorker();
+    });
   }
 
   async #carryOut(task: ReadingTask): Promise<Outcome> {
@@ -133,9 +161,9 @@ export class AnswerReader {
 
   #startWorker(): Worker {
     const worker = new Worker(new URL("reading-thread.ts", import.meta.url), {
-      resourceLimits: { maxOldGenerationSizeMb: this.#options.memoryMibMax },
+      resourceLimits: { maxOldGenerationSizeMb: this.#options.heapBytesMax / MIB },
     });
-    // It waits for the next large answer, and a process that ends does not wait for it.
+    // A process that ends does not wait for it.
     worker.unref();
     // A failure between two answers is nobody's: the next one gets a new thread.
     worker.on("error", () => undefined);
@@ -161,5 +189,5 @@ function transferable({ buffer, byteLength }: Uint8Array): ArrayBuffer[] {
 
 function unreadable(status: number, bytes: number, why: string): Observation {
   const reason = `HTTP ${status}: the body of ${bytes} bytes can't be read: ${why}.`;
-  return { kind: "retry", cause: "unusable_answer", reason, retryAfterMs: null };
+  return { kind: "retry", cause: "unreadable_answer", reason, retryAfterMs: null };
 }

@@ -1,5 +1,6 @@
 import type { RequestFailureCode } from "../core/request-failure.ts";
 import { HEALTHY, INCONCLUSIVE, type LaneVerdict, laneVerdict } from "../core/job.ts";
+import type { MemoryPlan } from "../core/memory-plan.ts";
 import type { Observation } from "../core/observation.ts";
 import type { AnswerRoom, OutboundRequest, RequestOutcome } from "../outbound/request-outcome.ts";
 import { buildResultRequest, buildStatusRequest } from "../providers/build-request.ts";
@@ -19,12 +20,11 @@ import type { Watch } from "./watch.ts";
 
 /** Answers from this size on are read in a thread of their own, and wait for room in memory. */
 const LARGE_ANSWER_BYTES_MIN = 256 * 1024;
-const LARGE_ANSWERS_BYTES_MAX = 256 * 2 ** 20;
-const READING_MEMORY_MIB_MAX = 1024;
 const READING_TIMEOUT_MS = 20_000;
 
 export interface AnswerPorts {
   readonly clock: Clock;
+  readonly memory: MemoryPlan;
   send(request: OutboundRequest): Promise<RequestOutcome>;
   /**
    * Called with the meaning of every answer, for the metrics.
@@ -41,18 +41,20 @@ export interface Asking {
 }
 
 export function openAsking(ports: AnswerPorts): Asking {
+  const { largeAnswersBytesMax, parsedAnswerBytesMax, readerHeapBytesMax } = ports.memory;
   return {
     ports,
     reader: new AnswerReader({
       clock: ports.clock,
       largeBytesMin: LARGE_ANSWER_BYTES_MIN,
-      memoryMibMax: READING_MEMORY_MIB_MAX,
+      parsedBytesMax: parsedAnswerBytesMax,
+      heapBytesMax: readerHeapBytesMax,
       timeoutMs: READING_TIMEOUT_MS,
     }),
     room: new LargeAnswerRoom({
       bytesFree: LARGE_ANSWER_BYTES_MIN,
-      bytesMax: LARGE_ANSWERS_BYTES_MAX,
-      bytesPerOriginMax: LARGE_ANSWERS_BYTES_MAX / 2,
+      bytesMax: largeAnswersBytesMax,
+      bytesPerOriginMax: largeAnswersBytesMax / 2,
     }),
   };
 }

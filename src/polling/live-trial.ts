@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { type LaneVerdict, laneVerdict } from "../core/job.ts";
-import type { UpstreamAnswer } from "../providers/answered.ts";
+import type { UpstreamAnswer } from "../providers/read-body.ts";
 import { buildStatusRequest } from "../providers/build-request.ts";
 import { interpretFailure } from "../providers/interpret-answer.ts";
 import {
@@ -12,6 +12,7 @@ import {
   tryAnswer,
 } from "../providers/trial.ts";
 import type { UpstreamRequest } from "../providers/upstream-request.ts";
+import { decodeAnswer } from "./answer-question.ts";
 import { type AnswerPorts, question } from "./ask-upstream.ts";
 import type { UpstreamAccess } from "./upstream-access.ts";
 import type { Upstream } from "./upstream.ts";
@@ -54,7 +55,7 @@ export async function tryLive(
     }
     const { ageMs, seenBefore } = trial;
     const nowMs = ports.clock.now();
-    const answer = redactedAnswer(outcome, access);
+    const answer = redactedAnswer(outcome, access, limits.responseBytesMax);
     const read = tryAnswer(access.provider, "status", answer, { ageMs, seenBefore, nowMs });
     verdict = verdictOf(read);
     return { kind: "answered", asked, answer: shownAnswer(answer), trial: read };
@@ -81,13 +82,17 @@ function shownUrl(request: UpstreamRequest, { target, redactText }: UpstreamAcce
  * from it or cut.
  */
 function redactedAnswer(
-  { status, headers, body }: UpstreamAnswer,
+  encoded: UpstreamAnswer,
   { redactText }: UpstreamAccess,
+  bytesMax: number,
 ): UpstreamAnswer {
+  const undecodable = `decompressed, it is larger than ${bytesMax} bytes`;
+  const decoded = decodeAnswer(encoded, bytesMax) ?? { ...encoded, undecodable };
+  const { headers, body } = decoded;
   // Anything else than UTF-8 must stay what it is, byte by byte.
   const encoding = isUtf8(body) ? "utf8" : "latin1";
   return {
-    status,
+    ...decoded,
     headers: Object.fromEntries(
       Object.entries(headers).map(([name, value]) => [
         name,

@@ -200,6 +200,7 @@ export class Poller {
     watch.progress = step.progress;
     watch.failuresInRow = step.failuresInRow;
     watch.absence = step.absence;
+    watch.unreadable = step.unreadable;
     watch.seen ||= step.sawJob;
     watch.lastError = step.lastError === null ? null : clipError(step.lastError);
     const news: MovementType[] = [];

@@ -22,9 +22,10 @@ setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
 let bytesSinceCollected = 0;
 
-parentPort?.on("message", ({ definition, question, status, headers, body }: ReadingTask) => {
+parentPort?.on("message", (task: ReadingTask) => {
+  const { definition, question, status, headers, body, parsedBytesMax } = task;
   bytesSinceCollected += body.length;
-  const answer = { status, headers, body: bufferOf(body) };
+  const answer = { status, headers, body: bufferOf(body), parsedBytesMax };
   const interpretation = answerTo(
     question,
     compileProvider(parseExactJson(definition) as ProviderDefinition),

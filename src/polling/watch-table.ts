@@ -3,6 +3,7 @@ import { IdIndex } from "../core/id-index.ts";
 import { readUuidWords, UUID_WORDS, writeUuidWords } from "../core/ids.ts";
 import type { PackedUuids } from "../core/packed-uuids.ts";
 import { SHARD_COUNT } from "../core/shard.ts";
+import type { UnreadableStreak } from "../core/unreadable-answers.ts";
 import type { LiveJob } from "../store/load-jobs.ts";
 import type { AnswerMemory } from "./answer-memory.ts";
 
@@ -35,6 +36,7 @@ export interface WatchNotes {
   readonly checkpointedError: string | null;
   readonly memory: AnswerMemory | null;
   readonly absence: Absence | null;
+  readonly unreadable: UnreadableStreak | null;
 }
 
 export const NO_NOTES: WatchNotes = Object.freeze({
@@ -44,6 +46,7 @@ export const NO_NOTES: WatchNotes = Object.freeze({
   checkpointedError: null,
   memory: null,
   absence: null,
+  unreadable: null,
 });
 
 const STATES = ["dropped", "scheduled", "polling", "ending"] as const satisfies WatchState[];
@@ -287,5 +290,6 @@ function notesOf({ params, progress, lastError }: LiveJob): WatchNotes {
     checkpointedError: lastError,
     memory: null,
     absence: null,
+    unreadable: null,
   };
 }

@@ -1,5 +1,6 @@
 import type { Absence } from "../core/absence.ts";
 import { eventBit, type EventType, WANTS_RESULT_FETCHED } from "../core/event.ts";
+import type { UnreadableStreak } from "../core/unreadable-answers.ts";
 import type { JobCheckpoint } from "../store/checkpoint-jobs.ts";
 import type { AnswerMemory } from "./answer-memory.ts";
 import {
@@ -191,6 +192,15 @@ export class Watch {
 
   set absence(absence: Absence | null) {
     if (absence !== this.absence) this.#note({ absence });
+  }
+
+  /** Answers in a row that could not be read; null for none. */
+  get unreadable(): UnreadableStreak | null {
+    return this.#notes.unreadable;
+  }
+
+  set unreadable(streak: UnreadableStreak | null) {
+    if (streak !== this.unreadable) this.#note({ unreadable: streak });
   }
 
   /** What the last checkpoint said, to tell whether another is worth a write. */

@@ -2,7 +2,6 @@ import { compactJson } from "../core/compact-json.ts";
 import type { Observation, RetryCause, UpstreamTimes } from "../core/observation.ts";
 import { sliceRawJson } from "../core/raw-json.ts";
 import {
-  type HeaderValues,
   parseRetryAfter,
   parseWait,
   parseWaitHeader,
@@ -13,16 +12,9 @@ import type { EndingVerdict } from "./compile-rules.ts";
 import { cleanLine, readErrorText } from "./error-text.ts";
 import { firstPresent, pointerText, type PointerTokens, valueAt } from "./json-pointer.ts";
 import type { Provider } from "./provider.ts";
-import type { BodyReading } from "./read-body.ts";
+import type { BodyReading, Unreadable, UpstreamAnswer } from "./read-body.ts";
 
 /* What can be read from an answer of an upstream, whatever it means. */
-
-/** A whole answer of an upstream; header names in lower case. */
-export interface UpstreamAnswer {
-  readonly status: number;
-  readonly headers: HeaderValues;
-  readonly body: Buffer;
-}
 
 /** An answer that is being interpreted. */
 export interface Answered {
@@ -92,6 +84,18 @@ export function unusable(answered: Answered, why: string): Observation {
     reason: cleanLine(`${describeHttp(answer)}: ${why}.`, REASON_CHARACTERS_MAX),
     retryAfterMs: readRetryAfterMs(answered),
   };
+}
+
+/** A body of no use; `what` it would have been. */
+export function unreadable(
+  answered: Answered,
+  what: string,
+  { why, isLasting }: Unreadable,
+): Observation {
+  const observation = unusable(answered, `the ${what} can't be read: ${why}`);
+  return isLasting && observation.kind === "retry"
+    ? { ...observation, cause: "unreadable_answer" }
+    : observation;
 }
 
 /** One line for a person: the HTTP status and what the body says went wrong. */

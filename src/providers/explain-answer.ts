@@ -1,5 +1,4 @@
 import { sliceRawJson } from "../core/raw-json.ts";
-import type { UpstreamAnswer } from "./answered.ts";
 import type { Places } from "./compile-answers.ts";
 import { type CompiledRule, holdsAll } from "./compile-rules.ts";
 import { cleanLine, findError } from "./error-text.ts";
@@ -7,7 +6,7 @@ import { type AnswerFacts, interpretAnswer, type Interpretation } from "./interp
 import { interpretResult, type ResultFacts } from "./interpret-result.ts";
 import { firstPresent, isPresent, pointerText, splitPointer, valueAt } from "./json-pointer.ts";
 import type { Provider } from "./provider.ts";
-import { type BodyReading, readBody } from "./read-body.ts";
+import { type BodyReading, readBody, type UpstreamAnswer } from "./read-body.ts";
 import type { ElementCondition, ProviderCondition } from "./rule-definition.ts";
 
 /** One rule, held against an answer. */
@@ -52,7 +51,7 @@ export function explainAnswer(
   answer: UpstreamAnswer,
   facts: AnswerFacts,
 ): AnswerExplanation {
-  const body = readBody(answer.body);
+  const body = readBody(answer);
   return {
     ...explainRules("/rules", provider.answers.rules, answer, body),
     extracted: placesOf(provider).map((looked) => explainExtract(looked, body)),
@@ -68,7 +67,7 @@ export function explainResultAnswer(
 ): AnswerExplanation {
   const { result } = provider.answers;
   if (result.kind !== "request") throw new Error(`${provider.name} has no result request`);
-  const body = readBody(answer.body);
+  const body = readBody(answer);
   const looked: Looked[] = [
     ["/result/error", result.answers.error, findError],
     ["/result/at", result.answers.format === "json" ? result.answers.at : []],

@@ -15,8 +15,8 @@ import {
   REASON_CHARACTERS_MAX,
   refusedCredential,
   retry,
+  unreadable,
   unusable,
-  type UpstreamAnswer,
 } from "./answered.ts";
 import type { ResultPlace } from "./build-request.ts";
 import type { CompiledResult, Places } from "./compile-answers.ts";
@@ -31,7 +31,7 @@ import {
   valueAt,
 } from "./json-pointer.ts";
 import type { Provider } from "./provider.ts";
-import { type BodyReading, readBody } from "./read-body.ts";
+import { type BodyReading, readBody, type UpstreamAnswer } from "./read-body.ts";
 
 export type RunningObservation = Extract<Observation, { kind: "running" }>;
 
@@ -68,7 +68,7 @@ export function interpretAnswer(
   answer: UpstreamAnswer,
   facts: AnswerFacts,
 ): Interpretation {
-  const body = readBody(answer.body);
+  const body = readBody(answer);
   const { nowMs } = facts;
   const answered = { provider, answer, nowMs, body, errorAt: provider.answers.error };
   if (answer.status === 304 && facts.unchanged) {
@@ -140,7 +140,7 @@ export const SILENT_ENDING = {
 /** An upstream may invent statuses at any time: the job runs on, and people get to see the word. */
 function unknownStatus(answered: Answered): Observation {
   const { provider, body } = answered;
-  if (body.kind === "unreadable") return unreadable(answered, body.why);
+  if (body.kind === "unreadable") return unreadable(answered, "body", body);
   const status = readWord(body, provider.answers.status, STATUS_CHARACTERS_MAX);
   if (status === null) return unusable(answered, "the body has no status where one is expected");
   return running(answered, "processing", status);
@@ -182,7 +182,7 @@ function completed(answered: Answered): Interpretation {
   const { answer, body } = answered;
   const needsAnswer = result.urlAt !== null || result.values.length > 0 || result.onlyIf.length > 0;
   if (needsAnswer && body.kind === "unreadable" && answer.body.length > 0) {
-    return unreadable(answered, body.why);
+    return unreadable(answered, "body", body);
   }
   const place = placeOfResult(body, result);
   if (typeof place === "string") return unusable(answered, place);
@@ -232,12 +232,9 @@ function firstUrl(body: BodyReading, places: Places): string | null {
 function withResult(answered: Answered, at: Places): Observation {
   const { answer, body } = answered;
   // A rule that needs no body says completed of one that is not there, such as a 204.
-  if (body.kind === "unreadable" && answer.body.length > 0) return unreadable(answered, body.why);
+  if (body.kind === "unreadable" && answer.body.length > 0)
+    return unreadable(answered, "body", body);
   return { kind: "completed", result: readRaw(body, at) ?? "null", times: readTimes(answered) };
-}
-
-function unreadable(answered: Answered, why: string): Observation {
-  return unusable(answered, `the body can't be read: ${why}`);
 }
 
 /** 404 has two meanings: not visible yet, shortly after submission, and gone. */
@@ -271,7 +268,7 @@ export function interpretFailure(failure: RequestFailure): Observation {
   const isTooLarge = failure.code === "body_too_large" || failure.code === "headers_too_large";
   return {
     kind: "retry",
-    cause: isTooLarge ? "unusable_answer" : "upstream_fault",
+    cause: isTooLarge ? "unreadable_answer" : "upstream_fault",
     reason: cleanLine(`${failure.message} (${failure.code})`, REASON_CHARACTERS_MAX),
     retryAfterMs: null,
   };

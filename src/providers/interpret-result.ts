@@ -10,8 +10,7 @@ import {
   REASON_CHARACTERS_MAX,
   refusedCredential,
   retry,
-  unusable,
-  type UpstreamAnswer,
+  unreadable,
 } from "./answered.ts";
 import type { ResultAnswers } from "./compile-answers.ts";
 import { judge, type RuleVerdict } from "./compile-rules.ts";
@@ -19,12 +18,11 @@ import { cleanLine } from "./error-text.ts";
 import {
   type HttpVerdict,
   interpretFailure,
-  type ResultWanted,
   SILENT_ENDING,
   verdictOfHttp,
 } from "./interpret-answer.ts";
 import type { Provider } from "./provider.ts";
-import { readBody, readText } from "./read-body.ts";
+import { readBody, readText, type UpstreamAnswer } from "./read-body.ts";
 
 /** What the meaning of an answer to the request for a result depends on besides the answer. */
 export interface ResultFacts {
@@ -47,7 +45,7 @@ export function interpretResult(
 ): Observation {
   const { result } = provider.answers;
   if (result.kind !== "request") throw new Error(`${provider.name} has no result request`);
-  const body = readBody(answer.body);
+  const body = readBody(answer);
   const errorAt = result.answers.error;
   const answered = { provider, answer, nowMs: facts.nowMs, body, errorAt };
   const ruled = judge(result.answers.rules, answer, body);
@@ -64,11 +62,13 @@ export function interpretResult(
  */
 export function interpretResultFailure(
   failure: RequestFailure,
-  { otherwise, times }: Pick<ResultWanted, "otherwise" | "times">,
+  facts: Pick<ResultFacts, "otherwise" | "times">,
 ): Observation {
-  return failure.code === "body_too_large"
-    ? { kind: "completed", result: otherwise, times }
-    : said(interpretFailure(failure));
+  return failure.code === "body_too_large" ? withoutResult(facts) : said(interpretFailure(failure));
+}
+
+function withoutResult({ otherwise, times }: Pick<ResultFacts, "otherwise" | "times">) {
+  return { kind: "completed", result: otherwise ?? "null", times } as const;
 }
 
 /** The result can't be asked for: its URL leads where the credential may not go. */
@@ -107,7 +107,7 @@ function byVerdict(
       };
     case "completed":
     case "unknown_status":
-      return completed(answered, answers, times);
+      return completed(answered, answers, facts);
     case "failed":
     case "canceled":
       return {
@@ -134,15 +134,18 @@ function byVerdict(
   }
 }
 
-function completed(answered: Answered, { format, at }: ResultAnswers, times: UpstreamTimes) {
+function completed(answered: Answered, { format, at }: ResultAnswers, facts: ResultFacts) {
   const { answer, body } = answered;
+  const { times } = facts;
   if (format === "text") {
-    const text = readText(answer.body);
-    if (text === null) return unusable(answered, "the result can't be read: it is not UTF-8");
-    return { kind: "completed", result: JSON.stringify(text), times } as const;
+    const reading = readText(answer);
+    if (reading.kind === "unreadable") return unreadable(answered, "result", reading);
+    return { kind: "completed", result: JSON.stringify(reading.text), times } as const;
   }
   if (body.kind === "unreadable") {
-    return unusable(answered, `the result can't be read: ${body.why}`);
+    // As for one that is too large.
+    if (body.isOverLimit) return withoutResult(facts);
+    return unreadable(answered, "result", body);
   }
   return { kind: "completed", result: readRaw(body, at) ?? "null", times } as const;
 }

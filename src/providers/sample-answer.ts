@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { sliceRawJson } from "../core/raw-json.ts";
-import type { UpstreamAnswer } from "./answered.ts";
+import type { UpstreamAnswer } from "./read-body.ts";
 
 const HEADERS_MAX = 100;
 

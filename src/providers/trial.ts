@@ -1,6 +1,6 @@
 import type { RetryCause, UpstreamTimes } from "../core/observation.ts";
 import { textOfResult } from "../core/raw-result.ts";
-import type { UpstreamAnswer } from "./answered.ts";
+import type { UpstreamAnswer } from "./read-body.ts";
 import { type AnswerExplanation, explainAnswer, explainResultAnswer } from "./explain-answer.ts";
 import type { Interpretation } from "./interpret-answer.ts";
 import type { KnownProvider } from "./known-provider.ts";
@@ -89,6 +89,8 @@ const CONSEQUENCE_OF_RETRY: Readonly<Record<RetryCause, string>> = {
   upstream_fault: "An outage, which says nothing of the job: it is asked about again, later.",
   rate_limited: "The connection pauses for a while; then the job is asked about again.",
   unusable_answer: "The answer can't be used: the job is asked about again, later.",
+  unreadable_answer:
+    "The answer can't be read: the job is asked about again, later, and fails if that lasts.",
 };
 
 /** An answer as it came, as much of it as a person can read. */

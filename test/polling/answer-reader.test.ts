@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { textOfResult } from "../../src/core/raw-result.ts";
 import { AnswerReader, type AnswerReaderOptions } from "../../src/polling/answer-reader.ts";
@@ -16,7 +17,8 @@ function openReader(options: Partial<AnswerReaderOptions> = {}) {
   const reader = new AnswerReader({
     clock: systemClock,
     largeBytesMin: 1000,
-    memoryMibMax: 512,
+    parsedBytesMax: 256 * 2 ** 20,
+    heapBytesMax: 512 * 2 ** 20,
     timeoutMs: 60_000,
     ...options,
   });
@@ -48,6 +50,23 @@ describe("an answer", () => {
     expect(await read(`<html>${SPACE}`)).toMatchObject({ cause: "unusable_answer" });
   });
 
+  test("that is compressed counts as what it becomes", async () => {
+    const { reader } = openReader();
+    const begin = async (body: string) =>
+      reader.read(ORIGIN, QUESTION, provider, {
+        status: 200,
+        headers: { "content-encoding": "gzip" },
+        body: gzipSync(body),
+      });
+    expect(resultOf(await begin(doneWith("1.0")))).toBe("1.0");
+    expect(resultOf(await begin(doneWith(`2.0${SPACE}`)))).toBe("2.0");
+    const bomb = doneWith(`"${"x".repeat(provider.statusBytesMax)}"`);
+    expect(await begin(bomb)).toMatchObject({
+      cause: "unreadable_answer",
+      reason: expect.stringContaining("Decompressed, the answer is larger than"),
+    });
+  });
+
   test("is read in its turn, and each gets its own meaning", async () => {
     const { read } = openReader();
     const readings = await Promise.all([1, 2, 3, 4].map((n) => read(doneWith(`${n}${SPACE}`))));
@@ -68,13 +87,27 @@ test("of many answers from one origin another waits for the one that is read and
 });
 
 describe("an answer that is built to do harm", () => {
-  test("takes no more memory than it may, and the next one is read all the same", async () => {
-    const { read } = openReader({ memoryMibMax: 16 });
-    const bomb = read(doneWith(`[${"{},".repeat(700_000)}1]`));
+  test.each([
+    ["brackets", "[".repeat(400_000) + "]".repeat(400_000), "it is nested too deeply"],
+    ["objects", `[${"{},".repeat(700_000)}1]`, "parsing it would take more than 16 MiB of memory"],
+  ])("of %s is not parsed, and the next one is read all the same", async (_, output, why) => {
+    const { read } = openReader({ parsedBytesMax: 16 * 2 ** 20 });
+    const bomb = read(doneWith(output));
     const next = read(doneWith(`1${SPACE}`));
     expect(await bomb).toMatchObject({
       kind: "retry",
-      cause: "unusable_answer",
+      cause: "unreadable_answer",
+      reason: expect.stringContaining(why),
+    });
+    expect(resultOf(await next)).toBe("1");
+  });
+
+  test("kills no more than its thread should it get past that, and the next one is read all the same", async () => {
+    const { read } = openReader({ heapBytesMax: 20 * 2 ** 20 });
+    const bomb = read(doneWith(`[${"{},".repeat(1_400_000)}1]`));
+    const next = read(doneWith(`1${SPACE}`));
+    expect(await bomb).toMatchObject({
+      cause: "unreadable_answer",
       reason: expect.stringContaining("it takes too much memory to read"),
     });
     expect(resultOf(await next)).toBe("1");

@@ -1,3 +1,4 @@
+import { planMemory } from "../../src/core/memory-plan.ts";
 import { createLog } from "../../src/runtime/log.ts";
 import type { OutboundRequest, RequestOutcome } from "../../src/outbound/request-outcome.ts";
 import { Poller } from "../../src/polling/poller.ts";
@@ -67,6 +68,7 @@ export function startPoller(connection: Partial<StoredConnection> = {}, provider
     providers: provider ? { current: () => provider, ofJob: () => provider } : builtInOnly(),
     secretBox: openBox,
     userAgent: "Ringback/test",
+    memory: planMemory(2 ** 30),
     pollsPerOriginMax: 1024,
     send(request: OutboundRequest) {
       const { origin, path, headers } = request;

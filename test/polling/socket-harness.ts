@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { onTestFinished } from "vitest";
+import { planMemory } from "../../src/core/memory-plan.ts";
 import { createLog } from "../../src/runtime/log.ts";
 import { Poller } from "../../src/polling/poller.ts";
 import type { LiveJobView } from "../../src/polling/watch-list.ts";
@@ -45,6 +46,7 @@ export async function startSocketPoller(
     providers: { current: () => provider, ofJob: () => provider },
     secretBox: openBox,
     userAgent: "Ringback/test",
+    memory: planMemory(2 ** 30),
     send: (request) => client.send(request),
     record(row) {
       recorded.push(row);

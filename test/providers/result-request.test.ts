@@ -210,7 +210,7 @@ describe("the answer to it", () => {
       result: JSON.stringify(lines),
     });
     expect(meaning(200, Buffer.from([0xff]), { format: "text" })).toMatchObject({
-      cause: "unusable_answer",
+      cause: "unreadable_answer",
       reason: expect.stringContaining("not UTF-8"),
     });
   });

@@ -1,5 +1,5 @@
 import { textOfResult } from "../../../src/core/raw-result.ts";
-import type { UpstreamAnswer } from "../../../src/providers/answered.ts";
+import type { UpstreamAnswer } from "../../../src/providers/read-body.ts";
 import type { RequestBuilding } from "../../../src/providers/build-request.ts";
 import { buildResultRequest } from "../../../src/providers/build-request.ts";
 import { builtInProviders } from "../../../src/providers/catalogue.ts";

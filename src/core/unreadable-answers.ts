@@ -1,0 +1,46 @@
+/** Answers to the polls of one job that could not be read, with no readable one in between. */
+export interface UnreadableStreak {
+  readonly count: number;
+  readonly sinceMs: number;
+}
+
+/**
+ * Both must be passed before a job ends for it: whatever garbles answers for a while, such as a
+ * deployment or a proxy, gets the time to go away. With the back-off of a job that is about 11 polls.
+ */
+const UNREADABLE_ANSWERS_MIN = 8;
+const UNREADABLE_MS_MIN = 5 * 60_000;
+
+export function oneMoreUnreadable(
+  before: UnreadableStreak | null | undefined,
+  nowMs: number,
+): UnreadableStreak {
+  return { count: (before?.count ?? 0) + 1, sinceMs: before?.sinceMs ?? nowMs };
+}
+
+export function isUnreadableForGood({ count, sinceMs }: UnreadableStreak, nowMs: number): boolean {
+  return count >= UNREADABLE_ANSWERS_MIN && nowMs - sinceMs >= UNREADABLE_MS_MIN;
+}
+
+/** What a person sees while the job is still asked about. */
+export function unreadableSoFar(reason: string, { count }: UnreadableStreak): string {
+  return (
+    `${reason} (${count} in a row; after ${UNREADABLE_ANSWERS_MIN}, over at least ` +
+    `${UNREADABLE_MS_MIN / 60_000} minutes, the job ends as failed)`
+  );
+}
+
+/** The error of a job that ends for it. */
+export function unreadableError(
+  reason: string,
+  { count, sinceMs }: UnreadableStreak,
+  nowMs: number,
+): string {
+  const minutes = Math.round((nowMs - sinceMs) / 60_000);
+  return (
+    `The upstream's answers could not be read, ${count} in a row over ${minutes} minutes, so how ` +
+    "the job ended is not known here: look it up at the upstream. If its other jobs answer so " +
+    "too, change the provider's definition to ask for a smaller answer, in JSON. " +
+    `Last answer: ${reason}`
+  );
+}
