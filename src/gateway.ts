@@ -198,6 +198,7 @@ async function start(
     hasSandbox: config.sandbox,
     publicUrl,
     inlineResultBytesMax: config.inlineResultBytesMax,
+    requestBodiesBytesMax: memory.requestBodiesBytesMax,
     liveJobsMax: config.liveJobsMax,
     liveJobs: (projectId) => engine.liveJobs.of(projectId),
     projectChanged: () => engine.projects.refresh(),

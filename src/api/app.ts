@@ -8,13 +8,14 @@ import { isNotBegun } from "../store/transient-error.ts";
 import type { Answer } from "./answer.ts";
 import { Authenticator, scopeRefusal } from "./authentication.ts";
 import type { Caller } from "./authentication.ts";
+import { BodyBudget } from "./body-budget.ts";
 import { comesByLink } from "./link-token.ts";
 import type { ApiPorts } from "./ports.ts";
 import { problemAnswer, refused } from "./problem.ts";
 import type { Outcome, Problem, Refusal } from "./problem.ts";
 import type { Reply, Route } from "./route.ts";
 import { apiRoutes } from "./routes.ts";
-import { problemOfError } from "./unexpected-error.ts";
+import { problemOfError, tooManyBodies } from "./unexpected-error.ts";
 
 /** From a request's arrival to its answer; sending its body does not count. */
 export const REQUEST_DEADLINE_MS = 5_000;
@@ -57,6 +58,7 @@ interface Progress {
 class Answering {
   readonly #ports: ApiPorts;
   readonly #authenticator: Authenticator;
+  readonly #bodies: BodyBudget;
   // Unique enough across restarts and nodes; counting costs less than randomness each time.
   readonly #idPrefix = randomBytes(5).toString("hex");
   #requests = 0;
@@ -64,6 +66,7 @@ class Answering {
   constructor(ports: ApiPorts, authenticator: Authenticator) {
     this.#ports = ports;
     this.#authenticator = authenticator;
+    this.#bodies = new BodyBudget(ports.requestBodiesBytesMax, ports.clock);
   }
 
   async answer(context: Context, route: Route): Promise<Response> {
@@ -107,15 +110,27 @@ class Answering {
       const refusal = scopeRefusal(caller, scope);
       if (refusal !== null) return refusal;
     }
-    progress.isHandled = true;
-    return route.answer({
+    const incoming = {
       request,
       caller,
       deadline,
       database: this.#ports.databaseWithin(deadline),
       idText: context.req.param("id"),
       nameText: context.req.param("name"),
-    });
+    };
+    const { body } = route.description;
+    if (body === undefined || caller === null || !this.#bodies.counts(request)) {
+      progress.isHandled = true;
+      return route.answer(incoming);
+    }
+    const leave = await this.#bodies.admit(request, caller.projectId, body.bytesMax);
+    if (leave === null) return { ok: false, problem: tooManyBodies() };
+    try {
+      progress.isHandled = true;
+      return await route.answer(incoming);
+    } finally {
+      leave();
+    }
   }
 
   #respond(done: {

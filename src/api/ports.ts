@@ -171,6 +171,8 @@ export interface ApiPorts {
   readonly resultLinks: Pick<ResultLinks, "urlOf" | "check">;
   /** Larger results go by reference. */
   readonly inlineResultBytesMax: number;
+  /** Memory for all large request bodies in progress, with what they are parsed to. */
+  readonly requestBodiesBytesMax: number;
   /** How many live jobs a project has on all nodes, as this one knows it. */
   liveJobs(projectId: string): number;
   /** A project has changed its settings. */

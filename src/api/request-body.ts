@@ -1,3 +1,4 @@
+import { weighJson } from "../core/json-weight.ts";
 import { locateJsonError } from "../core/json-syntax.ts";
 import { refused } from "./problem.ts";
 import type { Outcome, Refusal } from "./problem.ts";
@@ -9,6 +10,14 @@ export interface JsonBody {
 }
 
 const JSON_CONTENT_TYPE = /^application\/json\s*(?:;\s*charset\s*=\s*"?utf-?8"?\s*)?;?$/i;
+
+/** Parsed, a body takes this many times its bytes at most; usual ones take less than half of it. */
+export const PARSED_FACTOR_MAX = 16;
+/** Smaller bodies are parsed unweighed: the worst of them takes a few mebibytes. */
+const WEIGHED_BYTES_MIN = 64 * 1024;
+const TOO_HEAVY =
+  "The body holds too many values for its size, or is nested too deeply; send it in several " +
+  "requests, or what is in it as text.";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
@@ -69,11 +78,17 @@ function parseJson(bytes: Uint8Array): Outcome<JsonBody> {
   } catch {
     return refused("malformed_json", "The body is not UTF-8; encode it so.");
   }
+  if (isTooHeavy(bytes)) return refused("body_too_large", TOO_HEAVY);
   try {
     return { ok: true, value: { text, value: JSON.parse(text) as unknown } };
   } catch {
     return refused("malformed_json", syntaxDetail(text));
   }
+}
+
+function isTooHeavy(bytes: Uint8Array): boolean {
+  if (bytes.byteLength < WEIGHED_BYTES_MIN) return false;
+  return weighJson(bytes, bytes.byteLength * PARSED_FACTOR_MAX) !== "fits";
 }
 
 function syntaxDetail(text: string): string {

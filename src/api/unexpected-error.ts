@@ -42,6 +42,14 @@ export function problemOfError(error: unknown, { mayHaveActed }: FailedRequest):
   );
 }
 
+export function tooManyBodies(): Problem {
+  return problem(
+    "overloaded",
+    "Too many large requests are in progress; nothing of this was kept. Send it again later, or in smaller parts.",
+    { headers: { "retry-after": "2" } },
+  );
+}
+
 export function overloaded(): Problem {
   return problem("overloaded", "Too much is waiting to be stored; nothing of this was kept.", {
     headers: { "retry-after": "1" },

@@ -8,10 +8,8 @@ export interface MemoryPlan {
   readonly parsedAnswerBytesMax: number;
   /** The heap of the thread that parses large answers. */
   readonly readerHeapBytesMax: number;
-  /** Request bodies that are being received. */
+  /** Large request bodies with what they are parsed to, until they are answered. */
   readonly requestBodiesBytesMax: number;
-  /** Request bodies, parsed, until they are answered. */
-  readonly parsedRequestsBytesMax: number;
 }
 
 /**
@@ -28,7 +26,6 @@ export function planMemory(machineBytes: number): MemoryPlan {
     parsedAnswerBytesMax,
     // The weight of a text is an estimate; a thread that exceeds it this far is ended.
     readerHeapBytesMax: parsedAnswerBytesMax * 1.5,
-    requestBodiesBytesMax: share(1 / 16, 16, 256),
-    parsedRequestsBytesMax: share(1 / 8, 64, 512),
+    requestBodiesBytesMax: share(3 / 16, 64, 768),
   };
 }

@@ -12,8 +12,8 @@ import {
 import { interpretResultFailure, refusedResult } from "../providers/interpret-result.ts";
 import type { UpstreamRequest } from "../providers/upstream-request.ts";
 import type { Clock } from "../runtime/clock.ts";
+import { MemoryBudget } from "../lanes/memory-budget.ts";
 import { AnswerReader } from "./answer-reader.ts";
-import { LargeAnswerRoom } from "./answer-room.ts";
 import { type AnswerMemory, memoryAfterStatus, NO_MEMORY } from "./answer-memory.ts";
 import type { UpstreamAccess } from "./upstream-access.ts";
 import type { Watch } from "./watch.ts";
@@ -37,7 +37,7 @@ export interface AnswerPorts {
 export interface Asking {
   readonly ports: AnswerPorts;
   readonly reader: AnswerReader;
-  readonly room: LargeAnswerRoom;
+  readonly room: MemoryBudget<OutboundRequest>;
 }
 
 export function openAsking(ports: AnswerPorts): Asking {
@@ -51,10 +51,11 @@ export function openAsking(ports: AnswerPorts): Asking {
       heapBytesMax: readerHeapBytesMax,
       timeoutMs: READING_TIMEOUT_MS,
     }),
-    room: new LargeAnswerRoom({
+    room: new MemoryBudget({
       bytesFree: LARGE_ANSWER_BYTES_MIN,
       bytesMax: largeAnswersBytesMax,
-      bytesPerOriginMax: largeAnswersBytesMax / 2,
+      bytesPerGroupMax: largeAnswersBytesMax / 2,
+      groupOf: ({ origin }) => origin,
     }),
   };
 }

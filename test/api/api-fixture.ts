@@ -275,6 +275,7 @@ export class ApiFixture {
         publicUrl: () => PUBLIC_URL,
       }),
       inlineResultBytesMax: 100,
+      requestBodiesBytesMax: 2 * 2 ** 20 * 16,
       liveJobsMax: 1000,
       liveJobs: () => this.liveJobCount,
       projectChanged: note("projectChanged"),

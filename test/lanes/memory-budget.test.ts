@@ -1,13 +1,13 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { OutboundRequest } from "../../src/outbound/request-outcome.ts";
-import { LargeAnswerRoom } from "../../src/polling/answer-room.ts";
+import { MemoryBudget } from "../../src/lanes/memory-budget.ts";
 import { get } from "../outbound/local-servers.ts";
 
-const LIMITS = { bytesFree: 1, bytesMax: 100, bytesPerOriginMax: 60 };
+const LIMITS = { bytesFree: 1, bytesMax: 100, bytesPerGroupMax: 60 };
 
 function openRoom() {
-  const room = new LargeAnswerRoom(LIMITS);
+  const room = new MemoryBudget<OutboundRequest>({ ...LIMITS, groupOf: ({ origin }) => origin });
   const admitted: OutboundRequest[] = [];
   const enter = (origin: string, bytes: number): OutboundRequest => {
     const request = get(`https://${origin}.example`);
