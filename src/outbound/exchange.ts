@@ -1,6 +1,6 @@
 import type { Dispatcher } from "undici";
 import type { RequestFailureCode } from "../core/request-failure.ts";
-import { failureFromError } from "./failure-from-error.ts";
+import { failureFromError, isInvalidAnswer } from "./failure-from-error.ts";
 import type {
   OutboundRequest,
   RequestOutcome,
@@ -21,6 +21,8 @@ export interface ExchangeOwner {
   statusOf(exchange: Exchange): number | null;
   /** Sends the request again when its connection was dead before use; false if that is not so. */
   resendIfStale(exchange: Exchange, error: unknown): boolean;
+  /** Sends the request again on a connection that is read leniently; false if this one was. */
+  resendLeniently(exchange: Exchange): boolean;
 }
 
 /**
@@ -131,6 +133,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       return;
     }
     const stage = this.#state === "connecting" ? "connecting" : "exchanging";
+    if (this.#mayReadLeniently(error) && this.#owner.resendLeniently(this)) return;
     const isSecure = this.request.origin.startsWith("https:");
     const { code, message } = failureFromError(error, stage, isSecure && this.#state === "sent");
     this.fail(code, message);
@@ -154,6 +157,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const isRefused = this.#status === 0 && code === "invalid_response";
     if (isRefused) this.#status = this.#owner.statusOf(this) ?? 0;
     return this.#status !== 0;
+  }
+
+  /** Nothing was taken of the answer, and something is wrong with its head. */
+  #mayReadLeniently(error: Error): boolean {
+    const { readsLeniently = false } = this.request;
+    return readsLeniently && this.#status === 0 && this.#mayRepeat() && isInvalidAnswer(error);
   }
 
   #mayRepeat(): boolean {

@@ -141,6 +141,11 @@ function isLookupError(error: unknown): boolean {
   return error instanceof Error && "syscall" in error && error.syscall === "getaddrinfo";
 }
 
+/** Whether the other side answered with something that is not HTTP. */
+export function isInvalidAnswer(error: unknown): boolean {
+  return failureFromError(error, "exchanging").code === "invalid_response";
+}
+
 /** Whether an established connection was closed or reset by the other side. */
 export function isConnectionReset(error: unknown): boolean {
   return failureFromError(error, "exchanging").code === "connection_reset";

@@ -5,10 +5,13 @@ import { AnswerTap } from "./answer-tap.ts";
 import { Exchange } from "./exchange.ts";
 import type { ExchangeOwner } from "./exchange.ts";
 import { isConnectionReset } from "./failure-from-error.ts";
+import { readLeniently } from "./lenient-head.ts";
 import type { OutboundRequest, RequestOutcome } from "./request-outcome.ts";
 
 export interface OriginConnectionsOptions {
   readonly openClient: OpenClient;
+  /** Whether an answer of this origin has needed lenient reading; it is read so from then on. */
+  readonly leniency: { isNeeded(): boolean; need(): void };
   readonly connectionsMax: number;
   readonly clock: Clock;
   /** Nothing is in flight any more, or the last connection was closed. */
@@ -23,6 +26,7 @@ interface Connection {
   readonly tap: AnswerTap;
   /** Whether the present socket has carried an answer, so that the host may have closed it since. */
   used: boolean;
+  readonly isLenient: boolean;
 }
 
 /**
@@ -104,6 +108,15 @@ export class OriginConnections implements ExchangeOwner {
     return true;
   }
 
+  resendLeniently(exchange: Exchange): boolean {
+    const connection = this.#inFlight.get(exchange);
+    if (!connection || connection.isLenient) return false;
+    this.#options.leniency.need();
+    this.#discard(connection);
+    this.#dispatch(exchange, this.#open());
+    return true;
+  }
+
   #wait(exchange: Exchange): void {
     this.#inFlight.set(exchange, null);
     this.#waiting.add(exchange);
@@ -124,8 +137,12 @@ export class OriginConnections implements ExchangeOwner {
 
   #open(): Connection {
     const tap = new AnswerTap();
-    const client = this.#options.openClient((socket) => tap.attach(socket));
-    const connection: Connection = { client, tap, used: false };
+    const isLenient = this.#options.leniency.isNeeded();
+    const client = this.#options.openClient((socket) => {
+      if (isLenient) readLeniently(socket);
+      tap.attach(socket);
+    });
+    const connection: Connection = { client, tap, used: false, isLenient };
     client.on("connect", () => {
       connection.used = false;
     });

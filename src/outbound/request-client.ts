@@ -43,6 +43,7 @@ export class RequestClient {
   readonly #lookup: AddressLookup;
   readonly #trustedOrigins: ReadonlySet<string>;
   readonly #origins = new Map<string, OriginConnections>();
+  readonly #lenientOrigins = new Set<string>();
   #expiryTimer: Timer | null = null;
   #closed = false;
   #onDrained: (() => void) | null = null;
@@ -111,6 +112,10 @@ export class RequestClient {
         destination,
         trusted ? trustingGuard : this.#options.guard,
       ),
+      leniency: {
+        isNeeded: () => this.#lenientOrigins.has(origin),
+        need: () => this.#readLenientlyFrom(origin),
+      },
       connectionsMax: this.#options.connectionsPerOriginMax,
       clock: this.#clock,
       onQuiet: (quiet) => this.#onQuiet(origin, quiet),
@@ -138,6 +143,11 @@ export class RequestClient {
     };
     return (onSocket) =>
       new Client(url.origin, { ...options, connect: telling(connect, onSocket) });
+  }
+
+  #readLenientlyFrom(origin: string): void {
+    if (this.#lenientOrigins.size >= this.#options.originsMax) this.#lenientOrigins.clear();
+    this.#lenientOrigins.add(origin);
   }
 
   #closeOldestIdleOrigin(): void {

@@ -24,6 +24,8 @@ export interface OutboundRequest {
   readonly mayRepeat?: boolean;
   /** Whether the status is all that counts: what goes wrong after it only cuts the body off. */
   readonly statusSuffices?: boolean;
+  /** Whether a head that is not quite HTTP is read as curl and browsers do; only of upstreams. */
+  readonly readsLeniently?: boolean;
   /** Limit on the whole exchange: waiting for a connection, connecting, answer and its body. */
   readonly timeoutMs: number;
   readonly responseBytesMax: number;

@@ -228,6 +228,7 @@ export function question(
     headers,
     body,
     mayRepeat: true,
+    readsLeniently: true,
     timeoutMs,
     responseBytesMax,
     room,

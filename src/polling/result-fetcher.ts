@@ -212,6 +212,7 @@ export class ResultFetcher {
       path,
       headers,
       body: null,
+      readsLeniently: true,
       timeoutMs: TIMEOUT_MS,
       responseBytesMax: fetched.bytesMax,
       whenLarger: "fail",

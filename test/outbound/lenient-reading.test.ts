@@ -1,0 +1,104 @@
+import { describe, expect, test } from "vitest";
+import type { RequestOutcome } from "../../src/outbound/request-outcome.ts";
+import { get, openClient, post, serveTcp } from "./local-servers.ts";
+
+const BODY = '{"status":"done","result":1}';
+const CHUNKED = `1c\r\n${BODY}\r\n0\r\n\r\n`;
+
+const ODD: [name: string, answer: string][] = [
+  [
+    "chunks and a length",
+    `HTTP/1.1 200 OK\r\nContent-Length: 28\r\nTransfer-Encoding: chunked\r\n\r\n${CHUNKED}`,
+  ],
+  [
+    "chunks and a wrong length",
+    `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n${CHUNKED}`,
+  ],
+  [
+    "its length twice",
+    `HTTP/1.1 200 OK\r\nContent-Length: 28\r\ncontent-length:28 \r\n\r\n${BODY}`,
+  ],
+  ["lines that end with LF", `HTTP/1.1 200 OK\nContent-Length: 28\n\n${BODY}`],
+  [
+    "a blank before a colon",
+    `HTTP/1.1 200 OK\r\nX-Foo : bar\r\nContent-Length : 28\r\n\r\n${BODY}`,
+  ],
+  [
+    "an announcement before",
+    `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nX-Foo : bar\r\nContent-Length: 28\r\n\r\n${BODY}`,
+  ],
+];
+
+function textOf(outcome: RequestOutcome): string {
+  return outcome.kind === "answered" ? outcome.body.toString() : outcome.failure.code;
+}
+
+describe("an upstream's answer with", () => {
+  test.each(ODD)("%s is read as curl does, also byte by byte", async (_, answer) => {
+    const server = await serveTcp((socket) => socket.write(answer));
+    const client = openClient();
+    const request = get(server.origin, { readsLeniently: true });
+    expect(textOf(await client.send(request))).toBe(BODY);
+    // It is known by now, and no connection serves twice.
+    const before = server.sockets.length;
+    expect(textOf(await client.send(request))).toBe(BODY);
+    expect(textOf(await client.send(request))).toBe(BODY);
+    expect(server.sockets.length).toBe(before + 2);
+  });
+
+  test("a head that comes in pieces is put together", async () => {
+    const [, answer] = ODD[0] ?? [];
+    const server = await serveTcp((socket) => {
+      const pieces = (answer ?? "").match(/[^]{1,7}/g) ?? [];
+      const next = (): void => {
+        const piece = pieces.shift();
+        if (piece !== undefined) socket.write(piece, () => setImmediate(next));
+      };
+      next();
+    });
+    const request = get(server.origin, { readsLeniently: true });
+    expect(textOf(await openClient().send(request))).toBe(BODY);
+  });
+
+  test.each([
+    ["two lengths", "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{} "],
+    ["another protocol", "SSH-2.0-OpenSSH_9.9\r\n\r\n"],
+    ["a chunk of no length", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"],
+  ])("%s stays invalid and is asked for twice at most", async (_, answer) => {
+    let asked = 0;
+    const server = await serveTcp((socket) => {
+      asked += 1;
+      socket.write(answer);
+    });
+    const client = openClient();
+    const request = get(server.origin, { readsLeniently: true });
+    expect(textOf(await client.send(request))).toBe("invalid_response");
+    expect(textOf(await client.send(request))).toBe("invalid_response");
+    expect(asked).toBeLessThanOrEqual(3);
+  });
+});
+
+test("a second answer that a lenient head smuggles in is never taken for another's", async () => {
+  const smuggled = `HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray`;
+  const server = await serveTcp((socket) =>
+    socket.write(`HTTP/1.1 200 OK\r\nX-Foo : bar\r\nContent-Length: 28\r\n\r\n${BODY}${smuggled}`),
+  );
+  const client = openClient({ connectionsPerOriginMax: 1 });
+  const request = get(server.origin, { readsLeniently: true });
+  for (let count = 0; count < 4; count += 1) {
+    expect(textOf(await client.send(request))).toBe(BODY);
+  }
+});
+
+test("a callback's receiver is read strictly, and nothing that changes something is sent twice", async () => {
+  let asked = 0;
+  const server = await serveTcp((socket) => {
+    asked += 1;
+    socket.write(ODD[4]?.[1] ?? "");
+  });
+  const client = openClient();
+  expect(textOf(await client.send(get(server.origin)))).toBe("invalid_response");
+  const cancel = post(server.origin, { readsLeniently: true });
+  expect(textOf(await client.send(cancel))).toBe("invalid_response");
+  expect(asked).toBe(2);
+});
