@@ -16,11 +16,11 @@ export type DecodedBody =
   | { readonly kind: "undecodable"; readonly why: string };
 
 /** RFC 9659: a content encoding needs no larger window. */
-const ZSTD_WINDOW_LOG_MAX = 23;
-const ENCODINGS_MAX = 4;
+export const ZSTD_WINDOW_LOG_MAX = 23;
+export const ENCODINGS_MAX = 4;
 
 /** The codings that a body went through, the last one first; empty for a body as it is. */
-function contentEncodings({ "content-encoding": value }: ResponseHeaders): string[] {
+export function contentEncodings({ "content-encoding": value }: ResponseHeaders): string[] {
   if (value === undefined) return [];
   const list = typeof value === "string" ? value : value.join(",");
   const names = list.split(",").map((name) => name.trim().toLowerCase());

@@ -1,5 +1,6 @@
 import type { Dispatcher } from "undici";
 import type { RequestFailureCode } from "../core/request-failure.ts";
+import { SinkRefusal } from "./decoding-sink.ts";
 import { failureFromError, isInvalidAnswer } from "./failure-from-error.ts";
 import type {
   OutboundRequest,
@@ -95,6 +96,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     // Of an answer that is not what was asked for, the status says enough.
     if (sink !== undefined && (status < 200 || status > 299)) this.#answer(true);
     else if (whenLarger === "fail") this.#prepareFor(this.#declaredBytes());
+    sink?.begin?.(headers);
   }
 
   #prepareFor(declaredBytes: number): void {
@@ -148,7 +150,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     controller.pause();
     room.then(
       () => controller.resume(),
-      (error: unknown) => this.fail("aborted", `The answer could not be taken: ${String(error)}`),
+      (error: unknown) => this.#refuse(error),
     );
   }
 
@@ -157,6 +159,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const isRefused = this.#status === 0 && code === "invalid_response";
     if (isRefused) this.#status = this.#owner.statusOf(this) ?? 0;
     return this.#status !== 0;
+  }
+
+  #refuse(error: unknown): void {
+    if (error instanceof SinkRefusal) this.fail(error.code, error.message);
+    else this.fail("aborted", `The answer could not be taken: ${String(error)}`);
   }
 
   /** Nothing was taken of the answer, and something is wrong with its head. */

@@ -38,7 +38,12 @@ export interface OutboundRequest {
 
 /** Takes the body of a 2xx answer as it comes, instead of having it kept in memory whole. */
 export interface ResponseSink {
-  /** The sender is held back until it resolves; a rejection fails the exchange as `aborted`. */
+  /** Told of the headers before anything comes. */
+  begin?(headers: ResponseHeaders): void;
+  /**
+   * The sender is held back until it resolves. A rejection fails the exchange: with the code of a
+   * `SinkRefusal`, else as `aborted`.
+   */
   take(chunk: Buffer): Promise<void> | null;
 }
 

@@ -4,6 +4,7 @@ import {
   isWholeDownload,
 } from "../core/download-outcome.ts";
 import type { RawResult } from "../core/raw-result.ts";
+import { DecodingSink, SinkRefusal } from "../outbound/decoding-sink.ts";
 import type {
   OutboundRequest,
   RequestOutcome,
@@ -206,7 +207,8 @@ export class ResultFetcher {
       ),
     );
     const { method, origin, path, headers } = request;
-    const outcome = await this.#ports.send({
+    const decoding = new DecodingSink(parts, fetched.bytesMax);
+    const sent = await this.#ports.send({
       method,
       origin,
       path,
@@ -216,11 +218,12 @@ export class ResultFetcher {
       timeoutMs: TIMEOUT_MS,
       responseBytesMax: fetched.bytesMax,
       whenLarger: "fail",
-      sink: parts,
+      sink: decoding,
     });
+    const outcome = await wholly(sent, decoding);
     if (outcome.kind === "answered" && isWholeDownload(outcome.status)) {
       await parts.end();
-      const note = storedNote(outcome.headers, parts);
+      const note = storedNote(outcome.headers, parts, decoding.decodes);
       const result = { eventId, note, fetchedAtMs };
       const job = { shardId, jobRowId: watch.id };
       await this.#patiently(() => fetched.keep(job, result));
@@ -258,8 +261,24 @@ function failed(error: string): FetchOutcome {
   return { kind: "failed", note: JSON.stringify({ status: "failed", error: error.slice(0, 500) }) };
 }
 
-function storedNote(headers: ResponseHeaders, parts: DownloadParts): string {
-  const encoding = headers["content-encoding"];
+/** The outcome once all that came has been decoded. */
+async function wholly(sent: RequestOutcome, decoding: DecodingSink): Promise<RequestOutcome> {
+  if (sent.kind === "failed") {
+    decoding.discard();
+    return sent;
+  }
+  try {
+    await decoding.end();
+    return sent;
+  } catch (error) {
+    if (!(error instanceof SinkRefusal)) throw error;
+    const failure = { code: error.code, message: error.message };
+    return { kind: "failed", failure, durationMs: sent.durationMs };
+  }
+}
+
+function storedNote(headers: ResponseHeaders, parts: DownloadParts, isDecoded: boolean): string {
+  const encoding = isDecoded ? undefined : headers["content-encoding"];
   return JSON.stringify({
     status: "stored",
     content_type: headerText(headers["content-type"]) ?? "application/octet-stream",
