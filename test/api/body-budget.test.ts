@@ -38,7 +38,7 @@ async function sendBatch(bytes: number) {
       "content-type": "application/json",
       "content-length": String(bytes),
     },
-  } as RequestInit);
+  });
   return {
     answer: Promise.resolve(answer),
     hasStarted: hasStarted.promise,
