@@ -1,3 +1,4 @@
+/// <reference types="node" />
 // Read before anything else, by whatever Node there is: says which one is needed, where an old one
 // would only say that it does not know the ending .ts.
 if (!process.features.typescript) {
