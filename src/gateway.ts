@@ -175,12 +175,23 @@ async function start(
     signingSecretsChanged: (project) => engine.delivery.signingSecretsChanged(project),
     connections: {
       find: (project, provider, name) => engine.connections.find(project, provider, name),
-      findFresh: (project, provider, name) => engine.connections.findFresh(project, provider, name),
+      findFresh: async (project, provider, name) => {
+        database.health.requireReachable();
+        return engine.connections.findFresh(project, provider, name);
+      },
       changed: () => engine.connections.refresh(),
       loadOf: (id) => engine.connectionLoad(id),
       nameOf: (id) => engine.connections.get(id)?.name ?? "unknown",
     },
-    providers: engine.providers,
+    providers: {
+      find: (project, name) => engine.providers.find(project, name),
+      findFresh: async (project, name) => {
+        database.health.requireReachable();
+        return engine.providers.findFresh(project, name);
+      },
+      list: (project) => engine.providers.list(project),
+      refresh: () => engine.providers.refresh(),
+    },
     tryLive: (connectionId, trial) => engine.tryLive(connectionId, trial),
     secretBox,
     resultLinks,

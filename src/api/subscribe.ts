@@ -3,6 +3,7 @@ import type { Warning } from "../core/warning-codes.ts";
 import { publicId } from "../core/ids.ts";
 import type { Database } from "../store/database.ts";
 import { findSubscription } from "../store/subscription-record.ts";
+import { isNotBegun, isTransient, NotBegunInTimeError } from "../store/transient-error.ts";
 import type { SubscriptionRecord } from "../store/subscription-record.ts";
 import type { ApiPorts } from "./ports.ts";
 import { refused } from "./problem.ts";
@@ -37,7 +38,7 @@ export async function subscribe(
   ports: SubscribePorts,
   { deadline, database }: RequestScope,
 ): Promise<Outcome<Subscribed>> {
-  const prepared = await prepareWish(wish, ports);
+  const prepared = await beforeStoring(deadline.race(prepareWish(wish, ports)));
   if (!prepared.ok) return prepared;
   const { request, warnings } = prepared.value;
   const outcome = await ports.accept(request, deadline);
@@ -59,6 +60,18 @@ export async function subscribe(
       );
     case "overloaded":
       return { ok: false, problem: overloaded() };
+  }
+}
+
+/** Whatever goes wrong before a subscription is stored, nothing is stored. */
+async function beforeStoring<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!isTransient(error) || isNotBegun(error)) throw error;
+    throw new NotBegunInTimeError("what the request names could not be looked up", {
+      cause: error,
+    });
   }
 }
 

@@ -4,12 +4,7 @@ import type { Connection } from "./connection.ts";
 import type { Claim, ConnectionPool } from "./connection-pool.ts";
 import type { DatabaseHealth } from "./database-health.ts";
 import { type Deadline, startDeadline } from "./deadline.ts";
-import {
-  ConnectionError,
-  DatabaseAwayError,
-  DatabaseBusyError,
-  NotBegunInTimeError,
-} from "./transient-error.ts";
+import { ConnectionError, DatabaseBusyError, NotBegunInTimeError } from "./transient-error.ts";
 
 /** How much longer than statement_timeout a call may take: the way there and back, and queueing. */
 const DEADLINE_MARGIN_MS = 5_000;
@@ -87,8 +82,7 @@ export class BoundedCalls {
   }
 
   #refuseInVain(name: string, request: RequestDeadline): void {
-    const { condition } = this.#options.health;
-    if (condition === "unreachable") throw new DatabaseAwayError(condition);
+    this.#options.health.requireReachable();
     if (request.hasPassed) throw new NotBegunInTimeError(`${name}: the request is out of time`);
   }
 

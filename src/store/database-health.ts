@@ -52,6 +52,12 @@ export class DatabaseHealth {
     return this.#isFull ? "full" : "ok";
   }
 
+  /** Throws `DatabaseAwayError` while it is known that nothing can be read either. */
+  requireReachable(): void {
+    const { condition } = this;
+    if (condition === "unreachable") throw new DatabaseAwayError(condition);
+  }
+
   /** Throws `DatabaseAwayError` while it is known that nothing can be stored. */
   requireWritable(): void {
     const { condition } = this;

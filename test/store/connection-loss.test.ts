@@ -199,17 +199,21 @@ test("a server that has no connection at all says so in every call, as transient
   await admin.unsafe(`alter role ${role} connection limit 0`);
   await admin`select pg_terminate_backend(pid) from pg_stat_activity where usename = ${role}`;
   await expect
-    .poll(async () =>
-      Promise.all(
-        Array.from({ length: 10 }, () =>
-          database.run("call", (sql) => sql`select 1`).catch((error: unknown) => errorCode(error)),
+    .poll(
+      async () =>
+        Promise.all(
+          Array.from({ length: 10 }, () =>
+            database
+              .run("call", (sql) => sql`select 1`)
+              .catch((error: unknown) => errorCode(error)),
+          ),
         ),
-      ),
+      { timeout: 15_000 },
     )
     .toEqual(Array(10).fill("53300"));
   await admin.unsafe(`alter role ${role} connection limit -1`);
   await expect
-    .poll(() => database.run("call", (sql) => sql`select 1`).catch(() => []))
+    .poll(() => database.run("call", (sql) => sql`select 1`).catch(() => []), { timeout: 15_000 })
     .toHaveLength(1);
   await database.close(1_000);
   await admin.unsafe(`drop role ${role}`);
