@@ -51,7 +51,7 @@ async function answerOn(socket: Socket): Promise<string> {
   return answer;
 }
 
-describe.concurrent("SIGTERM", { timeout: 120_000 }, () => {
+describe("SIGTERM", { timeout: 120_000 }, () => {
   test("with polls and deliveries in flight ends the process with 0, and what was cut off counts as not made", async (context) => {
     const scene = await openProcessScene(context);
     const gateway = await scene.start(PATIENT);
@@ -144,7 +144,7 @@ describe.concurrent("SIGTERM", { timeout: 120_000 }, () => {
   });
 });
 
-describe.concurrent("SIGTERM while the gateway starts", { timeout: 120_000 }, () => {
+describe("SIGTERM while the gateway starts", { timeout: 120_000 }, () => {
   test("and waits for its database ends it at once, with 0", async (context) => {
     const starting = processes.run(context, gatewayEnvironment(UNREACHABLE));
     await starting.logged("database not ready, waiting");
