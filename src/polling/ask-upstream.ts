@@ -10,6 +10,7 @@ import {
   type ResultWanted,
 } from "../providers/interpret-answer.ts";
 import { interpretResultFailure, refusedResult } from "../providers/interpret-result.ts";
+import { resolveLinks } from "../providers/resolve-links.ts";
 import type { UpstreamRequest } from "../providers/upstream-request.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { MemoryBudget } from "../lanes/memory-budget.ts";
@@ -101,7 +102,7 @@ async function askForStatus(
   if (request.kind === "refused") {
     // The first URL, which was allowed when the job was accepted, may lead to another.
     if (nextUrl !== null) watch.memory = { ...memory, nextUrl: null, etag: null };
-    return unsent(unusable(request.problem));
+    return unsent(access.redact(unusable(request.problem)));
   }
   const limits = {
     timeoutMs: provider.requestTimeoutMs + lingerMs,
@@ -124,8 +125,9 @@ async function askForStatus(
             provider,
             outcome,
           );
-    const interpretation = reading instanceof Promise ? await reading : reading;
-    if (interpretation === null) return null;
+    const read = reading instanceof Promise ? await reading : reading;
+    if (read === null) return null;
+    const interpretation = resolveLinks(read, request);
     if (provider.remembersAnswers) {
       watch.memory = memoryAfterStatus(memory, interpretation, outcome);
     }
@@ -153,7 +155,7 @@ async function askForResult(
   const request = buildResultRequest(target, watch, place, ports.clock.now());
   if (request.kind === "refused") {
     watch.memory = { ...memory, wanted: null };
-    return unsent(refusedResult(request.problem));
+    return unsent(access.redact(refusedResult(request.problem)));
   }
   const limits = {
     timeoutMs: provider.requestTimeoutMs,

@@ -227,7 +227,9 @@ export class Poller {
 
   /** Fetching takes its time, which is not the lane's. */
   #endOnceFetched(access: UpstreamAccess, watch: Watch, ending: Ending): Promise<void> | void {
-    const link = wantsResultFetched(watch) ? this.#fetcher.linkOf(access, ending.result) : null;
+    const link = wantsResultFetched(watch)
+      ? this.#fetcher.linkOf(access, watch, ending.result)
+      : null;
     if (link === null) return this.#end(watch, ending);
     void this.#fetchAndEnd(access, watch, ending, link);
   }

@@ -10,7 +10,8 @@ import type {
   RequestOutcome,
   ResponseHeaders,
 } from "../outbound/request-outcome.ts";
-import { buildDownloadRequest } from "../providers/build-request.ts";
+import { resolveLink } from "../providers/allowed-url.ts";
+import { buildDownloadRequest, buildStatusRequest } from "../providers/build-request.ts";
 import { linkIn } from "../providers/download.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
@@ -73,9 +74,14 @@ export class ResultFetcher {
   }
 
   /** The link to be fetched for a completed job, or null. */
-  linkOf(access: UpstreamAccess, result: RawResult | null): string | null {
+  linkOf(access: UpstreamAccess, watch: Watch, result: RawResult | null): string | null {
     const { download } = access.provider;
-    return download === null || result === null ? null : linkIn(download, result);
+    const link = download === null || result === null ? null : linkIn(download, result);
+    if (link === null) return null;
+    const nextUrl = watch.memory?.nextUrl ?? null;
+    const facts = { nowMs: this.#ports.clock.now(), nextUrl, etag: null, mayLinger: false };
+    const asked = buildStatusRequest(access.target, watch, facts);
+    return asked.kind === "refused" ? link : resolveLink(link, asked.origin + asked.path);
   }
 
   /** Never rejects. */

@@ -1,3 +1,5 @@
+import { cleanLine } from "./error-text.ts";
+
 /** Whether a host name is one of those that patterns such as `*.example.com` stand for. */
 export function matchesHost(patterns: readonly string[], hostname: string): boolean {
   return patterns.some((pattern) => matchesPattern(pattern.split("."), hostname.split(".")));
@@ -53,6 +55,26 @@ export function readAllowedUrl(
     return refused(`The URL must lead to ${url.hostname} by https and without a port.`);
   }
   return request;
+}
+
+// A scheme, or a link within the very document that was asked for.
+const NOT_RELATIVE = /^(?:[a-z][a-z0-9+.-]*:|#|$)/i;
+
+/**
+ * Resolves a link that an answer holds against the URL that was asked (RFC 3986, 5.2, as the WHATWG
+ * URL Standard has it). A link that can't be resolved stays as it is, for `readAllowedUrl` to refuse.
+ */
+export function resolveLink(link: string, askedUrl: string): string {
+  if (NOT_RELATIVE.test(link) || AMBIGUOUS.test(link)) return link;
+  return URL.parse(link, askedUrl)?.href ?? link;
+}
+
+const SHOWN_CHARACTERS_MAX = 200;
+
+/** Why a link of an answer is not followed, without its query, where signatures and keys travel. */
+export function refusedLink(link: string, problem: string): string {
+  const [shown = ""] = link.split(/[?#]/, 1);
+  return `The answer's link ${JSON.stringify(cleanLine(shown, SHOWN_CHARACTERS_MAX))} is not followed. ${problem}`;
 }
 
 function listOf(allowed: {

@@ -240,11 +240,12 @@ function readDigits(text: string, tokens: PointerTokens, charactersMax: number):
   return source === null || source.length > charactersMax ? null : source;
 }
 
-/** The URL that the answer names for the next status request, or null. */
+/** The link to the next status request as the answer has it, or null. */
 export function readNextUrl({ provider, answer, body }: Answered): string | null {
   const place = provider.answers.nextUrl;
   if (place === null) return null;
   if (place.tokens !== null) return readValue(body, place.tokens);
   const value = place.header === null ? undefined : answer.headers[place.header];
-  return typeof value === "string" && value.length <= VALUE_CHARACTERS_MAX ? value : null;
+  const isLink = typeof value === "string" && value !== "";
+  return isLink && value.length <= VALUE_CHARACTERS_MAX ? value : null;
 }

@@ -1,4 +1,4 @@
-import { readAllowedUrl } from "./allowed-url.ts";
+import { readAllowedUrl, refusedLink } from "./allowed-url.ts";
 import type { PreparedRequest, PreparedTarget } from "./prepare-target.ts";
 import type { Provider } from "./provider.ts";
 import type { UpstreamRequest } from "./upstream-request.ts";
@@ -20,7 +20,7 @@ export type RequestBuilding =
 /** What a status request depends on besides the job. */
 export interface StatusRequestFacts {
   readonly nowMs: number;
-  /** The URL that the last answer named for the next request. */
+  /** The URL that the last answer named for the next request, resolved. */
   readonly nextUrl: string | null;
   /** The ETag of the answer that still holds. */
   readonly etag: string | null;
@@ -34,12 +34,12 @@ export function buildStatusRequest(
   facts: StatusRequestFacts,
 ): RequestBuilding {
   const { status, provider } = target;
-  const urlParam = status.request.urlParam;
-  const url =
-    facts.nextUrl === null ? paramUrl(urlParam, job) : urlOfAnswer(facts.nextUrl, target.origin);
+  const { nextUrl, nowMs } = facts;
+  const url = nextUrl ?? paramUrl(status.request.urlParam, job);
   const extraQuery = facts.mayLinger && provider.longPoll !== null ? provider.longPoll.query : "";
-  const request = build(target, status, job, { url, extraQuery, nowMs: facts.nowMs });
-  if (facts.etag === null || request.kind === "refused") return request;
+  const request = build(target, status, job, { url, extraQuery, nowMs });
+  if (request.kind === "refused") return nextUrl === null ? request : refusalOf(nextUrl, request);
+  if (facts.etag === null) return request;
   return { ...request, headers: { ...request.headers, "if-none-match": facts.etag } };
 }
 
@@ -62,7 +62,7 @@ export function buildCancelRequest(
 
 /** What the status answer of a completed job says of where its result is. */
 export interface ResultPlace {
-  /** The whole URL, or null when the request's path leads there. */
+  /** The URL as the answer has it until it is resolved, or null when the request's path leads there. */
   readonly url: string | null;
   /** What the request's placeholders take from the answer, by pointer. */
   readonly answer: Readonly<Record<string, string>>;
@@ -77,8 +77,9 @@ export function buildResultRequest(
 ): RequestBuilding {
   if (target.result === null) throw new Error(`${target.provider.name} has no result request`);
   const values = { jobId: job.jobId, params: job.params, answer: place.answer };
-  const url = place.url === null ? null : urlOfAnswer(place.url, target.origin);
-  return build(target, target.result, values, { url, extraQuery: "", nowMs });
+  const request = build(target, target.result, values, { url: place.url, extraQuery: "", nowMs });
+  const isRefused = request.kind === "refused" && place.url !== null;
+  return isRefused ? refusalOf(place.url, request) : request;
 }
 
 /**
@@ -97,7 +98,8 @@ export function buildDownloadRequest(
   const trusted =
     download.withCredential && build(target, download.withCredential, NO_VALUES, facts);
   if (trusted?.kind === "request") return trusted;
-  return build(target, download.without, NO_VALUES, facts);
+  const request = build(target, download.without, NO_VALUES, facts);
+  return request.kind === "refused" ? refusalOf(url, request) : request;
 }
 
 const NO_VALUES: TemplateValues = { jobId: "", params: {} };
@@ -145,12 +147,10 @@ function paramUrl(urlParam: string | null, { params }: JobReference): string | n
   return Object.hasOwn(params, urlParam) ? (params[urlParam] ?? "") : "";
 }
 
-// Not `//host/path`, which names another host.
-const ABSOLUTE_PATH = /^\/(?![/\\])/;
+type Refusal = Extract<RequestBuilding, { kind: "refused" }>;
 
-/** An upstream may name a URL by its path alone, as RFC 9110 allows in Location. */
-function urlOfAnswer(url: string, ownOrigin: string): string {
-  return ABSOLUTE_PATH.test(url) ? ownOrigin + url : url;
+function refusalOf(link: string, { problem }: Refusal): Refusal {
+  return { kind: "refused", problem: refusedLink(link, problem) };
 }
 
 interface BuildingFacts {

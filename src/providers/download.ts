@@ -33,13 +33,19 @@ export function compileDownload(result: ResultDefinition): CompiledDownload | nu
 /** A link is short; what is larger is the result itself. */
 const LINK_BYTES_MAX = 16 * 1024;
 
-/** The link that a result is, or null. */
+// Absolute, or relative in a form that no ordinary text has.
+const LINK_FORM = /^(?:https?:|\.{0,2}\/|\?)\S+$/i;
+
+/** The link that a result is, as it is written there, or null. */
 export function linkIn(download: CompiledDownload, result: RawResult): string | null {
   if (bytesOfResult(result) > LINK_BYTES_MAX) return null;
   const json: unknown = JSON.parse(textOfResult(result));
   for (const place of download.urlAt) {
     const value = valueAt(json, place);
-    if (typeof value === "string" && /^https?:/i.test(value)) return value;
+    if (typeof value !== "string") continue;
+    // Where the whole result may be a text, only what looks like a link is one.
+    const isLink = place.length === 0 ? LINK_FORM.test(value) : /^\S+$/.test(value);
+    if (isLink) return value;
   }
   return null;
 }

@@ -100,7 +100,11 @@ describe("the parts of a request", () => {
         method: "GET",
         origin: "https://example.com",
         path: "/proxy/pulse/jobs/j",
-        headers: { accept: "application/json", authorization: "Bearer secret" },
+        headers: {
+          accept: "application/json",
+          authorization: "Bearer secret",
+          "user-agent": "Ringback",
+        },
         body: null,
       });
     }
@@ -169,7 +173,11 @@ describe("the credential goes where the provider wants it", () => {
     [{ kind: "query", name: "key" }, {}],
   ])("%j", (auth, headers) => {
     const request = statusRequest(targetOf({ auth }), { jobId: "j", params: NO_PARAMS });
-    expect(request.headers).toStrictEqual({ accept: "application/json", ...headers });
+    expect(request.headers).toStrictEqual({
+      accept: "application/json",
+      "user-agent": "Ringback",
+      ...headers,
+    });
     expect(request.path).toBe(auth.kind === "query" ? "/jobs/j?key=secret" : "/jobs/j");
   });
 
