@@ -25,6 +25,7 @@ import type { LiveTrial, LiveTrialOutcome } from "./providers/trial.ts";
 import type { DatabaseClock } from "./runtime/clock.ts";
 import type { Log } from "./runtime/log.ts";
 import type { Metrics } from "./runtime/metrics.ts";
+import type { ProcessIdentity } from "./runtime/process-identity.ts";
 import type { Random } from "./runtime/random.ts";
 import { type RequestDeadline, withDeadline } from "./runtime/request-deadline.ts";
 import type { Service } from "./runtime/service.ts";
@@ -71,6 +72,7 @@ export interface EngineOptions {
   readonly callbackClient: RequestClient;
   readonly nodeId: string;
   readonly memory: MemoryPlan;
+  readonly identity: ProcessIdentity;
   readonly version: string;
   readonly publicUrl: () => string;
 }
@@ -250,11 +252,14 @@ export class Engine {
     return new ShardOwnership({
       ...this.#options,
       address: this.#options.publicUrl(),
-      claimed: async (shardIds) => {
-        for await (const page of loadLiveJobs(database, shardIds)) {
+      claimed: async (shards) => {
+        const unservedMs = new Map(shards.map((shard) => [shard.shardId, shard.unservedMs]));
+        for await (const page of loadLiveJobs(database, [...unservedMs.keys()])) {
           await this.providers.learn(page);
           for (const job of page) {
-            if (this.#ownership.owns(job.shardId)) this.#poller.watches.watch(job, "spread");
+            if (!this.#ownership.owns(job.shardId)) continue;
+            const firstPoll = { unservedMs: unservedMs.get(job.shardId) ?? Infinity };
+            this.#poller.watches.watch(job, firstPoll);
           }
         }
         this.delivery.loop.reload();

@@ -17,6 +17,7 @@ import { encryptionKeys } from "./runtime/encryption-keys.ts";
 import type { Log } from "./runtime/log.ts";
 import { machineMemoryBytes } from "./runtime/machine-memory.ts";
 import { Metrics } from "./runtime/metrics.ts";
+import { ownIdentity } from "./runtime/process-identity.ts";
 import type { Random } from "./runtime/random.ts";
 import { withDeadline } from "./runtime/request-deadline.ts";
 import { ResultLinks } from "./runtime/result-links.ts";
@@ -142,6 +143,7 @@ async function start(
     resultLinks,
     nodeId,
     memory,
+    identity: ownIdentity(),
     publicUrl,
   });
   let isStopping = false;

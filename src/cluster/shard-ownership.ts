@@ -1,12 +1,15 @@
 import { SHARD_COUNT } from "../core/shard.ts";
 import type { DatabaseClock, Timer } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
+import { isProvenDead, type ProcessIdentity } from "../runtime/process-identity.ts";
 import type { Random } from "../runtime/random.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
 import type { Database } from "../store/database.ts";
 import {
   claimShards,
+  type ClusterRow,
+  endLease,
   forgetDeadNodes,
   leaveCluster,
   releaseShards,
@@ -15,15 +18,23 @@ import {
 } from "../store/node-leases.ts";
 import { timed } from "../store/read-clock.ts";
 import { ClockWatch } from "./clock-watch.ts";
-import { planShards } from "./shard-plan.ts";
+import { type ClusterView, type LiveNode, planShards } from "./shard-plan.ts";
 
-const LEASE_MS = 15_000;
-const RENEW_INTERVAL_MS = 5_000;
-const BALANCE_INTERVAL_MS = 1_500;
+const LEASE_MS = 12_000;
+const RENEW_INTERVAL_MS = 3_000;
+/** Also how soon shards that a node leaves are taken up by others. */
+const BALANCE_INTERVAL_MS = 1_000;
 /** Few enough that a failure repeats little, many enough that empty shards cost no time. */
 const SHARDS_PER_LOAD = 32;
 /** A renewal that takes longer is given up, so that the next can be tried within the lease. */
-const RENEW_TIMEOUT_MS = 4_000;
+const RENEW_TIMEOUT_MS = 2_500;
+
+/** A shard that this node has taken over. */
+export interface ClaimedShard {
+  readonly shardId: number;
+  /** For how long its jobs have not been polled; Infinity when that is not known. */
+  readonly unservedMs: number;
+}
 
 export interface ShardOwnershipPorts {
   readonly database: Database;
@@ -33,8 +44,9 @@ export interface ShardOwnershipPorts {
   /** This process start; a restarted process is another node. */
   readonly nodeId: string;
   readonly address: string;
+  readonly identity: ProcessIdentity;
   /** Loads what the shards hold; they count as owned while it runs. */
-  claimed(shardIds: readonly number[]): Promise<void>;
+  claimed(shards: readonly ClaimedShard[]): Promise<void>;
   /** Forgets all of a shard. */
   dropped(shardId: number): void;
   /** How many live jobs of each project this node watches: the others are told. */
@@ -54,6 +66,11 @@ export class ShardOwnership implements Service {
   readonly name = "shard ownership";
   readonly #ports: ShardOwnershipPorts;
   readonly #owned = new Set<number>();
+  /** Since when, by the monotonic clock, this node has seen shards without a live owner. */
+  readonly #freeSinceMs = new Map<number, number>();
+  /** Since when, by the monotonic clock, what was let go of with the lease has not been polled. */
+  #unservedSinceMs = 0;
+  #noReleaseUntilMs = 0;
   readonly #renewer: Repeater;
   readonly #balancer: Repeater;
   #ownedList: readonly number[] = [];
@@ -123,8 +140,8 @@ export class ShardOwnership implements Service {
   }
 
   async #renew(): Promise<void> {
-    const { database, clock, nodeId, address } = this.#ports;
-    const node = { id: nodeId, address, liveJobs: this.#ports.liveJobs() };
+    const { database, clock, nodeId, address, identity } = this.#ports;
+    const node = { id: nodeId, address, identity, liveJobs: this.#ports.liveJobs() };
     const renewed = await timed(clock, () =>
       renewLease(database, node, LEASE_MS, RENEW_TIMEOUT_MS),
     );
@@ -139,6 +156,7 @@ export class ShardOwnership implements Service {
 
   #loseLease(): void {
     this.#hasLease = false;
+    this.#unservedSinceMs = this.#ports.clock.monotonic();
     this.#ports.log.error(
       { shards: this.#owned.size },
       "the lease could not be renewed in time; other nodes may take over, so everything is let go",
@@ -147,33 +165,89 @@ export class ShardOwnership implements Service {
   }
 
   async #balance(): Promise<void> {
-    const { database, nodeId, random, log } = this.#ports;
+    const { database, clock, nodeId, random, log } = this.#ports;
     if (!this.#hasLease) return;
-    const view = await viewCluster(database, nodeId);
+    const rows = await this.#lookAtCluster();
+    const mine = rows.find(({ id }) => id === nodeId)?.shardIds ?? [];
     // Rows that name this node which it does not hold: left from a lease that was lost meanwhile.
-    const forgotten = view.mine.filter((shardId) => !this.owns(shardId));
-    this.#dropTaken(view.mine);
-    const plan = planShards(view, random());
+    const forgotten = mine.filter((shardId) => !this.owns(shardId));
+    this.#dropTaken(mine);
+    const plan = planShards(this.#viewOf(rows), random());
     await this.#release(plan.release);
     const claimed = plan.claim.length === 0 ? [] : await claimShards(database, nodeId, plan.claim);
-    const toLoad = [...forgotten.filter((shardId) => !plan.release.includes(shardId)), ...claimed];
+    if (plan.isCovering) this.#noReleaseUntilMs = clock.monotonic() + LEASE_MS;
+    const toLoad = [
+      ...this.#forgottenShards(forgotten.filter((shardId) => !plan.release.includes(shardId))),
+      ...claimedShards(rows, claimed),
+    ].toSorted((a, b) => b.unservedMs - a.unservedMs);
     if (toLoad.length === 0 && plan.release.length === 0) return;
-    log.info(
-      { claimed: toLoad.length, released: plan.release.length, nodes: view.liveNodes },
-      "shards balanced",
-    );
+    const nodes = rows.filter(({ isLive }) => isLive).length;
+    log.info({ claimed: toLoad.length, released: plan.release.length, nodes }, "shards balanced");
     for (let from = 0; from < toLoad.length; from += SHARDS_PER_LOAD) {
       if (!this.#hasLease || this.#stopping) return;
       await this.#take(toLoad.slice(from, from + SHARDS_PER_LOAD));
     }
   }
 
+  /** Ends the leases of dead processes of this machine on the way: nobody need wait for them. */
+  async #lookAtCluster(): Promise<ClusterRow[]> {
+    const { database, nodeId, identity, log } = this.#ports;
+    const rows = await viewCluster(database);
+    const dead = rows.filter(
+      (row) => row.isLive && row.id !== nodeId && isDeadNeighbor(row, identity),
+    );
+    if (dead.length === 0) return rows;
+    for (const { id, identity: other, renewals } of dead) {
+      if (id === null) continue;
+      await endLease(database, { id, renewals });
+      log.info({ node: id, pid: other?.pid }, "a node of this machine is dead; its lease is ended");
+    }
+    return viewCluster(database);
+  }
+
+  #viewOf(rows: readonly ClusterRow[]): ClusterView {
+    const nowMs = this.#ports.clock.monotonic();
+    const { nodeId } = this.#ports;
+    const self = rows.find(({ id }) => id === nodeId);
+    const others = rows.filter(({ id, isLive }) => isLive && id !== nodeId);
+    const freeIds = rows
+      .filter(({ id, isLive }) => !isLive && id !== nodeId)
+      .flatMap(({ shardIds }) => shardIds);
+    this.#noteFree(freeIds, nowMs);
+    return {
+      self: self === undefined ? UNKNOWN_NODE : liveNode(self),
+      others: others.map(liveNode),
+      mine: self?.shardIds ?? [],
+      free: freeIds.map((shardId) => ({
+        shardId,
+        freeForMs: nowMs - (this.#freeSinceMs.get(shardId) ?? nowMs),
+      })),
+      mayRelease: nowMs >= this.#noReleaseUntilMs,
+    };
+  }
+
+  #noteFree(freeIds: readonly number[], nowMs: number): void {
+    const free = new Set(freeIds);
+    for (const shardId of this.#freeSinceMs.keys()) {
+      if (!free.has(shardId)) this.#freeSinceMs.delete(shardId);
+    }
+    for (const shardId of freeIds) {
+      if (!this.#freeSinceMs.has(shardId)) this.#freeSinceMs.set(shardId, nowMs);
+    }
+  }
+
+  #forgottenShards(shardIds: readonly number[]): ClaimedShard[] {
+    const unservedMs = this.#ports.clock.monotonic() - this.#unservedSinceMs;
+    return shardIds.map((shardId) => ({ shardId, unservedMs }));
+  }
+
   /** Owned from before they are loaded, so that what is accepted meanwhile is handed over here. */
-  async #take(shardIds: readonly number[]): Promise<void> {
+  async #take(shards: readonly ClaimedShard[]): Promise<void> {
+    const shardIds = shards.map(({ shardId }) => shardId);
     for (const shardId of shardIds) this.#owned.add(shardId);
     this.#listOwned();
     try {
-      await this.#ports.claimed(shardIds);
+      await this.#ports.claimed(shards);
     } catch (error) {
       // Not held, so that the next round sees them as forgotten and tries again.
       this.#drop(shardIds);
@@ -209,4 +283,24 @@ export class ShardOwnership implements Service {
     this.#ownedList = [...this.#owned].sort((a, b) => a - b);
     this.#ports.shareChanged(this.#owned.size / SHARD_COUNT);
   }
+}
+
+/** Of a node that has lost its row. */
+const UNKNOWN_NODE: LiveNode = { held: 0, livedMs: 0, sinceRenewalMs: 0, crashes: 0 };
+
+function liveNode({ shardIds, livedMs, sinceSeenMs, crashes }: ClusterRow): LiveNode {
+  return { held: shardIds.length, livedMs, sinceRenewalMs: sinceSeenMs ?? 0, crashes };
+}
+
+function isDeadNeighbor({ identity }: ClusterRow, own: ProcessIdentity): boolean {
+  return identity !== null && isProvenDead(identity, own);
+}
+
+function claimedShards(rows: readonly ClusterRow[], shardIds: readonly number[]): ClaimedShard[] {
+  const claimed = new Set(shardIds);
+  return rows.flatMap(({ shardIds: held, sinceSeenMs }) =>
+    held
+      .filter((shardId) => claimed.has(shardId))
+      .map((shardId) => ({ shardId, unservedMs: sinceSeenMs ?? Infinity })),
+  );
 }

@@ -73,6 +73,40 @@ export function nextPollDelayMs(options: {
   return clampMs(base * (1 + JITTER * options.random));
 }
 
+/** Over this long at most, what is overdue is spread, so that an upstream meets no burst. */
+const CATCH_UP_MS_MAX = 2_000;
+/** A job whose deadline is as near is asked about before others. */
+const NEAR_DEADLINE_MS = 15_000;
+const AHEAD_MS_MAX = 60_000;
+
+/**
+ * When to poll a job first that is taken over from a node which is gone, in milliseconds from now;
+ * negative to go before others. While that node lived, its next poll was somewhere within its
+ * interval. If that moment has passed since, it is overdue: all that are come within two seconds,
+ * in the order in which they fell due. Jobs near their deadline come before all.
+ */
+export function takeOverDelayMs(job: {
+  readonly intervalMs: number;
+  readonly ageMs: number;
+  readonly untilDeadlineMs: number;
+  /** For how long no node has polled it; Infinity when that is not known. */
+  readonly unservedMs: number;
+  /** In [0, 1): where in its interval it was. */
+  readonly random: number;
+}): number {
+  const { intervalMs, ageMs, untilDeadlineMs, unservedMs, random } = job;
+  if (untilDeadlineMs <= Math.max(NEAR_DEADLINE_MS, intervalMs)) {
+    return -Math.min(unservedMs, AHEAD_MS_MAX);
+  }
+  // Accepted since: it was never polled.
+  if (ageMs <= unservedMs && ageMs < AHEAD_MS_MAX) return 0;
+  const dueInMs = random * intervalMs - unservedMs;
+  if (dueInMs > 0) return dueInMs;
+  const overdueSpanMs = Math.min(intervalMs, unservedMs);
+  const place = (random * intervalMs) / Math.max(1, overdueSpanMs);
+  return place * Math.min(CATCH_UP_MS_MAX, intervalMs);
+}
+
 function clampMs(ms: number): number {
   return Math.min(POLL_INTERVAL_MS_MAX, Math.max(POLL_INTERVAL_MS_MIN, Math.ceil(ms)));
 }

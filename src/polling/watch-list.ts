@@ -1,6 +1,6 @@
 import { decideAtDeadline } from "../core/last-poll.ts";
 import type { PackedUuids } from "../core/packed-uuids.ts";
-import { pollIntervalMs } from "../core/poll-schedule.ts";
+import { pollIntervalMs, takeOverDelayMs } from "../core/poll-schedule.ts";
 import { AlarmQueue } from "../lanes/alarm-queue.ts";
 import { fromMonotonic, toMonotonic } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
@@ -27,9 +27,10 @@ export interface WatchListPorts extends Omit<UpstreamsPorts, "poll" | "isCurrent
 
 /**
  * A job that was just accepted may have ended before; jobs that are loaded, perhaps a million of
- * them, are spread over their interval.
+ * them, are spread over their interval. Those of a shard that no node has served for a while go on
+ * where their polls stopped (`takeOverDelayMs`).
  */
-export type FirstPoll = "at_once" | "spread";
+export type FirstPoll = "at_once" | "spread" | { readonly unservedMs: number };
 
 /** What is known of a job right now. */
 export interface LiveJobView {
@@ -272,7 +273,13 @@ export class WatchList {
     const nowMs = this.#ports.clock.now();
     const { schedule } = this.upstream(watch.connectionId).accessOf(watch.providerVersionId) ?? {};
     if (firstPoll === "at_once" || schedule === undefined) return nowMs;
-    return nowMs + this.#ports.random() * pollIntervalMs(schedule, nowMs - watch.acceptedAtMs);
+    const ageMs = nowMs - watch.acceptedAtMs;
+    const intervalMs = pollIntervalMs(schedule, ageMs);
+    const random = this.#ports.random();
+    if (firstPoll === "spread") return nowMs + random * intervalMs;
+    const untilDeadlineMs = watch.deadlineAtMs - nowMs;
+    const { unservedMs } = firstPoll;
+    return nowMs + takeOverDelayMs({ intervalMs, ageMs, untilDeadlineMs, unservedMs, random });
   }
 
   #at(slot: number): Watch {

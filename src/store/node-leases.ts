@@ -1,14 +1,24 @@
+import type { ProcessIdentity } from "../runtime/process-identity.ts";
 import { arrayLiteral } from "./array-literal.ts";
 import type { Database } from "./database.ts";
 import { CLOCK_MS } from "./read-clock.ts";
 
 /** Lease times are the database's: nodes need not agree on what time it is. */
 
+/** Dead nodes are remembered for so long, to tell which hosts' processes die again and again. */
+const DEAD_REMEMBERED = "interval '10 minutes'";
+
 const RENEW = `
 with renewed as (
-  insert into nodes (id, address, started_at, lease_expires_at, live_jobs)
-  values ($1, $2, now(), now() + make_interval(secs => $3::float8 / 1000), $4::text::jsonb)
+  insert into nodes (
+    id, address, host, machine, pid, pid_start, started_at, renewed_at, lease_expires_at, live_jobs
+  )
+  values (
+    $1, $2, $5, $6, $7, $8, now(), now(), now() + make_interval(secs => $3::float8 / 1000),
+    $4::text::jsonb
+  )
   on conflict (id) do update set
+    renewed_at = excluded.renewed_at, renewals = nodes.renewals + 1,
     lease_expires_at = excluded.lease_expires_at, live_jobs = excluded.live_jobs
 )
 select ${CLOCK_MS} as "databaseMs", null as "projectId", 0::float8 as count
@@ -41,18 +51,22 @@ export async function renewLease(
   node: {
     readonly id: string;
     readonly address: string;
+    readonly identity: ProcessIdentity;
     readonly liveJobs: ReadonlyMap<string, number>;
   },
   leaseMs: number,
   timeoutMs: number,
 ): Promise<Renewed> {
   const liveJobs = JSON.stringify(Object.fromEntries(node.liveJobs));
+  const { host, machine, pid, pidStart } = node.identity;
   const rows = await database.run(
     "renew-lease",
     (sql) =>
-      sql.unsafe<RenewedRow[]>(RENEW, [node.id, node.address, leaseMs, liveJobs], {
-        prepare: true,
-      }),
+      sql.unsafe<RenewedRow[]>(
+        RENEW,
+        [node.id, node.address, leaseMs, liveJobs, host, machine, pid, pidStart],
+        { prepare: true },
+      ),
     { timeoutMs },
   );
   const liveJobsElsewhere = new Map<string, number>();
@@ -64,46 +78,90 @@ export async function renewLease(
   return { liveJobsElsewhere, databaseMs };
 }
 
-export interface ClusterView {
-  readonly liveNodes: number;
-  /** Shards whose owner is this node. */
-  readonly mine: readonly number[];
-  /** Shards that nobody alive owns. */
-  readonly free: readonly number[];
+/** A node, or one that left shards behind, or shards that are no node's. */
+export interface ClusterRow {
+  /** Null for shards that no node owns. */
+  readonly id: string | null;
+  readonly shardIds: readonly number[];
+  readonly isLive: boolean;
+  /** Null once the node is forgotten. */
+  readonly identity: ProcessIdentity | null;
+  readonly renewals: number;
+  /** From its start to the last renewal of its lease. */
+  readonly livedMs: number;
+  /** Since it renewed its lease, or the shards were released; null when that was long ago. */
+  readonly sinceSeenMs: number | null;
+  /** Processes on its host that died lately without leaving. */
+  readonly crashes: number;
 }
 
 const VIEW = `
-select shard_id, owner_id = $1 as is_mine,
-  (select count(*)::int from nodes where lease_expires_at > now()) as live_nodes
-from shards
-where owner_id = $1 or owner_id is null
-  or not exists (select from nodes where nodes.id = owner_id and lease_expires_at > now())
-order by shard_id
+select node.id is not null as "isKnown", coalesce(node.id, held.owner_id) as id,
+  coalesce(held.shard_ids, '') as "shardIds",
+  coalesce(node.lease_expires_at > now(), false) as "isLive",
+  node.host, node.machine, node.pid, node.pid_start as "pidStart",
+  coalesce(node.renewals, 0) as renewals,
+  (coalesce(extract(epoch from node.renewed_at - node.started_at), 0) * 1000)::float8 as "livedMs",
+  (extract(epoch from now() - coalesce(node.renewed_at, held.released_at)) * 1000)::float8
+    as "sinceSeenMs",
+  (select count(*)::int from nodes as dead
+    where dead.host = node.host and dead.id <> node.id
+      and dead.lease_expires_at <= now() and dead.renewed_at > now() - ${DEAD_REMEMBERED}) as crashes
+from (
+  select owner_id, case when owner_id is null then released_at end as released_at,
+    string_agg(shard_id::text, ',' order by shard_id) as shard_ids
+  from shards
+  group by 1, 2
+) as held
+full join nodes as node on node.id = held.owner_id
+where held.shard_ids is not null or node.lease_expires_at > now()
 `;
 
-/** How the shards stand, seen from one node. */
-export async function viewCluster(database: Database, nodeId: string): Promise<ClusterView> {
-  interface Row {
-    readonly shard_id: number;
-    readonly is_mine: boolean | null;
-    readonly live_nodes: number;
-  }
-  const rows = await database.run("view-cluster", (sql) =>
-    sql.unsafe<Row[]>(VIEW, [nodeId], { prepare: true }),
-  );
-  const liveNodes = rows[0]?.live_nodes ?? (await countLiveNodes(database));
-  const mine = rows.filter((row) => row.is_mine === true).map((row) => row.shard_id);
-  const free = rows.filter((row) => row.is_mine !== true).map((row) => row.shard_id);
-  return { liveNodes, mine, free };
+interface ViewRow extends Omit<ClusterRow, "shardIds" | "identity"> {
+  readonly isKnown: boolean;
+  readonly shardIds: string;
+  readonly host: string;
+  readonly machine: string | null;
+  readonly pid: number;
+  readonly pidStart: string | null;
 }
 
-async function countLiveNodes(database: Database): Promise<number> {
-  const rows = await database.run("count-live-nodes", (sql) =>
-    sql.unsafe<{ count: number }[]>(
-      "select count(*)::int as count from nodes where lease_expires_at > now()",
+/** How nodes and shards stand: every live node, and every shard. */
+export async function viewCluster(database: Database): Promise<ClusterRow[]> {
+  const rows = await database.run("view-cluster", (sql) =>
+    sql.unsafe<ViewRow[]>(VIEW, [], { prepare: true }),
+  );
+  return rows.map((row) => ({
+    id: row.id,
+    shardIds: row.shardIds === "" ? [] : row.shardIds.split(",").map(Number),
+    isLive: row.isLive,
+    identity: row.isKnown ? identityOf(row) : null,
+    renewals: row.renewals,
+    livedMs: row.livedMs,
+    sinceSeenMs: row.sinceSeenMs,
+    crashes: row.crashes,
+  }));
+}
+
+function identityOf({ host, machine, pid, pidStart }: ProcessIdentity): ProcessIdentity {
+  return { host, machine, pid, pidStart };
+}
+
+/**
+ * Ends the lease of a node whose process is dead, unless it has renewed it since it was looked at:
+ * then somebody was wrong.
+ */
+export async function endLease(
+  database: Database,
+  node: { readonly id: string; readonly renewals: number },
+): Promise<void> {
+  await database.run("end-lease", (sql) =>
+    sql.unsafe(
+      `update nodes set lease_expires_at = now()
+      where id = $1 and renewals = $2 and lease_expires_at > now()`,
+      [node.id, node.renewals],
     ),
   );
-  return rows[0]?.count ?? 0;
 }
 
 const CLAIM = `
@@ -134,7 +192,8 @@ export async function releaseShards(
 ): Promise<void> {
   await database.run("release-shards", (sql) =>
     sql.unsafe(
-      "update shards set owner_id = null where owner_id = $1 and shard_id = any ($2::text::smallint[])",
+      `update shards set owner_id = null, released_at = now()
+      where owner_id = $1 and shard_id = any ($2::text::smallint[])`,
       [nodeId, arrayLiteral(shardIds)],
     ),
   );
@@ -144,7 +203,9 @@ export async function releaseShards(
 export async function leaveCluster(database: Database, nodeId: string): Promise<void> {
   await database.run("leave-cluster", (sql) =>
     sql.unsafe(
-      `with left_behind as (update shards set owner_id = null where owner_id = $1)
+      `with left_behind as (
+        update shards set owner_id = null, released_at = now() where owner_id = $1
+      )
       delete from nodes where id = $1`,
       [nodeId],
     ),
@@ -154,7 +215,7 @@ export async function leaveCluster(database: Database, nodeId: string): Promise<
 /** Forgets nodes whose lease ran out long ago. */
 export async function forgetDeadNodes(database: Database): Promise<void> {
   await database.run("forget-dead-nodes", (sql) =>
-    sql.unsafe(`delete from nodes where lease_expires_at < now() - interval '1 hour'`),
+    sql.unsafe(`delete from nodes where lease_expires_at < now() - ${DEAD_REMEMBERED}`),
   );
 }
 

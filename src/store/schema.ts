@@ -99,7 +99,15 @@ export const connections = pgTable(
 export const nodes = pgTable("nodes", {
   id: uuid("id").primaryKey(),
   address: text("address").notNull(),
+  /** Where its process runs: `ProcessIdentity`. */
+  host: text("host").notNull().default(""),
+  machine: text("machine"),
+  pid: integer("pid").notNull().default(0),
+  pidStart: text("pid_start"),
   startedAt: time("started_at").notNull(),
+  renewedAt: time("renewed_at").notNull().defaultNow(),
+  /** How often it has renewed its lease: one that never has is not counted yet. */
+  renewals: integer("renewals").notNull().default(0),
   leaseExpiresAt: time("lease_expires_at").notNull(),
   /** By project: how many live jobs it watches, as of its last renewal. */
   liveJobs: jsonb("live_jobs").notNull().default({}).$type<Readonly<Record<string, number>>>(),
@@ -108,6 +116,8 @@ export const nodes = pgTable("nodes", {
 export const shards = pgTable("shards", {
   shardId: smallint("shard_id").primaryKey(),
   ownerId: uuid("owner_id"),
+  /** When an owner last gave it up; counts only while it has none. */
+  releasedAt: time("released_at"),
 });
 
 export const jobs = pgTable(

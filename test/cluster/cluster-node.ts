@@ -1,12 +1,13 @@
 import { expect, vi } from "vitest";
 import { ShardOwnership } from "../../src/cluster/shard-ownership.ts";
 import { SHARD_COUNT } from "../../src/core/shard.ts";
+import { ownIdentity } from "../../src/runtime/process-identity.ts";
 import { createLog } from "../../src/runtime/log.ts";
 import type { Database } from "../../src/store/database.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { uuids } from "../support/rows.ts";
 
-const BALANCE_INTERVAL_MS = 1_500;
+const BALANCE_INTERVAL_MS = 1_000;
 export const ALL = Array.from({ length: SHARD_COUNT }, (_, shardId) => shardId);
 
 /** A node reduced to its shards: `holds` is what it has loaded and not dropped. */
@@ -15,12 +16,14 @@ export class ClusterNode {
   readonly clock = new FakeClock();
   readonly holds = new Set<number>();
   readonly loads: number[] = [];
+  /** For how long each was not served when it was loaded last. */
+  readonly unserved = new Map<number, number>();
   share = 0;
   /** Runs while a shard is being loaded. */
   onLoad: (shardId: number) => Promise<void> | void = () => {};
   readonly ownership: ShardOwnership;
 
-  constructor(database: Database) {
+  constructor(database: Database, identity = ownIdentity()) {
     this.ownership = new ShardOwnership({
       database,
       clock: this.clock,
@@ -28,8 +31,10 @@ export class ClusterNode {
       log: createLog({ level: "silent", format: "json" }),
       nodeId: this.id,
       address: "http://node.test",
-      claimed: async (shardIds) => {
-        for (const shardId of shardIds) {
+      identity,
+      claimed: async (shards) => {
+        for (const { shardId, unservedMs } of shards) {
+          this.unserved.set(shardId, unservedMs);
           this.loads.push(shardId);
           await this.onLoad(shardId);
           this.holds.add(shardId);

@@ -1,12 +1,14 @@
+import { existsSync } from "node:fs";
 import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { SHARD_COUNT } from "../../src/core/shard.ts";
+import { ownIdentity, type ProcessIdentity } from "../../src/runtime/process-identity.ts";
 import type { Database } from "../../src/store/database.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { ALL, ClusterNode, holdsAll, roundsAreOver, WAIT } from "./cluster-node.ts";
 
-const LEASE_MS = 15_000;
-const RENEW_INTERVAL_MS = 5_000;
+const LEASE_MS = 12_000;
+const RENEW_INTERVAL_MS = 3_000;
 
 let database: Database;
 let drop: () => Promise<void>;
@@ -122,7 +124,7 @@ describe("one node", () => {
 });
 
 describe("a lease that is not renewed", () => {
-  test("is over after 15 s on a clock that never jumps, and everything held is dropped with it", async () => {
+  test("is over after 12 s on a clock that never jumps, and everything held is dropped with it", async () => {
     const node = await startedAlone();
     await sql`alter table nodes rename to nodes_out_of_reach`;
     node.clock.setNow(0);
@@ -158,7 +160,7 @@ describe("a lease that is not renewed", () => {
       await vi.waitFor(async () => expect(await statementsThatWait()).toBe(1), WAIT);
       node.clock.advance(LEASE_MS);
     });
-    // It arrives 15 s after it was sent, and its lease is over as it begins.
+    // It arrives 12 s after it was sent, and its lease is over as it begins.
     await vi.waitFor(() => expect(node.clock.nextTimerMs).toBe(0), WAIT);
     await node.pass(0);
     expect(node.ownership.hasLease).toBe(false);
@@ -174,6 +176,55 @@ describe("a lease that is not renewed", () => {
     await first.balance();
     expect(first.held).toEqual([]);
     expect(await shardsOf(second)).toEqual(ALL);
+  });
+});
+
+describe("a node that has not proven itself", () => {
+  test("gets nothing of what another has", async () => {
+    const first = await startedAlone();
+    const second = newNode();
+    await second.ownership.start();
+    await roundsAreOver(second);
+    for (const node of [first, second, first, second]) await node.balance();
+    expect([first.held.length, second.held.length]).toEqual([SHARD_COUNT, 0]);
+    await hasLived(second);
+    for (const node of [first, second]) await node.balance();
+    expect([first.held.length, second.held.length]).toEqual([128, 128]);
+  });
+});
+
+// Elsewhere its lease runs out.
+describe.runIf(existsSync("/proc/self/stat"))("a dead process of the same machine", () => {
+  async function leftBehind(identity: ProcessIdentity): Promise<ClusterNode> {
+    const dead = new ClusterNode(database, identity);
+    await dead.ownership.start();
+    await holdsAll(dead);
+    return dead;
+  }
+  const own = ownIdentity();
+
+  test("is made up for at the first look of the next one, with what was not polled since", async () => {
+    const dead = await leftBehind({ ...own, pidStart: "1" });
+    await sql`update nodes set renewed_at = now() - interval '3 s' where id = ${dead.id}`;
+    const next = await startedAlone();
+    expect(next.held).toEqual(ALL);
+    const unserved = [...next.unserved.values()];
+    expect(Math.min(...unserved)).toBeGreaterThanOrEqual(3_000);
+    expect(Math.max(...unserved)).toBeLessThan(600_000);
+    await dead.ownership.stop();
+  });
+
+  test("of another machine, or of another container, is waited for until its lease is over", async () => {
+    const dead = await leftBehind({ ...own, machine: "another", pidStart: "1" });
+    const next = newNode();
+    await next.ownership.start();
+    await roundsAreOver(next);
+    for (let look = 0; look < 6; look += 1) await next.balance();
+    expect(next.held).toEqual([]);
+    await dead.ownership.stop();
+    await next.balance();
+    await next.balance();
+    expect(next.held).toEqual(ALL);
   });
 });
 
@@ -224,8 +275,14 @@ async function settledPair(): Promise<[ClusterNode, ClusterNode]> {
   const second = newNode();
   await second.ownership.start();
   await roundsAreOver(second);
+  await hasLived(second);
   for (const node of [first, second]) await node.balance();
   return [first, second];
+}
+
+/** In the database's time, the node has renewed its lease for a while. */
+async function hasLived(node: ClusterNode): Promise<void> {
+  await sql`update nodes set started_at = renewed_at - interval '1 minute' where id = ${node.id}`;
 }
 
 async function statementsThatWait(): Promise<number> {

@@ -1,139 +1,241 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { planShards } from "../../src/cluster/shard-plan.ts";
+import {
+  type ClusterView,
+  isProven,
+  type LiveNode,
+  planShards,
+} from "../../src/cluster/shard-plan.ts";
 import { fairShare, SHARD_COUNT } from "../../src/core/shard.ts";
-import type { ClusterView } from "../../src/store/node-leases.ts";
+import {
+  ALL,
+  ClusterSimulation,
+  LEASE_MS,
+  RENEW_INTERVAL_MS,
+  uniform,
+} from "./cluster-simulation.ts";
 
-/** Four in most cases, seven in one of a thousand. */
-const ROUNDS_MAX = 12;
-const ALL = Array.from({ length: SHARD_COUNT }, (_, shardId) => shardId);
+/** A lease that runs out, what waits for others to take it first, and a look or two. */
+const COVERED_WITHIN_MS = LEASE_MS + 5_000 + 2_000;
+/** A shard that is left to another is taken at its next look, or soon by anyone. */
+const MOVED_WITHIN_MS = 4_000;
+/** Until the last to come has proven itself, whatever died on its host, and the shards have moved. */
+const SETTLED_WITHIN_MS = 400_000;
 
-/** The table of shards: who owns which, as every node sees it. */
-type Owners = (number | null)[];
+const PROVEN: LiveNode = { held: 0, livedMs: 30_000, sinceRenewalMs: 0, crashes: 0 };
+const NEW: LiveNode = { held: 0, livedMs: 0, sinceRenewalMs: 100, crashes: 0 };
 
-function viewOf(owners: Owners, node: number, liveNodes: readonly number[]): ClusterView {
-  return {
-    liveNodes: liveNodes.length,
-    mine: ALL.filter((shardId) => owners[shardId] === node),
-    free: ALL.filter((shardId) => !liveNodes.includes(owners[shardId] ?? -1)),
-  };
+function view(changes: Partial<ClusterView>): ClusterView {
+  return { self: PROVEN, others: [], mine: [], free: [], mayRelease: true, ...changes };
 }
 
-/**
- * One round of balancing: every node looks before anybody acts, which is the worst case. A claim
- * takes what is still free then.
- */
-function balance(owners: Owners, liveNodes: readonly number[], random: () => number): void {
-  const plans = liveNodes.map((node) => ({
-    node,
-    plan: planShards(viewOf(owners, node, liveNodes), random()),
-  }));
-  for (const { node, plan } of plans) {
-    for (const shardId of plan.release) {
-      if (owners[shardId] === node) owners[shardId] = null;
-    }
-    for (const shardId of plan.claim) {
-      if (!liveNodes.includes(owners[shardId] ?? -1)) owners[shardId] = node;
-    }
-  }
+function free(shardIds: readonly number[], freeForMs = 0): ClusterView["free"] {
+  return shardIds.map((shardId) => ({ shardId, freeForMs }));
 }
 
-function isSettled(owners: Owners, liveNodes: readonly number[]): boolean {
-  const share = fairShare(liveNodes.length);
-  return (
-    owners.every((owner) => owner !== null && liveNodes.includes(owner)) &&
-    liveNodes.every((node) => owners.filter((owner) => owner === node).length <= share)
-  );
-}
+describe("coverage before fairness", () => {
+  test("a node alone takes all, also before it has proven itself", () => {
+    expect(planShards(view({ self: NEW, free: free(ALL) }), 0).claim).toEqual(ALL);
+  });
 
-/** Any number of nodes on shards that anybody may have owned before, the dead included. */
-const cluster = fc.record({
-  liveNodes: fc.integer({ min: 1, max: 40 }).map((count) => ALL.slice(0, count)),
-  owners: fc.array(fc.option(fc.integer({ min: 0, max: 60 })), {
-    minLength: SHARD_COUNT,
-    maxLength: SHARD_COUNT,
-  }),
+  test("nodes that start together take a share each, and reach for different shards", () => {
+    const given = view({ self: NEW, others: [NEW, NEW, NEW], free: free(ALL) });
+    const claims = [0, 0.25, 0.5, 0.75].map((random) => planShards(given, random).claim);
+    expect(claims.map((claim) => claim.length)).toEqual([64, 64, 64, 64]);
+    expect(new Set(claims.flat()).size).toBe(SHARD_COUNT);
+  });
+
+  test("what stays free is claimed above the share", () => {
+    const given = { others: [PROVEN], mine: ALL.slice(0, 128) };
+    const rest = ALL.slice(128);
+    expect(planShards(view({ ...given, free: free(rest, 2_499) }), 0).claim).toEqual([]);
+    expect(planShards(view({ ...given, free: free(rest, 2_500) }), 0)).toEqual({
+      claim: rest,
+      release: [],
+      isCovering: true,
+    });
+  });
+
+  test("a newcomer leaves what is free to those that have proven themselves, for a while", () => {
+    const given = { self: NEW, others: [PROVEN] };
+    expect(planShards(view({ ...given, free: free(ALL) }), 0).claim).toEqual([]);
+    expect(planShards(view({ ...given, free: free(ALL, 2_500) }), 0).claim).toHaveLength(128);
+    expect(planShards(view({ ...given, free: free(ALL, 5_000) }), 0).claim).toHaveLength(256);
+  });
 });
 
-const unit = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+describe("a node makes room", () => {
+  test.each([
+    ["that has not renewed", { ...PROVEN, livedMs: 0 }],
+    ["that has just started", { ...PROVEN, livedMs: 4_999 }],
+    ["on whose host others died", { ...PROVEN, livedMs: 39_999, crashes: 3 }],
+    ["that is silent", { ...PROVEN, sinceRenewalMs: 5_001 }],
+    ["that has its share", { ...PROVEN, held: 128 }],
+  ])("for none %s", (_, other) => {
+    expect(planShards(view({ others: [other], mine: ALL }), 0).release).toEqual([]);
+  });
 
-/** Uniform in [0, 1), from a seed (mulberry32). */
-function* uniform(seed: number): Generator<number> {
-  for (let state = seed + 0x6d2b79f5; ; state += 0x6d2b79f5) {
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    yield ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  test("for one that has proven itself, as far as it lacks shards", () => {
+    expect(planShards(view({ others: [PROVEN], mine: ALL }), 0).release).toHaveLength(128);
+    const mostly = { ...PROVEN, held: 100 };
+    expect(planShards(view({ others: [mostly], mine: ALL.slice(100) }), 0).release).toHaveLength(
+      28,
+    );
+  });
+
+  test("not while it makes up for one that did not come, nor while shards are free", () => {
+    const given = { others: [PROVEN], mine: ALL.slice(1) };
+    expect(planShards(view({ ...given, mayRelease: false }), 0).release).toEqual([]);
+    expect(planShards(view({ ...given, free: free([0]) }), 0).release).toEqual([]);
+  });
+});
+
+/** Processes on some hosts that come and die at any times; then the last of each host stays. */
+const lives = fc.record({
+  seed: fc.integer(),
+  hosts: fc.array(
+    fc.array(
+      fc.record({ afterMs: fc.nat(20_000), livesMs: fc.nat(60_000), isClean: fc.boolean() }),
+      {
+        maxLength: 6,
+      },
+    ),
+    { minLength: 1, maxLength: 8 },
+  ),
+});
+
+/** Plays what happens to the hosts, and leaves one process running on each. */
+function play({ seed, hosts }: typeof lives extends fc.Arbitrary<infer T> ? T : never) {
+  const cluster = new ClusterSimulation(uniform(seed));
+  const steps = hosts.flatMap((runs, host) => {
+    let atMs = 0;
+    const ends = runs.flatMap(({ afterMs, livesMs, isClean }, run) => {
+      const startMs = atMs + afterMs;
+      atMs = startMs + livesMs;
+      return [
+        { atMs: startMs, host, run, kind: "start" as const },
+        { atMs, host, run, kind: isClean ? ("leave" as const) : ("kill" as const) },
+      ];
+    });
+    return [...ends, { atMs, host, run: runs.length, kind: "start" as const }];
+  });
+  const ids = new Map<string, number>();
+  for (const { atMs, host, run, kind } of steps.toSorted((a, b) => a.atMs - b.atMs)) {
+    cluster.pass(Math.max(0, atMs - cluster.nowMs));
+    const name = `${host}/${run}`;
+    if (kind === "start") ids.set(name, cluster.start(`host-${host}`));
+    else cluster[kind](ids.get(name) ?? 0);
   }
+  return cluster;
 }
 
-function roundsToSettle(
-  owners: Owners,
-  liveNodes: readonly number[],
-  draws: Iterator<number>,
-): number {
-  const now = [...owners];
-  let rounds = 0;
-  for (; !isSettled(now, liveNodes) && rounds < 100; rounds += 1) {
-    balance(now, liveNodes, () => Number(draws.next().value));
-  }
-  return rounds;
-}
-
-describe("any number of nodes, whatever they owned before", () => {
-  test("settle, with the worst of luck in as many rounds as there are nodes", () => {
+describe("whatever lived and died before", () => {
+  test("every shard is with a running node once the last lease of the dead is over", () => {
     fc.assert(
-      fc.property(cluster, fc.infiniteStream(unit), ({ liveNodes, owners }, draws) => {
-        expect(roundsToSettle(owners, liveNodes, draws)).toBeLessThanOrEqual(liveNodes.length + 1);
+      fc.property(lives, (given) => {
+        const cluster = play(given);
+        cluster.pass(COVERED_WITHIN_MS);
+        // What one node leaves to another is free for a moment.
+        const unserved = cluster.unservedShards;
+        cluster.pass(MOVED_WITHIN_MS);
+        const still = cluster.unservedShards;
+        expect(unserved.filter((shardId) => still.includes(shardId))).toEqual([]);
       }),
+      { numRuns: 40, endOnFailure: true },
     );
-  });
+  }, 60_000);
 
-  test("settle in a few rounds with luck as it is", () => {
+  test("none has more than its share in the end, and nothing moves any more", () => {
     fc.assert(
-      fc.property(cluster, fc.integer(), ({ liveNodes, owners }, seed) => {
-        expect(roundsToSettle(owners, liveNodes, uniform(seed))).toBeLessThanOrEqual(ROUNDS_MAX);
+      fc.property(lives, (given) => {
+        const cluster = play(given);
+        cluster.pass(SETTLED_WITHIN_MS);
+        const before = [...cluster.owners];
+        const held = cluster.running.map((id) => cluster.heldBy(id));
+        expect(Math.max(...held)).toBeLessThanOrEqual(fairShare(held.length));
+        expect(cluster.unserved).toBe(0);
+        cluster.pass(60_000);
+        expect(cluster.owners).toEqual(before);
       }),
+      { numRuns: 15, endOnFailure: true },
     );
-  });
+  }, 60_000);
 
-  test("keep what they have once they are settled", () => {
+  test("none ever released for want of one that had proven itself", () => {
     fc.assert(
-      fc.property(cluster, fc.double({ min: 0, max: 0.99, noNaN: true }), (given, random) => {
-        const { liveNodes } = given;
-        const owners: Owners = ALL.map((shardId) => shardId % liveNodes.length);
-        const before = [...owners];
-        balance(owners, liveNodes, () => random);
-        expect(owners).toEqual(before);
+      fc.property(lives, (given) => {
+        const { releases } = play(given);
+        expect(releases.filter(({ provenOthers }) => provenOthers === 0)).toEqual([]);
       }),
+      { numRuns: 40, endOnFailure: true },
     );
-  });
+  }, 60_000);
+});
 
-  test("never claim what is not free, nor release what is not theirs, nor do both", () => {
-    fc.assert(
-      fc.property(cluster, fc.double({ min: 0, max: 0.99, noNaN: true }), (given, random) => {
-        const { liveNodes, owners } = given;
-        for (const node of liveNodes) {
-          const view = viewOf(owners, node, liveNodes);
-          const { claim, release } = planShards(view, random);
-          expect(claim.every((shardId) => view.free.includes(shardId))).toBe(true);
-          expect(new Set(claim).size).toBe(claim.length);
-          expect(release.every((shardId) => view.mine.includes(shardId))).toBe(true);
-          expect(Math.min(claim.length, release.length)).toBe(0);
+describe("a node that dies again and again", () => {
+  /** Runs beside a healthy node for ten minutes; the longest time in which shards were not served. */
+  function crashLoop(livesMs: number, downMs: number, isSeenDead: boolean) {
+    const cluster = new ClusterSimulation(uniform(1));
+    const healthy = cluster.start("healthy");
+    cluster.pass(20_000);
+    let unservedMs = 0;
+    while (cluster.nowMs < 600_000) {
+      const looping = cluster.start("looping");
+      for (const [ms, isRunning] of [
+        [livesMs, true],
+        [downMs, false],
+      ] as const) {
+        if (!isRunning) cluster.kill(looping);
+        if (!isRunning && isSeenDead) cluster.endLease(looping);
+        for (let passedMs = 0; passedMs < ms; passedMs += 1000) {
+          cluster.pass(1000);
+          if (cluster.unserved > 0) unservedMs += 1000;
         }
-      }),
-    );
+      }
+    }
+    return { held: cluster.heldBy(healthy), unservedMs, releases: cluster.releases };
+  }
+
+  test.each([1_000, 2_000, 4_000, 5_000])(
+    "after %i ms takes nothing from a healthy one",
+    (livesMs) => {
+      expect(crashLoop(livesMs, 1_000, false)).toEqual({ held: 256, unservedMs: 0, releases: [] });
+    },
+  );
+
+  test("after longer is given shards ever more seldom", () => {
+    const { releases, unservedMs } = crashLoop(12_000, 2_000, false);
+    expect(releases.length).toBeLessThanOrEqual(2);
+    // Each time until the lease of the dead is over, of ten minutes.
+    expect(unservedMs).toBeLessThanOrEqual(2 * (LEASE_MS + 3_000));
+    expect(crashLoop(12_000, 2_000, true).unservedMs).toBeLessThanOrEqual(2 * 3_000);
   });
 });
 
-test("one node takes all, and gives half back when another comes", () => {
-  expect(planShards({ liveNodes: 1, mine: [], free: ALL }, 0).claim).toEqual(ALL);
-  const { claim, release } = planShards({ liveNodes: 2, mine: ALL, free: [] }, 0.5);
-  expect(claim).toEqual([]);
-  expect(release).toHaveLength(SHARD_COUNT / 2);
+test("of two nodes, one that is killed is made up for when its lease is over, at the next look", () => {
+  const cluster = new ClusterSimulation(uniform(1));
+  const [staying, leaving] = [cluster.start("a"), cluster.start("b")];
+  cluster.pass(20_000);
+  expect([cluster.heldBy(staying), cluster.heldBy(leaving)]).toEqual([128, 128]);
+  cluster.kill(leaving);
+  cluster.pass(LEASE_MS - RENEW_INTERVAL_MS - 1_000);
+  expect(cluster.unserved).toBe(128);
+  cluster.pass(RENEW_INTERVAL_MS + 2_500);
+  expect(cluster.unserved).toBe(0);
 });
 
-test("nodes that look at the same time reach for different shards", () => {
-  const view: ClusterView = { liveNodes: 4, mine: [], free: ALL };
-  const claims = [0, 0.25, 0.5, 0.75].map((random) => planShards(view, random).claim);
-  expect(new Set(claims.flat()).size).toBe(SHARD_COUNT);
+test("shards that a node leaves are taken up at the next look", () => {
+  const cluster = new ClusterSimulation(uniform(1));
+  const nodes = ["a", "b", "c"].map((host) => cluster.start(host));
+  cluster.pass(30_000);
+  cluster.leave(nodes[0] ?? 0);
+  cluster.pass(1_250);
+  expect(cluster.unserved).toBe(0);
+});
+
+test("each death on its host makes a node wait twice as long", () => {
+  const atAge = (livedMs: number, crashes: number) => isProven({ ...PROVEN, livedMs, crashes });
+  expect([atAge(4_999, 0), atAge(5_000, 0)]).toEqual([false, true]);
+  expect([atAge(9_999, 1), atAge(10_000, 1)]).toEqual([false, true]);
+  expect([atAge(319_999, 50), atAge(320_000, 50)]).toEqual([false, true]);
 });

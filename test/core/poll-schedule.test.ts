@@ -6,6 +6,7 @@ import {
   POLL_INTERVAL_MS_MIN,
   pollIntervalMs,
   type PollSchedule,
+  takeOverDelayMs,
 } from "../../src/core/poll-schedule.ts";
 
 const PULSE: PollSchedule = { kind: "exponential", initialMs: 1000, factor: 1.5, capMs: 10_000 };
@@ -87,4 +88,53 @@ test("jitter only lengthens the wait, by at most a tenth", () => {
     nextPollDelayMs({ schedule: PULSE, ageMs: 0, floorMs: 0, random }),
   );
   expect(delays).toEqual([1000, 1050, 1100]);
+});
+
+const TAKEN_OVER = {
+  intervalMs: 10_000,
+  ageMs: 3_600_000,
+  untilDeadlineMs: 3_600_000,
+  unservedMs: 4_000,
+  random: 0.5,
+};
+
+test("a job that is taken over is polled when it would have been, or soon if that has passed", () => {
+  const delay = (changes: Partial<typeof TAKEN_OVER>) =>
+    takeOverDelayMs({ ...TAKEN_OVER, ...changes });
+  expect(delay({ random: 0.5 })).toBe(1_000);
+  expect(delay({ random: 0.99 })).toBeCloseTo(5_900);
+  // Fell due 4 s and 2 s ago.
+  expect([delay({ random: 0 }), delay({ random: 0.2 })]).toEqual([0, 1_000]);
+  // Whatever the moment in its interval was, it has passed.
+  expect([0, 0.5].map((random) => delay({ random, unservedMs: Infinity }))).toEqual([0, 1_000]);
+  expect([0, 0.5].map((random) => delay({ random, unservedMs: 60_000 }))).toEqual([0, 1_000]);
+});
+
+test("a job that was never polled, or is near its deadline, does not wait", () => {
+  expect(takeOverDelayMs({ ...TAKEN_OVER, ageMs: 3_000 })).toBe(0);
+  expect(takeOverDelayMs({ ...TAKEN_OVER, untilDeadlineMs: 15_000 })).toBe(-4_000);
+  expect(takeOverDelayMs({ ...TAKEN_OVER, untilDeadlineMs: -5, unservedMs: Infinity })).toBe(
+    -60_000,
+  );
+});
+
+test("a job that is taken over never waits longer than its interval, nor much longer than it is due", () => {
+  fc.assert(
+    fc.property(
+      fc.record({
+        intervalMs: fc.integer({ min: POLL_INTERVAL_MS_MIN, max: 3_600_000 }),
+        ageMs: fc.nat(1e9),
+        untilDeadlineMs: fc.nat(1e9),
+        unservedMs: fc.oneof(fc.nat(1e8), fc.constant(Infinity)),
+        random: fc.double({ min: 0, max: 0.999, noNaN: true }),
+      }),
+      (job) => {
+        const delayMs = takeOverDelayMs(job);
+        expect(delayMs).toBeLessThanOrEqual(job.intervalMs);
+        expect(delayMs).toBeLessThanOrEqual(
+          Math.max(2_000, job.random * job.intervalMs - job.unservedMs),
+        );
+      },
+    ),
+  );
 });

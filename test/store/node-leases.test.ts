@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Database } from "../../src/store/database.ts";
 import { SystemClock } from "../../src/runtime/clock.ts";
+import { ownIdentity } from "../../src/runtime/process-identity.ts";
 import { renewLease } from "../../src/store/node-leases.ts";
 import { setByDatabase } from "../../src/store/read-clock.ts";
 import { openTestDatabase } from "../support/database.ts";
@@ -18,7 +19,12 @@ afterAll(() => drop());
 const newId = () => uuids(Date.now(), 0);
 
 async function renew(id: string, liveJobs: Record<string, number>, leaseMs = 60_000) {
-  const node = { id, address: "http://node.test", liveJobs: new Map(Object.entries(liveJobs)) };
+  const node = {
+    id,
+    address: "http://node.test",
+    identity: ownIdentity(),
+    liveJobs: new Map(Object.entries(liveJobs)),
+  };
   return (await renewLease(database, node, leaseMs, 10_000)).liveJobsElsewhere;
 }
 
