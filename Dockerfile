@@ -13,6 +13,8 @@ COPY --from=dependencies /app/node_modules ./node_modules
 COPY package.json ./
 COPY drizzle ./drizzle
 COPY src ./src
+# The npm scripts check the Node they run on.
+COPY tools ./tools
 # glibc keeps large pieces of memory once it has seen some freed, unless its threshold is set: after a
 # minute of large answers, 200 MB stayed instead of 50.
 ENV MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=131072 MALLOC_TRIM_THRESHOLD_=131072
