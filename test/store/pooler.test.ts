@@ -23,11 +23,14 @@ afterEach(async () => {
   await server.drop();
 });
 
-async function open(applicationName: string, url = pooler.url): Promise<PooledDatabase> {
+async function open(
+  applicationName: string,
+  { url = pooler.url, statementTimeoutMs = 20_000 } = {},
+): Promise<PooledDatabase> {
   const database = await openDatabase({
     url,
     connectionsMax: 6,
-    statementTimeoutMs: 3_000,
+    statementTimeoutMs,
     lockTimeoutMs: 300,
     applicationName,
     log: quietLog,
@@ -48,7 +51,7 @@ async function acceptJobs(database: PooledDatabase, count: number): Promise<Subs
 test("a start without a word of the pooler fails at once and says what to add to the URL", async () => {
   const url = new URL(pooler.url);
   url.search = "";
-  await expect(open("blunt", url.href)).rejects.toThrow(
+  await expect(open("blunt", { url: url.href })).rejects.toThrow(
     /pooler refuses .* \?pooler=transaction .* \?prepare=false/,
   );
 });
@@ -58,7 +61,7 @@ test.each(["pooler=transaction", "prepare=false"])(
   async (parameter) => {
     const url = new URL(pooler.url);
     url.search = parameter;
-    const database = await open("many", url.href);
+    const database = await open("many", { url: url.href });
     const limits = Array.from({ length: 60 }, (_, index) =>
       database.run("limits", (sql) =>
         sql.unsafe<{ index: number; limit: string }[]>(
@@ -78,7 +81,8 @@ test.each(["pooler=transaction", "prepare=false"])(
 );
 
 test("a node lost inside a transaction delays no ending of the others, and its own go on", async () => {
-  const lost = await open("lost");
+  // Shorter than usual: it bounds the silence in its transactions too.
+  const lost = await open("lost", { statementTimeoutMs: 3_000 });
   const other = await open("other");
   const jobs = await acceptJobs(other, 40);
   const [locked, free] = [jobs.slice(0, 10), jobs.slice(10)];
