@@ -36,6 +36,8 @@ export type Observation =
       readonly unknownStatus: string | null;
       /** The URL that the upstream names for the next poll, if it does. */
       readonly nextUrl?: string;
+      /** What rules for later answers can ask for. */
+      readonly remember?: string;
       readonly times: UpstreamTimes;
     }
   | {

@@ -15,6 +15,8 @@ export interface AnswerMemory {
   readonly unchanged: RunningObservation | null;
   /** The URL that the upstream named for the next status request. */
   readonly nextUrl: string | null;
+  /** What a rule left for those that read later answers. */
+  readonly remembered: string | null;
   /** The result that is to be asked for before the status is asked again. */
   readonly wanted: ResultWanted | null;
 }
@@ -23,6 +25,7 @@ export const NO_MEMORY: AnswerMemory = Object.freeze({
   etag: null,
   unchanged: null,
   nextUrl: null,
+  remembered: null,
   wanted: null,
 });
 
@@ -41,10 +44,13 @@ export function memoryAfterStatus(
       // A tag belongs to the URL that it came from.
       const etag = nextUrl === before.nextUrl ? etagOf(before, outcome) : null;
       const unchanged = etag === null ? null : interpretation;
-      return { etag, unchanged, nextUrl, wanted: null };
+      const remembered = interpretation.remember ?? before.remembered;
+      return { etag, unchanged, nextUrl, remembered, wanted: null };
     }
-    case "result_wanted":
-      return { ...NO_MEMORY, nextUrl: before.nextUrl, wanted: interpretation };
+    case "result_wanted": {
+      const { nextUrl, remembered } = before;
+      return { ...NO_MEMORY, nextUrl, remembered, wanted: interpretation };
+    }
     case "completed":
     case "failed":
     case "canceled":

@@ -96,7 +96,7 @@ async function askForStatus(
   const { provider } = access;
   const memory = watch.memory ?? NO_MEMORY;
   const lingerMs = mayLinger ? (provider.longPoll?.waitMs ?? 0) : 0;
-  const { nextUrl, etag, unchanged } = memory;
+  const { nextUrl, etag, unchanged, remembered } = memory;
   const facts = { nowMs: ports.clock.now(), nextUrl, etag, mayLinger };
   const request = buildStatusRequest(access.target, watch, facts);
   if (request.kind === "refused") {
@@ -121,7 +121,10 @@ async function askForStatus(
         ? interpretFailure(outcome.failure)
         : reader.read(
             sent.origin,
-            { kind: "status", facts: { seenBefore: watch.seen, ageMs, nowMs, unchanged } },
+            {
+              kind: "status",
+              facts: { seenBefore: watch.seen, ageMs, nowMs, unchanged, remembered },
+            },
             provider,
             outcome,
           );

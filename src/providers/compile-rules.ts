@@ -29,6 +29,7 @@ export type RuleVerdict =
       readonly phase: "pending" | "processing";
       /** Whether the rule takes any status word; one that no rule names is shown to people. */
       readonly takesAnyWord?: boolean;
+      readonly remember?: string | undefined;
     }
   /** With the wait when the answer does not say. */
   | { readonly observe: "rate_limited"; readonly waitMs: number | null }
@@ -109,23 +110,29 @@ export function judge(
   rules: readonly CompiledRule[],
   answer: { readonly status: number; readonly headers: HeaderValues },
   body: BodyReading,
+  remembered: string | null = null,
 ): RuleVerdict | null {
   const json = jsonOf(body);
   const numbers = new AnswerNumbers(body);
   const holds = (conditions: readonly JsonTest[]): boolean =>
     conditions.every((test) => test(json, numbers));
   for (const rule of rules) {
-    if (fitsHead(rule, answer) && holds(rule.conditions)) return rule.verdict;
+    if (fitsHead(rule, answer, remembered) && holds(rule.conditions)) return rule.verdict;
   }
   if (json === undefined) return null;
-  return rules.find((rule) => fitsHead(rule, answer) && holds(rule.lenient))?.verdict ?? null;
+  const fits = (rule: CompiledRule): boolean =>
+    fitsHead(rule, answer, remembered) && holds(rule.lenient);
+  return rules.find(fits)?.verdict ?? null;
 }
 
 function fitsHead(
-  { hasStatus, headerTests }: CompiledRule,
+  { rule, hasStatus, headerTests }: CompiledRule,
   answer: { readonly status: number; readonly headers: HeaderValues },
+  remembered: string | null,
 ): boolean {
-  return hasStatus(answer.status) && headerTests.every((test) => test(answer.headers));
+  if (!hasStatus(answer.status)) return false;
+  if (rule.remembered !== undefined && rule.remembered !== remembered) return false;
+  return headerTests.every((test) => test(answer.headers));
 }
 
 /** Whether all conditions hold of an answer's body. */
@@ -141,7 +148,8 @@ function jsonOf(body: BodyReading): unknown {
 function compileVerdict(rule: ProviderRule, statusAt: readonly string[]): RuleVerdict {
   const { observe, error, phase = "processing", wait_s: waitS } = rule;
   if (observe === "running") {
-    return { observe, phase, takesAnyWord: takesAnyWord(rule, statusAt) };
+    const { remember } = rule;
+    return { observe, phase, remember, takesAnyWord: takesAnyWord(rule, statusAt) };
   }
   if (observe === "rate_limited") {
     return { observe, waitMs: waitS === undefined ? null : Math.round(waitS * 1000) };

@@ -53,7 +53,7 @@ export function explainAnswer(
 ): AnswerExplanation {
   const body = readBody(answer);
   return {
-    ...explainRules("/rules", provider.answers.rules, answer, body),
+    ...explainRules("/rules", provider.answers.rules, answer, body, facts.remembered ?? null),
     extracted: placesOf(provider).map((looked) => explainExtract(looked, body)),
     observation: interpretAnswer(provider, answer, facts),
   };
@@ -124,6 +124,7 @@ function explainRules(
   rules: readonly CompiledRule[],
   answer: UpstreamAnswer,
   body: BodyReading,
+  remembered: string | null = null,
 ): Pick<AnswerExplanation, "http_status" | "body" | "rules" | "decided_by"> {
   let decidedBy: string | null = null;
   const explained: RuleExplanation[] = [];
@@ -135,12 +136,14 @@ function explainRules(
       explained.push({ ...told, outcome: "not_tried", why: null });
       continue;
     }
-    const why = mismatch(compiled, answer, body);
+    const why = mismatch(compiled, answer, body, remembered);
     if (why === null) decidedBy = rule;
     explained.push({ ...told, outcome: why === null ? "matched" : "did_not_match", why });
   }
   if (decidedBy === null) {
-    const index = rules.findIndex((rule) => mismatch(asLenient(rule), answer, body) === null);
+    const index = rules.findIndex(
+      (rule) => mismatch(asLenient(rule), answer, body, remembered) === null,
+    );
     const matched = explained[index];
     if (matched !== undefined && body.kind === "json") {
       decidedBy = matched.rule;
@@ -170,10 +173,14 @@ function mismatch(
   compiled: CompiledRule,
   { status, headers }: UpstreamAnswer,
   body: BodyReading,
+  remembered: string | null,
 ): string | null {
   const { rule, hasStatus, headerTests, conditions } = compiled;
   if (!hasStatus(status)) {
     return `http_status must be ${JSON.stringify(rule.http_status)}, and is ${status}`;
+  }
+  if (rule.remembered !== undefined && rule.remembered !== remembered) {
+    return `no earlier answer matched a rule that remembers ${rule.remembered}`;
   }
   const failedHeader = rule.headers[headerTests.findIndex((holds) => !holds(headers))];
   if (failedHeader !== undefined) {

@@ -44,6 +44,8 @@ export interface AnswerFacts {
   readonly nowMs: number;
   /** What the answer meant whose ETag was sent, for a 304 that says it still holds. */
   readonly unchanged?: RunningObservation | null;
+  /** What an earlier answer left for the rules. */
+  readonly remembered?: string | null;
 }
 
 /** The job has completed, and its result is to be asked for. */
@@ -74,7 +76,7 @@ export function interpretAnswer(
   if (answer.status === 304 && facts.unchanged) {
     return { ...facts.unchanged, hintMs: readHintMs(answered) };
   }
-  const verdict = judge(provider.answers.rules, answer, body);
+  const verdict = judge(provider.answers.rules, answer, body, facts.remembered ?? null);
   return byVerdict(answered, facts, verdict ?? verdictOfHttp(answer.status));
 }
 
@@ -103,7 +105,7 @@ function byVerdict(
     case "running":
       return running(
         answered,
-        verdict.phase,
+        verdict,
         verdict.takesAnyWord === true ? unnamedWord(answered) : null,
       );
     case "completed":
@@ -143,7 +145,7 @@ function unknownStatus(answered: Answered): Observation {
   if (body.kind === "unreadable") return unreadable(answered, "body", body);
   const status = readWord(body, provider.answers.status, STATUS_CHARACTERS_MAX);
   if (status === null) return unusable(answered, "the body has no status where one is expected");
-  return running(answered, "processing", status);
+  return running(answered, { phase: "processing" }, status);
 }
 
 /** The status word of a job that a rule for any word takes as running, if no rule names it. */
@@ -156,7 +158,7 @@ function unnamedWord({ provider: { answers }, body }: Answered): string | null {
 
 function running(
   answered: Answered,
-  phase: "pending" | "processing",
+  { phase, remember }: Pick<Extract<RuleVerdict, { observe: "running" }>, "phase" | "remember">,
   unknown: string | null,
 ): Observation {
   const { provider, answer } = answered;
@@ -173,7 +175,12 @@ function running(
     times: readTimes(answered),
   };
   const nextUrl = readNextUrl(answered);
-  return nextUrl === null ? observation : { ...observation, nextUrl };
+  if (nextUrl === null && remember === undefined) return observation;
+  return {
+    ...observation,
+    ...(nextUrl !== null && { nextUrl }),
+    ...(remember !== undefined && { remember }),
+  };
 }
 
 function completed(answered: Answered): Interpretation {

@@ -101,7 +101,11 @@ export function compileProvider(definition: ProviderDefinition): Provider {
     requiredParams: requiredParams(requests, own),
     urlParams: [...new Set(compiled.flatMap(({ urlParam }) => urlParam ?? []))],
     longPoll: compileLongPoll(status.long_poll),
-    remembersAnswers: status.etag || status.next_url !== undefined || needsSecondRequest,
+    remembersAnswers:
+      status.etag ||
+      status.next_url !== undefined ||
+      needsSecondRequest ||
+      own.rules.some(({ remember }) => remember !== undefined),
     download: compileDownload(own.result),
     requests,
     answers: compileAnswers(own, requests.result?.answerPointers ?? []),

@@ -67,6 +67,10 @@ const requestSchema = z
       .default(WHOLE_ANSWER)
       .describe("Where the result is in this answer; the whole answer unless given."),
     rules: rulesSchema
+      .refine((rules) => rules.every((rule) => (rule.remember ?? rule.remembered) === undefined), {
+        error:
+          "Only the rules for status answers remember anything; remove remember and remembered.",
+      })
       .default([])
       .describe(
         "What this answer means, tried in order. Where none matches: 2xx is the result, 404 and " +

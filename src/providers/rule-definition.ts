@@ -119,6 +119,10 @@ const OBSERVATIONS = [
   "retry",
 ] as const;
 
+const remembered = z.string().regex(/^[a-z][a-z0-9_]{0,49}$/, {
+  error: "Must be a name of up to 50 letters a-z, digits and underscores.",
+});
+
 const ruleSchema = z
   .strictObject({
     note: z.string().max(500).optional().describe("For people: why the rule is there."),
@@ -148,6 +152,12 @@ const ruleSchema = z
       .describe(
         "Of a job that failed, was canceled or expired: what to say if the answer does not.",
       ),
+    remember: remembered
+      .optional()
+      .describe("Of a running job: what rules for its later answers can ask for with remembered."),
+    remembered: remembered
+      .optional()
+      .describe("An earlier answer matched a rule with this remember."),
     phase: z
       .enum(["pending", "processing"])
       .optional()
@@ -162,6 +172,10 @@ const ruleSchema = z
   .refine(({ observe, phase }) => phase === undefined || observe === "running", {
     error: "Only a running job has a phase; remove it or observe running.",
     path: ["phase"],
+  })
+  .refine(({ observe, remember }) => remember === undefined || observe === "running", {
+    error: "Only what a running job answers is remembered; remove remember or observe running.",
+    path: ["remember"],
   })
   .refine(({ observe, wait_s }) => wait_s === undefined || observe === "rate_limited", {
     error: "Only rate_limited has a wait; remove it or observe rate_limited.",

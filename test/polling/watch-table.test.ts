@@ -87,7 +87,7 @@ describe("the watch table", () => {
     const before = new Watch(table, table.add(liveJob(NOW_MS, { progress: "1", seen: true })));
     before.pollAgain = true;
     before.failuresInRow = 3;
-    before.memory = { etag: '"a"', unchanged: null, nextUrl: null, wanted: null };
+    before.memory = { etag: '"a"', unchanged: null, nextUrl: null, remembered: null, wanted: null };
     table.drop(before.slot);
     const job = liveJob(NOW_MS);
     const after = new Watch(table, table.add(job));

@@ -11,6 +11,11 @@ const SUCCEEDED = { in: ["succeeded", "success", "completed", "complete", "done"
 const FAILED = {
   in: ["failed", "failure", "error", "errored", "timedout", "timed_out", "timeout"],
 };
+/** A resource has none of these, and an operation may. */
+const NOT_OF_AN_OPERATION = ["/startTime", "/percentComplete", "/error"].map((pointer) => ({
+  pointer,
+  exists: false,
+}));
 /** Words of ARM and of the guidelines for what still goes on. */
 const RUNNING = {
   in: [
@@ -48,7 +53,9 @@ export const azureOperation = {
     "host, such as https://management.azure.com. The credential is a Microsoft Entra access token; " +
     "replace it by PATCHing the connection before it runs out, after about an hour. The result is the " +
     "resource at resourceLocation where the monitor names one, else its last answer. Where the answer " +
-    "names another Location, that is asked next.",
+    "names another Location, that is asked next. Once an answer was 202 without a status, the URL is a " +
+    "Location: a 200 with a status that is no word for an operation is then the resource, and the " +
+    "operation is done.",
   auth: { kind: "bearer" },
   params: {
     operation_url: {
@@ -70,12 +77,19 @@ export const azureOperation = {
     },
     { http_status: SUCCESS, all: [{ ...STATUS, ...RUNNING }], observe: "running" },
     {
+      note: "Location: done, with a resource that has a status of its own, as the vendor's client has it.",
+      http_status: [200, 201],
+      remembered: "location",
+      all: [{ ...STATUS, exists: true }, ...NOT_OF_AN_OPERATION],
+      observe: "completed",
+    },
+    {
       note: "Every service may have words of its own for what it does.",
       http_status: SUCCESS,
       all: [{ ...STATUS, exists: true }],
       observe: "running",
     },
-    { note: "Location: not done.", http_status: 202, observe: "running" },
+    { note: "Location: not done.", http_status: 202, observe: "running", remember: "location" },
     { http_status: SUCCESS, all: [{ ...STATE, ...SUCCEEDED }], observe: "completed" },
     { http_status: SUCCESS, all: [{ ...STATE, ...SUCCEEDED_WORD }], observe: "completed" },
     { http_status: SUCCESS, all: [{ ...STATE, ...FAILED }], observe: "failed" },

@@ -17,6 +17,8 @@ function resource(provisioningState: string) {
 const DONE = operation("Succeeded", { endTime: ENDED, properties: { output: { ok: true } } });
 const RESOURCE = { id: "/subscriptions/s/account", name: "account", sku: { name: "S0" } };
 
+const RESERVED = { searchId: "s1", status: "Reserved", phoneNumbers: ["+100"] };
+
 export const azureOperationFixtures = {
   provider: "azure-operation",
   connection: { base_url: HOST, credential: "token" },
@@ -77,6 +79,20 @@ export const azureOperationFixtures = {
       headers: { location: NEXT, "retry-after": "20" },
       body: "",
       means: { running: "processing", wait_s: 20, next_url: NEXT },
+    },
+    "Location: done, with a resource that has a status of its own": {
+      body: RESERVED,
+      remembered: "location",
+      means: { completed: RESERVED },
+    },
+    "an operation after all, in a word of the service's own": {
+      body: operation("ResolvingDependencies"),
+      remembered: "location",
+      means: { running: "processing", unknown_status: "ResolvingDependencies" },
+    },
+    "a resource with a status of its own, which may as well be an operation": {
+      body: RESERVED,
+      means: { running: "processing", unknown_status: "Reserved" },
     },
     "Location: done, with the resource": { body: RESOURCE, means: { completed: RESOURCE } },
     "Location: done, without a word": { status: 204, body: "", means: { completed: null } },

@@ -30,6 +30,8 @@ export interface AnswerFixture {
   readonly body: unknown;
   /** Whether no answer before it knew the job, which was accepted a second ago. */
   readonly isFirst?: boolean;
+  /** What an answer before it left for the rules. */
+  readonly remembered?: string;
   readonly means: Meaning;
   /** When the job was created and last changed, as the answer spells it. */
   readonly times?: readonly [createdAt: string | null, updatedAt: string | null];

@@ -40,6 +40,7 @@ export function explainFixture(of: ProviderFixtures, fixture: AnswerFixture): An
     seenBefore: !isFirst,
     ageMs: isFirst ? 1000 : 3_600_000,
     nowMs: FIXTURE_NOW_MS,
+    remembered: fixture.remembered ?? null,
   });
 }
 
