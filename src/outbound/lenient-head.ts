@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 
 const HEAD_BYTES_MAX = 32 * 1024;
 const LF = 0x0a;
+const HTTP = "HTTP/";
 
 /**
  * Lets undici read answers whose head is not quite HTTP but clear to curl and browsers: chunks and a
@@ -38,7 +39,8 @@ class HeadRewriter {
     if (received === null) return null;
     const end = endOfHead(received);
     if (end === null) {
-      if (received.length < HEAD_BYTES_MAX) return null;
+      // Something else than HTTP is for undici to refuse, at once.
+      if (received.length < HEAD_BYTES_MAX && mayBeHttp(received)) return null;
       this.#pending = null;
       return received;
     }
@@ -49,6 +51,11 @@ class HeadRewriter {
     if (isAnnouncement) return head;
     return Buffer.concat([Buffer.from(strictHead(head.toString("latin1")), "latin1"), rest]);
   }
+}
+
+function mayBeHttp(received: Buffer): boolean {
+  const start = received.toString("latin1", 0, HTTP.length);
+  return HTTP.startsWith(start);
 }
 
 /** After the empty line; null when it has not come. */

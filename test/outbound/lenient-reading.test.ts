@@ -62,7 +62,7 @@ describe("an upstream's answer with", () => {
 
   test.each([
     ["two lengths", "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{} "],
-    ["another protocol", "SSH-2.0-OpenSSH_9.9\r\n\r\n"],
+    ["another protocol", "SSH-2.0-OpenSSH_9.9\r\n"],
     ["a chunk of no length", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"],
   ])("%s stays invalid and is asked for twice at most", async (_, answer) => {
     let asked = 0;
