@@ -10,8 +10,9 @@ export default defineConfig({
     pool: "forks",
     // One more than the cores it is meant for: many tests wait for leases, breakers and processes.
     maxWorkers: 3,
-    testTimeout: 20_000,
-    hookTimeout: 60_000,
+    // Only ends what hangs: a machine that does other work may take several times as long.
+    testTimeout: 90_000,
+    hookTimeout: 180_000,
     teardownTimeout: 30_000,
     // A test that passes only at the second try has failed.
     retry: 0,

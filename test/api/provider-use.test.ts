@@ -90,9 +90,10 @@ describe("what a provider of one's own is for", () => {
 
 describe("a credential", () => {
   const agreedHosts = async (id: string): Promise<string[]> => {
-    const [row] = await api.sql(`select agreed_hosts from connections where id = $1`, [
-      parsePublicId("connection", id),
-    ]);
+    const [row] = await api.sql(
+      `select to_json(agreed_hosts) as agreed_hosts from connections where id = $1`,
+      [parsePublicId("connection", id)],
+    );
     return row.agreed_hosts;
   };
   const patch = (id: string, body: object) =>

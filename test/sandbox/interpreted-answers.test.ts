@@ -61,7 +61,7 @@ describe("the provider `sandbox` understands what the sandbox answers", () => {
     sandbox.clock.advance(5000);
     expect(await poll(sandbox, id)).toEqual({
       kind: "completed",
-      result: '{"n": 12345678901234567890}',
+      result: '{"n":12345678901234567890}',
       times: { createdAt: "2026-01-01T00:00:00.000Z", updatedAt: "2026-01-01T00:00:10.000Z" },
     });
   });
