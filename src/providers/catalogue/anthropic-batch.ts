@@ -45,7 +45,7 @@ export const anthropicBatch = {
     { http_status: 200, all: [ENDED], observe: "completed" },
     {
       http_status: 200,
-      all: [{ pointer: "/processing_status", in: ["in_progress", "canceling"] }],
+      all: [{ pointer: "/processing_status", in: ["in_progress", "canceling", "cancelling"] }],
       observe: "running",
     },
   ],

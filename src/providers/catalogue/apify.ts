@@ -1,4 +1,5 @@
 import type { ProviderDefinitionSource } from "../definition.ts";
+import { CANCELED_OR_ABORTED, COMPLETED, FAILED } from "./ending-words.ts";
 
 const STATUS = { pointer: "/data/status" };
 
@@ -26,9 +27,9 @@ export const apify = {
       all: [{ ...STATUS, in: ["RUNNING", "TIMING-OUT", "ABORTING"] }],
       observe: "running",
     },
-    { http_status: 200, all: [{ ...STATUS, eq: "SUCCEEDED" }], observe: "completed" },
-    { http_status: 200, all: [{ ...STATUS, in: ["FAILED", "TIMED-OUT"] }], observe: "failed" },
-    { http_status: 200, all: [{ ...STATUS, eq: "ABORTED" }], observe: "canceled" },
+    { http_status: 200, all: [{ ...STATUS, ...COMPLETED }], observe: "completed" },
+    { http_status: 200, all: [{ ...STATUS, ...FAILED }], observe: "failed" },
+    { http_status: 200, all: [{ ...STATUS, ...CANCELED_OR_ABORTED }], observe: "canceled" },
   ],
   extract: {
     status: ["/data/status"],

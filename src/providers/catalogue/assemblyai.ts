@@ -1,4 +1,5 @@
 import type { ProviderDefinitionSource } from "../definition.ts";
+import { COMPLETED, FAILED } from "./ending-words.ts";
 
 const STATUS = { pointer: "/status" };
 
@@ -17,8 +18,8 @@ export const assemblyai = {
   rules: [
     { http_status: 200, all: [{ ...STATUS, eq: "queued" }], observe: "running", phase: "pending" },
     { http_status: 200, all: [{ ...STATUS, eq: "processing" }], observe: "running" },
-    { http_status: 200, all: [{ ...STATUS, eq: "completed" }], observe: "completed" },
-    { http_status: 200, all: [{ ...STATUS, eq: "error" }], observe: "failed" },
+    { http_status: 200, all: [{ ...STATUS, ...COMPLETED }], observe: "completed" },
+    { http_status: 200, all: [{ ...STATUS, ...FAILED }], observe: "failed" },
     {
       http_status: 400,
       all: [{ pointer: "/error", eq: "Transcript lookup error, transcript id not found" }],

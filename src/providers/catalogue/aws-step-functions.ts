@@ -1,4 +1,5 @@
 import type { ProviderDefinitionSource } from "../definition.ts";
+import { CANCELED_OR_ABORTED, COMPLETED, FAILED } from "./ending-words.ts";
 import { AWS_ERROR_PLACES, awsError, awsErrorRules } from "./aws-errors.ts";
 
 const STATUS = { pointer: "/status" };
@@ -45,9 +46,9 @@ export const awsStepFunctions = {
       observe: "running",
       phase: "pending",
     },
-    { http_status: 200, all: [{ ...STATUS, eq: "SUCCEEDED" }], observe: "completed" },
-    { http_status: 200, all: [{ ...STATUS, in: ["FAILED", "TIMED_OUT"] }], observe: "failed" },
-    { http_status: 200, all: [{ ...STATUS, eq: "ABORTED" }], observe: "canceled" },
+    { http_status: 200, all: [{ ...STATUS, ...COMPLETED }], observe: "completed" },
+    { http_status: 200, all: [{ ...STATUS, ...FAILED }], observe: "failed" },
+    { http_status: 200, all: [{ ...STATUS, ...CANCELED_OR_ABORTED }], observe: "canceled" },
     { all: [awsError("states", ["ExecutionDoesNotExist"])], observe: "not_found" },
     ...awsErrorRules("states"),
   ],

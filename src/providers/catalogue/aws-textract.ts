@@ -1,4 +1,5 @@
 import type { ProviderDefinitionSource } from "../definition.ts";
+import { COMPLETED, FAILED, withWords } from "./ending-words.ts";
 import { AWS_ERROR_PLACES, awsError, awsErrorRules } from "./aws-errors.ts";
 
 const STATUS = { pointer: "/JobStatus" };
@@ -37,10 +38,10 @@ export const awsTextract = {
     { http_status: 200, all: [{ ...STATUS, eq: "IN_PROGRESS" }], observe: "running" },
     {
       http_status: 200,
-      all: [{ ...STATUS, in: ["SUCCEEDED", "PARTIAL_SUCCESS"] }],
+      all: [{ ...STATUS, ...withWords(COMPLETED, ["PARTIAL_SUCCESS"]) }],
       observe: "completed",
     },
-    { http_status: 200, all: [{ ...STATUS, eq: "FAILED" }], observe: "failed" },
+    { http_status: 200, all: [{ ...STATUS, ...FAILED }], observe: "failed" },
     { all: [awsError("textract", ["InvalidJobIdException"])], observe: "not_found" },
     ...awsErrorRules("textract"),
   ],

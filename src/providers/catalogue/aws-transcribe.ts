@@ -1,4 +1,5 @@
 import type { ProviderDefinitionSource } from "../definition.ts";
+import { COMPLETED, FAILED } from "./ending-words.ts";
 import { AWS_ERROR_PLACES, awsError, awsErrorRules } from "./aws-errors.ts";
 
 const STATUS = { pointer: "/TranscriptionJob/TranscriptionJobStatus" };
@@ -34,8 +35,8 @@ export const awsTranscribe = {
   rules: [
     { http_status: 200, all: [{ ...STATUS, eq: "QUEUED" }], observe: "running", phase: "pending" },
     { http_status: 200, all: [{ ...STATUS, eq: "IN_PROGRESS" }], observe: "running" },
-    { http_status: 200, all: [{ ...STATUS, eq: "COMPLETED" }], observe: "completed" },
-    { http_status: 200, all: [{ ...STATUS, eq: "FAILED" }], observe: "failed" },
+    { http_status: 200, all: [{ ...STATUS, ...COMPLETED }], observe: "completed" },
+    { http_status: 200, all: [{ ...STATUS, ...FAILED }], observe: "failed" },
     {
       note: "The documentation says the one, the service answers the other.",
       all: [awsError("transcribe", ["NotFoundException", "BadRequestException"])],

@@ -1,4 +1,5 @@
 import type { ProviderDefinitionSource } from "../definition.ts";
+import { CANCELED_OR_ABORTED, COMPLETED, FAILED, withWords } from "./ending-words.ts";
 
 const STATUS = { pointer: "/status", ignore_case: true };
 
@@ -31,13 +32,13 @@ export const azureDocumentIntelligence = {
     {
       note: "completed is the word of some previews.",
       http_status: 200,
-      all: [{ ...STATUS, in: ["succeeded", "completed"] }],
+      all: [{ ...STATUS, ...COMPLETED }],
       observe: "completed",
     },
-    { http_status: 200, all: [{ ...STATUS, eq: "failed" }], observe: "failed" },
+    { http_status: 200, all: [{ ...STATUS, ...FAILED }], observe: "failed" },
     {
       http_status: 200,
-      all: [{ ...STATUS, in: ["canceled", "cancelled", "skipped"] }],
+      all: [{ ...STATUS, ...withWords(CANCELED_OR_ABORTED, ["skipped"]) }],
       observe: "canceled",
     },
   ],

@@ -1,7 +1,8 @@
 import type { ProviderDefinitionSource } from "../definition.ts";
+import { COMPLETED } from "./ending-words.ts";
 
 const STATE = { pointer: "/status/state" };
-const DONE = { ...STATE, eq: "DONE" };
+const DONE = { ...STATE, ...COMPLETED };
 
 /** A job of BigQuery: a query, a load, an extract or a copy. */
 export const bigquery = {

@@ -1,4 +1,5 @@
 import type { ProviderDefinitionSource } from "../definition.ts";
+import { CANCELED, COMPLETED, withWords } from "./ending-words.ts";
 
 const LIFE = { pointer: "/state/life_cycle_state" };
 const TERMINATED = { ...LIFE, eq: "TERMINATED" };
@@ -25,12 +26,15 @@ export const databricks = {
   rules: [
     {
       http_status: 200,
-      all: [TERMINATED, { ...OUTCOME, in: ["SUCCESS", "SUCCESS_WITH_FAILURES"] }],
+      all: [TERMINATED, { ...OUTCOME, ...withWords(COMPLETED, ["SUCCESS_WITH_FAILURES"]) }],
       observe: "completed",
     },
     {
       http_status: 200,
-      all: [TERMINATED, { ...OUTCOME, in: ["CANCELED", "UPSTREAM_CANCELED"] }],
+      all: [
+        TERMINATED,
+        { ...OUTCOME, ...withWords(CANCELED, ["UPSTREAM_CANCELED", "UPSTREAM_CANCELLED"]) },
+      ],
       observe: "canceled",
     },
     {

@@ -1,4 +1,5 @@
 import type { ProviderDefinitionSource } from "../definition.ts";
+import { COMPLETED } from "./ending-words.ts";
 
 const STATUS = { pointer: "/status" };
 
@@ -26,12 +27,12 @@ export const fal = {
     {
       http_status: 200,
       all: [
-        { ...STATUS, eq: "COMPLETED" },
+        { ...STATUS, ...COMPLETED },
         { pointer: "/error", empty: false },
       ],
       observe: "failed",
     },
-    { http_status: 200, all: [{ ...STATUS, eq: "COMPLETED" }], observe: "completed" },
+    { http_status: 200, all: [{ ...STATUS, ...COMPLETED }], observe: "completed" },
   ],
   extract: {
     status: ["/status"],

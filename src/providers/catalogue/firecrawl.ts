@@ -1,4 +1,5 @@
 import type { ProviderDefinitionSource } from "../definition.ts";
+import { CANCELED, COMPLETED, FAILED } from "./ending-words.ts";
 
 const STATUS = { pointer: "/status" };
 
@@ -18,9 +19,9 @@ export const firecrawl = {
   cancel: { method: "DELETE", path: "/v2/{+params.kind}/{job_id}" },
   rules: [
     { http_status: 200, all: [{ ...STATUS, eq: "scraping" }], observe: "running" },
-    { http_status: 200, all: [{ ...STATUS, eq: "completed" }], observe: "completed" },
-    { http_status: 200, all: [{ ...STATUS, eq: "failed" }], observe: "failed" },
-    { http_status: 200, all: [{ ...STATUS, eq: "cancelled" }], observe: "canceled" },
+    { http_status: 200, all: [{ ...STATUS, ...COMPLETED }], observe: "completed" },
+    { http_status: 200, all: [{ ...STATUS, ...FAILED }], observe: "failed" },
+    { http_status: 200, all: [{ ...STATUS, ...CANCELED }], observe: "canceled" },
     {
       note: "Out of credits: a person has to see to the account.",
       http_status: 402,

@@ -1,7 +1,12 @@
 import type { ProviderDefinitionSource } from "../definition.ts";
+import { CANCELED, COMPLETED, withWords } from "./ending-words.ts";
 
-const COMPLETED = { pointer: "/status", eq: "completed" };
+const ENDED = { pointer: "/status", ...COMPLETED };
 const CONCLUSION = { pointer: "/conclusion" };
+const WAITING = {
+  in: ["action_required", "requires_action", "awaiting_approval", "waiting", "paused", "blocked"],
+  ignore_case: true,
+};
 
 /** A run of a workflow on GitHub. */
 export const githubActions = {
@@ -32,21 +37,21 @@ export const githubActions = {
   rules: [
     {
       http_status: 200,
-      all: [COMPLETED, { ...CONCLUSION, in: ["success", "neutral", "skipped"] }],
+      all: [ENDED, { ...CONCLUSION, ...withWords(COMPLETED, ["neutral", "skipped"]) }],
       observe: "completed",
     },
-    { http_status: 200, all: [COMPLETED, { ...CONCLUSION, eq: "cancelled" }], observe: "canceled" },
+    { http_status: 200, all: [ENDED, { ...CONCLUSION, ...CANCELED }], observe: "canceled" },
     {
       note: "It waits for a maintainer, and goes on or is canceled then.",
       http_status: 200,
-      all: [COMPLETED, { ...CONCLUSION, eq: "action_required" }],
+      all: [ENDED, { ...CONCLUSION, ...WAITING }],
       observe: "running",
       phase: "pending",
     },
     {
       note: "failure, timed_out, startup_failure, stale.",
       http_status: 200,
-      all: [COMPLETED, { ...CONCLUSION, empty: false }],
+      all: [ENDED, { ...CONCLUSION, empty: false }],
       observe: "failed",
     },
     {

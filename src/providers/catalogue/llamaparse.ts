@@ -1,4 +1,5 @@
 import type { ProviderDefinitionSource } from "../definition.ts";
+import { CANCELED, COMPLETED, FAILED, withWords } from "./ending-words.ts";
 
 const STATUS = { pointer: "/job/status" };
 
@@ -28,11 +29,11 @@ export const llamaparse = {
     { http_status: 200, all: [{ ...STATUS, eq: "RUNNING" }], observe: "running" },
     {
       http_status: 200,
-      all: [{ ...STATUS, in: ["COMPLETED", "SUCCESS", "PARTIAL_SUCCESS"] }],
+      all: [{ ...STATUS, ...withWords(COMPLETED, ["PARTIAL_SUCCESS"]) }],
       observe: "completed",
     },
-    { http_status: 200, all: [{ ...STATUS, in: ["FAILED", "ERROR"] }], observe: "failed" },
-    { http_status: 200, all: [{ ...STATUS, eq: "CANCELLED" }], observe: "canceled" },
+    { http_status: 200, all: [{ ...STATUS, ...FAILED }], observe: "failed" },
+    { http_status: 200, all: [{ ...STATUS, ...CANCELED }], observe: "canceled" },
   ],
   extract: {
     status: ["/job/status"],

@@ -1,4 +1,5 @@
 import type { ProviderDefinitionSource } from "../definition.ts";
+import { COMPLETED, FAILED } from "./ending-words.ts";
 
 const STATE = { pointer: "/state" };
 
@@ -16,8 +17,8 @@ export const luma = {
   rules: [
     { http_status: 200, all: [{ ...STATE, eq: "queued" }], observe: "running", phase: "pending" },
     { http_status: 200, all: [{ ...STATE, eq: "dreaming" }], observe: "running" },
-    { http_status: 200, all: [{ ...STATE, eq: "completed" }], observe: "completed" },
-    { http_status: 200, all: [{ ...STATE, eq: "failed" }], observe: "failed" },
+    { http_status: 200, all: [{ ...STATE, ...COMPLETED }], observe: "completed" },
+    { http_status: 200, all: [{ ...STATE, ...FAILED }], observe: "failed" },
   ],
   extract: {
     status: ["/state"],

@@ -1,4 +1,5 @@
 import type { ProviderDefinitionSource } from "../definition.ts";
+import { CANCELED, COMPLETED, FAILED } from "./ending-words.ts";
 
 const STATUS = { pointer: "/status" };
 
@@ -25,7 +26,7 @@ export const mistralBatch = {
     {
       http_status: 200,
       all: [
-        { ...STATUS, eq: "SUCCESS" },
+        { ...STATUS, ...COMPLETED },
         { pointer: "/output_file", exists: false },
         { pointer: "/succeeded_requests", eq: 0 },
         { pointer: "/failed_requests", not_eq: 0 },
@@ -33,13 +34,13 @@ export const mistralBatch = {
       observe: "failed",
       error: "All requests of the job failed; its error_file says why.",
     },
-    { http_status: 200, all: [{ ...STATUS, eq: "SUCCESS" }], observe: "completed" },
+    { http_status: 200, all: [{ ...STATUS, ...COMPLETED }], observe: "completed" },
     {
       http_status: 200,
-      all: [{ ...STATUS, in: ["FAILED", "TIMEOUT_EXCEEDED"] }],
+      all: [{ ...STATUS, ...FAILED }],
       observe: "failed",
     },
-    { http_status: 200, all: [{ ...STATUS, eq: "CANCELLED" }], observe: "canceled" },
+    { http_status: 200, all: [{ ...STATUS, ...CANCELED }], observe: "canceled" },
   ],
   extract: {
     status: ["/status"],

@@ -1,4 +1,5 @@
 import type { ProviderDefinitionSource } from "../definition.ts";
+import { CANCELED, COMPLETED, FAILED } from "./ending-words.ts";
 import { OPENAI_SERVICE } from "./openai-service.ts";
 
 const STATUS = { pointer: "/status" };
@@ -26,13 +27,13 @@ export const openaiBatch = {
     },
     {
       http_status: 200,
-      all: [{ ...STATUS, in: ["in_progress", "finalizing", "cancelling"] }],
+      all: [{ ...STATUS, in: ["in_progress", "finalizing", "cancelling", "canceling"] }],
       observe: "running",
     },
     {
       http_status: 200,
       all: [
-        { ...STATUS, eq: "completed" },
+        { ...STATUS, ...COMPLETED },
         { pointer: "/output_file_id", exists: false },
         { pointer: "/request_counts/completed", eq: 0 },
         { pointer: "/request_counts/failed", not_eq: 0 },
@@ -40,9 +41,9 @@ export const openaiBatch = {
       observe: "failed",
       error: "All requests of the batch failed; the file error_file_id of the batch says why.",
     },
-    { http_status: 200, all: [{ ...STATUS, eq: "completed" }], observe: "completed" },
-    { http_status: 200, all: [{ ...STATUS, eq: "failed" }], observe: "failed" },
-    { http_status: 200, all: [{ ...STATUS, eq: "cancelled" }], observe: "canceled" },
+    { http_status: 200, all: [{ ...STATUS, ...COMPLETED }], observe: "completed" },
+    { http_status: 200, all: [{ ...STATUS, ...FAILED }], observe: "failed" },
+    { http_status: 200, all: [{ ...STATUS, ...CANCELED }], observe: "canceled" },
     { http_status: 200, all: [{ ...STATUS, eq: "expired" }], observe: "expired" },
   ],
   extract: {

@@ -1,4 +1,5 @@
 import type { ProviderDefinitionSource } from "../definition.ts";
+import { CANCELED, COMPLETED, FAILED, withWords } from "./ending-words.ts";
 import { OPENAI_SERVICE } from "./openai-service.ts";
 
 const STATUS = { pointer: "/status" };
@@ -20,11 +21,11 @@ export const openaiResponse = {
     { http_status: 200, all: [{ ...STATUS, eq: "in_progress" }], observe: "running" },
     {
       http_status: 200,
-      all: [{ ...STATUS, in: ["completed", "incomplete"] }],
+      all: [{ ...STATUS, ...withWords(COMPLETED, ["incomplete"]) }],
       observe: "completed",
     },
-    { http_status: 200, all: [{ ...STATUS, eq: "failed" }], observe: "failed" },
-    { http_status: 200, all: [{ ...STATUS, eq: "cancelled" }], observe: "canceled" },
+    { http_status: 200, all: [{ ...STATUS, ...FAILED }], observe: "failed" },
+    { http_status: 200, all: [{ ...STATUS, ...CANCELED }], observe: "canceled" },
   ],
   extract: {
     status: ["/status"],

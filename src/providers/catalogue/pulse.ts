@@ -1,4 +1,5 @@
 import type { ProviderDefinitionSource } from "../definition.ts";
+import { CANCELED, COMPLETED, FAILED } from "./ending-words.ts";
 
 const SUCCESS = { gte: 200, lte: 299 };
 const STATUS = { pointer: "/status", ignore_case: true };
@@ -31,11 +32,11 @@ export const pulse = {
       observe: "running",
       phase: "pending",
     },
-    { http_status: SUCCESS, all: [{ ...STATUS, eq: "completed" }], observe: "completed" },
-    { http_status: SUCCESS, all: [{ ...STATUS, eq: "failed" }], observe: "failed" },
+    { http_status: SUCCESS, all: [{ ...STATUS, ...COMPLETED }], observe: "completed" },
+    { http_status: SUCCESS, all: [{ ...STATUS, ...FAILED }], observe: "failed" },
     {
       http_status: SUCCESS,
-      all: [{ ...STATUS, in: ["canceled", "cancelled"] }],
+      all: [{ ...STATUS, ...CANCELED }],
       observe: "canceled",
     },
     // The result was kept for 48 h; what is left of it is a stub.

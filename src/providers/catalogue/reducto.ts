@@ -1,4 +1,5 @@
 import type { ProviderDefinitionSource } from "../definition.ts";
+import { CANCELED, COMPLETED, FAILED } from "./ending-words.ts";
 
 const STATUS = { pointer: "/status" };
 
@@ -26,9 +27,9 @@ export const reducto = {
       all: [{ ...STATUS, in: ["InProgress", "Completing"] }],
       observe: "running",
     },
-    { http_status: 200, all: [{ ...STATUS, eq: "Completed" }], observe: "completed" },
-    { http_status: 200, all: [{ ...STATUS, eq: "Failed" }], observe: "failed" },
-    { http_status: 200, all: [{ ...STATUS, eq: "Cancelled" }], observe: "canceled" },
+    { http_status: 200, all: [{ ...STATUS, ...COMPLETED }], observe: "completed" },
+    { http_status: 200, all: [{ ...STATUS, ...FAILED }], observe: "failed" },
+    { http_status: 200, all: [{ ...STATUS, ...CANCELED }], observe: "canceled" },
   ],
   extract: {
     status: ["/status"],

@@ -1,4 +1,5 @@
 import type { ProviderDefinitionSource } from "../definition.ts";
+import { CANCELED_OR_ABORTED, COMPLETED, FAILED } from "./ending-words.ts";
 
 const STATUS = { pointer: "/status" };
 
@@ -25,17 +26,17 @@ export const replicate = {
     {
       http_status: 200,
       all: [
-        { ...STATUS, eq: "succeeded" },
+        { ...STATUS, ...COMPLETED },
         { pointer: "/data_removed", eq: true },
       ],
       observe: "expired",
     },
-    { http_status: 200, all: [{ ...STATUS, eq: "succeeded" }], observe: "completed" },
-    { http_status: 200, all: [{ ...STATUS, eq: "failed" }], observe: "failed" },
+    { http_status: 200, all: [{ ...STATUS, ...COMPLETED }], observe: "completed" },
+    { http_status: 200, all: [{ ...STATUS, ...FAILED }], observe: "failed" },
     {
       note: "canceled: by its owner, or past its deadline while it ran; aborted: before it began.",
       http_status: 200,
-      all: [{ ...STATUS, in: ["canceled", "aborted"] }],
+      all: [{ ...STATUS, ...CANCELED_OR_ABORTED }],
       observe: "canceled",
     },
   ],

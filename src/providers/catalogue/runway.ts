@@ -1,4 +1,5 @@
 import type { ProviderDefinitionSource } from "../definition.ts";
+import { CANCELED, COMPLETED, FAILED } from "./ending-words.ts";
 
 const STATUS = { pointer: "/status" };
 
@@ -24,9 +25,9 @@ export const runway = {
       phase: "pending",
     },
     { http_status: 200, all: [{ ...STATUS, eq: "RUNNING" }], observe: "running" },
-    { http_status: 200, all: [{ ...STATUS, eq: "SUCCEEDED" }], observe: "completed" },
-    { http_status: 200, all: [{ ...STATUS, eq: "FAILED" }], observe: "failed" },
-    { http_status: 200, all: [{ ...STATUS, eq: "CANCELLED" }], observe: "canceled" },
+    { http_status: 200, all: [{ ...STATUS, ...COMPLETED }], observe: "completed" },
+    { http_status: 200, all: [{ ...STATUS, ...FAILED }], observe: "failed" },
+    { http_status: 200, all: [{ ...STATUS, ...CANCELED }], observe: "canceled" },
   ],
   extract: {
     status: ["/status"],

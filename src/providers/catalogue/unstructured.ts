@@ -1,4 +1,5 @@
 import type { ProviderDefinitionSource } from "../definition.ts";
+import { CANCELED_OR_ABORTED, COMPLETED, FAILED } from "./ending-words.ts";
 
 const STATUS = { pointer: "/status", ignore_case: true };
 
@@ -28,9 +29,9 @@ export const unstructured = {
       all: [{ ...STATUS, in: ["in_progress", "in progress"] }],
       observe: "running",
     },
-    { http_status: 200, all: [{ ...STATUS, eq: "completed" }], observe: "completed" },
-    { http_status: 200, all: [{ ...STATUS, eq: "failed" }], observe: "failed" },
-    { http_status: 200, all: [{ ...STATUS, eq: "stopped" }], observe: "canceled" },
+    { http_status: 200, all: [{ ...STATUS, ...COMPLETED }], observe: "completed" },
+    { http_status: 200, all: [{ ...STATUS, ...FAILED }], observe: "failed" },
+    { http_status: 200, all: [{ ...STATUS, ...CANCELED_OR_ABORTED }], observe: "canceled" },
   ],
   extract: {
     status: ["/status"],
