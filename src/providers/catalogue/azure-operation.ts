@@ -1,4 +1,5 @@
 import type { ProviderDefinitionSource } from "../definition.ts";
+import { CANCELED_OR_ABORTED, COMPLETED, FAILED } from "./ending-words.ts";
 
 const SUCCESS = { gte: 200, lte: 299 };
 const STATUS = { pointer: "/status", ignore_case: true };
@@ -6,11 +7,6 @@ const STATE = { pointer: "/properties/provisioningState", ignore_case: true };
 // What the vendor's own client looks for in words of any service (@azure/core-lro), and their kin.
 const SUCCEEDED_WORD = { contains: "succeeded" };
 const FAILED_WORD = { contains: "fail" };
-const CANCELED = { in: ["canceled", "cancelled", "aborted", "stopped"] };
-const SUCCEEDED = { in: ["succeeded", "success", "completed", "complete", "done"] };
-const FAILED = {
-  in: ["failed", "failure", "error", "errored", "timedout", "timed_out", "timeout"],
-};
 /** A resource has none of these, and an operation may. */
 const NOT_OF_AN_OPERATION = ["/startTime", "/percentComplete", "/error"].map((pointer) => ({
   pointer,
@@ -64,11 +60,11 @@ export const azureOperation = {
   },
   status: { url_param: "operation_url", next_url: { header: "location" } },
   rules: [
-    { http_status: SUCCESS, all: [{ ...STATUS, ...SUCCEEDED }], observe: "completed" },
+    { http_status: SUCCESS, all: [{ ...STATUS, ...COMPLETED }], observe: "completed" },
     { http_status: SUCCESS, all: [{ ...STATUS, ...SUCCEEDED_WORD }], observe: "completed" },
     { http_status: SUCCESS, all: [{ ...STATUS, ...FAILED }], observe: "failed" },
     { http_status: SUCCESS, all: [{ ...STATUS, ...FAILED_WORD }], observe: "failed" },
-    { http_status: SUCCESS, all: [{ ...STATUS, ...CANCELED }], observe: "canceled" },
+    { http_status: SUCCESS, all: [{ ...STATUS, ...CANCELED_OR_ABORTED }], observe: "canceled" },
     {
       http_status: SUCCESS,
       all: [{ ...STATUS, in: ["notStarted", "accepted", "created", "pending", "queued"] }],
@@ -90,11 +86,11 @@ export const azureOperation = {
       observe: "running",
     },
     { note: "Location: not done.", http_status: 202, observe: "running", remember: "location" },
-    { http_status: SUCCESS, all: [{ ...STATE, ...SUCCEEDED }], observe: "completed" },
+    { http_status: SUCCESS, all: [{ ...STATE, ...COMPLETED }], observe: "completed" },
     { http_status: SUCCESS, all: [{ ...STATE, ...SUCCEEDED_WORD }], observe: "completed" },
     { http_status: SUCCESS, all: [{ ...STATE, ...FAILED }], observe: "failed" },
     { http_status: SUCCESS, all: [{ ...STATE, ...FAILED_WORD }], observe: "failed" },
-    { http_status: SUCCESS, all: [{ ...STATE, ...CANCELED }], observe: "canceled" },
+    { http_status: SUCCESS, all: [{ ...STATE, ...CANCELED_OR_ABORTED }], observe: "canceled" },
     { http_status: SUCCESS, all: [{ ...STATE, exists: true }], observe: "running" },
     { note: "Location: done, perhaps without a word.", http_status: SUCCESS, observe: "completed" },
     {

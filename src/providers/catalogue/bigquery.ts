@@ -1,5 +1,5 @@
 import type { ProviderDefinitionSource } from "../definition.ts";
-import { COMPLETED } from "./ending-words.ts";
+import { CANCELED_OR_ABORTED, COMPLETED } from "./ending-words.ts";
 
 const STATE = { pointer: "/status/state" };
 const DONE = { ...STATE, ...COMPLETED };
@@ -34,7 +34,7 @@ export const bigquery = {
     {
       note: "stopped: somebody canceled it.",
       http_status: 200,
-      all: [DONE, { pointer: "/status/errorResult/reason", eq: "stopped" }],
+      all: [DONE, { pointer: "/status/errorResult/reason", ...CANCELED_OR_ABORTED }],
       observe: "canceled",
     },
     {
