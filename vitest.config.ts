@@ -8,6 +8,7 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     globalSetup: "test/support/global-setup.ts",
     pool: "forks",
+    expect: { poll: { timeout: 60_000 } },
     // One more than the cores it is meant for: many tests wait for leases, breakers and processes.
     maxWorkers: 3,
     // Only ends what hangs: a machine that does other work may take several times as long.

@@ -65,8 +65,8 @@ test("what a 404 means hangs on the job's age and on whether it was seen before"
   const args = [file(exampleSource), file({ status: 404 })];
   const meaning = async (...options: string[]) => (await tryProvider([...args, ...options])).text;
   expect(await meaning()).toContain("cause: not_visible_yet");
-  expect(await meaning("--age-s", "31")).toContain("kind: expired");
-  expect(await meaning("--seen-before")).toContain("kind: expired");
+  expect(await meaning("--age-s", "31")).toContain("kind: absent");
+  expect(await meaning("--seen-before")).toContain("kind: absent");
   expect(await meaning()).toContain("No rule matches: HTTP's own meaning holds.");
 });
 

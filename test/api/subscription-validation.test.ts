@@ -186,7 +186,7 @@ describe("a body that is no subscription", () => {
     ["hello", 'line 1, column 1 (position 0): expected a value, found "h"'],
     ["", "empty"],
     ['{"job_id": "\ud800"', "found the end"],
-    ["[".repeat(100_000), "position 100000"],
+    ["[".repeat(9_000), "position 9000"],
   ])("%# is malformed JSON, and where is told", async (body, detail) => {
     const response = await post(body);
     expect(response.status).toBe(400);
@@ -208,7 +208,7 @@ describe("a body that is no subscription", () => {
     expect((await problemOf(response)).detail).toContain("UTF-8");
   });
 
-  it.each(["null", "17", '"text"', "true", "[]", `${"[".repeat(100_000)}${"]".repeat(100_000)}`])(
+  it.each(["null", "17", '"text"', "true", "[]", `${"[".repeat(9_000)}${"]".repeat(9_000)}`])(
     "%# is told that an object is wanted",
     async (body) => {
       const response = await post(body);

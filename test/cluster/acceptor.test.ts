@@ -99,7 +99,7 @@ async function mailOf(shardId: number) {
       expect(mail).not.toEqual([]);
       return mail.map(({ kind, subjectId }) => ({ kind, subjectId }));
     },
-    { timeout: 10_000, interval: 10 },
+    { timeout: 60_000, interval: 10 },
   );
 }
 

@@ -69,7 +69,7 @@ export class ClusterNode {
   }
 }
 
-export const WAIT = { timeout: 10_000, interval: 10 };
+export const WAIT = { timeout: 60_000, interval: 10 };
 
 export async function holdsAll(node: ClusterNode): Promise<void> {
   await vi.waitFor(() => expect(node.held).toEqual(ALL), WAIT);

@@ -75,7 +75,7 @@ async function post(kind: MailKind, shardId = MINE): Promise<RowKey> {
 /** One look into the mailboxes, and what it brought is handled. */
 async function round(): Promise<void> {
   clock.advance(READ_INTERVAL_MS);
-  await vi.waitFor(() => expect(clock.timers).toBe(1), { timeout: 10_000, interval: 5 });
+  await vi.waitFor(() => expect(clock.timers).toBe(1), { timeout: 60_000, interval: 5 });
 }
 
 test("a job is watched before it is polled, canceled or delivered, in whatever order the notes came", async () => {
@@ -106,9 +106,9 @@ test("one kind is done with before the next begins", async () => {
   const watching = Promise.withResolvers<void>();
   onHandle = (name) => (name === "watch" ? watching.promise : undefined);
   clock.advance(READ_INTERVAL_MS);
-  await vi.waitFor(() => expect(handled).toHaveLength(1), { timeout: 10_000, interval: 5 });
+  await vi.waitFor(() => expect(handled).toHaveLength(1), { timeout: 60_000, interval: 5 });
   watching.resolve();
-  await vi.waitFor(() => expect(handled).toHaveLength(2), { timeout: 10_000, interval: 5 });
+  await vi.waitFor(() => expect(handled).toHaveLength(2), { timeout: 60_000, interval: 5 });
 });
 
 test("a note is taken once", async () => {
@@ -172,7 +172,7 @@ test("stopping waits for what is being handled, and takes nothing more", async (
   const watching = Promise.withResolvers<void>();
   onHandle = () => watching.promise;
   clock.advance(READ_INTERVAL_MS);
-  await vi.waitFor(() => expect(handled).toHaveLength(1), { timeout: 10_000, interval: 5 });
+  await vi.waitFor(() => expect(handled).toHaveLength(1), { timeout: 60_000, interval: 5 });
   let stopped = false;
   const stopping = reader.stop().then(() => (stopped = true));
   const left = await post("cancel");

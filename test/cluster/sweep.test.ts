@@ -124,7 +124,7 @@ async function sweepShard(shardId: number): Promise<void> {
 
 /** Until the round under way is over: the next one is planned. */
 async function settled(): Promise<void> {
-  await vi.waitFor(() => expect(clock.timers).toBe(1), { interval: 5 });
+  await vi.waitFor(() => expect(clock.timers).toBe(1), { timeout: 60_000, interval: 5 });
 }
 
 function checkpointOf(

@@ -137,14 +137,14 @@ test("a dead receiver to which 100,000 callbacks are owed costs little, and dela
   const [one] = (await owe(dead.origin, 1)).owed;
   if (one !== undefined) await multiply(database, one, OWED);
   loop.reload();
-  await vi.waitFor(() => expect(loop.outbox.failingOrigins).toHaveLength(1), { timeout: 10_000 });
+  await vi.waitFor(() => expect(loop.outbox.failingOrigins).toHaveLength(1), { timeout: 60_000 });
   // Its reserve, and what was under way when it was found to fail.
   expect(loop.outbox.size).toBeLessThanOrEqual(64);
   expect(dead.sockets.length).toBeLessThan(300);
 
   const counts = watchDatabase();
   // All of it is looked at once, by its keys, after a start.
-  await vi.waitFor(() => expect(counts.lastPage).toBeLessThan(DUE_ROWS_MAX), { timeout: 20_000 });
+  await vi.waitFor(() => expect(counts.lastPage).toBeLessThan(DUE_ROWS_MAX), { timeout: 60_000 });
   Object.assign(counts, { statements: 0, rows: 0 });
   const startedAt = performance.now();
   let meanwhile = await measure();
@@ -157,4 +157,4 @@ test("a dead receiver to which 100,000 callbacks are owed costs little, and dela
   expect(counts.statements / seconds).toBeLessThan(20);
   expect(counts.rows / seconds).toBeLessThan(2 * DUE_ROWS_MAX);
   expect(loop.outbox.size).toBeLessThanOrEqual(33);
-}, 60_000);
+}, 240_000);

@@ -170,7 +170,9 @@ describe("a receiver that does not answer", () => {
     one.tell(news({ subject: "another" }));
     one.tell(news({ projectId: OTHER_PROJECT_ID, type: "connection.paused" }));
     await one.round();
-    await vi.waitFor(() => expect(told().at(-1)?.[0]).toBe("connection.paused"));
+    await vi.waitFor(() => expect(told().at(-1)?.[0]).toBe("connection.paused"), {
+      timeout: 60_000,
+    });
     expect(sent).toHaveLength(2);
     letGo();
     await one.settled();

@@ -30,7 +30,9 @@ test("a start shows where it listens and where its data lies; the first one puts
   expect(statSync(keyFile).mode & 0o777).toBe(0o600);
   const key = readFileSync(keyFile, "utf8").trim();
   expect(key).toMatch(/^rb_\S{40,}$/);
-  await vi.waitFor(() => expect(first.output()).toContain(`API key: in ${keyFile}`));
+  await vi.waitFor(() => expect(first.output()).toContain(`API key: in ${keyFile}`), {
+    timeout: 60_000,
+  });
   expect(first.output()).not.toContain(key);
   expect(first.output()).toContain(`listens on ${first.url}`);
   expect(first.output()).toContain(`Pages: ${first.url}  ${first.url}/docs  ${first.url}/sandbox`);
@@ -55,7 +57,9 @@ test("a start shows where it listens and where its data lies; the first one puts
     context,
     environment({ DATA_DIR: relative, RINGBACK_PUBLIC_URL: publicUrl }),
   );
-  await vi.waitFor(() => expect(second.output()).toContain(`Data: ${directory.path}`));
+  await vi.waitFor(() => expect(second.output()).toContain(`Data: ${directory.path}`), {
+    timeout: 60_000,
+  });
   expect(second.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
   expect(second.output()).toContain(`listens on ${second.url}`);
   expect(second.output()).toContain(`Others reach it at ${publicUrl}`);

@@ -21,10 +21,10 @@ test("an origin that goes on failing is left alone, and what waits for it comes 
     const [row] = await gateway.sql`select count(*)::int as made from attempts`;
     return (row?.["made"] ?? 0) as number;
   };
-  await vi.waitFor(async () => expect(await attempts()).toBe(SUBSCRIPTIONS), { timeout: 10_000 });
-  gateway.clock.shift(1.3 * MINUTE_MS);
+  await vi.waitFor(async () => expect(await attempts()).toBe(SUBSCRIPTIONS), { timeout: 60_000 });
+  await gateway.pass(1.3 * MINUTE_MS);
   const failing = () => gateway.logged.some((line) => line.includes("a callback origin fails"));
-  await vi.waitFor(() => expect(failing()).toBe(true), { timeout: 10_000 });
+  await vi.waitFor(() => expect(failing()).toBe(true), { timeout: 60_000 });
   expect((await gateway.api("GET", "/metrics")).text).toMatch(
     /^ringback_callback_lanes_failing(?:\{.*\})? 1$/m,
   );
@@ -32,11 +32,11 @@ test("an origin that goes on failing is left alone, and what waits for it comes 
   expect(await attempts()).toBeLessThanOrEqual(SUBSCRIPTIONS + 33);
 
   await receiver.open();
-  gateway.clock.shift(5000);
+  await gateway.pass(5000);
   // Whatever comes next is as good a probe as any.
   await subscribe({ ...wish, callback_url: receiver.url("/probe") });
   await receiver.take(path, SUBSCRIPTIONS - 33);
-  gateway.clock.shift(2 * MINUTE_MS);
+  await gateway.pass(2 * MINUTE_MS);
   await receiver.take(path, SUBSCRIPTIONS);
   for (const { id } of subscriptions) {
     await gateway.until(`/v1/subscriptions/${id}`, ({ status }) => status === "delivered");
@@ -51,4 +51,4 @@ test("an origin that goes on failing is left alone, and what waits for it comes 
   expect(gateway.logged.some((line) => line.includes("a callback origin answers again"))).toBe(
     true,
   );
-}, 40_000);
+}, 240_000);

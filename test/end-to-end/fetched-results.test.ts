@@ -86,7 +86,7 @@ describe.concurrent("a result that is a link", () => {
     const left = () => gateway.sql`
       select from fetched_results join jobs using (shard_id)
       where jobs.id = job_row_id and jobs.job_id = ${scene.jobId}`;
-    await vi.waitFor(async () => expect(await left()).toHaveLength(0));
+    await vi.waitFor(async () => expect(await left()).toHaveLength(0), { timeout: 60_000 });
   });
 
   test("of any type is kept as it is, and kept apart from this address", async (context) => {

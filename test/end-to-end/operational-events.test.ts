@@ -31,8 +31,8 @@ async function openTold(context: TestContext): Promise<ToldScene> {
   const passAMinute = async (): Promise<void> => {
     // It counts from when it is recorded that the last was told.
     const untold = () => gateway.sql`select from operational_events where due_at is not null`;
-    await vi.waitFor(async () => expect(await untold()).toHaveLength(0));
-    gateway.clock.shift(61_000);
+    await vi.waitFor(async () => expect(await untold()).toHaveLength(0), { timeout: 60_000 });
+    await gateway.pass(61_000);
   };
   return { ...scene, told, passAMinute };
 }
@@ -91,8 +91,8 @@ test("a callback origin that fails is told of, and when it answers again", async
   const other = await openScene(context);
   upstream.answer(jobId, pulseAnswer.completed());
   // Long enough for nobody to call it a moment's weakness.
-  other.receiver.answer(path, (_callback, number) => {
-    if (number <= 10) gateway.clock.shift(2_000);
+  other.receiver.answer(path, async (_callback, number) => {
+    if (number <= 10) await gateway.pass(2_000);
     return { status: number <= 10 ? 503 : 200 };
   });
   await subscribe({

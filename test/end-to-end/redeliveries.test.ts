@@ -73,7 +73,7 @@ test(
     const { body } = await first.api("POST", "/v1/redeliveries", wish);
     const path = `/v1/redeliveries/${body.id}`;
     await first.until(path, ({ redelivered }) => redelivered >= DELIVERIES / 4);
-    await vi.waitFor(() => expect(counters.taken.size).toBeGreaterThan(0), { timeout: 10_000 });
+    await vi.waitFor(() => expect(counters.taken.size).toBeGreaterThan(0), { timeout: 60_000 });
     await first.crash();
     const [left] = await sql`select state, redelivered::int from redeliveries where not is_dry_run`;
     expect(left).toMatchObject({ state: "running" });
@@ -107,7 +107,7 @@ test(
           },
         ]);
       },
-      { timeout: 20_000, interval: 100 },
+      { timeout: 60_000, interval: 100 },
     );
   },
 );

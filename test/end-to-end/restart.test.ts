@@ -80,14 +80,14 @@ async function bringAbout(
   return subscriptions;
 }
 
-const WAIT = { timeout: 10_000, interval: 10 };
+const WAIT = { timeout: 60_000, interval: 10 };
 
 test.for<[string, (gateway: GatewayProcess) => Promise<unknown>]>([
   ["stopped", (gateway) => gateway.stop()],
   ["killed", (gateway) => gateway.crash()],
 ])(
   "whatever a job was going through when its gateway was %s, its callback arrives after the restart, under the same webhook-id",
-  { timeout: 60_000, concurrent: true },
+  { timeout: 240_000, concurrent: true },
   async ([, end], context) => {
     const scene = await openProcessScene(context, {
       RINGBACK_RETRY_SCHEDULE_S: "2,1,1,1",

@@ -119,7 +119,7 @@ describe("SIGTERM", { timeout: 120_000 }, () => {
     const scene = await openProcessScene(context);
     const gateway = await scene.start();
     await vi.waitFor(async () => expect(await ownedShards(gateway)).toBe(256), {
-      timeout: 20_000,
+      timeout: 60_000,
     });
     gateway.kill("SIGINT");
     gateway.kill("SIGTERM");

@@ -43,7 +43,7 @@ describe.concurrent("trying a callback", () => {
       callback_url: receiver.url("/tried"),
       ...signing,
     });
-    await vi.waitFor(() => expect(receiver.callbacks).toHaveLength(2));
+    await vi.waitFor(() => expect(receiver.callbacks).toHaveLength(2), { timeout: 60_000 });
     for (const to of [path, "/tried"]) {
       const [callback] = receiver.received(to);
       const schemes = callback?.headers["webhook-signature"]

@@ -38,7 +38,7 @@ describe("connections", () => {
       Array.from({ length: 10 }, () => client.send(post(server.origin))),
     );
     expect(outcomes.every(({ kind }) => kind === "answered")).toBe(true);
-    await vi.waitFor(() => expect(client.originCount).toBe(0));
+    await vi.waitFor(() => expect(client.originCount).toBe(0), { timeout: 60_000 });
   });
 
   test("are closed when idle, and then nothing of their origin is left", async () => {
@@ -48,7 +48,7 @@ describe("connections", () => {
     expect(client.originCount).toBe(1);
     const [socket] = server.sockets;
     if (socket?.destroyed === false) await once(socket, "close");
-    await vi.waitFor(() => expect(client.originCount).toBe(0));
+    await vi.waitFor(() => expect(client.originCount).toBe(0), { timeout: 60_000 });
   });
 
   test("of the oldest idle origin are closed when there are too many origins", async () => {
@@ -74,7 +74,7 @@ describe("connections", () => {
     );
     const client = openClient({ originsMax: 2 });
     const requests = servers.map((server) => client.send(get(server.origin)));
-    await vi.waitFor(() => expect(held).toHaveLength(4));
+    await vi.waitFor(() => expect(held).toHaveLength(4), { timeout: 60_000 });
     for (const response of held) response.end();
     for (const request of requests) expect(await request).toMatchObject({ kind: "answered" });
   });
@@ -153,7 +153,7 @@ describe("closing", () => {
     const server = await serveHttp((_, response) => held.push(response));
     const client = openClient();
     const inFlight = client.send(post(server.origin));
-    await vi.waitFor(() => expect(held).toHaveLength(1));
+    await vi.waitFor(() => expect(held).toHaveLength(1), { timeout: 60_000 });
 
     const closed = client.close(60_000);
     expect(await client.send(post(server.origin))).toMatchObject({ failure: { code: "aborted" } });
@@ -171,7 +171,7 @@ describe("closing", () => {
     const server = await serveHttp((_, response) => held.push(response));
     const client = openClient({ connectionsPerOriginMax: 1 });
     const requests = [client.send(post(server.origin)), client.send(post(server.origin))];
-    await vi.waitFor(() => expect(held).toHaveLength(1));
+    await vi.waitFor(() => expect(held).toHaveLength(1), { timeout: 60_000 });
     await client.close(20);
     for (const request of requests) {
       expect(await request).toMatchObject({ failure: { code: "aborted" } });

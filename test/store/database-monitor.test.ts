@@ -47,7 +47,7 @@ afterEach(async () => {
 });
 
 async function becomes(condition: DatabaseCondition): Promise<void> {
-  await vi.waitFor(() => expect(database.health.condition).toBe(condition), { timeout: 15_000 });
+  await vi.waitFor(() => expect(database.health.condition).toBe(condition), { timeout: 60_000 });
 }
 
 /** Lets the next probe begin, as soon as the one in progress has ended. */
@@ -58,7 +58,7 @@ async function becomesProbed(condition: DatabaseCondition): Promise<void> {
       expect(database.health.condition).toBe(condition);
     },
     // Probes are answered in real time, and must not run into their own time limit meanwhile.
-    { timeout: 15_000, interval: 500 },
+    { timeout: 60_000, interval: 500 },
   );
 }
 
@@ -124,7 +124,7 @@ test("the disk is written to from time to time", async () => {
           where datname = current_database()`;
         expect(row?.bytes).toBeGreaterThan(100_000);
       },
-      { timeout: 15_000, interval: 500 },
+      { timeout: 60_000, interval: 500 },
     );
   } finally {
     await admin.end({ timeout: 1 });

@@ -119,12 +119,12 @@ test("the standby is promoted under load: everything that was confirmed is there
   };
   const writers = Promise.all(Array.from({ length: 8 }, writer));
   const many = 200;
-  await expect.poll(() => confirmed.length, { timeout: 20_000 }).toBeGreaterThan(many);
+  await expect.poll(() => confirmed.length, { timeout: 60_000 }).toBeGreaterThan(many);
   // The primary is out of reach from one moment to the next, with commits on their way.
   await proxy.close();
   await servers.standby`select pg_promote()`;
   const before = confirmed.length;
-  await expect.poll(() => confirmed.length, { timeout: 30_000 }).toBeGreaterThan(before + many);
+  await expect.poll(() => confirmed.length, { timeout: 60_000 }).toBeGreaterThan(before + many);
   isOver = true;
   await writers;
   const found = await servers.standby<{ id: string }[]>`select id from writes`;

@@ -44,7 +44,7 @@ export function apiOf(url: string): Api {
   };
 }
 
-const UNTIL_TIMEOUT_MS = 10_000;
+const UNTIL_TIMEOUT_MS = 60_000;
 const ASK_AGAIN_MS = 5;
 
 export async function askUntil(

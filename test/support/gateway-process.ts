@@ -14,7 +14,7 @@ const PROJECT = fileURLToPath(new URL("../../", import.meta.url));
 const COMPILE_CACHE = join(tmpdir(), "ringback-test-compile-cache");
 
 /** Several gateways that start at once on a busy machine take their time. */
-const LOG_TIMEOUT_MS = 40_000;
+const LOG_TIMEOUT_MS = 120_000;
 
 /** How a process ended. */
 export interface ProcessExit {

@@ -10,6 +10,6 @@ export async function statementsWait(sql: postgres.Sql, count: number): Promise<
         where datname = current_database() and wait_event_type = 'Lock'`;
       expect(row?.["waiting"]).toBe(count);
     },
-    { timeout: 10_000, interval: 10 },
+    { timeout: 60_000, interval: 10 },
   );
 }

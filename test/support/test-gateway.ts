@@ -22,6 +22,8 @@ export interface TestGateway {
   /** Everything logged so far, as JSON lines. */
   readonly logged: readonly string[];
   readonly clock: ShiftedClock;
+  /** Lets so much time pass for the gateway, which then has to renew its lease; waits until it has. */
+  pass(ms: number): Promise<void>;
   readonly api: Api;
   /** Asks again and again until the answer is as wished; there is no event to wait for. */
   until(path: string, isReached: (body: Json) => boolean): Promise<Json>;
@@ -31,7 +33,7 @@ export interface TestGateway {
   discard(): Promise<void>;
 }
 
-/** The database's time, moved by as much as a test says. Timers keep the real one. */
+/** The database's time and the monotonic one, moved by as much as a test says. Timers keep the real one. */
 export class ShiftedClock implements DatabaseClock {
   readonly #real = new SystemClock({
     wall: () => Date.now(),
@@ -44,7 +46,7 @@ export class ShiftedClock implements DatabaseClock {
   }
 
   monotonic(): number {
-    return this.#real.monotonic();
+    return this.#real.monotonic() + this.#shiftMs;
   }
 
   setTimer(delayMs: number, fire: () => void): Timer {
@@ -52,7 +54,7 @@ export class ShiftedClock implements DatabaseClock {
   }
 
   offsetMs(): number {
-    return this.#real.offsetMs() + this.#shiftMs;
+    return this.#real.offsetMs();
   }
 
   set(reading: ClockReading): number {
@@ -89,6 +91,10 @@ export async function startTestGateway(
     sql,
     logged,
     clock,
+    async pass(ms) {
+      clock.shift(ms);
+      await isReady(api);
+    },
     api,
     until: (path, isReached) => askUntil(api, path, isReached),
     stop: () => gateway.stop(),
@@ -112,8 +118,18 @@ async function startInProcess(
   return startGateway({ config, clock, random: systemRandom, log, version: "1.2.3-test" });
 }
 
-const UNTIL_TIMEOUT_MS = 10_000;
+/** Renewing takes some seconds, and longer on a machine that does other work. */
+const UNTIL_TIMEOUT_MS = 60_000;
 const ASK_AGAIN_MS = 5;
+
+async function isReady(api: Api): Promise<void> {
+  const giveUpAt = performance.now() + UNTIL_TIMEOUT_MS;
+  while (performance.now() < giveUpAt) {
+    if ((await api("GET", "/readyz")).status === 200) return ownsEveryShard(api);
+    await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+  }
+  throw new Error("the gateway has no lease");
+}
 
 async function ownsEveryShard(api: Api): Promise<void> {
   const giveUpAt = performance.now() + UNTIL_TIMEOUT_MS;

@@ -165,6 +165,7 @@ describe("an error status means what Pulse documents", () => {
       kind: "credential_rejected",
       isPlain: status !== 403,
       reason: `HTTP ${status}: Told so (${code})`,
+      isPlain: status !== 403,
     });
   });
 
