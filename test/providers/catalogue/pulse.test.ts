@@ -163,7 +163,6 @@ describe("an error status means what Pulse documents", () => {
   ])("%i %s rejects the credential, and says why", (status, code) => {
     expect(observe(status, refusal(code))).toStrictEqual({
       kind: "credential_rejected",
-      isPlain: status !== 403,
       reason: `HTTP ${status}: Told so (${code})`,
       isPlain: status !== 403,
     });
