@@ -79,7 +79,7 @@ describe.concurrent("a subscription for a job that has ended already", () => {
     const second = await receiver.takeOne("/late");
     expect(late.job.status).toBe("completed");
     expect(second.event.timestamp).toBe(first.event.timestamp);
-    expect(second.body).toContain('"result":{"n": 1.0}');
+    expect(second.body).toContain('"result":{"n":1.0}');
     expect(second.event.data).toMatchObject({ subscription_id: late.id, metadata: { late: true } });
     expect(second.webhookId).not.toBe(first.webhookId);
     expect((await delivery(late.id)).event_id).toBe((await delivery(early.id)).event_id);
