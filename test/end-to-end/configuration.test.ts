@@ -66,7 +66,7 @@ describe.concurrent("the start is refused, with exit code 1 and nothing secret t
       "RINGBACK_RETRY_SHEDULE_S is not a setting of Ringback. Did you mean RINGBACK_RETRY_SCHEDULE_S?",
     ]);
     for (const problem of [
-      /^ {2}DATABASE_URL is not a URL; valid: a postgres:/,
+      /^ {2}DATABASE_URL is not a URL; valid: postgres:/,
       /^ {2}HOST has the wrong form; valid: an IP address or a host name$/,
       /^ {2}LOG_FORMAT is none of .*; valid: one of json, pretty$/,
       /^ {2}LOG_LEVEL is none of .*; valid: one of fatal, error, /,
