@@ -57,8 +57,13 @@ export class ShiftedClock implements DatabaseClock {
     return this.#real.offsetMs();
   }
 
-  set(reading: ClockReading): number {
-    return this.#real.set(reading);
+  /** The database has not moved with this clock: its reading is taken as of the real moments. */
+  set({ databaseMs, sentAtMs, receivedAtMs }: ClockReading): number {
+    return this.#real.set({
+      databaseMs,
+      sentAtMs: sentAtMs - this.#shiftMs,
+      receivedAtMs: receivedAtMs - this.#shiftMs,
+    });
   }
 
   systemAheadMs(): number {
