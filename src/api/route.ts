@@ -18,9 +18,9 @@ export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 /** Either an answer or what was wrong with the request. */
 export type Reply = Answer | Refusal;
 
-/** What bounds a handler's work. */
+/** The limits of a handler's work. */
 export interface RequestScope {
-  /** Of the whole request. */
+  /** The deadline of the whole request. */
   readonly deadline: RequestDeadline;
   /** Within the deadline; refuses at once while the database is known to be away. */
   readonly database: Database;

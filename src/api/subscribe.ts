@@ -26,7 +26,7 @@ export interface Subscribed {
   readonly subscription: SubscriptionRecord;
   /** It was made by an earlier request with the same idempotency key. */
   readonly isReplay: boolean;
-  /** What the client should look at, although it is stored. */
+  /** Warnings about a subscription that is stored all the same. */
   readonly warnings: readonly Warning[];
 }
 

@@ -42,7 +42,7 @@ export interface WishPorts extends Pick<ApiPorts, "checkCallbackUrl" | "secretBo
 /** A wish that is ready to be stored. */
 export interface PreparedWish {
   readonly request: AcceptRequest;
-  /** What its client should look at all the same. */
+  /** Warnings for the client; the subscription is accepted. */
   readonly warnings: readonly Warning[];
 }
 

@@ -1,7 +1,7 @@
 import type { DatabaseClock } from "../runtime/clock.ts";
 import type { Metrics } from "../runtime/metrics.ts";
 
-/** What /metrics tells of this node's place in the cluster. */
+/** The gauges of this node's place in the cluster. */
 export function registerClusterGauges(
   metrics: Metrics,
   ports: { readonly ownedShards: () => readonly number[]; readonly clock: DatabaseClock },

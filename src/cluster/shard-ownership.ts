@@ -189,7 +189,7 @@ export class ShardOwnership implements Service {
     }
   }
 
-  /** Ends the leases of dead processes of this machine on the way: nobody need wait for them. */
+  /** Also ends the leases of dead processes of this machine, so that no node waits for them. */
   async #lookAtCluster(): Promise<ClusterRow[]> {
     const { database, nodeId, identity, log } = this.#ports;
     const rows = await viewCluster(database);
@@ -285,7 +285,7 @@ export class ShardOwnership implements Service {
   }
 }
 
-/** Of a node that has lost its row. */
+/** The state of a node that has lost its row. */
 const UNKNOWN_NODE: LiveNode = { held: 0, livedMs: 0, sinceRenewalMs: 0, crashes: 0 };
 
 function liveNode({ shardIds, livedMs, sinceSeenMs, crashes }: ClusterRow): LiveNode {
