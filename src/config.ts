@@ -1,4 +1,11 @@
 import { isIP } from "node:net";
+import {
+  eachLimit,
+  environmentNameOf,
+  limitMaxOf,
+  limitOf,
+  type ProjectLimitValues,
+} from "./core/project-limits.ts";
 import { retryScheduleMs } from "./core/retry-schedule.ts";
 import type { EgressAllow } from "./outbound/address-guard.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "./runtime/log.ts";
@@ -49,8 +56,8 @@ export interface Config {
   /** How long the node goes on serving after it said that it is not ready any more. */
   readonly drainMs: number;
   readonly shutdownTimeoutMs: number;
-  /** Jobs that a project may have watched at once, unless the operator set another limit for it. */
-  readonly liveJobsMax: number;
+  /** What a project may use, unless the operator set other limits for it. */
+  readonly projectLimits: ProjectLimitValues;
   /** Memory that the process may count on; null for what the machine or container has. */
   readonly memoryBytes: number | null;
 }
@@ -63,7 +70,6 @@ export type ConfigResult = { readonly warnings: readonly string[] } & (
 
 /** Twice the interval at which platforms check health, where one may do so. */
 const DRAIN_MS = 4_000;
-const LIVE_JOBS_ALLOWED_MAX = 1_000_000_000;
 // About three days in all.
 const RETRY_SCHEDULE_S = [5, 30, 120, 600, 1800, 3600, 10_800, 21_600, 43_200, 86_400, 86_400];
 
@@ -133,8 +139,11 @@ function readConfig(settings: SettingReader, terminal: boolean): Config {
       (external && !terminal ? DRAIN_MS : 0),
     shutdownTimeoutMs:
       settings.read("RINGBACK_SHUTDOWN_TIMEOUT_MS", wholeNumber(100, 600_000)) ?? 8000,
-    liveJobsMax:
-      settings.read("RINGBACK_LIVE_JOBS_MAX", wholeNumber(0, LIVE_JOBS_ALLOWED_MAX)) ?? 2_000_000,
+    projectLimits: eachLimit(
+      (name) =>
+        settings.read(environmentNameOf(name), wholeNumber(0, limitMaxOf(name))) ??
+        limitOf(name).byDefault,
+    ),
     memoryBytes: mebibytes(settings.read("RINGBACK_MEMORY_MIB", wholeNumber(128, 1_048_576))),
   };
 }

@@ -2,6 +2,7 @@ import { Acceptor, type AcceptOutcome } from "./cluster/acceptor.ts";
 import { registerClusterGauges } from "./cluster/cluster-gauges.ts";
 import { HandOver } from "./cluster/hand-over.ts";
 import { createHousekeeping } from "./cluster/housekeeping.ts";
+import { registerLimitGauges } from "./cluster/limit-gauges.ts";
 import { LiveJobs } from "./cluster/live-jobs.ts";
 import { MailReader } from "./cluster/mail-reader.ts";
 import { ProjectDirectory } from "./cluster/project-directory.ts";
@@ -105,9 +106,11 @@ export class Engine {
     this.writers = new Writers({ ...options, stopTimeoutMs: FLUSH_MS, inlineResultBytesMax });
     this.projects = new ProjectDirectory({
       ...options,
-      liveJobsAllowed: config.liveJobsMax,
+      limitsByDefault: config.projectLimits,
+      countRefusal: (name) => options.metrics.projectLimitRefusals.add(name),
       onChange: (project) => this.delivery.configure(project),
     });
+    this.projects.measuredBy("live_jobs", (projectId) => this.liveJobs.of(projectId));
     this.providers = new ProviderDirectory({
       ...options,
       shared: options.sharedProviders,
@@ -285,6 +288,7 @@ export class Engine {
       write: (row, request) => this.writers.accept(row, request),
       liveJobs: this.liveJobs,
       liveJobsMax: (projectId) => this.projects.liveJobsMax(projectId),
+      limits: this.projects,
       isJobKnown: (job, deadline) => isJobKnown(database.within(deadline), job),
       findUsedKey: (key, deadline) => findIdempotencyKey(database.within(deadline), key),
       watch: (job, firstPoll) => {
@@ -334,5 +338,6 @@ export class Engine {
       ownedShards: () => this.#ownership.owned,
     });
     registerWriteGauges(metrics, this.writers);
+    registerLimitGauges(metrics, this.projects);
   }
 }

@@ -1,20 +1,29 @@
 import { randomBytes } from "node:crypto";
 import type { Config } from "./config.ts";
 import { publicId } from "./core/ids.ts";
+import {
+  environmentNameOf,
+  limitMaxOf,
+  PROJECT_LIMIT_NAMES,
+  limitOf,
+  type ProjectLimitName,
+} from "./core/project-limits.ts";
 import { withOperatorDatabase } from "./operator-database.ts";
 import type { Clock, DatabaseClock } from "./runtime/clock.ts";
 import { encryptionKeys } from "./runtime/encryption-keys.ts";
 import type { Log } from "./runtime/log.ts";
 import { createSecretBox } from "./runtime/secret-box.ts";
 import { newSigningKeyPair } from "./runtime/signing-key-pair.ts";
+import { wholeNumber } from "./runtime/setting-kind.ts";
 import { StartRefusedError } from "./runtime/start-refused.ts";
 import { textTable } from "./runtime/text-table.ts";
 import { createUuidSource } from "./runtime/uuid-source.ts";
 import {
-  allowLiveJobs,
   findProjectId,
+  findProjectLimits,
   type ListedProject,
   listProjects,
+  setProjectLimit,
 } from "./store/administer-projects.ts";
 import { createApiKey, createFirstApiKey } from "./store/api-keys.ts";
 import { ensureProject } from "./store/bootstrap-rows.ts";
@@ -25,9 +34,11 @@ import { ensureSigningSecret } from "./store/signing-secrets.ts";
 export const PROJECT_USAGE = `  project   list                      shows all projects
             create <name>             makes one and prints its first API key, once
             key <name>                prints another API key with all rights on it, once
-            allow <name> <number>     so many live jobs; "default" for RINGBACK_LIVE_JOBS_MAX`;
+            limits <name>             shows what it may use at most
+            set-limit <name> <limit> <number>
+                                      sets one of its limits; "default" for the environment's
+            allow <name> <number>     the same as set-limit <name> live_jobs <number>`;
 
-const LIVE_JOBS_ALLOWED_MAX = 1_000_000_000;
 const NAME = /^[A-Za-z0-9][\w.-]{0,62}$/;
 const FIRST_KEY = "made with the project";
 const LATER_KEY = "made by the operator";
@@ -36,20 +47,43 @@ export type ProjectCommand =
   | { readonly kind: "list" }
   | { readonly kind: "create"; readonly name: string }
   | { readonly kind: "key"; readonly name: string }
-  | { readonly kind: "allow"; readonly name: string; readonly liveJobs: number | null };
+  | { readonly kind: "limits"; readonly name: string }
+  | {
+      readonly kind: "set-limit";
+      readonly name: string;
+      readonly limit: ProjectLimitName;
+      /** Null for the environment's. */
+      readonly value: number | null;
+    };
 
 /** What the arguments after `project` ask for, or null when they ask for nothing there is. */
 export function readProjectCommand(args: readonly string[]): ProjectCommand | null {
-  const [kind, name = "", count = "", ...rest] = args;
-  if (rest.length > 0) return null;
+  const [kind = "", name = "", ...rest] = args;
   if (kind === "list" && args.length === 1) return { kind };
   if (!NAME.test(name)) return null;
-  if ((kind === "create" || kind === "key") && args.length === 2) return { kind, name };
-  if (kind !== "allow" || args.length !== 3) return null;
-  if (count === "default") return { kind, name, liveJobs: null };
-  const liveJobs = Number(count);
-  if (!/^\d{1,10}$/.test(count) || liveJobs > LIVE_JOBS_ALLOWED_MAX) return null;
-  return { kind, name, liveJobs };
+  switch (kind) {
+    case "create":
+    case "key":
+    case "limits":
+      return rest.length === 0 ? { kind, name } : null;
+    case "allow":
+      return readLimit(name, ["live_jobs", ...rest]);
+    case "set-limit":
+      return readLimit(name, rest);
+    default:
+      return null;
+  }
+}
+
+function readLimit(
+  name: string,
+  [limitText, text = "", ...rest]: readonly string[],
+): ProjectCommand | null {
+  const limit = PROJECT_LIMIT_NAMES.find((one) => one === limitText);
+  if (limit === undefined || rest.length > 0) return null;
+  if (text === "default") return { kind: "set-limit", name, limit, value: null };
+  const reading = wholeNumber(0, limitMaxOf(limit)).read(text);
+  return "value" in reading ? { kind: "set-limit", name, limit, value: reading.value } : null;
 }
 
 /**
@@ -73,8 +107,10 @@ export async function runProjectCommand(
           return create(command.name, config, { ...ports, database });
         case "key":
           return addKey(command.name, { ...ports, database });
-        case "allow":
-          return allow(command.name, command.liveJobs, database);
+        case "limits":
+          return showLimits(command.name, config, database);
+        case "set-limit":
+          return setLimit(command, database);
       }
     },
   );
@@ -90,7 +126,7 @@ function listed(project: ListedProject): string[] {
     project.name,
     publicId("project", project.id),
     String(project.liveJobs),
-    project.liveJobsAllowed === null ? "default" : String(project.liveJobsAllowed),
+    String(project.limits.live_jobs ?? "default"),
     new Date(project.createdAtMs).toISOString(),
   ];
 }
@@ -158,11 +194,31 @@ async function addKey(name: string, { database, clock }: Administration): Promis
   return `API key with all rights on ${name}, shown this once: ${key}`;
 }
 
-async function allow(name: string, liveJobs: number | null, database: Database): Promise<string> {
-  if (!(await allowLiveJobs(database, name, liveJobs))) throw noProject(name);
-  return liveJobs === null
-    ? `Project ${name} may have as many live jobs as RINGBACK_LIVE_JOBS_MAX says.`
-    : `Project ${name} may have ${liveJobs} live jobs.`;
+async function showLimits(name: string, config: Config, database: Database): Promise<string> {
+  const limits = await findProjectLimits(database, name);
+  if (limits === null) throw noProject(name);
+  const rows = PROJECT_LIMIT_NAMES.map((limit) => {
+    const own = limits[limit];
+    const { kind, unit } = limitOf(limit);
+    return [
+      limit,
+      String(own ?? config.projectLimits[limit]),
+      kind === "rate" ? `${unit} per second` : unit,
+      own === undefined ? environmentNameOf(limit) : "this project's own",
+    ];
+  });
+  return textTable([["limit", "allowed", "unit", "set by"], ...rows]);
+}
+
+async function setLimit(
+  { name, limit, value }: Extract<ProjectCommand, { kind: "set-limit" }>,
+  database: Database,
+): Promise<string> {
+  if (!(await setProjectLimit(database, { project: name, name: limit, value }))) {
+    throw noProject(name);
+  }
+  const to = value === null ? `what ${environmentNameOf(limit)} says` : String(value);
+  return `The limit ${limit} of project ${name} is ${to}.`;
 }
 
 function newKey(): string {

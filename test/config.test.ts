@@ -89,6 +89,7 @@ const TEXTS: Record<string, { wrong: string[]; right: string[] }> = {
   RINGBACK_RETENTION_DAYS: { wrong: ["0", "3651", "30d"], right: ["1", "3650"] },
   RINGBACK_DRAIN_MS: { wrong: ["-1", "300001", "4s"], right: ["0", "300000"] },
   RINGBACK_SHUTDOWN_TIMEOUT_MS: { wrong: ["99", "600001"], right: ["100", "600000"] },
+  RINGBACK_PROJECT_LISTS_RUNNING: { wrong: ["-1", "1000000001", "many"], right: ["0", "64"] },
   RINGBACK_LIVE_JOBS_MAX: { wrong: ["-1", "1000000001", "1e6"], right: ["0", "1000000000"] },
   RINGBACK_MEMORY_MIB: { wrong: ["127", "1048577", "1GiB"], right: ["128", "1048576"] },
 };
@@ -139,7 +140,7 @@ describe("with nothing set", () => {
       keptForMs: 2_592_000_000,
       drainMs: 0,
       shutdownTimeoutMs: 8000,
-      liveJobsMax: 2_000_000,
+      projectLimits: { live_jobs: 2_000_000, lists_running: 2 },
       memoryBytes: null,
     });
   });

@@ -2,6 +2,7 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { posix } from "node:path";
 import { describe, expect, test } from "vitest";
 import { ATTEMPT_ERROR_CODES } from "../src/core/delivery-outcome.ts";
+import { environmentNameOf, limitOf, PROJECT_LIMIT_NAMES } from "../src/core/project-limits.ts";
 
 /* What the documentation names is there: files, pages, constants. */
 
@@ -49,4 +50,24 @@ test("docs/delivery.md tells every code that an attempt can have, and no other",
     Array.from((row.split("|")[1] ?? "").matchAll(/`(\w+)`/g), ([, code]) => code),
   );
   expect(new Set(codes)).toEqual(new Set(ATTEMPT_ERROR_CODES));
+});
+
+test("docs/project-limits.md lists the limits as the source does", () => {
+  const rows = readFileSync("docs/project-limits.md", "utf8")
+    .split("\n")
+    .filter((line) => line.startsWith("| `"))
+    .map((line) =>
+      line
+        .split("|")
+        .slice(1, -1)
+        .map((cell) => cell.trim())
+        .join(" | "),
+    );
+  const expected = PROJECT_LIMIT_NAMES.map((name) => {
+    const { kind, unit, byDefault, counts } = limitOf(name);
+    return [`\`${name}\``, kind, unit, byDefault, `\`${environmentNameOf(name)}\``, counts].join(
+      " | ",
+    );
+  });
+  expect(rows).toEqual(expected);
 });

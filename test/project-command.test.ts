@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadConfig } from "../src/config.ts";
+import type { ProjectLimitName } from "../src/core/project-limits.ts";
 import { readProjectCommand, runProjectCommand } from "../src/project-command.ts";
 import { systemClock } from "../src/runtime/clock.ts";
 import { createLog } from "../src/runtime/log.ts";
@@ -9,14 +10,22 @@ import { gatewayEnvironment } from "./support/gateway-environment.ts";
 import { startReceiver, type Receiver } from "./support/receiver.ts";
 import { startTestGateway, type TestGateway } from "./support/test-gateway.ts";
 
+/** A command that sets a limit of the project `acme`. */
+function limit(name: ProjectLimitName, value: number | null): object {
+  return { kind: "set-limit", name: "acme", limit: name, value };
+}
+
 describe("what is asked for", () => {
   test.each([
     [["list"], { kind: "list" }],
     [["create", "acme"], { kind: "create", name: "acme" }],
     [["key", "a.b-c_1"], { kind: "key", name: "a.b-c_1" }],
-    [["allow", "acme", "0"], { kind: "allow", name: "acme", liveJobs: 0 }],
-    [["allow", "acme", "1000000000"], { kind: "allow", name: "acme", liveJobs: 1_000_000_000 }],
-    [["allow", "acme", "default"], { kind: "allow", name: "acme", liveJobs: null }],
+    [["limits", "acme"], { kind: "limits", name: "acme" }],
+    [["allow", "acme", "0"], limit("live_jobs", 0)],
+    [["allow", "acme", "1000000000"], limit("live_jobs", 1_000_000_000)],
+    [["allow", "acme", "default"], limit("live_jobs", null)],
+    [["set-limit", "acme", "lists_running", "3"], limit("lists_running", 3)],
+    [["set-limit", "acme", "lists_running", "default"], limit("lists_running", null)],
   ])("%j is understood", (args, command) => {
     expect(readProjectCommand(args)).toEqual(command);
   });
@@ -36,6 +45,10 @@ describe("what is asked for", () => {
     [["allow", "acme", "1e3"]],
     [["allow", "acme", "1000000001"]],
     [["allow", "acme", "1", "2"]],
+    [["limits"]],
+    [["set-limit", "acme", "lists_running"]],
+    [["set-limit", "acme", "unheard_of", "3"]],
+    [["set-limit", "acme", "lists_running", "3", "4"]],
     [["delete", "acme"]],
   ])("%j is not", (args) => {
     expect(readProjectCommand(args)).toBeNull();
@@ -114,7 +127,7 @@ describe("on a database that a gateway uses", () => {
     const api = apiWith(keyIn(await run("create", "bounded")));
     const connection = { provider: "pulse", credential: "key", base_url: upstream.origin };
     await api("POST", "/v1/connections", connection);
-    expect(await run("allow", "bounded", "0")).toContain("may have 0 live jobs");
+    expect(await run("allow", "bounded", "0")).toContain("live_jobs of project bounded is 0");
     const limit = async () => (await api("GET", "/v1/project")).body.live_jobs_allowed;
     expect(await limit()).toBe(0);
     let jobs = 0;
@@ -128,6 +141,23 @@ describe("on a database that a gateway uses", () => {
     await run("allow", "bounded", "default");
     expect(await limit()).toBe(2_000_000);
     await expect(run("allow", "nobody", "1")).rejects.toThrow("there is no project nobody");
+  });
+
+  test("any limit is set and taken back; what holds is shown by the command and by the API", async () => {
+    const api = apiWith(keyIn(await run("create", "limited")));
+    const shown = async () => (await api("GET", "/v1/project")).body.limits.lists_running;
+    expect(await shown()).toEqual({ allowed: 2, used: 0 });
+    await run("set-limit", "limited", "lists_running", "3");
+    expect(await shown()).toEqual({ allowed: 3, used: 0 });
+    expect(await run("limits", "limited")).toMatch(
+      /lists_running +3 +requests +this project's own/,
+    );
+    await run("set-limit", "limited", "lists_running", "default");
+    expect(await shown()).toEqual({ allowed: 2, used: 0 });
+    expect(await run("limits", "limited")).toMatch(
+      /lists_running +2 +requests +RINGBACK_PROJECT_LISTS_RUNNING/,
+    );
+    await expect(run("limits", "nobody")).rejects.toThrow("there is no project nobody");
   });
 
   test("all projects are listed", async () => {

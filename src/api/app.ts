@@ -10,6 +10,7 @@ import { Authenticator, scopeRefusal } from "./authentication.ts";
 import type { Caller } from "./authentication.ts";
 import { BodyBudget } from "./body-budget.ts";
 import { comesByLink } from "./link-token.ts";
+import { isList, ListTurns } from "./list-turns.ts";
 import type { ApiPorts } from "./ports.ts";
 import { problemAnswer, refused } from "./problem.ts";
 import type { Outcome, Problem, Refusal } from "./problem.ts";
@@ -59,6 +60,7 @@ class Answering {
   readonly #ports: ApiPorts;
   readonly #authenticator: Authenticator;
   readonly #bodies: BodyBudget;
+  readonly #lists: ListTurns;
   // Unique enough across restarts and nodes; counting costs less than randomness each time.
   readonly #idPrefix = randomBytes(5).toString("hex");
   #requests = 0;
@@ -67,6 +69,7 @@ class Answering {
     this.#ports = ports;
     this.#authenticator = authenticator;
     this.#bodies = new BodyBudget(ports.requestBodiesBytesMax, ports.clock);
+    this.#lists = new ListTurns(ports.limits, ports.clock);
   }
 
   async answer(context: Context, route: Route): Promise<Response> {
@@ -119,6 +122,12 @@ class Answering {
       nameText: context.req.param("name"),
     };
     const { body } = route.description;
+    if (caller !== null && isList(route)) {
+      return this.#lists.answer(caller.projectId, () => {
+        progress.isHandled = true;
+        return route.answer(incoming);
+      });
+    }
     if (body === undefined || caller === null || !this.#bodies.counts(request)) {
       progress.isHandled = true;
       return route.answer(incoming);

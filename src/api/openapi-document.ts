@@ -103,7 +103,7 @@ function problemsOf(route: RouteDescription): ProblemCode[] {
     codes.push("malformed_json", "incomplete_body", "body_too_large", "unsupported_media_type");
     codes.push("validation_failed");
   }
-  if (route.scope !== null) codes.push("overloaded");
+  if (route.scope !== null) codes.push("too_many_requests", "overloaded");
   if (route.scope !== null || route.query !== undefined) codes.push("database_unavailable");
   // The listener's own, before it is known what was asked for.
   codes.push("malformed_request", "headers_too_large", "request_timeout", "not_ready");

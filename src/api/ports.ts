@@ -1,3 +1,4 @@
+import type { ProjectLimitName, ProjectLimits } from "../core/project-limits.ts";
 import type { Readiness } from "../core/readiness.ts";
 import type { SignatureScheme } from "../core/signature-scheme.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -126,6 +127,13 @@ export interface RequestSample {
   readonly durationMs: number;
 }
 
+/** What projects may use, and what they do use. */
+export interface LimitPorts extends ProjectLimits {
+  allowedByDefault(name: ProjectLimitName): number;
+  /** Null when it is not held in memory. */
+  used(projectId: string, name: ProjectLimitName): number | null;
+}
+
 /** Everything the API needs from the rest of the program. Handlers get the database from their request. */
 export interface ApiPorts {
   /** The database for whatever waits no longer than the deadline. */
@@ -173,12 +181,9 @@ export interface ApiPorts {
   readonly inlineResultBytesMax: number;
   /** Memory for all large request bodies in progress, with what they are parsed to. */
   readonly requestBodiesBytesMax: number;
-  /** How many live jobs a project has on all nodes, as this one knows it. */
-  liveJobs(projectId: string): number;
   /** A project has changed its settings. */
   projectChanged(): Promise<void>;
-  /** Live jobs that a project may have, unless the operator set another limit for it. */
-  readonly liveJobsMax: number;
+  readonly limits: LimitPorts;
   readonly clock: Clock;
   readonly log: ApiLog;
 }

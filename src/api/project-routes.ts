@@ -1,4 +1,5 @@
 import { publicId } from "../core/ids.ts";
+import { eachLimit, type ProjectLimitName } from "../core/project-limits.ts";
 import { changeProjectSettings, findProject } from "../store/manage-projects.ts";
 import type { ProjectRecord } from "../store/manage-projects.ts";
 import { jsonAnswer } from "./answer.ts";
@@ -45,7 +46,7 @@ function change(ports: ApiPorts): Route {
     async handle({ database, caller: { projectId }, body }) {
       const found = await findProject(database, projectId);
       if (found === null) return projectReply(found, projectId, ports);
-      const allowed = liveJobsAllowed(found, ports);
+      const allowed = allowedOf(found, "live_jobs", ports);
       if ((body.live_jobs_max ?? 0) > allowed) {
         const detail = `Must be at most ${allowed}, which is what the operator allows.`;
         const part = { pointer: "/live_jobs_max", detail };
@@ -84,19 +85,24 @@ function projectJson(of: ProjectRecord, ports: ApiPorts): string {
     id: publicId("project", of.id),
     object: "project",
     name: of.name,
-    live_jobs: ports.liveJobs(of.id),
+    live_jobs: ports.limits.used(of.id, "live_jobs") ?? 0,
     live_jobs_max: of.settings.live_jobs_max ?? null,
-    live_jobs_allowed: liveJobsAllowed(of, ports),
+    live_jobs_allowed: allowedOf(of, "live_jobs", ports),
     retry_schedule_s: of.settings.retry_schedule_s ?? null,
     signatures: of.settings.signatures ?? null,
     callback_concurrency: of.settings.callback_concurrency ?? null,
     callback_requests_per_second: of.settings.callback_requests_per_second ?? null,
     operations_url: of.settings.operations_url ?? null,
+    limits: eachLimit((name) => ({
+      allowed: allowedOf(of, name, ports),
+      used: ports.limits.used(of.id, name),
+    })),
     created_at: isoTime(of.createdAtMs),
     updated_at: isoTime(of.updatedAtMs),
   });
 }
 
-function liveJobsAllowed(of: ProjectRecord, ports: ApiPorts): number {
-  return of.liveJobsAllowed ?? ports.liveJobsMax;
+/** From the row just read, which may be newer than what this node holds in memory. */
+function allowedOf(of: ProjectRecord, name: ProjectLimitName, ports: ApiPorts): number {
+  return of.limits[name] ?? ports.limits.allowedByDefault(name);
 }

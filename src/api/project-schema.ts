@@ -1,4 +1,5 @@
 import { z } from "@hono/zod-openapi";
+import { eachLimit, limitOf, type ProjectLimitName } from "../core/project-limits.ts";
 import { SIGNATURE_SCHEMES } from "../core/signature-scheme.ts";
 import { retryScheduleSchema, signaturesSchema } from "./delivery-settings-schema.ts";
 
@@ -36,6 +37,29 @@ const operationsUrlSchema = z
       "Where to tell of deliveries that were given up, callback origins that fail, connections that are " +
       "paused, and statuses that nobody knows. Null for nowhere.",
   });
+
+const SCOPE_OF_USE = { stock: "", concurrency: " On this node.", rate: " On this node." } as const;
+
+function limitSchema(name: ProjectLimitName) {
+  const { unit, kind, counts } = limitOf(name);
+  const per = kind === "rate" ? " per second" : "";
+  return z
+    .strictObject({
+      allowed: z
+        .number()
+        .min(0)
+        .openapi({ description: `In ${unit}${per}.` }),
+      used: z
+        .number()
+        .nullable()
+        .openapi({ description: `Now; null when unknown.${SCOPE_OF_USE[kind]}` }),
+    })
+    .openapi({ description: counts });
+}
+
+const limitsSchema = z.strictObject(eachLimit(limitSchema)).openapi("ProjectLimits", {
+  description: "What the project may use, as the operator says, and what it uses.",
+});
 
 /** What a project may set for itself; each answered under the same name, null when it is not set. */
 export const projectChangeSchema = z
@@ -75,6 +99,7 @@ export const projectSchema = z
     callback_concurrency: callbackConcurrencySchema,
     callback_requests_per_second: callbackRateSchema,
     operations_url: operationsUrlSchema,
+    limits: limitsSchema,
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
   })

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { ProjectLimits } from "../core/project-limits.ts";
 import { shardOfJob, shardOfText } from "../core/shard.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
@@ -23,6 +24,7 @@ export interface AcceptorPorts {
   readonly liveJobs: LiveJobs;
   /** How many live jobs the project may have. */
   liveJobsMax(projectId: string): number;
+  readonly limits: Pick<ProjectLimits, "refused">;
   /** Whether another subscription to the job makes none live: it is watched, or has ended. */
   isJobKnown(
     job: { shardId: number; connectionId: string; jobId: string; paramsDigest: string },
@@ -72,7 +74,10 @@ export class Acceptor {
     const isCounted = liveJobs.begin(projectId, name, max);
     // Only who has come to the limit costs another look at the database.
     const isTooMany = !isCounted && (await this.#addsLiveJob(row, deadline));
-    if (isTooMany) return { kind: "too_many_live_jobs", max };
+    if (isTooMany) {
+      this.#ports.limits.refused("live_jobs");
+      return { kind: "too_many_live_jobs", max };
+    }
     try {
       return await this.#store(row, deadline);
     } finally {

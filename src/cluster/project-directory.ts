@@ -1,3 +1,8 @@
+import type {
+  ProjectLimitName,
+  ProjectLimits,
+  ProjectLimitValues,
+} from "../core/project-limits.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import { Refresher } from "../runtime/refresher.ts";
@@ -9,21 +14,26 @@ export interface ProjectDirectoryOptions {
   readonly database: Database;
   readonly clock: Clock;
   readonly log: Log;
-  /** Of projects for which the operator has set no other limit. */
-  readonly liveJobsAllowed: number;
+  /** The limits of projects for which the operator has set no others. */
+  readonly limitsByDefault: ProjectLimitValues;
+  /** Counts that a project came to a limit. */
+  readonly countRefusal: (name: ProjectLimitName) => void;
   /** Told of every project that is new or changed, on whatever node it was changed. */
   readonly onChange: (project: ProjectRecord) => void;
 }
 
-/** Every project with its settings, held in memory and kept fresh. */
-export class ProjectDirectory implements Service {
+/** Every project with its settings and limits, held in memory and kept fresh. */
+export class ProjectDirectory implements Service, ProjectLimits {
   readonly name = "project directory";
   readonly #byId = new Map<string, ProjectRecord>();
   readonly #refresher: Refresher<ProjectRecord>;
-  readonly #liveJobsAllowed: number;
+  readonly #limitsByDefault: ProjectLimitValues;
+  readonly #countRefusal: (name: ProjectLimitName) => void;
+  readonly #usage = new Map<ProjectLimitName, (projectId: string) => number>();
 
-  constructor({ database, clock, log, liveJobsAllowed, onChange }: ProjectDirectoryOptions) {
-    this.#liveJobsAllowed = liveJobsAllowed;
+  constructor({ database, clock, log, onChange, ...limits }: ProjectDirectoryOptions) {
+    this.#limitsByDefault = limits.limitsByDefault;
+    this.#countRefusal = limits.countRefusal;
     this.#refresher = new Refresher<ProjectRecord>({
       name: "refresh projects",
       clock,
@@ -49,11 +59,35 @@ export class ProjectDirectory implements Service {
     return this.#byId.get(id) ?? null;
   }
 
+  get all(): Iterable<ProjectRecord> {
+    return this.#byId.values();
+  }
+
+  allowed(projectId: string, name: ProjectLimitName): number {
+    return this.#byId.get(projectId)?.limits[name] ?? this.#limitsByDefault[name];
+  }
+
+  allowedByDefault(name: ProjectLimitName): number {
+    return this.#limitsByDefault[name];
+  }
+
+  refused(name: ProjectLimitName): void {
+    this.#countRefusal(name);
+  }
+
+  measuredBy(name: ProjectLimitName, read: (projectId: string) => number): void {
+    this.#usage.set(name, read);
+  }
+
+  /** How much of a limit the project uses, or null for one whose use is not held in memory. */
+  used(projectId: string, name: ProjectLimitName): number | null {
+    return this.#usage.get(name)?.(projectId) ?? null;
+  }
+
   /** How many live jobs the project may have: as many as are allowed, or as it wants itself. */
   liveJobsMax(id: string): number {
-    const project = this.get(id);
-    const allowed = project?.liveJobsAllowed ?? this.#liveJobsAllowed;
-    return Math.min(allowed, project?.settings.live_jobs_max ?? allowed);
+    const allowed = this.allowed(id, "live_jobs");
+    return Math.min(allowed, this.get(id)?.settings.live_jobs_max ?? allowed);
   }
 
   /** Reads what has changed since the last time. */

@@ -33,6 +33,7 @@ export const PROBLEMS = {
   base_url_refused: { status: 422, title: "The base URL can't be used" },
   unknown_provider: { status: 422, title: "Unknown provider" },
   unknown_connection: { status: 422, title: "Unknown connection" },
+  too_many_requests: { status: 429, title: "Too many requests" },
   too_many_tests: { status: 429, title: "Too many callbacks are tried" },
   too_many_redeliveries: { status: 429, title: "Too many redeliveries run" },
   too_many_live_jobs: { status: 429, title: "Too many live jobs" },

@@ -1,6 +1,6 @@
 /**
- * Who goes next when more want to than may: the groups take turns, and within a group its members.
- * So a group of many gets no more turns than a group of one.
+ * Decides who goes next when more want to than may: groups take turns, and members take turns within
+ * their group. So a group of many gets no more turns than a group of one.
  */
 export class Turns<Member> {
   /** In the order of their turns, the groups as well as their members. */
@@ -10,6 +10,16 @@ export class Turns<Member> {
     return this.#groups.size === 0;
   }
 
+  /** The groups that wait, in the order of their turns. */
+  get groups(): Iterable<string> {
+    return this.#groups.keys();
+  }
+
+  /** How many members of the group wait. */
+  waiting(group: string): number {
+    return this.#groups.get(group)?.size ?? 0;
+  }
+
   /** Queues up at the end; one who waits already keeps their place. */
   add(group: string, member: Member): void {
     const members = this.#groups.get(group);
@@ -17,11 +27,23 @@ export class Turns<Member> {
     else members.add(member);
   }
 
-  /** The one whose turn it is, who waits no more; or null when nobody waits. */
+  /** Ends the wait of one member, if it waits. */
+  remove(group: string, member: Member): void {
+    const members = this.#groups.get(group);
+    members?.delete(member);
+    if (members?.size === 0) this.#groups.delete(group);
+  }
+
+  /** The member whose turn it is, who waits no more; or null when none waits. */
   take(): Member | null {
-    const [first] = this.#groups;
-    if (first === undefined) return null;
-    const [group, members] = first;
+    const [first] = this.#groups.keys();
+    return first === undefined ? null : this.takeFrom(first);
+  }
+
+  /** The same within one group, which then goes to the end. */
+  takeFrom(group: string): Member | null {
+    const members = this.#groups.get(group);
+    if (members === undefined) return null;
     const [member = null] = members;
     if (member !== null) members.delete(member);
     this.#groups.delete(group);

@@ -47,6 +47,8 @@ export class Metrics {
   readonly polls: CountBy;
   /** By the code of the failed request, or by the cause for which an answer was of no use. */
   readonly pollFailures: CountBy;
+  /** By the name of the limit. */
+  readonly projectLimitRefusals: CountBy;
   readonly #attempts: CountBy;
   readonly #attemptFailures: CountBy;
   readonly #attemptLagSeconds: Histogram;
@@ -65,6 +67,11 @@ export class Metrics {
       "ringback_poll_failures_total",
       "Polls that failed or whose answer was of no use, by error code.",
       "error_code",
+    );
+    this.projectLimitRefusals = this.#countBy(
+      "ringback_project_limit_refusals_total",
+      "How often a project was refused something because it came to a limit of its own.",
+      "limit",
     );
     this.#attemptFailures = this.#countBy(
       "ringback_delivery_attempt_failures_total",
@@ -172,6 +179,28 @@ export class Metrics {
       });
       this.#registry.registerMetric(gauge);
     }
+  }
+
+  /** A gauge with several labels, read when scraped; rows that are gone are shown no more. */
+  labelledGauge<Label extends string>(
+    {
+      name,
+      help,
+      labels,
+    }: { readonly name: string; readonly help: string; readonly labels: readonly Label[] },
+    read: () => Iterable<{ readonly of: Readonly<Record<Label, string>>; readonly value: number }>,
+  ): void {
+    const gauge = new Gauge({
+      name,
+      help,
+      labelNames: [...labels],
+      registers: [],
+      collect() {
+        this.reset();
+        for (const { of, value } of read()) this.set(of, value);
+      },
+    });
+    this.#registry.registerMetric(gauge);
   }
 
   recordAttempt(attempt: AttemptSample): void {

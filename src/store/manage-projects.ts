@@ -1,3 +1,4 @@
+import type { ProjectLimitValues } from "../core/project-limits.ts";
 import type { Database } from "./database.ts";
 import { epochMs } from "./epoch-ms.ts";
 import type { ProjectSettings } from "./project-schema.ts";
@@ -7,14 +8,14 @@ export interface ProjectRecord {
   readonly id: string;
   readonly name: string;
   readonly settings: ProjectSettings;
-  /** The operator's limit on live jobs; null for the gateway's. */
-  readonly liveJobsAllowed: number | null;
+  /** The operator's limits for this project; what is absent is the gateway's. */
+  readonly limits: Partial<ProjectLimitValues>;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
 }
 
 const COLUMNS = `
-  id, name, settings, live_jobs_allowed as "liveJobsAllowed",
+  id, name, settings, limits,
   ${epochMs("created_at")} as "createdAtMs",
   ${epochMs("updated_at")} as "updatedAtMs"`;
 

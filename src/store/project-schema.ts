@@ -1,3 +1,4 @@
+import type { ProjectLimitValues } from "../core/project-limits.ts";
 import type { SignatureScheme } from "../core/signature-scheme.ts";
 import { index, integer, jsonb, pgTable, text, timestamp, uuid } from "drizzle-orm/pg-core";
 
@@ -19,7 +20,9 @@ export const projects = pgTable(
     id: uuid("id").primaryKey(),
     name: text("name").notNull().unique(),
     settings: jsonb("settings").notNull().default({}).$type<ProjectSettings>(),
-    /** The operator's limit on what `live_jobs_max` may be; null for the gateway's. */
+    /** The operator's limits for this project; what is absent is the gateway's. */
+    limits: jsonb("limits").notNull().default({}).$type<Partial<ProjectLimitValues>>(),
+    /** The limit `live_jobs` once more, for nodes of the release before this one. */
     liveJobsAllowed: integer("live_jobs_allowed"),
     createdAt: time("created_at").notNull(),
     updatedAt: time("updated_at").notNull().defaultNow(),

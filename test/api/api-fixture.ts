@@ -33,6 +33,7 @@ import { openTestDatabase } from "../support/database.ts";
 import { checkUrl, READY, TESTED } from "./fixture-answers.ts";
 import { type Logged, notingLog } from "./noting-log.ts";
 import { acceptAlone } from "./accept-alone.ts";
+import { TestLimits } from "../support/project-limits.ts";
 import { providersOn } from "../support/providers.ts";
 import { attemptRow } from "../support/rows.ts";
 
@@ -67,6 +68,7 @@ export class ApiFixture {
   readonly logged: Logged[] = [];
   readonly liveJobs = new Map<string, LiveJob>();
   liveJobCount = 0;
+  readonly limits = new TestLimits({ live_jobs: 1000 });
   readonly loads = new Map<string, ConnectionLoad>();
   readonly projectId = this.uuid();
   readonly secretBox = createSecretBox([KEY]);
@@ -88,6 +90,7 @@ export class ApiFixture {
     this.database = opened.database;
     this.databaseUrl = opened.url;
     this.#drop = opened.drop;
+    this.limits.measuredBy("live_jobs", () => this.liveJobCount);
     this.ports = this.#ports();
     this.app = createApp(this.ports);
   }
@@ -276,8 +279,7 @@ export class ApiFixture {
       }),
       inlineResultBytesMax: 100,
       requestBodiesBytesMax: 2 * 2 ** 20 * 16,
-      liveJobsMax: 1000,
-      liveJobs: () => this.liveJobCount,
+      limits: this.limits,
       projectChanged: note("projectChanged"),
       clock: this.clock,
       log: notingLog(this.logged),

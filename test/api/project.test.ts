@@ -9,7 +9,7 @@ beforeAll(async () => {
   api = await ApiFixture.open();
 });
 afterAll(() => api.close());
-beforeEach(() => api.sql(`update projects set settings = '{}', live_jobs_allowed = null`));
+beforeEach(() => api.sql(`update projects set settings = '{}', limits = '{}'`));
 
 async function read(): Promise<Json> {
   const response = await api.request("GET", "/v1/project");
@@ -80,7 +80,7 @@ describe("a change of its settings", () => {
   });
 
   it("is refused above what the operator allows", async () => {
-    await api.sql(`update projects set live_jobs_allowed = 50`);
+    await api.sql(`update projects set limits = '{"live_jobs": 50}'`);
     expect(await change({ live_jobs_max: 51 })).toMatchObject({
       code: "validation_failed",
       errors: [{ pointer: "/live_jobs_max", detail: expect.stringContaining("at most 50") }],

@@ -1,9 +1,11 @@
 import type { AcceptorPorts } from "../../src/cluster/acceptor.ts";
 import { LiveJobs } from "../../src/cluster/live-jobs.ts";
+import { TestLimits } from "../support/project-limits.ts";
 
 /** Of an acceptor that accepts however many jobs there are. */
-export const noLimit: Pick<AcceptorPorts, "liveJobs" | "liveJobsMax" | "isJobKnown"> = {
+export const noLimit: Pick<AcceptorPorts, "liveJobs" | "liveJobsMax" | "limits" | "isJobKnown"> = {
   liveJobs: new LiveJobs({ watched: () => new Map() }),
   liveJobsMax: () => Infinity,
+  limits: new TestLimits(),
   isJobKnown: () => Promise.resolve(false),
 };

@@ -1,0 +1,91 @@
+/**
+ * How a limit is counted.
+ * - `stock`: things that exist, over all nodes.
+ * - `concurrency`: things in progress at once, on each node.
+ * - `rate`: things per second, on each node.
+ */
+export type ProjectLimitKind = "stock" | "concurrency" | "rate";
+
+/** One limit on what a project may make the gateway do or keep. */
+export interface ProjectLimit {
+  readonly kind: ProjectLimitKind;
+  readonly unit: string;
+  /** For projects for which neither the environment nor the operator says otherwise. */
+  readonly byDefault: number;
+  /** In one sentence: what counts against it. The documentation and the API show it. */
+  readonly counts: string;
+  /** The environment variable with the default, where it has another name than its limit. */
+  readonly environment?: string;
+}
+
+/**
+ * Everything that a project can use up, and how much of it. The environment variables, the command
+ * `project set-limit`, the `limits` of `GET /v1/project`, the metrics and docs/project-limits.md all
+ * come from this list or are checked against it.
+ */
+const PROJECT_LIMITS = {
+  live_jobs: {
+    kind: "stock",
+    unit: "jobs",
+    byDefault: 2_000_000,
+    counts: "Jobs that are watched now.",
+    environment: "RINGBACK_LIVE_JOBS_MAX",
+  },
+  lists_running: {
+    kind: "concurrency",
+    unit: "requests",
+    byDefault: 2,
+    counts:
+      "Requests for a list that read the database at once; more wait for their turn, then are refused.",
+  },
+} as const satisfies Readonly<Record<string, ProjectLimit>>;
+
+export type ProjectLimitName = keyof typeof PROJECT_LIMITS;
+
+/** A value for each limit. */
+export type ProjectLimitValues = Readonly<Record<ProjectLimitName, number>>;
+
+/** The largest value that a limit in bytes can be set to. */
+const BYTES_MAX = 1_000_000_000_000_000;
+/** The same for every other limit. */
+const COUNT_MAX = 1_000_000_000;
+
+/** In the order of the documentation. */
+export const PROJECT_LIMIT_NAMES: readonly ProjectLimitName[] = Object.keys(
+  PROJECT_LIMITS,
+) as ProjectLimitName[];
+
+/** Asks for and counts limits. Passed to everything that holds a project to one. */
+export interface ProjectLimits {
+  /** What the project may use: a lookup in memory that allocates nothing. */
+  allowed(projectId: string, name: ProjectLimitName): number;
+  /** Counts that a project was refused something, or had to give up waiting for it. */
+  refused(name: ProjectLimitName): void;
+  /** Tells how the use of a limit is read from memory, for the API and the metrics. Once a limit. */
+  measuredBy(name: ProjectLimitName, read: (projectId: string) => number): void;
+}
+
+/** A limit of the list, as any limit. */
+export function limitOf(name: ProjectLimitName): ProjectLimit {
+  return PROJECT_LIMITS[name];
+}
+
+/** The environment variable that sets the default of all projects. */
+export function environmentNameOf(name: ProjectLimitName): string {
+  return limitOf(name).environment ?? `RINGBACK_PROJECT_${name.toUpperCase()}`;
+}
+
+/** The largest value that this limit can be set to. */
+export function limitMaxOf(name: ProjectLimitName): number {
+  return limitOf(name).unit === "bytes" ? BYTES_MAX : COUNT_MAX;
+}
+
+/** A value for each limit, by its name. */
+export function eachLimit<Value>(
+  valueOf: (name: ProjectLimitName) => Value,
+): Record<ProjectLimitName, Value> {
+  return Object.fromEntries(PROJECT_LIMIT_NAMES.map((name) => [name, valueOf(name)])) as Record<
+    ProjectLimitName,
+    Value
+  >;
+}

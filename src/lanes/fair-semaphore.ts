@@ -1,0 +1,115 @@
+import { Turns } from "./turns.ts";
+
+export interface FairSemaphoreOptions {
+  /** Permits that all projects together hold at once. */
+  readonly permitsMax: number;
+  /** Permits that one project holds at once. It may change at any time. */
+  readonly permitsPerProjectMax: (projectId: string) => number;
+  /** Acquirers of one project that wait at once; the next one is turned away. */
+  readonly waitingPerProjectMax: number;
+}
+
+/**
+ * - `acquired`: a permit is held; `release` it.
+ * - `full`: too many of the project wait already.
+ * - `aborted`: the signal was aborted during the wait.
+ */
+export type Acquisition = "acquired" | "full" | "aborted";
+
+interface Waiter {
+  readonly proceed: () => void;
+}
+
+/**
+ * Shares something of which there is little among projects, fairly: each holds a part of it at most,
+ * and a permit that is given back goes to the waiting project that holds the fewest, in turns among
+ * equals. How much a project asks for, and how long it keeps what it has, changes nothing for a
+ * project that holds less.
+ */
+export class FairSemaphore {
+  readonly #options: FairSemaphoreOptions;
+  readonly #heldBy = new Map<string, number>();
+  readonly #turns = new Turns<Waiter>();
+  #held = 0;
+
+  constructor(options: FairSemaphoreOptions) {
+    this.#options = options;
+  }
+
+  /** Permits that the project holds now. */
+  heldBy(projectId: string): number {
+    return this.#heldBy.get(projectId) ?? 0;
+  }
+
+  /** Takes a permit if one is free now. Allocates nothing. */
+  tryAcquire(projectId: string): boolean {
+    if (this.#held >= this.#options.permitsMax || !this.#mayHoldMore(projectId)) return false;
+    this.#take(projectId);
+    return true;
+  }
+
+  /** Takes a permit, waiting for it as long as the signal lets it. */
+  acquire(projectId: string, signal?: AbortSignal): Promise<Acquisition> {
+    if (signal?.aborted === true) return Promise.resolve("aborted");
+    if (this.tryAcquire(projectId)) return Promise.resolve("acquired");
+    if (this.#turns.waiting(projectId) >= this.#options.waitingPerProjectMax) {
+      return Promise.resolve("full");
+    }
+    return new Promise((resolve) => {
+      const abort = (): void => {
+        this.#turns.remove(projectId, waiter);
+        resolve("aborted");
+      };
+      const waiter: Waiter = {
+        proceed: () => {
+          signal?.removeEventListener("abort", abort);
+          resolve("acquired");
+        },
+      };
+      this.#turns.add(projectId, waiter);
+      signal?.addEventListener("abort", abort, { once: true });
+    });
+  }
+
+  /** Gives back a permit that the project holds. */
+  release(projectId: string): void {
+    const held = this.heldBy(projectId);
+    if (held === 0) throw new Error("A permit was released that was not held.");
+    if (held === 1) this.#heldBy.delete(projectId);
+    else this.#heldBy.set(projectId, held - 1);
+    this.#held -= 1;
+    if (!this.#turns.isEmpty) this.#serve();
+  }
+
+  #serve(): void {
+    while (this.#held < this.#options.permitsMax) {
+      const projectId = this.#next();
+      const waiter = projectId === null ? null : this.#turns.takeFrom(projectId);
+      if (projectId === null || waiter === null) return;
+      this.#take(projectId);
+      waiter.proceed();
+    }
+  }
+
+  /** The waiting project that holds the fewest permits, the first among equals. */
+  #next(): string | null {
+    let next: string | null = null;
+    let fewest = Infinity;
+    for (const projectId of this.#turns.groups) {
+      const held = this.heldBy(projectId);
+      if (held >= fewest || !this.#mayHoldMore(projectId)) continue;
+      next = projectId;
+      fewest = held;
+    }
+    return next;
+  }
+
+  #mayHoldMore(projectId: string): boolean {
+    return this.heldBy(projectId) < this.#options.permitsPerProjectMax(projectId);
+  }
+
+  #take(projectId: string): void {
+    this.#heldBy.set(projectId, this.heldBy(projectId) + 1);
+    this.#held += 1;
+  }
+}
