@@ -103,7 +103,12 @@ export class Engine {
     this.#options = options;
     const { database, config } = options;
     const { inlineResultBytesMax } = config;
-    this.writers = new Writers({ ...options, stopTimeoutMs: FLUSH_MS, inlineResultBytesMax });
+    this.writers = new Writers({
+      ...options,
+      stopTimeoutMs: FLUSH_MS,
+      isDatabaseAway: () => database.health.condition !== "ok",
+      inlineResultBytesMax,
+    });
     this.projects = new ProjectDirectory({
       ...options,
       limitsByDefault: config.projectLimits,

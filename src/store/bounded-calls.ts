@@ -17,6 +17,8 @@ export interface CallOptions {
   readonly timeoutMs?: number;
   /** How long one lock is waited for. */
   readonly lockTimeoutMs?: number;
+  /** How long one statement may take on the server. */
+  readonly statementTimeoutMs?: number;
   /** Of the request that waits for the call. */
   readonly request?: RequestDeadline;
 }
@@ -59,7 +61,8 @@ export class BoundedCalls {
     if (pool.waiting >= CALLS_WAITING_MAX) {
       throw new DatabaseBusyError(`${name}: ${CALLS_WAITING_MAX} calls wait for a connection`);
     }
-    const timeoutMs = options.timeoutMs ?? statementTimeoutMs + DEADLINE_MARGIN_MS;
+    const statementMs = options.statementTimeoutMs ?? statementTimeoutMs;
+    const timeoutMs = options.timeoutMs ?? statementMs + DEADLINE_MARGIN_MS;
     const deadline = startDeadline(name, timeoutMs);
     const connection = await claimed(name, pool.claim(), deadline, request);
     if (request !== undefined) request.hasBegunWork = true;

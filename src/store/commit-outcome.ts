@@ -6,21 +6,26 @@ export interface Entry<Row, Result> {
 }
 
 /**
- * How long a commit waits for rows that somebody else has locked: as long as locks are usually
- * held, or only long enough to learn whether there is one.
+ * How long a commit may take, and wait for rows that somebody else has locked: as long as any
+ * statement may, or only long enough to learn that one of the rows is stuck.
  */
-export type LockWait = "patient" | "brief";
+export type Patience = "patient" | "brief";
 
 export type CommitOutcome<Result> =
   | { readonly kind: "committed"; readonly results: readonly Result[] }
   /** Somebody else holds the lock of at least one of the rows. */
   | { readonly kind: "locked"; readonly error: unknown }
-  /** May succeed later, whatever the rows: connection lost, deadlock, timeout. */
+  /** Took too long, perhaps because of one of the rows, on a database that answers. */
+  | { readonly kind: "timed_out"; readonly error: unknown }
+  /** May succeed later, whatever the rows: connection lost, deadlock. */
   | { readonly kind: "transient"; readonly error: unknown }
   /** Failed for good: one of the rows is bad. */
   | { readonly kind: "refused"; readonly error: unknown }
   /** Failed whatever the rows: out of time, stopped, or a broken commit. */
   | { readonly kind: "failed"; readonly error: unknown };
+
+/** Why a commit failed, by its error. */
+export type CommitFailure = "locked" | "timed_out" | "transient" | "refused";
 
 const RETRY_DELAY_MS_FIRST = 50;
 const RETRY_DELAY_MS_MAX = 5_000;
@@ -34,7 +39,7 @@ export function retryDelayMs(failures: number, random: number): number {
 /** Answers the writers: each with the result of its own row, or all with the error. */
 export function answer<Row, Result>(
   entries: readonly Entry<Row, Result>[],
-  outcome: Exclude<CommitOutcome<Result>, { kind: "locked" | "transient" }>,
+  outcome: Exclude<CommitOutcome<Result>, { kind: "locked" | "timed_out" | "transient" }>,
 ): void {
   if (outcome.kind === "committed") {
     for (const [index, entry] of entries.entries()) entry.resolve(outcome.results[index] as Result);

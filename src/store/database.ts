@@ -207,7 +207,7 @@ export class PooledDatabase implements Database {
   ): Promise<T> {
     const call = (connection: Connection): Promise<T> => {
       const { sql, orm } = connection;
-      if (!this.boundsEveryCall && options?.lockTimeoutMs === undefined) return work(sql, orm);
+      if (!this.boundsEveryCall && !hasOwnBounds(options)) return work(sql, orm);
       return connection.transaction((within) => work(within, orm), this.#boundsOf(options));
     };
     return this.#calls.run(name, call, options);
@@ -288,8 +288,13 @@ export class PooledDatabase implements Database {
   }
 
   #boundsOf(options: CallOptions | undefined): CallBounds {
-    const { lockTimeoutMs: lockMs } = options ?? {};
-    return lockMs === undefined ? this.bounds : { ...this.bounds, lockMs };
+    if (!hasOwnBounds(options)) return this.bounds;
+    const { lockTimeoutMs, statementTimeoutMs } = options;
+    return {
+      ...this.bounds,
+      lockMs: lockTimeoutMs ?? this.bounds.lockMs,
+      statementMs: Math.min(statementTimeoutMs ?? Infinity, this.bounds.statementMs),
+    };
   }
 
   #connect(bounds: CallBounds, onLost: (connection: Connection) => void): Promise<Connection> {
@@ -304,4 +309,8 @@ export class PooledDatabase implements Database {
       onLost,
     });
   }
+}
+
+function hasOwnBounds(options: CallOptions | undefined): options is CallOptions {
+  return options?.lockTimeoutMs !== undefined || options?.statementTimeoutMs !== undefined;
 }

@@ -3,12 +3,13 @@ import type { Random } from "../runtime/random.ts";
 import type { RequestDeadline } from "../runtime/request-deadline.ts";
 import {
   answer,
+  type CommitFailure,
   type CommitOutcome,
   type Entry,
-  type LockWait,
+  type Patience,
   retryDelayMs,
 } from "./commit-outcome.ts";
-import { LockedRows } from "./locked-rows.ts";
+import { SetAsideRows } from "./set-aside-rows.ts";
 import { NotBegunInTimeError } from "./transient-error.ts";
 
 /*
@@ -22,21 +23,18 @@ import { NotBegunInTimeError } from "./transient-error.ts";
  *
  * A transient error retries the batch; a permanent one halves it until the bad row stands alone,
  * so that one client's bad input never fails another's request. A batch that met a row whose lock
- * is held for long is set aside (`locked-rows.ts`), so that the rows behind it go on. A commit whose
- * answer was lost may have happened: statements used here must be idempotent.
+ * is held for long, or that took too long, is set aside (`set-aside-rows.ts`), so that the rows behind
+ * it go on. A commit whose answer was lost may have happened: statements used here must be idempotent.
  */
 
 export interface GroupCommitOptions<Row, Result> {
   /** Names the queue in errors. */
   readonly name: string;
   /** Writes the rows durably; resolves to one result a row, in the order of the rows given. */
-  readonly commit: (rows: readonly Row[], lockWait: LockWait) => Promise<readonly Result[]>;
+  readonly commit: (rows: readonly Row[], patience: Patience) => Promise<readonly Result[]>;
   /** Orders a batch by primary key: two batches that lock rows in one order can't deadlock. */
   readonly compare: (a: Row, b: Row) => number;
-  /** True when the same batch may succeed later: lost connection, deadlock, timeout. */
-  readonly isTransient: (error: unknown) => boolean;
-  /** True when one of the rows is locked by somebody else for longer than a commit waits. */
-  readonly isLocked: (error: unknown) => boolean;
+  readonly failureOf: (error: unknown) => CommitFailure;
   readonly clock: Clock;
   readonly random: Random;
   readonly lingerMs?: number;
@@ -47,6 +45,8 @@ export interface GroupCommitOptions<Row, Result> {
   readonly batchesInFlightMax?: number;
   /** Rows that may wait; rows in flight come on top. */
   readonly queuedRowsMax?: number;
+  /** Rows that may be set aside; beyond them a batch is retried where it is. */
+  readonly rowsSetAsideMax?: number;
   /** How long transient errors are retried, counted from a batch's first try; for ever if absent. */
   readonly retryForMs?: number;
   /** How long `stop` waits for what is queued. */
@@ -79,7 +79,7 @@ type Told = "onRetry" | "onSetAside";
 export class GroupCommit<Row, Result> {
   readonly #options: Required<Omit<GroupCommitOptions<Row, Result>, Told>> &
     Pick<GroupCommitOptions<Row, Result>, Told>;
-  readonly #lockedRows: LockedRows<Row, Result>;
+  readonly #setAside: SetAsideRows<Row, Result>;
   #waiting: Entry<Row, Result>[] = [];
   readonly #inFlight = new Set<readonly Entry<Row, Result>[]>();
   readonly #pauses = new Set<() => void>();
@@ -97,13 +97,14 @@ export class GroupCommit<Row, Result> {
       bytesPerBatchMax: Infinity,
       batchesInFlightMax: 1,
       queuedRowsMax: 20_000,
+      rowsSetAsideMax: 5_000,
       retryForMs: Infinity,
       stopTimeoutMs: 5_000,
       ...options,
     };
-    this.#lockedRows = new LockedRows({
+    this.#setAside = new SetAsideRows({
       ...this.#options,
-      commit: (entries) => this.#tryCommit(entries, "brief"),
+      commit: (entries, patience) => this.#tryCommit(entries, patience),
       onIdle: () => this.#whenDrained(),
     });
   }
@@ -113,9 +114,9 @@ export class GroupCommit<Row, Result> {
     return this.#waiting.length;
   }
 
-  /** Rows set aside, because they or others of their batch are locked. */
+  /** Rows set aside, because they or others of their batch are locked or take too long. */
   get rowsSetAside(): number {
-    return this.#lockedRows.rows;
+    return this.#setAside.rows;
   }
 
   /**
@@ -127,7 +128,7 @@ export class GroupCommit<Row, Result> {
   write(row: Row, request?: WaitingRequest<Result>): Promise<Result> {
     if (this.#stopped !== null) return Promise.reject(this.#stoppedError());
     const { queuedRowsMax } = this.#options;
-    if (this.#waiting.length + this.#lockedRows.rows >= queuedRowsMax) {
+    if (this.#waiting.length + this.#setAside.rows >= queuedRowsMax) {
       return Promise.reject(new QueueFullError(`the queue of ${this.#options.name} is full`));
     }
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
@@ -207,9 +208,9 @@ export class GroupCommit<Row, Result> {
   /** Commits the entries and answers every one of them, or sets them aside; never rejects. */
   async #settle(entries: readonly Entry<Row, Result>[], startedAt: number): Promise<void> {
     const outcome = await this.#commitWithRetries(entries, startedAt);
-    if (outcome.kind === "locked") {
+    if (outcome.kind === "locked" || outcome.kind === "timed_out") {
       this.#options.onSetAside?.({ error: outcome.error, rows: entries.length });
-      this.#lockedRows.add(entries, startedAt);
+      this.#setAside.add(entries, startedAt);
     } else if (outcome.kind === "refused" && entries.length > 1) {
       const middle = entries.length >> 1;
       await this.#settle(entries.slice(0, middle), startedAt);
@@ -224,10 +225,11 @@ export class GroupCommit<Row, Result> {
     startedAt: number,
   ): Promise<Exclude<CommitOutcome<Result>, { kind: "transient" }>> {
     for (let failures = 0; !this.#abandoned; failures += 1) {
-      // Once a lock is known to be held for long, the next batch that meets it loses no time on it.
-      const lockWait = this.#lockedRows.isIdle ? "patient" : "brief";
-      const outcome = await this.#tryCommit(entries, lockWait);
-      if (outcome.kind !== "transient") return outcome;
+      // Once a row is known to be stuck, the next batch that meets it loses little time on it.
+      const patience = this.#setAside.isIdle ? "patient" : "brief";
+      const outcome = await this.#tryCommit(entries, patience);
+      if (isOver(outcome)) return outcome;
+      if (outcome.kind !== "transient" && this.#canSetAside(entries)) return outcome;
       const delayMs = retryDelayMs(failures, this.#options.random());
       const elapsedMs = this.#options.clock.monotonic() - startedAt;
       if (elapsedMs + delayMs > this.#options.retryForMs)
@@ -238,21 +240,24 @@ export class GroupCommit<Row, Result> {
     return { kind: "failed", error: this.#stoppedError() };
   }
 
+  #canSetAside(entries: readonly unknown[]): boolean {
+    return this.#setAside.rows + entries.length <= this.#options.rowsSetAsideMax;
+  }
+
   async #tryCommit(
     entries: readonly Entry<Row, Result>[],
-    lockWait: LockWait,
+    patience: Patience,
   ): Promise<CommitOutcome<Result>> {
-    const { name, commit, isLocked, isTransient } = this.#options;
+    const { name, commit, failureOf } = this.#options;
     const rows = entries.map((entry) => entry.row);
     try {
-      const results = await commit(rows, lockWait);
+      const results = await commit(rows, patience);
       if (results.length === rows.length) return { kind: "committed", results };
       // The rows are stored but can't be told apart: trying again would not help.
       const counts = `${results.length} results for ${rows.length} rows`;
       return { kind: "failed", error: new Error(`the commit of ${name} returned ${counts}`) };
     } catch (error) {
-      if (isLocked(error)) return { kind: "locked", error };
-      return { kind: isTransient(error) ? "transient" : "refused", error };
+      return { kind: failureOf(error), error };
     }
   }
 
@@ -271,7 +276,7 @@ export class GroupCommit<Row, Result> {
   }
 
   get #isDrained(): boolean {
-    return this.#inFlight.size === 0 && this.#waiting.length === 0 && this.#lockedRows.isIdle;
+    return this.#inFlight.size === 0 && this.#waiting.length === 0 && this.#setAside.isIdle;
   }
 
   #whenDrained(): void {
@@ -294,7 +299,7 @@ export class GroupCommit<Row, Result> {
 
   #abandon(): void {
     this.#abandoned = true;
-    const rest = [...this.#inFlight, this.#waiting, this.#lockedRows.abandon()].flat();
+    const rest = [...this.#inFlight, this.#waiting, this.#setAside.abandon()].flat();
     this.#waiting = [];
     for (const entry of rest) entry.reject(this.#stoppedError());
     for (const wake of this.#pauses) wake();
@@ -303,4 +308,13 @@ export class GroupCommit<Row, Result> {
   #stoppedError(): QueueStoppedError {
     return new QueueStoppedError(`the queue of ${this.#options.name} is stopped`);
   }
+}
+
+type FinalOutcome<Result> = Extract<
+  CommitOutcome<Result>,
+  { kind: "committed" | "refused" | "failed" }
+>;
+
+function isOver<Result>(outcome: CommitOutcome<Result>): outcome is FinalOutcome<Result> {
+  return outcome.kind === "committed" || outcome.kind === "refused" || outcome.kind === "failed";
 }

@@ -140,6 +140,13 @@ export function isLockTimeout(error: unknown): boolean {
   return errorCode(error) === LOCK_NOT_AVAILABLE;
 }
 
+const QUERY_CANCELED = "57014";
+
+/** True when the call took longer than it may, by the server's clock or by this process's. */
+export function isTimeout(error: unknown): boolean {
+  return error instanceof DatabaseTimeoutError || errorCode(error) === QUERY_CANCELED;
+}
+
 /** The SQLSTATE or system code of an error, or null. */
 export function errorCode(error: unknown): string | null {
   if (!(error instanceof Error) || !("code" in error)) return null;

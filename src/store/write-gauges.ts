@@ -6,7 +6,7 @@ export function registerWriteGauges(metrics: Metrics, writers: Writers): void {
   metrics.gauge("ringback_rows_waiting", "Rows that wait for a batch.", () => writers.queuedRows);
   metrics.gauge(
     "ringback_rows_set_aside",
-    "Rows that wait for locks held by other transactions, apart from the rest.",
+    "Rows that wait for locks held by other transactions, or that take too long, apart from the rest.",
     () => writers.rowsSetAside,
   );
   metrics.gauge(

@@ -4,14 +4,14 @@ import type { Log } from "../runtime/log.ts";
 import type { Random } from "../runtime/random.ts";
 import type { AcceptedRow, AcceptRow } from "./accept-row.ts";
 import { acceptSubscriptions } from "./accept-subscriptions.ts";
-import type { LockWait } from "./commit-outcome.ts";
+import type { CommitFailure, Patience } from "./commit-outcome.ts";
 import type { CallOptions } from "./bounded-calls.ts";
 import type { Database } from "./database.ts";
 import { GroupCommit, type WaitingRequest } from "./group-commit.ts";
 import { type AttemptRow, recordAttempts } from "./record-attempts.ts";
 import { type EventRow, recordEvents, type RecordedEvent } from "./record-events.ts";
 import { IN_ROW_BYTES_MAX, storeResult } from "./result-parts.ts";
-import { isLockTimeout, isTransient } from "./transient-error.ts";
+import { isLockTimeout, isTimeout, isTransient } from "./transient-error.ts";
 import { Unfinished } from "./unfinished.ts";
 
 export interface WritersOptions {
@@ -21,6 +21,8 @@ export interface WritersOptions {
   readonly log: Log;
   /** How long `stop` waits for what is queued. */
   readonly stopTimeoutMs: number;
+  /** Whether the database is known to be unreachable or to take no writes. */
+  readonly isDatabaseAway: () => boolean;
   /** Larger results go by reference: once they are stored nobody needs their bytes. */
   readonly inlineResultBytesMax: number;
 }
@@ -46,19 +48,19 @@ export class Writers {
   readonly #unrecordedEvents: Unfinished;
   readonly #unrecordedAttempts: Unfinished;
 
-  constructor({ database, log, inlineResultBytesMax, ...timing }: WritersOptions) {
+  constructor(options: WritersOptions) {
+    const { database, log, inlineResultBytesMax, isDatabaseAway, ...timing } = options;
     this.#inlineResultBytesMax = inlineResultBytesMax;
     this.#unrecordedEvents = new Unfinished(timing.clock);
     this.#unrecordedAttempts = new Unfinished(timing.clock);
     const queue = (name: string) => ({
       ...timing,
       name,
-      isTransient,
-      isLocked: isLockTimeout,
+      failureOf: (error: unknown) => failureOf(error, isDatabaseAway()),
       onSetAside: ({ error, rows }: { error: unknown; rows: number }) =>
         log.warn(
           { err: error, queue: name, rows },
-          "a batch met a locked row and was set aside; its other rows are written without it",
+          "a batch met a locked row or took too long and was set aside; its other rows are written without it",
         ),
       onRetry: ({ error, rows, delayMs }: { error: unknown; rows: number; delayMs: number }) =>
         log.warn(
@@ -70,14 +72,14 @@ export class Writers {
     // and those are bounded by their lanes and the outbox.
     const unlimited = { queuedRowsMax: Infinity };
     const events = {
-      commit: (rows: readonly EventRow[], lockWait: LockWait) =>
-        recordEvents(database, rows, waiting(lockWait)),
+      commit: (rows: readonly EventRow[], patience: Patience) =>
+        recordEvents(database, rows, bounded(patience)),
       compare: (a: EventRow, b: EventRow) =>
         a.shardId - b.shardId || compareText(a.jobRowId, b.jobRowId),
     };
     this.#subscriptions = new GroupCommit({
       ...queue("subscriptions"),
-      commit: (rows, lockWait) => acceptSubscriptions(database, rows, waiting(lockWait)),
+      commit: (rows, patience) => acceptSubscriptions(database, rows, bounded(patience)),
       compare: (a, b) =>
         a.shardId - b.shardId ||
         compareText(a.connectionId, b.connectionId) ||
@@ -97,8 +99,8 @@ export class Writers {
     this.#resultsInParts = new GroupCommit({
       ...queue("results in parts"),
       ...unlimited,
-      commit: (rows, lockWait) =>
-        Promise.all(rows.map((row) => storeInParts(database, row, waiting(lockWait)))),
+      commit: (rows, patience) =>
+        Promise.all(rows.map((row) => storeInParts(database, row, bounded(patience)))),
       compare: events.compare,
       rowsPerBatchMax: 1,
       batchesInFlightMax: RESULTS_IN_PARTS_AT_ONCE,
@@ -106,7 +108,7 @@ export class Writers {
     this.#attempts = new GroupCommit({
       ...queue("attempts"),
       ...unlimited,
-      commit: (rows, lockWait) => recordAttempts(database, rows, waiting(lockWait)),
+      commit: (rows, patience) => recordAttempts(database, rows, bounded(patience)),
       compare: (a, b) => a.shardId - b.shardId || compareText(a.deliveryId, b.deliveryId),
     });
   }
@@ -186,11 +188,22 @@ async function storeInParts(
   return null;
 }
 
-/** Long enough to learn whether a row is locked, where many are asked one after the other. */
+/** Enough for a lock that is not held for long, where many rows are asked one after the other. */
 const BRIEF_LOCK_WAIT_MS = 50;
+/** Many times what a full batch takes; less than what one row may take that is retried alone. */
+const BRIEF_STATEMENT_MS = 3_000;
 
-function waiting(lockWait: LockWait): CallOptions {
-  return lockWait === "brief" ? { lockTimeoutMs: BRIEF_LOCK_WAIT_MS } : {};
+function bounded(patience: Patience): CallOptions {
+  return patience === "brief"
+    ? { lockTimeoutMs: BRIEF_LOCK_WAIT_MS, statementTimeoutMs: BRIEF_STATEMENT_MS }
+    : {};
+}
+
+/** No row is to blame for a call that took too long while the database was away. */
+function failureOf(error: unknown, isDatabaseAway: boolean): CommitFailure {
+  if (isLockTimeout(error)) return "locked";
+  if (isTimeout(error) && !isDatabaseAway) return "timed_out";
+  return isTransient(error) ? "transient" : "refused";
 }
 
 function compareText(a: string, b: string): number {

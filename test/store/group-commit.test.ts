@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { QueueFullError, QueueStoppedError } from "../../src/store/group-commit.ts";
-import { answer, LockedError, numberQueue, TransientError } from "./number-queue.ts";
+import { answer, LockedError, numberQueue, TimedOutError, TransientError } from "./number-queue.ts";
 
 /** A commit that the test lets finish by hand, first come first served. */
 function heldCommit() {
@@ -187,8 +187,10 @@ test("every row written gets exactly one answer, its own; batches are sorted and
         batchesInFlightMax: fc.integer({ min: 1, max: 3 }),
         transient: fc.infiniteStream(fc.boolean()),
         locked: fc.infiniteStream(fc.boolean()),
+        timedOut: fc.infiniteStream(fc.boolean()),
+        rowsSetAsideMax: fc.integer({ min: 1, max: 20 }),
       }),
-      async ({ bursts, transient, locked, ...limits }) => {
+      async ({ bursts, transient, locked, timedOut, ...limits }) => {
         let inFlight = 0;
         let inFlightMost = 0;
         const { queue, clock, batches } = numberQueue({
@@ -201,6 +203,7 @@ test("every row written gets exactly one answer, its own; batches are sorted and
             inFlight -= 1;
             if (transient.next().value) throw new TransientError();
             if (locked.next().value) throw new LockedError();
+            if (timedOut.next().value) throw new TimedOutError();
             if (rows.some(bad)) throw new Error("bad row");
             return answer(rows);
           },
@@ -227,8 +230,8 @@ test("every row written gets exactly one answer, its own; batches are sorted and
           expect(batch.length).toBeLessThanOrEqual(limits.rowsPerBatchMax);
           expect(batch).toEqual(batch.toSorted((a, b) => a - b));
         }
-        // Rows that were set aside are committed besides.
-        expect(inFlightMost).toBeLessThanOrEqual(limits.batchesInFlightMax + 1);
+        // Rows that were set aside are committed besides, and so are those that take too long.
+        expect(inFlightMost).toBeLessThanOrEqual(limits.batchesInFlightMax + 2);
       },
     ),
     { numRuns: 60 },

@@ -1,11 +1,13 @@
+import type { CommitFailure } from "../../src/store/commit-outcome.ts";
 import { GroupCommit } from "../../src/store/group-commit.ts";
 import type { GroupCommitOptions } from "../../src/store/group-commit.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 
 export class TransientError extends Error {}
 export class LockedError extends Error {}
+export class TimedOutError extends Error {}
 
-type Options = Partial<Omit<GroupCommitOptions<number, string>, "isTransient" | "isLocked">>;
+type Options = Partial<Omit<GroupCommitOptions<number, string>, "failureOf">>;
 
 /** A queue over numbers whose commits are recorded and, unless `commit` is given, succeed at once. */
 export function numberQueue(options: Options = {}) {
@@ -15,17 +17,22 @@ export function numberQueue(options: Options = {}) {
   const queue = new GroupCommit<number, string>({
     name: "numbers",
     compare: (a, b) => a - b,
-    isTransient: (error) => error instanceof TransientError,
-    isLocked: (error) => error instanceof LockedError,
+    failureOf,
     clock,
     random: () => 1,
     ...rest,
-    commit: (rows, lockWait) => {
+    commit: (rows, patience) => {
       batches.push([...rows]);
-      return commit(rows, lockWait);
+      return commit(rows, patience);
     },
   });
   return { queue, clock, batches };
+}
+
+function failureOf(error: unknown): CommitFailure {
+  if (error instanceof LockedError) return "locked";
+  if (error instanceof TimedOutError) return "timed_out";
+  return error instanceof TransientError ? "transient" : "refused";
 }
 
 export async function answer(rows: readonly number[]): Promise<string[]> {

@@ -30,13 +30,13 @@ export async function createTestDatabase(): Promise<TestDatabase> {
 
 /** The same, with the program's own way in; `drop` closes it too. */
 export async function openTestDatabase(
-  options: { readonly lockTimeoutMs?: number } = {},
+  options: { readonly lockTimeoutMs?: number; readonly statementTimeoutMs?: number } = {},
 ): Promise<TestDatabase & { readonly database: PooledDatabase }> {
   const { url, drop } = await createTestDatabase();
   const database = await openDatabase({
     url,
     connectionsMax: 4,
-    statementTimeoutMs: 10_000,
+    statementTimeoutMs: options.statementTimeoutMs ?? 10_000,
     // Tests that let statements wait for one another must not lose them on a busy machine.
     lockTimeoutMs: options.lockTimeoutMs ?? 10_000,
     applicationName: "ringback test",

@@ -11,6 +11,7 @@ export function openWriters(database: Database, options: Partial<WritersOptions>
     random: () => 0.5,
     log: createLog({ level: "silent", format: "json" }),
     stopTimeoutMs: 5_000,
+    isDatabaseAway: () => false,
     inlineResultBytesMax: 262_144,
     ...options,
   });

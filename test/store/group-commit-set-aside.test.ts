@@ -1,14 +1,14 @@
 import { expect, test } from "vitest";
-import type { LockWait } from "../../src/store/commit-outcome.ts";
+import type { Patience } from "../../src/store/commit-outcome.ts";
 import { QueueFullError, QueueStoppedError } from "../../src/store/group-commit.ts";
-import { answer, LockedError, numberQueue, TransientError } from "./number-queue.ts";
+import { answer, LockedError, numberQueue, TimedOutError, TransientError } from "./number-queue.ts";
 
 /** A commit that fails as long as one of its rows is locked. */
 function lockableCommit(...rows: number[]) {
   const locked = new Set(rows);
-  const waits: LockWait[] = [];
-  const commit = async (batch: readonly number[], lockWait: LockWait): Promise<string[]> => {
-    waits.push(lockWait);
+  const waits: Patience[] = [];
+  const commit = async (batch: readonly number[], patience: Patience): Promise<string[]> => {
+    waits.push(patience);
     if (batch.some((row) => locked.has(row))) throw new LockedError();
     return answer(batch);
   };
@@ -82,8 +82,8 @@ test("a bad row next to a locked one fails alone, and other errors are retried",
   const { locked, commit } = lockableCommit(5);
   let failuresLeft = 3;
   const { queue, clock } = numberQueue({
-    commit: async (rows, lockWait) => {
-      const results = await commit(rows, lockWait);
+    commit: async (rows, patience) => {
+      const results = await commit(rows, patience);
       if (rows.includes(6)) throw new Error("6 is bad");
       if (failuresLeft-- > 0) throw new TransientError();
       return results;
@@ -121,4 +121,100 @@ test("stop waits for them, and gives up on them in time", async () => {
   await gaveUp;
   await given;
   expect(second.clock.timers).toBe(0);
+});
+
+/** A commit that takes `tookMs` of the queue's clock and fails as long as one of its rows is slow. */
+function slowCommit(...rows: number[]) {
+  const slow = new Set(rows);
+  const tries: { readonly rows: readonly number[]; readonly patience: Patience }[] = [];
+  const commit = async (batch: readonly number[], patience: Patience): Promise<string[]> => {
+    tries.push({ rows: [...batch], patience });
+    if (batch.some((row) => slow.has(row))) throw new TimedOutError();
+    return answer(batch);
+  };
+  return { slow, tries, commit };
+}
+
+test("a row that always takes too long delays no other, of its batch or behind it", async () => {
+  const { slow, commit } = slowCommit(13);
+  const { queue, clock, batches } = numberQueue({ commit });
+  const answered: number[] = [];
+  const write = (row: number) => queue.write(row).then(() => answered.push(row));
+  const writes = Array.from({ length: 64 }, (_, row) => write(row));
+  await clock.advanceSettling(0);
+  expect(answered).toHaveLength(63);
+  expect(batches.length).toBeLessThanOrEqual(1 + 2 * 6);
+  writes.push(...[100, 101].map(write));
+  await clock.advanceSettling(60_000);
+  expect(answered).toHaveLength(65);
+  expect(queue.rowsSetAside).toBe(1);
+  slow.clear();
+  await clock.advanceSettling(5_000);
+  await Promise.all(writes);
+  expect(answered.at(-1)).toBe(13);
+  expect(queue.rowsSetAside).toBe(0);
+});
+
+test("a row that takes too long even alone gets all the time there is, beside what is locked", async () => {
+  const { slow, tries, commit } = slowCommit(1);
+  const locked = new Set([2]);
+  const { queue, clock } = numberQueue({
+    commit: async (rows, patience) => {
+      const results = await commit(rows, patience);
+      if (rows.some((row) => locked.has(row))) throw new LockedError();
+      return results;
+    },
+  });
+  const answered: number[] = [];
+  const writes = [1, 2, 3].map((row) => queue.write(row).then(() => answered.push(row)));
+  await clock.advanceSettling(1_000);
+  expect(answered).toEqual([3]);
+  const alone = tries.filter(({ rows }) => rows.length === 1 && rows[0] === 1);
+  expect(alone.slice(0, 3).map(({ patience }) => patience)).toEqual([
+    "brief",
+    "patient",
+    "patient",
+  ]);
+  locked.clear();
+  await clock.advanceSettling(5_000);
+  expect(answered).toEqual([3, 2]);
+  slow.clear();
+  await clock.advanceSettling(5_000);
+  await Promise.all(writes);
+  expect(queue.rowsSetAside).toBe(0);
+});
+
+test("a row that takes too long is retried with pauses as long as its last try took", async () => {
+  const starts: number[] = [];
+  const { queue, clock } = numberQueue({
+    commit: async (_rows, patience) => {
+      if (patience === "brief") throw new TimedOutError();
+      starts.push(clock.monotonic());
+      await new Promise<void>((resolve) => clock.setTimer(15_000, resolve));
+      throw new TimedOutError();
+    },
+  });
+  void queue.write(1).catch(() => {});
+  await clock.advanceSettling(200_000);
+  const between = starts.slice(1).map((start, index) => start - (starts[index] ?? 0));
+  // The batch itself, then alone after 50 ms, then every other 15 s.
+  expect(between).toEqual([15_050, ...between.slice(1).map(() => 30_000)]);
+  expect(between.length).toBeGreaterThan(4);
+});
+
+test("beyond what may be set aside, a batch is retried where it is, and no row is lost", async () => {
+  const { slow, commit } = slowCommit(1, 2, 3);
+  const { queue, clock } = numberQueue({ commit, rowsPerBatchMax: 1, rowsSetAsideMax: 2 });
+  const answered: number[] = [];
+  const writes = [1, 2, 3, 4].map((row) => queue.write(row).then(() => answered.push(row)));
+  await clock.advanceSettling(60_000);
+  expect(queue.rowsSetAside).toBe(2);
+  expect(answered).toEqual([]);
+  slow.delete(3);
+  await clock.advanceSettling(5_000);
+  await clock.advanceSettling(0);
+  expect(answered).toEqual([3, 4]);
+  slow.clear();
+  await clock.advanceSettling(5_000);
+  await Promise.all(writes);
 });

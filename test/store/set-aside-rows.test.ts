@@ -8,14 +8,15 @@ import { openWriters } from "../support/writers.ts";
 
 /*
  * Somebody holds the lock of one row: a node that was lost inside a transaction behind a pooler, or
- * a person at a console. What all others wait for goes on.
+ * a person at a console. Or one row takes longer than a statement may. What all others wait for goes
+ * on.
  */
 
 let opened: Awaited<ReturnType<typeof openTestDatabase>>;
 let holder: postgres.Sql;
 
 beforeEach(async () => {
-  opened = await openTestDatabase({ lockTimeoutMs: 100 });
+  opened = await openTestDatabase({ lockTimeoutMs: 100, statementTimeoutMs: 1_000 });
   holder = postgres(opened.url, { max: 1, onnotice: () => {} });
 });
 
@@ -133,5 +134,51 @@ test("an attempt that was answered with 410 does not hold up others", async () =
   expect(await Promise.all(others)).toEqual(others.map(() => true));
   await release();
   expect(await Promise.all(attempts)).toEqual(attempts.map(() => true));
+  await writers.stop();
+});
+
+/** Makes writing one row of a table take longer than any statement may. */
+async function makeSlow(table: "events" | "attempts", id: string): Promise<() => Promise<void>> {
+  const key = table === "events" ? "id" : "delivery_id";
+  await holder.unsafe(`
+    create function sleep() returns trigger language plpgsql as
+      $$ begin perform pg_sleep(60); return new; end $$;
+    create trigger slow before insert on ${table} for each row
+      when (new.${key} = '${id}'::uuid) execute function sleep()`);
+  return async () => {
+    await holder.unsafe(`drop function sleep() cascade`);
+  };
+}
+
+test("endings of other jobs are recorded while recording one takes too long, again and again", async () => {
+  const [first, ...others] = await acceptJobs(40);
+  if (first === undefined) throw new Error("no job");
+  const writers = openWriters(opened.database);
+  const slow = completedRow(first);
+  const mend = await makeSlow("events", slow.eventId);
+  const waiting = writers.recordEvent(slow);
+  const recorded = await Promise.all(others.map((job) => writers.recordEvent(completedRow(job))));
+  expect(recorded.map((event) => event.owed.length)).toEqual(others.map(() => 1));
+  expect(writers.rowsSetAside).toBe(1);
+  expect(writers.oldestUnrecordedEventMs).toBeGreaterThan(0);
+  await mend();
+  expect(await waiting).toMatchObject({ recorded: true, owed: [{ shardId: first.shardId }] });
+  expect(writers.oldestUnrecordedEventMs).toBe(0);
+  await writers.stop();
+});
+
+test("attempts of other deliveries are recorded while recording one takes too long", async () => {
+  const jobs = await acceptJobs(20);
+  const writers = openWriters(opened.database);
+  const events = await Promise.all(jobs.map((job) => writers.recordEvent(completedRow(job))));
+  const [stuck, ...free] = events.flatMap((event) => event.owed);
+  if (stuck === undefined) throw new Error("nothing is owed");
+  const mend = await makeSlow("attempts", stuck.id);
+  const waiting = writers.recordAttempt(attemptRow(stuck));
+  const made = await Promise.all(free.map((one) => writers.recordAttempt(attemptRow(one))));
+  expect(made).toEqual(free.map(() => true));
+  expect(writers.rowsSetAside).toBe(1);
+  await mend();
+  expect(await waiting).toBe(true);
   await writers.stop();
 });
