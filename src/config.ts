@@ -14,7 +14,7 @@ import { baseUrl, listOf, onOrOff, oneOf, textLike, wholeNumber } from "./runtim
 import type { Reading, SettingKind } from "./runtime/setting-kind.ts";
 import { SettingReader } from "./runtime/setting-reader.ts";
 import type { Environment, SettingProblem } from "./runtime/setting-reader.ts";
-import { readDatabaseUrl } from "./store/database-url.ts";
+import { passwordOf, readDatabaseUrl } from "./store/database-url.ts";
 
 /** Everything the environment decides, read once at the start. Times in ms, sizes in bytes. */
 export interface Config {
@@ -92,6 +92,19 @@ export function describeProblems(problems: readonly SettingProblem[]): string {
   const count = lines.length === 1 ? "1 setting is" : `${lines.length} settings are`;
   return [`Ringback can't start: ${count} wrong or missing.`, ...lines].join("\n");
 }
+
+/** The texts that no log may hold. */
+export function secretsOf(config: Config): readonly string[] {
+  const { database, apiKey, signingSecret, encryptionKeys, pulse } = config;
+  const password = database.kind === "external" ? passwordOf(database.url) : "";
+  const keys = (encryptionKeys ?? []).map((key) => key.toString("base64"));
+  const found = [apiKey, signingSecret, signingSecret?.replace("whsec_", ""), pulse.apiKey];
+  // A password such as `postgres` is no secret, and would blank out half the log.
+  const telling = ONE_WORD.test(password) ? null : password;
+  return [...found, telling, ...keys].filter((secret) => typeof secret === "string");
+}
+
+const ONE_WORD = /^[a-z]*$/i;
 
 function readConfig(settings: SettingReader, terminal: boolean): Config {
   const dataDir = settings.read("DATA_DIR", textLike(/./, "a folder")) ?? ".ringback";

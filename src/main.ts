@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { type Config, describeProblems, loadConfig } from "./config.ts";
+import { type Config, describeProblems, loadConfig, secretsOf } from "./config.ts";
 import { type StartedGateway, startGateway } from "./gateway.ts";
 import { systemClock } from "./runtime/clock.ts";
 import { exitOnUnexpectedError, surviveLostOutput } from "./runtime/last-resort.ts";
@@ -56,7 +56,8 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const { config, warnings } = result;
   const isOperators = project !== null || reseal !== null;
-  const log = createLog(isOperators ? { ...config.log, level: "warn" } : config.log);
+  const level = isOperators ? "warn" : config.log.level;
+  const log = createLog({ ...config.log, level, secrets: secretsOf(config) });
   exitOnUnexpectedError(log);
   for (const warning of warnings) log.warn(warning);
   try {

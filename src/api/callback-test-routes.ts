@@ -101,7 +101,7 @@ function testJson(url: string, { request, response, failure, durationMs }: Teste
     response: response && {
       status: response.status,
       headers: response.headers,
-      body_excerpt: response.body.toString("utf8"),
+      body_excerpt: response.body,
       body_truncated: response.isTruncated,
     },
     error: failure,

@@ -79,7 +79,7 @@ export interface TestedCallback {
   readonly response: {
     readonly status: number;
     readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
-    readonly body: Buffer;
+    readonly body: string;
     readonly isTruncated: boolean;
   } | null;
   /** Why there is no answer. */

@@ -7,8 +7,10 @@ import {
   laneVerdictOfExchange,
 } from "../core/delivery-outcome.ts";
 import { callbackBody } from "../core/event.ts";
+import { headerSecrets } from "../core/header-secrets.ts";
 import { publicId } from "../core/ids.ts";
 import type { LaneVerdict } from "../core/job.ts";
+import { createEchoRedactor, type EchoRedactor } from "../core/redact-echoes.ts";
 import { ASKS_NOTHING, readReceiverAsks } from "../core/receiver-asks.ts";
 import type { SignatureScheme } from "../core/signature-scheme.ts";
 import { traceHeaders } from "../core/trace-context.ts";
@@ -136,8 +138,10 @@ async function exchangeWithReceiver(
   const request = signedRequest(ports, callback, secrets, startedAtMs);
   const outcome = await ports.send(request);
   const { durationMs } = outcome;
+  const redact = createEchoRedactor(headerSecrets(secrets.headers));
   if (outcome.kind === "failed") {
-    const exchange = { kind: "failed", failure: outcome.failure } as const;
+    const { code, message } = outcome.failure;
+    const exchange = { kind: "failed", failure: { code, message: redact(message) } } as const;
     return { exchange, durationMs, ...nothing };
   }
   const { status } = outcome;
@@ -148,8 +152,8 @@ async function exchangeWithReceiver(
   return {
     exchange: { kind: "answered", status, asks },
     durationMs,
-    note: noteOf(outcome, callback, request.body, secrets),
-    responseExcerpt: excerptOf(outcome.body, secrets),
+    note: noteOf(outcome, callback, request.body, redact),
+    responseExcerpt: excerptOf(outcome.body, redact),
   };
 }
 
@@ -164,11 +168,11 @@ function noteOf(
   { status, headers }: AnsweredRequest,
   { event, resultUrlOnly }: OwedCallback,
   body: OutboundRequest["body"],
-  secrets: Secrets,
+  redact: EchoRedactor,
 ): string | null {
   if (status >= 300 && status < 400) {
     const { location } = headers;
-    return typeof location === "string" ? redirectNote(redact(location, secrets)) : null;
+    return typeof location === "string" ? redirectNote(redact(location)) : null;
   }
   if (status !== PAYLOAD_TOO_LARGE) return null;
   const holdsResult = event.type === "job.completed" && !resultUrlOnly;
@@ -253,18 +257,7 @@ function bodyOf(ports: DelivererPorts, callback: OwedCallback): string {
   );
 }
 
-/** Shorter ones would blank out ordinary words. */
-const REDACTED_CHARS_MIN = 6;
-
 /** The beginning of an answer, without the subscription's own headers, which it may echo. */
-function excerptOf(body: Buffer, secrets: Secrets): string {
-  return redact(body.toString("utf8"), secrets).slice(0, EXCERPT_CHARS_MAX);
-}
-
-function redact(text: string, { headers }: Secrets): string {
-  let redacted = text;
-  for (const value of Object.values(headers)) {
-    if (value.length >= REDACTED_CHARS_MIN) redacted = redacted.replaceAll(value, "[redacted]");
-  }
-  return redacted;
+function excerptOf(body: Buffer, redact: EchoRedactor): string {
+  return redact(body.toString("utf8")).slice(0, EXCERPT_CHARS_MAX);
 }

@@ -1,4 +1,6 @@
+import { headerSecrets } from "../core/header-secrets.ts";
 import { publicId } from "../core/ids.ts";
+import { createEchoRedactor, type EchoRedactor } from "../core/redact-echoes.ts";
 import type { RequestFailure } from "../core/request-failure.ts";
 import { type SignatureScheme, signatureMask, signaturesOfMask } from "../core/signature-scheme.ts";
 import { testEventBody } from "../core/test-event.ts";
@@ -51,7 +53,7 @@ export interface TestedCallback {
     readonly status: number;
     readonly headers: ResponseHeaders;
     /** At most the first 16 KiB. */
-    readonly body: Buffer;
+    readonly body: string;
     readonly isTruncated: boolean;
   } | null;
   readonly failure: RequestFailure | NoKeys | null;
@@ -81,9 +83,10 @@ export async function sendTestCallback(
     responseBytesMax: RESPONSE_BYTES_MAX,
   });
   const outcome = await ports.send(request);
+  const redact = createEchoRedactor(headerSecrets(test.headers));
   return {
     request: { headers: request.headers, body },
-    response: outcome.kind === "answered" ? responseOf(outcome) : null,
+    response: outcome.kind === "answered" ? responseOf(outcome, redact) : null,
     failure: outcome.kind === "failed" ? outcome.failure : null,
     durationMs: outcome.durationMs,
   };
@@ -103,7 +106,19 @@ function keysOf(
     : keysWithOwnSecret(schemes, () => secret, projectKeys);
 }
 
-function responseOf(outcome: Extract<RequestOutcome, { kind: "answered" }>) {
+function responseOf(
+  outcome: Extract<RequestOutcome, { kind: "answered" }>,
+  redact: EchoRedactor,
+): TestedCallback["response"] {
   const { status, headers, body, truncated } = outcome;
-  return { status, headers, body, isTruncated: truncated };
+  const shown = Object.entries(headers).map(([name, value]) => [
+    name,
+    typeof value === "string" ? redact(value) : value?.map(redact),
+  ]);
+  return {
+    status,
+    headers: Object.fromEntries(shown) as ResponseHeaders,
+    body: redact(body.toString("utf8")),
+    isTruncated: truncated,
+  };
 }

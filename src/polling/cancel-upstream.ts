@@ -24,7 +24,8 @@ export async function cancelUpstream(
   const request = buildCancelRequest(access.target, { jobId, params }, ports.clock.now());
   if (request === null) return;
   if (request.kind === "refused") {
-    ports.log.warn({ jobId, problem: request.problem }, "a job was not canceled");
+    const problem = access.redactText(request.problem);
+    ports.log.warn({ jobId, problem }, "a job was not canceled");
     return;
   }
   const { method, origin, path, headers, body } = request;

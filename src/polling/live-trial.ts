@@ -36,7 +36,9 @@ export async function tryLive(
   if (typeof access === "string") return { kind: "not_asked", problem: access };
   const facts = { nowMs: ports.clock.now(), nextUrl: null, etag: null, mayLinger: false };
   const request = buildStatusRequest(access.target, trial.job, facts);
-  if (request.kind === "refused") return { kind: "not_asked", problem: request.problem };
+  if (request.kind === "refused") {
+    return { kind: "not_asked", problem: access.redactText(request.problem) };
+  }
   const era = await upstream.takeTurn(TURN_WAIT_MS);
   if (era === null) return { kind: "not_asked", problem: NO_TURN };
   let verdict: LaneVerdict = { kind: "healthy" };

@@ -229,7 +229,7 @@ export class ResultFetcher {
     const outcome = await wholly(sent, decoding);
     if (outcome.kind === "answered" && isWholeDownload(outcome.status)) {
       await parts.end();
-      const note = storedNote(outcome.headers, parts, decoding.decodes);
+      const note = access.redactText(storedNote(outcome.headers, parts, decoding.decodes));
       const result = { eventId, note, fetchedAtMs };
       const job = { shardId, jobRowId: watch.id };
       await this.#patiently(() => fetched.keep(job, result));

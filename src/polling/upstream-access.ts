@@ -1,4 +1,5 @@
-import type { Observation } from "../core/observation.ts";
+import type { Observation, UpstreamTimes } from "../core/observation.ts";
+import { createEchoRedactor, type EchoRedactor } from "../core/redact-echoes.ts";
 import { floorSchedule, type PollSchedule } from "../core/poll-schedule.ts";
 import { credentialHosts, strangeHosts } from "../providers/credential-hosts.ts";
 import { secretsOf } from "../providers/credential.ts";
@@ -15,7 +16,7 @@ export interface UpstreamAccess {
   readonly credentialVersion: number;
   /** Takes the credential out of texts in which an upstream may have echoed it. */
   redact(observation: Observation): Observation;
-  readonly redactText: (text: string) => string;
+  readonly redactText: EchoRedactor;
 }
 
 /** How a connection reaches the API that a definition describes, or why it does not. */
@@ -38,7 +39,7 @@ export function accessTo(
     const strange = strangeHosts(credentialHosts(provider, baseUrl), agreedHosts);
     if (strange.length > 0) return notAgreed(strange);
   }
-  const redactText = redactor(secretsOf(provider.definition.auth, credential));
+  const redactText = createEchoRedactor(secretsOf(provider.definition.auth, credential));
   return {
     projectId: connection.projectId,
     provider,
@@ -57,26 +58,34 @@ function notAgreed(hosts: readonly string[]): string {
   );
 }
 
-function redactor(secrets: readonly string[]): (text: string) => string {
-  return (text) => secrets.reduce((clean, secret) => clean.replaceAll(secret, "[redacted]"), text);
-}
-
-function redactTexts(observation: Observation, redact: (text: string) => string): Observation {
+/** A result is left as it is: it is the client's own. */
+function redactTexts(observation: Observation, redact: EchoRedactor): Observation {
   switch (observation.kind) {
     case "completed":
-      return observation;
+      return { ...observation, times: redactTimes(observation.times, redact) };
+    // Comes with every poll, mostly without any text that is kept.
     case "running":
-      return observation.unknownStatus === null
-        ? observation
-        : { ...observation, unknownStatus: redact(observation.unknownStatus) };
+      if (observation.unknownStatus === null && observation.progress === null) return observation;
+      return {
+        ...observation,
+        unknownStatus:
+          observation.unknownStatus === null ? null : redact(observation.unknownStatus),
+        progress:
+          observation.progress === null ? null : redactJsonText(observation.progress, redact),
+      };
     case "failed":
     case "canceled":
     case "expired":
-      return { ...observation, error: redact(observation.error) };
+      return {
+        ...observation,
+        error: redact(observation.error),
+        times: redactTimes(observation.times, redact),
+      };
     case "absent":
       return {
         ...observation,
         reason: redact(observation.reason),
+        times: redactTimes(observation.times, redact),
         ending:
           observation.ending.status === "expired"
             ? { status: "expired", error: redact(observation.ending.error) }
@@ -85,6 +94,29 @@ function redactTexts(observation: Observation, redact: (text: string) => string)
     case "retry":
     case "credential_rejected":
       return { ...observation, reason: redact(observation.reason) };
+  }
+}
+
+function redactTimes({ createdAt, updatedAt }: UpstreamTimes, redact: EchoRedactor): UpstreamTimes {
+  return {
+    createdAt: createdAt === null ? null : redact(createdAt),
+    updatedAt: updatedAt === null ? null : redact(updatedAt),
+  };
+}
+
+/** Stays JSON; where the mask would break it, the whole is a masked text. */
+function redactJsonText(json: string, redact: EchoRedactor): string {
+  const redacted = redact(json);
+  if (redacted === json) return json;
+  return isJson(redacted) ? redacted : JSON.stringify(redact(json.replaceAll('"', "")));
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
   }
 }
 

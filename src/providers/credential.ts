@@ -55,27 +55,21 @@ export function credentialQuery(auth: ProviderAuth, credential: string): string 
     : "";
 }
 
-/** Shorter ones would blank out ordinary words. */
-const SECRET_CHARACTERS_MIN = 6;
-
-/** The texts that give the credential away, the longest first, should an upstream echo them. */
+/** The texts that give the credential away, should an upstream echo them in whatever encoding. */
 export function secretsOf(auth: ProviderAuth, credential: string): readonly string[] {
-  const texts = [credential, ...partsOf(auth, credential)];
-  return [...new Set(texts)]
-    .filter((text) => text.length >= SECRET_CHARACTERS_MIN)
-    .sort((a, b) => b.length - a.length);
+  return [credential, ...partsOf(auth, credential)];
 }
 
 function partsOf(auth: ProviderAuth, credential: string): readonly string[] {
   switch (auth.kind) {
+    // Many credentials are `id:secret`, whatever header they travel in.
     case "basic":
-      return [credential.slice(credential.indexOf(":") + 1), encodeBasic(credential)];
-    case "query":
-      return [encodeQueryValue(credential)];
-    case "aws_sigv4":
-      return awsSecrets(readAwsCredential(credential));
     case "header":
     case "bearer":
+    case "query":
+      return credential.includes(":") ? [credential.slice(credential.indexOf(":") + 1)] : [];
+    case "aws_sigv4":
+      return awsSecrets(readAwsCredential(credential));
     case "none":
       return [];
   }

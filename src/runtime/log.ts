@@ -1,6 +1,7 @@
 import { destination as openDestination, pino, stdTimeFunctions } from "pino";
 import type { DestinationStream, Logger } from "pino";
 import { prettyFactory } from "pino-pretty";
+import { createEchoRedactor, type EchoRedactor } from "../core/redact-echoes.ts";
 import { redactJson, redactText } from "./redact.ts";
 
 export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
@@ -14,6 +15,8 @@ export type Log = Logger;
 export interface LogOptions {
   readonly level: LogLevel;
   readonly format: LogFormat;
+  /** Secrets of this process, which no line holds in any encoding. */
+  readonly secrets?: readonly string[];
   /** Standard output when absent. */
   readonly destination?: DestinationStream;
 }
@@ -27,7 +30,8 @@ const UNWRITTEN_CHARACTERS_MAX = 1_000_000;
  * whatever it was made from, is redacted on its way out. Lines are written before the call
  * returns, so that the last one before an exit is seen.
  */
-export function createLog({ level, format, destination }: LogOptions): Log {
+export function createLog({ level, format, secrets = [], destination }: LogOptions): Log {
+  const redactOwn = createEchoRedactor(secrets);
   const output = destination ?? standardOutput();
   return pino(
     {
@@ -37,7 +41,7 @@ export function createLog({ level, format, destination }: LogOptions): Log {
       formatters: { level: (label) => ({ level: label }), log: plainFields },
       // Errors are plain by then.
       serializers: { err: (error: unknown) => error },
-      hooks: { streamWrite: redactLine },
+      hooks: { streamWrite: (line) => redactLine(line, redactOwn) },
     },
     format === "pretty" ? prettyOver(output, destination === undefined) : output,
   );
@@ -59,11 +63,11 @@ function prettyOver(destination: DestinationStream, isStandardOutput: boolean): 
   return { write: (line) => destination.write(toPretty(line)) };
 }
 
-function redactLine(line: string): string {
+function redactLine(line: string, redactOwn: EchoRedactor): string {
   try {
-    return `${JSON.stringify(redactJson(JSON.parse(line)))}\n`;
+    return `${JSON.stringify(redactJson(JSON.parse(line), redactOwn))}\n`;
   } catch {
-    return redactText(line);
+    return redactText(redactOwn(line));
   }
 }
 

@@ -1,3 +1,5 @@
+import type { EchoRedactor } from "../core/redact-echoes.ts";
+
 const REDACTED = "[redacted]";
 
 /** Names, in lower case and without - and _, whose values are secret wherever they stand. */
@@ -26,28 +28,33 @@ export function redactText(text: string): string {
   return SECRET_SHAPES.reduce((masked, [shape, mask]) => masked.replace(shape, mask), named);
 }
 
-/** The same JSON value without what stands under a secret's name, and with its texts redacted. */
-export function redactJson(value: unknown): unknown {
-  if (typeof value === "string") return redactText(value);
-  if (Array.isArray(value)) return redactItems(value);
+/**
+ * The same JSON value without what is under a secret's name, and with its texts redacted.
+ * @param redactOwn takes out secrets that are known, whatever they look like
+ */
+export function redactJson(value: unknown, redactOwn: EchoRedactor): unknown {
+  if (typeof value === "string") return redactText(redactOwn(value));
+  if (Array.isArray(value)) return redactItems(value, redactOwn);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(
-    Object.entries(value).map(([name, field]) => [name, redactUnder(name, field)]),
+    Object.entries(value).map(([name, field]) => [name, redactUnder(name, field, redactOwn)]),
   );
 }
 
 /** Headers may come as one flat list of names and values. */
-function redactItems(items: readonly unknown[]): unknown[] {
+function redactItems(items: readonly unknown[], redactOwn: EchoRedactor): unknown[] {
   return items.map((item, index) => {
     const name = items[index - 1];
-    return typeof name === "string" ? redactUnder(name, item) : redactJson(item);
+    return typeof name === "string"
+      ? redactUnder(name, item, redactOwn)
+      : redactJson(item, redactOwn);
   });
 }
 
-function redactUnder(name: string, value: unknown): unknown {
+function redactUnder(name: string, value: unknown, redactOwn: EchoRedactor): unknown {
   // Whether there is a credential tells nothing about it, nor does a count of tokens.
   const tells = typeof value === "string" || (typeof value === "object" && value !== null);
-  return tells && isSecretName(name) ? REDACTED : redactJson(value);
+  return tells && isSecretName(name) ? REDACTED : redactJson(value, redactOwn);
 }
 
 function isSecretName(name: string): boolean {

@@ -172,6 +172,16 @@ export function nameOf({ host, port }: DatabaseServer): string {
   return host.includes(":") && !host.startsWith("/") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
+/** Decoded; empty without one. */
+export function passwordOf(url: string): string {
+  const password = /^[a-z]+:\/\/[^/@:]*:([^/?#]*)@/i.exec(url)?.[1] ?? "";
+  try {
+    return decodeURIComponent(password);
+  } catch {
+    return password;
+  }
+}
+
 /** The URL without password and parameters, fit for a log. Takes anything, also what is no URL. */
 export function redactUrl(url: string): string {
   const [base = ""] = url.split("?");

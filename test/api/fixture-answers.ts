@@ -17,7 +17,7 @@ export const TESTED: TestedCallback = {
   response: {
     status: 204,
     headers: { "x-a": "1", "set-cookie": ["a=1", "b=2"] },
-    body: Buffer.from("fine"),
+    body: "fine",
     isTruncated: false,
   },
   failure: null,

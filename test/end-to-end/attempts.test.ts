@@ -65,11 +65,22 @@ describe.concurrent("an attempt that fails is made again, and both can be seen",
   test("an answer that echoes the subscription's own headers is kept without them", async (context) => {
     const scene = await openScene(context);
     const { receiver, path } = scene;
-    receiver.answer(path, [{ status: 500, body: "no access with Bearer of-the-receiver" }, {}]);
+    const encoded = Buffer.from("Bearer of-the-receiver").toString("base64");
+    receiver.answer(path, [
+      { status: 500, body: "no access with Bearer of-the-receiver" },
+      { status: 500, body: `no access with {"token":"of\\u002dthe-receiver"} or ${encoded}` },
+      { status: 307, headers: { location: "/of%2Dthe%2Dreceiver" } },
+      {},
+    ]);
     const { id } = await owe(scene, { headers: { authorization: "Bearer of-the-receiver" } });
-    await receiver.take(path, 2);
+    await receiver.take(path, 4);
     const { attempts } = await scene.delivery(id);
-    expect(attempts[0].response_excerpt).toBe("no access with [redacted]");
+    expect(attempts).toMatchObject([
+      { response_excerpt: "no access with [redacted]" },
+      { response_excerpt: 'no access with {"token":"[redacted]"} or [redacted]' },
+      { error_message: expect.stringContaining("redirects to /[redacted]") },
+      {},
+    ]);
   });
 
   test("a connection that the receiver resets, unless it was kept alive and has died since", async (context) => {

@@ -131,6 +131,39 @@ describe("a credential that an upstream echoes", () => {
     expect(upstreamWith().accessOf(null)?.redact(observation)).toEqual(observation);
   });
 
+  test("is taken out of a job's progress and times, which stay JSON", () => {
+    const redact = upstreamWith({ credential: "31415926535" }).accessOf(null)?.redact;
+    const running: Observation = {
+      kind: "running",
+      phase: "processing",
+      progress: '{"note":"31415926535","pages":31415926535}',
+      hintMs: null,
+      unknownStatus: null,
+      times,
+    };
+    const redacted = redact?.(running);
+    expect(redacted).not.toMatchObject({ progress: expect.stringContaining("314") });
+    expect(redacted).toMatchObject({ progress: expect.stringContaining("[redacted]") });
+    expect(redacted?.kind === "running" && JSON.parse(redacted.progress ?? "")).toBeTruthy();
+    const at = { createdAt: "31415926535", updatedAt: "at 31415926535" };
+    expect(redact?.({ kind: "failed", error: "no", times: at })).toMatchObject({
+      times: { createdAt: "[redacted]", updatedAt: "at [redacted]" },
+    });
+  });
+
+  test.each([
+    ["base64", Buffer.from(`user:${CREDENTIAL}!`).toString("base64")],
+    ["a URL", encodeURIComponent(JSON.stringify(CREDENTIAL))],
+    ["escapes", CREDENTIAL.replaceAll(/./g, (one) => `\\u00${one.charCodeAt(0).toString(16)}`)],
+    ["a text that was cut", `${CREDENTIAL.slice(0, -1)}…`],
+  ])("is taken out when it comes in %s", (_, encoded) => {
+    const observation: Observation = { kind: "failed", error: `bad: ${encoded}`, times };
+    const redacted = JSON.stringify(upstreamWith().accessOf(null)?.redact(observation));
+    expect(redacted).toContain("bad: ");
+    expect(redacted).toContain("[redacted]");
+    expect(redacted).not.toContain(encoded.slice(6, 14));
+  });
+
   test("is not looked for when it is as short as a word", () => {
     const observation: Observation = { kind: "failed", error: "the file is bad", times };
     const access = upstreamWith({ credential: "file" }).accessOf(null);

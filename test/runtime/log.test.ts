@@ -63,6 +63,23 @@ describe.each(FORMATS)("no secret comes out as %s", (format) => {
   });
 });
 
+describe.each(FORMATS)("a secret of this process does not come out as %s", (format) => {
+  const own = "9f8e7d/6c5b+4a3";
+
+  test.each<[string, (text: string) => string]>([
+    ["as it is", (text) => text],
+    ["percent-encoded", encodeURIComponent],
+    ["in base64", (text) => Buffer.from(`me:${text}`).toString("base64")],
+    ["in JSON", (text) => JSON.stringify({ text: text.replaceAll("/", "\\u002f") })],
+  ])("%s", (_, encode) => {
+    const { log, text } = setUp({ format, secrets: [own] });
+    const echo = encode(own);
+    log.warn({ err: new Error(`refused: ${echo}`), answer: [echo] }, `refused ${echo}`);
+    expect(text()).toContain("[redacted]");
+    expect(text()).not.toContain(echo.slice(4, 12));
+  });
+});
+
 describe("what helps a person stays", () => {
   test("an error keeps its type, message, stack, code and cause", () => {
     const error = Object.assign(new TypeError("no answer", { cause: new Error("reset") }), {
