@@ -1,3 +1,4 @@
+import { eachLimit, limitOf } from "../src/core/project-limits.ts";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { describeProblems, loadConfig } from "../src/config.ts";
@@ -140,7 +141,7 @@ describe("with nothing set", () => {
       keptForMs: 2_592_000_000,
       drainMs: 0,
       shutdownTimeoutMs: 8000,
-      projectLimits: { live_jobs: 2_000_000, lists_running: 2 },
+      projectLimits: eachLimit((name) => limitOf(name).byDefault),
       memoryBytes: null,
     });
   });

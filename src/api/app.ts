@@ -15,6 +15,7 @@ import type { ApiPorts } from "./ports.ts";
 import { problemAnswer, refused } from "./problem.ts";
 import type { Outcome, Problem, Refusal } from "./problem.ts";
 import type { Reply, Route } from "./route.ts";
+import { type RateVerdict, RequestRates } from "./request-rates.ts";
 import { apiRoutes } from "./routes.ts";
 import { problemOfError, tooManyBodies } from "./unexpected-error.ts";
 
@@ -54,6 +55,8 @@ interface Progress {
   readonly deadline: RequestDeadline;
   /** Its handler was called. */
   isHandled: boolean;
+  /** Header fields for whatever the answer will be. */
+  fields: RateVerdict["fields"];
 }
 
 class Answering {
@@ -61,6 +64,7 @@ class Answering {
   readonly #authenticator: Authenticator;
   readonly #bodies: BodyBudget;
   readonly #lists: ListTurns;
+  readonly #rates: RequestRates;
   // Unique enough across restarts and nodes; counting costs less than randomness each time.
   readonly #idPrefix = randomBytes(5).toString("hex");
   #requests = 0;
@@ -70,6 +74,7 @@ class Answering {
     this.#authenticator = authenticator;
     this.#bodies = new BodyBudget(ports.requestBodiesBytesMax, ports.clock);
     this.#lists = new ListTurns(ports.limits, ports.clock);
+    this.#rates = new RequestRates(ports.limits, ports.clock);
   }
 
   async answer(context: Context, route: Route): Promise<Response> {
@@ -78,15 +83,17 @@ class Answering {
     const requestId = this.#nextId();
     const { path, answeredWithinMs = REQUEST_DEADLINE_MS } = route.description;
     const deadline = new RequestDeadline(clock, answeredWithinMs);
-    const progress: Progress = { deadline, isHandled: false };
+    const progress: Progress = { deadline, isHandled: false, fields: {} };
     try {
       const reply = await withGrace(this.#reply(context, route, progress), deadline, clock);
       const answer = "problem" in reply ? problemAnswer(reply.problem, requestId) : reply;
-      return this.#respond({ context, route: path, answer, requestId, startedAtMs });
+      const { fields } = progress;
+      return this.#respond({ context, route: path, answer, requestId, startedAtMs, fields });
     } catch (error) {
       const mayHaveActed = mayHaveChanged(context.req.method, progress, error);
       const answer = problemAnswer(problemOfError(error, { mayHaveActed }), requestId);
-      return this.#respond({ context, route: path, answer, requestId, startedAtMs, error });
+      const { fields } = progress;
+      return this.#respond({ context, route: path, answer, requestId, startedAtMs, fields, error });
     } finally {
       deadline.end();
     }
@@ -96,7 +103,15 @@ class Answering {
     const requestId = this.#nextId();
     const answer = problemAnswer(problem, requestId);
     const startedAtMs = this.#ports.clock.monotonic();
-    return this.#respond({ context, route: "none", answer, requestId, startedAtMs, error });
+    return this.#respond({
+      context,
+      route: "none",
+      answer,
+      requestId,
+      startedAtMs,
+      fields: {},
+      error,
+    });
   }
 
   async #reply(context: Context, route: Route, progress: Progress): Promise<Reply> {
@@ -110,6 +125,9 @@ class Answering {
         known instanceof Promise ? await deadline.race(known) : known;
       if (!authenticated.ok) return authenticated;
       caller = authenticated.value;
+      const { fields, refusal: tooMany } = this.#rates.take(caller.projectId);
+      progress.fields = fields;
+      if (tooMany !== null) return tooMany;
       const refusal = scopeRefusal(caller, scope);
       if (refusal !== null) return refusal;
     }
@@ -148,6 +166,7 @@ class Answering {
     readonly answer: Answer;
     readonly requestId: string;
     readonly startedAtMs: number;
+    readonly fields: RateVerdict["fields"];
     readonly error?: unknown;
   }): Response {
     const { answer, requestId, route } = done;
@@ -158,7 +177,7 @@ class Answering {
     this.#log(fields, done.error);
     return new Response(bodyOf(answer, method), {
       status: answer.status,
-      headers: { ...answer.headers, "x-request-id": requestId },
+      headers: { ...answer.headers, ...done.fields, "x-request-id": requestId },
     });
   }
 

@@ -32,6 +32,10 @@ export type Outcome<T> = { readonly ok: true; readonly value: T } | Refusal;
 
 export const PROBLEM_TYPE = "application/problem+json";
 
+const TOO_MANY = 429;
+/** For a refusal that does not know better: what is too much goes away by itself. */
+const RETRY_LATER = { "retry-after": "10" };
+
 /** Many errors at once help nobody, and their text must stay bounded. */
 const ERRORS_MAX = 50;
 
@@ -83,9 +87,14 @@ export function problemJson(of: Problem, instance: string | null): string {
 }
 
 export function problemAnswer(of: Problem, instance: string): Answer {
+  const { status } = PROBLEMS[of.code];
   return {
-    status: PROBLEMS[of.code].status,
-    headers: { "content-type": PROBLEM_TYPE, ...of.headers },
+    status,
+    headers: {
+      "content-type": PROBLEM_TYPE,
+      ...(status === TOO_MANY && RETRY_LATER),
+      ...of.headers,
+    },
     body: problemJson(of, instance),
   };
 }

@@ -31,6 +31,13 @@ const PROJECT_LIMITS = {
     counts: "Jobs that are watched now.",
     environment: "RINGBACK_LIVE_JOBS_MAX",
   },
+  requests_per_second: {
+    kind: "rate",
+    unit: "requests",
+    byDefault: 20_000,
+    counts:
+      "API requests with a key of the project; as many may come at once after a quiet second.",
+  },
   lists_running: {
     kind: "concurrency",
     unit: "requests",

@@ -26,6 +26,11 @@ export class TokenBucket {
     return this.#tokens >= 1;
   }
 
+  /** How many there were when they were looked at last. */
+  get tokens(): number {
+    return this.#tokens;
+  }
+
   /** Takes the token that {@link has} saw. */
   take(): void {
     if (this.#perSecond !== null) this.#tokens -= 1;
