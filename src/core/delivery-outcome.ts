@@ -1,6 +1,6 @@
 import { HEALTHY, type LaneVerdict } from "./job.ts";
 import type { ReceiverAsks } from "./receiver-asks.ts";
-import { REQUEST_FAILURE_CODES, type RequestFailure } from "./request-failure.ts";
+import { REQUEST_FAILURE_CODES, reachOfFailure, type RequestFailure } from "./request-failure.ts";
 import { retryDelayMs } from "./retry-schedule.ts";
 
 /**
@@ -82,7 +82,7 @@ export function errorCodeOfExchange(exchange: AttemptExchange): AttemptErrorCode
   return "unexpected_answer";
 }
 
-const FAULTY: LaneVerdict = { kind: "faulty" };
+const FAULTY_ANSWER: LaneVerdict = { kind: "faulty", reach: "answered" };
 const INCONCLUSIVE: LaneVerdict = { kind: "inconclusive" };
 /** However long a receiver asks for, other deliveries to its origin are tried again after this. */
 const LANE_PAUSE_MS_MAX = 60_000;
@@ -96,10 +96,10 @@ export function laneVerdictOfExchange(exchange: AttemptExchange): LaneVerdict {
   if (exchange.kind === "failed") {
     const { code } = exchange.failure;
     const isOwnFault = code === "aborted" || code === "url_refused";
-    return isOwnFault ? INCONCLUSIVE : FAULTY;
+    return isOwnFault ? INCONCLUSIVE : { kind: "faulty", reach: reachOfFailure(code) };
   }
   const { status, asks } = exchange;
-  if (status >= 500) return FAULTY;
+  if (status >= 500) return FAULTY_ANSWER;
   if (status !== 429) return HEALTHY;
   const askedMs = asks.waitMs ?? asks.retryAfterMs;
   return {

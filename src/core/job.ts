@@ -9,6 +9,7 @@ import type { EndingStatus } from "./event.ts";
 import type { Observation, UpstreamTimes } from "./observation.ts";
 import { nextPollDelayMs, pollIntervalMs, type PollSchedule } from "./poll-schedule.ts";
 import type { RawResult } from "./raw-result.ts";
+import type { Reach } from "./request-failure.ts";
 import {
   isUnreadableForGood,
   oneMoreUnreadable,
@@ -56,12 +57,22 @@ export type JobStep =
   | { readonly kind: "end"; readonly ending: Ending };
 
 /** What a poll or an attempt says about its lane. */
-export type LaneVerdict =
+export type LaneVerdict = (
   | { readonly kind: "healthy" }
   | { readonly kind: "faulty" }
   /** It never came to whoever is at the other end. */
   | { readonly kind: "inconclusive" }
-  | { readonly kind: "rate_limited"; readonly retryAfterMs: number | null };
+  | { readonly kind: "rate_limited"; readonly retryAfterMs: number | null }
+) & {
+  /** Whether it reached the lane's origin, where the kind does not say. */
+  readonly reach?: Reach;
+};
+
+/** Whether the origin of the lane was reached. */
+export function reachOf({ kind, reach }: LaneVerdict): Reach {
+  if (reach !== undefined) return reach;
+  return kind === "healthy" || kind === "rate_limited" ? "answered" : "unknown";
+}
 
 /** Whatever it tells of the job, the upstream has answered. */
 export const HEALTHY: LaneVerdict = { kind: "healthy" };

@@ -28,3 +28,37 @@ export interface RequestFailure {
   readonly code: RequestFailureCode;
   readonly message: string;
 }
+
+/**
+ * How far a request came, as far as that depends on nothing but the other end: it was answered; TCP
+ * or TLS failed, as it would for any request; or neither is known.
+ */
+export type Reach = "answered" | "unreachable" | "unknown";
+
+export function reachOfFailure(code: RequestFailureCode): Reach {
+  switch (code) {
+    case "dns_not_found":
+    case "connect_refused":
+    case "connect_timeout":
+    case "connect_failed":
+    case "tls_certificate_expired":
+    case "tls_certificate_not_yet_valid":
+    case "tls_certificate_self_signed":
+    case "tls_certificate_untrusted":
+    case "tls_certificate_name_mismatch":
+    case "tls_failed":
+      return "unreachable";
+    case "headers_too_large":
+    case "body_too_large":
+    case "invalid_response":
+      return "answered";
+    // A name server, this process or the request itself may be why.
+    case "url_refused":
+    case "address_refused":
+    case "dns_failed":
+    case "response_timeout":
+    case "connection_reset":
+    case "aborted":
+      return "unknown";
+  }
+}

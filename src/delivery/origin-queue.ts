@@ -9,7 +9,7 @@ export interface OriginQueueOptions {
   readonly projectId: string;
   readonly origin: string;
   readonly limits: LaneLimits;
-  /** What the lanes of all projects to the origin have in common. */
+  /** The project's way to the origin. */
   readonly gate: OriginGate;
   readonly clock: Clock;
   start(callback: OwedCallback): void;
@@ -44,7 +44,6 @@ export class OriginQueue {
       isCurrent: (callback, startAtMs) =>
         callback.state === "waiting" && callback.startAtMs === startAtMs,
     });
-    this.lane.moveTo(gate, projectId);
   }
 
   /** Queues a callback for when it is due. */
@@ -60,7 +59,7 @@ export class OriginQueue {
 
   /** Whether a new queue would do as well: nothing was learned that is worth remembering. */
   get isAtRest(): boolean {
-    return !this.hasBacklog && this.lane.isAtRest && this.#gate.isAtRest;
+    return !this.hasBacklog && this.lane.isAtRest && this.#gate.isIdle;
   }
 
   /** Whether more waits in the database, which goes before what comes now. */

@@ -1,6 +1,6 @@
 import type { BreakerLimits } from "../core/breaker.ts";
 import type { LaneLimits } from "../lanes/lane-options.ts";
-import { OriginGate } from "../lanes/origin-gate.ts";
+import { Origin } from "../lanes/origin.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { OriginQueue } from "./origin-queue.ts";
 import type { OwedCallback } from "./owed-callback.ts";
@@ -28,19 +28,20 @@ export interface OriginQueuesOptions {
   onChange(queue: OriginQueue): void;
 }
 
-interface Origin {
-  readonly gate: OriginGate;
+interface Receiver {
+  readonly origin: Origin;
   /** One for each project. */
   readonly queues: Map<string, OriginQueue>;
 }
 
 /**
- * The queues by origin and project. Projects have lanes of their own to an origin; whether it fails
- * they learn together. A queue is forgotten when it is empty and there is nothing to remember.
+ * The queues by origin and project. A project has a lane to an origin, and learns by itself whether
+ * its callbacks are taken there; only that nothing can be sent there at all is learned by all. A
+ * queue is forgotten when it is empty and there is nothing to remember.
  */
 export class OriginQueues {
   readonly #options: OriginQueuesOptions;
-  readonly #origins = new Map<string, Origin>();
+  readonly #receivers = new Map<string, Receiver>();
   /** Empty ones, in the order in which they became so. */
   readonly #idle = new Set<OriginQueue>();
   /** Which part of the lanes' rates is this node's. */
@@ -56,11 +57,11 @@ export class OriginQueues {
   }
 
   all(): OriginQueue[] {
-    return Array.from(this.#origins.values(), ({ queues }) => [...queues.values()]).flat();
+    return Array.from(this.#receivers.values(), ({ queues }) => [...queues.values()]).flat();
   }
 
   find(projectId: string, origin: string): OriginQueue | null {
-    return this.#origins.get(origin)?.queues.get(projectId) ?? null;
+    return this.#receivers.get(origin)?.queues.get(projectId) ?? null;
   }
 
   get(projectId: string, origin: string): OriginQueue {
@@ -90,7 +91,8 @@ export class OriginQueues {
   }
 
   configure(projectId: string, limits: LaneLimits): void {
-    for (const { queues } of this.#origins.values()) queues.get(projectId)?.lane.configure(limits);
+    for (const { queues } of this.#receivers.values())
+      queues.get(projectId)?.lane.configure(limits);
   }
 
   setShare(share: number): void {
@@ -101,42 +103,46 @@ export class OriginQueues {
   }
 
   #open(projectId: string, origin: string): OriginQueue {
-    const { gate, queues } = this.#origins.get(origin) ?? this.#openOrigin(origin);
+    const receiver = this.#receivers.get(origin) ?? this.#openReceiver(origin);
     const limits = this.#options.limitsOf(projectId);
+    const gate = receiver.origin.gateOf(projectId);
     const queue = new OriginQueue({ ...this.#options, projectId, origin, limits, gate });
     queue.lane.setShare(this.#share);
-    queues.set(projectId, queue);
+    receiver.queues.set(projectId, queue);
     this.#idle.add(queue);
     this.#size += 1;
     return queue;
   }
 
-  #openOrigin(origin: string): Origin {
+  #openReceiver(origin: string): Receiver {
     const { clock, breaker = BREAKER } = this.#options;
     const queues = new Map<string, OriginQueue>();
-    let isFailing = false;
-    const gate = new OriginGate({
+    const failing = new Set<string>();
+    const shared = new Origin({
       clock,
       concurrency: Infinity,
       breaker,
-      onBreaker: ({ state }) => {
+      onBreaker: (projectId, { state }) => {
         // A probe that is let through is neither the one nor the other.
-        if (isFailing === (state !== "closed")) return;
-        isFailing = !isFailing;
-        for (const queue of queues.values()) this.#options.onChange(queue);
+        if (failing.has(projectId) === (state !== "closed")) return;
+        if (state === "closed") failing.delete(projectId);
+        else failing.add(projectId);
+        const queue = queues.get(projectId);
+        if (queue !== undefined) this.#options.onChange(queue);
       },
     });
-    const opened = { gate, queues };
-    this.#origins.set(origin, opened);
-    return opened;
+    const receiver = { origin: shared, queues };
+    this.#receivers.set(origin, receiver);
+    return receiver;
   }
 
   #remove(queue: OriginQueue): void {
     this.#idle.delete(queue);
     queue.lane.close();
-    const queues = this.#origins.get(queue.origin)?.queues;
-    if (queues?.delete(queue.projectId) !== true) return;
+    const receiver = this.#receivers.get(queue.origin);
+    if (receiver?.queues.delete(queue.projectId) !== true) return;
+    receiver.origin.forget(queue.projectId);
     this.#size -= 1;
-    if (queues.size === 0) this.#origins.delete(queue.origin);
+    if (receiver.queues.size === 0) this.#receivers.delete(queue.origin);
   }
 }

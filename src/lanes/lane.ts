@@ -32,7 +32,6 @@ export class Lane<Item> implements GateVisitor {
   #share = 1;
   #concurrency: number;
   #gate: OriginGate;
-  #group = "";
   #inFlight = 0;
   #hold: LaneHold | null = null;
   #timer: Timer | null = null;
@@ -79,10 +78,6 @@ export class Lane<Item> implements GateVisitor {
     return this.#concurrency;
   }
 
-  get group(): string {
-    return this.#group;
-  }
-
   /** Infinity while paused until resumed by hand. */
   get pausedUntilMs(): number {
     return Math.max(this.#pausedUntilMs, this.#refusedUntilMs);
@@ -124,7 +119,7 @@ export class Lane<Item> implements GateVisitor {
   settle(verdict: LaneVerdict, era = this.#era): void {
     this.#inFlight -= 1;
     this.#learn(verdict, era >= this.#eraOfRefusal);
-    this.#gateOf(era).settle(verdict.kind);
+    this.#gateOf(era).settle(verdict);
     this.#pump();
   }
 
@@ -163,9 +158,8 @@ export class Lane<Item> implements GateVisitor {
     this.configure(this.#limits);
   }
 
-  /** Goes to another origin from now on. @param group whose turns it shares there */
-  moveTo(gate: OriginGate, group: string): void {
-    this.#group = group;
+  /** Goes through another gate from now on. */
+  moveTo(gate: OriginGate): void {
     if (gate === this.#gate) return;
     // Those of whom everything is over are forgotten with the next move.
     const former = { gate: this.#gate, lastEra: this.#era };

@@ -6,57 +6,78 @@ import {
   type Breaker,
   type BreakerLimits,
 } from "../core/breaker.ts";
-import type { LaneVerdict } from "../core/job.ts";
+import { type LaneVerdict, reachOf } from "../core/job.ts";
+import type { Reach } from "../core/request-failure.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
-import { Turns } from "./turns.ts";
-
-export interface OriginGateOptions {
-  readonly clock: Clock;
-  /** Requests under way to the origin at once, of all its lanes. */
-  readonly concurrency: number;
-  /** null for a gate that no fault closes. */
-  readonly breaker: BreakerLimits | null;
-  /** Told when the breaker opens, lets a probe through, and closes. */
-  readonly onBreaker?: (breaker: Breaker) => void;
-}
 
 /** A lane as the gate knows it. */
 export interface GateVisitor {
-  /** Lanes of a group share its turns: a project's, for one. */
-  readonly group: string;
   /** Its turn has come: `admit` lets it start one item now. */
   takeTurn(): void;
 }
 
+/** The origin as the gate of one of its projects knows it. */
+export interface SharedOrigin {
+  /** How many more requests may be in progress, of all projects. */
+  readonly free: number;
+  /** Whether several projects can't reach it. */
+  readonly reachability: Breaker;
+  /** Lets the visitor start one item, or calls it when its turn comes. */
+  admit(gate: OriginGate, visitor: GateVisitor, nowMs: number): boolean;
+  /** One of its requests is over. */
+  leave(gate: OriginGate, reach: Reach): void;
+  /** Whether the gate's breaker is open only because its project could not reach the origin. */
+  setUnreached(gate: OriginGate, isUnreached: boolean): void;
+}
+
+export interface OriginGateOptions {
+  readonly projectId: string;
+  readonly origin: SharedOrigin;
+  readonly clock: Clock;
+  /** null for a gate that no fault closes. */
+  readonly breaker: BreakerLimits | null;
+  /** Told when what holds of the project's lanes opens, lets a probe through, and closes. */
+  readonly onBreaker?: ((breaker: Breaker) => void) | undefined;
+}
+
 /**
- * What all lanes to one origin have in common: the breaker, and how many requests may be under way.
- * A lane asks before each start. When the origin is what is short, lanes wait and take turns, so
- * that a lane with many jobs gets no more of it than one with few; a probe is somebody's turn too.
+ * What a project's lanes to one origin have in common: a breaker of their own, since what answers a
+ * project gets, and how its definitions read them, is in its own hands and says nothing about what
+ * others get. A lane asks before each start. While the breaker lets only probes through, and while
+ * the project has its share of what the origin may have in progress, lanes wait and take turns.
  */
 export class OriginGate {
+  readonly projectId: string;
   readonly #options: OriginGateOptions;
-  readonly #turns = new Turns<GateVisitor>();
+  readonly #waiting = new Set<GateVisitor>();
   #breaker: Breaker = BREAKER_CLOSED;
   #inFlight = 0;
   #isProbing = false;
+  /** All faults since the last answer were failures to reach the origin at all. */
+  #isUnreached = false;
+  /** The state that was told last. */
+  #told: Breaker["state"] = "closed";
   /** Whose turn it is just now. */
   #atTurn: GateVisitor | null = null;
   #timer: Timer | null = null;
 
   constructor(options: OriginGateOptions) {
     this.#options = options;
+    this.projectId = options.projectId;
   }
 
   get inFlight(): number {
     return this.#inFlight;
   }
 
+  /** What holds the project's lanes back: that the origin can't be reached, or their own faults. */
   get breaker(): Breaker {
-    return this.#breaker;
+    const { reachability } = this.#options.origin;
+    return reachability.state === "closed" ? this.#breaker : reachability;
   }
 
   /** Whether a new gate would do as well. */
-  get isAtRest(): boolean {
+  get isIdle(): boolean {
     const breaker = this.#breaker;
     return this.#inFlight === 0 && breaker.state === "closed" && breaker.failuresInRow === 0;
   }
@@ -64,44 +85,69 @@ export class OriginGate {
   /** Lets the visitor start one item, which it settles later, or calls it when its turn comes. */
   admit(visitor: GateVisitor, nowMs: number): boolean {
     const isItsTurn = this.#atTurn === visitor;
-    if ((isItsTurn || this.#turns.isEmpty) && this.#hasRoom(nowMs)) {
-      this.#atTurn = null;
-      this.#inFlight += 1;
-      this.#isProbing = this.#breaker !== BREAKER_CLOSED && this.#breaker.state === "half_open";
-      return true;
+    if (!((isItsTurn || this.#waiting.size === 0) && this.#hasRoom(nowMs))) {
+      this.#waiting.add(visitor);
+      this.#waitForProbe(nowMs);
+      return false;
     }
-    this.#turns.add(visitor.group, visitor);
-    this.#waitForProbe(nowMs);
-    return false;
+    this.#atTurn = null;
+    if (!this.#options.origin.admit(this, visitor, nowMs)) return false;
+    this.#inFlight += 1;
+    this.#isProbing = this.#breaker !== BREAKER_CLOSED && this.#breaker.state === "half_open";
+    return true;
   }
 
   /** An item that was admitted is over. One that never got to the origin says nothing about it. */
-  settle(outcome: LaneVerdict["kind"]): void {
+  settle(verdict: LaneVerdict): void {
     this.#inFlight -= 1;
     this.#isProbing = false;
-    if (outcome === "faulty") this.#onFault();
-    else if (outcome !== "inconclusive" && this.#breaker !== BREAKER_CLOSED) {
+    const reach = reachOf(verdict);
+    if (verdict.kind === "faulty") this.#onFault(reach === "unreachable");
+    else if (verdict.kind !== "inconclusive" && this.#breaker !== BREAKER_CLOSED) {
       this.#become(afterSuccess());
     }
-    if (!this.#turns.isEmpty) this.#serve();
+    this.#options.origin.leave(this, reach);
+    if (this.#waiting.size > 0) this.#serve();
   }
 
-  #onFault(): void {
-    const { breaker, clock } = this.#options;
-    if (breaker !== null) this.#become(afterFailure(this.#breaker, breaker, clock.monotonic()));
+  /** Another project was answered by the origin, which this one could only not reach. */
+  reached(): void {
+    this.#become(afterSuccess());
+    if (this.#waiting.size > 0) this.#serve();
+  }
+
+  /** Tells what holds of its lanes, if that has changed. */
+  tell(): void {
+    const { breaker } = this;
+    if (breaker.state === this.#told) return;
+    this.#told = breaker.state;
+    this.#options.onBreaker?.(breaker);
+  }
+
+  #onFault(isUnreached: boolean): void {
+    const { breaker: limits, clock } = this.#options;
+    if (limits === null) return;
+    const isFirst = this.#breaker.state === "closed" && this.#breaker.failuresInRow === 0;
+    this.#isUnreached = isUnreached && (isFirst || this.#isUnreached);
+    this.#become(afterFailure(this.#breaker, limits, clock.monotonic()));
   }
 
   #become(breaker: Breaker): void {
-    const isNews = breaker.state !== this.#breaker.state;
     this.#breaker = breaker;
-    if (isNews) this.#options.onBreaker?.(breaker);
+    const isUnreached = breaker.state !== "closed" && this.#isUnreached;
+    this.#options.origin.setUnreached(this, isUnreached);
+    this.tell();
   }
 
+  /** A project may have as many requests in progress as are left for others. */
   #hasRoom(nowMs: number): boolean {
     if (this.#breaker.state === "open") this.#become(afterTime(this.#breaker, nowMs));
     switch (this.#breaker.state) {
-      case "closed":
-        return this.#inFlight < this.#options.concurrency;
+      case "closed": {
+        const { free } = this.#options.origin;
+        // Without any left it waits for its turn among the projects.
+        return free === 0 || this.#inFlight < free;
+      }
       case "half_open":
         return !this.#isProbing;
       case "open":
@@ -113,8 +159,9 @@ export class OriginGate {
   #serve(): void {
     const nowMs = this.#options.clock.monotonic();
     while (this.#hasRoom(nowMs)) {
-      const visitor = this.#turns.take();
-      if (visitor === null) return;
+      const [visitor] = this.#waiting;
+      if (visitor === undefined) return;
+      this.#waiting.delete(visitor);
       this.#atTurn = visitor;
       visitor.takeTurn();
       this.#atTurn = null;
@@ -122,9 +169,9 @@ export class OriginGate {
     this.#waitForProbe(nowMs);
   }
 
-  /** Sees to it that whoever waits before an open breaker is served when it lets a probe through. */
+  /** Serves whoever waits before an open breaker when it lets a probe through. */
   #waitForProbe(nowMs: number): void {
-    if (this.#breaker.state !== "open" || this.#timer !== null || this.#turns.isEmpty) return;
+    if (this.#breaker.state !== "open" || this.#timer !== null || this.#waiting.size === 0) return;
     this.#timer = this.#options.clock.setTimer(this.#breaker.untilMs - nowMs, () => {
       this.#timer = null;
       this.#serve();

@@ -3,8 +3,8 @@ import { RequestClient } from "./request-client.ts";
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 30_000;
-/** As many as the highest concurrency that a connection may ask for. */
-const UPSTREAM_CONNECTIONS_MAX = 1024;
+/** Twice the highest concurrency that a connection may ask for: a project gets half at most. */
+const UPSTREAM_CONNECTIONS_MAX = 2048;
 /** Lanes keep far below it; there is one for each project that calls back to the origin. */
 const CALLBACK_CONNECTIONS_MAX = 1024;
 const ORIGINS_MAX = 2_000;

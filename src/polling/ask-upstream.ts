@@ -1,7 +1,7 @@
-import type { RequestFailureCode } from "../core/request-failure.ts";
-import { HEALTHY, INCONCLUSIVE, type LaneVerdict, laneVerdict } from "../core/job.ts";
+import { HEALTHY, INCONCLUSIVE, type LaneVerdict, laneVerdict, reachOf } from "../core/job.ts";
 import type { MemoryPlan } from "../core/memory-plan.ts";
 import type { Observation } from "../core/observation.ts";
+import { type Reach, reachOfFailure, type RequestFailureCode } from "../core/request-failure.ts";
 import type { AnswerRoom, OutboundRequest, RequestOutcome } from "../outbound/request-outcome.ts";
 import { buildResultRequest, buildStatusRequest } from "../providers/build-request.ts";
 import {
@@ -61,11 +61,16 @@ export function openAsking(ports: AnswerPorts): Asking {
   };
 }
 
+export interface SentRequest {
+  readonly origin: string;
+  readonly reach: Reach;
+}
+
 /** What one request about a job brought. */
 export interface Asked {
   readonly interpretation: Interpretation;
-  /** False where the URL may not be asked, which says nothing of the upstream. */
-  readonly isSent: boolean;
+  /** Where the request went and how far it came; null where the URL may not be asked. */
+  readonly sent: SentRequest | null;
   /** How long the upstream held its answer back because it was asked to. */
   readonly lingeredMs: number;
 }
@@ -137,7 +142,7 @@ async function askForStatus(
     ports.observed(interpretation, failureCodeOf(outcome));
     return {
       interpretation: redacted(access, interpretation),
-      isSent: true,
+      sent: sentTo(sent.origin, outcome),
       lingeredMs: lingerMs === 0 ? 0 : outcome.durationMs,
     };
   } finally {
@@ -183,20 +188,39 @@ async function askForResult(
           );
     if (interpretation === null) return null;
     ports.observed(interpretation, failureCodeOf(outcome));
-    return { interpretation: redacted(access, interpretation), isSent: true, lingeredMs: 0 };
+    return {
+      interpretation: redacted(access, interpretation),
+      sent: sentTo(sent.origin, outcome),
+      lingeredMs: 0,
+    };
   } finally {
     room.leave(sent);
   }
 }
 
 function unsent(interpretation: Interpretation): Asked {
-  return { interpretation, isSent: false, lingeredMs: 0 };
+  return { interpretation, sent: null, lingeredMs: 0 };
 }
 
-/** What it says about the lane; null when nothing was asked, or nobody waited for the answer. */
-export function laneVerdictOf(interpretation: Interpretation | null): LaneVerdict {
-  if (interpretation === null) return INCONCLUSIVE;
-  return interpretation.kind === "result_wanted" ? HEALTHY : laneVerdict(interpretation);
+export function sentTo(origin: string, outcome: RequestOutcome): SentRequest {
+  const reach = outcome.kind === "failed" ? reachOfFailure(outcome.failure.code) : "answered";
+  return { origin, reach };
+}
+
+/**
+ * The verdict over the lane that the request had its turn in.
+ * @param asked null when nothing was sent, or the answer was not awaited
+ * @param origin the lane's. A job may have a URL of its own, which proves nothing about it.
+ */
+export function laneVerdictOf(
+  asked: Pick<Asked, "interpretation" | "sent"> | null,
+  origin: string,
+): LaneVerdict {
+  if (asked === null || asked.sent === null) return INCONCLUSIVE;
+  const { interpretation, sent } = asked;
+  const verdict = interpretation.kind === "result_wanted" ? HEALTHY : laneVerdict(interpretation);
+  const reach = sent.origin === origin ? sent.reach : "unknown";
+  return reach === reachOf(verdict) ? verdict : { ...verdict, reach };
 }
 
 function redacted(access: UpstreamAccess, interpretation: Interpretation): Interpretation {

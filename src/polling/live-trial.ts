@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import { type LaneVerdict, laneVerdict } from "../core/job.ts";
+import { INCONCLUSIVE, type LaneVerdict } from "../core/job.ts";
 import type { UpstreamAnswer } from "../providers/read-body.ts";
 import { buildStatusRequest } from "../providers/build-request.ts";
 import { interpretFailure } from "../providers/interpret-answer.ts";
@@ -8,12 +8,11 @@ import {
   type LiveTrial,
   type LiveTrialOutcome,
   shownAnswer,
-  type Trial,
   tryAnswer,
 } from "../providers/trial.ts";
 import type { UpstreamRequest } from "../providers/upstream-request.ts";
 import { decodeAnswer } from "./answer-question.ts";
-import { type AnswerPorts, question } from "./ask-upstream.ts";
+import { type AnswerPorts, laneVerdictOf, question, sentTo } from "./ask-upstream.ts";
 import type { UpstreamAccess } from "./upstream-access.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -41,7 +40,8 @@ export async function tryLive(
   }
   const era = await upstream.takeTurn(TURN_WAIT_MS);
   if (era === null) return { kind: "not_asked", problem: NO_TURN };
-  let verdict: LaneVerdict = { kind: "healthy" };
+  const { origin } = upstream;
+  let verdict: LaneVerdict = INCONCLUSIVE;
   try {
     const limits = {
       timeoutMs: access.provider.requestTimeoutMs,
@@ -51,7 +51,10 @@ export async function tryLive(
     const asked = { method: request.method, url: shownUrl(request, access) };
     if (outcome.kind === "failed") {
       const observation = interpretFailure(outcome.failure);
-      verdict = laneVerdict(observation);
+      verdict = laneVerdictOf(
+        { interpretation: observation, sent: sentTo(request.origin, outcome) },
+        origin,
+      );
       const reason = access.redactText(outcome.failure.message);
       return { kind: "not_answered", asked, reason, consequence: consequenceOf(observation) };
     }
@@ -59,7 +62,8 @@ export async function tryLive(
     const nowMs = ports.clock.now();
     const answer = redactedAnswer(outcome, access, limits.responseBytesMax);
     const read = tryAnswer(access.provider, "status", answer, { ageMs, seenBefore, nowMs });
-    verdict = verdictOf(read);
+    const sent = sentTo(request.origin, outcome);
+    verdict = laneVerdictOf({ interpretation: read.observation, sent }, origin);
     return { kind: "answered", asked, answer: shownAnswer(answer), trial: read };
   } finally {
     upstream.lane.settle(verdict, era);
@@ -67,10 +71,6 @@ export async function tryLive(
 }
 
 const NO_TURN = `The connection is pausing or busy: no turn came within ${TURN_WAIT_MS / 1000} s.`;
-
-function verdictOf({ observation }: Trial): LaneVerdict {
-  return observation.kind === "result_wanted" ? { kind: "healthy" } : laneVerdict(observation);
-}
 
 /** The query's credential by its place as well: it may be too short to be told from other text. */
 function shownUrl(request: UpstreamRequest, { target, redactText }: UpstreamAccess): string {

@@ -8,6 +8,7 @@ import type { SecretBox } from "../runtime/secret-box.ts";
 import type { JobReference } from "../store/find-job.ts";
 import {
   type AnswerPorts,
+  type Asked,
   type Asking,
   askUpstream,
   laneVerdictOf,
@@ -84,7 +85,7 @@ export class Poller {
       secretBox: ports.secretBox,
       userAgent: ports.userAgent,
       pollsPerOriginMax: ports.pollsPerOriginMax,
-      onBreaker: (origin, breaker) => this.#tellOfBreaker(origin, breaker),
+      onBreaker: (origin, projectId, breaker) => this.#logBreaker({ origin, projectId }, breaker),
       probe: (upstream) => void this.#probe(upstream),
       poll: (upstream, watch, era) => void this.#poll(upstream, watch, era),
       timeOut: (watch) => void this.#end(watch, timedOut(watch, this.watches.lastErrorOf(watch))),
@@ -120,21 +121,23 @@ export class Poller {
   async #poll(upstream: Upstream, watch: Watch, era: number): Promise<void> {
     this.#begin(watch, "polling");
     const beganAtMs = this.#ports.clock.monotonic();
-    let interpretation: Interpretation | null = null;
+    const { origin } = upstream;
+    let asked: Asked | null = null;
     try {
-      interpretation = await this.#pass(upstream, watch);
+      asked = await this.#pass(upstream, watch);
     } catch (error) {
       this.#ports.log.error({ err: error, jobId: watch.jobId }, "a pass over a job failed");
       if (watch.state === "polling") this.watches.schedule(watch, this.#refusedRetryAtMs());
     }
-    if (interpretation !== null && isAnsweredWell(interpretation)) upstream.answeredWell(beganAtMs);
-    if (upstream.isProbing) this.#endProbe(upstream, interpretation);
-    upstream.lane.settle(laneVerdictOf(interpretation), era);
+    const isWell = asked !== null && asked.sent !== null && isAnsweredWell(asked.interpretation);
+    if (isWell) upstream.answeredWell(beganAtMs);
+    if (upstream.isProbing) this.#endProbe(upstream, isWell);
+    upstream.lane.settle(laneVerdictOf(asked, origin), era);
     this.#finish(watch);
   }
 
-  /** Gives what the upstream said; null when it was not asked. */
-  async #pass(upstream: Upstream, watch: Watch): Promise<Interpretation | null> {
+  /** Returns what the upstream said; null when it was not asked. */
+  async #pass(upstream: Upstream, watch: Watch): Promise<Asked | null> {
     const access = upstream.accessOf(watch.providerVersionId);
     if (access === null) {
       this.watches.park(upstream, watch);
@@ -148,7 +151,7 @@ export class Poller {
     const { interpretation, lingeredMs } = asked;
     if (interpretation.kind === "result_wanted") {
       this.#askForResult(watch);
-      return interpretation;
+      return asked;
     }
     if (interpretation.kind === "running" && interpretation.unknownStatus !== null) {
       this.#ports.metUnknownStatus(upstream, watch, interpretation.unknownStatus);
@@ -158,7 +161,7 @@ export class Poller {
       const isConfirmed = upstream.credentialRefused(watch.slot, isPlain);
       if (isConfirmed || upstream.problem !== null) {
         await this.#suspend(upstream, access, watch, reason);
-        return interpretation;
+        return asked;
       }
     }
     const step = decideAfterPoll({
@@ -171,7 +174,7 @@ export class Poller {
       minIntervalMs: access.provider.minIntervalMs,
     });
     await this.#take(access, watch, step);
-    return asked.isSent ? interpretation : null;
+    return asked;
   }
 
   /** In its own turn, which comes before those of jobs that fell due later. */
@@ -305,11 +308,10 @@ export class Poller {
     }
   }
 
-  #endProbe(upstream: Upstream, interpretation: Interpretation | null): void {
+  #endProbe(upstream: Upstream, isAnsweredWell: boolean): void {
     upstream.endProbe();
     const credentialVersion = upstream.storedCredentialVersion;
-    if (credentialVersion === null) return;
-    if (interpretation === null || !isAnsweredWell(interpretation)) return;
+    if (credentialVersion === null || !isAnsweredWell) return;
     const connection = { id: upstream.connectionId, credentialVersion };
     this.#ports.log.info({ connection }, "a paused connection is resumed: its credential is taken");
     this.#ports.resumeConnection(connection).catch((error: unknown) => {
@@ -317,12 +319,12 @@ export class Poller {
     });
   }
 
-  /** Of an outage its beginning and its end. */
-  #tellOfBreaker(origin: string, breaker: Breaker): void {
+  /** Logs when an outage starts and ends, as one project meets it. */
+  #logBreaker(where: { readonly origin: string; readonly projectId: string }, breaker: Breaker) {
     const { log } = this.#ports;
-    if (breaker.state === "closed") log.info({ origin }, "an upstream answers again");
+    if (breaker.state === "closed") log.info(where, "an upstream answers again");
     if (breaker.state !== "open" || breaker.opensInRow > 1) return;
-    log.warn({ origin }, "an upstream fails; until it answers, it is only probed");
+    log.warn(where, "an upstream fails; until it answers, it is only probed");
   }
 
   #refusedRetryAtMs(): number {

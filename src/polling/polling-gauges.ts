@@ -50,11 +50,14 @@ export function registerPollingGauges(metrics: Metrics, watches: WatchList): voi
   const { upstreams } = watches;
   metrics.gauge("ringback_watched_jobs", "Jobs this node polls.", () => watches.size);
   metrics.gauge("ringback_polls_in_flight", "Polls under way.", () => upstreams.pollsInFlight);
-  metrics.gauges("breaker", { ringback_upstream_origins: "Origins of upstreams." }, () =>
-    (["closed", "open", "half_open"] as const).map((breaker) => ({
-      of: breaker,
-      values: { ringback_upstream_origins: upstreams.countOrigins(breaker) },
-    })),
+  metrics.gauges(
+    "breaker",
+    { ringback_upstream_origins: "Origins of upstreams, once for each project." },
+    () =>
+      (["closed", "open", "half_open"] as const).map((breaker) => ({
+        of: breaker,
+        values: { ringback_upstream_origins: upstreams.countOrigins(breaker) },
+      })),
   );
   metrics.gauges("connection", OF_CONNECTION, () => connectionRows(upstreams));
 }

@@ -34,8 +34,8 @@ export interface UpstreamPorts {
   readonly secretBox: SecretBox;
   /** Sent unless the definition has one of its own. */
   readonly userAgent: string;
-  /** What all connections to an origin have in common. */
-  readonly gateOf: (origin: string) => OriginGate;
+  /** What all connections of a project to an origin have in common. */
+  readonly gateOf: (origin: string, projectId: string) => OriginGate;
   /** The turn of the watch in this slot has come. */
   readonly poll: (upstream: Upstream, slot: number, era: number) => void;
   /** The pause of a connection is to be probed. */
@@ -66,8 +66,9 @@ export class Upstream {
   readonly #providers: JobProviders;
   readonly #secretBox: SecretBox;
   readonly #userAgent: string;
-  readonly #gateOf: (origin: string) => OriginGate;
+  readonly #gateOf: UpstreamPorts["gateOf"];
   #connection: StoredConnection | null = null;
+  #origin = "";
   #credential = "";
   /** By version of the definition: the access, or why there is none. */
   readonly #accesses = new Map<string | null, UpstreamAccess | string>();
@@ -90,7 +91,7 @@ export class Upstream {
     this.#gateOf = ports.gateOf;
     this.lane = new Lane<number | Turn>({
       limits: NO_LIMITS,
-      gate: ports.gateOf(""),
+      gate: ports.gateOf("", ""),
       clock: ports.clock,
       start: (item, era) =>
         typeof item === "number" ? ports.poll(this, item, era) : item.begin(era),
@@ -106,6 +107,11 @@ export class Upstream {
    */
   get hasRoomToLinger(): boolean {
     return 2 * (this.lane.queued + this.lane.inFlight) <= this.lane.concurrency;
+  }
+
+  /** Where the lane leads; a job may have a URL of its own elsewhere. */
+  get origin(): string {
+    return this.#origin;
   }
 
   /** Why nothing can be sent at all, so that the lane is paused; or null. */
@@ -301,7 +307,8 @@ export class Upstream {
 
   #limitTo(connection: StoredConnection, provider: Provider): void {
     const origin = URL.parse(connection.baseUrl ?? provider.baseUrl ?? "")?.origin ?? "";
-    this.lane.moveTo(this.#gateOf(origin), connection.projectId);
+    this.#origin = origin;
+    this.lane.moveTo(this.#gateOf(origin, connection.projectId));
     this.lane.configure(limitsOf(connection, provider));
   }
 }

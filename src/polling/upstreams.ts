@@ -1,10 +1,14 @@
 import type { Breaker, BreakerLimits } from "../core/breaker.ts";
 import type { LaneLoad } from "../lanes/lane-load.ts";
-import { OriginGate } from "../lanes/origin-gate.ts";
+import { Origin } from "../lanes/origin.ts";
+import type { OriginGate } from "../lanes/origin-gate.ts";
 import type { StoredConnection } from "../store/load-connections.ts";
 import { Upstream, type UpstreamPorts } from "./upstream.ts";
 
-/** Of an origin: faults of all connections to it count, and hold all of them back. */
+/**
+ * For each project: faults of all its connections to an origin count, and hold all of them back. For
+ * the origin: failures to reach it, by several projects.
+ */
 const BREAKER: BreakerLimits = {
   failuresInRowMax: 20,
   failingMsMin: 0,
@@ -16,10 +20,10 @@ const BREAKER: BreakerLimits = {
 const UNKNOWN_ORIGIN = "";
 
 export interface UpstreamsPorts extends Omit<UpstreamPorts, "gateOf"> {
-  /** Polls under way to one origin, of all its connections; they share it evenly. */
+  /** Polls in progress to one origin, of all projects; one may have half of them. */
   readonly pollsPerOriginMax: number;
-  /** Told when an origin's breaker opens, lets a probe through, and closes. */
-  readonly onBreaker?: (origin: string, breaker: Breaker) => void;
+  /** Called when a project's breaker for an origin opens, lets a probe through, and closes. */
+  readonly onBreaker?: (origin: string, projectId: string, breaker: Breaker) => void;
 }
 
 /** How a connection's lane stands, and how many jobs it is there for. */
@@ -31,7 +35,7 @@ export interface ConnectionLoad extends LaneLoad {
 export class Upstreams {
   readonly #ports: UpstreamsPorts;
   readonly #byId = new Map<string, Upstream>();
-  readonly #gates = new Map<string, OriginGate>();
+  readonly #origins = new Map<string, Origin>();
   readonly #jobsByProject = new Map<string, number>();
   #share = 1;
 
@@ -43,7 +47,8 @@ export class Upstreams {
   get(connectionId: string): Upstream {
     const known = this.#byId.get(connectionId);
     if (known !== undefined) return known;
-    const gateOf = (origin: string): OriginGate => this.#gateOf(origin);
+    const gateOf = (origin: string, projectId: string): OriginGate =>
+      this.#originOf(origin).gateOf(projectId);
     const upstream = new Upstream(connectionId, { ...this.#ports, gateOf });
     upstream.lane.setShare(this.#share);
     this.#byId.set(connectionId, upstream);
@@ -91,11 +96,12 @@ export class Upstreams {
     return upstream === undefined ? null : { ...upstream.lane.load(), jobs: upstream.jobs };
   }
 
-  /** How many origins have their breaker in this state. */
+  /** For how many projects, over all origins that each of them polls, the breaker is in this state. */
   countOrigins(state: Breaker["state"]): number {
     let count = 0;
-    for (const [origin, { breaker }] of this.#gates) {
-      if (origin !== UNKNOWN_ORIGIN && breaker.state === state) count += 1;
+    for (const [url, origin] of this.#origins) {
+      if (url === UNKNOWN_ORIGIN) continue;
+      for (const { breaker } of origin.gates()) if (breaker.state === state) count += 1;
     }
     return count;
   }
@@ -110,17 +116,17 @@ export class Upstreams {
     for (const upstream of this.#byId.values()) upstream.close();
   }
 
-  #gateOf(origin: string): OriginGate {
-    const known = this.#gates.get(origin);
+  #originOf(url: string): Origin {
+    const known = this.#origins.get(url);
     if (known !== undefined) return known;
     const { clock, pollsPerOriginMax: concurrency, onBreaker } = this.#ports;
-    const gate = new OriginGate({
+    const origin = new Origin({
       clock,
       concurrency,
       breaker: BREAKER,
-      onBreaker: (breaker) => onBreaker?.(origin, breaker),
+      onBreaker: (projectId, breaker) => onBreaker?.(url, projectId, breaker),
     });
-    this.#gates.set(origin, gate);
-    return gate;
+    this.#origins.set(url, origin);
+    return origin;
   }
 }

@@ -114,6 +114,68 @@ describe("an origin that goes on failing", () => {
   });
 });
 
+describe("projects that call back to one origin", () => {
+  /** Two projects at one receiver; each attempt takes a second, and ends as its project is told. */
+  function setUpTwo(verdicts: Readonly<Record<string, LaneVerdict>>) {
+    const clock = new FakeClock();
+    const attempts: OwedCallback[] = [];
+    const changes: OriginChange[] = [];
+    const outbox = new Outbox({
+      clock,
+      limitsOf: () => callbackLimits(4, null),
+      send(callback) {
+        attempts.push(callback);
+        const verdict = verdicts[callback.delivery.projectId] ?? HEALTHY;
+        clock.setTimer(1000, () => outbox.finish(callback, verdict));
+      },
+      onRoom: () => undefined,
+      onOriginChange: (change) => changes.push(change),
+    });
+    const admit = (projectId: string, count: number): void => {
+      for (let number = 0; number < count; number += 1) {
+        outbox.admit(owed(clock.now() + number, { projectId }));
+      }
+    };
+    const attemptsOf = (projectId: string): number =>
+      attempts.filter(({ delivery }) => delivery.projectId === projectId).length;
+    return { clock, outbox, changes, admit, attemptsOf };
+  }
+
+  test("are not held back by what one of them is answered there", () => {
+    const serverError: LaneVerdict = { kind: "faulty", reach: "answered" };
+    const { clock, outbox, changes, admit, attemptsOf } = setUpTwo({ loud: serverError });
+    admit("loud", 200);
+    clock.advance(15_000);
+    expect(changes).toMatchObject([{ projectId: "loud", isFailing: true }]);
+    admit("quiet", 40);
+    clock.advance(10_000);
+    expect(attemptsOf("quiet")).toBe(40);
+    expect(outbox.failingOrigins.map(({ projectId }) => projectId)).toEqual(["loud"]);
+    clock.advance(60_000);
+    expect(changes).toHaveLength(1);
+  });
+
+  test("try it together while it can't be reached at all", () => {
+    const dead: LaneVerdict = { kind: "faulty", reach: "unreachable" };
+    const projects = Array.from({ length: 300 }, (_, at) => `project-${at}`);
+    const verdicts: Record<string, LaneVerdict> = {};
+    for (const project of projects) verdicts[project] = dead;
+    const { clock, outbox, changes, admit, attemptsOf } = setUpTwo(verdicts);
+    for (const project of projects) admit(project, 80);
+    clock.advance(120_000);
+    expect(changes).toHaveLength(300);
+    expect(outbox.size).toBeLessThanOrEqual(300 * RESERVED);
+    const total = (): number => projects.reduce((sum, project) => sum + attemptsOf(project), 0);
+    const before = total();
+    clock.advance(600_000);
+    expect(total() - before).toBeLessThanOrEqual(11);
+    for (const project of projects) verdicts[project] = HEALTHY;
+    clock.advance(90_000);
+    expect(changes.filter(({ isFailing }) => !isFailing)).toHaveLength(300);
+    expect(outbox.size).toBe(0);
+  });
+});
+
 test("failures within a moment are no reason to stop, nor is one that was never sent", () => {
   const { clock, outbox, attempts, changes, receiver, admit } = setUp();
   admit(36);

@@ -1,7 +1,8 @@
 import type { LaneVerdict } from "../../src/core/job.ts";
 import { Lane } from "../../src/lanes/lane.ts";
 import type { LaneLimits } from "../../src/lanes/lane-options.ts";
-import { OriginGate, type OriginGateOptions } from "../../src/lanes/origin-gate.ts";
+import { Origin, type OriginOptions } from "../../src/lanes/origin.ts";
+import type { OriginGate } from "../../src/lanes/origin-gate.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 
 export const UNLIMITED: LaneLimits = { concurrency: 1000, requestsPerSecond: null, burst: 1 };
@@ -16,8 +17,13 @@ interface Item {
   dueAtMs: number;
 }
 
-export function newGate(clock: FakeClock, options: Partial<OriginGateOptions> = {}): OriginGate {
-  return new OriginGate({ clock, concurrency: 1000, breaker: null, ...options });
+export function newOrigin(clock: FakeClock, options: Partial<OriginOptions> = {}): Origin {
+  return new Origin({ clock, concurrency: 2000, breaker: null, ...options });
+}
+
+/** The only project's way to an origin. */
+export function newGate(clock: FakeClock, options: Partial<OriginOptions> = {}): OriginGate {
+  return newOrigin(clock, options).gateOf("x");
 }
 
 /** A lane and what it starts; nothing ends but by `settle`. */

@@ -46,7 +46,7 @@ describe.each([
     const clock = new FakeClock();
     const states: Breaker["state"][] = [];
     const breaker = { failuresInRowMax: 1, failingMsMin: 0, openMsInitial: 1000, openMsMax: 8000 };
-    const onBreaker = ({ state }: Breaker): void => void states.push(state);
+    const onBreaker = (_: string, { state }: Breaker): void => void states.push(state);
     const { lane, names, push, settle } = setLane(
       {},
       { clock, gate: newGate(clock, { breaker, onBreaker }) },

@@ -1,5 +1,6 @@
 import { ENDING_EVENT_TYPES, eventMask } from "../../src/core/event.ts";
-import { OriginGate } from "../../src/lanes/origin-gate.ts";
+import { Origin } from "../../src/lanes/origin.ts";
+import type { OriginGate } from "../../src/lanes/origin-gate.ts";
 import type { RequestOutcome } from "../../src/outbound/request-outcome.ts";
 import type { Clock } from "../../src/runtime/clock.ts";
 import type { SecretBox } from "../../src/runtime/secret-box.ts";
@@ -14,7 +15,7 @@ export const openBox: SecretBox = { seal: (text) => text, open: (text) => text }
 
 /** An origin that holds nothing back. */
 export function openGate(clock: Clock): OriginGate {
-  return new OriginGate({ clock, concurrency: 1024, breaker: null });
+  return new Origin({ clock, concurrency: 2048, breaker: null }).gateOf(PROJECT_ID);
 }
 
 /** A connection at Pulse that polls every second. */

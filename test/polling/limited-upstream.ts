@@ -23,7 +23,7 @@ export function watchLimitedUpstream(upstream: {
   readonly tellsWhen?: boolean;
   readonly pollsPerOriginMax?: number;
 }) {
-  const { limiter, tellsWhen = true, pollsPerOriginMax = 1024 } = upstream;
+  const { limiter, tellsWhen = true, pollsPerOriginMax = 2048 } = upstream;
   const clock = new FakeClock();
   const startedAtMs = clock.now();
   const random = seededRandom();

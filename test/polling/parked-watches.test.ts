@@ -28,7 +28,7 @@ function setUp() {
     secretBox: openBox,
     userAgent: "Ringback/test",
     probe: () => undefined,
-    pollsPerOriginMax: 1024,
+    pollsPerOriginMax: 2048,
     poll(upstream, watch) {
       watch.state = "polling";
       polls.push({ upstream, watch });

@@ -69,7 +69,7 @@ export function startPoller(connection: Partial<StoredConnection> = {}, provider
     secretBox: openBox,
     userAgent: "Ringback/test",
     memory: planMemory(2 ** 30),
-    pollsPerOriginMax: 1024,
+    pollsPerOriginMax: 2048,
     send(request: OutboundRequest) {
       const { origin, path, headers } = request;
       const key = headers["x-api-key"] ?? "";

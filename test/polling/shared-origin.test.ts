@@ -11,7 +11,7 @@ const newId = () => uuids(Date.now(), 0);
 
 describe("connections to one origin", () => {
   test("get equal shares of it when it is what is short, even if one has a hundred times the jobs", () => {
-    const { connect, run } = watchLimitedUpstream({ limiter: null, pollsPerOriginMax: 4 });
+    const { connect, run } = watchLimitedUpstream({ limiter: null, pollsPerOriginMax: 8 });
     const [large, small] = [newId(), newId()];
     connect(10_000, { id: large, projectId: newId() });
     connect(100, { id: small, projectId: newId() });
@@ -23,7 +23,7 @@ describe("connections to one origin", () => {
   });
 
   test("of one project share its part of it", () => {
-    const { connect, run } = watchLimitedUpstream({ limiter: null, pollsPerOriginMax: 4 });
+    const { connect, run } = watchLimitedUpstream({ limiter: null, pollsPerOriginMax: 8 });
     const [project, another, single] = [newId(), newId(), newId()];
     for (let connection = 0; connection < 9; connection += 1) {
       connect(200, { id: newId(), projectId: project });
@@ -37,7 +37,7 @@ describe("connections to one origin", () => {
   });
 
   test("leave to others what they don't need", () => {
-    const { connect, run } = watchLimitedUpstream({ limiter: null, pollsPerOriginMax: 4 });
+    const { connect, run } = watchLimitedUpstream({ limiter: null, pollsPerOriginMax: 8 });
     const idle = newId();
     connect(10_000, { id: newId(), projectId: newId() });
     connect(2, { id: idle, projectId: newId() });
@@ -45,8 +45,87 @@ describe("connections to one origin", () => {
     const answers = run(60);
     const ofIdle = answers.filter(({ connectionId }) => connectionId === idle).length;
     expect(ofIdle).toBeGreaterThan(100);
-    // Four at once of 50 ms each are 80 a second.
+    // Four at once, half of what there is, of 50 ms each are 80 a second.
     expect(answers.length).toBeGreaterThan(0.97 * 80 * 60);
+  });
+});
+
+describe("projects that poll one origin", () => {
+  const REFUSED = {
+    kind: "failed",
+    failure: { code: "connect_refused", message: "The host refused the connection" },
+    durationMs: 1,
+  } as const;
+
+  test("are not slowed down by one whose polls all fail, by its answers or by its definition", async () => {
+    const { clock, requests, poller, upstream, connect, add } = startPoller();
+    const other = { id: newId(), projectId: newId(), credential: "key-of-the-other" };
+    connect(other);
+    upstream.answer = (_path, _poll, _origin, key) => (key === other.credential ? OUTAGE : RUNNING);
+    const before = { mine: 0 };
+    const mine = (): number => requests.filter(({ key }) => key !== other.credential).length;
+    for (let job = 0; job < 5; job += 1) add();
+    await clock.advanceSettling(60_000);
+    before.mine = mine();
+    for (let job = 0; job < 100; job += 1) {
+      add({ connectionId: other.id, projectId: other.projectId });
+    }
+    await clock.advanceSettling(60_000);
+    // As many as in the minute before.
+    expect(mine() - before.mine).toBeGreaterThanOrEqual(before.mine - 5);
+    const { upstreams } = poller.watches;
+    expect(upstreams.loadOf(other.id)?.breaker).not.toBe("closed");
+    expect([upstreams.countOrigins("closed"), upstreams.countOrigins("open")]).toEqual([1, 1]);
+  });
+
+  test("can't make it look out of reach by jobs whose own URLs lead to where nothing answers", async () => {
+    const provider = exampleProvider({
+      status: { url_param: "url" },
+      allowed_hosts: ["*.dead.example"],
+    });
+    const { clock, requests, poller, upstream, connect, add } = startPoller(
+      { baseUrl: null },
+      provider,
+    );
+    const paramsOf = (host: string) => JSON.stringify({ url: `https://${host}/jobs/1` });
+    upstream.answer = (_path, _poll, origin) =>
+      origin.endsWith(".dead.example") ? REFUSED : RUNNING;
+    for (let project = 0; project < 3; project += 1) {
+      const of = { id: newId(), projectId: newId() };
+      connect({ ...of, baseUrl: null, provider: provider.name });
+      for (let job = 0; job < 30; job += 1) {
+        const params = paramsOf(`host${job}.dead.example`);
+        add({ connectionId: of.id, projectId: of.projectId, params });
+      }
+    }
+    await clock.advanceSettling(30_000);
+    const before = requests.length;
+    add({ params: paramsOf("api.example.com") });
+    await clock.advanceSettling(10_000);
+    const mine = requests
+      .slice(before)
+      .filter(({ origin }) => origin === "https://api.example.com");
+    expect(mine.length).toBeGreaterThanOrEqual(5);
+    expect(poller.watches.upstreams.countOrigins("closed")).toBe(1);
+  });
+
+  test("probe one that can't be reached together", async () => {
+    const { clock, requests, upstream, connect, add } = startPoller();
+    upstream.answer = () => REFUSED;
+    for (let project = 0; project < 50; project += 1) {
+      const of = { id: newId(), projectId: newId() };
+      connect(of);
+      add({ connectionId: of.id, projectId: of.projectId });
+    }
+    await clock.advanceSettling(120_000);
+    const before = requests.length;
+    await clock.advanceSettling(600_000);
+    // One each 30 s, the longest time for which the breaker is open.
+    expect(requests.length - before).toBeLessThanOrEqual(20);
+    upstream.answer = () => RUNNING;
+    await clock.advanceSettling(30_000);
+    const asked = new Set(requests.slice(-200).map(({ path }) => path));
+    expect(asked.size).toBe(50);
   });
 });
 

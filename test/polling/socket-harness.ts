@@ -57,7 +57,7 @@ export async function startSocketPoller(
     claimProbe: () => Promise.resolve(false),
     resumeConnection: () => Promise.resolve(),
     look: () => undefined,
-    pollsPerOriginMax: 1024,
+    pollsPerOriginMax: 2048,
     fetched: NO_FETCHED_RESULTS,
     observed: () => void setImmediate(() => passes.push(null)),
     metUnknownStatus: () => undefined,

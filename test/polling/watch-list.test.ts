@@ -27,7 +27,7 @@ function setUp(connection: StoredConnection | null = storedConnection()) {
     secretBox: openBox,
     userAgent: "Ringback/test",
     probe: () => undefined,
-    pollsPerOriginMax: 1024,
+    pollsPerOriginMax: 2048,
     poll(_upstream: Upstream, watch) {
       watch.state = "polling";
       polls.push({ watch, atMs: clock.now() - startedAtMs });
