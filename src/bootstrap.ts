@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
 import type { Config } from "./config.ts";
+import { newApiKey } from "./runtime/api-key.ts";
 import type { Clock } from "./runtime/clock.ts";
+import type { Log } from "./runtime/log.ts";
 import type { SecretBox } from "./runtime/secret-box.ts";
 import { newSigningKeyPair } from "./runtime/signing-key-pair.ts";
 import type { UuidSource } from "./runtime/uuid-source.ts";
@@ -20,6 +22,7 @@ export interface BootstrapPorts {
   readonly secretBox: SecretBox;
   readonly clock: Clock;
   readonly uuids: UuidSource;
+  readonly log: Pick<Log, "warn">;
 }
 
 export interface Bootstrapped {
@@ -62,17 +65,20 @@ export async function bootstrap(
 }
 
 async function bootstrapApiKey(
-  { database, clock, uuids }: BootstrapPorts,
+  { database, clock, uuids, log }: BootstrapPorts,
   config: Config,
   projectId: string,
 ): Promise<string | null> {
   const nowMs = clock.now();
   const shared = { id: uuids(nowMs, 0), projectId, scopes: ["admin"] as const, nowMs };
   if (config.apiKey !== null) {
-    await ensureApiKey(database, { ...shared, name: KEY_FROM_ENVIRONMENT, key: config.apiKey });
+    const key = { ...shared, name: KEY_FROM_ENVIRONMENT, key: config.apiKey };
+    if ((await ensureApiKey(database, key)) === "revoked") {
+      log.warn({}, "the key in RINGBACK_API_KEY was revoked and is refused; set another one");
+    }
     return null;
   }
-  const key = `rb_${randomBytes(32).toString("base64url")}`;
+  const key = newApiKey();
   const isFirst = await createFirstApiKey(database, {
     ...shared,
     name: GENERATED_KEY,

@@ -8,6 +8,7 @@ import {
 } from "./core/project-limits.ts";
 import { retryScheduleMs } from "./core/retry-schedule.ts";
 import type { EgressAllow } from "./outbound/address-guard.ts";
+import { apiKeyForm } from "./runtime/api-key.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "./runtime/log.ts";
 import type { LogFormat, LogLevel } from "./runtime/log.ts";
 import { baseUrl, listOf, onOrOff, oneOf, textLike, wholeNumber } from "./runtime/setting-kind.ts";
@@ -33,6 +34,8 @@ export interface Config {
   readonly pulse: { readonly apiKey: string | null; readonly baseUrl: string };
   readonly egressAllow: EgressAllow;
   readonly publicUrl: string | null;
+  /** Addresses of proxies whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: EgressAllow["cidrs"];
   readonly log: { readonly level: LogLevel; readonly format: LogFormat };
   readonly sandbox: boolean;
   /** A folder of provider definitions, one a file. */
@@ -124,6 +127,7 @@ function readConfig(settings: SettingReader, terminal: boolean): Config {
     },
     egressAllow: byForm(settings.read("RINGBACK_EGRESS_ALLOW", listOf(exemption, 1000)) ?? []),
     publicUrl: settings.read("RINGBACK_PUBLIC_URL", baseUrl),
+    trustedProxies: settings.read("RINGBACK_TRUSTED_PROXIES", listOf(cidr, 1000)) ?? [],
     log: {
       level: settings.read("LOG_LEVEL", oneOf(LOG_LEVELS)) ?? "info",
       format: settings.read("LOG_FORMAT", oneOf(LOG_FORMATS)) ?? (terminal ? "pretty" : "json"),
@@ -185,7 +189,33 @@ function describeStranger(stranger: { name: string; nearest: string | null }): s
 }
 
 const listenHost = textLike(/^[\w.:%-]+$/, "an IP address or a host name");
-const apiKey = textLike(/^rb_\S{4,}$/, "rb_ and at least 4 characters, none of them blank");
+/** Below that, whoever tries finds it. Generated keys and secrets have twice as much. */
+const SECRET_CHARACTERS_MIN = 16;
+const SECRET_CHARACTERS_DIFFERENT_MIN = 8;
+
+const apiKey: SettingKind<string> = {
+  valid: `rb_ and at least ${SECRET_CHARACTERS_MIN} characters that cannot be guessed, printable ASCII without blanks; make one with: echo "rb_$(openssl rand -hex 32)"`,
+  read(text) {
+    if (!/^rb_[\x21-\x7e]+$/.test(text)) return { problem: "has the wrong form" };
+    const problem = weakness(text.slice("rb_".length));
+    if (problem !== null) return { problem };
+    return apiKeyForm(text) === "malformed"
+      ? { problem: "has a checksum that does not fit: it was not copied whole" }
+      : { value: text };
+  },
+};
+
+/** The reason why a secret can be guessed, or null. */
+function weakness(secret: string): string | null {
+  if (secret.length < SECRET_CHARACTERS_MIN) return "is too short and could be guessed";
+  return isMonotonous(secret) ? "repeats few characters and could be guessed" : null;
+}
+
+/** Nothing random looks like that: it was made up by hand, or by a generator that failed. */
+function isMonotonous(units: Iterable<string | number>): boolean {
+  return new Set(units).size < SECRET_CHARACTERS_DIFFERENT_MIN;
+}
+
 const headerValue = textLike(/^[\x21-\x7e]+$/, "printable ASCII without blanks");
 
 const postgresUrl: SettingKind<string> = {
@@ -199,22 +229,25 @@ const postgresUrl: SettingKind<string> = {
 
 /** Sizes as Standard Webhooks 1.0.0 sets them. */
 const signingSecret: SettingKind<string> = {
-  valid: "whsec_ and the base64 of 24 to 64 random bytes",
+  valid:
+    'whsec_ and the base64 of 24 to 64 random bytes; make one with: echo "whsec_$(openssl rand -base64 32)"',
   read(text) {
     if (!text.startsWith("whsec_")) return { problem: "does not start with whsec_" };
-    const bytes = decodeBase64(text.slice("whsec_".length))?.length;
-    if (bytes === undefined) return { problem: "is not base64 after whsec_" };
-    if (bytes < 24) return { problem: "is too short" };
-    return bytes > 64 ? { problem: "is too long" } : { value: text };
+    const bytes = decodeBase64(text.slice("whsec_".length));
+    if (bytes === null) return { problem: "is not base64 after whsec_" };
+    if (bytes.length < 24) return { problem: "is too short" };
+    if (bytes.length > 64) return { problem: "is too long" };
+    return isMonotonous(bytes) ? { problem: "is not random" } : { value: text };
   },
 };
 
 const encryptionKey: SettingKind<Buffer> = {
-  valid: "the base64 of 32 random bytes",
+  valid: "the base64 of 32 random bytes; make one with: openssl rand -base64 32",
   read(text) {
     const value = decodeBase64(text);
     if (value === null) return { problem: "is not base64" };
-    return value.length === 32 ? { value } : { problem: "does not have 32 bytes" };
+    if (value.length !== 32) return { problem: "does not have 32 bytes" };
+    return isMonotonous(value) ? { problem: "is not random" } : { value };
   },
 };
 
@@ -237,6 +270,16 @@ const perSecond: SettingKind<number> = {
 };
 
 type Exemption = EgressAllow["cidrs"][number] | EgressAllow["hostPorts"][number];
+
+const cidr: SettingKind<EgressAllow["cidrs"][number]> = {
+  valid: "a CIDR (10.0.0.0/8, fd00::/8) or an IP address",
+  read(text) {
+    const reading = exemption.read(text);
+    if ("problem" in reading) return reading;
+    const { value } = reading;
+    return "prefixBits" in value ? { value } : { problem: "is neither an address nor a CIDR" };
+  },
+};
 
 const exemption: SettingKind<Exemption> = {
   valid: "a CIDR (10.0.0.0/8, fd00::/8), an IP address, or host:port ([::1]:8080 for IPv6)",

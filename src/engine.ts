@@ -1,4 +1,5 @@
 import { Acceptor, type AcceptOutcome } from "./cluster/acceptor.ts";
+import { ApiKeyDirectory } from "./cluster/api-key-directory.ts";
 import { registerClusterGauges } from "./cluster/cluster-gauges.ts";
 import { HandOver } from "./cluster/hand-over.ts";
 import { createHousekeeping } from "./cluster/housekeeping.ts";
@@ -83,6 +84,7 @@ export class Engine {
   readonly connections: ConnectionDirectory;
   readonly providers: ProviderDirectory;
   readonly projects: ProjectDirectory;
+  readonly apiKeys: ApiKeyDirectory;
   /** How many live jobs each project has. */
   readonly liveJobs = new LiveJobs({ watched: () => this.#poller.watches.upstreams.jobsByProject });
   /** Tells the owner of a job what the API did to it. */
@@ -116,6 +118,7 @@ export class Engine {
       onChange: (project) => this.delivery.configure(project),
     });
     this.projects.measuredBy("live_jobs", (projectId) => this.liveJobs.of(projectId));
+    this.apiKeys = new ApiKeyDirectory(options);
     this.providers = new ProviderDirectory({
       ...options,
       shared: options.sharedProviders,
@@ -162,6 +165,7 @@ export class Engine {
   }
 
   async start(): Promise<void> {
+    await this.apiKeys.start();
     await this.projects.start();
     await this.providers.start();
     await this.connections.start();
@@ -198,6 +202,7 @@ export class Engine {
     await this.connections.stop();
     await this.providers.stop();
     await this.projects.stop();
+    await this.apiKeys.stop();
     leaving.cancel();
     await this.#ownership.stop();
   }

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { createApp, REQUEST_DEADLINE_MS } from "./api/app.ts";
+import { RefusedKeys } from "./api/refused-keys.ts";
 import { bootstrap } from "./bootstrap.ts";
 import type { Config } from "./config.ts";
 import { planMemory } from "./core/memory-plan.ts";
@@ -8,6 +9,7 @@ import { buildOutbound, reachableHost } from "./egress.ts";
 import { Engine } from "./engine.ts";
 import { HttpServer } from "./api/http-server.ts";
 import { notReadyAnswer } from "./api/not-ready.ts";
+import { createAddressGuard } from "./outbound/address-guard.ts";
 import { systemLookup } from "./outbound/address-lookup.ts";
 import { CallbackUrlChecker } from "./outbound/callback-url-checker.ts";
 import { checkUpstreamUrl } from "./outbound/upstream-url.ts";
@@ -116,7 +118,7 @@ async function start(
   const localUrl = `http://${reachableHost(config.host)}:${port}`;
   const publicUrl = () => config.publicUrl ?? localUrl;
   const { projectId, generatedApiKey } = await bootstrap(
-    { database, secretBox, clock, uuids },
+    { database, secretBox, clock, uuids, log },
     config,
     localUrl,
   );
@@ -157,6 +159,9 @@ async function start(
     isStopping = true;
     await Promise.all([server.stop(), engine.stop()]);
   });
+  const proxies = createAddressGuard({ cidrs: config.trustedProxies, hostPorts: [] });
+  const refusedKeys = new RefusedKeys({ clock, log });
+  started.push(() => refusedKeys.stop());
   options.signal?.throwIfAborted();
   await engine.start();
   const callbackUrls = new CallbackUrlChecker({
@@ -175,6 +180,10 @@ async function start(
     redeliveries: engine.redeliveries,
     testCallback: (test) => engine.delivery.test(test),
     signingSecretsChanged: (project) => engine.delivery.signingSecretsChanged(project),
+    apiKeys: engine.apiKeys,
+    refusedKeys,
+    isTrustedProxy: (address) => proxies.exemptsAddress(address),
+    authenticationFailed: (failure) => metrics.authenticationFailures.add(failure),
     connections: {
       find: (project, provider, name) => engine.connections.find(project, provider, name),
       findFresh: async (project, provider, name) => {

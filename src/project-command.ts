@@ -9,6 +9,7 @@ import {
   type ProjectLimitName,
 } from "./core/project-limits.ts";
 import { withOperatorDatabase } from "./operator-database.ts";
+import { newApiKey } from "./runtime/api-key.ts";
 import type { Clock, DatabaseClock } from "./runtime/clock.ts";
 import { encryptionKeys } from "./runtime/encryption-keys.ts";
 import type { Log } from "./runtime/log.ts";
@@ -156,7 +157,7 @@ async function create(
     const wanted = { id: newId(nowMs, 0), projectId, nowMs, isWanted: () => true, ...one };
     await ensureSigningSecret(database, wanted);
   }
-  const key = newKey();
+  const key = newApiKey();
   const isNew = await createFirstApiKey(database, {
     id: newId(nowMs, 0),
     projectId,
@@ -180,7 +181,7 @@ async function create(
 async function addKey(name: string, { database, clock }: Administration): Promise<string> {
   const projectId = await findProjectId(database, name);
   if (projectId === null) throw noProject(name);
-  const key = newKey();
+  const key = newApiKey();
   const nowMs = clock.now();
   await createApiKey(database, {
     id: createUuidSource()(nowMs, 0),
@@ -219,10 +220,6 @@ async function setLimit(
   }
   const to = value === null ? `what ${environmentNameOf(limit)} says` : String(value);
   return `The limit ${limit} of project ${name} is ${to}.`;
-}
-
-function newKey(): string {
-  return `rb_${randomBytes(32).toString("base64url")}`;
 }
 
 function noProject(name: string): StartRefusedError {

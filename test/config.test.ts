@@ -1,8 +1,10 @@
 import { eachLimit, limitOf } from "../src/core/project-limits.ts";
+import { randomBytes } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { describeProblems, loadConfig } from "../src/config.ts";
 import type { Config } from "../src/config.ts";
+import { newApiKey } from "../src/runtime/api-key.ts";
 
 type Environment = Record<string, string | undefined>;
 
@@ -33,19 +35,48 @@ const TEXTS: Record<string, { wrong: string[]; right: string[] }> = {
       "postgres://u:p@a:5432,b:5433/x?target_session_attrs=read-write",
     ],
   },
-  RINGBACK_API_KEY: { wrong: ["rb_abc", "sk_abcdef", "rb_ab cdef"], right: ["rb_abcd"] },
+  RINGBACK_API_KEY: {
+    wrong: [
+      "rb_1234",
+      "sk_abcdefghijklmnopqrst",
+      "rb_abcdefghij klmnopqrst",
+      "rb_abcdefghijklmno",
+      `rb_${"abc".repeat(20)}`,
+      `rb_k2_${"abcdefg".repeat(7)}`,
+    ],
+    right: ["rb_abcdefghijklmnop", newApiKey(), `rb_${randomBytes(32).toString("base64url")}`],
+  },
   RINGBACK_SIGNING_SECRET: {
-    wrong: ["whsec_", "abc", `whsec_${bytes(23)}`, `whsec_${bytes(65)}`, "whsec_!!!", "whpk_abcd"],
+    wrong: [
+      "whsec_",
+      "abc",
+      `whsec_${bytes(23)}`,
+      `whsec_${bytes(65)}`,
+      "whsec_!!!",
+      "whpk_abcd",
+    ].concat(`whsec_${Buffer.alloc(32).toString("base64")}`),
     right: [`whsec_${bytes(24)}`, `whsec_${bytes(64)}`],
   },
   RINGBACK_ENCRYPTION_KEYS: {
-    wrong: [bytes(31), bytes(33), `${KEY},`, `${KEY};${KEY}`, "key", KEY.slice(0, -1)],
+    wrong: [
+      Buffer.alloc(32, 1).toString("base64"),
+      bytes(31),
+      bytes(33),
+      `${KEY},`,
+      `${KEY};${KEY}`,
+      "key",
+      KEY.slice(0, -1),
+    ],
     right: [KEY, `${KEY}, ${OTHER_KEY}`],
   },
   PULSE_API_KEY: { wrong: ["a b", "schlüssel", "a\nb"], right: ["k-1"] },
   PULSE_BASE_URL: {
     wrong: ["ftp://a", "a.example", "http://u:p@a", "http://a?b", "http://a#b", "http://"],
     right: ["http://127.0.0.1:9", "https://a.example/v1/"],
+  },
+  RINGBACK_TRUSTED_PROXIES: {
+    wrong: ["10.0.0.0/33", "proxy.example", "10.0.0.1:80", "*"],
+    right: ["10.0.0.0/8", "127.0.0.1, fd00::/8"],
   },
   RINGBACK_PUBLIC_URL: { wrong: ["ringback"], right: ["https://ringback.example"] },
   RINGBACK_EGRESS_ALLOW: {
@@ -95,8 +126,9 @@ const TEXTS: Record<string, { wrong: string[]; right: string[] }> = {
   RINGBACK_MEMORY_MIB: { wrong: ["127", "1048577", "1GiB"], right: ["128", "1048576"] },
 };
 
-function bytes(length: number, each = 7): string {
-  return Buffer.alloc(length, each).toString("base64");
+/** No two are alike, up to 256. */
+function bytes(length: number, first = 7): string {
+  return Buffer.from(Array.from({ length }, (_, index) => first + index)).toString("base64");
 }
 
 describe.each(Object.entries(TEXTS))("%s", (name, texts) => {
@@ -124,6 +156,7 @@ describe("with nothing set", () => {
       pulse: { apiKey: null, baseUrl: "https://api.runpulse.com" },
       egressAllow: { cidrs: [], hostPorts: [] },
       publicUrl: null,
+      trustedProxies: [],
       log: { level: "info", format: "json" },
       providersDir: null,
       sandbox: true,
@@ -262,7 +295,7 @@ describe("problems", () => {
         "Ringback can't start: 2 settings are wrong or missing.",
         "  PORT is not a whole number; valid: a whole number from 0 to 65535",
         "  RINGBACK_ENCRYPTION_KEYS item 2 is not base64; " +
-          "valid: up to 100 items between commas, each the base64 of 32 random bytes",
+          "valid: up to 100 items between commas, each the base64 of 32 random bytes; make one with: openssl rand -base64 32",
       ].join("\n"),
     );
   });

@@ -1,12 +1,11 @@
-import { randomBytes } from "node:crypto";
 import { z } from "@hono/zod-openapi";
 import { publicId } from "../core/ids.ts";
 import { isPrintable } from "../core/printable.ts";
+import { newApiKey } from "../runtime/api-key.ts";
 import type { UuidSource } from "../runtime/uuid-source.ts";
 import { createApiKey, listApiKeys, revokeApiKey } from "../store/api-keys.ts";
 import type { StoredApiKey } from "../store/api-keys.ts";
 import { jsonAnswer, NO_CONTENT, pageAnswer } from "./answer.ts";
-import type { Authenticator } from "./authentication.ts";
 import { decodeCursor, encodeCursor, listScope } from "./cursor.ts";
 import { isoTime } from "./iso-time.ts";
 import { pagingParameters } from "./list-query.ts";
@@ -18,7 +17,6 @@ import type { Route } from "./route.ts";
 
 const TAG = "API keys";
 const BODY_BYTES_MAX = 16 * 1024;
-const KEY_BYTES = 32;
 
 /** The gateway's own key, which the environment names: replaced there, not here. */
 const BOOTSTRAP_KEY_NAME = "bootstrap";
@@ -50,12 +48,8 @@ const newKeySchema = z
   })
   .openapi("ApiKeyRequest");
 
-export function apiKeyRoutes(
-  ports: ApiPorts,
-  authenticator: Authenticator,
-  newUuid: UuidSource,
-): Route[] {
-  return [list(), create(ports, newUuid), revoke(ports, authenticator)];
+export function apiKeyRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
+  return [list(), create(ports, newUuid), revoke(ports)];
 }
 
 function list(): Route {
@@ -98,7 +92,7 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
         const part = { pointer: "/expires_at", detail: "Must be in the future." };
         return { ok: false, problem: problemOfParts("validation_failed", [part]) };
       }
-      const key = `rb_${randomBytes(KEY_BYTES).toString("base64url")}`;
+      const key = newApiKey();
       const { name, scopes } = body;
       const id = newUuid(nowMs, 0);
       await createApiKey(database, { id, projectId, name, key, scopes, nowMs, expiresAtMs });
@@ -109,21 +103,21 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
   });
 }
 
-function revoke(ports: ApiPorts, authenticator: Authenticator): Route {
+function revoke(ports: ApiPorts): Route {
   return defineRoute({
     method: "DELETE",
     path: "/v1/api-keys/{id}",
     tag: TAG,
     summary: "Revoke an API key",
-    description: "At once on this node, within five seconds on the others.",
+    description: "At once on this node, within a second on the others.",
     scope: "admin",
     idKind: "apiKey",
     success: { status: 204, description: "It is revoked, now or before." },
     async handle({ database, caller: { projectId }, id }) {
       const nowMs = ports.clock.now();
-      const keyHash = await revokeApiKey(database, { projectId, id, nowMs });
-      if (keyHash === null) return notFound("apiKey", publicId("apiKey", id));
-      authenticator.forget(keyHash);
+      const revoked = await revokeApiKey(database, { projectId, id, nowMs });
+      if (revoked === null) return notFound("apiKey", publicId("apiKey", id));
+      ports.apiKeys.take(revoked);
       return NO_CONTENT;
     },
   });

@@ -1,13 +1,14 @@
 import { randomBytes } from "node:crypto";
+import type { HttpBindings } from "@hono/node-server";
 import { Hono } from "hono";
 import type { Context } from "hono";
 import type { Clock } from "../runtime/clock.ts";
 import { RequestDeadline } from "../runtime/request-deadline.ts";
-import { findApiKey } from "../store/api-keys.ts";
 import { isNotBegun } from "../store/transient-error.ts";
 import type { Answer } from "./answer.ts";
 import { Authenticator, scopeRefusal } from "./authentication.ts";
-import type { Caller } from "./authentication.ts";
+import type { Caller, Client } from "./authentication.ts";
+import { clientAddress } from "./client-address.ts";
 import { BodyBudget } from "./body-budget.ts";
 import { comesByLink } from "./link-token.ts";
 import { isList, ListTurns } from "./list-turns.ts";
@@ -34,12 +35,8 @@ const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
  */
 export function createApp(ports: ApiPorts): Hono {
   const app = new Hono();
-  const authenticator = new Authenticator({
-    find: (keyHash, deadline) => findApiKey(ports.databaseWithin(deadline), keyHash),
-    clock: ports.clock,
-  });
-  const answering = new Answering(ports, authenticator);
-  for (const route of apiRoutes(ports, authenticator)) {
+  const answering = new Answering(ports);
+  for (const route of apiRoutes(ports)) {
     const { method, path } = route.description;
     app.on(method, path.replace(/\{(\w+)\}/, ":$1"), (context) => answering.answer(context, route));
   }
@@ -69,9 +66,9 @@ class Answering {
   readonly #idPrefix = randomBytes(5).toString("hex");
   #requests = 0;
 
-  constructor(ports: ApiPorts, authenticator: Authenticator) {
+  constructor(ports: ApiPorts) {
     this.#ports = ports;
-    this.#authenticator = authenticator;
+    this.#authenticator = new Authenticator(ports);
     this.#bodies = new BodyBudget(ports.requestBodiesBytesMax, ports.clock);
     this.#lists = new ListTurns(ports.limits, ports.clock);
     this.#rates = new RequestRates(ports.limits, ports.clock);
@@ -118,9 +115,11 @@ class Answering {
     const request = context.req.raw;
     const { deadline } = progress;
     const { scope, isLinked = false } = route.description;
+    const client = new RequestClient(context, this.#ports);
     let caller: Caller | null = null;
     if (scope !== null && !(isLinked && comesByLink(request))) {
-      const known = this.#authenticator.authenticate(request.headers.get("authorization"));
+      const header = request.headers.get("authorization");
+      const known = this.#authenticator.authenticate(header, client);
       const authenticated: Outcome<Caller> =
         known instanceof Promise ? await deadline.race(known) : known;
       if (!authenticated.ok) return authenticated;
@@ -134,6 +133,7 @@ class Answering {
     const incoming = {
       request,
       caller,
+      client,
       deadline,
       database: this.#ports.databaseWithin(deadline),
       idText: context.req.param("id"),
@@ -192,6 +192,25 @@ class Answering {
   #nextId(): string {
     this.#requests += 1;
     return `${this.#idPrefix}-${this.#requests.toString(36)}`;
+  }
+}
+
+/** Where a request came from, found out when it is asked for. */
+class RequestClient implements Client {
+  readonly #context: Context;
+  readonly #ports: Pick<ApiPorts, "isTrustedProxy">;
+
+  constructor(context: Context, ports: Pick<ApiPorts, "isTrustedProxy">) {
+    this.#context = context;
+    this.#ports = ports;
+  }
+
+  get address(): string {
+    // Hono gives none where the caller gave none.
+    const env = this.#context.env as Partial<HttpBindings> | undefined;
+    const peer = env?.incoming?.socket.remoteAddress;
+    const source = { peer, forwardedFor: this.#context.req.raw.headers.get("x-forwarded-for") };
+    return clientAddress(source, (address) => this.#ports.isTrustedProxy(address));
   }
 }
 

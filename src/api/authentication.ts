@@ -1,11 +1,12 @@
+import { apiKeyForm, hashApiKey } from "../runtime/api-key.ts";
 import type { Clock } from "../runtime/clock.ts";
-import { type RequestDeadline, withDeadline } from "../runtime/request-deadline.ts";
-import { hashApiKey } from "../store/api-keys.ts";
-import type { StoredApiKey } from "../store/api-keys.ts";
+import type { KnownApiKey } from "../store/api-keys.ts";
 import type { Scope } from "../store/schema.ts";
+import { addressGroup } from "./client-address.ts";
+import type { ApiKeyRegistry, AuthenticationFailure } from "./ports.ts";
 import { refused } from "./problem.ts";
 import type { Outcome, Refusal } from "./problem.ts";
-import { overloaded } from "./unexpected-error.ts";
+import type { RefusedKeys } from "./refused-keys.ts";
 
 /** Whom an API key speaks for. */
 export interface Caller {
@@ -14,94 +15,96 @@ export interface Caller {
   readonly scopes: readonly Scope[];
 }
 
-/** A revoked key works for at most this long on a node that has just seen it. */
-const KNOWN_FOR_MS = 5_000;
-/** A key that was refused and then created has to wait at most this long. */
-const UNKNOWN_FOR_MS = 1_000;
-const ENTRIES_MAX = 5_000;
-/** Keys looked up at once; beyond it somebody is guessing, and the database is not for that. */
-const LOOKUPS_MAX = 100;
-const LOOKUP_DEADLINE_MS = 5_000;
 const KEY_CHARACTERS_MAX = 1024;
+/** Keys of one address that may wait to be looked up. */
+const LOOKUPS_MAX = 32;
+/** The same of one that has sent many refused keys. */
+const LOOKUPS_WHEN_LIMITED_MAX = 4;
 
-interface Remembered {
-  readonly key: StoredApiKey | null;
-  readonly untilMs: number;
+export interface AuthenticatorPorts {
+  readonly apiKeys: ApiKeyRegistry;
+  readonly refusedKeys: RefusedKeys;
+  readonly clock: Clock;
+  authenticationFailed(failure: AuthenticationFailure): void;
 }
 
-/** Asks the database, no longer than the deadline. */
-type FindKey = (keyHash: string, deadline: RequestDeadline) => Promise<StoredApiKey | null>;
+/** The client of a request. */
+export interface Client {
+  /** Of the machine that sent it. */
+  readonly address: string;
+}
 
 /**
- * Turns an `Authorization` header into a caller. What the database says about a key is remembered
- * by the key's hash for a few seconds, so that a busy caller is recognised without waiting.
+ * Turns an `Authorization` header into a caller. A key that is in memory is judged at once. Of the
+ * others the checksum tells most rubbish; what is left is looked up, since it may have been made a
+ * moment ago, unless its address has sent many refused keys: then only a key whose checksum fits is.
  */
 export class Authenticator {
-  readonly #find: FindKey;
-  readonly #clock: Clock;
-  readonly #known = new Map<string, Remembered>();
-  /** Apart from the known ones, which a flood of wrong keys must not push out. */
-  readonly #unknown = new Map<string, Remembered>();
-  readonly #lookups = new Map<string, Promise<StoredApiKey | null>>();
+  readonly #ports: AuthenticatorPorts;
 
-  constructor(options: { readonly find: FindKey; readonly clock: Clock }) {
-    this.#find = options.find;
-    this.#clock = options.clock;
+  constructor(ports: AuthenticatorPorts) {
+    this.#ports = ports;
   }
 
-  /** At once for a key seen lately. Rejects when the database can't be asked. */
-  authenticate(header: string | null): Outcome<Caller> | Promise<Outcome<Caller>> {
+  /** At once for a key in memory. Rejects when the database has to be asked and can't be. */
+  authenticate(header: string | null, client: Client): Outcome<Caller> | Promise<Outcome<Caller>> {
     const key = bearerToken(header);
-    if (key === null) return header === null ? MISSING : MALFORMED;
+    if (key === null) {
+      this.#ports.authenticationFailed(header === null ? "missing" : "malformed");
+      return header === null ? MISSING : MALFORMED;
+    }
     const keyHash = hashApiKey(key);
-    const remembered = this.#recall(keyHash);
-    if (remembered !== null) return this.#judge(remembered.key);
-    return this.#lookUp(keyHash);
+    const known = this.#ports.apiKeys.find(keyHash);
+    if (known !== null) return this.#judge(known, client);
+    const form = apiKeyForm(key);
+    if (form === "malformed") return this.#refuse("malformed", client);
+    if (this.#ports.apiKeys.isUnknown(keyHash)) return this.#refuse("unknown", client);
+    return this.#lookUp(keyHash, form, client);
   }
 
-  /** Forgets what was remembered of a key, since it has changed. */
-  forget(keyHash: string): void {
-    this.#known.delete(keyHash);
-    this.#unknown.delete(keyHash);
-  }
-
-  #recall(keyHash: string): Remembered | null {
-    const remembered = this.#known.get(keyHash) ?? this.#unknown.get(keyHash);
-    if (remembered === undefined || remembered.untilMs <= this.#clock.monotonic()) return null;
-    return remembered;
-  }
-
-  async #lookUp(keyHash: string): Promise<Outcome<Caller>> {
-    let lookup = this.#lookups.get(keyHash);
-    if (lookup === undefined) {
-      if (this.#lookups.size >= LOOKUPS_MAX) return { ok: false, problem: overloaded() };
-      lookup = this.#ask(keyHash).finally(() => this.#lookups.delete(keyHash));
-      this.#lookups.set(keyHash, lookup);
-    }
-    return this.#judge(await lookup);
-  }
-
-  async #ask(keyHash: string): Promise<StoredApiKey | null> {
-    // A deadline of its own, since several requests may wait for it.
-    const key = await withDeadline(this.#clock, LOOKUP_DEADLINE_MS, (deadline) =>
-      this.#find(keyHash, deadline),
+  #lookUp(
+    keyHash: string,
+    form: "checked" | "unchecked",
+    client: Client,
+  ): Outcome<Caller> | Promise<Outcome<Caller>> {
+    const { apiKeys, refusedKeys } = this.#ports;
+    const { address } = client;
+    const isLimited = refusedKeys.isLimited(address);
+    if (isLimited && form === "unchecked") return this.#refuse("unknown", client);
+    const waitingMax = isLimited ? LOOKUPS_WHEN_LIMITED_MAX : LOOKUPS_MAX;
+    const found = apiKeys.lookUp(keyHash, addressGroup(address), waitingMax);
+    if (found === null) return this.#tooManyLookups();
+    return found.then((key) =>
+      key === null ? this.#refuse("unknown", client) : this.#judge(key, client),
     );
-    const [entries, forMs] =
-      key === null ? [this.#unknown, UNKNOWN_FOR_MS] : [this.#known, KNOWN_FOR_MS];
-    this.forget(keyHash);
-    for (const oldest of entries.keys()) {
-      if (entries.size < ENTRIES_MAX) break;
-      entries.delete(oldest);
-    }
-    entries.set(keyHash, { key, untilMs: this.#clock.monotonic() + forMs });
-    return key;
   }
 
-  #judge(key: StoredApiKey | null): Outcome<Caller> {
-    if (key === null || key.revokedAtMs !== null) return UNKNOWN;
-    if (key.expiresAtMs !== null && key.expiresAtMs <= this.#clock.now()) return UNKNOWN;
+  #judge(key: KnownApiKey, client: Client): Outcome<Caller> {
+    if (key.revokedAtMs !== null) return this.#refuse("revoked", client);
+    if (key.expiresAtMs !== null && key.expiresAtMs <= this.#ports.clock.now()) {
+      return this.#refuse("expired", client);
+    }
     return { ok: true, value: { keyId: key.id, projectId: key.projectId, scopes: key.scopes } };
   }
+
+  #refuse(failure: AuthenticationFailure, { address }: Client): Refusal {
+    const waitMs = this.#ports.refusedKeys.refuse(address);
+    this.#ports.authenticationFailed(waitMs === 0 ? failure : "limited");
+    return waitMs === 0 ? UNKNOWN : tooManyRefused(waitMs);
+  }
+
+  #tooManyLookups(): Refusal {
+    this.#ports.authenticationFailed("limited");
+    return tooManyRefused(0);
+  }
+}
+
+function tooManyRefused(waitMs: number): Refusal {
+  return refused(
+    "too_many_refused_keys",
+    "Too many API keys from this address were refused; correct the key, then try again. Valid keys are not held up.",
+    { headers: { "retry-after": String(Math.max(1, Math.ceil(waitMs / 1000))) } },
+  );
 }
 
 /** Null when the scope is held; `admin` holds all. */

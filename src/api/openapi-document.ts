@@ -96,8 +96,10 @@ const NAME_PARAMETER = z.object({
 /** Every code that a route may answer, those of its kind included. */
 function problemsOf(route: RouteDescription): ProblemCode[] {
   const codes: ProblemCode[] = [...(route.problems ?? [])];
-  if (route.scope !== null) codes.push("unauthorized", "insufficient_scope", "invalid_query");
-  else if (route.query !== undefined) codes.push("invalid_query", "not_found");
+  if (route.scope !== null) {
+    codes.push("unauthorized", "too_many_refused_keys", "insufficient_scope", "invalid_query");
+  }
+  if (route.scope === null && route.query !== undefined) codes.push("invalid_query", "not_found");
   if (route.idKind !== undefined) codes.push("not_found");
   if (route.body !== undefined) {
     codes.push("malformed_json", "incomplete_body", "body_too_large", "unsupported_media_type");

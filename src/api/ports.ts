@@ -10,8 +10,10 @@ import type { UrlCheck } from "../outbound/url-check.ts";
 import type { KnownProvider } from "../providers/known-provider.ts";
 import type { LiveTrial, LiveTrialOutcome } from "../providers/trial.ts";
 import type { AcceptRequest } from "../store/accept-row.ts";
+import type { KnownApiKey } from "../store/api-keys.ts";
 import type { Database } from "../store/database.ts";
 import type { SubscriptionRecord } from "../store/subscription-record.ts";
+import type { RefusedKeys } from "./refused-keys.ts";
 
 /** What became of a wish to be called back. */
 export type AcceptOutcome =
@@ -71,6 +73,30 @@ export interface ConnectionRegistry {
   loadOf(connectionId: string): ConnectionLoad | null;
   /** The name of any connection that ever had jobs, deleted ones included. */
   nameOf(connectionId: string): string;
+}
+
+/**
+ * Why a request has no caller: it has no `Authorization` header; that is not `Bearer`, or was never a
+ * key; a key that does not exist, is over, or was revoked; or its address has sent too many of them.
+ */
+export type AuthenticationFailure =
+  | "missing"
+  | "malformed"
+  | "unknown"
+  | "expired"
+  | "revoked"
+  | "limited";
+
+/** The API keys as this node knows them, by hash. */
+export interface ApiKeyRegistry {
+  /** From memory, expired and revoked ones included; null when none is known. */
+  find(keyHash: string): KnownApiKey | null;
+  /** Whether it was looked up a moment ago and does not exist. */
+  isUnknown(keyHash: string): boolean;
+  /** Asks the database; null when too many wait. `source` is who asks, of whom `waitingMax` may wait. */
+  lookUp(keyHash: string, source: string, waitingMax: number): Promise<KnownApiKey | null> | null;
+  /** A key was changed just now. */
+  take(key: KnownApiKey): void;
 }
 
 /** A whole exchange with a receiver. */
@@ -161,6 +187,11 @@ export interface ApiPorts {
   }): Promise<TestedCallback>;
   /** The project's signing secrets or keys are others now. */
   signingSecretsChanged(projectId: string): void;
+  readonly apiKeys: ApiKeyRegistry;
+  readonly refusedKeys: RefusedKeys;
+  /** Whether this address is a proxy of the operator, whose `X-Forwarded-For` is believed. */
+  isTrustedProxy(address: string): boolean;
+  authenticationFailed(failure: AuthenticationFailure): void;
   readonly connections: ConnectionRegistry;
   readonly providers: ProviderRegistry;
   /** Asks about a job once, within its connection's limits, changing nothing. */

@@ -6,7 +6,7 @@ import type { RequestDeadline } from "../runtime/request-deadline.ts";
 import type { Database } from "../store/database.ts";
 import type { Scope } from "../store/schema.ts";
 import type { Answer } from "./answer.ts";
-import type { Caller } from "./authentication.ts";
+import type { Caller, Client } from "./authentication.ts";
 import { invalidBodyParts } from "./invalid-parts.ts";
 import { problemOfParts, refused } from "./problem.ts";
 import type { Outcome, Refusal } from "./problem.ts";
@@ -29,6 +29,7 @@ export interface RequestScope {
 /** What a handler gets: everything checked, nothing parsed twice. */
 export interface RouteRequest<Query, Body> extends RequestScope {
   readonly caller: Caller;
+  readonly client: Client;
   /** The UUID behind the path's `{id}`; empty for a path without one. */
   readonly id: string;
   /** The path's `{name}`, decoded; empty for a path without one. */
@@ -82,6 +83,7 @@ export interface RouteDescription {
 export interface Incoming extends RequestScope {
   readonly request: Request;
   readonly caller: Caller | null;
+  readonly client: Client;
   /** The path's `{id}` as given. */
   readonly idText: string | undefined;
   /** The path's `{name}`, decoded. */
@@ -112,7 +114,7 @@ export const WAITS_FOR_OTHERS_MS = 660_000;
 export function defineRoute<Query = undefined, Body = undefined>(spec: Spec<Query, Body>): Route {
   return {
     description: spec,
-    async answer({ request, caller, idText, nameText, deadline, database }) {
+    async answer({ request, caller, client, idText, nameText, deadline, database }) {
       if (caller === null) throw new Error(`${spec.path} was reached without a caller`);
       const id = readId(spec.idKind, idText);
       if (!id.ok) return id;
@@ -125,6 +127,7 @@ export function defineRoute<Query = undefined, Body = undefined>(spec: Spec<Quer
       if (!body.ok) return body;
       return spec.handle({
         caller,
+        client,
         id: id.value,
         name: nameText ?? "",
         query: query.value as Query,

@@ -1,6 +1,5 @@
 import { createUuidSource } from "../runtime/uuid-source.ts";
 import { apiKeyRoutes } from "./api-key-routes.ts";
-import type { Authenticator } from "./authentication.ts";
 import { callbackTestRoutes } from "./callback-test-routes.ts";
 import { connectionRoutes } from "./connection-routes.ts";
 import { deliveryRoutes } from "./delivery-routes.ts";
@@ -18,7 +17,7 @@ import { subscriptionRoutes } from "./subscription-routes.ts";
 import { systemRoutes } from "./system-routes.ts";
 
 /** Every address of the API, in the order of its documentation. */
-export function apiRoutes(ports: ApiPorts, authenticator: Authenticator): Route[] {
+export function apiRoutes(ports: ApiPorts): Route[] {
   const newUuid = createUuidSource();
   const routes = [
     ...subscriptionRoutes(ports),
@@ -32,7 +31,7 @@ export function apiRoutes(ports: ApiPorts, authenticator: Authenticator): Route[
     ...projectRoutes(ports),
     ...signingSecretRoutes(ports, newUuid),
     ...signingKeyRoutes(ports, newUuid),
-    ...apiKeyRoutes(ports, authenticator, newUuid),
+    ...apiKeyRoutes(ports, newUuid),
     ...systemRoutes(ports),
   ];
   return [...routes, ...documentationRoutes(routes, ports)];

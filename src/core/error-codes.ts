@@ -34,6 +34,7 @@ export const PROBLEMS = {
   unknown_provider: { status: 422, title: "Unknown provider" },
   unknown_connection: { status: 422, title: "Unknown connection" },
   too_many_requests: { status: 429, title: "Too many requests" },
+  too_many_refused_keys: { status: 429, title: "Too many refused API keys" },
   too_many_tests: { status: 429, title: "Too many callbacks are tried" },
   too_many_redeliveries: { status: 429, title: "Too many redeliveries run" },
   too_many_live_jobs: { status: 429, title: "Too many live jobs" },

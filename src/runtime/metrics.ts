@@ -49,6 +49,8 @@ export class Metrics {
   readonly pollFailures: CountBy;
   /** By the name of the limit. */
   readonly projectLimitRefusals: CountBy;
+  /** By why a request has no caller. */
+  readonly authenticationFailures: CountBy;
   readonly #attempts: CountBy;
   readonly #attemptFailures: CountBy;
   readonly #attemptLagSeconds: Histogram;
@@ -72,6 +74,11 @@ export class Metrics {
       "ringback_project_limit_refusals_total",
       "How often a project was refused something because it came to a limit of its own.",
       "limit",
+    );
+    this.authenticationFailures = this.#countBy(
+      "ringback_authentication_failures_total",
+      "API requests without a valid API key, by the reason for their refusal.",
+      "reason",
     );
     this.#attemptFailures = this.#countBy(
       "ringback_delivery_attempt_failures_total",

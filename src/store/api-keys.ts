@@ -1,4 +1,4 @@
-import { hash } from "node:crypto";
+import { hashApiKey } from "../runtime/api-key.ts";
 import { arrayLiteral } from "./array-literal.ts";
 import type { Sql } from "./connection.ts";
 import type { Database } from "./database.ts";
@@ -15,28 +15,63 @@ export interface StoredApiKey {
   readonly revokedAtMs: number | null;
 }
 
+/** The same as nodes keep it in memory. */
+export interface KnownApiKey extends StoredApiKey {
+  readonly keyHash: string;
+  readonly updatedAtMs: number;
+}
+
 const COLUMNS = `
   id, project_id as "projectId", name, to_json(scopes) as scopes,
   round(date_part('epoch', created_at) * 1000) as "createdAtMs",
   round(date_part('epoch', expires_at) * 1000) as "expiresAtMs",
   round(date_part('epoch', revoked_at) * 1000) as "revokedAtMs"`;
 
-/** What is stored of a key: it has enough randomness that a plain hash can't be turned back. */
-export function hashApiKey(key: string): string {
-  return hash("sha256", key, "hex");
+const KNOWN_COLUMNS = `
+  ${COLUMNS}, key_hash as "keyHash",
+  round(date_part('epoch', updated_at) * 1000) as "updatedAtMs"`;
+
+const FIND_MANY = `
+select ${KNOWN_COLUMNS} from api_keys where key_hash = any ($1::text::text[])
+`;
+
+/** The keys of these hashes that exist, expired and revoked ones included. */
+export function findApiKeys(
+  database: Database,
+  keyHashes: readonly string[],
+): Promise<KnownApiKey[]> {
+  return database.run("find-api-keys", (sql) =>
+    sql.unsafe<KnownApiKey[]>(FIND_MANY, [arrayLiteral(keyHashes)], { prepare: true }),
+  );
 }
 
-const FIND = `select ${COLUMNS} from api_keys where key_hash = $1`;
+const LOAD_USABLE = `
+select ${KNOWN_COLUMNS} from api_keys
+where revoked_at is null and (expires_at is null or expires_at > now())
+order by updated_at desc limit $1
+`;
 
-/** The key of this hash, expired and revoked ones included, or null. */
-export async function findApiKey(
-  database: Database,
-  keyHash: string,
-): Promise<StoredApiKey | null> {
-  const [row] = await database.run("find-api-key", (sql) =>
-    sql.unsafe<StoredApiKey[]>(FIND, [keyHash], { prepare: true }),
+/** The usable keys of all projects, those that changed last first. */
+export function loadUsableApiKeys(database: Database, limit: number): Promise<KnownApiKey[]> {
+  return database.run("load-usable-api-keys", (sql) =>
+    sql.unsafe<KnownApiKey[]>(LOAD_USABLE, [limit], { prepare: true }),
   );
-  return row ?? null;
+}
+
+const LOAD_CHANGED = `
+select ${KNOWN_COLUMNS} from api_keys
+where updated_at >= to_timestamp($1::float8 / 1000) or revoked_at >= to_timestamp($1::float8 / 1000)
+order by updated_at, id
+`;
+
+/** The keys that were made or changed since, revoked ones included. */
+export function loadChangedApiKeys(
+  database: Database,
+  changedSinceMs: number,
+): Promise<KnownApiKey[]> {
+  return database.run("load-changed-api-keys", (sql) =>
+    sql.unsafe<KnownApiKey[]>(LOAD_CHANGED, [changedSinceMs], { prepare: true }),
+  );
 }
 
 const LIST = `
@@ -84,27 +119,38 @@ function insertKey(sql: Sql, key: NewApiKey): Promise<unknown> {
 
 const ENSURE = `
 with replaced as (
-  update api_keys set revoked_at = to_timestamp($6::float8 / 1000)
+  update api_keys set
+    revoked_at = to_timestamp($6::float8 / 1000), is_replaced = true, updated_at = now()
   where project_id = $2 and name = $3 and key_hash <> $4 and revoked_at is null
+    and not exists (
+      select from api_keys where key_hash = $4 and revoked_at is not null and not is_replaced
+    )
 )
-insert into api_keys (id, project_id, name, key_hash, scopes, created_at)
+insert into api_keys as held (id, project_id, name, key_hash, scopes, created_at)
 values ($1, $2, $3, $4, $5::text::text[], to_timestamp($6::float8 / 1000))
 on conflict (key_hash) do update set
-  scopes = excluded.scopes, revoked_at = null, expires_at = null
+  scopes = excluded.scopes, expires_at = null, is_replaced = false, updated_at = now(),
+  revoked_at = case when not held.is_replaced then held.revoked_at end
+returning revoked_at is not null as "isRevoked"
 `;
 
-/** Makes this key the only valid one of its name; harmless when repeated. */
+/**
+ * Makes this key the only valid one of its name; harmless when repeated. A key that was revoked stays
+ * revoked and replaces none, one that another of the same name replaced becomes valid again.
+ * @returns `revoked` when the key can't be used because it was revoked
+ */
 export async function ensureApiKey(
   database: Database,
   key: Omit<NewApiKey, "expiresAtMs">,
-): Promise<void> {
-  await database.run("ensure-api-key", (sql) =>
-    sql.unsafe(
+): Promise<"valid" | "revoked"> {
+  const [row] = await database.run("ensure-api-key", (sql) =>
+    sql.unsafe<{ isRevoked: boolean }[]>(
       ENSURE,
       [key.id, key.projectId, key.name, hashApiKey(key.key), arrayLiteral(key.scopes), key.nowMs],
       { prepare: true },
     ),
   );
+  return row?.isRevoked === true ? "revoked" : "valid";
 }
 
 // Nodes that start together on an empty database take turns, or each would add a key of its own.
@@ -127,20 +173,20 @@ export function createFirstApiKey(database: Database, key: NewApiKey): Promise<b
 }
 
 const REVOKE = `
-update api_keys set revoked_at = coalesce(revoked_at, to_timestamp($3::float8 / 1000))
+update api_keys set
+  revoked_at = coalesce(revoked_at, to_timestamp($3::float8 / 1000)),
+  is_replaced = false, updated_at = now()
 where id = $1 and project_id = $2
-returning key_hash
+returning ${KNOWN_COLUMNS}
 `;
 
-/** Revokes a key for good. Returns its hash, or null when the project has no such key. */
+/** Revokes a key for good. Returns it, or null when the project has no such key. */
 export async function revokeApiKey(
   database: Database,
   key: { readonly projectId: string; readonly id: string; readonly nowMs: number },
-): Promise<string | null> {
+): Promise<KnownApiKey | null> {
   const [row] = await database.run("revoke-api-key", (sql) =>
-    sql.unsafe<{ key_hash: string }[]>(REVOKE, [key.id, key.projectId, key.nowMs], {
-      prepare: true,
-    }),
+    sql.unsafe<KnownApiKey[]>(REVOKE, [key.id, key.projectId, key.nowMs], { prepare: true }),
   );
-  return row?.key_hash ?? null;
+  return row ?? null;
 }

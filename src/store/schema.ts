@@ -34,17 +34,31 @@ export type PayloadMode = "full" | "thin";
 /** What a node that does not own a shard asks of the one that does. */
 export type MailKind = "watch" | "poll_now" | "cancel" | "deliver";
 
-export const apiKeys = pgTable("api_keys", {
-  id: uuid("id").primaryKey(),
-  projectId: uuid("project_id").notNull(),
-  name: text("name").notNull(),
-  /** SHA-256 of the key in hex; the key itself is shown once and never stored. */
-  keyHash: text("key_hash").notNull().unique(),
-  scopes: text("scopes").array().notNull().$type<Scope[]>(),
-  createdAt: time("created_at").notNull(),
-  expiresAt: time("expires_at"),
-  revokedAt: time("revoked_at"),
-});
+export const apiKeys = pgTable(
+  "api_keys",
+  {
+    id: uuid("id").primaryKey(),
+    projectId: uuid("project_id").notNull(),
+    name: text("name").notNull(),
+    /** SHA-256 of the key in hex; the key itself is shown once and never stored. */
+    keyHash: text("key_hash").notNull().unique(),
+    scopes: text("scopes").array().notNull().$type<Scope[]>(),
+    createdAt: time("created_at").notNull(),
+    expiresAt: time("expires_at"),
+    revokedAt: time("revoked_at"),
+    /** Another key of the environment took its place; it works again if the environment names it. */
+    isReplaced: boolean("is_replaced").notNull().default(false),
+    /** The database's time, by which nodes find what has changed. */
+    updatedAt: time("updated_at").notNull().defaultNow(),
+  },
+  (table) => [
+    index("api_keys_by_update").on(table.updatedAt),
+    // An older release that still runs says no more of a revocation.
+    index("api_keys_by_revocation")
+      .on(table.revokedAt)
+      .where(sql`revoked_at is not null`),
+  ],
+);
 
 /** What an operator may override of a provider's limits and schedule, as the API received it. */
 export interface ConnectionSettings {

@@ -8,6 +8,7 @@ import { providerPageSchema } from "../../src/api/provider-schema.ts";
 import { publicId } from "../../src/core/ids.ts";
 import { ensureApiKey } from "../../src/store/api-keys.ts";
 import { ensureSigningSecret } from "../../src/store/signing-secrets.ts";
+import { apiKeyForm } from "../../src/runtime/api-key.ts";
 import type { Json } from "./api-fixture.ts";
 import { ApiFixture, problemOf } from "./api-fixture.ts";
 
@@ -32,7 +33,7 @@ describe("API keys", () => {
 
   it("are made with a name and scopes, shown once, and listed without the key", async () => {
     const { key, ...made } = await create({ name: "ci", scopes: ["subscriptions:read"] });
-    expect(key).toMatch(/^rb_[\w-]{43}$/);
+    expect(apiKeyForm(key)).toBe("checked");
     expect(await statusWith(key)).toBe(200);
     const list = await api.request("GET", "/v1/api-keys?limit=1");
     const text = await list.text();
@@ -97,6 +98,32 @@ describe("ensureApiKey", () => {
     settle();
     expect(await statusWith("rb_first")).toBe(200);
     expect(await statusWith("rb_second")).toBe(401);
+  });
+
+  it("leaves a key revoked that was revoked, and says so", async () => {
+    expect(await ensure("rb_third")).toBe("valid");
+    const [row] = await api.sql(
+      `select id from api_keys where name = 'bootstrap' and revoked_at is null`,
+    );
+    const id = publicId("apiKey", row.id);
+    expect((await api.request("DELETE", `/v1/api-keys/${id}`)).status).toBe(204);
+    expect(await ensure("rb_third")).toBe("revoked");
+    settle();
+    expect(await statusWith("rb_third")).toBe(401);
+  });
+
+  it("leaves one revoked that was revoked after another took its place", async () => {
+    await ensure("rb_fourth");
+    const [row] = await api.sql(
+      `select id from api_keys where name = 'bootstrap' and revoked_at is null`,
+    );
+    await ensure("rb_fifth");
+    const id = publicId("apiKey", row.id);
+    expect((await api.request("DELETE", `/v1/api-keys/${id}`)).status).toBe(204);
+    expect(await ensure("rb_fourth")).toBe("revoked");
+    settle();
+    expect(await statusWith("rb_fourth")).toBe(401);
+    expect(await statusWith("rb_fifth")).toBe(200);
   });
 });
 

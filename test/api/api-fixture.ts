@@ -3,12 +3,15 @@ import type { Hono } from "hono";
 import { expect } from "vitest";
 import { createApp } from "../../src/api/app.ts";
 import { problemSchema } from "../../src/api/response-schemas.ts";
+import { RefusedKeys } from "../../src/api/refused-keys.ts";
+import { ApiKeyDirectory } from "../../src/cluster/api-key-directory.ts";
 import { readinessOf } from "../../src/core/readiness.ts";
 import { PROBLEMS } from "../../src/core/error-codes.ts";
 import type { ProblemCode } from "../../src/core/error-codes.ts";
 import type {
   AcceptOutcome,
   ApiPorts,
+  AuthenticationFailure,
   ConnectionLoad,
   LiveJob,
   RequestSample,
@@ -17,9 +20,11 @@ import { endingEventType } from "../../src/core/event.ts";
 import type { EndingStatus } from "../../src/core/event.ts";
 import { parsePublicId, shardOfUuid, uuidV7 } from "../../src/core/ids.ts";
 import type { LiveTrialOutcome } from "../../src/providers/trial.ts";
+import { createLog } from "../../src/runtime/log.ts";
 import { ResultLinks } from "../../src/runtime/result-links.ts";
 import { createSecretBox } from "../../src/runtime/secret-box.ts";
 import type { AcceptRequest } from "../../src/store/accept-row.ts";
+import { newApiKey } from "../../src/runtime/api-key.ts";
 import { createApiKey } from "../../src/store/api-keys.ts";
 import type { Scope } from "../../src/store/schema.ts";
 import { recordAttempts } from "../../src/store/record-attempts.ts";
@@ -65,6 +70,7 @@ export class ApiFixture {
   readonly clock = new FakeClock();
   readonly calls: unknown[][] = [];
   readonly samples: RequestSample[] = [];
+  readonly authenticationFailures: AuthenticationFailure[] = [];
   readonly logged: Logged[] = [];
   readonly liveJobs = new Map<string, LiveJob>();
   liveJobCount = 0;
@@ -80,6 +86,8 @@ export class ApiFixture {
   readiness = readinessOf(READY);
   readonly database: Awaited<ReturnType<typeof openTestDatabase>>["database"];
   readonly databaseUrl: string;
+  /** Not started: it looks keys up. */
+  readonly apiKeys: ApiKeyDirectory;
   readonly ports: ApiPorts;
   readonly app: Hono;
   readonly #drop: () => Promise<void>;
@@ -91,6 +99,7 @@ export class ApiFixture {
     this.databaseUrl = opened.url;
     this.#drop = opened.drop;
     this.limits.measuredBy("live_jobs", () => this.liveJobCount);
+    this.apiKeys = this.keyDirectory();
     this.ports = this.#ports();
     this.app = createApp(this.ports);
   }
@@ -106,6 +115,12 @@ export class ApiFixture {
 
   close(): Promise<void> {
     return this.#drop();
+  }
+
+  /** As another node would have it. */
+  keyDirectory(): ApiKeyDirectory {
+    const log = createLog({ level: "silent", format: "json" });
+    return new ApiKeyDirectory({ database: this.database, clock: this.clock, log });
   }
 
   /** Sends a request with the admin key, or with the one given; an object goes as JSON. */
@@ -137,7 +152,7 @@ export class ApiFixture {
 
   async addKey(scopes: Scope[], options: { projectId?: string; expiresAtMs?: number } = {}) {
     const { projectId = this.projectId, expiresAtMs = null } = options;
-    const key = `rb_${randomBytes(24).toString("base64url")}`;
+    const key = newApiKey();
     const made = { id: this.uuid(), projectId, name: "test", key, scopes };
     await createApiKey(this.database, { ...made, nowMs: this.clock.now(), expiresAtMs });
     return key;
@@ -248,6 +263,10 @@ export class ApiFixture {
       },
       redeliveries: { shardForNew: () => 7, begin: note("begin"), perSecondDefault: 100 },
       signingSecretsChanged: (id) => void this.calls.push(["signingSecretsChanged", id]),
+      apiKeys: this.apiKeys,
+      refusedKeys: new RefusedKeys({ clock: this.clock, log: notingLog(this.logged) }),
+      isTrustedProxy: (address) => address.startsWith("10."),
+      authenticationFailed: (failure) => void this.authenticationFailures.push(failure),
       connections: {
         find: (...name) => this.#findConnection(...name),
         findFresh: async (...name) => this.#findConnection(...name),

@@ -1,10 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Authenticator } from "../../src/api/authentication.ts";
 import { publicId } from "../../src/core/ids.ts";
-import { hashApiKey } from "../../src/store/api-keys.ts";
-import type { StoredApiKey } from "../../src/store/api-keys.ts";
 import type { Scope } from "../../src/store/schema.ts";
-import { FakeClock } from "../support/fake-clock.ts";
 import { ApiFixture, CALLBACK_URL, problemOf } from "./api-fixture.ts";
 
 let api: ApiFixture;
@@ -154,87 +150,5 @@ describe("a key", () => {
     const body = { job_id: "a", callback_url: CALLBACK_URL };
     const refused = await api.request("POST", "/v1/subscriptions", { body, key });
     expect(await problemOf(refused)).toMatchObject({ code: "unknown_connection" });
-  });
-});
-
-describe("Authenticator", () => {
-  const stored = (changes: Partial<StoredApiKey> = {}): StoredApiKey => ({
-    id: "k",
-    projectId: "p",
-    name: "n",
-    scopes: ["admin"],
-    createdAtMs: 0,
-    expiresAtMs: null,
-    revokedAtMs: null,
-    ...changes,
-  });
-
-  function authenticator(keys: Map<string, StoredApiKey>) {
-    const clock = new FakeClock();
-    const asked: string[] = [];
-    const made = new Authenticator({
-      clock,
-      find: async (keyHash) => {
-        asked.push(keyHash);
-        return keys.get(keyHash) ?? null;
-      },
-    });
-    return {
-      clock,
-      asked,
-      authenticate: (key: string) => made.authenticate(`Bearer ${key}`),
-      made,
-    };
-  }
-
-  it("knows a key at once when it has seen it, and asks anew after five seconds", async () => {
-    const keys = new Map([[hashApiKey("a"), stored()]]);
-    const { authenticate, asked, clock } = authenticator(keys);
-    expect(await authenticate("a")).toMatchObject({ ok: true, value: { projectId: "p" } });
-    expect(authenticate("a")).toMatchObject({ ok: true });
-    clock.advance(4_999);
-    expect(authenticate("a")).toMatchObject({ ok: true });
-    keys.set(hashApiKey("a"), stored({ revokedAtMs: 1 }));
-    clock.advance(1);
-    expect(await authenticate("a")).toMatchObject({ ok: false });
-    expect(asked).toHaveLength(2);
-  });
-
-  it("asks once for many requests that come together", async () => {
-    const { authenticate, asked } = authenticator(new Map([[hashApiKey("a"), stored()]]));
-    await Promise.all([authenticate("a"), authenticate("a"), authenticate("a")]);
-    expect(asked).toHaveLength(1);
-  });
-
-  it("remembers a wrong key for a second only", async () => {
-    const keys = new Map<string, StoredApiKey>();
-    const { authenticate, asked, clock } = authenticator(keys);
-    await authenticate("a");
-    expect(authenticate("a")).toMatchObject({ ok: false });
-    keys.set(hashApiKey("a"), stored());
-    clock.advance(1_000);
-    expect(await authenticate("a")).toMatchObject({ ok: true });
-    expect(asked).toHaveLength(2);
-  });
-
-  it("keeps a known key through a flood of wrong ones, and forgets it when told", async () => {
-    const { authenticate, asked, made } = authenticator(new Map([[hashApiKey("a"), stored()]]));
-    await authenticate("a");
-    for (let guess = 0; guess < 6_000; guess += 1) await authenticate(`guess-${guess}`);
-    expect(authenticate("a")).toMatchObject({ ok: true });
-    // The oldest guesses were forgotten to make room.
-    expect(authenticate("guess-0")).toBeInstanceOf(Promise);
-    made.forget(hashApiKey("a"));
-    await authenticate("a");
-    expect(asked.filter((keyHash) => keyHash === hashApiKey("a"))).toHaveLength(2);
-  });
-
-  it("turns away guesses beyond a hundred at once", async () => {
-    const { authenticate } = authenticator(new Map());
-    const guesses = Array.from({ length: 101 }, async (_, guess) => authenticate(`guess-${guess}`));
-    const outcomes = await Promise.all(guesses);
-    const codes = outcomes.map((outcome) => (outcome.ok ? "ok" : outcome.problem.code));
-    expect(codes.filter((code) => code === "unauthorized")).toHaveLength(100);
-    expect(codes.at(-1)).toBe("overloaded");
   });
 });

@@ -1,4 +1,5 @@
 import { createApp } from "../../src/api/app.ts";
+import { ApiKeyDirectory } from "../../src/cluster/api-key-directory.ts";
 import { Acceptor } from "../../src/cluster/acceptor.ts";
 import { createLog } from "../../src/runtime/log.ts";
 import { openDatabase } from "../../src/store/database.ts";
@@ -56,6 +57,7 @@ export async function openOutageScene() {
   const app = createApp({
     ...api.ports,
     databaseWithin: (deadline) => database.within(deadline),
+    apiKeys: new ApiKeyDirectory({ database, clock, log: silent }),
     async accept(request, deadline) {
       database.health.requireWritable();
       return acceptor.accept(request, deadline);

@@ -1,0 +1,55 @@
+import { isIP } from "node:net";
+import ipaddr from "ipaddr.js";
+
+/** The address of a client whose request did not come through a socket, as in tests. */
+const UNKNOWN_ADDRESS = "unknown";
+/** Whoever has one address of an IPv6 network has all 2⁶⁴. */
+const IPV6_NETWORK_BITS = 64;
+
+/** What of a request says where it came from. */
+export interface RequestSource {
+  /** Of the socket; absent without one. */
+  readonly peer: string | undefined;
+  /** The `X-Forwarded-For` header. */
+  readonly forwardedFor: string | null;
+}
+
+/**
+ * The address of a request's client: the socket's, or, when that is a trusted proxy's, the last one
+ * in `X-Forwarded-For` that is not a trusted proxy's. Each proxy appends the address that it was
+ * called from, so what stands before that is only the client's word.
+ * @param isTrusted whether this address belongs to a proxy of the operator
+ */
+export function clientAddress(
+  { peer = UNKNOWN_ADDRESS, forwardedFor }: RequestSource,
+  isTrusted: (address: string) => boolean,
+): string {
+  let address = plainAddress(peer) ?? peer;
+  if (forwardedFor === null) return address;
+  for (const hop of forwardedFor.split(",").toReversed()) {
+    const before = isTrusted(address) ? plainAddress(hop) : null;
+    if (before === null) break;
+    address = before;
+  }
+  return address;
+}
+
+/** The same for all addresses that count as one client. */
+export function addressGroup(address: string): string {
+  if (isIP(address) !== 6) return address;
+  const network = ipaddr.IPv6.networkAddressFromCIDR(`${bare(address)}/${IPV6_NETWORK_BITS}`);
+  return `${network.toString()}/${IPV6_NETWORK_BITS}`;
+}
+
+/** Without port, brackets and zone; a mapped IPv4 address as such. Null for what is none. */
+function plainAddress(text: string): string | null {
+  const trimmed = text.trim();
+  const [, bracketed, dotted] = /^(?:\[([^\]]+)\]|([\d.]+))(?::\d{1,5})?$/.exec(trimmed) ?? [];
+  const address = bracketed ?? dotted ?? trimmed;
+  if (isIP(address) === 0) return null;
+  return ipaddr.process(bare(address)).toString();
+}
+
+function bare(address: string): string {
+  return address.replace(/%.*$/, "");
+}
