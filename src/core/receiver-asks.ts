@@ -24,6 +24,8 @@ export function readReceiverAsks(headers: HeaderValues, nowMs: number): Receiver
     waitMs: parseWaitHeader(headers, "ringback-retry-after", "s", {
       nowMs,
       maxMs: RETRY_AFTER_MS_MAX,
+      // Written for us and no one else: however long, it is an order to wait.
+      meantMsMax: Number.POSITIVE_INFINITY,
     }),
     retryAfterMs: parseRetryAfter(headers, nowMs),
   };

@@ -5,6 +5,8 @@ export type HeaderValues = Readonly<Record<string, string | readonly string[] | 
 export const RETRY_AFTER_MS_MAX = 24 * 60 * 60 * 1000;
 /** And nothing longer than an hour, unless its API is known for longer waits. */
 export const BELIEVED_WAIT_MS_MAX = 60 * 60 * 1000;
+/** A longer wait is a mistake of its sender: cutting it would still obey a number that means nothing. */
+const MEANT_WAIT_MS_MAX = 7 * 24 * 60 * 60 * 1000;
 
 const NUMBER = /^(?:\d+\.?\d*|\.\d+)$/;
 // RFC 9110 5.6.7: one preferred form and two obsolete ones that must be understood; and RFC 3339,
@@ -48,7 +50,8 @@ interface WaitOptions {
 
 /** A wait that an answer asks for. */
 export interface AskedWait {
-  readonly ms: number;
+  /** Null where the value can't be meant: then the wait is ours to choose. */
+  readonly ms: number | null;
   /** How it is written and taken, for a person; null where it is taken at its word. */
   readonly note: string | null;
 }
@@ -58,6 +61,8 @@ interface Reading {
   /** The sender's clock where the answer tells it, since that is what absolute times are told by. */
   readonly nowMs: number;
   readonly maxMs: number;
+  /** Longer ones count as absent. */
+  readonly meantMsMax?: number;
 }
 
 /**
@@ -65,7 +70,7 @@ interface Reading {
  * `Retry-After`, then the reset headers. Each may be a number (from now, or from 1970 in seconds to
  * nanoseconds), a duration such as `6m0s`, a date, or, of RateLimit, a structured field. A reset
  * header counts only where its `…-remaining` does not say that requests are left. Values that can't
- * be understood count as absent, and waits that can't be meant are cut to `maxMs`.
+ * be understood count as absent, waits of more than a week too, and others are cut to `maxMs`.
  */
 export function readRetryAfter(
   headers: HeaderValues,
@@ -73,16 +78,21 @@ export function readRetryAfter(
   { resetHeaders = null, maxMs = BELIEVED_WAIT_MS_MAX }: WaitOptions = {},
 ): AskedWait | null {
   const reading = readingOf(headers, nowMs, maxMs);
-  const asked =
+  let asked =
     find(headers, "retry-after-ms", (value) => parseCount(value, 1, reading), reading) ??
     find(headers, "retry-after", (value) => parseDelay(value, reading), reading);
-  if (asked !== null || resetHeaders === null) return asked;
+  if (isBelieved(asked) || resetHeaders === null) return asked;
   for (const name of [...resetHeaders, ...STANDARD_RESET_HEADERS]) {
     if (hasRequestsLeft(headers, name)) continue;
     const reset = find(headers, name, (value) => parseReset(value, reading), reading);
-    if (reset !== null) return reset;
+    if (isBelieved(reset)) return reset;
+    asked ??= reset;
   }
-  return null;
+  return asked;
+}
+
+function isBelieved(asked: AskedWait | null): boolean {
+  return asked !== null && asked.ms !== null;
 }
 
 /** The same in milliseconds alone. */
@@ -99,9 +109,9 @@ export function parseWaitHeader(
   headers: HeaderValues,
   name: string,
   unit: "ms" | "s",
-  { nowMs, maxMs }: { readonly nowMs: number; readonly maxMs: number },
+  { nowMs, maxMs, ...limits }: Reading,
 ): number | null {
-  const reading = readingOf(headers, nowMs, maxMs);
+  const reading = { ...readingOf(headers, nowMs, maxMs), ...limits };
   return find(headers, name, (value) => parseWait(value, unit, reading), reading)?.ms ?? null;
 }
 
@@ -109,7 +119,7 @@ export function parseWaitHeader(
 export function parseWait(text: string, unit: "ms" | "s", reading: Reading): number | null {
   const value = text.trim();
   const ms = parseCount(value, unit === "ms" ? 1 : 1000, reading) ?? parseDuration(value);
-  return ms === null ? null : clampMs(ms, reading.maxMs);
+  return ms === null || !isMeant(ms, reading) ? null : clampMs(ms, reading.maxMs);
 }
 
 function readingOf(headers: HeaderValues, ourNowMs: number, maxMs: number): Reading {
@@ -122,20 +132,30 @@ function find(
   headers: HeaderValues,
   name: string,
   parse: (value: string) => number | null,
-  { maxMs }: Reading,
+  reading: Reading,
 ): AskedWait | null {
+  const { maxMs } = reading;
   const value = headers[name];
   if (value === undefined) return null;
   const values: readonly string[] = typeof value === "string" ? [value] : value;
+  let unbelieved: AskedWait | null = null;
   for (const one of values) {
     const parsed = parse(one.trim());
     if (parsed === null) continue;
+    if (!isMeant(parsed, reading)) {
+      unbelieved ??= { ms: null, note: `${name}: ${shown(one)}, which can't be meant` };
+      continue;
+    }
     const ms = clampMs(parsed, maxMs);
     // Reset headers hold seconds or milliseconds since 1970 as often as not.
     const isOdd = parsed > maxMs || Number(one) >= (name.startsWith("retry-after") ? 1e9 : 1e15);
     return { ms, note: isOdd ? `${name}: ${shown(one)}, taken as ${ms / 1000} s` : null };
   }
-  return null;
+  return unbelieved;
+}
+
+function isMeant(ms: number, { meantMsMax = MEANT_WAIT_MS_MAX }: Reading): boolean {
+  return ms <= meantMsMax;
 }
 
 function shown(value: string): string {

@@ -45,8 +45,13 @@ describe("a wait that an answer asks for", () => {
     ["never more than an hour", { "retry-after": "86363" }, HOUR_MS],
     [
       "never more than an hour, by date",
-      { "retry-after": "Mon, 01 Mar 2027 12:00:00 GMT" },
+      { "retry-after": "Thu, 05 Mar 2026 12:00:00 GMT" },
       HOUR_MS,
+    ],
+    [
+      "the second of two values where the first can't be meant",
+      { "retry-after": ["1e9", "999999999999", "3"] },
+      3000,
     ],
     [
       "a date by the sender's clock",
@@ -110,6 +115,24 @@ describe("garbage counts as absent", () => {
     expect(parseRetryAfter({}, NOW_MS, { resetHeaders: RESET })).toBeNull();
     expect(parseRetryAfter({ "retry-after": [] }, NOW_MS)).toBeNull();
   });
+});
+
+test.each<[string, HeaderValues]>([
+  ["a count of seconds", { "retry-after": "999999999" }],
+  ["a time in no century", { "retry-after": "999999999999" }],
+  ["milliseconds", { "retry-after-ms": "999999999" }],
+  ["a date", { "retry-after": "Mon, 01 Mar 2027 12:00:00 GMT" }],
+  ["a duration", { "retry-after": "400 days" }],
+  ["a reset header", { "x-ratelimit-reset": "999999999" }],
+])("a wait of more than a week is not obeyed but shown: %s", (_name, headers) => {
+  const asked = readRetryAfter(headers, NOW_MS, { resetHeaders: RESET });
+  const [value = ""] = Object.values(headers);
+  expect(asked).toEqual({ ms: null, note: expect.stringContaining(String(value)) });
+});
+
+test("a Retry-After that can't be meant leaves the word to the reset header", () => {
+  const headers = { "retry-after": "999999999", "x-ratelimit-reset": "42" };
+  expect(parseRetryAfter(headers, NOW_MS, { resetHeaders: RESET })).toBe(42_000);
 });
 
 describe("a reset header", () => {
