@@ -69,7 +69,7 @@ class Answering {
   constructor(ports: ApiPorts) {
     this.#ports = ports;
     this.#authenticator = new Authenticator(ports);
-    this.#bodies = new BodyBudget(ports.requestBodiesBytesMax, ports.clock);
+    this.#bodies = new BodyBudget(ports.requestBodiesBytesMax, ports.limits, ports.clock);
     this.#lists = new ListTurns(ports.limits, ports.clock);
     this.#rates = new RequestRates(ports.limits, ports.clock);
   }
@@ -151,7 +151,10 @@ class Answering {
       return route.answer(incoming);
     }
     const leave = await this.#bodies.admit(request, caller.projectId, body.bytesMax);
-    if (leave === null) return { ok: false, problem: tooManyBodies() };
+    if (leave === null) {
+      this.#ports.limits.refused("request_bytes");
+      return { ok: false, problem: tooManyBodies() };
+    }
     try {
       progress.isHandled = true;
       return await route.answer(incoming);
@@ -234,10 +237,13 @@ function mayHaveChanged(method: string, progress: Progress, error: unknown): boo
   return progress.deadline.hasBegunWork || !isNotBegun(error);
 }
 
-/** Nothing is opened for a HEAD. */
+/** For a HEAD, what would be streamed is ended before anything of it is read. */
 function bodyOf({ body }: Answer, method: string): string | ReadableStream<Uint8Array> | null {
   if (typeof body !== "function") return body;
-  return method === "HEAD" ? null : body();
+  const stream = body();
+  if (method !== "HEAD") return stream;
+  void stream.cancel();
+  return null;
 }
 
 /** 405 where another method would have been known, else 404. */

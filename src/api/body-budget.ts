@@ -1,3 +1,4 @@
+import type { ProjectLimits } from "../core/project-limits.ts";
 import { MemoryBudget } from "../lanes/memory-budget.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { PARSED_FACTOR_MAX } from "./request-body.ts";
@@ -13,20 +14,23 @@ interface Holder {
 
 /**
  * Bounds the memory of all large request bodies in progress, with what they are parsed to. They wait
- * for each other before any of them is read; a project takes at most half.
+ * for each other before any of them is read, and projects take turns; a project takes as much as its
+ * limit says, at most half.
  */
 export class BodyBudget {
   readonly #clock: Clock;
   readonly #budget: MemoryBudget<Holder>;
 
-  constructor(bytesMax: number, clock: Clock) {
+  constructor(bytesMax: number, limits: ProjectLimits, clock: Clock) {
     this.#clock = clock;
     this.#budget = new MemoryBudget({
       bytesFree: BYTES_FREE * PARSED_FACTOR_MAX,
       bytesMax,
-      bytesPerGroupMax: bytesMax / 2,
+      bytesPerGroupMax: (projectId) =>
+        Math.min(bytesMax / 2, limits.allowed(projectId, "request_bytes") * PARSED_FACTOR_MAX),
       groupOf: ({ projectId }) => projectId,
     });
+    limits.measuredBy("request_bytes", (id) => this.#budget.heldBy(id) / PARSED_FACTOR_MAX);
   }
 
   /** Whether a body has to be admitted, as far as its headers tell. */

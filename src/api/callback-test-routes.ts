@@ -3,8 +3,9 @@ import { problemsWithCallbackHeaders } from "../core/callback-headers.ts";
 import { jsonAnswer } from "./answer.ts";
 import { CallbackTestBudget } from "./callback-test-budget.ts";
 import { signaturesSchema } from "./delivery-settings-schema.ts";
+import { limitRefusal } from "./limit-refusal.ts";
 import type { ApiPorts, TestedCallback } from "./ports.ts";
-import { problemOfParts, refused } from "./problem.ts";
+import { problemOfParts } from "./problem.ts";
 import { recordOfStrings } from "./record-of-strings.ts";
 import { defineRoute, WAITS_FOR_OTHERS_MS } from "./route.ts";
 import type { Route } from "./route.ts";
@@ -55,7 +56,7 @@ export function callbackTestRoutes(ports: ApiPorts): Route[] {
 }
 
 function test(ports: ApiPorts): Route {
-  const budget = new CallbackTestBudget(ports.clock);
+  const budget = new CallbackTestBudget(ports.limits, ports.clock);
   return defineRoute({
     method: "POST",
     path: "/v1/callbacks/test",
@@ -76,8 +77,12 @@ function test(ports: ApiPorts): Route {
         return { ok: false, problem: problemOfParts("callback_url_refused", [part]) };
       }
       if (!budget.begin(projectId)) {
-        return refused("too_many_tests", "Many callbacks are tried just now; try again soon.", {
-          headers: { "retry-after": "2" },
+        return limitRefusal(ports.limits, {
+          projectId,
+          name: "callback_tests_running",
+          code: "too_many_tests",
+          detail: "Many callbacks are tried just now; try again soon.",
+          retryAfterS: 2,
         });
       }
       try {

@@ -6,10 +6,12 @@ import type { EventRecord } from "../store/find-events.ts";
 import { findPart, findTextPart } from "../store/result-parts.ts";
 import { jsonAnswer } from "./answer.ts";
 import { linkQuery, linkRefusal } from "./link-token.ts";
-import { PagedBodies } from "./paged-body.ts";
+import { limitRefusal } from "./limit-refusal.ts";
+import { PagedBodies, type PagedRefusal } from "./paged-body.ts";
 import { fetchedContent, headersOfContent, headersOfJson } from "./fetched-content.ts";
 import type { ApiPorts } from "./ports.ts";
 import { refused } from "./problem.ts";
+import type { Refusal } from "./problem.ts";
 import { anyJsonSchema, eventSchema } from "./response-schemas.ts";
 import { defineLinkedRoute, defineRoute, notFound } from "./route.ts";
 import type { Route } from "./route.ts";
@@ -44,7 +46,7 @@ function read(ports: ApiPorts): Route {
 }
 
 function readResult(ports: ApiPorts): Route {
-  const bodies = new PagedBodies(ports.clock);
+  const bodies = new PagedBodies(ports.limits, ports.clock);
   return defineLinkedRoute({
     method: "GET",
     path: "/v1/events/{id}/result",
@@ -58,7 +60,7 @@ function readResult(ports: ApiPorts): Route {
     idKind: "event",
     query: linkQuery,
     success: { status: 200, description: "The result.", schema: anyJsonSchema },
-    problems: ["link_expired", "link_invalid"],
+    problems: ["link_expired", "link_invalid", "too_many_requests"],
     async handle({ database, caller, id, query: { token = "" } }) {
       const eventId = publicId("event", id);
       if (caller === null) {
@@ -73,7 +75,8 @@ function readResult(ports: ApiPorts): Route {
       }
       const fetched = fetchedContent(result.fetch);
       if (fetched === null && result.text !== null) return jsonAnswer(200, result.text, NOT_KEPT);
-      if (bodies.isFull) return { ok: false, problem: overloaded() };
+      const place = bodies.admit(result);
+      if (typeof place === "string") return refuseReader(place, result.projectId, ports);
       const findOne = fetched === null ? findTextPart : findPart;
       const { bytes } = fetched ?? result;
       return {
@@ -82,9 +85,25 @@ function readResult(ports: ApiPorts): Route {
           ...(fetched === null ? headersOfJson(result.bytes) : headersOfContent(fetched)),
           ...NOT_KEPT,
         },
-        body: () => bodies.open(bytes, (number) => findOne(database, { ...result, number })),
+        body: () => place.open(bytes, (number) => findOne(database, { ...result, number })),
       };
     },
+  });
+}
+
+const READERS_REFUSED: Readonly<Record<Exclude<PagedRefusal, "all">, string>> = {
+  project: "As many large results of the project are being read as may; wait until some are read.",
+  result:
+    "This result is being read by as many as may read it at once; wait until some have read it.",
+};
+
+function refuseReader(cause: PagedRefusal, projectId: string, ports: ApiPorts): Refusal {
+  if (cause === "all") return { ok: false, problem: overloaded() };
+  return limitRefusal(ports.limits, {
+    projectId,
+    name: "result_readers",
+    code: "too_many_requests",
+    detail: READERS_REFUSED[cause],
   });
 }
 

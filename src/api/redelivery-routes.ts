@@ -7,8 +7,9 @@ import { findRedeliveries, findRedelivery } from "../store/find-redeliveries.ts"
 import { jsonAnswer, NO_CONTENT, pageAnswer } from "./answer.ts";
 import { decodeCursor, encodeCursor, listScope } from "./cursor.ts";
 import { pagingParameters } from "./list-query.ts";
+import { limitRefusal } from "./limit-refusal.ts";
 import type { ApiPorts } from "./ports.ts";
-import { refused } from "./problem.ts";
+import type { Refusal } from "./problem.ts";
 import {
   redeliveryJson,
   redeliveryPageSchema,
@@ -20,7 +21,6 @@ import type { Route } from "./route.ts";
 
 const TAG = "Redeliveries";
 const BODY_BYTES_MAX = 16 * 1024;
-const RUNNING_PER_PROJECT_MAX = 10;
 /** A dry run is answered with its count, if counting takes no longer than this. */
 const COUNTED_WITHIN_MS = 2_000;
 
@@ -59,7 +59,8 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
         createdBeforeMs: Math.min(body.created_before ?? nowMs, nowMs),
         perSecond: body.deliveries_per_second ?? redeliveries.perSecondDefault,
       };
-      if (!(await createRedelivery(database, wish, RUNNING_PER_PROJECT_MAX))) return tooMany();
+      const runningMax = ports.limits.allowed(projectId, "redeliveries_running");
+      if (!(await createRedelivery(database, wish, runningMax))) return tooMany(projectId, ports);
       await redeliveries.begin({ projectId, id }, isDryRun ? COUNTED_WITHIN_MS : 0);
       const made = await findRedelivery(database, { projectId, id });
       if (made === null) throw new Error("A redelivery that was stored is not there.");
@@ -68,12 +69,14 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
   });
 }
 
-function tooMany() {
-  return refused(
-    "too_many_redeliveries",
-    `${RUNNING_PER_PROJECT_MAX} redeliveries run already; wait for one, or cancel one.`,
-    { headers: { "retry-after": "10" } },
-  );
+function tooMany(projectId: string, { limits }: ApiPorts): Refusal {
+  return limitRefusal(limits, {
+    projectId,
+    name: "redeliveries_running",
+    code: "too_many_redeliveries",
+    detail: "As many redeliveries run as the project may have; wait for one, or cancel one.",
+    retryAfterS: 10,
+  });
 }
 
 function list(): Route {

@@ -58,6 +58,12 @@ export async function subscribe(
         `The project has ${outcome.max} jobs watched, as many as it may; wait until some have ended, ` +
           "delete subscriptions that nobody needs, or raise the limit (see /v1/project).",
       );
+    case "too_many_at_once":
+      return refused(
+        "too_many_requests",
+        "Too many subscriptions of the project wait to be stored; send them more slowly.",
+        { headers: { "retry-after": "1" }, extensions: { limit: "subscriptions_accepting" } },
+      );
     case "overloaded":
       return { ok: false, problem: overloaded() };
   }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { ProjectLimits } from "../core/project-limits.ts";
 import { shardOfJob, shardOfText } from "../core/shard.ts";
+import { FairSemaphore } from "../lanes/fair-semaphore.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import type { RequestDeadline } from "../runtime/request-deadline.ts";
@@ -11,8 +12,17 @@ import { QueueFullError, type WaitingRequest } from "../store/group-commit.ts";
 import type { LiveJob } from "../store/load-jobs.ts";
 import type { Mail } from "../store/mailbox.ts";
 import type { SubscriptionRecord } from "../store/subscription-record.ts";
+import { NotBegunInTimeError } from "../store/transient-error.ts";
 import type { LiveJobs } from "./live-jobs.ts";
 import type { RowKey } from "./mail-reader.ts";
+
+/**
+ * Subscriptions of all projects that are being stored, a few batches: what waits behind them is what
+ * projects take turns for.
+ */
+const ACCEPTING_MAX = 3_000;
+/** Large batches are split into as many. */
+const WAITING_PER_PROJECT_MAX = 20_000;
 
 export interface AcceptorPorts {
   readonly clock: Clock;
@@ -24,7 +34,7 @@ export interface AcceptorPorts {
   readonly liveJobs: LiveJobs;
   /** How many live jobs the project may have. */
   liveJobsMax(projectId: string): number;
-  readonly limits: Pick<ProjectLimits, "refused">;
+  readonly limits: ProjectLimits;
   /** Whether another subscription to the job makes none live: it is watched, or has ended. */
   isJobKnown(
     job: { shardId: number; connectionId: string; jobId: string; paramsDigest: string },
@@ -46,6 +56,8 @@ export type AcceptOutcome =
   | { readonly kind: "accepted"; readonly subscription: SubscriptionRecord }
   | { readonly kind: "replayed"; readonly subscriptionId: string }
   | { readonly kind: "idempotency_conflict" }
+  /** Too many subscriptions of the project wait to be stored; nothing was stored. */
+  | { readonly kind: "too_many_at_once" }
   | { readonly kind: "overloaded" };
 
 /**
@@ -55,9 +67,17 @@ export type AcceptOutcome =
  */
 export class Acceptor {
   readonly #ports: AcceptorPorts;
+  readonly #turns: FairSemaphore;
 
   constructor(ports: AcceptorPorts) {
     this.#ports = ports;
+    const { limits } = ports;
+    this.#turns = new FairSemaphore({
+      permitsMax: ACCEPTING_MAX,
+      permitsPerProjectMax: (projectId) => limits.allowed(projectId, "subscriptions_accepting"),
+      waitingPerProjectMax: WAITING_PER_PROJECT_MAX,
+    });
+    limits.measuredBy("subscriptions_accepting", (projectId) => this.#turns.heldBy(projectId));
   }
 
   /**
@@ -66,6 +86,33 @@ export class Acceptor {
    * it may be: if so, it is handed over all the same.
    */
   async accept(request: AcceptRequest, deadline?: RequestDeadline): Promise<AcceptOutcome> {
+    const { projectId } = request;
+    if (!this.#turns.tryAcquire(projectId) && !(await this.#waitForTurn(projectId, deadline))) {
+      this.#ports.limits.refused("subscriptions_accepting");
+      return { kind: "too_many_at_once" };
+    }
+    try {
+      return await this.#acceptNow(request, deadline);
+    } finally {
+      this.#turns.release(projectId);
+    }
+  }
+
+  /** False when too many of the project wait already. */
+  async #waitForTurn(projectId: string, deadline?: RequestDeadline): Promise<boolean> {
+    const patience = new AbortController();
+    deadline?.passed.catch(() => patience.abort());
+    switch (await this.#turns.acquire(projectId, patience.signal)) {
+      case "acquired":
+        return true;
+      case "full":
+        return false;
+      case "aborted":
+        throw new NotBegunInTimeError("the project's turn to store subscriptions did not come");
+    }
+  }
+
+  async #acceptNow(request: AcceptRequest, deadline?: RequestDeadline): Promise<AcceptOutcome> {
     const { liveJobs } = this.#ports;
     const { projectId } = request;
     const row = this.#row(request);

@@ -18,6 +18,8 @@ export interface ProjectLimit {
   readonly environment?: string;
 }
 
+const MIB = 1024 * 1024;
+
 /**
  * Everything that a project can use up, and how much of it. The environment variables, the command
  * `project set-limit`, the `limits` of `GET /v1/project`, the metrics and docs/project-limits.md all
@@ -37,6 +39,37 @@ const PROJECT_LIMITS = {
     byDefault: 20_000,
     counts:
       "API requests with a key of the project; as many may come at once after a quiet second.",
+  },
+  request_bytes: {
+    kind: "concurrency",
+    unit: "bytes",
+    byDefault: 24 * MIB,
+    counts: "Request bodies above 16 KiB until they are answered; more wait for their turn.",
+  },
+  subscriptions_accepting: {
+    kind: "concurrency",
+    unit: "subscriptions",
+    byDefault: 1_000,
+    counts:
+      "Subscriptions, items of batches included, that are being stored; more wait for their turn.",
+  },
+  result_readers: {
+    kind: "concurrency",
+    unit: "requests",
+    byDefault: 50,
+    counts: "Results above 256 KiB that are being read, by link or with a key.",
+  },
+  redeliveries_running: {
+    kind: "stock",
+    unit: "redeliveries",
+    byDefault: 10,
+    counts: "Redeliveries of many that have not ended.",
+  },
+  callback_tests_running: {
+    kind: "concurrency",
+    unit: "requests",
+    byDefault: 20,
+    counts: "Callback URLs that are being tried with `POST /v1/callbacks/test`.",
   },
   lists_running: {
     kind: "concurrency",

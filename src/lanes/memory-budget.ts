@@ -1,15 +1,17 @@
+import { Turns } from "./turns.ts";
+
 export interface MemoryBudgetOptions<Holder> {
   /** Less than this is not counted. */
   readonly bytesFree: number;
   /** Of all holders together. */
   readonly bytesMax: number;
-  /** Of the holders of one group, so that none can take everything. */
-  readonly bytesPerGroupMax: number;
+  /** Of the holders of one group, so that none can take everything. It may change at any time. */
+  readonly bytesPerGroupMax: (group: string) => number;
   readonly groupOf: (holder: Holder) => string;
 }
 
-interface Waiting<Holder> {
-  readonly holder: Holder;
+interface Waiting {
+  readonly group: string;
   readonly bytes: number;
   readonly proceed: () => void;
 }
@@ -17,14 +19,16 @@ interface Waiting<Holder> {
 /**
  * Bounds the memory that large things take, such as answers and request bodies, while they are in
  * progress. Each is admitted with all the memory that it may come to take, so that it can always
- * finish; the others wait in the order they came. One that is larger than the budget is admitted
+ * finish. The others wait: memory goes to the group that holds the least, in turns among equals, so
+ * that a group with many that wait delays no other. One that is larger than the budget is admitted
  * alone.
  */
 export class MemoryBudget<Holder> {
   readonly #options: MemoryBudgetOptions<Holder>;
   readonly #held = new Map<Holder, number>();
   readonly #heldByGroup = new Map<string, number>();
-  #waiting: Waiting<Holder>[] = [];
+  readonly #waiting = new Map<Holder, Waiting>();
+  readonly #turns = new Turns<Holder>();
   #heldBytes = 0;
 
   constructor(options: MemoryBudgetOptions<Holder>) {
@@ -35,53 +39,78 @@ export class MemoryBudget<Holder> {
     return this.#options.bytesFree;
   }
 
+  /** The bytes that a group holds now. */
+  heldBy(group: string): number {
+    return this.#heldByGroup.get(group) ?? 0;
+  }
+
   /** Calls `proceed` once there is memory, perhaps at once; the holder must `leave` in any case. */
   enter(holder: Holder, bytes: number, proceed: () => void): void {
-    this.#waiting.push({ holder, bytes, proceed });
+    const group = this.#options.groupOf(holder);
+    this.#waiting.set(holder, { group, bytes, proceed });
+    this.#turns.add(group, holder);
     this.#admit();
   }
 
   /** Gives back what the holder has, or ends its wait. */
   leave(holder: Holder): void {
-    if (this.#held.size === 0 && this.#waiting.length === 0) return;
+    if (this.#held.size === 0 && this.#waiting.size === 0) return;
     const bytes = this.#held.get(holder);
     if (bytes === undefined) {
-      this.#waiting = this.#waiting.filter((one) => one.holder !== holder);
+      const waiting = this.#waiting.get(holder);
+      if (waiting === undefined) return;
+      this.#waiting.delete(holder);
+      this.#turns.remove(waiting.group, holder);
     } else {
       this.#held.delete(holder);
-      this.#heldBytes -= bytes;
-      this.#count(holder, -bytes);
+      this.#count(this.#options.groupOf(holder), -bytes);
     }
     this.#admit();
   }
 
   #admit(): void {
-    for (let next = this.#next(); next !== null; next = this.#next()) this.#letIn(next);
+    for (let group = this.#next(); group !== null; group = this.#next()) {
+      const holder = this.#turns.takeFrom(group);
+      const waiting = holder === null ? undefined : this.#waiting.get(holder);
+      if (holder === null || waiting === undefined) return;
+      this.#waiting.delete(holder);
+      this.#held.set(holder, waiting.bytes);
+      this.#count(group, waiting.bytes);
+      waiting.proceed();
+    }
   }
 
-  #next(): Waiting<Holder> | null {
-    const next = this.#waiting.find((one) => this.#groupHasRoom(one));
+  /** The waiting group that holds the least, if what it wants first fits. */
+  #next(): string | null {
+    let next: string | null = null;
+    let least = Infinity;
+    let bytes = 0;
+    for (const group of this.#turns.groups) {
+      const held = this.heldBy(group);
+      const wanted = this.#wantedBy(group);
+      if (held >= least || !this.#mayHoldMore(group, wanted)) continue;
+      next = group;
+      least = held;
+      bytes = wanted;
+    }
     // None passes the first that waits for everything: smaller ones would starve it.
-    const fits = this.#heldBytes + (next?.bytes ?? 0) <= this.#options.bytesMax;
-    return next !== undefined && (fits || this.#heldBytes === 0) ? next : null;
+    const fits = this.#heldBytes === 0 || this.#heldBytes + bytes <= this.#options.bytesMax;
+    return fits ? next : null;
   }
 
-  #letIn(one: Waiting<Holder>): void {
-    this.#waiting.splice(this.#waiting.indexOf(one), 1);
-    this.#held.set(one.holder, one.bytes);
-    this.#heldBytes += one.bytes;
-    this.#count(one.holder, one.bytes);
-    one.proceed();
+  #wantedBy(group: string): number {
+    const holder = this.#turns.first(group);
+    return holder === null ? 0 : (this.#waiting.get(holder)?.bytes ?? 0);
   }
 
-  #groupHasRoom({ holder, bytes }: Waiting<Holder>): boolean {
-    const held = this.#heldByGroup.get(this.#options.groupOf(holder)) ?? 0;
-    return held === 0 || held + bytes <= this.#options.bytesPerGroupMax;
+  #mayHoldMore(group: string, bytes: number): boolean {
+    const held = this.heldBy(group);
+    return held === 0 || held + bytes <= this.#options.bytesPerGroupMax(group);
   }
 
-  #count(holder: Holder, bytes: number): void {
-    const group = this.#options.groupOf(holder);
-    const held = (this.#heldByGroup.get(group) ?? 0) + bytes;
+  #count(group: string, bytes: number): void {
+    this.#heldBytes += bytes;
+    const held = this.heldBy(group) + bytes;
     if (held === 0) this.#heldByGroup.delete(group);
     else this.#heldByGroup.set(group, held);
   }

@@ -20,6 +20,12 @@ export class Turns<Member> {
     return this.#groups.get(group)?.size ?? 0;
   }
 
+  /** The member of the group whose turn is next, who goes on waiting; or null. */
+  first(group: string): Member | null {
+    const [member = null] = this.#groups.get(group) ?? [];
+    return member;
+  }
+
   /** Queues up at the end; one who waits already keeps their place. */
   add(group: string, member: Member): void {
     const members = this.#groups.get(group);

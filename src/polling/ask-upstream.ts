@@ -55,7 +55,7 @@ export function openAsking(ports: AnswerPorts): Asking {
     room: new MemoryBudget({
       bytesFree: LARGE_ANSWER_BYTES_MIN,
       bytesMax: largeAnswersBytesMax,
-      bytesPerGroupMax: largeAnswersBytesMax / 2,
+      bytesPerGroupMax: () => largeAnswersBytesMax / 2,
       groupOf: ({ origin }) => origin,
     }),
   };

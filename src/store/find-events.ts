@@ -35,6 +35,7 @@ export async function findEvent(
 export interface StoredResult {
   readonly shardId: number;
   readonly eventId: string;
+  readonly projectId: string;
   /** Raw JSON; null when it is kept in parts. */
   readonly text: string | null;
   readonly bytes: number;
@@ -43,7 +44,7 @@ export interface StoredResult {
 }
 
 const FIND_RESULT = `
-select shard_id as "shardId", id as "eventId", result as text, result_bytes as bytes,
+select shard_id as "shardId", id as "eventId", project_id as "projectId", result as text, result_bytes as bytes,
   result_fetch as fetch
 from events where shard_id = $1 and id = $2 and ($3::uuid is null or project_id = $3)
 `;

@@ -10,8 +10,8 @@ afterAll(() => api.close());
 const MIB = 2 ** 20;
 
 /** A batch whose body comes when the test says so. */
-async function sendBatch(bytes: number) {
-  const key = await api.addKey(["admin"]);
+async function sendBatch(bytes: number, projectId = api.projectId) {
+  const key = await api.addKey(["admin"], { projectId });
   let deliver = (): void => undefined;
   const hasStarted = Promise.withResolvers<void>();
   const body = new ReadableStream<Uint8Array>(
@@ -61,6 +61,29 @@ test("large bodies wait for each other, a small one for none, and not for long",
   await third.hasStarted;
   third.deliver();
   expect((await third.answer).status).toBe(400);
+});
+
+test("one project's many large bodies delay none of another's", async () => {
+  const neighbor = api.uuid();
+  await api.addProject(neighbor, "neighbor");
+  api.limits.own.set(api.projectId, { request_bytes: MIB / 2 });
+  const flood = await Promise.all(Array.from({ length: 20 }, () => sendBatch(MIB / 2)));
+  await Promise.race(flood.map(({ hasStarted }) => hasStarted));
+  expect(api.limits.used(api.projectId, "request_bytes")).toBe(MIB / 2);
+  for (let body = 0; body < 3; body += 1) {
+    const other = await sendBatch(MIB, neighbor);
+    await other.hasStarted;
+    other.deliver();
+    expect((await other.answer).status).toBe(400);
+  }
+  api.clock.advance(3_000);
+  const started = await Promise.race(
+    flood.map(({ hasStarted }, index) => hasStarted.then(() => index)),
+  );
+  flood[started]?.deliver();
+  const answers = await Promise.all(flood.map(({ answer }) => answer));
+  expect(answers.filter(({ status }) => status === 503)).toHaveLength(flood.length - 1);
+  api.limits.own.clear();
 });
 
 test.each([

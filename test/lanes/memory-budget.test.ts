@@ -4,7 +4,7 @@ import type { OutboundRequest } from "../../src/outbound/request-outcome.ts";
 import { MemoryBudget } from "../../src/lanes/memory-budget.ts";
 import { get } from "../outbound/local-servers.ts";
 
-const LIMITS = { bytesFree: 1, bytesMax: 100, bytesPerGroupMax: 60 };
+const LIMITS = { bytesFree: 1, bytesMax: 100, bytesPerGroupMax: () => 60 };
 
 function openRoom() {
   const room = new MemoryBudget<OutboundRequest>({ ...LIMITS, groupOf: ({ origin }) => origin });
@@ -50,6 +50,18 @@ describe("large answers", () => {
     expect(admitted).toEqual([small, huge]);
     room.leave(huge);
     expect(admitted).toEqual([small, huge, later]);
+  });
+
+  test("of one group that waits with many delay no other group", () => {
+    const { room, admitted, enter } = openRoom();
+    const first = enter("a", 40);
+    const second = enter("b", 60);
+    const crowd = Array.from({ length: 20 }, () => enter("a", 20));
+    const other = enter("c", 60);
+    room.leave(second);
+    expect(admitted).toEqual([first, second, other]);
+    room.leave(other);
+    expect(admitted).toEqual([first, second, other, crowd[0]]);
   });
 
   test("that give up waiting are forgotten, and who never came may leave", () => {
