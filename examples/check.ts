@@ -1,7 +1,7 @@
 /*
  * Runs the example receivers in their real frameworks and sends each an event of every kind. Copies
- * are installed into a temporary folder, from npm, PyPI and Go's modules. `npm run examples`, or with
- * names for some of them.
+ * are installed into a temporary folder, from npm, PyPI, Go's modules, Maven and crates.io. `npm run
+ * examples`, or with names for some of them.
  */
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
@@ -33,6 +33,22 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
     install: [["go", "build", "-o", "receiver"]],
     run: ["./receiver"],
     cwd: join(folder, "go"),
+  },
+  ruby: { install: [["ruby", "-e", 'require "webrick"']], run: ["ruby", "receiver.rb"] },
+  // The web server that comes with PHP takes its address as an argument.
+  php: {
+    install: [["php", "--version"]],
+    run: ["sh", "-c", 'exec php -S "127.0.0.1:$PORT" receiver.php'],
+  },
+  java: {
+    install: [["mvn", "--quiet", "compile", "dependency:copy-dependencies"]],
+    run: ["java", "-cp", "target/classes:target/dependency/*", "Receiver"],
+    cwd: join(folder, "java"),
+  },
+  rust: {
+    install: [["cargo", "build", "--quiet"]],
+    run: ["target/debug/receiver"],
+    cwd: join(folder, "rust"),
   },
 };
 

@@ -1,10 +1,10 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { expect, test } from "vitest";
 import { tryExample } from "./support/example-receiver.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
-const DOCUMENTS = ["README.md", ...readdirSync(join(ROOT, "docs")).map((name) => `docs/${name}`)];
+const DOCUMENTS = ["README.md", ...globSync("docs/**/*.md", { cwd: ROOT })];
 
 test("the receiver of README takes a job event, an operational event and a test event, and refuses a forged one", async () => {
   const { statuses, printed } = await tryExample({
@@ -22,7 +22,7 @@ test("the receiver of README takes a job event, an operational event and a test 
 });
 
 /** Code blocks that begin with the path of a file in `examples/`, which they show as it is. */
-const SHOWN = DOCUMENTS.filter((name) => name.endsWith(".md")).flatMap((document) =>
+const SHOWN = DOCUMENTS.flatMap((document) =>
   [
     ...readFileSync(join(ROOT, document), "utf8").matchAll(
       /```\w+\n((?:\/\/|#) (examples\/\S+)\n[^]*?)```/g,
@@ -34,8 +34,8 @@ test.each(SHOWN)("$document shows $file as it is run", ({ file, code }) => {
   expect(code).toBe(readFileSync(join(ROOT, file), "utf8"));
 });
 
-test("README and the guide to delivery show a receiver each", () => {
+test("README and the guides to receivers show one each", () => {
   expect(new Set(SHOWN.map(({ document }) => document))).toEqual(
-    new Set(["README.md", "docs/delivery.md"]),
+    new Set(["README.md", "docs/delivery.md", "docs/guides/verify-a-callback.md"]),
   );
 });

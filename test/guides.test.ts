@@ -1,0 +1,104 @@
+import { randomBytes } from "node:crypto";
+import { globSync, readFileSync } from "node:fs";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { createTestDatabase, type TestDatabase } from "./support/database.ts";
+import {
+  freePorts,
+  type GuideShell,
+  type GuideStep,
+  openProjectCopy,
+  replaceIn,
+  runSteps,
+  startShell,
+  stepsOf,
+} from "./support/guide.ts";
+
+/*
+ * Every command of docs/guides is run, and what it prints is held against what the guide shows. One
+ * gateway serves the guides; it is started as the first of them says. Guides that start gateways of
+ * their own do so on a database of their own.
+ */
+
+const FIRST = "docs/guides/first-subscription.md";
+const GUIDES = globSync("docs/guides/*.md").sort();
+/** What a reader puts in place of this is a database; the test's are made for it. */
+const DATABASE_URL = "postgres://ringback:secret@db.example.com/ringback";
+/** The ports in the guides; each becomes a free one. */
+const PORTS = ["8080", "8081", "8082", "3000"];
+/** Only ends what hangs. */
+const TIMEOUT_MS = 400_000;
+
+const project = openProjectCopy();
+const databases: TestDatabase[] = [];
+let replacements: Record<string, string> = {};
+let gateway: GuideShell;
+
+beforeAll(async () => {
+  const ports = await freePorts(PORTS.length);
+  replacements = Object.fromEntries(PORTS.map((port, index) => [port, String(ports[index])]));
+  const [start] = stepsIn(FIRST);
+  // What is installed is tested in install.test.ts.
+  const commands = start?.commands.replace("npm ci && ", "exec ") ?? "";
+  expect(commands).toContain("exec npm start");
+  const environment = await environmentWithDatabase();
+  gateway = startShell(commands, project.path, {
+    ...environment,
+    PORT: String(ports[0]),
+    RINGBACK_SANDBOX: "1",
+    RINGBACK_EGRESS_ALLOW: "127.0.0.0/8",
+  });
+  await untilReady(`http://127.0.0.1:${ports[0]}`);
+}, TIMEOUT_MS);
+
+afterAll(async () => {
+  await gateway.end();
+  await Promise.all(databases.map((database) => database.drop()));
+  project.remove();
+});
+
+test.each(GUIDES)(
+  "every command in %s runs and prints what is shown",
+  { timeout: TIMEOUT_MS },
+  async (guide) => {
+    const steps = stepsIn(guide).slice(guide === FIRST ? 1 : 0);
+    expect(steps.length).toBeGreaterThan(0);
+    const environment = await environmentWithDatabase();
+    const own = { ...replacements, [DATABASE_URL]: environment["DATABASE_URL"] ?? "" };
+    const replaced = steps.map((step) => replaceIn(step, own));
+    await runSteps(replaced, project.path, environment, TIMEOUT_MS - 10_000);
+  },
+);
+
+test.each(GUIDES)("%s has at most 700 words besides its code", (guide) => {
+  const prose = readFileSync(guide, "utf8").replaceAll(/^```[^]*?^```$/gm, "");
+  const words = prose.split(/\s+/).filter((word) => /\w/.test(word)).length;
+  expect(words).toBeGreaterThan(0);
+  expect(words).toBeLessThanOrEqual(700);
+});
+
+function stepsIn(guide: string): GuideStep[] {
+  return stepsOf(readFileSync(guide, "utf8"));
+}
+
+/** What the commands of an operator need. */
+async function environmentWithDatabase(): Promise<Record<string, string>> {
+  const database = await createTestDatabase();
+  databases.push(database);
+  return {
+    DATABASE_URL: database.url,
+    RINGBACK_ENCRYPTION_KEYS: randomBytes(32).toString("base64"),
+    LOG_FORMAT: "json",
+  };
+}
+
+async function untilReady(url: string): Promise<void> {
+  const giveUpAt = performance.now() + TIMEOUT_MS / 2;
+  for (;;) {
+    try {
+      if ((await fetch(`${url}/readyz`)).ok) return;
+    } catch (error) {
+      if (performance.now() > giveUpAt) throw new Error(gateway.output(), { cause: error });
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
