@@ -6,6 +6,7 @@ import {
   limitOf,
   type ProjectLimitValues,
 } from "./core/project-limits.ts";
+import { isLoopbackHost } from "./runtime/loopback-host.ts";
 import { retryScheduleMs } from "./core/retry-schedule.ts";
 import type { EgressAllow } from "./outbound/address-guard.ts";
 import { apiKeyForm } from "./runtime/api-key.ts";
@@ -113,9 +114,10 @@ function readConfig(settings: SettingReader, terminal: boolean): Config {
   const dataDir = settings.read("DATA_DIR", textLike(/./, "a folder")) ?? ".ringback";
   const external = settings.isSet("DATABASE_URL");
   const databaseUrl = settings.read("DATABASE_URL", postgresUrl) ?? "";
+  const host = settings.read("HOST", listenHost) ?? "127.0.0.1";
   return {
     port: settings.read("PORT", wholeNumber(0, 65_535)) ?? 8080,
-    host: settings.read("HOST", listenHost) ?? "127.0.0.1",
+    host,
     database: external ? { kind: "external", url: databaseUrl } : { kind: "embedded", dataDir },
     dataDir,
     apiKey: settings.read("RINGBACK_API_KEY", apiKey),
@@ -133,7 +135,7 @@ function readConfig(settings: SettingReader, terminal: boolean): Config {
       format: settings.read("LOG_FORMAT", oneOf(LOG_FORMATS)) ?? (terminal ? "pretty" : "json"),
     },
     providersDir: settings.read("RINGBACK_PROVIDERS_DIR", textLike(/./, "a folder")),
-    sandbox: settings.read("RINGBACK_SANDBOX", onOrOff) ?? !external,
+    sandbox: settings.read("RINGBACK_SANDBOX", onOrOff) ?? (!external && isLoopbackHost(host)),
     migrate: settings.read("RINGBACK_MIGRATE", onOrOff) ?? true,
     retryScheduleMs: readRetrySchedule(settings),
     callbackTimeoutMs:

@@ -1,5 +1,5 @@
-import { isIP } from "node:net";
 import type { Config } from "./config.ts";
+import { isLoopbackHost } from "./runtime/loopback-host.ts";
 import type { EgressAllow } from "./outbound/address-guard.ts";
 import { createOutboundClients } from "./outbound/outbound-clients.ts";
 
@@ -22,14 +22,10 @@ export function buildOutbound(config: Config, port: number, localUrl: string) {
   ];
   // Only programs of this machine reach such a gateway, so its receivers may be here too.
   const callbackAllow =
-    config.database.kind === "embedded" && isLoopback(config.host)
+    config.database.kind === "embedded" && isLoopbackHost(config.host)
       ? { ...allow, thisMachineBut: port }
       : allow;
   return { trustedOrigins, ...createOutboundClients(allow, trustedOrigins, callbackAllow) };
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
 }
 
 /** Where the sandbox's inbox can be reached from this machine. */

@@ -26,6 +26,7 @@ import { ResultLinks } from "./runtime/result-links.ts";
 import { createSecretBox, type SecretBox } from "./runtime/secret-box.ts";
 import { settledWithin } from "./runtime/settled-within.ts";
 import { createUuidSource } from "./runtime/uuid-source.ts";
+import { keyCheck } from "./sandbox/key-check.ts";
 import { createSandbox } from "./sandbox/sandbox.ts";
 import { readProvidersFolder, sharedProviders } from "./shared-providers.ts";
 import { openDatabase, type PooledDatabase } from "./store/database.ts";
@@ -233,6 +234,8 @@ async function start(
         clock,
         random,
         baseUrl: () => localUrl,
+        hosts: ownNames(config),
+        mayChange: keyCheck(engine.apiKeys, clock),
         signingSecrets: () => openSigningSecrets({ database, secretBox, clock }, projectId),
       }),
     );
@@ -246,6 +249,12 @@ async function start(
     sandbox: config.sandbox,
     drain,
   };
+}
+
+/** The names under which a browser may ask for this gateway. */
+function ownNames({ host, publicUrl }: Config): ReadonlySet<string> {
+  const ofPublic = publicUrl === null ? [] : [new URL(publicUrl).hostname];
+  return new Set(["localhost", host.toLowerCase(), ...ofPublic]);
 }
 
 async function startDatabase(

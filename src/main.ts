@@ -186,7 +186,7 @@ function sandboxLines(url: string, key: string): string[] {
     "",
     "  Try it: a job of the sandbox, called back into its inbox.",
     "",
-    `  JOB=$(curl -s -X POST ${url}/sandbox/jobs | sed 's/.*"job_id":"\\([^"]*\\)".*/\\1/')`,
+    `  JOB=$(curl -s -X POST ${url}/sandbox/jobs -H "authorization: Bearer ${key}" | sed 's/.*"job_id":"\\([^"]*\\)".*/\\1/')`,
     `  curl -s ${url}/v1/subscriptions -H "authorization: Bearer ${key}" \\`,
     `    -H 'content-type: application/json' \\`,
     `    -d '{"provider":"sandbox","job_id":"'$JOB'","callback_url":"${url}/sandbox/inbox"}'`,

@@ -205,6 +205,14 @@ describe("with a database of one's own", () => {
     expect(load({ ...env, RINGBACK_SANDBOX: "1" }).sandbox).toBe(true);
   });
 
+  test("so it is when others can reach the listener", () => {
+    expect(load({ HOST: "0.0.0.0" }).sandbox).toBe(false);
+    expect(load({ HOST: "::" }).sandbox).toBe(false);
+    expect(load({ HOST: "gateway.example" }).sandbox).toBe(false);
+    expect(load({ HOST: "0.0.0.0", RINGBACK_SANDBOX: "1" }).sandbox).toBe(true);
+    for (const HOST of ["localhost", "::1", "127.0.0.2"]) expect(load({ HOST }).sandbox).toBe(true);
+  });
+
   test("encryption keys are required, also when the URL is wrong", () => {
     expect(wrong({ DATABASE_URL: url })).toEqual(["RINGBACK_ENCRYPTION_KEYS"]);
     expect(wrong({ DATABASE_URL: "db" })).toEqual(["DATABASE_URL", "RINGBACK_ENCRYPTION_KEYS"]);

@@ -1,4 +1,5 @@
 import { html, raw } from "hono/html";
+import { pageHeaders } from "../runtime/page-headers.ts";
 import type { OpenApiDocument } from "./openapi-document.ts";
 
 type Markup = ReturnType<typeof html>;
@@ -44,6 +45,9 @@ pre, code { font: 13px/1.45 ui-monospace, monospace; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .75rem .3rem 0; border-top: 1px solid var(--line); }
 `;
+
+/** The page loads nothing and runs nothing. */
+export const DOCUMENTATION_PAGE_HEADERS = pageHeaders({ style: STYLE });
 
 /** The OpenAPI document as one page that loads nothing. */
 export async function documentationPage(document: OpenApiDocument): Promise<string> {

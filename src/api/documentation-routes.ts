@@ -1,18 +1,11 @@
 import { z } from "@hono/zod-openapi";
 import { jsonAnswer } from "./answer.ts";
-import { documentationPage } from "./documentation-page.ts";
+import { DOCUMENTATION_PAGE_HEADERS, documentationPage } from "./documentation-page.ts";
 import { openApiDocument } from "./openapi-document.ts";
 import type { OpenApiDocument } from "./openapi-document.ts";
 import type { ApiPorts } from "./ports.ts";
 import { defineOpenRoute } from "./route.ts";
 import type { Route } from "./route.ts";
-
-/** The page loads nothing from anywhere. */
-const PAGE_HEADERS = {
-  "content-type": "text/html; charset=utf-8",
-  "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
-  "x-content-type-options": "nosniff",
-};
 
 /** The documentation of the routes given, for programs and for people. */
 export function documentationRoutes(routes: readonly Route[], ports: ApiPorts): Route[] {
@@ -44,7 +37,11 @@ export function documentationRoutes(routes: readonly Route[], ports: ApiPorts): 
         contentType: "text/html",
       },
       async handle() {
-        return { status: 200, headers: PAGE_HEADERS, body: await documentationPage(read()) };
+        return {
+          status: 200,
+          headers: DOCUMENTATION_PAGE_HEADERS,
+          body: await documentationPage(read()),
+        };
       },
     }),
   ];

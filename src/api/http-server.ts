@@ -26,6 +26,12 @@ const QUIET_MS = 250;
 /** Connections on which no request has come whole, and none is answered, are waited for less long. */
 const UNFINISHED_REQUESTS_MS = 2_000;
 
+/** No browser may read an answer as another type than it says, nor tell where a link was followed. */
+const ON_EVERY_ANSWER = [
+  ["x-content-type-options", "nosniff"],
+  ["referrer-policy", "no-referrer"],
+] as const;
+
 export interface HttpServerOptions {
   /** Answers a request; Hono's `fetch`. */
   readonly fetch: (request: Request, env: object) => Response | Promise<Response>;
@@ -61,6 +67,7 @@ export class HttpServer implements Service {
         this.#lastRequestAt = options.clock.monotonic();
       }
       this.#inProgress += 1;
+      for (const [name, value] of ON_EVERY_ANSWER) response.setHeader(name, value);
       // HTTP/1.0 need not name a host, and checks of load balancers don't.
       if (request.httpVersion === "1.0") request.headers.host ??= "localhost";
       void listener(request, response).finally(() => (this.#inProgress -= 1));
@@ -193,6 +200,7 @@ function endWith(socket: Duplex, of: Problem): void {
   socket.end(
     `HTTP/1.1 ${PROBLEMS[of.code].status} ${PROBLEMS[of.code].title}\r\n` +
       `content-type: ${PROBLEM_TYPE}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
+      ON_EVERY_ANSWER.map(([name, value]) => `${name}: ${value}\r\n`).join("") +
       `connection: close\r\n\r\n${body}`,
   );
 }

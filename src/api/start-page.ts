@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
 import { html, raw } from "hono/html";
+import { pageHeaders } from "../runtime/page-headers.ts";
 
 const STYLE = `
 :root { color-scheme: light dark; }
@@ -8,17 +8,8 @@ dt { margin-top: .75rem; font: 600 15px/1.4 ui-monospace, monospace; }
 dd { margin: 0; }
 `;
 
-const STYLE_HASH = createHash("sha256").update(STYLE).digest("base64");
-
 /** The page loads nothing and runs nothing. */
-export const START_PAGE_HEADERS = {
-  "content-type": "text/html; charset=utf-8",
-  "content-security-policy":
-    `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; ` +
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  "x-content-type-options": "nosniff",
-  "referrer-policy": "no-referrer",
-};
+export const START_PAGE_HEADERS = pageHeaders({ style: STYLE });
 
 /** For somebody who opens the gateway's address in a browser: what runs here, and where to go. */
 export async function startPage(gateway: {

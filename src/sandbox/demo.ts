@@ -78,7 +78,10 @@ async function startGateway(signal: AbortSignal): Promise<DemoGateway> {
 
 async function showLoop({ url, apiKey }: DemoGateway, signal: AbortSignal): Promise<void> {
   const job = { duration_s: JOB_SECONDS, result: { pages: 3, words: 12_345_678_901_234 } };
-  const { job_id: jobId } = await post(`${url}/sandbox/jobs`, job, submittedSchema, { signal });
+  const { job_id: jobId } = await post(`${url}/sandbox/jobs`, job, submittedSchema, {
+    signal,
+    apiKey,
+  });
   console.log(`\n1. Submitted the job ${jobId} to the sandbox; it takes ${JOB_SECONDS} s.`);
 
   const inboxUrl = `${url}/sandbox/inbox/demo-${randomBytes(6).toString("hex")}`;

@@ -8,7 +8,8 @@ function steps(baseUrl: string): readonly { readonly title: string; readonly com
   return [
     {
       title: "1. Submit a job that takes three seconds",
-      command: `JOB_ID=$(curl -s ${baseUrl}/sandbox/jobs -d '{"duration_s": 3}' | sed 's/.*"job_id":"\\([^"]*\\)".*/\\1/')`,
+      command: `JOB_ID=$(curl -s ${baseUrl}/sandbox/jobs -H "Authorization: Bearer $RINGBACK_API_KEY" \\
+  -d '{"duration_s": 3}' | sed 's/.*"job_id":"\\([^"]*\\)".*/\\1/')`,
     },
     {
       title: "2. Ask Ringback to call the inbox when it ends",

@@ -7,7 +7,8 @@ export function renderInboxPage(callbacks: readonly Callback[], sandboxUrl: stri
   const content = html`<h1>Sandbox inbox</h1>
     <p class="quiet">
       The last ${callbacks.length} callbacks, newest first. Empty it:
-      <code>curl -X DELETE ${sandboxUrl}/inbox</code> · <a href="${sandboxUrl}">What is this?</a>
+      <code>curl -X DELETE -H "Authorization: Bearer $RINGBACK_API_KEY" ${sandboxUrl}/inbox</code> ·
+      <a href="${sandboxUrl}">What is this?</a>
     </p>
     ${callbacks.length === 0 ? NOTHING_YET : callbacks.map(renderCallback)}`;
   return renderPage("Ringback sandbox inbox", content, { refreshes: true });

@@ -2,6 +2,7 @@ import { Hono, type Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { z } from "zod";
 import type { Clock } from "../runtime/clock.ts";
+import { type MayChange, problem, requireKey } from "./access.ts";
 import type { Callback, Inbox } from "./inbox.ts";
 import { renderInboxPage } from "./inbox-page.ts";
 import { PAGE_HEADERS, wantsPage } from "./page.ts";
@@ -13,6 +14,7 @@ export interface InboxRoutesOptions {
   /** The secrets that callbacks may be signed with. */
   readonly signingSecrets: () => Promise<readonly string[]>;
   readonly sandboxUrl: () => string;
+  readonly mayChange: MayChange;
 }
 
 const CALLBACK_BYTES_MAX = 1024 * 1024;
@@ -29,7 +31,7 @@ type Answer = z.infer<typeof answerSchema>;
 
 /** A receiver of callbacks that checks and shows them, and can be told to refuse some. */
 export function createInboxRoutes(options: InboxRoutesOptions): Hono {
-  const { inbox, sandboxUrl } = options;
+  const { inbox, sandboxUrl, mayChange } = options;
   const routes = new Hono();
 
   routes.on(
@@ -47,7 +49,7 @@ export function createInboxRoutes(options: InboxRoutesOptions): Hono {
     return c.html(renderInboxPage(callbacks, sandboxUrl()), 200, PAGE_HEADERS);
   });
 
-  routes.delete(ON_INBOX, (c) => {
+  routes.delete(ON_INBOX, requireKey(mayChange), (c) => {
     inbox.clear();
     return c.body(null, 204);
   });
@@ -58,7 +60,7 @@ export function createInboxRoutes(options: InboxRoutesOptions): Hono {
 async function receive(c: Context, options: InboxRoutesOptions): Promise<Response> {
   const { clock, inbox, signingSecrets } = options;
   const wanted = answerSchema.safeParse(c.req.query());
-  if (!wanted.success) return problem(c, 400, "Bad Request", z.prettifyError(wanted.error));
+  if (!wanted.success) return problem(c, 400, z.prettifyError(wanted.error));
   const headers = c.req.header();
   const body = await c.req.text();
   const verdict = verifyCallback(body, headers, await signingSecrets());
@@ -75,7 +77,7 @@ async function receive(c: Context, options: InboxRoutesOptions): Promise<Respons
     headers,
     body,
   });
-  if (!verdict.verified) return problem(c, 400, "Signature not verified", verdict.reason);
+  if (!verdict.verified) return problem(c, 400, verdict.reason, "Signature not verified");
   return new Response(null, { status: answered });
 }
 
@@ -85,18 +87,7 @@ function answerTo(delivery: number, { fail, status }: Answer): number {
 }
 
 function tooLarge(c: Context): Response {
-  return problem(
-    c,
-    413,
-    "Content Too Large",
-    `A callback has at most ${CALLBACK_BYTES_MAX} bytes.`,
-  );
-}
-
-/** RFC 9457. */
-function problem(c: Context, status: 400 | 413, title: string, detail: string): Response {
-  const body = { type: "about:blank", title, status, detail };
-  return c.json(body, status, { "content-type": "application/problem+json" });
+  return problem(c, 413, `A callback has at most ${CALLBACK_BYTES_MAX} bytes.`);
 }
 
 function describe(callback: Callback): object {

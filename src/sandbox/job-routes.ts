@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { Hono, type Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { Clock } from "../runtime/clock.ts";
+import { type MayChange, requireKey } from "./access.ts";
 import { parseJobRequest, type JobRequestFault } from "./job-request.ts";
 import type { JobStore } from "./job-store.ts";
 import { misstep, type Misstep } from "./misbehaviour.ts";
@@ -14,16 +15,19 @@ export interface JobRoutesOptions {
   readonly jobs: JobStore;
   /** Where the sandbox is mounted, without a slash at the end. */
   readonly sandboxUrl: () => string;
+  readonly mayChange: MayChange;
 }
 
 const SUBMISSION_BYTES_MAX = 1024 * 1024 + 4096;
 
 /** The fake async job API, in Pulse's format: submit, ask, cancel, download. */
-export function createJobRoutes({ clock, jobs, sandboxUrl }: JobRoutesOptions): Hono {
+export function createJobRoutes(options: JobRoutesOptions): Hono {
+  const { clock, jobs, sandboxUrl, mayChange } = options;
   const routes = new Hono();
 
   routes.post(
     "/jobs",
+    requireKey(mayChange),
     bodyLimit({
       maxSize: SUBMISSION_BYTES_MAX,
       onError: (c) => refuse(c, TOO_LARGE),
@@ -49,6 +53,7 @@ export function createJobRoutes({ clock, jobs, sandboxUrl }: JobRoutesOptions): 
     return json(c, wrong.kind === "cut_short" ? body.slice(0, body.length / 2) : body);
   });
 
+  // As at any job API, with the credential that asks for the job.
   routes.delete("/jobs/:id", (c) => {
     const job = jobs.find(c.req.param("id"), clock.now());
     if (job === null) return refuse(c, NOT_FOUND);

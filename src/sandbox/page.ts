@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
 import type { Context } from "hono";
 import { accepts } from "hono/accepts";
 import { html, raw } from "hono/html";
+import { pageHeaders } from "../runtime/page-headers.ts";
 
 /** What `html` makes: text in which every interpolated value is escaped. */
 export type Markup = ReturnType<typeof html>;
@@ -41,18 +41,7 @@ const STYLE_ELEMENT = raw(`<style>${STYLE}</style>`);
 const REFRESH_ELEMENT = raw(`<script>${REFRESH}</script>`);
 
 /** Nothing may run or load in these pages but the one script above: they show what strangers sent. */
-export const PAGE_HEADERS = {
-  "content-security-policy": [
-    "default-src 'none'",
-    `style-src '${hashOf(STYLE)}'`,
-    `script-src '${hashOf(REFRESH)}'`,
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-  ].join("; "),
-  "x-content-type-options": "nosniff",
-  "referrer-policy": "no-referrer",
-};
+export const PAGE_HEADERS = pageHeaders({ style: STYLE, script: REFRESH });
 
 /** Browsers ask for HTML by name; curl and programs, which take anything, get JSON. */
 export function wantsPage(c: Context): boolean {
@@ -78,8 +67,4 @@ export function renderPage(
         ${content} ${refreshes ? REFRESH_ELEMENT : ""}
       </body>
     </html>`;
-}
-
-function hashOf(source: string): string {
-  return `sha256-${createHash("sha256").update(source).digest("base64")}`;
 }

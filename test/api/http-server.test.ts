@@ -64,6 +64,23 @@ function head(...headers: string[]): string {
 
 const JSON_TYPE = "content-type: application/json";
 
+describe("every answer tells a browser to take it for nothing else", () => {
+  it.each([
+    ["that was made for a request", ["GET /nowhere HTTP/1.1", "host: a", "connection: close"]],
+    ["to a Host that is none", ["GET / HTTP/1.1", "host: a b", "connection: close"]],
+    ["to what is no HTTP", ["HELLO"]],
+    ["to headers that are too large", ["GET / HTTP/1.1", `x: ${"x".repeat(20_000)}`]],
+    ["to a proxy's request", ["CONNECT a:443 HTTP/1.1", "host: a:443"]],
+  ])("one %s", async (_, lines) => {
+    await serve();
+    const answer = await exchange([...lines, "", ""].join("\r\n"));
+    expect(answer).toMatch(/^HTTP\/1\.1 4/);
+    const [headers = ""] = answer.split("\r\n\r\n");
+    expect(headers.match(/^x-content-type-options: nosniff$/gim)).toHaveLength(1);
+    expect(headers.match(/^referrer-policy: no-referrer$/gim)).toHaveLength(1);
+  });
+});
+
 describe("a body", () => {
   it("is read whole, whether its length is stated or it comes in chunks", async () => {
     await serve();

@@ -257,7 +257,10 @@ describe("the documentation", () => {
   it("is a page that loads nothing", async () => {
     const response = await open("/docs");
     expect(response.headers.get("content-type")).toContain("text/html");
-    expect(response.headers.get("content-security-policy")).toContain("default-src 'none'");
+    const policy = response.headers.get("content-security-policy") ?? "";
+    expect(policy).toMatch(/^default-src 'none'; style-src 'sha256-\S+'; base-uri 'none'; /);
+    expect(policy).toContain("form-action 'none'; frame-ancestors 'none'");
+    expect(response.headers.get("referrer-policy")).toBe("no-referrer");
     const page = await response.text();
     expect(page).toContain("POST /v1/subscriptions/{id}/poll");
     expect(page).toContain('id="SubscriptionRequest"');

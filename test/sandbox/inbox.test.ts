@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Inbox, type Callback } from "../../src/sandbox/inbox.ts";
-import { OTHER_SECRET, SECRET, signedPost, startSandbox } from "./sandbox-harness.ts";
+import { API_KEY, OTHER_SECRET, SECRET, signedPost, startSandbox } from "./sandbox-harness.ts";
 
 const BODY = '{"type":"job.completed","data":{"job_id":"j","result":{"n":12345678901234567890}}}';
 const MINUTE_MS = 60_000;
@@ -122,7 +122,8 @@ describe("the list", () => {
   test("is empty after DELETE, and the failures begin anew", async () => {
     const sandbox = startSandbox();
     await sandbox.request("/inbox?fail=1", signedPost(BODY));
-    expect((await sandbox.request("/inbox", { method: "DELETE" })).status).toBe(204);
+    const headers = { authorization: `Bearer ${API_KEY}` };
+    expect((await sandbox.request("/inbox", { method: "DELETE", headers })).status).toBe(204);
     expect(await sandbox.inbox()).toEqual([]);
     expect((await sandbox.request("/inbox?fail=1", signedPost(BODY))).status).toBe(503);
   });

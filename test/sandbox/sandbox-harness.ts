@@ -4,6 +4,7 @@ import { createSandbox } from "../../src/sandbox/sandbox.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 
 export const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+export const API_KEY = "rb_of_the_sandbox";
 export const OTHER_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
 /** A sandbox mounted as the gateway mounts it, with a clock that the test moves. */
@@ -17,14 +18,19 @@ export function startSandbox(secrets: readonly string[] = [SECRET]) {
       random: () => (seed = (seed + 0.618_033_988_75) % 1),
       signingSecrets: () => Promise.resolve(secrets),
       baseUrl: () => "http://127.0.0.1:8080",
+      hosts: new Set(["localhost", "gateway.example"]),
+      mayChange: (authorization) => Promise.resolve(authorization === `Bearer ${API_KEY}`),
     }),
   );
   return {
     clock,
     request: async (path: string, init?: RequestInit) => app.request(`/sandbox${path}`, init),
+    requestAs: async (origin: string, path: string, init?: RequestInit) =>
+      app.request(`${origin}/sandbox${path}`, init),
     async submit(job: object | string = {}): Promise<Response> {
       const body = typeof job === "string" ? job : JSON.stringify(job);
-      return app.request("/sandbox/jobs", { method: "POST", body });
+      const headers = { authorization: `Bearer ${API_KEY}` };
+      return app.request("/sandbox/jobs", { method: "POST", headers, body });
     },
     async submitted(job: object | string = {}): Promise<string> {
       const response = await this.submit(job);

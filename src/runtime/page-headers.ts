@@ -1,0 +1,35 @@
+import { createHash } from "node:crypto";
+
+/**
+ * The headers of a web page that runs and loads nothing but its own style and script, is framed by
+ * no other page, submits no form, and tells nobody where its links were followed from.
+ * @param style the text within its one `<style>` element
+ * @param script the text within its one `<script>` element, if it has one
+ */
+export function pageHeaders({
+  style,
+  script,
+}: {
+  readonly style: string;
+  readonly script?: string;
+}) {
+  const policy = [
+    "default-src 'none'",
+    `style-src '${hashOf(style)}'`,
+    ...(script === undefined ? [] : [`script-src '${hashOf(script)}'`]),
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join("; ");
+  return {
+    "content-type": "text/html; charset=utf-8",
+    "content-security-policy": policy,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+  };
+}
+
+function hashOf(source: string): string {
+  return `sha256-${createHash("sha256").update(source).digest("base64")}`;
+}

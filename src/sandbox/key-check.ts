@@ -1,0 +1,30 @@
+import { hashApiKey } from "../runtime/api-key.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { KnownApiKey } from "../store/api-keys.ts";
+import type { MayChange } from "./access.ts";
+
+const KEY_CHARACTERS_MAX = 1024;
+/** Keys that may wait to be looked up at once. */
+const LOOKUPS_MAX = 4;
+
+/** The keys that this node knows. */
+export interface KeySource {
+  find(keyHash: string): KnownApiKey | null;
+  isUnknown(keyHash: string): boolean;
+  /** Null when too many wait. */
+  lookUp(keyHash: string, group: string, waitingMax: number): Promise<KnownApiKey | null> | null;
+}
+
+/** Takes the keys that may subscribe, as the API does. */
+export function keyCheck(keys: KeySource, clock: Clock): MayChange {
+  return async (authorization) => {
+    const [, text = ""] = /^bearer +(\S+)$/i.exec(authorization ?? "") ?? [];
+    if (text === "" || text.length > KEY_CHARACTERS_MAX) return false;
+    const keyHash = hashApiKey(text);
+    if (keys.isUnknown(keyHash)) return false;
+    const key = keys.find(keyHash) ?? (await keys.lookUp(keyHash, "sandbox", LOOKUPS_MAX));
+    if (key === null || key.revokedAtMs !== null) return false;
+    if (key.expiresAtMs !== null && key.expiresAtMs <= clock.now()) return false;
+    return key.scopes.includes("subscriptions:write") || key.scopes.includes("admin");
+  };
+}
