@@ -37,6 +37,8 @@ export interface Config {
   readonly publicUrl: string | null;
   /** Addresses of proxies whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: EgressAllow["cidrs"];
+  /** Asked for by `/metrics`; null to show strangers what names no tenant. */
+  readonly metricsToken: string | null;
   readonly log: { readonly level: LogLevel; readonly format: LogFormat };
   readonly sandbox: boolean;
   /** A folder of provider definitions, one a file. */
@@ -130,6 +132,7 @@ function readConfig(settings: SettingReader, terminal: boolean): Config {
     egressAllow: byForm(settings.read("RINGBACK_EGRESS_ALLOW", listOf(exemption, 1000)) ?? []),
     publicUrl: settings.read("RINGBACK_PUBLIC_URL", baseUrl),
     trustedProxies: settings.read("RINGBACK_TRUSTED_PROXIES", listOf(cidr, 1000)) ?? [],
+    metricsToken: settings.read("RINGBACK_METRICS_TOKEN", metricsToken),
     log: {
       level: settings.read("LOG_LEVEL", oneOf(LOG_LEVELS)) ?? "info",
       format: settings.read("LOG_FORMAT", oneOf(LOG_FORMATS)) ?? (terminal ? "pretty" : "json"),
@@ -204,6 +207,15 @@ const apiKey: SettingKind<string> = {
     return apiKeyForm(text) === "malformed"
       ? { problem: "has a checksum that does not fit: it was not copied whole" }
       : { value: text };
+  },
+};
+
+const metricsToken: SettingKind<string> = {
+  valid: `at least ${SECRET_CHARACTERS_MIN} characters that cannot be guessed, printable ASCII without blanks; make one with: openssl rand -hex 32`,
+  read(text) {
+    if (!/^[\x21-\x7e]+$/.test(text)) return { problem: "has the wrong form" };
+    const problem = weakness(text);
+    return problem === null ? { value: text } : { problem };
   },
 };
 

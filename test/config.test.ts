@@ -74,6 +74,10 @@ const TEXTS: Record<string, { wrong: string[]; right: string[] }> = {
     wrong: ["ftp://a", "a.example", "http://u:p@a", "http://a?b", "http://a#b", "http://"],
     right: ["http://127.0.0.1:9", "https://a.example/v1/"],
   },
+  RINGBACK_METRICS_TOKEN: {
+    wrong: ["secret", "0123456789abcde", "a".repeat(40), "0123456789 abcdef"],
+    right: ["0123456789abcdef"],
+  },
   RINGBACK_TRUSTED_PROXIES: {
     wrong: ["10.0.0.0/33", "proxy.example", "10.0.0.1:80", "*"],
     right: ["10.0.0.0/8", "127.0.0.1, fd00::/8"],
@@ -157,6 +161,7 @@ describe("with nothing set", () => {
       egressAllow: { cidrs: [], hostPorts: [] },
       publicUrl: null,
       trustedProxies: [],
+      metricsToken: null,
       log: { level: "info", format: "json" },
       providersDir: null,
       sandbox: true,

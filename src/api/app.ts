@@ -8,7 +8,7 @@ import { isNotBegun } from "../store/transient-error.ts";
 import type { Answer } from "./answer.ts";
 import { Authenticator, scopeRefusal } from "./authentication.ts";
 import type { Caller, Client } from "./authentication.ts";
-import { clientAddress } from "./client-address.ts";
+import { clientAddress, isLocal, type RequestSource } from "./client-address.ts";
 import { BodyBudget } from "./body-budget.ts";
 import { comesByLink } from "./link-token.ts";
 import { isList, ListTurns } from "./list-turns.ts";
@@ -209,11 +209,18 @@ class RequestClient implements Client {
   }
 
   get address(): string {
+    return clientAddress(this.#source, (address) => this.#ports.isTrustedProxy(address));
+  }
+
+  get isLocal(): boolean {
+    return isLocal(this.#source, this.#context.req.raw.headers);
+  }
+
+  get #source(): RequestSource {
     // Hono gives none where the caller gave none.
     const env = this.#context.env as Partial<HttpBindings> | undefined;
     const peer = env?.incoming?.socket.remoteAddress;
-    const source = { peer, forwardedFor: this.#context.req.raw.headers.get("x-forwarded-for") };
-    return clientAddress(source, (address) => this.#ports.isTrustedProxy(address));
+    return { peer, forwardedFor: this.#context.req.raw.headers.get("x-forwarded-for") };
   }
 }
 

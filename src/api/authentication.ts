@@ -32,6 +32,8 @@ export interface AuthenticatorPorts {
 export interface Client {
   /** Of the machine that sent it. */
   readonly address: string;
+  /** Whether it came from this machine itself, through no proxy. */
+  readonly isLocal: boolean;
 }
 
 /**
@@ -99,7 +101,7 @@ export class Authenticator {
   }
 }
 
-function tooManyRefused(waitMs: number): Refusal {
+export function tooManyRefused(waitMs: number): Refusal {
   return refused(
     "too_many_refused_keys",
     "Too many API keys from this address were refused; correct the key, then try again. Valid keys are not held up.",
@@ -117,13 +119,14 @@ export function scopeRefusal(caller: Caller, scope: Scope): Refusal | null {
   );
 }
 
-function bearerToken(header: string | null): string | null {
+/** The text after `Bearer`, or null. */
+export function bearerToken(header: string | null): string | null {
   if (header === null || header.slice(0, 7).toLowerCase() !== "bearer ") return null;
   const token = header.slice(7).trim();
   return token === "" || token.length > KEY_CHARACTERS_MAX ? null : token;
 }
 
-function unauthorized(detail: string, challenge: string): Refusal {
+export function unauthorized(detail: string, challenge: string): Refusal {
   return refused("unauthorized", detail, { headers: { "www-authenticate": challenge } });
 }
 

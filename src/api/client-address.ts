@@ -34,6 +34,15 @@ export function clientAddress(
   return address;
 }
 
+const PROXY_HEADERS = ["x-forwarded-for", "x-forwarded-host", "x-real-ip", "forwarded", "via"];
+
+/** Whether a request came from this machine, and no proxy says that it came from further away. */
+export function isLocal({ peer = "" }: RequestSource, headers: Headers): boolean {
+  if (PROXY_HEADERS.some((name) => headers.has(name))) return false;
+  const address = plainAddress(peer);
+  return address !== null && ipaddr.parse(address).range() === "loopback";
+}
+
 /** The same for all addresses that count as one client. */
 export function addressGroup(address: string): string {
   if (isIP(address) !== 6) return address;

@@ -66,6 +66,10 @@ export class HttpServer implements Service {
         response.setHeader("connection", "close");
         this.#lastRequestAt = options.clock.monotonic();
       }
+      if (!namesOneHost(request)) {
+        refuseHost(response);
+        return;
+      }
       this.#inProgress += 1;
       for (const [name, value] of ON_EVERY_ANSWER) response.setHeader(name, value);
       // HTTP/1.0 need not name a host, and checks of load balancers don't.
@@ -167,11 +171,44 @@ export class HttpServer implements Service {
   }
 }
 
+/**
+ * RFC 9112, 3.2: a server has to refuse a request that names no host, several, or none that can be
+ * one. Node takes the first of several, while a proxy in front may have gone by the last.
+ */
+function namesOneHost({ rawHeaders, headers, httpVersion }: IncomingMessage): boolean {
+  let hosts = 0;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    if (rawHeaders[index]?.length === 4 && rawHeaders[index]?.toLowerCase() === "host") hosts += 1;
+  }
+  if (hosts === 0) return httpVersion === "1.0";
+  return hosts === 1 && isHost(headers.host ?? "");
+}
+
+/** A registered name or an address, with a port or without (RFC 3986, 3.2.2). */
+function isHost(text: string): boolean {
+  const [, port = ""] = HOST.exec(text) ?? [null, "none"];
+  return port !== "none" && Number(port) <= 65_535;
+}
+
+const HOST = /^(?:\[[0-9a-f:.]+\]|[\w.~!$&'()*+;=-]+)(?::(\d{0,5}))?$/i;
+
+function refuseHost(response: ServerResponse): void {
+  const body = problemJson(MALFORMED, null);
+  response.writeHead(PROBLEMS[MALFORMED.code].status, {
+    "content-type": PROBLEM_TYPE,
+    "content-length": Buffer.byteLength(body),
+    connection: "close",
+  });
+  response.end(body);
+}
+
+const MALFORMED = problem(
+  "malformed_request",
+  "The request's address or Host header is not valid, or there is not just one; correct it.",
+);
+
 function answerMalformed(): Response {
-  const of = problem(
-    "malformed_request",
-    "The request's address or Host header is not valid; correct its spelling.",
-  );
+  const of = MALFORMED;
   return new Response(problemJson(of, null), {
     status: PROBLEMS[of.code].status,
     headers: { "content-type": PROBLEM_TYPE },

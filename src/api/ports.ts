@@ -202,7 +202,10 @@ export interface ApiPorts {
   checkCallbackUrl(text: string): Promise<UrlCheck>;
   checkUpstreamUrl(text: string): UrlCheck;
   readiness(): Readiness;
-  metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
+  /** `withTenants`: also those that name connections and projects. */
+  metrics(withTenants: boolean): Promise<{ readonly contentType: string; readonly body: string }>;
+  /** Asked for by `/metrics`, where one is set. */
+  readonly metricsToken: string | null;
   recordRequest(sample: RequestSample): void;
   readonly version: string;
   /** Whether the sandbox is served beside the API. */

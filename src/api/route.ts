@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import type { ProblemCode } from "../core/error-codes.ts";
+import { isPrintable } from "../core/printable.ts";
 import { ID_PREFIXES, parsePublicId } from "../core/ids.ts";
 import type { IdKind } from "../core/ids.ts";
 import type { RequestDeadline } from "../runtime/request-deadline.ts";
@@ -104,7 +105,13 @@ interface Spec<Query, Body> extends RouteDescription {
 
 type OpenSpec<Query> = Omit<RouteDescription, "scope" | "idKind" | "query" | "headers" | "body"> & {
   readonly query?: z.ZodObject & z.ZodType<Query>;
-  handle(request: { readonly query: Query } & RequestScope): Reply | Promise<Reply>;
+  handle(
+    request: {
+      readonly query: Query;
+      readonly headers: Headers;
+      readonly client: Client;
+    } & RequestScope,
+  ): Reply | Promise<Reply>;
 };
 
 /** For an answer that waits for somebody else, whose own time limits are below that. */
@@ -118,6 +125,8 @@ export function defineRoute<Query = undefined, Body = undefined>(spec: Spec<Quer
       if (caller === null) throw new Error(`${spec.path} was reached without a caller`);
       const id = readId(spec.idKind, idText);
       if (!id.ok) return id;
+      const name = readName(nameText);
+      if (!name.ok) return name;
       const query = readRouteQuery(request.url, spec.query);
       if (!query.ok) return query;
       const body =
@@ -129,7 +138,7 @@ export function defineRoute<Query = undefined, Body = undefined>(spec: Spec<Quer
         caller,
         client,
         id: id.value,
-        name: nameText ?? "",
+        name: name.value,
         query: query.value as Query,
         body: body.value.value as Body,
         bodyText: body.value.text,
@@ -170,8 +179,8 @@ export function defineLinkedRoute<Query>(
 export function defineOpenRoute<Query = undefined>(spec: OpenSpec<Query>): Route {
   return {
     description: { ...spec, scope: null },
-    answer({ request, deadline, database }) {
-      const scope = { deadline, database };
+    answer({ request, client, deadline, database }) {
+      const scope = { headers: request.headers, client, deadline, database };
       if (spec.query === undefined) return spec.handle({ query: undefined as Query, ...scope });
       const query = readQuery<Query>(request.url, spec.query);
       return query.ok ? spec.handle({ query: query.value, ...scope }) : query;
@@ -183,6 +192,8 @@ export function notFound(kind: IdKind, id: string): Refusal {
   return refused("not_found", `There is no ${NOUNS[kind]} ${id}.`);
 }
 
+/** More than any name may have. */
+const NAME_CHARACTERS_MAX = 200;
 const EMPTY_OBJECT = { ok: true, value: { text: "{}", value: {} } } as const;
 const NO_QUERY = z.strictObject({});
 const NOTHING: Outcome<undefined> = { ok: true, value: undefined };
@@ -207,6 +218,13 @@ function readId(kind: IdKind | undefined, text: string | undefined): Outcome<str
   if (id !== null) return { ok: true, value: id };
   const detail = `An id of a ${NOUNS[kind]} reads ${ID_PREFIXES[kind]}_ and 32 hex digits.`;
   return refused("not_found", `There is no such ${NOUNS[kind]}. ${detail}`);
+}
+
+/** A name that nothing can have is looked up nowhere: the database takes no NUL. */
+function readName(text = ""): Outcome<string> {
+  if (text.length <= NAME_CHARACTERS_MAX && isPrintable(text)) return { ok: true, value: text };
+  const detail = `A name has at most ${NAME_CHARACTERS_MAX} characters, none of them a control character.`;
+  return refused("not_found", `There is nothing of that name. ${detail}`);
 }
 
 function readRouteQuery(url: string, schema: z.ZodObject | undefined): Outcome<unknown> {

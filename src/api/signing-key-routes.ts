@@ -1,7 +1,8 @@
 import { z } from "@hono/zod-openapi";
-import { parsePublicId, publicId } from "../core/ids.ts";
+import { parsePublicId, publicId, uuidV7 } from "../core/ids.ts";
 import { jwkOfSigningKey } from "../core/signing-key.ts";
-import { newSigningKeyPair } from "../runtime/signing-key-pair.ts";
+import type { SecretBox } from "../runtime/secret-box.ts";
+import { newSigningKeyPair, publicSigningKeyOfSeed } from "../runtime/signing-key-pair.ts";
 import type { UuidSource } from "../runtime/uuid-source.ts";
 import type { Database } from "../store/database.ts";
 import {
@@ -12,8 +13,6 @@ import {
 import { jsonAnswer } from "./answer.ts";
 import { isoTime } from "./iso-time.ts";
 import type { ApiPorts } from "./ports.ts";
-import { refused } from "./problem.ts";
-import type { Outcome } from "./problem.ts";
 import { jwksSchema, signingKeyPageSchema, signingKeySchema } from "./response-schemas.ts";
 import { overlapSchema, ROTATION_BODY_BYTES_MAX, tooManySign } from "./rotation.ts";
 import { defineOpenRoute, defineRoute } from "./route.ts";
@@ -44,13 +43,13 @@ function list(ports: ApiPorts): Route {
     summary: "Read the public keys that verify v1a signatures",
     description:
       "The current one first. A replaced one signs along until it expires. Needs no API key: a " +
-      "public key verifies and can't sign.",
+      "public key verifies and can't sign. A project that does not exist has keys here as well, which " +
+      "nothing is signed with, so that the answer does not tell which projects there are.",
     query: projectParameter,
     success: { status: 200, description: "The keys.", schema: signingKeyPageSchema },
     async handle({ query, database }) {
-      const keys = await keysOf(query.project ?? PROJECT_DEFAULT, ports.clock.now(), database);
-      if (!keys.ok) return keys;
-      const body = JSON.stringify({ data: keys.value.map(signingKeyView), next_cursor: null });
+      const keys = await keysOf(query.project ?? PROJECT_DEFAULT, ports, database);
+      const body = JSON.stringify({ data: keys.map(signingKeyView), next_cursor: null });
       return jsonAnswer(200, body, FOR_ALL);
     },
   });
@@ -66,11 +65,8 @@ function jwks(ports: ApiPorts): Route {
     query: projectParameter,
     success: { status: 200, description: "The key set.", schema: jwksSchema },
     async handle({ query, database }) {
-      const keys = await keysOf(query.project ?? PROJECT_DEFAULT, ports.clock.now(), database);
-      if (!keys.ok) return keys;
-      const set = keys.value.map((key) =>
-        jwkOfSigningKey(key.publicKey, publicId("signingKey", key.id)),
-      );
+      const keys = await keysOf(query.project ?? PROJECT_DEFAULT, ports, database);
+      const set = keys.map((key) => jwkOfSigningKey(key.publicKey, publicId("signingKey", key.id)));
       return jsonAnswer(200, JSON.stringify({ keys: set }), FOR_ALL);
     },
   });
@@ -120,16 +116,34 @@ function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
 
 async function keysOf(
   project: string,
-  nowMs: number,
+  { clock, secretBox }: ApiPorts,
   database: Database,
-): Promise<Outcome<readonly PublicSigningKey[]>> {
-  const keys = await findPublicSigningKeys(database, {
+): Promise<readonly PublicSigningKey[]> {
+  const { keys, oldestProjectAtMs } = await findPublicSigningKeys(database, {
     projectId: parsePublicId("project", project),
     projectName: project,
-    nowMs,
+    nowMs: clock.now(),
   });
-  if (keys !== null) return { ok: true, value: keys };
-  return refused("not_found", `There is no project ${JSON.stringify(project)}.`);
+  return keys ?? [decoyKey(project, oldestProjectAtMs, secretBox)];
+}
+
+/** Within this time of the first project's making a decoy seems to have been made. */
+const DECOY_AGE_RANGE_MS = 3_600_000;
+
+/** The same key each time for the same name, of which nobody without the ring can tell that it is none. */
+function decoyKey(project: string, oldestProjectAtMs: number, box: SecretBox): PublicSigningKey {
+  const bytes = (purpose: string): Buffer => {
+    const [digest] = box.digests(purpose, project);
+    return Buffer.from(digest.slice(-43), "base64url");
+  };
+  const about = bytes("decoy of a signing key's row");
+  const createdAtMs = oldestProjectAtMs + (about.readUInt32BE(0) % DECOY_AGE_RANGE_MS);
+  return {
+    id: uuidV7(createdAtMs, 0, about, 4),
+    publicKey: publicSigningKeyOfSeed(bytes("decoy of a signing key")),
+    createdAtMs,
+    expiresAtMs: null,
+  };
 }
 
 function signingKeyView(of: PublicSigningKey): object {

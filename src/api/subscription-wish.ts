@@ -187,7 +187,7 @@ function acceptRequest(wish: Wish, facts: WishFacts, box: SecretBox): AcceptRequ
     headers: unsealed.headers === null ? null : box.seal(unsealed.headers),
     secret: secret === null ? null : box.seal(secret),
     idempotencyKey,
-    requestHash:
+    ...requestHashes(
       idempotencyKey === null
         ? null
         : hashRequest({
@@ -198,6 +198,8 @@ function acceptRequest(wish: Wish, facts: WishFacts, box: SecretBox): AcceptRequ
             deadlineS,
             secret,
           }),
+      box,
+    ),
   };
 }
 
@@ -215,6 +217,20 @@ function wantsOf({
 function headersText(headers: Readonly<Record<string, string>>): string {
   const entries = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]);
   return JSON.stringify(Object.fromEntries(entries));
+}
+
+/**
+ * How the request is known by its idempotency key. What is stored is keyed, since a plain hash would let
+ * a reader of the database try out secrets that the request may have held. It may have been stored
+ * under an older key of the ring, or plainly by an older release.
+ */
+function requestHashes(
+  plain: string | null,
+  box: SecretBox,
+): Pick<AcceptRequest, "requestHash" | "olderRequestHashes"> {
+  if (plain === null) return { requestHash: null, olderRequestHashes: [] };
+  const [requestHash, ...underOlderKeys] = box.digests("idempotent request", plain);
+  return { requestHash, olderRequestHashes: [...underOlderKeys, plain] };
 }
 
 type Hashed = Readonly<Record<string, unknown>> & Pick<AcceptRequest, "params" | "metadata">;

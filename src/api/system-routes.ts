@@ -1,7 +1,11 @@
+import { hash, timingSafeEqual } from "node:crypto";
 import { z } from "@hono/zod-openapi";
 import { jsonAnswer } from "./answer.ts";
+import { bearerToken, tooManyRefused, unauthorized } from "./authentication.ts";
+import type { Client } from "./authentication.ts";
 import type { ApiPorts } from "./ports.ts";
 import { refused } from "./problem.ts";
+import type { Refusal } from "./problem.ts";
 import { defineOpenRoute } from "./route.ts";
 import type { Route } from "./route.ts";
 import { START_PAGE_HEADERS, startPage } from "./start-page.ts";
@@ -76,15 +80,44 @@ function metrics(ports: ApiPorts): Route {
     path: "/metrics",
     tag: TAG,
     summary: "Read the metrics in Prometheus's text format",
+    description:
+      "With `RINGBACK_METRICS_TOKEN` set it needs that as a bearer token. Without, anyone may read " +
+      "them, but those that name connections and projects are shown to this machine alone.",
     success: {
       status: 200,
       description: "The metrics.",
       schema: z.string(),
       contentType: "text/plain",
     },
-    async handle() {
-      const { contentType, body } = await ports.metrics();
+    problems: ["unauthorized", "too_many_refused_keys"],
+    async handle({ headers, client }) {
+      const refusal = metricsRefusal(ports, headers.get("authorization"), client);
+      if (refusal !== null) return refusal;
+      const withTenants = ports.metricsToken !== null || client.isLocal;
+      const { contentType, body } = await ports.metrics(withTenants);
       return { status: 200, headers: { "content-type": contentType }, body };
     },
   });
 }
+
+function metricsRefusal(
+  { metricsToken, refusedKeys }: ApiPorts,
+  header: string | null,
+  { address }: Client,
+): Refusal | null {
+  if (metricsToken === null) return null;
+  const given = bearerToken(header);
+  if (given !== null && isSameSecret(given, metricsToken)) return null;
+  const waitMs = given === null ? 0 : refusedKeys.refuse(address);
+  return waitMs === 0 ? WRONG_METRICS_TOKEN : tooManyRefused(waitMs);
+}
+
+/** Takes the same time wherever they differ. */
+function isSameSecret(given: string, wanted: string): boolean {
+  return timingSafeEqual(hash("sha256", given, "buffer"), hash("sha256", wanted, "buffer"));
+}
+
+const WRONG_METRICS_TOKEN = unauthorized(
+  "Send RINGBACK_METRICS_TOKEN in the header Authorization: Bearer …",
+  'Bearer realm="ringback metrics"',
+);

@@ -221,7 +221,7 @@ export class Acceptor {
   async #replay(row: AcceptRow, deadline?: RequestDeadline): Promise<AcceptOutcome> {
     const used = await this.#findUsedKey(row, deadline);
     if (used === null) throw new Error("A subscription was neither stored nor a repetition.");
-    return used.requestHash === row.requestHash
+    return [row.requestHash, ...row.olderRequestHashes].includes(used.requestHash)
       ? { kind: "replayed", subscriptionId: used.subscriptionId }
       : { kind: "idempotency_conflict" };
   }

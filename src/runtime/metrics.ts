@@ -41,9 +41,14 @@ export interface GaugeRow<Name extends string> {
   readonly values: Readonly<Partial<Record<Name, number>>>;
 }
 
+/** Labels that name a tenant, or what is a tenant's. */
+const TENANT_LABELS: ReadonlySet<string> = new Set(["connection", "project"]);
+
 /** Everything that /metrics shows. */
 export class Metrics {
   readonly #registry = new Registry();
+  /** Metrics with names of tenants, which strangers don't see. */
+  readonly #tenants = new Registry();
   readonly polls: CountBy;
   /** By the code of the failed request, or by the cause for which an answer was of no use. */
   readonly pollFailures: CountBy;
@@ -184,7 +189,7 @@ export class Metrics {
           }
         },
       });
-      this.#registry.registerMetric(gauge);
+      this.#registryOf([label]).registerMetric(gauge);
     }
   }
 
@@ -207,7 +212,7 @@ export class Metrics {
         for (const { of, value } of read()) this.set(of, value);
       },
     });
-    this.#registry.registerMetric(gauge);
+    this.#registryOf(labels).registerMetric(gauge);
   }
 
   recordAttempt(attempt: AttemptSample): void {
@@ -229,8 +234,17 @@ export class Metrics {
     this.#requests.observe({ route, method, status }, durationMs / 1000);
   }
 
-  async scrape(): Promise<{ readonly contentType: string; readonly body: string }> {
-    return { contentType: this.#registry.contentType, body: await this.#registry.metrics() };
+  /** @param withTenants also the metrics that name connections and projects */
+  async scrape(
+    withTenants: boolean,
+  ): Promise<{ readonly contentType: string; readonly body: string }> {
+    const registries = withTenants ? [this.#registry, this.#tenants] : [this.#registry];
+    const texts = await Promise.all(registries.map((registry) => registry.metrics()));
+    return { contentType: this.#registry.contentType, body: texts.join("") };
+  }
+
+  #registryOf(labels: readonly string[]): Registry {
+    return labels.some((label) => TENANT_LABELS.has(label)) ? this.#tenants : this.#registry;
   }
 
   #countBy(name: string, help: string, label: string): CountBy {

@@ -1,10 +1,22 @@
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  hkdfSync,
+  randomBytes,
+} from "node:crypto";
 
 /** Encrypts secrets at rest. Sealed text carries the id of its key, so keys can be rotated. */
 export interface SecretBox {
   seal(plain: string): string;
   /** @throws SecretBoxError when no key of the ring fits or the text was tampered with */
   open(sealed: string): string;
+  /**
+   * Names for a text that tell nothing about it without the ring, one for each key of it; the first
+   * is what to store. Each purpose has names of its own.
+   */
+  digests(purpose: string, text: string): readonly [string, ...string[]];
 }
 
 /** A secret box that names its keys, for those who retire one. */
@@ -22,6 +34,7 @@ export class SecretBoxError extends Error {
 const VERSION = "v1";
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
+const DIGEST_KEY_BYTES = 32;
 
 /**
  * AES-256-GCM over a ring of keys: the first seals, all open.
@@ -36,6 +49,11 @@ export function createSecretBox(keys: readonly Buffer[]): SecretRing {
   return {
     sealingPrefix: `${sealingPrefix}.`,
     keyIds: [...ring.keys()],
+    digests(purpose, text) {
+      const digestBy = (key: Buffer): string => digestUnder(key, purpose, text);
+      const [, ...others] = ring.values();
+      return [digestBy(sealing), ...others.map(digestBy)];
+    },
     seal(plain) {
       const nonce = randomBytes(NONCE_BYTES);
       const cipher = createCipheriv("aes-256-gcm", sealing, nonce);
@@ -72,4 +90,10 @@ export function createSecretBox(keys: readonly Buffer[]): SecretRing {
 /** Names a key without telling anything useful about it. */
 function keyId(key: Buffer): string {
   return createHash("sha256").update("ringback key id").update(key).digest("hex").slice(0, 8);
+}
+
+/** Under a key of its own: what names a text never encrypts. */
+function digestUnder(key: Buffer, purpose: string, text: string): string {
+  const derived = Buffer.from(hkdfSync("sha256", key, "", `ringback ${purpose}`, DIGEST_KEY_BYTES));
+  return `h1.${createHmac("sha256", derived).update(text).digest("base64url")}`;
 }

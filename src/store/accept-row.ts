@@ -32,6 +32,8 @@ export interface AcceptRequest {
   readonly idempotencyKey: string | null;
   /** Of the request that the key stands for; null without a key. */
   readonly requestHash: string | null;
+  /** What the same request may have been stored as before. */
+  readonly olderRequestHashes: readonly string[];
 }
 
 /** One row of an accept batch. Ids are made by the writer, so that a repeated batch is harmless. */

@@ -49,17 +49,31 @@ export interface PublicSigningKey {
 
 const FIND_PUBLIC = `
 select secret.id, public_key as "publicKey",
-  round(date_part('epoch', secret.created_at) * 1000) as "createdAtMs",
-  round(date_part('epoch', expires_at) * 1000) as "expiresAtMs"
-from projects as project
+  ${epochMs("secret.created_at")} as "createdAtMs", ${epochMs("expires_at")} as "expiresAtMs",
+  project.id is not null as "isKnown",
+  (select ${epochMs("min(created_at)")} from projects) as "oldestProjectAtMs"
+from (select 1) as always
+left join projects as project on project.id = $1 or project.name = $2
 left join signing_secrets as secret
   on secret.project_id = project.id and scheme = 'v1a'
   and (expires_at is null or expires_at > to_timestamp($3::float8 / 1000))
-where project.id = $1 or project.name = $2
 order by expires_at desc nulls first, secret.id desc limit 100
 `;
 
-/** The keys that sign the project's callbacks now, the current one first; null without the project. */
+interface PublicKeyRow extends Omit<PublicSigningKey, "id"> {
+  /** Null for a project without keys. */
+  readonly id: string | null;
+  readonly isKnown: boolean;
+  readonly oldestProjectAtMs: number;
+}
+
+export interface PublicSigningKeys {
+  /** Those that sign the project's callbacks now, the current one first; null without the project. */
+  readonly keys: readonly PublicSigningKey[] | null;
+  /** When the first project was made, in epoch milliseconds. */
+  readonly oldestProjectAtMs: number;
+}
+
 export async function findPublicSigningKeys(
   database: Database,
   query: {
@@ -67,16 +81,16 @@ export async function findPublicSigningKeys(
     readonly projectName: string;
     readonly nowMs: number;
   },
-): Promise<PublicSigningKey[] | null> {
+): Promise<PublicSigningKeys> {
   const { projectId, projectName, nowMs } = query;
   const rows = await database.run("find-public-signing-keys", (sql) =>
-    sql.unsafe<(PublicSigningKey | { readonly id: null })[]>(
-      FIND_PUBLIC,
-      [projectId, projectName, nowMs],
-      { prepare: true },
-    ),
+    sql.unsafe<PublicKeyRow[]>(FIND_PUBLIC, [projectId, projectName, nowMs], { prepare: true }),
   );
-  return rows.length === 0 ? null : rows.filter((row) => row.id !== null);
+  const keys = rows.flatMap(({ id, publicKey, createdAtMs, expiresAtMs }) =>
+    id === null ? [] : [{ id, publicKey, createdAtMs, expiresAtMs }],
+  );
+  const isKnown = rows.some((row) => row.isKnown);
+  return { keys: isKnown ? keys : null, oldestProjectAtMs: rows[0]?.oldestProjectAtMs ?? 0 };
 }
 
 /** A secret that is to become the current one of its scheme. */

@@ -38,7 +38,7 @@ export async function acceptAlone(
   const key = { shardId: keyShardId, projectId, key: idempotencyKey ?? "" };
   const used = await findIdempotencyKey(database, key);
   if (used === null) throw new Error("neither accepted nor a repetition");
-  return used.requestHash === request.requestHash
+  return [request.requestHash, ...request.olderRequestHashes].includes(used.requestHash)
     ? { kind: "replayed", subscriptionId: used.subscriptionId }
     : { kind: "idempotency_conflict" };
 }

@@ -286,7 +286,11 @@ export class ApiFixture {
       checkCallbackUrl: async (text) => checkUrl(text, this.calls),
       checkUpstreamUrl: (text) => checkUrl(text, this.calls),
       readiness: () => this.readiness,
-      metrics: async () => ({ contentType: "text/plain; version=0.0.4", body: "up 1\n" }),
+      metrics: async (withTenants) => ({
+        contentType: "text/plain; version=0.0.4",
+        body: withTenants ? "up 1\nof_tenants 1\n" : "up 1\n",
+      }),
+      metricsToken: null,
       recordRequest: (sample) => void this.samples.push(sample),
       version: "1.2.3",
       hasSandbox: true,

@@ -130,6 +130,19 @@ describe("what is no request", () => {
     ["garbage", "hello\r\n\r\n", "malformed_request"],
     ["no host", "GET / HTTP/1.1\r\nconnection: close\r\n\r\n", "malformed_request"],
     [
+      "two hosts",
+      "GET / HTTP/1.1\r\nhost: localhost\r\nHost: localhost\r\nconnection: close\r\n\r\n",
+      "malformed_request",
+    ],
+    ["two hosts in HTTP/1.0", "GET / HTTP/1.0\r\nhost: a\r\nhost: b\r\n\r\n", "malformed_request"],
+    ...["", "a,b", "a/b", "a@b", "a:b", "a:99999", "[::1", "http://a", "a#b", "a?b"].map(
+      (host): [string, string, string] => [
+        `the host ${JSON.stringify(host)}`,
+        `GET / HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`,
+        "malformed_request",
+      ],
+    ),
+    [
       "a host that is none",
       "GET / HTTP/1.1\r\nhost: a b\r\nconnection: close\r\n\r\n",
       "malformed_request",

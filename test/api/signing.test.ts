@@ -1,3 +1,4 @@
+import { createPublicKey } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import {
   jwksSchema,
@@ -193,10 +194,31 @@ describe("signing keys", () => {
     expect(await (await open("/v1/signing-keys")).text()).not.toContain("whsk_");
   });
 
-  it("of a project that is not there are 404, and an unknown parameter is 400", async () => {
-    const unknown = await open("/v1/signing-keys/jwks?project=nobody");
-    expect(unknown.status).toBe(404);
-    expect(await problemOf(unknown)).toMatchObject({ code: "not_found" });
+  it("do not tell whether there is a project of that name", async () => {
+    await rotateKey();
+    const known = await open("/v1/signing-keys");
+    const unknown = await open("/v1/signing-keys?project=nobody");
+    expect(unknown.status).toBe(known.status);
+    const told = ({ headers }: Response) =>
+      [...headers].filter(([name]) => name !== "x-request-id" && name !== "content-length");
+    expect(told(unknown)).toEqual(told(known));
+    const { data }: Json = signingKeyPageSchema.parse(await unknown.json());
+    expect(data).toEqual([
+      { ...data[0], object: "signing_key", is_current: true, expires_at: null },
+    ]);
+    // The same each time, and another for another name; a key set shows the same.
+    const again: Json = await (await open("/v1/signing-keys?project=nobody")).json();
+    expect(again.data).toEqual(data);
+    const set = jwksSchema.parse(await (await open("/v1/signing-keys/jwks?project=nobody")).json());
+    expect(set.keys.map(({ kid }) => kid)).toEqual([data[0].id]);
+    const other: Json = await (await open("/v1/signing-keys?project=nobody2")).json();
+    expect(other.data[0].public_key).not.toBe(data[0].public_key);
+    // A point of the curve, as every public key is.
+    const [jwk] = set.keys;
+    expect(createPublicKey({ key: jwk ?? {}, format: "jwk" }).asymmetricKeyType).toBe("ed25519");
+  });
+
+  it("refuse an unknown parameter", async () => {
     const wrong = await open("/v1/signing-keys?projekt=default");
     expect(await problemOf(wrong)).toMatchObject({ code: "invalid_query" });
   });

@@ -1,8 +1,11 @@
+import { randomBytes } from "node:crypto";
+import type { Hono } from "hono";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createApp } from "../../src/api/app.ts";
 import type { ApiPorts } from "../../src/api/ports.ts";
 import { batchResponseSchema, newSubscriptionSchema } from "../../src/api/response-schemas.ts";
 import { parsePublicId } from "../../src/core/ids.ts";
+import { createSecretBox } from "../../src/runtime/secret-box.ts";
 import type { Json } from "./api-fixture.ts";
 import { ApiFixture, CALLBACK_URL, problemOf } from "./api-fixture.ts";
 
@@ -189,6 +192,52 @@ describe("Idempotency-Key", () => {
     const response = await create(key, { job_id: "idem", secret: SECRET, ...change });
     expect(response.status).toBe(409);
     expect(await problemOf(response)).toMatchObject({ code: "idempotency_conflict" });
+  });
+
+  it("is stored with a keyed hash of its request, that is known under the ring's older keys too", async () => {
+    const wish = { job_id: "keyed", callback_url: CALLBACK_URL };
+    const [oldKey, newKey] = [randomBytes(32), randomBytes(32)];
+    const post = async (...ring: Buffer[]) => {
+      const ports = { ...api.ports, secretBox: createSecretBox(ring) };
+      const key = await api.addKey(["subscriptions:write"]);
+      return createApp(ports).request("/v1/subscriptions", {
+        method: "POST",
+        headers: {
+          authorization: `Bearer ${key}`,
+          "content-type": "application/json",
+          "idempotency-key": "keyed",
+        },
+        body: JSON.stringify(wish),
+      });
+    };
+    const stored = () => api.sql(`select request_hash from idempotency_keys where key = 'keyed'`);
+    expect((await post(oldKey)).status).toBe(201);
+    const [row] = await stored();
+    expect(row.request_hash).toMatch(/^h1\.[\w-]{43}$/);
+    const again = await post(newKey, oldKey);
+    expect(again.headers.get("idempotent-replayed")).toBe("true");
+    // Another ring would have stored something else, so the text alone does not tell the hash.
+    expect((await post(newKey)).status).toBe(409);
+  });
+
+  it("of an older release, whose hash was plain, is still known", async () => {
+    const box = { ...api.secretBox, digests: (_: string, text: string): [string] => [text] };
+    const key = await api.addKey(["subscriptions:write"]);
+    const request = (app: Hono) =>
+      app.request("/v1/subscriptions", {
+        method: "POST",
+        headers: {
+          authorization: `Bearer ${key}`,
+          "content-type": "application/json",
+          "idempotency-key": "older",
+        },
+        body: JSON.stringify({ job_id: "older", callback_url: CALLBACK_URL }),
+      });
+    expect((await request(createApp({ ...api.ports, secretBox: box }))).status).toBe(201);
+    const [row] = await api.sql(`select request_hash from idempotency_keys where key = 'older'`);
+    expect(row.request_hash).toMatch(/^[0-9a-f]{64}$/);
+    const again = await request(api.app);
+    expect(again.headers.get("idempotent-replayed")).toBe("true");
   });
 
   it.each(["x".repeat(256), "é"])("must be printable and short, unlike %s", async (key) => {

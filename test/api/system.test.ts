@@ -68,6 +68,46 @@ describe("the addresses for operators", () => {
     expect(await response.text()).toBe("up 1\n");
   });
 
+  describe("show metrics that name tenants", () => {
+    const scrape = (
+      options: { token?: string; peer?: string; headers?: Record<string, string>; app?: Hono } = {},
+    ) => {
+      const { token, peer = "203.0.113.1", headers = {}, app = api.app } = options;
+      return app.request(
+        "/metrics",
+        {
+          headers: { ...headers, ...(token !== undefined && { authorization: `Bearer ${token}` }) },
+        },
+        { incoming: { socket: { remoteAddress: peer } } },
+      );
+    };
+    const shown = async (response: Response | Promise<Response>) =>
+      (await (await response).text()).includes("of_tenants");
+
+    it("to this machine alone, unless there is a token", async () => {
+      expect(await shown(scrape())).toBe(false);
+      expect(await shown(scrape({ peer: "127.0.0.1" }))).toBe(true);
+      expect(await shown(scrape({ peer: "::ffff:127.0.0.1" }))).toBe(true);
+      for (const header of ["x-forwarded-for", "forwarded", "via", "x-real-ip"]) {
+        const headers = { [header]: "203.0.113.1" };
+        expect(await shown(scrape({ peer: "127.0.0.1", headers }))).toBe(false);
+      }
+    });
+
+    it("to whoever has the token, and nothing to others", async () => {
+      const token = "0123456789abcdef";
+      const app = createApp({ ...api.ports, metricsToken: token });
+      expect(await shown(scrape({ app, token }))).toBe(true);
+      const wrong = await scrape({ app, token: `${token}0`, peer: "127.0.0.1" });
+      expect(wrong.status).toBe(401);
+      expect(await problemOf(wrong)).toMatchObject({ code: "unauthorized" });
+      expect((await scrape({ app, peer: "127.0.0.1" })).status).toBe(401);
+      for (let guess = 0; guess < 300; guess += 1) await scrape({ app, token: "guess" });
+      expect((await scrape({ app, token: "guess" })).status).toBe(429);
+      expect(await shown(scrape({ app, token }))).toBe(true);
+    });
+  });
+
   it("answer HEAD as GET, without a body", async () => {
     const response = await open("/healthz", "HEAD");
     expect(response.status).toBe(200);

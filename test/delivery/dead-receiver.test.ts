@@ -17,6 +17,7 @@ import { Arrivals } from "../support/arrivals.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { acceptRow, completedRow } from "../support/rows.ts";
 import { multiply } from "./multiply.ts";
+import { openBox } from "../polling/jobs.ts";
 
 const OWED = 100_000;
 const SHARDS = Array.from({ length: 256 }, (_, shardId) => shardId);
@@ -78,7 +79,7 @@ async function startLoop(): Promise<DeliveryLoop> {
     clock: systemClock,
     log,
     random: systemRandom,
-    secretBox: { seal: (text) => text, open: (text) => text },
+    secretBox: openBox,
     userAgent: "Ringback/test",
     callbackTimeoutMs: 200,
     inlineResultBytesMax: 1000,

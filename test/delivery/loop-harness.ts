@@ -15,6 +15,7 @@ import { type OwedDelivery, recordEvents } from "../../src/store/record-events.t
 import { Arrivals } from "../support/arrivals.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { acceptRow, completedRow } from "../support/rows.ts";
+import { openBox } from "../polling/jobs.ts";
 
 export interface SentCallback {
   readonly webhookId: string;
@@ -73,7 +74,7 @@ export class LoopHarness {
       clock: this.clock,
       log: createLog({ level: "silent", format: "json" }),
       random: () => 0.5,
-      secretBox: { seal: (text) => text, open: (text) => text },
+      secretBox: openBox,
       userAgent: "Ringback/test",
       settingsOf: () => ({
         retryScheduleMs: this.retryScheduleMs,

@@ -11,7 +11,11 @@ import { CONNECTION_ID, PROJECT_ID, uuids } from "../support/rows.ts";
 export const CREDENTIAL = "pulse-key-of-the-test";
 
 /** Seals nothing: tests of other things read what is "sealed". */
-export const openBox: SecretBox = { seal: (text) => text, open: (text) => text };
+export const openBox: SecretBox = {
+  seal: (text) => text,
+  open: (text) => text,
+  digests: (purpose, text) => [`${purpose} ${text}`],
+};
 
 /** An origin that holds nothing back. */
 export function openGate(clock: Clock): OriginGate {

@@ -7,7 +7,7 @@ import { watchLimitedUpstream } from "./limited-upstream.ts";
 
 /** What is scraped of a metric, by its label. */
 async function scraped(metrics: Metrics, name: string): Promise<Record<string, number>> {
-  const { body } = await metrics.scrape();
+  const { body } = await metrics.scrape(true);
   const series = body.matchAll(new RegExp(`^${name}\\{\\w+="([^"]+)"\\} (\\S+)$`, "gm"));
   return Object.fromEntries([...series].map(([, label = "", value]) => [label, Number(value)]));
 }

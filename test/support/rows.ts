@@ -48,6 +48,7 @@ export function acceptRow(jobId: string, overrides: Partial<AcceptRow> = {}): Ac
     deadlineMs: 3_600_000,
     idempotencyKey: null,
     requestHash: null,
+    olderRequestHashes: [],
     idempotencyShardId: 0,
     nowMs,
     ...overrides,
