@@ -31,7 +31,8 @@ update jobs as job set
   last_error = input."lastError", progress = coalesce(input.progress, job.progress)
 from (select * from ${INPUT.sql} order by "shardId", id) as input
 where job.shard_id = input."shardId" and job.id = input.id
-  and job.status in ('pending', 'processing')
+  -- Live, but not in the words of the partial index: see load-jobs.ts.
+  and job.ended_at is null and job.status <> 'unwatched'
 `;
 
 /**
