@@ -40,14 +40,9 @@ const END_TIMEOUT_S = 1;
  * One session with one server: one instance of postgres.js with one connection, never used again
  * once the connection is lost.
  *
- * postgres.js 3.4.9 pools and reconnects by itself, and ends the process when a connection is lost
- * at the wrong moment: `begin` and `reserve` write to a connection whose socket is gone and throw
- * outside of every promise (its issues 1066, 1154, 1208); the statement that fetches array types
- * is awaited by none of its callers, and neither is the check of `target_session_attrs`; and a write
- * that was scheduled when the socket closed keeps all later ones from being sent. All of that takes
- * a driver that goes on after its socket is lost. This one can't: its socket is made once, its pool
- * is one connection, it fetches no types, and transactions are begun here.
- * `test/store/connection-loss.test.ts` cuts connections by the hundred.
+ * The driver's own pool ends the process when a connection is lost at the wrong moment: see
+ * docs/decisions/own-connection-pool.md. `test/store/connection-loss.test.ts` cuts connections by the
+ * hundred.
  *
  * How values travel:
  * - JSON goes as one *text* parameter, `json_to_recordset(${text}::text::json)`. postgres.js runs
