@@ -10,6 +10,7 @@ import { isLoopbackHost } from "./runtime/loopback-host.ts";
 import { retryScheduleMs } from "./core/retry-schedule.ts";
 import type { EgressAllow } from "./outbound/address-guard.ts";
 import { apiKeyForm } from "./runtime/api-key.ts";
+import type { ProjectEgressAllow } from "./outbound/project-guards.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "./runtime/log.ts";
 import type { LogFormat, LogLevel } from "./runtime/log.ts";
 import { baseUrl, listOf, onOrOff, oneOf, textLike, wholeNumber } from "./runtime/setting-kind.ts";
@@ -33,7 +34,9 @@ export interface Config {
   readonly encryptionKeys: readonly Buffer[] | null;
   /** The base URL has no slash at the end; neither has `publicUrl`. */
   readonly pulse: { readonly apiKey: string | null; readonly baseUrl: string };
-  readonly egressAllow: EgressAllow;
+  readonly egressAllow: ProjectEgressAllow;
+  /** `address` or `address:port`; null for those of the machine. */
+  readonly nameServers: readonly string[] | null;
   readonly publicUrl: string | null;
   /** Addresses of proxies whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: EgressAllow["cidrs"];
@@ -129,7 +132,8 @@ function readConfig(settings: SettingReader, terminal: boolean): Config {
       apiKey: settings.read("PULSE_API_KEY", headerValue),
       baseUrl: settings.read("PULSE_BASE_URL", baseUrl) ?? "https://api.runpulse.com",
     },
-    egressAllow: byForm(settings.read("RINGBACK_EGRESS_ALLOW", listOf(exemption, 1000)) ?? []),
+    egressAllow: byProject(settings.read("RINGBACK_EGRESS_ALLOW", listOf(exemption, 1000)) ?? []),
+    nameServers: settings.read("RINGBACK_NAME_SERVERS", listOf(nameServer, 8)),
     publicUrl: settings.read("RINGBACK_PUBLIC_URL", baseUrl),
     trustedProxies: settings.read("RINGBACK_TRUSTED_PROXIES", listOf(cidr, 1000)) ?? [],
     metricsToken: settings.read("RINGBACK_METRICS_TOKEN", metricsToken),
@@ -283,33 +287,62 @@ const perSecond: SettingKind<number> = {
   },
 };
 
-type Exemption = EgressAllow["cidrs"][number] | EgressAllow["hostPorts"][number];
-
 const cidr: SettingKind<EgressAllow["cidrs"][number]> = {
   valid: "a CIDR (10.0.0.0/8, fd00::/8) or an IP address",
   read(text) {
-    const reading = exemption.read(text);
+    const reading = readPlace(text.toLowerCase());
     if ("problem" in reading) return reading;
     const { value } = reading;
     return "prefixBits" in value ? { value } : { problem: "is neither an address nor a CIDR" };
   },
 };
 
-const exemption: SettingKind<Exemption> = {
-  valid: "a CIDR (10.0.0.0/8, fd00::/8), an IP address, or host:port ([::1]:8080 for IPv6)",
+const nameServer: SettingKind<string> = {
+  valid: "an IP address, or address:port ([::1]:53 for IPv6)",
   read(text) {
-    const [address = "", bits, ...more] = text.toLowerCase().split("/");
-    const family = address.includes("%") ? 0 : isIP(address);
-    if (family === 0) return readHostPort(text.toLowerCase());
-    const bitsMax = family === 4 ? 32 : 128;
-    if (bits === undefined) return { value: { address, prefixBits: bitsMax } };
-    const prefixBits = /^\d{1,3}$/.test(bits) ? Number(bits) : Infinity;
-    if (more.length > 0 || prefixBits > bitsMax) return { problem: "has a wrong prefix length" };
-    return { value: { address, prefixBits } };
+    if (isIP(text) !== 0) return { value: text };
+    const reading = readHostPort(text);
+    if ("problem" in reading) return { problem: "is not an IP address" };
+    const { host } = reading.value;
+    return isIP(host) === 0 ? { problem: "is not an IP address" } : { value: text };
   },
 };
 
-function readHostPort(text: string): Reading<Exemption> {
+type Place = EgressAllow["cidrs"][number] | EgressAllow["hostPorts"][number];
+
+interface Exemption {
+  readonly place: Place;
+  /** Null for every project. */
+  readonly project: string | null;
+}
+
+const PROJECT = /^[A-Za-z0-9][\w.-]{0,62}$/;
+
+const exemption: SettingKind<Exemption> = {
+  valid:
+    "a CIDR (10.0.0.0/8, fd00::/8), an IP address, or host:port ([::1]:8080 for IPv6), for one " +
+    "project only with @ and its name or id (10.0.0.0/8@acme)",
+  read(text) {
+    const [where = "", project = null, ...more] = text.split("@");
+    if (more.length > 0 || (project !== null && !PROJECT.test(project)))
+      return { problem: "has something other than a project's name or id after @" };
+    const reading = readPlace(where.toLowerCase());
+    return "problem" in reading ? reading : { value: { place: reading.value, project } };
+  },
+};
+
+function readPlace(text: string): Reading<Place> {
+  const [address = "", bits, ...more] = text.split("/");
+  const family = address.includes("%") ? 0 : isIP(address);
+  if (family === 0) return readHostPort(text);
+  const bitsMax = family === 4 ? 32 : 128;
+  if (bits === undefined) return { value: { address, prefixBits: bitsMax } };
+  const prefixBits = /^\d{1,3}$/.test(bits) ? Number(bits) : Infinity;
+  if (more.length > 0 || prefixBits > bitsMax) return { problem: "has a wrong prefix length" };
+  return { value: { address, prefixBits } };
+}
+
+function readHostPort(text: string): Reading<EgressAllow["hostPorts"][number]> {
   const [, bracketed, name, digits] = /^(?:\[([^\]]+)\]|([\w.-]+)):(\d{1,5})$/.exec(text) ?? [];
   const host = bracketed ?? name;
   const port = Number(digits);
@@ -319,10 +352,20 @@ function readHostPort(text: string): Reading<Exemption> {
   return port >= 1 && port <= 65_535 ? { value: { host, port } } : { problem: "has a wrong port" };
 }
 
-function byForm(exemptions: readonly Exemption[]): EgressAllow {
+function byProject(exemptions: readonly Exemption[]): ProjectEgressAllow {
+  const placesOf = (project: string | null): EgressAllow =>
+    byForm(exemptions.filter((one) => one.project === project).map(({ place }) => place));
+  const projects = new Set(exemptions.flatMap(({ project }) => project ?? []));
   return {
-    cidrs: exemptions.filter((item) => "prefixBits" in item),
-    hostPorts: exemptions.filter((item) => "port" in item),
+    everybody: placesOf(null),
+    projects: Array.from(projects, (project) => ({ project, allow: placesOf(project) })),
+  };
+}
+
+function byForm(places: readonly Place[]): EgressAllow {
+  return {
+    cidrs: places.filter((item) => "prefixBits" in item),
+    hostPorts: places.filter((item) => "port" in item),
   };
 }
 

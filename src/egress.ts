@@ -1,37 +1,96 @@
 import type { Config } from "./config.ts";
 import { isLoopbackHost } from "./runtime/loopback-host.ts";
-import type { EgressAllow } from "./outbound/address-guard.ts";
+import type { ProjectLimits } from "./core/project-limits.ts";
+import { lookup as askSystem } from "node:dns/promises";
+import { FairSemaphore } from "./lanes/fair-semaphore.ts";
+import { dnsQuery } from "./outbound/dns-query.ts";
+import { NameResolver } from "./outbound/name-resolver.ts";
+import { ResolverFiles } from "./outbound/resolver-files.ts";
+import type { Clock } from "./runtime/clock.ts";
 import { createOutboundClients } from "./outbound/outbound-clients.ts";
+import type { OutboundRequest } from "./outbound/request-outcome.ts";
+import { ProjectGuards } from "./outbound/project-guards.ts";
+import { OperatorOrigins } from "./outbound/operator-origins.ts";
 
-/**
- * The clients of outgoing requests, allowed what the settings allow.
- * @param port the gateway's own
- * @param localUrl the gateway's own address on this machine
- */
-export function buildOutbound(config: Config, port: number, localUrl: string) {
-  const allow: EgressAllow = config.sandbox
-    ? {
-        ...config.egressAllow,
-        hostPorts: [...config.egressAllow.hostPorts, ...ownHostPorts(config, port)],
-      }
-    : config.egressAllow;
-  // What the operator wrote into the environment is trusted; what clients name is not.
-  const trustedOrigins = [
-    new URL(config.pulse.baseUrl).origin,
-    ...(config.sandbox ? [new URL(localUrl).origin] : []),
-  ];
-  // Only programs of this machine reach such a gateway, so its receivers may be here too.
-  const callbackAllow =
-    config.database.kind === "embedded" && isLoopbackHost(config.host)
-      ? { ...allow, thisMachineBut: port }
-      : allow;
-  return { trustedOrigins, ...createOutboundClients(allow, trustedOrigins, callbackAllow) };
+export interface EgressOptions {
+  readonly config: Config;
+  /** The gateway's own port, and its address on this machine. */
+  readonly port: number;
+  readonly localUrl: string;
+  /** The project that the connections of the environment belong to. */
+  readonly operatorProjectId: string;
+  /** Null for a project that this node does not know yet. */
+  readonly projectName: (projectId: string) => string | null;
+  readonly allowed: ProjectLimits["allowed"];
+  readonly clock: Clock;
 }
 
-/** Where the sandbox's inbox can be reached from this machine. */
-function ownHostPorts(config: Config, port: number) {
-  const hosts = new Set(["127.0.0.1", "localhost", reachableHost(config.host)]);
-  return [...hosts].map((host) => ({ host, port }));
+/** Queries cost a socket or two each, and a slow one three seconds. */
+const LOOKUPS_AT_ONCE_MAX = 64;
+/** Each is a connection that waits, of which there are fewer. */
+const LOOKUPS_WAITING_MAX = 10_000;
+
+/** The clients of outgoing requests, and where the settings let each project send them. */
+export function buildOutbound(options: EgressOptions) {
+  const { config, port, localUrl, operatorProjectId, projectName, allowed } = options;
+  const { egressAllow } = config;
+  // Only programs of this machine reach such a gateway, so its receivers may be here too.
+  const isThisMachineOnly = config.database.kind === "embedded" && isLoopbackHost(config.host);
+  const callbackAllow = isThisMachineOnly
+    ? { ...egressAllow, everybody: { ...egressAllow.everybody, thisMachineBut: port } }
+    : egressAllow;
+  const guards = new ProjectGuards(egressAllow, projectName);
+  const callbackGuards = new ProjectGuards(callbackAllow, projectName);
+  const operatorOrigins = new OperatorOrigins(operatorProjectId, [
+    { provider: "pulse", origin: new URL(config.pulse.baseUrl).origin },
+    ...(config.sandbox ? [{ provider: "sandbox", origin: new URL(localUrl).origin }] : []),
+  ]);
+  const inboxes = config.sandbox ? sandboxInboxes(config, port) : new Set<string>();
+  const trustsCallback = ({ origin, path }: Pick<OutboundRequest, "origin" | "path">): boolean =>
+    inboxes.has(origin) && SANDBOX_INBOX.test(path);
+  const lookupTurns = new FairSemaphore({
+    permitsMax: LOOKUPS_AT_ONCE_MAX,
+    permitsPerProjectMax: (projectId) => allowed(projectId, "name_lookups"),
+    waitingPerProjectMax: LOOKUPS_WAITING_MAX,
+  });
+  const resolver = buildResolver(options, lookupTurns);
+  const clients = createOutboundClients({
+    lookup: resolver.lookup,
+    guardOf: (projectId) => guards.of(projectId),
+    callbackGuardOf: (projectId) => callbackGuards.of(projectId),
+    trustsCallback,
+  });
+  return {
+    ...clients,
+    resolver,
+    lookupTurns,
+    operatorOrigins,
+    trustsCallback,
+    guardOf: (projectId: string) => guards.of(projectId),
+    callbackGuardOf: (projectId: string) => callbackGuards.of(projectId),
+  };
+}
+
+function buildResolver({ clock, config }: EgressOptions, turns: FairSemaphore): NameResolver {
+  return new NameResolver({
+    clock,
+    turns,
+    files: new ResolverFiles({ clock }),
+    ask: dnsQuery({ clock, servers: config.nameServers }),
+    askSystem: async (host) => {
+      const answers = await askSystem(host, { all: true });
+      return answers.map(({ address }) => address);
+    },
+  });
+}
+
+/** Callbacks to it are taken and shown; nothing else of the gateway is to be called back. */
+const SANDBOX_INBOX = /^\/sandbox\/inbox(?:[/?]|$)/;
+
+/** Origins under which the sandbox's inbox is reached from this machine. */
+function sandboxInboxes(config: Config, port: number): ReadonlySet<string> {
+  const hosts = ["127.0.0.1", "localhost", reachableHost(config.host)];
+  return new Set(hosts.map((host) => new URL(`http://${host}:${port}`).origin));
 }
 
 /** An address to reach a listener that may listen on all of them. */

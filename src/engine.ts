@@ -12,9 +12,11 @@ import { Sweep } from "./cluster/sweep.ts";
 import type { NodeState } from "./core/readiness.ts";
 import type { Config } from "./config.ts";
 import type { MemoryPlan } from "./core/memory-plan.ts";
+import type { FairSemaphore } from "./lanes/fair-semaphore.ts";
 import { registerDeliveryGauges } from "./delivery/delivery-gauges.ts";
 import { DeliveryEngine } from "./delivery/delivery-engine.ts";
 import { RedeliveryRunner } from "./delivery/redelivery-runner.ts";
+import type { OperatorOrigins } from "./outbound/operator-origins.ts";
 import type { RequestClient } from "./outbound/request-client.ts";
 import { ConnectionDirectory } from "./polling/connection-directory.ts";
 import { connectionNews, unknownStatusNews } from "./polling/operational-news.ts";
@@ -71,6 +73,8 @@ export interface EngineOptions {
   readonly sharedProviders: SharedProviders;
   readonly resultLinks: ResultLinks;
   readonly upstreamClient: RequestClient;
+  readonly operatorOrigins: OperatorOrigins;
+  readonly lookupTurns: FairSemaphore;
   readonly callbackClient: RequestClient;
   readonly nodeId: string;
   readonly memory: MemoryPlan;
@@ -119,6 +123,8 @@ export class Engine {
     });
     this.projects.measuredBy("live_jobs", (projectId) => this.liveJobs.of(projectId));
     this.apiKeys = new ApiKeyDirectory(options);
+    const { lookupTurns } = options;
+    this.projects.measuredBy("name_lookups", (projectId) => lookupTurns.heldBy(projectId));
     this.providers = new ProviderDirectory({
       ...options,
       shared: options.sharedProviders,
@@ -229,13 +235,17 @@ export class Engine {
   }
 
   #buildPoller(): Poller {
-    const { config, database, metrics, upstreamClient } = this.#options;
+    const { config, database, metrics, upstreamClient, operatorOrigins } = this.#options;
     return new Poller({
       ...this.#options,
       providers: this.providers,
       userAgent: `Ringback/${this.#options.version}`,
       pollsPerOriginMax: upstreamClient.connectionsPerOriginMax,
       send: (request) => upstreamClient.send(request),
+      trusts: (connection, versionId, origin) => {
+        const isOperatorsDefinition = this.providers.isOperators(versionId);
+        return operatorOrigins.trusts({ ...connection, isOperatorsDefinition }, origin);
+      },
       fetched: new FetchedResults(database, config.fetchedResultBytesMax),
       record: (event) => this.writers.recordEvent(event),
       owe: (owed, event, resultBytes) => this.delivery.loop.owe(owed, event, resultBytes),

@@ -10,7 +10,6 @@ import { Engine } from "./engine.ts";
 import { HttpServer } from "./api/http-server.ts";
 import { notReadyAnswer } from "./api/not-ready.ts";
 import { createAddressGuard } from "./outbound/address-guard.ts";
-import { systemLookup } from "./outbound/address-lookup.ts";
 import { CallbackUrlChecker } from "./outbound/callback-url-checker.ts";
 import { checkUpstreamUrl } from "./outbound/upstream-url.ts";
 import { writeApiKeyFile } from "./runtime/api-key-file.ts";
@@ -42,7 +41,6 @@ const STATEMENT_TIMEOUT_MS = 15_000;
 const DATABASE_CLOSE_TIMEOUT_MS = 1_000;
 /** A little longer than a request may take. */
 const REQUESTS_CLOSE_TIMEOUT_MS = 6_000;
-const CALLBACK_LOOKUP_TIMEOUT_MS = 1_000;
 
 export interface GatewayOptions {
   readonly config: Config;
@@ -129,7 +127,15 @@ async function start(
       : null;
   const resultLinks = new ResultLinks({ keys, ttlMs: config.resultLinkTtlMs, publicUrl });
   const metrics = new Metrics();
-  const outbound = buildOutbound(config, port, localUrl);
+  const outbound = buildOutbound({
+    config,
+    port,
+    localUrl,
+    operatorProjectId: projectId,
+    projectName: (id) => engine.projects.get(id)?.name ?? null,
+    allowed: (id, name) => engine.projects.allowed(id, name),
+    clock,
+  });
   const nodeId = uuids(clock.now(), 0);
   const memory = planMemory(config.memoryBytes ?? machineMemoryBytes());
   const engine = new Engine({
@@ -166,10 +172,9 @@ async function start(
   options.signal?.throwIfAborted();
   await engine.start();
   const callbackUrls = new CallbackUrlChecker({
-    guard: outbound.callbackGuard,
-    lookup: systemLookup,
-    timeoutMs: CALLBACK_LOOKUP_TIMEOUT_MS,
-    clock,
+    guardOf: outbound.callbackGuardOf,
+    trusts: outbound.trustsCallback,
+    peek: (name) => outbound.resolver.peek(name),
   });
   const app = createApp({
     databaseWithin: (deadline) => database.within(deadline),
@@ -207,8 +212,19 @@ async function start(
     tryLive: (connectionId, trial) => engine.tryLive(connectionId, trial),
     secretBox,
     resultLinks,
-    checkCallbackUrl: (text) => callbackUrls.check(text),
-    checkUpstreamUrl: (text) => checkUpstreamUrl(text, outbound.guard, outbound.trustedOrigins),
+    checkCallbackUrl: async (project, text) => callbackUrls.check(project, text),
+    checkUpstreamUrl: (project, text, provider) =>
+      checkUpstreamUrl(text, outbound.guardOf(project), (origin) =>
+        outbound.operatorOrigins.trusts(
+          {
+            projectId: project,
+            provider: provider ?? "",
+            baseUrl: text,
+            isOperatorsDefinition: provider !== undefined,
+          },
+          origin,
+        ),
+      ),
     readiness: () =>
       readinessOf({
         isStopping,

@@ -31,9 +31,6 @@ const { version } = JSON.parse(
   readFileSync(new URL("../package.json", import.meta.url), "utf8"),
 ) as { version: string };
 
-// Slow names to look up take a thread each of a pool of 4; it is made when first used, after this.
-process.env["UV_THREADPOOL_SIZE"] ??= "16";
-
 /** The only entry: arguments and environment in, exit code out. */
 async function main(args: readonly string[]): Promise<number> {
   const [command = "start", ...rest] = args;

@@ -34,10 +34,10 @@ export class WrongDefinitionsError extends Error {
 export async function readProvidersFolder(config: Config): Promise<readonly FileDefinition[]> {
   const { providersDir: folder, egressAllow, pulse } = config;
   if (folder === null) return [];
-  const guard = createAddressGuard(egressAllow);
-  const trusted = [new URL(pulse.baseUrl).origin];
+  const guard = createAddressGuard(egressAllow.everybody);
+  const operators = new URL(pulse.baseUrl).origin;
   const { definitions, problems } = await readDefinitionFiles(folder, (url) => {
-    const check = checkUpstreamUrl(url, guard, trusted);
+    const check = checkUpstreamUrl(url, guard, (origin) => origin === operators);
     return check.ok ? null : check.reason;
   });
   if (problems.length > 0) throw new WrongDefinitionsError(folder, problems);

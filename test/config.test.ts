@@ -158,7 +158,8 @@ describe("with nothing set", () => {
       signingSecret: null,
       encryptionKeys: null,
       pulse: { apiKey: null, baseUrl: "https://api.runpulse.com" },
-      egressAllow: { cidrs: [], hostPorts: [] },
+      egressAllow: { everybody: { cidrs: [], hostPorts: [] }, projects: [] },
+      nameServers: null,
       publicUrl: null,
       trustedProxies: [],
       metricsToken: null,
@@ -232,7 +233,7 @@ describe("what is read", () => {
 
   test("exemptions become CIDRs and host-port pairs", () => {
     const text = "10.0.0.0/8, 127.0.0.1, ::1, fd00::/8, [FE80::1]:80, App.Example:8443";
-    expect(load({ RINGBACK_EGRESS_ALLOW: text }).egressAllow).toEqual({
+    expect(load({ RINGBACK_EGRESS_ALLOW: text }).egressAllow.everybody).toEqual({
       cidrs: [
         { address: "10.0.0.0", prefixBits: 8 },
         { address: "127.0.0.1", prefixBits: 32 },
@@ -242,6 +243,26 @@ describe("what is read", () => {
       hostPorts: [
         { host: "fe80::1", port: 80 },
         { host: "app.example", port: 8443 },
+      ],
+    });
+  });
+
+  test("exemptions that name a project are that project's", () => {
+    const text = "10.0.0.0/8@acme,[::1]:8080@prj_0190,10.1.0.0/16@acme,9.9.9.9";
+    expect(load({ RINGBACK_EGRESS_ALLOW: text }).egressAllow).toEqual({
+      everybody: { cidrs: [{ address: "9.9.9.9", prefixBits: 32 }], hostPorts: [] },
+      projects: [
+        {
+          project: "acme",
+          allow: {
+            cidrs: [
+              { address: "10.0.0.0", prefixBits: 8 },
+              { address: "10.1.0.0", prefixBits: 16 },
+            ],
+            hostPorts: [],
+          },
+        },
+        { project: "prj_0190", allow: { cidrs: [], hostPorts: [{ host: "::1", port: 8080 }] } },
       ],
     });
   });
@@ -264,7 +285,12 @@ describe("what is read", () => {
 
   test("nothing of it can be changed", () => {
     const config = load({ RINGBACK_ENCRYPTION_KEYS: KEY, RINGBACK_EGRESS_ALLOW: "::1" });
-    for (const part of [config, config.log, config.egressAllow.cidrs[0], config.retryScheduleMs]) {
+    for (const part of [
+      config,
+      config.log,
+      config.egressAllow.everybody.cidrs[0],
+      config.retryScheduleMs,
+    ]) {
       expect(Object.isFrozen(part)).toBe(true);
     }
   });

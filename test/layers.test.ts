@@ -24,7 +24,8 @@ const LAYERS = [
   ["operator-database.ts"],
   ["api", "cluster", "polling", "delivery", "sandbox"],
   ["config.ts"],
-  ["store", "outbound", "lanes", "providers"],
+  ["store", "outbound", "providers"],
+  ["lanes"],
   ["runtime"],
   ["core"],
 ];

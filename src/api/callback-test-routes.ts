@@ -71,7 +71,7 @@ function test(ports: ApiPorts): Route {
     success: { status: 200, description: "The exchange.", schema: callbackTestSchema },
     problems: ["callback_url_refused", "too_many_tests"],
     async handle({ caller: { projectId }, body }) {
-      const checked = await ports.checkCallbackUrl(body.callback_url);
+      const checked = await ports.checkCallbackUrl(projectId, body.callback_url);
       if (!checked.ok) {
         const part = { pointer: "/callback_url", detail: checked.reason };
         return { ok: false, problem: problemOfParts("callback_url_refused", [part]) };

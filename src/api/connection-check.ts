@@ -10,6 +10,7 @@ const ANY_CREDENTIAL = "credential";
 /** Why polls could not be sent with this address and credential, or null. */
 export function connectionProblem(
   connection: {
+    readonly projectId: string;
     readonly provider: Provider;
     /** Null for the provider's own. */
     readonly baseUrl: string | null;
@@ -18,8 +19,8 @@ export function connectionProblem(
   },
   { checkUpstreamUrl }: Pick<ApiPorts, "checkUpstreamUrl">,
 ): Problem | null {
-  const { provider, baseUrl, credential = ANY_CREDENTIAL } = connection;
-  const check = baseUrl === null ? null : checkUpstreamUrl(baseUrl);
+  const { projectId, provider, baseUrl, credential = ANY_CREDENTIAL } = connection;
+  const check = baseUrl === null ? null : checkUpstreamUrl(projectId, baseUrl, provider.name);
   if (check?.ok === false) return refusedBaseUrl(check.reason);
   const target = prepareTarget(provider, { baseUrl, credential });
   if (target.kind === "ready") return null;

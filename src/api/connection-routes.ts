@@ -78,7 +78,10 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
       if (provider === null) return unknownProvider(ports, projectId);
       const baseUrl = body.base_url ?? null;
       const { credential } = body;
-      const problem = connectionProblem({ provider, baseUrl, credential: credential ?? "" }, ports);
+      const problem = connectionProblem(
+        { projectId, provider, baseUrl, credential: credential ?? "" },
+        ports,
+      );
       if (problem !== null) return { ok: false, problem };
       const name = body.name ?? DEFAULT_CONNECTION;
       const created = await createConnection(database, {
@@ -199,6 +202,7 @@ function changeRefusal(change: Change, ports: ApiPorts): Refusal | null {
   if (provider === null) return unknownProvider(ports, change.projectId);
   const problem = connectionProblem(
     {
+      projectId: change.projectId,
       provider,
       baseUrl: body.base_url === undefined ? found.baseUrl : body.base_url,
       credential: body.credential,

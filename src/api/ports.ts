@@ -199,8 +199,13 @@ export interface ApiPorts {
   /** Asks about a job once, within its connection's limits, changing nothing. */
   tryLive(connectionId: string, trial: LiveTrial): Promise<LiveTrialOutcome>;
   readonly secretBox: SecretBox;
-  checkCallbackUrl(text: string): Promise<UrlCheck>;
-  checkUpstreamUrl(text: string): UrlCheck;
+  /** Whether callbacks of this project may go there. */
+  checkCallbackUrl(projectId: string, text: string): Promise<UrlCheck>;
+  /**
+   * Whether requests of this project may go there.
+   * @param provider whose connection is to have the URL; left out for a URL in a definition
+   */
+  checkUpstreamUrl(projectId: string, text: string, provider?: string): UrlCheck;
   readiness(): Readiness;
   /** `withTenants`: also those that name connections and projects. */
   metrics(withTenants: boolean): Promise<{ readonly contentType: string; readonly body: string }>;

@@ -52,7 +52,7 @@ function change(ports: ApiPorts): Route {
         const part = { pointer: "/live_jobs_max", detail };
         return { ok: false, problem: problemOfParts("validation_failed", [part]) };
       }
-      const checked = await checkOperationsUrl(body.operations_url, ports);
+      const checked = await checkOperationsUrl(projectId, body.operations_url, ports);
       if (!checked.ok) return checked;
       const change = { ...body, operations_url: checked.value };
       const changed = await changeProjectSettings(database, projectId, change);
@@ -64,11 +64,12 @@ function change(ports: ApiPorts): Route {
 
 /** It is a callback URL like any other. */
 async function checkOperationsUrl(
+  projectId: string,
   text: string | null | undefined,
   ports: ApiPorts,
 ): Promise<Outcome<string | null | undefined>> {
   if (text === null || text === undefined) return { ok: true, value: text };
-  const checked = await ports.checkCallbackUrl(text);
+  const checked = await ports.checkCallbackUrl(projectId, text);
   if (checked.ok) return { ok: true, value: checked.url.href };
   const part = { pointer: "/operations_url", detail: checked.reason };
   return { ok: false, problem: problemOfParts("callback_url_refused", [part]) };

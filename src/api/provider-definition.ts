@@ -3,7 +3,7 @@ import { parseDefinition } from "../providers/definition-text.ts";
 import type { Provider } from "../providers/provider.ts";
 import { readDefinition } from "../providers/read-definition.ts";
 import { straysOf } from "../providers/definition-hosts.ts";
-import type { ApiPorts } from "./ports.ts";
+import type { UrlCheck } from "../outbound/url-check.ts";
 import { problemOfParts } from "./problem.ts";
 import type { InvalidPart, Outcome, Refusal } from "./problem.ts";
 
@@ -25,7 +25,7 @@ export interface UsableDefinition {
 export function readNamedDefinition(
   name: string,
   text: string,
-  { checkUpstreamUrl }: Pick<ApiPorts, "checkUpstreamUrl">,
+  judgeUrl: (url: string) => UrlCheck,
   at = "",
 ): Outcome<UsableDefinition> {
   const refusedParts = (parts: readonly (InvalidPart & { readonly pointer: string })[]) =>
@@ -39,7 +39,7 @@ export function readNamedDefinition(
   if (!reading.ok) return refusedParts(reading.problems);
   const { provider } = reading;
   const strays = straysOf(provider, (url) => {
-    const check = checkUpstreamUrl(url);
+    const check = judgeUrl(url);
     return check.ok ? null : check.reason;
   });
   if (strays.length > 0) return refusedParts(strays);

@@ -96,7 +96,9 @@ function put(ports: ApiPorts, newUuid: UuidSource): Route {
     async handle({ database, caller: { projectId }, name, bodyText }) {
       const known = await ports.providers.findFresh(projectId, name);
       if (known !== null && known.source !== "project") return nameTaken(known);
-      const definition = readNamedDefinition(name, bodyText, ports);
+      const definition = readNamedDefinition(name, bodyText, (url) =>
+        ports.checkUpstreamUrl(projectId, url),
+      );
       if (!definition.ok) return definition;
       const { text, isSame } = definition.value;
       const outcome = await putProvider(database, {

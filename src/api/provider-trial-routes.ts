@@ -59,7 +59,12 @@ async function findTried(
     return known === null ? noSuchProvider(name) : { ok: true, value: known };
   }
   const definition = sliceRawJson(bodyText, ["definition"]) ?? "{}";
-  const read = readNamedDefinition(name, definition, ports, "/definition");
+  const read = readNamedDefinition(
+    name,
+    definition,
+    (url) => ports.checkUpstreamUrl(projectId, url),
+    "/definition",
+  );
   if (!read.ok) return read;
   // A project's own, wherever it may lead; it has no version yet.
   return { ok: true, value: { provider: read.value.provider, source: "project", version: null } };

@@ -88,7 +88,7 @@ export const newSubscriptionSchema = subscriptionSchema
       .openapi({
         description:
           "What to look at, although it is accepted. callback_host_unresolved: the name in callback_url " +
-          "has no address just now; callback_on_this_machine: allowed for a local gateway only.",
+          "has no address just now, or was not looked up yet; callback_on_this_machine: allowed for a local gateway only.",
       }),
   })
   .openapi("NewSubscription");

@@ -66,7 +66,8 @@ export async function subscribeBatch(
   ports: ApiPorts,
   scope: RequestScope,
 ): Promise<Reply> {
-  const sharing = { ...ports, checkCallbackUrl: once((text) => ports.checkCallbackUrl(text)) };
+  const checkUrl = once((text) => ports.checkCallbackUrl(batch.projectId, text));
+  const sharing: ApiPorts = { ...ports, checkCallbackUrl: (_, text) => checkUrl(text) };
   const items = itemsOf(batch.body);
   const texts = textsOf(batch.text, batch.body);
   const unavailable = new Unavailable();

@@ -80,7 +80,7 @@ export async function prepareWish(wish: Wish, ports: WishPorts): Promise<Outcome
     request.metadata === undefined ? "{}" : (sliceRawJson(wish.text, ["metadata"]) ?? "{}");
   faults.push(...metadataFaults(metadata));
 
-  const callback = await ports.checkCallbackUrl(request.callback_url);
+  const callback = await ports.checkCallbackUrl(projectId, request.callback_url);
   if (!callback.ok) faults.push(refusedUrl(callback.reason));
 
   if (faults.length > 0 || !known || !connection || !callback.ok) return refuse(faults);

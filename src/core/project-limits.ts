@@ -78,6 +78,12 @@ const PROJECT_LIMITS = {
     counts:
       "Requests for a list that read the database at once; more wait for their turn, then are refused.",
   },
+  name_lookups: {
+    kind: "concurrency",
+    unit: "lookups",
+    byDefault: 8,
+    counts: "Host names that are being looked up at once; more wait for their turn.",
+  },
 } as const satisfies Readonly<Record<string, ProjectLimit>>;
 
 export type ProjectLimitName = keyof typeof PROJECT_LIMITS;

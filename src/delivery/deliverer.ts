@@ -232,6 +232,7 @@ function signedRequest(
     callback.attemptCount + 1,
   );
   return signedPost({
+    projectId: delivery.projectId,
     url: delivery.callbackUrl,
     headers: { ...headers, ...trace },
     body: bodyOf(ports, callback),

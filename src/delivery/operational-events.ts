@@ -186,6 +186,7 @@ export class OperationalEvents implements Service {
     }
     const outcome = await this.#ports.send(
       signedPost({
+        projectId: event.projectId,
         url,
         headers: {},
         body: operationalEventBody(event),

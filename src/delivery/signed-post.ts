@@ -2,6 +2,7 @@ import type { OutboundRequest } from "../outbound/request-outcome.ts";
 import { signCallback, type SigningKey } from "./sign-callback.ts";
 
 export interface SignedPost {
+  readonly projectId: string;
   readonly url: string;
   /** Besides those of the message and its signature, which come first. */
   readonly headers: Readonly<Record<string, string>>;
@@ -23,6 +24,7 @@ export function signedPost(post: SignedPost): OutboundRequest {
   const url = new URL(post.url);
   const timestampS = Math.floor(post.nowMs / 1000);
   return {
+    projectId: post.projectId,
     method: "POST",
     origin: url.origin,
     path: url.pathname + url.search,

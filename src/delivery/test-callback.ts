@@ -72,6 +72,7 @@ export async function sendTestCallback(
     return { request: { headers: {}, body }, response: null, failure: keys, durationMs: 0 };
   const id = ports.uuids(nowMs, 0);
   const request = signedPost({
+    projectId: test.projectId,
     url: test.url,
     headers: { ...test.headers, ...traceHeaders(null, { subscriptionId: id, deliveryId: id }, 1) },
     body,

@@ -1,49 +1,37 @@
-import type { Clock } from "../runtime/clock.ts";
 import type { AddressGuard } from "./address-guard.ts";
-import type { AddressLookup } from "./address-lookup.ts";
-import { asCheck, judgeOnceResolved } from "./callback-url.ts";
-import type { Judgement } from "./callback-url.ts";
+import { judgeDestination } from "./callback-url.ts";
+import type { KnownName, NameToResolve } from "./name-resolver.ts";
+import type { OutboundRequest } from "./request-outcome.ts";
 import { checkUrlSyntax } from "./url-check.ts";
 import type { UrlCheck } from "./url-check.ts";
 
-/** A judgement is used again for as long: connections are judged anew whatever it says. */
-const JUDGED_FOR_MS = 5_000;
-const JUDGEMENTS_MAX = 1_000;
+export interface CallbackUrlCheckerOptions {
+  readonly guardOf: (projectId: string) => AddressGuard;
+  /** Whether callbacks go there wherever it leads. */
+  readonly trusts: (target: Pick<OutboundRequest, "origin" | "path">) => boolean;
+  readonly peek: (name: NameToResolve) => KnownName;
+}
 
-/**
- * Checks callback URLs as `checkCallbackUrlResolved` does, but judges an origin that many
- * subscriptions name only once in a while.
- */
+/** Checks the callback URLs of requests to the API, waiting for nobody. */
 export class CallbackUrlChecker {
-  readonly #options: {
-    readonly guard: AddressGuard;
-    readonly lookup: AddressLookup;
-    readonly timeoutMs: number;
-    readonly clock: Clock;
-  };
-  readonly #judged = new Map<string, Judgement & { readonly atMs: number }>();
+  readonly #options: CallbackUrlCheckerOptions;
 
-  constructor(options: {
-    readonly guard: AddressGuard;
-    readonly lookup: AddressLookup;
-    readonly timeoutMs: number;
-    readonly clock: Clock;
-  }) {
+  constructor(options: CallbackUrlCheckerOptions) {
     this.#options = options;
   }
 
-  async check(text: string): Promise<UrlCheck> {
+  check(projectId: string, text: string): UrlCheck {
     const syntax = checkUrlSyntax(text);
     if (!syntax.ok) return syntax;
-    const { origin } = syntax.url;
-    const { guard, lookup, timeoutMs, clock } = this.#options;
-    let judgement = this.#judged.get(origin);
-    if (judgement === undefined || clock.monotonic() - judgement.atMs > JUDGED_FOR_MS) {
-      const judged = await judgeOnceResolved(syntax.destination, guard, lookup, timeoutMs);
-      judgement = { ...judged, atMs: clock.monotonic() };
-      if (this.#judged.size >= JUDGEMENTS_MAX) this.#judged.clear();
-      this.#judged.set(origin, judgement);
-    }
-    return asCheck(syntax.url, judgement);
+    const { guardOf, trusts, peek } = this.#options;
+    const { url, destination } = syntax;
+    if (trusts({ origin: url.origin, path: url.pathname + url.search }))
+      return { ok: true, url, warnings: [] };
+    const { reason, warnings } = judgeDestination(
+      destination,
+      guardOf(projectId),
+      (host, isListed) => peek({ host, projectId, isListed }),
+    );
+    return reason === null ? { ok: true, url, warnings } : { ok: false, reason };
   }
 }

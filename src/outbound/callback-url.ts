@@ -1,10 +1,9 @@
 import type { Warning } from "../core/warning-codes.ts";
 import type { AddressGuard } from "./address-guard.ts";
-import type { AddressLookup } from "./address-lookup.ts";
-import { addressRefusal, AddressRefusedError, exemptionNeeded } from "./destination.ts";
+import { addressRefusal, exemptionNeeded } from "./destination.ts";
 import type { Destination } from "./destination.ts";
 import { knownAddresses } from "./known-addresses.ts";
-import { guardedAddresses } from "./guarded-addresses.ts";
+import type { KnownName } from "./name-resolver.ts";
 import { checkUrlSyntax } from "./url-check.ts";
 import type { UrlCheck } from "./url-check.ts";
 
@@ -19,49 +18,40 @@ export function checkCallbackUrl(text: string, guard: AddressGuard): UrlCheck {
   return reason === null ? { ok: true, url: syntax.url } : { ok: false, reason };
 }
 
-/**
- * Checks a callback URL as `checkCallbackUrl` does, then resolves its name and refuses it when any
- * address is not allowed.
- *
- * A name that can't be resolved within `timeoutMs` is accepted: DNS may be down for a moment,
- * deliveries are retried, and every connection checks the addresses again.
- */
-export async function checkCallbackUrlResolved(
-  text: string,
-  guard: AddressGuard,
-  lookup: AddressLookup,
-  timeoutMs: number,
-): Promise<UrlCheck> {
-  const syntax = checkUrlSyntax(text);
-  if (!syntax.ok) return syntax;
-  return asCheck(syntax.url, await judgeOnceResolved(syntax.destination, guard, lookup, timeoutMs));
-}
-
-/** What is to be said of a destination, its name resolved. */
+/** The verdict about a destination. */
 export interface Judgement {
   /** Why it is refused, or null. */
   readonly reason: string | null;
   readonly warnings: readonly Warning[];
 }
 
-/** The check of a URL whose destination was judged. */
-export function asCheck(url: URL, { reason, warnings }: Judgement): UrlCheck {
-  return reason === null ? { ok: true, url, warnings } : { ok: false, reason };
-}
-
-/** Judges a destination, its name resolved. A name that can't be resolved passes with a warning. */
-export async function judgeOnceResolved(
+/**
+ * Judges a destination by what is known of its name, without waiting for a name server. A name of
+ * which nothing is known passes with a warning, as does one that can't be resolved: name servers may
+ * be away for a moment, deliveries are retried, and every connection judges the addresses again.
+ */
+export function judgeDestination(
   destination: Destination,
   guard: AddressGuard,
-  lookup: AddressLookup,
-  timeoutMs: number,
-): Promise<Judgement> {
+  peek: (host: string, isListed: boolean) => KnownName,
+): Judgement {
   const refusal = destinationRefusal(destination, guard);
   if (refusal !== null) return { reason: refusal, warnings: [] };
   const { host, port } = destination;
   if (guard.exemptsAsThisMachine(host, port))
     return { reason: null, warnings: [onThisMachine(host)] };
-  return judgeAddresses(destination, guard, lookup, timeoutMs);
+  if (knownAddresses(host) !== null) return PASSED;
+  const name = peek(host, guard.exemptsHostPort(host, port));
+  switch (name.kind) {
+    case "found": {
+      const refusals = name.addresses.map((address) => addressRefusal(destination, address, guard));
+      return { reason: refusals.find((one) => one !== null) ?? null, warnings: [] };
+    }
+    case "not_resolved":
+      return unresolved(`${name.error.message}.`);
+    case "unknown":
+      return unresolved(`${host} has not been looked up yet.`);
+  }
 }
 
 /** Why a destination is refused before anything is resolved, or null. */
@@ -73,33 +63,10 @@ export function destinationRefusal(destination: Destination, guard: AddressGuard
   return refusals.includes(null) ? null : (refusals[0] ?? null);
 }
 
-async function judgeAddresses(
-  destination: Destination,
-  guard: AddressGuard,
-  lookup: AddressLookup,
-  timeoutMs: number,
-): Promise<Judgement> {
-  const { host } = destination;
-  const { promise: tooLate, resolve: giveUp } = Promise.withResolvers<null>();
-  const timer = setTimeout(giveUp, timeoutMs, null);
-  try {
-    const addresses = await Promise.race([guardedAddresses(destination, guard, lookup), tooLate]);
-    if (addresses === null) return unresolved(host, `no answer within ${timeoutMs} ms`);
-    return addresses.length > 0 ? PASSED : unresolved(host, "it has no address");
-  } catch (error) {
-    if (error instanceof AddressRefusedError) return { reason: error.message, warnings: [] };
-    return unresolved(host, codeOf(error));
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 const PASSED: Judgement = { reason: null, warnings: [] };
 
-function unresolved(host: string, why: string): Judgement {
-  const message =
-    `${host} could not be resolved just now (${why}). Check its spelling; callbacks are tried ` +
-    "and retried as if it could.";
+function unresolved(why: string): Judgement {
+  const message = `${why} Check its spelling; callbacks are tried and retried in any case.`;
   return { reason: null, warnings: [{ code: "callback_host_unresolved", message }] };
 }
 
@@ -108,8 +75,4 @@ function onThisMachine(host: string): Warning {
     `${host} is this machine: allowed only because the gateway uses its own database and listens on ` +
     "loopback. Otherwise RINGBACK_EGRESS_ALLOW must list it.";
   return { code: "callback_on_this_machine", message };
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "the lookup failed";
 }

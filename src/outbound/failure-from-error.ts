@@ -1,6 +1,7 @@
 import { errors } from "undici";
 import type { RequestFailure, RequestFailureCode } from "../core/request-failure.ts";
 import { AddressRefusedError } from "./destination.ts";
+import { NameLookupError } from "./name-lookup-error.ts";
 
 /** How far an exchange had come: without a connection yet, or with one. */
 export type ExchangeStage = "connecting" | "exchanging";
@@ -17,6 +18,10 @@ export function failureFromError(
   if (error instanceof AddressRefusedError) {
     return { code: "address_refused", message: error.message };
   }
+  if (error instanceof NameLookupError) {
+    const code = error.kind === "not_found" ? "dns_not_found" : "dns_failed";
+    return { code, message: error.message };
+  }
   const raw = rawCodeOf(error);
   const code = codeOf(raw, error, stage);
   const message = messageOf(code, raw);
@@ -28,13 +33,6 @@ const CODES: ReadonlyMap<string, RequestFailureCode> = new Map<string, RequestFa
   ["UND_ERR_INVALID_ARG", "url_refused"],
   ["UND_ERR_NOT_SUPPORTED", "url_refused"],
   ["ERR_INVALID_URL", "url_refused"],
-  ["ENOTFOUND", "dns_not_found"],
-  ["ENODATA", "dns_not_found"],
-  ["EAI_AGAIN", "dns_failed"],
-  ["EAI_FAIL", "dns_failed"],
-  ["ESERVFAIL", "dns_failed"],
-  ["EREFUSED", "dns_failed"],
-  ["ETIMEOUT", "dns_failed"],
   ["ECONNREFUSED", "connect_refused"],
   ["UND_ERR_CONNECT_TIMEOUT", "connect_timeout"],
   ["CERT_HAS_EXPIRED", "tls_certificate_expired"],
@@ -120,7 +118,7 @@ function codeOf(raw: string | null, error: unknown, stage: ExchangeStage): Reque
   if (raw.startsWith("ERR_SSL_") || raw.startsWith("ERR_TLS_")) return "tls_failed";
   if (stage === "exchanging" || raw === "ECONNRESET" || raw === "EPIPE") return "connection_reset";
   if (raw === "ETIMEDOUT") return "connect_timeout";
-  return isLookupError(error) ? "dns_failed" : "connect_failed";
+  return "connect_failed";
 }
 
 /** What undici says itself about a broken answer, else the code, which can be looked up. */
@@ -135,10 +133,6 @@ function rawCodeOf(error: unknown): string | null {
   if (!(error instanceof Error)) return null;
   if ("code" in error && typeof error.code === "string") return error.code;
   return error instanceof AggregateError ? rawCodeOf(error.errors[0]) : null;
-}
-
-function isLookupError(error: unknown): boolean {
-  return error instanceof Error && "syscall" in error && error.syscall === "getaddrinfo";
 }
 
 /** Whether the other side answered with something that is not HTTP. */

@@ -1,24 +1,29 @@
 import type { AddressGuard } from "./address-guard.ts";
-import type { AddressLookup } from "./address-lookup.ts";
 import { addressRefusal, AddressRefusedError } from "./destination.ts";
 import type { Destination } from "./destination.ts";
 import { knownAddresses } from "./known-addresses.ts";
+import { NameLookupError } from "./name-lookup-error.ts";
+import type { AddressLookup } from "./name-resolver.ts";
 
 /**
  * The addresses that may be connected to for a destination.
  *
  * Throws `AddressRefusedError` when any answer is refused: a name that mixes public and private
  * addresses is an attack or a mistake. `localhost` stands for both loopback addresses, of which
- * an operator may allow one. Rejects with the DNS error when the name can't be resolved.
+ * an operator may allow one. Rejects with a `NameLookupError` when the name can't be resolved.
  */
 export async function guardedAddresses(
   destination: Destination,
   guard: AddressGuard,
   lookup: AddressLookup,
+  projectId: string,
 ): Promise<readonly string[]> {
   const known = knownAddresses(destination.host);
   if (known !== null) return allowedOfKnown(known, destination, guard);
-  const addresses = await lookup(destination.host);
+  const { host, port } = destination;
+  const isListed = guard.exemptsHostPort(host, port);
+  const addresses = await lookup({ host, projectId, isListed });
+  if (addresses.length === 0) throw new NameLookupError("not_found", `${host} has no address`);
   for (const address of addresses) throwIfRefused(addressRefusal(destination, address, guard));
   return addresses;
 }

@@ -2,15 +2,17 @@ import { isIP } from "node:net";
 import type { LookupFunction, Socket } from "node:net";
 import { buildConnector } from "undici";
 import type { AddressGuard } from "./address-guard.ts";
-import type { AddressLookup } from "./address-lookup.ts";
 import { addressRefusal, AddressRefusedError } from "./destination.ts";
 import type { Destination } from "./destination.ts";
 import { guardedAddresses } from "./guarded-addresses.ts";
+import type { AddressLookup } from "./name-resolver.ts";
 
 export interface GuardedConnectorOptions {
-  readonly guard: AddressGuard;
+  readonly projectId: string;
+  /** Asked at every connection. */
+  readonly guardOf: () => AddressGuard;
   readonly lookup: AddressLookup;
-  /** Limit on resolving, connecting and the TLS handshake together; kept to about a second. */
+  /** Limit on connecting and the TLS handshake together; kept to about a second. */
   readonly timeoutMs: number;
 }
 
@@ -22,22 +24,40 @@ export function createGuardedConnector(
   destination: Destination,
   options: GuardedConnectorOptions,
 ): buildConnector.connector {
-  const { guard, lookup, timeoutMs } = options;
-  const checkedLookup = nodeLookup(() => guardedAddresses(destination, guard, lookup));
-  const connect = buildConnector({ allowH2: false, timeout: timeoutMs, lookup: checkedLookup });
+  const { projectId, guardOf, lookup, timeoutMs } = options;
+  // Node asks for them before `connect` returns. Should it ask later, those of another connection to
+  // the same destination, judged as well, would do.
+  let addresses: readonly string[] = [];
+  const connect = buildConnector({
+    allowH2: false,
+    timeout: timeoutMs,
+    lookup: nodeLookup(() => addresses),
+  });
+  const open: buildConnector.connector = (connectOptions, callback) => {
+    connect(connectOptions, (error, socket) => {
+      if (error !== null) return callback(error, null);
+      const problem = peerProblem(destination, socket.remoteAddress, guardOf());
+      if (problem === null) return callback(null, socket);
+      destroyQuietly(socket);
+      callback(problem, null);
+    });
+  };
   return (connectOptions, callback) => {
+    const guard = guardOf();
     const refusal = literalRefusal(destination, guard);
     if (refusal !== null) {
       queueMicrotask(() => callback(refusal, null));
       return;
     }
-    connect(connectOptions, (error, socket) => {
-      if (error !== null) return callback(error, null);
-      const problem = peerProblem(destination, socket.remoteAddress, guard);
-      if (problem === null) return callback(null, socket);
-      destroyQuietly(socket);
-      callback(problem, null);
-    });
+    if (isIP(destination.host) !== 0) return open(connectOptions, callback);
+    // Before the socket is made: how long a name server takes is no matter of the receiver's.
+    guardedAddresses(destination, guard, lookup, projectId).then(
+      (found) => {
+        addresses = found;
+        open(connectOptions, callback);
+      },
+      (reason: unknown) => callback(asError(reason), null),
+    );
   };
 }
 
@@ -76,26 +96,20 @@ function peerProblem(
 }
 
 /** Node asks for all addresses and tries them in turn, or for one when that is switched off. */
-function nodeLookup(resolve: () => Promise<readonly string[]>): LookupFunction {
-  return (hostname, { all }, callback) => {
-    const answer = (addresses: readonly string[]): void => {
-      const found = addresses.map((address) => ({ address, family: isIP(address) }));
-      const [first] = found;
-      if (first === undefined) callback(notFound(hostname), []);
-      else if (all === true) callback(null, found);
-      else callback(null, first.address, first.family);
-    };
-    resolve().then(answer, (reason: unknown) => {
-      callback(
-        reason instanceof Error ? reason : new Error("lookup failed", { cause: reason }),
-        [],
-      );
+function nodeLookup(addresses: () => readonly string[]): LookupFunction {
+  return (_, { all }, callback) => {
+    const found = addresses().map((address) => ({ address, family: isIP(address) }));
+    const [first] = found;
+    // Not in this call: listeners for what comes of it are added after it.
+    queueMicrotask(() => {
+      if (all === true) callback(null, found);
+      else callback(null, first?.address ?? "", first?.family);
     });
   };
 }
 
-function notFound(hostname: string): NodeJS.ErrnoException {
-  return Object.assign(new Error(`${hostname} has no address`), { code: "ENOTFOUND" });
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error("the lookup failed", { cause: reason });
 }
 
 function destroyQuietly(socket: Socket): void {

@@ -1,5 +1,7 @@
-import { type AddressGuard, createAddressGuard, type EgressAllow } from "./address-guard.ts";
+import type { AddressGuard } from "./address-guard.ts";
+import type { AddressLookup } from "./name-resolver.ts";
 import { RequestClient } from "./request-client.ts";
+import type { OutboundRequest } from "./request-outcome.ts";
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 30_000;
@@ -10,42 +12,39 @@ const CALLBACK_CONNECTIONS_MAX = 1024;
 const ORIGINS_MAX = 2_000;
 
 export interface OutboundClients {
-  readonly guard: AddressGuard;
-  /** The guard of callbacks. */
-  readonly callbackGuard: AddressGuard;
   readonly upstreamClient: RequestClient;
   readonly callbackClient: RequestClient;
 }
 
-/**
- * Requests to clients' callback URLs and to upstreams never share a connection or a limit.
- * @param trustedOrigins upstreams that the operator named, exempt from the guard
- * @param callbackAllow what callbacks are allowed, if not the same
- */
-export function createOutboundClients(
-  allow: EgressAllow,
-  trustedOrigins: readonly string[],
-  callbackAllow: EgressAllow = allow,
-): OutboundClients {
-  const guard = createAddressGuard(allow);
-  const callbackGuard = createAddressGuard(callbackAllow);
+export interface OutboundClientsOptions {
+  /** Where requests of a project may go, and where its callbacks may. */
+  readonly guardOf: (projectId: string) => AddressGuard;
+  readonly callbackGuardOf: (projectId: string) => AddressGuard;
+  /** Callbacks that go where the operator lets all of them go. */
+  readonly trustsCallback: (request: OutboundRequest) => boolean;
+  readonly lookup: AddressLookup;
+}
+
+/** Requests to clients' callback URLs and to upstreams never share a connection or a limit. */
+export function createOutboundClients(options: OutboundClientsOptions): OutboundClients {
+  const { guardOf, callbackGuardOf, trustsCallback, lookup } = options;
   const shared = {
-    guard,
+    lookup,
     originsMax: ORIGINS_MAX,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     keepAliveMs: KEEP_ALIVE_MS,
   };
   return {
-    guard,
-    callbackGuard,
     upstreamClient: new RequestClient({
       ...shared,
       connectionsPerOriginMax: UPSTREAM_CONNECTIONS_MAX,
-      trustedOrigins,
+      guardOf,
+      trusts: ({ isTrusted }) => isTrusted === true,
     }),
     callbackClient: new RequestClient({
       ...shared,
-      guard: callbackGuard,
+      guardOf: callbackGuardOf,
+      trusts: trustsCallback,
       connectionsPerOriginMax: CALLBACK_CONNECTIONS_MAX,
     }),
   };

@@ -4,27 +4,27 @@ import { systemClock } from "../runtime/clock.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
 import { trustingGuard } from "./address-guard.ts";
 import type { AddressGuard } from "./address-guard.ts";
-import { shareLookups, systemLookup } from "./address-lookup.ts";
-import type { AddressLookup } from "./address-lookup.ts";
 import { destinationOf } from "./destination.ts";
 import type { Destination } from "./destination.ts";
 import { createGuardedConnector, telling } from "./guarded-connector.ts";
+import type { AddressLookup } from "./name-resolver.ts";
 import { type OpenClient, OriginConnections } from "./origin-connections.ts";
 import type { OutboundRequest, RequestOutcome } from "./request-outcome.ts";
 
 export interface RequestClientOptions {
-  readonly guard: AddressGuard;
+  /** Where requests of this project may go. */
+  readonly guardOf: (projectId: string) => AddressGuard;
+  /** Whether a request goes where the operator sends it, so that no guard is asked. */
+  readonly trusts?: (request: OutboundRequest) => boolean;
   readonly connectionsPerOriginMax: number;
   /** Origins whose idle connections are kept; past it the oldest idle origin is closed. */
   readonly originsMax: number;
-  /** Limit on resolving, connecting and the TLS handshake together; kept to about a second. */
+  /** Limit on connecting and the TLS handshake together; kept to about a second. */
   readonly connectTimeoutMs: number;
   /** How long an idle connection is kept; a host's shorter wish is honoured. */
   readonly keepAliveMs: number;
   readonly responseHeadersBytesMax?: number;
-  readonly lookup?: AddressLookup;
-  /** Origins exempt from the guard: those that the operator configured. */
-  readonly trustedOrigins?: readonly string[];
+  readonly lookup: AddressLookup;
   readonly clock?: Clock;
 }
 
@@ -32,17 +32,23 @@ export interface RequestClientOptions {
 const EXPIRY_TICK_MS = 100;
 const RESPONSE_HEADERS_BYTES_MAX = 32 * 1024;
 
+/** The connections of one project, by origin. */
+interface ProjectConnections {
+  readonly guarded: Map<string, OriginConnections>;
+  /** To where the operator sends requests: other requests must not travel on these. */
+  readonly trusted: Map<string, OriginConnections>;
+}
+
 /**
  * Sends HTTP/1.1 requests to guarded addresses. It never follows a redirect, never decompresses,
  * knows no proxy, and bounds time, headers, body, connections and origins. Callbacks and upstreams
- * each have their own, so that neither can wait for the other.
+ * each have their own, so that neither can wait for the other; projects share no connection.
  */
 export class RequestClient {
   readonly #options: RequestClientOptions;
   readonly #clock: Clock;
-  readonly #lookup: AddressLookup;
-  readonly #trustedOrigins: ReadonlySet<string>;
-  readonly #origins = new Map<string, OriginConnections>();
+  readonly #trusts: (request: OutboundRequest) => boolean;
+  readonly #projects = new Map<string, ProjectConnections>();
   readonly #lenientOrigins = new Set<string>();
   #expiryTimer: Timer | null = null;
   #closed = false;
@@ -51,8 +57,7 @@ export class RequestClient {
   constructor(options: RequestClientOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#lookup = shareLookups(options.lookup ?? systemLookup);
-    this.#trustedOrigins = new Set(options.trustedOrigins);
+    this.#trusts = options.trusts ?? (() => false);
   }
 
   get connectionsPerOriginMax(): number {
@@ -61,12 +66,15 @@ export class RequestClient {
 
   /** Origins with a connection or an exchange. */
   get originCount(): number {
-    return this.#origins.size;
+    let count = 0;
+    for (const { guarded, trusted } of this.#projects.values())
+      count += guarded.size + trusted.size;
+    return count;
   }
 
   get inFlightCount(): number {
     let count = 0;
-    for (const connections of this.#origins.values()) count += connections.inFlightCount;
+    for (const connections of this.#all()) count += connections.inFlightCount;
     return count;
   }
 
@@ -75,7 +83,10 @@ export class RequestClient {
     if (this.#closed) return failedAtOnce("aborted", "The gateway is stopping");
     if (!request.path.startsWith("/"))
       return failedAtOnce("url_refused", "The path must start with /");
-    const connections = this.#origins.get(request.origin) ?? this.#openOrigin(request.origin);
+    const isTrusted = this.#trusts(request);
+    const project = this.#projects.get(request.projectId);
+    const known = isTrusted ? project?.trusted : project?.guarded;
+    const connections = known?.get(request.origin) ?? this.#openOrigin(request, isTrusted);
     if (connections === null)
       return failedAtOnce("url_refused", "The origin is not an http(s) origin");
     this.#expiryTimer ??= this.#clock.setTimer(EXPIRY_TICK_MS, this.#expire);
@@ -87,8 +98,8 @@ export class RequestClient {
     this.#closed = true;
     await this.#drained(timeoutMs);
     this.#expiryTimer?.cancel();
-    await Promise.all(Array.from(this.#origins.values(), (connections) => connections.destroy()));
-    this.#origins.clear();
+    await Promise.all(Array.from(this.#all(), (connections) => connections.destroy()));
+    this.#projects.clear();
   }
 
   async #drained(timeoutMs: number): Promise<void> {
@@ -100,35 +111,56 @@ export class RequestClient {
     timer.cancel();
   }
 
-  #openOrigin(origin: string): OriginConnections | null {
+  *#all(): Iterable<OriginConnections> {
+    for (const { guarded, trusted } of this.#projects.values()) {
+      yield* guarded.values();
+      yield* trusted.values();
+    }
+  }
+
+  #openOrigin(
+    { projectId, origin }: OutboundRequest,
+    isTrusted: boolean,
+  ): OriginConnections | null {
     const url = URL.parse(origin);
     const destination = url === null ? null : destinationOf(url);
     if (url === null || destination === null) return null;
-    if (this.#origins.size >= this.#options.originsMax) this.#closeOldestIdleOrigin();
-    const trusted = this.#trustedOrigins.has(url.origin);
+    if (this.originCount >= this.#options.originsMax) this.#closeOldestIdleOrigin();
+    const project = this.#projects.get(projectId) ?? this.#openProject(projectId);
+    const origins = isTrusted ? project.trusted : project.guarded;
+    const guardOf = () => (isTrusted ? trustingGuard : this.#options.guardOf(projectId));
     const connections = new OriginConnections({
-      openClient: this.#clientFactory(
-        url,
-        destination,
-        trusted ? trustingGuard : this.#options.guard,
-      ),
+      openClient: this.#clientFactory(url, destination, { projectId, guardOf }),
       leniency: {
         isNeeded: () => this.#lenientOrigins.has(origin),
         need: () => this.#readLenientlyFrom(origin),
       },
       connectionsMax: this.#options.connectionsPerOriginMax,
       clock: this.#clock,
-      onQuiet: (quiet) => this.#onQuiet(origin, quiet),
+      onQuiet: (quiet) => {
+        if (quiet.isEmpty && origins.get(origin) === quiet) origins.delete(origin);
+        this.#onQuiet(projectId, project);
+      },
     });
-    this.#origins.set(origin, connections);
+    origins.set(origin, connections);
     return connections;
   }
 
-  #clientFactory(url: URL, destination: Destination, guard: AddressGuard): OpenClient {
-    const { connectTimeoutMs, keepAliveMs, responseHeadersBytesMax } = this.#options;
+  #openProject(projectId: string): ProjectConnections {
+    const project = { guarded: new Map(), trusted: new Map() };
+    this.#projects.set(projectId, project);
+    return project;
+  }
+
+  #clientFactory(
+    url: URL,
+    destination: Destination,
+    of: { readonly projectId: string; readonly guardOf: () => AddressGuard },
+  ): OpenClient {
+    const { connectTimeoutMs, keepAliveMs, responseHeadersBytesMax, lookup } = this.#options;
     const connect = createGuardedConnector(destination, {
-      guard,
-      lookup: this.#lookup,
+      ...of,
+      lookup,
       timeoutMs: connectTimeoutMs,
     });
     const options: Client.Options = {
@@ -151,23 +183,27 @@ export class RequestClient {
   }
 
   #closeOldestIdleOrigin(): void {
-    for (const [origin, connections] of this.#origins) {
-      if (connections.inFlightCount > 0) continue;
-      this.#origins.delete(origin);
-      void connections.destroy();
-      return;
+    for (const { guarded, trusted } of this.#projects.values()) {
+      for (const origins of [guarded, trusted]) {
+        for (const [origin, connections] of origins) {
+          if (connections.inFlightCount > 0) continue;
+          origins.delete(origin);
+          void connections.destroy();
+          return;
+        }
+      }
     }
   }
 
-  #onQuiet(origin: string, connections: OriginConnections): void {
-    if (connections.isEmpty && this.#origins.get(origin) === connections)
-      this.#origins.delete(origin);
+  #onQuiet(projectId: string, project: ProjectConnections): void {
+    const isEmpty = project.guarded.size + project.trusted.size === 0;
+    if (isEmpty && this.#projects.get(projectId) === project) this.#projects.delete(projectId);
     if (this.#onDrained !== null && this.inFlightCount === 0) this.#onDrained();
   }
 
   readonly #expire = (): void => {
     const nowMs = this.#clock.monotonic();
-    for (const connections of this.#origins.values()) connections.expire(nowMs);
+    for (const connections of this.#all()) connections.expire(nowMs);
     const pending = this.inFlightCount > 0;
     this.#expiryTimer = pending ? this.#clock.setTimer(EXPIRY_TICK_MS, this.#expire) : null;
   };

@@ -10,6 +10,8 @@ export interface AnswerRoom {
 
 /** One outgoing HTTP request. Build `headers` once where they don't change: they are only read. */
 export interface OutboundRequest {
+  /** On whose behalf: projects share no connection, and each has limits of its own. */
+  readonly projectId: string;
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** As `URL.origin` spells it. */
   readonly origin: string;
@@ -17,6 +19,8 @@ export interface OutboundRequest {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Buffer | null;
+  /** Whether the operator sends it where it goes, so that it may lead anywhere; only of upstreams. */
+  readonly isTrusted?: boolean;
   /**
    * Whether it may be sent again although it is no GET: it changes nothing, or its receiver knows
    * it by an id.

@@ -113,7 +113,7 @@ async function askForStatus(
     timeoutMs: provider.requestTimeoutMs + lingerMs,
     responseBytesMax: provider.statusBytesMax,
   };
-  const sent = question(request, limits, room);
+  const sent = question(access, request, limits, room);
   try {
     const outcome = await ports.send(sent);
     if (isCutOff(outcome)) return null;
@@ -169,7 +169,7 @@ async function askForResult(
     timeoutMs: provider.requestTimeoutMs,
     responseBytesMax: provider.resultBytesMax,
   };
-  const sent = question(request, limits, room);
+  const sent = question(access, request, limits, room);
   try {
     const outcome = await ports.send(sent);
     if (isCutOff(outcome)) return null;
@@ -246,11 +246,14 @@ interface AnswerLimits {
 
 /** A request that only reads, whatever its method. */
 export function question(
+  { projectId, isTrusted, target }: UpstreamAccess,
   { method, origin, path, headers, body }: UpstreamRequest,
   { timeoutMs, responseBytesMax }: AnswerLimits,
   room?: AnswerRoom,
 ): OutboundRequest {
   return {
+    projectId,
+    isTrusted: isTrusted && origin === target.origin,
     method,
     origin,
     path,

@@ -30,6 +30,8 @@ export async function cancelUpstream(
   }
   const { method, origin, path, headers, body } = request;
   const outcome = await ports.send({
+    projectId: access.projectId,
+    isTrusted: access.isTrusted && origin === access.target.origin,
     method,
     origin,
     path,

@@ -47,7 +47,7 @@ export async function tryLive(
       timeoutMs: access.provider.requestTimeoutMs,
       responseBytesMax: Math.min(access.provider.statusBytesMax, ANSWER_BYTES_MAX),
     };
-    const outcome = await ports.send(question(request, limits));
+    const outcome = await ports.send(question(access, request, limits));
     const asked = { method: request.method, url: shownUrl(request, access) };
     if (outcome.kind === "failed") {
       const observation = interpretFailure(outcome.failure);

@@ -19,7 +19,7 @@ import { EventRecorder, type EventRecorderPorts } from "./event-recorder.ts";
 import { tryLive } from "./live-trial.ts";
 import { type FetchOutcome, ResultFetcher, type ResultFetcherPorts } from "./result-fetcher.ts";
 import type { UpstreamAccess } from "./upstream-access.ts";
-import type { JobProviders, Upstream } from "./upstream.ts";
+import type { JobProviders, Upstream, UpstreamPorts } from "./upstream.ts";
 import { WatchList } from "./watch-list.ts";
 import { clipError, wants, wantsResultFetched, type Watch } from "./watch.ts";
 
@@ -43,6 +43,7 @@ export interface PollerPorts extends EventRecorderPorts, AnswerPorts, ResultFetc
   /** Sent unless the definition has one of its own. */
   readonly userAgent: string;
   readonly pollsPerOriginMax: number;
+  readonly trusts?: NonNullable<UpstreamPorts["trusts"]>;
   metUnknownStatus(upstream: Upstream, watch: Watch, status: string): void;
   /** Asks to watch a job again if it is still live. */
   look(job: { readonly shardId: number; readonly id: string }): void;
@@ -85,6 +86,7 @@ export class Poller {
       secretBox: ports.secretBox,
       userAgent: ports.userAgent,
       pollsPerOriginMax: ports.pollsPerOriginMax,
+      ...(ports.trusts && { trusts: ports.trusts }),
       onBreaker: (origin, projectId, breaker) => this.#logBreaker({ origin, projectId }, breaker),
       probe: (upstream) => void this.#probe(upstream),
       poll: (upstream, watch, era) => void this.#poll(upstream, watch, era),

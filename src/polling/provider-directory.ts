@@ -45,13 +45,17 @@ export class ProviderDirectory implements Service, JobProviders {
   readonly #own = new Map<string, Map<string, KnownProvider>>();
   /** By version; null for one that this release can't read. */
   readonly #versions = new Map<string, Provider | null>();
+  /** Versions that come from the operator's files. */
+  readonly #operatorsVersions = new Set<string>();
   readonly #refresher: Refresher<StoredProviderVersion>;
 
   constructor(options: ProviderDirectoryOptions) {
     this.#options = options;
     this.#shared = new Map(options.shared.all.map((known) => [known.provider.name, known]));
     for (const { provider, version } of options.shared.all) {
-      if (version !== null) this.#versions.set(version.id, provider);
+      if (version === null) continue;
+      this.#versions.set(version.id, provider);
+      this.#operatorsVersions.add(version.id);
     }
     this.#refresher = new Refresher<StoredProviderVersion>({
       name: "refresh providers",
@@ -101,6 +105,11 @@ export class ProviderDirectory implements Service, JobProviders {
     return this.#versions.get(versionId) ?? null;
   }
 
+  /** Whether the operator wrote this version: it is built in or from a file. */
+  isOperators(versionId: string | null): boolean {
+    return versionId === null || this.#operatorsVersions.has(versionId);
+  }
+
   /** Whether the definition of the job is in memory. */
   knows({ providerVersionId: id }: JobOfVersion): boolean {
     return id === null || this.#versions.has(id);
@@ -117,6 +126,7 @@ export class ProviderDirectory implements Service, JobProviders {
     for (const id of ids) {
       const row = rows.find((one) => one.id === id);
       this.#versions.set(id, row === undefined ? null : this.#read(row));
+      if (row?.projectId === null) this.#operatorsVersions.add(id);
     }
     return jobs;
   }

@@ -215,6 +215,8 @@ export class ResultFetcher {
     const { method, origin, path, headers } = request;
     const decoding = new DecodingSink(parts, fetched.bytesMax);
     const sent = await this.#ports.send({
+      projectId: access.projectId,
+      isTrusted: access.isTrusted && origin === access.target.origin,
       method,
       origin,
       path,

@@ -10,6 +10,8 @@ import type { StoredConnection } from "../store/load-connections.ts";
 /** What requests of a connection under one definition are made from. */
 export interface UpstreamAccess {
   readonly projectId: string;
+  /** Whether its requests may go to the origin of `target` wherever that leads. */
+  readonly isTrusted: boolean;
   readonly provider: Provider;
   readonly target: PreparedTarget;
   readonly schedule: PollSchedule;
@@ -29,9 +31,11 @@ export function accessTo(
     /** Where the credential may be sent; null for wherever the definition leads. */
     readonly agreedHosts: readonly string[] | null;
     readonly userAgent: string;
+    /** Whether the operator sends requests of this connection to this origin. */
+    readonly trusts: (origin: string) => boolean;
   },
 ): UpstreamAccess | string {
-  const { connection, credential, agreedHosts, userAgent } = through;
+  const { connection, credential, agreedHosts, userAgent, trusts } = through;
   const { baseUrl } = connection;
   const prepared = prepareTarget(provider, { baseUrl, credential, userAgent });
   if (prepared.kind === "refused") return prepared.problem;
@@ -42,6 +46,7 @@ export function accessTo(
   const redactText = createEchoRedactor(secretsOf(provider.definition.auth, credential));
   return {
     projectId: connection.projectId,
+    isTrusted: trusts(prepared.target.origin),
     provider,
     target: prepared.target,
     schedule: scheduleOf(connection, provider),

@@ -34,6 +34,15 @@ export interface UpstreamPorts {
   readonly secretBox: SecretBox;
   /** Sent unless the definition has one of its own. */
   readonly userAgent: string;
+  /**
+   * Whether the operator sends requests of this connection, by this version of the definition, to
+   * this origin. Left out where none are.
+   */
+  readonly trusts?: (
+    connection: StoredConnection,
+    versionId: string | null,
+    origin: string,
+  ) => boolean;
   /** What all connections of a project to an origin have in common. */
   readonly gateOf: (origin: string, projectId: string) => OriginGate;
   /** The turn of the watch in this slot has come. */
@@ -66,6 +75,7 @@ export class Upstream {
   readonly #providers: JobProviders;
   readonly #secretBox: SecretBox;
   readonly #userAgent: string;
+  readonly #trusts: NonNullable<UpstreamPorts["trusts"]>;
   readonly #gateOf: UpstreamPorts["gateOf"];
   #connection: StoredConnection | null = null;
   #origin = "";
@@ -86,6 +96,7 @@ export class Upstream {
     this.#providers = ports.providers;
     this.#secretBox = ports.secretBox;
     this.#userAgent = ports.userAgent;
+    this.#trusts = ports.trusts ?? (() => false);
     this.#clock = ports.clock;
     this.#probe = ports.probe;
     this.#gateOf = ports.gateOf;
@@ -182,9 +193,14 @@ export class Upstream {
   }
 
   /** The same for a definition that may not be stored, or why it can't be asked by. */
-  accessBy({ provider, source }: Pick<KnownProvider, "provider" | "source">) {
+  accessBy({ provider, source, version }: Pick<KnownProvider, "provider" | "source" | "version">) {
     if (this.#problem !== null || this.#connection === null) return this.#problem ?? NOT_KNOWN;
-    return this.#accessTo(this.#connection, provider, source === "built_in");
+    const connection = this.#connection;
+    return this.#accessTo(connection, provider, {
+      isBuiltIn: source === "built_in",
+      trusts: (origin) =>
+        source !== "project" && this.#trusts(connection, version?.id ?? null, origin),
+    });
   }
 
   /**
@@ -279,16 +295,30 @@ export class Upstream {
     if (connection === null) return NOT_KNOWN;
     const provider = this.#providers.ofJob(connection.provider, versionId);
     if (provider === null) return unknownDefinition(connection.provider, versionId);
-    const access = this.#accessTo(connection, provider, versionId === null);
+    const access = this.#accessTo(connection, provider, {
+      isBuiltIn: versionId === null,
+      trusts: (origin) => this.#trusts(connection, versionId, origin),
+    });
     if (typeof access !== "string" && !this.#isLimited) this.#limitTo(connection, provider);
     return access;
   }
 
   /** Only what comes with the program is trusted with every credential that it is given for. */
-  #accessTo(connection: StoredConnection, provider: Provider, isBuiltIn: boolean) {
-    const agreedHosts = isBuiltIn ? null : this.#agreedHosts(connection);
-    const userAgent = this.#userAgent;
-    return accessTo(provider, { connection, credential: this.#credential, agreedHosts, userAgent });
+  #accessTo(
+    connection: StoredConnection,
+    provider: Provider,
+    {
+      isBuiltIn,
+      trusts,
+    }: { readonly isBuiltIn: boolean; readonly trusts: (origin: string) => boolean },
+  ) {
+    return accessTo(provider, {
+      connection,
+      credential: this.#credential,
+      agreedHosts: isBuiltIn ? null : this.#agreedHosts(connection),
+      userAgent: this.#userAgent,
+      trusts,
+    });
   }
 
   /** Where the connection's credential may be sent. */

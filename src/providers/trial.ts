@@ -172,7 +172,7 @@ function shownTimes({ times }: { readonly times: UpstreamTimes }) {
 
 /** What is tried on a job that an upstream has: a definition, which may not be stored. */
 export interface LiveTrial {
-  readonly known: Pick<KnownProvider, "provider" | "source">;
+  readonly known: Pick<KnownProvider, "provider" | "source" | "version">;
   readonly job: JobReference;
   readonly ageMs: number;
   readonly seenBefore: boolean;

@@ -283,8 +283,8 @@ export class ApiFixture {
         return this.liveTrialOutcome;
       },
       secretBox: this.secretBox,
-      checkCallbackUrl: async (text) => checkUrl(text, this.calls),
-      checkUpstreamUrl: (text) => checkUrl(text, this.calls),
+      checkCallbackUrl: async (_, text) => checkUrl(text, this.calls),
+      checkUpstreamUrl: (_, text) => checkUrl(text, this.calls),
       readiness: () => this.readiness,
       metrics: async (withTenants) => ({
         contentType: "text/plain; version=0.0.4",

@@ -26,7 +26,7 @@ async function subscribe(statusUrl: string | undefined, baseUrl: string | null) 
       find: () => connection,
       findFresh: () => Promise.resolve(connection),
     },
-    checkCallbackUrl: (text) => Promise.resolve({ ok: true, url: new URL(text) }),
+    checkCallbackUrl: (_, text) => Promise.resolve({ ok: true, url: new URL(text) }),
     secretBox: openBox,
   };
   const request = {

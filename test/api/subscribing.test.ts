@@ -46,7 +46,7 @@ describe("POST /v1/subscriptions", () => {
   it("tells what to look at although it is stored, singly and in a batch", async () => {
     const message = "new.example.com could not be resolved just now";
     const warnings = [{ code: "callback_host_unresolved", message }] as const;
-    const check: ApiPorts["checkCallbackUrl"] = async (text) => ({
+    const check: ApiPorts["checkCallbackUrl"] = async (_, text) => ({
       ok: true,
       url: new URL(text),
       warnings: text.includes("new.example.com") ? warnings : [],

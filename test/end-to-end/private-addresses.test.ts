@@ -2,19 +2,27 @@ import { describe, expect, test, vi } from "vitest";
 import { pulseAnswer } from "../support/fake-upstream.ts";
 import { type Scene, useScenes } from "./scene.ts";
 
-/** What the resolver of this process answers; a name that is not here does not exist. */
+/** What name servers answer this process; a name that is not here does not exist. */
 const addresses = vi.hoisted(() => new Map<string, string[]>());
+/** A name that nobody answers for. */
+const SILENT = vi.hoisted(() => "silent.example");
 
 vi.mock("node:dns/promises", async (importOriginal) => ({
   ...(await importOriginal<object>()),
-  lookup: (host: string) => {
-    const found = addresses.get(host);
-    if (found !== undefined) {
-      return Promise.resolve(found.map((address) => ({ address, family: 4 })));
+  Resolver: class {
+    cancel(): void {}
+
+    resolve4(host: string): Promise<{ address: string; ttl: number }[]> {
+      if (host === SILENT) return new Promise(() => undefined);
+      const found = addresses.get(host);
+      if (found === undefined) return this.resolve6(host);
+      return Promise.resolve(found.map((address) => ({ address, ttl: 0 })));
     }
-    return Promise.reject(
-      Object.assign(new Error(`getaddrinfo ENOTFOUND ${host}`), { code: "ENOTFOUND" }),
-    );
+
+    resolve6(host: string): Promise<never> {
+      const error = new Error(`queryAaaa ENOTFOUND ${host}`);
+      return Promise.reject(Object.assign(error, { code: "ENOTFOUND" }));
+    }
   },
 }));
 
@@ -38,15 +46,11 @@ describe("a callback URL that leads inwards is refused when it is given, and not
     ["a mapped address in hexadecimal", "https://[::ffff:0a00:0001]/hook"],
     ["an address as one number", "https://167772161/hook"],
     ["a name of the private network", "https://db.internal/hook"],
-    ["a name that resolves to a private address", "https://private.example/hook"],
-    ["a name of which one address is private", "https://mixed.example/hook"],
     ["http to the public", "http://public.example/hook"],
     ["a user name and password", "https://user:pw@public.example/hook"],
   ] as const)("%s", async ([, url], context) => {
     const scene = await openScene(context);
     addresses.set("db.internal", ["10.0.0.2"]);
-    addresses.set("private.example", ["192.168.1.1"]);
-    addresses.set("mixed.example", [PUBLIC, "172.16.0.1"]);
     addresses.set("public.example", [PUBLIC]);
     expect(await ask(scene, url)).toMatchObject({
       status: 422,
@@ -62,6 +66,36 @@ describe("a callback URL that leads inwards is refused when it is given, and not
   });
 });
 
+test.for([
+  ["resolves to a private address", "https://private.example/hook"],
+  ["has a private address among others", "https://mixed.example/hook"],
+] as const)("a name that %s is refused as soon as it is known", async ([, url], context) => {
+  const scene = await openScene(context);
+  addresses.set("private.example", ["192.168.1.1"]);
+  addresses.set("mixed.example", [PUBLIC, "172.16.0.1"]);
+  // Nobody waits for the name server, so the first request only begins the lookup.
+  const refused = await vi.waitUntil(async () => {
+    const answer = await ask(scene, url);
+    return answer.status === 201 ? null : answer;
+  }, 60_000);
+  expect(refused).toMatchObject({ status: 422, body: { code: "callback_url_refused" } });
+});
+
+test("a subscription is accepted without waiting for a name server that never answers", async (context) => {
+  const scene = await openScene(context);
+  expect(await ask(scene, `https://${SILENT}/hook`)).toMatchObject({
+    status: 201,
+    body: {
+      warnings: [
+        {
+          code: "callback_host_unresolved",
+          message: expect.stringContaining("has not been looked up yet"),
+        },
+      ],
+    },
+  });
+});
+
 describe("a name is judged again at every connection, and the attempts say so", () => {
   test("one that was public when it was given and is private now is not connected to", async (context) => {
     const scene = await openScene(context);
@@ -70,6 +104,11 @@ describe("a name is judged again at every connection, and the attempts say so", 
     const { status, body } = await ask(scene, "https://rebound.example/hook");
     expect(status).toBe(201);
     addresses.set("rebound.example", ["169.254.169.254"]);
+    // Until the answer that is remembered has grown old, which it does at once by its time to live.
+    await vi.waitUntil(
+      async () => (await ask(scene, "https://rebound.example/hook")).status === 422,
+      60_000,
+    );
     upstream.answer(jobId, pulseAnswer.completed());
     const { status: ending, attempts } = await delivery(body.id);
     expect(ending).toBe("exhausted");
@@ -93,6 +132,8 @@ describe("a name is judged again at every connection, and the attempts say so", 
     expect(exhausted.attempts[0]).toMatchObject({ error_code: "dns_not_found" });
     // Exempt, since the operator allows 127.0.0.0/8.
     addresses.set("receiver.example", ["127.0.0.1"]);
+    // That it is not there is remembered for a while.
+    await vi.waitUntil(async () => (await ask(scene, url)).body["warnings"].length === 0, 60_000);
     await gateway.api("POST", `/v1/deliveries/${exhausted.id}/redeliver`);
     const callback = await receiver.takeOne(path);
     expect(callback.headers["host"]).toMatch(/^receiver\.example:/);

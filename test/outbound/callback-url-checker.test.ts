@@ -1,53 +1,53 @@
 import { expect, test } from "vitest";
 import { createAddressGuard } from "../../src/outbound/address-guard.ts";
 import { CallbackUrlChecker } from "../../src/outbound/callback-url-checker.ts";
-import { FakeClock } from "../support/fake-clock.ts";
+import type { NameToResolve } from "../../src/outbound/name-resolver.ts";
 
 function setUp(answers: readonly string[]) {
-  const clock = new FakeClock();
-  const asked: string[] = [];
+  const asked: NameToResolve[] = [];
   const checker = new CallbackUrlChecker({
-    guard: createAddressGuard({ cidrs: [], hostPorts: [] }),
-    lookup: async (host) => {
-      asked.push(host);
-      return answers;
+    guardOf: (projectId) =>
+      createAddressGuard({
+        cidrs: projectId === "inside" ? [{ address: "10.0.0.0", prefixBits: 8 }] : [],
+        hostPorts: projectId === "listing" ? [{ host: "inner.example", port: 443 }] : [],
+      }),
+    trusts: ({ origin, path }) => origin === "http://127.0.0.1:8080" && path === "/sandbox/inbox",
+    peek: (name) => {
+      asked.push(name);
+      return { kind: "found", addresses: answers };
     },
-    timeoutMs: 1000,
-    clock,
   });
-  return { clock, asked, checker };
+  return { asked, checker };
 }
 
-test("asks for an origin once in a while, however many URLs name it", async () => {
-  const { clock, asked, checker } = setUp(["93.184.215.14"]);
-  for (const path of ["a", "b", "c"]) {
-    expect(await checker.check(`https://receiver.test.example/${path}`)).toMatchObject({
-      ok: true,
-    });
-  }
-  expect(asked).toHaveLength(1);
-  clock.advance(5001);
-  await checker.check("https://receiver.test.example/d");
-  expect(asked).toHaveLength(2);
-});
-
-test("refuses each URL of a private origin, and never lends one port's verdict to another", async () => {
+test("judges by what is allowed to the project, and asks on its behalf", () => {
   const { asked, checker } = setUp(["10.0.0.1"]);
-  for (const url of [
-    "https://inner.example/a",
-    "https://inner.example/b",
-    "https://inner.example:8443/",
-  ]) {
-    expect(await checker.check(url)).toMatchObject({ ok: false });
-  }
-  expect(asked).toHaveLength(2);
+  const url = "https://inner.example/a";
+  expect(checker.check("outside", url)).toMatchObject({ ok: false });
+  expect(checker.check("inside", url)).toMatchObject({ ok: true });
+  expect(checker.check("listing", url)).toMatchObject({ ok: true });
+  expect(asked).toEqual([
+    { host: "inner.example", projectId: "outside", isListed: false },
+    { host: "inner.example", projectId: "inside", isListed: false },
+    { host: "inner.example", projectId: "listing", isListed: true },
+  ]);
 });
 
-test("judges the spelling of every URL by itself", async () => {
-  const { checker } = setUp(["93.184.215.14"]);
-  expect(await checker.check("https://receiver.test.example/a")).toMatchObject({ ok: true });
-  expect(await checker.check("https://user@receiver.test.example/a")).toMatchObject({
+test("lets every project call back to what is trusted, and to nothing beside it", () => {
+  const { checker } = setUp([]);
+  expect(checker.check("outside", "http://127.0.0.1:8080/sandbox/inbox")).toMatchObject({
+    ok: true,
+    warnings: [],
+  });
+  expect(checker.check("outside", "http://127.0.0.1:8080/v1/project")).toMatchObject({
     ok: false,
   });
-  expect(await checker.check("https://receiver.test.example/a#b")).toMatchObject({ ok: false });
+});
+
+test("judges the spelling of every URL by itself", () => {
+  const { checker } = setUp(["93.184.215.14"]);
+  const isOk = (url: string) => checker.check("outside", url).ok;
+  expect(isOk("https://receiver.test.example/a")).toBe(true);
+  expect(isOk("https://user@receiver.test.example/a")).toBe(false);
+  expect(isOk("https://receiver.test.example/a#b")).toBe(false);
 });

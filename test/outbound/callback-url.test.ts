@@ -1,8 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { createAddressGuard } from "../../src/outbound/address-guard.ts";
-import type { AddressLookup } from "../../src/outbound/address-lookup.ts";
-import { checkCallbackUrl, checkCallbackUrlResolved } from "../../src/outbound/callback-url.ts";
+import { CallbackUrlChecker } from "../../src/outbound/callback-url-checker.ts";
+import { checkCallbackUrl } from "../../src/outbound/callback-url.ts";
+import { NameLookupError } from "../../src/outbound/name-lookup-error.ts";
+import type { KnownName } from "../../src/outbound/name-resolver.ts";
+import { PROJECT } from "./local-servers.ts";
 import { blockedIpv4, embeddingForms, ipv4Text } from "./addresses.ts";
 
 const strict = createAddressGuard({ cidrs: [], hostPorts: [] });
@@ -192,107 +195,83 @@ describe("what the operator allows", () => {
   });
 });
 
-describe("a name is judged by all its addresses", () => {
-  const answering =
-    (...addresses: readonly string[]): AddressLookup =>
-    () =>
-      Promise.resolve(addresses);
+const found = (...addresses: readonly string[]): KnownName => ({ kind: "found", addresses });
 
-  test("public answers are accepted", async () => {
-    const lookup = answering("93.184.215.14", "2606:4700::1111");
-    const check = await checkCallbackUrlResolved("https://app.example.com/", strict, lookup, 1000);
-    expect(check.ok).toBe(true);
+function check(url: string, known: KnownName, guard = strict) {
+  const checker = new CallbackUrlChecker({
+    guardOf: () => guard,
+    trusts: () => false,
+    peek: () => known,
+  });
+  return checker.check(PROJECT, url);
+}
+
+describe("a name is judged by all its addresses", () => {
+  test("public answers are accepted", () => {
+    const known = found("93.184.215.14", "2606:4700::1111");
+    expect(check("https://app.example.com/", known)).toMatchObject({ ok: true, warnings: [] });
   });
 
   test.each([["10.0.0.1"], ["93.184.215.14", "10.0.0.1"], ["::1", "93.184.215.14"]])(
     "one private answer is enough to refuse: %s %s",
-    async (...addresses) => {
-      const lookup = answering(...addresses);
-      const check = await checkCallbackUrlResolved(
-        "https://app.example.com/",
-        strict,
-        lookup,
-        1000,
-      );
-      expect(check).toMatchObject({ ok: false, reason: expect.stringMatching(/not public/) });
+    (...addresses) => {
+      expect(check("https://app.example.com/", found(...addresses))).toMatchObject({
+        ok: false,
+        reason: expect.stringMatching(/not public/),
+      });
     },
   );
 
-  test("the reason does not give away what a private resolver answered", async () => {
-    const lookup = answering("10.77.66.55");
-    const check = await checkCallbackUrlResolved("https://app.example.com/", strict, lookup, 1000);
-    expect(JSON.stringify(check)).not.toContain("10.77");
+  test("the reason does not give away what a private resolver answered", () => {
+    const checked = check("https://app.example.com/", found("10.77.66.55"));
+    expect(JSON.stringify(checked)).not.toContain("10.77");
   });
 
-  test("http and private names need every address exempt", async () => {
-    const resolve = (text: string, ...addresses: readonly string[]) =>
-      checkCallbackUrlResolved(text, local, answering(...addresses), 1000);
-    expect(await resolve("http://receiver:9000/", "127.0.0.1")).toMatchObject({ ok: true });
-    expect(await resolve("http://receiver:9000/", "8.8.8.8")).toMatchObject({ ok: false });
-    expect(await resolve("https://receiver/", "127.0.0.1", "8.8.8.8")).toMatchObject({ ok: false });
-    expect(await resolve("http://app.example.com/", "8.8.8.8")).toMatchObject({ ok: false });
+  test("http and private names need every address exempt", () => {
+    const judge = (text: string, ...addresses: readonly string[]) =>
+      check(text, found(...addresses), local);
+    expect(judge("http://receiver:9000/", "127.0.0.1")).toMatchObject({ ok: true });
+    expect(judge("http://receiver:9000/", "8.8.8.8")).toMatchObject({ ok: false });
+    expect(judge("https://receiver/", "127.0.0.1", "8.8.8.8")).toMatchObject({ ok: false });
+    expect(judge("http://app.example.com/", "8.8.8.8")).toMatchObject({ ok: false });
   });
 
-  test("literals and localhost are never looked up", async () => {
-    const lookup = vi.fn<AddressLookup>(answering("8.8.8.8"));
-    expect((await checkCallbackUrlResolved("https://8.8.8.8/", strict, lookup, 1000)).ok).toBe(
-      true,
-    );
-    expect((await checkCallbackUrlResolved("https://localhost/", strict, lookup, 1000)).ok).toBe(
-      false,
-    );
-    expect((await checkCallbackUrlResolved("http://localhost/", local, lookup, 1000)).ok).toBe(
-      true,
-    );
-    expect(lookup).not.toHaveBeenCalled();
-  });
-
-  test("a name that can't be resolved is accepted: connecting checks again", async () => {
-    const failing: AddressLookup = () =>
-      Promise.reject(Object.assign(new Error("no"), { code: "ENOTFOUND" }));
-    const silent: AddressLookup = () => new Promise(() => undefined);
-    const url = "https://app.example.com/";
-    expect(await checkCallbackUrlResolved(url, strict, failing, 1000)).toMatchObject({ ok: true });
-    expect(await checkCallbackUrlResolved(url, strict, silent, 20)).toMatchObject({ ok: true });
+  test("literals and localhost are never looked up", () => {
+    const peek = vi.fn<() => KnownName>(() => found("8.8.8.8"));
+    const judge = (url: string, guard = strict) =>
+      new CallbackUrlChecker({ guardOf: () => guard, trusts: () => false, peek }).check(
+        PROJECT,
+        url,
+      );
+    expect(judge("https://8.8.8.8/").ok).toBe(true);
+    expect(judge("https://localhost/").ok).toBe(false);
+    expect(judge("http://localhost/", local).ok).toBe(true);
+    expect(peek).not.toHaveBeenCalled();
   });
 });
 
-const resolvingTo =
-  (...addresses: readonly string[]): AddressLookup =>
-  () =>
-    Promise.resolve(addresses);
-
-describe("a warning", () => {
-  const check = (url: string, lookup: AddressLookup, guard = strict) =>
-    checkCallbackUrlResolved(url, guard, lookup, 20);
-
-  test("tells of a name that has no address, or none in time, and of no other", async () => {
-    const failing = () => Promise.reject(Object.assign(new Error("no"), { code: "ENOTFOUND" }));
-    const silent = () => new Promise<never>(() => {});
-    const url = "https://new.example.com/";
-    for (const lookup of [failing, silent, resolvingTo()]) {
-      expect(await check(url, lookup)).toMatchObject({
-        ok: true,
-        warnings: [
-          {
-            code: "callback_host_unresolved",
-            message: expect.stringMatching(/^new\.example\.com could not be resolved just now/),
-          },
-        ],
-      });
-    }
-    expect(await check(url, resolvingTo("93.184.215.14"))).toMatchObject({
+test.each<[KnownName, RegExp]>([
+  [{ kind: "unknown" }, /^new\.example\.com has not been looked up yet/],
+  [
+    {
+      kind: "not_resolved",
+      error: new NameLookupError("not_found", "new.example.com is not there"),
+    },
+    /^new\.example\.com is not there/,
+  ],
+])(
+  "a name that is not resolved is accepted with a warning: connecting checks again",
+  (known, message) => {
+    expect(check("https://new.example.com/", known)).toMatchObject({
       ok: true,
-      warnings: [],
+      warnings: [{ code: "callback_host_unresolved", message: expect.stringMatching(message) }],
     });
-    expect(await check(url, resolvingTo("10.0.0.1"))).not.toHaveProperty("warnings");
-  });
-});
+  },
+);
 
 describe("receivers on this machine, where they are allowed", () => {
   const here = createAddressGuard({ cidrs: [], hostPorts: [], thisMachineBut: 8080 });
-  const check = (url: string, guard = here) =>
-    checkCallbackUrlResolved(url, guard, resolvingTo("127.0.0.1"), 1000);
+  const checkHere = (url: string, guard = here) => check(url, found("127.0.0.1"), guard);
 
   test.each([
     "http://127.0.0.1:3000/hook",
@@ -300,12 +279,12 @@ describe("receivers on this machine, where they are allowed", () => {
     "http://[::1]:3000/",
     "http://localhost:3000/",
     "https://app.localhost:22/",
-  ])("%s is accepted with a warning", async (url) => {
-    expect(await check(url)).toMatchObject({
+  ])("%s is accepted with a warning", (url) => {
+    expect(checkHere(url)).toMatchObject({
       ok: true,
       warnings: [{ code: "callback_on_this_machine" }],
     });
-    expect((await check(url, strict)).ok).toBe(false);
+    expect(checkHere(url, strict).ok).toBe(false);
   });
 
   test.each([
@@ -320,18 +299,18 @@ describe("receivers on this machine, where they are allowed", () => {
     "http://receiver.example.com:3000/",
     "https://receiver.example.com/",
     "http://receiver:3000/",
-  ])("%s is refused", async (url) => {
-    expect((await check(url)).ok).toBe(false);
+  ])("%s is refused", (url) => {
+    expect(checkHere(url).ok).toBe(false);
   });
 
-  test("need no warning when the operator lists them", async () => {
+  test("need no warning when the operator lists them", () => {
     const listing = createAddressGuard({
       cidrs: [{ address: "127.0.0.2", prefixBits: 32 }],
       hostPorts: [{ host: "localhost", port: 8080 }],
       thisMachineBut: 8080,
     });
     for (const url of ["http://127.0.0.2:3000/", "http://localhost:8080/sandbox/inbox"]) {
-      expect(await check(url, listing)).toMatchObject({ ok: true, warnings: [] });
+      expect(checkHere(url, listing)).toMatchObject({ ok: true, warnings: [] });
     }
   });
 });

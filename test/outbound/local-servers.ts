@@ -3,7 +3,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer as createTcpServer } from "node:net";
 import type { AddressInfo, Server, Socket } from "node:net";
 import { onTestFinished } from "vitest";
-import { createAddressGuard } from "../../src/outbound/address-guard.ts";
+import { type AddressGuard, createAddressGuard } from "../../src/outbound/address-guard.ts";
+import { NameLookupError } from "../../src/outbound/name-lookup-error.ts";
 import { RequestClient } from "../../src/outbound/request-client.ts";
 import type { RequestClientOptions } from "../../src/outbound/request-client.ts";
 import type { OutboundRequest } from "../../src/outbound/request-outcome.ts";
@@ -63,13 +64,23 @@ export async function closedPort(): Promise<number> {
   return port;
 }
 
+/** The project that requests of tests are sent for. */
+export const PROJECT = "project-1";
+
+const LOOPBACK = createAddressGuard({
+  cidrs: [{ address: "127.0.0.0", prefixBits: 8 }],
+  hostPorts: [],
+});
+
 /** A client that may reach the loopback interface, closed after the test. */
-export function openClient(options: Partial<RequestClientOptions> = {}): RequestClient {
+export function openClient({
+  guard = LOOPBACK,
+  ...options
+}: Partial<RequestClientOptions> & { readonly guard?: AddressGuard } = {}): RequestClient {
   const client = new RequestClient({
-    guard: createAddressGuard({
-      cidrs: [{ address: "127.0.0.0", prefixBits: 8 }],
-      hostPorts: [],
-    }),
+    guardOf: () => guard,
+    lookup: ({ host }) =>
+      Promise.reject(new NameLookupError("not_found", `${host} does not exist`)),
     connectionsPerOriginMax: 4,
     originsMax: 10,
     connectTimeoutMs: 5000,
@@ -82,6 +93,7 @@ export function openClient(options: Partial<RequestClientOptions> = {}): Request
 
 export function get(origin: string, changes: Partial<OutboundRequest> = {}): OutboundRequest {
   return {
+    projectId: PROJECT,
     method: "GET",
     origin,
     path: "/",

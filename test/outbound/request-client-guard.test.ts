@@ -1,13 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
-import { createAddressGuard } from "../../src/outbound/address-guard.ts";
-import type { AddressGuard } from "../../src/outbound/address-guard.ts";
-import type { AddressLookup } from "../../src/outbound/address-lookup.ts";
-import { checkCallbackUrlResolved } from "../../src/outbound/callback-url.ts";
+import { type AddressGuard, createAddressGuard } from "../../src/outbound/address-guard.ts";
+import type { AddressLookup } from "../../src/outbound/name-resolver.ts";
+import { CallbackUrlChecker } from "../../src/outbound/callback-url-checker.ts";
+import { ProjectGuards } from "../../src/outbound/project-guards.ts";
 import type { RequestOutcome } from "../../src/outbound/request-outcome.ts";
 import { blockedIpv4, embeddingForms, ipv4Text } from "./addresses.ts";
 import { get, openClient, post, serveHttp } from "./local-servers.ts";
 
+const ACME = "0190a000-0000-7000-8000-000000000001";
+const OTHER = "0190a000-0000-7000-8000-000000000002";
 const strict = createAddressGuard({ cidrs: [], hostPorts: [] });
 
 function codeOf(outcome: RequestOutcome): string {
@@ -21,12 +23,16 @@ function answering(...addresses: readonly string[]): AddressLookup {
 describe("a connection is refused before it is made", () => {
   test("to a name that was public when accepted and is private now", async () => {
     const server = await serveHttp((_, response) => response.end());
-    const answers = [["93.184.215.14"], ["127.0.0.1"]];
-    const lookup: AddressLookup = () => Promise.resolve(answers.shift() ?? []);
     const url = `https://receiver.test:${server.port}`;
+    const checker = new CallbackUrlChecker({
+      guardOf: () => strict,
+      trusts: () => false,
+      peek: () => ({ kind: "found", addresses: ["93.184.215.14"] }),
+    });
 
-    expect(await checkCallbackUrlResolved(url, strict, lookup, 1000)).toMatchObject({ ok: true });
-    const outcome = await openClient({ guard: strict, lookup }).send(post(url));
+    expect(checker.check(ACME, url)).toMatchObject({ ok: true, warnings: [] });
+    const client = openClient({ guard: strict, lookup: answering("127.0.0.1") });
+    const outcome = await client.send(post(url));
 
     expect(outcome).toMatchObject({
       kind: "failed",
@@ -113,8 +119,41 @@ describe("what the operator allows is reached", () => {
   test("by a trusted origin, and by no other origin on the same host", async () => {
     const server = await serveHttp((_, response) => response.end());
     const other = await serveHttp((_, response) => response.end());
-    const client = openClient({ guard: strict, trustedOrigins: [server.origin] });
-    expect(codeOf(await client.send(get(server.origin)))).toBe("answered 200");
-    expect(codeOf(await client.send(get(other.origin)))).toBe("address_refused");
+    const client = openClient({
+      guard: strict,
+      trusts: ({ origin, path }) => origin === server.origin && path === "/inbox",
+    });
+    const trusted = await client.send(get(server.origin, { path: "/inbox" }));
+    expect(codeOf(trusted)).toBe("answered 200");
+    expect(codeOf(await client.send(get(other.origin, { path: "/inbox" })))).toBe(
+      "address_refused",
+    );
+    // The connection that is open is not for requests that are not trusted.
+    expect(codeOf(await client.send(get(server.origin, { path: "/admin" })))).toBe(
+      "address_refused",
+    );
+    expect(server.sockets).toHaveLength(1);
+  });
+
+  test("by a project's own exemption, and by no other project, also on an open connection", async () => {
+    const server = await serveHttp((_, response) => response.end());
+    const guards = new ProjectGuards(
+      {
+        everybody: { cidrs: [], hostPorts: [] },
+        projects: [
+          {
+            project: "acme",
+            allow: { cidrs: [{ address: "127.0.0.0", prefixBits: 8 }], hostPorts: [] },
+          },
+        ],
+      },
+      (projectId) => (projectId === ACME ? "acme" : "other"),
+    );
+    const client = openClient({ guardOf: (projectId) => guards.of(projectId) });
+    const send = (projectId: string) => client.send(get(server.origin, { projectId }));
+    expect(codeOf(await send(ACME))).toBe("answered 200");
+    expect(codeOf(await send(OTHER))).toBe("address_refused");
+    expect(codeOf(await send(ACME))).toBe("answered 200");
+    expect(server.sockets).toHaveLength(1);
   });
 });

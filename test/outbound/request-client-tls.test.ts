@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { createServer, type ServerOptions } from "node:https";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import type { AddressLookup } from "../../src/outbound/address-lookup.ts";
+import type { AddressLookup } from "../../src/outbound/name-resolver.ts";
 import { createAddressGuard } from "../../src/outbound/address-guard.ts";
 import type { RequestOutcome } from "../../src/outbound/request-outcome.ts";
 import { get, listen, openClient, serveHttp, serveTcp } from "./local-servers.ts";
@@ -95,7 +95,7 @@ test("the operator's exemption from the address rules does not exempt from certi
   const client = openClient({
     guard: createAddressGuard({ cidrs: [], hostPorts }),
     lookup: toLoopback,
-    trustedOrigins: [`https://receiver.test:${server.port}`],
+    trusts: () => true,
   });
   expect(await client.send(get(`https://receiver.test:${server.port}`))).toMatchObject({
     failure: { code: "tls_certificate_name_mismatch" },

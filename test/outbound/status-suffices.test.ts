@@ -1,11 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { signedPost } from "../../src/delivery/signed-post.ts";
 import type { OutboundRequest, RequestOutcome } from "../../src/outbound/request-outcome.ts";
-import { openClient, serveTcp } from "./local-servers.ts";
+import { openClient, PROJECT, serveTcp } from "./local-servers.ts";
 
 /** A callback, as all are sent. */
 function callback(origin: string, changes: Partial<OutboundRequest> = {}): OutboundRequest {
   const request = signedPost({
+    projectId: PROJECT,
     url: `${origin}/hook`,
     headers: {},
     body: "{}",

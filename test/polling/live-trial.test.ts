@@ -49,7 +49,7 @@ function setUp(
       tryLive(
         upstream,
         {
-          known: { provider, source: "project" },
+          known: { provider, source: "project", version: null },
           job: { jobId, params: {} },
           ageMs: 0,
           seenBefore: false,

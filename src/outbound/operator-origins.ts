@@ -1,0 +1,43 @@
+/** An address that the operator gave a provider in the environment. */
+export interface OperatorOrigin {
+  readonly provider: string;
+  /** As `URL.origin` spells it. */
+  readonly origin: string;
+}
+
+/** A connection, as far as it decides whether its requests are the operator's. */
+export interface ConnectionPlace {
+  readonly projectId: string;
+  readonly provider: string;
+  /** The connection's own; null for the definition's. */
+  readonly baseUrl: string | null;
+  /** Whether the operator wrote the definition: it comes with the program or from a file. */
+  readonly isOperatorsDefinition: boolean;
+}
+
+/**
+ * Addresses that requests may go to wherever they lead, because the operator named them in the
+ * environment (`PULSE_BASE_URL`, the sandbox). Only requests that the operator described get there:
+ * those of the operator's definitions, to an address that the definition itself or the operator's
+ * connection names. A project that could send other requests there could send them to anything
+ * beside this gateway.
+ */
+export class OperatorOrigins {
+  readonly #projectId: string;
+  readonly #origins: readonly OperatorOrigin[];
+
+  /** @param projectId whose connections of these names are the operator's */
+  constructor(projectId: string, origins: readonly OperatorOrigin[]) {
+    this.#projectId = projectId;
+    this.#origins = origins;
+  }
+
+  /** Whether requests of this connection to this origin are the operator's. */
+  trusts(connection: ConnectionPlace, origin: string): boolean {
+    const { projectId, provider, baseUrl, isOperatorsDefinition } = connection;
+    if (!isOperatorsDefinition) return false;
+    if (baseUrl === null) return this.#origins.some((one) => one.origin === origin);
+    if (projectId !== this.#projectId) return false;
+    return this.#origins.some((one) => one.provider === provider && one.origin === origin);
+  }
+}
