@@ -15,6 +15,7 @@ import type { MemoryPlan } from "./core/memory-plan.ts";
 import type { FairSemaphore } from "./lanes/fair-semaphore.ts";
 import { registerDeliveryGauges } from "./delivery/delivery-gauges.ts";
 import { DeliveryEngine } from "./delivery/delivery-engine.ts";
+import { FanOutRunner } from "./delivery/fan-out-runner.ts";
 import { RedeliveryRunner } from "./delivery/redelivery-runner.ts";
 import type { OperatorOrigins } from "./outbound/operator-origins.ts";
 import type { RequestClient } from "./outbound/request-client.ts";
@@ -47,6 +48,7 @@ import { isJobKnown } from "./store/is-job-known.ts";
 import { claimProbe, pauseConnection, resumeConnection } from "./store/load-connections.ts";
 import { loadJobs, loadLiveJobs } from "./store/load-jobs.ts";
 import { postMail } from "./store/mailbox.ts";
+import type { EventRow, RecordedEvent } from "./store/record-events.ts";
 import { registerWriteGauges } from "./store/write-gauges.ts";
 import { Writers } from "./store/writers.ts";
 
@@ -94,6 +96,7 @@ export class Engine {
   /** Tells the owner of a job what the API did to it. */
   readonly handOver: HandOver;
   readonly redeliveries: RedeliveryRunner;
+  readonly #fanOuts: FanOutRunner;
   readonly #options: EngineOptions;
   /** Knows how long the oldest event has been waiting to be recorded. */
   readonly writers: Writers;
@@ -160,6 +163,12 @@ export class Engine {
       perSecondDefault: config.redeliveriesPerSecond,
       redelivered: (deliveries) => this.handOver.redelivered(deliveries),
     });
+    this.#fanOuts = new FanOutRunner({
+      ...options,
+      inlineResultBytesMax,
+      ownedShards,
+      owe: (owed, event, resultBytes) => this.delivery.loop.owe(owed, event, resultBytes),
+    });
     this.#acceptor = this.#buildAcceptor();
     this.#registerGauges();
   }
@@ -181,6 +190,7 @@ export class Engine {
     await this.#housekeeping.start();
     await this.delivery.start();
     await this.redeliveries.start();
+    await this.#fanOuts.start();
   }
 
   /**
@@ -193,7 +203,12 @@ export class Engine {
     const { clock, upstreamClient, callbackClient } = this.#options;
     const leaving = clock.setTimer(LEAVE_AFTER_MS, () => void this.#ownership.stop());
     // Any of them may be in the middle of a statement.
-    const readers = [this.#mail.stop(), this.#housekeeping.stop(), this.redeliveries.stop()];
+    const readers = [
+      this.#mail.stop(),
+      this.#housekeeping.stop(),
+      this.redeliveries.stop(),
+      this.#fanOuts.stop(),
+    ];
     await settledWithin(clock, Promise.all(readers), READERS_GRACE_MS);
     const quiet = Promise.all([this.#poller.stop(), this.delivery.stop()]);
     await Promise.all([
@@ -247,7 +262,7 @@ export class Engine {
         return operatorOrigins.trusts({ ...connection, isOperatorsDefinition }, origin);
       },
       fetched: new FetchedResults(database, config.fetchedResultBytesMax),
-      record: (event) => this.writers.recordEvent(event),
+      record: (event) => this.#recordEvent(event),
       owe: (owed, event, resultBytes) => this.delivery.loop.owe(owed, event, resultBytes),
       look: (job) => this.handOver.look(job),
       metUnknownStatus: ({ projectId }, watch, status) => {
@@ -259,6 +274,12 @@ export class Engine {
       resumeConnection: (connection) => resumeConnection(database, connection),
       observed: (interpretation, failureCode) => countPoll(metrics, interpretation, failureCode),
     });
+  }
+
+  async #recordEvent(event: EventRow): Promise<RecordedEvent> {
+    const recorded = await this.writers.recordEvent(event);
+    if (recorded.fanOut !== null) this.#fanOuts.begin(recorded.fanOut);
+    return recorded;
   }
 
   #buildDelivery(): DeliveryEngine {
@@ -339,11 +360,14 @@ export class Engine {
   #registerGauges(): void {
     const { metrics, clock, database } = this.#options;
     registerPollingGauges(metrics, this.#poller.watches);
-    registerDeliveryGauges(metrics, this.delivery.loop.outbox, () =>
-      withDeadline(clock, SCRAPE_DEADLINE_MS, (deadline) =>
-        readDeliveryBacklog(database.within(deadline)),
-      ),
-    );
+    registerDeliveryGauges(metrics, {
+      outbox: this.delivery.loop.outbox,
+      fanOuts: this.#fanOuts,
+      readBacklog: () =>
+        withDeadline(clock, SCRAPE_DEADLINE_MS, (deadline) =>
+          readDeliveryBacklog(database.within(deadline)),
+        ),
+    });
     metrics.info("ringback_build_info", "The release that runs, with the value 1.", {
       version: this.#options.version,
       node_version: process.version,

@@ -1,5 +1,6 @@
 import type { Metrics } from "../runtime/metrics.ts";
 import { BACKLOG_COUNTED_MAX, type DeliveryBacklog } from "../store/delivery-backlog.ts";
+import type { FanOutRunner } from "./fan-out-runner.ts";
 import type { Outbox } from "./outbox.ts";
 
 const BACKLOG = {
@@ -8,17 +9,18 @@ const BACKLOG = {
     "How long the first of the overdue deliveries has been due.",
 } as const;
 
-/**
- * The gauges of delivering.
- * @param readBacklog reads the backlog of all nodes, at each scrape
- */
-export function registerDeliveryGauges(
-  metrics: Metrics,
-  outbox: Outbox,
-  readBacklog: () => Promise<DeliveryBacklog>,
-): void {
+export interface DeliveryGaugesPorts {
+  readonly outbox: Outbox;
+  readonly fanOuts: Pick<FanOutRunner, "size" | "oldestMs">;
+  /** Reads the backlog of all nodes, at each scrape. */
+  readBacklog(): Promise<DeliveryBacklog>;
+}
+
+/** The gauges of delivering. */
+export function registerDeliveryGauges(metrics: Metrics, ports: DeliveryGaugesPorts): void {
+  const { outbox, fanOuts } = ports;
   metrics.measuredGauges(BACKLOG, async () => {
-    const { overdue, oldestOverdueMs } = await readBacklog();
+    const { overdue, oldestOverdueMs } = await ports.readBacklog();
     return {
       ringback_deliveries_overdue: overdue,
       ringback_oldest_overdue_delivery_seconds: oldestOverdueMs / 1000,
@@ -34,5 +36,15 @@ export function registerDeliveryGauges(
     "ringback_callback_lanes_failing",
     "Callback origins that fail and are tried once in a while only.",
     () => outbox.failingOrigins.length,
+  );
+  metrics.gauge(
+    "ringback_fan_outs",
+    "Events of jobs with many subscriptions that this node is not through with yet.",
+    () => fanOuts.size,
+  );
+  metrics.gauge(
+    "ringback_oldest_fan_out_seconds",
+    "How long ago the oldest of these events occurred; 0 without any.",
+    () => fanOuts.oldestMs / 1000,
   );
 }

@@ -1,6 +1,7 @@
 import { shardOfUuid } from "../core/ids.ts";
 import type { TransactionSql } from "./connection.ts";
 import type { Database } from "./database.ts";
+import { IS_OWED_LATER } from "./fan-out.ts";
 import { IS_PENDING } from "./is-pending.ts";
 
 export interface DeletedSubscription {
@@ -23,12 +24,12 @@ returning ended_at is not null as ended
 
 // What was delivered stays so: deleting it afterwards takes nothing back.
 const CLOSE = `
-update subscriptions set closed_as = 'canceled'
+update subscriptions as subscription set closed_as = 'canceled'
 where shard_id = $1 and id = $2 and closed_as is null
   and not ($3::boolean and not exists (
     select 1 from deliveries as delivery
     where shard_id = $1 and subscription_id = $2 and ${IS_PENDING}
-  ))
+  ) and not ${IS_OWED_LATER})
 `;
 
 const CANCEL_DELIVERIES = `

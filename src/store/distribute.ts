@@ -21,6 +21,7 @@ export const DISTRIBUTED_TABLES = [
   "fetched_results",
   "operational_events",
   "redeliveries",
+  "fan_outs",
 ] as const;
 
 const TIMEOUT_MS = 10 * 60_000;

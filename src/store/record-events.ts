@@ -5,6 +5,7 @@ import {
   MOVEMENT_EVENT_TYPES,
   WANTS_RESULT_FETCHED,
 } from "../core/event.ts";
+import { subscriptionsPerEvent } from "../core/fan-out-pace.ts";
 import { type RawResult, textOfResult } from "../core/raw-result.ts";
 import type { CallOptions } from "./bounded-calls.ts";
 import type { Database } from "./database.ts";
@@ -12,6 +13,7 @@ import { IS_PENDING } from "./is-pending.ts";
 import { owedDeliveryId } from "./owed-delivery-id.ts";
 import { rowSource } from "./row-source.ts";
 import type { JobStatus, PayloadMode } from "./schema.ts";
+import { HIGHEST_ID, LOWEST_ID, subscriptionsInOrder } from "./subscription-page.ts";
 
 /** A fact about a job, to be recorded with all that it owes. */
 export interface EventRow {
@@ -63,6 +65,16 @@ export interface OwedDelivery {
   readonly nextAttemptAtMs: number;
 }
 
+/** An event that not all subscriptions of its job are owed yet. */
+export interface FanOutKey {
+  readonly shardId: number;
+  readonly jobRowId: string;
+  readonly eventType: EventType;
+  readonly projectId: string;
+  /** Epoch milliseconds; of the newest event of the type. */
+  readonly occurredAtMs: number;
+}
+
 /**
  * `recorded` is false when the job had already ended, so that somebody else's ending holds, or when
  * its deadline has moved since it was thought to have timed out.
@@ -70,6 +82,8 @@ export interface OwedDelivery {
 export interface RecordedEvent {
   readonly recorded: boolean;
   readonly owed: readonly OwedDelivery[];
+  /** Set when the job has more subscriptions, which are to be owed the event in steps. */
+  readonly fanOut: FanOutKey | null;
 }
 
 /** In SQL, of a subscription's `events`: whether it hears of movements. */
@@ -133,6 +147,18 @@ where job.shard_id = input."shardId" and job.id = input."jobRowId"
   and (input.type <> 'job.timed_out' or job.deadline_at <= to_timestamp(input."occurredAtMs"::float8 / 1000))
 `;
 
+/** How many subscriptions of each job are looked at. */
+const SUBSCRIPTIONS = `$${EVENTS_INPUT.nextParameter}::int`;
+
+const pageOf = (columns: string): string =>
+  subscriptionsInOrder({
+    columns,
+    shardId: '"shardId"',
+    jobRowId: '"jobRowId"',
+    afterId: `'${LOWEST_ID}'::uuid`,
+    upToId: `'${HIGHEST_ID}'::uuid`,
+  });
+
 /**
  * Second statement, with a snapshot of its own: it sees every subscription that was committed
  * before the first one got the lock.
@@ -162,10 +188,31 @@ addressed as materialized (
     subscription.id as subscription_id, callback_url, callback_origin, payload, metadata, headers, secret,
     retry_schedule, signatures, trace, ${WANTS_MOVEMENTS} as wants_movements, ${FETCHES_RESULT} as fetch_result,
     ${owedDeliveryId('"eventId"', "subscription.id")} as delivery_id
-  from recorded
-  join subscriptions as subscription
-    on subscription.shard_id = "shardId" and subscription.job_row_id = "jobRowId"
+  from recorded cross join lateral (
+    ${pageOf("*")} limit ${SUBSCRIPTIONS}
+  ) as subscription
   where subscription.closed_as is null and subscription.events & "eventBit" <> 0
+),
+-- Jobs with more subscriptions: from this position on, they are owed the event in steps. One that
+-- is not through yet with an older event of the type goes on with this one.
+crowded as materialized (
+  select recorded.*, last.id as last_id
+  from recorded cross join lateral (
+    ${pageOf("id")} offset ${SUBSCRIPTIONS} - 1 limit 1
+  ) as last
+),
+fanned_out as (
+  insert into fan_outs as fan_out (
+    shard_id, job_row_id, event_type, project_id, event_id, event_bit, occurred_at, position_id,
+    began_at_id
+  )
+  select "shardId", "jobRowId", type, project_id, "eventId", "eventBit",
+    to_timestamp("occurredAtMs"::float8 / 1000), last_id, '${LOWEST_ID}'
+  from crowded
+  on conflict (shard_id, job_row_id, event_type) do update set
+    event_id = excluded.event_id, occurred_at = excluded.occurred_at,
+    began_at_id = fan_out.position_id, ends_at_id = null
+  where fan_out.event_id <> excluded.event_id
 ),
 -- Of what a job does on its way only the newest is worth telling. One that is being sent just now
 -- and is taken all the same will count as delivered.
@@ -199,20 +246,25 @@ select "eventId", "shardId", project_id as "projectId", "occurredAtMs"::float8 a
   delivery_id as id, subscription_id as "subscriptionId", callback_url as "callbackUrl",
   callback_origin as "callbackOrigin", payload, metadata, headers, secret,
   retry_schedule as "retrySchedule", signatures, trace, wants_movements as "wantsMovements",
-  fetch_result as "fetchResult", 0 as "attemptCount", 0 as "attemptsBefore"
+  fetch_result as "fetchResult", 0 as "attemptCount", 0 as "attemptsBefore", false as "isCrowded"
 from addressed
 union all
 select "eventId", "shardId", project_id, "occurredAtMs"::float8,
-  null, null, null, null, null, null, null, null, null, null, null, null, null, 0, 0
+  null, null, null, null, null, null, null, null, null, null, null, null, null, 0, 0,
+  exists (select from crowded where crowded."eventId" = recorded."eventId")
 from recorded
 `;
 
 /** One row for each delivery, and one without a delivery's id for each event. */
-type OwedRow = Omit<OwedDelivery, "id"> & { readonly id: string | null };
+type OwedRow = Omit<OwedDelivery, "id"> & {
+  readonly id: string | null;
+  readonly isCrowded: boolean;
+};
 
 /**
  * Records a batch of events, at most one a job, each with its deliveries, in one transaction:
- * there is no moment at which a job has ended and a delivery it owes does not exist.
+ * there is no moment at which a job has ended and a delivery it owes neither exists nor is owed by
+ * the position of a fan-out. Of jobs with many subscriptions only the first ones are looked at.
  */
 export async function recordEvents(
   database: Database,
@@ -225,26 +277,32 @@ export async function recordEvents(
     isEnding: row.status !== "processing",
     eventBit: eventBit(row.type),
   }));
+  const owing = [...EVENTS_INPUT.parameters(inputs), subscriptionsPerEvent(rows.length)];
   // Sent without waiting in between: one round trip, two snapshots.
   const [, owedRows] = await database.transaction(
     "record-events",
     (sql) =>
       Promise.all([
         sql.unsafe(ADVANCE_JOBS, JOBS_INPUT.parameters(inputs), { prepare: true }),
-        sql.unsafe<OwedRow[]>(RECORD_WHAT_IS_OWED, EVENTS_INPUT.parameters(inputs), {
-          prepare: true,
-        }),
+        sql.unsafe<OwedRow[]>(RECORD_WHAT_IS_OWED, owing, { prepare: true }),
       ]),
     options,
   );
-  const owedByEvent = new Map<string, OwedDelivery[]>();
+  const recorded = new Map<string, { owed: OwedDelivery[]; marker: OwedRow | null }>();
   for (const row of owedRows) {
-    const owed = owedByEvent.get(row.eventId) ?? [];
-    owedByEvent.set(row.eventId, owed);
-    if (row.id !== null) owed.push({ ...row, id: row.id });
+    const event = recorded.get(row.eventId) ?? { owed: [], marker: null };
+    recorded.set(row.eventId, event);
+    if (row.id === null) event.marker = row;
+    else event.owed.push({ ...row, id: row.id });
   }
   return rows.map((row) => {
-    const owed = owedByEvent.get(row.eventId);
-    return { recorded: owed !== undefined, owed: owed ?? [] };
+    const { owed = [], marker = null } = recorded.get(row.eventId) ?? {};
+    return { recorded: marker !== null, owed, fanOut: fanOutOf(row, marker) };
   });
+}
+
+function fanOutOf(row: EventRow, marker: OwedRow | null): FanOutKey | null {
+  if (marker?.isCrowded !== true) return null;
+  const { shardId, jobRowId, type: eventType, occurredAtMs } = row;
+  return { shardId, jobRowId, eventType, projectId: marker.projectId, occurredAtMs };
 }

@@ -68,6 +68,8 @@ with locked (id) as materialized (
 idle as materialized (
   select id from locked
   where not exists (
+    select from fan_outs where fan_outs.shard_id = $1 and fan_outs.job_row_id = locked.id
+  ) and not exists (
     select from subscriptions as subscription
     left join deliveries as delivery
       on delivery.shard_id = $1 and delivery.subscription_id = subscription.id

@@ -208,7 +208,7 @@ export const subscriptions = pgTable(
   },
   (table) => [
     primaryKey({ columns: [table.shardId, table.id] }),
-    index("subscriptions_by_job").on(table.shardId, table.jobRowId),
+    index("subscriptions_by_job").on(table.shardId, table.jobRowId, table.id),
     index("subscriptions_by_project").on(table.projectId, table.id),
   ],
 );

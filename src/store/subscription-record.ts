@@ -1,5 +1,6 @@
 import { shardOfUuid } from "../core/ids.ts";
 import type { Database } from "./database.ts";
+import { IS_OWED_LATER } from "./fan-out.ts";
 import type { JobStatus, PayloadMode } from "./schema.ts";
 
 /**
@@ -55,6 +56,7 @@ export const SUBSCRIPTION_STATUS = `
   case
     when subscription.closed_as is not null then subscription.closed_as
     when job.ended_at is null then 'active'
+    when delivery.status is null and ${IS_OWED_LATER} then 'delivering'
     when delivery.status is null then 'delivered'
     when delivery.status = 'pending' then 'delivering'
     else delivery.status

@@ -128,6 +128,11 @@ describe("what stays, however old its job is", () => {
     ["a delivery that is pending", "update deliveries set status = 'pending', finished_at = null"],
     ["a delivery that was made anew lately", "update deliveries set finished_at = now()"],
     ["a subscription that came lately", "update subscriptions set created_at = now()"],
+    [
+      "a job whose ending not all subscriptions are owed yet",
+      `insert into fan_outs
+        select shard_id, id, 'job.completed', project_id, last_event_id, 1, ended_at, id, id from jobs`,
+    ],
   ])("%s, with all that belongs to it", async (_what, change) => {
     await seed({ count: 3 });
     await sql`

@@ -50,7 +50,7 @@ export function startPoller(connection: Partial<StoredConnection> = {}, provider
       const isFirst = !ended.has(row.jobRowId);
       if (isFirst) recorded.push(row);
       if (row.status !== "processing") ended.add(row.jobRowId);
-      return Promise.resolve({ recorded: isFirst, owed: [] });
+      return Promise.resolve({ recorded: isFirst, owed: [], fanOut: null });
     },
     pause: (): Promise<void> => Promise.resolve(),
     claimProbe: (): boolean => true,

@@ -95,7 +95,7 @@ describe("whatever the upstream answers in whatever order", () => {
 
   test("a time-out that the database rejects is looked into, not taken for granted", async () => {
     const { clock, add, store, looked, poller } = startPoller();
-    store.record = () => Promise.resolve({ recorded: false, owed: [] });
+    store.record = () => Promise.resolve({ recorded: false, owed: [], fanOut: null });
     const job = add({ deadlineAtMs: clock.now() + 5_000 });
     await clock.advanceSettling(5_000);
     expect(looked).toEqual([{ shardId: job.shardId, id: job.id }]);

@@ -50,7 +50,7 @@ export async function startSocketPoller(
     send: (request) => client.send(request),
     record(row) {
       recorded.push(row);
-      return Promise.resolve({ recorded: true, owed: [] });
+      return Promise.resolve({ recorded: true, owed: [], fanOut: null });
     },
     owe: () => undefined,
     pauseConnection: () => Promise.resolve(),

@@ -258,7 +258,7 @@ test("a job whose deadline was moved while it was about to time out does not tim
       occurredAtMs,
     });
   const early = await recordEvents(database, [timedOut(Date.now() + 2000)]);
-  expect(early).toEqual([{ recorded: false, owed: [] }]);
+  expect(early).toEqual([{ recorded: false, owed: [], fanOut: null }]);
   const due = await recordEvents(database, [timedOut(Date.now() + 7_200_000)]);
   expect(due[0]?.recorded).toBe(true);
 });

@@ -1,0 +1,200 @@
+import type { EventContent } from "../core/event.ts";
+import { FAN_OUT_ROWS_FIRST, fanOutRestMs, fanOutRows } from "../core/fan-out-pace.ts";
+import { Turns } from "../lanes/turns.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Log } from "../runtime/log.ts";
+import { Pauses } from "../runtime/pauses.ts";
+import type { Random } from "../runtime/random.ts";
+import { Repeater } from "../runtime/repeater.ts";
+import type { Service } from "../runtime/service.ts";
+import { retryDelayMs } from "../store/commit-outcome.ts";
+import type { Database } from "../store/database.ts";
+import {
+  type FannedOutEvent,
+  findFannedOutEvent,
+  findFanOuts,
+  stepFanOut,
+} from "../store/fan-out.ts";
+import type { FanOutKey, OwedDelivery } from "../store/record-events.ts";
+
+const SEARCH_INTERVAL_MS = 1_000;
+/** What is known at once; the others are found when some of these are through. */
+const KNOWN_MAX = 1_000;
+const KNOWN_PER_PROJECT_MAX = 16;
+/** A step waits no longer for its job, so that it holds up no other fan-out. */
+const STEP_BOUNDS = { lockTimeoutMs: 50, statementTimeoutMs: 3_000 } as const;
+
+export interface FanOutRunnerPorts {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: Random;
+  /** Results above this go by reference. */
+  readonly inlineResultBytesMax: number;
+  readonly ownedShards: () => readonly number[];
+  /** Takes what came to be owed on its way to be sent; what is lost is found by its due time. */
+  owe(owed: readonly OwedDelivery[], event: EventContent, resultBytes: number): void;
+}
+
+interface FanOut {
+  readonly id: string;
+  readonly key: FanOutKey;
+  /** Since its last step. */
+  failures: number;
+  /** By the monotonic clock: not before then. */
+  pausedUntilMs: number;
+}
+
+/**
+ * Owes events of jobs with many subscriptions to all of them, a step at a time. The projects take
+ * turns, and the fan-outs of a project; between two steps is a rest as long as the step. A fan-out
+ * belongs to whoever owns its job's shard, and goes on from its stored position, whoever went before.
+ */
+export class FanOutRunner implements Service {
+  readonly name = "fan-outs";
+  readonly #ports: FanOutRunnerPorts;
+  readonly #searcher: Repeater;
+  readonly #known = new Map<string, FanOut>();
+  readonly #knownOfProject = new Map<string, number>();
+  readonly #turns = new Turns<FanOut>();
+  readonly #pauses: Pauses;
+  /** How many subscriptions the next step looks at. */
+  #rows = FAN_OUT_ROWS_FIRST;
+  /** The event of the last step. */
+  #event: { readonly id: string; readonly content: FannedOutEvent } | null = null;
+  #working: Promise<void> | null = null;
+
+  constructor(ports: FanOutRunnerPorts) {
+    this.#ports = ports;
+    this.#pauses = new Pauses(ports.clock);
+    this.#searcher = new Repeater({
+      name: "search for fan-outs",
+      intervalMs: SEARCH_INTERVAL_MS,
+      task: () => this.#search(),
+      clock: ports.clock,
+      log: ports.log,
+    });
+  }
+
+  /** Those in progress here. */
+  get size(): number {
+    return this.#known.size;
+  }
+
+  /** How long ago the oldest event in progress here occurred; 0 without any. */
+  get oldestMs(): number {
+    const nowMs = this.#ports.clock.now();
+    let oldestMs = 0;
+    for (const { key } of this.#known.values()) {
+      oldestMs = Math.max(oldestMs, nowMs - key.occurredAtMs);
+    }
+    return oldestMs;
+  }
+
+  start(): Promise<void> {
+    return this.#searcher.start();
+  }
+
+  /** Waits for the step in progress. */
+  async stop(): Promise<void> {
+    this.#pauses.close();
+    await this.#searcher.stop();
+    await this.#working;
+  }
+
+  /** Begins with one that was recorded just now. */
+  begin(key: FanOutKey): void {
+    const id = `${key.jobRowId} ${key.eventType}`;
+    const ofProject = this.#knownOfProject.get(key.projectId) ?? 0;
+    const isCrowded = this.#known.size >= KNOWN_MAX && ofProject > 0;
+    if (this.#known.has(id) || isCrowded || ofProject >= KNOWN_PER_PROJECT_MAX) return;
+    const fanOut = { id, key, failures: 0, pausedUntilMs: 0 };
+    this.#known.set(id, fanOut);
+    this.#knownOfProject.set(key.projectId, ofProject + 1);
+    this.#queue(fanOut);
+  }
+
+  async #search(): Promise<void> {
+    const shardIds = this.#ports.ownedShards();
+    if (shardIds.length === 0) return;
+    const found = await findFanOuts(this.#ports.database, {
+      shardIds,
+      perProjectMax: KNOWN_PER_PROJECT_MAX,
+      limit: KNOWN_MAX,
+    });
+    for (const key of found) this.begin(key);
+    const nowMs = this.#ports.clock.monotonic();
+    for (const fanOut of this.#known.values()) {
+      if (fanOut.failures > 0 && fanOut.pausedUntilMs <= nowMs) this.#queue(fanOut);
+    }
+  }
+
+  #queue(fanOut: FanOut): void {
+    this.#turns.add(fanOut.key.projectId, fanOut);
+    this.#working ??= this.#work();
+  }
+
+  async #work(): Promise<void> {
+    const { clock } = this.#ports;
+    // Ends no sooner than `#working` is set.
+    await Promise.resolve();
+    for (let fanOut = this.#next(); fanOut !== null; fanOut = this.#next()) {
+      const startedAtMs = clock.monotonic();
+      const goesOn = await this.#takeTurn(fanOut);
+      const tookMs = clock.monotonic() - startedAtMs;
+      this.#rows = fanOutRows(this.#rows, tookMs);
+      if (!goesOn) this.#forget(fanOut);
+      else if (fanOut.failures === 0) this.#turns.add(fanOut.key.projectId, fanOut);
+      await this.#pauses.pause(fanOutRestMs(tookMs));
+    }
+    this.#working = null;
+  }
+
+  #next(): FanOut | null {
+    return this.#pauses.isClosed ? null : this.#turns.take();
+  }
+
+  /** False when nothing is left of it to do here. */
+  async #takeTurn(fanOut: FanOut): Promise<boolean> {
+    const { clock, log, random, ownedShards } = this.#ports;
+    if (!ownedShards().includes(fanOut.key.shardId)) return false;
+    try {
+      const goesOn = await this.#step(fanOut);
+      fanOut.failures = 0;
+      return goesOn;
+    } catch (error) {
+      const pauseMs = retryDelayMs(fanOut.failures, random());
+      fanOut.failures += 1;
+      fanOut.pausedUntilMs = clock.monotonic() + pauseMs;
+      const { projectId, jobRowId, eventType } = fanOut.key;
+      const fields = { err: error, projectId, jobRowId, eventType };
+      log.warn(fields, "a step of a fan-out failed; it is tried again");
+      return true;
+    }
+  }
+
+  async #step({ key }: FanOut): Promise<boolean> {
+    const { database, clock } = this.#ports;
+    const step = { key, subscriptions: this.#rows, nowMs: Math.floor(clock.now()) };
+    const { owed, eventId, goesOn } = await stepFanOut(database, step, STEP_BOUNDS);
+    if (owed.length === 0 || eventId === null) return goesOn;
+    const event = await this.#eventOf(key.shardId, eventId);
+    if (event !== null) this.#ports.owe(owed, event, event.resultBytes);
+    return goesOn;
+  }
+
+  async #eventOf(shardId: number, eventId: string): Promise<FannedOutEvent | null> {
+    const { database, inlineResultBytesMax } = this.#ports;
+    if (this.#event?.id === eventId) return this.#event.content;
+    const content = await findFannedOutEvent(database, { shardId, eventId }, inlineResultBytesMax);
+    this.#event = content === null ? null : { id: eventId, content };
+    return content;
+  }
+
+  #forget(fanOut: FanOut): void {
+    this.#known.delete(fanOut.id);
+    const left = (this.#knownOfProject.get(fanOut.key.projectId) ?? 1) - 1;
+    if (left === 0) this.#knownOfProject.delete(fanOut.key.projectId);
+    else this.#knownOfProject.set(fanOut.key.projectId, left);
+  }
+}
