@@ -129,7 +129,7 @@ with replaced as (
 insert into api_keys as held (id, project_id, name, key_hash, scopes, created_at)
 values ($1, $2, $3, $4, $5::text::text[], to_timestamp($6::float8 / 1000))
 on conflict (key_hash) do update set
-  scopes = excluded.scopes, expires_at = null, is_replaced = false, updated_at = now(),
+  scopes = excluded.scopes, expires_at = null, is_replaced = false, updated_at = excluded.updated_at,
   revoked_at = case when not held.is_replaced then held.revoked_at end
 returning revoked_at is not null as "isRevoked"
 `;
