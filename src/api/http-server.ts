@@ -195,6 +195,7 @@ const HOST = /^(?:\[[0-9a-f:.]+\]|[\w.~!$&'()*+;=-]+)(?::(\d{0,5}))?$/i;
 function refuseHost(response: ServerResponse): void {
   const body = problemJson(MALFORMED, null);
   response.writeHead(PROBLEMS[MALFORMED.code].status, {
+    ...Object.fromEntries(ON_EVERY_ANSWER),
     "content-type": PROBLEM_TYPE,
     "content-length": Buffer.byteLength(body),
     connection: "close",
