@@ -157,6 +157,9 @@ export class EmbeddedServer {
       `${directory}/data`,
       "-l",
       `${directory}/server.log`,
+      // On the command line, which postgresql.auto.conf and ALTER SYSTEM can't override.
+      "-o",
+      "-c listen_addresses=127.0.0.1",
       ...wait,
     ];
     try {

