@@ -99,7 +99,7 @@ function tryFile(
 }
 
 function trialLines(trial: Trial): string[] {
-  const { http_status: status, body, rules, extracted, observation } = trial;
+  const { http_status: status, body, rules, extracted, steps, observation } = trial;
   const content = body.is_json ? "JSON" : `not read as JSON: ${body.why}`;
   return [
     `HTTP ${status}, ${body.bytes} bytes, ${content}`,
@@ -117,6 +117,7 @@ function trialLines(trial: Trial): string[] {
       at === null ? `  ${field}: nothing` : `  ${field} at ${at === "" ? "the top" : at}: ${value}`,
     ),
     "",
+    `${steps.used} of ${steps.max} steps taken to read it.`,
     ...shownLines(shownObservation(observation)),
     trial.consequence,
   ];

@@ -101,6 +101,11 @@ export const providerTrialSchema = z
             value: shownText.openapi({ description: "JSON as it stands there, cut to 1000." }),
           }),
         ),
+        steps: z.strictObject({ used: z.int(), max: z.int() }).openapi({
+          description:
+            "How many steps a poll takes to read the answer, and how many it may take; an answer " +
+            "that takes more can't be read.",
+        }),
         observation: z.looseObject({ kind: z.string() }),
       })
       .nullable()

@@ -98,6 +98,21 @@ export function unreadable(
     : observation;
 }
 
+/** The definition makes more work of the answer than the polls of others may wait for. */
+export function tooManySteps({ provider, answer, body }: Answered): Observation {
+  const { max } = body.steps;
+  const why =
+    `${describeHttp(answer)}: the definition ${provider.name} takes more than ${max} steps to read ` +
+    `this answer of ${answer.body.length} bytes; give it fewer rules and conditions, or ask for ` +
+    "less in an answer.";
+  return {
+    kind: "retry",
+    cause: "unreadable_answer",
+    reason: cleanLine(why, REASON_CHARACTERS_MAX),
+    retryAfterMs: null,
+  };
+}
+
 /** One line for a person: the HTTP status and what the body says went wrong. */
 export function describe(answered: Answered): string {
   const error = readError(answered);
@@ -142,8 +157,9 @@ export function readEndingError(
 export function readRaw(body: BodyReading, places: readonly PointerTokens[]): string | null {
   if (body.kind === "unreadable") return null;
   const found = firstPresent(body.json, places);
-  const raw = found === null ? null : sliceRawJson(body.text, found.tokens);
-  return raw === null ? null : compactJson(raw);
+  if (found === null || !body.steps.scan(body.text.length)) return null;
+  const raw = sliceRawJson(body.text, found.tokens);
+  return raw === null || !body.steps.scan(raw.length) ? null : compactJson(raw);
 }
 
 export function readProgress({ provider, body }: Answered): string | null {
@@ -206,7 +222,7 @@ function readScalar(
   const { value, tokens } = found;
   if (typeof value === "string") return cleanLine(value, charactersMax) || null;
   if (typeof value === "boolean") return String(value);
-  return typeof value === "number" ? readDigits(body.text, tokens, charactersMax) : null;
+  return typeof value === "number" ? readDigits(body, tokens, charactersMax) : null;
 }
 
 /** The same with the blanks of a string, which may be why nobody knows it. */
@@ -229,14 +245,18 @@ export function readWord(
 export function readValue(body: BodyReading, tokens: PointerTokens): string | null {
   if (body.kind === "unreadable") return null;
   const value = valueAt(body.json, tokens);
-  if (typeof value === "number") return readDigits(body.text, tokens, VALUE_CHARACTERS_MAX);
+  if (typeof value === "number") return readDigits(body, tokens, VALUE_CHARACTERS_MAX);
   if (typeof value !== "string" || value === "") return null;
   return value.length > VALUE_CHARACTERS_MAX ? null : value;
 }
 
 /** The number there as it is written; null when it is too long, since its beginning is another one. */
-function readDigits(text: string, tokens: PointerTokens, charactersMax: number): string | null {
-  const source = sliceRawJson(text, tokens);
+function readDigits(
+  { text, steps }: Extract<BodyReading, { kind: "json" }>,
+  tokens: PointerTokens,
+  charactersMax: number,
+): string | null {
+  const source = steps.scan(text.length) ? sliceRawJson(text, tokens) : null;
   return source === null || source.length > charactersMax ? null : source;
 }
 

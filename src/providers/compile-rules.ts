@@ -14,6 +14,7 @@ import {
 } from "./json-pointer.ts";
 import { AnswerNumbers, ElementNumbers, type NumberSources } from "./number-sources.ts";
 import type { BodyReading } from "./read-body.ts";
+import type { Steps } from "./steps.ts";
 import type {
   ElementCondition,
   HeaderTest,
@@ -62,6 +63,8 @@ export interface CompiledRule {
   readonly rule: ProviderRule;
   readonly verdict: RuleVerdict;
   readonly hasStatus: (httpStatus: number) => boolean;
+  /** What holding it against the head of an answer takes. */
+  readonly headSteps: number;
   readonly headerTests: readonly ((headers: HeaderValues) => boolean)[];
   /** One test for each of the rule's conditions. */
   readonly conditions: readonly JsonTest[];
@@ -78,6 +81,7 @@ export function compileRules(
     rule,
     verdict: compileVerdict(rule, statusAt),
     hasStatus: compileStatus(rule.http_status),
+    headSteps: headSteps(rule),
     headerTests: rule.headers.map(compileHeaderTest),
     conditions: compileConditions(rule.all),
     lenient: compileConditions(
@@ -117,20 +121,22 @@ export function judge(
   const holds = (conditions: readonly JsonTest[]): boolean =>
     conditions.every((test) => test(json, numbers));
   for (const rule of rules) {
-    if (fitsHead(rule, answer, remembered) && holds(rule.conditions)) return rule.verdict;
+    if (!fitsHead(rule, answer, body.steps, remembered)) continue;
+    if (holds(rule.conditions)) return rule.verdict;
   }
   if (json === undefined) return null;
   const fits = (rule: CompiledRule): boolean =>
-    fitsHead(rule, answer, remembered) && holds(rule.lenient);
+    fitsHead(rule, answer, body.steps, remembered) && holds(rule.lenient);
   return rules.find(fits)?.verdict ?? null;
 }
 
 function fitsHead(
-  { rule, hasStatus, headerTests }: CompiledRule,
+  { rule, hasStatus, headerTests, headSteps: needed }: CompiledRule,
   answer: { readonly status: number; readonly headers: HeaderValues },
+  steps: Steps,
   remembered: string | null,
 ): boolean {
-  if (!hasStatus(answer.status)) return false;
+  if (!steps.spend(needed) || !hasStatus(answer.status)) return false;
   if (rule.remembered !== undefined && rule.remembered !== remembered) return false;
   return headerTests.every((test) => test(answer.headers));
 }
@@ -171,6 +177,11 @@ function compileStatus(wanted: ProviderRule["http_status"]): (status: number) =>
   if (typeof wanted === "number") return (status) => status === wanted;
   if (Array.isArray(wanted)) return (status) => wanted.includes(status);
   return (status) => status >= wanted.gte && status <= wanted.lte;
+}
+
+/** One for the rule, and some for each test of a header by how many values it knows. */
+function headSteps({ headers }: ProviderRule): number {
+  return headers.reduce((sum, { in: oneOf = [] }) => sum + 2 + oneOf.length, 1);
 }
 
 function compileHeaderTest({ name, eq, in: oneOf, exists }: HeaderTest) {
@@ -227,7 +238,9 @@ function compileSearch(conditions: readonly ElementCondition[]) {
 
 function atPointer(pointer: string, tests: readonly ValueTest[]): JsonTest {
   const tokens = splitPointer(pointer);
+  const needed = 1 + tokens.length + tests.length;
   return (json, numbers) => {
+    if (!numbers.steps.spend(needed)) return false;
     const value = valueAt(json, tokens);
     return tests.every((test) => test(value, numbers, tokens));
   };
@@ -242,7 +255,9 @@ function compileTests(condition: ElementCondition): ValueTest[] {
   if (not !== undefined) tests.push(isPresent, negation(isAmong([not], fold)));
   if (noneOf !== undefined) tests.push(isPresent, negation(isAmong(noneOf, fold)));
   if (exists !== undefined) tests.push((value) => isPresent(value) === exists);
-  if (empty !== undefined) tests.push((value) => hasContent(value) !== empty);
+  if (empty !== undefined) {
+    tests.push((value, { steps }) => hasContent(value, steps) !== empty);
+  }
   if (contains !== undefined) tests.push(holdsText(contains, condition.ignore_case));
   return tests;
 }
@@ -253,11 +268,16 @@ type Fold = (value: unknown) => unknown;
 function isAmong(wanted: readonly Scalar[], fold: Fold): ValueTest {
   const others = new Set(wanted.filter((one) => !isNumber(one)).map(fold));
   const numbers = wanted.filter(isNumber).map(compileNumber);
-  if (numbers.length === 0) return (value) => others.has(fold(value));
-  return (value, sources, tokens) =>
-    typeof value === "number"
-      ? numbers.some((isEqual) => isEqual(value, sources, tokens))
-      : others.has(fold(value));
+  const isText: ValueTest = (value, { steps }) => {
+    const folded = fold === foldCase && typeof value === "string" ? value.length : 0;
+    return steps.fold(Math.min(folded, FOLDED_CHARACTERS_MAX)) && others.has(fold(value));
+  };
+  if (numbers.length === 0) return isText;
+  return (value, sources, tokens) => {
+    if (typeof value !== "number") return isText(value, sources, tokens);
+    if (!sources.steps.spend(numbers.length)) return false;
+    return numbers.some((isEqual) => isEqual(value, sources, tokens));
+  };
 }
 
 function isNumber(value: Scalar): value is number | ExactNumber {
@@ -266,12 +286,16 @@ function isNumber(value: Scalar): value is number | ExactNumber {
 
 /** Texts are searched this far, so that no answer can keep all other polls waiting. */
 const SEARCHED_CHARACTERS_MAX = 10_000;
+const PART_CHARACTERS_PER_PASS = 8;
 
 function holdsText(part: string, ignoreCase: boolean): ValueTest {
   const wanted = ignoreCase ? part.toLowerCase() : part;
-  return (value) => {
+  return (value, { steps }) => {
     if (typeof value !== "string") return false;
     const text = value.slice(0, SEARCHED_CHARACTERS_MAX);
+    if (ignoreCase && !steps.fold(text.length)) return false;
+    // At worst the engine compares the whole part at each place.
+    if (!steps.scan(text.length * Math.ceil(part.length / PART_CHARACTERS_PER_PASS))) return false;
     return (ignoreCase ? text.toLowerCase() : text).includes(wanted);
   };
 }
@@ -283,7 +307,8 @@ function compileNumber(wanted: number | ExactNumber) {
   return (value: number, numbers: NumberSources, tokens: PointerTokens): boolean => {
     if (value !== double) return false;
     if (!numbers.mayLoseDigits) return typeof wanted === "number";
-    return isSameNumber(numbers.sourceAt(tokens), source);
+    const found = numbers.sourceAt(tokens);
+    return numbers.steps.fold(found.length) && isSameNumber(found, source);
   };
 }
 

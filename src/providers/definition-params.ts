@@ -11,12 +11,16 @@ interface DefinitionWithParams {
   readonly result: ResultDefinition;
 }
 
+/** Each is filled in whenever the request is made. */
+const PLACEHOLDERS_MAX = 200;
+
 /**
  * Params that are explained but that no request uses are misspelt, and nothing would tell. Those
  * that may be missing can't stand where something has to.
  */
 export function checkParams(definition: DefinitionWithParams, context: IssueSink): void {
   const requests = requestsOf(definition);
+  for (const request of requests) checkPlaceholders(request, pathOf(request, definition), context);
   const needed = new Set(requests.flatMap(paramsOutsideQuery));
   const used = new Set([...needed, ...requests.flatMap(paramsInQuery)]);
   for (const [name, { optional }] of Object.entries(definition.params)) {
@@ -30,6 +34,22 @@ export function checkParams(definition: DefinitionWithParams, context: IssueSink
       context.addIssue({ code: "custom", message, path: [...path, "optional"] });
     }
   }
+}
+
+function pathOf(request: RequestDefinition, { status, cancel }: DefinitionWithParams): string[] {
+  if (request === status) return ["status"];
+  return request === cancel ? ["cancel"] : ["result", "request"];
+}
+
+function checkPlaceholders(request: RequestDefinition, at: string[], context: IssueSink): void {
+  const { path, headers, body } = request;
+  const sources = [path ?? "", ...Object.values(headers), ...Object.values(request.query)];
+  const inForm = body?.kind === "form" ? Object.values(body.fields) : [];
+  const inJson = body?.kind === "json" ? jsonTemplateSlots(body.value).length : 0;
+  const count = inJson + [...sources, ...inForm].flatMap(slotsOf).length;
+  if (count <= PLACEHOLDERS_MAX) return;
+  const message = `A request has at most ${PLACEHOLDERS_MAX} placeholders, and this one has ${count}.`;
+  context.addIssue({ code: "custom", message, path: at });
 }
 
 function requestsOf({ status, cancel, result }: DefinitionWithParams): RequestDefinition[] {

@@ -1,5 +1,7 @@
 import { sliceRawJson } from "../core/raw-json.ts";
 import { firstPresent, firstWithContent, isObject, type PointerTokens } from "./json-pointer.ts";
+import type { BodyReading } from "./read-body.ts";
+import type { Steps } from "./steps.ts";
 
 /** Longer error texts are cut. */
 export const ERROR_CHARACTERS_MAX = 2000;
@@ -12,11 +14,12 @@ const ONE_CLEAN_WORD = /^[\x21-\x7e]+$/;
  * `{message, code}` or `{error: …}`, or else the JSON itself. Null when no pointer leads to anything.
  */
 export function readErrorText(
-  body: { readonly text: string; readonly json: unknown },
+  body: Extract<BodyReading, { kind: "json" }>,
   pointers: readonly PointerTokens[],
 ): string | null {
-  const found = findError(body.json, pointers);
-  if (found === null) return null;
+  const found = findError(body.json, pointers, body.steps);
+  // The text may be looked through twice.
+  if (found === null || !body.steps.scan(2 * body.text.length)) return null;
   // The source text rather than JSON.stringify, which overflows the stack on deep nesting.
   const message = messageAt(body.text, found) ?? sliceRawJson(body.text, found.tokens) ?? "";
   const text = cleanText(message, ERROR_CHARACTERS_MAX);
@@ -24,8 +27,8 @@ export function readErrorText(
 }
 
 /** The first place that says something, or else the first that holds anything; null without one. */
-export function findError(json: unknown, pointers: readonly PointerTokens[]) {
-  return firstWithContent(json, pointers) ?? firstPresent(json, pointers);
+export function findError(json: unknown, pointers: readonly PointerTokens[], steps: Steps) {
+  return firstWithContent(json, pointers, steps) ?? firstPresent(json, pointers);
 }
 
 /** A value and where in the text it is. */

@@ -7,6 +7,7 @@ import { interpretResult, type ResultFacts } from "./interpret-result.ts";
 import { firstPresent, isPresent, pointerText, splitPointer, valueAt } from "./json-pointer.ts";
 import type { Provider } from "./provider.ts";
 import { type BodyReading, readBody, type UpstreamAnswer } from "./read-body.ts";
+import { Steps } from "./steps.ts";
 import type { ElementCondition, ProviderCondition } from "./rule-definition.ts";
 
 /** One rule, held against an answer. */
@@ -39,11 +40,14 @@ export interface AnswerExplanation {
   /** The rule that decided, as a JSON Pointer, or null when HTTP's own meaning holds. */
   readonly decided_by: string | null;
   readonly extracted: readonly ExtractExplanation[];
+  /** How many steps a poll takes to read the answer, and how many it may take. */
+  readonly steps: { readonly used: number; readonly max: number };
   readonly observation: Interpretation;
 }
 
 const VALUE_CHARACTERS_MAX = 1000;
 const SHOWN_CHARACTERS_MAX = 100;
+const NO_STEPS_LEFT = "the rules before it have taken all steps that one answer may take";
 
 /** Reads a status answer as a poll would, and says how. Never throws. */
 export function explainAnswer(
@@ -52,10 +56,13 @@ export function explainAnswer(
   facts: AnswerFacts,
 ): AnswerExplanation {
   const body = readBody(answer);
+  const steps = new Steps(answer.body.length);
+  const observation = interpretAnswer(provider, answer, facts, steps);
   return {
     ...explainRules("/rules", provider.answers.rules, answer, body, facts.remembered ?? null),
     extracted: placesOf(provider).map((looked) => explainExtract(looked, body)),
-    observation: interpretAnswer(provider, answer, facts),
+    steps: { used: steps.used, max: steps.max },
+    observation,
   };
 }
 
@@ -68,6 +75,8 @@ export function explainResultAnswer(
   const { result } = provider.answers;
   if (result.kind !== "request") throw new Error(`${provider.name} has no result request`);
   const body = readBody(answer);
+  const steps = new Steps(answer.body.length);
+  const observation = interpretResult(provider, answer, facts, steps);
   const looked: Looked[] = [
     ["/result/error", result.answers.error, findError],
     ["/result/at", result.answers.format === "json" ? result.answers.at : []],
@@ -75,7 +84,8 @@ export function explainResultAnswer(
   return {
     ...explainRules("/result/rules", result.answers.rules, answer, body),
     extracted: looked.map((one) => explainExtract(one, body)),
-    observation: interpretResult(provider, answer, facts),
+    steps: { used: steps.used, max: steps.max },
+    observation,
   };
 }
 
@@ -109,8 +119,10 @@ function explainExtract(
   [field, places, find = firstPresent]: Looked,
   body: BodyReading,
 ): ExtractExplanation {
-  const found = body.kind === "json" ? find(body.json, places) : null;
-  if (found === null || body.kind !== "json") return { field, found_at: null, value: null };
+  const found = body.kind === "json" ? find(body.json, places, body.steps) : null;
+  if (found === null || body.kind !== "json" || !body.steps.scan(body.text.length)) {
+    return { field, found_at: null, value: null };
+  }
   const raw = sliceRawJson(body.text, found.tokens) ?? "";
   return {
     field,
@@ -137,15 +149,19 @@ function explainRules(
       continue;
     }
     const why = mismatch(compiled, answer, body, remembered);
+    if (body.steps.isExceeded) {
+      explained.push({ ...told, outcome: "not_tried", why: NO_STEPS_LEFT });
+      continue;
+    }
     if (why === null) decidedBy = rule;
     explained.push({ ...told, outcome: why === null ? "matched" : "did_not_match", why });
   }
-  if (decidedBy === null) {
+  if (decidedBy === null && !body.steps.isExceeded) {
     const index = rules.findIndex(
       (rule) => mismatch(asLenient(rule), answer, body, remembered) === null,
     );
     const matched = explained[index];
-    if (matched !== undefined && body.kind === "json") {
+    if (matched !== undefined && body.kind === "json" && !body.steps.isExceeded) {
       decidedBy = matched.rule;
       const why = `${matched.why}, which differs in case or in blanks around it only`;
       explained[index] = { ...matched, outcome: "matched", why };
@@ -224,7 +240,7 @@ function shown(body: BodyReading, pointer: string): string {
   if (body.kind === "unreadable") return `the body can't be read: ${body.why}`;
   const tokens = splitPointer(pointer);
   const value = valueAt(body.json, tokens);
-  if (value === undefined) return "is not there";
+  if (value === undefined || !body.steps.scan(body.text.length)) return "is not there";
   if (!isPresent(value)) return "is null";
   return `is ${cleanLine(sliceRawJson(body.text, tokens) ?? "", SHOWN_CHARACTERS_MAX)}`;
 }

@@ -15,6 +15,7 @@ import {
   REASON_CHARACTERS_MAX,
   refusedCredential,
   retry,
+  tooManySteps,
   unreadable,
   unusable,
 } from "./answered.ts";
@@ -32,6 +33,7 @@ import {
 } from "./json-pointer.ts";
 import type { Provider } from "./provider.ts";
 import { type BodyReading, readBody, type UpstreamAnswer } from "./read-body.ts";
+import type { Steps } from "./steps.ts";
 
 export type RunningObservation = Extract<Observation, { kind: "running" }>;
 
@@ -69,15 +71,17 @@ export function interpretAnswer(
   provider: Provider,
   answer: UpstreamAnswer,
   facts: AnswerFacts,
+  steps?: Steps,
 ): Interpretation {
-  const body = readBody(answer);
+  const body = readBody(answer, steps);
   const { nowMs } = facts;
   const answered = { provider, answer, nowMs, body, errorAt: provider.answers.error };
   if (answer.status === 304 && facts.unchanged) {
     return { ...facts.unchanged, hintMs: readHintMs(answered) };
   }
   const verdict = judge(provider.answers.rules, answer, body, facts.remembered ?? null);
-  return byVerdict(answered, facts, verdict ?? verdictOfHttp(answer.status));
+  const interpretation = byVerdict(answered, facts, verdict ?? verdictOfHttp(answer.status));
+  return body.steps.isExceeded ? tooManySteps(answered) : interpretation;
 }
 
 /** What an answer means that no rule matches: RFC 9110 on its own. */
@@ -210,13 +214,15 @@ function placeOfResult(
   const json = body.kind === "json" ? body.json : undefined;
   const url = urlAt === null ? null : firstUrl(body, urlAt);
   if (urlAt !== null && url === null) {
-    const found = firstWithContent(json, urlAt);
+    const found = firstWithContent(json, urlAt, body.steps);
     return found === null ? null : notUsable(found.tokens);
   }
   const answer: Record<string, string> = {};
   for (const { pointer, tokens } of values) {
     const value = readValue(body, tokens);
-    if (value === null) return hasContent(valueAt(json, tokens)) ? notUsable(tokens) : null;
+    if (value === null) {
+      return hasContent(valueAt(json, tokens), body.steps) ? notUsable(tokens) : null;
+    }
     answer[pointer] = value;
   }
   return { url, answer };

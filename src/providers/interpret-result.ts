@@ -10,6 +10,7 @@ import {
   REASON_CHARACTERS_MAX,
   refusedCredential,
   retry,
+  tooManySteps,
   unreadable,
 } from "./answered.ts";
 import type { ResultAnswers } from "./compile-answers.ts";
@@ -23,6 +24,7 @@ import {
 } from "./interpret-answer.ts";
 import type { Provider } from "./provider.ts";
 import { readBody, readText, type UpstreamAnswer } from "./read-body.ts";
+import type { Steps } from "./steps.ts";
 
 /** What the meaning of an answer to the request for a result depends on besides the answer. */
 export interface ResultFacts {
@@ -42,18 +44,22 @@ export function interpretResult(
   provider: Provider,
   answer: UpstreamAnswer,
   facts: ResultFacts,
+  steps?: Steps,
 ): Observation {
   const { result } = provider.answers;
   if (result.kind !== "request") throw new Error(`${provider.name} has no result request`);
-  const body = readBody(answer);
+  const body = readBody(answer, steps);
   const errorAt = result.answers.error;
   const answered = { provider, answer, nowMs: facts.nowMs, body, errorAt };
   const ruled = judge(result.answers.rules, answer, body);
   if (ruled === null && result.answers.otherwiseOn.includes(answer.status)) {
-    return otherwise(answered, facts, result.answers);
+    return body.steps.isExceeded
+      ? said(tooManySteps(answered))
+      : otherwise(answered, facts, result.answers);
   }
   const verdict = ruled ?? resultVerdictOfHttp(provider, answer.status);
-  return said(byVerdict(answered, facts, verdict, result.answers));
+  const observation = byVerdict(answered, facts, verdict, result.answers);
+  return said(body.steps.isExceeded ? tooManySteps(answered) : observation);
 }
 
 /**

@@ -4,6 +4,8 @@
  * function, `/list/length` a number) and @hyperjump/json-pointer throws where a place is not there.
  */
 
+import type { Steps } from "./steps.ts";
+
 /** A JSON pointer (RFC 6901) split into its decoded tokens. */
 export type PointerTokens = readonly string[];
 
@@ -59,27 +61,55 @@ const CONTENT_VALUES_MAX = 1000;
  * `{"code": 0, "message": ""}` are all ways to write that there is no error. Values that are nested
  * too deeply or too long to be looked through count as content.
  */
-export function hasContent(value: unknown): boolean {
-  let valuesLeft = CONTENT_VALUES_MAX;
-  const saysSomething = (one: unknown, depth: number): boolean => {
-    valuesLeft -= 1;
-    if (valuesLeft < 0 || depth > CONTENT_DEPTH_MAX) return true;
-    if (typeof one === "string") return one.trim() !== "";
-    if (!isObject(one)) return isPresent(one) && one !== false && one !== 0;
-    const inside: readonly unknown[] = Array.isArray(one) ? one : Object.values(one);
-    return inside.some((inner) => saysSomething(inner, depth + 1));
-  };
-  return saysSomething(value, 0);
+export function hasContent(value: unknown, steps: Steps): boolean {
+  if (!isObject(value)) return saysSomething(value, steps);
+  const known = steps.hasContent.get(value);
+  if (known !== undefined) return steps.spend(1) && known;
+  const found = holdsSomething(value, { valuesLeft: CONTENT_VALUES_MAX, steps }, 0);
+  steps.hasContent.set(value, found);
+  return found;
+}
+
+interface Search {
+  valuesLeft: number;
+  readonly steps: Steps;
+}
+
+function saysSomething(value: unknown, steps: Steps): boolean {
+  if (typeof value === "string") return steps.scan(value.length) && value.trim() !== "";
+  return steps.spend(1) && isPresent(value) && value !== false && value !== 0;
+}
+
+function holdsSomething(
+  value: Readonly<Record<string, unknown>>,
+  search: Search,
+  depth: number,
+): boolean {
+  // JSON objects have own members only. Taking the values all at once would cost several times more.
+  for (const key in value) {
+    search.valuesLeft -= 1;
+    if (search.valuesLeft < 0 || depth >= CONTENT_DEPTH_MAX) return true;
+    const inner = value[key];
+    if (
+      isObject(inner)
+        ? holdsSomething(inner, search, depth + 1)
+        : saysSomething(inner, search.steps)
+    ) {
+      return true;
+    }
+  }
+  return !search.steps.spend(1);
 }
 
 /** The first of the pointers that leads to something which has content, or null. */
 export function firstWithContent(
   json: unknown,
   pointers: readonly PointerTokens[],
+  steps: Steps,
 ): { readonly tokens: PointerTokens; readonly value: unknown } | null {
   for (const tokens of pointers) {
     const value = valueAt(json, tokens);
-    if (hasContent(value)) return { tokens, value };
+    if (hasContent(value, steps)) return { tokens, value };
   }
   return null;
 }

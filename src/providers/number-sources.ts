@@ -3,9 +3,12 @@ import { sliceRawJson } from "../core/raw-json.ts";
 import { splitRawArray } from "../core/raw-json-items.ts";
 import { type PointerTokens, pointerText } from "./json-pointer.ts";
 import type { BodyReading } from "./read-body.ts";
+import type { Steps } from "./steps.ts";
 
 /** Where the digits of an answer's numbers are to be found, should a double not tell them apart. */
 export interface NumberSources {
+  /** What may still be done with the answer. */
+  readonly steps: Steps;
   readonly mayLoseDigits: boolean;
   /** How the value there is written; the empty text when there is none. */
   sourceAt(tokens: PointerTokens): string;
@@ -13,16 +16,19 @@ export interface NumberSources {
 
 /** The numbers of a whole answer. Nothing is looked for before it is needed. */
 export class AnswerNumbers implements NumberSources {
+  readonly steps: Steps;
   readonly #text: string;
   #mayLoseDigits: boolean | null = null;
   #found: Map<string, string> | null = null;
 
   constructor(body: BodyReading) {
+    this.steps = body.steps;
     this.#text = body.kind === "json" ? body.text : "";
   }
 
   get mayLoseDigits(): boolean {
-    return (this.#mayLoseDigits ??= mayLoseDigits(this.#text));
+    return (this.#mayLoseDigits ??=
+      this.steps.scan(this.#text.length) && mayLoseDigits(this.#text));
   }
 
   /** Remembered, since many rules may look at one place of a long answer. */
@@ -31,6 +37,7 @@ export class AnswerNumbers implements NumberSources {
     const pointer = pointerText(tokens);
     const known = this.#found.get(pointer);
     if (known !== undefined) return known;
+    if (!this.steps.scan(this.#text.length)) return "";
     const source = sliceRawJson(this.#text, tokens) ?? "";
     this.#found.set(pointer, source);
     return source;
@@ -52,12 +59,22 @@ export class ElementNumbers implements NumberSources {
     this.#count = count;
   }
 
+  get steps(): Steps {
+    return this.#whole.steps;
+  }
+
   get mayLoseDigits(): boolean {
     return this.#whole.mayLoseDigits;
   }
 
   sourceAt(tokens: PointerTokens): string {
-    this.#elements ??= splitRawArray(this.#whole.sourceAt(this.#array), this.#count);
-    return sliceRawJson(this.#elements[this.index] ?? "", tokens) ?? "";
+    this.#elements ??= this.#split();
+    const element = this.#elements[this.index] ?? "";
+    return this.steps.scan(element.length) ? (sliceRawJson(element, tokens) ?? "") : "";
+  }
+
+  #split(): readonly string[] {
+    const array = this.#whole.sourceAt(this.#array);
+    return this.steps.scan(array.length) ? splitRawArray(array, this.#count) : [];
   }
 }

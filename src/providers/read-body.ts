@@ -2,6 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { nullNonFinite } from "../core/json-repair.ts";
 import { weighJson } from "../core/json-weight.ts";
 import type { HeaderValues } from "../core/retry-after.ts";
+import { Steps } from "./steps.ts";
 
 /** A whole answer of an upstream, its content encoding undone; header names in lower case. */
 export interface UpstreamAnswer {
@@ -14,10 +15,15 @@ export interface UpstreamAnswer {
   readonly undecodable?: string;
 }
 
-/** An answer's body as text and as JSON, or why it is not JSON. */
+/** An answer's body as text and as JSON, or why it is not JSON; and what may be done with it. */
 export type BodyReading =
-  | { readonly kind: "json"; readonly text: string; readonly json: unknown }
-  | Unreadable;
+  | {
+      readonly kind: "json";
+      readonly text: string;
+      readonly json: unknown;
+      readonly steps: Steps;
+    }
+  | (Unreadable & { readonly steps: Steps });
 
 export interface Unreadable {
   readonly kind: "unreadable";
@@ -37,19 +43,23 @@ const PARSED_BYTES_MAX = 64 * 2 ** 20;
 const BYTE_ORDER_MARK = 0xfeff;
 const CHARSET = /;\s*charset\s*=\s*"?([\w:.-]{1,40})/i;
 
-export function readBody(answer: UpstreamAnswer): BodyReading {
+export function readBody(
+  answer: UpstreamAnswer,
+  steps = new Steps(answer.body.length),
+): BodyReading {
   if (answer.body.length === 0) {
-    return { kind: "unreadable", why: "it is empty", isLasting: false };
+    return { kind: "unreadable", why: "it is empty", isLasting: false, steps };
   }
   const reading = readText(answer);
-  if (reading.kind === "unreadable") return reading;
+  if (reading.kind === "unreadable") return { ...reading, steps };
   const { text } = reading;
   const parsedBytesMax = answer.parsedBytesMax ?? PARSED_BYTES_MAX;
   const tooMuch = overLimit(answer.body, text, parsedBytesMax);
   if (tooMuch !== null) {
-    return { kind: "unreadable", why: tooMuch, isLasting: true, isOverLimit: true };
+    return { kind: "unreadable", why: tooMuch, isLasting: true, isOverLimit: true, steps };
   }
-  return parse(text) ?? parse(nullNonFinite(text)) ?? notJson(answer);
+  const json = parse(text, steps) ?? parse(nullNonFinite(text), steps);
+  return json ?? { ...notJson(answer), steps };
 }
 
 /** A body as text, by its byte order mark or declared charset, else as UTF-8. */
@@ -113,10 +123,10 @@ function overLimit(body: Buffer, text: string, parsedBytesMax: number): string |
   }
 }
 
-function parse(text: string | null): BodyReading | null {
+function parse(text: string | null, steps: Steps): BodyReading | null {
   if (text === null) return null;
   try {
-    return { kind: "json", text, json: JSON.parse(text) };
+    return { kind: "json", text, json: JSON.parse(text), steps };
   } catch {
     return null;
   }

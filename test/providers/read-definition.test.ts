@@ -88,6 +88,12 @@ describe("a definition with a mistake is refused with its place and what would b
       "/status/url_param",
       /either path or url_param/,
     ],
+    [
+      "more placeholders than a request may have",
+      request({ method: "POST", body: { kind: "json", value: Array(201).fill("{job_id}") } }),
+      "/status",
+      /at most 200 placeholders, and this one has 202/,
+    ],
     ["a body of a GET", request({ body: { kind: "json", value: 1 } }), "/status/body", /POST/],
     [
       "an unknown placeholder deep in a body",
