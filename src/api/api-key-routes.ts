@@ -8,6 +8,7 @@ import type { StoredApiKey } from "../store/api-keys.ts";
 import { jsonAnswer, NO_CONTENT, pageAnswer } from "./answer.ts";
 import { decodeCursor, encodeCursor, listScope } from "./cursor.ts";
 import { isoTime } from "./iso-time.ts";
+import { stockRefusal } from "./limit-refusal.ts";
 import { pagingParameters } from "./list-query.ts";
 import type { ApiPorts } from "./ports.ts";
 import { problemOfParts } from "./problem.ts";
@@ -85,6 +86,7 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
     scope: "admin",
     body: { schema: newKeySchema, bytesMax: BODY_BYTES_MAX },
     success: { status: 201, description: "The key.", schema: newApiKeySchema },
+    problems: ["project_limit_reached"],
     async handle({ database, caller: { projectId }, body }) {
       const nowMs = ports.clock.now();
       const expiresAtMs = body.expires_at === undefined ? null : Date.parse(body.expires_at);
@@ -92,6 +94,8 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
         const part = { pointer: "/expires_at", detail: "Must be in the future." };
         return { ok: false, problem: problemOfParts("validation_failed", [part]) };
       }
+      const refusal = await stockRefusal("api_keys", { projectId, database }, ports);
+      if (refusal !== null) return refusal;
       const key = newApiKey();
       const { name, scopes } = body;
       const id = newUuid(nowMs, 0);

@@ -23,6 +23,7 @@ import {
 } from "./connection-schema.ts";
 import type { ConnectionChangeBody } from "./connection-schema.ts";
 import { decodeCursor, encodeCursor, listScope } from "./cursor.ts";
+import { stockRefusal } from "./limit-refusal.ts";
 import { pagingParameters } from "./list-query.ts";
 import type { ApiPorts } from "./ports.ts";
 import { problemOfParts, refused } from "./problem.ts";
@@ -72,7 +73,12 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
     scope: "admin",
     body: { schema: newConnectionSchema, bytesMax: BODY_BYTES_MAX },
     success: { status: 201, description: "The connection.", schema: connectionSchema },
-    problems: ["unknown_provider", "base_url_refused", "connection_exists"],
+    problems: [
+      "unknown_provider",
+      "base_url_refused",
+      "connection_exists",
+      "project_limit_reached",
+    ],
     async handle({ database, caller: { projectId }, body }) {
       const provider = await findProvider(ports, projectId, body.provider);
       if (provider === null) return unknownProvider(ports, projectId);
@@ -83,6 +89,8 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
         ports,
       );
       if (problem !== null) return { ok: false, problem };
+      const refusal = await stockRefusal("connections", { projectId, database }, ports);
+      if (refusal !== null) return refusal;
       const name = body.name ?? DEFAULT_CONNECTION;
       const created = await createConnection(database, {
         id: newUuid(ports.clock.now(), 0),

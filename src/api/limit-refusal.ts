@@ -1,5 +1,8 @@
 import type { ProblemCode } from "../core/error-codes.ts";
 import type { ProjectLimitName, ProjectLimits } from "../core/project-limits.ts";
+import type { Database } from "../store/database.ts";
+import { countStored, type StoredLimitName } from "../store/stored-counts.ts";
+import type { ApiPorts } from "./ports.ts";
 import { refused } from "./problem.ts";
 import type { Refusal } from "./problem.ts";
 
@@ -19,5 +22,27 @@ export function limitRefusal(limits: ProjectLimits, at: AtLimit): Refusal {
   return refused(code, detail, {
     extensions: { limit: name, allowed: limits.allowed(projectId, name) },
     ...(retryAfterS !== undefined && { headers: { "retry-after": String(retryAfterS) } }),
+  });
+}
+
+/**
+ * Refuses to add one more of something that is counted in the database, or null when there is room.
+ * Of several that are added at the same moment, one too many may be let in.
+ */
+export async function stockRefusal(
+  name: StoredLimitName,
+  { projectId, database }: { readonly projectId: string; readonly database: Database },
+  { limits, clock }: Pick<ApiPorts, "limits" | "clock">,
+): Promise<Refusal | null> {
+  const counts = await countStored(database, projectId, clock.now());
+  const allowed = limits.allowed(projectId, name);
+  if (counts[name] < allowed) return null;
+  return limitRefusal(limits, {
+    projectId,
+    name,
+    code: "project_limit_reached",
+    detail:
+      `The project may have ${allowed} of its ${name.replaceAll("_", " ")}, those made in the last ` +
+      "24 hours included; delete some and wait, or ask the operator for more.",
   });
 }

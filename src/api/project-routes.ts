@@ -1,7 +1,13 @@
 import { publicId } from "../core/ids.ts";
-import { eachLimit, type ProjectLimitName } from "../core/project-limits.ts";
+import {
+  eachLimit,
+  type ProjectLimitName,
+  type ProjectLimitValues,
+} from "../core/project-limits.ts";
+import type { Database } from "../store/database.ts";
 import { changeProjectSettings, findProject } from "../store/manage-projects.ts";
 import type { ProjectRecord } from "../store/manage-projects.ts";
+import { countStored, type StoredCounts } from "../store/stored-counts.ts";
 import { jsonAnswer } from "./answer.ts";
 import { isoTime } from "./iso-time.ts";
 import type { ApiPorts } from "./ports.ts";
@@ -27,7 +33,8 @@ function read(ports: ApiPorts): Route {
     scope: "admin",
     success: { status: 200, description: "The project.", schema: projectSchema },
     async handle({ database, caller: { projectId } }) {
-      return projectReply(await findProject(database, projectId), projectId, ports);
+      const found = await findProject(database, projectId);
+      return projectReply(found, { database, projectId }, ports);
     },
   });
 }
@@ -45,7 +52,7 @@ function change(ports: ApiPorts): Route {
     problems: ["callback_url_refused"],
     async handle({ database, caller: { projectId }, body }) {
       const found = await findProject(database, projectId);
-      if (found === null) return projectReply(found, projectId, ports);
+      if (found === null) return projectReply(found, { database, projectId }, ports);
       const allowed = allowedOf(found, "live_jobs", ports);
       if ((body.live_jobs_max ?? 0) > allowed) {
         const detail = `Must be at most ${allowed}, which is what the operator allows.`;
@@ -57,7 +64,7 @@ function change(ports: ApiPorts): Route {
       const change = { ...body, operations_url: checked.value };
       const changed = await changeProjectSettings(database, projectId, change);
       await ports.projectChanged();
-      return projectReply(changed, projectId, ports);
+      return projectReply(changed, { database, projectId }, ports);
     },
   });
 }
@@ -76,12 +83,18 @@ async function checkOperationsUrl(
 }
 
 /** A key can outlive its project only when somebody deletes rows by hand. */
-function projectReply(of: ProjectRecord | null, id: string, ports: ApiPorts): Reply {
-  if (of === null) return notFound("project", publicId("project", id));
-  return jsonAnswer(200, projectJson(of, ports));
+async function projectReply(
+  of: ProjectRecord | null,
+  { database, projectId }: { readonly database: Database; readonly projectId: string },
+  ports: ApiPorts,
+): Promise<Reply> {
+  if (of === null) return notFound("project", publicId("project", projectId));
+  const stored = await countStored(database, projectId, ports.clock.now());
+  return jsonAnswer(200, projectJson(of, stored, ports));
 }
 
-function projectJson(of: ProjectRecord, ports: ApiPorts): string {
+function projectJson(of: ProjectRecord, stored: StoredCounts, ports: ApiPorts): string {
+  const counted: Partial<ProjectLimitValues> = stored;
   return JSON.stringify({
     id: publicId("project", of.id),
     object: "project",
@@ -96,7 +109,7 @@ function projectJson(of: ProjectRecord, ports: ApiPorts): string {
     operations_url: of.settings.operations_url ?? null,
     limits: eachLimit((name) => ({
       allowed: allowedOf(of, name, ports),
-      used: ports.limits.used(of.id, name),
+      used: counted[name] ?? ports.limits.used(of.id, name),
     })),
     created_at: isoTime(of.createdAtMs),
     updated_at: isoTime(of.updatedAtMs),

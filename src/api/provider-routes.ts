@@ -6,6 +6,7 @@ import type { UuidSource } from "../runtime/uuid-source.ts";
 import { deleteProvider } from "../store/delete-provider.ts";
 import { putProvider } from "../store/put-provider.ts";
 import { jsonAnswer, NO_CONTENT } from "./answer.ts";
+import { limitRefusal } from "./limit-refusal.ts";
 import type { ApiPorts } from "./ports.ts";
 import { refused } from "./problem.ts";
 import type { Refusal } from "./problem.ts";
@@ -21,7 +22,6 @@ import type { Route } from "./route.ts";
 
 const TAG = "Providers";
 const PATH = "/v1/providers/{name}";
-const PROVIDERS_PER_PROJECT_MAX = 200;
 
 export function providerRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
   // The schema first: to a router its address is a name as well.
@@ -92,7 +92,7 @@ function put(ports: ApiPorts, newUuid: UuidSource): Route {
       created: "It is new.",
       schema: providerWithDefinitionSchema,
     },
-    problems: ["provider_name_taken", "too_many_providers"],
+    problems: ["provider_name_taken", "too_many_providers", "project_limit_reached"],
     async handle({ database, caller: { projectId }, name, bodyText }) {
       const known = await ports.providers.findFresh(projectId, name);
       if (known !== null && known.source !== "project") return nameTaken(known);
@@ -107,9 +107,11 @@ function put(ports: ApiPorts, newUuid: UuidSource): Route {
         name,
         definition: text,
         isSame,
-        namesMax: PROVIDERS_PER_PROJECT_MAX,
+        namesMax: ports.limits.allowed(projectId, "definitions"),
+        versionsMax: ports.limits.allowed(projectId, "definition_versions"),
       });
-      if (outcome.kind === "too_many") return tooMany();
+      if (outcome.kind === "too_many") return tooMany(projectId, ports);
+      if (outcome.kind === "too_many_versions") return tooManyVersions(projectId, ports);
       const stored = await ports.providers.findFresh(projectId, name);
       if (stored === null) return noSuchProvider(name);
       return providerAnswer(outcome.kind === "created" ? 201 : 200, stored);
@@ -166,9 +168,23 @@ function nameTaken({ provider: { name }, source }: KnownProvider): Refusal {
   return refused("provider_name_taken", `A provider named ${name} ${whose}; take another name.`);
 }
 
-function tooMany(): Refusal {
-  return refused(
-    "too_many_providers",
-    `A project has at most ${PROVIDERS_PER_PROJECT_MAX} providers of its own; delete some first.`,
-  );
+function tooMany(projectId: string, { limits }: ApiPorts): Refusal {
+  const allowed = limits.allowed(projectId, "definitions");
+  return limitRefusal(limits, {
+    projectId,
+    name: "definitions",
+    code: "too_many_providers",
+    detail: `The project has at most ${allowed} providers of its own; delete some first.`,
+  });
+}
+
+function tooManyVersions(projectId: string, { limits }: ApiPorts): Refusal {
+  return limitRefusal(limits, {
+    projectId,
+    name: "definition_versions",
+    code: "project_limit_reached",
+    detail:
+      "The project's definitions have been changed as often as they may, since every version is " +
+      "kept for the jobs that began with it; ask the operator for more.",
+  });
 }

@@ -12,6 +12,7 @@ import {
 } from "../store/signing-secrets.ts";
 import { jsonAnswer } from "./answer.ts";
 import { isoTime } from "./iso-time.ts";
+import { stockRefusal } from "./limit-refusal.ts";
 import type { ApiPorts } from "./ports.ts";
 import { jwksSchema, signingKeyPageSchema, signingKeySchema } from "./response-schemas.ts";
 import { overlapSchema, ROTATION_BODY_BYTES_MAX, tooManySign } from "./rotation.ts";
@@ -88,8 +89,10 @@ function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
       isOptional: true,
     },
     success: { status: 200, description: "The new key.", schema: signingKeySchema },
-    problems: ["too_many_signing_secrets"],
+    problems: ["too_many_signing_secrets", "project_limit_reached"],
     async handle({ database, caller: { projectId }, body }) {
+      const refusal = await stockRefusal("signing_secrets", { projectId, database }, ports);
+      if (refusal !== null) return refusal;
       const nowMs = ports.clock.now();
       const { secret, publicKey } = newSigningKeyPair();
       const id = newUuid(nowMs, 0);

@@ -6,6 +6,7 @@ import { findSigningSecrets, rotateSigningSecret } from "../store/signing-secret
 import type { StoredSigningSecret } from "../store/signing-secrets.ts";
 import { jsonAnswer } from "./answer.ts";
 import { isoTime } from "./iso-time.ts";
+import { stockRefusal } from "./limit-refusal.ts";
 import type { ApiPorts } from "./ports.ts";
 import { signingSecretPageSchema, signingSecretSchema } from "./response-schemas.ts";
 import { overlapSchema, ROTATION_BODY_BYTES_MAX, tooManySign } from "./rotation.ts";
@@ -62,8 +63,10 @@ function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
       isOptional: true,
     },
     success: { status: 200, description: "The new secret.", schema: signingSecretSchema },
-    problems: ["too_many_signing_secrets"],
+    problems: ["too_many_signing_secrets", "project_limit_reached"],
     async handle({ database, caller: { projectId }, body }) {
+      const refusal = await stockRefusal("signing_secrets", { projectId, database }, ports);
+      if (refusal !== null) return refusal;
       const nowMs = ports.clock.now();
       const secret = body.secret ?? `whsec_${randomBytes(SECRET_BYTES).toString("base64")}`;
       const outcome = await rotateSigningSecret(

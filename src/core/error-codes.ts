@@ -24,6 +24,7 @@ export const PROBLEMS = {
   upstream_not_asked: { status: 409, title: "The upstream can't be asked now" },
   provider_in_use: { status: 409, title: "The provider is in use" },
   too_many_providers: { status: 409, title: "Too many providers" },
+  project_limit_reached: { status: 409, title: "The project has as many as it may" },
   connection_in_use: { status: 409, title: "The connection is in use" },
   too_many_signing_secrets: { status: 409, title: "Too many secrets would sign at once" },
   body_too_large: { status: 413, title: "The body is too large" },

@@ -59,6 +59,36 @@ const PROJECT_LIMITS = {
     byDefault: 50,
     counts: "Results above 256 KiB that are being read, by link or with a key.",
   },
+  connections: {
+    kind: "stock",
+    unit: "connections",
+    byDefault: 20_000,
+    counts: "Connections that exist or were made in the last 24 hours.",
+  },
+  definitions: {
+    kind: "stock",
+    unit: "definitions",
+    byDefault: 200,
+    counts: "Providers of the project's own.",
+  },
+  definition_versions: {
+    kind: "stock",
+    unit: "versions",
+    byDefault: 2_000,
+    counts: "Versions of all of them, older ones and those of deleted providers included.",
+  },
+  api_keys: {
+    kind: "stock",
+    unit: "keys",
+    byDefault: 10_000,
+    counts: "API keys that are good or were made in the last 24 hours.",
+  },
+  signing_secrets: {
+    kind: "stock",
+    unit: "secrets",
+    byDefault: 100,
+    counts: "Signing secrets and keys that sign or were made in the last 24 hours.",
+  },
   redeliveries_running: {
     kind: "stock",
     unit: "redeliveries",

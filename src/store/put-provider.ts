@@ -14,14 +14,17 @@ export interface WantedProvider {
 export type PutOutcome =
   | { readonly kind: "created" | "changed" | "unchanged"; readonly version: number }
   /** The project has as many providers as it may. */
-  | { readonly kind: "too_many" };
+  | { readonly kind: "too_many" }
+  /** It has as many versions of all of them as it may. */
+  | { readonly kind: "too_many_versions" };
 
 const FIND_NEWEST = `
 select version, definition, deleted_at is not null as "isDeleted",
   (select count(*)::int from (
     select distinct on (name) deleted_at from provider_versions where project_id = $1
     order by name, version desc
-  ) as newest where deleted_at is null) as names
+  ) as newest where deleted_at is null) as names,
+  (select count(*)::int from provider_versions where project_id = $1) as versions
 from (select 1) as always
 left join lateral (
   select * from provider_versions where project_id = $1 and name = $2
@@ -43,6 +46,7 @@ interface NewestRow {
   readonly definition: string;
   readonly isDeleted: boolean;
   readonly names: number;
+  readonly versions: number;
 }
 
 /**
@@ -51,7 +55,11 @@ interface NewestRow {
  */
 export async function putProvider(
   database: Database,
-  wanted: WantedProvider & { readonly projectId: string; readonly namesMax: number },
+  wanted: WantedProvider & {
+    readonly projectId: string;
+    readonly namesMax: number;
+    readonly versionsMax: number;
+  },
 ): Promise<PutOutcome> {
   const { projectId, name } = wanted;
   const [newest] = await database.run("find-newest-provider", (sql) =>
@@ -62,6 +70,7 @@ export async function putProvider(
   if (isNew && newest.names >= wanted.namesMax) return { kind: "too_many" };
   const version = newest.version ?? 0;
   if (!isNew && wanted.isSame(newest.definition)) return { kind: "unchanged", version };
+  if (newest.versions >= wanted.versionsMax) return { kind: "too_many_versions" };
   const isAdded = await addVersion(database, projectId, wanted, version + 1);
   if (!isAdded) return putProvider(database, wanted);
   return { kind: isNew ? "created" : "changed", version: version + 1 };

@@ -36,6 +36,7 @@ async function put(title: string, definition: object = exampleSource): Promise<s
     definition: JSON.stringify({ ...definition, title }),
     isSame: () => false,
     namesMax: 10,
+    versionsMax: 1000,
   });
   return id;
 }
