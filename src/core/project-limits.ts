@@ -15,7 +15,7 @@ export interface ProjectLimit {
   /** In one sentence: what counts against it. The documentation and the API show it. */
   readonly counts: string;
   /** The environment variable with the default, where it has another name than its limit. */
-  readonly environment?: string;
+  readonly environment?: "RINGBACK_LIVE_JOBS_MAX";
 }
 
 const MIB = 1024 * 1024;
@@ -146,8 +146,11 @@ export function limitOf(name: ProjectLimitName): ProjectLimit {
   return PROJECT_LIMITS[name];
 }
 
+/** The name of an environment variable that sets a limit. */
+export type ProjectLimitSetting = "RINGBACK_LIVE_JOBS_MAX" | `RINGBACK_PROJECT_${string}`;
+
 /** The environment variable that sets the default of all projects. */
-export function environmentNameOf(name: ProjectLimitName): string {
+export function environmentNameOf(name: ProjectLimitName): ProjectLimitSetting {
   return limitOf(name).environment ?? `RINGBACK_PROJECT_${name.toUpperCase()}`;
 }
 

@@ -11,7 +11,7 @@ export const UNREADINESS_REASONS = {
   database_read_only: "The database is read-only: nothing can be stored.",
   database_full: "The database's disk is full: nothing can be stored.",
   lease_lost: "The lease in the database could not be renewed.",
-  events_unrecorded: "What polls have found has been waiting to be recorded for too long.",
+  events_unrecorded: "Events have been waiting to be recorded for too long.",
 } as const;
 
 export type UnreadinessReason = keyof typeof UNREADINESS_REASONS;

@@ -1,4 +1,6 @@
+import type { ProjectLimitSetting } from "../core/project-limits.ts";
 import type { SettingKind } from "./setting-kind.ts";
+import type { SettingName } from "./settings.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -9,6 +11,9 @@ export interface SettingProblem {
   /** What would be right. */
   readonly valid: string;
 }
+
+/** A name that the documentation has. */
+export type KnownSetting = SettingName | ProjectLimitSetting;
 
 /**
  * Reads settings by name and remembers every problem, so that all can be told at once. A variable
@@ -24,7 +29,7 @@ export class SettingReader {
   }
 
   /** The value, or null when it is not set or wrong. */
-  read<T>(name: string, kind: SettingKind<T>): T | null {
+  read<T>(name: KnownSetting, kind: SettingKind<T>): T | null {
     this.#names.add(name);
     const text = this.#text(name);
     if (text === "") return null;
@@ -35,12 +40,12 @@ export class SettingReader {
   }
 
   /** Like `read`, and it is a problem when the variable is not set. */
-  require<T>(name: string, kind: SettingKind<T>, why: string): T | null {
+  require<T>(name: KnownSetting, kind: SettingKind<T>, why: string): T | null {
     if (!this.isSet(name)) this.problems.push({ name, problem: why, valid: kind.valid });
     return this.read(name, kind);
   }
 
-  isSet(name: string): boolean {
+  isSet(name: KnownSetting): boolean {
     return this.#text(name) !== "";
   }
 
@@ -48,7 +53,9 @@ export class SettingReader {
   strangers(prefix: string): { readonly name: string; readonly nearest: string | null }[] {
     const known = [...this.#names].filter((name) => name.startsWith(prefix));
     return Object.keys(this.#env)
-      .filter((name) => name.startsWith(prefix) && !this.#names.has(name) && this.isSet(name))
+      .filter(
+        (name) => name.startsWith(prefix) && !this.#names.has(name) && this.#text(name) !== "",
+      )
       .toSorted()
       .map((name) => ({ name, nearest: nearestTo(name, known) }));
   }
