@@ -31,6 +31,10 @@ const { version } = JSON.parse(
   readFileSync(new URL("../package.json", import.meta.url), "utf8"),
 ) as { version: string };
 
+// The driver would read it, and check each server by a statement that nothing waits for: its failure
+// would end the process. Which servers will do is for DATABASE_URL to say.
+delete process.env["PGTARGETSESSIONATTRS"];
+
 /** The only entry: arguments and environment in, exit code out. */
 async function main(args: readonly string[]): Promise<number> {
   const [command = "start", ...rest] = args;

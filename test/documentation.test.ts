@@ -6,7 +6,13 @@ import { environmentNameOf, limitOf, PROJECT_LIMIT_NAMES } from "../src/core/pro
 
 /* What the documentation names is there: files, pages, constants. */
 
-const PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", ...globSync("docs/**/*.md")];
+const PAGES = [
+  "README.md",
+  "CONTRIBUTING.md",
+  "CHANGELOG.md",
+  "SECURITY.md",
+  ...globSync("docs/**/*.md"),
+];
 
 /** `lanes/lane.ts` is short for `src/lanes/lane.ts`. */
 const FILE = /`((?:[\w-]+\/)+[\w.-]+\.(?:ts|sh|json))`/g;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import postgres from "postgres";
-import type { Sql } from "postgres";
+import { startupParameters } from "./call-bounds.ts";
+import { Connection, type Sql } from "./connection.ts";
 import { POSTGRES_USER } from "./postgres-cluster.ts";
 import { isProcessAlive } from "./postmaster.ts";
 
@@ -15,8 +15,11 @@ const LOCK = 74642226;
 /** The connection of a process that was just killed can outlive it by a moment. */
 const RELEASE_TIMEOUT_MS = 3_000;
 const PAUSE_MS = 50;
+const CONNECT_TIMEOUT_MS = 5_000;
 const ANSWER_TIMEOUT_MS = 10_000;
 const APPLICATION_NAME = "ringback data directory guard, pid ";
+/** A database is created by this connection. */
+const BOUNDS = { statementMs: 60_000, idleInTransactionMs: 60_000, lockMs: 0 };
 
 export interface DataDirGuard {
   readonly sql: Sql;
@@ -38,20 +41,14 @@ export async function takeGuard(options: {
   readonly onLost: () => void;
 }): Promise<GuardAttempt> {
   let state: "open" | "taken" | "released" = "open";
-  const sql = postgres({
-    host: "127.0.0.1",
-    port: options.port,
-    user: POSTGRES_USER,
-    password: options.password,
-    database: "postgres",
-    max: 1,
-    connect_timeout: 5,
-    idle_timeout: 0,
-    max_lifetime: null,
-    fetch_types: false,
-    connection: { application_name: APPLICATION_NAME + process.pid, statement_timeout: 60_000 },
-    onnotice: () => {},
-    onclose: () => {
+  const connection = new Connection({
+    server: { host: "127.0.0.1", port: options.port },
+    driverUrl: `postgres://${POSTGRES_USER}:${encodeURIComponent(options.password)}@localhost/postgres`,
+    parameters: { application_name: APPLICATION_NAME + process.pid, ...startupParameters(BOUNDS) },
+    bounds: BOUNDS,
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    onNotice: () => {},
+    onLost: () => {
       if (state !== "taken") return;
       state = "released";
       options.onLost();
@@ -59,18 +56,18 @@ export async function takeGuard(options: {
   });
   const release = async (): Promise<void> => {
     state = "released";
-    await sql.end({ timeout: 1 });
+    await connection.close();
   };
   // A server that answers nothing, not even to refuse: its queries end as lost.
-  const deadline = setTimeout(() => void sql.end({ timeout: 0 }), ANSWER_TIMEOUT_MS);
+  const deadline = setTimeout(() => connection.destroy(), ANSWER_TIMEOUT_MS);
   try {
-    const holder = await lock(sql);
+    const holder = await lock(connection.sql);
     if (holder.kind === "held") {
       await release();
       return holder;
     }
     state = "taken";
-    return { kind: "taken", guard: { sql, release } };
+    return { kind: "taken", guard: { sql: connection.sql, release } };
   } catch (error) {
     await release();
     throw error;

@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import postgres from "postgres";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { TestContext } from "vitest";
 import { createTestDatabase } from "../support/database.ts";
-import { useGatewayProcesses } from "../support/gateway-process.ts";
+import { runMain, useGatewayProcesses } from "../support/gateway-process.ts";
 import { gatewayEnvironment } from "../support/gateway-environment.ts";
 
 const processes = useGatewayProcesses();
@@ -146,3 +146,15 @@ test.concurrent("a question that needs no setting is answered whatever the setti
   expect(code).toBe(0);
   expect(output).toMatch(/^\d+\.\d+\.\d+\n$/);
 });
+
+test.each(["standby", "nonsense"])(
+  "PGTARGETSESSIONATTRS=%s is left alone: DATABASE_URL says which servers will do",
+  async (value) => {
+    const { url, drop } = await createTestDatabase();
+    onTestFinished(drop);
+    const env = { ...gatewayEnvironment(url), PGTARGETSESSIONATTRS: value };
+    const { code, output } = await runMain(env, ["migrate"]).exit;
+    expect(output).not.toMatch(/refused|not supported/);
+    expect(code).toBe(0);
+  },
+);
