@@ -38,6 +38,11 @@ export interface Config {
   /** `address` or `address:port`; null for those of the machine. */
   readonly nameServers: readonly string[] | null;
   readonly publicUrl: string | null;
+  /** Connections to the listener at once. */
+  readonly clientConnections: {
+    readonly connectionsMax: number;
+    readonly connectionsPerAddressMax: number;
+  };
   /** Addresses of proxies whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: EgressAllow["cidrs"];
   /** Asked for by `/metrics`; null to show strangers what names no tenant. */
@@ -135,6 +140,7 @@ function readConfig(settings: SettingReader, terminal: boolean): Config {
     egressAllow: byProject(settings.read("RINGBACK_EGRESS_ALLOW", listOf(exemption, 1000)) ?? []),
     nameServers: settings.read("RINGBACK_NAME_SERVERS", listOf(nameServer, 8)),
     publicUrl: settings.read("RINGBACK_PUBLIC_URL", baseUrl),
+    clientConnections: readClientConnections(settings),
     trustedProxies: settings.read("RINGBACK_TRUSTED_PROXIES", listOf(cidr, 1000)) ?? [],
     metricsToken: settings.read("RINGBACK_METRICS_TOKEN", metricsToken),
     log: {
@@ -185,6 +191,14 @@ function readEncryptionKeys(settings: SettingReader, external: boolean): readonl
   return external
     ? settings.require(name, kind, "is required with DATABASE_URL")
     : settings.read(name, kind);
+}
+
+/** Behind a proxy all clients have one address, so that alone is no limit unless it is set. */
+function readClientConnections(settings: SettingReader): Config["clientConnections"] {
+  const kind = wholeNumber(16, 1_000_000);
+  const connectionsMax = settings.read("RINGBACK_CLIENT_CONNECTIONS_MAX", kind) ?? 4_096;
+  const perAddress = settings.read("RINGBACK_CLIENT_CONNECTIONS_PER_ADDRESS_MAX", kind);
+  return { connectionsMax, connectionsPerAddressMax: perAddress ?? connectionsMax };
 }
 
 function readRetrySchedule(settings: SettingReader): number[] {

@@ -110,6 +110,7 @@ async function start(
     port: config.port,
     clock,
     stopTimeoutMs: REQUESTS_CLOSE_TIMEOUT_MS,
+    connections: config.clientConnections,
   });
   await server.start();
   started.push(() => server.stop());

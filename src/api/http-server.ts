@@ -1,6 +1,6 @@
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import { type AddressInfo, Server as NetServer } from "node:net";
+import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 import type { ProblemCode } from "../core/error-codes.ts";
@@ -8,6 +8,7 @@ import { PROBLEMS } from "../core/error-codes.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
 import type { Service } from "../runtime/service.ts";
 import { StartRefusedError } from "../runtime/start-refused.ts";
+import { ClientConnections, type ClientConnectionsOptions } from "./client-connections.ts";
 import { PROBLEM_TYPE, problem, problemJson } from "./problem.ts";
 import type { Problem } from "./problem.ts";
 
@@ -17,7 +18,6 @@ const HEADERS_TIMEOUT_MS = 10_000;
 /** Longer than the minute that load balancers keep a connection, so that they close it first. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 const HEADER_BYTES_MAX = 16 * 1024;
-const CONNECTIONS_MAX = 20_000;
 const IDLE_CHECK_MS = 25;
 /** For a client to read the refusal and close. */
 const PROXY_REFUSAL_MS = 1_000;
@@ -42,6 +42,7 @@ export interface HttpServerOptions {
   /** How long `stop` waits for requests in flight. */
   readonly stopTimeoutMs: number;
   readonly requestTimeoutMs?: number;
+  readonly connections: ClientConnectionsOptions;
 }
 
 /** The listener. What is too malformed to become a request is answered with a problem here. */
@@ -61,6 +62,7 @@ export class HttpServer implements Service {
     this.#options = options;
     const { requestTimeoutMs = REQUEST_TIMEOUT_MS } = options;
     const listener = getRequestListener(options.fetch, { errorHandler: answerMalformed });
+    const connections = new ClientConnections<Socket>(options.connections);
     const answer = (request: IncomingMessage, response: ServerResponse): void => {
       if (this.#isDraining) {
         response.setHeader("connection", "close");
@@ -74,7 +76,11 @@ export class HttpServer implements Service {
       for (const [name, value] of ON_EVERY_ANSWER) response.setHeader(name, value);
       // HTTP/1.0 need not name a host, and checks of load balancers don't.
       if (request.httpVersion === "1.0") request.headers.host ??= "localhost";
-      void listener(request, response).finally(() => (this.#inProgress -= 1));
+      connections.began(request.socket);
+      void listener(request, response).finally(() => {
+        this.#inProgress -= 1;
+        connections.ended(request.socket);
+      });
     };
     this.#server = createServer(
       {
@@ -88,7 +94,10 @@ export class HttpServer implements Service {
       },
       answer,
     );
-    this.#server.maxConnections = CONNECTIONS_MAX;
+    this.#server.on("connection", (socket) => {
+      socket.once("close", () => connections.closed(socket));
+      connections.opened(socket, socket.remoteAddress ?? "");
+    });
     this.#server.on("clientError", refuseConnection);
     // An expectation that nobody knows may be ignored; Node's own answer to it has no body.
     this.#server.on("checkExpectation", answer);

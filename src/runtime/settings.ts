@@ -60,6 +60,15 @@ export const SETTINGS = {
     meaning: "Address of this gateway as others reach it, for `result_url`.",
     byDefault: "the listener's",
   },
+  RINGBACK_CLIENT_CONNECTIONS_MAX: {
+    meaning:
+      "Connections to the listener at once. Beyond it, the address with the most loses its idlest.",
+    byDefault: "`4096`",
+  },
+  RINGBACK_CLIENT_CONNECTIONS_PER_ADDRESS_MAX: {
+    meaning: "The same of one address, for a gateway that is not behind a proxy.",
+    byDefault: "no limit of its own",
+  },
   RINGBACK_METRICS_TOKEN: {
     meaning: "Bearer token that `/metrics` asks for.",
     byDefault: "none; what names tenants is then shown on this machine only",

@@ -40,6 +40,7 @@ async function serve(options: { requestTimeoutMs?: number; stopTimeoutMs?: numbe
     port: 0,
     clock: systemClock,
     stopTimeoutMs: 2_000,
+    connections: { connectionsMax: 100, connectionsPerAddressMax: 100 },
     ...options,
   });
   await server.start();
