@@ -108,19 +108,25 @@ export class BenchGateway implements AsyncDisposable {
   }
 
   /** A connection of provider `pulse`; `settings` as in the API, over those of every scenario. */
-  async connect(name: string, baseUrl: string, settings: object = {}): Promise<BenchConnection> {
-    const { id } = (await this.call("POST", "/v1/connections", {
+  async connect(
+    name: string,
+    baseUrl: string,
+    settings: object = {},
+    apiKey = this.apiKey,
+  ): Promise<BenchConnection> {
+    const body = {
       provider: "pulse",
       name,
       credential: "bench",
       base_url: baseUrl,
       settings: { ...CONNECTION_SETTINGS, ...settings },
-    })) as { id: string };
+    };
+    const { id } = (await this.call("POST", "/v1/connections", body, apiKey)) as { id: string };
     return {
       id,
       name,
       setState: async (state) => {
-        await this.call("PATCH", `/v1/connections/${id}`, { state });
+        await this.call("PATCH", `/v1/connections/${id}`, { state }, apiKey);
       },
     };
   }
@@ -128,6 +134,7 @@ export class BenchGateway implements AsyncDisposable {
   async subscribe(
     connection: BenchConnection,
     wishes: readonly BenchSubscription[],
+    apiKey = this.apiKey,
   ): Promise<void> {
     for (let start = 0; start < wishes.length; start += BATCH_MAX) {
       const subscriptions = wishes
@@ -138,18 +145,22 @@ export class BenchGateway implements AsyncDisposable {
           provider: "pulse",
           connection: connection.name,
         }));
-      const { results } = (await this.call("POST", "/v1/subscriptions/batch", {
-        subscriptions,
-      })) as { results: readonly { status: number }[] };
+      const { results } = (await this.call(
+        "POST",
+        "/v1/subscriptions/batch",
+        { subscriptions },
+        apiKey,
+      )) as { results: readonly { status: number }[] };
       const refused = results.find(({ status }) => status !== 201);
       if (refused !== undefined) throw new Error(`Not accepted: ${JSON.stringify(refused)}`);
     }
   }
 
-  async call(method: string, path: string, body?: object): Promise<unknown> {
+  /** @param apiKey the first project's unless given */
+  async call(method: string, path: string, body?: object, apiKey = this.apiKey): Promise<unknown> {
     const response = await fetch(this.url + path, {
       method,
-      headers: { authorization: `Bearer ${this.apiKey}`, "content-type": "application/json" },
+      headers: { authorization: `Bearer ${apiKey}`, "content-type": "application/json" },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await response.text();

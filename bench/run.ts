@@ -14,6 +14,7 @@ import { accept } from "./scenarios/accept.ts";
 import { big } from "./scenarios/big.ts";
 import { bloat } from "./scenarios/bloat.ts";
 import { deliver } from "./scenarios/deliver.ts";
+import { fairness } from "./scenarios/fairness.ts";
 import { lag } from "./scenarios/lag.ts";
 import { life } from "./scenarios/life.ts";
 import { nodes } from "./scenarios/nodes.ts";
@@ -38,6 +39,7 @@ const SCENARIOS: readonly Scenario[] = [
   deliver,
   life,
   nodes,
+  fairness,
   lag,
   scale,
   big,
