@@ -125,7 +125,9 @@ select addressed.event_id as "eventId", shard_id as "shardId", project_id as "pr
   callback_url as "callbackUrl", callback_origin as "callbackOrigin", payload, metadata, headers,
   secret, retry_schedule as "retrySchedule", signatures, trace, wants_movements as "wantsMovements",
   fetch_result as "fetchResult", 0 as "attemptCount", 0 as "attemptsBefore", true as "goesOn"
-from addressed join owed on owed.id = delivery_id
+from addressed
+-- Not a join, which may be planned for a handful of rows: it would compare each with each.
+where (delivery_id in (select id from owed)) is true
 union all
 select event_id, $1::smallint, null, null,
   null, null, null, null, null, null, null, null, null, null, null, null, null, 0, 0,

@@ -251,7 +251,7 @@ from addressed
 union all
 select "eventId", "shardId", project_id, "occurredAtMs"::float8,
   null, null, null, null, null, null, null, null, null, null, null, null, null, 0, 0,
-  exists (select from crowded where crowded."eventId" = recorded."eventId")
+  "eventId" in (select "eventId" from crowded)
 from recorded
 `;
 
