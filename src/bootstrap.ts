@@ -1,11 +1,13 @@
 import { randomBytes } from "node:crypto";
 import type { Config } from "./config.ts";
+import { publicId } from "./core/ids.ts";
 import { newApiKey } from "./runtime/api-key.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { Log } from "./runtime/log.ts";
 import type { SecretBox } from "./runtime/secret-box.ts";
 import { newSigningKeyPair } from "./runtime/signing-key-pair.ts";
 import type { UuidSource } from "./runtime/uuid-source.ts";
+import { audited, type AuditNote } from "./store/audit-log.ts";
 import { createFirstApiKey, ensureApiKey } from "./store/api-keys.ts";
 import { ensureConnection, ensureProject } from "./store/bootstrap-rows.ts";
 import type { Database } from "./store/database.ts";
@@ -22,7 +24,7 @@ export interface BootstrapPorts {
   readonly secretBox: SecretBox;
   readonly clock: Clock;
   readonly uuids: UuidSource;
-  readonly log: Pick<Log, "warn">;
+  readonly log: Pick<Log, "info" | "warn">;
 }
 
 export interface Bootstrapped {
@@ -64,45 +66,67 @@ export async function bootstrap(
   return { projectId, generatedApiKey };
 }
 
-async function bootstrapApiKey(
+/** Changes what the settings say otherwise than the database, with entries in the audit log. */
+function audit<T>(
   { database, clock, uuids, log }: BootstrapPorts,
+  name: string,
+  work: (within: Database, note: (change: AuditNote) => void) => Promise<T>,
+): Promise<T> {
+  const actor = { kind: "operator", command: "start" } as const;
+  return audited(database, name, { actor, newId: () => uuids(clock.now(), 0), log }, work);
+}
+
+async function bootstrapApiKey(
+  ports: BootstrapPorts,
   config: Config,
   projectId: string,
 ): Promise<string | null> {
+  const { clock, uuids, log } = ports;
   const nowMs = clock.now();
-  const shared = { id: uuids(nowMs, 0), projectId, scopes: ["admin"] as const, nowMs };
-  if (config.apiKey !== null) {
-    const key = { ...shared, name: KEY_FROM_ENVIRONMENT, key: config.apiKey };
-    if ((await ensureApiKey(database, key)) === "revoked") {
+  const scopes = ["admin"] as const;
+  const shared = { id: uuids(nowMs, 0), projectId, scopes, nowMs };
+  const created = (name: string): AuditNote => ({
+    projectId,
+    action: "api_key.created",
+    subject: publicId("apiKey", shared.id),
+    details: { name, scopes, expires_at: null },
+  });
+  const { apiKey } = config;
+  if (apiKey !== null) {
+    const outcome = await audit(ports, "bootstrap-api-key", async (within, note) => {
+      const key = { ...shared, name: KEY_FROM_ENVIRONMENT, key: apiKey };
+      const ensured = await ensureApiKey(within, key);
+      if (ensured === "added") note(created(KEY_FROM_ENVIRONMENT));
+      return ensured;
+    });
+    if (outcome === "revoked") {
       log.warn({}, "the key in RINGBACK_API_KEY was revoked and is refused; set another one");
     }
     return null;
   }
   const key = newApiKey();
-  const isFirst = await createFirstApiKey(database, {
-    ...shared,
-    name: GENERATED_KEY,
-    key,
-    expiresAtMs: null,
+  const isFirst = await audit(ports, "bootstrap-api-key", async (within, note) => {
+    const first = { ...shared, name: GENERATED_KEY, key, expiresAtMs: null };
+    const isCreated = await createFirstApiKey(within, first);
+    if (isCreated) note(created(GENERATED_KEY));
+    return isCreated;
   });
   return isFirst ? key : null;
 }
 
 async function bootstrapSigningSecret(
-  { database, secretBox, clock, uuids }: BootstrapPorts,
+  ports: BootstrapPorts,
   config: Config,
   projectId: string,
 ): Promise<void> {
+  const { secretBox } = ports;
   const wanted = config.signingSecret;
   const secret = wanted ?? `whsec_${randomBytes(32).toString("base64")}`;
-  await ensureSigningSecret(database, {
-    id: uuids(clock.now(), 0),
-    projectId,
+  await ensureAudited(ports, projectId, {
     scheme: "v1",
     sealed: secretBox.seal(secret),
     publicKey: null,
     fromEnvironment: wanted !== null,
-    nowMs: clock.now(),
     isWanted: (sealed) => {
       // Opened in any case: a wrong key ring must stop the start, not the first delivery.
       const current = secretBox.open(sealed);
@@ -112,37 +136,56 @@ async function bootstrapSigningSecret(
 }
 
 /** There before anybody asks to be signed to with it, so that its public half can be read first. */
-async function bootstrapSigningKey(
-  { database, secretBox, clock, uuids }: BootstrapPorts,
-  projectId: string,
-): Promise<void> {
+async function bootstrapSigningKey(ports: BootstrapPorts, projectId: string): Promise<void> {
   const pair = newSigningKeyPair();
-  await ensureSigningSecret(database, {
-    id: uuids(clock.now(), 0),
-    projectId,
+  await ensureAudited(ports, projectId, {
     scheme: "v1a",
-    sealed: secretBox.seal(pair.secret),
+    sealed: ports.secretBox.seal(pair.secret),
     publicKey: pair.publicKey,
-    nowMs: clock.now(),
     isWanted: () => true,
   });
 }
 
+function ensureAudited(
+  ports: BootstrapPorts,
+  projectId: string,
+  secret: Omit<Parameters<typeof ensureSigningSecret>[1], "id" | "projectId" | "nowMs">,
+): Promise<void> {
+  const nowMs = ports.clock.now();
+  const id = ports.uuids(nowMs, 0);
+  return audit(ports, "bootstrap-signing-secret", async (within, note) => {
+    const sealed = await ensureSigningSecret(within, { ...secret, id, projectId, nowMs });
+    if (sealed !== secret.sealed) return;
+    note(
+      secret.scheme === "v1"
+        ? { projectId, action: "signing_secret.rotated", subject: publicId("signingSecret", id) }
+        : { projectId, action: "signing_key.rotated", subject: publicId("signingKey", id) },
+    );
+  });
+}
+
 function bootstrapConnection(
-  { database, secretBox, clock, uuids }: BootstrapPorts,
+  ports: BootstrapPorts,
   projectId: string,
   wanted: { readonly provider: string; readonly baseUrl: string; readonly credential: string },
 ): Promise<void> {
+  const { secretBox, clock, uuids } = ports;
   const { provider, baseUrl, credential } = wanted;
   const environment = JSON.stringify([baseUrl, credential]);
-  return ensureConnection(database, {
-    id: uuids(clock.now(), 0),
-    projectId,
-    provider,
-    name: CONNECTION_NAME,
-    baseUrl,
-    credential: secretBox.seal(credential),
-    environment: secretBox.seal(environment),
-    isCurrent: (sealed) => secretBox.open(sealed) === environment,
+  const name = CONNECTION_NAME;
+  return audit(ports, "bootstrap-connection", async (within, note) => {
+    const isNews = await ensureConnection(within, {
+      id: uuids(clock.now(), 0),
+      projectId,
+      provider,
+      name,
+      baseUrl,
+      credential: secretBox.seal(credential),
+      environment: secretBox.seal(environment),
+      isCurrent: (sealed) => secretBox.open(sealed) === environment,
+    });
+    const details = { fields: ["base_url", "credential"] };
+    const subject = `${provider}/${name}`;
+    if (isNews) note({ projectId, action: "connection.changed", subject, details });
   });
 }

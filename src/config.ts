@@ -67,6 +67,8 @@ export interface Config {
   readonly redeliveriesPerSecond: number;
   /** How long what is over is kept. */
   readonly keptForMs: number;
+  /** How long entries of the audit log are kept. */
+  readonly auditKeptForMs: number;
   /** How long the node goes on serving after it said that it is not ready any more. */
   readonly drainMs: number;
   readonly shutdownTimeoutMs: number;
@@ -166,6 +168,10 @@ function readConfig(settings: SettingReader, terminal: boolean): Config {
       settings.read("RINGBACK_REDELIVERIES_PER_SECOND", wholeNumber(1, 10_000)) ?? 100,
     keptForMs:
       (settings.read("RINGBACK_RETENTION_DAYS", wholeNumber(1, 3650)) ?? 30) * 24 * 3_600_000,
+    auditKeptForMs:
+      (settings.read("RINGBACK_AUDIT_RETENTION_DAYS", wholeNumber(1, 3650)) ?? 365) *
+      24 *
+      3_600_000,
     drainMs:
       settings.read("RINGBACK_DRAIN_MS", wholeNumber(0, 300_000)) ??
       (external && !terminal ? DRAIN_MS : 0),

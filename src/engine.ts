@@ -156,6 +156,7 @@ export class Engine {
       ...options,
       ownedShards,
       keptForMs: config.keptForMs,
+      auditKeptForMs: config.auditKeptForMs,
     });
     this.redeliveries = new RedeliveryRunner({
       ...options,

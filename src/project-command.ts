@@ -13,7 +13,7 @@ import { newApiKey } from "./runtime/api-key.ts";
 import type { Clock, DatabaseClock } from "./runtime/clock.ts";
 import { encryptionKeys } from "./runtime/encryption-keys.ts";
 import type { Log } from "./runtime/log.ts";
-import { createSecretBox } from "./runtime/secret-box.ts";
+import { createSecretBox, type SecretBox } from "./runtime/secret-box.ts";
 import { newSigningKeyPair } from "./runtime/signing-key-pair.ts";
 import { wholeNumber } from "./runtime/setting-kind.ts";
 import { StartRefusedError } from "./runtime/start-refused.ts";
@@ -27,6 +27,7 @@ import {
   setProjectLimit,
 } from "./store/administer-projects.ts";
 import { createApiKey, createFirstApiKey } from "./store/api-keys.ts";
+import { audited, type AuditNote } from "./store/audit-log.ts";
 import { ensureProject } from "./store/bootstrap-rows.ts";
 import type { Database } from "./store/database.ts";
 import { setByDatabase } from "./store/read-clock.ts";
@@ -105,13 +106,17 @@ export async function runProjectCommand(
         case "list":
           return list(database);
         case "create":
-          return create(command.name, config, { ...ports, database });
+          return create(command.name, await encryptionKeys(config), { ...ports, database });
         case "key":
-          return addKey(command.name, { ...ports, database });
+          return audit("key", { ...ports, database }, (administration) =>
+            addKey(command.name, administration),
+          );
         case "limits":
           return showLimits(command.name, config, database);
         case "set-limit":
-          return setLimit(command, database);
+          return audit("set-limit", { ...ports, database }, (administration) =>
+            setLimit(command, administration),
+          );
       }
     },
   );
@@ -133,20 +138,49 @@ function listed(project: ListedProject): string[] {
 }
 
 interface Administration {
+  /** Everything that is done on it is one transaction. */
   readonly database: Database;
   readonly clock: Clock;
+  /** Adds an entry to the audit log. */
+  readonly note: (change: AuditNote) => void;
 }
 
-/** The key comes last, so that a project whose making was cut short can be made again. */
-async function create(
+/** Carries out a command that changes something, with the audit log's entries about it. */
+function audit(
+  kind: ProjectCommand["kind"],
+  {
+    database,
+    clock,
+    log,
+  }: { readonly database: Database; readonly clock: Clock; readonly log: Log },
+  work: (administration: Administration) => Promise<string>,
+): Promise<string> {
+  const newUuid = createUuidSource();
+  const actor = { kind: "operator", command: `project ${kind}` } as const;
+  const ports = { actor, newId: () => newUuid(clock.now(), 0), log };
+  return audited(database, `project-${kind}`, ports, (within, note) =>
+    work({ database: within, clock, note }),
+  );
+}
+
+function create(
   name: string,
-  config: Config,
-  { database, clock }: Administration,
+  keys: readonly Buffer[],
+  ports: Parameters<typeof audit>[1],
+): Promise<string> {
+  return audit("create", ports, (administration) =>
+    createProject(name, createSecretBox(keys), administration),
+  );
+}
+
+async function createProject(
+  name: string,
+  secretBox: SecretBox,
+  { database, clock, note }: Administration,
 ): Promise<string> {
   const newId = createUuidSource();
   const nowMs = clock.now();
   const projectId = await ensureProject(database, { id: newId(nowMs, 0), name });
-  const secretBox = createSecretBox(await encryptionKeys(config));
   const { secret, publicKey } = newSigningKeyPair();
   const symmetric = `whsec_${randomBytes(32).toString("base64")}`;
   const secrets = [
@@ -172,26 +206,32 @@ async function create(
       `there is a project ${name} already. Take another name, or make a key for it: project key ${name}`,
     );
   }
+  const subject = publicId("project", projectId);
+  note({ projectId, action: "project.created", subject, details: { name } });
   return [
     `Project ${name} is made: ${publicId("project", projectId)}`,
     `API key with all rights on it, shown this once: ${key}`,
   ].join("\n");
 }
 
-async function addKey(name: string, { database, clock }: Administration): Promise<string> {
+async function addKey(name: string, { database, clock, note }: Administration): Promise<string> {
   const projectId = await findProjectId(database, name);
   if (projectId === null) throw noProject(name);
   const key = newApiKey();
   const nowMs = clock.now();
+  const id = createUuidSource()(nowMs, 0);
+  const scopes = ["admin"] as const;
   await createApiKey(database, {
-    id: createUuidSource()(nowMs, 0),
+    id,
     projectId,
     name: LATER_KEY,
     key,
-    scopes: ["admin"],
+    scopes,
     nowMs,
     expiresAtMs: null,
   });
+  const details = { name: LATER_KEY, scopes, expires_at: null };
+  note({ projectId, action: "api_key.created", subject: publicId("apiKey", id), details });
   return `API key with all rights on ${name}, shown this once: ${key}`;
 }
 
@@ -213,11 +253,13 @@ async function showLimits(name: string, config: Config, database: Database): Pro
 
 async function setLimit(
   { name, limit, value }: Extract<ProjectCommand, { kind: "set-limit" }>,
-  database: Database,
+  { database, note }: Administration,
 ): Promise<string> {
-  if (!(await setProjectLimit(database, { project: name, name: limit, value }))) {
-    throw noProject(name);
-  }
+  const projectId = await findProjectId(database, name);
+  if (projectId === null) throw noProject(name);
+  await setProjectLimit(database, { project: name, name: limit, value });
+  const subject = publicId("project", projectId);
+  note({ projectId, action: "project.limit_changed", subject, details: { limit, value } });
   const to = value === null ? `what ${environmentNameOf(limit)} says` : String(value);
   return `The limit ${limit} of project ${name} is ${to}.`;
 }

@@ -1,11 +1,17 @@
 import type { Config } from "./config.ts";
 import { SHARD_COUNT } from "./core/shard.ts";
+import { publicId } from "./core/ids.ts";
 import { withOperatorDatabase } from "./operator-database.ts";
+import { systemClock } from "./runtime/clock.ts";
 import { encryptionKeys } from "./runtime/encryption-keys.ts";
 import type { Log } from "./runtime/log.ts";
 import { createSecretBox, SecretBoxError, type SecretRing } from "./runtime/secret-box.ts";
 import { textTable } from "./runtime/text-table.ts";
+import { createUuidSource } from "./runtime/uuid-source.ts";
+import { listProjects } from "./store/administer-projects.ts";
+import { audited } from "./store/audit-log.ts";
 import type { Database } from "./store/database.ts";
+import { setByDatabase } from "./store/read-clock.ts";
 import {
   countSealed,
   findSealedBefore,
@@ -56,24 +62,46 @@ export async function runReseal(
 ): Promise<ResealOutcome> {
   const ring = createSecretBox(await encryptionKeys(config));
   return withOperatorDatabase({ config, log, applicationName: "ringback reseal" }, (database) =>
-    reseal(database, ring, dryRun),
+    reseal({ database, log }, ring, dryRun),
   );
 }
 
 async function reseal(
-  database: Database,
+  ports: { readonly database: Database; readonly log: Log },
   ring: SecretRing,
   dryRun: boolean,
 ): Promise<ResealOutcome> {
+  const { database } = ports;
   const done = { resealed: 0, unreadable: [] as string[] };
   if (!dryRun)
     for (const column of SEALED_COLUMNS) await resealColumn(database, ring, column, done);
+  if (done.resealed > 0) await noteReseal(ports, ring, done.resealed);
   const counts = await countByKey(database);
   const others = counts.filter(({ keyId }) => keyId !== ring.keyIds[0]);
   return {
     text: report({ ...done, dryRun, counts, ring }),
     allUnderFirstKey: others.length === 0,
   };
+}
+
+/** Pages are transactions of their own; the audit log of every project has one entry about them all. */
+async function noteReseal(
+  { database, log }: { readonly database: Database; readonly log: Log },
+  { keyIds: [keyId = ""] }: SecretRing,
+  secrets: number,
+): Promise<void> {
+  const newUuid = createUuidSource();
+  await setByDatabase(systemClock, database);
+  const nowMs = systemClock.now();
+  const actor = { kind: "operator", command: "reseal" } as const;
+  const ports = { actor, newId: () => newUuid(nowMs, 0), log };
+  await audited(database, "note-reseal", ports, async (within, note) => {
+    for (const { id: projectId } of await listProjects(within)) {
+      const details = { secrets_of_all_projects: secrets, key: keyId };
+      const subject = publicId("project", projectId);
+      note({ projectId, action: "secrets.resealed", subject, details });
+    }
+  });
 }
 
 interface Done {

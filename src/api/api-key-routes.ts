@@ -6,6 +6,7 @@ import type { UuidSource } from "../runtime/uuid-source.ts";
 import { createApiKey, listApiKeys, revokeApiKey } from "../store/api-keys.ts";
 import type { StoredApiKey } from "../store/api-keys.ts";
 import { jsonAnswer, NO_CONTENT, pageAnswer } from "./answer.ts";
+import { auditedRequest } from "./audit.ts";
 import { decodeCursor, encodeCursor, listScope } from "./cursor.ts";
 import { isoTime } from "./iso-time.ts";
 import { stockRefusal } from "./limit-refusal.ts";
@@ -87,7 +88,9 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
     body: { schema: newKeySchema, bytesMax: BODY_BYTES_MAX },
     success: { status: 201, description: "The key.", schema: newApiKeySchema },
     problems: ["project_limit_reached"],
-    async handle({ database, caller: { projectId }, body }) {
+    async handle(request) {
+      const { database, body } = request;
+      const { projectId } = request.caller;
       const nowMs = ports.clock.now();
       const expiresAtMs = body.expires_at === undefined ? null : Date.parse(body.expires_at);
       if (expiresAtMs !== null && !(expiresAtMs > nowMs)) {
@@ -99,7 +102,11 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
       const key = newApiKey();
       const { name, scopes } = body;
       const id = newUuid(nowMs, 0);
-      await createApiKey(database, { id, projectId, name, key, scopes, nowMs, expiresAtMs });
+      await auditedRequest(ports, request, "create-api-key", async (within, note) => {
+        await createApiKey(within, { id, projectId, name, key, scopes, nowMs, expiresAtMs });
+        const details = { name, scopes, expires_at: isoTime(expiresAtMs) };
+        note({ action: "api_key.created", subject: publicId("apiKey", id), details });
+      });
       const stored = { id, projectId, name, scopes, createdAtMs: nowMs, expiresAtMs };
       const view = { ...apiKeyView({ ...stored, revokedAtMs: null }), key };
       return jsonAnswer(201, JSON.stringify(view), { "cache-control": "no-store" });
@@ -117,9 +124,18 @@ function revoke(ports: ApiPorts): Route {
     scope: "admin",
     idKind: "apiKey",
     success: { status: 204, description: "It is revoked, now or before." },
-    async handle({ database, caller: { projectId }, id }) {
+    async handle(request) {
+      const { id } = request;
+      const { projectId } = request.caller;
       const nowMs = ports.clock.now();
-      const revoked = await revokeApiKey(database, { projectId, id, nowMs });
+      const name = "revoke-api-key";
+      const revoked = await auditedRequest(ports, request, name, async (within, note) => {
+        const key = await revokeApiKey(within, { projectId, id, nowMs });
+        if (key === null) return null;
+        const details = { name: key.name };
+        note({ action: "api_key.revoked", subject: publicId("apiKey", id), details });
+        return key;
+      });
       if (revoked === null) return notFound("apiKey", publicId("apiKey", id));
       ports.apiKeys.take(revoked);
       return NO_CONTENT;

@@ -10,9 +10,10 @@ import {
   findConnection,
   listConnections,
 } from "../store/manage-connections.ts";
-import type { ConnectionRecord } from "../store/manage-connections.ts";
+import type { ConnectionChange, ConnectionRecord } from "../store/manage-connections.ts";
 import type { ConnectionSettings } from "../store/schema.ts";
 import { jsonAnswer, NO_CONTENT, pageAnswer } from "./answer.ts";
+import { auditedRequest, changedFields } from "./audit.ts";
 import { connectionProblem } from "./connection-check.ts";
 import { connectionJson } from "./connection-json.ts";
 import {
@@ -79,7 +80,9 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
       "connection_exists",
       "project_limit_reached",
     ],
-    async handle({ database, caller: { projectId }, body }) {
+    async handle(request) {
+      const { database, body } = request;
+      const { projectId } = request.caller;
       const provider = await findProvider(ports, projectId, body.provider);
       if (provider === null) return unknownProvider(ports, projectId);
       const baseUrl = body.base_url ?? null;
@@ -92,7 +95,7 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
       const refusal = await stockRefusal("connections", { projectId, database }, ports);
       if (refusal !== null) return refusal;
       const name = body.name ?? DEFAULT_CONNECTION;
-      const created = await createConnection(database, {
+      const wanted = {
         id: newUuid(ports.clock.now(), 0),
         projectId,
         provider: provider.name,
@@ -101,7 +104,19 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
         credential: credential === undefined ? null : ports.secretBox.seal(credential),
         agreedHosts: credential === undefined ? null : credentialHosts(provider, baseUrl),
         settings: storedSettings(body.settings),
-      });
+      };
+      const created = await auditedRequest(
+        ports,
+        request,
+        "create-connection",
+        async (within, note) => {
+          const connection = await createConnection(within, wanted);
+          const subject = publicId("connection", wanted.id);
+          const details = { provider: provider.name, name };
+          if (connection !== null) note({ action: "connection.created", subject, details });
+          return connection;
+        },
+      );
       if (created === null) return connectionExists(provider.name, name);
       await ports.connections.changed(created.id);
       return jsonAnswer(201, connectionJson(created, ports));
@@ -137,7 +152,9 @@ function change(ports: ApiPorts): Route {
     body: { schema: connectionChangeSchema, bytesMax: BODY_BYTES_MAX },
     success: { status: 200, description: "The connection.", schema: connectionSchema },
     problems: ["unknown_provider", "base_url_refused"],
-    async handle({ database, caller: { projectId }, id, body }) {
+    async handle(request) {
+      const { database, id, body } = request;
+      const { projectId } = request.caller;
       const key = { projectId, id };
       const found = await findConnection(database, key);
       if (found === null) return notFound("connection", publicId("connection", id));
@@ -145,23 +162,31 @@ function change(ports: ApiPorts): Route {
       const refusal = changeRefusal({ found, body, provider, projectId }, ports);
       if (refusal !== null) return refusal;
       const { base_url: baseUrl, credential, settings, state } = body;
-      const changed = await changeConnection(
-        database,
-        key,
-        {
-          ...(credential !== undefined &&
-            provider !== null && {
-              credential: ports.secretBox.seal(credential),
-              agreedHosts: credentialHosts(
-                provider,
-                baseUrl === undefined ? found.baseUrl : baseUrl,
-              ),
-            }),
-          ...(baseUrl !== undefined && { baseUrl: baseUrl === null ? null : hrefOf(baseUrl) }),
-          ...(settings !== undefined && { settings: storedSettings(settings) }),
-          ...(state !== undefined && { state }),
+      const wanted: ConnectionChange = {
+        ...(credential !== undefined &&
+          provider !== null && {
+            credential: ports.secretBox.seal(credential),
+            agreedHosts: credentialHosts(provider, baseUrl === undefined ? found.baseUrl : baseUrl),
+          }),
+        ...(baseUrl !== undefined && { baseUrl: baseUrl === null ? null : hrefOf(baseUrl) }),
+        ...(settings !== undefined && { settings: storedSettings(settings) }),
+        ...(state !== undefined && { state }),
+      };
+      const changed = await auditedRequest(
+        ports,
+        request,
+        "change-connection",
+        async (within, note) => {
+          const connection = await changeConnection(within, key, wanted, PAUSED_BY_HAND);
+          const subject = publicId("connection", id);
+          const details = {
+            provider: found.provider,
+            name: found.name,
+            fields: changedFields(body),
+          };
+          if (connection !== null) note({ action: "connection.changed", subject, details });
+          return connection;
         },
-        PAUSED_BY_HAND,
       );
       if (changed === null) return notFound("connection", publicId("connection", id));
       await ports.connections.changed(id);
@@ -180,8 +205,21 @@ function remove(ports: ApiPorts): Route {
     idKind: "connection",
     success: { status: 204, description: "It is deleted." },
     problems: ["connection_in_use"],
-    async handle({ database, caller: { projectId }, id }) {
-      switch (await deleteConnection(database, { projectId, id })) {
+    async handle(request) {
+      const { id } = request;
+      const { projectId } = request.caller;
+      const done = await auditedRequest(
+        ports,
+        request,
+        "delete-connection",
+        async (within, note) => {
+          const outcome = await deleteConnection(within, { projectId, id });
+          const subject = publicId("connection", id);
+          if (outcome === "deleted") note({ action: "connection.deleted", subject });
+          return outcome;
+        },
+      );
+      switch (done) {
         case "not_found":
           return notFound("connection", publicId("connection", id));
         case "in_use":

@@ -142,6 +142,7 @@ export interface ProviderRegistry {
 export interface ApiLog {
   isLevelEnabled(level: string): boolean;
   debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
 }

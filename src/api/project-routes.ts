@@ -10,6 +10,7 @@ import type { ProjectRecord } from "../store/manage-projects.ts";
 import { countStored, type StoredCounts } from "../store/stored-counts.ts";
 import { jsonAnswer } from "./answer.ts";
 import { isoTime } from "./iso-time.ts";
+import { auditedRequest, changedFields } from "./audit.ts";
 import type { ApiPorts } from "./ports.ts";
 import { problemOfParts } from "./problem.ts";
 import type { Outcome } from "./problem.ts";
@@ -50,7 +51,9 @@ function change(ports: ApiPorts): Route {
     body: { schema: projectChangeSchema, bytesMax: BODY_BYTES_MAX },
     success: { status: 200, description: "The project.", schema: projectSchema },
     problems: ["callback_url_refused"],
-    async handle({ database, caller: { projectId }, body }) {
+    async handle(request) {
+      const { database, body } = request;
+      const { projectId } = request.caller;
       const found = await findProject(database, projectId);
       if (found === null) return projectReply(found, { database, projectId }, ports);
       const allowed = allowedOf(found, "live_jobs", ports);
@@ -62,7 +65,14 @@ function change(ports: ApiPorts): Route {
       const checked = await checkOperationsUrl(projectId, body.operations_url, ports);
       if (!checked.ok) return checked;
       const change = { ...body, operations_url: checked.value };
-      const changed = await changeProjectSettings(database, projectId, change);
+      const name = "change-project-settings";
+      const changed = await auditedRequest(ports, request, name, async (within, note) => {
+        const project = await changeProjectSettings(within, projectId, change);
+        const subject = publicId("project", projectId);
+        const details = { fields: changedFields(body) };
+        if (project !== null) note({ action: "project.changed", subject, details });
+        return project;
+      });
       await ports.projectChanged();
       return projectReply(changed, { database, projectId }, ports);
     },

@@ -7,6 +7,7 @@ import { deleteProvider } from "../store/delete-provider.ts";
 import { putProvider } from "../store/put-provider.ts";
 import { jsonAnswer, NO_CONTENT } from "./answer.ts";
 import { limitRefusal } from "./limit-refusal.ts";
+import { auditedRequest } from "./audit.ts";
 import type { ApiPorts } from "./ports.ts";
 import { refused } from "./problem.ts";
 import type { Refusal } from "./problem.ts";
@@ -93,7 +94,9 @@ function put(ports: ApiPorts, newUuid: UuidSource): Route {
       schema: providerWithDefinitionSchema,
     },
     problems: ["provider_name_taken", "too_many_providers", "project_limit_reached"],
-    async handle({ database, caller: { projectId }, name, bodyText }) {
+    async handle(request) {
+      const { name, bodyText } = request;
+      const { projectId } = request.caller;
       const known = await ports.providers.findFresh(projectId, name);
       if (known !== null && known.source !== "project") return nameTaken(known);
       const definition = readNamedDefinition(name, bodyText, (url) =>
@@ -101,7 +104,7 @@ function put(ports: ApiPorts, newUuid: UuidSource): Route {
       );
       if (!definition.ok) return definition;
       const { text, isSame } = definition.value;
-      const outcome = await putProvider(database, {
+      const wanted = {
         id: newUuid(ports.clock.now(), 0),
         projectId,
         name,
@@ -109,6 +112,17 @@ function put(ports: ApiPorts, newUuid: UuidSource): Route {
         isSame,
         namesMax: ports.limits.allowed(projectId, "definitions"),
         versionsMax: ports.limits.allowed(projectId, "definition_versions"),
+      };
+      const outcome = await auditedRequest(ports, request, "put-provider", async (within, note) => {
+        const put = await putProvider(within, wanted);
+        if (put.kind === "created" || put.kind === "changed") {
+          note({
+            action: `provider.${put.kind}`,
+            subject: name,
+            details: { version: put.version },
+          });
+        }
+        return put;
       });
       if (outcome.kind === "too_many") return tooMany(projectId, ports);
       if (outcome.kind === "too_many_versions") return tooManyVersions(projectId, ports);
@@ -131,8 +145,15 @@ function remove(ports: ApiPorts): Route {
     scope: "admin",
     success: { status: 204, description: "It is deleted." },
     problems: ["not_found", "provider_in_use"],
-    async handle({ database, caller: { projectId }, name }) {
-      switch (await deleteProvider(database, { projectId, name })) {
+    async handle(request) {
+      const { name } = request;
+      const { projectId } = request.caller;
+      const done = await auditedRequest(ports, request, "delete-provider", async (within, note) => {
+        const outcome = await deleteProvider(within, { projectId, name });
+        if (outcome === "deleted") note({ action: "provider.deleted", subject: name });
+        return outcome;
+      });
+      switch (done) {
         case "not_found":
           return notOwn(name);
         case "in_use":

@@ -210,6 +210,7 @@ const NOUNS: Readonly<Record<IdKind, string>> = {
   redelivery: "redelivery",
   operationalEvent: "operational event",
   signingKey: "signing key",
+  auditEntry: "audit entry",
 };
 
 function readId(kind: IdKind | undefined, text: string | undefined): Outcome<string> {

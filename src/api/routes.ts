@@ -1,5 +1,6 @@
 import { createUuidSource } from "../runtime/uuid-source.ts";
 import { apiKeyRoutes } from "./api-key-routes.ts";
+import { auditLogRoutes } from "./audit-log-routes.ts";
 import { callbackTestRoutes } from "./callback-test-routes.ts";
 import { connectionRoutes } from "./connection-routes.ts";
 import { deliveryRoutes } from "./delivery-routes.ts";
@@ -32,6 +33,7 @@ export function apiRoutes(ports: ApiPorts): Route[] {
     ...signingSecretRoutes(ports, newUuid),
     ...signingKeyRoutes(ports, newUuid),
     ...apiKeyRoutes(ports, newUuid),
+    ...auditLogRoutes(),
     ...systemRoutes(ports),
   ];
   return [...routes, ...documentationRoutes(routes, ports)];

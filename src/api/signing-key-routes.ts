@@ -11,6 +11,7 @@ import {
   rotateSigningSecret,
 } from "../store/signing-secrets.ts";
 import { jsonAnswer } from "./answer.ts";
+import { auditedRequest } from "./audit.ts";
 import { isoTime } from "./iso-time.ts";
 import { stockRefusal } from "./limit-refusal.ts";
 import type { ApiPorts } from "./ports.ts";
@@ -90,24 +91,30 @@ function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
     },
     success: { status: 200, description: "The new key.", schema: signingKeySchema },
     problems: ["too_many_signing_secrets", "project_limit_reached"],
-    async handle({ database, caller: { projectId }, body }) {
+    async handle(request) {
+      const { database, body } = request;
+      const { projectId } = request.caller;
       const refusal = await stockRefusal("signing_secrets", { projectId, database }, ports);
       if (refusal !== null) return refusal;
       const nowMs = ports.clock.now();
       const { secret, publicKey } = newSigningKeyPair();
       const id = newUuid(nowMs, 0);
-      const outcome = await rotateSigningSecret(
-        database,
-        {
-          id,
-          projectId,
-          scheme: "v1a",
-          sealed: ports.secretBox.seal(secret),
-          publicKey,
-          nowMs,
-        },
-        body.overlap_s * 1000,
-      );
+      const wanted = {
+        id,
+        projectId,
+        scheme: "v1a",
+        sealed: ports.secretBox.seal(secret),
+        publicKey,
+        nowMs,
+      } as const;
+      const name = "rotate-signing-key";
+      const outcome = await auditedRequest(ports, request, name, async (within, note) => {
+        const rotated = await rotateSigningSecret(within, wanted, body.overlap_s * 1000);
+        const details = { overlap_s: body.overlap_s };
+        const subject = publicId("signingKey", id);
+        if (rotated.kind === "rotated") note({ action: "signing_key.rotated", subject, details });
+        return rotated;
+      });
       if (outcome.kind === "too_many") return tooManySign(outcome);
       ports.signingSecretsChanged(projectId);
       const { createdAtMs, expiresAtMs } = outcome.secret;

@@ -5,6 +5,7 @@ import type { UuidSource } from "../runtime/uuid-source.ts";
 import { findSigningSecrets, rotateSigningSecret } from "../store/signing-secrets.ts";
 import type { StoredSigningSecret } from "../store/signing-secrets.ts";
 import { jsonAnswer } from "./answer.ts";
+import { auditedRequest } from "./audit.ts";
 import { isoTime } from "./iso-time.ts";
 import { stockRefusal } from "./limit-refusal.ts";
 import type { ApiPorts } from "./ports.ts";
@@ -64,23 +65,31 @@ function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
     },
     success: { status: 200, description: "The new secret.", schema: signingSecretSchema },
     problems: ["too_many_signing_secrets", "project_limit_reached"],
-    async handle({ database, caller: { projectId }, body }) {
+    async handle(request) {
+      const { database, body } = request;
+      const { projectId } = request.caller;
       const refusal = await stockRefusal("signing_secrets", { projectId, database }, ports);
       if (refusal !== null) return refusal;
       const nowMs = ports.clock.now();
       const secret = body.secret ?? `whsec_${randomBytes(SECRET_BYTES).toString("base64")}`;
-      const outcome = await rotateSigningSecret(
-        database,
-        {
-          id: newUuid(nowMs, 0),
-          projectId,
-          scheme: "v1",
-          sealed: ports.secretBox.seal(secret),
-          publicKey: null,
-          nowMs,
-        },
-        body.overlap_s * 1000,
-      );
+      const id = newUuid(nowMs, 0);
+      const wanted = {
+        id,
+        projectId,
+        scheme: "v1",
+        sealed: ports.secretBox.seal(secret),
+        publicKey: null,
+        nowMs,
+      } as const;
+      const name = "rotate-signing-secret";
+      const outcome = await auditedRequest(ports, request, name, async (within, note) => {
+        const rotated = await rotateSigningSecret(within, wanted, body.overlap_s * 1000);
+        const details = { overlap_s: body.overlap_s };
+        const subject = publicId("signingSecret", id);
+        if (rotated.kind === "rotated")
+          note({ action: "signing_secret.rotated", subject, details });
+        return rotated;
+      });
       if (outcome.kind === "too_many") return tooManySign(outcome);
       ports.signingSecretsChanged(projectId);
       const view = signingSecretView(outcome.secret, ports);

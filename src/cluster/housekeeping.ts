@@ -3,6 +3,7 @@ import type { Log } from "../runtime/log.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
 import type { Database } from "../store/database.ts";
+import { forgetAuditEntries } from "../store/audit-log.ts";
 import { forgetOldIdempotencyKeys } from "../store/find-idempotency-key.ts";
 import { forgetOperationalEvents } from "../store/operational-events.ts";
 import { forgetDeadNodes } from "../store/node-leases.ts";
@@ -10,6 +11,8 @@ import { Retention } from "./retention.ts";
 
 const INTERVAL_MS = 60_000;
 const STATEMENTS_PER_ROUND_MAX = 20;
+const AUDIT_INTERVAL_MS = 3_600_000;
+const AUDIT_ENTRIES_PER_PROJECT_MAX = 100_000;
 
 export interface HousekeepingOptions {
   readonly database: Database;
@@ -18,11 +21,13 @@ export interface HousekeepingOptions {
   readonly ownedShards: () => readonly number[];
   /** How long what is over is kept. */
   readonly keptForMs: number;
+  /** The same of the audit log. */
+  readonly auditKeptForMs: number;
 }
 
 /** Removes rows whose time is over. */
 export function createHousekeeping(options: HousekeepingOptions): Service {
-  const services = [createSweeper(options), new Retention(options)];
+  const services = [createSweeper(options), createAuditTrimmer(options), new Retention(options)];
   return {
     name: "housekeeping",
     async start() {
@@ -32,6 +37,23 @@ export function createHousekeeping(options: HousekeepingOptions): Service {
       await Promise.all(services.map((service) => service.stop()));
     },
   };
+}
+
+/** Keeps the audit log bounded; the work of whichever node has the first shard. */
+function createAuditTrimmer(options: HousekeepingOptions): Service {
+  const { database, ownedShards, auditKeptForMs: keptForMs } = options;
+  return new Repeater({
+    ...options,
+    name: "trim the audit log",
+    intervalMs: AUDIT_INTERVAL_MS,
+    async task() {
+      for (let statement = 0; statement < STATEMENTS_PER_ROUND_MAX; statement += 1) {
+        if (!ownedShards().includes(0)) return;
+        const rowsMax = AUDIT_ENTRIES_PER_PROJECT_MAX;
+        if ((await forgetAuditEntries(database, { keptForMs, rowsMax })) === 0) return;
+      }
+    },
+  });
 }
 
 /** Small rows whose time is short, a bounded number a round. */

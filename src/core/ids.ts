@@ -14,6 +14,7 @@ export const ID_PREFIXES = {
   redelivery: "red",
   operationalEvent: "ope",
   signingKey: "sgk",
+  auditEntry: "aud",
 } as const;
 
 export type IdKind = keyof typeof ID_PREFIXES;

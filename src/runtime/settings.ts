@@ -125,6 +125,10 @@ export const SETTINGS = {
     meaning: "How long ended jobs are kept, with their results, deliveries and attempts.",
     byDefault: "`30`",
   },
+  RINGBACK_AUDIT_RETENTION_DAYS: {
+    meaning: "How long entries of the audit log are kept; of each project 100,000 at most.",
+    byDefault: "`365`",
+  },
   RINGBACK_DRAIN_MS: {
     meaning: "How long a stop goes on serving while `/readyz` already answers 503.",
     byDefault: "`4000`; `0` on a terminal or without `DATABASE_URL`",

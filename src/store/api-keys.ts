@@ -131,26 +131,27 @@ values ($1, $2, $3, $4, $5::text::text[], to_timestamp($6::float8 / 1000))
 on conflict (key_hash) do update set
   scopes = excluded.scopes, expires_at = null, is_replaced = false, updated_at = excluded.updated_at,
   revoked_at = case when not held.is_replaced then held.revoked_at end
-returning revoked_at is not null as "isRevoked"
+returning revoked_at is not null as "isRevoked", xmax = 0 as "isNew"
 `;
 
 /**
  * Makes this key the only valid one of its name; harmless when repeated. A key that was revoked stays
  * revoked and replaces none, one that another of the same name replaced becomes valid again.
- * @returns `revoked` when the key can't be used because it was revoked
+ * @returns `added` when it was not there before, `revoked` when it can't be used
  */
 export async function ensureApiKey(
   database: Database,
   key: Omit<NewApiKey, "expiresAtMs">,
-): Promise<"valid" | "revoked"> {
+): Promise<"added" | "kept" | "revoked"> {
   const [row] = await database.run("ensure-api-key", (sql) =>
-    sql.unsafe<{ isRevoked: boolean }[]>(
+    sql.unsafe<{ isRevoked: boolean; isNew: boolean }[]>(
       ENSURE,
       [key.id, key.projectId, key.name, hashApiKey(key.key), arrayLiteral(key.scopes), key.nowMs],
       { prepare: true },
     ),
   );
-  return row?.isRevoked === true ? "revoked" : "valid";
+  if (row?.isRevoked === true) return "revoked";
+  return row?.isNew === true ? "added" : "kept";
 }
 
 // Nodes that start together on an empty database take turns, or each would add a key of its own.

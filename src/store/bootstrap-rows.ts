@@ -54,18 +54,20 @@ on conflict (project_id, provider, name) where deleted_at is null do update set
 /**
  * Makes the connection say what the environment says, but only when that is news: a credential
  * that was replaced through the API outlives a restart with the old environment.
+ * @returns whether it was news
  */
 export async function ensureConnection(
   database: Database,
   wanted: ConnectionFromEnvironment,
-): Promise<void> {
+): Promise<boolean> {
   const { id, projectId, provider, name, baseUrl, credential, environment } = wanted;
   const [stored] = await database.run("find-connection", (sql) =>
     sql.unsafe<{ environment: string | null }[]>(FIND_CONNECTION, [projectId, provider, name]),
   );
   if (stored !== undefined && stored.environment !== null && wanted.isCurrent(stored.environment)) {
-    return;
+    return false;
   }
   const values = [id, projectId, provider, name, baseUrl, credential, environment];
   await database.run("ensure-connection", (sql) => sql.unsafe(ENSURE_CONNECTION, values));
+  return true;
 }

@@ -74,7 +74,7 @@ export interface Database {
   /** Runs statements as one transaction, at READ COMMITTED; `work` waits for nothing but the database. */
   transaction<T>(
     name: string,
-    work: (sql: TransactionSql) => Promise<T>,
+    work: (sql: TransactionSql, orm: Orm) => Promise<T>,
     options?: CallOptions,
   ): Promise<T>;
 }
@@ -215,11 +215,11 @@ export class PooledDatabase implements Database {
 
   transaction<T>(
     name: string,
-    work: (sql: TransactionSql) => Promise<T>,
+    work: (sql: TransactionSql, orm: Orm) => Promise<T>,
     options?: CallOptions,
   ): Promise<T> {
     const call = (connection: Connection): Promise<T> =>
-      connection.transaction(work, this.#boundsOf(options));
+      connection.transaction((sql) => work(sql, connection.orm), this.#boundsOf(options));
     return this.#calls.run(name, call, options);
   }
 

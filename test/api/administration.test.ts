@@ -101,7 +101,7 @@ describe("ensureApiKey", () => {
   });
 
   it("leaves a key revoked that was revoked, and says so", async () => {
-    expect(await ensure("rb_third")).toBe("valid");
+    expect(await ensure("rb_third")).toBe("added");
     const [row] = await api.sql(
       `select id from api_keys where name = 'bootstrap' and revoked_at is null`,
     );

@@ -110,6 +110,7 @@ async function objectsOfFixture(): Promise<Record<IdKind, string | null>> {
     signingSecret: null,
     signingKey: null,
     operationalEvent: null,
+    auditEntry: null,
   };
 }
 

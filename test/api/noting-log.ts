@@ -10,5 +10,11 @@ export interface Logged {
 export function notingLog(logged: Logged[]): ApiPorts["log"] {
   const at = (level: string) => (fields: object, message: string) =>
     void logged.push({ level, fields, message });
-  return { isLevelEnabled: () => true, debug: at("debug"), warn: at("warn"), error: at("error") };
+  return {
+    isLevelEnabled: () => true,
+    debug: at("debug"),
+    info: at("info"),
+    warn: at("warn"),
+    error: at("error"),
+  };
 }

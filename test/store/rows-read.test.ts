@@ -58,7 +58,7 @@ async function rowsReadBy(work: (database: Database) => Promise<unknown>): Promi
       const before = await count();
       await work({
         run: (_name, statement) => statement(sql, orm),
-        transaction: (_name, statements) => statements(sql),
+        transaction: (_name, statements) => statements(sql, orm),
       });
       return (await count()) - before;
     },
