@@ -56,6 +56,7 @@ export class BenchGateway implements AsyncDisposable {
       settings: {
         DATA_DIR: this.#dataDir,
         RINGBACK_EGRESS_ALLOW: "127.0.0.0/8",
+        RINGBACK_POLL_INTERVAL_MS_MIN: "10",
         LOG_LEVEL: "warn",
         ...this.#settings,
       },

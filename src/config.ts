@@ -7,6 +7,7 @@ import {
   type ProjectLimitValues,
 } from "./core/project-limits.ts";
 import { isLoopbackHost } from "./runtime/loopback-host.ts";
+import type { PollCeilings } from "./core/poll-ceilings.ts";
 import { retryScheduleMs } from "./core/retry-schedule.ts";
 import type { EgressAllow } from "./outbound/address-guard.ts";
 import { apiKeyForm } from "./runtime/api-key.ts";
@@ -74,6 +75,7 @@ export interface Config {
   readonly shutdownTimeoutMs: number;
   /** What a project may use, unless the operator set other limits for it. */
   readonly projectLimits: ProjectLimitValues;
+  readonly pollCeilings: PollCeilings;
   /** Memory that the process may count on; null for what the machine or container has. */
   readonly memoryBytes: number | null;
 }
@@ -182,7 +184,20 @@ function readConfig(settings: SettingReader, terminal: boolean): Config {
         settings.read(environmentNameOf(name), wholeNumber(0, limitMaxOf(name))) ??
         limitOf(name).byDefault,
     ),
+    pollCeilings: readPollCeilings(settings),
     memoryBytes: mebibytes(settings.read("RINGBACK_MEMORY_MIB", wholeNumber(128, 1_048_576))),
+  };
+}
+
+function readPollCeilings(settings: SettingReader): PollCeilings {
+  const answerMib = settings.read("RINGBACK_ANSWER_MIB_MAX", wholeNumber(1, 256));
+  return {
+    intervalMsMin: settings.read("RINGBACK_POLL_INTERVAL_MS_MIN", wholeNumber(10, 60_000)) ?? 100,
+    timeoutMsMax:
+      settings.read("RINGBACK_POLL_TIMEOUT_MS_MAX", wholeNumber(1_000, 900_000)) ?? 360_000,
+    concurrencyMax: settings.read("RINGBACK_POLL_CONCURRENCY_MAX", wholeNumber(1, 1024)) ?? 1024,
+    requestsPerSecondMax: settings.read("RINGBACK_POLLS_PER_SECOND_MAX", perSecond),
+    answerBytesMax: (answerMib ?? 256) * 2 ** 20,
   };
 }
 

@@ -256,6 +256,7 @@ export class Engine {
       ...this.#options,
       providers: this.providers,
       userAgent: `Ringback/${this.#options.version}`,
+      ceilings: config.pollCeilings,
       pollsPerOriginMax: upstreamClient.connectionsPerOriginMax,
       send: (request) => upstreamClient.send(request),
       trusts: (connection, versionId, origin) => {

@@ -130,6 +130,11 @@ const TEXTS: Record<string, { wrong: string[]; right: string[] }> = {
   RINGBACK_CLIENT_CONNECTIONS_PER_ADDRESS_MAX: { wrong: ["0", "1000001"], right: ["16"] },
   RINGBACK_PROJECT_LISTS_RUNNING: { wrong: ["-1", "1000000001", "many"], right: ["0", "64"] },
   RINGBACK_LIVE_JOBS_MAX: { wrong: ["-1", "1000000001", "1e6"], right: ["0", "1000000000"] },
+  RINGBACK_POLL_INTERVAL_MS_MIN: { wrong: ["9", "60001", "1s"], right: ["10", "60000"] },
+  RINGBACK_POLL_TIMEOUT_MS_MAX: { wrong: ["999", "900001"], right: ["1000", "900000"] },
+  RINGBACK_POLL_CONCURRENCY_MAX: { wrong: ["0", "1025"], right: ["1", "1024"] },
+  RINGBACK_POLLS_PER_SECOND_MAX: { wrong: ["0", "0.001", "100001"], right: ["0.01", "100000"] },
+  RINGBACK_ANSWER_MIB_MAX: { wrong: ["0", "257"], right: ["1", "256"] },
   RINGBACK_MEMORY_MIB: { wrong: ["127", "1048577", "1GiB"], right: ["128", "1048576"] },
 };
 
@@ -185,6 +190,13 @@ describe("with nothing set", () => {
       auditKeptForMs: 31_536_000_000,
       drainMs: 0,
       shutdownTimeoutMs: 8000,
+      pollCeilings: {
+        intervalMsMin: 100,
+        timeoutMsMax: 360_000,
+        concurrencyMax: 1024,
+        requestsPerSecondMax: null,
+        answerBytesMax: 256 * 2 ** 20,
+      },
       projectLimits: eachLimit((name) => limitOf(name).byDefault),
       memoryBytes: null,
     });

@@ -1,3 +1,4 @@
+import { PER_SECOND_MIN } from "../core/poll-ceilings.ts";
 import { z } from "@hono/zod-openapi";
 import { isPrintable } from "../core/printable.ts";
 import { idSchema, pageOf, isoTimeSchema } from "./response-schemas.ts";
@@ -27,7 +28,7 @@ const connectionSettingsSchema = z
     limits: z
       .strictObject({
         concurrency: z.int().min(1).max(1024).optional(),
-        requests_per_second: z.number().positive().max(100_000).nullable().optional(),
+        requests_per_second: z.number().min(PER_SECOND_MIN).max(100_000).nullable().optional(),
         burst: z.int().min(1).max(100_000).optional(),
       })
       .optional()

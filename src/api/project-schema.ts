@@ -1,3 +1,4 @@
+import { PER_SECOND_MIN } from "../core/poll-ceilings.ts";
 import { z } from "@hono/zod-openapi";
 import { eachLimit, limitOf, type ProjectLimitName } from "../core/project-limits.ts";
 import { SIGNATURE_SCHEMES } from "../core/signature-scheme.ts";
@@ -21,7 +22,7 @@ const callbackConcurrencySchema = z.int().min(1).max(1024).nullable().openapi({
     "Callbacks under way at once to one origin. Never more than the gateway's, which null stands for.",
 });
 
-const callbackRateSchema = z.number().positive().max(100_000).nullable().openapi({
+const callbackRateSchema = z.number().min(PER_SECOND_MIN).max(100_000).nullable().openapi({
   description:
     "Callbacks a second to one origin. Never more than the gateway's, which null stands for.",
 });

@@ -1,3 +1,4 @@
+import { PER_SECOND_MIN } from "../core/poll-ceilings.ts";
 import { retryScheduleMs } from "../core/retry-schedule.ts";
 import { type SignatureScheme, signaturesOfMask } from "../core/signature-scheme.ts";
 import type { LaneLimits } from "../lanes/lane-options.ts";
@@ -32,7 +33,8 @@ export function deliverySettings(
 
 /** A tenth of a second's worth may go out at once: timers are no finer than that under load. */
 export function callbackLimits(concurrency: number, requestsPerSecond: number | null): LaneLimits {
-  return { concurrency, requestsPerSecond, burst: Math.ceil((requestsPerSecond ?? 1) / 10) };
+  const perSecond = requestsPerSecond === null ? null : Math.max(PER_SECOND_MIN, requestsPerSecond);
+  return { concurrency, requestsPerSecond: perSecond, burst: Math.ceil((perSecond ?? 1) / 10) };
 }
 
 export function scheduleOfDelivery(

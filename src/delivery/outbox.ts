@@ -6,17 +6,15 @@ import { type DuePosition, positionBefore } from "../store/find-due-deliveries.t
 import type { OriginQueue } from "./origin-queue.ts";
 import { OriginQueues } from "./origin-queues.ts";
 import { heldBytes, type OwedCallback } from "./owed-callback.ts";
+import { OutboxSpace } from "./outbox-space.ts";
 import { SubscriptionOrder } from "./subscription-order.ts";
 
-/** Past these, an origin is let in only up to its reserve, so that full ones can't shut it out. */
-const HELD_MAX = 100_000;
-const HELD_BYTES_MAX = 128 * 1024 * 1024;
 const HELD_PER_ORIGIN_MAX = 25_000;
-/** Also all that a failing origin may hold: it is tried one by one. */
+/**
+ * When little space is left, a lane is let in only up to its reserve, so that full ones can't shut it
+ * out. Also all that the lane to a failing origin may hold: it is tried one by one.
+ */
 const RESERVED_PER_ORIGIN = 32;
-/** Past these, nobody is let in. */
-const HELD_HARD_MAX = 200_000;
-const HELD_BYTES_HARD_MAX = 2 * HELD_BYTES_MAX;
 
 /** An origin begins to fail on behalf of a project, or answers again. */
 export interface OriginChange {
@@ -46,7 +44,7 @@ export interface OutboxPorts {
 
 /**
  * What to send, when: the callbacks that are due about now, for each project a lane to each origin.
- * It is bounded in number and bytes, in all and for each origin; what is over the bound is refused,
+ * It is bounded in number and bytes, in all, for each project and for each lane; what is over the bound is refused,
  * stays in the database, and is loaded when there is room again.
  */
 export class Outbox {
@@ -54,7 +52,7 @@ export class Outbox {
   readonly #held = new Map<string, Held>();
   readonly #queues: OriginQueues;
   readonly #order = new SubscriptionOrder();
-  #heldBytes = 0;
+  readonly #space = new OutboxSpace();
   #closed = false;
 
   constructor(ports: OutboxPorts) {
@@ -77,7 +75,7 @@ export class Outbox {
 
   /** Whether not even an origin that has nothing here would be let in. */
   get isFull(): boolean {
-    return this.#held.size >= HELD_HARD_MAX || this.#heldBytes >= HELD_BYTES_HARD_MAX;
+    return this.#space.isFull;
   }
 
   get failingOrigins(): OriginQueue[] {
@@ -96,15 +94,18 @@ export class Outbox {
   /** How many more of it may be let in; 0 as well where what waits in the database goes first. */
   roomFor(projectId: string, origin: string): number {
     const queue = this.#queues.find(projectId, origin);
-    if (queue === null) return this.isFull ? 0 : RESERVED_PER_ORIGIN;
+    if (queue === null) {
+      return this.#space.leftFor(projectId) === "none" ? 0 : RESERVED_PER_ORIGIN;
+    }
     return queue.hasBacklog ? 0 : this.room(queue);
   }
 
   /** How many more callbacks the queue may hold. */
   room(queue: OriginQueue): number {
-    if (this.isFull) return 0;
-    const isCrowded = this.#held.size >= HELD_MAX || this.#heldBytes >= HELD_BYTES_MAX;
-    const most = isCrowded || queue.isFailing ? RESERVED_PER_ORIGIN : HELD_PER_ORIGIN_MAX;
+    const left = this.#space.leftFor(queue.projectId);
+    if (left === "none") return 0;
+    const isSmall = left === "reserve" || queue.isFailing;
+    const most = isSmall ? RESERVED_PER_ORIGIN : HELD_PER_ORIGIN_MAX;
     return Math.max(0, most - queue.held);
   }
 
@@ -139,7 +140,7 @@ export class Outbox {
       return false;
     }
     this.#held.set(id, { callback, queue });
-    this.#heldBytes += heldBytes(callback);
+    this.#space.take(projectId, heldBytes(callback));
     this.#queues.hold(queue);
     if (callback.delivery.wantsMovements) this.#enterInOrder(callback);
     if (callback.state === "waiting") queue.push(callback);
@@ -273,7 +274,7 @@ export class Outbox {
     callback.state = "dropped";
     if (held?.callback !== callback) return;
     this.#held.delete(callback.delivery.id);
-    this.#heldBytes -= heldBytes(callback);
+    this.#space.giveBack(callback.delivery.projectId, heldBytes(callback));
     if (callback.delivery.wantsMovements) this.#order.left(callback);
     const { queue } = held;
     this.#queues.release(queue);

@@ -103,9 +103,12 @@ export class MemoryBudget<Holder> {
     return holder === null ? 0 : (this.#waiting.get(holder)?.bytes ?? 0);
   }
 
+  /** A group may hold as much as it leaves free, so that there is room for one that holds nothing. */
   #mayHoldMore(group: string, bytes: number): boolean {
     const held = this.heldBy(group);
-    return held === 0 || held + bytes <= this.#options.bytesPerGroupMax(group);
+    if (held === 0) return true;
+    const left = this.#options.bytesMax - this.#heldBytes - bytes;
+    return held + bytes <= Math.min(left, this.#options.bytesPerGroupMax(group));
   }
 
   #count(group: string, bytes: number): void {

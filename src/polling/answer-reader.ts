@@ -38,8 +38,8 @@ type Outcome =
 /**
  * Finds out what answers mean. A large one is read in a thread of its own: it may be built so that
  * parsing it takes seconds or gigabytes, and the polls of others must not wait for that, nor the
- * process end with it. One at a time, the origins in turns, so that an upstream that answers much keeps
- * nobody waiting for all of it; a thread that fails is replaced.
+ * process end with it. One at a time, projects in turns, so that one with many large answers keeps none
+ * waiting for all of them; a thread that fails is replaced.
  */
 export class AnswerReader {
   readonly #options: AnswerReaderOptions;
@@ -56,10 +56,10 @@ export class AnswerReader {
 
   /**
    * Null when it was closed before it knew.
-   * @param origin of the upstream that gave the answer
+   * @param projectId whose job the answer is about
    */
   read(
-    origin: string,
+    projectId: string,
     question: AnswerQuestion,
     provider: Provider,
     answer: UpstreamAnswer,
@@ -70,7 +70,7 @@ export class AnswerReader {
     const bytesMax = Math.min(largeBytesMin, bodyBytesMax(question, provider));
     const decoded = isLarge ? null : decodeAnswer(answer, bytesMax);
     return decoded === null
-      ? this.#readLarge(origin, question, provider, answer)
+      ? this.#readLarge(projectId, question, provider, answer)
       : answerTo(question, provider, decoded);
   }
 
@@ -92,7 +92,7 @@ export class AnswerReader {
   }
 
   async #readLarge(
-    origin: string,
+    projectId: string,
     question: AnswerQuestion,
     provider: Provider,
     answer: UpstreamAnswer,
@@ -101,7 +101,7 @@ export class AnswerReader {
     const definition = JSON.stringify(provider.definition);
     const { parsedBytesMax } = this.#options;
     const bytes = body.length;
-    await this.#turn(origin);
+    await this.#turn(projectId);
     const task = { definition, question, status, headers, body, parsedBytesMax };
     const outcome = await this.#carryOut(task);
     this.#isReading = false;
@@ -117,9 +117,9 @@ export class AnswerReader {
     }
   }
 
-  #turn(origin: string): Promise<void> {
+  #turn(projectId: string): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#turns.add(origin, resolve);
+    this.#turns.add(projectId, resolve);
     this.#giveTurn();
     return promise;
   }

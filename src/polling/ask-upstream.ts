@@ -39,10 +39,13 @@ export interface Asking {
   readonly ports: AnswerPorts;
   readonly reader: AnswerReader;
   readonly room: MemoryBudget<OutboundRequest>;
+  /** A larger answer would take more than a project's part of the room. */
+  readonly answerBytesMax: number;
 }
 
 export function openAsking(ports: AnswerPorts): Asking {
   const { largeAnswersBytesMax, parsedAnswerBytesMax, readerHeapBytesMax } = ports.memory;
+  const answerBytesMax = largeAnswersBytesMax / 2;
   return {
     ports,
     reader: new AnswerReader({
@@ -55,9 +58,10 @@ export function openAsking(ports: AnswerPorts): Asking {
     room: new MemoryBudget({
       bytesFree: LARGE_ANSWER_BYTES_MIN,
       bytesMax: largeAnswersBytesMax,
-      bytesPerGroupMax: () => largeAnswersBytesMax / 2,
-      groupOf: ({ origin }) => origin,
+      bytesPerGroupMax: () => answerBytesMax,
+      groupOf: ({ projectId }) => projectId,
     }),
+    answerBytesMax,
   };
 }
 
@@ -110,8 +114,8 @@ async function askForStatus(
     return unsent(access.redact(unusable(request.problem)));
   }
   const limits = {
-    timeoutMs: provider.requestTimeoutMs + lingerMs,
-    responseBytesMax: provider.statusBytesMax,
+    timeoutMs: Math.min(access.requestTimeoutMs + lingerMs, access.timeoutMsMax),
+    responseBytesMax: Math.min(access.statusBytesMax, asking.answerBytesMax),
   };
   const sent = question(access, request, limits, room);
   try {
@@ -125,7 +129,7 @@ async function askForStatus(
       outcome.kind === "failed"
         ? interpretFailure(outcome.failure)
         : reader.read(
-            sent.origin,
+            access.projectId,
             {
               kind: "status",
               facts: { seenBefore: watch.seen, ageMs, nowMs, unchanged, remembered },
@@ -166,8 +170,8 @@ async function askForResult(
     return unsent(access.redact(refusedResult(request.problem)));
   }
   const limits = {
-    timeoutMs: provider.requestTimeoutMs,
-    responseBytesMax: provider.resultBytesMax,
+    timeoutMs: access.requestTimeoutMs,
+    responseBytesMax: Math.min(access.resultBytesMax, asking.answerBytesMax),
   };
   const sent = question(access, request, limits, room);
   try {
@@ -181,7 +185,7 @@ async function askForResult(
       outcome.kind === "failed"
         ? interpretResultFailure(outcome.failure, wanted)
         : await reader.read(
-            sent.origin,
+            access.projectId,
             { kind: "result", facts: { nowMs, times, otherwise } },
             provider,
             outcome,

@@ -44,8 +44,8 @@ export async function tryLive(
   let verdict: LaneVerdict = INCONCLUSIVE;
   try {
     const limits = {
-      timeoutMs: access.provider.requestTimeoutMs,
-      responseBytesMax: Math.min(access.provider.statusBytesMax, ANSWER_BYTES_MAX),
+      timeoutMs: access.requestTimeoutMs,
+      responseBytesMax: Math.min(access.statusBytesMax, ANSWER_BYTES_MAX),
     };
     const outcome = await ports.send(question(access, request, limits));
     const asked = { method: request.method, url: shownUrl(request, access) };

@@ -1,5 +1,6 @@
 import type { Breaker } from "../core/breaker.ts";
 import type { EventType } from "../core/event.ts";
+import type { PollCeilings } from "../core/poll-ceilings.ts";
 import { decideAfterPoll, type Ending, type JobStep, timedOut } from "../core/job.ts";
 import type { Interpretation } from "../providers/interpret-answer.ts";
 import type { LiveTrial, LiveTrialOutcome } from "../providers/trial.ts";
@@ -42,6 +43,7 @@ export interface PollerPorts extends EventRecorderPorts, AnswerPorts, ResultFetc
   readonly secretBox: SecretBox;
   /** Sent unless the definition has one of its own. */
   readonly userAgent: string;
+  readonly ceilings: PollCeilings;
   readonly pollsPerOriginMax: number;
   readonly trusts?: NonNullable<UpstreamPorts["trusts"]>;
   metUnknownStatus(upstream: Upstream, watch: Watch, status: string): void;
@@ -85,6 +87,7 @@ export class Poller {
       providers: ports.providers,
       secretBox: ports.secretBox,
       userAgent: ports.userAgent,
+      ceilings: ports.ceilings,
       pollsPerOriginMax: ports.pollsPerOriginMax,
       ...(ports.trusts && { trusts: ports.trusts }),
       onBreaker: (origin, projectId, breaker) => this.#logBreaker({ origin, projectId }, breaker),
@@ -173,7 +176,7 @@ export class Poller {
       nowMs: this.#ports.clock.now(),
       random: this.#ports.random(),
       lingeredMs,
-      minIntervalMs: access.provider.minIntervalMs,
+      minIntervalMs: access.minIntervalMs,
     });
     await this.#take(access, watch, step);
     return asked;

@@ -1,3 +1,5 @@
+import { PER_SECOND_MIN } from "../core/poll-ceilings.ts";
+import { isObject } from "../providers/json-pointer.ts";
 import { parseDefinition } from "../providers/definition-text.ts";
 import type { KnownProvider } from "../providers/known-provider.ts";
 import type { Provider } from "../providers/provider.ts";
@@ -152,7 +154,7 @@ export class ProviderDirectory implements Service, JobProviders {
   }
 
   #read(row: StoredProviderVersion): Provider | null {
-    const reading = readDefinition(parseDefinition(row.definition));
+    const reading = readDefinition(withSaneRate(parseDefinition(row.definition)));
     if (reading.ok) return reading.provider;
     const { id, name, version } = row;
     this.#options.log.warn(
@@ -161,4 +163,14 @@ export class ProviderDirectory implements Service, JobProviders {
     );
     return null;
   }
+}
+
+/** Earlier releases took slower rates than this one. */
+function withSaneRate(definition: unknown): unknown {
+  if (!isObject(definition)) return definition;
+  const { limits } = definition;
+  if (!isObject(limits)) return definition;
+  const perSecond = limits["requests_per_second"];
+  if (typeof perSecond !== "number" || perSecond >= PER_SECOND_MIN) return definition;
+  return { ...definition, limits: { ...limits, requests_per_second: PER_SECOND_MIN } };
 }

@@ -1,5 +1,6 @@
 import type { Observation, UpstreamTimes } from "../core/observation.ts";
 import { createEchoRedactor, type EchoRedactor } from "../core/redact-echoes.ts";
+import type { PollCeilings } from "../core/poll-ceilings.ts";
 import { floorSchedule, type PollSchedule } from "../core/poll-schedule.ts";
 import { credentialHosts, strangeHosts } from "../providers/credential-hosts.ts";
 import { secretsOf } from "../providers/credential.ts";
@@ -15,6 +16,16 @@ export interface UpstreamAccess {
   readonly provider: Provider;
   readonly target: PreparedTarget;
   readonly schedule: PollSchedule;
+  /** No wait between two polls of a job is shorter. */
+  readonly minIntervalMs: number;
+  /** For one exchange, besides the time in which the upstream is asked to hold its answer back. */
+  readonly requestTimeoutMs: number;
+  /** The same with that time. */
+  readonly timeoutMsMax: number;
+  /** The largest status answer that is read. */
+  readonly statusBytesMax: number;
+  /** The largest answer to a request for a result. */
+  readonly resultBytesMax: number;
   readonly credentialVersion: number;
   /** Takes the credential out of texts in which an upstream may have echoed it. */
   redact(observation: Observation): Observation;
@@ -31,11 +42,12 @@ export function accessTo(
     /** Where the credential may be sent; null for wherever the definition leads. */
     readonly agreedHosts: readonly string[] | null;
     readonly userAgent: string;
+    readonly ceilings: PollCeilings;
     /** Whether the operator sends requests of this connection to this origin. */
     readonly trusts: (origin: string) => boolean;
   },
 ): UpstreamAccess | string {
-  const { connection, credential, agreedHosts, userAgent, trusts } = through;
+  const { connection, credential, agreedHosts, userAgent, ceilings, trusts } = through;
   const { baseUrl } = connection;
   const prepared = prepareTarget(provider, { baseUrl, credential, userAgent });
   if (prepared.kind === "refused") return prepared.problem;
@@ -44,12 +56,18 @@ export function accessTo(
     if (strange.length > 0) return notAgreed(strange);
   }
   const redactText = createEchoRedactor(secretsOf(provider.definition.auth, credential));
+  const minIntervalMs = Math.max(provider.minIntervalMs, ceilings.intervalMsMin);
   return {
     projectId: connection.projectId,
     isTrusted: trusts(prepared.target.origin),
     provider,
     target: prepared.target,
-    schedule: scheduleOf(connection, provider),
+    schedule: scheduleOf(connection, provider, minIntervalMs),
+    minIntervalMs,
+    requestTimeoutMs: Math.min(provider.requestTimeoutMs, ceilings.timeoutMsMax),
+    timeoutMsMax: ceilings.timeoutMsMax,
+    statusBytesMax: Math.min(provider.statusBytesMax, ceilings.answerBytesMax),
+    resultBytesMax: Math.min(provider.resultBytesMax, ceilings.answerBytesMax),
     credentialVersion: connection.credentialVersion,
     redact: (observation) => redactTexts(observation, redactText),
     redactText,
@@ -125,9 +143,13 @@ function isJson(text: string): boolean {
   }
 }
 
-function scheduleOf(connection: StoredConnection, provider: Provider): PollSchedule {
+function scheduleOf(
+  connection: StoredConnection,
+  provider: Provider,
+  minIntervalMs: number,
+): PollSchedule {
   const intervalS = connection.settings.poll_interval_s;
-  return intervalS === undefined
-    ? provider.schedule
-    : floorSchedule({ kind: "fixed", intervalMs: intervalS * 1000 }, provider.minIntervalMs);
+  const schedule: PollSchedule =
+    intervalS === undefined ? provider.schedule : { kind: "fixed", intervalMs: intervalS * 1000 };
+  return floorSchedule(schedule, minIntervalMs);
 }

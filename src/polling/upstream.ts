@@ -6,6 +6,7 @@ import {
 } from "../core/credential-trust.ts";
 import { Lane } from "../lanes/lane.ts";
 import type { LaneLimits } from "../lanes/lane-options.ts";
+import { PER_SECOND_MIN, type PollCeilings } from "../core/poll-ceilings.ts";
 import type { OriginGate } from "../lanes/origin-gate.ts";
 import { credentialHosts } from "../providers/credential-hosts.ts";
 import type { KnownProvider } from "../providers/known-provider.ts";
@@ -34,6 +35,7 @@ export interface UpstreamPorts {
   readonly secretBox: SecretBox;
   /** Sent unless the definition has one of its own. */
   readonly userAgent: string;
+  readonly ceilings: PollCeilings;
   /**
    * Whether the operator sends requests of this connection, by this version of the definition, to
    * this origin. Left out where none are.
@@ -75,6 +77,7 @@ export class Upstream {
   readonly #providers: JobProviders;
   readonly #secretBox: SecretBox;
   readonly #userAgent: string;
+  readonly #ceilings: PollCeilings;
   readonly #trusts: NonNullable<UpstreamPorts["trusts"]>;
   readonly #gateOf: UpstreamPorts["gateOf"];
   #connection: StoredConnection | null = null;
@@ -96,6 +99,7 @@ export class Upstream {
     this.#providers = ports.providers;
     this.#secretBox = ports.secretBox;
     this.#userAgent = ports.userAgent;
+    this.#ceilings = ports.ceilings;
     this.#trusts = ports.trusts ?? (() => false);
     this.#clock = ports.clock;
     this.#probe = ports.probe;
@@ -317,6 +321,7 @@ export class Upstream {
       credential: this.#credential,
       agreedHosts: isBuiltIn ? null : this.#agreedHosts(connection),
       userAgent: this.#userAgent,
+      ceilings: this.#ceilings,
       trusts,
     });
   }
@@ -339,7 +344,7 @@ export class Upstream {
     const origin = URL.parse(connection.baseUrl ?? provider.baseUrl ?? "")?.origin ?? "";
     this.#origin = origin;
     this.lane.moveTo(this.#gateOf(origin, connection.projectId));
-    this.lane.configure(limitsOf(connection, provider));
+    this.lane.configure(limitsOf(connection, provider, this.#ceilings));
   }
 }
 
@@ -369,13 +374,18 @@ function openCredential(connection: StoredConnection, secretBox: SecretBox): str
   }
 }
 
-function limitsOf(connection: StoredConnection, provider: Provider): LaneLimits {
+function limitsOf(
+  connection: StoredConnection,
+  provider: Provider,
+  { concurrencyMax, requestsPerSecondMax }: PollCeilings,
+): LaneLimits {
   const limits = connection.settings.limits;
-  const requestsPerSecond = limits?.requests_per_second;
+  const set = limits?.requests_per_second;
+  const wanted = (set === undefined ? provider.limits.requestsPerSecond : set) ?? Infinity;
+  const perSecond = Math.max(PER_SECOND_MIN, Math.min(wanted, requestsPerSecondMax ?? Infinity));
   return {
-    concurrency: limits?.concurrency ?? provider.limits.concurrency,
-    requestsPerSecond:
-      requestsPerSecond === undefined ? provider.limits.requestsPerSecond : requestsPerSecond,
+    concurrency: Math.min(limits?.concurrency ?? provider.limits.concurrency, concurrencyMax),
+    requestsPerSecond: perSecond === Infinity ? null : perSecond,
     burst: limits?.burst ?? provider.limits.burst,
   };
 }

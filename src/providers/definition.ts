@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { PER_SECOND_MIN } from "../core/poll-ceilings.ts";
 import { BELIEVED_WAIT_MS_MAX, RETRY_AFTER_MS_MAX } from "../core/retry-after.ts";
 import { authSchema } from "./auth-definition.ts";
 import { checkParams } from "./definition-params.ts";
@@ -87,11 +88,11 @@ const limitsSchema = z.strictObject({
   concurrency: z.int().min(1).max(1024).default(16).describe("Requests under way at once."),
   requests_per_second: z
     .number()
-    .positive()
+    .min(PER_SECOND_MIN)
     .max(100_000)
     .nullable()
     .default(null)
-    .describe("Requests per second; null for no limit."),
+    .describe("Requests per second, one in 100 s at least; null for no limit."),
   burst: z
     .int()
     .min(1)

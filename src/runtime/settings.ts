@@ -137,6 +137,28 @@ export const SETTINGS = {
     meaning: "After this time, counted from the end of the drain, a stop aborts what still runs.",
     byDefault: "`8000`",
   },
+  RINGBACK_POLL_INTERVAL_MS_MIN: {
+    meaning:
+      "Shortest wait between two polls of a job, whatever its definition or its connection asks for.",
+    byDefault: "`100`",
+  },
+  RINGBACK_POLL_TIMEOUT_MS_MAX: {
+    meaning: "Longest time that one poll may take, whatever its definition asks for.",
+    byDefault: "`360000`",
+  },
+  RINGBACK_POLL_CONCURRENCY_MAX: {
+    meaning: "Polls of a connection at once, whatever it asks for.",
+    byDefault: "`1024`",
+  },
+  RINGBACK_POLLS_PER_SECOND_MAX: {
+    meaning: "Polls of a connection a second, whatever it asks for.",
+    byDefault: "no limit",
+  },
+  RINGBACK_ANSWER_MIB_MAX: {
+    meaning:
+      "Largest response that is read, as it is sent. Never more than half of the memory for large ones.",
+    byDefault: "`256`",
+  },
   RINGBACK_MEMORY_MIB: {
     meaning: "Memory to plan with. Large responses and request bodies get parts of it.",
     byDefault: "that of the machine or container",

@@ -184,18 +184,35 @@ describe("bounds", () => {
     for (let other = 0; other < 40; other += 1) {
       admit({ result, callbackOrigin: `https://other-${other}.test` });
     }
-    expect(outbox.isFull).toBe(true);
+    // Three quarters of it are one project's; another's comes in.
     expect(admit({ callbackOrigin: "https://small.test" }).isIn).toBe(false);
+    expect(admit({ projectId: "another", result }).isIn).toBe(true);
   });
 
-  test("there is an end to how much is held in all, however many origins there are", () => {
-    const { outbox, fill } = setUp();
+  test("there is an end to how much a project holds, however many origins it has, and room for others", () => {
+    const { outbox, admit, fill } = setUp();
     let letIn = 0;
     for (let origin = 0; origin < HELD_HARD_MAX / CONCURRENCY + 10; origin += 1) {
       letIn += fill(CONCURRENCY, `https://origin-${origin}.test`).length;
     }
-    expect(letIn).toBe(HELD_HARD_MAX);
-    expect(outbox.isFull).toBe(true);
+    expect(letIn).toBe((3 / 4) * HELD_HARD_MAX);
+    for (let at = 0; at < 20_000; at += 1) {
+      expect(admit({ projectId: "another", callbackOrigin: "https://origin-1.test" }).isIn).toBe(
+        true,
+      );
+    }
+    expect(outbox.isFull).toBe(false);
+  });
+
+  test("there is an end to how much is held in all, however many projects there are", () => {
+    const { outbox, admit } = setUp();
+    let letIn = 0;
+    for (let project = 0; project < 300; project += 1) {
+      const of = { projectId: `project-${project}` };
+      for (let at = 0; at < 5000 && admit(of).isIn; at += 1) letIn += 1;
+    }
+    expect(letIn).toBeLessThanOrEqual(HELD_HARD_MAX);
+    expect(outbox.size).toBe(letIn);
   });
 });
 

@@ -52,11 +52,25 @@ describe("large answers", () => {
     expect(admitted).toEqual([small, huge, later]);
   });
 
+  test("of groups that keep all they can get leave room for one that holds nothing", () => {
+    const { room, admitted, enter } = openRoom();
+    for (let answer = 0; answer < 10; answer += 1) {
+      enter("a", 20);
+      enter("b", 20);
+    }
+    expect(admitted).toHaveLength(3);
+    for (let answer = 0; answer < 5; answer += 1) {
+      const quiet = enter("quiet", 20);
+      expect(admitted.at(-1)).toBe(quiet);
+      room.leave(quiet);
+    }
+  });
+
   test("of one group that waits with many delay no other group", () => {
     const { room, admitted, enter } = openRoom();
     const first = enter("a", 40);
     const second = enter("b", 60);
-    const crowd = Array.from({ length: 20 }, () => enter("a", 20));
+    const crowd = Array.from({ length: 20 }, () => enter("a", 10));
     const other = enter("c", 60);
     room.leave(second);
     expect(admitted).toEqual([first, second, other]);

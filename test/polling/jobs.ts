@@ -1,3 +1,4 @@
+import type { PollCeilings } from "../../src/core/poll-ceilings.ts";
 import { ENDING_EVENT_TYPES, eventMask } from "../../src/core/event.ts";
 import { Origin } from "../../src/lanes/origin.ts";
 import type { OriginGate } from "../../src/lanes/origin-gate.ts";
@@ -15,6 +16,15 @@ export const openBox: SecretBox = {
   seal: (text) => text,
   open: (text) => text,
   digests: (purpose, text) => [`${purpose} ${text}`],
+};
+
+/** An operator who leaves everything to definitions and connections. */
+export const NO_CEILINGS: PollCeilings = {
+  intervalMsMin: 0,
+  timeoutMsMax: 900_000,
+  concurrencyMax: 1024,
+  requestsPerSecondMax: null,
+  answerBytesMax: 256 * 2 ** 20,
 };
 
 /** An origin that holds nothing back. */

@@ -4,7 +4,7 @@ import type { StoredConnection } from "../../src/store/load-connections.ts";
 import { builtInOnly } from "../support/providers.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import type { RateLimiter } from "../support/rate-limiters.ts";
-import { liveJob, openBox, storedConnection } from "./jobs.ts";
+import { liveJob, openBox, storedConnection, NO_CEILINGS } from "./jobs.ts";
 
 const LATENCY_MS = 50;
 
@@ -34,6 +34,7 @@ export function watchLimitedUpstream(upstream: {
     providers: builtInOnly(),
     secretBox: openBox,
     userAgent: "Ringback/test",
+    ceilings: NO_CEILINGS,
     probe: () => undefined,
     pollsPerOriginMax,
     poll(of, watch, era) {

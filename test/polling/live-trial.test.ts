@@ -7,7 +7,14 @@ import type { StoredConnection } from "../../src/store/load-connections.ts";
 import { exampleProvider } from "../providers/example-provider.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { CONNECTION_ID } from "../support/rows.ts";
-import { answeredJson, CREDENTIAL, openBox, openGate, storedConnection } from "./jobs.ts";
+import {
+  answeredJson,
+  CREDENTIAL,
+  openBox,
+  openGate,
+  storedConnection,
+  NO_CEILINGS,
+} from "./jobs.ts";
 
 const DONE = { status: "done", output: { pages: 3 } };
 
@@ -23,6 +30,7 @@ function setUp(
     providers: { current: () => provider, ofJob: () => provider },
     secretBox: openBox,
     userAgent: "Ringback/test",
+    ceilings: NO_CEILINGS,
     probe: () => undefined,
     gateOf: () => openGate(clock),
     poll: () => undefined,

@@ -5,7 +5,7 @@ import type { Watch } from "../../src/polling/watch.ts";
 import { exampleProvider } from "../providers/example-provider.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { CONNECTION_ID, PROJECT_ID, uuids } from "../support/rows.ts";
-import { liveJob, openBox, storedConnection } from "./jobs.ts";
+import { liveJob, openBox, storedConnection, NO_CEILINGS } from "./jobs.ts";
 
 const VERSION_ID = uuids(Date.now(), 0);
 const CONNECTION = storedConnection({
@@ -27,6 +27,7 @@ function setUp() {
     providers,
     secretBox: openBox,
     userAgent: "Ringback/test",
+    ceilings: NO_CEILINGS,
     probe: () => undefined,
     pollsPerOriginMax: 2048,
     poll(upstream, watch) {

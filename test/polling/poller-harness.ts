@@ -1,3 +1,4 @@
+import type { PollCeilings } from "../../src/core/poll-ceilings.ts";
 import { planMemory } from "../../src/core/memory-plan.ts";
 import { createLog } from "../../src/runtime/log.ts";
 import type { OutboundRequest, RequestOutcome } from "../../src/outbound/request-outcome.ts";
@@ -10,7 +11,7 @@ import type { EventRow, RecordedEvent } from "../../src/store/record-events.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { builtInOnly } from "../support/providers.ts";
 import { uuids } from "../support/rows.ts";
-import { liveJob, openBox, RUNNING, storedConnection } from "./jobs.ts";
+import { liveJob, NO_CEILINGS, openBox, RUNNING, storedConnection } from "./jobs.ts";
 
 interface Sent {
   readonly origin: string;
@@ -31,7 +32,11 @@ type Answer = RequestOutcome | Promise<RequestOutcome>;
  * A poller between an upstream and a store that answer as told, and a clock that waits.
  * @param provider instead of Pulse, for the connection and its jobs
  */
-export function startPoller(connection: Partial<StoredConnection> = {}, provider?: Provider) {
+export function startPoller(
+  connection: Partial<StoredConnection> = {},
+  provider?: Provider,
+  ceilings: PollCeilings = NO_CEILINGS,
+) {
   const clock = new FakeClock();
   const startedAtMs = clock.now();
   const requests: Sent[] = [];
@@ -68,6 +73,7 @@ export function startPoller(connection: Partial<StoredConnection> = {}, provider
     providers: provider ? { current: () => provider, ofJob: () => provider } : builtInOnly(),
     secretBox: openBox,
     userAgent: "Ringback/test",
+    ceilings,
     memory: planMemory(2 ** 30),
     pollsPerOriginMax: 2048,
     send(request: OutboundRequest) {

@@ -13,7 +13,7 @@ import { exampleProvider } from "../providers/example-provider.ts";
 import { Arrivals } from "../support/arrivals.ts";
 import { uuids } from "../support/rows.ts";
 import { NO_FETCHED_RESULTS } from "./poller-harness.ts";
-import { CREDENTIAL, liveJob, openBox, storedConnection } from "./jobs.ts";
+import { CREDENTIAL, liveJob, openBox, storedConnection, NO_CEILINGS } from "./jobs.ts";
 
 /** What a request is answered with: bytes, or whatever is done to the socket. */
 export type SocketAnswer = string | Buffer | ((socket: Socket, request: string) => void);
@@ -46,6 +46,7 @@ export async function startSocketPoller(
     providers: { current: () => provider, ofJob: () => provider },
     secretBox: openBox,
     userAgent: "Ringback/test",
+    ceilings: NO_CEILINGS,
     memory: planMemory(2 ** 30),
     send: (request) => client.send(request),
     record(row) {

@@ -6,7 +6,7 @@ import type { StoredConnection } from "../../src/store/load-connections.ts";
 import { exampleProvider } from "../providers/example-provider.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { CONNECTION_ID, PROJECT_ID } from "../support/rows.ts";
-import { openBox, openGate, storedConnection } from "./jobs.ts";
+import { openBox, openGate, storedConnection, NO_CEILINGS } from "./jobs.ts";
 
 const STATUS = { path: "/jobs/{job_id}" };
 
@@ -33,6 +33,7 @@ function upstreamOf(
     providers: finder,
     secretBox: openBox,
     userAgent: "Ringback/test",
+    ceilings: NO_CEILINGS,
     probe: () => undefined,
     gateOf: () => openGate(clock),
     poll: () => void (started += 1),

@@ -6,7 +6,7 @@ import type { StoredConnection } from "../../src/store/load-connections.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { builtInOnly } from "../support/providers.ts";
 import { CONNECTION_ID } from "../support/rows.ts";
-import { CREDENTIAL, openBox, openGate, storedConnection } from "./jobs.ts";
+import { CREDENTIAL, openBox, openGate, storedConnection, NO_CEILINGS } from "./jobs.ts";
 
 function newUpstream(ports: Partial<ConstructorParameters<typeof Upstream>[1]> = {}) {
   return new Upstream(CONNECTION_ID, {
@@ -14,6 +14,7 @@ function newUpstream(ports: Partial<ConstructorParameters<typeof Upstream>[1]> =
     providers: builtInOnly(),
     secretBox: openBox,
     userAgent: "Ringback/test",
+    ceilings: NO_CEILINGS,
     probe: () => undefined,
     gateOf: () => openGate(new FakeClock()),
     poll: () => undefined,

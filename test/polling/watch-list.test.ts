@@ -9,7 +9,7 @@ import type { StoredConnection } from "../../src/store/load-connections.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { builtInOnly } from "../support/providers.ts";
 import { CONNECTION_ID } from "../support/rows.ts";
-import { liveJob, openBox, storedConnection } from "./jobs.ts";
+import { liveJob, openBox, storedConnection, NO_CEILINGS } from "./jobs.ts";
 
 const HORIZON_MS = 90_000;
 const SWEEP_MS = 30_000;
@@ -26,6 +26,7 @@ function setUp(connection: StoredConnection | null = storedConnection()) {
     providers: builtInOnly(),
     secretBox: openBox,
     userAgent: "Ringback/test",
+    ceilings: NO_CEILINGS,
     probe: () => undefined,
     pollsPerOriginMax: 2048,
     poll(_upstream: Upstream, watch) {

@@ -89,6 +89,12 @@ describe("a definition with a mistake is refused with its place and what would b
       /either path or url_param/,
     ],
     [
+      "a rate at which nothing would ever be polled",
+      { limits: { requests_per_second: 0.0000001 } },
+      "/limits/requests_per_second",
+      /0\.01/,
+    ],
+    [
       "more placeholders than a request may have",
       request({ method: "POST", body: { kind: "json", value: Array(201).fill("{job_id}") } }),
       "/status",

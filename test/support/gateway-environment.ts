@@ -25,6 +25,7 @@ export function gatewayEnvironment(
     RINGBACK_CALLBACK_TIMEOUT_MS: "4000",
     RINGBACK_INLINE_RESULT_BYTES_MAX: String(INLINE_RESULT_BYTES_MAX),
     RINGBACK_DRAIN_MS: "0",
+    RINGBACK_POLL_INTERVAL_MS_MIN: "10",
     LOG_FORMAT: "json",
     LOG_LEVEL: "debug",
     ...changes,
