@@ -1,6 +1,8 @@
 import type { Config } from "./config.ts";
 import { isLoopbackHost } from "./runtime/loopback-host.ts";
-import type { ProjectLimits } from "./core/project-limits.ts";
+import type { ProjectLimitName, ProjectLimits } from "./core/project-limits.ts";
+import { planSockets } from "./core/socket-plan.ts";
+import { openFilesMax } from "./runtime/open-files.ts";
 import { lookup as askSystem } from "node:dns/promises";
 import { FairSemaphore } from "./lanes/fair-semaphore.ts";
 import { dnsQuery } from "./outbound/dns-query.ts";
@@ -53,9 +55,21 @@ export function buildOutbound(options: EgressOptions) {
     permitsPerProjectMax: (projectId) => allowed(projectId, "name_lookups"),
     waitingPerProjectMax: LOOKUPS_WAITING_MAX,
   });
+  const plan = planSockets(openFilesMax());
+  const connectionTurns = (permitsMax: number, limit: ProjectLimitName): FairSemaphore =>
+    new FairSemaphore({
+      permitsMax,
+      permitsPerProjectMax: (projectId) => allowed(projectId, limit),
+      // One for each origin that requests wait for.
+      waitingPerProjectMax: Infinity,
+    });
+  const upstreamConnections = connectionTurns(plan.upstream, "upstream_connections");
+  const callbackConnections = connectionTurns(plan.callback, "callback_connections");
   const resolver = buildResolver(options, lookupTurns);
   const clients = createOutboundClients({
     lookup: resolver.lookup,
+    upstreamConnections,
+    callbackConnections,
     guardOf: (projectId) => guards.of(projectId),
     callbackGuardOf: (projectId) => callbackGuards.of(projectId),
     trustsCallback,
@@ -63,7 +77,11 @@ export function buildOutbound(options: EgressOptions) {
   return {
     ...clients,
     resolver,
-    lookupTurns,
+    turns: {
+      name_lookups: lookupTurns,
+      upstream_connections: upstreamConnections,
+      callback_connections: callbackConnections,
+    },
     operatorOrigins,
     trustsCallback,
     guardOf: (projectId: string) => guards.of(projectId),

@@ -12,6 +12,7 @@ import { Sweep } from "./cluster/sweep.ts";
 import type { NodeState } from "./core/readiness.ts";
 import type { Config } from "./config.ts";
 import type { MemoryPlan } from "./core/memory-plan.ts";
+import { PROJECT_LIMIT_NAMES, type ProjectLimitName } from "./core/project-limits.ts";
 import type { FairSemaphore } from "./lanes/fair-semaphore.ts";
 import { registerDeliveryGauges } from "./delivery/delivery-gauges.ts";
 import { DeliveryEngine } from "./delivery/delivery-engine.ts";
@@ -76,7 +77,8 @@ export interface EngineOptions {
   readonly resultLinks: ResultLinks;
   readonly upstreamClient: RequestClient;
   readonly operatorOrigins: OperatorOrigins;
-  readonly lookupTurns: FairSemaphore;
+  /** Of what goes out. */
+  readonly turns: Readonly<Partial<Record<ProjectLimitName, FairSemaphore>>>;
   readonly callbackClient: RequestClient;
   readonly nodeId: string;
   readonly memory: MemoryPlan;
@@ -126,8 +128,7 @@ export class Engine {
     });
     this.projects.measuredBy("live_jobs", (projectId) => this.liveJobs.of(projectId));
     this.apiKeys = new ApiKeyDirectory(options);
-    const { lookupTurns } = options;
-    this.projects.measuredBy("name_lookups", (projectId) => lookupTurns.heldBy(projectId));
+    this.#measure(options.turns);
     this.providers = new ProviderDirectory({
       ...options,
       shared: options.sharedProviders,
@@ -248,6 +249,14 @@ export class Engine {
   /** How a connection stands on this node, or null. */
   connectionLoad(connectionId: string): ConnectionLoad | null {
     return this.#poller.watches.upstreams.loadOf(connectionId);
+  }
+
+  #measure(turns: EngineOptions["turns"]): void {
+    for (const name of PROJECT_LIMIT_NAMES) {
+      const semaphore = turns[name];
+      if (semaphore === undefined) continue;
+      this.projects.measuredBy(name, (projectId) => semaphore.heldBy(projectId));
+    }
   }
 
   #buildPoller(): Poller {

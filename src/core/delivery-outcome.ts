@@ -1,7 +1,12 @@
 import { HEALTHY, type LaneVerdict } from "./job.ts";
 import type { ReceiverAsks } from "./receiver-asks.ts";
-import { REQUEST_FAILURE_CODES, reachOfFailure, type RequestFailure } from "./request-failure.ts";
-import { retryDelayMs } from "./retry-schedule.ts";
+import {
+  REQUEST_FAILURE_CODES,
+  reachOfFailure,
+  type RequestFailure,
+  isUnsent,
+} from "./request-failure.ts";
+import { heldBackMsMax, retryDelayMs } from "./retry-schedule.ts";
 
 /**
  * Every reason for which an attempt did not deliver: how the request failed, or what the receiver
@@ -95,7 +100,7 @@ export function laneVerdictOfExchange(exchange: AttemptExchange): LaneVerdict {
   if (exchange.kind === "not_sent") return INCONCLUSIVE;
   if (exchange.kind === "failed") {
     const { code } = exchange.failure;
-    const isOwnFault = code === "aborted" || code === "url_refused";
+    const isOwnFault = code === "aborted" || code === "url_refused" || isUnsent(code);
     return isOwnFault ? INCONCLUSIVE : { kind: "faulty", reach: reachOfFailure(code) };
   }
   const { status, asks } = exchange;
@@ -111,7 +116,30 @@ export function laneVerdictOfExchange(exchange: AttemptExchange): LaneVerdict {
 const HONOURS_RETRY_AFTER = new Set([429, 502, 503, 504]);
 
 /**
+ * Whether an attempt that this side could not send counts for nothing: it is made again soon, for as
+ * long as the schedule would have gone on.
+ * @param failedAttempts since the schedule began
+ * @param unsentMs for how long it could not be sent
+ */
+export function isStillUnsent(
+  exchange: AttemptExchange,
+  {
+    retryScheduleMs,
+    failedAttempts,
+    unsentMs,
+  }: {
+    readonly retryScheduleMs: readonly number[];
+    readonly failedAttempts: number;
+    readonly unsentMs: number;
+  },
+): boolean {
+  const wasUnsent = exchange.kind === "failed" && isUnsent(exchange.failure.code);
+  return wasUnsent && unsentMs <= heldBackMsMax(retryScheduleMs, failedAttempts);
+}
+
+/**
  * The delivery's next state.
+ * @param exchange not one that is still unsent
  * @param attemptInSchedule 1 for the first attempt since the schedule (re)started
  */
 export function decideAfterAttempt(input: {
@@ -130,8 +158,10 @@ export function decideAfterAttempt(input: {
     retryFloorMs(input.exchange),
     input.random,
   );
-  // A receiver may choose when it is tried again, but not how often.
-  if (scheduledMs === null || errorCode === "stopped_by_receiver") {
+  // What could not be sent for so long is given up, however many attempts are left. A receiver may
+  // choose when it is tried again, but not how often.
+  const isGivenUp = input.exchange.kind === "failed" && isUnsent(input.exchange.failure.code);
+  if (scheduledMs === null || isGivenUp || errorCode === "stopped_by_receiver") {
     return { status: "exhausted", errorCode };
   }
   const delayMs = waitAskedMs(input.exchange) ?? scheduledMs;

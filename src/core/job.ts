@@ -62,6 +62,8 @@ export type LaneVerdict = (
   | { readonly kind: "faulty" }
   /** It never came to whoever is at the other end. */
   | { readonly kind: "inconclusive" }
+  /** Nothing can be sent just now, for this side's reasons: one item goes ahead after a pause. */
+  | { readonly kind: "unsent" }
   | { readonly kind: "rate_limited"; readonly retryAfterMs: number | null }
 ) & {
   /** Whether it reached the lane's origin, where the kind does not say. */
@@ -223,6 +225,8 @@ export function laneVerdict(observation: Observation): LaneVerdict {
       return { kind: "rate_limited", retryAfterMs: observation.retryAfterMs };
     case "upstream_fault":
       return { kind: "faulty" };
+    case "not_sent":
+      return INCONCLUSIVE;
     case "not_visible_yet":
     case "unusable_answer":
     case "unreadable_answer":

@@ -7,6 +7,8 @@ export type RetryCause =
   | "not_visible_yet"
   /** Outage, timeout, network error: backs off the job and counts towards the lane's breaker. */
   | "upstream_fault"
+  /** Nothing was sent, for reasons of this side's: backs off the job, and says nothing of the upstream. */
+  | "not_sent"
   /** The connection's budget is used up: pauses the whole lane. */
   | "rate_limited"
   /** An answer that no rule understands (a web page, an unexpected 4xx). */

@@ -114,6 +114,18 @@ const PROJECT_LIMITS = {
     byDefault: 8,
     counts: "Host names that are being looked up at once; more wait for their turn.",
   },
+  upstream_connections: {
+    kind: "concurrency",
+    unit: "connections",
+    byDefault: 1024,
+    counts: "Connections to upstreams, idle ones included; more requests wait for their turn.",
+  },
+  callback_connections: {
+    kind: "concurrency",
+    unit: "connections",
+    byDefault: 512,
+    counts: "Connections to receivers, idle ones included; more callbacks wait for their turn.",
+  },
 } as const satisfies Readonly<Record<string, ProjectLimit>>;
 
 export type ProjectLimitName = keyof typeof PROJECT_LIMITS;

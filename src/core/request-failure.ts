@@ -4,6 +4,7 @@ export const REQUEST_FAILURE_CODES = [
   "address_refused",
   "dns_not_found",
   "dns_failed",
+  "connection_limit",
   "connect_refused",
   "connect_timeout",
   "connect_failed",
@@ -22,6 +23,14 @@ export const REQUEST_FAILURE_CODES = [
 ] as const;
 
 export type RequestFailureCode = (typeof REQUEST_FAILURE_CODES)[number];
+
+/**
+ * Whether nothing was sent, for reasons that are this side's: no name server answered, or the project
+ * has too many connections open. It says nothing about whoever is at the other end.
+ */
+export function isUnsent(code: RequestFailureCode): boolean {
+  return code === "dns_failed" || code === "connection_limit";
+}
 
 /** A failed request: the code for machines, the message for the person who reads the attempt. */
 export interface RequestFailure {
@@ -56,6 +65,7 @@ export function reachOfFailure(code: RequestFailureCode): Reach {
     case "url_refused":
     case "address_refused":
     case "dns_failed":
+    case "connection_limit":
     case "response_timeout":
     case "connection_reset":
     case "aborted":

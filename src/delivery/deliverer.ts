@@ -3,6 +3,7 @@ import {
   type AttemptErrorCode,
   type AttemptExchange,
   decideAfterAttempt,
+  isStillUnsent,
   isSuccess,
   laneVerdictOfExchange,
 } from "../core/delivery-outcome.ts";
@@ -11,6 +12,7 @@ import { headerSecrets } from "../core/header-secrets.ts";
 import { publicId } from "../core/ids.ts";
 import type { LaneVerdict } from "../core/job.ts";
 import { createEchoRedactor, type EchoRedactor } from "../core/redact-echoes.ts";
+import type { RequestFailureCode } from "../core/request-failure.ts";
 import { ASKS_NOTHING, readReceiverAsks } from "../core/receiver-asks.ts";
 import type { SignatureScheme } from "../core/signature-scheme.ts";
 import { traceHeaders } from "../core/trace-context.ts";
@@ -62,6 +64,8 @@ export interface DelivererPorts {
   record(attempt: AttemptRow): Promise<boolean>;
   /** Told of a delivery that is given up. */
   exhausted(delivery: GivenUpDelivery, errorCode: AttemptErrorCode): void;
+  /** Told of every attempt that could not be sent and does not count, for the metrics. */
+  unsent(code: RequestFailureCode): void;
   /** Told of every attempt, for the metrics. */
   attempted(attempt: AttemptSample): void;
 }
@@ -76,6 +80,9 @@ export interface AttemptResult {
     | { readonly kind: "over" };
   readonly verdict: LaneVerdict;
 }
+
+/** Soon enough to stay in memory; its lane pauses for longer and longer. */
+const UNSENT_AGAIN_MS = 1_000;
 
 const OVER = { kind: "over" } as const;
 
@@ -98,6 +105,10 @@ export async function attemptDelivery(
   }
   const nowMs = ports.clock.now();
   const { delivery, attemptCount } = callback;
+  if (isLeftUnsent(ports, callback, made.exchange, nowMs)) {
+    const next = { kind: "retry", atMs: nowMs + UNSENT_AGAIN_MS } as const;
+    return { next, verdict: { kind: "unsent" } };
+  }
   const step = decideAfterAttempt({
     exchange: made.exchange,
     attemptInSchedule: attemptCount + 1 - delivery.attemptsBefore,
@@ -108,10 +119,11 @@ export async function attemptDelivery(
   ports.attempted({
     status: step.status,
     errorCode: step.errorCode,
-    sinceDueMs: startedAtMs - callback.dueAtMs,
+    sinceDueMs: startedAtMs - (callback.unsentSinceMs ?? callback.dueAtMs),
     // One that is sent again by hand says nothing about how soon callbacks arrive.
     sinceEventMs: delivery.attemptsBefore > 0 ? null : nowMs - callback.event.occurredAtMs,
   });
+  callback.unsentSinceMs = null;
   if (step.status === "delivered") onTaken(verdict);
   const row = attemptRow(delivery, attemptCount, startedAtMs, made, step);
   // A retry that is read from the database finds the same in the log of attempts.
@@ -125,6 +137,27 @@ export async function attemptDelivery(
   if (step.status !== "pending") return { next: OVER, verdict };
   callback.attemptCount += 1;
   return { next: { kind: "retry", atMs: step.nextAttemptAtMs }, verdict };
+}
+
+/** Whether nothing was sent, for this side's reasons, so that the attempt is not to be recorded. */
+function isLeftUnsent(
+  ports: DelivererPorts,
+  callback: OwedCallback,
+  exchange: AttemptExchange,
+  nowMs: number,
+): boolean {
+  if (exchange.kind !== "failed") return false;
+  const { delivery, attemptCount } = callback;
+  const unsentSinceMs = callback.unsentSinceMs ?? callback.dueAtMs;
+  const isUnsent = isStillUnsent(exchange, {
+    retryScheduleMs: scheduleOfDelivery(delivery, ports.settingsOf(delivery.projectId)),
+    failedAttempts: attemptCount - delivery.attemptsBefore,
+    unsentMs: nowMs - unsentSinceMs,
+  });
+  if (!isUnsent) return false;
+  callback.unsentSinceMs = unsentSinceMs;
+  ports.unsent(exchange.failure.code);
+  return true;
 }
 
 async function exchangeWithReceiver(

@@ -75,6 +75,7 @@ export class DeliveryEngine implements Service {
         this.operations.tell(originNews(change));
       },
       attempted: (attempt) => metrics.recordAttempt(attempt),
+      unsent: (code) => metrics.unsentCallbacks.add(code),
       exhausted: (delivery, errorCode) => {
         const news = exhaustedNews(delivery, errorCode);
         options.log.info(news.data, "a delivery has used up its attempts");

@@ -17,6 +17,8 @@ export interface OwedCallback {
   dueAtMs: number;
   /** The same by the monotonic clock, by which its lane waits; an entry there with another is out of date. */
   startAtMs: number;
+  /** When the attempt was due that could not be sent yet; null when it was never tried. */
+  unsentSinceMs: number | null;
   /** In which era of its lane the attempt under way began. */
   era: number;
   /** Whether the attempt under way still counts for its lane. */
@@ -42,6 +44,7 @@ export function owedCallback(
     attemptCount: delivery.attemptCount,
     dueAtMs: delivery.nextAttemptAtMs,
     startAtMs: 0,
+    unsentSinceMs: null,
     era: 0,
     isInLane: false,
     state: "waiting",

@@ -47,6 +47,8 @@ export class Lane<Item> implements GateVisitor {
   /** Nothing has passed yet since a refusal, so one at a time goes ahead. */
   #isProbing = false;
   #isProbeOut = false;
+  /** One of the refusals was because of the rate. */
+  #isRateRefused = false;
 
   /*
    * Every item knows in which era of the lane it began. A refusal of one that began before the last
@@ -248,12 +250,23 @@ export class Lane<Item> implements GateVisitor {
       case "faulty":
       case "inconclusive":
         return;
+      case "unsent":
+        return this.#refuse({ retryAfterMs: null, isNews, isOfRate: false });
       case "rate_limited":
-        this.#refuse(verdict.retryAfterMs, isNews);
+        this.#refuse({ retryAfterMs: verdict.retryAfterMs, isNews, isOfRate: true });
     }
   }
 
-  #refuse(retryAfterMs: number | null, isNews: boolean): void {
+  /** Pauses, and lets one item go ahead after that. @param refusal whether it teaches a rate */
+  #refuse({
+    retryAfterMs,
+    isNews,
+    isOfRate,
+  }: {
+    readonly retryAfterMs: number | null;
+    readonly isNews: boolean;
+    readonly isOfRate: boolean;
+  }): void {
     const nowMs = this.#options.clock.monotonic();
     if (isNews) this.#refusalsInRow += 1;
     // Where the first probe is refused too, the pause that was asked for is not to be relied on.
@@ -262,9 +275,11 @@ export class Lane<Item> implements GateVisitor {
     const growingMs = isGrowing ? Math.min(PAUSE_MS_MAX, PAUSE_MS_INITIAL * 2 ** doublings) : 0;
     const untilMs = nowMs + Math.max(growingMs, retryAfterMs ?? 0);
     this.#refusedUntilMs = Math.max(this.#refusedUntilMs, untilMs);
+    if (!isNews) return;
     // A refused probe says that it is not over yet, nothing about the rate.
-    if (!isNews || this.#isProbing) return;
-    this.#pace.refused(nowMs);
+    if (isOfRate && !this.#isRateRefused) this.#pace.refused(nowMs);
+    this.#isRateRefused ||= isOfRate;
+    if (this.#isProbing) return;
     this.#isProbing = true;
     this.#era += 1;
     this.#eraOfRefusal = this.#era;
@@ -273,7 +288,8 @@ export class Lane<Item> implements GateVisitor {
   #resumeAfterRefusal(): void {
     this.#isProbing = false;
     this.#refusalsInRow = 0;
-    this.#pace.resume(this.#options.clock.monotonic());
+    if (this.#isRateRefused) this.#pace.resume(this.#options.clock.monotonic());
+    this.#isRateRefused = false;
   }
 
   /** Sets the timer for the earliest moment at which the head of the queue could start. */

@@ -10,6 +10,10 @@ import { type LaneVerdict, reachOf } from "../core/job.ts";
 import type { Reach } from "../core/request-failure.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
 
+function hasReached({ kind }: LaneVerdict): boolean {
+  return kind === "healthy" || kind === "rate_limited";
+}
+
 /** A lane as the gate knows it. */
 export interface GateVisitor {
   /** Its turn has come: `admit` lets it start one item now. */
@@ -103,9 +107,7 @@ export class OriginGate {
     this.#isProbing = false;
     const reach = reachOf(verdict);
     if (verdict.kind === "faulty") this.#onFault(reach === "unreachable");
-    else if (verdict.kind !== "inconclusive" && this.#breaker !== BREAKER_CLOSED) {
-      this.#become(afterSuccess());
-    }
+    else if (hasReached(verdict) && this.#breaker !== BREAKER_CLOSED) this.#become(afterSuccess());
     this.#options.origin.leave(this, reach);
     if (this.#waiting.size > 0) this.#serve();
   }

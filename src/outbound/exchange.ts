@@ -12,12 +12,16 @@ import type {
 /** Answers of this size are read into one piece of memory. */
 const WHOLE_BYTES_MIN = 256 * 1024;
 
+/** Before it is sent, an exchange waits for a turn to connect, for a name server, or for its peer. */
+export type WaitsFor = "turn" | "name" | "peer";
+
 /** Whoever gave an exchange its connection. */
 export interface ExchangeOwner {
   /** Milliseconds on a clock that never jumps. */
   monotonic(): number;
   /** The outcome is known; `reusable` says whether the connection is in a known state. */
   onSettled(exchange: Exchange, reusable: boolean): void;
+  waitsFor(exchange: Exchange): WaitsFor;
   /** The status that the answer begins with, if any of it has come. */
   statusOf(exchange: Exchange): number | null;
   /** Sends the request again when its connection was dead before use; false if that is not so. */
@@ -65,9 +69,16 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /** Ends an exchange that took too long, saying what it was waiting for. */
   expire(): void {
     const { timeoutMs } = this.request;
-    if (this.#state === "connecting")
-      this.fail("connect_timeout", `No connection within ${timeoutMs} ms`);
-    else this.fail("response_timeout", `No complete answer within ${timeoutMs} ms`);
+    if (this.#state !== "connecting")
+      return this.fail("response_timeout", `No complete answer within ${timeoutMs} ms`);
+    switch (this.#owner.waitsFor(this)) {
+      case "turn":
+        return this.fail("connection_limit", `${NO_TURN} ${timeoutMs} ms`);
+      case "name":
+        return this.fail("dns_failed", `The host name was not resolved within ${timeoutMs} ms`);
+      case "peer":
+        return this.fail("connect_timeout", `No connection within ${timeoutMs} ms`);
+    }
   }
 
   fail(code: RequestFailureCode, message: string): void {
@@ -237,5 +248,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     resolve(outcome);
   }
 }
+
+const NO_TURN =
+  "Nothing was sent: the project has as many connections open as it may, and none became free within";
 
 const NO_BODY = Buffer.alloc(0);

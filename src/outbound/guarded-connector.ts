@@ -1,9 +1,9 @@
-import { isIP } from "node:net";
-import type { LookupFunction, Socket } from "node:net";
+import { isIP, type LookupFunction, Socket } from "node:net";
 import { buildConnector } from "undici";
 import type { AddressGuard } from "./address-guard.ts";
 import { addressRefusal, AddressRefusedError } from "./destination.ts";
 import type { Destination } from "./destination.ts";
+import type { Dial } from "./dial.ts";
 import { guardedAddresses } from "./guarded-addresses.ts";
 import type { AddressLookup } from "./name-resolver.ts";
 
@@ -16,6 +16,9 @@ export interface GuardedConnectorOptions {
   readonly timeoutMs: number;
 }
 
+/** Makes the connector of one connection. */
+export type ConnectorFactory = (dial: Dial) => buildConnector.connector;
+
 /**
  * Connects to one destination, and only to addresses that the guard allows now: a name that was
  * public when it was accepted may not be any more. Host header, SNI and certificate check keep the name.
@@ -23,7 +26,7 @@ export interface GuardedConnectorOptions {
 export function createGuardedConnector(
   destination: Destination,
   options: GuardedConnectorOptions,
-): buildConnector.connector {
+): ConnectorFactory {
   const { projectId, guardOf, lookup, timeoutMs } = options;
   // Node asks for them before `connect` returns. Should it ask later, those of another connection to
   // the same destination, judged as well, would do.
@@ -33,28 +36,36 @@ export function createGuardedConnector(
     timeout: timeoutMs,
     lookup: nodeLookup(() => addresses),
   });
-  const open: buildConnector.connector = (connectOptions, callback) => {
-    connect(connectOptions, (error, socket) => {
+  const open: (dial: Dial) => buildConnector.connector = (dial) => (connectOptions, callback) => {
+    dial.stage = "connecting";
+    // The socket, which the types leave out.
+    const opening: unknown = connect(connectOptions, (error, socket) => {
       if (error !== null) return callback(error, null);
       const problem = peerProblem(destination, socket.remoteAddress, guardOf());
-      if (problem === null) return callback(null, socket);
-      destroyQuietly(socket);
-      callback(problem, null);
+      if (problem !== null) {
+        destroyQuietly(socket);
+        return callback(problem, null);
+      }
+      dial.stage = "open";
+      callback(null, socket);
     });
+    if (opening instanceof Socket) dial.track(opening);
   };
-  return (connectOptions, callback) => {
+  return (dial) => (connectOptions, callback) => {
     const guard = guardOf();
     const refusal = literalRefusal(destination, guard);
     if (refusal !== null) {
       queueMicrotask(() => callback(refusal, null));
       return;
     }
-    if (isIP(destination.host) !== 0) return open(connectOptions, callback);
+    if (isIP(destination.host) !== 0) return open(dial)(connectOptions, callback);
     // Before the socket is made: how long a name server takes is no matter of the receiver's.
+    dial.stage = "looking_up";
     guardedAddresses(destination, guard, lookup, projectId).then(
       (found) => {
+        if (dial.isAbandoned) return callback(new Error("the connection is not wanted"), null);
         addresses = found;
-        open(connectOptions, callback);
+        open(dial)(connectOptions, callback);
       },
       (reason: unknown) => callback(asError(reason), null),
     );

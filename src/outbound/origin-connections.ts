@@ -2,14 +2,27 @@ import type { Socket } from "node:net";
 import type { Client } from "undici";
 import type { Clock } from "../runtime/clock.ts";
 import { AnswerTap } from "./answer-tap.ts";
+import { Dial } from "./dial.ts";
 import { Exchange } from "./exchange.ts";
-import type { ExchangeOwner } from "./exchange.ts";
+import type { ExchangeOwner, WaitsFor } from "./exchange.ts";
 import { isConnectionReset } from "./failure-from-error.ts";
 import { readLeniently } from "./lenient-head.ts";
 import type { OutboundRequest, RequestOutcome } from "./request-outcome.ts";
 
+/** Connections that may be open at once, of one project and in all. */
+export interface ConnectionTurns {
+  /** Takes one at once, perhaps in place of an idle one; false when none is to be had. */
+  tryAcquire(): boolean;
+  /** Waits for one. */
+  acquire(): Promise<void>;
+  release(): void;
+  /** One more connection is idle from now on, or one less. */
+  countIdle(change: number): void;
+}
+
 export interface OriginConnectionsOptions {
   readonly openClient: OpenClient;
+  readonly turns: ConnectionTurns;
   /** Whether an answer of this origin has needed lenient reading; it is read so from then on. */
   readonly leniency: { isNeeded(): boolean; need(): void };
   readonly connectionsMax: number;
@@ -19,10 +32,11 @@ export interface OriginConnectionsOptions {
 }
 
 /** Makes an unconnected undici client for this origin. */
-export type OpenClient = (onSocket: (socket: Socket) => void) => Client;
+export type OpenClient = (dial: Dial, onSocket: (socket: Socket) => void) => Client;
 
 interface Connection {
   readonly client: Client;
+  readonly dial: Dial;
   readonly tap: AnswerTap;
   /** Whether the present socket has carried an answer, so that the host may have closed it since. */
   used: boolean;
@@ -45,6 +59,8 @@ export class OriginConnections implements ExchangeOwner {
   readonly #waiting = new Set<Exchange>();
   readonly #idle: Connection[] = [];
   readonly #all = new Set<Connection>();
+  #isAskingForTurn = false;
+  #isDestroyed = false;
 
   constructor(options: OriginConnectionsOptions) {
     this.#options = options;
@@ -70,6 +86,23 @@ export class OriginConnections implements ExchangeOwner {
     return exchange.outcome;
   }
 
+  get idleCount(): number {
+    return this.#idle.length;
+  }
+
+  /** Closes the connection that has been idle longest. */
+  closeOneIdle(): void {
+    const [connection] = this.#idle;
+    if (connection !== undefined) this.#dropIfIdle(connection);
+  }
+
+  waitsFor(exchange: Exchange): WaitsFor {
+    const connection = this.#inFlight.get(exchange) ?? null;
+    if (connection !== null) return connection.dial.stage === "looking_up" ? "name" : "peer";
+    // Its own connections are all in use, or there was no turn for one more.
+    return this.#all.size < this.#options.connectionsMax ? "turn" : "peer";
+  }
+
   /** Ends every exchange whose time is up. */
   expire(nowMs: number): void {
     for (const exchange of this.#inFlight.keys())
@@ -78,13 +111,16 @@ export class OriginConnections implements ExchangeOwner {
 
   /** Ends every exchange as aborted and closes every connection. */
   async destroy(): Promise<void> {
-    const clients = Array.from(this.#all, ({ client }) => client);
+    this.#isDestroyed = true;
+    const connections = [...this.#all];
     this.#waiting.clear();
     for (const exchange of this.#inFlight.keys())
       exchange.fail("aborted", "The gateway is stopping");
+    this.#options.turns.countIdle(-this.#idle.length);
     this.#idle.length = 0;
     this.#all.clear();
-    await Promise.all(clients.map((client) => client.destroy()));
+    for (const { dial } of connections) dial.abandon();
+    await Promise.all(connections.map(({ client }) => client.destroy()));
   }
 
   onSettled(exchange: Exchange, reusable: boolean): void {
@@ -104,7 +140,7 @@ export class OriginConnections implements ExchangeOwner {
     if (!connection?.used || !isConnectionReset(error)) return false;
     this.#discard(connection);
     // Another kept-alive connection may be as dead, a new one can't be.
-    this.#dispatch(exchange, this.#open());
+    this.#sendOnNew(exchange);
     return true;
   }
 
@@ -113,13 +149,34 @@ export class OriginConnections implements ExchangeOwner {
     if (!connection || connection.isLenient) return false;
     this.#options.leniency.need();
     this.#discard(connection);
-    this.#dispatch(exchange, this.#open());
+    this.#sendOnNew(exchange);
     return true;
   }
 
   #wait(exchange: Exchange): void {
     this.#inFlight.set(exchange, null);
     this.#waiting.add(exchange);
+    this.#askForTurn();
+  }
+
+  #sendOnNew(exchange: Exchange): void {
+    if (this.#options.turns.tryAcquire()) this.#dispatch(exchange, this.#open());
+    else this.#wait(exchange);
+  }
+
+  /** Waits for one more connection on behalf of all that wait here, so that origins take turns. */
+  #askForTurn(): void {
+    const mayOpen = this.#all.size < this.#options.connectionsMax;
+    if (this.#isAskingForTurn || this.#waiting.size === 0 || !mayOpen) return;
+    this.#isAskingForTurn = true;
+    void this.#options.turns.acquire().then(() => {
+      this.#isAskingForTurn = false;
+      const [exchange] = this.#waiting;
+      if (exchange === undefined || this.#isDestroyed) return this.#options.turns.release();
+      this.#waiting.delete(exchange);
+      this.#dispatch(exchange, this.#open());
+      this.#askForTurn();
+    });
   }
 
   #dispatch(exchange: Exchange, connection: Connection): void {
@@ -131,18 +188,26 @@ export class OriginConnections implements ExchangeOwner {
 
   #take(): Connection | null {
     const idle = this.#idle.pop();
-    if (idle !== undefined) return idle;
-    return this.#all.size < this.#options.connectionsMax ? this.#open() : null;
+    if (idle !== undefined) {
+      this.#options.turns.countIdle(-1);
+      return idle;
+    }
+    const { connectionsMax, turns } = this.#options;
+    // Whoever waits for a turn comes first.
+    if (this.#waiting.size > 0 || this.#all.size >= connectionsMax) return null;
+    return turns.tryAcquire() ? this.#open() : null;
   }
 
+  /** A turn was taken; it is given back when the connection is gone. */
   #open(): Connection {
+    const dial = new Dial(() => this.#options.turns.release());
     const tap = new AnswerTap();
     const isLenient = this.#options.leniency.isNeeded();
-    const client = this.#options.openClient((socket) => {
+    const client = this.#options.openClient(dial, (socket) => {
       if (isLenient) readLeniently(socket);
       tap.attach(socket);
     });
-    const connection: Connection = { client, tap, used: false, isLenient };
+    const connection: Connection = { client, dial, tap, used: false, isLenient };
     client.on("connect", () => {
       connection.used = false;
     });
@@ -156,6 +221,7 @@ export class OriginConnections implements ExchangeOwner {
     if (reusable) {
       connection.used = true;
       this.#idle.push(connection);
+      this.#options.turns.countIdle(1);
     } else {
       this.#discard(connection);
     }
@@ -165,8 +231,9 @@ export class OriginConnections implements ExchangeOwner {
   #serveNextWaiting(): void {
     const [exchange] = this.#waiting;
     if (exchange === undefined) return;
-    const connection = this.#take();
-    if (connection === null) return;
+    const connection = this.#idle.pop();
+    if (connection === undefined) return this.#askForTurn();
+    this.#options.turns.countIdle(-1);
     this.#waiting.delete(exchange);
     this.#dispatch(exchange, connection);
   }
@@ -175,6 +242,7 @@ export class OriginConnections implements ExchangeOwner {
     const index = this.#idle.indexOf(connection);
     if (index === -1) return;
     this.#idle.splice(index, 1);
+    this.#options.turns.countIdle(-1);
     this.#discard(connection);
     if (this.#inFlight.size === 0) this.#options.onQuiet(this);
   }
@@ -182,6 +250,9 @@ export class OriginConnections implements ExchangeOwner {
   #discard(connection: Connection): void {
     this.#all.delete(connection);
     // Later, because undici is in the middle of reporting on this client.
-    queueMicrotask(() => void connection.client.destroy());
+    queueMicrotask(() => {
+      void connection.client.destroy();
+      connection.dial.abandon();
+    });
   }
 }

@@ -1,3 +1,4 @@
+import type { FairSemaphore } from "../lanes/fair-semaphore.ts";
 import type { AddressGuard } from "./address-guard.ts";
 import type { AddressLookup } from "./name-resolver.ts";
 import { RequestClient } from "./request-client.ts";
@@ -9,7 +10,6 @@ const KEEP_ALIVE_MS = 30_000;
 const UPSTREAM_CONNECTIONS_MAX = 2048;
 /** Lanes keep far below it; there is one for each project that calls back to the origin. */
 const CALLBACK_CONNECTIONS_MAX = 1024;
-const ORIGINS_MAX = 2_000;
 
 export interface OutboundClients {
   readonly upstreamClient: RequestClient;
@@ -23,6 +23,8 @@ export interface OutboundClientsOptions {
   /** Callbacks that go where the operator lets all of them go. */
   readonly trustsCallback: (request: OutboundRequest) => boolean;
   readonly lookup: AddressLookup;
+  readonly upstreamConnections: FairSemaphore;
+  readonly callbackConnections: FairSemaphore;
 }
 
 /** Requests to clients' callback URLs and to upstreams never share a connection or a limit. */
@@ -30,7 +32,6 @@ export function createOutboundClients(options: OutboundClientsOptions): Outbound
   const { guardOf, callbackGuardOf, trustsCallback, lookup } = options;
   const shared = {
     lookup,
-    originsMax: ORIGINS_MAX,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     keepAliveMs: KEEP_ALIVE_MS,
   };
@@ -39,11 +40,13 @@ export function createOutboundClients(options: OutboundClientsOptions): Outbound
       ...shared,
       connectionsPerOriginMax: UPSTREAM_CONNECTIONS_MAX,
       guardOf,
+      connections: options.upstreamConnections,
       trusts: ({ isTrusted }) => isTrusted === true,
     }),
     callbackClient: new RequestClient({
       ...shared,
       guardOf: callbackGuardOf,
+      connections: options.callbackConnections,
       trusts: trustsCallback,
       connectionsPerOriginMax: CALLBACK_CONNECTIONS_MAX,
     }),

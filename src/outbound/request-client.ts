@@ -1,5 +1,6 @@
 import { Client } from "undici";
 import type { RequestFailureCode } from "../core/request-failure.ts";
+import type { FairSemaphore } from "../lanes/fair-semaphore.ts";
 import { systemClock } from "../runtime/clock.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
 import { trustingGuard } from "./address-guard.ts";
@@ -8,7 +9,7 @@ import { destinationOf } from "./destination.ts";
 import type { Destination } from "./destination.ts";
 import { createGuardedConnector, telling } from "./guarded-connector.ts";
 import type { AddressLookup } from "./name-resolver.ts";
-import { type OpenClient, OriginConnections } from "./origin-connections.ts";
+import { type ConnectionTurns, type OpenClient, OriginConnections } from "./origin-connections.ts";
 import type { OutboundRequest, RequestOutcome } from "./request-outcome.ts";
 
 export interface RequestClientOptions {
@@ -17,8 +18,8 @@ export interface RequestClientOptions {
   /** Whether a request goes where the operator sends it, so that no guard is asked. */
   readonly trusts?: (request: OutboundRequest) => boolean;
   readonly connectionsPerOriginMax: number;
-  /** Origins whose idle connections are kept; past it the oldest idle origin is closed. */
-  readonly originsMax: number;
+  /** Connections that may be open, idle ones included, of each project and in all. */
+  readonly connections: Pick<FairSemaphore, "tryAcquire" | "acquire" | "release">;
   /** Limit on connecting and the TLS handshake together; kept to about a second. */
   readonly connectTimeoutMs: number;
   /** How long an idle connection is kept; a host's shorter wish is honoured. */
@@ -31,12 +32,14 @@ export interface RequestClientOptions {
 // Deadlines are kept to this precision; one timer serves all exchanges.
 const EXPIRY_TICK_MS = 100;
 const RESPONSE_HEADERS_BYTES_MAX = 32 * 1024;
+const LENIENT_ORIGINS_MAX = 2_000;
 
 /** The connections of one project, by origin. */
 interface ProjectConnections {
   readonly guarded: Map<string, OriginConnections>;
   /** To where the operator sends requests: other requests must not travel on these. */
   readonly trusted: Map<string, OriginConnections>;
+  readonly turns: ConnectionTurns;
 }
 
 /**
@@ -50,6 +53,7 @@ export class RequestClient {
   readonly #trusts: (request: OutboundRequest) => boolean;
   readonly #projects = new Map<string, ProjectConnections>();
   readonly #lenientOrigins = new Set<string>();
+  #idleCount = 0;
   #expiryTimer: Timer | null = null;
   #closed = false;
   #onDrained: (() => void) | null = null;
@@ -125,7 +129,6 @@ export class RequestClient {
     const url = URL.parse(origin);
     const destination = url === null ? null : destinationOf(url);
     if (url === null || destination === null) return null;
-    if (this.originCount >= this.#options.originsMax) this.#closeOldestIdleOrigin();
     const project = this.#projects.get(projectId) ?? this.#openProject(projectId);
     const origins = isTrusted ? project.trusted : project.guarded;
     const guardOf = () => (isTrusted ? trustingGuard : this.#options.guardOf(projectId));
@@ -135,6 +138,7 @@ export class RequestClient {
         isNeeded: () => this.#lenientOrigins.has(origin),
         need: () => this.#readLenientlyFrom(origin),
       },
+      turns: project.turns,
       connectionsMax: this.#options.connectionsPerOriginMax,
       clock: this.#clock,
       onQuiet: (quiet) => {
@@ -147,7 +151,20 @@ export class RequestClient {
   }
 
   #openProject(projectId: string): ProjectConnections {
-    const project = { guarded: new Map(), trusted: new Map() };
+    const { connections } = this.#options;
+    const project: ProjectConnections = {
+      guarded: new Map(),
+      trusted: new Map(),
+      turns: {
+        tryAcquire: () => connections.tryAcquire(projectId),
+        acquire: async () => {
+          this.#closeOneIdle(projectId);
+          await connections.acquire(projectId);
+        },
+        release: () => connections.release(projectId),
+        countIdle: (change) => void (this.#idleCount += change),
+      },
+    };
     this.#projects.set(projectId, project);
     return project;
   }
@@ -173,26 +190,24 @@ export class RequestClient {
       headersTimeout: 0,
       bodyTimeout: 0,
     };
-    return (onSocket) =>
-      new Client(url.origin, { ...options, connect: telling(connect, onSocket) });
+    return (dial, onSocket) =>
+      new Client(url.origin, { ...options, connect: telling(connect(dial), onSocket) });
   }
 
   #readLenientlyFrom(origin: string): void {
-    if (this.#lenientOrigins.size >= this.#options.originsMax) this.#lenientOrigins.clear();
+    if (this.#lenientOrigins.size >= LENIENT_ORIGINS_MAX) this.#lenientOrigins.clear();
     this.#lenientOrigins.add(origin);
   }
 
-  #closeOldestIdleOrigin(): void {
-    for (const { guarded, trusted } of this.#projects.values()) {
-      for (const origins of [guarded, trusted]) {
-        for (const [origin, connections] of origins) {
-          if (connections.inFlightCount > 0) continue;
-          origins.delete(origin);
-          void connections.destroy();
-          return;
-        }
-      }
-    }
+  /** An idle connection gives way: one of the project, else of whoever has the most. */
+  #closeOneIdle(projectId: string): void {
+    if (this.#idleCount === 0) return;
+    const own = this.#projects.get(projectId);
+    if (own !== undefined && idleOf(own) > 0) return closeOneOf(own);
+    let most: ProjectConnections | null = null;
+    for (const project of this.#projects.values())
+      if (most === null || idleOf(project) > idleOf(most)) most = project;
+    if (most !== null) closeOneOf(most);
   }
 
   #onQuiet(projectId: string, project: ProjectConnections): void {
@@ -207,6 +222,20 @@ export class RequestClient {
     const pending = this.inFlightCount > 0;
     this.#expiryTimer = pending ? this.#clock.setTimer(EXPIRY_TICK_MS, this.#expire) : null;
   };
+}
+
+function idleOf({ guarded, trusted }: ProjectConnections): number {
+  let count = 0;
+  for (const origins of [guarded, trusted])
+    for (const { idleCount } of origins.values()) count += idleCount;
+  return count;
+}
+
+function closeOneOf({ guarded, trusted }: ProjectConnections): void {
+  for (const origins of [guarded, trusted]) {
+    for (const connections of origins.values())
+      if (connections.idleCount > 0) return connections.closeOneIdle();
+  }
 }
 
 function failedAtOnce(code: RequestFailureCode, message: string): Promise<RequestOutcome> {

@@ -1,5 +1,5 @@
-import type { Observation, UpstreamTimes } from "../core/observation.ts";
-import type { RequestFailure } from "../core/request-failure.ts";
+import type { Observation, RetryCause, UpstreamTimes } from "../core/observation.ts";
+import { isUnsent, type RequestFailure, type RequestFailureCode } from "../core/request-failure.ts";
 import {
   type Answered,
   describe,
@@ -273,15 +273,20 @@ function absentJob(answered: Answered, what: string): Observation {
   };
 }
 
+function causeOfFailure(code: RequestFailureCode): RetryCause {
+  if (isUnsent(code)) return "not_sent";
+  const isTooLarge = code === "body_too_large" || code === "headers_too_large";
+  return isTooLarge ? "unreadable_answer" : "upstream_fault";
+}
+
 /**
  * A poll that got no whole answer says nothing about its job. Answers over the size limits count
  * against the job alone; everything else against the upstream.
  */
 export function interpretFailure(failure: RequestFailure): Observation {
-  const isTooLarge = failure.code === "body_too_large" || failure.code === "headers_too_large";
   return {
     kind: "retry",
-    cause: isTooLarge ? "unreadable_answer" : "upstream_fault",
+    cause: causeOfFailure(failure.code),
     reason: cleanLine(`${failure.message} (${failure.code})`, REASON_CHARACTERS_MAX),
     retryAfterMs: null,
   };

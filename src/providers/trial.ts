@@ -86,6 +86,7 @@ function consequenceOfAbsence({
 
 const CONSEQUENCE_OF_RETRY: Readonly<Record<RetryCause, string>> = {
   not_visible_yet: "The job is not visible yet: it is asked about again.",
+  not_sent: "Nothing could be sent, which says nothing of the job: it is asked about again, later.",
   upstream_fault: "An outage, which says nothing of the job: it is asked about again, later.",
   rate_limited: "The connection pauses for a while; then the job is asked about again.",
   unusable_answer: "The answer can't be used: the job is asked about again, later.",

@@ -56,6 +56,8 @@ export class Metrics {
   readonly projectLimitRefusals: CountBy;
   /** By why a request has no caller. */
   readonly authenticationFailures: CountBy;
+  /** By the code of the failure. */
+  readonly unsentCallbacks: CountBy;
   readonly #attempts: CountBy;
   readonly #attemptFailures: CountBy;
   readonly #attemptLagSeconds: Histogram;
@@ -88,6 +90,11 @@ export class Metrics {
     this.#attemptFailures = this.#countBy(
       "ringback_delivery_attempt_failures_total",
       "Delivery attempts that did not deliver, by error code as attempts show it.",
+      "error_code",
+    );
+    this.unsentCallbacks = this.#countBy(
+      "ringback_callbacks_unsent_total",
+      "Callbacks that could not be sent for reasons of this side's; they count as no attempt.",
       "error_code",
     );
     this.#attempts = this.#countBy(

@@ -1,12 +1,18 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
   type AttemptExchange,
   decideAfterAttempt,
   errorCodeOfExchange,
+  isStillUnsent,
+  laneVerdictOfExchange,
 } from "../../src/core/delivery-outcome.ts";
 import type { ReceiverAsks } from "../../src/core/receiver-asks.ts";
-import { REQUEST_FAILURE_CODES } from "../../src/core/request-failure.ts";
+import {
+  isUnsent,
+  REQUEST_FAILURE_CODES,
+  type RequestFailureCode,
+} from "../../src/core/request-failure.ts";
 
 const SCHEDULE = [1000, 2000];
 
@@ -59,6 +65,35 @@ test.each([
   expect(errorCodeOfExchange(answered(status))).toBe(code);
 });
 
+describe("what this side could not send", () => {
+  const failed = (code: RequestFailureCode): AttemptExchange => ({
+    kind: "failed",
+    failure: { code, message: "" },
+  });
+  const isStill = (code: RequestFailureCode, failedAttempts: number, unsentMs: number) =>
+    isStillUnsent(failed(code), { retryScheduleMs: [100_000, 200_000], failedAttempts, unsentMs });
+
+  test.each(["dns_failed", "connection_limit"] as const)(
+    "is no attempt for as long as the schedule has left: %s",
+    (code) => {
+      expect(isStill(code, 0, 360_000)).toBe(true);
+      expect(isStill(code, 0, 360_001)).toBe(false);
+      expect(isStill(code, 1, 240_001)).toBe(false);
+      expect(isStill(code, 2, 60_000)).toBe(true);
+      expect(decide(failed(code))).toEqual({ status: "exhausted", errorCode: code });
+      expect(laneVerdictOfExchange(failed(code))).toEqual({ kind: "inconclusive" });
+    },
+  );
+
+  test.each(["dns_not_found", "connect_refused", "connect_timeout", "response_timeout"] as const)(
+    "is not what the receiver failed to take: %s",
+    (code) => {
+      expect(isStill(code, 0, 0)).toBe(false);
+      expect(laneVerdictOfExchange(failed(code)).kind).toBe("faulty");
+    },
+  );
+});
+
 test("only 2xx delivers", () => {
   fc.assert(
     fc.property(anyExchange, fc.integer({ min: 1, max: 5 }), (exchange, attempt) => {
@@ -77,7 +112,12 @@ test("a failure waits for its retry in the future until the schedule is used up,
         expect(attempt).toBeLessThanOrEqual(SCHEDULE.length);
         expect(step.nextAttemptAtMs).toBeGreaterThan(10_000);
       }
-      if (step.status === "exhausted" && step.errorCode !== "stopped_by_receiver") {
+      const isUnsendable = exchange.kind === "failed" && isUnsent(exchange.failure.code);
+      if (
+        step.status === "exhausted" &&
+        step.errorCode !== "stopped_by_receiver" &&
+        !isUnsendable
+      ) {
         expect(attempt).toBeGreaterThan(SCHEDULE.length);
       }
     }),

@@ -96,6 +96,7 @@ async function startLoop(): Promise<DeliveryLoop> {
     record: (attempt) => writers.recordAttempt(attempt),
     exhausted: () => undefined,
     attempted: () => undefined,
+    unsent: () => undefined,
     onOriginChange: () => undefined,
   });
   await loop.start();

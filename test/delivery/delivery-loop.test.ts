@@ -31,6 +31,26 @@ function hang(): (outcome: RequestOutcome) => void {
   return resolve;
 }
 
+test("while no name server answers, nothing counts as attempted, and one goes ahead now and then", async () => {
+  const failure = { code: "dns_failed", message: "No name server answered" } as const;
+  harness.answer = () => Promise.resolve({ kind: "failed", failure, durationMs: 1 });
+  const owed = await harness.owe(LANE_CONCURRENCY + 20);
+  for (const delivery of owed) await harness.handOver(delivery);
+  await harness.clock.advanceSettling(60_000);
+  // The first ones, and one after each pause of 1, 2, 4, … seconds.
+  expect(harness.sent.all.length).toBeGreaterThan(LANE_CONCURRENCY);
+  expect(harness.sent.all.length).toBeLessThan(LANE_CONCURRENCY + 10);
+  expect(harness.recorded.all).toHaveLength(0);
+  expect(harness.originChanges).toEqual([]);
+
+  const { length: before } = harness.sent.all;
+  harness.answer = () => Promise.resolve(answered(200));
+  await harness.clock.advanceSettling(60_000);
+  await harness.over(owed.length);
+  expect(harness.sent.all).toHaveLength(before + owed.length);
+  expect(harness.recorded.all.map(({ attemptCount }) => attemptCount)).toEqual(owed.map(() => 0));
+});
+
 describe("what is owed is sent", () => {
   test("when nobody handed it over, by reading it", async () => {
     const [delivery] = await harness.owe(1);

@@ -89,6 +89,7 @@ export class LoopHarness {
       send: (request) => this.#send(request),
       record: (attempt) => this.#record(attempt),
       attempted: () => undefined,
+      unsent: () => undefined,
       exhausted: (delivery, errorCode) => void this.exhausted.push([delivery.jobId, errorCode]),
       onOriginChange: (change) => this.originChanges.push(change),
     });

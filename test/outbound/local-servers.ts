@@ -4,6 +4,7 @@ import { createServer as createTcpServer } from "node:net";
 import type { AddressInfo, Server, Socket } from "node:net";
 import { onTestFinished } from "vitest";
 import { type AddressGuard, createAddressGuard } from "../../src/outbound/address-guard.ts";
+import { FairSemaphore } from "../../src/lanes/fair-semaphore.ts";
 import { NameLookupError } from "../../src/outbound/name-lookup-error.ts";
 import { RequestClient } from "../../src/outbound/request-client.ts";
 import type { RequestClientOptions } from "../../src/outbound/request-client.ts";
@@ -82,7 +83,11 @@ export function openClient({
     lookup: ({ host }) =>
       Promise.reject(new NameLookupError("not_found", `${host} does not exist`)),
     connectionsPerOriginMax: 4,
-    originsMax: 10,
+    connections: new FairSemaphore({
+      permitsMax: 1000,
+      permitsPerProjectMax: () => 1000,
+      waitingPerProjectMax: Infinity,
+    }),
     connectTimeoutMs: 5000,
     keepAliveMs: 4000,
     ...options,

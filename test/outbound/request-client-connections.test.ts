@@ -1,7 +1,19 @@
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { describe, expect, test, vi } from "vitest";
-import { get, openClient, post, serveHttp, serveTcp } from "./local-servers.ts";
+import { FairSemaphore } from "../../src/lanes/fair-semaphore.ts";
+import { get, openClient, post, PROJECT, serveHttp, serveTcp } from "./local-servers.ts";
+
+/** Answers everything. */
+const answering = () => serveHttp((_, response) => response.end());
+
+function turns(permitsMax: number, perProject: number): FairSemaphore {
+  return new FairSemaphore({
+    permitsMax,
+    permitsPerProjectMax: () => perProject,
+    waitingPerProjectMax: Infinity,
+  });
+}
 
 const ANSWER = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
@@ -51,32 +63,99 @@ describe("connections", () => {
     await vi.waitFor(() => expect(client.originCount).toBe(0), { timeout: 60_000 });
   });
 
-  test("of the oldest idle origin are closed when there are too many origins", async () => {
-    const servers = await Promise.all(
-      Array.from({ length: 5 }, () => serveHttp((_, response) => response.end())),
-    );
-    const client = openClient({ originsMax: 2, keepAliveMs: 60_000 });
-    for (const server of servers) await client.send(get(server.origin));
-    expect(client.originCount).toBe(2);
-    for (const server of servers.slice(0, 3)) {
+  test("that are idle give way, the project's own first, when one more may not be opened", async () => {
+    const first = await answering();
+    const others = await Promise.all(Array.from({ length: 4 }, answering));
+    const client = openClient({ connections: turns(4, 2), keepAliveMs: 60_000 });
+    await client.send(get(first.origin, { projectId: "other" }));
+    for (const server of others) {
+      expect(await client.send(get(server.origin))).toMatchObject({ kind: "answered" });
+    }
+    expect(client.originCount).toBe(3);
+    expect(first.sockets[0]?.destroyed).toBe(false);
+    for (const server of others.slice(0, 2)) {
       const [socket] = server.sockets;
       if (socket?.destroyed === false) await once(socket, "close");
     }
-    for (const server of servers) {
-      expect(await client.send(get(server.origin))).toMatchObject({ kind: "answered" });
-    }
   });
 
-  test("of busy origins are not closed, however many there are", async () => {
-    const held: ServerResponse[] = [];
-    const servers = await Promise.all(
-      Array.from({ length: 4 }, () => serveHttp((_, response) => held.push(response))),
+  test("that are idle give way to another project when all are used up", async () => {
+    const third = await answering();
+    const client = openClient({ connections: turns(2, 2), keepAliveMs: 60_000 });
+    for (const { origin } of [await answering(), await answering()]) await client.send(get(origin));
+    const outcome = await client.send(get(third.origin, { projectId: "other" }));
+    expect(outcome).toMatchObject({ kind: "answered" });
+    expect(client.originCount).toBe(2);
+  });
+});
+
+describe("origins that hang", () => {
+  /** Takes connections and never answers. */
+  const hanging = () => serveTcp(() => undefined);
+
+  test.each(["http", "https"])(
+    "hold no more connections than their project may have, and no other's: %s",
+    async (scheme) => {
+      const servers = await Promise.all(Array.from({ length: 12 }, hanging));
+      const connections = turns(100, 5);
+      const client = openClient({ connections });
+      const stuck = servers.map(({ origin }) =>
+        client.send(get(origin.replace("http", scheme), { timeoutMs: 600_000 })),
+      );
+      const opened = () => servers.flatMap(({ sockets }) => sockets).length;
+      await vi.waitFor(() => expect(opened()).toBe(5), { timeout: 60_000 });
+
+      const healthy = await serveHttp((_, response) => response.end());
+      const outcome = await client.send(get(healthy.origin, { projectId: "other" }));
+      expect(outcome).toMatchObject({ kind: "answered" });
+      expect(opened()).toBe(5);
+      await client.close(0);
+      for (const one of stuck) expect(await one).toMatchObject({ failure: { code: "aborted" } });
+      await vi.waitFor(() => expect(connections.heldBy(PROJECT)).toBe(0), { timeout: 60_000 });
+    },
+  );
+
+  test("give the next connection that is free to the project that has the fewest", async () => {
+    const servers = await Promise.all(Array.from({ length: 6 }, hanging));
+    const client = openClient({ connections: turns(2, 2) });
+    const [first, ...rest] = servers.map(({ origin }, index) =>
+      client.send(get(origin, { timeoutMs: index === 0 ? 1_000 : 600_000 })),
     );
-    const client = openClient({ originsMax: 2 });
-    const requests = servers.map((server) => client.send(get(server.origin)));
-    await vi.waitFor(() => expect(held).toHaveLength(4), { timeout: 60_000 });
-    for (const response of held) response.end();
-    for (const request of requests) expect(await request).toMatchObject({ kind: "answered" });
+    const healthy = await serveHttp((_, response) => response.end());
+    const outcome = client.send(get(healthy.origin, { projectId: "other", timeoutMs: 600_000 }));
+    expect(await first).toMatchObject({ failure: { code: "response_timeout" } });
+    expect(await outcome).toMatchObject({ kind: "answered" });
+    await client.close(0);
+    await Promise.all(rest);
+  });
+
+  test("keep requests of their project waiting, which end as this side's fault", async () => {
+    const first = await hanging();
+    const second = await hanging();
+    const client = openClient({ connections: turns(10, 1) });
+    const stuck = client.send(get(first.origin, { timeoutMs: 600_000 }));
+    expect(await client.send(get(second.origin, { timeoutMs: 200 }))).toMatchObject({
+      failure: { code: "connection_limit", message: expect.stringContaining("as it may") },
+    });
+    expect(second.sockets).toHaveLength(0);
+    await client.close(0);
+    await stuck;
+  });
+
+  test("leave no attempt to connect behind when a request gives up", async () => {
+    const server = await hanging();
+    const connections = turns(10, 10);
+    const client = openClient({ connections, connectTimeoutMs: 600_000 });
+    const origin = server.origin.replace("http:", "https:");
+    await client.send(get(origin, { timeoutMs: 200 }));
+    await vi.waitFor(() => expect(connections.heldBy(PROJECT)).toBe(0), { timeout: 60_000 });
+    expect(client.originCount).toBe(0);
+  });
+
+  test("of whose name servers nothing is heard hold no socket, and are no receiver's fault", async () => {
+    const client = openClient({ lookup: () => new Promise(() => undefined) });
+    const outcome = await client.send(get("https://receiver.test", { timeoutMs: 200 }));
+    expect(outcome).toMatchObject({ failure: { code: "dns_failed" } });
   });
 });
 

@@ -72,11 +72,11 @@ describe("time", () => {
     expectInTime(outcome, 150);
   });
 
-  test("connect_timeout: a name server that never answers", async () => {
+  test("dns_failed: a name server that never answers", async () => {
     const lookup: AddressLookup = () => new Promise(() => undefined);
     const request = post("https://receiver.test", { timeoutMs: 150 });
     const outcome = await openClient({ lookup }).send(request);
-    expect(codeOf(outcome)).toBe("connect_timeout");
+    expect(codeOf(outcome)).toBe("dns_failed");
     expectInTime(outcome, 150);
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { HeaderValues } from "../../src/core/retry-after.ts";
-import { REQUEST_FAILURE_CODES } from "../../src/core/request-failure.ts";
+import { REQUEST_FAILURE_CODES, type RequestFailureCode } from "../../src/core/request-failure.ts";
 import type { ProviderDefinitionSource } from "../../src/providers/definition.ts";
 import { ERROR_CHARACTERS_MAX } from "../../src/providers/error-text.ts";
 import { interpretFailure } from "../../src/providers/interpret-answer.ts";
@@ -229,11 +229,18 @@ describe("a running job", () => {
   });
 });
 
+const CAUSES: Readonly<Partial<Record<RequestFailureCode, string>>> = {
+  headers_too_large: "unreadable_answer",
+  body_too_large: "unreadable_answer",
+  dns_failed: "not_sent",
+  connection_limit: "not_sent",
+};
+
 describe("a poll without a whole answer", () => {
   test.each(REQUEST_FAILURE_CODES)("%s is a retry that says what happened", (code) => {
     expect(interpretFailure({ code, message: "It went\nwrong" })).toStrictEqual({
       kind: "retry",
-      cause: code.endsWith("_too_large") ? "unreadable_answer" : "upstream_fault",
+      cause: CAUSES[code] ?? "upstream_fault",
       reason: `It went wrong (${code})`,
       retryAfterMs: null,
     });
