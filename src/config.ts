@@ -56,6 +56,8 @@ export interface Config {
   /** The waits after the first, second, … failed attempt of a delivery. */
   readonly retryScheduleMs: readonly number[];
   readonly callbackTimeoutMs: number;
+  /** Answers that come more slowly on average are given up; 0 for none. */
+  readonly transferBytesPerSecondMin: number;
   /** Callbacks under way at once to one origin, for each project. */
   readonly callbackConcurrency: number;
   /** Callbacks a second to one origin, for each project; null for no limit. */
@@ -157,6 +159,8 @@ function readConfig(settings: SettingReader, terminal: boolean): Config {
     retryScheduleMs: readRetrySchedule(settings),
     callbackTimeoutMs:
       settings.read("RINGBACK_CALLBACK_TIMEOUT_MS", wholeNumber(100, 120_000)) ?? 15_000,
+    transferBytesPerSecondMin:
+      settings.read("RINGBACK_TRANSFER_BYTES_PER_SECOND_MIN", wholeNumber(0, 1_000_000)) ?? 1024,
     callbackConcurrency: settings.read("RINGBACK_CALLBACK_CONCURRENCY", wholeNumber(1, 1024)) ?? 32,
     callbackRequestsPerSecond: settings.read("RINGBACK_CALLBACK_REQUESTS_PER_SECOND", perSecond),
     inlineResultBytesMax:

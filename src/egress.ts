@@ -70,6 +70,7 @@ export function buildOutbound(options: EgressOptions) {
     lookup: resolver.lookup,
     upstreamConnections,
     callbackConnections,
+    bytesPerSecondMin: config.transferBytesPerSecondMin,
     guardOf: (projectId) => guards.of(projectId),
     callbackGuardOf: (projectId) => callbackGuards.of(projectId),
     trustsCallback,

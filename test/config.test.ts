@@ -113,6 +113,11 @@ const TEXTS: Record<string, { wrong: string[]; right: string[] }> = {
     right: ["5", "0.01, 0.5,604800"],
   },
   RINGBACK_CALLBACK_TIMEOUT_MS: { wrong: ["99", "120001", "1s"], right: ["100", "120000"] },
+  RINGBACK_TRANSFER_BYTES_PER_SECOND_MIN: { wrong: ["-1", "1000001"], right: ["0", "1000000"] },
+  RINGBACK_NAME_SERVERS: {
+    wrong: ["dns.example", "10.0.0.2:0", "10.0.0.2:a", "10.0.0.0/8", ","],
+    right: ["10.0.0.2", "10.0.0.2:5353,::1", "[fdaa::3]:53"],
+  },
   RINGBACK_CALLBACK_CONCURRENCY: { wrong: ["0", "1025", "1.5"], right: ["1", "1024"] },
   RINGBACK_CALLBACK_REQUESTS_PER_SECOND: {
     wrong: ["0", "-1", "1e3", "100001", "fast"],
@@ -180,6 +185,7 @@ describe("with nothing set", () => {
         (seconds) => seconds * 1000,
       ),
       callbackTimeoutMs: 15_000,
+      transferBytesPerSecondMin: 1024,
       callbackConcurrency: 32,
       callbackRequestsPerSecond: null,
       inlineResultBytesMax: 262_144,

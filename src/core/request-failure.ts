@@ -15,6 +15,7 @@ export const REQUEST_FAILURE_CODES = [
   "tls_certificate_name_mismatch",
   "tls_failed",
   "response_timeout",
+  "response_too_slow",
   "connection_reset",
   "headers_too_large",
   "body_too_large",
@@ -57,6 +58,7 @@ export function reachOfFailure(code: RequestFailureCode): Reach {
     case "tls_certificate_name_mismatch":
     case "tls_failed":
       return "unreachable";
+    case "response_too_slow":
     case "headers_too_large":
     case "body_too_large":
     case "invalid_response":

@@ -9,6 +9,8 @@ import type {
   ResponseSink,
 } from "./request-outcome.ts";
 
+/** An answer that has begun must come at the least rate on average over so long. */
+const RATE_WINDOW_MS = 30_000;
 /** Answers of this size are read into one piece of memory. */
 const WHOLE_BYTES_MIN = 256 * 1024;
 
@@ -55,6 +57,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #moreChunks: Buffer[] | null = null;
   #bodyBytes = 0;
   #hasAskedForRoom = false;
+  /** Since when the rate is measured, what had come by then, and since when nothing is read. */
+  #measuredSinceMs: number | null = null;
+  #measuredBytes = 0;
+  #pausedAtMs: number | null = null;
 
   constructor(request: OutboundRequest, owner: ExchangeOwner) {
     this.request = request;
@@ -79,6 +85,24 @@ export class Exchange implements Dispatcher.DispatchHandler {
       case "peer":
         return this.fail("connect_timeout", `No connection within ${timeoutMs} ms`);
     }
+  }
+
+  /**
+   * Ends an exchange whose answer comes too slowly: it would hold its connection, and perhaps memory,
+   * up to its deadline. Called every now and then.
+   */
+  checkRate(nowMs: number, bytesPerSecondMin: number): void {
+    if (this.#state !== "answering" || this.#pausedAtMs !== null) return;
+    const heldBackUntilMs = this.#startedMs + (this.request.mayHoldBackMs ?? 0);
+    this.#measuredSinceMs ??= Math.max(nowMs, heldBackUntilMs);
+    const sinceMs = nowMs - this.#measuredSinceMs;
+    if (sinceMs < RATE_WINDOW_MS) return;
+    if ((this.#bodyBytes - this.#measuredBytes) * 1000 < bytesPerSecondMin * sinceMs) {
+      const rate = `fewer than ${bytesPerSecondMin} bytes a second over ${RATE_WINDOW_MS / 1000} s`;
+      return this.fail("response_too_slow", `The answer comes too slowly: ${rate}`);
+    }
+    this.#measuredSinceMs = nowMs;
+    this.#measuredBytes = this.#bodyBytes;
   }
 
   fail(code: RequestFailureCode, message: string): void {
@@ -158,9 +182,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#bodyBytes > this.request.responseBytesMax) return this.#failTooLarge();
     const room = sink.take(chunk);
     if (room === null) return;
-    controller.pause();
+    this.#pause(controller);
     room.then(
-      () => controller.resume(),
+      () => this.#resume(controller),
       (error: unknown) => this.#refuse(error),
     );
   }
@@ -202,11 +226,24 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (room === undefined || this.#hasAskedForRoom || this.#bodyBytes <= room.bytesFree) return;
     this.#hasAskedForRoom = true;
     const declared = this.#declaredBytes();
-    controller.pause();
+    this.#pause(controller);
     // NaN without a declared length.
     room.enter(this.request, declared <= responseBytesMax ? declared : responseBytesMax, () =>
-      controller.resume(),
+      this.#resume(controller),
     );
+  }
+
+  #pause(controller: Dispatcher.DispatchController): void {
+    this.#pausedAtMs = this.#owner.monotonic();
+    controller.pause();
+  }
+
+  /** The sender could not help the pause. */
+  #resume(controller: Dispatcher.DispatchController): void {
+    if (this.#pausedAtMs !== null && this.#measuredSinceMs !== null)
+      this.#measuredSinceMs += this.#owner.monotonic() - this.#pausedAtMs;
+    this.#pausedAtMs = null;
+    controller.resume();
   }
 
   #answer(truncated: boolean): void {

@@ -79,6 +79,7 @@ const MESSAGES: Readonly<Record<RequestFailureCode, string>> = {
   tls_certificate_name_mismatch: "The host's certificate is for another name",
   tls_failed: "No secure connection could be made",
   response_timeout: "No complete answer within the time limit",
+  response_too_slow: "The answer comes too slowly",
   connection_reset: "The connection ended before a complete answer",
   headers_too_large: "The headers of the answer are too large",
   body_too_large: "The body of the answer is too large",

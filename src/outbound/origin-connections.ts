@@ -26,6 +26,8 @@ export interface OriginConnectionsOptions {
   /** Whether an answer of this origin has needed lenient reading; it is read so from then on. */
   readonly leniency: { isNeeded(): boolean; need(): void };
   readonly connectionsMax: number;
+  /** An answer that comes more slowly on average is given up; 0 for none. */
+  readonly bytesPerSecondMin: number;
   readonly clock: Clock;
   /** Nothing is in flight any more, or the last connection was closed. */
   readonly onQuiet: (connections: OriginConnections) => void;
@@ -103,10 +105,12 @@ export class OriginConnections implements ExchangeOwner {
     return this.#all.size < this.#options.connectionsMax ? "turn" : "peer";
   }
 
-  /** Ends every exchange whose time is up. */
+  /** Ends every exchange whose time is up, or whose answer comes too slowly. */
   expire(nowMs: number): void {
-    for (const exchange of this.#inFlight.keys())
+    for (const exchange of this.#inFlight.keys()) {
       if (exchange.deadlineMs <= nowMs) exchange.expire();
+      else exchange.checkRate(nowMs, this.#options.bytesPerSecondMin);
+    }
   }
 
   /** Ends every exchange as aborted and closes every connection. */

@@ -25,6 +25,8 @@ export interface OutboundClientsOptions {
   readonly lookup: AddressLookup;
   readonly upstreamConnections: FairSemaphore;
   readonly callbackConnections: FairSemaphore;
+  /** Answers that come more slowly are given up. */
+  readonly bytesPerSecondMin: number;
 }
 
 /** Requests to clients' callback URLs and to upstreams never share a connection or a limit. */
@@ -32,6 +34,7 @@ export function createOutboundClients(options: OutboundClientsOptions): Outbound
   const { guardOf, callbackGuardOf, trustsCallback, lookup } = options;
   const shared = {
     lookup,
+    bytesPerSecondMin: options.bytesPerSecondMin,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     keepAliveMs: KEEP_ALIVE_MS,
   };

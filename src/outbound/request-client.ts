@@ -24,6 +24,8 @@ export interface RequestClientOptions {
   readonly connectTimeoutMs: number;
   /** How long an idle connection is kept; a host's shorter wish is honoured. */
   readonly keepAliveMs: number;
+  /** An answer that comes more slowly on average is given up; none if left out. */
+  readonly bytesPerSecondMin?: number;
   readonly responseHeadersBytesMax?: number;
   readonly lookup: AddressLookup;
   readonly clock?: Clock;
@@ -140,6 +142,7 @@ export class RequestClient {
       },
       turns: project.turns,
       connectionsMax: this.#options.connectionsPerOriginMax,
+      bytesPerSecondMin: this.#options.bytesPerSecondMin ?? 0,
       clock: this.#clock,
       onQuiet: (quiet) => {
         if (quiet.isEmpty && origins.get(origin) === quiet) origins.delete(origin);

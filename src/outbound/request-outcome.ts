@@ -32,6 +32,8 @@ export interface OutboundRequest {
   readonly readsLeniently?: boolean;
   /** Limit on the whole exchange: waiting for a connection, connecting, answer and its body. */
   readonly timeoutMs: number;
+  /** For so long the rest of an answer may be held back, as it was asked to; not counted as slow. */
+  readonly mayHoldBackMs?: number;
   readonly responseBytesMax: number;
   /** Where a large answer waits for its turn to be read; whoever gives one leaves it again. */
   readonly room?: AnswerRoom | undefined;

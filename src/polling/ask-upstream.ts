@@ -115,6 +115,7 @@ async function askForStatus(
   }
   const limits = {
     timeoutMs: Math.min(access.requestTimeoutMs + lingerMs, access.timeoutMsMax),
+    mayHoldBackMs: lingerMs,
     responseBytesMax: Math.min(access.statusBytesMax, asking.answerBytesMax),
   };
   const sent = question(access, request, limits, room);
@@ -245,6 +246,7 @@ function isCutOff(outcome: RequestOutcome): boolean {
 
 interface AnswerLimits {
   readonly timeoutMs: number;
+  readonly mayHoldBackMs?: number;
   readonly responseBytesMax: number;
 }
 
@@ -252,7 +254,7 @@ interface AnswerLimits {
 export function question(
   { projectId, isTrusted, target }: UpstreamAccess,
   { method, origin, path, headers, body }: UpstreamRequest,
-  { timeoutMs, responseBytesMax }: AnswerLimits,
+  { timeoutMs, mayHoldBackMs = 0, responseBytesMax }: AnswerLimits,
   room?: AnswerRoom,
 ): OutboundRequest {
   return {
@@ -266,6 +268,7 @@ export function question(
     mayRepeat: true,
     readsLeniently: true,
     timeoutMs,
+    mayHoldBackMs,
     responseBytesMax,
     room,
     whenLarger: "fail",

@@ -97,6 +97,10 @@ export const SETTINGS = {
     meaning: "Time that a receiver has to answer, response body included.",
     byDefault: "`15000`",
   },
+  RINGBACK_TRANSFER_BYTES_PER_SECOND_MIN: {
+    meaning: "Bytes a second, on average over 30 s, below which an answer is given up.",
+    byDefault: "`1024`; `0` for no such limit",
+  },
   RINGBACK_CALLBACK_CONCURRENCY: {
     meaning: "Callbacks of one project to one origin at once.",
     byDefault: "`32`",
