@@ -125,7 +125,9 @@ export function defineRoute<Query = undefined, Body = undefined>(spec: Spec<Quer
       if (caller === null) throw new Error(`${spec.path} was reached without a caller`);
       const id = readId(spec.idKind, idText);
       if (!id.ok) return id;
-      const name = readName(nameText);
+      // A route that makes what it names judges the name itself.
+      const name =
+        spec.method === "PUT" ? { ok: true as const, value: nameText ?? "" } : readName(nameText);
       if (!name.ok) return name;
       const query = readRouteQuery(request.url, spec.query);
       if (!query.ok) return query;
