@@ -172,14 +172,11 @@ describe("a definition is refused with every place that is wrong, and what would
     expect((await api.request("GET", `/v1/providers/${name}`)).status).toBe(404);
   });
 
-  it.each(["schema", "Acme", "a%20b", "%00", "é", "a".repeat(64)])(
-    "for the name %s",
-    async (at) => {
-      const response = await put(DEFINITION, at);
-      expect(response.status).toBe(422);
-      expect((await problemOf(response)).errors).toMatchObject([{ pointer: "/name" }]);
-    },
-  );
+  it.each(["schema", "Acme", "a%20b", "é", "a".repeat(64)])("for the name %s", async (at) => {
+    const response = await put(DEFINITION, at);
+    expect(response.status).toBe(422);
+    expect((await problemOf(response)).errors).toMatchObject([{ pointer: "/name" }]);
+  });
 });
 
 describe("a hostile definition", () => {

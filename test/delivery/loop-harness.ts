@@ -100,8 +100,17 @@ export class LoopHarness {
     for (const spy of this.#spies) spy.mockRestore();
   }
 
-  /** A job that has ended, as another node left it: so many deliveries are owed. */
+  /** Jobs that have ended, as another node left them: so many deliveries are owed. */
   async owe(count: number, dueInMs = 0): Promise<OwedDelivery[]> {
+    const owed: OwedDelivery[] = [];
+    // A job with more subscriptions than this owes them in steps.
+    while (owed.length < count) {
+      owed.push(...(await this.#oweByJob(Math.min(500, count - owed.length), dueInMs)));
+    }
+    return owed;
+  }
+
+  async #oweByJob(count: number, dueInMs: number): Promise<OwedDelivery[]> {
     const jobId = `job-${Math.random()}`;
     const rows = Array.from({ length: count }, () => acceptRow(jobId));
     const [accepted] = await acceptSubscriptions(this.database, rows);
