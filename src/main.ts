@@ -21,7 +21,7 @@ ${PROJECT_USAGE}
 ${RESEAL_USAGE}
   try       shows how a provider definition reads an answer, both from files
 
-Settings come from the environment; README.md lists them.`;
+Settings come from the environment; docs/reference/settings.md lists them.`;
 
 const EXIT_GRACE_MS = 250;
 /** A terminal's Ctrl-C comes twice under npm, which passes on what the whole group has got. */

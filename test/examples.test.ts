@@ -6,7 +6,7 @@ import { tryExample } from "./support/example-receiver.ts";
 const ROOT = resolve(import.meta.dirname, "..");
 const DOCUMENTS = ["README.md", ...globSync("docs/**/*.md", { cwd: ROOT })];
 
-test("the receiver of README takes a job event, an operational event and a test event, and refuses a forged one", async () => {
+test("the receiver for Node takes a job event, an operational event and a test event, and refuses a forged one", async () => {
   const { statuses, printed } = await tryExample({
     command: process.execPath,
     args: [join(ROOT, "examples/receivers/node-http.ts")],
@@ -34,8 +34,8 @@ test.each(SHOWN)("$document shows $file as it is run", ({ file, code }) => {
   expect(code).toBe(readFileSync(join(ROOT, file), "utf8"));
 });
 
-test("README and the guides to receivers show one each", () => {
+test("The guides to receivers show one each", () => {
   expect(new Set(SHOWN.map(({ document }) => document))).toEqual(
-    new Set(["README.md", "docs/delivery.md", "docs/guides/verify-a-callback.md"]),
+    new Set(["docs/delivery.md", "docs/guides/verify-a-callback.md"]),
   );
 });
