@@ -62,7 +62,7 @@ function list(): Route {
     summary: "List API keys, newest first",
     scope: "admin",
     query: z.strictObject(pagingParameters),
-    success: { status: 200, description: "A page.", schema: apiKeyPageSchema },
+    success: { status: 200, description: "A page of results.", schema: apiKeyPageSchema },
     problems: ["invalid_cursor"],
     async handle({ database, caller: { projectId }, query: { cursor, limit } }) {
       const scope = listScope("api keys", projectId, {});
@@ -82,7 +82,7 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
     method: "POST",
     path: "/v1/api-keys",
     tag: TAG,
-    summary: "Make an API key",
+    summary: "Create an API key",
     description: "The key is in this answer only; what is stored can't be turned back into it.",
     scope: "admin",
     body: { schema: newKeySchema, bytesMax: BODY_BYTES_MAX },
@@ -123,7 +123,7 @@ function revoke(ports: ApiPorts): Route {
     description: "At once on this node, within a second on the others.",
     scope: "admin",
     idKind: "apiKey",
-    success: { status: 204, description: "It is revoked, now or before." },
+    success: { status: 204, description: "API key revoked (idempotent)." },
     async handle(request) {
       const { id } = request;
       const { projectId } = request.caller;

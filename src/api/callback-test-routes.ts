@@ -29,7 +29,7 @@ const requestSchema = z
 export const callbackTestSchema = z
   .strictObject({
     object: z.literal("callback_test"),
-    delivered: z.boolean().openapi({ description: "Whether it was answered with 2xx in time." }),
+    delivered: z.boolean().openapi({ description: "Whether the receiver answered 2xx in time." }),
     request: z.strictObject({
       method: z.literal("POST"),
       url: z.string(),
@@ -45,7 +45,7 @@ export const callbackTestSchema = z
       })
       .nullable(),
     error: z.strictObject({ code: z.string(), message: z.string() }).nullable().openapi({
-      description: "Why there is no answer, as attempts tell it.",
+      description: "Why there is no response, with the same codes as attempts.",
     }),
     duration_ms: z.int(),
   })
@@ -64,7 +64,7 @@ function test(ports: ApiPorts): Route {
     summary: "Try a callback URL",
     description:
       "Sends one signed event, ringback.test, as callbacks are sent, and answers with the whole exchange. " +
-      "It is not retried and nothing of it is kept.",
+      "It is not retried, and nothing is stored.",
     scope: "subscriptions:write",
     body: { schema: requestSchema, bytesMax: BODY_BYTES_MAX },
     answeredWithinMs: WAITS_FOR_OTHERS_MS,

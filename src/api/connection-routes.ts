@@ -50,7 +50,7 @@ function list(ports: ApiPorts): Route {
     summary: "List connections, newest first",
     scope: "admin",
     query: z.strictObject(pagingParameters),
-    success: { status: 200, description: "A page.", schema: connectionPageSchema },
+    success: { status: 200, description: "A page of results.", schema: connectionPageSchema },
     problems: ["invalid_cursor"],
     async handle({ database, caller: { projectId }, query: { cursor, limit } }) {
       const scope = listScope("connections", projectId, {});
@@ -70,7 +70,7 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
     method: "POST",
     path: "/v1/connections",
     tag: TAG,
-    summary: "Connect to a provider with a credential",
+    summary: "Create a connection to a provider",
     scope: "admin",
     body: { schema: newConnectionSchema, bytesMax: BODY_BYTES_MAX },
     success: { status: 201, description: "The connection.", schema: connectionSchema },
@@ -129,7 +129,7 @@ function read(ports: ApiPorts): Route {
     method: "GET",
     path: "/v1/connections/{id}",
     tag: TAG,
-    summary: "Look at a connection",
+    summary: "Get a connection",
     scope: "admin",
     idKind: "connection",
     success: { status: 200, description: "The connection.", schema: connectionSchema },
@@ -203,7 +203,7 @@ function remove(ports: ApiPorts): Route {
     summary: "Delete a connection and its credential",
     scope: "admin",
     idKind: "connection",
-    success: { status: 204, description: "It is deleted." },
+    success: { status: 204, description: "Connection deleted." },
     problems: ["connection_in_use"],
     async handle(request) {
       const { id } = request;

@@ -36,7 +36,7 @@ function list(): Route {
       created_after: timeParameter,
       ...pagingParameters,
     }),
-    success: { status: 200, description: "A page.", schema: deliveryPageSchema },
+    success: { status: 200, description: "A page of results.", schema: deliveryPageSchema },
     problems: ["invalid_cursor"],
     async handle({ database, caller: { projectId }, query }) {
       const { cursor, limit, ...filters } = query;
@@ -62,7 +62,7 @@ function read(): Route {
     method: "GET",
     path: "/v1/deliveries/{id}",
     tag: TAG,
-    summary: "Look at a delivery and its attempts",
+    summary: "Get a delivery and its attempts",
     scope: "subscriptions:read",
     idKind: "delivery",
     success: { status: 200, description: "The delivery.", schema: deliveryWithAttemptsSchema },
@@ -79,8 +79,9 @@ function again(ports: ApiPorts): Route {
     method: "POST",
     path: "/v1/deliveries/{id}/redeliver",
     tag: TAG,
-    summary: "Deliver again",
-    description: "At once, with the same webhook-id, and with the whole retry schedule before it.",
+    summary: "Redeliver",
+    description:
+      "Sends the delivery again at once, with the same webhook-id and its whole retry schedule.",
     scope: "subscriptions:write",
     idKind: "delivery",
     success: { status: 202, description: "The delivery.", schema: deliverySchema },

@@ -21,7 +21,7 @@ export function documentationRoutes(routes: readonly Route[], ports: ApiPorts): 
       method: "GET",
       path: "/openapi.json",
       tag: "Documentation",
-      summary: "Read this API's OpenAPI 3.1 document",
+      summary: "Get this API's OpenAPI 3.1 document",
       success: { status: 200, description: "The document.", schema: z.looseObject({}) },
       handle: () => jsonAnswer(200, JSON.stringify(read())),
     }),
@@ -29,7 +29,7 @@ export function documentationRoutes(routes: readonly Route[], ports: ApiPorts): 
       method: "GET",
       path: "/docs",
       tag: "Documentation",
-      summary: "Read this API's documentation",
+      summary: "Get this API's documentation page",
       success: {
         status: 200,
         description: "A page.",

@@ -30,8 +30,8 @@ function read(ports: ApiPorts): Route {
     method: "GET",
     path: "/v1/events/{id}",
     tag: TAG,
-    summary: "Look at an event",
-    description: "A result too large to be sent inline is named by result_url.",
+    summary: "Get an event",
+    description: "A result that is too large to be sent inline is given as result_url.",
     scope: "subscriptions:read",
     idKind: "event",
     success: { status: 200, description: "The event.", schema: eventSchema },
@@ -51,7 +51,7 @@ function readResult(ports: ApiPorts): Route {
     method: "GET",
     path: "/v1/events/{id}/result",
     tag: TAG,
-    summary: "Read the whole result of a completed job",
+    summary: "Get the whole result of a completed job",
     description:
       "Exactly the JSON that the upstream gave; or, where that was a link which was fetched, what the link " +
       "led to, with its content type. The links in callbacks and events carry a token, which stands in for " +

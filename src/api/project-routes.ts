@@ -30,7 +30,7 @@ function read(ports: ApiPorts): Route {
     method: "GET",
     path: "/v1/project",
     tag: TAG,
-    summary: "Look at the project of the API key",
+    summary: "Get the project of the API key",
     scope: "admin",
     success: { status: 200, description: "The project.", schema: projectSchema },
     async handle({ database, caller: { projectId } }) {

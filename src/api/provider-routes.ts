@@ -63,10 +63,10 @@ function read(ports: ApiPorts): Route {
     method: "GET",
     path: PATH,
     tag: TAG,
-    summary: "Look at a provider and its definition",
+    summary: "Get a provider and its definition",
     description: "The definition can be copied, changed, and put under a name of your own.",
     scope: "subscriptions:read",
-    success: { status: 200, description: "It.", schema: providerWithDefinitionSchema },
+    success: { status: 200, description: "The provider.", schema: providerWithDefinitionSchema },
     problems: ["not_found"],
     async handle({ caller: { projectId }, name }) {
       const known = await ports.providers.findFresh(projectId, name);
@@ -80,7 +80,7 @@ function put(ports: ApiPorts, newUuid: UuidSource): Route {
     method: "PUT",
     path: PATH,
     tag: TAG,
-    summary: "Define a provider of your own, or change it",
+    summary: "Create or change a provider of your own",
     description:
       "Each change is a new version. Jobs that are watched keep the version they began with; new " +
       "ones take the newest, on other nodes within about half a second. The same definition again " +
@@ -143,7 +143,7 @@ function remove(ports: ApiPorts): Route {
       "Refused while the project has connections at it, which in turn stay while jobs are watched " +
       "through them. Events that were recorded stay as they are.",
     scope: "admin",
-    success: { status: 204, description: "It is deleted." },
+    success: { status: 204, description: "Provider deleted." },
     problems: ["not_found", "provider_in_use"],
     async handle(request) {
       const { name } = request;

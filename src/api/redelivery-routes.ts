@@ -33,11 +33,11 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
     method: "POST",
     path: "/v1/redeliveries",
     tag: TAG,
-    summary: "Deliver again what matches",
+    summary: "Redeliver matching deliveries",
     description:
-      "Goes on in the background, oldest first, however many there are and whichever node stops. " +
-      "Each delivery keeps its webhook-id and gets the whole retry schedule anew. None is included that " +
-      "is created, or fails, after this request. A dry run only counts: its answer waits up to 2 s for the count.",
+      "Runs in the background, oldest first, and survives restarts of nodes. Each delivery keeps its " +
+      "webhook-id and gets its whole retry schedule again. Deliveries that are created, or fail, after this " +
+      "request are not included. A dry run only counts: its answer waits up to 2 s for the count.",
     scope: "subscriptions:write",
     body: { schema: redeliveryRequestSchema, bytesMax: BODY_BYTES_MAX },
     success: { status: 202, description: "The redelivery.", schema: redeliverySchema },
@@ -87,7 +87,7 @@ function list(): Route {
     summary: "List redeliveries, newest first",
     scope: "subscriptions:read",
     query: z.strictObject(pagingParameters),
-    success: { status: 200, description: "A page.", schema: redeliveryPageSchema },
+    success: { status: 200, description: "A page of results.", schema: redeliveryPageSchema },
     problems: ["invalid_cursor"],
     async handle({ database, caller: { projectId }, query: { cursor, limit } }) {
       const scope = listScope("redeliveries", projectId, {});
@@ -106,7 +106,7 @@ function read(): Route {
     method: "GET",
     path: "/v1/redeliveries/{id}",
     tag: TAG,
-    summary: "See how far a redelivery has come",
+    summary: "Get a redelivery and its progress",
     scope: "subscriptions:read",
     idKind: "redelivery",
     success: { status: 200, description: "The redelivery.", schema: redeliverySchema },
@@ -124,10 +124,10 @@ function cancel(ports: ApiPorts): Route {
     path: "/v1/redeliveries/{id}",
     tag: TAG,
     summary: "Cancel a redelivery",
-    description: "It goes no further. What it has owed anew by then is delivered.",
+    description: "Stops the redelivery. Deliveries that it has already queued are still sent.",
     scope: "subscriptions:write",
     idKind: "redelivery",
-    success: { status: 204, description: "It is over, now or before." },
+    success: { status: 204, description: "Redelivery canceled (idempotent)." },
     async handle({ database, caller: { projectId }, id }) {
       const nowMs = ports.clock.now();
       const isThere = await cancelRedelivery(database, { projectId, id, nowMs });

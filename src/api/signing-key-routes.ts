@@ -42,7 +42,7 @@ function list(ports: ApiPorts): Route {
     method: "GET",
     path: "/v1/signing-keys",
     tag: TAG,
-    summary: "Read the public keys that verify v1a signatures",
+    summary: "List public keys that verify v1a signatures",
     description:
       "The current one first. A replaced one signs along until it expires. Needs no API key: a " +
       "public key verifies and can't sign. A project that does not exist has keys here as well, which " +
@@ -62,7 +62,7 @@ function jwks(ports: ApiPorts): Route {
     method: "GET",
     path: "/v1/signing-keys/jwks",
     tag: TAG,
-    summary: "Read the same keys as a JSON Web Key Set",
+    summary: "Get the public keys as a JSON Web Key Set",
     description: "RFC 7517 and 8037. `kid` is the key's id.",
     query: projectParameter,
     success: { status: 200, description: "The key set.", schema: jwksSchema },
@@ -79,7 +79,7 @@ function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
     method: "POST",
     path: "/v1/signing-keys/rotate",
     tag: TAG,
-    summary: "Sign with a new key from now on",
+    summary: "Rotate the signing key",
     description:
       "As with signing secrets: those before it sign along for the overlap. A private key never " +
       "leaves the gateway.",

@@ -28,8 +28,8 @@ function list(ports: ApiPorts): Route {
     method: "GET",
     path: "/v1/signing-secrets",
     tag: TAG,
-    summary: "Read the secrets that callbacks are signed with",
-    description: "The current one first. A replaced one signs along until it expires.",
+    summary: "List signing secrets",
+    description: "The current secret comes first. A replaced secret still signs until it expires.",
     scope: "admin",
     success: { status: 200, description: "The secrets.", schema: signingSecretPageSchema },
     async handle({ database, caller: { projectId } }) {
@@ -46,7 +46,7 @@ function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
     method: "POST",
     path: "/v1/signing-secrets/rotate",
     tag: TAG,
-    summary: "Sign with a new secret from now on",
+    summary: "Rotate the signing secret",
     description:
       "Those before it sign along for the overlap, so that receivers can be changed over without a " +
       "callback that they can't verify. With an overlap of 0 they are done with at once.",
@@ -56,7 +56,7 @@ function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
         .strictObject({
           overlap_s: overlapSchema,
           secret: secretSchema.optional().openapi({
-            description: "The new secret; one is made up unless given.",
+            description: "The new secret. Generated unless given.",
           }),
         })
         .openapi("SigningSecretRotation"),

@@ -126,7 +126,7 @@ function list(ports: ApiPorts): Route {
       created_after: timeParameter,
       ...pagingParameters,
     }),
-    success: { status: 200, description: "A page.", schema: subscriptionPageSchema },
+    success: { status: 200, description: "A page of results.", schema: subscriptionPageSchema },
     problems: ["invalid_cursor"],
     async handle({ database, caller: { projectId }, query }) {
       const { cursor, limit, ...filters } = query;
@@ -154,7 +154,7 @@ function read(ports: ApiPorts): Route {
     method: "GET",
     path: "/v1/subscriptions/{id}",
     tag: TAG,
-    summary: "Look at a subscription",
+    summary: "Get a subscription",
     scope: "subscriptions:read",
     idKind: "subscription",
     success: { status: 200, description: "The subscription.", schema: subscriptionSchema },
@@ -171,13 +171,13 @@ function remove(ports: ApiPorts): Route {
     method: "DELETE",
     path: "/v1/subscriptions/{id}",
     tag: TAG,
-    summary: "End a subscription",
+    summary: "Delete a subscription",
     description:
       "It hears nothing more. The job goes on; cancel_job=true also asks the upstream to cancel it.",
     scope: "subscriptions:write",
     idKind: "subscription",
     query: z.strictObject({ cancel_job: flagParameter }),
-    success: { status: 204, description: "It is ended, now or before." },
+    success: { status: 204, description: "Subscription deleted (idempotent)." },
     async handle({ database, caller: { projectId }, id, query }) {
       const nowMs = ports.clock.now();
       const deleted = await deleteSubscription(database, { projectId, id, nowMs });
@@ -228,7 +228,7 @@ function listDeliveries(): Route {
     scope: "subscriptions:read",
     idKind: "subscription",
     query: z.strictObject(pagingParameters),
-    success: { status: 200, description: "A page.", schema: deliveryPageSchema },
+    success: { status: 200, description: "A page of results.", schema: deliveryPageSchema },
     problems: ["invalid_cursor"],
     async handle({ database, caller: { projectId }, id, query: { cursor, limit } }) {
       const scope = listScope("deliveries of a subscription", projectId, { id });

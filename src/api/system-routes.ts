@@ -27,7 +27,7 @@ function start({ version, hasSandbox }: ApiPorts): Route {
     method: "GET",
     path: "/",
     tag: TAG,
-    summary: "Read the start page",
+    summary: "Get the start page",
     success: {
       status: 200,
       description: "A page with links.",
@@ -46,8 +46,8 @@ function health(): Route {
     method: "GET",
     path: "/healthz",
     tag: TAG,
-    summary: "Tell whether the process is alive",
-    success: { status: 200, description: "It answers.", schema: healthSchema },
+    summary: "Check that the process is alive",
+    success: { status: 200, description: "The process is alive.", schema: healthSchema },
     handle: () => jsonAnswer(200, `{"status":"ok"}`),
   });
 }
@@ -57,8 +57,8 @@ function readiness(ports: ApiPorts): Route {
     method: "GET",
     path: "/readyz",
     tag: TAG,
-    summary: "Tell whether this node should get requests",
-    success: { status: 200, description: "It should.", schema: readinessSchema },
+    summary: "Check whether this node is ready for requests",
+    success: { status: 200, description: "The node is ready.", schema: readinessSchema },
     problems: ["not_ready"],
     handle() {
       const { reasons, checks } = ports.readiness();
@@ -79,7 +79,7 @@ function metrics(ports: ApiPorts): Route {
     method: "GET",
     path: "/metrics",
     tag: TAG,
-    summary: "Read the metrics in Prometheus's text format",
+    summary: "Get metrics in Prometheus's text format",
     description:
       "With `RINGBACK_METRICS_TOKEN` set it needs that as a bearer token. Without, anyone may read " +
       "them, but those that name connections and projects are shown to this machine alone.",
