@@ -266,6 +266,7 @@ export class Engine {
       providers: this.providers,
       userAgent: `Ringback/${this.#options.version}`,
       ceilings: config.pollCeilings,
+      limits: this.projects,
       pollsPerOriginMax: upstreamClient.connectionsPerOriginMax,
       send: (request) => upstreamClient.send(request),
       trusts: (connection, versionId, origin) => {

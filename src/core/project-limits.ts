@@ -33,6 +33,13 @@ const PROJECT_LIMITS = {
     counts: "Jobs that are watched now.",
     environment: "RINGBACK_LIVE_JOBS_MAX",
   },
+  reading_ms_per_second: {
+    kind: "rate",
+    unit: "milliseconds",
+    byDefault: 500,
+    counts:
+      "Time of the event loop that reading answers of upstreams takes; polls wait for their turn.",
+  },
   requests_per_second: {
     kind: "rate",
     unit: "requests",

@@ -34,12 +34,22 @@ export interface SharedOrigin {
   setUnreached(gate: OriginGate, isUnreached: boolean): void;
 }
 
+/** What else a project's requests take of something that is shared by all of them, in all origins. */
+export interface WorkShare {
+  mayBegin(nowMs: number): boolean;
+  begin(): void;
+  end(): void;
+  /** When to ask again. */
+  nextAtMs(nowMs: number): number;
+}
+
 export interface OriginGateOptions {
   readonly projectId: string;
   readonly origin: SharedOrigin;
   readonly clock: Clock;
   /** null for a gate that no fault closes. */
   readonly breaker: BreakerLimits | null;
+  readonly share?: WorkShare | undefined;
   /** Told when what holds of the project's lanes opens, lets a probe through, and closes. */
   readonly onBreaker?: ((breaker: Breaker) => void) | undefined;
 }
@@ -91,11 +101,12 @@ export class OriginGate {
     const isItsTurn = this.#atTurn === visitor;
     if (!((isItsTurn || this.#waiting.size === 0) && this.#hasRoom(nowMs))) {
       this.#waiting.add(visitor);
-      this.#waitForProbe(nowMs);
+      this.#waitForTime(nowMs);
       return false;
     }
     this.#atTurn = null;
     if (!this.#options.origin.admit(this, visitor, nowMs)) return false;
+    this.#options.share?.begin();
     this.#inFlight += 1;
     this.#isProbing = this.#breaker !== BREAKER_CLOSED && this.#breaker.state === "half_open";
     return true;
@@ -103,6 +114,7 @@ export class OriginGate {
 
   /** An item that was admitted is over. One that never got to the origin says nothing about it. */
   settle(verdict: LaneVerdict): void {
+    this.#options.share?.end();
     this.#inFlight -= 1;
     this.#isProbing = false;
     const reach = reachOf(verdict);
@@ -146,9 +158,10 @@ export class OriginGate {
     if (this.#breaker.state === "open") this.#become(afterTime(this.#breaker, nowMs));
     switch (this.#breaker.state) {
       case "closed": {
-        const { free } = this.#options.origin;
+        const { origin, share } = this.#options;
         // Without any left it waits for its turn among the projects.
-        return free === 0 || this.#inFlight < free;
+        const hasFree = origin.free === 0 || this.#inFlight < origin.free;
+        return hasFree && (share === undefined || share.mayBegin(nowMs));
       }
       case "half_open":
         return !this.#isProbing;
@@ -168,13 +181,19 @@ export class OriginGate {
       visitor.takeTurn();
       this.#atTurn = null;
     }
-    this.#waitForProbe(nowMs);
+    this.#waitForTime(nowMs);
   }
 
-  /** Serves whoever waits before an open breaker when it lets a probe through. */
-  #waitForProbe(nowMs: number): void {
-    if (this.#breaker.state !== "open" || this.#timer !== null || this.#waiting.size === 0) return;
-    this.#timer = this.#options.clock.setTimer(this.#breaker.untilMs - nowMs, () => {
+  /** Serves whoever waits for a time: for the breaker's next probe, or for the project's share. */
+  #waitForTime(nowMs: number): void {
+    if (this.#timer !== null || this.#waiting.size === 0) return;
+    const { clock, share } = this.#options;
+    const breaker = this.#breaker;
+    let untilMs = Infinity;
+    if (breaker.state === "open") untilMs = breaker.untilMs;
+    else if (share?.mayBegin(nowMs) === false) untilMs = share.nextAtMs(nowMs);
+    if (untilMs === Infinity) return;
+    this.#timer = clock.setTimer(untilMs - nowMs, () => {
       this.#timer = null;
       this.#serve();
     });

@@ -8,7 +8,7 @@ import {
 } from "../core/breaker.ts";
 import type { Reach } from "../core/request-failure.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
-import { type GateVisitor, OriginGate, type SharedOrigin } from "./origin-gate.ts";
+import { type GateVisitor, OriginGate, type SharedOrigin, type WorkShare } from "./origin-gate.ts";
 import { Turns } from "./turns.ts";
 
 export interface OriginOptions {
@@ -17,6 +17,8 @@ export interface OriginOptions {
   readonly concurrency: number;
   /** Of the origin and of each project's gate; null for an origin that no fault closes. */
   readonly breaker: BreakerLimits | null;
+  /** What else the requests of a project take. */
+  readonly shareOf?: (projectId: string) => WorkShare;
   /** Called when what holds for a project's lanes opens, lets a probe through, and closes. */
   readonly onBreaker?: (projectId: string, breaker: Breaker) => void;
 }
@@ -79,12 +81,13 @@ export class Origin implements SharedOrigin {
   gateOf(projectId: string): OriginGate {
     const known = this.#gates.get(projectId);
     if (known !== undefined) return known;
-    const { clock, breaker, onBreaker } = this.#options;
+    const { clock, breaker, shareOf, onBreaker } = this.#options;
     const gate = new OriginGate({
       projectId,
       origin: this,
       clock,
       breaker,
+      share: shareOf?.(projectId),
       onBreaker: (state) => onBreaker?.(projectId, state),
     });
     this.#gates.set(projectId, gate);

@@ -14,6 +14,7 @@ import { resolveLinks } from "../providers/resolve-links.ts";
 import type { UpstreamRequest } from "../providers/upstream-request.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { MemoryBudget } from "../lanes/memory-budget.ts";
+import type { ReadingTime } from "../lanes/reading-time.ts";
 import { AnswerReader } from "./answer-reader.ts";
 import { type AnswerMemory, memoryAfterStatus, NO_MEMORY } from "./answer-memory.ts";
 import type { UpstreamAccess } from "./upstream-access.ts";
@@ -39,11 +40,12 @@ export interface Asking {
   readonly ports: AnswerPorts;
   readonly reader: AnswerReader;
   readonly room: MemoryBudget<OutboundRequest>;
+  readonly readingTime: ReadingTime;
   /** A larger answer would take more than a project's part of the room. */
   readonly answerBytesMax: number;
 }
 
-export function openAsking(ports: AnswerPorts): Asking {
+export function openAsking(ports: AnswerPorts, readingTime: ReadingTime): Asking {
   const { largeAnswersBytesMax, parsedAnswerBytesMax, readerHeapBytesMax } = ports.memory;
   const answerBytesMax = largeAnswersBytesMax / 2;
   return {
@@ -62,6 +64,7 @@ export function openAsking(ports: AnswerPorts): Asking {
       groupOf: ({ projectId }) => projectId,
     }),
     answerBytesMax,
+    readingTime,
   };
 }
 
@@ -126,6 +129,7 @@ async function askForStatus(
     watch.pollCount += 1;
     watch.lastPolledAtMs = facts.nowMs;
     const ageMs = nowMs - watch.acceptedAtMs;
+    const beganMs = ports.clock.monotonic();
     const reading =
       outcome.kind === "failed"
         ? interpretFailure(outcome.failure)
@@ -138,6 +142,8 @@ async function askForStatus(
             provider,
             outcome,
           );
+    const endedMs = ports.clock.monotonic();
+    asking.readingTime.of(access.projectId).charge(endedMs - beganMs, endedMs);
     const read = reading instanceof Promise ? await reading : reading;
     if (read === null) return null;
     const interpretation = resolveLinks(read, request);

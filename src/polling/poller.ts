@@ -1,6 +1,8 @@
 import type { Breaker } from "../core/breaker.ts";
 import type { EventType } from "../core/event.ts";
 import type { PollCeilings } from "../core/poll-ceilings.ts";
+import type { ProjectLimits } from "../core/project-limits.ts";
+import { ReadingTime } from "../lanes/reading-time.ts";
 import { decideAfterPoll, type Ending, type JobStep, timedOut } from "../core/job.ts";
 import type { Interpretation } from "../providers/interpret-answer.ts";
 import type { LiveTrial, LiveTrialOutcome } from "../providers/trial.ts";
@@ -44,6 +46,7 @@ export interface PollerPorts extends EventRecorderPorts, AnswerPorts, ResultFetc
   /** Sent unless the definition has one of its own. */
   readonly userAgent: string;
   readonly ceilings: PollCeilings;
+  readonly limits: ProjectLimits;
   readonly pollsPerOriginMax: number;
   readonly trusts?: NonNullable<UpstreamPorts["trusts"]>;
   metUnknownStatus(upstream: Upstream, watch: Watch, status: string): void;
@@ -78,7 +81,12 @@ export class Poller {
 
   constructor(ports: PollerPorts) {
     this.#ports = ports;
-    this.#asking = openAsking(ports);
+    const { limits } = ports;
+    const readingTime = new ReadingTime((id) => limits.allowed(id, "reading_ms_per_second"));
+    limits.measuredBy("reading_ms_per_second", (id) =>
+      Math.round(readingTime.of(id).usedMs(ports.clock.monotonic())),
+    );
+    this.#asking = openAsking(ports, readingTime);
     this.#recorder = new EventRecorder(ports);
     this.#fetcher = new ResultFetcher(ports);
     this.watches = new WatchList({
@@ -89,6 +97,7 @@ export class Poller {
       userAgent: ports.userAgent,
       ceilings: ports.ceilings,
       pollsPerOriginMax: ports.pollsPerOriginMax,
+      readingTime,
       ...(ports.trusts && { trusts: ports.trusts }),
       onBreaker: (origin, projectId, breaker) => this.#logBreaker({ origin, projectId }, breaker),
       probe: (upstream) => void this.#probe(upstream),

@@ -2,6 +2,7 @@ import type { Breaker, BreakerLimits } from "../core/breaker.ts";
 import type { LaneLoad } from "../lanes/lane-load.ts";
 import { Origin } from "../lanes/origin.ts";
 import type { OriginGate } from "../lanes/origin-gate.ts";
+import type { ReadingTime } from "../lanes/reading-time.ts";
 import type { StoredConnection } from "../store/load-connections.ts";
 import { Upstream, type UpstreamPorts } from "./upstream.ts";
 
@@ -22,6 +23,8 @@ const UNKNOWN_ORIGIN = "";
 export interface UpstreamsPorts extends Omit<UpstreamPorts, "gateOf"> {
   /** Polls in progress to one origin, of all projects; one may have half of them. */
   readonly pollsPerOriginMax: number;
+  /** What reading its answers takes of the event loop; nothing is held back by it unless given. */
+  readonly readingTime?: ReadingTime;
   /** Called when a project's breaker for an origin opens, lets a probe through, and closes. */
   readonly onBreaker?: (origin: string, projectId: string, breaker: Breaker) => void;
 }
@@ -119,11 +122,12 @@ export class Upstreams {
   #originOf(url: string): Origin {
     const known = this.#origins.get(url);
     if (known !== undefined) return known;
-    const { clock, pollsPerOriginMax: concurrency, onBreaker } = this.#ports;
+    const { clock, pollsPerOriginMax: concurrency, readingTime, onBreaker } = this.#ports;
     const origin = new Origin({
       clock,
       concurrency,
       breaker: BREAKER,
+      ...(readingTime && { shareOf: (projectId: string) => readingTime.of(projectId) }),
       onBreaker: (projectId, breaker) => onBreaker?.(url, projectId, breaker),
     });
     this.#origins.set(url, origin);

@@ -1,3 +1,4 @@
+import { TestLimits } from "../support/project-limits.ts";
 import type { PollCeilings } from "../../src/core/poll-ceilings.ts";
 import { planMemory } from "../../src/core/memory-plan.ts";
 import { createLog } from "../../src/runtime/log.ts";
@@ -74,6 +75,7 @@ export function startPoller(
     secretBox: openBox,
     userAgent: "Ringback/test",
     ceilings,
+    limits: new TestLimits(),
     memory: planMemory(2 ** 30),
     pollsPerOriginMax: 2048,
     send(request: OutboundRequest) {

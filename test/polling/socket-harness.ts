@@ -1,3 +1,4 @@
+import { TestLimits } from "../support/project-limits.ts";
 import type { Socket } from "node:net";
 import { onTestFinished } from "vitest";
 import { planMemory } from "../../src/core/memory-plan.ts";
@@ -47,6 +48,7 @@ export async function startSocketPoller(
     secretBox: openBox,
     userAgent: "Ringback/test",
     ceilings: NO_CEILINGS,
+    limits: new TestLimits(),
     memory: planMemory(2 ** 30),
     send: (request) => client.send(request),
     record(row) {
