@@ -330,7 +330,7 @@ async function stopInReverse(started: (() => Promise<void>)[], log: Log): Promis
     try {
       await stopOne();
     } catch (error) {
-      log.error({ err: error }, "a part of the gateway did not stop cleanly");
+      log.error({ err: error }, "part of the gateway did not stop cleanly");
     }
   }
 }

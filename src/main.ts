@@ -73,11 +73,7 @@ async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof WrongDefinitionsError) return print({ code: 1, text: error.message });
     if (error instanceof StartRefusedError) log.fatal(error.message);
-    else
-      log.fatal(
-        { err: error },
-        error instanceof Error ? error.message : "Ringback could not go on",
-      );
+    else log.fatal({ err: error }, error instanceof Error ? error.message : "unrecoverable error");
     return 1;
   }
 }
@@ -122,7 +118,7 @@ function stopOnSignal({ drainMs, shutdownTimeoutMs }: Config, log: Log) {
   const stopWithin = (ms: number): void => {
     clearTimeout(hardStop);
     hardStop = setTimeout(() => {
-      log.error("the stop took too long; what is under way is cut off");
+      log.error("shutdown timed out; aborting in-flight requests");
       process.exit(1);
     }, ms);
   };
@@ -137,7 +133,7 @@ function stopOnSignal({ drainMs, shutdownTimeoutMs }: Config, log: Log) {
       abort.abort();
       resolve();
     } else if (isDraining) {
-      log.info({ signal }, "draining no longer");
+      log.info({ signal }, "drain ended early");
       isDraining = false;
       stopWithin(shutdownTimeoutMs);
       hurry();

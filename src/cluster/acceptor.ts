@@ -214,7 +214,7 @@ export class Acceptor {
   /** Committed already: the client's answer does not wait for it, and the sweep makes up for it. */
   #inBackground(work: Promise<void>): void {
     work.catch((error: unknown) => {
-      this.#ports.log.warn({ err: error }, "a hand-over failed; the sweep will make up for it");
+      this.#ports.log.warn({ err: error }, "a hand-over failed; the sweep will find the job");
     });
   }
 

@@ -36,7 +36,7 @@ export class ClockWatch {
         fields,
         "this machine's clock differs from the database's, whose time is used; log lines carry the wrong one",
       );
-    } else this.#log.info(fields, "this machine's clock agrees with the database's again");
+    } else this.#log.info(fields, "this machine's clock matches the database's again");
   }
 }
 

@@ -76,7 +76,7 @@ export class HandOver {
   /** Watches a job if it is live; for one of which this node may know less than the database. */
   look(job: RowKey): void {
     this.#watch([job]).catch((error: unknown) => {
-      this.#ports.log.warn({ err: error }, "a job could not be looked at; the sweep will find it");
+      this.#ports.log.warn({ err: error }, "a job could not be read; the sweep will find it");
     });
   }
 

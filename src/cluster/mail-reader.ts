@@ -83,7 +83,10 @@ export class MailReader implements Service {
         const subjects = notes.map((note) => ({ shardId: note.shardId, id: note.subjectId }));
         await this.#options.handlers[handler](subjects);
       } catch (error) {
-        this.#options.log.warn({ err: error, kind }, "mail could not be dealt with yet");
+        this.#options.log.warn(
+          { err: error, kind },
+          "mailbox notes could not be handled; trying again",
+        );
         failed.push(...notes);
       }
     }

@@ -71,7 +71,7 @@ export class Retention implements Service {
         removed += await this.#clear(removal, { shardId, activeSinceMs });
       }
     }
-    if (removed > 0) log.info({ rows: removed }, "removed what is past its retention");
+    if (removed > 0) log.info({ rows: removed }, "removed jobs past their retention");
   }
 
   async #clear(

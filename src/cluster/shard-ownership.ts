@@ -159,7 +159,7 @@ export class ShardOwnership implements Service {
     this.#unservedSinceMs = this.#ports.clock.monotonic();
     this.#ports.log.error(
       { shards: this.#owned.size },
-      "the lease could not be renewed in time; other nodes may take over, so everything is let go",
+      "the lease was not renewed in time; releasing all shards, since other nodes may take over",
     );
     this.#dropAll();
   }
@@ -200,7 +200,7 @@ export class ShardOwnership implements Service {
     for (const { id, identity: other, renewals } of dead) {
       if (id === null) continue;
       await endLease(database, { id, renewals });
-      log.info({ node: id, pid: other?.pid }, "a node of this machine is dead; its lease is ended");
+      log.info({ node: id, pid: other?.pid }, "a node on this machine is dead; ended its lease");
     }
     return viewCluster(database);
   }

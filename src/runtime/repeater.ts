@@ -82,7 +82,7 @@ export class Repeater implements Service {
     }
     if (this.#failures === 0) return;
     const { log } = this.#options;
-    log.info({ task: this.name, failures: this.#failures }, "a periodic task works again");
+    log.info({ task: this.name, failures: this.#failures }, "a periodic task recovered");
     this.#failures = 0;
     this.#failure = null;
   }

@@ -152,7 +152,7 @@ describe("a stop that drains", { timeout: 120_000 }, () => {
     // A signal that comes twice within 50 ms counts once.
     const impatience = setInterval(() => gateway.kill("SIGINT"), 200);
     context.onTestFinished(() => clearInterval(impatience));
-    await gateway.logged("draining no longer");
+    await gateway.logged("drain ended early");
     clearInterval(impatience);
     expect(await gateway.exit).toMatchObject({ code: 0, signal: null });
   });
