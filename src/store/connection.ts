@@ -5,6 +5,7 @@ import postgres from "postgres";
 import type { ISql } from "postgres";
 import { beginBounded, type CallBounds } from "./call-bounds.ts";
 import { openSocket } from "./database-socket.ts";
+import type { DatabaseTls } from "./database-tls.ts";
 import type { DatabaseServer } from "./database-url.ts";
 import { ConnectionError } from "./transient-error.ts";
 
@@ -15,6 +16,7 @@ export type Orm = PostgresJsDatabase;
 
 export interface ConnectionOptions {
   readonly server: DatabaseServer;
+  readonly tls: DatabaseTls;
   readonly driverUrl: string;
   /** Settings of the session, sent with the start-up message. */
   readonly parameters: Readonly<Record<string, string | number>>;
@@ -145,6 +147,8 @@ export class Connection {
       host: server.host,
       port: server.port,
       socket: () => this.#openSocketOnce(),
+      // It is the socket's, if any.
+      ssl: false,
       max: 1,
       fetch_types: false,
       connect_timeout: connectTimeoutMs / 1000,
@@ -166,11 +170,16 @@ export class Connection {
       throw lostError();
     }
     this.#socket = "used";
-    const socket = await openSocket(this.#options.server, this.#options.connectTimeoutMs);
+    const socket = await this.#openSocket();
     this.#socket = socket;
     if (!this.#isLost) return socket;
     socket.destroy();
     throw lostError();
+  }
+
+  #openSocket(): Promise<Socket> {
+    const { server, tls, connectTimeoutMs } = this.#options;
+    return openSocket(server, tls, connectTimeoutMs);
   }
 
   #lose(): void {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { startupParameters } from "./call-bounds.ts";
 import { Connection, type Sql } from "./connection.ts";
+import { NO_TLS } from "./database-tls.ts";
 import { POSTGRES_USER } from "./postgres-cluster.ts";
 import { isProcessAlive } from "./postmaster.ts";
 
@@ -43,6 +44,7 @@ export async function takeGuard(options: {
   let state: "open" | "taken" | "released" = "open";
   const connection = new Connection({
     server: { host: "127.0.0.1", port: options.port },
+    tls: NO_TLS,
     driverUrl: `postgres://${POSTGRES_USER}:${encodeURIComponent(options.password)}@localhost/postgres`,
     parameters: { application_name: APPLICATION_NAME + process.pid, ...startupParameters(BOUNDS) },
     bounds: BOUNDS,

@@ -1,8 +1,10 @@
+import { type DatabaseTls, NO_TLS, TLS_MODES } from "./database-tls.ts";
+
 /*
  * The forms of DATABASE_URL, as libpq reads them: several servers between commas, IPv6 addresses in
  * brackets, a Unix socket as a folder (`?host=/run/postgresql` or percent-encoded), and which of
- * the servers will do (`target_session_attrs`). The driver reads the rest: user, password,
- * database, `sslmode` and so on. Its own reading of several servers is not used: it never gives up
+ * the servers will do (`target_session_attrs`). TLS is read here too. The driver reads the rest: user,
+ * password, database and so on. Its own reading of several servers is not used: it never gives up
  * on a list of servers that refuse, and a lost connection during its check ends the process.
  */
 
@@ -20,6 +22,7 @@ export interface DatabaseAddress {
   /** At least one, in the order in which they are tried. */
   readonly servers: readonly DatabaseServer[];
   readonly target: TargetSessionAttrs;
+  readonly tls: DatabaseTls;
   /** The URL for the driver: without servers and without what only libpq or this file reads. */
   readonly driverUrl: string;
   /**
@@ -48,6 +51,9 @@ const DROPPED_PARAMETERS = [
   "host",
   "port",
   "target_session_attrs",
+  "ssl",
+  "sslmode",
+  "sslrootcert",
   "channel_binding",
   "gssencmode",
   "pgbouncer",
@@ -75,6 +81,8 @@ export function readDatabaseUrl(text: string): DatabaseUrlReading {
   }
   const servers = readServers(authority.slice(at), parameters);
   if ("problem" in servers) return invalid(servers.problem);
+  const tls = readTls(parameters);
+  if ("problem" in tls) return invalid(tls.problem);
   for (const name of DROPPED_PARAMETERS) parameters.delete(name);
   const search = parameters.size === 0 ? "" : `?${parameters.toString()}`;
   const driverUrl = `${scheme}://${authority.slice(0, at)}localhost${rest}${search}`;
@@ -85,6 +93,7 @@ export function readDatabaseUrl(text: string): DatabaseUrlReading {
       servers: servers.list,
       // A list of servers is a primary and its standbys, of which only one takes writes.
       target: target ?? (servers.list.length > 1 ? "read-write" : "any"),
+      tls,
       driverUrl,
       isPooled: pooler === "transaction" || parameters.get("prepare") === "false",
     },
@@ -114,6 +123,20 @@ function readTarget(text: string | null): TargetSessionAttrs | null | { readonly
   return READING_TARGETS.includes(text)
     ? { problem: `has target_session_attrs=${text}, but Ringback has to write` }
     : { problem: `has a target_session_attrs that is none of ${TARGET_SESSION_ATTRS.join(", ")}` };
+}
+
+/** As libpq reads them; `ssl` is what other drivers call the mode, or `true` for all that can be checked. */
+function readTls(parameters: URLSearchParams): DatabaseTls | { readonly problem: string } {
+  const text = parameters.get("sslmode") ?? parameters.get("ssl");
+  const file = parameters.get("sslrootcert");
+  const isSystem = file === "system";
+  const rootCertificates = isSystem ? null : file;
+  if (text === null) return file === null ? NO_TLS : { mode: "verify-full", rootCertificates };
+  if (text === "true" || isSystem) return { mode: "verify-full", rootCertificates };
+  const mode = text === "false" ? "disable" : TLS_MODES.find((known) => known === text);
+  return mode === undefined
+    ? { problem: `has an sslmode that is none of ${TLS_MODES.join(", ")}` }
+    : { mode, rootCertificates };
 }
 
 type Servers = { readonly list: readonly DatabaseServer[] } | { readonly problem: string };

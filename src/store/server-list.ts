@@ -19,7 +19,7 @@ interface SessionState {
   readonly isReadOnly: boolean;
 }
 
-type SharedOptions = Omit<ConnectionOptions, "server" | "driverUrl" | "connectTimeoutMs">;
+type SharedOptions = Omit<ConnectionOptions, "server" | "tls" | "driverUrl" | "connectTimeoutMs">;
 
 /**
  * The servers of a `DATABASE_URL`. Each new connection goes to the one that was right last time, and
@@ -70,10 +70,10 @@ export class ServerList {
     server: DatabaseServer,
     options: SharedOptions,
   ): Promise<{ readonly connection: Connection; readonly state: SessionState }> {
-    const { driverUrl, servers } = this.#address;
+    const { driverUrl, servers, tls } = this.#address;
     const connectTimeoutMs =
       servers.length > 1 ? CONNECT_TIMEOUT_MS_OF_SEVERAL : CONNECT_TIMEOUT_MS;
-    const connection = new Connection({ ...options, server, driverUrl, connectTimeoutMs });
+    const connection = new Connection({ ...options, server, tls, driverUrl, connectTimeoutMs });
     try {
       const [state] = await connection.sql.unsafe<SessionState[]>(HELLO);
       if (state === undefined) throw new Error("the server did not say whether it is a standby");

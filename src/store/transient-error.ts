@@ -72,6 +72,11 @@ export class DatabaseTimeoutError extends Error {
   override readonly name = "DatabaseTimeoutError";
 }
 
+/** What answers is no Postgres that can be used, and will hardly become one; a person has to look. */
+export class DatabaseProtocolError extends Error {
+  override readonly name = "DatabaseProtocolError";
+}
+
 /** Every connection is in use and enough calls wait for one; nothing was sent. */
 export class DatabaseBusyError extends Error {
   override readonly name = "DatabaseBusyError";
