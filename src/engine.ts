@@ -7,6 +7,7 @@ import { registerLimitGauges } from "./cluster/limit-gauges.ts";
 import { LiveJobs } from "./cluster/live-jobs.ts";
 import { MailReader } from "./cluster/mail-reader.ts";
 import { ProjectDirectory } from "./cluster/project-directory.ts";
+import { ProjectUsage } from "./cluster/project-usage.ts";
 import { ShardOwnership } from "./cluster/shard-ownership.ts";
 import { Sweep } from "./cluster/sweep.ts";
 import type { NodeState } from "./core/readiness.ts";
@@ -109,6 +110,7 @@ export class Engine {
   readonly #sweep: Sweep;
   readonly #housekeeping: Service;
   readonly #acceptor: Acceptor;
+  readonly #usage: ProjectUsage;
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -125,6 +127,11 @@ export class Engine {
       limitsByDefault: config.projectLimits,
       countRefusal: (name) => options.metrics.projectLimitRefusals.add(name),
       onChange: (project) => this.delivery.configure(project),
+    });
+    this.#usage = new ProjectUsage({
+      ...options,
+      limits: this.projects,
+      owns: (shardId) => this.#ownership.owns(shardId),
     });
     this.projects.measuredBy("live_jobs", (projectId) => this.liveJobs.of(projectId));
     this.apiKeys = new ApiKeyDirectory(options);
@@ -184,6 +191,7 @@ export class Engine {
   async start(): Promise<void> {
     await this.apiKeys.start();
     await this.projects.start();
+    await this.#usage.start();
     await this.providers.start();
     await this.connections.start();
     await this.#ownership.start();
@@ -224,6 +232,7 @@ export class Engine {
     await this.#sweep.stop();
     await this.connections.stop();
     await this.providers.stop();
+    await this.#usage.stop();
     await this.projects.stop();
     await this.apiKeys.stop();
     leaving.cancel();
@@ -342,6 +351,7 @@ export class Engine {
       liveJobs: this.liveJobs,
       liveJobsMax: (projectId) => this.projects.liveJobsMax(projectId),
       limits: this.projects,
+      usage: this.#usage,
       isJobKnown: (job, deadline) => isJobKnown(database.within(deadline), job),
       findUsedKey: (key, deadline) => findIdempotencyKey(database.within(deadline), key),
       watch: (job, firstPoll) => {

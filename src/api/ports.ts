@@ -25,6 +25,8 @@ export type AcceptOutcome =
   | { readonly kind: "idempotency_conflict" }
   /** Nothing was stored: the project has as many live jobs as it may. */
   | { readonly kind: "too_many_live_jobs"; readonly max: number }
+  /** Nothing was stored: the project has used up what it may. */
+  | { readonly kind: "limit_reached"; readonly limit: ProjectLimitName; readonly allowed: number }
   /** Nothing was stored: too much of the project waits to be. */
   | { readonly kind: "too_many_at_once" }
   /** Nothing was stored: too much waits to be. */

@@ -41,7 +41,7 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
     scope: "subscriptions:write",
     body: { schema: redeliveryRequestSchema, bytesMax: BODY_BYTES_MAX },
     success: { status: 202, description: "The redelivery.", schema: redeliverySchema },
-    problems: ["too_many_redeliveries"],
+    problems: ["too_many_redeliveries", "project_limit_exceeded"],
     async handle({ database, caller: { projectId }, body }) {
       const { redeliveries, clock } = ports;
       const nowMs = clock.now();
@@ -59,6 +59,10 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
         createdBeforeMs: Math.min(body.created_before ?? nowMs, nowMs),
         perSecond: body.deliveries_per_second ?? redeliveries.perSecondDefault,
       };
+      const isOwedMuch =
+        (ports.limits.used(projectId, "owed_deliveries") ?? 0) >=
+        ports.limits.allowed(projectId, "owed_deliveries");
+      if (isOwedMuch) return owedMuch(projectId, ports);
       const runningMax = ports.limits.allowed(projectId, "redeliveries_running");
       if (!(await createRedelivery(database, wish, runningMax))) return tooMany(projectId, ports);
       await redeliveries.begin({ projectId, id }, isDryRun ? COUNTED_WITHIN_MS : 0);
@@ -66,6 +70,16 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
       if (made === null) throw new Error("A redelivery that was stored is not there.");
       return jsonAnswer(202, redeliveryJson(made));
     },
+  });
+}
+
+function owedMuch(projectId: string, { limits }: ApiPorts): Refusal {
+  return limitRefusal(limits, {
+    projectId,
+    name: "owed_deliveries",
+    code: "project_limit_exceeded",
+    detail: "The project is owed as many deliveries as it may be; wait until there are fewer.",
+    retryAfterS: 10,
   });
 }
 

@@ -1,3 +1,4 @@
+import { limitOf } from "../core/project-limits.ts";
 import type { ProblemCode } from "../core/error-codes.ts";
 import type { Warning } from "../core/warning-codes.ts";
 import { publicId } from "../core/ids.ts";
@@ -20,6 +21,7 @@ export const SUBSCRIBE_PROBLEMS: readonly ProblemCode[] = [
   "unknown_provider",
   "unknown_connection",
   "too_many_live_jobs",
+  "project_limit_exceeded",
 ];
 
 export interface Subscribed {
@@ -58,6 +60,15 @@ export async function subscribe(
         `The project has ${outcome.max} jobs watched, as many as it may; wait until some have ended, ` +
           "delete subscriptions that nobody needs, or raise the limit (see /v1/project).",
       );
+    case "limit_reached": {
+      const { limit, allowed } = outcome;
+      return refused(
+        "project_limit_exceeded",
+        `The project has come to its limit ${limit} of ${allowed} ${limitOf(limit).unit}: ` +
+          `${limitOf(limit).counts} Wait until there are fewer, or ask the operator for more.`,
+        { headers: { "retry-after": "10" }, extensions: { limit, allowed } },
+      );
+    }
     case "too_many_at_once":
       return refused(
         "too_many_requests",

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { ProjectLimits } from "../core/project-limits.ts";
+import type { ProjectLimitName, ProjectLimits } from "../core/project-limits.ts";
 import { shardOfJob, shardOfText } from "../core/shard.ts";
 import { FairSemaphore } from "../lanes/fair-semaphore.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -13,8 +13,10 @@ import type { LiveJob } from "../store/load-jobs.ts";
 import type { Mail } from "../store/mailbox.ts";
 import type { SubscriptionRecord } from "../store/subscription-record.ts";
 import { NotBegunInTimeError } from "../store/transient-error.ts";
-import type { LiveJobs } from "./live-jobs.ts";
+import { FullJobs } from "./full-jobs.ts";
+import type { JobName, LiveJobs } from "./live-jobs.ts";
 import type { RowKey } from "./mail-reader.ts";
+import type { ProjectUsage } from "./project-usage.ts";
 
 /**
  * Subscriptions of all projects that are being stored, a few batches: what waits behind them is what
@@ -35,6 +37,7 @@ export interface AcceptorPorts {
   /** How many live jobs the project may have. */
   liveJobsMax(projectId: string): number;
   readonly limits: ProjectLimits;
+  readonly usage: Pick<ProjectUsage, "reached" | "accepted">;
   /** Whether another subscription to the job makes none live: it is watched, or has ended. */
   isJobKnown(
     job: { shardId: number; connectionId: string; jobId: string; paramsDigest: string },
@@ -56,6 +59,8 @@ export type AcceptOutcome =
   | { readonly kind: "accepted"; readonly subscription: SubscriptionRecord }
   | { readonly kind: "replayed"; readonly subscriptionId: string }
   | { readonly kind: "idempotency_conflict" }
+  /** The project has used up what it may; nothing was stored. */
+  | { readonly kind: "limit_reached"; readonly limit: ProjectLimitName; readonly allowed: number }
   /** Too many subscriptions of the project wait to be stored; nothing was stored. */
   | { readonly kind: "too_many_at_once" }
   | { readonly kind: "overloaded" };
@@ -68,6 +73,7 @@ export type AcceptOutcome =
 export class Acceptor {
   readonly #ports: AcceptorPorts;
   readonly #turns: FairSemaphore;
+  readonly #fullJobs = new FullJobs();
 
   constructor(ports: AcceptorPorts) {
     this.#ports = ports;
@@ -113,16 +119,21 @@ export class Acceptor {
   }
 
   async #acceptNow(request: AcceptRequest, deadline?: RequestDeadline): Promise<AcceptOutcome> {
-    const { liveJobs } = this.#ports;
+    const { liveJobs, limits } = this.#ports;
     const { projectId } = request;
     const row = this.#row(request);
-    const name = `${row.connectionId}\n${row.jobId}\n${row.paramsDigest}`;
+    const name = nameOf(row);
+    const reached = this.#limitReached(projectId, name);
+    if (reached !== null && (await this.#findUsedKey(row, deadline)) === null) {
+      limits.refused(reached);
+      return { kind: "limit_reached", limit: reached, allowed: limits.allowed(projectId, reached) };
+    }
     const max = this.#ports.liveJobsMax(projectId);
     const isCounted = liveJobs.begin(projectId, name, max);
     // Only who has come to the limit costs another look at the database.
     const isTooMany = !isCounted && (await this.#addsLiveJob(row, deadline));
     if (isTooMany) {
-      this.#ports.limits.refused("live_jobs");
+      limits.refused("live_jobs");
       return { kind: "too_many_live_jobs", max };
     }
     try {
@@ -130,6 +141,18 @@ export class Acceptor {
     } finally {
       if (isCounted) liveJobs.settle(projectId, name);
     }
+  }
+
+  #limitReached(projectId: string, name: JobName): ProjectLimitName | null {
+    if (this.#fullJobs.has(name, this.#ports.clock.monotonic())) return "subscriptions_per_job";
+    return this.#ports.usage.reached(projectId);
+  }
+
+  #count(row: AcceptRow, { subscriptionCount }: Extract<AcceptedRow, { kind: "accepted" }>): void {
+    const { clock, limits, usage } = this.#ports;
+    usage.accepted(row.projectId);
+    if (subscriptionCount < limits.allowed(row.projectId, "subscriptions_per_job")) return;
+    this.#fullJobs.add(nameOf(row), clock.monotonic());
   }
 
   async #store(row: AcceptRow, deadline?: RequestDeadline): Promise<AcceptOutcome> {
@@ -186,6 +209,7 @@ export class Acceptor {
   #handOver(row: AcceptRow, accepted: Extract<AcceptedRow, { kind: "accepted" }>): AcceptOutcome {
     const { subscription, owedDeliveryId } = accepted;
     const { shardId } = row;
+    this.#count(row, accepted);
     const isNew = subscription.jobRowId === row.jobRowId;
     if (isNew && !this.#ports.owns(shardId)) this.#ports.liveJobs.handOver(row.projectId);
     if (row.mailId === null) {
@@ -249,6 +273,10 @@ function liveJob(row: AcceptRow, accepted: Extract<AcceptedRow, { kind: "accepte
     lastError: job.lastError,
     progress: job.progress,
   };
+}
+
+function nameOf({ connectionId, jobId, paramsDigest }: AcceptRow): JobName {
+  return `${connectionId}\n${jobId}\n${paramsDigest}`;
 }
 
 /** The same params in another order are the same job. */

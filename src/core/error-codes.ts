@@ -38,6 +38,7 @@ export const PROBLEMS = {
   too_many_refused_keys: { status: 429, title: "Too many refused API keys" },
   too_many_tests: { status: 429, title: "Too many callback tests" },
   too_many_redeliveries: { status: 429, title: "Too many redeliveries in progress" },
+  project_limit_exceeded: { status: 429, title: "The project has used up what it may" },
   too_many_live_jobs: { status: 429, title: "Too many live jobs" },
   headers_too_large: { status: 431, title: "The headers are too large" },
   internal_error: { status: 500, title: "Internal error" },

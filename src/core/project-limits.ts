@@ -40,6 +40,31 @@ const PROJECT_LIMITS = {
     counts:
       "Time of the event loop that reading answers of upstreams takes; polls wait for their turn.",
   },
+  live_subscriptions: {
+    kind: "stock",
+    unit: "subscriptions",
+    byDefault: 5_000_000,
+    counts:
+      "Subscriptions to jobs that are watched now; what has ended since is seen seconds later.",
+  },
+  subscriptions_per_job: {
+    kind: "stock",
+    unit: "subscriptions",
+    byDefault: 1_000_000,
+    counts: "Subscriptions made to one job, closed ones included.",
+  },
+  owed_deliveries: {
+    kind: "stock",
+    unit: "deliveries",
+    byDefault: 5_000_000,
+    counts: "Deliveries that are not delivered or given up yet, as they were counted seconds ago.",
+  },
+  stored_bytes: {
+    kind: "stock",
+    unit: "bytes",
+    byDefault: 100 * 1024 * MIB,
+    counts: "Results that are kept, as they were counted seconds ago; of very many by a sample.",
+  },
   requests_per_second: {
     kind: "rate",
     unit: "requests",

@@ -56,6 +56,8 @@ export type AcceptedRow =
       readonly kind: "accepted";
       readonly subscription: SubscriptionRecord;
       readonly wantedEvents: number;
+      /** Subscriptions made to the job, this one and closed ones included. */
+      readonly subscriptionCount: number;
       /** The definition that the job is polled by, which may be an older one. */
       readonly providerVersionId: string | null;
       readonly processingAnnounced: boolean;

@@ -83,12 +83,12 @@ fresh as materialized (
 watched as (
   insert into jobs as job (
     shard_id, id, project_id, connection_id, provider, provider_version_id, job_id, params,
-    params_digest, status, accepted_at, deadline_at, wanted_events
+    params_digest, status, accepted_at, deadline_at, wanted_events, subscription_count
   )
   select "shardId", min("jobRowId"::text)::uuid, "projectId", "connectionId", provider,
     max("providerVersionId"::text)::uuid, "jobId", min("paramsText"), "paramsDigest", 'pending',
     to_timestamp(min("nowMs")::float8 / 1000), to_timestamp(max("nowMs" + "deadlineMs")::float8 / 1000),
-    bit_or(events)
+    bit_or(events), count(*)::int
   from fresh
   group by "shardId", "projectId", "connectionId", provider, "jobId", "paramsDigest"
   order by "shardId", "connectionId", "jobId", "paramsDigest"
@@ -97,6 +97,7 @@ watched as (
     provider_version_id = case when job.status = 'unwatched' and job.ended_at is null
       then excluded.provider_version_id else job.provider_version_id end,
     wanted_events = job.wanted_events | excluded.wanted_events,
+    subscription_count = job.subscription_count + excluded.subscription_count,
     deadline_at = case when job.ended_at is null
       then greatest(job.deadline_at, excluded.deadline_at) else job.deadline_at end,
     status = case when job.status = 'unwatched' and job.ended_at is null
@@ -107,7 +108,7 @@ placed as materialized (
   select fresh.*, job.id as watched_id, job.provider_version_id,
     case when job.ended_at is not null
       then ${owedDeliveryId("job.last_event_id", '"subscriptionId"')} end as owed_id, job.status as job_status, accepted_at, deadline_at,
-    ended_at, last_event_id, processing_event_id, wanted_events, poll_count, last_polled_at, last_error, progress,
+    ended_at, last_event_id, processing_event_id, wanted_events, subscription_count, poll_count, last_polled_at, last_error, progress,
     last_event_id is not null and ended_at is not null
       and events & (1 << (array_position(${EVENT_TYPE_ARRAY}, 'job.' || job.status) - 1)) <> 0 as is_owed,
     -- Whether the job is what its writer made of it, as most are: then there is nothing to tell.
@@ -152,7 +153,7 @@ select "subscriptionId" as subscription_id, told.*
 from placed
 left join lateral (
   select watched_id as job_row_id, job_status, wanted_events, provider_version_id,
-    processing_event_id is not null as processing_announced,
+    processing_event_id is not null as processing_announced, subscription_count,
     round(date_part('epoch', accepted_at) * 1000) as accepted_at_ms,
     round(date_part('epoch', deadline_at) * 1000) as deadline_at_ms,
     round(date_part('epoch', ended_at) * 1000) as ended_at_ms,
@@ -166,6 +167,7 @@ interface PlacedJob {
   readonly job_row_id: string;
   readonly job_status: JobStatus;
   readonly wanted_events: number;
+  readonly subscription_count: number;
   readonly provider_version_id: string | null;
   readonly processing_announced: boolean;
   readonly accepted_at_ms: number;
@@ -212,6 +214,7 @@ function jobAsWished(row: AcceptRow): PlacedJob {
     job_row_id: row.jobRowId,
     job_status: "pending",
     wanted_events: row.events,
+    subscription_count: 1,
     provider_version_id: row.providerVersionId,
     processing_announced: false,
     accepted_at_ms: row.nowMs,
@@ -229,6 +232,7 @@ function accepted(row: AcceptRow, stored: PlacedJob): AcceptedRow {
   return {
     kind: "accepted",
     wantedEvents: stored.wanted_events,
+    subscriptionCount: stored.subscription_count,
     providerVersionId: stored.provider_version_id,
     processingAnnounced: stored.processing_announced,
     owedDeliveryId: stored.owed_delivery_id,

@@ -99,3 +99,17 @@ test("a definition that says the same again is no version", async () => {
   expect((await put()).status).toBe(201);
   expect((await put()).status).toBe(200);
 });
+
+test("a subscription beyond what the project may keep is refused with what to do", async () => {
+  api.acceptOutcome = { kind: "limit_reached", limit: "stored_bytes", allowed: 5 };
+  const body = { job_id: "j", callback_url: "https://app.example.com/hook" };
+  const refused = await api.request("POST", "/v1/subscriptions", { body });
+  api.acceptOutcome = null;
+  expect(refused.headers.get("retry-after")).toBe("10");
+  expect(await problemOf(refused)).toMatchObject({
+    code: "project_limit_exceeded",
+    limit: "stored_bytes",
+    allowed: 5,
+    detail: expect.stringContaining("ask the operator for more"),
+  });
+});

@@ -12,6 +12,7 @@ import { recordEvents } from "../../src/store/record-events.ts";
 import type { Writers } from "../../src/store/writers.ts";
 import { openWriters } from "../support/writers.ts";
 import { openTestDatabase } from "../support/database.ts";
+import { noLimit } from "./no-limit.ts";
 import { TestLimits } from "../support/project-limits.ts";
 import { acceptRow, completedRow, PROJECT_ID, uuids } from "../support/rows.ts";
 
@@ -53,6 +54,7 @@ beforeEach(async () => {
     liveJobs,
     liveJobsMax: () => MAX,
     limits: new TestLimits(),
+    usage: noLimit.usage,
     isJobKnown: (job) => isJobKnown(database, job),
     owns: () => owns,
     write: (row) => writers.accept(row),

@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { Acceptor, type AcceptOutcome } from "../../src/cluster/acceptor.ts";
+import { Acceptor, type AcceptorPorts, type AcceptOutcome } from "../../src/cluster/acceptor.ts";
 import { createLog } from "../../src/runtime/log.ts";
 import { RequestDeadline } from "../../src/runtime/request-deadline.ts";
-import type { AcceptedRow } from "../../src/store/accept-row.ts";
+import type { AcceptedRow, AcceptRow } from "../../src/store/accept-row.ts";
+import type { UsedKey } from "../../src/store/find-idempotency-key.ts";
 import { NotBegunInTimeError } from "../../src/store/transient-error.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { TestLimits } from "../support/project-limits.ts";
@@ -17,36 +18,77 @@ let clock: FakeClock;
 let limits: TestLimits;
 let acceptor: Acceptor;
 /** What is being stored, in order: the project, and how to answer. */
-let writing: { readonly projectId: string; readonly store: () => void }[];
+let writing: { readonly projectId: string; readonly store: (count?: number) => void }[];
+
+/** An earlier use of any key. */
+let used: UsedKey | null;
 
 beforeEach(() => {
   clock = new FakeClock();
   limits = new TestLimits({ subscriptions_accepting: PER_PROJECT });
   writing = [];
-  acceptor = new Acceptor({
+  used = { requestHash: "of yet another", subscriptionId: "" };
+  acceptor = new Acceptor(ports());
+});
+
+function ports(): AcceptorPorts {
+  return {
     ...noLimit,
     limits,
     clock,
     uuids,
     log: createLog({ level: "silent", format: "json" }),
-    owns: () => false,
-    write: ({ projectId }) =>
+    owns: () => true,
+    write: (row) =>
       new Promise<AcceptedRow>((resolve) => {
-        writing.push({ projectId, store: () => resolve({ kind: "key_used" }) });
+        const store = (count?: number): void =>
+          resolve(count === undefined ? { kind: "key_used" } : accepted(row, count));
+        writing.push({ projectId: row.projectId, store });
       }),
-    findUsedKey: async () => ({ requestHash: "", subscriptionId: "" }),
+    findUsedKey: () => Promise.resolve(used),
     watch: () => undefined,
     deliver: () => Promise.resolve(),
     post: () => Promise.resolve(),
-  });
-});
+  };
+}
+
+function accepted(row: AcceptRow, subscriptionCount: number): AcceptedRow {
+  return {
+    kind: "accepted",
+    wantedEvents: row.events,
+    subscriptionCount,
+    providerVersionId: null,
+    processingAnnounced: false,
+    owedDeliveryId: null,
+    subscription: {
+      ...row,
+      id: row.subscriptionId,
+      createdAtMs: row.nowMs,
+      status: "active",
+      job: {
+        status: "pending",
+        acceptedAtMs: row.nowMs,
+        deadlineAtMs: row.nowMs + row.deadlineMs,
+        endedAtMs: null,
+        pollCount: 0,
+        lastPolledAtMs: null,
+        lastError: null,
+        progress: null,
+      },
+    },
+  };
+}
 
 let jobs = 0;
 
-function accept(projectId: string, deadline?: RequestDeadline): Promise<AcceptOutcome> {
+function accept(
+  projectId: string,
+  deadline?: RequestDeadline,
+  jobId?: string,
+): Promise<AcceptOutcome> {
   jobs += 1;
   const key = { idempotencyKey: `key-${jobs}`, requestHash: "of another" };
-  return acceptor.accept(acceptRow(`job-${jobs}`, { projectId, ...key }), deadline);
+  return acceptor.accept(acceptRow(jobId ?? `job-${jobs}`, { projectId, ...key }), deadline);
 }
 
 const storing = (projectId: string) => writing.filter((row) => row.projectId === projectId).length;
@@ -84,5 +126,46 @@ describe("a project that sends ten thousand subscriptions at once", () => {
     clock.advance(5_000);
     await expect(late).rejects.toThrow(NotBegunInTimeError);
     expect(storing(ATTACKER)).toBe(PER_PROJECT);
+  });
+});
+
+describe("a project that has used up what it may", () => {
+  test("is refused, while a repeated request is answered and another project is served", async () => {
+    const reached = (projectId: string) =>
+      projectId === ATTACKER ? ("owed_deliveries" as const) : null;
+    limits.own.set(ATTACKER, { owed_deliveries: 7 });
+    acceptor = new Acceptor({ ...ports(), usage: { reached, accepted: () => undefined } });
+    used = null;
+    expect(await accept(ATTACKER)).toEqual({
+      kind: "limit_reached",
+      limit: "owed_deliveries",
+      allowed: 7,
+    });
+    expect(limits.refusals).toEqual(["owed_deliveries"]);
+    used = { requestHash: "of another", subscriptionId: "s" };
+    void accept(ATTACKER);
+    void accept(NEIGHBOR);
+    while (writing.length < 2) await Promise.resolve();
+    expect([storing(ATTACKER), storing(NEIGHBOR)]).toEqual([1, 1]);
+  });
+
+  test("as for one job, keeps its other jobs", async () => {
+    limits.own.set(ATTACKER, { subscriptions_per_job: 2 });
+    used = null;
+    const stored = accept(ATTACKER, undefined, "popular");
+    writing[0]?.store(2);
+    expect((await stored).kind).toBe("accepted");
+    expect(await accept(ATTACKER, undefined, "popular")).toMatchObject({
+      kind: "limit_reached",
+      limit: "subscriptions_per_job",
+      allowed: 2,
+    });
+    void accept(ATTACKER, undefined, "another");
+    void accept(NEIGHBOR);
+    expect([storing(ATTACKER), storing(NEIGHBOR)]).toEqual([2, 1]);
+    // Now and then one is stored, which tells whether the limit is another now.
+    clock.advance(5_000);
+    void accept(ATTACKER, undefined, "popular");
+    expect(storing(ATTACKER)).toBe(3);
   });
 });

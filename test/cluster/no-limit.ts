@@ -3,9 +3,13 @@ import { LiveJobs } from "../../src/cluster/live-jobs.ts";
 import { TestLimits } from "../support/project-limits.ts";
 
 /** Of an acceptor that accepts however many jobs there are. */
-export const noLimit: Pick<AcceptorPorts, "liveJobs" | "liveJobsMax" | "limits" | "isJobKnown"> = {
+export const noLimit: Pick<
+  AcceptorPorts,
+  "liveJobs" | "liveJobsMax" | "limits" | "usage" | "isJobKnown"
+> = {
   liveJobs: new LiveJobs({ watched: () => new Map() }),
   liveJobsMax: () => Infinity,
   limits: new TestLimits(),
+  usage: { reached: () => null, accepted: () => undefined },
   isJobKnown: () => Promise.resolve(false),
 };
