@@ -122,14 +122,17 @@ async function bootstrapSigningSecret(
   const { secretBox } = ports;
   const wanted = config.signingSecret;
   const secret = wanted ?? `whsec_${randomBytes(32).toString("base64")}`;
+  const id = ports.uuids(ports.clock.now(), 0);
   await ensureAudited(ports, projectId, {
+    id,
     scheme: "v1",
-    sealed: secretBox.seal(secret),
+    sealed: secretBox.seal(secret, { column: "signing_secrets.secret", id }),
     publicKey: null,
     fromEnvironment: wanted !== null,
-    isWanted: (sealed) => {
+    isWanted: (stored) => {
       // Opened in any case: a wrong key ring must stop the start, not the first delivery.
-      const current = secretBox.open(sealed);
+      const place = { column: "signing_secrets.secret", id: stored.id } as const;
+      const current = secretBox.open(stored.sealed, place);
       return wanted === null || current === wanted;
     },
   });
@@ -138,9 +141,11 @@ async function bootstrapSigningSecret(
 /** There before anybody asks to be signed to with it, so that its public half can be read first. */
 async function bootstrapSigningKey(ports: BootstrapPorts, projectId: string): Promise<void> {
   const pair = newSigningKeyPair();
+  const id = ports.uuids(ports.clock.now(), 0);
   await ensureAudited(ports, projectId, {
+    id,
     scheme: "v1a",
-    sealed: ports.secretBox.seal(pair.secret),
+    sealed: ports.secretBox.seal(pair.secret, { column: "signing_secrets.secret", id }),
     publicKey: pair.publicKey,
     isWanted: () => true,
   });
@@ -149,12 +154,12 @@ async function bootstrapSigningKey(ports: BootstrapPorts, projectId: string): Pr
 function ensureAudited(
   ports: BootstrapPorts,
   projectId: string,
-  secret: Omit<Parameters<typeof ensureSigningSecret>[1], "id" | "projectId" | "nowMs">,
+  secret: Omit<Parameters<typeof ensureSigningSecret>[1], "projectId" | "nowMs">,
 ): Promise<void> {
   const nowMs = ports.clock.now();
-  const id = ports.uuids(nowMs, 0);
+  const { id } = secret;
   return audit(ports, "bootstrap-signing-secret", async (within, note) => {
-    const sealed = await ensureSigningSecret(within, { ...secret, id, projectId, nowMs });
+    const sealed = await ensureSigningSecret(within, { ...secret, projectId, nowMs });
     if (sealed !== secret.sealed) return;
     note(
       secret.scheme === "v1"
@@ -180,9 +185,12 @@ function bootstrapConnection(
       provider,
       name,
       baseUrl,
-      credential: secretBox.seal(credential),
-      environment: secretBox.seal(environment),
-      isCurrent: (sealed) => secretBox.open(sealed) === environment,
+      sealedFor: (id) => ({
+        credential: secretBox.seal(credential, { column: "connections.credential", id }),
+        environment: secretBox.seal(environment, { column: "connections.environment", id }),
+      }),
+      isCurrent: ({ id, environment: sealed }) =>
+        secretBox.open(sealed, { column: "connections.environment", id }) === environment,
     });
     const details = { fields: ["base_url", "credential"] };
     const subject = `${provider}/${name}`;

@@ -322,7 +322,7 @@ async function openSigningSecrets(
   );
   return secrets
     .filter(({ scheme }) => scheme === "v1")
-    .map(({ sealed }) => secretBox.open(sealed));
+    .map(({ id, sealed }) => secretBox.open(sealed, { column: "signing_secrets.secret", id }));
 }
 
 async function stopInReverse(started: (() => Promise<void>)[], log: Log): Promise<void> {

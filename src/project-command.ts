@@ -184,11 +184,13 @@ async function createProject(
   const { secret, publicKey } = newSigningKeyPair();
   const symmetric = `whsec_${randomBytes(32).toString("base64")}`;
   const secrets = [
-    { scheme: "v1", sealed: secretBox.seal(symmetric), publicKey: null },
-    { scheme: "v1a", sealed: secretBox.seal(secret), publicKey },
+    { scheme: "v1", plain: symmetric, publicKey: null },
+    { scheme: "v1a", plain: secret, publicKey },
   ] as const;
-  for (const one of secrets) {
-    const wanted = { id: newId(nowMs, 0), projectId, nowMs, isWanted: () => true, ...one };
+  for (const { plain, ...one } of secrets) {
+    const id = newId(nowMs, 0);
+    const sealed = secretBox.seal(plain, { column: "signing_secrets.secret", id });
+    const wanted = { id, projectId, nowMs, isWanted: () => true, sealed, ...one };
     await ensureSigningSecret(database, wanted);
   }
   const key = newApiKey();

@@ -5,7 +5,12 @@ import { withOperatorDatabase } from "./operator-database.ts";
 import { systemClock } from "./runtime/clock.ts";
 import { encryptionKeys } from "./runtime/encryption-keys.ts";
 import type { Log } from "./runtime/log.ts";
-import { createSecretBox, SecretBoxError, type SecretRing } from "./runtime/secret-box.ts";
+import {
+  createSecretBox,
+  type SealedPlace,
+  SecretBoxError,
+  type SecretRing,
+} from "./runtime/secret-box.ts";
 import { textTable } from "./runtime/text-table.ts";
 import { createUuidSource } from "./runtime/uuid-source.ts";
 import { listProjects } from "./store/administer-projects.ts";
@@ -127,9 +132,12 @@ async function resealColumn(
         limit: PAGE_ROWS,
       });
       const fresh = found.flatMap(({ shardId, id, sealed }) => {
-        const plain = openOrNull(ring, sealed);
+        const place = { column: column.name, id };
+        const plain = openOrNull(ring, sealed, place);
         if (plain === null) done.unreadable.push(`${column.name} of ${id}`);
-        return plain === null ? [] : [{ shardId, id, before: sealed, after: ring.seal(plain) }];
+        return plain === null
+          ? []
+          : [{ shardId, id, before: sealed, after: ring.seal(plain, place) }];
       });
       if (fresh.length > 0) done.resealed += await replaceSealed(database, column, fresh);
       after = found.at(-1) ?? null;
@@ -138,9 +146,9 @@ async function resealColumn(
   }
 }
 
-function openOrNull(ring: SecretRing, sealed: string): string | null {
+function openOrNull(ring: SecretRing, sealed: string, place: SealedPlace): string | null {
   try {
-    return ring.open(sealed);
+    return ring.open(sealed, place);
   } catch (error) {
     if (error instanceof SecretBoxError) return null;
     throw error;

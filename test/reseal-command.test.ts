@@ -115,9 +115,10 @@ test("a value that changed after it was read is not overwritten by what was read
   const gateway = await startWith(ring(NEW_KEY, OLD_KEY));
   const connection = { provider: "pulse", credential: "first" };
   const { body } = await gateway.api("POST", "/v1/connections", connection);
-  const sealedBefore = createSecretBox([OLD_KEY]).seal("older");
-  await gateway.sql`update connections set credential = ${sealedBefore}`;
   const [row] = await gateway.sql`select id from connections`;
+  const place = { column: "connections.credential", id: String(row?.["id"]) } as const;
+  const sealedBefore = createSecretBox([OLD_KEY]).seal("older", place);
+  await gateway.sql`update connections set credential = ${sealedBefore}`;
   const change = { credential: "newer" };
   expect((await gateway.api("PATCH", `/v1/connections/${body.id}`, change)).status).toBe(200);
   const database = await openDatabase({
@@ -134,5 +135,5 @@ test("a value that changed after it was read is not overwritten by what was read
   const stale = { ...key, before: sealedBefore, after: "overwritten" };
   expect(await replaceSealed(database, credential, [stale])).toBe(0);
   const [now] = await gateway.sql`select credential from connections`;
-  expect(createSecretBox([NEW_KEY]).open(now?.["credential"])).toBe("newer");
+  expect(createSecretBox([NEW_KEY]).open(now?.["credential"], place)).toBe("newer");
 });

@@ -95,13 +95,17 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
       const refusal = await stockRefusal("connections", { projectId, database }, ports);
       if (refusal !== null) return refusal;
       const name = body.name ?? DEFAULT_CONNECTION;
+      const id = newUuid(ports.clock.now(), 0);
       const wanted = {
-        id: newUuid(ports.clock.now(), 0),
+        id,
         projectId,
         provider: provider.name,
         name,
         baseUrl: baseUrl === null ? null : hrefOf(baseUrl),
-        credential: credential === undefined ? null : ports.secretBox.seal(credential),
+        credential:
+          credential === undefined
+            ? null
+            : ports.secretBox.seal(credential, { column: "connections.credential", id }),
         agreedHosts: credential === undefined ? null : credentialHosts(provider, baseUrl),
         settings: storedSettings(body.settings),
       };
@@ -111,7 +115,7 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
         "create-connection",
         async (within, note) => {
           const connection = await createConnection(within, wanted);
-          const subject = publicId("connection", wanted.id);
+          const subject = publicId("connection", id);
           const details = { provider: provider.name, name };
           if (connection !== null) note({ action: "connection.created", subject, details });
           return connection;
@@ -165,7 +169,7 @@ function change(ports: ApiPorts): Route {
       const wanted: ConnectionChange = {
         ...(credential !== undefined &&
           provider !== null && {
-            credential: ports.secretBox.seal(credential),
+            credential: ports.secretBox.seal(credential, { column: "connections.credential", id }),
             agreedHosts: credentialHosts(provider, baseUrl === undefined ? found.baseUrl : baseUrl),
           }),
         ...(baseUrl !== undefined && { baseUrl: baseUrl === null ? null : hrefOf(baseUrl) }),

@@ -103,7 +103,7 @@ function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
         id,
         projectId,
         scheme: "v1a",
-        sealed: ports.secretBox.seal(secret),
+        sealed: ports.secretBox.seal(secret, { column: "signing_secrets.secret", id }),
         publicKey,
         nowMs,
       } as const;

@@ -77,7 +77,7 @@ function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
         id,
         projectId,
         scheme: "v1",
-        sealed: ports.secretBox.seal(secret),
+        sealed: ports.secretBox.seal(secret, { column: "signing_secrets.secret", id }),
         publicKey: null,
         nowMs,
       } as const;
@@ -102,7 +102,7 @@ function signingSecretView(of: StoredSigningSecret, { secretBox }: ApiPorts): ob
   return {
     id: publicId("signingSecret", of.id),
     object: "signing_secret",
-    secret: secretBox.open(of.sealed),
+    secret: secretBox.open(of.sealed, { column: "signing_secrets.secret", id: of.id }),
     is_current: of.expiresAtMs === null,
     created_at: isoTime(of.createdAtMs),
     expires_at: isoTime(of.expiresAtMs),

@@ -5,7 +5,7 @@ import { rawJsonDepth } from "../core/raw-json-items.ts";
 import { readTraceContext } from "../core/trace-context.ts";
 import { sliceRawJson } from "../core/raw-json.ts";
 import { signatureMask } from "../core/signature-scheme.ts";
-import type { SecretBox } from "../runtime/secret-box.ts";
+import type { SealedPlace, SecretBox } from "../runtime/secret-box.ts";
 import type { KnownProvider } from "../providers/known-provider.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { Warning } from "../core/warning-codes.ts";
@@ -184,8 +184,13 @@ function acceptRequest(wish: Wish, facts: WishFacts, box: SecretBox): AcceptRequ
     deadlineMs: deadlineS === undefined ? provider.deadlineMs : deadlineS * 1000,
     retrySchedule,
     signatures,
-    headers: unsealed.headers === null ? null : box.seal(unsealed.headers),
-    secret: secret === null ? null : box.seal(secret),
+    sealFor:
+      unsealed.headers === null && secret === null
+        ? null
+        : (id) => ({
+            headers: sealed(unsealed.headers, { column: "subscriptions.headers", id }, box),
+            secret: sealed(secret, { column: "subscriptions.secret", id }, box),
+          }),
     idempotencyKey,
     ...requestHashes(
       idempotencyKey === null
@@ -201,6 +206,10 @@ function acceptRequest(wish: Wish, facts: WishFacts, box: SecretBox): AcceptRequ
       box,
     ),
   };
+}
+
+function sealed(plain: string | null, place: SealedPlace, box: SecretBox): string | null {
+  return plain === null ? null : box.seal(plain, place);
 }
 
 function traceOf({ traceparent, tracestate }: SubscriptionRequest): string | null {

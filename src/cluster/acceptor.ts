@@ -6,7 +6,12 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import type { RequestDeadline } from "../runtime/request-deadline.ts";
 import type { UuidSource } from "../runtime/uuid-source.ts";
-import type { AcceptedRow, AcceptRequest, AcceptRow } from "../store/accept-row.ts";
+import {
+  type AcceptedRow,
+  type AcceptRequest,
+  type AcceptRow,
+  NOTHING_SEALED,
+} from "../store/accept-row.ts";
 import type { UsedKey } from "../store/find-idempotency-key.ts";
 import { QueueFullError, type WaitingRequest } from "../store/group-commit.ts";
 import type { LiveJob } from "../store/load-jobs.ts";
@@ -180,10 +185,12 @@ export class Acceptor {
     const shardId = shardOfJob(request.connectionId, request.jobId);
     const paramsText = canonicalJson(request.params);
     const { idempotencyKey } = request;
+    const subscriptionId = uuids(nowMs, shardId);
     return {
       ...request,
+      ...(request.sealFor?.(subscriptionId) ?? NOTHING_SEALED),
       shardId,
-      subscriptionId: uuids(nowMs, shardId),
+      subscriptionId,
       jobRowId: uuids(nowMs, shardId),
       paramsText,
       paramsDigest:

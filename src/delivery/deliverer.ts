@@ -229,7 +229,12 @@ async function openSecrets(
     const headers =
       delivery.headers === null
         ? NO_HEADERS
-        : (JSON.parse(secretBox.open(delivery.headers)) as Record<string, string>);
+        : (JSON.parse(
+            secretBox.open(delivery.headers, {
+              column: "subscriptions.headers",
+              id: delivery.subscriptionId,
+            }),
+          ) as Record<string, string>);
     const keys = await keysOf(ports, delivery);
     if (keys.length > 0) return { keys, headers };
     return { kind: "not_sent", reason: "secret_missing", message: NO_SECRET };
@@ -240,12 +245,12 @@ async function openSecrets(
 }
 
 function keysOf(ports: DelivererPorts, delivery: OwedDelivery): Promise<readonly SigningKey[]> {
-  const { projectId, secret } = delivery;
+  const { projectId, secret, subscriptionId } = delivery;
   const schemes = signaturesOfDelivery(delivery, ports.settingsOf(projectId));
   if (secret === null) return ports.signingKeys(projectId, schemes);
   return keysWithOwnSecret(
     schemes,
-    () => ports.secretBox.open(secret),
+    () => ports.secretBox.open(secret, { column: "subscriptions.secret", id: subscriptionId }),
     (of) => ports.signingKeys(projectId, of),
   );
 }

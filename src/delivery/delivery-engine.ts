@@ -159,8 +159,8 @@ function gatewaySettings(settings: DeliveryEngineOptions["settings"]): DeliveryS
 function openSigningKeys({ database, secretBox, clock }: DeliveryEngineOptions): SigningKeys {
   return new SigningKeys(clock, async (projectId) => {
     const secrets = await findSigningSecrets(database, projectId, clock.now());
-    return secrets.map(({ scheme, sealed, expiresAtMs }) => ({
-      signing: signingKey(scheme, secretBox.open(sealed)),
+    return secrets.map(({ id, scheme, sealed, expiresAtMs }) => ({
+      signing: signingKey(scheme, secretBox.open(sealed, { column: "signing_secrets.secret", id })),
       expiresAtMs,
     }));
   });

@@ -368,7 +368,8 @@ function unknownDefinition(name: string, versionId: string | null): string {
 function openCredential(connection: StoredConnection, secretBox: SecretBox): string | null {
   if (connection.credential === null) return "";
   try {
-    return secretBox.open(connection.credential);
+    const place = { column: "connections.credential", id: connection.id } as const;
+    return secretBox.open(connection.credential, place);
   } catch {
     return null;
   }

@@ -7,11 +7,29 @@ import {
   randomBytes,
 } from "node:crypto";
 
+/** The columns that hold sealed texts. */
+export type SealedColumnName =
+  | "connections.credential"
+  | "connections.environment"
+  | "signing_secrets.secret"
+  | "subscriptions.headers"
+  | "subscriptions.secret";
+
+/** Where a sealed text is stored: it opens nowhere else, so that nobody can put one in another's place. */
+export interface SealedPlace {
+  readonly column: SealedColumnName;
+  /** The row's UUID. */
+  readonly id: string;
+}
+
 /** Encrypts secrets at rest. Sealed text carries the id of its key, so keys can be rotated. */
 export interface SecretBox {
-  seal(plain: string): string;
-  /** @throws SecretBoxError when no key of the ring fits or the text was tampered with */
-  open(sealed: string): string;
+  seal(plain: string, place: SealedPlace): string;
+  /**
+   * @throws SecretBoxError when no key of the ring fits, the text was tampered with, or it was sealed
+   * for another place
+   */
+  open(sealed: string, place: SealedPlace): string;
   /**
    * Names for a text that tell nothing about it without the ring, one for each key of it; the first
    * is what to store. Each purpose has names of its own.
@@ -31,40 +49,45 @@ export class SecretBoxError extends Error {
   override readonly name = "SecretBoxError";
 }
 
-const VERSION = "v1";
+/** Bound to its place. */
+const BOUND = "v2";
+/** From before texts were bound to their places: they open anywhere until they are sealed again. */
+const UNBOUND = "v1";
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const DIGEST_KEY_BYTES = 32;
 
 /**
  * AES-256-GCM over a ring of keys: the first seals, all open.
- * Format: `v1.<key id>.<base64url of nonce, tag, ciphertext>`; the prefix is authenticated too.
+ * Format: `v2.<key id>.<base64url of nonce, tag, ciphertext>`; the prefix and the place are
+ * authenticated too. In `v1`, which is still read, only the prefix is.
  * @param keys 32 bytes each, at least one
  */
 export function createSecretBox(keys: readonly Buffer[]): SecretRing {
   const ring = new Map(keys.map((key) => [keyId(key), key]));
   const [sealing] = keys;
   if (sealing === undefined) throw new SecretBoxError("The key ring is empty.");
-  const sealingPrefix = `${VERSION}.${keyId(sealing)}`;
+  const sealingId = keyId(sealing);
   return {
-    sealingPrefix: `${sealingPrefix}.`,
+    sealingPrefix: `${BOUND}.${sealingId}.`,
     keyIds: [...ring.keys()],
     digests(purpose, text) {
       const digestBy = (key: Buffer): string => digestUnder(key, purpose, text);
       const [, ...others] = ring.values();
       return [digestBy(sealing), ...others.map(digestBy)];
     },
-    seal(plain) {
+    seal(plain, place) {
       const nonce = randomBytes(NONCE_BYTES);
       const cipher = createCipheriv("aes-256-gcm", sealing, nonce);
-      cipher.setAAD(Buffer.from(sealingPrefix));
+      cipher.setAAD(authenticated(BOUND, sealingId, place));
       const body = Buffer.concat([cipher.update(plain, "utf8"), cipher.final()]);
-      return `${sealingPrefix}.${Buffer.concat([nonce, cipher.getAuthTag(), body]).toString("base64url")}`;
+      const bytes = Buffer.concat([nonce, cipher.getAuthTag(), body]);
+      return `${BOUND}.${sealingId}.${bytes.toString("base64url")}`;
     },
-    open(sealed) {
-      const [version, id, payload] = sealed.split(".");
-      const key = ring.get(id ?? "");
-      if (version !== VERSION || payload === undefined)
+    open(sealed, place) {
+      const [version = "", id = "", payload] = sealed.split(".");
+      const key = ring.get(id);
+      if ((version !== BOUND && version !== UNBOUND) || payload === undefined)
         throw new SecretBoxError("This is not a sealed secret.");
       if (key === undefined) {
         throw new SecretBoxError(
@@ -76,15 +99,24 @@ export function createSecretBox(keys: readonly Buffer[]): SecretRing {
         const decipher = createDecipheriv("aes-256-gcm", key, bytes.subarray(0, NONCE_BYTES), {
           authTagLength: TAG_BYTES,
         });
-        decipher.setAAD(Buffer.from(`${VERSION}.${id}`));
+        decipher.setAAD(authenticated(version, id, place));
         decipher.setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
         const body = bytes.subarray(NONCE_BYTES + TAG_BYTES);
         return Buffer.concat([decipher.update(body), decipher.final()]).toString("utf8");
       } catch (error) {
-        throw new SecretBoxError("A sealed secret was altered or cut short.", { cause: error });
+        throw new SecretBoxError(
+          "A sealed secret was altered or cut short, or belongs to another row.",
+          { cause: error },
+        );
       }
     },
   };
+}
+
+/** The additional data of a sealed text. */
+function authenticated(version: string, id: string, place: SealedPlace): Buffer {
+  const prefix = `${version}.${id}`;
+  return Buffer.from(version === UNBOUND ? prefix : `${prefix}.${place.column}/${place.id}`);
 }
 
 /** Names a key without telling anything useful about it. */

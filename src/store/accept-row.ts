@@ -17,10 +17,8 @@ export interface AcceptRequest {
   readonly payload: PayloadMode;
   /** Raw JSON text. */
   readonly metadata: string;
-  /** Sealed JSON object of extra callback headers, or null. */
-  readonly headers: string | null;
-  /** Sealed `whsec_…`, or null to sign with the project's. */
-  readonly secret: string | null;
+  /** Seals what is secret of it for the subscription of this UUID; null when nothing is. */
+  readonly sealFor: ((subscriptionId: string) => SealedParts) | null;
   /** JSON array of seconds, or null for the project's. */
   readonly retrySchedule: string | null;
   /** The trace that the client gave, or null. */
@@ -36,8 +34,18 @@ export interface AcceptRequest {
   readonly olderRequestHashes: readonly string[];
 }
 
+/** What is stored sealed of a subscription. */
+export interface SealedParts {
+  /** Sealed JSON object of extra callback headers, or null. */
+  readonly headers: string | null;
+  /** Sealed `whsec_…`, or null to sign with the project's. */
+  readonly secret: string | null;
+}
+
+export const NOTHING_SEALED: SealedParts = { headers: null, secret: null };
+
 /** One row of an accept batch. Ids are made by the writer, so that a repeated batch is harmless. */
-export interface AcceptRow extends AcceptRequest {
+export interface AcceptRow extends Omit<AcceptRequest, "sealFor">, SealedParts {
   readonly shardId: number;
   readonly subscriptionId: string;
   /** Used when the job is new; otherwise the watched job keeps its own. */

@@ -26,16 +26,17 @@ export interface ConnectionFromEnvironment {
   readonly provider: string;
   readonly name: string;
   readonly baseUrl: string;
-  /** Sealed. */
-  readonly credential: string;
-  /** Sealed: the base URL and the credential as the environment gives them. */
-  readonly environment: string;
-  /** Whether this sealed text is what the environment says now. */
-  isCurrent(environment: string): boolean;
+  /**
+   * Seals for the row of this id the credential, and the base URL and the credential as the environment
+   * gives them.
+   */
+  sealedFor(id: string): { readonly credential: string; readonly environment: string };
+  /** Whether this sealed text of the row is what the environment says now. */
+  isCurrent(stored: { readonly id: string; readonly environment: string }): boolean;
 }
 
 const FIND_CONNECTION = `
-select environment from connections
+select id, environment from connections
 where project_id = $1 and provider = $2 and name = $3 and deleted_at is null
 `;
 
@@ -49,6 +50,8 @@ on conflict (project_id, provider, name) where deleted_at is null do update set
   environment = excluded.environment, credential_version = connection.credential_version + 1,
   state = 'active', paused_reason = null, paused_at = null, probe_at = null, probes = 0,
   updated_at = excluded.updated_at
+where connection.id = excluded.id
+returning id
 `;
 
 /**
@@ -60,14 +63,24 @@ export async function ensureConnection(
   database: Database,
   wanted: ConnectionFromEnvironment,
 ): Promise<boolean> {
-  const { id, projectId, provider, name, baseUrl, credential, environment } = wanted;
+  const { projectId, provider, name, baseUrl } = wanted;
   const [stored] = await database.run("find-connection", (sql) =>
-    sql.unsafe<{ environment: string | null }[]>(FIND_CONNECTION, [projectId, provider, name]),
+    sql.unsafe<{ id: string; environment: string | null }[]>(FIND_CONNECTION, [
+      projectId,
+      provider,
+      name,
+    ]),
   );
-  if (stored !== undefined && stored.environment !== null && wanted.isCurrent(stored.environment)) {
-    return false;
+  if (stored !== undefined && stored.environment !== null) {
+    const { id, environment } = stored;
+    if (wanted.isCurrent({ id, environment })) return false;
   }
+  const id = stored?.id ?? wanted.id;
+  const { credential, environment } = wanted.sealedFor(id);
   const values = [id, projectId, provider, name, baseUrl, credential, environment];
-  await database.run("ensure-connection", (sql) => sql.unsafe(ENSURE_CONNECTION, values));
-  return true;
+  const rows = await database.run("ensure-connection", (sql) =>
+    sql.unsafe(ENSURE_CONNECTION, values),
+  );
+  // Another node may have added it since: what was sealed for this id would not open in its row.
+  return rows.length > 0 || ensureConnection(database, wanted);
 }

@@ -1,5 +1,6 @@
 import { and, asc, between, gt, isNotNull, notLike, type SQL, sql } from "drizzle-orm";
 import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
+import type { SealedColumnName } from "../runtime/secret-box.ts";
 import type { Database } from "./database.ts";
 import { connections, subscriptions } from "./schema.ts";
 import { signingSecrets } from "./signing-secret-schema.ts";
@@ -7,7 +8,7 @@ import { signingSecrets } from "./signing-secret-schema.ts";
 /** A column whose values are sealed by `runtime/secret-box.ts`. */
 export interface SealedColumn {
   /** `table.column`, for people. */
-  readonly name: string;
+  readonly name: SealedColumnName;
   readonly table: PgTable;
   readonly column: PgColumn;
   readonly id: PgColumn;

@@ -160,15 +160,15 @@ async function replace(
  */
 export function ensureSigningSecret(
   database: Database,
-  secret: NewSigningSecret & { readonly isWanted: (sealed: string) => boolean },
+  secret: NewSigningSecret & { readonly isWanted: (stored: StoredSigningSecret) => boolean },
 ): Promise<string> {
   const key = [secret.projectId, secret.scheme];
   return database.transaction("ensure-signing-secret", async (sql) => {
     await sql.unsafe(LOCK_PROJECT, [secret.projectId]);
     const current = await sql.unsafe<StoredSigningSecret[]>(CURRENT, key);
     const saidBefore = await sql.unsafe<StoredSigningSecret[]>(LAST_OF_ENVIRONMENT, key);
-    const isKnown = saidBefore.some((one) => secret.isWanted(one.sealed));
-    const kept = isKnown ? current[0] : current.find((one) => secret.isWanted(one.sealed));
+    const isKnown = saidBefore.some((one) => secret.isWanted(one));
+    const kept = isKnown ? current[0] : current.find((one) => secret.isWanted(one));
     return (kept ?? (await replace(sql, secret, 0))).sealed;
   });
 }

@@ -1,7 +1,7 @@
 import type { AcceptOutcome } from "../../src/api/ports.ts";
 import { shardOfJob, shardOfText } from "../../src/core/shard.ts";
 import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
-import type { AcceptRequest, AcceptRow } from "../../src/store/accept-row.ts";
+import { type AcceptRequest, type AcceptRow, NOTHING_SEALED } from "../../src/store/accept-row.ts";
 import type { Database } from "../../src/store/database.ts";
 import { findIdempotencyKey } from "../../src/store/find-idempotency-key.ts";
 
@@ -22,10 +22,12 @@ export async function acceptAlone(
   const paramsText = JSON.stringify(request.params);
   const { projectId, idempotencyKey } = request;
   const keyShardId = shardOfText(`${projectId}/${idempotencyKey}`);
+  const subscriptionId = uuid(shardId);
   const row: AcceptRow = {
     ...request,
+    ...(request.sealFor?.(subscriptionId) ?? NOTHING_SEALED),
     shardId,
-    subscriptionId: uuid(shardId),
+    subscriptionId,
     jobRowId: uuid(shardId),
     paramsText,
     paramsDigest: paramsText === "{}" ? "" : paramsText,

@@ -128,16 +128,22 @@ describe("ensureApiKey", () => {
 });
 
 describe("signing secrets", () => {
+  const column = "signing_secrets.secret";
+  const sealedSecret = (plain: string) => {
+    const id = api.uuid();
+    return { id, sealed: api.secretBox.seal(plain, { column, id }) };
+  };
+  const opened = ({ id, sealed }: { id: string; sealed: string }) =>
+    api.secretBox.open(sealed, { column, id });
   const secretOf = (letter: string) => `whsec_${Buffer.alloc(24, letter).toString("base64")}`;
   const ensure = (secret: string, isWanted = (stored: string) => stored === secret) =>
     ensureSigningSecret(api.database, {
-      id: api.uuid(),
+      ...sealedSecret(secret),
       projectId: api.projectId,
       scheme: "v1",
-      sealed: api.secretBox.seal(secret),
       publicKey: null,
       nowMs: api.clock.now(),
-      isWanted: (sealed) => isWanted(api.secretBox.open(sealed)),
+      isWanted: (stored) => isWanted(opened(stored)),
     });
   async function list(): Promise<Json[]> {
     const response = await api.request("GET", "/v1/signing-secrets");

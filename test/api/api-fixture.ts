@@ -170,7 +170,12 @@ export class ApiFixture {
     await this.sql(
       `insert into connections (id, project_id, provider, name, credential, created_at, updated_at)
        values ($1, $2, 'pulse', $3, $4, now(), now())`,
-      [id, projectId, name, this.secretBox.seal("pulse-key")],
+      [
+        id,
+        projectId,
+        name,
+        this.secretBox.seal("pulse-key", { column: "connections.credential", id }),
+      ],
     );
     this.#connections = await loadConnections(this.database, 0);
     return id;

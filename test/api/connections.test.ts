@@ -37,6 +37,12 @@ async function change(id: string, body: object): Promise<Json> {
   return connectionSchema.parse(await response.json());
 }
 
+const opened = (id: string, credential: string): string =>
+  api.secretBox.open(credential, {
+    column: "connections.credential",
+    id: parsePublicId("connection", id) ?? "",
+  });
+
 async function rowOf(id: string): Promise<Json> {
   const [row] = await api.sql(`select * from connections where id = $1`, [
     parsePublicId("connection", id),
@@ -61,7 +67,7 @@ describe("a connection", () => {
     expect(await read.json()).toEqual(created);
     const { credential } = await rowOf(created.id);
     expect(credential).not.toContain(CREDENTIAL);
-    expect(api.secretBox.open(credential)).toBe(CREDENTIAL);
+    expect(opened(created.id, credential)).toBe(CREDENTIAL);
     expect(api.calls.at(-1)).toEqual(["changed", parsePublicId("connection", created.id)]);
     expect(JSON.stringify([created, api.logged])).not.toContain(CREDENTIAL);
   });
@@ -106,7 +112,7 @@ describe("a connection", () => {
     });
     const row = await rowOf(id);
     expect(row.credential_version).toBe(2);
-    expect(api.secretBox.open(row.credential)).toBe("new");
+    expect(opened(id, row.credential)).toBe("new");
   });
 
   it("keeps what a change leaves out", async () => {

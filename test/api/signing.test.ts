@@ -13,6 +13,13 @@ import { ensureSigningSecret } from "../../src/store/signing-secrets.ts";
 import type { Json } from "./api-fixture.ts";
 import { ApiFixture, problemOf } from "./api-fixture.ts";
 
+const column = "signing_secrets.secret";
+const sealedSecret = (plain: string) => {
+  const id = api.uuid();
+  return { id, sealed: api.secretBox.seal(plain, { column, id }) };
+};
+const opened = ({ id, sealed }: { id: string; sealed: string }) =>
+  api.secretBox.open(sealed, { column, id });
 const HOUR_MS = 3_600_000;
 
 let api: ApiFixture;
@@ -116,14 +123,13 @@ describe("POST /v1/signing-secrets/rotate", () => {
 describe("the secret that the environment gives", () => {
   const ensure = (secret: string) =>
     ensureSigningSecret(api.database, {
-      id: api.uuid(),
+      ...sealedSecret(secret),
       projectId: api.projectId,
       scheme: "v1",
-      sealed: api.secretBox.seal(secret),
       publicKey: null,
       fromEnvironment: true,
       nowMs: api.clock.now(),
-      isWanted: (sealed) => api.secretBox.open(sealed) === secret,
+      isWanted: (stored) => opened(stored) === secret,
     });
   const current = async () => (await secrets())[0]?.secret;
 
@@ -169,10 +175,9 @@ describe("signing keys", () => {
     await api.addProject(projectId, "keys of another");
     const { secret, publicKey } = newSigningKeyPair();
     await ensureSigningSecret(api.database, {
-      id: api.uuid(),
+      ...sealedSecret(secret),
       projectId,
       scheme: "v1a",
-      sealed: api.secretBox.seal(secret),
       publicKey,
       nowMs: api.clock.now(),
       isWanted: () => true,
@@ -188,9 +193,9 @@ describe("signing keys", () => {
     await rotateKey();
     await rotate();
     expect(await secrets()).toHaveLength(1);
-    const [row] = await api.sql(`select secret from signing_secrets where scheme = 'v1a'`);
+    const [row] = await api.sql(`select id, secret from signing_secrets where scheme = 'v1a'`);
     expect(row.secret).not.toContain("whsk_");
-    expect(api.secretBox.open(row.secret)).toMatch(/^whsk_/);
+    expect(opened({ id: row.id, sealed: row.secret })).toMatch(/^whsk_/);
     expect(await (await open("/v1/signing-keys")).text()).not.toContain("whsk_");
   });
 

@@ -88,12 +88,15 @@ describe("POST /v1/subscriptions", () => {
       parsePublicId("subscription", subscription.id),
     ]);
     expect(row.headers).not.toContain("theirs");
-    expect(JSON.parse(api.secretBox.open(row.headers))).toEqual({
+    const { id } = row;
+    const headers = api.secretBox.open(row.headers, { column: "subscriptions.headers", id });
+    expect(JSON.parse(headers)).toEqual({
       "x-tenant": "acme",
       authorization: "Bearer theirs",
     });
     expect(row.secret).not.toContain(secret);
-    expect(api.secretBox.open(row.secret)).toBe(secret);
+    const place = { column: "subscriptions.secret", id } as const;
+    expect(api.secretBox.open(row.secret, place)).toBe(secret);
     expect(JSON.stringify(subscription)).not.toContain("whsec_");
   });
 

@@ -71,7 +71,7 @@ beforeEach(async () => {
 afterEach(() => writers.stop());
 
 function accept(jobId: string, changes: Partial<AcceptRequest> = {}) {
-  return acceptor.accept(acceptRow(jobId, changes));
+  return acceptor.accept({ ...acceptRow(jobId), sealFor: null, ...changes });
 }
 
 /** What became of each. */

@@ -88,7 +88,8 @@ function accept(
 ): Promise<AcceptOutcome> {
   jobs += 1;
   const key = { idempotencyKey: `key-${jobs}`, requestHash: "of another" };
-  return acceptor.accept(acceptRow(jobId ?? `job-${jobs}`, { projectId, ...key }), deadline);
+  const row = acceptRow(jobId ?? `job-${jobs}`, { projectId, ...key });
+  return acceptor.accept({ ...row, sealFor: null }, deadline);
 }
 
 const storing = (projectId: string) => writing.filter((row) => row.projectId === projectId).length;

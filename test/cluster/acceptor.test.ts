@@ -80,7 +80,7 @@ function newAcceptor(): Acceptor {
 
 /** What the API asks for; the ids that come with it are not the acceptor's. */
 function request(jobId: string, overrides: Partial<AcceptRequest> = {}): AcceptRequest {
-  return acceptRow(jobId, overrides);
+  return { ...acceptRow(jobId), sealFor: null, ...overrides };
 }
 
 type Accepted = Extract<AcceptOutcome, { kind: "accepted" }>["subscription"];

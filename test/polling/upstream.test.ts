@@ -80,7 +80,9 @@ describe("a connection that can't be used sends nothing and says why", () => {
   test("whose credential was sealed with a key that is gone", () => {
     const [sealing, other] = [1, 2].map((byte) => createSecretBox([Buffer.alloc(32, byte)]));
     const upstream = newUpstream({ secretBox: other ?? openBox });
-    upstream.configure(storedConnection({ credential: sealing?.seal(CREDENTIAL) ?? "" }));
+    const { id } = storedConnection({});
+    const sealed = sealing?.seal(CREDENTIAL, { column: "connections.credential", id });
+    upstream.configure(storedConnection({ credential: sealed ?? "" }));
     expect(upstream.problem).toContain("RINGBACK_ENCRYPTION_KEYS");
     expect(upstream.accessOf(null)).toBeNull();
   });

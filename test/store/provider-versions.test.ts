@@ -113,8 +113,7 @@ test("a credential from the environment goes where the environment says, whateve
     ...connection,
     id: uuids(Date.now(), 0),
     baseUrl: "https://api.example.com",
-    credential: "sealed too",
-    environment: "sealed",
+    sealedFor: () => ({ credential: "sealed too", environment: "sealed" }),
     isCurrent: () => false,
   });
   expect(await loadConnections(database, 0)).toMatchObject([
