@@ -38,6 +38,7 @@ test("a large result is kept apart from its event, in parts that are the whole",
   expect(await findEventResult(opened.database, key)).toEqual({
     shardId: row.shardId,
     eventId: row.eventId,
+    projectId: PROJECT_ID,
     text: null,
     bytes: Buffer.byteLength(LARGE),
     fetch: null,
