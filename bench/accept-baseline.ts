@@ -3,7 +3,7 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import { Hono } from "hono";
-import { subscriptionRequestSchema } from "../src/api/subscription-schema.ts";
+import { subscriptionRequestSchema } from "../src/api/subscriptions/schema.ts";
 import { serveCommands } from "./worker-process.ts";
 
 /** The least that accepting costs: authenticate, validate by the same schema, answer; nothing stored. */

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { findPostmaster } from "../src/store/postmaster.ts";
+import { findPostmaster } from "../src/embedded-postgres/postmaster.ts";
 import { until } from "./until.ts";
 
 /** A gateway's embedded Postgres, as the benchmark looks at it from outside. */

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { arch, availableParallelism, cpus, platform, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
-import { binariesIn, findPostgresPackage } from "../src/store/postgres-binaries.ts";
+import { binariesIn, findPostgresPackage } from "../src/embedded-postgres/binaries.ts";
 import type { Outcome } from "./report.ts";
 import type { BenchSettings } from "./scenario.ts";
 

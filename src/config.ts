@@ -8,17 +8,24 @@ import {
 } from "./core/project-limits.ts";
 import { isLoopbackHost } from "./runtime/loopback-host.ts";
 import type { PollCeilings } from "./core/poll-ceilings.ts";
-import { retryScheduleMs } from "./core/retry-schedule.ts";
-import type { EgressAllow } from "./outbound/address-guard.ts";
-import { apiKeyForm } from "./runtime/api-key.ts";
-import type { ProjectEgressAllow } from "./outbound/project-guards.ts";
-import { LOG_FORMATS, LOG_LEVELS } from "./runtime/log.ts";
-import type { LogFormat, LogLevel } from "./runtime/log.ts";
-import { baseUrl, listOf, onOrOff, oneOf, textLike, wholeNumber } from "./runtime/setting-kind.ts";
-import type { Reading, SettingKind } from "./runtime/setting-kind.ts";
-import { SettingReader } from "./runtime/setting-reader.ts";
-import type { Environment, SettingProblem } from "./runtime/setting-reader.ts";
-import { passwordOf, readDatabaseUrl } from "./store/database-url.ts";
+import { retryScheduleMs } from "./core/delivery/retry-schedule.ts";
+import type { EgressAllow } from "./outbound/guard/address-guard.ts";
+import { apiKeyForm } from "./runtime/secrets/api-key.ts";
+import type { ProjectEgressAllow } from "./outbound/guard/project-guards.ts";
+import { LOG_FORMATS, LOG_LEVELS } from "./runtime/process/log.ts";
+import type { LogFormat, LogLevel } from "./runtime/process/log.ts";
+import {
+  baseUrl,
+  listOf,
+  onOrOff,
+  oneOf,
+  textLike,
+  wholeNumber,
+} from "./runtime/settings/setting-kind.ts";
+import type { Reading, SettingKind } from "./runtime/settings/setting-kind.ts";
+import { SettingReader } from "./runtime/settings/setting-reader.ts";
+import type { Environment, SettingProblem } from "./runtime/settings/setting-reader.ts";
+import { passwordOf, readDatabaseUrl } from "./store/connection/database-url.ts";
 
 /** Everything the environment decides, read once at the start. Times in ms, sizes in bytes. */
 export interface Config {

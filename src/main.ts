@@ -1,16 +1,16 @@
 import { readFileSync } from "node:fs";
 import { type Config, describeProblems, loadConfig, secretsOf } from "./config.ts";
-import { type StartedGateway, startGateway } from "./gateway.ts";
+import { type StartedGateway, startGateway } from "./gateway/gateway.ts";
 import { systemClock } from "./runtime/clock.ts";
-import { exitOnUnexpectedError, surviveLostOutput } from "./runtime/last-resort.ts";
-import { createLog, type Log } from "./runtime/log.ts";
-import { StartRefusedError } from "./runtime/start-refused.ts";
+import { exitOnUnexpectedError, surviveLostOutput } from "./runtime/process/last-resort.ts";
+import { createLog, type Log } from "./runtime/process/log.ts";
+import { StartRefusedError } from "./runtime/process/start-refused.ts";
 import { systemRandom } from "./runtime/random.ts";
-import { migrateOnly } from "./migrate-only.ts";
-import { PROJECT_USAGE, readProjectCommand, runProjectCommand } from "./project-command.ts";
-import { readResealOptions, RESEAL_USAGE, runReseal } from "./reseal-command.ts";
-import { WrongDefinitionsError } from "./shared-providers.ts";
-import { type TryOutcome, tryProvider } from "./try-provider.ts";
+import { migrateOnly } from "./cli/migrate.ts";
+import { PROJECT_USAGE, readProjectCommand, runProjectCommand } from "./cli/project.ts";
+import { readResealOptions, RESEAL_USAGE, runReseal } from "./cli/reseal.ts";
+import { WrongDefinitionsError } from "./gateway/shared-providers.ts";
+import { type TryOutcome, tryProvider } from "./cli/try-provider.ts";
 
 const USAGE = `Usage: ringback [command]
 

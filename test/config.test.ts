@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { describeProblems, loadConfig } from "../src/config.ts";
 import type { Config } from "../src/config.ts";
-import { newApiKey } from "../src/runtime/api-key.ts";
+import { newApiKey } from "../src/runtime/secrets/api-key.ts";
 
 type Environment = Record<string, string | undefined>;
 

@@ -1,7 +1,7 @@
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { posix } from "node:path";
 import { describe, expect, test } from "vitest";
-import { ATTEMPT_ERROR_CODES } from "../src/core/delivery-outcome.ts";
+import { ATTEMPT_ERROR_CODES } from "../src/core/delivery/delivery-outcome.ts";
 import { environmentNameOf, limitOf, PROJECT_LIMIT_NAMES } from "../src/core/project-limits.ts";
 
 /* What the documentation names is there: files, pages, constants. */

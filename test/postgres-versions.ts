@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import postgres from "postgres";
-import { binariesIn, linkLibraries, readVersion } from "../src/store/postgres-binaries.ts";
+import { binariesIn, linkLibraries, readVersion } from "../src/embedded-postgres/binaries.ts";
 
 /*
  * npm run test:postgres-versions [-- 15 17 …]
@@ -18,15 +18,15 @@ import { binariesIn, linkLibraries, readVersion } from "../src/store/postgres-bi
 
 const VERSIONS = ["15.18.0-beta.17", "16.14.0-beta.17", "17.10.0-beta.17", "18.4.0-beta.17"];
 const TESTS = [
-  "test/store/accept-subscriptions.test.ts",
-  "test/store/database.test.ts",
+  "test/store/writes/accept-subscriptions.test.ts",
+  "test/store/db/database.test.ts",
   "test/store/ending-races.test.ts",
-  "test/store/fetched-results.test.ts",
+  "test/store/jobs/fetched-results.test.ts",
   "test/store/locked-rows.test.ts",
-  "test/store/migrate.test.ts",
-  "test/store/node-leases.test.ts",
-  "test/store/operational-events.test.ts",
-  "test/store/result-parts.test.ts",
+  "test/store/db/migrate.test.ts",
+  "test/store/nodes.test.ts",
+  "test/store/events/operational-events.test.ts",
+  "test/store/writes/result-parts.test.ts",
   "test/cluster/retention.test.ts",
   "test/end-to-end/endings.test.ts",
   "test/end-to-end/nodes-hand-over.test.ts",

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { tryProvider } from "../src/try-provider.ts";
+import { tryProvider } from "../src/cli/try-provider.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "ringback-test-guide-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { startEmbeddedPostgres } from "../../src/store/embedded-postgres.ts";
+import { startEmbeddedPostgres } from "../../src/embedded-postgres/start.ts";
 import { findPostgres } from "../found-postgres.ts";
 import { createTemporaryDirectory } from "../temporary-directory.ts";
 import { WorkerProcess } from "../worker-process.ts";

@@ -1,4 +1,4 @@
-import { addressGroup } from "./client-address.ts";
+import { addressGroup } from "./request/client-address.ts";
 
 /** What is closed; a socket. */
 interface Closable {

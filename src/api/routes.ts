@@ -1,21 +1,21 @@
 import { createUuidSource } from "../runtime/uuid-source.ts";
-import { apiKeyRoutes } from "./api-key-routes.ts";
-import { auditLogRoutes } from "./audit-log-routes.ts";
-import { callbackTestRoutes } from "./callback-test-routes.ts";
-import { connectionRoutes } from "./connection-routes.ts";
-import { deliveryRoutes } from "./delivery-routes.ts";
-import { documentationRoutes } from "./documentation-routes.ts";
-import { eventRoutes } from "./event-routes.ts";
-import type { ApiPorts } from "./ports.ts";
-import { projectRoutes } from "./project-routes.ts";
-import { providerRoutes } from "./provider-routes.ts";
-import { providerTrialRoutes } from "./provider-trial-routes.ts";
-import { redeliveryRoutes } from "./redelivery-routes.ts";
-import type { Route } from "./route.ts";
-import { signingKeyRoutes } from "./signing-key-routes.ts";
-import { signingSecretRoutes } from "./signing-secret-routes.ts";
-import { subscriptionRoutes } from "./subscription-routes.ts";
-import { systemRoutes } from "./system-routes.ts";
+import { apiKeyRoutes } from "./projects/api-key-routes.ts";
+import { auditLogRoutes } from "./projects/audit-log.ts";
+import { callbackTestRoutes } from "./callback-tests/routes.ts";
+import { connectionRoutes } from "./connections/routes.ts";
+import { deliveryRoutes } from "./deliveries/routes.ts";
+import { documentationRoutes } from "./docs/routes.ts";
+import { eventRoutes } from "./events.ts";
+import type { ApiPorts } from "./context.ts";
+import { projectRoutes } from "./projects/routes.ts";
+import { providerRoutes } from "./providers/routes.ts";
+import { providerTrialRoutes } from "./providers/trial-routes.ts";
+import { redeliveryRoutes } from "./deliveries/redelivery-routes.ts";
+import type { Route } from "./http/route.ts";
+import { signingKeyRoutes } from "./signing/signing-key-routes.ts";
+import { signingSecretRoutes } from "./signing/signing-secret-routes.ts";
+import { subscriptionRoutes } from "./subscriptions/routes.ts";
+import { systemRoutes } from "./system.ts";
 
 /** Every address of the API, in the order of its documentation. */
 export function apiRoutes(ports: ApiPorts): Route[] {

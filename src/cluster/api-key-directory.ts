@@ -1,6 +1,6 @@
 import { Turns } from "../lanes/turns.ts";
 import type { Clock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/log.ts";
+import type { Log } from "../runtime/process/log.ts";
 import { Refresher } from "../runtime/refresher.ts";
 import { withDeadline } from "../runtime/request-deadline.ts";
 import type { Service } from "../runtime/service.ts";
@@ -9,8 +9,8 @@ import {
   type KnownApiKey,
   loadChangedApiKeys,
   loadUsableApiKeys,
-} from "../store/api-keys.ts";
-import type { PooledDatabase } from "../store/database.ts";
+} from "../store/projects/api-keys.ts";
+import type { PooledDatabase } from "../store/db/database.ts";
 
 /** Keys in memory, some 400 bytes each; beyond it the oldest are looked up when they are used. */
 const KEYS_MAX = 50_000;

@@ -1,5 +1,5 @@
 import type { ClockReading, DatabaseClock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/log.ts";
+import type { Log } from "../runtime/process/log.ts";
 
 /** Further off is worth a person's attention, although nothing here depends on it. */
 const OFF_MS_MAX = 5_000;

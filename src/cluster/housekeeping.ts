@@ -1,12 +1,12 @@
 import type { Clock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/log.ts";
+import type { Log } from "../runtime/process/log.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
-import type { Database } from "../store/database.ts";
-import { forgetAuditEntries } from "../store/audit-log.ts";
-import { forgetOldIdempotencyKeys } from "../store/find-idempotency-key.ts";
-import { forgetOperationalEvents } from "../store/operational-events.ts";
-import { forgetDeadNodes } from "../store/node-leases.ts";
+import type { Database } from "../store/db/database.ts";
+import { forgetAuditEntries } from "../store/projects/audit-log.ts";
+import { forgetOldIdempotencyKeys } from "../store/subscriptions/find-idempotency-key.ts";
+import { forgetOperationalEvents } from "../store/events/operational-events.ts";
+import { forgetDeadNodes } from "../store/nodes.ts";
 import { Retention } from "./retention.ts";
 
 const INTERVAL_MS = 60_000;

@@ -1,4 +1,4 @@
-import { publicId } from "../core/ids.ts";
+import { publicId } from "../core/ids/ids.ts";
 import { PROJECT_LIMIT_NAMES, type ProjectLimitName } from "../core/project-limits.ts";
 import type { Metrics } from "../runtime/metrics.ts";
 import type { ProjectDirectory } from "./project-directory.ts";

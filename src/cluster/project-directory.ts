@@ -4,11 +4,11 @@ import type {
   ProjectLimitValues,
 } from "../core/project-limits.ts";
 import type { Clock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/log.ts";
+import type { Log } from "../runtime/process/log.ts";
 import { Refresher } from "../runtime/refresher.ts";
 import type { Service } from "../runtime/service.ts";
-import type { Database } from "../store/database.ts";
-import { loadProjects, type ProjectRecord } from "../store/manage-projects.ts";
+import type { Database } from "../store/db/database.ts";
+import { loadProjects, type ProjectRecord } from "../store/projects/manage-projects.ts";
 
 export interface ProjectDirectoryOptions {
   readonly database: Database;

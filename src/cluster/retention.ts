@@ -1,12 +1,20 @@
-import { REMOVAL_ROWS_FIRST, removalRestMs, removalRows } from "../core/removal-pace.ts";
+import { REMOVAL_ROWS_FIRST, removalRestMs, removalRows } from "../core/pace/removal-pace.ts";
 import type { Clock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/log.ts";
+import type { Log } from "../runtime/process/log.ts";
 import { Pauses } from "../runtime/pauses.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
-import type { Database } from "../store/database.ts";
-import { type RemovalStep, type RemovedStep, removeEndedJobs } from "../store/remove-ended-jobs.ts";
-import { removeEvents, removeRedeliveries, removeResultParts } from "../store/remove-events.ts";
+import type { Database } from "../store/db/database.ts";
+import {
+  type RemovalStep,
+  type RemovedStep,
+  removeEndedJobs,
+} from "../store/jobs/remove-ended-jobs.ts";
+import {
+  removeEvents,
+  removeRedeliveries,
+  removeResultParts,
+} from "../store/events/remove-events.ts";
 
 const ROUND_INTERVAL_MS = 5 * 60_000;
 const BEFORE_ALL = "00000000-0000-0000-0000-000000000000";

@@ -1,11 +1,11 @@
-import { SHARD_COUNT } from "../core/shard.ts";
+import { SHARD_COUNT } from "../core/ids/shard.ts";
 import type { DatabaseClock, Timer } from "../runtime/clock.ts";
-import type { Log } from "../runtime/log.ts";
-import { isProvenDead, type ProcessIdentity } from "../runtime/process-identity.ts";
+import type { Log } from "../runtime/process/log.ts";
+import { isProvenDead, type ProcessIdentity } from "../runtime/process/process-identity.ts";
 import type { Random } from "../runtime/random.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
-import type { Database } from "../store/database.ts";
+import type { Database } from "../store/db/database.ts";
 import {
   claimShards,
   type ClusterRow,
@@ -15,8 +15,8 @@ import {
   releaseShards,
   renewLease,
   viewCluster,
-} from "../store/node-leases.ts";
-import { timed } from "../store/read-clock.ts";
+} from "../store/nodes.ts";
+import { timed } from "../store/db/read-clock.ts";
 import { ClockWatch } from "./clock-watch.ts";
 import { type ClusterView, type LiveNode, planShards } from "./shard-plan.ts";
 

@@ -1,4 +1,4 @@
-import { fairShare } from "../core/shard.ts";
+import { fairShare } from "../core/ids/shard.ts";
 
 /** A node whose lease lasts, as the database shows it. */
 export interface LiveNode {

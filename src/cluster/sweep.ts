@@ -1,12 +1,12 @@
-import { compareUuids, type PackedUuids } from "../core/packed-uuids.ts";
+import { compareUuids, type PackedUuids } from "../core/ids/packed-uuids.ts";
 import type { Clock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/log.ts";
+import type { Log } from "../runtime/process/log.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
-import { checkpointJobs, type JobCheckpoint } from "../store/checkpoint-jobs.ts";
-import type { Database } from "../store/database.ts";
-import { loadLiveJobIds, type LiveJob } from "../store/load-jobs.ts";
-import type { RowKey } from "./mail-reader.ts";
+import { checkpointJobs, type JobCheckpoint } from "../store/writes/checkpoint-jobs.ts";
+import type { Database } from "../store/db/database.ts";
+import { loadLiveJobIds, type LiveJob } from "../store/jobs/load-jobs.ts";
+import type { RowKey } from "../intake/mail-reader.ts";
 
 /** A round goes over every shard once, a slice at a time, so that no second is heavier than others. */
 const SLICES = 30;

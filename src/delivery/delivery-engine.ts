@@ -1,25 +1,29 @@
-import { DEFAULT_SIGNATURES, type SignatureScheme } from "../core/signature-scheme.ts";
+import { DEFAULT_SIGNATURES, type SignatureScheme } from "../core/signing/signature-scheme.ts";
 import type { RequestClient } from "../outbound/request-client.ts";
 import type { Clock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/log.ts";
+import type { Log } from "../runtime/process/log.ts";
 import type { Metrics } from "../runtime/metrics.ts";
 import type { Random } from "../runtime/random.ts";
-import type { ResultLinks } from "../runtime/result-links.ts";
-import type { SecretBox } from "../runtime/secret-box.ts";
+import type { ResultLinks } from "../runtime/secrets/result-links.ts";
+import type { SecretBox } from "../runtime/secrets/secret-box.ts";
 import type { Service } from "../runtime/service.ts";
 import type { UuidSource } from "../runtime/uuid-source.ts";
-import type { Database } from "../store/database.ts";
-import type { ProjectSettings } from "../store/project-schema.ts";
-import type { AttemptRow } from "../store/record-attempts.ts";
-import { findSigningSecrets } from "../store/signing-secrets.ts";
+import type { Database } from "../store/db/database.ts";
+import type { ProjectSettings } from "../store/schema/projects.ts";
+import type { AttemptRow } from "../store/writes/record-attempts.ts";
+import { findSigningSecrets } from "../store/projects/signing-secrets.ts";
 import { DeliveryLoop } from "./delivery-loop.ts";
 import { callbackLimits, type DeliverySettings, deliverySettings } from "./delivery-settings.ts";
-import type { OriginChange } from "./outbox.ts";
-import { exhaustedNews, originNews } from "./delivery-news.ts";
-import { OperationalEvents } from "./operational-events.ts";
-import { signingKey } from "./sign-callback.ts";
-import { SigningKeys } from "./signing-keys.ts";
-import { sendTestCallback, type TestCallback, type TestedCallback } from "./test-callback.ts";
+import type { OriginChange } from "./outbox/outbox.ts";
+import { exhaustedNews, originNews } from "./operational/delivery-news.ts";
+import { OperationalEvents } from "./operational/operational-events.ts";
+import { signingKey } from "./attempt/sign.ts";
+import { SigningKeys } from "./attempt/signing-keys.ts";
+import {
+  sendTestCallback,
+  type TestCallback,
+  type TestedCallback,
+} from "./attempt/test-callback.ts";
 
 export interface DeliveryEngineOptions {
   readonly database: Database;

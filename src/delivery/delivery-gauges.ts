@@ -1,7 +1,7 @@
 import type { Metrics } from "../runtime/metrics.ts";
-import { BACKLOG_COUNTED_MAX, type DeliveryBacklog } from "../store/delivery-backlog.ts";
+import { BACKLOG_COUNTED_MAX, type DeliveryBacklog } from "../store/deliveries/delivery-backlog.ts";
 import type { FanOutRunner } from "./fan-out-runner.ts";
-import type { Outbox } from "./outbox.ts";
+import type { Outbox } from "./outbox/outbox.ts";
 
 const BACKLOG = {
   ringback_deliveries_overdue: `Deliveries of all nodes whose next attempt is due, ${BACKLOG_COUNTED_MAX} at most.`,

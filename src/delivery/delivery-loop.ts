@@ -1,19 +1,19 @@
-import type { BreakerLimits } from "../core/breaker.ts";
-import type { EventContent } from "../core/event.ts";
-import { publicId } from "../core/ids.ts";
-import type { LaneVerdict } from "../core/job.ts";
+import type { BreakerLimits } from "../core/pace/breaker.ts";
+import type { EventContent } from "../core/delivery/event.ts";
+import { publicId } from "../core/ids/ids.ts";
+import type { LaneVerdict } from "../core/job/job.ts";
 import type { Clock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/log.ts";
+import type { Log } from "../runtime/process/log.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
-import type { Database } from "../store/database.ts";
-import { loadDeliveries, type LoadedDelivery } from "../store/load-deliveries.ts";
-import type { OwedDelivery } from "../store/record-events.ts";
-import { attemptDelivery, type AttemptResult, type DelivererPorts } from "./deliverer.ts";
+import type { Database } from "../store/db/database.ts";
+import { loadDeliveries, type LoadedDelivery } from "../store/deliveries/load-deliveries.ts";
+import type { OwedDelivery } from "../store/writes/record-events.ts";
+import { attemptDelivery, type AttemptResult, type DelivererPorts } from "./attempt/deliverer.ts";
 import { DueReader, HORIZON_MS } from "./due-reader.ts";
 import { HeldBackDeliveries } from "./held-back-deliveries.ts";
-import { type OriginChange, Outbox } from "./outbox.ts";
-import { owedCallback, type OwedCallback } from "./owed-callback.ts";
+import { type OriginChange, Outbox } from "./outbox/outbox.ts";
+import { owedCallback, type OwedCallback } from "./outbox/callback.ts";
 
 const ROUND_INTERVAL_MS = 1000;
 /** Crowded lanes make room many times a second; a round each time would not pay. */

@@ -1,9 +1,9 @@
 import { PER_SECOND_MIN } from "../core/poll-ceilings.ts";
-import { retryScheduleMs } from "../core/retry-schedule.ts";
-import { type SignatureScheme, signaturesOfMask } from "../core/signature-scheme.ts";
+import { retryScheduleMs } from "../core/delivery/retry-schedule.ts";
+import { type SignatureScheme, signaturesOfMask } from "../core/signing/signature-scheme.ts";
 import type { LaneLimits } from "../lanes/lane-options.ts";
-import type { ProjectSettings } from "../store/project-schema.ts";
-import type { OwedDelivery } from "../store/record-events.ts";
+import type { ProjectSettings } from "../store/schema/projects.ts";
+import type { OwedDelivery } from "../store/writes/record-events.ts";
 
 /** How a project's callbacks are delivered, where a subscription does not say otherwise. */
 export interface DeliverySettings {

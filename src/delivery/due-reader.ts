@@ -1,5 +1,5 @@
 import type { Clock } from "../runtime/clock.ts";
-import type { Database } from "../store/database.ts";
+import type { Database } from "../store/db/database.ts";
 import {
   BEFORE_ALL_DUE,
   DUE_ROWS_MAX,
@@ -7,15 +7,15 @@ import {
   type DuePosition,
   findDueDeliveries,
   positionBefore,
-} from "../store/find-due-deliveries.ts";
+} from "../store/deliveries/find-due-deliveries.ts";
 import {
   FEW_DUE_ROWS_MAX,
   loadDeliveries,
   loadDeliveriesOfOrigin,
   type LoadedDelivery,
-} from "../store/load-deliveries.ts";
-import type { OriginQueue } from "./origin-queue.ts";
-import type { Outbox } from "./outbox.ts";
+} from "../store/deliveries/load-deliveries.ts";
+import type { OriginQueue } from "./outbox/origin-queue.ts";
+import type { Outbox } from "./outbox/outbox.ts";
 
 /** What is due this soon is kept in memory. */
 export const HORIZON_MS = 2000;

@@ -1,21 +1,21 @@
-import type { EventContent } from "../core/event.ts";
-import { FAN_OUT_ROWS_FIRST, fanOutRestMs, fanOutRows } from "../core/fan-out-pace.ts";
+import type { EventContent } from "../core/delivery/event.ts";
+import { FAN_OUT_ROWS_FIRST, fanOutRestMs, fanOutRows } from "../core/pace/fan-out-pace.ts";
 import { Turns } from "../lanes/turns.ts";
 import type { Clock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/log.ts";
+import type { Log } from "../runtime/process/log.ts";
 import { Pauses } from "../runtime/pauses.ts";
 import type { Random } from "../runtime/random.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
-import { retryDelayMs } from "../store/commit-outcome.ts";
-import type { Database } from "../store/database.ts";
+import { retryDelayMs } from "../store/db/commit-outcome.ts";
+import type { Database } from "../store/db/database.ts";
 import {
   type FannedOutEvent,
   findFannedOutEvent,
   findFanOuts,
   stepFanOut,
-} from "../store/fan-out.ts";
-import type { FanOutKey, OwedDelivery } from "../store/record-events.ts";
+} from "../store/writes/fan-out.ts";
+import type { FanOutKey, OwedDelivery } from "../store/writes/record-events.ts";
 
 const SEARCH_INTERVAL_MS = 1_000;
 /** What is known at once; the others are found when some of these are through. */

@@ -1,16 +1,20 @@
-import type { AttemptErrorCode } from "../core/delivery-outcome.ts";
-import { HELD_BACK_MS_MIN, heldBackMsMax } from "../core/retry-schedule.ts";
+import type { AttemptErrorCode } from "../core/delivery/delivery-outcome.ts";
+import { HELD_BACK_MS_MIN, heldBackMsMax } from "../core/delivery/retry-schedule.ts";
 import type { Clock } from "../runtime/clock.ts";
-import type { Database } from "../store/database.ts";
-import { BEFORE_ALL_DUE, DUE_ROWS_MAX, type DuePosition } from "../store/find-due-deliveries.ts";
-import { findHeldBack, type HeldBackDelivery } from "../store/find-held-back.ts";
-import type { AttemptRow } from "../store/record-attempts.ts";
-import { attemptRow } from "./attempt-record.ts";
-import type { GivenUpDelivery } from "./delivery-news.ts";
+import type { Database } from "../store/db/database.ts";
+import {
+  BEFORE_ALL_DUE,
+  DUE_ROWS_MAX,
+  type DuePosition,
+} from "../store/deliveries/find-due-deliveries.ts";
+import { findHeldBack, type HeldBackDelivery } from "../store/deliveries/find-blocked.ts";
+import type { AttemptRow } from "../store/writes/record-attempts.ts";
+import { attemptRow } from "./attempt/attempt-record.ts";
+import type { GivenUpDelivery } from "./operational/delivery-news.ts";
 import { type DeliverySettings, scheduleOfDelivery } from "./delivery-settings.ts";
 import { PAGE_INTERVAL_MS } from "./due-reader.ts";
-import type { OriginQueue } from "./origin-queue.ts";
-import type { Outbox } from "./outbox.ts";
+import type { OriginQueue } from "./outbox/origin-queue.ts";
+import type { Outbox } from "./outbox/outbox.ts";
 
 export interface HeldBackPorts {
   readonly database: Database;

@@ -1,7 +1,11 @@
-import { publicId } from "../core/ids.ts";
-import { redeliveryBatch, redeliveryDueTimes, redeliveryStepMs } from "../core/redelivery-pace.ts";
+import { publicId } from "../core/ids/ids.ts";
+import {
+  redeliveryBatch,
+  redeliveryDueTimes,
+  redeliveryStepMs,
+} from "../core/delivery/redelivery-pace.ts";
 import { type Clock, fromMonotonic, toMonotonic } from "../runtime/clock.ts";
-import type { Log } from "../runtime/log.ts";
+import type { Log } from "../runtime/process/log.ts";
 import { Pauses } from "../runtime/pauses.ts";
 import type { Random } from "../runtime/random.ts";
 import { Repeater } from "../runtime/repeater.ts";
@@ -11,13 +15,13 @@ import {
   advanceRedelivery,
   lookForDeliveries,
   type MatchingDelivery,
-} from "../store/advance-redelivery.ts";
-import type { Database } from "../store/database.ts";
+} from "../store/deliveries/advance-redelivery.ts";
+import type { Database } from "../store/db/database.ts";
 import {
   findRedelivery,
   findRunningRedeliveries,
   type RedeliveryRecord,
-} from "../store/find-redeliveries.ts";
+} from "../store/deliveries/find-redeliveries.ts";
 
 const SEARCH_INTERVAL_MS = 1_000;
 /** What a dry run takes at once: it changes nothing, and nothing waits for it. */

@@ -1,5 +1,5 @@
 import type FlatQueue from "flatqueue";
-import type { Breaker } from "../core/breaker.ts";
+import type { Breaker } from "../core/pace/breaker.ts";
 
 /**
  * What due items wait for: the end of a pause, an upstream that refused because of the rate, others

@@ -1,5 +1,5 @@
 import FlatQueue from "flatqueue";
-import type { LaneVerdict } from "../core/job.ts";
+import type { LaneVerdict } from "../core/job/job.ts";
 import { fromMonotonic, type Timer } from "../runtime/clock.ts";
 import { countDue, type LaneHold, type LaneLoad } from "./lane-load.ts";
 import type { GateVisitor, OriginGate } from "./origin-gate.ts";

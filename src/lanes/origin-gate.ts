@@ -5,8 +5,8 @@ import {
   BREAKER_CLOSED,
   type Breaker,
   type BreakerLimits,
-} from "../core/breaker.ts";
-import { type LaneVerdict, reachOf } from "../core/job.ts";
+} from "../core/pace/breaker.ts";
+import { type LaneVerdict, reachOf } from "../core/job/job.ts";
 import type { Reach } from "../core/request-failure.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
 

@@ -5,7 +5,7 @@ import {
   BREAKER_CLOSED,
   type Breaker,
   type BreakerLimits,
-} from "../core/breaker.ts";
+} from "../core/pace/breaker.ts";
 import type { Reach } from "../core/request-failure.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
 import { type GateVisitor, OriginGate, type SharedOrigin, type WorkShare } from "./origin-gate.ts";

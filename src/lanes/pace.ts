@@ -4,7 +4,7 @@ import {
   type LearnedRate,
   perSecondOf,
   UNREFUSED,
-} from "../core/learned-rate.ts";
+} from "../core/pace/learned-rate.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
 export interface PaceLimits {

@@ -1,13 +1,13 @@
 import type { Socket } from "node:net";
 import type { Client } from "undici";
 import type { Clock } from "../runtime/clock.ts";
-import { AnswerTap } from "./answer-tap.ts";
+import { AnswerTap } from "./exchange/answer-tap.ts";
 import { Dial } from "./dial.ts";
-import { Exchange } from "./exchange.ts";
-import type { ExchangeOwner, WaitsFor } from "./exchange.ts";
-import { isConnectionReset } from "./failure-from-error.ts";
-import { readLeniently } from "./lenient-head.ts";
-import type { OutboundRequest, RequestOutcome } from "./request-outcome.ts";
+import { Exchange } from "./exchange/exchange.ts";
+import type { ExchangeOwner, WaitsFor } from "./exchange/exchange.ts";
+import { isConnectionReset } from "./exchange/failure-from-error.ts";
+import { readLeniently } from "./exchange/lenient-head.ts";
+import type { OutboundRequest, RequestOutcome } from "./exchange/request-outcome.ts";
 
 /** Connections that may be open at once, of one project and in all. */
 export interface ConnectionTurns {

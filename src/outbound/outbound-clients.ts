@@ -1,8 +1,8 @@
 import type { FairSemaphore } from "../lanes/fair-semaphore.ts";
-import type { AddressGuard } from "./address-guard.ts";
-import type { AddressLookup } from "./name-resolver.ts";
+import type { AddressGuard } from "./guard/address-guard.ts";
+import type { AddressLookup } from "./names/name-resolver.ts";
 import { RequestClient } from "./request-client.ts";
-import type { OutboundRequest } from "./request-outcome.ts";
+import type { OutboundRequest } from "./exchange/request-outcome.ts";
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 30_000;

@@ -3,14 +3,14 @@ import type { RequestFailureCode } from "../core/request-failure.ts";
 import type { FairSemaphore } from "../lanes/fair-semaphore.ts";
 import { systemClock } from "../runtime/clock.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
-import { trustingGuard } from "./address-guard.ts";
-import type { AddressGuard } from "./address-guard.ts";
-import { destinationOf } from "./destination.ts";
-import type { Destination } from "./destination.ts";
-import { createGuardedConnector, telling } from "./guarded-connector.ts";
-import type { AddressLookup } from "./name-resolver.ts";
+import { trustingGuard } from "./guard/address-guard.ts";
+import type { AddressGuard } from "./guard/address-guard.ts";
+import { destinationOf } from "./guard/destination.ts";
+import type { Destination } from "./guard/destination.ts";
+import { createGuardedConnector, telling } from "./guard/guarded-connector.ts";
+import type { AddressLookup } from "./names/name-resolver.ts";
 import { type ConnectionTurns, type OpenClient, OriginConnections } from "./origin-connections.ts";
-import type { OutboundRequest, RequestOutcome } from "./request-outcome.ts";
+import type { OutboundRequest, RequestOutcome } from "./exchange/request-outcome.ts";
 
 export interface RequestClientOptions {
   /** Where requests of this project may go. */

@@ -1,8 +1,8 @@
-import { type EventContent, type EventType, endingEventType } from "../core/event.ts";
-import type { Ending } from "../core/job.ts";
-import { bytesOfResult } from "../core/raw-result.ts";
-import type { EventRow } from "../store/record-events.ts";
-import type { Watch } from "./watch.ts";
+import { type EventContent, type EventType, endingEventType } from "../core/delivery/event.ts";
+import type { Ending } from "../core/job/job.ts";
+import { bytesOfResult } from "../core/json/raw-result.ts";
+import type { EventRow } from "../store/writes/record-events.ts";
+import type { Watch } from "./watch/watch.ts";
 
 interface EventIdentity {
   readonly eventId: string;

@@ -1,12 +1,12 @@
-import type { EventContent, EventType } from "../core/event.ts";
-import type { Ending } from "../core/job.ts";
+import type { EventContent, EventType } from "../core/delivery/event.ts";
+import type { Ending } from "../core/job/job.ts";
 import type { Clock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/log.ts";
+import type { Log } from "../runtime/process/log.ts";
 import type { UuidSource } from "../runtime/uuid-source.ts";
-import type { EventRow, OwedDelivery, RecordedEvent } from "../store/record-events.ts";
+import type { EventRow, OwedDelivery, RecordedEvent } from "../store/writes/record-events.ts";
 import { contentOfRow, endingRow, movementRow } from "./event-of-watch.ts";
-import type { FetchOutcome } from "./result-fetcher.ts";
-import type { Watch } from "./watch.ts";
+import type { FetchOutcome } from "./result/fetcher.ts";
+import type { Watch } from "./watch/watch.ts";
 
 /** What became of an event. */
 export type RecordOutcome =

@@ -1,20 +1,20 @@
 import { isUtf8 } from "node:buffer";
-import { INCONCLUSIVE, type LaneVerdict } from "../core/job.ts";
-import type { UpstreamAnswer } from "../providers/read-body.ts";
-import { buildStatusRequest } from "../providers/build-request.ts";
-import { interpretFailure } from "../providers/interpret-answer.ts";
+import { INCONCLUSIVE, type LaneVerdict } from "../core/job/job.ts";
+import type { UpstreamAnswer } from "../providers/language/read-body.ts";
+import { buildStatusRequest } from "../providers/request/build.ts";
+import { interpretFailure } from "../providers/answer/interpret.ts";
 import {
   consequenceOf,
   type LiveTrial,
   type LiveTrialOutcome,
   shownAnswer,
   tryAnswer,
-} from "../providers/trial.ts";
-import type { UpstreamRequest } from "../providers/upstream-request.ts";
-import { decodeAnswer } from "./answer-question.ts";
-import { type AnswerPorts, laneVerdictOf, question, sentTo } from "./ask-upstream.ts";
-import type { UpstreamAccess } from "./upstream-access.ts";
-import type { Upstream } from "./upstream.ts";
+} from "../providers/trial/trial.ts";
+import type { UpstreamRequest } from "../providers/request/upstream-request.ts";
+import { decodeAnswer } from "./request/answer-question.ts";
+import { type AnswerPorts, laneVerdictOf, question, sentTo } from "./request/send.ts";
+import type { UpstreamAccess } from "./upstream/access.ts";
+import type { Upstream } from "./upstream/upstream.ts";
 
 /** How long a trial waits for its turn in the connection's lane. */
 const TURN_WAIT_MS = 10_000;

@@ -1,7 +1,7 @@
-import { publicId } from "../core/ids.ts";
-import type { OperationalNews } from "../core/operational-event.ts";
-import type { StoredConnection } from "../store/load-connections.ts";
-import type { Watch } from "./watch.ts";
+import { publicId } from "../core/ids/ids.ts";
+import type { OperationalNews } from "../core/delivery/operational-event.ts";
+import type { StoredConnection } from "../store/connections/load-connections.ts";
+import type { Watch } from "./watch/watch.ts";
 
 /** What to tell of a connection that changed; null when nobody need know. */
 export function connectionNews(

@@ -1,14 +1,14 @@
-import type { Breaker } from "../core/breaker.ts";
-import type { EventType } from "../core/event.ts";
+import type { Breaker } from "../core/pace/breaker.ts";
+import type { EventType } from "../core/delivery/event.ts";
 import type { PollCeilings } from "../core/poll-ceilings.ts";
 import type { ProjectLimits } from "../core/project-limits.ts";
 import { ReadingTime } from "../lanes/reading-time.ts";
-import { decideAfterPoll, type Ending, type JobStep, timedOut } from "../core/job.ts";
-import type { Interpretation } from "../providers/interpret-answer.ts";
-import type { LiveTrial, LiveTrialOutcome } from "../providers/trial.ts";
+import { decideAfterPoll, type Ending, type JobStep, timedOut } from "../core/job/job.ts";
+import type { Interpretation } from "../providers/answer/interpret.ts";
+import type { LiveTrial, LiveTrialOutcome } from "../providers/trial/trial.ts";
 import type { Random } from "../runtime/random.ts";
-import type { SecretBox } from "../runtime/secret-box.ts";
-import type { JobReference } from "../store/find-job.ts";
+import type { SecretBox } from "../runtime/secrets/secret-box.ts";
+import type { JobReference } from "../store/jobs/find-job.ts";
 import {
   type AnswerPorts,
   type Asked,
@@ -16,15 +16,15 @@ import {
   askUpstream,
   laneVerdictOf,
   openAsking,
-} from "./ask-upstream.ts";
-import { cancelUpstream } from "./cancel-upstream.ts";
+} from "./request/send.ts";
+import { cancelUpstream } from "./request/cancel.ts";
 import { EventRecorder, type EventRecorderPorts } from "./event-recorder.ts";
 import { tryLive } from "./live-trial.ts";
-import { type FetchOutcome, ResultFetcher, type ResultFetcherPorts } from "./result-fetcher.ts";
-import type { UpstreamAccess } from "./upstream-access.ts";
-import type { JobProviders, Upstream, UpstreamPorts } from "./upstream.ts";
-import { WatchList } from "./watch-list.ts";
-import { clipError, wants, wantsResultFetched, type Watch } from "./watch.ts";
+import { type FetchOutcome, ResultFetcher, type ResultFetcherPorts } from "./result/fetcher.ts";
+import type { UpstreamAccess } from "./upstream/access.ts";
+import type { JobProviders, Upstream, UpstreamPorts } from "./upstream/upstream.ts";
+import { WatchList } from "./watch/list.ts";
+import { clipError, wants, wantsResultFetched, type Watch } from "./watch/watch.ts";
 
 /** How long a job waits whose event the database refused for good; only a bug gets here. */
 const REFUSED_EVENT_RETRY_MS = 60_000;

@@ -1,9 +1,9 @@
-import { publicId } from "../core/ids.ts";
+import { publicId } from "../core/ids/ids.ts";
 import type { RequestFailureCode } from "../core/request-failure.ts";
-import type { Interpretation } from "../providers/interpret-answer.ts";
+import type { Interpretation } from "../providers/answer/interpret.ts";
 import type { GaugeRow, Metrics } from "../runtime/metrics.ts";
-import type { Upstreams } from "./upstreams.ts";
-import type { WatchList } from "./watch-list.ts";
+import type { Upstreams } from "./upstream/upstreams.ts";
+import type { WatchList } from "./watch/list.ts";
 
 /** A scrape stays readable: of more connections only those are shown that are furthest behind. */
 const CONNECTIONS_SHOWN_MAX = 500;

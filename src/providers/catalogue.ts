@@ -27,8 +27,8 @@ import { runway } from "./catalogue/runway.ts";
 import { sandbox } from "./catalogue/sandbox.ts";
 import { snowflake } from "./catalogue/snowflake.ts";
 import { unstructured } from "./catalogue/unstructured.ts";
-import type { Provider } from "./provider.ts";
-import { readDefinition } from "./read-definition.ts";
+import type { Provider } from "./compile/provider.ts";
+import { readDefinition } from "./compile/read-definition.ts";
 
 const SOURCES = [
   anthropicBatch,

@@ -1,5 +1,5 @@
 import type { Clock } from "./clock.ts";
-import type { Log } from "./log.ts";
+import type { Log } from "./process/log.ts";
 import { Repeater } from "./repeater.ts";
 import type { Service } from "./service.ts";
 

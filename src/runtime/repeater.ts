@@ -1,5 +1,5 @@
 import type { Clock, Timer } from "./clock.ts";
-import type { Log } from "./log.ts";
+import type { Log } from "./process/log.ts";
 import type { Service } from "./service.ts";
 
 export interface RepeaterOptions {

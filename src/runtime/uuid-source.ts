@@ -1,5 +1,5 @@
 import { randomFillSync } from "node:crypto";
-import { UUID_RANDOM_BYTES, uuidV7 } from "../core/ids.ts";
+import { UUID_RANDOM_BYTES, uuidV7 } from "../core/ids/ids.ts";
 
 /** Makes UUIDv7s that carry a shard. */
 export type UuidSource = (nowMs: number, shard: number) => string;

@@ -1,6 +1,6 @@
 import { html } from "hono/html";
-import { OUTCOMES } from "./job-request.ts";
-import { MISBEHAVIOURS } from "./misbehaviour.ts";
+import { OUTCOMES } from "./jobs/job-request.ts";
+import { MISBEHAVIOURS } from "./jobs/misbehaviour.ts";
 import { renderPage, type Markup } from "./page.ts";
 
 /** The commands of the guide, each with what it does. */

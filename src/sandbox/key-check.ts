@@ -1,6 +1,6 @@
-import { hashApiKey } from "../runtime/api-key.ts";
+import { hashApiKey } from "../runtime/secrets/api-key.ts";
 import type { Clock } from "../runtime/clock.ts";
-import type { KnownApiKey } from "../store/api-keys.ts";
+import type { KnownApiKey } from "../store/projects/api-keys.ts";
 import type { MayChange } from "./access.ts";
 
 const KEY_CHARACTERS_MAX = 1024;

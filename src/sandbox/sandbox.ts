@@ -5,8 +5,8 @@ import { type MayChange, refuseOtherSites } from "./access.ts";
 import { renderGuidePage, renderGuideText } from "./guide-page.ts";
 import { Inbox } from "./inbox.ts";
 import { createInboxRoutes } from "./inbox-routes.ts";
-import { createJobRoutes } from "./job-routes.ts";
-import { JobStore } from "./job-store.ts";
+import { createJobRoutes } from "./jobs/job-routes.ts";
+import { JobStore } from "./jobs/job-store.ts";
 import { PAGE_HEADERS, wantsPage } from "./page.ts";
 
 export interface SandboxOptions {

@@ -1,9 +1,13 @@
-import type { AcceptOutcome } from "../../src/api/ports.ts";
-import { shardOfJob, shardOfText } from "../../src/core/shard.ts";
-import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
-import { type AcceptRequest, type AcceptRow, NOTHING_SEALED } from "../../src/store/accept-row.ts";
-import type { Database } from "../../src/store/database.ts";
-import { findIdempotencyKey } from "../../src/store/find-idempotency-key.ts";
+import type { AcceptOutcome } from "../../src/api/context.ts";
+import { shardOfJob, shardOfText } from "../../src/core/ids/shard.ts";
+import { acceptSubscriptions } from "../../src/store/writes/accept-subscriptions.ts";
+import {
+  type AcceptRequest,
+  type AcceptRow,
+  NOTHING_SEALED,
+} from "../../src/store/writes/accept-row.ts";
+import type { Database } from "../../src/store/db/database.ts";
+import { findIdempotencyKey } from "../../src/store/subscriptions/find-idempotency-key.ts";
 
 /** Stores a subscription as the engine does, without batches and without handing it over. */
 export async function acceptAlone(

@@ -3,12 +3,12 @@ import {
   apiKeyPageSchema,
   newApiKeySchema,
   signingSecretPageSchema,
-} from "../../src/api/response-schemas.ts";
-import { providerPageSchema } from "../../src/api/provider-schema.ts";
-import { publicId } from "../../src/core/ids.ts";
-import { ensureApiKey } from "../../src/store/api-keys.ts";
-import { ensureSigningSecret } from "../../src/store/signing-secrets.ts";
-import { apiKeyForm } from "../../src/runtime/api-key.ts";
+} from "../../src/api/http/response-schemas.ts";
+import { providerPageSchema } from "../../src/api/providers/schema.ts";
+import { publicId } from "../../src/core/ids/ids.ts";
+import { ensureApiKey } from "../../src/store/projects/api-keys.ts";
+import { ensureSigningSecret } from "../../src/store/projects/signing-secrets.ts";
+import { apiKeyForm } from "../../src/runtime/secrets/api-key.ts";
 import type { Json } from "./api-fixture.ts";
 import { ApiFixture, problemOf } from "./api-fixture.ts";
 

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { auditPageSchema } from "../../src/api/audit-log-routes.ts";
-import { publicId } from "../../src/core/ids.ts";
-import { forgetAuditEntries } from "../../src/store/audit-log.ts";
+import { auditPageSchema } from "../../src/api/projects/audit-log.ts";
+import { publicId } from "../../src/core/ids/ids.ts";
+import { forgetAuditEntries } from "../../src/store/projects/audit-log.ts";
 import { exampleSource } from "../providers/example-provider.ts";
 import { ApiFixture, type Json, problemOf } from "./api-fixture.ts";
 

@@ -3,7 +3,7 @@ import { connect, type Socket } from "node:net";
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
 import { ClientConnections } from "../../src/api/client-connections.ts";
-import { HttpServer } from "../../src/api/http-server.ts";
+import { HttpServer } from "../../src/api/server.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 
 const ATTACKER = "192.0.2.1";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { connectionPageSchema, connectionSchema } from "../../src/api/connection-schema.ts";
-import type { ConnectionLoad } from "../../src/api/ports.ts";
-import { parsePublicId, publicId } from "../../src/core/ids.ts";
+import { connectionPageSchema, connectionSchema } from "../../src/api/connections/schema.ts";
+import type { ConnectionLoad } from "../../src/api/context.ts";
+import { parsePublicId, publicId } from "../../src/core/ids/ids.ts";
 import type { Json } from "./api-fixture.ts";
 import { ApiFixture, problemOf } from "./api-fixture.ts";
 

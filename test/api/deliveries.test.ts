@@ -3,8 +3,8 @@ import {
   deliveryPageSchema,
   deliverySchema,
   deliveryWithAttemptsSchema,
-} from "../../src/api/response-schemas.ts";
-import { publicId } from "../../src/core/ids.ts";
+} from "../../src/api/http/response-schemas.ts";
+import { publicId } from "../../src/core/ids/ids.ts";
 import type { Json } from "./api-fixture.ts";
 import { ApiFixture, problemOf } from "./api-fixture.ts";
 

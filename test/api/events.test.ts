@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { eventSchema } from "../../src/api/response-schemas.ts";
-import { publicId } from "../../src/core/ids.ts";
+import { eventSchema } from "../../src/api/http/response-schemas.ts";
+import { publicId } from "../../src/core/ids/ids.ts";
 import type { Json } from "./api-fixture.ts";
 import { ApiFixture, LINK_TTL_MS, problemOf, PUBLIC_URL } from "./api-fixture.ts";
 

@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { RouteDescription } from "../../src/api/route.ts";
+import type { RouteDescription } from "../../src/api/http/route.ts";
 import { apiRoutes } from "../../src/api/routes.ts";
-import { type IdKind, publicId } from "../../src/core/ids.ts";
-import { newApiKey } from "../../src/runtime/api-key.ts";
-import { createRedelivery } from "../../src/store/create-redelivery.ts";
-import type { Scope } from "../../src/store/schema.ts";
+import { type IdKind, publicId } from "../../src/core/ids/ids.ts";
+import { newApiKey } from "../../src/runtime/secrets/api-key.ts";
+import { createRedelivery } from "../../src/store/deliveries/create-redelivery.ts";
+import type { Scope } from "../../src/store/schema/schema.ts";
 import { exampleSource } from "../providers/example-provider.ts";
 import { ApiFixture, type Json, problemOf } from "./api-fixture.ts";
 

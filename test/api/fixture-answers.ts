@@ -1,6 +1,6 @@
 import type { NodeState } from "../../src/core/readiness.ts";
-import type { TestedCallback } from "../../src/api/ports.ts";
-import type { UrlCheck } from "../../src/outbound/url-check.ts";
+import type { TestedCallback } from "../../src/api/context.ts";
+import type { UrlCheck } from "../../src/outbound/guard/url-check.ts";
 
 /** Takes any https URL, and takes note of it. */
 export function checkUrl(text: string, calls: unknown[][]): UrlCheck {

@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createApp } from "../../src/api/app.ts";
-import type { ApiPorts } from "../../src/api/ports.ts";
-import { hashApiKey, newApiKey } from "../../src/runtime/api-key.ts";
-import { createApiKey } from "../../src/store/api-keys.ts";
+import type { ApiPorts } from "../../src/api/context.ts";
+import { hashApiKey, newApiKey } from "../../src/runtime/secrets/api-key.ts";
+import { createApiKey } from "../../src/store/projects/api-keys.ts";
 import { ApiFixture, problemOf } from "./api-fixture.ts";
 
 let api: ApiFixture;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { prepareWish, type WishPorts } from "../../src/api/subscription-wish.ts";
+import { prepareWish, type WishPorts } from "../../src/api/subscriptions/subscription-wish.ts";
 import { openBox } from "../polling/jobs.ts";
 import { exampleProvider } from "../providers/example-provider.ts";
 import { PROJECT_ID, uuids } from "../support/rows.ts";

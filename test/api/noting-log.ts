@@ -1,4 +1,4 @@
-import type { ApiPorts } from "../../src/api/ports.ts";
+import type { ApiPorts } from "../../src/api/context.ts";
 
 export interface Logged {
   readonly level: string;

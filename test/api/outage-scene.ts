@@ -1,10 +1,10 @@
 import { createApp } from "../../src/api/app.ts";
 import { ApiKeyDirectory } from "../../src/cluster/api-key-directory.ts";
-import { Acceptor } from "../../src/cluster/acceptor.ts";
-import { createLog } from "../../src/runtime/log.ts";
-import { openDatabase } from "../../src/store/database.ts";
-import { DatabaseMonitor } from "../../src/store/database-monitor.ts";
-import { findIdempotencyKey } from "../../src/store/find-idempotency-key.ts";
+import { Acceptor } from "../../src/intake/acceptor.ts";
+import { createLog } from "../../src/runtime/process/log.ts";
+import { openDatabase } from "../../src/store/db/database.ts";
+import { DatabaseMonitor } from "../../src/store/db/database-monitor.ts";
+import { findIdempotencyKey } from "../../src/store/subscriptions/find-idempotency-key.ts";
 import { noLimit } from "../cluster/no-limit.ts";
 import { uuids } from "../support/rows.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { projectSchema } from "../../src/api/project-schema.ts";
-import { publicId } from "../../src/core/ids.ts";
+import { projectSchema } from "../../src/api/projects/schema.ts";
+import { publicId } from "../../src/core/ids/ids.ts";
 import type { Json } from "./api-fixture.ts";
 import { ApiFixture, problemOf } from "./api-fixture.ts";
 

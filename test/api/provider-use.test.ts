@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { parsePublicId } from "../../src/core/ids.ts";
+import { parsePublicId } from "../../src/core/ids/ids.ts";
 import { exampleSource } from "../providers/example-provider.ts";
 import type { Json } from "./api-fixture.ts";
 import { ApiFixture, problemOf } from "./api-fixture.ts";

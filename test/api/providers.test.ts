@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { providerPageSchema, providerWithDefinitionSchema } from "../../src/api/provider-schema.ts";
+import {
+  providerPageSchema,
+  providerWithDefinitionSchema,
+} from "../../src/api/providers/schema.ts";
 import { exampleSource } from "../providers/example-provider.ts";
 import type { Json } from "./api-fixture.ts";
 import { ApiFixture, problemOf } from "./api-fixture.ts";

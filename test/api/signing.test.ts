@@ -6,10 +6,10 @@ import {
   signingKeySchema,
   signingSecretPageSchema,
   signingSecretSchema,
-} from "../../src/api/response-schemas.ts";
-import { publicId } from "../../src/core/ids.ts";
-import { newSigningKeyPair } from "../../src/runtime/signing-key-pair.ts";
-import { ensureSigningSecret } from "../../src/store/signing-secrets.ts";
+} from "../../src/api/http/response-schemas.ts";
+import { publicId } from "../../src/core/ids/ids.ts";
+import { newSigningKeyPair } from "../../src/runtime/secrets/signing-key-pair.ts";
+import { ensureSigningSecret } from "../../src/store/projects/signing-secrets.ts";
 import type { Json } from "./api-fixture.ts";
 import { ApiFixture, problemOf } from "./api-fixture.ts";
 

@@ -2,10 +2,10 @@ import { randomBytes } from "node:crypto";
 import type { Hono } from "hono";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createApp } from "../../src/api/app.ts";
-import type { ApiPorts } from "../../src/api/ports.ts";
-import { batchResponseSchema, newSubscriptionSchema } from "../../src/api/response-schemas.ts";
-import { parsePublicId } from "../../src/core/ids.ts";
-import { createSecretBox } from "../../src/runtime/secret-box.ts";
+import type { ApiPorts } from "../../src/api/context.ts";
+import { batchResponseSchema, newSubscriptionSchema } from "../../src/api/http/response-schemas.ts";
+import { parsePublicId } from "../../src/core/ids/ids.ts";
+import { createSecretBox } from "../../src/runtime/secrets/secret-box.ts";
 import type { Json } from "./api-fixture.ts";
 import { ApiFixture, CALLBACK_URL, problemOf } from "./api-fixture.ts";
 

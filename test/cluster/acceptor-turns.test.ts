@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { Acceptor, type AcceptorPorts, type AcceptOutcome } from "../../src/cluster/acceptor.ts";
-import { createLog } from "../../src/runtime/log.ts";
+import { Acceptor, type AcceptorPorts, type AcceptOutcome } from "../../src/intake/acceptor.ts";
+import { createLog } from "../../src/runtime/process/log.ts";
 import { RequestDeadline } from "../../src/runtime/request-deadline.ts";
-import type { AcceptedRow, AcceptRow } from "../../src/store/accept-row.ts";
-import type { UsedKey } from "../../src/store/find-idempotency-key.ts";
-import { NotBegunInTimeError } from "../../src/store/transient-error.ts";
+import type { AcceptedRow, AcceptRow } from "../../src/store/writes/accept-row.ts";
+import type { UsedKey } from "../../src/store/subscriptions/find-idempotency-key.ts";
+import { NotBegunInTimeError } from "../../src/store/db/errors.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { TestLimits } from "../support/project-limits.ts";
 import { acceptRow, uuids } from "../support/rows.ts";

@@ -1,9 +1,9 @@
 import { expect, vi } from "vitest";
 import { ShardOwnership } from "../../src/cluster/shard-ownership.ts";
-import { SHARD_COUNT } from "../../src/core/shard.ts";
-import { ownIdentity } from "../../src/runtime/process-identity.ts";
-import { createLog } from "../../src/runtime/log.ts";
-import type { Database } from "../../src/store/database.ts";
+import { SHARD_COUNT } from "../../src/core/ids/shard.ts";
+import { ownIdentity } from "../../src/runtime/process/process-identity.ts";
+import { createLog } from "../../src/runtime/process/log.ts";
+import type { Database } from "../../src/store/db/database.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { uuids } from "../support/rows.ts";
 

@@ -1,5 +1,5 @@
-import type { AcceptorPorts } from "../../src/cluster/acceptor.ts";
-import { LiveJobs } from "../../src/cluster/live-jobs.ts";
+import type { AcceptorPorts } from "../../src/intake/acceptor.ts";
+import { LiveJobs } from "../../src/intake/live-jobs.ts";
 import { TestLimits } from "../support/project-limits.ts";
 
 /** Of an acceptor that accepts however many jobs there are. */

@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { SHARD_COUNT } from "../../src/core/shard.ts";
-import { ownIdentity, type ProcessIdentity } from "../../src/runtime/process-identity.ts";
-import type { Database } from "../../src/store/database.ts";
+import { SHARD_COUNT } from "../../src/core/ids/shard.ts";
+import { ownIdentity, type ProcessIdentity } from "../../src/runtime/process/process-identity.ts";
+import type { Database } from "../../src/store/db/database.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { ALL, ClusterNode, holdsAll, roundsAreOver, WAIT } from "./cluster-node.ts";
 

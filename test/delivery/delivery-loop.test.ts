@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { publicId } from "../../src/core/ids.ts";
-import type { RequestOutcome } from "../../src/outbound/request-outcome.ts";
-import type { Database } from "../../src/store/database.ts";
+import { publicId } from "../../src/core/ids/ids.ts";
+import type { RequestOutcome } from "../../src/outbound/exchange/request-outcome.ts";
+import type { Database } from "../../src/store/db/database.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { answered, LANE_CONCURRENCY, LoopHarness } from "./loop-harness.ts";
 

@@ -6,7 +6,7 @@ import {
   scheduleOfDelivery,
   signaturesOfDelivery,
 } from "../../src/delivery/delivery-settings.ts";
-import { Outbox } from "../../src/delivery/outbox.ts";
+import { Outbox } from "../../src/delivery/outbox/outbox.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { owed } from "./owed.ts";
 

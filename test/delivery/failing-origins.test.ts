@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import type { LaneVerdict } from "../../src/core/job.ts";
+import type { LaneVerdict } from "../../src/core/job/job.ts";
 import { callbackLimits } from "../../src/delivery/delivery-settings.ts";
-import { type OriginChange, Outbox } from "../../src/delivery/outbox.ts";
-import type { OwedCallback } from "../../src/delivery/owed-callback.ts";
+import { type OriginChange, Outbox } from "../../src/delivery/outbox/outbox.ts";
+import type { OwedCallback } from "../../src/delivery/outbox/callback.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { ORIGIN, owed } from "./owed.ts";
 

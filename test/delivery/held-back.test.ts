@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import type { RequestOutcome } from "../../src/outbound/request-outcome.ts";
-import type { Database } from "../../src/store/database.ts";
-import { DUE_ROWS_MAX } from "../../src/store/find-due-deliveries.ts";
+import type { RequestOutcome } from "../../src/outbound/exchange/request-outcome.ts";
+import type { Database } from "../../src/store/db/database.ts";
+import { DUE_ROWS_MAX } from "../../src/store/deliveries/find-due-deliveries.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { answered, LoopHarness } from "./loop-harness.ts";
 import { multiply } from "./multiply.ts";

@@ -1,17 +1,20 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { vi } from "vitest";
-import { eventMask } from "../../src/core/event.ts";
+import { eventMask } from "../../src/core/delivery/event.ts";
 import { callbackLimits } from "../../src/delivery/delivery-settings.ts";
 import { DeliveryLoop } from "../../src/delivery/delivery-loop.ts";
 import { HeldBackDeliveries } from "../../src/delivery/held-back-deliveries.ts";
-import type { OriginChange } from "../../src/delivery/outbox.ts";
-import type { OutboundRequest, RequestOutcome } from "../../src/outbound/request-outcome.ts";
-import { createLog } from "../../src/runtime/log.ts";
-import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
-import type { Database } from "../../src/store/database.ts";
-import { loadDeliveries } from "../../src/store/load-deliveries.ts";
-import { type AttemptRow, recordAttempts } from "../../src/store/record-attempts.ts";
-import { type OwedDelivery, recordEvents } from "../../src/store/record-events.ts";
+import type { OriginChange } from "../../src/delivery/outbox/outbox.ts";
+import type {
+  OutboundRequest,
+  RequestOutcome,
+} from "../../src/outbound/exchange/request-outcome.ts";
+import { createLog } from "../../src/runtime/process/log.ts";
+import { acceptSubscriptions } from "../../src/store/writes/accept-subscriptions.ts";
+import type { Database } from "../../src/store/db/database.ts";
+import { loadDeliveries } from "../../src/store/deliveries/load-deliveries.ts";
+import { type AttemptRow, recordAttempts } from "../../src/store/writes/record-attempts.ts";
+import { type OwedDelivery, recordEvents } from "../../src/store/writes/record-events.ts";
 import { Arrivals } from "../support/arrivals.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { acceptRow, completedRow } from "../support/rows.ts";

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { SigningKeys } from "../../src/delivery/signing-keys.ts";
-import type { Database } from "../../src/store/database.ts";
+import { SigningKeys } from "../../src/delivery/attempt/signing-keys.ts";
+import type { Database } from "../../src/store/db/database.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { answered, LoopHarness } from "./loop-harness.ts";

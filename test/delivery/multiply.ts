@@ -1,5 +1,5 @@
-import type { Database } from "../../src/store/database.ts";
-import type { OwedDelivery } from "../../src/store/record-events.ts";
+import type { Database } from "../../src/store/db/database.ts";
+import type { OwedDelivery } from "../../src/store/writes/record-events.ts";
 
 /** So many more deliveries like this one in the database, each due a millisecond before the last. */
 export async function multiply(

@@ -1,9 +1,9 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import type { LaneVerdict } from "../../src/core/job.ts";
+import type { LaneVerdict } from "../../src/core/job/job.ts";
 import { callbackLimits } from "../../src/delivery/delivery-settings.ts";
-import { Outbox } from "../../src/delivery/outbox.ts";
-import type { OwedCallback } from "../../src/delivery/owed-callback.ts";
+import { Outbox } from "../../src/delivery/outbox/outbox.ts";
+import type { OwedCallback } from "../../src/delivery/outbox/callback.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { ORIGIN, owed } from "./owed.ts";
 

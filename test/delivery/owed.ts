@@ -1,5 +1,5 @@
-import { type OwedCallback, owedCallback } from "../../src/delivery/owed-callback.ts";
-import type { OwedDelivery } from "../../src/store/record-events.ts";
+import { type OwedCallback, owedCallback } from "../../src/delivery/outbox/callback.ts";
+import type { OwedDelivery } from "../../src/store/writes/record-events.ts";
 import { PROJECT_ID, uuids } from "../support/rows.ts";
 
 export const ORIGIN = "https://receiver.test";

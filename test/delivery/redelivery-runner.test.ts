@@ -1,13 +1,19 @@
 import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { RedeliveryRunner } from "../../src/delivery/redelivery-runner.ts";
-import { cancelRedelivery } from "../../src/store/cancel-redelivery.ts";
-import { createRedelivery, type NewRedelivery } from "../../src/store/create-redelivery.ts";
-import type { Database } from "../../src/store/database.ts";
-import { deleteSubscription } from "../../src/store/delete-subscription.ts";
-import { findRedelivery, type RedeliveryRecord } from "../../src/store/find-redeliveries.ts";
+import { cancelRedelivery } from "../../src/store/deliveries/cancel-redelivery.ts";
+import {
+  createRedelivery,
+  type NewRedelivery,
+} from "../../src/store/deliveries/create-redelivery.ts";
+import type { Database } from "../../src/store/db/database.ts";
+import { deleteSubscription } from "../../src/store/subscriptions/delete-subscription.ts";
+import {
+  findRedelivery,
+  type RedeliveryRecord,
+} from "../../src/store/deliveries/find-redeliveries.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
-import { createLog } from "../../src/runtime/log.ts";
+import { createLog } from "../../src/runtime/process/log.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { PROJECT_ID, uuids } from "../support/rows.ts";
 import { seedDeliveries } from "../support/seeded-deliveries.ts";

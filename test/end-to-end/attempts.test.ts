@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parsePublicId } from "../../src/core/ids.ts";
+import { parsePublicId } from "../../src/core/ids/ids.ts";
 import { pulseAnswer } from "../support/fake-upstream.ts";
 import { startReceiver } from "../support/receiver.ts";
 import type { Answer } from "../support/scripted-server.ts";

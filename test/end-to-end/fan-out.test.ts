@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { expect, test, vi } from "vitest";
 import { loadConfig } from "../../src/config.ts";
-import { readProjectCommand, runProjectCommand } from "../../src/project-command.ts";
+import { readProjectCommand, runProjectCommand } from "../../src/cli/project.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
-import { createLog } from "../../src/runtime/log.ts";
+import { createLog } from "../../src/runtime/process/log.ts";
 import { apiOf, type Api } from "../support/api-client.ts";
 import { gatewayEnvironment } from "../support/gateway-environment.ts";
 import { pulseAnswer } from "../support/fake-upstream.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { parsePublicId } from "../../src/core/ids.ts";
-import { shardOfJob } from "../../src/core/shard.ts";
+import { parsePublicId } from "../../src/core/ids/ids.ts";
+import { shardOfJob } from "../../src/core/ids/shard.ts";
 import { pulseAnswer } from "../support/fake-upstream.ts";
 import type { TestGateway } from "../support/test-gateway.ts";
 import { useScenes } from "./scene.ts";

@@ -1,4 +1,4 @@
-import type { LaneVerdict } from "../../src/core/job.ts";
+import type { LaneVerdict } from "../../src/core/job/job.ts";
 import { Lane } from "../../src/lanes/lane.ts";
 import type { LaneLimits } from "../../src/lanes/lane-options.ts";
 import { Origin, type OriginOptions } from "../../src/lanes/origin.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { HEALTHY, type LaneVerdict } from "../../src/core/job.ts";
+import { HEALTHY, type LaneVerdict } from "../../src/core/job/job.ts";
 import { FAULTY, refused, setLane } from "./lane-harness.ts";
 
 /** A lane with so many items under way, and as many as one may want waiting. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { HEALTHY } from "../../src/core/job.ts";
+import { HEALTHY } from "../../src/core/job/job.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { newGate, refused, setLane, UNLIMITED } from "./lane-harness.ts";
 

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { OutboundRequest } from "../../src/outbound/request-outcome.ts";
+import type { OutboundRequest } from "../../src/outbound/exchange/request-outcome.ts";
 import { MemoryBudget } from "../../src/lanes/memory-budget.ts";
 import { get } from "../outbound/local-servers.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Breaker } from "../../src/core/breaker.ts";
+import type { Breaker } from "../../src/core/pace/breaker.ts";
 import { AlarmQueue } from "../../src/lanes/alarm-queue.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { FAULTY, newGate, refused, setLane } from "./lane-harness.ts";

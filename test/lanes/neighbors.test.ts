@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { HEALTHY, type LaneVerdict } from "../../src/core/job.ts";
+import { HEALTHY, type LaneVerdict } from "../../src/core/job/job.ts";
 import { Origin } from "../../src/lanes/origin.ts";
 import { ReadingTime } from "../../src/lanes/reading-time.ts";
 import { FakeClock } from "../support/fake-clock.ts";

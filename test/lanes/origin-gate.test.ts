@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { HEALTHY, type LaneVerdict } from "../../src/core/job.ts";
+import { HEALTHY, type LaneVerdict } from "../../src/core/job/job.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { FAULTY, newGate, newOrigin, refused, setLane } from "./lane-harness.ts";
 

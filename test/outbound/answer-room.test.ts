@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { AnswerRoom, OutboundRequest } from "../../src/outbound/request-outcome.ts";
+import type { AnswerRoom, OutboundRequest } from "../../src/outbound/exchange/request-outcome.ts";
 import { get, openClient, serveHttp } from "./local-servers.ts";
 
 const SIZE = 1_000_000;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { RequestOutcome } from "../../src/outbound/request-outcome.ts";
+import type { RequestOutcome } from "../../src/outbound/exchange/request-outcome.ts";
 import { get, openClient, post, serveTcp } from "./local-servers.ts";
 
 const BODY = '{"status":"done","result":1}';

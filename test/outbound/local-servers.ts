@@ -3,12 +3,12 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer as createTcpServer } from "node:net";
 import type { AddressInfo, Server, Socket } from "node:net";
 import { onTestFinished } from "vitest";
-import { type AddressGuard, createAddressGuard } from "../../src/outbound/address-guard.ts";
+import { type AddressGuard, createAddressGuard } from "../../src/outbound/guard/address-guard.ts";
 import { FairSemaphore } from "../../src/lanes/fair-semaphore.ts";
-import { NameLookupError } from "../../src/outbound/name-lookup-error.ts";
+import { NameLookupError } from "../../src/outbound/names/name-lookup-error.ts";
 import { RequestClient } from "../../src/outbound/request-client.ts";
 import type { RequestClientOptions } from "../../src/outbound/request-client.ts";
-import type { OutboundRequest } from "../../src/outbound/request-outcome.ts";
+import type { OutboundRequest } from "../../src/outbound/exchange/request-outcome.ts";
 
 /** A server of one test on the loopback interface; it and its connections end with the test. */
 export interface LocalServer {

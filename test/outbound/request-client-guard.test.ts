@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
-import { type AddressGuard, createAddressGuard } from "../../src/outbound/address-guard.ts";
-import type { AddressLookup } from "../../src/outbound/name-resolver.ts";
-import { CallbackUrlChecker } from "../../src/outbound/callback-url-checker.ts";
-import { ProjectGuards } from "../../src/outbound/project-guards.ts";
-import type { RequestOutcome } from "../../src/outbound/request-outcome.ts";
+import { type AddressGuard, createAddressGuard } from "../../src/outbound/guard/address-guard.ts";
+import type { AddressLookup } from "../../src/outbound/names/name-resolver.ts";
+import { CallbackUrlChecker } from "../../src/outbound/guard/callback-url-checker.ts";
+import { ProjectGuards } from "../../src/outbound/guard/project-guards.ts";
+import type { RequestOutcome } from "../../src/outbound/exchange/request-outcome.ts";
 import { blockedIpv4, embeddingForms, ipv4Text } from "./addresses.ts";
 import { get, openClient, post, serveHttp } from "./local-servers.ts";
 

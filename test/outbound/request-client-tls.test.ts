@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs";
 import { createServer, type ServerOptions } from "node:https";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import type { AddressLookup } from "../../src/outbound/name-resolver.ts";
-import { createAddressGuard } from "../../src/outbound/address-guard.ts";
-import type { RequestOutcome } from "../../src/outbound/request-outcome.ts";
+import type { AddressLookup } from "../../src/outbound/names/name-resolver.ts";
+import { createAddressGuard } from "../../src/outbound/guard/address-guard.ts";
+import type { RequestOutcome } from "../../src/outbound/exchange/request-outcome.ts";
 import { get, listen, openClient, serveHttp, serveTcp } from "./local-servers.ts";
 import type { LocalServer } from "./local-servers.ts";
 

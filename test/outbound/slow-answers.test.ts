@@ -1,7 +1,10 @@
 import type { Socket } from "node:net";
 import { expect, test, vi } from "vitest";
 import type { RequestClient } from "../../src/outbound/request-client.ts";
-import type { OutboundRequest, RequestOutcome } from "../../src/outbound/request-outcome.ts";
+import type {
+  OutboundRequest,
+  RequestOutcome,
+} from "../../src/outbound/exchange/request-outcome.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { get, openClient, post, serveTcp } from "./local-servers.ts";
 

@@ -1,6 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { signedPost } from "../../src/delivery/signed-post.ts";
-import type { OutboundRequest, RequestOutcome } from "../../src/outbound/request-outcome.ts";
+import { signedPost } from "../../src/delivery/attempt/post.ts";
+import type {
+  OutboundRequest,
+  RequestOutcome,
+} from "../../src/outbound/exchange/request-outcome.ts";
 import { openClient, PROJECT, serveTcp } from "./local-servers.ts";
 
 /** A callback, as all are sent. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { WatchTable } from "../../src/polling/watch-table.ts";
-import { takeCheckpoint, Watch } from "../../src/polling/watch.ts";
-import type { LiveJob } from "../../src/store/load-jobs.ts";
+import { WatchTable } from "../../src/polling/watch/table.ts";
+import { takeCheckpoint, Watch } from "../../src/polling/watch/watch.ts";
+import type { LiveJob } from "../../src/store/jobs/load-jobs.ts";
 import { liveJob } from "./jobs.ts";
 
 const ACCEPTED_AT_MS = Date.UTC(2026, 0, 1);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { RequestOutcome } from "../../src/outbound/request-outcome.ts";
+import type { RequestOutcome } from "../../src/outbound/exchange/request-outcome.ts";
 import { answeredJson, COMPLETED, RUNNING, UNAUTHORIZED } from "./jobs.ts";
 import { startPoller } from "./poller-harness.ts";
 

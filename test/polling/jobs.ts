@@ -1,12 +1,12 @@
 import type { PollCeilings } from "../../src/core/poll-ceilings.ts";
-import { ENDING_EVENT_TYPES, eventMask } from "../../src/core/event.ts";
+import { ENDING_EVENT_TYPES, eventMask } from "../../src/core/delivery/event.ts";
 import { Origin } from "../../src/lanes/origin.ts";
 import type { OriginGate } from "../../src/lanes/origin-gate.ts";
-import type { RequestOutcome } from "../../src/outbound/request-outcome.ts";
+import type { RequestOutcome } from "../../src/outbound/exchange/request-outcome.ts";
 import type { Clock } from "../../src/runtime/clock.ts";
-import type { SecretBox } from "../../src/runtime/secret-box.ts";
-import type { StoredConnection } from "../../src/store/load-connections.ts";
-import type { LiveJob } from "../../src/store/load-jobs.ts";
+import type { SecretBox } from "../../src/runtime/secrets/secret-box.ts";
+import type { StoredConnection } from "../../src/store/connections/load-connections.ts";
+import type { LiveJob } from "../../src/store/jobs/load-jobs.ts";
 import { CONNECTION_ID, PROJECT_ID, uuids } from "../support/rows.ts";
 
 export const CREDENTIAL = "pulse-key-of-the-test";

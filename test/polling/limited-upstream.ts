@@ -1,6 +1,6 @@
-import { HEALTHY } from "../../src/core/job.ts";
-import { WatchList } from "../../src/polling/watch-list.ts";
-import type { StoredConnection } from "../../src/store/load-connections.ts";
+import { HEALTHY } from "../../src/core/job/job.ts";
+import { WatchList } from "../../src/polling/watch/list.ts";
+import type { StoredConnection } from "../../src/store/connections/load-connections.ts";
 import { builtInOnly } from "../support/providers.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import type { RateLimiter } from "../support/rate-limiters.ts";

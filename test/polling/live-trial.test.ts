@@ -1,9 +1,12 @@
 import { describe, expect, test } from "vitest";
-import type { OutboundRequest, RequestOutcome } from "../../src/outbound/request-outcome.ts";
+import type {
+  OutboundRequest,
+  RequestOutcome,
+} from "../../src/outbound/exchange/request-outcome.ts";
 import { tryLive } from "../../src/polling/live-trial.ts";
-import { Upstream } from "../../src/polling/upstream.ts";
-import type { ProviderDefinitionSource } from "../../src/providers/definition.ts";
-import type { StoredConnection } from "../../src/store/load-connections.ts";
+import { Upstream } from "../../src/polling/upstream/upstream.ts";
+import type { ProviderDefinitionSource } from "../../src/providers/definition/definition.ts";
+import type { StoredConnection } from "../../src/store/connections/load-connections.ts";
 import { exampleProvider } from "../providers/example-provider.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { CONNECTION_ID } from "../support/rows.ts";

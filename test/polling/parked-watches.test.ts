@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { JobProviders, Upstream } from "../../src/polling/upstream.ts";
-import { WatchList } from "../../src/polling/watch-list.ts";
-import type { Watch } from "../../src/polling/watch.ts";
+import type { JobProviders, Upstream } from "../../src/polling/upstream/upstream.ts";
+import { WatchList } from "../../src/polling/watch/list.ts";
+import type { Watch } from "../../src/polling/watch/watch.ts";
 import { exampleProvider } from "../providers/example-provider.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { CONNECTION_ID, PROJECT_ID, uuids } from "../support/rows.ts";

@@ -1,14 +1,17 @@
 import { TestLimits } from "../support/project-limits.ts";
 import type { PollCeilings } from "../../src/core/poll-ceilings.ts";
 import { planMemory } from "../../src/core/memory-plan.ts";
-import { createLog } from "../../src/runtime/log.ts";
-import type { OutboundRequest, RequestOutcome } from "../../src/outbound/request-outcome.ts";
+import { createLog } from "../../src/runtime/process/log.ts";
+import type {
+  OutboundRequest,
+  RequestOutcome,
+} from "../../src/outbound/exchange/request-outcome.ts";
 import { Poller } from "../../src/polling/poller.ts";
-import type { Provider } from "../../src/providers/provider.ts";
-import type { FetchClaim } from "../../src/store/fetched-results.ts";
-import type { StoredConnection } from "../../src/store/load-connections.ts";
-import type { LiveJob } from "../../src/store/load-jobs.ts";
-import type { EventRow, RecordedEvent } from "../../src/store/record-events.ts";
+import type { Provider } from "../../src/providers/compile/provider.ts";
+import type { FetchClaim } from "../../src/store/jobs/fetched-results.ts";
+import type { StoredConnection } from "../../src/store/connections/load-connections.ts";
+import type { LiveJob } from "../../src/store/jobs/load-jobs.ts";
+import type { EventRow, RecordedEvent } from "../../src/store/writes/record-events.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { builtInOnly } from "../support/providers.ts";
 import { uuids } from "../support/rows.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { RequestOutcome } from "../../src/outbound/request-outcome.ts";
-import type { ProviderDefinitionSource } from "../../src/providers/definition.ts";
+import type { RequestOutcome } from "../../src/outbound/exchange/request-outcome.ts";
+import type { ProviderDefinitionSource } from "../../src/providers/definition/definition.ts";
 import { exampleProvider } from "../providers/example-provider.ts";
 import { answeredJson } from "./jobs.ts";
 import { startPoller } from "./poller-harness.ts";

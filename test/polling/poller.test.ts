@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { ENDING_EVENT_TYPES, eventMask, EVENT_TYPES } from "../../src/core/event.ts";
-import type { RequestOutcome } from "../../src/outbound/request-outcome.ts";
-import type { LiveJob } from "../../src/store/load-jobs.ts";
+import { ENDING_EVENT_TYPES, eventMask, EVENT_TYPES } from "../../src/core/delivery/event.ts";
+import type { RequestOutcome } from "../../src/outbound/exchange/request-outcome.ts";
+import type { LiveJob } from "../../src/store/jobs/load-jobs.ts";
 import { CONNECTION_ID } from "../support/rows.ts";
 import { answeredJson, COMPLETED, OUTAGE, RUNNING } from "./jobs.ts";
 import { startPoller } from "./poller-harness.ts";

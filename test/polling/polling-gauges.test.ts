@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { publicId } from "../../src/core/ids.ts";
+import { publicId } from "../../src/core/ids/ids.ts";
 import { registerPollingGauges } from "../../src/polling/polling-gauges.ts";
 import { Metrics } from "../../src/runtime/metrics.ts";
 import { uuids } from "../support/rows.ts";

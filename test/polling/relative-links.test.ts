@@ -1,6 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { ENDING_EVENT_TYPES, eventMask, WANTS_RESULT_FETCHED } from "../../src/core/event.ts";
-import type { ProviderDefinitionSource } from "../../src/providers/definition.ts";
+import {
+  ENDING_EVENT_TYPES,
+  eventMask,
+  WANTS_RESULT_FETCHED,
+} from "../../src/core/delivery/event.ts";
+import type { ProviderDefinitionSource } from "../../src/providers/definition/definition.ts";
 import { exampleProvider } from "../providers/example-provider.ts";
 import { answeredJson } from "./jobs.ts";
 import { startPoller } from "./poller-harness.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { RequestOutcome } from "../../src/outbound/request-outcome.ts";
+import type { RequestOutcome } from "../../src/outbound/exchange/request-outcome.ts";
 import { exampleProvider } from "../providers/example-provider.ts";
 import { answeredJson } from "./jobs.ts";
 import { startPoller } from "./poller-harness.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { type JobProviders, Upstream } from "../../src/polling/upstream.ts";
-import type { ProviderDefinitionSource } from "../../src/providers/definition.ts";
-import type { Provider } from "../../src/providers/provider.ts";
-import type { StoredConnection } from "../../src/store/load-connections.ts";
+import { type JobProviders, Upstream } from "../../src/polling/upstream/upstream.ts";
+import type { ProviderDefinitionSource } from "../../src/providers/definition/definition.ts";
+import type { Provider } from "../../src/providers/compile/provider.ts";
+import type { StoredConnection } from "../../src/store/connections/load-connections.ts";
 import { exampleProvider } from "../providers/example-provider.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { CONNECTION_ID, PROJECT_ID } from "../support/rows.ts";

@@ -1,14 +1,14 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { textOfResult } from "../../src/core/raw-result.ts";
-import { RETRY_AFTER_MS_MAX } from "../../src/core/retry-after.ts";
-import { buildResultRequest } from "../../src/providers/build-request.ts";
-import type { ProviderDefinitionSource } from "../../src/providers/definition.ts";
-import { explainAnswer, explainResultAnswer } from "../../src/providers/explain-answer.ts";
-import { interpretAnswer } from "../../src/providers/interpret-answer.ts";
-import { interpretResult } from "../../src/providers/interpret-result.ts";
-import { prepareTarget } from "../../src/providers/prepare-target.ts";
-import { readDefinition } from "../../src/providers/read-definition.ts";
+import { textOfResult } from "../../src/core/json/raw-result.ts";
+import { RETRY_AFTER_MS_MAX } from "../../src/core/job/retry-after.ts";
+import { buildResultRequest } from "../../src/providers/request/build.ts";
+import type { ProviderDefinitionSource } from "../../src/providers/definition/definition.ts";
+import { explainAnswer, explainResultAnswer } from "../../src/providers/trial/explain.ts";
+import { interpretAnswer } from "../../src/providers/answer/interpret.ts";
+import { interpretResult } from "../../src/providers/answer/interpret-result.ts";
+import { prepareTarget } from "../../src/providers/request/target.ts";
+import { readDefinition } from "../../src/providers/compile/read-definition.ts";
 import { exampleProvider, exampleSource } from "./example-provider.ts";
 
 // Few names, so that places and answers meet; some of them names of what every object has.

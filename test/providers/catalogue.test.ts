@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { buildCancelRequest, buildStatusRequest } from "../../src/providers/build-request.ts";
+import { buildCancelRequest, buildStatusRequest } from "../../src/providers/request/build.ts";
 import { builtInProviders } from "../../src/providers/catalogue.ts";
-import { type PreparedTarget, prepareTarget } from "../../src/providers/prepare-target.ts";
-import type { Provider } from "../../src/providers/provider.ts";
+import { type PreparedTarget, prepareTarget } from "../../src/providers/request/target.ts";
+import type { Provider } from "../../src/providers/compile/provider.ts";
 
 const FACTS = { nowMs: 0, nextUrl: null, etag: null, mayLinger: false };
 

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import type { ProviderDefinitionSource } from "../../src/providers/definition.ts";
-import { buildResultRequest } from "../../src/providers/build-request.ts";
-import { parseDefinition } from "../../src/providers/definition-text.ts";
-import { interpretAnswer } from "../../src/providers/interpret-answer.ts";
-import { prepareTarget } from "../../src/providers/prepare-target.ts";
-import type { Provider } from "../../src/providers/provider.ts";
-import { readDefinition } from "../../src/providers/read-definition.ts";
+import type { ProviderDefinitionSource } from "../../src/providers/definition/definition.ts";
+import { buildResultRequest } from "../../src/providers/request/build.ts";
+import { parseDefinition } from "../../src/providers/definition/text.ts";
+import { interpretAnswer } from "../../src/providers/answer/interpret.ts";
+import { prepareTarget } from "../../src/providers/request/target.ts";
+import type { Provider } from "../../src/providers/compile/provider.ts";
+import { readDefinition } from "../../src/providers/compile/read-definition.ts";
 import { exampleProvider, exampleSource, interpret, observe } from "./example-provider.ts";
 
 const BIG = "7615917337495251231";

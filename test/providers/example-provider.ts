@@ -1,13 +1,13 @@
-import type { Observation } from "../../src/core/observation.ts";
-import type { HeaderValues } from "../../src/core/retry-after.ts";
-import type { ProviderDefinitionSource } from "../../src/providers/definition.ts";
+import type { Observation } from "../../src/core/job/observation.ts";
+import type { HeaderValues } from "../../src/core/job/retry-after.ts";
+import type { ProviderDefinitionSource } from "../../src/providers/definition/definition.ts";
 import {
   type AnswerFacts,
   interpretAnswer,
   type Interpretation,
-} from "../../src/providers/interpret-answer.ts";
-import type { Provider } from "../../src/providers/provider.ts";
-import { readDefinition } from "../../src/providers/read-definition.ts";
+} from "../../src/providers/answer/interpret.ts";
+import type { Provider } from "../../src/providers/compile/provider.ts";
+import { readDefinition } from "../../src/providers/compile/read-definition.ts";
 
 /** The least a definition can say. */
 export const exampleSource = {

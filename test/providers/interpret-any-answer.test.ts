@@ -1,9 +1,9 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { textOfResult } from "../../src/core/raw-result.ts";
-import { RETRY_AFTER_MS_MAX } from "../../src/core/retry-after.ts";
+import { textOfResult } from "../../src/core/json/raw-result.ts";
+import { RETRY_AFTER_MS_MAX } from "../../src/core/job/retry-after.ts";
 import { builtInProviders } from "../../src/providers/catalogue.ts";
-import { interpretAnswer, type Interpretation } from "../../src/providers/interpret-answer.ts";
+import { interpretAnswer, type Interpretation } from "../../src/providers/answer/interpret.ts";
 
 const word = fc.constantFrom("processing", "completed", "failed", "canceled", "expired", "x");
 const json = fc.oneof(

@@ -1,9 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { buildResultRequest } from "../../src/providers/build-request.ts";
-import type { ProviderDefinitionSource } from "../../src/providers/definition.ts";
-import type { ResultWanted } from "../../src/providers/interpret-answer.ts";
-import { interpretResult, interpretResultFailure } from "../../src/providers/interpret-result.ts";
-import { prepareTarget } from "../../src/providers/prepare-target.ts";
+import { buildResultRequest } from "../../src/providers/request/build.ts";
+import type { ProviderDefinitionSource } from "../../src/providers/definition/definition.ts";
+import type { ResultWanted } from "../../src/providers/answer/interpret.ts";
+import {
+  interpretResult,
+  interpretResultFailure,
+} from "../../src/providers/answer/interpret-result.ts";
+import { prepareTarget } from "../../src/providers/request/target.ts";
 import { exampleProvider, interpret } from "./example-provider.ts";
 
 type Result = Extract<NonNullable<ProviderDefinitionSource["result"]>, { kind: "request" }>;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { ProviderDefinitionSource } from "../../src/providers/definition.ts";
-import { explainAnswer } from "../../src/providers/explain-answer.ts";
+import type { ProviderDefinitionSource } from "../../src/providers/definition/definition.ts";
+import { explainAnswer } from "../../src/providers/trial/explain.ts";
 import { exampleProvider, observe } from "./example-provider.ts";
 
 const ANY: Partial<ProviderDefinitionSource> = {

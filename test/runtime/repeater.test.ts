@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { Repeater } from "../../src/runtime/repeater.ts";
-import { createLog } from "../../src/runtime/log.ts";
+import { createLog } from "../../src/runtime/process/log.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 
 const INTERVAL_MS = 100;

@@ -3,11 +3,11 @@ import {
   buildCancelRequest,
   buildStatusRequest,
   type RequestBuilding,
-} from "../../src/providers/build-request.ts";
+} from "../../src/providers/request/build.ts";
 import { builtInProviders } from "../../src/providers/catalogue.ts";
-import { interpretAnswer, type Interpretation } from "../../src/providers/interpret-answer.ts";
-import { type PreparedTarget, prepareTarget } from "../../src/providers/prepare-target.ts";
-import type { UpstreamRequest } from "../../src/providers/upstream-request.ts";
+import { interpretAnswer, type Interpretation } from "../../src/providers/answer/interpret.ts";
+import { type PreparedTarget, prepareTarget } from "../../src/providers/request/target.ts";
+import type { UpstreamRequest } from "../../src/providers/request/upstream-request.ts";
 import { startSandbox } from "./sandbox-harness.ts";
 
 type Sandbox = ReturnType<typeof startSandbox>;

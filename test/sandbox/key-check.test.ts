@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { hashApiKey } from "../../src/runtime/api-key.ts";
+import { hashApiKey } from "../../src/runtime/secrets/api-key.ts";
 import { keyCheck, type KeySource } from "../../src/sandbox/key-check.ts";
-import type { KnownApiKey } from "../../src/store/api-keys.ts";
+import type { KnownApiKey } from "../../src/store/projects/api-keys.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 
 const clock = new FakeClock();

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { MISBEHAVIOURS } from "../../src/sandbox/misbehaviour.ts";
+import { MISBEHAVIOURS } from "../../src/sandbox/jobs/misbehaviour.ts";
 import { signedPost, startSandbox } from "./sandbox-harness.ts";
 
 const BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";

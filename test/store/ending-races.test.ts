@@ -1,10 +1,10 @@
 import postgres from "postgres";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { AcceptedRow, AcceptRow } from "../../src/store/accept-row.ts";
-import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
-import type { Database } from "../../src/store/database.ts";
-import { recordAttempts } from "../../src/store/record-attempts.ts";
-import { recordEvents } from "../../src/store/record-events.ts";
+import type { AcceptedRow, AcceptRow } from "../../src/store/writes/accept-row.ts";
+import { acceptSubscriptions } from "../../src/store/writes/accept-subscriptions.ts";
+import type { Database } from "../../src/store/db/database.ts";
+import { recordAttempts } from "../../src/store/writes/record-attempts.ts";
+import { recordEvents } from "../../src/store/writes/record-events.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { acceptRow, attemptRow, completedRow, PROJECT_ID, uuids } from "../support/rows.ts";
 import { statementsWait } from "../support/statements-wait.ts";

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
-import { openDatabase } from "../../src/store/database.ts";
-import type { PooledDatabase } from "../../src/store/database.ts";
-import { errorCode, isTransient } from "../../src/store/transient-error.ts";
+import { openDatabase } from "../../src/store/db/database.ts";
+import type { PooledDatabase } from "../../src/store/db/database.ts";
+import { errorCode, isTransient } from "../../src/store/db/errors.ts";
 import { quietLog } from "../support/quiet-log.ts";
 import { startReplicatedPostgres } from "../support/replicated-postgres.ts";
 import type { ReplicatedPostgres } from "../support/replicated-postgres.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import type { Patience } from "../../src/store/commit-outcome.ts";
-import { QueueFullError, QueueStoppedError } from "../../src/store/group-commit.ts";
+import type { Patience } from "../../src/store/db/commit-outcome.ts";
+import { QueueFullError, QueueStoppedError } from "../../src/store/writes/group-commit.ts";
 import { answer, LockedError, numberQueue, TimedOutError, TransientError } from "./number-queue.ts";
 
 /** A commit that fails as long as one of its rows is locked. */

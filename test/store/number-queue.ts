@@ -1,6 +1,6 @@
-import type { CommitFailure } from "../../src/store/commit-outcome.ts";
-import { GroupCommit } from "../../src/store/group-commit.ts";
-import type { GroupCommitOptions } from "../../src/store/group-commit.ts";
+import type { CommitFailure } from "../../src/store/db/commit-outcome.ts";
+import { GroupCommit } from "../../src/store/writes/group-commit.ts";
+import type { GroupCommitOptions } from "../../src/store/writes/group-commit.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 
 export class TransientError extends Error {}

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
-import { openDatabase, type PooledDatabase } from "../../src/store/database.ts";
-import type { SubscriptionRecord } from "../../src/store/subscription-record.ts";
+import { acceptSubscriptions } from "../../src/store/writes/accept-subscriptions.ts";
+import { openDatabase, type PooledDatabase } from "../../src/store/db/database.ts";
+import type { SubscriptionRecord } from "../../src/store/subscriptions/subscription-record.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { type Pooler, startPooler } from "../support/pooler.ts";
 import { quietLog } from "../support/quiet-log.ts";

@@ -1,12 +1,15 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Database } from "../../src/store/database.ts";
+import type { Database } from "../../src/store/db/database.ts";
 import {
   claimProbe,
   loadConnections,
   pauseConnection,
   resumeConnection,
-} from "../../src/store/load-connections.ts";
-import { changeConnection, createConnection } from "../../src/store/manage-connections.ts";
+} from "../../src/store/connections/load-connections.ts";
+import {
+  changeConnection,
+  createConnection,
+} from "../../src/store/connections/manage-connections.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { PROJECT_ID, uuids } from "../support/rows.ts";
 

@@ -1,16 +1,23 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { shardOfUuid } from "../../src/core/ids.ts";
-import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
-import type { AcceptRow } from "../../src/store/accept-row.ts";
-import { ensureConnection } from "../../src/store/bootstrap-rows.ts";
-import type { Database } from "../../src/store/database.ts";
-import { deleteProvider } from "../../src/store/delete-provider.ts";
-import { deleteSubscription } from "../../src/store/delete-subscription.ts";
-import { loadConnections } from "../../src/store/load-connections.ts";
-import { loadJobs } from "../../src/store/load-jobs.ts";
-import { loadProviders, loadProviderVersions } from "../../src/store/load-providers.ts";
-import { createConnection, deleteConnection } from "../../src/store/manage-connections.ts";
-import { keepFileDefinition, type PutOutcome, putProvider } from "../../src/store/put-provider.ts";
+import { shardOfUuid } from "../../src/core/ids/ids.ts";
+import { acceptSubscriptions } from "../../src/store/writes/accept-subscriptions.ts";
+import type { AcceptRow } from "../../src/store/writes/accept-row.ts";
+import { ensureConnection } from "../../src/store/projects/bootstrap-rows.ts";
+import type { Database } from "../../src/store/db/database.ts";
+import { deleteProvider } from "../../src/store/connections/delete-provider.ts";
+import { deleteSubscription } from "../../src/store/subscriptions/delete-subscription.ts";
+import { loadConnections } from "../../src/store/connections/load-connections.ts";
+import { loadJobs } from "../../src/store/jobs/load-jobs.ts";
+import { loadProviders, loadProviderVersions } from "../../src/store/connections/load-providers.ts";
+import {
+  createConnection,
+  deleteConnection,
+} from "../../src/store/connections/manage-connections.ts";
+import {
+  keepFileDefinition,
+  type PutOutcome,
+  putProvider,
+} from "../../src/store/connections/put-provider.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { acceptRow, PROJECT_ID, uuids } from "../support/rows.ts";
 

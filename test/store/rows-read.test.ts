@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
-import { checkpointJobs } from "../../src/store/checkpoint-jobs.ts";
-import type { Database, PooledDatabase } from "../../src/store/database.ts";
-import { findJobsOfSubscriptions } from "../../src/store/find-job.ts";
-import { loadDeliveries } from "../../src/store/load-deliveries.ts";
-import { loadJobs } from "../../src/store/load-jobs.ts";
-import { recordAttempts } from "../../src/store/record-attempts.ts";
-import { recordEvents } from "../../src/store/record-events.ts";
+import { acceptSubscriptions } from "../../src/store/writes/accept-subscriptions.ts";
+import { checkpointJobs } from "../../src/store/writes/checkpoint-jobs.ts";
+import type { Database, PooledDatabase } from "../../src/store/db/database.ts";
+import { findJobsOfSubscriptions } from "../../src/store/jobs/find-job.ts";
+import { loadDeliveries } from "../../src/store/deliveries/load-deliveries.ts";
+import { loadJobs } from "../../src/store/jobs/load-jobs.ts";
+import { recordAttempts } from "../../src/store/writes/record-attempts.ts";
+import { recordEvents } from "../../src/store/writes/record-events.ts";
 import { openTestDatabase, type TestDatabase } from "../support/database.ts";
 import { acceptRow, attemptRow, completedRow } from "../support/rows.ts";
 

@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
  */
 
 const FOLDER = new URL("../../src/store/", import.meta.url);
-const SOURCES = readdirSync(FOLDER)
+const SOURCES = readdirSync(FOLDER, { recursive: true, encoding: "utf8" })
   .filter((name) => name.endsWith(".ts"))
   .map((name) => ({ name, text: readFileSync(new URL(name, FOLDER), "utf8") }));
 

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { eventMask, type EventType } from "../../src/core/event.ts";
-import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
-import type { Database } from "../../src/store/database.ts";
-import { recordAttempts } from "../../src/store/record-attempts.ts";
-import { type OwedDelivery, recordEvents } from "../../src/store/record-events.ts";
+import { eventMask, type EventType } from "../../src/core/delivery/event.ts";
+import { acceptSubscriptions } from "../../src/store/writes/accept-subscriptions.ts";
+import type { Database } from "../../src/store/db/database.ts";
+import { recordAttempts } from "../../src/store/writes/record-attempts.ts";
+import { type OwedDelivery, recordEvents } from "../../src/store/writes/record-events.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { acceptRow, attemptRow, completedRow, uuids } from "../support/rows.ts";
 

@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
-import { loadDeliveries, loadDeliveriesOfOrigin } from "../../src/store/load-deliveries.ts";
-import { recordAttempts } from "../../src/store/record-attempts.ts";
-import { redeliver } from "../../src/store/redeliver.ts";
+import { acceptSubscriptions } from "../../src/store/writes/accept-subscriptions.ts";
+import {
+  loadDeliveries,
+  loadDeliveriesOfOrigin,
+} from "../../src/store/deliveries/load-deliveries.ts";
+import { recordAttempts } from "../../src/store/writes/record-attempts.ts";
+import { redeliver } from "../../src/store/deliveries/redeliver.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { acceptRow, attemptRow, completedRow, PROJECT_ID } from "../support/rows.ts";
 import { openWriters } from "../support/writers.ts";

@@ -1,6 +1,6 @@
 import type postgres from "postgres";
-import { acceptSubscriptions } from "../../src/store/accept-subscriptions.ts";
-import type { Database } from "../../src/store/database.ts";
+import { acceptSubscriptions } from "../../src/store/writes/accept-subscriptions.ts";
+import type { Database } from "../../src/store/db/database.ts";
 import { acceptRow } from "./rows.ts";
 
 export interface CrowdedJob {

@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
 import { afterAll, afterEach, beforeEach, expect } from "vitest";
-import { startEmbeddedPostgres } from "../../src/store/embedded-postgres.ts";
+import { startEmbeddedPostgres } from "../../src/embedded-postgres/start.ts";
 import type {
   EmbeddedPostgres,
   EmbeddedPostgresOptions,
-} from "../../src/store/embedded-postgres.ts";
-import { findPostmaster, isProcessAlive } from "../../src/store/postmaster.ts";
+} from "../../src/embedded-postgres/start.ts";
+import { findPostmaster, isProcessAlive } from "../../src/embedded-postgres/postmaster.ts";
 import { startHolder } from "./holder.ts";
 import type { Holder } from "./holder.ts";
 import { quietLog } from "./quiet-log.ts";

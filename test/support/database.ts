@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import postgres from "postgres";
 import { inject } from "vitest";
-import { openDatabase } from "../../src/store/database.ts";
-import type { PooledDatabase } from "../../src/store/database.ts";
+import { openDatabase } from "../../src/store/db/database.ts";
+import type { PooledDatabase } from "../../src/store/db/database.ts";
 import { quietLog } from "./quiet-log.ts";
 
 /** The migrated database that every test database is a copy of. */

@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import postgres from "postgres";
 import type { TestProject } from "vitest/node";
-import { openDatabase } from "../../src/store/database.ts";
-import { startEmbeddedPostgres } from "../../src/store/embedded-postgres.ts";
-import type { EmbeddedPostgres } from "../../src/store/embedded-postgres.ts";
-import { migrate } from "../../src/store/migrate.ts";
-import { isProcessAlive } from "../../src/store/postmaster.ts";
+import { openDatabase } from "../../src/store/db/database.ts";
+import { startEmbeddedPostgres } from "../../src/embedded-postgres/start.ts";
+import type { EmbeddedPostgres } from "../../src/embedded-postgres/start.ts";
+import { migrate } from "../../src/store/db/migrate.ts";
+import { isProcessAlive } from "../../src/embedded-postgres/postmaster.ts";
 import { quietLog } from "./quiet-log.ts";
 import { TEMPLATE, urlOfDatabase } from "./database.ts";
 

@@ -3,7 +3,7 @@
  * `node hold-data-dir.ts <dataDir> [<uid>]`: prints one JSON line per thing that happens.
  */
 import postgres from "postgres";
-import { startEmbeddedPostgres } from "../../src/store/embedded-postgres.ts";
+import { startEmbeddedPostgres } from "../../src/embedded-postgres/start.ts";
 import { quietLog } from "./quiet-log.ts";
 
 /** What the process reports. */

@@ -1,10 +1,10 @@
-import { ProviderDirectory } from "../../src/polling/provider-directory.ts";
-import type { JobProviders } from "../../src/polling/upstream.ts";
+import { ProviderDirectory } from "../../src/polling/upstream/provider-directory.ts";
+import type { JobProviders } from "../../src/polling/upstream/upstream.ts";
 import { builtInProviders, writtenBuiltIn } from "../../src/providers/catalogue.ts";
-import type { KnownProvider } from "../../src/providers/known-provider.ts";
-import { createLog } from "../../src/runtime/log.ts";
+import type { KnownProvider } from "../../src/providers/compile/known-provider.ts";
+import { createLog } from "../../src/runtime/process/log.ts";
 import type { Clock } from "../../src/runtime/clock.ts";
-import type { Database } from "../../src/store/database.ts";
+import type { Database } from "../../src/store/db/database.ts";
 
 /** The built-in providers alone, as polling finds them. */
 export function builtInOnly(): JobProviders {

@@ -1,6 +1,6 @@
 /* Reads hostile answers as a gateway on a machine of 1 GiB would, and prints what memory that took. */
 import { planMemory } from "../../src/core/memory-plan.ts";
-import { AnswerReader } from "../../src/polling/answer-reader.ts";
+import { AnswerReader } from "../../src/polling/request/body-reader.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { exampleProvider } from "../providers/example-provider.ts";
 

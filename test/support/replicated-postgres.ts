@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import postgres from "postgres";
 import { vi } from "vitest";
-import { startEmbeddedPostgres } from "../../src/store/embedded-postgres.ts";
+import { startEmbeddedPostgres } from "../../src/embedded-postgres/start.ts";
 import { quietLog } from "./quiet-log.ts";
 
 /** A primary and its standby, on servers of the test's own. */

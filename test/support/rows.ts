@@ -1,9 +1,9 @@
-import { eventMask } from "../../src/core/event.ts";
-import { shardOfJob } from "../../src/core/shard.ts";
+import { eventMask } from "../../src/core/delivery/event.ts";
+import { shardOfJob } from "../../src/core/ids/shard.ts";
 import { createUuidSource } from "../../src/runtime/uuid-source.ts";
-import type { AcceptRow } from "../../src/store/accept-row.ts";
-import type { AttemptRow } from "../../src/store/record-attempts.ts";
-import type { EventRow, OwedDelivery } from "../../src/store/record-events.ts";
+import type { AcceptRow } from "../../src/store/writes/accept-row.ts";
+import type { AttemptRow } from "../../src/store/writes/record-attempts.ts";
+import type { EventRow, OwedDelivery } from "../../src/store/writes/record-events.ts";
 
 export const uuids = createUuidSource();
 

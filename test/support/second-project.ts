@@ -1,7 +1,7 @@
 import { loadConfig } from "../../src/config.ts";
-import { readProjectCommand, runProjectCommand } from "../../src/project-command.ts";
+import { readProjectCommand, runProjectCommand } from "../../src/cli/project.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
-import { createLog } from "../../src/runtime/log.ts";
+import { createLog } from "../../src/runtime/process/log.ts";
 import { type Api, apiOf } from "./api-client.ts";
 import { gatewayEnvironment } from "./gateway-environment.ts";
 

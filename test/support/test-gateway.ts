@@ -1,13 +1,13 @@
 import postgres from "postgres";
 import { describeProblems, loadConfig } from "../../src/config.ts";
-import { type StartedGateway, startGateway } from "../../src/gateway.ts";
+import { type StartedGateway, startGateway } from "../../src/gateway/gateway.ts";
 import {
   type ClockReading,
   type DatabaseClock,
   SystemClock,
   type Timer,
 } from "../../src/runtime/clock.ts";
-import { createLog } from "../../src/runtime/log.ts";
+import { createLog } from "../../src/runtime/process/log.ts";
 import { systemRandom } from "../../src/runtime/random.ts";
 import { type Api, apiOf, askUntil, type Json } from "./api-client.ts";
 import { createTestDatabase } from "./database.ts";

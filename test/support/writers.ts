@@ -1,7 +1,7 @@
 import { systemClock } from "../../src/runtime/clock.ts";
-import { createLog } from "../../src/runtime/log.ts";
-import type { Database } from "../../src/store/database.ts";
-import { Writers, type WritersOptions } from "../../src/store/writers.ts";
+import { createLog } from "../../src/runtime/process/log.ts";
+import type { Database } from "../../src/store/db/database.ts";
+import { Writers, type WritersOptions } from "../../src/store/writes/writers.ts";
 
 /** The queues of writes as the engine opens them, silent. */
 export function openWriters(database: Database, options: Partial<WritersOptions> = {}): Writers {

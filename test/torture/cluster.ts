@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
 import { vi } from "vitest";
-import { openDatabase } from "../../src/store/database.ts";
-import { startEmbeddedPostgres } from "../../src/store/embedded-postgres.ts";
-import { migrate } from "../../src/store/migrate.ts";
-import { findPostmaster } from "../../src/store/postmaster.ts";
+import { openDatabase } from "../../src/store/db/database.ts";
+import { startEmbeddedPostgres } from "../../src/embedded-postgres/start.ts";
+import { migrate } from "../../src/store/db/migrate.ts";
+import { findPostmaster } from "../../src/embedded-postgres/postmaster.ts";
 import { quietLog } from "../support/quiet-log.ts";
 import { startTcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
 

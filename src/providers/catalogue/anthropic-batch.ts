@@ -1,4 +1,4 @@
-import type { ProviderDefinitionSource } from "../definition.ts";
+import type { ProviderDefinitionSource } from "../definition/definition.ts";
 
 const ENDED = { pointer: "/processing_status", eq: "ended" };
 const NONE_SUCCEEDED = { pointer: "/request_counts/succeeded", eq: 0 };

@@ -1,4 +1,4 @@
-import type { ProviderDefinitionSource } from "../definition.ts";
+import type { ProviderDefinitionSource } from "../definition/definition.ts";
 
 type Rule = ProviderDefinitionSource["rules"][number];
 

@@ -1,4 +1,4 @@
-import type { ProviderDefinitionSource } from "../definition.ts";
+import type { ProviderDefinitionSource } from "../definition/definition.ts";
 import { COMPLETED, FAILED, withWords } from "./ending-words.ts";
 import { AWS_ERROR_PLACES, awsError, awsErrorRules } from "./aws-errors.ts";
 

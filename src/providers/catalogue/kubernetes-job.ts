@@ -1,4 +1,4 @@
-import type { ProviderDefinitionSource } from "../definition.ts";
+import type { ProviderDefinitionSource } from "../definition/definition.ts";
 
 /** A job says how it is by conditions; one counts only while its status is "True". */
 function holds(type: string) {

@@ -1,4 +1,4 @@
-import type { ProviderDefinitionSource } from "../definition.ts";
+import type { ProviderDefinitionSource } from "../definition/definition.ts";
 
 /** What all of OpenAI's APIs have in common. */
 export const OPENAI_SERVICE: Pick<ProviderDefinitionSource, "base_url" | "auth" | "poll_hints"> = {

@@ -1,4 +1,4 @@
-import type { ProviderDefinitionSource } from "../definition.ts";
+import type { ProviderDefinitionSource } from "../definition/definition.ts";
 import { CANCELED, COMPLETED, FAILED } from "./ending-words.ts";
 
 const STATUS = { pointer: "/status" };

@@ -1,4 +1,4 @@
-import type { ProviderDefinitionSource } from "../definition.ts";
+import type { ProviderDefinitionSource } from "../definition/definition.ts";
 
 const CODE = { pointer: "/code" };
 const TOKEN_TYPE = { "x-snowflake-authorization-token-type": "{params.token_type}" };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { splitPointer, valueAt } from "../../../src/providers/json-pointer.ts";
+import { splitPointer, valueAt } from "../../../src/providers/language/json-pointer.ts";
 import { ALL_FIXTURES } from "./all-fixtures.ts";
 import type { AnswerFixture, ProviderFixtures } from "./fixture.ts";
 import { explainFixture, targetOf } from "./read-fixture.ts";

@@ -1,4 +1,4 @@
-import type { RetryCause } from "../../../src/core/observation.ts";
+import type { RetryCause } from "../../../src/core/job/observation.ts";
 
 /** What Ringback must make of an answer. */
 export type Meaning =

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { buildCancelRequest, buildStatusRequest } from "../../../src/providers/build-request.ts";
+import { buildCancelRequest, buildStatusRequest } from "../../../src/providers/request/build.ts";
 import { builtInProviders } from "../../../src/providers/catalogue.ts";
-import type { AnswerExplanation } from "../../../src/providers/explain-answer.ts";
-import { verdictOfHttp } from "../../../src/providers/interpret-answer.ts";
+import type { AnswerExplanation } from "../../../src/providers/trial/explain.ts";
+import { verdictOfHttp } from "../../../src/providers/answer/interpret.ts";
 import { ALL_FIXTURES } from "./all-fixtures.ts";
 import type { ProviderFixtures } from "./fixture.ts";
 import {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { builtInProviders } from "../../../src/providers/catalogue.ts";
-import { interpretAnswer } from "../../../src/providers/interpret-answer.ts";
-import type { Provider } from "../../../src/providers/provider.ts";
+import { interpretAnswer } from "../../../src/providers/answer/interpret.ts";
+import type { Provider } from "../../../src/providers/compile/provider.ts";
 
 const NOW_MS = Date.parse("2026-01-01T00:00:10.000Z");
 const CREATED = "2026-01-01T00:00:00Z";

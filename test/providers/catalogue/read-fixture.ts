@@ -1,15 +1,15 @@
-import { textOfResult } from "../../../src/core/raw-result.ts";
-import type { UpstreamAnswer } from "../../../src/providers/read-body.ts";
-import type { RequestBuilding } from "../../../src/providers/build-request.ts";
-import { buildResultRequest } from "../../../src/providers/build-request.ts";
+import { textOfResult } from "../../../src/core/json/raw-result.ts";
+import type { UpstreamAnswer } from "../../../src/providers/language/read-body.ts";
+import type { RequestBuilding } from "../../../src/providers/request/build.ts";
+import { buildResultRequest } from "../../../src/providers/request/build.ts";
 import { builtInProviders } from "../../../src/providers/catalogue.ts";
 import {
   type AnswerExplanation,
   explainAnswer,
   explainResultAnswer,
-} from "../../../src/providers/explain-answer.ts";
-import type { Interpretation } from "../../../src/providers/interpret-answer.ts";
-import { type PreparedTarget, prepareTarget } from "../../../src/providers/prepare-target.ts";
+} from "../../../src/providers/trial/explain.ts";
+import type { Interpretation } from "../../../src/providers/answer/interpret.ts";
+import { type PreparedTarget, prepareTarget } from "../../../src/providers/request/target.ts";
 import type { AnswerFixture, Meaning, ProviderFixtures } from "./fixture.ts";
 
 /** What the upstream's clock says in every fixture. */

@@ -1,0 +1,115 @@
+import { z } from "@hono/zod-openapi";
+import { problemsWithCallbackHeaders } from "../../core/delivery/callback-headers.ts";
+import { jsonAnswer } from "../http/answer.ts";
+import { CallbackTestBudget } from "./budget.ts";
+import { signaturesSchema } from "../http/delivery-settings-schema.ts";
+import { limitRefusal } from "../http/limit-refusal.ts";
+import type { ApiPorts, TestedCallback } from "../context.ts";
+import { problemOfParts } from "../http/problem.ts";
+import { recordOfStrings } from "../request/record-of-strings.ts";
+import { defineRoute, WAITS_FOR_OTHERS_MS } from "../http/route.ts";
+import type { Route } from "../http/route.ts";
+import { secretSchema } from "../subscriptions/schema.ts";
+
+const BODY_BYTES_MAX = 16 * 1024;
+const requestSchema = z
+  .strictObject({
+    callback_url: z.string().min(1).max(2048).openapi({
+      format: "uri",
+      example: "https://app.example.com/hooks/ringback",
+    }),
+    secret: secretSchema.optional(),
+    signatures: signaturesSchema.optional(),
+    headers: recordOfStrings(problemsWithCallbackHeaders)
+      .optional()
+      .openapi({ type: "object", additionalProperties: { type: "string" } }),
+  })
+  .openapi("CallbackTestRequest");
+
+export const callbackTestSchema = z
+  .strictObject({
+    object: z.literal("callback_test"),
+    delivered: z.boolean().openapi({ description: "Whether the receiver answered 2xx in time." }),
+    request: z.strictObject({
+      method: z.literal("POST"),
+      url: z.string(),
+      headers: z.record(z.string(), z.string()),
+      body: z.string().openapi({ description: "The exact text, which is what is signed." }),
+    }),
+    response: z
+      .strictObject({
+        status: z.int(),
+        headers: z.record(z.string(), z.union([z.string(), z.array(z.string())])),
+        body_excerpt: z.string(),
+        body_truncated: z.boolean(),
+      })
+      .nullable(),
+    error: z.strictObject({ code: z.string(), message: z.string() }).nullable().openapi({
+      description: "Why there is no response, with the same codes as attempts.",
+    }),
+    duration_ms: z.int(),
+  })
+  .openapi("CallbackTest");
+
+export function callbackTestRoutes(ports: ApiPorts): Route[] {
+  return [test(ports)];
+}
+
+function test(ports: ApiPorts): Route {
+  const budget = new CallbackTestBudget(ports.limits, ports.clock);
+  return defineRoute({
+    method: "POST",
+    path: "/v1/callbacks/test",
+    tag: "Callbacks",
+    summary: "Try a callback URL",
+    description:
+      "Sends one signed event, ringback.test, as callbacks are sent, and answers with the whole exchange. " +
+      "It is not retried, and nothing is stored.",
+    scope: "subscriptions:write",
+    body: { schema: requestSchema, bytesMax: BODY_BYTES_MAX },
+    answeredWithinMs: WAITS_FOR_OTHERS_MS,
+    success: { status: 200, description: "The exchange.", schema: callbackTestSchema },
+    problems: ["callback_url_refused", "too_many_tests"],
+    async handle({ caller: { projectId }, body }) {
+      const checked = await ports.checkCallbackUrl(projectId, body.callback_url);
+      if (!checked.ok) {
+        const part = { pointer: "/callback_url", detail: checked.reason };
+        return { ok: false, problem: problemOfParts("callback_url_refused", [part]) };
+      }
+      if (!budget.begin(projectId)) {
+        return limitRefusal(ports.limits, {
+          projectId,
+          name: "callback_tests_running",
+          code: "too_many_tests",
+          detail: "Many callbacks are tried just now; try again soon.",
+          retryAfterS: 2,
+        });
+      }
+      try {
+        const { href: url } = checked.url;
+        const { headers = {}, secret = null, signatures = null } = body;
+        const tested = await ports.testCallback({ projectId, url, headers, secret, signatures });
+        return jsonAnswer(200, testJson(url, tested), { "cache-control": "no-store" });
+      } finally {
+        budget.end(projectId);
+      }
+    },
+  });
+}
+
+function testJson(url: string, { request, response, failure, durationMs }: TestedCallback): string {
+  const isTaken = response !== null && response.status >= 200 && response.status <= 299;
+  return JSON.stringify({
+    object: "callback_test",
+    delivered: isTaken,
+    request: { method: "POST", url, ...request },
+    response: response && {
+      status: response.status,
+      headers: response.headers,
+      body_excerpt: response.body,
+      body_truncated: response.isTruncated,
+    },
+    error: failure,
+    duration_ms: Math.round(durationMs),
+  });
+}

@@ -1,0 +1,317 @@
+import { z } from "@hono/zod-openapi";
+import { publicId } from "../../core/ids/ids.ts";
+import { credentialHosts, strangeHosts } from "../../providers/compile/credential-hosts.ts";
+import type { Provider } from "../../providers/compile/provider.ts";
+import type { UuidSource } from "../../runtime/uuid-source.ts";
+import {
+  changeConnection,
+  createConnection,
+  deleteConnection,
+  findConnection,
+  listConnections,
+} from "../../store/connections/manage-connections.ts";
+import type {
+  ConnectionChange,
+  ConnectionRecord,
+} from "../../store/connections/manage-connections.ts";
+import type { ConnectionSettings } from "../../store/schema/schema.ts";
+import { jsonAnswer, NO_CONTENT, pageAnswer } from "../http/answer.ts";
+import { auditedRequest, changedFields } from "../projects/audit.ts";
+import { connectionProblem } from "./check.ts";
+import { connectionJson } from "./view.ts";
+import {
+  connectionChangeSchema,
+  connectionPageSchema,
+  connectionSchema,
+  newConnectionSchema,
+} from "./schema.ts";
+import type { ConnectionChangeBody } from "./schema.ts";
+import { decodeCursor, encodeCursor, listScope } from "../request/cursor.ts";
+import { stockRefusal } from "../http/limit-refusal.ts";
+import { pagingParameters } from "../request/list-query.ts";
+import type { ApiPorts } from "../context.ts";
+import { problemOfParts, refused } from "../http/problem.ts";
+import type { Refusal } from "../http/problem.ts";
+import { defineRoute, notFound } from "../http/route.ts";
+import type { Route } from "../http/route.ts";
+import { DEFAULT_CONNECTION } from "../subscriptions/schema.ts";
+import { unknownProviderDetail } from "../providers/unknown-provider.ts";
+
+const TAG = "Connections";
+const BODY_BYTES_MAX = 256 * 1024;
+const PAUSED_BY_HAND = "Paused through the API.";
+
+export function connectionRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
+  return [list(ports), create(ports, newUuid), read(ports), change(ports), remove(ports)];
+}
+
+function list(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "GET",
+    path: "/v1/connections",
+    tag: TAG,
+    summary: "List connections, newest first",
+    scope: "admin",
+    query: z.strictObject(pagingParameters),
+    success: { status: 200, description: "A page of results.", schema: connectionPageSchema },
+    problems: ["invalid_cursor"],
+    async handle({ database, caller: { projectId }, query: { cursor, limit } }) {
+      const scope = listScope("connections", projectId, {});
+      const beforeId = decodeCursor(scope, cursor);
+      if (!beforeId.ok) return beforeId;
+      const query = { projectId, beforeId: beforeId.value, limit: limit + 1 };
+      const rows = await listConnections(database, query);
+      const last = rows.length > limit ? rows[limit - 1] : undefined;
+      const items = rows.slice(0, limit).map((row) => connectionJson(row, ports));
+      return pageAnswer(items, last === undefined ? null : encodeCursor(scope, last.id));
+    },
+  });
+}
+
+function create(ports: ApiPorts, newUuid: UuidSource): Route {
+  return defineRoute({
+    method: "POST",
+    path: "/v1/connections",
+    tag: TAG,
+    summary: "Create a connection to a provider",
+    scope: "admin",
+    body: { schema: newConnectionSchema, bytesMax: BODY_BYTES_MAX },
+    success: { status: 201, description: "The connection.", schema: connectionSchema },
+    problems: [
+      "unknown_provider",
+      "base_url_refused",
+      "connection_exists",
+      "project_limit_reached",
+    ],
+    async handle(request) {
+      const { database, body } = request;
+      const { projectId } = request.caller;
+      const provider = await findProvider(ports, projectId, body.provider);
+      if (provider === null) return unknownProvider(ports, projectId);
+      const baseUrl = body.base_url ?? null;
+      const { credential } = body;
+      const problem = connectionProblem(
+        { projectId, provider, baseUrl, credential: credential ?? "" },
+        ports,
+      );
+      if (problem !== null) return { ok: false, problem };
+      const refusal = await stockRefusal("connections", { projectId, database }, ports);
+      if (refusal !== null) return refusal;
+      const name = body.name ?? DEFAULT_CONNECTION;
+      const id = newUuid(ports.clock.now(), 0);
+      const wanted = {
+        id,
+        projectId,
+        provider: provider.name,
+        name,
+        baseUrl: baseUrl === null ? null : hrefOf(baseUrl),
+        credential:
+          credential === undefined
+            ? null
+            : ports.secretBox.seal(credential, { column: "connections.credential", id }),
+        agreedHosts: credential === undefined ? null : credentialHosts(provider, baseUrl),
+        settings: storedSettings(body.settings),
+      };
+      const created = await auditedRequest(
+        ports,
+        request,
+        "create-connection",
+        async (within, note) => {
+          const connection = await createConnection(within, wanted);
+          const subject = publicId("connection", id);
+          const details = { provider: provider.name, name };
+          if (connection !== null) note({ action: "connection.created", subject, details });
+          return connection;
+        },
+      );
+      if (created === null) return connectionExists(provider.name, name);
+      await ports.connections.changed(created.id);
+      return jsonAnswer(201, connectionJson(created, ports));
+    },
+  });
+}
+
+function read(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "GET",
+    path: "/v1/connections/{id}",
+    tag: TAG,
+    summary: "Get a connection",
+    scope: "admin",
+    idKind: "connection",
+    success: { status: 200, description: "The connection.", schema: connectionSchema },
+    async handle({ database, caller: { projectId }, id }) {
+      const found = await findConnection(database, { projectId, id });
+      if (found === null) return notFound("connection", publicId("connection", id));
+      return jsonAnswer(200, connectionJson(found, ports));
+    },
+  });
+}
+
+function change(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "PATCH",
+    path: "/v1/connections/{id}",
+    tag: TAG,
+    summary: "Change a connection: credential, address, settings, pause, resume",
+    scope: "admin",
+    idKind: "connection",
+    body: { schema: connectionChangeSchema, bytesMax: BODY_BYTES_MAX },
+    success: { status: 200, description: "The connection.", schema: connectionSchema },
+    problems: ["unknown_provider", "base_url_refused"],
+    async handle(request) {
+      const { database, id, body } = request;
+      const { projectId } = request.caller;
+      const key = { projectId, id };
+      const found = await findConnection(database, key);
+      if (found === null) return notFound("connection", publicId("connection", id));
+      const provider = await findProvider(ports, projectId, found.provider);
+      const refusal = changeRefusal({ found, body, provider, projectId }, ports);
+      if (refusal !== null) return refusal;
+      const { base_url: baseUrl, credential, settings, state } = body;
+      const wanted: ConnectionChange = {
+        ...(credential !== undefined &&
+          provider !== null && {
+            credential: ports.secretBox.seal(credential, { column: "connections.credential", id }),
+            agreedHosts: credentialHosts(provider, baseUrl === undefined ? found.baseUrl : baseUrl),
+          }),
+        ...(baseUrl !== undefined && { baseUrl: baseUrl === null ? null : hrefOf(baseUrl) }),
+        ...(settings !== undefined && { settings: storedSettings(settings) }),
+        ...(state !== undefined && { state }),
+      };
+      const changed = await auditedRequest(
+        ports,
+        request,
+        "change-connection",
+        async (within, note) => {
+          const connection = await changeConnection(within, key, wanted, PAUSED_BY_HAND);
+          const subject = publicId("connection", id);
+          const details = {
+            provider: found.provider,
+            name: found.name,
+            fields: changedFields(body),
+          };
+          if (connection !== null) note({ action: "connection.changed", subject, details });
+          return connection;
+        },
+      );
+      if (changed === null) return notFound("connection", publicId("connection", id));
+      await ports.connections.changed(id);
+      return jsonAnswer(200, connectionJson(changed, ports));
+    },
+  });
+}
+
+function remove(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "DELETE",
+    path: "/v1/connections/{id}",
+    tag: TAG,
+    summary: "Delete a connection and its credential",
+    scope: "admin",
+    idKind: "connection",
+    success: { status: 204, description: "Connection deleted." },
+    problems: ["connection_in_use"],
+    async handle(request) {
+      const { id } = request;
+      const { projectId } = request.caller;
+      const done = await auditedRequest(
+        ports,
+        request,
+        "delete-connection",
+        async (within, note) => {
+          const outcome = await deleteConnection(within, { projectId, id });
+          const subject = publicId("connection", id);
+          if (outcome === "deleted") note({ action: "connection.deleted", subject });
+          return outcome;
+        },
+      );
+      switch (done) {
+        case "not_found":
+          return notFound("connection", publicId("connection", id));
+        case "in_use":
+          return refused(
+            "connection_in_use",
+            "Jobs are still watched through this connection; wait for their ends or delete their subscriptions.",
+          );
+        case "deleted":
+          await ports.connections.changed(id);
+          return NO_CONTENT;
+      }
+    },
+  });
+}
+
+interface Change {
+  readonly found: ConnectionRecord;
+  readonly body: ConnectionChangeBody;
+  readonly provider: Provider | null;
+  readonly projectId: string;
+}
+
+function changeRefusal(change: Change, ports: ApiPorts): Refusal | null {
+  const { found, body, provider } = change;
+  if (body.base_url === undefined && body.credential === undefined) return null;
+  if (provider === null) return unknownProvider(ports, change.projectId);
+  const problem = connectionProblem(
+    {
+      projectId: change.projectId,
+      provider,
+      baseUrl: body.base_url === undefined ? found.baseUrl : body.base_url,
+      credential: body.credential,
+    },
+    ports,
+  );
+  if (problem !== null) return { ok: false, problem };
+  if (leadsElsewhere(found, body, provider) && body.credential === undefined) {
+    const detail =
+      "Give the credential again with another base_url: the stored one is only sent where it was meant for.";
+    return {
+      ok: false,
+      problem: problemOfParts("validation_failed", [{ pointer: "/credential", detail }]),
+    };
+  }
+  return null;
+}
+
+/** Whoever may change a connection can't read its credential, and so can't send it to themselves. */
+function leadsElsewhere(
+  found: ConnectionRecord,
+  body: ConnectionChangeBody,
+  provider: Provider,
+): boolean {
+  if (body.base_url === undefined || !found.hasCredential) return false;
+  const agreed = found.agreedHosts ?? credentialHosts(provider, found.baseUrl);
+  return strangeHosts(credentialHosts(provider, body.base_url), agreed).length > 0;
+}
+
+async function findProvider(
+  { providers }: ApiPorts,
+  projectId: string,
+  name: string,
+): Promise<Provider | null> {
+  const known = providers.find(projectId, name) ?? (await providers.findFresh(projectId, name));
+  return known?.provider ?? null;
+}
+
+function unknownProvider({ providers }: ApiPorts, projectId: string): Refusal {
+  const detail = unknownProviderDetail(projectId, providers);
+  const problem = problemOfParts("unknown_provider", [{ pointer: "/provider", detail }]);
+  return { ok: false, problem };
+}
+
+function connectionExists(provider: string, name: string): Refusal {
+  const detail = `The provider ${provider} has a connection named ${name}; change that one, or take another name.`;
+  const problem = problemOfParts("connection_exists", [{ pointer: "/name", detail }]);
+  return { ok: false, problem };
+}
+
+/** The parsed spelling: what was checked is what is stored. */
+function hrefOf(url: string): string {
+  return new URL(url).href.replace(/\/+$/, "");
+}
+
+function storedSettings(settings: z.output<typeof newConnectionSchema>["settings"]) {
+  // JSON drops what is left out.
+  return JSON.parse(JSON.stringify(settings ?? {})) as ConnectionSettings;
+}

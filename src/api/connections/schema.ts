@@ -1,0 +1,123 @@
+import { PER_SECOND_MIN } from "../../core/poll-ceilings.ts";
+import { z } from "@hono/zod-openapi";
+import { isPrintable } from "../../core/printable.ts";
+import { idSchema, pageOf, isoTimeSchema } from "../http/response-schemas.ts";
+import { DEFAULT_CONNECTION, nameSchema } from "../subscriptions/schema.ts";
+
+const connectionNameSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9][\w.-]{0,62}$/, {
+    error: "Must be 1 to 63 letters, digits, dots, - and _, starting with a letter or digit.",
+  })
+  .openapi({ default: DEFAULT_CONNECTION });
+
+const credentialSchema = z
+  .string()
+  .min(1)
+  .max(8192)
+  .refine(isPrintable, { error: "Remove line breaks, control characters and broken Unicode." })
+  .openapi({ description: "The upstream's API key. Stored encrypted and never shown again." });
+
+const baseUrlSchema = z.string().min(1).max(2048).nullable().openapi({
+  description: "Where the upstream is; null for the provider's own address.",
+  example: "https://api.example.com",
+});
+
+const connectionSettingsSchema = z
+  .strictObject({
+    limits: z
+      .strictObject({
+        concurrency: z.int().min(1).max(1024).optional(),
+        requests_per_second: z.number().min(PER_SECOND_MIN).max(100_000).nullable().optional(),
+        burst: z.int().min(1).max(100_000).optional(),
+      })
+      .optional()
+      .openapi({ description: "Override the provider's. Of all nodes together." }),
+    poll_interval_s: z.number().min(0.01).max(86_400).optional().openapi({
+      description: "Polls at this fixed interval instead of the provider's schedule.",
+    }),
+  })
+  .openapi("ConnectionSettings");
+
+const connectionLoadSchema = z
+  .strictObject({
+    jobs: z.int().openapi({ description: "How many the node polls through the connection." }),
+    in_flight: z.int(),
+    waiting: z.int().openapi({ description: "Polls that are due and held back by a limit." }),
+    behind_s: z.number().openapi({ description: "For how long the first of them has been due." }),
+    limited_by: z
+      .enum(["paused", "rate_limited", "concurrency", "rate", "origin", "breaker"])
+      .nullable()
+      .openapi({
+        description:
+          "What the waiting polls wait for. rate_limited: the upstream refused polls because of " +
+          "their rate; rate: the configured or the learned rate; origin: other connections to the " +
+          "same origin; breaker: the origin fails and is only probed.",
+      }),
+    effective_requests_per_second: z
+      .number()
+      .nullable()
+      .openapi({
+        description:
+          "The node's share of the configured rate, or of the lower one that refusals have taught; " +
+          "null for no limit.",
+      }),
+    paused_until: isoTimeSchema.nullable().openapi({
+      description: "Until then the upstream wants no polls.",
+    }),
+    breaker: z.enum(["closed", "open", "half_open"]),
+  })
+  .openapi("ConnectionLoad");
+
+export const connectionSchema = z
+  .strictObject({
+    id: idSchema("con"),
+    object: z.literal("connection"),
+    provider: z.string(),
+    name: z.string(),
+    base_url: z.string().nullable().openapi({ description: "Null for the provider's own." }),
+    has_credential: z.boolean(),
+    settings: connectionSettingsSchema,
+    state: z.enum(["active", "paused"]),
+    paused_reason: z.string().nullable(),
+    paused_at: isoTimeSchema.nullable(),
+    next_probe_at: isoTimeSchema.nullable().openapi({
+      description:
+        "When one job is asked to see whether the pause can be lifted; null when it was paused by hand.",
+    }),
+    load: connectionLoadSchema.nullable().openapi({
+      description: "How it stands on the node that answers; null when it is not known there yet.",
+    }),
+    created_at: isoTimeSchema,
+    updated_at: isoTimeSchema,
+  })
+  .openapi("Connection");
+
+export const connectionPageSchema = pageOf(connectionSchema, "ConnectionPage");
+
+export const newConnectionSchema = z
+  .strictObject({
+    provider: nameSchema,
+    name: connectionNameSchema.optional(),
+    credential: credentialSchema.optional(),
+    base_url: baseUrlSchema.optional(),
+    settings: connectionSettingsSchema.optional(),
+  })
+  .openapi("NewConnection");
+
+export const connectionChangeSchema = z
+  .strictObject({
+    credential: credentialSchema.optional().openapi({
+      description: "A new credential; makes a paused connection active again.",
+    }),
+    base_url: baseUrlSchema.optional(),
+    settings: connectionSettingsSchema.optional().openapi({
+      description: "Replaces all settings.",
+    }),
+    state: z.enum(["active", "paused"]).optional().openapi({
+      description: "A paused connection keeps its jobs and polls none.",
+    }),
+  })
+  .openapi("ConnectionChange");
+
+export type ConnectionChangeBody = z.output<typeof connectionChangeSchema>;

@@ -1,0 +1,151 @@
+import { z } from "@hono/zod-openapi";
+import { publicId } from "../../core/ids/ids.ts";
+import type { UuidSource } from "../../runtime/uuid-source.ts";
+import { cancelRedelivery } from "../../store/deliveries/cancel-redelivery.ts";
+import { createRedelivery } from "../../store/deliveries/create-redelivery.ts";
+import { findRedeliveries, findRedelivery } from "../../store/deliveries/find-redeliveries.ts";
+import { jsonAnswer, NO_CONTENT, pageAnswer } from "../http/answer.ts";
+import { decodeCursor, encodeCursor, listScope } from "../request/cursor.ts";
+import { pagingParameters } from "../request/list-query.ts";
+import { limitRefusal } from "../http/limit-refusal.ts";
+import type { ApiPorts } from "../context.ts";
+import type { Refusal } from "../http/problem.ts";
+import {
+  redeliveryJson,
+  redeliveryPageSchema,
+  redeliveryRequestSchema,
+  redeliverySchema,
+} from "./redelivery-schema.ts";
+import { defineRoute, notFound } from "../http/route.ts";
+import type { Route } from "../http/route.ts";
+
+const TAG = "Redeliveries";
+const BODY_BYTES_MAX = 16 * 1024;
+/** A dry run is answered with its count, if counting takes no longer than this. */
+const COUNTED_WITHIN_MS = 2_000;
+
+export function redeliveryRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
+  return [create(ports, newUuid), list(), read(), cancel(ports)];
+}
+
+function create(ports: ApiPorts, newUuid: UuidSource): Route {
+  return defineRoute({
+    method: "POST",
+    path: "/v1/redeliveries",
+    tag: TAG,
+    summary: "Redeliver matching deliveries",
+    description:
+      "Runs in the background, oldest first, and survives restarts of nodes. Each delivery keeps its " +
+      "webhook-id and gets its whole retry schedule again. Deliveries that are created, or fail, after this " +
+      "request are not included. A dry run only counts: its answer waits up to 2 s for the count.",
+    scope: "subscriptions:write",
+    body: { schema: redeliveryRequestSchema, bytesMax: BODY_BYTES_MAX },
+    success: { status: 202, description: "The redelivery.", schema: redeliverySchema },
+    problems: ["too_many_redeliveries", "project_limit_exceeded"],
+    async handle({ database, caller: { projectId }, body }) {
+      const { redeliveries, clock } = ports;
+      const nowMs = clock.now();
+      const id = newUuid(nowMs, redeliveries.shardForNew());
+      const isDryRun = body.dry_run ?? false;
+      const wish = {
+        id,
+        projectId,
+        nowMs,
+        isDryRun,
+        status: body.status,
+        eventType: body.event_type ?? null,
+        callbackOrigin: body.callback_origin ?? null,
+        createdAfterMs: body.created_after ?? null,
+        createdBeforeMs: Math.min(body.created_before ?? nowMs, nowMs),
+        perSecond: body.deliveries_per_second ?? redeliveries.perSecondDefault,
+      };
+      const isOwedMuch =
+        (ports.limits.used(projectId, "owed_deliveries") ?? 0) >=
+        ports.limits.allowed(projectId, "owed_deliveries");
+      if (isOwedMuch) return owedMuch(projectId, ports);
+      const runningMax = ports.limits.allowed(projectId, "redeliveries_running");
+      if (!(await createRedelivery(database, wish, runningMax))) return tooMany(projectId, ports);
+      await redeliveries.begin({ projectId, id }, isDryRun ? COUNTED_WITHIN_MS : 0);
+      const made = await findRedelivery(database, { projectId, id });
+      if (made === null) throw new Error("A redelivery that was stored is not there.");
+      return jsonAnswer(202, redeliveryJson(made));
+    },
+  });
+}
+
+function owedMuch(projectId: string, { limits }: ApiPorts): Refusal {
+  return limitRefusal(limits, {
+    projectId,
+    name: "owed_deliveries",
+    code: "project_limit_exceeded",
+    detail: "The project is owed as many deliveries as it may be; wait until there are fewer.",
+    retryAfterS: 10,
+  });
+}
+
+function tooMany(projectId: string, { limits }: ApiPorts): Refusal {
+  return limitRefusal(limits, {
+    projectId,
+    name: "redeliveries_running",
+    code: "too_many_redeliveries",
+    detail: "As many redeliveries run as the project may have; wait for one, or cancel one.",
+    retryAfterS: 10,
+  });
+}
+
+function list(): Route {
+  return defineRoute({
+    method: "GET",
+    path: "/v1/redeliveries",
+    tag: TAG,
+    summary: "List redeliveries, newest first",
+    scope: "subscriptions:read",
+    query: z.strictObject(pagingParameters),
+    success: { status: 200, description: "A page of results.", schema: redeliveryPageSchema },
+    problems: ["invalid_cursor"],
+    async handle({ database, caller: { projectId }, query: { cursor, limit } }) {
+      const scope = listScope("redeliveries", projectId, {});
+      const beforeId = decodeCursor(scope, cursor);
+      if (!beforeId.ok) return beforeId;
+      const query = { projectId, limit, beforeId: beforeId.value };
+      const page = await findRedeliveries(database, query);
+      const items = page.rows.map((row) => redeliveryJson(row));
+      return pageAnswer(items, page.lastId === null ? null : encodeCursor(scope, page.lastId));
+    },
+  });
+}
+
+function read(): Route {
+  return defineRoute({
+    method: "GET",
+    path: "/v1/redeliveries/{id}",
+    tag: TAG,
+    summary: "Get a redelivery and its progress",
+    scope: "subscriptions:read",
+    idKind: "redelivery",
+    success: { status: 200, description: "The redelivery.", schema: redeliverySchema },
+    async handle({ database, caller: { projectId }, id }) {
+      const found = await findRedelivery(database, { projectId, id });
+      if (found === null) return notFound("redelivery", publicId("redelivery", id));
+      return jsonAnswer(200, redeliveryJson(found));
+    },
+  });
+}
+
+function cancel(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "DELETE",
+    path: "/v1/redeliveries/{id}",
+    tag: TAG,
+    summary: "Cancel a redelivery",
+    description: "Stops the redelivery. Deliveries that it has already queued are still sent.",
+    scope: "subscriptions:write",
+    idKind: "redelivery",
+    success: { status: 204, description: "Redelivery canceled (idempotent)." },
+    async handle({ database, caller: { projectId }, id }) {
+      const nowMs = ports.clock.now();
+      const isThere = await cancelRedelivery(database, { projectId, id, nowMs });
+      return isThere ? NO_CONTENT : notFound("redelivery", publicId("redelivery", id));
+    },
+  });
+}

@@ -1,0 +1,98 @@
+import { z } from "@hono/zod-openapi";
+import {
+  REDELIVERIES_PER_SECOND_MAX,
+  REDELIVERIES_PER_SECOND_MIN,
+} from "../../core/delivery/redelivery-pace.ts";
+import { EVENT_TYPES } from "../../core/delivery/event.ts";
+import { publicId } from "../../core/ids/ids.ts";
+import type { RedeliveryRecord } from "../../store/deliveries/find-redeliveries.ts";
+import { isoTime } from "../http/iso-time.ts";
+import { originSchema, timeSchema } from "../request/list-query.ts";
+
+/** `canceled` is missing: whoever ended a subscription wants to hear nothing more. */
+const REDELIVERABLE_STATUSES = ["exhausted", "delivered", "gone", "pending"] as const;
+
+/** Which deliveries to make anew, and how. */
+export const redeliveryRequestSchema = z
+  .strictObject({
+    status: z.enum(REDELIVERABLE_STATUSES).openapi({
+      description:
+        "Only deliveries in this state. pending brings forward those that wait for their next attempt.",
+    }),
+    event_type: z.enum(EVENT_TYPES).optional(),
+    callback_origin: originSchema.optional(),
+    created_after: timeSchema.optional().openapi({ type: "string", format: "date-time" }),
+    created_before: timeSchema.optional().openapi({
+      type: "string",
+      format: "date-time",
+      description: "Now, unless given; nothing that is created later is ever included.",
+    }),
+    dry_run: z.boolean().optional().openapi({
+      default: false,
+      description: "Only counts what matches.",
+    }),
+    deliveries_per_second: z
+      .number()
+      .min(REDELIVERIES_PER_SECOND_MIN)
+      .max(REDELIVERIES_PER_SECOND_MAX)
+      .optional()
+      .openapi({ description: "How fast; RINGBACK_REDELIVERIES_PER_SECOND unless given." }),
+  })
+  .refine(
+    ({ created_after: after, created_before: before }) =>
+      after === undefined || before === undefined || after < before,
+    { path: ["created_before"], error: "Must be later than created_after." },
+  )
+  .openapi("RedeliveryRequest");
+
+const time = z.iso.datetime();
+
+export const redeliverySchema = z
+  .strictObject({
+    id: z.string().regex(/^red_[0-9a-f]{32}$/),
+    object: z.literal("redelivery"),
+    state: z.enum(["running", "completed", "canceled"]),
+    dry_run: z.boolean(),
+    filter: z.strictObject({
+      status: z.enum(REDELIVERABLE_STATUSES),
+      event_type: z.enum(EVENT_TYPES).nullable(),
+      callback_origin: z.string().nullable(),
+      created_after: time.nullable(),
+      created_before: time,
+    }),
+    deliveries_per_second: z.number(),
+    matched: z.int().openapi({ description: "So far." }),
+    redelivered: z.int().openapi({ description: "Of those, how many are owed anew." }),
+    skipped: z.int().openapi({
+      description: "Of those, how many are not: their subscription was deleted, or they changed.",
+    }),
+    created_at: time,
+    finished_at: time.nullable(),
+  })
+  .openapi("Redelivery");
+
+export const redeliveryPageSchema = z
+  .strictObject({ data: z.array(redeliverySchema), next_cursor: z.string().nullable() })
+  .openapi("RedeliveryPage");
+
+export function redeliveryJson(of: RedeliveryRecord): string {
+  return JSON.stringify({
+    id: publicId("redelivery", of.id),
+    object: "redelivery",
+    state: of.state,
+    dry_run: of.isDryRun,
+    filter: {
+      status: of.status,
+      event_type: of.eventType,
+      callback_origin: of.callbackOrigin,
+      created_after: isoTime(of.createdAfterMs),
+      created_before: isoTime(of.createdBeforeMs),
+    },
+    deliveries_per_second: of.perSecond,
+    matched: of.matched,
+    redelivered: of.redelivered,
+    skipped: of.skipped,
+    created_at: isoTime(of.createdAtMs),
+    finished_at: isoTime(of.finishedAtMs),
+  });
+}

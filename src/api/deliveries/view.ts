@@ -1,0 +1,33 @@
+import { publicId } from "../../core/ids/ids.ts";
+import type { AttemptRecord, DeliveryRecord } from "../../store/deliveries/find-deliveries.ts";
+import { isoTime } from "../http/iso-time.ts";
+
+/** A delivery as JSON text; with its attempts where they were read. */
+export function deliveryJson(of: DeliveryRecord, attempts?: readonly AttemptRecord[]): string {
+  return JSON.stringify({
+    id: publicId("delivery", of.id),
+    object: "delivery",
+    subscription_id: publicId("subscription", of.subscriptionId),
+    event_id: publicId("event", of.eventId),
+    event_type: of.eventType,
+    callback_origin: of.callbackOrigin,
+    status: of.status,
+    attempt_count: of.attemptCount,
+    next_attempt_at: isoTime(of.nextAttemptAtMs),
+    created_at: isoTime(of.createdAtMs),
+    finished_at: isoTime(of.finishedAtMs),
+    ...(attempts === undefined ? {} : { attempts: attempts.map(attemptView) }),
+  });
+}
+
+function attemptView(of: AttemptRecord): object {
+  return {
+    number: of.number,
+    started_at: isoTime(of.startedAtMs),
+    duration_ms: of.durationMs,
+    http_status: of.httpStatus,
+    error_code: of.errorCode,
+    error_message: of.errorMessage,
+    response_excerpt: of.responseExcerpt,
+  };
+}

@@ -1,0 +1,48 @@
+import { z } from "@hono/zod-openapi";
+import { jsonAnswer } from "../http/answer.ts";
+import { DOCUMENTATION_PAGE_HEADERS, documentationPage } from "./page.ts";
+import { openApiDocument } from "./openapi.ts";
+import type { OpenApiDocument } from "./openapi.ts";
+import type { ApiPorts } from "../context.ts";
+import { defineOpenRoute } from "../http/route.ts";
+import type { Route } from "../http/route.ts";
+
+/** The documentation of the routes given, for programs and for people. */
+export function documentationRoutes(routes: readonly Route[], ports: ApiPorts): Route[] {
+  // Put together at the first reading: only then is this gateway's own address sure to be known.
+  let document: OpenApiDocument | undefined;
+  const read = (): OpenApiDocument =>
+    (document ??= openApiDocument(
+      routes.map((route) => route.description),
+      ports.publicUrl(),
+    ));
+  return [
+    defineOpenRoute({
+      method: "GET",
+      path: "/openapi.json",
+      tag: "Documentation",
+      summary: "Get this API's OpenAPI 3.1 document",
+      success: { status: 200, description: "The document.", schema: z.looseObject({}) },
+      handle: () => jsonAnswer(200, JSON.stringify(read())),
+    }),
+    defineOpenRoute({
+      method: "GET",
+      path: "/docs",
+      tag: "Documentation",
+      summary: "Get this API's documentation page",
+      success: {
+        status: 200,
+        description: "A page.",
+        schema: z.string(),
+        contentType: "text/html",
+      },
+      async handle() {
+        return {
+          status: 200,
+          headers: DOCUMENTATION_PAGE_HEADERS,
+          body: await documentationPage(read()),
+        };
+      },
+    }),
+  ];
+}

@@ -1,0 +1,119 @@
+import { publicId } from "../core/ids/ids.ts";
+import { eventMembers, isResultFetched } from "../core/delivery/event.ts";
+import { textOfResult } from "../core/json/raw-result.ts";
+import { findEvent, findEventResult } from "../store/events/find-events.ts";
+import type { EventRecord } from "../store/events/find-events.ts";
+import { findPart, findTextPart } from "../store/writes/result-parts.ts";
+import { jsonAnswer } from "./http/answer.ts";
+import { linkQuery, linkRefusal } from "./http/link-token.ts";
+import { limitRefusal } from "./http/limit-refusal.ts";
+import { PagedBodies, type PagedRefusal } from "./http/paged-body.ts";
+import { fetchedContent, headersOfContent, headersOfJson } from "./http/fetched-content.ts";
+import type { ApiPorts } from "./context.ts";
+import { refused } from "./http/problem.ts";
+import type { Refusal } from "./http/problem.ts";
+import { anyJsonSchema, eventSchema } from "./http/response-schemas.ts";
+import { defineLinkedRoute, defineRoute, notFound } from "./http/route.ts";
+import type { Route } from "./http/route.ts";
+import { overloaded } from "./http/unexpected-error.ts";
+
+const TAG = "Events";
+/** A link holds all it takes to read a result: a cache on the way would give it beyond its time. */
+const NOT_KEPT = { "cache-control": "private, no-store" };
+
+export function eventRoutes(ports: ApiPorts): Route[] {
+  return [read(ports), readResult(ports)];
+}
+
+function read(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "GET",
+    path: "/v1/events/{id}",
+    tag: TAG,
+    summary: "Get an event",
+    description: "A result that is too large to be sent inline is given as result_url.",
+    scope: "subscriptions:read",
+    idKind: "event",
+    success: { status: 200, description: "The event.", schema: eventSchema },
+    async handle({ database, caller: { projectId }, id }) {
+      const { inlineResultBytesMax } = ports;
+      const event = await findEvent(database, { projectId, id }, inlineResultBytesMax);
+      if (event === null) return notFound("event", publicId("event", id));
+      const resultUrl = ports.resultLinks.urlOf(publicId("event", id), ports.clock.now());
+      return jsonAnswer(200, eventJson(event, resultUrl));
+    },
+  });
+}
+
+function readResult(ports: ApiPorts): Route {
+  const bodies = new PagedBodies(ports.limits, ports.clock);
+  return defineLinkedRoute({
+    method: "GET",
+    path: "/v1/events/{id}/result",
+    tag: TAG,
+    summary: "Get the whole result of a completed job",
+    description:
+      "Exactly the JSON that the upstream gave; or, where that was a link which was fetched, what the link " +
+      "led to, with its content type. The links in callbacks and events carry a token, which stands in for " +
+      "the API key until it expires.",
+    scope: "subscriptions:read",
+    idKind: "event",
+    query: linkQuery,
+    success: { status: 200, description: "The result.", schema: anyJsonSchema },
+    problems: ["link_expired", "link_invalid", "too_many_requests"],
+    async handle({ database, caller, id, query: { token = "" } }) {
+      const eventId = publicId("event", id);
+      if (caller === null) {
+        const verdict = ports.resultLinks.check(eventId, token, ports.clock.now());
+        if (verdict !== "valid") return linkRefusal(verdict);
+      }
+      const key = { projectId: caller?.projectId ?? null, id };
+      const result = await findEventResult(database, key);
+      if (result === undefined) return notFound("event", eventId);
+      if (result === null) {
+        return refused("not_found", "The event has no result: its job did not complete.");
+      }
+      const fetched = fetchedContent(result.fetch);
+      if (fetched === null && result.text !== null) return jsonAnswer(200, result.text, NOT_KEPT);
+      const place = bodies.admit(result);
+      if (typeof place === "string") return refuseReader(place, result.projectId, ports);
+      const findOne = fetched === null ? findTextPart : findPart;
+      const { bytes } = fetched ?? result;
+      return {
+        status: 200,
+        headers: {
+          ...(fetched === null ? headersOfJson(result.bytes) : headersOfContent(fetched)),
+          ...NOT_KEPT,
+        },
+        body: () => place.open(bytes, (number) => findOne(database, { ...result, number })),
+      };
+    },
+  });
+}
+
+const READERS_REFUSED: Readonly<Record<Exclude<PagedRefusal, "all">, string>> = {
+  project: "As many large results of the project are being read as may; wait until some are read.",
+  result:
+    "This result is being read by as many as may read it at once; wait until some have read it.",
+};
+
+function refuseReader(cause: PagedRefusal, projectId: string, ports: ApiPorts): Refusal {
+  if (cause === "all") return { ok: false, problem: overloaded() };
+  return limitRefusal(ports.limits, {
+    projectId,
+    name: "result_readers",
+    code: "too_many_requests",
+    detail: READERS_REFUSED[cause],
+  });
+}
+
+/** An event as JSON text. */
+function eventJson(of: EventRecord, resultUrl: string): string {
+  const ofResult: string[] = [];
+  if (of.result !== null) ofResult.push(`"result":${textOfResult(of.result)}`);
+  if (of.result === null ? of.hasResult : isResultFetched(of)) {
+    ofResult.push(`"result_url":${JSON.stringify(resultUrl)}`);
+  }
+  if (of.resultFetch !== null) ofResult.push(`"result_fetch":${of.resultFetch}`);
+  return `{"id":"${publicId("event", of.id)}","object":"event",${eventMembers(of, ofResult)}}`;
+}

@@ -1,0 +1,144 @@
+import { apiKeyForm, hashApiKey } from "../../runtime/secrets/api-key.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import type { KnownApiKey } from "../../store/projects/api-keys.ts";
+import type { Scope } from "../../store/schema/schema.ts";
+import { addressGroup } from "../request/client-address.ts";
+import type { ApiKeyRegistry, AuthenticationFailure } from "../context.ts";
+import { refused } from "./problem.ts";
+import type { Outcome, Refusal } from "./problem.ts";
+import type { RefusedKeys } from "../request/refused-keys.ts";
+
+/** Whom an API key speaks for. */
+export interface Caller {
+  readonly keyId: string;
+  readonly projectId: string;
+  readonly scopes: readonly Scope[];
+}
+
+const KEY_CHARACTERS_MAX = 1024;
+/** Keys of one address that may wait to be looked up. */
+const LOOKUPS_MAX = 32;
+/** The same of one that has sent many refused keys. */
+const LOOKUPS_WHEN_LIMITED_MAX = 4;
+
+export interface AuthenticatorPorts {
+  readonly apiKeys: ApiKeyRegistry;
+  readonly refusedKeys: RefusedKeys;
+  readonly clock: Clock;
+  authenticationFailed(failure: AuthenticationFailure): void;
+}
+
+/** The client of a request. */
+export interface Client {
+  /** Of the machine that sent it. */
+  readonly address: string;
+  /** Whether it came from this machine itself, through no proxy. */
+  readonly isLocal: boolean;
+}
+
+/**
+ * Turns an `Authorization` header into a caller. A key that is in memory is judged at once. Of the
+ * others the checksum tells most rubbish; what is left is looked up, since it may have been made a
+ * moment ago, unless its address has sent many refused keys: then only a key whose checksum fits is.
+ */
+export class Authenticator {
+  readonly #ports: AuthenticatorPorts;
+
+  constructor(ports: AuthenticatorPorts) {
+    this.#ports = ports;
+  }
+
+  /** At once for a key in memory. Rejects when the database has to be asked and can't be. */
+  authenticate(header: string | null, client: Client): Outcome<Caller> | Promise<Outcome<Caller>> {
+    const key = bearerToken(header);
+    if (key === null) {
+      this.#ports.authenticationFailed(header === null ? "missing" : "malformed");
+      return header === null ? MISSING : MALFORMED;
+    }
+    const keyHash = hashApiKey(key);
+    const known = this.#ports.apiKeys.find(keyHash);
+    if (known !== null) return this.#judge(known, client);
+    const form = apiKeyForm(key);
+    if (form === "malformed") return this.#refuse("malformed", client);
+    if (this.#ports.apiKeys.isUnknown(keyHash)) return this.#refuse("unknown", client);
+    return this.#lookUp(keyHash, form, client);
+  }
+
+  #lookUp(
+    keyHash: string,
+    form: "checked" | "unchecked",
+    client: Client,
+  ): Outcome<Caller> | Promise<Outcome<Caller>> {
+    const { apiKeys, refusedKeys } = this.#ports;
+    const { address } = client;
+    const isLimited = refusedKeys.isLimited(address);
+    if (isLimited && form === "unchecked") return this.#refuse("unknown", client);
+    const waitingMax = isLimited ? LOOKUPS_WHEN_LIMITED_MAX : LOOKUPS_MAX;
+    const found = apiKeys.lookUp(keyHash, addressGroup(address), waitingMax);
+    if (found === null) return this.#tooManyLookups();
+    return found.then((key) =>
+      key === null ? this.#refuse("unknown", client) : this.#judge(key, client),
+    );
+  }
+
+  #judge(key: KnownApiKey, client: Client): Outcome<Caller> {
+    if (key.revokedAtMs !== null) return this.#refuse("revoked", client);
+    if (key.expiresAtMs !== null && key.expiresAtMs <= this.#ports.clock.now()) {
+      return this.#refuse("expired", client);
+    }
+    return { ok: true, value: { keyId: key.id, projectId: key.projectId, scopes: key.scopes } };
+  }
+
+  #refuse(failure: AuthenticationFailure, { address }: Client): Refusal {
+    const waitMs = this.#ports.refusedKeys.refuse(address);
+    this.#ports.authenticationFailed(waitMs === 0 ? failure : "limited");
+    return waitMs === 0 ? UNKNOWN : tooManyRefused(waitMs);
+  }
+
+  #tooManyLookups(): Refusal {
+    this.#ports.authenticationFailed("limited");
+    return tooManyRefused(0);
+  }
+}
+
+export function tooManyRefused(waitMs: number): Refusal {
+  return refused(
+    "too_many_refused_keys",
+    "Too many API keys from this address were refused; correct the key, then try again. Valid keys are not held up.",
+    { headers: { "retry-after": String(Math.max(1, Math.ceil(waitMs / 1000))) } },
+  );
+}
+
+/** Null when the scope is held; `admin` holds all. */
+export function scopeRefusal(caller: Caller, scope: Scope): Refusal | null {
+  if (caller.scopes.includes(scope) || caller.scopes.includes("admin")) return null;
+  return refused(
+    "insufficient_scope",
+    `This needs an API key with the scope ${scope}; yours has ${caller.scopes.join(", ") || "none"}.`,
+    { headers: { "www-authenticate": `Bearer error="insufficient_scope", scope="${scope}"` } },
+  );
+}
+
+/** The text after `Bearer`, or null. */
+export function bearerToken(header: string | null): string | null {
+  if (header === null || header.slice(0, 7).toLowerCase() !== "bearer ") return null;
+  const token = header.slice(7).trim();
+  return token === "" || token.length > KEY_CHARACTERS_MAX ? null : token;
+}
+
+export function unauthorized(detail: string, challenge: string): Refusal {
+  return refused("unauthorized", detail, { headers: { "www-authenticate": challenge } });
+}
+
+const MISSING = unauthorized(
+  "Send an API key in the header Authorization: Bearer rb_…",
+  'Bearer realm="ringback"',
+);
+const MALFORMED = unauthorized(
+  "The Authorization header must read: Bearer rb_…",
+  'Bearer realm="ringback", error="invalid_request"',
+);
+const UNKNOWN = unauthorized(
+  "The API key is unknown, expired or revoked.",
+  'Bearer realm="ringback", error="invalid_token"',
+);

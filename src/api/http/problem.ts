@@ -1,0 +1,100 @@
+import { PROBLEMS } from "../../core/error-codes.ts";
+import type { ProblemCode } from "../../core/error-codes.ts";
+import type { Answer } from "./answer.ts";
+
+/** One invalid part of a request: exactly one of the three says where it is. */
+export interface InvalidPart {
+  /** A JSON Pointer (RFC 6901) into the body. */
+  readonly pointer?: string;
+  /** A query parameter. */
+  readonly parameter?: string;
+  readonly header?: string;
+  /** Tells the person what to change. */
+  readonly detail: string;
+}
+
+/** Something the client should hear of instead of an answer; RFC 9457 in the making. */
+export interface Problem {
+  readonly code: ProblemCode;
+  readonly detail: string;
+  readonly errors?: readonly InvalidPart[];
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Members beyond those that every problem has. */
+  readonly extensions?: Readonly<Record<string, unknown>>;
+}
+
+export interface Refusal {
+  readonly ok: false;
+  readonly problem: Problem;
+}
+
+export type Outcome<T> = { readonly ok: true; readonly value: T } | Refusal;
+
+export const PROBLEM_TYPE = "application/problem+json";
+
+const TOO_MANY = 429;
+/** For a refusal that does not know better: what is too much goes away by itself. */
+const RETRY_LATER = { "retry-after": "10" };
+
+/** Many errors at once help nobody, and their text must stay bounded. */
+const ERRORS_MAX = 50;
+
+export function problem(
+  code: ProblemCode,
+  detail: string,
+  rest?: Omit<Problem, "code" | "detail">,
+): Problem {
+  return { code, detail, ...rest };
+}
+
+export function refused(
+  code: ProblemCode,
+  detail: string,
+  rest?: Omit<Problem, "code" | "detail">,
+): Refusal {
+  return { ok: false, problem: problem(code, detail, rest) };
+}
+
+/** A problem about parts of the request; the detail is that of the first. */
+export function problemOfParts(code: ProblemCode, parts: readonly InvalidPart[]): Problem {
+  const [first] = parts;
+  const others = parts.length - 1;
+  const where = first?.pointer ?? first?.parameter ?? first?.header ?? "";
+  const more = others === 0 ? "" : ` (and ${others} more)`;
+  return {
+    code,
+    detail: `${where === "" ? "" : `${where}: `}${first?.detail ?? ""}${more}`,
+    errors: parts.slice(0, ERRORS_MAX),
+  };
+}
+
+/**
+ * RFC 9457 as JSON text.
+ * @param instance names this very occurrence, or null inside of a larger answer
+ */
+export function problemJson(of: Problem, instance: string | null): string {
+  const { status, title } = PROBLEMS[of.code];
+  return JSON.stringify({
+    type: `urn:ringback:problem:${of.code}`,
+    title,
+    status,
+    detail: of.detail,
+    ...(instance === null ? {} : { instance: `urn:ringback:request:${instance}` }),
+    code: of.code,
+    ...(of.errors === undefined ? {} : { errors: of.errors }),
+    ...of.extensions,
+  });
+}
+
+export function problemAnswer(of: Problem, instance: string): Answer {
+  const { status } = PROBLEMS[of.code];
+  return {
+    status,
+    headers: {
+      "content-type": PROBLEM_TYPE,
+      ...(status === TOO_MANY && RETRY_LATER),
+      ...of.headers,
+    },
+    body: problemJson(of, instance),
+  };
+}

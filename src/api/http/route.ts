@@ -1,0 +1,255 @@
+import { z } from "@hono/zod-openapi";
+import type { ProblemCode } from "../../core/error-codes.ts";
+import { isPrintable } from "../../core/printable.ts";
+import { ID_PREFIXES, parsePublicId } from "../../core/ids/ids.ts";
+import type { IdKind } from "../../core/ids/ids.ts";
+import type { RequestDeadline } from "../../runtime/request-deadline.ts";
+import type { Database } from "../../store/db/database.ts";
+import type { Scope } from "../../store/schema/schema.ts";
+import type { Answer } from "./answer.ts";
+import type { Caller, Client } from "./auth.ts";
+import { invalidBodyParts } from "../request/invalid-parts.ts";
+import { problemOfParts, refused } from "./problem.ts";
+import type { Outcome, Refusal } from "./problem.ts";
+import { readQuery } from "../request/query.ts";
+import { readJsonBody } from "../request/request-body.ts";
+
+export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+/** Either an answer or what was wrong with the request. */
+export type Reply = Answer | Refusal;
+
+/** The limits of a handler's work. */
+export interface RequestScope {
+  /** The deadline of the whole request. */
+  readonly deadline: RequestDeadline;
+  /** Within the deadline; refuses at once while the database is known to be away. */
+  readonly database: Database;
+}
+
+/** What a handler gets: everything checked, nothing parsed twice. */
+export interface RouteRequest<Query, Body> extends RequestScope {
+  readonly caller: Caller;
+  readonly client: Client;
+  /** The UUID behind the path's `{id}`; empty for a path without one. */
+  readonly id: string;
+  /** The path's `{name}`, decoded; empty for a path without one. */
+  readonly name: string;
+  readonly query: Query;
+  readonly body: Body;
+  /** The JSON text of the body. */
+  readonly bodyText: string;
+  readonly headers: Headers;
+}
+
+export interface BodyDescription<Body = unknown> {
+  readonly schema: z.ZodType<Body>;
+  readonly bytesMax: number;
+  /** A request without a body counts as one with `{}`. */
+  readonly isOptional?: boolean;
+}
+
+/** What the documentation tells of a route, and what its requests are checked by. */
+export interface RouteDescription {
+  readonly method: Method;
+  /** As OpenAPI spells it: `/v1/things/{id}`. */
+  readonly path: string;
+  readonly tag: string;
+  readonly summary: string;
+  readonly description?: string;
+  /** Null for addresses that need no key. */
+  readonly scope: Scope | null;
+  /** A link with a token leads here too, in place of an API key. */
+  readonly isLinked?: boolean;
+  /** What the path's `{id}` names. */
+  readonly idKind?: IdKind;
+  readonly query?: z.ZodObject;
+  readonly headers?: z.ZodObject;
+  readonly body?: BodyDescription;
+  /** How long an answer may take where that is not ours to decide; else `REQUEST_DEADLINE_MS`. */
+  readonly answeredWithinMs?: number;
+  readonly success: {
+    readonly status: number;
+    readonly description: string;
+    /** When 201 may be answered too. */
+    readonly created?: string;
+    readonly schema?: z.ZodType;
+    readonly contentType?: string;
+  };
+  /** Beyond those that every route of its kind may answer. */
+  readonly problems?: readonly ProblemCode[];
+}
+
+/** One incoming request, its caller known. */
+export interface Incoming extends RequestScope {
+  readonly request: Request;
+  readonly caller: Caller | null;
+  readonly client: Client;
+  /** The path's `{id}` as given. */
+  readonly idText: string | undefined;
+  /** The path's `{name}`, decoded. */
+  readonly nameText: string | undefined;
+}
+
+export interface Route {
+  readonly description: RouteDescription;
+  answer(incoming: Incoming): Reply | Promise<Reply>;
+}
+
+interface Spec<Query, Body> extends RouteDescription {
+  readonly scope: Scope;
+  readonly query?: z.ZodObject & z.ZodType<Query>;
+  readonly body?: BodyDescription<Body>;
+  handle(request: RouteRequest<Query, Body>): Reply | Promise<Reply>;
+}
+
+type OpenSpec<Query> = Omit<RouteDescription, "scope" | "idKind" | "query" | "headers" | "body"> & {
+  readonly query?: z.ZodObject & z.ZodType<Query>;
+  handle(
+    request: {
+      readonly query: Query;
+      readonly headers: Headers;
+      readonly client: Client;
+    } & RequestScope,
+  ): Reply | Promise<Reply>;
+};
+
+/** For an answer that waits for somebody else, whose own time limits are below that. */
+export const WAITS_FOR_OTHERS_MS = 660_000;
+
+/** An address for callers with an API key. */
+export function defineRoute<Query = undefined, Body = undefined>(spec: Spec<Query, Body>): Route {
+  return {
+    description: spec,
+    async answer({ request, caller, client, idText, nameText, deadline, database }) {
+      if (caller === null) throw new Error(`${spec.path} was reached without a caller`);
+      const id = readId(spec.idKind, idText);
+      if (!id.ok) return id;
+      // A route that makes what it names judges the name itself.
+      const name =
+        spec.method === "PUT" ? { ok: true as const, value: nameText ?? "" } : readName(nameText);
+      if (!name.ok) return name;
+      const query = readRouteQuery(request.url, spec.query);
+      if (!query.ok) return query;
+      const body =
+        spec.body === undefined
+          ? NO_BODY
+          : await deadline.pausedDuring(readBody(request, spec.body));
+      if (!body.ok) return body;
+      return spec.handle({
+        caller,
+        client,
+        id: id.value,
+        name: name.value,
+        query: query.value as Query,
+        body: body.value.value as Body,
+        bodyText: body.value.text,
+        headers: request.headers,
+        deadline,
+        database,
+      });
+    },
+  };
+}
+
+/** An address for callers with an API key, and for whoever was given a link to it. */
+export function defineLinkedRoute<Query>(
+  spec: Omit<Spec<Query, undefined>, "body" | "handle"> & {
+    /** `caller` is null for whoever comes by a link, which is still to be checked. */
+    handle(
+      request: {
+        readonly caller: Caller | null;
+        readonly id: string;
+        readonly query: Query;
+      } & RequestScope,
+    ): Reply | Promise<Reply>;
+  },
+): Route {
+  return {
+    description: { ...spec, isLinked: true },
+    answer({ request, caller, idText, ...scope }) {
+      const id = readId(spec.idKind, idText);
+      if (!id.ok) return id;
+      const query = readRouteQuery(request.url, spec.query);
+      if (!query.ok) return query;
+      return spec.handle({ caller, id: id.value, query: query.value as Query, ...scope });
+    },
+  };
+}
+
+/** An address that anyone may read. One without a query of its own ignores what it is given. */
+export function defineOpenRoute<Query = undefined>(spec: OpenSpec<Query>): Route {
+  return {
+    description: { ...spec, scope: null },
+    answer({ request, client, deadline, database }) {
+      const scope = { headers: request.headers, client, deadline, database };
+      if (spec.query === undefined) return spec.handle({ query: undefined as Query, ...scope });
+      const query = readQuery<Query>(request.url, spec.query);
+      return query.ok ? spec.handle({ query: query.value, ...scope }) : query;
+    },
+  };
+}
+
+export function notFound(kind: IdKind, id: string): Refusal {
+  return refused("not_found", `There is no ${NOUNS[kind]} ${id}.`);
+}
+
+/** More than any name may have. */
+const NAME_CHARACTERS_MAX = 200;
+const EMPTY_OBJECT = { ok: true, value: { text: "{}", value: {} } } as const;
+const NO_QUERY = z.strictObject({});
+const NOTHING: Outcome<undefined> = { ok: true, value: undefined };
+const NO_BODY = { ok: true, value: { text: "", value: undefined } } as const;
+
+const NOUNS: Readonly<Record<IdKind, string>> = {
+  project: "project",
+  apiKey: "API key",
+  connection: "connection",
+  subscription: "subscription",
+  event: "event",
+  delivery: "delivery",
+  signingSecret: "signing secret",
+  redelivery: "redelivery",
+  operationalEvent: "operational event",
+  signingKey: "signing key",
+  auditEntry: "audit entry",
+};
+
+function readId(kind: IdKind | undefined, text: string | undefined): Outcome<string> {
+  if (kind === undefined) return { ok: true, value: "" };
+  const id = parsePublicId(kind, text ?? "");
+  if (id !== null) return { ok: true, value: id };
+  const detail = `An id of a ${NOUNS[kind]} reads ${ID_PREFIXES[kind]}_ and 32 hex digits.`;
+  return refused("not_found", `There is no such ${NOUNS[kind]}. ${detail}`);
+}
+
+/** A name that nothing can have is looked up nowhere: the database takes no NUL. */
+function readName(text = ""): Outcome<string> {
+  if (text.length <= NAME_CHARACTERS_MAX && isPrintable(text)) return { ok: true, value: text };
+  const detail = `A name has at most ${NAME_CHARACTERS_MAX} characters, none of them a control character.`;
+  return refused("not_found", `There is nothing of that name. ${detail}`);
+}
+
+function readRouteQuery(url: string, schema: z.ZodObject | undefined): Outcome<unknown> {
+  if (schema !== undefined) return readQuery(url, schema);
+  return url.includes("?") ? readQuery(url, NO_QUERY) : NOTHING;
+}
+
+function hasNoBody({ headers }: Request): boolean {
+  const length = headers.get("content-length");
+  if (length !== null) return length === "0";
+  return !headers.has("transfer-encoding") && !headers.has("content-type");
+}
+
+async function readBody(
+  request: Request,
+  { schema, bytesMax, isOptional = false }: BodyDescription,
+): Promise<Outcome<{ readonly text: string; readonly value: unknown }>> {
+  const body =
+    isOptional && hasNoBody(request) ? EMPTY_OBJECT : await readJsonBody(request, bytesMax);
+  if (!body.ok) return body;
+  const parsed = schema.safeParse(body.value.value);
+  if (parsed.success) return { ok: true, value: { text: body.value.text, value: parsed.data } };
+  const parts = invalidBodyParts(parsed.error.issues);
+  return { ok: false, problem: problemOfParts("validation_failed", parts) };
+}

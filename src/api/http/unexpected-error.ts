@@ -1,0 +1,72 @@
+import { UNREADINESS_REASONS } from "../../core/readiness.ts";
+import { QueueFullError, QueueStoppedError } from "../../store/writes/group-commit.ts";
+import {
+  DatabaseAwayError,
+  DatabaseBusyError,
+  isTransient,
+  NotBegunInTimeError,
+} from "../../store/db/errors.ts";
+import { problem } from "./problem.ts";
+import type { Problem } from "./problem.ts";
+
+/** How far a request had come when it failed. */
+export interface FailedRequest {
+  /** It may have changed something; false for reading, and when nothing was sent. */
+  readonly mayHaveActed: boolean;
+}
+
+/**
+ * What a client hears of an error that no handler expected: nothing about the inside, but whether
+ * the same request may succeed later, and whether it may have been carried out.
+ */
+export function problemOfError(error: unknown, { mayHaveActed }: FailedRequest): Problem {
+  if (error instanceof QueueFullError || error instanceof DatabaseBusyError) return overloaded();
+  if (error instanceof QueueStoppedError) {
+    return unavailable("overloaded", "The gateway is shutting down.", mayHaveActed);
+  }
+  if (error instanceof DatabaseAwayError) {
+    const reason = UNREADINESS_REASONS[`database_${error.condition}`];
+    return unavailable("database_unavailable", reason, mayHaveActed);
+  }
+  if (error instanceof NotBegunInTimeError) {
+    const reason = "The database was too slow to take this in time.";
+    return unavailable("database_unavailable", reason, mayHaveActed);
+  }
+  if (isTransient(error)) {
+    const reason = "The database can't be reached or is too slow just now.";
+    return unavailable("database_unavailable", reason, mayHaveActed);
+  }
+  return problem(
+    "internal_error",
+    "Something went wrong on our side; the log names it by the request id of this answer.",
+  );
+}
+
+export function tooManyBodies(): Problem {
+  return problem(
+    "overloaded",
+    "Too many large requests are in progress; nothing of this was kept. Send it again later, or in smaller parts.",
+    { headers: { "retry-after": "2" } },
+  );
+}
+
+export function overloaded(): Problem {
+  return problem("overloaded", "Too much is waiting to be stored; nothing of this was kept.", {
+    headers: { "retry-after": "1" },
+  });
+}
+
+function unavailable(
+  code: "overloaded" | "database_unavailable",
+  reason: string,
+  mayHaveActed: boolean,
+): Problem {
+  const outcome = mayHaveActed
+    ? "It is not known whether this request was carried out: it may have been stored. Send it " +
+      "again later; with the same Idempotency-Key a subscription is not stored twice."
+    : "Nothing was changed; send the request again later.";
+  return problem(code, `${reason} ${outcome}`, {
+    headers: { "retry-after": code === "overloaded" ? "1" : "2" },
+    extensions: { outcome: mayHaveActed ? "unknown" : "none" },
+  });
+}

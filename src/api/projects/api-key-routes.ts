@@ -1,0 +1,156 @@
+import { z } from "@hono/zod-openapi";
+import { publicId } from "../../core/ids/ids.ts";
+import { isPrintable } from "../../core/printable.ts";
+import { newApiKey } from "../../runtime/secrets/api-key.ts";
+import type { UuidSource } from "../../runtime/uuid-source.ts";
+import { createApiKey, listApiKeys, revokeApiKey } from "../../store/projects/api-keys.ts";
+import type { StoredApiKey } from "../../store/projects/api-keys.ts";
+import { jsonAnswer, NO_CONTENT, pageAnswer } from "../http/answer.ts";
+import { auditedRequest } from "./audit.ts";
+import { decodeCursor, encodeCursor, listScope } from "../request/cursor.ts";
+import { isoTime } from "../http/iso-time.ts";
+import { stockRefusal } from "../http/limit-refusal.ts";
+import { pagingParameters } from "../request/list-query.ts";
+import type { ApiPorts } from "../context.ts";
+import { problemOfParts } from "../http/problem.ts";
+import { apiKeyPageSchema, newApiKeySchema } from "../http/response-schemas.ts";
+import { defineRoute, notFound } from "../http/route.ts";
+import type { Route } from "../http/route.ts";
+
+const TAG = "API keys";
+const BODY_BYTES_MAX = 16 * 1024;
+
+/** The gateway's own key, which the environment names: replaced there, not here. */
+const BOOTSTRAP_KEY_NAME = "bootstrap";
+
+const newKeySchema = z
+  .strictObject({
+    name: z
+      .string()
+      .min(1)
+      .max(100)
+      .refine(isPrintable, { error: "Remove control characters and broken Unicode." })
+      .refine((name) => name !== BOOTSTRAP_KEY_NAME, { error: "This name is the gateway's own." }),
+    scopes: z
+      .array(z.unknown())
+      .min(1)
+      .max(3)
+      .pipe(z.array(z.enum(["subscriptions:write", "subscriptions:read", "admin"])))
+      .refine((scopes) => new Set(scopes).size === scopes.length, {
+        error: "Name each scope once.",
+      })
+      .openapi({
+        type: "array",
+        items: { type: "string", enum: ["subscriptions:write", "subscriptions:read", "admin"] },
+      }),
+    expires_at: z.iso
+      .datetime({ offset: true, error: "Must be a time such as 2027-01-31T12:00:00Z." })
+      .max(64)
+      .optional(),
+  })
+  .openapi("ApiKeyRequest");
+
+export function apiKeyRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
+  return [list(), create(ports, newUuid), revoke(ports)];
+}
+
+function list(): Route {
+  return defineRoute({
+    method: "GET",
+    path: "/v1/api-keys",
+    tag: TAG,
+    summary: "List API keys, newest first",
+    scope: "admin",
+    query: z.strictObject(pagingParameters),
+    success: { status: 200, description: "A page of results.", schema: apiKeyPageSchema },
+    problems: ["invalid_cursor"],
+    async handle({ database, caller: { projectId }, query: { cursor, limit } }) {
+      const scope = listScope("api keys", projectId, {});
+      const beforeId = decodeCursor(scope, cursor);
+      if (!beforeId.ok) return beforeId;
+      const query = { projectId, beforeId: beforeId.value, limit: limit + 1 };
+      const rows = await listApiKeys(database, query);
+      const last = rows.length > limit ? rows[limit - 1] : undefined;
+      const items = rows.slice(0, limit).map((key) => JSON.stringify(apiKeyView(key)));
+      return pageAnswer(items, last === undefined ? null : encodeCursor(scope, last.id));
+    },
+  });
+}
+
+function create(ports: ApiPorts, newUuid: UuidSource): Route {
+  return defineRoute({
+    method: "POST",
+    path: "/v1/api-keys",
+    tag: TAG,
+    summary: "Create an API key",
+    description: "The key is in this answer only; what is stored can't be turned back into it.",
+    scope: "admin",
+    body: { schema: newKeySchema, bytesMax: BODY_BYTES_MAX },
+    success: { status: 201, description: "The key.", schema: newApiKeySchema },
+    problems: ["project_limit_reached"],
+    async handle(request) {
+      const { database, body } = request;
+      const { projectId } = request.caller;
+      const nowMs = ports.clock.now();
+      const expiresAtMs = body.expires_at === undefined ? null : Date.parse(body.expires_at);
+      if (expiresAtMs !== null && !(expiresAtMs > nowMs)) {
+        const part = { pointer: "/expires_at", detail: "Must be in the future." };
+        return { ok: false, problem: problemOfParts("validation_failed", [part]) };
+      }
+      const refusal = await stockRefusal("api_keys", { projectId, database }, ports);
+      if (refusal !== null) return refusal;
+      const key = newApiKey();
+      const { name, scopes } = body;
+      const id = newUuid(nowMs, 0);
+      await auditedRequest(ports, request, "create-api-key", async (within, note) => {
+        await createApiKey(within, { id, projectId, name, key, scopes, nowMs, expiresAtMs });
+        const details = { name, scopes, expires_at: isoTime(expiresAtMs) };
+        note({ action: "api_key.created", subject: publicId("apiKey", id), details });
+      });
+      const stored = { id, projectId, name, scopes, createdAtMs: nowMs, expiresAtMs };
+      const view = { ...apiKeyView({ ...stored, revokedAtMs: null }), key };
+      return jsonAnswer(201, JSON.stringify(view), { "cache-control": "no-store" });
+    },
+  });
+}
+
+function revoke(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "DELETE",
+    path: "/v1/api-keys/{id}",
+    tag: TAG,
+    summary: "Revoke an API key",
+    description: "At once on this node, within a second on the others.",
+    scope: "admin",
+    idKind: "apiKey",
+    success: { status: 204, description: "API key revoked (idempotent)." },
+    async handle(request) {
+      const { id } = request;
+      const { projectId } = request.caller;
+      const nowMs = ports.clock.now();
+      const name = "revoke-api-key";
+      const revoked = await auditedRequest(ports, request, name, async (within, note) => {
+        const key = await revokeApiKey(within, { projectId, id, nowMs });
+        if (key === null) return null;
+        const details = { name: key.name };
+        note({ action: "api_key.revoked", subject: publicId("apiKey", id), details });
+        return key;
+      });
+      if (revoked === null) return notFound("apiKey", publicId("apiKey", id));
+      ports.apiKeys.take(revoked);
+      return NO_CONTENT;
+    },
+  });
+}
+
+function apiKeyView(of: StoredApiKey): object {
+  return {
+    id: publicId("apiKey", of.id),
+    object: "api_key",
+    name: of.name,
+    scopes: of.scopes,
+    created_at: isoTime(of.createdAtMs),
+    expires_at: isoTime(of.expiresAtMs),
+    revoked_at: isoTime(of.revokedAtMs),
+  };
+}

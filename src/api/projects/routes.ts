@@ -1,0 +1,132 @@
+import { publicId } from "../../core/ids/ids.ts";
+import {
+  eachLimit,
+  type ProjectLimitName,
+  type ProjectLimitValues,
+} from "../../core/project-limits.ts";
+import type { Database } from "../../store/db/database.ts";
+import { changeProjectSettings, findProject } from "../../store/projects/manage-projects.ts";
+import type { ProjectRecord } from "../../store/projects/manage-projects.ts";
+import { countStored, type StoredCounts } from "../../store/sql/stored-counts.ts";
+import { jsonAnswer } from "../http/answer.ts";
+import { isoTime } from "../http/iso-time.ts";
+import { auditedRequest, changedFields } from "./audit.ts";
+import type { ApiPorts } from "../context.ts";
+import { problemOfParts } from "../http/problem.ts";
+import type { Outcome } from "../http/problem.ts";
+import { projectChangeSchema, projectSchema } from "./schema.ts";
+import { defineRoute, notFound } from "../http/route.ts";
+import type { Reply, Route } from "../http/route.ts";
+
+const TAG = "Project";
+const BODY_BYTES_MAX = 64 * 1024;
+
+export function projectRoutes(ports: ApiPorts): Route[] {
+  return [read(ports), change(ports)];
+}
+
+function read(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "GET",
+    path: "/v1/project",
+    tag: TAG,
+    summary: "Get the project of the API key",
+    scope: "admin",
+    success: { status: 200, description: "The project.", schema: projectSchema },
+    async handle({ database, caller: { projectId } }) {
+      const found = await findProject(database, projectId);
+      return projectReply(found, { database, projectId }, ports);
+    },
+  });
+}
+
+function change(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "PATCH",
+    path: "/v1/project",
+    tag: TAG,
+    summary: "Change the project's own settings",
+    description: "What is left out stays as it is; null goes back to what the operator has set.",
+    scope: "admin",
+    body: { schema: projectChangeSchema, bytesMax: BODY_BYTES_MAX },
+    success: { status: 200, description: "The project.", schema: projectSchema },
+    problems: ["callback_url_refused"],
+    async handle(request) {
+      const { database, body } = request;
+      const { projectId } = request.caller;
+      const found = await findProject(database, projectId);
+      if (found === null) return projectReply(found, { database, projectId }, ports);
+      const allowed = allowedOf(found, "live_jobs", ports);
+      if ((body.live_jobs_max ?? 0) > allowed) {
+        const detail = `Must be at most ${allowed}, which is what the operator allows.`;
+        const part = { pointer: "/live_jobs_max", detail };
+        return { ok: false, problem: problemOfParts("validation_failed", [part]) };
+      }
+      const checked = await checkOperationsUrl(projectId, body.operations_url, ports);
+      if (!checked.ok) return checked;
+      const change = { ...body, operations_url: checked.value };
+      const name = "change-project-settings";
+      const changed = await auditedRequest(ports, request, name, async (within, note) => {
+        const project = await changeProjectSettings(within, projectId, change);
+        const subject = publicId("project", projectId);
+        const details = { fields: changedFields(body) };
+        if (project !== null) note({ action: "project.changed", subject, details });
+        return project;
+      });
+      await ports.projectChanged();
+      return projectReply(changed, { database, projectId }, ports);
+    },
+  });
+}
+
+/** It is a callback URL like any other. */
+async function checkOperationsUrl(
+  projectId: string,
+  text: string | null | undefined,
+  ports: ApiPorts,
+): Promise<Outcome<string | null | undefined>> {
+  if (text === null || text === undefined) return { ok: true, value: text };
+  const checked = await ports.checkCallbackUrl(projectId, text);
+  if (checked.ok) return { ok: true, value: checked.url.href };
+  const part = { pointer: "/operations_url", detail: checked.reason };
+  return { ok: false, problem: problemOfParts("callback_url_refused", [part]) };
+}
+
+/** A key can outlive its project only when somebody deletes rows by hand. */
+async function projectReply(
+  of: ProjectRecord | null,
+  { database, projectId }: { readonly database: Database; readonly projectId: string },
+  ports: ApiPorts,
+): Promise<Reply> {
+  if (of === null) return notFound("project", publicId("project", projectId));
+  const stored = await countStored(database, projectId, ports.clock.now());
+  return jsonAnswer(200, projectJson(of, stored, ports));
+}
+
+function projectJson(of: ProjectRecord, stored: StoredCounts, ports: ApiPorts): string {
+  const counted: Partial<ProjectLimitValues> = stored;
+  return JSON.stringify({
+    id: publicId("project", of.id),
+    object: "project",
+    name: of.name,
+    live_jobs: ports.limits.used(of.id, "live_jobs") ?? 0,
+    live_jobs_max: of.settings.live_jobs_max ?? null,
+    live_jobs_allowed: allowedOf(of, "live_jobs", ports),
+    retry_schedule_s: of.settings.retry_schedule_s ?? null,
+    signatures: of.settings.signatures ?? null,
+    callback_concurrency: of.settings.callback_concurrency ?? null,
+    callback_requests_per_second: of.settings.callback_requests_per_second ?? null,
+    operations_url: of.settings.operations_url ?? null,
+    limits: eachLimit((name) => ({
+      allowed: allowedOf(of, name, ports),
+      used: counted[name] ?? ports.limits.used(of.id, name),
+    })),
+    created_at: isoTime(of.createdAtMs),
+    updated_at: isoTime(of.updatedAtMs),
+  });
+}
+
+/** From the row just read, which may be newer than what this node holds in memory. */
+function allowedOf(of: ProjectRecord, name: ProjectLimitName, ports: ApiPorts): number {
+  return of.limits[name] ?? ports.limits.allowedByDefault(name);
+}

@@ -1,0 +1,107 @@
+import { PER_SECOND_MIN } from "../../core/poll-ceilings.ts";
+import { z } from "@hono/zod-openapi";
+import { eachLimit, limitOf, type ProjectLimitName } from "../../core/project-limits.ts";
+import { SIGNATURE_SCHEMES } from "../../core/signing/signature-scheme.ts";
+import { retryScheduleSchema, signaturesSchema } from "../http/delivery-settings-schema.ts";
+
+const LIVE_JOBS_MAX = 1_000_000_000;
+
+const liveJobsMaxSchema = z
+  .int()
+  .min(0)
+  .max(LIVE_JOBS_MAX)
+  .nullable()
+  .openapi({
+    description:
+      "So many jobs may be watched at once; a subscription that would add one more is refused. " +
+      "Null for as many as the operator allows.",
+  });
+
+const callbackConcurrencySchema = z.int().min(1).max(1024).nullable().openapi({
+  description:
+    "Callbacks under way at once to one origin. Never more than the gateway's, which null stands for.",
+});
+
+const callbackRateSchema = z.number().min(PER_SECOND_MIN).max(100_000).nullable().openapi({
+  description:
+    "Callbacks a second to one origin. Never more than the gateway's, which null stands for.",
+});
+
+const operationsUrlSchema = z
+  .string()
+  .min(1)
+  .max(2048)
+  .nullable()
+  .openapi({
+    format: "uri",
+    description:
+      "Where to tell of deliveries that were given up, callback origins that fail, connections that are " +
+      "paused, and statuses that nobody knows. Null for nowhere.",
+  });
+
+const SCOPE_OF_USE = { stock: "", concurrency: " On this node.", rate: " On this node." } as const;
+
+function limitSchema(name: ProjectLimitName) {
+  const { unit, kind, counts } = limitOf(name);
+  const per = kind === "rate" ? " per second" : "";
+  return z
+    .strictObject({
+      allowed: z
+        .number()
+        .min(0)
+        .openapi({ description: `In ${unit}${per}.` }),
+      used: z
+        .number()
+        .nullable()
+        .openapi({ description: `Now; null when unknown.${SCOPE_OF_USE[kind]}` }),
+    })
+    .openapi({ description: counts });
+}
+
+const limitsSchema = z.strictObject(eachLimit(limitSchema)).openapi("ProjectLimits", {
+  description: "What the project may use, as the operator says, and what it uses.",
+});
+
+/** What a project may set for itself; each answered under the same name, null when it is not set. */
+export const projectChangeSchema = z
+  .strictObject({
+    live_jobs_max: liveJobsMaxSchema.optional(),
+    retry_schedule_s: retryScheduleSchema.nullable().optional(),
+    signatures: signaturesSchema.nullable().optional(),
+    callback_concurrency: callbackConcurrencySchema.optional(),
+    callback_requests_per_second: callbackRateSchema.optional(),
+    operations_url: operationsUrlSchema.optional(),
+  })
+  .openapi("ProjectChange");
+
+export const projectSchema = z
+  .strictObject({
+    id: z
+      .string()
+      .regex(/^prj_[0-9a-f]{32}$/)
+      .openapi({ example: "prj_019b76da98007034a5b6c7d8e9f00112" }),
+    object: z.literal("project"),
+    name: z.string(),
+    live_jobs: z.int().openapi({
+      description:
+        "Jobs that are watched now. What other nodes have accepted in the last ten seconds may be " +
+        "missing, and what this one has given them may count twice.",
+    }),
+    live_jobs_max: liveJobsMaxSchema,
+    live_jobs_allowed: z.int().openapi({
+      description: "The operator's limit; live_jobs_max can't be above it.",
+    }),
+    retry_schedule_s: z.array(z.number()).nullable().openapi({
+      description: "Null for the gateway's.",
+    }),
+    signatures: z.array(z.enum(SIGNATURE_SCHEMES)).nullable().openapi({
+      description: "Null for v1 alone.",
+    }),
+    callback_concurrency: callbackConcurrencySchema,
+    callback_requests_per_second: callbackRateSchema,
+    operations_url: operationsUrlSchema,
+    limits: limitsSchema,
+    created_at: z.iso.datetime(),
+    updated_at: z.iso.datetime(),
+  })
+  .openapi("Project");

@@ -1,0 +1,211 @@
+import { z } from "@hono/zod-openapi";
+import { DEFINITION_BYTES_MAX } from "../../providers/compile/files.ts";
+import type { KnownProvider } from "../../providers/compile/known-provider.ts";
+import { definitionJsonSchema } from "../../providers/compile/read-definition.ts";
+import type { UuidSource } from "../../runtime/uuid-source.ts";
+import { deleteProvider } from "../../store/connections/delete-provider.ts";
+import { putProvider } from "../../store/connections/put-provider.ts";
+import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
+import { limitRefusal } from "../http/limit-refusal.ts";
+import { auditedRequest } from "../projects/audit.ts";
+import type { ApiPorts } from "../context.ts";
+import { refused } from "../http/problem.ts";
+import type { Refusal } from "../http/problem.ts";
+import { readNamedDefinition } from "./definition.ts";
+import { providerView, providerWithDefinition } from "./view.ts";
+import {
+  definitionBodySchema,
+  providerPageSchema,
+  providerWithDefinitionSchema,
+} from "./schema.ts";
+import { defineOpenRoute, defineRoute } from "../http/route.ts";
+import type { Route } from "../http/route.ts";
+
+const TAG = "Providers";
+const PATH = "/v1/providers/{name}";
+
+export function providerRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
+  // The schema first: to a router its address is a name as well.
+  return [list(ports), readSchema(), read(ports), put(ports, newUuid), remove(ports)];
+}
+
+function list(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "GET",
+    path: "/v1/providers",
+    tag: TAG,
+    summary: "List the job APIs that can be watched",
+    scope: "subscriptions:read",
+    success: { status: 200, description: "All of them.", schema: providerPageSchema },
+    async handle({ caller: { projectId } }) {
+      await ports.providers.refresh();
+      const data = ports.providers.list(projectId).map(providerView);
+      return jsonAnswer(200, JSON.stringify({ data, next_cursor: null }));
+    },
+  });
+}
+
+/** Like the documentation it needs no key: editors fetch it to help with writing definitions. */
+function readSchema(): Route {
+  let text: string | undefined;
+  return defineOpenRoute({
+    method: "GET",
+    path: "/v1/providers/schema",
+    tag: TAG,
+    summary: "Read the JSON Schema of a provider definition",
+    success: { status: 200, description: "JSON Schema 2020-12.", schema: z.looseObject({}) },
+    handle: () => jsonAnswer(200, (text ??= JSON.stringify(definitionJsonSchema()))),
+  });
+}
+
+function read(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "GET",
+    path: PATH,
+    tag: TAG,
+    summary: "Get a provider and its definition",
+    description: "The definition can be copied, changed, and put under a name of your own.",
+    scope: "subscriptions:read",
+    success: { status: 200, description: "The provider.", schema: providerWithDefinitionSchema },
+    problems: ["not_found"],
+    async handle({ caller: { projectId }, name }) {
+      const known = await ports.providers.findFresh(projectId, name);
+      return known === null ? noSuchProvider(name) : providerAnswer(200, known);
+    },
+  });
+}
+
+function put(ports: ApiPorts, newUuid: UuidSource): Route {
+  return defineRoute({
+    method: "PUT",
+    path: PATH,
+    tag: TAG,
+    summary: "Create or change a provider of your own",
+    description:
+      "Each change is a new version. Jobs that are watched keep the version they began with; new " +
+      "ones take the newest, on other nodes within about half a second. The same definition again " +
+      "changes nothing. /v1/providers/schema says what a definition may hold.",
+    scope: "admin",
+    body: { schema: definitionBodySchema, bytesMax: DEFINITION_BYTES_MAX },
+    success: {
+      status: 200,
+      description: "It was changed, or is the same as before.",
+      created: "It is new.",
+      schema: providerWithDefinitionSchema,
+    },
+    problems: ["provider_name_taken", "too_many_providers", "project_limit_reached"],
+    async handle(request) {
+      const { name, bodyText } = request;
+      const { projectId } = request.caller;
+      const known = await ports.providers.findFresh(projectId, name);
+      if (known !== null && known.source !== "project") return nameTaken(known);
+      const definition = readNamedDefinition(name, bodyText, (url) =>
+        ports.checkUpstreamUrl(projectId, url),
+      );
+      if (!definition.ok) return definition;
+      const { text, isSame } = definition.value;
+      const wanted = {
+        id: newUuid(ports.clock.now(), 0),
+        projectId,
+        name,
+        definition: text,
+        isSame,
+        namesMax: ports.limits.allowed(projectId, "definitions"),
+        versionsMax: ports.limits.allowed(projectId, "definition_versions"),
+      };
+      const outcome = await auditedRequest(ports, request, "put-provider", async (within, note) => {
+        const put = await putProvider(within, wanted);
+        if (put.kind === "created" || put.kind === "changed") {
+          note({
+            action: `provider.${put.kind}`,
+            subject: name,
+            details: { version: put.version },
+          });
+        }
+        return put;
+      });
+      if (outcome.kind === "too_many") return tooMany(projectId, ports);
+      if (outcome.kind === "too_many_versions") return tooManyVersions(projectId, ports);
+      const stored = await ports.providers.findFresh(projectId, name);
+      if (stored === null) return noSuchProvider(name);
+      return providerAnswer(outcome.kind === "created" ? 201 : 200, stored);
+    },
+  });
+}
+
+function remove(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "DELETE",
+    path: PATH,
+    tag: TAG,
+    summary: "Delete a provider of your own",
+    description:
+      "Refused while the project has connections at it, which in turn stay while jobs are watched " +
+      "through them. Events that were recorded stay as they are.",
+    scope: "admin",
+    success: { status: 204, description: "Provider deleted." },
+    problems: ["not_found", "provider_in_use"],
+    async handle(request) {
+      const { name } = request;
+      const { projectId } = request.caller;
+      const done = await auditedRequest(ports, request, "delete-provider", async (within, note) => {
+        const outcome = await deleteProvider(within, { projectId, name });
+        if (outcome === "deleted") note({ action: "provider.deleted", subject: name });
+        return outcome;
+      });
+      switch (done) {
+        case "not_found":
+          return notOwn(name);
+        case "in_use":
+          return refused(
+            "provider_in_use",
+            `Connections at ${name} need its definition; delete them first.`,
+          );
+        case "deleted":
+          await ports.providers.refresh();
+          return NO_CONTENT;
+      }
+    },
+  });
+}
+
+function providerAnswer(status: 200 | 201, known: KnownProvider) {
+  return jsonAnswer(status, JSON.stringify(providerWithDefinition(known)));
+}
+
+export function noSuchProvider(name: string): Refusal {
+  return refused("not_found", `There is no provider ${JSON.stringify(name.slice(0, 100))}.`);
+}
+
+function notOwn(name: string): Refusal {
+  return refused(
+    "not_found",
+    `The project has no provider ${JSON.stringify(name.slice(0, 100))} of its own; others can't be deleted.`,
+  );
+}
+
+function nameTaken({ provider: { name }, source }: KnownProvider): Refusal {
+  const whose = source === "file" ? "comes from the operator's files" : "comes with Ringback";
+  return refused("provider_name_taken", `A provider named ${name} ${whose}; take another name.`);
+}
+
+function tooMany(projectId: string, { limits }: ApiPorts): Refusal {
+  const allowed = limits.allowed(projectId, "definitions");
+  return limitRefusal(limits, {
+    projectId,
+    name: "definitions",
+    code: "too_many_providers",
+    detail: `The project has at most ${allowed} providers of its own; delete some first.`,
+  });
+}
+
+function tooManyVersions(projectId: string, { limits }: ApiPorts): Refusal {
+  return limitRefusal(limits, {
+    projectId,
+    name: "definition_versions",
+    code: "project_limit_reached",
+    detail:
+      "The project's definitions have been changed as often as they may, since every version is " +
+      "kept for the jobs that began with it; ask the operator for more.",
+  });
+}

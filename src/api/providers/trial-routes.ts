@@ -1,0 +1,124 @@
+import { sliceRawJson } from "../../core/json/raw-json.ts";
+import { answerOfSample } from "../../providers/trial/sample.ts";
+import { hasResultRequest, tryAnswer } from "../../providers/trial/trial.ts";
+import { jsonAnswer } from "../http/answer.ts";
+import { paramFaults, urlFaults } from "../request/param-faults.ts";
+import type { ApiPorts } from "../context.ts";
+import { problemOfParts, refused } from "../http/problem.ts";
+import type { Outcome } from "../http/problem.ts";
+import { readNamedDefinition } from "./definition.ts";
+import { noSuchProvider } from "./routes.ts";
+import { failedTrialJson, type Tried, trialJson } from "./trial-view.ts";
+import { providerTrialSchema, trialRequestSchema } from "./trial-schema.ts";
+import type { TrialRequest } from "./trial-schema.ts";
+import { defineRoute, WAITS_FOR_OTHERS_MS } from "../http/route.ts";
+import type { Reply, Route } from "../http/route.ts";
+import { DEFAULT_CONNECTION } from "../subscriptions/schema.ts";
+
+const BODY_BYTES_MAX = 1024 * 1024;
+
+export function providerTrialRoutes(ports: ApiPorts): Route[] {
+  return [tryOut(ports)];
+}
+
+function tryOut(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "POST",
+    path: "/v1/providers/{name}/try",
+    tag: "Providers",
+    summary: "See how a definition reads an answer",
+    description:
+      "Tells of each rule whether it matched and why not, what was found where, and what Ringback " +
+      "would do. Give a sample `answer`, or a `job_id` that is asked about once, within the limits " +
+      "of the connection. With `definition`, one that is not stored is tried. Nothing is changed.",
+    scope: "admin",
+    body: { schema: trialRequestSchema, bytesMax: BODY_BYTES_MAX },
+    answeredWithinMs: WAITS_FOR_OTHERS_MS,
+    success: { status: 200, description: "Step by step.", schema: providerTrialSchema },
+    problems: ["not_found", "unknown_connection", "upstream_not_asked"],
+    async handle({ caller: { projectId }, name, body, bodyText }) {
+      const tried = await findTried(projectId, name, body, bodyText, ports);
+      if (!tried.ok) return tried;
+      return body.job_id === undefined
+        ? trySample(tried.value, body, bodyText, ports)
+        : tryJob({ projectId, tried: tried.value, body, jobId: body.job_id }, ports);
+    },
+  });
+}
+
+/** The definition that is tried: the one in the request, or the one that is in force. */
+async function findTried(
+  projectId: string,
+  name: string,
+  body: TrialRequest,
+  bodyText: string,
+  ports: ApiPorts,
+): Promise<Outcome<Tried>> {
+  if (body.definition === undefined) {
+    const known = await ports.providers.findFresh(projectId, name);
+    return known === null ? noSuchProvider(name) : { ok: true, value: known };
+  }
+  const definition = sliceRawJson(bodyText, ["definition"]) ?? "{}";
+  const read = readNamedDefinition(
+    name,
+    definition,
+    (url) => ports.checkUpstreamUrl(projectId, url),
+    "/definition",
+  );
+  if (!read.ok) return read;
+  // A project's own, wherever it may lead; it has no version yet.
+  return { ok: true, value: { provider: read.value.provider, source: "project", version: null } };
+}
+
+function trySample(tried: Tried, body: TrialRequest, text: string, { clock }: ApiPorts): Reply {
+  const { answer, request, age_s: ageS, seen_before: seenBefore } = body;
+  if (answer === undefined) throw new Error("A trial without an answer and without a job.");
+  if (request === "result" && !hasResultRequest(tried.provider)) {
+    const detail = `The provider ${tried.provider.name} has no second request; leave this out.`;
+    const problem = problemOfParts("validation_failed", [{ pointer: "/request", detail }]);
+    return { ok: false, problem };
+  }
+  const facts = { ageMs: ageS * 1000, seenBefore, nowMs: clock.now() };
+  const sample = answerOfSample(answer, text, ["answer"]);
+  return jsonAnswer(200, trialJson(tried, tryAnswer(tried.provider, request, sample, facts), null));
+}
+
+async function tryJob(
+  wanted: {
+    readonly projectId: string;
+    readonly tried: Tried;
+    readonly body: TrialRequest;
+    readonly jobId: string;
+  },
+  ports: ApiPorts,
+): Promise<Reply> {
+  const { projectId, tried, body, jobId } = wanted;
+  const { name } = tried.provider;
+  const connectionName = body.connection ?? DEFAULT_CONNECTION;
+  const connection = await ports.connections.findFresh(projectId, name, connectionName);
+  if (connection === null) {
+    const detail = `${name} has no connection named ${JSON.stringify(connectionName)}; create it with POST /v1/connections.`;
+    const problem = problemOfParts("unknown_connection", [{ pointer: "/connection", detail }]);
+    return { ok: false, problem };
+  }
+  const params = body.params ?? {};
+  const faults = [
+    ...paramFaults(tried.provider, params),
+    ...urlFaults(tried.provider, connection.baseUrl, params),
+  ];
+  if (faults.length > 0) return { ok: false, problem: problemOfParts("validation_failed", faults) };
+  const outcome = await ports.tryLive(connection.id, {
+    known: tried,
+    job: { jobId, params },
+    ageMs: body.age_s * 1000,
+    seenBefore: body.seen_before,
+  });
+  switch (outcome.kind) {
+    case "not_asked":
+      return refused("upstream_not_asked", outcome.problem);
+    case "not_answered":
+      return jsonAnswer(200, failedTrialJson(tried, outcome));
+    case "answered":
+      return jsonAnswer(200, trialJson(tried, outcome.trial, outcome));
+  }
+}

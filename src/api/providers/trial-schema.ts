@@ -1,0 +1,115 @@
+import { z } from "@hono/zod-openapi";
+import { sampleAnswerSchema } from "../../providers/trial/sample.ts";
+import { definitionBodySchema } from "./schema.ts";
+import { jobIdSchema, nameSchema, paramsSchema } from "../subscriptions/schema.ts";
+
+const AGE_S_MAX = 365 * 24 * 3600;
+
+export const trialRequestSchema = z
+  .strictObject({
+    definition: definitionBodySchema.optional().openapi({
+      description: "What is tried; the provider's own unless given. It is not stored.",
+    }),
+    answer: sampleAnswerSchema.optional().openapi({
+      description: "A sample: an answer of the upstream, written down.",
+    }),
+    request: z.enum(["status", "result"]).default("status").openapi({
+      description: "Which request the sample answers; result is the second request.",
+    }),
+    job_id: jobIdSchema.optional().openapi({
+      description: "Instead of a sample: a job that is asked about once.",
+    }),
+    params: paramsSchema.optional(),
+    connection: nameSchema.optional(),
+    age_s: z.number().min(0).max(AGE_S_MAX).default(0).openapi({
+      description: "How long ago the job was accepted; decides what a 404 means.",
+    }),
+    seen_before: z.boolean().default(false).openapi({
+      description: "Whether an earlier answer proved that the upstream knows the job.",
+    }),
+  })
+  .superRefine((body, context) => {
+    for (const { path, message } of contradictions(body)) {
+      context.addIssue({ code: "custom", path, message });
+    }
+  })
+  .openapi("ProviderTrialRequest");
+
+export type TrialRequest = z.output<typeof trialRequestSchema>;
+
+function contradictions(body: {
+  readonly answer?: unknown;
+  readonly job_id?: unknown;
+  readonly params?: unknown;
+  readonly connection?: unknown;
+  readonly request: string;
+}): { readonly path: string[]; readonly message: string }[] {
+  if (body.answer === undefined && body.job_id === undefined) {
+    const message = "Give an answer to be read, or a job_id to be asked about.";
+    return [{ path: ["answer"], message }];
+  }
+  if (body.answer === undefined) {
+    const message = "Only a sample can be the answer to the second request; remove this.";
+    return body.request === "status" ? [] : [{ path: ["request"], message }];
+  }
+  return (["job_id", "params", "connection"] as const)
+    .filter((field) => body[field] !== undefined)
+    .map((field) => ({ path: [field], message: "Remove this, or the answer." }));
+}
+
+const shownText = z.string().nullable();
+
+export const providerTrialSchema = z
+  .strictObject({
+    object: z.literal("provider_trial"),
+    provider: z.string(),
+    version: z.int().nullable().openapi({ description: "Null when built in or not stored." }),
+    asked: z
+      .strictObject({ method: z.string(), url: z.string() })
+      .nullable()
+      .openapi({ description: "The request about the live job, without the credential." }),
+    answer: z
+      .strictObject({
+        status: z.int(),
+        headers: z.record(z.string(), z.union([z.string(), z.array(z.string())])),
+        body: z.string(),
+      })
+      .nullable()
+      .openapi({ description: "What a live job's upstream answered; the body's beginning." }),
+    failure: shownText.openapi({ description: "Why no answer came about a live job." }),
+    steps: z
+      .strictObject({
+        request: z.enum(["status", "result"]),
+        http_status: z.int(),
+        body: z.strictObject({ bytes: z.int(), is_json: z.boolean(), why: shownText }),
+        rules: z.array(
+          z.strictObject({
+            rule: z.string().openapi({ description: "A JSON Pointer into the definition." }),
+            note: z.string().optional(),
+            observe: z.string(),
+            outcome: z.enum(["matched", "did_not_match", "not_tried"]),
+            why: shownText.openapi({ description: "The first thing that did not hold." }),
+          }),
+        ),
+        decided_by: shownText.openapi({
+          description: "The rule that matched; null when HTTP's own meaning holds.",
+        }),
+        extracted: z.array(
+          z.strictObject({
+            field: z.string().openapi({ description: "A JSON Pointer into the definition." }),
+            found_at: shownText.openapi({ description: "A JSON Pointer into the answer." }),
+            value: shownText.openapi({ description: "JSON as it stands there, cut to 1000." }),
+          }),
+        ),
+        steps: z.strictObject({ used: z.int(), max: z.int() }).openapi({
+          description:
+            "How many steps a poll takes to read the answer, and how many it may take; an answer " +
+            "that takes more can't be read.",
+        }),
+        observation: z.looseObject({ kind: z.string() }),
+      })
+      .nullable()
+      .openapi({ description: "How the answer is read; null when none came." }),
+    consequence: z.string().openapi({ description: "What Ringback does on such an answer." }),
+  })
+  .openapi("ProviderTrial");

@@ -1,0 +1,41 @@
+import type { KnownProvider } from "../../providers/compile/known-provider.ts";
+import {
+  type LiveTrialOutcome,
+  shownObservation,
+  type Trial,
+} from "../../providers/trial/trial.ts";
+
+/** The definition that is tried. */
+export type Tried = Pick<KnownProvider, "provider" | "source" | "version">;
+
+/** @param live of a job that was asked about; null for a sample */
+export function trialJson(
+  tried: Tried,
+  { consequence, observation, ...steps }: Trial,
+  live: Extract<LiveTrialOutcome, { kind: "answered" }> | null,
+): string {
+  return JSON.stringify({
+    ...heading(tried),
+    asked: live?.asked ?? null,
+    answer: live?.answer ?? null,
+    failure: null,
+    steps: { ...steps, observation: shownObservation(observation) },
+    consequence,
+  });
+}
+
+export function failedTrialJson(
+  tried: Tried,
+  { asked, reason, consequence }: Extract<LiveTrialOutcome, { kind: "not_answered" }>,
+): string {
+  const nothing = { answer: null, failure: reason, steps: null };
+  return JSON.stringify({ ...heading(tried), asked, ...nothing, consequence });
+}
+
+function heading({ provider, version }: Tried): object {
+  return {
+    object: "provider_trial",
+    provider: provider.name,
+    version: version?.number ?? null,
+  };
+}

@@ -1,0 +1,33 @@
+import { missingParams, refusedUrlParams } from "../../providers/request/build.ts";
+import type { Provider } from "../../providers/compile/provider.ts";
+import { jsonPointer } from "../../runtime/settings/invalid-places.ts";
+import type { InvalidPart } from "../http/problem.ts";
+
+type Params = Readonly<Record<string, string>>;
+
+/** What is wrong with the params of a job: those that are needed, and those that nobody knows. */
+export function paramFaults(provider: Provider, params: Params): InvalidPart[] {
+  const missing = missingParams(provider, params).map((name) => ({
+    pointer: jsonPointer(["params", name]),
+    detail: `The provider ${provider.name} needs this param; it must not be empty.`,
+  }));
+  const strangers = Object.keys(params).filter((name) => !provider.paramNames.includes(name));
+  const known = provider.paramNames.join(", ") || "none";
+  const unknown = strangers.map((name) => ({
+    pointer: jsonPointer(["params", name]),
+    detail: `The provider ${provider.name} does not know this param; it knows: ${known}.`,
+  }));
+  return [...missing, ...unknown];
+}
+
+/** A URL of the client's goes nowhere but where the connection's credential may. */
+export function urlFaults(
+  provider: Provider,
+  baseUrl: string | null,
+  params: Params,
+): InvalidPart[] {
+  return refusedUrlParams(provider, baseUrl, params).map(({ name, problem }) => ({
+    pointer: jsonPointer(["params", name]),
+    detail: problem,
+  }));
+}

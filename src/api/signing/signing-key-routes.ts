@@ -1,0 +1,171 @@
+import { z } from "@hono/zod-openapi";
+import { parsePublicId, publicId, uuidV7 } from "../../core/ids/ids.ts";
+import { jwkOfSigningKey } from "../../core/signing/signing-key.ts";
+import type { SecretBox } from "../../runtime/secrets/secret-box.ts";
+import {
+  newSigningKeyPair,
+  publicSigningKeyOfSeed,
+} from "../../runtime/secrets/signing-key-pair.ts";
+import type { UuidSource } from "../../runtime/uuid-source.ts";
+import type { Database } from "../../store/db/database.ts";
+import {
+  findPublicSigningKeys,
+  type PublicSigningKey,
+  rotateSigningSecret,
+} from "../../store/projects/signing-secrets.ts";
+import { jsonAnswer } from "../http/answer.ts";
+import { auditedRequest } from "../projects/audit.ts";
+import { isoTime } from "../http/iso-time.ts";
+import { stockRefusal } from "../http/limit-refusal.ts";
+import type { ApiPorts } from "../context.ts";
+import { jwksSchema, signingKeyPageSchema, signingKeySchema } from "../http/response-schemas.ts";
+import { overlapSchema, ROTATION_BODY_BYTES_MAX, tooManySign } from "../http/rotation.ts";
+import { defineOpenRoute, defineRoute } from "../http/route.ts";
+import type { Route } from "../http/route.ts";
+import { nameSchema } from "../subscriptions/schema.ts";
+
+const TAG = "Signing keys";
+const PROJECT_DEFAULT = "default";
+/** A new key signs along with the one before, so a copy may be a little old. */
+const FOR_ALL = { "cache-control": "public, max-age=300" };
+
+const projectParameter = z.strictObject({
+  project: nameSchema.optional().openapi({
+    description: "The project's id or name.",
+    default: PROJECT_DEFAULT,
+  }),
+});
+
+export function signingKeyRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
+  return [list(ports), jwks(ports), rotate(ports, newUuid)];
+}
+
+function list(ports: ApiPorts): Route {
+  return defineOpenRoute({
+    method: "GET",
+    path: "/v1/signing-keys",
+    tag: TAG,
+    summary: "List public keys that verify v1a signatures",
+    description:
+      "The current one first. A replaced one signs along until it expires. Needs no API key: a " +
+      "public key verifies and can't sign. A project that does not exist has keys here as well, which " +
+      "nothing is signed with, so that the answer does not tell which projects there are.",
+    query: projectParameter,
+    success: { status: 200, description: "The keys.", schema: signingKeyPageSchema },
+    async handle({ query, database }) {
+      const keys = await keysOf(query.project ?? PROJECT_DEFAULT, ports, database);
+      const body = JSON.stringify({ data: keys.map(signingKeyView), next_cursor: null });
+      return jsonAnswer(200, body, FOR_ALL);
+    },
+  });
+}
+
+function jwks(ports: ApiPorts): Route {
+  return defineOpenRoute({
+    method: "GET",
+    path: "/v1/signing-keys/jwks",
+    tag: TAG,
+    summary: "Get the public keys as a JSON Web Key Set",
+    description: "RFC 7517 and 8037. `kid` is the key's id.",
+    query: projectParameter,
+    success: { status: 200, description: "The key set.", schema: jwksSchema },
+    async handle({ query, database }) {
+      const keys = await keysOf(query.project ?? PROJECT_DEFAULT, ports, database);
+      const set = keys.map((key) => jwkOfSigningKey(key.publicKey, publicId("signingKey", key.id)));
+      return jsonAnswer(200, JSON.stringify({ keys: set }), FOR_ALL);
+    },
+  });
+}
+
+function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
+  return defineRoute({
+    method: "POST",
+    path: "/v1/signing-keys/rotate",
+    tag: TAG,
+    summary: "Rotate the signing key",
+    description:
+      "As with signing secrets: those before it sign along for the overlap. A private key never " +
+      "leaves the gateway.",
+    scope: "admin",
+    body: {
+      schema: z.strictObject({ overlap_s: overlapSchema }).openapi("SigningKeyRotation"),
+      bytesMax: ROTATION_BODY_BYTES_MAX,
+      isOptional: true,
+    },
+    success: { status: 200, description: "The new key.", schema: signingKeySchema },
+    problems: ["too_many_signing_secrets", "project_limit_reached"],
+    async handle(request) {
+      const { database, body } = request;
+      const { projectId } = request.caller;
+      const refusal = await stockRefusal("signing_secrets", { projectId, database }, ports);
+      if (refusal !== null) return refusal;
+      const nowMs = ports.clock.now();
+      const { secret, publicKey } = newSigningKeyPair();
+      const id = newUuid(nowMs, 0);
+      const wanted = {
+        id,
+        projectId,
+        scheme: "v1a",
+        sealed: ports.secretBox.seal(secret, { column: "signing_secrets.secret", id }),
+        publicKey,
+        nowMs,
+      } as const;
+      const name = "rotate-signing-key";
+      const outcome = await auditedRequest(ports, request, name, async (within, note) => {
+        const rotated = await rotateSigningSecret(within, wanted, body.overlap_s * 1000);
+        const details = { overlap_s: body.overlap_s };
+        const subject = publicId("signingKey", id);
+        if (rotated.kind === "rotated") note({ action: "signing_key.rotated", subject, details });
+        return rotated;
+      });
+      if (outcome.kind === "too_many") return tooManySign(outcome);
+      ports.signingSecretsChanged(projectId);
+      const { createdAtMs, expiresAtMs } = outcome.secret;
+      const view = signingKeyView({ id, publicKey, createdAtMs, expiresAtMs });
+      return jsonAnswer(200, JSON.stringify(view));
+    },
+  });
+}
+
+async function keysOf(
+  project: string,
+  { clock, secretBox }: ApiPorts,
+  database: Database,
+): Promise<readonly PublicSigningKey[]> {
+  const { keys, oldestProjectAtMs } = await findPublicSigningKeys(database, {
+    projectId: parsePublicId("project", project),
+    projectName: project,
+    nowMs: clock.now(),
+  });
+  return keys ?? [decoyKey(project, oldestProjectAtMs, secretBox)];
+}
+
+/** Within this time of the first project's making a decoy seems to have been made. */
+const DECOY_AGE_RANGE_MS = 3_600_000;
+
+/** The same key each time for the same name, of which nobody without the ring can tell that it is none. */
+function decoyKey(project: string, oldestProjectAtMs: number, box: SecretBox): PublicSigningKey {
+  const bytes = (purpose: string): Buffer => {
+    const [digest] = box.digests(purpose, project);
+    return Buffer.from(digest.slice(-43), "base64url");
+  };
+  const about = bytes("decoy of a signing key's row");
+  const createdAtMs = oldestProjectAtMs + (about.readUInt32BE(0) % DECOY_AGE_RANGE_MS);
+  return {
+    id: uuidV7(createdAtMs, 0, about, 4),
+    publicKey: publicSigningKeyOfSeed(bytes("decoy of a signing key")),
+    createdAtMs,
+    expiresAtMs: null,
+  };
+}
+
+function signingKeyView(of: PublicSigningKey): object {
+  return {
+    id: publicId("signingKey", of.id),
+    object: "signing_key",
+    public_key: of.publicKey,
+    is_current: of.expiresAtMs === null,
+    created_at: isoTime(of.createdAtMs),
+    expires_at: isoTime(of.expiresAtMs),
+  };
+}

@@ -1,0 +1,204 @@
+import { z } from "@hono/zod-openapi";
+import { PROBLEMS } from "../../core/error-codes.ts";
+import { splitRawArray } from "../../core/json/raw-json-items.ts";
+import { sliceRawJson } from "../../core/json/raw-json.ts";
+import { isNotBegun, NotBegunInTimeError } from "../../store/db/errors.ts";
+import { jsonAnswer } from "../http/answer.ts";
+import { invalidBodyParts } from "../request/invalid-parts.ts";
+import type { ApiPorts } from "../context.ts";
+import { problemJson, problemOfParts } from "../http/problem.ts";
+import type { Outcome, Problem } from "../http/problem.ts";
+import { isObject } from "../request/record-of-strings.ts";
+import type { Reply, RequestScope } from "../http/route.ts";
+import { subscribe } from "./subscribe.ts";
+import type { Subscribed } from "./subscribe.ts";
+import { createdSubscriptionJson } from "./view.ts";
+import { subscriptionRequestSchema } from "./schema.ts";
+import { problemOfError } from "../http/unexpected-error.ts";
+
+export const BATCH_ITEMS_MAX = 1000;
+const UNKNOWN_KEYS_NAMED_MAX = 20;
+
+/** Only the outer shape: items are checked one by one, so that a bad one fails alone. */
+export const batchRequestSchema = z
+  .custom<readonly unknown[] | { readonly subscriptions: readonly unknown[] }>()
+  .superRefine((body, context) => {
+    for (const issue of batchIssues(body)) context.addIssue({ code: "custom", ...issue });
+  })
+  .openapi("SubscriptionBatchRequest", {
+    type: "object",
+    required: ["subscriptions"],
+    properties: {
+      subscriptions: {
+        type: "array",
+        minItems: 1,
+        maxItems: BATCH_ITEMS_MAX,
+        items: { $ref: "#/components/schemas/SubscriptionRequest" },
+      },
+    },
+  });
+
+export type BatchRequest = z.output<typeof batchRequestSchema>;
+
+export interface Batch {
+  readonly projectId: string;
+  readonly body: BatchRequest;
+  /** The JSON text of the body. */
+  readonly text: string;
+  readonly idempotencyKey: string | null;
+  readonly trace: string | null;
+}
+
+/**
+ * Enough for a batch of the store to fill while another is written. All items of a request at once
+ * would stand in memory through the commits of those before them, and be copied by every collection
+ * of garbage meanwhile.
+ */
+const ITEMS_AT_ONCE = 250;
+
+/**
+ * Subscribes the items, many at once, so that they share the store's batches and one name
+ * resolution. Answers with one result an item, in the order given; or, if all of them failed
+ * because nothing could be stored, as a whole.
+ */
+export async function subscribeBatch(
+  batch: Batch,
+  ports: ApiPorts,
+  scope: RequestScope,
+): Promise<Reply> {
+  const checkUrl = once((text) => ports.checkCallbackUrl(batch.projectId, text));
+  const sharing: ApiPorts = { ...ports, checkCallbackUrl: (_, text) => checkUrl(text) };
+  const items = itemsOf(batch.body);
+  const texts = textsOf(batch.text, batch.body);
+  const unavailable = new Unavailable();
+  const resultOf = async (item: unknown, index: number): Promise<string> => {
+    const { idempotencyKey } = batch;
+    const wish = {
+      projectId: batch.projectId,
+      item,
+      text: texts[index] ?? "",
+      // A header can't hold a line break: no single request has such a key.
+      idempotencyKey: idempotencyKey === null ? null : `${idempotencyKey}\n${index}`,
+      trace: batch.trace,
+    };
+    const subscribed = await subscribeItem(wish, sharing, scope, unavailable);
+    return resultJson(subscribed, ports);
+  };
+  const results = Array.from<string>({ length: items.length });
+  let next = 0;
+  const takeItems = async (): Promise<void> => {
+    while (next < items.length) {
+      const index = next;
+      next += 1;
+      results[index] = await resultOf(items[index], index);
+    }
+  };
+  await Promise.all(Array.from({ length: ITEMS_AT_ONCE }, takeItems));
+  if (unavailable.items > 0) {
+    const counts = { items: items.length, unavailable: unavailable.items };
+    ports.log.warn({ ...counts, err: unavailable.error }, "items of a batch could not be stored");
+  }
+  if (unavailable.problem !== null && unavailable.items === items.length) {
+    return { ok: false, problem: unavailable.problem };
+  }
+  return jsonAnswer(200, `{"results":[${results.join(",")}]}`);
+}
+
+/** The items that failed through no fault of their own. */
+class Unavailable {
+  items = 0;
+  error: unknown = null;
+  /** The most serious of their problems: one that leaves open whether something was stored. */
+  problem: Problem | null = null;
+
+  add(problem: Problem, error: unknown, mayHaveActed: boolean): void {
+    this.items += 1;
+    if (this.problem !== null && !mayHaveActed) return;
+    this.problem = problem;
+    this.error = error;
+  }
+}
+
+async function subscribeItem(
+  input: {
+    readonly projectId: string;
+    readonly item: unknown;
+    readonly text: string;
+    readonly idempotencyKey: string | null;
+    readonly trace: string | null;
+  },
+  ports: ApiPorts,
+  scope: RequestScope,
+  unavailable: Unavailable,
+): Promise<Outcome<Subscribed>> {
+  const { item, ...rest } = input;
+  const parsed = subscriptionRequestSchema.safeParse(item);
+  if (!parsed.success) {
+    const parts = invalidBodyParts(parsed.error.issues);
+    return { ok: false, problem: problemOfParts("validation_failed", parts) };
+  }
+  try {
+    if (scope.deadline.hasPassed) throw new NotBegunInTimeError("the batch took too long");
+    const subscribed = subscribe({ ...rest, request: parsed.data }, ports, scope);
+    return await scope.deadline.race(subscribed);
+  } catch (error) {
+    // The others may well have been stored: each item tells its own end.
+    const mayHaveActed = !isNotBegun(error);
+    const problem = problemOfError(error, { mayHaveActed });
+    if (PROBLEMS[problem.code].status === 503) unavailable.add(problem, error, mayHaveActed);
+    else ports.log.error({ err: error }, "an item of a batch could not be stored");
+    return { ok: false, problem };
+  }
+}
+
+function resultJson(subscribed: Outcome<Subscribed>, ports: ApiPorts): string {
+  if (!subscribed.ok) {
+    const { problem } = subscribed;
+    return `{"status":${PROBLEMS[problem.code].status},"error":${problemJson(problem, null)}}`;
+  }
+  const { isReplay } = subscribed.value;
+  const replayed = isReplay ? `"idempotent_replayed":true,` : "";
+  return `{"status":201,${replayed}"subscription":${createdSubscriptionJson(subscribed.value, ports)}}`;
+}
+
+function itemsOf(body: BatchRequest): readonly unknown[] {
+  return Array.isArray(body) ? body : (body as { subscriptions: readonly unknown[] }).subscriptions;
+}
+
+function textsOf(text: string, body: BatchRequest): readonly string[] {
+  return splitRawArray(Array.isArray(body) ? text : (sliceRawJson(text, ["subscriptions"]) ?? ""));
+}
+
+function batchIssues(body: unknown): { readonly path: string[]; readonly message: string }[] {
+  if (Array.isArray(body)) return countIssues(body, []);
+  if (!isObject(body)) {
+    return [{ path: [], message: 'Must be {"subscriptions": […]}, or the array itself.' }];
+  }
+  const { subscriptions, ...others } = body as { readonly subscriptions?: unknown };
+  const unknown = Object.keys(others)
+    .slice(0, UNKNOWN_KEYS_NAMED_MAX)
+    .map((key) => ({ path: [key], message: "This field is unknown; remove it." }));
+  const issues = Array.isArray(subscriptions)
+    ? countIssues(subscriptions, ["subscriptions"])
+    : [{ path: ["subscriptions"], message: "Must be an array of subscriptions." }];
+  return [...unknown, ...issues];
+}
+
+function countIssues(items: readonly unknown[], path: string[]) {
+  if (items.length >= 1 && items.length <= BATCH_ITEMS_MAX) return [];
+  return [
+    { path, message: `Must hold 1 to ${BATCH_ITEMS_MAX} items; this holds ${items.length}.` },
+  ];
+}
+
+/** Answers a question asked again with the answer given, or still to be given, before. */
+function once<T>(ask: (text: string) => Promise<T>): (text: string) => Promise<T> {
+  const answers = new Map<string, Promise<T>>();
+  return (text) => {
+    const known = answers.get(text);
+    if (known !== undefined) return known;
+    const answer = ask(text);
+    answers.set(text, answer);
+    return answer;
+  };
+}

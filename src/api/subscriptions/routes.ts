@@ -1,0 +1,249 @@
+import { z } from "@hono/zod-openapi";
+import { publicId } from "../../core/ids/ids.ts";
+import { deleteSubscription } from "../../store/subscriptions/delete-subscription.ts";
+import { findDeliveriesOfSubscription } from "../../store/deliveries/find-deliveries.ts";
+import { findSubscriptions } from "../../store/subscriptions/find-subscriptions.ts";
+import { findSubscription } from "../../store/subscriptions/subscription-record.ts";
+import { jsonAnswer, NO_CONTENT, pageAnswer } from "../http/answer.ts";
+import { decodeCursor, encodeCursor, listScope } from "../request/cursor.ts";
+import { deliveryJson } from "../deliveries/view.ts";
+import { idempotencyHeaders, readIdempotencyKey } from "../request/idempotency-key.ts";
+import { flagParameter, pagingParameters, timeParameter } from "../request/list-query.ts";
+import type { ApiPorts } from "../context.ts";
+import { refused } from "../http/problem.ts";
+import {
+  batchResponseSchema,
+  deliveryPageSchema,
+  newSubscriptionSchema,
+  SUBSCRIPTION_STATUSES,
+  subscriptionPageSchema,
+  subscriptionSchema,
+} from "../http/response-schemas.ts";
+import { defineRoute, notFound } from "../http/route.ts";
+import type { Route } from "../http/route.ts";
+import { SUBSCRIBE_PROBLEMS, subscribe } from "./subscribe.ts";
+import { BATCH_ITEMS_MAX, batchRequestSchema, subscribeBatch } from "./batch.ts";
+import { traceHeadersSchema, traceOfRequest } from "../request/request-trace.ts";
+import { createdSubscriptionJson, subscriptionJson } from "./view.ts";
+import { jobIdSchema, nameSchema, subscriptionRequestSchema } from "./schema.ts";
+
+const BODY_BYTES_MAX = 256 * 1024;
+const BATCH_BODY_BYTES_MAX = 8 * 1024 * 1024;
+const TAG = "Subscriptions";
+
+export function subscriptionRoutes(ports: ApiPorts): Route[] {
+  return [
+    create(ports),
+    createBatch(ports),
+    list(ports),
+    read(ports),
+    remove(ports),
+    poll(ports),
+    listDeliveries(),
+  ];
+}
+
+function create(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "POST",
+    path: "/v1/subscriptions",
+    tag: TAG,
+    summary: "Subscribe to a job",
+    description:
+      "Answered once the subscription is stored for good. A job that has ended already is called back at once.",
+    scope: "subscriptions:write",
+    headers: idempotencyHeaders.extend(traceHeadersSchema.shape),
+    body: { schema: subscriptionRequestSchema, bytesMax: BODY_BYTES_MAX },
+    success: { status: 201, description: "The subscription.", schema: newSubscriptionSchema },
+    problems: ["invalid_header", ...SUBSCRIBE_PROBLEMS],
+    async handle({ caller, body, bodyText, headers, deadline, database }) {
+      const idempotencyKey = readIdempotencyKey(headers);
+      if (!idempotencyKey.ok) return idempotencyKey;
+      const subscribed = await subscribe(
+        {
+          projectId: caller.projectId,
+          request: body,
+          text: bodyText,
+          idempotencyKey: idempotencyKey.value,
+          trace: traceOfRequest(headers),
+        },
+        ports,
+        { deadline, database },
+      );
+      if (!subscribed.ok) return subscribed;
+      const { isReplay } = subscribed.value;
+      const json = createdSubscriptionJson(subscribed.value, ports);
+      return jsonAnswer(201, json, isReplay ? { "idempotent-replayed": "true" } : undefined);
+    },
+  });
+}
+
+function createBatch(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "POST",
+    path: "/v1/subscriptions/batch",
+    tag: TAG,
+    summary: "Subscribe to many jobs at once",
+    description:
+      `Takes up to ${BATCH_ITEMS_MAX} subscriptions, as {"subscriptions": […]} or as a bare array, and answers ` +
+      "with one result each, in the order given. A bad one never fails another; pointers are relative to the item. " +
+      "With an Idempotency-Key, each item counts by its place.",
+    scope: "subscriptions:write",
+    headers: idempotencyHeaders.extend(traceHeadersSchema.shape),
+    body: { schema: batchRequestSchema, bytesMax: BATCH_BODY_BYTES_MAX },
+    success: { status: 200, description: "One result an item.", schema: batchResponseSchema },
+    problems: ["invalid_header"],
+    async handle({ caller, body, bodyText, headers, deadline, database }) {
+      const idempotencyKey = readIdempotencyKey(headers);
+      if (!idempotencyKey.ok) return idempotencyKey;
+      return subscribeBatch(
+        {
+          projectId: caller.projectId,
+          body,
+          text: bodyText,
+          idempotencyKey: idempotencyKey.value,
+          trace: traceOfRequest(headers),
+        },
+        ports,
+        { deadline, database },
+      );
+    },
+  });
+}
+
+function list(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "GET",
+    path: "/v1/subscriptions",
+    tag: TAG,
+    summary: "List subscriptions, newest first",
+    scope: "subscriptions:read",
+    query: z.strictObject({
+      status: z.enum(SUBSCRIPTION_STATUSES).optional(),
+      job_id: jobIdSchema.optional(),
+      provider: nameSchema.optional(),
+      connection: nameSchema.optional(),
+      created_after: timeParameter,
+      ...pagingParameters,
+    }),
+    success: { status: 200, description: "A page of results.", schema: subscriptionPageSchema },
+    problems: ["invalid_cursor"],
+    async handle({ database, caller: { projectId }, query }) {
+      const { cursor, limit, ...filters } = query;
+      const scope = listScope("subscriptions", projectId, filters);
+      const beforeId = decodeCursor(scope, cursor);
+      if (!beforeId.ok) return beforeId;
+      const page = await findSubscriptions(database, {
+        projectId,
+        limit,
+        beforeId: beforeId.value,
+        status: filters.status ?? null,
+        jobId: filters.job_id ?? null,
+        provider: filters.provider ?? null,
+        connection: filters.connection ?? null,
+        createdAfterMs: filters.created_after ?? null,
+      });
+      const items = page.rows.map((row) => subscriptionJson(row, ports));
+      return pageAnswer(items, page.lastId === null ? null : encodeCursor(scope, page.lastId));
+    },
+  });
+}
+
+function read(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "GET",
+    path: "/v1/subscriptions/{id}",
+    tag: TAG,
+    summary: "Get a subscription",
+    scope: "subscriptions:read",
+    idKind: "subscription",
+    success: { status: 200, description: "The subscription.", schema: subscriptionSchema },
+    async handle({ database, caller: { projectId }, id }) {
+      const found = await findSubscription(database, { projectId, id });
+      if (found === null) return notFound("subscription", publicId("subscription", id));
+      return jsonAnswer(200, subscriptionJson(found, ports));
+    },
+  });
+}
+
+function remove(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "DELETE",
+    path: "/v1/subscriptions/{id}",
+    tag: TAG,
+    summary: "Delete a subscription",
+    description:
+      "It hears nothing more. The job goes on; cancel_job=true also asks the upstream to cancel it.",
+    scope: "subscriptions:write",
+    idKind: "subscription",
+    query: z.strictObject({ cancel_job: flagParameter }),
+    success: { status: 204, description: "Subscription deleted (idempotent)." },
+    async handle({ database, caller: { projectId }, id, query }) {
+      const nowMs = ports.clock.now();
+      const deleted = await deleteSubscription(database, { projectId, id, nowMs });
+      if (deleted === null) return notFound("subscription", publicId("subscription", id));
+      const { jobEnded, ...job } = deleted;
+      const cancelJob = query.cancel_job && !jobEnded;
+      await ports.unsubscribed({ ...job, subscriptionId: id, cancelJob });
+      return NO_CONTENT;
+    },
+  });
+}
+
+function poll(ports: ApiPorts): Route {
+  return defineRoute({
+    method: "POST",
+    path: "/v1/subscriptions/{id}/poll",
+    tag: TAG,
+    summary: "Poll the job now",
+    description:
+      "As soon as the connection's limits allow. Nothing is polled once the job has ended.",
+    scope: "subscriptions:write",
+    idKind: "subscription",
+    success: { status: 202, description: "The subscription.", schema: subscriptionSchema },
+    problems: ["subscription_closed"],
+    async handle({ database, caller: { projectId }, id }) {
+      const found = await findSubscription(database, { projectId, id });
+      if (found === null) return notFound("subscription", publicId("subscription", id));
+      if (found.job.endedAtMs === null) {
+        if (found.status !== "active") {
+          return refused(
+            "subscription_closed",
+            `The subscription is ${found.status}; make a new one.`,
+          );
+        }
+        await ports.pollNow(found.shardId, found.jobRowId);
+      }
+      return jsonAnswer(202, subscriptionJson(found, ports));
+    },
+  });
+}
+
+function listDeliveries(): Route {
+  return defineRoute({
+    method: "GET",
+    path: "/v1/subscriptions/{id}/deliveries",
+    tag: TAG,
+    summary: "List a subscription's deliveries, newest first",
+    scope: "subscriptions:read",
+    idKind: "subscription",
+    query: z.strictObject(pagingParameters),
+    success: { status: 200, description: "A page of results.", schema: deliveryPageSchema },
+    problems: ["invalid_cursor"],
+    async handle({ database, caller: { projectId }, id, query: { cursor, limit } }) {
+      const scope = listScope("deliveries of a subscription", projectId, { id });
+      const beforeId = decodeCursor(scope, cursor);
+      if (!beforeId.ok) return beforeId;
+      const found = await findSubscription(database, { projectId, id });
+      if (found === null) return notFound("subscription", publicId("subscription", id));
+      const page = await findDeliveriesOfSubscription(database, {
+        projectId,
+        subscriptionId: id,
+        beforeId: beforeId.value,
+        limit,
+      });
+      const items = page.rows.map((row) => deliveryJson(row));
+      return pageAnswer(items, page.lastId === null ? null : encodeCursor(scope, page.lastId));
+    },
+  });
+}

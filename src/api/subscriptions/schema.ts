@@ -1,0 +1,155 @@
+import { z } from "@hono/zod-openapi";
+import { problemsWithCallbackHeaders } from "../../core/delivery/callback-headers.ts";
+import { ENDING_STATUSES, EVENT_TYPES } from "../../core/delivery/event.ts";
+import { readTraceContext } from "../../core/trace-context.ts";
+import { isPrintable } from "../../core/printable.ts";
+import { problemWithSigningSecret } from "../../core/signing/signing-secret.ts";
+import { retryScheduleSchema, signaturesSchema } from "../http/delivery-settings-schema.ts";
+import { isObject, recordOfStrings } from "../request/record-of-strings.ts";
+
+const PARAMS_MAX = 20;
+// Room for a URL as long as APIs make them; Azure asks for 4 KiB.
+const PARAMS_BYTES_MAX = 8192;
+
+export const DEFAULT_PROVIDER = "pulse";
+export const DEFAULT_CONNECTION = "default";
+
+/** An upstream's job id: any text a person can read; it is percent-encoded wherever it is used. */
+export const jobIdSchema = z
+  .string()
+  .min(1)
+  .max(512)
+  .refine(isPrintable, { error: "Remove control characters and broken Unicode." })
+  .openapi({ example: "abc123-def456" });
+
+/** A name to look something up by; what it may hold is checked by the lookup. */
+export const nameSchema = z
+  .string()
+  .min(1)
+  .max(100)
+  .refine(isPrintable, { error: "Remove control characters and broken Unicode." });
+
+const eventsSchema = z
+  // Length first: telling what is wrong with each of 100,000 items takes longer than it is worth.
+  .array(z.unknown())
+  .min(1)
+  .max(EVENT_TYPES.length)
+  .pipe(z.array(z.enum(EVENT_TYPES)))
+  .refine((events) => new Set(events).size === events.length, { error: "Name each event once." })
+  .openapi({
+    type: "array",
+    items: { type: "string", enum: [...EVENT_TYPES] },
+    minItems: 1,
+    uniqueItems: true,
+    default: EVENT_TYPES.slice(0, ENDING_STATUSES.length),
+    description: "The events to be called for: the five endings unless given.",
+  });
+
+export const paramsSchema = recordOfStrings((params) => {
+  const entries = Object.entries(params);
+  if (entries.length > PARAMS_MAX) return [{ name: null, detail: `Give at most ${PARAMS_MAX}.` }];
+  const bytes = entries.reduce(
+    (sum, [name, value]) => sum + byteLength(name) + byteLength(value),
+    0,
+  );
+  if (bytes > PARAMS_BYTES_MAX) {
+    return [{ name: null, detail: `Names and values must not exceed ${PARAMS_BYTES_MAX} bytes.` }];
+  }
+  return entries.flatMap(([name, value]) => {
+    if (typeof value !== "string") return [{ name, detail: "Must be a string." }];
+    if (isPrintable(name) && isPrintable(value)) return [];
+    return [{ name, detail: "Remove control characters and broken Unicode." }];
+  });
+}).openapi({
+  type: "object",
+  additionalProperties: { type: "string" },
+  maxProperties: PARAMS_MAX,
+  description: "What the provider's requests need besides the job id.",
+});
+
+const headersSchema = recordOfStrings(problemsWithCallbackHeaders).openapi({
+  type: "object",
+  additionalProperties: { type: "string" },
+  description:
+    "Extra headers of the callbacks. Hop-by-hop headers, host, user-agent, cookie, content-* and webhook-* can't be set.",
+  example: { "x-tenant": "acme" },
+});
+
+export const secretSchema = z
+  .string()
+  .max(128)
+  .superRefine((secret, context) => {
+    const detail = problemWithSigningSecret(secret);
+    if (detail !== null) context.addIssue(detail);
+  })
+  .openapi({
+    description: "Signs this subscription's callbacks instead of the project's secret.",
+    example: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+  });
+
+/** What a client posts. Only what the request itself tells is checked here. */
+export const subscriptionRequestSchema = z
+  .strictObject({
+    job_id: jobIdSchema,
+    callback_url: z.string().min(1).max(2048).openapi({
+      format: "uri",
+      description: "Where the signed callback goes: https, and an address that is public.",
+      example: "https://app.example.com/hooks/ringback",
+    }),
+    provider: nameSchema.optional().openapi({ default: DEFAULT_PROVIDER }),
+    connection: nameSchema.optional().openapi({ default: DEFAULT_CONNECTION }),
+    params: paramsSchema.optional(),
+    events: eventsSchema.optional(),
+    payload: z.enum(["full", "thin"]).optional().openapi({
+      default: "full",
+      description: "thin sends result_url instead of the result.",
+    }),
+    fetch_result: z
+      .boolean()
+      .optional()
+      .openapi({
+        default: false,
+        description:
+          "When the result is a link, it is fetched once, stored before the ending is told, and served " +
+          "at result_url; for providers whose definition has result.download.",
+      }),
+    traceparent: z
+      .string()
+      .max(512)
+      .refine((text) => readTraceContext(text, null) !== null, {
+        error: "Must be a traceparent of W3C Trace Context: 00-<32 hex>-<16 hex>-<2 hex>.",
+      })
+      .optional()
+      .openapi({
+        description:
+          "The trace that the callbacks belong to; the request's header of that name unless given, else " +
+          "one of the subscription's own.",
+        example: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+      }),
+    tracestate: z.string().max(4096).optional().openapi({
+      description: "Goes along with traceparent, up to 512 characters.",
+    }),
+    metadata: z
+      .custom<object>(isObject, { error: "Must be an object." })
+      .optional()
+      .openapi({
+        type: "object",
+        description: "Given back with every callback, digit by digit; at most 4 KiB as JSON.",
+        example: { invoice: 17 },
+      }),
+    secret: secretSchema.optional(),
+    headers: headersSchema.optional(),
+    retry_schedule_s: retryScheduleSchema.optional(),
+    signatures: signaturesSchema.optional(),
+    deadline_s: z.int().min(1).optional().openapi({
+      description: "When to give the job up, in seconds from now; the provider's unless given.",
+      example: 172_800,
+    }),
+  })
+  .openapi("SubscriptionRequest");
+
+export type SubscriptionRequest = z.output<typeof subscriptionRequestSchema>;
+
+function byteLength(value: unknown): number {
+  return typeof value === "string" ? Buffer.byteLength(value) : 0;
+}

@@ -1,0 +1,106 @@
+import { limitOf } from "../../core/project-limits.ts";
+import type { ProblemCode } from "../../core/error-codes.ts";
+import type { Warning } from "../../core/warning-codes.ts";
+import { publicId } from "../../core/ids/ids.ts";
+import type { Database } from "../../store/db/database.ts";
+import { findSubscription } from "../../store/subscriptions/subscription-record.ts";
+import { isNotBegun, isTransient, NotBegunInTimeError } from "../../store/db/errors.ts";
+import type { SubscriptionRecord } from "../../store/subscriptions/subscription-record.ts";
+import type { ApiPorts } from "../context.ts";
+import { refused } from "../http/problem.ts";
+import type { Outcome } from "../http/problem.ts";
+import type { RequestScope } from "../http/route.ts";
+import { prepareWish } from "./subscription-wish.ts";
+import type { Wish, WishPorts } from "./subscription-wish.ts";
+import { overloaded } from "../http/unexpected-error.ts";
+
+/** What a wish may be refused for, beyond its shape. */
+export const SUBSCRIBE_PROBLEMS: readonly ProblemCode[] = [
+  "idempotency_conflict",
+  "callback_url_refused",
+  "unknown_provider",
+  "unknown_connection",
+  "too_many_live_jobs",
+  "project_limit_exceeded",
+];
+
+export interface Subscribed {
+  readonly subscription: SubscriptionRecord;
+  /** It was made by an earlier request with the same idempotency key. */
+  readonly isReplay: boolean;
+  /** Warnings about a subscription that is stored all the same. */
+  readonly warnings: readonly Warning[];
+}
+
+export type SubscribePorts = WishPorts & Pick<ApiPorts, "accept">;
+
+/** From a wish to a committed subscription, or to the reason why not. */
+export async function subscribe(
+  wish: Wish,
+  ports: SubscribePorts,
+  { deadline, database }: RequestScope,
+): Promise<Outcome<Subscribed>> {
+  const prepared = await beforeStoring(deadline.race(prepareWish(wish, ports)));
+  if (!prepared.ok) return prepared;
+  const { request, warnings } = prepared.value;
+  const outcome = await ports.accept(request, deadline);
+  switch (outcome.kind) {
+    case "accepted":
+      return { ok: true, value: { subscription: outcome.subscription, isReplay: false, warnings } };
+    case "replayed":
+      return replay(wish.projectId, outcome.subscriptionId, { database, warnings });
+    case "idempotency_conflict":
+      return refused(
+        "idempotency_conflict",
+        "This Idempotency-Key was used for another request; use a new key for a new request.",
+      );
+    case "too_many_live_jobs":
+      return refused(
+        "too_many_live_jobs",
+        `The project has ${outcome.max} jobs watched, as many as it may; wait until some have ended, ` +
+          "delete subscriptions that nobody needs, or raise the limit (see /v1/project).",
+      );
+    case "limit_reached": {
+      const { limit, allowed } = outcome;
+      return refused(
+        "project_limit_exceeded",
+        `The project has come to its limit ${limit} of ${allowed} ${limitOf(limit).unit}: ` +
+          `${limitOf(limit).counts} Wait until there are fewer, or ask the operator for more.`,
+        { headers: { "retry-after": "10" }, extensions: { limit, allowed } },
+      );
+    }
+    case "too_many_at_once":
+      return refused(
+        "too_many_requests",
+        "Too many subscriptions of the project wait to be stored; send them more slowly.",
+        { headers: { "retry-after": "1" }, extensions: { limit: "subscriptions_accepting" } },
+      );
+    case "overloaded":
+      return { ok: false, problem: overloaded() };
+  }
+}
+
+/** Whatever goes wrong before a subscription is stored, nothing is stored. */
+async function beforeStoring<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!isTransient(error) || isNotBegun(error)) throw error;
+    throw new NotBegunInTimeError("what the request names could not be looked up", {
+      cause: error,
+    });
+  }
+}
+
+async function replay(
+  projectId: string,
+  id: string,
+  { database, warnings }: { readonly database: Database; readonly warnings: readonly Warning[] },
+): Promise<Outcome<Subscribed>> {
+  const subscription = await findSubscription(database, { projectId, id });
+  if (subscription !== null) return { ok: true, value: { subscription, isReplay: true, warnings } };
+  return refused(
+    "idempotency_conflict",
+    `This Idempotency-Key made ${publicId("subscription", id)}, which is no longer kept; use a new key.`,
+  );
+}

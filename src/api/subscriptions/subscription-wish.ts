@@ -1,0 +1,255 @@
+import { hash } from "node:crypto";
+import { compactJson } from "../../core/json/compact-json.ts";
+import { ENDING_EVENT_TYPES, eventMask, WANTS_RESULT_FETCHED } from "../../core/delivery/event.ts";
+import { rawJsonDepth } from "../../core/json/raw-json-items.ts";
+import { readTraceContext } from "../../core/trace-context.ts";
+import { sliceRawJson } from "../../core/json/raw-json.ts";
+import { signatureMask } from "../../core/signing/signature-scheme.ts";
+import type { SealedPlace, SecretBox } from "../../runtime/secrets/secret-box.ts";
+import type { KnownProvider } from "../../providers/compile/known-provider.ts";
+import type { Provider } from "../../providers/compile/provider.ts";
+import type { Warning } from "../../core/warning-codes.ts";
+import type { AcceptRequest } from "../../store/writes/accept-row.ts";
+import type { ProblemCode } from "../../core/error-codes.ts";
+import { paramFaults, urlFaults } from "../request/param-faults.ts";
+import type { ApiPorts, ConnectionRegistry, ProviderRegistry } from "../context.ts";
+import { problemOfParts } from "../http/problem.ts";
+import type { InvalidPart, Outcome, Refusal } from "../http/problem.ts";
+import { unknownProviderDetail } from "../providers/unknown-provider.ts";
+import { DEFAULT_CONNECTION, DEFAULT_PROVIDER } from "./schema.ts";
+import type { SubscriptionRequest } from "./schema.ts";
+
+const METADATA_BYTES_MAX = 4096;
+// Readers of callbacks give up somewhere above this.
+const METADATA_DEPTH_MAX = 64;
+
+/** One request for a subscription, of a well-formed shape. */
+export interface Wish {
+  readonly projectId: string;
+  readonly request: SubscriptionRequest;
+  /** The JSON text that `request` was read from. */
+  readonly text: string;
+  readonly idempotencyKey: string | null;
+  /** The trace that the request as a whole belongs to, as core/trace-context.ts reads it. */
+  readonly trace: string | null;
+}
+
+export interface WishPorts extends Pick<ApiPorts, "checkCallbackUrl" | "secretBox"> {
+  readonly providers: Pick<ProviderRegistry, "find" | "findFresh" | "list">;
+  readonly connections: Pick<ConnectionRegistry, "find" | "findFresh">;
+}
+
+/** A wish that is ready to be stored. */
+export interface PreparedWish {
+  readonly request: AcceptRequest;
+  /** Warnings for the client; the subscription is accepted. */
+  readonly warnings: readonly Warning[];
+}
+
+interface Fault {
+  readonly code: ProblemCode;
+  readonly part: InvalidPart;
+}
+
+/**
+ * Checks a wish against what the gateway knows, and makes it ready to be stored. Everything that
+ * is wrong with it is told at once.
+ */
+export async function prepareWish(wish: Wish, ports: WishPorts): Promise<Outcome<PreparedWish>> {
+  const { request, projectId } = wish;
+  const faults: Fault[] = [];
+  const providerName = request.provider ?? DEFAULT_PROVIDER;
+  const known =
+    ports.providers.find(projectId, providerName) ??
+    (await ports.providers.findFresh(projectId, providerName));
+  const provider = known?.provider;
+  if (provider === undefined) faults.push(unknownProvider(projectId, ports.providers));
+  else faults.push(...providerFaults(request, provider));
+
+  const connectionName = request.connection ?? DEFAULT_CONNECTION;
+  const connection =
+    provider &&
+    (ports.connections.find(projectId, provider.name, connectionName) ??
+      (await ports.connections.findFresh(projectId, provider.name, connectionName)));
+  if (connection === null) faults.push(unknownConnection(connectionName));
+  if (provider && connection) {
+    faults.push(...urlFaults(provider, connection.baseUrl, request.params ?? {}).map(invalid));
+  }
+
+  const metadata =
+    request.metadata === undefined ? "{}" : (sliceRawJson(wish.text, ["metadata"]) ?? "{}");
+  faults.push(...metadataFaults(metadata));
+
+  const callback = await ports.checkCallbackUrl(projectId, request.callback_url);
+  if (!callback.ok) faults.push(refusedUrl(callback.reason));
+
+  if (faults.length > 0 || !known || !connection || !callback.ok) return refuse(faults);
+  const facts = { known, connectionId: connection.id, url: callback.url, metadata };
+  const { warnings = [] } = callback;
+  return { ok: true, value: { request: acceptRequest(wish, facts, ports.secretBox), warnings } };
+}
+
+function unknownProvider(projectId: string, providers: WishPorts["providers"]): Fault {
+  const detail = unknownProviderDetail(projectId, providers);
+  return { code: "unknown_provider", part: { pointer: "/provider", detail } };
+}
+
+function unknownConnection(name: string): Fault {
+  const detail =
+    `This provider has no connection named ${JSON.stringify(name)}; ` +
+    "create it with POST /v1/connections, or name one that exists.";
+  return { code: "unknown_connection", part: { pointer: "/connection", detail } };
+}
+
+function providerFaults(request: SubscriptionRequest, provider: Provider): Fault[] {
+  const parts = paramFaults(provider, request.params ?? {});
+  const deadlineSMax = Math.floor(provider.deadlineMsMax / 1000);
+  if (request.deadline_s !== undefined && request.deadline_s > deadlineSMax) {
+    const detail = `Must be at most ${deadlineSMax}, the longest that ${provider.name} allows.`;
+    parts.push({ pointer: "/deadline_s", detail });
+  }
+  if (request.fetch_result === true && provider.download === null) {
+    const detail = `The definition of ${provider.name} does not say how a result is fetched (result.download).`;
+    parts.push({ pointer: "/fetch_result", detail });
+  }
+  return parts.map(invalid);
+}
+
+function invalid(part: InvalidPart): Fault {
+  return { code: "validation_failed", part };
+}
+
+function metadataFaults(metadata: string): Fault[] {
+  // Too short to break either limit.
+  if (metadata.length <= METADATA_DEPTH_MAX) return [];
+  const details: string[] = [];
+  if (Buffer.byteLength(metadata) > METADATA_BYTES_MAX) {
+    details.push(`Must be at most ${METADATA_BYTES_MAX} bytes of JSON.`);
+  }
+  if (rawJsonDepth(metadata) > METADATA_DEPTH_MAX) {
+    details.push(`Must be nested at most ${METADATA_DEPTH_MAX} levels deep.`);
+  }
+  return details.map((detail) => ({
+    code: "validation_failed",
+    part: { pointer: "/metadata", detail },
+  }));
+}
+
+function refusedUrl(reason: string): Fault {
+  return { code: "callback_url_refused", part: { pointer: "/callback_url", detail: reason } };
+}
+
+/** A single fault keeps its own code. */
+function refuse(faults: readonly Fault[]): Refusal {
+  const [first] = faults;
+  const code = faults.length === 1 && first !== undefined ? first.code : "validation_failed";
+  const parts = faults.map((fault) => fault.part);
+  return { ok: false, problem: problemOfParts(code, parts) };
+}
+
+interface WishFacts {
+  readonly known: KnownProvider;
+  readonly connectionId: string;
+  readonly url: URL;
+  readonly metadata: string;
+}
+
+function acceptRequest(wish: Wish, facts: WishFacts, box: SecretBox): AcceptRequest {
+  const { request, projectId, idempotencyKey } = wish;
+  const { connectionId, url, metadata } = facts;
+  const { provider, version } = facts.known;
+  const unsealed = {
+    projectId,
+    connectionId,
+    provider: provider.name,
+    jobId: request.job_id,
+    params: request.params ?? {},
+    callbackUrl: url.href,
+    callbackOrigin: url.origin,
+    events: wantsOf(request),
+    payload: request.payload ?? "full",
+    metadata,
+    headers: request.headers === undefined ? null : headersText(request.headers),
+  };
+  const secret = request.secret ?? null;
+  const { deadline_s: deadlineS } = request;
+  const retrySchedule =
+    request.retry_schedule_s === undefined ? null : JSON.stringify(request.retry_schedule_s);
+  const signatures = request.signatures === undefined ? null : signatureMask(request.signatures);
+  return {
+    ...unsealed,
+    providerVersionId: version?.id ?? null,
+    // Not hashed: a repeated request is another step of a trace, or of another.
+    trace: traceOf(request) ?? wish.trace,
+    deadlineMs: deadlineS === undefined ? provider.deadlineMs : deadlineS * 1000,
+    retrySchedule,
+    signatures,
+    sealFor:
+      unsealed.headers === null && secret === null
+        ? null
+        : (id) => ({
+            headers: sealed(unsealed.headers, { column: "subscriptions.headers", id }, box),
+            secret: sealed(secret, { column: "subscriptions.secret", id }, box),
+          }),
+    idempotencyKey,
+    ...requestHashes(
+      idempotencyKey === null
+        ? null
+        : hashRequest({
+            ...unsealed,
+            // Only where given, so that a request means the same as before there was such a field.
+            ...(retrySchedule !== null && { retrySchedule }),
+            ...(signatures !== null && { signatures }),
+            deadlineS,
+            secret,
+          }),
+      box,
+    ),
+  };
+}
+
+function sealed(plain: string | null, place: SealedPlace, box: SecretBox): string | null {
+  return plain === null ? null : box.seal(plain, place);
+}
+
+function traceOf({ traceparent, tracestate }: SubscriptionRequest): string | null {
+  return traceparent === undefined ? null : readTraceContext(traceparent, tracestate ?? null);
+}
+
+function wantsOf({
+  events = ENDING_EVENT_TYPES,
+  fetch_result: fetches,
+}: SubscriptionRequest): number {
+  return eventMask(events) | (fetches === true ? WANTS_RESULT_FETCHED : 0);
+}
+
+function headersText(headers: Readonly<Record<string, string>>): string {
+  const entries = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]);
+  return JSON.stringify(Object.fromEntries(entries));
+}
+
+/**
+ * How the request is known by its idempotency key. What is stored is keyed, since a plain hash would let
+ * a reader of the database try out secrets that the request may have held. It may have been stored
+ * under an older key of the ring, or plainly by an older release.
+ */
+function requestHashes(
+  plain: string | null,
+  box: SecretBox,
+): Pick<AcceptRequest, "requestHash" | "olderRequestHashes"> {
+  if (plain === null) return { requestHash: null, olderRequestHashes: [] };
+  const [requestHash, ...underOlderKeys] = box.digests("idempotent request", plain);
+  return { requestHash, olderRequestHashes: [...underOlderKeys, plain] };
+}
+
+type Hashed = Readonly<Record<string, unknown>> & Pick<AcceptRequest, "params" | "metadata">;
+
+/**
+ * The same for requests that wish for the same, however their JSON is written, and whatever the
+ * provider's definition says by now.
+ */
+function hashRequest(wished: Hashed): string {
+  const params = Object.entries(wished.params).sort(([a], [b]) => (a < b ? -1 : 1));
+  const metadata = compactJson(wished.metadata);
+  return hash("sha256", JSON.stringify({ ...wished, params, metadata }), "hex");
+}

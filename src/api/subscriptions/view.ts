@@ -1,0 +1,57 @@
+import { eventTypesOfMask, WANTS_RESULT_FETCHED } from "../../core/delivery/event.ts";
+import { publicId } from "../../core/ids/ids.ts";
+import { signaturesOfMask } from "../../core/signing/signature-scheme.ts";
+import { traceIdOf } from "../../core/trace-context.ts";
+import type { SubscriptionRecord } from "../../store/subscriptions/subscription-record.ts";
+import { isoTime } from "../http/iso-time.ts";
+import type { Subscribed } from "./subscribe.ts";
+import type { ApiPorts, LiveJob } from "../context.ts";
+
+/** What a subscription's JSON needs besides its record. */
+export type SubscriptionFacts = Pick<ApiPorts, "liveJob" | "connections">;
+
+/**
+ * A subscription as JSON text. Metadata and progress are spliced in as they came, so that numbers
+ * keep their digits. A job that this node watches is described from memory: polls write nothing.
+ */
+export function subscriptionJson(of: SubscriptionRecord, facts: SubscriptionFacts): string {
+  return (
+    `{"id":"${publicId("subscription", of.id)}","object":"subscription","status":"${of.status}",` +
+    `"job_id":${JSON.stringify(of.jobId)},"provider":${JSON.stringify(of.provider)},` +
+    `"connection":${JSON.stringify(facts.connections.nameOf(of.connectionId))},` +
+    `"job":${jobJson(of, facts)},"callback_url":${JSON.stringify(of.callbackUrl)},` +
+    `"events":${JSON.stringify(eventTypesOfMask(of.events))},"payload":"${of.payload}",` +
+    `"retry_schedule_s":${of.retrySchedule ?? "null"},"signatures":${signaturesJson(of)},` +
+    `"fetch_result":${(of.events & WANTS_RESULT_FETCHED) !== 0},` +
+    `"trace_id":"${traceIdOf(of.trace, of.id)}",` +
+    `"metadata":${of.metadata},"created_at":${jsonTime(of.createdAtMs)}}`
+  );
+}
+
+/** The answer to who subscribed: the subscription, with what its client should look at. */
+export function createdSubscriptionJson(
+  { subscription, warnings }: Pick<Subscribed, "subscription" | "warnings">,
+  facts: SubscriptionFacts,
+): string {
+  const json = subscriptionJson(subscription, facts);
+  return `${json.slice(0, -1)},"warnings":${warnings.length === 0 ? "[]" : JSON.stringify(warnings)}}`;
+}
+
+function signaturesJson({ signatures }: SubscriptionRecord): string {
+  return signatures === null ? "null" : JSON.stringify(signaturesOfMask(signatures));
+}
+
+function jobJson({ job, shardId, jobRowId }: SubscriptionRecord, facts: SubscriptionFacts): string {
+  const live: LiveJob | null = job.endedAtMs === null ? facts.liveJob(shardId, jobRowId) : null;
+  const seen = live ?? { ...job, nextPollAtMs: null };
+  return (
+    `{"status":"${seen.status}","progress":${seen.progress ?? "null"},` +
+    `"poll_count":${seen.pollCount},"last_polled_at":${jsonTime(seen.lastPolledAtMs)},` +
+    `"next_poll_at":${jsonTime(seen.nextPollAtMs)},"last_error":${JSON.stringify(seen.lastError)},` +
+    `"deadline_at":${jsonTime(job.deadlineAtMs)},"ended_at":${jsonTime(job.endedAtMs)}}`
+  );
+}
+
+function jsonTime(ms: number | null): string {
+  return ms === null ? "null" : `"${isoTime(ms)}"`;
+}

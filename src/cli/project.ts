@@ -1,0 +1,271 @@
+import { randomBytes } from "node:crypto";
+import type { Config } from "../config.ts";
+import { publicId } from "../core/ids/ids.ts";
+import {
+  environmentNameOf,
+  limitMaxOf,
+  PROJECT_LIMIT_NAMES,
+  limitOf,
+  type ProjectLimitName,
+} from "../core/project-limits.ts";
+import { withOperatorDatabase } from "./operator-database.ts";
+import { newApiKey } from "../runtime/secrets/api-key.ts";
+import type { Clock, DatabaseClock } from "../runtime/clock.ts";
+import { encryptionKeys } from "../runtime/settings/encryption-keys.ts";
+import type { Log } from "../runtime/process/log.ts";
+import { createSecretBox, type SecretBox } from "../runtime/secrets/secret-box.ts";
+import { newSigningKeyPair } from "../runtime/secrets/signing-key-pair.ts";
+import { wholeNumber } from "../runtime/settings/setting-kind.ts";
+import { StartRefusedError } from "../runtime/process/start-refused.ts";
+import { textTable } from "../runtime/text-table.ts";
+import { createUuidSource } from "../runtime/uuid-source.ts";
+import {
+  findProjectId,
+  findProjectLimits,
+  type ListedProject,
+  listProjects,
+  setProjectLimit,
+} from "../store/projects/administer-projects.ts";
+import { createApiKey, createFirstApiKey } from "../store/projects/api-keys.ts";
+import { audited, type AuditNote } from "../store/projects/audit-log.ts";
+import { ensureProject } from "../store/projects/bootstrap-rows.ts";
+import type { Database } from "../store/db/database.ts";
+import { setByDatabase } from "../store/db/read-clock.ts";
+import { ensureSigningSecret } from "../store/projects/signing-secrets.ts";
+
+export const PROJECT_USAGE = `  project   list                      shows all projects
+            create <name>             makes one and prints its first API key, once
+            key <name>                prints another API key with all rights on it, once
+            limits <name>             shows what it may use at most
+            set-limit <name> <limit> <number>
+                                      sets one of its limits; "default" for the environment's
+            allow <name> <number>     the same as set-limit <name> live_jobs <number>`;
+
+const NAME = /^[A-Za-z0-9][\w.-]{0,62}$/;
+const FIRST_KEY = "made with the project";
+const LATER_KEY = "made by the operator";
+
+export type ProjectCommand =
+  | { readonly kind: "list" }
+  | { readonly kind: "create"; readonly name: string }
+  | { readonly kind: "key"; readonly name: string }
+  | { readonly kind: "limits"; readonly name: string }
+  | {
+      readonly kind: "set-limit";
+      readonly name: string;
+      readonly limit: ProjectLimitName;
+      /** Null for the environment's. */
+      readonly value: number | null;
+    };
+
+/** What the arguments after `project` ask for, or null when they ask for nothing there is. */
+export function readProjectCommand(args: readonly string[]): ProjectCommand | null {
+  const [kind = "", name = "", ...rest] = args;
+  if (kind === "list" && args.length === 1) return { kind };
+  if (!NAME.test(name)) return null;
+  switch (kind) {
+    case "create":
+    case "key":
+    case "limits":
+      return rest.length === 0 ? { kind, name } : null;
+    case "allow":
+      return readLimit(name, ["live_jobs", ...rest]);
+    case "set-limit":
+      return readLimit(name, rest);
+    default:
+      return null;
+  }
+}
+
+function readLimit(
+  name: string,
+  [limitText, text = "", ...rest]: readonly string[],
+): ProjectCommand | null {
+  const limit = PROJECT_LIMIT_NAMES.find((one) => one === limitText);
+  if (limit === undefined || rest.length > 0) return null;
+  if (text === "default") return { kind: "set-limit", name, limit, value: null };
+  const reading = wholeNumber(0, limitMaxOf(limit)).read(text);
+  return "value" in reading ? { kind: "set-limit", name, limit, value: reading.value } : null;
+}
+
+/**
+ * Carries out an operator's command on the database, whether the gateway runs or not. Returns what
+ * to print; rejects with a message for people when it can't be done.
+ */
+export async function runProjectCommand(
+  command: ProjectCommand,
+  config: Config,
+  ports: { readonly clock: DatabaseClock; readonly log: Log },
+): Promise<string> {
+  const { log } = ports;
+  return withOperatorDatabase(
+    { config, log, applicationName: "ringback project" },
+    async (database) => {
+      await setByDatabase(ports.clock, database);
+      switch (command.kind) {
+        case "list":
+          return list(database);
+        case "create":
+          return create(command.name, await encryptionKeys(config), { ...ports, database });
+        case "key":
+          return audit("key", { ...ports, database }, (administration) =>
+            addKey(command.name, administration),
+          );
+        case "limits":
+          return showLimits(command.name, config, database);
+        case "set-limit":
+          return audit("set-limit", { ...ports, database }, (administration) =>
+            setLimit(command, administration),
+          );
+      }
+    },
+  );
+}
+
+async function list(database: Database): Promise<string> {
+  const rows = (await listProjects(database)).map((project) => listed(project));
+  return textTable([["name", "id", "live jobs", "allowed", "created"], ...rows]);
+}
+
+function listed(project: ListedProject): string[] {
+  return [
+    project.name,
+    publicId("project", project.id),
+    String(project.liveJobs),
+    String(project.limits.live_jobs ?? "default"),
+    new Date(project.createdAtMs).toISOString(),
+  ];
+}
+
+interface Administration {
+  /** Everything that is done on it is one transaction. */
+  readonly database: Database;
+  readonly clock: Clock;
+  /** Adds an entry to the audit log. */
+  readonly note: (change: AuditNote) => void;
+}
+
+/** Carries out a command that changes something, with the audit log's entries about it. */
+function audit(
+  kind: ProjectCommand["kind"],
+  {
+    database,
+    clock,
+    log,
+  }: { readonly database: Database; readonly clock: Clock; readonly log: Log },
+  work: (administration: Administration) => Promise<string>,
+): Promise<string> {
+  const newUuid = createUuidSource();
+  const actor = { kind: "operator", command: `project ${kind}` } as const;
+  const ports = { actor, newId: () => newUuid(clock.now(), 0), log };
+  return audited(database, `project-${kind}`, ports, (within, note) =>
+    work({ database: within, clock, note }),
+  );
+}
+
+function create(
+  name: string,
+  keys: readonly Buffer[],
+  ports: Parameters<typeof audit>[1],
+): Promise<string> {
+  return audit("create", ports, (administration) =>
+    createProject(name, createSecretBox(keys), administration),
+  );
+}
+
+async function createProject(
+  name: string,
+  secretBox: SecretBox,
+  { database, clock, note }: Administration,
+): Promise<string> {
+  const newId = createUuidSource();
+  const nowMs = clock.now();
+  const projectId = await ensureProject(database, { id: newId(nowMs, 0), name });
+  const { secret, publicKey } = newSigningKeyPair();
+  const symmetric = `whsec_${randomBytes(32).toString("base64")}`;
+  const secrets = [
+    { scheme: "v1", plain: symmetric, publicKey: null },
+    { scheme: "v1a", plain: secret, publicKey },
+  ] as const;
+  for (const { plain, ...one } of secrets) {
+    const id = newId(nowMs, 0);
+    const sealed = secretBox.seal(plain, { column: "signing_secrets.secret", id });
+    const wanted = { id, projectId, nowMs, isWanted: () => true, sealed, ...one };
+    await ensureSigningSecret(database, wanted);
+  }
+  const key = newApiKey();
+  const isNew = await createFirstApiKey(database, {
+    id: newId(nowMs, 0),
+    projectId,
+    name: FIRST_KEY,
+    key,
+    scopes: ["admin"],
+    nowMs,
+    expiresAtMs: null,
+  });
+  if (!isNew) {
+    throw new StartRefusedError(
+      `there is a project ${name} already. Take another name, or make a key for it: project key ${name}`,
+    );
+  }
+  const subject = publicId("project", projectId);
+  note({ projectId, action: "project.created", subject, details: { name } });
+  return [
+    `Project ${name} is made: ${publicId("project", projectId)}`,
+    `API key with all rights on it, shown this once: ${key}`,
+  ].join("\n");
+}
+
+async function addKey(name: string, { database, clock, note }: Administration): Promise<string> {
+  const projectId = await findProjectId(database, name);
+  if (projectId === null) throw noProject(name);
+  const key = newApiKey();
+  const nowMs = clock.now();
+  const id = createUuidSource()(nowMs, 0);
+  const scopes = ["admin"] as const;
+  await createApiKey(database, {
+    id,
+    projectId,
+    name: LATER_KEY,
+    key,
+    scopes,
+    nowMs,
+    expiresAtMs: null,
+  });
+  const details = { name: LATER_KEY, scopes, expires_at: null };
+  note({ projectId, action: "api_key.created", subject: publicId("apiKey", id), details });
+  return `API key with all rights on ${name}, shown this once: ${key}`;
+}
+
+async function showLimits(name: string, config: Config, database: Database): Promise<string> {
+  const limits = await findProjectLimits(database, name);
+  if (limits === null) throw noProject(name);
+  const rows = PROJECT_LIMIT_NAMES.map((limit) => {
+    const own = limits[limit];
+    const { kind, unit } = limitOf(limit);
+    return [
+      limit,
+      String(own ?? config.projectLimits[limit]),
+      kind === "rate" ? `${unit} per second` : unit,
+      own === undefined ? environmentNameOf(limit) : "this project's own",
+    ];
+  });
+  return textTable([["limit", "allowed", "unit", "set by"], ...rows]);
+}
+
+async function setLimit(
+  { name, limit, value }: Extract<ProjectCommand, { kind: "set-limit" }>,
+  { database, note }: Administration,
+): Promise<string> {
+  const projectId = await findProjectId(database, name);
+  if (projectId === null) throw noProject(name);
+  await setProjectLimit(database, { project: name, name: limit, value });
+  const subject = publicId("project", projectId);
+  note({ projectId, action: "project.limit_changed", subject, details: { limit, value } });
+  const to = value === null ? `what ${environmentNameOf(limit)} says` : String(value);
+  return `The limit ${limit} of project ${name} is ${to}.`;
+}
+
+function noProject(name: string): StartRefusedError {
+  return new StartRefusedError(`there is no project ${name}; project list shows those there are`);
+}

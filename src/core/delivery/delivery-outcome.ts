@@ -1,0 +1,178 @@
+import { HEALTHY, type LaneVerdict } from "../job/job.ts";
+import type { ReceiverAsks } from "./receiver-asks.ts";
+import {
+  REQUEST_FAILURE_CODES,
+  reachOfFailure,
+  type RequestFailure,
+  isUnsent,
+} from "../request-failure.ts";
+import { heldBackMsMax, retryDelayMs } from "./retry-schedule.ts";
+
+/**
+ * Every reason for which an attempt did not deliver: how the request failed, or what the receiver
+ * answered. A closed list.
+ */
+export const ATTEMPT_ERROR_CODES = [
+  ...REQUEST_FAILURE_CODES,
+  // The secret to sign with can't be decrypted, so nothing was sent.
+  "secret_unreadable",
+  // There is none, so nothing was sent.
+  "secret_missing",
+  "redirect_not_followed",
+  "gone",
+  // Its origin failed for as long as the schedule would have gone on, so nothing was sent.
+  "origin_failing",
+  // The receiver does not want this delivery again.
+  "stopped_by_receiver",
+  "rate_limited",
+  "client_error_answer",
+  "server_error_answer",
+  "unexpected_answer",
+] as const;
+
+export type AttemptErrorCode = (typeof ATTEMPT_ERROR_CODES)[number];
+
+/** What one HTTP exchange with a receiver came to. */
+export type AttemptExchange =
+  | { readonly kind: "answered"; readonly status: number; readonly asks: ReceiverAsks }
+  | { readonly kind: "failed"; readonly failure: RequestFailure }
+  | {
+      readonly kind: "not_sent";
+      readonly reason: "secret_unreadable" | "secret_missing" | "origin_failing";
+      readonly message: string;
+    };
+
+export const DELIVERY_STATUSES = [
+  "pending",
+  "delivered",
+  "exhausted",
+  "canceled",
+  "gone",
+  // A movement that another event of its job came after, before it was taken.
+  "superseded",
+] as const;
+export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
+
+/** What an attempt does to its delivery. */
+export type DeliveryStep =
+  | { readonly status: "delivered"; readonly errorCode: null }
+  | { readonly status: "gone"; readonly errorCode: AttemptErrorCode }
+  | { readonly status: "exhausted"; readonly errorCode: AttemptErrorCode }
+  | {
+      readonly status: "pending";
+      readonly errorCode: AttemptErrorCode;
+      readonly nextAttemptAtMs: number;
+    };
+
+export function isSuccess(status: number): boolean {
+  return status >= 200 && status < 300;
+}
+
+/**
+ * The verdict over an exchange, after Standard Webhooks 1.0: 2xx is success, 3xx is failure and
+ * never followed, 410 ends the subscription, 429/502/503/504 may name a floor for the next try,
+ * everything else is retried, unless the receiver asks not to.
+ */
+export function errorCodeOfExchange(exchange: AttemptExchange): AttemptErrorCode | null {
+  if (exchange.kind === "not_sent") return exchange.reason;
+  if (exchange.kind === "failed") return exchange.failure.code;
+  const { status } = exchange;
+  if (isSuccess(status)) return null;
+  if (status === 410) return "gone";
+  if (exchange.asks.stop) return "stopped_by_receiver";
+  if (status >= 300 && status < 400) return "redirect_not_followed";
+  if (status === 429) return "rate_limited";
+  if (status >= 400 && status < 500) return "client_error_answer";
+  if (status >= 500 && status < 600) return "server_error_answer";
+  return "unexpected_answer";
+}
+
+const FAULTY_ANSWER: LaneVerdict = { kind: "faulty", reach: "answered" };
+const INCONCLUSIVE: LaneVerdict = { kind: "inconclusive" };
+/** However long a receiver asks for, other deliveries to its origin are tried again after this. */
+const LANE_PAUSE_MS_MAX = 60_000;
+
+/**
+ * What an exchange says about the whole origin. An answer that is neither 5xx nor 429 shows that
+ * somebody is there, whatever it says about this one delivery.
+ */
+export function laneVerdictOfExchange(exchange: AttemptExchange): LaneVerdict {
+  if (exchange.kind === "not_sent") return INCONCLUSIVE;
+  if (exchange.kind === "failed") {
+    const { code } = exchange.failure;
+    const isOwnFault = code === "aborted" || code === "url_refused" || isUnsent(code);
+    return isOwnFault ? INCONCLUSIVE : { kind: "faulty", reach: reachOfFailure(code) };
+  }
+  const { status, asks } = exchange;
+  if (status >= 500) return FAULTY_ANSWER;
+  if (status !== 429) return HEALTHY;
+  const askedMs = asks.waitMs ?? asks.retryAfterMs;
+  return {
+    kind: "rate_limited",
+    retryAfterMs: askedMs === null ? null : Math.min(askedMs, LANE_PAUSE_MS_MAX),
+  };
+}
+
+const HONOURS_RETRY_AFTER = new Set([429, 502, 503, 504]);
+
+/**
+ * Whether an attempt that this side could not send counts for nothing: it is made again soon, for as
+ * long as the schedule would have gone on.
+ * @param failedAttempts since the schedule began
+ * @param unsentMs for how long it could not be sent
+ */
+export function isStillUnsent(
+  exchange: AttemptExchange,
+  {
+    retryScheduleMs,
+    failedAttempts,
+    unsentMs,
+  }: {
+    readonly retryScheduleMs: readonly number[];
+    readonly failedAttempts: number;
+    readonly unsentMs: number;
+  },
+): boolean {
+  const wasUnsent = exchange.kind === "failed" && isUnsent(exchange.failure.code);
+  return wasUnsent && unsentMs <= heldBackMsMax(retryScheduleMs, failedAttempts);
+}
+
+/**
+ * The delivery's next state.
+ * @param exchange not one that is still unsent
+ * @param attemptInSchedule 1 for the first attempt since the schedule (re)started
+ */
+export function decideAfterAttempt(input: {
+  readonly exchange: AttemptExchange;
+  readonly attemptInSchedule: number;
+  readonly retryScheduleMs: readonly number[];
+  readonly nowMs: number;
+  readonly random: number;
+}): DeliveryStep {
+  const errorCode = errorCodeOfExchange(input.exchange);
+  if (errorCode === null) return { status: "delivered", errorCode };
+  if (errorCode === "gone") return { status: "gone", errorCode };
+  const scheduledMs = retryDelayMs(
+    input.retryScheduleMs,
+    input.attemptInSchedule,
+    retryFloorMs(input.exchange),
+    input.random,
+  );
+  // What could not be sent for so long is given up, however many attempts are left. A receiver may
+  // choose when it is tried again, but not how often.
+  const isGivenUp = input.exchange.kind === "failed" && isUnsent(input.exchange.failure.code);
+  if (scheduledMs === null || isGivenUp || errorCode === "stopped_by_receiver") {
+    return { status: "exhausted", errorCode };
+  }
+  const delayMs = waitAskedMs(input.exchange) ?? scheduledMs;
+  return { status: "pending", errorCode, nextAttemptAtMs: input.nowMs + Math.max(1, delayMs) };
+}
+
+function retryFloorMs(exchange: AttemptExchange): number {
+  if (exchange.kind !== "answered" || !HONOURS_RETRY_AFTER.has(exchange.status)) return 0;
+  return exchange.asks.retryAfterMs ?? 0;
+}
+
+function waitAskedMs(exchange: AttemptExchange): number | null {
+  return exchange.kind === "answered" ? exchange.asks.waitMs : null;
+}

@@ -1,0 +1,302 @@
+import { redirectNote, tooLargeNote } from "../../core/delivery/attempt-note.ts";
+import {
+  type AttemptErrorCode,
+  type AttemptExchange,
+  decideAfterAttempt,
+  isStillUnsent,
+  isSuccess,
+  laneVerdictOfExchange,
+} from "../../core/delivery/delivery-outcome.ts";
+import { callbackBody } from "../../core/delivery/event.ts";
+import { headerSecrets } from "../../core/redact/header-secrets.ts";
+import { publicId } from "../../core/ids/ids.ts";
+import type { LaneVerdict } from "../../core/job/job.ts";
+import { createEchoRedactor, type EchoRedactor } from "../../core/redact/redact-echoes.ts";
+import type { RequestFailureCode } from "../../core/request-failure.ts";
+import { ASKS_NOTHING, readReceiverAsks } from "../../core/delivery/receiver-asks.ts";
+import type { SignatureScheme } from "../../core/signing/signature-scheme.ts";
+import { traceHeaders } from "../../core/trace-context.ts";
+import type {
+  AnsweredRequest,
+  OutboundRequest,
+  RequestOutcome,
+} from "../../outbound/exchange/request-outcome.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import type { Log } from "../../runtime/process/log.ts";
+import type { AttemptSample } from "../../runtime/metrics.ts";
+import type { Random } from "../../runtime/random.ts";
+import { type SecretBox, SecretBoxError } from "../../runtime/secrets/secret-box.ts";
+import type { AttemptRow } from "../../store/writes/record-attempts.ts";
+import type { OwedDelivery } from "../../store/writes/record-events.ts";
+import { attemptRow, type MadeAttempt } from "./attempt-record.ts";
+import type { GivenUpDelivery } from "../operational/delivery-news.ts";
+import {
+  type DeliverySettings,
+  scheduleOfDelivery,
+  signaturesOfDelivery,
+} from "../delivery-settings.ts";
+import type { OwedCallback } from "../outbox/callback.ts";
+import { keysWithOwnSecret, NO_SECRET } from "./read-keys.ts";
+import type { SigningKey } from "./sign.ts";
+import { signedPost } from "./post.ts";
+
+/** At most this much of a receiver's answer is read. */
+const RESPONSE_BYTES_MAX = 16 * 1024;
+/** At most this much of it is kept with the attempt. */
+const EXCERPT_CHARS_MAX = 1024;
+
+export interface DelivererPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly secretBox: SecretBox;
+  readonly userAgent: string;
+  readonly callbackTimeoutMs: number;
+  resultUrl(eventId: string): string;
+  settingsOf(projectId: string): DeliverySettings;
+  /** The keys that a project signs with, of these schemes, newest first. */
+  signingKeys(
+    projectId: string,
+    schemes: readonly SignatureScheme[],
+  ): Promise<readonly SigningKey[]>;
+  send(request: OutboundRequest): Promise<RequestOutcome>;
+  /** False when the same attempt was recorded before. */
+  record(attempt: AttemptRow): Promise<boolean>;
+  /** Told of a delivery that is given up. */
+  exhausted(delivery: GivenUpDelivery, errorCode: AttemptErrorCode): void;
+  /** Told of every attempt that could not be sent and does not count, for the metrics. */
+  unsent(code: RequestFailureCode): void;
+  /** Told of every attempt, for the metrics. */
+  attempted(attempt: AttemptSample): void;
+}
+
+/** What is left to do about a delivery after an attempt, and what the attempt says about its origin. */
+export interface AttemptResult {
+  readonly next:
+    | { readonly kind: "retry"; readonly atMs: number }
+    /** The receiver wants nothing more of this subscription. */
+    | { readonly kind: "gone" }
+    /** Nothing, or it is not for this attempt to say. */
+    | { readonly kind: "over" };
+  readonly verdict: LaneVerdict;
+}
+
+/** Soon enough to stay in memory; its lane pauses for longer and longer. */
+const UNSENT_AGAIN_MS = 1_000;
+
+const OVER = { kind: "over" } as const;
+
+/**
+ * Makes one attempt: sign ─▶ POST ─▶ classify ─▶ decide ─▶ record. Rejects when the database is
+ * away or refuses the record; the delivery is then still pending.
+ * @param onTaken called once the receiver has taken the callback, before that is recorded
+ */
+export async function attemptDelivery(
+  ports: DelivererPorts,
+  callback: OwedCallback,
+  onTaken: (verdict: LaneVerdict) => void,
+): Promise<AttemptResult> {
+  const startedAtMs = ports.clock.now();
+  const made = await exchangeWithReceiver(ports, callback, startedAtMs);
+  const verdict = laneVerdictOfExchange(made.exchange);
+  // Cut off because this process stops: not the receiver's failure, so it is made anew elsewhere.
+  if (made.exchange.kind === "failed" && made.exchange.failure.code === "aborted") {
+    return { next: OVER, verdict };
+  }
+  const nowMs = ports.clock.now();
+  const { delivery, attemptCount } = callback;
+  if (isLeftUnsent(ports, callback, made.exchange, nowMs)) {
+    const next = { kind: "retry", atMs: nowMs + UNSENT_AGAIN_MS } as const;
+    return { next, verdict: { kind: "unsent" } };
+  }
+  const step = decideAfterAttempt({
+    exchange: made.exchange,
+    attemptInSchedule: attemptCount + 1 - delivery.attemptsBefore,
+    retryScheduleMs: scheduleOfDelivery(delivery, ports.settingsOf(delivery.projectId)),
+    nowMs,
+    random: ports.random(),
+  });
+  ports.attempted({
+    status: step.status,
+    errorCode: step.errorCode,
+    sinceDueMs: startedAtMs - (callback.unsentSinceMs ?? callback.dueAtMs),
+    // One that is sent again by hand says nothing about how soon callbacks arrive.
+    sinceEventMs: delivery.attemptsBefore > 0 ? null : nowMs - callback.event.occurredAtMs,
+  });
+  callback.unsentSinceMs = null;
+  if (step.status === "delivered") onTaken(verdict);
+  const row = attemptRow(delivery, attemptCount, startedAtMs, made, step);
+  // A retry that is read from the database finds the same in the log of attempts.
+  if (isTooLarge(made.exchange)) callback.resultUrlOnly = true;
+  if (!(await ports.record(row))) return { next: OVER, verdict };
+  if (step.status === "exhausted") {
+    const { type: eventType, jobId } = callback.event;
+    ports.exhausted({ ...delivery, eventType, jobId }, step.errorCode);
+  }
+  if (step.status === "gone") return { next: { kind: "gone" }, verdict };
+  if (step.status !== "pending") return { next: OVER, verdict };
+  callback.attemptCount += 1;
+  return { next: { kind: "retry", atMs: step.nextAttemptAtMs }, verdict };
+}
+
+/** Whether nothing was sent, for this side's reasons, so that the attempt is not to be recorded. */
+function isLeftUnsent(
+  ports: DelivererPorts,
+  callback: OwedCallback,
+  exchange: AttemptExchange,
+  nowMs: number,
+): boolean {
+  if (exchange.kind !== "failed") return false;
+  const { delivery, attemptCount } = callback;
+  const unsentSinceMs = callback.unsentSinceMs ?? callback.dueAtMs;
+  const isUnsent = isStillUnsent(exchange, {
+    retryScheduleMs: scheduleOfDelivery(delivery, ports.settingsOf(delivery.projectId)),
+    failedAttempts: attemptCount - delivery.attemptsBefore,
+    unsentMs: nowMs - unsentSinceMs,
+  });
+  if (!isUnsent) return false;
+  callback.unsentSinceMs = unsentSinceMs;
+  ports.unsent(exchange.failure.code);
+  return true;
+}
+
+async function exchangeWithReceiver(
+  ports: DelivererPorts,
+  callback: OwedCallback,
+  startedAtMs: number,
+): Promise<MadeAttempt> {
+  const secrets = await openSecrets(ports, callback);
+  const nothing = { note: null, responseExcerpt: null };
+  if ("reason" in secrets) return { exchange: secrets, durationMs: 0, ...nothing };
+  const request = signedRequest(ports, callback, secrets, startedAtMs);
+  const outcome = await ports.send(request);
+  const { durationMs } = outcome;
+  const redact = createEchoRedactor(headerSecrets(secrets.headers));
+  if (outcome.kind === "failed") {
+    const { code, message } = outcome.failure;
+    const exchange = { kind: "failed", failure: { code, message: redact(message) } } as const;
+    return { exchange, durationMs, ...nothing };
+  }
+  const { status } = outcome;
+  // Most are taken, and ask for nothing.
+  const asks = isSuccess(status)
+    ? ASKS_NOTHING
+    : readReceiverAsks(outcome.headers, ports.clock.now());
+  return {
+    exchange: { kind: "answered", status, asks },
+    durationMs,
+    note: noteOf(outcome, callback, request.body, redact),
+    responseExcerpt: excerptOf(outcome.body, redact),
+  };
+}
+
+const PAYLOAD_TOO_LARGE = 413;
+
+function isTooLarge(exchange: AttemptExchange): boolean {
+  return exchange.kind === "answered" && exchange.status === PAYLOAD_TOO_LARGE;
+}
+
+/** What a person needs to mend it, where the status alone does not say. */
+function noteOf(
+  { status, headers }: AnsweredRequest,
+  { event, resultUrlOnly }: OwedCallback,
+  body: OutboundRequest["body"],
+  redact: EchoRedactor,
+): string | null {
+  if (status >= 300 && status < 400) {
+    const { location } = headers;
+    return typeof location === "string" ? redirectNote(redact(location)) : null;
+  }
+  if (status !== PAYLOAD_TOO_LARGE) return null;
+  const holdsResult = event.type === "job.completed" && !resultUrlOnly;
+  return tooLargeNote(Buffer.byteLength(body ?? ""), holdsResult);
+}
+
+interface Secrets {
+  /** To sign with, newest first. */
+  readonly keys: readonly SigningKey[];
+  /** The subscription's own headers. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** A database that is away rejects; a secret that can't be read, or is not there, is told. */
+async function openSecrets(
+  ports: DelivererPorts,
+  { delivery }: OwedCallback,
+): Promise<Secrets | Extract<AttemptExchange, { kind: "not_sent" }>> {
+  const { secretBox } = ports;
+  try {
+    const headers =
+      delivery.headers === null
+        ? NO_HEADERS
+        : (JSON.parse(
+            secretBox.open(delivery.headers, {
+              column: "subscriptions.headers",
+              id: delivery.subscriptionId,
+            }),
+          ) as Record<string, string>);
+    const keys = await keysOf(ports, delivery);
+    if (keys.length > 0) return { keys, headers };
+    return { kind: "not_sent", reason: "secret_missing", message: NO_SECRET };
+  } catch (error) {
+    if (!(error instanceof SecretBoxError)) throw error;
+    return { kind: "not_sent", reason: "secret_unreadable", message: error.message };
+  }
+}
+
+function keysOf(ports: DelivererPorts, delivery: OwedDelivery): Promise<readonly SigningKey[]> {
+  const { projectId, secret, subscriptionId } = delivery;
+  const schemes = signaturesOfDelivery(delivery, ports.settingsOf(projectId));
+  if (secret === null) return ports.signingKeys(projectId, schemes);
+  return keysWithOwnSecret(
+    schemes,
+    () => ports.secretBox.open(secret, { column: "subscriptions.secret", id: subscriptionId }),
+    (of) => ports.signingKeys(projectId, of),
+  );
+}
+
+const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
+
+function signedRequest(
+  ports: DelivererPorts,
+  callback: OwedCallback,
+  { keys, headers }: Secrets,
+  nowMs: number,
+): OutboundRequest {
+  const { delivery } = callback;
+  const trace = traceHeaders(
+    delivery.trace,
+    { subscriptionId: delivery.subscriptionId, deliveryId: delivery.id },
+    callback.attemptCount + 1,
+  );
+  return signedPost({
+    projectId: delivery.projectId,
+    url: delivery.callbackUrl,
+    headers: { ...headers, ...trace },
+    body: bodyOf(ports, callback),
+    webhookId: publicId("delivery", delivery.id),
+    keys,
+    nowMs,
+    userAgent: ports.userAgent,
+    timeoutMs: ports.callbackTimeoutMs,
+    responseBytesMax: RESPONSE_BYTES_MAX,
+  });
+}
+
+function bodyOf(ports: DelivererPorts, callback: OwedCallback): string {
+  const { delivery, event, resultUrlOnly } = callback;
+  return callbackBody(
+    event,
+    {
+      subscriptionId: publicId("subscription", delivery.subscriptionId),
+      metadata: delivery.metadata,
+      fetchResult: delivery.fetchResult,
+    },
+    resultUrlOnly ? ports.resultUrl(publicId("event", delivery.eventId)) : null,
+  );
+}
+
+/** The beginning of an answer, without the subscription's own headers, which it may echo. */
+function excerptOf(body: Buffer, redact: EchoRedactor): string {
+  return redact(body.toString("utf8")).slice(0, EXCERPT_CHARS_MAX);
+}

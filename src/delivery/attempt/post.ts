@@ -1,0 +1,47 @@
+import type { OutboundRequest } from "../../outbound/exchange/request-outcome.ts";
+import { signCallback, type SigningKey } from "./sign.ts";
+
+export interface SignedPost {
+  readonly projectId: string;
+  readonly url: string;
+  /** Besides those of the message and its signature, which come first. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** JSON text. */
+  readonly body: string;
+  readonly webhookId: string;
+  readonly keys: readonly SigningKey[];
+  /** When it is sent, in epoch milliseconds. */
+  readonly nowMs: number;
+  readonly userAgent: string;
+  readonly timeoutMs: number;
+  /** At most this much of the answer is read. */
+  readonly responseBytesMax: number;
+}
+
+/** A POST after Standard Webhooks 1.0. */
+export function signedPost(post: SignedPost): OutboundRequest {
+  const { webhookId, body, keys } = post;
+  const url = new URL(post.url);
+  const timestampS = Math.floor(post.nowMs / 1000);
+  return {
+    projectId: post.projectId,
+    method: "POST",
+    origin: url.origin,
+    path: url.pathname + url.search,
+    headers: {
+      ...post.headers,
+      "content-type": "application/json",
+      "user-agent": post.userAgent,
+      "webhook-id": webhookId,
+      "webhook-timestamp": String(timestampS),
+      "webhook-signature": signCallback(keys, webhookId, timestampS, body),
+    },
+    body,
+    // The receiver knows a repeated one by its id, and its status says whether it has taken it.
+    mayRepeat: true,
+    statusSuffices: true,
+    timeoutMs: post.timeoutMs,
+    responseBytesMax: post.responseBytesMax,
+    whenLarger: "truncate",
+  };
+}

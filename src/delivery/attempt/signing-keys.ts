@@ -1,0 +1,72 @@
+import type { SignatureScheme } from "../../core/signing/signature-scheme.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import type { SigningKey } from "./sign.ts";
+
+/** A rotated secret is signed with this soon on nodes that were not told. */
+const FRESH_FOR_MS = 2_000;
+const PROJECTS_MAX = 10_000;
+
+export interface ProjectKey {
+  readonly signing: SigningKey;
+  /** Null for a current one; a replaced one signs along until then, in the database's time. */
+  readonly expiresAtMs: number | null;
+}
+
+interface Entry {
+  readonly keys: Promise<readonly ProjectKey[]>;
+  /** By the monotonic clock. */
+  readonly untilMs: number;
+  /** Those of some schemes, put together once for many callbacks. */
+  readonly ofSchemes: Map<readonly SignatureScheme[], Promise<readonly SigningKey[]>>;
+}
+
+/** The keys that each project signs with, read once for many callbacks. */
+export class SigningKeys {
+  readonly #entries = new Map<string, Entry>();
+  readonly #clock: Clock;
+  readonly #load: (projectId: string) => Promise<readonly ProjectKey[]>;
+
+  constructor(clock: Clock, load: (projectId: string) => Promise<readonly ProjectKey[]>) {
+    this.#clock = clock;
+    this.#load = load;
+  }
+
+  /**
+   * Those of the schemes that sign now, newest first. Rejects when they can't be read; the next call
+   * tries again.
+   * @param schemes remembered by identity, so not to be made anew for each call
+   */
+  of(projectId: string, schemes: readonly SignatureScheme[]): Promise<readonly SigningKey[]> {
+    const nowMs = this.#clock.now();
+    const entry = this.#fresh(projectId) ?? this.#read(projectId);
+    const known = entry.ofSchemes.get(schemes);
+    if (known !== undefined) return known;
+    const keys = entry.keys.then((all) =>
+      all
+        .filter(({ expiresAtMs }) => expiresAtMs === null || expiresAtMs > nowMs)
+        .map(({ signing }) => signing)
+        .filter(({ scheme }) => schemes.includes(scheme)),
+    );
+    entry.ofSchemes.set(schemes, keys);
+    return keys;
+  }
+
+  /** Reads the project's keys anew: they were changed just now. */
+  forget(projectId: string): void {
+    this.#entries.delete(projectId);
+  }
+
+  #fresh(projectId: string): Entry | null {
+    const entry = this.#entries.get(projectId);
+    return entry !== undefined && this.#clock.monotonic() < entry.untilMs ? entry : null;
+  }
+
+  #read(projectId: string): Entry {
+    const keys = this.#load(projectId);
+    if (this.#entries.size >= PROJECTS_MAX) this.#entries.clear();
+    const entry = { keys, untilMs: this.#clock.monotonic() + FRESH_FOR_MS, ofSchemes: new Map() };
+    this.#entries.set(projectId, entry);
+    keys.catch(() => this.#entries.delete(projectId));
+    return entry;
+  }
+}

@@ -1,0 +1,129 @@
+import { headerSecrets } from "../../core/redact/header-secrets.ts";
+import { publicId } from "../../core/ids/ids.ts";
+import { createEchoRedactor, type EchoRedactor } from "../../core/redact/redact-echoes.ts";
+import type { RequestFailure } from "../../core/request-failure.ts";
+import {
+  type SignatureScheme,
+  signatureMask,
+  signaturesOfMask,
+} from "../../core/signing/signature-scheme.ts";
+import { testEventBody } from "../../core/delivery/test-event.ts";
+import { traceHeaders } from "../../core/trace-context.ts";
+import type {
+  OutboundRequest,
+  RequestOutcome,
+  ResponseHeaders,
+} from "../../outbound/exchange/request-outcome.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import type { UuidSource } from "../../runtime/uuid-source.ts";
+import { keysWithOwnSecret, type NoKeys, readKeys } from "./read-keys.ts";
+import { signedPost } from "./post.ts";
+import type { SigningKey } from "./sign.ts";
+
+const RESPONSE_BYTES_MAX = 16 * 1024;
+
+export interface TestCallbackPorts {
+  readonly clock: Clock;
+  readonly uuids: UuidSource;
+  readonly userAgent: string;
+  readonly callbackTimeoutMs: number;
+  /** How the project's callbacks are signed. */
+  signaturesOf(projectId: string): readonly SignatureScheme[];
+  /** The keys of these schemes that the project signs with now. */
+  signingKeys(
+    projectId: string,
+    schemes: readonly SignatureScheme[],
+  ): Promise<readonly SigningKey[]>;
+  send(request: OutboundRequest): Promise<RequestOutcome>;
+}
+
+export interface TestCallback {
+  readonly projectId: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** `whsec_…`, or null to sign with the project's. */
+  readonly secret: string | null;
+  /** Null to sign as the project does. */
+  readonly signatures: readonly SignatureScheme[] | null;
+}
+
+/** A whole exchange, for a person to look at. */
+export interface TestedCallback {
+  readonly request: {
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body: string;
+  };
+  readonly response: {
+    readonly status: number;
+    readonly headers: ResponseHeaders;
+    /** At most the first 16 KiB. */
+    readonly body: string;
+    readonly isTruncated: boolean;
+  } | null;
+  readonly failure: RequestFailure | NoKeys | null;
+  readonly durationMs: number;
+}
+
+/** Sends one signed `ringback.test` event as callbacks are sent, and keeps none of it. */
+export async function sendTestCallback(
+  ports: TestCallbackPorts,
+  test: TestCallback,
+): Promise<TestedCallback> {
+  const nowMs = ports.clock.now();
+  const keys = await readKeys(() => keysOf(ports, test));
+  const body = testEventBody(nowMs);
+  if ("code" in keys)
+    return { request: { headers: {}, body }, response: null, failure: keys, durationMs: 0 };
+  const id = ports.uuids(nowMs, 0);
+  const request = signedPost({
+    projectId: test.projectId,
+    url: test.url,
+    headers: { ...test.headers, ...traceHeaders(null, { subscriptionId: id, deliveryId: id }, 1) },
+    body,
+    webhookId: publicId("delivery", id),
+    keys,
+    nowMs,
+    userAgent: ports.userAgent,
+    timeoutMs: ports.callbackTimeoutMs,
+    responseBytesMax: RESPONSE_BYTES_MAX,
+  });
+  const outcome = await ports.send(request);
+  const redact = createEchoRedactor(headerSecrets(test.headers));
+  return {
+    request: { headers: request.headers, body },
+    response: outcome.kind === "answered" ? responseOf(outcome, redact) : null,
+    failure: outcome.kind === "failed" ? outcome.failure : null,
+    durationMs: outcome.durationMs,
+  };
+}
+
+function keysOf(
+  ports: TestCallbackPorts,
+  { projectId, secret, signatures }: TestCallback,
+): Promise<readonly SigningKey[]> {
+  const schemes =
+    signatures === null
+      ? ports.signaturesOf(projectId)
+      : signaturesOfMask(signatureMask(signatures));
+  const projectKeys = (of: readonly SignatureScheme[]) => ports.signingKeys(projectId, of);
+  return secret === null
+    ? projectKeys(schemes)
+    : keysWithOwnSecret(schemes, () => secret, projectKeys);
+}
+
+function responseOf(
+  outcome: Extract<RequestOutcome, { kind: "answered" }>,
+  redact: EchoRedactor,
+): TestedCallback["response"] {
+  const { status, headers, body, truncated } = outcome;
+  const shown = Object.entries(headers).map(([name, value]) => [
+    name,
+    typeof value === "string" ? redact(value) : value?.map(redact),
+  ]);
+  return {
+    status,
+    headers: Object.fromEntries(shown) as ResponseHeaders,
+    body: redact(body.toString("utf8")),
+    isTruncated: truncated,
+  };
+}

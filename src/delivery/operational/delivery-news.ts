@@ -1,0 +1,46 @@
+import type { AttemptErrorCode } from "../../core/delivery/delivery-outcome.ts";
+import type { EventType } from "../../core/delivery/event.ts";
+import { publicId } from "../../core/ids/ids.ts";
+import type { OperationalNews } from "../../core/delivery/operational-event.ts";
+import type { OriginChange } from "../outbox/outbox.ts";
+
+/** A delivery that nothing more is done about, unless somebody asks for it. */
+export interface GivenUpDelivery {
+  readonly id: string;
+  readonly projectId: string;
+  readonly subscriptionId: string;
+  readonly callbackOrigin: string;
+  readonly eventType: EventType;
+  readonly jobId: string;
+}
+
+/** A delivery was given up. Of many to one origin, the last stands for all. */
+export function exhaustedNews(
+  delivery: GivenUpDelivery,
+  errorCode: AttemptErrorCode,
+): OperationalNews {
+  const { projectId, callbackOrigin } = delivery;
+  return {
+    projectId,
+    subject: `deliveries to ${callbackOrigin}`,
+    type: "delivery.exhausted",
+    data: {
+      callback_origin: callbackOrigin,
+      delivery_id: publicId("delivery", delivery.id),
+      subscription_id: publicId("subscription", delivery.subscriptionId),
+      event_type: delivery.eventType,
+      job_id: delivery.jobId,
+      error_code: errorCode,
+    },
+  };
+}
+
+/** A callback origin began to fail, or answers again. */
+export function originNews({ projectId, origin, isFailing }: OriginChange): OperationalNews {
+  return {
+    projectId,
+    subject: `callback origin ${origin}`,
+    type: isFailing ? "callback_origin.failing" : "callback_origin.recovered",
+    data: { callback_origin: origin },
+  };
+}

@@ -1,0 +1,218 @@
+import {
+  operationalEventBody,
+  type OperationalNews,
+  operationalRetryMs,
+} from "../../core/delivery/operational-event.ts";
+import { isSuccess } from "../../core/delivery/delivery-outcome.ts";
+import { publicId } from "../../core/ids/ids.ts";
+import { shardOfText } from "../../core/ids/shard.ts";
+import type { OutboundRequest, RequestOutcome } from "../../outbound/exchange/request-outcome.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import type { Log } from "../../runtime/process/log.ts";
+import { Repeater } from "../../runtime/repeater.ts";
+import type { Service } from "../../runtime/service.ts";
+import type { UuidSource } from "../../runtime/uuid-source.ts";
+import type { Database } from "../../store/db/database.ts";
+import {
+  type DueOperationalEvent,
+  findDueOperationalEvents,
+  noteOperationalEvents,
+  type OperationalEventRow,
+  settleOperationalEvent,
+} from "../../store/events/operational-events.ts";
+import { type Gathered, GatheredNews, keyOf } from "./gathered-news.ts";
+import { readKeys } from "../attempt/read-keys.ts";
+import type { SigningKey } from "../attempt/sign.ts";
+import { signedPost } from "../attempt/post.ts";
+
+const ROUND_INTERVAL_MS = 1_000;
+const RESPONSE_BYTES_MAX = 1024;
+
+export interface OperationalEventsPorts {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly uuids: UuidSource;
+  readonly userAgent: string;
+  readonly callbackTimeoutMs: number;
+  readonly ownedShards: () => readonly number[];
+  /** Where the project wants to be told, or null. */
+  readonly urlOf: (projectId: string) => string | null;
+  /** The keys that the project signs with now. */
+  signingKeys(projectId: string): Promise<readonly SigningKey[]>;
+  send(request: OutboundRequest): Promise<RequestOutcome>;
+}
+
+/**
+ * Tells projects about their own operation. News is gathered by subject in memory, noted down at
+ * most once a minute for each, in one row a subject, whichever nodes it comes from; the owner of
+ * the row's shard sends what is due, a few of each project at a time, so that a receiver which
+ * does not answer is waited for by its own project only. What it is about is in the database in any
+ * case: a node that dies takes at most a second of untold news with it.
+ */
+export class OperationalEvents implements Service {
+  readonly name = "operational events";
+  readonly #ports: OperationalEventsPorts;
+  readonly #repeater: Repeater;
+  readonly #gathered = new GatheredNews();
+  /** By project, what is being sent. */
+  readonly #sending = new Map<string, Promise<void>>();
+
+  constructor(ports: OperationalEventsPorts) {
+    this.#ports = ports;
+    this.#repeater = new Repeater({
+      name: "tell operational events",
+      intervalMs: ROUND_INTERVAL_MS,
+      task: () => this.round(),
+      clock: ports.clock,
+      log: ports.log,
+    });
+  }
+
+  start(): Promise<void> {
+    return this.#repeater.start();
+  }
+
+  /** Notes down what is left; whoever takes over sends it. */
+  async stop(): Promise<void> {
+    await this.#repeater.stop();
+    await this.#note(Infinity);
+    await this.settled();
+  }
+
+  /** Costs next to nothing for a project that does not want to know. */
+  tell(news: OperationalNews): void {
+    if (this.#ports.urlOf(news.projectId) === null) return;
+    this.#gathered.add(news, this.#ports.clock.now());
+  }
+
+  /** The same for what every node sees: the one that will send it tells. */
+  tellOnce(news: OperationalNews | null): void {
+    if (news === null || !this.#ports.ownedShards().includes(shardOfText(keyOf(news)))) return;
+    this.tell(news);
+  }
+
+  /** Notes down what was gathered and begins to send what is due. */
+  async round(): Promise<void> {
+    const { database, clock, ownedShards } = this.#ports;
+    await this.#note(clock.monotonic());
+    const shardIds = ownedShards();
+    if (shardIds.length === 0) return;
+    const due = await findDueOperationalEvents(database, {
+      shardIds,
+      dueByMs: clock.now(),
+      butOf: [...this.#sending.keys()],
+    });
+    for (const [projectId, events] of Map.groupBy(due, (event) => event.projectId)) {
+      const sent = Promise.all(events.map((event) => this.#send(event)));
+      const done = sent.then(() => void this.#sending.delete(projectId));
+      this.#sending.set(projectId, done);
+    }
+  }
+
+  /** Resolves once nothing is being sent. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#sending.values());
+  }
+
+  async #note(nowMs: number): Promise<void> {
+    const taken = this.#gathered.take(nowMs);
+    if (taken.length === 0) return;
+    try {
+      const rows = taken.map((gathered) => this.#rowOf(gathered));
+      await noteOperationalEvents(this.#ports.database, rows);
+    } catch (error) {
+      this.#gathered.putBack(taken);
+      throw error;
+    }
+  }
+
+  #rowOf({ news, occurrences, occurredAtMs }: Gathered): OperationalEventRow {
+    const shardId = shardOfText(keyOf(news));
+    return {
+      shardId,
+      projectId: news.projectId,
+      subject: news.subject,
+      id: this.#ports.uuids(occurredAtMs, shardId),
+      type: news.type,
+      data: JSON.stringify(news.data),
+      occurrences,
+      occurredAtMs,
+    };
+  }
+
+  /** Never rejects: what could not be recorded is still due. */
+  async #send(event: DueOperationalEvent): Promise<void> {
+    try {
+      const url = this.#ports.urlOf(event.projectId);
+      if (url === null) await this.#settle(event, { kind: "unwanted" });
+      else await this.#settle(event, await this.#post(event, url));
+    } catch (error) {
+      this.#ports.log.warn({ err: error }, "an operational event could not be dealt with");
+    }
+  }
+
+  async #settle(event: DueOperationalEvent, outcome: Outcome): Promise<void> {
+    if (outcome.kind === "cut_off") return;
+    const { database, clock, log } = this.#ports;
+    const { type, projectId, attemptCount } = event;
+    const nowMs = clock.now();
+    const waitMs =
+      outcome.kind === "refused" ? operationalRetryMs(attemptCount + 1, outcome.status) : null;
+    if (outcome.kind === "refused" && waitMs === null) {
+      const { status } = outcome;
+      log.warn(
+        { type, project_id: publicId("project", projectId), status },
+        "an operational event was not taken and is given up",
+      );
+    }
+    await settleOperationalEvent(database, event, {
+      isTold: outcome.kind === "told",
+      isTried: outcome.kind !== "unwanted",
+      nowMs,
+      nextAttemptAtMs: waitMs === null ? null : nowMs + waitMs,
+    });
+  }
+
+  async #post(event: DueOperationalEvent, url: string): Promise<Outcome> {
+    const { clock, log, userAgent, callbackTimeoutMs } = this.#ports;
+    const keys = await readKeys(() => this.#ports.signingKeys(event.projectId));
+    if ("code" in keys) {
+      log.warn(
+        { project_id: publicId("project", event.projectId), ...keys },
+        "an operational event can't be signed",
+      );
+      return { kind: "refused", status: null };
+    }
+    const outcome = await this.#ports.send(
+      signedPost({
+        projectId: event.projectId,
+        url,
+        headers: {},
+        body: operationalEventBody(event),
+        webhookId: publicId("operationalEvent", event.id),
+        keys,
+        nowMs: clock.now(),
+        userAgent,
+        timeoutMs: callbackTimeoutMs,
+        responseBytesMax: RESPONSE_BYTES_MAX,
+      }),
+    );
+    if (outcome.kind === "answered") {
+      const { status } = outcome;
+      return isSuccess(status) ? { kind: "told" } : { kind: "refused", status };
+    }
+    if (outcome.failure.code === "aborted") return { kind: "cut_off" };
+    return { kind: "refused", status: null };
+  }
+}
+
+/** What became of an attempt to tell. */
+type Outcome =
+  | { readonly kind: "told" }
+  /** The status is null when there was no answer. */
+  | { readonly kind: "refused"; readonly status: number | null }
+  /** The project does not want to know any more. */
+  | { readonly kind: "unwanted" }
+  /** This process stops; whoever takes over sends it. */
+  | { readonly kind: "cut_off" };

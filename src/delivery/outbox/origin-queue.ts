@@ -1,0 +1,94 @@
+import { Lane } from "../../lanes/lane.ts";
+import type { LaneLimits } from "../../lanes/lane-options.ts";
+import type { OriginGate } from "../../lanes/origin-gate.ts";
+import { type Clock, toMonotonic } from "../../runtime/clock.ts";
+import type { DuePosition } from "../../store/deliveries/find-due-deliveries.ts";
+import type { OwedCallback } from "./callback.ts";
+
+export interface OriginQueueOptions {
+  readonly projectId: string;
+  readonly origin: string;
+  readonly limits: LaneLimits;
+  /** The project's way to the origin. */
+  readonly gate: OriginGate;
+  readonly clock: Clock;
+  start(callback: OwedCallback): void;
+}
+
+/** What waits for one origin on behalf of one project. */
+export class OriginQueue {
+  readonly projectId: string;
+  readonly origin: string;
+  readonly lane: Lane<OwedCallback>;
+  /** Callbacks in memory, those being sent included. */
+  held = 0;
+  readonly #gate: OriginGate;
+  readonly #clock: Clock;
+  #backlog: DuePosition | null = null;
+  #isBeingRead = false;
+
+  constructor(options: OriginQueueOptions) {
+    const { projectId, origin, limits, gate, clock } = options;
+    this.projectId = projectId;
+    this.origin = origin;
+    this.#gate = gate;
+    this.#clock = clock;
+    this.lane = new Lane<OwedCallback>({
+      limits,
+      gate,
+      clock,
+      start: (callback, era) => {
+        callback.era = era;
+        options.start(callback);
+      },
+      isCurrent: (callback, startAtMs) =>
+        callback.state === "waiting" && callback.startAtMs === startAtMs,
+    });
+  }
+
+  /** Queues a callback for when it is due. */
+  push(callback: OwedCallback): void {
+    callback.startAtMs = toMonotonic(this.#clock, callback.dueAtMs);
+    this.lane.push(callback, callback.startAtMs);
+  }
+
+  /** Whether only a probe goes to the origin from time to time. */
+  get isFailing(): boolean {
+    return this.#gate.breaker.state !== "closed";
+  }
+
+  /** Whether a new queue would do as well: nothing was learned that is worth remembering. */
+  get isAtRest(): boolean {
+    return !this.hasBacklog && this.lane.isAtRest && this.#gate.isIdle;
+  }
+
+  /** Whether more waits in the database, which goes before what comes now. */
+  get hasBacklog(): boolean {
+    return this.#backlog !== null || this.#isBeingRead;
+  }
+
+  /** Something after this position was not let in. */
+  noteBacklog(before: DuePosition): void {
+    if (this.#backlog === null || isEarlier(before, this.#backlog)) this.#backlog = before;
+  }
+
+  /** Hands the backlog to whoever reads it next; what is refused meanwhile begins another. */
+  takeBacklog(): DuePosition | null {
+    const backlog = this.#backlog;
+    this.#backlog = null;
+    this.#isBeingRead = backlog !== null;
+    return backlog;
+  }
+
+  /** The reading is over; `rest` is where the next one goes on. */
+  endReading(rest: DuePosition | null): void {
+    this.#isBeingRead = false;
+    if (rest !== null) this.noteBacklog(rest);
+  }
+}
+
+function isEarlier(a: DuePosition, b: DuePosition): boolean {
+  return a.nextAttemptAtMs === b.nextAttemptAtMs
+    ? a.id < b.id
+    : a.nextAttemptAtMs < b.nextAttemptAtMs;
+}

@@ -1,0 +1,148 @@
+import type { BreakerLimits } from "../../core/pace/breaker.ts";
+import type { LaneLimits } from "../../lanes/lane-options.ts";
+import { Origin } from "../../lanes/origin.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import { OriginQueue } from "./origin-queue.ts";
+import type { OwedCallback } from "./callback.ts";
+
+/**
+ * An origin fails when nobody there has answered for a while, however often it was tried. Then it is
+ * tried once in a while, and the first answer ends the waiting.
+ */
+const BREAKER: BreakerLimits = {
+  failuresInRowMax: 10,
+  failingMsMin: 10_000,
+  openMsInitial: 5_000,
+  openMsMax: 60_000,
+};
+/** Queues without a callback that are kept for what their lanes have learned. */
+const IDLE_MAX = 5_000;
+
+export interface OriginQueuesOptions {
+  readonly clock: Clock;
+  readonly breaker?: BreakerLimits;
+  /** Of a project's lane to each origin. */
+  limitsOf(projectId: string): LaneLimits;
+  start(callback: OwedCallback): void;
+  /** The origin of this queue begins to fail, or answers again. */
+  onChange(queue: OriginQueue): void;
+}
+
+interface Receiver {
+  readonly origin: Origin;
+  /** One for each project. */
+  readonly queues: Map<string, OriginQueue>;
+}
+
+/**
+ * The queues by origin and project. A project has a lane to an origin, and learns by itself whether
+ * its callbacks are taken there; only that nothing can be sent there at all is learned by all. A
+ * queue is forgotten when it is empty and there is nothing to remember.
+ */
+export class OriginQueues {
+  readonly #options: OriginQueuesOptions;
+  readonly #receivers = new Map<string, Receiver>();
+  /** Empty ones, in the order in which they became so. */
+  readonly #idle = new Set<OriginQueue>();
+  /** Which part of the lanes' rates is this node's. */
+  #share = 1;
+  #size = 0;
+
+  constructor(options: OriginQueuesOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  all(): OriginQueue[] {
+    return Array.from(this.#receivers.values(), ({ queues }) => [...queues.values()]).flat();
+  }
+
+  find(projectId: string, origin: string): OriginQueue | null {
+    return this.#receivers.get(origin)?.queues.get(projectId) ?? null;
+  }
+
+  get(projectId: string, origin: string): OriginQueue {
+    return this.find(projectId, origin) ?? this.#open(projectId, origin);
+  }
+
+  /** It holds one more callback. */
+  hold(queue: OriginQueue): void {
+    queue.held += 1;
+    if (queue.held === 1) this.#idle.delete(queue);
+  }
+
+  /** It holds one less. */
+  release(queue: OriginQueue): void {
+    queue.held -= 1;
+    this.tidy(queue);
+  }
+
+  /** Forgets it if there is nothing to remember. */
+  tidy(queue: OriginQueue): void {
+    if (queue.held > 0) return;
+    if (queue.isAtRest) return this.#remove(queue);
+    this.#idle.add(queue);
+    const [oldest] = this.#idle;
+    // What it had in the database is found again by whoever looks at all that is due.
+    if (this.#idle.size > IDLE_MAX && oldest !== undefined) this.#remove(oldest);
+  }
+
+  configure(projectId: string, limits: LaneLimits): void {
+    for (const { queues } of this.#receivers.values())
+      queues.get(projectId)?.lane.configure(limits);
+  }
+
+  setShare(share: number): void {
+    // What is under way ends by itself, and nothing else is sent.
+    if (share === 0) return;
+    this.#share = share;
+    for (const queue of this.all()) queue.lane.setShare(share);
+  }
+
+  #open(projectId: string, origin: string): OriginQueue {
+    const receiver = this.#receivers.get(origin) ?? this.#openReceiver(origin);
+    const limits = this.#options.limitsOf(projectId);
+    const gate = receiver.origin.gateOf(projectId);
+    const queue = new OriginQueue({ ...this.#options, projectId, origin, limits, gate });
+    queue.lane.setShare(this.#share);
+    receiver.queues.set(projectId, queue);
+    this.#idle.add(queue);
+    this.#size += 1;
+    return queue;
+  }
+
+  #openReceiver(origin: string): Receiver {
+    const { clock, breaker = BREAKER } = this.#options;
+    const queues = new Map<string, OriginQueue>();
+    const failing = new Set<string>();
+    const shared = new Origin({
+      clock,
+      concurrency: Infinity,
+      breaker,
+      onBreaker: (projectId, { state }) => {
+        // A probe that is let through is neither the one nor the other.
+        if (failing.has(projectId) === (state !== "closed")) return;
+        if (state === "closed") failing.delete(projectId);
+        else failing.add(projectId);
+        const queue = queues.get(projectId);
+        if (queue !== undefined) this.#options.onChange(queue);
+      },
+    });
+    const receiver = { origin: shared, queues };
+    this.#receivers.set(origin, receiver);
+    return receiver;
+  }
+
+  #remove(queue: OriginQueue): void {
+    this.#idle.delete(queue);
+    queue.lane.close();
+    const receiver = this.#receivers.get(queue.origin);
+    if (receiver?.queues.delete(queue.projectId) !== true) return;
+    receiver.origin.forget(queue.projectId);
+    this.#size -= 1;
+    if (receiver.queues.size === 0) this.#receivers.delete(queue.origin);
+  }
+}

@@ -1,0 +1,293 @@
+import type { BreakerLimits } from "../../core/pace/breaker.ts";
+import type { LaneVerdict } from "../../core/job/job.ts";
+import type { LaneLimits } from "../../lanes/lane-options.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import { type DuePosition, positionBefore } from "../../store/deliveries/find-due-deliveries.ts";
+import type { OriginQueue } from "./origin-queue.ts";
+import { OriginQueues } from "./origin-queues.ts";
+import { heldBytes, type OwedCallback } from "./callback.ts";
+import { OutboxSpace } from "./outbox-space.ts";
+import { SubscriptionOrder } from "./subscription-order.ts";
+
+const HELD_PER_ORIGIN_MAX = 25_000;
+/**
+ * When little space is left, a lane is let in only up to its reserve, so that full ones can't shut it
+ * out. Also all that the lane to a failing origin may hold: it is tried one by one.
+ */
+const RESERVED_PER_ORIGIN = 32;
+
+/** An origin begins to fail on behalf of a project, or answers again. */
+export interface OriginChange {
+  readonly projectId: string;
+  readonly origin: string;
+  readonly isFailing: boolean;
+}
+
+interface Held {
+  readonly callback: OwedCallback;
+  readonly queue: OriginQueue;
+}
+
+export interface OutboxPorts {
+  readonly clock: Clock;
+  /** When an origin counts as failing, if not as usual. */
+  readonly breaker?: BreakerLimits;
+  /** Of a project's lane to each origin. */
+  limitsOf(projectId: string): LaneLimits;
+  /** A callback's turn has come; ends with `finish` or `retry`. */
+  send(callback: OwedCallback): void;
+  /** Something that was refused may be let in now. */
+  onRoom(): void;
+  /** An origin begins to fail, or answers again. */
+  onOriginChange(change: OriginChange): void;
+}
+
+/**
+ * What to send, when: the callbacks that are due about now, for each project a lane to each origin.
+ * It is bounded in number and bytes, in all, for each project and for each lane; what is over the bound is refused,
+ * stays in the database, and is loaded when there is room again.
+ */
+export class Outbox {
+  readonly #ports: OutboxPorts;
+  readonly #held = new Map<string, Held>();
+  readonly #queues: OriginQueues;
+  readonly #order = new SubscriptionOrder();
+  readonly #space = new OutboxSpace();
+  #closed = false;
+
+  constructor(ports: OutboxPorts) {
+    this.#ports = ports;
+    this.#queues = new OriginQueues({
+      ...ports,
+      limitsOf: (projectId) => ports.limitsOf(projectId),
+      start: (callback) => this.#start(callback),
+      onChange: (queue) => this.#onChange(queue),
+    });
+  }
+
+  get size(): number {
+    return this.#held.size;
+  }
+
+  get originCount(): number {
+    return this.#queues.size;
+  }
+
+  /** Whether not even an origin that has nothing here would be let in. */
+  get isFull(): boolean {
+    return this.#space.isFull;
+  }
+
+  get failingOrigins(): OriginQueue[] {
+    return this.#queues.all().filter((queue) => queue.isFailing);
+  }
+
+  /** Origins of which more waits in the database, and that have drained enough to ask for it. */
+  get readableBacklogs(): OriginQueue[] {
+    return this.#queues.all().filter((queue) => queue.hasBacklog && this.#hasDrained(queue));
+  }
+
+  holds(deliveryId: string): boolean {
+    return this.#held.has(deliveryId);
+  }
+
+  /** How many more of it may be let in; 0 as well where what waits in the database goes first. */
+  roomFor(projectId: string, origin: string): number {
+    const queue = this.#queues.find(projectId, origin);
+    if (queue === null) {
+      return this.#space.leftFor(projectId) === "none" ? 0 : RESERVED_PER_ORIGIN;
+    }
+    return queue.hasBacklog ? 0 : this.room(queue);
+  }
+
+  /** How many more callbacks the queue may hold. */
+  room(queue: OriginQueue): number {
+    const left = this.#space.leftFor(queue.projectId);
+    if (left === "none") return 0;
+    const isSmall = left === "reserve" || queue.isFailing;
+    const most = isSmall ? RESERVED_PER_ORIGIN : HELD_PER_ORIGIN_MAX;
+    return Math.max(0, most - queue.held);
+  }
+
+  /** Something of this origin that is due then was left in the database. */
+  noteBacklog(projectId: string, origin: string, dueAtMs: number): void {
+    this.#queues.get(projectId, origin).noteBacklog(positionBefore(dueAtMs));
+  }
+
+  /** The backlog of this origin was read, up to `rest` or all of it. */
+  endReading(queue: OriginQueue, rest: DuePosition | null): void {
+    queue.endReading(rest);
+    this.#queues.tidy(queue);
+  }
+
+  /** Queues what came to be owed just now; false when it has to wait in the database. */
+  offer(callback: OwedCallback): boolean {
+    const { projectId, callbackOrigin } = callback.delivery;
+    const isBehind = this.#queues.find(projectId, callbackOrigin)?.hasBacklog === true;
+    if (!isBehind) return this.admit(callback);
+    this.noteBacklog(projectId, callbackOrigin, callback.dueAtMs);
+    return false;
+  }
+
+  /** Queues what was read from the database; false when there is no room, which is remembered. */
+  admit(callback: OwedCallback): boolean {
+    const { id, projectId, callbackOrigin } = callback.delivery;
+    if (this.#closed || this.isFull) return false;
+    if (this.holds(id)) return true;
+    const queue = this.#queues.get(projectId, callbackOrigin);
+    if (this.room(queue) === 0) {
+      queue.noteBacklog(positionBefore(callback.dueAtMs));
+      return false;
+    }
+    this.#held.set(id, { callback, queue });
+    this.#space.take(projectId, heldBytes(callback));
+    this.#queues.hold(queue);
+    if (callback.delivery.wantsMovements) this.#enterInOrder(callback);
+    if (callback.state === "waiting") queue.push(callback);
+    return true;
+  }
+
+  /** Its lane goes on with others; what is left of the attempt ends with `finish` or `retry`. */
+  leaveLane(callback: OwedCallback, verdict: LaneVerdict): void {
+    callback.isInLane = false;
+    this.#held.get(callback.delivery.id)?.queue.lane.settle(verdict, callback.era);
+  }
+
+  /** The attempt is over and its callback needs no more of them for now. */
+  finish(callback: OwedCallback, verdict: LaneVerdict): void {
+    this.#settle(callback, verdict);
+    this.#letNextGo(callback);
+    this.#forget(callback);
+  }
+
+  /** The attempt is over; the next one is near enough to stay in memory. */
+  retry(callback: OwedCallback, dueAtMs: number, verdict: LaneVerdict): void {
+    const queue = this.#settle(callback, verdict);
+    // A later event of its subscription came meanwhile, and makes this one out of date.
+    const isOutOfDate = this.#letNextGo(callback);
+    const isOver = callback.state === "dropped" || this.#closed || isOutOfDate;
+    if (isOver || queue === null) return this.#forget(callback);
+    callback.state = "waiting";
+    callback.dueAtMs = dueAtMs;
+    if (callback.delivery.wantsMovements) this.#order.enter(callback);
+    queue.push(callback);
+  }
+
+  /** Forgets what waits for this shard; what is being sent ends by itself. */
+  dropShard(shardId: number): void {
+    this.#drop((callback) => callback.delivery.shardId === shardId);
+  }
+
+  /** Forgets what waits for a subscription that hears nothing more. */
+  dropSubscription(subscriptionId: string): void {
+    this.#drop((callback) => callback.delivery.subscriptionId === subscriptionId);
+  }
+
+  /** Forgets this delivery, unless it is being sent. */
+  dropDelivery(deliveryId: string): void {
+    const held = this.#held.get(deliveryId);
+    if (held !== undefined && isWaiting(held.callback)) this.#forget(held.callback);
+  }
+
+  /** The project's lanes have other limits. */
+  configure(projectId: string, limits: LaneLimits): void {
+    this.#queues.configure(projectId, limits);
+  }
+
+  /** Which part of the lanes' limits is this node's. */
+  setShare(share: number): void {
+    this.#queues.setShare(share);
+  }
+
+  /** Begins no more attempts. */
+  close(): void {
+    this.#closed = true;
+    for (const queue of this.#queues.all()) queue.lane.close();
+  }
+
+  #start(callback: OwedCallback): void {
+    callback.state = "sending";
+    callback.isInLane = true;
+    if (callback.delivery.wantsMovements) this.#order.started(callback);
+    this.#ports.send(callback);
+  }
+
+  /** Forgets what is out of date now: an older one, or this one if a newer is here already. */
+  #enterInOrder(callback: OwedCallback): void {
+    const { verdict, dropped } = this.#order.enter(callback);
+    if (dropped !== null) this.#forget(dropped);
+    if (verdict === "wait") callback.state = "held_back";
+    if (verdict === "superseded") this.#forget(callback);
+  }
+
+  /** Whether one waited for this attempt to be over. */
+  #letNextGo(callback: OwedCallback): boolean {
+    if (!callback.delivery.wantsMovements) return false;
+    const next = this.#order.settled(callback);
+    if (next === null || next.state !== "held_back") return false;
+    next.state = "waiting";
+    this.#held.get(next.delivery.id)?.queue.push(next);
+    return true;
+  }
+
+  #settle(callback: OwedCallback, verdict: LaneVerdict): OriginQueue | null {
+    const queue = this.#held.get(callback.delivery.id)?.queue ?? null;
+    if (queue !== null && callback.isInLane) this.leaveLane(callback, verdict);
+    return queue;
+  }
+
+  #onChange(queue: OriginQueue): void {
+    const { projectId, origin, isFailing } = queue;
+    if (isFailing) this.#shed(queue);
+    this.#ports.onOriginChange({ projectId, origin, isFailing });
+    if (!isFailing && queue.hasBacklog) this.#ports.onRoom();
+  }
+
+  /** Makes room for others: of a failing origin only what may be tried soon stays in memory. */
+  #shed(queue: OriginQueue): void {
+    if (queue.held <= RESERVED_PER_ORIGIN) return;
+    const waiting = Array.from(this.#held.values())
+      .filter((held) => held.queue === queue && held.callback.state === "waiting")
+      .map((held) => held.callback)
+      .sort((a, b) => a.dueAtMs - b.dueAtMs);
+    queue.lane.clear();
+    for (const [index, callback] of waiting.entries()) {
+      if (index < RESERVED_PER_ORIGIN) {
+        queue.push(callback);
+        continue;
+      }
+      queue.noteBacklog(positionBefore(callback.dueAtMs));
+      this.#forget(callback);
+    }
+  }
+
+  #drop(isMeant: (callback: OwedCallback) => boolean): void {
+    for (const { callback } of this.#held.values()) {
+      if (!isMeant(callback)) continue;
+      if (isWaiting(callback)) this.#forget(callback);
+      else callback.state = "dropped";
+    }
+  }
+
+  #forget(callback: OwedCallback): void {
+    const held = this.#held.get(callback.delivery.id);
+    callback.state = "dropped";
+    if (held?.callback !== callback) return;
+    this.#held.delete(callback.delivery.id);
+    this.#space.giveBack(callback.delivery.projectId, heldBytes(callback));
+    if (callback.delivery.wantsMovements) this.#order.left(callback);
+    const { queue } = held;
+    this.#queues.release(queue);
+    if (queue.hasBacklog && this.#hasDrained(queue)) this.#ports.onRoom();
+  }
+
+  /** Asked for in large steps: each asking is a statement. */
+  #hasDrained(queue: OriginQueue): boolean {
+    const few = queue.isFailing ? RESERVED_PER_ORIGIN / 2 : HELD_PER_ORIGIN_MAX / 4;
+    return queue.held <= few && this.room(queue) > 0;
+  }
+}
+
+function isWaiting({ state }: OwedCallback): boolean {
+  return state === "waiting" || state === "held_back";
+}

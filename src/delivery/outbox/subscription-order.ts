@@ -1,0 +1,75 @@
+import { isMovement } from "../../core/delivery/event.ts";
+import type { OwedCallback } from "./callback.ts";
+
+/** What of one subscription is in memory. */
+interface Line {
+  sending: OwedCallback | null;
+  /** The newest that waits; whatever it made out of date is dropped. */
+  next: OwedCallback | null;
+}
+
+/**
+ * Keeps the callbacks of a subscription in the order of their events, for those that hear of
+ * movements. Nothing is sent while an older callback is under way, and of what waits only the newest
+ * is worth sending: a movement that another event came after is dropped, an ending never.
+ *
+ *   enter ──▶ go ──▶ started ──▶ settled         enter ──▶ wait ──(settled)──▶ go
+ */
+export class SubscriptionOrder {
+  readonly #lines = new Map<string, Line>();
+
+  /** What became of a newcomer, and the older one that it makes out of date. */
+  enter(callback: OwedCallback): {
+    readonly verdict: "go" | "wait" | "superseded";
+    readonly dropped: OwedCallback | null;
+  } {
+    const { subscriptionId } = callback.delivery;
+    const line = this.#lines.get(subscriptionId) ?? { sending: null, next: null };
+    const { sending, next } = line;
+    if (isSupersededBy(callback, next) || isSupersededBy(callback, sending)) {
+      return { verdict: "superseded", dropped: null };
+    }
+    this.#lines.set(subscriptionId, line);
+    line.next = callback;
+    return {
+      verdict: sending === null ? "go" : "wait",
+      dropped: isSupersededBy(next, callback) ? next : null,
+    };
+  }
+
+  started(callback: OwedCallback): void {
+    const line = this.#lines.get(callback.delivery.subscriptionId);
+    if (line === undefined) return;
+    line.sending = callback;
+    if (line.next === callback) line.next = null;
+  }
+
+  /** An attempt is over. Returns the one that waited for it and may go now. */
+  settled(callback: OwedCallback): OwedCallback | null {
+    const line = this.#lines.get(callback.delivery.subscriptionId);
+    if (line?.sending !== callback) return null;
+    line.sending = null;
+    this.#forgetIfEmpty(callback, line);
+    return line.next;
+  }
+
+  /** It waits no more. */
+  left(callback: OwedCallback): void {
+    const line = this.#lines.get(callback.delivery.subscriptionId);
+    if (line?.next !== callback) return;
+    line.next = null;
+    this.#forgetIfEmpty(callback, line);
+  }
+
+  #forgetIfEmpty(callback: OwedCallback, line: Line): void {
+    if (line.sending === null && line.next === null) {
+      this.#lines.delete(callback.delivery.subscriptionId);
+    }
+  }
+}
+
+function isSupersededBy(older: OwedCallback | null, newer: OwedCallback | null): boolean {
+  if (older === null || newer === null || !isMovement(older.event.type)) return false;
+  const [a, b] = [older.event.occurredAtMs, newer.event.occurredAtMs];
+  return a === b ? older.delivery.eventId < newer.delivery.eventId : a < b;
+}

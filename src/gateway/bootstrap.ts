@@ -1,0 +1,199 @@
+import { randomBytes } from "node:crypto";
+import type { Config } from "../config.ts";
+import { publicId } from "../core/ids/ids.ts";
+import { newApiKey } from "../runtime/secrets/api-key.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Log } from "../runtime/process/log.ts";
+import type { SecretBox } from "../runtime/secrets/secret-box.ts";
+import { newSigningKeyPair } from "../runtime/secrets/signing-key-pair.ts";
+import type { UuidSource } from "../runtime/uuid-source.ts";
+import { audited, type AuditNote } from "../store/projects/audit-log.ts";
+import { createFirstApiKey, ensureApiKey } from "../store/projects/api-keys.ts";
+import { ensureConnection, ensureProject } from "../store/projects/bootstrap-rows.ts";
+import type { Database } from "../store/db/database.ts";
+import { ensureSigningSecret } from "../store/projects/signing-secrets.ts";
+
+const PROJECT_NAME = "default";
+const CONNECTION_NAME = "default";
+/** Key names: what the environment gives replaces what it gave before. */
+const KEY_FROM_ENVIRONMENT = "bootstrap";
+const GENERATED_KEY = "generated at first start";
+
+export interface BootstrapPorts {
+  readonly database: Database;
+  readonly secretBox: SecretBox;
+  readonly clock: Clock;
+  readonly uuids: UuidSource;
+  readonly log: Pick<Log, "info" | "warn">;
+}
+
+export interface Bootstrapped {
+  readonly projectId: string;
+  /** A key made just now: to be shown once, since only its hash is kept. */
+  readonly generatedApiKey: string | null;
+}
+
+/**
+ * Makes sure of the rows without which nobody could use the gateway. Harmless when repeated.
+ * @param localUrl where this process can be reached from its own machine, for the sandbox
+ */
+export async function bootstrap(
+  ports: BootstrapPorts,
+  config: Config,
+  localUrl: string,
+): Promise<Bootstrapped> {
+  const { database, clock, uuids } = ports;
+  const newId = () => uuids(clock.now(), 0);
+  const projectId = await ensureProject(database, { id: newId(), name: PROJECT_NAME });
+  const generatedApiKey = await bootstrapApiKey(ports, config, projectId);
+  await bootstrapSigningSecret(ports, config, projectId);
+  await bootstrapSigningKey(ports, projectId);
+  if (config.pulse.apiKey !== null) {
+    await bootstrapConnection(ports, projectId, {
+      provider: "pulse",
+      baseUrl: config.pulse.baseUrl,
+      credential: config.pulse.apiKey,
+    });
+  }
+  if (config.sandbox) {
+    await bootstrapConnection(ports, projectId, {
+      provider: "sandbox",
+      baseUrl: localUrl,
+      // Any will do; there is one so that replacing it, as one does after a 401, can be tried.
+      credential: "sandbox",
+    });
+  }
+  return { projectId, generatedApiKey };
+}
+
+/** Changes what the settings say otherwise than the database, with entries in the audit log. */
+function audit<T>(
+  { database, clock, uuids, log }: BootstrapPorts,
+  name: string,
+  work: (within: Database, note: (change: AuditNote) => void) => Promise<T>,
+): Promise<T> {
+  const actor = { kind: "operator", command: "start" } as const;
+  return audited(database, name, { actor, newId: () => uuids(clock.now(), 0), log }, work);
+}
+
+async function bootstrapApiKey(
+  ports: BootstrapPorts,
+  config: Config,
+  projectId: string,
+): Promise<string | null> {
+  const { clock, uuids, log } = ports;
+  const nowMs = clock.now();
+  const scopes = ["admin"] as const;
+  const shared = { id: uuids(nowMs, 0), projectId, scopes, nowMs };
+  const created = (name: string): AuditNote => ({
+    projectId,
+    action: "api_key.created",
+    subject: publicId("apiKey", shared.id),
+    details: { name, scopes, expires_at: null },
+  });
+  const { apiKey } = config;
+  if (apiKey !== null) {
+    const outcome = await audit(ports, "bootstrap-api-key", async (within, note) => {
+      const key = { ...shared, name: KEY_FROM_ENVIRONMENT, key: apiKey };
+      const ensured = await ensureApiKey(within, key);
+      if (ensured === "added") note(created(KEY_FROM_ENVIRONMENT));
+      return ensured;
+    });
+    if (outcome === "revoked") {
+      log.warn({}, "the key in RINGBACK_API_KEY was revoked and is refused; set another one");
+    }
+    return null;
+  }
+  const key = newApiKey();
+  const isFirst = await audit(ports, "bootstrap-api-key", async (within, note) => {
+    const first = { ...shared, name: GENERATED_KEY, key, expiresAtMs: null };
+    const isCreated = await createFirstApiKey(within, first);
+    if (isCreated) note(created(GENERATED_KEY));
+    return isCreated;
+  });
+  return isFirst ? key : null;
+}
+
+async function bootstrapSigningSecret(
+  ports: BootstrapPorts,
+  config: Config,
+  projectId: string,
+): Promise<void> {
+  const { secretBox } = ports;
+  const wanted = config.signingSecret;
+  const secret = wanted ?? `whsec_${randomBytes(32).toString("base64")}`;
+  const id = ports.uuids(ports.clock.now(), 0);
+  await ensureAudited(ports, projectId, {
+    id,
+    scheme: "v1",
+    sealed: secretBox.seal(secret, { column: "signing_secrets.secret", id }),
+    publicKey: null,
+    fromEnvironment: wanted !== null,
+    isWanted: (stored) => {
+      // Opened in any case: a wrong key ring must stop the start, not the first delivery.
+      const place = { column: "signing_secrets.secret", id: stored.id } as const;
+      const current = secretBox.open(stored.sealed, place);
+      return wanted === null || current === wanted;
+    },
+  });
+}
+
+/** There before anybody asks to be signed to with it, so that its public half can be read first. */
+async function bootstrapSigningKey(ports: BootstrapPorts, projectId: string): Promise<void> {
+  const pair = newSigningKeyPair();
+  const id = ports.uuids(ports.clock.now(), 0);
+  await ensureAudited(ports, projectId, {
+    id,
+    scheme: "v1a",
+    sealed: ports.secretBox.seal(pair.secret, { column: "signing_secrets.secret", id }),
+    publicKey: pair.publicKey,
+    isWanted: () => true,
+  });
+}
+
+function ensureAudited(
+  ports: BootstrapPorts,
+  projectId: string,
+  secret: Omit<Parameters<typeof ensureSigningSecret>[1], "projectId" | "nowMs">,
+): Promise<void> {
+  const nowMs = ports.clock.now();
+  const { id } = secret;
+  return audit(ports, "bootstrap-signing-secret", async (within, note) => {
+    const sealed = await ensureSigningSecret(within, { ...secret, projectId, nowMs });
+    if (sealed !== secret.sealed) return;
+    note(
+      secret.scheme === "v1"
+        ? { projectId, action: "signing_secret.rotated", subject: publicId("signingSecret", id) }
+        : { projectId, action: "signing_key.rotated", subject: publicId("signingKey", id) },
+    );
+  });
+}
+
+function bootstrapConnection(
+  ports: BootstrapPorts,
+  projectId: string,
+  wanted: { readonly provider: string; readonly baseUrl: string; readonly credential: string },
+): Promise<void> {
+  const { secretBox, clock, uuids } = ports;
+  const { provider, baseUrl, credential } = wanted;
+  const environment = JSON.stringify([baseUrl, credential]);
+  const name = CONNECTION_NAME;
+  return audit(ports, "bootstrap-connection", async (within, note) => {
+    const isNews = await ensureConnection(within, {
+      id: uuids(clock.now(), 0),
+      projectId,
+      provider,
+      name,
+      baseUrl,
+      sealedFor: (id) => ({
+        credential: secretBox.seal(credential, { column: "connections.credential", id }),
+        environment: secretBox.seal(environment, { column: "connections.environment", id }),
+      }),
+      isCurrent: ({ id, environment: sealed }) =>
+        secretBox.open(sealed, { column: "connections.environment", id }) === environment,
+    });
+    const details = { fields: ["base_url", "credential"] };
+    const subject = `${provider}/${name}`;
+    if (isNews) note({ projectId, action: "connection.changed", subject, details });
+  });
+}

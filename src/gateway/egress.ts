@@ -1,0 +1,119 @@
+import type { Config } from "../config.ts";
+import { isLoopbackHost } from "../runtime/loopback-host.ts";
+import type { ProjectLimitName, ProjectLimits } from "../core/project-limits.ts";
+import { planSockets } from "../core/socket-plan.ts";
+import { openFilesMax } from "../runtime/process/open-files.ts";
+import { lookup as askSystem } from "node:dns/promises";
+import { FairSemaphore } from "../lanes/fair-semaphore.ts";
+import { dnsQuery } from "../outbound/names/dns-query.ts";
+import { NameResolver } from "../outbound/names/name-resolver.ts";
+import { ResolverFiles } from "../outbound/names/resolver-files.ts";
+import type { Clock } from "../runtime/clock.ts";
+import { createOutboundClients } from "../outbound/outbound-clients.ts";
+import type { OutboundRequest } from "../outbound/exchange/request-outcome.ts";
+import { ProjectGuards } from "../outbound/guard/project-guards.ts";
+import { OperatorOrigins } from "../outbound/guard/operator-origins.ts";
+
+export interface EgressOptions {
+  readonly config: Config;
+  /** The gateway's own port, and its address on this machine. */
+  readonly port: number;
+  readonly localUrl: string;
+  /** The project that the connections of the environment belong to. */
+  readonly operatorProjectId: string;
+  /** Null for a project that this node does not know yet. */
+  readonly projectName: (projectId: string) => string | null;
+  readonly allowed: ProjectLimits["allowed"];
+  readonly clock: Clock;
+}
+
+/** Queries cost a socket or two each, and a slow one three seconds. */
+const LOOKUPS_AT_ONCE_MAX = 64;
+/** Each is a connection that waits, of which there are fewer. */
+const LOOKUPS_WAITING_MAX = 10_000;
+
+/** The clients of outgoing requests, and where the settings let each project send them. */
+export function buildOutbound(options: EgressOptions) {
+  const { config, port, localUrl, operatorProjectId, projectName, allowed } = options;
+  const { egressAllow } = config;
+  // Only programs of this machine reach such a gateway, so its receivers may be here too.
+  const isThisMachineOnly = config.database.kind === "embedded" && isLoopbackHost(config.host);
+  const callbackAllow = isThisMachineOnly
+    ? { ...egressAllow, everybody: { ...egressAllow.everybody, thisMachineBut: port } }
+    : egressAllow;
+  const guards = new ProjectGuards(egressAllow, projectName);
+  const callbackGuards = new ProjectGuards(callbackAllow, projectName);
+  const operatorOrigins = new OperatorOrigins(operatorProjectId, [
+    { provider: "pulse", origin: new URL(config.pulse.baseUrl).origin },
+    ...(config.sandbox ? [{ provider: "sandbox", origin: new URL(localUrl).origin }] : []),
+  ]);
+  const inboxes = config.sandbox ? sandboxInboxes(config, port) : new Set<string>();
+  const trustsCallback = ({ origin, path }: Pick<OutboundRequest, "origin" | "path">): boolean =>
+    inboxes.has(origin) && SANDBOX_INBOX.test(path);
+  const lookupTurns = new FairSemaphore({
+    permitsMax: LOOKUPS_AT_ONCE_MAX,
+    permitsPerProjectMax: (projectId) => allowed(projectId, "name_lookups"),
+    waitingPerProjectMax: LOOKUPS_WAITING_MAX,
+  });
+  const plan = planSockets(openFilesMax());
+  const connectionTurns = (permitsMax: number, limit: ProjectLimitName): FairSemaphore =>
+    new FairSemaphore({
+      permitsMax,
+      permitsPerProjectMax: (projectId) => allowed(projectId, limit),
+      // One for each origin that requests wait for.
+      waitingPerProjectMax: Infinity,
+    });
+  const upstreamConnections = connectionTurns(plan.upstream, "upstream_connections");
+  const callbackConnections = connectionTurns(plan.callback, "callback_connections");
+  const resolver = buildResolver(options, lookupTurns);
+  const clients = createOutboundClients({
+    lookup: resolver.lookup,
+    upstreamConnections,
+    callbackConnections,
+    bytesPerSecondMin: config.transferBytesPerSecondMin,
+    guardOf: (projectId) => guards.of(projectId),
+    callbackGuardOf: (projectId) => callbackGuards.of(projectId),
+    trustsCallback,
+  });
+  return {
+    ...clients,
+    resolver,
+    turns: {
+      name_lookups: lookupTurns,
+      upstream_connections: upstreamConnections,
+      callback_connections: callbackConnections,
+    },
+    operatorOrigins,
+    trustsCallback,
+    guardOf: (projectId: string) => guards.of(projectId),
+    callbackGuardOf: (projectId: string) => callbackGuards.of(projectId),
+  };
+}
+
+function buildResolver({ clock, config }: EgressOptions, turns: FairSemaphore): NameResolver {
+  return new NameResolver({
+    clock,
+    turns,
+    files: new ResolverFiles({ clock }),
+    ask: dnsQuery({ clock, servers: config.nameServers }),
+    askSystem: async (host) => {
+      const answers = await askSystem(host, { all: true });
+      return answers.map(({ address }) => address);
+    },
+  });
+}
+
+/** Callbacks to it are taken and shown; nothing else of the gateway is to be called back. */
+const SANDBOX_INBOX = /^\/sandbox\/inbox(?:[/?]|$)/;
+
+/** Origins under which the sandbox's inbox is reached from this machine. */
+function sandboxInboxes(config: Config, port: number): ReadonlySet<string> {
+  const hosts = ["127.0.0.1", "localhost", reachableHost(config.host)];
+  return new Set(hosts.map((host) => new URL(`http://${host}:${port}`).origin));
+}
+
+/** An address to reach a listener that may listen on all of them. */
+export function reachableHost(host: string): string {
+  if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
+  return host.includes(":") ? `[${host}]` : host;
+}

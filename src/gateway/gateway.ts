@@ -1,0 +1,336 @@
+import { resolve } from "node:path";
+import { createApp, REQUEST_DEADLINE_MS } from "../api/app.ts";
+import { RefusedKeys } from "../api/request/refused-keys.ts";
+import { bootstrap } from "./bootstrap.ts";
+import type { Config } from "../config.ts";
+import { planMemory } from "../core/memory-plan.ts";
+import { readinessOf } from "../core/readiness.ts";
+import { buildOutbound, reachableHost } from "./egress.ts";
+import { Engine } from "./engine.ts";
+import { HttpServer } from "../api/server.ts";
+import { notReadyAnswer } from "../api/http/not-ready.ts";
+import { createAddressGuard } from "../outbound/guard/address-guard.ts";
+import { CallbackUrlChecker } from "../outbound/guard/callback-url-checker.ts";
+import { checkUpstreamUrl } from "../outbound/guard/upstream-url.ts";
+import { writeApiKeyFile } from "../runtime/settings/api-key-file.ts";
+import type { Clock, DatabaseClock } from "../runtime/clock.ts";
+import { encryptionKeys } from "../runtime/settings/encryption-keys.ts";
+import type { Log } from "../runtime/process/log.ts";
+import { machineMemoryBytes } from "../runtime/process/machine-memory.ts";
+import { Metrics } from "../runtime/metrics.ts";
+import { ownIdentity } from "../runtime/process/process-identity.ts";
+import type { Random } from "../runtime/random.ts";
+import { withDeadline } from "../runtime/request-deadline.ts";
+import { ResultLinks } from "../runtime/secrets/result-links.ts";
+import { createSecretBox, type SecretBox } from "../runtime/secrets/secret-box.ts";
+import { settledWithin } from "../runtime/settled-within.ts";
+import { createUuidSource } from "../runtime/uuid-source.ts";
+import { keyCheck } from "../sandbox/key-check.ts";
+import { createSandbox } from "../sandbox/sandbox.ts";
+import { readProvidersFolder, sharedProviders } from "./shared-providers.ts";
+import { openDatabase, type PooledDatabase } from "../store/db/database.ts";
+import { DatabaseMonitor } from "../store/db/database-monitor.ts";
+import { startEmbeddedPostgres } from "../embedded-postgres/start.ts";
+import { checkMigrated, migrate } from "../store/db/migrate.ts";
+import { endAllLeases } from "../store/nodes.ts";
+import { setByDatabase } from "../store/db/read-clock.ts";
+import { findSigningSecrets } from "../store/projects/signing-secrets.ts";
+
+const DATABASE_CONNECTIONS_MAX = 12;
+const STATEMENT_TIMEOUT_MS = 15_000;
+const DATABASE_CLOSE_TIMEOUT_MS = 1_000;
+/** A little longer than a request may take. */
+const REQUESTS_CLOSE_TIMEOUT_MS = 6_000;
+
+export interface GatewayOptions {
+  readonly config: Config;
+  readonly clock: DatabaseClock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly version: string;
+  /** Writes a generated API key to a file in the data directory: nobody reads a terminal. */
+  readonly writesApiKeyFile?: boolean;
+  /** Gives up a start that is going on: what was started is stopped again. */
+  readonly signal?: AbortSignal;
+}
+
+/** What a person needs to know once it runs. */
+export interface StartedGateway {
+  /** Where it listens, as this machine reaches it. */
+  readonly url: string;
+  /** Made at the first start without RINGBACK_API_KEY; only its hash is kept. */
+  readonly generatedApiKey: string | null;
+  /** The file that it was written to, if so. */
+  readonly apiKeyFile: string | null;
+  /** Where the data lies: a folder, or `DATABASE_URL`. */
+  readonly database: string;
+  readonly sandbox: boolean;
+  /**
+   * Says that it is not ready any more, and goes on serving for `drainMs`, so that whoever sends
+   * requests here hears of it in time. Ends early when `hurried` resolves.
+   */
+  drain(hurried: Promise<void>): Promise<void>;
+  /** Ends everything in reverse order; resolves when nothing runs any more. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Builds every part once and starts them in order. When a step fails, what was started before it is
+ * stopped again, and the error is the caller's.
+ */
+export async function startGateway(options: GatewayOptions): Promise<StartedGateway> {
+  const started: (() => Promise<void>)[] = [];
+  let stopping: Promise<void> | null = null;
+  const stop = (): Promise<void> => (stopping ??= stopInReverse(started, options.log));
+  try {
+    return { ...(await start(options, started)), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** The gateway without its own `stop`; `started` grows by one step for each part to be stopped. */
+async function start(
+  options: GatewayOptions,
+  started: (() => Promise<void>)[],
+): Promise<Omit<StartedGateway, "stop">> {
+  const { config, clock, random, log } = options;
+  const uuids = createUuidSource();
+  const keys = await encryptionKeys(config);
+  const secretBox = createSecretBox(keys);
+  const definitions = await readProvidersFolder(config);
+  const database = await startDatabase(options, started);
+  // The socket opens before the rest is built, because the rest must know its port.
+  let fetch: (request: Request, env: object | undefined) => Response | Promise<Response> =
+    notReadyAnswer;
+  const server = new HttpServer({
+    fetch: (request, env) => fetch(request, env),
+    host: config.host,
+    port: config.port,
+    clock,
+    stopTimeoutMs: REQUESTS_CLOSE_TIMEOUT_MS,
+    connections: config.clientConnections,
+  });
+  await server.start();
+  started.push(() => server.stop());
+  const { port } = server.address;
+  const localUrl = `http://${reachableHost(config.host)}:${port}`;
+  const publicUrl = () => config.publicUrl ?? localUrl;
+  const { projectId, generatedApiKey } = await bootstrap(
+    { database, secretBox, clock, uuids, log },
+    config,
+    localUrl,
+  );
+  const apiKeyFile =
+    generatedApiKey !== null && options.writesApiKeyFile === true
+      ? await writeApiKeyFile(config.dataDir, generatedApiKey)
+      : null;
+  const resultLinks = new ResultLinks({ keys, ttlMs: config.resultLinkTtlMs, publicUrl });
+  const metrics = new Metrics();
+  const outbound = buildOutbound({
+    config,
+    port,
+    localUrl,
+    operatorProjectId: projectId,
+    projectName: (id) => engine.projects.get(id)?.name ?? null,
+    allowed: (id, name) => engine.projects.allowed(id, name),
+    clock,
+  });
+  const nodeId = uuids(clock.now(), 0);
+  const memory = planMemory(config.memoryBytes ?? machineMemoryBytes());
+  const engine = new Engine({
+    ...options,
+    ...outbound,
+    database,
+    uuids,
+    metrics,
+    secretBox,
+    sharedProviders: await sharedProviders(
+      { config, localUrl, definitions },
+      { database, clock, uuids },
+    ),
+    resultLinks,
+    nodeId,
+    memory,
+    identity: ownIdentity(),
+    publicUrl,
+  });
+  let isStopping = false;
+  const drain = async (hurried: Promise<void>): Promise<void> => {
+    isStopping = true;
+    server.beginDraining();
+    if (config.drainMs > 0) await settledWithin(clock, hurried, config.drainMs);
+  };
+  // Requests under way end while the engine, which some of them wait for, still writes.
+  started.push(async () => {
+    isStopping = true;
+    await Promise.all([server.stop(), engine.stop()]);
+  });
+  const proxies = createAddressGuard({ cidrs: config.trustedProxies, hostPorts: [] });
+  const refusedKeys = new RefusedKeys({ clock, log });
+  started.push(() => refusedKeys.stop());
+  options.signal?.throwIfAborted();
+  await engine.start();
+  const callbackUrls = new CallbackUrlChecker({
+    guardOf: outbound.callbackGuardOf,
+    trusts: outbound.trustsCallback,
+    peek: (name) => outbound.resolver.peek(name),
+  });
+  const app = createApp({
+    databaseWithin: (deadline) => database.within(deadline),
+    accept: (request, deadline) => engine.accept(request, deadline),
+    liveJob: (shardId, jobRowId) => engine.liveJob(shardId, jobRowId),
+    pollNow: (shardId, jobRowId) => engine.handOver.pollNow(shardId, jobRowId),
+    unsubscribed: (change) => engine.handOver.unsubscribed(change),
+    redelivered: (deliveries) => engine.handOver.redelivered(deliveries),
+    redeliveries: engine.redeliveries,
+    testCallback: (test) => engine.delivery.test(test),
+    signingSecretsChanged: (project) => engine.delivery.signingSecretsChanged(project),
+    apiKeys: engine.apiKeys,
+    refusedKeys,
+    isTrustedProxy: (address) => proxies.exemptsAddress(address),
+    authenticationFailed: (failure) => metrics.authenticationFailures.add(failure),
+    connections: {
+      find: (project, provider, name) => engine.connections.find(project, provider, name),
+      findFresh: async (project, provider, name) => {
+        database.health.requireReachable();
+        return engine.connections.findFresh(project, provider, name);
+      },
+      changed: () => engine.connections.refresh(),
+      loadOf: (id) => engine.connectionLoad(id),
+      nameOf: (id) => engine.connections.get(id)?.name ?? "unknown",
+    },
+    providers: {
+      find: (project, name) => engine.providers.find(project, name),
+      findFresh: async (project, name) => {
+        database.health.requireReachable();
+        return engine.providers.findFresh(project, name);
+      },
+      list: (project) => engine.providers.list(project),
+      refresh: () => engine.providers.refresh(),
+    },
+    tryLive: (connectionId, trial) => engine.tryLive(connectionId, trial),
+    secretBox,
+    resultLinks,
+    checkCallbackUrl: async (project, text) => callbackUrls.check(project, text),
+    checkUpstreamUrl: (project, text, provider) =>
+      checkUpstreamUrl(text, outbound.guardOf(project), (origin) =>
+        outbound.operatorOrigins.trusts(
+          {
+            projectId: project,
+            provider: provider ?? "",
+            baseUrl: text,
+            isOperatorsDefinition: provider !== undefined,
+          },
+          origin,
+        ),
+      ),
+    readiness: () =>
+      readinessOf({
+        isStopping,
+        database: database.health.condition,
+        ...engine.state,
+      }),
+    metrics: (withTenants) => metrics.scrape(withTenants),
+    metricsToken: config.metricsToken,
+    recordRequest: (sample) => metrics.recordRequest(sample),
+    version: options.version,
+    hasSandbox: config.sandbox,
+    publicUrl,
+    inlineResultBytesMax: config.inlineResultBytesMax,
+    requestBodiesBytesMax: memory.requestBodiesBytesMax,
+    limits: engine.projects,
+    projectChanged: () => engine.projects.refresh(),
+    clock,
+    log,
+  });
+  if (config.sandbox) {
+    app.route(
+      "/sandbox",
+      createSandbox({
+        clock,
+        random,
+        baseUrl: () => localUrl,
+        hosts: ownNames(config),
+        mayChange: keyCheck(engine.apiKeys, clock),
+        signingSecrets: () => openSigningSecrets({ database, secretBox, clock }, projectId),
+      }),
+    );
+  }
+  fetch = (request, env) => app.fetch(request, env);
+  return {
+    url: localUrl,
+    generatedApiKey,
+    apiKeyFile,
+    database: config.database.kind === "embedded" ? resolve(config.dataDir) : "DATABASE_URL",
+    sandbox: config.sandbox,
+    drain,
+  };
+}
+
+/** The names under which a browser may ask for this gateway. */
+function ownNames({ host, publicUrl }: Config): ReadonlySet<string> {
+  const ofPublic = publicUrl === null ? [] : [new URL(publicUrl).hostname];
+  return new Set(["localhost", host.toLowerCase(), ...ofPublic]);
+}
+
+async function startDatabase(
+  { config, clock, log, signal }: GatewayOptions,
+  started: (() => Promise<void>)[],
+): Promise<PooledDatabase> {
+  let url = config.database.kind === "external" ? config.database.url : "";
+  if (config.database.kind === "embedded") {
+    const postgres = await startEmbeddedPostgres({ dataDir: config.database.dataDir, log });
+    started.push(() => postgres.stop());
+    url = postgres.url;
+  }
+  signal?.throwIfAborted();
+  const database = await openDatabase({
+    url,
+    ...(signal && { signal }),
+    connectionsMax: DATABASE_CONNECTIONS_MAX,
+    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+    applicationName: "ringback",
+    clock,
+    log,
+  });
+  started.push(() => database.close(DATABASE_CLOSE_TIMEOUT_MS));
+  signal?.throwIfAborted();
+  if (config.migrate) await migrate(database);
+  else await checkMigrated(database);
+  // The data directory is this process's alone, so whoever held a lease in it is dead.
+  if (config.database.kind === "embedded") await endAllLeases(database);
+  await database.openConnections();
+  await setByDatabase(clock, database);
+  const monitor = new DatabaseMonitor({ database, clock, log });
+  await monitor.start();
+  started.push(() => monitor.stop());
+  return database;
+}
+
+async function openSigningSecrets(
+  {
+    database,
+    secretBox,
+    clock,
+  }: { readonly database: PooledDatabase; readonly secretBox: SecretBox; readonly clock: Clock },
+  projectId: string,
+): Promise<string[]> {
+  const secrets = await withDeadline(clock, REQUEST_DEADLINE_MS, (deadline) =>
+    findSigningSecrets(database.within(deadline), projectId, clock.now()),
+  );
+  return secrets
+    .filter(({ scheme }) => scheme === "v1")
+    .map(({ id, sealed }) => secretBox.open(sealed, { column: "signing_secrets.secret", id }));
+}
+
+async function stopInReverse(started: (() => Promise<void>)[], log: Log): Promise<void> {
+  for (const stopOne of started.toReversed()) {
+    try {
+      await stopOne();
+    } catch (error) {
+      log.error({ err: error }, "part of the gateway did not stop cleanly");
+    }
+  }
+}

@@ -1,0 +1,97 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Config } from "../config.ts";
+import { createAddressGuard } from "../outbound/guard/address-guard.ts";
+import { checkUpstreamUrl } from "../outbound/guard/upstream-url.ts";
+import type { SharedProviders } from "../polling/upstream/provider-directory.ts";
+import { builtInProviders, writtenBuiltIn } from "../providers/catalogue.ts";
+import {
+  type FileDefinition,
+  type FileProblem,
+  readDefinitionFiles,
+} from "../providers/compile/files.ts";
+import { parseDefinition } from "../providers/definition/text.ts";
+import type { KnownProvider } from "../providers/compile/known-provider.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { UuidSource } from "../runtime/uuid-source.ts";
+import type { Database } from "../store/db/database.ts";
+import { keepFileDefinition } from "../store/connections/put-provider.ts";
+
+/** Definitions in files are wrong; the message is for the operator and names every mistake. */
+export class WrongDefinitionsError extends Error {
+  override readonly name = "WrongDefinitionsError";
+
+  constructor(folder: string, problems: readonly FileProblem[]) {
+    const count = problems.length === 1 ? "1 mistake" : `${problems.length} mistakes`;
+    const lines = problems.map(({ file, pointer, detail }) =>
+      `  ${file} ${pointer}`.trimEnd().concat(`: ${detail}`),
+    );
+    const head = `Ringback can't start: ${count} in RINGBACK_PROVIDERS_DIR, ${folder}.`;
+    super([head, ...lines].join("\n"));
+  }
+}
+
+/** The operator's own definitions. Throws `WrongDefinitionsError`. */
+export async function readProvidersFolder(config: Config): Promise<readonly FileDefinition[]> {
+  const { providersDir: folder, egressAllow, pulse } = config;
+  if (folder === null) return [];
+  const guard = createAddressGuard(egressAllow.everybody);
+  const operators = new URL(pulse.baseUrl).origin;
+  const { definitions, problems } = await readDefinitionFiles(folder, (url) => {
+    const check = checkUpstreamUrl(url, guard, (origin) => origin === operators);
+    return check.ok ? null : check.reason;
+  });
+  if (problems.length > 0) throw new WrongDefinitionsError(folder, problems);
+  return definitions;
+}
+
+export interface ProviderSources {
+  readonly config: Config;
+  /** Where this process can be reached from its own machine, for the sandbox. */
+  readonly localUrl: string;
+  /** The operator's own. */
+  readonly definitions: readonly FileDefinition[];
+}
+
+interface ProviderPorts {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly uuids: UuidSource;
+}
+
+/**
+ * The providers that every project may use: those that come with the program, and those of the
+ * operator's files, which come before a built-in one of their name. What the files say is kept in
+ * the database in versions, so that a job keeps its definition also on a node whose files say
+ * something else.
+ */
+export async function sharedProviders(
+  { config, localUrl, definitions }: ProviderSources,
+  ports: ProviderPorts,
+): Promise<SharedProviders> {
+  const builtIn = new Map(builtInProviders(localUrl));
+  if (!config.sandbox) builtIn.delete("sandbox");
+  const known = new Map<string, KnownProvider>();
+  for (const [name, provider] of builtIn) {
+    const written = writtenBuiltIn(name, localUrl);
+    known.set(name, { provider, written, source: "built_in", version: null });
+  }
+  for (const { provider, written } of definitions) {
+    const version = await keepVersion(provider.name, written, ports);
+    known.set(provider.name, { provider, written, source: "file", version });
+  }
+  return { builtIn, all: [...known.values()] };
+}
+
+async function keepVersion(
+  name: string,
+  written: object,
+  { database, clock, uuids }: ProviderPorts,
+): Promise<KnownProvider["version"]> {
+  const { id, version, createdAtMs } = await keepFileDefinition(database, {
+    id: uuids(clock.now(), 0),
+    name,
+    definition: JSON.stringify(written),
+    isSame: (stored) => isDeepStrictEqual(parseDefinition(stored), written),
+  });
+  return { id, number: version, createdAtMs };
+}

@@ -1,0 +1,294 @@
+import { createHash } from "node:crypto";
+import type { ProjectLimitName, ProjectLimits } from "../core/project-limits.ts";
+import { shardOfJob, shardOfText } from "../core/ids/shard.ts";
+import { FairSemaphore } from "../lanes/fair-semaphore.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Log } from "../runtime/process/log.ts";
+import type { RequestDeadline } from "../runtime/request-deadline.ts";
+import type { UuidSource } from "../runtime/uuid-source.ts";
+import {
+  type AcceptedRow,
+  type AcceptRequest,
+  type AcceptRow,
+  NOTHING_SEALED,
+} from "../store/writes/accept-row.ts";
+import type { UsedKey } from "../store/subscriptions/find-idempotency-key.ts";
+import { QueueFullError, type WaitingRequest } from "../store/writes/group-commit.ts";
+import type { LiveJob } from "../store/jobs/load-jobs.ts";
+import type { Mail } from "../store/writes/mailbox.ts";
+import type { SubscriptionRecord } from "../store/subscriptions/subscription-record.ts";
+import { NotBegunInTimeError } from "../store/db/errors.ts";
+import { FullJobs } from "./full-jobs.ts";
+import type { JobName, LiveJobs } from "./live-jobs.ts";
+import type { RowKey } from "./mail-reader.ts";
+import type { ProjectUsage } from "./project-usage.ts";
+
+/**
+ * Subscriptions of all projects that are being stored, a few batches: what waits behind them is what
+ * projects take turns for.
+ */
+const ACCEPTING_MAX = 3_000;
+/** Large batches are split into as many. */
+const WAITING_PER_PROJECT_MAX = 20_000;
+
+export interface AcceptorPorts {
+  readonly clock: Clock;
+  readonly uuids: UuidSource;
+  readonly log: Log;
+  readonly owns: (shardId: number) => boolean;
+  /** Stores the row; rejects with `QueueFullError` when too much waits. */
+  write(row: AcceptRow, request?: WaitingRequest<AcceptedRow>): Promise<AcceptedRow>;
+  readonly liveJobs: LiveJobs;
+  /** How many live jobs the project may have. */
+  liveJobsMax(projectId: string): number;
+  readonly limits: ProjectLimits;
+  readonly usage: Pick<ProjectUsage, "reached" | "accepted">;
+  /** Whether another subscription to the job makes none live: it is watched, or has ended. */
+  isJobKnown(
+    job: { shardId: number; connectionId: string; jobId: string; paramsDigest: string },
+    deadline?: RequestDeadline,
+  ): Promise<boolean>;
+  findUsedKey(
+    key: { shardId: number; projectId: string; key: string },
+    deadline?: RequestDeadline,
+  ): Promise<UsedKey | null>;
+  watch(job: LiveJob, firstPoll: "at_once"): void;
+  deliver(deliveries: readonly RowKey[]): Promise<void>;
+  post(mail: readonly Mail[]): Promise<void>;
+}
+
+/** What became of a wish to be called back. */
+export type AcceptOutcome =
+  /** The project has as many live jobs as it may; nothing was stored. */
+  | { readonly kind: "too_many_live_jobs"; readonly max: number }
+  | { readonly kind: "accepted"; readonly subscription: SubscriptionRecord }
+  | { readonly kind: "replayed"; readonly subscriptionId: string }
+  | { readonly kind: "idempotency_conflict" }
+  /** The project has used up what it may; nothing was stored. */
+  | { readonly kind: "limit_reached"; readonly limit: ProjectLimitName; readonly allowed: number }
+  /** Too many subscriptions of the project wait to be stored; nothing was stored. */
+  | { readonly kind: "too_many_at_once" }
+  | { readonly kind: "overloaded" };
+
+/**
+ * Accepts subscriptions: commit first, then hand over to whoever polls the job. The hand-over is a
+ * call in memory when the shard is this node's, else a note in the shard's mailbox, left in the
+ * same transaction. If either gets lost, the sweep finds the job.
+ */
+export class Acceptor {
+  readonly #ports: AcceptorPorts;
+  readonly #turns: FairSemaphore;
+  readonly #fullJobs = new FullJobs();
+
+  constructor(ports: AcceptorPorts) {
+    this.#ports = ports;
+    const { limits } = ports;
+    this.#turns = new FairSemaphore({
+      permitsMax: ACCEPTING_MAX,
+      permitsPerProjectMax: (projectId) => limits.allowed(projectId, "subscriptions_accepting"),
+      waitingPerProjectMax: WAITING_PER_PROJECT_MAX,
+    });
+    limits.measuredBy("subscriptions_accepting", (projectId) => this.#turns.heldBy(projectId));
+  }
+
+  /**
+   * Resolves once the subscription is committed, or says why it was not. When the deadline passes
+   * it rejects with `NotBegunInTimeError`, and nothing is stored; or with `DeadlinePassedError`, and
+   * it may be: if so, it is handed over all the same.
+   */
+  async accept(request: AcceptRequest, deadline?: RequestDeadline): Promise<AcceptOutcome> {
+    const { projectId } = request;
+    if (!this.#turns.tryAcquire(projectId) && !(await this.#waitForTurn(projectId, deadline))) {
+      this.#ports.limits.refused("subscriptions_accepting");
+      return { kind: "too_many_at_once" };
+    }
+    try {
+      return await this.#acceptNow(request, deadline);
+    } finally {
+      this.#turns.release(projectId);
+    }
+  }
+
+  /** False when too many of the project wait already. */
+  async #waitForTurn(projectId: string, deadline?: RequestDeadline): Promise<boolean> {
+    const patience = new AbortController();
+    deadline?.passed.catch(() => patience.abort());
+    switch (await this.#turns.acquire(projectId, patience.signal)) {
+      case "acquired":
+        return true;
+      case "full":
+        return false;
+      case "aborted":
+        throw new NotBegunInTimeError("the project's turn to store subscriptions did not come");
+    }
+  }
+
+  async #acceptNow(request: AcceptRequest, deadline?: RequestDeadline): Promise<AcceptOutcome> {
+    const { liveJobs, limits } = this.#ports;
+    const { projectId } = request;
+    const row = this.#row(request);
+    const name = nameOf(row);
+    const reached = this.#limitReached(projectId, name);
+    if (reached !== null && (await this.#findUsedKey(row, deadline)) === null) {
+      limits.refused(reached);
+      return { kind: "limit_reached", limit: reached, allowed: limits.allowed(projectId, reached) };
+    }
+    const max = this.#ports.liveJobsMax(projectId);
+    const isCounted = liveJobs.begin(projectId, name, max);
+    // Only who has come to the limit costs another look at the database.
+    const isTooMany = !isCounted && (await this.#addsLiveJob(row, deadline));
+    if (isTooMany) {
+      limits.refused("live_jobs");
+      return { kind: "too_many_live_jobs", max };
+    }
+    try {
+      return await this.#store(row, deadline);
+    } finally {
+      if (isCounted) liveJobs.settle(projectId, name);
+    }
+  }
+
+  #limitReached(projectId: string, name: JobName): ProjectLimitName | null {
+    if (this.#fullJobs.has(name, this.#ports.clock.monotonic())) return "subscriptions_per_job";
+    return this.#ports.usage.reached(projectId);
+  }
+
+  #count(row: AcceptRow, { subscriptionCount }: Extract<AcceptedRow, { kind: "accepted" }>): void {
+    const { clock, limits, usage } = this.#ports;
+    usage.accepted(row.projectId);
+    if (subscriptionCount < limits.allowed(row.projectId, "subscriptions_per_job")) return;
+    this.#fullJobs.add(nameOf(row), clock.monotonic());
+  }
+
+  async #store(row: AcceptRow, deadline?: RequestDeadline): Promise<AcceptOutcome> {
+    const request = deadline && {
+      deadline,
+      late: (accepted: AcceptedRow) => this.#late(row, accepted),
+    };
+    try {
+      const accepted = await this.#ports.write(row, request);
+      if (accepted.kind === "accepted") return this.#handOver(row, accepted);
+    } catch (error) {
+      if (error instanceof QueueFullError) return { kind: "overloaded" };
+      throw error;
+    }
+    return this.#replay(row, deadline);
+  }
+
+  #late(row: AcceptRow, accepted: AcceptedRow): void {
+    if (accepted.kind === "accepted") this.#handOver(row, accepted);
+  }
+
+  #row(request: AcceptRequest): AcceptRow {
+    const { clock, uuids, owns } = this.#ports;
+    const nowMs = clock.now();
+    const shardId = shardOfJob(request.connectionId, request.jobId);
+    const paramsText = canonicalJson(request.params);
+    const { idempotencyKey } = request;
+    const subscriptionId = uuids(nowMs, shardId);
+    return {
+      ...request,
+      ...(request.sealFor?.(subscriptionId) ?? NOTHING_SEALED),
+      shardId,
+      subscriptionId,
+      jobRowId: uuids(nowMs, shardId),
+      paramsText,
+      paramsDigest:
+        paramsText === "{}" ? "" : createHash("sha256").update(paramsText).digest("base64url"),
+      idempotencyShardId:
+        idempotencyKey === null ? 0 : shardOfText(`${request.projectId}/${idempotencyKey}`),
+      nowMs,
+      mailId: owns(shardId) ? null : uuids(nowMs, shardId),
+    };
+  }
+
+  /** False for a repeated request, and for a job that is live or over already. */
+  async #addsLiveJob(row: AcceptRow, deadline?: RequestDeadline): Promise<boolean> {
+    if ((await this.#findUsedKey(row, deadline)) !== null) return false;
+    return !(await this.#ports.isJobKnown(row, deadline));
+  }
+
+  async #findUsedKey(row: AcceptRow, deadline?: RequestDeadline): Promise<UsedKey | null> {
+    const { idempotencyKey: key, idempotencyShardId: shardId, projectId } = row;
+    return key === null ? null : this.#ports.findUsedKey({ shardId, projectId, key }, deadline);
+  }
+
+  #handOver(row: AcceptRow, accepted: Extract<AcceptedRow, { kind: "accepted" }>): AcceptOutcome {
+    const { subscription, owedDeliveryId } = accepted;
+    const { shardId } = row;
+    this.#count(row, accepted);
+    const isNew = subscription.jobRowId === row.jobRowId;
+    if (isNew && !this.#ports.owns(shardId)) this.#ports.liveJobs.handOver(row.projectId);
+    if (row.mailId === null) {
+      // The shard may have gone to another node while the row was being stored.
+      if (!this.#ports.owns(shardId)) this.#inBackground(this.#postLate(row, accepted));
+      else if (owedDeliveryId !== null) {
+        this.#inBackground(this.#ports.deliver([{ shardId, id: owedDeliveryId }]));
+      } else if (subscription.job.endedAtMs === null) {
+        this.#ports.watch(liveJob(row, accepted), "at_once");
+      }
+    }
+    return { kind: "accepted", subscription };
+  }
+
+  #postLate(row: AcceptRow, accepted: Extract<AcceptedRow, { kind: "accepted" }>): Promise<void> {
+    const { shardId } = row;
+    const id = this.#ports.uuids(row.nowMs, shardId);
+    const { owedDeliveryId, subscription } = accepted;
+    return this.#ports.post([
+      owedDeliveryId === null
+        ? { shardId, id, kind: "watch", subjectId: subscription.jobRowId }
+        : { shardId, id, kind: "deliver", subjectId: owedDeliveryId },
+    ]);
+  }
+
+  /** Committed already: the client's answer does not wait for it, and the sweep makes up for it. */
+  #inBackground(work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      this.#ports.log.warn({ err: error }, "a hand-over failed; the sweep will find the job");
+    });
+  }
+
+  async #replay(row: AcceptRow, deadline?: RequestDeadline): Promise<AcceptOutcome> {
+    const used = await this.#findUsedKey(row, deadline);
+    if (used === null) throw new Error("A subscription was neither stored nor a repetition.");
+    return [row.requestHash, ...row.olderRequestHashes].includes(used.requestHash)
+      ? { kind: "replayed", subscriptionId: used.subscriptionId }
+      : { kind: "idempotency_conflict" };
+  }
+}
+
+function liveJob(row: AcceptRow, accepted: Extract<AcceptedRow, { kind: "accepted" }>): LiveJob {
+  const { job, jobRowId } = accepted.subscription;
+  return {
+    id: jobRowId,
+    shardId: row.shardId,
+    projectId: row.projectId,
+    connectionId: row.connectionId,
+    provider: row.provider,
+    providerVersionId: accepted.providerVersionId,
+    jobId: row.jobId,
+    params: row.paramsText,
+    status: job.status === "processing" ? "processing" : "pending",
+    acceptedAtMs: job.acceptedAtMs,
+    deadlineAtMs: job.deadlineAtMs,
+    wantedEvents: accepted.wantedEvents,
+    processingAnnounced: accepted.processingAnnounced,
+    seen: false,
+    pollCount: job.pollCount,
+    lastPolledAtMs: job.lastPolledAtMs,
+    lastError: job.lastError,
+    progress: job.progress,
+  };
+}
+
+function nameOf({ connectionId, jobId, paramsDigest }: AcceptRow): JobName {
+  return `${connectionId}\n${jobId}\n${paramsDigest}`;
+}
+
+/** The same params in another order are the same job. */
+function canonicalJson(params: Readonly<Record<string, string>>): string {
+  return JSON.stringify(
+    Object.fromEntries(Object.entries(params).sort(([a], [b]) => (a < b ? -1 : 1))),
+  );
+}

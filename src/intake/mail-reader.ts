@@ -1,0 +1,103 @@
+import type { Clock } from "../runtime/clock.ts";
+import type { Log } from "../runtime/process/log.ts";
+import { Repeater } from "../runtime/repeater.ts";
+import type { Service } from "../runtime/service.ts";
+import type { Database } from "../store/db/database.ts";
+import { type Mail, MAIL_PER_TAKE_MAX, takeMail } from "../store/writes/mailbox.ts";
+import type { MailKind } from "../store/schema/schema.ts";
+
+const READ_INTERVAL_MS = 250;
+
+export interface RowKey {
+  readonly shardId: number;
+  readonly id: string;
+}
+
+/** What other nodes ask of this one, as the owner of a shard. */
+export interface MailHandlers {
+  /** Jobs were accepted or have got another subscription. */
+  watch(jobs: readonly RowKey[]): Promise<void>;
+  pollNow(jobs: readonly RowKey[]): Promise<void>;
+  /** These subscriptions were deleted. */
+  cancel(subscriptions: readonly RowKey[]): Promise<void>;
+  /** Deliveries became due out of turn. */
+  deliver(deliveries: readonly RowKey[]): Promise<void>;
+}
+
+export interface MailReaderOptions {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly ownedShards: () => readonly number[];
+  readonly handlers: MailHandlers;
+}
+
+/** Empties the mailboxes of the owned shards. A note that gets lost is made up for by the sweep. */
+export class MailReader implements Service {
+  readonly name = "mail reader";
+  readonly #options: MailReaderOptions;
+  readonly #repeater: Repeater;
+  /** Taken, and to be tried again: what they are about could not be read. */
+  #unhandled: readonly Mail[] = [];
+
+  constructor(options: MailReaderOptions) {
+    this.#options = options;
+    const { clock, log } = options;
+    this.#repeater = new Repeater({
+      name: "read mail",
+      intervalMs: READ_INTERVAL_MS,
+      task: () => this.#round(),
+      clock,
+      log,
+    });
+  }
+
+  start(): Promise<void> {
+    return this.#repeater.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#repeater.stop();
+  }
+
+  /** Goes on while there is more, but takes no more before what it has is dealt with. */
+  async #round(): Promise<void> {
+    this.#unhandled = await this.#handle(this.#unhandled);
+    let taken = MAIL_PER_TAKE_MAX;
+    while (taken === MAIL_PER_TAKE_MAX && this.#unhandled.length === 0) {
+      const shardIds = this.#options.ownedShards();
+      if (shardIds.length === 0) return;
+      const mail = await takeMail(this.#options.database, shardIds);
+      taken = mail.length;
+      this.#unhandled = await this.#handle(mail);
+    }
+  }
+
+  /** Returns the notes that could not be dealt with. */
+  async #handle(mail: readonly Mail[]): Promise<readonly Mail[]> {
+    const failed: Mail[] = [];
+    for (const [kind, handler] of KINDS) {
+      const notes = mail.filter((note) => note.kind === kind);
+      if (notes.length === 0) continue;
+      try {
+        const subjects = notes.map((note) => ({ shardId: note.shardId, id: note.subjectId }));
+        await this.#options.handlers[handler](subjects);
+      } catch (error) {
+        this.#options.log.warn(
+          { err: error, kind },
+          "mailbox notes could not be handled; trying again",
+        );
+        failed.push(...notes);
+      }
+    }
+    return failed;
+  }
+}
+
+/** Watching first: a job may have been accepted and asked about within one round. */
+const KINDS: readonly (readonly [MailKind, keyof MailHandlers])[] = [
+  ["watch", "watch"],
+  ["poll_now", "pollNow"],
+  ["cancel", "cancel"],
+  ["deliver", "deliver"],
+];

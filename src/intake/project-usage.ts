@@ -1,0 +1,122 @@
+import type { ProjectLimitName, ProjectLimits } from "../core/project-limits.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Log } from "../runtime/process/log.ts";
+import { Repeater } from "../runtime/repeater.ts";
+import type { Service } from "../runtime/service.ts";
+import type { Database } from "../store/db/database.ts";
+import {
+  countProjectUsage,
+  type ProjectUsageRow,
+  readProjectUsage,
+} from "../store/projects/project-usage.ts";
+
+const READ_INTERVAL_MS = 2_000;
+const COUNT_INTERVAL_MS_MIN = 4_000;
+/** Counting takes no more than a hundredth of the time. */
+const PAUSE_PER_COUNTING = 100;
+/** Its owner counts for all nodes. */
+const COUNTING_SHARD = 0;
+
+/** The limits that a subscription is held to, besides that on live jobs. */
+const COUNTED = {
+  live_subscriptions: ({ liveSubscriptions }: ProjectUsageRow) => liveSubscriptions,
+  owed_deliveries: ({ owedDeliveries }: ProjectUsageRow) => owedDeliveries,
+  stored_bytes: ({ storedBytes }: ProjectUsageRow) => storedBytes,
+} as const satisfies Partial<Record<ProjectLimitName, (row: ProjectUsageRow) => number>>;
+
+type CountedName = keyof typeof COUNTED;
+const COUNTED_NAMES = Object.keys(COUNTED) as CountedName[];
+
+export interface ProjectUsageOptions {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly limits: ProjectLimits;
+  readonly owns: (shardId: number) => boolean;
+}
+
+/**
+ * How much each project keeps, without counting rows at every accept: one node counts for all every
+ * few seconds, less often where that takes long, and every node adds the subscriptions that it has
+ * accepted since. So on one node no more are accepted than may be; what other nodes accept, what
+ * ends, and what is delivered or removed shows with the next count.
+ */
+export class ProjectUsage implements Service {
+  readonly name = "project usage";
+  readonly #options: ProjectUsageOptions;
+  readonly #repeater: Repeater;
+  #counted: ReadonlyMap<string, ProjectUsageRow> = new Map();
+  #countedAtMs = 0;
+  /** By project: subscriptions accepted since the last count, and since the one before. */
+  #accepted = new Map<string, number>();
+  #acceptedBefore: ReadonlyMap<string, number> = new Map();
+  #nextCountAtMs = -Infinity;
+
+  constructor(options: ProjectUsageOptions) {
+    this.#options = options;
+    this.#repeater = new Repeater({
+      ...options,
+      name: "count what projects use",
+      intervalMs: READ_INTERVAL_MS,
+      task: () => this.refresh(),
+    });
+    for (const name of COUNTED_NAMES) {
+      options.limits.measuredBy(name, (projectId) => this.#used(projectId, name));
+    }
+  }
+
+  async start(): Promise<void> {
+    await this.#learn();
+    await this.#repeater.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#repeater.stop();
+  }
+
+  /** The limit that the project has come to, or null while it may have more subscriptions. */
+  reached(projectId: string): CountedName | null {
+    const { limits } = this.#options;
+    for (const name of COUNTED_NAMES) {
+      if (this.#used(projectId, name) >= limits.allowed(projectId, name)) return name;
+    }
+    return null;
+  }
+
+  /** A subscription of the project was accepted. */
+  accepted(projectId: string): void {
+    this.#accepted.set(projectId, (this.#accepted.get(projectId) ?? 0) + 1);
+  }
+
+  /** Counts if it is this node's turn, and reads what was counted last. */
+  async refresh(): Promise<void> {
+    const { clock, database, owns } = this.#options;
+    const startedAtMs = clock.monotonic();
+    if (owns(COUNTING_SHARD) && startedAtMs >= this.#nextCountAtMs) {
+      await countProjectUsage(database);
+      const tookMs = clock.monotonic() - startedAtMs;
+      this.#nextCountAtMs =
+        clock.monotonic() + Math.max(COUNT_INTERVAL_MS_MIN, tookMs * PAUSE_PER_COUNTING);
+    }
+    await this.#learn();
+  }
+
+  async #learn(): Promise<void> {
+    const rows = await readProjectUsage(this.#options.database);
+    const countedAtMs = Math.max(0, ...rows.map((row) => row.countedAtMs));
+    this.#counted = new Map(rows.map((row) => [row.projectId, row]));
+    if (countedAtMs === this.#countedAtMs) return;
+    this.#countedAtMs = countedAtMs;
+    // What was accepted while it was counted may be in the count or not.
+    this.#acceptedBefore = this.#accepted;
+    this.#accepted = new Map();
+  }
+
+  #used(projectId: string, name: CountedName): number {
+    const row = this.#counted.get(projectId);
+    const counted = row === undefined ? 0 : COUNTED[name](row);
+    if (name !== "live_subscriptions") return counted;
+    const accepted = this.#accepted.get(projectId) ?? 0;
+    return counted + accepted + (this.#acceptedBefore.get(projectId) ?? 0);
+  }
+}

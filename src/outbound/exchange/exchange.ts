@@ -1,0 +1,292 @@
+import type { Dispatcher } from "undici";
+import type { RequestFailureCode } from "../../core/request-failure.ts";
+import { SinkRefusal } from "./decoding-sink.ts";
+import { failureFromError, isInvalidAnswer } from "./failure-from-error.ts";
+import type {
+  OutboundRequest,
+  RequestOutcome,
+  ResponseHeaders,
+  ResponseSink,
+} from "./request-outcome.ts";
+
+/** An answer that has begun must come at the least rate on average over so long. */
+const RATE_WINDOW_MS = 30_000;
+/** Answers of this size are read into one piece of memory. */
+const WHOLE_BYTES_MIN = 256 * 1024;
+
+/** Before it is sent, an exchange waits for a turn to connect, for a name server, or for its peer. */
+export type WaitsFor = "turn" | "name" | "peer";
+
+/** Whoever gave an exchange its connection. */
+export interface ExchangeOwner {
+  /** Milliseconds on a clock that never jumps. */
+  monotonic(): number;
+  /** The outcome is known; `reusable` says whether the connection is in a known state. */
+  onSettled(exchange: Exchange, reusable: boolean): void;
+  waitsFor(exchange: Exchange): WaitsFor;
+  /** The status that the answer begins with, if any of it has come. */
+  statusOf(exchange: Exchange): number | null;
+  /** Sends the request again when its connection was dead before use; false if that is not so. */
+  resendIfStale(exchange: Exchange, error: unknown): boolean;
+  /** Sends the request again on a connection that is read leniently; false if this one was. */
+  resendLeniently(exchange: Exchange): boolean;
+}
+
+/**
+ * One request and its answer, as undici's handler. It settles exactly once; whatever undici
+ * reports afterwards is ignored. Every poll passes here: one object and one promise a request.
+ *
+ *   connecting ─▶ sent ─▶ answering ─▶ settled      (settled is reached from every state)
+ *        ▲          │
+ *        └── stale ─┘                               (once, on a kept-alive connection, if it may be repeated)
+ */
+export class Exchange implements Dispatcher.DispatchHandler {
+  readonly request: OutboundRequest;
+  readonly deadlineMs: number;
+  readonly outcome: Promise<RequestOutcome>;
+
+  readonly #owner: ExchangeOwner;
+  readonly #startedMs: number;
+  #resolve: ((outcome: RequestOutcome) => void) | null = null;
+  #state: "connecting" | "sent" | "answering" = "connecting";
+  #status = 0;
+  #headers: ResponseHeaders = {};
+  /** Of a large answer that says how large it is: room for all of it. */
+  #whole: Buffer | null = null;
+  #firstChunk: Buffer | null = null;
+  #moreChunks: Buffer[] | null = null;
+  #bodyBytes = 0;
+  #hasAskedForRoom = false;
+  /** Since when the rate is measured, what had come by then, and since when nothing is read. */
+  #measuredSinceMs: number | null = null;
+  #measuredBytes = 0;
+  #pausedAtMs: number | null = null;
+
+  constructor(request: OutboundRequest, owner: ExchangeOwner) {
+    this.request = request;
+    this.#owner = owner;
+    this.#startedMs = owner.monotonic();
+    this.deadlineMs = this.#startedMs + request.timeoutMs;
+    this.outcome = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+  }
+
+  /** Ends an exchange that took too long, saying what it was waiting for. */
+  expire(): void {
+    const { timeoutMs } = this.request;
+    if (this.#state !== "connecting")
+      return this.fail("response_timeout", `No complete answer within ${timeoutMs} ms`);
+    switch (this.#owner.waitsFor(this)) {
+      case "turn":
+        return this.fail("connection_limit", `${NO_TURN} ${timeoutMs} ms`);
+      case "name":
+        return this.fail("dns_failed", `The host name was not resolved within ${timeoutMs} ms`);
+      case "peer":
+        return this.fail("connect_timeout", `No connection within ${timeoutMs} ms`);
+    }
+  }
+
+  /**
+   * Ends an exchange whose answer comes too slowly: it would hold its connection, and perhaps memory,
+   * up to its deadline. Called every now and then.
+   */
+  checkRate(nowMs: number, bytesPerSecondMin: number): void {
+    if (this.#state !== "answering" || this.#pausedAtMs !== null) return;
+    const heldBackUntilMs = this.#startedMs + (this.request.mayHoldBackMs ?? 0);
+    this.#measuredSinceMs ??= Math.max(nowMs, heldBackUntilMs);
+    const sinceMs = nowMs - this.#measuredSinceMs;
+    if (sinceMs < RATE_WINDOW_MS) return;
+    if ((this.#bodyBytes - this.#measuredBytes) * 1000 < bytesPerSecondMin * sinceMs) {
+      const rate = `fewer than ${bytesPerSecondMin} bytes a second over ${RATE_WINDOW_MS / 1000} s`;
+      return this.fail("response_too_slow", `The answer comes too slowly: ${rate}`);
+    }
+    this.#measuredSinceMs = nowMs;
+    this.#measuredBytes = this.#bodyBytes;
+  }
+
+  fail(code: RequestFailureCode, message: string): void {
+    if (this.request.statusSuffices === true && this.#hasStatus(code)) return this.#answer(true);
+    const durationMs = this.#elapsedMs();
+    this.#settle({ kind: "failed", failure: { code, message }, durationMs }, false);
+  }
+
+  onRequestStart(): void {
+    this.#state = "sent";
+  }
+
+  onResponseStarted(): void {
+    this.#state = "answering";
+  }
+
+  onResponseStart(
+    _: Dispatcher.DispatchController,
+    status: number,
+    headers: ResponseHeaders,
+  ): void {
+    if (status < 200) return; // 103 and its like announce the answer, they are not it
+    this.#status = status;
+    this.#headers = headers;
+    const { whenLarger, sink } = this.request;
+    // Of an answer that is not what was asked for, the status says enough.
+    if (sink !== undefined && (status < 200 || status > 299)) this.#answer(true);
+    else if (whenLarger === "fail") this.#prepareFor(this.#declaredBytes());
+    sink?.begin?.(headers);
+  }
+
+  #prepareFor(declaredBytes: number): void {
+    const { responseBytesMax, sink } = this.request;
+    if (declaredBytes > responseBytesMax) return this.#failTooLarge();
+    // Chunks that are kept until the last one has come grow old, and then wait long to be collected.
+    if (sink === undefined && declaredBytes >= WHOLE_BYTES_MIN) {
+      this.#whole = Buffer.allocUnsafeSlow(declaredBytes);
+    }
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    const { responseBytesMax, whenLarger, sink } = this.request;
+    if (sink !== undefined) return this.#pass(chunk, sink, controller);
+    const bytesLeft = responseBytesMax - this.#bodyBytes;
+    if (chunk.length < bytesLeft) {
+      this.#keep(chunk);
+      return this.#askForRoom(controller);
+    }
+    if (whenLarger === "fail") {
+      return chunk.length === bytesLeft ? this.#keep(chunk) : this.#failTooLarge();
+    }
+    this.#keep(chunk.subarray(0, bytesLeft));
+    // Whether more would come can't be known without waiting for it, unless it was declared.
+    const ends = chunk.length === bytesLeft && this.#declaredBytes() === responseBytesMax;
+    if (!ends) this.#answer(true);
+  }
+
+  onResponseEnd(): void {
+    this.#answer(false);
+  }
+
+  onResponseError(_: Dispatcher.DispatchController | null, error: Error): void {
+    if (this.#resolve === null) return;
+    if (this.#state === "sent" && this.#mayRepeat() && this.#owner.resendIfStale(this, error)) {
+      return;
+    }
+    const stage = this.#state === "connecting" ? "connecting" : "exchanging";
+    if (this.#mayReadLeniently(error) && this.#owner.resendLeniently(this)) return;
+    const isSecure = this.request.origin.startsWith("https:");
+    const { code, message } = failureFromError(error, stage, isSecure && this.#state === "sent");
+    this.fail(code, message);
+  }
+
+  #pass(chunk: Buffer, sink: ResponseSink, controller: Dispatcher.DispatchController): void {
+    if (this.#resolve === null) return;
+    this.#bodyBytes += chunk.length;
+    if (this.#bodyBytes > this.request.responseBytesMax) return this.#failTooLarge();
+    const room = sink.take(chunk);
+    if (room === null) return;
+    this.#pause(controller);
+    room.then(
+      () => this.#resume(controller),
+      (error: unknown) => this.#refuse(error),
+    );
+  }
+
+  /** An answer that undici refuses for its headers begins with its status all the same. */
+  #hasStatus(code: RequestFailureCode): boolean {
+    const isRefused = this.#status === 0 && code === "invalid_response";
+    if (isRefused) this.#status = this.#owner.statusOf(this) ?? 0;
+    return this.#status !== 0;
+  }
+
+  #refuse(error: unknown): void {
+    if (error instanceof SinkRefusal) this.fail(error.code, error.message);
+    else this.fail("aborted", `The answer could not be taken: ${String(error)}`);
+  }
+
+  /** Nothing was taken of the answer, and something is wrong with its head. */
+  #mayReadLeniently(error: Error): boolean {
+    const { readsLeniently = false } = this.request;
+    return readsLeniently && this.#status === 0 && this.#mayRepeat() && isInvalidAnswer(error);
+  }
+
+  #mayRepeat(): boolean {
+    return this.request.method === "GET" || this.request.mayRepeat === true;
+  }
+
+  #keep(chunk: Buffer): void {
+    this.#whole?.set(chunk, this.#bodyBytes);
+    this.#bodyBytes += chunk.length;
+    if (this.#whole !== null) return;
+    if (this.#firstChunk === null) this.#firstChunk = chunk;
+    else if (this.#moreChunks === null) this.#moreChunks = [this.#firstChunk, chunk];
+    else this.#moreChunks.push(chunk);
+  }
+
+  /** Reads on only once there is room for what may still come. */
+  #askForRoom(controller: Dispatcher.DispatchController): void {
+    const { room, responseBytesMax } = this.request;
+    if (room === undefined || this.#hasAskedForRoom || this.#bodyBytes <= room.bytesFree) return;
+    this.#hasAskedForRoom = true;
+    const declared = this.#declaredBytes();
+    this.#pause(controller);
+    // NaN without a declared length.
+    room.enter(this.request, declared <= responseBytesMax ? declared : responseBytesMax, () =>
+      this.#resume(controller),
+    );
+  }
+
+  #pause(controller: Dispatcher.DispatchController): void {
+    this.#pausedAtMs = this.#owner.monotonic();
+    controller.pause();
+  }
+
+  /** The sender could not help the pause. */
+  #resume(controller: Dispatcher.DispatchController): void {
+    if (this.#pausedAtMs !== null && this.#measuredSinceMs !== null)
+      this.#measuredSinceMs += this.#owner.monotonic() - this.#pausedAtMs;
+    this.#pausedAtMs = null;
+    controller.resume();
+  }
+
+  #answer(truncated: boolean): void {
+    const outcome: RequestOutcome = {
+      kind: "answered",
+      status: this.#status,
+      headers: this.#headers,
+      body: this.#body(),
+      truncated,
+      durationMs: this.#elapsedMs(),
+    };
+    this.#settle(outcome, !truncated);
+  }
+
+  #body(): Buffer {
+    // A 304 and its like declare what they don't bring.
+    if (this.#whole !== null) return this.#whole.subarray(0, this.#bodyBytes);
+    if (this.#moreChunks !== null) return Buffer.concat(this.#moreChunks, this.#bodyBytes);
+    return this.#firstChunk ?? NO_BODY;
+  }
+
+  #failTooLarge(): void {
+    this.fail("body_too_large", `The answer is larger than ${this.request.responseBytesMax} bytes`);
+  }
+
+  #declaredBytes(): number {
+    return Number(this.#headers["content-length"]);
+  }
+
+  #elapsedMs(): number {
+    return this.#owner.monotonic() - this.#startedMs;
+  }
+
+  #settle(outcome: RequestOutcome, reusable: boolean): void {
+    const resolve = this.#resolve;
+    if (resolve === null) return;
+    this.#resolve = null;
+    this.#owner.onSettled(this, reusable);
+    resolve(outcome);
+  }
+}
+
+const NO_TURN =
+  "Nothing was sent: the project has as many connections open as it may, and none became free within";
+
+const NO_BODY = Buffer.alloc(0);

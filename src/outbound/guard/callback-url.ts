@@ -1,0 +1,78 @@
+import type { Warning } from "../../core/warning-codes.ts";
+import type { AddressGuard } from "./address-guard.ts";
+import { addressRefusal, exemptionNeeded } from "./destination.ts";
+import type { Destination } from "./destination.ts";
+import { knownAddresses } from "./known-addresses.ts";
+import type { KnownName } from "../names/name-resolver.ts";
+import { checkUrlSyntax } from "./url-check.ts";
+import type { UrlCheck } from "./url-check.ts";
+
+/**
+ * Checks what a callback URL says by itself: spelling, scheme, port, forbidden names, IP
+ * literals. Other names are judged when they are resolved. Only the parsed `url` may be used.
+ */
+export function checkCallbackUrl(text: string, guard: AddressGuard): UrlCheck {
+  const syntax = checkUrlSyntax(text);
+  if (!syntax.ok) return syntax;
+  const reason = destinationRefusal(syntax.destination, guard);
+  return reason === null ? { ok: true, url: syntax.url } : { ok: false, reason };
+}
+
+/** The verdict about a destination. */
+export interface Judgement {
+  /** Why it is refused, or null. */
+  readonly reason: string | null;
+  readonly warnings: readonly Warning[];
+}
+
+/**
+ * Judges a destination by what is known of its name, without waiting for a name server. A name of
+ * which nothing is known passes with a warning, as does one that can't be resolved: name servers may
+ * be away for a moment, deliveries are retried, and every connection judges the addresses again.
+ */
+export function judgeDestination(
+  destination: Destination,
+  guard: AddressGuard,
+  peek: (host: string, isListed: boolean) => KnownName,
+): Judgement {
+  const refusal = destinationRefusal(destination, guard);
+  if (refusal !== null) return { reason: refusal, warnings: [] };
+  const { host, port } = destination;
+  if (guard.exemptsAsThisMachine(host, port))
+    return { reason: null, warnings: [onThisMachine(host)] };
+  if (knownAddresses(host) !== null) return PASSED;
+  const name = peek(host, guard.exemptsHostPort(host, port));
+  switch (name.kind) {
+    case "found": {
+      const refusals = name.addresses.map((address) => addressRefusal(destination, address, guard));
+      return { reason: refusals.find((one) => one !== null) ?? null, warnings: [] };
+    }
+    case "not_resolved":
+      return unresolved(`${name.error.message}.`);
+    case "unknown":
+      return unresolved(`${host} has not been looked up yet.`);
+  }
+}
+
+/** Why a destination is refused before anything is resolved, or null. */
+export function destinationRefusal(destination: Destination, guard: AddressGuard): string | null {
+  if (guard.exemptsHostPort(destination.host, destination.port)) return null;
+  const known = knownAddresses(destination.host);
+  if (known === null) return guard.exemptsSomeAddresses ? null : exemptionNeeded(destination);
+  const refusals = known.map((address) => addressRefusal(destination, address, guard));
+  return refusals.includes(null) ? null : (refusals[0] ?? null);
+}
+
+const PASSED: Judgement = { reason: null, warnings: [] };
+
+function unresolved(why: string): Judgement {
+  const message = `${why} Check its spelling; callbacks are tried and retried in any case.`;
+  return { reason: null, warnings: [{ code: "callback_host_unresolved", message }] };
+}
+
+function onThisMachine(host: string): Warning {
+  const message =
+    `${host} is this machine: allowed only because the gateway uses its own database and listens on ` +
+    "loopback. Otherwise RINGBACK_EGRESS_ALLOW must list it.";
+  return { code: "callback_on_this_machine", message };
+}

@@ -1,0 +1,129 @@
+import { isIP, type LookupFunction, Socket } from "node:net";
+import { buildConnector } from "undici";
+import type { AddressGuard } from "./address-guard.ts";
+import { addressRefusal, AddressRefusedError } from "./destination.ts";
+import type { Destination } from "./destination.ts";
+import type { Dial } from "../dial.ts";
+import { guardedAddresses } from "./guarded-addresses.ts";
+import type { AddressLookup } from "../names/name-resolver.ts";
+
+export interface GuardedConnectorOptions {
+  readonly projectId: string;
+  /** Asked at every connection. */
+  readonly guardOf: () => AddressGuard;
+  readonly lookup: AddressLookup;
+  /** Limit on connecting and the TLS handshake together; kept to about a second. */
+  readonly timeoutMs: number;
+}
+
+/** Makes the connector of one connection. */
+export type ConnectorFactory = (dial: Dial) => buildConnector.connector;
+
+/**
+ * Connects to one destination, and only to addresses that the guard allows now: a name that was
+ * public when it was accepted may not be any more. Host header, SNI and certificate check keep the name.
+ */
+export function createGuardedConnector(
+  destination: Destination,
+  options: GuardedConnectorOptions,
+): ConnectorFactory {
+  const { projectId, guardOf, lookup, timeoutMs } = options;
+  // Node asks for them before `connect` returns. Should it ask later, those of another connection to
+  // the same destination, judged as well, would do.
+  let addresses: readonly string[] = [];
+  const connect = buildConnector({
+    allowH2: false,
+    timeout: timeoutMs,
+    lookup: nodeLookup(() => addresses),
+  });
+  const open: (dial: Dial) => buildConnector.connector = (dial) => (connectOptions, callback) => {
+    dial.stage = "connecting";
+    // The socket, which the types leave out.
+    const opening: unknown = connect(connectOptions, (error, socket) => {
+      if (error !== null) return callback(error, null);
+      const problem = peerProblem(destination, socket.remoteAddress, guardOf());
+      if (problem !== null) {
+        destroyQuietly(socket);
+        return callback(problem, null);
+      }
+      dial.stage = "open";
+      callback(null, socket);
+    });
+    if (opening instanceof Socket) dial.track(opening);
+  };
+  return (dial) => (connectOptions, callback) => {
+    const guard = guardOf();
+    const refusal = literalRefusal(destination, guard);
+    if (refusal !== null) {
+      queueMicrotask(() => callback(refusal, null));
+      return;
+    }
+    if (isIP(destination.host) !== 0) return open(dial)(connectOptions, callback);
+    // Before the socket is made: how long a name server takes is no matter of the receiver's.
+    dial.stage = "looking_up";
+    guardedAddresses(destination, guard, lookup, projectId).then(
+      (found) => {
+        if (dial.isAbandoned) return callback(new Error("the connection is not wanted"), null);
+        addresses = found;
+        open(dial)(connectOptions, callback);
+      },
+      (reason: unknown) => callback(asError(reason), null),
+    );
+  };
+}
+
+/** The same connector, which hands each open socket to `onSocket` before anything is read from it. */
+export function telling(
+  connect: buildConnector.connector,
+  onSocket: (socket: Socket) => void,
+): buildConnector.connector {
+  return (options, callback) => {
+    connect(options, (error, socket) => {
+      if (error !== null) return callback(error, null);
+      onSocket(socket);
+      callback(null, socket);
+    });
+  };
+}
+
+/** Node never looks a literal up, so it is checked by itself. */
+function literalRefusal(destination: Destination, guard: AddressGuard): AddressRefusedError | null {
+  if (isIP(destination.host) === 0) return null;
+  const refusal = addressRefusal(destination, destination.host, guard);
+  return refusal === null ? null : new AddressRefusedError(refusal);
+}
+
+/** The last check, on the peer that the socket really has; a socket without one is closed already. */
+function peerProblem(
+  destination: Destination,
+  peer: string | undefined,
+  guard: AddressGuard,
+): Error | null {
+  if (peer === undefined) {
+    return Object.assign(new Error("closed as soon as it was open"), { code: "ECONNRESET" });
+  }
+  const refusal = addressRefusal(destination, peer, guard);
+  return refusal === null ? null : new AddressRefusedError(refusal);
+}
+
+/** Node asks for all addresses and tries them in turn, or for one when that is switched off. */
+function nodeLookup(addresses: () => readonly string[]): LookupFunction {
+  return (_, { all }, callback) => {
+    const found = addresses().map((address) => ({ address, family: isIP(address) }));
+    const [first] = found;
+    // Not in this call: listeners for what comes of it are added after it.
+    queueMicrotask(() => {
+      if (all === true) callback(null, found);
+      else callback(null, first?.address ?? "", first?.family);
+    });
+  };
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error("the lookup failed", { cause: reason });
+}
+
+function destroyQuietly(socket: Socket): void {
+  socket.on("error", () => undefined);
+  socket.destroy();
+}

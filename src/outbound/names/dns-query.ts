@@ -1,0 +1,101 @@
+import { Resolver } from "node:dns/promises";
+import type { Clock, Timer } from "../../runtime/clock.ts";
+
+/** How one name was answered. */
+export type DnsAnswer =
+  | {
+      readonly kind: "found";
+      /** IPv4 first. */
+      readonly addresses: readonly string[];
+      /** The shortest of the answer, in seconds. */
+      readonly ttlS: number;
+    }
+  /** The name does not exist or has no address. */
+  | { readonly kind: "not_found" }
+  /** No server answered, or the answer was an error; `detail` is its code. */
+  | { readonly kind: "failed"; readonly detail: string };
+
+/** Asks for the addresses of exactly this name; never rejects. */
+export type AskDns = (name: string, timeoutMs: number) => Promise<DnsAnswer>;
+
+export interface DnsQueryOptions {
+  readonly clock: Clock;
+  /** `address` or `address:port` ([address]:port for IPv6); null for those of /etc/resolv.conf. */
+  readonly servers: readonly string[] | null;
+}
+
+/** Of one server, before the next one or the same is asked again. */
+const TRY_MS = 1_000;
+const TRIES = 2;
+/** How long the addresses of one family wait for those of the other. */
+const OTHER_FAMILY_MS = 300;
+/** Of each family; no receiver needs more, and each may be tried. */
+const ADDRESSES_MAX = 16;
+
+const NOT_FOUND: ReadonlySet<string> = new Set([
+  "ENOTFOUND",
+  "ENODATA",
+  // Too long, or a label that is: no server would be asked.
+  "EBADNAME",
+]);
+
+/**
+ * Asks name servers with c-ares, which takes no thread however long they are silent. It reads
+ * /etc/resolv.conf for each query, so a change is seen at once. An answer that is cut off is asked
+ * for again over TCP.
+ */
+export function dnsQuery({ clock, servers }: DnsQueryOptions): AskDns {
+  return async (name, timeoutMs) => {
+    // One for each query: what one gives up does not cut off another.
+    const resolver = new Resolver({ timeout: TRY_MS, tries: TRIES, maxTimeout: TRY_MS });
+    if (servers !== null) resolver.setServers(servers);
+    let isOver = false;
+    let timer: Timer = clock.setTimer(timeoutMs, giveUp);
+    function giveUp(): void {
+      isOver = true;
+      resolver.cancel();
+    }
+    const hurry = (): void => {
+      timer.cancel();
+      if (!isOver) timer = clock.setTimer(Math.min(OTHER_FAMILY_MS, timeoutMs), giveUp);
+    };
+    const families = await Promise.all([
+      ask(() => resolver.resolve4(name, { ttl: true }), hurry),
+      ask(() => resolver.resolve6(name, { ttl: true }), hurry),
+    ]);
+    timer.cancel();
+    return joined(families);
+  };
+}
+
+async function ask(
+  resolve: () => Promise<readonly { readonly address: string; readonly ttl: number }[]>,
+  onFound: () => void,
+): Promise<DnsAnswer> {
+  try {
+    const records = await resolve();
+    if (records.length === 0) return { kind: "not_found" };
+    onFound();
+    return {
+      kind: "found",
+      addresses: records.slice(0, ADDRESSES_MAX).map(({ address }) => address),
+      ttlS: Math.min(...records.map(({ ttl }) => ttl)),
+    };
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "no code";
+    return NOT_FOUND.has(code) ? { kind: "not_found" } : { kind: "failed", detail: code };
+  }
+}
+
+/** One family is enough; that there is no address at all both must say. */
+function joined(families: readonly DnsAnswer[]): DnsAnswer {
+  const found = families.filter((answer) => answer.kind === "found");
+  if (found.length > 0) {
+    return {
+      kind: "found",
+      addresses: found.flatMap(({ addresses }) => addresses),
+      ttlS: Math.min(...found.map(({ ttlS }) => ttlS)),
+    };
+  }
+  return families.find(({ kind }) => kind === "failed") ?? { kind: "not_found" };
+}

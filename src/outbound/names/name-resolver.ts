@@ -1,0 +1,258 @@
+import type { Clock } from "../../runtime/clock.ts";
+import type { FairSemaphore } from "../../lanes/fair-semaphore.ts";
+import type { AskDns, DnsAnswer } from "./dns-query.ts";
+import { NameLookupError } from "./name-lookup-error.ts";
+import { candidatesOf, type ResolverFiles } from "./resolver-files.ts";
+
+/** A name, on whose behalf it is resolved, and how far. */
+export interface NameToResolve {
+  readonly host: string;
+  readonly projectId: string;
+  /**
+   * Whether the operator listed the name. Such a name, and no other, may also come from where only
+   * the machine's own resolver looks, such as multicast DNS, which takes a thread for each lookup.
+   */
+  readonly isListed: boolean;
+}
+
+/** All addresses of a name; rejects with a `NameLookupError`. */
+export type AddressLookup = (name: NameToResolve) => Promise<readonly string[]>;
+
+/** What is known of a name without waiting for anybody. */
+export type KnownName =
+  | { readonly kind: "found"; readonly addresses: readonly string[] }
+  | { readonly kind: "not_resolved"; readonly error: NameLookupError }
+  /** It was not asked for yet. */
+  | { readonly kind: "unknown" };
+
+export interface NameResolverOptions {
+  readonly clock: Clock;
+  readonly files: Pick<ResolverFiles, "refresh" | "addressesOf" | "rules">;
+  readonly ask: AskDns;
+  /** The machine's own resolver; rejects when it knows no address. */
+  readonly askSystem: (host: string) => Promise<readonly string[]>;
+  /** Lookups in progress, shared among projects. */
+  readonly turns: Pick<FairSemaphore, "acquire" | "tryAcquire" | "release">;
+}
+
+/** Bounds one lookup with all its candidates and, apart from that, the wait for a turn. */
+const LOOKUP_MS_MAX = 3_000;
+const TURN_WAIT_MS_MAX = 5_000;
+/** Answers are used for as long as they say, within these. */
+const FOUND_MS_MIN = 1_000;
+const FOUND_MS_MAX = 60_000;
+/** For how long the same is not asked for again. */
+const NOT_RESOLVED_MS = 5_000;
+/**
+ * While no name server answers, an old answer does (RFC 8767): where it leads is judged at every
+ * connection all the same.
+ */
+const STALE_MS_MAX = 3_600_000;
+/** How long an answer of the machine's own resolver is used, which says nothing about that. */
+const SYSTEM_TTL_S = 5;
+const NAMES_MAX = 10_000;
+const FAILURES_MAX = 10_000;
+
+interface FoundName {
+  readonly addresses: readonly string[];
+  readonly freshUntilMs: number;
+  readonly staleUntilMs: number;
+}
+
+interface Failure {
+  readonly error: NameLookupError;
+  readonly untilMs: number;
+}
+
+/**
+ * Resolves names as the machine does: by the hosts file, else by the name servers and the search
+ * domains of /etc/resolv.conf. Lookups in progress are limited and shared among projects in turns, so
+ * names whose server never answers delay only those who ask for them.
+ */
+export class NameResolver {
+  readonly #options: NameResolverOptions;
+  /** In the order in which they were last answered. */
+  readonly #found = new Map<string, FoundName>();
+  readonly #failures = new Map<string, Failure>();
+  readonly #inProgress = new Map<string, Promise<readonly string[]>>();
+
+  constructor(options: NameResolverOptions) {
+    this.#options = options;
+  }
+
+  /** Lookups in progress. */
+  get inProgress(): number {
+    return this.#inProgress.size;
+  }
+
+  readonly lookup: AddressLookup = async (name) => {
+    const { files, turns } = this.#options;
+    await files.refresh();
+    const atOnce = this.#known(name) ?? this.#inProgress.get(keyOf(name));
+    if (atOnce !== undefined) return atOnce;
+    await this.#takeTurn(name);
+    // Another may have begun during the wait.
+    const meanwhile = this.#inProgress.get(keyOf(name));
+    if (meanwhile === undefined) return this.#begin(name);
+    turns.release(name.projectId);
+    return meanwhile;
+  };
+
+  /**
+   * What is known of a name. Begins to look it up if that is nothing, or old, and if the project may
+   * look up one more just now.
+   */
+  peek(name: NameToResolve): KnownName {
+    const key = keyOf(name);
+    const nowMs = this.#options.clock.monotonic();
+    const listed = this.#options.files.addressesOf(name.host);
+    if (listed !== null) return { kind: "found", addresses: listed };
+    const found = this.#found.get(key);
+    const failure = this.#failureOf(key, nowMs);
+    const isFresh = found !== undefined && nowMs < found.freshUntilMs;
+    if (!isFresh && failure === null) this.#beginIfFree(name);
+    if (found !== undefined && nowMs < found.staleUntilMs)
+      return { kind: "found", addresses: found.addresses };
+    return failure === null ? { kind: "unknown" } : { kind: "not_resolved", error: failure.error };
+  }
+
+  #beginIfFree(name: NameToResolve): void {
+    if (this.#inProgress.has(keyOf(name))) return;
+    if (!this.#options.turns.tryAcquire(name.projectId)) return;
+    // Whoever connects asks for it again.
+    this.#begin(name).catch(() => undefined);
+  }
+
+  /** Its addresses; null when they have to be asked for. Throws why it has none. */
+  #known(name: NameToResolve): readonly string[] | null {
+    const listed = this.#options.files.addressesOf(name.host);
+    if (listed !== null) return listed;
+    const key = keyOf(name);
+    const nowMs = this.#options.clock.monotonic();
+    const found = this.#found.get(key);
+    if (found !== undefined && nowMs < found.freshUntilMs) return found.addresses;
+    const failure = this.#failureOf(key, nowMs);
+    if (failure === null) return null;
+    if (found !== undefined && nowMs < found.staleUntilMs) return found.addresses;
+    throw failure.error;
+  }
+
+  #failureOf(key: string, nowMs: number): Failure | null {
+    const failure = this.#failures.get(key);
+    if (failure === undefined) return null;
+    if (nowMs < failure.untilMs) return failure;
+    this.#failures.delete(key);
+    return null;
+  }
+
+  async #takeTurn({ host, projectId }: NameToResolve): Promise<void> {
+    const { clock, turns } = this.#options;
+    if (turns.tryAcquire(projectId)) return;
+    const waiting = new AbortController();
+    const timer = clock.setTimer(TURN_WAIT_MS_MAX, () => waiting.abort());
+    const acquisition = await turns.acquire(projectId, waiting.signal);
+    timer.cancel();
+    if (acquisition === "acquired") return;
+    const message = `${host} was not looked up: too many other lookups of the project are in progress`;
+    throw new NameLookupError("failed", message);
+  }
+
+  /** The turn was taken; it is given back at the end. */
+  #begin(name: NameToResolve): Promise<readonly string[]> {
+    const key = keyOf(name);
+    const answer = this.#resolve(name, key).finally(() => {
+      this.#inProgress.delete(key);
+      this.#options.turns.release(name.projectId);
+    });
+    this.#inProgress.set(key, answer);
+    return answer;
+  }
+
+  async #resolve({ host, isListed }: NameToResolve, key: string): Promise<readonly string[]> {
+    await this.#options.files.refresh();
+    const ofDns = await this.#askAll(host);
+    const answer = isListed && ofDns.kind === "not_found" ? await this.#askSystem(host) : ofDns;
+    const nowMs = this.#options.clock.monotonic();
+    if (answer.kind === "found") {
+      this.#keepFound(key, answer, nowMs);
+      return answer.addresses;
+    }
+    const error = errorOf(host, answer);
+    this.#failures.delete(key);
+    this.#failures.set(key, { error, untilMs: nowMs + NOT_RESOLVED_MS });
+    dropOldest(this.#failures, FAILURES_MAX);
+    if (answer.kind === "not_found") this.#found.delete(key);
+    const stale = this.#found.get(key);
+    if (stale !== undefined && nowMs < stale.staleUntilMs) return stale.addresses;
+    throw error;
+  }
+
+  async #askSystem(host: string): Promise<DnsAnswer> {
+    try {
+      const addresses = await this.#options.askSystem(host);
+      return { kind: "found", addresses, ttlS: SYSTEM_TTL_S };
+    } catch {
+      return { kind: "not_found" };
+    }
+  }
+
+  #keepFound(
+    key: string,
+    { addresses, ttlS }: Extract<DnsAnswer, { kind: "found" }>,
+    nowMs: number,
+  ): void {
+    const freshMs = Math.min(Math.max(ttlS * 1000, FOUND_MS_MIN), FOUND_MS_MAX);
+    this.#failures.delete(key);
+    this.#found.delete(key);
+    this.#found.set(key, {
+      addresses,
+      freshUntilMs: nowMs + freshMs,
+      staleUntilMs: nowMs + STALE_MS_MAX,
+    });
+    dropOldest(this.#found, NAMES_MAX);
+  }
+
+  /** The first candidate that has an address. Silence ends the search, as in glibc. */
+  async #askAll(host: string): Promise<DnsAnswer> {
+    const { files, clock, ask } = this.#options;
+    const deadlineMs = clock.monotonic() + LOOKUP_MS_MAX;
+    let worst: DnsAnswer = { kind: "not_found" };
+    for (const name of candidatesOf(host, files.rules)) {
+      const leftMs = deadlineMs - clock.monotonic();
+      if (leftMs <= 0) return { kind: "failed", detail: "ETIMEOUT" };
+      const answer = await ask(name, leftMs);
+      if (answer.kind === "found") return answer;
+      if (answer.kind === "failed") worst = answer;
+      if (answer.kind === "failed" && answer.detail !== "ESERVFAIL") return answer;
+    }
+    return worst;
+  }
+}
+
+/** Whether a name is listed may decide where it leads. */
+function keyOf({ host, isListed }: NameToResolve): string {
+  return isListed ? `listed ${host}` : host;
+}
+
+function errorOf(host: string, answer: Exclude<DnsAnswer, { kind: "found" }>): NameLookupError {
+  if (answer.kind === "not_found")
+    return new NameLookupError("not_found", `${host} does not exist or has no address`);
+  const cause = CAUSES.get(answer.detail) ?? "the lookup failed";
+  return new NameLookupError(
+    "failed",
+    `${host} could not be resolved just now: ${cause} (${answer.detail})`,
+  );
+}
+
+const CAUSES: ReadonlyMap<string, string> = new Map([
+  ["ETIMEOUT", "no name server answered in time"],
+  ["ECANCELLED", "no name server answered in time"],
+  ["ECONNREFUSED", "no name server could be reached"],
+  ["ESERVFAIL", "its name servers fail"],
+  ["EREFUSED", "the name server refused to answer"],
+]);
+
+function dropOldest(map: Map<string, unknown>, sizeMax: number): void {
+  const [oldest] = map.keys();
+  if (map.size > sizeMax && oldest !== undefined) map.delete(oldest);
+}

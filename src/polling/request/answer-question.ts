@@ -1,0 +1,82 @@
+import type { Observation } from "../../core/job/observation.ts";
+import { decodeBody } from "../../outbound/exchange/content-encoding.ts";
+import type { UpstreamAnswer } from "../../providers/language/read-body.ts";
+import {
+  type AnswerFacts,
+  interpretAnswer,
+  type Interpretation,
+  interpretFailure,
+} from "../../providers/answer/interpret.ts";
+import {
+  interpretResult,
+  interpretResultFailure,
+  type ResultFacts,
+} from "../../providers/answer/interpret-result.ts";
+import type { Provider } from "../../providers/compile/provider.ts";
+
+/** What an answer is to be read as. */
+export type AnswerQuestion =
+  | { readonly kind: "status"; readonly facts: AnswerFacts }
+  | { readonly kind: "result"; readonly facts: ResultFacts };
+
+/** An answer for the thread that reads large ones; plain data. */
+export interface ReadingTask {
+  /** JSON text, which keeps the digits of its numbers. */
+  readonly definition: string;
+  readonly question: AnswerQuestion;
+  readonly status: number;
+  readonly headers: UpstreamAnswer["headers"];
+  readonly body: Uint8Array;
+  readonly parsedBytesMax: number;
+}
+
+/** The largest body that an answer may have, its content encoding undone. */
+export function bodyBytesMax({ kind }: AnswerQuestion, provider: Provider): number {
+  switch (kind) {
+    case "status":
+      return provider.statusBytesMax;
+    case "result":
+      return provider.resultBytesMax;
+  }
+}
+
+/** Undoes the content encoding and finds out what the answer means. */
+export function answerTo(
+  question: AnswerQuestion,
+  provider: Provider,
+  encoded: UpstreamAnswer,
+): Interpretation {
+  const bytesMax = bodyBytesMax(question, provider);
+  const answer = decodeAnswer(encoded, bytesMax);
+  if (answer === null) return tooLarge(question, bytesMax);
+  switch (question.kind) {
+    case "status":
+      return interpretAnswer(provider, answer, question.facts);
+    case "result":
+      return interpretResult(provider, answer, question.facts);
+  }
+}
+
+/** Null when more than `bytesMax` come of it. */
+export function decodeAnswer(answer: UpstreamAnswer, bytesMax: number): UpstreamAnswer | null {
+  if (answer.headers["content-encoding"] === undefined) return answer;
+  const decoded = decodeBody(answer.headers, answer.body, bytesMax);
+  switch (decoded.kind) {
+    case "too_large":
+      return null;
+    case "undecodable":
+      return { ...answer, undecodable: decoded.why };
+    case "decoded": {
+      const { "content-encoding": _, ...headers } = answer.headers;
+      return { ...answer, headers, body: decoded.body };
+    }
+  }
+}
+
+function tooLarge(question: AnswerQuestion, bytesMax: number): Observation {
+  const message = `Decompressed, the answer is larger than ${bytesMax} bytes`;
+  const failure = { code: "body_too_large", message } as const;
+  return question.kind === "status"
+    ? interpretFailure(failure)
+    : interpretResultFailure(failure, question.facts);
+}

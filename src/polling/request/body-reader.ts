@@ -1,0 +1,193 @@
+import { Worker } from "node:worker_threads";
+import type { Observation } from "../../core/job/observation.ts";
+import { Turns } from "../../lanes/turns.ts";
+import type { UpstreamAnswer } from "../../providers/language/read-body.ts";
+import type { Interpretation } from "../../providers/answer/interpret.ts";
+import type { Provider } from "../../providers/compile/provider.ts";
+import type { Clock, Timer } from "../../runtime/clock.ts";
+import {
+  type AnswerQuestion,
+  answerTo,
+  bodyBytesMax,
+  decodeAnswer,
+  type ReadingTask,
+} from "./answer-question.ts";
+
+export interface AnswerReaderOptions {
+  readonly clock: Clock;
+  /** Answers of this size and above are read in a thread of their own. */
+  readonly largeBytesMin: number;
+  /** How much memory one answer may take once parsed. */
+  readonly parsedBytesMax: number;
+  /** The heap of the thread. `JSON.parse` heeds no such limit, so it only guards all else. */
+  readonly heapBytesMax: number;
+  readonly timeoutMs: number;
+}
+
+const STOP_TIMEOUT_MS = 2_000;
+/** An idle thread is ended: its memory goes back to the machine only with it. */
+const IDLE_MS_MAX = 10_000;
+
+const MIB = 2 ** 20;
+
+type Outcome =
+  | { readonly kind: "read"; readonly interpretation: Interpretation }
+  | { readonly kind: "failed"; readonly why: string }
+  | { readonly kind: "closed" };
+
+/**
+ * Finds out what answers mean. A large one is read in a thread of its own: it may be built so that
+ * parsing it takes seconds or gigabytes, and the polls of others must not wait for that, nor the
+ * process end with it. One at a time, projects in turns, so that one with many large answers keeps none
+ * waiting for all of them; a thread that fails is replaced.
+ */
+export class AnswerReader {
+  readonly #options: AnswerReaderOptions;
+  #worker: Worker | null = null;
+  readonly #turns = new Turns<() => void>();
+  #isReading = false;
+  #idle: Timer | null = null;
+  #close: (() => void) | null = null;
+  #isClosed = false;
+
+  constructor(options: AnswerReaderOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Null when it was closed before it knew.
+   * @param projectId whose job the answer is about
+   */
+  read(
+    projectId: string,
+    question: AnswerQuestion,
+    provider: Provider,
+    answer: UpstreamAnswer,
+  ): Interpretation | Promise<Interpretation | null> {
+    const { largeBytesMin } = this.#options;
+    const isLarge = answer.body.length >= largeBytesMin;
+    // A small body may become a large one.
+    const bytesMax = Math.min(largeBytesMin, bodyBytesMax(question, provider));
+    const decoded = isLarge ? null : decodeAnswer(answer, bytesMax);
+    return decoded === null
+      ? this.#readLarge(projectId, question, provider, answer)
+      : answerTo(question, provider, decoded);
+  }
+
+  /** Lets what is read come to its end while `quiet` is awaited, but not for long. */
+  async stop(quiet: Promise<void>): Promise<void> {
+    // What was answered may never be answered again.
+    const timer = this.#options.clock.setTimer(STOP_TIMEOUT_MS, () => void this.close());
+    await quiet;
+    timer.cancel();
+    await this.close();
+  }
+
+  /** Ends the thread, whatever it does. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#close?.();
+    this.#idle?.cancel();
+    await this.#discardWorker();
+  }
+
+  async #readLarge(
+    projectId: string,
+    question: AnswerQuestion,
+    provider: Provider,
+    answer: UpstreamAnswer,
+  ): Promise<Interpretation | null> {
+    const { status, headers, body } = answer;
+    const definition = JSON.stringify(provider.definition);
+    const { parsedBytesMax } = this.#options;
+    const bytes = body.length;
+    await this.#turn(projectId);
+    const task = { definition, question, status, headers, body, parsedBytesMax };
+    const outcome = await this.#carryOut(task);
+    this.#isReading = false;
+    this.#giveTurn();
+    this.#endWhenIdle();
+    switch (outcome.kind) {
+      case "read":
+        return outcome.interpretation;
+      case "failed":
+        return unreadable(status, bytes, outcome.why);
+      case "closed":
+        return null;
+    }
+  }
+
+  #turn(projectId: string): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#turns.add(projectId, resolve);
+    this.#giveTurn();
+    return promise;
+  }
+
+  #giveTurn(): void {
+    if (this.#isReading) return;
+    const begin = this.#turns.take();
+    this.#isReading = begin !== null;
+    begin?.();
+  }
+
+  #endWhenIdle(): void {
+    this.#idle?.cancel();
+    this.#idle = this.#options.clock.setTimer(IDLE_MS_MAX, () => {
+      if (!this.#isReading) void this.#discardWorker();
+    });
+  }
+
+  async #carryOut(task: ReadingTask): Promise<Outcome> {
+    if (this.#isClosed) return { kind: "closed" };
+    const { clock, timeoutMs } = this.#options;
+    const { promise, resolve } = Promise.withResolvers<Outcome>();
+    this.#close = () => resolve({ kind: "closed" });
+    const timer = clock.setTimer(timeoutMs, () => {
+      resolve({ kind: "failed", why: `it takes longer than ${timeoutMs / 1000} s to read` });
+    });
+    const worker = (this.#worker ??= this.#startWorker());
+    const onMessage = (interpretation: Interpretation): void =>
+      resolve({ kind: "read", interpretation });
+    const onError = (error: Error): void => resolve({ kind: "failed", why: whyOf(error) });
+    worker.once("message", onMessage).once("error", onError);
+    worker.postMessage(task, transferable(task.body));
+    const outcome = await promise;
+    timer.cancel();
+    worker.off("message", onMessage).off("error", onError);
+    if (outcome.kind !== "read") await this.#discardWorker();
+    return outcome;
+  }
+
+  #startWorker(): Worker {
+    const worker = new Worker(new URL("reading-thread.ts", import.meta.url), {
+      resourceLimits: { maxOldGenerationSizeMb: this.#options.heapBytesMax / MIB },
+    });
+    // A process that ends does not wait for it.
+    worker.unref();
+    // A failure between two answers is nobody's: the next one gets a new thread.
+    worker.on("error", () => undefined);
+    return worker;
+  }
+
+  async #discardWorker(): Promise<void> {
+    const worker = this.#worker;
+    this.#worker = null;
+    await worker?.terminate();
+  }
+}
+
+function whyOf(error: Error): string {
+  const isMemory = "code" in error && error.code === "ERR_WORKER_OUT_OF_MEMORY";
+  return isMemory ? "it takes too much memory to read" : error.message;
+}
+
+/** What can change hands without a copy: memory that holds nothing else. */
+function transferable({ buffer, byteLength }: Uint8Array): ArrayBuffer[] {
+  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [];
+}
+
+function unreadable(status: number, bytes: number, why: string): Observation {
+  const reason = `HTTP ${status}: the body of ${bytes} bytes can't be read: ${why}.`;
+  return { kind: "retry", cause: "unreadable_answer", reason, retryAfterMs: null };
+}

@@ -1,0 +1,50 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { parentPort } from "node:worker_threads";
+import { bufferOf, releaseBytes } from "../../core/json/bytes.ts";
+import { parseExactJson } from "../../core/json/exact-json.ts";
+import { bytesOfResult } from "../../core/json/raw-result.ts";
+import type { ProviderDefinition } from "../../providers/definition/definition.ts";
+import type { Interpretation } from "../../providers/answer/interpret.ts";
+import { compileProvider } from "../../providers/compile/provider.ts";
+import { answerTo, type ReadingTask } from "./answer-question.ts";
+
+/*
+ * The thread in which `AnswerReader` reads large answers. Its garbage is a few very large strings,
+ * which V8 leaves lying until hundreds of megabytes of them have come together. So it is told when
+ * to look; with so little else here that takes milliseconds, between two answers.
+ */
+
+const GARBAGE_BYTES_MAX = 8 * 2 ** 20;
+
+setFlagsFromString("--expose-gc");
+// A context has the function only if it was made after the flag was set.
+const collectGarbage = runInNewContext("gc") as () => void;
+let bytesSinceCollected = 0;
+
+parentPort?.on("message", (task: ReadingTask) => {
+  const { definition, question, status, headers, body, parsedBytesMax } = task;
+  bytesSinceCollected += body.length;
+  const answer = { status, headers, body: bufferOf(body), parsedBytesMax };
+  const interpretation = answerTo(
+    question,
+    compileProvider(parseExactJson(definition) as ProviderDefinition),
+    answer,
+  );
+  releaseBytes(body);
+  tell(interpretation);
+  if (bytesSinceCollected < GARBAGE_BYTES_MAX) return;
+  bytesSinceCollected = 0;
+  setImmediate(collectGarbage);
+});
+
+/** A result goes as bytes, which change hands without a copy. */
+function tell(interpretation: Interpretation): void {
+  if (interpretation.kind !== "completed" || typeof interpretation.result !== "string") {
+    parentPort?.postMessage(interpretation, []);
+    return;
+  }
+  const result = new Uint8Array(bytesOfResult(interpretation.result));
+  new TextEncoder().encodeInto(interpretation.result, result);
+  parentPort?.postMessage({ ...interpretation, result }, [result.buffer]);
+}

@@ -1,0 +1,292 @@
+import {
+  HEALTHY,
+  INCONCLUSIVE,
+  type LaneVerdict,
+  laneVerdict,
+  reachOf,
+} from "../../core/job/job.ts";
+import type { MemoryPlan } from "../../core/memory-plan.ts";
+import type { Observation } from "../../core/job/observation.ts";
+import { type Reach, reachOfFailure, type RequestFailureCode } from "../../core/request-failure.ts";
+import type {
+  AnswerRoom,
+  OutboundRequest,
+  RequestOutcome,
+} from "../../outbound/exchange/request-outcome.ts";
+import { buildResultRequest, buildStatusRequest } from "../../providers/request/build.ts";
+import {
+  interpretFailure,
+  type Interpretation,
+  type ResultWanted,
+} from "../../providers/answer/interpret.ts";
+import { interpretResultFailure, refusedResult } from "../../providers/answer/interpret-result.ts";
+import { resolveLinks } from "../../providers/answer/resolve-links.ts";
+import type { UpstreamRequest } from "../../providers/request/upstream-request.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import { MemoryBudget } from "../../lanes/memory-budget.ts";
+import type { ReadingTime } from "../../lanes/reading-time.ts";
+import { AnswerReader } from "./body-reader.ts";
+import { type AnswerMemory, memoryAfterStatus, NO_MEMORY } from "../watch/answer-memory.ts";
+import type { UpstreamAccess } from "../upstream/access.ts";
+import type { Watch } from "../watch/watch.ts";
+
+/** Answers from this size on are read in a thread of their own, and wait for room in memory. */
+const LARGE_ANSWER_BYTES_MIN = 256 * 1024;
+const READING_TIMEOUT_MS = 20_000;
+
+export interface AnswerPorts {
+  readonly clock: Clock;
+  readonly memory: MemoryPlan;
+  send(request: OutboundRequest): Promise<RequestOutcome>;
+  /**
+   * Called with the meaning of every answer, for the metrics.
+   * @param failureCode how the request failed, when no answer came
+   */
+  observed(interpretation: Interpretation, failureCode: RequestFailureCode | null): void;
+}
+
+/** What all requests about jobs share. */
+export interface Asking {
+  readonly ports: AnswerPorts;
+  readonly reader: AnswerReader;
+  readonly room: MemoryBudget<OutboundRequest>;
+  readonly readingTime: ReadingTime;
+  /** A larger answer would take more than a project's part of the room. */
+  readonly answerBytesMax: number;
+}
+
+export function openAsking(ports: AnswerPorts, readingTime: ReadingTime): Asking {
+  const { largeAnswersBytesMax, parsedAnswerBytesMax, readerHeapBytesMax } = ports.memory;
+  const answerBytesMax = largeAnswersBytesMax / 2;
+  return {
+    ports,
+    reader: new AnswerReader({
+      clock: ports.clock,
+      largeBytesMin: LARGE_ANSWER_BYTES_MIN,
+      parsedBytesMax: parsedAnswerBytesMax,
+      heapBytesMax: readerHeapBytesMax,
+      timeoutMs: READING_TIMEOUT_MS,
+    }),
+    room: new MemoryBudget({
+      bytesFree: LARGE_ANSWER_BYTES_MIN,
+      bytesMax: largeAnswersBytesMax,
+      bytesPerGroupMax: () => answerBytesMax,
+      groupOf: ({ projectId }) => projectId,
+    }),
+    answerBytesMax,
+    readingTime,
+  };
+}
+
+export interface SentRequest {
+  readonly origin: string;
+  readonly reach: Reach;
+}
+
+/** What one request about a job brought. */
+export interface Asked {
+  readonly interpretation: Interpretation;
+  /** Where the request went and how far it came; null where the URL may not be asked. */
+  readonly sent: SentRequest | null;
+  /** How long the upstream held its answer back because it was asked to. */
+  readonly lingeredMs: number;
+}
+
+/**
+ * Asks about a job once: for its result when the last answer said that it has completed, else for
+ * its status. Null when this process cut the request off because it stops, which tells nothing.
+ */
+export function askUpstream(
+  asking: Asking,
+  access: UpstreamAccess,
+  watch: Watch,
+  mayLinger: boolean,
+): Promise<Asked | null> {
+  const { memory } = watch;
+  return memory?.wanted
+    ? askForResult(asking, access, watch, memory, memory.wanted)
+    : askForStatus(asking, access, watch, mayLinger);
+}
+
+async function askForStatus(
+  asking: Asking,
+  access: UpstreamAccess,
+  watch: Watch,
+  mayLinger: boolean,
+): Promise<Asked | null> {
+  const { ports, reader, room } = asking;
+  const { provider } = access;
+  const memory = watch.memory ?? NO_MEMORY;
+  const lingerMs = mayLinger ? (provider.longPoll?.waitMs ?? 0) : 0;
+  const { nextUrl, etag, unchanged, remembered } = memory;
+  const facts = { nowMs: ports.clock.now(), nextUrl, etag, mayLinger };
+  const request = buildStatusRequest(access.target, watch, facts);
+  if (request.kind === "refused") {
+    // The first URL, which was allowed when the job was accepted, may lead to another.
+    if (nextUrl !== null) watch.memory = { ...memory, nextUrl: null, etag: null };
+    return unsent(access.redact(unusable(request.problem)));
+  }
+  const limits = {
+    timeoutMs: Math.min(access.requestTimeoutMs + lingerMs, access.timeoutMsMax),
+    mayHoldBackMs: lingerMs,
+    responseBytesMax: Math.min(access.statusBytesMax, asking.answerBytesMax),
+  };
+  const sent = question(access, request, limits, room);
+  try {
+    const outcome = await ports.send(sent);
+    if (isCutOff(outcome)) return null;
+    const nowMs = ports.clock.now();
+    watch.pollCount += 1;
+    watch.lastPolledAtMs = facts.nowMs;
+    const ageMs = nowMs - watch.acceptedAtMs;
+    const beganMs = ports.clock.monotonic();
+    const reading =
+      outcome.kind === "failed"
+        ? interpretFailure(outcome.failure)
+        : reader.read(
+            access.projectId,
+            {
+              kind: "status",
+              facts: { seenBefore: watch.seen, ageMs, nowMs, unchanged, remembered },
+            },
+            provider,
+            outcome,
+          );
+    const endedMs = ports.clock.monotonic();
+    asking.readingTime.of(access.projectId).charge(endedMs - beganMs, endedMs);
+    const read = reading instanceof Promise ? await reading : reading;
+    if (read === null) return null;
+    const interpretation = resolveLinks(read, request);
+    if (provider.remembersAnswers) {
+      watch.memory = memoryAfterStatus(memory, interpretation, outcome);
+    }
+    ports.observed(interpretation, failureCodeOf(outcome));
+    return {
+      interpretation: redacted(access, interpretation),
+      sent: sentTo(sent.origin, outcome),
+      lingeredMs: lingerMs === 0 ? 0 : outcome.durationMs,
+    };
+  } finally {
+    room.leave(sent);
+  }
+}
+
+async function askForResult(
+  asking: Asking,
+  access: UpstreamAccess,
+  watch: Watch,
+  memory: AnswerMemory,
+  wanted: ResultWanted,
+): Promise<Asked | null> {
+  const { ports, reader, room } = asking;
+  const { provider, target } = access;
+  const { times, place, otherwise } = wanted;
+  const request = buildResultRequest(target, watch, place, ports.clock.now());
+  if (request.kind === "refused") {
+    watch.memory = { ...memory, wanted: null };
+    return unsent(access.redact(refusedResult(request.problem)));
+  }
+  const limits = {
+    timeoutMs: access.requestTimeoutMs,
+    responseBytesMax: Math.min(access.resultBytesMax, asking.answerBytesMax),
+  };
+  const sent = question(access, request, limits, room);
+  try {
+    const outcome = await ports.send(sent);
+    if (isCutOff(outcome)) return null;
+    // Whatever came, a result that is not here is asked for by way of the status: the link to it
+    // may have changed.
+    watch.memory = { ...memory, wanted: null };
+    const nowMs = ports.clock.now();
+    const interpretation =
+      outcome.kind === "failed"
+        ? interpretResultFailure(outcome.failure, wanted)
+        : await reader.read(
+            access.projectId,
+            { kind: "result", facts: { nowMs, times, otherwise } },
+            provider,
+            outcome,
+          );
+    if (interpretation === null) return null;
+    ports.observed(interpretation, failureCodeOf(outcome));
+    return {
+      interpretation: redacted(access, interpretation),
+      sent: sentTo(sent.origin, outcome),
+      lingeredMs: 0,
+    };
+  } finally {
+    room.leave(sent);
+  }
+}
+
+function unsent(interpretation: Interpretation): Asked {
+  return { interpretation, sent: null, lingeredMs: 0 };
+}
+
+export function sentTo(origin: string, outcome: RequestOutcome): SentRequest {
+  const reach = outcome.kind === "failed" ? reachOfFailure(outcome.failure.code) : "answered";
+  return { origin, reach };
+}
+
+/**
+ * The verdict over the lane that the request had its turn in.
+ * @param asked null when nothing was sent, or the answer was not awaited
+ * @param origin the lane's. A job may have a URL of its own, which proves nothing about it.
+ */
+export function laneVerdictOf(
+  asked: Pick<Asked, "interpretation" | "sent"> | null,
+  origin: string,
+): LaneVerdict {
+  if (asked === null || asked.sent === null) return INCONCLUSIVE;
+  const { interpretation, sent } = asked;
+  const verdict = interpretation.kind === "result_wanted" ? HEALTHY : laneVerdict(interpretation);
+  const reach = sent.origin === origin ? sent.reach : "unknown";
+  return reach === reachOf(verdict) ? verdict : { ...verdict, reach };
+}
+
+function redacted(access: UpstreamAccess, interpretation: Interpretation): Interpretation {
+  return interpretation.kind === "result_wanted" ? interpretation : access.redact(interpretation);
+}
+
+function unusable(reason: string): Observation {
+  return { kind: "retry", cause: "unusable_answer", reason, retryAfterMs: null };
+}
+
+function failureCodeOf(outcome: RequestOutcome): RequestFailureCode | null {
+  return outcome.kind === "failed" ? outcome.failure.code : null;
+}
+
+function isCutOff(outcome: RequestOutcome): boolean {
+  return outcome.kind === "failed" && outcome.failure.code === "aborted";
+}
+
+interface AnswerLimits {
+  readonly timeoutMs: number;
+  readonly mayHoldBackMs?: number;
+  readonly responseBytesMax: number;
+}
+
+/** A request that only reads, whatever its method. */
+export function question(
+  { projectId, isTrusted, target }: UpstreamAccess,
+  { method, origin, path, headers, body }: UpstreamRequest,
+  { timeoutMs, mayHoldBackMs = 0, responseBytesMax }: AnswerLimits,
+  room?: AnswerRoom,
+): OutboundRequest {
+  return {
+    projectId,
+    isTrusted: isTrusted && origin === target.origin,
+    method,
+    origin,
+    path,
+    headers,
+    body,
+    mayRepeat: true,
+    readsLeniently: true,
+    timeoutMs,
+    mayHoldBackMs,
+    responseBytesMax,
+    room,
+    whenLarger: "fail",
+  };
+}

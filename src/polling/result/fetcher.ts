@@ -1,0 +1,303 @@
+import {
+  type DownloadAttempt,
+  decideAfterDownload,
+  isWholeDownload,
+} from "../../core/job/download-outcome.ts";
+import type { RawResult } from "../../core/json/raw-result.ts";
+import { DecodingSink, SinkRefusal } from "../../outbound/exchange/decoding-sink.ts";
+import type {
+  OutboundRequest,
+  RequestOutcome,
+  ResponseHeaders,
+} from "../../outbound/exchange/request-outcome.ts";
+import { resolveLink } from "../../providers/language/allowed-url.ts";
+import { buildDownloadRequest, buildStatusRequest } from "../../providers/request/build.ts";
+import { linkIn } from "../../providers/compile/download.ts";
+import type { Clock, Timer } from "../../runtime/clock.ts";
+import type { Log } from "../../runtime/process/log.ts";
+import { Pauses } from "../../runtime/pauses.ts";
+import type { UuidSource } from "../../runtime/uuid-source.ts";
+import type { FetchedResult, FetchedResults, JobKey } from "../../store/jobs/fetched-results.ts";
+import { isTransient } from "../../store/db/errors.ts";
+import { DownloadParts } from "./parts.ts";
+import { type FetchLimits, FetchTurns } from "./turns.ts";
+import type { UpstreamAccess } from "../upstream/access.ts";
+import type { Watch } from "../watch/watch.ts";
+
+/** A download under way holds a part or two in memory, at most about a mebibyte. */
+const FETCHES_AT_ONCE: FetchLimits = { perConnection: 8, perProject: 16, inAll: 64 };
+const TIMEOUT_MS = 10 * 60_000;
+/** Between tries while the database is away, doubling. */
+const DATABASE_WAIT_MS = 250;
+const DATABASE_WAIT_MS_MAX = 4_000;
+const CLAIM_RENEWED_MS = 2_000;
+/** How often one looks at what another node fetches. */
+const LOOK_AGAIN_MS = 1_000;
+
+export interface ResultFetcherPorts {
+  readonly clock: Clock;
+  readonly uuids: UuidSource;
+  readonly log: Log;
+  send(request: OutboundRequest): Promise<RequestOutcome>;
+  readonly fetched: Pick<
+    FetchedResults,
+    "claim" | "renewClaim" | "letGo" | "storePart" | "keep" | "forget" | "discardParts" | "bytesMax"
+  >;
+}
+
+/** What became of a result that is a link. */
+export type FetchOutcome =
+  | { readonly kind: "stored"; readonly fetched: FetchedResult }
+  /** The ending says so and carries the link. */
+  | { readonly kind: "failed"; readonly note: string }
+  /** This process stops; whoever polls the job next begins anew. */
+  | { readonly kind: "stopped" };
+
+/**
+ * Fetches results that are links, once a job, before its ending is told: a link may be good for one
+ * download. What comes is stored part by part and becomes the job's with the last one, so that of
+ * a node that dies in between either all of it is found by the next, or the link is asked again.
+ * A database that is away is waited for, since what was downloaded may not be had again; when the
+ * job's shard is lost over that and its job watched anew, both wait for the same download. Another
+ * node that comes to watch the job meanwhile waits as well, as long as the claim is renewed.
+ */
+export class ResultFetcher {
+  readonly #ports: ResultFetcherPorts;
+  readonly #pauses: Pauses;
+  readonly #turns = new FetchTurns(FETCHES_AT_ONCE);
+  /** By job. */
+  readonly #underWay = new Map<string, Promise<FetchOutcome>>();
+
+  constructor(ports: ResultFetcherPorts) {
+    this.#ports = ports;
+    this.#pauses = new Pauses(ports.clock);
+  }
+
+  /** The link to be fetched for a completed job, or null. */
+  linkOf(access: UpstreamAccess, watch: Watch, result: RawResult | null): string | null {
+    const { download } = access.provider;
+    const link = download === null || result === null ? null : linkIn(download, result);
+    if (link === null) return null;
+    const nextUrl = watch.memory?.nextUrl ?? null;
+    const facts = { nowMs: this.#ports.clock.now(), nextUrl, etag: null, mayLinger: false };
+    const asked = buildStatusRequest(access.target, watch, facts);
+    return asked.kind === "refused" ? link : resolveLink(link, asked.origin + asked.path);
+  }
+
+  /** Never rejects. */
+  fetch(access: UpstreamAccess, watch: Watch, link: string): Promise<FetchOutcome> {
+    const key = `${watch.shardId} ${watch.id}`;
+    const known = this.#underWay.get(key);
+    if (known !== undefined) return known;
+    const fetching = this.#inTurn(access, watch, link).finally(() => this.#underWay.delete(key));
+    this.#underWay.set(key, fetching);
+    return fetching;
+  }
+
+  async #inTurn(access: UpstreamAccess, watch: Watch, link: string): Promise<FetchOutcome> {
+    const party = { projectId: access.projectId, connectionId: watch.connectionId };
+    await this.#turns.enter(party);
+    try {
+      return await this.#claimed(access, watch, link);
+    } catch (error) {
+      if (this.#pauses.isClosed) return { kind: "stopped" };
+      this.#ports.log.error({ err: error, jobId: watch.jobId }, "a result could not be fetched");
+      return failed("The result could not be stored.");
+    } finally {
+      this.#turns.leave(party);
+    }
+  }
+
+  /** Tidies up behind a recorded ending. Never rejects: what is left goes with its retention. */
+  async forgetOnceRecorded(watch: Watch): Promise<void> {
+    if (watch.state !== "dropped") return;
+    try {
+      await this.#ports.fetched.forget({ shardId: watch.shardId, jobRowId: watch.id });
+    } catch (error) {
+      this.#ports.log.warn({ err: error }, "a fetched result could not be tidied up after");
+    }
+  }
+
+  /** Ends waits; downloads under way are cut off with the connections. */
+  close(): void {
+    this.#pauses.close();
+    this.#turns.letAllIn();
+  }
+
+  /** Once no other node fetches it. */
+  async #claimed(access: UpstreamAccess, watch: Watch, link: string): Promise<FetchOutcome> {
+    const { fetched, clock, uuids } = this.#ports;
+    const job = { shardId: watch.shardId, jobRowId: watch.id };
+    const claimId = uuids(clock.now(), watch.shardId);
+    while (!this.#pauses.isClosed) {
+      const claim = await this.#patiently(() => fetched.claim(job, claimId));
+      if (claim.kind === "stored") return claim;
+      if (claim.kind === "claimed") {
+        const holding = this.#hold(job, claimId);
+        try {
+          return await this.#attempts(access, watch, link, claim.brokeOffBefore);
+        } finally {
+          await holding.end();
+        }
+      }
+      await this.#pauses.pause(LOOK_AGAIN_MS);
+    }
+    return { kind: "stopped" };
+  }
+
+  /** Keeps a claim; at its end, when this process stops, leaves it to others. */
+  #hold(job: JobKey, claimId: string): { end(): Promise<void> } {
+    const { fetched, clock, log } = this.#ports;
+    const untold = (error: unknown): void =>
+      log.debug({ err: error }, "a claim to fetch a result could not be told of");
+    let timer: Timer | null = null;
+    const renew = (): void => {
+      timer = clock.setTimer(CLAIM_RENEWED_MS, () => {
+        renew();
+        fetched.renewClaim(job, claimId).catch(untold);
+      });
+    };
+    renew();
+    return {
+      end: async () => {
+        timer?.cancel();
+        if (this.#pauses.isClosed) await fetched.letGo(job, claimId).catch(untold);
+      },
+    };
+  }
+
+  async #attempts(
+    access: UpstreamAccess,
+    watch: Watch,
+    link: string,
+    brokeOff: boolean,
+  ): Promise<FetchOutcome> {
+    const startedAtMs = this.#ports.clock.monotonic();
+    let brokeOffBefore = brokeOff;
+    for (let attempts = 1; ; attempts += 1) {
+      if (this.#pauses.isClosed) return { kind: "stopped" };
+      const got = await this.#download(access, watch, link);
+      if (got.kind === "stored" || got.kind === "stopped") return got;
+      const tookMs = this.#ports.clock.monotonic() - startedAtMs;
+      const step = decideAfterDownload(got.outcome, { attempts, tookMs, brokeOffBefore });
+      brokeOffBefore ||= got.outcome.kind === "failed" && got.bytes > 0;
+      const reason = access.redactText(step.reason);
+      if (step.kind === "give_up") return failed(reason);
+      this.#ports.log.info({ jobId: watch.jobId, reason }, "a result is fetched once more");
+      await this.#pauses.pause(step.afterMs);
+    }
+  }
+
+  async #download(
+    access: UpstreamAccess,
+    watch: Watch,
+    link: string,
+  ): Promise<
+    | Exclude<FetchOutcome, { kind: "failed" }>
+    | { readonly kind: "not_got"; readonly outcome: DownloadAttempt; readonly bytes: number }
+  > {
+    const { clock, uuids, fetched } = this.#ports;
+    const fetchedAtMs = clock.now();
+    const request = buildDownloadRequest(access.target, link, fetchedAtMs);
+    if (request.kind === "refused") {
+      const failure = { code: "url_refused", message: request.problem } as const;
+      return { kind: "not_got", outcome: { kind: "failed", failure }, bytes: 0 };
+    }
+    const eventId = uuids(fetchedAtMs, watch.shardId);
+    const { shardId } = watch;
+    let isOver = false;
+    const parts = new DownloadParts((number, bytes) =>
+      this.#patiently(
+        () => fetched.storePart({ shardId, eventId, number, bytes }),
+        () => isOver,
+      ),
+    );
+    const { method, origin, path, headers } = request;
+    const decoding = new DecodingSink(parts, fetched.bytesMax);
+    const sent = await this.#ports.send({
+      projectId: access.projectId,
+      isTrusted: access.isTrusted && origin === access.target.origin,
+      method,
+      origin,
+      path,
+      headers,
+      body: null,
+      readsLeniently: true,
+      timeoutMs: TIMEOUT_MS,
+      responseBytesMax: fetched.bytesMax,
+      whenLarger: "fail",
+      sink: decoding,
+    });
+    const outcome = await wholly(sent, decoding);
+    if (outcome.kind === "answered" && isWholeDownload(outcome.status)) {
+      await parts.end();
+      const note = access.redactText(storedNote(outcome.headers, parts, decoding.decodes));
+      const result = { eventId, note, fetchedAtMs };
+      const job = { shardId, jobRowId: watch.id };
+      await this.#patiently(() => fetched.keep(job, result));
+      return { kind: "stored", fetched: result };
+    }
+    isOver = true;
+    if (parts.count > 0) await this.#discardParts({ shardId, eventId });
+    if (this.#pauses.isClosed) return { kind: "stopped" };
+    return { kind: "not_got", outcome, bytes: parts.bytes };
+  }
+
+  /** What is left behind goes with its retention. */
+  async #discardParts(of: { readonly shardId: number; readonly eventId: string }): Promise<void> {
+    try {
+      await this.#ports.fetched.discardParts(of);
+    } catch (error) {
+      this.#ports.log.warn({ err: error }, "what came of a result could not be tidied up");
+    }
+  }
+
+  /** A database that is away costs no download: it is asked until it answers, a sender held back. */
+  async #patiently<T>(call: () => Promise<T>, isOver = (): boolean => false): Promise<T> {
+    for (let waitMs = DATABASE_WAIT_MS; ; waitMs = Math.min(waitMs * 2, DATABASE_WAIT_MS_MAX)) {
+      try {
+        return await call();
+      } catch (error) {
+        if (this.#pauses.isClosed || isOver() || !isTransient(error)) throw error;
+        await this.#pauses.pause(waitMs);
+      }
+    }
+  }
+}
+
+function failed(error: string): FetchOutcome {
+  return { kind: "failed", note: JSON.stringify({ status: "failed", error: error.slice(0, 500) }) };
+}
+
+/** The outcome once all that came has been decoded. */
+async function wholly(sent: RequestOutcome, decoding: DecodingSink): Promise<RequestOutcome> {
+  if (sent.kind === "failed") {
+    decoding.discard();
+    return sent;
+  }
+  try {
+    await decoding.end();
+    return sent;
+  } catch (error) {
+    if (!(error instanceof SinkRefusal)) throw error;
+    const failure = { code: error.code, message: error.message };
+    return { kind: "failed", failure, durationMs: sent.durationMs };
+  }
+}
+
+function storedNote(headers: ResponseHeaders, parts: DownloadParts, isDecoded: boolean): string {
+  const encoding = isDecoded ? undefined : headers["content-encoding"];
+  return JSON.stringify({
+    status: "stored",
+    content_type: headerText(headers["content-type"]) ?? "application/octet-stream",
+    ...(encoding !== undefined && { content_encoding: headerText(encoding) }),
+    bytes: parts.bytes,
+    sha256: parts.sha256(),
+  });
+}
+
+const HEADER_TEXT = /^[\x20-\x7e]{1,200}$/;
+
+function headerText(value: string | readonly string[] | undefined): string | null {
+  return typeof value === "string" && HEADER_TEXT.test(value) ? value : null;
+}

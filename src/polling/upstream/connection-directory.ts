@@ -1,0 +1,99 @@
+import type { Clock } from "../../runtime/clock.ts";
+import type { Log } from "../../runtime/process/log.ts";
+import type { Service } from "../../runtime/service.ts";
+import type { Database } from "../../store/db/database.ts";
+import {
+  loadConnections,
+  type StoredConnection,
+} from "../../store/connections/load-connections.ts";
+import { Refresher } from "../../runtime/refresher.ts";
+
+export interface ConnectionDirectoryOptions {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Told of every connection that is new or changed, on whatever node it was changed. */
+  readonly onChange: (connection: StoredConnection, before: StoredConnection | null) => void;
+}
+
+/** Every connection, held in memory and kept fresh: few rows that every accept and poll needs. */
+export class ConnectionDirectory implements Service {
+  readonly name = "connection directory";
+  readonly #options: ConnectionDirectoryOptions;
+  readonly #byId = new Map<string, StoredConnection>();
+  readonly #byName = new Map<string, StoredConnection>();
+  readonly #refresher: Refresher<StoredConnection>;
+
+  constructor(options: ConnectionDirectoryOptions) {
+    this.#options = options;
+    this.#refresher = new Refresher<StoredConnection>({
+      name: "refresh connections",
+      clock: options.clock,
+      log: options.log,
+      load: (changedSinceMs) => loadConnections(options.database, changedSinceMs),
+      take: (connection) => {
+        if (!isSame(this.#byId.get(connection.id), connection)) this.#take(connection);
+      },
+    });
+  }
+
+  start(): Promise<void> {
+    return this.#refresher.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#refresher.stop();
+  }
+
+  /** Connections that are paused, of all projects. */
+  get pausedCount(): number {
+    let count = 0;
+    for (const { state, isDeleted } of this.#byId.values()) {
+      if (state === "paused" && !isDeleted) count += 1;
+    }
+    return count;
+  }
+
+  /** Deleted connections are still found by id: their jobs wait for their deadlines. */
+  get(id: string): StoredConnection | null {
+    return this.#byId.get(id) ?? null;
+  }
+
+  find(projectId: string, provider: string, name: string): StoredConnection | null {
+    return this.#byName.get(nameKey({ projectId, provider, name })) ?? null;
+  }
+
+  /** As `find`, after reading what has changed: another node may have made it just now. */
+  async findFresh(
+    projectId: string,
+    provider: string,
+    name: string,
+  ): Promise<StoredConnection | null> {
+    await this.#refresher.refreshOnce();
+    return this.find(projectId, provider, name);
+  }
+
+  /** Reads what has changed since the last time. */
+  refresh(): Promise<void> {
+    return this.#refresher.refreshOnce();
+  }
+
+  #take(connection: StoredConnection): void {
+    const before = this.#byId.get(connection.id);
+    this.#byId.set(connection.id, connection);
+    if (before !== undefined && this.#byName.get(nameKey(before))?.id === connection.id) {
+      this.#byName.delete(nameKey(before));
+    }
+    if (!connection.isDeleted) this.#byName.set(nameKey(connection), connection);
+    this.#options.onChange(connection, before ?? null);
+  }
+}
+
+function nameKey(connection: Pick<StoredConnection, "projectId" | "provider" | "name">): string {
+  return `${connection.projectId}\n${connection.provider}\n${connection.name}`;
+}
+
+/** Two changes within a millisecond share a time, so everything is compared. */
+function isSame(a: StoredConnection | undefined, b: StoredConnection): boolean {
+  return a !== undefined && JSON.stringify(a) === JSON.stringify(b);
+}

@@ -1,0 +1,136 @@
+import type { Breaker, BreakerLimits } from "../../core/pace/breaker.ts";
+import type { LaneLoad } from "../../lanes/lane-load.ts";
+import { Origin } from "../../lanes/origin.ts";
+import type { OriginGate } from "../../lanes/origin-gate.ts";
+import type { ReadingTime } from "../../lanes/reading-time.ts";
+import type { StoredConnection } from "../../store/connections/load-connections.ts";
+import { Upstream, type UpstreamPorts } from "./upstream.ts";
+
+/**
+ * For each project: faults of all its connections to an origin count, and hold all of them back. For
+ * the origin: failures to reach it, by several projects.
+ */
+const BREAKER: BreakerLimits = {
+  failuresInRowMax: 20,
+  failingMsMin: 0,
+  openMsInitial: 1000,
+  openMsMax: 30_000,
+};
+
+/** Of connections that can't be used. */
+const UNKNOWN_ORIGIN = "";
+
+export interface UpstreamsPorts extends Omit<UpstreamPorts, "gateOf"> {
+  /** Polls in progress to one origin, of all projects; one may have half of them. */
+  readonly pollsPerOriginMax: number;
+  /** What reading its answers takes of the event loop; nothing is held back by it unless given. */
+  readonly readingTime?: ReadingTime;
+  /** Called when a project's breaker for an origin opens, lets a probe through, and closes. */
+  readonly onBreaker?: (origin: string, projectId: string, breaker: Breaker) => void;
+}
+
+/** How a connection's lane stands, and how many jobs it is there for. */
+export interface ConnectionLoad extends LaneLoad {
+  readonly jobs: number;
+}
+
+/** All connections at work on this node, and what those to one origin have in common. */
+export class Upstreams {
+  readonly #ports: UpstreamsPorts;
+  readonly #byId = new Map<string, Upstream>();
+  readonly #origins = new Map<string, Origin>();
+  readonly #jobsByProject = new Map<string, number>();
+  #share = 1;
+
+  constructor(ports: UpstreamsPorts) {
+    this.#ports = ports;
+  }
+
+  /** The connection's; paused until the connection is known. */
+  get(connectionId: string): Upstream {
+    const known = this.#byId.get(connectionId);
+    if (known !== undefined) return known;
+    const gateOf = (origin: string, projectId: string): OriginGate =>
+      this.#originOf(origin).gateOf(projectId);
+    const upstream = new Upstream(connectionId, { ...this.#ports, gateOf });
+    upstream.lane.setShare(this.#share);
+    this.#byId.set(connectionId, upstream);
+    return upstream;
+  }
+
+  all(): Iterable<Upstream> {
+    return this.#byId.values();
+  }
+
+  configure(connection: StoredConnection): void {
+    this.get(connection.id).configure(connection);
+  }
+
+  /**
+   * This node polls another part of the jobs from now on, and takes as large a part of each
+   * connection's limits, so that all nodes together keep to them.
+   */
+  setShare(share: number): void {
+    // Who owns nothing polls nothing.
+    if (share === 0) return;
+    this.#share = share;
+    for (const { lane } of this.#byId.values()) lane.setShare(share);
+  }
+
+  /** One more job is watched through the connection from now on, or one less. */
+  count(connectionId: string, change: 1 | -1): void {
+    const upstream = this.get(connectionId);
+    upstream.jobs += change;
+    const { projectId } = upstream;
+    if (projectId === null) return;
+    const jobs = (this.#jobsByProject.get(projectId) ?? 0) + change;
+    if (jobs === 0) this.#jobsByProject.delete(projectId);
+    else this.#jobsByProject.set(projectId, jobs);
+  }
+
+  /** How many jobs of each project are watched here. */
+  get jobsByProject(): ReadonlyMap<string, number> {
+    return this.#jobsByProject;
+  }
+
+  /** How a connection stands on this node; null when it is not known here. */
+  loadOf(connectionId: string): ConnectionLoad | null {
+    const upstream = this.#byId.get(connectionId);
+    return upstream === undefined ? null : { ...upstream.lane.load(), jobs: upstream.jobs };
+  }
+
+  /** For how many projects, over all origins that each of them polls, the breaker is in this state. */
+  countOrigins(state: Breaker["state"]): number {
+    let count = 0;
+    for (const [url, origin] of this.#origins) {
+      if (url === UNKNOWN_ORIGIN) continue;
+      for (const { breaker } of origin.gates()) if (breaker.state === state) count += 1;
+    }
+    return count;
+  }
+
+  get pollsInFlight(): number {
+    let count = 0;
+    for (const { lane } of this.#byId.values()) count += lane.inFlight;
+    return count;
+  }
+
+  close(): void {
+    for (const upstream of this.#byId.values()) upstream.close();
+  }
+
+  #originOf(url: string): Origin {
+    const known = this.#origins.get(url);
+    if (known !== undefined) return known;
+    const { clock, pollsPerOriginMax: concurrency, readingTime, onBreaker } = this.#ports;
+    const origin = new Origin({
+      clock,
+      concurrency,
+      breaker: BREAKER,
+      ...(readingTime && { shareOf: (projectId: string) => readingTime.of(projectId) }),
+      onBreaker: (projectId, breaker) => onBreaker?.(url, projectId, breaker),
+    });
+    this.#origins.set(url, origin);
+    return origin;
+  }
+}

@@ -1,0 +1,74 @@
+import type { AnsweredRequest, RequestOutcome } from "../../outbound/exchange/request-outcome.ts";
+import type {
+  Interpretation,
+  ResultWanted,
+  RunningObservation,
+} from "../../providers/answer/interpret.ts";
+
+/**
+ * What the answers about a job leave behind for its next request. In memory only: after a restart
+ * the job is asked about as if for the first time. Most providers need none.
+ */
+export interface AnswerMemory {
+  /** Of the answer that still holds, and what that meant. */
+  readonly etag: string | null;
+  readonly unchanged: RunningObservation | null;
+  /** The URL that the upstream named for the next status request. */
+  readonly nextUrl: string | null;
+  /** What a rule left for those that read later answers. */
+  readonly remembered: string | null;
+  /** The result that is to be asked for before the status is asked again. */
+  readonly wanted: ResultWanted | null;
+}
+
+export const NO_MEMORY: AnswerMemory = Object.freeze({
+  etag: null,
+  unchanged: null,
+  nextUrl: null,
+  remembered: null,
+  wanted: null,
+});
+
+// RFC 9110 8.8.3, with a bound: a tag is held as long as its job.
+const ETAG = /^(?:W\/)?"[\x21\x23-\x7e]{1,200}"$/;
+
+/** What is known after a status answer. */
+export function memoryAfterStatus(
+  before: AnswerMemory,
+  interpretation: Interpretation,
+  outcome: RequestOutcome,
+): AnswerMemory {
+  switch (interpretation.kind) {
+    case "running": {
+      const nextUrl = interpretation.nextUrl ?? before.nextUrl;
+      // A tag belongs to the URL that it came from.
+      const etag = nextUrl === before.nextUrl ? etagOf(before, outcome) : null;
+      const unchanged = etag === null ? null : interpretation;
+      const remembered = interpretation.remember ?? before.remembered;
+      return { etag, unchanged, nextUrl, remembered, wanted: null };
+    }
+    case "result_wanted": {
+      const { nextUrl, remembered } = before;
+      return { ...NO_MEMORY, nextUrl, remembered, wanted: interpretation };
+    }
+    case "completed":
+    case "failed":
+    case "canceled":
+    case "expired":
+    case "absent":
+    case "retry":
+    case "credential_rejected":
+      return before;
+  }
+}
+
+function etagOf(before: AnswerMemory, outcome: RequestOutcome): string | null {
+  if (outcome.kind === "failed") return null;
+  const { etag } = outcome.headers;
+  if (typeof etag === "string" && ETAG.test(etag)) return etag;
+  return isUnchanged(outcome) ? before.etag : null;
+}
+
+function isUnchanged({ status }: AnsweredRequest): boolean {
+  return status === 304;
+}

@@ -1,0 +1,293 @@
+import { decideAtDeadline } from "../../core/job/last-poll.ts";
+import type { PackedUuids } from "../../core/ids/packed-uuids.ts";
+import { pollIntervalMs, takeOverDelayMs } from "../../core/job/poll-schedule.ts";
+import { AlarmQueue } from "../../lanes/alarm-queue.ts";
+import { fromMonotonic, toMonotonic } from "../../runtime/clock.ts";
+import type { Random } from "../../runtime/random.ts";
+import type { JobCheckpoint } from "../../store/writes/checkpoint-jobs.ts";
+import type { StoredConnection } from "../../store/connections/load-connections.ts";
+import type { LiveJob } from "../../store/jobs/load-jobs.ts";
+import type { Upstream } from "../upstream/upstream.ts";
+import { Upstreams, type UpstreamsPorts } from "../upstream/upstreams.ts";
+import { WatchTable } from "./table.ts";
+import { takeCheckpoint, Watch } from "./watch.ts";
+
+/** For a poll whose connection was lost while it was in progress. */
+const REQUEST_TIMEOUT_MS_DEFAULT = 30_000;
+/** Deadlines further away than this are looked at again by `inspectShard`. */
+const DEADLINE_HORIZON_MS = 90_000;
+
+export interface WatchListPorts extends Omit<UpstreamsPorts, "poll" | "isCurrent"> {
+  readonly random: Random;
+  /** A watch's turn has come; ends with `settle` on the upstream's lane. */
+  readonly poll: (upstream: Upstream, watch: Watch, era: number) => void;
+  /** A watch has reached its deadline and is neither ending nor dropped. */
+  timeOut(watch: Watch): void;
+}
+
+/**
+ * A job that was just accepted may have ended before; jobs that are loaded, perhaps a million of
+ * them, are spread over their interval. Those of a shard that no node has served for a while go on
+ * where their polls stopped (`takeOverDelayMs`).
+ */
+export type FirstPoll = "at_once" | "spread" | { readonly unservedMs: number };
+
+/** What is known of a job right now. */
+export interface LiveJobView {
+  readonly status: "pending" | "processing";
+  readonly progress: string | null;
+  readonly pollCount: number;
+  readonly lastPolledAtMs: number | null;
+  readonly nextPollAtMs: number | null;
+  readonly lastError: string | null;
+}
+
+/** What to poll, when, and until when: this node's jobs in memory. */
+export class WatchList {
+  readonly #ports: WatchListPorts;
+  /** The connections that jobs are watched through. */
+  readonly upstreams: Upstreams;
+  readonly #table = new WatchTable();
+  /** Of slots, in which another watch may be by then. */
+  readonly #deadlines: AlarmQueue<number>;
+  /** Connections that have, or had, watches which are parked. */
+  readonly #parkedBy = new Set<string>();
+  #closed = false;
+
+  constructor(ports: WatchListPorts) {
+    this.#ports = ports;
+    this.upstreams = new Upstreams({
+      ...ports,
+      poll: (upstream, slot, era) => ports.poll(upstream, this.#at(slot), era),
+      isCurrent: (slot, dueAtMs) => {
+        const watch = this.#at(slot);
+        return watch.dueAtMs === dueAtMs && watch.state === "scheduled";
+      },
+    });
+    this.#deadlines = new AlarmQueue(ports.clock, (slot) => this.#onDeadline(this.#at(slot)));
+  }
+
+  get size(): number {
+    return this.#table.size;
+  }
+
+  /** The connection's lane; paused until the connection is known. */
+  upstream(connectionId: string): Upstream {
+    return this.upstreams.get(connectionId);
+  }
+
+  /** A connection is new or has changed. */
+  configureConnection(connection: StoredConnection): void {
+    this.upstreams.configure(connection);
+    this.#unpark(connection.id);
+  }
+
+  /** A project's definition of a provider is new, has changed or was deleted. */
+  providerChanged(projectId: string, provider: string): void {
+    for (const upstream of this.upstreams.all()) {
+      if (!upstream.isOf(projectId, provider)) continue;
+      upstream.providerChanged();
+      this.#unpark(upstream.connectionId);
+    }
+  }
+
+  /** Watches a job, or learns that a watched one has got another subscription. */
+  watch(job: LiveJob, firstPoll: FirstPoll): void {
+    if (this.#closed) return;
+    const known = this.#find(job.shardId, job.id);
+    if (known !== null) {
+      known.wantedEvents |= job.wantedEvents;
+      known.deadlineAtMs = Math.max(known.deadlineAtMs, job.deadlineAtMs);
+      return;
+    }
+    this.upstream(job.connectionId).projectId ??= job.projectId;
+    const watch = this.#at(this.#table.add(job));
+    this.upstreams.count(job.connectionId, 1);
+    this.#setDeadlineAlarm(watch);
+    this.schedule(watch, this.#firstPollAtMs(watch, firstPoll));
+  }
+
+  /**
+   * Queues the watch's next poll.
+   * @param atMs in the clock's `now()`; waited for by the monotonic clock, as far away as it is now
+   */
+  schedule(watch: Watch, atMs: number): void {
+    this.#queue(watch, toMonotonic(this.#ports.clock, atMs));
+  }
+
+  /** Queues the next poll in the place of the last one, before all that fell due later. */
+  scheduleInPlace(watch: Watch): void {
+    this.#queue(watch, watch.dueAtMs);
+  }
+
+  #queue(watch: Watch, dueAtMs: number): void {
+    watch.state = "scheduled";
+    watch.pollAgain = false;
+    watch.dueAtMs = dueAtMs;
+    this.upstream(watch.connectionId).lane.push(watch.slot, dueAtMs);
+  }
+
+  /**
+   * Holds back a watch that can't be asked about as things are: in its lane when that is paused,
+   * else beside it, where it takes no turn of the others, until its connection or provider changes.
+   */
+  park(upstream: Upstream, watch: Watch): void {
+    if (upstream.problem !== null) {
+      this.schedule(watch, this.#ports.clock.now());
+      return;
+    }
+    watch.state = "scheduled";
+    watch.pollAgain = false;
+    watch.dueAtMs = Infinity;
+    this.#parkedBy.add(upstream.connectionId);
+  }
+
+  /** Polls a job now, or once more if a poll is under way. */
+  pollNow(shardId: number, id: string): void {
+    const watch = this.#find(shardId, id);
+    if (watch === null) return;
+    if (watch.state === "polling") watch.pollAgain = true;
+    const { clock } = this.#ports;
+    const isWaiting = watch.state === "scheduled" && watch.dueAtMs > clock.monotonic();
+    if (isWaiting) this.schedule(watch, clock.now());
+  }
+
+  /** Forgets a watch whose ending is recorded; harmless when it is forgotten already. */
+  drop(watch: Watch): void {
+    if (watch.state === "dropped") return;
+    this.upstreams.count(watch.connectionId, -1);
+    this.#table.drop(watch.slot);
+  }
+
+  /** Forgets a job that nobody waits for any more. */
+  unwatch(shardId: number, id: string): void {
+    const watch = this.#find(shardId, id);
+    if (watch !== null && watch.state !== "ending") this.drop(watch);
+  }
+
+  /** Lets go of a shard that another node owns from now on. */
+  dropShard(shardId: number): void {
+    for (const slot of this.#table.ofShard(shardId)) this.drop(this.#at(slot));
+  }
+
+  heldIds(shardId: number): PackedUuids {
+    return this.#table.idsOfShard(shardId);
+  }
+
+  holds(shardId: number, id: string): boolean {
+    return this.#table.find(shardId, id) !== null;
+  }
+
+  view(shardId: number, id: string): LiveJobView | null {
+    const watch = this.#find(shardId, id);
+    if (watch === null) return null;
+    const problem = this.#problemOf(watch);
+    const isDueSometime = watch.state === "scheduled" && problem === null;
+    return {
+      status: watch.phase,
+      progress: watch.progress,
+      pollCount: watch.pollCount,
+      lastPolledAtMs: watch.lastPolledAtMs,
+      nextPollAtMs: isDueSometime ? fromMonotonic(this.#ports.clock, watch.dueAtMs) : null,
+      lastError: problem ?? watch.lastError,
+    };
+  }
+
+  /** What holds the job up: that it can't be asked about, or what the last poll met; or null. */
+  lastErrorOf(watch: Watch): string | null {
+    return this.#problemOf(watch) ?? watch.lastError;
+  }
+
+  #problemOf(watch: Watch): string | null {
+    return this.upstream(watch.connectionId).problemOf(watch.providerVersionId);
+  }
+
+  /** Looks through a shard: sets the alarms of deadlines that came near, returns what to check point. */
+  inspectShard(shardId: number, checkpointsMax: number): JobCheckpoint[] {
+    const checkpoints: JobCheckpoint[] = [];
+    const nowMs = this.#ports.clock.now();
+    for (const slot of this.#table.ofShard(shardId)) {
+      const watch = this.#at(slot);
+      this.#setDeadlineAlarm(watch);
+      if (checkpoints.length >= checkpointsMax) continue;
+      const checkpoint = takeCheckpoint(watch, nowMs);
+      if (checkpoint !== null) checkpoints.push(checkpoint);
+    }
+    return checkpoints;
+  }
+
+  /** Begins no more polls. */
+  close(): void {
+    this.#closed = true;
+    this.#deadlines.clear();
+    this.upstreams.close();
+  }
+
+  /** Lets parked watches try again. Looks through all there are, which happens seldom enough. */
+  #unpark(connectionId: string): void {
+    if (!this.#parkedBy.delete(connectionId)) return;
+    for (const slot of this.#table.all()) {
+      const watch = this.#at(slot);
+      const isParked = watch.state === "scheduled" && watch.dueAtMs === Infinity;
+      if (isParked && watch.connectionId === connectionId) {
+        this.schedule(watch, this.#ports.clock.now());
+      }
+    }
+  }
+
+  #onDeadline(watch: Watch): void {
+    if (watch.state === "ending" || watch.state === "dropped") return;
+    const { clock } = this.#ports;
+    const nowMs = clock.now();
+    if (watch.deadlineAtMs > nowMs) {
+      this.#setDeadlineAlarm(watch);
+      return;
+    }
+    const upstream = this.upstream(watch.connectionId);
+    const access = upstream.accessOf(watch.providerVersionId);
+    const step = decideAtDeadline({
+      isPolling: watch.state === "polling",
+      deadlineAtMs: watch.deadlineAtMs,
+      dueAtMs: fromMonotonic(clock, watch.dueAtMs),
+      lastPolledAtMs: watch.lastPolledAtMs,
+      wantsResult: watch.memory !== null && watch.memory.wanted !== null,
+      canBeAsked: access !== null && upstream.lane.pausedUntilMs <= clock.monotonic(),
+      requestTimeoutMs: access?.provider.exchangeMsMax ?? REQUEST_TIMEOUT_MS_DEFAULT,
+      nowMs,
+    });
+    if (step.kind === "time_out") {
+      this.#ports.timeOut(watch);
+      return;
+    }
+    if (step.kind === "poll_now") this.schedule(watch, nowMs);
+    this.#deadlines.set(watch.slot, step.lookAgainAtMs);
+  }
+
+  #setDeadlineAlarm(watch: Watch): void {
+    // Far ones would pile up: most jobs end long before.
+    if (watch.deadlineAtMs - this.#ports.clock.now() > DEADLINE_HORIZON_MS) return;
+    this.#deadlines.set(watch.slot, watch.deadlineAtMs);
+  }
+
+  #firstPollAtMs(watch: Watch, firstPoll: FirstPoll): number {
+    const nowMs = this.#ports.clock.now();
+    const { schedule } = this.upstream(watch.connectionId).accessOf(watch.providerVersionId) ?? {};
+    if (firstPoll === "at_once" || schedule === undefined) return nowMs;
+    const ageMs = nowMs - watch.acceptedAtMs;
+    const intervalMs = pollIntervalMs(schedule, ageMs);
+    const random = this.#ports.random();
+    if (firstPoll === "spread") return nowMs + random * intervalMs;
+    const untilDeadlineMs = watch.deadlineAtMs - nowMs;
+    const { unservedMs } = firstPoll;
+    return nowMs + takeOverDelayMs({ intervalMs, ageMs, untilDeadlineMs, unservedMs, random });
+  }
+
+  #at(slot: number): Watch {
+    return new Watch(this.#table, slot);
+  }
+
+  #find(shardId: number, id: string): Watch | null {
+    const slot = this.#table.find(shardId, id);
+    return slot === null ? null : this.#at(slot);
+  }
+}

@@ -1,0 +1,193 @@
+import type { Observation, UpstreamTimes } from "../../core/job/observation.ts";
+import type { RequestFailure } from "../../core/request-failure.ts";
+import {
+  type Answered,
+  describe,
+  readEndingError,
+  readHintMs,
+  readRaw,
+  readRetryAfterMs,
+  REASON_CHARACTERS_MAX,
+  refusedCredential,
+  retry,
+  tooManySteps,
+  unreadable,
+} from "./response.ts";
+import type { ResultAnswers } from "../compile/answers.ts";
+import { judge, type RuleVerdict } from "../compile/rules.ts";
+import { cleanLine } from "./error-text.ts";
+import { type HttpVerdict, interpretFailure, SILENT_ENDING, verdictOfHttp } from "./interpret.ts";
+import type { Provider } from "../compile/provider.ts";
+import { readBody, readText, type UpstreamAnswer } from "../language/read-body.ts";
+import type { Steps } from "../language/steps.ts";
+
+/** What the meaning of an answer to the request for a result depends on besides the answer. */
+export interface ResultFacts {
+  readonly nowMs: number;
+  /** The job's times, from the status answer. */
+  readonly times: UpstreamTimes;
+  /** The result if there is none here, as JSON, from the status answer; null unless given. */
+  readonly otherwise?: string;
+}
+
+/**
+ * What the answer to the request for a result means, by the definition's rules for it and otherwise
+ * by HTTP. The job stays live until the result is here or is gone for good: what goes wrong on the
+ * way is tried again, from the status request on. Never throws.
+ */
+export function interpretResult(
+  provider: Provider,
+  answer: UpstreamAnswer,
+  facts: ResultFacts,
+  steps?: Steps,
+): Observation {
+  const { result } = provider.answers;
+  if (result.kind !== "request") throw new Error(`${provider.name} has no result request`);
+  const body = readBody(answer, steps);
+  const errorAt = result.answers.error;
+  const answered = { provider, answer, nowMs: facts.nowMs, body, errorAt };
+  const ruled = judge(result.answers.rules, answer, body);
+  if (ruled === null && result.answers.otherwiseOn.includes(answer.status)) {
+    return body.steps.isExceeded
+      ? said(tooManySteps(answered))
+      : otherwise(answered, facts, result.answers);
+  }
+  const verdict = ruled ?? resultVerdictOfHttp(provider, answer.status);
+  const observation = byVerdict(answered, facts, verdict, result.answers);
+  return said(body.steps.isExceeded ? tooManySteps(answered) : observation);
+}
+
+/**
+ * A request for a result that got no whole answer. One that is too large would be so each time:
+ * the job ends with what its status answer holds, where the receiver finds it.
+ */
+export function interpretResultFailure(
+  failure: RequestFailure,
+  facts: Pick<ResultFacts, "otherwise" | "times">,
+): Observation {
+  return failure.code === "body_too_large" ? withoutResult(facts) : said(interpretFailure(failure));
+}
+
+function withoutResult({ otherwise, times }: Pick<ResultFacts, "otherwise" | "times">) {
+  return { kind: "completed", result: otherwise ?? "null", times } as const;
+}
+
+/** The result can't be asked for: its URL leads where the credential may not go. */
+export function refusedResult(problem: string): Observation {
+  return said({ kind: "retry", cause: "unusable_answer", reason: problem, retryAfterMs: null });
+}
+
+/** What a status code means here where the rules say nothing. */
+function resultVerdictOfHttp(provider: Provider, status: number): RuleVerdict | HttpVerdict {
+  // Accepted, not done: the result is not ready.
+  if (status === 202) return { observe: "running", phase: "processing" };
+  const verdict = verdictOfHttp(status);
+  if (verdict.observe === "unknown_status") return { observe: "completed" };
+  // A link that carries its own credential says nothing about the connection's.
+  const isOwnCredential = provider.requests.result?.sendsCredential === true;
+  if (verdict.observe === "credential_rejected" && !isOwnCredential) return { observe: "unusable" };
+  return verdict;
+}
+
+function byVerdict(
+  answered: Answered,
+  facts: ResultFacts,
+  verdict: RuleVerdict | HttpVerdict,
+  answers: ResultAnswers,
+): Observation {
+  const { times } = facts;
+  switch (verdict.observe) {
+    case "running":
+      return {
+        kind: "running",
+        phase: verdict.phase,
+        progress: null,
+        hintMs: readHintMs(answered),
+        unknownStatus: null,
+        times,
+      };
+    case "completed":
+    case "unknown_status":
+      return completed(answered, answers, facts);
+    case "failed":
+    case "canceled":
+      return {
+        kind: verdict.observe,
+        error: readEndingError(answered, verdict) ?? SILENT_ENDING[verdict.observe],
+        times,
+      };
+    case "expired":
+      return { kind: "expired", error: goneError(answered), times };
+    case "gone":
+    case "not_found":
+      return absent(answered, facts, answers, {
+        status: "expired",
+        error: goneError(answered),
+      });
+    case "rate_limited":
+      return retry(answered, "rate_limited", verdict.waitMs);
+    case "credential_rejected":
+      return refusedCredential(answered);
+    case "retry":
+      return retry(answered, "upstream_fault");
+    case "unusable":
+      return retry(answered, "unusable_answer");
+  }
+}
+
+function completed(answered: Answered, { format, at }: ResultAnswers, facts: ResultFacts) {
+  const { answer, body } = answered;
+  const { times } = facts;
+  if (format === "text") {
+    const reading = readText(answer);
+    if (reading.kind === "unreadable") return unreadable(answered, "result", reading);
+    return { kind: "completed", result: JSON.stringify(reading.text), times } as const;
+  }
+  if (body.kind === "unreadable") {
+    // As for one that is too large.
+    if (body.isOverLimit) return withoutResult(facts);
+    return unreadable(answered, "result", body);
+  }
+  return { kind: "completed", result: readRaw(body, at) ?? "null", times } as const;
+}
+
+/** The definition says of this status that there is no such result. */
+function otherwise(answered: Answered, facts: ResultFacts, answers: ResultAnswers): Observation {
+  const result = facts.otherwise ?? "null";
+  const { status } = answered.answer;
+  // It may be that the result is not there yet.
+  return status === 404 || status === 410
+    ? said(absent(answered, facts, answers, { status: "completed", result }))
+    : { kind: "completed", result, times: facts.times };
+}
+
+function absent(
+  answered: Answered,
+  { times }: ResultFacts,
+  { goneAfter: confirmedBy }: ResultAnswers,
+  ending: AbsentObservation["ending"],
+): Observation {
+  const retryAfterMs = readRetryAfterMs(answered);
+  return {
+    kind: "absent",
+    of: "result",
+    reason: describe(answered),
+    confirmedBy,
+    retryAfterMs,
+    ending,
+    times,
+  };
+}
+
+type AbsentObservation = Extract<Observation, { kind: "absent" }>;
+
+function goneError(answered: Answered): string {
+  return `The job completed, but its result is gone. ${describe(answered)}`;
+}
+
+/** Says of what goes wrong that the job itself is done. */
+function said(observation: Observation): Observation {
+  if (observation.kind !== "retry" && observation.kind !== "absent") return observation;
+  const reason = `The job has completed, but its result could not be fetched: ${observation.reason}`;
+  return { ...observation, reason: cleanLine(reason, REASON_CHARACTERS_MAX) };
+}

@@ -1,0 +1,297 @@
+import type { Observation, RetryCause, UpstreamTimes } from "../../core/job/observation.ts";
+import {
+  isUnsent,
+  type RequestFailure,
+  type RequestFailureCode,
+} from "../../core/request-failure.ts";
+import {
+  type Answered,
+  describe,
+  readEndingError,
+  readHintMs,
+  readNextUrl,
+  readProgress,
+  readRaw,
+  readRetryAfterMs,
+  readWord,
+  readTimes,
+  readValue,
+  REASON_CHARACTERS_MAX,
+  refusedCredential,
+  retry,
+  tooManySteps,
+  unreadable,
+  unusable,
+} from "./response.ts";
+import type { ResultPlace } from "../request/build.ts";
+import type { CompiledResult, Places } from "../compile/answers.ts";
+import { foldCase, holdsAll, judge, type RuleVerdict } from "../compile/rules.ts";
+import { cleanLine } from "./error-text.ts";
+import {
+  firstPresent,
+  firstWithContent,
+  hasContent,
+  pointerText,
+  type PointerTokens,
+  valueAt,
+} from "../language/json-pointer.ts";
+import type { Provider } from "../compile/provider.ts";
+import { type BodyReading, readBody, type UpstreamAnswer } from "../language/read-body.ts";
+import type { Steps } from "../language/steps.ts";
+
+export type RunningObservation = Extract<Observation, { kind: "running" }>;
+
+/** What the meaning of an answer depends on besides the answer. */
+export interface AnswerFacts {
+  /** Whether any earlier answer proved that the upstream knows the job. */
+  readonly seenBefore: boolean;
+  /** Since the job was accepted. */
+  readonly ageMs: number;
+  readonly nowMs: number;
+  /** What the answer meant whose ETag was sent, for a 304 that says it still holds. */
+  readonly unchanged?: RunningObservation | null;
+  /** What an earlier answer left for the rules. */
+  readonly remembered?: string | null;
+}
+
+/** The job has completed, and its result is to be asked for. */
+export interface ResultWanted {
+  readonly kind: "result_wanted";
+  readonly place: ResultPlace;
+  /** The result, as JSON, should the one that is asked for be too large. */
+  readonly otherwise: string;
+  readonly times: UpstreamTimes;
+}
+
+export type Interpretation = Observation | ResultWanted;
+
+const STATUS_CHARACTERS_MAX = 100;
+
+/**
+ * What an upstream's answer to a poll means: the provider's first matching rule decides, and
+ * without one HTTP's own meaning of the status. Never throws, whatever the answer holds.
+ */
+export function interpretAnswer(
+  provider: Provider,
+  answer: UpstreamAnswer,
+  facts: AnswerFacts,
+  steps?: Steps,
+): Interpretation {
+  const body = readBody(answer, steps);
+  const { nowMs } = facts;
+  const answered = { provider, answer, nowMs, body, errorAt: provider.answers.error };
+  if (answer.status === 304 && facts.unchanged) {
+    return { ...facts.unchanged, hintMs: readHintMs(answered) };
+  }
+  const verdict = judge(provider.answers.rules, answer, body, facts.remembered ?? null);
+  const interpretation = byVerdict(answered, facts, verdict ?? verdictOfHttp(answer.status));
+  return body.steps.isExceeded ? tooManySteps(answered) : interpretation;
+}
+
+/** What an answer means that no rule matches: RFC 9110 on its own. */
+export type HttpVerdict =
+  | { readonly observe: "unknown_status" | "unusable" | "gone" }
+  | Exclude<RuleVerdict, { observe: "running" }>;
+
+/** What a status code means where the provider's rules say nothing. */
+export function verdictOfHttp(status: number): HttpVerdict {
+  if (status >= 200 && status <= 299) return { observe: "unknown_status" };
+  if (status === 401 || status === 403) return { observe: "credential_rejected" };
+  if (status === 404) return { observe: "not_found" };
+  if (status === 410) return { observe: "gone" };
+  if (status === 429) return { observe: "rate_limited", waitMs: null };
+  if (status === 408 || (status >= 500 && status <= 599)) return { observe: "retry" };
+  return { observe: "unusable" };
+}
+
+function byVerdict(
+  answered: Answered,
+  facts: AnswerFacts,
+  verdict: RuleVerdict | HttpVerdict,
+): Interpretation {
+  switch (verdict.observe) {
+    case "running":
+      return running(
+        answered,
+        verdict,
+        verdict.takesAnyWord === true ? unnamedWord(answered) : null,
+      );
+    case "completed":
+      return completed(answered);
+    case "failed":
+    case "canceled":
+    case "expired": {
+      const error = readEndingError(answered, verdict) ?? SILENT_ENDING[verdict.observe];
+      return { kind: verdict.observe, error, times: readTimes(answered) };
+    }
+    case "not_found":
+      return notFound(answered, facts);
+    case "gone":
+      return absentJob(answered, "The upstream no longer knows the job");
+    case "rate_limited":
+      return retry(answered, "rate_limited", verdict.waitMs);
+    case "credential_rejected":
+      return refusedCredential(answered);
+    case "retry":
+      return retry(answered, "upstream_fault");
+    case "unknown_status":
+      return unknownStatus(answered);
+    case "unusable":
+      return retry(answered, "unusable_answer");
+  }
+}
+
+export const SILENT_ENDING = {
+  failed: "The upstream reports that the job failed and gives no reason.",
+  canceled: "The upstream reports that the job was canceled.",
+  expired: "The upstream reports that the job has expired.",
+} as const;
+
+/** An upstream may invent statuses at any time: the job runs on, and people get to see the word. */
+function unknownStatus(answered: Answered): Observation {
+  const { provider, body } = answered;
+  if (body.kind === "unreadable") return unreadable(answered, "body", body);
+  const status = readWord(body, provider.answers.status, STATUS_CHARACTERS_MAX);
+  if (status === null) return unusable(answered, "the body has no status where one is expected");
+  return running(answered, { phase: "processing" }, status);
+}
+
+/** The status word of a job that a rule for any word takes as running, if no rule names it. */
+function unnamedWord({ provider: { answers }, body }: Answered): string | null {
+  if (answers.knownWords.size === 0 || body.kind === "unreadable") return null;
+  const found = firstPresent(body.json, answers.status);
+  if (found === null || answers.knownWords.has(foldCase(found.value))) return null;
+  return readWord(body, answers.status, STATUS_CHARACTERS_MAX);
+}
+
+function running(
+  answered: Answered,
+  { phase, remember }: Pick<Extract<RuleVerdict, { observe: "running" }>, "phase" | "remember">,
+  unknown: string | null,
+): Observation {
+  const { provider, answer } = answered;
+  if (answer.body.length > provider.runningBytesMax) {
+    const why = `the job still runs, and the answer has ${answer.body.length} bytes, more than running_answer_bytes_max, ${provider.runningBytesMax}`;
+    return unusable(answered, why);
+  }
+  const observation: RunningObservation = {
+    kind: "running",
+    phase,
+    progress: readProgress(answered),
+    hintMs: readHintMs(answered),
+    unknownStatus: unknown,
+    times: readTimes(answered),
+  };
+  const nextUrl = readNextUrl(answered);
+  if (nextUrl === null && remember === undefined) return observation;
+  return {
+    ...observation,
+    ...(nextUrl !== null && { nextUrl }),
+    ...(remember !== undefined && { remember }),
+  };
+}
+
+function completed(answered: Answered): Interpretation {
+  const { result } = answered.provider.answers;
+  if (result.kind === "in_answer") return withResult(answered, result.at);
+  const { answer, body } = answered;
+  const needsAnswer = result.urlAt !== null || result.values.length > 0 || result.onlyIf.length > 0;
+  if (needsAnswer && body.kind === "unreadable" && answer.body.length > 0) {
+    return unreadable(answered, "body", body);
+  }
+  const place = placeOfResult(body, result);
+  if (typeof place === "string") return unusable(answered, place);
+  if (place === null) return withResult(answered, result.otherwise);
+  const otherwise = readRaw(body, result.otherwise) ?? "null";
+  return { kind: "result_wanted", place, otherwise, times: readTimes(answered) };
+}
+
+/**
+ * Null when there is nothing to ask for, or the answer lacks what the request needs. A text when it
+ * has it in a form that no request can be built from: ending without the result would lose it.
+ */
+function placeOfResult(
+  body: BodyReading,
+  { urlAt, onlyIf, values }: Extract<CompiledResult, { kind: "request" }>,
+): ResultPlace | string | null {
+  if (!holdsAll(onlyIf, body)) return null;
+  const json = body.kind === "json" ? body.json : undefined;
+  const url = urlAt === null ? null : firstUrl(body, urlAt);
+  if (urlAt !== null && url === null) {
+    const found = firstWithContent(json, urlAt, body.steps);
+    return found === null ? null : notUsable(found.tokens);
+  }
+  const answer: Record<string, string> = {};
+  for (const { pointer, tokens } of values) {
+    const value = readValue(body, tokens);
+    if (value === null) {
+      return hasContent(valueAt(json, tokens), body.steps) ? notUsable(tokens) : null;
+    }
+    answer[pointer] = value;
+  }
+  return { url, answer };
+}
+
+function notUsable(tokens: PointerTokens): string {
+  return `the result can't be asked for: ${pointerText(tokens)} is no text or number, or too long`;
+}
+
+/** The first that is a text and can be used. */
+function firstUrl(body: BodyReading, places: Places): string | null {
+  const json = body.kind === "json" ? body.json : undefined;
+  for (const place of places) {
+    const url = typeof valueAt(json, place) === "string" ? readValue(body, place) : null;
+    if (url !== null) return url;
+  }
+  return null;
+}
+
+function withResult(answered: Answered, at: Places): Observation {
+  const { answer, body } = answered;
+  // A rule that needs no body says completed of one that is not there, such as a 204.
+  if (body.kind === "unreadable" && answer.body.length > 0)
+    return unreadable(answered, "body", body);
+  return { kind: "completed", result: readRaw(body, at) ?? "null", times: readTimes(answered) };
+}
+
+/** 404 has two meanings: not visible yet, shortly after submission, and gone. */
+function notFound(answered: Answered, facts: AnswerFacts): Observation {
+  const { notFoundGraceMs } = answered.provider;
+  if (!facts.seenBefore && facts.ageMs < notFoundGraceMs) return retry(answered, "not_visible_yet");
+  const what = facts.seenBefore
+    ? "The upstream no longer knows the job"
+    : `The upstream did not know the job ${notFoundGraceMs / 1000} s after it was accepted`;
+  return absentJob(answered, what);
+}
+
+function absentJob(answered: Answered, what: string): Observation {
+  const reason = describe(answered);
+  return {
+    kind: "absent",
+    of: "job",
+    reason,
+    confirmedBy: answered.provider.goneAfter,
+    retryAfterMs: readRetryAfterMs(answered),
+    ending: { status: "expired", error: `${what}. ${reason}` },
+    times: readTimes(answered),
+  };
+}
+
+function causeOfFailure(code: RequestFailureCode): RetryCause {
+  if (isUnsent(code)) return "not_sent";
+  const isTooLarge = code === "body_too_large" || code === "headers_too_large";
+  return isTooLarge ? "unreadable_answer" : "upstream_fault";
+}
+
+/**
+ * A poll that got no whole answer says nothing about its job. Answers over the size limits count
+ * against the job alone; everything else against the upstream.
+ */
+export function interpretFailure(failure: RequestFailure): Observation {
+  return {
+    kind: "retry",
+    cause: causeOfFailure(failure.code),
+    reason: cleanLine(`${failure.message} (${failure.code})`, REASON_CHARACTERS_MAX),
+    retryAfterMs: null,
+  };
+}

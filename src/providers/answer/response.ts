@@ -1,0 +1,276 @@
+import { compactJson } from "../../core/json/compact-json.ts";
+import type { Observation, RetryCause, UpstreamTimes } from "../../core/job/observation.ts";
+import { sliceRawJson } from "../../core/json/raw-json.ts";
+import {
+  parseRetryAfter,
+  parseWait,
+  parseWaitHeader,
+  readRetryAfter,
+} from "../../core/job/retry-after.ts";
+import type { PollHint } from "../compile/answers.ts";
+import type { EndingVerdict } from "../compile/rules.ts";
+import { cleanLine, readErrorText } from "./error-text.ts";
+import {
+  firstPresent,
+  pointerText,
+  type PointerTokens,
+  valueAt,
+} from "../language/json-pointer.ts";
+import type { Provider } from "../compile/provider.ts";
+import type { BodyReading, Unreadable, UpstreamAnswer } from "../language/read-body.ts";
+
+/* What can be read from an answer of an upstream, whatever it means. */
+
+/** An answer that is being interpreted. */
+export interface Answered {
+  readonly provider: Provider;
+  readonly answer: UpstreamAnswer;
+  readonly nowMs: number;
+  readonly body: BodyReading;
+  /** Where this answer says what went wrong. */
+  readonly errorAt: readonly PointerTokens[];
+}
+
+export const REASON_CHARACTERS_MAX = 500;
+const TIME_CHARACTERS_MAX = 64;
+// Progress stays in memory as long as its job; what is larger than this is not progress.
+const PROGRESS_CHARACTERS_MAX = 4096;
+// Ids and URLs that requests are built from.
+const VALUE_CHARACTERS_MAX = 8192;
+
+/** An answer that says nothing about the job. */
+export function retry(
+  answered: Answered,
+  cause: RetryCause,
+  /** The wait when the answer does not say. */
+  unaskedWaitMs: number | null = null,
+): Observation {
+  const { provider, answer, nowMs } = answered;
+  const asked = readRetryAfter(answer.headers, nowMs, {
+    resetHeaders: cause === "rate_limited" ? provider.answers.rateLimitResetHeaders : null,
+    maxMs: provider.answers.waitMsMax,
+  });
+  const reason = describe(answered);
+  const note = asked?.note ?? null;
+  return {
+    kind: "retry",
+    cause,
+    reason: note === null ? reason : `${cleanLine(reason, REASON_CHARACTERS_MAX - 150)} (${note})`,
+    retryAfterMs: asked?.ms ?? unaskedWaitMs,
+  };
+}
+
+/** Whether an answer names a rate limit; some send it as 403 without any header that says so. */
+const SAYS_RATE_LIMIT = /rate.?limit|too many requests|throttl/i;
+
+/** How long such an upstream is left alone. */
+const RATE_LIMIT_WAIT_MS = 60_000;
+
+/** The credential was refused, or so it looks. */
+export function refusedCredential(answered: Answered): Observation {
+  const { status } = answered.answer;
+  const reason = describe(answered);
+  if (SAYS_RATE_LIMIT.test(reason)) return retry(answered, "rate_limited", RATE_LIMIT_WAIT_MS);
+  const isPlain = answered.body.kind === "json" && status !== 403;
+  return { kind: "credential_rejected", reason, isPlain };
+}
+
+/** How long the answer asks to be left alone, or null. */
+export function readRetryAfterMs({ provider, answer, nowMs }: Answered): number | null {
+  return parseRetryAfter(answer.headers, nowMs, { maxMs: provider.answers.waitMsMax });
+}
+
+/** An answer that can't be what the upstream meant to say. */
+export function unusable(answered: Answered, why: string): Observation {
+  const { answer } = answered;
+  return {
+    kind: "retry",
+    cause: "unusable_answer",
+    reason: cleanLine(`${describeHttp(answer)}: ${why}.`, REASON_CHARACTERS_MAX),
+    retryAfterMs: readRetryAfterMs(answered),
+  };
+}
+
+/** A body of no use; `what` it would have been. */
+export function unreadable(
+  answered: Answered,
+  what: string,
+  { why, isLasting }: Unreadable,
+): Observation {
+  const observation = unusable(answered, `the ${what} can't be read: ${why}`);
+  return isLasting && observation.kind === "retry"
+    ? { ...observation, cause: "unreadable_answer" }
+    : observation;
+}
+
+/** The definition makes more work of the answer than the polls of others may wait for. */
+export function tooManySteps({ provider, answer, body }: Answered): Observation {
+  const { max } = body.steps;
+  const why =
+    `${describeHttp(answer)}: the definition ${provider.name} takes more than ${max} steps to read ` +
+    `this answer of ${answer.body.length} bytes; give it fewer rules and conditions, or ask for ` +
+    "less in an answer.";
+  return {
+    kind: "retry",
+    cause: "unreadable_answer",
+    reason: cleanLine(why, REASON_CHARACTERS_MAX),
+    retryAfterMs: null,
+  };
+}
+
+/** One line for a person: the HTTP status and what the body says went wrong. */
+export function describe(answered: Answered): string {
+  const error = readError(answered);
+  const http = describeHttp(answered.answer);
+  return cleanLine(error === null ? http : `${http}: ${error}`, REASON_CHARACTERS_MAX);
+}
+
+function describeHttp(answer: UpstreamAnswer): string {
+  const { "content-type": type, "content-encoding": encoding, location } = answer.headers;
+  const notes = [
+    typeof type === "string" && !type.includes("json") ? type : null,
+    typeof encoding === "string" ? encoding : null,
+    // Without its query, where signatures and keys travel.
+    typeof location === "string" ? `redirect to ${location.split("?")[0]}, not followed` : null,
+  ].filter((note) => note !== null);
+  return `HTTP ${answer.status}${notes.length === 0 ? "" : ` (${notes.join(", ")})`}`;
+}
+
+function jsonOf(body: BodyReading): unknown {
+  return body.kind === "json" ? body.json : undefined;
+}
+
+function readError({ body, errorAt }: Answered): string | null {
+  return body.kind === "json" ? readErrorText(body, errorAt) : null;
+}
+
+/** Why a job ended: of an array that the rule found an element in, what that element says. */
+export function readEndingError(
+  answered: Answered,
+  { elements = [], error }: EndingVerdict,
+): string | null {
+  const errorAt = answered.errorAt.map((place) => {
+    const pointer = pointerText(place);
+    const found = elements.find(({ array }) => pointerText(array) === pointer);
+    const index = found?.find(answered.body) ?? -1;
+    return index === -1 ? place : [...place, String(index)];
+  });
+  return readError({ ...answered, errorAt }) ?? error ?? null;
+}
+
+/** The JSON at the first place that holds a value, without white space around its tokens, or null. */
+export function readRaw(body: BodyReading, places: readonly PointerTokens[]): string | null {
+  if (body.kind === "unreadable") return null;
+  const found = firstPresent(body.json, places);
+  if (found === null || !body.steps.scan(body.text.length)) return null;
+  const raw = sliceRawJson(body.text, found.tokens);
+  return raw === null || !body.steps.scan(raw.length) ? null : compactJson(raw);
+}
+
+export function readProgress({ provider, body }: Answered): string | null {
+  const { progress: places, progressParts } = provider.answers;
+  const progress =
+    progressParts === null ? readRaw(body, places) : composeProgress(body, progressParts);
+  if (progress === null || progress.length > PROGRESS_CHARACTERS_MAX) return null;
+  // A slice of a string keeps the whole string alive; this copy outlives the answer.
+  return Buffer.from(progress).toString();
+}
+
+/** An object of those parts that are there, or null. */
+function composeProgress(
+  body: BodyReading,
+  parts: readonly (readonly [name: string, tokens: PointerTokens])[],
+): string | null {
+  const members = parts.flatMap(([name, tokens]) => {
+    const raw = readRaw(body, [tokens]);
+    return raw === null ? [] : [`${JSON.stringify(name)}:${raw}`];
+  });
+  return members.length === 0 ? null : `{${members.join(",")}}`;
+}
+
+/** The longest wait that the answer asks for in one way or another. */
+export function readHintMs(answered: Answered): number | null {
+  let hintMs = readRetryAfterMs(answered);
+  for (const hint of answered.provider.answers.pollHints) {
+    const askedMs = readHint(answered, hint);
+    if (askedMs !== null) hintMs = Math.max(hintMs ?? 0, askedMs);
+  }
+  return hintMs;
+}
+
+function readHint({ provider, answer, body, nowMs }: Answered, hint: PollHint): number | null {
+  const reading = { nowMs, maxMs: provider.answers.waitMsMax };
+  if (hint.header !== null) {
+    return parseWaitHeader(answer.headers, hint.header, hint.unit, reading);
+  }
+  const value = hint.tokens === null ? undefined : valueAt(jsonOf(body), hint.tokens);
+  const isNumeric = typeof value === "number" || typeof value === "string";
+  return isNumeric ? parseWait(String(value), hint.unit, reading) : null;
+}
+
+export function readTimes({ provider, body }: Answered): UpstreamTimes {
+  return {
+    createdAt: readScalar(body, provider.answers.createdAt, TIME_CHARACTERS_MAX),
+    updatedAt: readScalar(body, provider.answers.updatedAt, TIME_CHARACTERS_MAX),
+  };
+}
+
+/** A string, number or boolean as one line of text, or null; a number as it is written. */
+function readScalar(
+  body: BodyReading,
+  places: readonly PointerTokens[],
+  charactersMax: number,
+): string | null {
+  if (body.kind === "unreadable") return null;
+  const found = firstPresent(body.json, places);
+  if (found === null) return null;
+  const { value, tokens } = found;
+  if (typeof value === "string") return cleanLine(value, charactersMax) || null;
+  if (typeof value === "boolean") return String(value);
+  return typeof value === "number" ? readDigits(body, tokens, charactersMax) : null;
+}
+
+/** The same with the blanks of a string, which may be why nobody knows it. */
+export function readWord(
+  body: BodyReading,
+  places: readonly PointerTokens[],
+  charactersMax: number,
+): string | null {
+  const line = readScalar(body, places, charactersMax);
+  if (line === null || body.kind === "unreadable") return line;
+  const value = firstPresent(body.json, places)?.value;
+  if (typeof value !== "string" || value.length > charactersMax) return line;
+  return value.replaceAll("\0", "").toWellFormed();
+}
+
+/**
+ * A string, or a number as it is written, to build a request from; null when there is none or it is
+ * too long.
+ */
+export function readValue(body: BodyReading, tokens: PointerTokens): string | null {
+  if (body.kind === "unreadable") return null;
+  const value = valueAt(body.json, tokens);
+  if (typeof value === "number") return readDigits(body, tokens, VALUE_CHARACTERS_MAX);
+  if (typeof value !== "string" || value === "") return null;
+  return value.length > VALUE_CHARACTERS_MAX ? null : value;
+}
+
+/** The number there as it is written; null when it is too long, since its beginning is another one. */
+function readDigits(
+  { text, steps }: Extract<BodyReading, { kind: "json" }>,
+  tokens: PointerTokens,
+  charactersMax: number,
+): string | null {
+  const source = steps.scan(text.length) ? sliceRawJson(text, tokens) : null;
+  return source === null || source.length > charactersMax ? null : source;
+}
+
+/** The link to the next status request as the answer has it, or null. */
+export function readNextUrl({ provider, answer, body }: Answered): string | null {
+  const place = provider.answers.nextUrl;
+  if (place === null) return null;
+  if (place.tokens !== null) return readValue(body, place.tokens);
+  const value = place.header === null ? undefined : answer.headers[place.header];
+  const isLink = typeof value === "string" && value !== "";
+  return isLink && value.length <= VALUE_CHARACTERS_MAX ? value : null;
+}

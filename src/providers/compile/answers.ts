@@ -1,0 +1,143 @@
+import type { AbsenceLimits } from "../../core/job/absence.ts";
+import {
+  type CompiledRule,
+  compileConditions,
+  compileRules,
+  type JsonTest,
+  wordsNamed,
+} from "./rules.ts";
+import type { ProviderDefinition } from "../definition/definition.ts";
+import { type PointerTokens, splitPointer } from "../language/json-pointer.ts";
+
+/** Places to look for one thing; the first that holds a value wins. */
+export type Places = readonly PointerTokens[];
+
+/** One thing made of several places, by name. */
+export type NamedPlaces = readonly (readonly [name: string, tokens: PointerTokens])[];
+
+/** A number at a place or in a header that asks for a wait. */
+export interface PollHint {
+  readonly unit: "ms" | "s";
+  readonly header: string | null;
+  readonly tokens: PointerTokens | null;
+}
+
+/** How status answers are read, for `interpretAnswer`. */
+export interface CompiledAnswers {
+  readonly rules: readonly CompiledRule[];
+  /** The status words that the rules name, folded. */
+  readonly knownWords: ReadonlySet<unknown>;
+  readonly status: Places;
+  readonly progress: Places;
+  /** Instead of `progress`; null unless the definition composes it. */
+  readonly progressParts: NamedPlaces | null;
+  readonly error: Places;
+  readonly createdAt: Places;
+  readonly updatedAt: Places;
+  readonly pollHints: readonly PollHint[];
+  readonly rateLimitResetHeaders: readonly string[];
+  /** The longest wait asked for by an answer that is believed. */
+  readonly waitMsMax: number;
+  readonly nextUrl: {
+    readonly header: string | null;
+    readonly tokens: PointerTokens | null;
+  } | null;
+  readonly result: CompiledResult;
+}
+
+export type CompiledResult =
+  /** In the status answer itself, be it a link or not. */
+  | { readonly kind: "in_answer"; readonly at: Places }
+  | {
+      readonly kind: "request";
+      /** Where the status answer holds the URL; null when the request has a path. */
+      readonly urlAt: Places | null;
+      /** What must hold of the status answer for the request to be made. */
+      readonly onlyIf: readonly JsonTest[];
+      /** What the request takes from the status answer. */
+      readonly values: readonly { readonly pointer: string; readonly tokens: PointerTokens }[];
+      /** Where the result is in the status answer when the request is not made or too large. */
+      readonly otherwise: Places;
+      /** How the second answer is read. */
+      readonly answers: ResultAnswers;
+    };
+
+export interface ResultAnswers {
+  readonly rules: readonly CompiledRule[];
+  readonly otherwiseOn: readonly number[];
+  /** When a result that is not there counts as gone. */
+  readonly goneAfter: AbsenceLimits;
+  readonly format: "json" | "text";
+  readonly at: Places;
+  readonly error: Places;
+}
+
+export function compileAnswers(
+  definition: ProviderDefinition,
+  answerPointers: readonly string[],
+): CompiledAnswers {
+  const { extract, status } = definition;
+  const { progress } = extract;
+  return Object.freeze({
+    rules: compileRules(definition.rules, extract.status),
+    knownWords: wordsNamed(definition.rules, extract.status),
+    status: split(extract.status),
+    progress: Array.isArray(progress) ? split(progress) : [],
+    progressParts: Array.isArray(progress)
+      ? null
+      : Object.entries(progress).map(([name, at]) => [name, splitPointer(at)] as const),
+    error: split(extract.error),
+    createdAt: split(extract.created_at),
+    updatedAt: split(extract.updated_at),
+    pollHints: definition.poll_hints.map((hint) => ({ unit: hint.unit, ...placeOf(hint) })),
+    rateLimitResetHeaders: definition.rate_limit_reset_headers,
+    waitMsMax: Math.round(definition.asked_wait_s_max * 1000),
+    nextUrl: status.next_url === undefined ? null : placeOf(status.next_url),
+    result: compileResult(definition, answerPointers),
+  });
+}
+
+function compileResult(
+  { result, extract }: ProviderDefinition,
+  answerPointers: readonly string[],
+): CompiledResult {
+  switch (result.kind) {
+    case "inline":
+    case "pointer":
+      return { kind: "in_answer", at: split(result.at) };
+    case "request":
+      return {
+        kind: "request",
+        urlAt: result.request.url_at === undefined ? null : split(result.request.url_at),
+        onlyIf: compileConditions(result.only_if),
+        values: answerPointers.map((pointer) => ({ pointer, tokens: splitPointer(pointer) })),
+        otherwise: split(result.otherwise),
+        answers: {
+          rules: compileRules(result.rules),
+          otherwiseOn: result.otherwise_on,
+          goneAfter: absenceLimits(result.gone_after),
+          format: result.format,
+          at: split(result.at),
+          error: split(result.error ?? extract.error),
+        },
+      };
+  }
+}
+
+export function absenceLimits(of: ProviderDefinition["gone_after"]): AbsenceLimits {
+  return Object.freeze({ answers: of.answers, overMs: Math.round(of.over_s * 1000) });
+}
+
+function placeOf(place: {
+  readonly header?: string | undefined;
+  readonly pointer?: string | undefined;
+}) {
+  return {
+    header: place.header ?? null,
+    tokens: place.pointer === undefined ? null : splitPointer(place.pointer),
+  };
+}
+
+function split(pointers: readonly string[]): Places {
+  return pointers.map(splitPointer);
+}

@@ -1,0 +1,32 @@
+import type { Provider } from "./provider.ts";
+import type { ResultDefinition } from "../definition/result.ts";
+
+/**
+ * Where a provider's requests may carry a connection's credential: the origin of its address, and
+ * the allowed hosts if a job or an answer can name the URL that is asked.
+ * @param baseUrl the connection's own, or null for the provider's
+ */
+export function credentialHosts(provider: Provider, baseUrl: string | null): readonly string[] {
+  const { origin = null } = URL.parse(baseUrl ?? provider.baseUrl ?? "") ?? {};
+  return [
+    ...(origin === null ? [] : [origin]),
+    ...(followsUrls(provider) ? provider.allowedHosts : []),
+  ];
+}
+
+function followsUrls({ urlParams, definition: { status, result } }: Provider): boolean {
+  return urlParams.length > 0 || status.next_url !== undefined || followsToResult(result);
+}
+
+/** Whether the credential goes to a URL that an answer or a result names. */
+function followsToResult(result: ResultDefinition): boolean {
+  return result.kind === "request"
+    ? result.request.url_at !== undefined && result.request.credential
+    : result.download?.credential === true;
+}
+
+/** Those of the hosts that nobody agreed to send the credential to. */
+export function strangeHosts(hosts: readonly string[], agreed: readonly string[]): string[] {
+  // A URL to an allowed host is asked by https and on the usual port, as that origin is.
+  return hosts.filter((host) => !agreed.includes(host) && !agreed.includes(`https://${host}`));
+}

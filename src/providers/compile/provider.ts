@@ -1,0 +1,192 @@
+import type { AbsenceLimits } from "../../core/job/absence.ts";
+import { isExactNumber } from "../../core/json/exact-number.ts";
+import { floorSchedule, type PollSchedule } from "../../core/job/poll-schedule.ts";
+import { absenceLimits, type CompiledAnswers, compileAnswers } from "./answers.ts";
+import { type CompiledRequest, compileRequest } from "./request.ts";
+import type { ProviderDefinition } from "../definition/definition.ts";
+import { type CompiledDownload, compileDownload } from "./download.ts";
+import { encodeQueryValue } from "../language/template.ts";
+
+/** A provider, compiled from its definition once so that polling only executes. */
+export interface Provider {
+  readonly name: string;
+  readonly title: string;
+  /** Where a connection leads that names no other address; null when each must. */
+  readonly baseUrl: string | null;
+  /** Hosts that the credential may go to besides the connection's own, as patterns. */
+  readonly allowedHosts: readonly string[];
+  readonly definition: ProviderDefinition;
+  /** Never shorter than `minIntervalMs`. */
+  readonly schedule: PollSchedule;
+  readonly minIntervalMs: number;
+  readonly limits: {
+    readonly concurrency: number;
+    readonly requestsPerSecond: number | null;
+    readonly burst: number;
+  };
+  /** How long after acceptance a 404 means "not visible yet". */
+  readonly notFoundGraceMs: number;
+  /** How long a job may take, from acceptance, unless its subscription says otherwise. */
+  readonly deadlineMs: number;
+  readonly deadlineMsMax: number;
+  readonly requestTimeoutMs: number;
+  /** The same for an answer that the upstream holds back. */
+  readonly exchangeMsMax: number;
+  /** When a job that the upstream does not know counts as gone. */
+  readonly goneAfter: AbsenceLimits;
+  /** The largest status answer that is read. */
+  readonly statusBytesMax: number;
+  /** The largest answer of a job that still runs. */
+  readonly runningBytesMax: number;
+  /** The largest answer to a request for a result. */
+  readonly resultBytesMax: number;
+  readonly supportsCancel: boolean;
+  /** The `params` that a job may name. */
+  readonly paramNames: readonly string[];
+  /** Those that it must, because its requests are built from them. */
+  readonly requiredParams: readonly string[];
+  /** Those that hold a URL. */
+  readonly urlParams: readonly string[];
+  /** How a request asks the upstream to hold its answer back, and for how long. */
+  readonly longPoll: { readonly query: string; readonly waitMs: number } | null;
+  /** Whether a job's next request depends on its last answer. */
+  readonly remembersAnswers: boolean;
+  /** How a result that is a link is fetched; null when it is only passed on. */
+  readonly download: CompiledDownload | null;
+  readonly requests: {
+    readonly status: CompiledRequest;
+    readonly cancel: CompiledRequest | null;
+    readonly result: CompiledRequest | null;
+  };
+  readonly answers: CompiledAnswers;
+}
+
+const ACCEPT_JSON = "application/json";
+const ACCEPT_ANY = "*/*";
+
+/** @param definition comes out of `providerDefinitionSchema` */
+export function compileProvider(definition: ProviderDefinition): Provider {
+  const own = frozenCopy(definition);
+  const requests = compileRequests(own);
+  const compiled = Object.values(requests).filter((request) => request !== null);
+  const paramNames = [...new Set(compiled.flatMap((request) => request.paramNames))];
+  const minIntervalMs = toMs(own.min_interval_s);
+  const { status, limits } = own;
+  const needsSecondRequest = own.result.kind === "request";
+  return Object.freeze({
+    name: own.name,
+    title: own.title,
+    baseUrl: own.base_url ?? null,
+    allowedHosts: allowedHosts(own),
+    definition: own,
+    schedule: floorSchedule(compileSchedule(own.schedule), minIntervalMs),
+    minIntervalMs,
+    limits: Object.freeze({
+      concurrency: limits.concurrency,
+      requestsPerSecond: limits.requests_per_second,
+      burst: limits.burst,
+    }),
+    notFoundGraceMs: toMs(own.not_found_grace_s),
+    deadlineMs: toMs(own.deadline_s),
+    deadlineMsMax: toMs(own.deadline_s_max),
+    requestTimeoutMs: toMs(own.request_timeout_s),
+    exchangeMsMax: toMs(own.request_timeout_s + (status.long_poll?.seconds ?? 0)),
+    goneAfter: absenceLimits(own.gone_after),
+    // An answer that holds no result has no reason to be large.
+    statusBytesMax: needsSecondRequest ? own.running_answer_bytes_max : own.answer_bytes_max,
+    runningBytesMax: own.running_answer_bytes_max,
+    resultBytesMax: own.answer_bytes_max,
+    supportsCancel: requests.cancel !== null,
+    paramNames,
+    requiredParams: requiredParams(requests, own),
+    urlParams: [...new Set(compiled.flatMap(({ urlParam }) => urlParam ?? []))],
+    longPoll: compileLongPoll(status.long_poll),
+    remembersAnswers:
+      status.etag ||
+      status.next_url !== undefined ||
+      needsSecondRequest ||
+      own.rules.some(({ remember }) => remember !== undefined),
+    download: compileDownload(own.result),
+    requests,
+    answers: compileAnswers(own, requests.result?.answerPointers ?? []),
+  });
+}
+
+function compileRequests(definition: ProviderDefinition): Provider["requests"] {
+  const { status, cancel, result, params } = definition;
+  const json = { params, accept: ACCEPT_JSON };
+  return Object.freeze({
+    status: compileRequest(status, json),
+    cancel: cancel === undefined ? null : compileRequest(cancel, json),
+    result:
+      result.kind === "request"
+        ? compileRequest(result.request, {
+            params,
+            accept: result.format === "text" ? ACCEPT_ANY : ACCEPT_JSON,
+          })
+        : null,
+  });
+}
+
+/** Those of polling; a job that lacks one of canceling just can't be canceled. */
+function requiredParams(
+  { status, result }: Provider["requests"],
+  { params }: ProviderDefinition,
+): readonly string[] {
+  const names = new Set([...status.paramNames, ...(result?.paramNames ?? [])]);
+  return [...names].filter((name) => isRequired(params, name));
+}
+
+function isRequired(params: ProviderDefinition["params"], name: string): boolean {
+  const known = Object.hasOwn(params, name) ? params[name] : undefined;
+  return known === undefined || (known.default === undefined && !known.optional);
+}
+
+function allowedHosts({ base_url: ownUrl, allowed_hosts: others = [] }: ProviderDefinition) {
+  return Object.freeze([...(ownUrl === undefined ? [] : [new URL(ownUrl).hostname]), ...others]);
+}
+
+function compileLongPoll(
+  longPoll: ProviderDefinition["status"]["long_poll"],
+): Provider["longPoll"] {
+  if (longPoll === undefined) return null;
+  return Object.freeze({
+    query: `${encodeQueryValue(longPoll.query)}=${longPoll.seconds}`,
+    waitMs: toMs(longPoll.seconds),
+  });
+}
+
+function compileSchedule(schedule: ProviderDefinition["schedule"]): PollSchedule {
+  switch (schedule.kind) {
+    case "exponential":
+      return {
+        kind: "exponential",
+        initialMs: toMs(schedule.initial_s),
+        factor: schedule.factor,
+        capMs: toMs(schedule.cap_s),
+      };
+    case "fixed":
+      return { kind: "fixed", intervalMs: toMs(schedule.interval_s) };
+    case "square_root":
+      return {
+        kind: "square_root",
+        initialMs: toMs(schedule.initial_s),
+        capMs: toMs(schedule.cap_s),
+      };
+  }
+}
+
+function toMs(seconds: number): number {
+  return Math.round(seconds * 1000);
+}
+
+/** A value of JSON, copied so that nothing else can change it. */
+function frozenCopy<T>(value: T): T {
+  if (typeof value !== "object" || value === null || isExactNumber(value)) return value;
+  const copy = Array.isArray(value) ? value.map(frozenCopy) : mapped(value);
+  return Object.freeze(copy) as T;
+}
+
+function mapped(value: object): object {
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, frozenCopy(one)]));
+}

@@ -1,0 +1,329 @@
+import {
+  type ExactNumber,
+  isExactNumber,
+  isSameNumber,
+  sourceOfNumber,
+} from "../../core/json/exact-number.ts";
+import type { HeaderValues } from "../../core/job/retry-after.ts";
+import {
+  hasContent,
+  isPresent,
+  type PointerTokens,
+  splitPointer,
+  valueAt,
+} from "../language/json-pointer.ts";
+import { AnswerNumbers, ElementNumbers, type NumberSources } from "../language/number-sources.ts";
+import type { BodyReading } from "../language/read-body.ts";
+import type { Steps } from "../language/steps.ts";
+import type {
+  ElementCondition,
+  HeaderTest,
+  ProviderCondition,
+  ProviderRule,
+  Scalar,
+} from "../definition/rule.ts";
+
+/** What a rule says about an answer it matches. */
+export type RuleVerdict =
+  | {
+      readonly observe: "running";
+      readonly phase: "pending" | "processing";
+      /** Whether the rule takes any status word; one that no rule names is shown to people. */
+      readonly takesAnyWord?: boolean;
+      readonly remember?: string | undefined;
+    }
+  /** With the wait when the answer does not say. */
+  | { readonly observe: "rate_limited"; readonly waitMs: number | null }
+  | {
+      readonly observe: Exclude<ProviderRule["observe"], "running" | "rate_limited">;
+      /** What to say of an ending if the answer does not. */
+      readonly error?: string | undefined;
+      /** The elements of arrays that the rule looks for. */
+      readonly elements?: readonly MatchedElement[];
+    };
+
+/** What a rule knows of an ending beyond the answer. */
+export type EndingVerdict = Pick<
+  Exclude<RuleVerdict, { observe: "running" | "rate_limited" }>,
+  "error" | "elements"
+>;
+
+/** An array that a condition looks through for an element. */
+export interface MatchedElement {
+  readonly array: PointerTokens;
+  /** The index of the first element that matches, or -1. */
+  find(body: BodyReading): number;
+}
+
+/** A test of an answer; `json` is undefined for a body that is not JSON. */
+export type JsonTest = (json: unknown, numbers: NumberSources) => boolean;
+
+/** A rule as functions of the answer. */
+export interface CompiledRule {
+  readonly rule: ProviderRule;
+  readonly verdict: RuleVerdict;
+  readonly hasStatus: (httpStatus: number) => boolean;
+  /** What holding it against the head of an answer takes. */
+  readonly headSteps: number;
+  readonly headerTests: readonly ((headers: HeaderValues) => boolean)[];
+  /** One test for each of the rule's conditions. */
+  readonly conditions: readonly JsonTest[];
+  /** The same, the status word without regard to its case and to blanks around it. */
+  readonly lenient: readonly JsonTest[];
+}
+
+/** @param statusAt where the answers have their status word */
+export function compileRules(
+  rules: readonly ProviderRule[],
+  statusAt: readonly string[] = [],
+): readonly CompiledRule[] {
+  return rules.map((rule) => ({
+    rule,
+    verdict: compileVerdict(rule, statusAt),
+    hasStatus: compileStatus(rule.http_status),
+    headSteps: headSteps(rule),
+    headerTests: rule.headers.map(compileHeaderTest),
+    conditions: compileConditions(rule.all),
+    lenient: compileConditions(
+      rule.all.map((one) => (statusAt.includes(one.pointer) ? { ...one, ignore_case: true } : one)),
+    ),
+  }));
+}
+
+/** The words that rules name, folded, at any place where the answers have their status. */
+export function wordsNamed(
+  rules: readonly ProviderRule[],
+  statusAt: readonly string[],
+): ReadonlySet<unknown> {
+  const conditions = rules.flatMap((rule) => rule.all.filter((one) => names(one, statusAt)));
+  return new Set(
+    conditions.flatMap(({ eq, in: oneOf = [] }) => oneOf.concat(eq ?? [])).map(foldCase),
+  );
+}
+
+function names({ pointer, eq, in: oneOf }: ProviderCondition, statusAt: readonly string[]) {
+  return statusAt.includes(pointer) && (eq !== undefined || oneOf !== undefined);
+}
+
+export function compileConditions(conditions: readonly ProviderCondition[]): readonly JsonTest[] {
+  return conditions.map(compileCondition);
+}
+
+/** The first matching rule's verdict, or null. */
+export function judge(
+  rules: readonly CompiledRule[],
+  answer: { readonly status: number; readonly headers: HeaderValues },
+  body: BodyReading,
+  remembered: string | null = null,
+): RuleVerdict | null {
+  const json = jsonOf(body);
+  const numbers = new AnswerNumbers(body);
+  const holds = (conditions: readonly JsonTest[]): boolean =>
+    conditions.every((test) => test(json, numbers));
+  for (const rule of rules) {
+    if (!fitsHead(rule, answer, body.steps, remembered)) continue;
+    if (holds(rule.conditions)) return rule.verdict;
+  }
+  if (json === undefined) return null;
+  const fits = (rule: CompiledRule): boolean =>
+    fitsHead(rule, answer, body.steps, remembered) && holds(rule.lenient);
+  return rules.find(fits)?.verdict ?? null;
+}
+
+function fitsHead(
+  { rule, hasStatus, headerTests, headSteps: needed }: CompiledRule,
+  answer: { readonly status: number; readonly headers: HeaderValues },
+  steps: Steps,
+  remembered: string | null,
+): boolean {
+  if (!steps.spend(needed) || !hasStatus(answer.status)) return false;
+  if (rule.remembered !== undefined && rule.remembered !== remembered) return false;
+  return headerTests.every((test) => test(answer.headers));
+}
+
+/** Whether all conditions hold of an answer's body. */
+export function holdsAll(conditions: readonly JsonTest[], body: BodyReading): boolean {
+  const numbers = new AnswerNumbers(body);
+  return conditions.every((test) => test(jsonOf(body), numbers));
+}
+
+function jsonOf(body: BodyReading): unknown {
+  return body.kind === "json" ? body.json : undefined;
+}
+
+function compileVerdict(rule: ProviderRule, statusAt: readonly string[]): RuleVerdict {
+  const { observe, error, phase = "processing", wait_s: waitS } = rule;
+  if (observe === "running") {
+    const { remember } = rule;
+    return { observe, phase, remember, takesAnyWord: takesAnyWord(rule, statusAt) };
+  }
+  if (observe === "rate_limited") {
+    return { observe, waitMs: waitS === undefined ? null : Math.round(waitS * 1000) };
+  }
+  return { observe, error, elements: rule.all.flatMap(compileElement) };
+}
+
+/** Whether a rule looks at an ordinary answer without naming its status word. */
+function takesAnyWord(rule: ProviderRule, statusAt: readonly string[]): boolean {
+  const isOrdinary = compileStatus(rule.http_status)(200);
+  const isNamed = rule.all.some(
+    (one) => names(one, statusAt) || (one.contains !== undefined && statusAt.includes(one.pointer)),
+  );
+  return isOrdinary && !isNamed && statusAt.length > 0;
+}
+
+function compileStatus(wanted: ProviderRule["http_status"]): (status: number) => boolean {
+  if (wanted === undefined) return () => true;
+  if (typeof wanted === "number") return (status) => status === wanted;
+  if (Array.isArray(wanted)) return (status) => wanted.includes(status);
+  return (status) => status >= wanted.gte && status <= wanted.lte;
+}
+
+/** One for the rule, and some for each test of a header by how many values it knows. */
+function headSteps({ headers }: ProviderRule): number {
+  return headers.reduce((sum, { in: oneOf = [] }) => sum + 2 + oneOf.length, 1);
+}
+
+function compileHeaderTest({ name, eq, in: oneOf, exists }: HeaderTest) {
+  return (headers: HeaderValues): boolean => {
+    // Own headers only, however the definition calls one.
+    const value = Object.hasOwn(headers, name) ? headers[name] : undefined;
+    const values = value === undefined ? [] : Array.isArray(value) ? value : [value];
+    if (exists !== undefined && exists !== values.length > 0) return false;
+    if (eq !== undefined && !values.includes(eq)) return false;
+    return oneOf === undefined || oneOf.some((one) => values.includes(one));
+  };
+}
+
+/** A test of the value at a place; `tokens` lead there in what `numbers` are the numbers of. */
+type ValueTest = (value: unknown, numbers: NumberSources, tokens: PointerTokens) => boolean;
+
+function compileCondition(condition: ProviderCondition): JsonTest {
+  const tests = compileTests(condition);
+  if (condition.some !== undefined) tests.push(someElement(condition.some));
+  return atPointer(condition.pointer, tests);
+}
+
+/** Many rules over a long array would keep everybody waiting. */
+const ELEMENTS_MAX = 1000;
+
+/** Whether one and the same element of an array passes all of these. */
+function someElement(conditions: readonly ElementCondition[]): ValueTest {
+  const indexOf = compileSearch(conditions);
+  return (value, numbers, tokens) => indexOf(value, numbers, tokens) !== -1;
+}
+
+function compileElement({ pointer, some }: ProviderCondition): MatchedElement[] {
+  if (some === undefined) return [];
+  const array = splitPointer(pointer);
+  const indexOf = compileSearch(some);
+  const find = (body: BodyReading): number =>
+    indexOf(valueAt(jsonOf(body), array), new AnswerNumbers(body), array);
+  return [{ array, find }];
+}
+
+function compileSearch(conditions: readonly ElementCondition[]) {
+  const tests = conditions.map((one) => atPointer(one.pointer, compileTests(one)));
+  return (value: unknown, numbers: NumberSources, tokens: PointerTokens): number => {
+    if (!Array.isArray(value)) return -1;
+    const elements: readonly unknown[] =
+      value.length > ELEMENTS_MAX ? value.slice(0, ELEMENTS_MAX) : value;
+    const ofElement = new ElementNumbers(numbers, tokens, elements.length);
+    return elements.findIndex((element, index) => {
+      ofElement.index = index;
+      return tests.every((test) => test(element, ofElement));
+    });
+  };
+}
+
+function atPointer(pointer: string, tests: readonly ValueTest[]): JsonTest {
+  const tokens = splitPointer(pointer);
+  const needed = 1 + tokens.length + tests.length;
+  return (json, numbers) => {
+    if (!numbers.steps.spend(needed)) return false;
+    const value = valueAt(json, tokens);
+    return tests.every((test) => test(value, numbers, tokens));
+  };
+}
+
+function compileTests(condition: ElementCondition): ValueTest[] {
+  const fold = condition.ignore_case ? foldCase : keepCase;
+  const tests: ValueTest[] = [];
+  const { eq, in: oneOf, not_eq: not, not_in: noneOf, exists, empty, contains } = condition;
+  if (eq !== undefined) tests.push(isAmong([eq], fold));
+  if (oneOf !== undefined) tests.push(isAmong(oneOf, fold));
+  if (not !== undefined) tests.push(isPresent, negation(isAmong([not], fold)));
+  if (noneOf !== undefined) tests.push(isPresent, negation(isAmong(noneOf, fold)));
+  if (exists !== undefined) tests.push((value) => isPresent(value) === exists);
+  if (empty !== undefined) {
+    tests.push((value, { steps }) => hasContent(value, steps) !== empty);
+  }
+  if (contains !== undefined) tests.push(holdsText(contains, condition.ignore_case));
+  return tests;
+}
+
+type Fold = (value: unknown) => unknown;
+
+/** Whether the value is one of these: numbers by their value in full, texts as `fold` leaves them. */
+function isAmong(wanted: readonly Scalar[], fold: Fold): ValueTest {
+  const others = new Set(wanted.filter((one) => !isNumber(one)).map(fold));
+  const numbers = wanted.filter(isNumber).map(compileNumber);
+  const isText: ValueTest = (value, { steps }) => {
+    const folded = fold === foldCase && typeof value === "string" ? value.length : 0;
+    return steps.fold(Math.min(folded, FOLDED_CHARACTERS_MAX)) && others.has(fold(value));
+  };
+  if (numbers.length === 0) return isText;
+  return (value, sources, tokens) => {
+    if (typeof value !== "number") return isText(value, sources, tokens);
+    if (!sources.steps.spend(numbers.length)) return false;
+    return numbers.some((isEqual) => isEqual(value, sources, tokens));
+  };
+}
+
+function isNumber(value: Scalar): value is number | ExactNumber {
+  return typeof value === "number" || isExactNumber(value);
+}
+
+/** Texts are searched this far, so that no answer can keep all other polls waiting. */
+const SEARCHED_CHARACTERS_MAX = 10_000;
+const PART_CHARACTERS_PER_PASS = 8;
+
+function holdsText(part: string, ignoreCase: boolean): ValueTest {
+  const wanted = ignoreCase ? part.toLowerCase() : part;
+  return (value, { steps }) => {
+    if (typeof value !== "string") return false;
+    const text = value.slice(0, SEARCHED_CHARACTERS_MAX);
+    if (ignoreCase && !steps.fold(text.length)) return false;
+    // At worst the engine compares the whole part at each place.
+    if (!steps.scan(text.length * Math.ceil(part.length / PART_CHARACTERS_PER_PASS))) return false;
+    return (ignoreCase ? text.toLowerCase() : text).includes(wanted);
+  };
+}
+
+/** The value's digits are looked up only where doubles agree and the answer has long numbers. */
+function compileNumber(wanted: number | ExactNumber) {
+  const source = sourceOfNumber(wanted);
+  const double = Number(source);
+  return (value: number, numbers: NumberSources, tokens: PointerTokens): boolean => {
+    if (value !== double) return false;
+    if (!numbers.mayLoseDigits) return typeof wanted === "number";
+    const found = numbers.sourceAt(tokens);
+    return numbers.steps.fold(found.length) && isSameNumber(found, source);
+  };
+}
+
+function negation(test: ValueTest): ValueTest {
+  return (value, numbers, tokens) => !test(value, numbers, tokens);
+}
+
+function keepCase(value: unknown): unknown {
+  return value;
+}
+
+/** Blanks around a text count as little as its case. What a longer text folds to is longer than any that a definition can name. */
+const FOLDED_CHARACTERS_MAX = 1500;
+
+export function foldCase(value: unknown): unknown {
+  const isShort = typeof value === "string" && value.length <= FOLDED_CHARACTERS_MAX;
+  return isShort ? value.trim().toLowerCase() : value;
+}

@@ -1,0 +1,194 @@
+import { z } from "zod";
+import {
+  headerName,
+  hostPatterns,
+  type IssueSink,
+  paramName,
+  pointer,
+  pointers,
+  sendableHeaderName,
+  templateFields,
+} from "./fields.ts";
+import { jsonTemplateProblem } from "../language/json-template.ts";
+
+/* How a definition says what is asked: the requests about a job. */
+
+const WRITING_METHODS = ["POST", "PUT", "PATCH", "DELETE"] as const;
+const METHODS = ["GET", ...WRITING_METHODS] as const;
+
+const name = z.string().min(1).max(100);
+
+/** What every request may have; `hasAnswer` for those that follow an answer. */
+function requestFields(hasAnswer: boolean) {
+  const { text, path, header } = templateFields(hasAnswer);
+  const placeholders = hasAnswer
+    ? "{job_id}, {params.<name>} and {answer.<JSON Pointer>}, a place in the answer before"
+    : "{job_id} and {params.<name>}";
+  const body = z.discriminatedUnion(
+    "kind",
+    [
+      z.strictObject({
+        kind: z.literal("json"),
+        value: z
+          .unknown()
+          .superRefine((value, context) => {
+            const problem = jsonTemplateProblem(value, hasAnswer);
+            if (problem !== null) context.addIssue({ code: "custom", ...problem });
+          })
+          .describe(`The JSON to send; its strings are templates with ${placeholders}.`),
+      }),
+      z.strictObject({
+        kind: z.literal("form"),
+        fields: z
+          .record(name, text)
+          .describe("Sent as application/x-www-form-urlencoded; each value is a template."),
+      }),
+    ],
+    { error: 'Must be "json" (with value) or "form" (with fields).' },
+  );
+  return {
+    path: path
+      .optional()
+      .describe(
+        `Follows the base URL; ${placeholders} are filled in, each as one encoded path segment. ` +
+          "{+job_id} keeps the slashes of its value.",
+      ),
+    query: z
+      .record(name, text)
+      .default({})
+      .describe(`The query by name; each value is a template with ${placeholders}.`),
+    headers: z
+      .record(sendableHeaderName, header)
+      .default({})
+      .describe("Headers of this request; each value is a template, filled in percent-encoded."),
+    body: body
+      .optional()
+      .describe("What is sent as the body; a content-type that fits goes with it."),
+  };
+}
+
+const urlParam = paramName
+  .optional()
+  .describe(
+    "Instead of path: the param that holds the whole URL, given with each job. It may lead to the " +
+      "connection's own host, the host of base_url and allowed_hosts, nowhere else.",
+  );
+
+interface RequestLike {
+  readonly method: string;
+  readonly path?: string | undefined;
+  readonly body?: unknown;
+}
+
+function checkRequest(request: RequestLike, urlField: string, isUrl: boolean, context: IssueSink) {
+  const issue = (message: string, path: PropertyKey[]): void =>
+    context.addIssue({ code: "custom", message, path });
+  if (isUrl === (request.path !== undefined)) {
+    issue(`A request needs either path or ${urlField}.`, [isUrl ? urlField : "path"]);
+  }
+  if (request.method === "GET" && request.body !== undefined) {
+    issue("A GET request has no body; say method: POST, or move this into query.", ["body"]);
+  }
+}
+
+/** A place in an answer that may be a header or a JSON Pointer. */
+export const headerOrPointer = {
+  header: headerName.optional().describe("The name of a header of the answer."),
+  pointer: pointer.optional().describe("A JSON Pointer into the answer."),
+};
+
+export function hasOnePlace(place: {
+  readonly header?: string | undefined;
+  readonly pointer?: string | undefined;
+}): boolean {
+  return (place.header === undefined) !== (place.pointer === undefined);
+}
+
+export const ONE_PLACE = { error: "Give either header or pointer." };
+
+export const statusRequestSchema = z
+  .strictObject({
+    method: z.enum(METHODS).default("GET").describe("The method of the status request."),
+    url_param: urlParam,
+    ...requestFields(false),
+    long_poll: z
+      .strictObject({
+        query: name.describe("The query parameter that asks the upstream to hold its answer back."),
+        seconds: z.int().min(1).max(300).describe("Its value, and how much longer to wait."),
+      })
+      .optional()
+      .describe(
+        "Asks to be answered when something happens. Used while the connection has few jobs, " +
+          "since a request that waits takes up concurrency.",
+      ),
+    etag: z
+      .boolean()
+      .default(false)
+      .describe(
+        "Sends the ETag of the last answer as If-None-Match; 304 means that nothing changed.",
+      ),
+    next_url: z
+      .strictObject(headerOrPointer)
+      .refine(hasOnePlace, ONE_PLACE)
+      .optional()
+      .describe(
+        "Where a running answer names the URL to ask next, on an allowed host. Kept in memory: " +
+          "after a restart the first URL is asked again.",
+      ),
+  })
+  .superRefine((request, context) =>
+    checkRequest(request, "url_param", request.url_param !== undefined, context),
+  );
+
+export const cancelRequestSchema = z
+  .strictObject({
+    // No default method: a cancel request must never be a GET by omission.
+    method: z.enum(WRITING_METHODS).describe("The method of the cancel request; never GET."),
+    url_param: urlParam,
+    ...requestFields(false),
+  })
+  .superRefine((request, context) =>
+    checkRequest(request, "url_param", request.url_param !== undefined, context),
+  );
+
+export const resultRequestSchema = z
+  .strictObject({
+    method: z.enum(METHODS).default("GET").describe("The method of the request for the result."),
+    url_at: pointers
+      .min(1)
+      .optional()
+      .describe(
+        "Instead of path: places in the status answer that hold the URL; the first wins. A path alone is one of the connection's host.",
+      ),
+    ...requestFields(true),
+    credential: z
+      .boolean()
+      .default(true)
+      .describe("Whether the credential goes along; false for links that carry their own."),
+    hosts: hostPatterns
+      .optional()
+      .describe(
+        "With credential: false, the hosts that a URL in the answer may lead to besides the " +
+          "connection's own, the host of base_url and allowed_hosts.",
+      ),
+  })
+  .superRefine((request, context) => {
+    checkRequest(request, "url_at", request.url_at !== undefined, context);
+    if (request.hosts === undefined) return;
+    const message = request.credential
+      ? "Only a request without the credential may go to hosts of its own; say credential: false."
+      : request.url_at === undefined
+        ? "Only for url_at; a path goes to the connection's host."
+        : null;
+    if (message !== null) context.addIssue({ code: "custom", message, path: ["hosts"] });
+  });
+
+export type StatusRequestDefinition = z.output<typeof statusRequestSchema>;
+export type CancelRequestDefinition = z.output<typeof cancelRequestSchema>;
+export type ResultRequestDefinition = z.output<typeof resultRequestSchema>;
+
+/** What the three kinds of request have in common. */
+export type RequestDefinition =
+  | StatusRequestDefinition
+  | CancelRequestDefinition
+  | ResultRequestDefinition;

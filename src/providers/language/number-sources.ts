@@ -1,0 +1,80 @@
+import { mayLoseDigits } from "../../core/json/exact-number.ts";
+import { sliceRawJson } from "../../core/json/raw-json.ts";
+import { splitRawArray } from "../../core/json/raw-json-items.ts";
+import { type PointerTokens, pointerText } from "./json-pointer.ts";
+import type { BodyReading } from "./read-body.ts";
+import type { Steps } from "./steps.ts";
+
+/** Where the digits of an answer's numbers are to be found, should a double not tell them apart. */
+export interface NumberSources {
+  /** What may still be done with the answer. */
+  readonly steps: Steps;
+  readonly mayLoseDigits: boolean;
+  /** How the value there is written; the empty text when there is none. */
+  sourceAt(tokens: PointerTokens): string;
+}
+
+/** The numbers of a whole answer. Nothing is looked for before it is needed. */
+export class AnswerNumbers implements NumberSources {
+  readonly steps: Steps;
+  readonly #text: string;
+  #mayLoseDigits: boolean | null = null;
+  #found: Map<string, string> | null = null;
+
+  constructor(body: BodyReading) {
+    this.steps = body.steps;
+    this.#text = body.kind === "json" ? body.text : "";
+  }
+
+  get mayLoseDigits(): boolean {
+    return (this.#mayLoseDigits ??=
+      this.steps.scan(this.#text.length) && mayLoseDigits(this.#text));
+  }
+
+  /** Remembered, since many rules may look at one place of a long answer. */
+  sourceAt(tokens: PointerTokens): string {
+    this.#found ??= new Map();
+    const pointer = pointerText(tokens);
+    const known = this.#found.get(pointer);
+    if (known !== undefined) return known;
+    if (!this.steps.scan(this.#text.length)) return "";
+    const source = sliceRawJson(this.#text, tokens) ?? "";
+    this.#found.set(pointer, source);
+    return source;
+  }
+}
+
+/** The numbers of one element of an array, the one at `index`. */
+export class ElementNumbers implements NumberSources {
+  index = 0;
+  readonly #whole: NumberSources;
+  readonly #array: PointerTokens;
+  readonly #count: number;
+  #elements: readonly string[] | null = null;
+
+  /** @param count how many elements are looked at */
+  constructor(whole: NumberSources, array: PointerTokens, count: number) {
+    this.#whole = whole;
+    this.#array = array;
+    this.#count = count;
+  }
+
+  get steps(): Steps {
+    return this.#whole.steps;
+  }
+
+  get mayLoseDigits(): boolean {
+    return this.#whole.mayLoseDigits;
+  }
+
+  sourceAt(tokens: PointerTokens): string {
+    this.#elements ??= this.#split();
+    const element = this.#elements[this.index] ?? "";
+    return this.steps.scan(element.length) ? (sliceRawJson(element, tokens) ?? "") : "";
+  }
+
+  #split(): readonly string[] {
+    const array = this.#whole.sourceAt(this.#array);
+    return this.steps.scan(array.length) ? splitRawArray(array, this.#count) : [];
+  }
+}

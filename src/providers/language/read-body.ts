@@ -1,0 +1,148 @@
+import { isUtf8 } from "node:buffer";
+import { nullNonFinite } from "../../core/json/json-repair.ts";
+import { weighJson } from "../../core/json/json-weight.ts";
+import type { HeaderValues } from "../../core/job/retry-after.ts";
+import { Steps } from "./steps.ts";
+
+/** A whole answer of an upstream, its content encoding undone; header names in lower case. */
+export interface UpstreamAnswer {
+  readonly status: number;
+  readonly headers: HeaderValues;
+  readonly body: Buffer;
+  /** How much memory its body may take once parsed; as much as suits the main thread by default. */
+  readonly parsedBytesMax?: number;
+  /** Why its content encoding could not be undone, so that the body is of no use. */
+  readonly undecodable?: string;
+}
+
+/** An answer's body as text and as JSON, or why it is not JSON; and what may be done with it. */
+export type BodyReading =
+  | {
+      readonly kind: "json";
+      readonly text: string;
+      readonly json: unknown;
+      readonly steps: Steps;
+    }
+  | (Unreadable & { readonly steps: Steps });
+
+export interface Unreadable {
+  readonly kind: "unreadable";
+  readonly why: string;
+  /** The same answer would be as unreadable the next time: nothing on the way damaged it. */
+  readonly isLasting: boolean;
+  /** Too large or too deep to be parsed; as text it may be fine. */
+  readonly isOverLimit?: boolean;
+}
+
+type TextReading = { readonly kind: "text"; readonly text: string } | Unreadable;
+
+/** Smaller texts are parsed unweighed: the worst of them takes a few mebibytes. */
+const WEIGHED_BYTES_MIN = 64 * 1024;
+const PARSED_BYTES_MAX = 64 * 2 ** 20;
+
+const BYTE_ORDER_MARK = 0xfeff;
+const CHARSET = /;\s*charset\s*=\s*"?([\w:.-]{1,40})/i;
+
+export function readBody(
+  answer: UpstreamAnswer,
+  steps = new Steps(answer.body.length),
+): BodyReading {
+  if (answer.body.length === 0) {
+    return { kind: "unreadable", why: "it is empty", isLasting: false, steps };
+  }
+  const reading = readText(answer);
+  if (reading.kind === "unreadable") return { ...reading, steps };
+  const { text } = reading;
+  const parsedBytesMax = answer.parsedBytesMax ?? PARSED_BYTES_MAX;
+  const tooMuch = overLimit(answer.body, text, parsedBytesMax);
+  if (tooMuch !== null) {
+    return { kind: "unreadable", why: tooMuch, isLasting: true, isOverLimit: true, steps };
+  }
+  const json = parse(text, steps) ?? parse(nullNonFinite(text), steps);
+  return json ?? { ...notJson(answer), steps };
+}
+
+/** A body as text, by its byte order mark or declared charset, else as UTF-8. */
+export function readText({ headers, body, undecodable }: UpstreamAnswer): TextReading {
+  if (undecodable !== undefined) {
+    return { kind: "unreadable", why: undecodable, isLasting: true };
+  }
+  const charset = charsetOf(headers, body);
+  if (charset === null || isMislabeled(charset, body)) {
+    // Buffer.toString would replace what it can't decode, and the result would no longer be
+    // what the upstream wrote.
+    return isUtf8(body)
+      ? { kind: "text", text: withoutMark(body.toString("utf8")) }
+      : notText(headers);
+  }
+  try {
+    const text = new TextDecoder(charset, { fatal: true }).decode(body);
+    return { kind: "text", text };
+  } catch {
+    return { kind: "unreadable", why: `it is not ${charset}, as it declares`, isLasting: true };
+  }
+}
+
+/** A decoder's name for it; null for UTF-8, and for a charset that no decoder knows. */
+function charsetOf({ "content-type": type }: HeaderValues, body: Buffer): string | null {
+  if (body[0] === 0xff && body[1] === 0xfe) return "utf-16le";
+  if (body[0] === 0xfe && body[1] === 0xff) return "utf-16be";
+  const label = typeof type === "string" ? CHARSET.exec(type)?.[1] : undefined;
+  if (label === undefined || /^utf-?8$/i.test(label)) return null;
+  try {
+    const { encoding } = new TextDecoder(label);
+    return encoding === "utf-8" ? null : encoding;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Some frameworks declare Latin-1 by default and send UTF-8, as RFC 8259 asks for. Text in Latin-1
+ * with a character beyond ASCII is hardly ever valid UTF-8.
+ */
+function isMislabeled(charset: string, body: Buffer): boolean {
+  return charset === "windows-1252" && isUtf8(body);
+}
+
+function withoutMark(text: string): string {
+  return text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text;
+}
+
+function overLimit(body: Buffer, text: string, parsedBytesMax: number): string | null {
+  if (body.length < WEIGHED_BYTES_MIN) return null;
+  // The brackets and quotes of other charsets lie elsewhere or are only parts of characters.
+  const utf8 = isUtf8(body) && !body.includes(0) ? body : Buffer.from(text);
+  switch (weighJson(utf8, parsedBytesMax)) {
+    case "fits":
+      return null;
+    case "too_deep":
+      return "it is nested too deeply";
+    case "too_heavy":
+      return `parsing it would take more than ${Math.round(parsedBytesMax / 2 ** 20)} MiB of memory`;
+  }
+}
+
+function parse(text: string | null, steps: Steps): BodyReading | null {
+  if (text === null) return null;
+  try {
+    return { kind: "json", text, json: JSON.parse(text), steps };
+  } catch {
+    return null;
+  }
+}
+
+function notText({ "content-type": type }: HeaderValues): Unreadable {
+  const isText = typeof type !== "string" || /^text\/|json|xml/i.test(type);
+  const why = isText
+    ? "it is not UTF-8 and declares no other charset"
+    : "it is not UTF-8 text, and other content can't be a result";
+  return { kind: "unreadable", why, isLasting: true };
+}
+
+/** A web page or a word of a proxy may be gone the next time. */
+function notJson({ headers }: UpstreamAnswer): Unreadable {
+  const type = headers["content-type"];
+  const isLasting = typeof type === "string" && !/^text\//i.test(type);
+  return { kind: "unreadable", why: "it is not JSON", isLasting };
+}

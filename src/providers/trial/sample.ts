@@ -1,0 +1,47 @@
+import { z } from "zod";
+import { sliceRawJson } from "../../core/json/raw-json.ts";
+import type { UpstreamAnswer } from "../language/read-body.ts";
+
+const HEADERS_MAX = 100;
+
+const headerValue = z.union([z.string(), z.array(z.string())], {
+  error: "Must be a text, or a list of texts for a header that comes more than once.",
+});
+
+/** An answer of an upstream as a person writes it down. */
+export const sampleAnswerSchema = z.strictObject({
+  status: z.int().min(100).max(599).describe("The HTTP status."),
+  headers: z
+    .record(z.string().min(1).max(100), headerValue)
+    .refine((headers) => Object.keys(headers).length <= HEADERS_MAX, {
+      error: `Must be at most ${HEADERS_MAX} headers.`,
+    })
+    .default({})
+    .describe("Its headers, by name."),
+  body: z
+    .unknown()
+    .optional()
+    .describe("Its body: a text is taken as it stands, any other JSON as the JSON that came."),
+});
+
+export type SampleAnswer = z.output<typeof sampleAnswerSchema>;
+
+/**
+ * The answer that a sample stands for. Its body is cut out of the text that the sample was read
+ * from, so that numbers keep their digits.
+ * @param place where the sample is in `text`
+ */
+export function answerOfSample(
+  sample: SampleAnswer,
+  text: string,
+  place: readonly string[],
+): UpstreamAnswer {
+  const headers: Record<string, string | readonly string[]> = {};
+  for (const [name, value] of Object.entries(sample.headers)) headers[name.toLowerCase()] = value;
+  return { status: sample.status, headers, body: Buffer.from(bodyText(sample, text, place)) };
+}
+
+function bodyText(sample: SampleAnswer, text: string, place: readonly string[]): string {
+  if (typeof sample.body === "string") return sample.body;
+  return sample.body === undefined ? "" : (sliceRawJson(text, [...place, "body"]) ?? "");
+}

@@ -1,0 +1,99 @@
+import { destination as openDestination, pino, stdTimeFunctions } from "pino";
+import type { DestinationStream, Logger } from "pino";
+import { prettyFactory } from "pino-pretty";
+import { createEchoRedactor, type EchoRedactor } from "../../core/redact/redact-echoes.ts";
+import { redactJson, redactText } from "../secrets/redact.ts";
+
+export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export const LOG_FORMATS = ["json", "pretty"] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
+
+export type Log = Logger;
+
+export interface LogOptions {
+  readonly level: LogLevel;
+  readonly format: LogFormat;
+  /** Secrets of this process, which no line holds in any encoding. */
+  readonly secrets?: readonly string[];
+  /** Standard output when absent. */
+  readonly destination?: DestinationStream;
+}
+
+const DEPTH_MAX = 8;
+/** Lines kept while they can't be written; further ones are dropped. */
+const UNWRITTEN_CHARACTERS_MAX = 1_000_000;
+
+/**
+ * The program's log. No secret comes out of it, however careless the caller: every finished line,
+ * whatever it was made from, is redacted on its way out. Lines are written before the call
+ * returns, so that the last one before an exit is seen.
+ */
+export function createLog({ level, format, secrets = [], destination }: LogOptions): Log {
+  const redactOwn = createEchoRedactor(secrets);
+  const output = destination ?? standardOutput();
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }), log: plainFields },
+      // Errors are plain by then.
+      serializers: { err: (error: unknown) => error },
+      hooks: { streamWrite: (line) => redactLine(line, redactOwn) },
+    },
+    format === "pretty" ? prettyOver(output, destination === undefined) : output,
+  );
+}
+
+/** A full disk or a closed pipe costs lines: without a listener, every call that logs would throw. */
+function standardOutput(): DestinationStream {
+  const output = openDestination({ fd: 1, sync: true, maxLength: UNWRITTEN_CHARACTERS_MAX });
+  output.on("error", () => undefined);
+  return output;
+}
+
+function prettyOver(destination: DestinationStream, isStandardOutput: boolean): DestinationStream {
+  const toPretty = prettyFactory({
+    colorize: isStandardOutput && process.stdout.isTTY,
+    singleLine: true,
+    translateTime: "SYS:HH:MM:ss.l",
+  });
+  return { write: (line) => destination.write(toPretty(line)) };
+}
+
+function redactLine(line: string, redactOwn: EchoRedactor): string {
+  try {
+    return `${JSON.stringify(redactJson(JSON.parse(line), redactOwn))}\n`;
+  } catch {
+    return redactText(redactOwn(line));
+  }
+}
+
+/** What JSON would lose of an error is kept, wherever it stands; bytes are only counted. */
+function plainFields(fields: object, depth = 0): Record<string, unknown> {
+  const source = fields instanceof Error ? errorFields(fields) : fields;
+  return Object.fromEntries(
+    Object.entries(source).map(([name, value]) => [name, plain(value, depth + 1)]),
+  );
+}
+
+function plain(value: unknown, depth: number): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (depth > DEPTH_MAX) return "[too deep]";
+  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
+  if (Array.isArray(value)) return value.map((item) => plain(item, depth + 1));
+  return hasOwnJson(value) ? value : plainFields(value, depth);
+}
+
+function hasOwnJson(value: object): boolean {
+  return "toJSON" in value && typeof value.toJSON === "function";
+}
+
+/** The fields that JSON leaves out, then the error's own ones (`code`, …). */
+function errorFields(error: Error): Record<string, unknown> {
+  const { name, message, stack, cause } = error;
+  const own = Object.fromEntries(Object.entries(error));
+  return { type: name, message, stack, ...(cause === undefined ? {} : { cause }), ...own };
+}

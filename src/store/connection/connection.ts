@@ -1,0 +1,211 @@
+import type { Socket } from "node:net";
+import { drizzle } from "drizzle-orm/postgres-js";
+import type { PostgresJsDatabase } from "drizzle-orm/postgres-js";
+import postgres from "postgres";
+import type { ISql } from "postgres";
+import { beginBounded, type CallBounds } from "../db/call-bounds.ts";
+import { openSocket } from "./socket.ts";
+import type { DatabaseTls } from "./tls.ts";
+import type { DatabaseServer } from "./database-url.ts";
+import { ConnectionError } from "../db/errors.ts";
+
+/** What runs statements, in a transaction or not. */
+export type Sql = ISql;
+export type TransactionSql = ISql;
+export type Orm = PostgresJsDatabase;
+
+export interface ConnectionOptions {
+  readonly server: DatabaseServer;
+  readonly tls: DatabaseTls;
+  readonly driverUrl: string;
+  /** Settings of the session, sent with the start-up message. */
+  readonly parameters: Readonly<Record<string, string | number>>;
+  /** Of every transaction, unless it has its own. */
+  readonly bounds: CallBounds;
+  /** For the socket, and again for TLS, authentication and the first statement. */
+  readonly connectTimeoutMs: number;
+  readonly onNotice: (message: string) => void;
+  /** Called once when the connection ends, whoever ended it. */
+  readonly onLost: (connection: Connection) => void;
+}
+
+/**
+ * Where Postgres gives up waiting for a synchronous standby because the statement was canceled. It
+ * answers the commit with a warning and success, though a failover would lose it.
+ */
+const STANDBY_NOT_WAITED_FOR = "SyncRepWaitForLSN";
+/** Seconds after which the kernel asks a silent peer whether it is still there. */
+const KEEP_ALIVE_S = 30;
+const END_TIMEOUT_S = 1;
+
+/**
+ * One session with one server: one instance of postgres.js with one connection, never used again
+ * once the connection is lost.
+ *
+ * The driver's own pool ends the process when a connection is lost at the wrong moment: see
+ * docs/decisions/own-connection-pool.md. `test/store/connection-loss.test.ts` cuts connections by the
+ * hundred.
+ *
+ * How values travel:
+ * - JSON goes as one *text* parameter, `json_to_recordset(${text}::text::json)`. postgres.js runs
+ *   what Postgres infers as `json` through JSON.stringify, so that the text given to `${text}::json`
+ *   arrives as one JSON string. Drizzle turns that off for a client it wraps; the first cast
+ *   pins the parameter to `text` and makes the statement right with either.
+ * - An array goes as text (`array-literal.ts`) or JSON and comes back through `to_json`: without
+ *   the server's list of types the driver knows no arrays.
+ * - `bigint` and `numeric` come back as strings; cast to `int` or `float8` what is to be a number,
+ *   `count(*)` included.
+ * - Times go as epoch milliseconds through `to_timestamp`, and come back through `date_part`:
+ *   Drizzle turns off the driver's own conversion of dates. Both ways as float8, since the
+ *   same arithmetic with `numeric` takes Postgres some 0.3 µs longer each time.
+ */
+export class Connection {
+  readonly sql: Sql;
+  readonly orm: Orm;
+  readonly #driver: postgres.Sql;
+  readonly #options: ConnectionOptions;
+  #socket: Socket | "none" | "used" = "none";
+  #isLost = false;
+  #isUnconfirmed = false;
+  /** Ends the transaction that runs, also while its `work` waits for something else. */
+  #failTransaction: ((error: ConnectionError) => void) | null = null;
+
+  /** Connects when the first statement is run. */
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    this.#driver = postgres(options.driverUrl, this.#driverOptions());
+    // Drizzle's transactions, too, must not be the driver's.
+    Object.defineProperty(this.#driver, "begin", {
+      value: <T>(work: (sql: TransactionSql) => Promise<T>) => this.transaction(work),
+    });
+    this.sql = this.#driver;
+    this.orm = drizzle(this.#driver);
+  }
+
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  /** Something was committed that the synchronous standby may lack: it is to be written again. */
+  get isUnconfirmed(): boolean {
+    return this.#isUnconfirmed;
+  }
+
+  /**
+   * Runs statements as one transaction, at READ COMMITTED; `work` waits for nothing but the
+   * database. Statements that it runs after its end are refused.
+   */
+  async transaction<T>(
+    work: (sql: TransactionSql) => Promise<T>,
+    bounds: CallBounds = this.#options.bounds,
+  ): Promise<T> {
+    let isOver = false;
+    await this.sql.unsafe(beginBounded(bounds));
+    const lost = new Promise<never>((_resolve, reject) => (this.#failTransaction = reject));
+    try {
+      const result = await Promise.race([work(refusingWhen(() => isOver, this.sql)), lost]);
+      isOver = true;
+      const { command } = await this.sql.unsafe("commit");
+      // So answers Postgres when a statement had failed and its error went no further.
+      if (command !== "COMMIT") throw new Error("the transaction had failed and was rolled back");
+      return result;
+    } catch (error) {
+      isOver = true;
+      await this.#rollBack();
+      throw error;
+    } finally {
+      this.#failTransaction = null;
+    }
+  }
+
+  /** Lets a statement that runs end within a second, then ends the session. */
+  async close(): Promise<void> {
+    await this.#driver.end({ timeout: END_TIMEOUT_S }).catch(() => {});
+    this.destroy();
+  }
+
+  /** Ends the session at once; what runs is rejected as transient. */
+  destroy(): void {
+    this.#lose();
+    if (typeof this.#socket === "object") this.#socket.destroy();
+  }
+
+  /** Harmless outside of a transaction. A session that can't be rolled back is of no more use. */
+  async #rollBack(): Promise<void> {
+    if (this.#isLost) return;
+    try {
+      await this.sql.unsafe("rollback");
+    } catch {
+      this.destroy();
+    }
+  }
+
+  #driverOptions() {
+    const { server, parameters, connectTimeoutMs, onNotice } = this.#options;
+    return {
+      // For messages only: the socket is made here.
+      host: server.host,
+      port: server.port,
+      socket: () => this.#openSocketOnce(),
+      // It is the socket's, if any.
+      ssl: false,
+      max: 1,
+      fetch_types: false,
+      connect_timeout: connectTimeoutMs / 1000,
+      keep_alive: KEEP_ALIVE_S,
+      // When a session is old or idle is for the pool to say.
+      idle_timeout: 0,
+      max_lifetime: null,
+      onnotice: (notice: postgres.Notice) => {
+        this.#isUnconfirmed ||= notice["routine"] === STANDBY_NOT_WAITED_FOR;
+        onNotice(notice["message"] ?? "");
+      },
+      onclose: () => this.#lose(),
+      connection: parameters,
+    };
+  }
+
+  async #openSocketOnce(): Promise<Socket> {
+    if (this.#socket !== "none" || this.#isLost) {
+      throw lostError();
+    }
+    this.#socket = "used";
+    const socket = await this.#openSocket();
+    this.#socket = socket;
+    if (!this.#isLost) return socket;
+    socket.destroy();
+    throw lostError();
+  }
+
+  #openSocket(): Promise<Socket> {
+    const { server, tls, connectTimeoutMs } = this.#options;
+    return openSocket(server, tls, connectTimeoutMs);
+  }
+
+  #lose(): void {
+    if (this.#isLost) return;
+    this.#isLost = true;
+    // Rejects what was queued in the driver and whatever may still come.
+    this.#driver.end({ timeout: 0 }).catch(() => {});
+    this.#failTransaction?.(lostError());
+    this.#options.onLost(this);
+  }
+}
+
+function lostError(): ConnectionError {
+  return new ConnectionError("CONNECTION_CLOSED", "the connection to the database was lost");
+}
+
+/** A transaction whose end its `work` has not noticed would go on outside of any transaction. */
+function refusingWhen(isOver: () => boolean, sql: Sql): TransactionSql {
+  return new Proxy(sql, {
+    apply(target, self, args) {
+      if (isOver()) throw new Error("the transaction is over");
+      return Reflect.apply(target, self, args) as unknown;
+    },
+    get(target, name, receiver) {
+      if (name === "unsafe" && isOver()) throw new Error("the transaction is over");
+      return Reflect.get(target, name, receiver) as unknown;
+    },
+  });
+}

@@ -1,0 +1,139 @@
+import type { Clock } from "../../runtime/clock.ts";
+import { DeadlinePassedError, type RequestDeadline } from "../../runtime/request-deadline.ts";
+import type { Connection } from "../connection/connection.ts";
+import type { Claim, ConnectionPool } from "../connection/connection-pool.ts";
+import type { DatabaseHealth } from "./database-health.ts";
+import { type Deadline, startDeadline } from "./deadline.ts";
+import { ConnectionError, DatabaseBusyError, NotBegunInTimeError } from "./errors.ts";
+
+/** How much longer than statement_timeout a call may take: the way there and back, and queueing. */
+const DEADLINE_MARGIN_MS = 5_000;
+const CALLS_WAITING_MAX = 5_000;
+/** How long calls from before an outage may take to be answered after it. */
+const STALE_GRACE_MS = 1_000;
+
+export interface CallOptions {
+  /** From the call to its result, waiting for a connection included. */
+  readonly timeoutMs?: number;
+  /** How long one lock is waited for. */
+  readonly lockTimeoutMs?: number;
+  /** How long one statement may take on the server. */
+  readonly statementTimeoutMs?: number;
+  /** Of the request that waits for the call. */
+  readonly request?: RequestDeadline;
+}
+
+export interface BoundedCallsOptions {
+  readonly pool: ConnectionPool;
+  readonly statementTimeoutMs: number;
+  readonly clock: Clock;
+  readonly health: DatabaseHealth;
+  /** A call has failed, or has run into its time limit: its connection may be of no more use. */
+  failed(connection: Connection, name: string, isOverdue: boolean, error: unknown): void;
+}
+
+/**
+ * Bounds calls to the database: in number, in time, and by the deadline of the request that waits
+ * for them. Passes what became of each on to `health`.
+ */
+export class BoundedCalls {
+  readonly #options: BoundedCallsOptions;
+  readonly #inFlight = new Set<Deadline>();
+
+  constructor(options: BoundedCallsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Rejects with `DatabaseTimeoutError`, `DatabaseBusyError`, or what the call does. For a request
+   * also with `DatabaseAwayError` and `NotBegunInTimeError`, with which nothing was sent, and with
+   * `DeadlinePassedError`, with which the call goes on within its own limits.
+   * @param name for errors
+   */
+  async run<T>(
+    name: string,
+    work: (connection: Connection) => Promise<T>,
+    options: CallOptions = {},
+  ): Promise<T> {
+    const { request } = options;
+    const { pool, statementTimeoutMs } = this.#options;
+    if (request !== undefined) this.#refuseInVain(name, request);
+    if (pool.waiting >= CALLS_WAITING_MAX) {
+      throw new DatabaseBusyError(`${name}: ${CALLS_WAITING_MAX} calls wait for a connection`);
+    }
+    const statementMs = options.statementTimeoutMs ?? statementTimeoutMs;
+    const timeoutMs = options.timeoutMs ?? statementMs + DEADLINE_MARGIN_MS;
+    const deadline = startDeadline(name, timeoutMs);
+    const connection = await claimed(name, pool.claim(), deadline, request);
+    if (request !== undefined) request.hasBegunWork = true;
+    const result = this.#run(name, connection, deadline, work);
+    return request === undefined ? result : request.race(result);
+  }
+
+  /**
+   * Cuts off the calls from before an outage that are not answered soon after it: their connections
+   * are dead, and they would hold them until their own deadlines.
+   */
+  cutOffStale(): void {
+    const stale = [...this.#inFlight];
+    if (stale.length === 0) return;
+    this.#options.clock.setTimer(STALE_GRACE_MS, () => {
+      for (const deadline of stale) {
+        if (this.#inFlight.has(deadline)) deadline.expire("hung through an outage");
+      }
+    });
+  }
+
+  #refuseInVain(name: string, request: RequestDeadline): void {
+    this.#options.health.requireReachable();
+    if (request.hasPassed) throw new NotBegunInTimeError(`${name}: the request is out of time`);
+  }
+
+  async #run<T>(
+    name: string,
+    connection: Connection,
+    deadline: Deadline,
+    work: (connection: Connection) => Promise<T>,
+  ): Promise<T> {
+    const { health, pool } = this.#options;
+    this.#inFlight.add(deadline);
+    try {
+      const result = await Promise.race([work(connection), deadline.passed]);
+      if (connection.isUnconfirmed) throw unconfirmed(name, connection);
+      health.callSucceeded();
+      return result;
+    } catch (error) {
+      this.#options.failed(connection, name, deadline.hasThrown(error), error);
+      health.callFailed(error);
+      throw error;
+    } finally {
+      this.#inFlight.delete(deadline);
+      deadline.cancel();
+      pool.giveBack(connection);
+    }
+  }
+}
+
+/** Waits for the connection; whoever gives up leaves the queue. */
+async function claimed(
+  name: string,
+  claim: Claim,
+  deadline: Deadline,
+  request: RequestDeadline | undefined,
+): Promise<Connection> {
+  try {
+    const ready = Promise.race([claim.ready, deadline.passed]);
+    return await (request === undefined ? ready : request.race(ready));
+  } catch (error) {
+    deadline.cancel();
+    claim.cancel();
+    throw error instanceof DeadlinePassedError
+      ? new NotBegunInTimeError(`${name}: no connection became free in time`)
+      : error;
+  }
+}
+
+function unconfirmed(name: string, connection: Connection): ConnectionError {
+  connection.destroy();
+  return new ConnectionError("COMMIT_UNCONFIRMED", `${name}: no synchronous standby has it yet`);
+}

@@ -1,0 +1,111 @@
+import type { DatabaseCondition } from "../../core/readiness.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import { DatabaseAwayError, errorCodes, isConnectionLost } from "./errors.ts";
+
+/*
+ * A breaker in front of the database. It opens on evidence, which is what probes and calls bring
+ * back, and closes on evidence that is newer.
+ *
+ *   unreachable  a probe failed, and no call has succeeded since
+ *   read_only    a probe or a call was told so: a standby, or a provider's answer to a full disk
+ *   full         a call or a probe could not extend a file
+ */
+
+/** What a probe found. A failed one has the error, and when it began, in monotonic time. */
+export type ProbeFinding =
+  | { readonly kind: "writable" }
+  | { readonly kind: "read_only" }
+  | { readonly kind: "failed"; readonly error: unknown; readonly beganAt: number };
+
+const READ_ONLY = "25006";
+const DISK_FULL = "53100";
+/** The class of errors of a server that answers, but has no room for one more connection. */
+const NO_RESOURCES_CLASS = "53";
+/** Longer than the pause between two tries of a batch, each of which renews the evidence. */
+const EVIDENCE_OF_CALLS_MS = 6_000;
+/** A server that refuses connections but has answered a call so lately is not away. */
+const RECENT_SUCCESS_MS = 5_000;
+
+/** What is known of the database's condition. Holds no connection and starts no timer. */
+export class DatabaseHealth {
+  readonly #clock: Clock;
+  #isUnreachable = false;
+  #isReadOnlyByProbe = false;
+  #lastSuccessAt = -Infinity;
+  #readOnlyUntil = -Infinity;
+  #fullUntil = -Infinity;
+  #isFull = false;
+  /** Told when a call has failed as it does when the database goes away. */
+  onSuspicion: (() => void) | null = null;
+  /** Told when the database answers again. */
+  onRecovery: (() => void) | null = null;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get condition(): DatabaseCondition {
+    if (this.#isUnreachable) return "unreachable";
+    if (this.#isReadOnlyByProbe || this.#clock.monotonic() < this.#readOnlyUntil) {
+      return "read_only";
+    }
+    return this.#isFull ? "full" : "ok";
+  }
+
+  /** Throws `DatabaseAwayError` while it is known that nothing can be read either. */
+  requireReachable(): void {
+    const { condition } = this;
+    if (condition === "unreachable") throw new DatabaseAwayError(condition);
+  }
+
+  /** Throws `DatabaseAwayError` while it is known that nothing can be stored. */
+  requireWritable(): void {
+    const { condition } = this;
+    if (condition !== "ok") throw new DatabaseAwayError(condition);
+  }
+
+  /** Any call was answered, a probe's not included. */
+  callSucceeded(): void {
+    this.#lastSuccessAt = this.#clock.monotonic();
+    this.#answered();
+  }
+
+  callFailed(error: unknown): void {
+    const codes = errorCodes(error);
+    const nowMs = this.#clock.monotonic();
+    if (codes.includes(READ_ONLY)) this.#readOnlyUntil = nowMs + EVIDENCE_OF_CALLS_MS;
+    if (codes.includes(DISK_FULL)) {
+      this.#isFull = true;
+      this.#fullUntil = nowMs + EVIDENCE_OF_CALLS_MS;
+    }
+    if (!this.#isUnreachable && isConnectionLost(error)) this.onSuspicion?.();
+  }
+
+  probed(finding: ProbeFinding): void {
+    if (finding.kind !== "failed") {
+      this.#isReadOnlyByProbe = finding.kind === "read_only";
+      this.#answered();
+      return;
+    }
+    // On a machine without a moment to spare a probe may be late where calls are answered.
+    if (this.#lastSuccessAt > finding.beganAt) return;
+    const isServerThere = errorCodes(finding.error).some(
+      (code) => code.length === 5 && code.startsWith(NO_RESOURCES_CLASS),
+    );
+    const isRecent = this.#clock.monotonic() - this.#lastSuccessAt < RECENT_SUCCESS_MS;
+    if (isServerThere && isRecent) return;
+    this.#isUnreachable = true;
+  }
+
+  /** A probe has written to the disk, or could not. Calls that failed lately know better. */
+  probedDisk(hasRoom: boolean): void {
+    if (!hasRoom) this.#isFull = true;
+    else if (this.#clock.monotonic() >= this.#fullUntil) this.#isFull = false;
+  }
+
+  #answered(): void {
+    if (!this.#isUnreachable) return;
+    this.#isUnreachable = false;
+    this.onRecovery?.();
+  }
+}

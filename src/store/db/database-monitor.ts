@@ -1,0 +1,156 @@
+import type { DatabaseCondition } from "../../core/readiness.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import type { Log } from "../../runtime/process/log.ts";
+import { Repeater } from "../../runtime/repeater.ts";
+import type { Service } from "../../runtime/service.ts";
+import type { Connection } from "../connection/connection.ts";
+import type { PooledDatabase } from "./database.ts";
+import type { ProbeFinding } from "./database-health.ts";
+import { DatabaseTimeoutError, errorCodes } from "./errors.ts";
+
+/** With the timeout, an outage without a word is known after 3 s at most. */
+const PROBE_INTERVAL_MS = 1_000;
+const PROBE_TIMEOUT_MS = 2_000;
+const UNREAD_GRACE_MS = 100;
+/** The disk is written to at every so many probes; at each one while it is known to be full. */
+const PROBES_PER_DISK_PROBE = 4;
+const DISK_FULL = "53100";
+/** There are servers, and none of them takes writes. */
+const ALL_READ_ONLY = "NO_SUITABLE_SERVER";
+
+const CAN_WRITE = `
+select not (pg_is_in_recovery() or current_setting('transaction_read_only')::boolean) as can_write
+`;
+
+// Needs room for about 600 KiB in a temporary file, which is gone with the statement. A row that is
+// updated in place would find room on a full disk too. One message, so that a pooler keeps it together.
+const WRITE_TO_DISK = `
+set local work_mem = '64kB';
+with spilled as materialized (select repeat('x', 100) from generate_series(1, 5000))
+select count(*)::int from spilled
+`;
+
+export interface DatabaseMonitorPorts {
+  readonly database: PooledDatabase;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * Asks the database once a second, on a connection of its own, whether it is there and can be
+ * written to, so that its condition is known without any request having to wait for it.
+ */
+export class DatabaseMonitor implements Service {
+  readonly name = "database monitor";
+  readonly #ports: DatabaseMonitorPorts;
+  readonly #repeater: Repeater;
+  #connection: Connection | null = null;
+  #probesUntilDisk = 0;
+  #lastCondition: DatabaseCondition = "ok";
+
+  constructor(ports: DatabaseMonitorPorts) {
+    this.#ports = ports;
+    this.#repeater = new Repeater({
+      ...ports,
+      name: "probe the database",
+      intervalMs: PROBE_INTERVAL_MS,
+      task: () => this.#probe(),
+    });
+  }
+
+  async start(): Promise<void> {
+    await this.#repeater.start();
+    this.#ports.database.health.onSuspicion = () => this.#repeater.trigger();
+    this.#repeater.trigger();
+  }
+
+  async stop(): Promise<void> {
+    this.#ports.database.health.onSuspicion = null;
+    await this.#repeater.stop();
+    this.#dropConnection();
+  }
+
+  async #probe(): Promise<void> {
+    const { health } = this.#ports.database;
+    const finding = await this.#find();
+    health.probed(finding);
+    // Another server may have taken over, to which only a new connection leads.
+    if (finding.kind !== "writable") this.#dropConnection();
+    else await this.#probeDisk();
+    this.#tell(finding);
+  }
+
+  async #find(): Promise<ProbeFinding> {
+    const beganAt = this.#ports.clock.monotonic();
+    try {
+      const [row] = await this.#ask<{ can_write: boolean }>(CAN_WRITE);
+      return { kind: row?.can_write === true ? "writable" : "read_only" };
+    } catch (error) {
+      if (errorCodes(error).includes(ALL_READ_ONLY)) return { kind: "read_only" };
+      return { kind: "failed", error, beganAt };
+    }
+  }
+
+  async #probeDisk(): Promise<void> {
+    const { health } = this.#ports.database;
+    this.#probesUntilDisk -= 1;
+    if (this.#probesUntilDisk > 0 && health.condition !== "full") return;
+    this.#probesUntilDisk = PROBES_PER_DISK_PROBE;
+    try {
+      await this.#ask(WRITE_TO_DISK);
+      health.probedDisk(true);
+    } catch (error) {
+      if (errorCodes(error).includes(DISK_FULL)) health.probedDisk(false);
+      else this.#dropConnection();
+    }
+  }
+
+  /** Rejects with `DatabaseTimeoutError` when no answer comes in time. */
+  async #ask<Row extends object>(statement: string): Promise<readonly Row[]> {
+    const { promise: overdue, reject } = Promise.withResolvers<never>();
+    const expire = (): void =>
+      reject(new DatabaseTimeoutError(`a probe took longer than ${PROBE_TIMEOUT_MS} ms`));
+    const { clock } = this.#ports;
+    let timer = clock.setTimer(PROBE_TIMEOUT_MS, () => {
+      // After a stall the answer may be there, and only not be read yet.
+      timer = clock.setTimer(UNREAD_GRACE_MS, expire);
+    });
+    try {
+      const connection = await this.#connected(overdue);
+      return await Promise.race([connection.sql.unsafe<Row[]>(statement), overdue]);
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  async #connected(overdue: Promise<never>): Promise<Connection> {
+    if (this.#connection !== null && !this.#connection.isLost) return this.#connection;
+    const opening = this.#ports.database.openProbeConnection();
+    try {
+      this.#connection = await Promise.race([opening, overdue]);
+      return this.#connection;
+    } catch (error) {
+      // One that comes too late is of no use.
+      opening.then((late) => late.destroy()).catch(() => {});
+      throw error;
+    }
+  }
+
+  #dropConnection(): void {
+    this.#connection?.destroy();
+    this.#connection = null;
+  }
+
+  #tell(finding: ProbeFinding): void {
+    const { database, log } = this.#ports;
+    const { condition } = database.health;
+    if (condition === this.#lastCondition) return;
+    this.#lastCondition = condition;
+    if (condition === "ok") {
+      log.info("the database can be used again");
+      return;
+    }
+    const reason = finding.kind === "failed" ? { err: finding.error } : {};
+    log.error({ condition, ...reason }, "the database can't be used; requests are refused");
+  }
+}

@@ -1,0 +1,316 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Clock, systemClock } from "../../runtime/clock.ts";
+import { type Random, systemRandom } from "../../runtime/random.ts";
+import type { RequestDeadline } from "../../runtime/request-deadline.ts";
+import { StartRefusedError } from "../../runtime/process/start-refused.ts";
+import { BoundedCalls, type CallOptions } from "./bounded-calls.ts";
+import { type CallBounds, startupParameters } from "./call-bounds.ts";
+import type { Connection, Orm, Sql, TransactionSql } from "../connection/connection.ts";
+import { ConnectionPool } from "../connection/connection-pool.ts";
+import { DatabaseHealth } from "./database-health.ts";
+import { readDatabaseUrl, redactUrl } from "../connection/database-url.ts";
+import type { DatabaseAddress } from "../connection/database-url.ts";
+import { startDeadline } from "./deadline.ts";
+import {
+  type ServerFacts,
+  serverFacts,
+  SETTINGS_IGNORED,
+  settingsRefusal,
+} from "../connection/server-facts.ts";
+import { ServerList } from "../connection/server-list.ts";
+import { errorCode, isTransient } from "./errors.ts";
+
+/*
+ * The one way to Postgres. Every call is bounded three times: by limits on the server, by the
+ * number of connections, and by a deadline here, because the answer of a half-open connection never
+ * comes and the driver would wait for it without end.
+ *
+ * The server's limits come as start-up parameters, and once more at the beginning of every
+ * transaction, whatever lies between: a node that is lost inside of one must not keep its locks.
+ * Where start-up parameters have no effect, single statements are transactions too.
+ */
+
+const SERVER_VERSION_MIN = 15;
+/** A lock is held for some milliseconds; one held for this long is set aside by who waits for it. */
+const LOCK_TIMEOUT_MS = 2_000;
+/** Statements of a transaction follow one another at once, unless their node is gone or stopped. */
+const IDLE_IN_TRANSACTION_MS = 5_000;
+/** The server takes no writes: it was the primary until a moment ago, or was told so. */
+const READ_ONLY = "25006";
+const CONNECT_FOR_MS = 30_000;
+const CONNECT_PAUSE_MS = 250;
+
+export interface DatabaseLog {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+export interface DatabaseOptions {
+  readonly url: string;
+  readonly connectionsMax: number;
+  readonly statementTimeoutMs: number;
+  /** How long one lock is waited for, unless a call says otherwise. */
+  readonly lockTimeoutMs?: number;
+  /** Shown by `pg_stat_activity`. */
+  readonly applicationName: string;
+  readonly log: DatabaseLog;
+  /** How long a server that is not up is waited for. */
+  readonly connectForMs?: number;
+  /** Gives up the waiting. */
+  readonly signal?: AbortSignal;
+  /** For how long connections are kept; the system's unless a test says otherwise. */
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/** What statements need; bounded by the caller's request, or by the call alone. */
+export interface Database {
+  /**
+   * Runs one statement, or several that need not belong together. `name` is for errors.
+   * Rejects with `DatabaseTimeoutError`, `DatabaseBusyError`, or what Postgres says.
+   */
+  run<T>(name: string, work: (sql: Sql, orm: Orm) => Promise<T>, options?: CallOptions): Promise<T>;
+  /** Runs statements as one transaction, at READ COMMITTED; `work` waits for nothing but the database. */
+  transaction<T>(
+    name: string,
+    work: (sql: TransactionSql, orm: Orm) => Promise<T>,
+    options?: CallOptions,
+  ): Promise<T>;
+}
+
+/** The server can't be reached or can't be used; the message says which and where. */
+export class DatabaseUnavailableError extends StartRefusedError {
+  override readonly name = "DatabaseUnavailableError";
+}
+
+/**
+ * Connects, waiting for a server that is not up yet, and checks its version.
+ * Throws `DatabaseUnavailableError`, whose message never holds the password, or the signal's reason.
+ */
+export async function openDatabase(options: DatabaseOptions): Promise<PooledDatabase> {
+  const database = newDatabase(options);
+  // Ends a call that the server does not answer.
+  const giveUp = (): void => void database.close(0);
+  options.signal?.addEventListener("abort", giveUp);
+  try {
+    const { version, lockTimeoutMs } = await connect(database, options);
+    if (version < SERVER_VERSION_MIN) throw unavailable(options.url, `it runs Postgres ${version}`);
+    if (!database.boundsEveryCall && lockTimeoutMs !== database.bounds.lockMs) {
+      options.log.warn({ server: redactUrl(options.url) }, SETTINGS_IGNORED);
+      database.boundsEveryCall = true;
+    }
+    options.log.info({ server: redactUrl(options.url), version }, "database connected");
+    return database;
+  } catch (error) {
+    await database.close(0);
+    options.signal?.throwIfAborted();
+    throw error;
+  } finally {
+    options.signal?.removeEventListener("abort", giveUp);
+  }
+}
+
+function newDatabase(options: DatabaseOptions): PooledDatabase {
+  const reading = readDatabaseUrl(options.url);
+  if (reading.kind === "ok") return new PooledDatabase(options, reading.address);
+  throw unavailable(options.url, `its URL is not valid: it ${reading.problem}`);
+}
+
+async function connect(database: Database, options: DatabaseOptions): Promise<ServerFacts> {
+  const connectForMs = options.connectForMs ?? CONNECT_FOR_MS;
+  const startedAt = performance.now();
+  let reasonTold: string | null = null;
+  for (;;) {
+    const leftMs = connectForMs - (performance.now() - startedAt);
+    try {
+      return await database.run("server version", serverFacts, {
+        timeoutMs: Math.max(1_000, leftMs),
+      });
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      const refusal = settingsRefusal(error);
+      if (refusal !== null) throw unavailable(options.url, refusal, error);
+      if (!isTransient(error)) throw unavailable(options.url, String(error), error);
+      const reason = describe(error);
+      if (leftMs <= CONNECT_PAUSE_MS) throw unavailable(options.url, `still ${reason}`, error);
+      if (reason !== reasonTold) {
+        options.log.warn({ server: redactUrl(options.url), reason }, "database not ready, waiting");
+      }
+      reasonTold = reason;
+    }
+    await sleep(CONNECT_PAUSE_MS, undefined, options.signal && { signal: options.signal });
+  }
+}
+
+function unavailable(url: string, reason: string, cause?: unknown): DatabaseUnavailableError {
+  const needs = `Ringback needs Postgres ${SERVER_VERSION_MIN} or newer`;
+  return new DatabaseUnavailableError(
+    `can't use the database ${redactUrl(url)}: ${reason}. ${needs}.`,
+    { cause },
+  );
+}
+
+function describe(error: unknown): string {
+  return errorCode(error) ?? String(error);
+}
+
+/** The pool of connections. Without a request, calls go on trying while the database is away. */
+export class PooledDatabase implements Database {
+  /** What calls and probes have found. */
+  readonly health: DatabaseHealth;
+  /** Of every call, on the server. */
+  readonly bounds: CallBounds;
+  /** Whether single statements are transactions, since nothing else bounds them. */
+  boundsEveryCall: boolean;
+  readonly #options: DatabaseOptions;
+  readonly #address: DatabaseAddress;
+  readonly #servers: ServerList;
+  readonly #pool: ConnectionPool;
+  readonly #calls: BoundedCalls;
+
+  constructor(options: DatabaseOptions, address: DatabaseAddress) {
+    const { statementTimeoutMs: statementMs, lockTimeoutMs: lockMs = LOCK_TIMEOUT_MS } = options;
+    const idleInTransactionMs = Math.min(statementMs, IDLE_IN_TRANSACTION_MS);
+    this.bounds = { statementMs, idleInTransactionMs, lockMs };
+    this.boundsEveryCall = address.isPooled;
+    this.#options = options;
+    this.#address = address;
+    this.#servers = new ServerList(address);
+    const { clock = systemClock } = options;
+    this.#pool = new ConnectionPool({
+      connectionsMax: options.connectionsMax,
+      open: (onLost) => this.#connect(this.bounds, onLost),
+      clock,
+      random: options.random ?? systemRandom,
+    });
+    this.health = new DatabaseHealth(clock);
+    this.#calls = new BoundedCalls({
+      pool: this.#pool,
+      statementTimeoutMs: options.statementTimeoutMs,
+      clock,
+      health: this.health,
+      failed: (...call) => this.#judge(...call),
+    });
+    this.health.onRecovery = () => this.#calls.cutOffStale();
+  }
+
+  /** Calls that wait for a connection. */
+  get waiting(): number {
+    return this.#pool.waiting;
+  }
+
+  run<T>(
+    name: string,
+    work: (sql: Sql, orm: Orm) => Promise<T>,
+    options?: CallOptions,
+  ): Promise<T> {
+    const call = (connection: Connection): Promise<T> => {
+      const { sql, orm } = connection;
+      if (!this.boundsEveryCall && !hasOwnBounds(options)) return work(sql, orm);
+      return connection.transaction((within) => work(within, orm), this.#boundsOf(options));
+    };
+    return this.#calls.run(name, call, options);
+  }
+
+  transaction<T>(
+    name: string,
+    work: (sql: TransactionSql, orm: Orm) => Promise<T>,
+    options?: CallOptions,
+  ): Promise<T> {
+    const call = (connection: Connection): Promise<T> =>
+      connection.transaction((sql) => work(sql, connection.orm), this.#boundsOf(options));
+    return this.#calls.run(name, call, options);
+  }
+
+  /**
+   * The same for a request: while the database is known to be away, its calls are refused at once
+   * with `DatabaseAwayError`. When the deadline passes, a call that waits for a connection is
+   * withdrawn (`NotBegunInTimeError`); one that runs goes on within its own limits, but is no
+   * longer waited for (`DeadlinePassedError`). Without a request nothing changes.
+   */
+  within(request: RequestDeadline | undefined): Database {
+    if (request === undefined) return this;
+    return {
+      run: (name, work, options) => this.run(name, work, { ...options, request }),
+      transaction: (name, work, options) => this.transaction(name, work, { ...options, request }),
+    };
+  }
+
+  /** A connection apart, for probes: it waits for no other call. Close it. */
+  openProbeConnection(): Promise<Connection> {
+    return this.#connect(this.bounds, () => {});
+  }
+
+  /** A connection apart for rare long work such as migrations; ended afterwards, or by `timeoutMs`. */
+  async dedicated<T>(
+    name: string,
+    options: { readonly timeoutMs: number },
+    work: (connection: Connection) => Promise<T>,
+  ): Promise<T> {
+    const deadline = startDeadline(name, options.timeoutMs);
+    // Migrations take as long as they take, and wait for one another.
+    const ms = options.timeoutMs;
+    const bounds = { statementMs: ms, idleInTransactionMs: ms, lockMs: ms };
+    const opening = this.#connect(bounds, () => {});
+    try {
+      const connection = await Promise.race([opening, deadline.passed]);
+      return await Promise.race([work(connection), deadline.passed]);
+    } finally {
+      deadline.cancel();
+      await opening.then((connection) => connection.close()).catch(() => {});
+    }
+  }
+
+  /**
+   * Opens all connections there may be: the server takes some milliseconds for each, and the first
+   * calls would wait for that together. Those that fail are opened when they are needed.
+   */
+  openConnections(): Promise<void> {
+    return this.#pool.openAll();
+  }
+
+  /** Lets running calls end for at most `timeoutMs`, then cuts them off. New ones are refused at once. */
+  close(timeoutMs: number): Promise<void> {
+    return this.#pool.close(timeoutMs);
+  }
+
+  /**
+   * After a deadline nothing says which connections are dead, and after a failover a server that
+   * was the primary refuses every write: new calls get new connections, those in progress keep theirs.
+   */
+  #judge(connection: Connection, name: string, isOverdue: boolean, error: unknown): void {
+    if (!isOverdue && errorCode(error) !== READ_ONLY) return;
+    if (isOverdue) connection.destroy();
+    const fields = isOverdue ? { overdue: name } : { readOnly: name };
+    this.#options.log.warn(fields, "database connections replaced");
+    this.#pool.replaceAll();
+  }
+
+  #boundsOf(options: CallOptions | undefined): CallBounds {
+    if (!hasOwnBounds(options)) return this.bounds;
+    const { lockTimeoutMs, statementTimeoutMs } = options;
+    return {
+      ...this.bounds,
+      lockMs: lockTimeoutMs ?? this.bounds.lockMs,
+      statementMs: Math.min(statementTimeoutMs ?? Infinity, this.bounds.statementMs),
+    };
+  }
+
+  #connect(bounds: CallBounds, onLost: (connection: Connection) => void): Promise<Connection> {
+    const { applicationName, log } = this.#options;
+    return this.#servers.connect({
+      parameters: {
+        application_name: applicationName,
+        ...(this.#address.isPooled ? {} : startupParameters(bounds)),
+      },
+      bounds,
+      onNotice: (message) => log.debug({ notice: message }, "database notice"),
+      onLost,
+    });
+  }
+}
+
+function hasOwnBounds(options: CallOptions | undefined): options is CallOptions {
+  return options?.lockTimeoutMs !== undefined || options?.statementTimeoutMs !== undefined;
+}

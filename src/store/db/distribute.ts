@@ -1,0 +1,85 @@
+import { StartRefusedError } from "../../runtime/process/start-refused.ts";
+import type { Sql } from "../connection/connection.ts";
+import type { PooledDatabase } from "./database.ts";
+
+/*
+ * On Citus the rows about jobs are spread over its workers by `shard_id`. The other tables are small
+ * and stay on the coordinator; no statement joins them with a distributed one but through the
+ * coordinator.
+ */
+
+/** The first is distributed, the others follow it: a job's rows are all on one worker. */
+export const DISTRIBUTED_TABLES = [
+  "jobs",
+  "subscriptions",
+  "events",
+  "deliveries",
+  "attempts",
+  "mailbox",
+  "idempotency_keys",
+  "result_parts",
+  "fetched_results",
+  "operational_events",
+  "redeliveries",
+  "fan_outs",
+] as const;
+
+const TIMEOUT_MS = 10 * 60_000;
+
+/** The database can't be distributed; the message says what to do. */
+export class NotDistributableError extends StartRefusedError {
+  override readonly name = "NotDistributableError";
+}
+
+/**
+ * Distributes the tables that are not distributed yet, with as many Citus shards as there are
+ * workers: each more costs every statement of a batch. Needs to be run again after a migration that
+ * adds a table. Throws `NotDistributableError` where Citus is not installed.
+ * @param hasCitus for tests, which have none
+ * @returns the tables that it distributed
+ */
+export async function distribute(
+  database: PooledDatabase,
+  hasCitus: (sql: Sql) => Promise<boolean> = hasExtension,
+): Promise<readonly string[]> {
+  return database.dedicated("distribute", { timeoutMs: TIMEOUT_MS }, async ({ sql }) => {
+    if (!(await hasCitus(sql))) throw new NotDistributableError(NO_CITUS);
+    const workers = await countWorkers(sql);
+    const known = await distributedTables(sql);
+    const missing = DISTRIBUTED_TABLES.filter((table) => !known.has(table));
+    for (const table of missing) {
+      await sql.unsafe(statementFor(table, workers));
+    }
+    return missing;
+  });
+}
+
+function statementFor(table: string, workers: number): string {
+  const [first] = DISTRIBUTED_TABLES;
+  const placement = table === first ? `shard_count := ${workers}` : `colocate_with := '${first}'`;
+  return `select create_distributed_table('${table}', 'shard_id', ${placement})`;
+}
+
+const NO_CITUS =
+  "The database can't be distributed: it has no Citus extension. Run it on a Citus coordinator " +
+  "(shared_preload_libraries = 'citus', then create extension citus), or leave out --distribute: " +
+  "plain Postgres needs none.";
+
+async function hasExtension(sql: Sql): Promise<boolean> {
+  return (await sql.unsafe(`select from pg_extension where extname = 'citus'`)).length > 0;
+}
+
+/** Those that take data; a coordinator without workers takes it itself. */
+async function countWorkers(sql: Sql): Promise<number> {
+  const [row] = await sql.unsafe<{ count: number }[]>(
+    `select count(*)::int as count from pg_dist_node where noderole = 'primary' and shouldhaveshards`,
+  );
+  return Math.max(1, row?.count ?? 0);
+}
+
+async function distributedTables(sql: Sql): Promise<ReadonlySet<string>> {
+  const rows = await sql.unsafe<{ name: string }[]>(
+    `select logicalrelid::text as name from pg_dist_partition where partmethod = 'h'`,
+  );
+  return new Set(rows.map(({ name }) => name));
+}

@@ -1,0 +1,27 @@
+import type { ClockReading, DatabaseClock } from "../../runtime/clock.ts";
+import type { Database } from "./database.ts";
+
+/** In SQL: the time at which it is evaluated, in epoch milliseconds. */
+export const CLOCK_MS = "(extract(epoch from clock_timestamp()) * 1000)::float8";
+
+/** Sets the clock by the database's; returns by how many milliseconds that moved it. */
+export async function setByDatabase(clock: DatabaseClock, database: Database): Promise<number> {
+  const reading = await timed(clock, async () => {
+    const [row] = await database.run("read-clock", (sql) =>
+      sql.unsafe<{ databaseMs: number }[]>(`select ${CLOCK_MS} as "databaseMs"`),
+    );
+    if (row === undefined) throw new Error("the server told no time");
+    return row;
+  });
+  return clock.set(reading);
+}
+
+/** What a statement returned that read the database's clock, with when it was sent and answered. */
+export async function timed<Told extends Pick<ClockReading, "databaseMs">>(
+  clock: DatabaseClock,
+  read: () => Promise<Told>,
+): Promise<Told & ClockReading> {
+  const sentAtMs = clock.monotonic();
+  const told = await read();
+  return { ...told, sentAtMs, receivedAtMs: clock.monotonic() };
+}

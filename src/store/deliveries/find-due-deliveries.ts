@@ -1,0 +1,62 @@
+import { arrayLiteral } from "../sql/array-literal.ts";
+import type { Database } from "../db/database.ts";
+
+/** A delivery that waits, with no more than it takes to tell whether it is wanted in memory. */
+export interface DueDelivery {
+  readonly id: string;
+  readonly shardId: number;
+  readonly projectId: string;
+  readonly callbackOrigin: string;
+  readonly nextAttemptAtMs: number;
+}
+
+/** How far a reader has come in the order of due times. */
+export interface DuePosition {
+  readonly nextAttemptAtMs: number;
+  readonly id: string;
+}
+
+const FIRST_ID = "00000000-0000-0000-0000-000000000000";
+
+export const BEFORE_ALL_DUE: DuePosition = { nextAttemptAtMs: 0, id: FIRST_ID };
+
+/** Just before everything that is due then. */
+export function positionBefore(nextAttemptAtMs: number): DuePosition {
+  return { nextAttemptAtMs, id: FIRST_ID };
+}
+
+/** Rows of one reading; written into the statement, so that the plan is made for so few. */
+export const DUE_ROWS_MAX = 2000;
+
+const FIND = `
+select id, shard_id as "shardId", project_id as "projectId", callback_origin as "callbackOrigin",
+  round(date_part('epoch', next_attempt_at) * 1000) as "nextAttemptAtMs"
+from deliveries
+where shard_id = any ($1::text::smallint[]) and status = 'pending'
+  and next_attempt_at <= to_timestamp($2::float8 / 1000)
+  and (next_attempt_at, id) > (to_timestamp($3::float8 / 1000), $4::uuid)
+order by next_attempt_at, id
+limit ${DUE_ROWS_MAX}
+`;
+
+/**
+ * Pending deliveries of the shards that fall due by `dueByMs`, earliest first, after `after`. No
+ * more is read than is returned, whatever else waits.
+ */
+export function findDueDeliveries(
+  database: Database,
+  query: {
+    readonly shardIds: readonly number[];
+    readonly dueByMs: number;
+    readonly after: DuePosition;
+  },
+): Promise<DueDelivery[]> {
+  const { shardIds, dueByMs, after } = query;
+  return database.run("find-due-deliveries", (sql) =>
+    sql.unsafe<DueDelivery[]>(
+      FIND,
+      [arrayLiteral(shardIds), dueByMs, after.nextAttemptAtMs, after.id],
+      { prepare: true },
+    ),
+  );
+}

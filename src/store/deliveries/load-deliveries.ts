@@ -1,0 +1,139 @@
+import type { EventContent } from "../../core/delivery/event.ts";
+import { arrayLiteral } from "../sql/array-literal.ts";
+import type { Database } from "../db/database.ts";
+import { DUE_ROWS_MAX, type DuePosition } from "./find-due-deliveries.ts";
+import { IS_PENDING } from "../sql/is-pending.ts";
+import { FETCHES_RESULT, type OwedDelivery, WANTS_MOVEMENTS } from "../writes/record-events.ts";
+import { WHOLE_RESULT } from "../writes/result-parts.ts";
+import { rowSource } from "../sql/row-source.ts";
+
+/** A delivery that waits, with everything that sending it takes. */
+export interface LoadedDelivery {
+  readonly delivery: OwedDelivery;
+  readonly event: EventContent;
+  /** Bytes of the stored result, which may be too large to have been loaded. */
+  readonly resultBytes: number;
+  /** Whether the receiver has answered an attempt of the present schedule with 413. */
+  readonly wasTooLarge: boolean;
+}
+
+type Row = OwedDelivery & EventContent & Pick<LoadedDelivery, "resultBytes" | "wasTooLarge">;
+
+// Looked up for retries only. A redelivery by hand begins with the whole result again.
+const WAS_TOO_LARGE = `
+  delivery.attempt_count > delivery.attempts_before and exists (
+    select from attempts as attempt
+    where attempt.shard_id = delivery.shard_id and attempt.delivery_id = delivery.id
+      and attempt.number > delivery.attempts_before and attempt.http_status = 413
+  )`;
+
+// A result is read only where it will be sent inline.
+const SELECT = `
+select delivery.id, delivery.shard_id as "shardId", delivery.project_id as "projectId",
+  subscription_id as "subscriptionId", event_id as "eventId", attempt_count as "attemptCount",
+  attempts_before as "attemptsBefore",
+  round(date_part('epoch', next_attempt_at) * 1000) as "nextAttemptAtMs",
+  callback_url as "callbackUrl", delivery.callback_origin as "callbackOrigin", payload, metadata,
+  headers, secret, retry_schedule as "retrySchedule", signatures, trace,
+  ${WANTS_MOVEMENTS} as "wantsMovements", ${FETCHES_RESULT} as "fetchResult", event.type,
+  round(date_part('epoch', occurred_at) * 1000) as "occurredAtMs",
+  event.job_id as "jobId", event.provider, upstream_created_at as "createdAt",
+  upstream_updated_at as "updatedAt", error, result_bytes as "resultBytes",
+  "wasTooLarge",
+  case when payload = 'full' and not "wasTooLarge" and result_bytes between 1 and $1
+    then ${WHOLE_RESULT} end as result,
+  event.progress, event.result_fetch as "resultFetch"
+from due as delivery
+cross join lateral (select ${WAS_TOO_LARGE} as "wasTooLarge") as refused
+join subscriptions as subscription
+  on subscription.shard_id = delivery.shard_id and subscription.id = delivery.subscription_id
+join events as event on event.shard_id = delivery.shard_id and event.id = delivery.event_id
+order by next_attempt_at, delivery.id
+`;
+
+const KEYS = rowSource("key", { shardId: "smallint", id: "uuid" }, 2);
+
+// As in load-jobs.ts.
+const LOAD_BY_ID = `
+with key as materialized (select distinct * from ${KEYS.sql}),
+due as materialized (
+  select delivery.* from key
+  join deliveries as delivery on delivery.shard_id = key."shardId" and delivery.id = key.id
+  where ${IS_PENDING}
+)
+${SELECT}`;
+
+/** Those of the given deliveries that are pending. */
+export async function loadDeliveries(
+  database: Database,
+  keys: readonly { readonly shardId: number; readonly id: string }[],
+  inlineResultBytesMax: number,
+): Promise<LoadedDelivery[]> {
+  const parameters = [inlineResultBytesMax, ...KEYS.parameters(keys)];
+  const rows = await database.run("load-deliveries", (sql) =>
+    sql.unsafe<Row[]>(LOAD_BY_ID, parameters, { prepare: true }),
+  );
+  return rows.map(loaded);
+}
+
+/** An origin that takes no more than this gets no more than this read. */
+export const FEW_DUE_ROWS_MAX = 32;
+
+/**
+ * That it waits says `next_attempt_at`, which only a pending delivery has; asking for the status as
+ * well would let the planner take the index by time and read what waits for everybody else.
+ */
+const loadOfOrigin = (rowsMax: number): string => `
+with due as materialized (
+  select * from deliveries
+  where project_id = $2 and callback_origin = $3 and shard_id = any ($4::text::smallint[])
+    and next_attempt_at <= to_timestamp($5::float8 / 1000)
+    and (next_attempt_at, id) > (to_timestamp($6::float8 / 1000), $7::uuid)
+  order by next_attempt_at, id
+  limit ${rowsMax}
+)
+${SELECT}`;
+
+const LOAD_OF_ORIGIN = loadOfOrigin(DUE_ROWS_MAX);
+const LOAD_FEW_OF_ORIGIN = loadOfOrigin(FEW_DUE_ROWS_MAX);
+
+export interface OriginQuery {
+  readonly projectId: string;
+  readonly callbackOrigin: string;
+  readonly shardIds: readonly number[];
+  readonly dueByMs: number;
+  readonly after: DuePosition;
+  /** Reads `FEW_DUE_ROWS_MAX` at most, instead of `DUE_ROWS_MAX`. */
+  readonly isFew: boolean;
+  readonly inlineResultBytesMax: number;
+}
+
+/** What of one project waits for one origin and falls due by `dueByMs`, earliest first, after `after`. */
+export async function loadDeliveriesOfOrigin(
+  database: Database,
+  query: OriginQuery,
+): Promise<LoadedDelivery[]> {
+  const { after } = query;
+  const rows = await database.run("load-deliveries-of-origin", (sql) =>
+    sql.unsafe<Row[]>(
+      query.isFew ? LOAD_FEW_OF_ORIGIN : LOAD_OF_ORIGIN,
+      [
+        query.inlineResultBytesMax,
+        query.projectId,
+        query.callbackOrigin,
+        arrayLiteral(query.shardIds),
+        query.dueByMs,
+        after.nextAttemptAtMs,
+        after.id,
+      ],
+      { prepare: true },
+    ),
+  );
+  return rows.map(loaded);
+}
+
+/** One row is all three: the delivery, its event, and how large the result is. */
+function loaded(row: Row): LoadedDelivery {
+  const { resultBytes, wasTooLarge } = row;
+  return { delivery: row, event: row, resultBytes, wasTooLarge };
+}

@@ -1,0 +1,164 @@
+import { arrayLiteral } from "../sql/array-literal.ts";
+import type { Database } from "../db/database.ts";
+import { firstIdAt } from "../sql/id-range.ts";
+
+/** A stretch of a shard's rows, in the order of their ids. */
+export interface RemovalStep {
+  readonly shardId: number;
+  /** Only behind this id. */
+  readonly afterId: string;
+  /** Epoch milliseconds: what was active since stays. */
+  readonly activeSinceMs: number;
+  /** How many jobs, events or parts to remove at most. */
+  readonly limit: number;
+}
+
+/** How far a step has come. */
+export interface RemovedStep {
+  readonly removed: number;
+  /** Where the next step goes on; null when nothing is left to look at. */
+  readonly nextAfterId: string | null;
+}
+
+/** However few of them are to go: no statement looks at more jobs than this. */
+const JOBS_SCANNED_MAX = 2_000;
+/** Of jobs with more subscriptions than this, some go first. */
+const SUBSCRIPTIONS_REMOVED_MAX = 500;
+
+// Ids begin with the time of acceptance, so the range holds all that is old enough, without an
+// index that every update would have to keep. What runs is passed over.
+const IS_OVER = `
+(ended_at < to_timestamp($3::float8 / 1000)
+  or (status = 'unwatched' and ended_at is null and deadline_at < to_timestamp($3::float8 / 1000)))`;
+
+const FIND = `
+with candidate as materialized (
+  select id, status, ended_at, deadline_at from jobs
+  where shard_id = $1 and id > $2::uuid and id < $4::uuid
+  order by id limit ${JOBS_SCANNED_MAX}
+),
+over as (
+  select id from candidate where ${IS_OVER} order by id limit $5
+)
+select scanned.count as scanned_count, scanned.last_id, over.id
+from (select count(*)::int as count, max(id::text) as last_id from candidate) as scanned
+left join over on true
+order by over.id
+`;
+
+interface FoundRow {
+  readonly scanned_count: number;
+  readonly last_id: string | null;
+  readonly id: string | null;
+}
+
+// The lock that everybody takes before the rows that belong to a job: once it is held nobody
+// subscribes, ends, deletes or redelivers. Who holds it now is busy with the job, so it can wait.
+const LOCK = `
+select id from jobs
+where shard_id = $1 and id = any ($2::text::uuid[]) and ${IS_OVER}
+order by id for update skip locked
+`;
+
+// A statement of its own, whose snapshot is taken once the locks are held.
+const REMOVE = `
+with locked (id) as materialized (
+  select unnest($2::text::uuid[])
+),
+idle as materialized (
+  select id from locked
+  where not exists (
+    select from fan_outs where fan_outs.shard_id = $1 and fan_outs.job_row_id = locked.id
+  ) and not exists (
+    select from subscriptions as subscription
+    left join deliveries as delivery
+      on delivery.shard_id = $1 and delivery.subscription_id = subscription.id
+    where subscription.shard_id = $1 and subscription.job_row_id = locked.id
+      and (
+        subscription.created_at >= to_timestamp($3::float8 / 1000)
+        or delivery.status = 'pending'
+        or coalesce(delivery.finished_at, delivery.created_at) >= to_timestamp($3::float8 / 1000)
+      )
+  )
+),
+subscriber as materialized (
+  select subscription.id, subscription.job_row_id
+  from idle join subscriptions as subscription
+    on subscription.shard_id = $1 and subscription.job_row_id = idle.id
+  order by subscription.job_row_id, subscription.id limit ${SUBSCRIPTIONS_REMOVED_MAX}
+),
+owed as materialized (
+  select delivery.id from subscriber join deliveries as delivery
+    on delivery.shard_id = $1 and delivery.subscription_id = subscriber.id
+),
+whole as materialized (
+  select idle.id from idle
+  where (select count(*) from subscriber where job_row_id = idle.id) = (
+    select count(*) from subscriptions where shard_id = $1 and job_row_id = idle.id)
+),
+without_attempts as (
+  delete from attempts using owed where attempts.shard_id = $1 and delivery_id = owed.id
+),
+without_deliveries as (
+  delete from deliveries using owed where deliveries.shard_id = $1 and deliveries.id = owed.id
+),
+without_subscriptions as (
+  delete from subscriptions using subscriber
+  where subscriptions.shard_id = $1 and subscriptions.id = subscriber.id
+),
+without_fetched_results as (
+  delete from fetched_results using whole
+  where fetched_results.shard_id = $1 and job_row_id = whole.id
+),
+without_jobs as (
+  delete from jobs using whole where jobs.shard_id = $1 and jobs.id = whole.id
+)
+select (select count(*)::int from whole) as jobs,
+  (select count(*)::int from subscriber) as subscriptions
+`;
+
+/**
+ * Removes jobs that are over and that nothing has happened to since, with their subscriptions,
+ * deliveries and attempts; their events are left to `removeEvents`. Repeating it is harmless.
+ */
+export async function removeEndedJobs(database: Database, step: RemovalStep): Promise<RemovedStep> {
+  const { shardId, activeSinceMs, limit } = step;
+  const rows = await database.run("find-ended-jobs", (sql) =>
+    sql.unsafe<FoundRow[]>(
+      FIND,
+      [shardId, step.afterId, activeSinceMs, firstIdAt(activeSinceMs), limit],
+      { prepare: true },
+    ),
+  );
+  const ids = rows.flatMap(({ id }) => id ?? []);
+  const [first] = rows;
+  const isLimited = ids.length === limit;
+  const lookedAtAll = (first?.scanned_count ?? 0) < JOBS_SCANNED_MAX && !isLimited;
+  const lastId = isLimited ? (ids.at(-1) ?? null) : (first?.last_id ?? null);
+  const { jobs, subscriptions } = await removeJobs(database, { shardId, ids, activeSinceMs });
+  if (subscriptions === SUBSCRIPTIONS_REMOVED_MAX) {
+    return { removed: jobs, nextAfterId: step.afterId };
+  }
+  return { removed: jobs, nextAfterId: lookedAtAll ? null : lastId };
+}
+
+async function removeJobs(
+  database: Database,
+  of: { readonly shardId: number; readonly ids: readonly string[]; readonly activeSinceMs: number },
+): Promise<{ readonly jobs: number; readonly subscriptions: number }> {
+  const { shardId, ids, activeSinceMs } = of;
+  if (ids.length === 0) return { jobs: 0, subscriptions: 0 };
+  return database.transaction("remove-ended-jobs", async (sql) => {
+    const locked = await sql.unsafe<{ id: string }[]>(
+      LOCK,
+      [shardId, arrayLiteral(ids), activeSinceMs],
+      { prepare: true },
+    );
+    const [removed] = await sql.unsafe<{ jobs: number; subscriptions: number }[]>(
+      REMOVE,
+      [shardId, arrayLiteral(locked.map(({ id }) => id)), activeSinceMs],
+      { prepare: true },
+    );
+    return removed ?? { jobs: 0, subscriptions: 0 };
+  });
+}

@@ -1,0 +1,76 @@
+import type { Database } from "../db/database.ts";
+import { epochMs } from "../sql/epoch-ms.ts";
+
+/** What a project uses of the limits that are too many rows to count at each request. */
+export interface ProjectUsageRow {
+  readonly projectId: string;
+  readonly liveSubscriptions: number;
+  readonly owedDeliveries: number;
+  readonly storedBytes: number;
+  /** Epoch milliseconds; the same for all rows of a count. */
+  readonly countedAtMs: number;
+}
+
+/** Of larger tables a sample is read and scaled, so that counting costs the same however much there is. */
+const ROWS_READ_MAX = 100_000;
+
+const SAMPLE_PERCENTS = `
+select relname as name,
+  least(100, greatest(0.01, 100.0 * $1::float8 / greatest(reltuples, 1)))::float8 as percent
+from pg_class where relname in ('jobs', 'events') and relkind in ('r', 'p')
+  and relnamespace = current_schema()::regnamespace
+`;
+
+const countSql = (jobsPercent: number, eventsPercent: number): string => `
+with counts as (
+  select project_id, sum(greatest(subscription_count, 1)) / ${jobsPercent / 100} as live, 0 as owed, 0 as bytes
+  from jobs tablesample system (${jobsPercent})
+  where status in ('pending', 'processing') group by project_id
+  union all
+  -- By an index that holds no others.
+  select project_id, 0, count(*), 0 from deliveries
+  where next_attempt_at is not null group by project_id
+  union all
+  select project_id, 0, 0, sum(result_bytes::bigint) / ${eventsPercent / 100}
+  from events tablesample system (${eventsPercent})
+  where result_bytes > 0 group by project_id
+)
+insert into project_usage (project_id, live_subscriptions, owed_deliveries, stored_bytes, counted_at)
+select id, coalesce(sum(live), 0), coalesce(sum(owed), 0), coalesce(sum(bytes), 0), now()
+from projects left join counts on counts.project_id = projects.id
+group by id
+on conflict (project_id) do update set
+  live_subscriptions = excluded.live_subscriptions, owed_deliveries = excluded.owed_deliveries,
+  stored_bytes = excluded.stored_bytes, counted_at = excluded.counted_at
+`;
+
+/** Counts what every project uses, for all nodes: exactly where tables are small, else by a sample. */
+export async function countProjectUsage(
+  database: Database,
+  rowsReadMax = ROWS_READ_MAX,
+): Promise<void> {
+  const rows = await database.run("size-tables", (sql) =>
+    sql.unsafe<{ name: string; percent: number }[]>(SAMPLE_PERCENTS, [rowsReadMax], {
+      prepare: true,
+    }),
+  );
+  const percentOf = (table: string): number =>
+    rows.find(({ name }) => name === table)?.percent ?? 100;
+  // An argument of TABLESAMPLE can't be a parameter of a prepared statement on every version.
+  const text = countSql(percentOf("jobs"), percentOf("events"));
+  await database.run("count-project-usage", (sql) => sql.unsafe(text));
+}
+
+const READ = `
+select project_id as "projectId", live_subscriptions::float8 as "liveSubscriptions",
+  owed_deliveries::float8 as "owedDeliveries", stored_bytes::float8 as "storedBytes",
+  ${epochMs("counted_at")} as "countedAtMs"
+from project_usage
+`;
+
+/** What every project used when it was counted last. */
+export function readProjectUsage(database: Database): Promise<ProjectUsageRow[]> {
+  return database.run("read-project-usage", (sql) =>
+    sql.unsafe<ProjectUsageRow[]>(READ, [], { prepare: true }),
+  );
+}

@@ -1,0 +1,27 @@
+import { index, jsonb, pgTable, text, uuid } from "drizzle-orm/pg-core";
+import type { AuditAction, AuditDetails } from "../../core/audit-action.ts";
+import { time } from "./schema.ts";
+
+/** Who changed what of a project, and from where. Rows are only added, and removed when they are old. */
+export const auditLog = pgTable(
+  "audit_log",
+  {
+    id: uuid("id").primaryKey(),
+    projectId: uuid("project_id").notNull(),
+    action: text("action").notNull().$type<AuditAction>(),
+    /** The id of what was changed, or its name. */
+    subject: text("subject").notNull(),
+    details: jsonb("details").notNull().default({}).$type<AuditDetails>(),
+    /** The API key that the change was made with; null for one of the operator's commands. */
+    keyId: uuid("key_id"),
+    /** The command, as `project key`; null for a change through the API. */
+    command: text("command"),
+    /** Of the client; null for a command. */
+    address: text("address"),
+    createdAt: time("created_at").notNull().defaultNow(),
+  },
+  (table) => [
+    index("audit_log_by_project").on(table.projectId, table.id),
+    index("audit_log_by_time").on(table.createdAt),
+  ],
+);

@@ -1,0 +1,30 @@
+import { pgTable, primaryKey, smallint, text, uuid } from "drizzle-orm/pg-core";
+import type { EventType } from "../../core/delivery/event.ts";
+import { time } from "./schema.ts";
+
+/**
+ * An event that not all subscriptions of its job are owed yet, because there are many: how far that
+ * has come, in the order of the subscriptions' ids. Of a job's `job.progress` events only the newest
+ * has a row. It takes the place of one that is not through yet and goes on from its position: to the
+ * last subscription, and then from the first one to where it began.
+ */
+export const fanOuts = pgTable(
+  "fan_outs",
+  {
+    shardId: smallint("shard_id").notNull(),
+    jobRowId: uuid("job_row_id").notNull(),
+    eventType: text("event_type").notNull().$type<EventType>(),
+    projectId: uuid("project_id").notNull(),
+    eventId: uuid("event_id").notNull(),
+    /** Of the type, in a subscription's mask. */
+    eventBit: smallint("event_bit").notNull(),
+    occurredAt: time("occurred_at").notNull(),
+    /** The last subscription that was looked at. */
+    positionId: uuid("position_id").notNull(),
+    /** The position that it began at; the lowest id if it began at the first subscription. */
+    beganAtId: uuid("began_at_id").notNull(),
+    /** The last subscription to be looked at, once it is on its way from the first one to there. */
+    endsAtId: uuid("ends_at_id"),
+  },
+  (table) => [primaryKey({ columns: [table.shardId, table.jobRowId, table.eventType] })],
+);

@@ -1,0 +1,31 @@
+import type { ProjectLimitValues } from "../../core/project-limits.ts";
+import type { SignatureScheme } from "../../core/signing/signature-scheme.ts";
+import { index, integer, jsonb, pgTable, text, timestamp, uuid } from "drizzle-orm/pg-core";
+
+const time = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
+
+/** What a project says about itself, as the API received it; what is absent is the gateway's. */
+export interface ProjectSettings {
+  readonly live_jobs_max?: number;
+  readonly retry_schedule_s?: readonly number[];
+  readonly signatures?: readonly SignatureScheme[];
+  readonly callback_concurrency?: number;
+  readonly callback_requests_per_second?: number;
+  readonly operations_url?: string;
+}
+
+export const projects = pgTable(
+  "projects",
+  {
+    id: uuid("id").primaryKey(),
+    name: text("name").notNull().unique(),
+    settings: jsonb("settings").notNull().default({}).$type<ProjectSettings>(),
+    /** The operator's limits for this project; what is absent is the gateway's. */
+    limits: jsonb("limits").notNull().default({}).$type<Partial<ProjectLimitValues>>(),
+    /** The limit `live_jobs` once more, for nodes of the release before this one. */
+    liveJobsAllowed: integer("live_jobs_allowed"),
+    createdAt: time("created_at").notNull(),
+    updatedAt: time("updated_at").notNull().defaultNow(),
+  },
+  (table) => [index("projects_by_update").on(table.updatedAt)],
+);

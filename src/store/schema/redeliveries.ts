@@ -1,0 +1,54 @@
+import { sql } from "drizzle-orm";
+import {
+  boolean,
+  doublePrecision,
+  index,
+  integer,
+  pgTable,
+  primaryKey,
+  smallint,
+  text,
+  uuid,
+} from "drizzle-orm/pg-core";
+import type { DeliveryStatus } from "../../core/delivery/delivery-outcome.ts";
+import type { EventType } from "../../core/delivery/event.ts";
+import { time } from "./schema.ts";
+
+/** Of a redelivery of many. */
+export type RedeliveryState = "running" | "completed" | "canceled";
+/** What is canceled was ended by the client and stays so. */
+export type RedeliverableStatus = Exclude<DeliveryStatus, "canceled" | "superseded">;
+
+/** Many deliveries made anew: what was asked for, and how far it has come. */
+export const redeliveries = pgTable(
+  "redeliveries",
+  {
+    /** Whose owner carries it out; the deliveries may be of any shard. */
+    shardId: smallint("shard_id").notNull(),
+    id: uuid("id").notNull(),
+    projectId: uuid("project_id").notNull(),
+    state: text("state").notNull().$type<RedeliveryState>(),
+    /** Only counts what matches. */
+    isDryRun: boolean("is_dry_run").notNull(),
+    status: text("status").notNull().$type<RedeliverableStatus>(),
+    eventType: text("event_type").$type<EventType>(),
+    callbackOrigin: text("callback_origin"),
+    createdAfter: time("created_after"),
+    createdBefore: time("created_before").notNull(),
+    perSecond: doublePrecision("per_second").notNull(),
+    /** The last delivery that was looked at, in the order of ids. */
+    positionId: uuid("position_id").notNull(),
+    matched: integer("matched").notNull().default(0),
+    redelivered: integer("redelivered").notNull().default(0),
+    skipped: integer("skipped").notNull().default(0),
+    createdAt: time("created_at").notNull(),
+    finishedAt: time("finished_at"),
+  },
+  (table) => [
+    primaryKey({ columns: [table.shardId, table.id] }),
+    index("redeliveries_running")
+      .on(table.shardId, table.id)
+      .where(sql`state = 'running'`),
+    index("redeliveries_by_project").on(table.projectId, table.id),
+  ],
+);

@@ -1,0 +1,24 @@
+import { boolean, index, pgTable, text, uuid } from "drizzle-orm/pg-core";
+import type { SignatureScheme } from "../../core/signing/signature-scheme.ts";
+import { time } from "./schema.ts";
+
+/** What a project signs its callbacks with. */
+export const signingSecrets = pgTable(
+  "signing_secrets",
+  {
+    id: uuid("id").primaryKey(),
+    projectId: uuid("project_id").notNull(),
+    /** Which kind of signature it makes. */
+    scheme: text("scheme").notNull().default("v1").$type<SignatureScheme>(),
+    /** Encrypted: `whsec_…` of `v1`, `whsk_…` of `v1a`. */
+    secret: text("secret").notNull(),
+    /** `whpk_…` of `v1a`. */
+    publicKey: text("public_key"),
+    /** It came from the environment, where it may still stand after it was replaced here. */
+    fromEnvironment: boolean("from_environment").notNull().default(false),
+    createdAt: time("created_at").notNull(),
+    /** Null for the current secret; a rotated one signs along until then. */
+    expiresAt: time("expires_at"),
+  },
+  (table) => [index("signing_secrets_by_project").on(table.projectId)],
+);

@@ -1,0 +1,76 @@
+import type { PayloadMode } from "../schema/schema.ts";
+import type { SubscriptionRecord } from "../subscriptions/subscription-record.ts";
+
+/** What a client asked for, checked and ready to be stored. */
+export interface AcceptRequest {
+  readonly projectId: string;
+  readonly connectionId: string;
+  readonly provider: string;
+  /** The definition that a new job is polled by; null for the built-in one. */
+  readonly providerVersionId: string | null;
+  readonly jobId: string;
+  readonly params: Readonly<Record<string, string>>;
+  readonly callbackUrl: string;
+  readonly callbackOrigin: string;
+  /** Mask of the wanted events. */
+  readonly events: number;
+  readonly payload: PayloadMode;
+  /** Raw JSON text. */
+  readonly metadata: string;
+  /** Seals what is secret of it for the subscription of this UUID; null when nothing is. */
+  readonly sealFor: ((subscriptionId: string) => SealedParts) | null;
+  /** JSON array of seconds, or null for the project's. */
+  readonly retrySchedule: string | null;
+  /** The trace that the client gave, or null. */
+  readonly trace: string | null;
+  /** Mask of the signature schemes, or null for the project's. */
+  readonly signatures: number | null;
+  /** How long the job may take, from now. */
+  readonly deadlineMs: number;
+  readonly idempotencyKey: string | null;
+  /** Of the request that the key stands for; null without a key. */
+  readonly requestHash: string | null;
+  /** What the same request may have been stored as before. */
+  readonly olderRequestHashes: readonly string[];
+}
+
+/** What is stored sealed of a subscription. */
+export interface SealedParts {
+  /** Sealed JSON object of extra callback headers, or null. */
+  readonly headers: string | null;
+  /** Sealed `whsec_…`, or null to sign with the project's. */
+  readonly secret: string | null;
+}
+
+export const NOTHING_SEALED: SealedParts = { headers: null, secret: null };
+
+/** One row of an accept batch. Ids are made by the writer, so that a repeated batch is harmless. */
+export interface AcceptRow extends Omit<AcceptRequest, "sealFor">, SealedParts {
+  readonly shardId: number;
+  readonly subscriptionId: string;
+  /** Used when the job is new; otherwise the watched job keeps its own. */
+  readonly jobRowId: string;
+  readonly paramsText: string;
+  readonly paramsDigest: string;
+  /** Of the idempotency key; 0 without one. */
+  readonly idempotencyShardId: number;
+  readonly nowMs: number;
+  /** Another node owns the shard: leave it a note in the same transaction. */
+  readonly mailId: string | null;
+}
+
+export type AcceptedRow =
+  | {
+      readonly kind: "accepted";
+      readonly subscription: SubscriptionRecord;
+      readonly wantedEvents: number;
+      /** Subscriptions made to the job, this one and closed ones included. */
+      readonly subscriptionCount: number;
+      /** The definition that the job is polled by, which may be an older one. */
+      readonly providerVersionId: string | null;
+      readonly processingAnnounced: boolean;
+      /** Of a job that had already ended: the delivery owed from its stored event. */
+      readonly owedDeliveryId: string | null;
+    }
+  /** The idempotency key was used before, perhaps by a row of this very batch. */
+  | { readonly kind: "key_used" };

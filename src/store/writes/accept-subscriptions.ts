@@ -1,0 +1,273 @@
+import { EVENT_TYPES } from "../../core/delivery/event.ts";
+import type { AcceptedRow, AcceptRow } from "./accept-row.ts";
+import type { CallOptions } from "../db/bounded-calls.ts";
+import type { Database } from "../db/database.ts";
+import { owedDeliveryId } from "./owed-delivery-id.ts";
+import { rowSource } from "../sql/row-source.ts";
+import type { JobStatus } from "../schema/schema.ts";
+
+const INPUT = rowSource("row", {
+  shardId: "smallint",
+  subscriptionId: "uuid",
+  jobRowId: "uuid",
+  mailId: "uuid",
+  projectId: "uuid",
+  connectionId: "uuid",
+  provider: "text",
+  providerVersionId: "uuid",
+  jobId: "text",
+  paramsText: "text",
+  paramsDigest: "text",
+  callbackUrl: "text",
+  callbackOrigin: "text",
+  events: "smallint",
+  payload: "text",
+  metadata: "text",
+  headers: "text",
+  secret: "text",
+  retrySchedule: "text",
+  trace: "text",
+  signatures: "smallint",
+  nowMs: "bigint",
+  deadlineMs: "bigint",
+  idempotencyKey: "text",
+});
+
+/** Of the rows with an idempotency key: few batches have any. */
+const KEYS = rowSource(
+  "key",
+  {
+    idempotencyShardId: "smallint",
+    projectId: "uuid",
+    idempotencyKey: "text",
+    requestHash: "text",
+    subscriptionId: "uuid",
+    nowMs: "bigint",
+  },
+  INPUT.nextParameter,
+);
+
+/** The position in it is the event's mask bit, as in core/delivery/event.ts. */
+const EVENT_TYPE_ARRAY = `array[${EVENT_TYPES.map((type) => `'${type}'`).join(", ")}]`;
+
+/**
+ * Stores a batch of subscriptions in one statement.
+ *
+ * Late is never lost: upserting the job takes its row lock and returns the newest version of the
+ * row, so `ended_at` and `last_event_id` are current even if an ending was committed while this
+ * statement waited for the lock. A job that had ended gives the subscription its delivery here; for
+ * any other, the lock is held until these rows are committed, and the ending, which takes the lock
+ * first and reads the subscriptions in a later statement, sees them.
+ */
+const ACCEPT = `
+with claimed as (
+  insert into idempotency_keys as used (shard_id, project_id, key, request_hash, subscription_id, created_at)
+  select distinct on ("idempotencyShardId", "projectId", "idempotencyKey")
+    "idempotencyShardId", "projectId", "idempotencyKey", "requestHash", "subscriptionId",
+    to_timestamp("nowMs"::float8 / 1000)
+  from ${KEYS.sql}
+  order by "idempotencyShardId", "projectId", "idempotencyKey", "subscriptionId"
+  on conflict (shard_id, project_id, key) do update set
+    request_hash = excluded.request_hash,
+    subscription_id = excluded.subscription_id,
+    created_at = excluded.created_at
+  where excluded.created_at - used.created_at > interval '24 hours'
+    -- The same row again: an earlier try of this batch was committed and its answer lost.
+    or used.subscription_id = excluded.subscription_id
+  returning subscription_id
+),
+fresh as materialized (
+  select * from ${INPUT.sql}
+  where "idempotencyKey" is null or "subscriptionId" in (select subscription_id from claimed)
+),
+watched as (
+  insert into jobs as job (
+    shard_id, id, project_id, connection_id, provider, provider_version_id, job_id, params,
+    params_digest, status, accepted_at, deadline_at, wanted_events, subscription_count
+  )
+  select "shardId", min("jobRowId"::text)::uuid, "projectId", "connectionId", provider,
+    max("providerVersionId"::text)::uuid, "jobId", min("paramsText"), "paramsDigest", 'pending',
+    to_timestamp(min("nowMs")::float8 / 1000), to_timestamp(max("nowMs" + "deadlineMs")::float8 / 1000),
+    bit_or(events), count(*)::int
+  from fresh
+  group by "shardId", "projectId", "connectionId", provider, "jobId", "paramsDigest"
+  order by "shardId", "connectionId", "jobId", "paramsDigest"
+  on conflict (shard_id, connection_id, job_id, params_digest) do update set
+    -- A job that is watched keeps the definition it started with.
+    provider_version_id = case when job.status = 'unwatched' and job.ended_at is null
+      then excluded.provider_version_id else job.provider_version_id end,
+    wanted_events = job.wanted_events | excluded.wanted_events,
+    subscription_count = job.subscription_count + excluded.subscription_count,
+    deadline_at = case when job.ended_at is null
+      then greatest(job.deadline_at, excluded.deadline_at) else job.deadline_at end,
+    status = case when job.status = 'unwatched' and job.ended_at is null
+      then 'pending' else job.status end
+  returning *
+),
+placed as materialized (
+  select fresh.*, job.id as watched_id, job.provider_version_id,
+    case when job.ended_at is not null
+      then ${owedDeliveryId("job.last_event_id", '"subscriptionId"')} end as owed_id, job.status as job_status, accepted_at, deadline_at,
+    ended_at, last_event_id, processing_event_id, wanted_events, subscription_count, poll_count, last_polled_at, last_error, progress,
+    last_event_id is not null and ended_at is not null
+      and events & (1 << (array_position(${EVENT_TYPE_ARRAY}, 'job.' || job.status) - 1)) <> 0 as is_owed,
+    -- Whether the job is what its writer made of it, as most are: then there is nothing to tell.
+    job.id = "jobRowId" and job.status = 'pending' and wanted_events = events
+      and job.provider_version_id is not distinct from "providerVersionId"
+      and accepted_at = to_timestamp("nowMs"::float8 / 1000)
+      and deadline_at = to_timestamp(("nowMs" + "deadlineMs")::float8 / 1000)
+      and processing_event_id is null and poll_count = 0 as is_as_wished
+  from fresh join watched as job
+    on job.shard_id = "shardId" and job.connection_id = "connectionId" and job.job_id = "jobId"
+    and job.params_digest = "paramsDigest"
+),
+subscribed as (
+  insert into subscriptions (
+    shard_id, id, project_id, job_row_id, callback_url, callback_origin, events, payload,
+    metadata, headers, secret, retry_schedule, signatures, trace, created_at
+  )
+  select "shardId", "subscriptionId", "projectId", watched_id, "callbackUrl", "callbackOrigin",
+    events, payload, metadata, headers, secret, "retrySchedule", signatures, trace, to_timestamp("nowMs"::float8 / 1000)
+  from placed
+  on conflict (shard_id, id) do nothing
+),
+owed as (
+  insert into deliveries (
+    shard_id, id, project_id, subscription_id, event_id, event_type, callback_origin, status,
+    next_attempt_at, created_at
+  )
+  select "shardId", owed_id, "projectId", "subscriptionId", last_event_id,
+    'job.' || job_status, "callbackOrigin", 'pending',
+    to_timestamp("nowMs"::float8 / 1000), to_timestamp("nowMs"::float8 / 1000)
+  from placed where is_owed
+  on conflict (shard_id, id) do nothing
+),
+handed_over as (
+  insert into mailbox (shard_id, id, kind, subject_id)
+  select "shardId", "mailId", case when is_owed then 'deliver' else 'watch' end,
+    case when is_owed then owed_id else watched_id end
+  from placed where "mailId" is not null and (is_owed or ended_at is null)
+  on conflict (shard_id, id) do nothing
+)
+select "subscriptionId" as subscription_id, told.*
+from placed
+left join lateral (
+  select watched_id as job_row_id, job_status, wanted_events, provider_version_id,
+    processing_event_id is not null as processing_announced, subscription_count,
+    round(date_part('epoch', accepted_at) * 1000) as accepted_at_ms,
+    round(date_part('epoch', deadline_at) * 1000) as deadline_at_ms,
+    round(date_part('epoch', ended_at) * 1000) as ended_at_ms,
+    poll_count, round(date_part('epoch', last_polled_at) * 1000) as last_polled_at_ms,
+    last_error, progress, case when is_owed then owed_id end as owed_delivery_id
+) as told on not is_as_wished
+`;
+
+/** The job of a subscription, and what it is owed, as they are stored. */
+interface PlacedJob {
+  readonly job_row_id: string;
+  readonly job_status: JobStatus;
+  readonly wanted_events: number;
+  readonly subscription_count: number;
+  readonly provider_version_id: string | null;
+  readonly processing_announced: boolean;
+  readonly accepted_at_ms: number;
+  readonly deadline_at_ms: number;
+  readonly ended_at_ms: number | null;
+  readonly poll_count: number;
+  readonly last_polled_at_ms: number | null;
+  readonly last_error: string | null;
+  readonly progress: string | null;
+  readonly owed_delivery_id: string | null;
+}
+
+type PlacedRow = { readonly subscription_id: string } & (
+  | PlacedJob
+  | Readonly<Record<keyof PlacedJob, null>>
+);
+
+/** Stores the batch and returns one outcome a row, in the order given. */
+export async function acceptSubscriptions(
+  database: Database,
+  rows: readonly AcceptRow[],
+  options?: CallOptions,
+): Promise<AcceptedRow[]> {
+  const parameters = [
+    ...INPUT.parameters(rows),
+    ...KEYS.parameters(rows.filter(({ idempotencyKey }) => idempotencyKey !== null)),
+  ];
+  const placed = await database.run(
+    "accept-subscriptions",
+    (sql) => sql.unsafe<PlacedRow[]>(ACCEPT, parameters, { prepare: true }),
+    options,
+  );
+  const bySubscription = new Map(placed.map((row) => [row.subscription_id, row]));
+  return rows.map((row) => {
+    const stored = bySubscription.get(row.subscriptionId);
+    if (stored === undefined) return { kind: "key_used" };
+    return accepted(row, stored.job_row_id === null ? jobAsWished(row) : stored);
+  });
+}
+
+/** The job of a row that made it and was alone in that. */
+function jobAsWished(row: AcceptRow): PlacedJob {
+  return {
+    job_row_id: row.jobRowId,
+    job_status: "pending",
+    wanted_events: row.events,
+    subscription_count: 1,
+    provider_version_id: row.providerVersionId,
+    processing_announced: false,
+    accepted_at_ms: row.nowMs,
+    deadline_at_ms: row.nowMs + row.deadlineMs,
+    ended_at_ms: null,
+    poll_count: 0,
+    last_polled_at_ms: null,
+    last_error: null,
+    progress: null,
+    owed_delivery_id: null,
+  };
+}
+
+function accepted(row: AcceptRow, stored: PlacedJob): AcceptedRow {
+  return {
+    kind: "accepted",
+    wantedEvents: stored.wanted_events,
+    subscriptionCount: stored.subscription_count,
+    providerVersionId: stored.provider_version_id,
+    processingAnnounced: stored.processing_announced,
+    owedDeliveryId: stored.owed_delivery_id,
+    subscription: {
+      id: row.subscriptionId,
+      shardId: row.shardId,
+      projectId: row.projectId,
+      jobRowId: stored.job_row_id,
+      jobId: row.jobId,
+      provider: row.provider,
+      connectionId: row.connectionId,
+      callbackUrl: row.callbackUrl,
+      events: row.events,
+      payload: row.payload,
+      metadata: row.metadata,
+      retrySchedule: row.retrySchedule,
+      trace: row.trace,
+      signatures: row.signatures,
+      createdAtMs: row.nowMs,
+      status:
+        stored.ended_at_ms === null
+          ? "active"
+          : stored.owed_delivery_id !== null
+            ? "delivering"
+            : "delivered",
+      job: {
+        status: stored.job_status,
+        acceptedAtMs: stored.accepted_at_ms,
+        deadlineAtMs: stored.deadline_at_ms,
+        endedAtMs: stored.ended_at_ms,
+        pollCount: stored.poll_count,
+        lastPolledAtMs: stored.last_polled_at_ms,
+        lastError: stored.last_error,
+        progress: stored.progress,
+      },
+    },
+  };
+}

@@ -1,0 +1,52 @@
+import type { Database } from "../db/database.ts";
+import { rowSource } from "../sql/row-source.ts";
+
+/** What polling has learned of a job that is still running; for people to look at. */
+export interface JobCheckpoint {
+  readonly shardId: number;
+  readonly id: string;
+  readonly status: "pending" | "processing";
+  readonly seen: boolean;
+  readonly pollCount: number;
+  readonly lastPolledAtMs: number | null;
+  readonly lastError: string | null;
+  readonly progress: string | null;
+}
+
+const INPUT = rowSource("row", {
+  shardId: "smallint",
+  id: "uuid",
+  status: "text",
+  seen: "boolean",
+  pollCount: "integer",
+  lastPolledAtMs: "float8",
+  lastError: "text",
+  progress: "text",
+});
+
+const CHECKPOINT = `
+update jobs as job set
+  status = case when job.status = 'processing' then job.status else input.status end, seen = input.seen, poll_count = input."pollCount",
+  last_polled_at = to_timestamp(input."lastPolledAtMs"::float8 / 1000),
+  last_error = input."lastError", progress = coalesce(input.progress, job.progress)
+from (select * from ${INPUT.sql} order by "shardId", id) as input
+where job.shard_id = input."shardId" and job.id = input.id
+  -- Live, but not in the words of the partial index: see load-jobs.ts.
+  and job.ended_at is null and job.status <> 'unwatched'
+`;
+
+/**
+ * Writes a batch of checkpoints without waiting for the disk: losing one loses nothing. A status
+ * only moves forward, from `pending` to `processing`.
+ */
+export async function checkpointJobs(
+  database: Database,
+  checkpoints: readonly JobCheckpoint[],
+): Promise<void> {
+  await database.transaction("checkpoint-jobs", (sql) =>
+    Promise.all([
+      sql.unsafe("set local synchronous_commit = off"),
+      sql.unsafe(CHECKPOINT, INPUT.parameters(checkpoints), { prepare: true }),
+    ]),
+  );
+}

@@ -1,0 +1,236 @@
+import { type EventContent, MOVEMENT_EVENT_TYPES } from "../../core/delivery/event.ts";
+import { arrayLiteral } from "../sql/array-literal.ts";
+import type { CallOptions } from "../db/bounded-calls.ts";
+import type { Database } from "../db/database.ts";
+import { IS_PENDING } from "../sql/is-pending.ts";
+import { owedDeliveryId } from "./owed-delivery-id.ts";
+import {
+  type FanOutKey,
+  FETCHES_RESULT,
+  type OwedDelivery,
+  WANTS_MOVEMENTS,
+} from "./record-events.ts";
+import { WHOLE_RESULT } from "./result-parts.ts";
+import { HIGHEST_ID, LOWEST_ID, subscriptionsInOrder } from "../sql/subscription-page.ts";
+
+const MOVEMENTS = MOVEMENT_EVENT_TYPES.map((type) => `'${type}'`).join(", ");
+const IS_MOVEMENT = `fan_out.event_type in (${MOVEMENTS})`;
+
+/**
+ * In SQL, of a `fan_out` and the id of a subscription: it is owed a newer event of the job, so that a
+ * movement is not worth telling any more. An ending is the last event, whatever its id.
+ */
+const hasNewer = (subscriptionId: string): string => `
+${IS_MOVEMENT} and exists (
+  select from deliveries as delivery
+  where delivery.shard_id = fan_out.shard_id and delivery.subscription_id = ${subscriptionId}
+    and (delivery.event_id > fan_out.event_id or delivery.event_type not in (${MOVEMENTS}))
+)`;
+
+/** In SQL, of a row source named `subscription`: it will be owed an event of its job by a fan-out. */
+export const IS_OWED_LATER = `
+exists (
+  select from fan_outs as fan_out
+  where fan_out.shard_id = subscription.shard_id and fan_out.job_row_id = subscription.job_row_id
+    and subscription.events & fan_out.event_bit <> 0
+    and not (${hasNewer("subscription.id")})
+    and not exists (
+      select from deliveries as told
+      where told.shard_id = fan_out.shard_id and told.subscription_id = subscription.id
+        and told.event_id = fan_out.event_id
+    )
+)`;
+
+// The lock that everybody takes before the rows that belong to a job. So whoever subscribes, deletes
+// or ends comes before this step or after it.
+const LOCK_JOB = `
+select from jobs where shard_id = $1 and id = $2 for update
+`;
+
+/**
+ * The subscriptions behind the position, and the position moved behind them. A statement of its own,
+ * whose snapshot is taken once the lock is held. Returned is what was not owed before: a subscription
+ * that came after the ending has its delivery from the statement that accepted it.
+ */
+const STEP = `
+with fan_out as materialized (
+  select * from fan_outs where shard_id = $1 and job_row_id = $2::uuid and event_type = $3
+),
+page as materialized (
+  select subscription.* from fan_out cross join lateral (
+    ${subscriptionsInOrder({
+      columns: "*",
+      shardId: "fan_out.shard_id",
+      jobRowId: "fan_out.job_row_id",
+      afterId: "fan_out.position_id",
+      upToId: `coalesce(fan_out.ends_at_id, '${HIGHEST_ID}')`,
+    })} limit $4::int
+  ) as subscription
+),
+reached as materialized (
+  select count(*) = $4::int as has_more, max(id::text)::uuid as last_id from page
+),
+moved as (
+  update fan_outs set
+    position_id = case when has_more then last_id else '${LOWEST_ID}' end,
+    ends_at_id = case when has_more then fan_outs.ends_at_id else fan_outs.began_at_id end
+  from reached
+  where shard_id = $1 and job_row_id = $2::uuid and event_type = $3
+    and (has_more or (ends_at_id is null and began_at_id <> '${LOWEST_ID}'))
+  returning fan_outs.event_id
+),
+ended as (
+  delete from fan_outs using reached
+  where shard_id = $1 and job_row_id = $2::uuid and event_type = $3
+    and not has_more and (ends_at_id is not null or began_at_id = '${LOWEST_ID}')
+),
+addressed as materialized (
+  select fan_out.shard_id, fan_out.project_id, fan_out.event_id, fan_out.event_type, fan_out.occurred_at,
+    subscription.id as subscription_id, callback_url, callback_origin, payload, metadata, headers,
+    secret, retry_schedule, signatures, trace, ${WANTS_MOVEMENTS} as wants_movements,
+    ${FETCHES_RESULT} as fetch_result,
+    ${owedDeliveryId("fan_out.event_id", "subscription.id")} as delivery_id
+  from fan_out cross join page as subscription
+  where subscription.closed_as is null and subscription.events & fan_out.event_bit <> 0
+    and not (${hasNewer("subscription.id")})
+),
+out_of_date as materialized (
+  select delivery.shard_id, delivery.id, occurred_at
+  from addressed join deliveries as delivery
+    on delivery.shard_id = addressed.shard_id
+    and delivery.subscription_id = addressed.subscription_id
+  where wants_movements and ${IS_PENDING} and delivery.event_id <> addressed.event_id
+    and delivery.event_type in (${MOVEMENTS})
+  order by delivery.shard_id, delivery.id
+),
+superseded as (
+  update deliveries as delivery set
+    status = 'superseded', next_attempt_at = null, finished_at = occurred_at
+  from out_of_date
+  where delivery.shard_id = out_of_date.shard_id and delivery.id = out_of_date.id and ${IS_PENDING}
+),
+owed as (
+  insert into deliveries (
+    shard_id, id, project_id, subscription_id, event_id, event_type, callback_origin, status,
+    next_attempt_at, created_at
+  )
+  select shard_id, delivery_id, project_id, subscription_id, event_id, event_type, callback_origin,
+    'pending', to_timestamp($5::float8 / 1000), occurred_at
+  from addressed
+  on conflict (shard_id, id) do nothing
+  returning id
+)
+select addressed.event_id as "eventId", shard_id as "shardId", project_id as "projectId",
+  $5::float8 as "nextAttemptAtMs", delivery_id as id, subscription_id as "subscriptionId",
+  callback_url as "callbackUrl", callback_origin as "callbackOrigin", payload, metadata, headers,
+  secret, retry_schedule as "retrySchedule", signatures, trace, wants_movements as "wantsMovements",
+  fetch_result as "fetchResult", 0 as "attemptCount", 0 as "attemptsBefore", true as "goesOn"
+from addressed
+-- Not a join, which may be planned for a handful of rows: it would compare each with each.
+where (delivery_id in (select id from owed)) is true
+union all
+select event_id, $1::smallint, null, null,
+  null, null, null, null, null, null, null, null, null, null, null, null, null, 0, 0,
+  exists (select from moved)
+from fan_out
+`;
+
+/** One row for each delivery, and one without a delivery's id for the fan-out, if it is there. */
+type StepRow = Omit<OwedDelivery, "id"> & { readonly id: string | null; readonly goesOn: boolean };
+
+export interface FanOutStep {
+  /** What came to be owed. */
+  readonly owed: readonly OwedDelivery[];
+  /** The event that it is about; null when nothing was left to do. */
+  readonly eventId: string | null;
+  /** Whether subscriptions are left. */
+  readonly goesOn: boolean;
+}
+
+/**
+ * Owes an event to the next subscriptions of its job and moves the position behind them, both or
+ * neither: none is left out or owed twice, however often whoever does it is killed, and whoever else
+ * does it too.
+ * @param step.subscriptions how many to look at
+ */
+export async function stepFanOut(
+  database: Database,
+  step: {
+    readonly key: FanOutKey;
+    readonly subscriptions: number;
+    readonly nowMs: number;
+  },
+  options?: CallOptions,
+): Promise<FanOutStep> {
+  const { shardId, jobRowId, eventType } = step.key;
+  // Sent without waiting in between: the second has a snapshot taken after the lock of the first.
+  const [, rows] = await database.transaction(
+    "fan-out",
+    (sql) =>
+      Promise.all([
+        sql.unsafe(LOCK_JOB, [shardId, jobRowId], { prepare: true }),
+        sql.unsafe<StepRow[]>(
+          STEP,
+          [shardId, jobRowId, eventType, step.subscriptions, step.nowMs],
+          { prepare: true },
+        ),
+      ]),
+    options,
+  );
+  const owed = rows.flatMap(({ id, ...row }) => (id === null ? [] : [{ ...row, id }]));
+  const marker = rows.find(({ id }) => id === null);
+  return { owed, eventId: marker?.eventId ?? null, goesOn: marker?.goesOn ?? false };
+}
+
+const FIND = `
+select shard_id as "shardId", job_row_id as "jobRowId", event_type as "eventType",
+  project_id as "projectId", round(date_part('epoch', occurred_at) * 1000) as "occurredAtMs"
+from (
+  select *, row_number() over (partition by project_id order by event_id) as number
+  from fan_outs where shard_id = any ($1::text::smallint[])
+) as fan_out
+where number <= $2
+order by number limit $3
+`;
+
+/** Those of the shards that are not through yet: of each project the oldest, the projects in turn. */
+export function findFanOuts(
+  database: Database,
+  query: {
+    readonly shardIds: readonly number[];
+    readonly perProjectMax: number;
+    readonly limit: number;
+  },
+): Promise<FanOutKey[]> {
+  const { shardIds, perProjectMax, limit } = query;
+  return database.run("find-fan-outs", (sql) =>
+    sql.unsafe<FanOutKey[]>(FIND, [arrayLiteral(shardIds), perProjectMax, limit], {
+      prepare: true,
+    }),
+  );
+}
+
+const FIND_EVENT = `
+select type, round(date_part('epoch', occurred_at) * 1000) as "occurredAtMs", job_id as "jobId",
+  provider, upstream_created_at as "createdAt", upstream_updated_at as "updatedAt", error,
+  result_bytes as "resultBytes",
+  case when result_bytes between 1 and $3 then ${WHOLE_RESULT} end as result,
+  progress, result_fetch as "resultFetch"
+from events as event where shard_id = $1 and id = $2
+`;
+
+export type FannedOutEvent = EventContent & { readonly resultBytes: number };
+
+/** What the callbacks of an event are made from, a large result left out; null once it is removed. */
+export async function findFannedOutEvent(
+  database: Database,
+  key: { readonly shardId: number; readonly eventId: string },
+  inlineResultBytesMax: number,
+): Promise<FannedOutEvent | null> {
+  const [event] = await database.run("find-fanned-out-event", (sql) =>
+    sql.unsafe<FannedOutEvent[]>(FIND_EVENT, [key.shardId, key.eventId, inlineResultBytesMax], {
+      prepare: true,
+    }),
+  );
+  return event ?? null;
+}

@@ -1,0 +1,320 @@
+import type { Clock } from "../../runtime/clock.ts";
+import type { Random } from "../../runtime/random.ts";
+import type { RequestDeadline } from "../../runtime/request-deadline.ts";
+import {
+  answer,
+  type CommitFailure,
+  type CommitOutcome,
+  type Entry,
+  type Patience,
+  retryDelayMs,
+} from "../db/commit-outcome.ts";
+import { SetAsideRows } from "./set-aside-rows.ts";
+import { NotBegunInTimeError } from "../db/errors.ts";
+
+/*
+ * Many writers, few statements. Rows wait in one queue and leave in batches:
+ *
+ *   idle                        → on the next turn of the event loop, so that everything read
+ *                                 from the sockets in this turn shares a batch and a lone writer
+ *                                 waits for nothing
+ *   a batch in flight, one free → when full, or when the oldest row has waited `lingerMs`
+ *   no batch free               → when one is done
+ *
+ * A transient error retries the batch; a permanent one halves it until the bad row stands alone,
+ * so that one client's bad input never fails another's request. A batch that met a row whose lock
+ * is held for long, or that took too long, is set aside (`set-aside-rows.ts`), so that the rows behind
+ * it go on. A commit whose answer was lost may have happened: statements used here must be idempotent.
+ */
+
+export interface GroupCommitOptions<Row, Result> {
+  /** Names the queue in errors. */
+  readonly name: string;
+  /** Writes the rows durably; resolves to one result a row, in the order of the rows given. */
+  readonly commit: (rows: readonly Row[], patience: Patience) => Promise<readonly Result[]>;
+  /** Orders a batch by primary key: two batches that lock rows in one order can't deadlock. */
+  readonly compare: (a: Row, b: Row) => number;
+  readonly failureOf: (error: unknown) => CommitFailure;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly lingerMs?: number;
+  readonly rowsPerBatchMax?: number;
+  /** What a row weighs in a batch; a batch holds one row at least. */
+  readonly bytesOf?: (row: Row) => number;
+  readonly bytesPerBatchMax?: number;
+  readonly batchesInFlightMax?: number;
+  /** Rows that may wait; rows in flight come on top. */
+  readonly queuedRowsMax?: number;
+  /** Rows that may be set aside; beyond them a batch is retried where it is. */
+  readonly rowsSetAsideMax?: number;
+  /** How long transient errors are retried, counted from a batch's first try; for ever if absent. */
+  readonly retryForMs?: number;
+  /** How long `stop` waits for what is queued. */
+  readonly stopTimeoutMs?: number;
+  /** Told about every retry, for the log. */
+  readonly onRetry?: (retry: { error: unknown; rows: number; delayMs: number }) => void;
+  /** Told about every batch that is set aside, for the log. */
+  readonly onSetAside?: (batch: { error: unknown; rows: number }) => void;
+}
+
+/** The queue is at its limit: nothing of this row was kept. */
+export class QueueFullError extends Error {
+  override readonly name = "QueueFullError";
+}
+
+/** The queue was stopped before this row's commit was confirmed; it may or may not be stored. */
+export class QueueStoppedError extends Error {
+  override readonly name = "QueueStoppedError";
+}
+
+/** The request that waits for a row. */
+export interface WaitingRequest<Result> {
+  readonly deadline: RequestDeadline;
+  /** Gets the row's result if it comes after the deadline: the row is stored all the same. */
+  readonly late: (result: Result) => void;
+}
+
+type Told = "onRetry" | "onSetAside";
+
+export class GroupCommit<Row, Result> {
+  readonly #options: Required<Omit<GroupCommitOptions<Row, Result>, Told>> &
+    Pick<GroupCommitOptions<Row, Result>, Told>;
+  readonly #setAside: SetAsideRows<Row, Result>;
+  #waiting: Entry<Row, Result>[] = [];
+  readonly #inFlight = new Set<readonly Entry<Row, Result>[]>();
+  readonly #pauses = new Set<() => void>();
+  /** A batch is already due on the next turn, or after the linger. */
+  #wakeUp: "none" | "next_turn" | "linger" = "none";
+  #abandoned = false;
+  #stopped: Promise<void> | null = null;
+  #onDrained: (() => void) | null = null;
+
+  constructor(options: GroupCommitOptions<Row, Result>) {
+    this.#options = {
+      lingerMs: 2,
+      rowsPerBatchMax: 500,
+      bytesOf: () => 0,
+      bytesPerBatchMax: Infinity,
+      batchesInFlightMax: 1,
+      queuedRowsMax: 20_000,
+      rowsSetAsideMax: 5_000,
+      retryForMs: Infinity,
+      stopTimeoutMs: 5_000,
+      ...options,
+    };
+    this.#setAside = new SetAsideRows({
+      ...this.#options,
+      commit: (entries, patience) => this.#tryCommit(entries, patience),
+      onIdle: () => this.#whenDrained(),
+    });
+  }
+
+  /** Rows waiting for a batch, without those in flight. */
+  get queuedRows(): number {
+    return this.#waiting.length;
+  }
+
+  /** Rows set aside, because they or others of their batch are locked or take too long. */
+  get rowsSetAside(): number {
+    return this.#setAside.rows;
+  }
+
+  /**
+   * Resolves to the row's own result once its batch is committed. Rejects with `QueueFullError` or
+   * `QueueStoppedError` at once, or with the error of its commit. When the request's deadline passes,
+   * a row that still waits for a batch is withdrawn (`NotBegunInTimeError`: it is not stored); one
+   * in a batch may or may not be stored (`DeadlinePassedError`).
+   */
+  write(row: Row, request?: WaitingRequest<Result>): Promise<Result> {
+    if (this.#stopped !== null) return Promise.reject(this.#stoppedError());
+    const { queuedRowsMax } = this.#options;
+    if (this.#waiting.length + this.#setAside.rows >= queuedRowsMax) {
+      return Promise.reject(new QueueFullError(`the queue of ${this.#options.name} is full`));
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    const settle = (result: Result): void => {
+      if (request?.deadline.hasPassed === true) request.late(result);
+      else resolve(result);
+    };
+    const entry = { row, resolve: settle, reject };
+    request?.deadline.passed.catch((passed: unknown) => reject(this.#withdraw(entry, passed)));
+    this.#waiting.push(entry);
+    this.#schedule();
+    return promise;
+  }
+
+  /** Refuses new rows, waits for those queued at most `stopTimeoutMs`, then rejects the rest. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#drain();
+    return this.#stopped;
+  }
+
+  /** Takes an entry out if that is still possible; returns what to tell its writer. */
+  #withdraw(entry: Entry<Row, Result>, passed: unknown): unknown {
+    const index = this.#waiting.indexOf(entry);
+    if (index === -1) return passed;
+    // Usually the oldest.
+    if (index === 0) this.#waiting.shift();
+    else this.#waiting.splice(index, 1);
+    return new NotBegunInTimeError(`${this.#options.name}: no batch left in time`);
+  }
+
+  #schedule(): void {
+    const { batchesInFlightMax, rowsPerBatchMax, clock, lingerMs } = this.#options;
+    if (this.#waiting.length === 0 || this.#inFlight.size >= batchesInFlightMax) return;
+    const now =
+      this.#inFlight.size === 0 ||
+      this.#waiting.length >= rowsPerBatchMax ||
+      this.#stopped !== null;
+    if (now && this.#wakeUp !== "next_turn") {
+      this.#wakeUp = "next_turn";
+      setImmediate(() => this.#send());
+    } else if (this.#wakeUp === "none") {
+      this.#wakeUp = "linger";
+      clock.setTimer(lingerMs, () => this.#send());
+    }
+  }
+
+  /** Sends one batch; a linger that fires after its rows have gone only sends the next a little early. */
+  #send(): void {
+    this.#wakeUp = "none";
+    const { batchesInFlightMax, compare } = this.#options;
+    if (this.#waiting.length === 0 || this.#inFlight.size >= batchesInFlightMax) return;
+    const batch = this.#waiting.splice(0, this.#nextBatchRows());
+    batch.sort((a, b) => compare(a.row, b.row));
+    this.#inFlight.add(batch);
+    void this.#settle(batch, this.#options.clock.monotonic()).then(() => {
+      this.#inFlight.delete(batch);
+      this.#schedule();
+      this.#whenDrained();
+    });
+    this.#schedule();
+  }
+
+  /** How many of the rows that wait go together. */
+  #nextBatchRows(): number {
+    const { rowsPerBatchMax, bytesOf, bytesPerBatchMax } = this.#options;
+    if (bytesPerBatchMax === Infinity) return rowsPerBatchMax;
+    let rows = 0;
+    let bytes = 0;
+    for (const { row } of this.#waiting) {
+      bytes += bytesOf(row);
+      if (rows > 0 && (rows === rowsPerBatchMax || bytes > bytesPerBatchMax)) break;
+      rows += 1;
+    }
+    return rows;
+  }
+
+  /** Commits the entries and answers every one of them, or sets them aside; never rejects. */
+  async #settle(entries: readonly Entry<Row, Result>[], startedAt: number): Promise<void> {
+    const outcome = await this.#commitWithRetries(entries, startedAt);
+    if (outcome.kind === "locked" || outcome.kind === "timed_out") {
+      this.#options.onSetAside?.({ error: outcome.error, rows: entries.length });
+      this.#setAside.add(entries, startedAt);
+    } else if (outcome.kind === "refused" && entries.length > 1) {
+      const middle = entries.length >> 1;
+      await this.#settle(entries.slice(0, middle), startedAt);
+      await this.#settle(entries.slice(middle), startedAt);
+    } else {
+      answer(entries, outcome);
+    }
+  }
+
+  async #commitWithRetries(
+    entries: readonly Entry<Row, Result>[],
+    startedAt: number,
+  ): Promise<Exclude<CommitOutcome<Result>, { kind: "transient" }>> {
+    for (let failures = 0; !this.#abandoned; failures += 1) {
+      // Once a row is known to be stuck, the next batch that meets it loses little time on it.
+      const patience = this.#setAside.isIdle ? "patient" : "brief";
+      const outcome = await this.#tryCommit(entries, patience);
+      if (isOver(outcome)) return outcome;
+      if (outcome.kind !== "transient" && this.#canSetAside(entries)) return outcome;
+      const delayMs = retryDelayMs(failures, this.#options.random());
+      const elapsedMs = this.#options.clock.monotonic() - startedAt;
+      if (elapsedMs + delayMs > this.#options.retryForMs)
+        return { kind: "failed", error: outcome.error };
+      this.#options.onRetry?.({ error: outcome.error, rows: entries.length, delayMs });
+      await this.#pause(delayMs);
+    }
+    return { kind: "failed", error: this.#stoppedError() };
+  }
+
+  #canSetAside(entries: readonly unknown[]): boolean {
+    return this.#setAside.rows + entries.length <= this.#options.rowsSetAsideMax;
+  }
+
+  async #tryCommit(
+    entries: readonly Entry<Row, Result>[],
+    patience: Patience,
+  ): Promise<CommitOutcome<Result>> {
+    const { name, commit, failureOf } = this.#options;
+    const rows = entries.map((entry) => entry.row);
+    try {
+      const results = await commit(rows, patience);
+      if (results.length === rows.length) return { kind: "committed", results };
+      // The rows are stored but can't be told apart: trying again would not help.
+      const counts = `${results.length} results for ${rows.length} rows`;
+      return { kind: "failed", error: new Error(`the commit of ${name} returned ${counts}`) };
+    } catch (error) {
+      return { kind: failureOf(error), error };
+    }
+  }
+
+  /** Waits for the clock, or until the queue is abandoned. */
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        timer.cancel();
+        this.#pauses.delete(wake);
+        resolve();
+      };
+      const timer = this.#options.clock.setTimer(delayMs, wake);
+      if (this.#abandoned) wake();
+      else this.#pauses.add(wake);
+    });
+  }
+
+  get #isDrained(): boolean {
+    return this.#inFlight.size === 0 && this.#waiting.length === 0 && this.#setAside.isIdle;
+  }
+
+  #whenDrained(): void {
+    if (this.#isDrained) this.#onDrained?.();
+  }
+
+  #drain(): Promise<void> {
+    if (this.#isDrained) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timeout = this.#options.clock.setTimer(this.#options.stopTimeoutMs, () => {
+        this.#abandon();
+        resolve();
+      });
+      this.#onDrained = () => {
+        timeout.cancel();
+        resolve();
+      };
+    });
+  }
+
+  #abandon(): void {
+    this.#abandoned = true;
+    const rest = [...this.#inFlight, this.#waiting, this.#setAside.abandon()].flat();
+    this.#waiting = [];
+    for (const entry of rest) entry.reject(this.#stoppedError());
+    for (const wake of this.#pauses) wake();
+  }
+
+  #stoppedError(): QueueStoppedError {
+    return new QueueStoppedError(`the queue of ${this.#options.name} is stopped`);
+  }
+}
+
+type FinalOutcome<Result> = Extract<
+  CommitOutcome<Result>,
+  { kind: "committed" | "refused" | "failed" }
+>;
+
+function isOver<Result>(outcome: CommitOutcome<Result>): outcome is FinalOutcome<Result> {
+  return outcome.kind === "committed" || outcome.kind === "refused" || outcome.kind === "failed";
+}

@@ -1,0 +1,308 @@
+import {
+  eventBit,
+  eventMask,
+  type EventType,
+  MOVEMENT_EVENT_TYPES,
+  WANTS_RESULT_FETCHED,
+} from "../../core/delivery/event.ts";
+import { subscriptionsPerEvent } from "../../core/pace/fan-out-pace.ts";
+import { type RawResult, textOfResult } from "../../core/json/raw-result.ts";
+import type { CallOptions } from "../db/bounded-calls.ts";
+import type { Database } from "../db/database.ts";
+import { IS_PENDING } from "../sql/is-pending.ts";
+import { owedDeliveryId } from "./owed-delivery-id.ts";
+import { rowSource } from "../sql/row-source.ts";
+import type { JobStatus, PayloadMode } from "../schema/schema.ts";
+import { HIGHEST_ID, LOWEST_ID, subscriptionsInOrder } from "../sql/subscription-page.ts";
+
+/** A fact about a job, to be recorded with all that it owes. */
+export interface EventRow {
+  readonly shardId: number;
+  readonly jobRowId: string;
+  readonly eventId: string;
+  readonly type: EventType;
+  /** The job's status from now on. */
+  readonly status: JobStatus;
+  readonly occurredAtMs: number;
+  readonly upstreamCreatedAt: string | null;
+  readonly upstreamUpdatedAt: string | null;
+  readonly error: string | null;
+  /** Null as well when it was stored in parts. */
+  readonly result: RawResult | null;
+  readonly resultBytes: number;
+  /** Raw JSON: what became of fetching a result that is a link. */
+  readonly resultFetch: string | null;
+  readonly progress: string | null;
+  readonly pollCount: number;
+  readonly lastPolledAtMs: number | null;
+}
+
+/** One delivery that an event owes, with all that sending it takes besides the event itself. */
+export interface OwedDelivery {
+  readonly id: string;
+  readonly shardId: number;
+  readonly projectId: string;
+  readonly subscriptionId: string;
+  readonly eventId: string;
+  readonly callbackUrl: string;
+  readonly callbackOrigin: string;
+  readonly payload: PayloadMode;
+  readonly metadata: string;
+  readonly headers: string | null;
+  readonly secret: string | null;
+  /** JSON array of seconds, or null for the project's. */
+  readonly retrySchedule: string | null;
+  /** Mask of the signature schemes, or null for the project's. */
+  readonly signatures: number | null;
+  /** Whether the subscription hears of movements, so that its callbacks have an order. */
+  readonly wantsMovements: boolean;
+  /** The trace that the client gave, or null. */
+  readonly trace: string | null;
+  /** It wants a result fetched that is a link. */
+  readonly fetchResult: boolean;
+  readonly attemptCount: number;
+  readonly attemptsBefore: number;
+  readonly nextAttemptAtMs: number;
+}
+
+/** An event that not all subscriptions of its job are owed yet. */
+export interface FanOutKey {
+  readonly shardId: number;
+  readonly jobRowId: string;
+  readonly eventType: EventType;
+  readonly projectId: string;
+  /** Epoch milliseconds; of the newest event of the type. */
+  readonly occurredAtMs: number;
+}
+
+/**
+ * `recorded` is false when the job had already ended, so that somebody else's ending holds, or when
+ * its deadline has moved since it was thought to have timed out.
+ */
+export interface RecordedEvent {
+  readonly recorded: boolean;
+  readonly owed: readonly OwedDelivery[];
+  /** Set when the job has more subscriptions, which are to be owed the event in steps. */
+  readonly fanOut: FanOutKey | null;
+}
+
+/** In SQL, of a subscription's `events`: whether it hears of movements. */
+export const WANTS_MOVEMENTS = `events & ${eventMask(MOVEMENT_EVENT_TYPES)} <> 0`;
+
+/** Of a subscription, in SQL: whether it wants a result fetched that is a link. */
+export const FETCHES_RESULT = `events & ${WANTS_RESULT_FETCHED} <> 0`;
+
+const JOBS_INPUT = rowSource("row", {
+  shardId: "smallint",
+  jobRowId: "uuid",
+  eventId: "uuid",
+  type: "text",
+  status: "text",
+  isEnding: "boolean",
+  occurredAtMs: "bigint",
+  error: "text",
+  progress: "text",
+  pollCount: "integer",
+  lastPolledAtMs: "bigint",
+});
+
+const EVENTS_INPUT = rowSource("row", {
+  shardId: "smallint",
+  jobRowId: "uuid",
+  eventId: "uuid",
+  type: "text",
+  eventBit: "smallint",
+  occurredAtMs: "bigint",
+  upstreamCreatedAt: "text",
+  upstreamUpdatedAt: "text",
+  error: "text",
+  result: "text",
+  resultBytes: "integer",
+  resultFetch: "text",
+  progress: "text",
+});
+
+/**
+ * First statement: the job's compare-and-set. It takes the row's lock, so an accept that is under
+ * way is waited for.
+ */
+const ADVANCE_JOBS = `
+update jobs as job set
+  status = input.status,
+  ended_at = case when input."isEnding" then to_timestamp(input."occurredAtMs"::float8 / 1000) end,
+  last_event_id = input."eventId",
+  processing_event_id = case when input.type = 'job.processing'
+    then input."eventId" else job.processing_event_id end,
+  progress = coalesce(input.progress, job.progress),
+  seen = true,
+  poll_count = greatest(job.poll_count, input."pollCount"),
+  last_polled_at = coalesce(to_timestamp(input."lastPolledAtMs"::float8 / 1000), job.last_polled_at),
+  last_error = input.error
+from (select * from ${JOBS_INPUT.sql} order by "shardId", "jobRowId") as input
+where job.shard_id = input."shardId" and job.id = input."jobRowId"
+  and job.ended_at is null
+  and (input."isEnding" or job.status <> 'unwatched')
+  and (input.type <> 'job.processing' or job.processing_event_id is null)
+  -- A subscription accepted meanwhile, perhaps at another node, may have moved the deadline.
+  and (input.type <> 'job.timed_out' or job.deadline_at <= to_timestamp(input."occurredAtMs"::float8 / 1000))
+`;
+
+/** How many subscriptions of each job are looked at. */
+const SUBSCRIPTIONS = `$${EVENTS_INPUT.nextParameter}::int`;
+
+const pageOf = (columns: string): string =>
+  subscriptionsInOrder({
+    columns,
+    shardId: '"shardId"',
+    jobRowId: '"jobRowId"',
+    afterId: `'${LOWEST_ID}'::uuid`,
+    upToId: `'${HIGHEST_ID}'::uuid`,
+  });
+
+/**
+ * Second statement, with a snapshot of its own: it sees every subscription that was committed
+ * before the first one got the lock.
+ */
+const RECORD_WHAT_IS_OWED = `
+with input as materialized (
+  select * from ${EVENTS_INPUT.sql}
+),
+recorded as materialized (
+  select input.*, job.project_id, job.provider, job.job_id
+  from input join jobs as job
+    on job.shard_id = "shardId" and job.id = "jobRowId" and job.last_event_id = "eventId"
+),
+stored as (
+  insert into events (
+    shard_id, id, project_id, job_row_id, provider, job_id, type, occurred_at,
+    upstream_created_at, upstream_updated_at, error, result, result_bytes, result_fetch, progress
+  )
+  select "shardId", "eventId", project_id, "jobRowId", provider, job_id, type,
+    to_timestamp("occurredAtMs"::float8 / 1000), "upstreamCreatedAt", "upstreamUpdatedAt", error,
+    result, "resultBytes", "resultFetch", progress
+  from recorded
+  on conflict (shard_id, id) do nothing
+),
+addressed as materialized (
+  select "shardId", "eventId", type, "occurredAtMs", recorded.project_id,
+    subscription.id as subscription_id, callback_url, callback_origin, payload, metadata, headers, secret,
+    retry_schedule, signatures, trace, ${WANTS_MOVEMENTS} as wants_movements, ${FETCHES_RESULT} as fetch_result,
+    ${owedDeliveryId('"eventId"', "subscription.id")} as delivery_id
+  from recorded cross join lateral (
+    ${pageOf("*")} limit ${SUBSCRIPTIONS}
+  ) as subscription
+  where subscription.closed_as is null and subscription.events & "eventBit" <> 0
+),
+-- Jobs with more subscriptions: from this position on, they are owed the event in steps. One that
+-- is not through yet with an older event of the type goes on with this one.
+crowded as materialized (
+  select recorded.*, last.id as last_id
+  from recorded cross join lateral (
+    ${pageOf("id")} offset ${SUBSCRIPTIONS} - 1 limit 1
+  ) as last
+),
+fanned_out as (
+  insert into fan_outs as fan_out (
+    shard_id, job_row_id, event_type, project_id, event_id, event_bit, occurred_at, position_id,
+    began_at_id
+  )
+  select "shardId", "jobRowId", type, project_id, "eventId", "eventBit",
+    to_timestamp("occurredAtMs"::float8 / 1000), last_id, '${LOWEST_ID}'
+  from crowded
+  on conflict (shard_id, job_row_id, event_type) do update set
+    event_id = excluded.event_id, occurred_at = excluded.occurred_at,
+    began_at_id = fan_out.position_id, ends_at_id = null
+  where fan_out.event_id <> excluded.event_id
+),
+-- Of what a job does on its way only the newest is worth telling. One that is being sent just now
+-- and is taken all the same will count as delivered.
+out_of_date as materialized (
+  select delivery.shard_id, delivery.id, "occurredAtMs"
+  from addressed join deliveries as delivery
+    on delivery.shard_id = "shardId" and delivery.subscription_id = addressed.subscription_id
+  where wants_movements and ${IS_PENDING} and delivery.event_id <> "eventId"
+    and delivery.event_type in (${MOVEMENT_EVENT_TYPES.map((type) => `'${type}'`).join(", ")})
+  order by delivery.shard_id, delivery.id
+),
+superseded as (
+  update deliveries as delivery set
+    status = 'superseded', next_attempt_at = null,
+    finished_at = to_timestamp("occurredAtMs"::float8 / 1000)
+  from out_of_date
+  where delivery.shard_id = out_of_date.shard_id and delivery.id = out_of_date.id
+    and ${IS_PENDING}
+),
+owed as (
+  insert into deliveries (
+    shard_id, id, project_id, subscription_id, event_id, event_type, callback_origin, status,
+    next_attempt_at, created_at
+  )
+  select "shardId", delivery_id, project_id, subscription_id, "eventId", type, callback_origin,
+    'pending', to_timestamp("occurredAtMs"::float8 / 1000), to_timestamp("occurredAtMs"::float8 / 1000)
+  from addressed
+  on conflict (shard_id, id) do nothing
+)
+select "eventId", "shardId", project_id as "projectId", "occurredAtMs"::float8 as "nextAttemptAtMs",
+  delivery_id as id, subscription_id as "subscriptionId", callback_url as "callbackUrl",
+  callback_origin as "callbackOrigin", payload, metadata, headers, secret,
+  retry_schedule as "retrySchedule", signatures, trace, wants_movements as "wantsMovements",
+  fetch_result as "fetchResult", 0 as "attemptCount", 0 as "attemptsBefore", false as "isCrowded"
+from addressed
+union all
+select "eventId", "shardId", project_id, "occurredAtMs"::float8,
+  null, null, null, null, null, null, null, null, null, null, null, null, null, 0, 0,
+  "eventId" in (select "eventId" from crowded)
+from recorded
+`;
+
+/** One row for each delivery, and one without a delivery's id for each event. */
+type OwedRow = Omit<OwedDelivery, "id"> & {
+  readonly id: string | null;
+  readonly isCrowded: boolean;
+};
+
+/**
+ * Records a batch of events, at most one a job, each with its deliveries, in one transaction:
+ * there is no moment at which a job has ended and a delivery it owes neither exists nor is owed by
+ * the position of a fan-out. Of jobs with many subscriptions only the first ones are looked at.
+ */
+export async function recordEvents(
+  database: Database,
+  rows: readonly EventRow[],
+  options?: CallOptions,
+): Promise<RecordedEvent[]> {
+  const inputs = rows.map((row) => ({
+    ...row,
+    result: row.result === null ? null : textOfResult(row.result),
+    isEnding: row.status !== "processing",
+    eventBit: eventBit(row.type),
+  }));
+  const owing = [...EVENTS_INPUT.parameters(inputs), subscriptionsPerEvent(rows.length)];
+  // Sent without waiting in between: one round trip, two snapshots.
+  const [, owedRows] = await database.transaction(
+    "record-events",
+    (sql) =>
+      Promise.all([
+        sql.unsafe(ADVANCE_JOBS, JOBS_INPUT.parameters(inputs), { prepare: true }),
+        sql.unsafe<OwedRow[]>(RECORD_WHAT_IS_OWED, owing, { prepare: true }),
+      ]),
+    options,
+  );
+  const recorded = new Map<string, { owed: OwedDelivery[]; marker: OwedRow | null }>();
+  for (const row of owedRows) {
+    const event = recorded.get(row.eventId) ?? { owed: [], marker: null };
+    recorded.set(row.eventId, event);
+    if (row.id === null) event.marker = row;
+    else event.owed.push({ ...row, id: row.id });
+  }
+  return rows.map((row) => {
+    const { owed = [], marker = null } = recorded.get(row.eventId) ?? {};
+    return { recorded: marker !== null, owed, fanOut: fanOutOf(row, marker) };
+  });
+}
+
+function fanOutOf(row: EventRow, marker: OwedRow | null): FanOutKey | null {
+  if (marker?.isCrowded !== true) return null;
+  const { shardId, jobRowId, type: eventType, occurredAtMs } = row;
+  return { shardId, jobRowId, eventType, projectId: marker.projectId, occurredAtMs };
+}

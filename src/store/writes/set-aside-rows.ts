@@ -1,0 +1,209 @@
+import type { Clock, Timer } from "../../runtime/clock.ts";
+import type { Random } from "../../runtime/random.ts";
+import {
+  answer,
+  type CommitOutcome,
+  type Entry,
+  type Patience,
+  retryDelayMs,
+} from "../db/commit-outcome.ts";
+
+export interface SetAsideRowsOptions<Row, Result> {
+  readonly commit: (
+    entries: readonly Entry<Row, Result>[],
+    patience: Patience,
+  ) => Promise<CommitOutcome<Result>>;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** How long an entry is retried, counted from its batch's first try. */
+  readonly retryForMs: number;
+  readonly onIdle: () => void;
+}
+
+/** Entries that are committed together. */
+interface Group<Row, Result> {
+  readonly entries: readonly Entry<Row, Result>[];
+  readonly startedAt: number;
+  readonly failures: number;
+}
+
+/**
+ * Commits groups one after the other, and retries those that fail with growing pauses. A pause is at
+ * least as long as the try before it took, so that a statement that runs into its time limit has the
+ * database half of the time at most.
+ */
+class RetryLane<Row, Result> {
+  readonly #options: SetAsideRowsOptions<Row, Result>;
+  readonly #patience: Patience;
+  readonly #take: (group: Group<Row, Result>, outcome: CommitOutcome<Result>) => void;
+  /** To be tried next, in this order. */
+  #ready: Group<Row, Result>[] = [];
+  #trying: Group<Row, Result> | null = null;
+  #isWorking = false;
+  #triedForMs = 0;
+  /** Those between two tries, with what ends their pause. */
+  readonly #pausing = new Map<Group<Row, Result>, Timer>();
+
+  constructor(
+    options: SetAsideRowsOptions<Row, Result>,
+    patience: Patience,
+    take: (group: Group<Row, Result>, outcome: CommitOutcome<Result>) => void,
+  ) {
+    this.#options = options;
+    this.#patience = patience;
+    this.#take = take;
+  }
+
+  get isIdle(): boolean {
+    return !this.#isWorking && this.#ready.length === 0 && this.#pausing.size === 0;
+  }
+
+  /** In front of all others that are ready. */
+  addFirst(...groups: readonly Group<Row, Result>[]): void {
+    this.#ready.unshift(...groups);
+    this.#start();
+  }
+
+  /** False when the time for retries would be over by then. */
+  retryLater(group: Group<Row, Result>): boolean {
+    const { clock, random, retryForMs } = this.#options;
+    const tookMs = group.failures === 0 ? 0 : this.#triedForMs;
+    const delayMs = Math.max(tookMs, retryDelayMs(group.failures, random()));
+    if (clock.monotonic() - group.startedAt + delayMs > retryForMs) return false;
+    const timer = clock.setTimer(delayMs, () => {
+      this.#pausing.delete(group);
+      this.#ready.push({ ...group, failures: group.failures + 1 });
+      this.#start();
+    });
+    this.#pausing.set(group, timer);
+    return true;
+  }
+
+  /** Forgets everything and returns it. */
+  abandon(): readonly Group<Row, Result>[] {
+    const trying = this.#trying === null ? [] : [this.#trying];
+    const groups = [...trying, ...this.#ready, ...this.#pausing.keys()];
+    for (const pause of this.#pausing.values()) pause.cancel();
+    this.#pausing.clear();
+    this.#ready = [];
+    return groups;
+  }
+
+  #start(): void {
+    if (!this.#isWorking) void this.#work();
+  }
+
+  async #work(): Promise<void> {
+    const { clock, commit } = this.#options;
+    this.#isWorking = true;
+    for (let group = this.#ready.shift(); group !== undefined; group = this.#ready.shift()) {
+      this.#trying = group;
+      const startedAt = clock.monotonic();
+      const outcome = await commit(group.entries, this.#patience);
+      this.#triedForMs = clock.monotonic() - startedAt;
+      this.#trying = null;
+      this.#take(group, outcome);
+    }
+    this.#isWorking = false;
+    this.#options.onIdle();
+  }
+}
+
+/**
+ * Batches that met a locked row or ran out of time, apart from the others, so that these go on. A
+ * batch is halved until the row that is to blame is alone: all others are committed on the way. A
+ * locked row is retried until its lock is released; one that takes too long even alone is retried in
+ * a lane of its own, where it has all the time that a statement may take and holds up nothing else.
+ */
+export class SetAsideRows<Row, Result> {
+  /** Halves what was set aside, and retries what is locked. */
+  readonly #halving: RetryLane<Row, Result>;
+  /** Rows that take too long even alone. */
+  readonly #slow: RetryLane<Row, Result>;
+  #rows = 0;
+  #isAbandoned = false;
+
+  constructor(options: SetAsideRowsOptions<Row, Result>) {
+    const onIdle = (): void => {
+      if (this.isIdle) options.onIdle();
+    };
+    this.#halving = new RetryLane({ ...options, onIdle }, "brief", (group, outcome) =>
+      this.#take(this.#halving, group, outcome),
+    );
+    this.#slow = new RetryLane({ ...options, onIdle }, "patient", (group, outcome) =>
+      this.#take(this.#slow, group, outcome),
+    );
+  }
+
+  get rows(): number {
+    return this.#rows;
+  }
+
+  get isIdle(): boolean {
+    return this.#halving.isIdle && this.#slow.isIdle;
+  }
+
+  /** @param startedAt monotonic, of the batch's first try */
+  add(entries: readonly Entry<Row, Result>[], startedAt: number): void {
+    if (this.#isAbandoned) return;
+    this.#rows += entries.length;
+    this.#split({ entries, startedAt, failures: 0 });
+  }
+
+  /** Forgets everything and returns it; answering it is left to the caller. */
+  abandon(): readonly Entry<Row, Result>[] {
+    this.#isAbandoned = true;
+    this.#rows = 0;
+    const groups = [...this.#halving.abandon(), ...this.#slow.abandon()];
+    return groups.flatMap(({ entries }) => entries);
+  }
+
+  #take(
+    lane: RetryLane<Row, Result>,
+    group: Group<Row, Result>,
+    outcome: CommitOutcome<Result>,
+  ): void {
+    if (this.#isAbandoned) return;
+    const isAlone = group.entries.length === 1;
+    switch (outcome.kind) {
+      case "committed":
+      case "failed":
+        this.#answer(group, outcome);
+        break;
+      case "refused":
+        if (isAlone) this.#answer(group, outcome);
+        else this.#split(group);
+        break;
+      case "locked":
+        if (isAlone) this.#retryLater(lane, group, outcome.error);
+        else this.#split(group);
+        break;
+      case "timed_out":
+        if (isAlone) this.#retryLater(this.#slow, group, outcome.error);
+        else this.#split(group);
+        break;
+      case "transient":
+        this.#retryLater(lane, group, outcome.error);
+        break;
+    }
+  }
+
+  /** In front of what is known to be stuck: most of these rows are not. */
+  #split({ entries, startedAt }: Group<Row, Result>): void {
+    const middle = entries.length >> 1;
+    const halves = [entries.slice(0, middle), entries.slice(middle)].filter((half) => half.length);
+    this.#halving.addFirst(...halves.map((half) => ({ entries: half, startedAt, failures: 0 })));
+  }
+
+  #retryLater(lane: RetryLane<Row, Result>, group: Group<Row, Result>, error: unknown): void {
+    if (!lane.retryLater(group)) this.#answer(group, { kind: "failed", error });
+  }
+
+  #answer(
+    { entries }: Group<Row, Result>,
+    outcome: Parameters<typeof answer<Row, Result>>[1],
+  ): void {
+    this.#rows -= entries.length;
+    answer(entries, outcome);
+  }
+}

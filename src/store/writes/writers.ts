@@ -1,0 +1,212 @@
+import { releaseResult, utf8OfResult } from "../../core/json/raw-result.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import type { Log } from "../../runtime/process/log.ts";
+import type { Random } from "../../runtime/random.ts";
+import type { AcceptedRow, AcceptRow } from "./accept-row.ts";
+import { acceptSubscriptions } from "./accept-subscriptions.ts";
+import type { CommitFailure, Patience } from "../db/commit-outcome.ts";
+import type { CallOptions } from "../db/bounded-calls.ts";
+import type { Database } from "../db/database.ts";
+import { GroupCommit, type WaitingRequest } from "./group-commit.ts";
+import { type AttemptRow, recordAttempts } from "./record-attempts.ts";
+import { type EventRow, recordEvents, type RecordedEvent } from "./record-events.ts";
+import { IN_ROW_BYTES_MAX, storeResult } from "./result-parts.ts";
+import { isLockTimeout, isTimeout, isTransient } from "../db/errors.ts";
+import { Unfinished } from "../sql/unfinished.ts";
+
+export interface WritersOptions {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** How long `stop` waits for what is queued. */
+  readonly stopTimeoutMs: number;
+  /** Whether the database is known to be unreachable or to take no writes. */
+  readonly isDatabaseAway: () => boolean;
+  /** Larger results go by reference: once they are stored nobody needs their bytes. */
+  readonly inlineResultBytesMax: number;
+}
+
+/** No longer than the requests that wait for it. */
+const ACCEPT_RETRY_FOR_MS = 5_000;
+const ACCEPTS_QUEUED_MAX = 20_000;
+// Large results go a few at a time: a batch stands in memory three times on its way out, as the
+// results, as the statement's parameter, and as the driver's bytes.
+const LARGE_RESULT_BYTES = 64 * 1024;
+const LARGE_BATCH_BYTES_MAX = 4 * 1024 * 1024;
+/** Each is sent part by part, so that two never stand in memory whole once more. */
+const RESULTS_IN_PARTS_AT_ONCE = 2;
+
+/** Every row that the program writes at a rate goes through one of these queues. */
+export class Writers {
+  readonly #subscriptions: GroupCommit<AcceptRow, AcceptedRow>;
+  readonly #events: GroupCommit<EventRow, RecordedEvent>;
+  readonly #largeEvents: GroupCommit<EventRow, RecordedEvent>;
+  readonly #resultsInParts: GroupCommit<EventRow, null>;
+  readonly #attempts: GroupCommit<AttemptRow, boolean>;
+  readonly #inlineResultBytesMax: number;
+  readonly #unrecordedEvents: Unfinished;
+  readonly #unrecordedAttempts: Unfinished;
+
+  constructor(options: WritersOptions) {
+    const { database, log, inlineResultBytesMax, isDatabaseAway, ...timing } = options;
+    this.#inlineResultBytesMax = inlineResultBytesMax;
+    this.#unrecordedEvents = new Unfinished(timing.clock);
+    this.#unrecordedAttempts = new Unfinished(timing.clock);
+    const queue = (name: string) => ({
+      ...timing,
+      name,
+      failureOf: (error: unknown) => failureOf(error, isDatabaseAway()),
+      onSetAside: ({ error, rows }: { error: unknown; rows: number }) =>
+        log.warn(
+          { err: error, queue: name, rows },
+          "a batch met a locked row or took too long and was set aside; its other rows are written without it",
+        ),
+      onRetry: ({ error, rows, delayMs }: { error: unknown; rows: number; delayMs: number }) =>
+        log.warn(
+          { err: error, queue: name, rows, delayMs },
+          "a batch could not be written; it is tried again",
+        ),
+    });
+    // Tried for ever, and unbounded here: each of these rows waits for its own job or delivery,
+    // and those are bounded by their lanes and the outbox.
+    const unlimited = { queuedRowsMax: Infinity };
+    const events = {
+      commit: (rows: readonly EventRow[], patience: Patience) =>
+        recordEvents(database, rows, bounded(patience)),
+      compare: (a: EventRow, b: EventRow) =>
+        a.shardId - b.shardId || compareText(a.jobRowId, b.jobRowId),
+    };
+    this.#subscriptions = new GroupCommit({
+      ...queue("subscriptions"),
+      commit: (rows, patience) => acceptSubscriptions(database, rows, bounded(patience)),
+      compare: (a, b) =>
+        a.shardId - b.shardId ||
+        compareText(a.connectionId, b.connectionId) ||
+        compareText(a.jobId, b.jobId),
+      retryForMs: ACCEPT_RETRY_FOR_MS,
+      queuedRowsMax: ACCEPTS_QUEUED_MAX,
+      batchesInFlightMax: 2,
+    });
+    this.#events = new GroupCommit({ ...queue("events"), ...unlimited, ...events });
+    this.#largeEvents = new GroupCommit({
+      ...queue("large events"),
+      ...unlimited,
+      ...events,
+      bytesOf: (row: EventRow) => row.resultBytes,
+      bytesPerBatchMax: LARGE_BATCH_BYTES_MAX,
+    });
+    this.#resultsInParts = new GroupCommit({
+      ...queue("results in parts"),
+      ...unlimited,
+      commit: (rows, patience) =>
+        Promise.all(rows.map((row) => storeInParts(database, row, bounded(patience)))),
+      compare: events.compare,
+      rowsPerBatchMax: 1,
+      batchesInFlightMax: RESULTS_IN_PARTS_AT_ONCE,
+    });
+    this.#attempts = new GroupCommit({
+      ...queue("attempts"),
+      ...unlimited,
+      commit: (rows, patience) => recordAttempts(database, rows, bounded(patience)),
+      compare: (a, b) => a.shardId - b.shardId || compareText(a.deliveryId, b.deliveryId),
+    });
+  }
+
+  get queuedRows(): number {
+    return this.#all().reduce((sum, queue) => sum + queue.queuedRows, 0);
+  }
+
+  /** Rows that wait for locks held by others, apart from the rest. */
+  get rowsSetAside(): number {
+    return this.#all().reduce((sum, queue) => sum + queue.rowsSetAside, 0);
+  }
+
+  /** How long the oldest event has been waiting to be recorded; 0 without any. */
+  get oldestUnrecordedEventMs(): number {
+    return this.#unrecordedEvents.oldestMs;
+  }
+
+  /** The same, of the attempts that were made. */
+  get oldestUnrecordedAttemptMs(): number {
+    return this.#unrecordedAttempts.oldestMs;
+  }
+
+  /** Rejects at once with `QueueFullError` when too many wait; see `GroupCommit.write`. */
+  accept(row: AcceptRow, request?: WaitingRequest<AcceptedRow>): Promise<AcceptedRow> {
+    return this.#subscriptions.write(row, request);
+  }
+
+  recordEvent(row: EventRow): Promise<RecordedEvent> {
+    return this.#unrecordedEvents.during(this.#recordBySize(row));
+  }
+
+  /** Resolves to false when another attempt with the same number was recorded before. */
+  recordAttempt(row: AttemptRow): Promise<boolean> {
+    return this.#unrecordedAttempts.during(this.#attempts.write(row));
+  }
+
+  /** Refuses new rows and writes those queued, as far as time allows. */
+  async stop(): Promise<void> {
+    // First, since their events follow them.
+    await this.#resultsInParts.stop();
+    await Promise.all(this.#all().map((queue) => queue.stop()));
+  }
+
+  #recordBySize(row: EventRow): Promise<RecordedEvent> {
+    if (row.resultBytes <= LARGE_RESULT_BYTES) return this.#events.write(row);
+    if (row.resultBytes <= IN_ROW_BYTES_MAX) return this.#largeEvents.write(row);
+    return this.#recordAfterResult(row);
+  }
+
+  async #recordAfterResult(row: EventRow): Promise<RecordedEvent> {
+    await this.#resultsInParts.write(row);
+    if (row.result !== null && row.resultBytes > this.#inlineResultBytesMax)
+      releaseResult(row.result);
+    return this.#events.write({ ...row, result: null });
+  }
+
+  #all() {
+    return [
+      this.#subscriptions,
+      this.#events,
+      this.#largeEvents,
+      this.#resultsInParts,
+      this.#attempts,
+    ];
+  }
+}
+
+async function storeInParts(
+  database: Database,
+  row: EventRow,
+  options: CallOptions,
+): Promise<null> {
+  const { shardId, eventId, result } = row;
+  if (result !== null)
+    await storeResult(database, { shardId, eventId, json: utf8OfResult(result) }, options);
+  return null;
+}
+
+/** Enough for a lock that is not held for long, where many rows are asked one after the other. */
+const BRIEF_LOCK_WAIT_MS = 50;
+/** Many times what a full batch takes; less than what one row may take that is retried alone. */
+const BRIEF_STATEMENT_MS = 3_000;
+
+function bounded(patience: Patience): CallOptions {
+  return patience === "brief"
+    ? { lockTimeoutMs: BRIEF_LOCK_WAIT_MS, statementTimeoutMs: BRIEF_STATEMENT_MS }
+    : {};
+}
+
+/** No row is to blame for a call that took too long while the database was away. */
+function failureOf(error: unknown, isDatabaseAway: boolean): CommitFailure {
+  if (isLockTimeout(error)) return "locked";
+  if (isTimeout(error) && !isDatabaseAway) return "timed_out";
+  return isTransient(error) ? "transient" : "refused";
+}
+
+function compareText(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}

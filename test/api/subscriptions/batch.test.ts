@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { batchResponseSchema } from "../../../src/api/http/response-schemas.ts";
+import type { Json } from "../api-fixture.ts";
+import { ApiFixture, CALLBACK_URL, problemOf } from "../api-fixture.ts";
+
+let api: ApiFixture;
+beforeAll(async () => {
+  api = await ApiFixture.open();
+});
+afterAll(() => api.close());
+beforeEach(() => {
+  api.acceptOutcome = null;
+  api.calls.length = 0;
+});
+
+function post(body: unknown, headers?: Record<string, string>): Promise<Response> {
+  return api.request("POST", "/v1/subscriptions/batch", { body, ...(headers && { headers }) });
+}
+
+async function results(response: Response): Promise<Json[]> {
+  expect(response.status).toBe(200);
+  return batchResponseSchema.parse(await response.json()).results;
+}
+
+const wish = (job_id: unknown) => ({ job_id, callback_url: CALLBACK_URL });
+
+describe("POST /v1/subscriptions/batch", () => {
+  it("answers one result an item, in the order given, and a bad one fails alone", async () => {
+    const items = [
+      wish("b1"),
+      wish(""),
+      { ...wish("b2"), callback_url: "http://private" },
+      7,
+      { ...wish("b3"), provider: "nobody", typo: 1 },
+      wish("b4"),
+    ];
+    expect(await results(await post({ subscriptions: items }))).toMatchObject([
+      { status: 201, subscription: { job_id: "b1", status: "active" } },
+      { status: 422, error: { code: "validation_failed", errors: [{ pointer: "/job_id" }] } },
+      {
+        status: 422,
+        error: { code: "callback_url_refused", errors: [{ pointer: "/callback_url" }] },
+      },
+      { status: 422, error: { errors: [{ pointer: "", detail: "Must be an object." }] } },
+      { status: 422, error: { errors: [{ pointer: "/typo" }] } },
+      { status: 201, subscription: { job_id: "b4" } },
+    ]);
+  });
+
+  it("takes a bare array, and a thousand items", async () => {
+    const items = Array.from({ length: 1000 }, (_, index) => wish(`bulk-${index}`));
+    const stored = await results(await post(items));
+    expect(stored.map((one) => one.subscription.job_id)).toEqual(items.map((one) => one.job_id));
+  });
+
+  it("checks a callback URL that all items share once", async () => {
+    await post([wish("u1"), wish("u2"), { ...wish("u3"), callback_url: `${CALLBACK_URL}?a` }]);
+    expect(api.calls.filter(([name]) => name === "checkUrl")).toHaveLength(2);
+  });
+
+  it("gives the metadata of each item back digit by digit", async () => {
+    const item = (job: string, metadata: string) =>
+      `{"job_id": "${job}", "metadata": ${metadata}, "callback_url": "${CALLBACK_URL}"}`;
+    const items = `[${item("m1", '{"n": 1.0}')}, ${item("m2", '{"]": [12345678901234567890, "}"]}')}]`;
+    for (const body of [items, `{"subscriptions": [], "subscriptions" : ${items}}`]) {
+      const text = await (await post(body)).text();
+      expect(text).toContain('"metadata":{"n": 1.0}');
+      expect(text).toContain('"metadata":{"]": [12345678901234567890, "}"]}');
+    }
+  });
+
+  it("counts each item by its place under an Idempotency-Key", async () => {
+    const headers = { "idempotency-key": "batch" };
+    const first = await results(await post([wish("i1"), wish("i2")], headers));
+    const again = await results(await post([wish("i1"), wish("other"), wish("i3")], headers));
+    expect(again).toMatchObject([
+      { status: 201, idempotent_replayed: true, subscription: { id: first[0].subscription.id } },
+      { status: 409, error: { code: "idempotency_conflict" } },
+      { status: 201, subscription: { job_id: "i3" } },
+    ]);
+  });
+
+  it("tells each item that could not be stored, without a word about the inside", async () => {
+    api.acceptOutcome = new Error("secret detail");
+    const response = await post([wish("a"), { ...wish("b"), job_id: 1 }]);
+    expect(await results(response)).toMatchObject([
+      { status: 500, error: { code: "internal_error" } },
+      { status: 422 },
+    ]);
+    expect(JSON.stringify(await results(await post([wish("a")])))).not.toContain("secret detail");
+    api.acceptOutcome = { kind: "overloaded" };
+    expect(await results(await post([wish("a")]))).toMatchObject([
+      { status: 503, error: { code: "overloaded" } },
+    ]);
+  });
+
+  it.each<[unknown, string[]]>([
+    [[], [""]],
+    [Array(1001).fill(0), [""]],
+    [{ subscriptions: [] }, ["/subscriptions"]],
+    [{ subscriptions: {} }, ["/subscriptions"]],
+    [{}, ["/subscriptions"]],
+    [{ subscriptions: [1], dry_run: true }, ["/dry_run"]],
+    ["17", [""]],
+    ["null", [""]],
+    ['{"__proto__": []}', ["/__proto__", "/subscriptions"]],
+  ])("refuses %# as a whole, with a pointer", async (body, pointers) => {
+    const response = await post(body);
+    expect(response.status).toBe(422);
+    const { errors } = await problemOf(response);
+    expect(errors.map((error: Json) => error.pointer)).toEqual(pointers);
+  });
+
+  it("takes up to 8 MiB", async () => {
+    const padded = `[${JSON.stringify(wish("large"))}${" ".repeat(1024 * 1024)}]`;
+    expect(await results(await post(padded))).toMatchObject([{ status: 201 }]);
+    const response = await post(`[${" ".repeat(8 * 1024 * 1024)}]`);
+    expect(response.status).toBe(413);
+    expect((await problemOf(response)).detail).toContain("8192 KiB");
+  });
+});

@@ -1,0 +1,170 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { loadConfig } from "../../src/config.ts";
+import type { ProjectLimitName } from "../../src/core/project-limits.ts";
+import { readProjectCommand, runProjectCommand } from "../../src/cli/project.ts";
+import { systemClock } from "../../src/runtime/clock.ts";
+import { createLog } from "../../src/runtime/process/log.ts";
+import { type Api, apiOf } from "../support/api-client.ts";
+import { startFakeUpstream, pulseAnswer, type FakeUpstream } from "../support/fake-upstream.ts";
+import { gatewayEnvironment } from "../support/gateway-environment.ts";
+import { startReceiver, type Receiver } from "../support/receiver.ts";
+import { startTestGateway, type TestGateway } from "../support/test-gateway.ts";
+
+/** A command that sets a limit of the project `acme`. */
+function limit(name: ProjectLimitName, value: number | null): object {
+  return { kind: "set-limit", name: "acme", limit: name, value };
+}
+
+describe("what is asked for", () => {
+  test.each([
+    [["list"], { kind: "list" }],
+    [["create", "acme"], { kind: "create", name: "acme" }],
+    [["key", "a.b-c_1"], { kind: "key", name: "a.b-c_1" }],
+    [["limits", "acme"], { kind: "limits", name: "acme" }],
+    [["allow", "acme", "0"], limit("live_jobs", 0)],
+    [["allow", "acme", "1000000000"], limit("live_jobs", 1_000_000_000)],
+    [["allow", "acme", "default"], limit("live_jobs", null)],
+    [["set-limit", "acme", "lists_running", "3"], limit("lists_running", 3)],
+    [["set-limit", "acme", "lists_running", "default"], limit("lists_running", null)],
+  ])("%j is understood", (args, command) => {
+    expect(readProjectCommand(args)).toEqual(command);
+  });
+
+  test.each([
+    [[]],
+    [["list", "acme"]],
+    [["create"]],
+    [["create", ""]],
+    [["create", "a b"]],
+    [["create", "-a"]],
+    [["create", "a", "b"]],
+    [["create", "a".repeat(64)]],
+    [["key", "acme", "more"]],
+    [["allow", "acme"]],
+    [["allow", "acme", "-1"]],
+    [["allow", "acme", "1e3"]],
+    [["allow", "acme", "1000000001"]],
+    [["allow", "acme", "1", "2"]],
+    [["limits"]],
+    [["set-limit", "acme", "lists_running"]],
+    [["set-limit", "acme", "unheard_of", "3"]],
+    [["set-limit", "acme", "lists_running", "3", "4"]],
+    [["delete", "acme"]],
+  ])("%j is not", (args) => {
+    expect(readProjectCommand(args)).toBeNull();
+  });
+});
+
+describe("on a database that a gateway uses", () => {
+  const ENVIRONMENT = gatewayEnvironment("");
+  let gateway: TestGateway;
+  let upstream: FakeUpstream;
+  let receiver: Receiver;
+
+  beforeAll(async () => {
+    gateway = await startTestGateway({
+      RINGBACK_ENCRYPTION_KEYS: ENVIRONMENT["RINGBACK_ENCRYPTION_KEYS"] ?? "",
+    });
+    upstream = await startFakeUpstream();
+  });
+
+  afterAll(async () => {
+    await upstream.close();
+    await receiver.close();
+    await gateway.discard();
+  });
+
+  /** What is printed. */
+  function run(...args: string[]): Promise<string> {
+    const command = readProjectCommand(args);
+    const loaded = loadConfig({ ...ENVIRONMENT, DATABASE_URL: gateway.databaseUrl }, false);
+    if (command === null || loaded.kind === "invalid") throw new Error("not a command");
+    const log = createLog({ level: "silent", format: "json" });
+    return runProjectCommand(command, loaded.config, { clock: systemClock, log });
+  }
+
+  function keyIn(output: string): string {
+    const [key] = /rb_\S+/.exec(output) ?? [];
+    if (key === undefined) throw new Error(output);
+    return key;
+  }
+
+  function apiWith(key: string): Api {
+    const api = apiOf(gateway.url);
+    return (method, path, body) => api(method, path, body, { authorization: `Bearer ${key}` });
+  }
+
+  test("a project is made with a key of its own, which sees nothing of the others and is called back", async () => {
+    const api = apiWith(keyIn(await run("create", "acme")));
+    expect((await api("GET", "/v1/project")).body).toMatchObject({ name: "acme" });
+    const secrets = (await api("GET", "/v1/signing-secrets")).body.data;
+    expect(secrets).toHaveLength(1);
+    receiver = await startReceiver(secrets[0].secret);
+    const connection = { provider: "pulse", credential: "key", base_url: upstream.origin };
+    expect((await api("POST", "/v1/connections", connection)).status).toBe(201);
+    upstream.answer("of-acme", pulseAnswer.completed());
+    const wish = { job_id: "of-acme", callback_url: receiver.url("/acme") };
+    const subscription = await api("POST", "/v1/subscriptions", wish);
+    expect(subscription.status).toBe(201);
+    expect((await receiver.takeOne("/acme")).event.type).toBe("job.completed");
+    const path = `/v1/subscriptions/${subscription.body.id}`;
+    expect((await gateway.api("GET", path)).status).toBe(404);
+    expect((await gateway.api("GET", "/v1/connections")).body.data).toEqual([]);
+  });
+
+  test("a name is taken once; another key is made for it instead", async () => {
+    const first = keyIn(await run("create", "twice"));
+    await expect(run("create", "twice")).rejects.toThrow("there is a project twice already");
+    const second = keyIn(await run("key", "twice"));
+    expect(second).not.toBe(first);
+    for (const key of [first, second]) {
+      expect((await apiWith(key)("GET", "/v1/project")).body).toMatchObject({ name: "twice" });
+    }
+    await expect(run("key", "nobody")).rejects.toThrow("there is no project nobody");
+  });
+
+  test("a limit on live jobs holds for its project alone, and on a gateway that runs", async () => {
+    const api = apiWith(keyIn(await run("create", "bounded")));
+    const connection = { provider: "pulse", credential: "key", base_url: upstream.origin };
+    await api("POST", "/v1/connections", connection);
+    expect(await run("allow", "bounded", "0")).toContain("live_jobs of project bounded is 0");
+    const limit = async () => (await api("GET", "/v1/project")).body.live_jobs_allowed;
+    expect(await limit()).toBe(0);
+    let jobs = 0;
+    const subscribe = async () => {
+      jobs += 1;
+      const wish = { job_id: `job-${jobs}`, callback_url: "https://app.example.com/hook" };
+      return (await api("POST", "/v1/subscriptions", wish)).body.code;
+    };
+    // The gateway hears of it within a second.
+    await expect.poll(subscribe, { timeout: 60_000 }).toBe("too_many_live_jobs");
+    await run("allow", "bounded", "default");
+    expect(await limit()).toBe(2_000_000);
+    await expect(run("allow", "nobody", "1")).rejects.toThrow("there is no project nobody");
+  });
+
+  test("any limit is set and taken back; what holds is shown by the command and by the API", async () => {
+    const api = apiWith(keyIn(await run("create", "limited")));
+    const shown = async () => (await api("GET", "/v1/project")).body.limits.lists_running;
+    expect(await shown()).toEqual({ allowed: 2, used: 0 });
+    await run("set-limit", "limited", "lists_running", "3");
+    expect(await shown()).toEqual({ allowed: 3, used: 0 });
+    expect(await run("limits", "limited")).toMatch(
+      /lists_running +3 +requests +this project's own/,
+    );
+    await run("set-limit", "limited", "lists_running", "default");
+    expect(await shown()).toEqual({ allowed: 2, used: 0 });
+    expect(await run("limits", "limited")).toMatch(
+      /lists_running +2 +requests +RINGBACK_PROJECT_LISTS_RUNNING/,
+    );
+    await expect(run("limits", "nobody")).rejects.toThrow("there is no project nobody");
+  });
+
+  test("all projects are listed", async () => {
+    await run("allow", "twice", "7");
+    const lines = (await run("list")).split("\n");
+    expect(lines[0]).toMatch(/^name +id +live jobs +allowed +created$/);
+    expect(lines.find((line) => line.startsWith("default"))).toMatch(/prj_\w{32} +0 +default +20/);
+    expect(lines.find((line) => line.startsWith("twice"))).toMatch(/ 0 +7 +20/);
+  });
+});

@@ -1,0 +1,53 @@
+import { expect, test } from "vitest";
+import type { OperationalNews } from "../../../src/core/delivery/operational-event.ts";
+import { GatheredNews } from "../../../src/delivery/operational/gathered-news.ts";
+
+const news = (more: Partial<OperationalNews> = {}): OperationalNews => ({
+  projectId: "one",
+  subject: "callback origin https://a.test",
+  type: "callback_origin.failing",
+  data: {},
+  ...more,
+});
+const recovered = news({ type: "callback_origin.recovered" });
+
+const given = (gathered: GatheredNews, nowMs: number) =>
+  gathered.take(nowMs).map((one) => [one.news.type, one.occurrences, one.occurredAtMs]);
+
+test("the newest of a subject stands for all, once a minute", () => {
+  const gathered = new GatheredNews();
+  gathered.add(news(), 1);
+  gathered.add(news(), 2);
+  expect(given(gathered, 10)).toEqual([["callback_origin.failing", 2, 2]]);
+  gathered.add(news(), 11);
+  gathered.add(recovered, 12);
+  expect(given(gathered, 60_009)).toEqual([]);
+  expect(given(gathered, 60_010)).toEqual([["callback_origin.recovered", 1, 12]]);
+});
+
+test("what could not be noted down is given out again with what came since, or gives way to it", () => {
+  const gathered = new GatheredNews();
+  gathered.add(news(), 1);
+  const taken = gathered.take(2);
+  gathered.putBack(taken);
+  gathered.add(news(), 3);
+  const again = gathered.take(4);
+  expect(again.map(({ occurrences }) => occurrences)).toEqual([2]);
+  gathered.add(news(), 5);
+  gathered.putBack(again);
+  expect(given(gathered, 6)).toEqual([["callback_origin.failing", 3, 5]]);
+  gathered.add(recovered, 7);
+  gathered.putBack(again);
+  expect(given(gathered, 8)).toEqual([["callback_origin.recovered", 1, 7]]);
+});
+
+test("a project with news of very many subjects leaves room to the others", () => {
+  const gathered = new GatheredNews();
+  for (let number = 0; number < 3_000; number += 1) {
+    gathered.add(news({ subject: `connection ${number}` }), number);
+  }
+  gathered.add(news({ projectId: "other" }), 1);
+  const taken = gathered.take(10_000);
+  expect(taken).toHaveLength(1_001);
+  expect(taken.at(-1)?.news.projectId).toBe("other");
+});

@@ -1,0 +1,303 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { OperationalNews } from "../../../src/core/delivery/operational-event.ts";
+import { OperationalEvents } from "../../../src/delivery/operational/operational-events.ts";
+import { type SigningKey, signingKey } from "../../../src/delivery/attempt/sign.ts";
+import type {
+  OutboundRequest,
+  RequestOutcome,
+} from "../../../src/outbound/exchange/request-outcome.ts";
+import { createLog } from "../../../src/runtime/process/log.ts";
+import { openTestDatabase } from "../../support/database.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { SIGNING_SECRET } from "../../support/gateway-environment.ts";
+import { PROJECT_ID, uuids } from "../../support/rows.ts";
+import { answered } from "../loop-harness.ts";
+
+const ALL_SHARDS = Array.from({ length: 256 }, (_, shardId) => shardId);
+
+let opened: Awaited<ReturnType<typeof openTestDatabase>>;
+let clock: FakeClock;
+let sent: OutboundRequest[];
+let status: number;
+let url: string | null;
+let keys: SigningKey[];
+/** What the receiver does with a request, if it does not answer with `status`. */
+let answer: ((request: OutboundRequest) => Promise<RequestOutcome>) | null;
+
+beforeEach(async () => {
+  opened = await openTestDatabase();
+  clock = new FakeClock(Date.now());
+  sent = [];
+  status = 204;
+  answer = null;
+  keys = [signingKey("v1", SIGNING_SECRET)];
+  url = "https://operations.test/hook?a=1";
+});
+afterEach(() => opened.drop());
+
+/** What a node has of it. */
+function node(shardIds: readonly number[] = ALL_SHARDS): OperationalEvents {
+  return new OperationalEvents({
+    database: opened.database,
+    clock,
+    log: createLog({ level: "silent", format: "json" }),
+    uuids,
+    userAgent: "Ringback/test",
+    callbackTimeoutMs: 1000,
+    ownedShards: () => shardIds,
+    urlOf: () => url,
+    signingKeys: async () => keys,
+    async send(request) {
+      sent.push(request);
+      return answer === null ? answered(status) : answer(request);
+    },
+  });
+}
+
+/** One round, and all that it sends. */
+async function round(one: OperationalEvents): Promise<void> {
+  await one.round();
+  await one.settled();
+}
+
+const news = (more: Partial<OperationalNews> = {}): OperationalNews => ({
+  projectId: PROJECT_ID,
+  subject: "callback origin https://a.test",
+  type: "callback_origin.failing",
+  data: { callback_origin: "https://a.test" },
+  ...more,
+});
+
+const recovered = news({ type: "callback_origin.recovered" });
+
+const told = () =>
+  sent.map(({ body }) => {
+    const { type, data } = JSON.parse(String(body));
+    return [type, data.occurrences];
+  });
+
+const rows = () => opened.database.run("test", (sql) => sql`select * from operational_events`);
+
+describe("news", () => {
+  test("is told soon, signed, under an id of its own", async () => {
+    const one = node();
+    one.tell(news());
+    await round(one);
+    expect(sent).toHaveLength(1);
+    expect(sent[0]).toMatchObject({
+      method: "POST",
+      origin: "https://operations.test",
+      path: "/hook?a=1",
+      headers: {
+        "webhook-id": expect.stringMatching(/^ope_[0-9a-f]{32}$/),
+        "webhook-signature": expect.stringMatching(/^v1,/),
+      },
+    });
+    await round(one);
+    expect(sent).toHaveLength(1);
+  });
+
+  test("of one subject is told once a minute, however often it comes and on however many nodes", async () => {
+    const nodes = [node(), node([]), node([])];
+    for (let second = 0; second < 150; second += 1) {
+      for (const one of nodes) one.tell(news());
+      for (const one of nodes) await round(one);
+      clock.advance(1000);
+    }
+    expect(sent.length).toBeGreaterThanOrEqual(2);
+    expect(sent.length).toBeLessThanOrEqual(3);
+    const times = told();
+    expect(times[0]).toEqual(["callback_origin.failing", 1]);
+    // The next ones say how often it was since.
+    expect(times[1]?.[1]).toBeGreaterThan(50);
+  });
+
+  test("that is overtaken before it could be told is not told, and the last is", async () => {
+    const one = node();
+    one.tell(news());
+    await round(one);
+    one.tell(recovered);
+    one.tell(news());
+    one.tell(recovered);
+    await round(one);
+    expect(told()).toEqual([["callback_origin.failing", 1]]);
+    clock.advance(60_000);
+    await round(one);
+    expect(told()).toEqual([
+      ["callback_origin.failing", 1],
+      ["callback_origin.recovered", 1],
+    ]);
+  });
+
+  test("of another subject waits for nobody", async () => {
+    const one = node();
+    one.tell(news());
+    one.tell(news({ subject: "connection 1", type: "connection.paused", data: {} }));
+    await round(one);
+    const types = told().map(([type]) => String(type));
+    expect(new Set(types)).toEqual(new Set(["callback_origin.failing", "connection.paused"]));
+  });
+
+  test("that every node sees is told by one of them", async () => {
+    const nodes = [node(ALL_SHARDS.slice(0, 128)), node(ALL_SHARDS.slice(128))];
+    for (const one of nodes) {
+      one.tellOnce(news());
+      one.tellOnce(null);
+    }
+    for (const one of nodes) await round(one);
+    expect(told()).toEqual([["callback_origin.failing", 1]]);
+  });
+
+  test("costs nothing where nobody wants to know", async () => {
+    url = null;
+    const one = node();
+    one.tell(news());
+    await round(one);
+    expect(await rows()).toHaveLength(0);
+  });
+});
+
+describe("a receiver that does not answer", () => {
+  const OTHER_PROJECT_ID = uuids(Date.now(), 0);
+  let letGo: () => void;
+  beforeEach(() => {
+    const { promise, resolve } = Promise.withResolvers<RequestOutcome>();
+    letGo = () => resolve(answered(204));
+    answer = () => (sent.length > 1 ? Promise.resolve(answered(204)) : promise);
+  });
+
+  test("is waited for by its own project only", async () => {
+    const one = node();
+    one.tell(news());
+    await one.round();
+    one.tell(news({ subject: "another" }));
+    one.tell(news({ projectId: OTHER_PROJECT_ID, type: "connection.paused" }));
+    await one.round();
+    await vi.waitFor(() => expect(told().at(-1)?.[0]).toBe("connection.paused"), {
+      timeout: 60_000,
+    });
+    expect(sent).toHaveLength(2);
+    letGo();
+    await one.settled();
+    await round(one);
+    expect(sent).toHaveLength(3);
+  });
+
+  test("hears meanwhile of nothing, and then of what is new since", async () => {
+    const one = node();
+    one.tell(news());
+    one.tell(news());
+    await one.round();
+    // By another node, which knows nothing of this minute.
+    const another = node([]);
+    for (const _ of [1, 2, 3]) another.tell(news());
+    await round(another);
+    letGo();
+    await one.settled();
+    await round(one);
+    expect(sent).toHaveLength(1);
+    clock.advance(60_000);
+    await round(one);
+    expect(told()).toEqual([
+      ["callback_origin.failing", 2],
+      ["callback_origin.failing", 3],
+    ]);
+  });
+});
+
+describe("news that is not taken", () => {
+  test("is not followed by other news of its subject within the minute", async () => {
+    status = 500;
+    const one = node();
+    one.tell(news());
+    await round(one);
+    clock.advance(1000);
+    const another = node();
+    another.tell(recovered);
+    await round(another);
+    expect(sent).toHaveLength(1);
+    clock.advance(59_000);
+    await round(another);
+    expect(told().at(-1)).toEqual(["callback_origin.recovered", 1]);
+  });
+
+  test("since its node stops is not the receiver's failure, and left to the next", async () => {
+    const one = node();
+    const failure = { code: "aborted", message: "The gateway is stopping" } as const;
+    answer = async () => ({ kind: "failed", failure, durationMs: 1 });
+    one.tell(news());
+    await round(one);
+    answer = null;
+    await round(node());
+    expect(sent).toHaveLength(2);
+    expect(sent[1]?.headers["webhook-id"]).toBe(sent[0]?.headers["webhook-id"]);
+  });
+
+  test("is tried again under the same id, also by the next node, until it is", async () => {
+    status = 500;
+    const first = node();
+    first.tell(news());
+    await round(first);
+    await round(first);
+    expect(sent).toHaveLength(1);
+    clock.advance(10_000);
+    status = 204;
+    await round(node());
+    expect(sent).toHaveLength(2);
+    expect(sent[1]?.headers["webhook-id"]).toBe(sent[0]?.headers["webhook-id"]);
+    clock.advance(600_000);
+    await round(node());
+    expect(sent).toHaveLength(2);
+  });
+
+  test("is given up after six attempts, or at once after a 410", async () => {
+    status = 500;
+    const one = node();
+    one.tell(news());
+    for (let hour = 0; hour < 12; hour += 1) {
+      await round(one);
+      clock.advance(3_600_000);
+    }
+    expect(sent).toHaveLength(6);
+    status = 410;
+    one.tell(recovered);
+    await round(one);
+    clock.advance(24 * 3_600_000);
+    await round(one);
+    expect(sent).toHaveLength(7);
+  });
+
+  test("is not sent unsigned", async () => {
+    const one = node();
+    keys = [];
+    one.tell(news());
+    await round(one);
+    expect(sent).toEqual([]);
+    keys = [signingKey("v1", SIGNING_SECRET)];
+    clock.advance(10_000);
+    await round(one);
+    expect(sent).toHaveLength(1);
+  });
+
+  test("is dropped when the project does not want it any more", async () => {
+    status = 500;
+    const one = node();
+    one.tell(news());
+    await round(one);
+    url = null;
+    clock.advance(10_000);
+    await round(one);
+    url = "https://operations.test/";
+    await round(one);
+    expect(sent).toHaveLength(1);
+  });
+});
+
+test("a node that stops leaves its news to the others", async () => {
+  const one = node([]);
+  await one.start();
+  one.tell(news());
+  await one.stop();
+  await round(node());
+  expect(told()).toEqual([["callback_origin.failing", 1]]);
+});

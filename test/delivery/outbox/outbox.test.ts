@@ -1,0 +1,308 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { LaneVerdict } from "../../../src/core/job/job.ts";
+import { callbackLimits } from "../../../src/delivery/delivery-settings.ts";
+import { Outbox } from "../../../src/delivery/outbox/outbox.ts";
+import type { OwedCallback } from "../../../src/delivery/outbox/callback.ts";
+import type { OwedDelivery } from "../../../src/store/writes/record-events.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { ORIGIN, owed } from "../owed.ts";
+
+const HEALTHY: LaneVerdict = { kind: "healthy" };
+const CONCURRENCY = 32;
+const HELD_PER_ORIGIN_MAX = 25_000;
+const HELD_MAX = 100_000;
+const HELD_HARD_MAX = 200_000;
+
+function setUp() {
+  const clock = new FakeClock();
+  const sent: OwedCallback[] = [];
+  const underWay: OwedCallback[] = [];
+  const asked = { forMore: 0 };
+  const outbox = new Outbox({
+    clock,
+    limitsOf: () => callbackLimits(CONCURRENCY, null),
+    onOriginChange: () => undefined,
+    send(callback) {
+      sent.push(callback);
+      underWay.push(callback);
+    },
+    onRoom: () => void (asked.forMore += 1),
+  });
+  const admit = (changes: Partial<OwedDelivery> & { readonly result?: string } = {}) => {
+    const callback = owed(clock.now(), changes);
+    return { callback, isIn: outbox.admit(callback) };
+  };
+  const fill = (count: number, origin: string): OwedCallback[] =>
+    Array.from({ length: count }, () => admit({ callbackOrigin: origin }))
+      .filter(({ isIn }) => isIn)
+      .map(({ callback }) => callback);
+  /** Ends an attempt, for good or until a time. */
+  const end = (
+    callback: OwedCallback,
+    retryAtMs: number | null = null,
+    verdict: LaneVerdict = HEALTHY,
+  ): void => {
+    underWay.splice(underWay.indexOf(callback), 1);
+    if (retryAtMs === null) outbox.finish(callback, verdict);
+    else outbox.retry(callback, retryAtMs, verdict);
+  };
+  /** Ends attempts until none is under way. */
+  const drain = (): void => {
+    for (let next = underWay[0]; next !== undefined; next = underWay[0]) end(next);
+  };
+  return { clock, outbox, sent, underWay, asked, admit, fill, end, drain };
+}
+
+describe("a callback", () => {
+  test("is sent when it is due and not before, once", () => {
+    const { clock, outbox, sent, admit, end } = setUp();
+    const { callback } = admit({ nextAttemptAtMs: clock.now() + 1500 });
+    clock.advance(1499);
+    expect(sent).toEqual([]);
+    clock.advance(1);
+    expect(sent).toEqual([callback]);
+    clock.advance(60_000);
+    end(callback);
+    expect(sent).toEqual([callback]);
+    expect(outbox.size).toBe(0);
+  });
+
+  test("that is held already is not let in again, whether it waits or is being sent", () => {
+    const { clock, outbox, sent, admit, end } = setUp();
+    const { callback } = admit({ nextAttemptAtMs: clock.now() + 1000 });
+    const again = () => outbox.admit(owed(clock.now(), callback.delivery));
+    again();
+    clock.advance(1000);
+    again();
+    expect(outbox.size).toBe(1);
+    expect(sent).toHaveLength(1);
+    end(callback);
+    again();
+    expect(sent).toHaveLength(2);
+  });
+
+  test("that failed is sent again when its next attempt is due", () => {
+    const { clock, outbox, sent, admit, end } = setUp();
+    const { callback } = admit();
+    end(callback, clock.now() + 500);
+    clock.advance(499);
+    expect(sent).toHaveLength(1);
+    expect(outbox.holds(callback.delivery.id)).toBe(true);
+    clock.advance(1);
+    expect(sent).toEqual([callback, callback]);
+  });
+});
+
+describe("bounds", () => {
+  test("an origin has so many attempts under way at most, whatever is due; others have theirs", () => {
+    const { sent, fill, end } = setUp();
+    fill(100, ORIGIN);
+    expect(sent).toHaveLength(CONCURRENCY);
+    fill(1, "https://other.test");
+    expect(sent).toHaveLength(CONCURRENCY + 1);
+    const [first] = sent;
+    if (first !== undefined) end(first);
+    expect(sent).toHaveLength(CONCURRENCY + 2);
+  });
+
+  test("an origin holds so much at most; what was refused is asked for once it has drained", () => {
+    const { outbox, underWay, asked, fill, end, drain } = setUp();
+    expect(fill(HELD_PER_ORIGIN_MAX + 500, ORIGIN)).toHaveLength(HELD_PER_ORIGIN_MAX);
+    expect(outbox.size).toBe(HELD_PER_ORIGIN_MAX);
+    expect(fill(10, "https://other.test")).toHaveLength(10);
+    for (let ended = 0; ended < (HELD_PER_ORIGIN_MAX * 3) / 4 - 1; ended += 1) {
+      const callback = underWay.find(({ delivery }) => delivery.callbackOrigin === ORIGIN);
+      if (callback !== undefined) end(callback);
+    }
+    expect(asked.forMore).toBe(0);
+    expect(outbox.readableBacklogs).toEqual([]);
+    drain();
+    expect(asked.forMore).toBeGreaterThan(0);
+    expect(outbox.readableBacklogs).toMatchObject([{ origin: ORIGIN }]);
+    expect(outbox.size).toBe(0);
+  });
+
+  test("what comes to be owed waits behind what an origin has in the database", () => {
+    const { clock, outbox, sent, admit, end } = setUp();
+    const { callback: first } = admit();
+    outbox.noteBacklog(first.delivery.projectId, ORIGIN, clock.now() - 1000);
+    const later = owed(clock.now());
+    expect(outbox.offer(later)).toBe(false);
+    expect(outbox.roomFor(first.delivery.projectId, ORIGIN)).toBe(0);
+    const [queue] = outbox.readableBacklogs;
+    if (queue === undefined) throw new Error("there is no backlog");
+    expect(queue.takeBacklog()).toMatchObject({ nextAttemptAtMs: clock.now() - 1000 });
+    expect(outbox.offer(later)).toBe(false);
+    outbox.endReading(queue, null);
+    // Offered while it was being read: who knows whether that saw it.
+    expect(queue.takeBacklog()).toMatchObject({ nextAttemptAtMs: clock.now() });
+    outbox.endReading(queue, null);
+    expect(outbox.offer(later)).toBe(true);
+    expect(sent).toEqual([first, later]);
+    for (const callback of [first, later]) end(callback);
+    expect(outbox.originCount).toBe(0);
+  });
+
+  test("projects have lanes of their own to an origin, each with its limits", () => {
+    const { outbox, sent, admit } = setUp();
+    const fillFor = (projectId: string): void => {
+      for (let number = 0; number < 40; number += 1) admit({ projectId });
+    };
+    fillFor("a");
+    fillFor("b");
+    expect(sent).toHaveLength(2 * CONCURRENCY);
+    outbox.configure("b", callbackLimits(36, null));
+    expect(sent).toHaveLength(2 * CONCURRENCY + 4);
+  });
+
+  test("nothing is asked for when nothing was refused", () => {
+    const { asked, fill, drain } = setUp();
+    fill(HELD_PER_ORIGIN_MAX, ORIGIN);
+    drain();
+    expect(asked.forMore).toBe(0);
+  });
+
+  test("full origins can't shut out one that has nothing here yet", () => {
+    const { fill } = setUp();
+    for (let origin = 0; origin < HELD_MAX / HELD_PER_ORIGIN_MAX; origin += 1) {
+      expect(fill(HELD_PER_ORIGIN_MAX, `https://full-${origin}.test`)).toHaveLength(
+        HELD_PER_ORIGIN_MAX,
+      );
+    }
+    expect(fill(100, "https://late.test")).toHaveLength(CONCURRENCY);
+  });
+
+  test("results count by their size", () => {
+    const { outbox, admit } = setUp();
+    const result = "x".repeat(4 * 1024 * 1024);
+    let letIn = 0;
+    while (admit({ result }).isIn) letIn += 1;
+    expect(letIn).toBeGreaterThanOrEqual(31);
+    expect(letIn).toBeLessThanOrEqual(CONCURRENCY);
+    expect(outbox.isFull).toBe(false);
+    for (let other = 0; other < 40; other += 1) {
+      admit({ result, callbackOrigin: `https://other-${other}.test` });
+    }
+    // Three quarters of it are one project's; another's comes in.
+    expect(admit({ callbackOrigin: "https://small.test" }).isIn).toBe(false);
+    expect(admit({ projectId: "another", result }).isIn).toBe(true);
+  });
+
+  test("there is an end to how much a project holds, however many origins it has, and room for others", () => {
+    const { outbox, admit, fill } = setUp();
+    let letIn = 0;
+    for (let origin = 0; origin < HELD_HARD_MAX / CONCURRENCY + 10; origin += 1) {
+      letIn += fill(CONCURRENCY, `https://origin-${origin}.test`).length;
+    }
+    expect(letIn).toBe((3 / 4) * HELD_HARD_MAX);
+    for (let at = 0; at < 20_000; at += 1) {
+      expect(admit({ projectId: "another", callbackOrigin: "https://origin-1.test" }).isIn).toBe(
+        true,
+      );
+    }
+    expect(outbox.isFull).toBe(false);
+  });
+
+  test("there is an end to how much is held in all, however many projects there are", () => {
+    const { outbox, admit } = setUp();
+    let letIn = 0;
+    for (let project = 0; project < 300; project += 1) {
+      const of = { projectId: `project-${project}` };
+      for (let at = 0; at < 5000 && admit(of).isIn; at += 1) letIn += 1;
+    }
+    expect(letIn).toBeLessThanOrEqual(HELD_HARD_MAX);
+    expect(outbox.size).toBe(letIn);
+  });
+});
+
+describe("letting go", () => {
+  test("of a shard forgets what waits, and what is being sent ends by itself", () => {
+    const { clock, outbox, sent, admit, end } = setUp();
+    const { callback: sending } = admit({ shardId: 1 });
+    const { callback: waiting } = admit({ shardId: 1, nextAttemptAtMs: clock.now() + 1000 });
+    const { callback: other } = admit({ shardId: 2, nextAttemptAtMs: clock.now() + 1000 });
+    outbox.dropShard(1);
+    const held = [sending, waiting, other].map(({ delivery }) => outbox.holds(delivery.id));
+    expect(held).toEqual([true, false, true]);
+    // Not twice at once, should the shard come back meanwhile.
+    outbox.admit(owed(clock.now(), sending.delivery));
+    expect(sent).toEqual([sending]);
+    end(sending, clock.now() + 100);
+    expect(outbox.holds(sending.delivery.id)).toBe(false);
+    clock.advance(5000);
+    expect(sent).toEqual([sending, other]);
+    expect(outbox.admit(owed(clock.now(), waiting.delivery))).toBe(true);
+  });
+
+  test("of a subscription forgets only what waits for it", () => {
+    const { clock, outbox, sent, admit } = setUp();
+    const later = { nextAttemptAtMs: clock.now() + 1000 };
+    const { callback: first } = admit(later);
+    const { callback: second } = admit({ ...later, subscriptionId: first.delivery.subscriptionId });
+    const { callback: other } = admit(later);
+    outbox.dropSubscription(second.delivery.subscriptionId);
+    clock.advance(1000);
+    expect(sent).toEqual([other]);
+  });
+
+  test("of everything: after closing nothing begins any more", () => {
+    const { clock, outbox, sent, admit, end } = setUp();
+    const { callback } = admit();
+    admit({ nextAttemptAtMs: clock.now() + 1000 });
+    outbox.close();
+    expect(admit().isIn).toBe(false);
+    end(callback, clock.now());
+    clock.advance(60_000);
+    expect(sent).toEqual([callback]);
+  });
+
+  test("an origin whose last callback is over is forgotten", () => {
+    const { clock, outbox, admit, drain } = setUp();
+    admit();
+    admit({
+      callbackOrigin: "https://waiting.test",
+      nextAttemptAtMs: clock.now() + 1000,
+      shardId: 3,
+    });
+    expect(outbox.originCount).toBe(2);
+    outbox.dropShard(3);
+    drain();
+    expect(outbox.originCount).toBe(0);
+  });
+});
+
+test("whatever happens in whatever order, nothing is under way twice and the bounds hold", () => {
+  const step = fc.record({
+    what: fc.constantFrom("admit", "admitAgain", "finish", "retry", "dropShard", "pass"),
+    pick: fc.nat(),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
+      const { clock, outbox, underWay, admit, end, drain } = setUp();
+      const all: OwedCallback[] = [];
+      for (const { what, pick } of steps) {
+        const known = all[pick % Math.max(1, all.length)];
+        const busy = underWay[pick % Math.max(1, underWay.length)];
+        const nowMs = clock.now();
+        if (what === "admit") {
+          const callbackOrigin = `https://receiver-${pick % 2}.test`;
+          all.push(admit({ shardId: pick % 3, callbackOrigin }).callback);
+        }
+        if (what === "admitAgain" && known !== undefined) outbox.admit(owed(nowMs, known.delivery));
+        if (what === "finish" && busy !== undefined) end(busy);
+        if (what === "retry" && busy !== undefined) end(busy, nowMs + (pick % 500));
+        if (what === "dropShard") outbox.dropShard(pick % 3);
+        if (what === "pass") clock.advance(pick % 1000);
+        const ids = underWay.map(({ delivery }) => delivery.id);
+        expect(new Set(ids).size).toBe(ids.length);
+        expect(ids.length).toBeLessThanOrEqual(2 * CONCURRENCY);
+        expect(ids.every((id) => outbox.holds(id))).toBe(true);
+      }
+      drain();
+      clock.advance(1000);
+      drain();
+      expect([outbox.size, outbox.originCount]).toEqual([0, 0]);
+    }),
+  );
+});

@@ -1,0 +1,295 @@
+import { createHash } from "node:crypto";
+import postgres from "postgres";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { Acceptor, type AcceptOutcome } from "../../src/intake/acceptor.ts";
+import type { RowKey } from "../../src/intake/mail-reader.ts";
+import { eventMask } from "../../src/core/delivery/event.ts";
+import { shardOfUuid } from "../../src/core/ids/ids.ts";
+import { shardOfJob } from "../../src/core/ids/shard.ts";
+import { systemClock } from "../../src/runtime/clock.ts";
+import { createLog } from "../../src/runtime/process/log.ts";
+import type { AcceptRequest } from "../../src/store/writes/accept-row.ts";
+import type { Database } from "../../src/store/db/database.ts";
+import { findIdempotencyKey } from "../../src/store/subscriptions/find-idempotency-key.ts";
+import { QueueFullError } from "../../src/store/writes/group-commit.ts";
+import { type LiveJob, loadJobs } from "../../src/store/jobs/load-jobs.ts";
+import { postMail, takeMail } from "../../src/store/writes/mailbox.ts";
+import { recordEvents } from "../../src/store/writes/record-events.ts";
+import type { Writers } from "../../src/store/writes/writers.ts";
+import { openWriters } from "../support/writers.ts";
+import { openTestDatabase } from "../support/database.ts";
+import { acceptRow, completedRow, CONNECTION_ID, uuids } from "../support/rows.ts";
+import { noLimit } from "../cluster/no-limit.ts";
+
+const silent = createLog({ level: "silent", format: "json" });
+
+let database: Database;
+let drop: () => Promise<void>;
+let sql: postgres.Sql;
+let writers: Writers;
+let acceptor: Acceptor;
+/** Asked once before the row is stored and once after. */
+let owns: boolean[];
+let watched: LiveJob[];
+let delivered: RowKey[];
+/** Set to let the hand-over by mailbox fail. */
+let postFailure: Error | null;
+let isFull: boolean;
+
+beforeAll(async () => {
+  const opened = await openTestDatabase();
+  ({ database, drop } = opened);
+  sql = postgres(opened.url, { max: 1 });
+});
+
+afterAll(async () => {
+  await sql.end({ timeout: 1 });
+  await drop();
+});
+
+beforeEach(async () => {
+  await sql`truncate jobs, subscriptions, events, deliveries, mailbox, idempotency_keys`;
+  writers = openWriters(database);
+  owns = [true, true];
+  watched = [];
+  delivered = [];
+  postFailure = null;
+  isFull = false;
+  acceptor = newAcceptor();
+});
+
+afterEach(() => writers.stop());
+
+function newAcceptor(): Acceptor {
+  return new Acceptor({
+    clock: systemClock,
+    uuids,
+    log: silent,
+    owns: () => (owns.length > 1 ? owns.shift() : owns[0]) ?? false,
+    write: (row) => (isFull ? Promise.reject(new QueueFullError("full")) : writers.accept(row)),
+    ...noLimit,
+    findUsedKey: (key) => findIdempotencyKey(database, key),
+    watch: (job) => void watched.push(job),
+    deliver: (keys) => {
+      delivered.push(...keys);
+      return Promise.resolve();
+    },
+    post: (mail) => (postFailure === null ? postMail(database, mail) : Promise.reject(postFailure)),
+  });
+}
+
+/** What the API asks for; the ids that come with it are not the acceptor's. */
+function request(jobId: string, overrides: Partial<AcceptRequest> = {}): AcceptRequest {
+  return { ...acceptRow(jobId), sealFor: null, ...overrides };
+}
+
+type Accepted = Extract<AcceptOutcome, { kind: "accepted" }>["subscription"];
+
+async function accepted(jobId: string, overrides?: Partial<AcceptRequest>): Promise<Accepted> {
+  const outcome = await acceptor.accept(request(jobId, overrides));
+  if (outcome.kind !== "accepted") throw new Error(`not accepted: ${outcome.kind}`);
+  return outcome.subscription;
+}
+
+/** Until the hand-over that nobody waits for has left its note. */
+async function mailOf(shardId: number) {
+  return vi.waitFor(
+    async () => {
+      const mail = await takeMail(database, [shardId]);
+      expect(mail).not.toEqual([]);
+      return mail.map(({ kind, subjectId }) => ({ kind, subjectId }));
+    },
+    { timeout: 60_000, interval: 10 },
+  );
+}
+
+async function countSubscriptions(): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`select count(*)::int as count from subscriptions`;
+  return row?.count ?? -1;
+}
+
+describe("an accepted subscription", () => {
+  test("is stored in the shard of its job, which its id carries", async () => {
+    const { id, shardId, jobRowId } = await accepted("job-1");
+    expect(shardId).toBe(shardOfJob(CONNECTION_ID, "job-1"));
+    expect([shardOfUuid(id), shardOfUuid(jobRowId)]).toEqual([shardId, shardId]);
+    expect(await sql`select id, job_row_id from subscriptions where shard_id = ${shardId}`).toEqual(
+      [{ id, job_row_id: jobRowId }],
+    );
+  });
+
+  test("of an owned shard is watched at once, exactly as it would be loaded from the database", async () => {
+    const { shardId, jobRowId } = await accepted("job-1", { params: { b: "2", a: "1" } });
+    expect(watched).toEqual(await loadJobs(database, [{ shardId, id: jobRowId }]));
+    expect(await sql`select id from mailbox`).toEqual([]);
+  });
+
+  test("of another node's shard leaves that node a note in the same transaction", async () => {
+    owns = [false];
+    const { shardId, jobRowId } = await accepted("job-1");
+    // No waiting: what is committed with the subscription is there once it is answered.
+    expect(await takeMail(database, [shardId])).toMatchObject([
+      { kind: "watch", subjectId: jobRowId },
+    ]);
+    expect(watched).toEqual([]);
+  });
+
+  test.for<[string, boolean[]]>([
+    ["went to another node", [true, false]],
+    ["came to this node", [false, true]],
+  ])("whose shard %s while it was being stored goes by mailbox", async ([, ownership]) => {
+    owns = ownership;
+    const { shardId, jobRowId } = await accepted("job-1");
+    expect(watched).toEqual([]);
+    expect(await mailOf(shardId)).toEqual([{ kind: "watch", subjectId: jobRowId }]);
+  });
+
+  test("is answered as accepted even when its hand-over fails", async () => {
+    owns = [true, false];
+    postFailure = new Error("the database went away");
+    await expect(acceptor.accept(request("job-1"))).resolves.toMatchObject({ kind: "accepted" });
+  });
+
+  test("of a job that is watched joins it, with the later deadline and the events of both", async () => {
+    const first = await accepted("job-1", { events: eventMask(["job.completed"]) });
+    const second = await accepted("job-1", {
+      events: eventMask(["job.failed"]),
+      deadlineMs: 7_200_000,
+    });
+    expect(second.jobRowId).toBe(first.jobRowId);
+    expect(watched).toHaveLength(2);
+    expect(watched[1]).toMatchObject({
+      wantedEvents: eventMask(["job.completed", "job.failed"]),
+      deadlineAtMs: second.createdAtMs + 7_200_000,
+    });
+  });
+
+  test("of the same job id under the same params in another order is the same job; under others it is not", async () => {
+    const first = await accepted("job-1", { params: { region: "eu", tenant: "a" } });
+    const same = await accepted("job-1", { params: { tenant: "a", region: "eu" } });
+    const other = await accepted("job-1", { params: { tenant: "b", region: "eu" } });
+    expect(same.jobRowId).toBe(first.jobRowId);
+    expect(other.jobRowId).not.toBe(first.jobRowId);
+  });
+});
+
+describe("a subscription for a job that has ended", () => {
+  async function endedJob(jobId: string): Promise<void> {
+    const job = await accepted(jobId);
+    await recordEvents(database, [completedRow(job)]);
+    watched = [];
+  }
+
+  async function owedTo(subscription: Accepted): Promise<string> {
+    const [row] = await sql<{ id: string }[]>`
+      select id from deliveries where subscription_id = ${subscription.id}`;
+    return row?.id ?? "none";
+  }
+
+  test("is delivered at once by the node that owns the shard", async () => {
+    await endedJob("job-1");
+    const late = await accepted("job-1");
+    expect(late.status).toBe("delivering");
+    expect(delivered).toEqual([{ shardId: late.shardId, id: await owedTo(late) }]);
+    expect(watched).toEqual([]);
+  });
+
+  test("leaves the owner a note about its delivery, whenever the shard was lost", async () => {
+    await endedJob("job-1");
+    for (const ownership of [[false], [true, false]]) {
+      owns = ownership;
+      const late = await accepted("job-1");
+      expect(await mailOf(late.shardId)).toEqual([
+        { kind: "deliver", subjectId: await owedTo(late) },
+      ]);
+    }
+    expect(delivered).toEqual([]);
+  });
+
+  test("that wants another ending is owed nothing, and nobody is told", async () => {
+    await endedJob("job-1");
+    for (const ownership of [[true], [false]]) {
+      owns = ownership;
+      const late = await accepted("job-1", { events: eventMask(["job.failed"]) });
+      expect(late.status).toBe("delivered");
+      expect(await owedTo(late)).toBe("none");
+    }
+    expect([watched, delivered]).toEqual([[], []]);
+    expect(await sql`select id from mailbox`).toEqual([]);
+  });
+});
+
+describe("an idempotency key", () => {
+  function keyed(text: string, key = "key-1") {
+    const requestHash = createHash("sha256").update(text).digest("hex");
+    return { idempotencyKey: key, requestHash };
+  }
+
+  test("replays the same request: one subscription, one hand-over", async () => {
+    const first = await accepted("job-1", keyed("a"));
+    expect(await acceptor.accept(request("job-1", keyed("a")))).toEqual({
+      kind: "replayed",
+      subscriptionId: first.id,
+    });
+    expect(await countSubscriptions()).toBe(1);
+    expect(watched).toHaveLength(1);
+  });
+
+  test("refuses another request, and stores nothing of it", async () => {
+    await accepted("job-1", keyed("a"));
+    expect(await acceptor.accept(request("job-2", keyed("b")))).toEqual({
+      kind: "idempotency_conflict",
+    });
+    expect(await countSubscriptions()).toBe(1);
+    expect(await sql`select job_id from jobs`).toEqual([{ job_id: "job-1" }]);
+  });
+
+  test("used by ten requests at the same time makes one subscription", async () => {
+    const outcomes = await Promise.all(
+      Array.from({ length: 10 }, () => acceptor.accept(request("job-1", keyed("a")))),
+    );
+    const made = outcomes.filter((outcome) => outcome.kind === "accepted");
+    expect(made).toHaveLength(1);
+    expect(outcomes.filter((outcome) => outcome.kind === "replayed")).toEqual(
+      Array.from({ length: 9 }, () => ({
+        kind: "replayed",
+        subscriptionId: made[0]?.subscription.id,
+      })),
+    );
+    expect(await countSubscriptions()).toBe(1);
+  });
+
+  test("of one project says nothing about the same key of another", async () => {
+    await accepted("job-1", keyed("a"));
+    const projectId = uuids(Date.now(), 0);
+    await accepted("job-1", { ...keyed("b"), projectId, connectionId: uuids(Date.now(), 0) });
+    expect(await countSubscriptions()).toBe(2);
+  });
+
+  test("may be used anew after a day", async () => {
+    const first = await accepted("job-1", keyed("a"));
+    await sql`update idempotency_keys set created_at = created_at - interval '24 hours 1 second'`;
+    const second = await accepted("job-1", keyed("b"));
+    expect(second.id).not.toBe(first.id);
+    expect(await acceptor.accept(request("job-1", keyed("b")))).toEqual({
+      kind: "replayed",
+      subscriptionId: second.id,
+    });
+  });
+});
+
+describe("overload", () => {
+  test("is an answer, given before anything is stored", async () => {
+    isFull = true;
+    expect(await acceptor.accept(request("job-1"))).toEqual({ kind: "overloaded" });
+    expect(await countSubscriptions()).toBe(0);
+    expect(watched).toEqual([]);
+  });
+
+  test("is not confused with a failure, which is the caller's to see", async () => {
+    await sql`alter table subscriptions rename to out_of_reach`;
+    await expect(acceptor.accept(request("job-1"))).rejects.toThrow("does not exist");
+    await sql`alter table out_of_reach rename to subscriptions`;
+    expect(watched).toEqual([]);
+  });
+});

@@ -1,0 +1,138 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { ProjectUsage } from "../../src/intake/project-usage.ts";
+import { createLog } from "../../src/runtime/process/log.ts";
+import type { Database } from "../../src/store/db/database.ts";
+import { recordEvents } from "../../src/store/writes/record-events.ts";
+import { acceptSubscriptions } from "../../src/store/writes/accept-subscriptions.ts";
+import { countProjectUsage, readProjectUsage } from "../../src/store/projects/project-usage.ts";
+import { openTestDatabase } from "../support/database.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+import { TestLimits } from "../support/project-limits.ts";
+import { acceptRow, completedRow } from "../support/rows.ts";
+
+const ATTACKER = "00000000-0000-7000-8000-00000000000a";
+const NEIGHBOR = "00000000-0000-7000-8000-00000000000b";
+
+let database: Database;
+let drop: () => Promise<void>;
+let clock: FakeClock;
+let limits: TestLimits;
+let usage: ProjectUsage;
+
+beforeAll(async () => {
+  const opened = await openTestDatabase();
+  ({ database, drop } = opened);
+});
+afterAll(() => drop());
+
+beforeEach(async () => {
+  await sql(`truncate jobs, subscriptions, events, deliveries, project_usage, projects`);
+  await sql(
+    `insert into projects (id, name, created_at)
+     values ('${ATTACKER}', 'attacker', now()), ('${NEIGHBOR}', 'neighbor', now())`,
+  );
+  clock = new FakeClock();
+  limits = new TestLimits();
+  usage = node(true);
+});
+
+function node(owns: boolean): ProjectUsage {
+  const log = createLog({ level: "silent", format: "json" });
+  return new ProjectUsage({ database, clock, log, limits, owns: () => owns });
+}
+
+function sql(text: string): Promise<unknown> {
+  return database.run("test", (client) => client.unsafe(text));
+}
+
+/** Stores and counts subscriptions, as an accept does. */
+async function accept(projectId: string, jobIds: readonly string[]) {
+  const rows = jobIds.map((jobId) => acceptRow(jobId, { projectId }));
+  const accepted = await acceptSubscriptions(database, rows);
+  for (const _ of accepted) usage.accepted(projectId);
+  return { rows, accepted };
+}
+
+const names = (prefix: string, count: number) =>
+  Array.from({ length: count }, (_, index) => `${prefix}-${index}`);
+
+describe("live subscriptions", () => {
+  test("count at once; what ends frees room with a later count", async () => {
+    limits.own.set(ATTACKER, { live_subscriptions: 3 });
+    const { rows } = await accept(ATTACKER, ["a"]);
+    await accept(ATTACKER, ["a", "b"]);
+    expect(usage.reached(ATTACKER)).toBe("live_subscriptions");
+    expect(usage.reached(NEIGHBOR)).toBeNull();
+    await usage.refresh();
+    expect(usage.reached(ATTACKER)).toBe("live_subscriptions");
+    const [job] = rows;
+    if (job === undefined) throw new Error("none");
+    await recordEvents(database, [completedRow(job)]);
+    for (let count = 0; count < 2; count += 1) {
+      clock.advance(10_000);
+      await usage.refresh();
+    }
+    expect(limits.used(ATTACKER, "live_subscriptions")).toBe(1);
+    expect(usage.reached(ATTACKER)).toBeNull();
+  });
+
+  test("are known to a node that counts nothing itself, also after a restart", async () => {
+    limits.own.set(ATTACKER, { live_subscriptions: 20 });
+    await accept(ATTACKER, names("job", 20));
+    await usage.refresh();
+    const other = node(false);
+    await other.start();
+    await other.stop();
+    expect(other.reached(ATTACKER)).toBe("live_subscriptions");
+    expect(other.reached(NEIGHBOR)).toBeNull();
+  });
+});
+
+test("deliveries owed and bytes kept reach limits of their own", async () => {
+  const { rows } = await accept(ATTACKER, names("job", 4));
+  const result = { result: `"${"x".repeat(98)}"`, resultBytes: 100 };
+  await recordEvents(
+    database,
+    rows.map((row) => Object.assign(completedRow(row), result)),
+  );
+  await usage.refresh();
+  expect(limits.used(ATTACKER, "owed_deliveries")).toBe(4);
+  expect(limits.used(ATTACKER, "stored_bytes")).toBe(400);
+  limits.own.set(ATTACKER, { owed_deliveries: 4 });
+  expect(usage.reached(ATTACKER)).toBe("owed_deliveries");
+  limits.own.set(ATTACKER, { stored_bytes: 400 });
+  expect(usage.reached(ATTACKER)).toBe("stored_bytes");
+  limits.own.clear();
+  await sql(`update deliveries set status = 'delivered', next_attempt_at = null`);
+  await sql(`delete from events`);
+  clock.advance(10_000);
+  await usage.refresh();
+  expect(limits.used(ATTACKER, "owed_deliveries")).toBe(0);
+  expect(limits.used(ATTACKER, "stored_bytes")).toBe(0);
+});
+
+test("many rows are counted by a sample of them", async () => {
+  await sql(
+    `insert into events (shard_id, id, project_id, job_row_id, provider, job_id, type, occurred_at, result_bytes)
+     select 1, gen_random_uuid(), '${NEIGHBOR}', gen_random_uuid(), 'pulse', 'j', 'job.completed', now(), 10
+     from generate_series(1, 20000)`,
+  );
+  await sql(`analyze events`);
+  await countProjectUsage(database, 5_000);
+  const counted = (await readProjectUsage(database)).find(
+    ({ projectId }) => projectId === NEIGHBOR,
+  );
+  const bytes = counted?.storedBytes ?? 0;
+  expect(bytes).toBeGreaterThan(100_000);
+  expect(bytes).toBeLessThan(400_000);
+});
+
+test("a job tells how many subscriptions were made to it", async () => {
+  const first = await accept(ATTACKER, ["a", "a", "b"]);
+  const second = await accept(ATTACKER, ["a"]);
+  const counts = [...first.accepted, ...second.accepted].map((row) =>
+    row.kind === "accepted" ? row.subscriptionCount : null,
+  );
+  // One that made the job is not told of those beside it.
+  expect(counts.toSorted((a, b) => (a ?? 0) - (b ?? 0))).toEqual([1, 1, 2, 3]);
+});

@@ -1,0 +1,137 @@
+import { gzipSync } from "node:zlib";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { textOfResult } from "../../../src/core/json/raw-result.ts";
+import {
+  AnswerReader,
+  type AnswerReaderOptions,
+} from "../../../src/polling/request/body-reader.ts";
+import type { Interpretation } from "../../../src/providers/answer/interpret.ts";
+import { systemClock } from "../../../src/runtime/clock.ts";
+import { exampleProvider } from "../../providers/example-provider.ts";
+
+const provider = exampleProvider();
+const ORIGIN = "https://api.example.com";
+const QUESTION = {
+  kind: "status",
+  facts: { seenBefore: true, ageMs: 0, nowMs: 0, unchanged: null },
+} as const;
+
+function openReader(options: Partial<AnswerReaderOptions> = {}) {
+  const reader = new AnswerReader({
+    clock: systemClock,
+    largeBytesMin: 1000,
+    parsedBytesMax: 256 * 2 ** 20,
+    heapBytesMax: 512 * 2 ** 20,
+    timeoutMs: 60_000,
+    ...options,
+  });
+  onTestFinished(() => reader.close());
+  const begin = (body: string, origin = ORIGIN) =>
+    reader.read(origin, QUESTION, provider, { status: 200, headers: {}, body: Buffer.from(body) });
+  return { reader, begin, read: async (body: string, origin?: string) => begin(body, origin) };
+}
+
+function resultOf(interpretation: Interpretation | null): string | null {
+  return interpretation?.kind === "completed" ? textOfResult(interpretation.result) : null;
+}
+
+const doneWith = (output: string) => `{"status":"done","output":${output}}`;
+const SPACE = " ".repeat(2000);
+
+describe("an answer", () => {
+  test("that is small is read at once", () => {
+    const { begin } = openReader();
+    expect(begin(doneWith("1.0"))).toMatchObject({ kind: "completed", result: "1.0" });
+  });
+
+  test("that is large means the same, digit by digit, read in another thread", async () => {
+    const { begin, read } = openReader();
+    const reading = begin(doneWith(`[1.0,"é😀${SPACE}"]`));
+    expect(reading).toBeInstanceOf(Promise);
+    expect(resultOf(await reading)).toBe(`[1.0,"é😀${SPACE}"]`);
+    expect(await read(`{"status":"running"}${SPACE}`)).toMatchObject({ kind: "running" });
+    expect(await read(`<html>${SPACE}`)).toMatchObject({ cause: "unusable_answer" });
+  });
+
+  test("that is compressed counts as what it becomes", async () => {
+    const { reader } = openReader();
+    const begin = async (body: string) =>
+      reader.read(ORIGIN, QUESTION, provider, {
+        status: 200,
+        headers: { "content-encoding": "gzip" },
+        body: gzipSync(body),
+      });
+    expect(resultOf(await begin(doneWith("1.0")))).toBe("1.0");
+    expect(resultOf(await begin(doneWith(`2.0${SPACE}`)))).toBe("2.0");
+    const bomb = doneWith(`"${"x".repeat(provider.statusBytesMax)}"`);
+    expect(await begin(bomb)).toMatchObject({
+      cause: "unreadable_answer",
+      reason: expect.stringContaining("Decompressed, the answer is larger than"),
+    });
+  });
+
+  test("is read in its turn, and each gets its own meaning", async () => {
+    const { read } = openReader();
+    const readings = await Promise.all([1, 2, 3, 4].map((n) => read(doneWith(`${n}${SPACE}`))));
+    expect(readings.map(resultOf)).toEqual(["1", "2", "3", "4"]);
+  });
+});
+
+test("of many answers from one origin another waits for the one that is read and the next, not for all", async () => {
+  const { read } = openReader();
+  const order: string[] = [];
+  const readAs = async (origin: string): Promise<void> => {
+    await read(doneWith(`1${SPACE}`), origin);
+    order.push(origin);
+  };
+  await Promise.all(["a", "a", "a", "a", "b"].map(readAs));
+  expect(order.indexOf("b")).toBe(2);
+  expect(order).toHaveLength(5);
+});
+
+describe("an answer that is built to do harm", () => {
+  test.each([
+    ["brackets", "[".repeat(400_000) + "]".repeat(400_000), "it is nested too deeply"],
+    ["objects", `[${"{},".repeat(700_000)}1]`, "parsing it would take more than 16 MiB of memory"],
+  ])("of %s is not parsed, and the next one is read all the same", async (_, output, why) => {
+    const { read } = openReader({ parsedBytesMax: 16 * 2 ** 20 });
+    const bomb = read(doneWith(output));
+    const next = read(doneWith(`1${SPACE}`));
+    expect(await bomb).toMatchObject({
+      kind: "retry",
+      cause: "unreadable_answer",
+      reason: expect.stringContaining(why),
+    });
+    expect(resultOf(await next)).toBe("1");
+  });
+
+  test("kills no more than its thread should it get past that, and the next one is read all the same", async () => {
+    const { read } = openReader({ heapBytesMax: 24 * 2 ** 20 });
+    const bomb = read(doneWith(`[${"{},".repeat(700_000)}1]`));
+    const next = read(doneWith(`1${SPACE}`));
+    expect(await bomb).toMatchObject({
+      cause: "unreadable_answer",
+      reason: expect.stringContaining("it takes too much memory to read"),
+    });
+    expect(resultOf(await next)).toBe("1");
+  }, 120_000);
+
+  test("takes no more time than it may, and the next one is read all the same", async () => {
+    const { reader, read } = openReader({ timeoutMs: 0 });
+    expect(await read(doneWith(`[${"{},".repeat(1_000_000)}1]`))).toMatchObject({
+      kind: "retry",
+      reason: expect.stringContaining("it takes longer than 0 s to read"),
+    });
+    await reader.close();
+    const patient = openReader();
+    expect(await patient.read(doneWith(`1${SPACE}`))).toMatchObject({ kind: "completed" });
+  });
+});
+
+test("a reader that is closed says nothing of what it did not get to know", async () => {
+  const { reader, read } = openReader();
+  const readings = [read(doneWith(`1${SPACE}`)), read(doneWith(`2${SPACE}`))];
+  await reader.close();
+  expect(await Promise.all(readings)).toContain(null);
+  expect(await read(doneWith(`3${SPACE}`))).toBeNull();
+});

@@ -1,0 +1,69 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { eventMask } from "../../../src/core/delivery/event.ts";
+import type { AcceptRow } from "../../../src/store/writes/accept-row.ts";
+import { acceptSubscriptions } from "../../../src/store/writes/accept-subscriptions.ts";
+import type { Database } from "../../../src/store/db/database.ts";
+import { loadJobs } from "../../../src/store/jobs/load-jobs.ts";
+import { recordEvents } from "../../../src/store/writes/record-events.ts";
+import { findSubscription } from "../../../src/store/subscriptions/subscription-record.ts";
+import { openTestDatabase } from "../../support/database.ts";
+import { acceptRow, completedRow } from "../../support/rows.ts";
+
+let database: Database;
+let drop: () => Promise<void>;
+
+beforeEach(async () => {
+  ({ database, drop } = await openTestDatabase());
+});
+afterEach(() => drop());
+
+/** Accepts the rows as one batch, and expects of each what the database says of it afterwards. */
+async function expectAnswersAsStored(rows: readonly AcceptRow[]): Promise<void> {
+  const answers = await acceptSubscriptions(database, rows);
+  expect(answers).toHaveLength(rows.length);
+  for (const [index, answer] of answers.entries()) {
+    const id = rows[index]?.subscriptionId ?? "";
+    if (answer.kind !== "accepted") throw new Error(`${id} was not accepted`);
+    const { subscription } = answer;
+    const { projectId, shardId, jobRowId } = subscription;
+    expect(subscription).toEqual(await findSubscription(database, { projectId, id }));
+    const [live] = await loadJobs(database, [{ shardId, id: jobRowId }]);
+    if (subscription.job.endedAtMs !== null) continue;
+    expect(answer).toMatchObject({
+      wantedEvents: live?.wantedEvents,
+      providerVersionId: live?.providerVersionId,
+      processingAnnounced: live?.processingAnnounced,
+      owedDeliveryId: null,
+    });
+  }
+}
+
+test("of jobs that are new, each with a subscription of its own", async () => {
+  await expectAnswersAsStored([acceptRow("job-1"), acceptRow("job-2", { deadlineMs: 1234 })]);
+});
+
+test.each([{ events: eventMask(["job.progress"]) }, { deadlineMs: 7_200_000 }])(
+  "of a new job with two subscriptions in the batch, of which the second wants more: %j",
+  async (more) => {
+    const nowMs = Date.now();
+    const rows = [acceptRow("job-1", { nowMs }), acceptRow("job-1", { nowMs })];
+    // The job gets the lesser of the two ids.
+    const [first, second] = rows.sort((a, b) => (a.jobRowId < b.jobRowId ? -1 : 1));
+    if (first === undefined || second === undefined) throw new Error("two rows were made");
+    await expectAnswersAsStored([first, { ...second, ...more }]);
+  },
+);
+
+test("of a job that is watched, unchanged or changed by it", async () => {
+  await acceptSubscriptions(database, [acceptRow("job-1"), acceptRow("job-2")]);
+  const events = eventMask(["job.progress"]);
+  await expectAnswersAsStored([acceptRow("job-1"), acceptRow("job-2", { events })]);
+});
+
+test("of a batch that is repeated, whatever became of its jobs meanwhile", async () => {
+  const rows = [acceptRow("job-1"), acceptRow("job-2")];
+  const [first] = await acceptSubscriptions(database, rows);
+  if (first?.kind !== "accepted") throw new Error("not accepted");
+  await recordEvents(database, [completedRow(first.subscription)]);
+  await expectAnswersAsStored(rows);
+});

@@ -1,0 +1,245 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { QueueFullError, QueueStoppedError } from "../../../src/store/writes/group-commit.ts";
+import {
+  answer,
+  LockedError,
+  numberQueue,
+  TimedOutError,
+  TransientError,
+} from "../number-queue.ts";
+
+/** A commit that the test lets finish by hand, first come first served. */
+function heldCommit() {
+  const held: (() => void)[] = [];
+  const commit = (rows: readonly number[]): Promise<string[]> =>
+    new Promise((resolve) => held.push(() => resolve(rows.map((row) => `#${row}`))));
+  return { commit, release: () => held.shift()?.() };
+}
+
+describe("batching", () => {
+  test("a lone writer on an idle queue is served without any time passing", async () => {
+    const { queue } = numberQueue();
+    await expect(queue.write(7)).resolves.toBe("#7");
+  });
+
+  test("rows written in one turn share a batch, sorted, and each gets its own result", async () => {
+    const { queue, batches } = numberQueue();
+    await expect(Promise.all([3, 1, 2].map((row) => queue.write(row)))).resolves.toEqual([
+      "#3",
+      "#1",
+      "#2",
+    ]);
+    expect(batches).toEqual([[1, 2, 3]]);
+  });
+
+  test("a batch takes as many rows as its bytes allow, and one at least", async () => {
+    const { queue, batches } = numberQueue({ bytesOf: (row) => row, bytesPerBatchMax: 10 });
+    await Promise.all([4, 5, 2, 30, 1].map((row) => queue.write(row)));
+    expect(batches).toEqual([[4, 5], [2], [30], [1]]);
+  });
+
+  test("rows that arrive during a commit wait for it and then leave together", async () => {
+    const { commit, release } = heldCommit();
+    const { queue, clock, batches } = numberQueue({ commit });
+    const first = queue.write(1);
+    await nextTurn();
+    const second = Promise.all([queue.write(3), queue.write(2)]);
+    await clock.advanceSettling(1_000);
+    expect(batches).toEqual([[1]]);
+    expect(queue.queuedRows).toBe(2);
+    release();
+    await first;
+    await clock.advanceSettling(0);
+    await nextTurn();
+    expect(batches).toEqual([[1], [2, 3]]);
+    release();
+    await second;
+  });
+
+  test("with a second batch allowed, a row waits no longer than the linger", async () => {
+    const { commit, release } = heldCommit();
+    const { queue, clock, batches } = numberQueue({ commit, batchesInFlightMax: 2, lingerMs: 2 });
+    const writes = [queue.write(1)];
+    await nextTurn();
+    writes.push(queue.write(2));
+    await clock.advanceSettling(1.9);
+    expect(batches).toEqual([[1]]);
+    await clock.advanceSettling(0.1);
+    expect(batches).toEqual([[1], [2]]);
+    writes.push(queue.write(3));
+    await clock.advanceSettling(100);
+    expect(batches).toHaveLength(2);
+    release();
+    release();
+    await clock.advanceSettling(2);
+    release();
+    await expect(Promise.all(writes)).resolves.toEqual(["#1", "#2", "#3"]);
+  });
+
+  test("a full batch does not linger", async () => {
+    const { commit, release } = heldCommit();
+    const { queue, batches } = numberQueue({ commit, batchesInFlightMax: 2, rowsPerBatchMax: 2 });
+    const writes = [1, 2, 3, 4].map((row) => queue.write(row));
+    await nextTurn();
+    await nextTurn();
+    expect(batches).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
+    release();
+    release();
+    await Promise.all(writes);
+  });
+
+  test("past its limit the queue refuses a row at once and keeps the others", async () => {
+    const { queue } = numberQueue({ queuedRowsMax: 2 });
+    const kept = [queue.write(1), queue.write(2)];
+    await expect(queue.write(3)).rejects.toBeInstanceOf(QueueFullError);
+    await expect(Promise.all(kept)).resolves.toEqual(["#1", "#2"]);
+  });
+});
+
+describe("errors", () => {
+  test("a bad row fails alone, in few statements", async () => {
+    const commit = async (rows: readonly number[]): Promise<string[]> => {
+      if (rows.includes(13)) throw new Error("13 is bad");
+      return answer(rows);
+    };
+    const { queue, batches } = numberQueue({ commit });
+    const rows = Array.from({ length: 64 }, (_, row) => row);
+    const outcomes = await Promise.allSettled(rows.map((row) => queue.write(row)));
+    const failed = rows.filter((row) => outcomes[row]?.status === "rejected");
+    expect(failed).toEqual([13]);
+    expect(batches.length).toBeLessThanOrEqual(1 + 2 * 6);
+  });
+
+  test("a transient error retries the same batch with growing, capped waits", async () => {
+    let failuresLeft = 9;
+    const delaysMs: number[] = [];
+    const { queue, clock, batches } = numberQueue({
+      commit: async (rows) => {
+        if (failuresLeft-- > 0) throw new TransientError("gone");
+        return answer(rows);
+      },
+      onRetry: (retry) => delaysMs.push(retry.delayMs),
+    });
+    const writes = Promise.all([queue.write(2), queue.write(1)]);
+    await clock.advanceSettling(60_000);
+    await expect(writes).resolves.toEqual(["#2", "#1"]);
+    expect(delaysMs).toEqual([50, 100, 200, 400, 800, 1600, 3200, 5000, 5000]);
+    expect(new Set(batches.map(String))).toEqual(new Set(["1,2"]));
+  });
+
+  test("retries end after retryForMs with the last error", async () => {
+    const { queue, clock } = numberQueue({
+      commit: () => Promise.reject(new TransientError("still gone")),
+      retryForMs: 1_000,
+    });
+    const write = expect(queue.write(1)).rejects.toThrow("still gone");
+    await clock.advanceSettling(1_000);
+    await write;
+    expect(clock.timers).toBe(0);
+  });
+
+  test("a commit that loses count of its rows is an error, and is not repeated", async () => {
+    const { queue, batches } = numberQueue({ commit: async () => ["only one"] });
+    const outcomes = await Promise.allSettled([queue.write(1), queue.write(2)]);
+    expect(outcomes.map((outcome) => outcome.status)).toEqual(["rejected", "rejected"]);
+    expect(batches).toHaveLength(1);
+  });
+});
+
+describe("stop", () => {
+  test("flushes what is queued, then refuses rows", async () => {
+    const { queue, batches } = numberQueue({ rowsPerBatchMax: 2 });
+    const writes = Promise.all([1, 2, 3].map((row) => queue.write(row)));
+    await queue.stop();
+    await expect(writes).resolves.toEqual(["#1", "#2", "#3"]);
+    expect(batches).toHaveLength(2);
+    await expect(queue.write(4)).rejects.toBeInstanceOf(QueueStoppedError);
+    await queue.stop();
+  });
+
+  test("gives up after its time limit and answers everyone, in a retry or queued", async () => {
+    const { queue, clock, batches } = numberQueue({
+      commit: () => Promise.reject(new TransientError("gone")),
+      rowsPerBatchMax: 1,
+      stopTimeoutMs: 400,
+    });
+    const writes = Promise.allSettled([queue.write(1), queue.write(2)]);
+    await nextTurn();
+    const stopped = queue.stop();
+    await clock.advanceSettling(400);
+    await stopped;
+    for (const outcome of await writes) {
+      expect(outcome).toMatchObject({ status: "rejected", reason: expect.any(QueueStoppedError) });
+    }
+    const tries = batches.length;
+    await clock.advanceSettling(60_000);
+    expect(batches).toHaveLength(tries);
+    expect(clock.timers).toBe(0);
+  });
+});
+
+test("every row written gets exactly one answer, its own; batches are sorted and never too large", async () => {
+  const bad = (row: number): boolean => row % 7 === 3;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.record({
+        bursts: fc.array(fc.array(fc.nat(1_000), { maxLength: 12 }), { maxLength: 8 }),
+        rowsPerBatchMax: fc.integer({ min: 1, max: 6 }),
+        batchesInFlightMax: fc.integer({ min: 1, max: 3 }),
+        transient: fc.infiniteStream(fc.boolean()),
+        locked: fc.infiniteStream(fc.boolean()),
+        timedOut: fc.infiniteStream(fc.boolean()),
+        rowsSetAsideMax: fc.integer({ min: 1, max: 20 }),
+      }),
+      async ({ bursts, transient, locked, timedOut, ...limits }) => {
+        let inFlight = 0;
+        let inFlightMost = 0;
+        const { queue, clock, batches } = numberQueue({
+          ...limits,
+          stopTimeoutMs: 1e9,
+          commit: async (rows) => {
+            inFlight += 1;
+            inFlightMost = Math.max(inFlightMost, inFlight);
+            await nextTurn();
+            inFlight -= 1;
+            if (transient.next().value) throw new TransientError();
+            if (locked.next().value) throw new LockedError();
+            if (timedOut.next().value) throw new TimedOutError();
+            if (rows.some(bad)) throw new Error("bad row");
+            return answer(rows);
+          },
+        });
+        const writes: Promise<{ row: number; result: string }>[] = [];
+        for (const burst of bursts) {
+          for (const row of burst) {
+            writes.push(
+              queue.write(row).then(
+                (result) => ({ row, result }),
+                () => ({ row, result: "bad" }),
+              ),
+            );
+          }
+          await clock.advanceSettling(1);
+        }
+        let stopped = false;
+        void queue.stop().then(() => (stopped = true));
+        do await clock.advanceSettling(100);
+        while (!stopped);
+        for (const { row, result } of await Promise.all(writes))
+          expect(result).toBe(bad(row) ? "bad" : `#${row}`);
+        for (const batch of batches) {
+          expect(batch.length).toBeLessThanOrEqual(limits.rowsPerBatchMax);
+          expect(batch).toEqual(batch.toSorted((a, b) => a - b));
+        }
+        // Rows that were set aside are committed besides, and so are those that take too long.
+        expect(inFlightMost).toBeLessThanOrEqual(limits.batchesInFlightMax + 2);
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
