@@ -41,7 +41,7 @@ test("while no name server answers, nothing counts as attempted, and one goes ah
   expect(harness.sent.all.length).toBeGreaterThanOrEqual(6);
   expect(harness.sent.all.length).toBeLessThan(LANE_CONCURRENCY + 10);
   expect(harness.recorded.all).toHaveLength(0);
-  expect(harness.originChanges).toEqual([]);
+  expect(harness.originChanges.all).toEqual([]);
 
   const { length: before } = harness.sent.all;
   harness.answer = () => Promise.resolve(answered(200));
