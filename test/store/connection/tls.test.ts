@@ -11,7 +11,7 @@ import { quietLog } from "../../support/quiet-log.ts";
 
 vi.setConfig({ testTimeout: 120_000 });
 
-const CERTIFICATE = resolve(import.meta.dirname, "fixtures/localhost.pem");
+const CERTIFICATE = resolve(import.meta.dirname, "../fixtures/localhost.pem");
 const OTHER_AUTHORITY = resolve(import.meta.dirname, "../../outbound/fixtures/authority.pem");
 
 interface Session {
