@@ -15,7 +15,7 @@ describe("while connecting", () => {
     ["ETIMEDOUT", "connect_timeout"],
     ["EHOSTUNREACH", "connect_failed"],
     ["ENETUNREACH", "connect_failed"],
-    ["EMFILE", "connect_failed"],
+    ["EMFILE", "connection_limit"],
     ["ECONNRESET", "connection_reset"],
     ["CERT_HAS_EXPIRED", "tls_certificate_expired"],
     ["DEPTH_ZERO_SELF_SIGNED_CERT", "tls_certificate_self_signed"],
