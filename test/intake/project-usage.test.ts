@@ -47,7 +47,9 @@ function sql(text: string): Promise<unknown> {
 
 /** Stores and counts subscriptions, as an accept does. */
 async function accept(projectId: string, jobIds: readonly string[]) {
-  const rows = jobIds.map((jobId) => acceptRow(jobId, { projectId }));
+  // At one time, as what comes together: the job is made with the earliest.
+  const nowMs = Date.now();
+  const rows = jobIds.map((jobId) => acceptRow(jobId, { projectId, nowMs }));
   const accepted = await acceptSubscriptions(database, rows);
   for (const _ of accepted) usage.accepted(projectId);
   return { rows, accepted };
