@@ -185,7 +185,7 @@ export interface ProjectLimits {
   measuredBy(name: ProjectLimitName, read: (projectId: string) => number): void;
 }
 
-/** A limit of the list, as any limit. */
+/** One entry of the list, without its own literal types. */
 export function limitOf(name: ProjectLimitName): ProjectLimit {
   return PROJECT_LIMITS[name];
 }

@@ -28,6 +28,7 @@ test(
 
     for (let crash = 0; crash < CRASHES; crash += 1) {
       const looping = await scene.start();
+      // As long as such a process lives; nothing is waited for.
       await sleep(500);
       await looping.crash();
       // Leases of the dead are over on this machine, or count for nothing: all is served throughout.

@@ -6,8 +6,8 @@ export interface Entry<Row, Result> {
 }
 
 /**
- * How long a commit may take, and wait for rows that somebody else has locked: as long as any
- * statement may, or only long enough to learn that one of the rows is stuck.
+ * How long a commit may take, waiting for locked rows included: as long as any statement, or only
+ * long enough to learn that one of its rows is stuck.
  */
 export type Patience = "patient" | "brief";
 

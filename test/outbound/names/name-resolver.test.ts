@@ -131,11 +131,17 @@ describe("a name server", () => {
   });
 
   test("that answers slowly is waited for", async () => {
+    const asked = Promise.withResolvers<void>();
+    const answering = Promise.withResolvers<void>();
     const { lookup } = await realResolver(async () => {
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      asked.resolve();
+      await answering.promise;
       return { records: [a("192.0.2.1")] };
     });
-    expect(await lookup("slow.example")).toContain("192.0.2.1");
+    const looking = lookup("slow.example");
+    await asked.promise;
+    answering.resolve();
+    expect(await looking).toContain("192.0.2.1");
   });
 
   test.each<[string, DnsReply, string, RegExp]>([
