@@ -106,11 +106,9 @@ async function environmentWithDatabase(): Promise<Record<string, string>> {
 async function untilReady(url: string): Promise<void> {
   const giveUpAt = performance.now() + TIMEOUT_MS / 2;
   for (;;) {
-    try {
-      if ((await fetch(`${url}/readyz`)).ok) return;
-    } catch (error) {
-      if (performance.now() > giveUpAt) throw new Error(gateway.output(), { cause: error });
-    }
+    const answer = await fetch(`${url}/readyz`).catch((error: unknown) => error);
+    if (answer instanceof Response && answer.ok) return;
+    if (performance.now() > giveUpAt) throw new Error(gateway.output(), { cause: answer });
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
