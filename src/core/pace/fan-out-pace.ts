@@ -1,3 +1,5 @@
+import { nextStepRows } from "./step-rows.ts";
+
 /*
  * How many subscriptions are told of an event at once. The first ones of each job in the transaction
  * that records its event, the others in steps.
@@ -17,15 +19,14 @@ export function subscriptionsPerEvent(events: number): number {
 const ROWS_MIN = 20;
 const ROWS_MAX = 1_000;
 const STEP_MS_MAX = 50;
+const STEPS = { rowsMin: ROWS_MIN, rowsMax: ROWS_MAX, stepMsMax: STEP_MS_MAX };
 
 /** The subscriptions of a node's first step. */
 export const FAN_OUT_ROWS_FIRST = 200;
 
 /** The next step's subscriptions after one that took `tookMs`: half when that was long, else some more. */
 export function fanOutRows(rows: number, tookMs: number): number {
-  return tookMs > STEP_MS_MAX
-    ? Math.max(ROWS_MIN, Math.floor(rows / 2))
-    : Math.min(ROWS_MAX, rows + ROWS_MIN);
+  return nextStepRows(rows, tookMs, STEPS);
 }
 
 /** The rest between two steps: as long as the last one, so that others get the database as often. */
