@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { fromMonotonic, SystemClock, toMonotonic } from "../../src/runtime/clock.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 
 const HOUR_MS = 3_600_000;
 const START_MS = Date.UTC(2026, 0, 1);
@@ -86,4 +87,13 @@ test("a timer never fires early", async () => {
   await new Promise<void>((resolve) => clock.setTimer(20.7, resolve));
   // Node counts whole milliseconds from a loop's time that is cut off to them.
   expect(performance.now() - startedAt).toBeGreaterThan(19.7);
+});
+
+test("the clock of the tests says whole milliseconds too, however its timers divide them", () => {
+  const clock = new FakeClock(START_MS);
+  clock.setTimer(0.25, () => clock.advance(0.5));
+  clock.advance(1.5);
+  expect(clock.now()).toBe(START_MS + 1);
+  for (let step = 0; step < 85; step++) clock.advance(0.1);
+  expect(clock.now()).toBe(START_MS + 10);
 });

@@ -6,6 +6,9 @@ interface PendingTimer {
   readonly fire: () => void;
 }
 
+/** What adding up fractions may be off by. */
+const ROUNDING_ERROR_MS_MAX = 1e-3;
+
 /** A clock that moves only when a test moves it. */
 export class FakeClock implements DatabaseClock {
   #now: number;
@@ -16,8 +19,9 @@ export class FakeClock implements DatabaseClock {
     this.#now = now;
   }
 
+  /** In whole milliseconds, as `SystemClock` has it; timers may be due at fractions of one. */
   now(): number {
-    return this.#now;
+    return Math.floor(this.#now + ROUNDING_ERROR_MS_MAX);
   }
 
   monotonic(): number {
