@@ -27,6 +27,7 @@ export function eventRoutes(ports: ApiPorts): Route[] {
 
 function read(ports: ApiPorts): Route {
   return defineRoute({
+    operationId: "getEvent",
     method: "GET",
     path: "/v1/events/{id}",
     tag: TAG,
@@ -48,6 +49,7 @@ function read(ports: ApiPorts): Route {
 function readResult(ports: ApiPorts): Route {
   const bodies = new PagedBodies(ports.limits, ports.clock);
   return defineLinkedRoute({
+    operationId: "getEventResult",
     method: "GET",
     path: "/v1/events/{id}/result",
     tag: TAG,

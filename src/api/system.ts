@@ -24,6 +24,7 @@ export function systemRoutes(ports: ApiPorts): Route[] {
 
 function start({ version, hasSandbox }: ApiPorts): Route {
   return defineOpenRoute({
+    operationId: "getStartPage",
     method: "GET",
     path: "/",
     tag: TAG,
@@ -43,6 +44,7 @@ function start({ version, hasSandbox }: ApiPorts): Route {
 
 function health(): Route {
   return defineOpenRoute({
+    operationId: "getHealth",
     method: "GET",
     path: "/healthz",
     tag: TAG,
@@ -54,6 +56,7 @@ function health(): Route {
 
 function readiness(ports: ApiPorts): Route {
   return defineOpenRoute({
+    operationId: "getReadiness",
     method: "GET",
     path: "/readyz",
     tag: TAG,
@@ -76,6 +79,7 @@ function readiness(ports: ApiPorts): Route {
 
 function metrics(ports: ApiPorts): Route {
   return defineOpenRoute({
+    operationId: "getMetrics",
     method: "GET",
     path: "/metrics",
     tag: TAG,

@@ -58,6 +58,7 @@ export function callbackTestRoutes(ports: ApiPorts): Route[] {
 function test(ports: ApiPorts): Route {
   const budget = new CallbackTestBudget(ports.limits, ports.clock);
   return defineRoute({
+    operationId: "testCallback",
     method: "POST",
     path: "/v1/callbacks/test",
     tag: "Callbacks",

@@ -47,6 +47,7 @@ export function connectionRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] 
 
 function list(ports: ApiPorts): Route {
   return defineRoute({
+    operationId: "listConnections",
     method: "GET",
     path: "/v1/connections",
     tag: TAG,
@@ -70,6 +71,7 @@ function list(ports: ApiPorts): Route {
 
 function create(ports: ApiPorts, newUuid: UuidSource): Route {
   return defineRoute({
+    operationId: "createConnection",
     method: "POST",
     path: "/v1/connections",
     tag: TAG,
@@ -133,6 +135,7 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
 
 function read(ports: ApiPorts): Route {
   return defineRoute({
+    operationId: "getConnection",
     method: "GET",
     path: "/v1/connections/{id}",
     tag: TAG,
@@ -150,6 +153,7 @@ function read(ports: ApiPorts): Route {
 
 function change(ports: ApiPorts): Route {
   return defineRoute({
+    operationId: "updateConnection",
     method: "PATCH",
     path: "/v1/connections/{id}",
     tag: TAG,
@@ -204,6 +208,7 @@ function change(ports: ApiPorts): Route {
 
 function remove(ports: ApiPorts): Route {
   return defineRoute({
+    operationId: "deleteConnection",
     method: "DELETE",
     path: "/v1/connections/{id}",
     tag: TAG,

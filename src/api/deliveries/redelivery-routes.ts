@@ -30,6 +30,7 @@ export function redeliveryRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] 
 
 function create(ports: ApiPorts, newUuid: UuidSource): Route {
   return defineRoute({
+    operationId: "createRedelivery",
     method: "POST",
     path: "/v1/redeliveries",
     tag: TAG,
@@ -95,6 +96,7 @@ function tooMany(projectId: string, { limits }: ApiPorts): Refusal {
 
 function list(): Route {
   return defineRoute({
+    operationId: "listRedeliveries",
     method: "GET",
     path: "/v1/redeliveries",
     tag: TAG,
@@ -117,6 +119,7 @@ function list(): Route {
 
 function read(): Route {
   return defineRoute({
+    operationId: "getRedelivery",
     method: "GET",
     path: "/v1/redeliveries/{id}",
     tag: TAG,
@@ -134,6 +137,7 @@ function read(): Route {
 
 function cancel(ports: ApiPorts): Route {
   return defineRoute({
+    operationId: "cancelRedelivery",
     method: "DELETE",
     path: "/v1/redeliveries/{id}",
     tag: TAG,

@@ -25,6 +25,7 @@ export function deliveryRoutes(ports: ApiPorts): Route[] {
 
 function list(): Route {
   return defineRoute({
+    operationId: "listDeliveries",
     method: "GET",
     path: "/v1/deliveries",
     tag: TAG,
@@ -59,6 +60,7 @@ function list(): Route {
 
 function read(): Route {
   return defineRoute({
+    operationId: "getDelivery",
     method: "GET",
     path: "/v1/deliveries/{id}",
     tag: TAG,
@@ -76,6 +78,7 @@ function read(): Route {
 
 function again(ports: ApiPorts): Route {
   return defineRoute({
+    operationId: "redeliver",
     method: "POST",
     path: "/v1/deliveries/{id}/redeliver",
     tag: TAG,

@@ -5,6 +5,7 @@ import { ID_PREFIXES } from "../../core/ids/ids.ts";
 import { PROBLEM_TYPE } from "../http/problem.ts";
 import { problemSchema } from "../http/response-schemas.ts";
 import type { RouteDescription } from "../http/route.ts";
+import { TAGS } from "../http/tags.ts";
 
 export type OpenApiDocument = ReturnType<OpenAPIHono["getOpenAPI31Document"]>;
 
@@ -33,7 +34,7 @@ export function openApiDocument(
     openapi: "3.1.0",
     info: { title: "Ringback", version: "1", description: INTRODUCTION },
     servers: [{ url: publicUrl }],
-    tags: [...new Set(routes.map((route) => route.tag))].map((name) => ({ name })),
+    tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
   });
 }
 
@@ -41,6 +42,7 @@ function operation(route: RouteDescription): ReturnType<typeof createRoute> {
   const { description, scope, success } = route;
   const scopeNote = scope === null ? "" : `Needs the scope \`${scope}\`.`;
   return createRoute({
+    operationId: route.operationId,
     method: route.method.toLowerCase() as "get" | "post" | "put" | "patch" | "delete",
     path: route.path,
     tags: [route.tag],

@@ -7,17 +7,18 @@ import type { ApiPorts } from "../context.ts";
 import { defineOpenRoute } from "../http/route.ts";
 import type { Route } from "../http/route.ts";
 
-/** The documentation of the routes given, for programs and for people. */
+/** The documentation of the routes given and of its own, for programs and for people. */
 export function documentationRoutes(routes: readonly Route[], ports: ApiPorts): Route[] {
   // Put together at the first reading: only then is this gateway's own address sure to be known.
   let document: OpenApiDocument | undefined;
   const read = (): OpenApiDocument =>
     (document ??= openApiDocument(
-      routes.map((route) => route.description),
+      [...routes, ...documentation].map((route) => route.description),
       ports.publicUrl(),
     ));
-  return [
+  const documentation = [
     defineOpenRoute({
+      operationId: "getOpenApiDocument",
       method: "GET",
       path: "/openapi.json",
       tag: "Documentation",
@@ -26,6 +27,7 @@ export function documentationRoutes(routes: readonly Route[], ports: ApiPorts): 
       handle: () => jsonAnswer(200, JSON.stringify(read())),
     }),
     defineOpenRoute({
+      operationId: "getDocumentation",
       method: "GET",
       path: "/docs",
       tag: "Documentation",
@@ -45,4 +47,5 @@ export function documentationRoutes(routes: readonly Route[], ports: ApiPorts): 
       },
     }),
   ];
+  return documentation;
 }

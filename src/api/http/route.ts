@@ -13,6 +13,7 @@ import { problemOfParts, refused } from "./problem.ts";
 import type { Outcome, Refusal } from "./problem.ts";
 import { readQuery } from "../request/query.ts";
 import { readJsonBody } from "../request/request-body.ts";
+import type { TagName } from "./tags.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
@@ -51,10 +52,12 @@ export interface BodyDescription<Body = unknown> {
 
 /** What the documentation tells of a route, and what its requests are checked by. */
 export interface RouteDescription {
+  /** Unique, a verb first: clients are generated with functions of these names. */
+  readonly operationId: string;
   readonly method: Method;
   /** As OpenAPI spells it: `/v1/things/{id}`. */
   readonly path: string;
-  readonly tag: string;
+  readonly tag: TagName;
   readonly summary: string;
   readonly description?: string;
   /** Null for addresses that need no key. */

@@ -56,6 +56,7 @@ export function apiKeyRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
 
 function list(): Route {
   return defineRoute({
+    operationId: "listApiKeys",
     method: "GET",
     path: "/v1/api-keys",
     tag: TAG,
@@ -79,6 +80,7 @@ function list(): Route {
 
 function create(ports: ApiPorts, newUuid: UuidSource): Route {
   return defineRoute({
+    operationId: "createApiKey",
     method: "POST",
     path: "/v1/api-keys",
     tag: TAG,
@@ -116,6 +118,7 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
 
 function revoke(ports: ApiPorts): Route {
   return defineRoute({
+    operationId: "revokeApiKey",
     method: "DELETE",
     path: "/v1/api-keys/{id}",
     tag: TAG,

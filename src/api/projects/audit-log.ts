@@ -38,6 +38,7 @@ export function auditLogRoutes(): Route[] {
 
 function list(): Route {
   return defineRoute({
+    operationId: "listAuditEntries",
     method: "GET",
     path: "/v1/audit-log",
     tag: "Audit log",

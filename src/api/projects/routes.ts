@@ -27,6 +27,7 @@ export function projectRoutes(ports: ApiPorts): Route[] {
 
 function read(ports: ApiPorts): Route {
   return defineRoute({
+    operationId: "getProject",
     method: "GET",
     path: "/v1/project",
     tag: TAG,
@@ -42,6 +43,7 @@ function read(ports: ApiPorts): Route {
 
 function change(ports: ApiPorts): Route {
   return defineRoute({
+    operationId: "updateProject",
     method: "PATCH",
     path: "/v1/project",
     tag: TAG,

@@ -31,6 +31,7 @@ export function providerRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
 
 function list(ports: ApiPorts): Route {
   return defineRoute({
+    operationId: "listProviders",
     method: "GET",
     path: "/v1/providers",
     tag: TAG,
@@ -49,6 +50,7 @@ function list(ports: ApiPorts): Route {
 function readSchema(): Route {
   let text: string | undefined;
   return defineOpenRoute({
+    operationId: "getProviderSchema",
     method: "GET",
     path: "/v1/providers/schema",
     tag: TAG,
@@ -60,6 +62,7 @@ function readSchema(): Route {
 
 function read(ports: ApiPorts): Route {
   return defineRoute({
+    operationId: "getProvider",
     method: "GET",
     path: PATH,
     tag: TAG,
@@ -77,6 +80,7 @@ function read(ports: ApiPorts): Route {
 
 function put(ports: ApiPorts, newUuid: UuidSource): Route {
   return defineRoute({
+    operationId: "putProvider",
     method: "PUT",
     path: PATH,
     tag: TAG,
@@ -135,6 +139,7 @@ function put(ports: ApiPorts, newUuid: UuidSource): Route {
 
 function remove(ports: ApiPorts): Route {
   return defineRoute({
+    operationId: "deleteProvider",
     method: "DELETE",
     path: PATH,
     tag: TAG,

@@ -23,6 +23,7 @@ export function providerTrialRoutes(ports: ApiPorts): Route[] {
 
 function tryOut(ports: ApiPorts): Route {
   return defineRoute({
+    operationId: "tryProvider",
     method: "POST",
     path: "/v1/providers/{name}/try",
     tag: "Providers",

@@ -42,6 +42,7 @@ export function signingKeyRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] 
 
 function list(ports: ApiPorts): Route {
   return defineOpenRoute({
+    operationId: "listSigningKeys",
     method: "GET",
     path: "/v1/signing-keys",
     tag: TAG,
@@ -62,6 +63,7 @@ function list(ports: ApiPorts): Route {
 
 function jwks(ports: ApiPorts): Route {
   return defineOpenRoute({
+    operationId: "getSigningKeySet",
     method: "GET",
     path: "/v1/signing-keys/jwks",
     tag: TAG,
@@ -79,6 +81,7 @@ function jwks(ports: ApiPorts): Route {
 
 function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
   return defineRoute({
+    operationId: "rotateSigningKey",
     method: "POST",
     path: "/v1/signing-keys/rotate",
     tag: TAG,

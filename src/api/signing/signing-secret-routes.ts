@@ -25,6 +25,7 @@ export function signingSecretRoutes(ports: ApiPorts, newUuid: UuidSource): Route
 
 function list(ports: ApiPorts): Route {
   return defineRoute({
+    operationId: "listSigningSecrets",
     method: "GET",
     path: "/v1/signing-secrets",
     tag: TAG,
@@ -43,6 +44,7 @@ function list(ports: ApiPorts): Route {
 
 function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
   return defineRoute({
+    operationId: "rotateSigningSecret",
     method: "POST",
     path: "/v1/signing-secrets/rotate",
     tag: TAG,

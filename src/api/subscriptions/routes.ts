@@ -45,6 +45,7 @@ export function subscriptionRoutes(ports: ApiPorts): Route[] {
 
 function create(ports: ApiPorts): Route {
   return defineRoute({
+    operationId: "createSubscription",
     method: "POST",
     path: "/v1/subscriptions",
     tag: TAG,
@@ -80,6 +81,7 @@ function create(ports: ApiPorts): Route {
 
 function createBatch(ports: ApiPorts): Route {
   return defineRoute({
+    operationId: "createSubscriptions",
     method: "POST",
     path: "/v1/subscriptions/batch",
     tag: TAG,
@@ -113,6 +115,7 @@ function createBatch(ports: ApiPorts): Route {
 
 function list(ports: ApiPorts): Route {
   return defineRoute({
+    operationId: "listSubscriptions",
     method: "GET",
     path: "/v1/subscriptions",
     tag: TAG,
@@ -151,6 +154,7 @@ function list(ports: ApiPorts): Route {
 
 function read(ports: ApiPorts): Route {
   return defineRoute({
+    operationId: "getSubscription",
     method: "GET",
     path: "/v1/subscriptions/{id}",
     tag: TAG,
@@ -168,6 +172,7 @@ function read(ports: ApiPorts): Route {
 
 function remove(ports: ApiPorts): Route {
   return defineRoute({
+    operationId: "deleteSubscription",
     method: "DELETE",
     path: "/v1/subscriptions/{id}",
     tag: TAG,
@@ -192,6 +197,7 @@ function remove(ports: ApiPorts): Route {
 
 function poll(ports: ApiPorts): Route {
   return defineRoute({
+    operationId: "pollSubscription",
     method: "POST",
     path: "/v1/subscriptions/{id}/poll",
     tag: TAG,
@@ -221,6 +227,7 @@ function poll(ports: ApiPorts): Route {
 
 function listDeliveries(): Route {
   return defineRoute({
+    operationId: "listSubscriptionDeliveries",
     method: "GET",
     path: "/v1/subscriptions/{id}/deliveries",
     tag: TAG,

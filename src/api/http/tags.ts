@@ -1,0 +1,19 @@
+/** The groups of the documentation, in its order. Each operation belongs to one. */
+export const TAGS = {
+  Subscriptions: "Ask to be called back when a job ends.",
+  Deliveries: "The callbacks that subscriptions are owed, with each attempt to send them.",
+  Redeliveries: "Send many deliveries again, in the background.",
+  Callbacks: "Try a callback URL before anything depends on it.",
+  Events: "What happened to jobs, and their results.",
+  Connections: "Credentials and limits at the APIs whose jobs are watched.",
+  Providers: "How the jobs of an API are polled and their answers understood.",
+  Project: "The settings and limits of the API key's project.",
+  "Signing secrets": "The secrets that sign callbacks with HMAC-SHA256 (`v1`).",
+  "Signing keys": "The key pairs that sign callbacks with Ed25519 (`v1a`).",
+  "API keys": "Who may use this API, and for what.",
+  "Audit log": "Who changed keys, secrets, connections, providers and settings.",
+  System: "The state of the gateway, for its operator's machines.",
+  Documentation: "This API, described for people and for programs.",
+} as const satisfies Readonly<Record<string, string>>;
+
+export type TagName = keyof typeof TAGS;
