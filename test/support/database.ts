@@ -13,14 +13,17 @@ export interface TestDatabase {
   readonly drop: () => Promise<void>;
 }
 
-/** A migrated database of the test's own, on the run's Postgres. Drop it when done. */
-export async function createTestDatabase(): Promise<TestDatabase> {
+/**
+ * A migrated database of the test's own, on the run's Postgres. Drop it when done.
+ * @param template the database that it is a copy of; `template0` for an empty one
+ */
+export async function createTestDatabase(template = TEMPLATE): Promise<TestDatabase> {
   const adminUrl = inject("postgresUrl");
   const name = `test_${randomBytes(8).toString("hex")}`;
   await asAdmin(
     adminUrl,
     // Without fsync, copying the files is cheaper than logging every page.
-    (sql) => sql`create database ${sql(name)} template ${sql(TEMPLATE)} strategy file_copy`,
+    (sql) => sql`create database ${sql(name)} template ${sql(template)} strategy file_copy`,
   );
   return {
     url: urlOfDatabase(adminUrl, name),
@@ -30,9 +33,13 @@ export async function createTestDatabase(): Promise<TestDatabase> {
 
 /** The same, with the program's own way in; `drop` closes it too. */
 export async function openTestDatabase(
-  options: { readonly lockTimeoutMs?: number; readonly statementTimeoutMs?: number } = {},
+  options: {
+    readonly lockTimeoutMs?: number;
+    readonly statementTimeoutMs?: number;
+    readonly template?: string;
+  } = {},
 ): Promise<TestDatabase & { readonly database: PooledDatabase }> {
-  const { url, drop } = await createTestDatabase();
+  const { url, drop } = await createTestDatabase(options.template);
   const database = await openDatabase({
     url,
     connectionsMax: 4,

@@ -19,6 +19,11 @@ const LOCK = 74642225;
  * twice at once. The lock is held by a transaction on a second connection, not by the session,
  * so that it also works behind a pooler and ends with this process. It is an advisory lock, which
  * the tables of the schema never rely on, because there is no table yet that could be locked.
+ *
+ * The first migration, the baseline, makes in one step what 22 earlier ones made, and has the time
+ * of the last of those in the journal. The migrator skips whatever is not newer than the newest
+ * migration that the database has, so a database that has all 22 is taken over as it is. One that
+ * has only some of them is refused with `SchemaTooOldError`.
  */
 export async function migrate(
   database: PooledDatabase,
@@ -28,6 +33,7 @@ export async function migrate(
   await database.dedicated("migration lock", { timeoutMs: TIMEOUT_MS }, (lock) =>
     lock.transaction(async (sql) => {
       await sql`select pg_advisory_xact_lock(${LOCK})`;
+      refuseOlderThanBaseline(await newestApplied(database), await migrationTimes());
       await database.dedicated("migrate", { timeoutMs: TIMEOUT_MS }, ({ orm }) =>
         applyMigrations(orm, { migrationsFolder }),
       );
@@ -40,17 +46,40 @@ export class NotMigratedError extends StartRefusedError {
   override readonly name = "NotMigratedError";
 }
 
-/** Rejects with `NotMigratedError`, which says what to do, unless every migration was applied. */
+/** The database has some, but not all, of the migrations that the baseline replaced. */
+export class SchemaTooOldError extends StartRefusedError {
+  override readonly name = "SchemaTooOldError";
+}
+
+/** Rejects with `NotMigratedError` or `SchemaTooOldError`, which say what to do, unless every migration was applied. */
 export async function checkMigrated(database: Database): Promise<void> {
+  const times = await migrationTimes();
+  const newest = await newestApplied(database);
+  if (newest >= Math.max(...times)) return;
+  refuseOlderThanBaseline(newest, times);
+  throw new NotMigratedError("The database's schema is not up to date: run npm run migrate first.");
+}
+
+/** Of the project's own migrations, as the journal has them: epoch milliseconds. */
+async function migrationTimes(): Promise<readonly number[]> {
   const journal = await readFile(join(FOLDER, "meta", "_journal.json"), "utf8");
   const { entries } = JSON.parse(journal) as { readonly entries: readonly { when: number }[] };
-  const newest = Math.max(...entries.map(({ when }) => when));
-  if ((await newestApplied(database)) >= newest) return;
-  throw new NotMigratedError("The database's schema is not up to date: run npm run migrate first.");
+  return entries.map(({ when }) => when);
+}
+
+/** The migrator would run the baseline on top of the tables that are there. */
+function refuseOlderThanBaseline(newest: number, times: readonly number[]): void {
+  if (newest === 0 || newest >= Math.min(...times)) return;
+  throw new SchemaTooOldError(
+    "The database was made by an early version of Ringback, and this version can't bring it up to date. " +
+      "Its data is unchanged. Start the last version that can do so once, then this one: see " +
+      '"A database from an early version" in docs/operations.md.',
+  );
 }
 
 const UNDEFINED_TABLE = "42P01";
 
+/** The time of the newest migration that the database has; 0 without any. */
 async function newestApplied(database: Database): Promise<number> {
   try {
     const [row] = await database.run("newest-migration", (sql) =>

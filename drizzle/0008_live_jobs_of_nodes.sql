@@ -1,1 +1,0 @@
-ALTER TABLE "nodes" ADD COLUMN "live_jobs" jsonb DEFAULT '{}'::jsonb NOT NULL;

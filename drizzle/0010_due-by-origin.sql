@@ -1,1 +1,0 @@
-CREATE INDEX "deliveries_due_by_origin" ON "deliveries" USING btree ("project_id","callback_origin","next_attempt_at","id") WHERE next_attempt_at is not null;
