@@ -9,6 +9,7 @@ import { expect, test } from "vitest";
 
 /** From the top. A place is a folder of `src/` or a file directly in it. */
 const LAYERS = [
+  ["bin.ts"],
   ["main.ts"],
   ["cli"],
   ["gateway"],

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { builtModule } from "../runtime/process/built-module.ts";
 
 /** A gateway as a user runs it, on a free port, whose database goes with it. */
 export interface TemporaryGateway {
@@ -26,7 +27,7 @@ export interface GatewayStart {
 }
 
 const OWN_SETTINGS = /^(RINGBACK_|PULSE_|DATABASE_URL$|DATA_DIR$|HOST$|PORT$|LOG_)/;
-const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
+const MAIN = fileURLToPath(builtModule(new URL("../main.ts", import.meta.url)));
 const READY_INTERVAL_MS = 100;
 const STOP_MS_MAX = 12_000;
 const OUTPUT_CHARACTERS_MAX = 4000;

@@ -5,6 +5,7 @@ import type { UpstreamAnswer } from "../../providers/language/read-body.ts";
 import type { Interpretation } from "../../providers/answer/interpret.ts";
 import type { Provider } from "../../providers/compile/provider.ts";
 import type { Clock, Timer } from "../../runtime/clock.ts";
+import { builtModule } from "../../runtime/process/built-module.ts";
 import {
   type AnswerQuestion,
   answerTo,
@@ -160,7 +161,7 @@ export class AnswerReader {
   }
 
   #startWorker(): Worker {
-    const worker = new Worker(new URL("reading-thread.ts", import.meta.url), {
+    const worker = new Worker(builtModule(new URL("reading-thread.ts", import.meta.url)), {
       resourceLimits: { maxOldGenerationSizeMb: this.#options.heapBytesMax / MIB },
     });
     // A process that ends does not wait for it.

@@ -1,0 +1,155 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  environmentOf,
+  installPackage,
+  type InstalledPackage,
+  machineNode,
+  PROJECT_NODE,
+  readInstalled,
+} from "../support/installed-package.ts";
+
+/* The package as somebody gets it: packed, and installed into a folder of its own. */
+
+/** Only ends what hangs. */
+const TIMEOUT_MS = 400_000;
+
+let installed: InstalledPackage;
+
+beforeAll(async () => {
+  installed = await installPackage();
+}, TIMEOUT_MS);
+
+afterAll(() => installed.remove());
+
+test("the tarball holds what is run, its types and the migrations, and no source, test or tool", () => {
+  const { packed } = installed;
+  expect(packed).toEqual(
+    expect.arrayContaining([
+      "package.json",
+      "README.md",
+      "LICENSE",
+      "dist/bin.js",
+      "dist/main.js",
+      "drizzle/meta/_journal.json",
+    ]),
+  );
+  const places = new Set(packed.map((file) => file.split("/")[0]));
+  expect(places).toEqual(new Set(["package.json", "README.md", "LICENSE", "dist", "drizzle"]));
+  expect(packed.filter((file) => !/\.(js|d\.ts|json|sql|md)$|^LICENSE$/.test(file))).toEqual([]);
+});
+
+test("what is published can be: nothing keeps it private, and what it names is in it", () => {
+  const published = JSON.parse(readInstalled(installed, "package.json")) as {
+    readonly private?: boolean;
+    readonly repository?: object;
+    readonly keywords?: readonly string[];
+    readonly bin: Readonly<Record<string, string>>;
+    readonly exports: Readonly<Record<string, string | Readonly<Record<string, string>>>>;
+  };
+  expect(published.private).toBeUndefined();
+  expect(published.repository).toBeDefined();
+  expect(published.keywords?.length).toBeGreaterThan(3);
+  expect(published.bin).toEqual({ ringback: "dist/bin.js" });
+  const named = Object.values(published.exports).flatMap((target) =>
+    typeof target === "string" ? [target] : [target["types"] ?? "", target["default"] ?? ""],
+  );
+  const missing = named.filter((file) => !installed.packed.includes(file.replace("./", "")));
+  expect(missing).toEqual([]);
+});
+
+describe("npx ringback", () => {
+  const REFUSED =
+    /needs Node 24 or later, and this is 20\..*\n.*\n\n {2}npx --package=node@24 --package=ringback ringback start\n/;
+
+  test("says on an older Node which one it needs and how to get it, and starts nothing", async () => {
+    const pretend = `Object.defineProperty(process, "versions", { value: { node: "20.0.0" } })`;
+    const { code, output } = await installed.run(PROJECT_NODE, "node", [
+      "--import",
+      `data:text/javascript,${encodeURIComponent(pretend)}`,
+      "node_modules/ringback/dist/bin.js",
+      "start",
+    ]);
+    expect(output).toMatch(REFUSED);
+    expect(code).toBe(1);
+  });
+
+  test("on the machine's own Node starts, or says the same", async () => {
+    const { output: version } = await installed.run(machineNode(), "node", ["--version"]);
+    const isOld = Number.parseInt(version.slice(1), 10) < 24;
+    const { code, output } = await installed.run(machineNode(), "npx", ["ringback", "--version"]);
+    expect(output).toMatch(isOld ? /needs Node 24 or later, and this is \d/ : /^\d+\.\d+\.\d+\n$/);
+    expect(code).toBe(isOld ? 1 : 0);
+  });
+
+  test.each([
+    ["--help", /^Usage: ringback \[command\]\n[^]*migrate/],
+    ["--version", /^\d+\.\d+\.\d+\n$/],
+  ])("answers %s", async (option, printed) => {
+    const { code, output } = await installed.run(PROJECT_NODE, "npx", ["ringback", option]);
+    expect(output).toMatch(printed);
+    expect(code).toBe(0);
+  });
+
+  test("refuses a command that there is not, with those that there are", async () => {
+    const { code, output } = await installed.run(PROJECT_NODE, "npx", ["ringback", "strat"]);
+    expect(output).toMatch(/^Unknown command: strat\n\nUsage: ringback/);
+    expect(code).toBe(1);
+  });
+
+  test(
+    "start runs the gateway, with a Postgres of its own and no setting",
+    { timeout: TIMEOUT_MS },
+    async () => {
+      const gateway = startInstalled({ PORT: "0", LOG_FORMAT: "json" });
+      try {
+        const { url } = await gateway.ready;
+        expect(await (await fetch(`${url}/healthz`)).json()).toMatchObject({ status: "ok" });
+        const key = readFileSync(join(installed.path, ".ringback/api-key"), "utf8").trim();
+        const answer = await fetch(`${url}/v1/project`, {
+          headers: { authorization: `Bearer ${key}` },
+        });
+        expect(answer.status).toBe(200);
+      } finally {
+        await gateway.stop();
+      }
+    },
+  );
+});
+
+interface InstalledGateway {
+  /** Rejects with what it printed if it ends first. */
+  readonly ready: Promise<{ readonly url: string }>;
+  /** Ends it with everything that it started. */
+  stop(): Promise<void>;
+}
+
+function startInstalled(env: Readonly<Record<string, string>>): InstalledGateway {
+  const child = spawn("npx", ["ringback", "start"], {
+    cwd: installed.path,
+    env: { ...environmentOf(PROJECT_NODE), ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+  });
+  let output = "";
+  const { promise, resolve, reject } = Promise.withResolvers<{ readonly url: string }>();
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (chunk: string) => {
+      output += chunk;
+      const [, url] = /"url":"([^"]+)"[^\n]*"msg":"Ringback is ready"/.exec(output) ?? [];
+      if (url !== undefined) resolve({ url });
+    });
+  }
+  const gone = once(child, "close");
+  void gone.then(() => reject(new Error(`It ended, after it had printed:\n${output}`)));
+  return {
+    ready: promise,
+    async stop() {
+      process.kill(-(child.pid ?? 0), "SIGTERM");
+      await gone;
+    },
+  };
+}
