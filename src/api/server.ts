@@ -5,12 +5,13 @@ import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 import type { ProblemCode } from "../core/error-codes.ts";
 import { PROBLEMS } from "../core/error-codes.ts";
-import type { Clock, Timer } from "../runtime/clock.ts";
+import type { Timer } from "../runtime/clock.ts";
 import type { Service } from "../runtime/service.ts";
 import { StartRefusedError } from "../runtime/process/start-refused.ts";
 import { ClientConnections, type ClientConnectionsOptions } from "./client-connections.ts";
 import { PROBLEM_TYPE, problem, problemJson } from "./http/problem.ts";
 import type { Problem } from "./http/problem.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 /** From the first byte to the last of a request, body included. */
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -38,7 +39,6 @@ export interface HttpServerOptions {
   readonly host: string;
   /** 0 picks a free port. */
   readonly port: number;
-  readonly clock: Clock;
   /** How long `stop` waits for requests in flight. */
   readonly stopTimeoutMs: number;
   readonly requestTimeoutMs?: number;
@@ -48,6 +48,7 @@ export interface HttpServerOptions {
 /** The listener. What is too malformed to become a request is answered with a problem here. */
 export class HttpServer implements Service {
   readonly name = "http server";
+  readonly #runtime: Pick<Runtime, "clock">;
   readonly #options: HttpServerOptions;
   readonly #server: Server;
   #address: AddressInfo | null = null;
@@ -58,7 +59,8 @@ export class HttpServer implements Service {
   #inProgress = 0;
   #lastRequestAt = -Infinity;
 
-  constructor(options: HttpServerOptions) {
+  constructor(runtime: Pick<Runtime, "clock">, options: HttpServerOptions) {
+    this.#runtime = runtime;
     this.#options = options;
     const { requestTimeoutMs = REQUEST_TIMEOUT_MS } = options;
     const listener = getRequestListener(options.fetch, { errorHandler: answerMalformed });
@@ -66,7 +68,7 @@ export class HttpServer implements Service {
     const answer = (request: IncomingMessage, response: ServerResponse): void => {
       if (this.#isDraining) {
         response.setHeader("connection", "close");
-        this.#lastRequestAt = options.clock.monotonic();
+        this.#lastRequestAt = runtime.clock.monotonic();
       }
       if (!namesOneHost(request)) {
         refuseHost(response);
@@ -153,7 +155,8 @@ export class HttpServer implements Service {
   }
 
   #drain(): Promise<void> {
-    const { clock, stopTimeoutMs } = this.#options;
+    const { clock } = this.#runtime;
+    const { stopTimeoutMs } = this.#options;
     const startedAt = clock.monotonic();
     return new Promise((resolve) => {
       let timer: Timer | null = null;

@@ -1,6 +1,4 @@
 import { Turns } from "../lanes/turns.ts";
-import type { Clock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/process/log.ts";
 import { Refresher } from "../runtime/refresher.ts";
 import { withDeadline } from "../runtime/request-deadline.ts";
 import type { Service } from "../runtime/service.ts";
@@ -11,6 +9,7 @@ import {
   loadUsableApiKeys,
 } from "../store/projects/api-keys.ts";
 import type { PooledDatabase } from "../store/db/database.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 /** Keys in memory, some 400 bytes each; beyond it the oldest are looked up when they are used. */
 const KEYS_MAX = 50_000;
@@ -38,8 +37,6 @@ interface Lookup {
 
 export interface ApiKeyDirectoryOptions {
   readonly database: Pick<PooledDatabase, "run" | "transaction" | "within">;
-  readonly clock: Clock;
-  readonly log: Log;
 }
 
 /**
@@ -50,6 +47,7 @@ export interface ApiKeyDirectoryOptions {
  */
 export class ApiKeyDirectory implements Service {
   readonly name = "API key directory";
+  readonly #runtime: Runtime;
   readonly #options: ApiKeyDirectoryOptions;
   readonly #refresher: Refresher<KnownApiKey>;
   readonly #known = new Map<string, Remembered>();
@@ -61,12 +59,11 @@ export class ApiKeyDirectory implements Service {
   #isLookingUp = false;
   #refreshedAtMs = -Infinity;
 
-  constructor(options: ApiKeyDirectoryOptions) {
+  constructor(runtime: Runtime, options: ApiKeyDirectoryOptions) {
+    this.#runtime = runtime;
     this.#options = options;
-    this.#refresher = new Refresher<KnownApiKey>({
+    this.#refresher = new Refresher<KnownApiKey>(runtime, {
       name: "refresh API keys",
-      clock: options.clock,
-      log: options.log,
       load: (changedSinceMs) => this.#load(changedSinceMs),
       take: (key) => this.take(key),
     });
@@ -85,13 +82,13 @@ export class ApiKeyDirectory implements Service {
     const remembered = this.#known.get(keyHash);
     if (remembered === undefined) return null;
     const believedFromMs = Math.max(remembered.readAtMs, this.#refreshedAtMs);
-    const isBelieved = believedFromMs + BELIEVED_FOR_MS > this.#options.clock.monotonic();
+    const isBelieved = believedFromMs + BELIEVED_FOR_MS > this.#runtime.clock.monotonic();
     return isBelieved ? remembered.key : null;
   }
 
   /** Whether the key was looked up a moment ago and does not exist. */
   isUnknown(keyHash: string): boolean {
-    return (this.#unknown.get(keyHash) ?? -Infinity) > this.#options.clock.monotonic();
+    return (this.#unknown.get(keyHash) ?? -Infinity) > this.#runtime.clock.monotonic();
   }
 
   /**
@@ -123,12 +120,13 @@ export class ApiKeyDirectory implements Service {
       if (held !== undefined || this.#known.size < KEYS_MAX) break;
       this.#known.delete(oldest);
     }
-    this.#known.set(keyHash, { key, readAtMs: this.#options.clock.monotonic() });
+    this.#known.set(keyHash, { key, readAtMs: this.#runtime.clock.monotonic() });
     this.#unknown.delete(keyHash);
   }
 
   async #load(changedSinceMs: number): Promise<readonly KnownApiKey[]> {
-    const { database, clock } = this.#options;
+    const { clock } = this.#runtime;
+    const { database } = this.#options;
     const startedAtMs = clock.monotonic();
     const keys =
       changedSinceMs === 0
@@ -153,7 +151,8 @@ export class ApiKeyDirectory implements Service {
   }
 
   async #lookUpSome(keyHashes: readonly string[]): Promise<void> {
-    const { clock, database } = this.#options;
+    const { clock } = this.#runtime;
+    const { database } = this.#options;
     try {
       // A deadline of its own, since several requests may wait for it.
       const found = await withDeadline(clock, LOOKUP_DEADLINE_MS, (deadline) =>
@@ -187,6 +186,6 @@ export class ApiKeyDirectory implements Service {
       if (this.#unknown.size < UNKNOWN_MAX) break;
       this.#unknown.delete(oldest);
     }
-    this.#unknown.set(keyHash, this.#options.clock.monotonic() + UNKNOWN_FOR_MS);
+    this.#unknown.set(keyHash, this.#runtime.clock.monotonic() + UNKNOWN_FOR_MS);
   }
 }

@@ -1,5 +1,6 @@
 import type { ClockReading, DatabaseClock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/process/log.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 /** Further off is worth a person's attention, although nothing here depends on it. */
 const OFF_MS_MAX = 5_000;
@@ -13,7 +14,7 @@ export class ClockWatch {
   readonly #log: Log;
   #isOff = false;
 
-  constructor({ clock, log }: { readonly clock: DatabaseClock; readonly log: Log }) {
+  constructor({ log }: Pick<Runtime, "log">, clock: DatabaseClock) {
     this.#clock = clock;
     this.#log = log;
   }

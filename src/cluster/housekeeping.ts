@@ -1,5 +1,4 @@
-import type { Clock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/process/log.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
 import type { Database } from "../store/db/database.ts";
@@ -16,8 +15,6 @@ const AUDIT_ENTRIES_PER_PROJECT_MAX = 100_000;
 
 export interface HousekeepingOptions {
   readonly database: Database;
-  readonly clock: Clock;
-  readonly log: Log;
   readonly ownedShards: () => readonly number[];
   /** How long what is over is kept. */
   readonly keptForMs: number;
@@ -26,8 +23,12 @@ export interface HousekeepingOptions {
 }
 
 /** Removes rows whose time is over. */
-export function createHousekeeping(options: HousekeepingOptions): Service {
-  const services = [createSweeper(options), createAuditTrimmer(options), new Retention(options)];
+export function createHousekeeping(runtime: Runtime, options: HousekeepingOptions): Service {
+  const services = [
+    createSweeper(runtime, options),
+    createAuditTrimmer(runtime, options),
+    new Retention(runtime, options),
+  ];
   return {
     name: "housekeeping",
     async start() {
@@ -40,9 +41,9 @@ export function createHousekeeping(options: HousekeepingOptions): Service {
 }
 
 /** Keeps the audit log bounded; the work of whichever node has the first shard. */
-function createAuditTrimmer(options: HousekeepingOptions): Service {
+function createAuditTrimmer(runtime: Runtime, options: HousekeepingOptions): Service {
   const { database, ownedShards, auditKeptForMs: keptForMs } = options;
-  return new Repeater({
+  return new Repeater(runtime, {
     ...options,
     name: "trim the audit log",
     intervalMs: AUDIT_INTERVAL_MS,
@@ -57,8 +58,8 @@ function createAuditTrimmer(options: HousekeepingOptions): Service {
 }
 
 /** Small rows whose time is short, a bounded number a round. */
-function createSweeper({ database, clock, log, ownedShards }: HousekeepingOptions): Service {
-  return new Repeater({
+function createSweeper(runtime: Runtime, { database, ownedShards }: HousekeepingOptions): Service {
+  return new Repeater(runtime, {
     name: "forget keys and nodes",
     intervalMs: INTERVAL_MS,
     async task() {
@@ -72,7 +73,5 @@ function createSweeper({ database, clock, log, ownedShards }: HousekeepingOption
         if (forgotten === 0) return;
       }
     },
-    clock,
-    log,
   });
 }

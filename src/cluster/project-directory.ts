@@ -3,17 +3,14 @@ import type {
   ProjectLimits,
   ProjectLimitValues,
 } from "../core/project-limits.ts";
-import type { Clock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/process/log.ts";
 import { Refresher } from "../runtime/refresher.ts";
 import type { Service } from "../runtime/service.ts";
 import type { Database } from "../store/db/database.ts";
 import { loadProjects, type ProjectRecord } from "../store/projects/manage-projects.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 export interface ProjectDirectoryOptions {
   readonly database: Database;
-  readonly clock: Clock;
-  readonly log: Log;
   /** The limits of projects for which the operator has set no others. */
   readonly limitsByDefault: ProjectLimitValues;
   /** Counts that a project came to a limit. */
@@ -31,13 +28,11 @@ export class ProjectDirectory implements Service, ProjectLimits {
   readonly #countRefusal: (name: ProjectLimitName) => void;
   readonly #usage = new Map<ProjectLimitName, (projectId: string) => number>();
 
-  constructor({ database, clock, log, onChange, ...limits }: ProjectDirectoryOptions) {
+  constructor(runtime: Runtime, { database, onChange, ...limits }: ProjectDirectoryOptions) {
     this.#limitsByDefault = limits.limitsByDefault;
     this.#countRefusal = limits.countRefusal;
-    this.#refresher = new Refresher<ProjectRecord>({
+    this.#refresher = new Refresher<ProjectRecord>(runtime, {
       name: "refresh projects",
-      clock,
-      log,
       load: (changedSinceMs) => loadProjects(database, changedSinceMs),
       take: (project) => {
         this.#byId.set(project.id, project);

@@ -1,6 +1,4 @@
 import { REMOVAL_ROWS_FIRST, removalRestMs, removalRows } from "../core/pace/removal-pace.ts";
-import type { Clock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/process/log.ts";
 import { Pauses } from "../runtime/pauses.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
@@ -15,6 +13,7 @@ import {
   removeRedeliveries,
   removeResultParts,
 } from "../store/events/remove-events.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 const ROUND_INTERVAL_MS = 5 * 60_000;
 const BEFORE_ALL = "00000000-0000-0000-0000-000000000000";
@@ -29,8 +28,6 @@ const REMOVALS: readonly ((database: Database, step: RemovalStep) => Promise<Rem
 
 export interface RetentionOptions {
   readonly database: Database;
-  readonly clock: Clock;
-  readonly log: Log;
   readonly ownedShards: () => readonly number[];
   /** How long what is over is kept since it was last active. */
   readonly keptForMs: number;
@@ -43,20 +40,20 @@ export interface RetentionOptions {
  */
 export class Retention implements Service {
   readonly name = "retention";
+  readonly #runtime: Runtime;
   readonly #options: RetentionOptions;
   readonly #repeater: Repeater;
   readonly #pauses: Pauses;
   #rows = REMOVAL_ROWS_FIRST;
 
-  constructor(options: RetentionOptions) {
+  constructor(runtime: Runtime, options: RetentionOptions) {
+    this.#runtime = runtime;
     this.#options = options;
-    this.#pauses = new Pauses(options.clock);
-    this.#repeater = new Repeater({
+    this.#pauses = new Pauses(runtime.clock);
+    this.#repeater = new Repeater(runtime, {
       name: "remove what is past its retention",
       intervalMs: ROUND_INTERVAL_MS,
       task: () => this.round(),
-      clock: options.clock,
-      log: options.log,
     });
   }
 
@@ -71,7 +68,8 @@ export class Retention implements Service {
 
   /** Goes once through all owned shards. */
   async round(): Promise<void> {
-    const { clock, keptForMs, ownedShards, log } = this.#options;
+    const { clock, log } = this.#runtime;
+    const { keptForMs, ownedShards } = this.#options;
     const activeSinceMs = clock.now() - keptForMs;
     let removed = 0;
     for (const shardId of ownedShards()) {
@@ -86,7 +84,8 @@ export class Retention implements Service {
     removal: (typeof REMOVALS)[number],
     of: { readonly shardId: number; readonly activeSinceMs: number },
   ): Promise<number> {
-    const { database, clock, ownedShards } = this.#options;
+    const { clock } = this.#runtime;
+    const { database, ownedShards } = this.#options;
     let afterId: string | null = BEFORE_ALL;
     let removed = 0;
     while (afterId !== null && !this.#pauses.isClosed && ownedShards().includes(of.shardId)) {

@@ -1,8 +1,6 @@
 import { SHARD_COUNT } from "../core/ids/shard.ts";
 import type { DatabaseClock, Timer } from "../runtime/clock.ts";
-import type { Log } from "../runtime/process/log.ts";
 import { isProvenDead, type ProcessIdentity } from "../runtime/process/process-identity.ts";
-import type { Random } from "../runtime/random.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
 import type { Database } from "../store/db/database.ts";
@@ -19,6 +17,7 @@ import {
 import { timed } from "../store/db/read-clock.ts";
 import { ClockWatch } from "./clock-watch.ts";
 import { type ClusterView, type LiveNode, planShards } from "./shard-plan.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 const LEASE_MS = 12_000;
 const RENEW_INTERVAL_MS = 3_000;
@@ -38,9 +37,8 @@ export interface ClaimedShard {
 
 export interface ShardOwnershipPorts {
   readonly database: Database;
-  readonly clock: DatabaseClock;
-  readonly random: Random;
-  readonly log: Log;
+  /** The same as the runtime's; every renewal of the lease sets it. */
+  readonly databaseClock: DatabaseClock;
   /** This process start; a restarted process is another node. */
   readonly nodeId: string;
   readonly address: string;
@@ -64,6 +62,7 @@ export interface ShardOwnershipPorts {
  */
 export class ShardOwnership implements Service {
   readonly name = "shard ownership";
+  readonly #runtime: Runtime;
   readonly #ports: ShardOwnershipPorts;
   readonly #owned = new Set<number>();
   /** Since when, by the monotonic clock, this node has seen shards without a live owner. */
@@ -80,23 +79,19 @@ export class ShardOwnership implements Service {
   readonly #clockWatch: ClockWatch;
   #stopped: Promise<void> | null = null;
 
-  constructor(ports: ShardOwnershipPorts) {
+  constructor(runtime: Runtime, ports: ShardOwnershipPorts) {
+    this.#runtime = runtime;
     this.#ports = ports;
-    this.#clockWatch = new ClockWatch(ports);
-    const { clock, log } = ports;
-    this.#renewer = new Repeater({
+    this.#clockWatch = new ClockWatch(runtime, ports.databaseClock);
+    this.#renewer = new Repeater(runtime, {
       name: "renew the lease",
       intervalMs: RENEW_INTERVAL_MS,
       task: () => this.#renew(),
-      clock,
-      log,
     });
-    this.#balancer = new Repeater({
+    this.#balancer = new Repeater(runtime, {
       name: "balance the shards",
       intervalMs: BALANCE_INTERVAL_MS,
       task: () => this.#balance(),
-      clock,
-      log,
     });
   }
 
@@ -140,9 +135,10 @@ export class ShardOwnership implements Service {
   }
 
   async #renew(): Promise<void> {
-    const { database, clock, nodeId, address, identity } = this.#ports;
+    const { clock } = this.#runtime;
+    const { database, databaseClock, nodeId, address, identity } = this.#ports;
     const node = { id: nodeId, address, identity, liveJobs: this.#ports.liveJobs() };
-    const renewed = await timed(clock, () =>
+    const renewed = await timed(databaseClock, () =>
       renewLease(database, node, LEASE_MS, RENEW_TIMEOUT_MS),
     );
     // Counted from before the request left: the database can't have begun the lease earlier.
@@ -156,8 +152,8 @@ export class ShardOwnership implements Service {
 
   #loseLease(): void {
     this.#hasLease = false;
-    this.#unservedSinceMs = this.#ports.clock.monotonic();
-    this.#ports.log.error(
+    this.#unservedSinceMs = this.#runtime.clock.monotonic();
+    this.#runtime.log.error(
       { shards: this.#owned.size },
       "the lease was not renewed in time; releasing all shards, since other nodes may take over",
     );
@@ -165,7 +161,8 @@ export class ShardOwnership implements Service {
   }
 
   async #balance(): Promise<void> {
-    const { database, clock, nodeId, random, log } = this.#ports;
+    const { clock, random, log } = this.#runtime;
+    const { database, nodeId } = this.#ports;
     if (!this.#hasLease) return;
     const rows = await this.#lookAtCluster();
     const mine = rows.find(({ id }) => id === nodeId)?.shardIds ?? [];
@@ -191,7 +188,8 @@ export class ShardOwnership implements Service {
 
   /** Also ends the leases of dead processes of this machine, so that no node waits for them. */
   async #lookAtCluster(): Promise<ClusterRow[]> {
-    const { database, nodeId, identity, log } = this.#ports;
+    const { log } = this.#runtime;
+    const { database, nodeId, identity } = this.#ports;
     const rows = await viewCluster(database);
     const dead = rows.filter(
       (row) => row.isLive && row.id !== nodeId && isDeadNeighbor(row, identity),
@@ -206,7 +204,7 @@ export class ShardOwnership implements Service {
   }
 
   #viewOf(rows: readonly ClusterRow[]): ClusterView {
-    const nowMs = this.#ports.clock.monotonic();
+    const nowMs = this.#runtime.clock.monotonic();
     const { nodeId } = this.#ports;
     const self = rows.find(({ id }) => id === nodeId);
     const others = rows.filter(({ id, isLive }) => isLive && id !== nodeId);
@@ -237,7 +235,7 @@ export class ShardOwnership implements Service {
   }
 
   #forgottenShards(shardIds: readonly number[]): ClaimedShard[] {
-    const unservedMs = this.#ports.clock.monotonic() - this.#unservedSinceMs;
+    const unservedMs = this.#runtime.clock.monotonic() - this.#unservedSinceMs;
     return shardIds.map((shardId) => ({ shardId, unservedMs }));
   }
 

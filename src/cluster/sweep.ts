@@ -1,12 +1,11 @@
 import { compareUuids, type PackedUuids } from "../core/ids/packed-uuids.ts";
-import type { Clock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/process/log.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
 import { checkpointJobs, type JobCheckpoint } from "../store/writes/checkpoint-jobs.ts";
 import type { Database } from "../store/db/database.ts";
 import { loadLiveJobIds, type LiveJob } from "../store/jobs/load-jobs.ts";
 import type { RowKey } from "../intake/mail-reader.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 /** A round goes over every shard once, a slice at a time, so that no second is heavier than others. */
 const SLICES = 30;
@@ -27,8 +26,6 @@ export interface HeldJobs {
 
 export interface SweepOptions {
   readonly database: Database;
-  readonly clock: Clock;
-  readonly log: Log;
   readonly ownedShards: () => readonly number[];
   readonly held: HeldJobs;
   /** Those of the jobs that are live. */
@@ -42,18 +39,18 @@ export interface SweepOptions {
  */
 export class Sweep implements Service {
   readonly name = "sweep";
+  readonly #runtime: Runtime;
   readonly #options: SweepOptions;
   readonly #repeater: Repeater;
   #slice = 0;
 
-  constructor(options: SweepOptions) {
+  constructor(runtime: Runtime, options: SweepOptions) {
+    this.#runtime = runtime;
     this.#options = options;
-    this.#repeater = new Repeater({
+    this.#repeater = new Repeater(runtime, {
       name: "sweep",
       intervalMs: SLICE_INTERVAL_MS,
       task: () => this.#sweepSlice(),
-      clock: options.clock,
-      log: options.log,
     });
   }
 
@@ -86,7 +83,8 @@ export class Sweep implements Service {
   }
 
   async #compare(shardId: number): Promise<void> {
-    const { database, held, log } = this.#options;
+    const { log } = this.#runtime;
+    const { database, held } = this.#options;
     // Noted before the rows are read: what is accepted meanwhile must not look like too much.
     const heldBefore = held.heldIds(shardId);
     const live = await loadLiveJobIds(database, shardId);

@@ -1,13 +1,9 @@
 import { DEFAULT_SIGNATURES, type SignatureScheme } from "../core/signing/signature-scheme.ts";
 import type { RequestClient } from "../outbound/request-client.ts";
-import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/process/log.ts";
-import type { Metrics } from "../runtime/metrics.ts";
-import type { Random } from "../runtime/random.ts";
 import type { ResultLinks } from "../runtime/secrets/result-links.ts";
 import type { SecretBox } from "../runtime/secrets/secret-box.ts";
 import type { Service } from "../runtime/service.ts";
-import type { UuidSource } from "../runtime/uuid-source.ts";
 import type { Database } from "../store/db/database.ts";
 import type { ProjectSettings } from "../store/schema/projects.ts";
 import type { AttemptRow } from "../store/writes/record-attempts.ts";
@@ -24,15 +20,11 @@ import {
   type TestCallback,
   type TestedCallback,
 } from "./attempt/test-callback.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 export interface DeliveryEngineOptions {
   readonly database: Database;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly metrics: Metrics;
   readonly secretBox: SecretBox;
-  readonly uuids: UuidSource;
   readonly callbackClient: RequestClient;
   readonly version: string;
   readonly resultLinks: Pick<ResultLinks, "urlOf">;
@@ -53,6 +45,7 @@ export class DeliveryEngine implements Service {
   readonly name = "delivery engine";
   readonly loop: DeliveryLoop;
   readonly operations: OperationalEvents;
+  readonly #runtime: Runtime;
   readonly #options: DeliveryEngineOptions;
   /** Of projects that were made a moment ago, and where a project says nothing. */
   readonly #gateway: DeliverySettings;
@@ -60,12 +53,14 @@ export class DeliveryEngine implements Service {
   readonly #operationsUrls = new Map<string, string | null>();
   readonly #signingKeys: SigningKeys;
 
-  constructor(options: DeliveryEngineOptions) {
-    const { clock, metrics, callbackClient, resultLinks, settings } = options;
+  constructor(runtime: Runtime, options: DeliveryEngineOptions) {
+    const { clock, metrics } = runtime;
+    const { callbackClient, resultLinks, settings } = options;
+    this.#runtime = runtime;
     this.#options = options;
     this.#gateway = gatewaySettings(settings);
-    this.#signingKeys = openSigningKeys(options);
-    this.loop = new DeliveryLoop({
+    this.#signingKeys = openSigningKeys(runtime, options);
+    this.loop = new DeliveryLoop(runtime, {
       ...options,
       callbackTimeoutMs: settings.callbackTimeoutMs,
       inlineResultBytesMax: settings.inlineResultBytesMax,
@@ -75,18 +70,18 @@ export class DeliveryEngine implements Service {
       signingKeys: (projectId, schemes) => this.#signingKeys.of(projectId, schemes),
       send: (request) => callbackClient.send(request),
       onOriginChange: (change) => {
-        noteOriginChange(options.log, change);
+        noteOriginChange(runtime.log, change);
         this.operations.tell(originNews(change));
       },
       attempted: (attempt) => metrics.recordAttempt(attempt),
       unsent: (code) => metrics.unsentCallbacks.add(code),
       exhausted: (delivery, errorCode) => {
         const news = exhaustedNews(delivery, errorCode);
-        options.log.info(news.data, "a delivery has used up its attempts");
+        runtime.log.info(news.data, "a delivery has used up its attempts");
         this.operations.tell(news);
       },
     });
-    this.operations = new OperationalEvents({
+    this.operations = new OperationalEvents(runtime, {
       ...options,
       userAgent: this.#userAgent,
       callbackTimeoutMs: settings.callbackTimeoutMs,
@@ -110,6 +105,7 @@ export class DeliveryEngine implements Service {
   test(callback: TestCallback): Promise<TestedCallback> {
     const { callbackClient, settings } = this.#options;
     return sendTestCallback(
+      this.#runtime,
       {
         ...this.#options,
         userAgent: this.#userAgent,
@@ -160,7 +156,10 @@ function gatewaySettings(settings: DeliveryEngineOptions["settings"]): DeliveryS
   };
 }
 
-function openSigningKeys({ database, secretBox, clock }: DeliveryEngineOptions): SigningKeys {
+function openSigningKeys(
+  { clock }: Runtime,
+  { database, secretBox }: DeliveryEngineOptions,
+): SigningKeys {
   return new SigningKeys(clock, async (projectId) => {
     const secrets = await findSigningSecrets(database, projectId, clock.now());
     return secrets.map(({ id, scheme, sealed, expiresAtMs }) => ({

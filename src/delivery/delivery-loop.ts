@@ -2,8 +2,6 @@ import type { BreakerLimits } from "../core/pace/breaker.ts";
 import type { EventContent } from "../core/delivery/event.ts";
 import { publicId } from "../core/ids/ids.ts";
 import type { LaneVerdict } from "../core/job/job.ts";
-import type { Clock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/process/log.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
 import type { Database } from "../store/db/database.ts";
@@ -14,6 +12,7 @@ import { DueReader, HORIZON_MS } from "./due-reader.ts";
 import { HeldBackDeliveries } from "./held-back-deliveries.ts";
 import { type OriginChange, Outbox } from "./outbox/outbox.ts";
 import { owedCallback, type OwedCallback } from "./outbox/callback.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 const ROUND_INTERVAL_MS = 1000;
 /** Crowded lanes make room many times a second; a round each time would not pay. */
@@ -26,8 +25,6 @@ const TAKEN_UNRECORDED_MAX = 1000;
 
 export interface DeliveryLoopPorts extends DelivererPorts {
   readonly database: Database;
-  readonly clock: Clock;
-  readonly log: Log;
   /** Results above this go by reference. */
   readonly inlineResultBytesMax: number;
   /** When an origin counts as failing, if not as usual. */
@@ -45,6 +42,7 @@ export interface DeliveryLoopPorts extends DelivererPorts {
 export class DeliveryLoop implements Service {
   readonly name = "delivery";
   readonly outbox: Outbox;
+  readonly #runtime: Runtime;
   readonly #ports: DeliveryLoopPorts;
   readonly #reader: DueReader;
   readonly #heldBack: HeldBackDeliveries;
@@ -56,27 +54,26 @@ export class DeliveryLoop implements Service {
   #takenUnrecorded = 0;
   #onIdle: (() => void) | null = null;
 
-  constructor(ports: DeliveryLoopPorts) {
+  constructor(runtime: Runtime, ports: DeliveryLoopPorts) {
+    this.#runtime = runtime;
     this.#ports = ports;
-    this.outbox = new Outbox({
+    this.outbox = new Outbox(runtime, {
       ...ports,
       limitsOf: (projectId) => ports.settingsOf(projectId).limits,
       send: (callback) => void this.#attempt(callback),
       onRoom: () => this.#onRoom(),
       onOriginChange: (change) => ports.onOriginChange(change),
     });
-    this.#reader = new DueReader({
+    this.#reader = new DueReader(runtime, {
       ...ports,
       outbox: this.outbox,
       admit: (load) => this.#admit(load),
     });
-    this.#heldBack = new HeldBackDeliveries({ ...ports, outbox: this.outbox });
-    this.#rounds = new Repeater({
+    this.#heldBack = new HeldBackDeliveries(runtime, { ...ports, outbox: this.outbox });
+    this.#rounds = new Repeater(runtime, {
       name: "load due deliveries",
       intervalMs: ROUND_INTERVAL_MS,
       task: () => this.#round(),
-      clock: ports.clock,
-      log: ports.log,
     });
   }
 
@@ -129,7 +126,7 @@ export class DeliveryLoop implements Service {
   }
 
   #onRoom(): void {
-    const nowMs = this.#ports.clock.monotonic();
+    const nowMs = this.#runtime.clock.monotonic();
     if (nowMs < this.#roomAtMs) return;
     this.#roomAtMs = nowMs + ROOM_INTERVAL_MS;
     this.#rounds.trigger();
@@ -183,12 +180,12 @@ export class DeliveryLoop implements Service {
     this.#underWay += 1;
     let result: AttemptResult = NOT_KNOWN;
     try {
-      result = await attemptDelivery(this.#ports, callback, (verdict) =>
+      result = await attemptDelivery(this.#runtime, this.#ports, callback, (verdict) =>
         this.#onTaken(callback, verdict),
       );
     } catch (error) {
       // Still pending in the database: the next sweep finds it.
-      this.#ports.log.error(
+      this.#runtime.log.error(
         { err: error, delivery_id: publicId("delivery", callback.delivery.id) },
         "an attempt failed to be made or recorded",
       );
@@ -208,7 +205,7 @@ export class DeliveryLoop implements Service {
 
   #settle(callback: OwedCallback, { next, verdict }: AttemptResult): void {
     if (!callback.isInLane) this.#takenUnrecorded -= 1;
-    const horizonMs = this.#ports.clock.now() + HORIZON_MS;
+    const horizonMs = this.#runtime.clock.now() + HORIZON_MS;
     // First, or what was held back by this attempt would be sent yet.
     if (next.kind === "gone") this.outbox.dropSubscription(callback.delivery.subscriptionId);
     if (next.kind === "retry" && next.atMs <= horizonMs) {

@@ -1,4 +1,3 @@
-import type { Clock } from "../runtime/clock.ts";
 import type { Database } from "../store/db/database.ts";
 import {
   BEFORE_ALL_DUE,
@@ -16,6 +15,7 @@ import {
 } from "../store/deliveries/load-deliveries.ts";
 import type { OriginQueue } from "./outbox/origin-queue.ts";
 import type { Outbox } from "./outbox/outbox.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 /** What is due this soon is kept in memory. */
 export const HORIZON_MS = 2000;
@@ -26,7 +26,6 @@ export const PAGE_INTERVAL_MS = 1000;
 
 export interface DueReaderPorts {
   readonly database: Database;
-  readonly clock: Clock;
   readonly outbox: Outbox;
   readonly inlineResultBytesMax: number;
   ownedShards(): readonly number[];
@@ -45,6 +44,7 @@ export interface DueReaderPorts {
  * room. So a receiver that is away costs the same however much is owed to it.
  */
 export class DueReader {
+  readonly #runtime: Runtime;
   readonly #ports: DueReaderPorts;
   /** All that is due up to here has been looked at. */
   #forward: DuePosition = BEFORE_ALL_DUE;
@@ -57,9 +57,10 @@ export class DueReader {
   /** Grows with every rewind, so that a read under way can't undo one. */
   #rewinds = 0;
 
-  constructor(ports: DueReaderPorts) {
+  constructor(runtime: Runtime, ports: DueReaderPorts) {
+    this.#runtime = runtime;
     this.#ports = ports;
-    this.#sweepAtMs = ports.clock.monotonic() + SWEEP_INTERVAL_MS;
+    this.#sweepAtMs = runtime.clock.monotonic() + SWEEP_INTERVAL_MS;
   }
 
   async round(): Promise<void> {
@@ -69,7 +70,7 @@ export class DueReader {
 
   /** One page of a sweep, or the beginning of the next one when its time has come. */
   async sweepPage(): Promise<void> {
-    const nowMs = this.#ports.clock.monotonic();
+    const nowMs = this.#runtime.clock.monotonic();
     if (nowMs < (this.#sweep === null ? this.#sweepAtMs : this.#pageAtMs)) return;
     if (this.#sweep === null) this.#sweepAtMs = nowMs + SWEEP_INTERVAL_MS;
     this.#pageAtMs = nowMs + PAGE_INTERVAL_MS;
@@ -93,7 +94,8 @@ export class DueReader {
   }
 
   async #readForward(): Promise<void> {
-    const { outbox, clock } = this.#ports;
+    const { clock } = this.#runtime;
+    const { outbox } = this.#ports;
     // The database's clock was set back: what falls due now lies before what was read already.
     if (clock.now() + HORIZON_MS < this.#forward.nextAttemptAtMs) this.#rewindTo(BEFORE_ALL_DUE);
     if (this.#overflow !== null && !outbox.isFull) this.#rewindTo(this.#overflow);
@@ -107,7 +109,8 @@ export class DueReader {
   }
 
   async #readPage(after: DuePosition): Promise<readonly DueDelivery[]> {
-    const { database, clock, inlineResultBytesMax } = this.#ports;
+    const { clock } = this.#runtime;
+    const { database, inlineResultBytesMax } = this.#ports;
     const shardIds = this.#ports.ownedShards();
     if (shardIds.length === 0) return [];
     const dueByMs = clock.now() + HORIZON_MS;
@@ -160,7 +163,8 @@ export class DueReader {
     after: DuePosition,
     isFew: boolean,
   ): Promise<DuePosition | null> {
-    const { database, clock, inlineResultBytesMax } = this.#ports;
+    const { clock } = this.#runtime;
+    const { database, inlineResultBytesMax } = this.#ports;
     const shardIds = this.#ports.ownedShards();
     if (shardIds.length === 0) return null;
     const query = {

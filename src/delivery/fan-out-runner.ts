@@ -1,10 +1,7 @@
 import type { EventContent } from "../core/delivery/event.ts";
 import { FAN_OUT_ROWS_FIRST, fanOutRestMs, fanOutRows } from "../core/pace/fan-out-pace.ts";
 import { Turns } from "../lanes/turns.ts";
-import type { Clock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/process/log.ts";
 import { Pauses } from "../runtime/pauses.ts";
-import type { Random } from "../runtime/random.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
 import { retryDelayMs } from "../store/db/commit-outcome.ts";
@@ -16,6 +13,7 @@ import {
   stepFanOut,
 } from "../store/writes/fan-out.ts";
 import type { FanOutKey, OwedDelivery } from "../store/writes/record-events.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 const SEARCH_INTERVAL_MS = 1_000;
 /** What is known at once; the others are found when some of these are through. */
@@ -26,9 +24,6 @@ const STEP_BOUNDS = { lockTimeoutMs: 50, statementTimeoutMs: 3_000 } as const;
 
 export interface FanOutRunnerPorts {
   readonly database: Database;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly random: Random;
   /** Results above this go by reference. */
   readonly inlineResultBytesMax: number;
   readonly ownedShards: () => readonly number[];
@@ -52,6 +47,7 @@ interface FanOut {
  */
 export class FanOutRunner implements Service {
   readonly name = "fan-outs";
+  readonly #runtime: Runtime;
   readonly #ports: FanOutRunnerPorts;
   readonly #searcher: Repeater;
   readonly #known = new Map<string, FanOut>();
@@ -64,15 +60,14 @@ export class FanOutRunner implements Service {
   #event: { readonly id: string; readonly content: FannedOutEvent } | null = null;
   #working: Promise<void> | null = null;
 
-  constructor(ports: FanOutRunnerPorts) {
+  constructor(runtime: Runtime, ports: FanOutRunnerPorts) {
+    this.#runtime = runtime;
     this.#ports = ports;
-    this.#pauses = new Pauses(ports.clock);
-    this.#searcher = new Repeater({
+    this.#pauses = new Pauses(runtime.clock);
+    this.#searcher = new Repeater(runtime, {
       name: "search for fan-outs",
       intervalMs: SEARCH_INTERVAL_MS,
       task: () => this.#search(),
-      clock: ports.clock,
-      log: ports.log,
     });
   }
 
@@ -83,7 +78,7 @@ export class FanOutRunner implements Service {
 
   /** How long ago the oldest event in progress here occurred; 0 without any. */
   get oldestMs(): number {
-    const nowMs = this.#ports.clock.now();
+    const nowMs = this.#runtime.clock.now();
     let oldestMs = 0;
     for (const { key } of this.#known.values()) {
       oldestMs = Math.max(oldestMs, nowMs - key.occurredAtMs);
@@ -123,7 +118,7 @@ export class FanOutRunner implements Service {
       limit: KNOWN_MAX,
     });
     for (const key of found) this.begin(key);
-    const nowMs = this.#ports.clock.monotonic();
+    const nowMs = this.#runtime.clock.monotonic();
     for (const fanOut of this.#known.values()) {
       if (fanOut.failures > 0 && fanOut.pausedUntilMs <= nowMs) this.#queue(fanOut);
     }
@@ -135,7 +130,7 @@ export class FanOutRunner implements Service {
   }
 
   async #work(): Promise<void> {
-    const { clock } = this.#ports;
+    const { clock } = this.#runtime;
     // Ends no sooner than `#working` is set.
     await Promise.resolve();
     for (let fanOut = this.#next(); fanOut !== null; fanOut = this.#next()) {
@@ -156,7 +151,8 @@ export class FanOutRunner implements Service {
 
   /** False when nothing is left of it to do here. */
   async #takeTurn(fanOut: FanOut): Promise<boolean> {
-    const { clock, log, random, ownedShards } = this.#ports;
+    const { clock, log, random } = this.#runtime;
+    const { ownedShards } = this.#ports;
     if (!ownedShards().includes(fanOut.key.shardId)) return false;
     try {
       const goesOn = await this.#step(fanOut);
@@ -174,7 +170,8 @@ export class FanOutRunner implements Service {
   }
 
   async #step({ key }: FanOut): Promise<boolean> {
-    const { database, clock } = this.#ports;
+    const { clock } = this.#runtime;
+    const { database } = this.#ports;
     const step = { key, subscriptions: this.#rows, nowMs: Math.floor(clock.now()) };
     const { owed, eventId, goesOn } = await stepFanOut(database, step, STEP_BOUNDS);
     if (owed.length === 0 || eventId === null) return goesOn;

@@ -1,6 +1,5 @@
 import type { AttemptErrorCode } from "../core/delivery/delivery-outcome.ts";
 import { HELD_BACK_MS_MIN, heldBackMsMax } from "../core/delivery/retry-schedule.ts";
-import type { Clock } from "../runtime/clock.ts";
 import type { Database } from "../store/db/database.ts";
 import {
   BEFORE_ALL_DUE,
@@ -15,10 +14,10 @@ import { type DeliverySettings, scheduleOfDelivery } from "./delivery-settings.t
 import { PAGE_INTERVAL_MS } from "./due-reader.ts";
 import type { OriginQueue } from "./outbox/origin-queue.ts";
 import type { Outbox } from "./outbox/outbox.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 export interface HeldBackPorts {
   readonly database: Database;
-  readonly clock: Clock;
   readonly outbox: Outbox;
   ownedShards(): readonly number[];
   settingsOf(projectId: string): DeliverySettings;
@@ -33,18 +32,20 @@ export interface HeldBackPorts {
  * page of one origin is looked through at a time, in turn.
  */
 export class HeldBackDeliveries {
+  readonly #runtime: Runtime;
   readonly #ports: HeldBackPorts;
   /** Of the origin being looked through. */
   #position: DuePosition = BEFORE_ALL_DUE;
   #pageAtMs = 0;
   #turn: { readonly projectId: string; readonly origin: string } | null = null;
 
-  constructor(ports: HeldBackPorts) {
+  constructor(runtime: Runtime, ports: HeldBackPorts) {
+    this.#runtime = runtime;
     this.#ports = ports;
   }
 
   async round(): Promise<void> {
-    const { clock } = this.#ports;
+    const { clock } = this.#runtime;
     if (clock.monotonic() < this.#pageAtMs) return;
     this.#pageAtMs = clock.monotonic() + PAGE_INTERVAL_MS;
     const nowMs = clock.now();

@@ -4,10 +4,8 @@ import {
   redeliveryDueTimes,
   redeliveryStepMs,
 } from "../core/delivery/redelivery-pace.ts";
-import { type Clock, fromMonotonic, toMonotonic } from "../runtime/clock.ts";
-import type { Log } from "../runtime/process/log.ts";
+import { fromMonotonic, toMonotonic } from "../runtime/clock.ts";
 import { Pauses } from "../runtime/pauses.ts";
-import type { Random } from "../runtime/random.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
 import { settledWithin } from "../runtime/settled-within.ts";
@@ -22,6 +20,7 @@ import {
   findRunningRedeliveries,
   type RedeliveryRecord,
 } from "../store/deliveries/find-redeliveries.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 const SEARCH_INTERVAL_MS = 1_000;
 /** What a dry run takes at once: it changes nothing, and nothing waits for it. */
@@ -29,9 +28,6 @@ const COUNTED_AT_ONCE_MAX = 5_000;
 
 export interface RedeliveryRunnerPorts {
   readonly database: Database;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly random: Random;
   readonly ownedShards: () => readonly number[];
   /** How many deliveries a second unless the request says otherwise. */
   readonly perSecondDefault: number;
@@ -55,21 +51,21 @@ interface Step {
  */
 export class RedeliveryRunner implements Service {
   readonly name = "redeliveries";
+  readonly #runtime: Runtime;
   readonly #ports: RedeliveryRunnerPorts;
   readonly #searcher: Repeater;
   /** By id; each ends by itself when its redelivery does, or when this node is to let go of it. */
   readonly #running = new Map<string, Promise<void>>();
   readonly #pauses: Pauses;
 
-  constructor(ports: RedeliveryRunnerPorts) {
+  constructor(runtime: Runtime, ports: RedeliveryRunnerPorts) {
+    this.#runtime = runtime;
     this.#ports = ports;
-    this.#pauses = new Pauses(ports.clock);
-    this.#searcher = new Repeater({
+    this.#pauses = new Pauses(runtime.clock);
+    this.#searcher = new Repeater(runtime, {
       name: "search for redeliveries",
       intervalMs: SEARCH_INTERVAL_MS,
       task: () => this.#search(),
-      clock: ports.clock,
-      log: ports.log,
     });
   }
 
@@ -91,7 +87,7 @@ export class RedeliveryRunner implements Service {
   /** The shard for a new one: one of this node's if it has any, so that it begins at once. */
   shardForNew(): number {
     const shardIds = this.#ports.ownedShards();
-    return shardIds[Math.floor(this.#ports.random() * shardIds.length)] ?? 0;
+    return shardIds[Math.floor(this.#runtime.random() * shardIds.length)] ?? 0;
   }
 
   /** Begins with one that was stored just now; resolves when it is over, at the latest after `forMs`. */
@@ -103,7 +99,7 @@ export class RedeliveryRunner implements Service {
     const redelivery = await findRedelivery(database, key);
     if (redelivery === null || this.#pauses.isClosed) return;
     const over = this.#run(redelivery);
-    await settledWithin(this.#ports.clock, over, forMs);
+    await settledWithin(this.#runtime.clock, over, forMs);
   }
 
   async #search(): Promise<void> {
@@ -119,7 +115,7 @@ export class RedeliveryRunner implements Service {
     const running = this.#goOn(redelivery)
       .catch((error: unknown) => {
         const { id } = redelivery;
-        this.#ports.log.warn(
+        this.#runtime.log.warn(
           { err: error, redelivery_id: publicId("redelivery", id) },
           "a redelivery failed; it goes on soon",
         );
@@ -130,7 +126,8 @@ export class RedeliveryRunner implements Service {
   }
 
   async #goOn(from: RedeliveryRecord): Promise<void> {
-    const { clock, ownedShards } = this.#ports;
+    const { clock } = this.#runtime;
+    const { ownedShards } = this.#ports;
     let redelivery: RedeliveryRecord = from;
     let dueFromMs = clock.monotonic();
     while (!this.#pauses.isClosed) {
@@ -151,7 +148,8 @@ export class RedeliveryRunner implements Service {
    *   hold over steps
    */
   async #step(redelivery: RedeliveryRecord, dueFromMs: number): Promise<Step | null> {
-    const { database, clock } = this.#ports;
+    const { clock } = this.#runtime;
+    const { database } = this.#ports;
     const { perSecond, isDryRun } = redelivery;
     const batch = isDryRun ? COUNTED_AT_ONCE_MAX : redeliveryBatch(perSecond);
     const look = await lookForDeliveries(database, redelivery, batch);
@@ -175,7 +173,7 @@ export class RedeliveryRunner implements Service {
     try {
       await this.#ports.redelivered(deliveries);
     } catch (error) {
-      this.#ports.log.warn(
+      this.#runtime.log.warn(
         { err: error },
         "redeliveries could not be handed on; they will be found",
       );

@@ -8,7 +8,7 @@ import { FairSemaphore } from "../lanes/fair-semaphore.ts";
 import { dnsQuery } from "../outbound/names/dns-query.ts";
 import { NameResolver } from "../outbound/names/name-resolver.ts";
 import { ResolverFiles } from "../outbound/names/resolver-files.ts";
-import type { Clock } from "../runtime/clock.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import { createOutboundClients } from "../outbound/outbound-clients.ts";
 import type { OutboundRequest } from "../outbound/exchange/request-outcome.ts";
 import { ProjectGuards } from "../outbound/guard/project-guards.ts";
@@ -24,7 +24,6 @@ export interface EgressOptions {
   /** Null for a project that this node does not know yet. */
   readonly projectName: (projectId: string) => string | null;
   readonly allowed: ProjectLimits["allowed"];
-  readonly clock: Clock;
 }
 
 /** Queries cost a socket or two each, and a slow one three seconds. */
@@ -33,7 +32,7 @@ const LOOKUPS_AT_ONCE_MAX = 64;
 const LOOKUPS_WAITING_MAX = 10_000;
 
 /** The clients of outgoing requests, and where the settings let each project send them. */
-export function buildOutbound(options: EgressOptions) {
+export function buildOutbound(runtime: Pick<Runtime, "clock">, options: EgressOptions) {
   const { config, port, localUrl, operatorProjectId, projectName, allowed } = options;
   const { egressAllow } = config;
   // Only programs of this machine reach such a gateway, so its receivers may be here too.
@@ -65,8 +64,8 @@ export function buildOutbound(options: EgressOptions) {
     });
   const upstreamConnections = connectionTurns(plan.upstream, "upstream_connections");
   const callbackConnections = connectionTurns(plan.callback, "callback_connections");
-  const resolver = buildResolver(options, lookupTurns);
-  const clients = createOutboundClients({
+  const resolver = buildResolver(runtime, options, lookupTurns);
+  const clients = createOutboundClients(runtime, {
     lookup: resolver.lookup,
     upstreamConnections,
     callbackConnections,
@@ -90,17 +89,23 @@ export function buildOutbound(options: EgressOptions) {
   };
 }
 
-function buildResolver({ clock, config }: EgressOptions, turns: FairSemaphore): NameResolver {
-  return new NameResolver({
-    clock,
-    turns,
-    files: new ResolverFiles({ clock }),
-    ask: dnsQuery({ clock, servers: config.nameServers }),
-    askSystem: async (host) => {
-      const answers = await askSystem(host, { all: true });
-      return answers.map(({ address }) => address);
+function buildResolver(
+  { clock }: Pick<Runtime, "clock">,
+  { config }: EgressOptions,
+  turns: FairSemaphore,
+): NameResolver {
+  return new NameResolver(
+    { clock },
+    {
+      turns,
+      files: new ResolverFiles({ clock }),
+      ask: dnsQuery({ clock, servers: config.nameServers }),
+      askSystem: async (host) => {
+        const answers = await askSystem(host, { all: true });
+        return answers.map(({ address }) => address);
+      },
     },
-  });
+  );
 }
 
 /** Callbacks to it are taken and shown; nothing else of the gateway is to be called back. */

@@ -29,17 +29,12 @@ import { ProviderDirectory, type SharedProviders } from "../polling/upstream/pro
 import type { ConnectionLoad } from "../polling/upstream/upstreams.ts";
 import type { LiveJobView } from "../polling/watch/list.ts";
 import type { LiveTrial, LiveTrialOutcome } from "../providers/trial/trial.ts";
-import type { DatabaseClock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/process/log.ts";
-import type { Metrics } from "../runtime/metrics.ts";
 import type { ProcessIdentity } from "../runtime/process/process-identity.ts";
-import type { Random } from "../runtime/random.ts";
 import { type RequestDeadline, withDeadline } from "../runtime/request-deadline.ts";
 import type { Service } from "../runtime/service.ts";
 import { settledWithin } from "../runtime/settled-within.ts";
 import type { ResultLinks } from "../runtime/secrets/result-links.ts";
 import type { SecretBox } from "../runtime/secrets/secret-box.ts";
-import type { UuidSource } from "../runtime/uuid-source.ts";
 import type { AcceptRequest } from "../store/writes/accept-row.ts";
 import type { PooledDatabase } from "../store/db/database.ts";
 import { readDeliveryBacklog } from "../store/deliveries/delivery-backlog.ts";
@@ -57,6 +52,8 @@ import { postMail } from "../store/writes/mailbox.ts";
 import type { EventRow, RecordedEvent } from "../store/writes/record-events.ts";
 import { registerWriteGauges } from "../store/writes/write-gauges.ts";
 import { Writers } from "../store/writes/writers.ts";
+import type { DatabaseClock } from "../runtime/clock.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 /** A scrape shows what it has by then. */
 const SCRAPE_DEADLINE_MS = 2_000;
@@ -71,12 +68,8 @@ const REQUESTS_GRACE_MS = 2_500;
 
 export interface EngineOptions {
   readonly config: Config;
+  readonly databaseClock: DatabaseClock;
   readonly database: PooledDatabase;
-  readonly clock: DatabaseClock;
-  readonly random: Random;
-  readonly uuids: UuidSource;
-  readonly log: Log;
-  readonly metrics: Metrics;
   readonly secretBox: SecretBox;
   readonly sharedProviders: SharedProviders;
   readonly resultLinks: ResultLinks;
@@ -104,6 +97,7 @@ export class Engine {
   readonly handOver: HandOver;
   readonly redeliveries: RedeliveryRunner;
   readonly #fanOuts: FanOutRunner;
+  readonly #runtime: Runtime;
   readonly #options: EngineOptions;
   /** Knows how long the oldest event has been waiting to be recorded. */
   readonly writers: Writers;
@@ -116,38 +110,40 @@ export class Engine {
   readonly #acceptor: Acceptor;
   readonly #usage: ProjectUsage;
 
-  constructor(options: EngineOptions) {
+  constructor(runtime: Runtime, options: EngineOptions) {
+    this.#runtime = runtime;
     this.#options = options;
     const { database, config } = options;
     const { inlineResultBytesMax } = config;
     this.writers = new Writers({
+      ...runtime,
       ...options,
       stopTimeoutMs: FLUSH_MS,
       isDatabaseAway: () => database.health.condition !== "ok",
       inlineResultBytesMax,
     });
-    this.projects = new ProjectDirectory({
+    this.projects = new ProjectDirectory(runtime, {
       ...options,
       limitsByDefault: config.projectLimits,
-      countRefusal: (name) => options.metrics.projectLimitRefusals.add(name),
+      countRefusal: (name) => runtime.metrics.projectLimitRefusals.add(name),
       onChange: (project) => this.delivery.configure(project),
     });
-    this.#usage = new ProjectUsage({
+    this.#usage = new ProjectUsage(runtime, {
       ...options,
       limits: this.projects,
       owns: (shardId) => this.#ownership.owns(shardId),
     });
     this.projects.measuredBy("live_jobs", (projectId) => this.liveJobs.of(projectId));
-    this.apiKeys = new ApiKeyDirectory(options);
+    this.apiKeys = new ApiKeyDirectory(runtime, options);
     this.#measure(options.turns);
-    this.providers = new ProviderDirectory({
+    this.providers = new ProviderDirectory(runtime, {
       ...options,
       shared: options.sharedProviders,
       onChange: (projectId, name) => this.#poller.watches.providerChanged(projectId, name),
     });
     this.#poller = this.#buildPoller();
     this.delivery = this.#buildDelivery();
-    this.connections = new ConnectionDirectory({
+    this.connections = new ConnectionDirectory(runtime, {
       ...options,
       onChange: (connection, before) => {
         this.#poller.watches.configureConnection(connection);
@@ -157,26 +153,30 @@ export class Engine {
     this.#ownership = this.#buildOwnership();
     this.handOver = this.#buildHandOver();
     const ownedShards = () => this.#ownership.owned;
-    this.#mail = new MailReader({ ...options, ownedShards, handlers: this.handOver.handlers });
-    this.#sweep = new Sweep({
+    this.#mail = new MailReader(runtime, {
+      ...options,
+      ownedShards,
+      handlers: this.handOver.handlers,
+    });
+    this.#sweep = new Sweep(runtime, {
       ...options,
       ownedShards,
       held: this.#poller.watches,
       loadJobs: async (keys) => this.providers.learn(await loadJobs(database, keys)),
     });
-    this.#housekeeping = createHousekeeping({
+    this.#housekeeping = createHousekeeping(runtime, {
       ...options,
       ownedShards,
       keptForMs: config.keptForMs,
       auditKeptForMs: config.auditKeptForMs,
     });
-    this.redeliveries = new RedeliveryRunner({
+    this.redeliveries = new RedeliveryRunner(runtime, {
       ...options,
       ownedShards,
       perSecondDefault: config.redeliveriesPerSecond,
       redelivered: (deliveries) => this.handOver.redelivered(deliveries),
     });
-    this.#fanOuts = new FanOutRunner({
+    this.#fanOuts = new FanOutRunner(runtime, {
       ...options,
       inlineResultBytesMax,
       ownedShards,
@@ -214,7 +214,8 @@ export class Engine {
    * for the lease to run out; the guards of what is recorded make that safe.
    */
   async stop(): Promise<void> {
-    const { clock, upstreamClient, callbackClient } = this.#options;
+    const { clock } = this.#runtime;
+    const { upstreamClient, callbackClient } = this.#options;
     const leaving = clock.setTimer(LEAVE_AFTER_MS, () => void this.#ownership.stop());
     // Any of them may be in the middle of a statement.
     const readers = [
@@ -273,8 +274,9 @@ export class Engine {
   }
 
   #buildPoller(): Poller {
-    const { config, database, metrics, upstreamClient, operatorOrigins } = this.#options;
-    return new Poller({
+    const { metrics } = this.#runtime;
+    const { config, database, upstreamClient, operatorOrigins } = this.#options;
+    return new Poller(this.#runtime, {
       ...this.#options,
       providers: this.providers,
       userAgent: `Ringback/${this.#options.version}`,
@@ -308,7 +310,7 @@ export class Engine {
   }
 
   #buildDelivery(): DeliveryEngine {
-    return new DeliveryEngine({
+    return new DeliveryEngine(this.#runtime, {
       ...this.#options,
       settings: this.#options.config,
       ownedShards: () => this.#ownership.owned,
@@ -318,7 +320,7 @@ export class Engine {
 
   #buildOwnership(): ShardOwnership {
     const { database } = this.#options;
-    return new ShardOwnership({
+    return new ShardOwnership(this.#runtime, {
       ...this.#options,
       address: this.#options.publicUrl(),
       claimed: async (shards) => {
@@ -348,7 +350,7 @@ export class Engine {
 
   #buildAcceptor(): Acceptor {
     const { database } = this.#options;
-    return new Acceptor({
+    return new Acceptor(this.#runtime, {
       ...this.#options,
       owns: (shardId) => this.#ownership.owns(shardId),
       write: (row, request) => this.writers.accept(row, request),
@@ -370,7 +372,7 @@ export class Engine {
 
   #buildHandOver(): HandOver {
     const { database } = this.#options;
-    return new HandOver({
+    return new HandOver(this.#runtime, {
       ...this.#options,
       owns: (shardId) => this.#ownership.owns(shardId),
       post: (mail) => postMail(database, mail),
@@ -384,7 +386,8 @@ export class Engine {
   }
 
   #registerGauges(): void {
-    const { metrics, clock, database } = this.#options;
+    const { metrics, clock } = this.#runtime;
+    const { database } = this.#options;
     registerPollingGauges(metrics, this.#poller.watches);
     registerDeliveryGauges(metrics, {
       outbox: this.delivery.loop.outbox,
@@ -404,7 +407,7 @@ export class Engine {
       () => this.connections.pausedCount,
     );
     registerClusterGauges(metrics, {
-      ...this.#options,
+      clock: this.#options.databaseClock,
       ownedShards: () => this.#ownership.owned,
     });
     registerWriteGauges(metrics, this.writers);

@@ -19,6 +19,7 @@ import type { Log } from "../runtime/process/log.ts";
 import { machineMemoryBytes } from "../runtime/process/machine-memory.ts";
 import { Metrics } from "../runtime/metrics.ts";
 import { ownIdentity } from "../runtime/process/process-identity.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { Random } from "../runtime/random.ts";
 import { withDeadline } from "../runtime/request-deadline.ts";
 import { ResultLinks } from "../runtime/secrets/result-links.ts";
@@ -97,6 +98,8 @@ async function start(
 ): Promise<Omit<StartedGateway, "stop">> {
   const { config, clock, random, log } = options;
   const uuids = createUuidSource();
+  const metrics = new Metrics();
+  const runtime: Runtime = { clock, random, log, uuids, metrics };
   const keys = await encryptionKeys(config);
   const secretBox = createSecretBox(keys);
   const definitions = await readProvidersFolder(config);
@@ -104,11 +107,10 @@ async function start(
   // The socket opens before the rest is built, because the rest must know its port.
   let fetch: (request: Request, env: object | undefined) => Response | Promise<Response> =
     notReadyAnswer;
-  const server = new HttpServer({
+  const server = new HttpServer(runtime, {
     fetch: (request, env) => fetch(request, env),
     host: config.host,
     port: config.port,
-    clock,
     stopTimeoutMs: REQUESTS_CLOSE_TIMEOUT_MS,
     connections: config.clientConnections,
   });
@@ -127,24 +129,21 @@ async function start(
       ? await writeApiKeyFile(config.dataDir, generatedApiKey)
       : null;
   const resultLinks = new ResultLinks({ keys, ttlMs: config.resultLinkTtlMs, publicUrl });
-  const metrics = new Metrics();
-  const outbound = buildOutbound({
+  const outbound = buildOutbound(runtime, {
     config,
     port,
     localUrl,
     operatorProjectId: projectId,
     projectName: (id) => engine.projects.get(id)?.name ?? null,
     allowed: (id, name) => engine.projects.allowed(id, name),
-    clock,
   });
   const nodeId = uuids(clock.now(), 0);
   const memory = planMemory(config.memoryBytes ?? machineMemoryBytes());
-  const engine = new Engine({
+  const engine = new Engine(runtime, {
     ...options,
     ...outbound,
+    databaseClock: clock,
     database,
-    uuids,
-    metrics,
     secretBox,
     sharedProviders: await sharedProviders(
       { config, localUrl, definitions },

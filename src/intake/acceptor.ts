@@ -2,10 +2,7 @@ import { createHash } from "node:crypto";
 import type { ProjectLimitName, ProjectLimits } from "../core/project-limits.ts";
 import { shardOfJob, shardOfText } from "../core/ids/shard.ts";
 import { FairSemaphore } from "../lanes/fair-semaphore.ts";
-import type { Clock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/process/log.ts";
 import type { RequestDeadline } from "../runtime/request-deadline.ts";
-import type { UuidSource } from "../runtime/uuid-source.ts";
 import {
   type AcceptedRow,
   type AcceptRequest,
@@ -22,6 +19,7 @@ import { FullJobs } from "./full-jobs.ts";
 import type { JobName, LiveJobs } from "./live-jobs.ts";
 import type { RowKey } from "./mail-reader.ts";
 import type { ProjectUsage } from "./project-usage.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 /**
  * Subscriptions of all projects that are being stored, a few batches: what waits behind them is what
@@ -32,9 +30,6 @@ const ACCEPTING_MAX = 3_000;
 const WAITING_PER_PROJECT_MAX = 20_000;
 
 export interface AcceptorPorts {
-  readonly clock: Clock;
-  readonly uuids: UuidSource;
-  readonly log: Log;
   readonly owns: (shardId: number) => boolean;
   /** Stores the row; rejects with `QueueFullError` when too much waits. */
   write(row: AcceptRow, request?: WaitingRequest<AcceptedRow>): Promise<AcceptedRow>;
@@ -76,11 +71,13 @@ export type AcceptOutcome =
  * same transaction. If either gets lost, the sweep finds the job.
  */
 export class Acceptor {
+  readonly #runtime: Runtime;
   readonly #ports: AcceptorPorts;
   readonly #turns: FairSemaphore;
   readonly #fullJobs = new FullJobs();
 
-  constructor(ports: AcceptorPorts) {
+  constructor(runtime: Runtime, ports: AcceptorPorts) {
+    this.#runtime = runtime;
     this.#ports = ports;
     const { limits } = ports;
     this.#turns = new FairSemaphore({
@@ -149,12 +146,13 @@ export class Acceptor {
   }
 
   #limitReached(projectId: string, name: JobName): ProjectLimitName | null {
-    if (this.#fullJobs.has(name, this.#ports.clock.monotonic())) return "subscriptions_per_job";
+    if (this.#fullJobs.has(name, this.#runtime.clock.monotonic())) return "subscriptions_per_job";
     return this.#ports.usage.reached(projectId);
   }
 
   #count(row: AcceptRow, { subscriptionCount }: Extract<AcceptedRow, { kind: "accepted" }>): void {
-    const { clock, limits, usage } = this.#ports;
+    const { clock } = this.#runtime;
+    const { limits, usage } = this.#ports;
     usage.accepted(row.projectId);
     if (subscriptionCount < limits.allowed(row.projectId, "subscriptions_per_job")) return;
     this.#fullJobs.add(nameOf(row), clock.monotonic());
@@ -180,7 +178,8 @@ export class Acceptor {
   }
 
   #row(request: AcceptRequest): AcceptRow {
-    const { clock, uuids, owns } = this.#ports;
+    const { clock, uuids } = this.#runtime;
+    const { owns } = this.#ports;
     const nowMs = clock.now();
     const shardId = shardOfJob(request.connectionId, request.jobId);
     const paramsText = canonicalJson(request.params);
@@ -233,7 +232,7 @@ export class Acceptor {
 
   #postLate(row: AcceptRow, accepted: Extract<AcceptedRow, { kind: "accepted" }>): Promise<void> {
     const { shardId } = row;
-    const id = this.#ports.uuids(row.nowMs, shardId);
+    const id = this.#runtime.uuids(row.nowMs, shardId);
     const { owedDeliveryId, subscription } = accepted;
     return this.#ports.post([
       owedDeliveryId === null
@@ -245,7 +244,7 @@ export class Acceptor {
   /** Committed already: the client's answer does not wait for it, and the sweep makes up for it. */
   #inBackground(work: Promise<void>): void {
     work.catch((error: unknown) => {
-      this.#ports.log.warn({ err: error }, "a hand-over failed; the sweep will find the job");
+      this.#runtime.log.warn({ err: error }, "a hand-over failed; the sweep will find the job");
     });
   }
 

@@ -1,16 +1,11 @@
-import type { Clock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/process/log.ts";
-import type { UuidSource } from "../runtime/uuid-source.ts";
 import type { JobReference, WatchedJob } from "../store/jobs/find-job.ts";
 import type { LiveJob } from "../store/jobs/load-jobs.ts";
 import type { Mail } from "../store/writes/mailbox.ts";
 import type { MailKind } from "../store/schema/schema.ts";
 import type { MailHandlers, RowKey } from "./mail-reader.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 export interface HandOverPorts {
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly uuids: UuidSource;
   readonly owns: (shardId: number) => boolean;
   readonly post: (mail: readonly Mail[]) => Promise<void>;
   /** Those of the jobs that are live. */
@@ -37,11 +32,13 @@ export interface HandOverPorts {
  * note in the shard's mailbox. The database already says it; this only makes it quick.
  */
 export class HandOver {
+  readonly #runtime: Runtime;
   readonly #ports: HandOverPorts;
   /** What the notes of other nodes do here. */
   readonly handlers: MailHandlers;
 
-  constructor(ports: HandOverPorts) {
+  constructor(runtime: Runtime, ports: HandOverPorts) {
+    this.#runtime = runtime;
     this.#ports = ports;
     this.handlers = {
       watch: (jobs) => this.#watch(jobs),
@@ -76,7 +73,7 @@ export class HandOver {
   /** Watches a job if it is live; for one of which this node may know less than the database. */
   look(job: RowKey): void {
     this.#watch([job]).catch((error: unknown) => {
-      this.#ports.log.warn({ err: error }, "a job could not be read; the sweep will find it");
+      this.#runtime.log.warn({ err: error }, "a job could not be read; the sweep will find it");
     });
   }
 
@@ -113,12 +110,13 @@ export class HandOver {
       // Whoever else waits for the job hears soon that it was canceled.
       await this.pollNow(shardId, jobRowId);
     } catch (error) {
-      this.#ports.log.warn({ err: error }, "a job could not be canceled at its upstream");
+      this.#runtime.log.warn({ err: error }, "a job could not be canceled at its upstream");
     }
   }
 
   #post(kind: MailKind, subjects: readonly RowKey[]): Promise<void> {
-    const { uuids, clock, post } = this.#ports;
+    const { uuids, clock } = this.#runtime;
+    const { post } = this.#ports;
     const nowMs = clock.now();
     return post(
       subjects.map(({ shardId, id: subjectId }) => {

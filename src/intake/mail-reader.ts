@@ -1,10 +1,9 @@
-import type { Clock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/process/log.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
 import type { Database } from "../store/db/database.ts";
 import { type Mail, MAIL_PER_TAKE_MAX, takeMail } from "../store/writes/mailbox.ts";
 import type { MailKind } from "../store/schema/schema.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 const READ_INTERVAL_MS = 250;
 
@@ -26,8 +25,6 @@ export interface MailHandlers {
 
 export interface MailReaderOptions {
   readonly database: Database;
-  readonly clock: Clock;
-  readonly log: Log;
   readonly ownedShards: () => readonly number[];
   readonly handlers: MailHandlers;
 }
@@ -35,20 +32,19 @@ export interface MailReaderOptions {
 /** Empties the mailboxes of the owned shards. A note that gets lost is made up for by the sweep. */
 export class MailReader implements Service {
   readonly name = "mail reader";
+  readonly #runtime: Runtime;
   readonly #options: MailReaderOptions;
   readonly #repeater: Repeater;
   /** Taken, and to be tried again: what they are about could not be read. */
   #unhandled: readonly Mail[] = [];
 
-  constructor(options: MailReaderOptions) {
+  constructor(runtime: Runtime, options: MailReaderOptions) {
+    this.#runtime = runtime;
     this.#options = options;
-    const { clock, log } = options;
-    this.#repeater = new Repeater({
+    this.#repeater = new Repeater(runtime, {
       name: "read mail",
       intervalMs: READ_INTERVAL_MS,
       task: () => this.#round(),
-      clock,
-      log,
     });
   }
 
@@ -83,7 +79,7 @@ export class MailReader implements Service {
         const subjects = notes.map((note) => ({ shardId: note.shardId, id: note.subjectId }));
         await this.#options.handlers[handler](subjects);
       } catch (error) {
-        this.#options.log.warn(
+        this.#runtime.log.warn(
           { err: error, kind },
           "mailbox notes could not be handled; trying again",
         );

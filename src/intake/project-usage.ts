@@ -1,6 +1,4 @@
 import type { ProjectLimitName, ProjectLimits } from "../core/project-limits.ts";
-import type { Clock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/process/log.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
 import type { Database } from "../store/db/database.ts";
@@ -9,6 +7,7 @@ import {
   type ProjectUsageRow,
   readProjectUsage,
 } from "../store/projects/project-usage.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 const READ_INTERVAL_MS = 2_000;
 const COUNT_INTERVAL_MS_MIN = 4_000;
@@ -29,8 +28,6 @@ const COUNTED_NAMES = Object.keys(COUNTED) as CountedName[];
 
 export interface ProjectUsageOptions {
   readonly database: Database;
-  readonly clock: Clock;
-  readonly log: Log;
   readonly limits: ProjectLimits;
   readonly owns: (shardId: number) => boolean;
 }
@@ -43,6 +40,7 @@ export interface ProjectUsageOptions {
  */
 export class ProjectUsage implements Service {
   readonly name = "project usage";
+  readonly #runtime: Runtime;
   readonly #options: ProjectUsageOptions;
   readonly #repeater: Repeater;
   #counted: ReadonlyMap<string, ProjectUsageRow> = new Map();
@@ -52,9 +50,10 @@ export class ProjectUsage implements Service {
   #acceptedBefore: ReadonlyMap<string, number> = new Map();
   #nextCountAtMs = -Infinity;
 
-  constructor(options: ProjectUsageOptions) {
+  constructor(runtime: Runtime, options: ProjectUsageOptions) {
+    this.#runtime = runtime;
     this.#options = options;
-    this.#repeater = new Repeater({
+    this.#repeater = new Repeater(runtime, {
       ...options,
       name: "count what projects use",
       intervalMs: READ_INTERVAL_MS,
@@ -90,7 +89,8 @@ export class ProjectUsage implements Service {
 
   /** Counts if it is this node's turn, and reads what was counted last. */
   async refresh(): Promise<void> {
-    const { clock, database, owns } = this.#options;
+    const { clock } = this.#runtime;
+    const { database, owns } = this.#options;
     const startedAtMs = clock.monotonic();
     if (owns(COUNTING_SHARD) && startedAtMs >= this.#nextCountAtMs) {
       await countProjectUsage(database);

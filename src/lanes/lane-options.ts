@@ -1,4 +1,3 @@
-import type { Clock } from "../runtime/clock.ts";
 import type { OriginGate } from "./origin-gate.ts";
 import type { PaceLimits } from "./pace.ts";
 
@@ -10,7 +9,6 @@ export interface LaneLimits extends PaceLimits {
 export interface LaneOptions<Item> {
   readonly limits: LaneLimits;
   readonly gate: OriginGate;
-  readonly clock: Clock;
   /**
    * Begins work on an item; whoever does the work calls `settle` exactly once.
    * @param era to be handed back to `settle`

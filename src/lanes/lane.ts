@@ -5,6 +5,7 @@ import { countDue, type LaneHold, type LaneLoad } from "./lane-load.ts";
 import type { GateVisitor, OriginGate } from "./origin-gate.ts";
 import type { LaneLimits, LaneOptions } from "./lane-options.ts";
 import { Pace } from "./pace.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 /*
  * The queue in front of one upstream connection or one callback origin. Items wait until they are
@@ -25,6 +26,7 @@ const PAUSE_MS_INITIAL = 1000;
 const PAUSE_MS_MAX = 60_000;
 
 export class Lane<Item> implements GateVisitor {
+  readonly #runtime: Pick<Runtime, "clock">;
   readonly #options: LaneOptions<Item>;
   readonly #queue = new FlatQueue<Item>();
   readonly #pace: Pace;
@@ -58,12 +60,13 @@ export class Lane<Item> implements GateVisitor {
   #eraOfRefusal = 0;
   #formerGates: readonly { readonly gate: OriginGate; readonly lastEra: number }[] = [];
 
-  constructor(options: LaneOptions<Item>) {
+  constructor(runtime: Pick<Runtime, "clock">, options: LaneOptions<Item>) {
+    this.#runtime = runtime;
     this.#options = options;
     this.#limits = options.limits;
     this.#concurrency = options.limits.concurrency;
     this.#gate = options.gate;
-    this.#pace = new Pace(options.limits, options.clock.monotonic());
+    this.#pace = new Pace(options.limits, runtime.clock.monotonic());
   }
 
   get inFlight(): number {
@@ -87,7 +90,7 @@ export class Lane<Item> implements GateVisitor {
 
   /** How it stands; looks through all that is due, so for people, not for every poll. */
   load(): LaneLoad {
-    const nowMs = this.#options.clock.monotonic();
+    const nowMs = this.#runtime.clock.monotonic();
     const { waiting, oldestDueAtMs } = countDue(this.#queue, nowMs, this.#options.isCurrent);
     const isPaused = this.pausedUntilMs > nowMs && this.pausedUntilMs !== Infinity;
     // Nobody looks at what falls due while nothing may start, so this does.
@@ -99,7 +102,7 @@ export class Lane<Item> implements GateVisitor {
       behindMs: nowMs - oldestDueAtMs,
       requestsPerSecond: this.#pace.perSecond,
       hold: waiting === 0 ? null : hold,
-      pausedUntilMs: isPaused ? fromMonotonic(this.#options.clock, this.pausedUntilMs) : null,
+      pausedUntilMs: isPaused ? fromMonotonic(this.#runtime.clock, this.pausedUntilMs) : null,
       breaker: this.#gate.breaker.state,
     };
   }
@@ -113,7 +116,7 @@ export class Lane<Item> implements GateVisitor {
     this.#queue.push(item, dueAtMs);
     if (this.#isPumping || this.#isClosed) return;
     // The common case, an item that is not due, costs a comparison and perhaps a timer.
-    if (dueAtMs <= this.#options.clock.monotonic()) this.#pump();
+    if (dueAtMs <= this.#runtime.clock.monotonic()) this.#pump();
     else if (dueAtMs < this.#timerAtMs && this.#inFlight < this.#concurrency) this.#arm();
   }
 
@@ -149,7 +152,7 @@ export class Lane<Item> implements GateVisitor {
   configure(limits: LaneLimits): void {
     this.#limits = limits;
     this.#concurrency = Math.max(1, Math.floor(limits.concurrency * this.#share));
-    this.#pace.configure(limits, this.#share, this.#options.clock.monotonic());
+    this.#pace.configure(limits, this.#share, this.#runtime.clock.monotonic());
     this.#pump();
   }
 
@@ -192,7 +195,7 @@ export class Lane<Item> implements GateVisitor {
     if (this.#isPumping || this.#isClosed) return;
     this.#isPumping = true;
     let mayStartMore = true;
-    while (mayStartMore) mayStartMore = this.#startNext(this.#options.clock.monotonic());
+    while (mayStartMore) mayStartMore = this.#startNext(this.#runtime.clock.monotonic());
     this.#isPumping = false;
     this.#arm();
   }
@@ -267,7 +270,7 @@ export class Lane<Item> implements GateVisitor {
     readonly isNews: boolean;
     readonly isOfRate: boolean;
   }): void {
-    const nowMs = this.#options.clock.monotonic();
+    const nowMs = this.#runtime.clock.monotonic();
     if (isNews) this.#refusalsInRow += 1;
     // Where the first probe is refused too, the pause that was asked for is not to be relied on.
     const isGrowing = isNews && (retryAfterMs === null || this.#refusalsInRow > 1);
@@ -288,7 +291,7 @@ export class Lane<Item> implements GateVisitor {
   #resumeAfterRefusal(): void {
     this.#isProbing = false;
     this.#refusalsInRow = 0;
-    if (this.#isRateRefused) this.#pace.resume(this.#options.clock.monotonic());
+    if (this.#isRateRefused) this.#pace.resume(this.#runtime.clock.monotonic());
     this.#isRateRefused = false;
   }
 
@@ -299,7 +302,7 @@ export class Lane<Item> implements GateVisitor {
     // Whoever is under way, or the gate, calls when these are over.
     if (this.#hold === "origin" || this.#isProbeOut) return;
     if (this.#inFlight >= this.#concurrency) return;
-    const { clock } = this.#options;
+    const { clock } = this.#runtime;
     const nowMs = clock.monotonic();
     const startAtMs = Math.max(
       dueAtMs,

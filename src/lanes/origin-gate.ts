@@ -8,7 +8,8 @@ import {
 } from "../core/pace/breaker.ts";
 import { type LaneVerdict, reachOf } from "../core/job/job.ts";
 import type { Reach } from "../core/request-failure.ts";
-import type { Clock, Timer } from "../runtime/clock.ts";
+import type { Timer } from "../runtime/clock.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 function hasReached({ kind }: LaneVerdict): boolean {
   return kind === "healthy" || kind === "rate_limited";
@@ -46,7 +47,6 @@ export interface WorkShare {
 export interface OriginGateOptions {
   readonly projectId: string;
   readonly origin: SharedOrigin;
-  readonly clock: Clock;
   /** null for a gate that no fault closes. */
   readonly breaker: BreakerLimits | null;
   readonly share?: WorkShare | undefined;
@@ -62,6 +62,7 @@ export interface OriginGateOptions {
  */
 export class OriginGate {
   readonly projectId: string;
+  readonly #runtime: Pick<Runtime, "clock">;
   readonly #options: OriginGateOptions;
   readonly #waiting = new Set<GateVisitor>();
   #breaker: Breaker = BREAKER_CLOSED;
@@ -75,7 +76,8 @@ export class OriginGate {
   #atTurn: GateVisitor | null = null;
   #timer: Timer | null = null;
 
-  constructor(options: OriginGateOptions) {
+  constructor(runtime: Pick<Runtime, "clock">, options: OriginGateOptions) {
+    this.#runtime = runtime;
     this.#options = options;
     this.projectId = options.projectId;
   }
@@ -139,7 +141,8 @@ export class OriginGate {
   }
 
   #onFault(isUnreached: boolean): void {
-    const { breaker: limits, clock } = this.#options;
+    const { clock } = this.#runtime;
+    const { breaker: limits } = this.#options;
     if (limits === null) return;
     const isFirst = this.#breaker.state === "closed" && this.#breaker.failuresInRow === 0;
     this.#isUnreached = isUnreached && (isFirst || this.#isUnreached);
@@ -172,7 +175,7 @@ export class OriginGate {
 
   /** Gives turns for as long as there is room and somebody waits. */
   #serve(): void {
-    const nowMs = this.#options.clock.monotonic();
+    const nowMs = this.#runtime.clock.monotonic();
     while (this.#hasRoom(nowMs)) {
       const [visitor] = this.#waiting;
       if (visitor === undefined) return;
@@ -187,7 +190,8 @@ export class OriginGate {
   /** Serves whoever waits for a time: for the breaker's next probe, or for the project's share. */
   #waitForTime(nowMs: number): void {
     if (this.#timer !== null || this.#waiting.size === 0) return;
-    const { clock, share } = this.#options;
+    const { clock } = this.#runtime;
+    const { share } = this.#options;
     const breaker = this.#breaker;
     let untilMs = Infinity;
     if (breaker.state === "open") untilMs = breaker.untilMs;

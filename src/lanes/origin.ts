@@ -7,12 +7,12 @@ import {
   type BreakerLimits,
 } from "../core/pace/breaker.ts";
 import type { Reach } from "../core/request-failure.ts";
-import type { Clock, Timer } from "../runtime/clock.ts";
+import type { Timer } from "../runtime/clock.ts";
 import { type GateVisitor, OriginGate, type SharedOrigin, type WorkShare } from "./origin-gate.ts";
 import { Turns } from "./turns.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 export interface OriginOptions {
-  readonly clock: Clock;
   /** Requests in progress at once, of all projects. One project may have half of them. */
   readonly concurrency: number;
   /** Of the origin and of each project's gate; null for an origin that no fault closes. */
@@ -38,6 +38,7 @@ const UNREACHED_PROJECTS_MIN = 2;
  * All else that a project meets closes its own gate.
  */
 export class Origin implements SharedOrigin {
+  readonly #runtime: Pick<Runtime, "clock">;
   readonly #options: OriginOptions;
   readonly #gates = new Map<string, OriginGate>();
   readonly #turns = new Turns<GateVisitor>();
@@ -52,7 +53,8 @@ export class Origin implements SharedOrigin {
   #atTurn: GateVisitor | null = null;
   #timer: Timer | null = null;
 
-  constructor(options: OriginOptions) {
+  constructor(runtime: Pick<Runtime, "clock">, options: OriginOptions) {
+    this.#runtime = runtime;
     this.#options = options;
   }
 
@@ -81,11 +83,10 @@ export class Origin implements SharedOrigin {
   gateOf(projectId: string): OriginGate {
     const known = this.#gates.get(projectId);
     if (known !== undefined) return known;
-    const { clock, breaker, shareOf, onBreaker } = this.#options;
-    const gate = new OriginGate({
+    const { breaker, shareOf, onBreaker } = this.#options;
+    const gate = new OriginGate(this.#runtime, {
       projectId,
       origin: this,
-      clock,
       breaker,
       share: shareOf?.(projectId),
       onBreaker: (state) => onBreaker?.(projectId, state),
@@ -142,7 +143,8 @@ export class Origin implements SharedOrigin {
   }
 
   #onUnreachable(gate: OriginGate): void {
-    const { breaker, clock } = this.#options;
+    const { clock } = this.#runtime;
+    const { breaker } = this.#options;
     if (breaker === null) return;
     if (this.#unreachedBy.size < UNREACHED_PROJECTS_MIN) this.#unreachedBy.add(gate.projectId);
     const isAlone = this.#unreachedBy.size < UNREACHED_PROJECTS_MIN;
@@ -170,7 +172,7 @@ export class Origin implements SharedOrigin {
 
   /** Gives turns for as long as there is room and somebody waits. */
   #serve(): void {
-    const nowMs = this.#options.clock.monotonic();
+    const nowMs = this.#runtime.clock.monotonic();
     while (this.#hasRoom(nowMs)) {
       const visitor = this.#turns.take();
       if (visitor === null) return;
@@ -185,7 +187,7 @@ export class Origin implements SharedOrigin {
   #waitForProbe(nowMs: number): void {
     const { state } = this.#reachability;
     if (state !== "open" || this.#timer !== null || this.#turns.isEmpty) return;
-    this.#timer = this.#options.clock.setTimer(this.#reachability.untilMs - nowMs, () => {
+    this.#timer = this.#runtime.clock.setTimer(this.#reachability.untilMs - nowMs, () => {
       this.#timer = null;
       this.#serve();
     });

@@ -1,6 +1,5 @@
 import type { Socket } from "node:net";
 import type { Client } from "undici";
-import type { Clock } from "../runtime/clock.ts";
 import { AnswerTap } from "./exchange/answer-tap.ts";
 import { Dial } from "./dial.ts";
 import { Exchange } from "./exchange/exchange.ts";
@@ -8,6 +7,7 @@ import type { ExchangeOwner, WaitsFor } from "./exchange/exchange.ts";
 import { isConnectionReset } from "./exchange/failure-from-error.ts";
 import { readLeniently } from "./exchange/lenient-head.ts";
 import type { OutboundRequest, RequestOutcome } from "./exchange/request-outcome.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 /** Connections that may be open at once, of one project and in all. */
 export interface ConnectionTurns {
@@ -28,7 +28,6 @@ export interface OriginConnectionsOptions {
   readonly connectionsMax: number;
   /** An answer that comes more slowly on average is given up; 0 for none. */
   readonly bytesPerSecondMin: number;
-  readonly clock: Clock;
   /** Nothing is in flight any more, or the last connection was closed. */
   readonly onQuiet: (connections: OriginConnections) => void;
 }
@@ -55,6 +54,7 @@ interface Connection {
  * retry needs) nor lets a waiting request be withdrawn.
  */
 export class OriginConnections implements ExchangeOwner {
+  readonly #runtime: Pick<Runtime, "clock">;
   readonly #options: OriginConnectionsOptions;
   /** The connection of each exchange in flight; null while it waits for one. */
   readonly #inFlight = new Map<Exchange, Connection | null>();
@@ -64,7 +64,8 @@ export class OriginConnections implements ExchangeOwner {
   #isAskingForTurn = false;
   #isDestroyed = false;
 
-  constructor(options: OriginConnectionsOptions) {
+  constructor(runtime: Pick<Runtime, "clock">, options: OriginConnectionsOptions) {
+    this.#runtime = runtime;
     this.#options = options;
   }
 
@@ -77,7 +78,7 @@ export class OriginConnections implements ExchangeOwner {
   }
 
   monotonic(): number {
-    return this.#options.clock.monotonic();
+    return this.#runtime.clock.monotonic();
   }
 
   send(request: OutboundRequest): Promise<RequestOutcome> {

@@ -1,3 +1,4 @@
+import type { Runtime } from "../runtime/runtime.ts";
 import type { FairSemaphore } from "../lanes/fair-semaphore.ts";
 import type { AddressGuard } from "./guard/address-guard.ts";
 import type { AddressLookup } from "./names/name-resolver.ts";
@@ -30,7 +31,10 @@ export interface OutboundClientsOptions {
 }
 
 /** Requests to clients' callback URLs and to upstreams never share a connection or a limit. */
-export function createOutboundClients(options: OutboundClientsOptions): OutboundClients {
+export function createOutboundClients(
+  runtime: Pick<Runtime, "clock">,
+  options: OutboundClientsOptions,
+): OutboundClients {
   const { guardOf, callbackGuardOf, trustsCallback, lookup } = options;
   const shared = {
     lookup,
@@ -39,14 +43,14 @@ export function createOutboundClients(options: OutboundClientsOptions): Outbound
     keepAliveMs: KEEP_ALIVE_MS,
   };
   return {
-    upstreamClient: new RequestClient({
+    upstreamClient: new RequestClient(runtime, {
       ...shared,
       connectionsPerOriginMax: UPSTREAM_CONNECTIONS_MAX,
       guardOf,
       connections: options.upstreamConnections,
       trusts: ({ isTrusted }) => isTrusted === true,
     }),
-    callbackClient: new RequestClient({
+    callbackClient: new RequestClient(runtime, {
       ...shared,
       guardOf: callbackGuardOf,
       connections: options.callbackConnections,

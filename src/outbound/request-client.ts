@@ -1,7 +1,6 @@
 import { Client } from "undici";
 import type { RequestFailureCode } from "../core/request-failure.ts";
 import type { FairSemaphore } from "../lanes/fair-semaphore.ts";
-import { systemClock } from "../runtime/clock.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
 import { trustingGuard } from "./guard/address-guard.ts";
 import type { AddressGuard } from "./guard/address-guard.ts";
@@ -11,6 +10,7 @@ import { createGuardedConnector, telling } from "./guard/guarded-connector.ts";
 import type { AddressLookup } from "./names/name-resolver.ts";
 import { type ConnectionTurns, type OpenClient, OriginConnections } from "./origin-connections.ts";
 import type { OutboundRequest, RequestOutcome } from "./exchange/request-outcome.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 export interface RequestClientOptions {
   /** Where requests of this project may go. */
@@ -28,7 +28,6 @@ export interface RequestClientOptions {
   readonly bytesPerSecondMin?: number;
   readonly responseHeadersBytesMax?: number;
   readonly lookup: AddressLookup;
-  readonly clock?: Clock;
 }
 
 // Deadlines are kept to this precision; one timer serves all exchanges.
@@ -60,9 +59,9 @@ export class RequestClient {
   #closed = false;
   #onDrained: (() => void) | null = null;
 
-  constructor(options: RequestClientOptions) {
+  constructor(runtime: Pick<Runtime, "clock">, options: RequestClientOptions) {
     this.#options = options;
-    this.#clock = options.clock ?? systemClock;
+    this.#clock = runtime.clock;
     this.#trusts = options.trusts ?? (() => false);
   }
 
@@ -134,21 +133,23 @@ export class RequestClient {
     const project = this.#projects.get(projectId) ?? this.#openProject(projectId);
     const origins = isTrusted ? project.trusted : project.guarded;
     const guardOf = () => (isTrusted ? trustingGuard : this.#options.guardOf(projectId));
-    const connections = new OriginConnections({
-      openClient: this.#clientFactory(url, destination, { projectId, guardOf }),
-      leniency: {
-        isNeeded: () => this.#lenientOrigins.has(origin),
-        need: () => this.#readLenientlyFrom(origin),
+    const connections = new OriginConnections(
+      { clock: this.#clock },
+      {
+        openClient: this.#clientFactory(url, destination, { projectId, guardOf }),
+        leniency: {
+          isNeeded: () => this.#lenientOrigins.has(origin),
+          need: () => this.#readLenientlyFrom(origin),
+        },
+        turns: project.turns,
+        connectionsMax: this.#options.connectionsPerOriginMax,
+        bytesPerSecondMin: this.#options.bytesPerSecondMin ?? 0,
+        onQuiet: (quiet) => {
+          if (quiet.isEmpty && origins.get(origin) === quiet) origins.delete(origin);
+          this.#onQuiet(projectId, project);
+        },
       },
-      turns: project.turns,
-      connectionsMax: this.#options.connectionsPerOriginMax,
-      bytesPerSecondMin: this.#options.bytesPerSecondMin ?? 0,
-      clock: this.#clock,
-      onQuiet: (quiet) => {
-        if (quiet.isEmpty && origins.get(origin) === quiet) origins.delete(origin);
-        this.#onQuiet(projectId, project);
-      },
-    });
+    );
     origins.set(origin, connections);
     return connections;
   }

@@ -1,12 +1,10 @@
 import type { EventContent, EventType } from "../core/delivery/event.ts";
 import type { Ending } from "../core/job/job.ts";
-import type { Clock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/process/log.ts";
-import type { UuidSource } from "../runtime/uuid-source.ts";
 import type { EventRow, OwedDelivery, RecordedEvent } from "../store/writes/record-events.ts";
 import { contentOfRow, endingRow, movementRow } from "./event-of-watch.ts";
 import type { FetchOutcome } from "./result/fetcher.ts";
 import type { Watch } from "./watch/watch.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 /** What became of an event. */
 export type RecordOutcome =
@@ -17,9 +15,6 @@ export type RecordOutcome =
   | "refused";
 
 export interface EventRecorderPorts {
-  readonly clock: Clock;
-  readonly uuids: UuidSource;
-  readonly log: Log;
   record(event: EventRow): Promise<RecordedEvent>;
   /** Takes what an event owes on its way to be sent. */
   owe(owed: readonly OwedDelivery[], event: EventContent, resultBytes: number): void;
@@ -30,11 +25,13 @@ export interface EventRecorderPorts {
  * the other: in one batch, only one of them could be the job's newest.
  */
 export class EventRecorder {
+  readonly #runtime: Runtime;
   readonly #ports: EventRecorderPorts;
   /** By slot, the newest record of each watch that is under way. */
   readonly #underWay = new Map<number, Promise<RecordOutcome>>();
 
-  constructor(ports: EventRecorderPorts) {
+  constructor(runtime: Runtime, ports: EventRecorderPorts) {
+    this.#runtime = runtime;
     this.#ports = ports;
   }
 
@@ -89,13 +86,13 @@ export class EventRecorder {
       if (owed.length > 0) this.#ports.owe(owed, contentOfRow(watch, row), row.resultBytes);
       return recorded ? "recorded" : "overtaken";
     } catch (error) {
-      this.#ports.log.error({ err: error, jobId: watch.jobId }, "an event could not be stored");
+      this.#runtime.log.error({ err: error, jobId: watch.jobId }, "an event could not be stored");
       return "refused";
     }
   }
 
   #newEvent(watch: Watch): { eventId: string; nowMs: number } {
-    const nowMs = this.#ports.clock.now();
-    return { eventId: this.#ports.uuids(nowMs, watch.shardId), nowMs };
+    const nowMs = this.#runtime.clock.now();
+    return { eventId: this.#runtime.uuids(nowMs, watch.shardId), nowMs };
   }
 }

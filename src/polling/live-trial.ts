@@ -11,6 +11,7 @@ import {
   tryAnswer,
 } from "../providers/trial/trial.ts";
 import type { UpstreamRequest } from "../providers/request/upstream-request.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import { decodeAnswer } from "./request/answer-question.ts";
 import { type AnswerPorts, laneVerdictOf, question, sentTo } from "./request/send.ts";
 import type { UpstreamAccess } from "./upstream/access.ts";
@@ -27,13 +28,14 @@ const ANSWER_BYTES_MAX = 4 * 2 ** 20;
  * Neither a job nor the connection is changed by what comes; only the lane learns from it.
  */
 export async function tryLive(
+  { clock }: Runtime,
   upstream: Upstream,
   trial: LiveTrial,
-  ports: Pick<AnswerPorts, "clock" | "send">,
+  { send }: Pick<AnswerPorts, "send">,
 ): Promise<LiveTrialOutcome> {
   const access = upstream.accessBy(trial.known);
   if (typeof access === "string") return { kind: "not_asked", problem: access };
-  const facts = { nowMs: ports.clock.now(), nextUrl: null, etag: null, mayLinger: false };
+  const facts = { nowMs: clock.now(), nextUrl: null, etag: null, mayLinger: false };
   const request = buildStatusRequest(access.target, trial.job, facts);
   if (request.kind === "refused") {
     return { kind: "not_asked", problem: access.redactText(request.problem) };
@@ -47,7 +49,7 @@ export async function tryLive(
       timeoutMs: access.requestTimeoutMs,
       responseBytesMax: Math.min(access.statusBytesMax, ANSWER_BYTES_MAX),
     };
-    const outcome = await ports.send(question(access, request, limits));
+    const outcome = await send(question(access, request, limits));
     const asked = { method: request.method, url: shownUrl(request, access) };
     if (outcome.kind === "failed") {
       const observation = interpretFailure(outcome.failure);
@@ -59,7 +61,7 @@ export async function tryLive(
       return { kind: "not_answered", asked, reason, consequence: consequenceOf(observation) };
     }
     const { ageMs, seenBefore } = trial;
-    const nowMs = ports.clock.now();
+    const nowMs = clock.now();
     const answer = redactedAnswer(outcome, access, limits.responseBytesMax);
     const read = tryAnswer(access.provider, "status", answer, { ageMs, seenBefore, nowMs });
     const sent = sentTo(request.origin, outcome);

@@ -6,7 +6,6 @@ import { ReadingTime } from "../lanes/reading-time.ts";
 import { decideAfterPoll, type Ending, type JobStep, timedOut } from "../core/job/job.ts";
 import type { Interpretation } from "../providers/answer/interpret.ts";
 import type { LiveTrial, LiveTrialOutcome } from "../providers/trial/trial.ts";
-import type { Random } from "../runtime/random.ts";
 import type { SecretBox } from "../runtime/secrets/secret-box.ts";
 import type { JobReference } from "../store/jobs/find-job.ts";
 import {
@@ -25,6 +24,7 @@ import type { UpstreamAccess } from "./upstream/access.ts";
 import type { JobProviders, Upstream, UpstreamPorts } from "./upstream/upstream.ts";
 import { WatchList } from "./watch/list.ts";
 import { clipError, wants, wantsResultFetched, type Watch } from "./watch/watch.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 /** How long a job waits whose event the database refused for good; only a bug gets here. */
 const REFUSED_EVENT_RETRY_MS = 60_000;
@@ -40,7 +40,6 @@ interface ConnectionVersion {
 }
 
 export interface PollerPorts extends EventRecorderPorts, AnswerPorts, ResultFetcherPorts {
-  readonly random: Random;
   readonly providers: JobProviders;
   readonly secretBox: SecretBox;
   /** Sent unless the definition has one of its own. */
@@ -72,6 +71,7 @@ export interface PollerPorts extends EventRecorderPorts, AnswerPorts, ResultFetc
  */
 export class Poller {
   readonly watches: WatchList;
+  readonly #runtime: Runtime;
   readonly #ports: PollerPorts;
   readonly #asking: Asking;
   readonly #recorder: EventRecorder;
@@ -79,19 +79,18 @@ export class Poller {
   #underWay = 0;
   #onIdle: (() => void) | null = null;
 
-  constructor(ports: PollerPorts) {
+  constructor(runtime: Runtime, ports: PollerPorts) {
+    this.#runtime = runtime;
     this.#ports = ports;
     const { limits } = ports;
     const readingTime = new ReadingTime((id) => limits.allowed(id, "reading_ms_per_second"));
     limits.measuredBy("reading_ms_per_second", (id) =>
-      Math.round(readingTime.of(id).usedMs(ports.clock.monotonic())),
+      Math.round(readingTime.of(id).usedMs(runtime.clock.monotonic())),
     );
-    this.#asking = openAsking(ports, readingTime);
-    this.#recorder = new EventRecorder(ports);
-    this.#fetcher = new ResultFetcher(ports);
-    this.watches = new WatchList({
-      clock: ports.clock,
-      random: ports.random,
+    this.#asking = openAsking(runtime, ports, readingTime);
+    this.#recorder = new EventRecorder(runtime, ports);
+    this.#fetcher = new ResultFetcher(runtime, ports);
+    this.watches = new WatchList(runtime, {
       providers: ports.providers,
       secretBox: ports.secretBox,
       userAgent: ports.userAgent,
@@ -109,12 +108,14 @@ export class Poller {
   /** Asks the upstream to cancel a job; best effort, its ending is observed like any other. */
   cancelUpstream(job: JobReference): Promise<void> {
     const access = this.watches.upstream(job.connectionId).accessOf(job.providerVersionId);
-    return access === null ? Promise.resolve() : cancelUpstream(this.#ports, access, job);
+    return access === null
+      ? Promise.resolve()
+      : cancelUpstream(this.#runtime, this.#ports, access, job);
   }
 
   /** Asks about a job once, to see what its answer is read as. */
   tryLive(connectionId: string, trial: LiveTrial): Promise<LiveTrialOutcome> {
-    return tryLive(this.watches.upstream(connectionId), trial, this.#ports);
+    return tryLive(this.#runtime, this.watches.upstream(connectionId), trial, this.#ports);
   }
 
   /** Begins no more polls and waits for those under way and for what they record. */
@@ -134,13 +135,13 @@ export class Poller {
   /** One pass over a job. Never rejects. */
   async #poll(upstream: Upstream, watch: Watch, era: number): Promise<void> {
     this.#begin(watch, "polling");
-    const beganAtMs = this.#ports.clock.monotonic();
+    const beganAtMs = this.#runtime.clock.monotonic();
     const { origin } = upstream;
     let asked: Asked | null = null;
     try {
       asked = await this.#pass(upstream, watch);
     } catch (error) {
-      this.#ports.log.error({ err: error, jobId: watch.jobId }, "a pass over a job failed");
+      this.#runtime.log.error({ err: error, jobId: watch.jobId }, "a pass over a job failed");
       if (watch.state === "polling") this.watches.schedule(watch, this.#refusedRetryAtMs());
     }
     const isWell = asked !== null && asked.sent !== null && isAnsweredWell(asked.interpretation);
@@ -182,8 +183,8 @@ export class Poller {
       facts: watch,
       observation: interpretation,
       schedule: access.schedule,
-      nowMs: this.#ports.clock.now(),
-      random: this.#ports.random(),
+      nowMs: this.#runtime.clock.now(),
+      random: this.#runtime.random(),
       lingeredMs,
       minIntervalMs: access.minIntervalMs,
     });
@@ -239,7 +240,7 @@ export class Poller {
   }
 
   #reschedule(watch: Watch, dueAtMs: number): void {
-    this.watches.schedule(watch, watch.pollAgain ? this.#ports.clock.now() : dueAtMs);
+    this.watches.schedule(watch, watch.pollAgain ? this.#runtime.clock.now() : dueAtMs);
   }
 
   /** Fetching takes its time, which is not the lane's. */
@@ -293,19 +294,19 @@ export class Poller {
     const isCurrent = upstream.credentialVersion === credentialVersion;
     if (isCurrent) upstream.suspend(`The upstream refused the credential: ${reason}`);
     // After the suspension, which would come too late to hold it back.
-    this.watches.schedule(watch, this.#ports.clock.now());
+    this.watches.schedule(watch, this.#runtime.clock.now());
     if (!isCurrent) return;
     const connection = { id: upstream.connectionId, credentialVersion };
-    this.#ports.log.warn(
+    this.#runtime.log.warn(
       { connection, reason },
       "a connection was paused: its credential was refused",
     );
     try {
       await this.#ports.pauseConnection(connection, reason);
     } catch (error) {
-      this.#ports.log.warn({ err: error, connection }, "the pause could not be recorded");
+      this.#runtime.log.warn({ err: error, connection }, "the pause could not be recorded");
       if (upstream.problem !== null)
-        upstream.restore(this.#ports.clock.monotonic() + UNRECORDED_PAUSE_MS);
+        upstream.restore(this.#runtime.clock.monotonic() + UNRECORDED_PAUSE_MS);
     }
   }
 
@@ -318,7 +319,7 @@ export class Poller {
     try {
       if (await this.#ports.claimProbe(connection)) upstream.beginProbe();
     } catch (error) {
-      this.#ports.log.warn({ err: error, connection }, "a paused connection could not be probed");
+      this.#runtime.log.warn({ err: error, connection }, "a paused connection could not be probed");
     }
   }
 
@@ -327,22 +328,28 @@ export class Poller {
     const credentialVersion = upstream.storedCredentialVersion;
     if (credentialVersion === null || !isAnsweredWell) return;
     const connection = { id: upstream.connectionId, credentialVersion };
-    this.#ports.log.info({ connection }, "a paused connection is resumed: its credential is taken");
+    this.#runtime.log.info(
+      { connection },
+      "a paused connection is resumed: its credential is taken",
+    );
     this.#ports.resumeConnection(connection).catch((error: unknown) => {
-      this.#ports.log.warn({ err: error, connection }, "the end of a pause could not be recorded");
+      this.#runtime.log.warn(
+        { err: error, connection },
+        "the end of a pause could not be recorded",
+      );
     });
   }
 
   /** Logs when an outage starts and ends, as one project meets it. */
   #logBreaker(where: { readonly origin: string; readonly projectId: string }, breaker: Breaker) {
-    const { log } = this.#ports;
+    const { log } = this.#runtime;
     if (breaker.state === "closed") log.info(where, "an upstream answers again");
     if (breaker.state !== "open" || breaker.opensInRow > 1) return;
     log.warn(where, "an upstream fails; until it answers, it is only probed");
   }
 
   #refusedRetryAtMs(): number {
-    return this.#ports.clock.now() + REFUSED_EVENT_RETRY_MS;
+    return this.#runtime.clock.now() + REFUSED_EVENT_RETRY_MS;
   }
 
   /** Holds the watch: it may be dropped before this is over. */

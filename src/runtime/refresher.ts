@@ -1,7 +1,6 @@
-import type { Clock } from "./clock.ts";
-import type { Log } from "./process/log.ts";
 import { Repeater } from "./repeater.ts";
 import type { Service } from "./service.ts";
+import type { Runtime } from "./runtime.ts";
 
 const REFRESH_INTERVAL_MS = 400;
 /** Rows commit in another order than their times say; reading a little twice misses none. */
@@ -9,8 +8,6 @@ const REREAD_MS = 10_000;
 
 export interface RefresherOptions<Row> {
   readonly name: string;
-  readonly clock: Clock;
-  readonly log: Log;
   /** The rows changed since then; 0 reads all. */
   load(changedSinceMs: number): Promise<readonly Row[]>;
   /** Told of the same row more than once. */
@@ -20,17 +17,19 @@ export interface RefresherOptions<Row> {
 /** Keeps few rows fresh in memory that every node needs, by reading what has changed. */
 export class Refresher<Row extends { readonly updatedAtMs: number }> implements Service {
   readonly name: string;
+  readonly #runtime: Pick<Runtime, "clock" | "log">;
   readonly #options: RefresherOptions<Row>;
   readonly #repeater: Repeater;
   #newestMs = 0;
   #refreshing: Promise<void> | null = null;
   #next: Promise<void> | null = null;
 
-  constructor(options: RefresherOptions<Row>) {
+  constructor(runtime: Pick<Runtime, "clock" | "log">, options: RefresherOptions<Row>) {
+    this.#runtime = runtime;
     this.name = options.name;
     this.#options = options;
-    this.#repeater = new Repeater({
-      ...options,
+    this.#repeater = new Repeater(runtime, {
+      name: options.name,
       intervalMs: REFRESH_INTERVAL_MS,
       task: () => this.refresh(),
     });
@@ -48,7 +47,7 @@ export class Refresher<Row extends { readonly updatedAtMs: number }> implements 
   /** Reads what has changed since the last time. */
   async refresh(): Promise<void> {
     // Rows may be from before the database's clock was set back, and changes be older than they.
-    const newestMs = Math.min(this.#newestMs, this.#options.clock.now());
+    const newestMs = Math.min(this.#newestMs, this.#runtime.clock.now());
     const since = Math.max(0, newestMs - REREAD_MS);
     for (const row of await this.#options.load(since)) {
       this.#newestMs = Math.max(this.#newestMs, row.updatedAtMs);

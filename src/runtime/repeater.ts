@@ -1,13 +1,11 @@
-import type { Clock, Timer } from "./clock.ts";
-import type { Log } from "./process/log.ts";
+import type { Timer } from "./clock.ts";
 import type { Service } from "./service.ts";
+import type { Runtime } from "./runtime.ts";
 
 export interface RepeaterOptions {
   readonly name: string;
   readonly intervalMs: number;
   readonly task: () => Promise<void>;
-  readonly clock: Clock;
-  readonly log: Log;
 }
 
 /**
@@ -17,6 +15,7 @@ export interface RepeaterOptions {
  */
 export class Repeater implements Service {
   readonly name: string;
+  readonly #runtime: Pick<Runtime, "clock" | "log">;
   readonly #options: RepeaterOptions;
   #timer: Timer | null = null;
   #running: Promise<void> | null = null;
@@ -26,7 +25,8 @@ export class Repeater implements Service {
   /** What the latest failure said. */
   #failure: string | null = null;
 
-  constructor(options: RepeaterOptions) {
+  constructor(runtime: Pick<Runtime, "clock" | "log">, options: RepeaterOptions) {
+    this.#runtime = runtime;
     this.name = options.name;
     this.#options = options;
   }
@@ -59,7 +59,7 @@ export class Repeater implements Service {
   }
 
   #schedule(): void {
-    this.#timer = this.#options.clock.setTimer(this.#options.intervalMs, () => this.#run());
+    this.#timer = this.#runtime.clock.setTimer(this.#options.intervalMs, () => this.#run());
   }
 
   #run(): void {
@@ -81,7 +81,7 @@ export class Repeater implements Service {
       return;
     }
     if (this.#failures === 0) return;
-    const { log } = this.#options;
+    const { log } = this.#runtime;
     log.info({ task: this.name, failures: this.#failures }, "a periodic task recovered");
     this.#failures = 0;
     this.#failure = null;
@@ -94,6 +94,6 @@ export class Repeater implements Service {
     this.#failures += 1;
     this.#failure = failure;
     const fields = { task: this.name, err: error };
-    this.#options.log[level](fields, "a periodic task failed; it will run again");
+    this.#runtime.log[level](fields, "a periodic task failed; it will run again");
   }
 }

@@ -41,6 +41,7 @@ import { acceptAlone } from "./accept-alone.ts";
 import { TestLimits } from "../support/project-limits.ts";
 import { providersOn } from "../support/providers.ts";
 import { attemptRow } from "../support/rows.ts";
+import { testRuntime } from "../support/runtime.ts";
 
 /** JSON as a test reads it. */
 export type Json = ReturnType<typeof JSON.parse>;
@@ -120,7 +121,9 @@ export class ApiFixture {
   /** As another node would have it. */
   keyDirectory(): ApiKeyDirectory {
     const log = createLog({ level: "silent", format: "json" });
-    return new ApiKeyDirectory({ database: this.database, clock: this.clock, log });
+    return new ApiKeyDirectory(testRuntime({ clock: this.clock, log }), {
+      database: this.database,
+    });
   }
 
   /** Sends a request with the admin key, or with the one given; an object goes as JSON. */

@@ -130,14 +130,16 @@ describe("on the listener", () => {
   }
 
   test("another address is served while one opens what it can", async () => {
-    server = new HttpServer({
-      fetch: () => new Response("here"),
-      host: "127.0.0.1",
-      port: 0,
-      clock: systemClock,
-      stopTimeoutMs: 2_000,
-      connections: { connectionsMax: 20, connectionsPerAddressMax: 20 },
-    });
+    server = new HttpServer(
+      { clock: systemClock },
+      {
+        fetch: () => new Response("here"),
+        host: "127.0.0.1",
+        port: 0,
+        stopTimeoutMs: 2_000,
+        connections: { connectionsMax: 20, connectionsPerAddressMax: 20 },
+      },
+    );
     await server.start();
     const early = open("127.0.0.1");
     expect(await get(early)).toBe("HTTP/1.1 200 OK");

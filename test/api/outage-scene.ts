@@ -10,6 +10,7 @@ import { uuids } from "../support/rows.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";
 import { openWriters } from "../support/writers.ts";
 import { ApiFixture } from "./api-fixture.ts";
+import { testRuntime } from "../support/runtime.ts";
 
 const silent = createLog({ level: "silent", format: "json" });
 /** More than enough for a request that is answered at all. */
@@ -42,10 +43,7 @@ export async function openOutageScene() {
   const monitor = new DatabaseMonitor({ database, clock, log: silent });
   const writers = openWriters(database, { clock });
   const watched: string[] = [];
-  const acceptor = new Acceptor({
-    clock,
-    uuids,
-    log: silent,
+  const acceptor = new Acceptor(testRuntime({ clock, uuids, log: silent }), {
     owns: () => true,
     write: (row, request) => writers.accept(row, request),
     ...noLimit,
@@ -57,7 +55,7 @@ export async function openOutageScene() {
   const app = createApp({
     ...api.ports,
     databaseWithin: (deadline) => database.within(deadline),
-    apiKeys: new ApiKeyDirectory({ database, clock, log: silent }),
+    apiKeys: new ApiKeyDirectory(testRuntime({ clock, log: silent }), { database }),
     async accept(request, deadline) {
       database.health.requireWritable();
       return acceptor.accept(request, deadline);

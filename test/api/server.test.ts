@@ -34,15 +34,17 @@ async function serve(options: { requestTimeoutMs?: number; stopTimeoutMs?: numbe
     await waiting.promise;
     return context.text("waited");
   });
-  server = new HttpServer({
-    fetch: app.fetch,
-    host: "127.0.0.1",
-    port: 0,
-    clock: systemClock,
-    stopTimeoutMs: 2_000,
-    connections: { connectionsMax: 100, connectionsPerAddressMax: 100 },
-    ...options,
-  });
+  server = new HttpServer(
+    { clock: systemClock },
+    {
+      fetch: app.fetch,
+      host: "127.0.0.1",
+      port: 0,
+      stopTimeoutMs: 2_000,
+      connections: { connectionsMax: 100, connectionsPerAddressMax: 100 },
+      ...options,
+    },
+  );
   await server.start();
   return { arrived: arrived.promise, letGo: waiting.resolve, read: read.promise };
 }

@@ -15,6 +15,7 @@ import { openTestDatabase } from "../support/database.ts";
 import { noLimit } from "./no-limit.ts";
 import { TestLimits } from "../support/project-limits.ts";
 import { acceptRow, completedRow, PROJECT_ID, uuids } from "../support/rows.ts";
+import { testRuntime } from "../support/runtime.ts";
 
 const MAX = 3;
 
@@ -47,10 +48,7 @@ beforeEach(async () => {
   watched.clear();
   const held = new Set<string>();
   liveJobs = new LiveJobs({ watched: () => watched });
-  acceptor = new Acceptor({
-    clock,
-    uuids,
-    log,
+  acceptor = new Acceptor(testRuntime({ clock, uuids, log }), {
     liveJobs,
     liveJobsMax: () => MAX,
     limits: new TestLimits(),

@@ -1,6 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { Acceptor, type AcceptorPorts, type AcceptOutcome } from "../../src/intake/acceptor.ts";
-import { createLog } from "../../src/runtime/process/log.ts";
 import { RequestDeadline } from "../../src/runtime/request-deadline.ts";
 import type { AcceptedRow, AcceptRow } from "../../src/store/writes/accept-row.ts";
 import type { UsedKey } from "../../src/store/subscriptions/find-idempotency-key.ts";
@@ -9,6 +8,7 @@ import { FakeClock } from "../support/fake-clock.ts";
 import { TestLimits } from "../support/project-limits.ts";
 import { acceptRow, uuids } from "../support/rows.ts";
 import { noLimit } from "./no-limit.ts";
+import { testRuntime } from "../support/runtime.ts";
 
 const PER_PROJECT = 100;
 const ATTACKER = "00000000-0000-7000-8000-00000000000a";
@@ -28,16 +28,13 @@ beforeEach(() => {
   limits = new TestLimits({ subscriptions_accepting: PER_PROJECT });
   writing = [];
   used = { requestHash: "of yet another", subscriptionId: "" };
-  acceptor = new Acceptor(ports());
+  acceptor = new Acceptor(testRuntime({ clock, uuids }), ports());
 });
 
 function ports(): AcceptorPorts {
   return {
     ...noLimit,
     limits,
-    clock,
-    uuids,
-    log: createLog({ level: "silent", format: "json" }),
     owns: () => true,
     write: (row) =>
       new Promise<AcceptedRow>((resolve) => {
@@ -135,7 +132,10 @@ describe("a project that has used up what it may", () => {
     const reached = (projectId: string) =>
       projectId === ATTACKER ? ("owed_deliveries" as const) : null;
     limits.own.set(ATTACKER, { owed_deliveries: 7 });
-    acceptor = new Acceptor({ ...ports(), usage: { reached, accepted: () => undefined } });
+    acceptor = new Acceptor(testRuntime({ clock, uuids }), {
+      ...ports(),
+      usage: { reached, accepted: () => undefined },
+    });
     used = null;
     expect(await accept(ATTACKER)).toEqual({
       kind: "limit_reached",

@@ -11,7 +11,7 @@ test("a clock that is off is told once, and once more when it is right again", (
   const clock = new SystemClock({ wall: () => START_MS + machine.aheadMs, monotonic: () => 0 });
   const destination = { write: (line: string) => void lines.push(line) };
   const log = createLog({ level: "info", format: "json", destination });
-  const watch = new ClockWatch({ clock, log });
+  const watch = new ClockWatch({ log }, clock);
   const read = (databaseMs = START_MS): void =>
     watch.set({ databaseMs, sentAtMs: 0, receivedAtMs: 0 });
   const logged = (): unknown[] => lines.splice(0).map((line) => JSON.parse(line) as unknown);

@@ -2,10 +2,10 @@ import { expect, vi } from "vitest";
 import { ShardOwnership } from "../../src/cluster/shard-ownership.ts";
 import { SHARD_COUNT } from "../../src/core/ids/shard.ts";
 import { ownIdentity } from "../../src/runtime/process/process-identity.ts";
-import { createLog } from "../../src/runtime/process/log.ts";
 import type { Database } from "../../src/store/db/database.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { uuids } from "../support/rows.ts";
+import { testRuntime } from "../support/runtime.ts";
 
 const BALANCE_INTERVAL_MS = 1_000;
 export const ALL = Array.from({ length: SHARD_COUNT }, (_, shardId) => shardId);
@@ -24,11 +24,9 @@ export class ClusterNode {
   readonly ownership: ShardOwnership;
 
   constructor(database: Database, identity = ownIdentity()) {
-    this.ownership = new ShardOwnership({
+    this.ownership = new ShardOwnership(testRuntime({ clock: this.clock }), {
       database,
-      clock: this.clock,
-      random: () => 0.5,
-      log: createLog({ level: "silent", format: "json" }),
+      databaseClock: this.clock,
       nodeId: this.id,
       address: "http://node.test",
       identity,

@@ -1,7 +1,6 @@
 import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Retention } from "../../src/cluster/retention.ts";
-import { systemClock } from "../../src/runtime/clock.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
 import type { AcceptedRow } from "../../src/store/writes/accept-row.ts";
 import { type Database, openDatabase } from "../../src/store/db/database.ts";
@@ -10,6 +9,7 @@ import { openTestDatabase } from "../support/database.ts";
 import { quietLog } from "../support/quiet-log.ts";
 import { acceptRow, attemptRow, completedRow, PROJECT_ID, uuids } from "../support/rows.ts";
 import { type Seed, seedDeliveries } from "../support/seeded-deliveries.ts";
+import { testRuntime } from "../support/runtime.ts";
 
 const DAY_MS = 24 * 3_600_000;
 const KEPT_FOR_MS = 30 * DAY_MS;
@@ -34,10 +34,8 @@ afterEach(async () => {
 });
 
 function retention(of: Database = database): Retention {
-  return new Retention({
+  return new Retention(testRuntime({ log }), {
     database: of,
-    clock: systemClock,
-    log,
     ownedShards: () => ALL_SHARDS,
     keptForMs: KEPT_FOR_MS,
   });

@@ -4,7 +4,6 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { type HeldJobs, Sweep } from "../../src/cluster/sweep.ts";
 import { type PackedUuids, packUuids } from "../../src/core/ids/packed-uuids.ts";
 import { SHARD_COUNT } from "../../src/core/ids/shard.ts";
-import { createLog } from "../../src/runtime/process/log.ts";
 import { acceptSubscriptions } from "../../src/store/writes/accept-subscriptions.ts";
 import type { JobCheckpoint } from "../../src/store/writes/checkpoint-jobs.ts";
 import type { Database } from "../../src/store/db/database.ts";
@@ -14,6 +13,7 @@ import { Arrivals } from "../support/arrivals.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { acceptRow, completedRow } from "../support/rows.ts";
+import { testRuntime } from "../support/runtime.ts";
 
 const SECOND_MS = 1000;
 const ROUND_S = 30;
@@ -92,10 +92,8 @@ beforeEach(async () => {
   memory = new FakeMemory();
   reads = new Arrivals("reads of shards");
   readGate = Promise.resolve();
-  sweep = new Sweep({
+  sweep = new Sweep(testRuntime({ clock }), {
     database,
-    clock,
-    log: createLog({ level: "silent", format: "json" }),
     ownedShards: () => owned,
     held: memory,
     loadJobs: (keys) => loadJobs(database, keys),

@@ -4,7 +4,6 @@ import { DeliveryLoop } from "../../src/delivery/delivery-loop.ts";
 import { callbackLimits } from "../../src/delivery/delivery-settings.ts";
 import { publicId } from "../../src/core/ids/ids.ts";
 import type { EventContent } from "../../src/core/delivery/event.ts";
-import { systemClock } from "../../src/runtime/clock.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
 import { systemRandom } from "../../src/runtime/random.ts";
 import { acceptSubscriptions } from "../../src/store/writes/accept-subscriptions.ts";
@@ -18,6 +17,7 @@ import { openTestDatabase } from "../support/database.ts";
 import { acceptRow, completedRow } from "../support/rows.ts";
 import { multiply } from "./multiply.ts";
 import { openBox } from "../polling/jobs.ts";
+import { testRuntime } from "../support/runtime.ts";
 
 const OWED = 100_000;
 const SHARDS = Array.from({ length: 256 }, (_, shardId) => shardId);
@@ -74,11 +74,8 @@ async function startLoop(): Promise<DeliveryLoop> {
   const log = createLog({ level: "silent", format: "json" });
   const client = openClient({ connectionsPerOriginMax: 100 });
   const writers = openWriters(database);
-  const loop = new DeliveryLoop({
+  const loop = new DeliveryLoop(testRuntime({ log, random: systemRandom }), {
     database,
-    clock: systemClock,
-    log,
-    random: systemRandom,
     secretBox: openBox,
     userAgent: "Ringback/test",
     callbackTimeoutMs: 200,

@@ -9,6 +9,7 @@ import {
 import { Outbox } from "../../src/delivery/outbox/outbox.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { owed } from "./owed.ts";
+import { testRuntime } from "../support/runtime.ts";
 
 const GATEWAY: DeliverySettings = {
   retryScheduleMs: [5000, 30_000],
@@ -59,8 +60,7 @@ test.each([
   (perSecond, most) => {
     const clock = new FakeClock();
     let sent = 0;
-    const outbox: Outbox = new Outbox({
-      clock,
+    const outbox: Outbox = new Outbox(testRuntime({ clock }), {
       limitsOf: () => callbackLimits(32, perSecond),
       send(callback) {
         sent += 1;

@@ -5,6 +5,7 @@ import { type OriginChange, Outbox } from "../../src/delivery/outbox/outbox.ts";
 import type { OwedCallback } from "../../src/delivery/outbox/callback.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { ORIGIN, owed } from "./owed.ts";
+import { testRuntime } from "../support/runtime.ts";
 
 const HEALTHY: LaneVerdict = { kind: "healthy" };
 const FAULTY: LaneVerdict = { kind: "faulty" };
@@ -17,8 +18,7 @@ function setUp() {
   const changes: OriginChange[] = [];
   const receiver = { verdict: FAULTY };
   const asked = { forMore: 0 };
-  const outbox = new Outbox({
-    clock,
+  const outbox = new Outbox(testRuntime({ clock }), {
     limitsOf: () => callbackLimits(4, null),
     send(callback) {
       attempts.push(callback);
@@ -120,8 +120,7 @@ describe("projects that call back to one origin", () => {
     const clock = new FakeClock();
     const attempts: OwedCallback[] = [];
     const changes: OriginChange[] = [];
-    const outbox = new Outbox({
-      clock,
+    const outbox = new Outbox(testRuntime({ clock }), {
       limitsOf: () => callbackLimits(4, null),
       send(callback) {
         attempts.push(callback);

@@ -1,8 +1,6 @@
 import postgres from "postgres";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { FanOutRunner } from "../../src/delivery/fan-out-runner.ts";
-import { systemClock } from "../../src/runtime/clock.ts";
-import { createLog } from "../../src/runtime/process/log.ts";
 import { acceptSubscriptions } from "../../src/store/writes/accept-subscriptions.ts";
 import type { Database } from "../../src/store/db/database.ts";
 import { deleteSubscription } from "../../src/store/subscriptions/delete-subscription.ts";
@@ -11,6 +9,7 @@ import { type CrowdedJob, crowdedJob } from "../support/crowd.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { acceptRow, completedRow, PROJECT_ID, uuids } from "../support/rows.ts";
 import { openWriters } from "../support/writers.ts";
+import { testRuntime } from "../support/runtime.ts";
 
 const ALL_SHARDS = Array.from({ length: 256 }, (_, shardId) => shardId);
 const OTHER_PROJECT = uuids(Date.now(), 0);
@@ -38,11 +37,8 @@ afterEach(async () => {
 });
 
 function runner(onStep: (owed: readonly OwedDelivery[]) => void = () => {}): FanOutRunner {
-  const made = new FanOutRunner({
+  const made = new FanOutRunner(testRuntime(), {
     database,
-    clock: systemClock,
-    random: () => 0.5,
-    log: createLog({ level: "silent", format: "json" }),
     inlineResultBytesMax: 1_000,
     ownedShards: () => ALL_SHARDS,
     owe(owed, event) {

@@ -9,7 +9,6 @@ import type {
   OutboundRequest,
   RequestOutcome,
 } from "../../src/outbound/exchange/request-outcome.ts";
-import { createLog } from "../../src/runtime/process/log.ts";
 import { acceptSubscriptions } from "../../src/store/writes/accept-subscriptions.ts";
 import type { Database } from "../../src/store/db/database.ts";
 import { loadDeliveries } from "../../src/store/deliveries/load-deliveries.ts";
@@ -19,6 +18,7 @@ import { Arrivals } from "../support/arrivals.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { acceptRow, completedRow } from "../support/rows.ts";
 import { openBox } from "../polling/jobs.ts";
+import { testRuntime } from "../support/runtime.ts";
 
 export interface SentCallback {
   readonly webhookId: string;
@@ -72,11 +72,8 @@ export class LoopHarness {
       run: { value: database.run.bind(database) },
     }) as Database;
     this.#spies = [this.#holdReads(), this.#watchRounds()];
-    this.loop = new DeliveryLoop({
+    this.loop = new DeliveryLoop(testRuntime({ clock: this.clock }), {
       database,
-      clock: this.clock,
-      log: createLog({ level: "silent", format: "json" }),
-      random: () => 0.5,
       secretBox: openBox,
       userAgent: "Ringback/test",
       settingsOf: () => ({

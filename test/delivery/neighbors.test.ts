@@ -6,6 +6,7 @@ import { Outbox } from "../../src/delivery/outbox/outbox.ts";
 import type { OwedCallback } from "../../src/delivery/outbox/callback.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { ORIGIN, owed } from "./owed.ts";
+import { testRuntime } from "../support/runtime.ts";
 
 const SERVER_ERROR: LaneVerdict = { kind: "faulty", reach: "answered" };
 const VERDICTS: readonly LaneVerdict[] = [
@@ -33,8 +34,7 @@ test("whatever other projects owe, and however it ends, a quiet one's callbacks 
         const clock = new FakeClock();
         const inProgress: OwedCallback[] = [];
         const sentAtMs: number[] = [];
-        const outbox: Outbox = new Outbox({
-          clock,
+        const outbox: Outbox = new Outbox(testRuntime({ clock }), {
           limitsOf: () => callbackLimits(4, null),
           onOriginChange: () => undefined,
           onRoom: () => undefined,

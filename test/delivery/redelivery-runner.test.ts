@@ -12,11 +12,10 @@ import {
   findRedelivery,
   type RedeliveryRecord,
 } from "../../src/store/deliveries/find-redeliveries.ts";
-import { systemClock } from "../../src/runtime/clock.ts";
-import { createLog } from "../../src/runtime/process/log.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { PROJECT_ID, uuids } from "../support/rows.ts";
 import { seedDeliveries } from "../support/seeded-deliveries.ts";
+import { testRuntime } from "../support/runtime.ts";
 
 const DAY_MS = 24 * 3_600_000;
 const ORIGIN = "https://receiver.test";
@@ -39,11 +38,8 @@ afterEach(async () => {
 });
 
 function runner(handedOn: { id: string }[] = []): RedeliveryRunner {
-  const made = new RedeliveryRunner({
+  const made = new RedeliveryRunner(testRuntime({ random: () => 0 }), {
     database,
-    clock: systemClock,
-    random: () => 0,
-    log: createLog({ level: "silent", format: "json" }),
     ownedShards: () => ALL_SHARDS,
     perSecondDefault: 100,
     redelivered: async (deliveries) => void handedOn.push(...deliveries),

@@ -6,7 +6,6 @@ import type { RowKey } from "../../src/intake/mail-reader.ts";
 import { eventMask } from "../../src/core/delivery/event.ts";
 import { shardOfUuid } from "../../src/core/ids/ids.ts";
 import { shardOfJob } from "../../src/core/ids/shard.ts";
-import { systemClock } from "../../src/runtime/clock.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
 import type { AcceptRequest } from "../../src/store/writes/accept-row.ts";
 import type { Database } from "../../src/store/db/database.ts";
@@ -20,6 +19,7 @@ import { openWriters } from "../support/writers.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { acceptRow, completedRow, CONNECTION_ID, uuids } from "../support/rows.ts";
 import { noLimit } from "../cluster/no-limit.ts";
+import { testRuntime } from "../support/runtime.ts";
 
 const silent = createLog({ level: "silent", format: "json" });
 
@@ -61,10 +61,7 @@ beforeEach(async () => {
 afterEach(() => writers.stop());
 
 function newAcceptor(): Acceptor {
-  return new Acceptor({
-    clock: systemClock,
-    uuids,
-    log: silent,
+  return new Acceptor(testRuntime({ uuids, log: silent }), {
     owns: () => (owns.length > 1 ? owns.shift() : owns[0]) ?? false,
     write: (row) => (isFull ? Promise.reject(new QueueFullError("full")) : writers.accept(row)),
     ...noLimit,

@@ -1,13 +1,13 @@
 import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { type MailHandlers, MailReader, type RowKey } from "../../src/intake/mail-reader.ts";
-import { createLog } from "../../src/runtime/process/log.ts";
 import type { Database } from "../../src/store/db/database.ts";
 import { postMail } from "../../src/store/writes/mailbox.ts";
 import type { MailKind } from "../../src/store/schema/schema.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { uuids } from "../support/rows.ts";
+import { testRuntime } from "../support/runtime.ts";
 
 const READ_INTERVAL_MS = 250;
 const MINE = 7;
@@ -45,10 +45,8 @@ beforeEach(async () => {
     handled.push([name, keys]);
     await onHandle(name);
   };
-  reader = new MailReader({
+  reader = new MailReader(testRuntime({ clock }), {
     database,
-    clock,
-    log: createLog({ level: "silent", format: "json" }),
     ownedShards: () => owned,
     handlers: {
       watch: handler("watch"),

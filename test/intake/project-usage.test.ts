@@ -9,6 +9,7 @@ import { openTestDatabase } from "../support/database.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { TestLimits } from "../support/project-limits.ts";
 import { acceptRow, completedRow } from "../support/rows.ts";
+import { testRuntime } from "../support/runtime.ts";
 
 const ATTACKER = "00000000-0000-7000-8000-00000000000a";
 const NEIGHBOR = "00000000-0000-7000-8000-00000000000b";
@@ -38,7 +39,7 @@ beforeEach(async () => {
 
 function node(owns: boolean): ProjectUsage {
   const log = createLog({ level: "silent", format: "json" });
-  return new ProjectUsage({ database, clock, log, limits, owns: () => owns });
+  return new ProjectUsage(testRuntime({ clock, log }), { database, limits, owns: () => owns });
 }
 
 function sql(text: string): Promise<unknown> {

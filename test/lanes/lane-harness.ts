@@ -18,7 +18,7 @@ interface Item {
 }
 
 export function newOrigin(clock: FakeClock, options: Partial<OriginOptions> = {}): Origin {
-  return new Origin({ clock, concurrency: 2000, breaker: null, ...options });
+  return new Origin({ clock }, { concurrency: 2000, breaker: null, ...options });
 }
 
 /** The only project's way to an origin. */
@@ -35,16 +35,18 @@ export function setLane(
   const { gate = newGate(clock) } = scene;
   const startedAt = clock.monotonic();
   const eras = new Map<string, number>();
-  const lane = new Lane<Item>({
-    limits: { ...UNLIMITED, ...limits },
-    gate,
-    clock,
-    start(item, era) {
-      eras.set(item.name, era);
-      started.push({ name: item.name, atMs: clock.monotonic() - startedAt });
+  const lane = new Lane<Item>(
+    { clock },
+    {
+      limits: { ...UNLIMITED, ...limits },
+      gate,
+      start(item, era) {
+        eras.set(item.name, era);
+        started.push({ name: item.name, atMs: clock.monotonic() - startedAt });
+      },
+      isCurrent: (item, dueAtMs) => item.dueAtMs === dueAtMs,
     },
-    isCurrent: (item, dueAtMs) => item.dueAtMs === dueAtMs,
-  });
+  );
   const push = (name: string, inMs = 0): Item => {
     const item = { name, dueAtMs: clock.monotonic() + inMs };
     lane.push(item, item.dueAtMs);

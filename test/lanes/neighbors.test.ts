@@ -13,12 +13,14 @@ const TICK_MS = 10;
 function setNeighbors(projects: readonly string[], concurrency = 128) {
   const clock = new FakeClock();
   const readingTime = new ReadingTime(() => 500);
-  const origin = new Origin({
-    clock,
-    concurrency,
-    breaker: BREAKER,
-    shareOf: (projectId) => readingTime.of(projectId),
-  });
+  const origin = new Origin(
+    { clock },
+    {
+      concurrency,
+      breaker: BREAKER,
+      shareOf: (projectId) => readingTime.of(projectId),
+    },
+  );
   const lanes = new Map(
     projects.map((project) => {
       const scene = setLane({}, { clock, gate: origin.gateOf(project) });

@@ -5,6 +5,7 @@ import type { AddressInfo, Server, Socket } from "node:net";
 import { onTestFinished } from "vitest";
 import { type AddressGuard, createAddressGuard } from "../../src/outbound/guard/address-guard.ts";
 import { FairSemaphore } from "../../src/lanes/fair-semaphore.ts";
+import { type Clock, systemClock } from "../../src/runtime/clock.ts";
 import { NameLookupError } from "../../src/outbound/names/name-lookup-error.ts";
 import { RequestClient } from "../../src/outbound/request-client.ts";
 import type { RequestClientOptions } from "../../src/outbound/request-client.ts";
@@ -76,22 +77,29 @@ const LOOPBACK = createAddressGuard({
 /** A client that may reach the loopback interface, closed after the test. */
 export function openClient({
   guard = LOOPBACK,
+  clock = systemClock,
   ...options
-}: Partial<RequestClientOptions> & { readonly guard?: AddressGuard } = {}): RequestClient {
-  const client = new RequestClient({
-    guardOf: () => guard,
-    lookup: ({ host }) =>
-      Promise.reject(new NameLookupError("not_found", `${host} does not exist`)),
-    connectionsPerOriginMax: 4,
-    connections: new FairSemaphore({
-      permitsMax: 1000,
-      permitsPerProjectMax: () => 1000,
-      waitingPerProjectMax: Infinity,
-    }),
-    connectTimeoutMs: 5000,
-    keepAliveMs: 4000,
-    ...options,
-  });
+}: Partial<RequestClientOptions> & {
+  readonly guard?: AddressGuard;
+  readonly clock?: Clock;
+} = {}): RequestClient {
+  const client = new RequestClient(
+    { clock },
+    {
+      guardOf: () => guard,
+      lookup: ({ host }) =>
+        Promise.reject(new NameLookupError("not_found", `${host} does not exist`)),
+      connectionsPerOriginMax: 4,
+      connections: new FairSemaphore({
+        permitsMax: 1000,
+        permitsPerProjectMax: () => 1000,
+        waitingPerProjectMax: Infinity,
+      }),
+      connectTimeoutMs: 5000,
+      keepAliveMs: 4000,
+      ...options,
+    },
+  );
   onTestFinished(() => client.close(0));
   return client;
 }

@@ -5,6 +5,7 @@ import { builtInOnly } from "../support/providers.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import type { RateLimiter } from "../support/rate-limiters.ts";
 import { liveJob, openBox, storedConnection, NO_CEILINGS } from "./jobs.ts";
+import { testRuntime } from "../support/runtime.ts";
 
 const LATENCY_MS = 50;
 
@@ -28,9 +29,7 @@ export function watchLimitedUpstream(upstream: {
   const startedAtMs = clock.now();
   const random = seededRandom();
   const answers: Answer[] = [];
-  const list: WatchList = new WatchList({
-    clock,
-    random,
+  const list: WatchList = new WatchList(testRuntime({ clock, random }), {
     providers: builtInOnly(),
     secretBox: openBox,
     userAgent: "Ringback/test",

@@ -18,6 +18,7 @@ import {
   storedConnection,
   NO_CEILINGS,
 } from "./jobs.ts";
+import { testRuntime } from "../support/runtime.ts";
 
 const DONE = { status: "done", output: { pages: 3 } };
 
@@ -28,8 +29,7 @@ function setUp(
 ) {
   const clock = new FakeClock();
   const provider = exampleProvider(changes);
-  const upstream = new Upstream(CONNECTION_ID, {
-    clock,
+  const upstream = new Upstream(testRuntime({ clock }), CONNECTION_ID, {
     providers: { current: () => provider, ofJob: () => provider },
     secretBox: openBox,
     userAgent: "Ringback/test",
@@ -58,6 +58,7 @@ function setUp(
     },
     tryOut: (jobId = "a") =>
       tryLive(
+        testRuntime({ clock }),
         upstream,
         {
           known: { provider, source: "project", version: null },
@@ -66,7 +67,6 @@ function setUp(
           seenBefore: false,
         },
         {
-          clock,
           send(request) {
             sent.push(request);
             return Promise.resolve(outcome);

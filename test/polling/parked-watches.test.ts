@@ -6,6 +6,7 @@ import { exampleProvider } from "../providers/example-provider.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { CONNECTION_ID, PROJECT_ID, uuids } from "../support/rows.ts";
 import { liveJob, openBox, storedConnection, NO_CEILINGS } from "./jobs.ts";
+import { testRuntime } from "../support/runtime.ts";
 
 const VERSION_ID = uuids(Date.now(), 0);
 const CONNECTION = storedConnection({
@@ -21,9 +22,7 @@ function setUp() {
   const timedOut: Watch[] = [];
   let definition = exampleProvider({ base_url: "https://elsewhere.example" });
   const providers: JobProviders = { current: () => definition, ofJob: () => definition };
-  const list = new WatchList({
-    clock,
-    random: () => 0,
+  const list = new WatchList(testRuntime({ clock, random: () => 0 }), {
     providers,
     secretBox: openBox,
     userAgent: "Ringback/test",

@@ -16,6 +16,7 @@ import { FakeClock } from "../support/fake-clock.ts";
 import { builtInOnly } from "../support/providers.ts";
 import { uuids } from "../support/rows.ts";
 import { liveJob, NO_CEILINGS, openBox, RUNNING, storedConnection } from "./jobs.ts";
+import { testRuntime } from "../support/runtime.ts";
 
 interface Sent {
   readonly origin: string;
@@ -65,45 +66,49 @@ export function startPoller(
     claimProbe: (): boolean => true,
     fetched: { ...NO_FETCHED_RESULTS },
   };
-  const poller = new Poller({
-    clock,
-    random: () => 0,
-    uuids,
-    log: createLog({
-      level: "info",
-      format: "json",
-      destination: { write: (line) => void logged.push(JSON.parse(line) as Logged) },
+  const poller = new Poller(
+    testRuntime({
+      clock,
+      random: () => 0,
+      uuids,
+      log: createLog({
+        level: "info",
+        format: "json",
+        destination: { write: (line) => void logged.push(JSON.parse(line) as Logged) },
+      }),
     }),
-    providers: provider ? { current: () => provider, ofJob: () => provider } : builtInOnly(),
-    secretBox: openBox,
-    userAgent: "Ringback/test",
-    ceilings,
-    limits: new TestLimits(),
-    memory: planMemory(2 ** 30),
-    pollsPerOriginMax: 2048,
-    send(request: OutboundRequest) {
-      const { origin, path, headers } = request;
-      const key = headers["x-api-key"] ?? "";
-      requests.push({ origin, path, atMs: clock.now() - startedAtMs, key, request });
-      const poll = requests.filter((one) => one.path === path).length;
-      return Promise.resolve(upstream.answer(path, poll, origin, key));
+    {
+      providers: provider ? { current: () => provider, ofJob: () => provider } : builtInOnly(),
+      secretBox: openBox,
+      userAgent: "Ringback/test",
+      ceilings,
+      limits: new TestLimits(),
+      memory: planMemory(2 ** 30),
+      pollsPerOriginMax: 2048,
+      send(request: OutboundRequest) {
+        const { origin, path, headers } = request;
+        const key = headers["x-api-key"] ?? "";
+        requests.push({ origin, path, atMs: clock.now() - startedAtMs, key, request });
+        const poll = requests.filter((one) => one.path === path).length;
+        return Promise.resolve(upstream.answer(path, poll, origin, key));
+      },
+      fetched: store.fetched,
+      record: (row) => store.record(row),
+      owe: () => undefined,
+      claimProbe: () => Promise.resolve(store.claimProbe()),
+      resumeConnection() {
+        resumedAtMs.push(clock.now() - startedAtMs);
+        return Promise.resolve();
+      },
+      pauseConnection(of, reason) {
+        paused.push({ version: of.credentialVersion, reason });
+        return store.pause();
+      },
+      look: (job) => void looked.push(job),
+      observed: () => undefined,
+      metUnknownStatus: () => undefined,
     },
-    fetched: store.fetched,
-    record: (row) => store.record(row),
-    owe: () => undefined,
-    claimProbe: () => Promise.resolve(store.claimProbe()),
-    resumeConnection() {
-      resumedAtMs.push(clock.now() - startedAtMs);
-      return Promise.resolve();
-    },
-    pauseConnection(of, reason) {
-      paused.push({ version: of.credentialVersion, reason });
-      return store.pause();
-    },
-    look: (job) => void looked.push(job),
-    observed: () => undefined,
-    metUnknownStatus: () => undefined,
-  });
+  );
   /** Another connection beside that of the poller. */
   const connect = (changes: Partial<StoredConnection>): void => {
     poller.watches.configureConnection(storedConnection(changes));

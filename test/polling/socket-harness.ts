@@ -2,11 +2,9 @@ import { TestLimits } from "../support/project-limits.ts";
 import type { Socket } from "node:net";
 import { onTestFinished } from "vitest";
 import { planMemory } from "../../src/core/memory-plan.ts";
-import { createLog } from "../../src/runtime/process/log.ts";
 import { Poller } from "../../src/polling/poller.ts";
 import type { LiveJobView } from "../../src/polling/watch/list.ts";
 import type { ProviderDefinitionSource } from "../../src/providers/definition/definition.ts";
-import { systemClock } from "../../src/runtime/clock.ts";
 import type { LiveJob } from "../../src/store/jobs/load-jobs.ts";
 import type { EventRow } from "../../src/store/writes/record-events.ts";
 import { openClient, serveTcp } from "../outbound/local-servers.ts";
@@ -15,6 +13,7 @@ import { Arrivals } from "../support/arrivals.ts";
 import { uuids } from "../support/rows.ts";
 import { NO_FETCHED_RESULTS } from "./poller-harness.ts";
 import { CREDENTIAL, liveJob, openBox, storedConnection, NO_CEILINGS } from "./jobs.ts";
+import { testRuntime } from "../support/runtime.ts";
 
 /** What a request is answered with: bytes, or whatever is done to the socket. */
 export type SocketAnswer = string | Buffer | ((socket: Socket, request: string) => void);
@@ -39,11 +38,7 @@ export async function startSocketPoller(
   /** One for each answer that has been dealt with. */
   const passes = new Arrivals<null>("answers");
   const recorded = new Arrivals<EventRow>("events");
-  const poller = new Poller({
-    clock: systemClock,
-    random: () => 0,
-    uuids,
-    log: createLog({ level: "silent", format: "json" }),
+  const poller = new Poller(testRuntime({ random: () => 0, uuids }), {
     providers: { current: () => provider, ofJob: () => provider },
     secretBox: openBox,
     userAgent: "Ringback/test",

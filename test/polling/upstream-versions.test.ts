@@ -7,6 +7,7 @@ import { exampleProvider } from "../providers/example-provider.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { CONNECTION_ID, PROJECT_ID } from "../support/rows.ts";
 import { openBox, openGate, storedConnection, NO_CEILINGS } from "./jobs.ts";
+import { testRuntime } from "../support/runtime.ts";
 
 const STATUS = { path: "/jobs/{job_id}" };
 
@@ -28,8 +29,7 @@ function upstreamOf(
     ofJob: (_name, id) => providers.get(id ?? "") ?? null,
   };
   const clock = new FakeClock();
-  const upstream = new Upstream(CONNECTION_ID, {
-    clock,
+  const upstream = new Upstream(testRuntime({ clock }), CONNECTION_ID, {
     providers: finder,
     secretBox: openBox,
     userAgent: "Ringback/test",

@@ -21,7 +21,7 @@ async function logOf(
     const reason = left.shift();
     if (typeof reason === "string") throw new Error(reason);
   };
-  const repeater = new Repeater({ name: "look", intervalMs: INTERVAL_MS, task, clock, log });
+  const repeater = new Repeater({ clock, log }, { name: "look", intervalMs: INTERVAL_MS, task });
   await repeater.start();
   for (const _ of outcomes) await clock.advanceSettling(INTERVAL_MS);
   await repeater.stop();

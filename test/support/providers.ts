@@ -2,9 +2,9 @@ import { ProviderDirectory } from "../../src/polling/upstream/provider-directory
 import type { JobProviders } from "../../src/polling/upstream/upstream.ts";
 import { builtInProviders, writtenBuiltIn } from "../../src/providers/catalogue.ts";
 import type { KnownProvider } from "../../src/providers/compile/known-provider.ts";
-import { createLog } from "../../src/runtime/process/log.ts";
 import type { Clock } from "../../src/runtime/clock.ts";
 import type { Database } from "../../src/store/db/database.ts";
+import { testRuntime } from "./runtime.ts";
 
 /** The built-in providers alone, as polling finds them. */
 export function builtInOnly(): JobProviders {
@@ -36,10 +36,8 @@ export function providersOn(
     readonly onChange?: (projectId: string, name: string) => void;
   } = {},
 ): ProviderDirectory {
-  return new ProviderDirectory({
+  return new ProviderDirectory(testRuntime({ clock }), {
     database,
-    clock,
-    log: createLog({ level: "silent", format: "json" }),
     shared: { builtIn: builtInProviders(), all: [...knownBuiltIns(), ...files] },
     onChange,
   });

@@ -1,8 +1,8 @@
 /* Reads hostile answers as a gateway on a machine of 1 GiB would, and prints what memory that took. */
 import { planMemory } from "../../src/core/memory-plan.ts";
 import { AnswerReader } from "../../src/polling/request/body-reader.ts";
-import { systemClock } from "../../src/runtime/clock.ts";
 import { exampleProvider } from "../providers/example-provider.ts";
+import { testRuntime } from "./runtime.ts";
 
 const MIB = 2 ** 20;
 const BYTES = 10 * MIB;
@@ -25,8 +25,7 @@ const BOMBS: ((body: Buffer) => void)[] = [
 
 const provider = exampleProvider();
 const { parsedAnswerBytesMax, readerHeapBytesMax } = planMemory(2 ** 30);
-const reader = new AnswerReader({
-  clock: systemClock,
+const reader = new AnswerReader(testRuntime(), {
   largeBytesMin: 256 * 1024,
   parsedBytesMax: parsedAnswerBytesMax,
   heapBytesMax: readerHeapBytesMax,

@@ -21,10 +21,8 @@ import type {
   OutboundRequest,
   RequestOutcome,
 } from "../../outbound/exchange/request-outcome.ts";
-import type { Clock } from "../../runtime/clock.ts";
-import type { Log } from "../../runtime/process/log.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
 import type { AttemptSample } from "../../runtime/metrics.ts";
-import type { Random } from "../../runtime/random.ts";
 import { type SecretBox, SecretBoxError } from "../../runtime/secrets/secret-box.ts";
 import type { AttemptRow } from "../../store/writes/record-attempts.ts";
 import type { OwedDelivery } from "../../store/writes/record-events.ts";
@@ -46,9 +44,6 @@ const RESPONSE_BYTES_MAX = 16 * 1024;
 const EXCERPT_CHARS_MAX = 1024;
 
 export interface DelivererPorts {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
   readonly secretBox: SecretBox;
   readonly userAgent: string;
   readonly callbackTimeoutMs: number;
@@ -92,18 +87,19 @@ const OVER = { kind: "over" } as const;
  * @param onTaken called once the receiver has taken the callback, before that is recorded
  */
 export async function attemptDelivery(
+  runtime: Runtime,
   ports: DelivererPorts,
   callback: OwedCallback,
   onTaken: (verdict: LaneVerdict) => void,
 ): Promise<AttemptResult> {
-  const startedAtMs = ports.clock.now();
-  const made = await exchangeWithReceiver(ports, callback, startedAtMs);
+  const startedAtMs = runtime.clock.now();
+  const made = await exchangeWithReceiver(runtime, ports, callback, startedAtMs);
   const verdict = laneVerdictOfExchange(made.exchange);
   // Cut off because this process stops: not the receiver's failure, so it is made anew elsewhere.
   if (made.exchange.kind === "failed" && made.exchange.failure.code === "aborted") {
     return { next: OVER, verdict };
   }
-  const nowMs = ports.clock.now();
+  const nowMs = runtime.clock.now();
   const { delivery, attemptCount } = callback;
   if (isLeftUnsent(ports, callback, made.exchange, nowMs)) {
     const next = { kind: "retry", atMs: nowMs + UNSENT_AGAIN_MS } as const;
@@ -114,7 +110,7 @@ export async function attemptDelivery(
     attemptInSchedule: attemptCount + 1 - delivery.attemptsBefore,
     retryScheduleMs: scheduleOfDelivery(delivery, ports.settingsOf(delivery.projectId)),
     nowMs,
-    random: ports.random(),
+    random: runtime.random(),
   });
   ports.attempted({
     status: step.status,
@@ -161,6 +157,7 @@ function isLeftUnsent(
 }
 
 async function exchangeWithReceiver(
+  runtime: Runtime,
   ports: DelivererPorts,
   callback: OwedCallback,
   startedAtMs: number,
@@ -181,7 +178,7 @@ async function exchangeWithReceiver(
   // Most are taken, and ask for nothing.
   const asks = isSuccess(status)
     ? ASKS_NOTHING
-    : readReceiverAsks(outcome.headers, ports.clock.now());
+    : readReceiverAsks(outcome.headers, runtime.clock.now());
   return {
     exchange: { kind: "answered", status, asks },
     durationMs,

@@ -14,8 +14,7 @@ import type {
   RequestOutcome,
   ResponseHeaders,
 } from "../../outbound/exchange/request-outcome.ts";
-import type { Clock } from "../../runtime/clock.ts";
-import type { UuidSource } from "../../runtime/uuid-source.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
 import { keysWithOwnSecret, type NoKeys, readKeys } from "./read-keys.ts";
 import { signedPost } from "./post.ts";
 import type { SigningKey } from "./sign.ts";
@@ -23,8 +22,6 @@ import type { SigningKey } from "./sign.ts";
 const RESPONSE_BYTES_MAX = 16 * 1024;
 
 export interface TestCallbackPorts {
-  readonly clock: Clock;
-  readonly uuids: UuidSource;
   readonly userAgent: string;
   readonly callbackTimeoutMs: number;
   /** How the project's callbacks are signed. */
@@ -66,15 +63,16 @@ export interface TestedCallback {
 
 /** Sends one signed `ringback.test` event as callbacks are sent, and keeps none of it. */
 export async function sendTestCallback(
+  runtime: Runtime,
   ports: TestCallbackPorts,
   test: TestCallback,
 ): Promise<TestedCallback> {
-  const nowMs = ports.clock.now();
+  const nowMs = runtime.clock.now();
   const keys = await readKeys(() => keysOf(ports, test));
   const body = testEventBody(nowMs);
   if ("code" in keys)
     return { request: { headers: {}, body }, response: null, failure: keys, durationMs: 0 };
-  const id = ports.uuids(nowMs, 0);
+  const id = runtime.uuids(nowMs, 0);
   const request = signedPost({
     projectId: test.projectId,
     url: test.url,

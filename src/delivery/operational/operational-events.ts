@@ -7,11 +7,8 @@ import { isSuccess } from "../../core/delivery/delivery-outcome.ts";
 import { publicId } from "../../core/ids/ids.ts";
 import { shardOfText } from "../../core/ids/shard.ts";
 import type { OutboundRequest, RequestOutcome } from "../../outbound/exchange/request-outcome.ts";
-import type { Clock } from "../../runtime/clock.ts";
-import type { Log } from "../../runtime/process/log.ts";
 import { Repeater } from "../../runtime/repeater.ts";
 import type { Service } from "../../runtime/service.ts";
-import type { UuidSource } from "../../runtime/uuid-source.ts";
 import type { Database } from "../../store/db/database.ts";
 import {
   type DueOperationalEvent,
@@ -24,15 +21,13 @@ import { type Gathered, GatheredNews, keyOf } from "./gathered-news.ts";
 import { readKeys } from "../attempt/read-keys.ts";
 import type { SigningKey } from "../attempt/sign.ts";
 import { signedPost } from "../attempt/post.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
 
 const ROUND_INTERVAL_MS = 1_000;
 const RESPONSE_BYTES_MAX = 1024;
 
 export interface OperationalEventsPorts {
   readonly database: Database;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly uuids: UuidSource;
   readonly userAgent: string;
   readonly callbackTimeoutMs: number;
   readonly ownedShards: () => readonly number[];
@@ -52,20 +47,20 @@ export interface OperationalEventsPorts {
  */
 export class OperationalEvents implements Service {
   readonly name = "operational events";
+  readonly #runtime: Runtime;
   readonly #ports: OperationalEventsPorts;
   readonly #repeater: Repeater;
   readonly #gathered = new GatheredNews();
   /** By project, what is being sent. */
   readonly #sending = new Map<string, Promise<void>>();
 
-  constructor(ports: OperationalEventsPorts) {
+  constructor(runtime: Runtime, ports: OperationalEventsPorts) {
+    this.#runtime = runtime;
     this.#ports = ports;
-    this.#repeater = new Repeater({
+    this.#repeater = new Repeater(runtime, {
       name: "tell operational events",
       intervalMs: ROUND_INTERVAL_MS,
       task: () => this.round(),
-      clock: ports.clock,
-      log: ports.log,
     });
   }
 
@@ -83,7 +78,7 @@ export class OperationalEvents implements Service {
   /** Costs next to nothing for a project that does not want to know. */
   tell(news: OperationalNews): void {
     if (this.#ports.urlOf(news.projectId) === null) return;
-    this.#gathered.add(news, this.#ports.clock.now());
+    this.#gathered.add(news, this.#runtime.clock.now());
   }
 
   /** The same for what every node sees: the one that will send it tells. */
@@ -94,7 +89,8 @@ export class OperationalEvents implements Service {
 
   /** Notes down what was gathered and begins to send what is due. */
   async round(): Promise<void> {
-    const { database, clock, ownedShards } = this.#ports;
+    const { clock } = this.#runtime;
+    const { database, ownedShards } = this.#ports;
     await this.#note(clock.monotonic());
     const shardIds = ownedShards();
     if (shardIds.length === 0) return;
@@ -133,7 +129,7 @@ export class OperationalEvents implements Service {
       shardId,
       projectId: news.projectId,
       subject: news.subject,
-      id: this.#ports.uuids(occurredAtMs, shardId),
+      id: this.#runtime.uuids(occurredAtMs, shardId),
       type: news.type,
       data: JSON.stringify(news.data),
       occurrences,
@@ -148,13 +144,14 @@ export class OperationalEvents implements Service {
       if (url === null) await this.#settle(event, { kind: "unwanted" });
       else await this.#settle(event, await this.#post(event, url));
     } catch (error) {
-      this.#ports.log.warn({ err: error }, "an operational event could not be dealt with");
+      this.#runtime.log.warn({ err: error }, "an operational event could not be dealt with");
     }
   }
 
   async #settle(event: DueOperationalEvent, outcome: Outcome): Promise<void> {
     if (outcome.kind === "cut_off") return;
-    const { database, clock, log } = this.#ports;
+    const { clock, log } = this.#runtime;
+    const { database } = this.#ports;
     const { type, projectId, attemptCount } = event;
     const nowMs = clock.now();
     const waitMs =
@@ -175,7 +172,8 @@ export class OperationalEvents implements Service {
   }
 
   async #post(event: DueOperationalEvent, url: string): Promise<Outcome> {
-    const { clock, log, userAgent, callbackTimeoutMs } = this.#ports;
+    const { clock, log } = this.#runtime;
+    const { userAgent, callbackTimeoutMs } = this.#ports;
     const keys = await readKeys(() => this.#ports.signingKeys(event.projectId));
     if ("code" in keys) {
       log.warn(

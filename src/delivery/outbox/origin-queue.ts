@@ -4,6 +4,7 @@ import type { OriginGate } from "../../lanes/origin-gate.ts";
 import { type Clock, toMonotonic } from "../../runtime/clock.ts";
 import type { DuePosition } from "../../store/deliveries/find-due-deliveries.ts";
 import type { OwedCallback } from "./callback.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
 
 export interface OriginQueueOptions {
   readonly projectId: string;
@@ -11,7 +12,6 @@ export interface OriginQueueOptions {
   readonly limits: LaneLimits;
   /** The project's way to the origin. */
   readonly gate: OriginGate;
-  readonly clock: Clock;
   start(callback: OwedCallback): void;
 }
 
@@ -27,16 +27,16 @@ export class OriginQueue {
   #backlog: DuePosition | null = null;
   #isBeingRead = false;
 
-  constructor(options: OriginQueueOptions) {
-    const { projectId, origin, limits, gate, clock } = options;
+  constructor(runtime: Runtime, options: OriginQueueOptions) {
+    const { clock } = runtime;
+    const { projectId, origin, limits, gate } = options;
     this.projectId = projectId;
     this.origin = origin;
     this.#gate = gate;
     this.#clock = clock;
-    this.lane = new Lane<OwedCallback>({
+    this.lane = new Lane<OwedCallback>(runtime, {
       limits,
       gate,
-      clock,
       start: (callback, era) => {
         callback.era = era;
         options.start(callback);

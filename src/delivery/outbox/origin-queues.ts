@@ -1,9 +1,9 @@
 import type { BreakerLimits } from "../../core/pace/breaker.ts";
 import type { LaneLimits } from "../../lanes/lane-options.ts";
 import { Origin } from "../../lanes/origin.ts";
-import type { Clock } from "../../runtime/clock.ts";
 import { OriginQueue } from "./origin-queue.ts";
 import type { OwedCallback } from "./callback.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
 
 /**
  * An origin fails when nobody there has answered for a while, however often it was tried. Then it is
@@ -19,7 +19,6 @@ const BREAKER: BreakerLimits = {
 const IDLE_MAX = 5_000;
 
 export interface OriginQueuesOptions {
-  readonly clock: Clock;
   readonly breaker?: BreakerLimits;
   /** Of a project's lane to each origin. */
   limitsOf(projectId: string): LaneLimits;
@@ -40,6 +39,7 @@ interface Receiver {
  * queue is forgotten when it is empty and there is nothing to remember.
  */
 export class OriginQueues {
+  readonly #runtime: Runtime;
   readonly #options: OriginQueuesOptions;
   readonly #receivers = new Map<string, Receiver>();
   /** Empty ones, in the order in which they became so. */
@@ -48,7 +48,8 @@ export class OriginQueues {
   #share = 1;
   #size = 0;
 
-  constructor(options: OriginQueuesOptions) {
+  constructor(runtime: Runtime, options: OriginQueuesOptions) {
+    this.#runtime = runtime;
     this.#options = options;
   }
 
@@ -106,7 +107,13 @@ export class OriginQueues {
     const receiver = this.#receivers.get(origin) ?? this.#openReceiver(origin);
     const limits = this.#options.limitsOf(projectId);
     const gate = receiver.origin.gateOf(projectId);
-    const queue = new OriginQueue({ ...this.#options, projectId, origin, limits, gate });
+    const queue = new OriginQueue(this.#runtime, {
+      ...this.#options,
+      projectId,
+      origin,
+      limits,
+      gate,
+    });
     queue.lane.setShare(this.#share);
     receiver.queues.set(projectId, queue);
     this.#idle.add(queue);
@@ -115,11 +122,10 @@ export class OriginQueues {
   }
 
   #openReceiver(origin: string): Receiver {
-    const { clock, breaker = BREAKER } = this.#options;
+    const { breaker = BREAKER } = this.#options;
     const queues = new Map<string, OriginQueue>();
     const failing = new Set<string>();
-    const shared = new Origin({
-      clock,
+    const shared = new Origin(this.#runtime, {
       concurrency: Infinity,
       breaker,
       onBreaker: (projectId, { state }) => {

@@ -1,13 +1,13 @@
 import type { BreakerLimits } from "../../core/pace/breaker.ts";
 import type { LaneVerdict } from "../../core/job/job.ts";
 import type { LaneLimits } from "../../lanes/lane-options.ts";
-import type { Clock } from "../../runtime/clock.ts";
 import { type DuePosition, positionBefore } from "../../store/deliveries/find-due-deliveries.ts";
 import type { OriginQueue } from "./origin-queue.ts";
 import { OriginQueues } from "./origin-queues.ts";
 import { heldBytes, type OwedCallback } from "./callback.ts";
 import { OutboxSpace } from "./outbox-space.ts";
 import { SubscriptionOrder } from "./subscription-order.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
 
 const HELD_PER_ORIGIN_MAX = 25_000;
 /**
@@ -29,7 +29,6 @@ interface Held {
 }
 
 export interface OutboxPorts {
-  readonly clock: Clock;
   /** When an origin counts as failing, if not as usual. */
   readonly breaker?: BreakerLimits;
   /** Of a project's lane to each origin. */
@@ -55,9 +54,9 @@ export class Outbox {
   readonly #space = new OutboxSpace();
   #closed = false;
 
-  constructor(ports: OutboxPorts) {
+  constructor(runtime: Runtime, ports: OutboxPorts) {
     this.#ports = ports;
-    this.#queues = new OriginQueues({
+    this.#queues = new OriginQueues(runtime, {
       ...ports,
       limitsOf: (projectId) => ports.limitsOf(projectId),
       start: (callback) => this.#start(callback),

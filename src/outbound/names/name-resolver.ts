@@ -1,8 +1,8 @@
-import type { Clock } from "../../runtime/clock.ts";
 import type { FairSemaphore } from "../../lanes/fair-semaphore.ts";
 import type { AskDns, DnsAnswer } from "./dns-query.ts";
 import { NameLookupError } from "./name-lookup-error.ts";
 import { candidatesOf, type ResolverFiles } from "./resolver-files.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
 
 /** A name, on whose behalf it is resolved, and how far. */
 export interface NameToResolve {
@@ -26,7 +26,6 @@ export type KnownName =
   | { readonly kind: "unknown" };
 
 export interface NameResolverOptions {
-  readonly clock: Clock;
   readonly files: Pick<ResolverFiles, "refresh" | "addressesOf" | "rules">;
   readonly ask: AskDns;
   /** The machine's own resolver; rejects when it knows no address. */
@@ -70,13 +69,15 @@ interface Failure {
  * names whose server never answers delay only those who ask for them.
  */
 export class NameResolver {
+  readonly #runtime: Pick<Runtime, "clock">;
   readonly #options: NameResolverOptions;
   /** In the order in which they were last answered. */
   readonly #found = new Map<string, FoundName>();
   readonly #failures = new Map<string, Failure>();
   readonly #inProgress = new Map<string, Promise<readonly string[]>>();
 
-  constructor(options: NameResolverOptions) {
+  constructor(runtime: Pick<Runtime, "clock">, options: NameResolverOptions) {
+    this.#runtime = runtime;
     this.#options = options;
   }
 
@@ -104,7 +105,7 @@ export class NameResolver {
    */
   peek(name: NameToResolve): KnownName {
     const key = keyOf(name);
-    const nowMs = this.#options.clock.monotonic();
+    const nowMs = this.#runtime.clock.monotonic();
     const listed = this.#options.files.addressesOf(name.host);
     if (listed !== null) return { kind: "found", addresses: listed };
     const found = this.#found.get(key);
@@ -128,7 +129,7 @@ export class NameResolver {
     const listed = this.#options.files.addressesOf(name.host);
     if (listed !== null) return listed;
     const key = keyOf(name);
-    const nowMs = this.#options.clock.monotonic();
+    const nowMs = this.#runtime.clock.monotonic();
     const found = this.#found.get(key);
     if (found !== undefined && nowMs < found.freshUntilMs) return found.addresses;
     const failure = this.#failureOf(key, nowMs);
@@ -146,7 +147,8 @@ export class NameResolver {
   }
 
   async #takeTurn({ host, projectId }: NameToResolve): Promise<void> {
-    const { clock, turns } = this.#options;
+    const { clock } = this.#runtime;
+    const { turns } = this.#options;
     if (turns.tryAcquire(projectId)) return;
     const waiting = new AbortController();
     const timer = clock.setTimer(TURN_WAIT_MS_MAX, () => waiting.abort());
@@ -172,7 +174,7 @@ export class NameResolver {
     await this.#options.files.refresh();
     const ofDns = await this.#askAll(host);
     const answer = isListed && ofDns.kind === "not_found" ? await this.#askSystem(host) : ofDns;
-    const nowMs = this.#options.clock.monotonic();
+    const nowMs = this.#runtime.clock.monotonic();
     if (answer.kind === "found") {
       this.#keepFound(key, answer, nowMs);
       return answer.addresses;
@@ -214,7 +216,8 @@ export class NameResolver {
 
   /** The first candidate that has an address. Silence ends the search, as in glibc. */
   async #askAll(host: string): Promise<DnsAnswer> {
-    const { files, clock, ask } = this.#options;
+    const { clock } = this.#runtime;
+    const { files, ask } = this.#options;
     const deadlineMs = clock.monotonic() + LOOKUP_MS_MAX;
     let worst: DnsAnswer = { kind: "not_found" };
     for (const name of candidatesOf(host, files.rules)) {

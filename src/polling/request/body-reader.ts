@@ -4,7 +4,7 @@ import { Turns } from "../../lanes/turns.ts";
 import type { UpstreamAnswer } from "../../providers/language/read-body.ts";
 import type { Interpretation } from "../../providers/answer/interpret.ts";
 import type { Provider } from "../../providers/compile/provider.ts";
-import type { Clock, Timer } from "../../runtime/clock.ts";
+import type { Timer } from "../../runtime/clock.ts";
 import { builtModule } from "../../runtime/process/built-module.ts";
 import {
   type AnswerQuestion,
@@ -13,9 +13,9 @@ import {
   decodeAnswer,
   type ReadingTask,
 } from "./answer-question.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
 
 export interface AnswerReaderOptions {
-  readonly clock: Clock;
   /** Answers of this size and above are read in a thread of their own. */
   readonly largeBytesMin: number;
   /** How much memory one answer may take once parsed. */
@@ -43,6 +43,7 @@ type Outcome =
  * waiting for all of them; a thread that fails is replaced.
  */
 export class AnswerReader {
+  readonly #runtime: Runtime;
   readonly #options: AnswerReaderOptions;
   #worker: Worker | null = null;
   readonly #turns = new Turns<() => void>();
@@ -51,7 +52,8 @@ export class AnswerReader {
   #close: (() => void) | null = null;
   #isClosed = false;
 
-  constructor(options: AnswerReaderOptions) {
+  constructor(runtime: Runtime, options: AnswerReaderOptions) {
+    this.#runtime = runtime;
     this.#options = options;
   }
 
@@ -78,7 +80,7 @@ export class AnswerReader {
   /** Lets what is read come to its end while `quiet` is awaited, but not for long. */
   async stop(quiet: Promise<void>): Promise<void> {
     // What was answered may never be answered again.
-    const timer = this.#options.clock.setTimer(STOP_TIMEOUT_MS, () => void this.close());
+    const timer = this.#runtime.clock.setTimer(STOP_TIMEOUT_MS, () => void this.close());
     await quiet;
     timer.cancel();
     await this.close();
@@ -134,14 +136,15 @@ export class AnswerReader {
 
   #endWhenIdle(): void {
     this.#idle?.cancel();
-    this.#idle = this.#options.clock.setTimer(IDLE_MS_MAX, () => {
+    this.#idle = this.#runtime.clock.setTimer(IDLE_MS_MAX, () => {
       if (!this.#isReading) void this.#discardWorker();
     });
   }
 
   async #carryOut(task: ReadingTask): Promise<Outcome> {
     if (this.#isClosed) return { kind: "closed" };
-    const { clock, timeoutMs } = this.#options;
+    const { clock } = this.#runtime;
+    const { timeoutMs } = this.#options;
     const { promise, resolve } = Promise.withResolvers<Outcome>();
     this.#close = () => resolve({ kind: "closed" });
     const timer = clock.setTimer(timeoutMs, () => {

@@ -1,4 +1,5 @@
 import { buildCancelRequest } from "../../providers/request/build.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
 import type { JobReference } from "../../store/jobs/find-job.ts";
 import type { AnswerPorts } from "./send.ts";
 import type { UpstreamAccess } from "../upstream/access.ts";
@@ -6,30 +7,24 @@ import type { UpstreamAccess } from "../upstream/access.ts";
 /** The answer to a cancel request is read for its status only. */
 const ANSWER_BYTES_MAX = 16 * 1024;
 
-export interface CancelPorts extends Pick<AnswerPorts, "clock" | "send"> {
-  readonly log: {
-    info(fields: object, message: string): void;
-    warn(fields: object, message: string): void;
-  };
-}
-
 /** Asks the upstream once to cancel a job, if the provider has a way to. */
 export async function cancelUpstream(
-  ports: CancelPorts,
+  { clock, log }: Runtime,
+  { send }: Pick<AnswerPorts, "send">,
   access: UpstreamAccess,
   job: JobReference,
 ): Promise<void> {
   const { jobId } = job;
   const params = JSON.parse(job.params) as Record<string, string>;
-  const request = buildCancelRequest(access.target, { jobId, params }, ports.clock.now());
+  const request = buildCancelRequest(access.target, { jobId, params }, clock.now());
   if (request === null) return;
   if (request.kind === "refused") {
     const problem = access.redactText(request.problem);
-    ports.log.warn({ jobId, problem }, "a job was not canceled");
+    log.warn({ jobId, problem }, "a job was not canceled");
     return;
   }
   const { method, origin, path, headers, body } = request;
-  const outcome = await ports.send({
+  const outcome = await send({
     projectId: access.projectId,
     isTrusted: access.isTrusted && origin === access.target.origin,
     method,
@@ -42,5 +37,5 @@ export async function cancelUpstream(
     whenLarger: "truncate",
   });
   const status = outcome.kind === "answered" ? outcome.status : outcome.failure.code;
-  ports.log.info({ jobId, status }, "asked the upstream to cancel a job");
+  log.info({ jobId, status }, "asked the upstream to cancel a job");
 }

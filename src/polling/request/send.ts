@@ -23,6 +23,7 @@ import { interpretResultFailure, refusedResult } from "../../providers/answer/in
 import { resolveLinks } from "../../providers/answer/resolve-links.ts";
 import type { UpstreamRequest } from "../../providers/request/upstream-request.ts";
 import type { Clock } from "../../runtime/clock.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
 import { MemoryBudget } from "../../lanes/memory-budget.ts";
 import type { ReadingTime } from "../../lanes/reading-time.ts";
 import { AnswerReader } from "./body-reader.ts";
@@ -35,7 +36,6 @@ const LARGE_ANSWER_BYTES_MIN = 256 * 1024;
 const READING_TIMEOUT_MS = 20_000;
 
 export interface AnswerPorts {
-  readonly clock: Clock;
   readonly memory: MemoryPlan;
   send(request: OutboundRequest): Promise<RequestOutcome>;
   /**
@@ -47,6 +47,7 @@ export interface AnswerPorts {
 
 /** What all requests about jobs share. */
 export interface Asking {
+  readonly clock: Clock;
   readonly ports: AnswerPorts;
   readonly reader: AnswerReader;
   readonly room: MemoryBudget<OutboundRequest>;
@@ -55,13 +56,13 @@ export interface Asking {
   readonly answerBytesMax: number;
 }
 
-export function openAsking(ports: AnswerPorts, readingTime: ReadingTime): Asking {
+export function openAsking(runtime: Runtime, ports: AnswerPorts, readingTime: ReadingTime): Asking {
   const { largeAnswersBytesMax, parsedAnswerBytesMax, readerHeapBytesMax } = ports.memory;
   const answerBytesMax = largeAnswersBytesMax / 2;
   return {
+    clock: runtime.clock,
     ports,
-    reader: new AnswerReader({
-      clock: ports.clock,
+    reader: new AnswerReader(runtime, {
       largeBytesMin: LARGE_ANSWER_BYTES_MIN,
       parsedBytesMax: parsedAnswerBytesMax,
       heapBytesMax: readerHeapBytesMax,
@@ -114,12 +115,12 @@ async function askForStatus(
   watch: Watch,
   mayLinger: boolean,
 ): Promise<Asked | null> {
-  const { ports, reader, room } = asking;
+  const { clock, ports, reader, room } = asking;
   const { provider } = access;
   const memory = watch.memory ?? NO_MEMORY;
   const lingerMs = mayLinger ? (provider.longPoll?.waitMs ?? 0) : 0;
   const { nextUrl, etag, unchanged, remembered } = memory;
-  const facts = { nowMs: ports.clock.now(), nextUrl, etag, mayLinger };
+  const facts = { nowMs: clock.now(), nextUrl, etag, mayLinger };
   const request = buildStatusRequest(access.target, watch, facts);
   if (request.kind === "refused") {
     // The first URL, which was allowed when the job was accepted, may lead to another.
@@ -135,11 +136,11 @@ async function askForStatus(
   try {
     const outcome = await ports.send(sent);
     if (isCutOff(outcome)) return null;
-    const nowMs = ports.clock.now();
+    const nowMs = clock.now();
     watch.pollCount += 1;
     watch.lastPolledAtMs = facts.nowMs;
     const ageMs = nowMs - watch.acceptedAtMs;
-    const beganMs = ports.clock.monotonic();
+    const beganMs = clock.monotonic();
     const reading =
       outcome.kind === "failed"
         ? interpretFailure(outcome.failure)
@@ -152,7 +153,7 @@ async function askForStatus(
             provider,
             outcome,
           );
-    const endedMs = ports.clock.monotonic();
+    const endedMs = clock.monotonic();
     asking.readingTime.of(access.projectId).charge(endedMs - beganMs, endedMs);
     const read = reading instanceof Promise ? await reading : reading;
     if (read === null) return null;
@@ -178,10 +179,10 @@ async function askForResult(
   memory: AnswerMemory,
   wanted: ResultWanted,
 ): Promise<Asked | null> {
-  const { ports, reader, room } = asking;
+  const { clock, ports, reader, room } = asking;
   const { provider, target } = access;
   const { times, place, otherwise } = wanted;
-  const request = buildResultRequest(target, watch, place, ports.clock.now());
+  const request = buildResultRequest(target, watch, place, clock.now());
   if (request.kind === "refused") {
     watch.memory = { ...memory, wanted: null };
     return unsent(access.redact(refusedResult(request.problem)));
@@ -197,7 +198,7 @@ async function askForResult(
     // Whatever came, a result that is not here is asked for by way of the status: the link to it
     // may have changed.
     watch.memory = { ...memory, wanted: null };
-    const nowMs = ports.clock.now();
+    const nowMs = clock.now();
     const interpretation =
       outcome.kind === "failed"
         ? interpretResultFailure(outcome.failure, wanted)

@@ -13,16 +13,15 @@ import type {
 import { resolveLink } from "../../providers/language/allowed-url.ts";
 import { buildDownloadRequest, buildStatusRequest } from "../../providers/request/build.ts";
 import { linkIn } from "../../providers/compile/download.ts";
-import type { Clock, Timer } from "../../runtime/clock.ts";
-import type { Log } from "../../runtime/process/log.ts";
+import type { Timer } from "../../runtime/clock.ts";
 import { Pauses } from "../../runtime/pauses.ts";
-import type { UuidSource } from "../../runtime/uuid-source.ts";
 import type { FetchedResult, FetchedResults, JobKey } from "../../store/jobs/fetched-results.ts";
 import { isTransient } from "../../store/db/errors.ts";
 import { DownloadParts } from "./parts.ts";
 import { type FetchLimits, FetchTurns } from "./turns.ts";
 import type { UpstreamAccess } from "../upstream/access.ts";
 import type { Watch } from "../watch/watch.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
 
 /** A download under way holds a part or two in memory, at most about a mebibyte. */
 const FETCHES_AT_ONCE: FetchLimits = { perConnection: 8, perProject: 16, inAll: 64 };
@@ -35,9 +34,6 @@ const CLAIM_RENEWED_MS = 2_000;
 const LOOK_AGAIN_MS = 1_000;
 
 export interface ResultFetcherPorts {
-  readonly clock: Clock;
-  readonly uuids: UuidSource;
-  readonly log: Log;
   send(request: OutboundRequest): Promise<RequestOutcome>;
   readonly fetched: Pick<
     FetchedResults,
@@ -62,15 +58,17 @@ export type FetchOutcome =
  * node that comes to watch the job meanwhile waits as well, as long as the claim is renewed.
  */
 export class ResultFetcher {
+  readonly #runtime: Runtime;
   readonly #ports: ResultFetcherPorts;
   readonly #pauses: Pauses;
   readonly #turns = new FetchTurns(FETCHES_AT_ONCE);
   /** By job. */
   readonly #underWay = new Map<string, Promise<FetchOutcome>>();
 
-  constructor(ports: ResultFetcherPorts) {
+  constructor(runtime: Runtime, ports: ResultFetcherPorts) {
+    this.#runtime = runtime;
     this.#ports = ports;
-    this.#pauses = new Pauses(ports.clock);
+    this.#pauses = new Pauses(runtime.clock);
   }
 
   /** The link to be fetched for a completed job, or null. */
@@ -79,7 +77,7 @@ export class ResultFetcher {
     const link = download === null || result === null ? null : linkIn(download, result);
     if (link === null) return null;
     const nextUrl = watch.memory?.nextUrl ?? null;
-    const facts = { nowMs: this.#ports.clock.now(), nextUrl, etag: null, mayLinger: false };
+    const facts = { nowMs: this.#runtime.clock.now(), nextUrl, etag: null, mayLinger: false };
     const asked = buildStatusRequest(access.target, watch, facts);
     return asked.kind === "refused" ? link : resolveLink(link, asked.origin + asked.path);
   }
@@ -101,7 +99,7 @@ export class ResultFetcher {
       return await this.#claimed(access, watch, link);
     } catch (error) {
       if (this.#pauses.isClosed) return { kind: "stopped" };
-      this.#ports.log.error({ err: error, jobId: watch.jobId }, "a result could not be fetched");
+      this.#runtime.log.error({ err: error, jobId: watch.jobId }, "a result could not be fetched");
       return failed("The result could not be stored.");
     } finally {
       this.#turns.leave(party);
@@ -114,7 +112,7 @@ export class ResultFetcher {
     try {
       await this.#ports.fetched.forget({ shardId: watch.shardId, jobRowId: watch.id });
     } catch (error) {
-      this.#ports.log.warn({ err: error }, "a fetched result could not be tidied up after");
+      this.#runtime.log.warn({ err: error }, "a fetched result could not be tidied up after");
     }
   }
 
@@ -126,7 +124,8 @@ export class ResultFetcher {
 
   /** Once no other node fetches it. */
   async #claimed(access: UpstreamAccess, watch: Watch, link: string): Promise<FetchOutcome> {
-    const { fetched, clock, uuids } = this.#ports;
+    const { clock, uuids } = this.#runtime;
+    const { fetched } = this.#ports;
     const job = { shardId: watch.shardId, jobRowId: watch.id };
     const claimId = uuids(clock.now(), watch.shardId);
     while (!this.#pauses.isClosed) {
@@ -147,7 +146,8 @@ export class ResultFetcher {
 
   /** Keeps a claim; at its end, when this process stops, leaves it to others. */
   #hold(job: JobKey, claimId: string): { end(): Promise<void> } {
-    const { fetched, clock, log } = this.#ports;
+    const { clock, log } = this.#runtime;
+    const { fetched } = this.#ports;
     const untold = (error: unknown): void =>
       log.debug({ err: error }, "a claim to fetch a result could not be told of");
     let timer: Timer | null = null;
@@ -172,18 +172,18 @@ export class ResultFetcher {
     link: string,
     brokeOff: boolean,
   ): Promise<FetchOutcome> {
-    const startedAtMs = this.#ports.clock.monotonic();
+    const startedAtMs = this.#runtime.clock.monotonic();
     let brokeOffBefore = brokeOff;
     for (let attempts = 1; ; attempts += 1) {
       if (this.#pauses.isClosed) return { kind: "stopped" };
       const got = await this.#download(access, watch, link);
       if (got.kind === "stored" || got.kind === "stopped") return got;
-      const tookMs = this.#ports.clock.monotonic() - startedAtMs;
+      const tookMs = this.#runtime.clock.monotonic() - startedAtMs;
       const step = decideAfterDownload(got.outcome, { attempts, tookMs, brokeOffBefore });
       brokeOffBefore ||= got.outcome.kind === "failed" && got.bytes > 0;
       const reason = access.redactText(step.reason);
       if (step.kind === "give_up") return failed(reason);
-      this.#ports.log.info({ jobId: watch.jobId, reason }, "a result is fetched once more");
+      this.#runtime.log.info({ jobId: watch.jobId, reason }, "a result is fetched once more");
       await this.#pauses.pause(step.afterMs);
     }
   }
@@ -196,7 +196,8 @@ export class ResultFetcher {
     | Exclude<FetchOutcome, { kind: "failed" }>
     | { readonly kind: "not_got"; readonly outcome: DownloadAttempt; readonly bytes: number }
   > {
-    const { clock, uuids, fetched } = this.#ports;
+    const { clock, uuids } = this.#runtime;
+    const { fetched } = this.#ports;
     const fetchedAtMs = clock.now();
     const request = buildDownloadRequest(access.target, link, fetchedAtMs);
     if (request.kind === "refused") {
@@ -248,7 +249,7 @@ export class ResultFetcher {
     try {
       await this.#ports.fetched.discardParts(of);
     } catch (error) {
-      this.#ports.log.warn({ err: error }, "what came of a result could not be tidied up");
+      this.#runtime.log.warn({ err: error }, "what came of a result could not be tidied up");
     }
   }
 

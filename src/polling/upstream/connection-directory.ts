@@ -1,5 +1,3 @@
-import type { Clock } from "../../runtime/clock.ts";
-import type { Log } from "../../runtime/process/log.ts";
 import type { Service } from "../../runtime/service.ts";
 import type { Database } from "../../store/db/database.ts";
 import {
@@ -7,11 +5,10 @@ import {
   type StoredConnection,
 } from "../../store/connections/load-connections.ts";
 import { Refresher } from "../../runtime/refresher.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
 
 export interface ConnectionDirectoryOptions {
   readonly database: Database;
-  readonly clock: Clock;
-  readonly log: Log;
   /** Told of every connection that is new or changed, on whatever node it was changed. */
   readonly onChange: (connection: StoredConnection, before: StoredConnection | null) => void;
 }
@@ -24,12 +21,10 @@ export class ConnectionDirectory implements Service {
   readonly #byName = new Map<string, StoredConnection>();
   readonly #refresher: Refresher<StoredConnection>;
 
-  constructor(options: ConnectionDirectoryOptions) {
+  constructor(runtime: Runtime, options: ConnectionDirectoryOptions) {
     this.#options = options;
-    this.#refresher = new Refresher<StoredConnection>({
+    this.#refresher = new Refresher<StoredConnection>(runtime, {
       name: "refresh connections",
-      clock: options.clock,
-      log: options.log,
       load: (changedSinceMs) => loadConnections(options.database, changedSinceMs),
       take: (connection) => {
         if (!isSame(this.#byId.get(connection.id), connection)) this.#take(connection);

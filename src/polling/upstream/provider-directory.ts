@@ -4,8 +4,6 @@ import { parseDefinition } from "../../providers/definition/text.ts";
 import type { KnownProvider } from "../../providers/compile/known-provider.ts";
 import type { Provider } from "../../providers/compile/provider.ts";
 import { readDefinition } from "../../providers/compile/read-definition.ts";
-import type { Clock } from "../../runtime/clock.ts";
-import type { Log } from "../../runtime/process/log.ts";
 import type { Service } from "../../runtime/service.ts";
 import type { Database } from "../../store/db/database.ts";
 import {
@@ -15,6 +13,7 @@ import {
 } from "../../store/connections/load-providers.ts";
 import { Refresher } from "../../runtime/refresher.ts";
 import type { JobProviders } from "./upstream.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
 
 /** The providers that every project may use. */
 export interface SharedProviders {
@@ -25,8 +24,6 @@ export interface SharedProviders {
 
 export interface ProviderDirectoryOptions {
   readonly database: Database;
-  readonly clock: Clock;
-  readonly log: Log;
   readonly shared: SharedProviders;
   /** Told of a name whose definition is new, changed or deleted, on whatever node that was done. */
   onChange(projectId: string, name: string): void;
@@ -42,6 +39,7 @@ interface JobOfVersion {
  */
 export class ProviderDirectory implements Service, JobProviders {
   readonly name = "provider directory";
+  readonly #runtime: Runtime;
   readonly #options: ProviderDirectoryOptions;
   readonly #shared: ReadonlyMap<string, KnownProvider>;
   readonly #own = new Map<string, Map<string, KnownProvider>>();
@@ -51,7 +49,8 @@ export class ProviderDirectory implements Service, JobProviders {
   readonly #operatorsVersions = new Set<string>();
   readonly #refresher: Refresher<StoredProviderVersion>;
 
-  constructor(options: ProviderDirectoryOptions) {
+  constructor(runtime: Runtime, options: ProviderDirectoryOptions) {
+    this.#runtime = runtime;
     this.#options = options;
     this.#shared = new Map(options.shared.all.map((known) => [known.provider.name, known]));
     for (const { provider, version } of options.shared.all) {
@@ -59,10 +58,8 @@ export class ProviderDirectory implements Service, JobProviders {
       this.#versions.set(version.id, provider);
       this.#operatorsVersions.add(version.id);
     }
-    this.#refresher = new Refresher<StoredProviderVersion>({
+    this.#refresher = new Refresher<StoredProviderVersion>(runtime, {
       name: "refresh providers",
-      clock: options.clock,
-      log: options.log,
       load: (changedSinceMs) => loadProviders(options.database, changedSinceMs),
       take: (row) => this.#take(row),
     });
@@ -157,7 +154,7 @@ export class ProviderDirectory implements Service, JobProviders {
     const reading = readDefinition(withSaneRate(parseDefinition(row.definition)));
     if (reading.ok) return reading.provider;
     const { id, name, version } = row;
-    this.#options.log.warn(
+    this.#runtime.log.warn(
       { id, name, version },
       "a stored provider definition can't be read by this release",
     );

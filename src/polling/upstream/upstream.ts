@@ -15,6 +15,7 @@ import type { Clock, Timer } from "../../runtime/clock.ts";
 import type { SecretBox } from "../../runtime/secrets/secret-box.ts";
 import type { StoredConnection } from "../../store/connections/load-connections.ts";
 import { accessTo, type UpstreamAccess } from "./access.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
 
 /** Of a connection that can't be used: its jobs wait. */
 const NO_LIMITS: LaneLimits = { concurrency: 1, requestsPerSecond: null, burst: 1 };
@@ -30,7 +31,6 @@ export interface JobProviders {
 }
 
 export interface UpstreamPorts {
-  readonly clock: Clock;
   readonly providers: JobProviders;
   readonly secretBox: SecretBox;
   /** Sent unless the definition has one of its own. */
@@ -94,20 +94,19 @@ export class Upstream {
   #hasAnswered = false;
   #problem: string | null = NOT_KNOWN;
 
-  constructor(connectionId: string, ports: UpstreamPorts) {
+  constructor(runtime: Runtime, connectionId: string, ports: UpstreamPorts) {
     this.connectionId = connectionId;
     this.#providers = ports.providers;
     this.#secretBox = ports.secretBox;
     this.#userAgent = ports.userAgent;
     this.#ceilings = ports.ceilings;
     this.#trusts = ports.trusts ?? (() => false);
-    this.#clock = ports.clock;
+    this.#clock = runtime.clock;
     this.#probe = ports.probe;
     this.#gateOf = ports.gateOf;
-    this.lane = new Lane<number | Turn>({
+    this.lane = new Lane<number | Turn>(runtime, {
       limits: NO_LIMITS,
       gate: ports.gateOf("", ""),
-      clock: ports.clock,
       start: (item, era) =>
         typeof item === "number" ? ports.poll(this, item, era) : item.begin(era),
       isCurrent: (item, dueAtMs) =>

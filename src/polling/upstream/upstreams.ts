@@ -5,6 +5,7 @@ import type { OriginGate } from "../../lanes/origin-gate.ts";
 import type { ReadingTime } from "../../lanes/reading-time.ts";
 import type { StoredConnection } from "../../store/connections/load-connections.ts";
 import { Upstream, type UpstreamPorts } from "./upstream.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
 
 /**
  * For each project: faults of all its connections to an origin count, and hold all of them back. For
@@ -36,13 +37,15 @@ export interface ConnectionLoad extends LaneLoad {
 
 /** All connections at work on this node, and what those to one origin have in common. */
 export class Upstreams {
+  readonly #runtime: Runtime;
   readonly #ports: UpstreamsPorts;
   readonly #byId = new Map<string, Upstream>();
   readonly #origins = new Map<string, Origin>();
   readonly #jobsByProject = new Map<string, number>();
   #share = 1;
 
-  constructor(ports: UpstreamsPorts) {
+  constructor(runtime: Runtime, ports: UpstreamsPorts) {
+    this.#runtime = runtime;
     this.#ports = ports;
   }
 
@@ -52,7 +55,7 @@ export class Upstreams {
     if (known !== undefined) return known;
     const gateOf = (origin: string, projectId: string): OriginGate =>
       this.#originOf(origin).gateOf(projectId);
-    const upstream = new Upstream(connectionId, { ...this.#ports, gateOf });
+    const upstream = new Upstream(this.#runtime, connectionId, { ...this.#ports, gateOf });
     upstream.lane.setShare(this.#share);
     this.#byId.set(connectionId, upstream);
     return upstream;
@@ -122,9 +125,8 @@ export class Upstreams {
   #originOf(url: string): Origin {
     const known = this.#origins.get(url);
     if (known !== undefined) return known;
-    const { clock, pollsPerOriginMax: concurrency, readingTime, onBreaker } = this.#ports;
-    const origin = new Origin({
-      clock,
+    const { pollsPerOriginMax: concurrency, readingTime, onBreaker } = this.#ports;
+    const origin = new Origin(this.#runtime, {
       concurrency,
       breaker: BREAKER,
       ...(readingTime && { shareOf: (projectId: string) => readingTime.of(projectId) }),

@@ -3,7 +3,6 @@ import type { PackedUuids } from "../../core/ids/packed-uuids.ts";
 import { pollIntervalMs, takeOverDelayMs } from "../../core/job/poll-schedule.ts";
 import { AlarmQueue } from "../../lanes/alarm-queue.ts";
 import { fromMonotonic, toMonotonic } from "../../runtime/clock.ts";
-import type { Random } from "../../runtime/random.ts";
 import type { JobCheckpoint } from "../../store/writes/checkpoint-jobs.ts";
 import type { StoredConnection } from "../../store/connections/load-connections.ts";
 import type { LiveJob } from "../../store/jobs/load-jobs.ts";
@@ -11,6 +10,7 @@ import type { Upstream } from "../upstream/upstream.ts";
 import { Upstreams, type UpstreamsPorts } from "../upstream/upstreams.ts";
 import { WatchTable } from "./table.ts";
 import { takeCheckpoint, Watch } from "./watch.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
 
 /** For a poll whose connection was lost while it was in progress. */
 const REQUEST_TIMEOUT_MS_DEFAULT = 30_000;
@@ -18,7 +18,6 @@ const REQUEST_TIMEOUT_MS_DEFAULT = 30_000;
 const DEADLINE_HORIZON_MS = 90_000;
 
 export interface WatchListPorts extends Omit<UpstreamsPorts, "poll" | "isCurrent"> {
-  readonly random: Random;
   /** A watch's turn has come; ends with `settle` on the upstream's lane. */
   readonly poll: (upstream: Upstream, watch: Watch, era: number) => void;
   /** A watch has reached its deadline and is neither ending nor dropped. */
@@ -44,6 +43,7 @@ export interface LiveJobView {
 
 /** What to poll, when, and until when: this node's jobs in memory. */
 export class WatchList {
+  readonly #runtime: Runtime;
   readonly #ports: WatchListPorts;
   /** The connections that jobs are watched through. */
   readonly upstreams: Upstreams;
@@ -54,9 +54,10 @@ export class WatchList {
   readonly #parkedBy = new Set<string>();
   #closed = false;
 
-  constructor(ports: WatchListPorts) {
+  constructor(runtime: Runtime, ports: WatchListPorts) {
+    this.#runtime = runtime;
     this.#ports = ports;
-    this.upstreams = new Upstreams({
+    this.upstreams = new Upstreams(runtime, {
       ...ports,
       poll: (upstream, slot, era) => ports.poll(upstream, this.#at(slot), era),
       isCurrent: (slot, dueAtMs) => {
@@ -64,7 +65,7 @@ export class WatchList {
         return watch.dueAtMs === dueAtMs && watch.state === "scheduled";
       },
     });
-    this.#deadlines = new AlarmQueue(ports.clock, (slot) => this.#onDeadline(this.#at(slot)));
+    this.#deadlines = new AlarmQueue(runtime.clock, (slot) => this.#onDeadline(this.#at(slot)));
   }
 
   get size(): number {
@@ -112,7 +113,7 @@ export class WatchList {
    * @param atMs in the clock's `now()`; waited for by the monotonic clock, as far away as it is now
    */
   schedule(watch: Watch, atMs: number): void {
-    this.#queue(watch, toMonotonic(this.#ports.clock, atMs));
+    this.#queue(watch, toMonotonic(this.#runtime.clock, atMs));
   }
 
   /** Queues the next poll in the place of the last one, before all that fell due later. */
@@ -133,7 +134,7 @@ export class WatchList {
    */
   park(upstream: Upstream, watch: Watch): void {
     if (upstream.problem !== null) {
-      this.schedule(watch, this.#ports.clock.now());
+      this.schedule(watch, this.#runtime.clock.now());
       return;
     }
     watch.state = "scheduled";
@@ -147,7 +148,7 @@ export class WatchList {
     const watch = this.#find(shardId, id);
     if (watch === null) return;
     if (watch.state === "polling") watch.pollAgain = true;
-    const { clock } = this.#ports;
+    const { clock } = this.#runtime;
     const isWaiting = watch.state === "scheduled" && watch.dueAtMs > clock.monotonic();
     if (isWaiting) this.schedule(watch, clock.now());
   }
@@ -188,7 +189,7 @@ export class WatchList {
       progress: watch.progress,
       pollCount: watch.pollCount,
       lastPolledAtMs: watch.lastPolledAtMs,
-      nextPollAtMs: isDueSometime ? fromMonotonic(this.#ports.clock, watch.dueAtMs) : null,
+      nextPollAtMs: isDueSometime ? fromMonotonic(this.#runtime.clock, watch.dueAtMs) : null,
       lastError: problem ?? watch.lastError,
     };
   }
@@ -205,7 +206,7 @@ export class WatchList {
   /** Looks through a shard: sets the alarms of deadlines that came near, returns what to check point. */
   inspectShard(shardId: number, checkpointsMax: number): JobCheckpoint[] {
     const checkpoints: JobCheckpoint[] = [];
-    const nowMs = this.#ports.clock.now();
+    const nowMs = this.#runtime.clock.now();
     for (const slot of this.#table.ofShard(shardId)) {
       const watch = this.#at(slot);
       this.#setDeadlineAlarm(watch);
@@ -230,14 +231,14 @@ export class WatchList {
       const watch = this.#at(slot);
       const isParked = watch.state === "scheduled" && watch.dueAtMs === Infinity;
       if (isParked && watch.connectionId === connectionId) {
-        this.schedule(watch, this.#ports.clock.now());
+        this.schedule(watch, this.#runtime.clock.now());
       }
     }
   }
 
   #onDeadline(watch: Watch): void {
     if (watch.state === "ending" || watch.state === "dropped") return;
-    const { clock } = this.#ports;
+    const { clock } = this.#runtime;
     const nowMs = clock.now();
     if (watch.deadlineAtMs > nowMs) {
       this.#setDeadlineAlarm(watch);
@@ -265,17 +266,17 @@ export class WatchList {
 
   #setDeadlineAlarm(watch: Watch): void {
     // Far ones would pile up: most jobs end long before.
-    if (watch.deadlineAtMs - this.#ports.clock.now() > DEADLINE_HORIZON_MS) return;
+    if (watch.deadlineAtMs - this.#runtime.clock.now() > DEADLINE_HORIZON_MS) return;
     this.#deadlines.set(watch.slot, watch.deadlineAtMs);
   }
 
   #firstPollAtMs(watch: Watch, firstPoll: FirstPoll): number {
-    const nowMs = this.#ports.clock.now();
+    const nowMs = this.#runtime.clock.now();
     const { schedule } = this.upstream(watch.connectionId).accessOf(watch.providerVersionId) ?? {};
     if (firstPoll === "at_once" || schedule === undefined) return nowMs;
     const ageMs = nowMs - watch.acceptedAtMs;
     const intervalMs = pollIntervalMs(schedule, ageMs);
-    const random = this.#ports.random();
+    const random = this.#runtime.random();
     if (firstPoll === "spread") return nowMs + random * intervalMs;
     const untilDeadlineMs = watch.deadlineAtMs - nowMs;
     const { unservedMs } = firstPoll;

@@ -50,8 +50,7 @@ export class DatabaseMonitor implements Service {
 
   constructor(ports: DatabaseMonitorPorts) {
     this.#ports = ports;
-    this.#repeater = new Repeater({
-      ...ports,
+    this.#repeater = new Repeater(ports, {
       name: "probe the database",
       intervalMs: PROBE_INTERVAL_MS,
       task: () => this.#probe(),

@@ -6,12 +6,12 @@ import type {
   OutboundRequest,
   RequestOutcome,
 } from "../../../src/outbound/exchange/request-outcome.ts";
-import { createLog } from "../../../src/runtime/process/log.ts";
 import { openTestDatabase } from "../../support/database.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { SIGNING_SECRET } from "../../support/gateway-environment.ts";
 import { PROJECT_ID, uuids } from "../../support/rows.ts";
 import { answered } from "../loop-harness.ts";
+import { testRuntime } from "../../support/runtime.ts";
 
 const ALL_SHARDS = Array.from({ length: 256 }, (_, shardId) => shardId);
 
@@ -37,11 +37,8 @@ afterEach(() => opened.drop());
 
 /** What a node has of it. */
 function node(shardIds: readonly number[] = ALL_SHARDS): OperationalEvents {
-  return new OperationalEvents({
+  return new OperationalEvents(testRuntime({ clock, uuids }), {
     database: opened.database,
-    clock,
-    log: createLog({ level: "silent", format: "json" }),
-    uuids,
     userAgent: "Ringback/test",
     callbackTimeoutMs: 1000,
     ownedShards: () => shardIds,

@@ -7,6 +7,7 @@ import type { OwedCallback } from "../../../src/delivery/outbox/callback.ts";
 import type { OwedDelivery } from "../../../src/store/writes/record-events.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { ORIGIN, owed } from "../owed.ts";
+import { testRuntime } from "../../support/runtime.ts";
 
 const HEALTHY: LaneVerdict = { kind: "healthy" };
 const CONCURRENCY = 32;
@@ -19,8 +20,7 @@ function setUp() {
   const sent: OwedCallback[] = [];
   const underWay: OwedCallback[] = [];
   const asked = { forMore: 0 };
-  const outbox = new Outbox({
-    clock,
+  const outbox = new Outbox(testRuntime({ clock }), {
     limitsOf: () => callbackLimits(CONCURRENCY, null),
     onOriginChange: () => undefined,
     send(callback) {

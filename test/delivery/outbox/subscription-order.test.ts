@@ -7,14 +7,14 @@ import { type OwedCallback, owedCallback } from "../../../src/delivery/outbox/ca
 import { FakeClock } from "../../support/fake-clock.ts";
 import { uuids } from "../../support/rows.ts";
 import { owed } from "../owed.ts";
+import { testRuntime } from "../../support/runtime.ts";
 
 const HEALTHY = { kind: "healthy" } as const;
 
 function setUp() {
   const clock = new FakeClock();
   const sent: OwedCallback[] = [];
-  const outbox = new Outbox({
-    clock,
+  const outbox = new Outbox(testRuntime({ clock }), {
     limitsOf: () => callbackLimits(32, null),
     send: (callback) => void sent.push(callback),
     onRoom: () => undefined,

@@ -56,13 +56,15 @@ async function realResolver(
 ) {
   const server = await serveNames(reply);
   const files = new ResolverFiles({ clock: systemClock, ...(await machineFiles(texts)) });
-  const resolver = new NameResolver({
-    clock: systemClock,
-    files,
-    ask: dnsQuery({ clock: systemClock, servers: [server.address] }),
-    askSystem: () => Promise.reject(new Error("not asked")),
-    turns: openTurns(),
-  });
+  const resolver = new NameResolver(
+    { clock: systemClock },
+    {
+      files,
+      ask: dnsQuery({ clock: systemClock, servers: [server.address] }),
+      askSystem: () => Promise.reject(new Error("not asked")),
+      turns: openTurns(),
+    },
+  );
   const lookup = (host: string, projectId = "project-1") =>
     resolver.lookup({ host, projectId, isListed: false });
   return { server, resolver, lookup };
@@ -228,7 +230,7 @@ function fakeResolver() {
     addressesOf: () => null,
     rules: { search: [], ndots: 1 },
   };
-  const resolver = new NameResolver({ clock, files, ask, askSystem, turns });
+  const resolver = new NameResolver({ clock }, { files, ask, askSystem, turns });
   return {
     clock,
     asked,

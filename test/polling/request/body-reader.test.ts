@@ -6,8 +6,8 @@ import {
   type AnswerReaderOptions,
 } from "../../../src/polling/request/body-reader.ts";
 import type { Interpretation } from "../../../src/providers/answer/interpret.ts";
-import { systemClock } from "../../../src/runtime/clock.ts";
 import { exampleProvider } from "../../providers/example-provider.ts";
+import { testRuntime } from "../../support/runtime.ts";
 
 const provider = exampleProvider();
 const ORIGIN = "https://api.example.com";
@@ -17,8 +17,7 @@ const QUESTION = {
 } as const;
 
 function openReader(options: Partial<AnswerReaderOptions> = {}) {
-  const reader = new AnswerReader({
-    clock: systemClock,
+  const reader = new AnswerReader(testRuntime(), {
     largeBytesMin: 1000,
     parsedBytesMax: 256 * 2 ** 20,
     heapBytesMax: 512 * 2 ** 20,

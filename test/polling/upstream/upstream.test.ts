@@ -7,10 +7,13 @@ import { FakeClock } from "../../support/fake-clock.ts";
 import { builtInOnly } from "../../support/providers.ts";
 import { CONNECTION_ID } from "../../support/rows.ts";
 import { CREDENTIAL, openBox, openGate, storedConnection, NO_CEILINGS } from "../jobs.ts";
+import { testRuntime } from "../../support/runtime.ts";
 
-function newUpstream(ports: Partial<ConstructorParameters<typeof Upstream>[1]> = {}) {
-  return new Upstream(CONNECTION_ID, {
-    clock: new FakeClock(),
+function newUpstream(
+  ports: Partial<ConstructorParameters<typeof Upstream>[2]> = {},
+  clock = new FakeClock(),
+) {
+  return new Upstream(testRuntime({ clock }), CONNECTION_ID, {
     providers: builtInOnly(),
     secretBox: openBox,
     userAgent: "Ringback/test",
@@ -49,7 +52,7 @@ describe("a connection that can be used", () => {
     const clock = new FakeClock();
     let started = 0;
     const limits = { concurrency: 3, requests_per_second: 1, burst: 2 };
-    const upstream = newUpstream({ clock, poll: () => void (started += 1) });
+    const upstream = newUpstream({ poll: () => void (started += 1) }, clock);
     for (let slot = 0; slot < 10; slot += 1) upstream.lane.push(slot, clock.monotonic());
     upstream.configure(storedConnection({ settings: { limits } }));
     expect(started).toBe(1);

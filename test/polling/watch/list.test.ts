@@ -10,6 +10,7 @@ import { FakeClock } from "../../support/fake-clock.ts";
 import { builtInOnly } from "../../support/providers.ts";
 import { CONNECTION_ID } from "../../support/rows.ts";
 import { liveJob, openBox, storedConnection, NO_CEILINGS } from "../jobs.ts";
+import { testRuntime } from "../../support/runtime.ts";
 
 const HORIZON_MS = 90_000;
 const SWEEP_MS = 30_000;
@@ -20,9 +21,7 @@ function setUp(connection: StoredConnection | null = storedConnection()) {
   const polls: { readonly watch: Watch; readonly atMs: number }[] = [];
   const timedOut: { readonly watch: Watch; readonly atMs: number }[] = [];
   let drawn = 0;
-  const list = new WatchList({
-    clock,
-    random: () => (drawn++ % 100) / 100,
+  const list = new WatchList(testRuntime({ clock, random: () => (drawn++ % 100) / 100 }), {
     providers: builtInOnly(),
     secretBox: openBox,
     userAgent: "Ringback/test",
