@@ -1,4 +1,5 @@
 import { BareConnection } from "./bare-connection.ts";
+import { machineClockMs } from "./machine-clock.ts";
 import { serveCommands } from "./worker-process.ts";
 
 /** POSTs subscriptions, on connections that carry one request at a time. */
@@ -8,7 +9,10 @@ export interface Load {
   readonly apiKey: string;
   readonly connections: number;
   readonly durationMs: number;
-  /** JSON of a subscription in which `$NUMBER` is replaced by a number that is used once. */
+  /**
+   * JSON of a subscription in which `$NUMBER` is replaced by a number that is used once, and
+   * `$BEGIN_AT_MS` by when its request is to begin, by the machine's clock.
+   */
   readonly subscription: string;
   readonly firstNumber: number;
   /** Subscriptions a request, sent to the batch endpoint; null for single ones. */
@@ -104,7 +108,8 @@ function poster(load: Load, latenciesMs: number[]): Post {
   const many = (): string =>
     `{"subscriptions":[${Array.from({ length: batch ?? 0 }, one).join()}]}`;
   return async (connection, beginAt) => {
-    const body = batch === null ? one() : many();
+    const text = batch === null ? one() : many();
+    const body = text.replace("$BEGIN_AT_MS", () => String(toMachineClockMs(beginAt)));
     const answer = await connection.exchange(`${head}${Buffer.byteLength(body)}\r\n\r\n${body}`);
     latenciesMs.push(performance.now() - beginAt);
     const isAccepted =
@@ -113,4 +118,8 @@ function poster(load: Load, latenciesMs: number[]): Post {
         : answer.body.split('{"status":201').length === batch + 1;
     if (!isAccepted) throw new Error(`${answer.status}: ${answer.body.slice(0, 2000)}`);
   };
+}
+
+function toMachineClockMs(atMs: number): number {
+  return machineClockMs() + atMs - performance.now();
 }

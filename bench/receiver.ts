@@ -7,13 +7,13 @@ import { serveCommands } from "./worker-process.ts";
 
 const TAKEN = encodeAnswer(204, "");
 const CALLBACKS_TALLIED_MAX = 2 ** 23;
-const ENDED_AT = /"ended_at_ms":([\d.]+)/;
+const BEGUN_AT = /"(?:ended|begun)_at_ms":([\d.]+)/;
 const RESULT_URL = /"result_url":"([^"]+)"/;
 
 /** A byte for each callback number that was seen, or null. */
 let tally: Uint8Array | null = null;
 let distinct = 0;
-/** From an ending at the upstream to its callback. */
+/** From an ending at the upstream, or from its subscription, to a callback. */
 let lagsMs: number[] = [];
 let reader: ResultReader | null = null;
 
@@ -34,7 +34,7 @@ const commands = {
     server.setAnswering(tallied);
   },
   distinct: () => distinct,
-  /** From now on, notes how long ago the job ended. */
+  /** From now on, notes how long ago the job ended or was subscribed to, as the body says. */
   timeLags: () => {
     lagsMs = [];
     server.setAnswering(timed);
@@ -67,6 +67,6 @@ function tallied({ number }: BareRequest): Buffer {
 }
 
 function timed({ body }: BareRequest): Buffer {
-  lagsMs.push(machineClockMs() - Number(ENDED_AT.exec(body)?.[1]));
+  lagsMs.push(machineClockMs() - Number(BEGUN_AT.exec(body)?.[1]));
   return TAKEN;
 }

@@ -15,7 +15,9 @@ import { big } from "./scenarios/big.ts";
 import { bloat } from "./scenarios/bloat.ts";
 import { deliver } from "./scenarios/deliver.ts";
 import { fairness } from "./scenarios/fairness.ts";
+import { human } from "./scenarios/human.ts";
 import { lag } from "./scenarios/lag.ts";
+import { late } from "./scenarios/late.ts";
 import { life } from "./scenarios/life.ts";
 import { nodes } from "./scenarios/nodes.ts";
 import { poll } from "./scenarios/poll.ts";
@@ -41,6 +43,8 @@ const SCENARIOS: readonly Scenario[] = [
   nodes,
   fairness,
   lag,
+  late,
+  human,
   scale,
   big,
   bloat,

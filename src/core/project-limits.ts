@@ -51,7 +51,8 @@ const PROJECT_LIMITS = {
     kind: "stock",
     unit: "subscriptions",
     byDefault: 1_000_000,
-    counts: "Subscriptions made to one job, closed ones included.",
+    counts:
+      "Subscriptions made to one job until it ends, closed ones included; later ones do not count.",
   },
   owed_deliveries: {
     kind: "stock",

@@ -23,6 +23,11 @@ const ROOM_INTERVAL_MS = 250;
  */
 const TAKEN_UNRECORDED_MAX = 1000;
 
+interface DeliveryKey {
+  readonly shardId: number;
+  readonly id: string;
+}
+
 export interface DeliveryLoopPorts extends DelivererPorts {
   readonly database: Database;
   /** Results above this go by reference. */
@@ -50,6 +55,10 @@ export class DeliveryLoop implements Service {
   #roomAtMs = 0;
   /** For each read under way, what has ended since it began: the read knows it as still waiting. */
   readonly #readsUnderWay = new Set<Set<string>>();
+  /** To be read, and the reads of them in progress and to come. */
+  readonly #asked: DeliveryKey[] = [];
+  #reading: Promise<void> | null = null;
+  #nextRead: Promise<void> | null = null;
   #underWay = 0;
   #takenUnrecorded = 0;
   #onIdle: (() => void) | null = null;
@@ -96,8 +105,21 @@ export class DeliveryLoop implements Service {
     for (const delivery of owed) this.#offer({ delivery, event, resultBytes, wasTooLarge: false });
   }
 
-  /** Sends these deliveries if they are pending: a late subscription's, or redelivered by hand. */
-  async deliver(keys: readonly { readonly shardId: number; readonly id: string }[]): Promise<void> {
+  /**
+   * Sends these deliveries if they are pending: a late subscription's, or redelivered by hand. One
+   * statement reads for all that ask before it begins, and the next begins after it.
+   */
+  deliver(keys: readonly DeliveryKey[]): Promise<void> {
+    this.#asked.push(...keys);
+    this.#nextRead ??= Promise.allSettled([this.#reading]).then(() => {
+      this.#nextRead = null;
+      this.#reading = this.#readAndOffer(this.#asked.splice(0));
+      return this.#reading;
+    });
+    return this.#nextRead;
+  }
+
+  async #readAndOffer(keys: readonly DeliveryKey[]): Promise<void> {
     const { database, inlineResultBytesMax } = this.#ports;
     const rows = await this.#read(() => loadDeliveries(database, keys, inlineResultBytesMax));
     for (const row of rows) this.#offer(row);

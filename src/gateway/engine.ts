@@ -365,6 +365,7 @@ export class Engine {
         // Watched before, under a definition that this node has not met.
         else this.handOver.look(job);
       },
+      owe: (owed, event, resultBytes) => this.delivery.loop.owe(owed, event, resultBytes),
       deliver: (deliveries) => this.delivery.loop.deliver(deliveries),
       post: (mail) => postMail(database, mail),
     });

@@ -1,4 +1,10 @@
 import { createHash } from "node:crypto";
+import {
+  type EventContent,
+  eventMask,
+  MOVEMENT_EVENT_TYPES,
+  WANTS_RESULT_FETCHED,
+} from "../core/delivery/event.ts";
 import type { ProjectLimitName, ProjectLimits } from "../core/project-limits.ts";
 import { shardOfJob, shardOfText } from "../core/ids/shard.ts";
 import { FairSemaphore } from "../lanes/fair-semaphore.ts";
@@ -13,6 +19,7 @@ import type { UsedKey } from "../store/subscriptions/find-idempotency-key.ts";
 import { QueueFullError, type WaitingRequest } from "../store/writes/group-commit.ts";
 import type { LiveJob } from "../store/jobs/load-jobs.ts";
 import type { Mail } from "../store/writes/mailbox.ts";
+import type { OwedDelivery } from "../store/writes/record-events.ts";
 import type { SubscriptionRecord } from "../store/subscriptions/subscription-record.ts";
 import { NotBegunInTimeError } from "../store/db/errors.ts";
 import { FullJobs } from "./full-jobs.ts";
@@ -28,6 +35,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 const ACCEPTING_MAX = 3_000;
 /** Large batches are split into as many. */
 const WAITING_PER_PROJECT_MAX = 20_000;
+const MOVEMENTS = eventMask(MOVEMENT_EVENT_TYPES);
 
 export interface AcceptorPorts {
   readonly owns: (shardId: number) => boolean;
@@ -48,9 +56,14 @@ export interface AcceptorPorts {
     deadline?: RequestDeadline,
   ): Promise<UsedKey | null>;
   watch(job: LiveJob, firstPoll: "at_once"): void;
+  /** Sends what is owed of an event. */
+  owe(owed: readonly OwedDelivery[], event: EventContent, resultBytes: number): void;
+  /** Reads deliveries and sends them. */
   deliver(deliveries: readonly RowKey[]): Promise<void>;
   post(mail: readonly Mail[]): Promise<void>;
 }
+
+type Accepted = Extract<AcceptedRow, { kind: "accepted" }>;
 
 /** What became of a wish to be called back. */
 export type AcceptOutcome =
@@ -150,7 +163,7 @@ export class Acceptor {
     return this.#ports.usage.reached(projectId);
   }
 
-  #count(row: AcceptRow, { subscriptionCount }: Extract<AcceptedRow, { kind: "accepted" }>): void {
+  #count(row: AcceptRow, { subscriptionCount }: Accepted): void {
     const { clock } = this.#runtime;
     const { limits, usage } = this.#ports;
     usage.accepted(row.projectId);
@@ -212,8 +225,8 @@ export class Acceptor {
     return key === null ? null : this.#ports.findUsedKey({ shardId, projectId, key }, deadline);
   }
 
-  #handOver(row: AcceptRow, accepted: Extract<AcceptedRow, { kind: "accepted" }>): AcceptOutcome {
-    const { subscription, owedDeliveryId } = accepted;
+  #handOver(row: AcceptRow, accepted: Accepted): AcceptOutcome {
+    const { subscription } = accepted;
     const { shardId } = row;
     this.#count(row, accepted);
     const isNew = subscription.jobRowId === row.jobRowId;
@@ -221,16 +234,26 @@ export class Acceptor {
     if (row.mailId === null) {
       // The shard may have gone to another node while the row was being stored.
       if (!this.#ports.owns(shardId)) this.#inBackground(this.#postLate(row, accepted));
-      else if (owedDeliveryId !== null) {
-        this.#inBackground(this.#ports.deliver([{ shardId, id: owedDeliveryId }]));
-      } else if (subscription.job.endedAtMs === null) {
+      else if (accepted.owedDeliveryId !== null) this.#deliver(row, accepted);
+      else if (subscription.job.endedAtMs === null) {
         this.#ports.watch(liveJob(row, accepted), "at_once");
       }
     }
     return { kind: "accepted", subscription };
   }
 
-  #postLate(row: AcceptRow, accepted: Extract<AcceptedRow, { kind: "accepted" }>): Promise<void> {
+  /** The job had ended: its event goes to the subscription at once, from memory unless it is large. */
+  #deliver(row: AcceptRow, accepted: Accepted): void {
+    const { owedDeliveryId: id, owedEvent: event } = accepted;
+    if (id === null) return;
+    if (event === null) {
+      this.#inBackground(this.#ports.deliver([{ shardId: row.shardId, id }]));
+    } else {
+      this.#ports.owe([owedDelivery(row, id, event.id)], event, event.resultBytes);
+    }
+  }
+
+  #postLate(row: AcceptRow, accepted: Accepted): Promise<void> {
     const { shardId } = row;
     const id = this.#runtime.uuids(row.nowMs, shardId);
     const { owedDeliveryId, subscription } = accepted;
@@ -257,7 +280,7 @@ export class Acceptor {
   }
 }
 
-function liveJob(row: AcceptRow, accepted: Extract<AcceptedRow, { kind: "accepted" }>): LiveJob {
+function liveJob(row: AcceptRow, accepted: Accepted): LiveJob {
   const { job, jobRowId } = accepted.subscription;
   return {
     id: jobRowId,
@@ -278,6 +301,31 @@ function liveJob(row: AcceptRow, accepted: Extract<AcceptedRow, { kind: "accepte
     lastPolledAtMs: job.lastPolledAtMs,
     lastError: job.lastError,
     progress: job.progress,
+  };
+}
+
+/** As the row was stored. */
+function owedDelivery(row: AcceptRow, id: string, eventId: string): OwedDelivery {
+  return {
+    id,
+    shardId: row.shardId,
+    projectId: row.projectId,
+    subscriptionId: row.subscriptionId,
+    eventId,
+    callbackUrl: row.callbackUrl,
+    callbackOrigin: row.callbackOrigin,
+    payload: row.payload,
+    metadata: row.metadata,
+    headers: row.headers,
+    secret: row.secret,
+    retrySchedule: row.retrySchedule,
+    signatures: row.signatures,
+    wantsMovements: (row.events & MOVEMENTS) !== 0,
+    trace: row.trace,
+    fetchResult: (row.events & WANTS_RESULT_FETCHED) !== 0,
+    attemptCount: 0,
+    attemptsBefore: 0,
+    nextAttemptAtMs: row.nowMs,
   };
 }
 

@@ -49,6 +49,7 @@ export async function openOutageScene() {
     ...noLimit,
     findUsedKey: (key, deadline) => findIdempotencyKey(database.within(deadline), key),
     watch: (job) => void watched.push(job.jobId),
+    owe: () => undefined,
     deliver: () => Promise.resolve(),
     post: () => Promise.resolve(),
   });

@@ -61,6 +61,7 @@ beforeEach(async () => {
       held.add(job.id);
       watched.set(PROJECT_ID, held.size);
     },
+    owe: () => undefined,
     deliver: () => Promise.resolve(),
     post: () => Promise.resolve(),
   });

@@ -44,6 +44,7 @@ function ports(): AcceptorPorts {
       }),
     findUsedKey: () => Promise.resolve(used),
     watch: () => undefined,
+    owe: () => undefined,
     deliver: () => Promise.resolve(),
     post: () => Promise.resolve(),
   };
@@ -57,6 +58,7 @@ function accepted(row: AcceptRow, subscriptionCount: number): AcceptedRow {
     providerVersionId: null,
     processingAnnounced: false,
     owedDeliveryId: null,
+    owedEvent: null,
     subscription: {
       ...row,
       id: row.subscriptionId,

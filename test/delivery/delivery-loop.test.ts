@@ -52,6 +52,13 @@ test("while no name server answers, nothing counts as attempted, and one goes ah
 });
 
 describe("what is owed is sent", () => {
+  test("with one reading for all that are named in the same turn", async () => {
+    const owed = await harness.owe(20);
+    await Promise.all(owed.map(({ shardId, id }) => harness.loop.deliver([{ shardId, id }])));
+    await harness.over(20);
+    expect(harness.reads.all.filter((name) => name === "load-deliveries")).toHaveLength(1);
+  });
+
   test("when nobody handed it over, by reading it", async () => {
     const [delivery] = await harness.owe(1);
     await harness.nextRead();

@@ -3,17 +3,18 @@ import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { Acceptor, type AcceptOutcome } from "../../src/intake/acceptor.ts";
 import type { RowKey } from "../../src/intake/mail-reader.ts";
-import { eventMask } from "../../src/core/delivery/event.ts";
+import { eventMask, WANTS_RESULT_FETCHED } from "../../src/core/delivery/event.ts";
 import { shardOfUuid } from "../../src/core/ids/ids.ts";
 import { shardOfJob } from "../../src/core/ids/shard.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
-import type { AcceptRequest } from "../../src/store/writes/accept-row.ts";
+import type { AcceptRequest, OwedEvent } from "../../src/store/writes/accept-row.ts";
 import type { Database } from "../../src/store/db/database.ts";
 import { findIdempotencyKey } from "../../src/store/subscriptions/find-idempotency-key.ts";
 import { QueueFullError } from "../../src/store/writes/group-commit.ts";
 import { type LiveJob, loadJobs } from "../../src/store/jobs/load-jobs.ts";
 import { postMail, takeMail } from "../../src/store/writes/mailbox.ts";
-import { recordEvents } from "../../src/store/writes/record-events.ts";
+import { loadDeliveries, type LoadedDelivery } from "../../src/store/deliveries/load-deliveries.ts";
+import { type EventRow, recordEvents } from "../../src/store/writes/record-events.ts";
 import type { Writers } from "../../src/store/writes/writers.ts";
 import { openWriters } from "../support/writers.ts";
 import { openTestDatabase } from "../support/database.ts";
@@ -31,7 +32,10 @@ let acceptor: Acceptor;
 /** Asked once before the row is stored and once after. */
 let owns: boolean[];
 let watched: LiveJob[];
+/** Named by their ids, to be read. */
 let delivered: RowKey[];
+/** Handed over in memory. */
+let owed: LoadedDelivery[];
 /** Set to let the hand-over by mailbox fail. */
 let postFailure: Error | null;
 let isFull: boolean;
@@ -53,6 +57,7 @@ beforeEach(async () => {
   owns = [true, true];
   watched = [];
   delivered = [];
+  owed = [];
   postFailure = null;
   isFull = false;
   acceptor = newAcceptor();
@@ -67,6 +72,10 @@ function newAcceptor(): Acceptor {
     ...noLimit,
     findUsedKey: (key) => findIdempotencyKey(database, key),
     watch: (job) => void watched.push(job),
+    owe: (deliveries, event, resultBytes) => {
+      for (const delivery of deliveries)
+        owed.push({ delivery, event, resultBytes, wasTooLarge: false });
+    },
     deliver: (keys) => {
       delivered.push(...keys);
       return Promise.resolve();
@@ -171,9 +180,9 @@ describe("an accepted subscription", () => {
 });
 
 describe("a subscription for a job that has ended", () => {
-  async function endedJob(jobId: string): Promise<void> {
+  async function endedJob(jobId: string, ending: Partial<EventRow> = {}): Promise<void> {
     const job = await accepted(jobId);
-    await recordEvents(database, [completedRow(job)]);
+    await recordEvents(database, [completedRow(job, ending)]);
     watched = [];
   }
 
@@ -187,8 +196,69 @@ describe("a subscription for a job that has ended", () => {
     await endedJob("job-1");
     const late = await accepted("job-1");
     expect(late.status).toBe("delivering");
+    expect(owed.map(({ delivery }) => delivery.id)).toEqual([await owedTo(late)]);
+    expect([watched, delivered]).toEqual([[], []]);
+  });
+
+  test("is handed over in memory exactly as it would be loaded from the database", async () => {
+    await endedJob("job-1", {
+      upstreamCreatedAt: "2026-01-01",
+      error: 'a "quoted" \\ error',
+      result: '{"pages": [1.10, "ä\\u0000"]}',
+      resultBytes: 30,
+    });
+    const sealed = { headers: "sealed headers", secret: "sealed secret" };
+    const late = await accepted("job-1", {
+      events: eventMask(["job.completed", "job.processing"]) | WANTS_RESULT_FETCHED,
+      metadata: '{"invoice":17}',
+      payload: "full",
+      retrySchedule: "[5,30]",
+      signatures: 2,
+      trace: "00-trace",
+      sealFor: () => sealed,
+    });
+    const loaded = await loadDeliveries(
+      database,
+      [{ shardId: late.shardId, id: await owedTo(late) }],
+      1000,
+    );
+    const [{ delivery, event, ...rest } = expect.fail("nothing was handed over")] = owed;
+    expect(loaded).toEqual([
+      expect.objectContaining({ delivery: expect.objectContaining(delivery), ...rest }),
+    ]);
+    const { id, resultBytes: _, ...content } = event as OwedEvent;
+    expect(loaded[0]?.event).toMatchObject({ eventId: id, ...content });
+  });
+
+  test("is read from the database when the event is too large to come along", async () => {
+    const result = JSON.stringify("x".repeat(20_000));
+    await endedJob("job-1", { result, resultBytes: result.length });
+    const late = await accepted("job-1");
     expect(delivered).toEqual([{ shardId: late.shardId, id: await owedTo(late) }]);
-    expect(watched).toEqual([]);
+    expect(owed).toEqual([]);
+  });
+
+  test("costs a statement for all that come together, and writes the ended job no more", async () => {
+    await endedJob("job-1");
+    await endedJob("job-2");
+    const jobVersions = () => sql`select ctid::text, xmin::text from jobs order by id`;
+    const before = await jobVersions();
+    const statements = vi.spyOn(database, "run");
+    const transactions = vi.spyOn(database, "transaction");
+    const late = await Promise.all(
+      Array.from({ length: 60 }, (_, index) => accepted(`job-${1 + (index % 2)}`)),
+    );
+    expect(statements.mock.calls.map(([name]) => name)).toEqual(["accept-subscriptions"]);
+    expect(transactions.mock.calls).toEqual([]);
+    statements.mockRestore();
+    transactions.mockRestore();
+    expect(owed.map(({ delivery }) => delivery.subscriptionId).toSorted()).toEqual(
+      late.map(({ id }) => id).toSorted(),
+    );
+    // One event for all that hear of it.
+    expect(new Set(owed.map(({ event }) => event)).size).toBe(2);
+    expect(await jobVersions()).toEqual(before);
+    expect(await sql`select count(*)::int as owed from deliveries`).toEqual([{ owed: 60 + 2 }]);
   });
 
   test("leaves the owner a note about its delivery, whenever the shard was lost", async () => {
@@ -200,7 +270,7 @@ describe("a subscription for a job that has ended", () => {
         { kind: "deliver", subjectId: await owedTo(late) },
       ]);
     }
-    expect(delivered).toEqual([]);
+    expect([owed, delivered]).toEqual([[], []]);
   });
 
   test("that wants another ending is owed nothing, and nobody is told", async () => {
@@ -211,7 +281,7 @@ describe("a subscription for a job that has ended", () => {
       expect(late.status).toBe("delivered");
       expect(await owedTo(late)).toBe("none");
     }
-    expect([watched, delivered]).toEqual([[], []]);
+    expect([watched, owed, delivered]).toEqual([[], [], []]);
     expect(await sql`select id from mailbox`).toEqual([]);
   });
 });

@@ -106,6 +106,35 @@ test("a subscription whose accept waits for the lock that the ending holds is ow
   ]);
 });
 
+test("a job that has ended stays locked, and is not written, until a late subscription to it is stored", async () => {
+  const first = await acceptOne("job-1");
+  const { shardId, jobRowId } = first.subscription;
+  await recordEvents(database, [completedRow({ shardId, jobRowId })]);
+  const late = acceptRow("job-1");
+  const jobVersion = () => blocker`select ctid::text, xmin::text from jobs where id = ${jobRowId}`;
+  const before = await jobVersion();
+
+  let accepted: Promise<AcceptedRow[]> | undefined;
+  let unlocked: postgres.Row[] = [];
+  await blocker
+    .begin(async (sql) => {
+      await sql`insert into subscriptions (shard_id, id, project_id, job_row_id, callback_url,
+          callback_origin, events, payload, metadata, created_at)
+        values (${shardId}, ${late.subscriptionId}, ${PROJECT_ID}, ${jobRowId}, '', '', 1, 'full',
+          '{}', now())`;
+      accepted = acceptSubscriptions(database, [late]);
+      await statementsWait(blocker, 1);
+      // As retention asks for jobs to remove.
+      unlocked = await blocker`select id from jobs where id = ${jobRowId} for update skip locked`;
+      throw new Error("let them go");
+    })
+    .catch(() => undefined);
+
+  expect(unlocked).toEqual([]);
+  expect(await accepted).toMatchObject([{ owedDeliveryId: expect.any(String) }]);
+  expect(await jobVersion()).toEqual(before);
+});
+
 test("however accepts and the ending interleave, each accepted subscription is owed exactly one delivery", async () => {
   const first = await acceptOne("job-1");
   const { shardId, jobRowId } = first.subscription;

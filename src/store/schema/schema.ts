@@ -152,7 +152,7 @@ export const jobs = pgTable(
     status: text("status").notNull().$type<JobStatus>(),
     acceptedAt: time("accepted_at").notNull(),
     deadlineAt: time("deadline_at").notNull(),
-    /** Subscriptions made to it, closed ones included. */
+    /** Subscriptions made to it until it ended, closed ones included. */
     subscriptionCount: integer("subscription_count").notNull().default(0),
     /** Union of its subscriptions' event masks. */
     wantedEvents: smallint("wanted_events").notNull(),

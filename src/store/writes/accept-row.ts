@@ -1,3 +1,4 @@
+import type { EventContent } from "../../core/delivery/event.ts";
 import type { PayloadMode } from "../schema/schema.ts";
 import type { SubscriptionRecord } from "../subscriptions/subscription-record.ts";
 
@@ -59,6 +60,12 @@ export interface AcceptRow extends Omit<AcceptRequest, "sealFor">, SealedParts {
   readonly mailId: string | null;
 }
 
+/** A stored event with all that its callbacks are made from. */
+export interface OwedEvent extends EventContent {
+  readonly id: string;
+  readonly resultBytes: number;
+}
+
 export type AcceptedRow =
   | {
       readonly kind: "accepted";
@@ -71,6 +78,8 @@ export type AcceptedRow =
       readonly processingAnnounced: boolean;
       /** Of a job that had already ended: the delivery owed from its stored event. */
       readonly owedDeliveryId: string | null;
+      /** The event that it is about; null when its result is too large to come along. */
+      readonly owedEvent: OwedEvent | null;
     }
   /** The idempotency key was used before, perhaps by a row of this very batch. */
   | { readonly kind: "key_used" };

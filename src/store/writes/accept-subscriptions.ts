@@ -1,7 +1,8 @@
 import { EVENT_TYPES } from "../../core/delivery/event.ts";
-import type { AcceptedRow, AcceptRow } from "./accept-row.ts";
+import type { AcceptedRow, AcceptRow, OwedEvent } from "./accept-row.ts";
 import type { CallOptions } from "../db/bounded-calls.ts";
 import type { Database } from "../db/database.ts";
+import { errorCode } from "../db/errors.ts";
 import { owedDeliveryId } from "./owed-delivery-id.ts";
 import { rowSource } from "../sql/row-source.ts";
 import type { JobStatus } from "../schema/schema.ts";
@@ -47,17 +48,22 @@ const KEYS = rowSource(
   INPUT.nextParameter,
 );
 
+/** A larger result is read with its delivery, so that no batch brings much more than it stores. */
+const EVENT_RESULT_BYTES_MAX = 16 * 1024;
+
 /** The position in it is the event's mask bit, as in core/delivery/event.ts. */
 const EVENT_TYPE_ARRAY = `array[${EVENT_TYPES.map((type) => `'${type}'`).join(", ")}]`;
 
 /**
  * Stores a batch of subscriptions in one statement.
  *
- * Late is never lost: upserting the job takes its row lock and returns the newest version of the
- * row, so `ended_at` and `last_event_id` are current even if an ending was committed while this
- * statement waited for the lock. A job that had ended gives the subscription its delivery here; for
- * any other, the lock is held until these rows are committed, and the ending, which takes the lock
- * first and reads the subscriptions in a later statement, sees them.
+ * Late is never lost: upserting the job takes its row's lock and looks at the newest version of the
+ * row. A live job is returned from there, and the lock is held until these rows are committed: the
+ * ending, which takes the lock first and reads the subscriptions in a later statement, sees them. A
+ * job that has ended is final, so it is locked and not written; it is read from this statement's
+ * snapshot and gives the subscription its delivery here. If the ending was committed after that
+ * snapshot was taken, the job is found neither way: its rows are refused for want of a job
+ * (`isJobMissing`), which undoes the whole statement, and it is run again.
  */
 const ACCEPT = `
 with claimed as (
@@ -94,15 +100,32 @@ watched as (
   order by "shardId", "connectionId", "jobId", "paramsDigest"
   on conflict (shard_id, connection_id, job_id, params_digest) do update set
     -- A job that is watched keeps the definition it started with.
-    provider_version_id = case when job.status = 'unwatched' and job.ended_at is null
+    provider_version_id = case when job.status = 'unwatched'
       then excluded.provider_version_id else job.provider_version_id end,
     wanted_events = job.wanted_events | excluded.wanted_events,
     subscription_count = job.subscription_count + excluded.subscription_count,
-    deadline_at = case when job.ended_at is null
-      then greatest(job.deadline_at, excluded.deadline_at) else job.deadline_at end,
-    status = case when job.status = 'unwatched' and job.ended_at is null
-      then 'pending' else job.status end
+    deadline_at = greatest(job.deadline_at, excluded.deadline_at),
+    status = case when job.status = 'unwatched' then 'pending' else job.status end
+  where job.ended_at is null
   returning *
+),
+ended as materialized (
+  select job.*
+  from (
+    select distinct "shardId", "connectionId", "jobId", "paramsDigest"
+    from fresh left join watched
+      on watched.shard_id = "shardId" and watched.connection_id = "connectionId"
+      and watched.job_id = "jobId" and watched.params_digest = "paramsDigest"
+    where watched.id is null
+  ) as rest
+  -- Looked up one by one, whatever the statistics say.
+  cross join lateral (
+    select * from jobs
+    where jobs.shard_id = rest."shardId" and jobs.connection_id = rest."connectionId"
+      and jobs.job_id = rest."jobId" and jobs.params_digest = rest."paramsDigest"
+    limit 1
+  ) as job
+  where job.ended_at is not null
 ),
 placed as materialized (
   select fresh.*, job.id as watched_id, job.provider_version_id,
@@ -117,7 +140,7 @@ placed as materialized (
       and accepted_at = to_timestamp("nowMs"::float8 / 1000)
       and deadline_at = to_timestamp(("nowMs" + "deadlineMs")::float8 / 1000)
       and processing_event_id is null and poll_count = 0 as is_as_wished
-  from fresh join watched as job
+  from fresh left join (select * from watched union all select * from ended) as job
     on job.shard_id = "shardId" and job.connection_id = "connectionId" and job.job_id = "jobId"
     and job.params_digest = "paramsDigest"
 ),
@@ -149,7 +172,7 @@ handed_over as (
   from placed where "mailId" is not null and (is_owed or ended_at is null)
   on conflict (shard_id, id) do nothing
 )
-select "subscriptionId" as subscription_id, told.*
+select "subscriptionId" as subscription_id, told.*, null as event
 from placed
 left join lateral (
   select watched_id as job_row_id, job_status, wanted_events, provider_version_id,
@@ -158,8 +181,24 @@ left join lateral (
     round(date_part('epoch', deadline_at) * 1000) as deadline_at_ms,
     round(date_part('epoch', ended_at) * 1000) as ended_at_ms,
     poll_count, round(date_part('epoch', last_polled_at) * 1000) as last_polled_at_ms,
-    last_error, progress, case when is_owed then owed_id end as owed_delivery_id
+    last_error, progress, case when is_owed then owed_id end as owed_delivery_id,
+    case when is_owed then last_event_id end as owed_event_id
 ) as told on not is_as_wished
+union all
+-- Each event once that is owed from here, so that nothing has to be read to send it.
+select null, null, null, null, null, null, null, null, null, null, null, null, null, null, null,
+  id, row_to_json(told)::text
+from (
+  select distinct "shardId", last_event_id from placed where is_owed and "mailId" is null
+) as owed
+cross join lateral (
+  select id, type, round(date_part('epoch', occurred_at) * 1000) as "occurredAtMs",
+    job_id as "jobId", provider, upstream_created_at as "createdAt",
+    upstream_updated_at as "updatedAt", error, result, result_bytes as "resultBytes", progress,
+    result_fetch as "resultFetch"
+  from events where shard_id = "shardId" and id = last_event_id
+    and result_bytes <= ${EVENT_RESULT_BYTES_MAX}
+) as told
 `;
 
 /** The job of a subscription, and what it is owed, as they are stored. */
@@ -178,12 +217,22 @@ interface PlacedJob {
   readonly last_error: string | null;
   readonly progress: string | null;
   readonly owed_delivery_id: string | null;
+  readonly owed_event_id: string | null;
 }
 
-type PlacedRow = { readonly subscription_id: string } & (
+type PlacedRow = { readonly event: null; readonly subscription_id: string } & (
   | PlacedJob
   | Readonly<Record<keyof PlacedJob, null>>
 );
+
+interface EventOfRow {
+  /** JSON of an `OwedEvent`. */
+  readonly event: string;
+  readonly owed_event_id: string;
+}
+
+/** A job that ends while its subscription is accepted is met in that state once. */
+const RUNS_MAX = 5;
 
 /** Stores the batch and returns one outcome a row, in the order given. */
 export async function acceptSubscriptions(
@@ -195,17 +244,46 @@ export async function acceptSubscriptions(
     ...INPUT.parameters(rows),
     ...KEYS.parameters(rows.filter(({ idempotencyKey }) => idempotencyKey !== null)),
   ];
-  const placed = await database.run(
-    "accept-subscriptions",
-    (sql) => sql.unsafe<PlacedRow[]>(ACCEPT, parameters, { prepare: true }),
-    options,
+  const stored = await runAgainIfJobMissing(() =>
+    database.run(
+      "accept-subscriptions",
+      (sql) => sql.unsafe<(PlacedRow | EventOfRow)[]>(ACCEPT, parameters, { prepare: true }),
+      options,
+    ),
   );
-  const bySubscription = new Map(placed.map((row) => [row.subscription_id, row]));
+  const placed = new Map<string, PlacedRow>();
+  const events = new Map<string, OwedEvent>();
+  for (const row of stored) {
+    if (row.event === null) placed.set(row.subscription_id, row);
+    else events.set(row.owed_event_id, JSON.parse(row.event) as OwedEvent);
+  }
   return rows.map((row) => {
-    const stored = bySubscription.get(row.subscriptionId);
-    if (stored === undefined) return { kind: "key_used" };
-    return accepted(row, stored.job_row_id === null ? jobAsWished(row) : stored);
+    const found = placed.get(row.subscriptionId);
+    if (found === undefined) return { kind: "key_used" };
+    return accepted(row, found.job_row_id === null ? jobAsWished(row) : found, events);
   });
+}
+
+async function runAgainIfJobMissing<T>(run: () => Promise<T>): Promise<T> {
+  for (let runs = 1; ; runs += 1) {
+    try {
+      return await run();
+    } catch (error) {
+      if (runs === RUNS_MAX || !isJobMissing(error)) throw error;
+    }
+  }
+}
+
+const NOT_NULL_VIOLATION = "23502";
+
+/** Whether the statement was undone since a job had ended after its snapshot was taken. */
+function isJobMissing(error: unknown): boolean {
+  return (
+    errorCode(error) === NOT_NULL_VIOLATION &&
+    error instanceof Error &&
+    "column_name" in error &&
+    error.column_name === "job_row_id"
+  );
 }
 
 /** The job of a row that made it and was alone in that. */
@@ -225,10 +303,16 @@ function jobAsWished(row: AcceptRow): PlacedJob {
     last_error: null,
     progress: null,
     owed_delivery_id: null,
+    owed_event_id: null,
   };
 }
 
-function accepted(row: AcceptRow, stored: PlacedJob): AcceptedRow {
+function accepted(
+  row: AcceptRow,
+  stored: PlacedJob,
+  events: ReadonlyMap<string, OwedEvent>,
+): AcceptedRow {
+  const { owed_event_id: eventId } = stored;
   return {
     kind: "accepted",
     wantedEvents: stored.wanted_events,
@@ -236,6 +320,7 @@ function accepted(row: AcceptRow, stored: PlacedJob): AcceptedRow {
     providerVersionId: stored.provider_version_id,
     processingAnnounced: stored.processing_announced,
     owedDeliveryId: stored.owed_delivery_id,
+    owedEvent: eventId === null ? null : (events.get(eventId) ?? null),
     subscription: {
       id: row.subscriptionId,
       shardId: row.shardId,
