@@ -74,6 +74,12 @@ export interface Config {
   readonly fetchedResultBytesMax: number;
   /** How long a link to a result is good. */
   readonly resultLinkTtlMs: number;
+  /** Of requests that are passed on. */
+  readonly via: {
+    readonly connectTimeoutMs: number;
+    /** Without a byte in either direction. */
+    readonly idleTimeoutMs: number;
+  };
   readonly redeliveriesPerSecond: number;
   /** How long what is over is kept. */
   readonly keptForMs: number;
@@ -177,6 +183,12 @@ function readConfig(settings: SettingReader, terminal: boolean): Config {
       104_857_600,
     resultLinkTtlMs:
       (settings.read("RINGBACK_RESULT_LINK_TTL_S", wholeNumber(1, 2_592_000)) ?? 86_400) * 1000,
+    via: {
+      connectTimeoutMs:
+        settings.read("RINGBACK_VIA_CONNECT_TIMEOUT_MS", wholeNumber(100, 10_000)) ?? 10_000,
+      idleTimeoutMs:
+        settings.read("RINGBACK_VIA_IDLE_TIMEOUT_MS", wholeNumber(100, 3_600_000)) ?? 120_000,
+    },
     redeliveriesPerSecond:
       settings.read("RINGBACK_REDELIVERIES_PER_SECOND", wholeNumber(1, 10_000)) ?? 100,
     keptForMs:

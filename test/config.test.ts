@@ -113,6 +113,8 @@ const TEXTS: Record<string, { wrong: string[]; right: string[] }> = {
     right: ["5", "0.01, 0.5,604800"],
   },
   RINGBACK_CALLBACK_TIMEOUT_MS: { wrong: ["99", "120001", "1s"], right: ["100", "120000"] },
+  RINGBACK_VIA_CONNECT_TIMEOUT_MS: { wrong: ["99", "10001"], right: ["100", "10000"] },
+  RINGBACK_VIA_IDLE_TIMEOUT_MS: { wrong: ["99", "3600001"], right: ["100", "3600000"] },
   RINGBACK_TRANSFER_BYTES_PER_SECOND_MIN: { wrong: ["-1", "1000001"], right: ["0", "1000000"] },
   RINGBACK_NAME_SERVERS: {
     wrong: ["dns.example", "10.0.0.2:0", "10.0.0.2:a", "10.0.0.0/8", ","],
@@ -186,6 +188,7 @@ describe("with nothing set", () => {
       ),
       callbackTimeoutMs: 15_000,
       transferBytesPerSecondMin: 1024,
+      via: { connectTimeoutMs: 10_000, idleTimeoutMs: 120_000 },
       callbackConcurrency: 32,
       callbackRequestsPerSecond: null,
       inlineResultBytesMax: 262_144,

@@ -13,7 +13,7 @@ const LAYERS = [
   ["main.ts"],
   ["cli"],
   ["gateway"],
-  ["api", "sandbox"],
+  ["api", "sandbox", "via"],
   ["cluster"],
   ["intake"],
   ["polling", "delivery"],
@@ -36,7 +36,7 @@ const HOMES_OF_PACKAGES: Readonly<Record<string, readonly string[]>> = {
   undici: ["outbound"],
   hono: ["api", "sandbox", "gateway"],
   "@hono/node-server": ["api"],
-  "@hono/zod-openapi": ["api", "sandbox"],
+  "@hono/zod-openapi": ["api", "sandbox", "via"],
 };
 
 const SRC = resolve(import.meta.dirname, "../src");

@@ -36,6 +36,11 @@ const ON_EVERY_ANSWER = [
 export interface HttpServerOptions {
   /** Answers a request; Hono's `fetch`. */
   readonly fetch: (request: Request, env: object) => Response | Promise<Response>;
+  /**
+   * Answers, in place of `fetch`, requests whose bodies are passed on as they come; null for all
+   * others. A request like that may take as long as it moves.
+   */
+  readonly passOn?: (request: IncomingMessage, response: ServerResponse) => Promise<void> | null;
   readonly host: string;
   /** 0 picks a free port. */
   readonly port: number;
@@ -55,14 +60,14 @@ export class HttpServer implements Service {
   #started: Promise<void> | null = null;
   #stopped: Promise<void> | null = null;
   #isDraining = false;
-  /** Answers that are not sent yet. */
-  readonly #inProgress = new Set<ServerResponse>();
+  /** Requests whose answers are not sent yet. */
+  #inProgress = 0;
   #lastRequestAt = -Infinity;
 
   constructor(runtime: Pick<Runtime, "clock">, options: HttpServerOptions) {
     this.#runtime = runtime;
     this.#options = options;
-    const { requestTimeoutMs = REQUEST_TIMEOUT_MS } = options;
+    const { requestTimeoutMs = REQUEST_TIMEOUT_MS, passOn = () => null } = options;
     const listener = getRequestListener(options.fetch, { errorHandler: answerMalformed });
     const connections = new ClientConnections<Socket>(options.connections);
     const answer = (request: IncomingMessage, response: ServerResponse): void => {
@@ -74,19 +79,25 @@ export class HttpServer implements Service {
         refuseHost(response);
         return;
       }
-      this.#inProgress.add(response);
+      this.#inProgress += 1;
       for (const [name, value] of ON_EVERY_ANSWER) response.setHeader(name, value);
       // HTTP/1.0 need not name a host, and checks of load balancers don't.
       if (request.httpVersion === "1.0") request.headers.host ??= "localhost";
       connections.began(request.socket);
-      void listener(request, response).finally(() => {
-        this.#inProgress.delete(response);
+      const passing = passOn(request, response);
+      if (passing === null) {
+        if (expectsContinue(request)) response.writeContinue();
+        limitArrival(request, requestTimeoutMs);
+      }
+      void (passing ?? listener(request, response)).finally(() => {
+        this.#inProgress -= 1;
         connections.ended(request.socket);
       });
     };
     this.#server = createServer(
       {
-        requestTimeout: requestTimeoutMs,
+        // Of a whole request it is kept by `limitArrival`, which makes an exception.
+        requestTimeout: 0,
         headersTimeout: Math.min(HEADERS_TIMEOUT_MS, requestTimeoutMs),
         connectionsCheckingInterval: Math.min(1_000, requestTimeoutMs),
         keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
@@ -103,6 +114,7 @@ export class HttpServer implements Service {
     this.#server.on("clientError", refuseConnection);
     // An expectation that nobody knows may be ignored; Node's own answer to it has no body.
     this.#server.on("checkExpectation", answer);
+    this.#server.on("checkContinue", answer);
     this.#server.on("connect", (_request, socket) => refuseProxying(socket));
     // A connection that can't be accepted, for want of descriptors or memory, is its client's loss.
     this.#server.on("error", () => undefined);
@@ -134,10 +146,6 @@ export class HttpServer implements Service {
    */
   beginDraining(): void {
     this.#isDraining = true;
-    // Some of them have waited for long.
-    for (const response of this.#inProgress) {
-      if (!response.headersSent) response.setHeader("connection", "close");
-    }
   }
 
   /**
@@ -145,7 +153,7 @@ export class HttpServer implements Service {
    * then cuts off what is left.
    */
   stop(): Promise<void> {
-    this.beginDraining();
+    this.#isDraining = true;
     this.#stopped ??= this.#started === null ? Promise.resolve() : this.#drain();
     return this.#stopped;
   }
@@ -175,7 +183,7 @@ export class HttpServer implements Service {
         const elapsedMs = nowMs - startedAt;
         const isOver =
           elapsedMs >= stopTimeoutMs ||
-          (elapsedMs >= UNFINISHED_REQUESTS_MS && this.#inProgress.size === 0);
+          (elapsedMs >= UNFINISHED_REQUESTS_MS && this.#inProgress === 0);
         if (isOver) this.#server.closeAllConnections();
         else if (nowMs - Math.max(this.#lastRequestAt, startedAt) >= QUIET_MS) {
           this.#server.closeIdleConnections();
@@ -230,6 +238,25 @@ function answerMalformed(): Response {
     status: PROBLEMS[of.code].status,
     headers: { "content-type": PROBLEM_TYPE },
   });
+}
+
+function expectsContinue({ headers }: IncomingMessage): boolean {
+  return headers.expect?.toLowerCase() === "100-continue";
+}
+
+/** Refuses a request whose body is not there in time, as the parser does with slow heads. */
+function limitArrival(request: IncomingMessage, withinMs: number): void {
+  if (request.complete || !hasBody(request)) return;
+  const { socket } = request;
+  const timer = setTimeout(() => {
+    if (!request.complete) endWith(socket, problemOfParser("ERR_HTTP_REQUEST_TIMEOUT"));
+  }, withinMs);
+  request.once("close", () => clearTimeout(timer));
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  const length = headers["content-length"];
+  return headers["transfer-encoding"] !== undefined || (length !== undefined && length !== "0");
 }
 
 /** What the HTTP parser refuses never becomes a request: the answer is written by hand. */

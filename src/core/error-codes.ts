@@ -42,9 +42,13 @@ export const PROBLEMS = {
   too_many_live_jobs: { status: 429, title: "Too many live jobs" },
   headers_too_large: { status: 431, title: "The headers are too large" },
   internal_error: { status: 500, title: "Internal error" },
+  upgrade_refused: { status: 501, title: "Upgrades are not passed on" },
+  upstream_failed: { status: 502, title: "The upstream could not be reached" },
+  upstream_busy: { status: 503, title: "The connection to the upstream is busy" },
   overloaded: { status: 503, title: "Overloaded" },
   database_unavailable: { status: 503, title: "The database is unavailable" },
   not_ready: { status: 503, title: "Not ready" },
+  upstream_timeout: { status: 504, title: "The upstream took too long" },
 } as const satisfies Readonly<Record<string, { readonly status: number; readonly title: string }>>;
 
 export type ProblemCode = keyof typeof PROBLEMS;

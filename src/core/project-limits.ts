@@ -128,12 +128,6 @@ const PROJECT_LIMITS = {
     byDefault: 10,
     counts: "Redeliveries of many that have not ended.",
   },
-  requests_waiting: {
-    kind: "concurrency",
-    unit: "requests",
-    byDefault: 2_000,
-    counts: "Requests that wait for the end of a job; more wait for a moment, then are refused.",
-  },
   callback_tests_running: {
     kind: "concurrency",
     unit: "requests",
@@ -152,6 +146,12 @@ const PROJECT_LIMITS = {
     unit: "lookups",
     byDefault: 8,
     counts: "Host names that are being looked up at once; more wait for their turn.",
+  },
+  via_requests: {
+    kind: "concurrency",
+    unit: "requests",
+    byDefault: 256,
+    counts: "Requests that are being sent through the gateway (`/via/…`); more are refused.",
   },
   upstream_connections: {
     kind: "concurrency",

@@ -17,7 +17,6 @@ import { PROJECT_LIMIT_NAMES, type ProjectLimitName } from "../core/project-limi
 import type { FairSemaphore } from "../lanes/fair-semaphore.ts";
 import { registerDeliveryGauges } from "../delivery/delivery-gauges.ts";
 import { DeliveryEngine } from "../delivery/delivery-engine.ts";
-import { EndingWaits } from "../delivery/waits/ending-waits.ts";
 import { FanOutRunner } from "../delivery/fan-out-runner.ts";
 import { RedeliveryRunner } from "../delivery/redelivery-runner.ts";
 import type { OperatorOrigins } from "../outbound/guard/operator-origins.ts";
@@ -27,6 +26,7 @@ import { connectionNews, unknownStatusNews } from "../polling/operational-news.t
 import { Poller } from "../polling/poller.ts";
 import { countPoll, registerPollingGauges } from "../polling/polling-gauges.ts";
 import { ProviderDirectory, type SharedProviders } from "../polling/upstream/provider-directory.ts";
+import type { Upstream } from "../polling/upstream/upstream.ts";
 import type { ConnectionLoad } from "../polling/upstream/upstreams.ts";
 import type { LiveJobView } from "../polling/watch/list.ts";
 import type { LiveTrial, LiveTrialOutcome } from "../providers/trial/trial.ts";
@@ -104,8 +104,6 @@ export class Engine {
   readonly writers: Writers;
   readonly #poller: Poller;
   readonly delivery: DeliveryEngine;
-  /** Requests that wait for the end of a job. */
-  readonly endingWaits: EndingWaits;
   readonly #ownership: ShardOwnership;
   readonly #mail: MailReader;
   readonly #sweep: Sweep;
@@ -154,10 +152,6 @@ export class Engine {
       },
     });
     this.#ownership = this.#buildOwnership();
-    this.endingWaits = new EndingWaits(runtime, {
-      ...options,
-      owns: (shardId) => this.#ownership.owns(shardId),
-    });
     this.handOver = this.#buildHandOver();
     const ownedShards = () => this.#ownership.owned;
     this.#mail = new MailReader(runtime, {
@@ -212,7 +206,6 @@ export class Engine {
     await this.delivery.start();
     await this.redeliveries.start();
     await this.#fanOuts.start();
-    await this.endingWaits.start();
   }
 
   /**
@@ -231,7 +224,6 @@ export class Engine {
       this.#housekeeping.stop(),
       this.redeliveries.stop(),
       this.#fanOuts.stop(),
-      this.endingWaits.stop(),
     ];
     await settledWithin(clock, Promise.all(readers), READERS_GRACE_MS);
     const quiet = Promise.all([this.#poller.stop(), this.delivery.stop()]);
@@ -262,6 +254,11 @@ export class Engine {
   /** Asks about a job once, to see what its answer is read as. */
   tryLive(connectionId: string, trial: LiveTrial): Promise<LiveTrialOutcome> {
     return this.#poller.tryLive(connectionId, trial);
+  }
+
+  /** A connection at work: its lane, and how to reach its API. */
+  upstream(connectionId: string): Upstream {
+    return this.#poller.watches.upstream(connectionId);
   }
 
   /** What this node knows of a job it polls, or null. */
@@ -315,7 +312,6 @@ export class Engine {
   async #recordEvent(event: EventRow): Promise<RecordedEvent> {
     const recorded = await this.writers.recordEvent(event);
     if (recorded.fanOut !== null) this.#fanOuts.begin(recorded.fanOut);
-    if (recorded.recorded && event.status !== "processing") this.endingWaits.ended(event.jobRowId);
     return recorded;
   }
 
@@ -403,7 +399,6 @@ export class Engine {
     registerDeliveryGauges(metrics, {
       outbox: this.delivery.loop.outbox,
       fanOuts: this.#fanOuts,
-      endingWaits: this.endingWaits,
       readBacklog: () =>
         withDeadline(clock, SCRAPE_DEADLINE_MS, (deadline) =>
           readDeliveryBacklog(database.within(deadline)),

@@ -7,7 +7,7 @@ import { planMemory } from "../core/memory-plan.ts";
 import { readinessOf } from "../core/readiness.ts";
 import { buildOutbound, reachableHost } from "./egress.ts";
 import { Engine } from "./engine.ts";
-import { HttpServer } from "../api/server.ts";
+import { HttpServer, type HttpServerOptions } from "../api/server.ts";
 import { notReadyAnswer } from "../api/http/not-ready.ts";
 import { createAddressGuard } from "../outbound/guard/address-guard.ts";
 import { CallbackUrlChecker } from "../outbound/guard/callback-url-checker.ts";
@@ -31,6 +31,10 @@ import { createSandbox } from "../sandbox/sandbox.ts";
 import { readProvidersFolder, sharedProviders } from "./shared-providers.ts";
 import { openDatabase, type PooledDatabase } from "../store/db/database.ts";
 import { DatabaseMonitor } from "../store/db/database-monitor.ts";
+import { VIA_PREFIX } from "../via/address.ts";
+import { Via } from "../via/via.ts";
+import { submitThrough } from "../api/submit-through.ts";
+import type { ApiPorts } from "../api/context.ts";
 import { startEmbeddedPostgres } from "../embedded-postgres/start.ts";
 import { checkMigrated, migrate } from "../store/db/migrate.ts";
 import { endAllLeases } from "../store/nodes.ts";
@@ -42,8 +46,6 @@ const STATEMENT_TIMEOUT_MS = 15_000;
 const DATABASE_CLOSE_TIMEOUT_MS = 1_000;
 /** A little longer than a request may take. */
 const REQUESTS_CLOSE_TIMEOUT_MS = 6_000;
-/** The part of the listener's connections on which requests may wait: the rest is for all others. */
-const WAITING_SHARE_MAX = 0.75;
 
 export interface GatewayOptions {
   readonly config: Config;
@@ -109,8 +111,10 @@ async function start(
   // The socket opens before the rest is built, because the rest must know its port.
   let fetch: (request: Request, env: object | undefined) => Response | Promise<Response> =
     notReadyAnswer;
+  let passOn: NonNullable<HttpServerOptions["passOn"]> = () => null;
   const server = new HttpServer(runtime, {
     fetch: (request, env) => fetch(request, env),
+    passOn: (request, response) => passOn(request, response),
     host: config.host,
     port: config.port,
     stopTimeoutMs: REQUESTS_CLOSE_TIMEOUT_MS,
@@ -161,7 +165,6 @@ async function start(
   const drain = async (hurried: Promise<void>): Promise<void> => {
     isStopping = true;
     server.beginDraining();
-    engine.endingWaits.beginStopping();
     if (config.drainMs > 0) await settledWithin(clock, hurried, config.drainMs);
   };
   // Requests under way end while the engine, which some of them wait for, still writes.
@@ -179,7 +182,7 @@ async function start(
     trusts: outbound.trustsCallback,
     peek: (name) => outbound.resolver.peek(name),
   });
-  const app = createApp({
+  const ports: ApiPorts = {
     databaseWithin: (deadline) => database.within(deadline),
     accept: (request, deadline) => engine.accept(request, deadline),
     liveJob: (shardId, jobRowId) => engine.liveJob(shardId, jobRowId),
@@ -188,8 +191,6 @@ async function start(
     redelivered: (deliveries) => engine.handOver.redelivered(deliveries),
     redeliveries: engine.redeliveries,
     testCallback: (test) => engine.delivery.test(test),
-    endingWaits: engine.endingWaits,
-    signedMessage: (loaded) => engine.delivery.message(loaded),
     signingSecretsChanged: (project) => engine.delivery.signingSecretsChanged(project),
     apiKeys: engine.apiKeys,
     refusedKeys,
@@ -243,13 +244,13 @@ async function start(
     hasSandbox: config.sandbox,
     publicUrl,
     inlineResultBytesMax: config.inlineResultBytesMax,
-    requestsWaitingMax: Math.floor(config.clientConnections.connectionsMax * WAITING_SHARE_MAX),
     requestBodiesBytesMax: memory.requestBodiesBytesMax,
     limits: engine.projects,
     projectChanged: () => engine.projects.refresh(),
     clock,
     log,
-  });
+  };
+  const app = createApp(ports);
   if (config.sandbox) {
     app.route(
       "/sandbox",
@@ -264,6 +265,17 @@ async function start(
     );
   }
   fetch = (request, env) => app.fetch(request, env);
+  const via = new Via(runtime, {
+    api: submitThrough(ports),
+    limits: engine.projects,
+    settings: config.via,
+    connections: engine.connections,
+    providers: engine.providers,
+    upstreamOf: (connectionId) => engine.upstream(connectionId),
+    relay: (request, reader) => outbound.upstreamClient.relay(request, reader),
+  });
+  passOn = (request, response) =>
+    request.url?.startsWith(VIA_PREFIX) === true ? via.handle(request, response) : null;
   return {
     url: localUrl,
     generatedApiKey,

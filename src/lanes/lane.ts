@@ -22,6 +22,8 @@ import type { Runtime } from "../runtime/runtime.ts";
  * to see whether requests pass again; only then do the others follow.
  */
 
+const NOTHING: readonly never[] = [];
+
 const PAUSE_MS_INITIAL = 1000;
 const PAUSE_MS_MAX = 60_000;
 
@@ -29,6 +31,8 @@ export class Lane<Item> implements GateVisitor {
   readonly #runtime: Pick<Runtime, "clock">;
   readonly #options: LaneOptions<Item>;
   readonly #queue = new FlatQueue<Item>();
+  /** Start before whatever is due, in the order they came. */
+  readonly #ahead = new Set<Item>();
   readonly #pace: Pace;
   #limits: LaneLimits;
   #share = 1;
@@ -75,7 +79,7 @@ export class Lane<Item> implements GateVisitor {
 
   /** Entries waiting, those that are no longer current included. */
   get queued(): number {
-    return this.#queue.length;
+    return this.#queue.length + this.#ahead.size;
   }
 
   /** How many of its items may be under way at once on this node. */
@@ -91,7 +95,8 @@ export class Lane<Item> implements GateVisitor {
   /** How it stands; looks through all that is due, so for people, not for every poll. */
   load(): LaneLoad {
     const nowMs = this.#runtime.clock.monotonic();
-    const { waiting, oldestDueAtMs } = countDue(this.#queue, nowMs, this.#options.isCurrent);
+    const due = countDue(this.#queue, nowMs, this.#options.isCurrent);
+    const waiting = due.waiting + this.#ahead.size;
     const isPaused = this.pausedUntilMs > nowMs && this.pausedUntilMs !== Infinity;
     // Nobody looks at what falls due while nothing may start, so this does.
     const waitsForRate = this.#pace.nextAtMs(nowMs) > nowMs;
@@ -99,7 +104,7 @@ export class Lane<Item> implements GateVisitor {
     return {
       inFlight: this.#inFlight,
       waiting,
-      behindMs: nowMs - oldestDueAtMs,
+      behindMs: nowMs - due.oldestDueAtMs,
       requestsPerSecond: this.#pace.perSecond,
       hold: waiting === 0 ? null : hold,
       pausedUntilMs: isPaused ? fromMonotonic(this.#runtime.clock, this.pausedUntilMs) : null,
@@ -118,6 +123,17 @@ export class Lane<Item> implements GateVisitor {
     // The common case, an item that is not due, costs a comparison and perhaps a timer.
     if (dueAtMs <= this.#runtime.clock.monotonic()) this.#pump();
     else if (dueAtMs < this.#timerAtMs && this.#inFlight < this.#concurrency) this.#arm();
+  }
+
+  /** Starts the item as soon as the limits allow, before all that are due. Each may wait once. */
+  pushAhead(item: Item): void {
+    this.#ahead.add(item);
+    this.#pump();
+  }
+
+  /** The item of {@link pushAhead} does not wait any more. */
+  withdraw(item: Item): void {
+    this.#ahead.delete(item);
   }
 
   /** An item's work is over. @param era in which it began; left out, the present one */
@@ -177,12 +193,14 @@ export class Lane<Item> implements GateVisitor {
   /** Forgets everything that waits. */
   clear(): void {
     this.#queue.clear();
+    this.#ahead.clear();
   }
 
   /** Starts nothing any more; what is under way still settles. */
   close(): void {
     this.#isClosed = true;
     this.#queue.clear();
+    this.#ahead.clear();
     this.#timer?.cancel();
     this.#timer = null;
   }
@@ -203,6 +221,8 @@ export class Lane<Item> implements GateVisitor {
   /** Starts the item that has been due longest; false when none may start now. */
   #startNext(nowMs: number): boolean {
     this.#hold = null;
+    const [ahead] = this.#ahead.size === 0 ? NOTHING : this.#ahead;
+    if (ahead !== undefined) return this.#startAhead(ahead, nowMs);
     const dueAtMs = this.#queue.peekValue();
     if (dueAtMs === undefined || dueAtMs > nowMs) return false;
     const item = this.#queue.peek();
@@ -213,13 +233,25 @@ export class Lane<Item> implements GateVisitor {
     }
     this.#hold = this.#findHold(nowMs);
     if (this.#hold !== null) return false;
-    this.#pace.take();
     this.#queue.pop();
+    this.#start(item);
+    return true;
+  }
+
+  #startAhead(item: Item, nowMs: number): boolean {
+    this.#hold = this.#findHold(nowMs);
+    if (this.#hold !== null) return false;
+    this.#ahead.delete(item);
+    this.#start(item);
+    return true;
+  }
+
+  #start(item: Item): void {
+    this.#pace.take();
     this.#inFlight += 1;
     this.#isProbeOut = this.#isProbing;
     this.#hasPass = false;
     this.#options.start(item, this.#era);
-    return true;
   }
 
   /** What keeps the next item from starting now. The gate comes last: it counts whom it lets in. */
@@ -297,7 +329,7 @@ export class Lane<Item> implements GateVisitor {
 
   /** Sets the timer for the earliest moment at which the head of the queue could start. */
   #arm(): void {
-    const dueAtMs = this.#queue.peekValue();
+    const dueAtMs = this.#ahead.size > 0 ? 0 : this.#queue.peekValue();
     if (dueAtMs === undefined || this.#isClosed) return;
     // Whoever is under way, or the gate, calls when these are over.
     if (this.#hold === "origin" || this.#isProbeOut) return;

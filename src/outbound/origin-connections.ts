@@ -3,9 +3,14 @@ import type { Client } from "undici";
 import { AnswerTap } from "./exchange/answer-tap.ts";
 import { Dial } from "./dial.ts";
 import { Exchange } from "./exchange/exchange.ts";
-import type { ExchangeOwner, WaitsFor } from "./exchange/exchange.ts";
 import { isConnectionReset } from "./exchange/failure-from-error.ts";
 import { readLeniently } from "./exchange/lenient-head.ts";
+import type { ExchangeOwner, PooledExchange, WaitsFor } from "./exchange/pooled-exchange.ts";
+import {
+  RelayedExchange,
+  type RelayedRequest,
+  type RelayReader,
+} from "./exchange/relayed-exchange.ts";
 import type { OutboundRequest, RequestOutcome } from "./exchange/request-outcome.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
@@ -57,8 +62,8 @@ export class OriginConnections implements ExchangeOwner {
   readonly #runtime: Pick<Runtime, "clock">;
   readonly #options: OriginConnectionsOptions;
   /** The connection of each exchange in flight; null while it waits for one. */
-  readonly #inFlight = new Map<Exchange, Connection | null>();
-  readonly #waiting = new Set<Exchange>();
+  readonly #inFlight = new Map<PooledExchange, Connection | null>();
+  readonly #waiting = new Set<PooledExchange>();
   readonly #idle: Connection[] = [];
   readonly #all = new Set<Connection>();
   #isAskingForTurn = false;
@@ -83,10 +88,21 @@ export class OriginConnections implements ExchangeOwner {
 
   send(request: OutboundRequest): Promise<RequestOutcome> {
     const exchange = new Exchange(request, this);
+    this.#begin(exchange);
+    return exchange.outcome;
+  }
+
+  /** Sends a request whose bodies are streamed; `reader` gets the answer. */
+  relay(request: RelayedRequest, reader: RelayReader): RelayedExchange {
+    const exchange = new RelayedExchange(request, reader, this);
+    this.#begin(exchange);
+    return exchange;
+  }
+
+  #begin(exchange: PooledExchange): void {
     const connection = this.#take();
     if (connection === null) this.#wait(exchange);
     else this.#dispatch(exchange, connection);
-    return exchange.outcome;
   }
 
   get idleCount(): number {
@@ -99,7 +115,7 @@ export class OriginConnections implements ExchangeOwner {
     if (connection !== undefined) this.#dropIfIdle(connection);
   }
 
-  waitsFor(exchange: Exchange): WaitsFor {
+  waitsFor(exchange: PooledExchange): WaitsFor {
     const connection = this.#inFlight.get(exchange) ?? null;
     if (connection !== null) return connection.dial.stage === "looking_up" ? "name" : "peer";
     // Its own connections are all in use, or there was no turn for one more.
@@ -110,7 +126,7 @@ export class OriginConnections implements ExchangeOwner {
   expire(nowMs: number): void {
     for (const exchange of this.#inFlight.keys()) {
       if (exchange.deadlineMs <= nowMs) exchange.expire();
-      else exchange.checkRate(nowMs, this.#options.bytesPerSecondMin);
+      else exchange.check(nowMs, this.#options.bytesPerSecondMin);
     }
   }
 
@@ -128,7 +144,7 @@ export class OriginConnections implements ExchangeOwner {
     await Promise.all(connections.map(({ client }) => client.destroy()));
   }
 
-  onSettled(exchange: Exchange, reusable: boolean): void {
+  onSettled(exchange: PooledExchange, reusable: boolean): void {
     const connection = this.#inFlight.get(exchange) ?? null;
     this.#inFlight.delete(exchange);
     if (connection === null) this.#waiting.delete(exchange);
@@ -136,11 +152,11 @@ export class OriginConnections implements ExchangeOwner {
     if (this.#inFlight.size === 0) this.#options.onQuiet(this);
   }
 
-  statusOf(exchange: Exchange): number | null {
+  statusOf(exchange: PooledExchange): number | null {
     return this.#inFlight.get(exchange)?.tap.status ?? null;
   }
 
-  resendIfStale(exchange: Exchange, error: unknown): boolean {
+  resendIfStale(exchange: PooledExchange, error: unknown): boolean {
     const connection = this.#inFlight.get(exchange);
     if (!connection?.used || !isConnectionReset(error)) return false;
     this.#discard(connection);
@@ -149,7 +165,7 @@ export class OriginConnections implements ExchangeOwner {
     return true;
   }
 
-  resendLeniently(exchange: Exchange): boolean {
+  resendLeniently(exchange: PooledExchange): boolean {
     const connection = this.#inFlight.get(exchange);
     if (!connection || connection.isLenient) return false;
     this.#options.leniency.need();
@@ -158,13 +174,13 @@ export class OriginConnections implements ExchangeOwner {
     return true;
   }
 
-  #wait(exchange: Exchange): void {
+  #wait(exchange: PooledExchange): void {
     this.#inFlight.set(exchange, null);
     this.#waiting.add(exchange);
     this.#askForTurn();
   }
 
-  #sendOnNew(exchange: Exchange): void {
+  #sendOnNew(exchange: PooledExchange): void {
     if (this.#options.turns.tryAcquire()) this.#dispatch(exchange, this.#open());
     else this.#wait(exchange);
   }
@@ -184,10 +200,9 @@ export class OriginConnections implements ExchangeOwner {
     });
   }
 
-  #dispatch(exchange: Exchange, connection: Connection): void {
+  #dispatch(exchange: PooledExchange, connection: Connection): void {
     this.#inFlight.set(exchange, connection);
     connection.tap.listen();
-    // undici reads only the fields it knows, so the request serves as its options without a copy.
     connection.client.dispatch(exchange.request, exchange);
   }
 

@@ -2,8 +2,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 import type { FairSemaphore } from "../lanes/fair-semaphore.ts";
 import type { AddressGuard } from "./guard/address-guard.ts";
 import type { AddressLookup } from "./names/name-resolver.ts";
-import { RequestClient } from "./request-client.ts";
-import type { OutboundRequest } from "./exchange/request-outcome.ts";
+import { type Destined, RequestClient } from "./request-client.ts";
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 30_000;
@@ -22,7 +21,7 @@ export interface OutboundClientsOptions {
   readonly guardOf: (projectId: string) => AddressGuard;
   readonly callbackGuardOf: (projectId: string) => AddressGuard;
   /** Callbacks that go where the operator lets all of them go. */
-  readonly trustsCallback: (request: OutboundRequest) => boolean;
+  readonly trustsCallback: (request: Destined) => boolean;
   readonly lookup: AddressLookup;
   readonly upstreamConnections: FairSemaphore;
   readonly callbackConnections: FairSemaphore;

@@ -1,5 +1,5 @@
 import { Client } from "undici";
-import type { RequestFailureCode } from "../core/request-failure.ts";
+import type { RequestFailure } from "../core/request-failure.ts";
 import type { FairSemaphore } from "../lanes/fair-semaphore.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
 import { trustingGuard } from "./guard/address-guard.ts";
@@ -9,6 +9,7 @@ import type { Destination } from "./guard/destination.ts";
 import { createGuardedConnector, telling } from "./guard/guarded-connector.ts";
 import type { AddressLookup } from "./names/name-resolver.ts";
 import { type ConnectionTurns, type OpenClient, OriginConnections } from "./origin-connections.ts";
+import type { RelayedExchange, RelayedRequest, RelayReader } from "./exchange/relayed-exchange.ts";
 import type { OutboundRequest, RequestOutcome } from "./exchange/request-outcome.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
@@ -16,7 +17,7 @@ export interface RequestClientOptions {
   /** Where requests of this project may go. */
   readonly guardOf: (projectId: string) => AddressGuard;
   /** Whether a request goes where the operator sends it, so that no guard is asked. */
-  readonly trusts?: (request: OutboundRequest) => boolean;
+  readonly trusts?: (request: Destined) => boolean;
   readonly connectionsPerOriginMax: number;
   /** Connections that may be open, idle ones included, of each project and in all. */
   readonly connections: Pick<FairSemaphore, "tryAcquire" | "acquire" | "release">;
@@ -35,6 +36,9 @@ const EXPIRY_TICK_MS = 100;
 const RESPONSE_HEADERS_BYTES_MAX = 32 * 1024;
 const LENIENT_ORIGINS_MAX = 2_000;
 
+/** What connections are chosen by. */
+export type Destined = Pick<OutboundRequest, "projectId" | "origin" | "path" | "isTrusted">;
+
 /** The connections of one project, by origin. */
 interface ProjectConnections {
   readonly guarded: Map<string, OriginConnections>;
@@ -51,7 +55,7 @@ interface ProjectConnections {
 export class RequestClient {
   readonly #options: RequestClientOptions;
   readonly #clock: Clock;
-  readonly #trusts: (request: OutboundRequest) => boolean;
+  readonly #trusts: (request: Destined) => boolean;
   readonly #projects = new Map<string, ProjectConnections>();
   readonly #lenientOrigins = new Set<string>();
   #idleCount = 0;
@@ -85,17 +89,35 @@ export class RequestClient {
 
   /** Carries out one exchange. Whatever goes wrong on the way is an outcome, never a rejection. */
   send(request: OutboundRequest): Promise<RequestOutcome> {
-    if (this.#closed) return failedAtOnce("aborted", "The gateway is stopping");
+    const connections = this.#connectionsFor(request);
+    return connections instanceof OriginConnections
+      ? connections.send(request)
+      : Promise.resolve({ kind: "failed", failure: connections, durationMs: 0 });
+  }
+
+  /**
+   * Begins an exchange whose bodies are streamed. Returns null when it failed at once, of which
+   * `reader` has heard.
+   */
+  relay(request: RelayedRequest, reader: RelayReader): RelayedExchange | null {
+    const connections = this.#connectionsFor(request);
+    if (connections instanceof OriginConnections) return connections.relay(request, reader);
+    reader.failed(connections);
+    return null;
+  }
+
+  #connectionsFor(request: Destined): OriginConnections | RequestFailure {
+    if (this.#closed) return { code: "aborted", message: "The gateway is stopping" };
     if (!request.path.startsWith("/"))
-      return failedAtOnce("url_refused", "The path must start with /");
+      return { code: "url_refused", message: "The path must start with /" };
     const isTrusted = this.#trusts(request);
     const project = this.#projects.get(request.projectId);
     const known = isTrusted ? project?.trusted : project?.guarded;
     const connections = known?.get(request.origin) ?? this.#openOrigin(request, isTrusted);
     if (connections === null)
-      return failedAtOnce("url_refused", "The origin is not an http(s) origin");
+      return { code: "url_refused", message: "The origin is not an http(s) origin" };
     this.#expiryTimer ??= this.#clock.setTimer(EXPIRY_TICK_MS, this.#expire);
-    return connections.send(request);
+    return connections;
   }
 
   /** Refuses new exchanges, waits up to `timeoutMs` for those in flight, then aborts what is left. */
@@ -123,10 +145,7 @@ export class RequestClient {
     }
   }
 
-  #openOrigin(
-    { projectId, origin }: OutboundRequest,
-    isTrusted: boolean,
-  ): OriginConnections | null {
+  #openOrigin({ projectId, origin }: Destined, isTrusted: boolean): OriginConnections | null {
     const url = URL.parse(origin);
     const destination = url === null ? null : destinationOf(url);
     if (url === null || destination === null) return null;
@@ -240,8 +259,4 @@ function closeOneOf({ guarded, trusted }: ProjectConnections): void {
     for (const connections of origins.values())
       if (connections.idleCount > 0) return connections.closeOneIdle();
   }
-}
-
-function failedAtOnce(code: RequestFailureCode, message: string): Promise<RequestOutcome> {
-  return Promise.resolve({ kind: "failed", failure: { code, message }, durationMs: 0 });
 }

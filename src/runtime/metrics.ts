@@ -16,6 +16,17 @@ export class CountBy {
   }
 }
 
+/** A client may send any other word as its method. */
+const METHODS_NAMED: ReadonlySet<string> = new Set([
+  "GET",
+  "HEAD",
+  "OPTIONS",
+  "POST",
+  "PUT",
+  "PATCH",
+  "DELETE",
+]);
+
 const SECONDS_BUCKETS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 ];
@@ -58,6 +69,8 @@ export class Metrics {
   readonly authenticationFailures: CountBy;
   /** By the code of the failure. */
   readonly unsentCallbacks: CountBy;
+  /** Submissions through the gateway that asked for a callback, by what came of it. */
+  readonly submissions: CountBy;
   readonly #attempts: CountBy;
   readonly #attemptFailures: CountBy;
   readonly #attemptLagSeconds: Histogram;
@@ -96,6 +109,11 @@ export class Metrics {
       "ringback_callbacks_unsent_total",
       "Callbacks that could not be sent for reasons of this side's; they count as no attempt.",
       "error_code",
+    );
+    this.submissions = this.#countBy(
+      "ringback_submissions_total",
+      "Jobs submitted through /via that were to be watched: subscribed, or why not.",
+      "outcome",
     );
     this.#attempts = this.#countBy(
       "ringback_delivery_attempts_total",
@@ -239,6 +257,19 @@ export class Metrics {
   }): void {
     const { route, method, status, durationMs } = sample;
     this.#requests.observe({ route, method, status }, durationMs / 1000);
+  }
+
+  /** One request that was passed on, or refused. */
+  recordVia(sample: {
+    readonly method: string;
+    readonly status: number;
+    readonly durationMs: number;
+    readonly submission: string | null;
+  }): void {
+    const { method, status, durationMs, submission } = sample;
+    const known = METHODS_NAMED.has(method) ? method : "other";
+    this.#requests.observe({ route: "/via", method: known, status }, durationMs / 1000);
+    if (submission !== null) this.submissions.add(submission);
   }
 
   /** @param withTenants also the metrics that name connections and projects */

@@ -5,7 +5,7 @@ import { apiRoutes } from "../../src/api/routes.ts";
 import { type IdKind, publicId } from "../../src/core/ids/ids.ts";
 import { newApiKey } from "../../src/runtime/secrets/api-key.ts";
 import { createRedelivery } from "../../src/store/deliveries/create-redelivery.ts";
-import type { Scope } from "../../src/store/schema/schema.ts";
+import { type Scope, SCOPES } from "../../src/core/scopes.ts";
 import { exampleSource } from "../providers/example-provider.ts";
 import { ApiFixture, type Json, problemOf } from "./api-fixture.ts";
 
@@ -28,7 +28,6 @@ beforeAll(async () => {
 });
 afterAll(() => api.close());
 
-const SCOPES: readonly Scope[] = ["subscriptions:write", "subscriptions:read", "admin"];
 const SAMPLE_ID = `${"0".repeat(12)}7${"0".repeat(19)}`;
 
 /** What a route with a body needs to come as far as to look for its object; others take `{}`. */

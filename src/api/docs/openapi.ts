@@ -14,7 +14,8 @@ Ringback watches jobs at other APIs and calls you back, signed, when they end.
 
 Every error is a problem as RFC 9457 describes it: \`code\` is for programs, \`detail\` tells a person
 what to change, \`errors\` points at each invalid part. Every answer carries \`x-request-id\`.
-An API key has scopes: \`subscriptions:write\`, \`subscriptions:read\`, and \`admin\`, which holds both.
+An API key has scopes: \`subscriptions:write\`, \`subscriptions:read\`, \`submit\` (sending requests
+through the gateway, and nothing else), and \`admin\`, which holds all of them.
 `.trim();
 
 /** OpenAPI 3.1 from the schemas that check the requests. */
@@ -55,7 +56,6 @@ function operation(route: RouteDescription): ReturnType<typeof createRoute> {
     responses: {
       [success.status]: successResponse(success, success.description),
       ...(success.created !== undefined && { 201: successResponse(success, success.created) }),
-      ...(success.empty !== undefined && { 204: { description: success.empty } }),
       ...problemResponses(problemsOf(route)),
     },
   });

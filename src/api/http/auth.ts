@@ -1,7 +1,7 @@
 import { apiKeyForm, hashApiKey } from "../../runtime/secrets/api-key.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { KnownApiKey } from "../../store/projects/api-keys.ts";
-import type { Scope } from "../../store/schema/schema.ts";
+import type { Scope } from "../../core/scopes.ts";
 import { addressGroup } from "../request/client-address.ts";
 import type { ApiKeyRegistry, AuthenticationFailure } from "../context.ts";
 import { refused } from "./problem.ts";
@@ -28,16 +28,12 @@ export interface AuthenticatorPorts {
   authenticationFailed(failure: AuthenticationFailure): void;
 }
 
-type ClientAddress = Pick<Client, "address">;
-
 /** The client of a request. */
 export interface Client {
   /** Of the machine that sent it. */
   readonly address: string;
   /** Whether it came from this machine itself, through no proxy. */
   readonly isLocal: boolean;
-  /** For a request that has waited: null if its API key is still good for the scope. */
-  recheck(scope: Scope): Promise<Refusal | null>;
 }
 
 /**
@@ -53,15 +49,17 @@ export class Authenticator {
   }
 
   /** At once for a key in memory. Rejects when the database has to be asked and can't be. */
-  authenticate(
-    header: string | null,
-    client: ClientAddress,
-  ): Outcome<Caller> | Promise<Outcome<Caller>> {
+  authenticate(header: string | null, client: Client): Outcome<Caller> | Promise<Outcome<Caller>> {
     const key = bearerToken(header);
     if (key === null) {
       this.#ports.authenticationFailed(header === null ? "missing" : "malformed");
       return header === null ? MISSING : MALFORMED;
     }
+    return this.authenticateKey(key, client);
+  }
+
+  /** The same for a key that came by itself. */
+  authenticateKey(key: string, client: Client): Outcome<Caller> | Promise<Outcome<Caller>> {
     const keyHash = hashApiKey(key);
     const known = this.#ports.apiKeys.find(keyHash);
     if (known !== null) return this.#judge(known, client);
@@ -74,7 +72,7 @@ export class Authenticator {
   #lookUp(
     keyHash: string,
     form: "checked" | "unchecked",
-    client: ClientAddress,
+    client: Client,
   ): Outcome<Caller> | Promise<Outcome<Caller>> {
     const { apiKeys, refusedKeys } = this.#ports;
     const { address } = client;
@@ -88,7 +86,7 @@ export class Authenticator {
     );
   }
 
-  #judge(key: KnownApiKey, client: ClientAddress): Outcome<Caller> {
+  #judge(key: KnownApiKey, client: Client): Outcome<Caller> {
     if (key.revokedAtMs !== null) return this.#refuse("revoked", client);
     if (key.expiresAtMs !== null && key.expiresAtMs <= this.#ports.clock.now()) {
       return this.#refuse("expired", client);
@@ -96,7 +94,7 @@ export class Authenticator {
     return { ok: true, value: { keyId: key.id, projectId: key.projectId, scopes: key.scopes } };
   }
 
-  #refuse(failure: AuthenticationFailure, { address }: ClientAddress): Refusal {
+  #refuse(failure: AuthenticationFailure, { address }: Client): Refusal {
     const waitMs = this.#ports.refusedKeys.refuse(address);
     this.#ports.authenticationFailed(waitMs === 0 ? failure : "limited");
     return waitMs === 0 ? UNKNOWN : tooManyRefused(waitMs);

@@ -1,3 +1,4 @@
+import { SCOPES } from "../../core/scopes.ts";
 import { z } from "@hono/zod-openapi";
 import { ATTEMPT_ERROR_CODES, DELIVERY_STATUSES } from "../../core/delivery/delivery-outcome.ts";
 import { EVENT_TYPES } from "../../core/delivery/event.ts";
@@ -205,7 +206,7 @@ const apiKeySchema = z
     id: idSchema("key"),
     object: z.literal("api_key"),
     name: z.string(),
-    scopes: z.array(z.enum(["subscriptions:write", "subscriptions:read", "admin"])),
+    scopes: z.array(z.enum(SCOPES)),
     created_at: isoTimeSchema,
     expires_at: isoTimeSchema.nullable(),
     revoked_at: isoTimeSchema.nullable(),

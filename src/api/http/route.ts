@@ -5,7 +5,7 @@ import { ID_PREFIXES, parsePublicId } from "../../core/ids/ids.ts";
 import type { IdKind } from "../../core/ids/ids.ts";
 import type { RequestDeadline } from "../../runtime/request-deadline.ts";
 import type { Database } from "../../store/db/database.ts";
-import type { Scope } from "../../store/schema/schema.ts";
+import type { Scope } from "../../core/scopes.ts";
 import type { Answer } from "./answer.ts";
 import type { Caller, Client } from "./auth.ts";
 import { invalidBodyParts } from "../request/invalid-parts.ts";
@@ -41,8 +41,6 @@ export interface RouteRequest<Query, Body> extends RequestScope {
   /** The JSON text of the body. */
   readonly bodyText: string;
   readonly headers: Headers;
-  /** Aborted when the client goes away. */
-  readonly signal: AbortSignal;
 }
 
 export interface BodyDescription<Body = unknown> {
@@ -78,8 +76,6 @@ export interface RouteDescription {
     readonly description: string;
     /** When 201 may be answered too. */
     readonly created?: string;
-    /** When 204 may be answered too. */
-    readonly empty?: string;
     readonly schema?: z.ZodType;
     readonly contentType?: string;
   };
@@ -152,10 +148,6 @@ export function defineRoute<Query = undefined, Body = undefined>(spec: Spec<Quer
         body: body.value.value as Body,
         bodyText: body.value.text,
         headers: request.headers,
-        // Made when it is asked for.
-        get signal() {
-          return request.signal;
-        },
         deadline,
         database,
       });

@@ -1,3 +1,4 @@
+import { SCOPES } from "../../core/scopes.ts";
 import { z } from "@hono/zod-openapi";
 import { publicId } from "../../core/ids/ids.ts";
 import { isPrintable } from "../../core/printable.ts";
@@ -34,14 +35,14 @@ const newKeySchema = z
     scopes: z
       .array(z.unknown())
       .min(1)
-      .max(3)
-      .pipe(z.array(z.enum(["subscriptions:write", "subscriptions:read", "admin"])))
+      .max(SCOPES.length)
+      .pipe(z.array(z.enum(SCOPES)))
       .refine((scopes) => new Set(scopes).size === scopes.length, {
         error: "Name each scope once.",
       })
       .openapi({
         type: "array",
-        items: { type: "string", enum: ["subscriptions:write", "subscriptions:read", "admin"] },
+        items: { type: "string", enum: [...SCOPES] },
       }),
     expires_at: z.iso
       .datetime({ offset: true, error: "Must be a time such as 2027-01-31T12:00:00Z." })

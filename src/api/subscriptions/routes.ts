@@ -25,15 +25,13 @@ import { SUBSCRIBE_PROBLEMS, subscribe } from "./subscribe.ts";
 import { BATCH_ITEMS_MAX, batchRequestSchema, subscribeBatch } from "./batch.ts";
 import { traceHeadersSchema, traceOfRequest } from "../request/request-trace.ts";
 import { createdSubscriptionJson, subscriptionJson } from "./view.ts";
-import type { WaitingRequests } from "../request/waiting-requests.ts";
-import { waitRoute } from "./wait.ts";
 import { jobIdSchema, nameSchema, subscriptionRequestSchema } from "./schema.ts";
 
 const BODY_BYTES_MAX = 256 * 1024;
 const BATCH_BODY_BYTES_MAX = 8 * 1024 * 1024;
 const TAG = "Subscriptions";
 
-export function subscriptionRoutes(ports: ApiPorts, waiting: WaitingRequests): Route[] {
+export function subscriptionRoutes(ports: ApiPorts): Route[] {
   return [
     create(ports),
     createBatch(ports),
@@ -41,7 +39,6 @@ export function subscriptionRoutes(ports: ApiPorts, waiting: WaitingRequests): R
     read(ports),
     remove(ports),
     poll(ports),
-    waitRoute(ports, waiting),
     listDeliveries(),
   ];
 }

@@ -2,6 +2,7 @@ import type { Dispatcher } from "undici";
 import type { RequestFailureCode } from "../../core/request-failure.ts";
 import { SinkRefusal } from "./decoding-sink.ts";
 import { failureFromError, isInvalidAnswer } from "./failure-from-error.ts";
+import type { ExchangeOwner, PooledExchange } from "./pooled-exchange.ts";
 import type {
   OutboundRequest,
   RequestOutcome,
@@ -14,24 +15,6 @@ const RATE_WINDOW_MS = 30_000;
 /** Answers of this size are read into one piece of memory. */
 const WHOLE_BYTES_MIN = 256 * 1024;
 
-/** Before it is sent, an exchange waits for a turn to connect, for a name server, or for its peer. */
-export type WaitsFor = "turn" | "name" | "peer";
-
-/** Whoever gave an exchange its connection. */
-export interface ExchangeOwner {
-  /** Milliseconds on a clock that never jumps. */
-  monotonic(): number;
-  /** The outcome is known; `reusable` says whether the connection is in a known state. */
-  onSettled(exchange: Exchange, reusable: boolean): void;
-  waitsFor(exchange: Exchange): WaitsFor;
-  /** The status that the answer begins with, if any of it has come. */
-  statusOf(exchange: Exchange): number | null;
-  /** Sends the request again when its connection was dead before use; false if that is not so. */
-  resendIfStale(exchange: Exchange, error: unknown): boolean;
-  /** Sends the request again on a connection that is read leniently; false if this one was. */
-  resendLeniently(exchange: Exchange): boolean;
-}
-
 /**
  * One request and its answer, as undici's handler. It settles exactly once; whatever undici
  * reports afterwards is ignored. Every poll passes here: one object and one promise a request.
@@ -40,7 +23,7 @@ export interface ExchangeOwner {
  *        ▲          │
  *        └── stale ─┘                               (once, on a kept-alive connection, if it may be repeated)
  */
-export class Exchange implements Dispatcher.DispatchHandler {
+export class Exchange implements PooledExchange {
   readonly request: OutboundRequest;
   readonly deadlineMs: number;
   readonly outcome: Promise<RequestOutcome>;
@@ -91,7 +74,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
    * Ends an exchange whose answer comes too slowly: it would hold its connection, and perhaps memory,
    * up to its deadline. Called every now and then.
    */
-  checkRate(nowMs: number, bytesPerSecondMin: number): void {
+  check(nowMs: number, bytesPerSecondMin: number): void {
     if (this.#state !== "answering" || this.#pausedAtMs !== null) return;
     const heldBackUntilMs = this.#startedMs + (this.request.mayHoldBackMs ?? 0);
     this.#measuredSinceMs ??= Math.max(nowMs, heldBackUntilMs);

@@ -226,6 +226,27 @@ export class Upstream {
     return promise;
   }
 
+  /**
+   * Waits for a turn before all polls that are due. Null when none came in time; `lane.settle` ends
+   * one, with the era that this gives.
+   */
+  takeTurnAhead(waitMs: number): Promise<number | null> {
+    const { promise, resolve } = Promise.withResolvers<number | null>();
+    const turn: Turn = {
+      isWaiting: true,
+      begin: (era) => {
+        timer.cancel();
+        resolve(era);
+      },
+    };
+    const timer = this.#clock.setTimer(waitMs, () => {
+      this.lane.withdraw(turn);
+      resolve(null);
+    });
+    this.lane.pushAhead(turn);
+    return promise;
+  }
+
   /** Whether the connection is one of this project at this provider. */
   isOf(projectId: string, provider: string): boolean {
     return this.#connection?.projectId === projectId && this.#connection.provider === provider;

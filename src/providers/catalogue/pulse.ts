@@ -19,6 +19,19 @@ export const pulse = {
   status: { path: "/job/{job_id}" },
   // POST /cancel/{job_id} is deprecated.
   cancel: { method: "DELETE", path: "/job/{job_id}" },
+  // With async: true. Other answers hold the result and no job_id beside a status.
+  submit: [
+    {
+      path: "/{+operation}",
+      when: {
+        all: [
+          { pointer: "/job_id", exists: true },
+          { ...STATUS, in: ["pending", "processing", "queued"] },
+        ],
+      },
+      job_id: { pointer: "/job_id" },
+    },
+  ],
   rules: [
     {
       http_status: SUCCESS,

@@ -5,6 +5,7 @@ import { absenceLimits, type CompiledAnswers, compileAnswers } from "./answers.t
 import { type CompiledRequest, compileRequest } from "./request.ts";
 import type { ProviderDefinition } from "../definition/definition.ts";
 import { type CompiledDownload, compileDownload } from "./download.ts";
+import { type CompiledSubmission, compileSubmission } from "./submit.ts";
 import { encodeQueryValue } from "../language/template.ts";
 
 /** A provider, compiled from its definition once so that polling only executes. */
@@ -59,6 +60,8 @@ export interface Provider {
     readonly result: CompiledRequest | null;
   };
   readonly answers: CompiledAnswers;
+  /** The requests that submit a job. */
+  readonly submissions: readonly CompiledSubmission[];
 }
 
 const ACCEPT_JSON = "application/json";
@@ -109,6 +112,7 @@ export function compileProvider(definition: ProviderDefinition): Provider {
     download: compileDownload(own.result),
     requests,
     answers: compileAnswers(own, requests.result?.answerPointers ?? []),
+    submissions: Object.freeze(own.submit.map(compileSubmission)),
   });
 }
 

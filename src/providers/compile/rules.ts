@@ -184,7 +184,7 @@ function headSteps({ headers }: ProviderRule): number {
   return headers.reduce((sum, { in: oneOf = [] }) => sum + 2 + oneOf.length, 1);
 }
 
-function compileHeaderTest({ name, eq, in: oneOf, exists }: HeaderTest) {
+export function compileHeaderTest({ name, eq, in: oneOf, exists }: HeaderTest) {
   return (headers: HeaderValues): boolean => {
     // Own headers only, however the definition calls one.
     const value = Object.hasOwn(headers, name) ? headers[name] : undefined;

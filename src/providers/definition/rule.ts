@@ -80,7 +80,7 @@ const conditionSchema = z
 
 export const conditionsSchema = z.array(conditionSchema).max(10);
 
-const headerTest = z
+export const headerTest = z
   .strictObject({
     name: headerName.describe("The header, in lower case."),
     eq: headerText.optional().describe("Its value is this text."),
@@ -93,7 +93,7 @@ const headerTest = z
 
 const status = z.int().min(100).max(599);
 
-const httpStatusSchema = z.union(
+export const httpStatusSchema = z.union(
   [
     status,
     z.array(status).min(1).max(50),

@@ -15,12 +15,22 @@ export interface PreparedRequest {
   readonly hosts: readonly string[];
 }
 
+/** A credential as the definition sends it. */
+export interface PreparedCredential {
+  readonly headers: Readonly<Record<string, string>>;
+  /** `name=credential` for `query` authentication, or the empty text. */
+  readonly query: string;
+  readonly sign: Signer | null;
+}
+
 /** What requests of one connection share, worked out once. Holds the credential. */
 export interface PreparedTarget {
   readonly provider: Provider;
   readonly origin: string;
   /** Path of the base URL, without a slash at the end. */
   readonly prefix: string;
+  /** The credential by itself, for requests that are not built from the definition. */
+  readonly credential: PreparedCredential;
   readonly status: PreparedRequest;
   readonly cancel: PreparedRequest | null;
   readonly result: PreparedRequest | null;
@@ -66,6 +76,11 @@ export function prepareTarget(
     provider,
     origin: url.origin,
     prefix: url.pathname.replace(/\/+$/, ""),
+    credential: Object.freeze({
+      headers: Object.freeze(credentialHeaders(provider.definition.auth, credential)),
+      query: credentialQuery(provider.definition.auth, credential),
+      sign: signerOf(provider, credential),
+    }),
     status: prepare(status),
     cancel: cancel === null ? null : prepare(cancel),
     result: result === null ? null : prepare(result),

@@ -109,6 +109,14 @@ export const SETTINGS = {
     meaning: "Callbacks of one project to one origin each second.",
     byDefault: "no limit",
   },
+  RINGBACK_VIA_CONNECT_TIMEOUT_MS: {
+    meaning: "Time that connecting to an upstream may take for a request sent through `/via`.",
+    byDefault: "`10000`",
+  },
+  RINGBACK_VIA_IDLE_TIMEOUT_MS: {
+    meaning: "A request sent through `/via` is given up when nothing has moved for so long.",
+    byDefault: "`120000`",
+  },
   RINGBACK_INLINE_RESULT_BYTES_MAX: {
     meaning: "Results above this are sent as `result_url`.",
     byDefault: "`262144`",

@@ -2,7 +2,7 @@ import { hashApiKey } from "../../runtime/secrets/api-key.ts";
 import { arrayLiteral } from "../sql/array-literal.ts";
 import type { Sql } from "../connection/connection.ts";
 import type { Database } from "../db/database.ts";
-import type { Scope } from "../schema/schema.ts";
+import type { Scope } from "../../core/scopes.ts";
 
 /** An API key as stored: never the key itself. Times in epoch milliseconds. */
 export interface StoredApiKey {

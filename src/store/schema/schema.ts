@@ -21,10 +21,10 @@ import {
 } from "drizzle-orm/pg-core";
 import type { DeliveryStatus } from "../../core/delivery/delivery-outcome.ts";
 import type { EndingStatus, EventType } from "../../core/delivery/event.ts";
+import type { Scope } from "../../core/scopes.ts";
 
 export const time = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
 
-export type Scope = "subscriptions:write" | "subscriptions:read" | "admin";
 export type ConnectionState = "active" | "paused";
 /** `unwatched`: every subscription was deleted before the job ended. */
 export type JobStatus = "pending" | "processing" | "unwatched" | EndingStatus;

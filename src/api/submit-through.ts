@@ -1,0 +1,170 @@
+import { hash } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import { publicId } from "../core/ids/ids.ts";
+import { readTraceContext } from "../core/trace-context.ts";
+import type { KnownProvider } from "../providers/compile/known-provider.ts";
+import { invalidPointers } from "../runtime/settings/invalid-places.ts";
+import { withDeadline } from "../runtime/request-deadline.ts";
+import { REQUEST_DEADLINE_MS } from "./app.ts";
+import type { ApiPorts } from "./context.ts";
+import { Authenticator, scopeRefusal } from "./http/auth.ts";
+import { type Outcome, type Problem, problemAnswer } from "./http/problem.ts";
+import { problemOfError } from "./http/unexpected-error.ts";
+import { clientAddress } from "./request/client-address.ts";
+import { subscriptionRequestSchema } from "./subscriptions/schema.ts";
+import { subscribe } from "./subscriptions/subscribe.ts";
+import { prepareWish, type Wish } from "./subscriptions/subscription-wish.ts";
+
+/** What is wished for besides the job, as the headers of a submission say it. */
+export interface SubmissionOptions {
+  readonly callbackUrl: string | null;
+  /** Raw JSON text. */
+  readonly metadata: string | null;
+  readonly events: readonly string[] | null;
+  readonly payload: string | null;
+  readonly deadlineS: number | null;
+  readonly idempotencyKey: string | null;
+}
+
+interface Target {
+  readonly projectId: string;
+  readonly connection: { readonly name: string };
+  readonly known: KnownProvider;
+}
+
+interface Job {
+  readonly jobId: string;
+  readonly params: Readonly<Record<string, string>>;
+}
+
+/** The header that a field of a subscription comes from. */
+const HEADER_OF_FIELD: Readonly<Record<string, string>> = {
+  callback_url: "ringback-callback-url",
+  metadata: "ringback-metadata",
+  events: "ringback-events",
+  payload: "ringback-payload",
+  deadline_s: "ringback-deadline-s",
+};
+
+/** Stands for the job that is not known yet. */
+const UNKNOWN_JOB: Job = { jobId: "-", params: {} };
+
+/** What passing requests on has in common with the API: its keys, subscriptions and problems. */
+export function submitThrough(ports: ApiPorts) {
+  const authenticator = new Authenticator(ports);
+  return {
+    async authenticate(key: string, request: IncomingMessage): Promise<Outcome<string>> {
+      const caller = await authenticator.authenticateKey(key, clientOf(request, ports));
+      if (!caller.ok) return caller;
+      const refusal = scopeRefusal(caller.value, "submit");
+      return refusal ?? { ok: true, value: caller.value.projectId };
+    },
+    async checkOptions(target: Target, options: SubmissionOptions): Promise<Outcome<null>> {
+      if (options.callbackUrl === null) return { ok: true, value: null };
+      const wish = wishOf(target, options, UNKNOWN_JOB, null);
+      const problem = wish.ok ? await problemOfWish(wish.value, ports) : wish.problem;
+      return problem === null ? { ok: true, value: null } : { ok: false, problem };
+    },
+    async subscribe(
+      target: Target,
+      options: SubmissionOptions,
+      job: Job,
+      headers: IncomingMessage["headers"],
+    ): Promise<Outcome<string>> {
+      const wish = wishOf(target, options, job, traceOf(headers));
+      if (!wish.ok) return wish;
+      return withDeadline(ports.clock, REQUEST_DEADLINE_MS, async (deadline) => {
+        const database = ports.databaseWithin(deadline);
+        const made = await subscribe(wish.value, ports, { deadline, database });
+        if (!made.ok) return made;
+        return { ok: true, value: publicId("subscription", made.value.subscription.id) };
+      });
+    },
+    problemOf: (error: unknown): Problem => problemOfError(error, { mayHaveActed: true }),
+    render(problem: Problem, requestId: string) {
+      const { status, headers, body } = problemAnswer(problem, requestId);
+      return { status, headers, body: typeof body === "string" ? body : "" };
+    },
+  };
+}
+
+function wishOf(
+  target: Target,
+  options: SubmissionOptions,
+  job: Job,
+  trace: string | null,
+): Outcome<Wish> {
+  const { callbackUrl, metadata, events, payload, deadlineS, idempotencyKey } = options;
+  const fields = {
+    job_id: job.jobId,
+    callback_url: callbackUrl,
+    provider: target.known.provider.name,
+    connection: target.connection.name,
+    params: job.params,
+    ...(events !== null && { events }),
+    ...(payload !== null && { payload }),
+    ...(deadlineS !== null && { deadline_s: deadlineS }),
+    ...(metadata !== null && { metadata: JSON.parse(metadata) as unknown }),
+  };
+  const parsed = subscriptionRequestSchema.safeParse(fields);
+  if (!parsed.success) {
+    return { ok: false, problem: inHeaders(invalidPointers(parsed.error.issues)) };
+  }
+  return {
+    ok: true,
+    value: {
+      projectId: target.projectId,
+      request: parsed.data,
+      // What is taken from the text are the digits of the metadata.
+      text: metadata === null ? "{}" : `{"metadata":${metadata}}`,
+      // A repeated submission may make another job, which is to be watched too.
+      idempotencyKey:
+        idempotencyKey === null ? null : hash("sha256", `${idempotencyKey}\n${job.jobId}`, "hex"),
+      trace,
+    },
+  };
+}
+
+/** Why no subscription can be made, whatever job it is for. */
+async function problemOfWish(wish: Wish, ports: ApiPorts): Promise<Problem | null> {
+  const prepared = await prepareWish(wish, ports);
+  if (prepared.ok) return null;
+  const { errors = [] } = prepared.problem;
+  const lasting = errors.filter(({ pointer = "" }) => !pointer.startsWith("/params"));
+  return lasting.length === 0 ? null : inHeaders(lasting);
+}
+
+function inHeaders(
+  parts: readonly { readonly pointer?: string; readonly detail: string }[],
+): Problem {
+  const errors = parts.map(({ pointer = "", detail }) => {
+    const field = pointer.split("/")[1] ?? "";
+    return { header: HEADER_OF_FIELD[field] ?? field, detail };
+  });
+  const [first] = errors;
+  const isOfUrl = errors.every(({ header }) => header === HEADER_OF_FIELD["callback_url"]);
+  return {
+    code: isOfUrl ? "callback_url_refused" : "invalid_header",
+    detail: `${first?.header ?? ""}: ${first?.detail ?? ""}`,
+    errors,
+  };
+}
+
+function traceOf({ traceparent, tracestate }: IncomingMessage["headers"]): string | null {
+  if (typeof traceparent !== "string") return null;
+  return readTraceContext(traceparent, typeof tracestate === "string" ? tracestate : null);
+}
+
+function clientOf({ socket, headers }: IncomingMessage, ports: ApiPorts) {
+  const forwarded = headers["x-forwarded-for"];
+  const source = {
+    peer: socket.remoteAddress,
+    forwardedFor: forwarded === undefined ? null : String(forwarded),
+  };
+  return {
+    get address(): string {
+      return clientAddress(source, (address) => ports.isTrustedProxy(address));
+    },
+    isLocal: false,
+  };
+}

@@ -1,0 +1,180 @@
+import { Readable } from "node:stream";
+import type { Dispatcher } from "undici";
+import type { RequestFailure, RequestFailureCode } from "../../core/request-failure.ts";
+import { failureFromError } from "./failure-from-error.ts";
+import type { ExchangeOwner, PooledExchange } from "./pooled-exchange.ts";
+import type { ResponseHeaders } from "./request-outcome.ts";
+
+/** A request that is passed on as it comes, with its body as a stream. */
+export interface RelayedRequest {
+  readonly projectId: string;
+  readonly isTrusted: boolean;
+  readonly method: string;
+  readonly origin: string;
+  /** Path and query; starts with `/`. */
+  readonly path: string;
+  /** Names and values in turn, in the order they are sent. No hop-by-hop headers. */
+  readonly headers: string[];
+  readonly body: Readable | Buffer | null;
+  /** Until the request is on its way: waiting for a connection, and connecting. */
+  readonly connectTimeoutMs: number;
+  /** Without a byte in either direction. */
+  readonly idleTimeoutMs: number;
+  /**
+   * Bytes that have passed between the client and this process. A change counts as progress: large
+   * bodies keep an exchange alive however long they take.
+   */
+  progress(): number;
+}
+
+/** The head of an answer. */
+export interface RelayedHead {
+  readonly status: number;
+  readonly statusText: string;
+  /** Names in lower case. */
+  readonly headers: ResponseHeaders;
+  /** Names and values in turn, as they came, decoded as Latin-1 so that no byte is lost. */
+  readonly rawHeaders: readonly string[];
+}
+
+/** Takes an answer as it comes. After `end` or `failed` nothing more is called. */
+export interface RelayReader {
+  /** The request is on its way. */
+  sent(): void;
+  head(head: RelayedHead): void;
+  /** Returns false to hold the sender back until `resume` of the exchange. */
+  data(chunk: Buffer): boolean;
+  /** @param rawTrailers names and values in turn */
+  end(rawTrailers: readonly string[]): void;
+  failed(failure: RequestFailure): void;
+}
+
+/**
+ * One request and its answer, both streamed, as undici's handler. It ends exactly once. Unlike a
+ * kept exchange it has no total time limit, since streams may last for hours, but ends when nothing
+ * has moved for a while.
+ */
+export class RelayedExchange implements PooledExchange {
+  readonly request: Dispatcher.DispatchOptions;
+  deadlineMs: number;
+  readonly #facts: RelayedRequest;
+  readonly #reader: RelayReader;
+  readonly #owner: ExchangeOwner;
+  #state: "connecting" | "sent" | "answering" | "ended" = "connecting";
+  #controller: Dispatcher.DispatchController | null = null;
+  #bytesSeen = 0;
+  #bytesAnswered = 0;
+
+  constructor(request: RelayedRequest, reader: RelayReader, owner: ExchangeOwner) {
+    const { method, origin, path, headers, body, connectTimeoutMs } = request;
+    this.request = { method, origin, path, headers, body };
+    this.#facts = request;
+    this.#reader = reader;
+    this.#owner = owner;
+    this.deadlineMs = owner.monotonic() + connectTimeoutMs;
+  }
+
+  /** Reads on after `data` has returned false. */
+  resume(): void {
+    if (this.#state !== "ended") this.#controller?.resume();
+  }
+
+  /** Gives the exchange up because its client is gone. */
+  abort(): void {
+    this.#end(false);
+  }
+
+  expire(): void {
+    const { connectTimeoutMs, idleTimeoutMs } = this.#facts;
+    if (this.#state !== "connecting") {
+      return this.fail("response_timeout", `Nothing has moved for ${idleTimeoutMs} ms`);
+    }
+    switch (this.#owner.waitsFor(this)) {
+      case "turn":
+        return this.fail(
+          "connection_limit",
+          `The project has as many connections open as it may, and none became free within ${connectTimeoutMs} ms`,
+        );
+      case "name":
+        return this.fail(
+          "dns_failed",
+          `The host name was not resolved within ${connectTimeoutMs} ms`,
+        );
+      case "peer":
+        return this.fail("connect_timeout", `No connection within ${connectTimeoutMs} ms`);
+    }
+  }
+
+  /** Puts the deadline off while anything moves. */
+  check(nowMs: number): void {
+    if (this.#state === "connecting") return;
+    const bytes = this.#facts.progress() + this.#bytesAnswered;
+    if (bytes === this.#bytesSeen) return;
+    this.#bytesSeen = bytes;
+    this.deadlineMs = nowMs + this.#facts.idleTimeoutMs;
+  }
+
+  fail(code: RequestFailureCode, message: string): void {
+    if (this.#end(false)) this.#reader.failed({ code, message });
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (this.#state === "ended") return controller.abort(new Error("the client is gone"));
+    this.#controller = controller;
+    this.#state = "sent";
+    this.deadlineMs = this.#owner.monotonic() + this.#facts.idleTimeoutMs;
+    this.#reader.sent();
+  }
+
+  onResponseStart(
+    { rawHeaders }: Dispatcher.DispatchController,
+    status: number,
+    headers: ResponseHeaders,
+    statusText = "",
+  ): void {
+    // 103 and its like announce the answer, they are not it.
+    if (status < 200 || this.#state === "ended") return;
+    this.#state = "answering";
+    this.#bytesAnswered += 1;
+    this.#reader.head({ status, statusText, headers, rawHeaders: textsOf(rawHeaders) });
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#state === "ended") return;
+    this.#bytesAnswered += chunk.length;
+    if (!this.#reader.data(chunk)) controller.pause();
+  }
+
+  onResponseEnd({ rawTrailers }: Dispatcher.DispatchController): void {
+    // undici closes a connection on which the request was not sent whole.
+    const { body } = this.#facts;
+    const isWhole = !(body instanceof Readable) || body.readableEnded;
+    if (this.#end(isWhole)) this.#reader.end(textsOf(rawTrailers));
+  }
+
+  onResponseError(_: Dispatcher.DispatchController | null, error: Error): void {
+    if (this.#state === "ended") return;
+    const { method, origin, body } = this.#facts;
+    const isRepeatable = body === null && REPEATABLE_METHODS.has(method);
+    if (this.#state === "sent" && isRepeatable && this.#owner.resendIfStale(this, error)) return;
+    const stage = this.#state === "connecting" ? "connecting" : "exchanging";
+    const mayWantCertificate = origin.startsWith("https:") && this.#state === "sent";
+    const { code, message } = failureFromError(error, stage, mayWantCertificate);
+    this.fail(code, message);
+  }
+
+  #end(reusable: boolean): boolean {
+    if (this.#state === "ended") return false;
+    this.#state = "ended";
+    this.#owner.onSettled(this, reusable);
+    return true;
+  }
+}
+
+/** Requests without a body that change nothing, so that they may be sent twice. */
+const REPEATABLE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+
+function textsOf(raw: Dispatcher.DispatchController["rawHeaders"]): readonly string[] {
+  if (!Array.isArray(raw)) return [];
+  return raw.map((text) => (typeof text === "string" ? text : text.toString("latin1")));
+}

@@ -1,0 +1,76 @@
+import { z } from "zod";
+import { headerName, paramName, pointer } from "./fields.ts";
+import { pathPatternProblem } from "../language/path-pattern.ts";
+import { conditionsSchema, headerTest, httpStatusSchema } from "./rule.ts";
+
+/* How a definition says which requests submit a job, and what of the exchange names that job. */
+
+const SOURCES_MAX = 10;
+
+/** Where one text of a submission is. */
+const sourceSchema = z
+  .strictObject({
+    pointer: pointer
+      .optional()
+      .describe("A place in the JSON of the answer that holds a text or a number."),
+    header: headerName.optional().describe("A header of the answer."),
+    path: paramName
+      .optional()
+      .describe("A part of the request's path, by its name in the pattern."),
+    value: z.string().min(1).max(500).optional().describe("Always this text."),
+    last_segment: z
+      .boolean()
+      .default(false)
+      .describe("Only the last segment of the path of the URL that is there."),
+  })
+  .refine(
+    (one) =>
+      [one.pointer, one.header, one.path, one.value].filter((at) => at !== undefined).length === 1,
+    { error: "Give exactly one of pointer, header, path and value." },
+  );
+
+/** Of several sources the first that has a value wins. */
+const sourcesSchema = z.union([sourceSchema, z.array(sourceSchema).min(1).max(SOURCES_MAX)], {
+  error: 'Must be a source such as {"pointer": "/id"}, or a list of them.',
+});
+
+export const submissionSchema = z.strictObject({
+  note: z.string().max(500).optional().describe("For people: why the entry is there."),
+  method: z
+    .enum(["POST", "PUT", "PATCH", "DELETE", "GET"])
+    .default("POST")
+    .describe("The method of the request."),
+  path: z
+    .string()
+    .max(500)
+    .superRefine((pattern, context) => {
+      const message = pathPatternProblem(pattern);
+      if (message !== null) context.addIssue({ code: "custom", message });
+    })
+    .describe(
+      "The path below the base URL: {name} is one segment or the rest of one, {+name} one or more.",
+    ),
+  request_headers: z
+    .array(headerTest)
+    .max(10)
+    .default([])
+    .describe("Tests of the request's headers, all of which must hold."),
+  when: z
+    .strictObject({
+      http_status: httpStatusSchema
+        .default({ gte: 200, lte: 299 })
+        .describe("The HTTP status: one, one of a list, or {gte, lte}; 2xx unless given."),
+      headers: z.array(headerTest).max(10).default([]).describe("Tests of the answer's headers."),
+      all: conditionsSchema.default([]).describe("Conditions on the JSON of the answer."),
+    })
+    .prefault({})
+    .describe("Which answers mean that a job exists now; all of it must hold."),
+  job_id: sourcesSchema.describe("The job's id."),
+  params: z
+    .record(paramName, sourcesSchema)
+    .default({})
+    .describe("The params of the subscription; one that has no value is left out."),
+});
+
+export type SubmissionDefinition = z.output<typeof submissionSchema>;
+export type SubmissionSource = z.output<typeof sourceSchema>;

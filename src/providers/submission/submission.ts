@@ -1,0 +1,108 @@
+import type { HeaderValues } from "../../core/job/retry-after.ts";
+import { isPrintable } from "../../core/printable.ts";
+import { sliceRawJson } from "../../core/json/raw-json.ts";
+import { valueAt } from "../language/json-pointer.ts";
+import { type BodyReading, readBody, type UpstreamAnswer } from "../language/read-body.ts";
+import { judge } from "../compile/rules.ts";
+import type { Provider } from "../compile/provider.ts";
+import type { CompiledSource, CompiledSubmission } from "../compile/submit.ts";
+
+/** The parts of a request that say whether it can submit a job. */
+export interface SubmissionRequest {
+  readonly method: string;
+  /** Below the base URL, without the query. */
+  readonly path: string;
+  /** Names in lower case. */
+  readonly headers: HeaderValues;
+}
+
+/** A job that an answer says was submitted. */
+export interface SubmittedJob {
+  readonly jobId: string;
+  readonly params: Readonly<Record<string, string>>;
+  /** The entry of the definition that recognized it, as a JSON Pointer. */
+  readonly recognizedBy: string;
+}
+
+const JOB_ID_CHARACTERS_MAX = 512;
+
+/** Whether the answer to a request can name a job, so that it has to be looked at. */
+export function maySubmit(provider: Provider, request: SubmissionRequest): boolean {
+  return provider.submissions.some((one) => fitsRequest(one, request) !== null);
+}
+
+/** The job that an exchange has submitted, or null when it has submitted none. */
+export function readSubmission(
+  provider: Provider,
+  request: SubmissionRequest,
+  answer: UpstreamAnswer,
+): SubmittedJob | null {
+  const body = readBody(answer);
+  for (const [index, submission] of provider.submissions.entries()) {
+    const parts = fitsRequest(submission, request);
+    if (parts === null || judge(submission.when, answer, body) === null) continue;
+    const facts: Facts = { parts, headers: answer.headers, body };
+    const jobId = firstOf(submission.jobId, facts);
+    if (jobId === null || jobId.length > JOB_ID_CHARACTERS_MAX || !isPrintable(jobId)) continue;
+    const params = submission.params.flatMap(([name, sources]) => {
+      const value = firstOf(sources, facts);
+      return value === null ? [] : [[name, value] as const];
+    });
+    return { jobId, params: Object.fromEntries(params), recognizedBy: `/submit/${index}` };
+  }
+  return null;
+}
+
+function fitsRequest(
+  { method, matchPath, requestTests }: CompiledSubmission,
+  request: SubmissionRequest,
+): Readonly<Record<string, string>> | null {
+  if (method !== request.method || !requestTests.every((test) => test(request.headers)))
+    return null;
+  return matchPath(request.path);
+}
+
+interface Facts {
+  readonly parts: Readonly<Record<string, string>>;
+  readonly headers: HeaderValues;
+  readonly body: BodyReading;
+}
+
+function firstOf(sources: readonly CompiledSource[], facts: Facts): string | null {
+  for (const source of sources) {
+    const text = textAt(source.from, facts);
+    if (text === null || text === "") continue;
+    return source.isLastSegment ? lastSegment(text) : text;
+  }
+  return null;
+}
+
+function textAt(from: CompiledSource["from"], { parts, headers, body }: Facts): string | null {
+  switch (from.kind) {
+    case "value":
+      return from.text;
+    case "path":
+      return parts[from.name] ?? null;
+    case "header": {
+      const value = Object.hasOwn(headers, from.name) ? headers[from.name] : undefined;
+      return typeof value === "string" ? value : (value?.[0] ?? null);
+    }
+    case "answer": {
+      if (body.kind !== "json") return null;
+      const value = valueAt(body.json, from.at);
+      if (typeof value === "string") return value;
+      // The digits as they were written: an id may have more than a double holds.
+      return typeof value === "number" ? sliceRawJson(body.text, from.at) : null;
+    }
+  }
+}
+
+function lastSegment(url: string): string | null {
+  const [path = ""] = url.split(/[?#]/, 1);
+  const segment = path.replace(/\/+$/, "").split("/").at(-1) ?? "";
+  try {
+    return segment === "" ? null : decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
+}

@@ -1,0 +1,86 @@
+/** Names and values in turn, as Node and undici have them. */
+export type RawHeaders = readonly string[];
+
+/** RFC 9110, 7.6.1, and what only ever concerned one connection. */
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "http2-settings",
+]);
+
+/** About the way from the client to this gateway. Its cookies are the gateway's own, the console's. */
+const OF_THE_WAY_HERE: ReadonlySet<string> = new Set([
+  "host",
+  "expect",
+  "cookie",
+  "forwarded",
+  "x-forwarded-for",
+  "x-forwarded-host",
+  "x-forwarded-port",
+  "x-forwarded-proto",
+  "x-real-ip",
+  "via",
+]);
+
+const OWN_PREFIX = "ringback-";
+
+/** The names that a Connection header makes hop-by-hop. */
+function namedByConnection(raw: RawHeaders): ReadonlySet<string> | null {
+  let names: Set<string> | null = null;
+  for (let index = 0; index < raw.length; index += 2) {
+    if (raw[index]?.length !== 10 || raw[index]?.toLowerCase() !== "connection") continue;
+    for (const name of (raw[index + 1] ?? "").toLowerCase().split(",")) {
+      const trimmed = name.trim();
+      if (trimmed === "keep-alive" || trimmed === "close" || trimmed === "") continue;
+      names ??= new Set();
+      // A client can't have the headers taken off that frame the message or carry the credential.
+      if (!NEVER_NAMED.has(trimmed)) names.add(trimmed);
+    }
+  }
+  return names;
+}
+
+const NEVER_NAMED: ReadonlySet<string> = new Set(["content-length", "host", "authorization"]);
+
+/**
+ * The headers of a request as they go upstream, in their order: without those of the connection, the
+ * gateway's own, and those that hold the Ringback key or a credential that is replaced.
+ * @param key the Ringback key, wherever it was
+ */
+export function requestHeaders(
+  raw: RawHeaders,
+  { key, replaced }: { readonly key: string; readonly replaced: ReadonlySet<string> },
+): string[] {
+  const named = namedByConnection(raw);
+  const kept: string[] = [];
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = raw[index] ?? "";
+    const value = raw[index + 1] ?? "";
+    const lower = name.toLowerCase();
+    if (HOP_BY_HOP.has(lower) || OF_THE_WAY_HERE.has(lower) || replaced.has(lower)) continue;
+    if (lower.startsWith(OWN_PREFIX) || named?.has(lower) === true || value.includes(key)) continue;
+    kept.push(name, value);
+  }
+  return kept;
+}
+
+/** The headers of an answer as they go to the client, in their order. */
+export function responseHeaders(raw: RawHeaders): string[] {
+  const named = namedByConnection(raw);
+  const kept: string[] = [];
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = raw[index] ?? "";
+    const lower = name.toLowerCase();
+    if (HOP_BY_HOP.has(lower) && lower !== "trailer") continue;
+    if (lower.startsWith(OWN_PREFIX) || named?.has(lower) === true) continue;
+    kept.push(name, raw[index + 1] ?? "");
+  }
+  return kept;
+}

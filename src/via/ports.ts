@@ -1,0 +1,80 @@
+import type { IncomingMessage } from "node:http";
+import type { ProblemCode } from "../core/error-codes.ts";
+import type { ProjectLimits } from "../core/project-limits.ts";
+import type {
+  RelayedExchange,
+  RelayedRequest,
+  RelayReader,
+} from "../outbound/exchange/relayed-exchange.ts";
+import type { KnownProvider } from "../providers/compile/known-provider.ts";
+import type { Upstream } from "../polling/upstream/upstream.ts";
+import type { StoredConnection } from "../store/connections/load-connections.ts";
+import type { SubmittedJob } from "../providers/submission/submission.ts";
+import type { SubmitOptions } from "./options.ts";
+
+/** Something that the client hears of instead of the upstream's answer. */
+export interface ViaProblem {
+  readonly code: ProblemCode;
+  readonly detail: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly errors?: readonly { readonly header?: string; readonly detail: string }[];
+}
+
+export type ViaOutcome<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly problem: ViaProblem };
+
+/** On whose behalf a request is passed on, and to where. */
+export interface ViaTarget {
+  readonly projectId: string;
+  readonly connection: StoredConnection;
+  readonly known: KnownProvider;
+}
+
+/** What the API lends: how keys are judged, subscriptions made and problems written. */
+export interface ViaApi {
+  /** Whom the key speaks for, if it may send requests through the gateway. */
+  authenticate(
+    key: string,
+    request: IncomingMessage,
+  ): ViaOutcome<string> | Promise<ViaOutcome<string>>;
+  /** Whether a subscription with these options could be made, whatever the job. */
+  checkOptions(target: ViaTarget, options: SubmitOptions): Promise<ViaOutcome<null>>;
+  /** Stores a subscription to a job. Resolves with its public id once it is committed. */
+  subscribe(
+    target: ViaTarget,
+    options: SubmitOptions,
+    job: SubmittedJob,
+    headers: IncomingMessage["headers"],
+  ): Promise<ViaOutcome<string>>;
+  /** The problem that an unexpected error is told as. */
+  problemOf(error: unknown): ViaProblem;
+  render(
+    problem: ViaProblem,
+    requestId: string,
+  ): {
+    readonly status: number;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body: string;
+  };
+}
+
+export interface ViaPorts {
+  readonly api: ViaApi;
+  readonly limits: ProjectLimits;
+  readonly settings: ViaSettings;
+  readonly connections: {
+    get(id: string): StoredConnection | null;
+    find(projectId: string, provider: string, name: string): StoredConnection | null;
+    findFresh(projectId: string, provider: string, name: string): Promise<StoredConnection | null>;
+  };
+  readonly providers: { find(projectId: string, name: string): KnownProvider | null };
+  upstreamOf(connectionId: string): Upstream;
+  relay(request: RelayedRequest, reader: RelayReader): RelayedExchange | null;
+}
+
+export interface ViaSettings {
+  readonly connectTimeoutMs: number;
+  /** Without a byte in either direction. */
+  readonly idleTimeoutMs: number;
+}

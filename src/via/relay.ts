@@ -1,0 +1,193 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { RequestFailure } from "../core/request-failure.ts";
+import type {
+  RelayedExchange,
+  RelayedHead,
+  RelayReader,
+} from "../outbound/exchange/relayed-exchange.ts";
+import { responseHeaders } from "./forwarded-headers.ts";
+
+/** An answer to a submission is looked at up to here; the rest is only passed on. */
+export const LOOKED_AT_BYTES_MAX = 1024 * 1024;
+
+/** Headers that are added to an answer. */
+export type AddedHeaders = Readonly<Record<string, string>>;
+
+export interface RelayHooks {
+  sent(): void;
+  /** Returns whether the answer may be that to a submission, so that its body has to be read first. */
+  head(head: RelayedHead): boolean;
+  /** What an answer says of a job, as headers for the client. Never rejects. */
+  look(head: RelayedHead, body: Buffer): Promise<AddedHeaders>;
+}
+
+export type RelayOutcome =
+  | { readonly kind: "answered"; readonly status: number; readonly bytes: number }
+  /** Nothing was sent to the client yet. */
+  | { readonly kind: "failed"; readonly failure: RequestFailure }
+  /** The answer was cut off. */
+  | { readonly kind: "cut"; readonly status: number; readonly failure: RequestFailure }
+  | { readonly kind: "client_gone" };
+
+/**
+ * Passes one answer on to the client, as fast as the client takes it. That of a submission is held
+ * until its job is known and its subscription stored, or until it is too large:
+ *
+ *   head ─┬─▶ passing ───────────────────────────▶ over
+ *         └─▶ holding ──end or 1 MiB──▶ looking ──▶ passing
+ */
+export class Relay implements RelayReader {
+  readonly outcome: Promise<RelayOutcome>;
+  readonly #response: ServerResponse;
+  readonly #hooks: RelayHooks;
+  readonly #settle: (outcome: RelayOutcome) => void;
+  #exchange: RelayedExchange | null = null;
+  #state: "waiting" | "holding" | "looking" | "passing" | "over" = "waiting";
+  #head: RelayedHead | null = null;
+  #held: Buffer[] = [];
+  #heldBytes = 0;
+  /** What came while the answer was looked at. */
+  #ending: { readonly trailers: readonly string[] } | { readonly failure: RequestFailure } | null =
+    null;
+  #isClientGone = false;
+  #bytes = 0;
+
+  constructor(request: IncomingMessage, response: ServerResponse, hooks: RelayHooks) {
+    this.#response = response;
+    this.#hooks = hooks;
+    const { promise, resolve } = Promise.withResolvers<RelayOutcome>();
+    this.outcome = promise;
+    this.#settle = resolve;
+    response.once("close", () => this.#onClose());
+    // Its end is seen by the response, which has the same socket.
+    request.on("error", () => undefined);
+    response.on("error", () => undefined);
+  }
+
+  /** @param exchange null when it failed at once */
+  begin(exchange: RelayedExchange | null): void {
+    this.#exchange = exchange;
+    if (this.#response.destroyed) this.#onClose();
+  }
+
+  sent(): void {
+    this.#hooks.sent();
+  }
+
+  head(head: RelayedHead): void {
+    this.#head = head;
+    if (this.#hooks.head(head)) {
+      this.#state = "holding";
+      return;
+    }
+    this.#pass(head, NONE);
+    // Without this a head waits for the first byte of the body, which may be long in coming.
+    this.#response.flushHeaders();
+  }
+
+  data(chunk: Buffer): boolean {
+    if (this.#state === "passing") return this.#write(chunk);
+    this.#held.push(chunk);
+    this.#heldBytes += chunk.length;
+    if (this.#state === "holding" && this.#heldBytes < LOOKED_AT_BYTES_MAX) return true;
+    if (this.#state === "holding") void this.#lookAtHeld();
+    return false;
+  }
+
+  end(trailers: readonly string[]): void {
+    if (this.#state === "passing") return this.#finish(trailers);
+    this.#ending = { trailers };
+    if (this.#state === "holding") void this.#lookAtHeld();
+  }
+
+  failed(failure: RequestFailure): void {
+    switch (this.#state) {
+      case "waiting":
+        return this.#over({ kind: "failed", failure });
+      case "holding":
+        this.#ending = { failure };
+        void this.#lookAtHeld();
+        return;
+      case "looking":
+        this.#ending = { failure };
+        return;
+      case "passing":
+        return this.#cut(failure);
+      case "over":
+        return;
+    }
+  }
+
+  async #lookAtHeld(): Promise<void> {
+    this.#state = "looking";
+    const head = this.#head;
+    if (head === null) return;
+    const added = await this.#hooks.look(head, Buffer.concat(this.#held, this.#heldBytes));
+    if (this.#isClientGone) {
+      this.#exchange?.abort();
+      return this.#over({ kind: "client_gone" });
+    }
+    this.#pass(head, added);
+    const held = this.#held;
+    this.#held = [];
+    let mayGoOn = true;
+    for (const chunk of held) mayGoOn = this.#write(chunk);
+    const ending = this.#ending;
+    if (ending === null) {
+      if (mayGoOn) this.#exchange?.resume();
+    } else if ("failure" in ending) this.#cut(ending.failure);
+    else this.#finish(ending.trailers);
+  }
+
+  #pass({ status, statusText, rawHeaders }: RelayedHead, added: AddedHeaders): void {
+    this.#state = "passing";
+    const headers = responseHeaders(rawHeaders);
+    for (const [name, value] of Object.entries(added)) headers.push(name, value);
+    this.#response.sendDate = false;
+    this.#response.writeHead(status, statusText, headers);
+  }
+
+  #write(chunk: Buffer): boolean {
+    this.#bytes += chunk.length;
+    if (this.#response.write(chunk)) return true;
+    this.#response.once("drain", () => this.#exchange?.resume());
+    return false;
+  }
+
+  #finish(trailers: readonly string[]): void {
+    const status = this.#head?.status ?? 0;
+    if (trailers.length > 0) this.#response.addTrailers(pairsOf(trailers));
+    this.#response.end();
+    this.#over({ kind: "answered", status, bytes: this.#bytes });
+  }
+
+  /** The client has to see that the answer is not whole. */
+  #cut(failure: RequestFailure): void {
+    this.#response.destroy();
+    this.#over({ kind: "cut", status: this.#head?.status ?? 0, failure });
+  }
+
+  #onClose(): void {
+    if (this.#state === "over" || this.#response.writableFinished) return;
+    this.#isClientGone = true;
+    // The job exists: its subscription is stored although nobody waits for the answer.
+    if (this.#state === "holding" || this.#state === "looking") return;
+    this.#exchange?.abort();
+    this.#over({ kind: "client_gone" });
+  }
+
+  #over(outcome: RelayOutcome): void {
+    this.#state = "over";
+    this.#settle(outcome);
+  }
+}
+
+const NONE: AddedHeaders = {};
+
+function pairsOf(raw: readonly string[]): [string, string][] {
+  const pairs: [string, string][] = [];
+  for (let index = 0; index < raw.length; index += 2) {
+    pairs.push([raw[index] ?? "", raw[index + 1] ?? ""]);
+  }
+  return pairs;
+}

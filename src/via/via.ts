@@ -1,0 +1,450 @@
+import { randomBytes } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { publicId, parsePublicId } from "../core/ids/ids.ts";
+import type { RequestFailure } from "../core/request-failure.ts";
+import { decodeBody } from "../outbound/exchange/content-encoding.ts";
+import type { RelayedHead, RelayedRequest } from "../outbound/exchange/relayed-exchange.ts";
+import type { UpstreamAccess } from "../polling/upstream/access.ts";
+import type { Upstream } from "../polling/upstream/upstream.ts";
+import { maySubmit, readSubmission } from "../providers/submission/submission.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { readViaAddress, type ViaAddress } from "./address.ts";
+import { requestHeaders } from "./forwarded-headers.ts";
+import {
+  credentialHeaderNames,
+  findKey,
+  isPlaceOf,
+  placeText,
+  type PresentedKey,
+  withoutParameters,
+} from "./key.ts";
+import { type LaneTurn, LaneTurns } from "./lane-turns.ts";
+import { CALLBACK_PARAMETER, readSubmitOptions, type SubmitOptions } from "./options.ts";
+import type { ViaOutcome, ViaPorts, ViaProblem, ViaTarget } from "./ports.ts";
+import { type AddedHeaders, LOOKED_AT_BYTES_MAX, Relay, type RelayOutcome } from "./relay.ts";
+import { hasBody, RequestBody } from "./request-body.ts";
+
+/** How long a request waits for its place in the lane of its connection. */
+const TURN_WAIT_MS = 10_000;
+/** What a client has after a refusal to stop sending a body that is not read. */
+const UNREAD_BODY_MS = 10_000;
+const DEFAULT_CONNECTION = "default";
+const SUBSCRIBED = "subscribed";
+
+/** A request that may be passed on. */
+interface Passage extends ViaTarget {
+  readonly address: ViaAddress;
+  readonly presented: PresentedKey;
+  readonly options: SubmitOptions;
+  readonly upstream: Upstream;
+  readonly access: UpstreamAccess;
+}
+
+/** How one request went, for the log. */
+interface Visit {
+  readonly requestId: string;
+  readonly startedAtMs: number;
+  passage: Passage | null;
+  body: RequestBody | null;
+  sentAfterMs: number | null;
+  answeredAfterMs: number | null;
+  subscription: string | null;
+  submission: string | null;
+}
+
+type ViaRuntime = Pick<Runtime, "clock" | "log" | "metrics">;
+
+/**
+ * Submit-through: passes requests of clients on to the API of a connection, with the connection's
+ * credential in place of the client's key, and subscribes to the jobs that they submit. One pass:
+ *
+ *   key ─▶ connection ─▶ options ─▶ place in the lane ─▶ upstream ─▶ job? ─▶ subscribe ─▶ answer
+ */
+export class Via {
+  readonly #runtime: ViaRuntime;
+  readonly #ports: ViaPorts;
+  readonly #turns: LaneTurns;
+  readonly #inProgress = new Map<string, number>();
+  readonly #idPrefix = `via-${randomBytes(5).toString("hex")}`;
+  #requests = 0;
+
+  constructor(runtime: ViaRuntime, ports: ViaPorts) {
+    this.#runtime = runtime;
+    this.#ports = ports;
+    this.#turns = new LaneTurns(runtime);
+    ports.limits.measuredBy("via_requests", (projectId) => this.#inProgress.get(projectId) ?? 0);
+  }
+
+  /** Answers one request under `/via/`. Never rejects. */
+  async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.#requests += 1;
+    const visit: Visit = {
+      requestId: `${this.#idPrefix}-${this.#requests.toString(36)}`,
+      startedAtMs: this.#runtime.clock.monotonic(),
+      passage: null,
+      body: null,
+      sentAfterMs: null,
+      answeredAfterMs: null,
+      subscription: null,
+      submission: null,
+    };
+    try {
+      const prepared = await this.#prepare(request);
+      if (!prepared.ok) return this.#refuse(request, response, visit, prepared.problem);
+      visit.passage = prepared.value;
+      await this.#pass(prepared.value, request, response, visit);
+    } catch (error) {
+      this.#runtime.log.error({ err: error, requestId: visit.requestId }, "a request failed");
+      this.#refuse(request, response, visit, this.#ports.api.problemOf(error));
+    }
+  }
+
+  /** Everything that can be refused before anything is sent upstream. */
+  async #prepare(request: IncomingMessage): Promise<ViaOutcome<Passage>> {
+    const unsupported = unsupportedProblem(request);
+    if (unsupported !== null) return { ok: false, problem: unsupported };
+    const reading = readViaAddress(request.url ?? "");
+    if (!reading.ok) return refused("malformed_request", reading.problem);
+    const { address } = reading;
+    const presented = findKey(request.headers, address.query);
+    if (presented === null) return refused("unauthorized", NO_KEY);
+    const caller = await this.#ports.api.authenticate(presented.key, request);
+    if (!caller.ok) return caller;
+    const target = await this.#findTarget(caller.value, address.target);
+    if (!target.ok) return target;
+    const { auth } = target.value.known.provider.definition;
+    if (!isPlaceOf(auth, presented)) {
+      const { name } = target.value.known.provider;
+      return refused("unauthorized", `Send the API key ${placeText(auth)}, as ${name} has it.`);
+    }
+    const options = readSubmitOptions(request.headers, address.query);
+    if (!options.ok) return invalidHeaders(options.invalid);
+    const checked = await this.#ports.api.checkOptions(target.value, options.options);
+    if (!checked.ok) return checked;
+    return this.#reach({ ...target.value, address, presented, options: options.options });
+  }
+
+  /** A provider's connection `default`, or any by its id. */
+  async #findTarget(projectId: string, name: string): Promise<ViaOutcome<ViaTarget>> {
+    const { connections, providers } = this.#ports;
+    const id = parsePublicId("connection", name);
+    const byId = id === null ? null : connections.get(id);
+    const connection =
+      id !== null
+        ? byId
+        : (connections.find(projectId, name, DEFAULT_CONNECTION) ??
+          (await connections.findFresh(projectId, name, DEFAULT_CONNECTION)));
+    const known = connection && providers.find(projectId, connection.provider);
+    if (!connection || !known || connection.projectId !== projectId || connection.isDeleted) {
+      return refused(
+        "not_found",
+        id === null
+          ? `There is no connection "${DEFAULT_CONNECTION}" at a provider ${JSON.stringify(name)}; make one with POST /v1/connections, or name a connection by its id.`
+          : `There is no connection ${name}.`,
+      );
+    }
+    return { ok: true, value: { projectId, connection, known } };
+  }
+
+  #reach(of: Omit<Passage, "upstream" | "access">): ViaOutcome<Passage> {
+    const upstream = this.#ports.upstreamOf(of.connection.id);
+    const versionId = of.known.version?.id ?? null;
+    const access = upstream.accessOf(versionId);
+    if (access === null) {
+      const why = upstream.problemOf(versionId) ?? "The connection can't be used just now.";
+      return refused("upstream_not_asked", why);
+    }
+    return { ok: true, value: { ...of, upstream, access } };
+  }
+
+  async #pass(
+    passage: Passage,
+    request: IncomingMessage,
+    response: ServerResponse,
+    visit: Visit,
+  ): Promise<void> {
+    const { projectId, upstream } = passage;
+    const inProgress = this.#inProgress.get(projectId) ?? 0;
+    const allowed = this.#ports.limits.allowed(projectId, "via_requests");
+    if (inProgress >= allowed) {
+      this.#ports.limits.refused("via_requests");
+      return this.#refuse(request, response, visit, tooManyAtOnce(allowed));
+    }
+    this.#inProgress.set(projectId, inProgress + 1);
+    try {
+      const turn = await this.#turns.take(upstream, TURN_WAIT_MS);
+      if (turn === null)
+        return this.#refuse(request, response, visit, busy(upstream, this.#runtime));
+      const outcome = await this.#relay(passage, turn, request, response, visit);
+      turn.giveBack();
+      if (outcome.kind === "failed") {
+        this.#refuse(request, response, visit, problemOfFailure(outcome.failure, passage.access));
+      } else this.#record(request, visit, outcome);
+    } finally {
+      const left = (this.#inProgress.get(projectId) ?? 1) - 1;
+      if (left === 0) this.#inProgress.delete(projectId);
+      else this.#inProgress.set(projectId, left);
+    }
+  }
+
+  #relay(
+    passage: Passage,
+    turn: LaneTurn,
+    request: IncomingMessage,
+    response: ServerResponse,
+    visit: Visit,
+  ): Promise<RelayOutcome> {
+    const { clock } = this.#runtime;
+    const elapsedMs = (): number => Math.round(clock.monotonic() - visit.startedAtMs);
+    const relay = new Relay(request, response, {
+      sent: () => void (visit.sentAfterMs = elapsedMs()),
+      head: (head) => {
+        visit.answeredAfterMs = elapsedMs();
+        turn.answered(head, clock.now());
+        return this.#looksAt(passage, request, head);
+      },
+      look: (head, body) => this.#look(passage, request, visit, head, body),
+    });
+    if (hasBody(request)) {
+      visit.body = new RequestBody(request, () => {
+        if (request.headers.expect?.toLowerCase() === "100-continue") response.writeContinue();
+      });
+    }
+    const outgoing = outgoingRequest(passage, request, visit.body, this.#ports.settings);
+    relay.begin(this.#ports.relay(outgoing, relay));
+    return relay.outcome;
+  }
+
+  #looksAt({ options, known, address }: Passage, request: IncomingMessage, head: RelayedHead) {
+    if (options.callbackUrl === null && options.inbox === null) return false;
+    const { method = "", headers } = request;
+    const { status } = head;
+    if (status >= 500) return false;
+    return maySubmit(known.provider, { method, path: address.path, headers });
+  }
+
+  /** Subscribes to the job that an answer names, if it names one. Never rejects. */
+  async #look(
+    passage: Passage,
+    request: IncomingMessage,
+    visit: Visit,
+    { status, headers }: RelayedHead,
+    body: Buffer,
+  ): Promise<AddedHeaders> {
+    const { method = "" } = request;
+    const { path } = passage.address;
+    try {
+      const decoded = decodeBody(headers, body, LOOKED_AT_BYTES_MAX);
+      const answer = {
+        status,
+        headers,
+        body: decoded.kind === "decoded" ? decoded.body : Buffer.alloc(0),
+      };
+      const asked = { method, path, headers: request.headers };
+      const job = readSubmission(passage.known.provider, asked, answer);
+      if (job === null) return {};
+      const idHeader = { "ringback-job-id": headerText(job.jobId) };
+      const made = await this.#ports.api.subscribe(passage, passage.options, job, request.headers);
+      if (made.ok) {
+        visit.subscription = made.value;
+        visit.submission = SUBSCRIBED;
+        return { ...idHeader, "ringback-subscription-id": made.value };
+      }
+      visit.submission = made.problem.code;
+      return { ...idHeader, "ringback-subscription-error": made.problem.code };
+    } catch (error) {
+      const { code } = this.#ports.api.problemOf(error);
+      this.#runtime.log.warn(
+        { err: error, requestId: visit.requestId },
+        "a submitted job is unwatched",
+      );
+      visit.submission = code;
+      return { "ringback-subscription-error": code };
+    }
+  }
+
+  #refuse(
+    request: IncomingMessage,
+    response: ServerResponse,
+    visit: Visit,
+    problem: ViaProblem,
+  ): void {
+    const { status, headers, body } = this.#ports.api.render(problem, visit.requestId);
+    if (!response.headersSent && !response.destroyed) {
+      response.writeHead(status, {
+        ...headers,
+        "content-length": Buffer.byteLength(body),
+        "x-request-id": visit.requestId,
+      });
+      response.end(request.method === "HEAD" ? "" : body);
+      this.#letGo(request);
+    } else if (!response.writableEnded) response.destroy();
+    this.#record(request, visit, { kind: "answered", status, bytes: 0 }, problem.code);
+  }
+
+  /** A body that nobody reads is read away for a while, so that its sender hears the answer. */
+  #letGo(request: IncomingMessage): void {
+    if (request.complete) return;
+    const { socket } = request;
+    const timer = this.#runtime.clock.setTimer(UNREAD_BODY_MS, () => {
+      if (!request.complete) socket.destroy();
+    });
+    request.once("close", () => timer.cancel());
+    request.resume();
+  }
+
+  #record(
+    request: IncomingMessage,
+    visit: Visit,
+    outcome: Exclude<RelayOutcome, { kind: "failed" }>,
+    problem: string | null = null,
+  ): void {
+    const { clock, log, metrics } = this.#runtime;
+    const durationMs = clock.monotonic() - visit.startedAtMs;
+    const status = outcome.kind === "client_gone" ? 499 : outcome.status;
+    const { method = "", socket } = request;
+    const { passage, submission } = visit;
+    metrics.recordVia({ method, status, durationMs, submission });
+    log.info(
+      {
+        requestId: visit.requestId,
+        method,
+        path: passage && pathTemplate(passage, method),
+        provider: passage?.known.provider.name ?? null,
+        connection: passage && publicId("connection", passage.connection.id),
+        status,
+        outcome: problem ?? outcome.kind,
+        ...(outcome.kind === "cut" && { failure: outcome.failure.code }),
+        durationMs: Math.round(durationMs),
+        sentAfterMs: visit.sentAfterMs,
+        answeredAfterMs: visit.answeredAfterMs,
+        requestBytes: visit.body?.bytes ?? 0,
+        responseBytes: outcome.kind === "answered" ? outcome.bytes : socket.bytesWritten,
+        submission,
+        subscription: visit.subscription,
+      },
+      "passed a request on",
+    );
+  }
+}
+
+/** The pattern that the path fits, never the path itself, which may hold anything. */
+function pathTemplate({ known, address }: Passage, method: string): string | null {
+  const { submissions } = known.provider;
+  const fits = submissions.find(
+    (one) => one.method === method && one.matchPath(address.path) !== null,
+  );
+  return fits?.pattern ?? null;
+}
+
+function outgoingRequest(
+  { access, presented, known, address }: Passage,
+  request: IncomingMessage,
+  body: RequestBody | null,
+  settings: ViaPorts["settings"],
+): RelayedRequest {
+  const { target, projectId, isTrusted } = access;
+  const { auth } = known.provider.definition;
+  const isOwn = presented.kind === "beside";
+  const replaced = isOwn ? NO_NAMES : new Set(credentialHeaderNames(auth));
+  if (!isOwn && presented.kind !== "query") (replaced as Set<string>).add(presented.name);
+  const headers = requestHeaders(request.rawHeaders, { key: presented.key, replaced });
+  if (!isOwn) {
+    for (const [name, value] of Object.entries(target.credential.headers))
+      headers.push(name, value);
+  }
+  const dropped = new Set([CALLBACK_PARAMETER]);
+  if (!isOwn && auth.kind === "query") dropped.add(auth.name);
+  if (presented.kind === "query") dropped.add(presented.name);
+  const query = address.query === null ? null : withoutParameters(address.query, dropped);
+  const { socket } = request;
+  return {
+    projectId,
+    isTrusted,
+    method: request.method ?? "GET",
+    origin: target.origin,
+    path: pathOf(target.prefix + address.path, query, isOwn ? "" : target.credential.query),
+    headers,
+    body,
+    ...settings,
+    progress: () => socket.bytesRead + socket.bytesWritten,
+  };
+}
+
+const NO_NAMES: ReadonlySet<string> = new Set();
+
+function pathOf(path: string, query: string | null, credential: string): string {
+  const all = [query ?? "", credential].filter((part) => part !== "").join("&");
+  const isMarked = query !== null || credential !== "";
+  return `${path === "" ? "/" : path}${isMarked ? "?" : ""}${all}`;
+}
+
+/** Requests that no API of jobs takes, or that would show a client the credential. */
+function unsupportedProblem({ method, headers }: IncomingMessage): ViaProblem | null {
+  const { upgrade } = headers;
+  // Some clients offer HTTP/2 with every request, which may be passed over.
+  if (upgrade !== undefined && !/^h2c?$/i.test(upgrade.trim())) {
+    return {
+      code: "upgrade_refused",
+      detail: `Upgrades (${upgrade.slice(0, 50)}) are not passed on.`,
+    };
+  }
+  if (method === "TRACE" || method === "TRACK") {
+    return { code: "method_not_allowed", detail: `${method} is not passed on.` };
+  }
+  // A page of an upstream must not be shown as one of this gateway's.
+  const destination = headers["sec-fetch-dest"];
+  if (destination !== undefined && destination !== "empty") {
+    return {
+      code: "malformed_request",
+      detail: "These addresses are for programs; a browser can't open them.",
+    };
+  }
+  return null;
+}
+
+const NO_KEY =
+  "Send a Ringback API key (rb_…) where the provider expects its own, or in the header ringback-key " +
+  "beside a key of the provider.";
+
+function refused(code: ViaProblem["code"], detail: string): { ok: false; problem: ViaProblem } {
+  return { ok: false, problem: { code, detail } };
+}
+
+function invalidHeaders(errors: readonly { header: string; detail: string }[]) {
+  const [first] = errors;
+  const detail = `${first?.header ?? ""}: ${first?.detail ?? ""}`;
+  return { ok: false as const, problem: { code: "invalid_header" as const, detail, errors } };
+}
+
+function tooManyAtOnce(allowed: number): ViaProblem {
+  return {
+    code: "project_limit_exceeded",
+    detail: `The project has ${allowed} requests in progress through the gateway, as many as it may.`,
+    headers: { "retry-after": "1" },
+  };
+}
+
+/** Nothing was sent: the connection's limits, or a refusal of the upstream, held the request back. */
+function busy({ lane }: Upstream, { clock }: ViaRuntime): ViaProblem {
+  const { pausedUntilMs } = lane;
+  const waitMs = pausedUntilMs === Infinity ? 0 : pausedUntilMs - clock.monotonic();
+  return {
+    code: "upstream_busy",
+    detail: `Nothing was sent: the connection is at its limits, and no turn came within ${TURN_WAIT_MS / 1000} s.`,
+    headers: { "retry-after": String(Math.max(1, Math.ceil(waitMs / 1000))) },
+  };
+}
+
+function problemOfFailure({ code, message }: RequestFailure, access: UpstreamAccess): ViaProblem {
+  const isLate = code === "response_timeout" || code === "connect_timeout";
+  return {
+    code: isLate ? "upstream_timeout" : "upstream_failed",
+    detail: `${code}: ${access.redactText(message)}`,
+  };
+}
+
+/** Whatever an id holds, as a header may. */
+function headerText(text: string): string {
+  return /^[\x20-\x7e]*$/.test(text) ? text : encodeURIComponent(text);
+}
