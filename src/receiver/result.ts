@@ -1,0 +1,129 @@
+import { sliceRawJson } from "../core/json/raw-json.ts";
+import { BodyTooLargeError, readBounded } from "./bounded-body.ts";
+
+/** The result of a job, wherever it is: in the callback, behind its link, or stored by the gateway. */
+export interface ResultReader {
+  /**
+   * The result: JSON as its value, text as a string, anything else as bytes. A result that did not
+   * fit into the callback is fetched, once.
+   * @throws {ResultUnavailableError}
+   */
+  readonly result: () => Promise<unknown>;
+  /** The text of the result as the job API wrote it, with every digit of its numbers. */
+  readonly rawResult: () => Promise<string>;
+  /** The bytes of the result. */
+  readonly resultBytes: () => Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** A result that can't be had: its link has expired, or what came is not what was stored. */
+export class ResultUnavailableError extends Error {
+  override readonly name = "ResultUnavailableError";
+}
+
+/** How results are fetched. */
+export interface ResultFetching {
+  readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
+  readonly resultBytesMax: number;
+  readonly resultTimeoutMs: number;
+}
+
+/** What `data` of a callback says about its result. */
+export interface ResultPlace {
+  readonly result_url?: string | undefined;
+  readonly result_fetch?:
+    | {
+        readonly status: "stored";
+        readonly sha256: string;
+        readonly content_encoding?: string | undefined;
+      }
+    | { readonly status: "failed" }
+    | undefined;
+}
+
+interface Content {
+  readonly type: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+const JSON_TYPE = "application/json";
+
+/** @param rawBody the callback, from whose `data` `place` was parsed */
+export function resultReader(
+  rawBody: string,
+  place: ResultPlace,
+  fetching: ResultFetching,
+): ResultReader {
+  let pending: Promise<Content> | null = null;
+  const content = (): Promise<Content> => {
+    pending ??= contentOf(rawBody, place, fetching).catch((error: unknown) => {
+      pending = null;
+      throw error;
+    });
+    return pending;
+  };
+  return {
+    result: async () => valueOf(await content()),
+    rawResult: async () => new TextDecoder().decode((await content()).bytes),
+    resultBytes: async () => (await content()).bytes,
+  };
+}
+
+async function contentOf(
+  rawBody: string,
+  place: ResultPlace,
+  fetching: ResultFetching,
+): Promise<Content> {
+  if (place.result_url !== undefined) return fetchContent(place.result_url, place, fetching);
+  const raw = sliceRawJson(rawBody, ["data", "result"]);
+  if (raw === null) throw new ResultUnavailableError("The callback has no result.");
+  return { type: JSON_TYPE, bytes: new TextEncoder().encode(raw) };
+}
+
+async function fetchContent(
+  url: string,
+  { result_fetch: stored }: ResultPlace,
+  { fetch, resultBytesMax, resultTimeoutMs }: ResultFetching,
+): Promise<Content> {
+  const signal = AbortSignal.timeout(resultTimeoutMs);
+  const answer = await fetch(url, { redirect: "manual", signal });
+  if (answer.status !== 200) {
+    await answer.body?.cancel();
+    throw new ResultUnavailableError(unavailable(answer.status));
+  }
+  const bytes = await readBounded(answer, resultBytesMax).catch((cause: unknown): never => {
+    if (!(cause instanceof BodyTooLargeError)) throw cause;
+    // A body that is too large itself is another matter, and answered with 413.
+    throw new ResultUnavailableError(`The result has more than ${resultBytesMax} bytes.`, {
+      cause,
+    });
+  });
+  if (stored?.status === "stored" && stored.content_encoding === undefined) {
+    await checkDigest(bytes, stored.sha256);
+  }
+  return { type: answer.headers.get("content-type") ?? JSON_TYPE, bytes };
+}
+
+function unavailable(status: number): string {
+  const isExpired = status === 403;
+  return isExpired
+    ? "The link to the result has expired. Every attempt of the callback brings a new one; with an API key, GET /v1/events/{id}/result works at any time."
+    : `The link to the result was answered with ${status}.`;
+}
+
+async function checkDigest(bytes: Uint8Array<ArrayBuffer>, sha256: string): Promise<void> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  if (hex !== sha256) {
+    throw new ResultUnavailableError(
+      "The result does not have the SHA-256 that the callback says.",
+    );
+  }
+}
+
+function valueOf({ type, bytes }: Content): unknown {
+  const [essence = ""] = type.toLowerCase().split(";");
+  const isJson = /^application\/(?:json|.+\+json)$/.test(essence.trim());
+  if (!isJson && !essence.startsWith("text/")) return bytes;
+  const text = new TextDecoder().decode(bytes);
+  return isJson ? JSON.parse(text) : text;
+}
