@@ -5,6 +5,7 @@ import type { Context } from "hono";
 import type { Clock } from "../runtime/clock.ts";
 import { RequestDeadline } from "../runtime/request-deadline.ts";
 import { isNotBegun } from "../store/db/errors.ts";
+import type { Scope } from "../store/schema/schema.ts";
 import type { Answer } from "./http/answer.ts";
 import { Authenticator, scopeRefusal } from "./http/auth.ts";
 import type { Caller, Client } from "./http/auth.ts";
@@ -115,7 +116,7 @@ class Answering {
     const request = context.req.raw;
     const { deadline } = progress;
     const { scope, isLinked = false } = route.description;
-    const client = new RequestClient(context, this.#ports);
+    const client = new RequestClient(context, this.#ports, this.#authenticator);
     let caller: Caller | null = null;
     if (scope !== null && !(isLinked && comesByLink(request))) {
       const header = request.headers.get("authorization");
@@ -202,10 +203,22 @@ class Answering {
 class RequestClient implements Client {
   readonly #context: Context;
   readonly #ports: Pick<ApiPorts, "isTrustedProxy">;
+  readonly #authenticator: Authenticator;
 
-  constructor(context: Context, ports: Pick<ApiPorts, "isTrustedProxy">) {
+  constructor(
+    context: Context,
+    ports: Pick<ApiPorts, "isTrustedProxy">,
+    authenticator: Authenticator,
+  ) {
     this.#context = context;
     this.#ports = ports;
+    this.#authenticator = authenticator;
+  }
+
+  async recheck(scope: Scope): Promise<Refusal | null> {
+    const header = this.#context.req.raw.headers.get("authorization");
+    const caller = await this.#authenticator.authenticate(header, this);
+    return caller.ok ? scopeRefusal(caller.value, scope) : caller;
   }
 
   get address(): string {

@@ -5,10 +5,12 @@ import type { Clock } from "../runtime/clock.ts";
 import type { RequestDeadline } from "../runtime/request-deadline.ts";
 import type { ResultLinks } from "../runtime/secrets/result-links.ts";
 import type { SecretBox } from "../runtime/secrets/secret-box.ts";
+import type { EndingWaits } from "../delivery/waits/ending-waits.ts";
 import type { LaneLoad } from "../lanes/lane-load.ts";
 import type { UrlCheck } from "../outbound/guard/url-check.ts";
 import type { KnownProvider } from "../providers/compile/known-provider.ts";
 import type { LiveTrial, LiveTrialOutcome } from "../providers/trial/trial.ts";
+import type { LoadedDelivery } from "../store/deliveries/load-deliveries.ts";
 import type { AcceptRequest } from "../store/writes/accept-row.ts";
 import type { KnownApiKey } from "../store/projects/api-keys.ts";
 import type { Database } from "../store/db/database.ts";
@@ -117,6 +119,15 @@ export interface TestedCallback {
   readonly durationMs: number;
 }
 
+/** A callback that its client fetches, made and signed as those that are sent. */
+export interface SignedMessage {
+  /** `msg_…` */
+  readonly webhookId: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** The exact text that is signed. */
+  readonly body: string;
+}
+
 /** Redeliveries of many, which go on after the answer. */
 export interface RedeliveryPorts {
   /** The shard for a new one: one whose owner begins at once. */
@@ -190,6 +201,8 @@ export interface ApiPorts {
     /** Null to sign as the project does. */
     readonly signatures: readonly SignatureScheme[] | null;
   }): Promise<TestedCallback>;
+  readonly endingWaits: Pick<EndingWaits, "wait">;
+  signedMessage(loaded: LoadedDelivery): Promise<SignedMessage>;
   /** The project's signing secrets or keys are others now. */
   signingSecretsChanged(projectId: string): void;
   readonly apiKeys: ApiKeyRegistry;
@@ -223,6 +236,8 @@ export interface ApiPorts {
   readonly resultLinks: Pick<ResultLinks, "urlOf" | "check">;
   /** Larger results go by reference. */
   readonly inlineResultBytesMax: number;
+  /** Requests of all projects that may wait for something to happen. */
+  readonly requestsWaitingMax: number;
   /** Memory for all large request bodies in progress, with what they are parsed to. */
   readonly requestBodiesBytesMax: number;
   /** A project has changed its settings. */

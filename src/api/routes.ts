@@ -16,12 +16,14 @@ import { signingKeyRoutes } from "./signing/signing-key-routes.ts";
 import { signingSecretRoutes } from "./signing/signing-secret-routes.ts";
 import { subscriptionRoutes } from "./subscriptions/routes.ts";
 import { systemRoutes } from "./system.ts";
+import { WaitingRequests } from "./request/waiting-requests.ts";
 
 /** Every address of the API, in the order of its documentation. */
 export function apiRoutes(ports: ApiPorts): Route[] {
   const newUuid = createUuidSource();
+  const waiting = new WaitingRequests(ports.limits, ports.clock, ports.requestsWaitingMax);
   const routes = [
-    ...subscriptionRoutes(ports),
+    ...subscriptionRoutes(ports, waiting),
     ...deliveryRoutes(ports),
     ...redeliveryRoutes(ports, newUuid),
     ...callbackTestRoutes(ports),

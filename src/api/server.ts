@@ -60,8 +60,8 @@ export class HttpServer implements Service {
   #started: Promise<void> | null = null;
   #stopped: Promise<void> | null = null;
   #isDraining = false;
-  /** Requests whose answers are not sent yet. */
-  #inProgress = 0;
+  /** Answers that are not sent yet. */
+  readonly #inProgress = new Set<ServerResponse>();
   #lastRequestAt = -Infinity;
 
   constructor(runtime: Pick<Runtime, "clock">, options: HttpServerOptions) {
@@ -79,7 +79,7 @@ export class HttpServer implements Service {
         refuseHost(response);
         return;
       }
-      this.#inProgress += 1;
+      this.#inProgress.add(response);
       for (const [name, value] of ON_EVERY_ANSWER) response.setHeader(name, value);
       // HTTP/1.0 need not name a host, and checks of load balancers don't.
       if (request.httpVersion === "1.0") request.headers.host ??= "localhost";
@@ -90,7 +90,7 @@ export class HttpServer implements Service {
         limitArrival(request, requestTimeoutMs);
       }
       void (passing ?? listener(request, response)).finally(() => {
-        this.#inProgress -= 1;
+        this.#inProgress.delete(response);
         connections.ended(request.socket);
       });
     };
@@ -146,6 +146,10 @@ export class HttpServer implements Service {
    */
   beginDraining(): void {
     this.#isDraining = true;
+    // Some of them have waited for long.
+    for (const response of this.#inProgress) {
+      if (!response.headersSent) response.setHeader("connection", "close");
+    }
   }
 
   /**
@@ -153,7 +157,7 @@ export class HttpServer implements Service {
    * then cuts off what is left.
    */
   stop(): Promise<void> {
-    this.#isDraining = true;
+    this.beginDraining();
     this.#stopped ??= this.#started === null ? Promise.resolve() : this.#drain();
     return this.#stopped;
   }
@@ -183,7 +187,7 @@ export class HttpServer implements Service {
         const elapsedMs = nowMs - startedAt;
         const isOver =
           elapsedMs >= stopTimeoutMs ||
-          (elapsedMs >= UNFINISHED_REQUESTS_MS && this.#inProgress === 0);
+          (elapsedMs >= UNFINISHED_REQUESTS_MS && this.#inProgress.size === 0);
         if (isOver) this.#server.closeAllConnections();
         else if (nowMs - Math.max(this.#lastRequestAt, startedAt) >= QUIET_MS) {
           this.#server.closeIdleConnections();

@@ -128,6 +128,12 @@ const PROJECT_LIMITS = {
     byDefault: 10,
     counts: "Redeliveries of many that have not ended.",
   },
+  requests_waiting: {
+    kind: "concurrency",
+    unit: "requests",
+    byDefault: 2_000,
+    counts: "Requests that wait for the end of a job; more wait for a moment, then are refused.",
+  },
   callback_tests_running: {
     kind: "concurrency",
     unit: "requests",

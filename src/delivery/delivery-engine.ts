@@ -5,6 +5,7 @@ import type { ResultLinks } from "../runtime/secrets/result-links.ts";
 import type { SecretBox } from "../runtime/secrets/secret-box.ts";
 import type { Service } from "../runtime/service.ts";
 import type { Database } from "../store/db/database.ts";
+import type { LoadedDelivery } from "../store/deliveries/load-deliveries.ts";
 import type { ProjectSettings } from "../store/schema/projects.ts";
 import type { AttemptRow } from "../store/writes/record-attempts.ts";
 import { findSigningSecrets } from "../store/projects/signing-secrets.ts";
@@ -14,6 +15,7 @@ import type { OriginChange } from "./outbox/outbox.ts";
 import { exhaustedNews, originNews } from "./operational/delivery-news.ts";
 import { OperationalEvents } from "./operational/operational-events.ts";
 import { signingKey } from "./attempt/sign.ts";
+import { type MessagePorts, type SignedMessage, signedMessage } from "./attempt/signed-message.ts";
 import { SigningKeys } from "./attempt/signing-keys.ts";
 import {
   sendTestCallback,
@@ -52,6 +54,7 @@ export class DeliveryEngine implements Service {
   readonly #projects = new Map<string, DeliverySettings>();
   readonly #operationsUrls = new Map<string, string | null>();
   readonly #signingKeys: SigningKeys;
+  readonly #messagePorts: MessagePorts;
 
   constructor(runtime: Runtime, options: DeliveryEngineOptions) {
     const { clock, metrics } = runtime;
@@ -60,14 +63,18 @@ export class DeliveryEngine implements Service {
     this.#options = options;
     this.#gateway = gatewaySettings(settings);
     this.#signingKeys = openSigningKeys(runtime, options);
-    this.loop = new DeliveryLoop(runtime, {
+    this.#messagePorts = {
       ...options,
-      callbackTimeoutMs: settings.callbackTimeoutMs,
       inlineResultBytesMax: settings.inlineResultBytesMax,
       userAgent: this.#userAgent,
       resultUrl: (eventId) => resultLinks.urlOf(eventId, clock.now()),
       settingsOf: (projectId) => this.#projects.get(projectId) ?? this.#gateway,
       signingKeys: (projectId, schemes) => this.#signingKeys.of(projectId, schemes),
+    };
+    this.loop = new DeliveryLoop(runtime, {
+      ...options,
+      ...this.#messagePorts,
+      callbackTimeoutMs: settings.callbackTimeoutMs,
       send: (request) => callbackClient.send(request),
       onOriginChange: (change) => {
         noteOriginChange(runtime.log, change);
@@ -116,6 +123,11 @@ export class DeliveryEngine implements Service {
       },
       callback,
     );
+  }
+
+  /** The callback as a message that its client fetches, signed as of now. */
+  message(loaded: LoadedDelivery): Promise<SignedMessage> {
+    return signedMessage(this.#runtime, this.#messagePorts, loaded);
   }
 
   /** Delivers from now on as the project says. */

@@ -2,6 +2,7 @@ import type { Metrics } from "../runtime/metrics.ts";
 import { BACKLOG_COUNTED_MAX, type DeliveryBacklog } from "../store/deliveries/delivery-backlog.ts";
 import type { FanOutRunner } from "./fan-out-runner.ts";
 import type { Outbox } from "./outbox/outbox.ts";
+import type { EndingWaits } from "./waits/ending-waits.ts";
 
 const BACKLOG = {
   ringback_deliveries_overdue: `Deliveries of all nodes whose next attempt is due, ${BACKLOG_COUNTED_MAX} at most.`,
@@ -11,6 +12,7 @@ const BACKLOG = {
 
 export interface DeliveryGaugesPorts {
   readonly outbox: Outbox;
+  readonly endingWaits: Pick<EndingWaits, "size">;
   readonly fanOuts: Pick<FanOutRunner, "size" | "oldestMs">;
   /** Reads the backlog of all nodes, at each scrape. */
   readBacklog(): Promise<DeliveryBacklog>;
@@ -18,7 +20,7 @@ export interface DeliveryGaugesPorts {
 
 /** The gauges of delivering. */
 export function registerDeliveryGauges(metrics: Metrics, ports: DeliveryGaugesPorts): void {
-  const { outbox, fanOuts } = ports;
+  const { outbox, fanOuts, endingWaits } = ports;
   metrics.measuredGauges(BACKLOG, async () => {
     const { overdue, oldestOverdueMs } = await ports.readBacklog();
     return {
@@ -26,6 +28,11 @@ export function registerDeliveryGauges(metrics: Metrics, ports: DeliveryGaugesPo
       ringback_oldest_overdue_delivery_seconds: oldestOverdueMs / 1000,
     };
   });
+  metrics.gauge(
+    "ringback_ending_waits",
+    "Requests at this node that wait for the end of a job.",
+    () => endingWaits.size,
+  );
   metrics.gauge("ringback_outbox_deliveries", "Deliveries in memory.", () => outbox.size);
   metrics.gauge(
     "ringback_callback_lanes",

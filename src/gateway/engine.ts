@@ -17,6 +17,7 @@ import { PROJECT_LIMIT_NAMES, type ProjectLimitName } from "../core/project-limi
 import type { FairSemaphore } from "../lanes/fair-semaphore.ts";
 import { registerDeliveryGauges } from "../delivery/delivery-gauges.ts";
 import { DeliveryEngine } from "../delivery/delivery-engine.ts";
+import { EndingWaits } from "../delivery/waits/ending-waits.ts";
 import { FanOutRunner } from "../delivery/fan-out-runner.ts";
 import { RedeliveryRunner } from "../delivery/redelivery-runner.ts";
 import type { OperatorOrigins } from "../outbound/guard/operator-origins.ts";
@@ -104,6 +105,8 @@ export class Engine {
   readonly writers: Writers;
   readonly #poller: Poller;
   readonly delivery: DeliveryEngine;
+  /** Requests that wait for the end of a job. */
+  readonly endingWaits: EndingWaits;
   readonly #ownership: ShardOwnership;
   readonly #mail: MailReader;
   readonly #sweep: Sweep;
@@ -152,6 +155,10 @@ export class Engine {
       },
     });
     this.#ownership = this.#buildOwnership();
+    this.endingWaits = new EndingWaits(runtime, {
+      ...options,
+      owns: (shardId) => this.#ownership.owns(shardId),
+    });
     this.handOver = this.#buildHandOver();
     const ownedShards = () => this.#ownership.owned;
     this.#mail = new MailReader(runtime, {
@@ -206,6 +213,7 @@ export class Engine {
     await this.delivery.start();
     await this.redeliveries.start();
     await this.#fanOuts.start();
+    await this.endingWaits.start();
   }
 
   /**
@@ -224,6 +232,7 @@ export class Engine {
       this.#housekeeping.stop(),
       this.redeliveries.stop(),
       this.#fanOuts.stop(),
+      this.endingWaits.stop(),
     ];
     await settledWithin(clock, Promise.all(readers), READERS_GRACE_MS);
     const quiet = Promise.all([this.#poller.stop(), this.delivery.stop()]);
@@ -312,6 +321,7 @@ export class Engine {
   async #recordEvent(event: EventRow): Promise<RecordedEvent> {
     const recorded = await this.writers.recordEvent(event);
     if (recorded.fanOut !== null) this.#fanOuts.begin(recorded.fanOut);
+    if (recorded.recorded && event.status !== "processing") this.endingWaits.ended(event.jobRowId);
     return recorded;
   }
 
@@ -399,6 +409,7 @@ export class Engine {
     registerDeliveryGauges(metrics, {
       outbox: this.delivery.loop.outbox,
       fanOuts: this.#fanOuts,
+      endingWaits: this.endingWaits,
       readBacklog: () =>
         withDeadline(clock, SCRAPE_DEADLINE_MS, (deadline) =>
           readDeliveryBacklog(database.within(deadline)),

@@ -46,6 +46,8 @@ const STATEMENT_TIMEOUT_MS = 15_000;
 const DATABASE_CLOSE_TIMEOUT_MS = 1_000;
 /** A little longer than a request may take. */
 const REQUESTS_CLOSE_TIMEOUT_MS = 6_000;
+/** The part of the listener's connections on which requests may wait: the rest is for all others. */
+const WAITING_SHARE_MAX = 0.75;
 
 export interface GatewayOptions {
   readonly config: Config;
@@ -165,6 +167,7 @@ async function start(
   const drain = async (hurried: Promise<void>): Promise<void> => {
     isStopping = true;
     server.beginDraining();
+    engine.endingWaits.beginStopping();
     if (config.drainMs > 0) await settledWithin(clock, hurried, config.drainMs);
   };
   // Requests under way end while the engine, which some of them wait for, still writes.
@@ -191,6 +194,8 @@ async function start(
     redelivered: (deliveries) => engine.handOver.redelivered(deliveries),
     redeliveries: engine.redeliveries,
     testCallback: (test) => engine.delivery.test(test),
+    endingWaits: engine.endingWaits,
+    signedMessage: (loaded) => engine.delivery.message(loaded),
     signingSecretsChanged: (project) => engine.delivery.signingSecretsChanged(project),
     apiKeys: engine.apiKeys,
     refusedKeys,
@@ -244,6 +249,7 @@ async function start(
     hasSandbox: config.sandbox,
     publicUrl,
     inlineResultBytesMax: config.inlineResultBytesMax,
+    requestsWaitingMax: Math.floor(config.clientConnections.connectionsMax * WAITING_SHARE_MAX),
     requestBodiesBytesMax: memory.requestBodiesBytesMax,
     limits: engine.projects,
     projectChanged: () => engine.projects.refresh(),

@@ -18,6 +18,8 @@ import type {
 } from "../../src/api/context.ts";
 import { endingEventType } from "../../src/core/delivery/event.ts";
 import type { EndingStatus } from "../../src/core/delivery/event.ts";
+import { signedMessage } from "../../src/delivery/attempt/signed-message.ts";
+import { EndingWaits } from "../../src/delivery/waits/ending-waits.ts";
 import { parsePublicId, shardOfUuid, uuidV7 } from "../../src/core/ids/ids.ts";
 import type { LiveTrialOutcome } from "../../src/providers/trial/trial.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
@@ -35,7 +37,7 @@ import { loadConnections } from "../../src/store/connections/load-connections.ts
 import type { StoredConnection } from "../../src/store/connections/load-connections.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { openTestDatabase } from "../support/database.ts";
-import { checkUrl, READY, TESTED } from "./fixture-answers.ts";
+import { checkUrl, messagePorts, READY, TESTED } from "./fixture-answers.ts";
 import { type Logged, notingLog } from "./noting-log.ts";
 import { acceptAlone } from "./accept-alone.ts";
 import { TestLimits } from "../support/project-limits.ts";
@@ -89,6 +91,8 @@ export class ApiFixture {
   readonly databaseUrl: string;
   /** Not started: it looks keys up. */
   readonly apiKeys: ApiKeyDirectory;
+  /** Of a node that owns no shard; a test does its rounds. */
+  readonly endingWaits: EndingWaits;
   readonly ports: ApiPorts;
   readonly app: Hono;
   readonly #drop: () => Promise<void>;
@@ -101,6 +105,8 @@ export class ApiFixture {
     this.#drop = opened.drop;
     this.limits.measuredBy("live_jobs", () => this.liveJobCount);
     this.apiKeys = this.keyDirectory();
+    const { database, clock } = this;
+    this.endingWaits = new EndingWaits(testRuntime({ clock }), { database, owns: () => false });
     this.ports = this.#ports();
     this.app = createApp(this.ports);
   }
@@ -269,6 +275,9 @@ export class ApiFixture {
         this.calls.push(["testCallback", test]);
         return this.tested;
       },
+      endingWaits: this.endingWaits,
+      signedMessage: (loaded) =>
+        signedMessage(testRuntime({ clock: this.clock }), messagePorts(this.secretBox), loaded),
       redeliveries: { shardForNew: () => 7, begin: note("begin"), perSecondDefault: 100 },
       signingSecretsChanged: (id) => void this.calls.push(["signingSecretsChanged", id]),
       apiKeys: this.apiKeys,
@@ -309,6 +318,7 @@ export class ApiFixture {
         publicUrl: () => PUBLIC_URL,
       }),
       inlineResultBytesMax: 100,
+      requestsWaitingMax: 100,
       requestBodiesBytesMax: 2 * 2 ** 20 * 16,
       limits: this.limits,
       projectChanged: note("projectChanged"),

@@ -1,5 +1,9 @@
 import type { NodeState } from "../../src/core/readiness.ts";
 import type { TestedCallback } from "../../src/api/context.ts";
+import { signingKey } from "../../src/delivery/attempt/sign.ts";
+import type { MessagePorts } from "../../src/delivery/attempt/signed-message.ts";
+import type { SecretBox } from "../../src/runtime/secrets/secret-box.ts";
+import { SIGNING_SECRET } from "../support/gateway-environment.ts";
 import type { UrlCheck } from "../../src/outbound/guard/url-check.ts";
 
 /** Takes any https URL, and takes note of it. */
@@ -30,3 +34,19 @@ export const READY: NodeState = {
   hasLease: true,
   oldestUnrecordedEventMs: 0,
 };
+
+/** Every project signs with one secret; a result above 100 bytes goes by reference. */
+export function messagePorts(secretBox: SecretBox): MessagePorts {
+  return {
+    secretBox,
+    inlineResultBytesMax: 100,
+    userAgent: "Ringback/1.2.3",
+    resultUrl: (eventId) => `https://ringback.example.com/v1/events/${eventId}/result`,
+    settingsOf: () => ({
+      retryScheduleMs: [],
+      signatures: ["v1"],
+      limits: { concurrency: 1, requestsPerSecond: null, burst: 1 },
+    }),
+    signingKeys: async () => [signingKey("v1", SIGNING_SECRET)],
+  };
+}

@@ -56,6 +56,7 @@ function operation(route: RouteDescription): ReturnType<typeof createRoute> {
     responses: {
       [success.status]: successResponse(success, success.description),
       ...(success.created !== undefined && { 201: successResponse(success, success.created) }),
+      ...(success.empty !== undefined && { 204: { description: success.empty } }),
       ...problemResponses(problemsOf(route)),
     },
   });

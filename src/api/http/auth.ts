@@ -28,12 +28,16 @@ export interface AuthenticatorPorts {
   authenticationFailed(failure: AuthenticationFailure): void;
 }
 
+type ClientAddress = Pick<Client, "address">;
+
 /** The client of a request. */
 export interface Client {
   /** Of the machine that sent it. */
   readonly address: string;
   /** Whether it came from this machine itself, through no proxy. */
   readonly isLocal: boolean;
+  /** For a request that has waited: null if its API key is still good for the scope. */
+  recheck(scope: Scope): Promise<Refusal | null>;
 }
 
 /**
@@ -49,7 +53,10 @@ export class Authenticator {
   }
 
   /** At once for a key in memory. Rejects when the database has to be asked and can't be. */
-  authenticate(header: string | null, client: Client): Outcome<Caller> | Promise<Outcome<Caller>> {
+  authenticate(
+    header: string | null,
+    client: ClientAddress,
+  ): Outcome<Caller> | Promise<Outcome<Caller>> {
     const key = bearerToken(header);
     if (key === null) {
       this.#ports.authenticationFailed(header === null ? "missing" : "malformed");
@@ -72,7 +79,7 @@ export class Authenticator {
   #lookUp(
     keyHash: string,
     form: "checked" | "unchecked",
-    client: Client,
+    client: ClientAddress,
   ): Outcome<Caller> | Promise<Outcome<Caller>> {
     const { apiKeys, refusedKeys } = this.#ports;
     const { address } = client;
@@ -86,7 +93,7 @@ export class Authenticator {
     );
   }
 
-  #judge(key: KnownApiKey, client: Client): Outcome<Caller> {
+  #judge(key: KnownApiKey, client: ClientAddress): Outcome<Caller> {
     if (key.revokedAtMs !== null) return this.#refuse("revoked", client);
     if (key.expiresAtMs !== null && key.expiresAtMs <= this.#ports.clock.now()) {
       return this.#refuse("expired", client);
@@ -94,7 +101,7 @@ export class Authenticator {
     return { ok: true, value: { keyId: key.id, projectId: key.projectId, scopes: key.scopes } };
   }
 
-  #refuse(failure: AuthenticationFailure, { address }: Client): Refusal {
+  #refuse(failure: AuthenticationFailure, { address }: ClientAddress): Refusal {
     const waitMs = this.#ports.refusedKeys.refuse(address);
     this.#ports.authenticationFailed(waitMs === 0 ? failure : "limited");
     return waitMs === 0 ? UNKNOWN : tooManyRefused(waitMs);

@@ -41,6 +41,8 @@ export interface RouteRequest<Query, Body> extends RequestScope {
   /** The JSON text of the body. */
   readonly bodyText: string;
   readonly headers: Headers;
+  /** Aborted when the client goes away. */
+  readonly signal: AbortSignal;
 }
 
 export interface BodyDescription<Body = unknown> {
@@ -76,6 +78,8 @@ export interface RouteDescription {
     readonly description: string;
     /** When 201 may be answered too. */
     readonly created?: string;
+    /** When 204 may be answered too. */
+    readonly empty?: string;
     readonly schema?: z.ZodType;
     readonly contentType?: string;
   };
@@ -148,6 +152,10 @@ export function defineRoute<Query = undefined, Body = undefined>(spec: Spec<Quer
         body: body.value.value as Body,
         bodyText: body.value.text,
         headers: request.headers,
+        // Made when it is asked for.
+        get signal() {
+          return request.signal;
+        },
         deadline,
         database,
       });

@@ -52,3 +52,15 @@ export const flagParameter = z
   .optional()
   .transform((text) => text === "true")
   .openapi({ type: "boolean", default: false });
+
+/** A whole number of seconds. */
+export const secondsParameter = (secondsMax: number, byDefault: number) =>
+  z
+    .string()
+    .regex(/^\d{1,6}$/, { error: `Must be a whole number from 0 to ${secondsMax}.` })
+    .transform(Number)
+    .refine((seconds) => seconds <= secondsMax, {
+      error: `Must be a whole number from 0 to ${secondsMax}.`,
+    })
+    .default(byDefault)
+    .openapi({ type: "integer", minimum: 0, maximum: secondsMax, default: byDefault });

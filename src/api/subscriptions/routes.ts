@@ -25,13 +25,15 @@ import { SUBSCRIBE_PROBLEMS, subscribe } from "./subscribe.ts";
 import { BATCH_ITEMS_MAX, batchRequestSchema, subscribeBatch } from "./batch.ts";
 import { traceHeadersSchema, traceOfRequest } from "../request/request-trace.ts";
 import { createdSubscriptionJson, subscriptionJson } from "./view.ts";
+import type { WaitingRequests } from "../request/waiting-requests.ts";
+import { waitRoute } from "./wait.ts";
 import { jobIdSchema, nameSchema, subscriptionRequestSchema } from "./schema.ts";
 
 const BODY_BYTES_MAX = 256 * 1024;
 const BATCH_BODY_BYTES_MAX = 8 * 1024 * 1024;
 const TAG = "Subscriptions";
 
-export function subscriptionRoutes(ports: ApiPorts): Route[] {
+export function subscriptionRoutes(ports: ApiPorts, waiting: WaitingRequests): Route[] {
   return [
     create(ports),
     createBatch(ports),
@@ -39,6 +41,7 @@ export function subscriptionRoutes(ports: ApiPorts): Route[] {
     read(ports),
     remove(ports),
     poll(ports),
+    waitRoute(ports, waiting),
     listDeliveries(),
   ];
 }

@@ -65,6 +65,9 @@ export interface DelivererPorts {
   attempted(attempt: AttemptSample): void;
 }
 
+/** What opening the secrets of a callback takes. */
+export type SecretPorts = Pick<DelivererPorts, "secretBox" | "settingsOf" | "signingKeys">;
+
 /** What is left to do about a delivery after an attempt, and what the attempt says about its origin. */
 export interface AttemptResult {
   readonly next:
@@ -217,8 +220,8 @@ interface Secrets {
 }
 
 /** A database that is away rejects; a secret that can't be read, or is not there, is told. */
-async function openSecrets(
-  ports: DelivererPorts,
+export async function openSecrets(
+  ports: SecretPorts,
   { delivery }: OwedCallback,
 ): Promise<Secrets | Extract<AttemptExchange, { kind: "not_sent" }>> {
   const { secretBox } = ports;
@@ -241,7 +244,7 @@ async function openSecrets(
   }
 }
 
-function keysOf(ports: DelivererPorts, delivery: OwedDelivery): Promise<readonly SigningKey[]> {
+function keysOf(ports: SecretPorts, delivery: OwedDelivery): Promise<readonly SigningKey[]> {
   const { projectId, secret, subscriptionId } = delivery;
   const schemes = signaturesOfDelivery(delivery, ports.settingsOf(projectId));
   if (secret === null) return ports.signingKeys(projectId, schemes);
@@ -261,15 +264,10 @@ function signedRequest(
   nowMs: number,
 ): OutboundRequest {
   const { delivery } = callback;
-  const trace = traceHeaders(
-    delivery.trace,
-    { subscriptionId: delivery.subscriptionId, deliveryId: delivery.id },
-    callback.attemptCount + 1,
-  );
   return signedPost({
     projectId: delivery.projectId,
     url: delivery.callbackUrl,
-    headers: { ...headers, ...trace },
+    headers: { ...headers, ...traceOf(callback) },
     body: bodyOf(ports, callback),
     webhookId: publicId("delivery", delivery.id),
     keys,
@@ -280,7 +278,15 @@ function signedRequest(
   });
 }
 
-function bodyOf(ports: DelivererPorts, callback: OwedCallback): string {
+export function traceOf({
+  delivery,
+  attemptCount,
+}: OwedCallback): Readonly<Record<string, string>> {
+  const { trace, subscriptionId, id: deliveryId } = delivery;
+  return traceHeaders(trace, { subscriptionId, deliveryId }, attemptCount + 1);
+}
+
+export function bodyOf(ports: Pick<DelivererPorts, "resultUrl">, callback: OwedCallback): string {
   const { delivery, event, resultUrlOnly } = callback;
   return callbackBody(
     event,

@@ -18,25 +18,38 @@ export interface SignedPost {
   readonly responseBytesMax: number;
 }
 
+/** What a message after Standard Webhooks 1.0 is made from. */
+export type SignedContent = Pick<
+  SignedPost,
+  "headers" | "body" | "webhookId" | "keys" | "nowMs" | "userAgent"
+>;
+
+/** Its headers. Without a key to sign with there is no signature. */
+export function signedHeaders(message: SignedContent): Readonly<Record<string, string>> {
+  const { webhookId, body, keys } = message;
+  const timestampS = Math.floor(message.nowMs / 1000);
+  return {
+    ...message.headers,
+    "content-type": "application/json",
+    "user-agent": message.userAgent,
+    "webhook-id": webhookId,
+    "webhook-timestamp": String(timestampS),
+    ...(keys.length > 0 && {
+      "webhook-signature": signCallback(keys, webhookId, timestampS, body),
+    }),
+  };
+}
+
 /** A POST after Standard Webhooks 1.0. */
 export function signedPost(post: SignedPost): OutboundRequest {
-  const { webhookId, body, keys } = post;
   const url = new URL(post.url);
-  const timestampS = Math.floor(post.nowMs / 1000);
   return {
     projectId: post.projectId,
     method: "POST",
     origin: url.origin,
     path: url.pathname + url.search,
-    headers: {
-      ...post.headers,
-      "content-type": "application/json",
-      "user-agent": post.userAgent,
-      "webhook-id": webhookId,
-      "webhook-timestamp": String(timestampS),
-      "webhook-signature": signCallback(keys, webhookId, timestampS, body),
-    },
-    body,
+    headers: signedHeaders(post),
+    body: post.body,
     // The receiver knows a repeated one by its id, and its status says whether it has taken it.
     mayRepeat: true,
     statusSuffices: true,

@@ -1,0 +1,96 @@
+import { z } from "@hono/zod-openapi";
+import { publicId } from "../../core/ids/ids.ts";
+import { EVENT_TYPES } from "../../core/delivery/event.ts";
+import { findEnding } from "../../store/messages/find-ending.ts";
+import type { ApiPorts } from "../context.ts";
+import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
+import { refused } from "../http/problem.ts";
+import { isoTimeSchema } from "../http/response-schemas.ts";
+import {
+  defineRoute,
+  notFound,
+  type Reply,
+  type RequestScope,
+  type Route,
+  WAITS_FOR_OTHERS_MS,
+} from "../http/route.ts";
+import { secondsParameter } from "../request/list-query.ts";
+import type { WaitingRequests } from "../request/waiting-requests.ts";
+
+const SCOPE = "subscriptions:read";
+const TIMEOUT_S_DEFAULT = 60;
+const TIMEOUT_S_MAX = 300;
+
+const callbackEventSchema = z
+  .looseObject({
+    type: z.enum(EVENT_TYPES),
+    timestamp: isoTimeSchema,
+    data: z.looseObject({ job_id: z.string(), status: z.string(), subscription_id: z.string() }),
+  })
+  .openapi("CallbackEvent", { description: "The body of a callback." });
+
+/** Waits for the end of a subscription's job. */
+export function waitRoute(ports: ApiPorts, waiting: WaitingRequests): Route {
+  return defineRoute({
+    operationId: "waitForSubscription",
+    method: "GET",
+    path: "/v1/subscriptions/{id}/wait",
+    tag: "Subscriptions",
+    summary: "Wait until the job ends",
+    description:
+      "Answers as soon as the job has ended, with the body of the callback about it, and with the callback's " +
+      "webhook-id, webhook-timestamp and webhook-signature as headers; with 204 when it still runs after " +
+      "timeout_s, or when this node stops: ask again. It changes nothing about the callback, which is sent all " +
+      "the same, and does not depend on the events that the subscription is for.",
+    scope: SCOPE,
+    idKind: "subscription",
+    query: z.strictObject({
+      timeout_s: secondsParameter(TIMEOUT_S_MAX, TIMEOUT_S_DEFAULT).openapi({
+        description: "How long to wait at most; 0 only looks.",
+      }),
+    }),
+    answeredWithinMs: WAITS_FOR_OTHERS_MS,
+    success: {
+      status: 200,
+      description: "The ending, as the callback has it.",
+      empty: "The job still runs.",
+      schema: callbackEventSchema,
+    },
+    problems: ["subscription_closed"],
+    async handle({ caller: { projectId }, client, id, query, signal, ...scope }) {
+      const timeoutMs = query.timeout_s * 1000;
+      const first = await look({ projectId, id }, ports, scope);
+      if (!("jobRowId" in first)) return first;
+      if (timeoutMs === 0) return NO_CONTENT;
+      return waiting.during(projectId, signal, async () => {
+        const outcome = await ports.endingWaits.wait({ ...first, id }, timeoutMs, signal);
+        if (outcome !== "settled") return NO_CONTENT;
+        const refusal = await client.recheck(SCOPE);
+        if (refusal !== null) return refusal;
+        const last = await look({ projectId, id }, ports, scope);
+        return "jobRowId" in last ? NO_CONTENT : last;
+      });
+    },
+  });
+}
+
+/** The answer, or where the job is that still runs. */
+async function look(
+  key: { readonly projectId: string; readonly id: string },
+  ports: ApiPorts,
+  { database }: RequestScope,
+): Promise<Reply | { readonly shardId: number; readonly jobRowId: string }> {
+  const found = await findEnding(database, key, ports.inlineResultBytesMax);
+  if (found === null) return notFound("subscription", publicId("subscription", key.id));
+  if (found.ending !== null) {
+    const { headers, body } = await ports.signedMessage(found.ending);
+    const ofWebhook = Object.entries(headers).filter(([name]) => name.startsWith("webhook-"));
+    return jsonAnswer(200, body, Object.fromEntries(ofWebhook));
+  }
+  const { shardId, jobRowId, closedAs } = found;
+  if (closedAs === null) return { shardId, jobRowId };
+  return refused(
+    "subscription_closed",
+    `The subscription is ${closedAs} and its job has not ended; make a new one to wait for it.`,
+  );
+}

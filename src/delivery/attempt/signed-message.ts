@@ -1,0 +1,56 @@
+import { publicId } from "../../core/ids/ids.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
+import type { LoadedDelivery } from "../../store/deliveries/load-deliveries.ts";
+import { owedCallback } from "../outbox/callback.ts";
+import {
+  bodyOf,
+  type DelivererPorts,
+  openSecrets,
+  type SecretPorts,
+  traceOf,
+} from "./deliverer.ts";
+import { signedHeaders } from "./post.ts";
+
+/** A callback that its client fetches, instead of one that is sent. */
+export interface SignedMessage {
+  readonly webhookId: string;
+  /** Those that the callback would have. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The exact text that is signed. */
+  readonly body: string;
+}
+
+export interface MessagePorts extends SecretPorts, Pick<DelivererPorts, "resultUrl" | "userAgent"> {
+  /** Results above this go by reference. */
+  readonly inlineResultBytesMax: number;
+}
+
+/**
+ * Makes a message exactly as its callback is made, signed as of now: it may be passed on, and
+ * verifies. One whose secret can't be read is given without a signature, since it would hold up all
+ * behind it; nothing that verifies takes it for a good one.
+ */
+export async function signedMessage(
+  { clock, log }: Pick<Runtime, "clock" | "log">,
+  ports: MessagePorts,
+  loaded: LoadedDelivery,
+): Promise<SignedMessage> {
+  const callback = owedCallback(loaded, ports.inlineResultBytesMax);
+  const secrets = await openSecrets(ports, callback);
+  const webhookId = publicId("delivery", loaded.delivery.id);
+  const isSigned = !("reason" in secrets);
+  if (!isSigned) {
+    const { reason, message } = secrets;
+    log.warn({ delivery_id: webhookId, reason, message }, "a message can't be signed");
+  }
+  const body = bodyOf(ports, callback);
+  const headers = signedHeaders({
+    headers: { ...(isSigned && secrets.headers), ...traceOf(callback) },
+    body,
+    webhookId,
+    keys: isSigned ? secrets.keys : [],
+    nowMs: clock.now(),
+    userAgent: ports.userAgent,
+  });
+  return { webhookId, headers, body };
+}

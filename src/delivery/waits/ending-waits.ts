@@ -1,0 +1,182 @@
+import type { Clock } from "../../runtime/clock.ts";
+import { Repeater } from "../../runtime/repeater.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
+import type { Service } from "../../runtime/service.ts";
+import type { Database } from "../../store/db/database.ts";
+import { findSettled } from "../../store/messages/find-settled.ts";
+
+/** How soon the ending of a job that another node polls is seen. */
+const ROUND_INTERVAL_MS = 400;
+/** Jobs that this node polls are looked at this seldom: it records their endings itself. */
+const ROUNDS_PER_FULL_ROUND = 10;
+/** Subscriptions that one statement asks about. */
+const KEYS_PER_STATEMENT_MAX = 2_000;
+/** No request waits for longer while the node drains. */
+const STOPPING_WAIT_MS_MAX = 1_000;
+
+/** A subscription whose job has not ended. */
+export interface AwaitedSubscription {
+  readonly shardId: number;
+  readonly id: string;
+  readonly jobRowId: string;
+}
+
+/**
+ * - `settled`: the job has ended, or the subscription was closed.
+ * - `timed_out`: neither, for as long as was asked for.
+ * - `stopping`: this node stops.
+ * - `left`: the client has gone.
+ */
+export type WaitOutcome = "settled" | "timed_out" | "stopping" | "left";
+
+export interface EndingWaitsOptions {
+  readonly database: Database;
+  readonly owns: (shardId: number) => boolean;
+}
+
+/** All that wait for one subscription. */
+interface Awaited {
+  readonly subscription: AwaitedSubscription;
+  readonly waiters: Set<(outcome: WaitOutcome) => void>;
+  /** The round that has to look again, since somebody began to wait after an earlier one. */
+  joinedInRound: number;
+  isChecked: boolean;
+}
+
+/**
+ * Lets requests wait for the end of jobs, however many, without a statement for each: what this node
+ * records it tells them at once, and one reader asks about all others together. A request looks before
+ * it waits; the next round looks once more, so that an ending in between is seen.
+ */
+export class EndingWaits implements Service {
+  readonly name = "waits for endings";
+  readonly #clock: Clock;
+  readonly #options: EndingWaitsOptions;
+  readonly #repeater: Repeater;
+  readonly #awaited = new Map<string, Awaited>();
+  readonly #byJob = new Map<string, Set<Awaited>>();
+  #round = 0;
+  #isStopping = false;
+
+  constructor(runtime: Pick<Runtime, "clock" | "log">, options: EndingWaitsOptions) {
+    this.#clock = runtime.clock;
+    this.#options = options;
+    this.#repeater = new Repeater(runtime, {
+      name: "look for endings that are waited for",
+      intervalMs: ROUND_INTERVAL_MS,
+      task: () => this.round(),
+    });
+  }
+
+  /** Requests that wait. */
+  get size(): number {
+    let waiters = 0;
+    for (const awaited of this.#awaited.values()) waiters += awaited.waiters.size;
+    return waiters;
+  }
+
+  start(): Promise<void> {
+    return this.#repeater.start();
+  }
+
+  async stop(): Promise<void> {
+    this.beginStopping();
+    await this.#repeater.stop();
+  }
+
+  /** Ends all waits. Later ones are short. */
+  beginStopping(): void {
+    this.#isStopping = true;
+    for (const awaited of this.#awaited.values()) this.#settle(awaited, "stopping");
+  }
+
+  /** Resolves when the job has ended, at the latest after `timeoutMs`. Never rejects. */
+  wait(
+    subscription: AwaitedSubscription,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<WaitOutcome> {
+    if (signal.aborted) return Promise.resolve("left");
+    const isStopping = this.#isStopping;
+    const { promise, resolve } = Promise.withResolvers<WaitOutcome>();
+    const awaited = this.#join(subscription);
+    const leave = (outcome: WaitOutcome): void => {
+      timer.cancel();
+      signal.removeEventListener("abort", goAway);
+      awaited.waiters.delete(leave);
+      if (awaited.waiters.size === 0) this.#forget(awaited);
+      resolve(outcome);
+    };
+    const goAway = (): void => leave("left");
+    signal.addEventListener("abort", goAway, { once: true });
+    const timer = this.#clock.setTimer(
+      isStopping ? Math.min(timeoutMs, STOPPING_WAIT_MS_MAX) : timeoutMs,
+      () => leave(isStopping ? "stopping" : "timed_out"),
+    );
+    awaited.waiters.add(leave);
+    return promise;
+  }
+
+  /** This node has recorded the end of a job. */
+  ended(jobRowId: string): void {
+    // Few jobs are waited for.
+    if (this.#byJob.size === 0) return;
+    for (const awaited of this.#byJob.get(jobRowId) ?? []) this.#settle(awaited, "settled");
+  }
+
+  /** Asks the database about what this node is not told of; no statement when there is none. */
+  async round(): Promise<void> {
+    this.#round += 1;
+    const round = this.#round;
+    const isFull = round % ROUNDS_PER_FULL_ROUND === 0;
+    const { database, owns } = this.#options;
+    const asked = [...this.#awaited.values()].filter(
+      ({ isChecked, subscription }) => isFull || !isChecked || !owns(subscription.shardId),
+    );
+    for (let from = 0; from < asked.length; from += KEYS_PER_STATEMENT_MAX) {
+      const some = asked.slice(from, from + KEYS_PER_STATEMENT_MAX);
+      const settled = await findSettled(
+        database,
+        some.map(({ subscription }) => subscription),
+      );
+      for (const id of settled) {
+        const awaited = this.#awaited.get(id);
+        if (awaited !== undefined) this.#settle(awaited, "settled");
+      }
+      for (const awaited of some) awaited.isChecked = awaited.joinedInRound < round;
+    }
+  }
+
+  #join(subscription: AwaitedSubscription): Awaited {
+    const { id, jobRowId } = subscription;
+    const known = this.#awaited.get(id);
+    if (known !== undefined) {
+      known.joinedInRound = this.#round;
+      known.isChecked = false;
+      return known;
+    }
+    const awaited: Awaited = {
+      subscription,
+      waiters: new Set(),
+      joinedInRound: this.#round,
+      isChecked: false,
+    };
+    this.#awaited.set(id, awaited);
+    const ofJob = this.#byJob.get(jobRowId);
+    if (ofJob === undefined) this.#byJob.set(jobRowId, new Set([awaited]));
+    else ofJob.add(awaited);
+    return awaited;
+  }
+
+  #settle({ waiters }: Awaited, outcome: WaitOutcome): void {
+    for (const leave of waiters) leave(outcome);
+  }
+
+  #forget(awaited: Awaited): void {
+    const { id, jobRowId } = awaited.subscription;
+    this.#awaited.delete(id);
+    const ofJob = this.#byJob.get(jobRowId);
+    ofJob?.delete(awaited);
+    if (ofJob?.size === 0) this.#byJob.delete(jobRowId);
+  }
+}

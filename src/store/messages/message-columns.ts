@@ -1,0 +1,29 @@
+import type { EventContent } from "../../core/delivery/event.ts";
+import type { LoadedDelivery } from "../deliveries/load-deliveries.ts";
+import { FETCHES_RESULT, type OwedDelivery, WANTS_MOVEMENTS } from "../writes/record-events.ts";
+import { WHOLE_RESULT } from "../writes/result-parts.ts";
+
+/**
+ * In SQL, of row sources named `subscription` and `event`: all that a message is made from besides
+ * `id`, `attemptCount` and `attemptsBefore`. A result is read only where it will be inline.
+ * @param inlineResultBytesMax an SQL expression
+ */
+export const MESSAGE_COLUMNS = (inlineResultBytesMax: string): string => `
+  subscription.shard_id as "shardId", subscription.project_id as "projectId",
+  subscription.id as "subscriptionId", event.id as "eventId", callback_url as "callbackUrl",
+  subscription.callback_origin as "callbackOrigin", payload, metadata, headers, secret,
+  retry_schedule as "retrySchedule", signatures, trace, 0 as "nextAttemptAtMs",
+  ${WANTS_MOVEMENTS} as "wantsMovements", ${FETCHES_RESULT} as "fetchResult", event.type,
+  round(date_part('epoch', occurred_at) * 1000) as "occurredAtMs",
+  event.job_id as "jobId", event.provider, upstream_created_at as "createdAt",
+  upstream_updated_at as "updatedAt", error, result_bytes as "resultBytes",
+  case when payload = 'full' and result_bytes between 1 and ${inlineResultBytesMax}
+    then ${WHOLE_RESULT} end as result,
+  event.progress, event.result_fetch as "resultFetch"`;
+
+export type MessageRow = OwedDelivery & EventContent & { readonly resultBytes: number };
+
+/** The same as a delivery that is to be sent. */
+export function messageOf(row: MessageRow): LoadedDelivery {
+  return { delivery: row, event: row, resultBytes: row.resultBytes, wasTooLarge: false };
+}

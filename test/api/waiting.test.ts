@@ -1,0 +1,146 @@
+import { Webhook } from "standardwebhooks";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { SIGNING_SECRET } from "../support/gateway-environment.ts";
+import { ApiFixture, problemOf } from "./api-fixture.ts";
+
+let api: ApiFixture;
+beforeEach(async () => {
+  vi.useFakeTimers({ toFake: ["Date"] });
+  api = await ApiFixture.open();
+  vi.setSystemTime(api.clock.now());
+});
+afterEach(async () => {
+  vi.useRealTimers();
+  await api.close();
+});
+
+const pathOf = (id: string, query = ""): string => `/v1/subscriptions/${id}/wait${query}`;
+
+/** Resolves once as many requests of the project wait. */
+function untilWaiting(count: number): Promise<void> {
+  return vi.waitFor(
+    () => expect(api.limits.used(api.projectId, "requests_waiting")).toBe(count),
+    60_000,
+  );
+}
+
+describe("GET /v1/subscriptions/{id}/wait", () => {
+  it("answers at once when the job has ended, with a body that verifies", async () => {
+    const { id } = await api.subscribe({ metadata: { invoice: 17 } });
+    const { deliveryId } = await api.end(id, { result: '{"amount":1.10}' });
+    const response = await api.request("GET", pathOf(id));
+    expect(response.status).toBe(200);
+    const body = await response.text();
+    expect(body).toContain('"result":{"amount":1.10}');
+    const headers = Object.fromEntries(response.headers);
+    expect(headers["webhook-id"]).toBe(`msg_${deliveryId?.replaceAll("-", "")}`);
+    vi.setSystemTime(api.clock.now());
+    expect(new Webhook(SIGNING_SECRET).verify(body, headers)).toMatchObject({
+      type: "job.completed",
+      data: { subscription_id: id, metadata: { invoice: 17 } },
+    });
+  });
+
+  it("signs with the subscription's own secret, and sends a large result by reference", async () => {
+    const secret = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+    const { id } = await api.subscribe({ secret });
+    await api.end(id, { result: `"${"x".repeat(200)}"` });
+    const response = await api.request("GET", pathOf(id));
+    const body = await response.text();
+    vi.setSystemTime(api.clock.now());
+    const event = new Webhook(secret).verify(body, Object.fromEntries(response.headers));
+    expect(event).toMatchObject({ data: { result_url: expect.stringContaining("/result") } });
+    expect(body).not.toContain("xxx");
+  });
+
+  it("tells an ending that the subscription is not for", async () => {
+    const { id } = await api.subscribe({ events: ["job.failed"] });
+    await api.end(id, { result: "1" });
+    expect(await (await api.request("GET", pathOf(id))).json()).toMatchObject({
+      type: "job.completed",
+    });
+  });
+
+  it("answers 204 at once with timeout_s=0, and after the time when the job still runs", async () => {
+    const { id } = await api.subscribe();
+    expect((await api.request("GET", pathOf(id, "?timeout_s=0"))).status).toBe(204);
+    const waiting = api.request("GET", pathOf(id, "?timeout_s=2"));
+    await untilWaiting(1);
+    api.clock.advance(2_000);
+    expect((await waiting).status).toBe(204);
+    await untilWaiting(0);
+  });
+
+  it("answers when the job ends while it waits", async () => {
+    const { id } = await api.subscribe();
+    const waiting = api.request("GET", pathOf(id));
+    await untilWaiting(1);
+    await api.end(id, { status: "failed", error: "no such page" });
+    await api.endingWaits.round();
+    expect(await (await waiting).json()).toMatchObject({
+      type: "job.failed",
+      data: { error: "no such page" },
+    });
+  });
+
+  it("refuses a closed subscription of a job that runs, also one that is closed meanwhile", async () => {
+    const { id } = await api.subscribe();
+    const waiting = api.request("GET", pathOf(id));
+    await untilWaiting(1);
+    await api.request("DELETE", `/v1/subscriptions/${id}`);
+    await api.endingWaits.round();
+    for (const response of [await waiting, await api.request("GET", pathOf(id))]) {
+      expect(await problemOf(response)).toMatchObject({
+        code: "subscription_closed",
+        detail: expect.stringContaining("canceled"),
+      });
+    }
+  });
+
+  it("tells nothing to a key that was revoked while it waited", async () => {
+    const { id } = await api.subscribe();
+    const key = await api.addKey(["subscriptions:read"]);
+    const waiting = api.request("GET", pathOf(id), { key });
+    await untilWaiting(1);
+    await api.sql(`update api_keys set revoked_at = now(), updated_at = now()`);
+    await api.end(id, { result: "1" });
+    api.clock.advance(6_000);
+    await api.endingWaits.round();
+    expect(await problemOf(await waiting)).toMatchObject({ code: "unauthorized" });
+  });
+
+  it("is refused to a project of which as many wait as may, and leaves its place with its client", async () => {
+    const { id } = await api.subscribe();
+    api.limits.own.set(api.projectId, { requests_waiting: 1 });
+    const client = new AbortController();
+    const key = await api.addKey(["subscriptions:read"]);
+    const first = api.app.request(pathOf(id), {
+      headers: { authorization: `Bearer ${key}` },
+      signal: client.signal,
+    });
+    await untilWaiting(1);
+    const second = api.request("GET", pathOf(id));
+    await vi.waitFor(() => expect(api.clock.nextTimerMs).toBeLessThanOrEqual(2_000), 60_000);
+    api.clock.advance(2_000);
+    const refused = await second;
+    expect(refused.headers.get("retry-after")).toBe("2");
+    expect(await problemOf(refused)).toMatchObject({
+      code: "too_many_requests",
+      limit: "requests_waiting",
+      allowed: 1,
+    });
+    client.abort();
+    await first;
+    await untilWaiting(0);
+  });
+
+  it("answers 4xx to other times and to subscriptions that do not exist", async () => {
+    const { id } = await api.subscribe();
+    for (const query of ["-1", "301", "1.5", "x", "", "1e2", "99999999"]) {
+      const response = await api.request("GET", pathOf(id, `?timeout_s=${query}`));
+      expect(await problemOf(response)).toMatchObject({ code: "invalid_query" });
+    }
+    const missing = await api.request("GET", pathOf(`sub_${"0".repeat(12)}7${"0".repeat(19)}`));
+    expect(missing.status).toBe(404);
+  });
+});
