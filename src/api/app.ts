@@ -5,7 +5,7 @@ import type { Context } from "hono";
 import type { Clock } from "../runtime/clock.ts";
 import { RequestDeadline } from "../runtime/request-deadline.ts";
 import { isNotBegun } from "../store/db/errors.ts";
-import type { Scope } from "../store/schema/schema.ts";
+import type { Scope } from "../core/scopes.ts";
 import type { Answer } from "./http/answer.ts";
 import { Authenticator, scopeRefusal } from "./http/auth.ts";
 import type { Caller, Client } from "./http/auth.ts";

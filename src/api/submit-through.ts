@@ -165,6 +165,5 @@ function clientOf({ socket, headers }: IncomingMessage, ports: ApiPorts) {
     get address(): string {
       return clientAddress(source, (address) => ports.isTrustedProxy(address));
     },
-    isLocal: false,
   };
 }

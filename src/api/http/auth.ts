@@ -66,7 +66,7 @@ export class Authenticator {
   }
 
   /** The same for a key that came by itself. */
-  authenticateKey(key: string, client: Client): Outcome<Caller> | Promise<Outcome<Caller>> {
+  authenticateKey(key: string, client: ClientAddress): Outcome<Caller> | Promise<Outcome<Caller>> {
     const keyHash = hashApiKey(key);
     const known = this.#ports.apiKeys.find(keyHash);
     if (known !== null) return this.#judge(known, client);
