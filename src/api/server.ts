@@ -52,7 +52,6 @@ export interface HttpServerOptions {
 
 /** The listener. What is too malformed to become a request is answered with a problem here. */
 export class HttpServer implements Service {
-  readonly name = "http server";
   readonly #runtime: Pick<Runtime, "clock">;
   readonly #options: HttpServerOptions;
   readonly #server: Server;

@@ -46,7 +46,6 @@ export interface ApiKeyDirectoryOptions {
  * their sources, so that guessing costs the database next to nothing.
  */
 export class ApiKeyDirectory implements Service {
-  readonly name = "API key directory";
   readonly #runtime: Runtime;
   readonly #options: ApiKeyDirectoryOptions;
   readonly #refresher: Refresher<KnownApiKey>;

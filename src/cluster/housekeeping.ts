@@ -1,3 +1,4 @@
+import type { OwnedShards } from "../runtime/owned-shards.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
@@ -15,7 +16,7 @@ const AUDIT_ENTRIES_PER_PROJECT_MAX = 100_000;
 
 export interface HousekeepingOptions {
   readonly database: Database;
-  readonly ownedShards: () => readonly number[];
+  readonly shards: Pick<OwnedShards, "list" | "has">;
   /** How long what is over is kept. */
   readonly keptForMs: number;
   /** The same of the audit log. */
@@ -30,7 +31,6 @@ export function createHousekeeping(runtime: Runtime, options: HousekeepingOption
     new Retention(runtime, options),
   ];
   return {
-    name: "housekeeping",
     async start() {
       await Promise.all(services.map((service) => service.start()));
     },
@@ -42,14 +42,14 @@ export function createHousekeeping(runtime: Runtime, options: HousekeepingOption
 
 /** Keeps the audit log bounded; the work of whichever node has the first shard. */
 function createAuditTrimmer(runtime: Runtime, options: HousekeepingOptions): Service {
-  const { database, ownedShards, auditKeptForMs: keptForMs } = options;
+  const { database, shards, auditKeptForMs: keptForMs } = options;
   return new Repeater(runtime, {
     ...options,
     name: "trim the audit log",
     intervalMs: AUDIT_INTERVAL_MS,
     async task() {
       for (let statement = 0; statement < STATEMENTS_PER_ROUND_MAX; statement += 1) {
-        if (!ownedShards().includes(0)) return;
+        if (!shards.has(0)) return;
         const rowsMax = AUDIT_ENTRIES_PER_PROJECT_MAX;
         if ((await forgetAuditEntries(database, { keptForMs, rowsMax })) === 0) return;
       }
@@ -58,14 +58,14 @@ function createAuditTrimmer(runtime: Runtime, options: HousekeepingOptions): Ser
 }
 
 /** Small rows whose time is short, a bounded number a round. */
-function createSweeper(runtime: Runtime, { database, ownedShards }: HousekeepingOptions): Service {
+function createSweeper(runtime: Runtime, { database, shards }: HousekeepingOptions): Service {
   return new Repeater(runtime, {
     name: "forget keys and nodes",
     intervalMs: INTERVAL_MS,
     async task() {
       await forgetDeadNodes(database);
       for (let statement = 0; statement < STATEMENTS_PER_ROUND_MAX; statement += 1) {
-        const shardIds = ownedShards();
+        const shardIds = shards.list;
         if (shardIds.length === 0) return;
         const forgotten =
           (await forgetOldIdempotencyKeys(database, shardIds)) +

@@ -1,3 +1,4 @@
+import type { DeliveryEngine } from "../delivery/delivery-engine.ts";
 import type {
   ProjectLimitName,
   ProjectLimits,
@@ -13,30 +14,27 @@ export interface ProjectDirectoryOptions {
   readonly database: Database;
   /** The limits of projects for which the operator has set no others. */
   readonly limitsByDefault: ProjectLimitValues;
-  /** Counts that a project came to a limit. */
-  readonly countRefusal: (name: ProjectLimitName) => void;
-  /** Told of every project that is new or changed, on whatever node it was changed. */
-  readonly onChange: (project: ProjectRecord) => void;
+  /** Applies the settings of every project that is new or changed, on whatever node it was changed. */
+  readonly delivery: Pick<DeliveryEngine, "configure">;
 }
 
 /** Every project with its settings and limits, held in memory and kept fresh. */
 export class ProjectDirectory implements Service, ProjectLimits {
-  readonly name = "project directory";
   readonly #byId = new Map<string, ProjectRecord>();
   readonly #refresher: Refresher<ProjectRecord>;
   readonly #limitsByDefault: ProjectLimitValues;
-  readonly #countRefusal: (name: ProjectLimitName) => void;
+  readonly #runtime: Runtime;
   readonly #usage = new Map<ProjectLimitName, (projectId: string) => number>();
 
-  constructor(runtime: Runtime, { database, onChange, ...limits }: ProjectDirectoryOptions) {
-    this.#limitsByDefault = limits.limitsByDefault;
-    this.#countRefusal = limits.countRefusal;
+  constructor(runtime: Runtime, { database, delivery, limitsByDefault }: ProjectDirectoryOptions) {
+    this.#runtime = runtime;
+    this.#limitsByDefault = limitsByDefault;
     this.#refresher = new Refresher<ProjectRecord>(runtime, {
       name: "refresh projects",
       load: (changedSinceMs) => loadProjects(database, changedSinceMs),
       take: (project) => {
         this.#byId.set(project.id, project);
-        onChange(project);
+        delivery.configure(project);
       },
     });
   }
@@ -67,7 +65,7 @@ export class ProjectDirectory implements Service, ProjectLimits {
   }
 
   refused(name: ProjectLimitName): void {
-    this.#countRefusal(name);
+    this.#runtime.metrics.projectLimitRefusals.add(name);
   }
 
   measuredBy(name: ProjectLimitName, read: (projectId: string) => number): void {
@@ -79,7 +77,6 @@ export class ProjectDirectory implements Service, ProjectLimits {
     return this.#usage.get(name)?.(projectId) ?? null;
   }
 
-  /** How many live jobs the project may have: as many as are allowed, or as it wants itself. */
   liveJobsMax(id: string): number {
     const allowed = this.allowed(id, "live_jobs");
     return Math.min(allowed, this.get(id)?.settings.live_jobs_max ?? allowed);

@@ -1,3 +1,4 @@
+import type { OwnedShards } from "../runtime/owned-shards.ts";
 import { REMOVAL_ROWS_FIRST, removalRestMs, removalRows } from "../core/pace/removal-pace.ts";
 import { Pauses } from "../runtime/pauses.ts";
 import { Repeater } from "../runtime/repeater.ts";
@@ -28,7 +29,7 @@ const REMOVALS: readonly ((database: Database, step: RemovalStep) => Promise<Rem
 
 export interface RetentionOptions {
   readonly database: Database;
-  readonly ownedShards: () => readonly number[];
+  readonly shards: Pick<OwnedShards, "list" | "has">;
   /** How long what is over is kept since it was last active. */
   readonly keptForMs: number;
 }
@@ -39,7 +40,6 @@ export interface RetentionOptions {
  * is left to the next. Nothing is noted down about it, and doing it twice is harmless.
  */
 export class Retention implements Service {
-  readonly name = "retention";
   readonly #runtime: Runtime;
   readonly #options: RetentionOptions;
   readonly #repeater: Repeater;
@@ -69,10 +69,10 @@ export class Retention implements Service {
   /** Goes once through all owned shards. */
   async round(): Promise<void> {
     const { clock, log } = this.#runtime;
-    const { keptForMs, ownedShards } = this.#options;
+    const { keptForMs, shards } = this.#options;
     const activeSinceMs = clock.now() - keptForMs;
     let removed = 0;
-    for (const shardId of ownedShards()) {
+    for (const shardId of shards.list) {
       for (const removal of REMOVALS) {
         removed += await this.#clear(removal, { shardId, activeSinceMs });
       }
@@ -85,10 +85,10 @@ export class Retention implements Service {
     of: { readonly shardId: number; readonly activeSinceMs: number },
   ): Promise<number> {
     const { clock } = this.#runtime;
-    const { database, ownedShards } = this.#options;
+    const { database, shards } = this.#options;
     let afterId: string | null = BEFORE_ALL;
     let removed = 0;
-    while (afterId !== null && !this.#pauses.isClosed && ownedShards().includes(of.shardId)) {
+    while (afterId !== null && !this.#pauses.isClosed && shards.has(of.shardId)) {
       const startedAtMs = clock.monotonic();
       const step: RemovedStep = await removal(database, { ...of, afterId, limit: this.#rows });
       const tookMs = clock.monotonic() - startedAtMs;

@@ -1,4 +1,4 @@
-import { SHARD_COUNT } from "../core/ids/shard.ts";
+import type { OwnedShards } from "../runtime/owned-shards.ts";
 import type { DatabaseClock, Timer } from "../runtime/clock.ts";
 import { isProvenDead, type ProcessIdentity } from "../runtime/process/process-identity.ts";
 import { Repeater } from "../runtime/repeater.ts";
@@ -35,7 +35,7 @@ export interface ClaimedShard {
   readonly unservedMs: number;
 }
 
-export interface ShardOwnershipPorts {
+export interface ShardOwnershipOptions {
   readonly database: Database;
   /** The same as the runtime's; every renewal of the lease sets it. */
   readonly databaseClock: DatabaseClock;
@@ -43,6 +43,12 @@ export interface ShardOwnershipPorts {
   readonly nodeId: string;
   readonly address: string;
   readonly identity: ProcessIdentity;
+  readonly shards: OwnedShards;
+  readonly work: ShardWork;
+}
+
+/** The work that comes and goes with shards. Tests use a double. */
+export interface ShardWork {
   /** Loads what the shards hold; they count as owned while it runs. */
   claimed(shards: readonly ClaimedShard[]): Promise<void>;
   /** Forgets all of a shard. */
@@ -61,10 +67,9 @@ export interface ShardOwnershipPorts {
  * by compare-and-set, so a node that believes too long only does work twice.
  */
 export class ShardOwnership implements Service {
-  readonly name = "shard ownership";
   readonly #runtime: Runtime;
-  readonly #ports: ShardOwnershipPorts;
-  readonly #owned = new Set<number>();
+  readonly #options: ShardOwnershipOptions;
+  readonly #shards: OwnedShards;
   /** Since when, by the monotonic clock, this node has seen shards without a live owner. */
   readonly #freeSinceMs = new Map<number, number>();
   /** Since when, by the monotonic clock, what was let go of with the lease has not been polled. */
@@ -72,17 +77,17 @@ export class ShardOwnership implements Service {
   #noReleaseUntilMs = 0;
   readonly #renewer: Repeater;
   readonly #balancer: Repeater;
-  #ownedList: readonly number[] = [];
   #leaseTimer: Timer | null = null;
   #hasLease = false;
   #stopping = false;
   readonly #clockWatch: ClockWatch;
   #stopped: Promise<void> | null = null;
 
-  constructor(runtime: Runtime, ports: ShardOwnershipPorts) {
+  constructor(runtime: Runtime, options: ShardOwnershipOptions) {
     this.#runtime = runtime;
-    this.#ports = ports;
-    this.#clockWatch = new ClockWatch(runtime, ports.databaseClock);
+    this.#options = options;
+    this.#shards = options.shards;
+    this.#clockWatch = new ClockWatch(runtime, options.databaseClock);
     this.#renewer = new Repeater(runtime, {
       name: "renew the lease",
       intervalMs: RENEW_INTERVAL_MS,
@@ -95,22 +100,13 @@ export class ShardOwnership implements Service {
     });
   }
 
-  /** The shards whose jobs this node polls. */
-  get owned(): readonly number[] {
-    return this.#ownedList;
-  }
-
   get hasLease(): boolean {
     return this.#hasLease;
   }
 
-  owns(shardId: number): boolean {
-    return this.#owned.has(shardId);
-  }
-
   async start(): Promise<void> {
     await this.#renew();
-    await forgetDeadNodes(this.#ports.database);
+    await forgetDeadNodes(this.#options.database);
     await this.#renewer.start();
     await this.#balancer.start();
     // The first claim loads everything there is; the API need not wait for it.
@@ -131,13 +127,13 @@ export class ShardOwnership implements Service {
     if (!this.#hasLease) return;
     this.#hasLease = false;
     this.#dropAll();
-    await leaveCluster(this.#ports.database, this.#ports.nodeId);
+    await leaveCluster(this.#options.database, this.#options.nodeId);
   }
 
   async #renew(): Promise<void> {
     const { clock } = this.#runtime;
-    const { database, databaseClock, nodeId, address, identity } = this.#ports;
-    const node = { id: nodeId, address, identity, liveJobs: this.#ports.liveJobs() };
+    const { database, databaseClock, nodeId, address, identity } = this.#options;
+    const node = { id: nodeId, address, identity, liveJobs: this.#options.work.liveJobs() };
     const renewed = await timed(databaseClock, () =>
       renewLease(database, node, LEASE_MS, RENEW_TIMEOUT_MS),
     );
@@ -146,7 +142,7 @@ export class ShardOwnership implements Service {
     this.#hasLease = leftMs > 0;
     this.#leaseTimer?.cancel();
     this.#leaseTimer = clock.setTimer(leftMs, () => this.#loseLease());
-    this.#ports.liveJobsElsewhere(renewed.liveJobsElsewhere);
+    this.#options.work.liveJobsElsewhere(renewed.liveJobsElsewhere);
     this.#clockWatch.set(renewed);
   }
 
@@ -154,7 +150,7 @@ export class ShardOwnership implements Service {
     this.#hasLease = false;
     this.#unservedSinceMs = this.#runtime.clock.monotonic();
     this.#runtime.log.error(
-      { shards: this.#owned.size },
+      { shards: this.#shards.list.length },
       "the lease was not renewed in time; releasing all shards, since other nodes may take over",
     );
     this.#dropAll();
@@ -162,12 +158,12 @@ export class ShardOwnership implements Service {
 
   async #balance(): Promise<void> {
     const { clock, random, log } = this.#runtime;
-    const { database, nodeId } = this.#ports;
+    const { database, nodeId } = this.#options;
     if (!this.#hasLease) return;
     const rows = await this.#lookAtCluster();
     const mine = rows.find(({ id }) => id === nodeId)?.shardIds ?? [];
     // Rows that name this node which it does not hold: left from a lease that was lost meanwhile.
-    const forgotten = mine.filter((shardId) => !this.owns(shardId));
+    const forgotten = mine.filter((shardId) => !this.#shards.has(shardId));
     this.#dropTaken(mine);
     const plan = planShards(this.#viewOf(rows), random());
     await this.#release(plan.release);
@@ -189,7 +185,7 @@ export class ShardOwnership implements Service {
   /** Also ends the leases of dead processes of this machine, so that no node waits for them. */
   async #lookAtCluster(): Promise<ClusterRow[]> {
     const { log } = this.#runtime;
-    const { database, nodeId, identity } = this.#ports;
+    const { database, nodeId, identity } = this.#options;
     const rows = await viewCluster(database);
     const dead = rows.filter(
       (row) => row.isLive && row.id !== nodeId && isDeadNeighbor(row, identity),
@@ -205,7 +201,7 @@ export class ShardOwnership implements Service {
 
   #viewOf(rows: readonly ClusterRow[]): ClusterView {
     const nowMs = this.#runtime.clock.monotonic();
-    const { nodeId } = this.#ports;
+    const { nodeId } = this.#options;
     const self = rows.find(({ id }) => id === nodeId);
     const others = rows.filter(({ id, isLive }) => isLive && id !== nodeId);
     const freeIds = rows
@@ -242,10 +238,10 @@ export class ShardOwnership implements Service {
   /** Owned from before they are loaded, so that what is accepted meanwhile is handed over here. */
   async #take(shards: readonly ClaimedShard[]): Promise<void> {
     const shardIds = shards.map(({ shardId }) => shardId);
-    for (const shardId of shardIds) this.#owned.add(shardId);
-    this.#listOwned();
+    this.#shards.add(shardIds);
+    this.#options.work.shareChanged(this.#shards.share);
     try {
-      await this.#ports.claimed(shards);
+      await this.#options.work.claimed(shards);
     } catch (error) {
       // Not held, so that the next round sees them as forgotten and tries again.
       this.#drop(shardIds);
@@ -256,30 +252,25 @@ export class ShardOwnership implements Service {
   /** Another node has taken them while this one's lease had run out. */
   #dropTaken(mine: readonly number[]): void {
     const stillMine = new Set(mine);
-    this.#drop(this.#ownedList.filter((shardId) => !stillMine.has(shardId)));
+    this.#drop(this.#shards.list.filter((shardId) => !stillMine.has(shardId)));
   }
 
   async #release(shardIds: readonly number[]): Promise<void> {
     if (shardIds.length === 0) return;
     this.#drop(shardIds);
-    await releaseShards(this.#ports.database, this.#ports.nodeId, shardIds);
+    await releaseShards(this.#options.database, this.#options.nodeId, shardIds);
   }
 
   #dropAll(): void {
-    this.#drop(this.#ownedList);
+    this.#drop(this.#shards.list);
   }
 
   #drop(shardIds: readonly number[]): void {
     if (shardIds.length === 0) return;
-    for (const shardId of shardIds) {
-      if (this.#owned.delete(shardId)) this.#ports.dropped(shardId);
-    }
-    this.#listOwned();
-  }
-
-  #listOwned(): void {
-    this.#ownedList = [...this.#owned].sort((a, b) => a - b);
-    this.#ports.shareChanged(this.#owned.size / SHARD_COUNT);
+    const owned = shardIds.filter((shardId) => this.#shards.has(shardId));
+    this.#shards.delete(owned);
+    for (const shardId of owned) this.#options.work.dropped(shardId);
+    this.#options.work.shareChanged(this.#shards.share);
   }
 }
 

@@ -1,10 +1,11 @@
+import type { OwnedShards } from "../runtime/owned-shards.ts";
 import { compareUuids, type PackedUuids } from "../core/ids/packed-uuids.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
 import { checkpointJobs, type JobCheckpoint } from "../store/writes/checkpoint-jobs.ts";
 import type { Database } from "../store/db/database.ts";
 import { loadLiveJobIds, type LiveJob } from "../store/jobs/load-jobs.ts";
-import type { RowKey } from "../intake/mail-reader.ts";
+import type { JobLoader } from "../polling/job-loader.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
 /** A round goes over every shard once, a slice at a time, so that no second is heavier than others. */
@@ -26,10 +27,9 @@ export interface HeldJobs {
 
 export interface SweepOptions {
   readonly database: Database;
-  readonly ownedShards: () => readonly number[];
-  readonly held: HeldJobs;
-  /** Those of the jobs that are live. */
-  readonly loadJobs: (keys: readonly RowKey[]) => Promise<readonly LiveJob[]>;
+  readonly shards: Pick<OwnedShards, "list" | "has">;
+  readonly watches: HeldJobs;
+  readonly jobs: Pick<JobLoader, "load">;
 }
 
 /**
@@ -38,7 +38,6 @@ export interface SweepOptions {
  * come near get their alarms.
  */
 export class Sweep implements Service {
-  readonly name = "sweep";
   readonly #runtime: Runtime;
   readonly #options: SweepOptions;
   readonly #repeater: Repeater;
@@ -61,12 +60,12 @@ export class Sweep implements Service {
   /** Writes down what polling has learned since the last round. */
   async stop(): Promise<void> {
     await this.#repeater.stop();
-    await this.#checkpoint(this.#options.ownedShards(), CHECKPOINTS_AT_STOP_MAX);
+    await this.#checkpoint(this.#options.shards.list, CHECKPOINTS_AT_STOP_MAX);
   }
 
   async #sweepSlice(): Promise<void> {
     this.#slice = (this.#slice + 1) % SLICES;
-    const shardIds = this.#options.ownedShards().filter((id) => id % SLICES === this.#slice);
+    const shardIds = this.#options.shards.list.filter((id) => id % SLICES === this.#slice);
     await this.#checkpoint(shardIds, CHECKPOINTS_PER_SLICE_MAX);
     for (const shardId of shardIds) await this.#compare(shardId);
   }
@@ -74,7 +73,9 @@ export class Sweep implements Service {
   async #checkpoint(shardIds: readonly number[], rowsMax: number): Promise<void> {
     const checkpoints: JobCheckpoint[] = [];
     for (const shardId of shardIds) {
-      checkpoints.push(...this.#options.held.inspectShard(shardId, rowsMax - checkpoints.length));
+      checkpoints.push(
+        ...this.#options.watches.inspectShard(shardId, rowsMax - checkpoints.length),
+      );
     }
     for (let from = 0; from < checkpoints.length; from += ROWS_PER_STATEMENT_MAX) {
       const page = checkpoints.slice(from, from + ROWS_PER_STATEMENT_MAX);
@@ -84,20 +85,20 @@ export class Sweep implements Service {
 
   async #compare(shardId: number): Promise<void> {
     const { log } = this.#runtime;
-    const { database, held } = this.#options;
+    const { database, watches } = this.#options;
     // Noted before the rows are read: what is accepted meanwhile must not look like too much.
-    const heldBefore = held.heldIds(shardId);
+    const heldBefore = watches.heldIds(shardId);
     const live = await loadLiveJobIds(database, shardId);
     const { onlyLeft: gone, onlyRight: added } = compareUuids(heldBefore, live);
-    for (const id of gone) held.unwatch(shardId, id);
-    const missing = added.filter((id) => !held.holds(shardId, id));
+    for (const id of gone) watches.unwatch(shardId, id);
+    const missing = added.filter((id) => !watches.holds(shardId, id));
     if (missing.length === 0) return;
     log.info({ shardId, jobs: missing.length }, "the sweep found jobs that were not watched");
     for (let from = 0; from < missing.length; from += ROWS_PER_STATEMENT_MAX) {
       const page = missing.slice(from, from + ROWS_PER_STATEMENT_MAX);
-      const jobs = await this.#options.loadJobs(page.map((id) => ({ shardId, id })));
-      if (!this.#options.ownedShards().includes(shardId)) return;
-      for (const job of jobs) held.watch(job, "spread");
+      const jobs = await this.#options.jobs.load(page.map((id) => ({ shardId, id })));
+      if (!this.#options.shards.has(shardId)) return;
+      for (const job of jobs) watches.watch(job, "spread");
     }
   }
 }

@@ -192,6 +192,8 @@ export const PROJECT_LIMIT_NAMES: readonly ProjectLimitName[] = Object.keys(
 export interface ProjectLimits {
   /** What the project may use: a lookup in memory that allocates nothing. */
   allowed(projectId: string, name: ProjectLimitName): number;
+  /** How many live jobs the project may have: as many as are allowed, or fewer that it set itself. */
+  liveJobsMax(projectId: string): number;
   /** Counts that a project was refused something, or had to give up waiting for it. */
   refused(name: ProjectLimitName): void;
   /** Tells how the use of a limit is read from memory, for the API and the metrics. Once a limit. */

@@ -1,3 +1,5 @@
+import { logOriginChange, originNews } from "./operational/delivery-news.ts";
+import type { OwnedShards } from "../runtime/owned-shards.ts";
 import type { BreakerLimits } from "../core/pace/breaker.ts";
 import type { EventContent } from "../core/delivery/event.ts";
 import { publicId } from "../core/ids/ids.ts";
@@ -7,7 +9,7 @@ import type { Service } from "../runtime/service.ts";
 import type { Database } from "../store/db/database.ts";
 import { loadDeliveries, type LoadedDelivery } from "../store/deliveries/load-deliveries.ts";
 import type { OwedDelivery } from "../store/writes/record-events.ts";
-import { attemptDelivery, type AttemptResult, type DelivererPorts } from "./attempt/deliverer.ts";
+import { attemptDelivery, type AttemptResult, type DelivererOptions } from "./attempt/deliverer.ts";
 import { DueReader, HORIZON_MS } from "./due-reader.ts";
 import { HeldBackDeliveries } from "./held-back-deliveries.ts";
 import { type OriginChange, Outbox } from "./outbox/outbox.ts";
@@ -28,15 +30,13 @@ interface DeliveryKey {
   readonly id: string;
 }
 
-export interface DeliveryLoopPorts extends DelivererPorts {
+export interface DeliveryLoopOptions extends DelivererOptions {
   readonly database: Database;
   /** Results above this go by reference. */
   readonly inlineResultBytesMax: number;
   /** When an origin counts as failing, if not as usual. */
   readonly breaker?: BreakerLimits;
-  ownedShards(): readonly number[];
-  /** An origin begins to fail, or answers again. */
-  onOriginChange(change: OriginChange): void;
+  readonly shards: Pick<OwnedShards, "list" | "has">;
 }
 
 /**
@@ -45,10 +45,9 @@ export interface DeliveryLoopPorts extends DelivererPorts {
  * the database shortly before they are due.
  */
 export class DeliveryLoop implements Service {
-  readonly name = "delivery";
   readonly outbox: Outbox;
   readonly #runtime: Runtime;
-  readonly #ports: DeliveryLoopPorts;
+  readonly #options: DeliveryLoopOptions;
   readonly #reader: DueReader;
   readonly #heldBack: HeldBackDeliveries;
   readonly #rounds: Repeater;
@@ -63,22 +62,22 @@ export class DeliveryLoop implements Service {
   #takenUnrecorded = 0;
   #onIdle: (() => void) | null = null;
 
-  constructor(runtime: Runtime, ports: DeliveryLoopPorts) {
+  constructor(runtime: Runtime, options: DeliveryLoopOptions) {
     this.#runtime = runtime;
-    this.#ports = ports;
+    this.#options = options;
     this.outbox = new Outbox(runtime, {
-      ...ports,
-      limitsOf: (projectId) => ports.settingsOf(projectId).limits,
+      ...options,
+      limitsOf: (projectId) => options.settings.of(projectId).limits,
       send: (callback) => void this.#attempt(callback),
       onRoom: () => this.#onRoom(),
-      onOriginChange: (change) => ports.onOriginChange(change),
+      onOriginChange: (change) => this.#onOriginChange(change),
     });
     this.#reader = new DueReader(runtime, {
-      ...ports,
+      ...options,
       outbox: this.outbox,
       admit: (load) => this.#admit(load),
     });
-    this.#heldBack = new HeldBackDeliveries(runtime, { ...ports, outbox: this.outbox });
+    this.#heldBack = new HeldBackDeliveries(runtime, { ...options, outbox: this.outbox });
     this.#rounds = new Repeater(runtime, {
       name: "load due deliveries",
       intervalMs: ROUND_INTERVAL_MS,
@@ -120,7 +119,7 @@ export class DeliveryLoop implements Service {
   }
 
   async #readAndOffer(keys: readonly DeliveryKey[]): Promise<void> {
-    const { database, inlineResultBytesMax } = this.#ports;
+    const { database, inlineResultBytesMax } = this.#options;
     const rows = await this.#read(() => loadDeliveries(database, keys, inlineResultBytesMax));
     for (const row of rows) this.#offer(row);
   }
@@ -131,20 +130,15 @@ export class DeliveryLoop implements Service {
     this.#rounds.trigger();
   }
 
-  /** Forgets what waits for a subscription that was deleted. */
-  dropSubscription(subscriptionId: string): void {
-    this.outbox.dropSubscription(subscriptionId);
-  }
-
-  /** Lets go of a shard that another node owns from now on. */
-  dropShard(shardId: number): void {
-    this.outbox.dropShard(shardId);
-  }
-
   async #round(): Promise<void> {
     await this.#reader.round();
     await this.#reader.sweepPage();
     await this.#heldBack.round();
+  }
+
+  #onOriginChange(change: OriginChange): void {
+    logOriginChange(this.#runtime.log, change);
+    this.#options.operationalEvents.tell(originNews(change));
   }
 
   #onRoom(): void {
@@ -176,10 +170,10 @@ export class DeliveryLoop implements Service {
     this.#readsUnderWay.add(ended);
     try {
       const rows = await load();
-      const owned = new Set(this.#ports.ownedShards());
+      const { shards } = this.#options;
       return rows.filter(
         ({ delivery: { id, shardId, subscriptionId } }) =>
-          owned.has(shardId) && !ended.has(id) && !ended.has(subscriptionId),
+          shards.has(shardId) && !ended.has(id) && !ended.has(subscriptionId),
       );
     } finally {
       this.#readsUnderWay.delete(ended);
@@ -195,14 +189,14 @@ export class DeliveryLoop implements Service {
   }
 
   #callback(loaded: LoadedDelivery): OwedCallback {
-    return owedCallback(loaded, this.#ports.inlineResultBytesMax);
+    return owedCallback(loaded, this.#options.inlineResultBytesMax);
   }
 
   async #attempt(callback: OwedCallback): Promise<void> {
     this.#underWay += 1;
     let result: AttemptResult = NOT_KNOWN;
     try {
-      result = await attemptDelivery(this.#runtime, this.#ports, callback, (verdict) =>
+      result = await attemptDelivery(this.#runtime, this.#options, callback, (verdict) =>
         this.#onTaken(callback, verdict),
       );
     } catch (error) {

@@ -14,6 +14,34 @@ export interface DeliverySettings {
   readonly limits: LaneLimits;
 }
 
+/** The delivery settings of every project, kept in memory. */
+export class ProjectDeliverySettings {
+  /** Used for projects that were just created, and where a project sets nothing. */
+  readonly #gateway: DeliverySettings;
+  readonly #projects = new Map<string, DeliverySettings>();
+  readonly #operationsUrls = new Map<string, string>();
+
+  constructor(gateway: DeliverySettings) {
+    this.#gateway = gateway;
+  }
+
+  of(projectId: string): DeliverySettings {
+    return this.#projects.get(projectId) ?? this.#gateway;
+  }
+
+  /** Where the project wants its operational events, or null. */
+  operationsUrlOf(projectId: string): string | null {
+    return this.#operationsUrls.get(projectId) ?? null;
+  }
+
+  configure(projectId: string, settings: ProjectSettings): void {
+    this.#projects.set(projectId, deliverySettings(settings, this.#gateway));
+    const { operations_url: url } = settings;
+    if (url === undefined) this.#operationsUrls.delete(projectId);
+    else this.#operationsUrls.set(projectId, url);
+  }
+}
+
 /** What the project says, within what the gateway allows. */
 export function deliverySettings(
   project: ProjectSettings,

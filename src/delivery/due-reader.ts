@@ -1,3 +1,4 @@
+import type { OwnedShards } from "../runtime/owned-shards.ts";
 import type { Database } from "../store/db/database.ts";
 import {
   BEFORE_ALL_DUE,
@@ -28,7 +29,7 @@ export interface DueReaderPorts {
   readonly database: Database;
   readonly outbox: Outbox;
   readonly inlineResultBytesMax: number;
-  ownedShards(): readonly number[];
+  readonly shards: Pick<OwnedShards, "list" | "has">;
   /** Lets in what is read; returns all of it, let in or not. */
   admit(load: () => Promise<readonly LoadedDelivery[]>): Promise<readonly LoadedDelivery[]>;
 }
@@ -111,7 +112,7 @@ export class DueReader {
   async #readPage(after: DuePosition): Promise<readonly DueDelivery[]> {
     const { clock } = this.#runtime;
     const { database, inlineResultBytesMax } = this.#ports;
-    const shardIds = this.#ports.ownedShards();
+    const shardIds = this.#ports.shards.list;
     if (shardIds.length === 0) return [];
     const dueByMs = clock.now() + HORIZON_MS;
     const page = await findDueDeliveries(database, { shardIds, dueByMs, after });
@@ -165,7 +166,7 @@ export class DueReader {
   ): Promise<DuePosition | null> {
     const { clock } = this.#runtime;
     const { database, inlineResultBytesMax } = this.#ports;
-    const shardIds = this.#ports.ownedShards();
+    const shardIds = this.#ports.shards.list;
     if (shardIds.length === 0) return null;
     const query = {
       projectId: queue.projectId,

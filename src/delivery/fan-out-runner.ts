@@ -1,4 +1,5 @@
-import type { EventContent } from "../core/delivery/event.ts";
+import type { DeliveryLoop } from "./delivery-loop.ts";
+import type { OwnedShards } from "../runtime/owned-shards.ts";
 import { FAN_OUT_ROWS_FIRST, fanOutRestMs, fanOutRows } from "../core/pace/fan-out-pace.ts";
 import { Turns } from "../lanes/turns.ts";
 import { Pauses } from "../runtime/pauses.ts";
@@ -12,7 +13,7 @@ import {
   findFanOuts,
   stepFanOut,
 } from "../store/writes/fan-out.ts";
-import type { FanOutKey, OwedDelivery } from "../store/writes/record-events.ts";
+import type { FanOutKey } from "../store/writes/record-events.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
 const SEARCH_INTERVAL_MS = 1_000;
@@ -26,9 +27,9 @@ export interface FanOutRunnerPorts {
   readonly database: Database;
   /** Results above this go by reference. */
   readonly inlineResultBytesMax: number;
-  readonly ownedShards: () => readonly number[];
-  /** Takes what came to be owed on its way to be sent; what is lost is found by its due time. */
-  owe(owed: readonly OwedDelivery[], event: EventContent, resultBytes: number): void;
+  readonly shards: Pick<OwnedShards, "list" | "has">;
+  /** Sends the deliveries of a step; it finds lost ones by their due time. */
+  readonly deliveryLoop: Pick<DeliveryLoop, "owe">;
 }
 
 interface FanOut {
@@ -46,7 +47,6 @@ interface FanOut {
  * belongs to whoever owns its job's shard, and goes on from its stored position, whoever went before.
  */
 export class FanOutRunner implements Service {
-  readonly name = "fan-outs";
   readonly #runtime: Runtime;
   readonly #ports: FanOutRunnerPorts;
   readonly #searcher: Repeater;
@@ -110,7 +110,7 @@ export class FanOutRunner implements Service {
   }
 
   async #search(): Promise<void> {
-    const shardIds = this.#ports.ownedShards();
+    const shardIds = this.#ports.shards.list;
     if (shardIds.length === 0) return;
     const found = await findFanOuts(this.#ports.database, {
       shardIds,
@@ -152,8 +152,8 @@ export class FanOutRunner implements Service {
   /** False when nothing is left of it to do here. */
   async #takeTurn(fanOut: FanOut): Promise<boolean> {
     const { clock, log, random } = this.#runtime;
-    const { ownedShards } = this.#ports;
-    if (!ownedShards().includes(fanOut.key.shardId)) return false;
+    const { shards } = this.#ports;
+    if (!shards.has(fanOut.key.shardId)) return false;
     try {
       const goesOn = await this.#step(fanOut);
       fanOut.failures = 0;
@@ -176,7 +176,7 @@ export class FanOutRunner implements Service {
     const { owed, eventId, goesOn } = await stepFanOut(database, step, STEP_BOUNDS);
     if (owed.length === 0 || eventId === null) return goesOn;
     const event = await this.#eventOf(key.shardId, eventId);
-    if (event !== null) this.#ports.owe(owed, event, event.resultBytes);
+    if (event !== null) this.#ports.deliveryLoop.owe(owed, event, event.resultBytes);
     return goesOn;
   }
 

@@ -1,4 +1,4 @@
-import type { AttemptErrorCode } from "../core/delivery/delivery-outcome.ts";
+import type { OwnedShards } from "../runtime/owned-shards.ts";
 import { HELD_BACK_MS_MIN, heldBackMsMax } from "../core/delivery/retry-schedule.ts";
 import type { Database } from "../store/db/database.ts";
 import {
@@ -7,10 +7,15 @@ import {
   type DuePosition,
 } from "../store/deliveries/find-due-deliveries.ts";
 import { findHeldBack, type HeldBackDelivery } from "../store/deliveries/find-blocked.ts";
-import type { AttemptRow } from "../store/writes/record-attempts.ts";
+import type { Writers } from "../store/writes/writers.ts";
 import { attemptRow } from "./attempt/attempt-record.ts";
-import type { GivenUpDelivery } from "./operational/delivery-news.ts";
-import { type DeliverySettings, scheduleOfDelivery } from "./delivery-settings.ts";
+import { exhaustedNews, logExhausted } from "./operational/delivery-news.ts";
+import type { OperationalEvents } from "./operational/operational-events.ts";
+import {
+  type DeliverySettings,
+  type ProjectDeliverySettings,
+  scheduleOfDelivery,
+} from "./delivery-settings.ts";
 import { PAGE_INTERVAL_MS } from "./due-reader.ts";
 import type { OriginQueue } from "./outbox/origin-queue.ts";
 import type { Outbox } from "./outbox/outbox.ts";
@@ -19,11 +24,10 @@ import type { Runtime } from "../runtime/runtime.ts";
 export interface HeldBackPorts {
   readonly database: Database;
   readonly outbox: Outbox;
-  ownedShards(): readonly number[];
-  settingsOf(projectId: string): DeliverySettings;
-  record(attempt: AttemptRow): Promise<boolean>;
-  /** Told of a delivery that is given up. */
-  exhausted(delivery: GivenUpDelivery, errorCode: AttemptErrorCode): void;
+  readonly shards: Pick<OwnedShards, "list" | "has">;
+  readonly settings: Pick<ProjectDeliverySettings, "of">;
+  readonly writers: Pick<Writers, "recordAttempt">;
+  readonly operationalEvents: Pick<OperationalEvents, "tell">;
 }
 
 /**
@@ -50,7 +54,7 @@ export class HeldBackDeliveries {
     this.#pageAtMs = clock.monotonic() + PAGE_INTERVAL_MS;
     const nowMs = clock.now();
     const queue = this.#queueInTurn();
-    const shardIds = this.#ports.ownedShards();
+    const shardIds = this.#ports.shards.list;
     if (queue === null || shardIds.length === 0) return;
     const rows = await findHeldBack(this.#ports.database, {
       projectId: queue.projectId,
@@ -62,7 +66,7 @@ export class HeldBackDeliveries {
     const last = rows.at(-1);
     if (last === undefined || rows.length < DUE_ROWS_MAX) this.#endTurn();
     else this.#position = { nextAttemptAtMs: last.nextAttemptAtMs, id: last.id };
-    const settings = this.#ports.settingsOf(queue.projectId);
+    const settings = this.#ports.settings.of(queue.projectId);
     const overdue = rows.filter((delivery) => isOverdue(delivery, settings, nowMs));
     await Promise.all(overdue.map((delivery) => this.#giveUp(queue, delivery, nowMs)));
   }
@@ -96,10 +100,12 @@ export class HeldBackDeliveries {
     const made = { exchange, durationMs: 0, note: null, responseExcerpt: null };
     const step = { status: "exhausted", errorCode: exchange.reason } as const;
     const row = attemptRow(delivery, delivery.attemptCount, nowMs, made, step);
-    const isRecorded = await this.#ports.record(row);
+    const isRecorded = await this.#ports.writers.recordAttempt(row);
     this.#ports.outbox.dropDelivery(delivery.id);
-    if (isRecorded)
-      this.#ports.exhausted({ ...delivery, projectId, callbackOrigin }, step.errorCode);
+    if (!isRecorded) return;
+    const news = exhaustedNews({ ...delivery, projectId, callbackOrigin }, step.errorCode);
+    logExhausted(this.#runtime.log, news);
+    this.#ports.operationalEvents.tell(news);
   }
 }
 

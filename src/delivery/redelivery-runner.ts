@@ -1,3 +1,4 @@
+import type { OwnedShards } from "../runtime/owned-shards.ts";
 import { publicId } from "../core/ids/ids.ts";
 import {
   redeliveryBatch,
@@ -28,7 +29,7 @@ const COUNTED_AT_ONCE_MAX = 5_000;
 
 export interface RedeliveryRunnerPorts {
   readonly database: Database;
-  readonly ownedShards: () => readonly number[];
+  readonly shards: Pick<OwnedShards, "list" | "has">;
   /** How many deliveries a second unless the request says otherwise. */
   readonly perSecondDefault: number;
   /** Hands on what is owed anew; a hand-over that gets lost is made up for like any other. */
@@ -50,7 +51,6 @@ interface Step {
  *   look behind the position ─▶ owe anew and move the position ─▶ hand on ─▶ wait for the pace
  */
 export class RedeliveryRunner implements Service {
-  readonly name = "redeliveries";
   readonly #runtime: Runtime;
   readonly #ports: RedeliveryRunnerPorts;
   readonly #searcher: Repeater;
@@ -86,7 +86,7 @@ export class RedeliveryRunner implements Service {
 
   /** The shard for a new one: one of this node's if it has any, so that it begins at once. */
   shardForNew(): number {
-    const shardIds = this.#ports.ownedShards();
+    const shardIds = this.#ports.shards.list;
     return shardIds[Math.floor(this.#runtime.random() * shardIds.length)] ?? 0;
   }
 
@@ -103,7 +103,7 @@ export class RedeliveryRunner implements Service {
   }
 
   async #search(): Promise<void> {
-    const shardIds = this.#ports.ownedShards();
+    const shardIds = this.#ports.shards.list;
     if (shardIds.length === 0) return;
     const redeliveries = await findRunningRedeliveries(this.#ports.database, shardIds);
     for (const redelivery of redeliveries) void this.#run(redelivery);
@@ -127,7 +127,7 @@ export class RedeliveryRunner implements Service {
 
   async #goOn(from: RedeliveryRecord): Promise<void> {
     const { clock } = this.#runtime;
-    const { ownedShards } = this.#ports;
+    const { shards } = this.#ports;
     let redelivery: RedeliveryRecord = from;
     let dueFromMs = clock.monotonic();
     while (!this.#pauses.isClosed) {
@@ -138,7 +138,7 @@ export class RedeliveryRunner implements Service {
       const sent = redelivery.isDryRun ? 0 : step.taken;
       const stepMs = redeliveryStepMs(sent, redelivery.perSecond);
       await this.#pauses.pause(stepMs - (clock.monotonic() - startedAtMs));
-      if (!ownedShards().includes(redelivery.shardId)) return;
+      if (!shards.has(redelivery.shardId)) return;
     }
   }
 

@@ -1,4 +1,4 @@
-import { Acceptor, type AcceptOutcome } from "../intake/acceptor.ts";
+import { Acceptor, acceptLookups } from "../intake/acceptor.ts";
 import { ApiKeyDirectory } from "../cluster/api-key-directory.ts";
 import { registerClusterGauges } from "../cluster/cluster-gauges.ts";
 import { HandOver } from "../intake/hand-over.ts";
@@ -8,6 +8,9 @@ import { LiveJobs } from "../intake/live-jobs.ts";
 import { MailReader } from "../intake/mail-reader.ts";
 import { ProjectDirectory } from "../cluster/project-directory.ts";
 import { ProjectUsage } from "../intake/project-usage.ts";
+import { NodeShardWork } from "../cluster/shard-work.ts";
+import { OwnedShards } from "../runtime/owned-shards.ts";
+import { JobLoader } from "../polling/job-loader.ts";
 import { ShardOwnership } from "../cluster/shard-ownership.ts";
 import { Sweep } from "../cluster/sweep.ts";
 import type { NodeState } from "../core/readiness.ts";
@@ -23,35 +26,24 @@ import { RedeliveryRunner } from "../delivery/redelivery-runner.ts";
 import type { OperatorOrigins } from "../outbound/guard/operator-origins.ts";
 import type { RequestClient } from "../outbound/request-client.ts";
 import { ConnectionDirectory } from "../polling/upstream/connection-directory.ts";
-import { connectionNews, unknownStatusNews } from "../polling/operational-news.ts";
+import { connectionNews } from "../polling/operational-news.ts";
 import { Poller } from "../polling/poller.ts";
-import { countPoll, registerPollingGauges } from "../polling/polling-gauges.ts";
+import { registerPollingGauges } from "../polling/polling-gauges.ts";
 import { ProviderDirectory, type SharedProviders } from "../polling/upstream/provider-directory.ts";
-import type { Upstream } from "../polling/upstream/upstream.ts";
-import type { ConnectionLoad } from "../polling/upstream/upstreams.ts";
-import type { LiveJobView } from "../polling/watch/list.ts";
-import type { LiveTrial, LiveTrialOutcome } from "../providers/trial/trial.ts";
 import type { ProcessIdentity } from "../runtime/process/process-identity.ts";
-import { type RequestDeadline, withDeadline } from "../runtime/request-deadline.ts";
+import { withDeadline } from "../runtime/request-deadline.ts";
 import type { Service } from "../runtime/service.ts";
 import { settledWithin } from "../runtime/settled-within.ts";
 import type { ResultLinks } from "../runtime/secrets/result-links.ts";
 import type { SecretBox } from "../runtime/secrets/secret-box.ts";
-import type { AcceptRequest } from "../store/writes/accept-row.ts";
 import type { PooledDatabase } from "../store/db/database.ts";
 import { readDeliveryBacklog } from "../store/deliveries/delivery-backlog.ts";
 import { FetchedResults } from "../store/jobs/fetched-results.ts";
-import { findIdempotencyKey } from "../store/subscriptions/find-idempotency-key.ts";
-import { findJob, findJobsOfSubscriptions } from "../store/jobs/find-job.ts";
-import { isJobKnown } from "../store/jobs/is-job-known.ts";
 import {
   claimProbe,
   pauseConnection,
   resumeConnection,
 } from "../store/connections/load-connections.ts";
-import { loadJobs, loadLiveJobs } from "../store/jobs/load-jobs.ts";
-import { postMail } from "../store/writes/mailbox.ts";
-import type { EventRow, RecordedEvent } from "../store/writes/record-events.ts";
 import { registerWriteGauges } from "../store/writes/write-gauges.ts";
 import { Writers } from "../store/writes/writers.ts";
 import type { DatabaseClock } from "../runtime/clock.ts";
@@ -89,114 +81,118 @@ export interface EngineOptions {
 
 /** Polling, delivery and the shards they work on: everything between the API and the outside. */
 export class Engine {
-  readonly connections: ConnectionDirectory;
-  readonly providers: ProviderDirectory;
   readonly projects: ProjectDirectory;
   readonly apiKeys: ApiKeyDirectory;
-  /** How many live jobs each project has. */
-  readonly liveJobs = new LiveJobs({ watched: () => this.#poller.watches.upstreams.jobsByProject });
-  /** Tells the owner of a job what the API did to it. */
-  readonly handOver: HandOver;
-  readonly redeliveries: RedeliveryRunner;
-  readonly #fanOuts: FanOutRunner;
-  readonly #runtime: Runtime;
-  readonly #options: EngineOptions;
-  /** Knows how long the oldest event has been waiting to be recorded. */
-  readonly writers: Writers;
-  readonly #poller: Poller;
+  readonly providers: ProviderDirectory;
+  readonly connections: ConnectionDirectory;
   readonly delivery: DeliveryEngine;
+  readonly poller: Poller;
+  readonly handOver: HandOver;
+  readonly acceptor: Acceptor;
+  readonly redeliveries: RedeliveryRunner;
   /** Requests that wait for the end of a job. */
   readonly endingWaits: EndingWaits;
-  readonly #ownership: ShardOwnership;
+  readonly #runtime: Runtime;
+  readonly #options: EngineOptions;
+  readonly #shards = new OwnedShards();
+  readonly #writers: Writers;
+  readonly #fanOuts: FanOutRunner;
+  readonly #usage: ProjectUsage;
   readonly #mail: MailReader;
+  readonly #ownership: ShardOwnership;
   readonly #sweep: Sweep;
   readonly #housekeeping: Service;
-  readonly #acceptor: Acceptor;
-  readonly #usage: ProjectUsage;
 
+  /** From the bottom up: each part gets the parts below it. */
   constructor(runtime: Runtime, options: EngineOptions) {
     this.#runtime = runtime;
     this.#options = options;
     const { database, config } = options;
+    const shards = this.#shards;
     const { inlineResultBytesMax } = config;
-    this.writers = new Writers({
+    this.#writers = new Writers({
       ...runtime,
       ...options,
       stopTimeoutMs: FLUSH_MS,
       isDatabaseAway: () => database.health.condition !== "ok",
       inlineResultBytesMax,
     });
+    const writers = this.#writers;
+    this.delivery = new DeliveryEngine(runtime, { ...options, shards, writers });
+    const { loop: deliveryLoop, operationalEvents } = this.delivery;
+    this.#fanOuts = new FanOutRunner(runtime, {
+      database,
+      shards,
+      inlineResultBytesMax,
+      deliveryLoop,
+    });
+    this.endingWaits = new EndingWaits(runtime, { database, shards });
     this.projects = new ProjectDirectory(runtime, {
-      ...options,
+      database,
       limitsByDefault: config.projectLimits,
-      countRefusal: (name) => runtime.metrics.projectLimitRefusals.add(name),
-      onChange: (project) => this.delivery.configure(project),
+      delivery: this.delivery,
     });
-    this.#usage = new ProjectUsage(runtime, {
-      ...options,
-      limits: this.projects,
-      owns: (shardId) => this.#ownership.owns(shardId),
-    });
-    this.projects.measuredBy("live_jobs", (projectId) => this.liveJobs.of(projectId));
+    const limits = this.projects;
     this.apiKeys = new ApiKeyDirectory(runtime, options);
-    this.#measure(options.turns);
     this.providers = new ProviderDirectory(runtime, {
-      ...options,
+      database,
       shared: options.sharedProviders,
-      onChange: (projectId, name) => this.#poller.watches.providerChanged(projectId, name),
+      onChange: (projectId, name) => this.poller.watches.providerChanged(projectId, name),
     });
-    this.#poller = this.#buildPoller();
-    this.delivery = this.#buildDelivery();
+    const jobs = new JobLoader(database, this.providers);
+    this.poller = this.#buildPoller(jobs);
+    const { poller } = this;
     this.connections = new ConnectionDirectory(runtime, {
-      ...options,
+      database,
       onChange: (connection, before) => {
-        this.#poller.watches.configureConnection(connection);
-        this.delivery.operations.tellOnce(connectionNews(before, connection));
+        poller.watches.configureConnection(connection);
+        operationalEvents.tellOnce(connectionNews(before, connection));
       },
     });
-    this.#ownership = this.#buildOwnership();
-    this.endingWaits = new EndingWaits(runtime, {
-      ...options,
-      owns: (shardId) => this.#ownership.owns(shardId),
+    const liveJobs = new LiveJobs(poller.watches.upstreams);
+    this.handOver = new HandOver(runtime, { database, shards, poller, deliveryLoop });
+    const { handOver } = this;
+    this.#mail = new MailReader(runtime, { database, shards, handlers: handOver.handlers });
+    this.#usage = new ProjectUsage(runtime, { database, shards, limits });
+    this.acceptor = new Acceptor(runtime, {
+      health: database.health,
+      shards,
+      writers,
+      liveJobs,
+      limits,
+      usage: this.#usage,
+      lookups: acceptLookups(database),
+      poller,
+      deliveryLoop,
+      handOver,
     });
-    this.handOver = this.#buildHandOver();
-    const ownedShards = () => this.#ownership.owned;
-    this.#mail = new MailReader(runtime, {
-      ...options,
-      ownedShards,
-      handlers: this.handOver.handlers,
+    this.redeliveries = new RedeliveryRunner(runtime, {
+      database,
+      shards,
+      perSecondDefault: config.redeliveriesPerSecond,
+      redelivered: (deliveries) => handOver.redelivered(deliveries),
     });
-    this.#sweep = new Sweep(runtime, {
+    const { watches } = poller;
+    this.#ownership = new ShardOwnership(runtime, {
       ...options,
-      ownedShards,
-      held: this.#poller.watches,
-      loadJobs: async (keys) => this.providers.learn(await loadJobs(database, keys)),
+      shards,
+      address: options.publicUrl(),
+      work: new NodeShardWork({ shards, jobs, watches, delivery: this.delivery, liveJobs }),
     });
+    this.#sweep = new Sweep(runtime, { database, shards, watches, jobs });
     this.#housekeeping = createHousekeeping(runtime, {
-      ...options,
-      ownedShards,
+      database,
+      shards,
       keptForMs: config.keptForMs,
       auditKeptForMs: config.auditKeptForMs,
     });
-    this.redeliveries = new RedeliveryRunner(runtime, {
-      ...options,
-      ownedShards,
-      perSecondDefault: config.redeliveriesPerSecond,
-      redelivered: (deliveries) => this.handOver.redelivered(deliveries),
-    });
-    this.#fanOuts = new FanOutRunner(runtime, {
-      ...options,
-      inlineResultBytesMax,
-      ownedShards,
-      owe: (owed, event, resultBytes) => this.delivery.loop.owe(owed, event, resultBytes),
-    });
-    this.#acceptor = this.#buildAcceptor();
+    this.#measureLimits(liveJobs);
     this.#registerGauges();
   }
 
   /** What readiness depends on. */
   get state(): Pick<NodeState, "hasLease" | "oldestUnrecordedEventMs"> {
-    const { oldestUnrecordedEventMs } = this.writers;
+    const { oldestUnrecordedEventMs } = this.#writers;
     return { hasLease: this.#ownership.hasLease, oldestUnrecordedEventMs };
   }
 
@@ -235,14 +231,14 @@ export class Engine {
       this.endingWaits.stop(),
     ];
     await settledWithin(clock, Promise.all(readers), READERS_GRACE_MS);
-    const quiet = Promise.all([this.#poller.stop(), this.delivery.stop()]);
+    const quiet = Promise.all([this.poller.stop(), this.delivery.stop()]);
     await Promise.all([
       upstreamClient.close(REQUESTS_GRACE_MS),
       callbackClient.close(REQUESTS_GRACE_MS),
     ]);
     await settledWithin(clock, quiet, FLUSH_MS);
     // Gives up on rows that the database does not take in time, so what waits for them ends.
-    await this.writers.stop();
+    await this.#writers.stop();
     await quiet;
     await this.#sweep.stop();
     await this.connections.stop();
@@ -254,33 +250,9 @@ export class Engine {
     await this.#ownership.stop();
   }
 
-  /** Rejects at once with `DatabaseAwayError` while nothing can be stored. */
-  async accept(request: AcceptRequest, deadline: RequestDeadline): Promise<AcceptOutcome> {
-    this.#options.database.health.requireWritable();
-    return this.#acceptor.accept(request, deadline);
-  }
-
-  /** Asks about a job once, to see what its answer is read as. */
-  tryLive(connectionId: string, trial: LiveTrial): Promise<LiveTrialOutcome> {
-    return this.#poller.tryLive(connectionId, trial);
-  }
-
-  /** A connection at work: its lane, and how to reach its API. */
-  upstream(connectionId: string): Upstream {
-    return this.#poller.watches.upstream(connectionId);
-  }
-
-  /** What this node knows of a job it polls, or null. */
-  liveJob(shardId: number, jobRowId: string): LiveJobView | null {
-    return this.#poller.watches.view(shardId, jobRowId);
-  }
-
-  /** How a connection stands on this node, or null. */
-  connectionLoad(connectionId: string): ConnectionLoad | null {
-    return this.#poller.watches.upstreams.loadOf(connectionId);
-  }
-
-  #measure(turns: EngineOptions["turns"]): void {
+  #measureLimits(liveJobs: LiveJobs): void {
+    const { turns } = this.#options;
+    this.projects.measuredBy("live_jobs", (projectId) => liveJobs.of(projectId));
     for (const name of PROJECT_LIMIT_NAMES) {
       const semaphore = turns[name];
       if (semaphore === undefined) continue;
@@ -288,124 +260,39 @@ export class Engine {
     }
   }
 
-  #buildPoller(): Poller {
-    const { metrics } = this.#runtime;
-    const { config, database, upstreamClient, operatorOrigins } = this.#options;
+  #buildPoller(jobs: JobLoader): Poller {
+    const { config, database, operatorOrigins, version } = this.#options;
+    const { loop: deliveryLoop, operationalEvents } = this.delivery;
     return new Poller(this.#runtime, {
       ...this.#options,
+      shards: this.#shards,
       providers: this.providers,
-      userAgent: `Ringback/${this.#options.version}`,
+      jobs,
+      userAgent: `Ringback/${version}`,
       ceilings: config.pollCeilings,
       limits: this.projects,
-      pollsPerOriginMax: upstreamClient.connectionsPerOriginMax,
-      send: (request) => upstreamClient.send(request),
       trusts: (connection, versionId, origin) => {
         const isOperatorsDefinition = this.providers.isOperators(versionId);
         return operatorOrigins.trusts({ ...connection, isOperatorsDefinition }, origin);
       },
       fetched: new FetchedResults(database, config.fetchedResultBytesMax),
-      record: (event) => this.#recordEvent(event),
-      owe: (owed, event, resultBytes) => this.delivery.loop.owe(owed, event, resultBytes),
-      look: (job) => this.handOver.look(job),
-      metUnknownStatus: ({ projectId }, watch, status) => {
-        if (projectId === null) return;
-        this.delivery.operations.tell(unknownStatusNews(projectId, watch, status));
+      writers: this.#writers,
+      fanOuts: this.#fanOuts,
+      endingWaits: this.endingWaits,
+      deliveryLoop,
+      operationalEvents,
+      connectionStates: {
+        pause: (connection, reason) => pauseConnection(database, connection, reason),
+        claimProbe: (connection) => claimProbe(database, connection),
+        resume: (connection) => resumeConnection(database, connection),
       },
-      pauseConnection: (connection, reason) => pauseConnection(database, connection, reason),
-      claimProbe: (connection) => claimProbe(database, connection),
-      resumeConnection: (connection) => resumeConnection(database, connection),
-      observed: (interpretation, failureCode) => countPoll(metrics, interpretation, failureCode),
-    });
-  }
-
-  async #recordEvent(event: EventRow): Promise<RecordedEvent> {
-    const recorded = await this.writers.recordEvent(event);
-    if (recorded.fanOut !== null) this.#fanOuts.begin(recorded.fanOut);
-    if (recorded.recorded && event.status !== "processing") this.endingWaits.ended(event.jobRowId);
-    return recorded;
-  }
-
-  #buildDelivery(): DeliveryEngine {
-    return new DeliveryEngine(this.#runtime, {
-      ...this.#options,
-      settings: this.#options.config,
-      ownedShards: () => this.#ownership.owned,
-      record: (attempt) => this.writers.recordAttempt(attempt),
-    });
-  }
-
-  #buildOwnership(): ShardOwnership {
-    const { database } = this.#options;
-    return new ShardOwnership(this.#runtime, {
-      ...this.#options,
-      address: this.#options.publicUrl(),
-      claimed: async (shards) => {
-        const unservedMs = new Map(shards.map((shard) => [shard.shardId, shard.unservedMs]));
-        for await (const page of loadLiveJobs(database, [...unservedMs.keys()])) {
-          await this.providers.learn(page);
-          for (const job of page) {
-            if (!this.#ownership.owns(job.shardId)) continue;
-            const firstPoll = { unservedMs: unservedMs.get(job.shardId) ?? Infinity };
-            this.#poller.watches.watch(job, firstPoll);
-          }
-        }
-        this.delivery.loop.reload();
-      },
-      liveJobs: () => this.liveJobs.here,
-      liveJobsElsewhere: (counts) => this.liveJobs.learn(counts),
-      shareChanged: (share) => {
-        this.#poller.watches.upstreams.setShare(share);
-        this.delivery.loop.outbox.setShare(share);
-      },
-      dropped: (shardId) => {
-        this.#poller.watches.dropShard(shardId);
-        this.delivery.loop.dropShard(shardId);
-      },
-    });
-  }
-
-  #buildAcceptor(): Acceptor {
-    const { database } = this.#options;
-    return new Acceptor(this.#runtime, {
-      ...this.#options,
-      owns: (shardId) => this.#ownership.owns(shardId),
-      write: (row, request) => this.writers.accept(row, request),
-      liveJobs: this.liveJobs,
-      liveJobsMax: (projectId) => this.projects.liveJobsMax(projectId),
-      limits: this.projects,
-      usage: this.#usage,
-      isJobKnown: (job, deadline) => isJobKnown(database.within(deadline), job),
-      findUsedKey: (key, deadline) => findIdempotencyKey(database.within(deadline), key),
-      watch: (job, firstPoll) => {
-        if (this.providers.knows(job)) this.#poller.watches.watch(job, firstPoll);
-        // Watched before, under a definition that this node has not met.
-        else this.handOver.look(job);
-      },
-      owe: (owed, event, resultBytes) => this.delivery.loop.owe(owed, event, resultBytes),
-      deliver: (deliveries) => this.delivery.loop.deliver(deliveries),
-      post: (mail) => postMail(database, mail),
-    });
-  }
-
-  #buildHandOver(): HandOver {
-    const { database } = this.#options;
-    return new HandOver(this.#runtime, {
-      ...this.#options,
-      owns: (shardId) => this.#ownership.owns(shardId),
-      post: (mail) => postMail(database, mail),
-      loadJobs: async (keys) => this.providers.learn(await loadJobs(database, keys)),
-      findJob: (shardId, id) => findJob(database, shardId, id),
-      findJobsOf: (subscriptions) => findJobsOfSubscriptions(database, subscriptions),
-      cancelUpstream: (job) => this.#poller.cancelUpstream(job),
-      watches: this.#poller.watches,
-      deliveries: this.delivery.loop,
     });
   }
 
   #registerGauges(): void {
     const { metrics, clock } = this.#runtime;
     const { database } = this.#options;
-    registerPollingGauges(metrics, this.#poller.watches);
+    registerPollingGauges(metrics, this.poller.watches);
     registerDeliveryGauges(metrics, {
       outbox: this.delivery.loop.outbox,
       fanOuts: this.#fanOuts,
@@ -426,9 +313,9 @@ export class Engine {
     );
     registerClusterGauges(metrics, {
       clock: this.#options.databaseClock,
-      ownedShards: () => this.#ownership.owned,
+      shards: this.#shards,
     });
-    registerWriteGauges(metrics, this.writers);
+    registerWriteGauges(metrics, this.#writers);
     registerLimitGauges(metrics, this.projects);
   }
 }

@@ -187,8 +187,8 @@ async function start(
   });
   const ports: ApiPorts = {
     databaseWithin: (deadline) => database.within(deadline),
-    accept: (request, deadline) => engine.accept(request, deadline),
-    liveJob: (shardId, jobRowId) => engine.liveJob(shardId, jobRowId),
+    accept: (request, deadline) => engine.acceptor.accept(request, deadline),
+    liveJob: (shardId, jobRowId) => engine.poller.watches.view(shardId, jobRowId),
     pollNow: (shardId, jobRowId) => engine.handOver.pollNow(shardId, jobRowId),
     unsubscribed: (change) => engine.handOver.unsubscribed(change),
     redelivered: (deliveries) => engine.handOver.redelivered(deliveries),
@@ -196,7 +196,7 @@ async function start(
     testCallback: (test) => engine.delivery.test(test),
     endingWaits: engine.endingWaits,
     signedMessage: (loaded) => engine.delivery.message(loaded),
-    signingSecretsChanged: (project) => engine.delivery.signingSecretsChanged(project),
+    signingSecretsChanged: (project) => engine.delivery.signingKeys.forget(project),
     apiKeys: engine.apiKeys,
     refusedKeys,
     isTrustedProxy: (address) => proxies.exemptsAddress(address),
@@ -208,7 +208,7 @@ async function start(
         return engine.connections.findFresh(project, provider, name);
       },
       changed: () => engine.connections.refresh(),
-      loadOf: (id) => engine.connectionLoad(id),
+      loadOf: (id) => engine.poller.watches.upstreams.loadOf(id),
       nameOf: (id) => engine.connections.get(id)?.name ?? "unknown",
     },
     providers: {
@@ -220,7 +220,7 @@ async function start(
       list: (project) => engine.providers.list(project),
       refresh: () => engine.providers.refresh(),
     },
-    tryLive: (connectionId, trial) => engine.tryLive(connectionId, trial),
+    tryLive: (connectionId, trial) => engine.poller.tryLive(connectionId, trial),
     secretBox,
     resultLinks,
     checkCallbackUrl: async (project, text) => callbackUrls.check(project, text),
@@ -277,7 +277,7 @@ async function start(
     settings: config.via,
     connections: engine.connections,
     providers: engine.providers,
-    upstreamOf: (connectionId) => engine.upstream(connectionId),
+    upstreamOf: (connectionId) => engine.poller.watches.upstream(connectionId),
     relay: (request, reader) => outbound.upstreamClient.relay(request, reader),
   });
   passOn = (request, response) =>

@@ -1,10 +1,13 @@
+import type { Writers } from "../store/writes/writers.ts";
+import { isJobKnown } from "../store/jobs/is-job-known.ts";
+import type { DatabaseHealth } from "../store/db/database-health.ts";
+import type { PooledDatabase } from "../store/db/database.ts";
+import type { Poller } from "../polling/poller.ts";
+import type { DeliveryLoop } from "../delivery/delivery-loop.ts";
+import type { HandOver } from "./hand-over.ts";
+import type { OwnedShards } from "../runtime/owned-shards.ts";
 import { createHash } from "node:crypto";
-import {
-  type EventContent,
-  eventMask,
-  MOVEMENT_EVENT_TYPES,
-  WANTS_RESULT_FETCHED,
-} from "../core/delivery/event.ts";
+import { eventMask, MOVEMENT_EVENT_TYPES, WANTS_RESULT_FETCHED } from "../core/delivery/event.ts";
 import type { ProjectLimitName, ProjectLimits } from "../core/project-limits.ts";
 import { shardOfJob, shardOfText } from "../core/ids/shard.ts";
 import { FairSemaphore } from "../lanes/fair-semaphore.ts";
@@ -15,16 +18,14 @@ import {
   type AcceptRow,
   NOTHING_SEALED,
 } from "../store/writes/accept-row.ts";
-import type { UsedKey } from "../store/subscriptions/find-idempotency-key.ts";
-import { QueueFullError, type WaitingRequest } from "../store/writes/group-commit.ts";
+import { findIdempotencyKey, type UsedKey } from "../store/subscriptions/find-idempotency-key.ts";
+import { QueueFullError } from "../store/writes/group-commit.ts";
 import type { LiveJob } from "../store/jobs/load-jobs.ts";
-import type { Mail } from "../store/writes/mailbox.ts";
 import type { OwedDelivery } from "../store/writes/record-events.ts";
 import type { SubscriptionRecord } from "../store/subscriptions/subscription-record.ts";
 import { NotBegunInTimeError } from "../store/db/errors.ts";
 import { FullJobs } from "./full-jobs.ts";
 import type { JobName, LiveJobs } from "./live-jobs.ts";
-import type { RowKey } from "./mail-reader.ts";
 import type { ProjectUsage } from "./project-usage.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
@@ -37,15 +38,21 @@ const ACCEPTING_MAX = 3_000;
 const WAITING_PER_PROJECT_MAX = 20_000;
 const MOVEMENTS = eventMask(MOVEMENT_EVENT_TYPES);
 
-export interface AcceptorPorts {
-  readonly owns: (shardId: number) => boolean;
-  /** Stores the row; rejects with `QueueFullError` when too much waits. */
-  write(row: AcceptRow, request?: WaitingRequest<AcceptedRow>): Promise<AcceptedRow>;
+export interface AcceptorOptions {
+  readonly health: Pick<DatabaseHealth, "requireWritable">;
+  readonly shards: Pick<OwnedShards, "has">;
+  readonly writers: Pick<Writers, "accept">;
   readonly liveJobs: LiveJobs;
-  /** How many live jobs the project may have. */
-  liveJobsMax(projectId: string): number;
   readonly limits: ProjectLimits;
   readonly usage: Pick<ProjectUsage, "reached" | "accepted">;
+  readonly lookups: AcceptLookups;
+  readonly poller: Pick<Poller, "watchAccepted">;
+  readonly deliveryLoop: Pick<DeliveryLoop, "owe" | "deliver">;
+  readonly handOver: Pick<HandOver, "send">;
+}
+
+/** Rare reads that decide over requests at a limit. Tests use a double. */
+export interface AcceptLookups {
   /** Whether another subscription to the job makes none live: it is watched, or has ended. */
   isJobKnown(
     job: { shardId: number; connectionId: string; jobId: string; paramsDigest: string },
@@ -55,12 +62,13 @@ export interface AcceptorPorts {
     key: { shardId: number; projectId: string; key: string },
     deadline?: RequestDeadline,
   ): Promise<UsedKey | null>;
-  watch(job: LiveJob, firstPoll: "at_once"): void;
-  /** Sends what is owed of an event. */
-  owe(owed: readonly OwedDelivery[], event: EventContent, resultBytes: number): void;
-  /** Reads deliveries and sends them. */
-  deliver(deliveries: readonly RowKey[]): Promise<void>;
-  post(mail: readonly Mail[]): Promise<void>;
+}
+
+export function acceptLookups(database: PooledDatabase): AcceptLookups {
+  return {
+    isJobKnown: (job, deadline) => isJobKnown(database.within(deadline), job),
+    findUsedKey: (key, deadline) => findIdempotencyKey(database.within(deadline), key),
+  };
 }
 
 type Accepted = Extract<AcceptedRow, { kind: "accepted" }>;
@@ -85,14 +93,14 @@ export type AcceptOutcome =
  */
 export class Acceptor {
   readonly #runtime: Runtime;
-  readonly #ports: AcceptorPorts;
+  readonly #options: AcceptorOptions;
   readonly #turns: FairSemaphore;
   readonly #fullJobs = new FullJobs();
 
-  constructor(runtime: Runtime, ports: AcceptorPorts) {
+  constructor(runtime: Runtime, options: AcceptorOptions) {
     this.#runtime = runtime;
-    this.#ports = ports;
-    const { limits } = ports;
+    this.#options = options;
+    const { limits } = options;
     this.#turns = new FairSemaphore({
       permitsMax: ACCEPTING_MAX,
       permitsPerProjectMax: (projectId) => limits.allowed(projectId, "subscriptions_accepting"),
@@ -102,14 +110,16 @@ export class Acceptor {
   }
 
   /**
-   * Resolves once the subscription is committed, or says why it was not. When the deadline passes
+   * Resolves once the subscription is committed, or says why it was not. Rejects at once with
+   * `DatabaseAwayError` while nothing can be stored. When the deadline passes
    * it rejects with `NotBegunInTimeError`, and nothing is stored; or with `DeadlinePassedError`, and
    * it may be: if so, it is handed over all the same.
    */
   async accept(request: AcceptRequest, deadline?: RequestDeadline): Promise<AcceptOutcome> {
     const { projectId } = request;
+    this.#options.health.requireWritable();
     if (!this.#turns.tryAcquire(projectId) && !(await this.#waitForTurn(projectId, deadline))) {
-      this.#ports.limits.refused("subscriptions_accepting");
+      this.#options.limits.refused("subscriptions_accepting");
       return { kind: "too_many_at_once" };
     }
     try {
@@ -134,7 +144,7 @@ export class Acceptor {
   }
 
   async #acceptNow(request: AcceptRequest, deadline?: RequestDeadline): Promise<AcceptOutcome> {
-    const { liveJobs, limits } = this.#ports;
+    const { liveJobs, limits } = this.#options;
     const { projectId } = request;
     const row = this.#row(request);
     const name = nameOf(row);
@@ -143,7 +153,7 @@ export class Acceptor {
       limits.refused(reached);
       return { kind: "limit_reached", limit: reached, allowed: limits.allowed(projectId, reached) };
     }
-    const max = this.#ports.liveJobsMax(projectId);
+    const max = limits.liveJobsMax(projectId);
     const isCounted = liveJobs.begin(projectId, name, max);
     // Only who has come to the limit costs another look at the database.
     const isTooMany = !isCounted && (await this.#addsLiveJob(row, deadline));
@@ -160,12 +170,12 @@ export class Acceptor {
 
   #limitReached(projectId: string, name: JobName): ProjectLimitName | null {
     if (this.#fullJobs.has(name, this.#runtime.clock.monotonic())) return "subscriptions_per_job";
-    return this.#ports.usage.reached(projectId);
+    return this.#options.usage.reached(projectId);
   }
 
   #count(row: AcceptRow, { subscriptionCount }: Accepted): void {
     const { clock } = this.#runtime;
-    const { limits, usage } = this.#ports;
+    const { limits, usage } = this.#options;
     usage.accepted(row.projectId);
     if (subscriptionCount < limits.allowed(row.projectId, "subscriptions_per_job")) return;
     this.#fullJobs.add(nameOf(row), clock.monotonic());
@@ -177,7 +187,7 @@ export class Acceptor {
       late: (accepted: AcceptedRow) => this.#late(row, accepted),
     };
     try {
-      const accepted = await this.#ports.write(row, request);
+      const accepted = await this.#options.writers.accept(row, request);
       if (accepted.kind === "accepted") return this.#handOver(row, accepted);
     } catch (error) {
       if (error instanceof QueueFullError) return { kind: "overloaded" };
@@ -192,7 +202,7 @@ export class Acceptor {
 
   #row(request: AcceptRequest): AcceptRow {
     const { clock, uuids } = this.#runtime;
-    const { owns } = this.#ports;
+    const { shards } = this.#options;
     const nowMs = clock.now();
     const shardId = shardOfJob(request.connectionId, request.jobId);
     const paramsText = canonicalJson(request.params);
@@ -210,19 +220,21 @@ export class Acceptor {
       idempotencyShardId:
         idempotencyKey === null ? 0 : shardOfText(`${request.projectId}/${idempotencyKey}`),
       nowMs,
-      mailId: owns(shardId) ? null : uuids(nowMs, shardId),
+      mailId: shards.has(shardId) ? null : uuids(nowMs, shardId),
     };
   }
 
   /** False for a repeated request, and for a job that is live or over already. */
   async #addsLiveJob(row: AcceptRow, deadline?: RequestDeadline): Promise<boolean> {
     if ((await this.#findUsedKey(row, deadline)) !== null) return false;
-    return !(await this.#ports.isJobKnown(row, deadline));
+    return !(await this.#options.lookups.isJobKnown(row, deadline));
   }
 
   async #findUsedKey(row: AcceptRow, deadline?: RequestDeadline): Promise<UsedKey | null> {
     const { idempotencyKey: key, idempotencyShardId: shardId, projectId } = row;
-    return key === null ? null : this.#ports.findUsedKey({ shardId, projectId, key }, deadline);
+    return key === null
+      ? null
+      : this.#options.lookups.findUsedKey({ shardId, projectId, key }, deadline);
   }
 
   #handOver(row: AcceptRow, accepted: Accepted): AcceptOutcome {
@@ -230,13 +242,13 @@ export class Acceptor {
     const { shardId } = row;
     this.#count(row, accepted);
     const isNew = subscription.jobRowId === row.jobRowId;
-    if (isNew && !this.#ports.owns(shardId)) this.#ports.liveJobs.handOver(row.projectId);
+    if (isNew && !this.#options.shards.has(shardId)) this.#options.liveJobs.handOver(row.projectId);
     if (row.mailId === null) {
       // The shard may have gone to another node while the row was being stored.
-      if (!this.#ports.owns(shardId)) this.#inBackground(this.#postLate(row, accepted));
+      if (!this.#options.shards.has(shardId)) this.#inBackground(this.#postLate(row, accepted));
       else if (accepted.owedDeliveryId !== null) this.#deliver(row, accepted);
       else if (subscription.job.endedAtMs === null) {
-        this.#ports.watch(liveJob(row, accepted), "at_once");
+        this.#options.poller.watchAccepted(liveJob(row, accepted));
       }
     }
     return { kind: "accepted", subscription };
@@ -247,21 +259,18 @@ export class Acceptor {
     const { owedDeliveryId: id, owedEvent: event } = accepted;
     if (id === null) return;
     if (event === null) {
-      this.#inBackground(this.#ports.deliver([{ shardId: row.shardId, id }]));
+      this.#inBackground(this.#options.deliveryLoop.deliver([{ shardId: row.shardId, id }]));
     } else {
-      this.#ports.owe([owedDelivery(row, id, event.id)], event, event.resultBytes);
+      this.#options.deliveryLoop.owe([owedDelivery(row, id, event.id)], event, event.resultBytes);
     }
   }
 
   #postLate(row: AcceptRow, accepted: Accepted): Promise<void> {
     const { shardId } = row;
-    const id = this.#runtime.uuids(row.nowMs, shardId);
     const { owedDeliveryId, subscription } = accepted;
-    return this.#ports.post([
-      owedDeliveryId === null
-        ? { shardId, id, kind: "watch", subjectId: subscription.jobRowId }
-        : { shardId, id, kind: "deliver", subjectId: owedDeliveryId },
-    ]);
+    return owedDeliveryId === null
+      ? this.#options.handOver.send("watch", [{ shardId, id: subscription.jobRowId }])
+      : this.#options.handOver.send("deliver", [{ shardId, id: owedDeliveryId }]);
   }
 
   /** Committed already: the client's answer does not wait for it, and the sweep makes up for it. */

@@ -1,10 +1,6 @@
+import type { Upstreams } from "../polling/upstream/upstreams.ts";
 /** What identifies a job before it has a row: its connection, its id there, its params. */
 export type JobName = string;
-
-export interface LiveJobsPorts {
-  /** How many jobs of each project this node watches. */
-  readonly watched: () => ReadonlyMap<string, number>;
-}
 
 /**
  * How many live jobs each project has, over all nodes, without asking the database at every accept:
@@ -18,20 +14,20 @@ export interface LiveJobsPorts {
  * late (10 s) what the others have accepted meanwhile; what it handed over itself it knows.
  */
 export class LiveJobs {
-  readonly #ports: LiveJobsPorts;
+  readonly #upstreams: Pick<Upstreams, "jobsByProject">;
   readonly #pending = new Map<string, Map<JobName, number>>();
   #elsewhere: ReadonlyMap<string, number> = new Map();
   /** Of the time since the last renewal, and of the one before: the others tell of them later. */
   #handedOver = new Map<string, number>();
   #handedOverBefore: ReadonlyMap<string, number> = new Map();
 
-  constructor(ports: LiveJobsPorts) {
-    this.#ports = ports;
+  constructor(upstreams: Pick<Upstreams, "jobsByProject">) {
+    this.#upstreams = upstreams;
   }
 
   of(projectId: string): number {
     return (
-      (this.#ports.watched().get(projectId) ?? 0) +
+      (this.#upstreams.jobsByProject.get(projectId) ?? 0) +
       (this.#pending.get(projectId)?.size ?? 0) +
       (this.#elsewhere.get(projectId) ?? 0) +
       (this.#handedOver.get(projectId) ?? 0) +
@@ -41,7 +37,7 @@ export class LiveJobs {
 
   /** This node's, to be told to the others. */
   get here(): ReadonlyMap<string, number> {
-    return this.#ports.watched();
+    return this.#upstreams.jobsByProject;
   }
 
   /**

@@ -1,3 +1,5 @@
+import type { RowKey } from "../polling/job-loader.ts";
+import type { OwnedShards } from "../runtime/owned-shards.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
 import type { Database } from "../store/db/database.ts";
@@ -6,11 +8,6 @@ import type { MailKind } from "../store/schema/schema.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
 const READ_INTERVAL_MS = 250;
-
-export interface RowKey {
-  readonly shardId: number;
-  readonly id: string;
-}
 
 /** What other nodes ask of this one, as the owner of a shard. */
 export interface MailHandlers {
@@ -25,13 +22,12 @@ export interface MailHandlers {
 
 export interface MailReaderOptions {
   readonly database: Database;
-  readonly ownedShards: () => readonly number[];
+  readonly shards: Pick<OwnedShards, "list" | "has">;
   readonly handlers: MailHandlers;
 }
 
 /** Empties the mailboxes of the owned shards. A note that gets lost is made up for by the sweep. */
 export class MailReader implements Service {
-  readonly name = "mail reader";
   readonly #runtime: Runtime;
   readonly #options: MailReaderOptions;
   readonly #repeater: Repeater;
@@ -61,7 +57,7 @@ export class MailReader implements Service {
     this.#unhandled = await this.#handle(this.#unhandled);
     let taken = MAIL_PER_TAKE_MAX;
     while (taken === MAIL_PER_TAKE_MAX && this.#unhandled.length === 0) {
-      const shardIds = this.#options.ownedShards();
+      const shardIds = this.#options.shards.list;
       if (shardIds.length === 0) return;
       const mail = await takeMail(this.#options.database, shardIds);
       taken = mail.length;

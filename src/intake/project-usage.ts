@@ -1,3 +1,4 @@
+import type { OwnedShards } from "../runtime/owned-shards.ts";
 import type { ProjectLimitName, ProjectLimits } from "../core/project-limits.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
@@ -29,7 +30,7 @@ const COUNTED_NAMES = Object.keys(COUNTED) as CountedName[];
 export interface ProjectUsageOptions {
   readonly database: Database;
   readonly limits: ProjectLimits;
-  readonly owns: (shardId: number) => boolean;
+  readonly shards: Pick<OwnedShards, "has">;
 }
 
 /**
@@ -39,7 +40,6 @@ export interface ProjectUsageOptions {
  * ends, and what is delivered or removed shows with the next count.
  */
 export class ProjectUsage implements Service {
-  readonly name = "project usage";
   readonly #runtime: Runtime;
   readonly #options: ProjectUsageOptions;
   readonly #repeater: Repeater;
@@ -90,9 +90,9 @@ export class ProjectUsage implements Service {
   /** Counts if it is this node's turn, and reads what was counted last. */
   async refresh(): Promise<void> {
     const { clock } = this.#runtime;
-    const { database, owns } = this.#options;
+    const { database, shards } = this.#options;
     const startedAtMs = clock.monotonic();
-    if (owns(COUNTING_SHARD) && startedAtMs >= this.#nextCountAtMs) {
+    if (shards.has(COUNTING_SHARD) && startedAtMs >= this.#nextCountAtMs) {
       await countProjectUsage(database);
       const tookMs = clock.monotonic() - startedAtMs;
       this.#nextCountAtMs =

@@ -1,6 +1,10 @@
-import type { EventContent, EventType } from "../core/delivery/event.ts";
+import type { EndingWaits } from "../delivery/waits/ending-waits.ts";
+import type { Writers } from "../store/writes/writers.ts";
+import type { FanOutRunner } from "../delivery/fan-out-runner.ts";
+import type { DeliveryLoop } from "../delivery/delivery-loop.ts";
+import type { EventType } from "../core/delivery/event.ts";
 import type { Ending } from "../core/job/job.ts";
-import type { EventRow, OwedDelivery, RecordedEvent } from "../store/writes/record-events.ts";
+import type { EventRow } from "../store/writes/record-events.ts";
 import { contentOfRow, endingRow, movementRow } from "./event-of-watch.ts";
 import type { FetchOutcome } from "./result/fetcher.ts";
 import type { Watch } from "./watch/watch.ts";
@@ -14,10 +18,12 @@ export type RecordOutcome =
   /** The database refused it for good, which only a bug brings about. */
   | "refused";
 
-export interface EventRecorderPorts {
-  record(event: EventRow): Promise<RecordedEvent>;
-  /** Takes what an event owes on its way to be sent. */
-  owe(owed: readonly OwedDelivery[], event: EventContent, resultBytes: number): void;
+export interface EventRecorderOptions {
+  readonly writers: Pick<Writers, "recordEvent">;
+  /** Continues events of jobs with more subscriptions than one statement takes. */
+  readonly fanOuts: Pick<FanOutRunner, "begin">;
+  readonly endingWaits: Pick<EndingWaits, "ended">;
+  readonly deliveryLoop: Pick<DeliveryLoop, "owe">;
 }
 
 /**
@@ -26,13 +32,13 @@ export interface EventRecorderPorts {
  */
 export class EventRecorder {
   readonly #runtime: Runtime;
-  readonly #ports: EventRecorderPorts;
+  readonly #options: EventRecorderOptions;
   /** By slot, the newest record of each watch that is under way. */
   readonly #underWay = new Map<number, Promise<RecordOutcome>>();
 
-  constructor(runtime: Runtime, ports: EventRecorderPorts) {
+  constructor(runtime: Runtime, options: EventRecorderOptions) {
     this.#runtime = runtime;
-    this.#ports = ports;
+    this.#options = options;
   }
 
   /**
@@ -82,8 +88,11 @@ export class EventRecorder {
 
   async #write(watch: Watch, row: EventRow): Promise<RecordOutcome> {
     try {
-      const { recorded, owed } = await this.#ports.record(row);
-      if (owed.length > 0) this.#ports.owe(owed, contentOfRow(watch, row), row.resultBytes);
+      const { writers, fanOuts, endingWaits, deliveryLoop } = this.#options;
+      const { recorded, owed, fanOut } = await writers.recordEvent(row);
+      if (fanOut !== null) fanOuts.begin(fanOut);
+      if (recorded && row.status !== "processing") endingWaits.ended(row.jobRowId);
+      if (owed.length > 0) deliveryLoop.owe(owed, contentOfRow(watch, row), row.resultBytes);
       return recorded ? "recorded" : "overtaken";
     } catch (error) {
       this.#runtime.log.error({ err: error, jobId: watch.jobId }, "an event could not be stored");

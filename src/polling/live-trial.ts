@@ -1,3 +1,4 @@
+import type { RequestClient } from "../outbound/request-client.ts";
 import { isUtf8 } from "node:buffer";
 import { INCONCLUSIVE, type LaneVerdict } from "../core/job/job.ts";
 import type { UpstreamAnswer } from "../providers/language/read-body.ts";
@@ -13,7 +14,7 @@ import {
 import type { UpstreamRequest } from "../providers/request/upstream-request.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { decodeAnswer } from "./request/answer-question.ts";
-import { type AnswerPorts, laneVerdictOf, question, sentTo } from "./request/send.ts";
+import { laneVerdictOf, question, sentTo } from "./request/send.ts";
 import type { UpstreamAccess } from "./upstream/access.ts";
 import type { Upstream } from "./upstream/upstream.ts";
 
@@ -31,7 +32,7 @@ export async function tryLive(
   { clock }: Runtime,
   upstream: Upstream,
   trial: LiveTrial,
-  { send }: Pick<AnswerPorts, "send">,
+  client: Pick<RequestClient, "send">,
 ): Promise<LiveTrialOutcome> {
   const access = upstream.accessBy(trial.known);
   if (typeof access === "string") return { kind: "not_asked", problem: access };
@@ -49,7 +50,7 @@ export async function tryLive(
       timeoutMs: access.requestTimeoutMs,
       responseBytesMax: Math.min(access.statusBytesMax, ANSWER_BYTES_MAX),
     };
-    const outcome = await send(question(access, request, limits));
+    const outcome = await client.send(question(access, request, limits));
     const asked = { method: request.method, url: shownUrl(request, access) };
     if (outcome.kind === "failed") {
       const observation = interpretFailure(outcome.failure);

@@ -1,3 +1,8 @@
+import type { JobLoader, RowKey } from "./job-loader.ts";
+import type { LiveJob } from "../store/jobs/load-jobs.ts";
+import type { RequestClient } from "../outbound/request-client.ts";
+import type { OperationalEvents } from "../delivery/operational/operational-events.ts";
+import type { OwnedShards } from "../runtime/owned-shards.ts";
 import type { Breaker } from "../core/pace/breaker.ts";
 import type { EventType } from "../core/delivery/event.ts";
 import type { PollCeilings } from "../core/poll-ceilings.ts";
@@ -9,17 +14,16 @@ import type { LiveTrial, LiveTrialOutcome } from "../providers/trial/trial.ts";
 import type { SecretBox } from "../runtime/secrets/secret-box.ts";
 import type { JobReference } from "../store/jobs/find-job.ts";
 import {
-  type AnswerPorts,
   type Asked,
-  type Asking,
-  askUpstream,
   laneVerdictOf,
-  openAsking,
+  StatusFetcher,
+  type StatusFetcherOptions,
 } from "./request/send.ts";
+import { unknownStatusNews } from "./operational-news.ts";
 import { cancelUpstream } from "./request/cancel.ts";
-import { EventRecorder, type EventRecorderPorts } from "./event-recorder.ts";
+import { EventRecorder, type EventRecorderOptions } from "./event-recorder.ts";
 import { tryLive } from "./live-trial.ts";
-import { type FetchOutcome, ResultFetcher, type ResultFetcherPorts } from "./result/fetcher.ts";
+import { type FetchOutcome, ResultFetcher, type ResultFetcherOptions } from "./result/fetcher.ts";
 import type { UpstreamAccess } from "./upstream/access.ts";
 import type { JobProviders, Upstream, UpstreamPorts } from "./upstream/upstream.ts";
 import { WatchList } from "./watch/list.ts";
@@ -39,23 +43,28 @@ interface ConnectionVersion {
   readonly credentialVersion: number;
 }
 
-export interface PollerPorts extends EventRecorderPorts, AnswerPorts, ResultFetcherPorts {
+/** Changes the state of a connection for all nodes. Implemented by the store; tests use a double. */
+export interface ConnectionStates {
+  pause(connection: ConnectionVersion, reason: string): Promise<void>;
+  /** Whether this node is to probe a paused connection now. */
+  claimProbe(connection: ConnectionVersion): Promise<boolean>;
+  resume(connection: ConnectionVersion): Promise<void>;
+}
+
+export interface PollerOptions
+  extends EventRecorderOptions, StatusFetcherOptions, ResultFetcherOptions {
   readonly providers: JobProviders;
   readonly secretBox: SecretBox;
   /** Sent unless the definition has one of its own. */
   readonly userAgent: string;
   readonly ceilings: PollCeilings;
   readonly limits: ProjectLimits;
-  readonly pollsPerOriginMax: number;
+  readonly upstreamClient: Pick<RequestClient, "send" | "connectionsPerOriginMax">;
+  readonly shards: Pick<OwnedShards, "has">;
+  readonly jobs: Pick<JobLoader, "load" | "canPoll">;
   readonly trusts?: NonNullable<UpstreamPorts["trusts"]>;
-  metUnknownStatus(upstream: Upstream, watch: Watch, status: string): void;
-  /** Asks to watch a job again if it is still live. */
-  look(job: { readonly shardId: number; readonly id: string }): void;
-  /** Whether this node is to probe a paused connection now. */
-  claimProbe(connection: ConnectionVersion): Promise<boolean>;
-  /** Lifts a pause on all nodes. */
-  resumeConnection(connection: ConnectionVersion): Promise<void>;
-  pauseConnection(connection: ConnectionVersion, reason: string): Promise<void>;
+  readonly operationalEvents: Pick<OperationalEvents, "tell">;
+  readonly connectionStates: ConnectionStates;
 }
 
 /**
@@ -72,32 +81,32 @@ export interface PollerPorts extends EventRecorderPorts, AnswerPorts, ResultFetc
 export class Poller {
   readonly watches: WatchList;
   readonly #runtime: Runtime;
-  readonly #ports: PollerPorts;
-  readonly #asking: Asking;
+  readonly #options: PollerOptions;
+  readonly #statuses: StatusFetcher;
   readonly #recorder: EventRecorder;
   readonly #fetcher: ResultFetcher;
   #underWay = 0;
   #onIdle: (() => void) | null = null;
 
-  constructor(runtime: Runtime, ports: PollerPorts) {
+  constructor(runtime: Runtime, options: PollerOptions) {
     this.#runtime = runtime;
-    this.#ports = ports;
-    const { limits } = ports;
+    this.#options = options;
+    const { limits } = options;
     const readingTime = new ReadingTime((id) => limits.allowed(id, "reading_ms_per_second"));
     limits.measuredBy("reading_ms_per_second", (id) =>
       Math.round(readingTime.of(id).usedMs(runtime.clock.monotonic())),
     );
-    this.#asking = openAsking(runtime, ports, readingTime);
-    this.#recorder = new EventRecorder(runtime, ports);
-    this.#fetcher = new ResultFetcher(runtime, ports);
+    this.#statuses = new StatusFetcher(runtime, options, readingTime);
+    this.#recorder = new EventRecorder(runtime, options);
+    this.#fetcher = new ResultFetcher(runtime, options);
     this.watches = new WatchList(runtime, {
-      providers: ports.providers,
-      secretBox: ports.secretBox,
-      userAgent: ports.userAgent,
-      ceilings: ports.ceilings,
-      pollsPerOriginMax: ports.pollsPerOriginMax,
+      providers: options.providers,
+      secretBox: options.secretBox,
+      userAgent: options.userAgent,
+      ceilings: options.ceilings,
+      pollsPerOriginMax: options.upstreamClient.connectionsPerOriginMax,
       readingTime,
-      ...(ports.trusts && { trusts: ports.trusts }),
+      ...(options.trusts && { trusts: options.trusts }),
       onBreaker: (origin, projectId, breaker) => this.#logBreaker({ origin, projectId }, breaker),
       probe: (upstream) => void this.#probe(upstream),
       poll: (upstream, watch, era) => void this.#poll(upstream, watch, era),
@@ -110,19 +119,45 @@ export class Poller {
     const access = this.watches.upstream(job.connectionId).accessOf(job.providerVersionId);
     return access === null
       ? Promise.resolve()
-      : cancelUpstream(this.#runtime, this.#ports, access, job);
+      : cancelUpstream(this.#runtime, this.#options.upstreamClient, access, job);
   }
 
   /** Asks about a job once, to see what its answer is read as. */
   tryLive(connectionId: string, trial: LiveTrial): Promise<LiveTrialOutcome> {
-    return tryLive(this.#runtime, this.watches.upstream(connectionId), trial, this.#ports);
+    return tryLive(
+      this.#runtime,
+      this.watches.upstream(connectionId),
+      trial,
+      this.#options.upstreamClient,
+    );
+  }
+
+  /** Polls a job that was just accepted for one of this node's shards. */
+  watchAccepted(job: LiveJob): void {
+    // The job may have been live before, under a definition that this node has not loaded yet.
+    if (this.#options.jobs.canPoll(job)) this.watches.watch(job, "at_once");
+    else this.recheck(job);
+  }
+
+  /** Polls those of the jobs that are live and in this node's shards. */
+  async watchLive(keys: readonly RowKey[]): Promise<void> {
+    for (const job of await this.#options.jobs.load(keys)) {
+      if (this.#options.shards.has(job.shardId)) this.watches.watch(job, "at_once");
+    }
+  }
+
+  /** Polls a job again if the database says that it is live. The sweep covers a failed read. */
+  recheck(job: RowKey): void {
+    this.watchLive([job]).catch((error: unknown) => {
+      this.#runtime.log.warn({ err: error }, "a job could not be read; the sweep will find it");
+    });
   }
 
   /** Begins no more polls and waits for those under way and for what they record. */
   async stop(): Promise<void> {
     this.watches.close();
     this.#fetcher.close();
-    await this.#asking.reader.stop(this.#quiet());
+    await this.#statuses.stop(this.#quiet());
   }
 
   #quiet(): Promise<void> {
@@ -158,7 +193,7 @@ export class Poller {
       this.watches.park(upstream, watch);
       return null;
     }
-    const asked = await askUpstream(this.#asking, access, watch, upstream.hasRoomToLinger);
+    const asked = await this.#statuses.fetch(access, watch, upstream.hasRoomToLinger);
     if (asked === null) {
       if (watch.state === "polling") this.watches.schedule(watch, this.#refusedRetryAtMs());
       return null;
@@ -169,7 +204,7 @@ export class Poller {
       return asked;
     }
     if (interpretation.kind === "running" && interpretation.unknownStatus !== null) {
-      this.#ports.metUnknownStatus(upstream, watch, interpretation.unknownStatus);
+      this.#publishUnknownStatus(upstream, watch, interpretation.unknownStatus);
     }
     if (interpretation.kind === "credential_rejected" && watch.state === "polling") {
       const { reason, isPlain } = interpretation;
@@ -278,7 +313,7 @@ export class Poller {
     } else {
       this.watches.drop(watch);
       // Either it has ended otherwise, or its deadline is later than this node knew.
-      if (outcome === "overtaken") this.#ports.look({ shardId: watch.shardId, id: watch.id });
+      if (outcome === "overtaken") this.recheck({ shardId: watch.shardId, id: watch.id });
     }
     this.#finish(watch);
   }
@@ -302,7 +337,7 @@ export class Poller {
       "a connection was paused: its credential was refused",
     );
     try {
-      await this.#ports.pauseConnection(connection, reason);
+      await this.#options.connectionStates.pause(connection, reason);
     } catch (error) {
       this.#runtime.log.warn({ err: error, connection }, "the pause could not be recorded");
       if (upstream.problem !== null)
@@ -317,7 +352,7 @@ export class Poller {
     if (upstream.jobs === 0 || credentialVersion === null) return;
     const connection = { id: upstream.connectionId, credentialVersion };
     try {
-      if (await this.#ports.claimProbe(connection)) upstream.beginProbe();
+      if (await this.#options.connectionStates.claimProbe(connection)) upstream.beginProbe();
     } catch (error) {
       this.#runtime.log.warn({ err: error, connection }, "a paused connection could not be probed");
     }
@@ -332,12 +367,17 @@ export class Poller {
       { connection },
       "a paused connection is resumed: its credential is taken",
     );
-    this.#ports.resumeConnection(connection).catch((error: unknown) => {
+    this.#options.connectionStates.resume(connection).catch((error: unknown) => {
       this.#runtime.log.warn(
         { err: error, connection },
         "the end of a pause could not be recorded",
       );
     });
+  }
+
+  #publishUnknownStatus({ projectId }: Upstream, watch: Watch, status: string): void {
+    if (projectId === null) return;
+    this.#options.operationalEvents.tell(unknownStatusNews(projectId, watch, status));
   }
 
   /** Logs when an outage starts and ends, as one project meets it. */

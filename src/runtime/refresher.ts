@@ -16,7 +16,6 @@ export interface RefresherOptions<Row> {
 
 /** Keeps few rows fresh in memory that every node needs, by reading what has changed. */
 export class Refresher<Row extends { readonly updatedAtMs: number }> implements Service {
-  readonly name: string;
   readonly #runtime: Pick<Runtime, "clock" | "log">;
   readonly #options: RefresherOptions<Row>;
   readonly #repeater: Repeater;
@@ -26,7 +25,6 @@ export class Refresher<Row extends { readonly updatedAtMs: number }> implements 
 
   constructor(runtime: Pick<Runtime, "clock" | "log">, options: RefresherOptions<Row>) {
     this.#runtime = runtime;
-    this.name = options.name;
     this.#options = options;
     this.#repeater = new Repeater(runtime, {
       name: options.name,

@@ -3,7 +3,6 @@
  * when nothing the service began is still running.
  */
 export interface Service {
-  readonly name: string;
   start(): Promise<void>;
   stop(): Promise<void>;
 }

@@ -106,7 +106,10 @@ export class ApiFixture {
     this.limits.measuredBy("live_jobs", () => this.liveJobCount);
     this.apiKeys = this.keyDirectory();
     const { database, clock } = this;
-    this.endingWaits = new EndingWaits(testRuntime({ clock }), { database, owns: () => false });
+    this.endingWaits = new EndingWaits(testRuntime({ clock }), {
+      database,
+      shards: { has: () => false },
+    });
     this.ports = this.#ports();
     this.app = createApp(this.ports);
   }

@@ -1,7 +1,7 @@
 import type { NodeState } from "../../src/core/readiness.ts";
 import type { TestedCallback } from "../../src/api/context.ts";
 import { signingKey } from "../../src/delivery/attempt/sign.ts";
-import type { MessagePorts } from "../../src/delivery/attempt/signed-message.ts";
+import type { MessageOptions } from "../../src/delivery/attempt/signed-message.ts";
 import type { SecretBox } from "../../src/runtime/secrets/secret-box.ts";
 import { SIGNING_SECRET } from "../support/gateway-environment.ts";
 import type { UrlCheck } from "../../src/outbound/guard/url-check.ts";
@@ -36,17 +36,21 @@ export const READY: NodeState = {
 };
 
 /** Every project signs with one secret; a result above 100 bytes goes by reference. */
-export function messagePorts(secretBox: SecretBox): MessagePorts {
+export function messagePorts(secretBox: SecretBox): MessageOptions {
   return {
     secretBox,
     inlineResultBytesMax: 100,
     userAgent: "Ringback/1.2.3",
-    resultUrl: (eventId) => `https://ringback.example.com/v1/events/${eventId}/result`,
-    settingsOf: () => ({
-      retryScheduleMs: [],
-      signatures: ["v1"],
-      limits: { concurrency: 1, requestsPerSecond: null, burst: 1 },
-    }),
-    signingKeys: async () => [signingKey("v1", SIGNING_SECRET)],
+    resultLinks: {
+      urlOf: (eventId) => `https://ringback.example.com/v1/events/${eventId}/result`,
+    },
+    settings: {
+      of: () => ({
+        retryScheduleMs: [],
+        signatures: ["v1"],
+        limits: { concurrency: 1, requestsPerSecond: null, burst: 1 },
+      }),
+    },
+    signingKeys: { of: async () => [signingKey("v1", SIGNING_SECRET)] },
   };
 }

@@ -1,10 +1,9 @@
 import { createApp } from "../../src/api/app.ts";
 import { ApiKeyDirectory } from "../../src/cluster/api-key-directory.ts";
-import { Acceptor } from "../../src/intake/acceptor.ts";
+import { Acceptor, acceptLookups } from "../../src/intake/acceptor.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
 import { openDatabase } from "../../src/store/db/database.ts";
 import { DatabaseMonitor } from "../../src/store/db/database-monitor.ts";
-import { findIdempotencyKey } from "../../src/store/subscriptions/find-idempotency-key.ts";
 import { noLimit } from "../cluster/no-limit.ts";
 import { uuids } from "../support/rows.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";
@@ -44,23 +43,20 @@ export async function openOutageScene() {
   const writers = openWriters(database, { clock });
   const watched: string[] = [];
   const acceptor = new Acceptor(testRuntime({ clock, uuids, log: silent }), {
-    owns: () => true,
-    write: (row, request) => writers.accept(row, request),
     ...noLimit,
-    findUsedKey: (key, deadline) => findIdempotencyKey(database.within(deadline), key),
-    watch: (job) => void watched.push(job.jobId),
-    owe: () => undefined,
-    deliver: () => Promise.resolve(),
-    post: () => Promise.resolve(),
+    health: database.health,
+    shards: { has: () => true },
+    writers,
+    lookups: acceptLookups(database),
+    poller: { watchAccepted: (job) => void watched.push(job.jobId) },
+    deliveryLoop: { owe: () => undefined, deliver: () => Promise.resolve() },
+    handOver: { send: () => Promise.resolve() },
   });
   const app = createApp({
     ...api.ports,
     databaseWithin: (deadline) => database.within(deadline),
     apiKeys: new ApiKeyDirectory(testRuntime({ clock, log: silent }), { database }),
-    async accept(request, deadline) {
-      database.health.requireWritable();
-      return acceptor.accept(request, deadline);
-    },
+    accept: (request, deadline) => acceptor.accept(request, deadline),
   });
   const key = await api.addKey(["admin"]);
   const ask = (method: string, path: string, body?: object, as = key): Promise<Response> =>

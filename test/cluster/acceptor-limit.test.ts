@@ -47,23 +47,26 @@ beforeEach(async () => {
   owns = true;
   watched.clear();
   const held = new Set<string>();
-  liveJobs = new LiveJobs({ watched: () => watched });
+  liveJobs = new LiveJobs({ jobsByProject: watched });
   acceptor = new Acceptor(testRuntime({ clock, uuids, log }), {
     liveJobs,
-    liveJobsMax: () => MAX,
-    limits: new TestLimits(),
+    health: noLimit.health,
+    limits: new TestLimits({ live_jobs: MAX }),
     usage: noLimit.usage,
-    isJobKnown: (job) => isJobKnown(database, job),
-    owns: () => owns,
-    write: (row) => writers.accept(row),
-    findUsedKey: (key) => findIdempotencyKey(database, key),
-    watch(job) {
-      held.add(job.id);
-      watched.set(PROJECT_ID, held.size);
+    lookups: {
+      isJobKnown: (job) => isJobKnown(database, job),
+      findUsedKey: (key) => findIdempotencyKey(database, key),
     },
-    owe: () => undefined,
-    deliver: () => Promise.resolve(),
-    post: () => Promise.resolve(),
+    shards: { has: () => owns },
+    writers,
+    poller: {
+      watchAccepted(job) {
+        held.add(job.id);
+        watched.set(PROJECT_ID, held.size);
+      },
+    },
+    deliveryLoop: { owe: () => undefined, deliver: () => Promise.resolve() },
+    handOver: { send: () => Promise.resolve() },
   });
 });
 

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { Acceptor, type AcceptorPorts, type AcceptOutcome } from "../../src/intake/acceptor.ts";
+import { Acceptor, type AcceptorOptions, type AcceptOutcome } from "../../src/intake/acceptor.ts";
 import { RequestDeadline } from "../../src/runtime/request-deadline.ts";
 import type { AcceptedRow, AcceptRow } from "../../src/store/writes/accept-row.ts";
 import type { UsedKey } from "../../src/store/subscriptions/find-idempotency-key.ts";
@@ -28,25 +28,29 @@ beforeEach(() => {
   limits = new TestLimits({ subscriptions_accepting: PER_PROJECT });
   writing = [];
   used = { requestHash: "of yet another", subscriptionId: "" };
-  acceptor = new Acceptor(testRuntime({ clock, uuids }), ports());
+  acceptor = new Acceptor(testRuntime({ clock, uuids }), options());
 });
 
-function ports(): AcceptorPorts {
+function options(): AcceptorOptions {
   return {
     ...noLimit,
     limits,
-    owns: () => true,
-    write: (row) =>
-      new Promise<AcceptedRow>((resolve) => {
-        const store = (count?: number): void =>
-          resolve(count === undefined ? { kind: "key_used" } : accepted(row, count));
-        writing.push({ projectId: row.projectId, store });
-      }),
-    findUsedKey: () => Promise.resolve(used),
-    watch: () => undefined,
-    owe: () => undefined,
-    deliver: () => Promise.resolve(),
-    post: () => Promise.resolve(),
+    shards: { has: () => true },
+    writers: {
+      accept: (row) =>
+        new Promise<AcceptedRow>((resolve) => {
+          const store = (count?: number): void =>
+            resolve(count === undefined ? { kind: "key_used" } : accepted(row, count));
+          writing.push({ projectId: row.projectId, store });
+        }),
+    },
+    lookups: {
+      isJobKnown: () => Promise.resolve(false),
+      findUsedKey: () => Promise.resolve(used),
+    },
+    poller: { watchAccepted: () => undefined },
+    deliveryLoop: { owe: () => undefined, deliver: () => Promise.resolve() },
+    handOver: { send: () => Promise.resolve() },
   };
 }
 
@@ -135,7 +139,7 @@ describe("a project that has used up what it may", () => {
       projectId === ATTACKER ? ("owed_deliveries" as const) : null;
     limits.own.set(ATTACKER, { owed_deliveries: 7 });
     acceptor = new Acceptor(testRuntime({ clock, uuids }), {
-      ...ports(),
+      ...options(),
       usage: { reached, accepted: () => undefined },
     });
     used = null;

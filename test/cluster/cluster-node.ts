@@ -1,3 +1,4 @@
+import { OwnedShards } from "../../src/runtime/owned-shards.ts";
 import { expect, vi } from "vitest";
 import { ShardOwnership } from "../../src/cluster/shard-ownership.ts";
 import { SHARD_COUNT } from "../../src/core/ids/shard.ts";
@@ -21,6 +22,7 @@ export class ClusterNode {
   share = 0;
   /** Runs while a shard is being loaded. */
   onLoad: (shardId: number) => Promise<void> | void = () => {};
+  readonly shards = new OwnedShards();
   readonly ownership: ShardOwnership;
 
   constructor(database: Database, identity = ownIdentity()) {
@@ -30,23 +32,26 @@ export class ClusterNode {
       nodeId: this.id,
       address: "http://node.test",
       identity,
-      claimed: async (shards) => {
-        for (const { shardId, unservedMs } of shards) {
-          this.unserved.set(shardId, unservedMs);
-          this.loads.push(shardId);
-          await this.onLoad(shardId);
-          this.holds.add(shardId);
-        }
+      shards: this.shards,
+      work: {
+        claimed: async (shards) => {
+          for (const { shardId, unservedMs } of shards) {
+            this.unserved.set(shardId, unservedMs);
+            this.loads.push(shardId);
+            await this.onLoad(shardId);
+            this.holds.add(shardId);
+          }
+        },
+        dropped: (shardId) => this.holds.delete(shardId),
+        liveJobs: () => new Map(),
+        liveJobsElsewhere: () => {},
+        shareChanged: (share) => void (this.share = share),
       },
-      dropped: (shardId) => this.holds.delete(shardId),
-      liveJobs: () => new Map(),
-      liveJobsElsewhere: () => {},
-      shareChanged: (share) => void (this.share = share),
     });
   }
 
   get owned(): readonly number[] {
-    return this.ownership.owned;
+    return this.shards.list;
   }
 
   /** What is held is what is owned: nothing is polled twice, and nothing forgotten. */

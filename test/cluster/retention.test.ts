@@ -1,3 +1,4 @@
+import { OwnedShards } from "../../src/runtime/owned-shards.ts";
 import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Retention } from "../../src/cluster/retention.ts";
@@ -36,7 +37,7 @@ afterEach(async () => {
 function retention(of: Database = database): Retention {
   return new Retention(testRuntime({ log }), {
     database: of,
-    ownedShards: () => ALL_SHARDS,
+    shards: new OwnedShards(ALL_SHARDS),
     keptForMs: KEPT_FOR_MS,
   });
 }

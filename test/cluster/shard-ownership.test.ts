@@ -61,8 +61,7 @@ describe("one node", () => {
     const node = newNode();
     const ownedBeforeLoaded = new Set<number>();
     node.onLoad = (shardId) => {
-      if (node.ownership.owns(shardId) && node.owned.includes(shardId))
-        ownedBeforeLoaded.add(shardId);
+      if (node.shards.has(shardId) && node.owned.includes(shardId)) ownedBeforeLoaded.add(shardId);
     };
     await node.ownership.start();
     await holdsAll(node);
@@ -92,7 +91,7 @@ describe("one node", () => {
     await node.ownership.start();
     await vi.waitFor(() => expect(node.loads).toContain(200), WAIT);
     await roundsAreOver(node);
-    expect(node.ownership.owns(200)).toBe(false);
+    expect(node.shards.has(200)).toBe(false);
     await node.balance();
     expect(node.held).toEqual(ALL);
     expect(node.loads.filter((load) => load === 200)).toHaveLength(2);

@@ -1,3 +1,4 @@
+import { shardsIn } from "../support/shards.ts";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
@@ -94,9 +95,9 @@ beforeEach(async () => {
   readGate = Promise.resolve();
   sweep = new Sweep(testRuntime({ clock }), {
     database,
-    ownedShards: () => owned,
-    held: memory,
-    loadJobs: (keys) => loadJobs(database, keys),
+    shards: shardsIn(() => owned),
+    watches: memory,
+    jobs: { load: (keys) => loadJobs(database, keys) },
   });
   await sweep.start();
 });

@@ -1,3 +1,4 @@
+import { OwnedShards } from "../../src/runtime/owned-shards.ts";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { DeliveryLoop } from "../../src/delivery/delivery-loop.ts";
@@ -81,20 +82,19 @@ async function startLoop(): Promise<DeliveryLoop> {
     callbackTimeoutMs: 200,
     inlineResultBytesMax: 1000,
     breaker: { failuresInRowMax: 10, failingMsMin: 500, openMsInitial: 500, openMsMax: 1000 },
-    ownedShards: () => SHARDS,
-    settingsOf: () => ({
-      retryScheduleMs: [60_000, 60_000, 60_000],
-      signatures: ["v1"],
-      limits: callbackLimits(32, null),
-    }),
-    resultUrl: (eventId) => eventId,
-    signingKeys: () => Promise.resolve([{ scheme: "v1", key: Buffer.alloc(32) }]),
-    send: (request) => client.send(request),
-    record: (attempt) => writers.recordAttempt(attempt),
-    exhausted: () => undefined,
-    attempted: () => undefined,
-    unsent: () => undefined,
-    onOriginChange: () => undefined,
+    shards: new OwnedShards(SHARDS),
+    settings: {
+      of: () => ({
+        retryScheduleMs: [60_000, 60_000, 60_000],
+        signatures: ["v1"],
+        limits: callbackLimits(32, null),
+      }),
+    },
+    resultLinks: { urlOf: (eventId) => eventId },
+    signingKeys: { of: () => Promise.resolve([{ scheme: "v1", key: Buffer.alloc(32) }]) },
+    callbackClient: client,
+    writers,
+    operationalEvents: { tell: () => undefined },
   });
   await loop.start();
   closing.push(

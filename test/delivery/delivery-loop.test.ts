@@ -179,7 +179,7 @@ describe("what failed is sent again", () => {
     const [delivery] = await harness.owe(1);
     await harness.nextRead();
     await harness.sent.first(1);
-    harness.loop.dropShard(delivery?.shardId ?? -1);
+    harness.loop.outbox.dropShard(delivery?.shardId ?? -1);
     // What is read anew reaches further than the retry will.
     await harness.owe(1, 600);
     harness.answer = () => answered(200);

@@ -1,3 +1,4 @@
+import { OwnedShards } from "../../src/runtime/owned-shards.ts";
 import postgres from "postgres";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { FanOutRunner } from "../../src/delivery/fan-out-runner.ts";
@@ -40,11 +41,13 @@ function runner(onStep: (owed: readonly OwedDelivery[]) => void = () => {}): Fan
   const made = new FanOutRunner(testRuntime(), {
     database,
     inlineResultBytesMax: 1_000,
-    ownedShards: () => ALL_SHARDS,
-    owe(owed, event) {
-      expect(event).toMatchObject({ type: "job.completed", result: '{"answer":42}' });
-      steps.push(owed);
-      onStep(owed);
+    shards: new OwnedShards(ALL_SHARDS),
+    deliveryLoop: {
+      owe(owed, event) {
+        expect(event).toMatchObject({ type: "job.completed", result: '{"answer":42}' });
+        steps.push(owed);
+        onStep(owed);
+      },
     },
   });
   runners.push(made);

@@ -1,10 +1,11 @@
+import type { OperationalNews } from "../../src/core/delivery/operational-event.ts";
+import { shardsIn } from "../support/shards.ts";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { vi } from "vitest";
 import { eventMask } from "../../src/core/delivery/event.ts";
 import { callbackLimits } from "../../src/delivery/delivery-settings.ts";
 import { DeliveryLoop } from "../../src/delivery/delivery-loop.ts";
 import { HeldBackDeliveries } from "../../src/delivery/held-back-deliveries.ts";
-import type { OriginChange } from "../../src/delivery/outbox/outbox.ts";
 import type {
   OutboundRequest,
   RequestOutcome,
@@ -51,10 +52,10 @@ export class LoopHarness {
   readonly #spies: { mockRestore(): void }[];
   /** The same database, unwatched. */
   readonly #direct: Database;
-  /** Origins that began to fail or answered again. */
   /** Job id and error code of each delivery that was given up. */
   readonly exhausted: [string, string][] = [];
-  readonly originChanges = new Arrivals<OriginChange>("changes of origins");
+  /** Origins that began to fail or answered again. */
+  readonly originChanges = new Arrivals<{ readonly isFailing: boolean }>("changes of origins");
   retryScheduleMs: readonly number[] = [500, 5000];
   ownedShards: number[] = Array.from({ length: 256 }, (_, shardId) => shardId);
   /** What the receiver answers. */
@@ -76,23 +77,30 @@ export class LoopHarness {
       database,
       secretBox: openBox,
       userAgent: "Ringback/test",
-      settingsOf: () => ({
-        retryScheduleMs: this.retryScheduleMs,
-        signatures: ["v1"],
-        limits: callbackLimits(LANE_CONCURRENCY, null),
-      }),
+      settings: {
+        of: () => ({
+          retryScheduleMs: this.retryScheduleMs,
+          signatures: ["v1"],
+          limits: callbackLimits(LANE_CONCURRENCY, null),
+        }),
+      },
       callbackTimeoutMs: 1000,
       inlineResultBytesMax: 1000,
-      ownedShards: () => this.ownedShards,
-      resultUrl: (eventId) => `http://gateway.test/${eventId}`,
-      signingKeys: () => Promise.resolve([{ scheme: "v1", key: Buffer.alloc(32) }]),
-      send: (request) => this.#send(request),
-      record: (attempt) => this.#record(attempt),
-      attempted: () => undefined,
-      unsent: () => undefined,
-      exhausted: (delivery, errorCode) => void this.exhausted.push([delivery.jobId, errorCode]),
-      onOriginChange: (change) => this.originChanges.push(change),
+      shards: shardsIn(() => this.ownedShards),
+      resultLinks: { urlOf: (eventId) => `http://gateway.test/${eventId}` },
+      signingKeys: { of: () => Promise.resolve([{ scheme: "v1", key: Buffer.alloc(32) }]) },
+      callbackClient: { send: (request) => this.#send(request) },
+      writers: { recordAttempt: (attempt) => this.#record(attempt) },
+      operationalEvents: { tell: (news) => this.#onNews(news) },
     });
+  }
+
+  #onNews({ type, data }: OperationalNews): void {
+    if (type === "delivery.exhausted") {
+      this.exhausted.push([String(data["job_id"]), String(data["error_code"])]);
+    } else {
+      this.originChanges.push({ isFailing: type === "callback_origin.failing" });
+    }
   }
 
   async close(): Promise<void> {

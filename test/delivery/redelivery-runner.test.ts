@@ -1,3 +1,4 @@
+import { OwnedShards } from "../../src/runtime/owned-shards.ts";
 import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { RedeliveryRunner } from "../../src/delivery/redelivery-runner.ts";
@@ -40,7 +41,7 @@ afterEach(async () => {
 function runner(handedOn: { id: string }[] = []): RedeliveryRunner {
   const made = new RedeliveryRunner(testRuntime({ random: () => 0 }), {
     database,
-    ownedShards: () => ALL_SHARDS,
+    shards: new OwnedShards(ALL_SHARDS),
     perSecondDefault: 100,
     redelivered: async (deliveries) => void handedOn.push(...deliveries),
   });

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { Acceptor, type AcceptOutcome } from "../../src/intake/acceptor.ts";
-import type { RowKey } from "../../src/intake/mail-reader.ts";
+import type { RowKey } from "../../src/polling/job-loader.ts";
 import { eventMask, WANTS_RESULT_FETCHED } from "../../src/core/delivery/event.ts";
 import { shardOfUuid } from "../../src/core/ids/ids.ts";
 import { shardOfJob } from "../../src/core/ids/shard.ts";
@@ -67,20 +67,35 @@ afterEach(() => writers.stop());
 
 function newAcceptor(): Acceptor {
   return new Acceptor(testRuntime({ uuids, log: silent }), {
-    owns: () => (owns.length > 1 ? owns.shift() : owns[0]) ?? false,
-    write: (row) => (isFull ? Promise.reject(new QueueFullError("full")) : writers.accept(row)),
+    shards: { has: () => (owns.length > 1 ? owns.shift() : owns[0]) ?? false },
+    writers: {
+      accept: (row) => (isFull ? Promise.reject(new QueueFullError("full")) : writers.accept(row)),
+    },
     ...noLimit,
-    findUsedKey: (key) => findIdempotencyKey(database, key),
-    watch: (job) => void watched.push(job),
-    owe: (deliveries, event, resultBytes) => {
-      for (const delivery of deliveries)
-        owed.push({ delivery, event, resultBytes, wasTooLarge: false });
+    lookups: {
+      isJobKnown: () => Promise.resolve(false),
+      findUsedKey: (key) => findIdempotencyKey(database, key),
     },
-    deliver: (keys) => {
-      delivered.push(...keys);
-      return Promise.resolve();
+    poller: { watchAccepted: (job) => void watched.push(job) },
+    deliveryLoop: {
+      owe: (deliveries, event, resultBytes) => {
+        for (const delivery of deliveries)
+          owed.push({ delivery, event, resultBytes, wasTooLarge: false });
+      },
+      deliver: (keys) => {
+        delivered.push(...keys);
+        return Promise.resolve();
+      },
     },
-    post: (mail) => (postFailure === null ? postMail(database, mail) : Promise.reject(postFailure)),
+    handOver: {
+      async send(kind, subjects) {
+        if (postFailure !== null) throw postFailure;
+        const mail = subjects.map(({ shardId, id: subjectId }) => {
+          return { shardId, id: uuids(Date.now(), shardId), kind, subjectId };
+        });
+        await postMail(database, mail);
+      },
+    },
   });
 }
 

@@ -6,7 +6,7 @@ let liveJobs: LiveJobs;
 
 beforeEach(() => {
   watched = new Map();
-  liveJobs = new LiveJobs({ watched: () => watched });
+  liveJobs = new LiveJobs({ jobsByProject: watched });
 });
 
 describe("the live jobs of a project", () => {

@@ -1,6 +1,8 @@
+import type { RowKey } from "../../src/polling/job-loader.ts";
+import { shardsIn } from "../support/shards.ts";
 import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
-import { type MailHandlers, MailReader, type RowKey } from "../../src/intake/mail-reader.ts";
+import { type MailHandlers, MailReader } from "../../src/intake/mail-reader.ts";
 import type { Database } from "../../src/store/db/database.ts";
 import { postMail } from "../../src/store/writes/mailbox.ts";
 import type { MailKind } from "../../src/store/schema/schema.ts";
@@ -47,7 +49,7 @@ beforeEach(async () => {
   };
   reader = new MailReader(testRuntime({ clock }), {
     database,
-    ownedShards: () => owned,
+    shards: shardsIn(() => owned),
     handlers: {
       watch: handler("watch"),
       pollNow: handler("pollNow"),

@@ -39,7 +39,11 @@ beforeEach(async () => {
 
 function node(owns: boolean): ProjectUsage {
   const log = createLog({ level: "silent", format: "json" });
-  return new ProjectUsage(testRuntime({ clock, log }), { database, limits, owns: () => owns });
+  return new ProjectUsage(testRuntime({ clock, log }), {
+    database,
+    limits,
+    shards: { has: () => owns },
+  });
 }
 
 function sql(text: string): Promise<unknown> {

@@ -84,29 +84,41 @@ export function startPoller(
       ceilings,
       limits: new TestLimits(),
       memory: planMemory(2 ** 30),
-      pollsPerOriginMax: 2048,
-      send(request: OutboundRequest) {
-        const { origin, path, headers } = request;
-        const key = headers["x-api-key"] ?? "";
-        requests.push({ origin, path, atMs: clock.now() - startedAtMs, key, request });
-        const poll = requests.filter((one) => one.path === path).length;
-        return Promise.resolve(upstream.answer(path, poll, origin, key));
+      upstreamClient: {
+        connectionsPerOriginMax: 2048,
+        send(request: OutboundRequest) {
+          const { origin, path, headers } = request;
+          const key = headers["x-api-key"] ?? "";
+          requests.push({ origin, path, atMs: clock.now() - startedAtMs, key, request });
+          const poll = requests.filter((one) => one.path === path).length;
+          return Promise.resolve(upstream.answer(path, poll, origin, key));
+        },
       },
       fetched: store.fetched,
-      record: (row) => store.record(row),
-      owe: () => undefined,
-      claimProbe: () => Promise.resolve(store.claimProbe()),
-      resumeConnection() {
-        resumedAtMs.push(clock.now() - startedAtMs);
-        return Promise.resolve();
+      writers: { recordEvent: (row) => store.record(row) },
+      fanOuts: { begin: () => undefined },
+      endingWaits: { ended: () => undefined },
+      deliveryLoop: { owe: () => undefined },
+      connectionStates: {
+        claimProbe: () => Promise.resolve(store.claimProbe()),
+        resume() {
+          resumedAtMs.push(clock.now() - startedAtMs);
+          return Promise.resolve();
+        },
+        pause(of, reason) {
+          paused.push({ version: of.credentialVersion, reason });
+          return store.pause();
+        },
       },
-      pauseConnection(of, reason) {
-        paused.push({ version: of.credentialVersion, reason });
-        return store.pause();
+      shards: { has: () => true },
+      jobs: {
+        load(keys) {
+          looked.push(...keys);
+          return Promise.resolve([]);
+        },
+        canPoll: () => true,
       },
-      look: (job) => void looked.push(job),
-      observed: () => undefined,
-      metUnknownStatus: () => undefined,
+      operationalEvents: { tell: () => undefined },
     },
   );
   /** Another connection beside that of the poller. */

@@ -1,6 +1,6 @@
 import { TestLimits } from "../support/project-limits.ts";
 import type { Socket } from "node:net";
-import { onTestFinished } from "vitest";
+import { onTestFinished, vi } from "vitest";
 import { planMemory } from "../../src/core/memory-plan.ts";
 import { Poller } from "../../src/polling/poller.ts";
 import type { LiveJobView } from "../../src/polling/watch/list.ts";
@@ -38,28 +38,37 @@ export async function startSocketPoller(
   /** One for each answer that has been dealt with. */
   const passes = new Arrivals<null>("answers");
   const recorded = new Arrivals<EventRow>("events");
-  const poller = new Poller(testRuntime({ random: () => 0, uuids }), {
+  const runtime = testRuntime({ random: () => 0, uuids });
+  const poller = new Poller(runtime, {
     providers: { current: () => provider, ofJob: () => provider },
     secretBox: openBox,
     userAgent: "Ringback/test",
     ceilings: NO_CEILINGS,
     limits: new TestLimits(),
     memory: planMemory(2 ** 30),
-    send: (request) => client.send(request),
-    record(row) {
-      recorded.push(row);
-      return Promise.resolve({ recorded: true, owed: [], fanOut: null });
+    upstreamClient: { connectionsPerOriginMax: 2048, send: (request) => client.send(request) },
+    writers: {
+      recordEvent(row) {
+        recorded.push(row);
+        return Promise.resolve({ recorded: true, owed: [], fanOut: null });
+      },
     },
-    owe: () => undefined,
-    pauseConnection: () => Promise.resolve(),
-    claimProbe: () => Promise.resolve(false),
-    resumeConnection: () => Promise.resolve(),
-    look: () => undefined,
-    pollsPerOriginMax: 2048,
+    fanOuts: { begin: () => undefined },
+    endingWaits: { ended: () => undefined },
+    deliveryLoop: { owe: () => undefined },
+    connectionStates: {
+      pause: () => Promise.resolve(),
+      claimProbe: () => Promise.resolve(false),
+      resume: () => Promise.resolve(),
+    },
+    shards: { has: () => true },
+    jobs: { load: () => Promise.resolve([]), canPoll: () => true },
     fetched: NO_FETCHED_RESULTS,
-    observed: () => void setImmediate(() => passes.push(null)),
-    metUnknownStatus: () => undefined,
+    operationalEvents: { tell: () => undefined },
   });
+  vi.spyOn(runtime.metrics.polls, "add").mockImplementation(
+    () => void setImmediate(() => passes.push(null)),
+  );
   onTestFinished(async () => {
     await client.close(0);
     await poller.stop();

@@ -23,6 +23,10 @@ export class TestLimits implements ProjectLimits {
     return this.own.get(projectId)?.[name] ?? this.defaults[name];
   }
 
+  liveJobsMax(projectId: string): number {
+    return this.allowed(projectId, "live_jobs");
+  }
+
   allowedByDefault(name: ProjectLimitName): number {
     return this.defaults[name];
   }

@@ -27,7 +27,6 @@ interface Refusals {
  * keys never meet this limit. Logged in sum, at most once a minute for each address.
  */
 export class RefusedKeys implements Service {
-  readonly name = "refused API keys";
   readonly #clock: Clock;
   readonly #log: RefusedKeysOptions["log"];
   readonly #addresses = new Map<string, Refusals>();

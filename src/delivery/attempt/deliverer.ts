@@ -1,6 +1,5 @@
 import { redirectNote, tooLargeNote } from "../../core/delivery/attempt-note.ts";
 import {
-  type AttemptErrorCode,
   type AttemptExchange,
   decideAfterAttempt,
   isStillUnsent,
@@ -12,24 +11,21 @@ import { headerSecrets } from "../../core/redact/header-secrets.ts";
 import { publicId } from "../../core/ids/ids.ts";
 import type { LaneVerdict } from "../../core/job/job.ts";
 import { createEchoRedactor, type EchoRedactor } from "../../core/redact/redact-echoes.ts";
-import type { RequestFailureCode } from "../../core/request-failure.ts";
 import { ASKS_NOTHING, readReceiverAsks } from "../../core/delivery/receiver-asks.ts";
-import type { SignatureScheme } from "../../core/signing/signature-scheme.ts";
 import { traceHeaders } from "../../core/trace-context.ts";
-import type {
-  AnsweredRequest,
-  OutboundRequest,
-  RequestOutcome,
-} from "../../outbound/exchange/request-outcome.ts";
+import type { AnsweredRequest, OutboundRequest } from "../../outbound/exchange/request-outcome.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
-import type { AttemptSample } from "../../runtime/metrics.ts";
+import type { RequestClient } from "../../outbound/request-client.ts";
+import type { ResultLinks } from "../../runtime/secrets/result-links.ts";
+import type { SigningKeys } from "./signing-keys.ts";
 import { type SecretBox, SecretBoxError } from "../../runtime/secrets/secret-box.ts";
-import type { AttemptRow } from "../../store/writes/record-attempts.ts";
+import type { Writers } from "../../store/writes/writers.ts";
 import type { OwedDelivery } from "../../store/writes/record-events.ts";
 import { attemptRow, type MadeAttempt } from "./attempt-record.ts";
-import type { GivenUpDelivery } from "../operational/delivery-news.ts";
+import { exhaustedNews, logExhausted } from "../operational/delivery-news.ts";
+import type { OperationalEvents } from "../operational/operational-events.ts";
 import {
-  type DeliverySettings,
+  type ProjectDeliverySettings,
   scheduleOfDelivery,
   signaturesOfDelivery,
 } from "../delivery-settings.ts";
@@ -43,30 +39,20 @@ const RESPONSE_BYTES_MAX = 16 * 1024;
 /** At most this much of it is kept with the attempt. */
 const EXCERPT_CHARS_MAX = 1024;
 
-export interface DelivererPorts {
+export interface DelivererOptions {
   readonly secretBox: SecretBox;
   readonly userAgent: string;
   readonly callbackTimeoutMs: number;
-  resultUrl(eventId: string): string;
-  settingsOf(projectId: string): DeliverySettings;
-  /** The keys that a project signs with, of these schemes, newest first. */
-  signingKeys(
-    projectId: string,
-    schemes: readonly SignatureScheme[],
-  ): Promise<readonly SigningKey[]>;
-  send(request: OutboundRequest): Promise<RequestOutcome>;
-  /** False when the same attempt was recorded before. */
-  record(attempt: AttemptRow): Promise<boolean>;
-  /** Told of a delivery that is given up. */
-  exhausted(delivery: GivenUpDelivery, errorCode: AttemptErrorCode): void;
-  /** Told of every attempt that could not be sent and does not count, for the metrics. */
-  unsent(code: RequestFailureCode): void;
-  /** Told of every attempt, for the metrics. */
-  attempted(attempt: AttemptSample): void;
+  readonly resultLinks: Pick<ResultLinks, "urlOf">;
+  readonly settings: Pick<ProjectDeliverySettings, "of">;
+  readonly signingKeys: Pick<SigningKeys, "of">;
+  readonly callbackClient: Pick<RequestClient, "send">;
+  readonly writers: Pick<Writers, "recordAttempt">;
+  readonly operationalEvents: Pick<OperationalEvents, "tell">;
 }
 
 /** What opening the secrets of a callback takes. */
-export type SecretPorts = Pick<DelivererPorts, "secretBox" | "settingsOf" | "signingKeys">;
+export type SecretOptions = Pick<DelivererOptions, "secretBox" | "settings" | "signingKeys">;
 
 /** What is left to do about a delivery after an attempt, and what the attempt says about its origin. */
 export interface AttemptResult {
@@ -91,12 +77,12 @@ const OVER = { kind: "over" } as const;
  */
 export async function attemptDelivery(
   runtime: Runtime,
-  ports: DelivererPorts,
+  options: DelivererOptions,
   callback: OwedCallback,
   onTaken: (verdict: LaneVerdict) => void,
 ): Promise<AttemptResult> {
   const startedAtMs = runtime.clock.now();
-  const made = await exchangeWithReceiver(runtime, ports, callback, startedAtMs);
+  const made = await exchangeWithReceiver(runtime, options, callback, startedAtMs);
   const verdict = laneVerdictOfExchange(made.exchange);
   // Cut off because this process stops: not the receiver's failure, so it is made anew elsewhere.
   if (made.exchange.kind === "failed" && made.exchange.failure.code === "aborted") {
@@ -104,18 +90,18 @@ export async function attemptDelivery(
   }
   const nowMs = runtime.clock.now();
   const { delivery, attemptCount } = callback;
-  if (isLeftUnsent(ports, callback, made.exchange, nowMs)) {
+  if (isLeftUnsent(runtime, options, callback, made.exchange, nowMs)) {
     const next = { kind: "retry", atMs: nowMs + UNSENT_AGAIN_MS } as const;
     return { next, verdict: { kind: "unsent" } };
   }
   const step = decideAfterAttempt({
     exchange: made.exchange,
     attemptInSchedule: attemptCount + 1 - delivery.attemptsBefore,
-    retryScheduleMs: scheduleOfDelivery(delivery, ports.settingsOf(delivery.projectId)),
+    retryScheduleMs: scheduleOfDelivery(delivery, options.settings.of(delivery.projectId)),
     nowMs,
     random: runtime.random(),
   });
-  ports.attempted({
+  runtime.metrics.recordAttempt({
     status: step.status,
     errorCode: step.errorCode,
     sinceDueMs: startedAtMs - (callback.unsentSinceMs ?? callback.dueAtMs),
@@ -127,10 +113,12 @@ export async function attemptDelivery(
   const row = attemptRow(delivery, attemptCount, startedAtMs, made, step);
   // A retry that is read from the database finds the same in the log of attempts.
   if (isTooLarge(made.exchange)) callback.resultUrlOnly = true;
-  if (!(await ports.record(row))) return { next: OVER, verdict };
+  if (!(await options.writers.recordAttempt(row))) return { next: OVER, verdict };
   if (step.status === "exhausted") {
     const { type: eventType, jobId } = callback.event;
-    ports.exhausted({ ...delivery, eventType, jobId }, step.errorCode);
+    const news = exhaustedNews({ ...delivery, eventType, jobId }, step.errorCode);
+    logExhausted(runtime.log, news);
+    options.operationalEvents.tell(news);
   }
   if (step.status === "gone") return { next: { kind: "gone" }, verdict };
   if (step.status !== "pending") return { next: OVER, verdict };
@@ -140,7 +128,8 @@ export async function attemptDelivery(
 
 /** Whether nothing was sent, for this side's reasons, so that the attempt is not to be recorded. */
 function isLeftUnsent(
-  ports: DelivererPorts,
+  runtime: Runtime,
+  options: DelivererOptions,
   callback: OwedCallback,
   exchange: AttemptExchange,
   nowMs: number,
@@ -149,27 +138,27 @@ function isLeftUnsent(
   const { delivery, attemptCount } = callback;
   const unsentSinceMs = callback.unsentSinceMs ?? callback.dueAtMs;
   const isUnsent = isStillUnsent(exchange, {
-    retryScheduleMs: scheduleOfDelivery(delivery, ports.settingsOf(delivery.projectId)),
+    retryScheduleMs: scheduleOfDelivery(delivery, options.settings.of(delivery.projectId)),
     failedAttempts: attemptCount - delivery.attemptsBefore,
     unsentMs: nowMs - unsentSinceMs,
   });
   if (!isUnsent) return false;
   callback.unsentSinceMs = unsentSinceMs;
-  ports.unsent(exchange.failure.code);
+  runtime.metrics.unsentCallbacks.add(exchange.failure.code);
   return true;
 }
 
 async function exchangeWithReceiver(
   runtime: Runtime,
-  ports: DelivererPorts,
+  options: DelivererOptions,
   callback: OwedCallback,
   startedAtMs: number,
 ): Promise<MadeAttempt> {
-  const secrets = await openSecrets(ports, callback);
+  const secrets = await openSecrets(options, callback);
   const nothing = { note: null, responseExcerpt: null };
   if ("reason" in secrets) return { exchange: secrets, durationMs: 0, ...nothing };
-  const request = signedRequest(ports, callback, secrets, startedAtMs);
-  const outcome = await ports.send(request);
+  const request = signedRequest(options, callback, secrets, startedAtMs);
+  const outcome = await options.callbackClient.send(request);
   const { durationMs } = outcome;
   const redact = createEchoRedactor(headerSecrets(secrets.headers));
   if (outcome.kind === "failed") {
@@ -221,10 +210,10 @@ interface Secrets {
 
 /** A database that is away rejects; a secret that can't be read, or is not there, is told. */
 export async function openSecrets(
-  ports: SecretPorts,
+  options: SecretOptions,
   { delivery }: OwedCallback,
 ): Promise<Secrets | Extract<AttemptExchange, { kind: "not_sent" }>> {
-  const { secretBox } = ports;
+  const { secretBox } = options;
   try {
     const headers =
       delivery.headers === null
@@ -235,7 +224,7 @@ export async function openSecrets(
               id: delivery.subscriptionId,
             }),
           ) as Record<string, string>);
-    const keys = await keysOf(ports, delivery);
+    const keys = await keysOf(options, delivery);
     if (keys.length > 0) return { keys, headers };
     return { kind: "not_sent", reason: "secret_missing", message: NO_SECRET };
   } catch (error) {
@@ -244,21 +233,21 @@ export async function openSecrets(
   }
 }
 
-function keysOf(ports: SecretPorts, delivery: OwedDelivery): Promise<readonly SigningKey[]> {
+function keysOf(options: SecretOptions, delivery: OwedDelivery): Promise<readonly SigningKey[]> {
   const { projectId, secret, subscriptionId } = delivery;
-  const schemes = signaturesOfDelivery(delivery, ports.settingsOf(projectId));
-  if (secret === null) return ports.signingKeys(projectId, schemes);
+  const schemes = signaturesOfDelivery(delivery, options.settings.of(projectId));
+  if (secret === null) return options.signingKeys.of(projectId, schemes);
   return keysWithOwnSecret(
     schemes,
-    () => ports.secretBox.open(secret, { column: "subscriptions.secret", id: subscriptionId }),
-    (of) => ports.signingKeys(projectId, of),
+    () => options.secretBox.open(secret, { column: "subscriptions.secret", id: subscriptionId }),
+    (of) => options.signingKeys.of(projectId, of),
   );
 }
 
 const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
 
 function signedRequest(
-  ports: DelivererPorts,
+  options: DelivererOptions,
   callback: OwedCallback,
   { keys, headers }: Secrets,
   nowMs: number,
@@ -268,12 +257,12 @@ function signedRequest(
     projectId: delivery.projectId,
     url: delivery.callbackUrl,
     headers: { ...headers, ...traceOf(callback) },
-    body: bodyOf(ports, callback),
+    body: bodyOf(options, callback, nowMs),
     webhookId: publicId("delivery", delivery.id),
     keys,
     nowMs,
-    userAgent: ports.userAgent,
-    timeoutMs: ports.callbackTimeoutMs,
+    userAgent: options.userAgent,
+    timeoutMs: options.callbackTimeoutMs,
     responseBytesMax: RESPONSE_BYTES_MAX,
   });
 }
@@ -286,7 +275,11 @@ export function traceOf({
   return traceHeaders(trace, { subscriptionId, deliveryId }, attemptCount + 1);
 }
 
-export function bodyOf(ports: Pick<DelivererPorts, "resultUrl">, callback: OwedCallback): string {
+export function bodyOf(
+  options: Pick<DelivererOptions, "resultLinks">,
+  callback: OwedCallback,
+  nowMs: number,
+): string {
   const { delivery, event, resultUrlOnly } = callback;
   return callbackBody(
     event,
@@ -295,7 +288,7 @@ export function bodyOf(ports: Pick<DelivererPorts, "resultUrl">, callback: OwedC
       metadata: delivery.metadata,
       fetchResult: delivery.fetchResult,
     },
-    resultUrlOnly ? ports.resultUrl(publicId("event", delivery.eventId)) : null,
+    resultUrlOnly ? options.resultLinks.urlOf(publicId("event", delivery.eventId), nowMs) : null,
   );
 }
 

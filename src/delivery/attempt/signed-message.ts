@@ -4,9 +4,9 @@ import type { LoadedDelivery } from "../../store/deliveries/load-deliveries.ts";
 import { owedCallback } from "../outbox/callback.ts";
 import {
   bodyOf,
-  type DelivererPorts,
+  type DelivererOptions,
   openSecrets,
-  type SecretPorts,
+  type SecretOptions,
   traceOf,
 } from "./deliverer.ts";
 import { signedHeaders } from "./post.ts";
@@ -20,7 +20,8 @@ export interface SignedMessage {
   readonly body: string;
 }
 
-export interface MessagePorts extends SecretPorts, Pick<DelivererPorts, "resultUrl" | "userAgent"> {
+export interface MessageOptions
+  extends SecretOptions, Pick<DelivererOptions, "resultLinks" | "userAgent"> {
   /** Results above this go by reference. */
   readonly inlineResultBytesMax: number;
 }
@@ -32,25 +33,26 @@ export interface MessagePorts extends SecretPorts, Pick<DelivererPorts, "resultU
  */
 export async function signedMessage(
   { clock, log }: Pick<Runtime, "clock" | "log">,
-  ports: MessagePorts,
+  options: MessageOptions,
   loaded: LoadedDelivery,
 ): Promise<SignedMessage> {
-  const callback = owedCallback(loaded, ports.inlineResultBytesMax);
-  const secrets = await openSecrets(ports, callback);
+  const nowMs = clock.now();
+  const callback = owedCallback(loaded, options.inlineResultBytesMax);
+  const secrets = await openSecrets(options, callback);
   const webhookId = publicId("delivery", loaded.delivery.id);
   const isSigned = !("reason" in secrets);
   if (!isSigned) {
     const { reason, message } = secrets;
     log.warn({ delivery_id: webhookId, reason, message }, "a message can't be signed");
   }
-  const body = bodyOf(ports, callback);
+  const body = bodyOf(options, callback, nowMs);
   const headers = signedHeaders({
     headers: { ...(isSigned && secrets.headers), ...traceOf(callback) },
     body,
     webhookId,
     keys: isSigned ? secrets.keys : [],
-    nowMs: clock.now(),
-    userAgent: ports.userAgent,
+    nowMs,
+    userAgent: options.userAgent,
   });
   return { webhookId, headers, body };
 }

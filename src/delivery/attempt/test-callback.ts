@@ -9,11 +9,8 @@ import {
 } from "../../core/signing/signature-scheme.ts";
 import { testEventBody } from "../../core/delivery/test-event.ts";
 import { traceHeaders } from "../../core/trace-context.ts";
-import type {
-  OutboundRequest,
-  RequestOutcome,
-  ResponseHeaders,
-} from "../../outbound/exchange/request-outcome.ts";
+import type { DelivererOptions } from "./deliverer.ts";
+import type { RequestOutcome, ResponseHeaders } from "../../outbound/exchange/request-outcome.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import { keysWithOwnSecret, type NoKeys, readKeys } from "./read-keys.ts";
 import { signedPost } from "./post.ts";
@@ -21,18 +18,10 @@ import type { SigningKey } from "./sign.ts";
 
 const RESPONSE_BYTES_MAX = 16 * 1024;
 
-export interface TestCallbackPorts {
-  readonly userAgent: string;
-  readonly callbackTimeoutMs: number;
-  /** How the project's callbacks are signed. */
-  signaturesOf(projectId: string): readonly SignatureScheme[];
-  /** The keys of these schemes that the project signs with now. */
-  signingKeys(
-    projectId: string,
-    schemes: readonly SignatureScheme[],
-  ): Promise<readonly SigningKey[]>;
-  send(request: OutboundRequest): Promise<RequestOutcome>;
-}
+type TestCallbackOptions = Pick<
+  DelivererOptions,
+  "userAgent" | "callbackTimeoutMs" | "settings" | "signingKeys" | "callbackClient"
+>;
 
 export interface TestCallback {
   readonly projectId: string;
@@ -64,11 +53,11 @@ export interface TestedCallback {
 /** Sends one signed `ringback.test` event as callbacks are sent, and keeps none of it. */
 export async function sendTestCallback(
   runtime: Runtime,
-  ports: TestCallbackPorts,
+  options: TestCallbackOptions,
   test: TestCallback,
 ): Promise<TestedCallback> {
   const nowMs = runtime.clock.now();
-  const keys = await readKeys(() => keysOf(ports, test));
+  const keys = await readKeys(() => keysOf(options, test));
   const body = testEventBody(nowMs);
   if ("code" in keys)
     return { request: { headers: {}, body }, response: null, failure: keys, durationMs: 0 };
@@ -81,11 +70,11 @@ export async function sendTestCallback(
     webhookId: publicId("delivery", id),
     keys,
     nowMs,
-    userAgent: ports.userAgent,
-    timeoutMs: ports.callbackTimeoutMs,
+    userAgent: options.userAgent,
+    timeoutMs: options.callbackTimeoutMs,
     responseBytesMax: RESPONSE_BYTES_MAX,
   });
-  const outcome = await ports.send(request);
+  const outcome = await options.callbackClient.send(request);
   const redact = createEchoRedactor(headerSecrets(test.headers));
   return {
     request: { headers: request.headers, body },
@@ -96,14 +85,14 @@ export async function sendTestCallback(
 }
 
 function keysOf(
-  ports: TestCallbackPorts,
+  options: TestCallbackOptions,
   { projectId, secret, signatures }: TestCallback,
 ): Promise<readonly SigningKey[]> {
   const schemes =
     signatures === null
-      ? ports.signaturesOf(projectId)
+      ? options.settings.of(projectId).signatures
       : signaturesOfMask(signatureMask(signatures));
-  const projectKeys = (of: readonly SignatureScheme[]) => ports.signingKeys(projectId, of);
+  const projectKeys = (of: readonly SignatureScheme[]) => options.signingKeys.of(projectId, of);
   return secret === null
     ? projectKeys(schemes)
     : keysWithOwnSecret(schemes, () => secret, projectKeys);

@@ -1,4 +1,5 @@
 import type { AttemptErrorCode } from "../../core/delivery/delivery-outcome.ts";
+import type { Log } from "../../runtime/process/log.ts";
 import type { EventType } from "../../core/delivery/event.ts";
 import { publicId } from "../../core/ids/ids.ts";
 import type { OperationalNews } from "../../core/delivery/operational-event.ts";
@@ -43,4 +44,15 @@ export function originNews({ projectId, origin, isFailing }: OriginChange): Oper
     type: isFailing ? "callback_origin.failing" : "callback_origin.recovered",
     data: { callback_origin: origin },
   };
+}
+
+export function logExhausted(log: Log, { data }: OperationalNews): void {
+  log.info(data, "a delivery has used up its attempts");
+}
+
+/** Logs when an origin starts to fail and when it answers again. */
+export function logOriginChange(log: Log, { isFailing, ...where }: OriginChange): void {
+  if (isFailing)
+    log.warn(where, "a callback origin is failing; it is only probed until it answers");
+  else log.info(where, "a callback origin answers again");
 }

@@ -1,3 +1,4 @@
+import type { OwnedShards } from "../../runtime/owned-shards.ts";
 import {
   operationalEventBody,
   type OperationalNews,
@@ -6,7 +7,7 @@ import {
 import { isSuccess } from "../../core/delivery/delivery-outcome.ts";
 import { publicId } from "../../core/ids/ids.ts";
 import { shardOfText } from "../../core/ids/shard.ts";
-import type { OutboundRequest, RequestOutcome } from "../../outbound/exchange/request-outcome.ts";
+import type { RequestClient } from "../../outbound/request-client.ts";
 import { Repeater } from "../../runtime/repeater.ts";
 import type { Service } from "../../runtime/service.ts";
 import type { Database } from "../../store/db/database.ts";
@@ -19,7 +20,8 @@ import {
 } from "../../store/events/operational-events.ts";
 import { type Gathered, GatheredNews, keyOf } from "./gathered-news.ts";
 import { readKeys } from "../attempt/read-keys.ts";
-import type { SigningKey } from "../attempt/sign.ts";
+import type { SigningKeys } from "../attempt/signing-keys.ts";
+import type { ProjectDeliverySettings } from "../delivery-settings.ts";
 import { signedPost } from "../attempt/post.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 
@@ -30,12 +32,10 @@ export interface OperationalEventsPorts {
   readonly database: Database;
   readonly userAgent: string;
   readonly callbackTimeoutMs: number;
-  readonly ownedShards: () => readonly number[];
-  /** Where the project wants to be told, or null. */
-  readonly urlOf: (projectId: string) => string | null;
-  /** The keys that the project signs with now. */
-  signingKeys(projectId: string): Promise<readonly SigningKey[]>;
-  send(request: OutboundRequest): Promise<RequestOutcome>;
+  readonly shards: Pick<OwnedShards, "list" | "has">;
+  readonly settings: Pick<ProjectDeliverySettings, "of" | "operationsUrlOf">;
+  readonly signingKeys: Pick<SigningKeys, "of">;
+  readonly callbackClient: Pick<RequestClient, "send">;
 }
 
 /**
@@ -46,7 +46,6 @@ export interface OperationalEventsPorts {
  * case: a node that dies takes at most a second of untold news with it.
  */
 export class OperationalEvents implements Service {
-  readonly name = "operational events";
   readonly #runtime: Runtime;
   readonly #ports: OperationalEventsPorts;
   readonly #repeater: Repeater;
@@ -77,22 +76,22 @@ export class OperationalEvents implements Service {
 
   /** Costs next to nothing for a project that does not want to know. */
   tell(news: OperationalNews): void {
-    if (this.#ports.urlOf(news.projectId) === null) return;
+    if (this.#ports.settings.operationsUrlOf(news.projectId) === null) return;
     this.#gathered.add(news, this.#runtime.clock.now());
   }
 
   /** The same for what every node sees: the one that will send it tells. */
   tellOnce(news: OperationalNews | null): void {
-    if (news === null || !this.#ports.ownedShards().includes(shardOfText(keyOf(news)))) return;
+    if (news === null || !this.#ports.shards.has(shardOfText(keyOf(news)))) return;
     this.tell(news);
   }
 
   /** Notes down what was gathered and begins to send what is due. */
   async round(): Promise<void> {
     const { clock } = this.#runtime;
-    const { database, ownedShards } = this.#ports;
+    const { database, shards } = this.#ports;
     await this.#note(clock.monotonic());
-    const shardIds = ownedShards();
+    const shardIds = shards.list;
     if (shardIds.length === 0) return;
     const due = await findDueOperationalEvents(database, {
       shardIds,
@@ -140,7 +139,7 @@ export class OperationalEvents implements Service {
   /** Never rejects: what could not be recorded is still due. */
   async #send(event: DueOperationalEvent): Promise<void> {
     try {
-      const url = this.#ports.urlOf(event.projectId);
+      const url = this.#ports.settings.operationsUrlOf(event.projectId);
       if (url === null) await this.#settle(event, { kind: "unwanted" });
       else await this.#settle(event, await this.#post(event, url));
     } catch (error) {
@@ -173,8 +172,9 @@ export class OperationalEvents implements Service {
 
   async #post(event: DueOperationalEvent, url: string): Promise<Outcome> {
     const { clock, log } = this.#runtime;
-    const { userAgent, callbackTimeoutMs } = this.#ports;
-    const keys = await readKeys(() => this.#ports.signingKeys(event.projectId));
+    const { callbackClient, callbackTimeoutMs, settings, signingKeys, userAgent } = this.#ports;
+    const { projectId } = event;
+    const keys = await readKeys(() => signingKeys.of(projectId, settings.of(projectId).signatures));
     if ("code" in keys) {
       log.warn(
         { project_id: publicId("project", event.projectId), ...keys },
@@ -182,7 +182,7 @@ export class OperationalEvents implements Service {
       );
       return { kind: "refused", status: null };
     }
-    const outcome = await this.#ports.send(
+    const outcome = await callbackClient.send(
       signedPost({
         projectId: event.projectId,
         url,

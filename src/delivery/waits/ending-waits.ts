@@ -1,3 +1,4 @@
+import type { OwnedShards } from "../../runtime/owned-shards.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { Repeater } from "../../runtime/repeater.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
@@ -31,7 +32,7 @@ export type WaitOutcome = "settled" | "timed_out" | "stopping" | "left";
 
 export interface EndingWaitsOptions {
   readonly database: Database;
-  readonly owns: (shardId: number) => boolean;
+  readonly shards: Pick<OwnedShards, "has">;
 }
 
 /** All that wait for one subscription. */
@@ -49,7 +50,6 @@ interface Awaited {
  * it waits; the next round looks once more, so that an ending in between is seen.
  */
 export class EndingWaits implements Service {
-  readonly name = "waits for endings";
   readonly #clock: Clock;
   readonly #options: EndingWaitsOptions;
   readonly #repeater: Repeater;
@@ -129,9 +129,9 @@ export class EndingWaits implements Service {
     this.#round += 1;
     const round = this.#round;
     const isFull = round % ROUNDS_PER_FULL_ROUND === 0;
-    const { database, owns } = this.#options;
+    const { database, shards } = this.#options;
     const asked = [...this.#awaited.values()].filter(
-      ({ isChecked, subscription }) => isFull || !isChecked || !owns(subscription.shardId),
+      ({ isChecked, subscription }) => isFull || !isChecked || !shards.has(subscription.shardId),
     );
     for (let from = 0; from < asked.length; from += KEYS_PER_STATEMENT_MAX) {
       const some = asked.slice(from, from + KEYS_PER_STATEMENT_MAX);

@@ -1,7 +1,7 @@
 import { buildCancelRequest } from "../../providers/request/build.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import type { JobReference } from "../../store/jobs/find-job.ts";
-import type { AnswerPorts } from "./send.ts";
+import type { RequestClient } from "../../outbound/request-client.ts";
 import type { UpstreamAccess } from "../upstream/access.ts";
 
 /** The answer to a cancel request is read for its status only. */
@@ -10,7 +10,7 @@ const ANSWER_BYTES_MAX = 16 * 1024;
 /** Asks the upstream once to cancel a job, if the provider has a way to. */
 export async function cancelUpstream(
   { clock, log }: Runtime,
-  { send }: Pick<AnswerPorts, "send">,
+  client: Pick<RequestClient, "send">,
   access: UpstreamAccess,
   job: JobReference,
 ): Promise<void> {
@@ -24,7 +24,7 @@ export async function cancelUpstream(
     return;
   }
   const { method, origin, path, headers, body } = request;
-  const outcome = await send({
+  const outcome = await client.send({
     projectId: access.projectId,
     isTrusted: access.isTrusted && origin === access.target.origin,
     method,

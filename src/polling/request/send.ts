@@ -22,10 +22,11 @@ import {
 import { interpretResultFailure, refusedResult } from "../../providers/answer/interpret-result.ts";
 import { resolveLinks } from "../../providers/answer/resolve-links.ts";
 import type { UpstreamRequest } from "../../providers/request/upstream-request.ts";
-import type { Clock } from "../../runtime/clock.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
+import type { RequestClient } from "../../outbound/request-client.ts";
 import { MemoryBudget } from "../../lanes/memory-budget.ts";
 import type { ReadingTime } from "../../lanes/reading-time.ts";
+import { countPoll } from "../polling-gauges.ts";
 import { AnswerReader } from "./body-reader.ts";
 import { type AnswerMemory, memoryAfterStatus, NO_MEMORY } from "../watch/answer-memory.ts";
 import type { UpstreamAccess } from "../upstream/access.ts";
@@ -35,48 +36,9 @@ import type { Watch } from "../watch/watch.ts";
 const LARGE_ANSWER_BYTES_MIN = 256 * 1024;
 const READING_TIMEOUT_MS = 20_000;
 
-export interface AnswerPorts {
+export interface StatusFetcherOptions {
   readonly memory: MemoryPlan;
-  send(request: OutboundRequest): Promise<RequestOutcome>;
-  /**
-   * Called with the meaning of every answer, for the metrics.
-   * @param failureCode how the request failed, when no answer came
-   */
-  observed(interpretation: Interpretation, failureCode: RequestFailureCode | null): void;
-}
-
-/** What all requests about jobs share. */
-export interface Asking {
-  readonly clock: Clock;
-  readonly ports: AnswerPorts;
-  readonly reader: AnswerReader;
-  readonly room: MemoryBudget<OutboundRequest>;
-  readonly readingTime: ReadingTime;
-  /** A larger answer would take more than a project's part of the room. */
-  readonly answerBytesMax: number;
-}
-
-export function openAsking(runtime: Runtime, ports: AnswerPorts, readingTime: ReadingTime): Asking {
-  const { largeAnswersBytesMax, parsedAnswerBytesMax, readerHeapBytesMax } = ports.memory;
-  const answerBytesMax = largeAnswersBytesMax / 2;
-  return {
-    clock: runtime.clock,
-    ports,
-    reader: new AnswerReader(runtime, {
-      largeBytesMin: LARGE_ANSWER_BYTES_MIN,
-      parsedBytesMax: parsedAnswerBytesMax,
-      heapBytesMax: readerHeapBytesMax,
-      timeoutMs: READING_TIMEOUT_MS,
-    }),
-    room: new MemoryBudget({
-      bytesFree: LARGE_ANSWER_BYTES_MIN,
-      bytesMax: largeAnswersBytesMax,
-      bytesPerGroupMax: () => answerBytesMax,
-      groupOf: ({ projectId }) => projectId,
-    }),
-    answerBytesMax,
-    readingTime,
-  };
+  readonly upstreamClient: Pick<RequestClient, "send">;
 }
 
 export interface SentRequest {
@@ -93,130 +55,164 @@ export interface Asked {
   readonly lingeredMs: number;
 }
 
-/**
- * Asks about a job once: for its result when the last answer said that it has completed, else for
- * its status. Null when this process cut the request off because it stops, which tells nothing.
- */
-export function askUpstream(
-  asking: Asking,
-  access: UpstreamAccess,
-  watch: Watch,
-  mayLinger: boolean,
-): Promise<Asked | null> {
-  const { memory } = watch;
-  return memory?.wanted
-    ? askForResult(asking, access, watch, memory, memory.wanted)
-    : askForStatus(asking, access, watch, mayLinger);
-}
+/** Requests statuses and results of jobs and interprets the responses. */
+export class StatusFetcher {
+  readonly #runtime: Runtime;
+  readonly #client: Pick<RequestClient, "send">;
+  readonly #reader: AnswerReader;
+  readonly #budget: MemoryBudget<OutboundRequest>;
+  readonly #readingTime: ReadingTime;
+  /** A larger response would take more than a project's part of the budget. */
+  readonly #responseBytesMax: number;
 
-async function askForStatus(
-  asking: Asking,
-  access: UpstreamAccess,
-  watch: Watch,
-  mayLinger: boolean,
-): Promise<Asked | null> {
-  const { clock, ports, reader, room } = asking;
-  const { provider } = access;
-  const memory = watch.memory ?? NO_MEMORY;
-  const lingerMs = mayLinger ? (provider.longPoll?.waitMs ?? 0) : 0;
-  const { nextUrl, etag, unchanged, remembered } = memory;
-  const facts = { nowMs: clock.now(), nextUrl, etag, mayLinger };
-  const request = buildStatusRequest(access.target, watch, facts);
-  if (request.kind === "refused") {
-    // The first URL, which was allowed when the job was accepted, may lead to another.
-    if (nextUrl !== null) watch.memory = { ...memory, nextUrl: null, etag: null };
-    return unsent(access.redact(unusable(request.problem)));
+  constructor(
+    runtime: Runtime,
+    { memory, upstreamClient }: StatusFetcherOptions,
+    readingTime: ReadingTime,
+  ) {
+    const { largeAnswersBytesMax, parsedAnswerBytesMax, readerHeapBytesMax } = memory;
+    const responseBytesMax = largeAnswersBytesMax / 2;
+    this.#runtime = runtime;
+    this.#client = upstreamClient;
+    this.#readingTime = readingTime;
+    this.#responseBytesMax = responseBytesMax;
+    this.#reader = new AnswerReader(runtime, {
+      largeBytesMin: LARGE_ANSWER_BYTES_MIN,
+      parsedBytesMax: parsedAnswerBytesMax,
+      heapBytesMax: readerHeapBytesMax,
+      timeoutMs: READING_TIMEOUT_MS,
+    });
+    this.#budget = new MemoryBudget({
+      bytesFree: LARGE_ANSWER_BYTES_MIN,
+      bytesMax: largeAnswersBytesMax,
+      bytesPerGroupMax: () => responseBytesMax,
+      groupOf: ({ projectId }) => projectId,
+    });
   }
-  const limits = {
-    timeoutMs: Math.min(access.requestTimeoutMs + lingerMs, access.timeoutMsMax),
-    mayHoldBackMs: lingerMs,
-    responseBytesMax: Math.min(access.statusBytesMax, asking.answerBytesMax),
-  };
-  const sent = question(access, request, limits, room);
-  try {
-    const outcome = await ports.send(sent);
-    if (isCutOff(outcome)) return null;
-    const nowMs = clock.now();
-    watch.pollCount += 1;
-    watch.lastPolledAtMs = facts.nowMs;
-    const ageMs = nowMs - watch.acceptedAtMs;
-    const beganMs = clock.monotonic();
-    const reading =
-      outcome.kind === "failed"
-        ? interpretFailure(outcome.failure)
-        : reader.read(
-            access.projectId,
-            {
-              kind: "status",
-              facts: { seenBefore: watch.seen, ageMs, nowMs, unchanged, remembered },
-            },
-            provider,
-            outcome,
-          );
-    const endedMs = clock.monotonic();
-    asking.readingTime.of(access.projectId).charge(endedMs - beganMs, endedMs);
-    const read = reading instanceof Promise ? await reading : reading;
-    if (read === null) return null;
-    const interpretation = resolveLinks(read, request);
-    if (provider.remembersAnswers) {
-      watch.memory = memoryAfterStatus(memory, interpretation, outcome);
+
+  /** Lets responses that are being read finish while `idle` is awaited, but not for long. */
+  stop(idle: Promise<void>): Promise<void> {
+    return this.#reader.stop(idle);
+  }
+
+  /**
+   * Asks about a job once: for its result when the last answer said that it has completed, else for
+   * its status. Null when this process cut the request off because it stops, which tells nothing.
+   */
+  fetch(access: UpstreamAccess, watch: Watch, mayLinger: boolean): Promise<Asked | null> {
+    const { memory } = watch;
+    return memory?.wanted
+      ? this.#fetchResult(access, watch, memory, memory.wanted)
+      : this.#fetchStatus(access, watch, mayLinger);
+  }
+
+  async #fetchStatus(
+    access: UpstreamAccess,
+    watch: Watch,
+    mayLinger: boolean,
+  ): Promise<Asked | null> {
+    const { clock, metrics } = this.#runtime;
+    const { provider } = access;
+    const memory = watch.memory ?? NO_MEMORY;
+    const lingerMs = mayLinger ? (provider.longPoll?.waitMs ?? 0) : 0;
+    const { nextUrl, etag, unchanged, remembered } = memory;
+    const facts = { nowMs: clock.now(), nextUrl, etag, mayLinger };
+    const request = buildStatusRequest(access.target, watch, facts);
+    if (request.kind === "refused") {
+      // The first URL, which was allowed when the job was accepted, may lead to another.
+      if (nextUrl !== null) watch.memory = { ...memory, nextUrl: null, etag: null };
+      return unsent(access.redact(unusable(request.problem)));
     }
-    ports.observed(interpretation, failureCodeOf(outcome));
-    return {
-      interpretation: redacted(access, interpretation),
-      sent: sentTo(sent.origin, outcome),
-      lingeredMs: lingerMs === 0 ? 0 : outcome.durationMs,
+    const limits = {
+      timeoutMs: Math.min(access.requestTimeoutMs + lingerMs, access.timeoutMsMax),
+      mayHoldBackMs: lingerMs,
+      responseBytesMax: Math.min(access.statusBytesMax, this.#responseBytesMax),
     };
-  } finally {
-    room.leave(sent);
+    const sent = question(access, request, limits, this.#budget);
+    try {
+      const outcome = await this.#client.send(sent);
+      if (isCutOff(outcome)) return null;
+      const nowMs = clock.now();
+      watch.pollCount += 1;
+      watch.lastPolledAtMs = facts.nowMs;
+      const ageMs = nowMs - watch.acceptedAtMs;
+      const beganMs = clock.monotonic();
+      const reading =
+        outcome.kind === "failed"
+          ? interpretFailure(outcome.failure)
+          : this.#reader.read(
+              access.projectId,
+              {
+                kind: "status",
+                facts: { seenBefore: watch.seen, ageMs, nowMs, unchanged, remembered },
+              },
+              provider,
+              outcome,
+            );
+      const endedMs = clock.monotonic();
+      this.#readingTime.of(access.projectId).charge(endedMs - beganMs, endedMs);
+      const read = reading instanceof Promise ? await reading : reading;
+      if (read === null) return null;
+      const interpretation = resolveLinks(read, request);
+      if (provider.remembersAnswers) {
+        watch.memory = memoryAfterStatus(memory, interpretation, outcome);
+      }
+      countPoll(metrics, interpretation, failureCodeOf(outcome));
+      return {
+        interpretation: redacted(access, interpretation),
+        sent: sentTo(sent.origin, outcome),
+        lingeredMs: lingerMs === 0 ? 0 : outcome.durationMs,
+      };
+    } finally {
+      this.#budget.leave(sent);
+    }
   }
-}
 
-async function askForResult(
-  asking: Asking,
-  access: UpstreamAccess,
-  watch: Watch,
-  memory: AnswerMemory,
-  wanted: ResultWanted,
-): Promise<Asked | null> {
-  const { clock, ports, reader, room } = asking;
-  const { provider, target } = access;
-  const { times, place, otherwise } = wanted;
-  const request = buildResultRequest(target, watch, place, clock.now());
-  if (request.kind === "refused") {
-    watch.memory = { ...memory, wanted: null };
-    return unsent(access.redact(refusedResult(request.problem)));
-  }
-  const limits = {
-    timeoutMs: access.requestTimeoutMs,
-    responseBytesMax: Math.min(access.resultBytesMax, asking.answerBytesMax),
-  };
-  const sent = question(access, request, limits, room);
-  try {
-    const outcome = await ports.send(sent);
-    if (isCutOff(outcome)) return null;
-    // Whatever came, a result that is not here is asked for by way of the status: the link to it
-    // may have changed.
-    watch.memory = { ...memory, wanted: null };
-    const nowMs = clock.now();
-    const interpretation =
-      outcome.kind === "failed"
-        ? interpretResultFailure(outcome.failure, wanted)
-        : await reader.read(
-            access.projectId,
-            { kind: "result", facts: { nowMs, times, otherwise } },
-            provider,
-            outcome,
-          );
-    if (interpretation === null) return null;
-    ports.observed(interpretation, failureCodeOf(outcome));
-    return {
-      interpretation: redacted(access, interpretation),
-      sent: sentTo(sent.origin, outcome),
-      lingeredMs: 0,
+  async #fetchResult(
+    access: UpstreamAccess,
+    watch: Watch,
+    memory: AnswerMemory,
+    wanted: ResultWanted,
+  ): Promise<Asked | null> {
+    const { clock, metrics } = this.#runtime;
+    const { provider, target } = access;
+    const { times, place, otherwise } = wanted;
+    const request = buildResultRequest(target, watch, place, clock.now());
+    if (request.kind === "refused") {
+      watch.memory = { ...memory, wanted: null };
+      return unsent(access.redact(refusedResult(request.problem)));
+    }
+    const limits = {
+      timeoutMs: access.requestTimeoutMs,
+      responseBytesMax: Math.min(access.resultBytesMax, this.#responseBytesMax),
     };
-  } finally {
-    room.leave(sent);
+    const sent = question(access, request, limits, this.#budget);
+    try {
+      const outcome = await this.#client.send(sent);
+      if (isCutOff(outcome)) return null;
+      // Whatever came, a result that is not here is asked for by way of the status: the link to it
+      // may have changed.
+      watch.memory = { ...memory, wanted: null };
+      const nowMs = clock.now();
+      const interpretation =
+        outcome.kind === "failed"
+          ? interpretResultFailure(outcome.failure, wanted)
+          : await this.#reader.read(
+              access.projectId,
+              { kind: "result", facts: { nowMs, times, otherwise } },
+              provider,
+              outcome,
+            );
+      if (interpretation === null) return null;
+      countPoll(metrics, interpretation, failureCodeOf(outcome));
+      return {
+        interpretation: redacted(access, interpretation),
+        sent: sentTo(sent.origin, outcome),
+        lingeredMs: 0,
+      };
+    } finally {
+      this.#budget.leave(sent);
+    }
   }
 }
 

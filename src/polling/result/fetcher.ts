@@ -1,3 +1,4 @@
+import type { RequestClient } from "../../outbound/request-client.ts";
 import {
   type DownloadAttempt,
   decideAfterDownload,
@@ -5,11 +6,7 @@ import {
 } from "../../core/job/download-outcome.ts";
 import type { RawResult } from "../../core/json/raw-result.ts";
 import { DecodingSink, SinkRefusal } from "../../outbound/exchange/decoding-sink.ts";
-import type {
-  OutboundRequest,
-  RequestOutcome,
-  ResponseHeaders,
-} from "../../outbound/exchange/request-outcome.ts";
+import type { RequestOutcome, ResponseHeaders } from "../../outbound/exchange/request-outcome.ts";
 import { resolveLink } from "../../providers/language/allowed-url.ts";
 import { buildDownloadRequest, buildStatusRequest } from "../../providers/request/build.ts";
 import { linkIn } from "../../providers/compile/download.ts";
@@ -33,8 +30,8 @@ const CLAIM_RENEWED_MS = 2_000;
 /** How often one looks at what another node fetches. */
 const LOOK_AGAIN_MS = 1_000;
 
-export interface ResultFetcherPorts {
-  send(request: OutboundRequest): Promise<RequestOutcome>;
+export interface ResultFetcherOptions {
+  readonly upstreamClient: Pick<RequestClient, "send">;
   readonly fetched: Pick<
     FetchedResults,
     "claim" | "renewClaim" | "letGo" | "storePart" | "keep" | "forget" | "discardParts" | "bytesMax"
@@ -59,15 +56,15 @@ export type FetchOutcome =
  */
 export class ResultFetcher {
   readonly #runtime: Runtime;
-  readonly #ports: ResultFetcherPorts;
+  readonly #options: ResultFetcherOptions;
   readonly #pauses: Pauses;
   readonly #turns = new FetchTurns(FETCHES_AT_ONCE);
   /** By job. */
   readonly #underWay = new Map<string, Promise<FetchOutcome>>();
 
-  constructor(runtime: Runtime, ports: ResultFetcherPorts) {
+  constructor(runtime: Runtime, options: ResultFetcherOptions) {
     this.#runtime = runtime;
-    this.#ports = ports;
+    this.#options = options;
     this.#pauses = new Pauses(runtime.clock);
   }
 
@@ -110,7 +107,7 @@ export class ResultFetcher {
   async forgetOnceRecorded(watch: Watch): Promise<void> {
     if (watch.state !== "dropped") return;
     try {
-      await this.#ports.fetched.forget({ shardId: watch.shardId, jobRowId: watch.id });
+      await this.#options.fetched.forget({ shardId: watch.shardId, jobRowId: watch.id });
     } catch (error) {
       this.#runtime.log.warn({ err: error }, "a fetched result could not be tidied up after");
     }
@@ -125,7 +122,7 @@ export class ResultFetcher {
   /** Once no other node fetches it. */
   async #claimed(access: UpstreamAccess, watch: Watch, link: string): Promise<FetchOutcome> {
     const { clock, uuids } = this.#runtime;
-    const { fetched } = this.#ports;
+    const { fetched } = this.#options;
     const job = { shardId: watch.shardId, jobRowId: watch.id };
     const claimId = uuids(clock.now(), watch.shardId);
     while (!this.#pauses.isClosed) {
@@ -147,7 +144,7 @@ export class ResultFetcher {
   /** Keeps a claim; at its end, when this process stops, leaves it to others. */
   #hold(job: JobKey, claimId: string): { end(): Promise<void> } {
     const { clock, log } = this.#runtime;
-    const { fetched } = this.#ports;
+    const { fetched } = this.#options;
     const untold = (error: unknown): void =>
       log.debug({ err: error }, "a claim to fetch a result could not be told of");
     let timer: Timer | null = null;
@@ -197,7 +194,7 @@ export class ResultFetcher {
     | { readonly kind: "not_got"; readonly outcome: DownloadAttempt; readonly bytes: number }
   > {
     const { clock, uuids } = this.#runtime;
-    const { fetched } = this.#ports;
+    const { fetched } = this.#options;
     const fetchedAtMs = clock.now();
     const request = buildDownloadRequest(access.target, link, fetchedAtMs);
     if (request.kind === "refused") {
@@ -215,7 +212,7 @@ export class ResultFetcher {
     );
     const { method, origin, path, headers } = request;
     const decoding = new DecodingSink(parts, fetched.bytesMax);
-    const sent = await this.#ports.send({
+    const sent = await this.#options.upstreamClient.send({
       projectId: access.projectId,
       isTrusted: access.isTrusted && origin === access.target.origin,
       method,
@@ -247,7 +244,7 @@ export class ResultFetcher {
   /** What is left behind goes with its retention. */
   async #discardParts(of: { readonly shardId: number; readonly eventId: string }): Promise<void> {
     try {
-      await this.#ports.fetched.discardParts(of);
+      await this.#options.fetched.discardParts(of);
     } catch (error) {
       this.#runtime.log.warn({ err: error }, "what came of a result could not be tidied up");
     }

@@ -15,7 +15,6 @@ export interface ConnectionDirectoryOptions {
 
 /** Every connection, held in memory and kept fresh: few rows that every accept and poll needs. */
 export class ConnectionDirectory implements Service {
-  readonly name = "connection directory";
   readonly #options: ConnectionDirectoryOptions;
   readonly #byId = new Map<string, StoredConnection>();
   readonly #byName = new Map<string, StoredConnection>();

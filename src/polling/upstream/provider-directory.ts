@@ -38,7 +38,6 @@ interface JobOfVersion {
  * node is polled by, however old. A project's own one comes before a shared one of its name.
  */
 export class ProviderDirectory implements Service, JobProviders {
-  readonly name = "provider directory";
   readonly #runtime: Runtime;
   readonly #options: ProviderDirectoryOptions;
   readonly #shared: ReadonlyMap<string, KnownProvider>;

@@ -41,7 +41,6 @@ export interface DatabaseMonitorPorts {
  * written to, so that its condition is known without any request having to wait for it.
  */
 export class DatabaseMonitor implements Service {
-  readonly name = "database monitor";
   readonly #ports: DatabaseMonitorPorts;
   readonly #repeater: Repeater;
   #connection: Connection | null = null;

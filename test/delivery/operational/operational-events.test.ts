@@ -1,3 +1,5 @@
+import { callbackLimits } from "../../../src/delivery/delivery-settings.ts";
+import { OwnedShards } from "../../../src/runtime/owned-shards.ts";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { OperationalNews } from "../../../src/core/delivery/operational-event.ts";
 import { OperationalEvents } from "../../../src/delivery/operational/operational-events.ts";
@@ -41,12 +43,17 @@ function node(shardIds: readonly number[] = ALL_SHARDS): OperationalEvents {
     database: opened.database,
     userAgent: "Ringback/test",
     callbackTimeoutMs: 1000,
-    ownedShards: () => shardIds,
-    urlOf: () => url,
-    signingKeys: async () => keys,
-    async send(request) {
-      sent.push(request);
-      return answer === null ? answered(status) : answer(request);
+    shards: new OwnedShards(shardIds),
+    settings: {
+      of: () => ({ retryScheduleMs: [], signatures: ["v1"], limits: callbackLimits(1, null) }),
+      operationsUrlOf: () => url,
+    },
+    signingKeys: { of: async () => keys },
+    callbackClient: {
+      async send(request) {
+        sent.push(request);
+        return answer === null ? answered(status) : answer(request);
+      },
     },
   });
 }

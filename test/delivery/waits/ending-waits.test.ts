@@ -35,7 +35,10 @@ beforeEach(async () => {
     },
     transaction: (name, work, options) => scene.database.transaction(name, work, options),
   };
-  waits = new EndingWaits(testRuntime({ clock }), { database: counted, owns: () => ownsAll });
+  waits = new EndingWaits(testRuntime({ clock }), {
+    database: counted,
+    shards: { has: () => ownsAll },
+  });
 });
 afterEach(() => scene.drop());
 
