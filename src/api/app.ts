@@ -136,7 +136,7 @@ class Answering {
       caller,
       client,
       deadline,
-      database: this.#ports.databaseWithin(deadline),
+      database: this.#ports.database.within(deadline),
       idText: context.req.param("id"),
       nameText: context.req.param("name"),
     };
@@ -176,7 +176,7 @@ class Answering {
     const { answer, requestId, route } = done;
     const { method } = done.context.req;
     const durationMs = this.#ports.clock.monotonic() - done.startedAtMs;
-    this.#ports.recordRequest({ route, method, status: answer.status, durationMs });
+    this.#ports.metrics.recordRequest({ route, method, status: answer.status, durationMs });
     const fields = { method, route, status: answer.status, durationMs, requestId };
     this.#log(fields, done.error);
     return new Response(bodyOf(answer, method), {

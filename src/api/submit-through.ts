@@ -74,7 +74,7 @@ export function submitThrough(ports: ApiPorts) {
       const wish = wishOf(target, options, job, traceOf(headers));
       if (!wish.ok) return wish;
       return withDeadline(ports.clock, REQUEST_DEADLINE_MS, async (deadline) => {
-        const database = ports.databaseWithin(deadline);
+        const database = ports.database.within(deadline);
         const made = await subscribe(wish.value, ports, { deadline, database });
         if (!made.ok) return made;
         return { ok: true, value: publicId("subscription", made.value.subscription.id) };

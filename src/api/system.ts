@@ -98,7 +98,7 @@ function metrics(ports: ApiPorts): Route {
       const refusal = metricsRefusal(ports, headers.get("authorization"), client);
       if (refusal !== null) return refusal;
       const withTenants = ports.metricsToken !== null || client.isLocal;
-      const { contentType, body } = await ports.metrics(withTenants);
+      const { contentType, body } = await ports.metrics.scrape(withTenants);
       return { status: 200, headers: { "content-type": contentType }, body };
     },
   });

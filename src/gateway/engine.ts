@@ -136,6 +136,7 @@ export class Engine {
     this.apiKeys = new ApiKeyDirectory(runtime, options);
     this.providers = new ProviderDirectory(runtime, {
       database,
+      health: database.health,
       shared: options.sharedProviders,
       onChange: (projectId, name) => this.poller.watches.providerChanged(projectId, name),
     });
@@ -144,6 +145,7 @@ export class Engine {
     const { poller } = this;
     this.connections = new ConnectionDirectory(runtime, {
       database,
+      health: database.health,
       onChange: (connection, before) => {
         poller.watches.configureConnection(connection);
         operationalEvents.tellOnce(connectionNews(before, connection));

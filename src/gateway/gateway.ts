@@ -186,41 +186,21 @@ async function start(
     peek: (name) => outbound.resolver.peek(name),
   });
   const ports: ApiPorts = {
-    databaseWithin: (deadline) => database.within(deadline),
-    accept: (request, deadline) => engine.acceptor.accept(request, deadline),
-    liveJob: (shardId, jobRowId) => engine.poller.watches.view(shardId, jobRowId),
-    pollNow: (shardId, jobRowId) => engine.handOver.pollNow(shardId, jobRowId),
-    unsubscribed: (change) => engine.handOver.unsubscribed(change),
-    redelivered: (deliveries) => engine.handOver.redelivered(deliveries),
+    database,
+    acceptor: engine.acceptor,
+    watches: engine.poller.watches,
+    upstreams: engine.poller.watches.upstreams,
+    poller: engine.poller,
+    handOver: engine.handOver,
     redeliveries: engine.redeliveries,
-    testCallback: (test) => engine.delivery.test(test),
+    delivery: engine.delivery,
+    signingKeys: engine.delivery.signingKeys,
     endingWaits: engine.endingWaits,
-    signedMessage: (loaded) => engine.delivery.message(loaded),
-    signingSecretsChanged: (project) => engine.delivery.signingKeys.forget(project),
     apiKeys: engine.apiKeys,
     refusedKeys,
     isTrustedProxy: (address) => proxies.exemptsAddress(address),
-    authenticationFailed: (failure) => metrics.authenticationFailures.add(failure),
-    connections: {
-      find: (project, provider, name) => engine.connections.find(project, provider, name),
-      findFresh: async (project, provider, name) => {
-        database.health.requireReachable();
-        return engine.connections.findFresh(project, provider, name);
-      },
-      changed: () => engine.connections.refresh(),
-      loadOf: (id) => engine.poller.watches.upstreams.loadOf(id),
-      nameOf: (id) => engine.connections.get(id)?.name ?? "unknown",
-    },
-    providers: {
-      find: (project, name) => engine.providers.find(project, name),
-      findFresh: async (project, name) => {
-        database.health.requireReachable();
-        return engine.providers.findFresh(project, name);
-      },
-      list: (project) => engine.providers.list(project),
-      refresh: () => engine.providers.refresh(),
-    },
-    tryLive: (connectionId, trial) => engine.poller.tryLive(connectionId, trial),
+    connections: engine.connections,
+    providers: engine.providers,
     secretBox,
     resultLinks,
     checkCallbackUrl: async (project, text) => callbackUrls.check(project, text),
@@ -242,9 +222,8 @@ async function start(
         database: database.health.condition,
         ...engine.state,
       }),
-    metrics: (withTenants) => metrics.scrape(withTenants),
+    metrics,
     metricsToken: config.metricsToken,
-    recordRequest: (sample) => metrics.recordRequest(sample),
     version: options.version,
     hasSandbox: config.sandbox,
     publicUrl,
@@ -252,7 +231,7 @@ async function start(
     requestsWaitingMax: Math.floor(config.clientConnections.connectionsMax * WAITING_SHARE_MAX),
     requestBodiesBytesMax: memory.requestBodiesBytesMax,
     limits: engine.projects,
-    projectChanged: () => engine.projects.refresh(),
+    projects: engine.projects,
     clock,
     log,
   };

@@ -46,6 +46,15 @@ export interface AttemptSample {
   readonly sinceEventMs: number | null;
 }
 
+/** One answered request. */
+export interface RequestSample {
+  /** The route's pattern, never the path itself: paths are unbounded. */
+  readonly route: string;
+  readonly method: string;
+  readonly status: number;
+  readonly durationMs: number;
+}
+
 /** The values of several gauges under the same label; one that is left out is not shown. */
 export interface GaugeRow<Name extends string> {
   readonly of: string;
@@ -249,12 +258,7 @@ export class Metrics {
     }
   }
 
-  recordRequest(sample: {
-    readonly route: string;
-    readonly method: string;
-    readonly status: number;
-    readonly durationMs: number;
-  }): void {
+  recordRequest(sample: RequestSample): void {
     const { route, method, status, durationMs } = sample;
     this.#requests.observe({ route, method, status }, durationMs / 1000);
   }

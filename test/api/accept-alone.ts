@@ -1,4 +1,4 @@
-import type { AcceptOutcome } from "../../src/api/context.ts";
+import type { AcceptOutcome } from "../../src/intake/acceptor.ts";
 import { shardOfJob, shardOfText } from "../../src/core/ids/shard.ts";
 import { acceptSubscriptions } from "../../src/store/writes/accept-subscriptions.ts";
 import {

@@ -1,3 +1,7 @@
+import type { RequestSample } from "../../src/runtime/metrics.ts";
+import type { ConnectionLoad } from "../../src/polling/upstream/upstreams.ts";
+import type { LiveJobView } from "../../src/polling/watch/list.ts";
+import type { AcceptOutcome } from "../../src/intake/acceptor.ts";
 import { randomBytes } from "node:crypto";
 import type { Hono } from "hono";
 import { expect } from "vitest";
@@ -8,14 +12,7 @@ import { ApiKeyDirectory } from "../../src/cluster/api-key-directory.ts";
 import { readinessOf } from "../../src/core/readiness.ts";
 import { PROBLEMS } from "../../src/core/error-codes.ts";
 import type { ProblemCode } from "../../src/core/error-codes.ts";
-import type {
-  AcceptOutcome,
-  ApiPorts,
-  AuthenticationFailure,
-  ConnectionLoad,
-  LiveJob,
-  RequestSample,
-} from "../../src/api/context.ts";
+import type { ApiPorts, AuthenticationFailure } from "../../src/api/context.ts";
 import { endingEventType } from "../../src/core/delivery/event.ts";
 import type { EndingStatus } from "../../src/core/delivery/event.ts";
 import { signedMessage } from "../../src/delivery/attempt/signed-message.ts";
@@ -75,7 +72,7 @@ export class ApiFixture {
   readonly samples: RequestSample[] = [];
   readonly authenticationFailures: AuthenticationFailure[] = [];
   readonly logged: Logged[] = [];
-  readonly liveJobs = new Map<string, LiveJob>();
+  readonly liveJobs = new Map<string, LiveJobView>();
   liveJobCount = 0;
   readonly limits = new TestLimits({ live_jobs: 1000 });
   readonly loads = new Map<string, ConnectionLoad>();
@@ -268,50 +265,60 @@ export class ApiFixture {
         this.calls.push([name, ...call]);
       };
     return {
-      databaseWithin: (deadline) => this.database.within(deadline),
-      accept: (request) => this.#accept(request),
-      liveJob: (_shardId, jobRowId) => this.liveJobs.get(jobRowId) ?? null,
-      pollNow: note("pollNow"),
-      unsubscribed: note("unsubscribed"),
-      redelivered: note("redelivered"),
-      testCallback: async (test) => {
-        this.calls.push(["testCallback", test]);
-        return this.tested;
+      database: this.database,
+      acceptor: { accept: (request) => this.#accept(request) },
+      watches: { view: (_shardId, jobRowId) => this.liveJobs.get(jobRowId) ?? null },
+      upstreams: { loadOf: (id) => this.loads.get(id) ?? null },
+      handOver: {
+        pollNow: note("pollNow"),
+        unsubscribed: note("unsubscribed"),
+        redelivered: note("redelivered"),
+      },
+      delivery: {
+        test: async (test) => {
+          this.calls.push(["testCallback", test]);
+          return this.tested;
+        },
+        message: (loaded) =>
+          signedMessage(testRuntime({ clock: this.clock }), messagePorts(this.secretBox), loaded),
       },
       endingWaits: this.endingWaits,
-      signedMessage: (loaded) =>
-        signedMessage(testRuntime({ clock: this.clock }), messagePorts(this.secretBox), loaded),
       redeliveries: { shardForNew: () => 7, begin: note("begin"), perSecondDefault: 100 },
-      signingSecretsChanged: (id) => void this.calls.push(["signingSecretsChanged", id]),
+      signingKeys: { forget: (id) => void this.calls.push(["signingSecretsChanged", id]) },
       apiKeys: this.apiKeys,
       refusedKeys: new RefusedKeys({ clock: this.clock, log: notingLog(this.logged) }),
       isTrustedProxy: (address) => address.startsWith("10."),
-      authenticationFailed: (failure) => void this.authenticationFailures.push(failure),
       connections: {
         find: (...name) => this.#findConnection(...name),
         findFresh: async (...name) => this.#findConnection(...name),
-        changed: async (id) => {
-          this.calls.push(["changed", id]);
+        refresh: async () => {
+          this.calls.push(["connectionsRefreshed"]);
           this.#connections = await loadConnections(this.database, 0);
         },
-        loadOf: (id) => this.loads.get(id) ?? null,
         nameOf: (id) => this.#connections.find((one) => one.id === id)?.name ?? "unknown",
       },
       providers: providersOn(this.database, this.clock),
-      tryLive: async (...trial) => {
-        this.calls.push(["tryLive", ...trial]);
-        return this.liveTrialOutcome;
+      poller: {
+        tryLive: async (...trial) => {
+          this.calls.push(["tryLive", ...trial]);
+          return this.liveTrialOutcome;
+        },
       },
       secretBox: this.secretBox,
       checkCallbackUrl: async (_, text) => checkUrl(text, this.calls),
       checkUpstreamUrl: (_, text) => checkUrl(text, this.calls),
       readiness: () => this.readiness,
-      metrics: async (withTenants) => ({
-        contentType: "text/plain; version=0.0.4",
-        body: withTenants ? "up 1\nof_tenants 1\n" : "up 1\n",
-      }),
+      metrics: {
+        scrape: async (withTenants) => ({
+          contentType: "text/plain; version=0.0.4",
+          body: withTenants ? "up 1\nof_tenants 1\n" : "up 1\n",
+        }),
+        recordRequest: (sample) => void this.samples.push(sample),
+        authenticationFailures: {
+          add: (failure) => void this.authenticationFailures.push(failure),
+        },
+      },
       metricsToken: null,
-      recordRequest: (sample) => void this.samples.push(sample),
       version: "1.2.3",
       hasSandbox: true,
       publicUrl: () => PUBLIC_URL,
@@ -324,7 +331,7 @@ export class ApiFixture {
       requestsWaitingMax: 100,
       requestBodiesBytesMax: 2 * 2 ** 20 * 16,
       limits: this.limits,
-      projectChanged: note("projectChanged"),
+      projects: { refresh: note("projectChanged") },
       clock: this.clock,
       log: notingLog(this.logged),
     };

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { connectionPageSchema, connectionSchema } from "../../src/api/connections/schema.ts";
-import type { ConnectionLoad } from "../../src/api/context.ts";
+import type { ConnectionLoad } from "../../src/polling/upstream/upstreams.ts";
 import { parsePublicId, publicId } from "../../src/core/ids/ids.ts";
 import type { Json } from "./api-fixture.ts";
 import { ApiFixture, problemOf } from "./api-fixture.ts";
@@ -68,7 +68,7 @@ describe("a connection", () => {
     const { credential } = await rowOf(created.id);
     expect(credential).not.toContain(CREDENTIAL);
     expect(opened(created.id, credential)).toBe(CREDENTIAL);
-    expect(api.calls.at(-1)).toEqual(["changed", parsePublicId("connection", created.id)]);
+    expect(api.calls.at(-1)).toEqual(["connectionsRefreshed"]);
     expect(JSON.stringify([created, api.logged])).not.toContain(CREDENTIAL);
   });
 
@@ -97,7 +97,7 @@ describe("a connection", () => {
       paused_reason: null,
       paused_at: null,
     });
-    expect(api.calls.filter(([name]) => name === "changed")).toHaveLength(3);
+    expect(api.calls.filter(([name]) => name === "connectionsRefreshed")).toHaveLength(3);
   });
 
   it("becomes active with a new credential, which counts up its version", async () => {

@@ -1,5 +1,5 @@
 import type { NodeState } from "../../src/core/readiness.ts";
-import type { TestedCallback } from "../../src/api/context.ts";
+import type { TestedCallback } from "../../src/delivery/attempt/test-callback.ts";
 import { signingKey } from "../../src/delivery/attempt/sign.ts";
 import type { MessageOptions } from "../../src/delivery/attempt/signed-message.ts";
 import type { SecretBox } from "../../src/runtime/secrets/secret-box.ts";

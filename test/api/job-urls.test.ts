@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { prepareWish, type WishPorts } from "../../src/api/subscriptions/subscription-wish.ts";
-import { openBox } from "../polling/jobs.ts";
+import { openBox, storedConnection } from "../polling/jobs.ts";
 import { exampleProvider } from "../providers/example-provider.ts";
-import { PROJECT_ID, uuids } from "../support/rows.ts";
+import { PROJECT_ID } from "../support/rows.ts";
 
 const provider = exampleProvider({
   status: { url_param: "status_url" },
@@ -13,7 +13,7 @@ const provider = exampleProvider({
 
 /** What becomes of a subscription whose job names this status URL, at a connection's base URL. */
 async function subscribe(statusUrl: string | undefined, baseUrl: string | null) {
-  const connection = { id: uuids(0, 0), baseUrl };
+  const connection = storedConnection({ baseUrl });
   const written = provider.definition;
   const known = { provider, written, source: "built_in", version: null } as const;
   const ports: WishPorts = {

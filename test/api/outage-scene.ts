@@ -54,9 +54,9 @@ export async function openOutageScene() {
   });
   const app = createApp({
     ...api.ports,
-    databaseWithin: (deadline) => database.within(deadline),
+    database,
     apiKeys: new ApiKeyDirectory(testRuntime({ clock, log: silent }), { database }),
-    accept: (request, deadline) => acceptor.accept(request, deadline),
+    acceptor,
   });
   const key = await api.addKey(["admin"]);
   const ask = (method: string, path: string, body?: object, as = key): Promise<Response> =>

@@ -38,6 +38,7 @@ export function providersOn(
 ): ProviderDirectory {
   return new ProviderDirectory(testRuntime({ clock }), {
     database,
+    health: { requireReachable: () => undefined },
     shared: { builtIn: builtInProviders(), all: [...knownBuiltIns(), ...files] },
     onChange,
   });

@@ -4,7 +4,8 @@ import { jsonAnswer } from "../http/answer.ts";
 import { CallbackTestBudget } from "./budget.ts";
 import { signaturesSchema } from "../http/delivery-settings-schema.ts";
 import { limitRefusal } from "../http/limit-refusal.ts";
-import type { ApiPorts, TestedCallback } from "../context.ts";
+import type { TestedCallback } from "../../delivery/attempt/test-callback.ts";
+import type { ApiPorts } from "../context.ts";
 import { problemOfParts } from "../http/problem.ts";
 import { recordOfStrings } from "../request/record-of-strings.ts";
 import { defineRoute, WAITS_FOR_OTHERS_MS } from "../http/route.ts";
@@ -89,7 +90,7 @@ function test(ports: ApiPorts): Route {
       try {
         const { href: url } = checked.url;
         const { headers = {}, secret = null, signatures = null } = body;
-        const tested = await ports.testCallback({ projectId, url, headers, secret, signatures });
+        const tested = await ports.delivery.test({ projectId, url, headers, secret, signatures });
         return jsonAnswer(200, testJson(url, tested), { "cache-control": "no-store" });
       } finally {
         budget.end(projectId);

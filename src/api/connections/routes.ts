@@ -127,7 +127,7 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
         },
       );
       if (created === null) return connectionExists(provider.name, name);
-      await ports.connections.changed(created.id);
+      await ports.connections.refresh();
       return jsonAnswer(201, connectionJson(created, ports));
     },
   });
@@ -200,7 +200,7 @@ function change(ports: ApiPorts): Route {
         },
       );
       if (changed === null) return notFound("connection", publicId("connection", id));
-      await ports.connections.changed(id);
+      await ports.connections.refresh();
       return jsonAnswer(200, connectionJson(changed, ports));
     },
   });
@@ -240,7 +240,7 @@ function remove(ports: ApiPorts): Route {
             "Jobs are still watched through this connection; wait for their ends or delete their subscriptions.",
           );
         case "deleted":
-          await ports.connections.changed(id);
+          await ports.connections.refresh();
           return NO_CONTENT;
       }
     },

@@ -2,11 +2,12 @@ import { publicId } from "../../core/ids/ids.ts";
 import type { LaneHold } from "../../lanes/lane-load.ts";
 import type { ConnectionRecord } from "../../store/connections/manage-connections.ts";
 import { isoTime } from "../http/iso-time.ts";
-import type { ApiPorts, ConnectionLoad } from "../context.ts";
+import type { ConnectionLoad } from "../../polling/upstream/upstreams.ts";
+import type { ApiPorts } from "../context.ts";
 
 /** A connection as JSON text. */
-export function connectionJson(of: ConnectionRecord, ports: Pick<ApiPorts, "connections">): string {
-  const load = ports.connections.loadOf(of.id);
+export function connectionJson(of: ConnectionRecord, ports: Pick<ApiPorts, "upstreams">): string {
+  const load = ports.upstreams.loadOf(of.id);
   return JSON.stringify({
     id: publicId("connection", of.id),
     object: "connection",

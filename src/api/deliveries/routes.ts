@@ -100,7 +100,7 @@ function again(ports: ApiPorts): Route {
             "The subscription was deleted, so nothing more is delivered; make a new one.",
           );
         case "scheduled":
-          await ports.redelivered([outcome.delivery]);
+          await ports.handOver.redelivered([outcome.delivery]);
           return jsonAnswer(202, deliveryJson(outcome.delivery));
       }
     },

@@ -1,12 +1,10 @@
 import { apiKeyForm, hashApiKey } from "../../runtime/secrets/api-key.ts";
-import type { Clock } from "../../runtime/clock.ts";
 import type { KnownApiKey } from "../../store/projects/api-keys.ts";
 import type { Scope } from "../../core/scopes.ts";
 import { addressGroup } from "../request/client-address.ts";
-import type { ApiKeyRegistry, AuthenticationFailure } from "../context.ts";
+import type { ApiMetrics, ApiPorts, AuthenticationFailure } from "../context.ts";
 import { refused } from "./problem.ts";
 import type { Outcome, Refusal } from "./problem.ts";
-import type { RefusedKeys } from "../request/refused-keys.ts";
 
 /** Whom an API key speaks for. */
 export interface Caller {
@@ -21,11 +19,8 @@ const LOOKUPS_MAX = 32;
 /** The same of one that has sent many refused keys. */
 const LOOKUPS_WHEN_LIMITED_MAX = 4;
 
-export interface AuthenticatorPorts {
-  readonly apiKeys: ApiKeyRegistry;
-  readonly refusedKeys: RefusedKeys;
-  readonly clock: Clock;
-  authenticationFailed(failure: AuthenticationFailure): void;
+export interface AuthenticatorPorts extends Pick<ApiPorts, "apiKeys" | "refusedKeys" | "clock"> {
+  readonly metrics: Pick<ApiMetrics, "authenticationFailures">;
 }
 
 type ClientAddress = Pick<Client, "address">;
@@ -59,7 +54,7 @@ export class Authenticator {
   ): Outcome<Caller> | Promise<Outcome<Caller>> {
     const key = bearerToken(header);
     if (key === null) {
-      this.#ports.authenticationFailed(header === null ? "missing" : "malformed");
+      this.#ports.metrics.authenticationFailures.add(header === null ? "missing" : "malformed");
       return header === null ? MISSING : MALFORMED;
     }
     return this.authenticateKey(key, client);
@@ -103,12 +98,12 @@ export class Authenticator {
 
   #refuse(failure: AuthenticationFailure, { address }: ClientAddress): Refusal {
     const waitMs = this.#ports.refusedKeys.refuse(address);
-    this.#ports.authenticationFailed(waitMs === 0 ? failure : "limited");
+    this.#ports.metrics.authenticationFailures.add(waitMs === 0 ? failure : "limited");
     return waitMs === 0 ? UNKNOWN : tooManyRefused(waitMs);
   }
 
   #tooManyLookups(): Refusal {
-    this.#ports.authenticationFailed("limited");
+    this.#ports.metrics.authenticationFailures.add("limited");
     return tooManyRefused(0);
   }
 }

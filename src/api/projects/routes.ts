@@ -75,7 +75,7 @@ function change(ports: ApiPorts): Route {
         if (project !== null) note({ action: "project.changed", subject, details });
         return project;
       });
-      await ports.projectChanged();
+      await ports.projects.refresh();
       return projectReply(changed, { database, projectId }, ports);
     },
   });

@@ -108,7 +108,7 @@ async function tryJob(
     ...urlFaults(tried.provider, connection.baseUrl, params),
   ];
   if (faults.length > 0) return { ok: false, problem: problemOfParts("validation_failed", faults) };
-  const outcome = await ports.tryLive(connection.id, {
+  const outcome = await ports.poller.tryLive(connection.id, {
     known: tried,
     job: { jobId, params },
     ageMs: body.age_s * 1000,

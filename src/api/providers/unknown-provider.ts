@@ -1,4 +1,4 @@
-import type { ProviderRegistry } from "../context.ts";
+import type { ApiPorts } from "../context.ts";
 
 /** Names as many as a person would read. */
 const NAMES_MAX = 50;
@@ -6,7 +6,7 @@ const NAMES_MAX = 50;
 /** Says which providers the project can name. */
 export function unknownProviderDetail(
   projectId: string,
-  providers: Pick<ProviderRegistry, "list">,
+  providers: Pick<ApiPorts["providers"], "list">,
 ): string {
   const names = providers.list(projectId).map(({ provider }) => provider.name);
   const more = names.length > NAMES_MAX ? ", …" : "";

@@ -122,7 +122,7 @@ function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
         return rotated;
       });
       if (outcome.kind === "too_many") return tooManySign(outcome);
-      ports.signingSecretsChanged(projectId);
+      ports.signingKeys.forget(projectId);
       const { createdAtMs, expiresAtMs } = outcome.secret;
       const view = signingKeyView({ id, publicKey, createdAtMs, expiresAtMs });
       return jsonAnswer(200, JSON.stringify(view));

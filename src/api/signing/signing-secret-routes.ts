@@ -93,7 +93,7 @@ function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
         return rotated;
       });
       if (outcome.kind === "too_many") return tooManySign(outcome);
-      ports.signingSecretsChanged(projectId);
+      ports.signingKeys.forget(projectId);
       const view = signingSecretView(outcome.secret, ports);
       return jsonAnswer(200, JSON.stringify(view), NOT_STORED);
     },

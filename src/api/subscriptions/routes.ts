@@ -192,7 +192,7 @@ function remove(ports: ApiPorts): Route {
       if (deleted === null) return notFound("subscription", publicId("subscription", id));
       const { jobEnded, ...job } = deleted;
       const cancelJob = query.cancel_job && !jobEnded;
-      await ports.unsubscribed({ ...job, subscriptionId: id, cancelJob });
+      await ports.handOver.unsubscribed({ ...job, subscriptionId: id, cancelJob });
       return NO_CONTENT;
     },
   });
@@ -221,7 +221,7 @@ function poll(ports: ApiPorts): Route {
             `The subscription is ${found.status}; make a new one.`,
           );
         }
-        await ports.pollNow(found.shardId, found.jobRowId);
+        await ports.handOver.pollNow(found.shardId, found.jobRowId);
       }
       return jsonAnswer(202, subscriptionJson(found, ports));
     },

@@ -32,7 +32,7 @@ export interface Subscribed {
   readonly warnings: readonly Warning[];
 }
 
-export type SubscribePorts = WishPorts & Pick<ApiPorts, "accept">;
+export type SubscribePorts = WishPorts & Pick<ApiPorts, "acceptor">;
 
 /** From a wish to a committed subscription, or to the reason why not. */
 export async function subscribe(
@@ -43,7 +43,7 @@ export async function subscribe(
   const prepared = await beforeStoring(deadline.race(prepareWish(wish, ports)));
   if (!prepared.ok) return prepared;
   const { request, warnings } = prepared.value;
-  const outcome = await ports.accept(request, deadline);
+  const outcome = await ports.acceptor.accept(request, deadline);
   switch (outcome.kind) {
     case "accepted":
       return { ok: true, value: { subscription: outcome.subscription, isReplay: false, warnings } };

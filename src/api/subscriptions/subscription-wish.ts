@@ -12,7 +12,7 @@ import type { Warning } from "../../core/warning-codes.ts";
 import type { AcceptRequest } from "../../store/writes/accept-row.ts";
 import type { ProblemCode } from "../../core/error-codes.ts";
 import { paramFaults, urlFaults } from "../request/param-faults.ts";
-import type { ApiPorts, ConnectionRegistry, ProviderRegistry } from "../context.ts";
+import type { ApiPorts } from "../context.ts";
 import { problemOfParts } from "../http/problem.ts";
 import type { InvalidPart, Outcome, Refusal } from "../http/problem.ts";
 import { unknownProviderDetail } from "../providers/unknown-provider.ts";
@@ -35,8 +35,8 @@ export interface Wish {
 }
 
 export interface WishPorts extends Pick<ApiPorts, "checkCallbackUrl" | "secretBox"> {
-  readonly providers: Pick<ProviderRegistry, "find" | "findFresh" | "list">;
-  readonly connections: Pick<ConnectionRegistry, "find" | "findFresh">;
+  readonly providers: Pick<ApiPorts["providers"], "find" | "findFresh" | "list">;
+  readonly connections: Pick<ApiPorts["connections"], "find" | "findFresh">;
 }
 
 /** A wish that is ready to be stored. */

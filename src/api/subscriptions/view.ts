@@ -5,10 +5,10 @@ import { traceIdOf } from "../../core/trace-context.ts";
 import type { SubscriptionRecord } from "../../store/subscriptions/subscription-record.ts";
 import { isoTime } from "../http/iso-time.ts";
 import type { Subscribed } from "./subscribe.ts";
-import type { ApiPorts, LiveJob } from "../context.ts";
+import type { ApiPorts } from "../context.ts";
 
 /** What a subscription's JSON needs besides its record. */
-export type SubscriptionFacts = Pick<ApiPorts, "liveJob" | "connections">;
+export type SubscriptionFacts = Pick<ApiPorts, "watches" | "connections">;
 
 /**
  * A subscription as JSON text. Metadata and progress are spliced in as they came, so that numbers
@@ -42,7 +42,7 @@ function signaturesJson({ signatures }: SubscriptionRecord): string {
 }
 
 function jobJson({ job, shardId, jobRowId }: SubscriptionRecord, facts: SubscriptionFacts): string {
-  const live: LiveJob | null = job.endedAtMs === null ? facts.liveJob(shardId, jobRowId) : null;
+  const live = job.endedAtMs === null ? facts.watches.view(shardId, jobRowId) : null;
   const seen = live ?? { ...job, nextPollAtMs: null };
   return (
     `{"status":"${seen.status}","progress":${seen.progress ?? "null"},` +

@@ -83,7 +83,7 @@ async function look(
   const found = await findEnding(database, key, ports.inlineResultBytesMax);
   if (found === null) return notFound("subscription", publicId("subscription", key.id));
   if (found.ending !== null) {
-    const { headers, body } = await ports.signedMessage(found.ending);
+    const { headers, body } = await ports.delivery.message(found.ending);
     const ofWebhook = Object.entries(headers).filter(([name]) => name.startsWith("webhook-"));
     return jsonAnswer(200, body, Object.fromEntries(ofWebhook));
   }

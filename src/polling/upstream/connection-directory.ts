@@ -1,3 +1,4 @@
+import type { DatabaseHealth } from "../../store/db/database-health.ts";
 import type { Service } from "../../runtime/service.ts";
 import type { Database } from "../../store/db/database.ts";
 import {
@@ -9,6 +10,7 @@ import type { Runtime } from "../../runtime/runtime.ts";
 
 export interface ConnectionDirectoryOptions {
   readonly database: Database;
+  readonly health: Pick<DatabaseHealth, "requireReachable">;
   /** Told of every connection that is new or changed, on whatever node it was changed. */
   readonly onChange: (connection: StoredConnection, before: StoredConnection | null) => void;
 }
@@ -53,6 +55,11 @@ export class ConnectionDirectory implements Service {
     return this.#byId.get(id) ?? null;
   }
 
+  /** The name of any connection that ever had jobs, deleted ones included. */
+  nameOf(id: string): string {
+    return this.get(id)?.name ?? "unknown";
+  }
+
   find(projectId: string, provider: string, name: string): StoredConnection | null {
     return this.#byName.get(nameKey({ projectId, provider, name })) ?? null;
   }
@@ -63,6 +70,7 @@ export class ConnectionDirectory implements Service {
     provider: string,
     name: string,
   ): Promise<StoredConnection | null> {
+    this.#options.health.requireReachable();
     await this.#refresher.refreshOnce();
     return this.find(projectId, provider, name);
   }

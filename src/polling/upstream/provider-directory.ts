@@ -1,3 +1,4 @@
+import type { DatabaseHealth } from "../../store/db/database-health.ts";
 import { PER_SECOND_MIN } from "../../core/poll-ceilings.ts";
 import { isObject } from "../../providers/language/json-pointer.ts";
 import { parseDefinition } from "../../providers/definition/text.ts";
@@ -24,6 +25,7 @@ export interface SharedProviders {
 
 export interface ProviderDirectoryOptions {
   readonly database: Database;
+  readonly health: Pick<DatabaseHealth, "requireReachable">;
   readonly shared: SharedProviders;
   /** Told of a name whose definition is new, changed or deleted, on whatever node that was done. */
   onChange(projectId: string, name: string): void;
@@ -78,6 +80,7 @@ export class ProviderDirectory implements Service, JobProviders {
 
   /** As `find`, after reading what has changed: another node may have made it just now. */
   async findFresh(projectId: string, name: string): Promise<KnownProvider | null> {
+    this.#options.health.requireReachable();
     await this.#refresher.refreshOnce();
     return this.find(projectId, name);
   }

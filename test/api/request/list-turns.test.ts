@@ -28,7 +28,7 @@ beforeEach(() => {
   reading = [];
   app = createApp({
     ...api.ports,
-    databaseWithin: (deadline) => heldUp(api.ports.databaseWithin(deadline)),
+    database: { within: (deadline) => heldUp(api.ports.database.within(deadline)) },
   });
 });
 
