@@ -48,7 +48,7 @@ async function rowsReadBy(work: (database: Database) => Promise<unknown>): Promi
   const inTransaction = { lockTimeoutMs: 5_000 };
   return scene.database.run(
     "count what is read",
-    async (sql, orm) => {
+    async (sql) => {
       const count = async (): Promise<number> => {
         const [row] = await sql.unsafe<{ rows: number }[]>(`
         select sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::int as rows
@@ -57,8 +57,8 @@ async function rowsReadBy(work: (database: Database) => Promise<unknown>): Promi
       };
       const before = await count();
       await work({
-        run: (_name, statement) => statement(sql, orm),
-        transaction: (_name, statements) => statements(sql, orm),
+        run: (_name, statement) => statement(sql),
+        transaction: (_name, statements) => statements(sql),
       });
       return (await count()) - before;
     },

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { builtStatements } from "../support/built-statements.ts";
 
 /*
  * Citus refuses functions that are not immutable in ON CONFLICT … DO UPDATE, CASE, COALESCE and
@@ -33,7 +34,7 @@ const STABLE = [
   /\bextract\(/,
   /\b(?:to_json|row_to_json|array_to_json)\(/,
   // A time with a zone and an interval: how long a day is depends on the zone.
-  /(?:_at|\)) [+-] interval/,
+  /(?:_at"?|\)) [+-] interval/,
 ];
 
 function faultsOf(statement: string): string[] {
@@ -48,6 +49,10 @@ test.each(SOURCES)("$name gives Citus no reason to refuse a statement", ({ text 
   expect(statementsOf(text).flatMap(faultsOf)).toEqual([]);
 });
 
+test("statements that are built through Drizzle give Citus no reason to refuse them", async () => {
+  expect((await builtStatements()).flatMap(faultsOf)).toEqual([]);
+});
+
 test("the search finds what it is for", () => {
   const statements = [
     "insert into a values (1) on conflict (id) do update set at = now()",
@@ -55,6 +60,8 @@ test("the search finds what it is for", () => {
     "update a set b = 1 returning date_part('epoch', at)",
     "update a set b = case when c then now() end",
     "update a set b = coalesce(b, now())",
+    'insert into "a" ("b") values ($1) on conflict ("b") do update set "b" = 1 where "a"."made_at" - interval \'1 s\' > excluded."made_at"',
+    'update "a" set "b" = 1 returning date_part(\'epoch\', "a"."at")',
   ];
   for (const statement of statements) expect(faultsOf(statement)).not.toEqual([]);
 });

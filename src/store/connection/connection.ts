@@ -12,7 +12,6 @@ import { ConnectionError } from "../db/errors.ts";
 /** What runs statements, in a transaction or not. */
 export type Sql = ISql;
 export type TransactionSql = ISql;
-export type Orm = PostgresJsDatabase;
 
 export interface ConnectionOptions {
   readonly server: DatabaseServer;
@@ -51,17 +50,16 @@ const END_TIMEOUT_S = 1;
  *   what Postgres infers as `json` through JSON.stringify, so that the text given to `${text}::json`
  *   arrives as one JSON string. Drizzle turns that off for a client it wraps; the first cast
  *   pins the parameter to `text` and makes the statement right with either.
- * - An array goes as text (`array-literal.ts`) or JSON and comes back through `to_json`: without
- *   the server's list of types the driver knows no arrays.
+ * - An array goes as text (`array-literal.ts`) and comes back as text, which its column in the schema
+ *   takes apart, or through `to_json`: without the server's list of types the driver knows no arrays.
  * - `bigint` and `numeric` come back as strings; cast to `int` or `float8` what is to be a number,
  *   `count(*)` included.
- * - Times go as epoch milliseconds through `to_timestamp`, and come back through `date_part`:
- *   Drizzle turns off the driver's own conversion of dates. Both ways as float8, since the
- *   same arithmetic with `numeric` takes Postgres some 0.3 µs longer each time.
+ * - Times travel as `sql/time.ts` says: Drizzle turns off the driver's own conversion of dates.
  */
 export class Connection {
   readonly sql: Sql;
-  readonly orm: Orm;
+  /** For Drizzle's migrator only; statements run as `sql/statement.ts` says. */
+  readonly orm: PostgresJsDatabase;
   readonly #driver: postgres.Sql;
   readonly #options: ConnectionOptions;
   #socket: Socket | "none" | "used" = "none";

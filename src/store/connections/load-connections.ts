@@ -1,5 +1,6 @@
 import type { Database } from "../db/database.ts";
 import type { ConnectionSettings, ConnectionState } from "../schema/schema.ts";
+import { epochMs, timeFrom } from "../sql/time.ts";
 
 /** A connection as the engine needs it; the credential is still sealed. */
 export interface StoredConnection {
@@ -24,11 +25,11 @@ export interface StoredConnection {
 const LOAD = `
 select id, project_id as "projectId", provider, name, base_url as "baseUrl", credential,
   to_json(agreed_hosts) as "agreedHosts", credential_version as "credentialVersion", settings, state, paused_reason as "pausedReason",
-  round(date_part('epoch', probe_at) * 1000) as "probeAtMs",
+  ${epochMs("probe_at")} as "probeAtMs",
   deleted_at is not null as "isDeleted",
-  round(date_part('epoch', updated_at) * 1000) as "updatedAtMs"
+  ${epochMs("updated_at")} as "updatedAtMs"
 from connections
-where updated_at >= to_timestamp($1::float8 / 1000)
+where updated_at >= ${timeFrom("$1")}
 order by updated_at, id
 `;
 

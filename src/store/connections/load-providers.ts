@@ -1,5 +1,6 @@
 import { arrayLiteral } from "../sql/array-literal.ts";
 import type { Database } from "../db/database.ts";
+import { epochMs, timeFrom } from "../sql/time.ts";
 
 /** One version of a definition as stored. Times in epoch milliseconds. */
 export interface StoredProviderVersion {
@@ -17,12 +18,12 @@ export interface StoredProviderVersion {
 
 const COLUMNS = `
   id, project_id as "projectId", name, version, definition, deleted_at is not null as "isDeleted",
-  round(date_part('epoch', created_at) * 1000) as "createdAtMs",
-  round(date_part('epoch', updated_at) * 1000) as "updatedAtMs"`;
+  ${epochMs("created_at")} as "createdAtMs",
+  ${epochMs("updated_at")} as "updatedAtMs"`;
 
 const CHANGED = `
 select distinct on (project_id, name) ${COLUMNS} from provider_versions
-where project_id is not null and updated_at >= to_timestamp($1::float8 / 1000)
+where project_id is not null and updated_at >= ${timeFrom("$1")}
 order by project_id, name, version desc
 `;
 

@@ -1,6 +1,7 @@
 import { textArrayLiteral } from "../sql/array-literal.ts";
 import type { Database } from "../db/database.ts";
 import type { ConnectionSettings, ConnectionState } from "../schema/schema.ts";
+import { epochMs } from "../sql/time.ts";
 
 /** A connection as a person looks at it: of the credential only whether there is one. */
 export interface ConnectionRecord {
@@ -23,10 +24,10 @@ export interface ConnectionRecord {
 const COLUMNS = `
   id, provider, name, base_url as "baseUrl", credential is not null as "hasCredential",
   to_json(agreed_hosts) as "agreedHosts", settings, state, paused_reason as "pausedReason",
-  round(date_part('epoch', paused_at) * 1000) as "pausedAtMs",
-  round(date_part('epoch', probe_at) * 1000) as "probeAtMs",
-  round(date_part('epoch', created_at) * 1000) as "createdAtMs",
-  round(date_part('epoch', updated_at) * 1000) as "updatedAtMs"`;
+  ${epochMs("paused_at")} as "pausedAtMs",
+  ${epochMs("probe_at")} as "probeAtMs",
+  ${epochMs("created_at")} as "createdAtMs",
+  ${epochMs("updated_at")} as "updatedAtMs"`;
 
 function textsOrNull(texts: readonly string[] | null): string | null {
   return texts === null ? null : textArrayLiteral(texts);

@@ -11,10 +11,12 @@ const settingsOf = (bounds: CallBounds) => ({
   statement_timeout: bounds.statementMs,
   idle_in_transaction_session_timeout: bounds.idleInTransactionMs,
   lock_timeout: bounds.lockMs,
+  // No bound, but goes the same way: `sql/time.ts` reads times in this style.
+  datestyle: "ISO",
 });
 
 /** As start-up parameters, for all that a connection does. Poolers refuse or ignore them. */
-export function startupParameters(bounds: CallBounds): Record<string, number> {
+export function startupParameters(bounds: CallBounds): Record<string, number | string> {
   return settingsOf(bounds);
 }
 

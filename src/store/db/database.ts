@@ -5,7 +5,7 @@ import type { RequestDeadline } from "../../runtime/request-deadline.ts";
 import { StartRefusedError } from "../../runtime/process/start-refused.ts";
 import { BoundedCalls, type CallOptions } from "./bounded-calls.ts";
 import { type CallBounds, startupParameters } from "./call-bounds.ts";
-import type { Connection, Orm, Sql, TransactionSql } from "../connection/connection.ts";
+import type { Connection, Sql, TransactionSql } from "../connection/connection.ts";
 import { ConnectionPool } from "../connection/connection-pool.ts";
 import { DatabaseHealth } from "./database-health.ts";
 import { readDatabaseUrl, redactUrl } from "../connection/database-url.ts";
@@ -70,11 +70,11 @@ export interface Database {
    * Runs one statement, or several that need not belong together. `name` is for errors.
    * Rejects with `DatabaseTimeoutError`, `DatabaseBusyError`, or what Postgres says.
    */
-  run<T>(name: string, work: (sql: Sql, orm: Orm) => Promise<T>, options?: CallOptions): Promise<T>;
+  run<T>(name: string, work: (sql: Sql) => Promise<T>, options?: CallOptions): Promise<T>;
   /** Runs statements as one transaction, at READ COMMITTED; `work` waits for nothing but the database. */
   transaction<T>(
     name: string,
-    work: (sql: TransactionSql, orm: Orm) => Promise<T>,
+    work: (sql: TransactionSql) => Promise<T>,
     options?: CallOptions,
   ): Promise<T>;
 }
@@ -200,26 +200,21 @@ export class PooledDatabase implements Database {
     return this.#pool.waiting;
   }
 
-  run<T>(
-    name: string,
-    work: (sql: Sql, orm: Orm) => Promise<T>,
-    options?: CallOptions,
-  ): Promise<T> {
+  run<T>(name: string, work: (sql: Sql) => Promise<T>, options?: CallOptions): Promise<T> {
     const call = (connection: Connection): Promise<T> => {
-      const { sql, orm } = connection;
-      if (!this.boundsEveryCall && !hasOwnBounds(options)) return work(sql, orm);
-      return connection.transaction((within) => work(within, orm), this.#boundsOf(options));
+      if (!this.boundsEveryCall && !hasOwnBounds(options)) return work(connection.sql);
+      return connection.transaction(work, this.#boundsOf(options));
     };
     return this.#calls.run(name, call, options);
   }
 
   transaction<T>(
     name: string,
-    work: (sql: TransactionSql, orm: Orm) => Promise<T>,
+    work: (sql: TransactionSql) => Promise<T>,
     options?: CallOptions,
   ): Promise<T> {
     const call = (connection: Connection): Promise<T> =>
-      connection.transaction((sql) => work(sql, connection.orm), this.#boundsOf(options));
+      connection.transaction(work, this.#boundsOf(options));
     return this.#calls.run(name, call, options);
   }
 

@@ -3,6 +3,7 @@ import type { Database } from "../db/database.ts";
 import type { RedeliveryRecord } from "./find-redeliveries.ts";
 import { firstIdAt } from "../sql/id-range.ts";
 import { rowSource } from "../sql/row-source.ts";
+import { timeFrom } from "../sql/time.ts";
 
 /** A delivery that is meant. */
 export interface MatchingDelivery {
@@ -36,9 +37,9 @@ matching as (
   where status = $4
     and ($5::text is null or event_type = $5)
     and ($6::text is null or callback_origin = $6)
-    and ($7::float8 is null or created_at > to_timestamp($7::float8 / 1000))
-    and created_at < to_timestamp($8::float8 / 1000)
-    and (finished_at is null or finished_at <= to_timestamp($9::float8 / 1000))
+    and ($7::float8 is null or created_at > ${timeFrom("$7")})
+    and created_at < ${timeFrom("$8")}
+    and (finished_at is null or finished_at <= ${timeFrom("$9")})
   order by id limit $10
 )
 select scanned.count as scanned_count, scanned.last_id as scanned_last_id,
@@ -102,7 +103,7 @@ const ADVANCE = `
 update redeliveries set
   position_id = $4::uuid, matched = matched + $5,
   state = case when $6::boolean then 'completed' else state end,
-  finished_at = case when $6::boolean then to_timestamp($7::float8 / 1000) end
+  finished_at = case when $6::boolean then ${timeFrom("$7")} end
 where shard_id = $1 and id = $2 and position_id = $3::uuid and state = 'running'
 returning id
 `;
@@ -136,10 +137,10 @@ with key as materialized (
 )
 update deliveries as delivery set
   status = 'pending', attempts_before = attempt_count, finished_at = null,
-  next_attempt_at = to_timestamp("dueAtMs" / 1000)
+  next_attempt_at = ${timeFrom('"dueAtMs"')}
 from key
 where delivery.shard_id = "shardId" and delivery.id = key.id and delivery.status = $5
-  and (delivery.finished_at is null or delivery.finished_at <= to_timestamp($6::float8 / 1000))
+  and (delivery.finished_at is null or delivery.finished_at <= ${timeFrom("$6")})
   and not exists (
     select from subscriptions
     where subscriptions.shard_id = delivery.shard_id and subscriptions.id = delivery.subscription_id

@@ -1,9 +1,10 @@
 import { shardOfUuid } from "../../core/ids/ids.ts";
 import type { Database } from "../db/database.ts";
+import { timeFrom } from "../sql/time.ts";
 
 const CANCEL = `
 with canceled as (
-  update redeliveries set state = 'canceled', finished_at = to_timestamp($4::float8 / 1000)
+  update redeliveries set state = 'canceled', finished_at = ${timeFrom("$4")}
   where shard_id = $1 and id = $2 and project_id = $3 and state = 'running'
 )
 select id from redeliveries where shard_id = $1 and id = $2 and project_id = $3

@@ -2,6 +2,7 @@ import { shardOfUuid } from "../../core/ids/ids.ts";
 import type { Database } from "../db/database.ts";
 import type { RedeliveryFilter } from "./find-redeliveries.ts";
 import { firstIdAt } from "../sql/id-range.ts";
+import { timeFrom } from "../sql/time.ts";
 
 export interface NewRedelivery extends RedeliveryFilter {
   readonly id: string;
@@ -16,8 +17,8 @@ insert into redeliveries (
   shard_id, id, project_id, state, is_dry_run, status, event_type, callback_origin,
   created_after, created_before, per_second, position_id, created_at
 )
-select $1, $2, $3, 'running', $4, $5, $6, $7, to_timestamp($8::float8 / 1000),
-  to_timestamp($9::float8 / 1000), $10, $11, to_timestamp($12::float8 / 1000)
+select $1, $2, $3, 'running', $4, $5, $6, $7, ${timeFrom("$8")},
+  ${timeFrom("$9")}, $10, $11, ${timeFrom("$12")}
 where $13 > (select count(*) from redeliveries where project_id = $3 and state = 'running')
 returning id
 `;

@@ -2,6 +2,7 @@ import type { EventType } from "../../core/delivery/event.ts";
 import { arrayLiteral } from "../sql/array-literal.ts";
 import type { Database } from "../db/database.ts";
 import { DUE_ROWS_MAX, type DuePosition } from "./find-due-deliveries.ts";
+import { epochMs, timeFrom } from "../sql/time.ts";
 
 /** A delivery that has been due for a while, with what it takes to give it up. */
 export interface HeldBackDelivery {
@@ -21,15 +22,15 @@ const FIND = `
 with due as materialized (
   select * from deliveries
   where project_id = $1 and callback_origin = $2 and shard_id = any ($3::text::smallint[])
-    and next_attempt_at <= to_timestamp($4::float8 / 1000)
-    and (next_attempt_at, id) > (to_timestamp($5::float8 / 1000), $6::uuid)
+    and next_attempt_at <= ${timeFrom("$4")}
+    and (next_attempt_at, id) > (${timeFrom("$5")}, $6::uuid)
   order by next_attempt_at, id
   limit ${DUE_ROWS_MAX}
 )
 select delivery.id, delivery.shard_id as "shardId", subscription_id as "subscriptionId",
   event_type as "eventType", job.job_id as "jobId",
   attempt_count as "attemptCount", attempts_before as "attemptsBefore",
-  round(date_part('epoch', next_attempt_at) * 1000) as "nextAttemptAtMs",
+  ${epochMs("next_attempt_at")} as "nextAttemptAtMs",
   retry_schedule as "retrySchedule"
 from due as delivery
 join subscriptions as subscription

@@ -2,7 +2,7 @@ import type { DeliveryStatus } from "../../core/delivery/delivery-outcome.ts";
 import type { EventType } from "../../core/delivery/event.ts";
 import { shardOfUuid } from "../../core/ids/ids.ts";
 import type { Database } from "../db/database.ts";
-import { epochMs } from "../sql/epoch-ms.ts";
+import { epochMs, timeFrom } from "../sql/time.ts";
 import { firstIdAt } from "../sql/id-range.ts";
 import { pageOf, scanOf } from "../sql/page.ts";
 import type { Page, ScannedRow } from "../sql/page.ts";
@@ -60,7 +60,7 @@ with candidate as materialized (
 ),
 matching as (
   select ${DELIVERY_COLUMNS} from candidate
-  where ($5::float8 is null or created_at > to_timestamp($5::float8 / 1000))
+  where ($5::float8 is null or created_at > ${timeFrom("$5")})
     and ($6::text is null or status = $6)
     and ($7::text is null or callback_origin = $7)
 )
@@ -131,7 +131,7 @@ select ${DELIVERY_COLUMNS} from deliveries where shard_id = $1 and id = $2 and p
 const ATTEMPTS_SHOWN_MAX = 200;
 
 const ATTEMPTS = `
-select number, round(date_part('epoch', started_at) * 1000) as "startedAtMs",
+select number, ${epochMs("started_at")} as "startedAtMs",
   duration_ms as "durationMs", http_status as "httpStatus", error_code as "errorCode",
   error_message as "errorMessage", response_excerpt as "responseExcerpt"
 from attempts where shard_id = $1 and delivery_id = $2

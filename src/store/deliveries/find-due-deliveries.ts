@@ -1,5 +1,6 @@
 import { arrayLiteral } from "../sql/array-literal.ts";
 import type { Database } from "../db/database.ts";
+import { epochMs, timeFrom } from "../sql/time.ts";
 
 /** A delivery that waits, with no more than it takes to tell whether it is wanted in memory. */
 export interface DueDelivery {
@@ -30,11 +31,11 @@ export const DUE_ROWS_MAX = 2000;
 
 const FIND = `
 select id, shard_id as "shardId", project_id as "projectId", callback_origin as "callbackOrigin",
-  round(date_part('epoch', next_attempt_at) * 1000) as "nextAttemptAtMs"
+  ${epochMs("next_attempt_at")} as "nextAttemptAtMs"
 from deliveries
 where shard_id = any ($1::text::smallint[]) and status = 'pending'
-  and next_attempt_at <= to_timestamp($2::float8 / 1000)
-  and (next_attempt_at, id) > (to_timestamp($3::float8 / 1000), $4::uuid)
+  and next_attempt_at <= ${timeFrom("$2")}
+  and (next_attempt_at, id) > (${timeFrom("$3")}, $4::uuid)
 order by next_attempt_at, id
 limit ${DUE_ROWS_MAX}
 `;

@@ -4,6 +4,7 @@ import { arrayLiteral } from "../sql/array-literal.ts";
 import type { Database } from "../db/database.ts";
 import type { Page } from "../sql/page.ts";
 import type { RedeliverableStatus, RedeliveryState } from "../schema/redeliveries.ts";
+import { epochMs } from "../sql/time.ts";
 
 /** Which deliveries are meant. Times in epoch milliseconds. */
 export interface RedeliveryFilter {
@@ -35,11 +36,11 @@ export interface RedeliveryRecord extends RedeliveryFilter {
 const COLUMNS = `
   id, shard_id as "shardId", project_id as "projectId", state, is_dry_run as "isDryRun", status,
   event_type as "eventType", callback_origin as "callbackOrigin",
-  round(date_part('epoch', created_after) * 1000) as "createdAfterMs",
-  round(date_part('epoch', created_before) * 1000) as "createdBeforeMs",
+  ${epochMs("created_after")} as "createdAfterMs",
+  ${epochMs("created_before")} as "createdBeforeMs",
   per_second as "perSecond", position_id as "positionId", matched, redelivered, skipped,
-  round(date_part('epoch', created_at) * 1000) as "createdAtMs",
-  round(date_part('epoch', finished_at) * 1000) as "finishedAtMs"`;
+  ${epochMs("created_at")} as "createdAtMs",
+  ${epochMs("finished_at")} as "finishedAtMs"`;
 
 const FIND = `
 select ${COLUMNS} from redeliveries where shard_id = $1 and id = $2 and project_id = $3

@@ -6,6 +6,7 @@ import { IS_PENDING } from "../sql/is-pending.ts";
 import { FETCHES_RESULT, type OwedDelivery, WANTS_MOVEMENTS } from "../writes/record-events.ts";
 import { WHOLE_RESULT } from "../writes/result-parts.ts";
 import { rowSource } from "../sql/row-source.ts";
+import { epochMs, timeFrom } from "../sql/time.ts";
 
 /** A delivery that waits, with everything that sending it takes. */
 export interface LoadedDelivery {
@@ -32,11 +33,11 @@ const SELECT = `
 select delivery.id, delivery.shard_id as "shardId", delivery.project_id as "projectId",
   subscription_id as "subscriptionId", event_id as "eventId", attempt_count as "attemptCount",
   attempts_before as "attemptsBefore",
-  round(date_part('epoch', next_attempt_at) * 1000) as "nextAttemptAtMs",
+  ${epochMs("next_attempt_at")} as "nextAttemptAtMs",
   callback_url as "callbackUrl", delivery.callback_origin as "callbackOrigin", payload, metadata,
   headers, secret, retry_schedule as "retrySchedule", signatures, trace,
   ${WANTS_MOVEMENTS} as "wantsMovements", ${FETCHES_RESULT} as "fetchResult", event.type,
-  round(date_part('epoch', occurred_at) * 1000) as "occurredAtMs",
+  ${epochMs("occurred_at")} as "occurredAtMs",
   event.job_id as "jobId", event.provider, upstream_created_at as "createdAt",
   upstream_updated_at as "updatedAt", error, result_bytes as "resultBytes",
   "wasTooLarge",
@@ -87,8 +88,8 @@ const loadOfOrigin = (rowsMax: number): string => `
 with due as materialized (
   select * from deliveries
   where project_id = $2 and callback_origin = $3 and shard_id = any ($4::text::smallint[])
-    and next_attempt_at <= to_timestamp($5::float8 / 1000)
-    and (next_attempt_at, id) > (to_timestamp($6::float8 / 1000), $7::uuid)
+    and next_attempt_at <= ${timeFrom("$5")}
+    and (next_attempt_at, id) > (${timeFrom("$6")}, $7::uuid)
   order by next_attempt_at, id
   limit ${rowsMax}
 )

@@ -2,6 +2,7 @@ import { shardOfUuid } from "../../core/ids/ids.ts";
 import type { Database } from "../db/database.ts";
 import { DELIVERY_COLUMNS } from "./find-deliveries.ts";
 import type { DeliveryRecord } from "./find-deliveries.ts";
+import { timeFrom } from "../sql/time.ts";
 
 export type RedeliverOutcome =
   | { readonly kind: "scheduled"; readonly delivery: DeliveryRecord }
@@ -24,7 +25,7 @@ returning jobs.id
 const REDELIVER = `
 update deliveries set
   status = 'pending', attempts_before = attempt_count, finished_at = null,
-  next_attempt_at = to_timestamp($4::float8 / 1000)
+  next_attempt_at = ${timeFrom("$4")}
 where shard_id = $1 and id = $2 and project_id = $3 and status <> 'canceled'
   and not exists (
     select 1 from subscriptions

@@ -2,6 +2,7 @@ import type { EventContent } from "../../core/delivery/event.ts";
 import { shardOfUuid } from "../../core/ids/ids.ts";
 import type { Database } from "../db/database.ts";
 import { WHOLE_RESULT } from "../writes/result-parts.ts";
+import { epochMs } from "../sql/time.ts";
 
 /** One stored event. Ids are UUIDs, times epoch milliseconds, JSON raw. */
 export interface EventRecord extends EventContent {
@@ -11,7 +12,7 @@ export interface EventRecord extends EventContent {
 }
 
 const FIND = `
-select id, type, round(date_part('epoch', occurred_at) * 1000) as "occurredAtMs",
+select id, type, ${epochMs("occurred_at")} as "occurredAtMs",
   job_id as "jobId", provider, upstream_created_at as "createdAt",
   upstream_updated_at as "updatedAt", error, progress, result_fetch as "resultFetch", result_bytes > 0 as "hasResult",
   case when result_bytes between 1 and $4 then ${WHOLE_RESULT} end as result

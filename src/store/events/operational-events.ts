@@ -3,6 +3,7 @@ import { TOLD_EVERY_MS } from "../../core/delivery/operational-event.ts";
 import { arrayLiteral } from "../sql/array-literal.ts";
 import type { Database } from "../db/database.ts";
 import { rowSource } from "../sql/row-source.ts";
+import { epochMs, timeFrom } from "../sql/time.ts";
 
 /** News of one subject, gathered by one node. */
 export interface OperationalEventRow {
@@ -34,7 +35,7 @@ insert into operational_events as known (
   shard_id, project_id, subject, id, type, data, occurrences, occurred_at, due_at
 )
 select "shardId", "projectId", subject, id, type, data, occurrences,
-  to_timestamp("occurredAtMs" / 1000), to_timestamp("occurredAtMs" / 1000)
+  ${timeFrom('"occurredAtMs"')}, ${timeFrom('"occurredAtMs"')}
 from ${INPUT.sql}
 order by "shardId", "projectId", subject
 on conflict (shard_id, project_id, subject) do update set
@@ -71,11 +72,11 @@ const FIND_DUE = `
 with due as materialized (
   select *, row_number() over (partition by project_id order by due_at) as place
   from operational_events
-  where shard_id = any ($1::text::smallint[]) and due_at <= to_timestamp($2::float8 / 1000)
+  where shard_id = any ($1::text::smallint[]) and due_at <= ${timeFrom("$2")}
     and project_id <> all ($3::text::uuid[])
 )
 select shard_id as "shardId", project_id as "projectId", subject, id, type, data, occurrences,
-  round(date_part('epoch', occurred_at) * 1000) as "occurredAtMs", attempt_count as "attemptCount"
+  ${epochMs("occurred_at")} as "occurredAtMs", attempt_count as "attemptCount"
 from due where place <= ${DUE_ROWS_PER_PROJECT_MAX}
 order by due_at limit ${DUE_ROWS_MAX}
 `;
@@ -98,15 +99,15 @@ export function findDueOperationalEvents(
 // What came while this one was being sent waits its minute too, and does not count what was told.
 const SETTLE = `
 update operational_events set
-  told_at = case when $9::boolean then to_timestamp($6::float8 / 1000) else told_at end,
+  told_at = case when $9::boolean then ${timeFrom("$6")} else told_at end,
   attempt_count = case when id = $4 then attempt_count + 1 else attempt_count end,
   occurrences = case
     when id <> $4 and $5::boolean and type = $10 then greatest(occurrences - $11::int, 1)
     else occurrences end,
   due_at = case
-    when id = $4 then to_timestamp($7::float8 / 1000)
+    when id = $4 then ${timeFrom("$7")}
     when $9::boolean then greatest(
-      due_at, to_timestamp(($6::float8 + ${TOLD_EVERY_MS}) / 1000))
+      due_at, ${timeFrom("($6::float8 + " + TOLD_EVERY_MS + ")")})
     else due_at end
 where shard_id = $1 and project_id = $2 and subject = $3
   and (id <> $4 or attempt_count = $8)

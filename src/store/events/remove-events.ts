@@ -1,6 +1,7 @@
 import type { Database } from "../db/database.ts";
 import { firstIdAt } from "../sql/id-range.ts";
 import type { RemovalStep, RemovedStep } from "../jobs/remove-ended-jobs.ts";
+import { timeFrom } from "../sql/time.ts";
 
 interface RemovedRow {
   readonly scanned_count: number;
@@ -66,7 +67,7 @@ with candidate as materialized (
 removed as (
   delete from redeliveries using candidate
   where redeliveries.shard_id = $1 and redeliveries.id = candidate.id
-    and finished_at < to_timestamp($5::float8 / 1000)
+    and finished_at < ${timeFrom("$5")}
   returning redeliveries.id
 )
 select (select count(*)::int from candidate) as scanned_count,

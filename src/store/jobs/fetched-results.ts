@@ -1,4 +1,5 @@
 import type { Database } from "../db/database.ts";
+import { epochMs, timeFrom } from "../sql/time.ts";
 
 /** A result that was fetched and stored, ahead of its job's ending. */
 export interface FetchedResult {
@@ -39,7 +40,7 @@ const CLAIM_HELD_S = 20;
 
 const CLAIM = `
 with before as materialized (
-  select event_id, note, round(date_part('epoch', fetched_at) * 1000) as fetched_at_ms
+  select event_id, note, ${epochMs("fetched_at")} as fetched_at_ms
   from fetched_results where shard_id = $1 and job_row_id = $2
 ),
 claimed as (
@@ -84,7 +85,7 @@ on conflict (shard_id, event_id, number) do nothing
 
 const KEEP = `
 insert into fetched_results (shard_id, job_row_id, event_id, note, fetched_at)
-values ($1, $2, $3, $4, to_timestamp($5::float8 / 1000))
+values ($1, $2, $3, $4, ${timeFrom("$5")})
 on conflict (shard_id, job_row_id) do update set
   event_id = excluded.event_id, note = excluded.note, fetched_at = excluded.fetched_at
 where fetched_results.note = ${FETCHING}

@@ -3,6 +3,7 @@ import { arrayLiteral } from "../sql/array-literal.ts";
 import type { Database } from "../db/database.ts";
 import { rowSource } from "../sql/row-source.ts";
 import type { JobStatus } from "../schema/schema.ts";
+import { epochMs } from "../sql/time.ts";
 
 /** A live job as the watch list needs it. Times in epoch milliseconds. */
 export interface LiveJob {
@@ -36,10 +37,10 @@ interface OtherJob {
 const COLUMNS = `
   jobs.id, shard_id as "shardId", project_id as "projectId", connection_id as "connectionId", provider,
   provider_version_id as "providerVersionId", job_id as "jobId", params, status,
-  round(date_part('epoch', accepted_at) * 1000) as "acceptedAtMs",
-  round(date_part('epoch', deadline_at) * 1000) as "deadlineAtMs",
+  ${epochMs("accepted_at")} as "acceptedAtMs",
+  ${epochMs("deadline_at")} as "deadlineAtMs",
   wanted_events as "wantedEvents", processing_event_id is not null as "processingAnnounced", seen, poll_count as "pollCount",
-  round(date_part('epoch', last_polled_at) * 1000) as "lastPolledAtMs",
+  ${epochMs("last_polled_at")} as "lastPolledAtMs",
   last_error as "lastError", progress
 `;
 

@@ -1,6 +1,7 @@
 import { arrayLiteral } from "../sql/array-literal.ts";
 import type { Database } from "../db/database.ts";
 import { firstIdAt } from "../sql/id-range.ts";
+import { timeFrom } from "../sql/time.ts";
 
 /** A stretch of a shard's rows, in the order of their ids. */
 export interface RemovalStep {
@@ -28,8 +29,8 @@ const SUBSCRIPTIONS_REMOVED_MAX = 500;
 // Ids begin with the time of acceptance, so the range holds all that is old enough, without an
 // index that every update would have to keep. What runs is passed over.
 const IS_OVER = `
-(ended_at < to_timestamp($3::float8 / 1000)
-  or (status = 'unwatched' and ended_at is null and deadline_at < to_timestamp($3::float8 / 1000)))`;
+(ended_at < ${timeFrom("$3")}
+  or (status = 'unwatched' and ended_at is null and deadline_at < ${timeFrom("$3")}))`;
 
 const FIND = `
 with candidate as materialized (
@@ -75,9 +76,9 @@ idle as materialized (
       on delivery.shard_id = $1 and delivery.subscription_id = subscription.id
     where subscription.shard_id = $1 and subscription.job_row_id = locked.id
       and (
-        subscription.created_at >= to_timestamp($3::float8 / 1000)
+        subscription.created_at >= ${timeFrom("$3")}
         or delivery.status = 'pending'
-        or coalesce(delivery.finished_at, delivery.created_at) >= to_timestamp($3::float8 / 1000)
+        or coalesce(delivery.finished_at, delivery.created_at) >= ${timeFrom("$3")}
       )
   )
 ),

@@ -2,6 +2,7 @@ import type { EventContent } from "../../core/delivery/event.ts";
 import type { LoadedDelivery } from "../deliveries/load-deliveries.ts";
 import { FETCHES_RESULT, type OwedDelivery, WANTS_MOVEMENTS } from "../writes/record-events.ts";
 import { WHOLE_RESULT } from "../writes/result-parts.ts";
+import { epochMs } from "../sql/time.ts";
 
 /**
  * In SQL, of row sources named `subscription` and `event`: all that a message is made from besides
@@ -14,7 +15,7 @@ export const MESSAGE_COLUMNS = (inlineResultBytesMax: string): string => `
   subscription.callback_origin as "callbackOrigin", payload, metadata, headers, secret,
   retry_schedule as "retrySchedule", signatures, trace, 0 as "nextAttemptAtMs",
   ${WANTS_MOVEMENTS} as "wantsMovements", ${FETCHES_RESULT} as "fetchResult", event.type,
-  round(date_part('epoch', occurred_at) * 1000) as "occurredAtMs",
+  ${epochMs("occurred_at")} as "occurredAtMs",
   event.job_id as "jobId", event.provider, upstream_created_at as "createdAt",
   upstream_updated_at as "updatedAt", error, result_bytes as "resultBytes",
   case when payload = 'full' and result_bytes between 1 and ${inlineResultBytesMax}

@@ -1,68 +1,78 @@
+import {
+  and,
+  desc,
+  eq,
+  getTableColumns,
+  gt,
+  gte,
+  isNotNull,
+  isNull,
+  lt,
+  ne,
+  not,
+  notExists,
+  or,
+  sql,
+} from "drizzle-orm";
+import { alias } from "drizzle-orm/pg-core";
 import { hashApiKey } from "../../runtime/secrets/api-key.ts";
-import { arrayLiteral } from "../sql/array-literal.ts";
 import type { Sql } from "../connection/connection.ts";
 import type { Database } from "../db/database.ts";
 import type { Scope } from "../../core/scopes.ts";
+import { apiKeys } from "../schema/schema.ts";
+import { beforeOrFirst } from "../sql/page.ts";
+import { excluded, isAnyOf, type Given, statement } from "../sql/statement.ts";
+import { timeOf } from "../sql/time.ts";
+import { LOCK_PROJECT } from "./lock-project.ts";
 
-/** An API key as stored: never the key itself. Times in epoch milliseconds. */
-export interface StoredApiKey {
-  readonly id: string;
-  readonly projectId: string;
-  readonly name: string;
-  readonly scopes: readonly Scope[];
-  readonly createdAtMs: number;
-  readonly expiresAtMs: number | null;
-  readonly revokedAtMs: number | null;
-}
+const { isReplaced, ...KNOWN_COLUMNS } = getTableColumns(apiKeys);
+const { keyHash, updatedAtMs, ...COLUMNS } = KNOWN_COLUMNS;
 
-/** The same as nodes keep it in memory. */
-export interface KnownApiKey extends StoredApiKey {
-  readonly keyHash: string;
-  readonly updatedAtMs: number;
-}
+/** An API key as nodes keep it in memory: never the key itself. */
+export type KnownApiKey = Readonly<Omit<typeof apiKeys.$inferSelect, "isReplaced">>;
+/** The same for people. */
+export type StoredApiKey = Omit<KnownApiKey, "keyHash" | "updatedAtMs">;
 
-const COLUMNS = `
-  id, project_id as "projectId", name, to_json(scopes) as scopes,
-  round(date_part('epoch', created_at) * 1000) as "createdAtMs",
-  round(date_part('epoch', expires_at) * 1000) as "expiresAtMs",
-  round(date_part('epoch', revoked_at) * 1000) as "revokedAtMs"`;
-
-const KNOWN_COLUMNS = `
-  ${COLUMNS}, key_hash as "keyHash",
-  round(date_part('epoch', updated_at) * 1000) as "updatedAtMs"`;
-
-const FIND_MANY = `
-select ${KNOWN_COLUMNS} from api_keys where key_hash = any ($1::text::text[])
-`;
+const FIND_MANY = statement((orm, given: Given<{ keyHashes: readonly string[] }>) =>
+  orm.select(KNOWN_COLUMNS).from(apiKeys).where(isAnyOf(keyHash, given.keyHashes)),
+);
 
 /** The keys of these hashes that exist, expired and revoked ones included. */
 export function findApiKeys(
   database: Database,
   keyHashes: readonly string[],
 ): Promise<KnownApiKey[]> {
-  return database.run("find-api-keys", (sql) =>
-    sql.unsafe<KnownApiKey[]>(FIND_MANY, [arrayLiteral(keyHashes)], { prepare: true }),
-  );
+  return database.run("find-api-keys", (sql) => FIND_MANY(sql, { keyHashes }));
 }
 
-const LOAD_USABLE = `
-select ${KNOWN_COLUMNS} from api_keys
-where revoked_at is null and (expires_at is null or expires_at > now())
-order by updated_at desc limit $1
-`;
+const IS_USABLE = and(
+  isNull(apiKeys.revokedAtMs),
+  or(isNull(apiKeys.expiresAtMs), gt(apiKeys.expiresAtMs, sql`now()`)),
+);
+
+const LOAD_USABLE = statement((orm, given: Given<{ limit: number }>) =>
+  orm
+    .select(KNOWN_COLUMNS)
+    .from(apiKeys)
+    .where(IS_USABLE)
+    .orderBy(desc(updatedAtMs))
+    .limit(given.limit),
+);
 
 /** The usable keys of all projects, those that changed last first. */
 export function loadUsableApiKeys(database: Database, limit: number): Promise<KnownApiKey[]> {
-  return database.run("load-usable-api-keys", (sql) =>
-    sql.unsafe<KnownApiKey[]>(LOAD_USABLE, [limit], { prepare: true }),
-  );
+  return database.run("load-usable-api-keys", (sql) => LOAD_USABLE(sql, { limit }));
 }
 
-const LOAD_CHANGED = `
-select ${KNOWN_COLUMNS} from api_keys
-where updated_at >= to_timestamp($1::float8 / 1000) or revoked_at >= to_timestamp($1::float8 / 1000)
-order by updated_at, id
-`;
+const LOAD_CHANGED = statement((orm, given: Given<{ sinceMs: number }>) =>
+  orm
+    .select(KNOWN_COLUMNS)
+    .from(apiKeys)
+    .where(
+      or(gte(updatedAtMs, timeOf(given.sinceMs)), gte(apiKeys.revokedAtMs, timeOf(given.sinceMs))),
+    )
+    .orderBy(updatedAtMs, apiKeys.id),
+);
 
 /** The keys that were made or changed since, revoked ones included. */
 export function loadChangedApiKeys(
@@ -70,14 +80,19 @@ export function loadChangedApiKeys(
   changedSinceMs: number,
 ): Promise<KnownApiKey[]> {
   return database.run("load-changed-api-keys", (sql) =>
-    sql.unsafe<KnownApiKey[]>(LOAD_CHANGED, [changedSinceMs], { prepare: true }),
+    LOAD_CHANGED(sql, { sinceMs: changedSinceMs }),
   );
 }
 
-const LIST = `
-select ${COLUMNS} from api_keys
-where project_id = $1 and ($2::uuid is null or id < $2) order by id desc limit $3
-`;
+const LIST = statement(
+  (orm, given: Given<{ projectId: string; beforeId: string; limit: number }>) =>
+    orm
+      .select(COLUMNS)
+      .from(apiKeys)
+      .where(and(eq(apiKeys.projectId, given.projectId), lt(apiKeys.id, given.beforeId)))
+      .orderBy(desc(apiKeys.id))
+      .limit(given.limit),
+);
 
 /** The project's keys, newest first, from below the id given. */
 export function listApiKeys(
@@ -85,9 +100,7 @@ export function listApiKeys(
   query: { readonly projectId: string; readonly beforeId: string | null; readonly limit: number },
 ): Promise<StoredApiKey[]> {
   return database.run("list-api-keys", (sql) =>
-    sql.unsafe<StoredApiKey[]>(LIST, [query.projectId, query.beforeId, query.limit], {
-      prepare: true,
-    }),
+    LIST(sql, { ...query, beforeId: beforeOrFirst(query.beforeId) }),
   );
 }
 
@@ -101,38 +114,100 @@ export interface NewApiKey {
   readonly expiresAtMs: number | null;
 }
 
-const CREATE = `
-insert into api_keys (id, project_id, name, key_hash, scopes, created_at, expires_at)
-values ($1, $2, $3, $4, $5::text::text[], to_timestamp($6::float8 / 1000), to_timestamp($7::float8 / 1000))
-`;
+const CREATE = statement(
+  (
+    orm,
+    given: Given<{
+      id: string;
+      projectId: string;
+      name: string;
+      keyHash: string;
+      scopes: readonly Scope[];
+      nowMs: number;
+      expiresAtMs: number | null;
+    }>,
+  ) =>
+    orm.insert(apiKeys).values({
+      id: given.id,
+      projectId: given.projectId,
+      name: given.name,
+      keyHash: given.keyHash,
+      scopes: given.scopes,
+      createdAtMs: given.nowMs,
+      expiresAtMs: given.expiresAtMs,
+    }),
+);
 
 export async function createApiKey(database: Database, key: NewApiKey): Promise<void> {
   await database.run("create-api-key", (sql) => insertKey(sql, key));
 }
 
 function insertKey(sql: Sql, key: NewApiKey): Promise<unknown> {
-  const scopes = arrayLiteral(key.scopes);
-  const { id, projectId, name, nowMs, expiresAtMs } = key;
-  const values = [id, projectId, name, hashApiKey(key.key), scopes, nowMs, expiresAtMs];
-  return sql.unsafe(CREATE, values, { prepare: true });
+  return CREATE(sql, { ...key, keyHash: hashApiKey(key.key) });
 }
 
-const ENSURE = `
-with replaced as (
-  update api_keys set
-    revoked_at = to_timestamp($6::float8 / 1000), is_replaced = true, updated_at = now()
-  where project_id = $2 and name = $3 and key_hash <> $4 and revoked_at is null
-    and not exists (
-      select from api_keys where key_hash = $4 and revoked_at is not null and not is_replaced
-    )
-)
-insert into api_keys as held (id, project_id, name, key_hash, scopes, created_at)
-values ($1, $2, $3, $4, $5::text::text[], to_timestamp($6::float8 / 1000))
-on conflict (key_hash) do update set
-  scopes = excluded.scopes, expires_at = null, is_replaced = false, updated_at = excluded.updated_at,
-  revoked_at = case when not held.is_replaced then held.revoked_at end
-returning revoked_at is not null as "isRevoked", xmax = 0 as "isNew"
-`;
+const held = alias(apiKeys, "held");
+
+const ENSURE = statement(
+  (
+    orm,
+    given: Given<{
+      id: string;
+      projectId: string;
+      name: string;
+      keyHash: string;
+      scopes: readonly Scope[];
+      nowMs: number;
+    }>,
+  ) => {
+    const revoked = orm
+      .select({ id: held.id })
+      .from(held)
+      .where(
+        and(eq(held.keyHash, given.keyHash), isNotNull(held.revokedAtMs), not(held.isReplaced)),
+      );
+    const replaced = orm.$with("replaced").as(
+      orm
+        .update(apiKeys)
+        .set({ revokedAtMs: timeOf(given.nowMs), isReplaced: true, updatedAtMs: sql`now()` })
+        .where(
+          and(
+            eq(apiKeys.projectId, given.projectId),
+            eq(apiKeys.name, given.name),
+            ne(keyHash, given.keyHash),
+            isNull(apiKeys.revokedAtMs),
+            notExists(revoked),
+          ),
+        )
+        .returning({ id: apiKeys.id }),
+    );
+    return orm
+      .with(replaced)
+      .insert(apiKeys)
+      .values({
+        id: given.id,
+        projectId: given.projectId,
+        name: given.name,
+        keyHash: given.keyHash,
+        scopes: given.scopes,
+        createdAtMs: given.nowMs,
+      })
+      .onConflictDoUpdate({
+        target: keyHash,
+        set: {
+          scopes: excluded(apiKeys.scopes),
+          expiresAtMs: null,
+          isReplaced: false,
+          updatedAtMs: excluded(updatedAtMs),
+          revokedAtMs: sql`case when not ${isReplaced} then ${apiKeys.revokedAtMs} end`,
+        },
+      })
+      .returning({
+        isRevoked: sql<boolean>`${isNotNull(apiKeys.revokedAtMs)}`,
+        isNew: sql<boolean>`xmax = 0`,
+      });
+  },
+);
 
 /**
  * Makes this key the only valid one of its name; harmless when repeated. A key that was revoked stays
@@ -144,50 +219,49 @@ export async function ensureApiKey(
   key: Omit<NewApiKey, "expiresAtMs">,
 ): Promise<"added" | "kept" | "revoked"> {
   const [row] = await database.run("ensure-api-key", (sql) =>
-    sql.unsafe<{ isRevoked: boolean; isNew: boolean }[]>(
-      ENSURE,
-      [key.id, key.projectId, key.name, hashApiKey(key.key), arrayLiteral(key.scopes), key.nowMs],
-      { prepare: true },
-    ),
+    ENSURE(sql, { ...key, keyHash: hashApiKey(key.key) }),
   );
   if (row?.isRevoked === true) return "revoked";
   return row?.isNew === true ? "added" : "kept";
 }
 
-// Nodes that start together on an empty database take turns, or each would add a key of its own.
-const LOCK_PROJECT = `update projects set name = name where id = $1`;
-
-const COUNT_USABLE = `
-select count(*)::int as count from api_keys
-where project_id = $1 and revoked_at is null and (expires_at is null or expires_at > now())
-`;
+const COUNT_USABLE = statement((orm, given: Given<{ projectId: string }>) =>
+  orm
+    .select({ count: sql<number>`count(*)::int` })
+    .from(apiKeys)
+    .where(and(eq(apiKeys.projectId, given.projectId), IS_USABLE)),
+);
 
 /** Creates the key unless the project has a usable one; true when it was created. */
 export function createFirstApiKey(database: Database, key: NewApiKey): Promise<boolean> {
+  const { projectId } = key;
   return database.transaction("create-first-api-key", async (sql) => {
-    await sql.unsafe(LOCK_PROJECT, [key.projectId]);
-    const [usable] = await sql.unsafe<{ count: number }[]>(COUNT_USABLE, [key.projectId]);
+    // Nodes that start together on an empty database take turns, or each would add a key of its own.
+    await LOCK_PROJECT(sql, { projectId });
+    const [usable] = await COUNT_USABLE(sql, { projectId });
     if (usable === undefined || usable.count > 0) return false;
     await insertKey(sql, key);
     return true;
   });
 }
 
-const REVOKE = `
-update api_keys set
-  revoked_at = coalesce(revoked_at, to_timestamp($3::float8 / 1000)),
-  is_replaced = false, updated_at = now()
-where id = $1 and project_id = $2
-returning ${KNOWN_COLUMNS}
-`;
+const REVOKE = statement((orm, given: Given<{ id: string; projectId: string; nowMs: number }>) =>
+  orm
+    .update(apiKeys)
+    .set({
+      revokedAtMs: sql`coalesce(${apiKeys.revokedAtMs}, ${timeOf(given.nowMs)})`,
+      isReplaced: false,
+      updatedAtMs: sql`now()`,
+    })
+    .where(and(eq(apiKeys.id, given.id), eq(apiKeys.projectId, given.projectId)))
+    .returning(KNOWN_COLUMNS),
+);
 
 /** Revokes a key for good. Returns it, or null when the project has no such key. */
 export async function revokeApiKey(
   database: Database,
   key: { readonly projectId: string; readonly id: string; readonly nowMs: number },
 ): Promise<KnownApiKey | null> {
-  const [row] = await database.run("revoke-api-key", (sql) =>
-    sql.unsafe<KnownApiKey[]>(REVOKE, [key.id, key.projectId, key.nowMs], { prepare: true }),
-  );
+  const [row] = await database.run("revoke-api-key", (sql) => REVOKE(sql, key));
   return row ?? null;
 }

@@ -1,6 +1,12 @@
-import type { AuditAction, AuditDetails } from "../../core/audit-action.ts";
+import { and, desc, eq, inArray, lt, sql } from "drizzle-orm";
+import { alias } from "drizzle-orm/pg-core";
 import type { Database } from "../db/database.ts";
-import { epochMs } from "../sql/epoch-ms.ts";
+import { auditLog } from "../schema/audit-log.ts";
+import { beforeOrFirst } from "../sql/page.ts";
+import { type Given, statement, template } from "../sql/statement.ts";
+
+/** An entry as it is stored. */
+export type AuditEntry = Readonly<typeof auditLog.$inferSelect>;
 
 /** Who makes a change. */
 export type AuditActor =
@@ -8,15 +14,9 @@ export type AuditActor =
   /** One of the operator's commands, or the start of the gateway with other settings. */
   | { readonly kind: "operator"; readonly command: string };
 
-/** One change. */
-export interface AuditNote {
-  readonly projectId: string;
-  readonly action: AuditAction;
-  /** The public id of what was changed, or its name. */
-  readonly subject: string;
-  /** Never a secret. */
-  readonly details?: AuditDetails;
-}
+/** One change; its details never hold a secret. */
+export type AuditNote = Pick<AuditEntry, "projectId" | "action" | "subject"> &
+  Partial<Pick<AuditEntry, "details">>;
 
 export interface AuditPorts {
   readonly actor: AuditActor;
@@ -25,10 +25,18 @@ export interface AuditPorts {
   readonly log: { info(fields: object, message: string): void };
 }
 
-const NOTE = `
-insert into audit_log (id, project_id, action, subject, details, key_id, command, address)
-values ($1, $2, $3, $4, $5::text::jsonb, $6, $7, $8)
-`;
+const NOTE = statement((orm, given: Given<Omit<AuditEntry, "createdAtMs">>) =>
+  orm.insert(auditLog).values({
+    id: given.id,
+    projectId: given.projectId,
+    action: given.action,
+    subject: given.subject,
+    details: given.details,
+    keyId: given.keyId,
+    command: given.command,
+    address: given.address,
+  }),
+);
 
 /**
  * Makes changes and the audit log's entries about them in one transaction, so that there is neither
@@ -42,43 +50,34 @@ export async function audited<T>(
   work: (within: Database, note: (change: AuditNote) => void) => Promise<T>,
 ): Promise<T> {
   const notes: AuditNote[] = [];
-  const result = await database.transaction(name, async (sql, orm) => {
+  const result = await database.transaction(name, async (sql) => {
     // A transaction that is begun again notes its changes again.
     notes.length = 0;
     const within: Database = {
-      run: (_name, statement) => statement(sql, orm),
-      transaction: (_name, statements) => statements(sql, orm),
+      run: (_name, statement) => statement(sql),
+      transaction: (_name, statements) => statements(sql),
     };
     const done = await work(within, (change) => void notes.push(change));
-    for (const { projectId, action, subject, details = {} } of notes) {
-      const [keyId, command, address] =
-        actor.kind === "api_key" ? [actor.keyId, null, actor.address] : [null, actor.command, null];
-      const what = [newId(), projectId, action, subject, JSON.stringify(details)];
-      await sql.unsafe(NOTE, [...what, keyId, command, address]);
-    }
+    const who =
+      actor.kind === "api_key"
+        ? { keyId: actor.keyId, command: null, address: actor.address }
+        : { keyId: null, command: actor.command, address: null };
+    for (const change of notes) await NOTE(sql, { details: {}, ...change, ...who, id: newId() });
     return done;
   });
   for (const note of notes) log.info({ ...note, actor }, "audit");
   return result;
 }
 
-/** An entry as it is stored. */
-export interface AuditEntry extends Required<AuditNote> {
-  readonly id: string;
-  /** Null for a command's. */
-  readonly keyId: string | null;
-  /** Null for a change through the API. */
-  readonly command: string | null;
-  readonly address: string | null;
-  readonly createdAtMs: number;
-}
-
-const LIST = `
-select id, project_id as "projectId", action, subject, details, key_id as "keyId", command, address,
-  ${epochMs("created_at")} as "createdAtMs"
-from audit_log
-where project_id = $1 and ($2::uuid is null or id < $2) order by id desc limit $3
-`;
+const LIST = statement(
+  (orm, given: Given<{ projectId: string; beforeId: string; limit: number }>) =>
+    orm
+      .select()
+      .from(auditLog)
+      .where(and(eq(auditLog.projectId, given.projectId), lt(auditLog.id, given.beforeId)))
+      .orderBy(desc(auditLog.id))
+      .limit(given.limit),
+);
 
 /** The project's entries, newest first, from below the id given. */
 export function listAuditEntries(
@@ -86,38 +85,46 @@ export function listAuditEntries(
   query: { readonly projectId: string; readonly beforeId: string | null; readonly limit: number },
 ): Promise<AuditEntry[]> {
   return database.run("list-audit-entries", (sql) =>
-    sql.unsafe<AuditEntry[]>(LIST, [query.projectId, query.beforeId, query.limit], {
-      prepare: true,
-    }),
+    LIST(sql, { ...query, beforeId: beforeOrFirst(query.beforeId) }),
   );
 }
 
 const ROWS_PER_STATEMENT_MAX = 5_000;
 
-const FORGET_OLD = `
-with old as (
-  select id from audit_log
-  where created_at < now() - make_interval(secs => $1::float8 / 1000)
-  limit ${ROWS_PER_STATEMENT_MAX}
-)
-delete from audit_log using old where audit_log.id = old.id
-`;
+const FORGET_OLD = statement((orm, given: Given<{ keptForMs: number }>) => {
+  const old = orm
+    .select({ id: auditLog.id })
+    .from(auditLog)
+    .where(
+      lt(
+        auditLog.createdAtMs,
+        sql`now() - make_interval(secs => ${given.keptForMs}::float8 / 1000)`,
+      ),
+    )
+    .limit(ROWS_PER_STATEMENT_MAX);
+  return orm.delete(auditLog).where(inArray(auditLog.id, old));
+});
 
-const FORGET_BEYOND = `
+const newest = alias(auditLog, "newest");
+
+const FORGET_BEYOND = template(
+  (given: Given<{ rowsMax: number }>) => sql`
 with full_projects as (
-  select project_id from audit_log group by project_id having count(*) > $1::integer
+  select ${auditLog.projectId} from ${auditLog}
+  group by ${auditLog.projectId} having count(*) > ${given.rowsMax}::integer
 ), cut as (
   select project_id, (
-    select id from audit_log as newest where newest.project_id = full_projects.project_id
-    order by id desc offset $1::integer limit 1
+    select ${newest.id} from ${auditLog} as ${newest} where ${newest.projectId} = full_projects.project_id
+    order by ${newest.id} desc offset ${given.rowsMax}::integer limit 1
   ) as id
   from full_projects
 ), old as (
-  select audit_log.id from cut join audit_log using (project_id)
-  where audit_log.id <= cut.id limit ${ROWS_PER_STATEMENT_MAX}
+  select ${auditLog.id} from cut join ${auditLog} on ${auditLog.projectId} = cut.project_id
+  where ${auditLog.id} <= cut.id limit ${ROWS_PER_STATEMENT_MAX}
 )
-delete from audit_log using old where audit_log.id = old.id
-`;
+delete from ${auditLog} using old where ${auditLog.id} = old.id
+`,
+);
 
 /**
  * Removes entries that are older than `keptForMs`, and of each project the oldest beyond `rowsMax`; a
@@ -128,10 +135,10 @@ export async function forgetAuditEntries(
   { keptForMs, rowsMax }: { readonly keptForMs: number; readonly rowsMax: number },
 ): Promise<number> {
   const old = await database.run("forget-old-audit-entries", (sql) =>
-    sql.unsafe(FORGET_OLD, [keptForMs], { prepare: true }),
+    FORGET_OLD(sql, { keptForMs }),
   );
   const beyond = await database.run("forget-audit-entries-beyond", (sql) =>
-    sql.unsafe(FORGET_BEYOND, [rowsMax], { prepare: true }),
+    FORGET_BEYOND(sql, { rowsMax }),
   );
   return old.count + beyond.count;
 }

@@ -1,21 +1,30 @@
+import { and, eq, isNull, sql } from "drizzle-orm";
 import type { Database } from "../db/database.ts";
+import { projects } from "../schema/projects.ts";
+import { connections } from "../schema/schema.ts";
+import { excluded, type Given, statement } from "../sql/statement.ts";
 
-const ENSURE_PROJECT = `
-with added as (
-  insert into projects (id, name, created_at) values ($1, $2, now())
-  on conflict (name) do nothing returning id
-)
-select id from added union all select id from projects where name = $2
-`;
+const ENSURE_PROJECT = statement((orm, given: Given<{ id: string; name: string }>) => {
+  const added = orm.$with("added").as(
+    orm
+      .insert(projects)
+      .values({ id: given.id, name: given.name, createdAtMs: sql`now()` })
+      .onConflictDoNothing({ target: projects.name })
+      .returning({ id: projects.id }),
+  );
+  const known = orm.select({ id: projects.id }).from(projects).where(eq(projects.name, given.name));
+  return orm
+    .with(added)
+    .select({ id: sql<string | null>`coalesce((select ${added.id} from ${added}), (${known}))` })
+    .from(sql`(select 1) as always`);
+});
 
 /** The id of the project of this name, which is created when there is none. */
 export async function ensureProject(
   database: Database,
   project: { readonly id: string; readonly name: string },
 ): Promise<string> {
-  const [row] = await database.run("ensure-project", (sql) =>
-    sql.unsafe<{ id: string }[]>(ENSURE_PROJECT, [project.id, project.name]),
-  );
+  const [row] = await database.run("ensure-project", (sql) => ENSURE_PROJECT(sql, project));
   // Another node may have added it after this statement's snapshot was taken.
   return row?.id ?? ensureProject(database, project);
 }
@@ -35,24 +44,62 @@ export interface ConnectionFromEnvironment {
   isCurrent(stored: { readonly id: string; readonly environment: string }): boolean;
 }
 
-const FIND_CONNECTION = `
-select id, environment from connections
-where project_id = $1 and provider = $2 and name = $3 and deleted_at is null
-`;
+type ConnectionKey = Pick<ConnectionFromEnvironment, "projectId" | "provider" | "name">;
 
-const ENSURE_CONNECTION = `
-insert into connections as connection (
-  id, project_id, provider, name, base_url, credential, environment, created_at, updated_at
-)
-values ($1, $2, $3, $4, $5, $6, $7, now(), now())
-on conflict (project_id, provider, name) where deleted_at is null do update set
-  base_url = excluded.base_url, credential = excluded.credential, agreed_hosts = null,
-  environment = excluded.environment, credential_version = connection.credential_version + 1,
-  state = 'active', paused_reason = null, paused_at = null, probe_at = null, probes = 0,
-  updated_at = excluded.updated_at
-where connection.id = excluded.id
-returning id
-`;
+const FIND_CONNECTION = statement((orm, given: Given<ConnectionKey>) =>
+  orm
+    .select({ id: connections.id, environment: connections.environment })
+    .from(connections)
+    .where(
+      and(
+        eq(connections.projectId, given.projectId),
+        eq(connections.provider, given.provider),
+        eq(connections.name, given.name),
+        isNull(connections.deletedAtMs),
+      ),
+    ),
+);
+
+const ENSURE_CONNECTION = statement(
+  (
+    orm,
+    given: Given<
+      ConnectionKey & { id: string; baseUrl: string; credential: string; environment: string }
+    >,
+  ) =>
+    orm
+      .insert(connections)
+      .values({
+        id: given.id,
+        projectId: given.projectId,
+        provider: given.provider,
+        name: given.name,
+        baseUrl: given.baseUrl,
+        credential: given.credential,
+        environment: given.environment,
+        createdAtMs: sql`now()`,
+        updatedAtMs: sql`now()`,
+      })
+      .onConflictDoUpdate({
+        target: [connections.projectId, connections.provider, connections.name],
+        targetWhere: sql`deleted_at is null`,
+        set: {
+          baseUrl: excluded(connections.baseUrl),
+          credential: excluded(connections.credential),
+          agreedHosts: null,
+          environment: excluded(connections.environment),
+          credentialVersion: sql`${connections.credentialVersion} + 1`,
+          state: "active",
+          pausedReason: null,
+          pausedAtMs: null,
+          probeAtMs: null,
+          probes: 0,
+          updatedAtMs: excluded(connections.updatedAtMs),
+        },
+        setWhere: eq(connections.id, excluded(connections.id)),
+      })
+      .returning({ id: connections.id }),
+);
 
 /**
  * Makes the connection say what the environment says, but only when that is news: a credential
@@ -63,23 +110,14 @@ export async function ensureConnection(
   database: Database,
   wanted: ConnectionFromEnvironment,
 ): Promise<boolean> {
-  const { projectId, provider, name, baseUrl } = wanted;
-  const [stored] = await database.run("find-connection", (sql) =>
-    sql.unsafe<{ id: string; environment: string | null }[]>(FIND_CONNECTION, [
-      projectId,
-      provider,
-      name,
-    ]),
-  );
+  const [stored] = await database.run("find-connection", (sql) => FIND_CONNECTION(sql, wanted));
   if (stored !== undefined && stored.environment !== null) {
     const { id, environment } = stored;
     if (wanted.isCurrent({ id, environment })) return false;
   }
   const id = stored?.id ?? wanted.id;
-  const { credential, environment } = wanted.sealedFor(id);
-  const values = [id, projectId, provider, name, baseUrl, credential, environment];
   const rows = await database.run("ensure-connection", (sql) =>
-    sql.unsafe(ENSURE_CONNECTION, values),
+    ENSURE_CONNECTION(sql, { ...wanted, ...wanted.sealedFor(id), id }),
   );
   // Another node may have added it since: what was sealed for this id would not open in its row.
   return rows.length > 0 || ensureConnection(database, wanted);

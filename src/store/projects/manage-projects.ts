@@ -1,43 +1,34 @@
-import type { ProjectLimitValues } from "../../core/project-limits.ts";
+import { eq, getTableColumns, gte, Param, sql } from "drizzle-orm";
 import type { Database } from "../db/database.ts";
-import { epochMs } from "../sql/epoch-ms.ts";
-import type { ProjectSettings } from "../schema/projects.ts";
+import { projects, type ProjectSettings } from "../schema/projects.ts";
+import { type Given, statement } from "../sql/statement.ts";
+import { timeOf } from "../sql/time.ts";
+
+const { liveJobsAllowed: _, ...COLUMNS } = getTableColumns(projects);
 
 /** A project as a person looks at it. */
-export interface ProjectRecord {
-  readonly id: string;
-  readonly name: string;
-  readonly settings: ProjectSettings;
-  /** The operator's limits for this project; what is absent is the gateway's. */
-  readonly limits: Partial<ProjectLimitValues>;
-  readonly createdAtMs: number;
-  readonly updatedAtMs: number;
-}
+export type ProjectRecord = Readonly<Omit<typeof projects.$inferSelect, "liveJobsAllowed">>;
 
-const COLUMNS = `
-  id, name, settings, limits,
-  ${epochMs("created_at")} as "createdAtMs",
-  ${epochMs("updated_at")} as "updatedAtMs"`;
-
-const FIND = `select ${COLUMNS} from projects where id = $1`;
+const FIND = statement((orm, given: Given<{ id: string }>) =>
+  orm.select(COLUMNS).from(projects).where(eq(projects.id, given.id)),
+);
 
 export async function findProject(database: Database, id: string): Promise<ProjectRecord | null> {
-  const [row] = await database.run("find-project", (sql) =>
-    sql.unsafe<ProjectRecord[]>(FIND, [id], { prepare: true }),
-  );
+  const [row] = await database.run("find-project", (sql) => FIND(sql, { id }));
   return row ?? null;
 }
 
-const LOAD = `
-select ${COLUMNS} from projects
-where updated_at >= to_timestamp($1::float8 / 1000) order by updated_at, id
-`;
+const LOAD = statement((orm, given: Given<{ sinceMs: number }>) =>
+  orm
+    .select(COLUMNS)
+    .from(projects)
+    .where(gte(projects.updatedAtMs, timeOf(given.sinceMs)))
+    .orderBy(projects.updatedAtMs, projects.id),
+);
 
 /** The projects changed since. 0 loads all. */
 export function loadProjects(database: Database, changedSinceMs: number): Promise<ProjectRecord[]> {
-  return database.run("load-projects", (sql) =>
-    sql.unsafe<ProjectRecord[]>(LOAD, [changedSinceMs], { prepare: true }),
-  );
+  return database.run("load-projects", (sql) => LOAD(sql, { sinceMs: changedSinceMs }));
 }
 
 /** What is left out stays as it is; null goes back to the gateway's. */
@@ -45,13 +36,16 @@ export type ProjectSettingsChange = {
   readonly [Name in keyof ProjectSettings]?: ProjectSettings[Name] | null | undefined;
 };
 
-const CHANGE = `
-update projects set
-  settings = jsonb_strip_nulls(settings || $2::text::jsonb),
-  updated_at = now()
-where id = $1
-returning ${COLUMNS}
-`;
+const CHANGE = statement((orm, given: Given<{ id: string; change: ProjectSettingsChange }>) =>
+  orm
+    .update(projects)
+    .set({
+      settings: sql`jsonb_strip_nulls(${projects.settings} || ${new Param(given.change, projects.settings)}::text::jsonb)`,
+      updatedAtMs: sql`now()`,
+    })
+    .where(eq(projects.id, given.id))
+    .returning(COLUMNS),
+);
 
 /** Null when there is no such project. */
 export async function changeProjectSettings(
@@ -59,8 +53,6 @@ export async function changeProjectSettings(
   id: string,
   change: ProjectSettingsChange,
 ): Promise<ProjectRecord | null> {
-  const [row] = await database.run("change-project-settings", (sql) =>
-    sql.unsafe<ProjectRecord[]>(CHANGE, [id, JSON.stringify(change)], { prepare: true }),
-  );
+  const [row] = await database.run("change-project-settings", (sql) => CHANGE(sql, { id, change }));
   return row ?? null;
 }

@@ -1,25 +1,24 @@
+import { getTableName, sql } from "drizzle-orm";
+import type { PgTable } from "drizzle-orm/pg-core";
 import type { Database } from "../db/database.ts";
-import { epochMs } from "../sql/epoch-ms.ts";
+import { projectUsage } from "../schema/project-usage.ts";
+import { events, jobs } from "../schema/schema.ts";
+import { type Given, statement, template } from "../sql/statement.ts";
 
 /** What a project uses of the limits that are too many rows to count at each request. */
-export interface ProjectUsageRow {
-  readonly projectId: string;
-  readonly liveSubscriptions: number;
-  readonly owedDeliveries: number;
-  readonly storedBytes: number;
-  /** Epoch milliseconds; the same for all rows of a count. */
-  readonly countedAtMs: number;
-}
+export type ProjectUsageRow = Readonly<typeof projectUsage.$inferSelect>;
 
 /** Of larger tables a sample is read and scaled, so that counting costs the same however much there is. */
 const ROWS_READ_MAX = 100_000;
 
-const SAMPLE_PERCENTS = `
+const SAMPLE_PERCENTS = template(
+  (given: Given<{ rowsReadMax: number }>) => sql<{ name: string; percent: number }>`
 select relname as name,
-  least(100, greatest(0.01, 100.0 * $1::float8 / greatest(reltuples, 1)))::float8 as percent
-from pg_class where relname in ('jobs', 'events') and relkind in ('r', 'p')
+  least(100, greatest(0.01, 100.0 * ${given.rowsReadMax}::float8 / greatest(reltuples, 1)))::float8 as percent
+from pg_class where relname in (${getTableName(jobs)}, ${getTableName(events)}) and relkind in ('r', 'p')
   and relnamespace = current_schema()::regnamespace
-`;
+`,
+);
 
 const countSql = (jobsPercent: number, eventsPercent: number): string => `
 with counts as (
@@ -49,28 +48,17 @@ export async function countProjectUsage(
   database: Database,
   rowsReadMax = ROWS_READ_MAX,
 ): Promise<void> {
-  const rows = await database.run("size-tables", (sql) =>
-    sql.unsafe<{ name: string; percent: number }[]>(SAMPLE_PERCENTS, [rowsReadMax], {
-      prepare: true,
-    }),
-  );
-  const percentOf = (table: string): number =>
-    rows.find(({ name }) => name === table)?.percent ?? 100;
+  const rows = await database.run("size-tables", (sql) => SAMPLE_PERCENTS(sql, { rowsReadMax }));
+  const percentOf = (table: PgTable): number =>
+    rows.find(({ name }) => name === getTableName(table))?.percent ?? 100;
   // An argument of TABLESAMPLE can't be a parameter of a prepared statement on every version.
-  const text = countSql(percentOf("jobs"), percentOf("events"));
+  const text = countSql(percentOf(jobs), percentOf(events));
   await database.run("count-project-usage", (sql) => sql.unsafe(text));
 }
 
-const READ = `
-select project_id as "projectId", live_subscriptions::float8 as "liveSubscriptions",
-  owed_deliveries::float8 as "owedDeliveries", stored_bytes::float8 as "storedBytes",
-  ${epochMs("counted_at")} as "countedAtMs"
-from project_usage
-`;
+const READ = statement((orm) => orm.select().from(projectUsage));
 
 /** What every project used when it was counted last. */
 export function readProjectUsage(database: Database): Promise<ProjectUsageRow[]> {
-  return database.run("read-project-usage", (sql) =>
-    sql.unsafe<ProjectUsageRow[]>(READ, [], { prepare: true }),
-  );
+  return database.run("read-project-usage", (sql) => READ(sql, {}));
 }

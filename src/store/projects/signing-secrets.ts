@@ -1,31 +1,50 @@
+import {
+  and,
+  desc,
+  eq,
+  getTableColumns,
+  gt,
+  isNotNull,
+  isNull,
+  min,
+  or,
+  type SQLWrapper,
+  sql,
+} from "drizzle-orm";
 import type { SignatureScheme } from "../../core/signing/signature-scheme.ts";
 import type { TransactionSql } from "../connection/connection.ts";
 import type { Database } from "../db/database.ts";
-import { epochMs } from "../sql/epoch-ms.ts";
+import { projects } from "../schema/projects.ts";
+import { signingSecrets } from "../schema/signing-secrets.ts";
+import { type Given, statement } from "../sql/statement.ts";
+import { timeOf } from "../sql/time.ts";
+import { LOCK_PROJECT } from "./lock-project.ts";
 
-/** What callbacks are signed with: a secret of `v1`, or a key of `v1a`. Times in epoch milliseconds. */
-export interface StoredSigningSecret {
-  readonly id: string;
-  readonly scheme: SignatureScheme;
+const { projectId: _, secret: sealed, fromEnvironment, ...REST } = getTableColumns(signingSecrets);
+const COLUMNS = { ...REST, sealed };
+
+type Row = typeof signingSecrets.$inferSelect;
+
+/** What callbacks are signed with: a secret of `v1`, or a key of `v1a`. */
+export type StoredSigningSecret = Readonly<
+  Omit<Row, "projectId" | "secret" | "fromEnvironment">
+> & {
   /** Sealed `whsec_…` or `whsk_…`. */
   readonly sealed: string;
-  /** `whpk_…` of a `v1a` key. */
-  readonly publicKey: string | null;
-  readonly createdAtMs: number;
-  /** Null for the current one; a replaced one signs along until then. */
-  readonly expiresAtMs: number | null;
-}
+};
 
-const COLUMNS = `
-  id, scheme, secret as sealed, public_key as "publicKey",
-  ${epochMs("created_at")} as "createdAtMs",
-  ${epochMs("expires_at")} as "expiresAtMs"`;
+const { expiresAtMs, scheme } = signingSecrets;
+const CURRENT_FIRST = sql`${expiresAtMs} desc nulls first`;
+const signsAt = (nowMs: SQLWrapper) => or(isNull(expiresAtMs), gt(expiresAtMs, timeOf(nowMs)));
 
-const FIND = `
-select ${COLUMNS} from signing_secrets
-where project_id = $1 and (expires_at is null or expires_at > to_timestamp($2::float8 / 1000))
-order by scheme, expires_at desc nulls first, id desc limit 100
-`;
+const FIND = statement((orm, given: Given<{ projectId: string; nowMs: number }>) =>
+  orm
+    .select(COLUMNS)
+    .from(signingSecrets)
+    .where(and(eq(signingSecrets.projectId, given.projectId), signsAt(given.nowMs)))
+    .orderBy(scheme, CURRENT_FIRST, desc(signingSecrets.id))
+    .limit(100),
+);
 
 /** What signs the project's callbacks now, by scheme, the current one of each first. */
 export function findSigningSecrets(
@@ -33,9 +52,7 @@ export function findSigningSecrets(
   projectId: string,
   nowMs: number,
 ): Promise<StoredSigningSecret[]> {
-  return database.run("find-signing-secrets", (sql) =>
-    sql.unsafe<StoredSigningSecret[]>(FIND, [projectId, nowMs], { prepare: true }),
-  );
+  return database.run("find-signing-secrets", (sql) => FIND(sql, { projectId, nowMs }));
 }
 
 /** The half of a `v1a` key that everybody may know. */
@@ -47,25 +64,34 @@ export interface PublicSigningKey {
   readonly expiresAtMs: number | null;
 }
 
-const FIND_PUBLIC = `
-select secret.id, public_key as "publicKey",
-  ${epochMs("secret.created_at")} as "createdAtMs", ${epochMs("expires_at")} as "expiresAtMs",
-  project.id is not null as "isKnown",
-  (select ${epochMs("min(created_at)")} from projects) as "oldestProjectAtMs"
-from (select 1) as always
-left join projects as project on project.id = $1 or project.name = $2
-left join signing_secrets as secret
-  on secret.project_id = project.id and scheme = 'v1a'
-  and (expires_at is null or expires_at > to_timestamp($3::float8 / 1000))
-order by expires_at desc nulls first, secret.id desc limit 100
-`;
-
-interface PublicKeyRow extends Omit<PublicSigningKey, "id"> {
-  /** Null for a project without keys. */
-  readonly id: string | null;
-  readonly isKnown: boolean;
-  readonly oldestProjectAtMs: number;
-}
+const FIND_PUBLIC = statement(
+  (orm, given: Given<{ projectId: string | null; projectName: string; nowMs: number }>) => {
+    const oldest = orm
+      .select({ createdAtMs: min(projects.createdAtMs).as("oldest_created_at") })
+      .from(projects)
+      .as("oldest");
+    return orm
+      .select({
+        id: signingSecrets.id,
+        publicKey: signingSecrets.publicKey,
+        createdAtMs: signingSecrets.createdAtMs,
+        expiresAtMs,
+        isKnown: sql<boolean>`${isNotNull(projects.id)}`,
+        oldestProjectAtMs: oldest.createdAtMs,
+      })
+      .from(oldest)
+      .leftJoin(
+        projects,
+        or(eq(projects.id, given.projectId), eq(projects.name, given.projectName)),
+      )
+      .leftJoin(
+        signingSecrets,
+        and(eq(signingSecrets.projectId, projects.id), eq(scheme, "v1a"), signsAt(given.nowMs)),
+      )
+      .orderBy(CURRENT_FIRST, desc(signingSecrets.id))
+      .limit(100);
+  },
+);
 
 export interface PublicSigningKeys {
   /** Those that sign the project's callbacks now, the current one first; null without the project. */
@@ -82,12 +108,11 @@ export async function findPublicSigningKeys(
     readonly nowMs: number;
   },
 ): Promise<PublicSigningKeys> {
-  const { projectId, projectName, nowMs } = query;
-  const rows = await database.run("find-public-signing-keys", (sql) =>
-    sql.unsafe<PublicKeyRow[]>(FIND_PUBLIC, [projectId, projectName, nowMs], { prepare: true }),
-  );
+  const rows = await database.run("find-public-signing-keys", (sql) => FIND_PUBLIC(sql, query));
   const keys = rows.flatMap(({ id, publicKey, createdAtMs, expiresAtMs }) =>
-    id === null ? [] : [{ id, publicKey, createdAtMs, expiresAtMs }],
+    id === null || publicKey === null || createdAtMs === null
+      ? []
+      : [{ id, publicKey, createdAtMs, expiresAtMs }],
   );
   const isKnown = rows.some((row) => row.isKnown);
   return { keys: isKnown ? keys : null, oldestProjectAtMs: rows[0]?.oldestProjectAtMs ?? 0 };
@@ -104,51 +129,67 @@ export interface NewSigningSecret {
   readonly nowMs: number;
 }
 
-// Whoever replaces a secret takes turns here: nodes that start together would each add one.
-const LOCK_PROJECT = `update projects set name = name where id = $1`;
+const OF_SCHEME = (given: Given<{ projectId: string; scheme: SignatureScheme }>) =>
+  and(eq(signingSecrets.projectId, given.projectId), eq(scheme, given.scheme));
 
-const CURRENT = `
-select ${COLUMNS} from signing_secrets
-where project_id = $1 and scheme = $2 and expires_at is null order by id desc
-`;
+const CURRENT = statement((orm, given: Given<{ projectId: string; scheme: SignatureScheme }>) =>
+  orm
+    .select(COLUMNS)
+    .from(signingSecrets)
+    .where(and(OF_SCHEME(given), isNull(expiresAtMs)))
+    .orderBy(desc(signingSecrets.id)),
+);
 
-const LAST_OF_ENVIRONMENT = `
-select ${COLUMNS} from signing_secrets
-where project_id = $1 and scheme = $2 and from_environment order by id desc limit 1
-`;
+const LAST_OF_ENVIRONMENT = statement(
+  (orm, given: Given<{ projectId: string; scheme: SignatureScheme }>) =>
+    orm
+      .select(COLUMNS)
+      .from(signingSecrets)
+      .where(and(OF_SCHEME(given), fromEnvironment))
+      .orderBy(desc(signingSecrets.id))
+      .limit(1),
+);
 
 // None that was there before signs for longer than the overlap from now on.
-const REPLACE = `
-with replaced as (
-  update signing_secrets set
-    expires_at = least(expires_at, to_timestamp(($6::float8 + $7::float8) / 1000))
-  where project_id = $2 and scheme = $3
-    and (expires_at is null or expires_at > to_timestamp($6::float8 / 1000))
-)
-insert into signing_secrets (
-  id, project_id, scheme, secret, public_key, created_at, from_environment
-)
-values ($1, $2, $3, $4, $5, to_timestamp($6::float8 / 1000), $8::text::boolean)
-returning ${COLUMNS}
-`;
+const CURTAIL = statement(
+  (
+    orm,
+    given: Given<{
+      projectId: string;
+      scheme: SignatureScheme;
+      nowMs: number;
+      untilMs: number;
+    }>,
+  ) =>
+    orm
+      .update(signingSecrets)
+      .set({ expiresAtMs: sql`least(${expiresAtMs}, ${timeOf(given.untilMs)})` })
+      .where(and(OF_SCHEME(given), signsAt(given.nowMs))),
+);
+
+const ADD = statement((orm, given: Given<Required<NewSigningSecret>>) =>
+  orm
+    .insert(signingSecrets)
+    .values({
+      id: given.id,
+      projectId: given.projectId,
+      scheme: given.scheme,
+      secret: given.sealed,
+      publicKey: given.publicKey,
+      createdAtMs: given.nowMs,
+      fromEnvironment: given.fromEnvironment,
+    })
+    .returning(COLUMNS),
+);
 
 async function replace(
   sql: TransactionSql,
   secret: NewSigningSecret,
   overlapMs: number,
 ): Promise<StoredSigningSecret> {
-  const { id, projectId, scheme, sealed, publicKey, nowMs, fromEnvironment = false } = secret;
-  const values = [
-    id,
-    projectId,
-    scheme,
-    sealed,
-    publicKey,
-    nowMs,
-    overlapMs,
-    String(fromEnvironment),
-  ];
-  const [stored] = await sql.unsafe<StoredSigningSecret[]>(REPLACE, values);
+  const { fromEnvironment = false, nowMs } = secret;
+  await CURTAIL(sql, { ...secret, untilMs: nowMs + overlapMs });
+  const [stored] = await ADD(sql, { ...secret, fromEnvironment });
   if (stored === undefined) throw new Error("a signing secret was not stored");
   return stored;
 }
@@ -162,11 +203,10 @@ export function ensureSigningSecret(
   database: Database,
   secret: NewSigningSecret & { readonly isWanted: (stored: StoredSigningSecret) => boolean },
 ): Promise<string> {
-  const key = [secret.projectId, secret.scheme];
   return database.transaction("ensure-signing-secret", async (sql) => {
-    await sql.unsafe(LOCK_PROJECT, [secret.projectId]);
-    const current = await sql.unsafe<StoredSigningSecret[]>(CURRENT, key);
-    const saidBefore = await sql.unsafe<StoredSigningSecret[]>(LAST_OF_ENVIRONMENT, key);
+    await LOCK_PROJECT(sql, secret);
+    const current = await CURRENT(sql, secret);
+    const saidBefore = await LAST_OF_ENVIRONMENT(sql, secret);
     const isKnown = saidBefore.some((one) => secret.isWanted(one));
     const kept = isKnown ? current[0] : current.find((one) => secret.isWanted(one));
     return (kept ?? (await replace(sql, secret, 0))).sealed;
@@ -181,12 +221,14 @@ export type RotateOutcome =
 /** Each is a signature in every callback's header. */
 export const SIGNING_AT_ONCE_MAX = 10;
 
-const STILL_SIGNING = `
-select round(date_part('epoch', expires_at) * 1000) as "expiresAtMs"
-from signing_secrets
-where project_id = $1 and scheme = $2 and expires_at > to_timestamp($3::float8 / 1000)
-order by expires_at
-`;
+const STILL_SIGNING = statement(
+  (orm, given: Given<{ projectId: string; scheme: SignatureScheme; nowMs: number }>) =>
+    orm
+      .select({ expiresAtMs: sql<number>`${expiresAtMs}`.mapWith(expiresAtMs) })
+      .from(signingSecrets)
+      .where(and(OF_SCHEME(given), gt(expiresAtMs, timeOf(given.nowMs))))
+      .orderBy(expiresAtMs),
+);
 
 /**
  * Makes the secret given the current one of its scheme. Those before it sign along for the overlap,
@@ -197,14 +239,9 @@ export function rotateSigningSecret(
   secret: NewSigningSecret,
   overlapMs: number,
 ): Promise<RotateOutcome> {
-  const { projectId, scheme, nowMs } = secret;
   return database.transaction("rotate-signing-secret", async (sql) => {
-    await sql.unsafe(LOCK_PROJECT, [projectId]);
-    const replaced = await sql.unsafe<{ expiresAtMs: number }[]>(STILL_SIGNING, [
-      projectId,
-      scheme,
-      nowMs,
-    ]);
+    await LOCK_PROJECT(sql, secret);
+    const replaced = await STILL_SIGNING(sql, secret);
     const [first] = replaced;
     // The current one, which this replaces, and the new one come on top.
     if (overlapMs > 0 && first !== undefined && replaced.length + 2 > SIGNING_AT_ONCE_MAX) {

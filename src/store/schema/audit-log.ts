@@ -1,6 +1,7 @@
+import { sql } from "drizzle-orm";
 import { index, jsonb, pgTable, text, uuid } from "drizzle-orm/pg-core";
 import type { AuditAction, AuditDetails } from "../../core/audit-action.ts";
-import { time } from "./schema.ts";
+import { time } from "../sql/time.ts";
 
 /** Who changed what of a project, and from where. Rows are only added, and removed when they are old. */
 export const auditLog = pgTable(
@@ -18,10 +19,12 @@ export const auditLog = pgTable(
     command: text("command"),
     /** Of the client; null for a command. */
     address: text("address"),
-    createdAt: time("created_at").notNull().defaultNow(),
+    createdAtMs: time("created_at")
+      .notNull()
+      .default(sql`now()`),
   },
   (table) => [
     index("audit_log_by_project").on(table.projectId, table.id),
-    index("audit_log_by_time").on(table.createdAt),
+    index("audit_log_by_time").on(table.createdAtMs),
   ],
 );

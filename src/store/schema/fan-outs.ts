@@ -1,6 +1,6 @@
 import { pgTable, primaryKey, smallint, text, uuid } from "drizzle-orm/pg-core";
 import type { EventType } from "../../core/delivery/event.ts";
-import { time } from "./schema.ts";
+import { time } from "../sql/time.ts";
 
 /**
  * An event that not all subscriptions of its job are owed yet, because there are many: how far that
@@ -18,7 +18,7 @@ export const fanOuts = pgTable(
     eventId: uuid("event_id").notNull(),
     /** Of the type, in a subscription's mask. */
     eventBit: smallint("event_bit").notNull(),
-    occurredAt: time("occurred_at").notNull(),
+    occurredAtMs: time("occurred_at").notNull(),
     /** The last subscription that was looked at. */
     positionId: uuid("position_id").notNull(),
     /** The position that it began at; the lowest id if it began at the first subscription. */

@@ -1,17 +1,7 @@
 import { sql } from "drizzle-orm";
-import {
-  index,
-  integer,
-  pgTable,
-  primaryKey,
-  smallint,
-  text,
-  timestamp,
-  uuid,
-} from "drizzle-orm/pg-core";
+import { index, integer, pgTable, primaryKey, smallint, text, uuid } from "drizzle-orm/pg-core";
 import type { OperationalEventType } from "../../core/delivery/operational-event.ts";
-
-const time = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
+import { time } from "../sql/time.ts";
 
 /**
  * What a project is to be told about its own operation: one row a subject, with the newest that
@@ -32,17 +22,17 @@ export const operationalEvents = pgTable(
     data: text("data").notNull(),
     /** How often it happened since the last was told. */
     occurrences: integer("occurrences").notNull(),
-    occurredAt: time("occurred_at").notNull(),
+    occurredAtMs: time("occurred_at").notNull(),
     /** Null once it is told or given up. */
-    dueAt: time("due_at"),
+    dueAtMs: time("due_at"),
     attemptCount: integer("attempt_count").notNull().default(0),
     /** When its receiver was last told, or did not take what it was told. */
-    toldAt: time("told_at"),
+    toldAtMs: time("told_at"),
   },
   (table) => [
     primaryKey({ columns: [table.shardId, table.projectId, table.subject] }),
     index("operational_events_due")
-      .on(table.shardId, table.dueAt)
+      .on(table.shardId, table.dueAtMs)
       .where(sql`due_at is not null`),
   ],
 );

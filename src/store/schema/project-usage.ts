@@ -1,5 +1,5 @@
 import { bigint, pgTable, uuid } from "drizzle-orm/pg-core";
-import { time } from "./schema.ts";
+import { time } from "../sql/time.ts";
 
 /** What projects use, counted now and then by one node for all; see `intake/project-usage.ts`. */
 export const projectUsage = pgTable("project_usage", {
@@ -7,5 +7,5 @@ export const projectUsage = pgTable("project_usage", {
   liveSubscriptions: bigint("live_subscriptions", { mode: "number" }).notNull(),
   owedDeliveries: bigint("owed_deliveries", { mode: "number" }).notNull(),
   storedBytes: bigint("stored_bytes", { mode: "number" }).notNull(),
-  countedAt: time("counted_at").notNull(),
+  countedAtMs: time("counted_at").notNull(),
 });

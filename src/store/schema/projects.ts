@@ -1,8 +1,8 @@
+import { sql } from "drizzle-orm";
 import type { ProjectLimitValues } from "../../core/project-limits.ts";
 import type { SignatureScheme } from "../../core/signing/signature-scheme.ts";
-import { index, integer, jsonb, pgTable, text, timestamp, uuid } from "drizzle-orm/pg-core";
-
-const time = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
+import { index, integer, jsonb, pgTable, text, uuid } from "drizzle-orm/pg-core";
+import { time } from "../sql/time.ts";
 
 /** What a project says about itself, as the API received it; what is absent is the gateway's. */
 export interface ProjectSettings {
@@ -24,8 +24,10 @@ export const projects = pgTable(
     limits: jsonb("limits").notNull().default({}).$type<Partial<ProjectLimitValues>>(),
     /** The limit `live_jobs` once more, for nodes of the release before this one. */
     liveJobsAllowed: integer("live_jobs_allowed"),
-    createdAt: time("created_at").notNull(),
-    updatedAt: time("updated_at").notNull().defaultNow(),
+    createdAtMs: time("created_at").notNull(),
+    updatedAtMs: time("updated_at")
+      .notNull()
+      .default(sql`now()`),
   },
-  (table) => [index("projects_by_update").on(table.updatedAt)],
+  (table) => [index("projects_by_update").on(table.updatedAtMs)],
 );

@@ -1,5 +1,5 @@
 import { index, integer, pgTable, text, unique, uuid } from "drizzle-orm/pg-core";
-import { time } from "./schema.ts";
+import { time } from "../sql/time.ts";
 
 /**
  * Definitions of job APIs beyond those that come with the program. A row is never changed, but for
@@ -17,14 +17,14 @@ export const providerVersions = pgTable(
     version: integer("version").notNull(),
     /** JSON as its author wrote it, defaults left out. */
     definition: text("definition").notNull(),
-    createdAt: time("created_at").notNull(),
-    updatedAt: time("updated_at").notNull(),
-    deletedAt: time("deleted_at"),
+    createdAtMs: time("created_at").notNull(),
+    updatedAtMs: time("updated_at").notNull(),
+    deletedAtMs: time("deleted_at"),
   },
   (table) => [
     unique("provider_versions_by_name")
       .on(table.projectId, table.name, table.version)
       .nullsNotDistinct(),
-    index("provider_versions_by_update").on(table.updatedAt),
+    index("provider_versions_by_update").on(table.updatedAtMs),
   ],
 );

@@ -12,7 +12,7 @@ import {
 } from "drizzle-orm/pg-core";
 import type { DeliveryStatus } from "../../core/delivery/delivery-outcome.ts";
 import type { EventType } from "../../core/delivery/event.ts";
-import { time } from "./schema.ts";
+import { time } from "../sql/time.ts";
 
 /** Of a redelivery of many. */
 export type RedeliveryState = "running" | "completed" | "canceled";
@@ -33,16 +33,16 @@ export const redeliveries = pgTable(
     status: text("status").notNull().$type<RedeliverableStatus>(),
     eventType: text("event_type").$type<EventType>(),
     callbackOrigin: text("callback_origin"),
-    createdAfter: time("created_after"),
-    createdBefore: time("created_before").notNull(),
+    createdAfterMs: time("created_after"),
+    createdBeforeMs: time("created_before").notNull(),
     perSecond: doublePrecision("per_second").notNull(),
     /** The last delivery that was looked at, in the order of ids. */
     positionId: uuid("position_id").notNull(),
     matched: integer("matched").notNull().default(0),
     redelivered: integer("redelivered").notNull().default(0),
     skipped: integer("skipped").notNull().default(0),
-    createdAt: time("created_at").notNull(),
-    finishedAt: time("finished_at"),
+    createdAtMs: time("created_at").notNull(),
+    finishedAtMs: time("finished_at"),
   },
   (table) => [
     primaryKey({ columns: [table.shardId, table.id] }),

@@ -5,9 +5,9 @@ import {
   primaryKey,
   smallint,
   text,
-  timestamp,
   uuid,
 } from "drizzle-orm/pg-core";
+import { time } from "../sql/time.ts";
 
 const bytes = customType<{ data: Buffer }>({ dataType: () => "bytea" });
 
@@ -37,7 +37,7 @@ export const fetchedResults = pgTable(
     eventId: uuid("event_id").notNull(),
     /** Raw JSON, as the ending will tell it. */
     note: text("note").notNull(),
-    fetchedAt: timestamp("fetched_at", { withTimezone: true, precision: 3 }).notNull(),
+    fetchedAtMs: time("fetched_at").notNull(),
   },
   (table) => [primaryKey({ columns: [table.shardId, table.jobRowId] })],
 );

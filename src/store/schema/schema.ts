@@ -15,15 +15,13 @@ import {
   primaryKey,
   smallint,
   text,
-  timestamp,
   uniqueIndex,
   uuid,
 } from "drizzle-orm/pg-core";
 import type { DeliveryStatus } from "../../core/delivery/delivery-outcome.ts";
 import type { EndingStatus, EventType } from "../../core/delivery/event.ts";
 import type { Scope } from "../../core/scopes.ts";
-
-export const time = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
+import { time } from "../sql/time.ts";
 
 export type ConnectionState = "active" | "paused";
 /** `unwatched`: every subscription was deleted before the job ended. */
@@ -42,20 +40,22 @@ export const apiKeys = pgTable(
     name: text("name").notNull(),
     /** SHA-256 of the key in hex; the key itself is shown once and never stored. */
     keyHash: text("key_hash").notNull().unique(),
-    scopes: text("scopes").array().notNull().$type<Scope[]>(),
-    createdAt: time("created_at").notNull(),
-    expiresAt: time("expires_at"),
-    revokedAt: time("revoked_at"),
+    scopes: text("scopes").array().notNull().$type<readonly Scope[]>(),
+    createdAtMs: time("created_at").notNull(),
+    expiresAtMs: time("expires_at"),
+    revokedAtMs: time("revoked_at"),
     /** Another key of the environment took its place; it works again if the environment names it. */
     isReplaced: boolean("is_replaced").notNull().default(false),
     /** The database's time, by which nodes find what has changed. */
-    updatedAt: time("updated_at").notNull().defaultNow(),
+    updatedAtMs: time("updated_at")
+      .notNull()
+      .default(sql`now()`),
   },
   (table) => [
-    index("api_keys_by_update").on(table.updatedAt),
+    index("api_keys_by_update").on(table.updatedAtMs),
     // An older release that still runs says no more of a revocation.
     index("api_keys_by_revocation")
-      .on(table.revokedAt)
+      .on(table.revokedAtMs)
       .where(sql`revoked_at is not null`),
   ],
 );
@@ -84,20 +84,20 @@ export const connections = pgTable(
      * The origin and hosts that the provider named when the credential was given: it is sent nowhere
      * else, whatever a later definition says. Null for those of the built-in definition.
      */
-    agreedHosts: text("agreed_hosts").array(),
+    agreedHosts: text("agreed_hosts").array().$type<readonly string[]>(),
     /** Grows with every new credential, so that a late 401 cannot pause its successor. */
     credentialVersion: integer("credential_version").notNull().default(1),
     settings: jsonb("settings").notNull().default({}).$type<ConnectionSettings>(),
     state: text("state").notNull().default("active").$type<ConnectionState>(),
     pausedReason: text("paused_reason"),
-    pausedAt: time("paused_at"),
+    pausedAtMs: time("paused_at"),
     /** When one job is asked to see whether the pause can be lifted; null for a pause by hand. */
-    probeAt: time("probe_at"),
+    probeAtMs: time("probe_at"),
     /** Probes since the pause began. */
     probes: integer("probes").notNull().default(0),
-    createdAt: time("created_at").notNull(),
-    updatedAt: time("updated_at").notNull(),
-    deletedAt: time("deleted_at"),
+    createdAtMs: time("created_at").notNull(),
+    updatedAtMs: time("updated_at").notNull(),
+    deletedAtMs: time("deleted_at"),
     /** Sealed: what the environment said when it was last applied; null for other connections. */
     environment: text("environment"),
   },
@@ -105,7 +105,7 @@ export const connections = pgTable(
     uniqueIndex("connections_by_name")
       .on(table.projectId, table.provider, table.name)
       .where(sql`deleted_at is null`),
-    index("connections_by_update").on(table.updatedAt),
+    index("connections_by_update").on(table.updatedAtMs),
   ],
 );
 
@@ -118,11 +118,13 @@ export const nodes = pgTable("nodes", {
   machine: text("machine"),
   pid: integer("pid").notNull().default(0),
   pidStart: text("pid_start"),
-  startedAt: time("started_at").notNull(),
-  renewedAt: time("renewed_at").notNull().defaultNow(),
+  startedAtMs: time("started_at").notNull(),
+  renewedAtMs: time("renewed_at")
+    .notNull()
+    .default(sql`now()`),
   /** How often it has renewed its lease: one that never has is not counted yet. */
   renewals: integer("renewals").notNull().default(0),
-  leaseExpiresAt: time("lease_expires_at").notNull(),
+  leaseExpiresAtMs: time("lease_expires_at").notNull(),
   /** By project: how many live jobs it watches, as of its last renewal. */
   liveJobs: jsonb("live_jobs").notNull().default({}).$type<Readonly<Record<string, number>>>(),
 });
@@ -131,7 +133,7 @@ export const shards = pgTable("shards", {
   shardId: smallint("shard_id").primaryKey(),
   ownerId: uuid("owner_id"),
   /** When an owner last gave it up; counts only while it has none. */
-  releasedAt: time("released_at"),
+  releasedAtMs: time("released_at"),
 });
 
 export const jobs = pgTable(
@@ -150,13 +152,13 @@ export const jobs = pgTable(
     paramsDigest: text("params_digest").notNull().default(""),
     /** Of a live job only checkpointed; that it has ended says `ended_at`. */
     status: text("status").notNull().$type<JobStatus>(),
-    acceptedAt: time("accepted_at").notNull(),
-    deadlineAt: time("deadline_at").notNull(),
+    acceptedAtMs: time("accepted_at").notNull(),
+    deadlineAtMs: time("deadline_at").notNull(),
     /** Subscriptions made to it until it ended, closed ones included. */
     subscriptionCount: integer("subscription_count").notNull().default(0),
     /** Union of its subscriptions' event masks. */
     wantedEvents: smallint("wanted_events").notNull(),
-    endedAt: time("ended_at"),
+    endedAtMs: time("ended_at"),
     /** The newest event; of an ended job, its ending. */
     lastEventId: uuid("last_event_id"),
     /** Its `job.processing`, which is recorded once, when first seen by somebody who wants it. */
@@ -164,7 +166,7 @@ export const jobs = pgTable(
     // From here on: checkpointed now and then for people to look at, never relied upon.
     seen: boolean("seen").notNull().default(false),
     pollCount: integer("poll_count").notNull().default(0),
-    lastPolledAt: time("last_polled_at"),
+    lastPolledAtMs: time("last_polled_at"),
     lastError: text("last_error"),
     progress: text("progress"),
   },
@@ -206,7 +208,7 @@ export const subscriptions = pgTable(
     /** Mask of the signatures its callbacks carry, as in core/signing/signature-scheme.ts; null: the project's. */
     signatures: smallint("signatures"),
     closedAs: text("closed_as").$type<SubscriptionClosure>(),
-    createdAt: time("created_at").notNull(),
+    createdAtMs: time("created_at").notNull(),
   },
   (table) => [
     primaryKey({ columns: [table.shardId, table.id] }),
@@ -225,7 +227,7 @@ export const events = pgTable(
     provider: text("provider").notNull(),
     jobId: text("job_id").notNull(),
     type: text("type").notNull().$type<EventType>(),
-    occurredAt: time("occurred_at").notNull(),
+    occurredAtMs: time("occurred_at").notNull(),
     /** The upstream's own times, as it spelled them. */
     upstreamCreatedAt: text("upstream_created_at"),
     upstreamUpdatedAt: text("upstream_updated_at"),
@@ -255,20 +257,20 @@ export const deliveries = pgTable(
     attemptCount: integer("attempt_count").notNull().default(0),
     /** Attempts made before the current retry schedule began; grows when redelivered by hand. */
     attemptsBefore: integer("attempts_before").notNull().default(0),
-    nextAttemptAt: time("next_attempt_at"),
-    createdAt: time("created_at").notNull(),
+    nextAttemptAtMs: time("next_attempt_at"),
+    createdAtMs: time("created_at").notNull(),
     /** Null for as long as it is pending, and only then. */
-    finishedAt: time("finished_at"),
+    finishedAtMs: time("finished_at"),
   },
   (table) => [
     primaryKey({ columns: [table.shardId, table.id] }),
     index("deliveries_by_subscription").on(table.shardId, table.subscriptionId),
     index("deliveries_due")
       // By time first: whoever owns many shards reads the earliest of all of them without sorting.
-      .on(table.nextAttemptAt, table.id)
+      .on(table.nextAttemptAtMs, table.id)
       .where(sql`status = 'pending'`),
     index("deliveries_due_by_origin")
-      .on(table.projectId, table.callbackOrigin, table.nextAttemptAt, table.id)
+      .on(table.projectId, table.callbackOrigin, table.nextAttemptAtMs, table.id)
       // The same rows, said otherwise: no statement can take either index for the other.
       .where(sql`next_attempt_at is not null`),
     index("deliveries_by_project").on(table.projectId, table.id),
@@ -282,7 +284,7 @@ export const attempts = pgTable(
     deliveryId: uuid("delivery_id").notNull(),
     /** 1 for the first attempt of the delivery. */
     number: integer("number").notNull(),
-    startedAt: time("started_at").notNull(),
+    startedAtMs: time("started_at").notNull(),
     durationMs: integer("duration_ms").notNull(),
     httpStatus: smallint("http_status"),
     errorCode: text("error_code"),
@@ -314,10 +316,10 @@ export const idempotencyKeys = pgTable(
     /** SHA-256 of the request it was first used with. */
     requestHash: text("request_hash").notNull(),
     subscriptionId: uuid("subscription_id").notNull(),
-    createdAt: time("created_at").notNull(),
+    createdAtMs: time("created_at").notNull(),
   },
   (table) => [
     primaryKey({ columns: [table.shardId, table.projectId, table.key] }),
-    index("idempotency_keys_by_age").on(table.shardId, table.createdAt),
+    index("idempotency_keys_by_age").on(table.shardId, table.createdAtMs),
   ],
 );

@@ -2,6 +2,8 @@ import { and, asc, between, gt, isNotNull, notLike, type SQL, sql } from "drizzl
 import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
 import type { SealedColumnName } from "../../runtime/secrets/secret-box.ts";
 import type { Database } from "../db/database.ts";
+import { LOWEST_ID } from "../sql/page.ts";
+import { type Given, nameOf, statement, template } from "../sql/statement.ts";
 import { connections, subscriptions } from "./schema.ts";
 import { signingSecrets } from "./signing-secrets.ts";
 
@@ -54,6 +56,93 @@ export interface ShardRange {
   readonly last: number;
 }
 
+/** The statements about one column. */
+interface SealedStatements {
+  readonly find: ReturnType<typeof findStatement>;
+  readonly replace: ReturnType<typeof replaceStatement>;
+  readonly count: ReturnType<typeof countStatement>;
+}
+
+/** A stretch of a table: for one without shards, the shards are not looked at. */
+type Stretch = Given<{ firstShard: number; lastShard: number }>;
+
+function isIn({ shardId }: SealedColumn, { firstShard, lastShard }: Stretch): SQL | undefined {
+  return shardId === null ? undefined : between(shardId, firstShard, lastShard);
+}
+
+function findStatement(of: SealedColumn) {
+  const { table, column, id, shardId } = of;
+  return statement(
+    (
+      orm,
+      given: Stretch &
+        Given<{ afterShard: number; afterId: string; current: string; limit: number }>,
+    ) =>
+      orm
+        .select({
+          shardId: shardId === null ? sql<null>`null` : sql<number>`${shardId}`,
+          id: sql<string>`${id}`,
+          sealed: sql<string>`${column}`,
+        })
+        .from(table)
+        .where(
+          and(
+            isIn(of, given),
+            shardId === null
+              ? gt(id, given.afterId)
+              : sql`(${shardId}, ${id}) > (${given.afterShard}::smallint, ${given.afterId}::uuid)`,
+            isNotNull(column),
+            notLike(column, given.current),
+          ),
+        )
+        .orderBy(...(shardId === null ? [asc(id)] : [asc(shardId), asc(id)]))
+        .limit(given.limit),
+  );
+}
+
+function replaceStatement({ table, column, id, shardId }: SealedColumn) {
+  return template(
+    (given: Given<{ rows: string }>) => sql`
+      update ${table} set ${nameOf(column)} = fresh.after
+      from json_to_recordset(${given.rows}::text::json)
+        as fresh ("shardId" smallint, id uuid, before text, after text)
+      where ${and(
+        shardId === null ? undefined : sql`${shardId} = fresh."shardId"`,
+        sql`${id} = fresh.id`,
+        sql`${column} = fresh.before`,
+      )}
+      returning ${id}`,
+  );
+}
+
+function countStatement(of: SealedColumn) {
+  const keyId = sql<string>`split_part(${of.column}, '.', 2)`;
+  return statement((orm, given: Stretch) =>
+    orm
+      .select({ keyId, count: sql<number>`count(*)::int` })
+      .from(of.table)
+      .where(and(isNotNull(of.column), isIn(of, given)))
+      .groupBy(keyId),
+  );
+}
+
+const STATEMENTS = new Map<SealedColumn, SealedStatements>(
+  SEALED_COLUMNS.map((of) => [
+    of,
+    { find: findStatement(of), replace: replaceStatement(of), count: countStatement(of) },
+  ]),
+);
+
+function statementsFor(of: SealedColumn): SealedStatements {
+  const statements = STATEMENTS.get(of);
+  if (statements === undefined) throw new Error(`${of.name} is not among the sealed columns.`);
+  return statements;
+}
+
+function stretchOf(shards: ShardRange | null) {
+  return { firstShard: shards?.first ?? 0, lastShard: shards?.last ?? 0 };
+}
+
 /**
  * A page of values that are not sealed under the current key, in the order of keys.
  * @param page.shards null for a table without shards
@@ -62,7 +151,7 @@ export interface ShardRange {
  */
 export function findSealedBefore(
   database: Database,
-  { table, column, id, shardId }: SealedColumn,
+  of: SealedColumn,
   page: {
     readonly shards: ShardRange | null;
     readonly after: SealedKey | null;
@@ -70,29 +159,15 @@ export function findSealedBefore(
     readonly limit: number;
   },
 ): Promise<SealedRow[]> {
-  const { after } = page;
-  return database.run("find-sealed", (_, orm) =>
-    orm
-      .select({
-        shardId: shardId === null ? sql<null>`null` : sql<number>`${shardId}`,
-        id: sql<string>`${id}`,
-        sealed: sql<string>`${column}`,
-      })
-      .from(table)
-      .where(
-        and(
-          isIn(page.shards, shardId),
-          after === null
-            ? undefined
-            : shardId === null
-              ? gt(id, after.id)
-              : sql`(${shardId}, ${id}) > (${after.shardId}::smallint, ${after.id}::uuid)`,
-          isNotNull(column),
-          notLike(column, `${page.currentPrefix}%`),
-        ),
-      )
-      .orderBy(...(shardId === null ? [asc(id)] : [asc(shardId), asc(id)]))
-      .limit(page.limit),
+  const { shards, after, currentPrefix, limit } = page;
+  return database.run("find-sealed", (sql) =>
+    statementsFor(of).find(sql, {
+      ...stretchOf(shards),
+      afterShard: after?.shardId ?? 0,
+      afterId: after?.id ?? LOWEST_ID,
+      current: `${currentPrefix}%`,
+      limit,
+    }),
   );
 }
 
@@ -108,21 +183,11 @@ export interface Replacement extends SealedKey {
  */
 export async function replaceSealed(
   database: Database,
-  { table, column, id, shardId }: SealedColumn,
+  of: SealedColumn,
   rows: readonly Replacement[],
 ): Promise<number> {
-  const replaced = await database.run("replace-sealed", (_, orm) =>
-    orm.execute(sql`
-      update ${table} set ${sql.identifier(column.name)} = fresh.after
-      from json_to_recordset(${JSON.stringify(rows)}::text::json)
-        as fresh ("shardId" smallint, id uuid, before text, after text)
-      where ${and(
-        shardId === null ? undefined : sql`${shardId} = fresh."shardId"`,
-        sql`${id} = fresh.id`,
-        sql`${column} = fresh.before`,
-      )}
-      returning ${id}
-    `),
+  const replaced = await database.run("replace-sealed", (sql) =>
+    statementsFor(of).replace(sql, { rows: JSON.stringify(rows) }),
   );
   return replaced.length;
 }
@@ -133,20 +198,8 @@ export async function replaceSealed(
  */
 export async function countSealed(
   database: Database,
-  { table, column, shardId }: SealedColumn,
+  of: SealedColumn,
   shards: ShardRange | null,
 ): Promise<{ readonly keyId: string; readonly count: number }[]> {
-  const keyId = sql<string>`split_part(${column}, '.', 2)`;
-  return database.run("count-sealed", (_, orm) =>
-    orm
-      .select({ keyId, count: sql<number>`count(*)::int` })
-      .from(table)
-      .where(and(isNotNull(column), isIn(shards, shardId)))
-      .groupBy(keyId),
-  );
-}
-
-function isIn(shards: ShardRange | null, shardId: PgColumn | null): SQL | undefined {
-  if (shards === null || shardId === null) return undefined;
-  return between(shardId, shards.first, shards.last);
+  return database.run("count-sealed", (sql) => statementsFor(of).count(sql, stretchOf(shards)));
 }

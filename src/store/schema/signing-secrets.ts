@@ -1,6 +1,6 @@
 import { boolean, index, pgTable, text, uuid } from "drizzle-orm/pg-core";
 import type { SignatureScheme } from "../../core/signing/signature-scheme.ts";
-import { time } from "./schema.ts";
+import { time } from "../sql/time.ts";
 
 /** What a project signs its callbacks with. */
 export const signingSecrets = pgTable(
@@ -16,9 +16,9 @@ export const signingSecrets = pgTable(
     publicKey: text("public_key"),
     /** It came from the environment, where it may still stand after it was replaced here. */
     fromEnvironment: boolean("from_environment").notNull().default(false),
-    createdAt: time("created_at").notNull(),
+    createdAtMs: time("created_at").notNull(),
     /** Null for the current secret; a rotated one signs along until then. */
-    expiresAt: time("expires_at"),
+    expiresAtMs: time("expires_at"),
   },
   (table) => [index("signing_secrets_by_project").on(table.projectId)],
 );

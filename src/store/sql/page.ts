@@ -1,3 +1,12 @@
+/** Before and behind all ids. */
+export const LOWEST_ID = "00000000-0000-0000-0000-000000000000";
+export const HIGHEST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff";
+
+/** The id that a page begins below: of the first page one that is behind all. */
+export function beforeOrFirst(beforeId: string | null): string {
+  return beforeId ?? HIGHEST_ID;
+}
+
 /** A page of a list, newest first. */
 export interface Page<Row> {
   readonly rows: readonly Row[];

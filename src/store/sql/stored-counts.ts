@@ -1,5 +1,6 @@
 import type { ProjectLimitName } from "../../core/project-limits.ts";
 import type { Database } from "../db/database.ts";
+import { timeFrom } from "../sql/time.ts";
 
 /** Limits on rows that are few and made by hand: they are counted when one is to be added. */
 export type StoredLimitName = Extract<
@@ -16,7 +17,7 @@ export type StoredCounts = Readonly<Record<StoredLimitName, number>>;
 
 // What was made lately counts even if it is gone: its row stays, so making and deleting in turns
 // must come to an end as well.
-const MADE_LATELY = `created_at > to_timestamp($2::float8 / 1000) - interval '24 hours'`;
+const MADE_LATELY = `created_at > ${timeFrom("$2")} - interval '24 hours'`;
 
 const COUNT = `
 select
@@ -29,10 +30,10 @@ select
   (select count(*) from provider_versions where project_id = $1)::int as definition_versions,
   (select count(*) from api_keys
     where project_id = $1
-      and (revoked_at is null and (expires_at is null or expires_at > to_timestamp($2::float8 / 1000)) or ${MADE_LATELY})
+      and (revoked_at is null and (expires_at is null or expires_at > ${timeFrom("$2")}) or ${MADE_LATELY})
   )::int as api_keys,
   (select count(*) from signing_secrets
-    where project_id = $1 and (expires_at is null or expires_at > to_timestamp($2::float8 / 1000) or ${MADE_LATELY})
+    where project_id = $1 and (expires_at is null or expires_at > ${timeFrom("$2")} or ${MADE_LATELY})
   )::int as signing_secrets,
   (select count(*) from redeliveries
     where project_id = $1 and state = 'running')::int as redeliveries_running

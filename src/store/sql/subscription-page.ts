@@ -1,7 +1,3 @@
-/** Before and behind all ids. */
-export const LOWEST_ID = "00000000-0000-0000-0000-000000000000";
-export const HIGHEST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff";
-
 /**
  * A job's subscriptions in the order of their ids, in SQL, to be followed by a limit: as many are
  * read, however many there are. Compared as pairs and ordered by both columns, since the index by job

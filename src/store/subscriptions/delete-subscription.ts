@@ -3,6 +3,7 @@ import type { TransactionSql } from "../connection/connection.ts";
 import type { Database } from "../db/database.ts";
 import { IS_OWED_LATER } from "../writes/fan-out.ts";
 import { IS_PENDING } from "../sql/is-pending.ts";
+import { timeFrom } from "../sql/time.ts";
 
 export interface DeletedSubscription {
   readonly shardId: number;
@@ -34,7 +35,7 @@ where shard_id = $1 and id = $2 and closed_as is null
 
 const CANCEL_DELIVERIES = `
 update deliveries as delivery set
-  status = 'canceled', next_attempt_at = null, finished_at = to_timestamp($3::float8 / 1000)
+  status = 'canceled', next_attempt_at = null, finished_at = ${timeFrom("$3")}
 where shard_id = $1 and subscription_id = $2 and ${IS_PENDING}
 `;
 

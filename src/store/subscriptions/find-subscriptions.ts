@@ -15,6 +15,7 @@ import type {
   SubscriptionRow,
   SubscriptionStatus,
 } from "./subscription-record.ts";
+import { timeFrom } from "../sql/time.ts";
 
 export interface SubscriptionQuery {
   readonly projectId: string;
@@ -56,7 +57,7 @@ matching as (
   select ${SUBSCRIPTION_COLUMNS}
   from candidate as subscription ${SUBSCRIPTION_JOINS}
   left join connections as connection on connection.id = job.connection_id
-  where ($5::float8 is null or subscription.created_at > to_timestamp($5::float8 / 1000))
+  where ($5::float8 is null or subscription.created_at > ${timeFrom("$5")})
     and ($6::text is null or ${SUBSCRIPTION_STATUS} = $6)
     and ($7::text is null or job.provider = $7)
     and ($8::text is null or connection.name = $8)

@@ -2,6 +2,7 @@ import { shardOfUuid } from "../../core/ids/ids.ts";
 import type { Database } from "../db/database.ts";
 import { IS_OWED_LATER } from "../writes/fan-out.ts";
 import type { JobStatus, PayloadMode } from "../schema/schema.ts";
+import { epochMs } from "../sql/time.ts";
 
 /**
  * Derived, but for `canceled` and `gone`: `active` while the job runs; after its ending what
@@ -65,12 +66,12 @@ export const SUBSCRIPTION_STATUS = `
 export const SUBSCRIPTION_COLUMNS = `
   subscription.id, subscription.shard_id, subscription.project_id, subscription.job_row_id,
   job.job_id, job.provider, job.connection_id, callback_url, events, payload, metadata, retry_schedule, signatures, trace,
-  round(date_part('epoch', subscription.created_at) * 1000) as created_at_ms,
+  ${epochMs("subscription.created_at")} as created_at_ms,
   ${SUBSCRIPTION_STATUS} as status, job.status as job_status,
-  round(date_part('epoch', accepted_at) * 1000) as accepted_at_ms,
-  round(date_part('epoch', deadline_at) * 1000) as deadline_at_ms,
-  round(date_part('epoch', ended_at) * 1000) as ended_at_ms, poll_count,
-  round(date_part('epoch', last_polled_at) * 1000) as last_polled_at_ms, last_error, progress`;
+  ${epochMs("accepted_at")} as accepted_at_ms,
+  ${epochMs("deadline_at")} as deadline_at_ms,
+  ${epochMs("ended_at")} as ended_at_ms, poll_count,
+  ${epochMs("last_polled_at")} as last_polled_at_ms, last_error, progress`;
 
 /** What {@link SUBSCRIPTION_COLUMNS} need beside a row source named `subscription`. */
 export const SUBSCRIPTION_JOINS = `

@@ -6,6 +6,7 @@ import { errorCode } from "../db/errors.ts";
 import { owedDeliveryId } from "./owed-delivery-id.ts";
 import { rowSource } from "../sql/row-source.ts";
 import type { JobStatus } from "../schema/schema.ts";
+import { epochMs, timeFrom } from "../sql/time.ts";
 
 const INPUT = rowSource("row", {
   shardId: "smallint",
@@ -70,7 +71,7 @@ with claimed as (
   insert into idempotency_keys as used (shard_id, project_id, key, request_hash, subscription_id, created_at)
   select distinct on ("idempotencyShardId", "projectId", "idempotencyKey")
     "idempotencyShardId", "projectId", "idempotencyKey", "requestHash", "subscriptionId",
-    to_timestamp("nowMs"::float8 / 1000)
+    ${timeFrom('"nowMs"')}
   from ${KEYS.sql}
   order by "idempotencyShardId", "projectId", "idempotencyKey", "subscriptionId"
   on conflict (shard_id, project_id, key) do update set
@@ -93,7 +94,7 @@ watched as (
   )
   select "shardId", min("jobRowId"::text)::uuid, "projectId", "connectionId", provider,
     max("providerVersionId"::text)::uuid, "jobId", min("paramsText"), "paramsDigest", 'pending',
-    to_timestamp(min("nowMs")::float8 / 1000), to_timestamp(max("nowMs" + "deadlineMs")::float8 / 1000),
+    ${timeFrom('min("nowMs")')}, ${timeFrom('max("nowMs" + "deadlineMs")')},
     bit_or(events), count(*)::int
   from fresh
   group by "shardId", "projectId", "connectionId", provider, "jobId", "paramsDigest"
@@ -137,8 +138,8 @@ placed as materialized (
     -- Whether the job is what its writer made of it, as most are: then there is nothing to tell.
     job.id = "jobRowId" and job.status = 'pending' and wanted_events = events
       and job.provider_version_id is not distinct from "providerVersionId"
-      and accepted_at = to_timestamp("nowMs"::float8 / 1000)
-      and deadline_at = to_timestamp(("nowMs" + "deadlineMs")::float8 / 1000)
+      and accepted_at = ${timeFrom('"nowMs"')}
+      and deadline_at = ${timeFrom('("nowMs" + "deadlineMs")')}
       and processing_event_id is null and poll_count = 0 as is_as_wished
   from fresh left join (select * from watched union all select * from ended) as job
     on job.shard_id = "shardId" and job.connection_id = "connectionId" and job.job_id = "jobId"
@@ -150,7 +151,7 @@ subscribed as (
     metadata, headers, secret, retry_schedule, signatures, trace, created_at
   )
   select "shardId", "subscriptionId", "projectId", watched_id, "callbackUrl", "callbackOrigin",
-    events, payload, metadata, headers, secret, "retrySchedule", signatures, trace, to_timestamp("nowMs"::float8 / 1000)
+    events, payload, metadata, headers, secret, "retrySchedule", signatures, trace, ${timeFrom('"nowMs"')}
   from placed
   on conflict (shard_id, id) do nothing
 ),
@@ -161,7 +162,7 @@ owed as (
   )
   select "shardId", owed_id, "projectId", "subscriptionId", last_event_id,
     'job.' || job_status, "callbackOrigin", 'pending',
-    to_timestamp("nowMs"::float8 / 1000), to_timestamp("nowMs"::float8 / 1000)
+    ${timeFrom('"nowMs"')}, ${timeFrom('"nowMs"')}
   from placed where is_owed
   on conflict (shard_id, id) do nothing
 ),
@@ -177,10 +178,10 @@ from placed
 left join lateral (
   select watched_id as job_row_id, job_status, wanted_events, provider_version_id,
     processing_event_id is not null as processing_announced, subscription_count,
-    round(date_part('epoch', accepted_at) * 1000) as accepted_at_ms,
-    round(date_part('epoch', deadline_at) * 1000) as deadline_at_ms,
-    round(date_part('epoch', ended_at) * 1000) as ended_at_ms,
-    poll_count, round(date_part('epoch', last_polled_at) * 1000) as last_polled_at_ms,
+    ${epochMs("accepted_at")} as accepted_at_ms,
+    ${epochMs("deadline_at")} as deadline_at_ms,
+    ${epochMs("ended_at")} as ended_at_ms,
+    poll_count, ${epochMs("last_polled_at")} as last_polled_at_ms,
     last_error, progress, case when is_owed then owed_id end as owed_delivery_id,
     case when is_owed then last_event_id end as owed_event_id
 ) as told on not is_as_wished
@@ -192,7 +193,7 @@ from (
   select distinct "shardId", last_event_id from placed where is_owed and "mailId" is null
 ) as owed
 cross join lateral (
-  select id, type, round(date_part('epoch', occurred_at) * 1000) as "occurredAtMs",
+  select id, type, ${epochMs("occurred_at")} as "occurredAtMs",
     job_id as "jobId", provider, upstream_created_at as "createdAt",
     upstream_updated_at as "updatedAt", error, result, result_bytes as "resultBytes", progress,
     result_fetch as "resultFetch"

@@ -1,5 +1,6 @@
 import type { Database } from "../db/database.ts";
 import { rowSource } from "../sql/row-source.ts";
+import { timeFrom } from "../sql/time.ts";
 
 /** What polling has learned of a job that is still running; for people to look at. */
 export interface JobCheckpoint {
@@ -27,7 +28,7 @@ const INPUT = rowSource("row", {
 const CHECKPOINT = `
 update jobs as job set
   status = case when job.status = 'processing' then job.status else input.status end, seen = input.seen, poll_count = input."pollCount",
-  last_polled_at = to_timestamp(input."lastPolledAtMs"::float8 / 1000),
+  last_polled_at = ${timeFrom('input."lastPolledAtMs"')},
   last_error = input."lastError", progress = coalesce(input.progress, job.progress)
 from (select * from ${INPUT.sql} order by "shardId", id) as input
 where job.shard_id = input."shardId" and job.id = input.id

@@ -11,7 +11,9 @@ import {
   WANTS_MOVEMENTS,
 } from "./record-events.ts";
 import { WHOLE_RESULT } from "./result-parts.ts";
-import { HIGHEST_ID, LOWEST_ID, subscriptionsInOrder } from "../sql/subscription-page.ts";
+import { HIGHEST_ID, LOWEST_ID } from "../sql/page.ts";
+import { subscriptionsInOrder } from "../sql/subscription-page.ts";
+import { epochMs, timeFrom } from "../sql/time.ts";
 
 const MOVEMENTS = MOVEMENT_EVENT_TYPES.map((type) => `'${type}'`).join(", ");
 const IS_MOVEMENT = `fan_out.event_type in (${MOVEMENTS})`;
@@ -115,7 +117,7 @@ owed as (
     next_attempt_at, created_at
   )
   select shard_id, delivery_id, project_id, subscription_id, event_id, event_type, callback_origin,
-    'pending', to_timestamp($5::float8 / 1000), occurred_at
+    'pending', ${timeFrom("$5")}, occurred_at
   from addressed
   on conflict (shard_id, id) do nothing
   returning id
@@ -184,7 +186,7 @@ export async function stepFanOut(
 
 const FIND = `
 select shard_id as "shardId", job_row_id as "jobRowId", event_type as "eventType",
-  project_id as "projectId", round(date_part('epoch', occurred_at) * 1000) as "occurredAtMs"
+  project_id as "projectId", ${epochMs("occurred_at")} as "occurredAtMs"
 from (
   select *, row_number() over (partition by project_id order by event_id) as number
   from fan_outs where shard_id = any ($1::text::smallint[])
@@ -211,7 +213,7 @@ export function findFanOuts(
 }
 
 const FIND_EVENT = `
-select type, round(date_part('epoch', occurred_at) * 1000) as "occurredAtMs", job_id as "jobId",
+select type, ${epochMs("occurred_at")} as "occurredAtMs", job_id as "jobId",
   provider, upstream_created_at as "createdAt", upstream_updated_at as "updatedAt", error,
   result_bytes as "resultBytes",
   case when result_bytes between 1 and $3 then ${WHOLE_RESULT} end as result,

@@ -4,6 +4,7 @@ import type { CallOptions } from "../db/bounded-calls.ts";
 import type { Database } from "../db/database.ts";
 import { IS_PENDING } from "../sql/is-pending.ts";
 import { rowSource } from "../sql/row-source.ts";
+import { timeFrom } from "../sql/time.ts";
 
 /** One HTTP attempt and what it makes of its delivery. */
 export interface AttemptRow {
@@ -62,9 +63,9 @@ advanced as (
       else delivery.status
     end,
     next_attempt_at = case when delivery.status = 'pending'
-      then to_timestamp("nextAttemptAtMs"::float8 / 1000) end,
+      then ${timeFrom('"nextAttemptAtMs"')} end,
     finished_at = case when delivery.status = 'pending' and input.status <> 'pending'
-      then to_timestamp(("startedAtMs" + "durationMs")::float8 / 1000) else delivery.finished_at end
+      then ${timeFrom('("startedAtMs" + "durationMs")')} else delivery.finished_at end
   from input
   where delivery.shard_id = "shardId" and delivery.id = "deliveryId"
     and delivery.attempt_count = "attemptCount"
@@ -75,7 +76,7 @@ logged as (
     shard_id, delivery_id, number, started_at, duration_ms, http_status, error_code,
     error_message, response_excerpt
   )
-  select "shardId", "deliveryId", "attemptCount" + 1, to_timestamp("startedAtMs"::float8 / 1000),
+  select "shardId", "deliveryId", "attemptCount" + 1, ${timeFrom('"startedAtMs"')},
     "durationMs", "httpStatus", "errorCode", "errorMessage", "responseExcerpt"
   from input join advanced on advanced.shard_id = "shardId" and advanced.id = "deliveryId"
   on conflict (shard_id, delivery_id, number) do nothing
@@ -99,7 +100,7 @@ closed as (
     and subscriptions.closed_as is null
 )
 update deliveries as delivery set
-  status = 'gone', next_attempt_at = null, finished_at = to_timestamp("closedAtMs"::float8 / 1000)
+  status = 'gone', next_attempt_at = null, finished_at = ${timeFrom('"closedAtMs"')}
 from input
 where delivery.shard_id = "shardId" and delivery.subscription_id = "subscriptionId"
   and ${IS_PENDING}

@@ -13,7 +13,9 @@ import { IS_PENDING } from "../sql/is-pending.ts";
 import { owedDeliveryId } from "./owed-delivery-id.ts";
 import { rowSource } from "../sql/row-source.ts";
 import type { JobStatus, PayloadMode } from "../schema/schema.ts";
-import { HIGHEST_ID, LOWEST_ID, subscriptionsInOrder } from "../sql/subscription-page.ts";
+import { HIGHEST_ID, LOWEST_ID } from "../sql/page.ts";
+import { subscriptionsInOrder } from "../sql/subscription-page.ts";
+import { timeFrom } from "../sql/time.ts";
 
 /** A fact about a job, to be recorded with all that it owes. */
 export interface EventRow {
@@ -129,14 +131,14 @@ const EVENTS_INPUT = rowSource("row", {
 const ADVANCE_JOBS = `
 update jobs as job set
   status = input.status,
-  ended_at = case when input."isEnding" then to_timestamp(input."occurredAtMs"::float8 / 1000) end,
+  ended_at = case when input."isEnding" then ${timeFrom('input."occurredAtMs"')} end,
   last_event_id = input."eventId",
   processing_event_id = case when input.type = 'job.processing'
     then input."eventId" else job.processing_event_id end,
   progress = coalesce(input.progress, job.progress),
   seen = true,
   poll_count = greatest(job.poll_count, input."pollCount"),
-  last_polled_at = coalesce(to_timestamp(input."lastPolledAtMs"::float8 / 1000), job.last_polled_at),
+  last_polled_at = coalesce(${timeFrom('input."lastPolledAtMs"')}, job.last_polled_at),
   last_error = input.error
 from (select * from ${JOBS_INPUT.sql} order by "shardId", "jobRowId") as input
 where job.shard_id = input."shardId" and job.id = input."jobRowId"
@@ -144,7 +146,7 @@ where job.shard_id = input."shardId" and job.id = input."jobRowId"
   and (input."isEnding" or job.status <> 'unwatched')
   and (input.type <> 'job.processing' or job.processing_event_id is null)
   -- A subscription accepted meanwhile, perhaps at another node, may have moved the deadline.
-  and (input.type <> 'job.timed_out' or job.deadline_at <= to_timestamp(input."occurredAtMs"::float8 / 1000))
+  and (input.type <> 'job.timed_out' or job.deadline_at <= ${timeFrom('input."occurredAtMs"')})
 `;
 
 /** How many subscriptions of each job are looked at. */
@@ -178,7 +180,7 @@ stored as (
     upstream_created_at, upstream_updated_at, error, result, result_bytes, result_fetch, progress
   )
   select "shardId", "eventId", project_id, "jobRowId", provider, job_id, type,
-    to_timestamp("occurredAtMs"::float8 / 1000), "upstreamCreatedAt", "upstreamUpdatedAt", error,
+    ${timeFrom('"occurredAtMs"')}, "upstreamCreatedAt", "upstreamUpdatedAt", error,
     result, "resultBytes", "resultFetch", progress
   from recorded
   on conflict (shard_id, id) do nothing
@@ -207,7 +209,7 @@ fanned_out as (
     began_at_id
   )
   select "shardId", "jobRowId", type, project_id, "eventId", "eventBit",
-    to_timestamp("occurredAtMs"::float8 / 1000), last_id, '${LOWEST_ID}'
+    ${timeFrom('"occurredAtMs"')}, last_id, '${LOWEST_ID}'
   from crowded
   on conflict (shard_id, job_row_id, event_type) do update set
     event_id = excluded.event_id, occurred_at = excluded.occurred_at,
@@ -227,7 +229,7 @@ out_of_date as materialized (
 superseded as (
   update deliveries as delivery set
     status = 'superseded', next_attempt_at = null,
-    finished_at = to_timestamp("occurredAtMs"::float8 / 1000)
+    finished_at = ${timeFrom('"occurredAtMs"')}
   from out_of_date
   where delivery.shard_id = out_of_date.shard_id and delivery.id = out_of_date.id
     and ${IS_PENDING}
@@ -238,7 +240,7 @@ owed as (
     next_attempt_at, created_at
   )
   select "shardId", delivery_id, project_id, subscription_id, "eventId", type, callback_origin,
-    'pending', to_timestamp("occurredAtMs"::float8 / 1000), to_timestamp("occurredAtMs"::float8 / 1000)
+    'pending', ${timeFrom('"occurredAtMs"')}, ${timeFrom('"occurredAtMs"')}
   from addressed
   on conflict (shard_id, id) do nothing
 )

@@ -1,7 +1,9 @@
+import { sql } from "drizzle-orm";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { DatabaseUnavailableError, openDatabase } from "../../../src/store/db/database.ts";
 import type { DatabaseOptions, PooledDatabase } from "../../../src/store/db/database.ts";
 import { DatabaseTimeoutError, isLockTimeout, isTransient } from "../../../src/store/db/errors.ts";
+import { type Given, template } from "../../../src/store/sql/statement.ts";
 import { createTestDatabase } from "../../support/database.ts";
 import type { TestDatabase } from "../../support/database.ts";
 import { quietLog } from "../../support/quiet-log.ts";
@@ -10,6 +12,10 @@ import type { TcpProxy } from "../../support/tcp-proxy.ts";
 
 /** Without a pooler they only keep limits from being sent as start-up parameters. */
 const URL_PARAMETERS = ["", "?prepare=false", "?pooler=transaction"];
+
+const SEVEN = template(
+  (given: Given<{ six: number }>) => sql<{ seven: number }>`select ${given.six}::int + 1 as seven`,
+);
 
 let server: TestDatabase;
 let proxy: TcpProxy;
@@ -75,10 +81,10 @@ describe("values", () => {
     expect(row?.ms).toBe(now);
   });
 
-  test("Drizzle works on the same connections", async () => {
+  test("statements built with Drizzle run on the same connections", async () => {
     for (const parameters of URL_PARAMETERS) {
       const database = await open({ url: server.url + parameters });
-      const rows = await database.run("orm", (_sql, orm) => orm.execute("select 7 as seven"));
+      const rows = await database.run("built", (sql) => SEVEN(sql, { six: 6 }));
       expect([...rows]).toEqual([{ seven: 7 }]);
     }
   });
