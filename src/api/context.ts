@@ -9,6 +9,9 @@ import type { HandOver } from "../intake/hand-over.ts";
 import type { Acceptor } from "../intake/acceptor.ts";
 import type { RedeliveryRunner } from "../delivery/redelivery-runner.ts";
 import type { SigningKeys } from "../delivery/attempt/signing-keys.ts";
+import type { Outbox } from "../delivery/outbox/outbox.ts";
+import type { Inspector } from "../cluster/inspector.ts";
+import type { LaneBoard } from "../cluster/lane-board.ts";
 import type { DeliveryEngine } from "../delivery/delivery-engine.ts";
 import type { ProjectDirectory } from "../cluster/project-directory.ts";
 import type { ApiKeyDirectory } from "../cluster/api-key-directory.ts";
@@ -59,6 +62,9 @@ export interface ApiPorts {
   readonly acceptor: Pick<Acceptor, "accept">;
   readonly watches: Pick<WatchList, "view">;
   readonly upstreams: Pick<Upstreams, "loadOf">;
+  readonly outbox: Pick<Outbox, "stateOf">;
+  readonly lanes: Pick<LaneBoard, "standsOf" | "origins" | "tryOrigin">;
+  readonly inspector: Pick<Inspector, "inspect">;
   readonly handOver: Pick<HandOver, "pollNow" | "unsubscribed" | "redelivered">;
   readonly redeliveries: Pick<RedeliveryRunner, "shardForNew" | "begin" | "perSecondDefault">;
   readonly delivery: Pick<DeliveryEngine, "test" | "message">;
@@ -68,7 +74,10 @@ export interface ApiPorts {
   readonly refusedKeys: RefusedKeys;
   /** Whether this address is a proxy of the operator, whose `X-Forwarded-For` is believed. */
   isTrustedProxy(address: string): boolean;
-  readonly connections: Pick<ConnectionDirectory, "find" | "findFresh" | "refresh" | "nameOf">;
+  readonly connections: Pick<
+    ConnectionDirectory,
+    "find" | "findFresh" | "refresh" | "nameOf" | "factsOf"
+  >;
   readonly providers: Pick<ProviderDirectory, "find" | "findFresh" | "list" | "refresh">;
   readonly poller: Pick<Poller, "tryLive">;
   readonly secretBox: SecretBox;

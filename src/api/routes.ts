@@ -1,12 +1,14 @@
 import { createUuidSource } from "../runtime/uuid-source.ts";
 import { apiKeyRoutes } from "./projects/api-key-routes.ts";
 import { auditLogRoutes } from "./projects/audit-log.ts";
+import { callbackOriginRoutes } from "./callback-origins/routes.ts";
 import { callbackTestRoutes } from "./callback-tests/routes.ts";
 import { connectionRoutes } from "./connections/routes.ts";
 import { deliveryRoutes } from "./deliveries/routes.ts";
 import { documentationRoutes } from "./docs/routes.ts";
 import { eventRoutes } from "./events.ts";
 import type { ApiPorts } from "./context.ts";
+import { jobRoutes } from "./jobs/routes.ts";
 import { projectRoutes } from "./projects/routes.ts";
 import { providerRoutes } from "./providers/routes.ts";
 import { providerTrialRoutes } from "./providers/trial-routes.ts";
@@ -24,8 +26,10 @@ export function apiRoutes(ports: ApiPorts): Route[] {
   const waiting = new WaitingRequests(ports.limits, ports.clock, ports.requestsWaitingMax);
   const routes = [
     ...subscriptionRoutes(ports, waiting),
+    ...jobRoutes(ports),
     ...deliveryRoutes(ports),
     ...redeliveryRoutes(ports, newUuid),
+    ...callbackOriginRoutes(ports),
     ...callbackTestRoutes(ports),
     ...eventRoutes(ports),
     ...connectionRoutes(ports, newUuid),

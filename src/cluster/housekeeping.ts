@@ -6,6 +6,8 @@ import type { Database } from "../store/db/database.ts";
 import { forgetAuditEntries } from "../store/projects/audit-log.ts";
 import { forgetOldIdempotencyKeys } from "../store/subscriptions/find-idempotency-key.ts";
 import { forgetOperationalEvents } from "../store/events/operational-events.ts";
+import { forgetInspections } from "../store/inspections.ts";
+import { forgetLaneStates } from "../store/lane-states.ts";
 import { forgetDeadNodes } from "../store/nodes.ts";
 import { Retention } from "./retention.ts";
 
@@ -64,6 +66,8 @@ function createSweeper(runtime: Runtime, { database, shards }: HousekeepingOptio
     intervalMs: INTERVAL_MS,
     async task() {
       await forgetDeadNodes(database);
+      await forgetLaneStates(database);
+      await forgetInspections(database);
       for (let statement = 0; statement < STATEMENTS_PER_ROUND_MAX; statement += 1) {
         const shardIds = shards.list;
         if (shardIds.length === 0) return;

@@ -219,7 +219,8 @@ export class DeliveryLoop implements Service {
     this.outbox.leaveLane(callback, verdict);
   }
 
-  #settle(callback: OwedCallback, { next, verdict }: AttemptResult): void {
+  #settle(callback: OwedCallback, { next, verdict, failure }: AttemptResult): void {
+    if (failure !== undefined) this.outbox.noteFailure(callback, failure);
     if (!callback.isInLane) this.#takenUnrecorded -= 1;
     const horizonMs = this.#runtime.clock.now() + HORIZON_MS;
     // First, or what was held back by this attempt would be sent yet.

@@ -4,6 +4,8 @@ import { registerClusterGauges } from "../cluster/cluster-gauges.ts";
 import { HandOver } from "../intake/hand-over.ts";
 import { createHousekeeping } from "../cluster/housekeeping.ts";
 import { registerLimitGauges } from "../cluster/limit-gauges.ts";
+import { Inspector } from "../cluster/inspector.ts";
+import { LaneBoard } from "../cluster/lane-board.ts";
 import { LiveJobs } from "../intake/live-jobs.ts";
 import { MailReader } from "../intake/mail-reader.ts";
 import { ProjectDirectory } from "../cluster/project-directory.ts";
@@ -90,6 +92,10 @@ export class Engine {
   readonly handOver: HandOver;
   readonly acceptor: Acceptor;
   readonly redeliveries: RedeliveryRunner;
+  /** How lanes stand, on all nodes. */
+  readonly lanes: LaneBoard;
+  /** Asks whichever node owns a job what it knows of it. */
+  readonly inspector: Inspector;
   /** Requests that wait for the end of a job. */
   readonly endingWaits: EndingWaits;
   readonly #runtime: Runtime;
@@ -154,7 +160,26 @@ export class Engine {
     const liveJobs = new LiveJobs(poller.watches.upstreams);
     this.handOver = new HandOver(runtime, { database, shards, poller, deliveryLoop });
     const { handOver } = this;
-    this.#mail = new MailReader(runtime, { database, shards, handlers: handOver.handlers });
+    const { watches } = poller;
+    const { outbox } = deliveryLoop;
+    this.lanes = new LaneBoard(runtime, {
+      database,
+      shards,
+      nodeId: options.nodeId,
+      upstreams: watches.upstreams,
+      outbox,
+      handOver,
+    });
+    this.inspector = new Inspector(runtime, { database, shards, watches, outbox, handOver });
+    this.#mail = new MailReader(runtime, {
+      database,
+      shards,
+      handlers: {
+        ...handOver.handlers,
+        inspect: (questions) => this.inspector.answer(questions),
+        tryOrigin: (reports) => this.lanes.tryReported(reports),
+      },
+    });
     this.#usage = new ProjectUsage(runtime, { database, shards, limits });
     this.acceptor = new Acceptor(runtime, {
       health: database.health,
@@ -174,7 +199,6 @@ export class Engine {
       perSecondDefault: config.redeliveriesPerSecond,
       redelivered: (deliveries) => handOver.redelivered(deliveries),
     });
-    const { watches } = poller;
     this.#ownership = new ShardOwnership(runtime, {
       ...options,
       shards,
@@ -208,6 +232,7 @@ export class Engine {
     await this.#mail.start();
     await this.#sweep.start();
     await this.#housekeeping.start();
+    await this.lanes.start();
     await this.delivery.start();
     await this.redeliveries.start();
     await this.#fanOuts.start();
@@ -228,6 +253,7 @@ export class Engine {
     const readers = [
       this.#mail.stop(),
       this.#housekeeping.stop(),
+      this.lanes.stop(),
       this.redeliveries.stop(),
       this.#fanOuts.stop(),
       this.endingWaits.stop(),

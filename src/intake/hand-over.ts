@@ -24,7 +24,7 @@ export class HandOver {
   readonly #runtime: Runtime;
   readonly #options: HandOverOptions;
   /** What the notes of other nodes do here. */
-  readonly handlers: MailHandlers;
+  readonly handlers: Omit<MailHandlers, "inspect" | "tryOrigin">;
 
   constructor(runtime: Runtime, options: HandOverOptions) {
     this.#runtime = runtime;

@@ -18,6 +18,10 @@ export interface MailHandlers {
   cancel(subscriptions: readonly RowKey[]): Promise<void>;
   /** Deliveries became due out of turn. */
   deliver(deliveries: readonly RowKey[]): Promise<void>;
+  /** Another node asks what is known here of jobs; the keys name its questions. */
+  inspect(questions: readonly RowKey[]): Promise<void>;
+  /** Callback origins that this node has reported are to be tried now. */
+  tryOrigin(reports: readonly RowKey[]): Promise<void>;
 }
 
 export interface MailReaderOptions {
@@ -92,4 +96,6 @@ const KINDS: readonly (readonly [MailKind, keyof MailHandlers])[] = [
   ["poll_now", "pollNow"],
   ["cancel", "cancel"],
   ["deliver", "deliver"],
+  ["inspect", "inspect"],
+  ["try_origin", "tryOrigin"],
 ];

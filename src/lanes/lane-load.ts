@@ -1,14 +1,8 @@
 import type FlatQueue from "flatqueue";
-import type { Breaker } from "../core/pace/breaker.ts";
-
-/**
- * What due items wait for: the end of a pause, an upstream that refused because of the rate, others
- * of the lane that are under way, the rate, or the origin (its breaker, or its other lanes).
- */
-export type LaneHold = "pause" | "refusal" | "concurrency" | "rate" | "origin";
+import type { LaneStand } from "../core/waiting/lane-stand.ts";
 
 /** How a lane stands on this node. */
-export interface LaneLoad {
+export interface LaneLoad extends LaneStand {
   readonly inFlight: number;
   /** Due and not begun. */
   readonly waiting: number;
@@ -16,11 +10,6 @@ export interface LaneLoad {
   readonly behindMs: number;
   /** This node's, as set or as learned; null for no limit. */
   readonly requestsPerSecond: number | null;
-  /** Null when nothing waits. */
-  readonly hold: LaneHold | null;
-  /** Epoch milliseconds. Null while not paused, or paused until a hand ends it. */
-  readonly pausedUntilMs: number | null;
-  readonly breaker: Breaker["state"];
 }
 
 /**

@@ -1,7 +1,8 @@
 import FlatQueue from "flatqueue";
 import type { LaneVerdict } from "../core/job/job.ts";
+import type { LaneHold, LaneStand } from "../core/waiting/lane-stand.ts";
 import { fromMonotonic, type Timer } from "../runtime/clock.ts";
-import { countDue, type LaneHold, type LaneLoad } from "./lane-load.ts";
+import { countDue, type LaneLoad } from "./lane-load.ts";
 import type { GateVisitor, OriginGate } from "./origin-gate.ts";
 import type { LaneLimits, LaneOptions } from "./lane-options.ts";
 import { Pace } from "./pace.ts";
@@ -24,6 +25,8 @@ import type { Runtime } from "../runtime/runtime.ts";
 
 const NOTHING: readonly never[] = [];
 
+/** Items that are due for less than this are on their way. */
+const HELD_UP_MS = 1000;
 const PAUSE_MS_INITIAL = 1000;
 const PAUSE_MS_MAX = 60_000;
 
@@ -97,19 +100,53 @@ export class Lane<Item> implements GateVisitor {
     const nowMs = this.#runtime.clock.monotonic();
     const due = countDue(this.#queue, nowMs, this.#options.isCurrent);
     const waiting = due.waiting + this.#ahead.size;
-    const isPaused = this.pausedUntilMs > nowMs && this.pausedUntilMs !== Infinity;
-    // Nobody looks at what falls due while nothing may start, so this does.
-    const waitsForRate = this.#pace.nextAtMs(nowMs) > nowMs;
-    const hold = this.#ownHold(nowMs) ?? (waitsForRate ? "rate" : this.#hold);
+    const stand = this.#stand(nowMs);
     return {
+      ...stand,
       inFlight: this.#inFlight,
       waiting,
       behindMs: nowMs - due.oldestDueAtMs,
       requestsPerSecond: this.#pace.perSecond,
-      hold: waiting === 0 ? null : hold,
-      pausedUntilMs: isPaused ? fromMonotonic(this.#runtime.clock, this.pausedUntilMs) : null,
-      breaker: this.#gate.breaker.state,
+      hold: waiting === 0 ? null : stand.hold,
     };
+  }
+
+  /** Whether its items have been held back for more than a moment. Looks at the first of them only. */
+  get isHeldUp(): boolean {
+    const nowMs = this.#runtime.clock.monotonic();
+    const isPaused = this.pausedUntilMs > nowMs && this.pausedUntilMs !== Infinity;
+    if (isPaused || this.#gate.breaker.state !== "closed") return true;
+    const dueAtMs = this.#queue.peekValue();
+    return dueAtMs !== undefined && nowMs - dueAtMs > HELD_UP_MS;
+  }
+
+  /** What holds it back. Counts nothing, so it costs the same whatever waits. */
+  stand(): LaneStand {
+    const nowMs = this.#runtime.clock.monotonic();
+    const dueAtMs = this.#ahead.size > 0 ? nowMs : this.#queue.peekValue();
+    const stand = this.#stand(nowMs);
+    return dueAtMs !== undefined && dueAtMs <= nowMs ? stand : { ...stand, hold: null };
+  }
+
+  #stand(nowMs: number): LaneStand {
+    const { clock } = this.#runtime;
+    const isPaused = this.pausedUntilMs > nowMs && this.pausedUntilMs !== Infinity;
+    // Nobody looks at what falls due while nothing may start, so this does.
+    const waitsForRate = this.#pace.nextAtMs(nowMs) > nowMs;
+    const { breaker } = this.#gate;
+    return {
+      hold: this.#ownHold(nowMs) ?? (waitsForRate ? "rate" : this.#hold),
+      pausedUntilMs: isPaused ? fromMonotonic(clock, this.pausedUntilMs) : null,
+      breaker: breaker.state,
+      probeAtMs: breaker.state === "open" ? fromMonotonic(clock, breaker.untilMs) : null,
+    };
+  }
+
+  /** Lets one item start now although refusals pause the lane: somebody says that it passes again. */
+  probeNow(): void {
+    this.#refusedUntilMs = 0;
+    this.#gate.probeNow();
+    this.#pump();
   }
 
   /** Whether a new lane would do as well: nothing is under way, and nothing was learned. */

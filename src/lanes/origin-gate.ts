@@ -31,6 +31,8 @@ export interface SharedOrigin {
   admit(gate: OriginGate, visitor: GateVisitor, nowMs: number): boolean;
   /** One of its requests is over. */
   leave(gate: OriginGate, reach: Reach): void;
+  /** Lets the next probe of an origin out of reach through now. */
+  probeNow(): void;
   /** Whether the gate's breaker is open only because its project could not reach the origin. */
   setUnreached(gate: OriginGate, isUnreached: boolean): void;
 }
@@ -129,6 +131,16 @@ export class OriginGate {
   /** Another project was answered by the origin, which this one could only not reach. */
   reached(): void {
     this.#become(afterSuccess());
+    if (this.#waiting.size > 0) this.#serve();
+  }
+
+  /** Lets the next probe through now, although its time has not come. */
+  probeNow(): void {
+    const breaker = this.#breaker;
+    if (breaker.state === "open") this.#become(afterTime(breaker, breaker.untilMs));
+    this.#timer?.cancel();
+    this.#timer = null;
+    this.#options.origin.probeNow();
     if (this.#waiting.size > 0) this.#serve();
   }
 

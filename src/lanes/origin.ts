@@ -136,6 +136,15 @@ export class Origin implements SharedOrigin {
     else this.#unreached.delete(gate);
   }
 
+  probeNow(): void {
+    const reachability = this.#reachability;
+    if (reachability.state !== "open") return;
+    this.#become(afterTime(reachability, reachability.untilMs));
+    this.#timer?.cancel();
+    this.#timer = null;
+    if (!this.#turns.isEmpty) this.#serve();
+  }
+
   #onAnswer(): void {
     this.#unreachedBy.clear();
     this.#become(afterSuccess());

@@ -8,6 +8,7 @@ import type { EventType } from "../core/delivery/event.ts";
 import type { PollCeilings } from "../core/poll-ceilings.ts";
 import type { ProjectLimits } from "../core/project-limits.ts";
 import { ReadingTime } from "../lanes/reading-time.ts";
+import { pollOutcomeOf } from "../core/waiting/poll-outcome.ts";
 import { decideAfterPoll, type Ending, type JobStep, timedOut } from "../core/job/job.ts";
 import type { Interpretation } from "../providers/answer/interpret.ts";
 import type { LiveTrial, LiveTrialOutcome } from "../providers/trial/trial.ts";
@@ -199,10 +200,13 @@ export class Poller {
       return null;
     }
     const { interpretation, lingeredMs } = asked;
+    watch.httpStatus = asked.sent?.httpStatus ?? null;
     if (interpretation.kind === "result_wanted") {
+      watch.outcome = "running";
       this.#askForResult(watch);
       return asked;
     }
+    watch.outcome = pollOutcomeOf(interpretation);
     if (interpretation.kind === "running" && interpretation.unknownStatus !== null) {
       this.#publishUnknownStatus(upstream, watch, interpretation.unknownStatus);
     }

@@ -13,6 +13,10 @@ import { readinessOf } from "../../src/core/readiness.ts";
 import { PROBLEMS } from "../../src/core/error-codes.ts";
 import type { ProblemCode } from "../../src/core/error-codes.ts";
 import type { ApiPorts, AuthenticationFailure } from "../../src/api/context.ts";
+import type { Inspection } from "../../src/cluster/inspector.ts";
+import type { HeldState } from "../../src/core/waiting/delivery-wait.ts";
+import { LANE_FREE, type LaneStand } from "../../src/core/waiting/lane-stand.ts";
+import type { ReportedLane } from "../../src/store/lane-states.ts";
 import { endingEventType } from "../../src/core/delivery/event.ts";
 import type { EndingStatus } from "../../src/core/delivery/event.ts";
 import { signedMessage } from "../../src/delivery/attempt/signed-message.ts";
@@ -75,6 +79,14 @@ export class ApiFixture {
   readonly liveJobs = new Map<string, LiveJobView>();
   liveJobCount = 0;
   readonly limits = new TestLimits({ live_jobs: 1000 });
+  /** Deliveries in memory. */
+  readonly held = new Map<string, HeldState>();
+  /** How lanes stand, by connection or origin. */
+  readonly stands = new Map<string, LaneStand>();
+  /** What nodes report of callback origins. */
+  reports: ReportedLane[] = [];
+  /** What the owner of any job answers. */
+  inspection: Inspection | null = null;
   readonly loads = new Map<string, ConnectionLoad>();
   readonly projectId = this.uuid();
   readonly secretBox = createSecretBox([KEY]);
@@ -269,6 +281,16 @@ export class ApiFixture {
       acceptor: { accept: (request) => this.#accept(request) },
       watches: { view: (_shardId, jobRowId) => this.liveJobs.get(jobRowId) ?? null },
       upstreams: { loadOf: (id) => this.loads.get(id) ?? null },
+      outbox: { stateOf: (id) => this.held.get(id) ?? null },
+      lanes: {
+        standsOf: async (_, lanes) => lanes.map(({ name }) => this.stands.get(name) ?? LANE_FREE),
+        origins: async (_, projectId, origins) =>
+          this.reports.filter(
+            (lane) => lane.projectId === projectId && origins.includes(lane.name),
+          ),
+        tryOrigin: note("tryOrigin"),
+      },
+      inspector: { inspect: async () => this.inspection },
       handOver: {
         pollNow: note("pollNow"),
         unsubscribed: note("unsubscribed"),
@@ -294,6 +316,12 @@ export class ApiFixture {
         refresh: async () => {
           this.calls.push(["connectionsRefreshed"]);
           this.#connections = await loadConnections(this.database, 0);
+        },
+        factsOf: (id) => {
+          const one = this.#connections.find((connection) => connection.id === id);
+          return one === undefined || one.isDeleted
+            ? { state: "unusable", probeAtMs: null }
+            : { state: one.state, probeAtMs: one.probeAtMs };
         },
         nameOf: (id) => this.#connections.find((one) => one.id === id)?.name ?? "unknown",
       },

@@ -224,6 +224,7 @@ describe("how a connection stands on the node that answers", () => {
     hold: "rate",
     pausedUntilMs: null,
     breaker: "closed",
+    probeAtMs: null,
   };
 
   async function loadOf(load: ConnectionLoad): Promise<Json> {

@@ -98,6 +98,7 @@ async function objectsOfFixture(): Promise<Record<IdKind, string | null>> {
   const first = async (table: string): Promise<string> =>
     (await api.sql(`select id from ${table} where project_id = $1`, [api.projectId]))[0].id;
   return {
+    job: subscription.job.id,
     subscription: subscription.id,
     event: publicId("event", eventId),
     delivery: publicId("delivery", deliveryId ?? ""),
@@ -264,7 +265,10 @@ describe("hostile text in an address", () => {
 
   it("is answered 4xx in every path parameter", async () => {
     const key = await api.addKey(["admin"]);
-    const parts = ["", ...["sub", "msg", "evt", "con", "key", "red"].map((prefix) => `${prefix}_`)];
+    const parts = [
+      "",
+      ...["sub", "job", "msg", "evt", "con", "key", "red"].map((prefix) => `${prefix}_`),
+    ];
     for (const route of routes) {
       if (!route.path.includes("{")) continue;
       for (const text of HOSTILE) {

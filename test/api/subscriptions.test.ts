@@ -47,6 +47,9 @@ describe("GET /v1/subscriptions/{id}", () => {
       lastPolledAtMs: 1_767_225_600_000,
       nextPollAtMs: 1_767_225_601_500,
       lastError: "slow",
+      lastOutcome: "running",
+      lastHttpStatus: 200,
+      wait: { for: "job_running", notBeforeMs: 1_767_225_601_500 },
     });
     const response = await api.request("GET", `/v1/subscriptions/${id}`);
     const text = await response.text();
@@ -57,6 +60,8 @@ describe("GET /v1/subscriptions/{id}", () => {
       last_polled_at: "2026-01-01T00:00:00.000Z",
       next_poll_at: "2026-01-01T00:00:01.500Z",
       last_error: "slow",
+      waiting_for: "job_running",
+      not_before: "2026-01-01T00:00:01.500Z",
     });
   });
 

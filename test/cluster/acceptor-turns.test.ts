@@ -75,6 +75,7 @@ function accepted(row: AcceptRow, subscriptionCount: number): AcceptedRow {
         endedAtMs: null,
         pollCount: 0,
         lastPolledAtMs: null,
+        lastOutcome: null,
         lastError: null,
         progress: null,
       },

@@ -136,6 +136,7 @@ function checkpointOf(
     seen: true,
     pollCount: 8,
     lastPolledAtMs: clock.now(),
+    lastOutcome: "upstream_fault",
     lastError: "HTTP 500",
     progress: '{"n":1.0}',
     ...changes,

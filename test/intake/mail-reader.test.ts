@@ -55,6 +55,8 @@ beforeEach(async () => {
       pollNow: handler("pollNow"),
       cancel: handler("cancel"),
       deliver: handler("deliver"),
+      inspect: handler("inspect"),
+      tryOrigin: handler("tryOrigin"),
     },
   });
   await reader.start();

@@ -78,6 +78,7 @@ test("a few jobs are loaded, checkpointed and found without reading all that are
     seen: true,
     pollCount: 2,
     lastPolledAtMs: 1,
+    lastOutcome: null,
     lastError: null,
     progress: null,
   }));

@@ -8,6 +8,7 @@ import { decodeCursor, encodeCursor, listScope } from "../request/cursor.ts";
 import { deliveryJson } from "./view.ts";
 import { originSchema, pagingParameters, timeParameter } from "../request/list-query.ts";
 import type { ApiPorts } from "../context.ts";
+import { deliveryWaits } from "../waiting.ts";
 import { refused } from "../http/problem.ts";
 import {
   deliveryPageSchema,
@@ -20,10 +21,10 @@ import type { Route } from "../http/route.ts";
 const TAG = "Deliveries";
 
 export function deliveryRoutes(ports: ApiPorts): Route[] {
-  return [list(), read(), again(ports)];
+  return [list(ports), read(ports), again(ports)];
 }
 
-function list(): Route {
+function list(ports: ApiPorts): Route {
   return defineRoute({
     operationId: "listDeliveries",
     method: "GET",
@@ -52,13 +53,14 @@ function list(): Route {
         callbackOrigin: filters.callback_origin ?? null,
         createdAfterMs: filters.created_after ?? null,
       });
-      const items = page.rows.map((row) => deliveryJson(row));
+      const waits = await deliveryWaits(database, ports, projectId, page.rows);
+      const items = page.rows.map((row) => deliveryJson(row, waits));
       return pageAnswer(items, page.lastId === null ? null : encodeCursor(scope, page.lastId));
     },
   });
 }
 
-function read(): Route {
+function read(ports: ApiPorts): Route {
   return defineRoute({
     operationId: "getDelivery",
     method: "GET",
@@ -71,7 +73,8 @@ function read(): Route {
     async handle({ database, caller: { projectId }, id }) {
       const found = await findDelivery(database, { projectId, id });
       if (found === null) return notFound("delivery", publicId("delivery", id));
-      return jsonAnswer(200, deliveryJson(found.delivery, found.attempts));
+      const waits = await deliveryWaits(database, ports, projectId, [found.delivery]);
+      return jsonAnswer(200, deliveryJson(found.delivery, waits, found.attempts));
     },
   });
 }
@@ -99,9 +102,12 @@ function again(ports: ApiPorts): Route {
             "subscription_closed",
             "The subscription was deleted, so nothing more is delivered; make a new one.",
           );
-        case "scheduled":
-          await ports.handOver.redelivered([outcome.delivery]);
-          return jsonAnswer(202, deliveryJson(outcome.delivery));
+        case "scheduled": {
+          const { delivery } = outcome;
+          await ports.handOver.redelivered([delivery]);
+          const waits = await deliveryWaits(database, ports, projectId, [delivery]);
+          return jsonAnswer(202, deliveryJson(delivery, waits));
+        }
       }
     },
   });

@@ -1,9 +1,15 @@
 import { publicId } from "../../core/ids/ids.ts";
 import type { AttemptRecord, DeliveryRecord } from "../../store/deliveries/find-deliveries.ts";
+import type { DeliveryWaits } from "../waiting.ts";
 import { isoTime } from "../http/iso-time.ts";
 
 /** A delivery as JSON text; with its attempts where they were read. */
-export function deliveryJson(of: DeliveryRecord, attempts?: readonly AttemptRecord[]): string {
+export function deliveryJson(
+  of: DeliveryRecord,
+  waits: DeliveryWaits,
+  attempts?: readonly AttemptRecord[],
+): string {
+  const wait = waits(of);
   return JSON.stringify({
     id: publicId("delivery", of.id),
     object: "delivery",
@@ -14,6 +20,8 @@ export function deliveryJson(of: DeliveryRecord, attempts?: readonly AttemptReco
     status: of.status,
     attempt_count: of.attemptCount,
     next_attempt_at: isoTime(of.nextAttemptAtMs),
+    waiting_for: wait?.for ?? null,
+    not_before: isoTime(wait?.notBeforeMs ?? null),
     created_at: isoTime(of.createdAtMs),
     finished_at: isoTime(of.finishedAtMs),
     ...(attempts === undefined ? {} : { attempts: attempts.map(attemptView) }),

@@ -2,6 +2,8 @@ import { SCOPES } from "../../core/scopes.ts";
 import { z } from "@hono/zod-openapi";
 import { ATTEMPT_ERROR_CODES, DELIVERY_STATUSES } from "../../core/delivery/delivery-outcome.ts";
 import { EVENT_TYPES } from "../../core/delivery/event.ts";
+import { DELIVERY_WAITS } from "../../core/waiting/delivery-wait.ts";
+import { JOB_WAITS } from "../../core/waiting/job-wait.ts";
 import { WARNING_CODES } from "../../core/warning-codes.ts";
 import { SIGNATURE_SCHEMES } from "../../core/signing/signature-scheme.ts";
 
@@ -19,7 +21,7 @@ export const SUBSCRIPTION_STATUSES = [
   "gone",
 ] as const;
 
-const JOB_STATUSES = [
+export const JOB_STATUSES = [
   "pending",
   "processing",
   "unwatched",
@@ -39,6 +41,23 @@ export const idSchema = (prefix: string) =>
 
 export const anyJsonSchema = z.unknown().openapi({ description: "Any JSON value." });
 
+export const jobWaitSchema = z
+  .enum(JOB_WAITS)
+  .nullable()
+  .openapi({
+    description:
+      "Why the job is not known to have ended; null once it has, or nobody waits for it. " +
+      "Of a job that another node polls, as that node last wrote down.",
+  });
+
+const deliveryWaitSchema = z.enum(DELIVERY_WAITS).nullable().openapi({
+  description: "Why the delivery has not been taken; null once it is over.",
+});
+
+export const notBeforeSchema = isoTimeSchema.nullable().openapi({
+  description: "Nothing happens by itself before; null where no time is known.",
+});
+
 export const subscriptionSchema = z
   .strictObject({
     id: idSchema("sub"),
@@ -52,6 +71,7 @@ export const subscriptionSchema = z
     provider: z.string(),
     connection: z.string(),
     job: z.strictObject({
+      id: idSchema("job"),
       status: z.enum(JOB_STATUSES),
       progress: anyJsonSchema,
       poll_count: z.int(),
@@ -60,6 +80,8 @@ export const subscriptionSchema = z
         description: "Null as well when another node watches the job.",
       }),
       last_error: z.string().nullable(),
+      waiting_for: jobWaitSchema,
+      not_before: notBeforeSchema,
       deadline_at: isoTimeSchema,
       ended_at: isoTimeSchema.nullable(),
     }),
@@ -105,6 +127,8 @@ export const deliverySchema = z
     status: z.enum(DELIVERY_STATUSES),
     attempt_count: z.int(),
     next_attempt_at: isoTimeSchema.nullable(),
+    waiting_for: deliveryWaitSchema,
+    not_before: notBeforeSchema,
     created_at: isoTimeSchema,
     finished_at: isoTimeSchema.nullable(),
   })
@@ -145,6 +169,7 @@ export const eventSchema = z
   .strictObject({
     id: idSchema("evt"),
     object: z.literal("event"),
+    job: z.strictObject({ id: idSchema("job") }),
     type: z.enum(EVENT_TYPES),
     timestamp: isoTimeSchema,
     data: z.strictObject({
@@ -263,6 +288,7 @@ export const pageOf = (item: z.ZodType, name: string) =>
 
 export const subscriptionPageSchema = pageOf(subscriptionSchema, "SubscriptionPage");
 export const deliveryPageSchema = pageOf(deliverySchema, "DeliveryPage");
+export const eventPageSchema = pageOf(eventSchema, "EventPage");
 export const signingSecretPageSchema = pageOf(signingSecretSchema, "SigningSecretPage");
 export const signingKeyPageSchema = pageOf(signingKeySchema, "SigningKeyPage");
 export const apiKeyPageSchema = pageOf(apiKeySchema, "ApiKeyPage");

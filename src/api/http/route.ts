@@ -216,6 +216,7 @@ const NOUNS: Readonly<Record<IdKind, string>> = {
   project: "project",
   apiKey: "API key",
   connection: "connection",
+  job: "job",
   subscription: "subscription",
   event: "event",
   delivery: "delivery",

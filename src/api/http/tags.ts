@@ -1,8 +1,10 @@
 /** The groups of the documentation, in its order. Each operation belongs to one. */
 export const TAGS = {
   Subscriptions: "Ask to be called back when a job ends.",
+  Jobs: "What is watched, how it stands, and why a callback has not arrived.",
   Deliveries: "The callbacks that subscriptions are owed, with each attempt to send them.",
   Redeliveries: "Send many deliveries again, in the background.",
+  "Callback origins": "Where callbacks go, and whether anybody there answers.",
   Callbacks: "Try a callback URL before anything depends on it.",
   Events: "What happened to jobs, and their results.",
   Connections: "Credentials and limits at the APIs whose jobs are watched.",

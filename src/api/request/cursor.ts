@@ -34,6 +34,26 @@ export function decodeCursor(scope: string, cursor: string | undefined): Outcome
   return { ok: true, value: parts.map(([from, to]) => hex.slice(from, to)).join("-") };
 }
 
+const TEXT_CURSOR = /^[\w-]+$/;
+
+/** The same for a list in the order of texts, such as names. */
+export function encodeTextCursor(scope: string, text: string): string {
+  const bytes = Buffer.from(text);
+  return Buffer.concat([check(scope, bytes), bytes]).toString("base64url");
+}
+
+/** The text behind a cursor of the same list, or a problem that names the parameter. */
+export function decodeTextCursor(
+  scope: string,
+  cursor: string | undefined,
+): Outcome<string | null> {
+  if (cursor === undefined) return { ok: true, value: null };
+  const bytes = Buffer.from(TEXT_CURSOR.test(cursor) ? cursor : "", "base64url");
+  const text = bytes.subarray(CHECK_BYTES);
+  if (!check(scope, text).equals(bytes.subarray(0, CHECK_BYTES))) return INVALID;
+  return { ok: true, value: text.toString() };
+}
+
 function check(scope: string, id: Uint8Array): Buffer {
   return createHash("sha256")
     .update(scope)

@@ -10,6 +10,7 @@ import { deliveryJson } from "../deliveries/view.ts";
 import { idempotencyHeaders, readIdempotencyKey } from "../request/idempotency-key.ts";
 import { flagParameter, pagingParameters, timeParameter } from "../request/list-query.ts";
 import type { ApiPorts } from "../context.ts";
+import { deliveryWaits, jobWaits } from "../waiting.ts";
 import { refused } from "../http/problem.ts";
 import {
   batchResponseSchema,
@@ -24,7 +25,7 @@ import type { Route } from "../http/route.ts";
 import { SUBSCRIBE_PROBLEMS, subscribe } from "./subscribe.ts";
 import { BATCH_ITEMS_MAX, batchRequestSchema, subscribeBatch } from "./batch.ts";
 import { traceHeadersSchema, traceOfRequest } from "../request/request-trace.ts";
-import { createdSubscriptionJson, subscriptionJson } from "./view.ts";
+import { createdSubscriptionJson, subscriptionJson, waitingJob } from "./view.ts";
 import type { WaitingRequests } from "../request/waiting-requests.ts";
 import { waitRoute } from "./wait.ts";
 import { jobIdSchema, nameSchema, subscriptionRequestSchema } from "./schema.ts";
@@ -42,7 +43,7 @@ export function subscriptionRoutes(ports: ApiPorts, waiting: WaitingRequests): R
     remove(ports),
     poll(ports),
     waitRoute(ports, waiting),
-    listDeliveries(),
+    listDeliveries(ports),
   ];
 }
 
@@ -149,7 +150,8 @@ function list(ports: ApiPorts): Route {
         connection: filters.connection ?? null,
         createdAfterMs: filters.created_after ?? null,
       });
-      const items = page.rows.map((row) => subscriptionJson(row, ports));
+      const waits = await jobWaits(database, ports, page.rows.map(waitingJob));
+      const items = page.rows.map((row) => subscriptionJson(row, ports, waits));
       return pageAnswer(items, page.lastId === null ? null : encodeCursor(scope, page.lastId));
     },
   });
@@ -168,7 +170,8 @@ function read(ports: ApiPorts): Route {
     async handle({ database, caller: { projectId }, id }) {
       const found = await findSubscription(database, { projectId, id });
       if (found === null) return notFound("subscription", publicId("subscription", id));
-      return jsonAnswer(200, subscriptionJson(found, ports));
+      const waits = await jobWaits(database, ports, [waitingJob(found)]);
+      return jsonAnswer(200, subscriptionJson(found, ports, waits));
     },
   });
 }
@@ -223,12 +226,13 @@ function poll(ports: ApiPorts): Route {
         }
         await ports.handOver.pollNow(found.shardId, found.jobRowId);
       }
-      return jsonAnswer(202, subscriptionJson(found, ports));
+      const waits = await jobWaits(database, ports, [waitingJob(found)]);
+      return jsonAnswer(202, subscriptionJson(found, ports, waits));
     },
   });
 }
 
-function listDeliveries(): Route {
+function listDeliveries(ports: ApiPorts): Route {
   return defineRoute({
     operationId: "listSubscriptionDeliveries",
     method: "GET",
@@ -252,7 +256,8 @@ function listDeliveries(): Route {
         beforeId: beforeId.value,
         limit,
       });
-      const items = page.rows.map((row) => deliveryJson(row));
+      const waits = await deliveryWaits(database, ports, projectId, page.rows);
+      const items = page.rows.map((row) => deliveryJson(row, waits));
       return pageAnswer(items, page.lastId === null ? null : encodeCursor(scope, page.lastId));
     },
   });

@@ -6,20 +6,31 @@ import type { SubscriptionRecord } from "../../store/subscriptions/subscription-
 import { isoTime } from "../http/iso-time.ts";
 import type { Subscribed } from "./subscribe.ts";
 import type { ApiPorts } from "../context.ts";
+import { type JobWaits, jobWaitsHere, type WaitFacts, type WaitingJob } from "../waiting.ts";
 
 /** What a subscription's JSON needs besides its record. */
 export type SubscriptionFacts = Pick<ApiPorts, "watches" | "connections">;
+
+/** The subscription's job as far as it matters for what it waits for. */
+export function waitingJob({ job, ...of }: SubscriptionRecord): WaitingJob {
+  const { shardId, jobRowId, projectId, connectionId } = of;
+  return { shardId, jobRowId, projectId, connectionId, ...job };
+}
 
 /**
  * A subscription as JSON text. Metadata and progress are spliced in as they came, so that numbers
  * keep their digits. A job that this node watches is described from memory: polls write nothing.
  */
-export function subscriptionJson(of: SubscriptionRecord, facts: SubscriptionFacts): string {
+export function subscriptionJson(
+  of: SubscriptionRecord,
+  facts: SubscriptionFacts,
+  waits: JobWaits,
+): string {
   return (
     `{"id":"${publicId("subscription", of.id)}","object":"subscription","status":"${of.status}",` +
     `"job_id":${JSON.stringify(of.jobId)},"provider":${JSON.stringify(of.provider)},` +
     `"connection":${JSON.stringify(facts.connections.nameOf(of.connectionId))},` +
-    `"job":${jobJson(of, facts)},"callback_url":${JSON.stringify(of.callbackUrl)},` +
+    `"job":${jobJson(of, facts, waits)},"callback_url":${JSON.stringify(of.callbackUrl)},` +
     `"events":${JSON.stringify(eventTypesOfMask(of.events))},"payload":"${of.payload}",` +
     `"retry_schedule_s":${of.retrySchedule ?? "null"},"signatures":${signaturesJson(of)},` +
     `"fetch_result":${(of.events & WANTS_RESULT_FETCHED) !== 0},` +
@@ -31,9 +42,9 @@ export function subscriptionJson(of: SubscriptionRecord, facts: SubscriptionFact
 /** The answer to who subscribed: the subscription, with what its client should look at. */
 export function createdSubscriptionJson(
   { subscription, warnings }: Pick<Subscribed, "subscription" | "warnings">,
-  facts: SubscriptionFacts,
+  facts: WaitFacts,
 ): string {
-  const json = subscriptionJson(subscription, facts);
+  const json = subscriptionJson(subscription, facts, jobWaitsHere(facts));
   return `${json.slice(0, -1)},"warnings":${warnings.length === 0 ? "[]" : JSON.stringify(warnings)}}`;
 }
 
@@ -41,13 +52,17 @@ function signaturesJson({ signatures }: SubscriptionRecord): string {
   return signatures === null ? "null" : JSON.stringify(signaturesOfMask(signatures));
 }
 
-function jobJson({ job, shardId, jobRowId }: SubscriptionRecord, facts: SubscriptionFacts): string {
+function jobJson(of: SubscriptionRecord, facts: SubscriptionFacts, waits: JobWaits): string {
+  const { job, shardId, jobRowId } = of;
   const live = job.endedAtMs === null ? facts.watches.view(shardId, jobRowId) : null;
   const seen = live ?? { ...job, nextPollAtMs: null };
+  const wait = waits(waitingJob(of));
   return (
-    `{"status":"${seen.status}","progress":${seen.progress ?? "null"},` +
+    `{"id":"${publicId("job", jobRowId)}","status":"${seen.status}","progress":${seen.progress ?? "null"},` +
     `"poll_count":${seen.pollCount},"last_polled_at":${jsonTime(seen.lastPolledAtMs)},` +
     `"next_poll_at":${jsonTime(seen.nextPollAtMs)},"last_error":${JSON.stringify(seen.lastError)},` +
+    `"waiting_for":${wait === null ? "null" : `"${wait.for}"`},` +
+    `"not_before":${jsonTime(wait?.notBeforeMs ?? null)},` +
     `"deadline_at":${jsonTime(job.deadlineAtMs)},"ended_at":${jsonTime(job.endedAtMs)}}`
   );
 }

@@ -7,6 +7,7 @@ export const ID_PREFIXES = {
   project: "prj",
   apiKey: "key",
   connection: "con",
+  job: "job",
   subscription: "sub",
   event: "evt",
   delivery: "msg",

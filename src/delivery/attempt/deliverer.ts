@@ -30,6 +30,7 @@ import {
   signaturesOfDelivery,
 } from "../delivery-settings.ts";
 import type { OwedCallback } from "../outbox/callback.ts";
+import type { AttemptFailure } from "../outbox/origin-queue.ts";
 import { keysWithOwnSecret, NO_SECRET } from "./read-keys.ts";
 import type { SigningKey } from "./sign.ts";
 import { signedPost } from "./post.ts";
@@ -63,6 +64,8 @@ export interface AttemptResult {
     /** Nothing, or it is not for this attempt to say. */
     | { readonly kind: "over" };
   readonly verdict: LaneVerdict;
+  /** Left out when the receiver has taken the callback. */
+  readonly failure?: AttemptFailure;
 }
 
 /** Soon enough to stay in memory; its lane pauses for longer and longer. */
@@ -92,7 +95,7 @@ export async function attemptDelivery(
   const { delivery, attemptCount } = callback;
   if (isLeftUnsent(runtime, options, callback, made.exchange, nowMs)) {
     const next = { kind: "retry", atMs: nowMs + UNSENT_AGAIN_MS } as const;
-    return { next, verdict: { kind: "unsent" } };
+    return { next, verdict: { kind: "unsent" }, ...failedWith(made.exchange, nowMs) };
   }
   const step = decideAfterAttempt({
     exchange: made.exchange,
@@ -114,16 +117,23 @@ export async function attemptDelivery(
   // A retry that is read from the database finds the same in the log of attempts.
   if (isTooLarge(made.exchange)) callback.resultUrlOnly = true;
   if (!(await options.writers.recordAttempt(row))) return { next: OVER, verdict };
+  if (step.errorCode === null) return { next: OVER, verdict };
+  const message = row.errorMessage ?? (row.httpStatus === null ? null : `HTTP ${row.httpStatus}`);
+  const failure = { code: step.errorCode, message, atMs: nowMs };
   if (step.status === "exhausted") {
     const { type: eventType, jobId } = callback.event;
     const news = exhaustedNews({ ...delivery, eventType, jobId }, step.errorCode);
     logExhausted(runtime.log, news);
     options.operationalEvents.tell(news);
   }
-  if (step.status === "gone") return { next: { kind: "gone" }, verdict };
-  if (step.status !== "pending") return { next: OVER, verdict };
+  if (step.status === "gone") return { next: { kind: "gone" }, verdict, failure };
+  if (step.status !== "pending") return { next: OVER, verdict, failure };
   callback.attemptCount += 1;
-  return { next: { kind: "retry", atMs: step.nextAttemptAtMs }, verdict };
+  return { next: { kind: "retry", atMs: step.nextAttemptAtMs }, verdict, failure };
+}
+
+function failedWith(exchange: AttemptExchange, atMs: number): Pick<AttemptResult, "failure"> {
+  return exchange.kind === "failed" ? { failure: { ...exchange.failure, atMs } } : {};
 }
 
 /** Whether nothing was sent, for this side's reasons, so that the attempt is not to be recorded. */

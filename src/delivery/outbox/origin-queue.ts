@@ -1,3 +1,4 @@
+import type { AttemptErrorCode } from "../../core/delivery/delivery-outcome.ts";
 import { Lane } from "../../lanes/lane.ts";
 import type { LaneLimits } from "../../lanes/lane-options.ts";
 import type { OriginGate } from "../../lanes/origin-gate.ts";
@@ -5,6 +6,14 @@ import { type Clock, toMonotonic } from "../../runtime/clock.ts";
 import type { DuePosition } from "../../store/deliveries/find-due-deliveries.ts";
 import type { OwedCallback } from "./callback.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
+
+/** Why an attempt did not deliver. */
+export interface AttemptFailure {
+  readonly code: AttemptErrorCode;
+  readonly message: string | null;
+  /** Epoch milliseconds. */
+  readonly atMs: number;
+}
 
 export interface OriginQueueOptions {
   readonly projectId: string;
@@ -22,6 +31,8 @@ export class OriginQueue {
   readonly lane: Lane<OwedCallback>;
   /** Callbacks in memory, those being sent included. */
   held = 0;
+  /** Why the latest failed attempt failed. */
+  failure: AttemptFailure | null = null;
   readonly #gate: OriginGate;
   readonly #clock: Clock;
   #backlog: DuePosition | null = null;

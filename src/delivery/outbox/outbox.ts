@@ -2,7 +2,8 @@ import type { BreakerLimits } from "../../core/pace/breaker.ts";
 import type { LaneVerdict } from "../../core/job/job.ts";
 import type { LaneLimits } from "../../lanes/lane-options.ts";
 import { type DuePosition, positionBefore } from "../../store/deliveries/find-due-deliveries.ts";
-import type { OriginQueue } from "./origin-queue.ts";
+import type { HeldState } from "../../core/waiting/delivery-wait.ts";
+import type { AttemptFailure, OriginQueue } from "./origin-queue.ts";
 import { OriginQueues } from "./origin-queues.ts";
 import { heldBytes, type OwedCallback } from "./callback.ts";
 import { OutboxSpace } from "./outbox-space.ts";
@@ -84,6 +85,50 @@ export class Outbox {
   /** Origins of which more waits in the database, and that have drained enough to ask for it. */
   get readableBacklogs(): OriginQueue[] {
     return this.#queues.all().filter((queue) => queue.hasBacklog && this.#hasDrained(queue));
+  }
+
+  /** What is done with this delivery; null when it is not in memory. */
+  stateOf(deliveryId: string): HeldState | null {
+    const state = this.#held.get(deliveryId)?.callback.state;
+    switch (state) {
+      case "held_back":
+        return "blocked";
+      case "waiting":
+      case "sending":
+        return state;
+      case "dropped":
+      case undefined:
+        return null;
+    }
+  }
+
+  /** Those of a shard that are being sent, or wait for another of their subscription. */
+  busyOfShard(shardId: number, max: number): { readonly id: string; readonly state: HeldState }[] {
+    const busy: { readonly id: string; readonly state: HeldState }[] = [];
+    for (const [id, { callback }] of this.#held) {
+      if (busy.length === max) break;
+      const { state } = callback;
+      if (callback.delivery.shardId !== shardId) continue;
+      if (state === "sending") busy.push({ id, state });
+      if (state === "held_back") busy.push({ id, state: "blocked" });
+    }
+    return busy;
+  }
+
+  /** The project's queue to an origin; null when nothing is in memory for it. */
+  queueOf(projectId: string, origin: string): OriginQueue | null {
+    return this.#queues.find(projectId, origin);
+  }
+
+  /** Queues whose callbacks can't be sent as they fall due. */
+  get heldUpQueues(): OriginQueue[] {
+    return this.#queues.all().filter((queue) => queue.lane.isHeldUp);
+  }
+
+  /** An attempt at the callback's origin failed. */
+  noteFailure({ delivery: { id } }: OwedCallback, failure: AttemptFailure): void {
+    const held = this.#held.get(id);
+    if (held !== undefined) held.queue.failure = failure;
   }
 
   holds(deliveryId: string): boolean {

@@ -44,6 +44,8 @@ export interface StatusFetcherOptions {
 export interface SentRequest {
   readonly origin: string;
   readonly reach: Reach;
+  /** Null when no answer came. */
+  readonly httpStatus: number | null;
 }
 
 /** What one request about a job brought. */
@@ -221,8 +223,9 @@ function unsent(interpretation: Interpretation): Asked {
 }
 
 export function sentTo(origin: string, outcome: RequestOutcome): SentRequest {
-  const reach = outcome.kind === "failed" ? reachOfFailure(outcome.failure.code) : "answered";
-  return { origin, reach };
+  return outcome.kind === "failed"
+    ? { origin, reach: reachOfFailure(outcome.failure.code), httpStatus: null }
+    : { origin, reach: "answered", httpStatus: outcome.status };
 }
 
 /**

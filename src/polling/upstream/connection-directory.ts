@@ -1,3 +1,4 @@
+import type { ConnectionFacts } from "../../core/waiting/job-wait.ts";
 import type { DatabaseHealth } from "../../store/db/database-health.ts";
 import type { Service } from "../../runtime/service.ts";
 import type { Database } from "../../store/db/database.ts";
@@ -31,6 +32,15 @@ export class ConnectionDirectory implements Service {
         if (!isSame(this.#byId.get(connection.id), connection)) this.#take(connection);
       },
     });
+  }
+
+  /** Whether jobs of a connection can be polled, as every node knows it. */
+  factsOf(connectionId: string): ConnectionFacts {
+    const connection = this.#byId.get(connectionId);
+    if (connection === undefined || connection.isDeleted) {
+      return { state: "unusable", probeAtMs: null };
+    }
+    return { state: connection.state, probeAtMs: connection.probeAtMs };
   }
 
   start(): Promise<void> {

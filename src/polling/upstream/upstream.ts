@@ -4,6 +4,7 @@ import {
   isRefusalConfirmed,
   type Suspicion,
 } from "../../core/credential-trust.ts";
+import type { ConnectionFacts } from "../../core/waiting/job-wait.ts";
 import { Lane } from "../../lanes/lane.ts";
 import type { LaneLimits } from "../../lanes/lane-options.ts";
 import { PER_SECOND_MIN, type PollCeilings } from "../../core/poll-ceilings.ts";
@@ -93,6 +94,8 @@ export class Upstream {
   /** The credential has worked. */
   #hasAnswered = false;
   #problem: string | null = NOT_KNOWN;
+  /** The credential was refused a moment ago, which the connection's row does not say yet. */
+  #isRefused = false;
 
   constructor(runtime: Runtime, connectionId: string, ports: UpstreamPorts) {
     this.connectionId = connectionId;
@@ -195,6 +198,17 @@ export class Upstream {
     return typeof access === "string" ? access : null;
   }
 
+  /** Whether jobs of this version can be asked about. */
+  facts(versionId: string | null): ConnectionFacts {
+    const connection = this.#connection;
+    if (connection?.state === "paused" && !connection.isDeleted) {
+      return { state: "paused", probeAtMs: connection.probeAtMs };
+    }
+    if (this.#isRefused) return { state: "paused", probeAtMs: null };
+    const isUsable = this.problemOf(versionId) === null;
+    return { state: isUsable ? "active" : "unusable", probeAtMs: null };
+  }
+
   /** The same for a definition that may not be stored, or why it can't be asked by. */
   accessBy({ provider, source, version }: Pick<KnownProvider, "provider" | "source" | "version">) {
     if (this.#problem !== null || this.#connection === null) return this.#problem ?? NOT_KNOWN;
@@ -261,6 +275,7 @@ export class Upstream {
       this.#hasAnswered = false;
     }
     this.#connection = connection;
+    this.#isRefused = false;
     this.#probeTimer?.cancel();
     this.#probeTimer = null;
     this.#accesses.clear();
@@ -269,7 +284,7 @@ export class Upstream {
     this.#credential = credential ?? "";
     if (problem !== null) {
       // A probe goes on while only the time of the next one is news.
-      if (!this.#isProbing || connection.probeAtMs === null) this.suspend(problem);
+      if (!this.#isProbing || connection.probeAtMs === null) this.#stop(problem);
       const isProbed =
         connection.state === "paused" && !connection.isDeleted && credential !== null;
       if (isProbed && connection.probeAtMs !== null) {
@@ -292,8 +307,13 @@ export class Upstream {
     if (this.#problem === null && this.#connection !== null) this.#limit(this.#connection);
   }
 
-  /** Sends nothing any more until configured anew. */
+  /** The credential was refused: sends nothing until the connection changes. */
   suspend(problem: string): void {
+    this.#isRefused = true;
+    this.#stop(problem);
+  }
+
+  #stop(problem: string): void {
     this.#isProbing = false;
     this.#problem = problem;
     this.#accesses.clear();

@@ -96,6 +96,11 @@ export class Upstreams {
     return this.#jobsByProject;
   }
 
+  /** The connection's lane on this node; null when the connection is not known here. */
+  laneOf(connectionId: string): Upstream["lane"] | null {
+    return this.#byId.get(connectionId)?.lane ?? null;
+  }
+
   /** How a connection stands on this node; null when it is not known here. */
   loadOf(connectionId: string): ConnectionLoad | null {
     const upstream = this.#byId.get(connectionId);

@@ -1,4 +1,6 @@
 import { decideAtDeadline } from "../../core/job/last-poll.ts";
+import { decideJobWait, type JobWait, type Waiting } from "../../core/waiting/job-wait.ts";
+import type { PollOutcome } from "../../core/waiting/poll-outcome.ts";
 import type { PackedUuids } from "../../core/ids/packed-uuids.ts";
 import { pollIntervalMs, takeOverDelayMs } from "../../core/job/poll-schedule.ts";
 import { AlarmQueue } from "../../lanes/alarm-queue.ts";
@@ -33,6 +35,11 @@ export type FirstPoll = "at_once" | "spread" | { readonly unservedMs: number };
 
 /** What is known of a job right now. */
 export interface LiveJobView {
+  /** What it waits for. */
+  readonly wait: Waiting<JobWait>;
+  /** Of the latest poll by this node; null before the first. */
+  readonly lastOutcome: PollOutcome | null;
+  readonly lastHttpStatus: number | null;
   readonly status: "pending" | "processing";
   readonly progress: string | null;
   readonly pollCount: number;
@@ -184,12 +191,26 @@ export class WatchList {
     if (watch === null) return null;
     const problem = this.#problemOf(watch);
     const isDueSometime = watch.state === "scheduled" && problem === null;
+    const { clock } = this.#runtime;
+    const nextPollAtMs = isDueSometime ? fromMonotonic(clock, watch.dueAtMs) : null;
+    const upstream = this.upstream(watch.connectionId);
     return {
+      wait: decideJobWait({
+        connection: upstream.facts(watch.providerVersionId),
+        pollCount: watch.pollCount,
+        outcome: watch.outcome,
+        nextPollAtMs,
+        isEnding: watch.state === "ending",
+        lane: upstream.lane.stand(),
+        nowMs: clock.now(),
+      }),
+      lastOutcome: watch.outcome,
+      lastHttpStatus: watch.httpStatus,
       status: watch.phase,
       progress: watch.progress,
       pollCount: watch.pollCount,
       lastPolledAtMs: watch.lastPolledAtMs,
-      nextPollAtMs: isDueSometime ? fromMonotonic(this.#runtime.clock, watch.dueAtMs) : null,
+      nextPollAtMs,
       lastError: problem ?? watch.lastError,
     };
   }

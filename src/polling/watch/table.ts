@@ -79,6 +79,10 @@ export class WatchTable {
   checkpointedPolls = new Uint32Array(CAPACITY_INITIAL);
   failuresInRow = new Uint32Array(CAPACITY_INITIAL);
   wantedEvents = new Uint16Array(CAPACITY_INITIAL);
+  /** HTTP status of the latest answer; 0 for none. */
+  httpStatus = new Uint16Array(CAPACITY_INITIAL);
+  /** Place of the latest poll's outcome in `POLL_OUTCOMES`, counted from 1; 0 before a poll by this node. */
+  outcome = new Uint8Array(CAPACITY_INITIAL);
   flags = new Uint8Array(CAPACITY_INITIAL);
   readonly jobIds: string[] = [];
   readonly notes: WatchNotes[] = [];
@@ -150,6 +154,8 @@ export class WatchTable {
     this.checkpointedPolls[slot] = job.pollCount;
     this.failuresInRow[slot] = 0;
     this.wantedEvents[slot] = job.wantedEvents;
+    this.httpStatus[slot] = 0;
+    this.outcome[slot] = 0;
     this.flags[slot] =
       (job.status === "processing" ? FLAGS.processing : 0) |
       (job.processingAnnounced ? FLAGS.processingAnnounced : 0) |
@@ -262,6 +268,8 @@ export class WatchTable {
     this.checkpointedPolls = grown(this.checkpointedPolls, new Uint32Array(capacity));
     this.failuresInRow = grown(this.failuresInRow, new Uint32Array(capacity));
     this.wantedEvents = grown(this.wantedEvents, new Uint16Array(capacity));
+    this.httpStatus = grown(this.httpStatus, new Uint16Array(capacity));
+    this.outcome = grown(this.outcome, new Uint8Array(capacity));
     this.flags = grown(this.flags, new Uint8Array(capacity));
     this.#states = grown(this.#states, new Uint8Array(capacity));
     this.#holders = grown(this.#holders, new Uint8Array(capacity));

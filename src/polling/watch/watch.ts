@@ -1,6 +1,7 @@
 import type { Absence } from "../../core/job/absence.ts";
 import { eventBit, type EventType, WANTS_RESULT_FETCHED } from "../../core/delivery/event.ts";
 import type { UnreadableStreak } from "../../core/job/unreadable-answers.ts";
+import { POLL_OUTCOMES, type PollOutcome } from "../../core/waiting/poll-outcome.ts";
 import type { JobCheckpoint } from "../../store/writes/checkpoint-jobs.ts";
 import type { AnswerMemory } from "./answer-memory.ts";
 import { FLAGS, NO_NOTES, type WatchNotes, type WatchState, type WatchTable } from "./table.ts";
@@ -154,6 +155,25 @@ export class Watch {
     this.#table.lastPolledAtMs[this.slot] = atMs;
   }
 
+  /** What the latest poll of this node came to; null before the first. */
+  get outcome(): PollOutcome | null {
+    return POLL_OUTCOMES[(this.#table.outcome[this.slot] ?? 0) - 1] ?? null;
+  }
+
+  set outcome(outcome: PollOutcome | null) {
+    this.#table.outcome[this.slot] = outcome === null ? 0 : POLL_OUTCOMES.indexOf(outcome) + 1;
+  }
+
+  /** HTTP status of the latest answer; null when none came. */
+  get httpStatus(): number | null {
+    const status = this.#table.httpStatus[this.slot] ?? 0;
+    return status === 0 ? null : status;
+  }
+
+  set httpStatus(status: number | null) {
+    this.#table.httpStatus[this.slot] = status ?? 0;
+  }
+
   get progress(): string | null {
     return this.#notes.progress;
   }
@@ -262,6 +282,7 @@ export function takeCheckpoint(watch: Watch, nowMs: number): JobCheckpoint | nul
     seen: watch.seen,
     pollCount,
     lastPolledAtMs: watch.lastPolledAtMs,
+    lastOutcome: watch.outcome,
     lastError,
     progress: watch.progress,
   };

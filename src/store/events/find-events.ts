@@ -7,14 +7,19 @@ import { epochMs } from "../sql/time.ts";
 /** One stored event. Ids are UUIDs, times epoch milliseconds, JSON raw. */
 export interface EventRecord extends EventContent {
   readonly id: string;
+  readonly jobRowId: string;
   /** Whether there is a result, which is null as well when it is larger than asked for. */
   readonly hasResult: boolean;
 }
 
+export const EVENT_COLUMNS = `
+  id, type, ${epochMs("occurred_at")} as "occurredAtMs",
+  job_row_id as "jobRowId", job_id as "jobId", provider, upstream_created_at as "createdAt",
+  upstream_updated_at as "updatedAt", error, progress, result_fetch as "resultFetch",
+  result_bytes > 0 as "hasResult"`;
+
 const FIND = `
-select id, type, ${epochMs("occurred_at")} as "occurredAtMs",
-  job_id as "jobId", provider, upstream_created_at as "createdAt",
-  upstream_updated_at as "updatedAt", error, progress, result_fetch as "resultFetch", result_bytes > 0 as "hasResult",
+select ${EVENT_COLUMNS},
   case when result_bytes between 1 and $4 then ${WHOLE_RESULT} end as result
 from events as event where shard_id = $1 and id = $2 and project_id = $3
 `;

@@ -1,4 +1,5 @@
-import { bigint, pgTable, uuid } from "drizzle-orm/pg-core";
+import { bigint, jsonb, pgTable, uuid } from "drizzle-orm/pg-core";
+import type { StatusCounts } from "../../core/status-counts.ts";
 import { time } from "../sql/time.ts";
 
 /** What projects use, counted now and then by one node for all; see `intake/project-usage.ts`. */
@@ -7,5 +8,12 @@ export const projectUsage = pgTable("project_usage", {
   liveSubscriptions: bigint("live_subscriptions", { mode: "number" }).notNull(),
   owedDeliveries: bigint("owed_deliveries", { mode: "number" }).notNull(),
   storedBytes: bigint("stored_bytes", { mode: "number" }).notNull(),
+  countedAtMs: time("counted_at").notNull(),
+});
+
+/** How many rows of each status a project has, counted now and then by one node for all. */
+export const projectStats = pgTable("project_stats", {
+  projectId: uuid("project_id").primaryKey(),
+  counts: jsonb("counts").notNull().$type<StatusCounts>(),
   countedAtMs: time("counted_at").notNull(),
 });

@@ -19,6 +19,7 @@ import {
   uuid,
 } from "drizzle-orm/pg-core";
 import type { DeliveryStatus } from "../../core/delivery/delivery-outcome.ts";
+import type { PollOutcome } from "../../core/waiting/poll-outcome.ts";
 import type { EndingStatus, EventType } from "../../core/delivery/event.ts";
 import type { Scope } from "../../core/scopes.ts";
 import { time } from "../sql/time.ts";
@@ -30,7 +31,7 @@ export type JobStatus = "pending" | "processing" | "unwatched" | EndingStatus;
 export type SubscriptionClosure = "canceled" | "gone";
 export type PayloadMode = "full" | "thin";
 /** What a node that does not own a shard asks of the one that does. */
-export type MailKind = "watch" | "poll_now" | "cancel" | "deliver";
+export type MailKind = "watch" | "poll_now" | "cancel" | "deliver" | "inspect" | "try_origin";
 
 export const apiKeys = pgTable(
   "api_keys",
@@ -168,6 +169,7 @@ export const jobs = pgTable(
     pollCount: integer("poll_count").notNull().default(0),
     lastPolledAtMs: time("last_polled_at"),
     lastError: text("last_error"),
+    lastOutcome: text("last_outcome").$type<PollOutcome>(),
     progress: text("progress"),
   },
   (table) => [
@@ -239,7 +241,10 @@ export const events = pgTable(
     resultFetch: text("result_fetch"),
     progress: text("progress"),
   },
-  (table) => [primaryKey({ columns: [table.shardId, table.id] })],
+  (table) => [
+    primaryKey({ columns: [table.shardId, table.id] }),
+    index("events_by_project").on(table.projectId, table.id),
+  ],
 );
 
 export const deliveries = pgTable(
@@ -300,7 +305,10 @@ export const mailbox = pgTable(
     shardId: smallint("shard_id").notNull(),
     id: uuid("id").notNull(),
     kind: text("kind").notNull().$type<MailKind>(),
-    /** A `jobs.id`; for `cancel` a `subscriptions.id`, for `deliver` a `deliveries.id`. */
+    /**
+     * A `jobs.id`; for `cancel` a `subscriptions.id`, for `deliver` a `deliveries.id`, for `try_origin`
+     * a `lane_states.id`, for `inspect` an `inspections.id`.
+     */
     subjectId: uuid("subject_id").notNull(),
   },
   (table) => [primaryKey({ columns: [table.shardId, table.id] })],

@@ -7,8 +7,18 @@ const SLACK_MS = 60_000;
  * @param ms epoch milliseconds
  */
 export function firstIdAt(ms: number): string {
-  const hex = Math.max(0, Math.floor(ms - SLACK_MS))
-    .toString(16)
-    .padStart(12, "0");
+  return idAt(Math.max(0, ms - SLACK_MS));
+}
+
+/**
+ * A UUID above those of all rows created before `ms`.
+ * @param ms epoch milliseconds
+ */
+export function lastIdAt(ms: number): string {
+  return idAt(ms + SLACK_MS);
+}
+
+function idAt(ms: number): string {
+  const hex = Math.floor(ms).toString(16).padStart(12, "0");
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-0000-0000-000000000000`;
 }

@@ -1,3 +1,4 @@
+import type { PollOutcome } from "../../core/waiting/poll-outcome.ts";
 import { shardOfUuid } from "../../core/ids/ids.ts";
 import type { Database } from "../db/database.ts";
 import { IS_OWED_LATER } from "../writes/fan-out.ts";
@@ -46,6 +47,8 @@ export interface SubscriptionRecord {
     readonly endedAtMs: number | null;
     readonly pollCount: number;
     readonly lastPolledAtMs: number | null;
+    /** What the latest poll came to, as of the last checkpoint. */
+    readonly lastOutcome: PollOutcome | null;
     readonly lastError: string | null;
     /** Raw JSON text, or null. */
     readonly progress: string | null;
@@ -71,7 +74,7 @@ export const SUBSCRIPTION_COLUMNS = `
   ${epochMs("accepted_at")} as accepted_at_ms,
   ${epochMs("deadline_at")} as deadline_at_ms,
   ${epochMs("ended_at")} as ended_at_ms, poll_count,
-  ${epochMs("last_polled_at")} as last_polled_at_ms, last_error, progress`;
+  ${epochMs("last_polled_at")} as last_polled_at_ms, last_outcome, last_error, progress`;
 
 /** What {@link SUBSCRIPTION_COLUMNS} need beside a row source named `subscription`. */
 export const SUBSCRIPTION_JOINS = `
@@ -103,6 +106,7 @@ export interface SubscriptionRow {
   readonly ended_at_ms: number | null;
   readonly poll_count: number;
   readonly last_polled_at_ms: number | null;
+  readonly last_outcome: PollOutcome | null;
   readonly last_error: string | null;
   readonly progress: string | null;
 }
@@ -132,6 +136,7 @@ export function subscriptionRecord(row: SubscriptionRow): SubscriptionRecord {
       endedAtMs: row.ended_at_ms,
       pollCount: row.poll_count,
       lastPolledAtMs: row.last_polled_at_ms,
+      lastOutcome: row.last_outcome,
       lastError: row.last_error,
       progress: row.progress,
     },

@@ -351,6 +351,7 @@ function accepted(
         endedAtMs: stored.ended_at_ms,
         pollCount: stored.poll_count,
         lastPolledAtMs: stored.last_polled_at_ms,
+        lastOutcome: null,
         lastError: stored.last_error,
         progress: stored.progress,
       },

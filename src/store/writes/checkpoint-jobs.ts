@@ -1,4 +1,5 @@
 import type { Database } from "../db/database.ts";
+import type { PollOutcome } from "../../core/waiting/poll-outcome.ts";
 import { rowSource } from "../sql/row-source.ts";
 import { timeFrom } from "../sql/time.ts";
 
@@ -10,6 +11,8 @@ export interface JobCheckpoint {
   readonly seen: boolean;
   readonly pollCount: number;
   readonly lastPolledAtMs: number | null;
+  /** What the latest poll came to; null when this node has not polled the job. */
+  readonly lastOutcome: PollOutcome | null;
   readonly lastError: string | null;
   readonly progress: string | null;
 }
@@ -21,6 +24,7 @@ const INPUT = rowSource("row", {
   seen: "boolean",
   pollCount: "integer",
   lastPolledAtMs: "float8",
+  lastOutcome: "text",
   lastError: "text",
   progress: "text",
 });
@@ -29,7 +33,7 @@ const CHECKPOINT = `
 update jobs as job set
   status = case when job.status = 'processing' then job.status else input.status end, seen = input.seen, poll_count = input."pollCount",
   last_polled_at = ${timeFrom('input."lastPolledAtMs"')},
-  last_error = input."lastError", progress = coalesce(input.progress, job.progress)
+  last_outcome = input."lastOutcome", last_error = input."lastError", progress = coalesce(input.progress, job.progress)
 from (select * from ${INPUT.sql} order by "shardId", id) as input
 where job.shard_id = input."shardId" and job.id = input.id
   -- Live, but not in the words of the partial index: see load-jobs.ts.

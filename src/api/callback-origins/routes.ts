@@ -1,0 +1,133 @@
+import { z } from "@hono/zod-openapi";
+import { mergeOriginStands } from "../../core/waiting/origin-stand.ts";
+import {
+  bringForward,
+  type CallbackOriginRecord,
+  findCallbackOrigin,
+  findCallbackOrigins,
+  PENDING_COUNTED_MAX,
+} from "../../store/deliveries/callback-origins.ts";
+import type { ReportedLane } from "../../store/lane-states.ts";
+import type { ApiPorts } from "../context.ts";
+import { jsonAnswer, pageAnswer } from "../http/answer.ts";
+import { isoTime } from "../http/iso-time.ts";
+import { refused } from "../http/problem.ts";
+import { defineRoute, type Route } from "../http/route.ts";
+import { decodeTextCursor, encodeTextCursor, listScope } from "../request/cursor.ts";
+import { pagingParameters } from "../request/list-query.ts";
+import { callbackOriginPageSchema, callbackOriginSchema, tryOriginSchema } from "./schema.ts";
+
+const TAG = "Callback origins";
+const BODY_BYTES_MAX = 16 * 1024;
+/** An origin may have 2048 characters. */
+const CURSOR_CHARACTERS_MAX = 4096;
+
+export function callbackOriginRoutes(ports: ApiPorts): Route[] {
+  return [list(ports), tryNow(ports)];
+}
+
+function list(ports: ApiPorts): Route {
+  return defineRoute({
+    operationId: "listCallbackOrigins",
+    method: "GET",
+    path: "/v1/callback-origins",
+    tag: TAG,
+    summary: "List callback origins with pending deliveries or trouble",
+    description:
+      "In the order of their names. How an origin stands is each project's own experience; with " +
+      "several nodes it is what any of them has reported, at most about a second old.",
+    scope: "subscriptions:read",
+    query: z.strictObject({
+      ...pagingParameters,
+      cursor: z.string().max(CURSOR_CHARACTERS_MAX).optional().openapi({
+        description: "next_cursor of the page before. The last page has none.",
+      }),
+    }),
+    success: { status: 200, description: "A page of results.", schema: callbackOriginPageSchema },
+    problems: ["invalid_cursor"],
+    async handle({ database, caller: { projectId }, query: { cursor, limit } }) {
+      const scope = listScope("callback origins", projectId, {});
+      const after = decodeTextCursor(scope, cursor);
+      if (!after.ok) return after;
+      const rows = await findCallbackOrigins(database, {
+        projectId,
+        after: after.value,
+        limit: limit + 1,
+      });
+      const page = rows.slice(0, limit);
+      const reports = await ports.lanes.origins(
+        database,
+        projectId,
+        page.map(({ origin }) => origin),
+      );
+      const last = rows.length > limit ? page.at(-1) : undefined;
+      return pageAnswer(
+        page.map((row) => originJson(row, reports)),
+        last === undefined ? null : encodeTextCursor(scope, last.origin),
+      );
+    },
+  });
+}
+
+function tryNow(ports: ApiPorts): Route {
+  return defineRoute({
+    operationId: "tryCallbackOrigin",
+    method: "POST",
+    path: "/v1/callback-origins/try",
+    tag: TAG,
+    summary: "Try a callback origin now",
+    description:
+      "Sends the first pending delivery to the origin at once, although it fails, asked for a pause, or " +
+      "the delivery is not due. When the receiver answers, everything that is due follows; when it does " +
+      "not, the waiting goes on as before. Asking again while a probe is in progress changes nothing.",
+    scope: "subscriptions:write",
+    body: { schema: tryOriginSchema, bytesMax: BODY_BYTES_MAX },
+    success: {
+      status: 202,
+      description: "The origin as it stood before.",
+      schema: callbackOriginSchema,
+    },
+    problems: ["not_found"],
+    async handle({ database, caller: { projectId }, body: { origin } }) {
+      const found = await findCallbackOrigin(database, { projectId, origin });
+      if (found === null) {
+        return refused("not_found", `Nothing of the project waits for ${origin}.`);
+      }
+      const reports = await ports.lanes.origins(database, projectId, [origin]);
+      const nowMs = ports.clock.now();
+      const first = await bringForward(database, { projectId, origin, nowMs });
+      if (first !== null) await ports.handOver.redelivered([first]);
+      await ports.lanes.tryOrigin({ projectId, origin, reports });
+      return jsonAnswer(202, originJson(found, reports));
+    },
+  });
+}
+
+function originJson(of: CallbackOriginRecord, reports: readonly ReportedLane[]): string {
+  const stored = of.errorCode === null ? null : failureOf(of, of.errorCode);
+  const stand = mergeOriginStands([
+    { breaker: "closed", pausedUntilMs: null, probeAtMs: null, failure: stored },
+    ...reports.filter(({ name }) => name === of.origin),
+  ]);
+  const { breaker, pausedUntilMs, probeAtMs, failure } = stand;
+  return JSON.stringify({
+    object: "callback_origin",
+    origin: of.origin,
+    state: breaker === "closed" ? (pausedUntilMs === null ? "ok" : "paused") : "failing",
+    breaker,
+    paused_until: isoTime(pausedUntilMs),
+    next_probe_at: isoTime(probeAtMs),
+    pending_deliveries: of.pending,
+    pending_is_capped: of.pending === PENDING_COUNTED_MAX,
+    first_due_at: isoTime(of.firstDueAtMs),
+    last_error:
+      failure === null
+        ? null
+        : { code: failure.code, message: failure.message, at: isoTime(failure.atMs) },
+  });
+}
+
+function failureOf({ errorMessage, httpStatus, erredAtMs }: CallbackOriginRecord, code: string) {
+  const message = errorMessage ?? (httpStatus === null ? null : `HTTP ${httpStatus}`);
+  return { code, message, atMs: erredAtMs ?? 0 };
+}

@@ -1,0 +1,48 @@
+import { z } from "@hono/zod-openapi";
+import { POLL_OUTCOMES } from "../../core/waiting/poll-outcome.ts";
+import {
+  anyJsonSchema,
+  idSchema,
+  isoTimeSchema,
+  JOB_STATUSES,
+  jobWaitSchema,
+  notBeforeSchema,
+  pageOf,
+} from "../http/response-schemas.ts";
+
+export const jobSchema = z
+  .strictObject({
+    id: idSchema("job"),
+    object: z.literal("job"),
+    job_id: z.string().openapi({ description: "The provider's id of the job." }),
+    provider: z.string(),
+    connection: z.string(),
+    params: z.record(z.string(), z.string()),
+    status: z.enum(JOB_STATUSES).openapi({
+      description:
+        "unwatched: every subscription was deleted before the job ended. pending and processing are " +
+        "as last seen; the others are final.",
+    }),
+    progress: anyJsonSchema,
+    poll_count: z.int(),
+    last_polled_at: isoTimeSchema.nullable(),
+    last_outcome: z.enum(POLL_OUTCOMES).nullable().openapi({
+      description: "What the latest poll of a live job came to; null before the first.",
+    }),
+    last_error: z.string().nullable(),
+    next_poll_at: isoTimeSchema.nullable().openapi({
+      description: "Null as well when another node polls the job.",
+    }),
+    waiting_for: jobWaitSchema,
+    not_before: notBeforeSchema,
+    subscription_count: z.int().openapi({ description: "Closed ones included." }),
+    last_event_id: idSchema("evt").nullable().openapi({
+      description: "The newest event; the ending of a job that has ended.",
+    }),
+    created_at: isoTimeSchema,
+    deadline_at: isoTimeSchema,
+    ended_at: isoTimeSchema.nullable(),
+  })
+  .openapi("Job");
+
+export const jobPageSchema = pageOf(jobSchema, "JobPage");

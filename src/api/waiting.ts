@@ -1,0 +1,112 @@
+import {
+  type DeliveryWait,
+  decideDeliveryWait,
+  type HeldState,
+} from "../core/waiting/delivery-wait.ts";
+import { decideJobWait, type JobWait, type Waiting } from "../core/waiting/job-wait.ts";
+import { LANE_FREE, type LaneStand } from "../core/waiting/lane-stand.ts";
+import type { PollOutcome } from "../core/waiting/poll-outcome.ts";
+import type { Database } from "../store/db/database.ts";
+import type { DeliveryRecord } from "../store/deliveries/find-deliveries.ts";
+import type { JobStatus } from "../store/schema/schema.ts";
+import type { ApiPorts } from "./context.ts";
+
+export type WaitFacts = Pick<ApiPorts, "watches" | "connections" | "lanes" | "outbox" | "clock">;
+
+/** A job as far as it matters for what it waits for. */
+export interface WaitingJob {
+  readonly shardId: number;
+  readonly jobRowId: string;
+  readonly projectId: string;
+  readonly connectionId: string;
+  readonly status: JobStatus;
+  readonly endedAtMs: number | null;
+  readonly pollCount: number;
+  readonly lastOutcome: PollOutcome | null;
+}
+
+export type JobWaits = (job: WaitingJob) => Waiting<JobWait> | null;
+
+/** Nothing is asked of other nodes: of what they poll only the rows are known. */
+export function jobWaitsHere(facts: WaitFacts): JobWaits {
+  return (job) => waitOfJob(job, facts, LANE_FREE);
+}
+
+/** Those of the jobs that other nodes poll take one statement together. */
+export async function jobWaits(
+  database: Database,
+  facts: WaitFacts,
+  jobs: readonly WaitingJob[],
+): Promise<JobWaits> {
+  const elsewhere = jobs.filter(
+    (job) => isLive(job) && facts.watches.view(job.shardId, job.jobRowId) === null,
+  );
+  const stands = await facts.lanes.standsOf(
+    database,
+    elsewhere.map(({ shardId, projectId, connectionId: name }) => {
+      return { shardId, projectId, kind: "connection", name };
+    }),
+  );
+  const byId = new Map(elsewhere.map(({ jobRowId }, index) => [jobRowId, stands[index]]));
+  return (job) => waitOfJob(job, facts, byId.get(job.jobRowId) ?? LANE_FREE);
+}
+
+function waitOfJob(
+  job: WaitingJob,
+  { watches, connections, clock }: WaitFacts,
+  lane: LaneStand,
+): Waiting<JobWait> | null {
+  if (!isLive(job)) return null;
+  const live = watches.view(job.shardId, job.jobRowId);
+  if (live !== null) return live.wait;
+  return decideJobWait({
+    connection: connections.factsOf(job.connectionId),
+    pollCount: job.pollCount,
+    outcome: job.lastOutcome,
+    nextPollAtMs: null,
+    isEnding: false,
+    lane,
+    nowMs: clock.now(),
+  });
+}
+
+function isLive({ endedAtMs, status }: WaitingJob): boolean {
+  return endedAtMs === null && status !== "unwatched";
+}
+
+export type DeliveryWaits = (delivery: DeliveryRecord) => Waiting<DeliveryWait> | null;
+
+/**
+ * What deliveries of a project wait for.
+ * @param busy what their owner says of some; null to know only what is in this node's memory
+ */
+export async function deliveryWaits(
+  database: Database,
+  facts: Pick<WaitFacts, "lanes" | "outbox" | "clock">,
+  projectId: string,
+  deliveries: readonly DeliveryRecord[],
+  busy: ReadonlyMap<string, HeldState> | null = null,
+): Promise<DeliveryWaits> {
+  const { lanes: board, outbox, clock } = facts;
+  const pending = deliveries.filter(({ status }) => status === "pending");
+  // Many of a page are owed to the same origin by the same node.
+  const lanes = new Map(
+    pending.map(({ shardId, callbackOrigin: name }) => {
+      return [laneKey(shardId, name), { shardId, projectId, kind: "origin" as const, name }];
+    }),
+  );
+  const found = await board.standsOf(database, [...lanes.values()]);
+  const stands = new Map([...lanes.keys()].map((key, index) => [key, found[index]]));
+  return ({ id, shardId, status, nextAttemptAtMs, callbackOrigin }) =>
+    decideDeliveryWait({
+      status,
+      nextAttemptAtMs,
+      held: outbox.stateOf(id) ?? busy?.get(id) ?? null,
+      lane: stands.get(laneKey(shardId, callbackOrigin)) ?? LANE_FREE,
+      nowMs: clock.now(),
+    });
+}
+
+function laneKey(shardId: number, name: string): string {
+  return `${shardId} ${name}`;
+}

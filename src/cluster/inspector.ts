@@ -1,0 +1,134 @@
+import type { HeldState } from "../core/waiting/delivery-wait.ts";
+import type { Outbox } from "../delivery/outbox/outbox.ts";
+import type { HandOver } from "../intake/hand-over.ts";
+import type { LiveJobView, WatchList } from "../polling/watch/list.ts";
+import type { OwnedShards } from "../runtime/owned-shards.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { Database } from "../store/db/database.ts";
+import {
+  answerInspection,
+  askInspection,
+  findInspections,
+  takeAnswers,
+} from "../store/inspections.ts";
+
+/** What the owner of a shard knows of a job and its deliveries beyond the database. */
+export interface Inspection {
+  /** Epoch milliseconds. */
+  readonly atMs: number;
+  /** Null when it does not poll the job. */
+  readonly job: LiveJobView | null;
+  /** Deliveries of the job's shard that are not merely waiting. */
+  readonly busy: readonly { readonly id: string; readonly state: HeldState }[];
+}
+
+export interface InspectorOptions {
+  readonly database: Database;
+  readonly shards: Pick<OwnedShards, "has">;
+  readonly watches: WatchList;
+  readonly outbox: Outbox;
+  /** Tells the owner of a shard that there is a question. */
+  readonly handOver: HandOver;
+}
+
+/** An owner empties its mailboxes four times a second. */
+const ANSWERED_WITHIN_MS = 1_500;
+const LOOK_INTERVAL_MS = 75;
+/** Of all requests; what is beyond is answered from the database alone. */
+const WAITING_MAX = 50;
+const BUSY_MAX = 1_000;
+
+/**
+ * Asks the node that owns a job what it knows of it in memory: this node by a look, another one by a
+ * note in its mailbox and an answer in the database. However many wait, one statement at a time looks
+ * for the answers.
+ */
+export class Inspector {
+  readonly #runtime: Runtime;
+  readonly #options: InspectorOptions;
+  readonly #waiting = new Map<string, (answer: Inspection | null) => void>();
+  #isLooking = false;
+
+  constructor(runtime: Runtime, options: InspectorOptions) {
+    this.#runtime = runtime;
+    this.#options = options;
+  }
+
+  /** Null when the owner did not answer in time, or too many ask. */
+  async inspect(
+    database: Database,
+    job: { readonly shardId: number; readonly jobRowId: string },
+  ): Promise<Inspection | null> {
+    const { shards, handOver } = this.#options;
+    const { uuids, clock, log } = this.#runtime;
+    if (shards.has(job.shardId)) return this.#look(job);
+    if (this.#waiting.size >= WAITING_MAX) return null;
+    const id = uuids(clock.now(), job.shardId);
+    const { promise, resolve } = Promise.withResolvers<Inspection | null>();
+    const settle = (answer: Inspection | null): void => {
+      timer.cancel();
+      this.#waiting.delete(id);
+      resolve(answer);
+    };
+    const timer = clock.setTimer(ANSWERED_WITHIN_MS, () => settle(null));
+    this.#waiting.set(id, settle);
+    try {
+      await askInspection(database, { id, ...job });
+      await handOver.send("inspect", [{ shardId: job.shardId, id }]);
+    } catch (error) {
+      log.debug({ err: error }, "the owner of a job could not be asked");
+      settle(null);
+    }
+    this.#lookSoon();
+    return promise;
+  }
+
+  /** Answers what other nodes ask. */
+  async answer(questions: readonly { readonly id: string }[]): Promise<void> {
+    const { database } = this.#options;
+    const ids = questions.map(({ id }) => id);
+    for (const { id, ...job } of await findInspections(database, ids)) {
+      await answerInspection(database, { id, answer: JSON.stringify(this.#look(job)) });
+    }
+  }
+
+  #look({
+    shardId,
+    jobRowId,
+  }: {
+    readonly shardId: number;
+    readonly jobRowId: string;
+  }): Inspection {
+    const { watches, outbox } = this.#options;
+    return {
+      atMs: this.#runtime.clock.now(),
+      job: watches.view(shardId, jobRowId),
+      busy: outbox.busyOfShard(shardId, BUSY_MAX),
+    };
+  }
+
+  #lookSoon(): void {
+    if (this.#isLooking || this.#waiting.size === 0) return;
+    this.#isLooking = true;
+    this.#runtime.clock.setTimer(LOOK_INTERVAL_MS, () => {
+      void this.#takeAnswers().finally(() => {
+        this.#isLooking = false;
+        this.#lookSoon();
+      });
+    });
+  }
+
+  /** Never rejects: whoever waits gives up by itself. */
+  async #takeAnswers(): Promise<void> {
+    const { database } = this.#options;
+    if (this.#waiting.size === 0) return;
+    try {
+      for (const { id, answer } of await takeAnswers(database, [...this.#waiting.keys()])) {
+        // Written by this class, on a node of this release or one beside it.
+        if (answer !== null) this.#waiting.get(id)?.(JSON.parse(answer) as Inspection);
+      }
+    } catch (error) {
+      this.#runtime.log.debug({ err: error }, "answers about jobs could not be read");
+    }
+  }
+}

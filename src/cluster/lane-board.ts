@@ -1,0 +1,204 @@
+import { isFree, LANE_FREE, type LaneStand } from "../core/waiting/lane-stand.ts";
+import type { OriginQueue } from "../delivery/outbox/origin-queue.ts";
+import type { Outbox } from "../delivery/outbox/outbox.ts";
+import type { HandOver } from "../intake/hand-over.ts";
+import type { Upstreams } from "../polling/upstream/upstreams.ts";
+import { Repeater } from "../runtime/repeater.ts";
+import type { OwnedShards } from "../runtime/owned-shards.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { Service } from "../runtime/service.ts";
+import type { Database } from "../store/db/database.ts";
+import {
+  findLaneStands,
+  findReportedOrigins,
+  type LaneFailure,
+  type LaneName,
+  type LaneOfShard,
+  type LaneState,
+  putLaneStates,
+  removeLaneStates,
+  type ReportedLane,
+} from "../store/lane-states.ts";
+
+const REPORT_INTERVAL_MS = 1_000;
+/** A node with more lanes in trouble reports some of them. */
+const REPORTED_LANES_MAX = 5_000;
+
+export interface LaneBoardOptions {
+  readonly nodeId: string;
+  readonly database: Database;
+  readonly shards: Pick<OwnedShards, "has">;
+  readonly upstreams: Upstreams;
+  readonly outbox: Outbox;
+  readonly handOver: HandOver;
+}
+
+/**
+ * How lanes stand, on whichever node they are. A node knows its own from memory. Every second it writes
+ * down those that something holds back, if that has changed since, and reads there what the others
+ * wrote. Lanes without trouble cost no statement.
+ */
+export class LaneBoard implements Service {
+  readonly #runtime: Runtime;
+  readonly #options: LaneBoardOptions;
+  readonly #repeater: Repeater;
+  /** What was written down, by the lane's name. */
+  #reported = new Map<string, LaneState>();
+
+  constructor(runtime: Runtime, options: LaneBoardOptions) {
+    this.#runtime = runtime;
+    this.#options = options;
+    this.#repeater = new Repeater(runtime, {
+      name: "report lanes",
+      intervalMs: REPORT_INTERVAL_MS,
+      task: () => this.report(),
+    });
+  }
+
+  start(): Promise<void> {
+    return this.#repeater.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#repeater.stop();
+    if (this.#reported.size === 0) return;
+    this.#reported.clear();
+    const { database, nodeId } = this.#options;
+    try {
+      await removeLaneStates(database, nodeId);
+    } catch (error) {
+      // Nobody reads what a node reported once its lease has run out.
+      this.#runtime.log.warn({ err: error }, "reports of lanes could not be removed");
+    }
+  }
+
+  /** How lanes stand on the nodes that own the shards, in the order given. */
+  async standsOf(database: Database, lanes: readonly LaneOfShard[]): Promise<LaneStand[]> {
+    const elsewhere = lanes.filter(({ shardId }) => !this.#options.shards.has(shardId));
+    const stored = elsewhere.length === 0 ? [] : await findLaneStands(database, elsewhere);
+    const byLane = new Map(elsewhere.map((lane, index) => [lane, stored[index] ?? LANE_FREE]));
+    return lanes.map((lane) => byLane.get(lane) ?? this.#standHere(lane));
+  }
+
+  /** What the nodes report of a project's callback origins, this node's as of now. */
+  async origins(
+    database: Database,
+    projectId: string,
+    origins: readonly string[],
+  ): Promise<ReportedLane[]> {
+    if (origins.length === 0) return [];
+    const { nodeId } = this.#options;
+    const reported = await findReportedOrigins(database, { projectId, origins });
+    const wanted = new Set(origins);
+    const here = this.#originsHere().filter(
+      (lane) => lane.projectId === projectId && wanted.has(lane.name),
+    );
+    return [
+      ...reported.filter((lane) => lane.nodeId !== nodeId),
+      ...here.map((lane) => Object.assign(lane, { nodeId, shardId: null })),
+    ];
+  }
+
+  /**
+   * Sends to an origin now, although it fails or asked for a pause: on this node, and on those that
+   * report to hold something back.
+   */
+  async tryOrigin(of: {
+    readonly projectId: string;
+    readonly origin: string;
+    readonly reports: readonly ReportedLane[];
+  }): Promise<void> {
+    const { handOver, nodeId } = this.#options;
+    this.#tryHere(of.projectId, of.origin);
+    const elsewhere = of.reports.flatMap(({ id, nodeId: reporter, shardId }) =>
+      reporter === nodeId || shardId === null ? [] : [{ id, shardId }],
+    );
+    if (elsewhere.length > 0) await handOver.send("try_origin", elsewhere);
+  }
+
+  /** Sends to the origins that this node has reported under these ids. */
+  tryReported(reports: readonly { readonly id: string }[]): Promise<void> {
+    const wanted = new Set(reports.map(({ id }) => id));
+    for (const { id, kind, projectId, name } of this.#reported.values()) {
+      if (kind === "origin" && wanted.has(id)) this.#tryHere(projectId, name);
+    }
+    return Promise.resolve();
+  }
+
+  /** Writes down what has changed. */
+  async report(): Promise<void> {
+    const now = new Map(
+      [...this.#connectionsHere(), ...this.#originsHere()]
+        .slice(0, REPORTED_LANES_MAX)
+        .map((lane) => [keyOf(lane), lane]),
+    );
+    const put = [...now].filter(([key, lane]) => !isSame(this.#reported.get(key), lane));
+    const removed = [...this.#reported].filter(([key]) => !now.has(key));
+    if (put.length === 0 && removed.length === 0) return;
+    const { database, nodeId } = this.#options;
+    await putLaneStates(database, nodeId, {
+      put: put.map(([, lane]) => lane),
+      removed: removed.map(([, lane]) => lane),
+    });
+    this.#reported = now;
+  }
+
+  #tryHere(projectId: string, origin: string): void {
+    this.#options.outbox.queueOf(projectId, origin)?.lane.probeNow();
+  }
+
+  #standHere({ projectId, kind, name }: LaneName): LaneStand {
+    const { upstreams, outbox } = this.#options;
+    const lane =
+      kind === "connection" ? upstreams.laneOf(name) : outbox.queueOf(projectId, name)?.lane;
+    return lane?.stand() ?? LANE_FREE;
+  }
+
+  /** Connections that are paused or can't be used are known to every node by their rows. */
+  #connectionsHere(): LaneState[] {
+    const states: LaneState[] = [];
+    for (const { connectionId, projectId, problem, lane } of this.#options.upstreams.all()) {
+      if (projectId === null || problem !== null || !lane.isHeldUp) continue;
+      const name = { projectId, kind: "connection", name: connectionId } as const;
+      states.push(...this.#stateOf(name, lane.stand(), null));
+    }
+    return states;
+  }
+
+  #originsHere(): LaneState[] {
+    return this.#options.outbox.heldUpQueues.flatMap(
+      ({ projectId, origin, lane, failure }: OriginQueue) =>
+        this.#stateOf({ projectId, kind: "origin", name: origin }, lane.stand(), failure),
+    );
+  }
+
+  #stateOf(lane: LaneName, stand: LaneStand, failure: LaneFailure | null): LaneState[] {
+    if (isFree(stand)) return [];
+    const { uuids, clock } = this.#runtime;
+    const id = this.#reported.get(keyOf(lane))?.id ?? uuids(clock.now(), 0);
+    return [{ ...lane, ...stand, id, failure }];
+  }
+}
+
+function keyOf({ projectId, kind, name }: LaneName): string {
+  return `${kind} ${projectId} ${name}`;
+}
+
+/** Whether a lane is written down as it stands now; its times change by themselves only in trouble. */
+function isSame(a: LaneState | undefined, b: LaneState): boolean {
+  return (
+    a !== undefined &&
+    a.hold === b.hold &&
+    a.breaker === b.breaker &&
+    isNear(a.pausedUntilMs, b.pausedUntilMs) &&
+    isNear(a.probeAtMs, b.probeAtMs) &&
+    a.failure?.atMs === b.failure?.atMs
+  );
+}
+
+/** A time on the monotonic clock becomes another by a fraction each time it is converted. */
+const SAME_TIME_MS = 50;
+
+function isNear(a: number | null, b: number | null): boolean {
+  return a === b || (a !== null && b !== null && Math.abs(a - b) < SAME_TIME_MS);
+}

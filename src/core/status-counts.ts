@@ -1,0 +1,13 @@
+/** How many rows there are of each status. */
+export interface Counted {
+  /** Counted from a sample, since there are many rows. */
+  readonly isEstimated: boolean;
+  /** Statuses without rows are left out. */
+  readonly byStatus: Readonly<Record<string, number>>;
+}
+
+export const COUNTED_OBJECTS = ["jobs", "subscriptions", "deliveries"] as const;
+export type CountedObject = (typeof COUNTED_OBJECTS)[number];
+
+/** What a project has, by kind and status. */
+export type StatusCounts = Readonly<Record<CountedObject, Counted>>;

@@ -1,0 +1,49 @@
+import { sql } from "drizzle-orm";
+import { index, pgTable, primaryKey, smallint, text, uuid } from "drizzle-orm/pg-core";
+import type { Breaker } from "../../core/pace/breaker.ts";
+import type { LaneHold } from "../../core/waiting/lane-stand.ts";
+import { time } from "../sql/time.ts";
+
+/** A lane in front of a connection, or in front of a callback origin of a project. */
+export type LaneKind = "connection" | "origin";
+
+/**
+ * Lanes that a node can't send through as it likes, as it knows them in memory: for people to look at
+ * on any node. Written when that changes; lanes without trouble have no row.
+ */
+export const laneStates = pgTable(
+  "lane_states",
+  {
+    projectId: uuid("project_id").notNull(),
+    kind: text("kind").notNull().$type<LaneKind>(),
+    /** The connection's UUID, or the callback origin. */
+    name: text("name").notNull(),
+    nodeId: uuid("node_id").notNull(),
+    /** The subject of a `try_origin` command. */
+    id: uuid("id").notNull(),
+    hold: text("hold").$type<LaneHold>(),
+    pausedUntilMs: time("paused_until"),
+    breaker: text("breaker").notNull().$type<Breaker["state"]>(),
+    probeAtMs: time("probe_at"),
+    /** The latest failed attempt at a callback origin. */
+    errorCode: text("error_code"),
+    errorMessage: text("error_message"),
+    erredAtMs: time("erred_at"),
+  },
+  (table) => [
+    primaryKey({ columns: [table.projectId, table.kind, table.name, table.nodeId] }),
+    index("lane_states_by_node").on(table.nodeId),
+  ],
+);
+
+/** A question of a node to the owner of a shard about one of its jobs; removed once it is answered. */
+export const inspections = pgTable("inspections", {
+  id: uuid("id").primaryKey(),
+  shardId: smallint("shard_id").notNull(),
+  jobRowId: uuid("job_row_id").notNull(),
+  askedAtMs: time("asked_at")
+    .notNull()
+    .default(sql`now()`),
+  /** JSON; null until it is answered. */
+  answer: text("answer"),
+});

@@ -1,0 +1,184 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { jobPageSchema, jobSchema } from "../../src/api/jobs/schema.ts";
+import { eventPageSchema } from "../../src/api/http/response-schemas.ts";
+import { parsePublicId, publicId, shardOfUuid } from "../../src/core/ids/ids.ts";
+import { ApiFixture, CALLBACK_URL, type Json, problemOf } from "./api-fixture.ts";
+
+let api: ApiFixture;
+
+beforeAll(async () => {
+  api = await ApiFixture.open();
+});
+afterAll(() => api.close());
+
+async function listJobs(query: string): Promise<Json> {
+  const response = await api.request("GET", `/v1/jobs?${query}`);
+  expect(response.status).toBe(200);
+  return jobPageSchema.parse(await response.json());
+}
+
+async function listEvents(query: string): Promise<Json> {
+  const response = await api.request("GET", `/v1/events?${query}`);
+  expect(response.status).toBe(200);
+  return eventPageSchema.parse(await response.json());
+}
+
+describe("GET /v1/jobs", () => {
+  it("lists each job once, newest first, however many subscribe to it and however small the pages", async () => {
+    const own = api.uuid();
+    await api.addProject(own, "pages of jobs");
+    await api.addConnection(own);
+    const key = await api.addKey(["admin"], { projectId: own });
+    const ids: string[] = [];
+    for (let number = 0; number < 5; number += 1) {
+      ids.unshift(`page-${number}`);
+      const body = { job_id: `page-${number}`, callback_url: CALLBACK_URL };
+      await api.request("POST", "/v1/subscriptions", { body, key });
+    }
+    // Later ones for the oldest job leave it in its place.
+    for (let number = 0; number < 12; number += 1) {
+      const body = { job_id: "page-0", callback_url: CALLBACK_URL };
+      await api.request("POST", "/v1/subscriptions", { body, key });
+    }
+    const found: string[] = [];
+    let cursor = "";
+    let pages = 0;
+    do {
+      const response = await api.request("GET", `/v1/jobs?limit=2${cursor}`, { key });
+      const page: Json = jobPageSchema.parse(await response.json());
+      expect(page.data.length).toBeLessThanOrEqual(2);
+      found.push(...page.data.map(({ job_id }: Json) => job_id));
+      cursor = page.next_cursor === null ? "" : `&cursor=${page.next_cursor}`;
+      pages += 1;
+    } while (cursor !== "" && pages < 20);
+    expect(found).toEqual(ids);
+  });
+
+  it("finds a job by what its provider calls it, and by its connection", async () => {
+    await api.addConnection(api.projectId, "second");
+    await api.subscribe({ job_id: "wanted" });
+    await api.subscribe({ job_id: "wanted", connection: "second" });
+    await api.subscribe({ job_id: "unwanted" });
+    const both = await listJobs("job_id=wanted");
+    expect(both.data.map(({ connection }: Json) => connection).toSorted()).toEqual([
+      "default",
+      "second",
+    ]);
+    const one = await listJobs("job_id=wanted&provider=pulse&connection=second");
+    expect(one.data).toMatchObject([{ job_id: "wanted", connection: "second" }]);
+    expect((await listJobs("job_id=nobody")).data).toEqual([]);
+    expect((await listJobs("job_id=wanted&connection=third")).data).toEqual([]);
+  });
+
+  it("filters by status, and by time", async () => {
+    const { id, job } = await api.subscribe({ job_id: "ends-well" });
+    await api.end(id);
+    const completed = await listJobs("status=completed&limit=100");
+    expect(completed.data.map((one: Json) => one.id)).toContain(job.id);
+    expect((await listJobs("status=failed")).data).toEqual([]);
+    const future = new Date(api.clock.now() + 3_600_000).toISOString();
+    expect((await listJobs(`created_after=${future}`)).data).toEqual([]);
+  });
+
+  it("says what each waits for, also of jobs that other nodes poll", async () => {
+    const { job } = await api.subscribe({ job_id: "held-back" });
+    const [{ connection_id: connectionId }] = await api.sql(
+      `select connection_id from jobs where id = $1`,
+      [parsePublicId("job", job.id)],
+    );
+    expect((await listJobs("job_id=held-back")).data).toMatchObject([
+      { waiting_for: "first_poll", not_before: null },
+    ]);
+    const probeAtMs = api.clock.now() + 20_000;
+    api.stands.set(connectionId, {
+      hold: "origin",
+      pausedUntilMs: null,
+      breaker: "open",
+      probeAtMs,
+    });
+    expect((await listJobs("job_id=held-back")).data).toMatchObject([
+      { waiting_for: "upstream_failing", not_before: new Date(probeAtMs).toISOString() },
+    ]);
+    api.stands.clear();
+  });
+});
+
+describe("GET /v1/jobs/{id}", () => {
+  it("describes a job, with its params and progress as they came", async () => {
+    const { id, job } = await api.subscribe({ job_id: "described" });
+    await api.sql(`update jobs set progress = '{"done": 1.10}' where id = $1`, [
+      parsePublicId("job", job.id),
+    ]);
+    const text = await (await api.request("GET", `/v1/jobs/${job.id}`)).text();
+    expect(text).toContain('"progress":{"done": 1.10}');
+    expect(jobSchema.parse(JSON.parse(text))).toMatchObject({
+      id: job.id,
+      job_id: "described",
+      status: "pending",
+      subscription_count: 1,
+      ended_at: null,
+      last_event_id: null,
+    });
+    const { eventId } = await api.end(id);
+    const ended: Json = await (await api.request("GET", `/v1/jobs/${job.id}`)).json();
+    expect(ended).toMatchObject({
+      status: "completed",
+      waiting_for: null,
+      not_before: null,
+      last_event_id: publicId("event", eventId),
+    });
+  });
+
+  it("has none of another project, and none that is not there", async () => {
+    const missing = await api.request("GET", `/v1/jobs/${publicId("job", api.uuid())}`);
+    expect(await problemOf(missing)).toMatchObject({ code: "not_found" });
+  });
+});
+
+describe("GET /v1/events", () => {
+  it("lists the events of a job, newest first, with the job's id", async () => {
+    const { id, job } = await api.subscribe({ job_id: "eventful" });
+    const { eventId } = await api.end(id, { result: '{"pages": 1.0}' });
+    const page = await listEvents(`job=${job.id}`);
+    expect(page.data).toMatchObject([
+      {
+        id: publicId("event", eventId),
+        job: { id: job.id },
+        type: "job.completed",
+        data: { job_id: "eventful" },
+      },
+    ]);
+    expect(page.data[0].data.result).toBeUndefined();
+    expect(page.data[0].data.result_url).toContain(publicId("event", eventId));
+    expect((await listEvents(`job=${job.id}&type=job.failed`)).data).toEqual([]);
+  });
+
+  it("lists those of the project by type and time, page by page", async () => {
+    const ids: string[] = [];
+    for (let number = 0; number < 3; number += 1) {
+      const { id } = await api.subscribe();
+      const { eventId } = await api.end(id, { status: "canceled", error: "stopped" });
+      ids.unshift(publicId("event", eventId));
+    }
+    const first = await listEvents("type=job.canceled&limit=2");
+    expect(first.data.map(({ id }: Json) => id)).toEqual(ids.slice(0, 2));
+    const second = await listEvents(`type=job.canceled&limit=2&cursor=${first.next_cursor}`);
+    expect(second.data.map(({ id }: Json) => id)).toEqual(ids.slice(2));
+    const middle = first.data[1].timestamp;
+    const before = await listEvents(`type=job.canceled&created_before=${middle}`);
+    expect(before.data.map(({ id }: Json) => id)).toEqual(ids.slice(2));
+    const after = await listEvents(`type=job.canceled&created_after=${middle}`);
+    expect(after.data.map(({ id }: Json) => id)).toEqual(ids.slice(0, 1));
+  });
+
+  it("refuses what is no job's id, and finds nothing of a job that is not there", async () => {
+    const response = await api.request("GET", "/v1/events?job=sub_1");
+    expect(await problemOf(response)).toMatchObject({
+      code: "invalid_query",
+      errors: [{ parameter: "job" }],
+    });
+    expect(
+      (await listEvents(`job=${publicId("job", api.uuid(shardOfUuid(api.uuid())))}`)).data,
+    ).toEqual([]);
+  });
+});

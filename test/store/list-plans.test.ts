@@ -1,0 +1,177 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { shardOfJob } from "../../src/core/ids/shard.ts";
+import type { Database, PooledDatabase } from "../../src/store/db/database.ts";
+import { findCallbackOrigins } from "../../src/store/deliveries/callback-origins.ts";
+import { findEvents } from "../../src/store/events/list-events.ts";
+import { findJobs } from "../../src/store/jobs/find-jobs.ts";
+import { openTestDatabase, type TestDatabase } from "../support/database.ts";
+import { plansOf } from "../support/plans.ts";
+
+/*
+ * Lists over many rows: a page reads a bounded number of them, by an index. What is held fast is how
+ * many rows are read, which is the same for twenty thousand jobs and for a million.
+ */
+
+const JOBS = 20_000;
+const ORIGINS = 40;
+const SCANNED_MAX = 5_000;
+const PROJECT = "00000000-0000-7000-8000-000000000001";
+const OTHER_PROJECT = "00000000-0000-7000-8000-000000000002";
+const CONNECTION = "00000000-0000-7000-8000-000000000003";
+const WANTED_JOB = "job-7";
+const BASE_MS = 1_767_225_600_000;
+
+let scene: TestDatabase & { readonly database: PooledDatabase };
+
+/** In SQL: the id of row `n`, later ones behind earlier ones. */
+const idOf = (kind: number, n = "n"): string =>
+  `(substr(lpad(to_hex(${BASE_MS} + ${n}), 12, '0'), 1, 8) || '-' ||
+    substr(lpad(to_hex(${BASE_MS} + ${n}), 12, '0'), 9, 4) || '-7000-8${kind}00-' ||
+    lpad(to_hex(${n}), 12, '0'))::uuid`;
+
+beforeAll(async () => {
+  scene = await openTestDatabase();
+  const rows = `from generate_series(1, ${JOBS}) as n`;
+  // One in ten is of the project, the others of another; one in three is owed.
+  const project = `(case when n % 10 = 7 then '${PROJECT}' else '${OTHER_PROJECT}' end)::uuid`;
+  const shard = `case when n = 7 then ${shardOfJob(CONNECTION, WANTED_JOB)} else n % 256 end`;
+  const statements = [
+    `insert into connections (id, project_id, provider, name, created_at, updated_at)
+     values ('${CONNECTION}', '${PROJECT}', 'pulse', 'default', now(), now())`,
+    `insert into jobs (shard_id, id, project_id, connection_id, provider, job_id, status,
+       accepted_at, deadline_at, wanted_events, subscription_count, ended_at, last_event_id)
+     select ${shard}, ${idOf(1)}, ${project}, '${CONNECTION}', 'pulse', 'job-' || n,
+       case when n % 3 = 1 then 'completed' else 'pending' end, now(), now(), 31, 1,
+       case when n % 3 = 1 then now() end, case when n % 3 = 1 then ${idOf(3)} end ${rows}`,
+    `insert into subscriptions (shard_id, id, project_id, job_row_id, callback_url,
+       callback_origin, events, payload, metadata, created_at)
+     select ${shard}, ${idOf(2)}, ${project}, ${idOf(1)}, 'https://a.example.com/', 'https://a.example.com',
+       31, 'full', '{}', now() ${rows}`,
+    `insert into events (shard_id, id, project_id, job_row_id, provider, job_id, type, occurred_at)
+     select ${shard}, ${idOf(3)}, ${project}, ${idOf(1)}, 'pulse', 'job-' || n, 'job.completed', now()
+     ${rows} where n % 3 = 1`,
+    `insert into deliveries (shard_id, id, project_id, subscription_id, event_id, event_type,
+       callback_origin, status, next_attempt_at, created_at)
+     select ${shard}, ${idOf(4)}, ${project}, ${idOf(2)}, ${idOf(3)}, 'job.completed',
+       'https://' || n % ${ORIGINS} || '.example.com', 'pending', now(), now() ${rows} where n % 3 = 1`,
+    "analyze jobs, subscriptions, events, deliveries, connections",
+  ];
+  for (const statement of statements) {
+    await scene.database.run("seed", (sql) => sql.unsafe(statement));
+  }
+}, 60_000);
+afterAll(() => scene.drop());
+
+const EVERY_JOB = {
+  projectId: PROJECT,
+  beforeId: null,
+  limit: 20,
+  status: null,
+  jobId: null,
+  provider: null,
+  connection: null,
+  createdAfterMs: null,
+} as const;
+const EVERY_EVENT = {
+  projectId: PROJECT,
+  beforeId: null,
+  limit: 20,
+  type: null,
+  jobRowId: null,
+  createdAfterMs: null,
+  createdBeforeMs: null,
+} as const;
+/** Row 7, as the SQL above makes it. */
+const WANTED_ROW = `${(BASE_MS + 7).toString(16).padStart(12, "0").slice(0, 8)}-${(BASE_MS + 7)
+  .toString(16)
+  .padStart(12, "0")
+  .slice(8)}-7000-8100-000000000007`;
+const wantedShard = shardOfJob(CONNECTION, WANTED_JOB);
+
+const LARGE = ["jobs", "subscriptions", "events", "deliveries"];
+
+describe.each<{
+  readonly what: string;
+  readonly find: (database: Database) => Promise<unknown>;
+  readonly rowsMax: number;
+  readonly index: string;
+}>([
+  {
+    what: "a page of jobs",
+    find: (database) => findJobs(database, EVERY_JOB),
+    rowsMax: 500,
+    index: "subscriptions_by_project",
+  },
+  {
+    what: "a filtered page of jobs",
+    find: (database) => findJobs(database, { ...EVERY_JOB, status: "failed" }),
+    rowsMax: 4 * SCANNED_MAX,
+    index: "subscriptions_by_project",
+  },
+  {
+    what: "the jobs of a provider's id",
+    find: (database) => findJobs(database, { ...EVERY_JOB, jobId: WANTED_JOB }),
+    rowsMax: 20,
+    index: "jobs_by_upstream_id",
+  },
+  {
+    what: "a page of events",
+    find: (database) => findEvents(database, EVERY_EVENT),
+    rowsMax: 100,
+    index: "events_by_project",
+  },
+  {
+    what: "a filtered page of events",
+    find: (database) => findEvents(database, { ...EVERY_EVENT, type: "job.failed" }),
+    rowsMax: 2 * SCANNED_MAX,
+    index: "events_by_project",
+  },
+  {
+    what: "the events of a job",
+    find: (database) =>
+      findEvents(database, { ...EVERY_EVENT, jobRowId: shardedId(WANTED_ROW, wantedShard) }),
+    rowsMax: 20,
+    index: "deliveries_by_subscription",
+  },
+  {
+    what: "a page of callback origins",
+    find: (database) =>
+      findCallbackOrigins(database, { projectId: PROJECT, after: null, limit: 3 }),
+    // Three pages of one origin's pending deliveries, and those that are looked at for failures.
+    rowsMax: 3 * (JOBS / 30 / 2 + 25) + 20,
+    index: "deliveries_due_by_origin",
+  },
+])("$what", ({ find, rowsMax, index }) => {
+  it("is read by an index, whatever else there is", async () => {
+    const plans = await plansOf(scene.database, find);
+    const plan = plans.at(-1);
+    expect(plan?.indexes).toContain(index);
+    expect(plan?.readWhole.filter((table) => LARGE.includes(table))).toEqual([]);
+    expect(plan?.rowsRead).toBeLessThanOrEqual(rowsMax);
+  });
+});
+
+it("finds what it is asked for", async () => {
+  const { database } = scene;
+  const jobs = await findJobs(database, EVERY_JOB);
+  expect(jobs.rows).toHaveLength(20);
+  expect(jobs.rows.every(({ projectId }) => projectId === PROJECT)).toBe(true);
+  const [wanted] = (await findJobs(database, { ...EVERY_JOB, jobId: WANTED_JOB })).rows;
+  expect(wanted?.id).toBe(WANTED_ROW);
+  const ofJob = { ...EVERY_EVENT, jobRowId: shardedId(WANTED_ROW, wantedShard) };
+  expect((await findEvents(database, ofJob)).rows).toHaveLength(0);
+  const origins = await findCallbackOrigins(database, {
+    projectId: PROJECT,
+    after: null,
+    limit: 50,
+  });
+  expect(origins.map(({ origin }) => origin)).toEqual(
+    origins.map(({ origin }) => origin).toSorted(),
+  );
+  expect(origins.length).toBeGreaterThan(3);
+});
+
+/** The same id with a shard in it. */
+function shardedId(id: string, shard: number): string {
+  return `${id.slice(0, 16)}${shard.toString(16).padStart(2, "0")}${id.slice(18)}`;
+}
