@@ -13,6 +13,7 @@ const LAYERS = [
   ["main.ts"],
   ["cli"],
   ["testing"],
+  ["client"],
   ["receiver"],
   ["gateway"],
   ["api", "sandbox", "via"],
@@ -32,7 +33,7 @@ const LAYERS = [
  * What other people's programs import, wherever those run. It knows the server by its types, and runs
  * nothing of it but pure functions of the core.
  */
-const PUBLISHED = ["testing", "receiver"];
+const PUBLISHED = ["testing", "client", "receiver"];
 
 /** Settings reach every other place as arguments. */
 const READERS_OF_CONFIG = ["main.ts", "cli", "gateway"];

@@ -13,7 +13,7 @@ import type { Route } from "../http/route.ts";
 import { secretSchema } from "../subscriptions/schema.ts";
 
 const BODY_BYTES_MAX = 16 * 1024;
-const requestSchema = z
+export const requestSchema = z
   .strictObject({
     callback_url: z.string().min(1).max(2048).openapi({
       format: "uri",

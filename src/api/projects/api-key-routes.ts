@@ -24,7 +24,7 @@ const BODY_BYTES_MAX = 16 * 1024;
 /** The gateway's own key, which the environment names: replaced there, not here. */
 const BOOTSTRAP_KEY_NAME = "bootstrap";
 
-const newKeySchema = z
+export const newKeySchema = z
   .strictObject({
     name: z
       .string()

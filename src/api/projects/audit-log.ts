@@ -10,7 +10,7 @@ import { idSchema, isoTimeSchema, pageOf } from "../http/response-schemas.ts";
 import { defineRoute } from "../http/route.ts";
 import type { Route } from "../http/route.ts";
 
-const auditEntrySchema = z
+export const auditEntrySchema = z
   .strictObject({
     id: idSchema("aud"),
     object: z.literal("audit_entry"),

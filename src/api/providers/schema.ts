@@ -43,7 +43,7 @@ const providerFields = {
   }),
 };
 
-const providerSchema = z.strictObject(providerFields).openapi("Provider");
+export const providerSchema = z.strictObject(providerFields).openapi("Provider");
 
 export const providerWithDefinitionSchema = z
   .strictObject({ ...providerFields, definition: definitionBodySchema })

@@ -1,0 +1,163 @@
+import type {
+  CallbackTest,
+  CallbackTestRequest,
+  Ending,
+  Job,
+  NewSubscription,
+  Project,
+  ProjectChange,
+  Subscription,
+  WatchOptions,
+} from "./models.ts";
+import {
+  ApiKeys,
+  AuditLog,
+  Connections,
+  Deliveries,
+  Events,
+  Providers,
+  Redeliveries,
+  SigningKeys,
+  SigningSecrets,
+  Subscriptions,
+} from "./resources.ts";
+import {
+  type CallOptions,
+  type RequestSpec,
+  Transport,
+  type TransportOptions,
+} from "./transport.ts";
+import { subscriptionIdOf, subscriptionTo, waitForEnding, type WaitOptions } from "./watching.ts";
+
+/** Where the gateway is, and what a test passes in. */
+export interface RingbackOptions extends Partial<Omit<TransportOptions, "url" | "apiKey">> {
+  /** The gateway's address, such as `https://ringback.example.com`. */
+  readonly url: string;
+  /** `rb_…` */
+  readonly apiKey: string;
+}
+
+const RETRIES = 4;
+const TIMEOUT_MS = 30_000;
+const KEY_BYTES = 16;
+
+/**
+ * A client of one gateway. Its calls are repeated when the gateway is busy or can't be reached, where
+ * that can do no harm, and fail with a `RingbackError`.
+ */
+export class Ringback {
+  readonly subscriptions: Subscriptions;
+  readonly deliveries: Deliveries;
+  readonly redeliveries: Redeliveries;
+  readonly events: Events;
+  readonly connections: Connections;
+  readonly providers: Providers;
+  readonly signingSecrets: SigningSecrets;
+  readonly signingKeys: SigningKeys;
+  readonly apiKeys: ApiKeys;
+  readonly auditLog: AuditLog;
+  readonly #transport: Transport;
+  readonly #sleep: TransportOptions["sleep"];
+
+  /** @throws {TypeError} when the address or the key is missing */
+  constructor(options: RingbackOptions) {
+    if (!options.apiKey) throw new TypeError("apiKey must be an API key of the gateway (rb_…).");
+    this.#sleep = options.sleep ?? sleep;
+    const transport = new Transport({
+      fetch: (url, init) => globalThis.fetch(url, init),
+      random: Math.random,
+      newKey,
+      retries: RETRIES,
+      timeoutMs: TIMEOUT_MS,
+      ...options,
+      sleep: this.#sleep,
+    });
+    this.#transport = transport;
+    this.subscriptions = new Subscriptions(transport);
+    this.deliveries = new Deliveries(transport);
+    this.redeliveries = new Redeliveries(transport);
+    this.events = new Events(transport);
+    this.connections = new Connections(transport);
+    this.providers = new Providers(transport);
+    this.signingSecrets = new SigningSecrets(transport);
+    this.signingKeys = new SigningKeys(transport);
+    this.apiKeys = new ApiKeys(transport);
+    this.auditLog = new AuditLog(transport);
+  }
+
+  /**
+   * Has a job watched: subscribes to it. When it resolves, the subscription is stored, and its callback
+   * comes whatever happens.
+   * @param job its id, or what the job API answered when it was submitted
+   */
+  watch(job: Job, options: WatchOptions, call?: CallOptions): Promise<NewSubscription> {
+    const body = subscriptionTo(job, options);
+    const spec = { path: "/v1/subscriptions", body, isRepeatable: true };
+    return this.#transport.json({ method: "POST", ...spec }, call);
+  }
+
+  /**
+   * Waits until a job has ended, and says how. The callback is sent all the same.
+   * @param target a subscription, its id, or a job that is watched
+   */
+  async wait(
+    target: Subscription | NewSubscription | Job,
+    options: WaitOptions = {},
+  ): Promise<Ending> {
+    const id = await subscriptionIdOf(target, this.#transport, { signal: options.signal });
+    return waitForEnding(id, this.#transport, options, this.#sleep);
+  }
+
+  /** The project of the API key, its settings and limits. */
+  project(options?: CallOptions): Promise<Project> {
+    return this.#transport.json({ method: "GET", path: "/v1/project" }, options);
+  }
+
+  updateProject(change: ProjectChange, options?: CallOptions): Promise<Project> {
+    return this.#transport.json({ method: "PATCH", path: "/v1/project", body: change }, options);
+  }
+
+  /** Sends one signed `ringback.test` event to a URL, and answers with the whole exchange. */
+  testCallback(request: CallbackTestRequest, options?: CallOptions): Promise<CallbackTest> {
+    return this.#transport.json(
+      { method: "POST", path: "/v1/callbacks/test", body: request },
+      options,
+    );
+  }
+
+  /** Whether the gateway runs. */
+  health(options?: CallOptions): Promise<{ readonly status: "ok" }> {
+    return this.#transport.json({ method: "GET", path: "/healthz" }, options);
+  }
+
+  /** Whether the gateway takes requests; fails with `not_ready` when it does not. */
+  ready(options?: CallOptions): Promise<{ readonly status: "ready" }> {
+    return this.#transport.json({ method: "GET", path: "/readyz", retries: 0 }, options);
+  }
+
+  /** Any request to the gateway: for what this version of the client has no name for. */
+  request<T>(spec: RequestSpec, options?: CallOptions): Promise<T> {
+    return this.#transport.json<T>(spec, options);
+  }
+}
+
+/** Random hex digits, also where there is no `randomUUID`: on pages that come over plain http. */
+function newKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(KEY_BYTES));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+async function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  await new Promise<void>((resolve, reject) => {
+    const onAbort = (): void => {
+      clearTimeout(timer);
+      reject(signal.reason as Error);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", onAbort);
+      resolve();
+    }, ms);
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+}

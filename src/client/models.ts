@@ -1,0 +1,87 @@
+import type { z } from "zod";
+import type {
+  callbackTestSchema,
+  requestSchema as callbackTestRequestSchema,
+} from "../api/callback-tests/routes.ts";
+import type {
+  connectionChangeSchema,
+  connectionSchema,
+  newConnectionSchema,
+} from "../api/connections/schema.ts";
+import type {
+  redeliveryRequestSchema,
+  redeliverySchema,
+} from "../api/deliveries/redelivery-schema.ts";
+import type {
+  batchResponseSchema,
+  deliverySchema,
+  deliveryWithAttemptsSchema,
+  eventSchema,
+  jwksSchema,
+  newApiKeySchema,
+  newSubscriptionSchema,
+  signingKeySchema,
+  signingSecretSchema,
+  subscriptionSchema,
+} from "../api/http/response-schemas.ts";
+import type { newKeySchema } from "../api/projects/api-key-routes.ts";
+import type { auditEntrySchema } from "../api/projects/audit-log.ts";
+import type { projectChangeSchema, projectSchema } from "../api/projects/schema.ts";
+import type { providerSchema, providerWithDefinitionSchema } from "../api/providers/schema.ts";
+import type { providerTrialSchema, trialRequestSchema } from "../api/providers/trial-schema.ts";
+import type { subscriptionRequestSchema } from "../api/subscriptions/schema.ts";
+import type { EndingStatus } from "../core/delivery/event.ts";
+import type { JobEvent } from "../receiver/event.ts";
+
+/* What goes to a gateway and comes from it, as the gateway's own schemas say. */
+
+export type SubscriptionRequest = z.output<typeof subscriptionRequestSchema>;
+export type Subscription = z.output<typeof subscriptionSchema>;
+export type NewSubscription = z.output<typeof newSubscriptionSchema>;
+export type SubscriptionBatch = z.output<typeof batchResponseSchema>;
+export type Delivery = z.output<typeof deliverySchema>;
+export type DeliveryWithAttempts = z.output<typeof deliveryWithAttemptsSchema>;
+export type RedeliveryRequest = z.input<typeof redeliveryRequestSchema>;
+export type Redelivery = z.output<typeof redeliverySchema>;
+/** An event as the API gives it. */
+export type StoredEvent = z.output<typeof eventSchema>;
+export type NewConnection = z.input<typeof newConnectionSchema>;
+export type ConnectionChange = z.input<typeof connectionChangeSchema>;
+export type Connection = z.output<typeof connectionSchema>;
+export type Provider = z.output<typeof providerSchema>;
+export type ProviderWithDefinition = z.output<typeof providerWithDefinitionSchema>;
+export type ProviderTrialRequest = z.input<typeof trialRequestSchema>;
+export type ProviderTrial = z.output<typeof providerTrialSchema>;
+export type Project = z.output<typeof projectSchema>;
+export type ProjectChange = z.input<typeof projectChangeSchema>;
+export type SigningSecret = z.output<typeof signingSecretSchema>;
+export type SigningKey = z.output<typeof signingKeySchema>;
+export type JsonWebKeySet = z.output<typeof jwksSchema>;
+export type NewApiKey = z.output<typeof newApiKeySchema>;
+export type ApiKey = Omit<NewApiKey, "key">;
+export type ApiKeyRequest = z.output<typeof newKeySchema>;
+export type AuditEntry = z.output<typeof auditEntrySchema>;
+export type CallbackTestRequest = z.input<typeof callbackTestRequestSchema>;
+export type CallbackTest = z.output<typeof callbackTestSchema>;
+
+/** How a job ended, as a callback tells it; `type` tells the five endings apart. */
+export type Ending = JobEvent<`job.${EndingStatus}`>;
+
+/** `callback_url` is spelled `callbackUrl`. */
+type Camel<Name> = Name extends `${infer Head}_${infer Tail}`
+  ? `${Head}${Capitalize<Camel<Tail>>}`
+  : Name;
+
+type CamelKeys<Fields> = {
+  readonly [Name in keyof Fields as Camel<Name & string>]: Fields[Name];
+};
+
+/** A job id, a job, or what an API answered when it was submitted: `job_id`, `jobId` or `id` names it. */
+export type Job =
+  | string
+  | { readonly job_id: string; readonly provider?: string; readonly connection?: string }
+  | { readonly jobId: string }
+  | { readonly id: string };
+
+/** The fields of a subscription besides its job. */
+export type WatchOptions = CamelKeys<Omit<SubscriptionRequest, "job_id">>;

@@ -1,0 +1,268 @@
+import { List, type Page } from "./list.ts";
+import type {
+  ApiKey,
+  ApiKeyRequest,
+  AuditEntry,
+  Connection,
+  ConnectionChange,
+  Delivery,
+  DeliveryWithAttempts,
+  JsonWebKeySet,
+  NewApiKey,
+  NewConnection,
+  NewSubscription,
+  Provider,
+  ProviderTrial,
+  ProviderTrialRequest,
+  ProviderWithDefinition,
+  Redelivery,
+  RedeliveryRequest,
+  SigningKey,
+  SigningSecret,
+  StoredEvent,
+  Subscription,
+  SubscriptionBatch,
+  SubscriptionRequest,
+} from "./models.ts";
+import {
+  type CallOptions,
+  path,
+  type Query,
+  type Received,
+  type RequestSpec,
+  type Transport,
+} from "./transport.ts";
+
+/* The resources of the API. A call that may be carried out twice says so: it is repeated when its answer is lost. */
+
+abstract class Resource {
+  protected readonly transport: Transport;
+
+  constructor(transport: Transport) {
+    this.transport = transport;
+  }
+
+  protected json<T>(spec: RequestSpec, options?: CallOptions): Promise<T> {
+    return this.transport.json<T>(spec, options);
+  }
+
+  protected listOf<T>(at: string, filters: Query = {}, options?: CallOptions): List<T> {
+    return new List<T>((cursor) =>
+      this.json<Page<T>>({ method: "GET", path: at, query: { ...filters, cursor } }, options),
+    );
+  }
+}
+
+export class Subscriptions extends Resource {
+  /** Subscribes to a job; answered once it is stored for good. */
+  create(request: SubscriptionRequest, options?: CallOptions): Promise<NewSubscription> {
+    return this.json(
+      { method: "POST", path: "/v1/subscriptions", body: request, isRepeatable: true },
+      options,
+    );
+  }
+
+  /** Up to 1000 at once; one that is refused fails none of the others. */
+  createMany(
+    subscriptions: readonly SubscriptionRequest[],
+    options?: CallOptions,
+  ): Promise<SubscriptionBatch> {
+    const body = { subscriptions };
+    return this.json(
+      { method: "POST", path: "/v1/subscriptions/batch", body, isRepeatable: true },
+      options,
+    );
+  }
+
+  /** Newest first. */
+  list(filters?: Query, options?: CallOptions): List<Subscription> {
+    return this.listOf("/v1/subscriptions", filters, options);
+  }
+
+  get(id: string, options?: CallOptions): Promise<Subscription> {
+    return this.json({ method: "GET", path: path`/v1/subscriptions/${id}` }, options);
+  }
+
+  /** No further callbacks are sent. With `cancelJob`, the upstream is asked to cancel the job, too. */
+  delete(
+    id: string,
+    { cancelJob, ...options }: CallOptions & { readonly cancelJob?: boolean } = {},
+  ): Promise<void> {
+    const query = { cancel_job: cancelJob };
+    return this.json({ method: "DELETE", path: path`/v1/subscriptions/${id}`, query }, options);
+  }
+
+  /** Polls the job as soon as its connection's limits allow. */
+  poll(id: string, options?: CallOptions): Promise<Subscription> {
+    return this.json(
+      { method: "POST", path: path`/v1/subscriptions/${id}/poll`, isRepeatable: true },
+      options,
+    );
+  }
+
+  /** Newest first. */
+  deliveries(id: string, filters?: Query, options?: CallOptions): List<Delivery> {
+    return this.listOf(path`/v1/subscriptions/${id}/deliveries`, filters, options);
+  }
+}
+
+export class Deliveries extends Resource {
+  list(filters?: Query, options?: CallOptions): List<Delivery> {
+    return this.listOf("/v1/deliveries", filters, options);
+  }
+
+  get(id: string, options?: CallOptions): Promise<DeliveryWithAttempts> {
+    return this.json({ method: "GET", path: path`/v1/deliveries/${id}` }, options);
+  }
+
+  /** Sends the callback again, with the same `webhook-id`. */
+  redeliver(id: string, options?: CallOptions): Promise<Delivery> {
+    return this.json(
+      { method: "POST", path: path`/v1/deliveries/${id}/redeliver`, isRepeatable: true },
+      options,
+    );
+  }
+}
+
+export class Redeliveries extends Resource {
+  /** Sends all matching deliveries again, in the background. */
+  create(request: RedeliveryRequest, options?: CallOptions): Promise<Redelivery> {
+    return this.json({ method: "POST", path: "/v1/redeliveries", body: request }, options);
+  }
+
+  list(filters?: Query, options?: CallOptions): List<Redelivery> {
+    return this.listOf("/v1/redeliveries", filters, options);
+  }
+
+  get(id: string, options?: CallOptions): Promise<Redelivery> {
+    return this.json({ method: "GET", path: path`/v1/redeliveries/${id}` }, options);
+  }
+
+  cancel(id: string, options?: CallOptions): Promise<void> {
+    return this.json({ method: "DELETE", path: path`/v1/redeliveries/${id}` }, options);
+  }
+}
+
+export class Events extends Resource {
+  get(id: string, options?: CallOptions): Promise<StoredEvent> {
+    return this.json({ method: "GET", path: path`/v1/events/${id}` }, options);
+  }
+
+  /** The whole result of a completed job, with its content type, digit by digit. */
+  result(id: string, options?: CallOptions): Promise<Received> {
+    return this.transport.send({ method: "GET", path: path`/v1/events/${id}/result` }, options);
+  }
+}
+
+export class Connections extends Resource {
+  list(filters?: Query, options?: CallOptions): List<Connection> {
+    return this.listOf("/v1/connections", filters, options);
+  }
+
+  create(request: NewConnection, options?: CallOptions): Promise<Connection> {
+    return this.json({ method: "POST", path: "/v1/connections", body: request }, options);
+  }
+
+  get(id: string, options?: CallOptions): Promise<Connection> {
+    return this.json({ method: "GET", path: path`/v1/connections/${id}` }, options);
+  }
+
+  update(id: string, change: ConnectionChange, options?: CallOptions): Promise<Connection> {
+    return this.json({ method: "PATCH", path: path`/v1/connections/${id}`, body: change }, options);
+  }
+
+  delete(id: string, options?: CallOptions): Promise<void> {
+    return this.json({ method: "DELETE", path: path`/v1/connections/${id}` }, options);
+  }
+}
+
+export class Providers extends Resource {
+  list(options?: CallOptions): List<Provider> {
+    return this.listOf("/v1/providers", {}, options);
+  }
+
+  get(name: string, options?: CallOptions): Promise<ProviderWithDefinition> {
+    return this.json({ method: "GET", path: path`/v1/providers/${name}` }, options);
+  }
+
+  /** Creates a provider of the project's own, or a new version of it. */
+  put(name: string, definition: object, options?: CallOptions): Promise<ProviderWithDefinition> {
+    return this.json(
+      { method: "PUT", path: path`/v1/providers/${name}`, body: definition },
+      options,
+    );
+  }
+
+  delete(name: string, options?: CallOptions): Promise<void> {
+    return this.json({ method: "DELETE", path: path`/v1/providers/${name}` }, options);
+  }
+
+  /** Shows step by step how a definition reads an answer, or a live job. */
+  try(name: string, trial: ProviderTrialRequest, options?: CallOptions): Promise<ProviderTrial> {
+    const spec = { path: path`/v1/providers/${name}/try`, body: trial, isRepeatable: true };
+    return this.json({ method: "POST", ...spec }, options);
+  }
+
+  /** The JSON Schema of a definition. */
+  schema(options?: CallOptions): Promise<object> {
+    return this.json({ method: "GET", path: "/v1/providers/schema" }, options);
+  }
+}
+
+export class SigningSecrets extends Resource {
+  list(options?: CallOptions): List<SigningSecret> {
+    return this.listOf("/v1/signing-secrets", {}, options);
+  }
+
+  /** The ones before sign along for `overlap_s`, a day unless given. */
+  rotate(
+    rotation: { readonly overlap_s?: number; readonly secret?: string } = {},
+    options?: CallOptions,
+  ): Promise<SigningSecret> {
+    return this.json(
+      { method: "POST", path: "/v1/signing-secrets/rotate", body: rotation },
+      options,
+    );
+  }
+}
+
+export class SigningKeys extends Resource {
+  list(filters?: Query, options?: CallOptions): List<SigningKey> {
+    return this.listOf("/v1/signing-keys", filters, options);
+  }
+
+  keySet(filters?: Query, options?: CallOptions): Promise<JsonWebKeySet> {
+    return this.json(
+      { method: "GET", path: "/v1/signing-keys/jwks", query: filters ?? {} },
+      options,
+    );
+  }
+
+  rotate(
+    rotation: { readonly overlap_s?: number } = {},
+    options?: CallOptions,
+  ): Promise<SigningKey> {
+    return this.json({ method: "POST", path: "/v1/signing-keys/rotate", body: rotation }, options);
+  }
+}
+
+export class ApiKeys extends Resource {
+  list(filters?: Query, options?: CallOptions): List<ApiKey> {
+    return this.listOf("/v1/api-keys", filters, options);
+  }
+
+  /** The key itself is in the answer this once. */
+  create(request: ApiKeyRequest, options?: CallOptions): Promise<NewApiKey> {
+    return this.json({ method: "POST", path: "/v1/api-keys", body: request }, options);
+  }
+
+  revoke(id: string, options?: CallOptions): Promise<void> {
+    return this.json({ method: "DELETE", path: path`/v1/api-keys/${id}` }, options);
+  }
+}
+
+export class AuditLog extends Resource {
+  list(filters?: Query, options?: CallOptions): List<AuditEntry> {
+    return this.listOf("/v1/audit-log", filters, options);
+  }
+}

@@ -1,0 +1,304 @@
+import { describe, expect, test } from "vitest";
+import { retryWaitMs } from "../../src/client/retry.ts";
+import { Ringback, RingbackError, type RingbackOptions } from "../../src/client/ringback.ts";
+
+/* How requests are sent, repeated and given up, without a gateway. */
+
+const URL = "https://ringback.example.com/gateway/";
+const ID = "sub_019b76da98007034a5b6c7d8e9f00112";
+
+interface Sent {
+  readonly url: string;
+  readonly method: string | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: unknown;
+}
+type Script = readonly (Response | Error | "hangs")[];
+
+/** A client that gets these answers, one after the other, and sleeps in no time. */
+function createScene(script: Script, options: Partial<RingbackOptions> = {}) {
+  const sent: Sent[] = [];
+  const slept: number[] = [];
+  const answers = [...script];
+  let keys = 0;
+  const ringback = new Ringback({
+    url: URL,
+    apiKey: "rb_test",
+    random: () => 1,
+    newKey: () => `key-${(keys += 1)}`,
+    timeoutMs: 30_000,
+    // Time limits of tries pass only when the answer hangs.
+    sleep: async (ms, signal) => {
+      signal.throwIfAborted();
+      if (ms >= 30_000 && answers[0] !== "hangs") return new Promise(() => undefined);
+      slept.push(ms);
+    },
+    fetch: (url, { method, headers, body, signal }) => {
+      sent.push({ url, method, headers: headers as Record<string, string>, body });
+      const answer = answers.shift();
+      if (answer === undefined) throw new Error("The script has ended.");
+      if (answer instanceof Error) throw answer;
+      if (answer !== "hangs") return Promise.resolve(answer);
+      return new Promise((_, reject) => {
+        signal?.addEventListener("abort", () => reject(signal.reason as Error));
+      });
+    },
+    ...options,
+  });
+  return { ringback, sent, slept };
+}
+
+function problem(status: number, code: string, headers: Record<string, string> = {}, more = {}) {
+  const body = {
+    type: `/docs/errors/${code}`,
+    title: "T",
+    status,
+    detail: "Change it.",
+    code,
+    ...more,
+  };
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: { "content-type": "application/problem+json", "x-request-id": "req-1", ...headers },
+  });
+}
+
+const BUSY = () => problem(503, "overloaded");
+const AWAY = () => new TypeError("fetch failed");
+const OK = () => Response.json({ id: ID });
+
+describe("a request", () => {
+  test("goes to the gateway below its address, with the key and without what is not given", async () => {
+    const { ringback, sent } = createScene([Response.json({ data: [], next_cursor: null })]);
+    await ringback.subscriptions.list({ status: "active", job_id: "a/b", limit: undefined }).page();
+    expect(sent).toMatchObject([
+      {
+        url: "https://ringback.example.com/gateway/v1/subscriptions?status=active&job_id=a%2Fb",
+        method: "GET",
+        headers: { authorization: "Bearer rb_test" },
+        body: undefined,
+      },
+    ]);
+    expect(sent[0]?.headers).not.toHaveProperty("idempotency-key");
+  });
+
+  test("keeps each part of its path one", async () => {
+    const { ringback, sent } = createScene([OK()]);
+    await ringback.providers.get("../api-keys?x=1");
+    expect(sent[0]?.url).toMatch(/\/v1\/providers\/\.\.%2Fapi-keys%3Fx%3D1$/);
+  });
+
+  test("that creates something has a key of its own, the same each time it is sent", async () => {
+    const { ringback, sent } = createScene([AWAY(), BUSY(), OK(), OK(), OK()]);
+    const request = { job_id: "job-1", callback_url: "https://app.example.com/hook" };
+    await ringback.subscriptions.create(request);
+    await ringback.subscriptions.create(request);
+    await ringback.subscriptions.create(request, { idempotencyKey: "mine" });
+    const keys = sent.map(({ headers }) => headers["idempotency-key"]);
+    expect(keys).toEqual(["key-1", "key-1", "key-1", "key-2", "mine"]);
+    expect(sent[0]?.body).toBe(JSON.stringify(request));
+  });
+
+  test("that is deleted has no answer to read", async () => {
+    const { ringback, sent } = createScene([new Response(null, { status: 204 })]);
+    expect(await ringback.subscriptions.delete(ID, { cancelJob: true })).toBeUndefined();
+    expect(sent[0]?.url).toMatch(new RegExp(`/v1/subscriptions/${ID}\\?cancel_job=true$`));
+  });
+});
+
+describe("a request is sent again", () => {
+  test("after what passes, each time later, and then its answer is the answer", async () => {
+    const { ringback, slept } = createScene([
+      AWAY(),
+      BUSY(),
+      problem(429, "too_many_requests"),
+      OK(),
+    ]);
+    expect(await ringback.subscriptions.get(ID)).toEqual({ id: ID });
+    expect(slept).toEqual([500, 1000, 2000]);
+  });
+
+  test("no sooner than the gateway says", async () => {
+    const { ringback, slept } = createScene([
+      problem(429, "too_many_requests", { "retry-after": "7" }),
+      OK(),
+    ]);
+    await ringback.subscriptions.get(ID);
+    expect(slept).toEqual([7000]);
+  });
+
+  test("when no answer came in time", async () => {
+    const { ringback, sent } = createScene(["hangs", OK()]);
+    expect(await ringback.subscriptions.get(ID)).toEqual({ id: ID });
+    expect(sent).toHaveLength(2);
+  });
+
+  test("five times at most, and the last error is the error", async () => {
+    const { ringback, sent } = createScene([BUSY(), BUSY(), BUSY(), BUSY(), AWAY()]);
+    await expect(ringback.subscriptions.get(ID)).rejects.toMatchObject({ code: "network_error" });
+    expect(sent).toHaveLength(5);
+  });
+
+  test("not when the gateway asks for more than a minute", async () => {
+    const { ringback, sent } = createScene([
+      problem(429, "too_many_requests", { "retry-after": "61" }),
+    ]);
+    await expect(ringback.subscriptions.get(ID)).rejects.toMatchObject({ retryAfterS: 61 });
+    expect(sent).toHaveLength(1);
+  });
+
+  test("not when it could do something twice, unless nothing was done", async () => {
+    for (const lost of [AWAY(), BUSY()]) {
+      const { ringback } = createScene([lost]);
+      await expect(ringback.signingSecrets.rotate()).rejects.toBeInstanceOf(RingbackError);
+    }
+    const refused = problem(503, "overloaded", {}, { outcome: "none" });
+    const { ringback, sent } = createScene([refused, problem(429, "too_many_requests"), OK()]);
+    await ringback.signingSecrets.rotate();
+    expect(sent).toHaveLength(3);
+  });
+
+  test.each([400, 401, 403, 404, 409, 422, 500])("not after %i", async (status) => {
+    const { ringback, sent } = createScene([problem(status, "not_found")]);
+    await expect(ringback.subscriptions.get(ID)).rejects.toMatchObject({ status });
+    expect(sent).toHaveLength(1);
+  });
+
+  test("after waits between half and all of a growing, bounded one", () => {
+    const error = new RingbackError("busy", { code: "overloaded", status: 503 });
+    const waits = [1, 2, 3, 4, 5, 6, 20].map((tries) => retryWaitMs(error, tries, true, 0));
+    expect(waits).toEqual([250, 500, 1000, 2000, 4000, 4000, 4000]);
+    expect(retryWaitMs(error, 20, true, 1)).toBe(8000);
+    expect(retryWaitMs(error, 1, false, 1)).toBeNull();
+  });
+});
+
+describe("an error", () => {
+  test("has all that the gateway said", async () => {
+    const errors = [{ pointer: "/callback_url", detail: "Use https." }];
+    const { ringback } = createScene([problem(422, "validation_failed", {}, { errors })]);
+    const failed = ringback.subscriptions.get(ID);
+    await expect(failed).rejects.toBeInstanceOf(RingbackError);
+    await expect(failed).rejects.toMatchObject({
+      name: "RingbackError",
+      code: "validation_failed",
+      status: 422,
+      message: "Change it.",
+      errors,
+      requestId: "req-1",
+      problem: { title: "T" },
+    });
+  });
+
+  test.each([
+    ["a proxy's page", new Response("<h1>Bad</h1>", { status: 404 })],
+    [
+      "a redirect",
+      new Response(null, { status: 302, headers: { location: "https://evil.example" } }),
+    ],
+    [
+      "a problem that is none",
+      new Response("<", { status: 400, headers: { "content-type": "application/problem+json" } }),
+    ],
+  ])("says that %s is not the gateway's answer", async (_, answer) => {
+    const { ringback } = createScene([answer]);
+    await expect(ringback.subscriptions.get(ID)).rejects.toMatchObject({
+      code: "unexpected_answer",
+      status: answer.status,
+      problem: null,
+      errors: [],
+    });
+  });
+
+  test("of the network has its cause, and the address that was tried", async () => {
+    const { ringback } = createScene([AWAY()], { retries: 0 });
+    await expect(ringback.subscriptions.get(ID)).rejects.toMatchObject({
+      code: "network_error",
+      status: null,
+      message: expect.stringContaining("https://ringback.example.com/gateway"),
+      cause: { message: "fetch failed" },
+    });
+  });
+
+  test("never shows the API key", async () => {
+    const { ringback } = createScene([AWAY()], { retries: 0 });
+    const error = await ringback.subscriptions.get(ID).catch((thrown: unknown) => thrown);
+    expect(JSON.stringify(error) + String(error)).not.toContain("rb_test");
+  });
+});
+
+describe("a signal", () => {
+  const STOP = new Error("stop");
+
+  test("that is aborted already sends nothing", async () => {
+    const { ringback, sent } = createScene([]);
+    const call = ringback.subscriptions.get(ID, { signal: AbortSignal.abort(STOP) });
+    await expect(call).rejects.toBe(STOP);
+    expect(sent).toEqual([]);
+  });
+
+  test("ends a request", async () => {
+    const { ringback } = createScene(["hangs"], { sleep: () => new Promise(() => undefined) });
+    const controller = new AbortController();
+    const call = ringback.subscriptions.get(ID, { signal: controller.signal });
+    controller.abort(STOP);
+    await expect(call).rejects.toBe(STOP);
+  });
+
+  test("ends the wait before the next try", async () => {
+    const controller = new AbortController();
+    const { ringback, sent } = createScene([BUSY()], {
+      sleep: async (ms, signal) => {
+        if (ms === 500) controller.abort(STOP);
+        signal.throwIfAborted();
+        if (ms >= 30_000) await new Promise(() => undefined);
+      },
+    });
+    const call = ringback.subscriptions.get(ID, { signal: controller.signal });
+    await expect(call).rejects.toBe(STOP);
+    expect(sent).toHaveLength(1);
+  });
+});
+
+describe("lists", () => {
+  const PAGES = () => [
+    Response.json({ data: [1, 2], next_cursor: "c1" }),
+    Response.json({ data: [], next_cursor: "c2" }),
+    Response.json({ data: [3], next_cursor: null }),
+  ];
+
+  test("are read to their end, page by page, past pages that are empty", async () => {
+    const { ringback, sent } = createScene(PAGES());
+    const items: unknown[] = [];
+    for await (const item of ringback.deliveries.list({ status: "exhausted" })) items.push(item);
+    expect(items).toEqual([1, 2, 3]);
+    expect(sent.map(({ url }) => url.split("?")[1])).toEqual([
+      "status=exhausted",
+      "status=exhausted&cursor=c1",
+      "status=exhausted&cursor=c2",
+    ]);
+  });
+
+  test("are read no further than they are wanted", async () => {
+    const { ringback, sent } = createScene(PAGES());
+    expect(await ringback.deliveries.list().toArray(2)).toEqual([1, 2]);
+    expect(await ringback.deliveries.list().toArray(0)).toEqual([]);
+    expect(sent).toHaveLength(1);
+  });
+
+  test("can be gone through by hand", async () => {
+    const { ringback } = createScene(PAGES());
+    const list = ringback.deliveries.list();
+    expect(await list.page()).toMatchObject({ data: [1, 2], next_cursor: "c1" });
+    expect(await list.page("c1")).toMatchObject({ next_cursor: "c2" });
+  });
+});
+
+test.each([
+  [{ url: "", apiKey: "rb_x" }, /url must be the gateway's address/],
+  [{ url: "ringback.example.com", apiKey: "rb_x" }, /"ringback.example.com"/],
+  [{ url: "ftp://ringback.example.com", apiKey: "rb_x" }, /url must be/],
+  [{ url: "https://ringback.example.com", apiKey: "" }, /apiKey must be/],
+])("%j is refused at once", (options, message) => {
+  expect(() => new Ringback(options)).toThrow(message);
+});
