@@ -1,7 +1,6 @@
 import { Turns } from "../lanes/turns.ts";
 import { Refresher } from "../runtime/refresher.ts";
 import { withDeadline } from "../runtime/request-deadline.ts";
-import type { Service } from "../runtime/service.ts";
 import {
   findApiKeys,
   type KnownApiKey,
@@ -45,10 +44,9 @@ export interface ApiKeyDirectoryOptions {
  * made a moment ago, so it is looked up: one statement at a time serves all that wait, by turns of
  * their sources, so that guessing costs the database next to nothing.
  */
-export class ApiKeyDirectory implements Service {
+export class ApiKeyDirectory extends Refresher<KnownApiKey> {
   readonly #runtime: Runtime;
   readonly #options: ApiKeyDirectoryOptions;
-  readonly #refresher: Refresher<KnownApiKey>;
   readonly #known = new Map<string, Remembered>();
   /** Until when a hash counts as unknown. */
   readonly #unknown = new Map<string, number>();
@@ -59,21 +57,13 @@ export class ApiKeyDirectory implements Service {
   #refreshedAtMs = -Infinity;
 
   constructor(runtime: Runtime, options: ApiKeyDirectoryOptions) {
-    this.#runtime = runtime;
-    this.#options = options;
-    this.#refresher = new Refresher<KnownApiKey>(runtime, {
+    super(runtime, {
       name: "refresh API keys",
       load: (changedSinceMs) => this.#load(changedSinceMs),
       take: (key) => this.take(key),
     });
-  }
-
-  start(): Promise<void> {
-    return this.#refresher.start();
-  }
-
-  stop(): Promise<void> {
-    return this.#refresher.stop();
+    this.#runtime = runtime;
+    this.#options = options;
   }
 
   /** The key, from memory, expired and revoked ones included; null when none is known. */

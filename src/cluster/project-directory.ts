@@ -5,7 +5,6 @@ import type {
   ProjectLimitValues,
 } from "../core/project-limits.ts";
 import { Refresher } from "../runtime/refresher.ts";
-import type { Service } from "../runtime/service.ts";
 import type { Database } from "../store/db/database.ts";
 import { loadProjects, type ProjectRecord } from "../store/projects/manage-projects.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -19,17 +18,14 @@ export interface ProjectDirectoryOptions {
 }
 
 /** Every project with its settings and limits, held in memory and kept fresh. */
-export class ProjectDirectory implements Service, ProjectLimits {
+export class ProjectDirectory extends Refresher<ProjectRecord> implements ProjectLimits {
   readonly #byId = new Map<string, ProjectRecord>();
-  readonly #refresher: Refresher<ProjectRecord>;
   readonly #limitsByDefault: ProjectLimitValues;
   readonly #runtime: Runtime;
   readonly #usage = new Map<ProjectLimitName, (projectId: string) => number>();
 
   constructor(runtime: Runtime, { database, delivery, limitsByDefault }: ProjectDirectoryOptions) {
-    this.#runtime = runtime;
-    this.#limitsByDefault = limitsByDefault;
-    this.#refresher = new Refresher<ProjectRecord>(runtime, {
+    super(runtime, {
       name: "refresh projects",
       load: (changedSinceMs) => loadProjects(database, changedSinceMs),
       take: (project) => {
@@ -37,14 +33,8 @@ export class ProjectDirectory implements Service, ProjectLimits {
         delivery.configure(project);
       },
     });
-  }
-
-  start(): Promise<void> {
-    return this.#refresher.start();
-  }
-
-  stop(): Promise<void> {
-    return this.#refresher.stop();
+    this.#runtime = runtime;
+    this.#limitsByDefault = limitsByDefault;
   }
 
   /** Null for one that was made a moment ago. */
@@ -80,10 +70,5 @@ export class ProjectDirectory implements Service, ProjectLimits {
   liveJobsMax(id: string): number {
     const allowed = this.allowed(id, "live_jobs");
     return Math.min(allowed, this.get(id)?.settings.live_jobs_max ?? allowed);
-  }
-
-  /** Reads what has changed since the last time. */
-  refresh(): Promise<void> {
-    return this.#refresher.refresh();
   }
 }

@@ -2,7 +2,6 @@ import type { OwnedShards } from "../runtime/owned-shards.ts";
 import { REMOVAL_ROWS_FIRST, removalRestMs, removalRows } from "../core/pace/removal-pace.ts";
 import { Pauses } from "../runtime/pauses.ts";
 import { Repeater } from "../runtime/repeater.ts";
-import type { Service } from "../runtime/service.ts";
 import type { Database } from "../store/db/database.ts";
 import {
   type RemovalStep,
@@ -39,31 +38,26 @@ export interface RetentionOptions {
  * through the owned shards in steps of a few rows with rests in between; what it does not get done
  * is left to the next. Nothing is noted down about it, and doing it twice is harmless.
  */
-export class Retention implements Service {
+export class Retention extends Repeater {
   readonly #runtime: Runtime;
   readonly #options: RetentionOptions;
-  readonly #repeater: Repeater;
   readonly #pauses: Pauses;
   #rows = REMOVAL_ROWS_FIRST;
 
   constructor(runtime: Runtime, options: RetentionOptions) {
-    this.#runtime = runtime;
-    this.#options = options;
-    this.#pauses = new Pauses(runtime.clock);
-    this.#repeater = new Repeater(runtime, {
+    super(runtime, {
       name: "remove what is past its retention",
       intervalMs: ROUND_INTERVAL_MS,
       task: () => this.round(),
     });
+    this.#runtime = runtime;
+    this.#options = options;
+    this.#pauses = new Pauses(runtime.clock);
   }
 
-  start(): Promise<void> {
-    return this.#repeater.start();
-  }
-
-  stop(): Promise<void> {
+  override stop(): Promise<void> {
     this.#pauses.close();
-    return this.#repeater.stop();
+    return super.stop();
   }
 
   /** Goes once through all owned shards. */

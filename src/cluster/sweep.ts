@@ -1,7 +1,6 @@
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import { compareUuids, type PackedUuids } from "../core/ids/packed-uuids.ts";
 import { Repeater } from "../runtime/repeater.ts";
-import type { Service } from "../runtime/service.ts";
 import { checkpointJobs, type JobCheckpoint } from "../store/writes/checkpoint-jobs.ts";
 import type { Database } from "../store/db/database.ts";
 import { loadLiveJobIds, type LiveJob } from "../store/jobs/load-jobs.ts";
@@ -37,29 +36,24 @@ export interface SweepOptions {
  * mends whatever hand-over was missed. On the way, checkpoints are written and deadlines that have
  * come near get their alarms.
  */
-export class Sweep implements Service {
+export class Sweep extends Repeater {
   readonly #runtime: Runtime;
   readonly #options: SweepOptions;
-  readonly #repeater: Repeater;
   #slice = 0;
 
   constructor(runtime: Runtime, options: SweepOptions) {
-    this.#runtime = runtime;
-    this.#options = options;
-    this.#repeater = new Repeater(runtime, {
+    super(runtime, {
       name: "sweep",
       intervalMs: SLICE_INTERVAL_MS,
       task: () => this.#sweepSlice(),
     });
-  }
-
-  start(): Promise<void> {
-    return this.#repeater.start();
+    this.#runtime = runtime;
+    this.#options = options;
   }
 
   /** Writes down what polling has learned since the last round. */
-  async stop(): Promise<void> {
-    await this.#repeater.stop();
+  override async stop(): Promise<void> {
+    await super.stop();
     await this.#checkpoint(this.#options.shards.list, CHECKPOINTS_AT_STOP_MAX);
   }
 

@@ -1,3 +1,4 @@
+import { Idle } from "../runtime/idle.ts";
 import { logOriginChange, originNews } from "./operational/delivery-news.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import type { BreakerLimits } from "../core/pace/breaker.ts";
@@ -58,9 +59,8 @@ export class DeliveryLoop implements Service {
   readonly #asked: DeliveryKey[] = [];
   #reading: Promise<void> | null = null;
   #nextRead: Promise<void> | null = null;
-  #underWay = 0;
+  readonly #idle = new Idle();
   #takenUnrecorded = 0;
-  #onIdle: (() => void) | null = null;
 
   constructor(runtime: Runtime, options: DeliveryLoopOptions) {
     this.#runtime = runtime;
@@ -93,10 +93,7 @@ export class DeliveryLoop implements Service {
   async stop(): Promise<void> {
     this.outbox.close();
     await this.#rounds.stop();
-    if (this.#underWay === 0) return;
-    await new Promise<void>((resolve) => {
-      this.#onIdle = resolve;
-    });
+    await this.#idle.reached();
   }
 
   /** Takes over what an event owes that was recorded just now. */
@@ -193,7 +190,7 @@ export class DeliveryLoop implements Service {
   }
 
   async #attempt(callback: OwedCallback): Promise<void> {
-    this.#underWay += 1;
+    this.#idle.begin();
     let result: AttemptResult = NOT_KNOWN;
     try {
       result = await attemptDelivery(this.#runtime, this.#options, callback, (verdict) =>
@@ -208,8 +205,7 @@ export class DeliveryLoop implements Service {
     }
     this.#noteEnded(callback.delivery.id);
     this.#settle(callback, result);
-    this.#underWay -= 1;
-    if (this.#underWay === 0) this.#onIdle?.();
+    this.#idle.end();
   }
 
   /** The receiver need not wait for the record: its lane goes on, as long as not too much is unrecorded. */

@@ -4,7 +4,6 @@ import { FAN_OUT_ROWS_FIRST, fanOutRestMs, fanOutRows } from "../core/pace/fan-o
 import { Turns } from "../lanes/turns.ts";
 import { Pauses } from "../runtime/pauses.ts";
 import { Repeater } from "../runtime/repeater.ts";
-import type { Service } from "../runtime/service.ts";
 import { retryDelayMs } from "../store/db/commit-outcome.ts";
 import type { Database } from "../store/db/database.ts";
 import {
@@ -46,10 +45,9 @@ interface FanOut {
  * turns, and the fan-outs of a project; between two steps is a rest as long as the step. A fan-out
  * belongs to whoever owns its job's shard, and goes on from its stored position, whoever went before.
  */
-export class FanOutRunner implements Service {
+export class FanOutRunner extends Repeater {
   readonly #runtime: Runtime;
   readonly #ports: FanOutRunnerPorts;
-  readonly #searcher: Repeater;
   readonly #known = new Map<string, FanOut>();
   readonly #knownOfProject = new Map<string, number>();
   readonly #turns = new Turns<FanOut>();
@@ -61,14 +59,14 @@ export class FanOutRunner implements Service {
   #working: Promise<void> | null = null;
 
   constructor(runtime: Runtime, ports: FanOutRunnerPorts) {
-    this.#runtime = runtime;
-    this.#ports = ports;
-    this.#pauses = new Pauses(runtime.clock);
-    this.#searcher = new Repeater(runtime, {
+    super(runtime, {
       name: "search for fan-outs",
       intervalMs: SEARCH_INTERVAL_MS,
       task: () => this.#search(),
     });
+    this.#runtime = runtime;
+    this.#ports = ports;
+    this.#pauses = new Pauses(runtime.clock);
   }
 
   /** Those in progress here. */
@@ -86,14 +84,10 @@ export class FanOutRunner implements Service {
     return oldestMs;
   }
 
-  start(): Promise<void> {
-    return this.#searcher.start();
-  }
-
   /** Waits for the step in progress. */
-  async stop(): Promise<void> {
+  override async stop(): Promise<void> {
     this.#pauses.close();
-    await this.#searcher.stop();
+    await super.stop();
     await this.#working;
   }
 

@@ -8,7 +8,6 @@ import {
 import { fromMonotonic, toMonotonic } from "../runtime/clock.ts";
 import { Pauses } from "../runtime/pauses.ts";
 import { Repeater } from "../runtime/repeater.ts";
-import type { Service } from "../runtime/service.ts";
 import { settledWithin } from "../runtime/settled-within.ts";
 import {
   advanceRedelivery,
@@ -50,33 +49,28 @@ interface Step {
  *
  *   look behind the position ─▶ owe anew and move the position ─▶ hand on ─▶ wait for the pace
  */
-export class RedeliveryRunner implements Service {
+export class RedeliveryRunner extends Repeater {
   readonly #runtime: Runtime;
   readonly #ports: RedeliveryRunnerPorts;
-  readonly #searcher: Repeater;
   /** By id; each ends by itself when its redelivery does, or when this node is to let go of it. */
   readonly #running = new Map<string, Promise<void>>();
   readonly #pauses: Pauses;
 
   constructor(runtime: Runtime, ports: RedeliveryRunnerPorts) {
-    this.#runtime = runtime;
-    this.#ports = ports;
-    this.#pauses = new Pauses(runtime.clock);
-    this.#searcher = new Repeater(runtime, {
+    super(runtime, {
       name: "search for redeliveries",
       intervalMs: SEARCH_INTERVAL_MS,
       task: () => this.#search(),
     });
-  }
-
-  start(): Promise<void> {
-    return this.#searcher.start();
+    this.#runtime = runtime;
+    this.#ports = ports;
+    this.#pauses = new Pauses(runtime.clock);
   }
 
   /** Waits for the steps under way. */
-  async stop(): Promise<void> {
+  override async stop(): Promise<void> {
     this.#pauses.close();
-    await this.#searcher.stop();
+    await super.stop();
     await Promise.all(this.#running.values());
   }
 

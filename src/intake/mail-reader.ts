@@ -1,7 +1,6 @@
 import type { RowKey } from "../polling/job-loader.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import { Repeater } from "../runtime/repeater.ts";
-import type { Service } from "../runtime/service.ts";
 import type { Database } from "../store/db/database.ts";
 import { type Mail, MAIL_PER_TAKE_MAX, takeMail } from "../store/writes/mailbox.ts";
 import type { MailKind } from "../store/schema/schema.ts";
@@ -31,29 +30,20 @@ export interface MailReaderOptions {
 }
 
 /** Empties the mailboxes of the owned shards. A note that gets lost is made up for by the sweep. */
-export class MailReader implements Service {
+export class MailReader extends Repeater {
   readonly #runtime: Runtime;
   readonly #options: MailReaderOptions;
-  readonly #repeater: Repeater;
   /** Taken, and to be tried again: what they are about could not be read. */
   #unhandled: readonly Mail[] = [];
 
   constructor(runtime: Runtime, options: MailReaderOptions) {
-    this.#runtime = runtime;
-    this.#options = options;
-    this.#repeater = new Repeater(runtime, {
+    super(runtime, {
       name: "read mail",
       intervalMs: READ_INTERVAL_MS,
       task: () => this.#round(),
     });
-  }
-
-  start(): Promise<void> {
-    return this.#repeater.start();
-  }
-
-  stop(): Promise<void> {
-    return this.#repeater.stop();
+    this.#runtime = runtime;
+    this.#options = options;
   }
 
   /** Goes on while there is more, but takes no more before what it has is dealt with. */

@@ -1,7 +1,6 @@
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import type { ProjectLimitName, ProjectLimits } from "../core/project-limits.ts";
 import { Repeater } from "../runtime/repeater.ts";
-import type { Service } from "../runtime/service.ts";
 import type { Database } from "../store/db/database.ts";
 import {
   countProjectUsage,
@@ -39,10 +38,9 @@ export interface ProjectUsageOptions {
  * accepted since. So on one node no more are accepted than may be; what other nodes accept, what
  * ends, and what is delivered or removed shows with the next count.
  */
-export class ProjectUsage implements Service {
+export class ProjectUsage extends Repeater {
   readonly #runtime: Runtime;
   readonly #options: ProjectUsageOptions;
-  readonly #repeater: Repeater;
   #counted: ReadonlyMap<string, ProjectUsageRow> = new Map();
   #countedAtMs = 0;
   /** By project: subscriptions accepted since the last count, and since the one before. */
@@ -51,26 +49,22 @@ export class ProjectUsage implements Service {
   #nextCountAtMs = -Infinity;
 
   constructor(runtime: Runtime, options: ProjectUsageOptions) {
-    this.#runtime = runtime;
-    this.#options = options;
-    this.#repeater = new Repeater(runtime, {
+    super(runtime, {
       ...options,
       name: "count what projects use",
       intervalMs: READ_INTERVAL_MS,
       task: () => this.refresh(),
     });
+    this.#runtime = runtime;
+    this.#options = options;
     for (const name of COUNTED_NAMES) {
       options.limits.measuredBy(name, (projectId) => this.#used(projectId, name));
     }
   }
 
-  async start(): Promise<void> {
+  override async start(): Promise<void> {
     await this.#learn();
-    await this.#repeater.start();
-  }
-
-  stop(): Promise<void> {
-    return this.#repeater.stop();
+    await super.start();
   }
 
   /** The limit that the project has come to, or null while it may have more subscriptions. */

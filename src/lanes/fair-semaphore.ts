@@ -1,7 +1,7 @@
 import { Turns } from "./turns.ts";
 
 export interface FairSemaphoreOptions {
-  /** Permits that all projects together hold at once. */
+  /** Permits in all. */
   readonly permitsMax: number;
   /** Permits that one project holds at once. It may change at any time. */
   readonly permitsPerProjectMax: (projectId: string) => number;
@@ -21,7 +21,8 @@ interface Waiter {
 }
 
 /**
- * Shares something of which there is little among projects, fairly: each holds a part of it at most,
+ * Shares something of which there is little fairly among projects, or among other groups by the same
+ * rule: each holds a part of it at most,
  * and a permit that is given back goes to the waiting project that holds the fewest, in turns among
  * equals. How much a project asks for, and how long it keeps what it has, changes nothing for a
  * project that holds less.

@@ -17,6 +17,10 @@ interface Waiting {
 }
 
 /**
+ * A kind of its own beside `FairSemaphore`, since permits differ in size: the first in a group's queue
+ * decides by its bytes whether the group may go, one larger than the budget goes alone, and a holder
+ * that is called at once allocates no promise.
+ *
  * Bounds the memory that large things take, such as answers and request bodies, while they are in
  * progress. Each is admitted with all the memory that it may come to take, so that it can always
  * finish. The others wait: memory goes to the group that holds the least, in turns among equals, so

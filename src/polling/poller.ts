@@ -1,3 +1,4 @@
+import { Idle } from "../runtime/idle.ts";
 import type { JobLoader, RowKey } from "./job-loader.ts";
 import type { LiveJob } from "../store/jobs/load-jobs.ts";
 import type { RequestClient } from "../outbound/request-client.ts";
@@ -86,8 +87,7 @@ export class Poller {
   readonly #statuses: StatusFetcher;
   readonly #recorder: EventRecorder;
   readonly #fetcher: ResultFetcher;
-  #underWay = 0;
-  #onIdle: (() => void) | null = null;
+  readonly #idle = new Idle();
 
   constructor(runtime: Runtime, options: PollerOptions) {
     this.#runtime = runtime;
@@ -158,14 +158,7 @@ export class Poller {
   async stop(): Promise<void> {
     this.watches.close();
     this.#fetcher.close();
-    await this.#statuses.stop(this.#quiet());
-  }
-
-  #quiet(): Promise<void> {
-    if (this.#underWay === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#onIdle = resolve;
-    });
+    await this.#statuses.stop(this.#idle.reached());
   }
 
   /** One pass over a job. Never rejects. */
@@ -400,13 +393,12 @@ export class Poller {
   #begin(watch: Watch, state: "polling" | "ending"): void {
     watch.hold();
     watch.state = state;
-    this.#underWay += 1;
+    this.#idle.begin();
   }
 
   #finish(watch: Watch): void {
     watch.release();
-    this.#underWay -= 1;
-    if (this.#underWay === 0) this.#onIdle?.();
+    this.#idle.end();
   }
 }
 

@@ -29,12 +29,12 @@ export class Refresher<Row extends { readonly updatedAtMs: number }> implements 
     this.#repeater = new Repeater(runtime, {
       name: options.name,
       intervalMs: REFRESH_INTERVAL_MS,
-      task: () => this.refresh(),
+      task: () => this.#read(),
     });
   }
 
   async start(): Promise<void> {
-    await this.refresh();
+    await this.#read();
     await this.#repeater.start();
   }
 
@@ -42,8 +42,7 @@ export class Refresher<Row extends { readonly updatedAtMs: number }> implements 
     return this.#repeater.stop();
   }
 
-  /** Reads what has changed since the last time. */
-  async refresh(): Promise<void> {
+  async #read(): Promise<void> {
     // Rows may be from before the database's clock was set back, and changes be older than they.
     const newestMs = Math.min(this.#newestMs, this.#runtime.clock.now());
     const since = Math.max(0, newestMs - REREAD_MS);
@@ -53,11 +52,11 @@ export class Refresher<Row extends { readonly updatedAtMs: number }> implements 
     }
   }
 
-  /** The same, for as many as ask at once: one read that begins after they asked serves them all. */
-  refreshOnce(): Promise<void> {
+  /** Reads what has changed. One read that begins after several asked serves them all. */
+  refresh(): Promise<void> {
     this.#next ??= Promise.allSettled([this.#refreshing]).then(() => {
       this.#next = null;
-      this.#refreshing = this.refresh();
+      this.#refreshing = this.#read();
       return this.#refreshing;
     });
     return this.#next;

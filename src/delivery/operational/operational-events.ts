@@ -9,7 +9,6 @@ import { publicId } from "../../core/ids/ids.ts";
 import { shardOfText } from "../../core/ids/shard.ts";
 import type { RequestClient } from "../../outbound/request-client.ts";
 import { Repeater } from "../../runtime/repeater.ts";
-import type { Service } from "../../runtime/service.ts";
 import type { Database } from "../../store/db/database.ts";
 import {
   type DueOperationalEvent,
@@ -45,31 +44,26 @@ export interface OperationalEventsPorts {
  * does not answer is waited for by its own project only. What it is about is in the database in any
  * case: a node that dies takes at most a second of untold news with it.
  */
-export class OperationalEvents implements Service {
+export class OperationalEvents extends Repeater {
   readonly #runtime: Runtime;
   readonly #ports: OperationalEventsPorts;
-  readonly #repeater: Repeater;
   readonly #gathered = new GatheredNews();
   /** By project, what is being sent. */
   readonly #sending = new Map<string, Promise<void>>();
 
   constructor(runtime: Runtime, ports: OperationalEventsPorts) {
-    this.#runtime = runtime;
-    this.#ports = ports;
-    this.#repeater = new Repeater(runtime, {
+    super(runtime, {
       name: "tell operational events",
       intervalMs: ROUND_INTERVAL_MS,
       task: () => this.round(),
     });
-  }
-
-  start(): Promise<void> {
-    return this.#repeater.start();
+    this.#runtime = runtime;
+    this.#ports = ports;
   }
 
   /** Notes down what is left; whoever takes over sends it. */
-  async stop(): Promise<void> {
-    await this.#repeater.stop();
+  override async stop(): Promise<void> {
+    await super.stop();
     await this.#note(Infinity);
     await this.settled();
   }

@@ -2,7 +2,6 @@ import type { OwnedShards } from "../../runtime/owned-shards.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { Repeater } from "../../runtime/repeater.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
-import type { Service } from "../../runtime/service.ts";
 import type { Database } from "../../store/db/database.ts";
 import { findSettled } from "../../store/messages/find-settled.ts";
 
@@ -49,23 +48,22 @@ interface Awaited {
  * records it tells them at once, and one reader asks about all others together. A request looks before
  * it waits; the next round looks once more, so that an ending in between is seen.
  */
-export class EndingWaits implements Service {
+export class EndingWaits extends Repeater {
   readonly #clock: Clock;
   readonly #options: EndingWaitsOptions;
-  readonly #repeater: Repeater;
   readonly #awaited = new Map<string, Awaited>();
   readonly #byJob = new Map<string, Set<Awaited>>();
   #round = 0;
   #isStopping = false;
 
   constructor(runtime: Pick<Runtime, "clock" | "log">, options: EndingWaitsOptions) {
-    this.#clock = runtime.clock;
-    this.#options = options;
-    this.#repeater = new Repeater(runtime, {
+    super(runtime, {
       name: "look for endings that are waited for",
       intervalMs: ROUND_INTERVAL_MS,
       task: () => this.round(),
     });
+    this.#clock = runtime.clock;
+    this.#options = options;
   }
 
   /** Requests that wait. */
@@ -75,13 +73,9 @@ export class EndingWaits implements Service {
     return waiters;
   }
 
-  start(): Promise<void> {
-    return this.#repeater.start();
-  }
-
-  async stop(): Promise<void> {
+  override async stop(): Promise<void> {
     this.beginStopping();
-    await this.#repeater.stop();
+    await super.stop();
   }
 
   /** Ends all waits. Later ones are short. */

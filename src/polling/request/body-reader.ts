@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
 import type { Observation } from "../../core/job/observation.ts";
-import { Turns } from "../../lanes/turns.ts";
+import { FairSemaphore } from "../../lanes/fair-semaphore.ts";
 import type { UpstreamAnswer } from "../../providers/language/read-body.ts";
 import type { Interpretation } from "../../providers/answer/interpret.ts";
 import type { Provider } from "../../providers/compile/provider.ts";
@@ -46,7 +46,11 @@ export class AnswerReader {
   readonly #runtime: Runtime;
   readonly #options: AnswerReaderOptions;
   #worker: Worker | null = null;
-  readonly #turns = new Turns<() => void>();
+  readonly #turns = new FairSemaphore({
+    permitsMax: 1,
+    permitsPerProjectMax: () => 1,
+    waitingPerProjectMax: Infinity,
+  });
   #isReading = false;
   #idle: Timer | null = null;
   #close: (() => void) | null = null;
@@ -104,11 +108,12 @@ export class AnswerReader {
     const definition = JSON.stringify(provider.definition);
     const { parsedBytesMax } = this.#options;
     const bytes = body.length;
-    await this.#turn(projectId);
+    await this.#turns.acquire(projectId);
+    this.#isReading = true;
     const task = { definition, question, status, headers, body, parsedBytesMax };
     const outcome = await this.#carryOut(task);
     this.#isReading = false;
-    this.#giveTurn();
+    this.#turns.release(projectId);
     this.#endWhenIdle();
     switch (outcome.kind) {
       case "read":
@@ -118,20 +123,6 @@ export class AnswerReader {
       case "closed":
         return null;
     }
-  }
-
-  #turn(projectId: string): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#turns.add(projectId, resolve);
-    this.#giveTurn();
-    return promise;
-  }
-
-  #giveTurn(): void {
-    if (this.#isReading) return;
-    const begin = this.#turns.take();
-    this.#isReading = begin !== null;
-    begin?.();
   }
 
   #endWhenIdle(): void {

@@ -1,3 +1,5 @@
+import { setMaxListeners } from "node:events";
+import { FairSemaphore } from "../../lanes/fair-semaphore.ts";
 import type { RequestClient } from "../../outbound/request-client.ts";
 import {
   type DownloadAttempt,
@@ -15,13 +17,12 @@ import { Pauses } from "../../runtime/pauses.ts";
 import type { FetchedResult, FetchedResults, JobKey } from "../../store/jobs/fetched-results.ts";
 import { isTransient } from "../../store/db/errors.ts";
 import { DownloadParts } from "./parts.ts";
-import { type FetchLimits, FetchTurns } from "./turns.ts";
 import type { UpstreamAccess } from "../upstream/access.ts";
 import type { Watch } from "../watch/watch.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 
 /** A download under way holds a part or two in memory, at most about a mebibyte. */
-const FETCHES_AT_ONCE: FetchLimits = { perConnection: 8, perProject: 16, inAll: 64 };
+const FETCHES_AT_ONCE = { perConnection: 8, perProject: 16, inAll: 64 };
 const TIMEOUT_MS = 10 * 60_000;
 /** Between tries while the database is away, doubling. */
 const DATABASE_WAIT_MS = 250;
@@ -58,7 +59,18 @@ export class ResultFetcher {
   readonly #runtime: Runtime;
   readonly #options: ResultFetcherOptions;
   readonly #pauses: Pauses;
-  readonly #turns = new FetchTurns(FETCHES_AT_ONCE);
+  /** A connection takes its own turn first, so that it can't use up its project's. */
+  readonly #connectionTurns = new FairSemaphore({
+    permitsMax: Infinity,
+    permitsPerProjectMax: () => FETCHES_AT_ONCE.perConnection,
+    waitingPerProjectMax: Infinity,
+  });
+  readonly #projectTurns = new FairSemaphore({
+    permitsMax: FETCHES_AT_ONCE.inAll,
+    permitsPerProjectMax: () => FETCHES_AT_ONCE.perProject,
+    waitingPerProjectMax: Infinity,
+  });
+  readonly #closing = new AbortController();
   /** By job. */
   readonly #underWay = new Map<string, Promise<FetchOutcome>>();
 
@@ -66,6 +78,8 @@ export class ResultFetcher {
     this.#runtime = runtime;
     this.#options = options;
     this.#pauses = new Pauses(runtime.clock);
+    // Each download that waits for its turn listens.
+    setMaxListeners(0, this.#closing.signal);
   }
 
   /** The link to be fetched for a completed job, or null. */
@@ -90,16 +104,24 @@ export class ResultFetcher {
   }
 
   async #inTurn(access: UpstreamAccess, watch: Watch, link: string): Promise<FetchOutcome> {
-    const party = { projectId: access.projectId, connectionId: watch.connectionId };
-    await this.#turns.enter(party);
+    const turns = [
+      { semaphore: this.#connectionTurns, group: watch.connectionId },
+      { semaphore: this.#projectTurns, group: access.projectId },
+    ];
+    const held: typeof turns = [];
     try {
+      for (const turn of turns) {
+        const acquisition = await turn.semaphore.acquire(turn.group, this.#closing.signal);
+        if (acquisition !== "acquired") return { kind: "stopped" };
+        held.push(turn);
+      }
       return await this.#claimed(access, watch, link);
     } catch (error) {
       if (this.#pauses.isClosed) return { kind: "stopped" };
       this.#runtime.log.error({ err: error, jobId: watch.jobId }, "a result could not be fetched");
       return failed("The result could not be stored.");
     } finally {
-      this.#turns.leave(party);
+      for (const { semaphore, group } of held.toReversed()) semaphore.release(group);
     }
   }
 
@@ -116,7 +138,7 @@ export class ResultFetcher {
   /** Ends waits; downloads under way are cut off with the connections. */
   close(): void {
     this.#pauses.close();
-    this.#turns.letAllIn();
+    this.#closing.abort();
   }
 
   /** Once no other node fetches it. */

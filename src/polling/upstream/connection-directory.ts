@@ -1,6 +1,5 @@
 import type { ConnectionFacts } from "../../core/waiting/job-wait.ts";
 import type { DatabaseHealth } from "../../store/db/database-health.ts";
-import type { Service } from "../../runtime/service.ts";
 import type { Database } from "../../store/db/database.ts";
 import {
   loadConnections,
@@ -17,21 +16,20 @@ export interface ConnectionDirectoryOptions {
 }
 
 /** Every connection, held in memory and kept fresh: few rows that every accept and poll needs. */
-export class ConnectionDirectory implements Service {
+export class ConnectionDirectory extends Refresher<StoredConnection> {
   readonly #options: ConnectionDirectoryOptions;
   readonly #byId = new Map<string, StoredConnection>();
   readonly #byName = new Map<string, StoredConnection>();
-  readonly #refresher: Refresher<StoredConnection>;
 
   constructor(runtime: Runtime, options: ConnectionDirectoryOptions) {
-    this.#options = options;
-    this.#refresher = new Refresher<StoredConnection>(runtime, {
+    super(runtime, {
       name: "refresh connections",
       load: (changedSinceMs) => loadConnections(options.database, changedSinceMs),
       take: (connection) => {
         if (!isSame(this.#byId.get(connection.id), connection)) this.#take(connection);
       },
     });
+    this.#options = options;
   }
 
   /** Whether jobs of a connection can be polled, as every node knows it. */
@@ -41,14 +39,6 @@ export class ConnectionDirectory implements Service {
       return { state: "unusable", probeAtMs: null };
     }
     return { state: connection.state, probeAtMs: connection.probeAtMs };
-  }
-
-  start(): Promise<void> {
-    return this.#refresher.start();
-  }
-
-  stop(): Promise<void> {
-    return this.#refresher.stop();
   }
 
   /** Connections that are paused, of all projects. */
@@ -81,13 +71,8 @@ export class ConnectionDirectory implements Service {
     name: string,
   ): Promise<StoredConnection | null> {
     this.#options.health.requireReachable();
-    await this.#refresher.refreshOnce();
+    await this.refresh();
     return this.find(projectId, provider, name);
-  }
-
-  /** Reads what has changed since the last time. */
-  refresh(): Promise<void> {
-    return this.#refresher.refreshOnce();
   }
 
   #take(connection: StoredConnection): void {

@@ -5,7 +5,6 @@ import { parseDefinition } from "../../providers/definition/text.ts";
 import type { KnownProvider } from "../../providers/compile/known-provider.ts";
 import type { Provider } from "../../providers/compile/provider.ts";
 import { readDefinition } from "../../providers/compile/read-definition.ts";
-import type { Service } from "../../runtime/service.ts";
 import type { Database } from "../../store/db/database.ts";
 import {
   loadProviders,
@@ -39,7 +38,7 @@ interface JobOfVersion {
  * Every provider by name, held in memory and kept fresh, and every definition that a job of this
  * node is polled by, however old. A project's own one comes before a shared one of its name.
  */
-export class ProviderDirectory implements Service, JobProviders {
+export class ProviderDirectory extends Refresher<StoredProviderVersion> implements JobProviders {
   readonly #runtime: Runtime;
   readonly #options: ProviderDirectoryOptions;
   readonly #shared: ReadonlyMap<string, KnownProvider>;
@@ -48,9 +47,13 @@ export class ProviderDirectory implements Service, JobProviders {
   readonly #versions = new Map<string, Provider | null>();
   /** Versions that come from the operator's files. */
   readonly #operatorsVersions = new Set<string>();
-  readonly #refresher: Refresher<StoredProviderVersion>;
 
   constructor(runtime: Runtime, options: ProviderDirectoryOptions) {
+    super(runtime, {
+      name: "refresh providers",
+      load: (changedSinceMs) => loadProviders(options.database, changedSinceMs),
+      take: (row) => this.#take(row),
+    });
     this.#runtime = runtime;
     this.#options = options;
     this.#shared = new Map(options.shared.all.map((known) => [known.provider.name, known]));
@@ -59,19 +62,6 @@ export class ProviderDirectory implements Service, JobProviders {
       this.#versions.set(version.id, provider);
       this.#operatorsVersions.add(version.id);
     }
-    this.#refresher = new Refresher<StoredProviderVersion>(runtime, {
-      name: "refresh providers",
-      load: (changedSinceMs) => loadProviders(options.database, changedSinceMs),
-      take: (row) => this.#take(row),
-    });
-  }
-
-  start(): Promise<void> {
-    return this.#refresher.start();
-  }
-
-  stop(): Promise<void> {
-    return this.#refresher.stop();
   }
 
   find(projectId: string, name: string): KnownProvider | null {
@@ -81,7 +71,7 @@ export class ProviderDirectory implements Service, JobProviders {
   /** As `find`, after reading what has changed: another node may have made it just now. */
   async findFresh(projectId: string, name: string): Promise<KnownProvider | null> {
     this.#options.health.requireReachable();
-    await this.#refresher.refreshOnce();
+    await this.refresh();
     return this.find(projectId, name);
   }
 
@@ -90,11 +80,6 @@ export class ProviderDirectory implements Service, JobProviders {
     const names = new Map(this.#shared);
     for (const [name, known] of this.#own.get(projectId) ?? []) names.set(name, known);
     return [...names.values()].sort((a, b) => (a.provider.name < b.provider.name ? -1 : 1));
-  }
-
-  /** Reads what has changed since the last time. */
-  refresh(): Promise<void> {
-    return this.#refresher.refreshOnce();
   }
 
   current(projectId: string, name: string): Provider | null {

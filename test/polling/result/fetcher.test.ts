@@ -8,6 +8,7 @@ import type { LiveJob } from "../../../src/store/jobs/load-jobs.ts";
 import type { RequestOutcome } from "../../../src/outbound/exchange/request-outcome.ts";
 import { answeredJson } from "../jobs.ts";
 import { startPoller } from "../poller-harness.ts";
+import { CONNECTION_ID } from "../../support/rows.ts";
 
 const LINKED: Partial<LiveJob> = {
   wantedEvents: eventMask(ENDING_EVENT_TYPES) | WANTS_RESULT_FETCHED,
@@ -140,5 +141,33 @@ describe("a result that is fetched", () => {
     add({ ...LINKED, connectionId: OTHER_CONNECTION, jobId: "quick" });
     await clock.advanceSettling(1_000);
     expect(endings()).toEqual([{ type: "job.completed", fetch: "stored" }]);
+  });
+
+  test("is one of 8 downloads of its connection and of 16 of its project at a time, in turns", async () => {
+    const names = ["a", "b", "c"].map((name) => [name, CONNECTION_ID.replace(/.$/, name)] as const);
+    const waiting = new Map<string, (outcome: RequestOutcome) => void>();
+    const { connect, clock, add, downloads, poller } = openFetching(
+      (path) => new Promise((resolve) => void waiting.set(path, resolve)),
+    );
+    for (const [name, id] of names) connect({ id, name });
+    for (const [name, connectionId] of names) {
+      for (let count = 0; count < 12; count += 1) {
+        add({ ...LINKED, connectionId, jobId: `${name}-${count}` });
+      }
+    }
+    await clock.advanceSettling(5_000);
+    const inProgress = (name: string) =>
+      downloads.filter((path) => path.includes(`/${name}-`)).length;
+    expect(downloads).toHaveLength(16);
+    for (const [name] of names) expect(inProgress(name)).toBeLessThanOrEqual(8);
+    waiting.get(downloads[0] ?? "")?.(FETCHED);
+    await clock.advanceSettling(1_000);
+    expect(downloads).toHaveLength(17);
+    // Those that wait for their turn end with the poller; those in progress end with their connections.
+    const stopped = poller.stop();
+    for (const end of waiting.values()) end(FETCHED);
+    await clock.advanceSettling(1_000);
+    await stopped;
+    expect(downloads).toHaveLength(17);
   });
 });
