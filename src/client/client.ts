@@ -12,9 +12,11 @@ import type {
 import {
   ApiKeys,
   AuditLog,
+  CallbackOrigins,
   Connections,
   Deliveries,
   Events,
+  Jobs,
   Providers,
   Redeliveries,
   SigningKeys,
@@ -47,7 +49,9 @@ const KEY_BYTES = 16;
  */
 export class Ringback {
   readonly subscriptions: Subscriptions;
+  readonly jobs: Jobs;
   readonly deliveries: Deliveries;
+  readonly callbackOrigins: CallbackOrigins;
   readonly redeliveries: Redeliveries;
   readonly events: Events;
   readonly connections: Connections;
@@ -74,6 +78,8 @@ export class Ringback {
     });
     this.#transport = transport;
     this.subscriptions = new Subscriptions(transport);
+    this.jobs = new Jobs(transport);
+    this.callbackOrigins = new CallbackOrigins(transport);
     this.deliveries = new Deliveries(transport);
     this.redeliveries = new Redeliveries(transport);
     this.events = new Events(transport);

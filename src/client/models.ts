@@ -3,6 +3,7 @@ import type {
   callbackTestSchema,
   requestSchema as callbackTestRequestSchema,
 } from "../api/callback-tests/routes.ts";
+import type { callbackOriginSchema } from "../api/callback-origins/schema.ts";
 import type {
   connectionChangeSchema,
   connectionSchema,
@@ -24,6 +25,7 @@ import type {
   signingSecretSchema,
   subscriptionSchema,
 } from "../api/http/response-schemas.ts";
+import type { jobSchema } from "../api/jobs/schema.ts";
 import type { newKeySchema } from "../api/projects/api-key-routes.ts";
 import type { auditEntrySchema } from "../api/projects/audit-log.ts";
 import type { projectChangeSchema, projectSchema } from "../api/projects/schema.ts";
@@ -39,6 +41,9 @@ export type SubscriptionRequest = z.output<typeof subscriptionRequestSchema>;
 export type Subscription = z.output<typeof subscriptionSchema>;
 export type NewSubscription = z.output<typeof newSubscriptionSchema>;
 export type SubscriptionBatch = z.output<typeof batchResponseSchema>;
+/** A job as the API gives it. */
+export type WatchedJob = z.output<typeof jobSchema>;
+export type CallbackOrigin = z.output<typeof callbackOriginSchema>;
 export type Delivery = z.output<typeof deliverySchema>;
 export type DeliveryWithAttempts = z.output<typeof deliveryWithAttemptsSchema>;
 export type RedeliveryRequest = z.input<typeof redeliveryRequestSchema>;

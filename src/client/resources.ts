@@ -3,6 +3,7 @@ import type {
   ApiKey,
   ApiKeyRequest,
   AuditEntry,
+  CallbackOrigin,
   Connection,
   ConnectionChange,
   Delivery,
@@ -23,6 +24,7 @@ import type {
   Subscription,
   SubscriptionBatch,
   SubscriptionRequest,
+  WatchedJob,
 } from "./models.ts";
 import {
   type CallOptions,
@@ -106,6 +108,18 @@ export class Subscriptions extends Resource {
   }
 }
 
+export class Jobs extends Resource {
+  /** Newest first; `job_id` finds one by the id that the provider gave it. */
+  list(filters?: Query, options?: CallOptions): List<WatchedJob> {
+    return this.listOf("/v1/jobs", filters, options);
+  }
+
+  /** @param id `job_…`, the gateway's own */
+  get(id: string, options?: CallOptions): Promise<WatchedJob> {
+    return this.json({ method: "GET", path: path`/v1/jobs/${id}` }, options);
+  }
+}
+
 export class Deliveries extends Resource {
   list(filters?: Query, options?: CallOptions): List<Delivery> {
     return this.listOf("/v1/deliveries", filters, options);
@@ -144,6 +158,11 @@ export class Redeliveries extends Resource {
 }
 
 export class Events extends Resource {
+  /** Newest first. */
+  list(filters?: Query, options?: CallOptions): List<StoredEvent> {
+    return this.listOf("/v1/events", filters, options);
+  }
+
   get(id: string, options?: CallOptions): Promise<StoredEvent> {
     return this.json({ method: "GET", path: path`/v1/events/${id}` }, options);
   }
@@ -151,6 +170,19 @@ export class Events extends Resource {
   /** The whole result of a completed job, with its content type, digit by digit. */
   result(id: string, options?: CallOptions): Promise<Received> {
     return this.transport.send({ method: "GET", path: path`/v1/events/${id}/result` }, options);
+  }
+}
+
+export class CallbackOrigins extends Resource {
+  /** The origins that callbacks wait for, and why they wait. */
+  list(filters?: Query, options?: CallOptions): List<CallbackOrigin> {
+    return this.listOf("/v1/callback-origins", filters, options);
+  }
+
+  /** Tries an origin now that is failing or paused; answers as it was before. */
+  try(origin: string, options?: CallOptions): Promise<CallbackOrigin> {
+    const spec = { path: "/v1/callback-origins/try", body: { origin }, isRepeatable: true };
+    return this.json({ method: "POST", ...spec }, options);
   }
 }
 

@@ -5,6 +5,7 @@ export type {
   ApiKey,
   ApiKeyRequest,
   AuditEntry,
+  CallbackOrigin,
   CallbackTest,
   CallbackTestRequest,
   Connection,
@@ -31,6 +32,7 @@ export type {
   Subscription,
   SubscriptionBatch,
   SubscriptionRequest,
+  WatchedJob,
   WatchOptions,
 } from "./models.ts";
 export {
