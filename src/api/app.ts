@@ -181,7 +181,12 @@ class Answering {
     this.#log(fields, done.error);
     return new Response(bodyOf(answer, method), {
       status: answer.status,
-      headers: { ...answer.headers, ...done.fields, "x-request-id": requestId },
+      headers: {
+        ...answer.headers,
+        ...done.fields,
+        ...bothLimits(answer.headers, done.fields),
+        "x-request-id": requestId,
+      },
     });
   }
 
@@ -255,6 +260,14 @@ function withGrace(reply: Promise<Reply>, deadline: RequestDeadline, clock: Cloc
 function mayHaveChanged(method: string, progress: Progress, error: unknown): boolean {
   if (!progress.isHandled || method === "GET" || method === "HEAD") return false;
   return progress.deadline.hasBegunWork || !isNotBegun(error);
+}
+
+/** A refusal names the limit that was reached; how the project stands with its requests comes first. */
+function bothLimits(answer: Answer["headers"], ofRequests: RateVerdict["fields"]) {
+  const { ratelimit: reached } = answer;
+  const { ratelimit: requests } = ofRequests;
+  if (reached === undefined || requests === undefined) return null;
+  return { ratelimit: `${requests}, ${reached}` };
 }
 
 /** For a HEAD, what would be streamed is ended before anything of it is read. */

@@ -22,6 +22,9 @@ import { jobParameter, pagingParameters, timeParameter, timeSchema } from "./req
 import { overloaded } from "./http/unexpected-error.ts";
 
 const TAG = "Events";
+const resultSchema = anyJsonSchema.openapi({
+  example: { markdown: "# Invoice", page_count: 3 },
+});
 /** A link holds all it takes to read a result: a cache on the way would give it beyond its time. */
 const NOT_KEPT = { "cache-control": "private, no-store" };
 
@@ -110,7 +113,12 @@ function readResult(ports: ApiPorts): Route {
     scope: "subscriptions:read",
     idKind: "event",
     query: linkQuery,
-    success: { status: 200, description: "The result.", schema: anyJsonSchema },
+    success: {
+      status: 200,
+      description: "The result.",
+      schema: resultSchema,
+      otherContentTypes: ["*/*"],
+    },
     problems: ["link_expired", "link_invalid", "too_many_requests"],
     async handle({ database, caller, id, query: { token = "" } }) {
       const eventId = publicId("event", id);

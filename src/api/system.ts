@@ -12,10 +12,10 @@ import { START_PAGE_HEADERS, startPage } from "./docs/start-page.ts";
 
 const TAG = "System";
 
-const healthSchema = z.strictObject({ status: z.literal("ok") }).openapi("Health");
+const healthSchema = z.object({ status: z.literal("ok") }).openapi("Health");
 
 const readinessSchema = z
-  .strictObject({ status: z.literal("ready"), checks: z.record(z.string(), z.string()) })
+  .object({ status: z.literal("ready"), checks: z.record(z.string(), z.string()) })
   .openapi("Readiness");
 
 export function systemRoutes(ports: ApiPorts): Route[] {
@@ -32,7 +32,7 @@ function start({ version, hasSandbox }: ApiPorts): Route {
     success: {
       status: 200,
       description: "A page with links.",
-      schema: z.string(),
+      schema: z.string().openapi({ example: "<!doctype html>…" }),
       contentType: "text/html",
     },
     async handle() {
@@ -90,7 +90,7 @@ function metrics(ports: ApiPorts): Route {
     success: {
       status: 200,
       description: "The metrics.",
-      schema: z.string(),
+      schema: z.string().openapi({ example: "ringback_owned_shards 256\n" }),
       contentType: "text/plain",
     },
     problems: ["unauthorized", "too_many_refused_keys"],

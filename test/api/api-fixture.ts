@@ -5,13 +5,12 @@ import type { AcceptOutcome } from "../../src/intake/acceptor.ts";
 import { randomBytes } from "node:crypto";
 import type { Hono } from "hono";
 import { expect } from "vitest";
-import { createApp } from "../../src/api/app.ts";
+import { checkedApp } from "../support/checked-app.ts";
 import { problemSchema } from "../../src/api/http/response-schemas.ts";
 import { RefusedKeys } from "../../src/api/request/refused-keys.ts";
 import { ApiKeyDirectory } from "../../src/cluster/api-key-directory.ts";
 import { readinessOf } from "../../src/core/readiness.ts";
 import { PROBLEMS } from "../../src/core/error-codes.ts";
-import type { ProblemCode } from "../../src/core/error-codes.ts";
 import type { ApiPorts, AuthenticationFailure } from "../../src/api/context.ts";
 import type { Inspection } from "../../src/cluster/inspector.ts";
 import type { HeldState } from "../../src/core/waiting/delivery-wait.ts";
@@ -54,15 +53,19 @@ export const PUBLIC_URL = "https://ringback.example.com";
 export const LINK_TTL_MS = 60_000;
 export const CALLBACK_URL = "https://app.example.com/hooks/ringback";
 
+export const EMPTY_LIST = { object: "list", data: [], has_more: false, next_cursor: null };
+
 /** Reads a problem, holding it against its documentation and the list of codes. */
 export async function problemOf(response: Response): Promise<Json> {
   expect(response.headers.get("content-type")).toBe("application/problem+json");
   const problem = problemSchema.parse(await response.json());
-  const code = problem.code as ProblemCode;
+  const { code } = problem;
+  const { status, title } = PROBLEMS[code];
   expect(problem).toMatchObject({
-    type: `urn:ringback:problem:${code}`,
+    type: `/docs/errors/${code}`,
     instance: `urn:ringback:request:${response.headers.get("x-request-id")}`,
-    ...PROBLEMS[code],
+    status,
+    title,
   });
   expect(response.status).toBe(PROBLEMS[code].status);
   expect(problem.detail).not.toBe("");
@@ -120,7 +123,7 @@ export class ApiFixture {
       shards: { has: () => false },
     });
     this.ports = this.#ports();
-    this.app = createApp(this.ports);
+    this.app = checkedApp(this.ports);
   }
 
   /** With an admin key for `request`, and a connection `default` at pulse. */

@@ -4,7 +4,7 @@ import { auditPageSchema } from "../../src/api/projects/audit-log.ts";
 import { publicId } from "../../src/core/ids/ids.ts";
 import { forgetAuditEntries } from "../../src/store/projects/audit-log.ts";
 import { exampleSource } from "../providers/example-provider.ts";
-import { ApiFixture, type Json, problemOf } from "./api-fixture.ts";
+import { ApiFixture, type Json, problemOf, EMPTY_LIST } from "./api-fixture.ts";
 
 let api: ApiFixture;
 /** The key that the requests are made with. */
@@ -112,7 +112,7 @@ describe("the audit log", () => {
     await api.addProject(projectId, "stranger");
     const stranger = await api.addKey(["admin"], { projectId });
     const own = await api.request("GET", "/v1/audit-log", { key: stranger });
-    expect(await own.json()).toEqual({ data: [], next_cursor: null });
+    expect(await own.json()).toEqual(EMPTY_LIST);
     const other = await api.request("GET", `/v1/audit-log?cursor=${first.next_cursor}`, {
       key: stranger,
     });

@@ -42,6 +42,7 @@ const MAKES_WHAT_IT_NAMES = ["PUT /v1/providers/{name}"];
 const OPEN_ROUTES = [
   "GET /",
   "GET /docs",
+  "GET /docs/errors/{name}",
   "GET /healthz",
   "GET /metrics",
   "GET /openapi.json",

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { createApp } from "../../src/api/app.ts";
+import { checkedApp } from "../support/checked-app.ts";
 import type { ApiPorts } from "../../src/api/context.ts";
 import { hashApiKey, newApiKey } from "../../src/runtime/secrets/api-key.ts";
 import { createApiKey } from "../../src/store/projects/api-keys.ts";
@@ -140,7 +140,7 @@ describe("on another node", () => {
   it("a key works in the request after it was made, and its hash is not asked for again", async () => {
     const ports = otherNode();
     await ports.apiKeys.start();
-    const app = createApp(ports);
+    const app = checkedApp(ports);
     const calls = notedCalls();
     for (const key of [newApiKey(), oldGuess()]) {
       await createApiKey(api.database, {
@@ -165,7 +165,7 @@ describe("on another node", () => {
     const ports = otherNode();
     const key = await api.addKey(["subscriptions:read"]);
     await ports.apiKeys.start();
-    const app = createApp(ports);
+    const app = checkedApp(ports);
     const ask = () => app.request("/v1/providers", { headers: { authorization: `Bearer ${key}` } });
     expect((await ask()).status).toBe(200);
     const [row] = await api.sql(`select id from api_keys where key_hash = $1`, [hashApiKey(key)]);

@@ -1,4 +1,4 @@
-import { createApp } from "../../src/api/app.ts";
+import { checkedApp } from "../support/checked-app.ts";
 import { ApiKeyDirectory } from "../../src/cluster/api-key-directory.ts";
 import { Acceptor, acceptLookups } from "../../src/intake/acceptor.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
@@ -52,7 +52,7 @@ export async function openOutageScene() {
     deliveryLoop: { owe: () => undefined, deliver: () => Promise.resolve() },
     handOver: { send: () => Promise.resolve() },
   });
-  const app = createApp({
+  const app = checkedApp({
     ...api.ports,
     database,
     apiKeys: new ApiKeyDirectory(testRuntime({ clock, log: silent }), { database }),

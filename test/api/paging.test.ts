@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parsePublicId, shardOfUuid } from "../../src/core/ids/ids.ts";
 import type { Json } from "./api-fixture.ts";
-import { ApiFixture, problemOf } from "./api-fixture.ts";
+import { ApiFixture, problemOf, EMPTY_LIST } from "./api-fixture.ts";
 
 let api: ApiFixture;
 beforeAll(async () => {
@@ -57,10 +57,7 @@ describe("the pages of a list", () => {
     expect(seen).toHaveLength(5);
     expect(pages).toBe(1);
     const { id } = await api.subscribe();
-    expect(await page(`/v1/subscriptions/${id}/deliveries?limit=1`)).toEqual({
-      data: [],
-      next_cursor: null,
-    });
+    expect(await page(`/v1/subscriptions/${id}/deliveries?limit=1`)).toEqual(EMPTY_LIST);
   });
 
   it("follow a filter over any number of rows that it leaves out", async () => {

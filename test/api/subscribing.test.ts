@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Hono } from "hono";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { createApp } from "../../src/api/app.ts";
+import { checkedApp } from "../support/checked-app.ts";
 import type { ApiPorts } from "../../src/api/context.ts";
 import { batchResponseSchema, newSubscriptionSchema } from "../../src/api/http/response-schemas.ts";
 import { parsePublicId } from "../../src/core/ids/ids.ts";
@@ -51,7 +51,7 @@ describe("POST /v1/subscriptions", () => {
       url: new URL(text),
       warnings: text.includes("new.example.com") ? warnings : [],
     });
-    const app = createApp({ ...api.ports, checkCallbackUrl: check });
+    const app = checkedApp({ ...api.ports, checkCallbackUrl: check });
     const key = await api.addKey(["subscriptions:write"]);
     const post = async (path: string, body: object): Promise<Json> => {
       const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
@@ -203,7 +203,7 @@ describe("Idempotency-Key", () => {
     const post = async (...ring: Buffer[]) => {
       const ports = { ...api.ports, secretBox: createSecretBox(ring) };
       const key = await api.addKey(["subscriptions:write"]);
-      return createApp(ports).request("/v1/subscriptions", {
+      return checkedApp(ports).request("/v1/subscriptions", {
         method: "POST",
         headers: {
           authorization: `Bearer ${key}`,
@@ -236,7 +236,7 @@ describe("Idempotency-Key", () => {
         },
         body: JSON.stringify({ job_id: "older", callback_url: CALLBACK_URL }),
       });
-    expect((await request(createApp({ ...api.ports, secretBox: box }))).status).toBe(201);
+    expect((await request(checkedApp({ ...api.ports, secretBox: box }))).status).toBe(201);
     const [row] = await api.sql(`select request_hash from idempotency_keys where key = 'older'`);
     expect(row.request_hash).toMatch(/^[0-9a-f]{64}$/);
     const again = await request(api.app);

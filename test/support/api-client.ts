@@ -1,3 +1,4 @@
+import { DescribedAnswers } from "./described-answers.ts";
 import { API_KEY } from "./gateway-environment.ts";
 
 // oxlint-disable-next-line typescript/no-explicit-any -- JSON that tests look into
@@ -34,14 +35,25 @@ export function apiOf(url: string): Api {
         : { body: typeof body === "string" ? body : JSON.stringify(body) }),
     });
     const text = await response.text();
+    const { status, headers: answered } = response;
+    const head = { method, path: path.replace(/[?#].*/, ""), status, headers: answered };
+    await (await describedBy(url)).check(head, async () => text);
     const isJson = response.headers.get("content-type")?.includes("json") === true;
     return {
-      status: response.status,
-      headers: response.headers,
+      status,
+      headers: answered,
       text,
       body: isJson ? JSON.parse(text) : null,
     };
   };
+}
+
+/** By the document that the first gateway of these tests serves: it is the same for all of them. */
+let described: DescribedAnswers | null = null;
+
+async function describedBy(url: string): Promise<DescribedAnswers> {
+  described ??= new DescribedAnswers((await (await fetch(`${url}/openapi.json`)).json()) as object);
+  return described;
 }
 
 const UNTIL_TIMEOUT_MS = 60_000;

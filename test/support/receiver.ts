@@ -1,6 +1,8 @@
 import type { IncomingMessage } from "node:http";
 import { text } from "node:stream/consumers";
 import { Webhook } from "standardwebhooks";
+import { openApiDocument } from "../../src/api/docs/openapi.ts";
+import { DescribedAnswers } from "./described-answers.ts";
 import { Arrivals } from "./arrivals.ts";
 import {
   type Answer,
@@ -21,7 +23,7 @@ export interface Callback {
   readonly body: string;
   /** The same, read. */
   readonly event: CallbackEvent;
-  /** Null when the published library verifies it. */
+  /** Null when the published library verifies it and the API describes such a body. */
   readonly problem: string | null;
   readonly receivedAtMs: number;
 }
@@ -110,9 +112,21 @@ async function read(request: IncomingMessage, secret: string): Promise<Callback>
     timestampS: Number(headers["webhook-timestamp"]),
     body,
     event: JSON.parse(body) as CallbackEvent,
-    problem: problemWith(body, headers, secret),
+    problem: problemWith(body, headers, secret) ?? undescribed(body),
     receivedAtMs: Date.now(),
   };
+}
+
+const described = new DescribedAnswers(openApiDocument([], "http://gateway"));
+
+/** Why the body is not one of the webhooks that the API describes, or null. */
+function undescribed(body: string): string | null {
+  try {
+    described.checkEvent(JSON.parse(body));
+    return null;
+  } catch (error) {
+    return String(error);
+  }
 }
 
 function problemWith(

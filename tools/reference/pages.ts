@@ -59,10 +59,11 @@ function validOf(name: string): string {
 }
 
 function errorsPage(): string {
-  const problems = Object.entries(PROBLEMS).map(([code, { status, title }]) => [
+  const problems = Object.entries(PROBLEMS).map(([code, { status, title, help }]) => [
     `\`${code}\``,
     String(status),
     title,
+    help,
   ]);
   const reasons = Object.entries(UNREADINESS_REASONS).map(([code, text]) => [`\`${code}\``, text]);
   return [
@@ -70,10 +71,10 @@ function errorsPage(): string {
     "Errors are answered as [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problems, with the content type " +
       "`application/problem+json`. Programs read `code`, which never changes its meaning or its status. People read " +
       "`detail`, which says what was wrong and what to do. `errors` names each invalid part by a JSON Pointer, a query " +
-      "parameter or a header. `instance` also appears in the log.",
+      "parameter or a header. `type` leads to a page about the code, `/docs/errors/<code>`. `instance` also appears in the log.",
     "A 503 has `outcome`: `none` if nothing was stored, `unknown` if something may have been. Send the request again with " +
-      "the same `Idempotency-Key`, and it is never stored twice. A 429 or 503 has `Retry-After` where a time is known.",
-    markdownTable(["Code", "Status", "Title"], problems),
+      "the same `Idempotency-Key`, and it is never stored twice. A 429 or 503 has `Retry-After`; a 429 also has `RateLimit`, which names the limit that was reached.",
+    markdownTable(["Code", "Status", "Title", "What to do"], problems),
     "## Warnings",
     `A 201 can have \`warnings\`, each with a \`code\` and a \`message\`: ${listed(WARNING_CODES)}.`,
     "## Readiness",

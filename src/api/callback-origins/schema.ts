@@ -3,7 +3,7 @@ import { isoTimeSchema, pageOf } from "../http/response-schemas.ts";
 import { originSchema } from "../request/list-query.ts";
 
 export const callbackOriginSchema = z
-  .strictObject({
+  .object({
     object: z.literal("callback_origin"),
     origin: z.string().openapi({ example: "https://app.example.com" }),
     state: z.enum(["ok", "failing", "paused"]).openapi({
@@ -24,7 +24,7 @@ export const callbackOriginSchema = z
       description: "When the first of them was or is due.",
     }),
     last_error: z
-      .strictObject({
+      .object({
         code: z.string(),
         message: z.string().nullable(),
         at: isoTimeSchema,

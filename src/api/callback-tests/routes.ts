@@ -3,6 +3,7 @@ import { problemsWithCallbackHeaders } from "../../core/delivery/callback-header
 import { jsonAnswer } from "../http/answer.ts";
 import { CallbackTestBudget } from "./budget.ts";
 import { signaturesSchema } from "../http/delivery-settings-schema.ts";
+import { headerValuesSchema, orNull } from "../http/response-schemas.ts";
 import { limitRefusal } from "../http/limit-refusal.ts";
 import type { TestedCallback } from "../../delivery/attempt/test-callback.ts";
 import type { ApiPorts } from "../context.ts";
@@ -28,27 +29,37 @@ export const requestSchema = z
   .openapi("CallbackTestRequest");
 
 export const callbackTestSchema = z
-  .strictObject({
+  .object({
     object: z.literal("callback_test"),
     delivered: z.boolean().openapi({ description: "Whether the receiver answered 2xx in time." }),
-    request: z.strictObject({
-      method: z.literal("POST"),
-      url: z.string(),
-      headers: z.record(z.string(), z.string()),
-      body: z.string().openapi({ description: "The exact text, which is what is signed." }),
-    }),
-    response: z
-      .strictObject({
-        status: z.int(),
-        headers: z.record(z.string(), z.union([z.string(), z.array(z.string())])),
-        body_excerpt: z.string(),
-        body_truncated: z.boolean(),
+    request: z
+      .object({
+        method: z.literal("POST"),
+        url: z.string().openapi({ example: "https://app.example.com/hooks/ringback" }),
+        headers: z.record(z.string(), z.string()).openapi({
+          example: { "webhook-id": "msg_019b76da98007034a5b6c7d8e9f00112" },
+        }),
+        body: z.string().openapi({
+          description: "The exact text, which is what is signed.",
+          example: '{"type":"ringback.test"}',
+        }),
       })
-      .nullable(),
-    error: z.strictObject({ code: z.string(), message: z.string() }).nullable().openapi({
+      .openapi("SentCallback"),
+    response: orNull(
+      z
+        .object({
+          status: z.int().openapi({ example: 204 }),
+          headers: headerValuesSchema,
+          body_excerpt: z.string().openapi({ example: "" }),
+          body_truncated: z.boolean(),
+        })
+        .openapi("ReceiverResponse"),
+    ),
+    error: z.object({ code: z.string(), message: z.string() }).nullable().openapi({
       description: "Why there is no response, with the same codes as attempts.",
+      example: null,
     }),
-    duration_ms: z.int(),
+    duration_ms: z.int().openapi({ example: 84 }),
   })
   .openapi("CallbackTest");
 
@@ -69,6 +80,7 @@ function test(ports: ApiPorts): Route {
       "It is not retried, and nothing is stored.",
     scope: "subscriptions:write",
     body: { schema: requestSchema, bytesMax: BODY_BYTES_MAX },
+    callbackField: "callback_url",
     answeredWithinMs: WAITS_FOR_OTHERS_MS,
     success: { status: 200, description: "The exchange.", schema: callbackTestSchema },
     problems: ["callback_url_refused", "too_many_tests"],

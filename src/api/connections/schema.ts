@@ -1,7 +1,7 @@
 import { PER_SECOND_MIN } from "../../core/poll-ceilings.ts";
 import { z } from "@hono/zod-openapi";
 import { isPrintable } from "../../core/printable.ts";
-import { idSchema, pageOf, isoTimeSchema } from "../http/response-schemas.ts";
+import { idSchema, isoTimeSchema, orNull, pageOf } from "../http/response-schemas.ts";
 import { DEFAULT_CONNECTION, nameSchema } from "../subscriptions/schema.ts";
 
 const connectionNameSchema = z
@@ -23,24 +23,32 @@ const baseUrlSchema = z.string().min(1).max(2048).nullable().openapi({
   example: "https://api.example.com",
 });
 
+const limitFields = {
+  concurrency: z.int().min(1).max(1024).optional(),
+  requests_per_second: z.number().min(PER_SECOND_MIN).max(100_000).nullable().optional(),
+  burst: z.int().min(1).max(100_000).optional(),
+};
+const LIMITS_DESCRIPTION = "Override the provider's. Of all nodes together.";
+const pollIntervalSchema = z.number().min(0.01).max(86_400).optional().openapi({
+  description: "Polls at this fixed interval instead of the provider's schedule.",
+});
+
 const connectionSettingsSchema = z
-  .strictObject({
-    limits: z
-      .strictObject({
-        concurrency: z.int().min(1).max(1024).optional(),
-        requests_per_second: z.number().min(PER_SECOND_MIN).max(100_000).nullable().optional(),
-        burst: z.int().min(1).max(100_000).optional(),
-      })
-      .optional()
-      .openapi({ description: "Override the provider's. Of all nodes together." }),
-    poll_interval_s: z.number().min(0.01).max(86_400).optional().openapi({
-      description: "Polls at this fixed interval instead of the provider's schedule.",
-    }),
+  .object({
+    limits: z.object(limitFields).optional().openapi({ description: LIMITS_DESCRIPTION }),
+    poll_interval_s: pollIntervalSchema,
   })
   .openapi("ConnectionSettings");
 
-const connectionLoadSchema = z
+const newSettingsSchema = z
   .strictObject({
+    limits: z.strictObject(limitFields).optional().openapi({ description: LIMITS_DESCRIPTION }),
+    poll_interval_s: pollIntervalSchema,
+  })
+  .openapi("NewConnectionSettings");
+
+const connectionLoadSchema = z
+  .object({
     jobs: z.int().openapi({ description: "How many the node polls through the connection." }),
     in_flight: z.int(),
     waiting: z.int().openapi({ description: "Polls that are due and held back by a limit." }),
@@ -70,7 +78,7 @@ const connectionLoadSchema = z
   .openapi("ConnectionLoad");
 
 export const connectionSchema = z
-  .strictObject({
+  .object({
     id: idSchema("con"),
     object: z.literal("connection"),
     provider: z.string(),
@@ -85,7 +93,7 @@ export const connectionSchema = z
       description:
         "When one job is asked to see whether the pause can be lifted; null when it was paused by hand.",
     }),
-    load: connectionLoadSchema.nullable().openapi({
+    load: orNull(connectionLoadSchema).openapi({
       description: "How it stands on the node that answers; null when it is not known there yet.",
     }),
     created_at: isoTimeSchema,
@@ -101,7 +109,7 @@ export const newConnectionSchema = z
     name: connectionNameSchema.optional(),
     credential: credentialSchema.optional(),
     base_url: baseUrlSchema.optional(),
-    settings: connectionSettingsSchema.optional(),
+    settings: newSettingsSchema.optional(),
   })
   .openapi("NewConnection");
 
@@ -111,7 +119,7 @@ export const connectionChangeSchema = z
       description: "A new credential; makes a paused connection active again.",
     }),
     base_url: baseUrlSchema.optional(),
-    settings: connectionSettingsSchema.optional().openapi({
+    settings: newSettingsSchema.optional().openapi({
       description: "Replaces all settings.",
     }),
     state: z.enum(["active", "paused"]).optional().openapi({

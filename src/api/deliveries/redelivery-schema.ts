@@ -3,9 +3,15 @@ import {
   REDELIVERIES_PER_SECOND_MAX,
   REDELIVERIES_PER_SECOND_MIN,
 } from "../../core/delivery/redelivery-pace.ts";
-import { EVENT_TYPES } from "../../core/delivery/event.ts";
 import { publicId } from "../../core/ids/ids.ts";
 import type { RedeliveryRecord } from "../../store/deliveries/find-redeliveries.ts";
+import {
+  eventTypeSchema,
+  idSchema,
+  isoTimeSchema,
+  orNull,
+  pageOf,
+} from "../http/response-schemas.ts";
 import { isoTime } from "../http/iso-time.ts";
 import { originSchema, timeSchema } from "../request/list-query.ts";
 
@@ -19,7 +25,7 @@ export const redeliveryRequestSchema = z
       description:
         "Only deliveries in this state. pending brings forward those that wait for their next attempt.",
     }),
-    event_type: z.enum(EVENT_TYPES).optional(),
+    event_type: eventTypeSchema.optional(),
     callback_origin: originSchema.optional(),
     created_after: timeSchema.optional().openapi({ type: "string", format: "date-time" }),
     created_before: timeSchema.optional().openapi({
@@ -45,20 +51,18 @@ export const redeliveryRequestSchema = z
   )
   .openapi("RedeliveryRequest");
 
-const time = z.iso.datetime();
-
 export const redeliverySchema = z
-  .strictObject({
-    id: z.string().regex(/^red_[0-9a-f]{32}$/),
+  .object({
+    id: idSchema("red"),
     object: z.literal("redelivery"),
     state: z.enum(["running", "completed", "canceled"]),
     dry_run: z.boolean(),
-    filter: z.strictObject({
+    filter: z.object({
       status: z.enum(REDELIVERABLE_STATUSES),
-      event_type: z.enum(EVENT_TYPES).nullable(),
+      event_type: orNull(eventTypeSchema),
       callback_origin: z.string().nullable(),
-      created_after: time.nullable(),
-      created_before: time,
+      created_after: isoTimeSchema.nullable(),
+      created_before: isoTimeSchema,
     }),
     deliveries_per_second: z.number(),
     matched: z.int().openapi({ description: "So far." }),
@@ -66,14 +70,12 @@ export const redeliverySchema = z
     skipped: z.int().openapi({
       description: "Of those, how many are not: their subscription was deleted, or they changed.",
     }),
-    created_at: time,
-    finished_at: time.nullable(),
+    created_at: isoTimeSchema,
+    finished_at: isoTimeSchema.nullable(),
   })
   .openapi("Redelivery");
 
-export const redeliveryPageSchema = z
-  .strictObject({ data: z.array(redeliverySchema), next_cursor: z.string().nullable() })
-  .openapi("RedeliveryPage");
+export const redeliveryPageSchema = pageOf(redeliverySchema, "RedeliveryPage");
 
 export function redeliveryJson(of: RedeliveryRecord): string {
   return JSON.stringify({

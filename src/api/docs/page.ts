@@ -1,6 +1,6 @@
 import { html, raw } from "hono/html";
 import { pageHeaders } from "../../runtime/page-headers.ts";
-import type { OpenApiDocument } from "./openapi.ts";
+import type { OpenApiDocument } from "./complete.ts";
 
 type Markup = ReturnType<typeof html>;
 

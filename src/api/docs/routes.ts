@@ -1,11 +1,15 @@
 import { z } from "@hono/zod-openapi";
 import { jsonAnswer } from "../http/answer.ts";
 import { DOCUMENTATION_PAGE_HEADERS, documentationPage } from "./page.ts";
+import { ERROR_PAGE_HEADERS, errorPage, isProblemCode } from "./error-page.ts";
+import { refused } from "../http/problem.ts";
 import { openApiDocument } from "./openapi.ts";
-import type { OpenApiDocument } from "./openapi.ts";
+import type { OpenApiDocument } from "./complete.ts";
 import type { ApiPorts } from "../context.ts";
 import { defineOpenRoute } from "../http/route.ts";
 import type { Route } from "../http/route.ts";
+
+const pageSchema = z.string().openapi({ example: "<!doctype html>…" });
 
 /** The documentation of the routes given and of its own, for programs and for people. */
 export function documentationRoutes(routes: readonly Route[], ports: ApiPorts): Route[] {
@@ -35,7 +39,7 @@ export function documentationRoutes(routes: readonly Route[], ports: ApiPorts): 
       success: {
         status: 200,
         description: "A page.",
-        schema: z.string(),
+        schema: pageSchema,
         contentType: "text/html",
       },
       async handle() {
@@ -44,6 +48,27 @@ export function documentationRoutes(routes: readonly Route[], ports: ApiPorts): 
           headers: DOCUMENTATION_PAGE_HEADERS,
           body: await documentationPage(read()),
         };
+      },
+    }),
+    defineOpenRoute({
+      operationId: "getErrorPage",
+      method: "GET",
+      path: "/docs/errors/{name}",
+      tag: "Documentation",
+      summary: "Get the page about an error code",
+      description: "The `type` of each problem leads there.",
+      success: {
+        status: 200,
+        description: "A page.",
+        schema: pageSchema,
+        contentType: "text/html",
+      },
+      problems: ["not_found"],
+      async handle({ name }) {
+        if (isProblemCode(name)) {
+          return { status: 200, headers: ERROR_PAGE_HEADERS, body: await errorPage(name) };
+        }
+        return refused("not_found", "There is no such error code; /openapi.json lists them all.");
       },
     }),
   ];

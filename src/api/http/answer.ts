@@ -25,10 +25,15 @@ export function jsonAnswer(
 
 export const NO_CONTENT: Answer = { status: 204, headers: {}, body: null };
 
-/** `{"data": […], "next_cursor": …}` from the JSON texts of the items. */
-export function pageAnswer(items: readonly string[], nextCursor: string | null): Answer {
+/** `{"object": "list", "data": […], "has_more": …, "next_cursor": …}` from the JSON texts of the items. */
+export function pageAnswer(
+  items: readonly string[],
+  nextCursor: string | null,
+  headers?: Readonly<Record<string, string>>,
+): Answer {
   return jsonAnswer(
     200,
-    `{"data":[${items.join(",")}],"next_cursor":${JSON.stringify(nextCursor)}}`,
+    `{"object":"list","data":[${items.join(",")}],"has_more":${nextCursor !== null},"next_cursor":${JSON.stringify(nextCursor)}}`,
+    headers,
   );
 }

@@ -37,7 +37,7 @@ export const signaturesSchema = z
   .refine((schemes) => new Set(schemes).size === schemes.length, { error: "Name each once." })
   .openapi({
     type: "array",
-    items: { type: "string", enum: [...SIGNATURE_SCHEMES] },
+    items: { $ref: "#/components/schemas/SignatureScheme" },
     minItems: 1,
     uniqueItems: true,
     description:

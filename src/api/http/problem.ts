@@ -34,7 +34,9 @@ export const PROBLEM_TYPE = "application/problem+json";
 
 const TOO_MANY = 429;
 /** For a refusal that does not know better: what is too much goes away by itself. */
-const RETRY_LATER = { "retry-after": "10" };
+const RETRY_LATER_S = "10";
+/** Every answer to a project says how it stands with this one. */
+const LIMIT_OF_REQUESTS = "requests_per_second";
 
 /** Many errors at once help nobody, and their text must stay bounded. */
 const ERRORS_MAX = 50;
@@ -69,13 +71,21 @@ export function problemOfParts(code: ProblemCode, parts: readonly InvalidPart[])
 }
 
 /**
+ * A reference to the page about a code (RFC 9457, 3.1.1). It is relative, with its full path, so that it
+ * is the same text on every gateway and leads to the one that answered.
+ */
+function problemType(code: ProblemCode): string {
+  return `/docs/errors/${code}`;
+}
+
+/**
  * RFC 9457 as JSON text.
  * @param instance names this very occurrence, or null inside of a larger answer
  */
 export function problemJson(of: Problem, instance: string | null): string {
   const { status, title } = PROBLEMS[of.code];
   return JSON.stringify({
-    type: `urn:ringback:problem:${of.code}`,
+    type: problemType(of.code),
     title,
     status,
     detail: of.detail,
@@ -92,9 +102,20 @@ export function problemAnswer(of: Problem, instance: string): Answer {
     status,
     headers: {
       "content-type": PROBLEM_TYPE,
-      ...(status === TOO_MANY && RETRY_LATER),
+      ...(status === TOO_MANY && limitHeaders(of)),
       ...of.headers,
     },
     body: problemJson(of, instance),
+  };
+}
+
+/** Which limit was reached and when to come back (draft-ietf-httpapi-ratelimit-headers-10). */
+function limitHeaders({ code, headers, extensions }: Problem): Readonly<Record<string, string>> {
+  const retryAfterS = headers?.["retry-after"] ?? RETRY_LATER_S;
+  const { limit: named } = extensions ?? {};
+  const limit = typeof named === "string" ? named : code;
+  return {
+    "retry-after": retryAfterS,
+    ...(limit !== LIMIT_OF_REQUESTS && { ratelimit: `"${limit}";r=0;t=${retryAfterS}` }),
   };
 }

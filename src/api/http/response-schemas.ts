@@ -1,15 +1,17 @@
-import { SCOPES } from "../../core/scopes.ts";
 import { z } from "@hono/zod-openapi";
 import { ATTEMPT_ERROR_CODES, DELIVERY_STATUSES } from "../../core/delivery/delivery-outcome.ts";
 import { EVENT_TYPES } from "../../core/delivery/event.ts";
+import { SCOPES } from "../../core/scopes.ts";
 import { DELIVERY_WAITS } from "../../core/waiting/delivery-wait.ts";
 import { JOB_WAITS } from "../../core/waiting/job-wait.ts";
+import { PROBLEMS, type ProblemCode } from "../../core/error-codes.ts";
 import { WARNING_CODES } from "../../core/warning-codes.ts";
 import { SIGNATURE_SCHEMES } from "../../core/signing/signature-scheme.ts";
 
 /*
- * What the answers look like, for the documentation and for the tests that hold the answers
- * against it. Answers themselves are put together as text.
+ * The shapes of the answers, for the documentation, for clients, and for the tests that check every
+ * answer against them. Answers themselves are put together as text. They are open: a client must
+ * accept fields that it does not know, so that a new one breaks nobody.
  */
 
 export const SUBSCRIPTION_STATUSES = [
@@ -32,25 +34,67 @@ export const JOB_STATUSES = [
   "timed_out",
 ] as const;
 
+const EXAMPLE_HEX = "019b76da98007034a5b6c7d8e9f00112";
+
 export const isoTimeSchema = z.iso.datetime().openapi({ example: "2026-01-01T00:00:00.000Z" });
 export const idSchema = (prefix: string) =>
   z
     .string()
     .regex(new RegExp(`^${prefix}_[0-9a-f]{32}$`))
-    .openapi({ example: `${prefix}_019b76da98007034a5b6c7d8e9f00112` });
+    .openapi({ example: `${prefix}_${EXAMPLE_HEX}` });
+
+/**
+ * A schema of its own name, or null. `.nullable()` will not do: in the document it loses the null of an
+ * object, and asks of an enum to be null and one of its values at once.
+ */
+export const orNull = <T extends z.ZodType>(schema: T) => z.union([schema, z.null()]);
+
+export const headerValuesSchema = z
+  .record(z.string(), z.union([z.string(), z.array(z.string())]))
+  .openapi("HeaderValues", {
+    description: "By lower-case name; a list where a header comes more than once.",
+    example: { "content-type": "text/plain" },
+  });
 
 export const anyJsonSchema = z.unknown().openapi({ description: "Any JSON value." });
 
-export const jobWaitSchema = z
-  .enum(JOB_WAITS)
-  .nullable()
-  .openapi({
-    description:
-      "Why the job is not known to have ended; null once it has, or nobody waits for it. " +
-      "Of a job that another node polls, as that node last wrote down.",
-  });
+export const eventTypeSchema = z.enum(EVENT_TYPES).openapi("EventType");
+export const signatureSchemeSchema = z.enum(SIGNATURE_SCHEMES).openapi("SignatureScheme", {
+  description: "v1: HMAC-SHA256 with a shared secret. v1a: Ed25519 with a key pair.",
+});
+export const payloadSchema = z.enum(["full", "thin"]).openapi("Payload", {
+  description: "thin sends result_url instead of the result.",
+});
+const subscriptionStatusSchema = z.enum(SUBSCRIPTION_STATUSES).openapi("SubscriptionStatus", {
+  description:
+    "active: watching; delivering: the job ended, its callback is not yet taken; delivered; " +
+    "exhausted: gave up delivering; canceled: deleted; gone: the receiver answered 410.",
+});
+export const jobStatusSchema = z.enum(JOB_STATUSES).openapi("JobStatus", {
+  description:
+    "unwatched: every subscription was deleted before the job ended. The last five are final.",
+});
+const deliveryStatusSchema = z.enum(DELIVERY_STATUSES).openapi("DeliveryStatus", {
+  description:
+    "pending: to be sent, or to be tried again; exhausted: gave up; canceled: the subscription was " +
+    "deleted; gone: the receiver answered 410; superseded: a later event took its place.",
+});
+export const attemptErrorCodeSchema = z.enum(ATTEMPT_ERROR_CODES).openapi("AttemptErrorCode", {
+  description: "Why an attempt did not deliver.",
+});
+export const scopeSchema = z.enum(SCOPES).openapi("Scope", {
+  description: "submit: sending requests through the gateway, and nothing else; admin holds all.",
+});
 
-const deliveryWaitSchema = z.enum(DELIVERY_WAITS).nullable().openapi({
+const jobWaitsSchema = z.enum(JOB_WAITS).openapi("JobWait");
+export const jobWaitSchema = orNull(jobWaitsSchema).openapi({
+  description:
+    "Why the job is not known to have ended; null once it has, or when no subscription is left. " +
+    "Of a job that another node polls, as that node last wrote down.",
+});
+
+const deliveryWaitsSchema = z.enum(DELIVERY_WAITS).openapi("DeliveryWait");
+const deliveryWaitSchema = orNull(deliveryWaitsSchema).openapi({
   description: "Why the delivery has not been taken; null once it is over.",
 });
 
@@ -58,231 +102,329 @@ export const notBeforeSchema = isoTimeSchema.nullable().openapi({
   description: "Nothing happens by itself before; null where no time is known.",
 });
 
+const metadataSchema = z
+  .looseObject({})
+  .openapi("Metadata", { description: "As the client sent it.", example: { invoice: 17 } });
+
+const watchedJobSchema = z
+  .object({
+    id: idSchema("job"),
+    status: jobStatusSchema,
+    progress: anyJsonSchema.openapi({
+      description: "As the upstream gives it; null without.",
+      example: null,
+    }),
+    poll_count: z.int().openapi({ example: 4 }),
+    last_polled_at: isoTimeSchema.nullable(),
+    next_poll_at: isoTimeSchema.nullable().openapi({
+      description: "Null as well when another node watches the job.",
+    }),
+    last_error: z.string().nullable().openapi({ example: null }),
+    waiting_for: jobWaitSchema,
+    not_before: notBeforeSchema,
+    deadline_at: isoTimeSchema.openapi({ example: "2026-01-03T00:00:00.000Z" }),
+    ended_at: isoTimeSchema.nullable().openapi({ example: null }),
+  })
+  .openapi("WatchedJob", { description: "The job of a subscription, as far as it is known." });
+
 export const subscriptionSchema = z
-  .strictObject({
+  .object({
     id: idSchema("sub"),
     object: z.literal("subscription"),
-    status: z.enum(SUBSCRIPTION_STATUSES).openapi({
-      description:
-        "active: watching; delivering: the job ended, its callback is not yet taken; delivered; " +
-        "exhausted: gave up delivering; canceled: deleted; gone: the receiver answered 410.",
-    }),
-    job_id: z.string(),
-    provider: z.string(),
-    connection: z.string(),
-    job: z.strictObject({
-      id: idSchema("job"),
-      status: z.enum(JOB_STATUSES),
-      progress: anyJsonSchema,
-      poll_count: z.int(),
-      last_polled_at: isoTimeSchema.nullable(),
-      next_poll_at: isoTimeSchema.nullable().openapi({
-        description: "Null as well when another node watches the job.",
-      }),
-      last_error: z.string().nullable(),
-      waiting_for: jobWaitSchema,
-      not_before: notBeforeSchema,
-      deadline_at: isoTimeSchema,
-      ended_at: isoTimeSchema.nullable(),
-    }),
-    callback_url: z.string(),
-    events: z.array(z.enum(EVENT_TYPES)),
-    payload: z.enum(["full", "thin"]),
+    status: subscriptionStatusSchema,
+    job_id: z.string().openapi({ example: "abc123-def456" }),
+    provider: z.string().openapi({ example: "pulse" }),
+    connection: z.string().openapi({ example: "default" }),
+    job: watchedJobSchema,
+    callback_url: z.string().openapi({ example: "https://app.example.com/hooks/ringback" }),
+    events: z.array(eventTypeSchema),
+    payload: payloadSchema,
     retry_schedule_s: z.array(z.number()).nullable().openapi({
       description: "Null for the project's.",
+      example: null,
     }),
-    signatures: z.array(z.enum(SIGNATURE_SCHEMES)).nullable().openapi({
+    signatures: z.array(signatureSchemeSchema).nullable().openapi({
       description: "Null for the project's.",
+      example: null,
     }),
     fetch_result: z.boolean(),
     trace_id: z
       .string()
       .regex(/^[0-9a-f]{32}$/)
-      .openapi({ description: "The trace that its callbacks belong to (W3C Trace Context)." }),
-    metadata: z.looseObject({}).openapi({ description: "As the client sent it." }),
+      .openapi({
+        description: "The trace that its callbacks belong to (W3C Trace Context).",
+        example: "4bf92f3577b34da6a3ce929d0e0e4736",
+      }),
+    metadata: metadataSchema,
     created_at: isoTimeSchema,
   })
   .openapi("Subscription");
 
+const warningSchema = z
+  .object({
+    code: z.enum(WARNING_CODES).openapi("WarningCode", {
+      description:
+        "callback_host_unresolved: the name in callback_url has no address just now, or was not " +
+        "looked up yet; callback_on_this_machine: allowed for a local gateway only.",
+    }),
+    message: z.string().openapi({ example: "app.example.com has no address just now." }),
+  })
+  .openapi("Warning");
+
 export const newSubscriptionSchema = subscriptionSchema
   .extend({
-    warnings: z
-      .array(z.strictObject({ code: z.enum(WARNING_CODES), message: z.string() }))
-      .openapi({
-        description:
-          "What to look at, although it is accepted. callback_host_unresolved: the name in callback_url " +
-          "has no address just now, or was not looked up yet; callback_on_this_machine: allowed for a local gateway only.",
-      }),
+    warnings: z.array(warningSchema).openapi({
+      description: "Worth a look; the subscription is accepted all the same.",
+      example: [],
+    }),
   })
   .openapi("NewSubscription");
 
 export const deliverySchema = z
-  .strictObject({
+  .object({
     id: idSchema("msg").openapi({ description: "Also the webhook-id of its callbacks." }),
     object: z.literal("delivery"),
     subscription_id: idSchema("sub"),
     event_id: idSchema("evt"),
-    event_type: z.enum(EVENT_TYPES),
-    callback_origin: z.string(),
-    status: z.enum(DELIVERY_STATUSES),
+    event_type: eventTypeSchema,
+    callback_origin: z.string().openapi({ example: "https://app.example.com" }),
+    status: deliveryStatusSchema,
     attempt_count: z.int(),
     next_attempt_at: isoTimeSchema.nullable(),
     waiting_for: deliveryWaitSchema,
     not_before: notBeforeSchema,
     created_at: isoTimeSchema,
-    finished_at: isoTimeSchema.nullable(),
+    finished_at: isoTimeSchema.nullable().openapi({ example: null }),
   })
   .openapi("Delivery");
 
+const attemptSchema = z
+  .object({
+    number: z.int().min(1),
+    started_at: isoTimeSchema,
+    duration_ms: z.int().openapi({ example: 84 }),
+    http_status: z.int().nullable().openapi({ example: 503 }),
+    error_code: orNull(attemptErrorCodeSchema).openapi({ example: "server_error_answer" }),
+    error_message: z.string().nullable().openapi({ example: null }),
+    response_excerpt: z.string().nullable().openapi({ example: "busy" }),
+  })
+  .openapi("Attempt", { description: "One HTTP request of a delivery." });
+
 export const deliveryWithAttemptsSchema = deliverySchema
   .extend({
-    attempts: z
-      .array(
-        z.strictObject({
-          number: z.int().min(1),
-          started_at: isoTimeSchema,
-          duration_ms: z.int(),
-          http_status: z.int().nullable(),
-          error_code: z.enum(ATTEMPT_ERROR_CODES).nullable(),
-          error_message: z.string().nullable(),
-          response_excerpt: z.string().nullable(),
-        }),
-      )
-      .openapi({ description: "The latest 200, oldest first." }),
+    attempts: z.array(attemptSchema).openapi({ description: "The latest 200, oldest first." }),
   })
   .openapi("DeliveryWithAttempts");
 
-const resultFetchSchema = z
-  .union([
-    z.strictObject({
-      status: z.literal("stored"),
-      content_type: z.string(),
-      content_encoding: z.string().optional(),
-      bytes: z.int(),
-      sha256: z.string(),
-    }),
-    z.strictObject({ status: z.literal("failed"), error: z.string() }),
-  ])
-  .openapi({ description: "What became of a result that is a link and was to be fetched." });
+const storedResultSchema = z
+  .object({
+    status: z.literal("stored"),
+    content_type: z.string().openapi({ example: "application/pdf" }),
+    content_encoding: z.string().optional().openapi({ example: "gzip" }),
+    bytes: z.int().openapi({ example: 4096 }),
+    sha256: z
+      .string()
+      .openapi({ example: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" }),
+  })
+  .openapi("StoredResultFetch");
+const failedResultSchema = z
+  .object({
+    status: z.literal("failed"),
+    error: z.string().openapi({ example: "The link answered 404." }),
+  })
+  .openapi("FailedResultFetch");
+
+export const resultFetchSchema = z
+  .discriminatedUnion("status", [storedResultSchema, failedResultSchema])
+  .openapi("ResultFetch", {
+    description: "The outcome of fetching a result that is a link.",
+  });
 
 export const eventSchema = z
-  .strictObject({
+  .object({
     id: idSchema("evt"),
     object: z.literal("event"),
-    job: z.strictObject({ id: idSchema("job") }),
-    type: z.enum(EVENT_TYPES),
+    job: z.object({ id: idSchema("job") }).openapi("JobReference"),
+    type: eventTypeSchema,
     timestamp: isoTimeSchema,
-    data: z.strictObject({
-      job_id: z.string(),
-      status: z.string(),
-      provider: z.string(),
-      created_at: z.string(),
-      updated_at: z.string(),
-      result: anyJsonSchema.optional(),
-      result_url: z.string().optional(),
-      result_fetch: resultFetchSchema.optional(),
-      error: z.string().optional(),
-      progress: anyJsonSchema.optional(),
-    }),
+    data: z
+      .object({
+        job_id: z.string().openapi({ example: "abc123-def456" }),
+        status: z.enum(["completed", "failed", "canceled", "expired", "timed_out", "processing"]),
+        provider: z.string().openapi({ example: "pulse" }),
+        created_at: z.string().openapi({ example: "2026-01-01T00:00:00Z" }),
+        updated_at: z.string().openapi({ example: "2026-01-01T00:00:41Z" }),
+        result: anyJsonSchema.optional().openapi({
+          description: "Of a completed job, unless it is too large to be sent inline.",
+          example: { markdown: "# Invoice", page_count: 3 },
+        }),
+        result_url: z.string().optional(),
+        result_fetch: resultFetchSchema.optional(),
+        error: z.string().optional(),
+        progress: anyJsonSchema.optional(),
+      })
+      .openapi("EventData"),
   })
-  .openapi("Event");
+  .openapi("Event", {
+    description: "A fact about a job, as it is stored.",
+  });
+
+const rotatedAtSchema = {
+  is_current: z.boolean().openapi({ example: true }),
+  created_at: isoTimeSchema,
+  expires_at: isoTimeSchema.nullable().openapi({
+    description: "When a replaced one stops signing; null for the current one.",
+    example: null,
+  }),
+};
 
 export const signingSecretSchema = z
-  .strictObject({
+  .object({
     id: idSchema("sec"),
     object: z.literal("signing_secret"),
-    secret: z.string().openapi({ description: "whsec_…, as Standard Webhooks libraries take it." }),
-    is_current: z.boolean(),
-    created_at: isoTimeSchema,
-    expires_at: isoTimeSchema.nullable(),
+    secret: z.string().openapi({
+      description: "whsec_…, as Standard Webhooks libraries take it.",
+      example: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    }),
+    ...rotatedAtSchema,
   })
   .openapi("SigningSecret");
 
 export const signingKeySchema = z
-  .strictObject({
+  .object({
     id: idSchema("sgk"),
     object: z.literal("signing_key"),
-    public_key: z
-      .string()
-      .openapi({ description: "whpk_…, as Standard Webhooks libraries take it." }),
-    is_current: z.boolean(),
-    created_at: isoTimeSchema,
-    expires_at: isoTimeSchema.nullable(),
+    public_key: z.string().openapi({
+      description: "whpk_…, as Standard Webhooks libraries take it.",
+      example: "whpk_MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=",
+    }),
+    ...rotatedAtSchema,
   })
   .openapi("SigningKey");
 
 export const jwksSchema = z
-  .strictObject({
+  .object({
     keys: z.array(
-      z.strictObject({
-        kty: z.literal("OKP"),
-        crv: z.literal("Ed25519"),
-        use: z.literal("sig"),
-        alg: z.literal("EdDSA"),
-        kid: idSchema("sgk"),
-        x: z.string(),
-      }),
+      z
+        .object({
+          kty: z.literal("OKP"),
+          crv: z.literal("Ed25519"),
+          use: z.literal("sig"),
+          alg: z.literal("EdDSA"),
+          kid: idSchema("sgk"),
+          x: z.string().openapi({ example: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" }),
+        })
+        .openapi("JsonWebKey"),
     ),
   })
   .openapi("JsonWebKeySet");
 
 const apiKeySchema = z
-  .strictObject({
+  .object({
     id: idSchema("key"),
     object: z.literal("api_key"),
-    name: z.string(),
-    scopes: z.array(z.enum(SCOPES)),
+    name: z.string().openapi({ example: "billing service" }),
+    scopes: z.array(scopeSchema),
     created_at: isoTimeSchema,
-    expires_at: isoTimeSchema.nullable(),
-    revoked_at: isoTimeSchema.nullable(),
+    expires_at: isoTimeSchema.nullable().openapi({ example: null }),
+    revoked_at: isoTimeSchema.nullable().openapi({ example: null }),
   })
   .openapi("ApiKey");
 
 export const newApiKeySchema = apiKeySchema
-  .extend({ key: z.string().openapi({ description: "Shown this once and never again." }) })
+  .extend({
+    key: z.string().openapi({
+      description: "Shown this once and never again.",
+      example: "rb_0123456789abcdefghijklmnopqrstuvwxyz0123456",
+    }),
+  })
   .openapi("NewApiKey");
 
-export const problemSchema = z
-  .looseObject({
-    type: z.string().openapi({ example: "urn:ringback:problem:validation_failed" }),
-    title: z.string(),
-    status: z.int(),
-    detail: z.string().openapi({ description: "Tells what to change." }),
-    instance: z.string().optional().openapi({ description: "Names the request, as the log does." }),
-    code: z.string(),
-    errors: z
-      .array(
-        z.strictObject({
-          pointer: z.string().optional().openapi({ description: "A JSON Pointer into the body." }),
-          parameter: z.string().optional().openapi({ description: "A query parameter." }),
-          header: z.string().optional(),
-          detail: z.string(),
-        }),
-      )
-      .optional(),
+const invalidPartSchema = z
+  .object({
+    pointer: z.string().optional().openapi({
+      description: "A JSON Pointer into the body.",
+      example: "/callback_url",
+    }),
+    parameter: z.string().optional().openapi({ description: "A query parameter." }),
+    header: z.string().optional().openapi({ description: "A header." }),
+    detail: z.string().openapi({ example: "Use https." }),
   })
-  .openapi("Problem");
+  .openapi("InvalidPart", { description: "One invalid part of a request." });
+
+const PROBLEM_CODES = Object.keys(PROBLEMS) as [ProblemCode, ...ProblemCode[]];
+
+/** The name that programs know a problem by. */
+const errorCodeSchema = z.enum(PROBLEM_CODES).openapi("ErrorCode");
+
+export const problemSchema = z
+  .object({
+    type: z.string().openapi({
+      format: "uri-reference",
+      description: "Leads to a page about the code.",
+      example: "/docs/errors/validation_failed",
+    }),
+    title: z.string().openapi({ example: "Invalid request body" }),
+    status: z.int().openapi({ example: 422 }),
+    detail: z.string().openapi({
+      description: "Says what was wrong and what to change.",
+      example: "/callback_url: Use https.",
+    }),
+    instance: z.string().optional().openapi({ description: "Names the request, as the log does." }),
+    code: errorCodeSchema.openapi({ example: "validation_failed" }),
+    errors: z.array(invalidPartSchema).optional(),
+    limit: z.string().optional().openapi({ description: "The project's limit that was reached." }),
+    allowed: z.number().optional().openapi({ description: "How much that limit allows." }),
+    outcome: z.enum(["none", "unknown"]).optional().openapi({
+      description: "Of a 503. none: nothing was stored; unknown: something may have been.",
+    }),
+    reasons: z.array(z.string()).optional().openapi({
+      description: "Of not_ready: why the node is not.",
+    }),
+    checks: z.record(z.string(), z.string()).optional().openapi({
+      description: "Of not_ready: each part's state.",
+    }),
+  })
+  .openapi("Problem", {
+    description: "An error, as RFC 9457 describes it.",
+  });
+
+const createdItemSchema = z
+  .object({
+    outcome: z.literal("created"),
+    status: z.literal(201),
+    idempotent_replayed: z.literal(true).optional(),
+    subscription: newSubscriptionSchema,
+  })
+  .openapi("CreatedBatchItem");
+const refusedItemSchema = z
+  .object({
+    outcome: z.literal("refused"),
+    status: z.int().min(400),
+    error: problemSchema,
+  })
+  .openapi("RefusedBatchItem");
 
 export const batchResponseSchema = z
-  .strictObject({
-    results: z.array(
-      z.union([
-        z.strictObject({
-          status: z.literal(201),
-          idempotent_replayed: z.literal(true).optional(),
-          subscription: newSubscriptionSchema,
-        }),
-        z.strictObject({ status: z.int().min(400), error: problemSchema }),
-      ]),
-    ),
+  .object({
+    results: z
+      .array(z.discriminatedUnion("outcome", [createdItemSchema, refusedItemSchema]))
+      .openapi({ description: "In the order of the request." }),
   })
   .openapi("SubscriptionBatch");
 
 export const pageOf = (item: z.ZodType, name: string) =>
   z
-    .strictObject({
+    .object({
+      object: z.literal("list"),
       data: z.array(item),
-      next_cursor: z.string().nullable().openapi({ description: "Null on the last page." }),
+      has_more: z
+        .boolean()
+        .openapi({ description: "Whether another page follows.", example: false }),
+      next_cursor: z.string().nullable().openapi({
+        description: "The `cursor` of the next page; null on the last one.",
+        example: null,
+      }),
     })
     .openapi(name);
 

@@ -82,7 +82,11 @@ export interface RouteDescription {
     readonly empty?: string;
     readonly schema?: z.ZodType;
     readonly contentType?: string;
+    /** Answered instead where the content is not ours. */
+    readonly otherContentTypes?: readonly string[];
   };
+  /** The field of the body that holds the URL which events are sent to. */
+  readonly callbackField?: string;
   /** Beyond those that every route of its kind may answer. */
   readonly problems?: readonly ProblemCode[];
 }
@@ -114,6 +118,8 @@ type OpenSpec<Query> = Omit<RouteDescription, "scope" | "idKind" | "query" | "he
   readonly query?: z.ZodObject & z.ZodType<Query>;
   handle(
     request: {
+      /** The path's `{name}`, decoded; empty for a path without one. */
+      readonly name: string;
       readonly query: Query;
       readonly headers: Headers;
       readonly client: Client;
@@ -192,8 +198,10 @@ export function defineLinkedRoute<Query>(
 export function defineOpenRoute<Query = undefined>(spec: OpenSpec<Query>): Route {
   return {
     description: { ...spec, scope: null },
-    answer({ request, client, deadline, database }) {
-      const scope = { headers: request.headers, client, deadline, database };
+    answer({ request, client, nameText, deadline, database }) {
+      const name = readName(nameText);
+      if (!name.ok) return name;
+      const scope = { name: name.value, headers: request.headers, client, deadline, database };
       if (spec.query === undefined) return spec.handle({ query: undefined as Query, ...scope });
       const query = readQuery<Query>(request.url, spec.query);
       return query.ok ? spec.handle({ query: query.value, ...scope }) : query;

@@ -4,21 +4,24 @@ import {
   anyJsonSchema,
   idSchema,
   isoTimeSchema,
-  JOB_STATUSES,
+  jobStatusSchema,
   jobWaitSchema,
+  orNull,
   notBeforeSchema,
   pageOf,
 } from "../http/response-schemas.ts";
 
+const pollOutcomeSchema = z.enum(POLL_OUTCOMES).openapi("PollOutcome");
+
 export const jobSchema = z
-  .strictObject({
+  .object({
     id: idSchema("job"),
     object: z.literal("job"),
     job_id: z.string().openapi({ description: "The provider's id of the job." }),
     provider: z.string(),
     connection: z.string(),
     params: z.record(z.string(), z.string()),
-    status: z.enum(JOB_STATUSES).openapi({
+    status: jobStatusSchema.openapi({
       description:
         "unwatched: every subscription was deleted before the job ended. pending and processing are " +
         "as last seen; the others are final.",
@@ -26,7 +29,7 @@ export const jobSchema = z
     progress: anyJsonSchema,
     poll_count: z.int(),
     last_polled_at: isoTimeSchema.nullable(),
-    last_outcome: z.enum(POLL_OUTCOMES).nullable().openapi({
+    last_outcome: orNull(pollOutcomeSchema).openapi({
       description: "What the latest poll of a live job came to; null before the first.",
     }),
     last_error: z.string().nullable(),

@@ -14,7 +14,7 @@ import { stockRefusal } from "../http/limit-refusal.ts";
 import { pagingParameters } from "../request/list-query.ts";
 import type { ApiPorts } from "../context.ts";
 import { problemOfParts } from "../http/problem.ts";
-import { apiKeyPageSchema, newApiKeySchema } from "../http/response-schemas.ts";
+import { apiKeyPageSchema, newApiKeySchema, scopeSchema } from "../http/response-schemas.ts";
 import { defineRoute, notFound } from "../http/route.ts";
 import type { Route } from "../http/route.ts";
 
@@ -36,13 +36,13 @@ export const newKeySchema = z
       .array(z.unknown())
       .min(1)
       .max(SCOPES.length)
-      .pipe(z.array(z.enum(SCOPES)))
+      .pipe(z.array(scopeSchema))
       .refine((scopes) => new Set(scopes).size === scopes.length, {
         error: "Name each scope once.",
       })
       .openapi({
         type: "array",
-        items: { type: "string", enum: [...SCOPES] },
+        items: { $ref: "#/components/schemas/Scope" },
       }),
     expires_at: z.iso
       .datetime({ offset: true, error: "Must be a time such as 2027-01-31T12:00:00Z." })

@@ -11,7 +11,7 @@ import { defineRoute } from "../http/route.ts";
 import type { Route } from "../http/route.ts";
 
 export const auditEntrySchema = z
-  .strictObject({
+  .object({
     id: idSchema("aud"),
     object: z.literal("audit_entry"),
     action: z.enum(AUDIT_ACTIONS),
@@ -20,11 +20,11 @@ export const auditEntrySchema = z
       .record(z.string(), z.union([z.string(), z.number(), z.array(z.string()), z.null()]))
       .openapi({ description: "Names and numbers; never a secret." }),
     actor: z
-      .union([
-        z.strictObject({ kind: z.literal("api_key"), id: idSchema("key") }),
-        z.strictObject({ kind: z.literal("operator"), command: z.string() }),
+      .discriminatedUnion("kind", [
+        z.object({ kind: z.literal("api_key"), id: idSchema("key") }).openapi("ApiKeyActor"),
+        z.object({ kind: z.literal("operator"), command: z.string() }).openapi("OperatorActor"),
       ])
-      .openapi({ description: "The API key of the request, or the operator's command." }),
+      .openapi("Actor", { description: "The API key of the request, or the operator's command." }),
     address: z.string().nullable().openapi({ description: "The client's; null for a command." }),
     created_at: isoTimeSchema,
   })

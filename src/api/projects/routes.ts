@@ -51,6 +51,7 @@ function change(ports: ApiPorts): Route {
     description: "What is left out stays as it is; null goes back to what the operator has set.",
     scope: "admin",
     body: { schema: projectChangeSchema, bytesMax: BODY_BYTES_MAX },
+    callbackField: "operations_url",
     success: { status: 200, description: "The project.", schema: projectSchema },
     problems: ["callback_url_refused"],
     async handle(request) {

@@ -1,7 +1,12 @@
 import { PER_SECOND_MIN } from "../../core/poll-ceilings.ts";
 import { z } from "@hono/zod-openapi";
 import { eachLimit, limitOf, type ProjectLimitName } from "../../core/project-limits.ts";
-import { SIGNATURE_SCHEMES } from "../../core/signing/signature-scheme.ts";
+import {
+  idSchema,
+  isoTimeSchema,
+  orNull,
+  signatureSchemeSchema,
+} from "../http/response-schemas.ts";
 import { retryScheduleSchema, signaturesSchema } from "../http/delivery-settings-schema.ts";
 
 const LIVE_JOBS_MAX = 1_000_000_000;
@@ -34,6 +39,7 @@ const operationsUrlSchema = z
   .nullable()
   .openapi({
     format: "uri",
+    example: "https://app.example.com/hooks/operations",
     description:
       "Where to tell of deliveries that were given up, callback origins that fail, connections that are " +
       "paused, and statuses that nobody knows. Null for nowhere.",
@@ -45,7 +51,7 @@ function limitSchema(name: ProjectLimitName) {
   const { unit, kind, counts } = limitOf(name);
   const per = kind === "rate" ? " per second" : "";
   return z
-    .strictObject({
+    .object({
       allowed: z
         .number()
         .min(0)
@@ -58,7 +64,7 @@ function limitSchema(name: ProjectLimitName) {
     .openapi({ description: counts });
 }
 
-const limitsSchema = z.strictObject(eachLimit(limitSchema)).openapi("ProjectLimits", {
+const limitsSchema = z.object(eachLimit(limitSchema)).openapi("ProjectLimits", {
   description: "What the project may use, as the operator says, and what it uses.",
 });
 
@@ -66,8 +72,8 @@ const limitsSchema = z.strictObject(eachLimit(limitSchema)).openapi("ProjectLimi
 export const projectChangeSchema = z
   .strictObject({
     live_jobs_max: liveJobsMaxSchema.optional(),
-    retry_schedule_s: retryScheduleSchema.nullable().optional(),
-    signatures: signaturesSchema.nullable().optional(),
+    retry_schedule_s: orNull(retryScheduleSchema).optional(),
+    signatures: orNull(signaturesSchema).optional(),
     callback_concurrency: callbackConcurrencySchema.optional(),
     callback_requests_per_second: callbackRateSchema.optional(),
     operations_url: operationsUrlSchema.optional(),
@@ -75,11 +81,8 @@ export const projectChangeSchema = z
   .openapi("ProjectChange");
 
 export const projectSchema = z
-  .strictObject({
-    id: z
-      .string()
-      .regex(/^prj_[0-9a-f]{32}$/)
-      .openapi({ example: "prj_019b76da98007034a5b6c7d8e9f00112" }),
+  .object({
+    id: idSchema("prj"),
     object: z.literal("project"),
     name: z.string(),
     live_jobs: z.int().openapi({
@@ -94,14 +97,14 @@ export const projectSchema = z
     retry_schedule_s: z.array(z.number()).nullable().openapi({
       description: "Null for the gateway's.",
     }),
-    signatures: z.array(z.enum(SIGNATURE_SCHEMES)).nullable().openapi({
+    signatures: z.array(signatureSchemeSchema).nullable().openapi({
       description: "Null for v1 alone.",
     }),
     callback_concurrency: callbackConcurrencySchema,
     callback_requests_per_second: callbackRateSchema,
     operations_url: operationsUrlSchema,
     limits: limitsSchema,
-    created_at: z.iso.datetime(),
-    updated_at: z.iso.datetime(),
+    created_at: isoTimeSchema,
+    updated_at: isoTimeSchema,
   })
   .openapi("Project");

@@ -5,7 +5,7 @@ import { definitionJsonSchema } from "../../providers/compile/read-definition.ts
 import type { UuidSource } from "../../runtime/uuid-source.ts";
 import { deleteProvider } from "../../store/connections/delete-provider.ts";
 import { putProvider } from "../../store/connections/put-provider.ts";
-import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
+import { jsonAnswer, NO_CONTENT, pageAnswer } from "../http/answer.ts";
 import { limitRefusal } from "../http/limit-refusal.ts";
 import { auditedRequest } from "../projects/audit.ts";
 import type { ApiPorts } from "../context.ts";
@@ -40,8 +40,8 @@ function list(ports: ApiPorts): Route {
     success: { status: 200, description: "All of them.", schema: providerPageSchema },
     async handle({ caller: { projectId } }) {
       await ports.providers.refresh();
-      const data = ports.providers.list(projectId).map(providerView);
-      return jsonAnswer(200, JSON.stringify({ data, next_cursor: null }));
+      const items = ports.providers.list(projectId).map((one) => JSON.stringify(providerView(one)));
+      return pageAnswer(items, null);
     },
   });
 }

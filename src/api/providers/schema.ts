@@ -1,17 +1,19 @@
 import { z } from "@hono/zod-openapi";
-import { definitionJsonSchema } from "../../providers/compile/read-definition.ts";
+import { isoTimeSchema, pageOf } from "../http/response-schemas.ts";
 import { isObject } from "../request/record-of-strings.ts";
 
 /** Only that it is an object: what it must hold is judged when its name is known. */
 export const definitionBodySchema = z
   .custom<object>(isObject, { error: "Must be a JSON object, the definition." })
-  .openapi("ProviderDefinition", definitionDocumentation());
-
-/** Its JSON Schema, which stands at /v1/providers/schema as well. */
-function definitionDocumentation() {
-  const { $schema: _, ...schema } = definitionJsonSchema() as Readonly<Record<string, unknown>>;
-  return schema;
-}
+  .openapi("ProviderDefinition", {
+    type: "object",
+    additionalProperties: true,
+    description:
+      "A definition. Its own JSON Schema, at /v1/providers/schema, says what it may hold: with it an " +
+      "editor helps to write one.",
+    externalDocs: { description: "JSON Schema of a definition", url: "/v1/providers/schema" },
+    example: { base_url: "https://api.example.com", status: { path: "/jobs/{job_id}" } },
+  });
 
 const providerFields = {
   object: z.literal("provider"),
@@ -25,7 +27,7 @@ const providerFields = {
     .int()
     .nullable()
     .openapi({ description: "1 for the first definition of its name; null when built in." }),
-  version_created_at: z.iso.datetime().nullable(),
+  version_created_at: isoTimeSchema.nullable(),
   documentation_url: z.string().nullable(),
   base_url: z
     .string()
@@ -36,19 +38,17 @@ const providerFields = {
   supports_cancel: z.boolean(),
   default_deadline_s: z.number(),
   deadline_s_max: z.number(),
-  limits: z.strictObject({
+  limits: z.object({
     concurrency: z.int(),
     requests_per_second: z.number().nullable(),
     burst: z.int(),
   }),
 };
 
-export const providerSchema = z.strictObject(providerFields).openapi("Provider");
+export const providerSchema = z.object(providerFields).openapi("Provider");
 
 export const providerWithDefinitionSchema = z
-  .strictObject({ ...providerFields, definition: definitionBodySchema })
+  .object({ ...providerFields, definition: definitionBodySchema })
   .openapi("ProviderWithDefinition");
 
-export const providerPageSchema = z
-  .strictObject({ data: z.array(providerSchema), next_cursor: z.null() })
-  .openapi("ProviderPage");
+export const providerPageSchema = pageOf(providerSchema, "ProviderPage");

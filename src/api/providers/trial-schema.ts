@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { sampleAnswerSchema } from "../../providers/trial/sample.ts";
+import { headerValuesSchema } from "../http/response-schemas.ts";
 import { definitionBodySchema } from "./schema.ts";
 import { jobIdSchema, nameSchema, paramsSchema } from "../subscriptions/schema.ts";
 
@@ -60,30 +61,30 @@ function contradictions(body: {
 const shownText = z.string().nullable();
 
 export const providerTrialSchema = z
-  .strictObject({
+  .object({
     object: z.literal("provider_trial"),
     provider: z.string(),
     version: z.int().nullable().openapi({ description: "Null when built in or not stored." }),
     asked: z
-      .strictObject({ method: z.string(), url: z.string() })
+      .object({ method: z.string(), url: z.string() })
       .nullable()
       .openapi({ description: "The request about the live job, without the credential." }),
     answer: z
-      .strictObject({
+      .object({
         status: z.int(),
-        headers: z.record(z.string(), z.union([z.string(), z.array(z.string())])),
+        headers: headerValuesSchema,
         body: z.string(),
       })
       .nullable()
       .openapi({ description: "What a live job's upstream answered; the body's beginning." }),
     failure: shownText.openapi({ description: "Why no answer came about a live job." }),
     steps: z
-      .strictObject({
+      .object({
         request: z.enum(["status", "result"]),
         http_status: z.int(),
-        body: z.strictObject({ bytes: z.int(), is_json: z.boolean(), why: shownText }),
+        body: z.object({ bytes: z.int(), is_json: z.boolean(), why: shownText }),
         rules: z.array(
-          z.strictObject({
+          z.object({
             rule: z.string().openapi({ description: "A JSON Pointer into the definition." }),
             note: z.string().optional(),
             observe: z.string(),
@@ -95,13 +96,13 @@ export const providerTrialSchema = z
           description: "The rule that matched; null when HTTP's own meaning holds.",
         }),
         extracted: z.array(
-          z.strictObject({
+          z.object({
             field: z.string().openapi({ description: "A JSON Pointer into the definition." }),
             found_at: shownText.openapi({ description: "A JSON Pointer into the answer." }),
             value: shownText.openapi({ description: "JSON as it stands there, cut to 1000." }),
           }),
         ),
-        steps: z.strictObject({ used: z.int(), max: z.int() }).openapi({
+        steps: z.object({ used: z.int(), max: z.int() }).openapi({
           description:
             "How many steps a poll takes to read the answer, and how many it may take; an answer " +
             "that takes more can't be read.",

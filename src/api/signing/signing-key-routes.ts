@@ -13,7 +13,7 @@ import {
   type PublicSigningKey,
   rotateSigningSecret,
 } from "../../store/projects/signing-secrets.ts";
-import { jsonAnswer } from "../http/answer.ts";
+import { jsonAnswer, pageAnswer } from "../http/answer.ts";
 import { auditedRequest } from "../projects/audit.ts";
 import { isoTime } from "../http/iso-time.ts";
 import { stockRefusal } from "../http/limit-refusal.ts";
@@ -55,8 +55,8 @@ function list(ports: ApiPorts): Route {
     success: { status: 200, description: "The keys.", schema: signingKeyPageSchema },
     async handle({ query, database }) {
       const keys = await keysOf(query.project ?? PROJECT_DEFAULT, ports, database);
-      const body = JSON.stringify({ data: keys.map(signingKeyView), next_cursor: null });
-      return jsonAnswer(200, body, FOR_ALL);
+      const items = keys.map((key) => JSON.stringify(signingKeyView(key)));
+      return pageAnswer(items, null, FOR_ALL);
     },
   });
 }

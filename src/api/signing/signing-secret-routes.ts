@@ -4,7 +4,7 @@ import { publicId } from "../../core/ids/ids.ts";
 import type { UuidSource } from "../../runtime/uuid-source.ts";
 import { findSigningSecrets, rotateSigningSecret } from "../../store/projects/signing-secrets.ts";
 import type { StoredSigningSecret } from "../../store/projects/signing-secrets.ts";
-import { jsonAnswer } from "../http/answer.ts";
+import { jsonAnswer, pageAnswer } from "../http/answer.ts";
 import { auditedRequest } from "../projects/audit.ts";
 import { isoTime } from "../http/iso-time.ts";
 import { stockRefusal } from "../http/limit-refusal.ts";
@@ -36,8 +36,8 @@ function list(ports: ApiPorts): Route {
     async handle({ database, caller: { projectId } }) {
       const stored = await findSigningSecrets(database, projectId, ports.clock.now());
       const secrets = stored.filter(({ scheme }) => scheme === "v1");
-      const data = secrets.map((secret) => signingSecretView(secret, ports));
-      return jsonAnswer(200, JSON.stringify({ data, next_cursor: null }), NOT_STORED);
+      const items = secrets.map((secret) => JSON.stringify(signingSecretView(secret, ports)));
+      return pageAnswer(items, null, NOT_STORED);
     },
   });
 }

@@ -154,11 +154,11 @@ async function subscribeItem(
 function resultJson(subscribed: Outcome<Subscribed>, ports: ApiPorts): string {
   if (!subscribed.ok) {
     const { problem } = subscribed;
-    return `{"status":${PROBLEMS[problem.code].status},"error":${problemJson(problem, null)}}`;
+    return `{"outcome":"refused","status":${PROBLEMS[problem.code].status},"error":${problemJson(problem, null)}}`;
   }
   const { isReplay } = subscribed.value;
   const replayed = isReplay ? `"idempotent_replayed":true,` : "";
-  return `{"status":201,${replayed}"subscription":${createdSubscriptionJson(subscribed.value, ports)}}`;
+  return `{"outcome":"created","status":201,${replayed}"subscription":${createdSubscriptionJson(subscribed.value, ports)}}`;
 }
 
 function itemsOf(body: BatchRequest): readonly unknown[] {

@@ -59,6 +59,7 @@ function create(ports: ApiPorts): Route {
     scope: "subscriptions:write",
     headers: idempotencyHeaders.extend(traceHeadersSchema.shape),
     body: { schema: subscriptionRequestSchema, bytesMax: BODY_BYTES_MAX },
+    callbackField: "callback_url",
     success: { status: 201, description: "The subscription.", schema: newSubscriptionSchema },
     problems: ["invalid_header", ...SUBSCRIBE_PROBLEMS],
     async handle({ caller, body, bodyText, headers, deadline, database }) {

@@ -4,6 +4,7 @@ import { ENDING_STATUSES, EVENT_TYPES } from "../../core/delivery/event.ts";
 import { readTraceContext } from "../../core/trace-context.ts";
 import { isPrintable } from "../../core/printable.ts";
 import { problemWithSigningSecret } from "../../core/signing/signing-secret.ts";
+import { payloadSchema } from "../http/response-schemas.ts";
 import { retryScheduleSchema, signaturesSchema } from "../http/delivery-settings-schema.ts";
 import { isObject, recordOfStrings } from "../request/record-of-strings.ts";
 
@@ -38,7 +39,7 @@ const eventsSchema = z
   .refine((events) => new Set(events).size === events.length, { error: "Name each event once." })
   .openapi({
     type: "array",
-    items: { type: "string", enum: [...EVENT_TYPES] },
+    items: { $ref: "#/components/schemas/EventType" },
     minItems: 1,
     uniqueItems: true,
     default: EVENT_TYPES.slice(0, ENDING_STATUSES.length),
@@ -100,10 +101,7 @@ export const subscriptionRequestSchema = z
     connection: nameSchema.optional().openapi({ default: DEFAULT_CONNECTION }),
     params: paramsSchema.optional(),
     events: eventsSchema.optional(),
-    payload: z.enum(["full", "thin"]).optional().openapi({
-      default: "full",
-      description: "thin sends result_url instead of the result.",
-    }),
+    payload: payloadSchema.optional().openapi({ default: "full" }),
     fetch_result: z
       .boolean()
       .optional()

@@ -1,11 +1,10 @@
 import { z } from "@hono/zod-openapi";
 import { publicId } from "../../core/ids/ids.ts";
-import { EVENT_TYPES } from "../../core/delivery/event.ts";
 import { findEnding } from "../../store/messages/find-ending.ts";
 import type { ApiPorts } from "../context.ts";
 import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
 import { refused } from "../http/problem.ts";
-import { isoTimeSchema } from "../http/response-schemas.ts";
+import { endingSchema } from "../http/event-schemas.ts";
 import {
   defineRoute,
   notFound,
@@ -20,14 +19,6 @@ import type { WaitingRequests } from "../request/waiting-requests.ts";
 const SCOPE = "subscriptions:read";
 const TIMEOUT_S_DEFAULT = 60;
 const TIMEOUT_S_MAX = 300;
-
-const callbackEventSchema = z
-  .looseObject({
-    type: z.enum(EVENT_TYPES),
-    timestamp: isoTimeSchema,
-    data: z.looseObject({ job_id: z.string(), status: z.string(), subscription_id: z.string() }),
-  })
-  .openapi("CallbackEvent", { description: "The body of a callback." });
 
 /** Waits for the end of a subscription's job. */
 export function waitRoute(ports: ApiPorts, waiting: WaitingRequests): Route {
@@ -54,7 +45,7 @@ export function waitRoute(ports: ApiPorts, waiting: WaitingRequests): Route {
       status: 200,
       description: "The ending, as the callback has it.",
       empty: "The job still runs.",
-      schema: callbackEventSchema,
+      schema: endingSchema,
     },
     problems: ["subscription_closed"],
     async handle({ caller: { projectId }, client, id, query, signal, ...scope }) {

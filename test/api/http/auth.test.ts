@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { publicId } from "../../../src/core/ids/ids.ts";
-import { ApiFixture, CALLBACK_URL, problemOf } from "../api-fixture.ts";
+import { ApiFixture, CALLBACK_URL, problemOf, EMPTY_LIST } from "../api-fixture.ts";
 
 let api: ApiFixture;
 beforeAll(async () => {
@@ -62,7 +62,7 @@ describe("a key", () => {
     expect((await api.request("PATCH", `/v1/connections/${connection}`, patch)).status).toBe(404);
     for (const path of ["/v1/subscriptions", "/v1/deliveries", "/v1/connections"]) {
       const response = await api.request("GET", path, { key });
-      expect(await response.json()).toEqual({ data: [], next_cursor: null });
+      expect(await response.json()).toEqual(EMPTY_LIST);
     }
     const body = { job_id: "a", callback_url: CALLBACK_URL };
     const refused = await api.request("POST", "/v1/subscriptions", { body, key });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { createApp } from "../../../src/api/app.ts";
+import { checkedApp } from "../../support/checked-app.ts";
 import type { Database } from "../../../src/store/db/database.ts";
 import { ApiFixture, problemOf } from "../api-fixture.ts";
 
@@ -10,7 +10,7 @@ let attacker: string;
 let neighbor: string;
 /** The lists that wait for the database, and what lets one of them go on. */
 let reading: (() => void)[];
-let app: ReturnType<typeof createApp>;
+let app: ReturnType<typeof checkedApp>;
 
 beforeAll(async () => {
   api = await ApiFixture.open();
@@ -26,7 +26,7 @@ afterAll(() => api.close());
 
 beforeEach(() => {
   reading = [];
-  app = createApp({
+  app = checkedApp({
     ...api.ports,
     database: { within: (deadline) => heldUp(api.ports.database.within(deadline)) },
   });
