@@ -53,7 +53,7 @@ export interface Config {
   };
   /** Addresses of proxies whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: EgressAllow["cidrs"];
-  /** Asked for by `/metrics`; null to show strangers what names no tenant. */
+  /** Asked for by `/metrics`; null to show unknownFields what names no tenant. */
   readonly metricsToken: string | null;
   readonly log: { readonly level: LogLevel; readonly format: LogFormat };
   readonly sandbox: boolean;
@@ -113,7 +113,7 @@ const RETRY_SCHEDULE_S = [5, 30, 120, 600, 1800, 3600, 10_800, 21_600, 43_200, 8
 export function loadConfig(env: Environment, terminal: boolean): ConfigResult {
   const settings = new SettingReader(env);
   const config = readConfig(settings, terminal);
-  const warnings = settings.strangers("RINGBACK_").map(describeStranger);
+  const warnings = settings.unknownFields("RINGBACK_").map(describeStranger);
   const { problems } = settings;
   if (problems.length > 0) return { kind: "invalid", problems, warnings };
   return { kind: "ok", config: deepFreeze(config), warnings };

@@ -5,7 +5,7 @@ import type { Upstreams } from "../polling/upstream/upstreams.ts";
 import type { ProviderDirectory } from "../polling/upstream/provider-directory.ts";
 import type { ConnectionDirectory } from "../polling/upstream/connection-directory.ts";
 import type { Poller } from "../polling/poller.ts";
-import type { HandOver } from "../intake/hand-over.ts";
+import type { CommandRouter } from "../intake/command-router.ts";
 import type { Acceptor } from "../intake/acceptor.ts";
 import type { RedeliveryRunner } from "../delivery/redelivery-runner.ts";
 import type { SigningKeys } from "../delivery/attempt/signing-keys.ts";
@@ -65,7 +65,7 @@ export interface ApiPorts {
   readonly outbox: Pick<Outbox, "stateOf">;
   readonly lanes: Pick<LaneBoard, "standsOf" | "origins" | "tryOrigin">;
   readonly inspector: Pick<Inspector, "inspect">;
-  readonly handOver: Pick<HandOver, "pollNow" | "unsubscribed" | "redelivered">;
+  readonly commands: Pick<CommandRouter, "pollNow" | "unsubscribed" | "redelivered">;
   readonly redeliveries: Pick<RedeliveryRunner, "shardForNew" | "begin" | "perSecondDefault">;
   readonly delivery: Pick<DeliveryEngine, "test" | "message">;
   readonly endingWaits: Pick<EndingWaits, "wait">;

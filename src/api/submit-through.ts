@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { publicId } from "../core/ids/ids.ts";
 import { readTraceContext } from "../core/trace-context.ts";
-import type { KnownProvider } from "../providers/compile/known-provider.ts";
+import type { ProviderVersion } from "../providers/compile/provider-version.ts";
 import { invalidPointers } from "../runtime/settings/invalid-places.ts";
 import { withDeadline } from "../runtime/request-deadline.ts";
 import { REQUEST_DEADLINE_MS } from "./app.ts";
@@ -13,7 +13,10 @@ import { problemOfError } from "./http/unexpected-error.ts";
 import { clientAddress } from "./request/client-address.ts";
 import { subscriptionRequestSchema } from "./subscriptions/schema.ts";
 import { subscribe } from "./subscriptions/subscribe.ts";
-import { prepareWish, type Wish } from "./subscriptions/subscription-wish.ts";
+import {
+  validateSubscription,
+  type SubscriptionRequest,
+} from "./subscriptions/validate-subscription.ts";
 
 /** What is wished for besides the job, as the headers of a submission say it. */
 export interface SubmissionOptions {
@@ -29,7 +32,7 @@ export interface SubmissionOptions {
 interface Target {
   readonly projectId: string;
   readonly connection: { readonly name: string };
-  readonly known: KnownProvider;
+  readonly known: ProviderVersion;
 }
 
 interface Job {
@@ -62,7 +65,7 @@ export function submitThrough(ports: ApiPorts) {
     async checkOptions(target: Target, options: SubmissionOptions): Promise<Outcome<null>> {
       if (options.callbackUrl === null) return { ok: true, value: null };
       const wish = wishOf(target, options, UNKNOWN_JOB, null);
-      const problem = wish.ok ? await problemOfWish(wish.value, ports) : wish.problem;
+      const problem = wish.ok ? await problemOfRequest(wish.value, ports) : wish.problem;
       return problem === null ? { ok: true, value: null } : { ok: false, problem };
     },
     async subscribe(
@@ -93,7 +96,7 @@ function wishOf(
   options: SubmissionOptions,
   job: Job,
   trace: string | null,
-): Outcome<Wish> {
+): Outcome<SubscriptionRequest> {
   const { callbackUrl, metadata, events, payload, deadlineS, idempotencyKey } = options;
   const fields = {
     job_id: job.jobId,
@@ -126,8 +129,11 @@ function wishOf(
 }
 
 /** Why no subscription can be made, whatever job it is for. */
-async function problemOfWish(wish: Wish, ports: ApiPorts): Promise<Problem | null> {
-  const prepared = await prepareWish(wish, ports);
+async function problemOfRequest(
+  wish: SubscriptionRequest,
+  ports: ApiPorts,
+): Promise<Problem | null> {
+  const prepared = await validateSubscription(wish, ports);
   if (prepared.ok) return null;
   const { errors = [] } = prepared.problem;
   const lasting = errors.filter(({ pointer = "" }) => !pointer.startsWith("/params"));

@@ -1,6 +1,6 @@
 import type { HeldState } from "../core/waiting/delivery-wait.ts";
 import type { Outbox } from "../delivery/outbox/outbox.ts";
-import type { HandOver } from "../intake/hand-over.ts";
+import type { CommandRouter } from "../intake/command-router.ts";
 import type { LiveJobView, WatchList } from "../polling/watch/list.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -28,7 +28,7 @@ export interface InspectorOptions {
   readonly watches: WatchList;
   readonly outbox: Outbox;
   /** Tells the owner of a shard that there is a question. */
-  readonly handOver: HandOver;
+  readonly commands: CommandRouter;
 }
 
 /** An owner empties its mailboxes four times a second. */
@@ -59,7 +59,7 @@ export class Inspector {
     database: Database,
     job: { readonly shardId: number; readonly jobRowId: string },
   ): Promise<Inspection | null> {
-    const { shards, handOver } = this.#options;
+    const { shards, commands } = this.#options;
     const { uuids, clock, log } = this.#runtime;
     if (shards.has(job.shardId)) return this.#look(job);
     if (this.#waiting.size >= WAITING_MAX) return null;
@@ -74,7 +74,7 @@ export class Inspector {
     this.#waiting.set(id, settle);
     try {
       await askInspection(database, { id, ...job });
-      await handOver.send("inspect", [{ shardId: job.shardId, id }]);
+      await commands.send("inspect", [{ shardId: job.shardId, id }]);
     } catch (error) {
       log.debug({ err: error }, "the owner of a job could not be asked");
       settle(null);

@@ -1,7 +1,7 @@
 import { isFree, LANE_FREE, type LaneStand } from "../core/waiting/lane-stand.ts";
 import type { OriginQueue } from "../delivery/outbox/origin-queue.ts";
 import type { Outbox } from "../delivery/outbox/outbox.ts";
-import type { HandOver } from "../intake/hand-over.ts";
+import type { CommandRouter } from "../intake/command-router.ts";
 import type { Upstreams } from "../polling/upstream/upstreams.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
@@ -30,7 +30,7 @@ export interface LaneBoardOptions {
   readonly shards: Pick<OwnedShards, "has">;
   readonly upstreams: Upstreams;
   readonly outbox: Outbox;
-  readonly handOver: HandOver;
+  readonly commands: CommandRouter;
 }
 
 /**
@@ -108,12 +108,12 @@ export class LaneBoard implements Service {
     readonly origin: string;
     readonly reports: readonly ReportedLane[];
   }): Promise<void> {
-    const { handOver, nodeId } = this.#options;
+    const { commands, nodeId } = this.#options;
     this.#tryHere(of.projectId, of.origin);
     const elsewhere = of.reports.flatMap(({ id, nodeId: reporter, shardId }) =>
       reporter === nodeId || shardId === null ? [] : [{ id, shardId }],
     );
-    if (elsewhere.length > 0) await handOver.send("try_origin", elsewhere);
+    if (elsewhere.length > 0) await commands.send("try_origin", elsewhere);
   }
 
   /** Sends to the origins that this node has reported under these ids. */

@@ -10,7 +10,7 @@ const BACKLOG = {
     "How long the first of the overdue deliveries has been due.",
 } as const;
 
-export interface DeliveryGaugesPorts {
+export interface DeliveryGaugesOptions {
   readonly outbox: Outbox;
   readonly endingWaits: Pick<EndingWaits, "size">;
   readonly fanOuts: Pick<FanOutRunner, "size" | "oldestMs">;
@@ -19,10 +19,10 @@ export interface DeliveryGaugesPorts {
 }
 
 /** The gauges of delivering. */
-export function registerDeliveryGauges(metrics: Metrics, ports: DeliveryGaugesPorts): void {
-  const { outbox, fanOuts, endingWaits } = ports;
+export function registerDeliveryGauges(metrics: Metrics, options: DeliveryGaugesOptions): void {
+  const { outbox, fanOuts, endingWaits } = options;
   metrics.measuredGauges(BACKLOG, async () => {
-    const { overdue, oldestOverdueMs } = await ports.readBacklog();
+    const { overdue, oldestOverdueMs } = await options.readBacklog();
     return {
       ringback_deliveries_overdue: overdue,
       ringback_oldest_overdue_delivery_seconds: oldestOverdueMs / 1000,

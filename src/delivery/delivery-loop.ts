@@ -1,5 +1,5 @@
 import { Idle } from "../runtime/idle.ts";
-import { logOriginChange, originNews } from "./operational/delivery-news.ts";
+import { logOriginChange, originEvent } from "./operational/delivery-events.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import type { BreakerLimits } from "../core/pace/breaker.ts";
 import type { EventContent } from "../core/delivery/event.ts";
@@ -12,9 +12,9 @@ import { loadDeliveries, type LoadedDelivery } from "../store/deliveries/load-de
 import type { OwedDelivery } from "../store/writes/record-events.ts";
 import { attemptDelivery, type AttemptResult, type DelivererOptions } from "./attempt/deliverer.ts";
 import { DueReader, HORIZON_MS } from "./due-reader.ts";
-import { HeldBackDeliveries } from "./held-back-deliveries.ts";
+import { BlockedDeliveries } from "./blocked-deliveries.ts";
 import { type OriginChange, Outbox } from "./outbox/outbox.ts";
-import { owedCallback, type OwedCallback } from "./outbox/callback.ts";
+import { pendingDelivery, type PendingDelivery } from "./outbox/pending-delivery.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
 const ROUND_INTERVAL_MS = 1000;
@@ -50,7 +50,7 @@ export class DeliveryLoop implements Service {
   readonly #runtime: Runtime;
   readonly #options: DeliveryLoopOptions;
   readonly #reader: DueReader;
-  readonly #heldBack: HeldBackDeliveries;
+  readonly #blocked: BlockedDeliveries;
   readonly #rounds: Repeater;
   #roomAtMs = 0;
   /** For each read under way, what has ended since it began: the read knows it as still waiting. */
@@ -77,7 +77,7 @@ export class DeliveryLoop implements Service {
       outbox: this.outbox,
       admit: (load) => this.#admit(load),
     });
-    this.#heldBack = new HeldBackDeliveries(runtime, { ...options, outbox: this.outbox });
+    this.#blocked = new BlockedDeliveries(runtime, { ...options, outbox: this.outbox });
     this.#rounds = new Repeater(runtime, {
       name: "load due deliveries",
       intervalMs: ROUND_INTERVAL_MS,
@@ -97,7 +97,7 @@ export class DeliveryLoop implements Service {
   }
 
   /** Takes over what an event owes that was recorded just now. */
-  owe(owed: readonly OwedDelivery[], event: EventContent, resultBytes: number): void {
+  enqueue(owed: readonly OwedDelivery[], event: EventContent, resultBytes: number): void {
     for (const delivery of owed) this.#offer({ delivery, event, resultBytes, wasTooLarge: false });
   }
 
@@ -130,12 +130,12 @@ export class DeliveryLoop implements Service {
   async #round(): Promise<void> {
     await this.#reader.round();
     await this.#reader.sweepPage();
-    await this.#heldBack.round();
+    await this.#blocked.round();
   }
 
   #onOriginChange(change: OriginChange): void {
     logOriginChange(this.#runtime.log, change);
-    this.#options.operationalEvents.tell(originNews(change));
+    this.#options.operationalEvents.publish(originEvent(change));
   }
 
   #onRoom(): void {
@@ -185,11 +185,11 @@ export class DeliveryLoop implements Service {
     if (this.outbox.isFull) this.#reader.noteOverflow(delivery.nextAttemptAtMs);
   }
 
-  #callback(loaded: LoadedDelivery): OwedCallback {
-    return owedCallback(loaded, this.#options.inlineResultBytesMax);
+  #callback(loaded: LoadedDelivery): PendingDelivery {
+    return pendingDelivery(loaded, this.#options.inlineResultBytesMax);
   }
 
-  async #attempt(callback: OwedCallback): Promise<void> {
+  async #attempt(callback: PendingDelivery): Promise<void> {
     this.#idle.begin();
     let result: AttemptResult = NOT_KNOWN;
     try {
@@ -209,13 +209,13 @@ export class DeliveryLoop implements Service {
   }
 
   /** The receiver need not wait for the record: its lane goes on, as long as not too much is unrecorded. */
-  #onTaken(callback: OwedCallback, verdict: LaneVerdict): void {
+  #onTaken(callback: PendingDelivery, verdict: LaneVerdict): void {
     if (this.#takenUnrecorded === TAKEN_UNRECORDED_MAX) return;
     this.#takenUnrecorded += 1;
     this.outbox.leaveLane(callback, verdict);
   }
 
-  #settle(callback: OwedCallback, { next, verdict, failure }: AttemptResult): void {
+  #settle(callback: PendingDelivery, { next, verdict, failure }: AttemptResult): void {
     if (failure !== undefined) this.outbox.noteFailure(callback, failure);
     if (!callback.isInLane) this.#takenUnrecorded -= 1;
     const horizonMs = this.#runtime.clock.now() + HORIZON_MS;

@@ -25,7 +25,7 @@ const SWEEP_INTERVAL_MS = 30_000;
 /** However often there are rounds, what waits is looked through at one pace. */
 export const PAGE_INTERVAL_MS = 1000;
 
-export interface DueReaderPorts {
+export interface DueReaderOptions {
   readonly database: Database;
   readonly outbox: Outbox;
   readonly inlineResultBytesMax: number;
@@ -46,7 +46,7 @@ export interface DueReaderPorts {
  */
 export class DueReader {
   readonly #runtime: Runtime;
-  readonly #ports: DueReaderPorts;
+  readonly #options: DueReaderOptions;
   /** All that is due up to here has been looked at. */
   #forward: DuePosition = BEFORE_ALL_DUE;
   /** Null while none is under way. */
@@ -58,9 +58,9 @@ export class DueReader {
   /** Grows with every rewind, so that a read under way can't undo one. */
   #rewinds = 0;
 
-  constructor(runtime: Runtime, ports: DueReaderPorts) {
+  constructor(runtime: Runtime, options: DueReaderOptions) {
     this.#runtime = runtime;
-    this.#ports = ports;
+    this.#options = options;
     this.#sweepAtMs = runtime.clock.monotonic() + SWEEP_INTERVAL_MS;
   }
 
@@ -96,7 +96,7 @@ export class DueReader {
 
   async #readForward(): Promise<void> {
     const { clock } = this.#runtime;
-    const { outbox } = this.#ports;
+    const { outbox } = this.#options;
     // The database's clock was set back: what falls due now lies before what was read already.
     if (clock.now() + HORIZON_MS < this.#forward.nextAttemptAtMs) this.#rewindTo(BEFORE_ALL_DUE);
     if (this.#overflow !== null && !outbox.isFull) this.#rewindTo(this.#overflow);
@@ -111,21 +111,21 @@ export class DueReader {
 
   async #readPage(after: DuePosition): Promise<readonly DueDelivery[]> {
     const { clock } = this.#runtime;
-    const { database, inlineResultBytesMax } = this.#ports;
-    const shardIds = this.#ports.shards.list;
+    const { database, inlineResultBytesMax } = this.#options;
+    const shardIds = this.#options.shards.list;
     if (shardIds.length === 0) return [];
     const dueByMs = clock.now() + HORIZON_MS;
     const page = await findDueDeliveries(database, { shardIds, dueByMs, after });
     const wanted = this.#wanted(page);
     if (wanted.length > 0) {
-      await this.#ports.admit(() => loadDeliveries(database, wanted, inlineResultBytesMax));
+      await this.#options.admit(() => loadDeliveries(database, wanted, inlineResultBytesMax));
     }
     return page;
   }
 
   /** Those that there is room for; the others are remembered as their origin's backlog. */
   #wanted(page: readonly DueDelivery[]): DueDelivery[] {
-    const { outbox } = this.#ports;
+    const { outbox } = this.#options;
     const rooms = new Map<string, number>();
     return page.filter(({ id, projectId, callbackOrigin, nextAttemptAtMs }) => {
       if (outbox.holds(id)) return false;
@@ -140,11 +140,11 @@ export class DueReader {
   }
 
   async #readBacklogs(): Promise<void> {
-    for (const queue of this.#ports.outbox.readableBacklogs) await this.#readBacklog(queue);
+    for (const queue of this.#options.outbox.readableBacklogs) await this.#readBacklog(queue);
   }
 
   async #readBacklog(queue: OriginQueue): Promise<void> {
-    let room = this.#ports.outbox.room(queue);
+    let room = this.#options.outbox.room(queue);
     while (room > 0) {
       const after = queue.takeBacklog();
       if (after === null) return;
@@ -152,9 +152,9 @@ export class DueReader {
       try {
         rest = await this.#readBacklogPage(queue, after, room <= FEW_DUE_ROWS_MAX);
       } finally {
-        this.#ports.outbox.endReading(queue, rest);
+        this.#options.outbox.endReading(queue, rest);
       }
-      room = this.#ports.outbox.room(queue);
+      room = this.#options.outbox.room(queue);
     }
   }
 
@@ -165,8 +165,8 @@ export class DueReader {
     isFew: boolean,
   ): Promise<DuePosition | null> {
     const { clock } = this.#runtime;
-    const { database, inlineResultBytesMax } = this.#ports;
-    const shardIds = this.#ports.shards.list;
+    const { database, inlineResultBytesMax } = this.#options;
+    const shardIds = this.#options.shards.list;
     if (shardIds.length === 0) return null;
     const query = {
       projectId: queue.projectId,
@@ -178,7 +178,7 @@ export class DueReader {
       isFew,
       inlineResultBytesMax,
     };
-    const rows = await this.#ports.admit(() => loadDeliveriesOfOrigin(database, query));
+    const rows = await this.#options.admit(() => loadDeliveriesOfOrigin(database, query));
     const last = rows.at(-1)?.delivery;
     const isAll = rows.length < (isFew ? FEW_DUE_ROWS_MAX : DUE_ROWS_MAX);
     return isAll || last === undefined ? null : positionOf(last);

@@ -22,13 +22,13 @@ const KNOWN_PER_PROJECT_MAX = 16;
 /** A step waits no longer for its job, so that it holds up no other fan-out. */
 const STEP_BOUNDS = { lockTimeoutMs: 50, statementTimeoutMs: 3_000 } as const;
 
-export interface FanOutRunnerPorts {
+export interface FanOutRunnerOptions {
   readonly database: Database;
   /** Results above this go by reference. */
   readonly inlineResultBytesMax: number;
   readonly shards: Pick<OwnedShards, "list" | "has">;
   /** Sends the deliveries of a step; it finds lost ones by their due time. */
-  readonly deliveryLoop: Pick<DeliveryLoop, "owe">;
+  readonly deliveryLoop: Pick<DeliveryLoop, "enqueue">;
 }
 
 interface FanOut {
@@ -47,7 +47,7 @@ interface FanOut {
  */
 export class FanOutRunner extends Repeater {
   readonly #runtime: Runtime;
-  readonly #ports: FanOutRunnerPorts;
+  readonly #options: FanOutRunnerOptions;
   readonly #known = new Map<string, FanOut>();
   readonly #knownOfProject = new Map<string, number>();
   readonly #turns = new Turns<FanOut>();
@@ -58,14 +58,14 @@ export class FanOutRunner extends Repeater {
   #event: { readonly id: string; readonly content: FannedOutEvent } | null = null;
   #working: Promise<void> | null = null;
 
-  constructor(runtime: Runtime, ports: FanOutRunnerPorts) {
+  constructor(runtime: Runtime, options: FanOutRunnerOptions) {
     super(runtime, {
       name: "search for fan-outs",
       intervalMs: SEARCH_INTERVAL_MS,
       task: () => this.#search(),
     });
     this.#runtime = runtime;
-    this.#ports = ports;
+    this.#options = options;
     this.#pauses = new Pauses(runtime.clock);
   }
 
@@ -104,9 +104,9 @@ export class FanOutRunner extends Repeater {
   }
 
   async #search(): Promise<void> {
-    const shardIds = this.#ports.shards.list;
+    const shardIds = this.#options.shards.list;
     if (shardIds.length === 0) return;
-    const found = await findFanOuts(this.#ports.database, {
+    const found = await findFanOuts(this.#options.database, {
       shardIds,
       perProjectMax: KNOWN_PER_PROJECT_MAX,
       limit: KNOWN_MAX,
@@ -146,7 +146,7 @@ export class FanOutRunner extends Repeater {
   /** False when nothing is left of it to do here. */
   async #takeTurn(fanOut: FanOut): Promise<boolean> {
     const { clock, log, random } = this.#runtime;
-    const { shards } = this.#ports;
+    const { shards } = this.#options;
     if (!shards.has(fanOut.key.shardId)) return false;
     try {
       const goesOn = await this.#step(fanOut);
@@ -165,17 +165,17 @@ export class FanOutRunner extends Repeater {
 
   async #step({ key }: FanOut): Promise<boolean> {
     const { clock } = this.#runtime;
-    const { database } = this.#ports;
+    const { database } = this.#options;
     const step = { key, subscriptions: this.#rows, nowMs: Math.floor(clock.now()) };
     const { owed, eventId, goesOn } = await stepFanOut(database, step, STEP_BOUNDS);
     if (owed.length === 0 || eventId === null) return goesOn;
     const event = await this.#eventOf(key.shardId, eventId);
-    if (event !== null) this.#ports.deliveryLoop.owe(owed, event, event.resultBytes);
+    if (event !== null) this.#options.deliveryLoop.enqueue(owed, event, event.resultBytes);
     return goesOn;
   }
 
   async #eventOf(shardId: number, eventId: string): Promise<FannedOutEvent | null> {
-    const { database, inlineResultBytesMax } = this.#ports;
+    const { database, inlineResultBytesMax } = this.#options;
     if (this.#event?.id === eventId) return this.#event.content;
     const content = await findFannedOutEvent(database, { shardId, eventId }, inlineResultBytesMax);
     this.#event = content === null ? null : { id: eventId, content };

@@ -26,7 +26,7 @@ const SEARCH_INTERVAL_MS = 1_000;
 /** What a dry run takes at once: it changes nothing, and nothing waits for it. */
 const COUNTED_AT_ONCE_MAX = 5_000;
 
-export interface RedeliveryRunnerPorts {
+export interface RedeliveryRunnerOptions {
   readonly database: Database;
   readonly shards: Pick<OwnedShards, "list" | "has">;
   /** How many deliveries a second unless the request says otherwise. */
@@ -51,19 +51,19 @@ interface Step {
  */
 export class RedeliveryRunner extends Repeater {
   readonly #runtime: Runtime;
-  readonly #ports: RedeliveryRunnerPorts;
+  readonly #options: RedeliveryRunnerOptions;
   /** By id; each ends by itself when its redelivery does, or when this node is to let go of it. */
   readonly #running = new Map<string, Promise<void>>();
   readonly #pauses: Pauses;
 
-  constructor(runtime: Runtime, ports: RedeliveryRunnerPorts) {
+  constructor(runtime: Runtime, options: RedeliveryRunnerOptions) {
     super(runtime, {
       name: "search for redeliveries",
       intervalMs: SEARCH_INTERVAL_MS,
       task: () => this.#search(),
     });
     this.#runtime = runtime;
-    this.#ports = ports;
+    this.#options = options;
     this.#pauses = new Pauses(runtime.clock);
   }
 
@@ -75,12 +75,12 @@ export class RedeliveryRunner extends Repeater {
   }
 
   get perSecondDefault(): number {
-    return this.#ports.perSecondDefault;
+    return this.#options.perSecondDefault;
   }
 
   /** The shard for a new one: one of this node's if it has any, so that it begins at once. */
   shardForNew(): number {
-    const shardIds = this.#ports.shards.list;
+    const shardIds = this.#options.shards.list;
     return shardIds[Math.floor(this.#runtime.random() * shardIds.length)] ?? 0;
   }
 
@@ -89,7 +89,7 @@ export class RedeliveryRunner extends Repeater {
     key: { readonly projectId: string; readonly id: string },
     forMs: number,
   ): Promise<void> {
-    const { database } = this.#ports;
+    const { database } = this.#options;
     const redelivery = await findRedelivery(database, key);
     if (redelivery === null || this.#pauses.isClosed) return;
     const over = this.#run(redelivery);
@@ -97,9 +97,9 @@ export class RedeliveryRunner extends Repeater {
   }
 
   async #search(): Promise<void> {
-    const shardIds = this.#ports.shards.list;
+    const shardIds = this.#options.shards.list;
     if (shardIds.length === 0) return;
-    const redeliveries = await findRunningRedeliveries(this.#ports.database, shardIds);
+    const redeliveries = await findRunningRedeliveries(this.#options.database, shardIds);
     for (const redelivery of redeliveries) void this.#run(redelivery);
   }
 
@@ -121,7 +121,7 @@ export class RedeliveryRunner extends Repeater {
 
   async #goOn(from: RedeliveryRecord): Promise<void> {
     const { clock } = this.#runtime;
-    const { shards } = this.#ports;
+    const { shards } = this.#options;
     let redelivery: RedeliveryRecord = from;
     let dueFromMs = clock.monotonic();
     while (!this.#pauses.isClosed) {
@@ -143,7 +143,7 @@ export class RedeliveryRunner extends Repeater {
    */
   async #step(redelivery: RedeliveryRecord, dueFromMs: number): Promise<Step | null> {
     const { clock } = this.#runtime;
-    const { database } = this.#ports;
+    const { database } = this.#options;
     const { perSecond, isDryRun } = redelivery;
     const batch = isDryRun ? COUNTED_AT_ONCE_MAX : redeliveryBatch(perSecond);
     const look = await lookForDeliveries(database, redelivery, batch);
@@ -165,7 +165,7 @@ export class RedeliveryRunner extends Repeater {
   async #handOn(deliveries: readonly MatchingDelivery[]): Promise<void> {
     if (deliveries.length === 0) return;
     try {
-      await this.#ports.redelivered(deliveries);
+      await this.#options.redelivered(deliveries);
     } catch (error) {
       this.#runtime.log.warn(
         { err: error },

@@ -19,7 +19,7 @@ const CONNECTION_NAME = "default";
 const KEY_FROM_ENVIRONMENT = "bootstrap";
 const GENERATED_KEY = "generated at first start";
 
-export interface BootstrapPorts {
+export interface BootstrapOptions {
   readonly database: Database;
   readonly secretBox: SecretBox;
   readonly clock: Clock;
@@ -38,7 +38,7 @@ export interface Bootstrapped {
  * @param localUrl where this process can be reached from its own machine, for the sandbox
  */
 export async function bootstrap(
-  ports: BootstrapPorts,
+  ports: BootstrapOptions,
   config: Config,
   localUrl: string,
 ): Promise<Bootstrapped> {
@@ -68,7 +68,7 @@ export async function bootstrap(
 
 /** Changes what the settings say otherwise than the database, with entries in the audit log. */
 function audit<T>(
-  { database, clock, uuids, log }: BootstrapPorts,
+  { database, clock, uuids, log }: BootstrapOptions,
   name: string,
   work: (within: Database, note: (change: AuditNote) => void) => Promise<T>,
 ): Promise<T> {
@@ -77,7 +77,7 @@ function audit<T>(
 }
 
 async function bootstrapApiKey(
-  ports: BootstrapPorts,
+  ports: BootstrapOptions,
   config: Config,
   projectId: string,
 ): Promise<string | null> {
@@ -115,7 +115,7 @@ async function bootstrapApiKey(
 }
 
 async function bootstrapSigningSecret(
-  ports: BootstrapPorts,
+  ports: BootstrapOptions,
   config: Config,
   projectId: string,
 ): Promise<void> {
@@ -139,7 +139,7 @@ async function bootstrapSigningSecret(
 }
 
 /** There before anybody asks to be signed to with it, so that its public half can be read first. */
-async function bootstrapSigningKey(ports: BootstrapPorts, projectId: string): Promise<void> {
+async function bootstrapSigningKey(ports: BootstrapOptions, projectId: string): Promise<void> {
   const pair = newSigningKeyPair();
   const id = ports.uuids(ports.clock.now(), 0);
   await ensureAudited(ports, projectId, {
@@ -152,7 +152,7 @@ async function bootstrapSigningKey(ports: BootstrapPorts, projectId: string): Pr
 }
 
 function ensureAudited(
-  ports: BootstrapPorts,
+  ports: BootstrapOptions,
   projectId: string,
   secret: Omit<Parameters<typeof ensureSigningSecret>[1], "projectId" | "nowMs">,
 ): Promise<void> {
@@ -170,7 +170,7 @@ function ensureAudited(
 }
 
 function bootstrapConnection(
-  ports: BootstrapPorts,
+  ports: BootstrapOptions,
   projectId: string,
   wanted: { readonly provider: string; readonly baseUrl: string; readonly credential: string },
 ): Promise<void> {

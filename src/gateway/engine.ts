@@ -1,13 +1,13 @@
 import { Acceptor, acceptLookups } from "../intake/acceptor.ts";
 import { ApiKeyDirectory } from "../cluster/api-key-directory.ts";
 import { registerClusterGauges } from "../cluster/cluster-gauges.ts";
-import { HandOver } from "../intake/hand-over.ts";
+import { CommandRouter } from "../intake/command-router.ts";
 import { createHousekeeping } from "../cluster/housekeeping.ts";
 import { registerLimitGauges } from "../cluster/limit-gauges.ts";
 import { Inspector } from "../cluster/inspector.ts";
 import { LaneBoard } from "../cluster/lane-board.ts";
 import { LiveJobs } from "../intake/live-jobs.ts";
-import { MailReader } from "../intake/mail-reader.ts";
+import { MailboxReader } from "../intake/mailbox-reader.ts";
 import { ProjectDirectory } from "../cluster/project-directory.ts";
 import { ProjectUsage } from "../intake/project-usage.ts";
 import { NodeShardWork } from "../cluster/shard-work.ts";
@@ -28,7 +28,7 @@ import { RedeliveryRunner } from "../delivery/redelivery-runner.ts";
 import type { OperatorOrigins } from "../outbound/guard/operator-origins.ts";
 import type { RequestClient } from "../outbound/request-client.ts";
 import { ConnectionDirectory } from "../polling/upstream/connection-directory.ts";
-import { connectionNews } from "../polling/operational-news.ts";
+import { connectionEvent } from "../polling/operational-events.ts";
 import { Poller } from "../polling/poller.ts";
 import { registerPollingGauges } from "../polling/polling-gauges.ts";
 import { ProviderDirectory, type SharedProviders } from "../polling/upstream/provider-directory.ts";
@@ -89,7 +89,7 @@ export class Engine {
   readonly connections: ConnectionDirectory;
   readonly delivery: DeliveryEngine;
   readonly poller: Poller;
-  readonly handOver: HandOver;
+  readonly commands: CommandRouter;
   readonly acceptor: Acceptor;
   readonly redeliveries: RedeliveryRunner;
   /** How lanes stand, on all nodes. */
@@ -104,7 +104,7 @@ export class Engine {
   readonly #writers: Writers;
   readonly #fanOuts: FanOutRunner;
   readonly #usage: ProjectUsage;
-  readonly #mail: MailReader;
+  readonly #mail: MailboxReader;
   readonly #ownership: ShardOwnership;
   readonly #sweep: Sweep;
   readonly #housekeeping: Service;
@@ -154,12 +154,12 @@ export class Engine {
       health: database.health,
       onChange: (connection, before) => {
         poller.watches.configureConnection(connection);
-        operationalEvents.tellOnce(connectionNews(before, connection));
+        operationalEvents.publishOnce(connectionEvent(before, connection));
       },
     });
     const liveJobs = new LiveJobs(poller.watches.upstreams);
-    this.handOver = new HandOver(runtime, { database, shards, poller, deliveryLoop });
-    const { handOver } = this;
+    this.commands = new CommandRouter(runtime, { database, shards, poller, deliveryLoop });
+    const { commands } = this;
     const { watches } = poller;
     const { outbox } = deliveryLoop;
     this.lanes = new LaneBoard(runtime, {
@@ -168,14 +168,14 @@ export class Engine {
       nodeId: options.nodeId,
       upstreams: watches.upstreams,
       outbox,
-      handOver,
+      commands,
     });
-    this.inspector = new Inspector(runtime, { database, shards, watches, outbox, handOver });
-    this.#mail = new MailReader(runtime, {
+    this.inspector = new Inspector(runtime, { database, shards, watches, outbox, commands });
+    this.#mail = new MailboxReader(runtime, {
       database,
       shards,
       handlers: {
-        ...handOver.handlers,
+        ...commands.handlers,
         inspect: (questions) => this.inspector.answer(questions),
         tryOrigin: (reports) => this.lanes.tryReported(reports),
       },
@@ -191,13 +191,13 @@ export class Engine {
       lookups: acceptLookups(database),
       poller,
       deliveryLoop,
-      handOver,
+      commands,
     });
     this.redeliveries = new RedeliveryRunner(runtime, {
       database,
       shards,
       perSecondDefault: config.redeliveriesPerSecond,
-      redelivered: (deliveries) => handOver.redelivered(deliveries),
+      redelivered: (deliveries) => commands.redelivered(deliveries),
     });
     this.#ownership = new ShardOwnership(runtime, {
       ...options,

@@ -194,7 +194,7 @@ async function start(
     outbox: engine.delivery.loop.outbox,
     lanes: engine.lanes,
     inspector: engine.inspector,
-    handOver: engine.handOver,
+    commands: engine.commands,
     redeliveries: engine.redeliveries,
     delivery: engine.delivery,
     signingKeys: engine.delivery.signingKeys,

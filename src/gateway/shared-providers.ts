@@ -10,7 +10,7 @@ import {
   readDefinitionFiles,
 } from "../providers/compile/files.ts";
 import { parseDefinition } from "../providers/definition/text.ts";
-import type { KnownProvider } from "../providers/compile/known-provider.ts";
+import type { ProviderVersion } from "../providers/compile/provider-version.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { UuidSource } from "../runtime/uuid-source.ts";
 import type { Database } from "../store/db/database.ts";
@@ -52,7 +52,7 @@ export interface ProviderSources {
   readonly definitions: readonly FileDefinition[];
 }
 
-interface ProviderPorts {
+interface ProviderOptions {
   readonly database: Database;
   readonly clock: Clock;
   readonly uuids: UuidSource;
@@ -66,11 +66,11 @@ interface ProviderPorts {
  */
 export async function sharedProviders(
   { config, localUrl, definitions }: ProviderSources,
-  ports: ProviderPorts,
+  ports: ProviderOptions,
 ): Promise<SharedProviders> {
   const builtIn = new Map(builtInProviders(localUrl));
   if (!config.sandbox) builtIn.delete("sandbox");
-  const known = new Map<string, KnownProvider>();
+  const known = new Map<string, ProviderVersion>();
   for (const [name, provider] of builtIn) {
     const written = writtenBuiltIn(name, localUrl);
     known.set(name, { provider, written, source: "built_in", version: null });
@@ -85,8 +85,8 @@ export async function sharedProviders(
 async function keepVersion(
   name: string,
   written: object,
-  { database, clock, uuids }: ProviderPorts,
-): Promise<KnownProvider["version"]> {
+  { database, clock, uuids }: ProviderOptions,
+): Promise<ProviderVersion["version"]> {
   const { id, version, createdAtMs } = await keepFileDefinition(database, {
     id: uuids(clock.now(), 0),
     name,

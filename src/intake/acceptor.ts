@@ -4,7 +4,7 @@ import type { DatabaseHealth } from "../store/db/database-health.ts";
 import type { PooledDatabase } from "../store/db/database.ts";
 import type { Poller } from "../polling/poller.ts";
 import type { DeliveryLoop } from "../delivery/delivery-loop.ts";
-import type { HandOver } from "./hand-over.ts";
+import type { CommandRouter } from "./command-router.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import { createHash } from "node:crypto";
 import { eventMask, MOVEMENT_EVENT_TYPES, WANTS_RESULT_FETCHED } from "../core/delivery/event.ts";
@@ -47,8 +47,8 @@ export interface AcceptorOptions {
   readonly usage: Pick<ProjectUsage, "reached" | "accepted">;
   readonly lookups: AcceptLookups;
   readonly poller: Pick<Poller, "watchAccepted">;
-  readonly deliveryLoop: Pick<DeliveryLoop, "owe" | "deliver">;
-  readonly handOver: Pick<HandOver, "send">;
+  readonly deliveryLoop: Pick<DeliveryLoop, "enqueue" | "deliver">;
+  readonly commands: Pick<CommandRouter, "send">;
 }
 
 /** Rare reads that decide over requests at a limit. Tests use a double. */
@@ -261,7 +261,11 @@ export class Acceptor {
     if (event === null) {
       this.#inBackground(this.#options.deliveryLoop.deliver([{ shardId: row.shardId, id }]));
     } else {
-      this.#options.deliveryLoop.owe([owedDelivery(row, id, event.id)], event, event.resultBytes);
+      this.#options.deliveryLoop.enqueue(
+        [owedDelivery(row, id, event.id)],
+        event,
+        event.resultBytes,
+      );
     }
   }
 
@@ -269,8 +273,8 @@ export class Acceptor {
     const { shardId } = row;
     const { owedDeliveryId, subscription } = accepted;
     return owedDeliveryId === null
-      ? this.#options.handOver.send("watch", [{ shardId, id: subscription.jobRowId }])
-      : this.#options.handOver.send("deliver", [{ shardId, id: owedDeliveryId }]);
+      ? this.#options.commands.send("watch", [{ shardId, id: subscription.jobRowId }])
+      : this.#options.commands.send("deliver", [{ shardId, id: owedDeliveryId }]);
   }
 
   /** Committed already: the client's answer does not wait for it, and the sweep makes up for it. */

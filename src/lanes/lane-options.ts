@@ -1,7 +1,7 @@
 import type { OriginGate } from "./origin-gate.ts";
-import type { PaceLimits } from "./pace.ts";
+import type { RateLimits } from "./rate-limit.ts";
 
-export interface LaneLimits extends PaceLimits {
+export interface LaneLimits extends RateLimits {
   /** Items under way at once. */
   readonly concurrency: number;
 }
@@ -11,9 +11,9 @@ export interface LaneOptions<Item> {
   readonly gate: OriginGate;
   /**
    * Begins work on an item; whoever does the work calls `settle` exactly once.
-   * @param era to be handed back to `settle`
+   * @param generation to be handed back to `settle`
    */
-  readonly start: (item: Item, era: number) => void;
+  readonly start: (item: Item, generation: number) => void;
   /** False for an entry that was rescheduled or dropped since it was queued. */
   readonly isCurrent: (item: Item, dueAtMs: number) => boolean;
 }

@@ -3,9 +3,9 @@ import type { LaneVerdict } from "../core/job/job.ts";
 import type { LaneHold, LaneStand } from "../core/waiting/lane-stand.ts";
 import { fromMonotonic, type Timer } from "../runtime/clock.ts";
 import { countDue, type LaneLoad } from "./lane-load.ts";
-import type { GateVisitor, OriginGate } from "./origin-gate.ts";
+import type { GateClient, OriginGate } from "./origin-gate.ts";
 import type { LaneLimits, LaneOptions } from "./lane-options.ts";
-import { Pace } from "./pace.ts";
+import { RateLimit } from "./rate-limit.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
 /*
@@ -30,13 +30,13 @@ const HELD_UP_MS = 1000;
 const PAUSE_MS_INITIAL = 1000;
 const PAUSE_MS_MAX = 60_000;
 
-export class Lane<Item> implements GateVisitor {
+export class Lane<Item> implements GateClient {
   readonly #runtime: Pick<Runtime, "clock">;
   readonly #options: LaneOptions<Item>;
   readonly #queue = new FlatQueue<Item>();
   /** Start before whatever is due, in the order they came. */
   readonly #ahead = new Set<Item>();
-  readonly #pace: Pace;
+  readonly #pace: RateLimit;
   #limits: LaneLimits;
   #share = 1;
   #concurrency: number;
@@ -60,12 +60,12 @@ export class Lane<Item> implements GateVisitor {
   #isRateRefused = false;
 
   /*
-   * Every item knows in which era of the lane it began. A refusal of one that began before the last
+   * Every item knows in which generation of the lane it began. A refusal of one that began before the last
    * refusal is no news; and one that passed another gate is over for that one.
    */
-  #era = 0;
-  #eraOfRefusal = 0;
-  #formerGates: readonly { readonly gate: OriginGate; readonly lastEra: number }[] = [];
+  #generation = 0;
+  #generationOfRefusal = 0;
+  #formerGates: readonly { readonly gate: OriginGate; readonly lastGeneration: number }[] = [];
 
   constructor(runtime: Pick<Runtime, "clock">, options: LaneOptions<Item>) {
     this.#runtime = runtime;
@@ -73,7 +73,7 @@ export class Lane<Item> implements GateVisitor {
     this.#limits = options.limits;
     this.#concurrency = options.limits.concurrency;
     this.#gate = options.gate;
-    this.#pace = new Pace(options.limits, runtime.clock.monotonic());
+    this.#pace = new RateLimit(options.limits, runtime.clock.monotonic());
   }
 
   get inFlight(): number {
@@ -150,7 +150,7 @@ export class Lane<Item> implements GateVisitor {
   }
 
   /** Whether a new lane would do as well: nothing is under way, and nothing was learned. */
-  get isAtRest(): boolean {
+  get isIdle(): boolean {
     return this.#inFlight === 0 && !this.#isProbing && this.#pace.isUnlimited;
   }
 
@@ -173,11 +173,11 @@ export class Lane<Item> implements GateVisitor {
     this.#ahead.delete(item);
   }
 
-  /** An item's work is over. @param era in which it began; left out, the present one */
-  settle(verdict: LaneVerdict, era = this.#era): void {
+  /** An item's work is over. @param generation in which it began; left out, the present one */
+  settle(verdict: LaneVerdict, generation = this.#generation): void {
     this.#inFlight -= 1;
-    this.#learn(verdict, era >= this.#eraOfRefusal);
-    this.#gateOf(era).settle(verdict);
+    this.#learn(verdict, generation >= this.#generationOfRefusal);
+    this.#gateOf(generation).settle(verdict);
     this.#pump();
   }
 
@@ -220,9 +220,9 @@ export class Lane<Item> implements GateVisitor {
   moveTo(gate: OriginGate): void {
     if (gate === this.#gate) return;
     // Those of whom everything is over are forgotten with the next move.
-    const former = { gate: this.#gate, lastEra: this.#era };
+    const former = { gate: this.#gate, lastGeneration: this.#generation };
     this.#formerGates = this.#inFlight === 0 ? [] : [...this.#formerGates, former];
-    this.#era += 1;
+    this.#generation += 1;
     this.#gate = gate;
     this.#pump();
   }
@@ -288,7 +288,7 @@ export class Lane<Item> implements GateVisitor {
     this.#inFlight += 1;
     this.#isProbeOut = this.#isProbing;
     this.#hasPass = false;
-    this.#options.start(item, this.#era);
+    this.#options.start(item, this.#generation);
   }
 
   /** What keeps the next item from starting now. The gate comes last: it counts whom it lets in. */
@@ -305,10 +305,13 @@ export class Lane<Item> implements GateVisitor {
     return this.#inFlight >= this.#concurrency ? "concurrency" : null;
   }
 
-  /** The one that an item of this era has passed. */
-  #gateOf(era: number): OriginGate {
+  /** The one that an item of this generation has passed. */
+  #gateOf(generation: number): OriginGate {
     if (this.#formerGates.length === 0) return this.#gate;
-    return this.#formerGates.find(({ lastEra }) => era <= lastEra)?.gate ?? this.#gate;
+    return (
+      this.#formerGates.find(({ lastGeneration }) => generation <= lastGeneration)?.gate ??
+      this.#gate
+    );
   }
 
   /** @param isNews the item began after the last refusal */
@@ -353,8 +356,8 @@ export class Lane<Item> implements GateVisitor {
     this.#isRateRefused ||= isOfRate;
     if (this.#isProbing) return;
     this.#isProbing = true;
-    this.#era += 1;
-    this.#eraOfRefusal = this.#era;
+    this.#generation += 1;
+    this.#generationOfRefusal = this.#generation;
   }
 
   #resumeAfterRefusal(): void {

@@ -16,7 +16,7 @@ function hasReached({ kind }: LaneVerdict): boolean {
 }
 
 /** A lane as the gate knows it. */
-export interface GateVisitor {
+export interface GateClient {
   /** Its turn has come: `admit` lets it start one item now. */
   takeTurn(): void;
 }
@@ -28,7 +28,7 @@ export interface SharedOrigin {
   /** Whether several projects can't reach it. */
   readonly reachability: Breaker;
   /** Lets the visitor start one item, or calls it when its turn comes. */
-  admit(gate: OriginGate, visitor: GateVisitor, nowMs: number): boolean;
+  admit(gate: OriginGate, visitor: GateClient, nowMs: number): boolean;
   /** One of its requests is over. */
   leave(gate: OriginGate, reach: Reach): void;
   /** Lets the next probe of an origin out of reach through now. */
@@ -66,7 +66,7 @@ export class OriginGate {
   readonly projectId: string;
   readonly #runtime: Pick<Runtime, "clock">;
   readonly #options: OriginGateOptions;
-  readonly #waiting = new Set<GateVisitor>();
+  readonly #waiting = new Set<GateClient>();
   #breaker: Breaker = BREAKER_CLOSED;
   #inFlight = 0;
   #isProbing = false;
@@ -75,7 +75,7 @@ export class OriginGate {
   /** The state that was told last. */
   #told: Breaker["state"] = "closed";
   /** Whose turn it is just now. */
-  #atTurn: GateVisitor | null = null;
+  #atTurn: GateClient | null = null;
   #timer: Timer | null = null;
 
   constructor(runtime: Pick<Runtime, "clock">, options: OriginGateOptions) {
@@ -101,7 +101,7 @@ export class OriginGate {
   }
 
   /** Lets the visitor start one item, which it settles later, or calls it when its turn comes. */
-  admit(visitor: GateVisitor, nowMs: number): boolean {
+  admit(visitor: GateClient, nowMs: number): boolean {
     const isItsTurn = this.#atTurn === visitor;
     if (!((isItsTurn || this.#waiting.size === 0) && this.#hasRoom(nowMs))) {
       this.#waiting.add(visitor);

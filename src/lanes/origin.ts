@@ -8,7 +8,7 @@ import {
 } from "../core/pace/breaker.ts";
 import type { Reach } from "../core/request-failure.ts";
 import type { Timer } from "../runtime/clock.ts";
-import { type GateVisitor, OriginGate, type SharedOrigin, type WorkShare } from "./origin-gate.ts";
+import { type GateClient, OriginGate, type SharedOrigin, type WorkShare } from "./origin-gate.ts";
 import { Turns } from "./turns.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
@@ -41,7 +41,7 @@ export class Origin implements SharedOrigin {
   readonly #runtime: Pick<Runtime, "clock">;
   readonly #options: OriginOptions;
   readonly #gates = new Map<string, OriginGate>();
-  readonly #turns = new Turns<GateVisitor>();
+  readonly #turns = new Turns<GateClient>();
   #reachability: Breaker = BREAKER_CLOSED;
   /** Projects that failed to reach it since the last answer, as many as count. */
   readonly #unreachedBy = new Set<string>();
@@ -50,7 +50,7 @@ export class Origin implements SharedOrigin {
   #inFlight = 0;
   /** The gate whose request is the probe for all. */
   #probing: OriginGate | null = null;
-  #atTurn: GateVisitor | null = null;
+  #atTurn: GateClient | null = null;
   #timer: Timer | null = null;
 
   constructor(runtime: Pick<Runtime, "clock">, options: OriginOptions) {
@@ -102,7 +102,7 @@ export class Origin implements SharedOrigin {
     this.#gates.delete(projectId);
   }
 
-  admit(gate: OriginGate, visitor: GateVisitor, nowMs: number): boolean {
+  admit(gate: OriginGate, visitor: GateClient, nowMs: number): boolean {
     const isItsTurn = this.#atTurn === visitor;
     if ((isItsTurn || this.#turns.isEmpty) && this.#hasRoom(nowMs)) {
       this.#atTurn = null;

@@ -23,7 +23,7 @@ export interface EventRecorderOptions {
   /** Continues events of jobs with more subscriptions than one statement takes. */
   readonly fanOuts: Pick<FanOutRunner, "begin">;
   readonly endingWaits: Pick<EndingWaits, "ended">;
-  readonly deliveryLoop: Pick<DeliveryLoop, "owe">;
+  readonly deliveryLoop: Pick<DeliveryLoop, "enqueue">;
 }
 
 /**
@@ -92,7 +92,7 @@ export class EventRecorder {
       const { recorded, owed, fanOut } = await writers.recordEvent(row);
       if (fanOut !== null) fanOuts.begin(fanOut);
       if (recorded && row.status !== "processing") endingWaits.ended(row.jobRowId);
-      if (owed.length > 0) deliveryLoop.owe(owed, contentOfRow(watch, row), row.resultBytes);
+      if (owed.length > 0) deliveryLoop.enqueue(owed, contentOfRow(watch, row), row.resultBytes);
       return recorded ? "recorded" : "overtaken";
     } catch (error) {
       this.#runtime.log.error({ err: error, jobId: watch.jobId }, "an event could not be stored");

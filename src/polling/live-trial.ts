@@ -1,7 +1,7 @@
 import type { RequestClient } from "../outbound/request-client.ts";
 import { isUtf8 } from "node:buffer";
 import { INCONCLUSIVE, type LaneVerdict } from "../core/job/job.ts";
-import type { UpstreamAnswer } from "../providers/language/read-body.ts";
+import type { UpstreamResponse } from "../providers/language/read-body.ts";
 import { buildStatusRequest } from "../providers/request/build.ts";
 import { interpretFailure } from "../providers/answer/interpret.ts";
 import {
@@ -13,8 +13,8 @@ import {
 } from "../providers/trial/trial.ts";
 import type { UpstreamRequest } from "../providers/request/upstream-request.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { decodeAnswer } from "./request/answer-question.ts";
-import { laneVerdictOf, question, sentTo } from "./request/send.ts";
+import { decodeAnswer } from "./request/interpret-response.ts";
+import { laneVerdictOf, pollRequest, sentTo } from "./request/status-fetcher.ts";
 import type { UpstreamAccess } from "./upstream/access.ts";
 import type { Upstream } from "./upstream/upstream.ts";
 
@@ -36,13 +36,13 @@ export async function tryLive(
 ): Promise<LiveTrialOutcome> {
   const access = upstream.accessBy(trial.known);
   if (typeof access === "string") return { kind: "not_asked", problem: access };
-  const facts = { nowMs: clock.now(), nextUrl: null, etag: null, mayLinger: false };
+  const facts = { nowMs: clock.now(), nextUrl: null, etag: null, mayLongPoll: false };
   const request = buildStatusRequest(access.target, trial.job, facts);
   if (request.kind === "refused") {
     return { kind: "not_asked", problem: access.redactText(request.problem) };
   }
-  const era = await upstream.takeTurn(TURN_WAIT_MS);
-  if (era === null) return { kind: "not_asked", problem: NO_TURN };
+  const generation = await upstream.takeTurn(TURN_WAIT_MS);
+  if (generation === null) return { kind: "not_asked", problem: NO_TURN };
   const { origin } = upstream;
   let verdict: LaneVerdict = INCONCLUSIVE;
   try {
@@ -50,7 +50,7 @@ export async function tryLive(
       timeoutMs: access.requestTimeoutMs,
       responseBytesMax: Math.min(access.statusBytesMax, ANSWER_BYTES_MAX),
     };
-    const outcome = await client.send(question(access, request, limits));
+    const outcome = await client.send(pollRequest(access, request, limits));
     const asked = { method: request.method, url: shownUrl(request, access) };
     if (outcome.kind === "failed") {
       const observation = interpretFailure(outcome.failure);
@@ -69,7 +69,7 @@ export async function tryLive(
     verdict = laneVerdictOf({ interpretation: read.observation, sent }, origin);
     return { kind: "answered", asked, answer: shownAnswer(answer), trial: read };
   } finally {
-    upstream.lane.settle(verdict, era);
+    upstream.lane.settle(verdict, generation);
   }
 }
 
@@ -87,10 +87,10 @@ function shownUrl(request: UpstreamRequest, { target, redactText }: UpstreamAcce
  * from it or cut.
  */
 function redactedAnswer(
-  encoded: UpstreamAnswer,
+  encoded: UpstreamResponse,
   { redactText }: UpstreamAccess,
   bytesMax: number,
-): UpstreamAnswer {
+): UpstreamResponse {
   const undecodable = `decompressed, it is larger than ${bytesMax} bytes`;
   const decoded = decodeAnswer(encoded, bytesMax) ?? { ...encoded, undecodable };
   const { headers, body } = decoded;

@@ -16,18 +16,18 @@ import type { LiveTrial, LiveTrialOutcome } from "../providers/trial/trial.ts";
 import type { SecretBox } from "../runtime/secrets/secret-box.ts";
 import type { JobReference } from "../store/jobs/find-job.ts";
 import {
-  type Asked,
+  type PollResult,
   laneVerdictOf,
   StatusFetcher,
   type StatusFetcherOptions,
-} from "./request/send.ts";
-import { unknownStatusNews } from "./operational-news.ts";
+} from "./request/status-fetcher.ts";
+import { unknownStatusEvent } from "./operational-events.ts";
 import { cancelUpstream } from "./request/cancel.ts";
 import { EventRecorder, type EventRecorderOptions } from "./event-recorder.ts";
 import { tryLive } from "./live-trial.ts";
 import { type FetchOutcome, ResultFetcher, type ResultFetcherOptions } from "./result/fetcher.ts";
 import type { UpstreamAccess } from "./upstream/access.ts";
-import type { JobProviders, Upstream, UpstreamPorts } from "./upstream/upstream.ts";
+import type { JobProviders, Upstream, UpstreamOptions } from "./upstream/upstream.ts";
 import { WatchList } from "./watch/list.ts";
 import { clipError, wants, wantsResultFetched, type Watch } from "./watch/watch.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -64,8 +64,8 @@ export interface PollerOptions
   readonly upstreamClient: Pick<RequestClient, "send" | "connectionsPerOriginMax">;
   readonly shards: Pick<OwnedShards, "has">;
   readonly jobs: Pick<JobLoader, "load" | "canPoll">;
-  readonly trusts?: NonNullable<UpstreamPorts["trusts"]>;
-  readonly operationalEvents: Pick<OperationalEvents, "tell">;
+  readonly trusts?: NonNullable<UpstreamOptions["trusts"]>;
+  readonly operationalEvents: Pick<OperationalEvents, "publish">;
   readonly connectionStates: ConnectionStates;
 }
 
@@ -110,7 +110,7 @@ export class Poller {
       ...(options.trusts && { trusts: options.trusts }),
       onBreaker: (origin, projectId, breaker) => this.#logBreaker({ origin, projectId }, breaker),
       probe: (upstream) => void this.#probe(upstream),
-      poll: (upstream, watch, era) => void this.#poll(upstream, watch, era),
+      poll: (upstream, watch, generation) => void this.#poll(upstream, watch, generation),
       timeOut: (watch) => void this.#end(watch, timedOut(watch, this.watches.lastErrorOf(watch))),
     });
   }
@@ -162,11 +162,11 @@ export class Poller {
   }
 
   /** One pass over a job. Never rejects. */
-  async #poll(upstream: Upstream, watch: Watch, era: number): Promise<void> {
+  async #poll(upstream: Upstream, watch: Watch, generation: number): Promise<void> {
     this.#begin(watch, "polling");
     const beganAtMs = this.#runtime.clock.monotonic();
     const { origin } = upstream;
-    let asked: Asked | null = null;
+    let asked: PollResult | null = null;
     try {
       asked = await this.#pass(upstream, watch);
     } catch (error) {
@@ -176,23 +176,23 @@ export class Poller {
     const isWell = asked !== null && asked.sent !== null && isAnsweredWell(asked.interpretation);
     if (isWell) upstream.answeredWell(beganAtMs);
     if (upstream.isProbing) this.#endProbe(upstream, isWell);
-    upstream.lane.settle(laneVerdictOf(asked, origin), era);
+    upstream.lane.settle(laneVerdictOf(asked, origin), generation);
     this.#finish(watch);
   }
 
   /** Returns what the upstream said; null when it was not asked. */
-  async #pass(upstream: Upstream, watch: Watch): Promise<Asked | null> {
+  async #pass(upstream: Upstream, watch: Watch): Promise<PollResult | null> {
     const access = upstream.accessOf(watch.providerVersionId);
     if (access === null) {
       this.watches.park(upstream, watch);
       return null;
     }
-    const asked = await this.#statuses.fetch(access, watch, upstream.hasRoomToLinger);
+    const asked = await this.#statuses.fetch(access, watch, upstream.hasRoomForLongPoll);
     if (asked === null) {
       if (watch.state === "polling") this.watches.schedule(watch, this.#refusedRetryAtMs());
       return null;
     }
-    const { interpretation, lingeredMs } = asked;
+    const { interpretation, longPolledMs } = asked;
     watch.httpStatus = asked.sent?.httpStatus ?? null;
     if (interpretation.kind === "result_wanted") {
       watch.outcome = "running";
@@ -217,7 +217,7 @@ export class Poller {
       schedule: access.schedule,
       nowMs: this.#runtime.clock.now(),
       random: this.#runtime.random(),
-      lingeredMs,
+      longPolledMs,
       minIntervalMs: access.minIntervalMs,
     });
     await this.#take(access, watch, step);
@@ -374,7 +374,7 @@ export class Poller {
 
   #publishUnknownStatus({ projectId }: Upstream, watch: Watch, status: string): void {
     if (projectId === null) return;
-    this.#options.operationalEvents.tell(unknownStatusNews(projectId, watch, status));
+    this.#options.operationalEvents.publish(unknownStatusEvent(projectId, watch, status));
   }
 
   /** Logs when an outage starts and ends, as one project meets it. */

@@ -67,7 +67,7 @@ const TENANT_LABELS: ReadonlySet<string> = new Set(["connection", "project"]);
 /** Everything that /metrics shows. */
 export class Metrics {
   readonly #registry = new Registry();
-  /** Metrics with names of tenants, which strangers don't see. */
+  /** Metrics with names of tenants, which unknownFields don't see. */
   readonly #tenants = new Registry();
   readonly polls: CountBy;
   /** By the code of the failed request, or by the cause for which an answer was of no use. */

@@ -66,7 +66,7 @@ async function receive(c: Context, options: InboxRoutesOptions): Promise<Respons
   const verdict = verifyCallback(body, headers, await signingSecrets());
   const webhookId = headers["webhook-id"] ?? null;
   const delivery = verdict.verified && webhookId !== null ? inbox.countDelivery(webhookId) : 0;
-  const answered = verdict.verified ? answerTo(delivery, wanted.data) : 400;
+  const answered = verdict.verified ? interpretResponse(delivery, wanted.data) : 400;
   inbox.add({
     inbox: c.req.param("name") ?? null,
     receivedAtMs: clock.now(),
@@ -81,7 +81,7 @@ async function receive(c: Context, options: InboxRoutesOptions): Promise<Respons
   return new Response(null, { status: answered });
 }
 
-function answerTo(delivery: number, { fail, status }: Answer): number {
+function interpretResponse(delivery: number, { fail, status }: Answer): number {
   if (delivery <= fail) return 503;
   return status ?? 204;
 }

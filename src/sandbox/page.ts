@@ -40,7 +40,7 @@ const REFRESH = `setInterval(() => {
 const STYLE_ELEMENT = raw(`<style>${STYLE}</style>`);
 const REFRESH_ELEMENT = raw(`<script>${REFRESH}</script>`);
 
-/** Nothing may run or load in these pages but the one script above: they show what strangers sent. */
+/** Nothing may run or load in these pages but the one script above: they show what unknownFields sent. */
 export const PAGE_HEADERS = pageHeaders({ style: STYLE, script: REFRESH });
 
 /** Browsers ask for HTML by name; curl and programs, which take anything, get JSON. */

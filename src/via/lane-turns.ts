@@ -67,15 +67,15 @@ export class LaneTurns {
     if (share.held < partOf(upstream)) share.held += 1;
     else if (!(await this.#wait(share, waitMs))) return null;
     const leftMs = waitMs - (this.#runtime.clock.monotonic() - startedAtMs);
-    const era = await upstream.takeTurnAhead(leftMs);
-    if (era === null) {
+    const generation = await upstream.takeTurnAhead(leftMs);
+    if (generation === null) {
       this.#release(upstream, share);
       return null;
     }
     const turn = new LaneTurn((verdict) => {
       timer.cancel();
       this.#release(upstream, share);
-      upstream.lane.settle(verdict, era);
+      upstream.lane.settle(verdict, generation);
     });
     const timer = this.#runtime.clock.setTimer(HELD_MS_MAX, () => turn.giveBack());
     return turn;

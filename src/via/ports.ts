@@ -6,7 +6,7 @@ import type {
   RelayedRequest,
   RelayReader,
 } from "../outbound/exchange/relayed-exchange.ts";
-import type { KnownProvider } from "../providers/compile/known-provider.ts";
+import type { ProviderVersion } from "../providers/compile/provider-version.ts";
 import type { Upstream } from "../polling/upstream/upstream.ts";
 import type { StoredConnection } from "../store/connections/load-connections.ts";
 import type { SubmittedJob } from "../providers/submission/submission.ts";
@@ -28,7 +28,7 @@ export type ViaOutcome<T> =
 export interface ViaTarget {
   readonly projectId: string;
   readonly connection: StoredConnection;
-  readonly known: KnownProvider;
+  readonly known: ProviderVersion;
 }
 
 /** What the API lends: how keys are judged, subscriptions made and problems written. */
@@ -68,7 +68,7 @@ export interface ViaPorts {
     find(projectId: string, provider: string, name: string): StoredConnection | null;
     findFresh(projectId: string, provider: string, name: string): Promise<StoredConnection | null>;
   };
-  readonly providers: { find(projectId: string, name: string): KnownProvider | null };
+  readonly providers: { find(projectId: string, name: string): ProviderVersion | null };
   upstreamOf(connectionId: string): Upstream;
   relay(request: RelayedRequest, reader: RelayReader): RelayedExchange | null;
 }

@@ -294,7 +294,7 @@ export class ApiFixture {
         tryOrigin: note("tryOrigin"),
       },
       inspector: { inspect: async () => this.inspection },
-      handOver: {
+      commands: {
         pollNow: note("pollNow"),
         unsubscribed: note("unsubscribed"),
         redelivered: note("redelivered"),

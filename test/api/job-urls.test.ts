@@ -1,5 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { prepareWish, type WishPorts } from "../../src/api/subscriptions/subscription-wish.ts";
+import {
+  validateSubscription,
+  type ValidationContext,
+} from "../../src/api/subscriptions/validate-subscription.ts";
 import { openBox, storedConnection } from "../polling/jobs.ts";
 import { exampleProvider } from "../providers/example-provider.ts";
 import { PROJECT_ID } from "../support/rows.ts";
@@ -16,7 +19,7 @@ async function subscribe(statusUrl: string | undefined, baseUrl: string | null) 
   const connection = storedConnection({ baseUrl });
   const written = provider.definition;
   const known = { provider, written, source: "built_in", version: null } as const;
-  const ports: WishPorts = {
+  const ports: ValidationContext = {
     providers: {
       find: () => known,
       findFresh: () => Promise.resolve(known),
@@ -36,7 +39,7 @@ async function subscribe(statusUrl: string | undefined, baseUrl: string | null) 
     params: statusUrl === undefined ? {} : { status_url: statusUrl },
   };
   const text = JSON.stringify(request);
-  return prepareWish(
+  return validateSubscription(
     { projectId: PROJECT_ID, request, text, idempotencyKey: null, trace: null },
     ports,
   );

@@ -49,8 +49,8 @@ export async function openOutageScene() {
     writers,
     lookups: acceptLookups(database),
     poller: { watchAccepted: (job) => void watched.push(job.jobId) },
-    deliveryLoop: { owe: () => undefined, deliver: () => Promise.resolve() },
-    handOver: { send: () => Promise.resolve() },
+    deliveryLoop: { enqueue: () => undefined, deliver: () => Promise.resolve() },
+    commands: { send: () => Promise.resolve() },
   });
   const app = checkedApp({
     ...api.ports,
@@ -80,7 +80,7 @@ export async function openOutageScene() {
     watched,
     ask,
     /** Lets the fake clock run until the answer is there. */
-    async answerTo(pending: Promise<Response>): Promise<Answered> {
+    async interpretResponse(pending: Promise<Response>): Promise<Answered> {
       const from = clock.monotonic();
       let response: Response | null = null;
       void pending.then((came) => (response = came));

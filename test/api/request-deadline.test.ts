@@ -50,7 +50,7 @@ describe("a database that swallows everything", { timeout: 240_000 }, () => {
     const asked = await askEverything();
     for (const [name, answered] of await Promise.all(
       Object.entries(asked).map(async ([name, response]) => {
-        return [name, await scene.answerTo(response)] as const;
+        return [name, await scene.interpretResponse(response)] as const;
       }),
     )) {
       expectUnavailable(answered);
@@ -85,7 +85,9 @@ test("a database that refuses connections makes every request fail in time, and 
   await scene.monitor.start();
   const { port } = scene.proxy;
   await scene.proxy.close();
-  const first = await scene.answerTo(scene.ask("POST", "/v1/subscriptions", wish("refused")));
+  const first = await scene.interpretResponse(
+    scene.ask("POST", "/v1/subscriptions", wish("refused")),
+  );
   expectUnavailable(first);
   expect(first.tookMs).toBeLessThanOrEqual(ANSWER_MS_MAX);
   await vi.waitFor(() => expect(scene.database.health.condition).toBe("unreachable"), {
@@ -161,7 +163,7 @@ describe("a subscription whose deadline passes", { timeout: 240_000 }, () => {
   test("in a batch in flight may have been stored, which its answer says; stored, it is watched and repeatable", async () => {
     const accept = scene.ask("POST", "/v1/subscriptions", wish("in-flight"));
     await waiting(1);
-    const answered = await scene.answerTo(accept);
+    const answered = await scene.interpretResponse(accept);
     expectUnavailable(answered);
     expect(answered.body).toMatchObject({
       outcome: "unknown",
@@ -188,7 +190,9 @@ describe("a subscription whose deadline passes", { timeout: 240_000 }, () => {
     }
     const queued = scene.ask("POST", "/v1/subscriptions", wish("queued"));
     await scene.clock.advanceSettling(0);
-    const answers = await Promise.all([...inFlight, queued].map((one) => scene.answerTo(one)));
+    const answers = await Promise.all(
+      [...inFlight, queued].map((one) => scene.interpretResponse(one)),
+    );
     expect(answers.map(({ body }) => body.outcome)).toEqual(["unknown", "unknown", "none"]);
     unlock();
     await vi.waitFor(() => expect(scene.watched).toHaveLength(2), { timeout: 60_000 });
@@ -200,7 +204,7 @@ describe("a subscription whose deadline passes", { timeout: 240_000 }, () => {
     const body = { subscriptions: [...batchOf(300).subscriptions, { job_id: "no-callback" }] };
     const asked = scene.ask("POST", "/v1/subscriptions/batch", body);
     await waiting(1);
-    const answered = await scene.answerTo(asked);
+    const answered = await scene.interpretResponse(asked);
     expect(answered.status).toBe(200);
     expect(answered.tookMs).toBeLessThanOrEqual(ANSWER_MS_MAX);
     const statuses = (answered.body.results as { status: number }[]).map(({ status }) => status);

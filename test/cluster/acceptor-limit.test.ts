@@ -65,8 +65,8 @@ beforeEach(async () => {
         watched.set(PROJECT_ID, held.size);
       },
     },
-    deliveryLoop: { owe: () => undefined, deliver: () => Promise.resolve() },
-    handOver: { send: () => Promise.resolve() },
+    deliveryLoop: { enqueue: () => undefined, deliver: () => Promise.resolve() },
+    commands: { send: () => Promise.resolve() },
   });
 });
 

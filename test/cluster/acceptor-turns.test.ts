@@ -49,8 +49,8 @@ function options(): AcceptorOptions {
       findUsedKey: () => Promise.resolve(used),
     },
     poller: { watchAccepted: () => undefined },
-    deliveryLoop: { owe: () => undefined, deliver: () => Promise.resolve() },
-    handOver: { send: () => Promise.resolve() },
+    deliveryLoop: { enqueue: () => undefined, deliver: () => Promise.resolve() },
+    commands: { send: () => Promise.resolve() },
   };
 }
 

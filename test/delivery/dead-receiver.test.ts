@@ -94,7 +94,7 @@ async function startLoop(): Promise<DeliveryLoop> {
     signingKeys: { of: () => Promise.resolve([{ scheme: "v1", key: Buffer.alloc(32) }]) },
     callbackClient: client,
     writers,
-    operationalEvents: { tell: () => undefined },
+    operationalEvents: { publish: () => undefined },
   });
   await loop.start();
   closing.push(
@@ -120,7 +120,7 @@ test("a dead receiver to which 100,000 callbacks are owed costs little, and dela
     const handedOverAt = new Map<string, number>();
     for (const delivery of owed) {
       handedOverAt.set(publicId("delivery", delivery.id), performance.now());
-      loop.owe([delivery], event, 13);
+      loop.enqueue([delivery], event, 13);
       await sleep(SAMPLE_GAP_MS);
     }
     const arrivals = (await taken.first(before + SAMPLES)).slice(before);

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { LaneVerdict } from "../../src/core/job/job.ts";
 import { callbackLimits } from "../../src/delivery/delivery-settings.ts";
 import { type OriginChange, Outbox } from "../../src/delivery/outbox/outbox.ts";
-import type { OwedCallback } from "../../src/delivery/outbox/callback.ts";
+import type { PendingDelivery } from "../../src/delivery/outbox/pending-delivery.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { ORIGIN, owed } from "./owed.ts";
 import { testRuntime } from "../support/runtime.ts";
@@ -14,7 +14,7 @@ const RESERVED = 32;
 /** An outbox whose receiver fails until told otherwise, a second after each attempt begins. */
 function setUp() {
   const clock = new FakeClock();
-  const attempts: OwedCallback[] = [];
+  const attempts: PendingDelivery[] = [];
   const changes: OriginChange[] = [];
   const receiver = { verdict: FAULTY };
   const asked = { forMore: 0 };
@@ -27,7 +27,7 @@ function setUp() {
     onRoom: () => void (asked.forMore += 1),
     onOriginChange: (change) => changes.push(change),
   });
-  const admit = (count: number, origin = ORIGIN): OwedCallback[] =>
+  const admit = (count: number, origin = ORIGIN): PendingDelivery[] =>
     Array.from({ length: count }, (_, number) => {
       const callback = owed(clock.now() + number, { callbackOrigin: origin });
       outbox.admit(callback);
@@ -118,7 +118,7 @@ describe("projects that call back to one origin", () => {
   /** Two projects at one receiver; each attempt takes a second, and ends as its project is told. */
   function setUpTwo(verdicts: Readonly<Record<string, LaneVerdict>>) {
     const clock = new FakeClock();
-    const attempts: OwedCallback[] = [];
+    const attempts: PendingDelivery[] = [];
     const changes: OriginChange[] = [];
     const outbox = new Outbox(testRuntime({ clock }), {
       limitsOf: () => callbackLimits(4, null),

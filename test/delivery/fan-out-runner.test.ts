@@ -43,7 +43,7 @@ function runner(onStep: (owed: readonly OwedDelivery[]) => void = () => {}): Fan
     inlineResultBytesMax: 1_000,
     shards: new OwnedShards(ALL_SHARDS),
     deliveryLoop: {
-      owe(owed, event) {
+      enqueue(owed, event) {
         expect(event).toMatchObject({ type: "job.completed", result: '{"answer":42}' });
         steps.push(owed);
         onStep(owed);

@@ -1,11 +1,11 @@
-import type { OperationalNews } from "../../src/core/delivery/operational-event.ts";
+import type { OperationalEvent } from "../../src/core/delivery/operational-event.ts";
 import { shardsIn } from "../support/shards.ts";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { vi } from "vitest";
 import { eventMask } from "../../src/core/delivery/event.ts";
 import { callbackLimits } from "../../src/delivery/delivery-settings.ts";
 import { DeliveryLoop } from "../../src/delivery/delivery-loop.ts";
-import { HeldBackDeliveries } from "../../src/delivery/held-back-deliveries.ts";
+import { BlockedDeliveries } from "../../src/delivery/blocked-deliveries.ts";
 import type {
   OutboundRequest,
   RequestOutcome,
@@ -91,11 +91,11 @@ export class LoopHarness {
       signingKeys: { of: () => Promise.resolve([{ scheme: "v1", key: Buffer.alloc(32) }]) },
       callbackClient: { send: (request) => this.#send(request) },
       writers: { recordAttempt: (attempt) => this.#record(attempt) },
-      operationalEvents: { tell: (news) => this.#onNews(news) },
+      operationalEvents: { publish: (news) => this.#onNews(news) },
     });
   }
 
-  #onNews({ type, data }: OperationalNews): void {
+  #onNews({ type, data }: OperationalEvent): void {
     if (type === "delivery.exhausted") {
       this.exhausted.push([String(data["job_id"]), String(data["error_code"])]);
     } else {
@@ -148,7 +148,8 @@ export class LoopHarness {
   /** Hands a delivery over in memory, as whoever recorded its event does. */
   async handOver(delivery: OwedDelivery): Promise<void> {
     const [loaded] = await loadDeliveries(this.#direct, [delivery], 1000);
-    if (loaded !== undefined) this.loop.owe([loaded.delivery], loaded.event, loaded.resultBytes);
+    if (loaded !== undefined)
+      this.loop.enqueue([loaded.delivery], loaded.event, loaded.resultBytes);
   }
 
   /** Lets the next round of reading happen, and what it leads to begin. */
@@ -209,9 +210,9 @@ export class LoopHarness {
 
   #watchRounds(): { mockRestore(): void } {
     const { rounds } = this;
-    const { round } = HeldBackDeliveries.prototype;
-    return vi.spyOn(HeldBackDeliveries.prototype, "round").mockImplementation(async function (
-      this: HeldBackDeliveries,
+    const { round } = BlockedDeliveries.prototype;
+    return vi.spyOn(BlockedDeliveries.prototype, "round").mockImplementation(async function (
+      this: BlockedDeliveries,
     ) {
       await round.call(this);
       rounds.push(null);

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import type { LaneVerdict } from "../../src/core/job/job.ts";
 import { callbackLimits } from "../../src/delivery/delivery-settings.ts";
 import { Outbox } from "../../src/delivery/outbox/outbox.ts";
-import type { OwedCallback } from "../../src/delivery/outbox/callback.ts";
+import type { PendingDelivery } from "../../src/delivery/outbox/pending-delivery.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { ORIGIN, owed } from "./owed.ts";
 import { testRuntime } from "../support/runtime.ts";
@@ -32,7 +32,7 @@ test("whatever other projects owe, and however it ends, a quiet one's callbacks 
       fc.boolean(),
       (acts, isAllFailing) => {
         const clock = new FakeClock();
-        const inProgress: OwedCallback[] = [];
+        const inProgress: PendingDelivery[] = [];
         const sentAtMs: number[] = [];
         const outbox: Outbox = new Outbox(testRuntime({ clock }), {
           limitsOf: () => callbackLimits(4, null),

@@ -1,4 +1,7 @@
-import { type OwedCallback, owedCallback } from "../../src/delivery/outbox/callback.ts";
+import {
+  type PendingDelivery,
+  pendingDelivery,
+} from "../../src/delivery/outbox/pending-delivery.ts";
 import type { OwedDelivery } from "../../src/store/writes/record-events.ts";
 import { PROJECT_ID, uuids } from "../support/rows.ts";
 
@@ -8,11 +11,11 @@ export const ORIGIN = "https://receiver.test";
 export function owed(
   nowMs: number,
   changes: Partial<OwedDelivery> & { readonly result?: string } = {},
-): OwedCallback {
+): PendingDelivery {
   const { result = '{"answer":42}', ...overrides } = changes;
   const shardId = overrides.shardId ?? 7;
   const origin = overrides.callbackOrigin ?? ORIGIN;
-  return owedCallback(
+  return pendingDelivery(
     {
       wasTooLarge: false,
       resultBytes: result.length,

@@ -12,7 +12,7 @@ import type { Database } from "../../src/store/db/database.ts";
 import { findIdempotencyKey } from "../../src/store/subscriptions/find-idempotency-key.ts";
 import { QueueFullError } from "../../src/store/writes/group-commit.ts";
 import { type LiveJob, loadJobs } from "../../src/store/jobs/load-jobs.ts";
-import { postMail, takeMail } from "../../src/store/writes/mailbox.ts";
+import { postCommands, takeCommands } from "../../src/store/writes/mailbox.ts";
 import { loadDeliveries, type LoadedDelivery } from "../../src/store/deliveries/load-deliveries.ts";
 import { type EventRow, recordEvents } from "../../src/store/writes/record-events.ts";
 import type { Writers } from "../../src/store/writes/writers.ts";
@@ -78,7 +78,7 @@ function newAcceptor(): Acceptor {
     },
     poller: { watchAccepted: (job) => void watched.push(job) },
     deliveryLoop: {
-      owe: (deliveries, event, resultBytes) => {
+      enqueue: (deliveries, event, resultBytes) => {
         for (const delivery of deliveries)
           owed.push({ delivery, event, resultBytes, wasTooLarge: false });
       },
@@ -87,13 +87,13 @@ function newAcceptor(): Acceptor {
         return Promise.resolve();
       },
     },
-    handOver: {
+    commands: {
       async send(kind, subjects) {
         if (postFailure !== null) throw postFailure;
         const mail = subjects.map(({ shardId, id: subjectId }) => {
           return { shardId, id: uuids(Date.now(), shardId), kind, subjectId };
         });
-        await postMail(database, mail);
+        await postCommands(database, mail);
       },
     },
   });
@@ -116,7 +116,7 @@ async function accepted(jobId: string, overrides?: Partial<AcceptRequest>): Prom
 async function mailOf(shardId: number) {
   return vi.waitFor(
     async () => {
-      const mail = await takeMail(database, [shardId]);
+      const mail = await takeCommands(database, [shardId]);
       expect(mail).not.toEqual([]);
       return mail.map(({ kind, subjectId }) => ({ kind, subjectId }));
     },
@@ -149,7 +149,7 @@ describe("an accepted subscription", () => {
     owns = [false];
     const { shardId, jobRowId } = await accepted("job-1");
     // No waiting: what is committed with the subscription is there once it is answered.
-    expect(await takeMail(database, [shardId])).toMatchObject([
+    expect(await takeCommands(database, [shardId])).toMatchObject([
       { kind: "watch", subjectId: jobRowId },
     ]);
     expect(watched).toEqual([]);

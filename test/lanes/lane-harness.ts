@@ -40,8 +40,8 @@ export function setLane(
     {
       limits: { ...UNLIMITED, ...limits },
       gate,
-      start(item, era) {
-        eras.set(item.name, era);
+      start(item, generation) {
+        eras.set(item.name, generation);
         started.push({ name: item.name, atMs: clock.monotonic() - startedAt });
       },
       isCurrent: (item, dueAtMs) => item.dueAtMs === dueAtMs,
@@ -54,9 +54,9 @@ export function setLane(
   };
   /** Ends an item that was started. */
   const settle = (name: string, verdict: LaneVerdict): void => {
-    const era = eras.get(name);
-    if (era === undefined) throw new Error(`${name} is not under way`);
-    lane.settle(verdict, era);
+    const generation = eras.get(name);
+    if (generation === undefined) throw new Error(`${name} is not under way`);
+    lane.settle(verdict, generation);
   };
   return { clock, gate, lane, started, push, settle, names: () => started.map(({ name }) => name) };
 }

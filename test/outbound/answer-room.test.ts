@@ -1,5 +1,8 @@
 import { describe, expect, test } from "vitest";
-import type { AnswerRoom, OutboundRequest } from "../../src/outbound/exchange/request-outcome.ts";
+import type {
+  ResponseBudget,
+  OutboundRequest,
+} from "../../src/outbound/exchange/request-outcome.ts";
 import { get, openClient, serveHttp } from "./local-servers.ts";
 
 const SIZE = 1_000_000;
@@ -8,7 +11,7 @@ const SIZE = 1_000_000;
 function openRoom() {
   const entered: { request: OutboundRequest; bytes: number; proceed: () => void }[] = [];
   const arrival = Promise.withResolvers<void>();
-  const room: AnswerRoom = {
+  const room: ResponseBudget = {
     bytesFree: 1000,
     enter(request, bytes, proceed) {
       entered.push({ request, bytes, proceed });
@@ -59,7 +62,7 @@ describe("a large answer", () => {
       response.end("x".repeat(url === "/small" ? 1000 : SIZE)),
     );
     let asked = 0;
-    const room: AnswerRoom = {
+    const room: ResponseBudget = {
       bytesFree: 1000,
       enter(_request, _bytes, proceed) {
         asked += 1;

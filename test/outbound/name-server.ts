@@ -50,7 +50,7 @@ export async function serveNames(
     const question = { ...readQuestion(query), transport };
     questions.push(question);
     const given = await reply(question);
-    return given === null ? null : answerTo(query, given, transport);
+    return given === null ? null : interpretResponse(query, given, transport);
   };
   const tcp = createServer((socket) => {
     socket.on("error", () => undefined);
@@ -96,7 +96,7 @@ function readQuestion(query: Buffer): { readonly name: string; readonly type: st
   };
 }
 
-function answerTo(
+function interpretResponse(
   query: Buffer,
   { code = 0, records = [], isTruncated = false }: NonNullable<DnsReply>,
   transport: "udp" | "tcp",

@@ -36,7 +36,7 @@ export function watchLimitedUpstream(upstream: {
     ceilings: NO_CEILINGS,
     probe: () => undefined,
     pollsPerOriginMax,
-    poll(of, watch, era) {
+    poll(of, watch, generation) {
       watch.state = "polling";
       const verdict = limiter?.(clock.now() + LATENCY_MS / 2) ?? { passes: true };
       clock.setTimer(LATENCY_MS * (0.5 + random()), () => {
@@ -45,7 +45,10 @@ export function watchLimitedUpstream(upstream: {
         answers.push({ connectionId, job: watch.id, atMs, passed: verdict.passes });
         list.schedule(watch, clock.now() + 1000 * (1 + 0.1 * random()));
         const retryAfterMs = verdict.passes || !tellsWhen ? null : verdict.retryAfterMs;
-        of.lane.settle(verdict.passes ? HEALTHY : { kind: "rate_limited", retryAfterMs }, era);
+        of.lane.settle(
+          verdict.passes ? HEALTHY : { kind: "rate_limited", retryAfterMs },
+          generation,
+        );
       });
     },
     timeOut: () => undefined,

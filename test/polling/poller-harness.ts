@@ -98,7 +98,7 @@ export function startPoller(
       writers: { recordEvent: (row) => store.record(row) },
       fanOuts: { begin: () => undefined },
       endingWaits: { ended: () => undefined },
-      deliveryLoop: { owe: () => undefined },
+      deliveryLoop: { enqueue: () => undefined },
       connectionStates: {
         claimProbe: () => Promise.resolve(store.claimProbe()),
         resume() {
@@ -118,7 +118,7 @@ export function startPoller(
         },
         canPoll: () => true,
       },
-      operationalEvents: { tell: () => undefined },
+      operationalEvents: { publish: () => undefined },
     },
   );
   /** Another connection beside that of the poller. */

@@ -55,7 +55,7 @@ export async function startSocketPoller(
     },
     fanOuts: { begin: () => undefined },
     endingWaits: { ended: () => undefined },
-    deliveryLoop: { owe: () => undefined },
+    deliveryLoop: { enqueue: () => undefined },
     connectionStates: {
       pause: () => Promise.resolve(),
       claimProbe: () => Promise.resolve(false),
@@ -64,7 +64,7 @@ export async function startSocketPoller(
     shards: { has: () => true },
     jobs: { load: () => Promise.resolve([]), canPoll: () => true },
     fetched: NO_FETCHED_RESULTS,
-    operationalEvents: { tell: () => undefined },
+    operationalEvents: { publish: () => undefined },
   });
   vi.spyOn(runtime.metrics.polls, "add").mockImplementation(
     () => void setImmediate(() => passes.push(null)),

@@ -4,7 +4,7 @@ import { builtInProviders } from "../../src/providers/catalogue.ts";
 import { type PreparedTarget, prepareTarget } from "../../src/providers/request/target.ts";
 import type { Provider } from "../../src/providers/compile/provider.ts";
 
-const FACTS = { nowMs: 0, nextUrl: null, etag: null, mayLinger: false };
+const FACTS = { nowMs: 0, nextUrl: null, etag: null, mayLongPoll: false };
 
 const pulse = provider("pulse");
 const sandbox = provider("sandbox");

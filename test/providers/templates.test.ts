@@ -15,7 +15,7 @@ function targetOf(changes: Partial<ProviderDefinitionSource>): PreparedTarget {
 }
 
 function statusRequest(target: PreparedTarget, job: JobReference): UpstreamRequest {
-  const facts = { nowMs: 0, nextUrl: null, etag: null, mayLinger: false };
+  const facts = { nowMs: 0, nextUrl: null, etag: null, mayLongPoll: false };
   const building = buildStatusRequest(target, job, facts);
   if (building.kind === "refused") throw new Error(building.problem);
   return building;

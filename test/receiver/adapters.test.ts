@@ -42,7 +42,7 @@ function readRequest(over: Partial<NodeRequest>, headers: NodeRequest["headers"]
 }
 
 /** What a handler wrote. */
-async function answerTo(handle: ReturnType<typeof nodeHandler>, request: NodeRequest) {
+async function interpretResponse(handle: ReturnType<typeof nodeHandler>, request: NodeRequest) {
   const headers: Record<string, string> = {};
   const answer = { statusCode: 0, text: "" };
   await handle(request, {
@@ -93,7 +93,7 @@ describe("nodeHandler", () => {
     const { receive, events } = createScene();
     const { body, headers } = signed("job.completed");
     const request = readRequest(over(body), headers);
-    expect((await answerTo(nodeHandler(receive), request)).statusCode).toBe(204);
+    expect((await interpretResponse(nodeHandler(receive), request)).statusCode).toBe(204);
     expect(events).toMatchObject([{ rawBody: body }]);
   });
 
@@ -114,7 +114,7 @@ describe("nodeHandler", () => {
       throw new Error("Vercel parses here");
     };
     Object.defineProperty(request, "body", { get: parse });
-    expect((await answerTo(nodeHandler(receive), request)).statusCode).toBe(204);
+    expect((await interpretResponse(nodeHandler(receive), request)).statusCode).toBe(204);
     expect(events).toHaveLength(1);
   });
 
@@ -122,7 +122,7 @@ describe("nodeHandler", () => {
     const { receive, events } = createScene();
     const { body, headers } = signed("job.completed");
     const request = readRequest({ body: JSON.parse(body) }, headers);
-    const { statusCode, text } = await answerTo(nodeHandler(receive), request);
+    const { statusCode, text } = await interpretResponse(nodeHandler(receive), request);
     expect(statusCode).toBe(500);
     expect(text).toMatch(/parsed before the receiver saw it.*express\.raw/);
     expect(events).toEqual([]);

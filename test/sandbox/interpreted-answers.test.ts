@@ -31,7 +31,7 @@ function sent(building: RequestBuilding | null): UpstreamRequest {
 /** What a poll by the gateway's own provider makes of the sandbox's answer. */
 async function poll(sandbox: Sandbox, jobId: string, seenBefore = false): Promise<Interpretation> {
   const target = sandboxTarget();
-  const facts = { nowMs: sandbox.clock.now(), nextUrl: null, etag: null, mayLinger: false };
+  const facts = { nowMs: sandbox.clock.now(), nextUrl: null, etag: null, mayLongPoll: false };
   const building = buildStatusRequest(target, { jobId, params: {} }, facts);
   const { method, path, headers } = sent(building);
   const response = await sandbox.request(path.replace(/^\/sandbox/, ""), { method, headers });

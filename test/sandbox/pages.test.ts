@@ -29,7 +29,7 @@ describe("who gets what", () => {
   });
 });
 
-describe("a page that shows what strangers sent", () => {
+describe("a page that shows what unknownFields sent", () => {
   async function pageWith(post: RequestInit): Promise<{ page: string; policy: string }> {
     const sandbox = startSandbox();
     await sandbox.request("/inbox", post);

@@ -1,7 +1,7 @@
 import { ProviderDirectory } from "../../src/polling/upstream/provider-directory.ts";
 import type { JobProviders } from "../../src/polling/upstream/upstream.ts";
 import { builtInProviders, writtenBuiltIn } from "../../src/providers/catalogue.ts";
-import type { KnownProvider } from "../../src/providers/compile/known-provider.ts";
+import type { ProviderVersion } from "../../src/providers/compile/provider-version.ts";
 import type { Clock } from "../../src/runtime/clock.ts";
 import type { Database } from "../../src/store/db/database.ts";
 import { testRuntime } from "./runtime.ts";
@@ -15,7 +15,7 @@ export function builtInOnly(): JobProviders {
   };
 }
 
-function knownBuiltIns(): KnownProvider[] {
+function knownBuiltIns(): ProviderVersion[] {
   return [...builtInProviders()].map(([name, provider]) => ({
     provider,
     written: writtenBuiltIn(name),
@@ -32,7 +32,7 @@ export function providersOn(
     files = [],
     onChange = () => undefined,
   }: {
-    readonly files?: readonly KnownProvider[];
+    readonly files?: readonly ProviderVersion[];
     readonly onChange?: (projectId: string, name: string) => void;
   } = {},
 ): ProviderDirectory {

@@ -96,7 +96,7 @@ function tryNow(ports: ApiPorts): Route {
       const reports = await ports.lanes.origins(database, projectId, [origin]);
       const nowMs = ports.clock.now();
       const first = await bringForward(database, { projectId, origin, nowMs });
-      if (first !== null) await ports.handOver.redelivered([first]);
+      if (first !== null) await ports.commands.redelivered([first]);
       await ports.lanes.tryOrigin({ projectId, origin, reports });
       return jsonAnswer(202, originJson(found, reports));
     },

@@ -104,7 +104,7 @@ function again(ports: ApiPorts): Route {
           );
         case "scheduled": {
           const { delivery } = outcome;
-          await ports.handOver.redelivered([delivery]);
+          await ports.commands.redelivered([delivery]);
           const waits = await deliveryWaits(database, ports, projectId, [delivery]);
           return jsonAnswer(202, deliveryJson(delivery, waits));
         }

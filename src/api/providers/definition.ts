@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { parseDefinition } from "../../providers/definition/text.ts";
 import type { Provider } from "../../providers/compile/provider.ts";
 import { readDefinition } from "../../providers/compile/read-definition.ts";
-import { straysOf } from "../../providers/compile/hosts.ts";
+import { unexpectedHosts } from "../../providers/compile/hosts.ts";
 import type { UrlCheck } from "../../outbound/guard/url-check.ts";
 import { problemOfParts } from "../http/problem.ts";
 import type { InvalidPart, Outcome, Refusal } from "../http/problem.ts";
@@ -38,7 +38,7 @@ export function readNamedDefinition(
   const reading = readDefinition(written);
   if (!reading.ok) return refusedParts(reading.problems);
   const { provider } = reading;
-  const strays = straysOf(provider, (url) => {
+  const strays = unexpectedHosts(provider, (url) => {
     const check = judgeUrl(url);
     return check.ok ? null : check.reason;
   });

@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { DEFINITION_BYTES_MAX } from "../../providers/compile/files.ts";
-import type { KnownProvider } from "../../providers/compile/known-provider.ts";
+import type { ProviderVersion } from "../../providers/compile/provider-version.ts";
 import { definitionJsonSchema } from "../../providers/compile/read-definition.ts";
 import type { UuidSource } from "../../runtime/uuid-source.ts";
 import { deleteProvider } from "../../store/connections/delete-provider.ts";
@@ -174,7 +174,7 @@ function remove(ports: ApiPorts): Route {
   });
 }
 
-function providerAnswer(status: 200 | 201, known: KnownProvider) {
+function providerAnswer(status: 200 | 201, known: ProviderVersion) {
   return jsonAnswer(status, JSON.stringify(providerWithDefinition(known)));
 }
 
@@ -189,7 +189,7 @@ function notOwn(name: string): Refusal {
   );
 }
 
-function nameTaken({ provider: { name }, source }: KnownProvider): Refusal {
+function nameTaken({ provider: { name }, source }: ProviderVersion): Refusal {
   const whose = source === "file" ? "comes from the operator's files" : "comes with Ringback";
   return refused("provider_name_taken", `A provider named ${name} ${whose}; take another name.`);
 }

@@ -8,7 +8,7 @@ import { problemOfParts, refused } from "../http/problem.ts";
 import type { Outcome } from "../http/problem.ts";
 import { readNamedDefinition } from "./definition.ts";
 import { noSuchProvider } from "./routes.ts";
-import { failedTrialJson, type Tried, trialJson } from "./trial-view.ts";
+import { failedTrialJson, type TrialResult, trialJson } from "./trial-view.ts";
 import { providerTrialSchema, trialRequestSchema } from "./trial-schema.ts";
 import type { TrialRequest } from "./trial-schema.ts";
 import { defineRoute, WAITS_FOR_OTHERS_MS } from "../http/route.ts";
@@ -54,7 +54,7 @@ async function findTried(
   body: TrialRequest,
   bodyText: string,
   ports: ApiPorts,
-): Promise<Outcome<Tried>> {
+): Promise<Outcome<TrialResult>> {
   if (body.definition === undefined) {
     const known = await ports.providers.findFresh(projectId, name);
     return known === null ? noSuchProvider(name) : { ok: true, value: known };
@@ -71,7 +71,12 @@ async function findTried(
   return { ok: true, value: { provider: read.value.provider, source: "project", version: null } };
 }
 
-function trySample(tried: Tried, body: TrialRequest, text: string, { clock }: ApiPorts): Reply {
+function trySample(
+  tried: TrialResult,
+  body: TrialRequest,
+  text: string,
+  { clock }: ApiPorts,
+): Reply {
   const { answer, request, age_s: ageS, seen_before: seenBefore } = body;
   if (answer === undefined) throw new Error("A trial without an answer and without a job.");
   if (request === "result" && !hasResultRequest(tried.provider)) {
@@ -87,7 +92,7 @@ function trySample(tried: Tried, body: TrialRequest, text: string, { clock }: Ap
 async function tryJob(
   wanted: {
     readonly projectId: string;
-    readonly tried: Tried;
+    readonly tried: TrialResult;
     readonly body: TrialRequest;
     readonly jobId: string;
   },

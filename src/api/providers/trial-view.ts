@@ -1,4 +1,4 @@
-import type { KnownProvider } from "../../providers/compile/known-provider.ts";
+import type { ProviderVersion } from "../../providers/compile/provider-version.ts";
 import {
   type LiveTrialOutcome,
   shownObservation,
@@ -6,11 +6,11 @@ import {
 } from "../../providers/trial/trial.ts";
 
 /** The definition that is tried. */
-export type Tried = Pick<KnownProvider, "provider" | "source" | "version">;
+export type TrialResult = Pick<ProviderVersion, "provider" | "source" | "version">;
 
 /** @param live of a job that was asked about; null for a sample */
 export function trialJson(
-  tried: Tried,
+  tried: TrialResult,
   { consequence, observation, ...steps }: Trial,
   live: Extract<LiveTrialOutcome, { kind: "answered" }> | null,
 ): string {
@@ -25,14 +25,14 @@ export function trialJson(
 }
 
 export function failedTrialJson(
-  tried: Tried,
+  tried: TrialResult,
   { asked, reason, consequence }: Extract<LiveTrialOutcome, { kind: "not_answered" }>,
 ): string {
   const nothing = { answer: null, failure: reason, steps: null };
   return JSON.stringify({ ...heading(tried), asked, ...nothing, consequence });
 }
 
-function heading({ provider, version }: Tried): object {
+function heading({ provider, version }: TrialResult): object {
   return {
     object: "provider_trial",
     provider: provider.name,

@@ -1,8 +1,8 @@
-import type { KnownProvider } from "../../providers/compile/known-provider.ts";
+import type { ProviderVersion } from "../../providers/compile/provider-version.ts";
 import { isoTime } from "../http/iso-time.ts";
 
 /** A provider as its list shows it. */
-export function providerView({ provider: of, source, version }: KnownProvider): object {
+export function providerView({ provider: of, source, version }: ProviderVersion): object {
   return {
     object: "provider",
     name: of.name,
@@ -26,6 +26,6 @@ export function providerView({ provider: of, source, version }: KnownProvider): 
 }
 
 /** The same with its definition, to be read, copied and changed. */
-export function providerWithDefinition(known: KnownProvider): object {
+export function providerWithDefinition(known: ProviderVersion): object {
   return { ...providerView(known), definition: known.written };
 }

@@ -11,9 +11,9 @@ export function paramFaults(provider: Provider, params: Params): InvalidPart[] {
     pointer: jsonPointer(["params", name]),
     detail: `The provider ${provider.name} needs this param; it must not be empty.`,
   }));
-  const strangers = Object.keys(params).filter((name) => !provider.paramNames.includes(name));
+  const unknownFields = Object.keys(params).filter((name) => !provider.paramNames.includes(name));
   const known = provider.paramNames.join(", ") || "none";
-  const unknown = strangers.map((name) => ({
+  const unknown = unknownFields.map((name) => ({
     pointer: jsonPointer(["params", name]),
     detail: `The provider ${provider.name} does not know this param; it knows: ${known}.`,
   }));

@@ -196,7 +196,7 @@ function remove(ports: ApiPorts): Route {
       if (deleted === null) return notFound("subscription", publicId("subscription", id));
       const { jobEnded, ...job } = deleted;
       const cancelJob = query.cancel_job && !jobEnded;
-      await ports.handOver.unsubscribed({ ...job, subscriptionId: id, cancelJob });
+      await ports.commands.unsubscribed({ ...job, subscriptionId: id, cancelJob });
       return NO_CONTENT;
     },
   });
@@ -225,7 +225,7 @@ function poll(ports: ApiPorts): Route {
             `The subscription is ${found.status}; make a new one.`,
           );
         }
-        await ports.handOver.pollNow(found.shardId, found.jobRowId);
+        await ports.commands.pollNow(found.shardId, found.jobRowId);
       }
       const waits = await jobWaits(database, ports, [waitingJob(found)]);
       return jsonAnswer(202, subscriptionJson(found, ports, waits));

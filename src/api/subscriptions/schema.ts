@@ -146,7 +146,7 @@ export const subscriptionRequestSchema = z
   })
   .openapi("SubscriptionRequest");
 
-export type SubscriptionRequest = z.output<typeof subscriptionRequestSchema>;
+export type SubscriptionBody = z.output<typeof subscriptionRequestSchema>;
 
 function byteLength(value: unknown): number {
   return typeof value === "string" ? Buffer.byteLength(value) : 0;

@@ -10,8 +10,8 @@ import type { ApiPorts } from "../context.ts";
 import { refused } from "../http/problem.ts";
 import type { Outcome } from "../http/problem.ts";
 import type { RequestScope } from "../http/route.ts";
-import { prepareWish } from "./subscription-wish.ts";
-import type { Wish, WishPorts } from "./subscription-wish.ts";
+import { validateSubscription } from "./validate-subscription.ts";
+import type { SubscriptionRequest, ValidationContext } from "./validate-subscription.ts";
 import { overloaded } from "../http/unexpected-error.ts";
 
 /** What a wish may be refused for, beyond its shape. */
@@ -32,15 +32,15 @@ export interface Subscribed {
   readonly warnings: readonly Warning[];
 }
 
-export type SubscribePorts = WishPorts & Pick<ApiPorts, "acceptor">;
+export type SubscribePorts = ValidationContext & Pick<ApiPorts, "acceptor">;
 
 /** From a wish to a committed subscription, or to the reason why not. */
 export async function subscribe(
-  wish: Wish,
+  wish: SubscriptionRequest,
   ports: SubscribePorts,
   { deadline, database }: RequestScope,
 ): Promise<Outcome<Subscribed>> {
-  const prepared = await beforeStoring(deadline.race(prepareWish(wish, ports)));
+  const prepared = await beforeStoring(deadline.race(validateSubscription(wish, ports)));
   if (!prepared.ok) return prepared;
   const { request, warnings } = prepared.value;
   const outcome = await ports.acceptor.accept(request, deadline);

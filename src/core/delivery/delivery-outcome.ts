@@ -6,7 +6,7 @@ import {
   type RequestFailure,
   isUnsent,
 } from "../request-failure.ts";
-import { heldBackMsMax, retryDelayMs } from "./retry-schedule.ts";
+import { blockedMsMax, retryDelayMs } from "./retry-schedule.ts";
 
 /**
  * Every reason for which an attempt did not deliver: how the request failed, or what the receiver
@@ -134,7 +134,7 @@ export function isStillUnsent(
   },
 ): boolean {
   const wasUnsent = exchange.kind === "failed" && isUnsent(exchange.failure.code);
-  return wasUnsent && unsentMs <= heldBackMsMax(retryScheduleMs, failedAttempts);
+  return wasUnsent && unsentMs <= blockedMsMax(retryScheduleMs, failedAttempts);
 }
 
 /**

@@ -11,7 +11,7 @@ export const OPERATIONAL_EVENT_TYPES = [
 export type OperationalEventType = (typeof OPERATIONAL_EVENT_TYPES)[number];
 
 /** Something happened that a project may want to know of. */
-export interface OperationalNews {
+export interface OperationalEvent {
   readonly projectId: string;
   /**
    * What it is about. News of one subject is told once a minute at most: what came last, and how

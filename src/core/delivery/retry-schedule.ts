@@ -21,16 +21,16 @@ export function retryScheduleMs(waitsS: readonly number[]): number[] {
 }
 
 /** The least that a delivery is held back for: long enough for its origin to be tried once more. */
-export const HELD_BACK_MS_MIN = 60_000;
+export const BLOCKED_MS_MIN = 60_000;
 
 /**
  * How long a delivery that is due may be held back because its origin fails: until the time at which
  * its schedule would have been used up, had every attempt been made.
  * @param failedAttempts attempts made since the schedule began
  */
-export function heldBackMsMax(scheduleMs: readonly number[], failedAttempts: number): number {
+export function blockedMsMax(scheduleMs: readonly number[], failedAttempts: number): number {
   const leftMs = scheduleMs.slice(failedAttempts).reduce((sum, waitMs) => sum + waitMs, 0);
-  return Math.max(HELD_BACK_MS_MIN, leftMs * (1 + JITTER));
+  return Math.max(BLOCKED_MS_MIN, leftMs * (1 + JITTER));
 }
 
 /**

@@ -105,7 +105,7 @@ interface PollInput {
   readonly nowMs: number;
   readonly random: number;
   /** How much of the schedule's wait has passed while the upstream held its answer back. */
-  readonly lingeredMs?: number;
+  readonly longPolledMs?: number;
   /** No wait is shorter, whatever has passed. */
   readonly minIntervalMs?: number;
 }
@@ -259,12 +259,12 @@ function end(
 }
 
 function dueAtMs(input: PollInput, askedMs: number): number {
-  const { schedule, nowMs, random, lingeredMs = 0, minIntervalMs = 0 } = input;
+  const { schedule, nowMs, random, longPolledMs = 0, minIntervalMs = 0 } = input;
   const ageMs = nowMs - input.facts.acceptedAtMs;
   // No wait outlasts the job: an upstream that asks for more is asked once more at its deadline.
   const remainingMs = Math.max(0, input.facts.deadlineAtMs - nowMs);
   const floorMs = Math.max(Math.min(askedMs, remainingMs), minIntervalMs);
-  return nowMs + nextPollDelayMs({ schedule, ageMs, floorMs, random, lingeredMs });
+  return nowMs + nextPollDelayMs({ schedule, ageMs, floorMs, random, longPolledMs });
 }
 
 function failureBackoffMs(failuresInRow: number): number {

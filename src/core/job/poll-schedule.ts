@@ -66,9 +66,9 @@ export function nextPollDelayMs(options: {
   readonly ageMs: number;
   readonly floorMs: number;
   readonly random: number;
-  readonly lingeredMs?: number;
+  readonly longPolledMs?: number;
 }): number {
-  const waitMs = pollIntervalMs(options.schedule, options.ageMs) - (options.lingeredMs ?? 0);
+  const waitMs = pollIntervalMs(options.schedule, options.ageMs) - (options.longPolledMs ?? 0);
   const base = Math.max(waitMs, options.floorMs);
   return clampMs(base * (1 + JITTER * options.random));
 }

@@ -22,14 +22,14 @@ import { type SecretBox, SecretBoxError } from "../../runtime/secrets/secret-box
 import type { Writers } from "../../store/writes/writers.ts";
 import type { OwedDelivery } from "../../store/writes/record-events.ts";
 import { attemptRow, type MadeAttempt } from "./attempt-record.ts";
-import { exhaustedNews, logExhausted } from "../operational/delivery-news.ts";
+import { exhaustedEvent, logExhausted } from "../operational/delivery-events.ts";
 import type { OperationalEvents } from "../operational/operational-events.ts";
 import {
   type ProjectDeliverySettings,
   scheduleOfDelivery,
   signaturesOfDelivery,
 } from "../delivery-settings.ts";
-import type { OwedCallback } from "../outbox/callback.ts";
+import type { PendingDelivery } from "../outbox/pending-delivery.ts";
 import type { AttemptFailure } from "../outbox/origin-queue.ts";
 import { keysWithOwnSecret, NO_SECRET } from "./read-keys.ts";
 import type { SigningKey } from "./sign.ts";
@@ -49,7 +49,7 @@ export interface DelivererOptions {
   readonly signingKeys: Pick<SigningKeys, "of">;
   readonly callbackClient: Pick<RequestClient, "send">;
   readonly writers: Pick<Writers, "recordAttempt">;
-  readonly operationalEvents: Pick<OperationalEvents, "tell">;
+  readonly operationalEvents: Pick<OperationalEvents, "publish">;
 }
 
 /** What opening the secrets of a callback takes. */
@@ -81,7 +81,7 @@ const OVER = { kind: "over" } as const;
 export async function attemptDelivery(
   runtime: Runtime,
   options: DelivererOptions,
-  callback: OwedCallback,
+  callback: PendingDelivery,
   onTaken: (verdict: LaneVerdict) => void,
 ): Promise<AttemptResult> {
   const startedAtMs = runtime.clock.now();
@@ -122,9 +122,9 @@ export async function attemptDelivery(
   const failure = { code: step.errorCode, message, atMs: nowMs };
   if (step.status === "exhausted") {
     const { type: eventType, jobId } = callback.event;
-    const news = exhaustedNews({ ...delivery, eventType, jobId }, step.errorCode);
-    logExhausted(runtime.log, news);
-    options.operationalEvents.tell(news);
+    const event = exhaustedEvent({ ...delivery, eventType, jobId }, step.errorCode);
+    logExhausted(runtime.log, event);
+    options.operationalEvents.publish(event);
   }
   if (step.status === "gone") return { next: { kind: "gone" }, verdict, failure };
   if (step.status !== "pending") return { next: OVER, verdict, failure };
@@ -140,7 +140,7 @@ function failedWith(exchange: AttemptExchange, atMs: number): Pick<AttemptResult
 function isLeftUnsent(
   runtime: Runtime,
   options: DelivererOptions,
-  callback: OwedCallback,
+  callback: PendingDelivery,
   exchange: AttemptExchange,
   nowMs: number,
 ): boolean {
@@ -161,7 +161,7 @@ function isLeftUnsent(
 async function exchangeWithReceiver(
   runtime: Runtime,
   options: DelivererOptions,
-  callback: OwedCallback,
+  callback: PendingDelivery,
   startedAtMs: number,
 ): Promise<MadeAttempt> {
   const secrets = await openSecrets(options, callback);
@@ -198,7 +198,7 @@ function isTooLarge(exchange: AttemptExchange): boolean {
 /** What a person needs to mend it, where the status alone does not say. */
 function noteOf(
   { status, headers }: AnsweredRequest,
-  { event, resultUrlOnly }: OwedCallback,
+  { event, resultUrlOnly }: PendingDelivery,
   body: OutboundRequest["body"],
   redact: EchoRedactor,
 ): string | null {
@@ -221,7 +221,7 @@ interface Secrets {
 /** A database that is away rejects; a secret that can't be read, or is not there, is told. */
 export async function openSecrets(
   options: SecretOptions,
-  { delivery }: OwedCallback,
+  { delivery }: PendingDelivery,
 ): Promise<Secrets | Extract<AttemptExchange, { kind: "not_sent" }>> {
   const { secretBox } = options;
   try {
@@ -258,7 +258,7 @@ const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
 
 function signedRequest(
   options: DelivererOptions,
-  callback: OwedCallback,
+  callback: PendingDelivery,
   { keys, headers }: Secrets,
   nowMs: number,
 ): OutboundRequest {
@@ -280,14 +280,14 @@ function signedRequest(
 export function traceOf({
   delivery,
   attemptCount,
-}: OwedCallback): Readonly<Record<string, string>> {
+}: PendingDelivery): Readonly<Record<string, string>> {
   const { trace, subscriptionId, id: deliveryId } = delivery;
   return traceHeaders(trace, { subscriptionId, deliveryId }, attemptCount + 1);
 }
 
 export function bodyOf(
   options: Pick<DelivererOptions, "resultLinks">,
-  callback: OwedCallback,
+  callback: PendingDelivery,
   nowMs: number,
 ): string {
   const { delivery, event, resultUrlOnly } = callback;

@@ -1,7 +1,7 @@
 import { publicId } from "../../core/ids/ids.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import type { LoadedDelivery } from "../../store/deliveries/load-deliveries.ts";
-import { owedCallback } from "../outbox/callback.ts";
+import { pendingDelivery } from "../outbox/pending-delivery.ts";
 import {
   bodyOf,
   type DelivererOptions,
@@ -37,7 +37,7 @@ export async function signedMessage(
   loaded: LoadedDelivery,
 ): Promise<SignedMessage> {
   const nowMs = clock.now();
-  const callback = owedCallback(loaded, options.inlineResultBytesMax);
+  const callback = pendingDelivery(loaded, options.inlineResultBytesMax);
   const secrets = await openSecrets(options, callback);
   const webhookId = publicId("delivery", loaded.delivery.id);
   const isSigned = !("reason" in secrets);

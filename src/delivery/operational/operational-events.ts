@@ -1,7 +1,7 @@
 import type { OwnedShards } from "../../runtime/owned-shards.ts";
 import {
   operationalEventBody,
-  type OperationalNews,
+  type OperationalEvent,
   operationalRetryMs,
 } from "../../core/delivery/operational-event.ts";
 import { isSuccess } from "../../core/delivery/delivery-outcome.ts";
@@ -17,7 +17,7 @@ import {
   type OperationalEventRow,
   settleOperationalEvent,
 } from "../../store/events/operational-events.ts";
-import { type Gathered, GatheredNews, keyOf } from "./gathered-news.ts";
+import { type Gathered, GatheredEvents, keyOf } from "./gathered-events.ts";
 import { readKeys } from "../attempt/read-keys.ts";
 import type { SigningKeys } from "../attempt/signing-keys.ts";
 import type { ProjectDeliverySettings } from "../delivery-settings.ts";
@@ -27,7 +27,7 @@ import type { Runtime } from "../../runtime/runtime.ts";
 const ROUND_INTERVAL_MS = 1_000;
 const RESPONSE_BYTES_MAX = 1024;
 
-export interface OperationalEventsPorts {
+export interface OperationalEventsOptions {
   readonly database: Database;
   readonly userAgent: string;
   readonly callbackTimeoutMs: number;
@@ -42,23 +42,23 @@ export interface OperationalEventsPorts {
  * most once a minute for each, in one row a subject, whichever nodes it comes from; the owner of
  * the row's shard sends what is due, a few of each project at a time, so that a receiver which
  * does not answer is waited for by its own project only. What it is about is in the database in any
- * case: a node that dies takes at most a second of untold news with it.
+ * case: a node that dies takes at most a second of unpublished events with it.
  */
 export class OperationalEvents extends Repeater {
   readonly #runtime: Runtime;
-  readonly #ports: OperationalEventsPorts;
-  readonly #gathered = new GatheredNews();
+  readonly #options: OperationalEventsOptions;
+  readonly #gathered = new GatheredEvents();
   /** By project, what is being sent. */
   readonly #sending = new Map<string, Promise<void>>();
 
-  constructor(runtime: Runtime, ports: OperationalEventsPorts) {
+  constructor(runtime: Runtime, options: OperationalEventsOptions) {
     super(runtime, {
       name: "tell operational events",
       intervalMs: ROUND_INTERVAL_MS,
       task: () => this.round(),
     });
     this.#runtime = runtime;
-    this.#ports = ports;
+    this.#options = options;
   }
 
   /** Notes down what is left; whoever takes over sends it. */
@@ -69,28 +69,28 @@ export class OperationalEvents extends Repeater {
   }
 
   /** Costs next to nothing for a project that does not want to know. */
-  tell(news: OperationalNews): void {
-    if (this.#ports.settings.operationsUrlOf(news.projectId) === null) return;
-    this.#gathered.add(news, this.#runtime.clock.now());
+  publish(event: OperationalEvent): void {
+    if (this.#options.settings.operationsUrlOf(event.projectId) === null) return;
+    this.#gathered.add(event, this.#runtime.clock.now());
   }
 
   /** The same for what every node sees: the one that will send it tells. */
-  tellOnce(news: OperationalNews | null): void {
-    if (news === null || !this.#ports.shards.has(shardOfText(keyOf(news)))) return;
-    this.tell(news);
+  publishOnce(event: OperationalEvent | null): void {
+    if (event === null || !this.#options.shards.has(shardOfText(keyOf(event)))) return;
+    this.publish(event);
   }
 
   /** Notes down what was gathered and begins to send what is due. */
   async round(): Promise<void> {
     const { clock } = this.#runtime;
-    const { database, shards } = this.#ports;
+    const { database, shards } = this.#options;
     await this.#note(clock.monotonic());
     const shardIds = shards.list;
     if (shardIds.length === 0) return;
     const due = await findDueOperationalEvents(database, {
       shardIds,
       dueByMs: clock.now(),
-      butOf: [...this.#sending.keys()],
+      except: [...this.#sending.keys()],
     });
     for (const [projectId, events] of Map.groupBy(due, (event) => event.projectId)) {
       const sent = Promise.all(events.map((event) => this.#send(event)));
@@ -109,22 +109,22 @@ export class OperationalEvents extends Repeater {
     if (taken.length === 0) return;
     try {
       const rows = taken.map((gathered) => this.#rowOf(gathered));
-      await noteOperationalEvents(this.#ports.database, rows);
+      await noteOperationalEvents(this.#options.database, rows);
     } catch (error) {
       this.#gathered.putBack(taken);
       throw error;
     }
   }
 
-  #rowOf({ news, occurrences, occurredAtMs }: Gathered): OperationalEventRow {
-    const shardId = shardOfText(keyOf(news));
+  #rowOf({ event, occurrences, occurredAtMs }: Gathered): OperationalEventRow {
+    const shardId = shardOfText(keyOf(event));
     return {
       shardId,
-      projectId: news.projectId,
-      subject: news.subject,
+      projectId: event.projectId,
+      subject: event.subject,
       id: this.#runtime.uuids(occurredAtMs, shardId),
-      type: news.type,
-      data: JSON.stringify(news.data),
+      type: event.type,
+      data: JSON.stringify(event.data),
       occurrences,
       occurredAtMs,
     };
@@ -133,7 +133,7 @@ export class OperationalEvents extends Repeater {
   /** Never rejects: what could not be recorded is still due. */
   async #send(event: DueOperationalEvent): Promise<void> {
     try {
-      const url = this.#ports.settings.operationsUrlOf(event.projectId);
+      const url = this.#options.settings.operationsUrlOf(event.projectId);
       if (url === null) await this.#settle(event, { kind: "unwanted" });
       else await this.#settle(event, await this.#post(event, url));
     } catch (error) {
@@ -144,7 +144,7 @@ export class OperationalEvents extends Repeater {
   async #settle(event: DueOperationalEvent, outcome: Outcome): Promise<void> {
     if (outcome.kind === "cut_off") return;
     const { clock, log } = this.#runtime;
-    const { database } = this.#ports;
+    const { database } = this.#options;
     const { type, projectId, attemptCount } = event;
     const nowMs = clock.now();
     const waitMs =
@@ -166,7 +166,7 @@ export class OperationalEvents extends Repeater {
 
   async #post(event: DueOperationalEvent, url: string): Promise<Outcome> {
     const { clock, log } = this.#runtime;
-    const { callbackClient, callbackTimeoutMs, settings, signingKeys, userAgent } = this.#ports;
+    const { callbackClient, callbackTimeoutMs, settings, signingKeys, userAgent } = this.#options;
     const { projectId } = event;
     const keys = await readKeys(() => signingKeys.of(projectId, settings.of(projectId).signatures));
     if ("code" in keys) {

@@ -4,7 +4,7 @@ import type { LaneLimits } from "../../lanes/lane-options.ts";
 import type { OriginGate } from "../../lanes/origin-gate.ts";
 import { type Clock, toMonotonic } from "../../runtime/clock.ts";
 import type { DuePosition } from "../../store/deliveries/find-due-deliveries.ts";
-import type { OwedCallback } from "./callback.ts";
+import type { PendingDelivery } from "./pending-delivery.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 
 /** Why an attempt did not deliver. */
@@ -21,14 +21,14 @@ export interface OriginQueueOptions {
   readonly limits: LaneLimits;
   /** The project's way to the origin. */
   readonly gate: OriginGate;
-  start(callback: OwedCallback): void;
+  start(callback: PendingDelivery): void;
 }
 
 /** What waits for one origin on behalf of one project. */
 export class OriginQueue {
   readonly projectId: string;
   readonly origin: string;
-  readonly lane: Lane<OwedCallback>;
+  readonly lane: Lane<PendingDelivery>;
   /** Callbacks in memory, those being sent included. */
   held = 0;
   /** Why the latest failed attempt failed. */
@@ -45,11 +45,11 @@ export class OriginQueue {
     this.origin = origin;
     this.#gate = gate;
     this.#clock = clock;
-    this.lane = new Lane<OwedCallback>(runtime, {
+    this.lane = new Lane<PendingDelivery>(runtime, {
       limits,
       gate,
-      start: (callback, era) => {
-        callback.era = era;
+      start: (callback, generation) => {
+        callback.generation = generation;
         options.start(callback);
       },
       isCurrent: (callback, startAtMs) =>
@@ -58,7 +58,7 @@ export class OriginQueue {
   }
 
   /** Queues a callback for when it is due. */
-  push(callback: OwedCallback): void {
+  push(callback: PendingDelivery): void {
     callback.startAtMs = toMonotonic(this.#clock, callback.dueAtMs);
     this.lane.push(callback, callback.startAtMs);
   }
@@ -69,8 +69,8 @@ export class OriginQueue {
   }
 
   /** Whether a new queue would do as well: nothing was learned that is worth remembering. */
-  get isAtRest(): boolean {
-    return !this.hasBacklog && this.lane.isAtRest && this.#gate.isIdle;
+  get isIdle(): boolean {
+    return !this.hasBacklog && this.lane.isIdle && this.#gate.isIdle;
   }
 
   /** Whether more waits in the database, which goes before what comes now. */

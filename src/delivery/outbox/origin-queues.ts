@@ -2,7 +2,7 @@ import type { BreakerLimits } from "../../core/pace/breaker.ts";
 import type { LaneLimits } from "../../lanes/lane-options.ts";
 import { Origin } from "../../lanes/origin.ts";
 import { OriginQueue } from "./origin-queue.ts";
-import type { OwedCallback } from "./callback.ts";
+import type { PendingDelivery } from "./pending-delivery.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 
 /**
@@ -22,7 +22,7 @@ export interface OriginQueuesOptions {
   readonly breaker?: BreakerLimits;
   /** Of a project's lane to each origin. */
   limitsOf(projectId: string): LaneLimits;
-  start(callback: OwedCallback): void;
+  start(callback: PendingDelivery): void;
   /** The origin of this queue begins to fail, or answers again. */
   onChange(queue: OriginQueue): void;
 }
@@ -84,7 +84,7 @@ export class OriginQueues {
   /** Forgets it if there is nothing to remember. */
   tidy(queue: OriginQueue): void {
     if (queue.held > 0) return;
-    if (queue.isAtRest) return this.#remove(queue);
+    if (queue.isIdle) return this.#remove(queue);
     this.#idle.add(queue);
     const [oldest] = this.#idle;
     // What it had in the database is found again by whoever looks at all that is due.

@@ -5,7 +5,7 @@ import { type DuePosition, positionBefore } from "../../store/deliveries/find-du
 import type { HeldState } from "../../core/waiting/delivery-wait.ts";
 import type { AttemptFailure, OriginQueue } from "./origin-queue.ts";
 import { OriginQueues } from "./origin-queues.ts";
-import { heldBytes, type OwedCallback } from "./callback.ts";
+import { heldBytes, type PendingDelivery } from "./pending-delivery.ts";
 import { OutboxSpace } from "./outbox-space.ts";
 import { SubscriptionOrder } from "./subscription-order.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
@@ -25,17 +25,17 @@ export interface OriginChange {
 }
 
 interface Held {
-  readonly callback: OwedCallback;
+  readonly callback: PendingDelivery;
   readonly queue: OriginQueue;
 }
 
-export interface OutboxPorts {
+export interface OutboxOptions {
   /** When an origin counts as failing, if not as usual. */
   readonly breaker?: BreakerLimits;
   /** Of a project's lane to each origin. */
   limitsOf(projectId: string): LaneLimits;
   /** A callback's turn has come; ends with `finish` or `retry`. */
-  send(callback: OwedCallback): void;
+  send(callback: PendingDelivery): void;
   /** Something that was refused may be let in now. */
   onRoom(): void;
   /** An origin begins to fail, or answers again. */
@@ -48,18 +48,18 @@ export interface OutboxPorts {
  * stays in the database, and is loaded when there is room again.
  */
 export class Outbox {
-  readonly #ports: OutboxPorts;
+  readonly #options: OutboxOptions;
   readonly #held = new Map<string, Held>();
   readonly #queues: OriginQueues;
   readonly #order = new SubscriptionOrder();
   readonly #space = new OutboxSpace();
   #closed = false;
 
-  constructor(runtime: Runtime, ports: OutboxPorts) {
-    this.#ports = ports;
+  constructor(runtime: Runtime, options: OutboxOptions) {
+    this.#options = options;
     this.#queues = new OriginQueues(runtime, {
-      ...ports,
-      limitsOf: (projectId) => ports.limitsOf(projectId),
+      ...options,
+      limitsOf: (projectId) => options.limitsOf(projectId),
       start: (callback) => this.#start(callback),
       onChange: (queue) => this.#onChange(queue),
     });
@@ -126,7 +126,7 @@ export class Outbox {
   }
 
   /** An attempt at the callback's origin failed. */
-  noteFailure({ delivery: { id } }: OwedCallback, failure: AttemptFailure): void {
+  noteFailure({ delivery: { id } }: PendingDelivery, failure: AttemptFailure): void {
     const held = this.#held.get(id);
     if (held !== undefined) held.queue.failure = failure;
   }
@@ -165,7 +165,7 @@ export class Outbox {
   }
 
   /** Queues what came to be owed just now; false when it has to wait in the database. */
-  offer(callback: OwedCallback): boolean {
+  offer(callback: PendingDelivery): boolean {
     const { projectId, callbackOrigin } = callback.delivery;
     const isBehind = this.#queues.find(projectId, callbackOrigin)?.hasBacklog === true;
     if (!isBehind) return this.admit(callback);
@@ -174,7 +174,7 @@ export class Outbox {
   }
 
   /** Queues what was read from the database; false when there is no room, which is remembered. */
-  admit(callback: OwedCallback): boolean {
+  admit(callback: PendingDelivery): boolean {
     const { id, projectId, callbackOrigin } = callback.delivery;
     if (this.#closed || this.isFull) return false;
     if (this.holds(id)) return true;
@@ -192,20 +192,20 @@ export class Outbox {
   }
 
   /** Its lane goes on with others; what is left of the attempt ends with `finish` or `retry`. */
-  leaveLane(callback: OwedCallback, verdict: LaneVerdict): void {
+  leaveLane(callback: PendingDelivery, verdict: LaneVerdict): void {
     callback.isInLane = false;
-    this.#held.get(callback.delivery.id)?.queue.lane.settle(verdict, callback.era);
+    this.#held.get(callback.delivery.id)?.queue.lane.settle(verdict, callback.generation);
   }
 
   /** The attempt is over and its callback needs no more of them for now. */
-  finish(callback: OwedCallback, verdict: LaneVerdict): void {
+  finish(callback: PendingDelivery, verdict: LaneVerdict): void {
     this.#settle(callback, verdict);
     this.#letNextGo(callback);
     this.#forget(callback);
   }
 
   /** The attempt is over; the next one is near enough to stay in memory. */
-  retry(callback: OwedCallback, dueAtMs: number, verdict: LaneVerdict): void {
+  retry(callback: PendingDelivery, dueAtMs: number, verdict: LaneVerdict): void {
     const queue = this.#settle(callback, verdict);
     // A later event of its subscription came meanwhile, and makes this one out of date.
     const isOutOfDate = this.#letNextGo(callback);
@@ -249,15 +249,15 @@ export class Outbox {
     for (const queue of this.#queues.all()) queue.lane.close();
   }
 
-  #start(callback: OwedCallback): void {
+  #start(callback: PendingDelivery): void {
     callback.state = "sending";
     callback.isInLane = true;
     if (callback.delivery.wantsMovements) this.#order.started(callback);
-    this.#ports.send(callback);
+    this.#options.send(callback);
   }
 
   /** Forgets what is out of date now: an older one, or this one if a newer is here already. */
-  #enterInOrder(callback: OwedCallback): void {
+  #enterInOrder(callback: PendingDelivery): void {
     const { verdict, dropped } = this.#order.enter(callback);
     if (dropped !== null) this.#forget(dropped);
     if (verdict === "wait") callback.state = "held_back";
@@ -265,7 +265,7 @@ export class Outbox {
   }
 
   /** Whether one waited for this attempt to be over. */
-  #letNextGo(callback: OwedCallback): boolean {
+  #letNextGo(callback: PendingDelivery): boolean {
     if (!callback.delivery.wantsMovements) return false;
     const next = this.#order.settled(callback);
     if (next === null || next.state !== "held_back") return false;
@@ -274,7 +274,7 @@ export class Outbox {
     return true;
   }
 
-  #settle(callback: OwedCallback, verdict: LaneVerdict): OriginQueue | null {
+  #settle(callback: PendingDelivery, verdict: LaneVerdict): OriginQueue | null {
     const queue = this.#held.get(callback.delivery.id)?.queue ?? null;
     if (queue !== null && callback.isInLane) this.leaveLane(callback, verdict);
     return queue;
@@ -283,8 +283,8 @@ export class Outbox {
   #onChange(queue: OriginQueue): void {
     const { projectId, origin, isFailing } = queue;
     if (isFailing) this.#shed(queue);
-    this.#ports.onOriginChange({ projectId, origin, isFailing });
-    if (!isFailing && queue.hasBacklog) this.#ports.onRoom();
+    this.#options.onOriginChange({ projectId, origin, isFailing });
+    if (!isFailing && queue.hasBacklog) this.#options.onRoom();
   }
 
   /** Makes room for others: of a failing origin only what may be tried soon stays in memory. */
@@ -305,7 +305,7 @@ export class Outbox {
     }
   }
 
-  #drop(isMeant: (callback: OwedCallback) => boolean): void {
+  #drop(isMeant: (callback: PendingDelivery) => boolean): void {
     for (const { callback } of this.#held.values()) {
       if (!isMeant(callback)) continue;
       if (isWaiting(callback)) this.#forget(callback);
@@ -313,7 +313,7 @@ export class Outbox {
     }
   }
 
-  #forget(callback: OwedCallback): void {
+  #forget(callback: PendingDelivery): void {
     const held = this.#held.get(callback.delivery.id);
     callback.state = "dropped";
     if (held?.callback !== callback) return;
@@ -322,7 +322,7 @@ export class Outbox {
     if (callback.delivery.wantsMovements) this.#order.left(callback);
     const { queue } = held;
     this.#queues.release(queue);
-    if (queue.hasBacklog && this.#hasDrained(queue)) this.#ports.onRoom();
+    if (queue.hasBacklog && this.#hasDrained(queue)) this.#options.onRoom();
   }
 
   /** Asked for in large steps: each asking is a statement. */
@@ -332,6 +332,6 @@ export class Outbox {
   }
 }
 
-function isWaiting({ state }: OwedCallback): boolean {
+function isWaiting({ state }: PendingDelivery): boolean {
   return state === "waiting" || state === "held_back";
 }

@@ -1,11 +1,11 @@
 import { isMovement } from "../../core/delivery/event.ts";
-import type { OwedCallback } from "./callback.ts";
+import type { PendingDelivery } from "./pending-delivery.ts";
 
 /** What of one subscription is in memory. */
 interface Line {
-  sending: OwedCallback | null;
+  sending: PendingDelivery | null;
   /** The newest that waits; whatever it made out of date is dropped. */
-  next: OwedCallback | null;
+  next: PendingDelivery | null;
 }
 
 /**
@@ -19,9 +19,9 @@ export class SubscriptionOrder {
   readonly #lines = new Map<string, Line>();
 
   /** What became of a newcomer, and the older one that it makes out of date. */
-  enter(callback: OwedCallback): {
+  enter(callback: PendingDelivery): {
     readonly verdict: "go" | "wait" | "superseded";
-    readonly dropped: OwedCallback | null;
+    readonly dropped: PendingDelivery | null;
   } {
     const { subscriptionId } = callback.delivery;
     const line = this.#lines.get(subscriptionId) ?? { sending: null, next: null };
@@ -37,7 +37,7 @@ export class SubscriptionOrder {
     };
   }
 
-  started(callback: OwedCallback): void {
+  started(callback: PendingDelivery): void {
     const line = this.#lines.get(callback.delivery.subscriptionId);
     if (line === undefined) return;
     line.sending = callback;
@@ -45,7 +45,7 @@ export class SubscriptionOrder {
   }
 
   /** An attempt is over. Returns the one that waited for it and may go now. */
-  settled(callback: OwedCallback): OwedCallback | null {
+  settled(callback: PendingDelivery): PendingDelivery | null {
     const line = this.#lines.get(callback.delivery.subscriptionId);
     if (line?.sending !== callback) return null;
     line.sending = null;
@@ -54,21 +54,21 @@ export class SubscriptionOrder {
   }
 
   /** It waits no more. */
-  left(callback: OwedCallback): void {
+  left(callback: PendingDelivery): void {
     const line = this.#lines.get(callback.delivery.subscriptionId);
     if (line?.next !== callback) return;
     line.next = null;
     this.#forgetIfEmpty(callback, line);
   }
 
-  #forgetIfEmpty(callback: OwedCallback, line: Line): void {
+  #forgetIfEmpty(callback: PendingDelivery, line: Line): void {
     if (line.sending === null && line.next === null) {
       this.#lines.delete(callback.delivery.subscriptionId);
     }
   }
 }
 
-function isSupersededBy(older: OwedCallback | null, newer: OwedCallback | null): boolean {
+function isSupersededBy(older: PendingDelivery | null, newer: PendingDelivery | null): boolean {
   if (older === null || newer === null || !isMovement(older.event.type)) return false;
   const [a, b] = [older.event.occurredAtMs, newer.event.occurredAtMs];
   return a === b ? older.delivery.eventId < newer.delivery.eventId : a < b;

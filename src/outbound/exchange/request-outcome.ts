@@ -1,7 +1,7 @@
 import type { RequestFailure } from "../../core/request-failure.ts";
 
 /** Room in memory for large answers, of which many at once would exhaust it. */
-export interface AnswerRoom {
+export interface ResponseBudget {
   /** Answers may be so large without asking. */
   readonly bytesFree: number;
   /** The answer to this request is larger, up to `bytes`: it is read on after `proceed`. */
@@ -36,7 +36,7 @@ export interface OutboundRequest {
   readonly mayHoldBackMs?: number;
   readonly responseBytesMax: number;
   /** Where a large answer waits for its turn to be read; whoever gives one leaves it again. */
-  readonly room?: AnswerRoom | undefined;
+  readonly room?: ResponseBudget | undefined;
   /** A larger body fails the exchange, or is cut off and the rest never read. */
   readonly whenLarger: "fail" | "truncate";
   readonly sink?: ResponseSink;

@@ -1,18 +1,18 @@
 import { Worker } from "node:worker_threads";
 import type { Observation } from "../../core/job/observation.ts";
 import { FairSemaphore } from "../../lanes/fair-semaphore.ts";
-import type { UpstreamAnswer } from "../../providers/language/read-body.ts";
+import type { UpstreamResponse } from "../../providers/language/read-body.ts";
 import type { Interpretation } from "../../providers/answer/interpret.ts";
 import type { Provider } from "../../providers/compile/provider.ts";
 import type { Timer } from "../../runtime/clock.ts";
 import { builtModule } from "../../runtime/process/built-module.ts";
 import {
   type AnswerQuestion,
-  answerTo,
+  interpretResponse,
   bodyBytesMax,
   decodeAnswer,
   type ReadingTask,
-} from "./answer-question.ts";
+} from "./interpret-response.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 
 export interface AnswerReaderOptions {
@@ -69,7 +69,7 @@ export class AnswerReader {
     projectId: string,
     question: AnswerQuestion,
     provider: Provider,
-    answer: UpstreamAnswer,
+    answer: UpstreamResponse,
   ): Interpretation | Promise<Interpretation | null> {
     const { largeBytesMin } = this.#options;
     const isLarge = answer.body.length >= largeBytesMin;
@@ -78,7 +78,7 @@ export class AnswerReader {
     const decoded = isLarge ? null : decodeAnswer(answer, bytesMax);
     return decoded === null
       ? this.#readLarge(projectId, question, provider, answer)
-      : answerTo(question, provider, decoded);
+      : interpretResponse(question, provider, decoded);
   }
 
   /** Lets what is read come to its end while `quiet` is awaited, but not for long. */
@@ -102,7 +102,7 @@ export class AnswerReader {
     projectId: string,
     question: AnswerQuestion,
     provider: Provider,
-    answer: UpstreamAnswer,
+    answer: UpstreamResponse,
   ): Promise<Interpretation | null> {
     const { status, headers, body } = answer;
     const definition = JSON.stringify(provider.definition);

@@ -7,7 +7,7 @@ import { bytesOfResult } from "../../core/json/raw-result.ts";
 import type { ProviderDefinition } from "../../providers/definition/definition.ts";
 import type { Interpretation } from "../../providers/answer/interpret.ts";
 import { compileProvider } from "../../providers/compile/provider.ts";
-import { answerTo, type ReadingTask } from "./answer-question.ts";
+import { interpretResponse, type ReadingTask } from "./interpret-response.ts";
 
 /*
  * The thread in which `AnswerReader` reads large answers. Its garbage is a few very large strings,
@@ -26,7 +26,7 @@ parentPort?.on("message", (task: ReadingTask) => {
   const { definition, question, status, headers, body, parsedBytesMax } = task;
   bytesSinceCollected += body.length;
   const answer = { status, headers, body: bufferOf(body), parsedBytesMax };
-  const interpretation = answerTo(
+  const interpretation = interpretResponse(
     question,
     compileProvider(parseExactJson(definition) as ProviderDefinition),
     answer,

@@ -22,7 +22,7 @@ import type { Watch } from "../watch/watch.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 
 /** A download under way holds a part or two in memory, at most about a mebibyte. */
-const FETCHES_AT_ONCE = { perConnection: 8, perProject: 16, inAll: 64 };
+const FETCHES_AT_ONCE = { perConnection: 8, perProject: 16, total: 64 };
 const TIMEOUT_MS = 10 * 60_000;
 /** Between tries while the database is away, doubling. */
 const DATABASE_WAIT_MS = 250;
@@ -66,7 +66,7 @@ export class ResultFetcher {
     waitingPerProjectMax: Infinity,
   });
   readonly #projectTurns = new FairSemaphore({
-    permitsMax: FETCHES_AT_ONCE.inAll,
+    permitsMax: FETCHES_AT_ONCE.total,
     permitsPerProjectMax: () => FETCHES_AT_ONCE.perProject,
     waitingPerProjectMax: Infinity,
   });
@@ -88,7 +88,7 @@ export class ResultFetcher {
     const link = download === null || result === null ? null : linkIn(download, result);
     if (link === null) return null;
     const nextUrl = watch.memory?.nextUrl ?? null;
-    const facts = { nowMs: this.#runtime.clock.now(), nextUrl, etag: null, mayLinger: false };
+    const facts = { nowMs: this.#runtime.clock.now(), nextUrl, etag: null, mayLongPoll: false };
     const asked = buildStatusRequest(access.target, watch, facts);
     return asked.kind === "refused" ? link : resolveLink(link, asked.origin + asked.path);
   }

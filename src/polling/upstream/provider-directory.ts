@@ -2,7 +2,7 @@ import type { DatabaseHealth } from "../../store/db/database-health.ts";
 import { PER_SECOND_MIN } from "../../core/poll-ceilings.ts";
 import { isObject } from "../../providers/language/json-pointer.ts";
 import { parseDefinition } from "../../providers/definition/text.ts";
-import type { KnownProvider } from "../../providers/compile/known-provider.ts";
+import type { ProviderVersion } from "../../providers/compile/provider-version.ts";
 import type { Provider } from "../../providers/compile/provider.ts";
 import { readDefinition } from "../../providers/compile/read-definition.ts";
 import type { Database } from "../../store/db/database.ts";
@@ -19,7 +19,7 @@ import type { Runtime } from "../../runtime/runtime.ts";
 export interface SharedProviders {
   /** Those that come with the program, by which jobs are polled that name no version. */
   readonly builtIn: ReadonlyMap<string, Provider>;
-  readonly all: readonly KnownProvider[];
+  readonly all: readonly ProviderVersion[];
 }
 
 export interface ProviderDirectoryOptions {
@@ -41,8 +41,8 @@ interface JobOfVersion {
 export class ProviderDirectory extends Refresher<StoredProviderVersion> implements JobProviders {
   readonly #runtime: Runtime;
   readonly #options: ProviderDirectoryOptions;
-  readonly #shared: ReadonlyMap<string, KnownProvider>;
-  readonly #own = new Map<string, Map<string, KnownProvider>>();
+  readonly #shared: ReadonlyMap<string, ProviderVersion>;
+  readonly #own = new Map<string, Map<string, ProviderVersion>>();
   /** By version; null for one that this release can't read. */
   readonly #versions = new Map<string, Provider | null>();
   /** Versions that come from the operator's files. */
@@ -64,19 +64,19 @@ export class ProviderDirectory extends Refresher<StoredProviderVersion> implemen
     }
   }
 
-  find(projectId: string, name: string): KnownProvider | null {
+  find(projectId: string, name: string): ProviderVersion | null {
     return this.#own.get(projectId)?.get(name) ?? this.#shared.get(name) ?? null;
   }
 
   /** As `find`, after reading what has changed: another node may have made it just now. */
-  async findFresh(projectId: string, name: string): Promise<KnownProvider | null> {
+  async findFresh(projectId: string, name: string): Promise<ProviderVersion | null> {
     this.#options.health.requireReachable();
     await this.refresh();
     return this.find(projectId, name);
   }
 
   /** All that the project can name, in the order of their names. */
-  list(projectId: string): KnownProvider[] {
+  list(projectId: string): ProviderVersion[] {
     const names = new Map(this.#shared);
     for (const [name, known] of this.#own.get(projectId) ?? []) names.set(name, known);
     return [...names.values()].sort((a, b) => (a.provider.name < b.provider.name ? -1 : 1));
@@ -120,7 +120,7 @@ export class ProviderDirectory extends Refresher<StoredProviderVersion> implemen
   #take(row: StoredProviderVersion): void {
     const { projectId, name } = row;
     if (projectId === null) return;
-    const own = this.#own.get(projectId) ?? new Map<string, KnownProvider>();
+    const own = this.#own.get(projectId) ?? new Map<string, ProviderVersion>();
     this.#own.set(projectId, own);
     const known = own.get(name)?.version;
     if (row.isDeleted) {

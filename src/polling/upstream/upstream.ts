@@ -10,7 +10,7 @@ import type { LaneLimits } from "../../lanes/lane-options.ts";
 import { PER_SECOND_MIN, type PollCeilings } from "../../core/poll-ceilings.ts";
 import type { OriginGate } from "../../lanes/origin-gate.ts";
 import { credentialHosts } from "../../providers/compile/credential-hosts.ts";
-import type { KnownProvider } from "../../providers/compile/known-provider.ts";
+import type { ProviderVersion } from "../../providers/compile/provider-version.ts";
 import type { Provider } from "../../providers/compile/provider.ts";
 import type { Clock, Timer } from "../../runtime/clock.ts";
 import type { SecretBox } from "../../runtime/secrets/secret-box.ts";
@@ -31,7 +31,7 @@ export interface JobProviders {
   ofJob(name: string, versionId: string | null): Provider | null;
 }
 
-export interface UpstreamPorts {
+export interface UpstreamOptions {
   readonly providers: JobProviders;
   readonly secretBox: SecretBox;
   /** Sent unless the definition has one of its own. */
@@ -49,7 +49,7 @@ export interface UpstreamPorts {
   /** What all connections of a project to an origin have in common. */
   readonly gateOf: (origin: string, projectId: string) => OriginGate;
   /** The turn of the watch in this slot has come. */
-  readonly poll: (upstream: Upstream, slot: number, era: number) => void;
+  readonly poll: (upstream: Upstream, slot: number, generation: number) => void;
   /** The pause of a connection is to be probed. */
   readonly probe: (upstream: Upstream) => void;
   /** Whether the watch in this slot is due at this time. */
@@ -59,7 +59,7 @@ export interface UpstreamPorts {
 /** A turn in the lane that something else than a poll waits for. */
 interface Turn {
   isWaiting: boolean;
-  readonly begin: (era: number) => void;
+  readonly begin: (generation: number) => void;
 }
 
 /**
@@ -79,8 +79,8 @@ export class Upstream {
   readonly #secretBox: SecretBox;
   readonly #userAgent: string;
   readonly #ceilings: PollCeilings;
-  readonly #trusts: NonNullable<UpstreamPorts["trusts"]>;
-  readonly #gateOf: UpstreamPorts["gateOf"];
+  readonly #trusts: NonNullable<UpstreamOptions["trusts"]>;
+  readonly #gateOf: UpstreamOptions["gateOf"];
   #connection: StoredConnection | null = null;
   #origin = "";
   #credential = "";
@@ -97,23 +97,23 @@ export class Upstream {
   /** The credential was refused a moment ago, which the connection's row does not say yet. */
   #isRefused = false;
 
-  constructor(runtime: Runtime, connectionId: string, ports: UpstreamPorts) {
+  constructor(runtime: Runtime, connectionId: string, options: UpstreamOptions) {
     this.connectionId = connectionId;
-    this.#providers = ports.providers;
-    this.#secretBox = ports.secretBox;
-    this.#userAgent = ports.userAgent;
-    this.#ceilings = ports.ceilings;
-    this.#trusts = ports.trusts ?? (() => false);
+    this.#providers = options.providers;
+    this.#secretBox = options.secretBox;
+    this.#userAgent = options.userAgent;
+    this.#ceilings = options.ceilings;
+    this.#trusts = options.trusts ?? (() => false);
     this.#clock = runtime.clock;
-    this.#probe = ports.probe;
-    this.#gateOf = ports.gateOf;
+    this.#probe = options.probe;
+    this.#gateOf = options.gateOf;
     this.lane = new Lane<number | Turn>(runtime, {
       limits: NO_LIMITS,
-      gate: ports.gateOf("", ""),
-      start: (item, era) =>
-        typeof item === "number" ? ports.poll(this, item, era) : item.begin(era),
+      gate: options.gateOf("", ""),
+      start: (item, generation) =>
+        typeof item === "number" ? options.poll(this, item, generation) : item.begin(generation),
       isCurrent: (item, dueAtMs) =>
-        typeof item === "number" ? ports.isCurrent(item, dueAtMs) : item.isWaiting,
+        typeof item === "number" ? options.isCurrent(item, dueAtMs) : item.isWaiting,
     });
     this.lane.pause(Infinity);
   }
@@ -122,7 +122,7 @@ export class Upstream {
    * Whether requests may wait for news: while they could all wait at once and leave half of the
    * lane to jobs that come.
    */
-  get hasRoomToLinger(): boolean {
+  get hasRoomForLongPoll(): boolean {
     return 2 * (this.lane.queued + this.lane.inFlight) <= this.lane.concurrency;
   }
 
@@ -210,7 +210,11 @@ export class Upstream {
   }
 
   /** The same for a definition that may not be stored, or why it can't be asked by. */
-  accessBy({ provider, source, version }: Pick<KnownProvider, "provider" | "source" | "version">) {
+  accessBy({
+    provider,
+    source,
+    version,
+  }: Pick<ProviderVersion, "provider" | "source" | "version">) {
     if (this.#problem !== null || this.#connection === null) return this.#problem ?? NOT_KNOWN;
     const connection = this.#connection;
     return this.#accessTo(connection, provider, {
@@ -222,7 +226,7 @@ export class Upstream {
 
   /**
    * Waits for a turn among the polls, within the connection's limits; whoever gets one ends it with
-   * `lane.settle` and the era that this gives. Null when none came in time.
+   * `lane.settle` and the generation that this gives. Null when none came in time.
    */
   takeTurn(waitMs: number): Promise<number | null> {
     const { promise, resolve } = Promise.withResolvers<number | null>();
@@ -231,9 +235,9 @@ export class Upstream {
       resolve(null);
     };
     const timer = this.#clock.setTimer(waitMs, giveUp);
-    const begin = (era: number): void => {
+    const begin = (generation: number): void => {
       timer.cancel();
-      resolve(era);
+      resolve(generation);
     };
     const turn: Turn = { isWaiting: true, begin };
     this.lane.push(turn, this.#clock.monotonic());
@@ -242,15 +246,15 @@ export class Upstream {
 
   /**
    * Waits for a turn before all polls that are due. Null when none came in time; `lane.settle` ends
-   * one, with the era that this gives.
+   * one, with the generation that this gives.
    */
   takeTurnAhead(waitMs: number): Promise<number | null> {
     const { promise, resolve } = Promise.withResolvers<number | null>();
     const turn: Turn = {
       isWaiting: true,
-      begin: (era) => {
+      begin: (generation) => {
         timer.cancel();
-        resolve(era);
+        resolve(generation);
       },
     };
     const timer = this.#clock.setTimer(waitMs, () => {

@@ -4,7 +4,7 @@ import { Origin } from "../../lanes/origin.ts";
 import type { OriginGate } from "../../lanes/origin-gate.ts";
 import type { ReadingTime } from "../../lanes/reading-time.ts";
 import type { StoredConnection } from "../../store/connections/load-connections.ts";
-import { Upstream, type UpstreamPorts } from "./upstream.ts";
+import { Upstream, type UpstreamOptions } from "./upstream.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 
 /**
@@ -21,7 +21,7 @@ const BREAKER: BreakerLimits = {
 /** Of connections that can't be used. */
 const UNKNOWN_ORIGIN = "";
 
-export interface UpstreamsPorts extends Omit<UpstreamPorts, "gateOf"> {
+export interface UpstreamsOptions extends Omit<UpstreamOptions, "gateOf"> {
   /** Polls in progress to one origin, of all projects; one may have half of them. */
   readonly pollsPerOriginMax: number;
   /** What reading its answers takes of the event loop; nothing is held back by it unless given. */
@@ -38,15 +38,15 @@ export interface ConnectionLoad extends LaneLoad {
 /** All connections at work on this node, and what those to one origin have in common. */
 export class Upstreams {
   readonly #runtime: Runtime;
-  readonly #ports: UpstreamsPorts;
+  readonly #options: UpstreamsOptions;
   readonly #byId = new Map<string, Upstream>();
   readonly #origins = new Map<string, Origin>();
   readonly #jobsByProject = new Map<string, number>();
   #share = 1;
 
-  constructor(runtime: Runtime, ports: UpstreamsPorts) {
+  constructor(runtime: Runtime, options: UpstreamsOptions) {
     this.#runtime = runtime;
-    this.#ports = ports;
+    this.#options = options;
   }
 
   /** The connection's; paused until the connection is known. */
@@ -55,7 +55,7 @@ export class Upstreams {
     if (known !== undefined) return known;
     const gateOf = (origin: string, projectId: string): OriginGate =>
       this.#originOf(origin).gateOf(projectId);
-    const upstream = new Upstream(this.#runtime, connectionId, { ...this.#ports, gateOf });
+    const upstream = new Upstream(this.#runtime, connectionId, { ...this.#options, gateOf });
     upstream.lane.setShare(this.#share);
     this.#byId.set(connectionId, upstream);
     return upstream;
@@ -130,7 +130,7 @@ export class Upstreams {
   #originOf(url: string): Origin {
     const known = this.#origins.get(url);
     if (known !== undefined) return known;
-    const { pollsPerOriginMax: concurrency, readingTime, onBreaker } = this.#ports;
+    const { pollsPerOriginMax: concurrency, readingTime, onBreaker } = this.#options;
     const origin = new Origin(this.#runtime, {
       concurrency,
       breaker: BREAKER,

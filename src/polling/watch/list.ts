@@ -9,7 +9,7 @@ import type { JobCheckpoint } from "../../store/writes/checkpoint-jobs.ts";
 import type { StoredConnection } from "../../store/connections/load-connections.ts";
 import type { LiveJob } from "../../store/jobs/load-jobs.ts";
 import type { Upstream } from "../upstream/upstream.ts";
-import { Upstreams, type UpstreamsPorts } from "../upstream/upstreams.ts";
+import { Upstreams, type UpstreamsOptions } from "../upstream/upstreams.ts";
 import { WatchTable } from "./table.ts";
 import { takeCheckpoint, Watch } from "./watch.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
@@ -19,9 +19,9 @@ const REQUEST_TIMEOUT_MS_DEFAULT = 30_000;
 /** Deadlines further away than this are looked at again by `inspectShard`. */
 const DEADLINE_HORIZON_MS = 90_000;
 
-export interface WatchListPorts extends Omit<UpstreamsPorts, "poll" | "isCurrent"> {
+export interface WatchListOptions extends Omit<UpstreamsOptions, "poll" | "isCurrent"> {
   /** A watch's turn has come; ends with `settle` on the upstream's lane. */
-  readonly poll: (upstream: Upstream, watch: Watch, era: number) => void;
+  readonly poll: (upstream: Upstream, watch: Watch, generation: number) => void;
   /** A watch has reached its deadline and is neither ending nor dropped. */
   timeOut(watch: Watch): void;
 }
@@ -51,7 +51,7 @@ export interface LiveJobView {
 /** What to poll, when, and until when: this node's jobs in memory. */
 export class WatchList {
   readonly #runtime: Runtime;
-  readonly #ports: WatchListPorts;
+  readonly #options: WatchListOptions;
   /** The connections that jobs are watched through. */
   readonly upstreams: Upstreams;
   readonly #table = new WatchTable();
@@ -61,12 +61,12 @@ export class WatchList {
   readonly #parkedBy = new Set<string>();
   #closed = false;
 
-  constructor(runtime: Runtime, ports: WatchListPorts) {
+  constructor(runtime: Runtime, options: WatchListOptions) {
     this.#runtime = runtime;
-    this.#ports = ports;
+    this.#options = options;
     this.upstreams = new Upstreams(runtime, {
-      ...ports,
-      poll: (upstream, slot, era) => ports.poll(upstream, this.#at(slot), era),
+      ...options,
+      poll: (upstream, slot, generation) => options.poll(upstream, this.#at(slot), generation),
       isCurrent: (slot, dueAtMs) => {
         const watch = this.#at(slot);
         return watch.dueAtMs === dueAtMs && watch.state === "scheduled";
@@ -278,7 +278,7 @@ export class WatchList {
       nowMs,
     });
     if (step.kind === "time_out") {
-      this.#ports.timeOut(watch);
+      this.#options.timeOut(watch);
       return;
     }
     if (step.kind === "poll_now") this.schedule(watch, nowMs);

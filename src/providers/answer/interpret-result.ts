@@ -1,7 +1,7 @@
 import type { Observation, UpstreamTimes } from "../../core/job/observation.ts";
 import type { RequestFailure } from "../../core/request-failure.ts";
 import {
-  type Answered,
+  type ResponseContext,
   describe,
   readEndingError,
   readHintMs,
@@ -18,7 +18,7 @@ import { judge, type RuleVerdict } from "../compile/rules.ts";
 import { cleanLine } from "./error-text.ts";
 import { type HttpVerdict, interpretFailure, SILENT_ENDING, verdictOfHttp } from "./interpret.ts";
 import type { Provider } from "../compile/provider.ts";
-import { readBody, readText, type UpstreamAnswer } from "../language/read-body.ts";
+import { readBody, readText, type UpstreamResponse } from "../language/read-body.ts";
 import type { Steps } from "../language/steps.ts";
 
 /** What the meaning of an answer to the request for a result depends on besides the answer. */
@@ -37,7 +37,7 @@ export interface ResultFacts {
  */
 export function interpretResult(
   provider: Provider,
-  answer: UpstreamAnswer,
+  answer: UpstreamResponse,
   facts: ResultFacts,
   steps?: Steps,
 ): Observation {
@@ -90,7 +90,7 @@ function resultVerdictOfHttp(provider: Provider, status: number): RuleVerdict | 
 }
 
 function byVerdict(
-  answered: Answered,
+  answered: ResponseContext,
   facts: ResultFacts,
   verdict: RuleVerdict | HttpVerdict,
   answers: ResultAnswers,
@@ -135,7 +135,7 @@ function byVerdict(
   }
 }
 
-function completed(answered: Answered, { format, at }: ResultAnswers, facts: ResultFacts) {
+function completed(answered: ResponseContext, { format, at }: ResultAnswers, facts: ResultFacts) {
   const { answer, body } = answered;
   const { times } = facts;
   if (format === "text") {
@@ -152,7 +152,11 @@ function completed(answered: Answered, { format, at }: ResultAnswers, facts: Res
 }
 
 /** The definition says of this status that there is no such result. */
-function otherwise(answered: Answered, facts: ResultFacts, answers: ResultAnswers): Observation {
+function otherwise(
+  answered: ResponseContext,
+  facts: ResultFacts,
+  answers: ResultAnswers,
+): Observation {
   const result = facts.otherwise ?? "null";
   const { status } = answered.answer;
   // It may be that the result is not there yet.
@@ -162,7 +166,7 @@ function otherwise(answered: Answered, facts: ResultFacts, answers: ResultAnswer
 }
 
 function absent(
-  answered: Answered,
+  answered: ResponseContext,
   { times }: ResultFacts,
   { goneAfter: confirmedBy }: ResultAnswers,
   ending: AbsentObservation["ending"],
@@ -181,7 +185,7 @@ function absent(
 
 type AbsentObservation = Extract<Observation, { kind: "absent" }>;
 
-function goneError(answered: Answered): string {
+function goneError(answered: ResponseContext): string {
   return `The job completed, but its result is gone. ${describe(answered)}`;
 }
 

@@ -5,7 +5,7 @@ import {
   type RequestFailureCode,
 } from "../../core/request-failure.ts";
 import {
-  type Answered,
+  type ResponseContext,
   describe,
   readEndingError,
   readHintMs,
@@ -36,7 +36,7 @@ import {
   valueAt,
 } from "../language/json-pointer.ts";
 import type { Provider } from "../compile/provider.ts";
-import { type BodyReading, readBody, type UpstreamAnswer } from "../language/read-body.ts";
+import { type BodyReading, readBody, type UpstreamResponse } from "../language/read-body.ts";
 import type { Steps } from "../language/steps.ts";
 
 export type RunningObservation = Extract<Observation, { kind: "running" }>;
@@ -73,7 +73,7 @@ const STATUS_CHARACTERS_MAX = 100;
  */
 export function interpretAnswer(
   provider: Provider,
-  answer: UpstreamAnswer,
+  answer: UpstreamResponse,
   facts: AnswerFacts,
   steps?: Steps,
 ): Interpretation {
@@ -105,7 +105,7 @@ export function verdictOfHttp(status: number): HttpVerdict {
 }
 
 function byVerdict(
-  answered: Answered,
+  answered: ResponseContext,
   facts: AnswerFacts,
   verdict: RuleVerdict | HttpVerdict,
 ): Interpretation {
@@ -148,7 +148,7 @@ export const SILENT_ENDING = {
 } as const;
 
 /** An upstream may invent statuses at any time: the job runs on, and people get to see the word. */
-function unknownStatus(answered: Answered): Observation {
+function unknownStatus(answered: ResponseContext): Observation {
   const { provider, body } = answered;
   if (body.kind === "unreadable") return unreadable(answered, "body", body);
   const status = readWord(body, provider.answers.status, STATUS_CHARACTERS_MAX);
@@ -157,7 +157,7 @@ function unknownStatus(answered: Answered): Observation {
 }
 
 /** The status word of a job that a rule for any word takes as running, if no rule names it. */
-function unnamedWord({ provider: { answers }, body }: Answered): string | null {
+function unnamedWord({ provider: { answers }, body }: ResponseContext): string | null {
   if (answers.knownWords.size === 0 || body.kind === "unreadable") return null;
   const found = firstPresent(body.json, answers.status);
   if (found === null || answers.knownWords.has(foldCase(found.value))) return null;
@@ -165,7 +165,7 @@ function unnamedWord({ provider: { answers }, body }: Answered): string | null {
 }
 
 function running(
-  answered: Answered,
+  answered: ResponseContext,
   { phase, remember }: Pick<Extract<RuleVerdict, { observe: "running" }>, "phase" | "remember">,
   unknown: string | null,
 ): Observation {
@@ -191,7 +191,7 @@ function running(
   };
 }
 
-function completed(answered: Answered): Interpretation {
+function completed(answered: ResponseContext): Interpretation {
   const { result } = answered.provider.answers;
   if (result.kind === "in_answer") return withResult(answered, result.at);
   const { answer, body } = answered;
@@ -246,7 +246,7 @@ function firstUrl(body: BodyReading, places: Places): string | null {
   return null;
 }
 
-function withResult(answered: Answered, at: Places): Observation {
+function withResult(answered: ResponseContext, at: Places): Observation {
   const { answer, body } = answered;
   // A rule that needs no body says completed of one that is not there, such as a 204.
   if (body.kind === "unreadable" && answer.body.length > 0)
@@ -255,7 +255,7 @@ function withResult(answered: Answered, at: Places): Observation {
 }
 
 /** 404 has two meanings: not visible yet, shortly after submission, and gone. */
-function notFound(answered: Answered, facts: AnswerFacts): Observation {
+function notFound(answered: ResponseContext, facts: AnswerFacts): Observation {
   const { notFoundGraceMs } = answered.provider;
   if (!facts.seenBefore && facts.ageMs < notFoundGraceMs) return retry(answered, "not_visible_yet");
   const what = facts.seenBefore
@@ -264,7 +264,7 @@ function notFound(answered: Answered, facts: AnswerFacts): Observation {
   return absentJob(answered, what);
 }
 
-function absentJob(answered: Answered, what: string): Observation {
+function absentJob(answered: ResponseContext, what: string): Observation {
   const reason = describe(answered);
   return {
     kind: "absent",

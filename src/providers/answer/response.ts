@@ -17,14 +17,14 @@ import {
   valueAt,
 } from "../language/json-pointer.ts";
 import type { Provider } from "../compile/provider.ts";
-import type { BodyReading, Unreadable, UpstreamAnswer } from "../language/read-body.ts";
+import type { BodyReading, Unreadable, UpstreamResponse } from "../language/read-body.ts";
 
 /* What can be read from an answer of an upstream, whatever it means. */
 
 /** An answer that is being interpreted. */
-export interface Answered {
+export interface ResponseContext {
   readonly provider: Provider;
-  readonly answer: UpstreamAnswer;
+  readonly answer: UpstreamResponse;
   readonly nowMs: number;
   readonly body: BodyReading;
   /** Where this answer says what went wrong. */
@@ -40,7 +40,7 @@ const VALUE_CHARACTERS_MAX = 8192;
 
 /** An answer that says nothing about the job. */
 export function retry(
-  answered: Answered,
+  answered: ResponseContext,
   cause: RetryCause,
   /** The wait when the answer does not say. */
   unaskedWaitMs: number | null = null,
@@ -67,7 +67,7 @@ const SAYS_RATE_LIMIT = /rate.?limit|too many requests|throttl/i;
 const RATE_LIMIT_WAIT_MS = 60_000;
 
 /** The credential was refused, or so it looks. */
-export function refusedCredential(answered: Answered): Observation {
+export function refusedCredential(answered: ResponseContext): Observation {
   const { status } = answered.answer;
   const reason = describe(answered);
   if (SAYS_RATE_LIMIT.test(reason)) return retry(answered, "rate_limited", RATE_LIMIT_WAIT_MS);
@@ -76,12 +76,12 @@ export function refusedCredential(answered: Answered): Observation {
 }
 
 /** How long the answer asks to be left alone, or null. */
-export function readRetryAfterMs({ provider, answer, nowMs }: Answered): number | null {
+export function readRetryAfterMs({ provider, answer, nowMs }: ResponseContext): number | null {
   return parseRetryAfter(answer.headers, nowMs, { maxMs: provider.answers.waitMsMax });
 }
 
 /** An answer that can't be what the upstream meant to say. */
-export function unusable(answered: Answered, why: string): Observation {
+export function unusable(answered: ResponseContext, why: string): Observation {
   const { answer } = answered;
   return {
     kind: "retry",
@@ -93,7 +93,7 @@ export function unusable(answered: Answered, why: string): Observation {
 
 /** A body of no use; `what` it would have been. */
 export function unreadable(
-  answered: Answered,
+  answered: ResponseContext,
   what: string,
   { why, isLasting }: Unreadable,
 ): Observation {
@@ -104,7 +104,7 @@ export function unreadable(
 }
 
 /** The definition makes more work of the answer than the polls of others may wait for. */
-export function tooManySteps({ provider, answer, body }: Answered): Observation {
+export function tooManySteps({ provider, answer, body }: ResponseContext): Observation {
   const { max } = body.steps;
   const why =
     `${describeHttp(answer)}: the definition ${provider.name} takes more than ${max} steps to read ` +
@@ -119,13 +119,13 @@ export function tooManySteps({ provider, answer, body }: Answered): Observation 
 }
 
 /** One line for a person: the HTTP status and what the body says went wrong. */
-export function describe(answered: Answered): string {
+export function describe(answered: ResponseContext): string {
   const error = readError(answered);
   const http = describeHttp(answered.answer);
   return cleanLine(error === null ? http : `${http}: ${error}`, REASON_CHARACTERS_MAX);
 }
 
-function describeHttp(answer: UpstreamAnswer): string {
+function describeHttp(answer: UpstreamResponse): string {
   const { "content-type": type, "content-encoding": encoding, location } = answer.headers;
   const notes = [
     typeof type === "string" && !type.includes("json") ? type : null,
@@ -140,13 +140,13 @@ function jsonOf(body: BodyReading): unknown {
   return body.kind === "json" ? body.json : undefined;
 }
 
-function readError({ body, errorAt }: Answered): string | null {
+function readError({ body, errorAt }: ResponseContext): string | null {
   return body.kind === "json" ? readErrorText(body, errorAt) : null;
 }
 
 /** Why a job ended: of an array that the rule found an element in, what that element says. */
 export function readEndingError(
-  answered: Answered,
+  answered: ResponseContext,
   { elements = [], error }: EndingVerdict,
 ): string | null {
   const errorAt = answered.errorAt.map((place) => {
@@ -167,7 +167,7 @@ export function readRaw(body: BodyReading, places: readonly PointerTokens[]): st
   return raw === null || !body.steps.scan(raw.length) ? null : compactJson(raw);
 }
 
-export function readProgress({ provider, body }: Answered): string | null {
+export function readProgress({ provider, body }: ResponseContext): string | null {
   const { progress: places, progressParts } = provider.answers;
   const progress =
     progressParts === null ? readRaw(body, places) : composeProgress(body, progressParts);
@@ -189,7 +189,7 @@ function composeProgress(
 }
 
 /** The longest wait that the answer asks for in one way or another. */
-export function readHintMs(answered: Answered): number | null {
+export function readHintMs(answered: ResponseContext): number | null {
   let hintMs = readRetryAfterMs(answered);
   for (const hint of answered.provider.answers.pollHints) {
     const askedMs = readHint(answered, hint);
@@ -198,7 +198,10 @@ export function readHintMs(answered: Answered): number | null {
   return hintMs;
 }
 
-function readHint({ provider, answer, body, nowMs }: Answered, hint: PollHint): number | null {
+function readHint(
+  { provider, answer, body, nowMs }: ResponseContext,
+  hint: PollHint,
+): number | null {
   const reading = { nowMs, maxMs: provider.answers.waitMsMax };
   if (hint.header !== null) {
     return parseWaitHeader(answer.headers, hint.header, hint.unit, reading);
@@ -208,7 +211,7 @@ function readHint({ provider, answer, body, nowMs }: Answered, hint: PollHint): 
   return isNumeric ? parseWait(String(value), hint.unit, reading) : null;
 }
 
-export function readTimes({ provider, body }: Answered): UpstreamTimes {
+export function readTimes({ provider, body }: ResponseContext): UpstreamTimes {
   return {
     createdAt: readScalar(body, provider.answers.createdAt, TIME_CHARACTERS_MAX),
     updatedAt: readScalar(body, provider.answers.updatedAt, TIME_CHARACTERS_MAX),
@@ -266,7 +269,7 @@ function readDigits(
 }
 
 /** The link to the next status request as the answer has it, or null. */
-export function readNextUrl({ provider, answer, body }: Answered): string | null {
+export function readNextUrl({ provider, answer, body }: ResponseContext): string | null {
   const place = provider.answers.nextUrl;
   if (place === null) return null;
   if (place.tokens !== null) return readValue(body, place.tokens);

@@ -2,7 +2,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { locateJsonError } from "../../core/json/json-syntax.ts";
 import { parseDefinition } from "../definition/text.ts";
-import { straysOf, type UrlJudge } from "./hosts.ts";
+import { unexpectedHosts, type UrlPolicy } from "./hosts.ts";
 import { isObject } from "../language/json-pointer.ts";
 import type { Provider } from "./provider.ts";
 import { readDefinition } from "./read-definition.ts";
@@ -33,7 +33,7 @@ export interface FilesReading {
 export const DEFINITION_BYTES_MAX = 64 * 1024;
 
 /** Reads one definition a `.json` file of the folder. Files in folders within it are not looked at. */
-export async function readDefinitionFiles(folder: string, judge: UrlJudge): Promise<FilesReading> {
+export async function readDefinitionFiles(folder: string, judge: UrlPolicy): Promise<FilesReading> {
   let names: string[];
   try {
     names = await readdir(folder);
@@ -69,7 +69,7 @@ interface FileReading {
 async function readFileDefinition(
   path: string,
   file: string,
-  judge: UrlJudge,
+  judge: UrlPolicy,
 ): Promise<FileReading> {
   const refused = (problems: readonly Omit<FileProblem, "file">[]): FileReading => ({
     name: null,
@@ -82,7 +82,7 @@ async function readFileDefinition(
   const reading = readDefinition(json);
   if (!reading.ok) return refused(reading.problems);
   const { provider } = reading;
-  const strays = straysOf(provider, judge);
+  const strays = unexpectedHosts(provider, judge);
   if (strays.length > 0) return refused(strays);
   const written = isObject(json) ? json : {};
   return { name: provider.name, definition: { file, provider, written }, problems: [] };

@@ -2,7 +2,7 @@ import type { ProviderDefinition } from "../definition/definition.ts";
 import type { Provider } from "./provider.ts";
 
 /** Why a URL may not be asked, or null. */
-export type UrlJudge = (url: string) => string | null;
+export type UrlPolicy = (url: string) => string | null;
 
 /** A place in a definition that says where requests go. */
 interface DefinitionHost {
@@ -13,9 +13,9 @@ interface DefinitionHost {
 }
 
 /** The places of a definition that lead where nothing may be asked. */
-export function straysOf(
+export function unexpectedHosts(
   { definition }: Provider,
-  judge: UrlJudge,
+  judge: UrlPolicy,
 ): { readonly pointer: string; readonly detail: string }[] {
   return hostsOf(definition).flatMap(({ pointer, url }) => {
     const detail = judge(url);

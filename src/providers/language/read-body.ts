@@ -5,7 +5,7 @@ import type { HeaderValues } from "../../core/job/retry-after.ts";
 import { Steps } from "./steps.ts";
 
 /** A whole answer of an upstream, its content encoding undone; header names in lower case. */
-export interface UpstreamAnswer {
+export interface UpstreamResponse {
   readonly status: number;
   readonly headers: HeaderValues;
   readonly body: Buffer;
@@ -44,7 +44,7 @@ const BYTE_ORDER_MARK = 0xfeff;
 const CHARSET = /;\s*charset\s*=\s*"?([\w:.-]{1,40})/i;
 
 export function readBody(
-  answer: UpstreamAnswer,
+  answer: UpstreamResponse,
   steps = new Steps(answer.body.length),
 ): BodyReading {
   if (answer.body.length === 0) {
@@ -63,7 +63,7 @@ export function readBody(
 }
 
 /** A body as text, by its byte order mark or declared charset, else as UTF-8. */
-export function readText({ headers, body, undecodable }: UpstreamAnswer): TextReading {
+export function readText({ headers, body, undecodable }: UpstreamResponse): TextReading {
   if (undecodable !== undefined) {
     return { kind: "unreadable", why: undecodable, isLasting: true };
   }
@@ -141,7 +141,7 @@ function notText({ "content-type": type }: HeaderValues): Unreadable {
 }
 
 /** A web page or a word of a proxy may be gone the next time. */
-function notJson({ headers }: UpstreamAnswer): Unreadable {
+function notJson({ headers }: UpstreamResponse): Unreadable {
   const type = headers["content-type"];
   const isLasting = typeof type === "string" && !/^text\//i.test(type);
   return { kind: "unreadable", why: "it is not JSON", isLasting };

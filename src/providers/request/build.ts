@@ -25,7 +25,7 @@ export interface StatusRequestFacts {
   /** The ETag of the answer that still holds. */
   readonly etag: string | null;
   /** Whether the upstream may hold its answer back. */
-  readonly mayLinger: boolean;
+  readonly mayLongPoll: boolean;
 }
 
 export function buildStatusRequest(
@@ -36,7 +36,7 @@ export function buildStatusRequest(
   const { status, provider } = target;
   const { nextUrl, nowMs } = facts;
   const url = nextUrl ?? paramUrl(status.request.urlParam, job);
-  const extraQuery = facts.mayLinger && provider.longPoll !== null ? provider.longPoll.query : "";
+  const extraQuery = facts.mayLongPoll && provider.longPoll !== null ? provider.longPoll.query : "";
   const request = build(target, status, job, { url, extraQuery, nowMs });
   if (request.kind === "refused") return nextUrl === null ? request : refusalOf(nextUrl, request);
   if (facts.etag === null) return request;

@@ -2,7 +2,7 @@ import type { HeaderValues } from "../../core/job/retry-after.ts";
 import { isPrintable } from "../../core/printable.ts";
 import { sliceRawJson } from "../../core/json/raw-json.ts";
 import { valueAt } from "../language/json-pointer.ts";
-import { type BodyReading, readBody, type UpstreamAnswer } from "../language/read-body.ts";
+import { type BodyReading, readBody, type UpstreamResponse } from "../language/read-body.ts";
 import { judge } from "../compile/rules.ts";
 import type { Provider } from "../compile/provider.ts";
 import type { CompiledSource, CompiledSubmission } from "../compile/submit.ts";
@@ -35,7 +35,7 @@ export function maySubmit(provider: Provider, request: SubmissionRequest): boole
 export function readSubmission(
   provider: Provider,
   request: SubmissionRequest,
-  answer: UpstreamAnswer,
+  answer: UpstreamResponse,
 ): SubmittedJob | null {
   const body = readBody(answer);
   for (const [index, submission] of provider.submissions.entries()) {

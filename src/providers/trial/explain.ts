@@ -12,7 +12,7 @@ import {
   valueAt,
 } from "../language/json-pointer.ts";
 import type { Provider } from "../compile/provider.ts";
-import { type BodyReading, readBody, type UpstreamAnswer } from "../language/read-body.ts";
+import { type BodyReading, readBody, type UpstreamResponse } from "../language/read-body.ts";
 import { Steps } from "../language/steps.ts";
 import type { ElementCondition, ProviderCondition } from "../definition/rule.ts";
 
@@ -58,7 +58,7 @@ const NO_STEPS_LEFT = "the rules before it have taken all steps that one answer 
 /** Reads a status answer as a poll would, and says how. Never throws. */
 export function explainAnswer(
   provider: Provider,
-  answer: UpstreamAnswer,
+  answer: UpstreamResponse,
   facts: AnswerFacts,
 ): AnswerExplanation {
   const body = readBody(answer);
@@ -75,7 +75,7 @@ export function explainAnswer(
 /** The same for the answer to the request for a result, of a provider that has one. */
 export function explainResultAnswer(
   provider: Provider,
-  answer: UpstreamAnswer,
+  answer: UpstreamResponse,
   facts: ResultFacts,
 ): AnswerExplanation {
   const { result } = provider.answers;
@@ -140,7 +140,7 @@ function explainExtract(
 function explainRules(
   field: string,
   rules: readonly CompiledRule[],
-  answer: UpstreamAnswer,
+  answer: UpstreamResponse,
   body: BodyReading,
   remembered: string | null = null,
 ): Pick<AnswerExplanation, "http_status" | "body" | "rules" | "decided_by"> {
@@ -193,7 +193,7 @@ function asLenient(compiled: CompiledRule): CompiledRule {
 /** The first thing about a rule that does not hold, or null when it matches. */
 function mismatch(
   compiled: CompiledRule,
-  { status, headers }: UpstreamAnswer,
+  { status, headers }: UpstreamResponse,
   body: BodyReading,
   remembered: string | null,
 ): string | null {

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { sliceRawJson } from "../../core/json/raw-json.ts";
-import type { UpstreamAnswer } from "../language/read-body.ts";
+import type { UpstreamResponse } from "../language/read-body.ts";
 
 const HEADERS_MAX = 100;
 
@@ -35,7 +35,7 @@ export function answerOfSample(
   sample: SampleAnswer,
   text: string,
   place: readonly string[],
-): UpstreamAnswer {
+): UpstreamResponse {
   const headers: Record<string, string | readonly string[]> = {};
   for (const [name, value] of Object.entries(sample.headers)) headers[name.toLowerCase()] = value;
   return { status: sample.status, headers, body: Buffer.from(bodyText(sample, text, place)) };

@@ -1,9 +1,9 @@
 import type { RetryCause, UpstreamTimes } from "../../core/job/observation.ts";
 import { textOfResult } from "../../core/json/raw-result.ts";
-import type { UpstreamAnswer } from "../language/read-body.ts";
+import type { UpstreamResponse } from "../language/read-body.ts";
 import { type AnswerExplanation, explainAnswer, explainResultAnswer } from "./explain.ts";
 import type { Interpretation } from "../answer/interpret.ts";
-import type { KnownProvider } from "../compile/known-provider.ts";
+import type { ProviderVersion } from "../compile/provider-version.ts";
 import type { Provider } from "../compile/provider.ts";
 import type { JobReference } from "../language/template.ts";
 
@@ -30,7 +30,7 @@ export interface TrialFacts {
 export function tryAnswer(
   provider: Provider,
   request: AnsweredRequestKind,
-  answer: UpstreamAnswer,
+  answer: UpstreamResponse,
   facts: TrialFacts,
 ): Trial {
   const explanation =
@@ -97,7 +97,7 @@ const CONSEQUENCE_OF_RETRY: Readonly<Record<RetryCause, string>> = {
 /** An answer as it came, as much of it as a person can read. */
 export interface ShownAnswer {
   readonly status: number;
-  readonly headers: UpstreamAnswer["headers"];
+  readonly headers: UpstreamResponse["headers"];
   readonly body: string;
 }
 
@@ -105,7 +105,7 @@ const BODY_CHARACTERS_MAX = 8192;
 /** What belongs to a session that is none of the reader's. */
 const HIDDEN_HEADERS: readonly string[] = ["set-cookie", "authorization"];
 
-export function shownAnswer({ status, headers, body }: UpstreamAnswer): ShownAnswer {
+export function shownAnswer({ status, headers, body }: UpstreamResponse): ShownAnswer {
   const shown = Object.entries(headers).filter(([name]) => !HIDDEN_HEADERS.includes(name));
   const text = body.subarray(0, BODY_CHARACTERS_MAX).toString("utf8").toWellFormed();
   return { status, headers: Object.fromEntries(shown), body: text };
@@ -173,7 +173,7 @@ function shownTimes({ times }: { readonly times: UpstreamTimes }) {
 
 /** What is tried on a job that an upstream has: a definition, which may not be stored. */
 export interface LiveTrial {
-  readonly known: Pick<KnownProvider, "provider" | "source" | "version">;
+  readonly known: Pick<ProviderVersion, "provider" | "source" | "version">;
   readonly job: JobReference;
   readonly ageMs: number;
   readonly seenBefore: boolean;

@@ -50,7 +50,7 @@ export class SettingReader {
   }
 
   /** Variables that start with the prefix but were never read, each with the likeliest real name. */
-  strangers(prefix: string): { readonly name: string; readonly nearest: string | null }[] {
+  unknownFields(prefix: string): { readonly name: string; readonly nearest: string | null }[] {
     const known = [...this.#names].filter((name) => name.startsWith(prefix));
     return Object.keys(this.#env)
       .filter(

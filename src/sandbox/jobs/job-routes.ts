@@ -5,7 +5,7 @@ import type { Clock } from "../../runtime/clock.ts";
 import { type MayChange, requireKey } from "../access.ts";
 import { parseJobRequest, type JobRequestFault } from "./job-request.ts";
 import type { JobStore } from "./job-store.ts";
-import { misstep, type Misstep } from "./misbehaviour.ts";
+import { misstep, type RequestError } from "./misbehaviour.ts";
 import { pulseJobBody, resultText } from "./pulse-answer.ts";
 import { pulseError, type PulseError } from "./pulse-error.ts";
 import { isEnded, type SandboxJob } from "./sandbox-job.ts";
@@ -91,7 +91,7 @@ const NOT_FOUND = pulseError(404, "JOB_001", "Job not found");
 const DOWNLOADED = pulseError(410, "SANDBOX_004", "This download works once, and it was used.");
 
 /** Counts a status request and decides what goes wrong with its answer. */
-function nextMisstep(job: SandboxJob, credential: string): Misstep {
+function nextMisstep(job: SandboxJob, credential: string): RequestError {
   job.requests += 1;
   job.firstCredential ??= credential;
   return misstep(job.request.misbehaviour, job.requests, job.firstCredential === credential);

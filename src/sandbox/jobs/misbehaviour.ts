@@ -19,14 +19,14 @@ export const MISBEHAVIOURS = {
 export type Misbehaviour = keyof typeof MISBEHAVIOURS;
 
 /** What goes wrong with one answer. */
-export type Misstep =
+export type RequestError =
   | { readonly kind: "none" }
   | { readonly kind: "refuse"; readonly error: PulseError }
   | { readonly kind: "cut_short" }
   | { readonly kind: "rename_processing"; readonly status: string }
   | { readonly kind: "delay"; readonly delayMs: number };
 
-const NONE: Misstep = { kind: "none" };
+const NONE: RequestError = { kind: "none" };
 const SLOW_MS = 2000;
 const NOT_FOUND_TIMES = 2;
 const OUTAGE = pulseError(500, "GENERAL_001", "Internal server error");
@@ -43,7 +43,7 @@ export function misstep(
   misbehaviour: Misbehaviour,
   request: number,
   isFirstCredential: boolean,
-): Misstep {
+): RequestError {
   switch (misbehaviour) {
     case "none":
       return NONE;
@@ -64,6 +64,6 @@ export function misstep(
   }
 }
 
-function refuse(error: PulseError): Misstep {
+function refuse(error: PulseError): RequestError {
   return { kind: "refuse", error };
 }

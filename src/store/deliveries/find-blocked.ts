@@ -5,7 +5,7 @@ import { DUE_ROWS_MAX, type DuePosition } from "./find-due-deliveries.ts";
 import { epochMs, timeFrom } from "../sql/time.ts";
 
 /** A delivery that has been due for a while, with what it takes to give it up. */
-export interface HeldBackDelivery {
+export interface BlockedDelivery {
   readonly id: string;
   readonly shardId: number;
   readonly subscriptionId: string;
@@ -40,7 +40,7 @@ order by next_attempt_at, delivery.id
 `;
 
 /** What of one project waits for one origin and was due by then, earliest first, after `after`. */
-export function findHeldBack(
+export function findBlocked(
   database: Database,
   query: {
     readonly projectId: string;
@@ -49,10 +49,10 @@ export function findHeldBack(
     readonly dueByMs: number;
     readonly after: DuePosition;
   },
-): Promise<HeldBackDelivery[]> {
+): Promise<BlockedDelivery[]> {
   const { projectId, callbackOrigin, shardIds, dueByMs, after } = query;
   return database.run("find-held-back", (sql) =>
-    sql.unsafe<HeldBackDelivery[]>(
+    sql.unsafe<BlockedDelivery[]>(
       FIND,
       [projectId, callbackOrigin, arrayLiteral(shardIds), dueByMs, after.nextAttemptAtMs, after.id],
       { prepare: true },

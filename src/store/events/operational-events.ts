@@ -87,10 +87,10 @@ export function findDueOperationalEvents(
   query: {
     readonly shardIds: readonly number[];
     readonly dueByMs: number;
-    readonly butOf: readonly string[];
+    readonly except: readonly string[];
   },
 ): Promise<DueOperationalEvent[]> {
-  const values = [arrayLiteral(query.shardIds), query.dueByMs, arrayLiteral(query.butOf)];
+  const values = [arrayLiteral(query.shardIds), query.dueByMs, arrayLiteral(query.except)];
   return database.run("find-due-operational-events", (sql) =>
     sql.unsafe<DueOperationalEvent[]>(FIND_DUE, values, { prepare: true }),
   );

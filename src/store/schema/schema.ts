@@ -31,7 +31,7 @@ export type JobStatus = "pending" | "processing" | "unwatched" | EndingStatus;
 export type SubscriptionClosure = "canceled" | "gone";
 export type PayloadMode = "full" | "thin";
 /** What a node that does not own a shard asks of the one that does. */
-export type MailKind = "watch" | "poll_now" | "cancel" | "deliver" | "inspect" | "try_origin";
+export type CommandKind = "watch" | "poll_now" | "cancel" | "deliver" | "inspect" | "try_origin";
 
 export const apiKeys = pgTable(
   "api_keys",
@@ -304,7 +304,7 @@ export const mailbox = pgTable(
   {
     shardId: smallint("shard_id").notNull(),
     id: uuid("id").notNull(),
-    kind: text("kind").notNull().$type<MailKind>(),
+    kind: text("kind").notNull().$type<CommandKind>(),
     /**
      * A `jobs.id`; for `cancel` a `subscriptions.id`, for `deliver` a `deliveries.id`, for `try_origin`
      * a `lane_states.id`, for `inspect` an `inspections.id`.

@@ -18,7 +18,7 @@ import { NotBegunInTimeError } from "../db/errors.ts";
  *   idle                        → on the next turn of the event loop, so that everything read
  *                                 from the sockets in this turn shares a batch and a lone writer
  *                                 waits for nothing
- *   a batch in flight, one free → when full, or when the oldest row has waited `lingerMs`
+ *   a batch in flight, one free → when full, or when the oldest row has waited `longPollMs`
  *   no batch free               → when one is done
  *
  * A transient error retries the batch; a permanent one halves it until the bad row stands alone,
@@ -37,7 +37,7 @@ export interface GroupCommitOptions<Row, Result> {
   readonly failureOf: (error: unknown) => CommitFailure;
   readonly clock: Clock;
   readonly random: Random;
-  readonly lingerMs?: number;
+  readonly longPollMs?: number;
   readonly rowsPerBatchMax?: number;
   /** What a row weighs in a batch; a batch holds one row at least. */
   readonly bytesOf?: (row: Row) => number;
@@ -91,7 +91,7 @@ export class GroupCommit<Row, Result> {
 
   constructor(options: GroupCommitOptions<Row, Result>) {
     this.#options = {
-      lingerMs: 2,
+      longPollMs: 2,
       rowsPerBatchMax: 500,
       bytesOf: () => 0,
       bytesPerBatchMax: Infinity,
@@ -160,7 +160,7 @@ export class GroupCommit<Row, Result> {
   }
 
   #schedule(): void {
-    const { batchesInFlightMax, rowsPerBatchMax, clock, lingerMs } = this.#options;
+    const { batchesInFlightMax, rowsPerBatchMax, clock, longPollMs } = this.#options;
     if (this.#waiting.length === 0 || this.#inFlight.size >= batchesInFlightMax) return;
     const now =
       this.#inFlight.size === 0 ||
@@ -171,7 +171,7 @@ export class GroupCommit<Row, Result> {
       setImmediate(() => this.#send());
     } else if (this.#wakeUp === "none") {
       this.#wakeUp = "linger";
-      clock.setTimer(lingerMs, () => this.#send());
+      clock.setTimer(longPollMs, () => this.#send());
     }
   }
 

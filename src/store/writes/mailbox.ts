@@ -1,13 +1,13 @@
 import { arrayLiteral } from "../sql/array-literal.ts";
 import type { Database } from "../db/database.ts";
 import { rowSource } from "../sql/row-source.ts";
-import type { MailKind } from "../schema/schema.ts";
+import type { CommandKind } from "../schema/schema.ts";
 
 /** A note to the owner of a shard: something happened to a job or a delivery of it. */
-export interface Mail {
+export interface NodeCommand {
   readonly shardId: number;
   readonly id: string;
-  readonly kind: MailKind;
+  readonly kind: CommandKind;
   readonly subjectId: string;
 }
 
@@ -24,19 +24,22 @@ select "shardId", id, kind, "subjectId" from ${INPUT.sql}
 on conflict (shard_id, id) do nothing
 `;
 
-export async function postMail(database: Database, mail: readonly Mail[]): Promise<void> {
+export async function postCommands(
+  database: Database,
+  mail: readonly NodeCommand[],
+): Promise<void> {
   await database.run("post-mail", (sql) =>
     sql.unsafe(POST, INPUT.parameters(mail), { prepare: true }),
   );
 }
 
-export const MAIL_PER_TAKE_MAX = 2000;
+export const COMMANDS_PER_TAKE_MAX = 2000;
 
 const TAKE = `
 with taken as materialized (
   select shard_id, id from mailbox
   where shard_id = any ($1::text::smallint[])
-  order by shard_id, id limit ${MAIL_PER_TAKE_MAX}
+  order by shard_id, id limit ${COMMANDS_PER_TAKE_MAX}
 )
 delete from mailbox using taken
 where mailbox.shard_id = taken.shard_id and mailbox.id = taken.id
@@ -44,12 +47,15 @@ returning mailbox.shard_id as "shardId", mailbox.id, kind, subject_id as "subjec
 `;
 
 /**
- * Takes notes out of the mailboxes of the shards, at most `MAIL_PER_TAKE_MAX`. Whoever dies with a
+ * Takes notes out of the mailboxes of the shards, at most `COMMANDS_PER_TAKE_MAX`. Whoever dies with a
  * note in hand loses it; the sweep finds what it was about.
  */
-export async function takeMail(database: Database, shardIds: readonly number[]): Promise<Mail[]> {
+export async function takeCommands(
+  database: Database,
+  shardIds: readonly number[],
+): Promise<NodeCommand[]> {
   const rows = await database.run("take-mail", (sql) =>
-    sql.unsafe<Mail[]>(TAKE, [arrayLiteral(shardIds)], { prepare: true }),
+    sql.unsafe<NodeCommand[]>(TAKE, [arrayLiteral(shardIds)], { prepare: true }),
   );
   return [...rows].sort((a, b) => (a.id < b.id ? -1 : 1));
 }

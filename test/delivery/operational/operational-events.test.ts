@@ -1,7 +1,7 @@
 import { callbackLimits } from "../../../src/delivery/delivery-settings.ts";
 import { OwnedShards } from "../../../src/runtime/owned-shards.ts";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { OperationalNews } from "../../../src/core/delivery/operational-event.ts";
+import type { OperationalEvent } from "../../../src/core/delivery/operational-event.ts";
 import { OperationalEvents } from "../../../src/delivery/operational/operational-events.ts";
 import { type SigningKey, signingKey } from "../../../src/delivery/attempt/sign.ts";
 import type {
@@ -64,7 +64,7 @@ async function round(one: OperationalEvents): Promise<void> {
   await one.settled();
 }
 
-const news = (more: Partial<OperationalNews> = {}): OperationalNews => ({
+const news = (more: Partial<OperationalEvent> = {}): OperationalEvent => ({
   projectId: PROJECT_ID,
   subject: "callback origin https://a.test",
   type: "callback_origin.failing",
@@ -85,7 +85,7 @@ const rows = () => opened.database.run("test", (sql) => sql`select * from operat
 describe("news", () => {
   test("is told soon, signed, under an id of its own", async () => {
     const one = node();
-    one.tell(news());
+    one.publish(news());
     await round(one);
     expect(sent).toHaveLength(1);
     expect(sent[0]).toMatchObject({
@@ -104,7 +104,7 @@ describe("news", () => {
   test("of one subject is told once a minute, however often it comes and on however many nodes", async () => {
     const nodes = [node(), node([]), node([])];
     for (let second = 0; second < 150; second += 1) {
-      for (const one of nodes) one.tell(news());
+      for (const one of nodes) one.publish(news());
       for (const one of nodes) await round(one);
       clock.advance(1000);
     }
@@ -118,11 +118,11 @@ describe("news", () => {
 
   test("that is overtaken before it could be told is not told, and the last is", async () => {
     const one = node();
-    one.tell(news());
+    one.publish(news());
     await round(one);
-    one.tell(recovered);
-    one.tell(news());
-    one.tell(recovered);
+    one.publish(recovered);
+    one.publish(news());
+    one.publish(recovered);
     await round(one);
     expect(told()).toEqual([["callback_origin.failing", 1]]);
     clock.advance(60_000);
@@ -135,8 +135,8 @@ describe("news", () => {
 
   test("of another subject waits for nobody", async () => {
     const one = node();
-    one.tell(news());
-    one.tell(news({ subject: "connection 1", type: "connection.paused", data: {} }));
+    one.publish(news());
+    one.publish(news({ subject: "connection 1", type: "connection.paused", data: {} }));
     await round(one);
     const types = told().map(([type]) => String(type));
     expect(new Set(types)).toEqual(new Set(["callback_origin.failing", "connection.paused"]));
@@ -145,8 +145,8 @@ describe("news", () => {
   test("that every node sees is told by one of them", async () => {
     const nodes = [node(ALL_SHARDS.slice(0, 128)), node(ALL_SHARDS.slice(128))];
     for (const one of nodes) {
-      one.tellOnce(news());
-      one.tellOnce(null);
+      one.publishOnce(news());
+      one.publishOnce(null);
     }
     for (const one of nodes) await round(one);
     expect(told()).toEqual([["callback_origin.failing", 1]]);
@@ -155,7 +155,7 @@ describe("news", () => {
   test("costs nothing where nobody wants to know", async () => {
     url = null;
     const one = node();
-    one.tell(news());
+    one.publish(news());
     await round(one);
     expect(await rows()).toHaveLength(0);
   });
@@ -172,10 +172,10 @@ describe("a receiver that does not answer", () => {
 
   test("is waited for by its own project only", async () => {
     const one = node();
-    one.tell(news());
+    one.publish(news());
     await one.round();
-    one.tell(news({ subject: "another" }));
-    one.tell(news({ projectId: OTHER_PROJECT_ID, type: "connection.paused" }));
+    one.publish(news({ subject: "another" }));
+    one.publish(news({ projectId: OTHER_PROJECT_ID, type: "connection.paused" }));
     await one.round();
     await vi.waitFor(() => expect(told().at(-1)?.[0]).toBe("connection.paused"), {
       timeout: 60_000,
@@ -189,12 +189,12 @@ describe("a receiver that does not answer", () => {
 
   test("hears meanwhile of nothing, and then of what is new since", async () => {
     const one = node();
-    one.tell(news());
-    one.tell(news());
+    one.publish(news());
+    one.publish(news());
     await one.round();
     // By another node, which knows nothing of this minute.
     const another = node([]);
-    for (const _ of [1, 2, 3]) another.tell(news());
+    for (const _ of [1, 2, 3]) another.publish(news());
     await round(another);
     letGo();
     await one.settled();
@@ -213,11 +213,11 @@ describe("news that is not taken", () => {
   test("is not followed by other news of its subject within the minute", async () => {
     status = 500;
     const one = node();
-    one.tell(news());
+    one.publish(news());
     await round(one);
     clock.advance(1000);
     const another = node();
-    another.tell(recovered);
+    another.publish(recovered);
     await round(another);
     expect(sent).toHaveLength(1);
     clock.advance(59_000);
@@ -229,7 +229,7 @@ describe("news that is not taken", () => {
     const one = node();
     const failure = { code: "aborted", message: "The gateway is stopping" } as const;
     answer = async () => ({ kind: "failed", failure, durationMs: 1 });
-    one.tell(news());
+    one.publish(news());
     await round(one);
     answer = null;
     await round(node());
@@ -240,7 +240,7 @@ describe("news that is not taken", () => {
   test("is tried again under the same id, also by the next node, until it is", async () => {
     status = 500;
     const first = node();
-    first.tell(news());
+    first.publish(news());
     await round(first);
     await round(first);
     expect(sent).toHaveLength(1);
@@ -257,14 +257,14 @@ describe("news that is not taken", () => {
   test("is given up after six attempts, or at once after a 410", async () => {
     status = 500;
     const one = node();
-    one.tell(news());
+    one.publish(news());
     for (let hour = 0; hour < 12; hour += 1) {
       await round(one);
       clock.advance(3_600_000);
     }
     expect(sent).toHaveLength(6);
     status = 410;
-    one.tell(recovered);
+    one.publish(recovered);
     await round(one);
     clock.advance(24 * 3_600_000);
     await round(one);
@@ -274,7 +274,7 @@ describe("news that is not taken", () => {
   test("is not sent unsigned", async () => {
     const one = node();
     keys = [];
-    one.tell(news());
+    one.publish(news());
     await round(one);
     expect(sent).toEqual([]);
     keys = [signingKey("v1", SIGNING_SECRET)];
@@ -286,7 +286,7 @@ describe("news that is not taken", () => {
   test("is dropped when the project does not want it any more", async () => {
     status = 500;
     const one = node();
-    one.tell(news());
+    one.publish(news());
     await round(one);
     url = null;
     clock.advance(10_000);
@@ -300,7 +300,7 @@ describe("news that is not taken", () => {
 test("a node that stops leaves its news to the others", async () => {
   const one = node([]);
   await one.start();
-  one.tell(news());
+  one.publish(news());
   await one.stop();
   await round(node());
   expect(told()).toEqual([["callback_origin.failing", 1]]);

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { LaneVerdict } from "../../../src/core/job/job.ts";
 import { callbackLimits } from "../../../src/delivery/delivery-settings.ts";
 import { Outbox } from "../../../src/delivery/outbox/outbox.ts";
-import type { OwedCallback } from "../../../src/delivery/outbox/callback.ts";
+import type { PendingDelivery } from "../../../src/delivery/outbox/pending-delivery.ts";
 import type { OwedDelivery } from "../../../src/store/writes/record-events.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { ORIGIN, owed } from "../owed.ts";
@@ -17,8 +17,8 @@ const HELD_HARD_MAX = 200_000;
 
 function setUp() {
   const clock = new FakeClock();
-  const sent: OwedCallback[] = [];
-  const underWay: OwedCallback[] = [];
+  const sent: PendingDelivery[] = [];
+  const underWay: PendingDelivery[] = [];
   const asked = { forMore: 0 };
   const outbox = new Outbox(testRuntime({ clock }), {
     limitsOf: () => callbackLimits(CONCURRENCY, null),
@@ -33,13 +33,13 @@ function setUp() {
     const callback = owed(clock.now(), changes);
     return { callback, isIn: outbox.admit(callback) };
   };
-  const fill = (count: number, origin: string): OwedCallback[] =>
+  const fill = (count: number, origin: string): PendingDelivery[] =>
     Array.from({ length: count }, () => admit({ callbackOrigin: origin }))
       .filter(({ isIn }) => isIn)
       .map(({ callback }) => callback);
   /** Ends an attempt, for good or until a time. */
   const end = (
-    callback: OwedCallback,
+    callback: PendingDelivery,
     retryAtMs: number | null = null,
     verdict: LaneVerdict = HEALTHY,
   ): void => {
@@ -280,7 +280,7 @@ test("whatever happens in whatever order, nothing is under way twice and the bou
   fc.assert(
     fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
       const { clock, outbox, underWay, admit, end, drain } = setUp();
-      const all: OwedCallback[] = [];
+      const all: PendingDelivery[] = [];
       for (const { what, pick } of steps) {
         const known = all[pick % Math.max(1, all.length)];
         const busy = underWay[pick % Math.max(1, underWay.length)];

@@ -3,7 +3,10 @@ import { describe, expect, test } from "vitest";
 import type { EventType } from "../../../src/core/delivery/event.ts";
 import { callbackLimits } from "../../../src/delivery/delivery-settings.ts";
 import { Outbox } from "../../../src/delivery/outbox/outbox.ts";
-import { type OwedCallback, owedCallback } from "../../../src/delivery/outbox/callback.ts";
+import {
+  type PendingDelivery,
+  pendingDelivery,
+} from "../../../src/delivery/outbox/pending-delivery.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { uuids } from "../../support/rows.ts";
 import { owed } from "../owed.ts";
@@ -13,7 +16,7 @@ const HEALTHY = { kind: "healthy" } as const;
 
 function setUp() {
   const clock = new FakeClock();
-  const sent: OwedCallback[] = [];
+  const sent: PendingDelivery[] = [];
   const outbox = new Outbox(testRuntime({ clock }), {
     limitsOf: () => callbackLimits(32, null),
     send: (callback) => void sent.push(callback),
@@ -21,7 +24,7 @@ function setUp() {
     onOriginChange: () => undefined,
   });
   const subscriptionId = uuids(clock.now(), 7);
-  const told = (type: EventType, inMs = 0): OwedCallback => {
+  const told = (type: EventType, inMs = 0): PendingDelivery => {
     clock.advance(1);
     const { delivery, event } = owed(clock.now(), {
       subscriptionId,
@@ -29,9 +32,9 @@ function setUp() {
       nextAttemptAtMs: clock.now() + inMs,
     });
     const loaded = { delivery, event: { ...event, type }, resultBytes: 0, wasTooLarge: false };
-    return owedCallback(loaded, 0);
+    return pendingDelivery(loaded, 0);
   };
-  const tell = (type: EventType, inMs = 0): OwedCallback => {
+  const tell = (type: EventType, inMs = 0): PendingDelivery => {
     const callback = told(type, inMs);
     outbox.admit(callback);
     return callback;

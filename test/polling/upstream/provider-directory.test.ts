@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { builtInProviders } from "../../../src/providers/catalogue.ts";
-import type { KnownProvider } from "../../../src/providers/compile/known-provider.ts";
+import type { ProviderVersion } from "../../../src/providers/compile/provider-version.ts";
 import type { Database } from "../../../src/store/db/database.ts";
 import { deleteProvider } from "../../../src/store/connections/delete-provider.ts";
 import { loadProviders } from "../../../src/store/connections/load-providers.ts";
@@ -20,7 +20,7 @@ beforeEach(async () => {
 });
 afterEach(() => drop());
 
-function openDirectory(files: readonly KnownProvider[] = []) {
+function openDirectory(files: readonly ProviderVersion[] = []) {
   const changed: string[] = [];
   const onChange = (projectId: string, name: string) => void changed.push(`${projectId} ${name}`);
   const directory = providersOn(database, new FakeClock(), { files, onChange });
@@ -41,7 +41,7 @@ async function put(title: string, definition: object = exampleSource): Promise<s
   return id;
 }
 
-const titleOf = (known: KnownProvider | null) => known?.provider.title ?? null;
+const titleOf = (known: ProviderVersion | null) => known?.provider.title ?? null;
 
 describe("a provider of a project's own", () => {
   test("is found by that project alone", async () => {
@@ -87,7 +87,7 @@ describe("a provider of a project's own", () => {
   });
 
   test("comes before a shared one of its name, which is back when it is deleted", async () => {
-    const file: KnownProvider = {
+    const file: ProviderVersion = {
       provider: exampleProvider({ title: "File" }),
       written: {},
       source: "file",
@@ -115,7 +115,7 @@ describe("a provider of a project's own", () => {
 
 describe("the definition that a job began with", () => {
   test("without a version is the built-in one, even where a file says otherwise", () => {
-    const file: KnownProvider = {
+    const file: ProviderVersion = {
       provider: exampleProvider({ name: "pulse" }),
       written: {},
       source: "file",

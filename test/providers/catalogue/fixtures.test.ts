@@ -15,7 +15,7 @@ import {
   targetOf,
 } from "./read-fixture.ts";
 
-const FACTS = { nowMs: FIXTURE_NOW_MS, nextUrl: null, etag: null, mayLinger: false };
+const FACTS = { nowMs: FIXTURE_NOW_MS, nextUrl: null, etag: null, mayLongPoll: false };
 
 describe.each(ALL_FIXTURES)("$provider", (fixtures) => {
   const { requests, answers, results = {} } = fixtures;

@@ -1,5 +1,5 @@
 import { textOfResult } from "../../../src/core/json/raw-result.ts";
-import type { UpstreamAnswer } from "../../../src/providers/language/read-body.ts";
+import type { UpstreamResponse } from "../../../src/providers/language/read-body.ts";
 import type { RequestBuilding } from "../../../src/providers/request/build.ts";
 import { buildResultRequest } from "../../../src/providers/request/build.ts";
 import { builtInProviders } from "../../../src/providers/catalogue.ts";
@@ -56,7 +56,7 @@ export function explainResultFixture(
   });
 }
 
-function answerOf({ status = 200, headers = {}, body }: AnswerFixture): UpstreamAnswer {
+function answerOf({ status = 200, headers = {}, body }: AnswerFixture): UpstreamResponse {
   const text = typeof body === "string" ? body : JSON.stringify(body);
   return { status, headers, body: Buffer.from(text) };
 }

@@ -1,14 +1,14 @@
 import { describe, expect, test } from "vitest";
 import { createAddressGuard } from "../../../src/outbound/guard/address-guard.ts";
 import { checkUpstreamUrl } from "../../../src/outbound/guard/upstream-url.ts";
-import { straysOf } from "../../../src/providers/compile/hosts.ts";
+import { unexpectedHosts } from "../../../src/providers/compile/hosts.ts";
 import type { ProviderDefinitionSource } from "../../../src/providers/definition/definition.ts";
 import { exampleProvider } from "../example-provider.ts";
 
 /** The places that the rules for connections refuse. */
 function strays(changes: Partial<ProviderDefinitionSource>): string[] {
   const guard = createAddressGuard({ cidrs: [], hostPorts: [] });
-  return straysOf(exampleProvider(changes), (url) => {
+  return unexpectedHosts(exampleProvider(changes), (url) => {
     const check = checkUpstreamUrl(url, guard, () => false);
     return check.ok ? null : check.reason;
   }).map(({ pointer }) => pointer);

@@ -29,7 +29,7 @@ function targetOf(
   return preparation.target;
 }
 
-const FACTS: StatusRequestFacts = { nowMs: 0, nextUrl: null, etag: null, mayLinger: false };
+const FACTS: StatusRequestFacts = { nowMs: 0, nextUrl: null, etag: null, mayLongPoll: false };
 
 function statusRequest(
   target: PreparedTarget,

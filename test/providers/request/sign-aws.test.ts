@@ -66,7 +66,7 @@ function targetAt(baseUrl: string, credential = CREDENTIAL): PreparedTarget {
 }
 
 function signed(target: PreparedTarget, jobId: string, nowMs: number): UpstreamRequest {
-  const facts = { nowMs, nextUrl: null, etag: null, mayLinger: false };
+  const facts = { nowMs, nextUrl: null, etag: null, mayLongPoll: false };
   const building = buildStatusRequest(target, { jobId, params: {} }, facts);
   if (building.kind === "refused") throw new Error(building.problem);
   return building;

@@ -26,8 +26,8 @@ function note(subject: string, occurredAtMs: number, projectId: string): Promise
   return noteOperationalEvents(database, [{ ...row, projectId, subject, occurredAtMs }]);
 }
 
-const due = (butOf: readonly string[] = []) =>
-  findDueOperationalEvents(database, { shardIds: [SHARD_ID], dueByMs: Date.now(), butOf });
+const due = (except: readonly string[] = []) =>
+  findDueOperationalEvents(database, { shardIds: [SHARD_ID], dueByMs: Date.now(), except });
 
 test("what is due is read a few of each project at a time, and forgotten a day after it was told", async () => {
   const yesterdayMs = Date.now() - DAY_MS - 1000;

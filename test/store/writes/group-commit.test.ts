@@ -60,7 +60,7 @@ describe("batching", () => {
 
   test("with a second batch allowed, a row waits no longer than the linger", async () => {
     const { commit, release } = heldCommit();
-    const { queue, clock, batches } = numberQueue({ commit, batchesInFlightMax: 2, lingerMs: 2 });
+    const { queue, clock, batches } = numberQueue({ commit, batchesInFlightMax: 2, longPollMs: 2 });
     const writes = [queue.write(1)];
     await nextTurn();
     writes.push(queue.write(2));

@@ -4,12 +4,12 @@ import type { Poller } from "../polling/poller.ts";
 import type { Database } from "../store/db/database.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import { findJob, findJobsOfSubscriptions } from "../store/jobs/find-job.ts";
-import { postMail } from "../store/writes/mailbox.ts";
-import type { MailKind } from "../store/schema/schema.ts";
-import type { MailHandlers } from "./mail-reader.ts";
+import { postCommands } from "../store/writes/mailbox.ts";
+import type { CommandKind } from "../store/schema/schema.ts";
+import type { CommandHandlers } from "./mailbox-reader.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
-export interface HandOverOptions {
+export interface CommandRouterOptions {
   readonly database: Database;
   readonly shards: Pick<OwnedShards, "list" | "has">;
   readonly poller: Poller;
@@ -20,13 +20,13 @@ export interface HandOverOptions {
  * Tells whoever owns a job's shard what the API did to it: this node by a call, another one by a
  * note in the shard's mailbox. The database already says it; this only makes it quick.
  */
-export class HandOver {
+export class CommandRouter {
   readonly #runtime: Runtime;
-  readonly #options: HandOverOptions;
+  readonly #options: CommandRouterOptions;
   /** What the notes of other nodes do here. */
-  readonly handlers: Omit<MailHandlers, "inspect" | "tryOrigin">;
+  readonly handlers: Omit<CommandHandlers, "inspect" | "tryOrigin">;
 
-  constructor(runtime: Runtime, options: HandOverOptions) {
+  constructor(runtime: Runtime, options: CommandRouterOptions) {
     this.#runtime = runtime;
     this.#options = options;
     const { poller, deliveryLoop } = options;
@@ -93,10 +93,10 @@ export class HandOver {
   }
 
   /** Leaves commands in the mailboxes of the shards; their owners carry them out. */
-  send(kind: MailKind, subjects: readonly RowKey[]): Promise<void> {
+  send(kind: CommandKind, subjects: readonly RowKey[]): Promise<void> {
     const { uuids, clock } = this.#runtime;
     const nowMs = clock.now();
-    return postMail(
+    return postCommands(
       this.#options.database,
       subjects.map(({ shardId, id: subjectId }) => {
         return { shardId, id: uuids(nowMs, shardId), kind, subjectId };

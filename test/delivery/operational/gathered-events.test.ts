@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import type { OperationalNews } from "../../../src/core/delivery/operational-event.ts";
-import { GatheredNews } from "../../../src/delivery/operational/gathered-news.ts";
+import type { OperationalEvent } from "../../../src/core/delivery/operational-event.ts";
+import { GatheredEvents } from "../../../src/delivery/operational/gathered-events.ts";
 
-const news = (more: Partial<OperationalNews> = {}): OperationalNews => ({
+const news = (more: Partial<OperationalEvent> = {}): OperationalEvent => ({
   projectId: "one",
   subject: "callback origin https://a.test",
   type: "callback_origin.failing",
@@ -11,11 +11,11 @@ const news = (more: Partial<OperationalNews> = {}): OperationalNews => ({
 });
 const recovered = news({ type: "callback_origin.recovered" });
 
-const given = (gathered: GatheredNews, nowMs: number) =>
-  gathered.take(nowMs).map((one) => [one.news.type, one.occurrences, one.occurredAtMs]);
+const given = (gathered: GatheredEvents, nowMs: number) =>
+  gathered.take(nowMs).map((one) => [one.event.type, one.occurrences, one.occurredAtMs]);
 
 test("the newest of a subject stands for all, once a minute", () => {
-  const gathered = new GatheredNews();
+  const gathered = new GatheredEvents();
   gathered.add(news(), 1);
   gathered.add(news(), 2);
   expect(given(gathered, 10)).toEqual([["callback_origin.failing", 2, 2]]);
@@ -26,7 +26,7 @@ test("the newest of a subject stands for all, once a minute", () => {
 });
 
 test("what could not be noted down is given out again with what came since, or gives way to it", () => {
-  const gathered = new GatheredNews();
+  const gathered = new GatheredEvents();
   gathered.add(news(), 1);
   const taken = gathered.take(2);
   gathered.putBack(taken);
@@ -42,12 +42,12 @@ test("what could not be noted down is given out again with what came since, or g
 });
 
 test("a project with news of very many subjects leaves room to the others", () => {
-  const gathered = new GatheredNews();
+  const gathered = new GatheredEvents();
   for (let number = 0; number < 3_000; number += 1) {
     gathered.add(news({ subject: `connection ${number}` }), number);
   }
   gathered.add(news({ projectId: "other" }), 1);
   const taken = gathered.take(10_000);
   expect(taken).toHaveLength(1_001);
-  expect(taken.at(-1)?.news.projectId).toBe("other");
+  expect(taken.at(-1)?.event.projectId).toBe("other");
 });

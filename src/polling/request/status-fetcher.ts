@@ -9,7 +9,7 @@ import type { MemoryPlan } from "../../core/memory-plan.ts";
 import type { Observation } from "../../core/job/observation.ts";
 import { type Reach, reachOfFailure, type RequestFailureCode } from "../../core/request-failure.ts";
 import type {
-  AnswerRoom,
+  ResponseBudget,
   OutboundRequest,
   RequestOutcome,
 } from "../../outbound/exchange/request-outcome.ts";
@@ -49,12 +49,12 @@ export interface SentRequest {
 }
 
 /** What one request about a job brought. */
-export interface Asked {
+export interface PollResult {
   readonly interpretation: Interpretation;
   /** Where the request went and how far it came; null where the URL may not be asked. */
   readonly sent: SentRequest | null;
   /** How long the upstream held its answer back because it was asked to. */
-  readonly lingeredMs: number;
+  readonly longPolledMs: number;
 }
 
 /** Requests statuses and results of jobs and interprets the responses. */
@@ -101,24 +101,24 @@ export class StatusFetcher {
    * Asks about a job once: for its result when the last answer said that it has completed, else for
    * its status. Null when this process cut the request off because it stops, which tells nothing.
    */
-  fetch(access: UpstreamAccess, watch: Watch, mayLinger: boolean): Promise<Asked | null> {
+  fetch(access: UpstreamAccess, watch: Watch, mayLongPoll: boolean): Promise<PollResult | null> {
     const { memory } = watch;
     return memory?.wanted
       ? this.#fetchResult(access, watch, memory, memory.wanted)
-      : this.#fetchStatus(access, watch, mayLinger);
+      : this.#fetchStatus(access, watch, mayLongPoll);
   }
 
   async #fetchStatus(
     access: UpstreamAccess,
     watch: Watch,
-    mayLinger: boolean,
-  ): Promise<Asked | null> {
+    mayLongPoll: boolean,
+  ): Promise<PollResult | null> {
     const { clock, metrics } = this.#runtime;
     const { provider } = access;
     const memory = watch.memory ?? NO_MEMORY;
-    const lingerMs = mayLinger ? (provider.longPoll?.waitMs ?? 0) : 0;
+    const longPollMs = mayLongPoll ? (provider.longPoll?.waitMs ?? 0) : 0;
     const { nextUrl, etag, unchanged, remembered } = memory;
-    const facts = { nowMs: clock.now(), nextUrl, etag, mayLinger };
+    const facts = { nowMs: clock.now(), nextUrl, etag, mayLongPoll };
     const request = buildStatusRequest(access.target, watch, facts);
     if (request.kind === "refused") {
       // The first URL, which was allowed when the job was accepted, may lead to another.
@@ -126,11 +126,11 @@ export class StatusFetcher {
       return unsent(access.redact(unusable(request.problem)));
     }
     const limits = {
-      timeoutMs: Math.min(access.requestTimeoutMs + lingerMs, access.timeoutMsMax),
-      mayHoldBackMs: lingerMs,
+      timeoutMs: Math.min(access.requestTimeoutMs + longPollMs, access.timeoutMsMax),
+      mayHoldBackMs: longPollMs,
       responseBytesMax: Math.min(access.statusBytesMax, this.#responseBytesMax),
     };
-    const sent = question(access, request, limits, this.#budget);
+    const sent = pollRequest(access, request, limits, this.#budget);
     try {
       const outcome = await this.#client.send(sent);
       if (isCutOff(outcome)) return null;
@@ -163,7 +163,7 @@ export class StatusFetcher {
       return {
         interpretation: redacted(access, interpretation),
         sent: sentTo(sent.origin, outcome),
-        lingeredMs: lingerMs === 0 ? 0 : outcome.durationMs,
+        longPolledMs: longPollMs === 0 ? 0 : outcome.durationMs,
       };
     } finally {
       this.#budget.leave(sent);
@@ -175,7 +175,7 @@ export class StatusFetcher {
     watch: Watch,
     memory: AnswerMemory,
     wanted: ResultWanted,
-  ): Promise<Asked | null> {
+  ): Promise<PollResult | null> {
     const { clock, metrics } = this.#runtime;
     const { provider, target } = access;
     const { times, place, otherwise } = wanted;
@@ -188,7 +188,7 @@ export class StatusFetcher {
       timeoutMs: access.requestTimeoutMs,
       responseBytesMax: Math.min(access.resultBytesMax, this.#responseBytesMax),
     };
-    const sent = question(access, request, limits, this.#budget);
+    const sent = pollRequest(access, request, limits, this.#budget);
     try {
       const outcome = await this.#client.send(sent);
       if (isCutOff(outcome)) return null;
@@ -210,7 +210,7 @@ export class StatusFetcher {
       return {
         interpretation: redacted(access, interpretation),
         sent: sentTo(sent.origin, outcome),
-        lingeredMs: 0,
+        longPolledMs: 0,
       };
     } finally {
       this.#budget.leave(sent);
@@ -218,8 +218,8 @@ export class StatusFetcher {
   }
 }
 
-function unsent(interpretation: Interpretation): Asked {
-  return { interpretation, sent: null, lingeredMs: 0 };
+function unsent(interpretation: Interpretation): PollResult {
+  return { interpretation, sent: null, longPolledMs: 0 };
 }
 
 export function sentTo(origin: string, outcome: RequestOutcome): SentRequest {
@@ -234,7 +234,7 @@ export function sentTo(origin: string, outcome: RequestOutcome): SentRequest {
  * @param origin the lane's. A job may have a URL of its own, which proves nothing about it.
  */
 export function laneVerdictOf(
-  asked: Pick<Asked, "interpretation" | "sent"> | null,
+  asked: Pick<PollResult, "interpretation" | "sent"> | null,
   origin: string,
 ): LaneVerdict {
   if (asked === null || asked.sent === null) return INCONCLUSIVE;
@@ -267,11 +267,11 @@ interface AnswerLimits {
 }
 
 /** A request that only reads, whatever its method. */
-export function question(
+export function pollRequest(
   { projectId, isTrusted, target }: UpstreamAccess,
   { method, origin, path, headers, body }: UpstreamRequest,
   { timeoutMs, mayHoldBackMs = 0, responseBytesMax }: AnswerLimits,
-  room?: AnswerRoom,
+  room?: ResponseBudget,
 ): OutboundRequest {
   return {
     projectId,

@@ -6,7 +6,7 @@ import { readTraceContext } from "../../core/trace-context.ts";
 import { sliceRawJson } from "../../core/json/raw-json.ts";
 import { signatureMask } from "../../core/signing/signature-scheme.ts";
 import type { SealedPlace, SecretBox } from "../../runtime/secrets/secret-box.ts";
-import type { KnownProvider } from "../../providers/compile/known-provider.ts";
+import type { ProviderVersion } from "../../providers/compile/provider-version.ts";
 import type { Provider } from "../../providers/compile/provider.ts";
 import type { Warning } from "../../core/warning-codes.ts";
 import type { AcceptRequest } from "../../store/writes/accept-row.ts";
@@ -17,16 +17,16 @@ import { problemOfParts } from "../http/problem.ts";
 import type { InvalidPart, Outcome, Refusal } from "../http/problem.ts";
 import { unknownProviderDetail } from "../providers/unknown-provider.ts";
 import { DEFAULT_CONNECTION, DEFAULT_PROVIDER } from "./schema.ts";
-import type { SubscriptionRequest } from "./schema.ts";
+import type { SubscriptionBody } from "./schema.ts";
 
 const METADATA_BYTES_MAX = 4096;
 // Readers of callbacks give up somewhere above this.
 const METADATA_DEPTH_MAX = 64;
 
 /** One request for a subscription, of a well-formed shape. */
-export interface Wish {
+export interface SubscriptionRequest {
   readonly projectId: string;
-  readonly request: SubscriptionRequest;
+  readonly request: SubscriptionBody;
   /** The JSON text that `request` was read from. */
   readonly text: string;
   readonly idempotencyKey: string | null;
@@ -34,13 +34,13 @@ export interface Wish {
   readonly trace: string | null;
 }
 
-export interface WishPorts extends Pick<ApiPorts, "checkCallbackUrl" | "secretBox"> {
+export interface ValidationContext extends Pick<ApiPorts, "checkCallbackUrl" | "secretBox"> {
   readonly providers: Pick<ApiPorts["providers"], "find" | "findFresh" | "list">;
   readonly connections: Pick<ApiPorts["connections"], "find" | "findFresh">;
 }
 
 /** A wish that is ready to be stored. */
-export interface PreparedWish {
+export interface ValidSubscription {
   readonly request: AcceptRequest;
   /** Warnings for the client; the subscription is accepted. */
   readonly warnings: readonly Warning[];
@@ -55,7 +55,10 @@ interface Fault {
  * Checks a wish against what the gateway knows, and makes it ready to be stored. Everything that
  * is wrong with it is told at once.
  */
-export async function prepareWish(wish: Wish, ports: WishPorts): Promise<Outcome<PreparedWish>> {
+export async function validateSubscription(
+  wish: SubscriptionRequest,
+  ports: ValidationContext,
+): Promise<Outcome<ValidSubscription>> {
   const { request, projectId } = wish;
   const faults: Fault[] = [];
   const providerName = request.provider ?? DEFAULT_PROVIDER;
@@ -89,7 +92,7 @@ export async function prepareWish(wish: Wish, ports: WishPorts): Promise<Outcome
   return { ok: true, value: { request: acceptRequest(wish, facts, ports.secretBox), warnings } };
 }
 
-function unknownProvider(projectId: string, providers: WishPorts["providers"]): Fault {
+function unknownProvider(projectId: string, providers: ValidationContext["providers"]): Fault {
   const detail = unknownProviderDetail(projectId, providers);
   return { code: "unknown_provider", part: { pointer: "/provider", detail } };
 }
@@ -101,7 +104,7 @@ function unknownConnection(name: string): Fault {
   return { code: "unknown_connection", part: { pointer: "/connection", detail } };
 }
 
-function providerFaults(request: SubscriptionRequest, provider: Provider): Fault[] {
+function providerFaults(request: SubscriptionBody, provider: Provider): Fault[] {
   const parts = paramFaults(provider, request.params ?? {});
   const deadlineSMax = Math.floor(provider.deadlineMsMax / 1000);
   if (request.deadline_s !== undefined && request.deadline_s > deadlineSMax) {
@@ -148,13 +151,13 @@ function refuse(faults: readonly Fault[]): Refusal {
 }
 
 interface WishFacts {
-  readonly known: KnownProvider;
+  readonly known: ProviderVersion;
   readonly connectionId: string;
   readonly url: URL;
   readonly metadata: string;
 }
 
-function acceptRequest(wish: Wish, facts: WishFacts, box: SecretBox): AcceptRequest {
+function acceptRequest(wish: SubscriptionRequest, facts: WishFacts, box: SecretBox): AcceptRequest {
   const { request, projectId, idempotencyKey } = wish;
   const { connectionId, url, metadata } = facts;
   const { provider, version } = facts.known;
@@ -212,14 +215,11 @@ function sealed(plain: string | null, place: SealedPlace, box: SecretBox): strin
   return plain === null ? null : box.seal(plain, place);
 }
 
-function traceOf({ traceparent, tracestate }: SubscriptionRequest): string | null {
+function traceOf({ traceparent, tracestate }: SubscriptionBody): string | null {
   return traceparent === undefined ? null : readTraceContext(traceparent, tracestate ?? null);
 }
 
-function wantsOf({
-  events = ENDING_EVENT_TYPES,
-  fetch_result: fetches,
-}: SubscriptionRequest): number {
+function wantsOf({ events = ENDING_EVENT_TYPES, fetch_result: fetches }: SubscriptionBody): number {
   return eventMask(events) | (fetches === true ? WANTS_RESULT_FETCHED : 0);
 }
 

@@ -7,7 +7,7 @@ import {
 } from "../core/pace/learned-rate.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
-export interface PaceLimits {
+export interface RateLimits {
   /** null for no limit but the one that refusals teach. */
   readonly requestsPerSecond: number | null;
   readonly burst: number;
@@ -25,9 +25,9 @@ const COUNT_MS = 10_000;
  * How fast a lane may go: at the configured rate, or at the lower one that the upstream's refusals
  * have taught. Of both only a share is this node's, since the others have the rest of the jobs.
  */
-export class Pace {
+export class RateLimit {
   readonly #bucket: TokenBucket;
-  #limits: PaceLimits;
+  #limits: RateLimits;
   #share = 1;
   #learned: LearnedRate = UNREFUSED;
   #isUsedUp = false;
@@ -37,7 +37,7 @@ export class Pace {
   #passed = 0;
   #countedFromMs: number;
 
-  constructor(limits: PaceLimits, nowMs: number) {
+  constructor(limits: RateLimits, nowMs: number) {
     this.#limits = limits;
     this.#bucket = new TokenBucket(limits.requestsPerSecond, limits.burst, nowMs);
     this.#steppedAtMs = nowMs;
@@ -102,7 +102,7 @@ export class Pace {
   }
 
   /** @param share which part of the limits is this node's */
-  configure(limits: PaceLimits, share: number, nowMs: number): void {
+  configure(limits: RateLimits, share: number, nowMs: number): void {
     this.#limits = limits;
     this.#share = share;
     this.#fit(nowMs);

@@ -2,7 +2,7 @@ import type { AttemptErrorCode } from "../../core/delivery/delivery-outcome.ts";
 import type { Log } from "../../runtime/process/log.ts";
 import type { EventType } from "../../core/delivery/event.ts";
 import { publicId } from "../../core/ids/ids.ts";
-import type { OperationalNews } from "../../core/delivery/operational-event.ts";
+import type { OperationalEvent } from "../../core/delivery/operational-event.ts";
 import type { OriginChange } from "../outbox/outbox.ts";
 
 /** A delivery that nothing more is done about, unless somebody asks for it. */
@@ -16,10 +16,10 @@ export interface GivenUpDelivery {
 }
 
 /** A delivery was given up. Of many to one origin, the last stands for all. */
-export function exhaustedNews(
+export function exhaustedEvent(
   delivery: GivenUpDelivery,
   errorCode: AttemptErrorCode,
-): OperationalNews {
+): OperationalEvent {
   const { projectId, callbackOrigin } = delivery;
   return {
     projectId,
@@ -37,7 +37,7 @@ export function exhaustedNews(
 }
 
 /** A callback origin began to fail, or answers again. */
-export function originNews({ projectId, origin, isFailing }: OriginChange): OperationalNews {
+export function originEvent({ projectId, origin, isFailing }: OriginChange): OperationalEvent {
   return {
     projectId,
     subject: `callback origin ${origin}`,
@@ -46,7 +46,7 @@ export function originNews({ projectId, origin, isFailing }: OriginChange): Oper
   };
 }
 
-export function logExhausted(log: Log, { data }: OperationalNews): void {
+export function logExhausted(log: Log, { data }: OperationalEvent): void {
   log.info(data, "a delivery has used up its attempts");
 }
 

@@ -1,15 +1,15 @@
 import type { OwnedShards } from "../runtime/owned-shards.ts";
-import { HELD_BACK_MS_MIN, heldBackMsMax } from "../core/delivery/retry-schedule.ts";
+import { BLOCKED_MS_MIN, blockedMsMax } from "../core/delivery/retry-schedule.ts";
 import type { Database } from "../store/db/database.ts";
 import {
   BEFORE_ALL_DUE,
   DUE_ROWS_MAX,
   type DuePosition,
 } from "../store/deliveries/find-due-deliveries.ts";
-import { findHeldBack, type HeldBackDelivery } from "../store/deliveries/find-blocked.ts";
+import { findBlocked, type BlockedDelivery } from "../store/deliveries/find-blocked.ts";
 import type { Writers } from "../store/writes/writers.ts";
 import { attemptRow } from "./attempt/attempt-record.ts";
-import { exhaustedNews, logExhausted } from "./operational/delivery-news.ts";
+import { exhaustedEvent, logExhausted } from "./operational/delivery-events.ts";
 import type { OperationalEvents } from "./operational/operational-events.ts";
 import {
   type DeliverySettings,
@@ -21,13 +21,13 @@ import type { OriginQueue } from "./outbox/origin-queue.ts";
 import type { Outbox } from "./outbox/outbox.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
-export interface HeldBackPorts {
+export interface BlockedDeliveriesOptions {
   readonly database: Database;
   readonly outbox: Outbox;
   readonly shards: Pick<OwnedShards, "list" | "has">;
   readonly settings: Pick<ProjectDeliverySettings, "of">;
   readonly writers: Pick<Writers, "recordAttempt">;
-  readonly operationalEvents: Pick<OperationalEvents, "tell">;
+  readonly operationalEvents: Pick<OperationalEvents, "publish">;
 }
 
 /**
@@ -35,17 +35,17 @@ export interface HeldBackPorts {
  * so its schedule does not move on; once it would have been used up, the delivery is exhausted. A
  * page of one origin is looked through at a time, in turn.
  */
-export class HeldBackDeliveries {
+export class BlockedDeliveries {
   readonly #runtime: Runtime;
-  readonly #ports: HeldBackPorts;
+  readonly #options: BlockedDeliveriesOptions;
   /** Of the origin being looked through. */
   #position: DuePosition = BEFORE_ALL_DUE;
   #pageAtMs = 0;
   #turn: { readonly projectId: string; readonly origin: string } | null = null;
 
-  constructor(runtime: Runtime, ports: HeldBackPorts) {
+  constructor(runtime: Runtime, options: BlockedDeliveriesOptions) {
     this.#runtime = runtime;
-    this.#ports = ports;
+    this.#options = options;
   }
 
   async round(): Promise<void> {
@@ -54,26 +54,26 @@ export class HeldBackDeliveries {
     this.#pageAtMs = clock.monotonic() + PAGE_INTERVAL_MS;
     const nowMs = clock.now();
     const queue = this.#queueInTurn();
-    const shardIds = this.#ports.shards.list;
+    const shardIds = this.#options.shards.list;
     if (queue === null || shardIds.length === 0) return;
-    const rows = await findHeldBack(this.#ports.database, {
+    const rows = await findBlocked(this.#options.database, {
       projectId: queue.projectId,
       callbackOrigin: queue.origin,
       shardIds,
-      dueByMs: nowMs - HELD_BACK_MS_MIN,
+      dueByMs: nowMs - BLOCKED_MS_MIN,
       after: this.#position,
     });
     const last = rows.at(-1);
     if (last === undefined || rows.length < DUE_ROWS_MAX) this.#endTurn();
     else this.#position = { nextAttemptAtMs: last.nextAttemptAtMs, id: last.id };
-    const settings = this.#ports.settings.of(queue.projectId);
+    const settings = this.#options.settings.of(queue.projectId);
     const overdue = rows.filter((delivery) => isOverdue(delivery, settings, nowMs));
     await Promise.all(overdue.map((delivery) => this.#giveUp(queue, delivery, nowMs)));
   }
 
   /** The origin of the turn before while it is not looked through, else the next that fails. */
   #queueInTurn(): OriginQueue | null {
-    const failing = this.#ports.outbox.failingOrigins;
+    const failing = this.#options.outbox.failingOrigins;
     const turn = this.#turn;
     const index = failing.findIndex(
       ({ projectId, origin }) => projectId === turn?.projectId && origin === turn.origin,
@@ -91,7 +91,7 @@ export class HeldBackDeliveries {
 
   async #giveUp(
     { projectId, origin: callbackOrigin }: OriginQueue,
-    delivery: HeldBackDelivery,
+    delivery: BlockedDelivery,
     nowMs: number,
   ): Promise<void> {
     const sinceText = new Date(delivery.nextAttemptAtMs).toISOString();
@@ -100,17 +100,17 @@ export class HeldBackDeliveries {
     const made = { exchange, durationMs: 0, note: null, responseExcerpt: null };
     const step = { status: "exhausted", errorCode: exchange.reason } as const;
     const row = attemptRow(delivery, delivery.attemptCount, nowMs, made, step);
-    const isRecorded = await this.#ports.writers.recordAttempt(row);
-    this.#ports.outbox.dropDelivery(delivery.id);
+    const isRecorded = await this.#options.writers.recordAttempt(row);
+    this.#options.outbox.dropDelivery(delivery.id);
     if (!isRecorded) return;
-    const news = exhaustedNews({ ...delivery, projectId, callbackOrigin }, step.errorCode);
-    logExhausted(this.#runtime.log, news);
-    this.#ports.operationalEvents.tell(news);
+    const event = exhaustedEvent({ ...delivery, projectId, callbackOrigin }, step.errorCode);
+    logExhausted(this.#runtime.log, event);
+    this.#options.operationalEvents.publish(event);
   }
 }
 
-function isOverdue(delivery: HeldBackDelivery, settings: DeliverySettings, nowMs: number): boolean {
+function isOverdue(delivery: BlockedDelivery, settings: DeliverySettings, nowMs: number): boolean {
   const attempts = delivery.attemptCount - delivery.attemptsBefore;
-  const maxMs = heldBackMsMax(scheduleOfDelivery(delivery, settings), attempts);
+  const maxMs = blockedMsMax(scheduleOfDelivery(delivery, settings), attempts);
   return nowMs - delivery.nextAttemptAtMs > maxMs;
 }

@@ -3,7 +3,7 @@ import type { LoadedDelivery } from "../../store/deliveries/load-deliveries.ts";
 import type { OwedDelivery } from "../../store/writes/record-events.ts";
 
 /** A delivery in memory, on its way to its receiver. */
-export interface OwedCallback {
+export interface PendingDelivery {
   readonly delivery: OwedDelivery;
   readonly event: EventContent;
   /**
@@ -19,8 +19,8 @@ export interface OwedCallback {
   startAtMs: number;
   /** When the attempt was due that could not be sent yet; null when it was never tried. */
   unsentSinceMs: number | null;
-  /** In which era of its lane the attempt under way began. */
-  era: number;
+  /** In which generation of its lane the attempt under way began. */
+  generation: number;
   /** Whether the attempt under way still counts for its lane. */
   isInLane: boolean;
   /** `held_back`: an older event of its subscription is being sent. */
@@ -28,10 +28,10 @@ export interface OwedCallback {
 }
 
 /** @param inlineResultBytesMax a larger result goes by reference, so it is not held */
-export function owedCallback(
+export function pendingDelivery(
   { delivery, event, resultBytes, wasTooLarge }: LoadedDelivery,
   inlineResultBytesMax: number,
-): OwedCallback {
+): PendingDelivery {
   const resultUrlOnly =
     delivery.payload === "thin" ||
     wasTooLarge ||
@@ -45,7 +45,7 @@ export function owedCallback(
     dueAtMs: delivery.nextAttemptAtMs,
     startAtMs: 0,
     unsentSinceMs: null,
-    era: 0,
+    generation: 0,
     isInLane: false,
     state: "waiting",
   };
@@ -54,7 +54,7 @@ export function owedCallback(
 const OBJECTS_BYTES = 600;
 
 /** About what the callback holds in memory; results shared by several are counted for each. */
-export function heldBytes(callback: OwedCallback): number {
+export function heldBytes(callback: PendingDelivery): number {
   const { delivery, event } = callback;
   const texts = [
     delivery.callbackUrl,

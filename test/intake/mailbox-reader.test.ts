@@ -2,10 +2,10 @@ import type { RowKey } from "../../src/polling/job-loader.ts";
 import { shardsIn } from "../support/shards.ts";
 import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
-import { type MailHandlers, MailReader } from "../../src/intake/mail-reader.ts";
+import { type CommandHandlers, MailboxReader } from "../../src/intake/mailbox-reader.ts";
 import type { Database } from "../../src/store/db/database.ts";
-import { postMail } from "../../src/store/writes/mailbox.ts";
-import type { MailKind } from "../../src/store/schema/schema.ts";
+import { postCommands } from "../../src/store/writes/mailbox.ts";
+import type { CommandKind } from "../../src/store/schema/schema.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { uuids } from "../support/rows.ts";
@@ -20,11 +20,11 @@ let database: Database;
 let drop: () => Promise<void>;
 let sql: postgres.Sql;
 let clock: FakeClock;
-let reader: MailReader;
+let reader: MailboxReader;
 let owned: readonly number[];
-let handled: [keyof MailHandlers, readonly RowKey[]][];
+let handled: [keyof CommandHandlers, readonly RowKey[]][];
 /** Runs before a handler returns. */
-let onHandle: (name: keyof MailHandlers) => Promise<void> | void;
+let onHandle: (name: keyof CommandHandlers) => Promise<void> | void;
 
 beforeAll(async () => {
   const opened = await openTestDatabase();
@@ -43,11 +43,11 @@ beforeEach(async () => {
   owned = [MINE, ALSO_MINE];
   handled = [];
   onHandle = () => {};
-  const handler = (name: keyof MailHandlers) => async (keys: readonly RowKey[]) => {
+  const handler = (name: keyof CommandHandlers) => async (keys: readonly RowKey[]) => {
     handled.push([name, keys]);
     await onHandle(name);
   };
-  reader = new MailReader(testRuntime({ clock }), {
+  reader = new MailboxReader(testRuntime({ clock }), {
     database,
     shards: shardsIn(() => owned),
     handlers: {
@@ -67,10 +67,10 @@ afterEach(() => reader.stop());
 let notes = 0;
 
 /** Leaves a note; the later, the younger. */
-async function post(kind: MailKind, shardId = MINE): Promise<RowKey> {
+async function post(kind: CommandKind, shardId = MINE): Promise<RowKey> {
   notes += 1;
   const subjectId = uuids(clock.now(), shardId);
-  await postMail(database, [{ shardId, id: uuids(notes, shardId), kind, subjectId }]);
+  await postCommands(database, [{ shardId, id: uuids(notes, shardId), kind, subjectId }]);
   return { shardId, id: subjectId };
 }
 

@@ -1,6 +1,6 @@
 import type { Observation } from "../../core/job/observation.ts";
 import { decodeBody } from "../../outbound/exchange/content-encoding.ts";
-import type { UpstreamAnswer } from "../../providers/language/read-body.ts";
+import type { UpstreamResponse } from "../../providers/language/read-body.ts";
 import {
   type AnswerFacts,
   interpretAnswer,
@@ -25,7 +25,7 @@ export interface ReadingTask {
   readonly definition: string;
   readonly question: AnswerQuestion;
   readonly status: number;
-  readonly headers: UpstreamAnswer["headers"];
+  readonly headers: UpstreamResponse["headers"];
   readonly body: Uint8Array;
   readonly parsedBytesMax: number;
 }
@@ -41,10 +41,10 @@ export function bodyBytesMax({ kind }: AnswerQuestion, provider: Provider): numb
 }
 
 /** Undoes the content encoding and finds out what the answer means. */
-export function answerTo(
+export function interpretResponse(
   question: AnswerQuestion,
   provider: Provider,
-  encoded: UpstreamAnswer,
+  encoded: UpstreamResponse,
 ): Interpretation {
   const bytesMax = bodyBytesMax(question, provider);
   const answer = decodeAnswer(encoded, bytesMax);
@@ -58,7 +58,7 @@ export function answerTo(
 }
 
 /** Null when more than `bytesMax` come of it. */
-export function decodeAnswer(answer: UpstreamAnswer, bytesMax: number): UpstreamAnswer | null {
+export function decodeAnswer(answer: UpstreamResponse, bytesMax: number): UpstreamResponse | null {
   if (answer.headers["content-encoding"] === undefined) return answer;
   const decoded = decodeBody(answer.headers, answer.body, bytesMax);
   switch (decoded.kind) {

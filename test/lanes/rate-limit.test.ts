@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { Pace, type PaceLimits } from "../../src/lanes/pace.ts";
+import { RateLimit, type RateLimits } from "../../src/lanes/rate-limit.ts";
 
 const STARTED_MS = Date.UTC(2026, 0, 1);
 
 /** A pace and one who always wants to go on. */
-function setPace(limits: Partial<PaceLimits> = {}) {
-  const pace = new Pace({ requestsPerSecond: null, burst: 1, ...limits }, STARTED_MS);
+function setPace(limits: Partial<RateLimits> = {}) {
+  const pace = new RateLimit({ requestsPerSecond: null, burst: 1, ...limits }, STARTED_MS);
   let nowMs = STARTED_MS;
   /** How many go in the next `ms`, of at most `wanted` each millisecond. */
   const go = (ms: number, wanted = 2): number => {

@@ -1,16 +1,16 @@
 import type { Provider } from "./provider.ts";
 
 /** A provider as it can be named, and where it comes from. */
-export interface KnownProvider {
+export interface ProviderVersion {
   readonly provider: Provider;
   /** The definition as its author wrote it, defaults left out: JSON. */
   readonly written: object;
   readonly source: "built_in" | "file" | "project";
   /** Null for a built-in one, which changes only with the program. */
-  readonly version: ProviderVersion | null;
+  readonly version: DefinitionVersion | null;
 }
 
-export interface ProviderVersion {
+export interface DefinitionVersion {
   readonly id: string;
   /** 1 for the first of its name. */
   readonly number: number;

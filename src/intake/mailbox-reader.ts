@@ -2,14 +2,14 @@ import type { RowKey } from "../polling/job-loader.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Database } from "../store/db/database.ts";
-import { type Mail, MAIL_PER_TAKE_MAX, takeMail } from "../store/writes/mailbox.ts";
-import type { MailKind } from "../store/schema/schema.ts";
+import { type NodeCommand, COMMANDS_PER_TAKE_MAX, takeCommands } from "../store/writes/mailbox.ts";
+import type { CommandKind } from "../store/schema/schema.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
 const READ_INTERVAL_MS = 250;
 
 /** What other nodes ask of this one, as the owner of a shard. */
-export interface MailHandlers {
+export interface CommandHandlers {
   /** Jobs were accepted or have got another subscription. */
   watch(jobs: readonly RowKey[]): Promise<void>;
   pollNow(jobs: readonly RowKey[]): Promise<void>;
@@ -23,20 +23,20 @@ export interface MailHandlers {
   tryOrigin(reports: readonly RowKey[]): Promise<void>;
 }
 
-export interface MailReaderOptions {
+export interface MailboxReaderOptions {
   readonly database: Database;
   readonly shards: Pick<OwnedShards, "list" | "has">;
-  readonly handlers: MailHandlers;
+  readonly handlers: CommandHandlers;
 }
 
 /** Empties the mailboxes of the owned shards. A note that gets lost is made up for by the sweep. */
-export class MailReader extends Repeater {
+export class MailboxReader extends Repeater {
   readonly #runtime: Runtime;
-  readonly #options: MailReaderOptions;
+  readonly #options: MailboxReaderOptions;
   /** Taken, and to be tried again: what they are about could not be read. */
-  #unhandled: readonly Mail[] = [];
+  #unhandled: readonly NodeCommand[] = [];
 
-  constructor(runtime: Runtime, options: MailReaderOptions) {
+  constructor(runtime: Runtime, options: MailboxReaderOptions) {
     super(runtime, {
       name: "read mail",
       intervalMs: READ_INTERVAL_MS,
@@ -49,19 +49,19 @@ export class MailReader extends Repeater {
   /** Goes on while there is more, but takes no more before what it has is dealt with. */
   async #round(): Promise<void> {
     this.#unhandled = await this.#handle(this.#unhandled);
-    let taken = MAIL_PER_TAKE_MAX;
-    while (taken === MAIL_PER_TAKE_MAX && this.#unhandled.length === 0) {
+    let taken = COMMANDS_PER_TAKE_MAX;
+    while (taken === COMMANDS_PER_TAKE_MAX && this.#unhandled.length === 0) {
       const shardIds = this.#options.shards.list;
       if (shardIds.length === 0) return;
-      const mail = await takeMail(this.#options.database, shardIds);
+      const mail = await takeCommands(this.#options.database, shardIds);
       taken = mail.length;
       this.#unhandled = await this.#handle(mail);
     }
   }
 
   /** Returns the notes that could not be dealt with. */
-  async #handle(mail: readonly Mail[]): Promise<readonly Mail[]> {
-    const failed: Mail[] = [];
+  async #handle(mail: readonly NodeCommand[]): Promise<readonly NodeCommand[]> {
+    const failed: NodeCommand[] = [];
     for (const [kind, handler] of KINDS) {
       const notes = mail.filter((note) => note.kind === kind);
       if (notes.length === 0) continue;
@@ -81,7 +81,7 @@ export class MailReader extends Repeater {
 }
 
 /** Watching first: a job may have been accepted and asked about within one round. */
-const KINDS: readonly (readonly [MailKind, keyof MailHandlers])[] = [
+const KINDS: readonly (readonly [CommandKind, keyof CommandHandlers])[] = [
   ["watch", "watch"],
   ["poll_now", "pollNow"],
   ["cancel", "cancel"],

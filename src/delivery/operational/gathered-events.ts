@@ -1,34 +1,34 @@
-import { type OperationalNews, TOLD_EVERY_MS } from "../../core/delivery/operational-event.ts";
+import { type OperationalEvent, TOLD_EVERY_MS } from "../../core/delivery/operational-event.ts";
 
-/** Subjects of one project of which there is news; what comes on top is not told. */
+/** Subjects of one project of which there are events; what comes on top is not told. */
 const SUBJECTS_MAX = 1_000;
 
 /** News of one subject: the newest, and how often it came. */
 export interface Gathered {
-  readonly news: OperationalNews;
+  readonly event: OperationalEvent;
   readonly occurrences: number;
   readonly occurredAtMs: number;
 }
 
-type Subject = Pick<OperationalNews, "projectId" | "subject">;
+type Subject = Pick<OperationalEvent, "projectId" | "subject">;
 
 /**
  * What a node has learned and not noted down yet, by project and subject. Each subject is given
  * out once a minute at most; meanwhile the newest stands for all. A project that has much to hear
  * of takes no room from the others.
  */
-export class GatheredNews {
+export class GatheredEvents {
   readonly #projects = new Map<string, Map<string, Gathered>>();
   /** By subject, until when by the monotonic clock it is not given out again. */
   readonly #quietUntilMs = new Map<string, number>();
 
-  add(news: OperationalNews, occurredAtMs: number): void {
-    const subjects = this.#projects.get(news.projectId) ?? new Map<string, Gathered>();
-    const known = subjects.get(news.subject);
+  add(event: OperationalEvent, occurredAtMs: number): void {
+    const subjects = this.#projects.get(event.projectId) ?? new Map<string, Gathered>();
+    const known = subjects.get(event.subject);
     if (known === undefined && subjects.size >= SUBJECTS_MAX) return;
-    const occurrences = 1 + (known?.news.type === news.type ? known.occurrences : 0);
-    subjects.set(news.subject, { news, occurrences, occurredAtMs });
-    this.#projects.set(news.projectId, subjects);
+    const occurrences = 1 + (known?.event.type === event.type ? known.occurrences : 0);
+    subjects.set(event.subject, { event, occurrences, occurredAtMs });
+    this.#projects.set(event.projectId, subjects);
   }
 
   /** Gives out what may be noted down now, by the monotonic clock. */
@@ -39,7 +39,7 @@ export class GatheredNews {
     const taken: Gathered[] = [];
     for (const [projectId, subjects] of this.#projects) {
       for (const [subject, gathered] of subjects) {
-        const key = keyOf(gathered.news);
+        const key = keyOf(gathered.event);
         if (this.#quietUntilMs.has(key)) continue;
         subjects.delete(subject);
         this.#quietUntilMs.set(key, nowMs + TOLD_EVERY_MS);
@@ -53,12 +53,12 @@ export class GatheredNews {
   /** What could not be noted down is given out again, unless something else has happened since. */
   putBack(taken: readonly Gathered[]): void {
     for (const gathered of taken) {
-      const { projectId, subject, type } = gathered.news;
-      this.#quietUntilMs.delete(keyOf(gathered.news));
+      const { projectId, subject, type } = gathered.event;
+      this.#quietUntilMs.delete(keyOf(gathered.event));
       const subjects = this.#projects.get(projectId) ?? new Map<string, Gathered>();
       const newer = subjects.get(subject);
       if (newer === undefined) subjects.set(subject, gathered);
-      else if (newer.news.type === type) {
+      else if (newer.event.type === type) {
         const occurrences = newer.occurrences + gathered.occurrences;
         subjects.set(subject, { ...newer, occurrences });
       }

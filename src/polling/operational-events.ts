@@ -1,13 +1,13 @@
 import { publicId } from "../core/ids/ids.ts";
-import type { OperationalNews } from "../core/delivery/operational-event.ts";
+import type { OperationalEvent } from "../core/delivery/operational-event.ts";
 import type { StoredConnection } from "../store/connections/load-connections.ts";
 import type { Watch } from "./watch/watch.ts";
 
 /** What to tell of a connection that changed; null when nobody need know. */
-export function connectionNews(
+export function connectionEvent(
   before: StoredConnection | null,
   connection: StoredConnection,
-): OperationalNews | null {
+): OperationalEvent | null {
   const { id, projectId, provider, name, state, pausedReason, isDeleted } = connection;
   if (before === null || before.state === state || isDeleted) return null;
   const data = { connection_id: publicId("connection", id), provider, connection: name };
@@ -18,11 +18,11 @@ export function connectionNews(
 }
 
 /** A provider says something that its definition does not know. */
-export function unknownStatusNews(
+export function unknownStatusEvent(
   projectId: string,
   { provider, jobId }: Watch,
   status: string,
-): OperationalNews {
+): OperationalEvent {
   const subject = `provider ${provider}`;
   const data = { provider, status, job_id: jobId };
   return { projectId, subject, type: "provider.unknown_status", data };
