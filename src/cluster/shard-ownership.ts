@@ -62,7 +62,7 @@ export interface ShardWork {
 }
 
 /**
- * Which shards are this node's. The lease is an optimisation: while it lasts nobody else takes the
+ * Which shards are this node's. The lease is an optimization: while it lasts no other node takes the
  * shards, so jobs are polled once. Safety never rests on it: every ending and attempt is recorded
  * by compare-and-set, so a node that believes too long only does work twice.
  */

@@ -24,11 +24,11 @@ export interface ClusterView {
   readonly mayRelease: boolean;
 }
 
-/** What a node should do about its shards. */
+/** The shards that a node should claim and release. */
 export interface ShardPlan {
   readonly claim: readonly number[];
   readonly release: readonly number[];
-  /** Whether it claims above its share, since nobody else has. */
+  /** Whether it claims above its share, since no other node has claimed them. */
   readonly isCovering: boolean;
 }
 
@@ -50,7 +50,7 @@ const COVER_AFTER_MS = 2_500;
 export function planShards(view: ClusterView, random: number): ShardPlan {
   const proven = view.others.filter(isProven);
   const isNewcomer = proven.length > 0 && !isProven(view.self);
-  // Nodes that start together have nobody to wait for, and share among themselves.
+  // Nodes that start together have no older node to wait for, and share among themselves.
   const sharers = proven.length > 0 ? proven : view.others;
   const missing = Math.max(0, fairShare(1 + sharers.length) - view.mine.length);
   const shareAfterMs = isNewcomer ? COVER_AFTER_MS : 0;
@@ -65,7 +65,7 @@ export function planShards(view: ClusterView, random: number): ShardPlan {
   };
 }
 
-/** What this node has above its share, as far as others lack it. */
+/** The shards above this node's share that others lack. */
 function releasable(mine: readonly number[], proven: readonly LiveNode[]): readonly number[] {
   const share = fairShare(1 + proven.length);
   const lacking = proven

@@ -31,14 +31,14 @@ export interface BlockedDeliveriesOptions {
 }
 
 /**
- * Sees to it that nothing is held back for ever. What waits for a failing origin is not attempted,
+ * Ensures that blocked deliveries are eventually released. While an origin fails they are not attempted,
  * so its schedule does not move on; once it would have been used up, the delivery is exhausted. A
  * page of one origin is looked through at a time, in turn.
  */
 export class BlockedDeliveries {
   readonly #runtime: Runtime;
   readonly #options: BlockedDeliveriesOptions;
-  /** Of the origin being looked through. */
+  /** The position in the deliveries of the origin that is being scanned. */
   #position: DuePosition = BEFORE_ALL_DUE;
   #pageAtMs = 0;
   #turn: { readonly projectId: string; readonly origin: string } | null = null;

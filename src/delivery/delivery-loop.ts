@@ -161,7 +161,7 @@ export class DeliveryLoop implements Service {
     return all;
   }
 
-  /** What of the rows is still as they say and this node's to send. */
+  /** Keeps rows that are unchanged and owned by this node. */
   async #read(load: () => Promise<readonly LoadedDelivery[]>): Promise<readonly LoadedDelivery[]> {
     const ended = new Set<string>();
     this.#readsUnderWay.add(ended);
@@ -222,7 +222,7 @@ export class DeliveryLoop implements Service {
     // First, or what was held back by this attempt would be sent yet.
     if (next.kind === "gone") this.outbox.dropSubscription(callback.delivery.subscriptionId);
     if (next.kind === "retry" && next.atMs <= horizonMs) {
-      // Let go of meanwhile: what was read anew since knows its last attempt, not its next.
+      // Released in the meantime: a row read since then has its last attempt, not its next.
       if (callback.state === "dropped") this.#reader.rewind();
       this.outbox.retry(callback, next.atMs, verdict);
     } else {
@@ -231,5 +231,5 @@ export class DeliveryLoop implements Service {
   }
 }
 
-/** Of an attempt that could not be recorded. */
+/** The result of an attempt that could not be recorded. */
 const NOT_KNOWN: AttemptResult = { next: { kind: "over" }, verdict: { kind: "inconclusive" } };

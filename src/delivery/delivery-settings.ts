@@ -10,7 +10,7 @@ export interface DeliverySettings {
   /** The waits after the first, second, … failed attempt. */
   readonly retryScheduleMs: readonly number[];
   readonly signatures: readonly SignatureScheme[];
-  /** Of its lane to each origin. */
+  /** The limits of its lane to each origin. */
   readonly limits: LaneLimits;
 }
 
@@ -42,7 +42,7 @@ export class ProjectDeliverySettings {
   }
 }
 
-/** What the project says, within what the gateway allows. */
+/** The project's settings, within the gateway's limits. */
 export function deliverySettings(
   project: ProjectSettings,
   gateway: DeliverySettings,

@@ -18,7 +18,7 @@ import type { OriginQueue } from "./outbox/origin-queue.ts";
 import type { Outbox } from "./outbox/outbox.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
-/** What is due this soon is kept in memory. */
+/** Deliveries due this soon are kept in memory. */
 export const HORIZON_MS = 2000;
 /** From time to time everything due is looked at again, whatever hand-over was missed. */
 const SWEEP_INTERVAL_MS = 30_000;
@@ -41,7 +41,7 @@ export interface DueReaderOptions {
  * - backlogs: of origins that were full or failing and have room now, what waits longest;
  * - sweep: everything due is looked at again, page by page, so that nothing is missed.
  *
- * What waits for an origin without room is passed over by its key alone and read only once there is
+ * Deliveries to an origin without room are passed over by its key alone and read only once there is
  * room. So a receiver that is away costs the same however much is owed to it.
  */
 export class DueReader {

@@ -16,7 +16,7 @@ import type { FanOutKey } from "../store/writes/record-events.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
 const SEARCH_INTERVAL_MS = 1_000;
-/** What is known at once; the others are found when some of these are through. */
+/** Fan-outs held at once; the others are found when some of these are finished. */
 const KNOWN_MAX = 1_000;
 const KNOWN_PER_PROJECT_MAX = 16;
 /** A step waits no longer for its job, so that it holds up no other fan-out. */

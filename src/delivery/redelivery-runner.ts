@@ -23,7 +23,7 @@ import {
 import type { Runtime } from "../runtime/runtime.ts";
 
 const SEARCH_INTERVAL_MS = 1_000;
-/** What a dry run takes at once: it changes nothing, and nothing waits for it. */
+/** Deliveries that a dry run counts at once: it changes nothing, and nothing waits for it. */
 const COUNTED_AT_ONCE_MAX = 5_000;
 
 export interface RedeliveryRunnerOptions {
@@ -31,7 +31,7 @@ export interface RedeliveryRunnerOptions {
   readonly shards: Pick<OwnedShards, "list" | "has">;
   /** How many deliveries a second unless the request says otherwise. */
   readonly perSecondDefault: number;
-  /** Hands on what is owed anew; a hand-over that gets lost is made up for like any other. */
+  /** Sends the deliveries that are pending again; lost ones are found by their due time. */
   redelivered(deliveries: readonly MatchingDelivery[]): Promise<void>;
 }
 
@@ -47,7 +47,7 @@ interface Step {
  * Carries out redeliveries of many. One belongs to whoever owns the shard of its id, and goes on
  * from its stored position, whoever went before. One round:
  *
- *   look behind the position ─▶ owe anew and move the position ─▶ hand on ─▶ wait for the pace
+ *   find from the position ─▶ make pending and advance ─▶ hand on ─▶ wait for the pace
  */
 export class RedeliveryRunner extends Repeater {
   readonly #runtime: Runtime;

@@ -34,7 +34,7 @@ export interface Bootstrapped {
 }
 
 /**
- * Makes sure of the rows without which nobody could use the gateway. Harmless when repeated.
+ * Creates the rows that a usable gateway needs. Idempotent.
  * @param localUrl where this process can be reached from its own machine, for the sandbox
  */
 export async function bootstrap(

@@ -71,7 +71,7 @@ export interface EngineOptions {
   readonly resultLinks: ResultLinks;
   readonly upstreamClient: RequestClient;
   readonly operatorOrigins: OperatorOrigins;
-  /** Of what goes out. */
+  /** The semaphores of outgoing requests. */
   readonly turns: Readonly<Partial<Record<ProjectLimitName, FairSemaphore>>>;
   readonly callbackClient: RequestClient;
   readonly nodeId: string;
@@ -216,7 +216,7 @@ export class Engine {
     this.#registerGauges();
   }
 
-  /** What readiness depends on. */
+  /** The state that readiness depends on. */
   get state(): Pick<NodeState, "hasLease" | "oldestUnrecordedEventMs"> {
     const { oldestUnrecordedEventMs } = this.#writers;
     return { hasLease: this.#ownership.hasLease, oldestUnrecordedEventMs };

@@ -55,13 +55,13 @@ export interface GatewayOptions {
   readonly random: Random;
   readonly log: Log;
   readonly version: string;
-  /** Writes a generated API key to a file in the data directory: nobody reads a terminal. */
+  /** Writes a generated API key to a file in the data directory, for when no person reads the terminal. */
   readonly writesApiKeyFile?: boolean;
   /** Gives up a start that is going on: what was started is stopped again. */
   readonly signal?: AbortSignal;
 }
 
-/** What a person needs to know once it runs. */
+/** Information about the running gateway, for a person. */
 export interface StartedGateway {
   /** Where it listens, as this machine reaches it. */
   readonly url: string;

@@ -73,7 +73,7 @@ export function acceptLookups(database: PooledDatabase): AcceptLookups {
 
 type Accepted = Extract<AcceptedRow, { kind: "accepted" }>;
 
-/** What became of a wish to be called back. */
+/** The outcome of a subscription request. */
 export type AcceptOutcome =
   /** The project has as many live jobs as it may; nothing was stored. */
   | { readonly kind: "too_many_live_jobs"; readonly max: number }

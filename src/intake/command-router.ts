@@ -23,7 +23,7 @@ export interface CommandRouterOptions {
 export class CommandRouter {
   readonly #runtime: Runtime;
   readonly #options: CommandRouterOptions;
-  /** What the notes of other nodes do here. */
+  /** Carries out the commands of other nodes. */
   readonly handlers: Omit<CommandHandlers, "inspect" | "tryOrigin">;
 
   constructor(runtime: Runtime, options: CommandRouterOptions) {
@@ -85,7 +85,7 @@ export class CommandRouter {
       const job = await findJob(database, shardId, jobRowId);
       if (job === null) return;
       await poller.cancelUpstream(job);
-      // Whoever else waits for the job hears soon that it was canceled.
+      // Other subscriptions to the job soon get its cancellation.
       await this.pollNow(shardId, jobRowId);
     } catch (error) {
       this.#runtime.log.warn({ err: error }, "a job could not be canceled at its upstream");

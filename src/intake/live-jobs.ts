@@ -1,5 +1,5 @@
 import type { Upstreams } from "../polling/upstream/upstreams.ts";
-/** What identifies a job before it has a row: its connection, its id there, its params. */
+/** The identity of a job before it has a row: its connection, its id there, its params. */
 export type JobName = string;
 
 /**
@@ -17,7 +17,7 @@ export class LiveJobs {
   readonly #upstreams: Pick<Upstreams, "jobsByProject">;
   readonly #pending = new Map<string, Map<JobName, number>>();
   #elsewhere: ReadonlyMap<string, number> = new Map();
-  /** Of the time since the last renewal, and of the one before: the others tell of them later. */
+  /** Counted since the last renewal, and since the one before: other nodes report them later. */
   #handedOver = new Map<string, number>();
   #handedOverBefore: ReadonlyMap<string, number> = new Map();
 

@@ -8,7 +8,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 
 const READ_INTERVAL_MS = 250;
 
-/** What other nodes ask of this one, as the owner of a shard. */
+/** Carries out commands that other nodes leave for the owner of a shard. */
 export interface CommandHandlers {
   /** Jobs were accepted or have got another subscription. */
   watch(jobs: readonly RowKey[]): Promise<void>;

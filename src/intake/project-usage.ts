@@ -101,7 +101,7 @@ export class ProjectUsage extends Repeater {
     this.#counted = new Map(rows.map((row) => [row.projectId, row]));
     if (countedAtMs === this.#countedAtMs) return;
     this.#countedAtMs = countedAtMs;
-    // What was accepted while it was counted may be in the count or not.
+    // Subscriptions accepted during the count may be included or not.
     this.#acceptedBefore = this.#accepted;
     this.#accepted = new Map();
   }

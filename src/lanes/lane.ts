@@ -15,7 +15,7 @@ import type { Runtime } from "../runtime/runtime.ts";
  *   due? ── paused? ── concurrency? ── rate? ── origin? ──▶ start(item) … settle(verdict)
  *
  * All times here are the monotonic clock's.
- * A sick lane holds back its own items and nobody else's; what the lanes to one origin share is the
+ * A failing lane holds back its own items only; what the lanes to one origin share is the
  * origin's gate. One timer a lane, for the earliest moment at which something could start.
  *
  * When the upstream refuses requests because of their rate, the lane pauses, for as long as the
@@ -95,7 +95,7 @@ export class Lane<Item> implements GateClient {
     return Math.max(this.#pausedUntilMs, this.#refusedUntilMs);
   }
 
-  /** How it stands; looks through all that is due, so for people, not for every poll. */
+  /** The load of the lane. Scans all due items, so it is for people, not for every poll. */
   load(): LaneLoad {
     const nowMs = this.#runtime.clock.monotonic();
     const due = countDue(this.#queue, nowMs, this.#options.isCurrent);
@@ -120,7 +120,7 @@ export class Lane<Item> implements GateClient {
     return dueAtMs !== undefined && nowMs - dueAtMs > HELD_UP_MS;
   }
 
-  /** What holds it back. Counts nothing, so it costs the same whatever waits. */
+  /** The reason why it waits. Counts nothing, so it costs the same however long the queue. */
   stand(): LaneStand {
     const nowMs = this.#runtime.clock.monotonic();
     const dueAtMs = this.#ahead.size > 0 ? nowMs : this.#queue.peekValue();
@@ -291,7 +291,7 @@ export class Lane<Item> implements GateClient {
     this.#options.start(item, this.#generation);
   }
 
-  /** What keeps the next item from starting now. The gate comes last: it counts whom it lets in. */
+  /** The reason why the next item can't start now. The gate comes last: it counts what it admits. */
   #findHold(nowMs: number): LaneHold | null {
     const own = this.#ownHold(nowMs);
     if (own !== null) return own;
@@ -371,7 +371,7 @@ export class Lane<Item> implements GateClient {
   #arm(): void {
     const dueAtMs = this.#ahead.size > 0 ? 0 : this.#queue.peekValue();
     if (dueAtMs === undefined || this.#isClosed) return;
-    // Whoever is under way, or the gate, calls when these are over.
+    // An item in progress, or the gate, calls when these are over.
     if (this.#hold === "origin" || this.#isProbeOut) return;
     if (this.#inFlight >= this.#concurrency) return;
     const { clock } = this.#runtime;

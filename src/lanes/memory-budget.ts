@@ -3,9 +3,9 @@ import { Turns } from "./turns.ts";
 export interface MemoryBudgetOptions<Holder> {
   /** Less than this is not counted. */
   readonly bytesFree: number;
-  /** Of all holders together. */
+  /** The limit for all holders together. */
   readonly bytesMax: number;
-  /** Of the holders of one group, so that none can take everything. It may change at any time. */
+  /** The limit for one group, so that none can take everything. It may change at any time. */
   readonly bytesPerGroupMax: (group: string) => number;
   readonly groupOf: (holder: Holder) => string;
 }

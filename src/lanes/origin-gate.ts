@@ -37,7 +37,7 @@ export interface SharedOrigin {
   setUnreached(gate: OriginGate, isUnreached: boolean): void;
 }
 
-/** What else a project's requests take of something that is shared by all of them, in all origins. */
+/** A project's part of a resource that all its requests share, in all origins. */
 export interface WorkShare {
   mayBegin(nowMs: number): boolean;
   begin(): void;
@@ -57,7 +57,7 @@ export interface OriginGateOptions {
 }
 
 /**
- * What a project's lanes to one origin have in common: a breaker of their own, since what answers a
+ * The part that a project's lanes to one origin share: a breaker of their own, since the responses a
  * project gets, and how its definitions read them, is in its own hands and says nothing about what
  * others get. A lane asks before each start. While the breaker lets only probes through, and while
  * the project has its share of what the origin may have in progress, lanes wait and take turns.
@@ -88,7 +88,7 @@ export class OriginGate {
     return this.#inFlight;
   }
 
-  /** What holds the project's lanes back: that the origin can't be reached, or their own faults. */
+  /** The breaker that holds the project's lanes back: the origin's, or their own. */
   get breaker(): Breaker {
     const { reachability } = this.#options.origin;
     return reachability.state === "closed" ? this.#breaker : reachability;

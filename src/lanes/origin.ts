@@ -15,9 +15,9 @@ import type { Runtime } from "../runtime/runtime.ts";
 export interface OriginOptions {
   /** Requests in progress at once, of all projects. One project may have half of them. */
   readonly concurrency: number;
-  /** Of the origin and of each project's gate; null for an origin that no fault closes. */
+  /** The breaker of the origin and of each project's gate; null for an origin that no fault closes. */
   readonly breaker: BreakerLimits | null;
-  /** What else the requests of a project take. */
+  /** Another resource that the requests of a project share. */
   readonly shareOf?: (projectId: string) => WorkShare;
   /** Called when what holds for a project's lanes opens, lets a probe through, and closes. */
   readonly onBreaker?: (projectId: string, breaker: Breaker) => void;

@@ -45,7 +45,7 @@ export class RateLimit {
     this.#countedFromMs = nowMs;
   }
 
-  /** What holds at present for this node; null for no limit. */
+  /** The current limit of this node; null for no limit. */
   get perSecond(): number | null {
     const perSecond = this.#whole();
     return perSecond === Infinity ? null : perSecond * this.#share;
@@ -85,7 +85,7 @@ export class RateLimit {
     this.#stepAtMs = Infinity;
   }
 
-  /** What was refused passes again: goes on at a lower rate, with nothing saved up meanwhile. */
+  /** After a refusal: continues at a lower rate, with an empty bucket. */
   resume(nowMs: number): void {
     const pausedMs = nowMs - this.#refusedAtMs;
     const flowedMs = this.#refusedAtMs - this.#countedFromMs;
@@ -108,7 +108,7 @@ export class RateLimit {
     this.#fit(nowMs);
   }
 
-  /** Of the whole connection. */
+  /** The limit of the whole connection. */
   #whole(): number {
     return Math.min(this.#limits.requestsPerSecond ?? Infinity, perSecondOf(this.#learned));
   }
@@ -121,7 +121,7 @@ export class RateLimit {
       this.#learned = afterUse(this.#learned, elapsedMs);
       this.#fit(nowMs);
     } else {
-      // What passes says something of the limit only while nothing else is short.
+      // A success is evidence about the limit only while nothing else is short.
       this.#count(nowMs);
     }
     this.#isUsedUp = false;

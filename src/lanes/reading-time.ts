@@ -6,11 +6,11 @@ const TOTAL_MS = 800;
 const SHARE_FACTOR = 2;
 /** So much every project may take, whatever others have taken. */
 const GUARANTEED_MS = 50;
-/** What an answer is expected to take before any was read. */
+/** The expected time per response before any was read. */
 const EXPECTED_MS_INITIAL = 0.25;
 /** Over how long the time is averaged. */
 const WINDOW_MS = 1000;
-/** What was used is worked out again after so long. */
+/** How often the used time is computed again. */
 const DECAY_EVERY_MS = 5;
 const WAIT_MS_MIN = 20;
 const WAIT_MS_MAX = 1000;
@@ -57,7 +57,7 @@ export class ReadingTime {
   }
 }
 
-/** What one project may take of it, and takes. */
+/** A project's share of it, allowed and used. */
 export class ReadingShare implements WorkShare {
   readonly #whole: ReadingTime;
   readonly #allowedMs: () => number;

@@ -11,7 +11,7 @@ interface EventIdentity {
 
 /**
  * The row that records a job's ending.
- * @param resultFetch raw JSON: what became of fetching its result; null when nobody wanted that
+ * @param resultFetch raw JSON: what became of fetching its result; null if no subscription wants that
  */
 export function endingRow(
   watch: Watch,
@@ -54,7 +54,7 @@ export function movementRow(
   };
 }
 
-/** What the event's callbacks are made from, without reading it back. */
+/** The content of the event's callbacks, without reading it back. */
 export function contentOfRow(watch: Watch, row: EventRow): EventContent {
   return {
     type: row.type,

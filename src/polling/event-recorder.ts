@@ -10,7 +10,7 @@ import type { FetchOutcome } from "./result/fetcher.ts";
 import type { Watch } from "./watch/watch.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
-/** What became of an event. */
+/** The outcome of recording an event. */
 export type RecordOutcome =
   | "recorded"
   /** The job ended otherwise before, or its deadline has moved. */

@@ -3,7 +3,7 @@ import type { OperationalEvent } from "../core/delivery/operational-event.ts";
 import type { StoredConnection } from "../store/connections/load-connections.ts";
 import type { Watch } from "./watch/watch.ts";
 
-/** What to tell of a connection that changed; null when nobody need know. */
+/** The event to publish for a changed connection; null if the change is not worth one. */
 export function connectionEvent(
   before: StoredConnection | null,
   connection: StoredConnection,

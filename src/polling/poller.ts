@@ -331,7 +331,7 @@ export class Poller {
     const connection = { id: upstream.connectionId, credentialVersion };
     this.#runtime.log.warn(
       { connection, reason },
-      "a connection was paused: its credential was refused",
+      "a connection was paused: the upstream refused its credential",
     );
     try {
       await this.#options.connectionStates.pause(connection, reason);

@@ -22,7 +22,7 @@ export class Repeater implements Service {
   #again = false;
   #started = false;
   #failures = 0;
-  /** What the latest failure said. */
+  /** The text of the latest failure. */
   #failure: string | null = null;
 
   constructor(runtime: Pick<Runtime, "clock" | "log">, options: RepeaterOptions) {

@@ -23,7 +23,8 @@ test("an origin that goes on failing is left alone, and what waits for it comes 
   };
   await vi.waitFor(async () => expect(await attempts()).toBe(SUBSCRIPTIONS), { timeout: 60_000 });
   await gateway.pass(1.3 * MINUTE_MS);
-  const failing = () => gateway.logged.some((line) => line.includes("a callback origin fails"));
+  const failing = () =>
+    gateway.logged.some((line) => line.includes("a callback origin is failing"));
   await vi.waitFor(() => expect(failing()).toBe(true), { timeout: 60_000 });
   expect((await gateway.api("GET", "/metrics")).text).toMatch(
     /^ringback_callback_lanes_failing(?:\{.*\})? 1$/m,

@@ -2,10 +2,10 @@ import type { AttemptExchange, DeliveryStep } from "../../core/delivery/delivery
 import type { AttemptRow } from "../../store/writes/record-attempts.ts";
 import type { OwedDelivery } from "../../store/writes/record-events.ts";
 
-/** What an attempt came to, whether or not anything was sent. */
+/** The outcome of an attempt, whether or not anything was sent. */
 export interface MadeAttempt {
   readonly exchange: AttemptExchange;
-  /** What a person should know of an answer that did not take the callback; null for most. */
+  /** A hint for a person about a response that did not accept the callback; null for most. */
   readonly note: string | null;
   readonly durationMs: number;
   readonly responseExcerpt: string | null;

@@ -52,10 +52,10 @@ export interface DelivererOptions {
   readonly operationalEvents: Pick<OperationalEvents, "publish">;
 }
 
-/** What opening the secrets of a callback takes. */
+/** The parts needed to open the secrets of a callback. */
 export type SecretOptions = Pick<DelivererOptions, "secretBox" | "settings" | "signingKeys">;
 
-/** What is left to do about a delivery after an attempt, and what the attempt says about its origin. */
+/** The next step of a delivery after an attempt, and the verdict on its origin. */
 export interface AttemptResult {
   readonly next:
     | { readonly kind: "retry"; readonly atMs: number }
@@ -87,7 +87,7 @@ export async function attemptDelivery(
   const startedAtMs = runtime.clock.now();
   const made = await exchangeWithReceiver(runtime, options, callback, startedAtMs);
   const verdict = laneVerdictOfExchange(made.exchange);
-  // Cut off because this process stops: not the receiver's failure, so it is made anew elsewhere.
+  // Cut off because this process stops: not the receiver's failure, so another node attempts it.
   if (made.exchange.kind === "failed" && made.exchange.failure.code === "aborted") {
     return { next: OVER, verdict };
   }
@@ -195,7 +195,7 @@ function isTooLarge(exchange: AttemptExchange): boolean {
   return exchange.kind === "answered" && exchange.status === PAYLOAD_TOO_LARGE;
 }
 
-/** What a person needs to mend it, where the status alone does not say. */
+/** A hint for a person, where the status alone does not explain the failure. */
 function noteOf(
   { status, headers }: AnsweredRequest,
   { event, resultUrlOnly }: PendingDelivery,

@@ -18,7 +18,7 @@ export interface SignedPost {
   readonly responseBytesMax: number;
 }
 
-/** What a message after Standard Webhooks 1.0 is made from. */
+/** The parts of a Standard Webhooks 1.0 message. */
 export type SignedContent = Pick<
   SignedPost,
   "headers" | "body" | "webhookId" | "keys" | "nowMs" | "userAgent"

@@ -34,7 +34,7 @@ export class SigningKeys {
   /**
    * Those of the schemes that sign now, newest first. Rejects when they can't be read; the next call
    * tries again.
-   * @param schemes remembered by identity, so not to be made anew for each call
+   * @param schemes remembered by identity, so pass the same array each time
    */
   of(projectId: string, schemes: readonly SignatureScheme[]): Promise<readonly SigningKey[]> {
     const nowMs = this.#clock.now();
@@ -51,7 +51,7 @@ export class SigningKeys {
     return keys;
   }
 
-  /** Reads the project's keys anew: they were changed just now. */
+  /** Forgets the project's keys, which have changed; the next callback reads them again. */
   forget(projectId: string): void {
     this.#entries.delete(projectId);
   }

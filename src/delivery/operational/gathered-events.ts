@@ -13,7 +13,7 @@ export interface Gathered {
 type Subject = Pick<OperationalEvent, "projectId" | "subject">;
 
 /**
- * What a node has learned and not noted down yet, by project and subject. Each subject is given
+ * Events of this node that are not stored yet, by project and subject. Each subject is given
  * out once a minute at most; meanwhile the newest stands for all. A project that has much to hear
  * of takes no room from the others.
  */
@@ -50,7 +50,7 @@ export class GatheredEvents {
     return taken;
   }
 
-  /** What could not be noted down is given out again, unless something else has happened since. */
+  /** Events that could not be stored are given out again, unless newer ones replace them. */
   putBack(taken: readonly Gathered[]): void {
     for (const gathered of taken) {
       const { projectId, subject, type } = gathered.event;

@@ -199,7 +199,7 @@ export class OperationalEvents extends Repeater {
   }
 }
 
-/** What became of an attempt to tell. */
+/** The outcome of an attempt to send an operational event. */
 type Outcome =
   | { readonly kind: "told" }
   /** The status is null when there was no answer. */

@@ -24,7 +24,7 @@ export interface OriginQueueOptions {
   start(callback: PendingDelivery): void;
 }
 
-/** What waits for one origin on behalf of one project. */
+/** The callbacks of one project that wait for one origin. */
 export class OriginQueue {
   readonly projectId: string;
   readonly origin: string;

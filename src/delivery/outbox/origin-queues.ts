@@ -6,7 +6,7 @@ import type { PendingDelivery } from "./pending-delivery.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 
 /**
- * An origin fails when nobody there has answered for a while, however often it was tried. Then it is
+ * An origin fails when it has not answered for a while, however often it was tried. Then it is
  * tried once in a while, and the first answer ends the waiting.
  */
 const BREAKER: BreakerLimits = {
@@ -20,7 +20,7 @@ const IDLE_MAX = 5_000;
 
 export interface OriginQueuesOptions {
   readonly breaker?: BreakerLimits;
-  /** Of a project's lane to each origin. */
+  /** The limits of a project's lane to each origin. */
   limitsOf(projectId: string): LaneLimits;
   start(callback: PendingDelivery): void;
   /** The origin of this queue begins to fail, or answers again. */
@@ -87,7 +87,7 @@ export class OriginQueues {
     if (queue.isIdle) return this.#remove(queue);
     this.#idle.add(queue);
     const [oldest] = this.#idle;
-    // What it had in the database is found again by whoever looks at all that is due.
+    // The sweep of due deliveries finds its backlog again.
     if (this.#idle.size > IDLE_MAX && oldest !== undefined) this.#remove(oldest);
   }
 
@@ -97,7 +97,7 @@ export class OriginQueues {
   }
 
   setShare(share: number): void {
-    // What is under way ends by itself, and nothing else is sent.
+    // Attempts in progress finish; nothing else is sent.
     if (share === 0) return;
     this.#share = share;
     for (const queue of this.all()) queue.lane.setShare(share);

@@ -32,7 +32,7 @@ interface Held {
 export interface OutboxOptions {
   /** When an origin counts as failing, if not as usual. */
   readonly breaker?: BreakerLimits;
-  /** Of a project's lane to each origin. */
+  /** The limits of a project's lane to each origin. */
   limitsOf(projectId: string): LaneLimits;
   /** A callback's turn has come; ends with `finish` or `retry`. */
   send(callback: PendingDelivery): void;
@@ -43,7 +43,7 @@ export interface OutboxOptions {
 }
 
 /**
- * What to send, when: the callbacks that are due about now, for each project a lane to each origin.
+ * The callbacks that are due about now, in a lane for each project and origin.
  * It is bounded in number and bytes, in all, for each project and for each lane; what is over the bound is refused,
  * stays in the database, and is loaded when there is room again.
  */
@@ -87,7 +87,7 @@ export class Outbox {
     return this.#queues.all().filter((queue) => queue.hasBacklog && this.#hasDrained(queue));
   }
 
-  /** What is done with this delivery; null when it is not in memory. */
+  /** The state of this delivery in memory; null when it is not there. */
   stateOf(deliveryId: string): HeldState | null {
     const state = this.#held.get(deliveryId)?.callback.state;
     switch (state) {

@@ -1,7 +1,7 @@
 import { isMovement } from "../../core/delivery/event.ts";
 import type { PendingDelivery } from "./pending-delivery.ts";
 
-/** What of one subscription is in memory. */
+/** The callbacks of one subscription that are in memory. */
 interface Line {
   sending: PendingDelivery | null;
   /** The newest that waits; whatever it made out of date is dropped. */
@@ -18,7 +18,7 @@ interface Line {
 export class SubscriptionOrder {
   readonly #lines = new Map<string, Line>();
 
-  /** What became of a newcomer, and the older one that it makes out of date. */
+  /** The verdict on a new callback, and the older one that it supersedes. */
   enter(callback: PendingDelivery): {
     readonly verdict: "go" | "wait" | "superseded";
     readonly dropped: PendingDelivery | null;

@@ -118,7 +118,7 @@ export class EndingWaits extends Repeater {
     for (const awaited of this.#byJob.get(jobRowId) ?? []) this.#settle(awaited, "settled");
   }
 
-  /** Asks the database about what this node is not told of; no statement when there is none. */
+  /** Asks the database about jobs of other nodes; no statement when there are none. */
   async round(): Promise<void> {
     this.#round += 1;
     const round = this.#round;

@@ -83,7 +83,7 @@ export class AnswerReader {
 
   /** Lets what is read come to its end while `quiet` is awaited, but not for long. */
   async stop(quiet: Promise<void>): Promise<void> {
-    // What was answered may never be answered again.
+    // A response may be available only once.
     const timer = this.#runtime.clock.setTimer(STOP_TIMEOUT_MS, () => void this.close());
     await quiet;
     timer.cancel();
@@ -160,7 +160,7 @@ export class AnswerReader {
     });
     // A process that ends does not wait for it.
     worker.unref();
-    // A failure between two answers is nobody's: the next one gets a new thread.
+    // A failure between two responses affects neither: the next one gets a new thread.
     worker.on("error", () => undefined);
     return worker;
   }
@@ -177,7 +177,7 @@ function whyOf(error: Error): string {
   return isMemory ? "it takes too much memory to read" : error.message;
 }
 
-/** What can change hands without a copy: memory that holds nothing else. */
+/** Buffers that can be transferred without a copy, since they hold nothing else. */
 function transferable({ buffer, byteLength }: Uint8Array): ArrayBuffer[] {
   return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [];
 }

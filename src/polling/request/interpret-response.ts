@@ -14,7 +14,7 @@ import {
 } from "../../providers/answer/interpret-result.ts";
 import type { Provider } from "../../providers/compile/provider.ts";
 
-/** What an answer is to be read as. */
+/** How a response is to be interpreted. */
 export type AnswerQuestion =
   | { readonly kind: "status"; readonly facts: AnswerFacts }
   | { readonly kind: "result"; readonly facts: ResultFacts };

@@ -48,7 +48,7 @@ export interface SentRequest {
   readonly httpStatus: number | null;
 }
 
-/** What one request about a job brought. */
+/** The outcome of one request about a job. */
 export interface PollResult {
   readonly interpretation: Interpretation;
   /** Where the request went and how far it came; null where the URL may not be asked. */

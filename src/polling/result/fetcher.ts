@@ -39,12 +39,12 @@ export interface ResultFetcherOptions {
   >;
 }
 
-/** What became of a result that is a link. */
+/** The outcome of fetching a result that is a link. */
 export type FetchOutcome =
   | { readonly kind: "stored"; readonly fetched: FetchedResult }
   /** The ending says so and carries the link. */
   | { readonly kind: "failed"; readonly note: string }
-  /** This process stops; whoever polls the job next begins anew. */
+  /** This process stops; the next node that polls the job starts again. */
   | { readonly kind: "stopped" };
 
 /**
@@ -52,7 +52,7 @@ export type FetchOutcome =
  * download. What comes is stored part by part and becomes the job's with the last one, so that of
  * a node that dies in between either all of it is found by the next, or the link is asked again.
  * A database that is away is waited for, since what was downloaded may not be had again; when the
- * job's shard is lost over that and its job watched anew, both wait for the same download. Another
+ * job's shard is lost over that and its job is watched again, both wait for the same download. Another
  * node that comes to watch the job meanwhile waits as well, as long as the claim is renewed.
  */
 export class ResultFetcher {
@@ -168,7 +168,7 @@ export class ResultFetcher {
     const { clock, log } = this.#runtime;
     const { fetched } = this.#options;
     const untold = (error: unknown): void =>
-      log.debug({ err: error }, "a claim to fetch a result could not be told of");
+      log.debug({ err: error }, "failed to renew a claim to fetch a result");
     let timer: Timer | null = null;
     const renew = (): void => {
       timer = clock.setTimer(CLAIM_RENEWED_MS, () => {
@@ -263,7 +263,7 @@ export class ResultFetcher {
     return { kind: "not_got", outcome, bytes: parts.bytes };
   }
 
-  /** What is left behind goes with its retention. */
+  /** Parts that can't be removed now are removed by retention. */
   async #discardParts(of: { readonly shardId: number; readonly eventId: string }): Promise<void> {
     try {
       await this.#options.fetched.discardParts(of);

@@ -8,7 +8,7 @@ import { type PreparedTarget, prepareTarget } from "../../providers/request/targ
 import type { Provider } from "../../providers/compile/provider.ts";
 import type { StoredConnection } from "../../store/connections/load-connections.ts";
 
-/** What requests of a connection under one definition are made from. */
+/** How to make requests of a connection under one definition. */
 export interface UpstreamAccess {
   readonly projectId: string;
   /** Whether its requests may go to the origin of `target` wherever that leads. */

@@ -18,16 +18,16 @@ import type { StoredConnection } from "../../store/connections/load-connections.
 import { accessTo, type UpstreamAccess } from "./access.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 
-/** Of a connection that can't be used: its jobs wait. */
+/** The limits of a connection that can't be used: its jobs wait. */
 const NO_LIMITS: LaneLimits = { concurrency: 1, requestsPerSecond: null, burst: 1 };
 
 const NOT_KNOWN = "The connection is not known yet.";
 
 /** The definitions that connections and jobs name. */
 export interface JobProviders {
-  /** What is said of a provider now, or null when this node knows none of that name. */
+  /** The current definition of a provider, or null when this node knows none of that name. */
   current(projectId: string, name: string): Provider | null;
-  /** What was said of it when a job began; without a version the built-in one of that name. */
+  /** The definition that a job began with; without a version the built-in one of that name. */
   ofJob(name: string, versionId: string | null): Provider | null;
 }
 
@@ -46,7 +46,7 @@ export interface UpstreamOptions {
     versionId: string | null,
     origin: string,
   ) => boolean;
-  /** What all connections of a project to an origin have in common. */
+  /** The gate that all connections of a project to an origin share. */
   readonly gateOf: (origin: string, projectId: string) => OriginGate;
   /** The turn of the watch in this slot has come. */
   readonly poll: (upstream: Upstream, slot: number, generation: number) => void;
@@ -68,9 +68,9 @@ interface Turn {
  */
 export class Upstream {
   readonly connectionId: string;
-  /** Of slots of the watch table, in which another watch may be by then, and of turns. */
+  /** Holds slots of the watch table, which another watch may have taken by then, and turns. */
   readonly lane: Lane<number | Turn>;
-  /** Of its jobs; null before the first. */
+  /** The project of its jobs; null before the first. */
   projectId: string | null = null;
   /** How many jobs are watched through it. */
   jobs = 0;

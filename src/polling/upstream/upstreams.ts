@@ -18,13 +18,13 @@ const BREAKER: BreakerLimits = {
   openMsMax: 30_000,
 };
 
-/** Of connections that can't be used. */
+/** The origin of connections that can't be used. */
 const UNKNOWN_ORIGIN = "";
 
 export interface UpstreamsOptions extends Omit<UpstreamOptions, "gateOf"> {
   /** Polls in progress to one origin, of all projects; one may have half of them. */
   readonly pollsPerOriginMax: number;
-  /** What reading its answers takes of the event loop; nothing is held back by it unless given. */
+  /** Limits the time of the event loop that reading responses takes; no limit if left out. */
   readonly readingTime?: ReadingTime;
   /** Called when a project's breaker for an origin opens, lets a probe through, and closes. */
   readonly onBreaker?: (origin: string, projectId: string, breaker: Breaker) => void;

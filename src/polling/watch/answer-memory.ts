@@ -6,16 +6,16 @@ import type {
 } from "../../providers/answer/interpret.ts";
 
 /**
- * What the answers about a job leave behind for its next request. In memory only: after a restart
+ * State that the responses about a job leave for its next request. In memory only: after a restart
  * the job is asked about as if for the first time. Most providers need none.
  */
 export interface AnswerMemory {
-  /** Of the answer that still holds, and what that meant. */
+  /** The tag of the response that is still valid, and its meaning. */
   readonly etag: string | null;
   readonly unchanged: RunningObservation | null;
   /** The URL that the upstream named for the next status request. */
   readonly nextUrl: string | null;
-  /** What a rule left for those that read later answers. */
+  /** The value that a rule remembered for later responses. */
   readonly remembered: string | null;
   /** The result that is to be asked for before the status is asked again. */
   readonly wanted: ResultWanted | null;
@@ -32,7 +32,7 @@ export const NO_MEMORY: AnswerMemory = Object.freeze({
 // RFC 9110 8.8.3, with a bound: a tag is held as long as its job.
 const ETAG = /^(?:W\/)?"[\x21\x23-\x7e]{1,200}"$/;
 
-/** What is known after a status answer. */
+/** The memory after a status response. */
 export function memoryAfterStatus(
   before: AnswerMemory,
   interpretation: Interpretation,

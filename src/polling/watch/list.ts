@@ -33,11 +33,11 @@ export interface WatchListOptions extends Omit<UpstreamsOptions, "poll" | "isCur
  */
 export type FirstPoll = "at_once" | "spread" | { readonly unservedMs: number };
 
-/** What is known of a job right now. */
+/** The state of a job in memory. */
 export interface LiveJobView {
   /** What it waits for. */
   readonly wait: Waiting<JobWait>;
-  /** Of the latest poll by this node; null before the first. */
+  /** The outcome of the latest poll by this node; null before the first. */
   readonly lastOutcome: PollOutcome | null;
   readonly lastHttpStatus: number | null;
   readonly status: "pending" | "processing";
@@ -48,14 +48,14 @@ export interface LiveJobView {
   readonly lastError: string | null;
 }
 
-/** What to poll, when, and until when: this node's jobs in memory. */
+/** The jobs that this node polls, in memory: when each is due, and its deadline. */
 export class WatchList {
   readonly #runtime: Runtime;
   readonly #options: WatchListOptions;
   /** The connections that jobs are watched through. */
   readonly upstreams: Upstreams;
   readonly #table = new WatchTable();
-  /** Of slots, in which another watch may be by then. */
+  /** Holds slots, which another watch may have taken by then. */
   readonly #deadlines: AlarmQueue<number>;
   /** Connections that have, or had, watches which are parked. */
   readonly #parkedBy = new Set<string>();
@@ -167,7 +167,7 @@ export class WatchList {
     this.#table.drop(watch.slot);
   }
 
-  /** Forgets a job that nobody waits for any more. */
+  /** Forgets a job that no subscription waits for any more. */
   unwatch(shardId: number, id: string): void {
     const watch = this.#find(shardId, id);
     if (watch !== null && watch.state !== "ending") this.drop(watch);
@@ -215,7 +215,7 @@ export class WatchList {
     };
   }
 
-  /** What holds the job up: that it can't be asked about, or what the last poll met; or null. */
+  /** Why the job makes no progress: it can't be polled, or the last poll failed; or null. */
   lastErrorOf(watch: Watch): string | null {
     return this.#problemOf(watch) ?? watch.lastError;
   }

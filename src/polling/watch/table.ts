@@ -28,7 +28,7 @@ export interface JobRoute {
   readonly providerVersionId: string | null;
 }
 
-/** What most jobs have nothing of. */
+/** Columns that are empty for most jobs. */
 export interface WatchNotes {
   readonly params: Readonly<Record<string, string>>;
   readonly progress: string | null;
@@ -65,7 +65,7 @@ export const FLAGS = { processing: 1, processingAnnounced: 2, seen: 4, pollAgain
  * a million of them would take four times the memory and be looked through by every collection of
  * garbage; so they take about 130 bytes each, most of it outside of the heap.
  *
- * A slot is given out again once its watch is dropped and nobody holds it. Whoever keeps a slot's
+ * A slot is given out again once its watch is dropped and no longer held. Code that keeps a slot's
  * number without holding it, as lanes and alarms do, looks at its times before acting on it.
  */
 export class WatchTable {

@@ -190,7 +190,7 @@ export class Watch {
     if (lastError !== this.lastError) this.#note({ lastError });
   }
 
-  /** What its answers left behind for the next request; null for most providers. */
+  /** State that its responses left for the next request; null for most providers. */
   get memory(): AnswerMemory | null {
     return this.#notes.memory;
   }
@@ -217,7 +217,7 @@ export class Watch {
     if (streak !== this.unreadable) this.#note({ unreadable: streak });
   }
 
-  /** What the last checkpoint said, to tell whether another is worth a write. */
+  /** The values of the last checkpoint, which decide whether another is worth a write. */
   get checkpointed(): { readonly polls: number; readonly error: string | null } {
     const polls = this.#table.checkpointedPolls[this.slot] ?? 0;
     return { polls, error: this.#notes.checkpointedError };
@@ -265,7 +265,7 @@ export function wantsResultFetched(watch: Watch): boolean {
 }
 
 /**
- * What is worth writing down of a watch, or null: twice as many polls as last time, or another
+ * The checkpoint of a watch if one is worth a write, or null: twice as many polls as last time, or another
  * error. So a long job costs a number of writes that grows with the logarithm of its polls, and a
  * short one costs none.
  */
