@@ -15,6 +15,7 @@ import { big } from "./scenarios/big.ts";
 import { bloat } from "./scenarios/bloat.ts";
 import { deliver } from "./scenarios/deliver.ts";
 import { fairness } from "./scenarios/fairness.ts";
+import { idle } from "./scenarios/idle.ts";
 import { human } from "./scenarios/human.ts";
 import { lag } from "./scenarios/lag.ts";
 import { late } from "./scenarios/late.ts";
@@ -45,6 +46,7 @@ const SCENARIOS: readonly Scenario[] = [
   lag,
   late,
   human,
+  idle,
   scale,
   big,
   bloat,

@@ -1,3 +1,4 @@
+import type { ChangeSignal } from "../runtime/change-signal.ts";
 import { Turns } from "../lanes/turns.ts";
 import { Refresher } from "../runtime/refresher.ts";
 import { withDeadline } from "../runtime/request-deadline.ts";
@@ -35,6 +36,8 @@ interface Lookup {
 }
 
 export interface ApiKeyDirectoryOptions {
+  /** Tells when API keys may have changed. */
+  readonly changes?: ChangeSignal | undefined;
   readonly database: Pick<PooledDatabase, "run" | "transaction" | "within">;
 }
 
@@ -59,6 +62,7 @@ export class ApiKeyDirectory extends Refresher<KnownApiKey> {
   constructor(runtime: Runtime, options: ApiKeyDirectoryOptions) {
     super(runtime, {
       name: "refresh API keys",
+      changes: options.changes,
       load: (changedSinceMs) => this.#load(changedSinceMs),
       take: (key) => this.take(key),
     });
@@ -70,7 +74,9 @@ export class ApiKeyDirectory extends Refresher<KnownApiKey> {
   find(keyHash: string): KnownApiKey | null {
     const remembered = this.#known.get(keyHash);
     if (remembered === undefined) return null;
-    const believedFromMs = Math.max(remembered.readAtMs, this.#refreshedAtMs);
+    const { changes } = this.#options;
+    const unchangedAsOfMs = changes?.unchangedAsOfMs ?? -Infinity;
+    const believedFromMs = Math.max(remembered.readAtMs, this.#refreshedAtMs, unchangedAsOfMs);
     const isBelieved = believedFromMs + BELIEVED_FOR_MS > this.#runtime.clock.monotonic();
     return isBelieved ? remembered.key : null;
   }

@@ -1,3 +1,4 @@
+import type { ChangeSignal } from "../runtime/change-signal.ts";
 import type { DeliveryEngine } from "../delivery/delivery-engine.ts";
 import type {
   ProjectLimitName,
@@ -10,6 +11,8 @@ import { loadProjects, type ProjectRecord } from "../store/projects/manage-proje
 import type { Runtime } from "../runtime/runtime.ts";
 
 export interface ProjectDirectoryOptions {
+  /** Tells when projects may have changed. */
+  readonly changes?: ChangeSignal | undefined;
   readonly database: Database;
   /** The limits of projects for which the operator has set no others. */
   readonly limitsByDefault: ProjectLimitValues;
@@ -24,9 +27,13 @@ export class ProjectDirectory extends Refresher<ProjectRecord> implements Projec
   readonly #runtime: Runtime;
   readonly #usage = new Map<ProjectLimitName, (projectId: string) => number>();
 
-  constructor(runtime: Runtime, { database, delivery, limitsByDefault }: ProjectDirectoryOptions) {
+  constructor(
+    runtime: Runtime,
+    { database, changes, delivery, limitsByDefault }: ProjectDirectoryOptions,
+  ) {
     super(runtime, {
       name: "refresh projects",
+      changes,
       load: (changedSinceMs) => loadProjects(database, changedSinceMs),
       take: (project) => {
         this.#byId.set(project.id, project);

@@ -3,6 +3,7 @@ import { REMOVAL_ROWS_FIRST, removalRestMs, removalRows } from "../core/pace/rem
 import { Pauses } from "../runtime/pauses.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Database } from "../store/db/database.ts";
+import { findOldRows, type OldRows } from "../store/jobs/find-old-rows.ts";
 import {
   type RemovalStep,
   type RemovedStep,
@@ -18,12 +19,17 @@ import type { Runtime } from "../runtime/runtime.ts";
 const ROUND_INTERVAL_MS = 5 * 60_000;
 const BEFORE_ALL = "00000000-0000-0000-0000-000000000000";
 
+type Removal = (database: Database, step: RemovalStep) => Promise<RemovedStep>;
+
 /** In this order: what belongs to a job goes once the job is gone. */
-const REMOVALS: readonly ((database: Database, step: RemovalStep) => Promise<RemovedStep>)[] = [
-  removeEndedJobs,
-  removeResultParts,
-  removeEvents,
-  removeRedeliveries,
+const REMOVALS: readonly {
+  readonly table: Exclude<keyof OldRows, "shardId">;
+  readonly remove: Removal;
+}[] = [
+  { table: "jobs", remove: removeEndedJobs },
+  { table: "resultParts", remove: removeResultParts },
+  { table: "events", remove: removeEvents },
+  { table: "redeliveries", remove: removeRedeliveries },
 ];
 
 export interface RetentionOptions {
@@ -63,19 +69,20 @@ export class Retention extends Repeater {
   /** Goes once through all owned shards. */
   async round(): Promise<void> {
     const { clock, log } = this.#runtime;
-    const { keptForMs, shards } = this.#options;
+    const { database, keptForMs, shards } = this.#options;
     const activeSinceMs = clock.now() - keptForMs;
     let removed = 0;
-    for (const shardId of shards.list) {
-      for (const removal of REMOVALS) {
-        removed += await this.#clear(removal, { shardId, activeSinceMs });
+    for (const old of await findOldRows(database, shards.list, activeSinceMs)) {
+      for (const { table, remove } of REMOVALS) {
+        if (old[table])
+          removed += await this.#clear(remove, { shardId: old.shardId, activeSinceMs });
       }
     }
     if (removed > 0) log.info({ rows: removed }, "removed jobs past their retention");
   }
 
   async #clear(
-    removal: (typeof REMOVALS)[number],
+    removal: Removal,
     of: { readonly shardId: number; readonly activeSinceMs: number },
   ): Promise<number> {
     const { clock } = this.#runtime;

@@ -1,3 +1,4 @@
+import type { ChangeSignal } from "../runtime/change-signal.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import type { DatabaseClock, Timer } from "../runtime/clock.ts";
 import { isProvenDead, type ProcessIdentity } from "../runtime/process/process-identity.ts";
@@ -36,6 +37,8 @@ export interface ClaimedShard {
 }
 
 export interface ShardOwnershipOptions {
+  /** Tells when shards may have to change hands. */
+  readonly changes?: ChangeSignal | undefined;
   readonly database: Database;
   /** The same as the runtime's; every renewal of the lease sets it. */
   readonly databaseClock: DatabaseClock;
@@ -96,6 +99,7 @@ export class ShardOwnership implements Service {
     this.#balancer = new Repeater(runtime, {
       name: "balance the shards",
       intervalMs: BALANCE_INTERVAL_MS,
+      changes: options.changes,
       task: () => this.#balance(),
     });
   }

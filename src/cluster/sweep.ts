@@ -7,9 +7,13 @@ import { loadLiveJobIds, type LiveJob } from "../store/jobs/load-jobs.ts";
 import type { JobLoader } from "../polling/job-loader.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
-/** A round goes over every shard once, a slice at a time, so that no second is heavier than others. */
+/**
+ * A round goes over every shard once, a slice at a time, so that no second is heavier than others.
+ * Shards of which nothing was heard are compared in every tenth round only.
+ */
 const SLICES = 30;
 const SLICE_INTERVAL_MS = 1000;
+const ROUNDS_PER_QUIET_SHARD = 10;
 const ROWS_PER_STATEMENT_MAX = 1000;
 /** Checkpoints are for people to look at: they never take more of the database than this. */
 const CHECKPOINTS_PER_SLICE_MAX = 2000;
@@ -28,18 +32,21 @@ export interface SweepOptions {
   readonly database: Database;
   readonly shards: Pick<OwnedShards, "list" | "has">;
   readonly watches: HeldJobs;
+  /** Whether nothing has happened to a shard's jobs for some rounds, as far as this node knows. */
+  readonly activity?: { isQuiet(shardId: number): boolean };
   readonly jobs: Pick<JobLoader, "load">;
 }
 
 /**
- * Anti-entropy: every 30 s each owned shard's live jobs are compared with those in memory, which
- * mends whatever hand-over was missed. On the way, checkpoints are written and deadlines that have
- * come near get their alarms.
+ * Anti-entropy: every 30 s each owned shard's live jobs are compared with those in memory, or every
+ * 5 minutes where nothing has happened since. That mends whatever hand-over was missed. On the way,
+ * checkpoints are written and deadlines that have come near get their alarms.
  */
 export class Sweep extends Repeater {
   readonly #runtime: Runtime;
   readonly #options: SweepOptions;
   #slice = 0;
+  #round = 0;
 
   constructor(runtime: Runtime, options: SweepOptions) {
     super(runtime, {
@@ -59,9 +66,14 @@ export class Sweep extends Repeater {
 
   async #sweepSlice(): Promise<void> {
     this.#slice = (this.#slice + 1) % SLICES;
+    if (this.#slice === 1) this.#round += 1;
+    const { activity } = this.#options;
+    const isTurnOfQuiet = this.#round % ROUNDS_PER_QUIET_SHARD === 0;
     const shardIds = this.#options.shards.list.filter((id) => id % SLICES === this.#slice);
     await this.#checkpoint(shardIds, CHECKPOINTS_PER_SLICE_MAX);
-    for (const shardId of shardIds) await this.#compare(shardId);
+    for (const shardId of shardIds) {
+      if (isTurnOfQuiet || activity?.isQuiet(shardId) !== true) await this.#compare(shardId);
+    }
   }
 
   async #checkpoint(shardIds: readonly number[], rowsMax: number): Promise<void> {

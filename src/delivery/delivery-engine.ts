@@ -1,3 +1,4 @@
+import type { ChangeSignal } from "../runtime/change-signal.ts";
 import { DEFAULT_SIGNATURES } from "../core/signing/signature-scheme.ts";
 import type { RequestClient } from "../outbound/request-client.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
@@ -27,6 +28,9 @@ import {
 } from "./attempt/test-callback.ts";
 
 export interface DeliveryEngineOptions {
+  /** Tell when deliveries and operational events may be due. */
+  readonly dueChanges?: ChangeSignal;
+  readonly eventChanges?: ChangeSignal;
   readonly database: Database;
   readonly shards: Pick<OwnedShards, "list" | "has">;
   readonly writers: Writers;

@@ -1,3 +1,4 @@
+import type { ChangeSignal } from "../runtime/change-signal.ts";
 import { Idle } from "../runtime/idle.ts";
 import { logOriginChange, originEvent } from "./operational/delivery-events.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
@@ -9,6 +10,7 @@ import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
 import type { Database } from "../store/db/database.ts";
 import { loadDeliveries, type LoadedDelivery } from "../store/deliveries/load-deliveries.ts";
+import type { DuePosition } from "../store/deliveries/find-due-deliveries.ts";
 import type { OwedDelivery } from "../store/writes/record-events.ts";
 import { attemptDelivery, type AttemptResult, type DelivererOptions } from "./attempt/deliverer.ts";
 import { DueReader, HORIZON_MS } from "./due-reader.ts";
@@ -32,6 +34,8 @@ interface DeliveryKey {
 }
 
 export interface DeliveryLoopOptions extends DelivererOptions {
+  /** Tells when deliveries may be due. */
+  readonly dueChanges?: ChangeSignal | undefined;
   readonly database: Database;
   /** Results above this go by reference. */
   readonly inlineResultBytesMax: number;
@@ -81,6 +85,7 @@ export class DeliveryLoop implements Service {
     this.#rounds = new Repeater(runtime, {
       name: "load due deliveries",
       intervalMs: ROUND_INTERVAL_MS,
+      changes: options.dueChanges,
       task: () => this.#round(),
     });
   }
@@ -131,9 +136,17 @@ export class DeliveryLoop implements Service {
     await this.#reader.round();
     await this.#reader.sweepPage();
     await this.#blocked.round();
+    if (this.outbox.size > 0 || this.outbox.failingOrigins.length > 0 || this.#reader.isBusy)
+      this.#rounds.hurry();
+  }
+
+  /** Up to when deliveries are read that fall due, and how far they were read. */
+  get readUpTo(): { readonly dueByMs: number; readonly dueAfter: DuePosition } {
+    return this.#reader.readUpTo;
   }
 
   #onOriginChange(change: OriginChange): void {
+    this.#rounds.hurry();
     logOriginChange(this.#runtime.log, change);
     this.#options.operationalEvents.publish(originEvent(change));
   }
@@ -182,7 +195,9 @@ export class DeliveryLoop implements Service {
   }
 
   #noteIfFull({ delivery }: LoadedDelivery): void {
-    if (this.outbox.isFull) this.#reader.noteOverflow(delivery.nextAttemptAtMs);
+    if (!this.outbox.isFull) return;
+    this.#reader.noteOverflow(delivery.nextAttemptAtMs);
+    this.#rounds.hurry();
   }
 
   #callback(loaded: LoadedDelivery): PendingDelivery {
@@ -223,7 +238,10 @@ export class DeliveryLoop implements Service {
     if (next.kind === "gone") this.outbox.dropSubscription(callback.delivery.subscriptionId);
     if (next.kind === "retry" && next.atMs <= horizonMs) {
       // Released in the meantime: a row read since then has its last attempt, not its next.
-      if (callback.state === "dropped") this.#reader.rewind();
+      if (callback.state === "dropped") {
+        this.#reader.rewind();
+        this.#rounds.hurry();
+      }
       this.outbox.retry(callback, next.atMs, verdict);
     } else {
       this.outbox.finish(callback, verdict);

@@ -81,6 +81,16 @@ export class DueReader {
     this.#sweep = isOver ? null : positionOf(last);
   }
 
+  /** Whether a sweep is in progress, or something waits for room. */
+  get isBusy(): boolean {
+    const { readableBacklogs } = this.#options.outbox;
+    return this.#sweep !== null || this.#overflow !== null || readableBacklogs.length > 0;
+  }
+
+  get readUpTo(): { readonly dueByMs: number; readonly dueAfter: DuePosition } {
+    return { dueByMs: this.#runtime.clock.now() + HORIZON_MS, dueAfter: this.#forward };
+  }
+
   /** Looks at everything due again in the next round. */
   rewind(): void {
     this.#rewindTo(BEFORE_ALL_DUE);

@@ -1,3 +1,4 @@
+import type { ChangeSignal } from "../runtime/change-signal.ts";
 import type { DeliveryLoop } from "./delivery-loop.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import { FAN_OUT_ROWS_FIRST, fanOutRestMs, fanOutRows } from "../core/pace/fan-out-pace.ts";
@@ -23,6 +24,8 @@ const KNOWN_PER_PROJECT_MAX = 16;
 const STEP_BOUNDS = { lockTimeoutMs: 50, statementTimeoutMs: 3_000 } as const;
 
 export interface FanOutRunnerOptions {
+  /** Tells when there may be fan-outs. */
+  readonly changes?: ChangeSignal | undefined;
   readonly database: Database;
   /** Results above this go by reference. */
   readonly inlineResultBytesMax: number;
@@ -62,6 +65,7 @@ export class FanOutRunner extends Repeater {
     super(runtime, {
       name: "search for fan-outs",
       intervalMs: SEARCH_INTERVAL_MS,
+      changes: options.changes,
       task: () => this.#search(),
     });
     this.#runtime = runtime;

@@ -1,3 +1,4 @@
+import type { ChangeSignal } from "../runtime/change-signal.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import { publicId } from "../core/ids/ids.ts";
 import {
@@ -27,6 +28,8 @@ const SEARCH_INTERVAL_MS = 1_000;
 const COUNTED_AT_ONCE_MAX = 5_000;
 
 export interface RedeliveryRunnerOptions {
+  /** Tells when there may be redeliveries. */
+  readonly changes?: ChangeSignal | undefined;
   readonly database: Database;
   readonly shards: Pick<OwnedShards, "list" | "has">;
   /** How many deliveries a second unless the request says otherwise. */
@@ -60,6 +63,7 @@ export class RedeliveryRunner extends Repeater {
     super(runtime, {
       name: "search for redeliveries",
       intervalMs: SEARCH_INTERVAL_MS,
+      changes: options.changes,
       task: () => this.#search(),
     });
     this.#runtime = runtime;

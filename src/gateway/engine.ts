@@ -1,3 +1,5 @@
+import { ChangeWatcher } from "../cluster/change-watcher.ts";
+import { ShardActivity } from "../cluster/shard-activity.ts";
 import { Acceptor, acceptLookups } from "../intake/acceptor.ts";
 import { ApiKeyDirectory } from "../cluster/api-key-directory.ts";
 import { registerClusterGauges } from "../cluster/cluster-gauges.ts";
@@ -107,6 +109,7 @@ export class Engine {
   readonly #mail: MailboxReader;
   readonly #ownership: ShardOwnership;
   readonly #sweep: Sweep;
+  readonly #changes: ChangeWatcher;
   readonly #housekeeping: Service;
 
   /** From the bottom up: each part gets the parts below it. */
@@ -116,7 +119,16 @@ export class Engine {
     const { database, config } = options;
     const shards = this.#shards;
     const { inlineResultBytesMax } = config;
+    const activity = new ShardActivity(runtime);
+    this.#changes = new ChangeWatcher(runtime, {
+      database,
+      nodeId: options.nodeId,
+      shards,
+      due: () => this.delivery.loop.readUpTo,
+    });
+    const { signals } = this.#changes;
     this.#writers = new Writers({
+      activity,
       ...runtime,
       ...options,
       stopTimeoutMs: FLUSH_MS,
@@ -124,9 +136,16 @@ export class Engine {
       inlineResultBytesMax,
     });
     const writers = this.#writers;
-    this.delivery = new DeliveryEngine(runtime, { ...options, shards, writers });
+    this.delivery = new DeliveryEngine(runtime, {
+      ...options,
+      shards,
+      writers,
+      dueChanges: signals.dueDeliveries,
+      eventChanges: signals.operationalEvents,
+    });
     const { loop: deliveryLoop, operationalEvents } = this.delivery;
     this.#fanOuts = new FanOutRunner(runtime, {
+      changes: signals.fanOuts,
       database,
       shards,
       inlineResultBytesMax,
@@ -134,13 +153,15 @@ export class Engine {
     });
     this.endingWaits = new EndingWaits(runtime, { database, shards });
     this.projects = new ProjectDirectory(runtime, {
+      changes: signals.projects,
       database,
       limitsByDefault: config.projectLimits,
       delivery: this.delivery,
     });
     const limits = this.projects;
-    this.apiKeys = new ApiKeyDirectory(runtime, options);
+    this.apiKeys = new ApiKeyDirectory(runtime, { ...options, changes: signals.apiKeys });
     this.providers = new ProviderDirectory(runtime, {
+      changes: signals.providers,
       database,
       health: database.health,
       shared: options.sharedProviders,
@@ -150,6 +171,7 @@ export class Engine {
     this.poller = this.#buildPoller(jobs);
     const { poller } = this;
     this.connections = new ConnectionDirectory(runtime, {
+      changes: signals.connections,
       database,
       health: database.health,
       onChange: (connection, before) => {
@@ -172,6 +194,8 @@ export class Engine {
     });
     this.inspector = new Inspector(runtime, { database, shards, watches, outbox, commands });
     this.#mail = new MailboxReader(runtime, {
+      changes: signals.mail,
+      activity,
       database,
       shards,
       handlers: {
@@ -180,7 +204,12 @@ export class Engine {
         tryOrigin: (reports) => this.lanes.tryReported(reports),
       },
     });
-    this.#usage = new ProjectUsage(runtime, { database, shards, limits });
+    this.#usage = new ProjectUsage(runtime, {
+      changes: signals.usage,
+      database,
+      shards,
+      limits,
+    });
     this.acceptor = new Acceptor(runtime, {
       health: database.health,
       shards,
@@ -194,6 +223,7 @@ export class Engine {
       commands,
     });
     this.redeliveries = new RedeliveryRunner(runtime, {
+      changes: signals.redeliveries,
       database,
       shards,
       perSecondDefault: config.redeliveriesPerSecond,
@@ -201,11 +231,12 @@ export class Engine {
     });
     this.#ownership = new ShardOwnership(runtime, {
       ...options,
+      changes: signals.cluster,
       shards,
       address: options.publicUrl(),
       work: new NodeShardWork({ shards, jobs, watches, delivery: this.delivery, liveJobs }),
     });
-    this.#sweep = new Sweep(runtime, { database, shards, watches, jobs });
+    this.#sweep = new Sweep(runtime, { database, shards, watches, jobs, activity });
     this.#housekeeping = createHousekeeping(runtime, {
       database,
       shards,
@@ -237,6 +268,7 @@ export class Engine {
     await this.redeliveries.start();
     await this.#fanOuts.start();
     await this.endingWaits.start();
+    await this.#changes.start();
   }
 
   /**
@@ -251,6 +283,7 @@ export class Engine {
     const leaving = clock.setTimer(LEAVE_AFTER_MS, () => void this.#ownership.stop());
     // Any of them may be in the middle of a statement.
     const readers = [
+      this.#changes.stop(),
       this.#mail.stop(),
       this.#housekeeping.stop(),
       this.lanes.stop(),

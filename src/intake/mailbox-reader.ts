@@ -1,3 +1,4 @@
+import type { ChangeSignal } from "../runtime/change-signal.ts";
 import type { RowKey } from "../polling/job-loader.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import { Repeater } from "../runtime/repeater.ts";
@@ -24,6 +25,10 @@ export interface CommandHandlers {
 }
 
 export interface MailboxReaderOptions {
+  /** Tells when there may be notes. */
+  readonly changes?: ChangeSignal | undefined;
+  /** Noted down for the sweep: what a note was about may be missing if it got lost. */
+  readonly activity?: { touch(shardId: number): void; touchAll(): void };
   readonly database: Database;
   readonly shards: Pick<OwnedShards, "list" | "has">;
   readonly handlers: CommandHandlers;
@@ -40,6 +45,7 @@ export class MailboxReader extends Repeater {
     super(runtime, {
       name: "read mail",
       intervalMs: READ_INTERVAL_MS,
+      changes: options.changes,
       task: () => this.#round(),
     });
     this.#runtime = runtime;
@@ -53,9 +59,23 @@ export class MailboxReader extends Repeater {
     while (taken === COMMANDS_PER_TAKE_MAX && this.#unhandled.length === 0) {
       const shardIds = this.#options.shards.list;
       if (shardIds.length === 0) return;
-      const mail = await takeCommands(this.#options.database, shardIds);
+      const mail = await this.#take(shardIds);
       taken = mail.length;
       this.#unhandled = await this.#handle(mail);
+    }
+    if (this.#unhandled.length > 0) this.hurry();
+  }
+
+  async #take(shardIds: readonly number[]): Promise<readonly NodeCommand[]> {
+    const { database, activity } = this.#options;
+    try {
+      const mail = await takeCommands(database, shardIds);
+      for (const { shardId } of mail) activity?.touch(shardId);
+      return mail;
+    } catch (error) {
+      // They may be taken all the same.
+      activity?.touchAll();
+      throw error;
     }
   }
 

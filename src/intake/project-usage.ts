@@ -1,3 +1,4 @@
+import type { ChangeSignal } from "../runtime/change-signal.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import type { ProjectLimitName, ProjectLimits } from "../core/project-limits.ts";
 import { Repeater } from "../runtime/repeater.ts";
@@ -27,6 +28,8 @@ type CountedName = keyof typeof COUNTED;
 const COUNTED_NAMES = Object.keys(COUNTED) as CountedName[];
 
 export interface ProjectUsageOptions {
+  /** Tells when rows that count may have been written. */
+  readonly changes?: ChangeSignal | undefined;
   readonly database: Database;
   readonly limits: ProjectLimits;
   readonly shards: Pick<OwnedShards, "has">;
@@ -79,6 +82,7 @@ export class ProjectUsage extends Repeater {
   /** A subscription of the project was accepted. */
   accepted(projectId: string): void {
     this.#accepted.set(projectId, (this.#accepted.get(projectId) ?? 0) + 1);
+    this.hurry();
   }
 
   /** Counts if it is this node's turn, and reads what was counted last. */
@@ -86,6 +90,8 @@ export class ProjectUsage extends Repeater {
     const { clock } = this.#runtime;
     const { database, shards } = this.#options;
     const startedAtMs = clock.monotonic();
+    const handled = this.#options.changes?.beginReading();
+    const countedAtMs = this.#countedAtMs;
     if (shards.has(COUNTING_SHARD) && startedAtMs >= this.#nextCountAtMs) {
       await countProjectUsage(database);
       const tookMs = clock.monotonic() - startedAtMs;
@@ -93,6 +99,7 @@ export class ProjectUsage extends Repeater {
         clock.monotonic() + Math.max(COUNT_INTERVAL_MS_MIN, tookMs * PAUSE_PER_COUNTING);
     }
     await this.#learn();
+    if (this.#countedAtMs !== countedAtMs) handled?.();
   }
 
   async #learn(): Promise<void> {

@@ -80,6 +80,7 @@ export class Metrics {
   readonly unsentCallbacks: CountBy;
   /** Submissions through the gateway that asked for a callback, by what came of it. */
   readonly submissions: CountBy;
+  #isProcessMeasured = false;
   readonly #attempts: CountBy;
   readonly #attemptFailures: CountBy;
   readonly #attemptLagSeconds: Histogram;
@@ -88,7 +89,6 @@ export class Metrics {
 
   constructor() {
     const registers = [this.#registry];
-    collectDefaultMetrics({ register: this.#registry });
     this.polls = this.#countBy(
       "ringback_polls_total",
       "Polls by what they observed.",
@@ -280,9 +280,20 @@ export class Metrics {
   async scrape(
     withTenants: boolean,
   ): Promise<{ readonly contentType: string; readonly body: string }> {
+    this.#measureProcess();
     const registries = withTenants ? [this.#registry, this.#tenants] : [this.#registry];
     const texts = await Promise.all(registries.map((registry) => registry.metrics()));
     return { contentType: this.#registry.contentType, body: texts.join("") };
+  }
+
+  /**
+   * Measuring the delay of the event loop wakes the process a hundred times a second, which is more
+   * than a gateway with nothing to do does otherwise: not before somebody wants to know.
+   */
+  #measureProcess(): void {
+    if (this.#isProcessMeasured) return;
+    this.#isProcessMeasured = true;
+    collectDefaultMetrics({ register: this.#registry });
   }
 
   #registryOf(labels: readonly string[]): Registry {

@@ -1,3 +1,4 @@
+import type { ChangeSignal } from "./change-signal.ts";
 import { Repeater } from "./repeater.ts";
 import type { Service } from "./service.ts";
 import type { Runtime } from "./runtime.ts";
@@ -12,6 +13,8 @@ export interface RefresherOptions<Row> {
   load(changedSinceMs: number): Promise<readonly Row[]>;
   /** Told of the same row more than once. */
   take(row: Row): void;
+  /** Tells when there are changes. */
+  readonly changes?: ChangeSignal | undefined;
 }
 
 /** Keeps few rows fresh in memory that every node needs, by reading what has changed. */
@@ -29,6 +32,7 @@ export class Refresher<Row extends { readonly updatedAtMs: number }> implements 
     this.#repeater = new Repeater(runtime, {
       name: options.name,
       intervalMs: REFRESH_INTERVAL_MS,
+      changes: options.changes,
       task: () => this.#read(),
     });
   }
@@ -46,10 +50,12 @@ export class Refresher<Row extends { readonly updatedAtMs: number }> implements 
     // Rows may be from before the database's clock was set back, and changes be older than they.
     const newestMs = Math.min(this.#newestMs, this.#runtime.clock.now());
     const since = Math.max(0, newestMs - REREAD_MS);
+    const handled = this.#options.changes?.beginReading();
     for (const row of await this.#options.load(since)) {
       this.#newestMs = Math.max(this.#newestMs, row.updatedAtMs);
       this.#options.take(row);
     }
+    handled?.();
   }
 
   /** Reads what has changed. One read that begins after several asked serves them all. */

@@ -1,3 +1,4 @@
+import type { ChangeSignal } from "./change-signal.ts";
 import type { Timer } from "./clock.ts";
 import type { Service } from "./service.ts";
 import type { Runtime } from "./runtime.ts";
@@ -6,7 +7,12 @@ export interface RepeaterOptions {
   readonly name: string;
   readonly intervalMs: number;
   readonly task: () => Promise<void>;
+  /** Wakes the task, which otherwise runs every `REST_INTERVAL_MS` only. */
+  readonly changes?: ChangeSignal | undefined;
 }
+
+/** However sure it is that nothing is there, a task that rests looks for itself so often. */
+const REST_INTERVAL_MS = 30_000;
 
 /**
  * Runs a task again and again, `intervalMs` after its last end, never twice at once. After a failure
@@ -21,6 +27,9 @@ export class Repeater implements Service {
   #running: Promise<void> | null = null;
   #again = false;
   #started = false;
+  /** Whether the next round comes after `intervalMs`, though the task could rest. */
+  #isHurried = false;
+  #endedAtMs = 0;
   #failures = 0;
   /** The text of the latest failure. */
   #failure: string | null = null;
@@ -29,12 +38,14 @@ export class Repeater implements Service {
     this.#runtime = runtime;
     this.name = options.name;
     this.#options = options;
+    options.changes?.onWake(() => this.hurry());
   }
 
   /** Schedules the first round, one interval from now. */
   start(): Promise<void> {
     if (!this.#started) {
       this.#started = true;
+      this.#endedAtMs = this.#runtime.clock.monotonic();
       this.#schedule();
     }
     return Promise.resolve();
@@ -51,6 +62,15 @@ export class Repeater implements Service {
     this.#run();
   }
 
+  /** Lets no task rest: the next round comes `intervalMs` after the end of the last one. */
+  hurry(): void {
+    if (!this.#started || this.#isHurried) return;
+    this.#isHurried = true;
+    if (this.#running !== null || this.#options.changes === undefined) return;
+    this.#timer?.cancel();
+    this.#schedule();
+  }
+
   async stop(): Promise<void> {
     this.#started = false;
     this.#timer?.cancel();
@@ -59,14 +79,20 @@ export class Repeater implements Service {
   }
 
   #schedule(): void {
-    this.#timer = this.#runtime.clock.setTimer(this.#options.intervalMs, () => this.#run());
+    const { clock } = this.#runtime;
+    const { intervalMs, changes } = this.#options;
+    const rests = changes !== undefined && !this.#isHurried;
+    const dueAtMs = this.#endedAtMs + (rests ? REST_INTERVAL_MS : intervalMs);
+    this.#timer = clock.setTimer(dueAtMs - clock.monotonic(), () => this.#run());
   }
 
   #run(): void {
     this.#timer = null;
     this.#again = false;
+    this.#isHurried = false;
     this.#running = this.#runLogged().then(() => {
       this.#running = null;
+      this.#endedAtMs = this.#runtime.clock.monotonic();
       if (!this.#started) return;
       if (this.#again) this.#run();
       else this.#schedule();
@@ -78,6 +104,7 @@ export class Repeater implements Service {
       await this.#options.task();
     } catch (error) {
       this.#tellFailure(error);
+      this.#isHurried = true;
       return;
     }
     if (this.#failures === 0) return;

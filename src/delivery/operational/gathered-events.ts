@@ -22,6 +22,10 @@ export class GatheredEvents {
   /** By subject, until when by the monotonic clock it is not given out again. */
   readonly #quietUntilMs = new Map<string, number>();
 
+  get isEmpty(): boolean {
+    return this.#projects.size === 0;
+  }
+
   add(event: OperationalEvent, occurredAtMs: number): void {
     const subjects = this.#projects.get(event.projectId) ?? new Map<string, Gathered>();
     const known = subjects.get(event.subject);

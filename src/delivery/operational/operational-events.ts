@@ -1,3 +1,4 @@
+import type { ChangeSignal } from "../../runtime/change-signal.ts";
 import type { OwnedShards } from "../../runtime/owned-shards.ts";
 import {
   operationalEventBody,
@@ -28,6 +29,8 @@ const ROUND_INTERVAL_MS = 1_000;
 const RESPONSE_BYTES_MAX = 1024;
 
 export interface OperationalEventsOptions {
+  /** Tells when operational events may be due. */
+  readonly eventChanges?: ChangeSignal | undefined;
   readonly database: Database;
   readonly userAgent: string;
   readonly callbackTimeoutMs: number;
@@ -55,6 +58,7 @@ export class OperationalEvents extends Repeater {
     super(runtime, {
       name: "tell operational events",
       intervalMs: ROUND_INTERVAL_MS,
+      changes: options.eventChanges,
       task: () => this.round(),
     });
     this.#runtime = runtime;
@@ -71,6 +75,7 @@ export class OperationalEvents extends Repeater {
   /** Costs next to nothing for a project that does not want to know. */
   publish(event: OperationalEvent): void {
     if (this.#options.settings.operationsUrlOf(event.projectId) === null) return;
+    this.hurry();
     this.#gathered.add(event, this.#runtime.clock.now());
   }
 
@@ -85,6 +90,8 @@ export class OperationalEvents extends Repeater {
     const { clock } = this.#runtime;
     const { database, shards } = this.#options;
     await this.#note(clock.monotonic());
+    // Told of too lately.
+    if (!this.#gathered.isEmpty) this.hurry();
     const shardIds = shards.list;
     if (shardIds.length === 0) return;
     const due = await findDueOperationalEvents(database, {

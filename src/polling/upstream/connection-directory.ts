@@ -1,3 +1,4 @@
+import type { ChangeSignal } from "../../runtime/change-signal.ts";
 import type { ConnectionFacts } from "../../core/waiting/job-wait.ts";
 import type { DatabaseHealth } from "../../store/db/database-health.ts";
 import type { Database } from "../../store/db/database.ts";
@@ -9,6 +10,8 @@ import { Refresher } from "../../runtime/refresher.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 
 export interface ConnectionDirectoryOptions {
+  /** Tells when connections may have changed. */
+  readonly changes?: ChangeSignal | undefined;
   readonly database: Database;
   readonly health: Pick<DatabaseHealth, "requireReachable">;
   /** Told of every connection that is new or changed, on whatever node it was changed. */
@@ -24,6 +27,7 @@ export class ConnectionDirectory extends Refresher<StoredConnection> {
   constructor(runtime: Runtime, options: ConnectionDirectoryOptions) {
     super(runtime, {
       name: "refresh connections",
+      changes: options.changes,
       load: (changedSinceMs) => loadConnections(options.database, changedSinceMs),
       take: (connection) => {
         if (!isSame(this.#byId.get(connection.id), connection)) this.#take(connection);

@@ -1,3 +1,4 @@
+import type { ChangeSignal } from "../../runtime/change-signal.ts";
 import type { DatabaseHealth } from "../../store/db/database-health.ts";
 import { PER_SECOND_MIN } from "../../core/poll-ceilings.ts";
 import { isObject } from "../../providers/language/json-pointer.ts";
@@ -23,6 +24,8 @@ export interface SharedProviders {
 }
 
 export interface ProviderDirectoryOptions {
+  /** Tells when definitions may have changed. */
+  readonly changes?: ChangeSignal | undefined;
   readonly database: Database;
   readonly health: Pick<DatabaseHealth, "requireReachable">;
   readonly shared: SharedProviders;
@@ -51,6 +54,7 @@ export class ProviderDirectory extends Refresher<StoredProviderVersion> implemen
   constructor(runtime: Runtime, options: ProviderDirectoryOptions) {
     super(runtime, {
       name: "refresh providers",
+      changes: options.changes,
       load: (changedSinceMs) => loadProviders(options.database, changedSinceMs),
       take: (row) => this.#take(row),
     });

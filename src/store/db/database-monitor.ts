@@ -13,7 +13,7 @@ const PROBE_INTERVAL_MS = 1_000;
 const PROBE_TIMEOUT_MS = 2_000;
 const UNREAD_GRACE_MS = 100;
 /** The disk is written to at every so many probes; at each one while it is known to be full. */
-const PROBES_PER_DISK_PROBE = 4;
+const PROBES_PER_DISK_PROBE = 15;
 const DISK_FULL = "53100";
 /** There are servers, and none of them takes writes. */
 const ALL_READ_ONLY = "NO_SUITABLE_SERVER";

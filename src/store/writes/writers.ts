@@ -15,6 +15,8 @@ import { isLockTimeout, isTimeout, isTransient } from "../db/errors.ts";
 import { Unfinished } from "../sql/unfinished.ts";
 
 export interface WritersOptions {
+  /** Noted down for the sweep: a job may be stored and not be handed over. */
+  readonly activity?: { touch(shardId: number): void };
   readonly database: Database;
   readonly clock: Clock;
   readonly random: Random;
@@ -45,11 +47,13 @@ export class Writers {
   readonly #resultsInParts: GroupCommit<EventRow, null>;
   readonly #attempts: GroupCommit<AttemptRow, boolean>;
   readonly #inlineResultBytesMax: number;
+  readonly #activity: WritersOptions["activity"];
   readonly #unrecordedEvents: Unfinished;
   readonly #unrecordedAttempts: Unfinished;
 
   constructor(options: WritersOptions) {
-    const { database, log, inlineResultBytesMax, isDatabaseAway, ...timing } = options;
+    const { database, log, inlineResultBytesMax, isDatabaseAway, activity, ...timing } = options;
+    this.#activity = activity;
     this.#inlineResultBytesMax = inlineResultBytesMax;
     this.#unrecordedEvents = new Unfinished(timing.clock);
     this.#unrecordedAttempts = new Unfinished(timing.clock);
@@ -134,6 +138,7 @@ export class Writers {
 
   /** Rejects at once with `QueueFullError` when too many wait; see `GroupCommit.write`. */
   accept(row: AcceptRow, request?: WaitingRequest<AcceptedRow>): Promise<AcceptedRow> {
+    this.#activity?.touch(row.shardId);
     return this.#subscriptions.write(row, request);
   }
 

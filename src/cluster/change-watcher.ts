@@ -1,0 +1,123 @@
+import { SHARD_COUNT } from "../core/ids/shard.ts";
+import { ChangeSignal } from "../runtime/change-signal.ts";
+import type { Timer } from "../runtime/clock.ts";
+import type { OwnedShards } from "../runtime/owned-shards.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { Service } from "../runtime/service.ts";
+import type { Database } from "../store/db/database.ts";
+import type { DuePosition } from "../store/deliveries/find-due-deliveries.ts";
+import { type Changes, findChanges } from "../store/find-changes.ts";
+
+/** How soon notes of other nodes are seen. */
+const INTERVAL_MS = 250;
+/** Without other nodes only an operator's command can change what this one does not know. */
+const ALONE_INTERVAL_MS = 500;
+
+/** Who is woken by what. */
+const READERS = [
+  "apiKeys",
+  "projects",
+  "providers",
+  "connections",
+  "usage",
+  "mail",
+  "fanOuts",
+  "redeliveries",
+  "operationalEvents",
+  "dueDeliveries",
+  "cluster",
+] as const;
+
+export interface ChangeWatcherPorts {
+  readonly database: Database;
+  readonly nodeId: string;
+  readonly shards: Pick<OwnedShards, "list">;
+  /** Up to when deliveries are read that fall due, and how far they were read. */
+  readonly due: () => { readonly dueByMs: number; readonly dueAfter: DuePosition };
+}
+
+/**
+ * Looks with one statement for all readers whether there is something to read, so that a gateway with
+ * nothing to do costs next to nothing. A look that fails wakes them all: then each asks for itself.
+ */
+export class ChangeWatcher implements Service {
+  readonly name = "change watcher";
+  readonly signals: Readonly<Record<(typeof READERS)[number], ChangeSignal>>;
+  readonly #runtime: Runtime;
+  readonly #ports: ChangeWatcherPorts;
+  #timer: Timer | null = null;
+  #looking: Promise<void> | null = null;
+  #isAlone = false;
+  #stopped = false;
+
+  constructor(runtime: Runtime, ports: ChangeWatcherPorts) {
+    this.#runtime = runtime;
+    this.#ports = ports;
+    this.signals = {
+      apiKeys: new ChangeSignal(),
+      projects: new ChangeSignal(),
+      providers: new ChangeSignal(),
+      connections: new ChangeSignal(),
+      usage: new ChangeSignal(),
+      mail: new ChangeSignal(),
+      fanOuts: new ChangeSignal(),
+      redeliveries: new ChangeSignal(),
+      operationalEvents: new ChangeSignal(),
+      dueDeliveries: new ChangeSignal(),
+      cluster: new ChangeSignal(),
+    };
+  }
+
+  start(): Promise<void> {
+    this.#schedule();
+    return Promise.resolve();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    await this.#looking;
+  }
+
+  #schedule(): void {
+    if (this.#stopped) return;
+    const delayMs = this.#isAlone ? ALONE_INTERVAL_MS : INTERVAL_MS;
+    this.#timer = this.#runtime.clock.setTimer(delayMs, () => {
+      this.#looking = this.#look().then(() => this.#schedule());
+    });
+  }
+
+  async #look(): Promise<void> {
+    const { clock } = this.#runtime;
+    const { database, nodeId, shards, due } = this.#ports;
+    const beganAtMs = clock.monotonic();
+    const shardIds = shards.list;
+    try {
+      const query = { nodeId, shardIds, nowMs: clock.now(), ...due() };
+      const changes = await findChanges(database, query);
+      this.#isAlone = changes.otherNodes === 0;
+      this.#wakeForTables(changes, beganAtMs);
+      this.#wakeForWork(changes, shardIds);
+    } catch (error) {
+      this.#runtime.log.debug({ err: error }, "a look for changes failed; every reader looks");
+      for (const reader of READERS) this.signals[reader].wake();
+    }
+  }
+
+  #wakeForTables(changes: Changes, beganAtMs: number): void {
+    for (const table of ["apiKeys", "projects", "providers", "connections", "usage"] as const) {
+      this.signals[table].saw(changes[table], beganAtMs);
+    }
+  }
+
+  #wakeForWork(changes: Changes, shardIds: readonly number[]): void {
+    const { signals } = this;
+    if (changes.hasMail) signals.mail.wake();
+    if (changes.hasFanOuts) signals.fanOuts.wake();
+    if (changes.hasRedeliveries) signals.redeliveries.wake();
+    if (changes.hasOperationalEvents) signals.operationalEvents.wake();
+    if (changes.hasDueDeliveries) signals.dueDeliveries.wake();
+    const hasAll = changes.ownShards === SHARD_COUNT && shardIds.length === SHARD_COUNT;
+    if (!hasAll || changes.otherNodes > 0) signals.cluster.wake();
+  }
+}

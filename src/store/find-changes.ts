@@ -1,0 +1,101 @@
+import { SHARD_COUNT } from "../core/ids/shard.ts";
+import { arrayLiteral } from "./sql/array-literal.ts";
+import type { Database } from "./db/database.ts";
+import type { DuePosition } from "./deliveries/find-due-deliveries.ts";
+
+/** What a node's readers may find. */
+export interface Changes {
+  /** Each another text whenever rows of the table were changed lately. */
+  readonly apiKeys: string;
+  readonly projects: string;
+  readonly providers: string;
+  readonly connections: string;
+  /** Another text whenever rows were written that count for what projects use, some seconds late. */
+  readonly usage: string;
+  readonly hasMail: boolean;
+  readonly hasFanOuts: boolean;
+  readonly hasRedeliveries: boolean;
+  readonly hasOperationalEvents: boolean;
+  /** Deliveries fall due that were not read yet. */
+  readonly hasDueDeliveries: boolean;
+  readonly otherNodes: number;
+  /** Shards that name this node as their owner. */
+  readonly ownShards: number;
+}
+
+// A row that commits late is in the window for long enough to be seen. What leaves the window changes
+// the text as well, and is read once more for nothing.
+const lately = (table: string, isChanged = "updated_at >= lately"): string => `
+(select count(*) || ' ' || coalesce(sum(date_part('epoch', updated_at - to_timestamp(0))), 0)::text
+  from ${table}, since where ${isChanged})`;
+
+const written = ["jobs", "deliveries", "events"]
+  .map((table) =>
+    ["inserted", "updated", "deleted"]
+      .map((what) => `pg_stat_get_tuples_${what}('${table}'::regclass)`)
+      .join(" + "),
+  )
+  .join(" + ");
+
+/** Who owns all shards need not name them: to look for each of 256 takes longer than all else. */
+const ofShards = (ownsAll: boolean): string =>
+  ownsAll ? "$1::text is not null" : "shard_id = any ($1::text::smallint[])";
+
+const find = (ownsAll: boolean): string => `
+with since as materialized (select now() - interval '1 minute' as lately)
+select
+  ${lately("api_keys", "updated_at >= lately or revoked_at >= lately")} as "apiKeys",
+  ${lately("projects")} as "projects",
+  ${lately("provider_versions")} as "providers",
+  ${lately("connections")} as "connections",
+  (${written})::text as "usage",
+  exists (select from mailbox where ${ofShards(ownsAll)}) as "hasMail",
+  exists (select from fan_outs where ${ofShards(ownsAll)}) as "hasFanOuts",
+  exists (
+    select from redeliveries where ${ofShards(ownsAll)} and state = 'running'
+  ) as "hasRedeliveries",
+  exists (
+    select from operational_events
+    where ${ofShards(ownsAll)} and due_at <= to_timestamp($2::float8 / 1000)
+  ) as "hasOperationalEvents",
+  exists (
+    select from deliveries
+    where ${ofShards(ownsAll)} and status = 'pending'
+      and next_attempt_at <= to_timestamp($3::float8 / 1000)
+      and (next_attempt_at, id) > (to_timestamp($4::float8 / 1000), $5::uuid)
+  ) as "hasDueDeliveries",
+  (select count(*)::int from nodes where id <> $6::uuid and lease_expires_at > now()) as "otherNodes",
+  (select count(*)::int from shards where owner_id = $6::uuid) as "ownShards"
+`;
+
+const FIND_OF_ALL = find(true);
+const FIND_OF_SOME = find(false);
+
+/** One look for all readers: no row is read that is not there to be found. */
+export async function findChanges(
+  database: Database,
+  query: {
+    readonly nodeId: string;
+    readonly shardIds: readonly number[];
+    readonly nowMs: number;
+    /** Deliveries are wanted that fall due by then, after this one. */
+    readonly dueByMs: number;
+    readonly dueAfter: DuePosition;
+  },
+): Promise<Changes> {
+  const { nodeId, shardIds, nowMs, dueByMs, dueAfter } = query;
+  const ownsAll = shardIds.length === SHARD_COUNT;
+  const values = [
+    ownsAll ? "" : arrayLiteral(shardIds),
+    nowMs,
+    dueByMs,
+    dueAfter.nextAttemptAtMs,
+    dueAfter.id,
+    nodeId,
+  ];
+  const [changes] = await database.run("find-changes", (sql) =>
+    sql.unsafe<Changes[]>(ownsAll ? FIND_OF_ALL : FIND_OF_SOME, values, { prepare: true }),
+  );
+  if (changes === undefined) throw new Error("a look for changes returned no row");
+  return changes;
+}
