@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
+import type { HeaderValues } from "../core/job/retry-after.ts";
 import { publicId } from "../core/ids/ids.ts";
 import { readTraceContext } from "../core/trace-context.ts";
 import type { ProviderVersion } from "../providers/compile/provider-version.ts";
@@ -72,7 +73,7 @@ export function submitThrough(ports: ApiPorts) {
       target: Target,
       options: SubmissionOptions,
       job: Job,
-      headers: IncomingMessage["headers"],
+      headers: HeaderValues,
     ): Promise<Outcome<string>> {
       const wish = wishOf(target, options, job, traceOf(headers));
       if (!wish.ok) return wish;
@@ -156,7 +157,7 @@ function inHeaders(
   };
 }
 
-function traceOf({ traceparent, tracestate }: IncomingMessage["headers"]): string | null {
+function traceOf({ traceparent, tracestate }: HeaderValues): string | null {
   if (typeof traceparent !== "string") return null;
   return readTraceContext(traceparent, typeof tracestate === "string" ? tracestate : null);
 }

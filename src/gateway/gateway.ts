@@ -257,6 +257,7 @@ async function start(
     api: submitThrough(ports),
     limits: engine.projects,
     settings: config.via,
+    publicUrl: config.publicUrl,
     connections: engine.connections,
     providers: engine.providers,
     upstreamOf: (connectionId) => engine.poller.watches.upstream(connectionId),

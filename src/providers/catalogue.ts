@@ -1,6 +1,7 @@
 import { anthropicBatch } from "./catalogue/anthropic-batch.ts";
 import { apify } from "./catalogue/apify.ts";
 import { assemblyai } from "./catalogue/assemblyai.ts";
+import { auto } from "./catalogue/auto.ts";
 import { awsStepFunctions } from "./catalogue/aws-step-functions.ts";
 import { awsTextract } from "./catalogue/aws-textract.ts";
 import { awsTranscribe } from "./catalogue/aws-transcribe.ts";
@@ -34,6 +35,7 @@ const SOURCES = [
   anthropicBatch,
   apify,
   assemblyai,
+  auto,
   awsStepFunctions,
   awsTextract,
   awsTranscribe,

@@ -71,16 +71,40 @@ export function requestHeaders(
   return kept;
 }
 
-/** The headers of an answer as they go to the client, in their order. */
-export function responseHeaders(raw: RawHeaders): string[] {
+/** The address of an API, and the one under which the client reaches it here. */
+export interface LinksThrough {
+  readonly from: string;
+  readonly to: string;
+}
+
+const POLLED_LINKS: ReadonlySet<string> = new Set(["operation-location", "azure-asyncoperation"]);
+
+/**
+ * The headers of an answer as they go to the client, in their order. Of those that tell a client where
+ * to ask how an operation goes on, a link to the API is made one through the gateway: the client has
+ * no other key than the gateway's. Redirects stay as they are.
+ */
+export function responseHeaders(
+  raw: RawHeaders,
+  status: number,
+  { from, to }: LinksThrough,
+): string[] {
   const named = namedByConnection(raw);
   const kept: string[] = [];
   for (let index = 0; index < raw.length; index += 2) {
     const name = raw[index] ?? "";
+    const value = raw[index + 1] ?? "";
     const lower = name.toLowerCase();
     if (HOP_BY_HOP.has(lower) && lower !== "trailer") continue;
     if (lower.startsWith(OWN_PREFIX) || named?.has(lower) === true) continue;
-    kept.push(name, raw[index + 1] ?? "");
+    const isPolled = POLLED_LINKS.has(lower) || (lower === "location" && status === ACCEPTED);
+    kept.push(name, isPolled && leadsBelow(value, from) ? to + value.slice(from.length) : value);
   }
   return kept;
+}
+
+const ACCEPTED = 202;
+
+function leadsBelow(link: string, base: string): boolean {
+  return link.startsWith(base) && /^[/?]/.test(link.slice(base.length));
 }

@@ -59,14 +59,15 @@ export function readSubmitOptions(
   }
   const text = (name: string): string | null => {
     const value = headers[name];
-    return value === undefined ? null : utf8(String(value).trim());
+    const trimmed = value === undefined ? "" : utf8(String(value).trim());
+    return trimmed === "" ? null : trimmed;
   };
   const read = new HeaderReader(text, invalid);
-  const inQuery = query?.includes(CALLBACK_PARAMETER) === true;
+  const inQuery = query === null ? null : parameter(query, CALLBACK_PARAMETER);
   const options: SubmitOptions = {
     callbackUrl:
       text(OWN_HEADERS.callbackUrl) ??
-      (inQuery && text(OWN_HEADERS.inbox) === null ? parameter(query, CALLBACK_PARAMETER) : null),
+      (inQuery === "" || text(OWN_HEADERS.inbox) !== null ? null : inQuery),
     inbox: text(OWN_HEADERS.callbackUrl) === null ? text(OWN_HEADERS.inbox) : null,
     metadata: read.metadata(),
     events: read.events(),

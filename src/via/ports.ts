@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import type { HeaderValues } from "../core/job/retry-after.ts";
 import type { ProblemCode } from "../core/error-codes.ts";
 import type { ProjectLimits } from "../core/project-limits.ts";
 import type {
@@ -7,9 +8,12 @@ import type {
   RelayReader,
 } from "../outbound/exchange/relayed-exchange.ts";
 import type { ProviderVersion } from "../providers/compile/provider-version.ts";
+import type { UpstreamAccess } from "../polling/upstream/access.ts";
 import type { Upstream } from "../polling/upstream/upstream.ts";
 import type { StoredConnection } from "../store/connections/load-connections.ts";
-import type { SubmittedJob } from "../providers/submission/submission.ts";
+import type { SubmittedJob } from "../providers/submission/submitted-job.ts";
+import type { ViaAddress } from "./address.ts";
+import type { PresentedKey } from "./key.ts";
 import type { SubmitOptions } from "./options.ts";
 
 /** Something that the client hears of instead of the upstream's answer. */
@@ -31,6 +35,15 @@ export interface ViaTarget {
   readonly known: ProviderVersion;
 }
 
+/** A request that may be passed on. */
+export interface Passage extends ViaTarget {
+  readonly address: ViaAddress;
+  readonly presented: PresentedKey;
+  readonly options: SubmitOptions;
+  readonly upstream: Upstream;
+  readonly access: UpstreamAccess;
+}
+
 /** What the API lends: how keys are judged, subscriptions made and problems written. */
 export interface ViaApi {
   /** Whom the key speaks for, if it may send requests through the gateway. */
@@ -45,7 +58,7 @@ export interface ViaApi {
     target: ViaTarget,
     options: SubmitOptions,
     job: SubmittedJob,
-    headers: IncomingMessage["headers"],
+    headers: HeaderValues,
   ): Promise<ViaOutcome<string>>;
   /** The problem that an unexpected error is told as. */
   problemOf(error: unknown): ViaProblem;
@@ -63,6 +76,8 @@ export interface ViaPorts {
   readonly api: ViaApi;
   readonly limits: ProjectLimits;
   readonly settings: ViaSettings;
+  /** The gateway's own address where it is configured. */
+  readonly publicUrl: string | null;
   readonly connections: {
     get(id: string): StoredConnection | null;
     find(projectId: string, provider: string, name: string): StoredConnection | null;

@@ -5,7 +5,7 @@ import type {
   RelayedHead,
   RelayReader,
 } from "../outbound/exchange/relayed-exchange.ts";
-import { responseHeaders } from "./forwarded-headers.ts";
+import { type LinksThrough, responseHeaders } from "./forwarded-headers.ts";
 
 /** An answer to a submission is looked at up to here; the rest is only passed on. */
 export const LOOKED_AT_BYTES_MAX = 1024 * 1024;
@@ -19,6 +19,8 @@ export interface RelayHooks {
   head(head: RelayedHead): boolean;
   /** What an answer says of a job, as headers for the client. Never rejects. */
   look(head: RelayedHead, body: Buffer): Promise<AddedHeaders>;
+  /** Links in headers that tell where to ask next lead through the gateway too. */
+  readonly through: LinksThrough;
 }
 
 export type RelayOutcome =
@@ -81,8 +83,11 @@ export class Relay implements RelayReader {
       return;
     }
     this.#pass(head, NONE);
-    // Without this a head waits for the first byte of the body, which may be long in coming.
-    this.#response.flushHeaders();
+    // A head waits for the first byte of its body, which mostly came along, and may be long in coming.
+    queueMicrotask(() => {
+      // Not flushHeaders, which writes what is beyond ASCII as UTF-8.
+      if (this.#bytes === 0 && this.#state === "passing") this.#response.write(NO_BYTES);
+    });
   }
 
   data(chunk: Buffer): boolean {
@@ -141,7 +146,7 @@ export class Relay implements RelayReader {
 
   #pass({ status, statusText, rawHeaders }: RelayedHead, added: AddedHeaders): void {
     this.#state = "passing";
-    const headers = responseHeaders(rawHeaders);
+    const headers = responseHeaders(rawHeaders, status, this.#hooks.through);
     for (const [name, value] of Object.entries(added)) headers.push(name, value);
     this.#response.sendDate = false;
     this.#response.writeHead(status, statusText, headers);
@@ -183,6 +188,7 @@ export class Relay implements RelayReader {
 }
 
 const NONE: AddedHeaders = {};
+const NO_BYTES = Buffer.alloc(0);
 
 function pairsOf(raw: readonly string[]): [string, string][] {
   const pairs: [string, string][] = [];

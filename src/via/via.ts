@@ -1,28 +1,29 @@
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { publicId, parsePublicId } from "../core/ids/ids.ts";
-import type { RequestFailure } from "../core/request-failure.ts";
+import { parsePublicId, publicId } from "../core/ids/ids.ts";
 import { decodeBody } from "../outbound/exchange/content-encoding.ts";
-import type { RelayedHead, RelayedRequest } from "../outbound/exchange/relayed-exchange.ts";
-import type { UpstreamAccess } from "../polling/upstream/access.ts";
-import type { Upstream } from "../polling/upstream/upstream.ts";
+import type { RelayedHead } from "../outbound/exchange/relayed-exchange.ts";
 import { maySubmit, readSubmission } from "../providers/submission/submission.ts";
+import type { SubmissionRequest } from "../providers/submission/submitted-job.ts";
+import type { ConnectionViaSettings } from "../store/schema/schema.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { readViaAddress, type ViaAddress } from "./address.ts";
-import { requestHeaders } from "./forwarded-headers.ts";
-import {
-  credentialHeaderNames,
-  findKey,
-  isPlaceOf,
-  placeText,
-  type PresentedKey,
-  withoutParameters,
-} from "./key.ts";
+import { readViaAddress } from "./address.ts";
+import { findKey, isPlaceOf, placeText } from "./key.ts";
 import { type LaneTurn, LaneTurns } from "./lane-turns.ts";
-import { CALLBACK_PARAMETER, readSubmitOptions, type SubmitOptions } from "./options.ts";
-import type { ViaOutcome, ViaPorts, ViaProblem, ViaTarget } from "./ports.ts";
+import { readSubmitOptions, type SubmitOptions } from "./options.ts";
+import { outgoingRequest, pathTemplate, signedRequest, upstreamUrl } from "./outgoing.ts";
+import type { Passage, ViaOutcome, ViaPorts, ViaProblem, ViaTarget } from "./ports.ts";
+import {
+  busy,
+  invalidHeaders,
+  NO_KEY,
+  problemOfFailure,
+  refused,
+  tooManyAtOnce,
+  unsupportedProblem,
+} from "./problems.ts";
 import { type AddedHeaders, LOOKED_AT_BYTES_MAX, Relay, type RelayOutcome } from "./relay.ts";
-import { hasBody, RequestBody } from "./request-body.ts";
+import { hasBody, readWhole, RequestBody } from "./request-body.ts";
 
 /** How long a request waits for its place in the lane of its connection. */
 const TURN_WAIT_MS = 10_000;
@@ -30,15 +31,9 @@ const TURN_WAIT_MS = 10_000;
 const UNREAD_BODY_MS = 10_000;
 const DEFAULT_CONNECTION = "default";
 const SUBSCRIBED = "subscribed";
-
-/** A request that may be passed on. */
-interface Passage extends ViaTarget {
-  readonly address: ViaAddress;
-  readonly presented: PresentedKey;
-  readonly options: SubmitOptions;
-  readonly upstream: Upstream;
-  readonly access: UpstreamAccess;
-}
+/** What is signed has to be there whole. */
+const SIGNED_BYTES_MAX = 10 * 1024 * 1024;
+const NO_BODY = Buffer.alloc(0);
 
 /** How one request went, for the log. */
 interface Visit {
@@ -121,7 +116,12 @@ export class Via {
     if (!options.ok) return invalidHeaders(options.invalid);
     const checked = await this.#ports.api.checkOptions(target.value, options.options);
     if (!checked.ok) return checked;
-    return this.#reach({ ...target.value, address, presented, options: options.options });
+    return this.#reach({
+      ...target.value,
+      address,
+      presented,
+      options: withOwnPlace(options.options, target.value.connection.settings.via),
+    });
   }
 
   /** A provider's connection `default`, or any by its id. */
@@ -173,8 +173,10 @@ export class Via {
     this.#inProgress.set(projectId, inProgress + 1);
     try {
       const turn = await this.#turns.take(upstream, TURN_WAIT_MS);
-      if (turn === null)
-        return this.#refuse(request, response, visit, busy(upstream, this.#runtime));
+      if (turn === null) {
+        const facts = { nowMs: this.#runtime.clock.monotonic(), waitedMs: TURN_WAIT_MS };
+        return this.#refuse(request, response, visit, busy(upstream.lane, facts));
+      }
       const outcome = await this.#relay(passage, turn, request, response, visit);
       turn.giveBack();
       if (outcome.kind === "failed") {
@@ -187,7 +189,7 @@ export class Via {
     }
   }
 
-  #relay(
+  async #relay(
     passage: Passage,
     turn: LaneTurn,
     request: IncomingMessage,
@@ -196,14 +198,19 @@ export class Via {
   ): Promise<RelayOutcome> {
     const { clock } = this.#runtime;
     const elapsedMs = (): number => Math.round(clock.monotonic() - visit.startedAtMs);
+    const asked = submissionRequest(passage, request);
     const relay = new Relay(request, response, {
       sent: () => void (visit.sentAfterMs = elapsedMs()),
       head: (head) => {
         visit.answeredAfterMs = elapsedMs();
         turn.answered(head, clock.now());
-        return this.#looksAt(passage, request, head);
+        return looksAt(passage, asked, head);
       },
-      look: (head, body) => this.#look(passage, request, visit, head, body),
+      look: (head, body) => this.#look(passage, asked, visit, head, body),
+      through: {
+        from: upstreamUrl(passage, ""),
+        to: `${this.#ownUrl(request)}/via/${passage.address.target}`,
+      },
     });
     if (hasBody(request)) {
       visit.body = new RequestBody(request, () => {
@@ -211,28 +218,35 @@ export class Via {
       });
     }
     const outgoing = outgoingRequest(passage, request, visit.body, this.#ports.settings);
-    relay.begin(this.#ports.relay(outgoing, relay));
+    const { sign } = passage.access.target.credential;
+    if (sign === null || passage.presented.kind === "beside") {
+      relay.begin(this.#ports.relay(outgoing, relay));
+      return relay.outcome;
+    }
+    const body = visit.body === null ? NO_BODY : await readWhole(visit.body, SIGNED_BYTES_MAX);
+    if (body === null) {
+      const message = `Requests that are signed may have at most ${SIGNED_BYTES_MAX} bytes`;
+      return { kind: "failed", failure: { code: "body_too_large", message } };
+    }
+    relay.begin(this.#ports.relay(signedRequest(outgoing, body, sign, clock.now()), relay));
     return relay.outcome;
   }
 
-  #looksAt({ options, known, address }: Passage, request: IncomingMessage, head: RelayedHead) {
-    if (options.callbackUrl === null && options.inbox === null) return false;
-    const { method = "", headers } = request;
-    const { status } = head;
-    if (status >= 500) return false;
-    return maySubmit(known.provider, { method, path: address.path, headers });
+  /** How the client reaches this gateway. */
+  #ownUrl({ headers }: IncomingMessage): string {
+    if (this.#ports.publicUrl !== null) return this.#ports.publicUrl;
+    const scheme = headers["x-forwarded-proto"] === "https" ? "https" : "http";
+    return `${scheme}://${headers.host ?? ""}`;
   }
 
   /** Subscribes to the job that an answer names, if it names one. Never rejects. */
   async #look(
     passage: Passage,
-    request: IncomingMessage,
+    asked: SubmissionRequest,
     visit: Visit,
     { status, headers }: RelayedHead,
     body: Buffer,
   ): Promise<AddedHeaders> {
-    const { method = "" } = request;
-    const { path } = passage.address;
     try {
       const decoded = decodeBody(headers, body, LOOKED_AT_BYTES_MAX);
       const answer = {
@@ -240,11 +254,13 @@ export class Via {
         headers,
         body: decoded.kind === "decoded" ? decoded.body : Buffer.alloc(0),
       };
-      const asked = { method, path, headers: request.headers };
       const job = readSubmission(passage.known.provider, asked, answer);
       if (job === null) return {};
-      const idHeader = { "ringback-job-id": headerText(job.jobId) };
-      const made = await this.#ports.api.subscribe(passage, passage.options, job, request.headers);
+      const idHeader = {
+        "ringback-job-id": headerText(job.jobId),
+        "ringback-recognized-by": job.recognizedBy,
+      };
+      const made = await this.#ports.api.subscribe(passage, passage.options, job, asked.headers);
       if (made.ok) {
         visit.subscription = made.value;
         visit.submission = SUBSCRIBED;
@@ -328,120 +344,21 @@ export class Via {
   }
 }
 
-/** The pattern that the path fits, never the path itself, which may hold anything. */
-function pathTemplate({ known, address }: Passage, method: string): string | null {
-  const { submissions } = known.provider;
-  const fits = submissions.find(
-    (one) => one.method === method && one.matchPath(address.path) !== null,
-  );
-  return fits?.pattern ?? null;
+/** The connection's own places, where the request names none. */
+function withOwnPlace(options: SubmitOptions, own: ConnectionViaSettings = {}): SubmitOptions {
+  if (options.callbackUrl !== null || options.inbox !== null) return options;
+  return { ...options, callbackUrl: own.callback_url ?? null };
 }
 
-function outgoingRequest(
-  { access, presented, known, address }: Passage,
-  request: IncomingMessage,
-  body: RequestBody | null,
-  settings: ViaPorts["settings"],
-): RelayedRequest {
-  const { target, projectId, isTrusted } = access;
-  const { auth } = known.provider.definition;
-  const isOwn = presented.kind === "beside";
-  const replaced = isOwn ? NO_NAMES : new Set(credentialHeaderNames(auth));
-  if (!isOwn && presented.kind !== "query") (replaced as Set<string>).add(presented.name);
-  const headers = requestHeaders(request.rawHeaders, { key: presented.key, replaced });
-  if (!isOwn) {
-    for (const [name, value] of Object.entries(target.credential.headers))
-      headers.push(name, value);
-  }
-  const dropped = new Set([CALLBACK_PARAMETER]);
-  if (!isOwn && auth.kind === "query") dropped.add(auth.name);
-  if (presented.kind === "query") dropped.add(presented.name);
-  const query = address.query === null ? null : withoutParameters(address.query, dropped);
-  const { socket } = request;
-  return {
-    projectId,
-    isTrusted,
-    method: request.method ?? "GET",
-    origin: target.origin,
-    path: pathOf(target.prefix + address.path, query, isOwn ? "" : target.credential.query),
-    headers,
-    body,
-    ...settings,
-    progress: () => socket.bytesRead + socket.bytesWritten,
-  };
+function submissionRequest(passage: Passage, { method = "", headers }: IncomingMessage) {
+  const { path } = passage.address;
+  return { method, path, url: upstreamUrl(passage, path), headers };
 }
 
-const NO_NAMES: ReadonlySet<string> = new Set();
-
-function pathOf(path: string, query: string | null, credential: string): string {
-  const all = [query ?? "", credential].filter((part) => part !== "").join("&");
-  const isMarked = query !== null || credential !== "";
-  return `${path === "" ? "/" : path}${isMarked ? "?" : ""}${all}`;
-}
-
-/** Requests that no API of jobs takes, or that would show a client the credential. */
-function unsupportedProblem({ method, headers }: IncomingMessage): ViaProblem | null {
-  const { upgrade } = headers;
-  // Some clients offer HTTP/2 with every request, which may be passed over.
-  if (upgrade !== undefined && !/^h2c?$/i.test(upgrade.trim())) {
-    return {
-      code: "upgrade_refused",
-      detail: `Upgrades (${upgrade.slice(0, 50)}) are not passed on.`,
-    };
-  }
-  if (method === "TRACE" || method === "TRACK") {
-    return { code: "method_not_allowed", detail: `${method} is not passed on.` };
-  }
-  // A page of an upstream must not be shown as one of this gateway's.
-  const destination = headers["sec-fetch-dest"];
-  if (destination !== undefined && destination !== "empty") {
-    return {
-      code: "malformed_request",
-      detail: "These addresses are for programs; a browser can't open them.",
-    };
-  }
-  return null;
-}
-
-const NO_KEY =
-  "Send a Ringback API key (rb_…) where the provider expects its own, or in the header ringback-key " +
-  "beside a key of the provider.";
-
-function refused(code: ViaProblem["code"], detail: string): { ok: false; problem: ViaProblem } {
-  return { ok: false, problem: { code, detail } };
-}
-
-function invalidHeaders(errors: readonly { header: string; detail: string }[]) {
-  const [first] = errors;
-  const detail = `${first?.header ?? ""}: ${first?.detail ?? ""}`;
-  return { ok: false as const, problem: { code: "invalid_header" as const, detail, errors } };
-}
-
-function tooManyAtOnce(allowed: number): ViaProblem {
-  return {
-    code: "project_limit_exceeded",
-    detail: `The project has ${allowed} requests in progress through the gateway, as many as it may.`,
-    headers: { "retry-after": "1" },
-  };
-}
-
-/** Nothing was sent: the connection's limits, or a refusal of the upstream, held the request back. */
-function busy({ lane }: Upstream, { clock }: ViaRuntime): ViaProblem {
-  const { pausedUntilMs } = lane;
-  const waitMs = pausedUntilMs === Infinity ? 0 : pausedUntilMs - clock.monotonic();
-  return {
-    code: "upstream_busy",
-    detail: `Nothing was sent: the connection is at its limits, and no turn came within ${TURN_WAIT_MS / 1000} s.`,
-    headers: { "retry-after": String(Math.max(1, Math.ceil(waitMs / 1000))) },
-  };
-}
-
-function problemOfFailure({ code, message }: RequestFailure, access: UpstreamAccess): ViaProblem {
-  const isLate = code === "response_timeout" || code === "connect_timeout";
-  return {
-    code: isLate ? "upstream_timeout" : "upstream_failed",
-    detail: `${code}: ${access.redactText(message)}`,
-  };
+/** Whether an answer may be that to a submission which is to be watched. */
+function looksAt({ options, known }: Passage, asked: SubmissionRequest, { status }: RelayedHead) {
+  if (options.callbackUrl === null && options.inbox === null) return false;
+  return status < 400 && maySubmit(known.provider, asked);
 }
 
 /** Whatever an id holds, as a header may. */

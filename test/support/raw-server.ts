@@ -6,8 +6,12 @@ export class RawServer {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
-  constructor(handle: (request: IncomingMessage, response: ServerResponse) => void) {
-    this.#server = createServer({ keepAliveTimeout: 60_000, requestTimeout: 0 }, handle);
+  constructor(
+    handle: (request: IncomingMessage, response: ServerResponse) => void | Promise<void>,
+  ) {
+    this.#server = createServer({ keepAliveTimeout: 60_000, requestTimeout: 0 }, (...exchange) => {
+      void handle(...exchange);
+    });
     this.#server.on("connection", (socket) => {
       this.#sockets.add(socket);
       socket.once("close", () => this.#sockets.delete(socket));

@@ -14,7 +14,7 @@ import type {
   ConnectionChange,
   ConnectionRecord,
 } from "../../store/connections/manage-connections.ts";
-import type { ConnectionSettings } from "../../store/schema/schema.ts";
+import type { ConnectionSettings, ConnectionViaSettings } from "../../store/schema/schema.ts";
 import { jsonAnswer, NO_CONTENT, pageAnswer } from "../http/answer.ts";
 import { auditedRequest, changedFields } from "../projects/audit.ts";
 import { connectionProblem } from "./check.ts";
@@ -82,6 +82,7 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
     problems: [
       "unknown_provider",
       "base_url_refused",
+      "callback_url_refused",
       "connection_exists",
       "project_limit_reached",
     ],
@@ -97,6 +98,8 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
         ports,
       );
       if (problem !== null) return { ok: false, problem };
+      const badPlace = await callbackRefusal(projectId, body.callback_url, ports);
+      if (badPlace !== null) return badPlace;
       const refusal = await stockRefusal("connections", { projectId, database }, ports);
       if (refusal !== null) return refusal;
       const name = body.name ?? DEFAULT_CONNECTION;
@@ -112,7 +115,7 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
             ? null
             : ports.secretBox.seal(credential, { column: "connections.credential", id }),
         agreedHosts: credential === undefined ? null : credentialHosts(provider, baseUrl),
-        settings: storedSettings(body.settings),
+        settings: storedSettings(body.settings, viaOf(body, {})),
       };
       const created = await auditedRequest(
         ports,
@@ -162,7 +165,7 @@ function change(ports: ApiPorts): Route {
     idKind: "connection",
     body: { schema: connectionChangeSchema, bytesMax: BODY_BYTES_MAX },
     success: { status: 200, description: "The connection.", schema: connectionSchema },
-    problems: ["unknown_provider", "base_url_refused"],
+    problems: ["unknown_provider", "base_url_refused", "callback_url_refused"],
     async handle(request) {
       const { database, id, body } = request;
       const { projectId } = request.caller;
@@ -172,7 +175,11 @@ function change(ports: ApiPorts): Route {
       const provider = await findProvider(ports, projectId, found.provider);
       const refusal = changeRefusal({ found, body, provider, projectId }, ports);
       if (refusal !== null) return refusal;
+      const badPlace = await callbackRefusal(projectId, body.callback_url, ports);
+      if (badPlace !== null) return badPlace;
       const { base_url: baseUrl, credential, settings, state } = body;
+      const { via: viaBefore = {}, ...settingsBefore } = found.settings;
+      const isViaChanged = body.callback_url !== undefined;
       const wanted: ConnectionChange = {
         ...(credential !== undefined &&
           provider !== null && {
@@ -180,7 +187,9 @@ function change(ports: ApiPorts): Route {
             agreedHosts: credentialHosts(provider, baseUrl === undefined ? found.baseUrl : baseUrl),
           }),
         ...(baseUrl !== undefined && { baseUrl: baseUrl === null ? null : hrefOf(baseUrl) }),
-        ...(settings !== undefined && { settings: storedSettings(settings) }),
+        ...((settings !== undefined || isViaChanged) && {
+          settings: storedSettings(settings ?? settingsBefore, viaOf(body, viaBefore)),
+        }),
         ...(state !== undefined && { state }),
       };
       const changed = await auditedRequest(
@@ -316,7 +325,33 @@ function hrefOf(url: string): string {
   return new URL(url).href.replace(/\/+$/, "");
 }
 
-function storedSettings(settings: z.output<typeof newConnectionSchema>["settings"]) {
+function storedSettings(
+  settings: z.output<typeof newConnectionSchema>["settings"] | ConnectionSettings,
+  via: ConnectionViaSettings,
+) {
+  const all = { ...settings, ...(Object.keys(via).length > 0 && { via }) };
   // JSON drops what is left out.
-  return JSON.parse(JSON.stringify(settings ?? {})) as ConnectionSettings;
+  return JSON.parse(JSON.stringify(all)) as ConnectionSettings;
+}
+
+/** Null takes a place away, and nothing leaves it as it was. */
+function viaOf(
+  { callback_url: url }: { readonly callback_url?: string | null | undefined },
+  before: ConnectionViaSettings,
+): ConnectionViaSettings {
+  if (url === undefined) return before;
+  const { callback_url: _, ...others } = before;
+  return url === null ? others : { ...others, callback_url: url };
+}
+
+async function callbackRefusal(
+  projectId: string,
+  url: string | null | undefined,
+  ports: ApiPorts,
+): Promise<Refusal | null> {
+  if (url === undefined || url === null) return null;
+  const check = await ports.checkCallbackUrl(projectId, url);
+  if (check.ok) return null;
+  const part = { pointer: "/callback_url", detail: check.reason };
+  return { ok: false, problem: problemOfParts("callback_url_refused", [part]) };
 }

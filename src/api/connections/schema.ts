@@ -40,6 +40,13 @@ const connectionSettingsSchema = z
   })
   .openapi("ConnectionSettings");
 
+const viaCallbackUrlSchema = z.string().min(1).max(2048).nullable().openapi({
+  format: "uri",
+  description:
+    "Where callbacks go about jobs that are submitted through /via and name no other place; null for nowhere.",
+  example: "https://app.example.com/hooks/ringback",
+});
+
 const newSettingsSchema = z
   .strictObject({
     limits: z.strictObject(limitFields).optional().openapi({ description: LIMITS_DESCRIPTION }),
@@ -85,6 +92,7 @@ export const connectionSchema = z
     name: z.string(),
     base_url: z.string().nullable().openapi({ description: "Null for the provider's own." }),
     has_credential: z.boolean(),
+    callback_url: viaCallbackUrlSchema,
     settings: connectionSettingsSchema,
     state: z.enum(["active", "paused"]),
     paused_reason: z.string().nullable(),
@@ -109,6 +117,7 @@ export const newConnectionSchema = z
     name: connectionNameSchema.optional(),
     credential: credentialSchema.optional(),
     base_url: baseUrlSchema.optional(),
+    callback_url: viaCallbackUrlSchema.optional(),
     settings: newSettingsSchema.optional(),
   })
   .openapi("NewConnection");
@@ -119,6 +128,7 @@ export const connectionChangeSchema = z
       description: "A new credential; makes a paused connection active again.",
     }),
     base_url: baseUrlSchema.optional(),
+    callback_url: viaCallbackUrlSchema.optional(),
     settings: newSettingsSchema.optional().openapi({
       description: "Replaces all settings.",
     }),

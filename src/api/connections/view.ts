@@ -7,6 +7,7 @@ import type { ApiPorts } from "../context.ts";
 
 /** A connection as JSON text. */
 export function connectionJson(of: ConnectionRecord, ports: Pick<ApiPorts, "upstreams">): string {
+  const { via = {}, ...settings } = of.settings;
   const load = ports.upstreams.loadOf(of.id);
   return JSON.stringify({
     id: publicId("connection", of.id),
@@ -15,7 +16,8 @@ export function connectionJson(of: ConnectionRecord, ports: Pick<ApiPorts, "upst
     name: of.name,
     base_url: of.baseUrl,
     has_credential: of.hasCredential,
-    settings: of.settings,
+    callback_url: via.callback_url ?? null,
+    settings,
     state: of.state,
     paused_reason: of.pausedReason,
     paused_at: isoTime(of.pausedAtMs),

@@ -18,6 +18,7 @@ export const anthropicBatch = {
   auth: { kind: "header", name: "x-api-key" },
   headers: { "anthropic-version": "2023-06-01" },
   status: { path: "/v1/messages/batches/{job_id}" },
+  submit: [{ path: "/v1/messages/batches", job_id: { pointer: "/id" } }],
   cancel: { method: "POST", path: "/v1/messages/batches/{job_id}/cancel" },
   rules: [
     {

@@ -19,6 +19,11 @@ export const apify = {
     path: "/v2/actor-runs/{job_id}",
     long_poll: { query: "waitForFinish", seconds: 60 },
   },
+  submit: [
+    { path: "/v2/acts/{actor}/runs", job_id: { pointer: "/data/id" } },
+    { path: "/v2/actors/{actor}/runs", job_id: { pointer: "/data/id" } },
+    { path: "/v2/actor-tasks/{task}/runs", job_id: { pointer: "/data/id" } },
+  ],
   cancel: { method: "POST", path: "/v2/actor-runs/{job_id}/abort" },
   rules: [
     { http_status: 200, all: [{ ...STATUS, eq: "READY" }], observe: "running", phase: "pending" },

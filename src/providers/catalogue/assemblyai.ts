@@ -15,6 +15,7 @@ export const assemblyai = {
   base_url: "https://api.assemblyai.com",
   auth: { kind: "header", name: "authorization" },
   status: { path: "/v2/transcript/{job_id}" },
+  submit: [{ path: "/v2/transcript", job_id: { pointer: "/id" } }],
   rules: [
     { http_status: 200, all: [{ ...STATUS, eq: "queued" }], observe: "running", phase: "pending" },
     { http_status: 200, all: [{ ...STATUS, eq: "processing" }], observe: "running" },

@@ -31,6 +31,13 @@ export const awsStepFunctions = {
     headers: { ...JSON_1_0, "x-amz-target": "AWSStepFunctions.DescribeExecution" },
     body: BODY,
   },
+  submit: [
+    {
+      path: "/",
+      request_headers: [{ name: "x-amz-target", eq: "AWSStepFunctions.StartExecution" }],
+      job_id: { pointer: "/executionArn" },
+    },
+  ],
   cancel: {
     method: "POST",
     path: "/",

@@ -34,6 +34,14 @@ export const awsTextract = {
     },
     body: { kind: "json", value: { JobId: "{job_id}" } },
   },
+  submit: ["DocumentAnalysis", "DocumentTextDetection", "ExpenseAnalysis", "LendingAnalysis"].map(
+    (operation) => ({
+      path: "/",
+      request_headers: [{ name: "x-amz-target", eq: `Textract.Start${operation}` }],
+      job_id: { pointer: "/JobId" },
+      params: { operation: { value: operation } },
+    }),
+  ),
   rules: [
     { http_status: 200, all: [{ ...STATUS, eq: "IN_PROGRESS" }], observe: "running" },
     {

@@ -32,6 +32,13 @@ export const awsTranscribe = {
     },
     body: { kind: "json", value: { TranscriptionJobName: "{job_id}" } },
   },
+  submit: [
+    {
+      path: "/",
+      request_headers: [{ name: "x-amz-target", eq: "Transcribe.StartTranscriptionJob" }],
+      job_id: { pointer: "/TranscriptionJob/TranscriptionJobName" },
+    },
+  ],
   rules: [
     { http_status: 200, all: [{ ...STATUS, eq: "QUEUED" }], observe: "running", phase: "pending" },
     { http_status: 200, all: [{ ...STATUS, eq: "IN_PROGRESS" }], observe: "running" },

@@ -21,6 +21,15 @@ export const azureDocumentIntelligence = {
     operation_location: { description: "Operation-Location of the answer to the analysis." },
   },
   status: { url_param: "operation_location" },
+  submit: [
+    {
+      note: "documentintelligence/documentModels/{model}:analyze and :analyzeBatch, and the older formrecognizer.",
+      path: "/{+model}",
+      when: { http_status: 202, headers: [{ name: "operation-location", exists: true }] },
+      job_id: { header: "operation-location", last_segment: true },
+      params: { operation_location: { header: "operation-location" } },
+    },
+  ],
   rules: [
     {
       http_status: 200,

@@ -7,6 +7,12 @@ const STATE = { pointer: "/properties/provisioningState", ignore_case: true };
 // What the vendor's own client looks for in words of any service (@azure/core-lro), and their kin.
 const SUCCEEDED_WORD = { contains: "succeeded" };
 const FAILED_WORD = { contains: "fail" };
+/** In the order in which the vendor's own client looks. */
+const OPERATION = [
+  { header: "operation-location" },
+  { header: "azure-asyncoperation" },
+  { header: "location" },
+];
 /** A resource has none of these, and an operation may. */
 const NOT_OF_AN_OPERATION = ["/startTime", "/percentComplete", "/error"].map((pointer) => ({
   pointer,
@@ -59,6 +65,17 @@ export const azureOperation = {
     },
   },
   status: { url_param: "operation_url", next_url: { header: "location" } },
+  submit: [
+    { headers: [{ name: "operation-location", exists: true }] },
+    { headers: [{ name: "azure-asyncoperation", exists: true }] },
+    { http_status: 202, headers: [{ name: "location", exists: true }] },
+  ].map((when) => ({
+    method: ["POST" as const, "PUT" as const, "PATCH" as const, "DELETE" as const],
+    path: "/{+resource}",
+    when,
+    job_id: OPERATION.map((source) => ({ ...source, last_segment: true })),
+    params: { operation_url: OPERATION },
+  })),
   rules: [
     { http_status: SUCCESS, all: [{ ...STATUS, ...COMPLETED }], observe: "completed" },
     { http_status: SUCCESS, all: [{ ...STATUS, ...SUCCEEDED_WORD }], observe: "completed" },

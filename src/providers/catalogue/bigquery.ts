@@ -4,6 +4,14 @@ import { CANCELED_OR_ABORTED, COMPLETED } from "./ending-words.ts";
 const STATE = { pointer: "/status/state" };
 const DONE = { ...STATE, ...COMPLETED };
 
+const JOB = {
+  job_id: { pointer: "/jobReference/jobId" },
+  params: {
+    project: { pointer: "/jobReference/projectId" },
+    location: { pointer: "/jobReference/location" },
+  },
+};
+
 /** A job of BigQuery: a query, a load, an extract or a copy. */
 export const bigquery = {
   name: "bigquery",
@@ -25,6 +33,16 @@ export const bigquery = {
     path: "/bigquery/v2/projects/{params.project}/jobs/{job_id}",
     query: { location: "{params.location}" },
   },
+  submit: [
+    { path: "/bigquery/v2/projects/{project}/jobs", ...JOB },
+    { path: "/upload/bigquery/v2/projects/{project}/jobs", ...JOB },
+    {
+      note: "A query that was not done within its timeoutMs.",
+      path: "/bigquery/v2/projects/{project}/queries",
+      when: { all: [{ pointer: "/jobComplete", eq: false }] },
+      ...JOB,
+    },
+  ],
   cancel: {
     method: "POST",
     path: "/bigquery/v2/projects/{params.project}/jobs/{job_id}/cancel",

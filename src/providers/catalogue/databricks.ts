@@ -18,6 +18,10 @@ export const databricks = {
     "sends the run's id as a text, which the API is expected to take for a number.",
   auth: { kind: "bearer" },
   status: { path: "/api/2.2/jobs/runs/get", query: { run_id: "{job_id}" } },
+  submit: [
+    { path: "/api/{version}/jobs/run-now", job_id: { pointer: "/run_id" } },
+    { path: "/api/{version}/jobs/runs/submit", job_id: { pointer: "/run_id" } },
+  ],
   cancel: {
     method: "POST",
     path: "/api/2.2/jobs/runs/cancel",

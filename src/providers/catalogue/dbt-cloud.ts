@@ -19,6 +19,13 @@ export const dbtCloud = {
     artifact: { description: "The file that is the result.", default: "run_results.json" },
   },
   status: { path: "/api/v2/accounts/{params.account}/runs/{job_id}/" },
+  submit: [
+    {
+      path: "/api/v2/accounts/{account}/jobs/{job}/run/",
+      job_id: { pointer: "/data/id" },
+      params: { account: { path: "account" } },
+    },
+  ],
   cancel: { method: "POST", path: "/api/v2/accounts/{params.account}/runs/{job_id}/cancel/" },
   rules: [
     {

@@ -20,6 +20,22 @@ export const fal = {
     cancel_url: { description: "cancel_url of that answer; only needed to cancel." },
   },
   status: { url_param: "status_url" },
+  submit: [
+    {
+      path: "/{+model}",
+      when: {
+        all: [
+          { pointer: "/request_id", exists: true },
+          { pointer: "/status_url", exists: true },
+        ],
+      },
+      job_id: { pointer: "/request_id" },
+      params: {
+        status_url: { pointer: "/status_url" },
+        cancel_url: { pointer: "/cancel_url" },
+      },
+    },
+  ],
   cancel: { method: "PUT", url_param: "cancel_url" },
   rules: [
     { all: [{ ...STATUS, eq: "IN_QUEUE" }], observe: "running", phase: "pending" },

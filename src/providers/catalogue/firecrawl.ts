@@ -16,6 +16,18 @@ export const firecrawl = {
   auth: { kind: "bearer" },
   params: { kind: { description: "crawl or batch/scrape.", default: "crawl" } },
   status: { path: "/v2/{+params.kind}/{job_id}" },
+  submit: [
+    {
+      path: "/v2/crawl",
+      job_id: { pointer: "/id" },
+      params: { kind: { value: "crawl" } },
+    },
+    {
+      path: "/v2/batch/scrape",
+      job_id: { pointer: "/id" },
+      params: { kind: { value: "batch/scrape" } },
+    },
+  ],
   cancel: { method: "DELETE", path: "/v2/{+params.kind}/{job_id}" },
   rules: [
     { http_status: 200, all: [{ ...STATUS, eq: "scraping" }], observe: "running" },

@@ -30,6 +30,15 @@ export const githubActions = {
     repo: { description: "The repository's name." },
   },
   status: { path: "/repos/{params.owner}/{params.repo}/actions/runs/{job_id}", etag: true },
+  submit: [
+    {
+      note: "‡ With return_run_details: true; without it the answer names no run.",
+      path: "/repos/{owner}/{repo}/actions/workflows/{workflow}/dispatches",
+      when: { http_status: 200 },
+      job_id: { pointer: "/workflow_run_id" },
+      params: { owner: { path: "owner" }, repo: { path: "repo" } },
+    },
+  ],
   cancel: {
     method: "POST",
     path: "/repos/{params.owner}/{params.repo}/actions/runs/{job_id}/cancel",

@@ -19,6 +19,18 @@ export const googleOperation = {
     version: { description: "The version of the API, as in its URLs.", default: "v1" },
   },
   status: { path: "/{params.version}/{+job_id}" },
+  submit: [
+    {
+      method: ["POST", "PUT", "PATCH", "DELETE"],
+      path: "/{version}/{+resource}",
+      when: {
+        http_status: 200,
+        all: [{ pointer: "/name", contains: "operations/" }],
+      },
+      job_id: { pointer: "/name" },
+      params: { version: { path: "version" } },
+    },
+  ],
   cancel: { method: "POST", path: "/{params.version}/{+job_id}:cancel" },
   rules: [
     {

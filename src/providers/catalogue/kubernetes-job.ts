@@ -26,6 +26,14 @@ export const kubernetesJob = {
   auth: { kind: "bearer" },
   params: { namespace: { description: "The Job's namespace.", default: "default" } },
   status: { path: "/apis/batch/v1/namespaces/{params.namespace}/jobs/{job_id}" },
+  submit: [
+    {
+      path: "/apis/batch/v1/namespaces/{namespace}/jobs",
+      when: { http_status: [201, 202], all: [{ pointer: "/kind", eq: "Job" }] },
+      job_id: { pointer: "/metadata/name" },
+      params: { namespace: { path: "namespace" } },
+    },
+  ],
   cancel: {
     method: "DELETE",
     path: "/apis/batch/v1/namespaces/{params.namespace}/jobs/{job_id}",

@@ -24,6 +24,10 @@ export const llamaparse = {
     },
   },
   status: { path: "/api/v2/parse/{job_id}" },
+  submit: [
+    { path: "/api/v2/parse", job_id: [{ pointer: "/id" }, { pointer: "/job/id" }] },
+    { path: "/api/v2/parse/upload", job_id: [{ pointer: "/id" }, { pointer: "/job/id" }] },
+  ],
   rules: [
     { http_status: 200, all: [{ ...STATUS, eq: "PENDING" }], observe: "running", phase: "pending" },
     { http_status: 200, all: [{ ...STATUS, eq: "RUNNING" }], observe: "running" },

@@ -14,6 +14,10 @@ export const luma = {
   base_url: "https://api.lumalabs.ai",
   auth: { kind: "bearer" },
   status: { path: "/dream-machine/v1/generations/{job_id}" },
+  submit: [
+    { path: "/dream-machine/v1/generations", job_id: { pointer: "/id" } },
+    { path: "/dream-machine/v1/generations/{kind}", job_id: { pointer: "/id" } },
+  ],
   rules: [
     { http_status: 200, all: [{ ...STATE, eq: "queued" }], observe: "running", phase: "pending" },
     { http_status: 200, all: [{ ...STATE, eq: "dreaming" }], observe: "running" },

@@ -15,6 +15,7 @@ export const mistralBatch = {
   base_url: "https://api.mistral.ai",
   auth: { kind: "bearer" },
   status: { path: "/v1/batch/jobs/{job_id}" },
+  submit: [{ path: "/v1/batch/jobs", job_id: { pointer: "/id" } }],
   cancel: { method: "POST", path: "/v1/batch/jobs/{job_id}/cancel" },
   rules: [
     { http_status: 200, all: [{ ...STATUS, eq: "QUEUED" }], observe: "running", phase: "pending" },

@@ -17,6 +17,7 @@ export const openaiBatch = {
     "in the file error_file_id. A batch that was canceled or has expired may have a partial output " +
     "file, which is not fetched.",
   status: { path: "/v1/batches/{job_id}" },
+  submit: [{ path: "/v1/batches", job_id: { pointer: "/id" } }],
   cancel: { method: "POST", path: "/v1/batches/{job_id}/cancel" },
   rules: [
     {

@@ -15,6 +15,14 @@ export const openaiResponse = {
     "what was generated is there, and incomplete_details says what is missing. ‡ How long a response " +
     "created with store: false can be asked for is not documented exactly: about ten minutes.",
   status: { path: "/v1/responses/{job_id}" },
+  submit: [
+    {
+      note: "With background: true.",
+      path: "/v1/responses",
+      when: { all: [{ pointer: "/background", eq: true }] },
+      job_id: { pointer: "/id" },
+    },
+  ],
   cancel: { method: "POST", path: "/v1/responses/{job_id}/cancel" },
   rules: [
     { http_status: 200, all: [{ ...STATUS, eq: "queued" }], observe: "running", phase: "pending" },

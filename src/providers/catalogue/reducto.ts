@@ -14,6 +14,13 @@ export const reducto = {
   base_url: "https://platform.reducto.ai",
   auth: { kind: "bearer" },
   status: { path: "/job/{job_id}" },
+  submit: [
+    {
+      note: "parse_async, extract_async, split_async, edit_async, pipeline_async.",
+      path: "/{operation}_async",
+      job_id: { pointer: "/job_id" },
+    },
+  ],
   cancel: { method: "POST", path: "/cancel/{job_id}" },
   rules: [
     {

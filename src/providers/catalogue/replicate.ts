@@ -14,6 +14,11 @@ export const replicate = {
   base_url: "https://api.replicate.com",
   auth: { kind: "bearer" },
   status: { path: "/v1/predictions/{job_id}" },
+  submit: [
+    { path: "/v1/predictions", job_id: { pointer: "/id" } },
+    { path: "/v1/models/{owner}/{name}/predictions", job_id: { pointer: "/id" } },
+    { path: "/v1/deployments/{owner}/{name}/predictions", job_id: { pointer: "/id" } },
+  ],
   cancel: { method: "POST", path: "/v1/predictions/{job_id}/cancel" },
   rules: [
     {

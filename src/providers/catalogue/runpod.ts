@@ -15,6 +15,13 @@ export const runpod = {
   auth: { kind: "bearer" },
   params: { endpoint: { description: "The id of the endpoint." } },
   status: { path: "/v2/{params.endpoint}/status/{job_id}" },
+  submit: [
+    {
+      path: "/v2/{endpoint}/run",
+      job_id: { pointer: "/id" },
+      params: { endpoint: { path: "endpoint" } },
+    },
+  ],
   cancel: { method: "POST", path: "/v2/{params.endpoint}/cancel/{job_id}" },
   rules: [
     {

@@ -3,6 +3,21 @@ import { CANCELED, COMPLETED, FAILED } from "./ending-words.ts";
 
 const STATUS = { pointer: "/status" };
 
+/** The requests that begin a task; others, such as for an avatar, answer with an id too. */
+const KINDS = [
+  "image_to_video",
+  "text_to_video",
+  "video_to_video",
+  "text_to_image",
+  "video_upscale",
+  "character_performance",
+  "text_to_speech",
+  "speech_to_speech",
+  "sound_effect",
+  "voice_dubbing",
+  "voice_isolation",
+];
+
 /** A task of Runway: a video, an image or a sound that is being made. */
 export const runway = {
   name: "runway",
@@ -15,6 +30,7 @@ export const runway = {
   auth: { kind: "bearer" },
   headers: { "x-runway-version": "2024-11-06" },
   status: { path: "/v1/tasks/{job_id}" },
+  submit: KINDS.map((kind) => ({ path: `/v1/${kind}`, job_id: { pointer: "/id" } })),
   cancel: { method: "DELETE", path: "/v1/tasks/{job_id}" },
   rules: [
     {

@@ -23,6 +23,14 @@ export const snowflake = {
     },
   },
   status: { path: "/api/v2/statements/{job_id}", headers: TOKEN_TYPE },
+  submit: [
+    {
+      note: "With async=true, or a statement that took longer than 45 s.",
+      path: "/api/v2/statements",
+      when: { http_status: 202 },
+      job_id: { pointer: "/statementHandle" },
+    },
+  ],
   cancel: { method: "POST", path: "/api/v2/statements/{job_id}/cancel", headers: TOKEN_TYPE },
   rules: [
     { http_status: 202, observe: "running" },

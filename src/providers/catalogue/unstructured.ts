@@ -16,6 +16,10 @@ export const unstructured = {
   base_url: "https://platform.unstructuredapp.io/api/v1",
   auth: { kind: "header", name: "unstructured-api-key" },
   status: { path: "/jobs/{job_id}" },
+  submit: [
+    { path: "/workflows/{workflow}/run", job_id: { pointer: "/id" } },
+    { note: "A job without a workflow of its own.", path: "/jobs", job_id: { pointer: "/id" } },
+  ],
   cancel: { method: "POST", path: "/jobs/{job_id}/cancel" },
   rules: [
     {

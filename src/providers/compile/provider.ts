@@ -60,8 +60,8 @@ export interface Provider {
     readonly result: CompiledRequest | null;
   };
   readonly answers: CompiledAnswers;
-  /** The requests that submit a job. */
-  readonly submissions: readonly CompiledSubmission[];
+  /** The requests that submit a job; "recognize" for whatever answers as those do. */
+  readonly submissions: readonly CompiledSubmission[] | "recognize";
 }
 
 const ACCEPT_JSON = "application/json";
@@ -112,7 +112,8 @@ export function compileProvider(definition: ProviderDefinition): Provider {
     download: compileDownload(own.result),
     requests,
     answers: compileAnswers(own, requests.result?.answerPointers ?? []),
-    submissions: Object.freeze(own.submit.map(compileSubmission)),
+    submissions:
+      own.submit === "recognize" ? own.submit : Object.freeze(own.submit.map(compileSubmission)),
   });
 }
 

@@ -16,7 +16,7 @@ export interface CompiledSource {
 
 /** A kind of request that submits a job. */
 export interface CompiledSubmission {
-  readonly method: string;
+  readonly methods: ReadonlySet<string>;
   /** For people and logs. */
   readonly pattern: string;
   readonly matchPath: PathMatcher;
@@ -30,7 +30,7 @@ export interface CompiledSubmission {
 export function compileSubmission(of: SubmissionDefinition): CompiledSubmission {
   const { http_status, headers, all } = of.when;
   return Object.freeze({
-    method: of.method,
+    methods: new Set([of.method].flat()),
     pattern: of.path,
     matchPath: compilePathPattern(of.path),
     requestTests: of.request_headers.map(compileHeaderTest),

@@ -27,7 +27,7 @@ import {
 } from "./request.ts";
 import { resultSchema } from "./result.ts";
 import { rulesSchema } from "./rule.ts";
-import { submissionSchema } from "./submit.ts";
+import { submitSchema } from "./submit.ts";
 
 const DAY_S = 24 * 3600;
 
@@ -177,14 +177,11 @@ export const providerDefinitionSchema = z
       .default({})
       .describe("Params that have a default or an explanation; the others need not be named."),
     status: statusRequestSchema.describe("The request that asks about a job."),
-    submit: z
-      .array(submissionSchema)
-      .max(20)
-      .default([])
-      .describe(
-        "The requests that submit a job, for clients that send theirs through the gateway: the " +
-          "first entry that matches wins.",
-      ),
+    submit: submitSchema.describe(
+      "The requests that submit a job, for clients that send theirs through the gateway: the " +
+        "first entry that matches wins. recognize: whatever answers as APIs of jobs do, with the " +
+        "param status_url.",
+    ),
     cancel: cancelRequestSchema.optional().describe("The request that cancels a job."),
     rules: rulesSchema
       .min(1)

@@ -34,12 +34,16 @@ const sourcesSchema = z.union([sourceSchema, z.array(sourceSchema).min(1).max(SO
   error: 'Must be a source such as {"pointer": "/id"}, or a list of them.',
 });
 
-export const submissionSchema = z.strictObject({
+const methodSchema = z.enum(["POST", "PUT", "PATCH", "DELETE"], {
+  error: "Must be POST, PUT, PATCH, DELETE, or a list of them.",
+});
+
+const submissionSchema = z.strictObject({
   note: z.string().max(500).optional().describe("For people: why the entry is there."),
   method: z
-    .enum(["POST", "PUT", "PATCH", "DELETE", "GET"])
+    .union([methodSchema, z.array(methodSchema).min(1).max(4)])
     .default("POST")
-    .describe("The method of the request."),
+    .describe("The method of the request, or several."),
   path: z
     .string()
     .max(500)
@@ -71,6 +75,12 @@ export const submissionSchema = z.strictObject({
     .default({})
     .describe("The params of the subscription; one that has no value is left out."),
 });
+
+export const submitSchema = z
+  .union([z.literal("recognize"), z.array(submissionSchema).max(20)], {
+    error: 'Must be a list of entries, or "recognize".',
+  })
+  .default([]);
 
 export type SubmissionDefinition = z.output<typeof submissionSchema>;
 export type SubmissionSource = z.output<typeof sourceSchema>;

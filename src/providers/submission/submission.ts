@@ -2,33 +2,21 @@ import type { HeaderValues } from "../../core/job/retry-after.ts";
 import { isPrintable } from "../../core/printable.ts";
 import { sliceRawJson } from "../../core/json/raw-json.ts";
 import { valueAt } from "../language/json-pointer.ts";
+import { resolveLink } from "../language/allowed-url.ts";
 import { type BodyReading, readBody, type UpstreamResponse } from "../language/read-body.ts";
 import { judge } from "../compile/rules.ts";
 import type { Provider } from "../compile/provider.ts";
+import type { SubmissionRequest, SubmittedJob } from "./submitted-job.ts";
+import { mayBeSubmission, recognizeSubmission } from "./recognize.ts";
 import type { CompiledSource, CompiledSubmission } from "../compile/submit.ts";
-
-/** The parts of a request that say whether it can submit a job. */
-export interface SubmissionRequest {
-  readonly method: string;
-  /** Below the base URL, without the query. */
-  readonly path: string;
-  /** Names in lower case. */
-  readonly headers: HeaderValues;
-}
-
-/** A job that an answer says was submitted. */
-export interface SubmittedJob {
-  readonly jobId: string;
-  readonly params: Readonly<Record<string, string>>;
-  /** The entry of the definition that recognized it, as a JSON Pointer. */
-  readonly recognizedBy: string;
-}
 
 const JOB_ID_CHARACTERS_MAX = 512;
 
 /** Whether the answer to a request can name a job, so that it has to be looked at. */
 export function maySubmit(provider: Provider, request: SubmissionRequest): boolean {
-  return provider.submissions.some((one) => fitsRequest(one, request) !== null);
+  const { submissions } = provider;
+  if (submissions === "recognize") return mayBeSubmission(request);
+  return submissions.some((one) => fitsRequest(one, request) !== null);
 }
 
 /** The job that an exchange has submitted, or null when it has submitted none. */
@@ -37,11 +25,13 @@ export function readSubmission(
   request: SubmissionRequest,
   answer: UpstreamResponse,
 ): SubmittedJob | null {
+  const { submissions } = provider;
+  if (submissions === "recognize") return recognizeSubmission(request, answer);
   const body = readBody(answer);
-  for (const [index, submission] of provider.submissions.entries()) {
+  for (const [index, submission] of submissions.entries()) {
     const parts = fitsRequest(submission, request);
     if (parts === null || judge(submission.when, answer, body) === null) continue;
-    const facts: Facts = { parts, headers: answer.headers, body };
+    const facts: Facts = { parts, url: request.url, headers: answer.headers, body };
     const jobId = firstOf(submission.jobId, facts);
     if (jobId === null || jobId.length > JOB_ID_CHARACTERS_MAX || !isPrintable(jobId)) continue;
     const params = submission.params.flatMap(([name, sources]) => {
@@ -54,16 +44,17 @@ export function readSubmission(
 }
 
 function fitsRequest(
-  { method, matchPath, requestTests }: CompiledSubmission,
+  { methods, matchPath, requestTests }: CompiledSubmission,
   request: SubmissionRequest,
 ): Readonly<Record<string, string>> | null {
-  if (method !== request.method || !requestTests.every((test) => test(request.headers)))
+  if (!methods.has(request.method) || !requestTests.every((test) => test(request.headers)))
     return null;
   return matchPath(request.path);
 }
 
 interface Facts {
   readonly parts: Readonly<Record<string, string>>;
+  readonly url: string;
   readonly headers: HeaderValues;
   readonly body: BodyReading;
 }
@@ -77,7 +68,7 @@ function firstOf(sources: readonly CompiledSource[], facts: Facts): string | nul
   return null;
 }
 
-function textAt(from: CompiledSource["from"], { parts, headers, body }: Facts): string | null {
+function textAt(from: CompiledSource["from"], { parts, url, headers, body }: Facts): string | null {
   switch (from.kind) {
     case "value":
       return from.text;
@@ -85,7 +76,8 @@ function textAt(from: CompiledSource["from"], { parts, headers, body }: Facts): 
       return parts[from.name] ?? null;
     case "header": {
       const value = Object.hasOwn(headers, from.name) ? headers[from.name] : undefined;
-      return typeof value === "string" ? value : (value?.[0] ?? null);
+      const text = typeof value === "string" ? value : (value?.[0] ?? null);
+      return text?.startsWith("/") === true ? resolveLink(text, url) : text;
     }
     case "answer": {
       if (body.kind !== "json") return null;

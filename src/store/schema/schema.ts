@@ -69,6 +69,13 @@ export interface ConnectionSettings {
     readonly burst?: number | undefined;
   };
   readonly poll_interval_s?: number;
+  /** Of requests that are passed on; the API shows these beside the settings. */
+  readonly via?: ConnectionViaSettings;
+}
+
+export interface ConnectionViaSettings {
+  /** Where callbacks go about jobs whose submission names no other place. */
+  readonly callback_url?: string;
 }
 
 export const connections = pgTable(

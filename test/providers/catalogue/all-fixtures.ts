@@ -1,6 +1,7 @@
 import { anthropicBatchFixtures } from "./anthropic-batch.fixtures.ts";
 import { apifyFixtures } from "./apify.fixtures.ts";
 import { assemblyaiFixtures } from "./assemblyai.fixtures.ts";
+import { autoFixtures } from "./auto.fixtures.ts";
 import { awsStepFunctionsFixtures } from "./aws-step-functions.fixtures.ts";
 import { awsTextractFixtures } from "./aws-textract.fixtures.ts";
 import { awsTranscribeFixtures } from "./aws-transcribe.fixtures.ts";
@@ -44,6 +45,7 @@ export const ALL_FIXTURES: readonly ProviderFixtures[] = [
   anthropicBatchFixtures,
   apifyFixtures,
   assemblyaiFixtures,
+  autoFixtures,
   awsStepFunctionsFixtures,
   awsTextractFixtures,
   awsTranscribeFixtures,

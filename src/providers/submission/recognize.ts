@@ -1,0 +1,148 @@
+import { foldCase } from "../compile/rules.ts";
+import { resolveLink } from "../language/allowed-url.ts";
+import { isObject, splitPointer, valueAt } from "../language/json-pointer.ts";
+import { type BodyReading, readBody, type UpstreamResponse } from "../language/read-body.ts";
+import type { SubmissionRequest, SubmittedJob } from "./submitted-job.ts";
+
+/*
+ * Tells that an answer is one to a submission without a definition that says so, by what APIs of jobs
+ * have in common. The order is the one in which the vendors' own clients look; of the rest, what is
+ * more particular comes first.
+ */
+
+/** The param with the URL that says how the job goes on. */
+const STATUS_URL = "status_url";
+const ACCEPTED = 202;
+const READING_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+
+/** Words for a job that has not ended, folded. Other words may mean anything. */
+const RUNNING_WORDS: ReadonlySet<unknown> = new Set([
+  "accepted",
+  "created",
+  "enqueued",
+  "initializing",
+  "inprogress",
+  "inqueue",
+  "notstarted",
+  "pending",
+  "preparing",
+  "processing",
+  "queued",
+  "ready",
+  "received",
+  "running",
+  "scheduled",
+  "started",
+  "starting",
+  "submitted",
+  "throttled",
+  "validating",
+  "waiting",
+]);
+
+const ID_PLACES = ["/id", "/job_id", "/jobId", "/task_id", "/taskId", "/run_id", "/request_id"];
+const ENVELOPES = ["", "/data", "/job"];
+const WORD_PLACES = ["/status", "/state"];
+
+/** Whether an answer to such a request can be that of a submission. */
+export function mayBeSubmission({ method }: SubmissionRequest): boolean {
+  return !READING_METHODS.has(method);
+}
+
+/** The job that an answer seems to name, or null. */
+export function recognizeSubmission(
+  request: SubmissionRequest,
+  answer: UpstreamResponse,
+): SubmittedJob | null {
+  if (!mayBeSubmission(request) || answer.status < 200 || answer.status > 299) return null;
+  const { "content-type": type } = answer.headers;
+  if (typeof type === "string" && type.startsWith("text/event-stream")) return null;
+  return byHeader(request, answer) ?? byBody(request, readBody(answer));
+}
+
+function byHeader(request: SubmissionRequest, { status, headers }: UpstreamResponse) {
+  const names = ["operation-location", "azure-asyncoperation"];
+  if (status === ACCEPTED) names.push("location");
+  for (const name of names) {
+    const value = Object.hasOwn(headers, name) ? headers[name] : undefined;
+    const link = typeof value === "string" ? value : value?.[0];
+    if (link !== undefined && link !== "") return jobAt(resolveLink(link, request.url), name);
+  }
+  return null;
+}
+
+function byBody(request: SubmissionRequest, body: BodyReading): SubmittedJob | null {
+  if (body.kind !== "json" || !isObject(body.json)) return null;
+  const { json } = body;
+  return googleOperation(request, json) ?? linked(request, json) ?? identified(request, json);
+}
+
+/** AIP-151: `name` and, while it runs, `metadata` or `done: false`. */
+function googleOperation(
+  { url }: SubmissionRequest,
+  { name, done, metadata }: Readonly<Record<string, unknown>>,
+): SubmittedJob | null {
+  if (typeof name !== "string" || !/(?:^|\/)operations\//.test(name)) return null;
+  if (done === undefined && metadata === undefined) return null;
+  const { origin, pathname } = new URL(url);
+  const version = /^\/v\d\w*(?=\/)/.exec(pathname)?.[0] ?? "";
+  const path = name.split("/").map(encodeURIComponent).join("/");
+  return job(name, `${origin}${version}/${path}`, "google-operation");
+}
+
+/** A URL in the answer to ask at. */
+function linked(request: SubmissionRequest, json: Readonly<Record<string, unknown>>) {
+  const places = ["/urls/get", "/status_url", "/statusUrl", "/links/status", "/_links/status/href"];
+  for (const place of places) {
+    const link = valueAt(json, splitPointer(place));
+    if (typeof link !== "string" || link === "") continue;
+    const url = resolveLink(link, request.url);
+    const id = idIn(json);
+    return id === null ? jobAt(url, place.slice(1)) : job(id, url, place.slice(1));
+  }
+  return null;
+}
+
+/** An id and a word for a job that runs: what was posted to `/things` is asked for at `/things/{id}`. */
+function identified({ url, method }: SubmissionRequest, json: Readonly<Record<string, unknown>>) {
+  const id = idIn(json);
+  if (id === null || method !== "POST" || !ENVELOPES.some((at) => isRunning(json, at))) return null;
+  const { origin, pathname } = new URL(url);
+  const collection = pathname.replace(/\/+$/, "");
+  return job(id, `${origin}${collection}/${encodeURIComponent(id)}`, "id-and-status");
+}
+
+function idIn(json: unknown): string | null {
+  for (const envelope of ENVELOPES) {
+    for (const place of ID_PLACES) {
+      const id = valueAt(json, splitPointer(envelope + place));
+      if (typeof id === "string" && id !== "") return id;
+      if (typeof id === "number" && Number.isSafeInteger(id)) return String(id);
+    }
+  }
+  return null;
+}
+
+function isRunning(json: unknown, envelope: string): boolean {
+  return WORD_PLACES.some((place) => {
+    const word = foldCase(valueAt(json, splitPointer(envelope + place)));
+    return typeof word === "string" && RUNNING_WORDS.has(word.replaceAll(/[-_ ]/g, ""));
+  });
+}
+
+/** A job that has no other name than the end of its URL. */
+function jobAt(url: string, recognizedBy: string): SubmittedJob | null {
+  const parsed = URL.parse(url);
+  const segment = parsed?.pathname.replace(/\/+$/, "").split("/").at(-1) ?? "";
+  return segment === "" ? null : job(segment, url, recognizedBy);
+}
+
+const JOB_ID_CHARACTERS_MAX = 512;
+
+function job(jobId: string, url: string, recognizedBy: string): SubmittedJob {
+  return {
+    jobId: jobId.slice(0, JOB_ID_CHARACTERS_MAX),
+    params: { [STATUS_URL]: url },
+    recognizedBy,
+  };
+}

@@ -1,0 +1,88 @@
+import type { IncomingMessage } from "node:http";
+import type { RelayedRequest } from "../outbound/exchange/relayed-exchange.ts";
+import { requestHeaders } from "./forwarded-headers.ts";
+import { credentialHeaderNames, withoutParameters } from "./key.ts";
+import { CALLBACK_PARAMETER } from "./options.ts";
+import type { Passage, ViaSettings } from "./ports.ts";
+import type { Signer } from "../providers/request/sign-aws.ts";
+import type { RequestBody } from "./request-body.ts";
+
+/** The pattern that the path fits, never the path itself, which may hold anything. */
+export function pathTemplate({ known, address }: Passage, method: string): string | null {
+  const { submissions } = known.provider;
+  if (submissions === "recognize") return null;
+  const fits = submissions.find(
+    (one) => one.methods.has(method) && one.matchPath(address.path) !== null,
+  );
+  return fits?.pattern ?? null;
+}
+
+export function outgoingRequest(
+  { access, presented, known, address }: Passage,
+  request: IncomingMessage,
+  body: RequestBody | null,
+  settings: ViaSettings,
+): RelayedRequest {
+  const { target, projectId, isTrusted } = access;
+  const { auth } = known.provider.definition;
+  const isOwn = presented.kind === "beside";
+  const replaced = new Set(isOwn ? [] : credentialHeaderNames(auth));
+  if (presented.kind !== "query") replaced.add(presented.name);
+  const headers = requestHeaders(request.rawHeaders, { key: presented.key, replaced });
+  if (!isOwn) {
+    for (const [name, value] of Object.entries(target.credential.headers))
+      headers.push(name, value);
+  }
+  const dropped = new Set([CALLBACK_PARAMETER]);
+  if (!isOwn && auth.kind === "query") dropped.add(auth.name);
+  if (presented.kind === "query") dropped.add(presented.name);
+  const query = address.query === null ? null : withoutParameters(address.query, dropped);
+  const { socket } = request;
+  return {
+    projectId,
+    isTrusted,
+    method: request.method ?? "GET",
+    origin: target.origin,
+    path: pathOf(target.prefix + address.path, query, isOwn ? "" : target.credential.query),
+    headers,
+    body,
+    ...settings,
+    progress: () => socket.bytesRead + socket.bytesWritten,
+  };
+}
+
+function pathOf(path: string, query: string | null, credential: string): string {
+  const all = [query ?? "", credential].filter((part) => part !== "").join("&");
+  const isMarked = query !== null || credential !== "";
+  return `${path === "" ? "/" : path}${isMarked ? "?" : ""}${all}`;
+}
+
+/** Where a request goes, without its query. */
+export function upstreamUrl({ access: { target } }: Passage, path: string): string {
+  return target.origin + target.prefix + path;
+}
+
+/** The same request signed anew, after the client's own signature was taken off. */
+export function signedRequest(
+  request: RelayedRequest,
+  body: Buffer,
+  sign: Signer,
+  nowMs: number,
+): RelayedRequest {
+  const headers: Record<string, string> = {};
+  for (let index = 0; index < request.headers.length; index += 2) {
+    headers[(request.headers[index] ?? "").toLowerCase()] = request.headers[index + 1] ?? "";
+  }
+  const { origin, path } = request;
+  // What is not UTF-8 would be signed as something else, and the upstream refuse it.
+  const text = body.length === 0 ? null : body.toString("utf8");
+  // The method is passed through as it is; the type only knows those of definitions.
+  const method = request.method as "POST";
+  const signed = sign({ kind: "request", method, origin, path, headers, body: text }, nowMs);
+  return {
+    ...request,
+    path: signed.path,
+    headers: Object.entries(signed.headers).flat(),
+    body: body.length === 0 ? null : body,
+  };
+}
