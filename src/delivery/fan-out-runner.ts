@@ -46,7 +46,7 @@ interface FanOut {
 /**
  * Owes events of jobs with many subscriptions to all of them, a step at a time. The projects take
  * turns, and the fan-outs of a project; between two steps is a rest as long as the step. A fan-out
- * belongs to whoever owns its job's shard, and goes on from its stored position, whoever went before.
+ * belongs to the owner of its job's shard, which continues from the stored position.
  */
 export class FanOutRunner extends Repeater {
   readonly #runtime: Runtime;

@@ -44,8 +44,8 @@ export interface OutboxOptions {
 
 /**
  * The callbacks that are due about now, in a lane for each project and origin.
- * It is bounded in number and bytes, in all, for each project and for each lane; what is over the bound is refused,
- * stays in the database, and is loaded when there is room again.
+ * Bounded in number and bytes, in total, per project and per lane. Callbacks beyond a bound are
+ * refused; they stay in the database and are loaded when there is room again.
  */
 export class Outbox {
   readonly #options: OutboxOptions;
