@@ -1,8 +1,8 @@
 import type { z } from "zod";
 import type {
   callbackTestSchema,
-  requestSchema as callbackTestRequestSchema,
-} from "../api/callback-tests/routes.ts";
+  callbackTestRequestSchema,
+} from "../api/callback-tests/schema.ts";
 import type { callbackOriginSchema } from "../api/callback-origins/schema.ts";
 import type {
   connectionChangeSchema,
@@ -26,8 +26,8 @@ import type {
   subscriptionSchema,
 } from "../api/http/response-schemas.ts";
 import type { jobSchema } from "../api/jobs/schema.ts";
-import type { newKeySchema } from "../api/projects/api-key-routes.ts";
-import type { auditEntrySchema } from "../api/projects/audit-log.ts";
+import type { newKeySchema } from "../api/projects/api-key-schema.ts";
+import type { auditEntrySchema } from "../api/projects/audit-schema.ts";
 import type { projectChangeSchema, projectSchema } from "../api/projects/schema.ts";
 import type { providerSchema, providerWithDefinitionSchema } from "../api/providers/schema.ts";
 import type { providerTrialSchema, trialRequestSchema } from "../api/providers/trial-schema.ts";

@@ -194,7 +194,7 @@ function errorOf({ status, headers, text }: Received): RingbackError {
   }
   return new RingbackError(problem.detail, {
     ...parts,
-    code: problem.code as RingbackError["code"],
+    code: problem.code,
     problem,
   });
 }

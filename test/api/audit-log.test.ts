@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { auditPageSchema } from "../../src/api/projects/audit-log.ts";
+import { auditPageSchema } from "../../src/api/projects/audit-schema.ts";
 import { publicId } from "../../src/core/ids/ids.ts";
 import { forgetAuditEntries } from "../../src/store/projects/audit-log.ts";
 import { exampleSource } from "../providers/example-provider.ts";

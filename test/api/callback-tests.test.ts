@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
-import { callbackTestSchema } from "../../src/api/callback-tests/routes.ts";
+import { callbackTestSchema } from "../../src/api/callback-tests/schema.ts";
 import { ApiFixture, CALLBACK_URL, problemOf } from "./api-fixture.ts";
 import { TESTED } from "./fixture-answers.ts";
 

@@ -1,67 +1,14 @@
-import { z } from "@hono/zod-openapi";
-import { problemsWithCallbackHeaders } from "../../core/delivery/callback-headers.ts";
 import { jsonAnswer } from "../http/answer.ts";
 import { CallbackTestBudget } from "./budget.ts";
-import { signaturesSchema } from "../http/delivery-settings-schema.ts";
-import { headerValuesSchema, orNull } from "../http/response-schemas.ts";
 import { limitRefusal } from "../http/limit-refusal.ts";
 import type { TestedCallback } from "../../delivery/attempt/test-callback.ts";
 import type { ApiPorts } from "../context.ts";
 import { problemOfParts } from "../http/problem.ts";
-import { recordOfStrings } from "../request/record-of-strings.ts";
 import { defineRoute, WAITS_FOR_OTHERS_MS } from "../http/route.ts";
 import type { Route } from "../http/route.ts";
-import { secretSchema } from "../subscriptions/schema.ts";
+import { callbackTestRequestSchema, callbackTestSchema } from "./schema.ts";
 
 const BODY_BYTES_MAX = 16 * 1024;
-export const requestSchema = z
-  .strictObject({
-    callback_url: z.string().min(1).max(2048).openapi({
-      format: "uri",
-      example: "https://app.example.com/hooks/ringback",
-    }),
-    secret: secretSchema.optional(),
-    signatures: signaturesSchema.optional(),
-    headers: recordOfStrings(problemsWithCallbackHeaders)
-      .optional()
-      .openapi({ type: "object", additionalProperties: { type: "string" } }),
-  })
-  .openapi("CallbackTestRequest");
-
-export const callbackTestSchema = z
-  .object({
-    object: z.literal("callback_test"),
-    delivered: z.boolean().openapi({ description: "Whether the receiver answered 2xx in time." }),
-    request: z
-      .object({
-        method: z.literal("POST"),
-        url: z.string().openapi({ example: "https://app.example.com/hooks/ringback" }),
-        headers: z.record(z.string(), z.string()).openapi({
-          example: { "webhook-id": "msg_019b76da98007034a5b6c7d8e9f00112" },
-        }),
-        body: z.string().openapi({
-          description: "The exact text, which is what is signed.",
-          example: '{"type":"ringback.test"}',
-        }),
-      })
-      .openapi("SentCallback"),
-    response: orNull(
-      z
-        .object({
-          status: z.int().openapi({ example: 204 }),
-          headers: headerValuesSchema,
-          body_excerpt: z.string().openapi({ example: "" }),
-          body_truncated: z.boolean(),
-        })
-        .openapi("ReceiverResponse"),
-    ),
-    error: z.object({ code: z.string(), message: z.string() }).nullable().openapi({
-      description: "Why there is no response, with the same codes as attempts.",
-      example: null,
-    }),
-    duration_ms: z.int().openapi({ example: 84 }),
-  })
-  .openapi("CallbackTest");
 
 export function callbackTestRoutes(ports: ApiPorts): Route[] {
   return [test(ports)];
@@ -79,7 +26,7 @@ function test(ports: ApiPorts): Route {
       "Sends one signed event, ringback.test, as callbacks are sent, and answers with the whole exchange. " +
       "It is not retried, and nothing is stored.",
     scope: "subscriptions:write",
-    body: { schema: requestSchema, bytesMax: BODY_BYTES_MAX },
+    body: { schema: callbackTestRequestSchema, bytesMax: BODY_BYTES_MAX },
     callbackField: "callback_url",
     answeredWithinMs: WAITS_FOR_OTHERS_MS,
     success: { status: 200, description: "The exchange.", schema: callbackTestSchema },

@@ -11,11 +11,11 @@ import { limitRefusal } from "../http/limit-refusal.ts";
 import type { ApiPorts } from "../context.ts";
 import type { Refusal } from "../http/problem.ts";
 import {
-  redeliveryJson,
   redeliveryPageSchema,
   redeliveryRequestSchema,
   redeliverySchema,
 } from "./redelivery-schema.ts";
+import { redeliveryJson } from "./redelivery-view.ts";
 import { defineRoute, notFound } from "../http/route.ts";
 import type { Route } from "../http/route.ts";
 

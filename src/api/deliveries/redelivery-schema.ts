@@ -3,8 +3,6 @@ import {
   REDELIVERIES_PER_SECOND_MAX,
   REDELIVERIES_PER_SECOND_MIN,
 } from "../../core/delivery/redelivery-pace.ts";
-import { publicId } from "../../core/ids/ids.ts";
-import type { RedeliveryRecord } from "../../store/deliveries/find-redeliveries.ts";
 import {
   eventTypeSchema,
   idSchema,
@@ -12,7 +10,6 @@ import {
   orNull,
   pageOf,
 } from "../http/response-schemas.ts";
-import { isoTime } from "../http/iso-time.ts";
 import { originSchema, timeSchema } from "../request/list-query.ts";
 
 /** `canceled` is missing: whoever ended a subscription wants to hear nothing more. */
@@ -76,25 +73,3 @@ export const redeliverySchema = z
   .openapi("Redelivery");
 
 export const redeliveryPageSchema = pageOf(redeliverySchema, "RedeliveryPage");
-
-export function redeliveryJson(of: RedeliveryRecord): string {
-  return JSON.stringify({
-    id: publicId("redelivery", of.id),
-    object: "redelivery",
-    state: of.state,
-    dry_run: of.isDryRun,
-    filter: {
-      status: of.status,
-      event_type: of.eventType,
-      callback_origin: of.callbackOrigin,
-      created_after: isoTime(of.createdAfterMs),
-      created_before: isoTime(of.createdBeforeMs),
-    },
-    deliveries_per_second: of.perSecond,
-    matched: of.matched,
-    redelivered: of.redelivered,
-    skipped: of.skipped,
-    created_at: isoTime(of.createdAtMs),
-    finished_at: isoTime(of.finishedAtMs),
-  });
-}

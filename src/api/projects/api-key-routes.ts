@@ -1,12 +1,11 @@
-import { SCOPES } from "../../core/scopes.ts";
 import { z } from "@hono/zod-openapi";
 import { publicId } from "../../core/ids/ids.ts";
-import { isPrintable } from "../../core/printable.ts";
 import { newApiKey } from "../../runtime/secrets/api-key.ts";
 import type { UuidSource } from "../../runtime/uuid-source.ts";
 import { createApiKey, listApiKeys, revokeApiKey } from "../../store/projects/api-keys.ts";
 import type { StoredApiKey } from "../../store/projects/api-keys.ts";
 import { jsonAnswer, NO_CONTENT, pageAnswer } from "../http/answer.ts";
+import { newKeySchema } from "./api-key-schema.ts";
 import { auditedRequest } from "./audit.ts";
 import { decodeCursor, encodeCursor, listScope } from "../request/cursor.ts";
 import { isoTime } from "../http/iso-time.ts";
@@ -14,42 +13,12 @@ import { stockRefusal } from "../http/limit-refusal.ts";
 import { pagingParameters } from "../request/list-query.ts";
 import type { ApiPorts } from "../context.ts";
 import { problemOfParts } from "../http/problem.ts";
-import { apiKeyPageSchema, newApiKeySchema, scopeSchema } from "../http/response-schemas.ts";
+import { apiKeyPageSchema, newApiKeySchema } from "../http/response-schemas.ts";
 import { defineRoute, notFound } from "../http/route.ts";
 import type { Route } from "../http/route.ts";
 
 const TAG = "API keys";
 const BODY_BYTES_MAX = 16 * 1024;
-
-/** The gateway's own key, which the environment names: replaced there, not here. */
-const BOOTSTRAP_KEY_NAME = "bootstrap";
-
-export const newKeySchema = z
-  .strictObject({
-    name: z
-      .string()
-      .min(1)
-      .max(100)
-      .refine(isPrintable, { error: "Remove control characters and broken Unicode." })
-      .refine((name) => name !== BOOTSTRAP_KEY_NAME, { error: "This name is the gateway's own." }),
-    scopes: z
-      .array(z.unknown())
-      .min(1)
-      .max(SCOPES.length)
-      .pipe(z.array(scopeSchema))
-      .refine((scopes) => new Set(scopes).size === scopes.length, {
-        error: "Name each scope once.",
-      })
-      .openapi({
-        type: "array",
-        items: { $ref: "#/components/schemas/Scope" },
-      }),
-    expires_at: z.iso
-      .datetime({ offset: true, error: "Must be a time such as 2027-01-31T12:00:00Z." })
-      .max(64)
-      .optional(),
-  })
-  .openapi("ApiKeyRequest");
 
 export function apiKeyRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
   return [list(), create(ports, newUuid), revoke(ports)];

@@ -14,7 +14,10 @@ export function textOfResult(result: RawResult): string {
   return typeof result === "string" ? result : utf8OfResult(result).toString();
 }
 
-/** Of bytes the same memory. */
+/**
+ * Of bytes the same memory.
+ * @internal The published types know no `Buffer`: not every platform has one.
+ */
 export function utf8OfResult(result: RawResult): Buffer {
   return typeof result === "string" ? Buffer.from(result) : bufferOf(result);
 }
