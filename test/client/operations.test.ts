@@ -6,7 +6,13 @@ import { ApiFixture } from "../api/api-fixture.ts";
 /* Every operation of the API has a call in the client, which asks for just that one. */
 
 /** Pages and texts for people and their tools. */
-const NO_CALLS = ["getStartPage", "getDocumentation", "getOpenApiDocument", "getMetrics"];
+const NO_CALLS = [
+  "getStartPage",
+  "getDocumentation",
+  "getErrorPage",
+  "getOpenApiDocument",
+  "getMetrics",
+];
 
 type Call = (ringback: Ringback) => PromiseLike<unknown>;
 const id = "sub_019b76da98007034a5b6c7d8e9f00112";
