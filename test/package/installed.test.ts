@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
@@ -16,6 +16,10 @@ import {
 
 /** Only ends what hangs. */
 const TIMEOUT_MS = 400_000;
+
+/** Programs of somebody who uses the package. */
+const APP = join(import.meta.dirname, "app");
+const TSC = join(import.meta.dirname, "../../node_modules/typescript/bin/tsc");
 
 let installed: InstalledPackage;
 
@@ -119,6 +123,63 @@ describe("npx ringback", () => {
     },
   );
 });
+
+test(
+  "the client and a receiver of the package work on the machine's own Node",
+  { timeout: TIMEOUT_MS },
+  async () => {
+    const apiKey = "rb_installed_package_test";
+    const gateway = startInstalled({
+      PORT: "0",
+      LOG_FORMAT: "json",
+      RINGBACK_SANDBOX: "1",
+      RINGBACK_EGRESS_ALLOW: "127.0.0.0/8",
+      RINGBACK_API_KEY: apiKey,
+    });
+    try {
+      const { url } = await gateway.ready;
+      cpSync(join(APP, "watch.mjs"), join(installed.path, "watch.mjs"));
+      const settings = [`GATEWAY=${url}`, `API_KEY=${apiKey}`];
+      const { output, code } = await installed.run(machineNode(), "env", [
+        ...settings,
+        "node",
+        "watch.mjs",
+      ]);
+      expect(code, output).toBe(0);
+      const raw = '{"decimal": 1.10, "integer": 12345678901234567890}';
+      expect(JSON.parse(output.split("\n").find((line) => line.startsWith("{")) ?? "")).toEqual({
+        ending: "job.completed",
+        raw,
+        callback: { id: expect.stringMatching(/^msg_/), result: raw, metadata: { invoice: 17 } },
+        ed25519: 204,
+      });
+    } finally {
+      await gateway.stop();
+    }
+  },
+);
+
+test(
+  "the package's types compile by the strictest settings, without Node's",
+  { timeout: TIMEOUT_MS },
+  async () => {
+    cpSync(join(APP, "consumer.txt"), join(installed.path, "consumer.ts"));
+    const compilerOptions = {
+      target: "es2022",
+      lib: ["es2022", "dom", "dom.iterable"],
+      module: "nodenext",
+      strict: true,
+      skipLibCheck: false,
+      types: [],
+      noEmit: true,
+    };
+    const config = { compilerOptions, files: ["consumer.ts"] };
+    writeFileSync(join(installed.path, "tsconfig.json"), JSON.stringify(config));
+    const { code, output } = await installed.run(PROJECT_NODE, "node", [TSC, "-p", "."]);
+    expect(output).toBe("");
+    expect(code).toBe(0);
+  },
+);
 
 interface InstalledGateway {
   /** Rejects with what it printed if it ends first. */
