@@ -41,14 +41,14 @@ export class LiveJobs {
   }
 
   /**
-   * Counts a job from here on until `settle`, once however many wishes there are for it. False, and
+   * Counts a job from here on until `settle`, once however many requests there are for it. False, and
    * not counted, when the project would have more than `max` with it.
    */
   begin(projectId: string, name: JobName, max: number): boolean {
     const names = this.#pendingOf(projectId);
-    const wishes = names.get(name) ?? 0;
-    if (wishes === 0 && this.of(projectId) >= max) return false;
-    names.set(name, wishes + 1);
+    const requests = names.get(name) ?? 0;
+    if (requests === 0 && this.of(projectId) >= max) return false;
+    names.set(name, requests + 1);
     return true;
   }
 
