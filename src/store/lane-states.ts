@@ -1,12 +1,13 @@
-import { eq, notExists } from "drizzle-orm";
+import { and, eq, getTableColumns, gt, notExists, sql } from "drizzle-orm";
+import type { PgColumn } from "drizzle-orm/pg-core";
 import type { LaneStand } from "../core/waiting/lane-stand.ts";
 import type { Database } from "./db/database.ts";
 import { type LaneKind, laneStates } from "./schema/node-reports.ts";
-import { nodes } from "./schema/schema.ts";
-import { type Given, statement } from "./sql/statement.ts";
-import { epochMs, timeFrom } from "./sql/time.ts";
+import { nodes, shards } from "./schema/schema.ts";
+import { excluded, type Given, nameOf, statement, template } from "./sql/statement.ts";
+import { timeOf } from "./sql/time.ts";
 import { textArrayLiteral } from "./sql/array-literal.ts";
-import { rowSource } from "./sql/row-source.ts";
+import { rowsOf } from "./sql/row-source.ts";
 
 /** Names a lane; several nodes may have one of this name. */
 export interface LaneName {
@@ -30,53 +31,59 @@ export interface LaneState extends LaneName, LaneStand {
   readonly failure: LaneFailure | null;
 }
 
-const LANES = rowSource(
-  "lane",
-  {
-    projectId: "uuid",
-    kind: "text",
-    name: "text",
-    id: "uuid",
-    hold: "text",
-    pausedUntilMs: "float8",
-    breaker: "text",
-    probeAtMs: "float8",
-    errorCode: "text",
-    errorMessage: "text",
-    erredAtMs: "float8",
-  },
-  2,
+const LANE = {
+  projectId: "uuid",
+  kind: "text",
+  name: "text",
+  id: "uuid",
+  hold: "text",
+  pausedUntilMs: "float8",
+  breaker: "text",
+  probeAtMs: "float8",
+  errorCode: "text",
+  errorMessage: "text",
+  erredAtMs: "float8",
+} as const;
+
+type Stored = Readonly<typeof laneStates.$inferSelect>;
+type LaneRow = Omit<Stored, "nodeId">;
+
+const { projectId, kind, name, nodeId, id, hold, pausedUntilMs, breaker, probeAtMs } = laneStates;
+const { errorCode, errorMessage, erredAtMs } = laneStates;
+const KEY = [projectId, kind, name, nodeId];
+const STATE = [id, hold, pausedUntilMs, breaker, probeAtMs, errorCode, errorMessage, erredAtMs];
+
+const listed = (columns: readonly PgColumn[]) => sql.join(columns.map(nameOf), sql`, `);
+
+const PUT = template(
+  (given: Given<{ nodeId: string; lanes: readonly LaneRow[] }>) => sql`
+insert into ${laneStates} (${listed(KEY)}, ${listed(STATE)})
+select "projectId", kind, name, ${given.nodeId}::uuid, id, hold, ${timeOf(sql.raw('"pausedUntilMs"'))},
+  breaker, ${timeOf(sql.raw('"probeAtMs"'))}, "errorCode", "errorMessage", ${timeOf(sql.raw('"erredAtMs"'))}
+from ${rowsOf("lane", LANE, given.lanes)}
+on conflict (${listed(KEY)}) do update set
+  ${sql.join(
+    STATE.map((column) => sql`${nameOf(column)} = ${excluded(column)}`),
+    sql`, `,
+  )}
+`,
 );
 
-const PUT = `
-insert into lane_states (
-  node_id, project_id, kind, name, id, hold, paused_until, breaker, probe_at,
-  error_code, error_message, erred_at
-)
-select $1, "projectId", kind, name, id, hold, ${timeFrom('"pausedUntilMs"')}, breaker,
-  ${timeFrom('"probeAtMs"')}, "errorCode", "errorMessage", ${timeFrom('"erredAtMs"')}
-from ${LANES.sql}
-on conflict (project_id, kind, name, node_id) do update set
-  id = excluded.id, hold = excluded.hold, paused_until = excluded.paused_until,
-  breaker = excluded.breaker, probe_at = excluded.probe_at, error_code = excluded.error_code,
-  error_message = excluded.error_message, erred_at = excluded.erred_at
-`;
+const REMOVE = template(
+  (given: Given<{ nodeId: string; lanes: readonly LaneRow[] }>) => sql`
+delete from ${laneStates} using ${rowsOf("lane", LANE, given.lanes)}
+where ${nodeId} = ${given.nodeId} and ${projectId} = "projectId" and ${kind} = lane.kind
+  and ${name} = lane.name
+`,
+);
 
-const REMOVE = `
-delete from lane_states using ${LANES.sql}
-where node_id = $1 and project_id = "projectId" and lane_states.kind = lane.kind
-  and lane_states.name = lane.name
-`;
-
-function parametersOf(lanes: readonly LaneState[]): string[] {
-  return LANES.parameters(
-    lanes.map(({ failure, ...lane }) => ({
-      ...lane,
-      errorCode: failure?.code ?? null,
-      errorMessage: failure?.message ?? null,
-      erredAtMs: failure?.atMs ?? null,
-    })),
-  );
+function rowsOfLanes(lanes: readonly LaneState[]): LaneRow[] {
+  return lanes.map(({ failure, ...lane }) => ({
+    ...lane,
+    errorCode: failure?.code ?? null,
+    errorMessage: failure?.message ?? null,
+    erredAtMs: failure?.atMs ?? null,
+  }));
 }
 
 /** Writes down how lanes of a node stand now, and that others have no trouble any more. */
@@ -88,9 +95,9 @@ export async function putLaneStates(
   const { put, removed } = change;
   await database.transaction("put-lane-states", async (sql) => {
     if (removed.length > 0) {
-      await sql.unsafe(REMOVE, [nodeId, ...parametersOf(removed)], { prepare: true });
+      await REMOVE(sql, { nodeId, lanes: rowsOfLanes(removed) });
     }
-    if (put.length > 0) await sql.unsafe(PUT, [nodeId, ...parametersOf(put)], { prepare: true });
+    if (put.length > 0) await PUT(sql, { nodeId, lanes: rowsOfLanes(put) });
   });
 }
 
@@ -121,22 +128,30 @@ export interface LaneOfShard extends LaneName {
   readonly shardId: number;
 }
 
-const KEYS = rowSource("key", {
+const KEY_OF_SHARD = {
   number: "integer",
   shardId: "smallint",
   projectId: "uuid",
   kind: "text",
   name: "text",
-});
+} as const;
 
-const FIND_OF_SHARDS = `
-select key.number, state.hold, state.breaker,
-  ${epochMs("state.paused_until")} as "pausedUntilMs", ${epochMs("state.probe_at")} as "probeAtMs"
-from ${KEYS.sql}
-join shards on shards.shard_id = key."shardId"
-join lane_states as state on state.project_id = key."projectId" and state.kind = key.kind
-  and state.name = key.name and state.node_id = shards.owner_id
-`;
+const FIND_OF_SHARDS = statement(
+  (orm, given: Given<{ keys: readonly (LaneOfShard & { readonly number: number })[] }>) =>
+    orm
+      .select({ number: sql<number>`key.number`, hold, breaker, pausedUntilMs, probeAtMs })
+      .from(rowsOf("key", KEY_OF_SHARD, given.keys))
+      .innerJoin(shards, eq(shards.shardId, sql`key."shardId"`))
+      .innerJoin(
+        laneStates,
+        and(
+          eq(projectId, sql`key."projectId"`),
+          eq(kind, sql`key.kind`),
+          eq(name, sql`key.name`),
+          eq(nodeId, shards.ownerId),
+        ),
+      ),
+);
 
 /** How lanes stand on the nodes that own the shards; null for those without trouble. In the order given. */
 export async function findLaneStands(
@@ -146,11 +161,7 @@ export async function findLaneStands(
   const keys = lanes.map(({ shardId, projectId, kind, name }, number) => {
     return { number, shardId, projectId, kind, name };
   });
-  const rows = await database.run("find-lane-stands", (run) =>
-    run.unsafe<(LaneStand & { readonly number: number })[]>(FIND_OF_SHARDS, KEYS.parameters(keys), {
-      prepare: true,
-    }),
-  );
+  const rows = await database.run("find-lane-stands", (run) => FIND_OF_SHARDS(run, { keys }));
   const byNumber = new Map(rows.map(({ number, ...stand }) => [number, stand]));
   return lanes.map((_, number) => byNumber.get(number) ?? null);
 }
@@ -162,17 +173,24 @@ export interface ReportedLane extends LaneState {
   readonly shardId: number | null;
 }
 
-const FIND_OF_ORIGINS = `
-select state.project_id as "projectId", state.kind, state.name, state.id, state.node_id as "nodeId",
-  state.hold, state.breaker, ${epochMs("state.paused_until")} as "pausedUntilMs",
-  ${epochMs("state.probe_at")} as "probeAtMs", state.error_code as "errorCode",
-  state.error_message as "errorMessage", ${epochMs("state.erred_at")} as "erredAtMs",
-  (select min(shard_id) from shards where owner_id = state.node_id) as "shardId"
-from lane_states as state
-join nodes on nodes.id = state.node_id and nodes.lease_expires_at > now()
-where state.project_id = $1 and state.kind = 'origin' and state.name = any ($2::text::text[])
-order by state.name, state.node_id
-`;
+const FIND_OF_ORIGINS = statement((orm, given: Given<{ projectId: string; origins: string }>) => {
+  const shardId = orm
+    .select({ shardId: sql`min(${shards.shardId})` })
+    .from(shards)
+    .where(eq(shards.ownerId, nodeId));
+  return orm
+    .select({ ...getTableColumns(laneStates), shardId: sql<number | null>`(${shardId})` })
+    .from(laneStates)
+    .innerJoin(nodes, and(eq(nodes.id, nodeId), gt(nodes.leaseExpiresAtMs, sql`now()`)))
+    .where(
+      and(
+        eq(projectId, given.projectId),
+        eq(kind, "origin"),
+        sql`${name} = any (${given.origins}::text::text[])`,
+      ),
+    )
+    .orderBy(name, nodeId);
+});
 
 /** What live nodes report of a project's lanes to these callback origins. */
 export async function findReportedOrigins(
@@ -180,21 +198,12 @@ export async function findReportedOrigins(
   query: { readonly projectId: string; readonly origins: readonly string[] },
 ): Promise<ReportedLane[]> {
   const rows = await database.run("find-reported-origins", (sql) =>
-    sql.unsafe<ReportRow[]>(FIND_OF_ORIGINS, [query.projectId, textArrayLiteral(query.origins)], {
-      prepare: true,
-    }),
+    FIND_OF_ORIGINS(sql, { ...query, origins: textArrayLiteral(query.origins) }),
   );
   return rows.map((row) => reportedLane(row));
 }
 
-interface ReportRow extends LaneName, LaneStand {
-  readonly id: string;
-  readonly nodeId: string;
-  readonly shardId: number | null;
-  readonly errorCode: string | null;
-  readonly errorMessage: string | null;
-  readonly erredAtMs: number | null;
-}
+type ReportRow = Stored & { readonly shardId: number | null };
 
 function reportedLane({ errorCode, errorMessage, erredAtMs, ...lane }: ReportRow): ReportedLane {
   const atMs = erredAtMs ?? 0;

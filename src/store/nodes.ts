@@ -1,33 +1,48 @@
 import type { ProcessIdentity } from "../runtime/process/process-identity.ts";
-import { arrayLiteral } from "./sql/array-literal.ts";
+import { and, eq, gt, isNull, lt, notExists, or, type SQL, sql } from "drizzle-orm";
+import { alias } from "drizzle-orm/pg-core";
 import type { Database } from "./db/database.ts";
 import { CLOCK_MS } from "./db/read-clock.ts";
+import { nodes, shards } from "./schema/schema.ts";
+import { excluded, type Given, isAnyOf, nameOf, statement, template } from "./sql/statement.ts";
 
 /** Lease times are the database's: nodes need not agree on what time it is. */
 
 /** Dead nodes are remembered for so long, to tell which hosts' processes die again and again. */
-const DEAD_REMEMBERED = "interval '10 minutes'";
+const DEAD_REMEMBERED = sql`interval '10 minutes'`;
 
-const RENEW = `
+const { id, address, host, machine, pid, pidStart } = nodes;
+const { startedAtMs, renewedAtMs, renewals, leaseExpiresAtMs, liveJobs } = nodes;
+
+const RENEW = template(
+  (
+    given: Given<
+      ProcessIdentity & { id: string; address: string; leaseMs: number; liveJobs: string }
+    >,
+  ) => sql<RenewedRow>`
 with renewed as (
-  insert into nodes (
-    id, address, host, machine, pid, pid_start, started_at, renewed_at, lease_expires_at, live_jobs
+  insert into ${nodes} (
+    ${nameOf(id)}, ${nameOf(address)}, ${nameOf(host)}, ${nameOf(machine)}, ${nameOf(pid)},
+    ${nameOf(pidStart)}, ${nameOf(startedAtMs)}, ${nameOf(renewedAtMs)}, ${nameOf(leaseExpiresAtMs)},
+    ${nameOf(liveJobs)}
   )
   values (
-    $1, $2, $5, $6, $7, $8, now(), now(), now() + make_interval(secs => $3::float8 / 1000),
-    $4::text::jsonb
+    ${given.id}, ${given.address}, ${given.host}, ${given.machine}, ${given.pid},
+    ${given.pidStart}, now(), now(), now() + make_interval(secs => ${given.leaseMs}::float8 / 1000),
+    ${given.liveJobs}::text::jsonb
   )
-  on conflict (id) do update set
-    renewed_at = excluded.renewed_at, renewals = nodes.renewals + 1,
-    lease_expires_at = excluded.lease_expires_at, live_jobs = excluded.live_jobs
+  on conflict (${nameOf(id)}) do update set
+    ${nameOf(renewedAtMs)} = ${excluded(renewedAtMs)}, ${nameOf(renewals)} = ${renewals} + 1,
+    ${nameOf(leaseExpiresAtMs)} = ${excluded(leaseExpiresAtMs)}, ${nameOf(liveJobs)} = ${excluded(liveJobs)}
 )
-select ${CLOCK_MS} as "databaseMs", null as "projectId", 0::float8 as count
+select ${sql.raw(CLOCK_MS)} as "databaseMs", null as "projectId", 0::float8 as count
 union all
 select null, key, sum(value::bigint)::float8
-from nodes, jsonb_each_text(live_jobs)
-where id <> $1 and lease_expires_at > now()
+from ${nodes}, jsonb_each_text(${liveJobs})
+where ${id} <> ${given.id} and ${leaseExpiresAtMs} > now()
 group by key
-`;
+`,
+);
 
 interface RenewedRow {
   readonly databaseMs: number | null;
@@ -58,15 +73,9 @@ export async function renewLease(
   timeoutMs: number,
 ): Promise<Renewed> {
   const liveJobs = JSON.stringify(Object.fromEntries(node.liveJobs));
-  const { host, machine, pid, pidStart } = node.identity;
   const rows = await database.run(
     "renew-lease",
-    (sql) =>
-      sql.unsafe<RenewedRow[]>(
-        RENEW,
-        [node.id, node.address, leaseMs, liveJobs, host, machine, pid, pidStart],
-        { prepare: true },
-      ),
+    (sql) => RENEW(sql, { ...node, ...node.identity, leaseMs, liveJobs }),
     { timeoutMs },
   );
   const liveJobsElsewhere = new Map<string, number>();
@@ -95,27 +104,34 @@ export interface ClusterRow {
   readonly crashes: number;
 }
 
-const VIEW = `
-select node.id is not null as "isKnown", coalesce(node.id, held.owner_id) as id,
+const held = sql`(
+    select ${shards.ownerId}, case when ${shards.ownerId} is null then ${shards.releasedAtMs} end as released_at,
+      string_agg(${shards.shardId}::text, ',' order by ${shards.shardId}) as shard_ids
+    from ${shards}
+    group by 1, 2
+  ) as held`;
+const dead = alias(nodes, "dead");
+
+/** Of a span of time, in milliseconds. */
+const msOf = (interval: SQL): SQL => sql`(extract(epoch from ${interval}) * 1000)::float8`;
+
+const VIEW = template(
+  () => sql<ViewRow>`
+select ${nodes.id} is not null as "isKnown", coalesce(${nodes.id}, held.owner_id) as id,
   coalesce(held.shard_ids, '') as "shardIds",
-  coalesce(node.lease_expires_at > now(), false) as "isLive",
-  node.host, node.machine, node.pid, node.pid_start as "pidStart",
-  coalesce(node.renewals, 0) as renewals,
-  (coalesce(extract(epoch from node.renewed_at - node.started_at), 0) * 1000)::float8 as "livedMs",
-  (extract(epoch from now() - coalesce(node.renewed_at, held.released_at)) * 1000)::float8
-    as "sinceSeenMs",
-  (select count(*)::int from nodes as dead
-    where dead.host = node.host and dead.id <> node.id
-      and dead.lease_expires_at <= now() and dead.renewed_at > now() - ${DEAD_REMEMBERED}) as crashes
-from (
-  select owner_id, case when owner_id is null then released_at end as released_at,
-    string_agg(shard_id::text, ',' order by shard_id) as shard_ids
-  from shards
-  group by 1, 2
-) as held
-full join nodes as node on node.id = held.owner_id
-where held.shard_ids is not null or node.lease_expires_at > now()
-`;
+  coalesce(${nodes.leaseExpiresAtMs} > now(), false) as "isLive",
+  ${nodes.host}, ${nodes.machine}, ${nodes.pid}, ${nodes.pidStart} as "pidStart",
+  coalesce(${nodes.renewals}, 0) as renewals,
+  coalesce(${msOf(sql`${nodes.renewedAtMs} - ${nodes.startedAtMs}`)}, 0) as "livedMs",
+  ${msOf(sql`now() - coalesce(${nodes.renewedAtMs}, held.released_at)`)} as "sinceSeenMs",
+  (select count(*)::int from ${nodes} as ${dead}
+    where ${dead.host} = ${nodes.host} and ${dead.id} <> ${nodes.id}
+      and ${dead.leaseExpiresAtMs} <= now() and ${dead.renewedAtMs} > now() - ${DEAD_REMEMBERED}) as crashes
+from ${held}
+full join ${nodes} on ${nodes.id} = held.owner_id
+where held.shard_ids is not null or ${nodes.leaseExpiresAtMs} > now()
+`,
+);
 
 interface ViewRow extends Omit<ClusterRow, "shardIds" | "identity"> {
   readonly isKnown: boolean;
@@ -128,9 +144,7 @@ interface ViewRow extends Omit<ClusterRow, "shardIds" | "identity"> {
 
 /** How nodes and shards stand: every live node, and every shard. */
 export async function viewCluster(database: Database): Promise<ClusterRow[]> {
-  const rows = await database.run("view-cluster", (sql) =>
-    sql.unsafe<ViewRow[]>(VIEW, [], { prepare: true }),
-  );
+  const rows = await database.run("view-cluster", (sql) => VIEW(sql, {}));
   return rows.map((row) => ({
     id: row.id,
     shardIds: row.shardIds === "" ? [] : row.shardIds.split(",").map(Number),
@@ -147,6 +161,19 @@ function identityOf({ host, machine, pid, pidStart }: ProcessIdentity): ProcessI
   return { host, machine, pid, pidStart };
 }
 
+const END_LEASE = statement((orm, given: Given<{ id: string; renewals: number }>) =>
+  orm
+    .update(nodes)
+    .set({ leaseExpiresAtMs: sql`now()` })
+    .where(
+      and(
+        eq(nodes.id, given.id),
+        eq(nodes.renewals, given.renewals),
+        gt(nodes.leaseExpiresAtMs, sql`now()`),
+      ),
+    ),
+);
+
 /**
  * Ends the lease of a node whose process is dead, unless it has renewed it since it was looked at:
  * then somebody was wrong.
@@ -155,22 +182,24 @@ export async function endLease(
   database: Database,
   node: { readonly id: string; readonly renewals: number },
 ): Promise<void> {
-  await database.run("end-lease", (sql) =>
-    sql.unsafe(
-      `update nodes set lease_expires_at = now()
-      where id = $1 and renewals = $2 and lease_expires_at > now()`,
-      [node.id, node.renewals],
-    ),
-  );
+  await database.run("end-lease", (sql) => END_LEASE(sql, node));
 }
 
-const CLAIM = `
-update shards set owner_id = $1
-where shard_id = any ($2::text::smallint[])
-  and (owner_id is null
-    or not exists (select from nodes where nodes.id = owner_id and lease_expires_at > now()))
-returning shard_id
-`;
+type Claimed = Given<{ nodeId: string; shardIds: readonly number[] }>;
+
+const CLAIM = statement((orm, given: Claimed) => {
+  const owner = orm
+    .select({ id: nodes.id })
+    .from(nodes)
+    .where(and(eq(nodes.id, shards.ownerId), gt(nodes.leaseExpiresAtMs, sql`now()`)));
+  return orm
+    .update(shards)
+    .set({ ownerId: sql`${given.nodeId}` })
+    .where(
+      and(isAnyOf(shards.shardId, given.shardIds), or(isNull(shards.ownerId), notExists(owner))),
+    )
+    .returning({ shardId: shards.shardId });
+});
 
 /** Takes those of the shards that are still free; returns which. */
 export async function claimShards(
@@ -178,11 +207,18 @@ export async function claimShards(
   nodeId: string,
   shardIds: readonly number[],
 ): Promise<number[]> {
-  const rows = await database.run("claim-shards", (sql) =>
-    sql.unsafe<{ shard_id: number }[]>(CLAIM, [nodeId, arrayLiteral(shardIds)], { prepare: true }),
-  );
-  return rows.map((row) => row.shard_id);
+  const rows = await database.run("claim-shards", (sql) => CLAIM(sql, { nodeId, shardIds }));
+  return rows.map(({ shardId }) => shardId);
 }
+
+const RELEASED = { ownerId: null, releasedAtMs: sql`now()` };
+
+const RELEASE = statement((orm, given: Claimed) =>
+  orm
+    .update(shards)
+    .set(RELEASED)
+    .where(and(eq(shards.ownerId, given.nodeId), isAnyOf(shards.shardId, given.shardIds))),
+);
 
 /** Gives up shards; those that another node has taken since stay with it. */
 export async function releaseShards(
@@ -190,39 +226,42 @@ export async function releaseShards(
   nodeId: string,
   shardIds: readonly number[],
 ): Promise<void> {
-  await database.run("release-shards", (sql) =>
-    sql.unsafe(
-      `update shards set owner_id = null, released_at = now()
-      where owner_id = $1 and shard_id = any ($2::text::smallint[])`,
-      [nodeId, arrayLiteral(shardIds)],
-    ),
-  );
+  await database.run("release-shards", (sql) => RELEASE(sql, { nodeId, shardIds }));
 }
+
+const LEAVE = statement((orm, given: Given<{ nodeId: string }>) => {
+  const leftBehind = orm
+    .$with("left_behind")
+    .as(
+      orm
+        .update(shards)
+        .set(RELEASED)
+        .where(eq(shards.ownerId, given.nodeId))
+        .returning({ shardId: shards.shardId }),
+    );
+  return orm.with(leftBehind).delete(nodes).where(eq(nodes.id, given.nodeId));
+});
 
 /** The last thing a node does: it gives up all it owns and its lease. */
 export async function leaveCluster(database: Database, nodeId: string): Promise<void> {
-  await database.run("leave-cluster", (sql) =>
-    sql.unsafe(
-      `with left_behind as (
-        update shards set owner_id = null, released_at = now() where owner_id = $1
-      )
-      delete from nodes where id = $1`,
-      [nodeId],
-    ),
-  );
+  await database.run("leave-cluster", (sql) => LEAVE(sql, { nodeId }));
 }
+
+const FORGET_DEAD = statement((orm) =>
+  orm.delete(nodes).where(lt(nodes.leaseExpiresAtMs, sql`now() - ${DEAD_REMEMBERED}`)),
+);
 
 /** Forgets nodes whose lease ran out long ago. */
 export async function forgetDeadNodes(database: Database): Promise<void> {
-  await database.run("forget-dead-nodes", (sql) =>
-    sql.unsafe(`delete from nodes where lease_expires_at < now() - ${DEAD_REMEMBERED}`),
-  );
+  await database.run("forget-dead-nodes", (sql) => FORGET_DEAD(sql, {}));
 }
+
+const END_ALL_LEASES = statement((orm) => orm.delete(nodes));
 
 /**
  * Ends every lease. Only for a database that belongs to this process alone: whoever held a lease
  * there is dead, and waiting for it to run out would only delay what is due.
  */
 export async function endAllLeases(database: Database): Promise<void> {
-  await database.run("end-all-leases", (sql) => sql.unsafe("delete from nodes"));
+  await database.run("end-all-leases", (sql) => END_ALL_LEASES(sql, {}));
 }

@@ -3,7 +3,8 @@ import { builtStatements } from "../support/built-statements.ts";
 import { openTestDatabase } from "../support/database.ts";
 
 test("Postgres understands every statement that is built through Drizzle, and the type of each parameter", async () => {
-  const texts = await builtStatements();
+  // Settings can't be prepared with SQL, and Citus's tables are not here.
+  const texts = (await builtStatements()).filter((text) => !/^set local|\bpg_dist_/.test(text));
   expect(texts.length).toBeGreaterThan(20);
   const { database, drop } = await openTestDatabase();
   try {

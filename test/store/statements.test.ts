@@ -19,6 +19,8 @@ function statementsOf(text: string): string[] {
   );
 }
 
+const WRITES = /\b(?:insert into|update|delete from)\b/;
+
 const CLAUSES = [
   { name: "on conflict", pattern: /\bdo update\b[^]*?(?=\breturning\b|\n\)|$)/g },
   { name: "returning", pattern: /\breturning\b[^]*?(?=\n\)|$)/g },
@@ -50,7 +52,9 @@ test.each(SOURCES)("$name gives Citus no reason to refuse a statement", ({ text 
 });
 
 test("statements that are built through Drizzle give Citus no reason to refuse them", async () => {
-  expect((await builtStatements()).flatMap(faultsOf)).toEqual([]);
+  const writing = (await builtStatements()).filter((text) => WRITES.test(text));
+  expect(writing.length).toBeGreaterThan(20);
+  expect(writing.flatMap(faultsOf)).toEqual([]);
 });
 
 test("the search finds what it is for", () => {

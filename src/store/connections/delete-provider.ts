@@ -1,37 +1,67 @@
+import { and, desc, eq, exists, isNull, sql } from "drizzle-orm";
+import { alias } from "drizzle-orm/pg-core";
 import type { Database } from "../db/database.ts";
+import { providerVersions } from "../schema/providers.ts";
+import { connections } from "../schema/schema.ts";
+import { type Given, statement } from "../sql/statement.ts";
 
 export type DeleteProviderOutcome = "deleted" | "in_use" | "not_found";
 
-const DELETE = `
-with newest as (
-  select id, deleted_at, exists (
-    select 1 from connections
-    where project_id = $1 and provider = $2 and connections.deleted_at is null
-  ) as is_used
-  from provider_versions where project_id = $1 and name = $2 order by version desc limit 1
-),
-deleted as (
-  update provider_versions as version set deleted_at = now(), updated_at = now()
-  from newest where version.id = newest.id and not is_used and version.deleted_at is null
-  returning version.id
-)
-select case
-    when exists (select 1 from deleted) then 'deleted'
-    when newest.deleted_at is null and is_used then 'in_use'
-    else 'not_found'
-  end as outcome
-from (select 1) as always left join newest on true
-`;
+const version = alias(providerVersions, "version");
+
+const DELETE = statement((orm, given: Given<{ projectId: string; name: string }>) => {
+  const uses = orm
+    .select({ id: connections.id })
+    .from(connections)
+    .where(
+      and(
+        eq(connections.projectId, given.projectId),
+        eq(connections.provider, given.name),
+        isNull(connections.deletedAtMs),
+      ),
+    );
+  const newest = orm.$with("newest").as(
+    orm
+      .select({
+        id: version.id,
+        isDeleted: sql<boolean>`${version.deletedAtMs} is not null`.as("is_deleted"),
+        isUsed: sql<boolean>`${exists(uses)}`.as("is_used"),
+      })
+      .from(version)
+      .where(and(eq(version.projectId, given.projectId), eq(version.name, given.name)))
+      .orderBy(desc(version.version))
+      .limit(1),
+  );
+  const deleted = orm.$with("deleted").as(
+    orm
+      .update(providerVersions)
+      .set({ deletedAtMs: sql`now()`, updatedAtMs: sql`now()` })
+      .from(newest)
+      .where(
+        and(
+          eq(providerVersions.id, newest.id),
+          sql`not ${newest.isUsed}`,
+          isNull(providerVersions.deletedAtMs),
+        ),
+      )
+      .returning({ id: providerVersions.id }),
+  );
+  return orm
+    .with(newest, deleted)
+    .select({
+      outcome: sql<DeleteProviderOutcome>`case
+        when exists (select from ${deleted}) then 'deleted'
+        when not ${newest.isDeleted} and ${newest.isUsed} then 'in_use'
+        else 'not_found' end`,
+    })
+    .from(newest);
+});
 
 /** Takes a project's definition away, unless a connection of the project still needs it. */
 export async function deleteProvider(
   database: Database,
   provider: { readonly projectId: string; readonly name: string },
 ): Promise<DeleteProviderOutcome> {
-  const [row] = await database.run("delete-provider", (sql) =>
-    sql.unsafe<{ outcome: DeleteProviderOutcome }[]>(DELETE, [provider.projectId, provider.name], {
-      prepare: true,
-    }),
-  );
+  const [row] = await database.run("delete-provider", (sql) => DELETE(sql, provider));
   return row?.outcome ?? "not_found";
 }

@@ -1,54 +1,61 @@
+import { and, eq, getTableColumns, gte, isNotNull, isNull, lte, sql } from "drizzle-orm";
 import type { Database } from "../db/database.ts";
-import type { ConnectionSettings, ConnectionState } from "../schema/schema.ts";
-import { epochMs, timeFrom } from "../sql/time.ts";
+import { connections } from "../schema/schema.ts";
+import { type Given, statement } from "../sql/statement.ts";
+import { timeOf } from "../sql/time.ts";
+
+const {
+  pausedAtMs: _,
+  probes,
+  createdAtMs: __,
+  deletedAtMs,
+  environment: ___,
+  ...COLUMNS
+} = getTableColumns(connections);
 
 /** A connection as the engine needs it; the credential is still sealed. */
-export interface StoredConnection {
-  readonly id: string;
-  readonly projectId: string;
-  readonly provider: string;
-  readonly name: string;
-  readonly baseUrl: string | null;
-  readonly credential: string | null;
-  /** Where the credential may be sent; null for where the built-in definition leads. */
-  readonly agreedHosts: readonly string[] | null;
-  readonly credentialVersion: number;
-  readonly settings: ConnectionSettings;
-  readonly state: ConnectionState;
-  readonly pausedReason: string | null;
-  /** When a pause is probed next; null for one by hand, which lasts. */
-  readonly probeAtMs: number | null;
+export interface StoredConnection extends Readonly<
+  Pick<typeof connections.$inferSelect, keyof typeof COLUMNS>
+> {
   readonly isDeleted: boolean;
-  readonly updatedAtMs: number;
 }
 
-const LOAD = `
-select id, project_id as "projectId", provider, name, base_url as "baseUrl", credential,
-  to_json(agreed_hosts) as "agreedHosts", credential_version as "credentialVersion", settings, state, paused_reason as "pausedReason",
-  ${epochMs("probe_at")} as "probeAtMs",
-  deleted_at is not null as "isDeleted",
-  ${epochMs("updated_at")} as "updatedAtMs"
-from connections
-where updated_at >= ${timeFrom("$1")}
-order by updated_at, id
-`;
+const LOAD = statement((orm, given: Given<{ sinceMs: number }>) =>
+  orm
+    .select({ ...COLUMNS, isDeleted: sql<boolean>`${deletedAtMs} is not null` })
+    .from(connections)
+    .where(gte(connections.updatedAtMs, timeOf(given.sinceMs)))
+    .orderBy(connections.updatedAtMs, connections.id),
+);
 
 /** The connections changed since, deleted ones included. 0 loads all. */
 export function loadConnections(
   database: Database,
   changedSinceMs: number,
 ): Promise<StoredConnection[]> {
-  return database.run("load-connections", (sql) =>
-    sql.unsafe<StoredConnection[]>(LOAD, [changedSinceMs], { prepare: true }),
-  );
+  return database.run("load-connections", (sql) => LOAD(sql, { sinceMs: changedSinceMs }));
 }
 
-const PAUSE = `
-update connections set
-  state = 'paused', paused_reason = $3, paused_at = now(),
-  probe_at = now() + interval '15 seconds', probes = 0, updated_at = now()
-where id = $1 and credential_version = $2 and state = 'active' and deleted_at is null
-`;
+/** A connection with the credential that it had when something was learned of it. */
+type KnownConnection = Pick<StoredConnection, "id" | "credentialVersion">;
+
+/** Whether the connection still has that credential. */
+const isUnchanged = (given: Given<KnownConnection>) =>
+  and(eq(connections.id, given.id), eq(connections.credentialVersion, given.credentialVersion));
+
+const PAUSE = statement((orm, given: Given<KnownConnection & { reason: string }>) =>
+  orm
+    .update(connections)
+    .set({
+      state: "paused",
+      pausedReason: sql`${given.reason}`,
+      pausedAtMs: sql`now()`,
+      probeAtMs: sql`now() + interval '15 seconds'`,
+      probes: 0,
+      updatedAtMs: sql`now()`,
+    })
+    .where(and(isUnchanged(given), eq(connections.state, "active"), isNull(deletedAtMs))),
+);
 
 /**
  * Pauses a connection whose credential the upstream refused, unless a newer credential has come
@@ -56,48 +63,61 @@ where id = $1 and credential_version = $2 and state = 'active' and deleted_at is
  */
 export async function pauseConnection(
   database: Database,
-  connection: { readonly id: string; readonly credentialVersion: number },
+  connection: KnownConnection,
   reason: string,
 ): Promise<void> {
-  await database.run("pause-connection", (sql) =>
-    sql.unsafe(PAUSE, [connection.id, connection.credentialVersion, reason], { prepare: true }),
-  );
+  await database.run("pause-connection", (sql) => PAUSE(sql, { ...connection, reason }));
 }
 
 // Probes come at growing intervals, a quarter of an hour at most. Of several nodes one gets each.
-const CLAIM_PROBE = `
-update connections set
-  probe_at = now() + least(900, 15 * 2 ^ least(probes + 1, 10)) * interval '1 second',
-  probes = probes + 1, updated_at = now()
-where id = $1 and credential_version = $2 and state = 'paused' and deleted_at is null
-  and probe_at <= now() + interval '50 milliseconds'
-returning id
-`;
+const CLAIM_PROBE = statement((orm, given: Given<KnownConnection>) =>
+  orm
+    .update(connections)
+    .set({
+      probeAtMs: sql`now() + least(900, 15 * 2 ^ least(${probes} + 1, 10)) * interval '1 second'`,
+      probes: sql`${probes} + 1`,
+      updatedAtMs: sql`now()`,
+    })
+    .where(
+      and(
+        isUnchanged(given),
+        eq(connections.state, "paused"),
+        isNull(deletedAtMs),
+        lte(connections.probeAtMs, sql`now() + interval '50 milliseconds'`),
+      ),
+    )
+    .returning({ id: connections.id }),
+);
 
 /** Whether this node is to probe a paused connection, which no other node does at the same time. */
 export async function claimProbe(
   database: Database,
-  connection: { readonly id: string; readonly credentialVersion: number },
+  connection: KnownConnection,
 ): Promise<boolean> {
-  const claimed = await database.run("claim-probe", (sql) =>
-    sql.unsafe(CLAIM_PROBE, [connection.id, connection.credentialVersion], { prepare: true }),
-  );
+  const claimed = await database.run("claim-probe", (sql) => CLAIM_PROBE(sql, connection));
   return claimed.length > 0;
 }
 
-const RESUME = `
-update connections set
-  state = 'active', paused_reason = null, paused_at = null, probe_at = null, probes = 0,
-  updated_at = now()
-where id = $1 and credential_version = $2 and state = 'paused' and probe_at is not null
-`;
+const RESUME = statement((orm, given: Given<KnownConnection>) =>
+  orm
+    .update(connections)
+    .set({
+      state: "active",
+      pausedReason: null,
+      pausedAtMs: null,
+      probeAtMs: null,
+      probes: 0,
+      updatedAtMs: sql`now()`,
+    })
+    .where(
+      and(isUnchanged(given), eq(connections.state, "paused"), isNotNull(connections.probeAtMs)),
+    ),
+);
 
 /** Lifts a pause whose probe was answered well; one by hand stays. */
 export async function resumeConnection(
   database: Database,
-  connection: { readonly id: string; readonly credentialVersion: number },
+  connection: KnownConnection,
 ): Promise<void> {
-  await database.run("resume-connection", (sql) =>
-    sql.unsafe(RESUME, [connection.id, connection.credentialVersion], { prepare: true }),
-  );
+  await database.run("resume-connection", (sql) => RESUME(sql, connection));
 }

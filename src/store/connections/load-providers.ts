@@ -1,67 +1,60 @@
-import { arrayLiteral } from "../sql/array-literal.ts";
+import { and, desc, eq, getTableColumns, gte, isNotNull, isNull, sql } from "drizzle-orm";
 import type { Database } from "../db/database.ts";
-import { epochMs, timeFrom } from "../sql/time.ts";
+import { providerVersions } from "../schema/providers.ts";
+import { type Given, isAnyOf, statement } from "../sql/statement.ts";
+import { timeOf } from "../sql/time.ts";
 
-/** One version of a definition as stored. Times in epoch milliseconds. */
-export interface StoredProviderVersion {
-  readonly id: string;
-  /** Null for one from the operator's files. */
-  readonly projectId: string | null;
-  readonly name: string;
-  readonly version: number;
-  /** JSON text. */
-  readonly definition: string;
+const { deletedAtMs, ...REST } = getTableColumns(providerVersions);
+const { id, projectId, name, version, updatedAtMs } = REST;
+const COLUMNS = { ...REST, isDeleted: sql<boolean>`${deletedAtMs} is not null` };
+
+/** One version of a definition as stored. */
+export interface StoredProviderVersion extends Readonly<
+  Omit<typeof providerVersions.$inferSelect, "deletedAtMs">
+> {
   readonly isDeleted: boolean;
-  readonly createdAtMs: number;
-  readonly updatedAtMs: number;
 }
 
-const COLUMNS = `
-  id, project_id as "projectId", name, version, definition, deleted_at is not null as "isDeleted",
-  ${epochMs("created_at")} as "createdAtMs",
-  ${epochMs("updated_at")} as "updatedAtMs"`;
-
-const CHANGED = `
-select distinct on (project_id, name) ${COLUMNS} from provider_versions
-where project_id is not null and updated_at >= ${timeFrom("$1")}
-order by project_id, name, version desc
-`;
+const CHANGED = statement((orm, given: Given<{ sinceMs: number }>) =>
+  orm
+    .selectDistinctOn([projectId, name], COLUMNS)
+    .from(providerVersions)
+    .where(and(isNotNull(projectId), gte(updatedAtMs, timeOf(given.sinceMs))))
+    .orderBy(projectId, name, desc(version)),
+);
 
 /** The newest version of each project's definition that has changed since; 0 loads all. */
 export function loadProviders(
   database: Database,
   changedSinceMs: number,
 ): Promise<StoredProviderVersion[]> {
-  return database.run("load-providers", (sql) =>
-    sql.unsafe<StoredProviderVersion[]>(CHANGED, [changedSinceMs], { prepare: true }),
-  );
+  return database.run("load-providers", (sql) => CHANGED(sql, { sinceMs: changedSinceMs }));
 }
 
-const BY_IDS = `
-select ${COLUMNS} from provider_versions where id = any ($1::text::uuid[])
-`;
+const BY_IDS = statement((orm, given: Given<{ ids: readonly string[] }>) =>
+  orm.select(COLUMNS).from(providerVersions).where(isAnyOf(id, given.ids)),
+);
 
 /** These versions, however old; deleted ones too, since jobs may still be watched by them. */
 export function loadProviderVersions(
   database: Database,
   ids: readonly string[],
 ): Promise<StoredProviderVersion[]> {
-  return database.run("load-provider-versions", (sql) =>
-    sql.unsafe<StoredProviderVersion[]>(BY_IDS, [arrayLiteral(ids)], { prepare: true }),
-  );
+  return database.run("load-provider-versions", (sql) => BY_IDS(sql, { ids }));
 }
 
-const OF_FILES = `
-select ${COLUMNS} from provider_versions where project_id is null and name = $1
-order by version desc
-`;
+const OF_FILES = statement((orm, given: Given<{ name: string }>) =>
+  orm
+    .select(COLUMNS)
+    .from(providerVersions)
+    .where(and(isNull(projectId), eq(name, given.name)))
+    .orderBy(desc(version)),
+);
 
 /** Every version that the operator's files ever gave of this name, the newest first. */
 export function loadFileVersions(
   database: Database,
   name: string,
 ): Promise<StoredProviderVersion[]> {
-  return database.run("load-file-versions", (sql) =>
-    sql.unsafe<StoredProviderVersion[]>(OF_FILES, [name]),
-  );
+  return database.run("load-file-versions", (sql) => OF_FILES(sql, { name }));
 }

@@ -1,43 +1,48 @@
-import { textArrayLiteral } from "../sql/array-literal.ts";
+import { and, desc, eq, exists, getTableColumns, isNull, lt, not, sql } from "drizzle-orm";
 import type { Database } from "../db/database.ts";
-import type { ConnectionSettings, ConnectionState } from "../schema/schema.ts";
-import { epochMs } from "../sql/time.ts";
+import {
+  connections,
+  type ConnectionSettings,
+  type ConnectionState,
+  jobs,
+} from "../schema/schema.ts";
+import { IS_LIVE } from "../sql/is-live.ts";
+import { beforeOrFirst } from "../sql/page.ts";
+import { bound, type Given, statement } from "../sql/statement.ts";
+
+const {
+  projectId,
+  credential,
+  credentialVersion,
+  probes,
+  deletedAtMs,
+  environment: _,
+  ...SHOWN
+} = getTableColumns(connections);
+const COLUMNS = { ...SHOWN, hasCredential: sql<boolean>`${credential} is not null` };
 
 /** A connection as a person looks at it: of the credential only whether there is one. */
-export interface ConnectionRecord {
-  readonly id: string;
-  readonly provider: string;
-  readonly name: string;
-  readonly baseUrl: string | null;
+export interface ConnectionRecord extends Readonly<
+  Pick<typeof connections.$inferSelect, keyof typeof SHOWN>
+> {
   readonly hasCredential: boolean;
-  /** Where the credential may be sent; null for where the built-in definition leads. */
-  readonly agreedHosts: readonly string[] | null;
-  readonly settings: ConnectionSettings;
-  readonly state: ConnectionState;
-  readonly pausedReason: string | null;
-  readonly pausedAtMs: number | null;
-  readonly probeAtMs: number | null;
-  readonly createdAtMs: number;
-  readonly updatedAtMs: number;
 }
 
-const COLUMNS = `
-  id, provider, name, base_url as "baseUrl", credential is not null as "hasCredential",
-  to_json(agreed_hosts) as "agreedHosts", settings, state, paused_reason as "pausedReason",
-  ${epochMs("paused_at")} as "pausedAtMs",
-  ${epochMs("probe_at")} as "probeAtMs",
-  ${epochMs("created_at")} as "createdAtMs",
-  ${epochMs("updated_at")} as "updatedAtMs"`;
-
-function textsOrNull(texts: readonly string[] | null): string | null {
-  return texts === null ? null : textArrayLiteral(texts);
-}
-
-const LIST = `
-select ${COLUMNS} from connections
-where project_id = $1 and deleted_at is null and ($2::uuid is null or id < $2)
-order by id desc limit $3
-`;
+const LIST = statement(
+  (orm, given: Given<{ projectId: string; beforeId: string; limit: number }>) =>
+    orm
+      .select(COLUMNS)
+      .from(connections)
+      .where(
+        and(
+          eq(projectId, given.projectId),
+          isNull(deletedAtMs),
+          lt(connections.id, given.beforeId),
+        ),
+      )
+      .orderBy(desc(connections.id))
+      .limit(given.limit),
+);
 
 /** The project's connections, newest first, from below the id given. */
 export function listConnections(
@@ -45,9 +50,7 @@ export function listConnections(
   query: { readonly projectId: string; readonly beforeId: string | null; readonly limit: number },
 ): Promise<ConnectionRecord[]> {
   return database.run("list-connections", (sql) =>
-    sql.unsafe<ConnectionRecord[]>(LIST, [query.projectId, query.beforeId, query.limit], {
-      prepare: true,
-    }),
+    LIST(sql, { ...query, beforeId: beforeOrFirst(query.beforeId) }),
   );
 }
 
@@ -56,17 +59,18 @@ interface ConnectionKey {
   readonly id: string;
 }
 
-const FIND = `
-select ${COLUMNS} from connections where id = $1 and project_id = $2 and deleted_at is null
-`;
+const isThe = (given: Given<ConnectionKey>) =>
+  and(eq(connections.id, given.id), eq(projectId, given.projectId), isNull(deletedAtMs));
+
+const FIND = statement((orm, given: Given<ConnectionKey>) =>
+  orm.select(COLUMNS).from(connections).where(isThe(given)),
+);
 
 export async function findConnection(
   database: Database,
   key: ConnectionKey,
 ): Promise<ConnectionRecord | null> {
-  const [row] = await database.run("find-connection", (sql) =>
-    sql.unsafe<ConnectionRecord[]>(FIND, [key.id, key.projectId], { prepare: true }),
-  );
+  const [row] = await database.run("find-connection", (sql) => FIND(sql, key));
   return row ?? null;
 }
 
@@ -82,32 +86,34 @@ export interface NewConnection extends ConnectionKey {
 }
 
 // The database's own time throughout: nodes find what has changed by it.
-// The columns are shaped outside of the statement that writes: Citus lets RETURNING use immutable
-// functions only.
-const CREATE = `
-with created as (
-insert into connections (
-  id, project_id, provider, name, base_url, credential, settings, agreed_hosts, created_at, updated_at
-)
-values ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8::text::text[], now(), now())
-on conflict (project_id, provider, name) where deleted_at is null do nothing
-returning *
-)
-select ${COLUMNS} from created
-`;
+const CREATE = statement((orm, given: Given<NewConnection>) =>
+  orm
+    .insert(connections)
+    .values({
+      id: given.id,
+      projectId: given.projectId,
+      provider: given.provider,
+      name: given.name,
+      baseUrl: given.baseUrl,
+      credential: given.credential,
+      settings: given.settings,
+      agreedHosts: given.agreedHosts,
+      createdAtMs: sql`now()`,
+      updatedAtMs: sql`now()`,
+    })
+    .onConflictDoNothing({
+      target: [projectId, connections.provider, connections.name],
+      where: sql`deleted_at is null`,
+    })
+    .returning(COLUMNS),
+);
 
 /** Null when the project has a connection of this name at the provider. */
 export async function createConnection(
   database: Database,
   connection: NewConnection,
 ): Promise<ConnectionRecord | null> {
-  const { id, projectId, provider, name, baseUrl, credential, settings } = connection;
-  const settingsText = JSON.stringify(settings);
-  const agreed = textsOrNull(connection.agreedHosts);
-  const parameters = [id, projectId, provider, name, baseUrl, credential, settingsText, agreed];
-  const [row] = await database.run("create-connection", (sql) =>
-    sql.unsafe<ConnectionRecord[]>(CREATE, parameters, { prepare: true }),
-  );
+  const [row] = await database.run("create-connection", (sql) => CREATE(sql, connection));
   return row ?? null;
 }
 
@@ -123,31 +129,51 @@ export interface ConnectionChange {
   readonly state?: ConnectionState;
 }
 
-const CHANGE = `
-with given as materialized (
-  select now() as changed_at, $9::text::text[] as hosts
-),
-changed as (
-update connections as connection set
-  credential = coalesce($3, credential),
-  credential_version = credential_version + case when $3::text is null then 0 else 1 end,
-  base_url = case when $4::boolean then $5 else base_url end,
-  settings = coalesce($6::text::jsonb, settings),
-  agreed_hosts = coalesce(given.hosts, agreed_hosts),
-  state = coalesce($7, state),
-  paused_reason = case when $7::text is null then paused_reason
-    when $7 = 'paused' then coalesce(paused_reason, $8) end,
-  paused_at = case when $7::text is null then paused_at
-    when $7 = 'paused' then coalesce(paused_at, given.changed_at) end,
-  probe_at = case when $7::text is null then probe_at end,
-  probes = case when $7::text is null then probes else 0 end,
-  updated_at = given.changed_at
-from given
-where id = $1 and project_id = $2 and deleted_at is null
-returning connection.*
-)
-select ${COLUMNS} from changed
-`;
+// One reading of the time for all: on Citus, `case` and `coalesce` take no `now()`.
+const CHANGE = statement(
+  (
+    orm,
+    given: Given<
+      ConnectionKey & {
+        credential: string | null;
+        hasBaseUrl: boolean;
+        baseUrl: string | null;
+        settings: ConnectionSettings | null;
+        state: ConnectionState | null;
+        pausedReason: string;
+        agreedHosts: readonly string[] | null;
+      }
+    >,
+  ) => {
+    const time = orm
+      .$with("time")
+      .as(orm.select({ now: sql`now()`.as("now") }).from(sql`(select 1) as always`));
+    const { pausedReason, pausedAtMs, probeAtMs } = SHOWN;
+    const isPaused = sql`${given.state}::text = 'paused'`;
+    const isSame = sql`${given.state}::text is null`;
+    return orm
+      .with(time)
+      .update(connections)
+      .set({
+        credential: sql`coalesce(${given.credential}, ${credential})`,
+        credentialVersion: sql`${credentialVersion} + case when ${given.credential}::text is null then 0 else 1 end`,
+        baseUrl: sql`case when ${given.hasBaseUrl}::boolean then ${given.baseUrl} else ${connections.baseUrl} end`,
+        settings: sql`coalesce(${bound(connections.settings, given.settings)}::text::jsonb, ${connections.settings})`,
+        agreedHosts: sql`coalesce(${bound(connections.agreedHosts, given.agreedHosts)}::text::text[], ${connections.agreedHosts})`,
+        state: sql`coalesce(${given.state}, ${connections.state})`,
+        pausedReason: sql`case when ${isSame} then ${pausedReason}
+          when ${isPaused} then coalesce(${pausedReason}, ${given.pausedReason}) end`,
+        pausedAtMs: sql`case when ${isSame} then ${pausedAtMs}
+          when ${isPaused} then coalesce(${pausedAtMs}, ${time.now}) end`,
+        probeAtMs: sql`case when ${isSame} then ${probeAtMs} end`,
+        probes: sql`case when ${isSame} then ${probes} else 0 end`,
+        updatedAtMs: sql`${time.now}`,
+      })
+      .from(time)
+      .where(isThe(given))
+      .returning(COLUMNS);
+  },
+);
 
 /**
  * @param pausedReason kept with a connection that this change pauses
@@ -160,39 +186,38 @@ export async function changeConnection(
   pausedReason: string,
 ): Promise<ConnectionRecord | null> {
   const state = change.state ?? (change.credential === undefined ? null : "active");
-  const parameters = [
-    key.id,
-    key.projectId,
-    change.credential ?? null,
-    change.baseUrl !== undefined,
-    change.baseUrl ?? null,
-    change.settings === undefined ? null : JSON.stringify(change.settings),
+  const values = {
+    ...key,
+    credential: change.credential ?? null,
+    hasBaseUrl: change.baseUrl !== undefined,
+    baseUrl: change.baseUrl ?? null,
+    settings: change.settings ?? null,
     state,
     pausedReason,
-    textsOrNull(change.agreedHosts ?? null),
-  ];
-  const [row] = await database.run("change-connection", (sql) =>
-    sql.unsafe<ConnectionRecord[]>(CHANGE, parameters, { prepare: true }),
-  );
+    agreedHosts: change.agreedHosts ?? null,
+  };
+  const [row] = await database.run("change-connection", (sql) => CHANGE(sql, values));
   return row ?? null;
 }
 
-const DELETE = `
-update connections set credential = null, deleted_at = now(), updated_at = now()
-where id = $1 and project_id = $2 and deleted_at is null and not exists (
-  select 1 from jobs where connection_id = $1 and status in ('pending', 'processing')
-)
-returning id
-`;
+const DELETE = statement((orm, given: Given<ConnectionKey>) => {
+  const watched = orm
+    .select({ id: jobs.id })
+    .from(jobs)
+    .where(and(eq(jobs.connectionId, given.id), IS_LIVE));
+  return orm
+    .update(connections)
+    .set({ credential: null, deletedAtMs: sql`now()`, updatedAtMs: sql`now()` })
+    .where(and(isThe(given), not(exists(watched))))
+    .returning({ id: connections.id });
+});
 
 /** Deletes a connection and its credential for good, unless jobs are still watched through it. */
 export async function deleteConnection(
   database: Database,
   key: ConnectionKey,
 ): Promise<"deleted" | "in_use" | "not_found"> {
-  const deleted = await database.run("delete-connection", (sql) =>
-    sql.unsafe(DELETE, [key.id, key.projectId], { prepare: true }),
-  );
+  const deleted = await database.run("delete-connection", (sql) => DELETE(sql, key));
   if (deleted.length > 0) return "deleted";
   return (await findConnection(database, key)) === null ? "not_found" : "in_use";
 }

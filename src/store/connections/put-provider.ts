@@ -1,4 +1,7 @@
+import { and, desc, eq, getTableColumns, isNull, sql } from "drizzle-orm";
 import type { Database } from "../db/database.ts";
+import { providerVersions } from "../schema/providers.ts";
+import { type Given, statement } from "../sql/statement.ts";
 import { loadFileVersions, type StoredProviderVersion } from "./load-providers.ts";
 
 export interface WantedProvider {
@@ -18,36 +21,75 @@ export type PutOutcome =
   /** It has as many versions of all of them as it may. */
   | { readonly kind: "too_many_versions" };
 
-const FIND_NEWEST = `
-select version, definition, deleted_at is not null as "isDeleted",
-  (select count(*)::int from (
-    select distinct on (name) deleted_at from provider_versions where project_id = $1
-    order by name, version desc
-  ) as newest where deleted_at is null) as names,
-  (select count(*)::int from provider_versions where project_id = $1) as versions
-from (select 1) as always
-left join lateral (
-  select * from provider_versions where project_id = $1 and name = $2
-  order by version desc limit 1
-) as newest on true
-`;
+const { id: _, projectId: ofProject, name: ofName, ...NEWEST } = getTableColumns(providerVersions);
+
+const FIND_NEWEST = statement((orm, given: Given<{ projectId: string; name: string }>) => {
+  const ofAll = orm
+    .selectDistinctOn([ofName], { deletedAtMs: NEWEST.deletedAtMs })
+    .from(providerVersions)
+    .where(eq(ofProject, given.projectId))
+    .orderBy(ofName, desc(NEWEST.version))
+    .as("of_all");
+  const counts = orm
+    .select({
+      names: sql<number>`(${orm
+        .select({ count: sql`count(*)::int` })
+        .from(ofAll)
+        .where(isNull(ofAll.deletedAtMs))})`.as("names"),
+      versions: sql<number>`count(*)::int`.as("versions"),
+    })
+    .from(providerVersions)
+    .where(eq(ofProject, given.projectId))
+    .as("counts");
+  const newest = orm
+    .select({
+      version: NEWEST.version,
+      definition: NEWEST.definition,
+      deletedAtMs: NEWEST.deletedAtMs,
+    })
+    .from(providerVersions)
+    .where(and(eq(ofProject, given.projectId), eq(ofName, given.name)))
+    .orderBy(desc(NEWEST.version))
+    .limit(1)
+    .as("newest");
+  return orm
+    .select({
+      version: newest.version,
+      definition: newest.definition,
+      deletedAtMs: newest.deletedAtMs,
+      names: counts.names,
+      versions: counts.versions,
+    })
+    .from(counts)
+    .leftJoin(newest, sql`true`);
+});
 
 // The database's own time: nodes find what has changed by it.
-const ADD = `
-insert into provider_versions (id, project_id, name, version, definition, created_at, updated_at)
-values ($1, $2, $3, $4, $5, now(), now())
-on conflict on constraint provider_versions_by_name do nothing
-returning version
-`;
-
-interface NewestRow {
-  /** Null when the project never had a definition of this name. */
-  readonly version: number | null;
-  readonly definition: string;
-  readonly isDeleted: boolean;
-  readonly names: number;
-  readonly versions: number;
-}
+const ADD = statement(
+  (
+    orm,
+    given: Given<{
+      id: string;
+      projectId: string | null;
+      name: string;
+      version: number;
+      definition: string;
+    }>,
+  ) =>
+    orm
+      .insert(providerVersions)
+      .values({
+        id: given.id,
+        projectId: given.projectId,
+        name: given.name,
+        version: given.version,
+        definition: given.definition,
+        createdAtMs: sql`now()`,
+        updatedAtMs: sql`now()`,
+      })
+      .onConflictDoNothing({ target: [ofProject, ofName, NEWEST.version] })
+      .returning({ version: NEWEST.version }),
+);
 
 /**
  * Makes this the project's definition of its name: a new version, unless the newest one says the
@@ -63,13 +105,13 @@ export async function putProvider(
 ): Promise<PutOutcome> {
   const { projectId, name } = wanted;
   const [newest] = await database.run("find-newest-provider", (sql) =>
-    sql.unsafe<NewestRow[]>(FIND_NEWEST, [projectId, name], { prepare: true }),
+    FIND_NEWEST(sql, { projectId, name }),
   );
   if (newest === undefined) throw new Error("A left join gave no row.");
-  const isNew = newest.version === null || newest.isDeleted;
+  const isNew = newest.version === null || newest.deletedAtMs !== null;
   if (isNew && newest.names >= wanted.namesMax) return { kind: "too_many" };
   const version = newest.version ?? 0;
-  if (!isNew && wanted.isSame(newest.definition)) return { kind: "unchanged", version };
+  if (!isNew && wanted.isSame(newest.definition ?? "")) return { kind: "unchanged", version };
   if (newest.versions >= wanted.versionsMax) return { kind: "too_many_versions" };
   const isAdded = await addVersion(database, projectId, wanted, version + 1);
   if (!isAdded) return putProvider(database, wanted);
@@ -100,9 +142,8 @@ async function addVersion(
   { id, name, definition }: WantedProvider,
   version: number,
 ): Promise<boolean> {
-  const parameters = [id, projectId, name, version, definition];
   const added = await database.run("add-provider-version", (sql) =>
-    sql.unsafe(ADD, parameters, { prepare: true }),
+    ADD(sql, { id, projectId, name, version, definition }),
   );
   return added.length > 0;
 }

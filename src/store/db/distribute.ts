@@ -1,5 +1,7 @@
+import { sql } from "drizzle-orm";
 import { StartRefusedError } from "../../runtime/process/start-refused.ts";
 import type { Sql } from "../connection/connection.ts";
+import { template } from "../sql/statement.ts";
 import type { PooledDatabase } from "./database.ts";
 
 /*
@@ -42,13 +44,13 @@ export async function distribute(
   database: PooledDatabase,
   hasCitus: (sql: Sql) => Promise<boolean> = hasExtension,
 ): Promise<readonly string[]> {
-  return database.dedicated("distribute", { timeoutMs: TIMEOUT_MS }, async ({ sql }) => {
-    if (!(await hasCitus(sql))) throw new NotDistributableError(NO_CITUS);
-    const workers = await countWorkers(sql);
-    const known = await distributedTables(sql);
+  return database.dedicated("distribute", { timeoutMs: TIMEOUT_MS }, async ({ sql: on }) => {
+    if (!(await hasCitus(on))) throw new NotDistributableError(NO_CITUS);
+    const workers = await countWorkers(on);
+    const known = await distributedTables(on);
     const missing = DISTRIBUTED_TABLES.filter((table) => !known.has(table));
     for (const table of missing) {
-      await sql.unsafe(statementFor(table, workers));
+      await on.unsafe(statementFor(table, workers));
     }
     return missing;
   });
@@ -65,21 +67,31 @@ const NO_CITUS =
   "(shared_preload_libraries = 'citus', then create extension citus), or leave out --distribute: " +
   "plain Postgres needs none.";
 
-async function hasExtension(sql: Sql): Promise<boolean> {
-  return (await sql.unsafe(`select from pg_extension where extname = 'citus'`)).length > 0;
+const FIND_EXTENSION = template(() => sql`select from pg_extension where extname = 'citus'`);
+
+async function hasExtension(on: Sql): Promise<boolean> {
+  return (await FIND_EXTENSION(on, {})).length > 0;
 }
 
 /** Those that take data; a coordinator without workers takes it itself. */
-async function countWorkers(sql: Sql): Promise<number> {
-  const [row] = await sql.unsafe<{ count: number }[]>(
-    `select count(*)::int as count from pg_dist_node where noderole = 'primary' and shouldhaveshards`,
-  );
+const COUNT_WORKERS = template(
+  () => sql<{ count: number }>`
+select count(*)::int as count from pg_dist_node where noderole = 'primary' and shouldhaveshards
+`,
+);
+
+async function countWorkers(on: Sql): Promise<number> {
+  const [row] = await COUNT_WORKERS(on, {});
   return Math.max(1, row?.count ?? 0);
 }
 
-async function distributedTables(sql: Sql): Promise<ReadonlySet<string>> {
-  const rows = await sql.unsafe<{ name: string }[]>(
-    `select logicalrelid::text as name from pg_dist_partition where partmethod = 'h'`,
-  );
+const DISTRIBUTED = template(
+  () => sql<{ name: string }>`
+select logicalrelid::text as name from pg_dist_partition where partmethod = 'h'
+`,
+);
+
+async function distributedTables(on: Sql): Promise<ReadonlySet<string>> {
+  const rows = await DISTRIBUTED(on, {});
   return new Set(rows.map(({ name }) => name));
 }

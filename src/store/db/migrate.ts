@@ -1,8 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { sql } from "drizzle-orm";
 import { migrate as applyMigrations } from "drizzle-orm/postgres-js/migrator";
 import { StartRefusedError } from "../../runtime/process/start-refused.ts";
+import { template } from "../sql/statement.ts";
 import type { Database, PooledDatabase } from "./database.ts";
 import { errorCode } from "./errors.ts";
 
@@ -79,14 +81,17 @@ function refuseOlderThanBaseline(newest: number, times: readonly number[]): void
 
 const UNDEFINED_TABLE = "42P01";
 
+const NEWEST = template(
+  () =>
+    sql<{
+      newest: number | null;
+    }>`select max(created_at)::float8 as newest from drizzle.__drizzle_migrations`,
+);
+
 /** The time of the newest migration that the database has; 0 without any. */
 async function newestApplied(database: Database): Promise<number> {
   try {
-    const [row] = await database.run("newest-migration", (sql) =>
-      sql.unsafe<{ newest: number | null }[]>(
-        "select max(created_at)::float8 as newest from drizzle.__drizzle_migrations",
-      ),
-    );
+    const [row] = await database.run("newest-migration", (sql) => NEWEST(sql, {}));
     return row?.newest ?? 0;
   } catch (error) {
     if (errorCode(error) === UNDEFINED_TABLE) return 0;

@@ -1,9 +1,14 @@
+import { and, eq, gt, isNull, lt, lte, or, sql } from "drizzle-orm";
 import type { TransactionSql } from "../connection/connection.ts";
 import type { Database } from "../db/database.ts";
-import type { RedeliveryRecord } from "./find-redeliveries.ts";
-import { firstIdAt } from "../sql/id-range.ts";
-import { rowSource } from "../sql/row-source.ts";
-import { timeFrom } from "../sql/time.ts";
+import { redeliveries, type RedeliverableStatus } from "../schema/redeliveries.ts";
+import { deliveries, jobs, subscriptions } from "../schema/schema.ts";
+import { BEFORE_ALL_MS, firstIdAt } from "../sql/id-range.ts";
+import { matchingOf } from "../sql/page.ts";
+import { type Given, isIfGiven, nameOf, statement, template } from "../sql/statement.ts";
+import type { RedeliveryFilter, RedeliveryRecord } from "./find-redeliveries.ts";
+import { rowsOf } from "../sql/row-source.ts";
+import { timeOf } from "../sql/time.ts";
 
 /** A delivery that is meant. */
 export interface MatchingDelivery {
@@ -26,32 +31,77 @@ const ROWS_SCANNED_MAX = 5_000;
 
 // Ids begin with the time, so the oldest come first, and a range of times is one of ids. What
 // finished after the redelivery was asked for may be its own doing, and is not done again.
-const LOOK = `
-with candidate as materialized (
-  select * from deliveries
-  where project_id = $1 and id > $2::uuid and id < $3::uuid
-  order by id limit ${ROWS_SCANNED_MAX}
-),
-matching as (
-  select shard_id, id, subscription_id from candidate
-  where status = $4
-    and ($5::text is null or event_type = $5)
-    and ($6::text is null or callback_origin = $6)
-    and ($7::float8 is null or created_at > ${timeFrom("$7")})
-    and created_at < ${timeFrom("$8")}
-    and (finished_at is null or finished_at <= ${timeFrom("$9")})
-  order by id limit $10
-)
-select scanned.count as scanned_count, scanned.last_id as scanned_last_id,
-  matching.shard_id as "shardId", matching.id, matching.subscription_id as "subscriptionId"
-from (select count(*)::int as count, max(id::text) as last_id from candidate) as scanned
-left join matching on true
-order by matching.id
-`;
-
-type LookRow = { readonly scanned_count: number; readonly scanned_last_id: string | null } & (
-  | MatchingDelivery
-  | { readonly id: null }
+const LOOK = statement(
+  (
+    orm,
+    given: Given<
+      RedeliveryFilter & {
+        projectId: string;
+        afterId: string;
+        belowId: string;
+        createdAfterMs: number;
+        finishedByMs: number;
+        limit: number;
+      }
+    >,
+  ) => {
+    const candidate = orm.$with("candidate").as(
+      orm
+        .select()
+        .from(deliveries)
+        .where(
+          and(
+            eq(deliveries.projectId, given.projectId),
+            gt(deliveries.id, given.afterId),
+            lt(deliveries.id, given.belowId),
+          ),
+        )
+        .orderBy(deliveries.id)
+        .limit(ROWS_SCANNED_MAX),
+    );
+    const scanned = orm
+      .select({
+        count: sql<number>`count(*)::int`.as("scanned_count"),
+        lastId: sql<string | null>`max(${candidate.id}::text)`.as("scanned_last_id"),
+      })
+      .from(candidate)
+      .as("scanned");
+    const matching = orm
+      .select({
+        shardId: candidate.shardId,
+        id: candidate.id,
+        subscriptionId: candidate.subscriptionId,
+      })
+      .from(candidate)
+      .where(
+        and(
+          eq(candidate.status, given.status),
+          isIfGiven(candidate.eventType, given.eventType),
+          isIfGiven(candidate.callbackOrigin, given.callbackOrigin),
+          gt(candidate.createdAtMs, timeOf(given.createdAfterMs)),
+          lt(candidate.createdAtMs, timeOf(given.createdBeforeMs)),
+          or(
+            isNull(candidate.finishedAtMs),
+            lte(candidate.finishedAtMs, timeOf(given.finishedByMs)),
+          ),
+        ),
+      )
+      .orderBy(candidate.id)
+      .limit(given.limit)
+      .as("matching");
+    return orm
+      .with(candidate)
+      .select({
+        scannedCount: scanned.count,
+        scannedLastId: scanned.lastId,
+        shardId: matching.shardId,
+        id: matching.id,
+        subscriptionId: matching.subscriptionId,
+      })
+      .from(scanned)
+      .leftJoin(matching, sql`true`)
+      .orderBy(matching.id);
+  },
 );
 
 /** Later than any time of a created row by more than ids may run ahead of it. */
@@ -64,32 +114,24 @@ export async function lookForDeliveries(
   limit: number,
 ): Promise<RedeliveryLook> {
   const rows = await database.run("look-for-deliveries", (sql) =>
-    sql.unsafe<LookRow[]>(
-      LOOK,
-      [
-        redelivery.projectId,
-        redelivery.positionId,
-        firstIdAt(redelivery.createdBeforeMs + BEYOND_MS),
-        redelivery.status,
-        redelivery.eventType,
-        redelivery.callbackOrigin,
-        redelivery.createdAfterMs,
-        redelivery.createdBeforeMs,
-        redelivery.createdAtMs,
-        limit,
-      ],
-      { prepare: true },
-    ),
+    LOOK(sql, {
+      ...redelivery,
+      afterId: redelivery.positionId,
+      belowId: firstIdAt(redelivery.createdBeforeMs + BEYOND_MS),
+      createdAfterMs: redelivery.createdAfterMs ?? BEFORE_ALL_MS,
+      finishedByMs: redelivery.createdAtMs,
+      limit,
+    }),
   );
-  const matching = rows.filter((row): row is LookRow & MatchingDelivery => row.id !== null);
+  const matching = matchingOf<MatchingDelivery>(rows);
   const [first] = rows;
-  const scannedAll = first === undefined || first.scanned_count < ROWS_SCANNED_MAX;
+  const scannedAll = first === undefined || first.scannedCount < ROWS_SCANNED_MAX;
   const lastMatching = matching.at(-1)?.id;
   return matching.length === limit && lastMatching !== undefined
     ? { matching, positionId: lastMatching, isLast: false }
     : {
         matching,
-        positionId: first?.scanned_last_id ?? redelivery.positionId,
+        positionId: first?.scannedLastId ?? redelivery.positionId,
         isLast: scannedAll,
       };
 }
@@ -99,60 +141,100 @@ export type RedeliveryAdvance =
   /** It was canceled, or another node has come further. */
   | { readonly kind: "overtaken" };
 
-const ADVANCE = `
-update redeliveries set
-  position_id = $4::uuid, matched = matched + $5,
-  state = case when $6::boolean then 'completed' else state end,
-  finished_at = case when $6::boolean then ${timeFrom("$7")} end
-where shard_id = $1 and id = $2 and position_id = $3::uuid and state = 'running'
-returning id
-`;
+const isThe = (given: Given<{ shardId: number; id: string }>) =>
+  and(eq(redeliveries.shardId, given.shardId), eq(redeliveries.id, given.id));
 
-const KEYS = rowSource("key", {
+const ADVANCE = statement(
+  (
+    orm,
+    given: Given<{
+      shardId: number;
+      id: string;
+      positionId: string;
+      nextPositionId: string;
+      matching: number;
+      isLast: boolean;
+      nowMs: number;
+    }>,
+  ) =>
+    orm
+      .update(redeliveries)
+      .set({
+        positionId: sql`${given.nextPositionId}`,
+        matched: sql`${redeliveries.matched} + ${given.matching}`,
+        state: sql`case when ${given.isLast}::boolean then 'completed' else ${redeliveries.state} end`,
+        finishedAtMs: sql`case when ${given.isLast}::boolean then ${timeOf(given.nowMs)} end`,
+      })
+      .where(
+        and(
+          isThe(given),
+          eq(redeliveries.positionId, given.positionId),
+          eq(redeliveries.state, "running"),
+        ),
+      )
+      .returning({ id: redeliveries.id }),
+);
+
+const KEY = {
   shardId: "smallint",
   id: "uuid",
   subscriptionId: "uuid",
   dueAtMs: "float8",
-});
+} as const;
+
+type Keys = readonly (MatchingDelivery & { readonly dueAtMs: number })[];
 
 // As when a single one is redelivered: the lock that ending a subscription takes first.
-const LOCK_JOBS = `
+const LOCK_JOBS = template(
+  (given: Given<{ keys: Keys }>) => sql`
 with key as materialized (
-  select * from ${KEYS.sql}
+  select * from ${rowsOf("key", KEY, given.keys)}
 )
-update jobs set status = jobs.status
+update ${jobs} set ${nameOf(jobs.status)} = ${jobs.status}
 from (
-  select distinct subscription.shard_id, subscription.job_row_id
+  select distinct ${subscriptions.shardId}, ${subscriptions.jobRowId}
   from key
-  join subscriptions as subscription
-    on subscription.shard_id = "shardId" and subscription.id = "subscriptionId"
+  join ${subscriptions} on ${subscriptions.shardId} = "shardId" and ${subscriptions.id} = "subscriptionId"
   order by 1, 2
 ) as target
-where jobs.shard_id = target.shard_id and jobs.id = target.job_row_id
-`;
+where ${jobs.shardId} = target.shard_id and ${jobs.id} = target.job_row_id
+`,
+);
 
-const REDELIVER = `
+const { nextAttemptAtMs, attemptsBefore, finishedAtMs } = deliveries;
+
+const REDELIVER = template(
+  (
+    given: Given<{ keys: Keys; status: RedeliverableStatus; finishedByMs: number }>,
+  ) => sql<MatchingDelivery>`
 with key as materialized (
-  select * from ${KEYS.sql} order by "shardId", id
+  select * from ${rowsOf("key", KEY, given.keys)} order by "shardId", id
 )
-update deliveries as delivery set
-  status = 'pending', attempts_before = attempt_count, finished_at = null,
-  next_attempt_at = ${timeFrom('"dueAtMs"')}
+update ${deliveries} set
+  ${nameOf(deliveries.status)} = 'pending', ${nameOf(attemptsBefore)} = ${deliveries.attemptCount},
+  ${nameOf(finishedAtMs)} = null, ${nameOf(nextAttemptAtMs)} = ${timeOf(sql.raw('"dueAtMs"'))}
 from key
-where delivery.shard_id = "shardId" and delivery.id = key.id and delivery.status = $5
-  and (delivery.finished_at is null or delivery.finished_at <= ${timeFrom("$6")})
+where ${deliveries.shardId} = "shardId" and ${deliveries.id} = key.id and ${deliveries.status} = ${given.status}
+  and (${finishedAtMs} is null or ${finishedAtMs} <= ${timeOf(given.finishedByMs)})
   and not exists (
-    select from subscriptions
-    where subscriptions.shard_id = delivery.shard_id and subscriptions.id = delivery.subscription_id
-      and closed_as = 'canceled'
+    select from ${subscriptions}
+    where ${subscriptions.shardId} = ${deliveries.shardId} and ${subscriptions.id} = ${deliveries.subscriptionId}
+      and ${subscriptions.closedAs} = 'canceled'
   )
-returning delivery.shard_id as "shardId", delivery.id, delivery.subscription_id as "subscriptionId"
-`;
+returning ${deliveries.shardId} as "shardId", ${deliveries.id}, ${deliveries.subscriptionId} as "subscriptionId"
+`,
+);
 
-const COUNT = `
-update redeliveries set redelivered = redelivered + $3, skipped = skipped + $4
-where shard_id = $1 and id = $2
-`;
+const COUNT = statement(
+  (orm, given: Given<{ shardId: number; id: string; redelivered: number; skipped: number }>) =>
+    orm
+      .update(redeliveries)
+      .set({
+        redelivered: sql`${redeliveries.redelivered} + ${given.redelivered}`,
+        skipped: sql`${redeliveries.skipped} + ${given.skipped}`,
+      })
+      .where(isThe(given)),
+);
 
 /**
  * Owes what a look found anew and moves the redelivery's position behind it, both or neither: no
@@ -171,19 +253,13 @@ export function advanceRedelivery(
 ): Promise<RedeliveryAdvance> {
   const { redelivery, look } = step;
   return database.transaction("advance-redelivery", async (sql) => {
-    const moved = await sql.unsafe(
-      ADVANCE,
-      [
-        redelivery.shardId,
-        redelivery.id,
-        redelivery.positionId,
-        look.positionId,
-        look.matching.length,
-        look.isLast,
-        step.nowMs,
-      ],
-      { prepare: true },
-    );
+    const moved = await ADVANCE(sql, {
+      ...redelivery,
+      nextPositionId: look.positionId,
+      matching: look.matching.length,
+      isLast: look.isLast,
+      nowMs: step.nowMs,
+    });
     if (moved.length === 0) return { kind: "overtaken" };
     if (redelivery.isDryRun || look.matching.length === 0) {
       return { kind: "advanced", redelivered: [] };
@@ -197,21 +273,15 @@ async function redeliverMatching(
   step: Parameters<typeof advanceRedelivery>[1],
 ): Promise<readonly MatchingDelivery[]> {
   const { redelivery, look } = step;
-  const keys = KEYS.parameters(
-    look.matching.map((one, index) => ({ ...one, dueAtMs: step.dueAtMs[index] ?? step.nowMs })),
-  );
+  const keys = look.matching.map((one, index) => {
+    return { ...one, dueAtMs: step.dueAtMs[index] ?? step.nowMs };
+  });
   // Sent without waiting in between: the second has a snapshot taken after the locks of the first.
   const [, redelivered] = await Promise.all([
-    sql.unsafe(LOCK_JOBS, keys, { prepare: true }),
-    sql.unsafe<MatchingDelivery[]>(
-      REDELIVER,
-      [...keys, redelivery.status, redelivery.createdAtMs],
-      { prepare: true },
-    ),
+    LOCK_JOBS(sql, { keys }),
+    REDELIVER(sql, { keys, status: redelivery.status, finishedByMs: redelivery.createdAtMs }),
   ]);
   const skipped = look.matching.length - redelivered.length;
-  await sql.unsafe(COUNT, [redelivery.shardId, redelivery.id, redelivered.length, skipped], {
-    prepare: true,
-  });
+  await COUNT(sql, { ...redelivery, redelivered: redelivered.length, skipped });
   return redelivered;
 }

@@ -1,22 +1,34 @@
+import { and, eq } from "drizzle-orm";
 import { shardOfUuid } from "../../core/ids/ids.ts";
 import type { Database } from "../db/database.ts";
-import { timeFrom } from "../sql/time.ts";
+import { redeliveries } from "../schema/redeliveries.ts";
+import { type Given, statement } from "../sql/statement.ts";
+import { timeOf } from "../sql/time.ts";
+import { findRedelivery } from "./find-redeliveries.ts";
 
-const CANCEL = `
-with canceled as (
-  update redeliveries set state = 'canceled', finished_at = ${timeFrom("$4")}
-  where shard_id = $1 and id = $2 and project_id = $3 and state = 'running'
-)
-select id from redeliveries where shard_id = $1 and id = $2 and project_id = $3
-`;
+const CANCEL = statement(
+  (orm, given: Given<{ shardId: number; id: string; projectId: string; nowMs: number }>) =>
+    orm
+      .update(redeliveries)
+      .set({ state: "canceled", finishedAtMs: timeOf(given.nowMs) })
+      .where(
+        and(
+          eq(redeliveries.shardId, given.shardId),
+          eq(redeliveries.id, given.id),
+          eq(redeliveries.projectId, given.projectId),
+          eq(redeliveries.state, "running"),
+        ),
+      )
+      .returning({ id: redeliveries.id }),
+);
 
 /** Ends a redelivery that runs; one that is over stays as it is. False when there is no such. */
 export async function cancelRedelivery(
   database: Database,
   key: { readonly projectId: string; readonly id: string; readonly nowMs: number },
 ): Promise<boolean> {
-  const rows = await database.run("cancel-redelivery", (sql) =>
-    sql.unsafe(CANCEL, [shardOfUuid(key.id), key.id, key.projectId, key.nowMs], { prepare: true }),
+  const canceled = await database.run("cancel-redelivery", (sql) =>
+    CANCEL(sql, { ...key, shardId: shardOfUuid(key.id) }),
   );
-  return rows.length > 0;
+  return canceled.length > 0 || (await findRedelivery(database, key)) !== null;
 }

@@ -1,8 +1,11 @@
+import { sql } from "drizzle-orm";
 import { shardOfUuid } from "../../core/ids/ids.ts";
 import type { Database } from "../db/database.ts";
-import type { RedeliveryFilter } from "./find-redeliveries.ts";
+import { redeliveries } from "../schema/redeliveries.ts";
 import { firstIdAt } from "../sql/id-range.ts";
-import { timeFrom } from "../sql/time.ts";
+import { type Given, nameOf, template } from "../sql/statement.ts";
+import { timeOf } from "../sql/time.ts";
+import type { RedeliveryFilter } from "./find-redeliveries.ts";
 
 export interface NewRedelivery extends RedeliveryFilter {
   readonly id: string;
@@ -12,16 +15,28 @@ export interface NewRedelivery extends RedeliveryFilter {
   readonly nowMs: number;
 }
 
-const CREATE = `
-insert into redeliveries (
-  shard_id, id, project_id, state, is_dry_run, status, event_type, callback_origin,
-  created_after, created_before, per_second, position_id, created_at
+const { shardId, id, projectId, state, isDryRun, status, eventType, callbackOrigin } = redeliveries;
+const { createdAfterMs, createdBeforeMs, perSecond, positionId, createdAtMs } = redeliveries;
+
+const CREATE = template(
+  (
+    given: Given<NewRedelivery & { shardId: number; positionId: string; runningMax: number }>,
+  ) => sql`
+insert into ${redeliveries} (
+  ${nameOf(shardId)}, ${nameOf(id)}, ${nameOf(projectId)}, ${nameOf(state)}, ${nameOf(isDryRun)},
+  ${nameOf(status)}, ${nameOf(eventType)}, ${nameOf(callbackOrigin)}, ${nameOf(createdAfterMs)},
+  ${nameOf(createdBeforeMs)}, ${nameOf(perSecond)}, ${nameOf(positionId)}, ${nameOf(createdAtMs)}
 )
-select $1, $2, $3, 'running', $4, $5, $6, $7, ${timeFrom("$8")},
-  ${timeFrom("$9")}, $10, $11, ${timeFrom("$12")}
-where $13 > (select count(*) from redeliveries where project_id = $3 and state = 'running')
-returning id
-`;
+select ${given.shardId}, ${given.id}, ${given.projectId}, 'running', ${given.isDryRun},
+  ${given.status}, ${given.eventType}, ${given.callbackOrigin}, ${timeOf(given.createdAfterMs)},
+  ${timeOf(given.createdBeforeMs)}, ${given.perSecond}, ${given.positionId}, ${timeOf(given.nowMs)}
+where ${given.runningMax} > (
+  select count(*) from ${redeliveries}
+  where ${projectId} = ${given.projectId} and ${state} = 'running'
+)
+returning ${id}
+`,
+);
 
 /**
  * Notes down what is to be redelivered; whoever owns the shard of its id carries it out. False when
@@ -32,27 +47,13 @@ export async function createRedelivery(
   redelivery: NewRedelivery,
   runningMax: number,
 ): Promise<boolean> {
-  const { createdAfterMs } = redelivery;
   const rows = await database.run("create-redelivery", (sql) =>
-    sql.unsafe(
-      CREATE,
-      [
-        shardOfUuid(redelivery.id),
-        redelivery.id,
-        redelivery.projectId,
-        redelivery.isDryRun,
-        redelivery.status,
-        redelivery.eventType,
-        redelivery.callbackOrigin,
-        createdAfterMs,
-        redelivery.createdBeforeMs,
-        redelivery.perSecond,
-        firstIdAt(createdAfterMs ?? 0),
-        redelivery.nowMs,
-        runningMax,
-      ],
-      { prepare: true },
-    ),
+    CREATE(sql, {
+      ...redelivery,
+      shardId: shardOfUuid(redelivery.id),
+      positionId: firstIdAt(redelivery.createdAfterMs ?? 0),
+      runningMax,
+    }),
   );
   return rows.length > 0;
 }

@@ -1,43 +1,76 @@
-import type { EventType } from "../../core/delivery/event.ts";
-import { arrayLiteral } from "../sql/array-literal.ts";
+import { and, eq, lte, sql } from "drizzle-orm";
 import type { Database } from "../db/database.ts";
+import { deliveries, jobs, subscriptions } from "../schema/schema.ts";
+import { type Given, isAnyOf, statement } from "../sql/statement.ts";
+import { timeOf } from "../sql/time.ts";
 import { DUE_ROWS_MAX, type DuePosition } from "./find-due-deliveries.ts";
-import { epochMs, timeFrom } from "../sql/time.ts";
 
 /** A delivery that has been due for a while, with what it takes to give it up. */
-export interface BlockedDelivery {
-  readonly id: string;
-  readonly shardId: number;
-  readonly subscriptionId: string;
-  readonly eventType: EventType;
-  readonly jobId: string;
-  readonly attemptCount: number;
-  readonly attemptsBefore: number;
+export interface BlockedDelivery
+  extends
+    Readonly<
+      Pick<
+        typeof deliveries.$inferSelect,
+        "id" | "shardId" | "subscriptionId" | "eventType" | "attemptCount" | "attemptsBefore"
+      >
+    >,
+    Readonly<Pick<typeof jobs.$inferSelect, "jobId">>,
+    Readonly<Pick<typeof subscriptions.$inferSelect, "retrySchedule">> {
   readonly nextAttemptAtMs: number;
-  readonly retrySchedule: string | null;
 }
 
-// Without the status, as in load-deliveries.ts.
-const FIND = `
-with due as materialized (
-  select * from deliveries
-  where project_id = $1 and callback_origin = $2 and shard_id = any ($3::text::smallint[])
-    and next_attempt_at <= ${timeFrom("$4")}
-    and (next_attempt_at, id) > (${timeFrom("$5")}, $6::uuid)
-  order by next_attempt_at, id
-  limit ${DUE_ROWS_MAX}
-)
-select delivery.id, delivery.shard_id as "shardId", subscription_id as "subscriptionId",
-  event_type as "eventType", job.job_id as "jobId",
-  attempt_count as "attemptCount", attempts_before as "attemptsBefore",
-  ${epochMs("next_attempt_at")} as "nextAttemptAtMs",
-  retry_schedule as "retrySchedule"
-from due as delivery
-join subscriptions as subscription
-  on subscription.shard_id = delivery.shard_id and subscription.id = delivery.subscription_id
-join jobs as job on job.shard_id = delivery.shard_id and job.id = subscription.job_row_id
-order by next_attempt_at, delivery.id
-`;
+const FIND = statement(
+  (
+    orm,
+    given: Given<{
+      projectId: string;
+      callbackOrigin: string;
+      shardIds: readonly number[];
+      dueByMs: number;
+      afterMs: number;
+      afterId: string;
+    }>,
+  ) => {
+    const { nextAttemptAtMs, id } = deliveries;
+    // Without the status, as in load-deliveries.ts.
+    const due = orm.$with("due").as(
+      orm
+        .select()
+        .from(deliveries)
+        .where(
+          and(
+            eq(deliveries.projectId, given.projectId),
+            eq(deliveries.callbackOrigin, given.callbackOrigin),
+            isAnyOf(deliveries.shardId, given.shardIds),
+            lte(nextAttemptAtMs, timeOf(given.dueByMs)),
+            sql`(${nextAttemptAtMs}, ${id}) > (${timeOf(given.afterMs)}, ${given.afterId}::uuid)`,
+          ),
+        )
+        .orderBy(nextAttemptAtMs, id)
+        .limit(DUE_ROWS_MAX),
+    );
+    return orm
+      .with(due)
+      .select({
+        id: due.id,
+        shardId: due.shardId,
+        subscriptionId: due.subscriptionId,
+        eventType: due.eventType,
+        jobId: jobs.jobId,
+        attemptCount: due.attemptCount,
+        attemptsBefore: due.attemptsBefore,
+        nextAttemptAtMs: sql<number>`${due.nextAttemptAtMs}`.mapWith(nextAttemptAtMs),
+        retrySchedule: subscriptions.retrySchedule,
+      })
+      .from(due)
+      .innerJoin(
+        subscriptions,
+        and(eq(subscriptions.shardId, due.shardId), eq(subscriptions.id, due.subscriptionId)),
+      )
+      .innerJoin(jobs, and(eq(jobs.shardId, due.shardId), eq(jobs.id, subscriptions.jobRowId)))
+      .orderBy(due.nextAttemptAtMs, due.id);
+  },
+);
 
 /** What of one project waits for one origin and was due by then, earliest first, after `after`. */
 export function findBlocked(
@@ -50,12 +83,8 @@ export function findBlocked(
     readonly after: DuePosition;
   },
 ): Promise<BlockedDelivery[]> {
-  const { projectId, callbackOrigin, shardIds, dueByMs, after } = query;
+  const { after } = query;
   return database.run("find-held-back", (sql) =>
-    sql.unsafe<BlockedDelivery[]>(
-      FIND,
-      [projectId, callbackOrigin, arrayLiteral(shardIds), dueByMs, after.nextAttemptAtMs, after.id],
-      { prepare: true },
-    ),
+    FIND(sql, { ...query, afterMs: after.nextAttemptAtMs, afterId: after.id }),
   );
 }

@@ -1,37 +1,26 @@
+import { and, desc, eq, getTableColumns, gt, gte, lt, sql } from "drizzle-orm";
 import type { DeliveryStatus } from "../../core/delivery/delivery-outcome.ts";
-import type { EventType } from "../../core/delivery/event.ts";
 import { shardOfUuid } from "../../core/ids/ids.ts";
 import type { Database } from "../db/database.ts";
-import { epochMs, timeFrom } from "../sql/time.ts";
-import { firstIdAt } from "../sql/id-range.ts";
-import { pageOf, scanOf } from "../sql/page.ts";
-import type { Page, ScannedRow } from "../sql/page.ts";
+import { attempts, deliveries } from "../schema/schema.ts";
+import { BEFORE_ALL_MS, firstIdAt } from "../sql/id-range.ts";
+import { beforeOrFirst, cutPage, type Page, pageOf, scanOf } from "../sql/page.ts";
+import { type Given, isIfGiven, statement } from "../sql/statement.ts";
+import { timeOf } from "../sql/time.ts";
 
-/** One delivery as a person looks at it. Ids are UUIDs, times epoch milliseconds. */
-export interface DeliveryRecord {
-  readonly id: string;
-  readonly shardId: number;
-  readonly subscriptionId: string;
-  readonly eventId: string;
-  readonly eventType: EventType;
-  readonly callbackOrigin: string;
-  readonly status: DeliveryStatus;
-  readonly attemptCount: number;
-  readonly nextAttemptAtMs: number | null;
-  readonly createdAtMs: number;
-  readonly finishedAtMs: number | null;
-}
+const { projectId, attemptsBefore: _, ...COLUMNS } = getTableColumns(deliveries);
+const { shardId: __, deliveryId: ___, ...ATTEMPT_COLUMNS } = getTableColumns(attempts);
+const { id, shardId, subscriptionId } = COLUMNS;
+
+export { COLUMNS as DELIVERY_COLUMNS };
+
+/** One delivery as a person looks at it. */
+export type DeliveryRecord = Readonly<
+  Omit<typeof deliveries.$inferSelect, "projectId" | "attemptsBefore">
+>;
 
 /** One HTTP request of a delivery. */
-export interface AttemptRecord {
-  readonly number: number;
-  readonly startedAtMs: number;
-  readonly durationMs: number;
-  readonly httpStatus: number | null;
-  readonly errorCode: string | null;
-  readonly errorMessage: string | null;
-  readonly responseExcerpt: string | null;
-}
+export type AttemptRecord = Readonly<Omit<typeof attempts.$inferSelect, "shardId" | "deliveryId">>;
 
 export interface DeliveryQuery {
   readonly projectId: string;
@@ -44,31 +33,57 @@ export interface DeliveryQuery {
   readonly createdAfterMs: number | null;
 }
 
-export const DELIVERY_COLUMNS = `
-  id, shard_id as "shardId", subscription_id as "subscriptionId", event_id as "eventId",
-  event_type as "eventType", callback_origin as "callbackOrigin", status,
-  attempt_count as "attemptCount",
-  ${epochMs("next_attempt_at")} as "nextAttemptAtMs",
-  ${epochMs("created_at")} as "createdAtMs",
-  ${epochMs("finished_at")} as "finishedAtMs"`;
-
-const LIST = `
-with candidate as materialized (
-  select * from deliveries
-  where project_id = $1 and ($2::uuid is null or id < $2) and ($3::uuid is null or id >= $3)
-  order by id desc limit $4
-),
-matching as (
-  select ${DELIVERY_COLUMNS} from candidate
-  where ($5::float8 is null or created_at > ${timeFrom("$5")})
-    and ($6::text is null or status = $6)
-    and ($7::text is null or callback_origin = $7)
-)
-select scanned.count as scanned_count, scanned.last_id as scanned_last_id, matching.*
-from (select count(*)::int as count, min(id::text) as last_id from candidate) as scanned
-left join matching on true
-order by matching.id desc
-`;
+const LIST = statement(
+  (
+    orm,
+    given: Given<{
+      projectId: string;
+      beforeId: string;
+      fromId: string;
+      createdAfterMs: number;
+      status: DeliveryStatus | null;
+      callbackOrigin: string | null;
+      scan: number;
+    }>,
+  ) => {
+    const candidate = orm.$with("candidate").as(
+      orm
+        .select(COLUMNS)
+        .from(deliveries)
+        .where(and(eq(projectId, given.projectId), lt(id, given.beforeId), gte(id, given.fromId)))
+        .orderBy(desc(id))
+        .limit(given.scan),
+    );
+    const scanned = orm
+      .select({
+        count: sql<number>`count(*)::int`.as("scanned_count"),
+        lastId: sql<string | null>`min(${candidate.id}::text)`.as("scanned_last_id"),
+      })
+      .from(candidate)
+      .as("scanned");
+    const matching = orm
+      .select()
+      .from(candidate)
+      .where(
+        and(
+          gt(candidate.createdAtMs, timeOf(given.createdAfterMs)),
+          isIfGiven(candidate.status, given.status),
+          isIfGiven(candidate.callbackOrigin, given.callbackOrigin),
+        ),
+      )
+      .as("matching");
+    return orm
+      .with(candidate)
+      .select({
+        scannedCount: scanned.count,
+        scannedLastId: scanned.lastId,
+        ...matching._.selectedFields,
+      })
+      .from(scanned)
+      .leftJoin(matching, sql`true`)
+      .orderBy(desc(matching.id));
+  },
+);
 
 /** The project's deliveries that match, newest first. */
 export async function findDeliveries(
@@ -78,28 +93,42 @@ export async function findDeliveries(
   const { createdAfterMs, limit } = query;
   const scan = scanOf(limit, query.status !== null || query.callbackOrigin !== null);
   const rows = await database.run("find-deliveries", (sql) =>
-    sql.unsafe<(ScannedRow & (DeliveryRecord | { readonly id: null }))[]>(
-      LIST,
-      [
-        query.projectId,
-        query.beforeId,
-        createdAfterMs === null ? null : firstIdAt(createdAfterMs),
-        scan,
-        createdAfterMs,
-        query.status,
-        query.callbackOrigin,
-      ],
-      { prepare: true },
-    ),
+    LIST(sql, {
+      ...query,
+      scan,
+      beforeId: beforeOrFirst(query.beforeId),
+      fromId: firstIdAt(createdAfterMs ?? 0),
+      createdAfterMs: createdAfterMs ?? BEFORE_ALL_MS,
+    }),
   );
   return pageOf<DeliveryRecord>(rows, { limit, scan });
 }
 
-const OF_SUBSCRIPTION = `
-select ${DELIVERY_COLUMNS} from deliveries
-where shard_id = $1 and subscription_id = $2 and project_id = $3 and ($4::uuid is null or id < $4)
-order by id desc limit $5
-`;
+const OF_SUBSCRIPTION = statement(
+  (
+    orm,
+    given: Given<{
+      shardId: number;
+      subscriptionId: string;
+      projectId: string;
+      beforeId: string;
+      limit: number;
+    }>,
+  ) =>
+    orm
+      .select(COLUMNS)
+      .from(deliveries)
+      .where(
+        and(
+          eq(shardId, given.shardId),
+          eq(subscriptionId, given.subscriptionId),
+          eq(projectId, given.projectId),
+          lt(id, given.beforeId),
+        ),
+      )
+      .orderBy(desc(id))
+      .limit(given.limit),
+);
 
 /** The deliveries of one subscription, newest first. */
 export async function findDeliveriesOfSubscription(
@@ -111,48 +140,48 @@ export async function findDeliveriesOfSubscription(
     readonly limit: number;
   },
 ): Promise<Page<DeliveryRecord>> {
-  const { projectId, subscriptionId, beforeId, limit } = query;
+  const { subscriptionId, beforeId, limit } = query;
   const rows = await database.run("find-deliveries-of-subscription", (sql) =>
-    sql.unsafe<DeliveryRecord[]>(
-      OF_SUBSCRIPTION,
-      [shardOfUuid(subscriptionId), subscriptionId, projectId, beforeId, limit + 1],
-      { prepare: true },
-    ),
+    OF_SUBSCRIPTION(sql, {
+      ...query,
+      shardId: shardOfUuid(subscriptionId),
+      beforeId: beforeOrFirst(beforeId),
+      limit: limit + 1,
+    }),
   );
-  const page = rows.slice(0, limit);
-  return { rows: page, lastId: rows.length > limit ? (page.at(-1)?.id ?? null) : null };
+  return cutPage(rows, limit);
 }
 
-const FIND = `
-select ${DELIVERY_COLUMNS} from deliveries where shard_id = $1 and id = $2 and project_id = $3
-`;
+const FIND = statement((orm, given: Given<{ shardId: number; id: string; projectId: string }>) =>
+  orm
+    .select(COLUMNS)
+    .from(deliveries)
+    .where(and(eq(shardId, given.shardId), eq(id, given.id), eq(projectId, given.projectId))),
+);
 
 /** A delivery replayed by hand again and again has more than anyone reads. */
 const ATTEMPTS_SHOWN_MAX = 200;
 
-const ATTEMPTS = `
-select number, ${epochMs("started_at")} as "startedAtMs",
-  duration_ms as "durationMs", http_status as "httpStatus", error_code as "errorCode",
-  error_message as "errorMessage", response_excerpt as "responseExcerpt"
-from attempts where shard_id = $1 and delivery_id = $2
-order by number desc limit ${ATTEMPTS_SHOWN_MAX}
-`;
+const ATTEMPTS = statement((orm, given: Given<{ shardId: number; id: string }>) =>
+  orm
+    .select(ATTEMPT_COLUMNS)
+    .from(attempts)
+    .where(and(eq(attempts.shardId, given.shardId), eq(attempts.deliveryId, given.id)))
+    .orderBy(desc(attempts.number))
+    .limit(ATTEMPTS_SHOWN_MAX),
+);
 
 /** The project's delivery of this id with its latest attempts, oldest first, or null. */
 export async function findDelivery(
   database: Database,
   key: { readonly projectId: string; readonly id: string },
 ): Promise<{ delivery: DeliveryRecord; attempts: readonly AttemptRecord[] } | null> {
-  const shardId = shardOfUuid(key.id);
+  const row = { ...key, shardId: shardOfUuid(key.id) };
   return database.run("find-delivery", async (sql) => {
-    const [delivery] = await sql.unsafe<DeliveryRecord[]>(FIND, [shardId, key.id, key.projectId], {
-      prepare: true,
-    });
+    const [delivery] = await FIND(sql, row);
     if (delivery === undefined) return null;
     // Read second, so that none which the delivery counts is missing.
-    const attempts = await sql.unsafe<AttemptRecord[]>(ATTEMPTS, [shardId, key.id], {
-      prepare: true,
-    });
-    return { delivery, attempts: [...attempts].reverse() };
+    const latest = await ATTEMPTS(sql, row);
+    return { delivery, attempts: latest.toReversed() };
   });
 }

@@ -1,50 +1,31 @@
-import type { EventType } from "../../core/delivery/event.ts";
+import { and, desc, eq, lt } from "drizzle-orm";
 import { shardOfUuid } from "../../core/ids/ids.ts";
-import { arrayLiteral } from "../sql/array-literal.ts";
 import type { Database } from "../db/database.ts";
-import type { Page } from "../sql/page.ts";
-import type { RedeliverableStatus, RedeliveryState } from "../schema/redeliveries.ts";
-import { epochMs } from "../sql/time.ts";
+import { redeliveries } from "../schema/redeliveries.ts";
+import { beforeOrFirst, cutPage, type Page } from "../sql/page.ts";
+import { type Given, isAnyOf, statement } from "../sql/statement.ts";
 
-/** Which deliveries are meant. Times in epoch milliseconds. */
-export interface RedeliveryFilter {
-  readonly status: RedeliverableStatus;
-  readonly eventType: EventType | null;
-  readonly callbackOrigin: string | null;
-  readonly createdAfterMs: number | null;
-  /** Exclusive. */
-  readonly createdBeforeMs: number;
-}
+/** One redelivery of many. */
+export type RedeliveryRecord = Readonly<typeof redeliveries.$inferSelect>;
 
-/** One redelivery of many. Ids are UUIDs, times epoch milliseconds. */
-export interface RedeliveryRecord extends RedeliveryFilter {
-  readonly id: string;
-  readonly shardId: number;
-  readonly projectId: string;
-  readonly state: RedeliveryState;
-  readonly isDryRun: boolean;
-  readonly perSecond: number;
-  /** The last delivery that was looked at. */
-  readonly positionId: string;
-  readonly matched: number;
-  readonly redelivered: number;
-  readonly skipped: number;
-  readonly createdAtMs: number;
-  readonly finishedAtMs: number | null;
-}
+/** Which deliveries are meant. */
+export type RedeliveryFilter = Pick<
+  RedeliveryRecord,
+  "status" | "eventType" | "callbackOrigin" | "createdAfterMs" | "createdBeforeMs"
+>;
 
-const COLUMNS = `
-  id, shard_id as "shardId", project_id as "projectId", state, is_dry_run as "isDryRun", status,
-  event_type as "eventType", callback_origin as "callbackOrigin",
-  ${epochMs("created_after")} as "createdAfterMs",
-  ${epochMs("created_before")} as "createdBeforeMs",
-  per_second as "perSecond", position_id as "positionId", matched, redelivered, skipped,
-  ${epochMs("created_at")} as "createdAtMs",
-  ${epochMs("finished_at")} as "finishedAtMs"`;
-
-const FIND = `
-select ${COLUMNS} from redeliveries where shard_id = $1 and id = $2 and project_id = $3
-`;
+const FIND = statement((orm, given: Given<{ shardId: number; id: string; projectId: string }>) =>
+  orm
+    .select()
+    .from(redeliveries)
+    .where(
+      and(
+        eq(redeliveries.shardId, given.shardId),
+        eq(redeliveries.id, given.id),
+        eq(redeliveries.projectId, given.projectId),
+      ),
+    ),
+);
 
 /** The project's redelivery of this id, or null. */
 export async function findRedelivery(
@@ -52,46 +33,48 @@ export async function findRedelivery(
   key: { readonly projectId: string; readonly id: string },
 ): Promise<RedeliveryRecord | null> {
   const [row] = await database.run("find-redelivery", (sql) =>
-    sql.unsafe<RedeliveryRecord[]>(FIND, [shardOfUuid(key.id), key.id, key.projectId], {
-      prepare: true,
-    }),
+    FIND(sql, { ...key, shardId: shardOfUuid(key.id) }),
   );
   return row ?? null;
 }
 
-const LIST = `
-select ${COLUMNS} from redeliveries
-where project_id = $1 and ($2::uuid is null or id < $2)
-order by id desc limit $3
-`;
+const LIST = statement(
+  (orm, given: Given<{ projectId: string; beforeId: string; limit: number }>) =>
+    orm
+      .select()
+      .from(redeliveries)
+      .where(and(eq(redeliveries.projectId, given.projectId), lt(redeliveries.id, given.beforeId)))
+      .orderBy(desc(redeliveries.id))
+      .limit(given.limit),
+);
 
 /** The project's redeliveries, newest first. */
 export async function findRedeliveries(
   database: Database,
   query: { readonly projectId: string; readonly beforeId: string | null; readonly limit: number },
 ): Promise<Page<RedeliveryRecord>> {
-  const { projectId, beforeId, limit } = query;
+  const { projectId, limit } = query;
+  const beforeId = beforeOrFirst(query.beforeId);
   const rows = await database.run("find-redeliveries", (sql) =>
-    sql.unsafe<RedeliveryRecord[]>(LIST, [projectId, beforeId, limit + 1], { prepare: true }),
+    LIST(sql, { projectId, beforeId, limit: limit + 1 }),
   );
-  const page = rows.slice(0, limit);
-  return { rows: page, lastId: rows.length > limit ? (page.at(-1)?.id ?? null) : null };
+  return cutPage(rows, limit);
 }
 
 const RUNNING_READ_MAX = 1000;
 
-const RUNNING = `
-select ${COLUMNS} from redeliveries
-where shard_id = any ($1::text::smallint[]) and state = 'running'
-limit ${RUNNING_READ_MAX}
-`;
+const RUNNING = statement((orm, given: Given<{ shardIds: readonly number[] }>) =>
+  orm
+    .select()
+    .from(redeliveries)
+    .where(and(isAnyOf(redeliveries.shardId, given.shardIds), eq(redeliveries.state, "running")))
+    .limit(RUNNING_READ_MAX),
+);
 
 /** Those of the shards that are not finished. */
 export async function findRunningRedeliveries(
   database: Database,
   shardIds: readonly number[],
 ): Promise<RedeliveryRecord[]> {
-  return database.run("find-running-redeliveries", (sql) =>
-    sql.unsafe<RedeliveryRecord[]>(RUNNING, [arrayLiteral(shardIds)], { prepare: true }),
-  );
+  return database.run("find-running-redeliveries", (sql) => RUNNING(sql, { shardIds }));
 }

@@ -1,8 +1,11 @@
+import { and, eq, ne, notExists, sql } from "drizzle-orm";
 import { shardOfUuid } from "../../core/ids/ids.ts";
 import type { Database } from "../db/database.ts";
+import { deliveries, jobs, subscriptions } from "../schema/schema.ts";
+import { type Given, statement } from "../sql/statement.ts";
+import { timeOf } from "../sql/time.ts";
 import { DELIVERY_COLUMNS } from "./find-deliveries.ts";
 import type { DeliveryRecord } from "./find-deliveries.ts";
-import { timeFrom } from "../sql/time.ts";
 
 export type RedeliverOutcome =
   | { readonly kind: "scheduled"; readonly delivery: DeliveryRecord }
@@ -10,45 +13,69 @@ export type RedeliverOutcome =
   | { readonly kind: "canceled" }
   | { readonly kind: "not_found" };
 
+type DeliveryKey = { readonly shardId: number; readonly id: string; readonly projectId: string };
+
+const isThe = (given: Given<DeliveryKey>) =>
+  and(
+    eq(deliveries.shardId, given.shardId),
+    eq(deliveries.id, given.id),
+    eq(deliveries.projectId, given.projectId),
+  );
+
 // Changes nothing; takes the lock that ending a subscription takes first, so that what follows sees
 // whether it was ended.
-const LOCK_JOB = `
-update jobs set status = jobs.status
-from deliveries as delivery
-join subscriptions as subscription
-  on subscription.shard_id = delivery.shard_id and subscription.id = delivery.subscription_id
-where delivery.shard_id = $1 and delivery.id = $2 and delivery.project_id = $3
-  and jobs.shard_id = delivery.shard_id and jobs.id = subscription.job_row_id
-returning jobs.id
-`;
+const LOCK_JOB = statement((orm, given: Given<DeliveryKey>) =>
+  orm
+    .update(jobs)
+    .set({ status: sql`${jobs.status}` })
+    .from(deliveries)
+    .innerJoin(
+      subscriptions,
+      and(
+        eq(subscriptions.shardId, deliveries.shardId),
+        eq(subscriptions.id, deliveries.subscriptionId),
+      ),
+    )
+    .where(
+      and(isThe(given), eq(jobs.shardId, deliveries.shardId), eq(jobs.id, subscriptions.jobRowId)),
+    )
+    .returning({ id: jobs.id }),
+);
 
-const REDELIVER = `
-update deliveries set
-  status = 'pending', attempts_before = attempt_count, finished_at = null,
-  next_attempt_at = ${timeFrom("$4")}
-where shard_id = $1 and id = $2 and project_id = $3 and status <> 'canceled'
-  and not exists (
-    select 1 from subscriptions
-    where shard_id = $1 and subscriptions.id = deliveries.subscription_id
-      and closed_as = 'canceled'
-  )
-returning ${DELIVERY_COLUMNS}
-`;
+const REDELIVER = statement((orm, given: Given<DeliveryKey & { nowMs: number }>) => {
+  const ended = orm
+    .select({ id: subscriptions.id })
+    .from(subscriptions)
+    .where(
+      and(
+        eq(subscriptions.shardId, given.shardId),
+        eq(subscriptions.id, deliveries.subscriptionId),
+        eq(subscriptions.closedAs, "canceled"),
+      ),
+    );
+  return orm
+    .update(deliveries)
+    .set({
+      status: "pending",
+      attemptsBefore: sql`${deliveries.attemptCount}`,
+      finishedAtMs: null,
+      nextAttemptAtMs: timeOf(given.nowMs),
+    })
+    .where(and(isThe(given), ne(deliveries.status, "canceled"), notExists(ended)))
+    .returning(DELIVERY_COLUMNS);
+});
 
 /**
- * Owes a delivery anew, at once and with the whole retry schedule before it. Its id, which is its
+ * Owes a delivery again, at once and with the whole retry schedule before it. Its id, which is its
  * `webhook-id`, and its attempts so far stay.
  */
 export function redeliver(
   database: Database,
   key: { readonly projectId: string; readonly id: string; readonly nowMs: number },
 ): Promise<RedeliverOutcome> {
-  const row = [shardOfUuid(key.id), key.id, key.projectId];
+  const row = { ...key, shardId: shardOfUuid(key.id) };
   return database.transaction("redeliver", async (sql) => {
-    const [locked, [delivery]] = await Promise.all([
-      sql.unsafe(LOCK_JOB, row, { prepare: true }),
-      sql.unsafe<DeliveryRecord[]>(REDELIVER, [...row, key.nowMs], { prepare: true }),
-    ]);
+    const [locked, [delivery]] = await Promise.all([LOCK_JOB(sql, row), REDELIVER(sql, row)]);
     if (delivery !== undefined) return { kind: "scheduled", delivery };
     return { kind: locked.length === 0 ? "not_found" : "canceled" };
   });

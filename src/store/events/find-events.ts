@@ -1,8 +1,11 @@
+import { and, eq, or, isNull, sql } from "drizzle-orm";
+import { alias } from "drizzle-orm/pg-core";
 import type { EventContent } from "../../core/delivery/event.ts";
 import { shardOfUuid } from "../../core/ids/ids.ts";
 import type { Database } from "../db/database.ts";
+import { events } from "../schema/schema.ts";
+import { type Given, statement } from "../sql/statement.ts";
 import { WHOLE_RESULT } from "../writes/result-parts.ts";
-import { epochMs } from "../sql/time.ts";
 
 /** One stored event. Ids are UUIDs, times epoch milliseconds, JSON raw. */
 export interface EventRecord extends EventContent {
@@ -12,17 +15,47 @@ export interface EventRecord extends EventContent {
   readonly hasResult: boolean;
 }
 
-export const EVENT_COLUMNS = `
-  id, type, ${epochMs("occurred_at")} as "occurredAtMs",
-  job_row_id as "jobRowId", job_id as "jobId", provider, upstream_created_at as "createdAt",
-  upstream_updated_at as "updatedAt", error, progress, result_fetch as "resultFetch",
-  result_bytes > 0 as "hasResult"`;
+/** A row source of this name. */
+export const event = alias(events, "event");
 
-const FIND = `
-select ${EVENT_COLUMNS},
-  case when result_bytes between 1 and $4 then ${WHOLE_RESULT} end as result
-from events as event where shard_id = $1 and id = $2 and project_id = $3
-`;
+/** What callbacks are made from, but for the result. */
+export const CONTENT_COLUMNS = {
+  type: event.type,
+  occurredAtMs: event.occurredAtMs,
+  jobId: event.jobId,
+  provider: event.provider,
+  createdAt: event.upstreamCreatedAt,
+  updatedAt: event.upstreamUpdatedAt,
+  error: event.error,
+  progress: event.progress,
+  resultFetch: event.resultFetch,
+};
+
+export const EVENT_COLUMNS = {
+  ...CONTENT_COLUMNS,
+  id: event.id,
+  jobRowId: event.jobRowId,
+  hasResult: sql<boolean>`${event.resultBytes} > 0`.as("has_result"),
+};
+
+/** The result, unless it is larger than that. */
+export const resultUpTo = (bytesMax: Given<{ max: number }>["max"]) =>
+  sql<string | null>`case when ${event.resultBytes} between 1 and ${bytesMax}::int
+    then ${sql.raw(WHOLE_RESULT)} end`;
+
+const FIND = statement(
+  (orm, given: Given<{ shardId: number; id: string; projectId: string; resultBytesMax: number }>) =>
+    orm
+      .select({ ...EVENT_COLUMNS, result: resultUpTo(given.resultBytesMax) })
+      .from(event)
+      .where(
+        and(
+          eq(event.shardId, given.shardId),
+          eq(event.id, given.id),
+          eq(event.projectId, given.projectId),
+        ),
+      ),
+);
 
 /** The project's event of this id, or null. Its result is read only up to `resultBytesMax`. */
 export async function findEvent(
@@ -30,9 +63,8 @@ export async function findEvent(
   key: { readonly projectId: string; readonly id: string },
   resultBytesMax: number,
 ): Promise<EventRecord | null> {
-  const parameters = [shardOfUuid(key.id), key.id, key.projectId, resultBytesMax];
   const [row] = await database.run("find-event", (sql) =>
-    sql.unsafe<EventRecord[]>(FIND, parameters, { prepare: true }),
+    FIND(sql, { ...key, shardId: shardOfUuid(key.id), resultBytesMax }),
   );
   return row ?? null;
 }
@@ -49,11 +81,26 @@ export interface StoredResult {
   readonly fetch: string | null;
 }
 
-const FIND_RESULT = `
-select shard_id as "shardId", id as "eventId", project_id as "projectId", result as text, result_bytes as bytes,
-  result_fetch as fetch
-from events where shard_id = $1 and id = $2 and ($3::uuid is null or project_id = $3)
-`;
+const FIND_RESULT = statement(
+  (orm, given: Given<{ shardId: number; id: string; projectId: string | null }>) =>
+    orm
+      .select({
+        shardId: event.shardId,
+        eventId: event.id,
+        projectId: event.projectId,
+        text: event.result,
+        bytes: event.resultBytes,
+        fetch: event.resultFetch,
+      })
+      .from(event)
+      .where(
+        and(
+          eq(event.shardId, given.shardId),
+          eq(event.id, given.id),
+          or(isNull(sql`${given.projectId}::uuid`), eq(event.projectId, given.projectId)),
+        ),
+      ),
+);
 
 /**
  * The result of an event: null when it has none, undefined when there is no such event.
@@ -64,9 +111,7 @@ export async function findEventResult(
   key: { readonly projectId: string | null; readonly id: string },
 ): Promise<StoredResult | null | undefined> {
   const [row] = await database.run("find-event-result", (sql) =>
-    sql.unsafe<StoredResult[]>(FIND_RESULT, [shardOfUuid(key.id), key.id, key.projectId], {
-      prepare: true,
-    }),
+    FIND_RESULT(sql, { ...key, shardId: shardOfUuid(key.id) }),
   );
   return row === undefined || row.bytes > 0 ? row : null;
 }

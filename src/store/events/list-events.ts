@@ -1,11 +1,14 @@
+import { and, desc, eq, getTableColumns, gt, gte, isNull, lt, or, sql } from "drizzle-orm";
 import type { EventType } from "../../core/delivery/event.ts";
 import { shardOfUuid } from "../../core/ids/ids.ts";
 import type { Database } from "../db/database.ts";
-import { firstIdAt, lastIdAt } from "../sql/id-range.ts";
-import { HIGHEST_ID, LOWEST_ID, type Page, pageOf, scanOf, type ScannedRow } from "../sql/page.ts";
-import { timeFrom } from "../sql/time.ts";
+import { deliveries, events, jobs } from "../schema/schema.ts";
+import { BEFORE_ALL_MS, firstIdAt, lastIdAt } from "../sql/id-range.ts";
+import { beforeOrFirst, HIGHEST_ID, LOWEST_ID, type Page, pageOf, scanOf } from "../sql/page.ts";
+import { type Builder, type Given, isIfGiven, statement } from "../sql/statement.ts";
 import { subscriptionsInOrder } from "../sql/subscription-page.ts";
-import { EVENT_COLUMNS, type EventRecord } from "./find-events.ts";
+import { timeOf } from "../sql/time.ts";
+import { event, EVENT_COLUMNS, type EventRecord } from "./find-events.ts";
 
 export interface EventQuery {
   readonly projectId: string;
@@ -21,11 +24,32 @@ export interface EventQuery {
   readonly createdBeforeMs: number | null;
 }
 
-const OF_PROJECT = `
-select event.* from events as event
-where project_id = $1 and ($2::uuid is null or id < $2) and ($3::uuid is null or id >= $3)
-order by id desc limit $4
-`;
+type PageParameters = Given<{
+  projectId: string;
+  beforeId: string;
+  fromId: string;
+  createdAfterMs: number;
+  createdBeforeMs: number | null;
+  type: EventType | null;
+  scan: number;
+}>;
+
+const COLUMNS = getTableColumns(events);
+
+const isInRange = (given: PageParameters) =>
+  and(
+    eq(COLUMNS.projectId, given.projectId),
+    lt(COLUMNS.id, given.beforeId),
+    gte(COLUMNS.id, given.fromId),
+  );
+
+const ofProject = (orm: Builder, given: PageParameters) =>
+  orm
+    .select(COLUMNS)
+    .from(events)
+    .where(isInRange(given))
+    .orderBy(desc(COLUMNS.id))
+    .limit(given.scan);
 
 /** Later subscriptions of a job hear the same events. */
 const SUBSCRIPTIONS_MAX = 1_000;
@@ -34,50 +58,82 @@ const SUBSCRIPTIONS_MAX = 1_000;
  * A job names its ending and its `job.processing`, and what was recorded besides was owed to
  * somebody. So its events are found without an index by job, which every event would pay for.
  */
-const OF_JOB = `
-with known as (
-  select unnest(array[last_event_id, processing_event_id]) as id from jobs
-  where shard_id = $8 and id = $9
-  union
-  select delivery.event_id
-  from (
-    ${subscriptionsInOrder({
-      columns: "candidate.shard_id, candidate.id",
-      shardId: "$8",
-      jobRowId: "$9",
-      afterId: `'${LOWEST_ID}'`,
-      upToId: `'${HIGHEST_ID}'`,
-    })} limit ${SUBSCRIPTIONS_MAX}
-  ) as subscription
-  join deliveries as delivery
-    on delivery.shard_id = subscription.shard_id and delivery.subscription_id = subscription.id
-)
-select event.* from known
-join events as event on event.shard_id = $8 and event.id = known.id
-where event.project_id = $1 and ($2::uuid is null or event.id < $2)
-  and ($3::uuid is null or event.id >= $3)
-order by event.id desc limit $4
-`;
+const ofJob = (
+  orm: Builder,
+  given: PageParameters & Given<{ shardId: number; jobRowId: string }>,
+) => {
+  const job = sql`(select ${given.shardId}::smallint as shard_id, ${given.jobRowId}::uuid as id) as job`;
+  const ofItsSubscriptions = subscriptionsInOrder({
+    columns: "candidate.shard_id, candidate.id",
+    shardId: "job.shard_id",
+    jobRowId: "job.id",
+    afterId: `'${LOWEST_ID}'`,
+    upToId: `'${HIGHEST_ID}'`,
+  });
+  const known = orm.$with("known", { id: COLUMNS.id }).as(sql`
+    select unnest(array[${jobs.lastEventId}, ${jobs.processingEventId}]) as id from ${jobs}
+    where ${jobs.shardId} = ${given.shardId} and ${jobs.id} = ${given.jobRowId}
+    union
+    select ${deliveries.eventId}
+    from ${job}
+    cross join lateral (${sql.raw(ofItsSubscriptions)} limit ${SUBSCRIPTIONS_MAX}) as subscription
+    join ${deliveries} on ${deliveries.shardId} = subscription.shard_id
+      and ${deliveries.subscriptionId} = subscription.id`);
+  return orm
+    .with(known)
+    .select(COLUMNS)
+    .from(events)
+    .innerJoin(known, and(eq(COLUMNS.shardId, given.shardId), eq(COLUMNS.id, sql`known.id`)))
+    .where(isInRange(given))
+    .orderBy(desc(COLUMNS.id))
+    .limit(given.scan);
+};
 
-const list = (candidates: string): string => `
-with candidate as materialized (${candidates}),
-matching as (
-  select ${EVENT_COLUMNS}, null as result
-  from candidate as event
-  where ($5::float8 is null or occurred_at > ${timeFrom("$5")})
-    and ($6::float8 is null or occurred_at < ${timeFrom("$6")})
-    and ($7::text is null or type = $7)
-)
-select scanned.count as scanned_count, scanned.last_id as scanned_last_id, matching.*
-from (select count(*)::int as count, min(id::text) as last_id from candidate) as scanned
-left join matching on true
-order by matching.id desc
-`;
+/** Those of the candidates that match, with how many candidates there were and the last of them. */
+function matching(orm: Builder, given: PageParameters, candidates: ReturnType<typeof ofProject>) {
+  // Named as the columns of an event name their table.
+  const candidate = orm.$with("event").as(candidates);
+  const scanned = orm
+    .select({
+      count: sql<number>`count(*)::int`.as("scanned_count"),
+      lastId: sql<string | null>`min(${candidate.id}::text)`.as("scanned_last_id"),
+    })
+    .from(candidate)
+    .as("scanned");
+  const matching = orm
+    .select({ ...EVENT_COLUMNS, result: sql<null>`null::text`.as("result") })
+    .from(candidate)
+    .where(
+      and(
+        gt(event.occurredAtMs, timeOf(given.createdAfterMs)),
+        or(
+          isNull(sql`${given.createdBeforeMs}::float8`),
+          lt(event.occurredAtMs, timeOf(given.createdBeforeMs)),
+        ),
+        isIfGiven(event.type, given.type),
+      ),
+    )
+    .as("matching");
+  return orm
+    .with(candidate)
+    .select({
+      scannedCount: scanned.count,
+      scannedLastId: scanned.lastId,
+      ...matching._.selectedFields,
+    })
+    .from(scanned)
+    .leftJoin(matching, sql`true`)
+    .orderBy(desc(matching.id));
+}
 
-const LIST_OF_PROJECT = list(OF_PROJECT);
-const LIST_OF_JOB = list(OF_JOB);
+const LIST_OF_PROJECT = statement((orm, given: PageParameters) =>
+  matching(orm, given, ofProject(orm, given)),
+);
 
-type ListedRow = ScannedRow & (EventRecord | { readonly id: null });
+const LIST_OF_JOB = statement(
+  (orm, given: PageParameters & Given<{ shardId: number; jobRowId: string }>) =>
+    matching(orm, given, ofJob(orm, given)),
+);
 
 /** The project's events that match, newest first, without their results. */
 export async function findEvents(
@@ -86,26 +142,24 @@ export async function findEvents(
 ): Promise<Page<EventRecord>> {
   const { limit, jobRowId, createdAfterMs, createdBeforeMs } = query;
   const scan = scanOf(limit, query.type !== null || createdBeforeMs !== null);
-  const parameters = [
-    query.projectId,
-    earlier(query.beforeId, createdBeforeMs === null ? null : lastIdAt(createdBeforeMs)),
-    createdAfterMs === null ? null : firstIdAt(createdAfterMs),
+  const parameters = {
+    ...query,
     scan,
-    createdAfterMs,
-    createdBeforeMs,
-    query.type,
-  ];
+    beforeId: earlier(
+      beforeOrFirst(query.beforeId),
+      createdBeforeMs === null ? HIGHEST_ID : lastIdAt(createdBeforeMs),
+    ),
+    fromId: firstIdAt(createdAfterMs ?? 0),
+    createdAfterMs: createdAfterMs ?? BEFORE_ALL_MS,
+  };
   const rows = await database.run("find-events", (sql) =>
     jobRowId === null
-      ? sql.unsafe<ListedRow[]>(LIST_OF_PROJECT, parameters, { prepare: true })
-      : sql.unsafe<ListedRow[]>(LIST_OF_JOB, [...parameters, shardOfUuid(jobRowId), jobRowId], {
-          prepare: true,
-        }),
+      ? LIST_OF_PROJECT(sql, parameters)
+      : LIST_OF_JOB(sql, { ...parameters, jobRowId, shardId: shardOfUuid(jobRowId) }),
   );
   return pageOf<EventRecord>(rows, { limit, scan });
 }
 
-function earlier(a: string | null, b: string | null): string | null {
-  if (a === null || b === null) return a ?? b;
+function earlier(a: string, b: string): string {
   return a < b ? a : b;
 }

@@ -1,24 +1,21 @@
-import type { OperationalEventType } from "../../core/delivery/operational-event.ts";
+import { and, eq, lte, ne, not, or, type SQL, sql } from "drizzle-orm";
+import { alias, type PgColumn } from "drizzle-orm/pg-core";
 import { TOLD_EVERY_MS } from "../../core/delivery/operational-event.ts";
-import { arrayLiteral } from "../sql/array-literal.ts";
 import type { Database } from "../db/database.ts";
-import { rowSource } from "../sql/row-source.ts";
-import { epochMs, timeFrom } from "../sql/time.ts";
+import { operationalEvents } from "../schema/operational-events.ts";
+import { rowsOf } from "../sql/row-source.ts";
+import { excluded, type Given, isAnyOf, nameOf, statement, template } from "../sql/statement.ts";
+import { timeOf } from "../sql/time.ts";
+
+const { shardId, projectId, subject, id, type, data, occurrences } = operationalEvents;
+const { occurredAtMs, dueAtMs, attemptCount, toldAtMs } = operationalEvents;
+
+type Stored = Readonly<typeof operationalEvents.$inferSelect>;
 
 /** News of one subject, gathered by one node. */
-export interface OperationalEventRow {
-  readonly shardId: number;
-  readonly projectId: string;
-  readonly subject: string;
-  readonly id: string;
-  readonly type: OperationalEventType;
-  /** Raw JSON object. */
-  readonly data: string;
-  readonly occurrences: number;
-  readonly occurredAtMs: number;
-}
+export type OperationalEventRow = Omit<Stored, "dueAtMs" | "attemptCount" | "toldAtMs">;
 
-const INPUT = rowSource("row", {
+const ROW = {
   shardId: "smallint",
   projectId: "uuid",
   subject: "text",
@@ -27,37 +24,42 @@ const INPUT = rowSource("row", {
   data: "text",
   occurrences: "integer",
   occurredAtMs: "float8",
-});
+} as const;
+
+const TOLD_EVERY = sql.raw(`interval '${TOLD_EVERY_MS} milliseconds'`);
+const occurredAt = timeOf(sql.raw('"occurredAtMs"'));
+const known = alias(operationalEvents, "known");
+const set = (column: PgColumn, value: SQL) => sql`${nameOf(column)} = ${value}`;
 
 // The newest stands for all that was not told yet; it waits until the subject may be told of again.
-const NOTE = `
-insert into operational_events as known (
-  shard_id, project_id, subject, id, type, data, occurrences, occurred_at, due_at
+const NOTE = template(
+  (given: Given<{ rows: readonly OperationalEventRow[] }>) => sql`
+insert into ${operationalEvents} as ${known} (
+  ${nameOf(shardId)}, ${nameOf(projectId)}, ${nameOf(subject)}, ${nameOf(id)}, ${nameOf(type)},
+  ${nameOf(data)}, ${nameOf(occurrences)}, ${nameOf(occurredAtMs)}, ${nameOf(dueAtMs)}
 )
-select "shardId", "projectId", subject, id, type, data, occurrences,
-  ${timeFrom('"occurredAtMs"')}, ${timeFrom('"occurredAtMs"')}
-from ${INPUT.sql}
+select "shardId", "projectId", subject, id, type, data, occurrences, ${occurredAt}, ${occurredAt}
+from ${rowsOf("row", ROW, given.rows)}
 order by "shardId", "projectId", subject
-on conflict (shard_id, project_id, subject) do update set
-  id = excluded.id, type = excluded.type, data = excluded.data,
-  occurrences = excluded.occurrences + case
-    when known.due_at is not null and known.type = excluded.type then known.occurrences else 0 end,
-  occurred_at = excluded.occurred_at, attempt_count = 0,
-  due_at = greatest(
-    excluded.due_at,
+on conflict (${nameOf(shardId)}, ${nameOf(projectId)}, ${nameOf(subject)}) do update set
+  ${set(id, excluded(id))}, ${set(type, excluded(type))}, ${set(data, excluded(data))},
+  ${nameOf(occurrences)} = ${excluded(occurrences)} + case
+    when ${known.dueAtMs} is not null and ${known.type} = ${excluded(type)} then ${known.occurrences} else 0 end,
+  ${set(occurredAtMs, excluded(occurredAtMs))}, ${nameOf(attemptCount)} = 0,
+  ${nameOf(dueAtMs)} = greatest(
+    ${excluded(dueAtMs)},
     -- In UTC an interval's length depends on no session's time zone, as Citus wants it here.
-    (known.told_at at time zone 'UTC' + interval '${TOLD_EVERY_MS} milliseconds') at time zone 'UTC')
-where known.id <> excluded.id
-`;
+    (${known.toldAtMs} at time zone 'UTC' + ${TOLD_EVERY}) at time zone 'UTC')
+where ${known.id} <> ${excluded(id)}
+`,
+);
 
 /** Notes down what projects are to be told; of one subject and several nodes, once. */
 export async function noteOperationalEvents(
   database: Database,
   rows: readonly OperationalEventRow[],
 ): Promise<void> {
-  await database.run("note-operational-events", (sql) =>
-    sql.unsafe(NOTE, INPUT.parameters(rows), { prepare: true }),
-  );
+  await database.run("note-operational-events", (sql) => NOTE(sql, { rows }));
 }
 
 /** One to be told now. */
@@ -68,18 +70,58 @@ export interface DueOperationalEvent extends OperationalEventRow {
 const DUE_ROWS_MAX = 100;
 const DUE_ROWS_PER_PROJECT_MAX = 8;
 
-const FIND_DUE = `
-with due as materialized (
-  select *, row_number() over (partition by project_id order by due_at) as place
-  from operational_events
-  where shard_id = any ($1::text::smallint[]) and due_at <= ${timeFrom("$2")}
-    and project_id <> all ($3::text::uuid[])
-)
-select shard_id as "shardId", project_id as "projectId", subject, id, type, data, occurrences,
-  ${epochMs("occurred_at")} as "occurredAtMs", attempt_count as "attemptCount"
-from due where place <= ${DUE_ROWS_PER_PROJECT_MAX}
-order by due_at limit ${DUE_ROWS_MAX}
-`;
+const FIND_DUE = statement(
+  (
+    orm,
+    given: Given<{
+      shardIds: readonly number[];
+      dueByMs: number;
+      except: readonly string[];
+    }>,
+  ) => {
+    const due = orm.$with("due").as(
+      orm
+        .select({
+          shardId,
+          projectId,
+          subject,
+          id,
+          type,
+          data,
+          occurrences,
+          occurredAtMs,
+          attemptCount,
+          dueAtMs,
+          place: sql`row_number() over (partition by ${projectId} order by ${dueAtMs})`.as("place"),
+        })
+        .from(operationalEvents)
+        .where(
+          and(
+            isAnyOf(shardId, given.shardIds),
+            lte(dueAtMs, timeOf(given.dueByMs)),
+            not(isAnyOf(projectId, given.except)),
+          ),
+        ),
+    );
+    return orm
+      .with(due)
+      .select({
+        shardId: due.shardId,
+        projectId: due.projectId,
+        subject: due.subject,
+        id: due.id,
+        type: due.type,
+        data: due.data,
+        occurrences: due.occurrences,
+        occurredAtMs: due.occurredAtMs,
+        attemptCount: due.attemptCount,
+      })
+      .from(due)
+      .where(lte(due.place, sql.raw(String(DUE_ROWS_PER_PROJECT_MAX))))
+      .orderBy(due.dueAtMs)
+      .limit(DUE_ROWS_MAX);
+  },
+);
 
 /** Those of the shards that are due, a few of each project but those named, the longest due first. */
 export function findDueOperationalEvents(
@@ -90,76 +132,81 @@ export function findDueOperationalEvents(
     readonly except: readonly string[];
   },
 ): Promise<DueOperationalEvent[]> {
-  const values = [arrayLiteral(query.shardIds), query.dueByMs, arrayLiteral(query.except)];
-  return database.run("find-due-operational-events", (sql) =>
-    sql.unsafe<DueOperationalEvent[]>(FIND_DUE, values, { prepare: true }),
-  );
+  return database.run("find-due-operational-events", (sql) => FIND_DUE(sql, query));
+}
+
+interface Settlement {
+  readonly isTold: boolean;
+  /** Whether the receiver has seen it, or may have. */
+  readonly isTried: boolean;
+  readonly nowMs: number;
+  /** Null when nothing is left to do. */
+  readonly nextAttemptAtMs: number | null;
 }
 
 // What came while this one was being sent waits its minute too, and does not count what was told.
-const SETTLE = `
-update operational_events set
-  told_at = case when $9::boolean then ${timeFrom("$6")} else told_at end,
-  attempt_count = case when id = $4 then attempt_count + 1 else attempt_count end,
-  occurrences = case
-    when id <> $4 and $5::boolean and type = $10 then greatest(occurrences - $11::int, 1)
-    else occurrences end,
-  due_at = case
-    when id = $4 then ${timeFrom("$7")}
-    when $9::boolean then greatest(
-      due_at, ${timeFrom("($6::float8 + " + TOLD_EVERY_MS + ")")})
-    else due_at end
-where shard_id = $1 and project_id = $2 and subject = $3
-  and (id <> $4 or attempt_count = $8)
-`;
+const SETTLE = statement(
+  (
+    orm,
+    given: Given<
+      Pick<
+        DueOperationalEvent,
+        "shardId" | "projectId" | "subject" | "id" | "type" | "occurrences" | "attemptCount"
+      > &
+        Settlement
+    >,
+  ) => {
+    const isSame = sql`${id} = ${given.id}`;
+    const toldAt = timeOf(given.nowMs);
+    return orm
+      .update(operationalEvents)
+      .set({
+        toldAtMs: sql`case when ${given.isTold}::boolean then ${toldAt} else ${toldAtMs} end`,
+        attemptCount: sql`case when ${isSame} then ${attemptCount} + 1 else ${attemptCount} end`,
+        occurrences: sql`case
+          when ${id} <> ${given.id} and ${given.isTried}::boolean and ${type} = ${given.type}
+            then greatest(${occurrences} - ${given.occurrences}::int, 1)
+          else ${occurrences} end`,
+        dueAtMs: sql`case
+          when ${isSame} then ${timeOf(given.nextAttemptAtMs)}
+          when ${given.isTold}::boolean
+            then greatest(${dueAtMs}, ${timeOf(sql`(${given.nowMs}::float8 + ${TOLD_EVERY_MS})`)})
+          else ${dueAtMs} end`,
+      })
+      .where(
+        and(
+          eq(shardId, given.shardId),
+          eq(projectId, given.projectId),
+          eq(subject, given.subject),
+          or(ne(id, given.id), eq(attemptCount, given.attemptCount)),
+        ),
+      );
+  },
+);
 
 /** Records what became of an attempt, from the attempt count that the sender knew. */
 export async function settleOperationalEvent(
   database: Database,
   event: DueOperationalEvent,
-  outcome: {
-    readonly isTold: boolean;
-    /** Whether the receiver has seen it, or may have. */
-    readonly isTried: boolean;
-    readonly nowMs: number;
-    /** Null when nothing is left to do. */
-    readonly nextAttemptAtMs: number | null;
-  },
+  outcome: Settlement,
 ): Promise<void> {
-  await database.run("settle-operational-event", (sql) =>
-    sql.unsafe(
-      SETTLE,
-      [
-        event.shardId,
-        event.projectId,
-        event.subject,
-        event.id,
-        outcome.isTold,
-        outcome.nowMs,
-        outcome.nextAttemptAtMs,
-        event.attemptCount,
-        outcome.isTried,
-        event.type,
-        event.occurrences,
-      ],
-      { prepare: true },
-    ),
-  );
+  await database.run("settle-operational-event", (sql) => SETTLE(sql, { ...event, ...outcome }));
 }
 
 const FORGOTTEN_AT_ONCE_MAX = 1000;
 
-const FORGET = `
+const FORGET = template(
+  (given: Given<{ shardIds: readonly number[] }>) => sql`
 with old as (
-  select shard_id, project_id, subject from operational_events
-  where shard_id = any ($1::text::smallint[]) and due_at is null
-    and occurred_at < now() - interval '1 day'
+  select ${shardId}, ${projectId}, ${subject} from ${operationalEvents}
+  where ${isAnyOf(shardId, given.shardIds)} and ${dueAtMs} is null
+    and ${occurredAtMs} < now() - interval '1 day'
   limit ${FORGOTTEN_AT_ONCE_MAX}
 )
-delete from operational_events as known using old
-where known.shard_id = old.shard_id and known.project_id = old.project_id
-  and known.subject = old.subject
-`;
+delete from ${operationalEvents} using old
+where ${shardId} = old.shard_id and ${projectId} = old.project_id and ${subject} = old.subject
+`,
+);
 
 /** Removes what was told long ago, a bounded number; returns how many. */
 export async function forgetOperationalEvents(
@@ -167,7 +214,7 @@ export async function forgetOperationalEvents(
   shardIds: readonly number[],
 ): Promise<number> {
   const result = await database.run("forget-operational-events", (sql) =>
-    sql.unsafe(FORGET, [arrayLiteral(shardIds)], { prepare: true }),
+    FORGET(sql, { shardIds }),
   );
   return result.count;
 }

@@ -1,5 +1,8 @@
+import { and, eq, sql } from "drizzle-orm";
 import type { Database } from "../db/database.ts";
-import { epochMs, timeFrom } from "../sql/time.ts";
+import { fetchedResults, resultParts } from "../schema/result-parts.ts";
+import { WITHOUT_WAITING_FOR_THE_DISK } from "../sql/synchronous-commit.ts";
+import { excluded, type Given, statement } from "../sql/statement.ts";
 
 /** A result that was fetched and stored, ahead of its job's ending. */
 export interface FetchedResult {
@@ -34,68 +37,110 @@ export type FetchClaim =
   | { readonly kind: "stored"; readonly fetched: FetchedResult };
 
 /** Instead of a note, while somebody fetches it; `event_id` is that of the claim then. */
-const FETCHING = `'{"status":"fetching"}'`;
+const FETCHING = '{"status":"fetching"}';
 /** A claim that was not renewed for so long belongs to a node that is gone. */
-const CLAIM_HELD_S = 20;
+const CLAIM_HELD = sql`interval '20 s'`;
 
-const CLAIM = `
-with before as materialized (
-  select event_id, note, ${epochMs("fetched_at")} as fetched_at_ms
-  from fetched_results where shard_id = $1 and job_row_id = $2
-),
-claimed as (
-  insert into fetched_results as held (shard_id, job_row_id, event_id, note, fetched_at)
-  values ($1, $2, $3, ${FETCHING}, now())
-  on conflict (shard_id, job_row_id) do update set
-    event_id = excluded.event_id, fetched_at = excluded.fetched_at
-  where held.note = ${FETCHING} and (
-    held.event_id = excluded.event_id
-    or excluded.fetched_at - held.fetched_at > interval '${CLAIM_HELD_S} s'
-  )
-  returning held.event_id
-)
-select exists (select from claimed) as claimed, before.event_id as "eventId", note,
-  note = ${FETCHING} as fetching, fetched_at_ms as "fetchedAtMs"
-from (select) as always left join before on true
-`;
+type Claim = JobKey & { readonly claimId: string };
 
-const RENEW = `
-update fetched_results set fetched_at = now()
-where shard_id = $1 and job_row_id = $2 and event_id = $3 and note = ${FETCHING}
-`;
+const { shardId, jobRowId, eventId, note, fetchedAtMs } = fetchedResults;
+const isOf = (given: Given<JobKey>) =>
+  and(eq(shardId, given.shardId), eq(jobRowId, given.jobRowId));
 
-const LET_GO = `
-update fetched_results set fetched_at = to_timestamp(0)
-where shard_id = $1 and job_row_id = $2 and event_id = $3 and note = ${FETCHING}
-`;
+const CLAIM = statement((orm, given: Given<Claim>) => {
+  const before = orm
+    .$with("before")
+    .as(orm.select({ eventId, note, fetchedAtMs }).from(fetchedResults).where(isOf(given)));
+  const claimed = orm.$with("claimed").as(
+    orm
+      .insert(fetchedResults)
+      .values({
+        shardId: given.shardId,
+        jobRowId: given.jobRowId,
+        eventId: given.claimId,
+        note: FETCHING,
+        fetchedAtMs: sql`now()`,
+      })
+      .onConflictDoUpdate({
+        target: [shardId, jobRowId],
+        set: { eventId: excluded(eventId), fetchedAtMs: excluded(fetchedAtMs) },
+        setWhere: sql`${eq(note, FETCHING)} and (
+          ${eq(eventId, excluded(eventId))}
+          or ${excluded(fetchedAtMs)} - ${fetchedAtMs} > ${CLAIM_HELD}
+        )`,
+      })
+      .returning({ eventId }),
+  );
+  return orm
+    .with(before, claimed)
+    .select({
+      claimed: sql<boolean>`exists (select from ${claimed})`,
+      eventId: before.eventId,
+      note: before.note,
+      fetchedAtMs: before.fetchedAtMs,
+    })
+    .from(sql`(select) as always`)
+    .leftJoin(before, sql`true`);
+});
 
-interface ClaimRow {
-  readonly claimed: boolean;
-  /** Of the row before; null when there was none. */
-  readonly eventId: string | null;
-  readonly note: string | null;
-  readonly fetching: boolean | null;
-  readonly fetchedAtMs: number | null;
-}
+const isClaimed = (given: Given<Claim>) =>
+  and(isOf(given), eq(eventId, given.claimId), eq(note, FETCHING));
 
-const STORE_PART = `
-insert into result_parts (shard_id, event_id, number, bytes) values ($1, $2, $3, $4)
-on conflict (shard_id, event_id, number) do nothing
-`;
+const RENEW = statement((orm, given: Given<Claim>) =>
+  orm
+    .update(fetchedResults)
+    .set({ fetchedAtMs: sql`now()` })
+    .where(isClaimed(given)),
+);
 
-const KEEP = `
-insert into fetched_results (shard_id, job_row_id, event_id, note, fetched_at)
-values ($1, $2, $3, $4, ${timeFrom("$5")})
-on conflict (shard_id, job_row_id) do update set
-  event_id = excluded.event_id, note = excluded.note, fetched_at = excluded.fetched_at
-where fetched_results.note = ${FETCHING}
-`;
+const LET_GO = statement((orm, given: Given<Claim>) =>
+  orm.update(fetchedResults).set({ fetchedAtMs: 0 }).where(isClaimed(given)),
+);
 
-const FORGET = `delete from fetched_results where shard_id = $1 and job_row_id = $2`;
+const STORE_PART = statement((orm, given: Given<FetchedPart>) =>
+  orm
+    .insert(resultParts)
+    .values({
+      shardId: given.shardId,
+      eventId: given.eventId,
+      number: given.number,
+      bytes: given.bytes,
+    })
+    .onConflictDoNothing({
+      target: [resultParts.shardId, resultParts.eventId, resultParts.number],
+    }),
+);
 
-const DISCARD_PARTS = `
-delete from result_parts where shard_id = $1 and event_id = $2
-`;
+const KEEP = statement((orm, given: Given<JobKey & FetchedResult>) =>
+  orm
+    .insert(fetchedResults)
+    .values({
+      shardId: given.shardId,
+      jobRowId: given.jobRowId,
+      eventId: given.eventId,
+      note: given.note,
+      fetchedAtMs: given.fetchedAtMs,
+    })
+    .onConflictDoUpdate({
+      target: [shardId, jobRowId],
+      set: {
+        eventId: excluded(eventId),
+        note: excluded(note),
+        fetchedAtMs: excluded(fetchedAtMs),
+      },
+      setWhere: eq(note, FETCHING),
+    }),
+);
+
+const FORGET = statement((orm, given: Given<JobKey>) =>
+  orm.delete(fetchedResults).where(isOf(given)),
+);
+
+const DISCARD_PARTS = statement((orm, given: Given<Pick<FetchedPart, "shardId" | "eventId">>) =>
+  orm
+    .delete(resultParts)
+    .where(and(eq(resultParts.shardId, given.shardId), eq(resultParts.eventId, given.eventId))),
+);
 
 /** Where results are kept that are fetched ahead of their endings. */
 export class FetchedResults {
@@ -115,13 +160,13 @@ export class FetchedResults {
    */
   async claim(job: JobKey, claimId: string): Promise<FetchClaim> {
     const [row] = await this.#database.run("claim-result-fetch", (sql) =>
-      sql.unsafe<ClaimRow[]>(CLAIM, [job.shardId, job.jobRowId, claimId], { prepare: true }),
+      CLAIM(sql, { ...job, claimId }),
     );
     const { claimed = false, eventId = null, note = null, fetchedAtMs = null } = row ?? {};
     if (claimed) {
       return { kind: "claimed", brokeOffBefore: eventId !== null && eventId !== claimId };
     }
-    const isStored = row?.fetching === false && eventId !== null && note !== null;
+    const isStored = note !== FETCHING && eventId !== null && note !== null;
     return isStored && fetchedAtMs !== null
       ? { kind: "stored", fetched: { eventId, note, fetchedAtMs } }
       : { kind: "taken" };
@@ -129,47 +174,33 @@ export class FetchedResults {
 
   /** Says that whoever claimed it is still at it. */
   async renewClaim(job: JobKey, claimId: string): Promise<void> {
-    await this.#database.run("renew-result-fetch", (sql) =>
-      sql.unsafe(RENEW, [job.shardId, job.jobRowId, claimId], { prepare: true }),
-    );
+    await this.#database.run("renew-result-fetch", (sql) => RENEW(sql, { ...job, claimId }));
   }
 
   /** Leaves it to others, who learn that it was begun. */
   async letGo(job: JobKey, claimId: string): Promise<void> {
-    await this.#database.run("let-go-of-result-fetch", (sql) =>
-      sql.unsafe(LET_GO, [job.shardId, job.jobRowId, claimId], { prepare: true }),
-    );
+    await this.#database.run("let-go-of-result-fetch", (sql) => LET_GO(sql, { ...job, claimId }));
   }
 
   /** Stores a part ahead of the rest; `keep` waits for the disk for all of them. */
-  async storePart({ shardId, eventId, number, bytes }: FetchedPart): Promise<void> {
+  async storePart(part: FetchedPart): Promise<void> {
     await this.#database.transaction("store-fetched-part", (sql) =>
-      Promise.all([
-        sql.unsafe("set local synchronous_commit = off"),
-        sql.unsafe(STORE_PART, [shardId, eventId, number, bytes], { prepare: true }),
-      ]),
+      Promise.all([WITHOUT_WAITING_FOR_THE_DISK(sql, {}), STORE_PART(sql, part)]),
     );
   }
 
   /** All parts are stored: from here on the result is the job's, whatever becomes of this node. */
   async keep(job: JobKey, fetched: FetchedResult): Promise<void> {
-    const { eventId, note, fetchedAtMs } = fetched;
-    await this.#database.run("keep-fetched-result", (sql) =>
-      sql.unsafe(KEEP, [job.shardId, job.jobRowId, eventId, note, fetchedAtMs], { prepare: true }),
-    );
+    await this.#database.run("keep-fetched-result", (sql) => KEEP(sql, { ...job, ...fetched }));
   }
 
   /** The ending is recorded and says it all. */
   async forget(job: JobKey): Promise<void> {
-    await this.#database.run("forget-fetched-result", (sql) =>
-      sql.unsafe(FORGET, [job.shardId, job.jobRowId], { prepare: true }),
-    );
+    await this.#database.run("forget-fetched-result", (sql) => FORGET(sql, job));
   }
 
   /** Removes what came of a result before it broke off. */
-  async discardParts({ shardId, eventId }: Omit<FetchedPart, "number" | "bytes">): Promise<void> {
-    await this.#database.run("discard-result-parts", (sql) =>
-      sql.unsafe(DISCARD_PARTS, [shardId, eventId], { prepare: true }),
-    );
+  async discardParts(of: Pick<FetchedPart, "shardId" | "eventId">): Promise<void> {
+    await this.#database.run("discard-result-parts", (sql) => DISCARD_PARTS(sql, of));
   }
 }

@@ -1,21 +1,26 @@
+import { and, eq, sql } from "drizzle-orm";
 import type { Database } from "../db/database.ts";
-import { rowSource } from "../sql/row-source.ts";
+import { jobs, subscriptions } from "../schema/schema.ts";
+import { IS_LIVE } from "../sql/is-live.ts";
+import { ROW_KEY, type RowKey, rowsOf } from "../sql/row-source.ts";
+import { type Given, statement, template } from "../sql/statement.ts";
 
 /** How a job is named at its upstream. */
-export interface JobReference {
-  readonly connectionId: string;
-  readonly providerVersionId: string | null;
-  readonly jobId: string;
-  /** Raw JSON object of strings. */
-  readonly params: string;
-}
+export type JobReference = Readonly<
+  Pick<typeof jobs.$inferSelect, "connectionId" | "providerVersionId" | "jobId" | "params">
+>;
 
-const FIND = `
-select connection_id as "connectionId", provider_version_id as "providerVersionId",
-  job_id as "jobId", params
-from jobs
-where shard_id = $1 and id = $2
-`;
+const FIND = statement((orm, given: Given<{ shardId: number; id: string }>) =>
+  orm
+    .select({
+      connectionId: jobs.connectionId,
+      providerVersionId: jobs.providerVersionId,
+      jobId: jobs.jobId,
+      params: jobs.params,
+    })
+    .from(jobs)
+    .where(and(eq(jobs.shardId, given.shardId), eq(jobs.id, given.id))),
+);
 
 /** A job by its row, ended or not. */
 export async function findJob(
@@ -23,9 +28,7 @@ export async function findJob(
   shardId: number,
   id: string,
 ): Promise<JobReference | null> {
-  const [row] = await database.run("find-job", (sql) =>
-    sql.unsafe<JobReference[]>(FIND, [shardId, id], { prepare: true }),
-  );
+  const [row] = await database.run("find-job", (sql) => FIND(sql, { shardId, id }));
   return row ?? null;
 }
 
@@ -36,17 +39,16 @@ export interface WatchedJob {
   readonly isLive: boolean;
 }
 
-const KEYS = rowSource("key", { shardId: "smallint", id: "uuid" });
-
 // As in load-jobs.ts.
-const OF_SUBSCRIPTIONS = `
-with key as materialized (select distinct * from ${KEYS.sql})
-select distinct job.shard_id as "shardId", job.id, job.status in ('pending', 'processing') as "isLive"
+const OF_SUBSCRIPTIONS = template(
+  (given: Given<{ keys: readonly RowKey[] }>) => sql<WatchedJob>`
+with key as materialized (select distinct * from ${rowsOf("key", ROW_KEY, given.keys)})
+select distinct ${jobs.shardId} as "shardId", ${jobs.id}, ${IS_LIVE} as "isLive"
 from key
-join subscriptions as subscription
-  on subscription.shard_id = key."shardId" and subscription.id = key.id
-join jobs as job on job.shard_id = subscription.shard_id and job.id = subscription.job_row_id
-`;
+join ${subscriptions} on ${subscriptions.shardId} = key."shardId" and ${subscriptions.id} = key.id
+join ${jobs} on ${jobs.shardId} = ${subscriptions.shardId} and ${jobs.id} = ${subscriptions.jobRowId}
+`,
+);
 
 /** The jobs of subscriptions. */
 export async function findJobsOfSubscriptions(
@@ -54,6 +56,6 @@ export async function findJobsOfSubscriptions(
   subscriptions: readonly { readonly shardId: number; readonly id: string }[],
 ): Promise<WatchedJob[]> {
   return database.run("find-jobs-of-subscriptions", (sql) =>
-    sql.unsafe<WatchedJob[]>(OF_SUBSCRIPTIONS, KEYS.parameters(subscriptions), { prepare: true }),
+    OF_SUBSCRIPTIONS(sql, { keys: subscriptions }),
   );
 }

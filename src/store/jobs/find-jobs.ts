@@ -1,58 +1,45 @@
+import { and, desc, eq, getTableColumns, gt, gte, lt, type SQL, sql } from "drizzle-orm";
+import { alias } from "drizzle-orm/pg-core";
 import { shardOfUuid } from "../../core/ids/ids.ts";
 import { shardOfJob } from "../../core/ids/shard.ts";
-import type { PollOutcome } from "../../core/waiting/poll-outcome.ts";
-import type { Sql } from "../connection/connection.ts";
 import type { Database } from "../db/database.ts";
-import type { JobStatus } from "../schema/schema.ts";
-import { epochMs, timeFrom } from "../sql/time.ts";
-import { firstIdAt } from "../sql/id-range.ts";
-import { type Page, pageOf, scanOf, type ScannedRow } from "../sql/page.ts";
+import { connections, jobs, type JobStatus, subscriptions } from "../schema/schema.ts";
+import { BEFORE_ALL_MS, firstIdAt } from "../sql/id-range.ts";
+import { beforeOrFirst, type Page, pageOf, scanOf } from "../sql/page.ts";
+import { type Builder, type Given, isIfGiven, statement } from "../sql/statement.ts";
+import { timeOf } from "../sql/time.ts";
 
-/** One job as a person looks at it. Ids are UUIDs, times epoch milliseconds. */
-export interface JobRecord {
-  readonly id: string;
-  readonly shardId: number;
-  readonly projectId: string;
-  readonly connectionId: string;
+/** One job as a person looks at it. */
+export interface JobRecord extends Readonly<
+  Omit<
+    typeof jobs.$inferSelect,
+    "providerVersionId" | "paramsDigest" | "wantedEvents" | "processingEventId" | "seen"
+  >
+> {
+  /** Its connection's name. */
   readonly connection: string | null;
-  readonly provider: string;
-  readonly jobId: string;
-  /** Raw JSON object of strings. */
-  readonly params: string;
-  readonly status: JobStatus;
-  readonly acceptedAtMs: number;
-  readonly deadlineAtMs: number;
-  readonly endedAtMs: number | null;
-  /** Closed ones included. */
-  readonly subscriptionCount: number;
-  /** The newest event; the ending of a finished job. */
-  readonly lastEventId: string | null;
-  // Checkpointed while the job is live.
-  readonly pollCount: number;
-  readonly lastPolledAtMs: number | null;
-  readonly lastOutcome: PollOutcome | null;
-  readonly lastError: string | null;
-  /** Raw JSON text, or null. */
-  readonly progress: string | null;
 }
 
-const COLUMNS = `
-  job.id, job.shard_id as "shardId", job.project_id as "projectId",
-  job.connection_id as "connectionId", connection.name as connection, job.provider,
-  job.job_id as "jobId", job.params, job.status,
-  ${epochMs("job.accepted_at")} as "acceptedAtMs",
-  ${epochMs("job.deadline_at")} as "deadlineAtMs",
-  ${epochMs("job.ended_at")} as "endedAtMs",
-  job.subscription_count as "subscriptionCount", job.last_event_id as "lastEventId",
-  job.poll_count as "pollCount",
-  ${epochMs("job.last_polled_at")} as "lastPolledAtMs",
-  job.last_outcome as "lastOutcome", job.last_error as "lastError", job.progress`;
+const job = alias(jobs, "job");
+const {
+  providerVersionId: _,
+  paramsDigest: __,
+  wantedEvents: ___,
+  processingEventId: ____,
+  seen: _____,
+  ...SHOWN
+} = getTableColumns(job);
+const COLUMNS = { ...SHOWN, connection: connections.name };
 
-const FIND = `
-select ${COLUMNS}
-from jobs as job left join connections as connection on connection.id = job.connection_id
-where job.shard_id = $1 and job.id = $2 and job.project_id = $3
-`;
+const FIND = statement((orm, given: Given<{ shardId: number; id: string; projectId: string }>) =>
+  orm
+    .select(COLUMNS)
+    .from(job)
+    .leftJoin(connections, eq(connections.id, job.connectionId))
+    .where(
+      and(eq(job.shardId, given.shardId), eq(job.id, given.id), eq(job.projectId, given.projectId)),
+    ),
+);
 
 /** The project's job of this id, or null. */
 export async function findProjectJob(
@@ -60,7 +47,7 @@ export async function findProjectJob(
   key: { readonly projectId: string; readonly id: string },
 ): Promise<JobRecord | null> {
   const [row] = await database.run("find-project-job", (sql) =>
-    sql.unsafe<JobRecord[]>(FIND, [shardOfUuid(key.id), key.id, key.projectId], { prepare: true }),
+    FIND(sql, { ...key, shardId: shardOfUuid(key.id) }),
   );
   return row ?? null;
 }
@@ -83,61 +70,127 @@ export interface JobQuery {
  * A job is listed in the place of its first subscription, which was accepted with it. So the list
  * goes along the index of subscriptions, and accepting and ending pay for no index of jobs.
  */
-const RECENT = `
-select id as position, shard_id, job_row_id from subscriptions
-where project_id = $1 and ($2::uuid is null or id < $2) and ($3::uuid is null or id >= $3)
-order by id desc limit $4
-`;
+type PageParameters = Given<{
+  projectId: string;
+  beforeId: string;
+  fromId: string;
+  createdAfterMs: number;
+  status: JobStatus | null;
+  provider: string | null;
+  connection: string | null;
+  scan: number;
+}>;
+
+type ByJobId = PageParameters & Given<{ jobId: string; places: string }>;
+
+const recent = (orm: Builder, given: PageParameters) =>
+  orm
+    .select({
+      position: sql<string>`${subscriptions.id}`.as("position"),
+      shardId: subscriptions.shardId,
+      jobRowId: sql<string>`${subscriptions.jobRowId}`.as("job_row_id"),
+    })
+    .from(subscriptions)
+    .where(
+      and(
+        eq(subscriptions.projectId, given.projectId),
+        lt(subscriptions.id, given.beforeId),
+        gte(subscriptions.id, given.fromId),
+      ),
+    )
+    .orderBy(desc(subscriptions.id))
+    .limit(given.scan);
 
 // A subquery that can't become a join, and both columns: as in subscription-page.ts.
-const IS_FIRST = `
-candidate.position = (
-  select first.id from subscriptions as first
-  where first.shard_id = candidate.shard_id and first.job_row_id = candidate.job_row_id
-  order by first.job_row_id, first.id limit 1
+const first = alias(subscriptions, "first");
+const IS_FIRST = sql`candidate.position = (
+  select ${first.id} from ${subscriptions} as ${first}
+  where ${first.shardId} = candidate.shard_id and ${first.jobRowId} = candidate.job_row_id
+  order by ${first.jobRowId}, ${first.id} limit 1
 )`;
 
 // The same job id may be watched through several connections, each with a shard of its own.
-const OF_JOB_ID = `
-select jobs.id as position, jobs.shard_id, jobs.id as job_row_id
-from json_to_recordset($10::text::json) as place (shard_id smallint, connection_id uuid)
-join jobs on jobs.shard_id = place.shard_id and jobs.connection_id = place.connection_id
-where jobs.project_id = $1 and jobs.job_id = $9
-  and ($2::uuid is null or jobs.id < $2) and ($3::uuid is null or jobs.id >= $3)
-order by jobs.id desc limit $4
-`;
+const ofJobId = (orm: Builder, given: ByJobId) =>
+  orm
+    .select({
+      position: sql<string>`${jobs.id}`.as("position"),
+      shardId: jobs.shardId,
+      jobRowId: sql<string>`${jobs.id}`.as("job_row_id"),
+    })
+    .from(
+      sql`json_to_recordset(${given.places}::text::json) as place (shard_id smallint, connection_id uuid)`,
+    )
+    .innerJoin(
+      jobs,
+      sql`${jobs.shardId} = place.shard_id and ${jobs.connectionId} = place.connection_id`,
+    )
+    .where(
+      and(
+        eq(jobs.projectId, given.projectId),
+        eq(jobs.jobId, given.jobId),
+        lt(jobs.id, given.beforeId),
+        gte(jobs.id, given.fromId),
+      ),
+    )
+    .orderBy(desc(jobs.id))
+    .limit(given.scan);
 
-const list = (candidates: string, isListed: string): string => `
-with candidate as materialized (${candidates}),
-matching as (
-  select candidate.position, ${COLUMNS}
-  from candidate
-  -- With a limit each is looked up; thousands of candidates would be joined with all jobs there are.
-  cross join lateral (
-    select * from jobs where jobs.shard_id = candidate.shard_id and jobs.id = candidate.job_row_id
-    limit 1
-  ) as job
-  left join connections as connection on connection.id = job.connection_id
-  where ($5::float8 is null or job.accepted_at > ${timeFrom("$5")})
-    and ($6::text is null or job.status = $6)
-    and ($7::text is null or job.provider = $7)
-    and ($8::text is null or connection.name = $8)
-    and ${isListed}
-)
-select scanned.count as scanned_count, scanned.last_id as scanned_last_id, matching.*
-from (select count(*)::int as count, min(position::text) as last_id from candidate) as scanned
-left join matching on true
-order by matching.position desc
-`;
-
-const LIST_RECENT = list(RECENT, IS_FIRST);
-const LIST_OF_JOB_ID = list(OF_JOB_ID, "true");
-
-type ListedRow = ScannedRow & ((JobRecord & { readonly position: string }) | NoJob);
-
-interface NoJob {
-  readonly id: null;
+/** Those of the candidates that match, with how many candidates there were and the last of them. */
+function matching(
+  orm: Builder,
+  given: PageParameters,
+  candidates: ReturnType<typeof recent> | ReturnType<typeof ofJobId>,
+  isListed: SQL | undefined,
+) {
+  const candidate = orm.$with("candidate").as(candidates as ReturnType<typeof recent>);
+  const scanned = orm
+    .select({
+      count: sql<number>`count(*)::int`.as("scanned_count"),
+      lastId: sql<string | null>`min(${candidate.position}::text)`.as("scanned_last_id"),
+    })
+    .from(candidate)
+    .as("scanned");
+  // With a limit each is looked up; thousands of candidates would be joined with all jobs there are.
+  const lookedUp = orm
+    .select()
+    .from(jobs)
+    .where(sql`${jobs.shardId} = candidate.shard_id and ${jobs.id} = candidate.job_row_id`)
+    .limit(1)
+    .as("job");
+  const matching = orm
+    .select({ ...COLUMNS, id: candidate.position, jobRowId: job.id })
+    .from(candidate)
+    .crossJoinLateral(lookedUp)
+    .leftJoin(connections, eq(connections.id, job.connectionId))
+    .where(
+      and(
+        gt(job.acceptedAtMs, timeOf(given.createdAfterMs)),
+        isIfGiven(job.status, given.status),
+        isIfGiven(job.provider, given.provider),
+        isIfGiven(connections.name, given.connection),
+        isListed,
+      ),
+    )
+    .as("matching");
+  return orm
+    .with(candidate)
+    .select({
+      scannedCount: scanned.count,
+      scannedLastId: scanned.lastId,
+      ...matching._.selectedFields,
+    })
+    .from(scanned)
+    .leftJoin(matching, sql`true`)
+    .orderBy(desc(matching.id));
 }
+
+const LIST_RECENT = statement((orm, given: PageParameters) =>
+  matching(orm, given, recent(orm, given), IS_FIRST),
+);
+
+const LIST_OF_JOB_ID = statement((orm, given: ByJobId) =>
+  matching(orm, given, ofJobId(orm, given), undefined),
+);
 
 /** So many subscriptions a job are looked through for a page without filters. */
 const SUBSCRIPTIONS_PER_JOB = 4;
@@ -147,58 +200,48 @@ export async function findJobs(database: Database, query: JobQuery): Promise<Pag
   const { limit, jobId } = query;
   const isFiltered = query.status !== null || query.provider !== null || query.connection !== null;
   const scan = scanOf(limit * SUBSCRIPTIONS_PER_JOB, isFiltered);
-  const parameters = [
-    query.projectId,
-    query.beforeId,
-    query.createdAfterMs === null ? null : firstIdAt(query.createdAfterMs),
+  const parameters = {
+    ...query,
     scan,
-    query.createdAfterMs,
-    query.status,
-    query.provider,
-    query.connection,
-  ];
+    beforeId: beforeOrFirst(query.beforeId),
+    fromId: firstIdAt(query.createdAfterMs ?? 0),
+    createdAfterMs: query.createdAfterMs ?? BEFORE_ALL_MS,
+  };
   const rows = await database.run("find-jobs", async (sql) => {
-    if (jobId === null) {
-      return sql.unsafe<ListedRow[]>(LIST_RECENT, parameters, { prepare: true });
-    }
-    const places = await placesOfJob(sql, { ...query, jobId });
-    const ofJob = [...parameters, jobId, JSON.stringify(places)];
-    return sql.unsafe<ListedRow[]>(LIST_OF_JOB_ID, ofJob, { prepare: true });
+    if (jobId === null) return LIST_RECENT(sql, parameters);
+    const connections = await CONNECTIONS(sql, query);
+    const places = connections.map(({ id }) => ({
+      shard_id: shardOfJob(id, jobId),
+      connection_id: id,
+    }));
+    return LIST_OF_JOB_ID(sql, { ...parameters, jobId, places: JSON.stringify(places) });
   });
-  const page = pageOf<PlacedJob>(rows.map(placed), { limit, scan });
-  return { ...page, rows: page.rows.map(({ job }) => job) };
+  // A page is cut by position, which is the id of another row.
+  const page = pageOf<PlacedJob>(rows, { limit, scan });
+  return { ...page, rows: page.rows.map(jobOf) };
 }
 
-/** A page is cut by position, which is the id of another row. */
-interface PlacedJob {
-  readonly id: string;
-  readonly job: JobRecord;
+/** A job with the id of its place in the list, and its own id beside it. */
+interface PlacedJob extends JobRecord {
+  readonly jobRowId: string;
 }
 
-function placed(row: ListedRow): ScannedRow & (PlacedJob | NoJob) {
-  const { scanned_count, scanned_last_id } = row;
-  return row.id === null
-    ? { scanned_count, scanned_last_id, id: null }
-    : { scanned_count, scanned_last_id, id: row.position, job: row };
+function jobOf(placed: PlacedJob): JobRecord {
+  const { jobRowId: id, ...job } = placed;
+  return { ...job, id };
 }
 
-const PLACES = `
-select id from connections
-where project_id = $1 and ($2::text is null or provider = $2) and ($3::text is null or name = $3)
-`;
-
-/** Where a job of this id would be: a shard for each connection, deleted ones included. */
-async function placesOfJob(
-  sql: Sql,
-  of: Pick<JobQuery, "projectId" | "provider" | "connection"> & { readonly jobId: string },
-): Promise<object[]> {
-  const connections = await sql.unsafe<{ id: string }[]>(
-    PLACES,
-    [of.projectId, of.provider, of.connection],
-    { prepare: true },
-  );
-  return connections.map(({ id }) => ({
-    shard_id: shardOfJob(id, of.jobId),
-    connection_id: id,
-  }));
-}
+/** Where a job of some id would be: a shard for each connection, deleted ones included. */
+const CONNECTIONS = statement(
+  (orm, given: Given<{ projectId: string; provider: string | null; connection: string | null }>) =>
+    orm
+      .select({ id: connections.id })
+      .from(connections)
+      .where(
+        and(
+          eq(connections.projectId, given.projectId),
+          isIfGiven(connections.provider, given.provider),
+          isIfGiven(connections.name, given.connection),
+        ),
+      ),
+);

@@ -1,25 +1,29 @@
+import { and, eq, ne } from "drizzle-orm";
 import type { Database } from "../db/database.ts";
+import { jobs } from "../schema/schema.ts";
+import { type Given, statement } from "../sql/statement.ts";
 
-const FIND = `
-select 1 from jobs
-where shard_id = $1 and connection_id = $2 and job_id = $3 and params_digest = $4
-  and status <> 'unwatched'
-`;
+type JobKey = Readonly<
+  Pick<typeof jobs.$inferSelect, "shardId" | "connectionId" | "jobId" | "paramsDigest">
+>;
+
+const FIND = statement((orm, given: Given<JobKey>) =>
+  orm
+    .select({ id: jobs.id })
+    .from(jobs)
+    .where(
+      and(
+        eq(jobs.shardId, given.shardId),
+        eq(jobs.connectionId, given.connectionId),
+        eq(jobs.jobId, given.jobId),
+        eq(jobs.paramsDigest, given.paramsDigest),
+        ne(jobs.status, "unwatched"),
+      ),
+    ),
+);
 
 /** Whether the job is watched or has ended, so that one more subscription makes none live. */
-export async function isJobKnown(
-  database: Database,
-  job: {
-    readonly shardId: number;
-    readonly connectionId: string;
-    readonly jobId: string;
-    readonly paramsDigest: string;
-  },
-): Promise<boolean> {
-  const rows = await database.run("is-job-known", (sql) =>
-    sql.unsafe(FIND, [job.shardId, job.connectionId, job.jobId, job.paramsDigest], {
-      prepare: true,
-    }),
-  );
+export async function isJobKnown(database: Database, job: JobKey): Promise<boolean> {
+  const rows = await database.run("is-job-known", (sql) => FIND(sql, job));
   return rows.length > 0;
 }

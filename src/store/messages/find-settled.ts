@@ -1,5 +1,8 @@
+import { sql } from "drizzle-orm";
 import type { Database } from "../db/database.ts";
-import { rowSource } from "../sql/row-source.ts";
+import { jobs, subscriptions } from "../schema/schema.ts";
+import { ROW_KEY, rowsOf } from "../sql/row-source.ts";
+import { type Given, template } from "../sql/statement.ts";
 
 /** A subscription. */
 export interface SubscriptionKey {
@@ -7,25 +10,22 @@ export interface SubscriptionKey {
   readonly id: string;
 }
 
-const KEYS = rowSource("key", { shardId: "smallint", id: "uuid" });
-
 // As in load-jobs.ts.
-const FIND = `
-with key as materialized (select * from ${KEYS.sql})
-select subscription.id from key
-join subscriptions as subscription
-  on subscription.shard_id = key."shardId" and subscription.id = key.id
-join jobs as job on job.shard_id = subscription.shard_id and job.id = subscription.job_row_id
-where job.ended_at is not null or subscription.closed_as is not null
-`;
+const FIND = template(
+  (given: Given<{ keys: readonly SubscriptionKey[] }>) => sql<{ id: string }>`
+with key as materialized (select * from ${rowsOf("key", ROW_KEY, given.keys)})
+select ${subscriptions.id} from key
+join ${subscriptions} on ${subscriptions.shardId} = key."shardId" and ${subscriptions.id} = key.id
+join ${jobs} on ${jobs.shardId} = ${subscriptions.shardId} and ${jobs.id} = ${subscriptions.jobRowId}
+where ${jobs.endedAtMs} is not null or ${subscriptions.closedAs} is not null
+`,
+);
 
 /** The ids of those whose job has ended, and of those that were closed. */
 export async function findSettled(
   database: Database,
   keys: readonly SubscriptionKey[],
 ): Promise<string[]> {
-  const rows = await database.run("find-settled-subscriptions", (sql) =>
-    sql.unsafe<{ id: string }[]>(FIND, KEYS.parameters(keys), { prepare: true }),
-  );
+  const rows = await database.run("find-settled-subscriptions", (sql) => FIND(sql, { keys }));
   return rows.map(({ id }) => id);
 }

@@ -1,6 +1,9 @@
 /** Ids are made a moment before their row's time is set, on a clock that may be another node's. */
 const SLACK_MS = 60_000;
 
+/** Before everything that was created, in epoch milliseconds. */
+export const BEFORE_ALL_MS = -1;
+
 /**
  * A UUID below those of all rows created from `ms` on: ids start with their time, so a list that is
  * ordered by id can stop there.

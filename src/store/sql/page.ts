@@ -14,11 +14,14 @@ export interface Page<Row> {
   readonly lastId: string | null;
 }
 
-/** The columns that tell how far a page has looked. */
-export interface ScannedRow {
-  readonly scanned_count: number;
-  readonly scanned_last_id: string | null;
+/** How far a page has looked. */
+export interface Scanned {
+  readonly scannedCount: number;
+  readonly scannedLastId: string | null;
 }
+
+/** A row of a scan: of a page without any that matches, one in which all but the scan is null. */
+export type ScannedRow<Row> = Scanned & { readonly [Name in keyof Row]: Row[Name] | null };
 
 /**
  * How many rows one page may look through for those that its filters want. A page may thus be
@@ -31,15 +34,30 @@ export function scanOf(limit: number, isFiltered: boolean): number {
   return isFiltered ? ROWS_SCANNED_MAX : limit + 1;
 }
 
+/** Those rows of a scan that match. */
+export function matchingOf<Row extends { readonly id: string }>(
+  rows: readonly ScannedRow<Row>[],
+): (Row & Scanned)[] {
+  return rows.filter(({ id }) => id !== null) as (Row & Scanned)[];
+}
+
 /** Cuts the rows of a scan into a page. */
 export function pageOf<Row extends { readonly id: string }>(
-  rows: readonly (ScannedRow & (Row | { readonly id: null }))[],
+  rows: readonly ScannedRow<Row>[],
   { limit, scan }: { readonly limit: number; readonly scan: number },
 ): Page<Row> {
-  const matching = rows.filter((row): row is ScannedRow & Row => row.id !== null);
-  const page = matching.slice(0, limit);
-  if (matching.length > limit) return { rows: page, lastId: page.at(-1)?.id ?? null };
+  const matching = matchingOf<Row>(rows);
+  if (matching.length > limit) return cutPage(matching, limit);
   const [first] = rows;
-  const isScanFull = first !== undefined && first.scanned_count >= scan;
-  return { rows: page, lastId: isScanFull ? first.scanned_last_id : null };
+  const isScanFull = first !== undefined && first.scannedCount >= scan;
+  return { rows: matching, lastId: isScanFull ? first.scannedLastId : null };
+}
+
+/** A page of rows of which one more was read than it holds, if there is one. */
+export function cutPage<Row extends { readonly id: string }>(
+  rows: readonly Row[],
+  limit: number,
+): Page<Row> {
+  const page = rows.slice(0, limit);
+  return { rows: page, lastId: rows.length > limit ? (page.at(-1)?.id ?? null) : null };
 }

@@ -1,3 +1,5 @@
+import { Param, type Placeholder, type SQL, sql } from "drizzle-orm";
+
 /**
  * Rows as parameters of one statement: an array for each column, put together by `unnest`.
  * Measured on 500 rows of 21 columns: 5 µs of Postgres's time a row, where one JSON parameter and
@@ -38,6 +40,33 @@ export function rowSource<Column extends string>(
     parameters: (rows) =>
       names.map((name) => columnLiteral(rows, name, columns[name] === "text" ? quoted : String)),
   };
+}
+
+/** The key of a row in a sharded table. */
+export interface RowKey {
+  readonly shardId: number;
+  readonly id: string;
+}
+
+export const ROW_KEY = { shardId: "smallint", id: "uuid" } as const;
+
+/** The same in a statement built with Drizzle, from a parameter that is the rows. */
+export function rowsOf<Column extends string>(
+  alias: string,
+  columns: Readonly<Record<Column, ColumnType>>,
+  rows: Placeholder<string, readonly Readonly<Record<Column, Value>>[]>,
+): SQL {
+  const names = Object.keys(columns) as Column[];
+  const arrays = names.map((name) => {
+    const write = columns[name] === "text" ? quoted : String;
+    const encoder = {
+      mapToDriverValue: (given: unknown) =>
+        columnLiteral(given as readonly Readonly<Record<Column, Value>>[], name, write),
+    };
+    return sql`${new Param(rows, encoder)}::text::${sql.raw(columns[name])}[]`;
+  });
+  const quotedNames = names.map((name) => sql.identifier(name));
+  return sql`unnest(${sql.join(arrays, sql`, `)}) as ${sql.identifier(alias)} (${sql.join(quotedNames, sql`, `)})`;
 }
 
 /** @param write the text of a string; only of a text column it can hold what has to be quoted */

@@ -53,7 +53,8 @@ interface Preparable<T extends PreparedQueryConfig> {
   prepare(name: string): PgPreparedQuery<T>;
 }
 
-type Builder = PgDatabase<PostgresJsQueryResultHKT>;
+/** Builds statements and runs none. */
+export type Builder = PgDatabase<PostgresJsQueryResultHKT>;
 
 /** Every statement that is built through Drizzle, for tests: their texts. */
 export const BUILT_STATEMENTS = new Set<() => string>();
@@ -114,6 +115,14 @@ export function isAnyOf<Of extends PgColumn>(
   values: Parameter<readonly Of["_"]["data"][]>,
 ): SQL {
   return sql`${column} = any (${arrayOf(column, values)})`;
+}
+
+/** Whether a column has a value, which may be null for any. */
+export function isIfGiven<Of extends PgColumn>(
+  column: Of,
+  value: Parameter<Of["_"]["data"] | null>,
+): SQL {
+  return sql`(${value}::text is null or ${column} = ${value})`;
 }
 
 /** An array of a column's type: numbers, UUIDs or plain words. */

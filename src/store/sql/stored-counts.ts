@@ -1,6 +1,13 @@
+import { sql } from "drizzle-orm";
+import type { PgColumn } from "drizzle-orm/pg-core";
 import type { ProjectLimitName } from "../../core/project-limits.ts";
 import type { Database } from "../db/database.ts";
-import { timeFrom } from "../sql/time.ts";
+import { providerVersions as versions } from "../schema/providers.ts";
+import { redeliveries } from "../schema/redeliveries.ts";
+import { apiKeys, connections } from "../schema/schema.ts";
+import { signingSecrets } from "../schema/signing-secrets.ts";
+import { type Given, template } from "./statement.ts";
+import { timeOf } from "./time.ts";
 
 /** Limits on rows that are few and made by hand: they are counted when one is to be added. */
 export type StoredLimitName = Extract<
@@ -15,29 +22,31 @@ export type StoredLimitName = Extract<
 
 export type StoredCounts = Readonly<Record<StoredLimitName, number>>;
 
-// What was made lately counts even if it is gone: its row stays, so making and deleting in turns
-// must come to an end as well.
-const MADE_LATELY = `created_at > ${timeFrom("$2")} - interval '24 hours'`;
-
-const COUNT = `
+const COUNT = template((given: Given<{ projectId: string; nowMs: number }>) => {
+  const now = timeOf(given.nowMs);
+  // What was made lately counts even if it is gone: its row stays, so making and deleting in turns
+  // must come to an end as well.
+  const madeLately = (createdAtMs: PgColumn) => sql`${createdAtMs} > ${now} - interval '24 hours'`;
+  const isOf = (projectId: PgColumn) => sql`${projectId} = ${given.projectId}`;
+  return sql<StoredCounts>`
 select
-  (select count(*) from connections
-    where project_id = $1 and (deleted_at is null or ${MADE_LATELY}))::int as connections,
+  (select count(*) from ${connections} where ${isOf(connections.projectId)}
+    and (${connections.deletedAtMs} is null or ${madeLately(connections.createdAtMs)}))::int as connections,
   (select count(*) from (
-    select distinct on (name) deleted_at from provider_versions where project_id = $1
-    order by name, version desc
+    select distinct on (${versions.name}) ${versions.deletedAtMs} as deleted_at from ${versions}
+    where ${isOf(versions.projectId)} order by ${versions.name}, ${versions.version} desc
   ) as newest where deleted_at is null)::int as definitions,
-  (select count(*) from provider_versions where project_id = $1)::int as definition_versions,
-  (select count(*) from api_keys
-    where project_id = $1
-      and (revoked_at is null and (expires_at is null or expires_at > ${timeFrom("$2")}) or ${MADE_LATELY})
-  )::int as api_keys,
-  (select count(*) from signing_secrets
-    where project_id = $1 and (expires_at is null or expires_at > ${timeFrom("$2")} or ${MADE_LATELY})
-  )::int as signing_secrets,
-  (select count(*) from redeliveries
-    where project_id = $1 and state = 'running')::int as redeliveries_running
+  (select count(*) from ${versions} where ${isOf(versions.projectId)})::int as definition_versions,
+  (select count(*) from ${apiKeys} where ${isOf(apiKeys.projectId)}
+    and (${apiKeys.revokedAtMs} is null and (${apiKeys.expiresAtMs} is null or ${apiKeys.expiresAtMs} > ${now})
+      or ${madeLately(apiKeys.createdAtMs)}))::int as api_keys,
+  (select count(*) from ${signingSecrets} where ${isOf(signingSecrets.projectId)}
+    and (${signingSecrets.expiresAtMs} is null or ${signingSecrets.expiresAtMs} > ${now}
+      or ${madeLately(signingSecrets.createdAtMs)}))::int as signing_secrets,
+  (select count(*) from ${redeliveries}
+    where ${isOf(redeliveries.projectId)} and ${redeliveries.state} = 'running')::int as redeliveries_running
 `;
+});
 
 /** How many of each the project has. */
 export async function countStored(
@@ -45,9 +54,7 @@ export async function countStored(
   projectId: string,
   nowMs: number,
 ): Promise<StoredCounts> {
-  const [counts] = await database.run("count-stored", (sql) =>
-    sql.unsafe<StoredCounts[]>(COUNT, [projectId, nowMs], { prepare: true }),
-  );
+  const [counts] = await database.run("count-stored", (sql) => COUNT(sql, { projectId, nowMs }));
   if (counts === undefined) throw new Error("A count gave no row.");
   return counts;
 }

@@ -1,9 +1,11 @@
+import { and, eq, isNull, notExists, sql } from "drizzle-orm";
+import { alias } from "drizzle-orm/pg-core";
 import { shardOfUuid } from "../../core/ids/ids.ts";
-import type { TransactionSql } from "../connection/connection.ts";
 import type { Database } from "../db/database.ts";
+import { deliveries, jobs, subscriptions } from "../schema/schema.ts";
+import { type Given, statement } from "../sql/statement.ts";
+import { timeOf } from "../sql/time.ts";
 import { IS_OWED_LATER } from "../writes/fan-out.ts";
-import { IS_PENDING } from "../sql/is-pending.ts";
-import { timeFrom } from "../sql/time.ts";
 
 export interface DeletedSubscription {
   readonly shardId: number;
@@ -13,40 +15,81 @@ export interface DeletedSubscription {
   readonly jobEnded: boolean;
 }
 
-const FIND_JOB = `
-select job_row_id from subscriptions where shard_id = $1 and id = $2 and project_id = $3
-`;
+interface Key {
+  readonly shardId: number;
+  readonly id: string;
+}
+
+const subscription = alias(subscriptions, "subscription");
+const isThe = (given: Given<Key>) =>
+  and(eq(subscription.shardId, given.shardId), eq(subscription.id, given.id));
+
+const FIND_JOB = statement((orm, given: Given<Key & { projectId: string }>) =>
+  orm
+    .select({ jobRowId: subscription.jobRowId })
+    .from(subscription)
+    .where(and(isThe(given), eq(subscription.projectId, given.projectId))),
+);
+
+const isJob = (given: Given<{ shardId: number; jobRowId: string }>) =>
+  and(eq(jobs.shardId, given.shardId), eq(jobs.id, given.jobRowId));
 
 // Changes nothing; takes the row's lock, as the ending and every accept do first.
-const LOCK_JOB = `
-update jobs set status = status where shard_id = $1 and id = $2
-returning ended_at is not null as ended
-`;
+const LOCK_JOB = statement((orm, given: Given<{ shardId: number; jobRowId: string }>) =>
+  orm
+    .update(jobs)
+    .set({ status: sql`${jobs.status}` })
+    .where(isJob(given))
+    .returning({ endedAtMs: jobs.endedAtMs }),
+);
+
+// Pending, as `sql/is-pending.ts` says it.
+const isPendingOf = (given: Given<Key>) =>
+  and(
+    eq(deliveries.shardId, given.shardId),
+    eq(deliveries.subscriptionId, given.id),
+    isNull(deliveries.finishedAtMs),
+  );
 
 // What was delivered stays so: deleting it afterwards takes nothing back.
-const CLOSE = `
-update subscriptions as subscription set closed_as = 'canceled'
-where shard_id = $1 and id = $2 and closed_as is null
-  and not ($3::boolean and not exists (
-    select 1 from deliveries as delivery
-    where shard_id = $1 and subscription_id = $2 and ${IS_PENDING}
-  ) and not ${IS_OWED_LATER})
-`;
+const CLOSE = statement((orm, given: Given<Key & { jobEnded: boolean }>) => {
+  const owed = orm.select({ id: deliveries.id }).from(deliveries).where(isPendingOf(given));
+  return orm
+    .update(subscription)
+    .set({ closedAs: "canceled" })
+    .where(
+      and(
+        isThe(given),
+        isNull(subscription.closedAs),
+        sql`not (${given.jobEnded}::boolean and ${notExists(owed)} and not ${sql.raw(IS_OWED_LATER)})`,
+      ),
+    );
+});
 
-const CANCEL_DELIVERIES = `
-update deliveries as delivery set
-  status = 'canceled', next_attempt_at = null, finished_at = ${timeFrom("$3")}
-where shard_id = $1 and subscription_id = $2 and ${IS_PENDING}
-`;
+const CANCEL_DELIVERIES = statement((orm, given: Given<Key & { nowMs: number }>) =>
+  orm
+    .update(deliveries)
+    .set({ status: "canceled", nextAttemptAtMs: null, finishedAtMs: timeOf(given.nowMs) })
+    .where(isPendingOf(given)),
+);
 
-const UNWATCH = `
-update jobs set status = 'unwatched'
-where shard_id = $1 and id = $2 and ended_at is null and not exists (
-  select 1 from subscriptions
-  where shard_id = $1 and job_row_id = $2 and closed_as is null
-)
-returning id
-`;
+const UNWATCH = statement((orm, given: Given<{ shardId: number; jobRowId: string }>) => {
+  const waiting = orm
+    .select({ id: subscriptions.id })
+    .from(subscriptions)
+    .where(
+      and(
+        eq(subscriptions.shardId, given.shardId),
+        eq(subscriptions.jobRowId, given.jobRowId),
+        isNull(subscriptions.closedAs),
+      ),
+    );
+  return orm
+    .update(jobs)
+    .set({ status: "unwatched" })
+    .where(and(isJob(given), isNull(jobs.endedAtMs), notExists(waiting)))
+    .returning({ id: jobs.id });
+});
 
 /**
  * Ends a subscription: it hears nothing more, and a job that nobody else waits for is no longer
@@ -60,25 +103,19 @@ export function deleteSubscription(
   database: Database,
   key: { readonly projectId: string; readonly id: string; readonly nowMs: number },
 ): Promise<DeletedSubscription | null> {
-  const { projectId, id, nowMs } = key;
-  const shardId = shardOfUuid(id);
-  return database.transaction("delete-subscription", async (sql: TransactionSql) => {
-    const [subscription] = await sql.unsafe<{ job_row_id: string }[]>(
-      FIND_JOB,
-      [shardId, id, projectId],
-      { prepare: true },
-    );
-    if (subscription === undefined) return null;
-    const jobRowId = subscription.job_row_id;
-    const [job] = await sql.unsafe<{ ended: boolean }[]>(LOCK_JOB, [shardId, jobRowId], {
-      prepare: true,
-    });
-    const jobEnded = job?.ended ?? true;
+  const shardId = shardOfUuid(key.id);
+  const row = { ...key, shardId };
+  return database.transaction("delete-subscription", async (sql) => {
+    const [found] = await FIND_JOB(sql, row);
+    if (found === undefined) return null;
+    const { jobRowId } = found;
+    const [job] = await LOCK_JOB(sql, { shardId, jobRowId });
+    const jobEnded = job === undefined || job.endedAtMs !== null;
     // Sent without waiting in between; each sees what those before it did.
     const [, , unwatched] = await Promise.all([
-      sql.unsafe(CLOSE, [shardId, id, jobEnded], { prepare: true }),
-      sql.unsafe(CANCEL_DELIVERIES, [shardId, id, nowMs], { prepare: true }),
-      sql.unsafe(UNWATCH, [shardId, jobRowId], { prepare: true }),
+      CLOSE(sql, { ...row, jobEnded }),
+      CANCEL_DELIVERIES(sql, row),
+      UNWATCH(sql, { shardId, jobRowId }),
     ]);
     return { shardId, jobRowId, jobEnded, jobUnwatched: unwatched.length > 0 };
   });

@@ -1,46 +1,46 @@
-import { arrayLiteral } from "../sql/array-literal.ts";
+import { and, eq, sql } from "drizzle-orm";
 import type { Database } from "../db/database.ts";
+import { idempotencyKeys } from "../schema/schema.ts";
+import { type Given, isAnyOf, statement, template } from "../sql/statement.ts";
 
-const FIND = `
-select request_hash as "requestHash", subscription_id as "subscriptionId"
-from idempotency_keys where shard_id = $1 and project_id = $2 and key = $3
-`;
+const { shardId, projectId, key, requestHash, subscriptionId, createdAtMs } = idempotencyKeys;
 
-export interface UsedKey {
-  readonly requestHash: string;
-  readonly subscriptionId: string;
-}
+type IdempotencyKey = Readonly<typeof idempotencyKeys.$inferSelect>;
+export type UsedKey = Pick<IdempotencyKey, "requestHash" | "subscriptionId">;
+type Key = Pick<IdempotencyKey, "shardId" | "projectId" | "key">;
+
+const FIND = statement((orm, given: Given<Key>) =>
+  orm
+    .select({ requestHash, subscriptionId })
+    .from(idempotencyKeys)
+    .where(and(eq(shardId, given.shardId), eq(projectId, given.projectId), eq(key, given.key))),
+);
 
 /** What an idempotency key was used for, or null. */
-export async function findIdempotencyKey(
-  database: Database,
-  key: { readonly shardId: number; readonly projectId: string; readonly key: string },
-): Promise<UsedKey | null> {
-  const [row] = await database.run("find-idempotency-key", (sql) =>
-    sql.unsafe<UsedKey[]>(FIND, [key.shardId, key.projectId, key.key], { prepare: true }),
-  );
+export async function findIdempotencyKey(database: Database, used: Key): Promise<UsedKey | null> {
+  const [row] = await database.run("find-idempotency-key", (sql) => FIND(sql, used));
   return row ?? null;
 }
 
 const KEYS_PER_STATEMENT_MAX = 5000;
 
-const FORGET = `
+const FORGET = template(
+  (given: Given<{ shardIds: readonly number[] }>) => sql`
 with old as (
-  select shard_id, project_id, key from idempotency_keys
-  where shard_id = any ($1::text::smallint[]) and created_at < now() - interval '24 hours'
+  select ${shardId}, ${projectId}, ${key} from ${idempotencyKeys}
+  where ${isAnyOf(shardId, given.shardIds)} and ${createdAtMs} < now() - interval '24 hours'
   limit ${KEYS_PER_STATEMENT_MAX}
 )
-delete from idempotency_keys as used using old
-where used.shard_id = old.shard_id and used.project_id = old.project_id and used.key = old.key
-`;
+delete from ${idempotencyKeys} using old
+where ${shardId} = old.shard_id and ${projectId} = old.project_id and ${key} = old.key
+`,
+);
 
 /** Removes keys past their 24 h, a bounded number; returns how many. */
 export async function forgetOldIdempotencyKeys(
   database: Database,
   shardIds: readonly number[],
 ): Promise<number> {
-  const result = await database.run("forget-idempotency-keys", (sql) =>
-    sql.unsafe(FORGET, [arrayLiteral(shardIds)], { prepare: true }),
-  );
+  const result = await database.run("forget-idempotency-keys", (sql) => FORGET(sql, { shardIds }));
   return result.count;
 }

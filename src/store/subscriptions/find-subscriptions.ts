@@ -1,12 +1,18 @@
+import { and, desc, eq, getTableColumns, gt, gte, lt, sql } from "drizzle-orm";
 import { shardOfJob } from "../../core/ids/shard.ts";
-import type { Sql } from "../connection/connection.ts";
 import type { Database } from "../db/database.ts";
-import { firstIdAt } from "../sql/id-range.ts";
-import { pageOf, scanOf } from "../sql/page.ts";
-import type { Page, ScannedRow } from "../sql/page.ts";
+import { connections, jobs, subscriptions } from "../schema/schema.ts";
+import { BEFORE_ALL_MS, firstIdAt } from "../sql/id-range.ts";
+import { beforeOrFirst, type Page, pageOf, scanOf } from "../sql/page.ts";
+import { type Builder, type Given, isIfGiven, statement } from "../sql/statement.ts";
+import { timeOf } from "../sql/time.ts";
 import {
+  delivery,
+  IS_ITS_DELIVERY,
+  IS_ITS_JOB,
+  job,
+  subscription,
   SUBSCRIPTION_COLUMNS,
-  SUBSCRIPTION_JOINS,
   SUBSCRIPTION_STATUS,
   subscriptionRecord,
 } from "./subscription-record.ts";
@@ -15,7 +21,6 @@ import type {
   SubscriptionRow,
   SubscriptionStatus,
 } from "./subscription-record.ts";
-import { timeFrom } from "../sql/time.ts";
 
 export interface SubscriptionQuery {
   readonly projectId: string;
@@ -31,47 +36,101 @@ export interface SubscriptionQuery {
   readonly createdAfterMs: number | null;
 }
 
-const RECENT = `
-select * from subscriptions
-where project_id = $1 and ($2::uuid is null or id < $2) and ($3::uuid is null or id >= $3)
-order by id desc limit $4
-`;
+type PageParameters = Given<{
+  projectId: string;
+  beforeId: string;
+  fromId: string;
+  createdAfterMs: number;
+  status: SubscriptionStatus | null;
+  provider: string | null;
+  connection: string | null;
+  scan: number;
+}>;
+
+const COLUMNS = getTableColumns(subscriptions);
+
+const isInRange = (given: PageParameters) =>
+  and(
+    eq(COLUMNS.projectId, given.projectId),
+    lt(COLUMNS.id, given.beforeId),
+    gte(COLUMNS.id, given.fromId),
+  );
+
+const recent = (orm: Builder, given: PageParameters) =>
+  orm
+    .select(COLUMNS)
+    .from(subscriptions)
+    .where(isInRange(given))
+    .orderBy(desc(COLUMNS.id))
+    .limit(given.scan);
 
 // The same job id may be watched through several connections, each with a shard of its own.
-const OF_JOB = `
-select subscription.* from subscriptions as subscription
-join jobs on jobs.shard_id = subscription.shard_id and jobs.id = subscription.job_row_id
-where subscription.project_id = $1 and ($2::uuid is null or subscription.id < $2)
-  and ($3::uuid is null or subscription.id >= $3)
-  and jobs.job_id = $9 and (jobs.shard_id, jobs.connection_id) in (
-    select shard_id, connection_id from json_to_recordset($10::text::json) as place (
-      shard_id smallint, connection_id uuid
+const ofJob = (orm: Builder, given: PageParameters & Given<{ jobId: string; places: string }>) =>
+  orm
+    .select(COLUMNS)
+    .from(subscriptions)
+    .innerJoin(jobs, and(eq(jobs.shardId, COLUMNS.shardId), eq(jobs.id, COLUMNS.jobRowId)))
+    .where(
+      and(
+        isInRange(given),
+        eq(jobs.jobId, given.jobId),
+        sql`(${jobs.shardId}, ${jobs.connectionId}) in (
+          select shard_id, connection_id from json_to_recordset(${given.places}::text::json) as place (
+            shard_id smallint, connection_id uuid
+          )
+        )`,
+      ),
     )
-  )
-order by subscription.id desc limit $4
-`;
+    .orderBy(desc(COLUMNS.id))
+    .limit(given.scan);
 
-const list = (candidates: string): string => `
-with candidate as materialized (${candidates}),
-matching as (
-  select ${SUBSCRIPTION_COLUMNS}
-  from candidate as subscription ${SUBSCRIPTION_JOINS}
-  left join connections as connection on connection.id = job.connection_id
-  where ($5::float8 is null or subscription.created_at > ${timeFrom("$5")})
-    and ($6::text is null or ${SUBSCRIPTION_STATUS} = $6)
-    and ($7::text is null or job.provider = $7)
-    and ($8::text is null or connection.name = $8)
-)
-select scanned.count as scanned_count, scanned.last_id as scanned_last_id, matching.*
-from (select count(*)::int as count, min(id::text) as last_id from candidate) as scanned
-left join matching on true
-order by matching.id desc
-`;
+/** Those of the candidates that match, with how many candidates there were and the last of them. */
+function matching(orm: Builder, given: PageParameters, candidates: ReturnType<typeof recent>) {
+  // Named as the columns of a subscription name their table.
+  const candidate = orm.$with("subscription").as(candidates);
+  const { name } = connections;
+  const scanned = orm
+    .select({
+      count: sql<number>`count(*)::int`.as("scanned_count"),
+      lastId: sql<string | null>`min(${candidate.id}::text)`.as("scanned_last_id"),
+    })
+    .from(candidate)
+    .as("scanned");
+  const matching = orm
+    .select(SUBSCRIPTION_COLUMNS)
+    .from(candidate)
+    .innerJoin(job, IS_ITS_JOB)
+    .leftJoin(delivery, IS_ITS_DELIVERY)
+    .leftJoin(connections, eq(connections.id, job.connectionId))
+    .where(
+      and(
+        gt(subscription.createdAtMs, timeOf(given.createdAfterMs)),
+        sql`(${given.status}::text is null or ${SUBSCRIPTION_STATUS} = ${given.status})`,
+        isIfGiven(job.provider, given.provider),
+        isIfGiven(name, given.connection),
+      ),
+    )
+    .as("matching");
+  return orm
+    .with(candidate)
+    .select({
+      scannedCount: scanned.count,
+      scannedLastId: scanned.lastId,
+      ...matching._.selectedFields,
+    })
+    .from(scanned)
+    .leftJoin(matching, sql`true`)
+    .orderBy(desc(matching.id));
+}
 
-const LIST_RECENT = list(RECENT);
-const LIST_OF_JOB = list(OF_JOB);
+const LIST_RECENT = statement((orm, given: PageParameters) =>
+  matching(orm, given, recent(orm, given)),
+);
 
-type ListedRow = ScannedRow & (SubscriptionRow | { readonly id: null });
+const LIST_OF_JOB = statement(
+  (orm, given: PageParameters & Given<{ jobId: string; places: string }>) =>
+    matching(orm, given, ofJob(orm, given)),
+);
 
 /** The project's subscriptions that match, newest first. */
 export async function findSubscriptions(
@@ -80,34 +139,30 @@ export async function findSubscriptions(
 ): Promise<Page<SubscriptionRecord>> {
   const isFiltered = query.status !== null || query.provider !== null || query.connection !== null;
   const scan = scanOf(query.limit, isFiltered);
-  const parameters = [
-    query.projectId,
-    query.beforeId,
-    query.createdAfterMs === null ? null : firstIdAt(query.createdAfterMs),
+  const parameters = {
+    ...query,
     scan,
-    query.createdAfterMs,
-    query.status,
-    query.provider,
-    query.connection,
-  ];
+    beforeId: beforeOrFirst(query.beforeId),
+    fromId: firstIdAt(query.createdAfterMs ?? 0),
+    createdAfterMs: query.createdAfterMs ?? BEFORE_ALL_MS,
+  };
   const { jobId } = query;
   const rows = await database.run("find-subscriptions", async (sql) => {
-    if (jobId === null) {
-      return sql.unsafe<ListedRow[]>(LIST_RECENT, parameters, { prepare: true });
-    }
-    const places = await placesOfJob(sql, query.projectId, jobId);
-    const ofJob = [...parameters, jobId, JSON.stringify(places)];
-    return sql.unsafe<ListedRow[]>(LIST_OF_JOB, ofJob, { prepare: true });
+    if (jobId === null) return LIST_RECENT(sql, parameters);
+    const connections = await CONNECTIONS(sql, query);
+    const places = connections.map(({ id }) => ({
+      shard_id: shardOfJob(id, jobId),
+      connection_id: id,
+    }));
+    return LIST_OF_JOB(sql, { ...parameters, jobId, places: JSON.stringify(places) });
   });
-  const page = pageOf(rows, { limit: query.limit, scan });
+  const page = pageOf<SubscriptionRow>(rows, { limit: query.limit, scan });
   return { ...page, rows: page.rows.map(subscriptionRecord) };
 }
 
-async function placesOfJob(sql: Sql, projectId: string, jobId: string): Promise<object[]> {
-  const connections = await sql.unsafe<{ id: string }[]>(
-    `select id from connections where project_id = $1`,
-    [projectId],
-    { prepare: true },
-  );
-  return connections.map(({ id }) => ({ shard_id: shardOfJob(id, jobId), connection_id: id }));
-}
+const CONNECTIONS = statement((orm, given: Given<{ projectId: string }>) =>
+  orm
+    .select({ id: connections.id })
+    .from(connections)
+    .where(eq(connections.projectId, given.projectId)),
+);

@@ -1,9 +1,10 @@
-import type { PollOutcome } from "../../core/waiting/poll-outcome.ts";
+import { and, eq, isNotNull, sql } from "drizzle-orm";
+import { alias } from "drizzle-orm/pg-core";
 import { shardOfUuid } from "../../core/ids/ids.ts";
 import type { Database } from "../db/database.ts";
+import { deliveries, jobs, subscriptions } from "../schema/schema.ts";
+import { type Given, statement } from "../sql/statement.ts";
 import { IS_OWED_LATER } from "../writes/fan-out.ts";
-import type { JobStatus, PayloadMode } from "../schema/schema.ts";
-import { epochMs } from "../sql/time.ts";
 
 /**
  * Derived, but for `canceled` and `gone`: `active` while the job runs; after its ending what
@@ -17,137 +18,111 @@ export type SubscriptionStatus =
   | "canceled"
   | "gone";
 
-/** One subscription as read or accepted. Ids are UUIDs, times epoch milliseconds. */
-export interface SubscriptionRecord {
-  readonly id: string;
-  readonly shardId: number;
-  readonly projectId: string;
-  readonly jobRowId: string;
-  readonly jobId: string;
-  readonly provider: string;
-  readonly connectionId: string;
-  readonly callbackUrl: string;
-  /** Mask of the wanted events. */
-  readonly events: number;
-  readonly payload: PayloadMode;
-  /** Raw JSON text. */
-  readonly metadata: string;
-  /** JSON array of seconds, or null for the project's. */
-  readonly retrySchedule: string | null;
-  /** The trace that the client gave, or null. */
-  readonly trace: string | null;
-  /** Mask of the signature schemes, or null for the project's. */
-  readonly signatures: number | null;
-  readonly createdAtMs: number;
+type StoredSubscription = Readonly<typeof subscriptions.$inferSelect>;
+type StoredJob = Readonly<typeof jobs.$inferSelect>;
+
+/** One subscription as read or accepted. */
+export interface SubscriptionRecord
+  extends
+    Omit<StoredSubscription, "callbackOrigin" | "headers" | "secret" | "closedAs">,
+    Pick<StoredJob, "jobId" | "provider" | "connectionId"> {
   readonly status: SubscriptionStatus;
-  readonly job: {
-    readonly status: JobStatus;
-    readonly acceptedAtMs: number;
-    readonly deadlineAtMs: number;
-    readonly endedAtMs: number | null;
-    readonly pollCount: number;
-    readonly lastPolledAtMs: number | null;
-    /** What the latest poll came to, as of the last checkpoint. */
-    readonly lastOutcome: PollOutcome | null;
-    readonly lastError: string | null;
-    /** Raw JSON text, or null. */
-    readonly progress: string | null;
-  };
+  readonly job: Pick<
+    StoredJob,
+    | "status"
+    | "acceptedAtMs"
+    | "deadlineAtMs"
+    | "endedAtMs"
+    | "pollCount"
+    | "lastPolledAtMs"
+    | "lastOutcome"
+    | "lastError"
+    | "progress"
+  >;
 }
 
-/** Of `subscription` with its `job` and, by left join, the `delivery` of the job's last event. */
-export const SUBSCRIPTION_STATUS = `
-  case
-    when subscription.closed_as is not null then subscription.closed_as
-    when job.ended_at is null then 'active'
-    when delivery.status is null and ${IS_OWED_LATER} then 'delivering'
-    when delivery.status is null then 'delivered'
-    when delivery.status = 'pending' then 'delivering'
-    else delivery.status
+export const subscription = alias(subscriptions, "subscription");
+export const job = alias(jobs, "job");
+/** By left join: that of the job's last event. */
+export const delivery = alias(deliveries, "delivery");
+
+/** Of a `subscription` with its `job` and its `delivery`. */
+export const SUBSCRIPTION_STATUS = sql<SubscriptionStatus>`case
+    when ${subscription.closedAs} is not null then ${subscription.closedAs}
+    when ${job.endedAtMs} is null then 'active'
+    when ${delivery.status} is null and ${sql.raw(IS_OWED_LATER)} then 'delivering'
+    when ${delivery.status} is null then 'delivered'
+    when ${delivery.status} = 'pending' then 'delivering'
+    else ${delivery.status}
   end`;
 
-export const SUBSCRIPTION_COLUMNS = `
-  subscription.id, subscription.shard_id, subscription.project_id, subscription.job_row_id,
-  job.job_id, job.provider, job.connection_id, callback_url, events, payload, metadata, retry_schedule, signatures, trace,
-  ${epochMs("subscription.created_at")} as created_at_ms,
-  ${SUBSCRIPTION_STATUS} as status, job.status as job_status,
-  ${epochMs("accepted_at")} as accepted_at_ms,
-  ${epochMs("deadline_at")} as deadline_at_ms,
-  ${epochMs("ended_at")} as ended_at_ms, poll_count,
-  ${epochMs("last_polled_at")} as last_polled_at_ms, last_outcome, last_error, progress`;
+export const SUBSCRIPTION_COLUMNS = {
+  id: subscription.id,
+  shardId: subscription.shardId,
+  projectId: subscription.projectId,
+  jobRowId: subscription.jobRowId,
+  jobId: job.jobId,
+  provider: job.provider,
+  connectionId: job.connectionId,
+  callbackUrl: subscription.callbackUrl,
+  events: subscription.events,
+  payload: subscription.payload,
+  metadata: subscription.metadata,
+  retrySchedule: subscription.retrySchedule,
+  trace: subscription.trace,
+  signatures: subscription.signatures,
+  createdAtMs: subscription.createdAtMs,
+  shownStatus: SUBSCRIPTION_STATUS.as("shown_status"),
+  status: job.status,
+  acceptedAtMs: job.acceptedAtMs,
+  deadlineAtMs: job.deadlineAtMs,
+  endedAtMs: job.endedAtMs,
+  pollCount: job.pollCount,
+  lastPolledAtMs: job.lastPolledAtMs,
+  lastOutcome: job.lastOutcome,
+  lastError: job.lastError,
+  progress: job.progress,
+};
 
-/** What {@link SUBSCRIPTION_COLUMNS} need beside a row source named `subscription`. */
-export const SUBSCRIPTION_JOINS = `
-join jobs as job on job.shard_id = subscription.shard_id and job.id = subscription.job_row_id
-left join deliveries as delivery
-  on delivery.shard_id = job.shard_id and delivery.subscription_id = subscription.id
-  and job.ended_at is not null and delivery.event_id = job.last_event_id`;
+export const IS_ITS_JOB = and(
+  eq(job.shardId, subscription.shardId),
+  eq(job.id, subscription.jobRowId),
+);
 
-export interface SubscriptionRow {
-  readonly id: string;
-  readonly shard_id: number;
-  readonly project_id: string;
-  readonly job_row_id: string;
-  readonly job_id: string;
-  readonly provider: string;
-  readonly connection_id: string;
-  readonly callback_url: string;
-  readonly events: number;
-  readonly payload: PayloadMode;
-  readonly metadata: string;
-  readonly retry_schedule: string | null;
-  readonly trace: string | null;
-  readonly signatures: number | null;
-  readonly created_at_ms: number;
-  readonly status: SubscriptionStatus;
-  readonly job_status: JobStatus;
-  readonly accepted_at_ms: number;
-  readonly deadline_at_ms: number;
-  readonly ended_at_ms: number | null;
-  readonly poll_count: number;
-  readonly last_polled_at_ms: number | null;
-  readonly last_outcome: PollOutcome | null;
-  readonly last_error: string | null;
-  readonly progress: string | null;
-}
+export const IS_ITS_DELIVERY = and(
+  eq(delivery.shardId, job.shardId),
+  eq(delivery.subscriptionId, subscription.id),
+  isNotNull(job.endedAtMs),
+  eq(delivery.eventId, job.lastEventId),
+);
+
+const FIND = statement((orm, given: Given<{ shardId: number; id: string; projectId: string }>) =>
+  orm
+    .select(SUBSCRIPTION_COLUMNS)
+    .from(subscription)
+    .innerJoin(job, IS_ITS_JOB)
+    .leftJoin(delivery, IS_ITS_DELIVERY)
+    .where(
+      and(
+        eq(subscription.shardId, given.shardId),
+        eq(subscription.id, given.id),
+        eq(subscription.projectId, given.projectId),
+      ),
+    ),
+);
+
+export type SubscriptionRow = Awaited<ReturnType<typeof FIND>>[number];
 
 export function subscriptionRecord(row: SubscriptionRow): SubscriptionRecord {
+  const { shownStatus, status, acceptedAtMs, deadlineAtMs, endedAtMs, ...rest } = row;
+  const { pollCount, lastPolledAtMs, lastOutcome, lastError, progress, ...shown } = rest;
+  const polled = { pollCount, lastPolledAtMs, lastOutcome, lastError, progress };
   return {
-    id: row.id,
-    shardId: row.shard_id,
-    projectId: row.project_id,
-    jobRowId: row.job_row_id,
-    jobId: row.job_id,
-    provider: row.provider,
-    connectionId: row.connection_id,
-    callbackUrl: row.callback_url,
-    events: row.events,
-    payload: row.payload,
-    metadata: row.metadata,
-    retrySchedule: row.retry_schedule,
-    trace: row.trace,
-    signatures: row.signatures,
-    createdAtMs: row.created_at_ms,
-    status: row.status,
-    job: {
-      status: row.job_status,
-      acceptedAtMs: row.accepted_at_ms,
-      deadlineAtMs: row.deadline_at_ms,
-      endedAtMs: row.ended_at_ms,
-      pollCount: row.poll_count,
-      lastPolledAtMs: row.last_polled_at_ms,
-      lastOutcome: row.last_outcome,
-      lastError: row.last_error,
-      progress: row.progress,
-    },
+    ...shown,
+    status: shownStatus,
+    job: { status, acceptedAtMs, deadlineAtMs, endedAtMs, ...polled },
   };
 }
-
-const FIND = `
-select ${SUBSCRIPTION_COLUMNS}
-from subscriptions as subscription ${SUBSCRIPTION_JOINS}
-where subscription.shard_id = $1 and subscription.id = $2 and subscription.project_id = $3
-`;
 
 /** The project's subscription of this id, or null. */
 export async function findSubscription(
@@ -155,9 +130,7 @@ export async function findSubscription(
   key: { readonly projectId: string; readonly id: string },
 ): Promise<SubscriptionRecord | null> {
   const [row] = await database.run("find-subscription", (sql) =>
-    sql.unsafe<SubscriptionRow[]>(FIND, [shardOfUuid(key.id), key.id, key.projectId], {
-      prepare: true,
-    }),
+    FIND(sql, { ...key, shardId: shardOfUuid(key.id) }),
   );
   return row === undefined ? null : subscriptionRecord(row);
 }

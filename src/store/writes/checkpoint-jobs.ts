@@ -1,6 +1,7 @@
 import type { Database } from "../db/database.ts";
 import type { PollOutcome } from "../../core/waiting/poll-outcome.ts";
 import { rowSource } from "../sql/row-source.ts";
+import { WITHOUT_WAITING_FOR_THE_DISK } from "../sql/synchronous-commit.ts";
 import { timeFrom } from "../sql/time.ts";
 
 /** What polling has learned of a job that is still running; for people to look at. */
@@ -50,7 +51,7 @@ export async function checkpointJobs(
 ): Promise<void> {
   await database.transaction("checkpoint-jobs", (sql) =>
     Promise.all([
-      sql.unsafe("set local synchronous_commit = off"),
+      WITHOUT_WAITING_FOR_THE_DISK(sql, {}),
       sql.unsafe(CHECKPOINT, INPUT.parameters(checkpoints), { prepare: true }),
     ]),
   );

@@ -1,7 +1,10 @@
+import { and, eq, lte, sql } from "drizzle-orm";
 import { type EventContent, MOVEMENT_EVENT_TYPES } from "../../core/delivery/event.ts";
-import { arrayLiteral } from "../sql/array-literal.ts";
 import type { CallOptions } from "../db/bounded-calls.ts";
 import type { Database } from "../db/database.ts";
+import { CONTENT_COLUMNS, event, resultUpTo } from "../events/find-events.ts";
+import { fanOuts } from "../schema/fan-outs.ts";
+import { type Given, isAnyOf, statement } from "../sql/statement.ts";
 import { IS_PENDING } from "../sql/is-pending.ts";
 import { owedDeliveryId } from "./owed-delivery-id.ts";
 import {
@@ -10,10 +13,9 @@ import {
   type OwedDelivery,
   WANTS_MOVEMENTS,
 } from "./record-events.ts";
-import { WHOLE_RESULT } from "./result-parts.ts";
 import { HIGHEST_ID, LOWEST_ID } from "../sql/page.ts";
 import { subscriptionsInOrder } from "../sql/subscription-page.ts";
-import { epochMs, timeFrom } from "../sql/time.ts";
+import { timeFrom } from "../sql/time.ts";
 
 const MOVEMENTS = MOVEMENT_EVENT_TYPES.map((type) => `'${type}'`).join(", ");
 const IS_MOVEMENT = `fan_out.event_type in (${MOVEMENTS})`;
@@ -184,16 +186,30 @@ export async function stepFanOut(
   return { owed, eventId: marker?.eventId ?? null, goesOn: marker?.goesOn ?? false };
 }
 
-const FIND = `
-select shard_id as "shardId", job_row_id as "jobRowId", event_type as "eventType",
-  project_id as "projectId", ${epochMs("occurred_at")} as "occurredAtMs"
-from (
-  select *, row_number() over (partition by project_id order by event_id) as number
-  from fan_outs where shard_id = any ($1::text::smallint[])
-) as fan_out
-where number <= $2
-order by number limit $3
-`;
+const FIND = statement(
+  (orm, given: Given<{ shardIds: readonly number[]; perProjectMax: number; limit: number }>) => {
+    const { shardId, jobRowId, eventType, projectId, eventId, occurredAtMs } = fanOuts;
+    const numbered = orm
+      .select({
+        shardId,
+        jobRowId,
+        eventType,
+        projectId,
+        occurredAtMs,
+        number: sql`row_number() over (partition by ${projectId} order by ${eventId})`.as("number"),
+      })
+      .from(fanOuts)
+      .where(isAnyOf(shardId, given.shardIds))
+      .as("fan_out");
+    const { number, ...key } = numbered._.selectedFields;
+    return orm
+      .select(key)
+      .from(numbered)
+      .where(lte(number, given.perProjectMax))
+      .orderBy(number)
+      .limit(given.limit);
+  },
+);
 
 /** Those of the shards that are not through yet: of each project the oldest, the projects in turn. */
 export function findFanOuts(
@@ -204,22 +220,20 @@ export function findFanOuts(
     readonly limit: number;
   },
 ): Promise<FanOutKey[]> {
-  const { shardIds, perProjectMax, limit } = query;
-  return database.run("find-fan-outs", (sql) =>
-    sql.unsafe<FanOutKey[]>(FIND, [arrayLiteral(shardIds), perProjectMax, limit], {
-      prepare: true,
-    }),
-  );
+  return database.run("find-fan-outs", (sql) => FIND(sql, query));
 }
 
-const FIND_EVENT = `
-select type, ${epochMs("occurred_at")} as "occurredAtMs", job_id as "jobId",
-  provider, upstream_created_at as "createdAt", upstream_updated_at as "updatedAt", error,
-  result_bytes as "resultBytes",
-  case when result_bytes between 1 and $3 then ${WHOLE_RESULT} end as result,
-  progress, result_fetch as "resultFetch"
-from events as event where shard_id = $1 and id = $2
-`;
+const FIND_EVENT = statement(
+  (orm, given: Given<{ shardId: number; eventId: string; inlineResultBytesMax: number }>) =>
+    orm
+      .select({
+        ...CONTENT_COLUMNS,
+        resultBytes: event.resultBytes,
+        result: resultUpTo(given.inlineResultBytesMax),
+      })
+      .from(event)
+      .where(and(eq(event.shardId, given.shardId), eq(event.id, given.eventId))),
+);
 
 export type FannedOutEvent = EventContent & { readonly resultBytes: number };
 
@@ -230,9 +244,7 @@ export async function findFannedOutEvent(
   inlineResultBytesMax: number,
 ): Promise<FannedOutEvent | null> {
   const [event] = await database.run("find-fanned-out-event", (sql) =>
-    sql.unsafe<FannedOutEvent[]>(FIND_EVENT, [key.shardId, key.eventId, inlineResultBytesMax], {
-      prepare: true,
-    }),
+    FIND_EVENT(sql, { ...key, inlineResultBytesMax }),
   );
   return event ?? null;
 }

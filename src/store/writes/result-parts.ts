@@ -1,6 +1,10 @@
+import { and, eq, sql } from "drizzle-orm";
 import { cutUtf8 } from "../../core/cut-utf8.ts";
 import type { CallOptions } from "../db/bounded-calls.ts";
 import type { Database } from "../db/database.ts";
+import { resultParts } from "../schema/result-parts.ts";
+import { type Given, statement } from "../sql/statement.ts";
+import { WITHOUT_WAITING_FOR_THE_DISK } from "../sql/synchronous-commit.ts";
 
 /** Up to here a result stands in its event's row, where a callback takes it from. */
 export const IN_ROW_BYTES_MAX = 256 * 1024;
@@ -14,11 +18,19 @@ coalesce(event.result, (
   where part.shard_id = event.shard_id and part.event_id = event.id
 ))`;
 
-const STORE = `
-insert into result_parts (shard_id, event_id, number, bytes)
-values ($1, $2, $3, convert_to($4::text, 'UTF8'))
-on conflict (shard_id, event_id, number) do nothing
-`;
+const STORE = statement((orm, given: Given<PartKey & { text: string }>) =>
+  orm
+    .insert(resultParts)
+    .values({
+      shardId: given.shardId,
+      eventId: given.eventId,
+      number: given.number,
+      bytes: sql`convert_to(${given.text}::text, 'UTF8')`,
+    })
+    .onConflictDoNothing({
+      target: [resultParts.shardId, resultParts.eventId, resultParts.number],
+    }),
+);
 
 /**
  * Stores a result part by part, ahead of its event. Not waiting for the disk loses nothing: the
@@ -36,29 +48,34 @@ export async function storeResult(
   const { shardId, eventId, json } = result;
   let number = 1;
   for (const part of cutUtf8(json, PART_BYTES_MAX)) {
-    const parameters = [shardId, eventId, number, part.toString()];
+    const stored = { shardId, eventId, number, text: part.toString() };
     await database.transaction(
       "store-result-part",
-      (sql) =>
-        Promise.all([
-          sql.unsafe("set local synchronous_commit = off"),
-          sql.unsafe(STORE, parameters, { prepare: true }),
-        ]),
+      (sql) => Promise.all([WITHOUT_WAITING_FOR_THE_DISK(sql, {}), STORE(sql, stored)]),
       options,
     );
     number += 1;
   }
 }
 
-const FIND_PART = `
-select bytes from result_parts where shard_id = $1 and event_id = $2 and number = $3
-`;
+const isThe = (given: Given<PartKey>) =>
+  and(
+    eq(resultParts.shardId, given.shardId),
+    eq(resultParts.eventId, given.eventId),
+    eq(resultParts.number, given.number),
+  );
+
+const FIND_PART = statement((orm, given: Given<PartKey>) =>
+  orm.select({ bytes: resultParts.bytes }).from(resultParts).where(isThe(given)),
+);
 
 // As text it takes half the bytes on its way here.
-const FIND_TEXT_PART = `
-select convert_from(bytes, 'UTF8') as text from result_parts
-where shard_id = $1 and event_id = $2 and number = $3
-`;
+const FIND_TEXT_PART = statement((orm, given: Given<PartKey>) =>
+  orm
+    .select({ text: sql<string>`convert_from(${resultParts.bytes}, 'UTF8')` })
+    .from(resultParts)
+    .where(isThe(given)),
+);
 
 export interface PartKey {
   readonly shardId: number;
@@ -69,20 +86,12 @@ export interface PartKey {
 
 /** One part of a result that an upstream gave as JSON, or null behind the last. */
 export async function findTextPart(database: Database, part: PartKey): Promise<Buffer | null> {
-  const [row] = await database.run("find-result-part", (sql) =>
-    sql.unsafe<{ text: string }[]>(FIND_TEXT_PART, keyOf(part), { prepare: true }),
-  );
+  const [row] = await database.run("find-result-part", (sql) => FIND_TEXT_PART(sql, part));
   return row === undefined ? null : Buffer.from(row.text);
 }
 
 /** One part of a result that was fetched, whatever it holds. */
 export async function findPart(database: Database, part: PartKey): Promise<Buffer | null> {
-  const [row] = await database.run("find-result-part", (sql) =>
-    sql.unsafe<{ bytes: Buffer }[]>(FIND_PART, keyOf(part), { prepare: true }),
-  );
+  const [row] = await database.run("find-result-part", (sql) => FIND_PART(sql, part));
   return row?.bytes ?? null;
-}
-
-function keyOf({ shardId, eventId, number }: PartKey): [number, string, number] {
-  return [shardId, eventId, number];
 }
