@@ -288,13 +288,19 @@ describe("the documentation", () => {
     const response = await open("/docs");
     expect(response.headers.get("content-type")).toContain("text/html");
     const policy = response.headers.get("content-security-policy") ?? "";
-    expect(policy).toMatch(/^default-src 'none'; style-src 'sha256-\S+'; base-uri 'none'; /);
+    expect(policy).toMatch(
+      /^default-src 'none'; style-src 'sha256-\S+'; script-src 'sha256-\S+'; base-uri 'none'; /,
+    );
     expect(policy).toContain("form-action 'none'; frame-ancestors 'none'");
     expect(response.headers.get("referrer-policy")).toBe("no-referrer");
     const page = await response.text();
     expect(page).toContain("POST /v1/subscriptions/{id}/poll");
     expect(page).toContain('id="SubscriptionRequest"');
-    expect(page).not.toMatch(/<script|<link|src=/);
+    expect(page).not.toMatch(/<link|src=/);
+    const [, script = ""] = /<script>([^<]*)<\/script>/.exec(page) ?? [];
+    expect(policy).toContain(createHash("sha256").update(script).digest("base64"));
+    expect(page).toContain('href="#createSubscription"');
+    expect(page).toContain("curl -X POST");
     expect(page.startsWith("<!doctype html>")).toBe(true);
   });
 });

@@ -6,6 +6,8 @@ type Markup = ReturnType<typeof html>;
 
 /** The parts of an OpenAPI document that the page shows. */
 interface Operation {
+  readonly operationId?: string;
+  readonly security?: readonly object[];
   readonly method: string;
   readonly path: string;
   readonly tags?: readonly string[];
@@ -25,14 +27,23 @@ interface Parameter {
   readonly schema?: { readonly description?: string };
 }
 
-type Content = Readonly<Record<string, { readonly schema: unknown }>>;
+type Content = Readonly<Record<string, { readonly schema: unknown; readonly example?: unknown }>>;
 
 const STYLE = `
 :root { color-scheme: light dark; --line: light-dark(#d8dce3, #363c47); --soft: light-dark(#f5f6f8, #1c2027);
   --ink: light-dark(#1d2230, #e6e9ef); --paper: light-dark(#fff, #13161b); --quiet: light-dark(#5c6470, #9aa3b0); }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 60rem; padding: 2rem 1rem; font: 16px/1.5 system-ui, sans-serif;
-  color: var(--ink); background: var(--paper); }
+body { margin: 0; font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
+  display: grid; grid-template-columns: minmax(12rem, 18rem) minmax(0, 60rem); gap: 2rem; }
+nav { position: sticky; top: 0; max-height: 100vh; overflow: auto; box-sizing: border-box; padding: 1.5rem 1rem;
+  border-right: 1px solid var(--line); font-size: 14px; }
+nav ul { list-style: none; margin: .25rem 0 .75rem; padding: 0; }
+nav a { display: block; padding: .1rem 0; text-decoration: none; overflow-wrap: anywhere; }
+nav a:hover { text-decoration: underline; }
+nav input { width: 100%; padding: .4rem .5rem; margin-bottom: 1rem; font: inherit; }
+main { padding: 1.5rem 1rem; }
+[hidden] { display: none !important; }
+@media (max-width: 50rem) { body { display: block; } nav { position: static; max-height: none; border: 0; } }
 h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
 h3 { font: 600 15px/1.4 ui-monospace, monospace; margin: 0; overflow-wrap: anywhere; }
 a { color: inherit; }
@@ -46,43 +57,128 @@ table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .75rem .3rem 0; border-top: 1px solid var(--line); }
 `;
 
-/** The page loads nothing and runs nothing. */
-export const DOCUMENTATION_PAGE_HEADERS = pageHeaders({ style: STYLE });
+/** Shows only the operations that hold every word of the search, in the navigation and below. */
+const SCRIPT = `
+const search = document.querySelector("nav input");
+const found = [...document.querySelectorAll("[data-operation]")];
+const groups = [...document.querySelectorAll("[data-group]")];
+search.addEventListener("input", () => {
+  const words = search.value.toLowerCase().split(/\\s+/);
+  for (const one of found) one.hidden = !words.every((word) => one.dataset.operation.includes(word));
+  for (const group of groups) group.hidden = !group.querySelector("[data-operation]:not([hidden])");
+});
+`;
+
+/** The page loads nothing, and runs its own search alone. */
+export const DOCUMENTATION_PAGE_HEADERS = pageHeaders({ style: STYLE, script: SCRIPT });
 
 /** The OpenAPI document as one page that loads nothing. */
 export async function documentationPage(document: OpenApiDocument): Promise<string> {
   const operations = operationsOf(document);
   const byTag = Map.groupBy(operations, (operation) => operation.tags?.[0] ?? "Other");
   const schemas = Object.entries(document.components?.schemas ?? {});
+  const described = new Map(document.tags?.map(({ name, description }) => [name, description]));
+  const webhooks = Object.keys(document.webhooks ?? {});
+  const origin = document.servers?.[0]?.url ?? "";
   const page = await html`<!doctype html>
     <html lang="en">
       <meta charset="utf-8" />
       <meta name="viewport" content="width=device-width" />
       <title>Ringback API</title>
       ${raw(`<style>${STYLE}</style>`)}
-      <h1>Ringback API</h1>
-      <p>${document.info.description ?? ""}</p>
-      <p class="quiet">For programs: <a href="/openapi.json">openapi.json</a> (OpenAPI 3.1).</p>
-      ${[...byTag].map(([tag, ofTag]) => section(tag, ofTag))}
-      <h2>Schemas</h2>
-      ${schemas.map(([name, schema]) => schemaArticle(name, schema))}
+      <nav aria-label="Operations">
+        <input type="search" placeholder="Search operations" aria-label="Search operations" />
+        ${[...byTag].map(([tag, ofTag]) => navigation(tag, ofTag))}
+        <ul>
+          <li><a href="#webhooks">Webhooks</a></li>
+          <li><a href="#schemas">Schemas</a></li>
+        </ul>
+      </nav>
+      <main>
+        <h1>Ringback API</h1>
+        <p>${document.info.description ?? ""}</p>
+        <p class="quiet">For programs: <a href="/openapi.json">openapi.json</a> (OpenAPI 3.1).</p>
+        ${[...byTag].map(([tag, ofTag]) => section(tag, ofTag, described.get(tag) ?? "", origin))}
+        <h2 id="webhooks">Webhooks</h2>
+        <p>
+          What receivers are sent, one schema for each type of event:
+          ${webhooks.map((type) => html`<a href="#${eventSchemaOf(type)}">${type}</a> `)}
+        </p>
+        <h2 id="schemas">Schemas</h2>
+        ${schemas.map(([name, schema]) => schemaArticle(name, schema))}
+      </main>
+      ${raw(`<script>${SCRIPT}</script>`)}
     </html>`;
   return page.toString();
 }
 
-function section(tag: string, operations: readonly Operation[]): Markup {
-  return html`<h2>${tag}</h2>
-    ${operations.map(operationArticle)}`;
+function navigation(tag: string, operations: readonly Operation[]): Markup {
+  return html`<div data-group>
+    <strong>${tag}</strong>
+    <ul>
+      ${operations.map(
+        (operation) =>
+          html`<li data-operation="${searchText(operation)}">
+            <a href="#${operation.operationId}">${operation.summary}</a>
+          </li>`,
+      )}
+    </ul>
+  </div>`;
 }
 
-function operationArticle(operation: Operation): Markup {
+function searchText({ method, path, summary, operationId }: Operation): string {
+  return `${method} ${path} ${summary} ${operationId}`.toLowerCase();
+}
+
+function section(
+  tag: string,
+  operations: readonly Operation[],
+  description: string,
+  origin: string,
+): Markup {
+  return html`<section data-group>
+    <h2>${tag}</h2>
+    <p class="quiet">${description}</p>
+    ${operations.map((operation) => operationArticle(operation, origin))}
+  </section>`;
+}
+
+/** The request as a command. */
+function curlOf({ method, path, security, requestBody }: Operation, origin: string): string {
+  const body = requestBody?.content["application/json"]?.example;
+  const lines = [
+    `curl -X ${method.toUpperCase()} '${origin}${path}'`,
+    ...(security === undefined ? ['-H "Authorization: Bearer $RINGBACK_API_KEY"'] : []),
+    ...(body === undefined
+      ? []
+      : [
+          "-H 'Content-Type: application/json'",
+          `-d '${JSON.stringify(body).replaceAll("'", "'\\''")}'`,
+        ]),
+  ];
+  return lines.join(" \\\n  ");
+}
+
+/** The example of a response that is JSON. */
+function exampleAnswer(content: Content | undefined): Markup | "" {
+  const example = content?.["application/json"]?.example;
+  if (example === undefined) return "";
+  return html`${raw("<pre>")}${JSON.stringify(example, null, 2)}${raw("</pre>")}`;
+}
+
+function operationArticle(operation: Operation, origin: string): Markup {
   const { method, path, summary, description, parameters, requestBody, responses } = operation;
-  return html`<article>
+  const [success] = Object.values(responses);
+  return html`<article id="${operation.operationId}" data-operation="${searchText(operation)}">
     <h3>${method.toUpperCase()} ${path}</h3>
     <p>${summary ?? ""}</p>
     <p class="quiet">${description ?? ""}</p>
     ${parameters?.length ? parameterTable(parameters) : ""}
     ${requestBody ? html`<p>Body: ${contentOf(requestBody.content)}</p>` : ""}
+    <details>
+      <summary>Sample</summary>
+      ${raw("<pre>")}${curlOf(operation, origin)}${raw("</pre>")} ${exampleAnswer(success?.content)}
+    </details>
     <details>
       <summary>Answers</summary>
       <table>
@@ -124,6 +220,11 @@ function contentOf(content: Content): Markup[] {
 function nameOfReference(schema: unknown): string | null {
   if (typeof schema !== "object" || schema === null || !("$ref" in schema)) return null;
   return String(schema.$ref).split("/").at(-1) ?? null;
+}
+
+/** `job.timed_out` is `JobTimedOutEvent`. */
+function eventSchemaOf(type: string): string {
+  return `${type.replace(/(?:^|[._])([a-z])/g, (_, letter: string) => letter.toUpperCase())}Event`;
 }
 
 function schemaArticle(name: string, schema: unknown): Markup {
