@@ -36,6 +36,6 @@ test.each(SHOWN)("$document shows $file as it is run", ({ file, code }) => {
 
 test("The guides to receivers show one each", () => {
   expect(new Set(SHOWN.map(({ document }) => document))).toEqual(
-    new Set(["docs/delivery.md", "docs/guides/verify-a-callback.md"]),
+    new Set(["docs/delivery.md", "docs/guides/verify-a-callback.md", "docs/receivers.md"]),
   );
 });
