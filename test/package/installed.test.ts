@@ -146,7 +146,7 @@ test(
         "watch.mjs",
       ]);
       expect(code, output).toBe(0);
-      const raw = '{"decimal": 1.10, "integer": 12345678901234567890}';
+      const raw = '{"decimal":1.10,"integer":12345678901234567890}';
       expect(JSON.parse(output.split("\n").find((line) => line.startsWith("{")) ?? "")).toEqual({
         ending: "job.completed",
         raw,

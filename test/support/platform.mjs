@@ -27,6 +27,6 @@ async function answer(request) {
   return (await call(received, { WEBHOOK_SECRET: process.env.WEBHOOK_SECRET })).status;
 }
 
-createServer(async (request, response) => {
-  response.writeHead(await answer(request)).end();
+createServer((request, response) => {
+  void answer(request).then((status) => response.writeHead(status).end());
 }).listen(Number(process.env.PORT));
