@@ -39,7 +39,9 @@ export function createApp(ports: ApiPorts): Hono {
   const answering = new Answering(ports);
   for (const route of apiRoutes(ports)) {
     const { method, path } = route.description;
-    app.on(method, path.replace(/\{(\w+)\}/, ":$1"), (context) => answering.answer(context, route));
+    app.on(method, path.replaceAll(/\{(\w+)\}/g, ":$1"), (context) =>
+      answering.answer(context, route),
+    );
   }
   app.notFound((context) => answering.refuse(context, unknownRoute(app, context)));
   app.onError((error, context) => {
@@ -139,6 +141,7 @@ class Answering {
       database: this.#ports.database.within(deadline),
       idText: context.req.param("id"),
       nameText: context.req.param("name"),
+      consumerText: context.req.param("consumer"),
     };
     const { body } = route.description;
     if (caller !== null && isList(route)) {

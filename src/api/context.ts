@@ -20,7 +20,10 @@ import type { Readiness } from "../core/readiness.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { ResultLinks } from "../runtime/secrets/result-links.ts";
 import type { SecretBox } from "../runtime/secrets/secret-box.ts";
+import type { ConsumerClaims } from "../delivery/waits/consumer-claims.ts";
 import type { EndingWaits } from "../delivery/waits/ending-waits.ts";
+import type { InboxFeed } from "../delivery/waits/inbox-feed.ts";
+import type { InboxDirectory } from "../intake/inbox-directory.ts";
 import type { UrlCheck } from "../outbound/guard/url-check.ts";
 import type { RefusedKeys } from "./request/refused-keys.ts";
 
@@ -69,6 +72,9 @@ export interface ApiPorts {
   readonly redeliveries: Pick<RedeliveryRunner, "shardForNew" | "begin" | "perSecondDefault">;
   readonly delivery: Pick<DeliveryEngine, "test" | "message">;
   readonly endingWaits: Pick<EndingWaits, "wait">;
+  readonly inboxes: Pick<InboxDirectory, "ensure" | "forget">;
+  readonly inboxFeed: Pick<InboxFeed, "place" | "waitFor">;
+  readonly consumerClaims: Pick<ConsumerClaims, "nodeId" | "isHeld" | "claim">;
   readonly signingKeys: Pick<SigningKeys, "forget">;
   readonly apiKeys: Pick<ApiKeyDirectory, "find" | "isUnknown" | "lookUp" | "take">;
   readonly refusedKeys: RefusedKeys;

@@ -13,6 +13,11 @@ import { projectRoutes } from "./projects/routes.ts";
 import { providerRoutes } from "./providers/routes.ts";
 import { providerTrialRoutes } from "./providers/trial-routes.ts";
 import { redeliveryRoutes } from "./deliveries/redelivery-routes.ts";
+import { consumerRoutes } from "./inboxes/consumer-routes.ts";
+import { inboxRoutes } from "./inboxes/routes.ts";
+import { messagesRoute } from "./inboxes/messages.ts";
+import { InboxReader } from "./inboxes/reader.ts";
+import { streamRoute } from "./inboxes/stream.ts";
 import type { Route } from "./http/route.ts";
 import { signingKeyRoutes } from "./signing/signing-key-routes.ts";
 import { signingSecretRoutes } from "./signing/signing-secret-routes.ts";
@@ -23,6 +28,7 @@ import { WaitingRequests } from "./request/waiting-requests.ts";
 /** Every address of the API, in the order of its documentation. */
 export function apiRoutes(ports: ApiPorts): Route[] {
   const newUuid = createUuidSource();
+  const inboxReader = new InboxReader(ports);
   const waiting = new WaitingRequests(ports.limits, ports.clock, ports.requestsWaitingMax);
   const routes = [
     ...subscriptionRoutes(ports, waiting),
@@ -31,6 +37,10 @@ export function apiRoutes(ports: ApiPorts): Route[] {
     ...redeliveryRoutes(ports, newUuid),
     ...callbackOriginRoutes(ports),
     ...callbackTestRoutes(ports),
+    ...inboxRoutes(ports),
+    messagesRoute(ports, inboxReader, waiting),
+    streamRoute(ports, inboxReader, waiting),
+    ...consumerRoutes(ports, newUuid),
     ...eventRoutes(ports),
     ...connectionRoutes(ports, newUuid),
     ...providerRoutes(ports, newUuid),

@@ -17,6 +17,7 @@ import {
   Deliveries,
   Events,
   Jobs,
+  Inboxes,
   Providers,
   Redeliveries,
   SigningKeys,
@@ -55,6 +56,7 @@ export class Ringback {
   readonly redeliveries: Redeliveries;
   readonly events: Events;
   readonly connections: Connections;
+  readonly inboxes: Inboxes;
   readonly providers: Providers;
   readonly signingSecrets: SigningSecrets;
   readonly signingKeys: SigningKeys;
@@ -84,6 +86,7 @@ export class Ringback {
     this.redeliveries = new Redeliveries(transport);
     this.events = new Events(transport);
     this.connections = new Connections(transport);
+    this.inboxes = new Inboxes(transport);
     this.providers = new Providers(transport);
     this.signingSecrets = new SigningSecrets(transport);
     this.signingKeys = new SigningKeys(transport);

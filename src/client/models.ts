@@ -25,6 +25,13 @@ import type {
   signingSecretSchema,
   subscriptionSchema,
 } from "../api/http/response-schemas.ts";
+import type {
+  consumerSchema,
+  inboxSchema,
+  messagesSchema,
+  positionSchema,
+  seekSchema,
+} from "../api/inboxes/schema.ts";
 import type { jobSchema } from "../api/jobs/schema.ts";
 import type { newKeySchema } from "../api/projects/api-key-schema.ts";
 import type { auditEntrySchema } from "../api/projects/audit-schema.ts";
@@ -43,6 +50,11 @@ export type NewSubscription = z.output<typeof newSubscriptionSchema>;
 export type SubscriptionBatch = z.output<typeof batchResponseSchema>;
 /** A job as the API gives it. */
 export type WatchedJob = z.output<typeof jobSchema>;
+export type Inbox = z.output<typeof inboxSchema>;
+export type InboxConsumer = z.output<typeof consumerSchema>;
+export type InboxMessages = z.output<typeof messagesSchema>;
+export type InboxPosition = z.output<typeof positionSchema>;
+export type InboxSeek = z.input<typeof seekSchema>;
 export type CallbackOrigin = z.output<typeof callbackOriginSchema>;
 export type Delivery = z.output<typeof deliverySchema>;
 export type DeliveryWithAttempts = z.output<typeof deliveryWithAttemptsSchema>;

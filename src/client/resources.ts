@@ -8,6 +8,11 @@ import type {
   ConnectionChange,
   Delivery,
   DeliveryWithAttempts,
+  Inbox,
+  InboxConsumer,
+  InboxMessages,
+  InboxPosition,
+  InboxSeek,
   JsonWebKeySet,
   NewApiKey,
   NewConnection,
@@ -205,6 +210,70 @@ export class Connections extends Resource {
 
   delete(id: string, options?: CallOptions): Promise<void> {
     return this.json({ method: "DELETE", path: path`/v1/connections/${id}` }, options);
+  }
+}
+
+export class Inboxes extends Resource {
+  list(options?: CallOptions): List<Inbox> {
+    return this.listOf("/v1/inboxes", {}, options);
+  }
+
+  get(name: string, options?: CallOptions): Promise<Inbox> {
+    return this.json({ method: "GET", path: path`/v1/inboxes/${name}` }, options);
+  }
+
+  /** Creates an inbox unless it exists. */
+  put(name: string, options?: CallOptions): Promise<Inbox> {
+    return this.json({ method: "PUT", path: path`/v1/inboxes/${name}` }, options);
+  }
+
+  delete(name: string, options?: CallOptions): Promise<void> {
+    return this.json({ method: "DELETE", path: path`/v1/inboxes/${name}` }, options);
+  }
+
+  /** The next messages; waits up to `wait_s` seconds for one. Acknowledge the cursor afterwards. */
+  messages(
+    name: string,
+    query: {
+      readonly consumer?: string;
+      readonly cursor?: string;
+      readonly wait_s?: number;
+      readonly limit?: number;
+    } = {},
+    options?: CallOptions,
+  ): Promise<InboxMessages> {
+    return this.json({ method: "GET", path: path`/v1/inboxes/${name}/messages`, query }, options);
+  }
+
+  consumers(name: string, options?: CallOptions): List<InboxConsumer> {
+    return this.listOf(path`/v1/inboxes/${name}/consumers`, {}, options);
+  }
+
+  /** Moves a consumer behind a cursor, never back. */
+  ack(
+    name: string,
+    consumer: string,
+    cursor: string,
+    options?: CallOptions,
+  ): Promise<InboxPosition> {
+    const spec = { path: path`/v1/inboxes/${name}/consumers/${consumer}/ack`, body: { cursor } };
+    return this.json({ method: "POST", ...spec, isRepeatable: true }, options);
+  }
+
+  /** Moves a consumer to a cursor, or to a time. */
+  seek(
+    name: string,
+    consumer: string,
+    to: InboxSeek,
+    options?: CallOptions,
+  ): Promise<InboxPosition> {
+    const spec = { path: path`/v1/inboxes/${name}/consumers/${consumer}/seek`, body: to };
+    return this.json({ method: "POST", ...spec, isRepeatable: true }, options);
+  }
+
+  deleteConsumer(name: string, consumer: string, options?: CallOptions): Promise<void> {
+    const at = path`/v1/inboxes/${name}/consumers/${consumer}`;
+    return this.json({ method: "DELETE", path: at }, options);
   }
 }
 

@@ -8,6 +8,7 @@ import { forgetOldIdempotencyKeys } from "../store/subscriptions/find-idempotenc
 import { forgetOperationalEvents } from "../store/events/operational-events.ts";
 import { forgetInspections } from "../store/inspections.ts";
 import { forgetLaneStates } from "../store/lane-states.ts";
+import { forgetOldInboxes } from "../store/inboxes/manage-inboxes.ts";
 import { forgetDeadNodes } from "../store/nodes.ts";
 import { Retention } from "./retention.ts";
 
@@ -60,7 +61,10 @@ function createAuditTrimmer(runtime: Runtime, options: HousekeepingOptions): Ser
 }
 
 /** Small rows whose time is short, a bounded number a round. */
-function createSweeper(runtime: Runtime, { database, shards }: HousekeepingOptions): Service {
+function createSweeper(
+  runtime: Runtime,
+  { database, shards, keptForMs }: HousekeepingOptions,
+): Service {
   return new Repeater(runtime, {
     name: "forget keys and nodes",
     intervalMs: INTERVAL_MS,
@@ -73,7 +77,8 @@ function createSweeper(runtime: Runtime, { database, shards }: HousekeepingOptio
         if (shardIds.length === 0) return;
         const forgotten =
           (await forgetOldIdempotencyKeys(database, shardIds)) +
-          (await forgetOperationalEvents(database, shardIds));
+          (await forgetOperationalEvents(database, shardIds)) +
+          (await forgetOldInboxes(database, runtime.clock.now() - keptForMs));
         if (forgotten === 0) return;
       }
     },

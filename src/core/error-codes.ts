@@ -105,6 +105,11 @@ export const PROBLEMS = {
     title: "The upstream can't be asked now",
     help: "The live request was not sent, for example because the connection is paused. `detail` gives the reason.",
   },
+  consumer_busy: {
+    status: 409,
+    title: "Another reader reads for the consumer",
+    help: "One request at a time reads for a named consumer. End the other one, or read under a name of your own. The claim of a node that has died ends within 12 seconds.",
+  },
   provider_in_use: {
     status: 409,
     title: "The provider is in use",

@@ -122,6 +122,25 @@ const PROJECT_LIMITS = {
     byDefault: 100,
     counts: "Signing secrets and keys that sign or were made in the last 24 hours.",
   },
+  inboxes: {
+    kind: "stock",
+    unit: "inboxes",
+    byDefault: 1_000,
+    counts: "Inboxes that exist or were deleted in the last 24 hours.",
+  },
+  inbox_consumers: {
+    kind: "stock",
+    unit: "consumers",
+    byDefault: 10_000,
+    counts: "Named consumers of all inboxes.",
+  },
+  inbox_unread_bytes: {
+    kind: "stock",
+    unit: "bytes",
+    byDefault: 10 * 1024 * MIB,
+    counts:
+      "Messages of inboxes that no consumer has acknowledged, as they were counted seconds ago.",
+  },
   redeliveries_running: {
     kind: "stock",
     unit: "redeliveries",
@@ -132,7 +151,8 @@ const PROJECT_LIMITS = {
     kind: "concurrency",
     unit: "requests",
     byDefault: 2_000,
-    counts: "Requests that wait for the end of a job; more wait for a moment, then are refused.",
+    counts:
+      "Requests that wait for a job or for messages, streams included; more wait a moment, then are refused.",
   },
   callback_tests_running: {
     kind: "concurrency",

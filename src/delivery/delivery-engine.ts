@@ -11,6 +11,7 @@ import type { LoadedDelivery } from "../store/deliveries/load-deliveries.ts";
 import type { ProjectSettings } from "../store/schema/projects.ts";
 import { findSigningSecrets } from "../store/projects/signing-secrets.ts";
 import type { Writers } from "../store/writes/writers.ts";
+import type { InboxFeed } from "./waits/inbox-feed.ts";
 import { DeliveryLoop, type DeliveryLoopOptions } from "./delivery-loop.ts";
 import {
   callbackLimits,
@@ -34,6 +35,7 @@ export interface DeliveryEngineOptions {
   readonly database: Database;
   readonly shards: Pick<OwnedShards, "list" | "has">;
   readonly writers: Writers;
+  readonly inboxFeed: Pick<InboxFeed, "stored">;
   readonly secretBox: SecretBox;
   readonly callbackClient: RequestClient;
   readonly version: string;

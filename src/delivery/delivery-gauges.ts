@@ -3,6 +3,7 @@ import { BACKLOG_COUNTED_MAX, type DeliveryBacklog } from "../store/deliveries/d
 import type { FanOutRunner } from "./fan-out-runner.ts";
 import type { Outbox } from "./outbox/outbox.ts";
 import type { EndingWaits } from "./waits/ending-waits.ts";
+import type { InboxFeed } from "./waits/inbox-feed.ts";
 
 const BACKLOG = {
   ringback_deliveries_overdue: `Deliveries of all nodes whose next attempt is due, ${BACKLOG_COUNTED_MAX} at most.`,
@@ -13,6 +14,7 @@ const BACKLOG = {
 export interface DeliveryGaugesOptions {
   readonly outbox: Outbox;
   readonly endingWaits: Pick<EndingWaits, "size">;
+  readonly inboxFeed: Pick<InboxFeed, "size">;
   readonly fanOuts: Pick<FanOutRunner, "size" | "oldestMs">;
   /** Reads the backlog of all nodes, at each scrape. */
   readBacklog(): Promise<DeliveryBacklog>;
@@ -20,7 +22,7 @@ export interface DeliveryGaugesOptions {
 
 /** The gauges of delivering. */
 export function registerDeliveryGauges(metrics: Metrics, options: DeliveryGaugesOptions): void {
-  const { outbox, fanOuts, endingWaits } = options;
+  const { outbox, fanOuts, endingWaits, inboxFeed } = options;
   metrics.measuredGauges(BACKLOG, async () => {
     const { overdue, oldestOverdueMs } = await options.readBacklog();
     return {
@@ -32,6 +34,11 @@ export function registerDeliveryGauges(metrics: Metrics, options: DeliveryGauges
     "ringback_ending_waits",
     "Requests at this node that wait for the end of a job.",
     () => endingWaits.size,
+  );
+  metrics.gauge(
+    "ringback_inbox_waits",
+    "Requests at this node that wait for messages of an inbox, streams included.",
+    () => inboxFeed.size,
   );
   metrics.gauge("ringback_outbox_deliveries", "Deliveries in memory.", () => outbox.size);
   metrics.gauge(

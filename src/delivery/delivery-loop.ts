@@ -1,9 +1,11 @@
 import type { ChangeSignal } from "../runtime/change-signal.ts";
+import type { InboxFeed } from "./waits/inbox-feed.ts";
 import { Idle } from "../runtime/idle.ts";
 import { logOriginChange, originEvent } from "./operational/delivery-events.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import type { BreakerLimits } from "../core/pace/breaker.ts";
 import type { EventContent } from "../core/delivery/event.ts";
+import { isInboxTarget } from "../core/delivery/inbox-target.ts";
 import { publicId } from "../core/ids/ids.ts";
 import type { LaneVerdict } from "../core/job/job.ts";
 import { Repeater } from "../runtime/repeater.ts";
@@ -42,6 +44,7 @@ export interface DeliveryLoopOptions extends DelivererOptions {
   /** When an origin counts as failing, if not as usual. */
   readonly breaker?: BreakerLimits;
   readonly shards: Pick<OwnedShards, "list" | "has">;
+  readonly inboxFeed: Pick<InboxFeed, "stored">;
 }
 
 /**
@@ -103,7 +106,11 @@ export class DeliveryLoop implements Service {
 
   /** Takes over what an event owes that was recorded just now. */
   enqueue(owed: readonly OwedDelivery[], event: EventContent, resultBytes: number): void {
-    for (const delivery of owed) this.#offer({ delivery, event, resultBytes, wasTooLarge: false });
+    for (const delivery of owed) {
+      // A message of an inbox is stored, which is all there is to do.
+      if (isInboxTarget(delivery.callbackUrl)) this.#options.inboxFeed.stored();
+      else this.#offer({ delivery, event, resultBytes, wasTooLarge: false });
+    }
   }
 
   /**

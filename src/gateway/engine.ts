@@ -8,6 +8,7 @@ import { createHousekeeping } from "../cluster/housekeeping.ts";
 import { registerLimitGauges } from "../cluster/limit-gauges.ts";
 import { Inspector } from "../cluster/inspector.ts";
 import { LaneBoard } from "../cluster/lane-board.ts";
+import { InboxDirectory } from "../intake/inbox-directory.ts";
 import { LiveJobs } from "../intake/live-jobs.ts";
 import { MailboxReader } from "../intake/mailbox-reader.ts";
 import { ProjectDirectory } from "../cluster/project-directory.ts";
@@ -24,7 +25,9 @@ import { PROJECT_LIMIT_NAMES, type ProjectLimitName } from "../core/project-limi
 import type { FairSemaphore } from "../lanes/fair-semaphore.ts";
 import { registerDeliveryGauges } from "../delivery/delivery-gauges.ts";
 import { DeliveryEngine } from "../delivery/delivery-engine.ts";
+import { ConsumerClaims } from "../delivery/waits/consumer-claims.ts";
 import { EndingWaits } from "../delivery/waits/ending-waits.ts";
+import { InboxFeed } from "../delivery/waits/inbox-feed.ts";
 import { FanOutRunner } from "../delivery/fan-out-runner.ts";
 import { RedeliveryRunner } from "../delivery/redelivery-runner.ts";
 import type { OperatorOrigins } from "../outbound/guard/operator-origins.ts";
@@ -100,6 +103,10 @@ export class Engine {
   readonly inspector: Inspector;
   /** Requests that wait for the end of a job. */
   readonly endingWaits: EndingWaits;
+  /** Requests that wait for messages of inboxes. */
+  readonly inboxFeed: InboxFeed;
+  readonly consumerClaims: ConsumerClaims;
+  readonly inboxes: InboxDirectory;
   readonly #runtime: Runtime;
   readonly #options: EngineOptions;
   readonly #shards = new OwnedShards();
@@ -136,10 +143,19 @@ export class Engine {
       inlineResultBytesMax,
     });
     const writers = this.#writers;
+    this.consumerClaims = new ConsumerClaims(runtime, options);
+    this.inboxFeed = new InboxFeed(runtime, {
+      database,
+      shards,
+      inlineResultBytesMax,
+      claims: this.consumerClaims,
+    });
+    const { inboxFeed } = this;
     this.delivery = new DeliveryEngine(runtime, {
       ...options,
       shards,
       writers,
+      inboxFeed,
       dueChanges: signals.dueDeliveries,
       eventChanges: signals.operationalEvents,
     });
@@ -159,6 +175,7 @@ export class Engine {
       delivery: this.delivery,
     });
     const limits = this.projects;
+    this.inboxes = new InboxDirectory(runtime, limits);
     this.apiKeys = new ApiKeyDirectory(runtime, { ...options, changes: signals.apiKeys });
     this.providers = new ProviderDirectory(runtime, {
       changes: signals.providers,
@@ -209,6 +226,7 @@ export class Engine {
       database,
       shards,
       limits,
+      inlineResultBytesMax,
     });
     this.acceptor = new Acceptor(runtime, {
       health: database.health,
@@ -268,7 +286,14 @@ export class Engine {
     await this.redeliveries.start();
     await this.#fanOuts.start();
     await this.endingWaits.start();
+    await this.inboxFeed.start();
     await this.#changes.start();
+  }
+
+  /** Ends the requests that wait for something to happen, and keeps none for long from now on. */
+  endWaits(): void {
+    this.endingWaits.beginStopping();
+    this.inboxFeed.beginStopping();
   }
 
   /**
@@ -290,6 +315,7 @@ export class Engine {
       this.redeliveries.stop(),
       this.#fanOuts.stop(),
       this.endingWaits.stop(),
+      this.inboxFeed.stop(),
     ];
     await settledWithin(clock, Promise.all(readers), READERS_GRACE_MS);
     const quiet = Promise.all([this.poller.stop(), this.delivery.stop()]);
@@ -358,6 +384,7 @@ export class Engine {
       outbox: this.delivery.loop.outbox,
       fanOuts: this.#fanOuts,
       endingWaits: this.endingWaits,
+      inboxFeed: this.inboxFeed,
       readBacklog: () =>
         withDeadline(clock, SCRAPE_DEADLINE_MS, (deadline) =>
           readDeliveryBacklog(database.within(deadline)),

@@ -167,7 +167,7 @@ async function start(
   const drain = async (hurried: Promise<void>): Promise<void> => {
     isStopping = true;
     server.beginDraining();
-    engine.endingWaits.beginStopping();
+    engine.endWaits();
     if (config.drainMs > 0) await settledWithin(clock, hurried, config.drainMs);
   };
   // Requests under way end while the engine, which some of them wait for, still writes.
@@ -199,6 +199,9 @@ async function start(
     delivery: engine.delivery,
     signingKeys: engine.delivery.signingKeys,
     endingWaits: engine.endingWaits,
+    inboxes: engine.inboxes,
+    inboxFeed: engine.inboxFeed,
+    consumerClaims: engine.consumerClaims,
     apiKeys: engine.apiKeys,
     refusedKeys,
     isTrustedProxy: (address) => proxies.exemptsAddress(address),

@@ -9,6 +9,7 @@ import type { OwnedShards } from "../runtime/owned-shards.ts";
 import { createHash } from "node:crypto";
 import { eventMask, MOVEMENT_EVENT_TYPES, WANTS_RESULT_FETCHED } from "../core/delivery/event.ts";
 import type { ProjectLimitName, ProjectLimits } from "../core/project-limits.ts";
+import { isInboxTarget } from "../core/delivery/inbox-target.ts";
 import { shardOfJob, shardOfText } from "../core/ids/shard.ts";
 import { FairSemaphore } from "../lanes/fair-semaphore.ts";
 import type { RequestDeadline } from "../runtime/request-deadline.ts";
@@ -148,7 +149,7 @@ export class Acceptor {
     const { projectId } = request;
     const row = this.#row(request);
     const name = nameOf(row);
-    const reached = this.#limitReached(projectId, name);
+    const reached = this.#limitReached(projectId, name, isInboxTarget(row.callbackUrl));
     if (reached !== null && (await this.#findUsedKey(row, deadline)) === null) {
       limits.refused(reached);
       return { kind: "limit_reached", limit: reached, allowed: limits.allowed(projectId, reached) };
@@ -168,9 +169,9 @@ export class Acceptor {
     }
   }
 
-  #limitReached(projectId: string, name: JobName): ProjectLimitName | null {
+  #limitReached(projectId: string, name: JobName, isForInbox: boolean): ProjectLimitName | null {
     if (this.#fullJobs.has(name, this.#runtime.clock.monotonic())) return "subscriptions_per_job";
-    return this.#options.usage.reached(projectId);
+    return this.#options.usage.reached(projectId, isForInbox);
   }
 
   #count(row: AcceptRow, { subscriptionCount }: Accepted): void {

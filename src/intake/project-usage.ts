@@ -22,6 +22,7 @@ const COUNTED = {
   live_subscriptions: ({ liveSubscriptions }: ProjectUsageRow) => liveSubscriptions,
   owed_deliveries: ({ owedDeliveries }: ProjectUsageRow) => owedDeliveries,
   stored_bytes: ({ storedBytes }: ProjectUsageRow) => storedBytes,
+  inbox_unread_bytes: ({ inboxUnreadBytes }: ProjectUsageRow) => inboxUnreadBytes,
 } as const satisfies Partial<Record<ProjectLimitName, (row: ProjectUsageRow) => number>>;
 
 type CountedName = keyof typeof COUNTED;
@@ -32,6 +33,8 @@ export interface ProjectUsageOptions {
   readonly changes?: ChangeSignal | undefined;
   readonly database: Database;
   readonly limits: ProjectLimits;
+  /** Larger results go by reference, and count for nothing in an inbox. */
+  readonly inlineResultBytesMax: number;
   readonly shards: Pick<OwnedShards, "has">;
 }
 
@@ -70,10 +73,14 @@ export class ProjectUsage extends Repeater {
     await super.start();
   }
 
-  /** The limit that the project has come to, or null while it may have more subscriptions. */
-  reached(projectId: string): CountedName | null {
+  /**
+   * The limit that the project has come to, or null while it may have more subscriptions.
+   * @param isForInbox whether the subscription names an inbox
+   */
+  reached(projectId: string, isForInbox: boolean): CountedName | null {
     const { limits } = this.#options;
     for (const name of COUNTED_NAMES) {
+      if (name === "inbox_unread_bytes" && !isForInbox) continue;
       if (this.#used(projectId, name) >= limits.allowed(projectId, name)) return name;
     }
     return null;
@@ -93,7 +100,7 @@ export class ProjectUsage extends Repeater {
     const handled = this.#options.changes?.beginReading();
     const countedAtMs = this.#countedAtMs;
     if (shards.has(COUNTING_SHARD) && startedAtMs >= this.#nextCountAtMs) {
-      await countProjectUsage(database);
+      await countProjectUsage(database, this.#options.inlineResultBytesMax);
       const tookMs = clock.monotonic() - startedAtMs;
       this.#nextCountAtMs =
         clock.monotonic() + Math.max(COUNT_INTERVAL_MS_MIN, tookMs * PAUSE_PER_COUNTING);

@@ -19,7 +19,10 @@ import type { ReportedLane } from "../../src/store/lane-states.ts";
 import { endingEventType } from "../../src/core/delivery/event.ts";
 import type { EndingStatus } from "../../src/core/delivery/event.ts";
 import { signedMessage } from "../../src/delivery/attempt/signed-message.ts";
+import { ConsumerClaims } from "../../src/delivery/waits/consumer-claims.ts";
 import { EndingWaits } from "../../src/delivery/waits/ending-waits.ts";
+import { InboxFeed } from "../../src/delivery/waits/inbox-feed.ts";
+import { InboxDirectory } from "../../src/intake/inbox-directory.ts";
 import { parsePublicId, shardOfUuid, uuidV7 } from "../../src/core/ids/ids.ts";
 import type { LiveTrialOutcome } from "../../src/providers/trial/trial.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
@@ -50,6 +53,7 @@ export type Json = ReturnType<typeof JSON.parse>;
 
 const KEY = randomBytes(32);
 export const PUBLIC_URL = "https://ringback.example.com";
+const INLINE_RESULT_BYTES_MAX = 100;
 export const LINK_TTL_MS = 60_000;
 export const CALLBACK_URL = "https://app.example.com/hooks/ringback";
 
@@ -105,6 +109,9 @@ export class ApiFixture {
   readonly apiKeys: ApiKeyDirectory;
   /** Of a node that owns no shard; a test does its rounds. */
   readonly endingWaits: EndingWaits;
+  readonly inboxFeed: InboxFeed;
+  readonly consumerClaims: ConsumerClaims;
+  readonly inboxes: InboxDirectory;
   readonly ports: ApiPorts;
   readonly app: Hono;
   readonly #drop: () => Promise<void>;
@@ -121,6 +128,15 @@ export class ApiFixture {
     this.endingWaits = new EndingWaits(testRuntime({ clock }), {
       database,
       shards: { has: () => false },
+    });
+    const runtime = testRuntime({ clock });
+    this.inboxes = new InboxDirectory(runtime, this.limits);
+    this.consumerClaims = new ConsumerClaims(runtime, { database, nodeId: this.uuid() });
+    this.inboxFeed = new InboxFeed(runtime, {
+      database,
+      shards: { has: () => false },
+      inlineResultBytesMax: INLINE_RESULT_BYTES_MAX,
+      claims: this.consumerClaims,
     });
     this.ports = this.#ports();
     this.app = checkedApp(this.ports);
@@ -308,6 +324,9 @@ export class ApiFixture {
           signedMessage(testRuntime({ clock: this.clock }), messagePorts(this.secretBox), loaded),
       },
       endingWaits: this.endingWaits,
+      inboxes: this.inboxes,
+      inboxFeed: this.inboxFeed,
+      consumerClaims: this.consumerClaims,
       redeliveries: { shardForNew: () => 7, begin: note("begin"), perSecondDefault: 100 },
       signingKeys: { forget: (id) => void this.calls.push(["signingSecretsChanged", id]) },
       apiKeys: this.apiKeys,
@@ -358,7 +377,7 @@ export class ApiFixture {
         ttlMs: LINK_TTL_MS,
         publicUrl: () => PUBLIC_URL,
       }),
-      inlineResultBytesMax: 100,
+      inlineResultBytesMax: INLINE_RESULT_BYTES_MAX,
       requestsWaitingMax: 100,
       requestBodiesBytesMax: 2 * 2 ** 20 * 16,
       limits: this.limits,

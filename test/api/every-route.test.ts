@@ -33,10 +33,12 @@ const SAMPLE_ID = `${"0".repeat(12)}7${"0".repeat(19)}`;
 /** What a route with a body needs to come as far as to look for its object; others take `{}`. */
 const BODIES: Readonly<Record<string, object>> = {
   "POST /v1/providers/{name}/try": { answer: { status: 200, body: "{}" } },
+  "POST /v1/inboxes/{name}/consumers/{consumer}/ack": { cursor: "cursor" },
+  "POST /v1/inboxes/{name}/consumers/{consumer}/seek": { cursor: "cursor" },
 };
 
 /** These make what they don't find. */
-const MAKES_WHAT_IT_NAMES = ["PUT /v1/providers/{name}"];
+const MAKES_WHAT_IT_NAMES = ["PUT /v1/providers/{name}", "PUT /v1/inboxes/{name}"];
 
 /** Documentation, public keys, and what the operator's machines ask for. */
 const OPEN_ROUTES = [
@@ -55,7 +57,7 @@ const OPEN_ROUTES = [
 const nameOf = ({ method, path }: RouteDescription): string => `${method} ${path}`;
 
 function pathOf(route: RouteDescription, id = SAMPLE_ID, name = "acme"): string {
-  return route.path.replace("{id}", id).replace("{name}", name);
+  return route.path.replace("{id}", id).replace("{name}", name).replace("{consumer}", name);
 }
 
 /** Each route asks from an address of its own, so that refused keys of one don't limit the others. */
@@ -83,6 +85,13 @@ async function objectsOfFixture(): Promise<Record<IdKind, string | null>> {
     body: { ...exampleSource, name: FOREIGN_PROVIDER },
   });
   expect(put.status).toBe(201);
+  // Of the same name, so that whatever is named so is another project's.
+  const inbox = await api.subscribe({ callback_url: undefined, inbox: FOREIGN_PROVIDER });
+  await api.end(inbox.id, { result: "1" });
+  const made = await api.request("GET", `/v1/inboxes/${FOREIGN_PROVIDER}/messages`);
+  const { cursor } = (await made.json()) as Json;
+  const ack = `/v1/inboxes/${FOREIGN_PROVIDER}/consumers/${FOREIGN_PROVIDER}/ack`;
+  expect((await api.request("POST", ack, { body: { cursor } })).status).toBe(200);
   const redelivery = {
     id: api.uuid(),
     projectId: api.projectId,
@@ -235,7 +244,9 @@ describe("an object of another project", () => {
         (select count(*)::int from subscriptions where closed_as is null) as subscriptions,
         (select count(*)::int from api_keys where revoked_at is null) as keys,
         (select count(*)::int from provider_versions where deleted_at is null) as providers,
-        (select count(*)::int from redeliveries where state = 'running') as redeliveries`);
+        (select count(*)::int from redeliveries where state = 'running') as redeliveries,
+        (select count(*)::int from inboxes where deleted_at is null) as inboxes,
+        (select count(*)::int from inbox_consumers) as consumers`);
     return row;
   }
 });
@@ -274,6 +285,8 @@ describe("hostile text in an address", () => {
       if (!route.path.includes("{")) continue;
       for (const text of HOSTILE) {
         const tried = route.path.includes("{id}") ? parts.map((part) => part + text) : [text];
+        // A good name for an inbox.
+        if (nameOf(route) === "PUT /v1/inboxes/{name}" && text === "constructor") continue;
         for (const name of tried) {
           const response = await ask(route, pathOf(route, name, name), key);
           expect(response.status, `${nameOf(route)} with ${name}`).toBeGreaterThanOrEqual(400);

@@ -12,6 +12,8 @@ const NO_CALLS = [
   "getErrorPage",
   "getOpenApiDocument",
   "getMetrics",
+  // For `EventSource`.
+  "streamInboxMessages",
 ];
 
 type Call = (ringback: Ringback) => PromiseLike<unknown>;
@@ -32,6 +34,15 @@ const CALLS: Readonly<Record<string, Call>> = {
   listEvents: (ringback) => ringback.events.list().page(),
   listCallbackOrigins: (ringback) => ringback.callbackOrigins.list().page(),
   tryCallbackOrigin: (ringback) => ringback.callbackOrigins.try("https://app.example.com"),
+  listInboxes: (ringback) => ringback.inboxes.list().page(),
+  getInbox: (ringback) => ringback.inboxes.get("pulse"),
+  createInbox: (ringback) => ringback.inboxes.put("acme"),
+  deleteInbox: (ringback) => ringback.inboxes.delete("acme"),
+  readInboxMessages: (ringback) => ringback.inboxes.messages("pulse", { wait_s: 1 }),
+  listInboxConsumers: (ringback) => ringback.inboxes.consumers("pulse").page(),
+  acknowledgeInboxMessages: (ringback) => ringback.inboxes.ack("acme", "worker", "cursor"),
+  seekInboxConsumer: (ringback) => ringback.inboxes.seek("acme", "worker", { cursor: "cursor" }),
+  deleteInboxConsumer: (ringback) => ringback.inboxes.deleteConsumer("acme", "worker"),
   listDeliveries: (ringback) => ringback.deliveries.list().page(),
   getDelivery: (ringback) => ringback.deliveries.get(id),
   redeliver: (ringback) => ringback.deliveries.redeliver(id),
@@ -96,7 +107,10 @@ test("each operation of the API has its call: add a new one to src/client/resour
     .filter(({ operationId }) => !NO_CALLS.includes(operationId))
     .map(({ operationId, method, path }): [string, string] => [
       operationId,
-      `${method} ${path.replace("{id}", id).replace("{name}", path.includes("/try") || method === "GET" ? "pulse" : "acme")}`,
+      `${method} ${path
+        .replace("{id}", id)
+        .replace("{consumer}", "worker")
+        .replace("{name}", path.includes("/try") || method === "GET" ? "pulse" : "acme")}`,
     ]);
   const calls = await Promise.all(
     Object.entries(CALLS).map(async ([name, call]) => [name, await askedBy(call)] as const),

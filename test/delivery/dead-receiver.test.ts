@@ -76,6 +76,7 @@ async function startLoop(): Promise<DeliveryLoop> {
   const client = openClient({ connectionsPerOriginMax: 100 });
   const writers = openWriters(database);
   const loop = new DeliveryLoop(testRuntime({ log, random: systemRandom }), {
+    inboxFeed: { stored: () => {} },
     database,
     secretBox: openBox,
     userAgent: "Ringback/test",

@@ -74,6 +74,7 @@ export class LoopHarness {
     }) as Database;
     this.#spies = [this.#holdReads(), this.#watchRounds()];
     this.loop = new DeliveryLoop(testRuntime({ clock: this.clock }), {
+      inboxFeed: { stored: () => {} },
       database,
       secretBox: openBox,
       userAgent: "Ringback/test",

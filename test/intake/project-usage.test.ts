@@ -42,6 +42,7 @@ function node(owns: boolean): ProjectUsage {
   return new ProjectUsage(testRuntime({ clock, log }), {
     database,
     limits,
+    inlineResultBytesMax: 1024,
     shards: { has: () => owns },
   });
 }
@@ -68,10 +69,10 @@ describe("live subscriptions", () => {
     limits.own.set(ATTACKER, { live_subscriptions: 3 });
     const { rows } = await accept(ATTACKER, ["a"]);
     await accept(ATTACKER, ["a", "b"]);
-    expect(usage.reached(ATTACKER)).toBe("live_subscriptions");
-    expect(usage.reached(NEIGHBOR)).toBeNull();
+    expect(usage.reached(ATTACKER, false)).toBe("live_subscriptions");
+    expect(usage.reached(NEIGHBOR, false)).toBeNull();
     await usage.refresh();
-    expect(usage.reached(ATTACKER)).toBe("live_subscriptions");
+    expect(usage.reached(ATTACKER, false)).toBe("live_subscriptions");
     const [job] = rows;
     if (job === undefined) throw new Error("none");
     await recordEvents(database, [completedRow(job)]);
@@ -80,7 +81,7 @@ describe("live subscriptions", () => {
       await usage.refresh();
     }
     expect(limits.used(ATTACKER, "live_subscriptions")).toBe(1);
-    expect(usage.reached(ATTACKER)).toBeNull();
+    expect(usage.reached(ATTACKER, false)).toBeNull();
   });
 
   test("are known to a node that counts nothing itself, also after a restart", async () => {
@@ -90,8 +91,8 @@ describe("live subscriptions", () => {
     const other = node(false);
     await other.start();
     await other.stop();
-    expect(other.reached(ATTACKER)).toBe("live_subscriptions");
-    expect(other.reached(NEIGHBOR)).toBeNull();
+    expect(other.reached(ATTACKER, false)).toBe("live_subscriptions");
+    expect(other.reached(NEIGHBOR, false)).toBeNull();
   });
 });
 
@@ -106,9 +107,9 @@ test("deliveries owed and bytes kept reach limits of their own", async () => {
   expect(limits.used(ATTACKER, "owed_deliveries")).toBe(4);
   expect(limits.used(ATTACKER, "stored_bytes")).toBe(400);
   limits.own.set(ATTACKER, { owed_deliveries: 4 });
-  expect(usage.reached(ATTACKER)).toBe("owed_deliveries");
+  expect(usage.reached(ATTACKER, false)).toBe("owed_deliveries");
   limits.own.set(ATTACKER, { stored_bytes: 400 });
-  expect(usage.reached(ATTACKER)).toBe("stored_bytes");
+  expect(usage.reached(ATTACKER, false)).toBe("stored_bytes");
   limits.own.clear();
   await sql(`update deliveries set status = 'delivered', next_attempt_at = null`);
   await sql(`delete from events`);
@@ -125,7 +126,7 @@ test("many rows are counted by a sample of them", async () => {
      from generate_series(1, 20000)`,
   );
   await sql(`analyze events`);
-  await countProjectUsage(database, 5_000);
+  await countProjectUsage(database, 1024, 5_000);
   const counted = (await readProjectUsage(database)).find(
     ({ projectId }) => projectId === NEIGHBOR,
   );

@@ -1,3 +1,4 @@
+import { inboxOfTarget } from "../../core/delivery/inbox-target.ts";
 import { publicId } from "../../core/ids/ids.ts";
 import type { AttemptRecord, DeliveryRecord } from "../../store/deliveries/find-deliveries.ts";
 import type { DeliveryWaits } from "../waiting.ts";
@@ -10,13 +11,15 @@ export function deliveryJson(
   attempts?: readonly AttemptRecord[],
 ): string {
   const wait = waits(of);
+  const inbox = inboxOfTarget(of.callbackOrigin);
   return JSON.stringify({
     id: publicId("delivery", of.id),
     object: "delivery",
     subscription_id: publicId("subscription", of.subscriptionId),
     event_id: publicId("event", of.eventId),
     event_type: of.eventType,
-    callback_origin: of.callbackOrigin,
+    callback_origin: inbox === null ? of.callbackOrigin : null,
+    inbox,
     status: of.status,
     attempt_count: of.attemptCount,
     next_attempt_at: isoTime(of.nextAttemptAtMs),
@@ -24,6 +27,7 @@ export function deliveryJson(
     not_before: isoTime(wait?.notBeforeMs ?? null),
     created_at: isoTime(of.createdAtMs),
     finished_at: isoTime(of.finishedAtMs),
+    read_at: isoTime(of.readAtMs),
     ...(attempts === undefined ? {} : { attempts: attempts.map(attemptView) }),
   });
 }

@@ -69,7 +69,9 @@ const BINARY = { type: "string", format: "binary" } as const;
 function request({ path, idKind, query, headers, body }: RouteDescription) {
   return {
     ...(idKind && { params: idParameter(ID_PREFIXES[idKind]) }),
-    ...(path.includes("{name}") && { params: NAME_PARAMETER }),
+    ...(path.includes("{name}") && {
+      params: path.includes("{consumer}") ? CONSUMER_PARAMETERS : NAME_PARAMETER,
+    }),
     ...(query && { query }),
     ...(headers && { headers }),
     ...(body && {
@@ -103,6 +105,10 @@ function idParameter(prefix: string) {
 
 const NAME_PARAMETER = z.object({
   name: z.string().openapi({ param: { name: "name", in: "path" }, example: "acme" }),
+});
+
+const CONSUMER_PARAMETERS = NAME_PARAMETER.extend({
+  consumer: z.string().openapi({ param: { name: "consumer", in: "path" }, example: "worker-1" }),
 });
 
 /** Every code that a route may answer, those of its kind included. */

@@ -136,7 +136,11 @@ export const subscriptionSchema = z
     provider: z.string().openapi({ example: "pulse" }),
     connection: z.string().openapi({ example: "default" }),
     job: watchedJobSchema,
-    callback_url: z.string().openapi({ example: "https://app.example.com/hooks/ringback" }),
+    callback_url: z.string().nullable().openapi({
+      description: "Null for an inbox.",
+      example: "https://app.example.com/hooks/ringback",
+    }),
+    inbox: z.string().nullable().openapi({ description: "Null for a callback.", example: null }),
     events: z.array(eventTypeSchema),
     payload: payloadSchema,
     retry_schedule_s: z.array(z.number()).nullable().openapi({
@@ -187,14 +191,25 @@ export const deliverySchema = z
     subscription_id: idSchema("sub"),
     event_id: idSchema("evt"),
     event_type: eventTypeSchema,
-    callback_origin: z.string().openapi({ example: "https://app.example.com" }),
+    callback_origin: z.string().nullable().openapi({
+      description: "Null for an inbox.",
+      example: "https://app.example.com",
+    }),
+    inbox: z.string().nullable().openapi({ description: "Null for a callback.", example: null }),
     status: deliveryStatusSchema,
     attempt_count: z.int(),
     next_attempt_at: isoTimeSchema.nullable(),
     waiting_for: deliveryWaitSchema,
     not_before: notBeforeSchema,
     created_at: isoTimeSchema,
-    finished_at: isoTimeSchema.nullable().openapi({ example: null }),
+    finished_at: isoTimeSchema.nullable().openapi({
+      description: "For an inbox: when the message was put into it.",
+      example: null,
+    }),
+    read_at: isoTimeSchema.nullable().openapi({
+      description: "When a consumer of the inbox first acknowledged it.",
+      example: null,
+    }),
   })
   .openapi("Delivery");
 

@@ -36,6 +36,8 @@ export interface RouteRequest<Query, Body> extends RequestScope {
   readonly id: string;
   /** The path's `{name}`, decoded; empty for a path without one. */
   readonly name: string;
+  /** The path's `{consumer}`, decoded; empty for a path without one. */
+  readonly consumer: string;
   readonly query: Query;
   readonly body: Body;
   /** The JSON text of the body. */
@@ -100,6 +102,8 @@ export interface Incoming extends RequestScope {
   readonly idText: string | undefined;
   /** The path's `{name}`, decoded. */
   readonly nameText: string | undefined;
+  /** The path's `{consumer}`, decoded. */
+  readonly consumerText: string | undefined;
 }
 
 export interface Route {
@@ -134,7 +138,7 @@ export const WAITS_FOR_OTHERS_MS = 660_000;
 export function defineRoute<Query = undefined, Body = undefined>(spec: Spec<Query, Body>): Route {
   return {
     description: spec,
-    async answer({ request, caller, client, idText, nameText, deadline, database }) {
+    async answer({ request, caller, client, idText, nameText, consumerText, deadline, database }) {
       if (caller === null) throw new Error(`${spec.path} was reached without a caller`);
       const id = readId(spec.idKind, idText);
       if (!id.ok) return id;
@@ -142,6 +146,8 @@ export function defineRoute<Query = undefined, Body = undefined>(spec: Spec<Quer
       const name =
         spec.method === "PUT" ? { ok: true as const, value: nameText ?? "" } : readName(nameText);
       if (!name.ok) return name;
+      const consumer = readName(consumerText);
+      if (!consumer.ok) return consumer;
       const query = readRouteQuery(request.url, spec.query);
       if (!query.ok) return query;
       const body =
@@ -154,6 +160,7 @@ export function defineRoute<Query = undefined, Body = undefined>(spec: Spec<Quer
         client,
         id: id.value,
         name: name.value,
+        consumer: consumer.value,
         query: query.value as Query,
         body: body.value.value as Body,
         bodyText: body.value.text,

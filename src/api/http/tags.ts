@@ -3,6 +3,7 @@ export const TAGS = {
   Subscriptions: "Ask to be called back when a job ends.",
   Jobs: "What is watched, how it stands, and why a callback has not arrived.",
   Deliveries: "The callbacks that subscriptions are owed, with each attempt to send them.",
+  Inboxes: "Messages that a client reads, for those that no callback can reach.",
   Redeliveries: "Send many deliveries again, in the background.",
   "Callback origins": "Where callbacks go, and whether anybody there answers.",
   Callbacks: "Try a callback URL before anything depends on it.",

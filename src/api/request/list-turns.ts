@@ -10,9 +10,12 @@ const WAITING_PER_PROJECT_MAX = 100;
 /** Leaves some of the time that a request has for reading the list. */
 const WAIT_MS_MAX = 3_000;
 
-/** Whether the route answers with a page of a list, which may read many rows for few. */
-export function isList({ description: { query } }: Route): boolean {
-  return query !== undefined && "cursor" in query.shape;
+/**
+ * Whether the route answers with a page of a list, which may read many rows for few. One that waits
+ * takes no turn while it does.
+ */
+export function isList({ description: { query, answeredWithinMs } }: Route): boolean {
+  return query !== undefined && "cursor" in query.shape && answeredWithinMs === undefined;
 }
 
 /**

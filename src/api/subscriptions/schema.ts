@@ -1,6 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { problemsWithCallbackHeaders } from "../../core/delivery/callback-headers.ts";
 import { ENDING_STATUSES, EVENT_TYPES } from "../../core/delivery/event.ts";
+import { INBOX_NAME } from "../../core/delivery/inbox-target.ts";
 import { readTraceContext } from "../../core/trace-context.ts";
 import { isPrintable } from "../../core/printable.ts";
 import { problemWithSigningSecret } from "../../core/signing/signing-secret.ts";
@@ -29,6 +30,11 @@ export const nameSchema = z
   .min(1)
   .max(100)
   .refine(isPrintable, { error: "Remove control characters and broken Unicode." });
+
+const inboxNameSchema = z.string().regex(INBOX_NAME, {
+  error:
+    "Must have 1 to 64 letters, digits, dots, dashes and underscores, the first a letter or digit.",
+});
 
 const eventsSchema = z
   // Length first: telling what is wrong with each of 100,000 items takes longer than it is worth.
@@ -88,14 +94,25 @@ export const secretSchema = z
     example: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
   });
 
+const NO_TARGET = "Give callback_url, or inbox to read the messages yourself.";
+const TWO_TARGETS = "Give either callback_url or inbox, not both.";
+const NO_RETRIES = "A message of an inbox is stored once and not retried; leave this out.";
+
 /** What a client posts. Only what the request itself tells is checked here. */
 export const subscriptionRequestSchema = z
   .strictObject({
     job_id: jobIdSchema,
-    callback_url: z.string().min(1).max(2048).openapi({
+    callback_url: z.string().min(1).max(2048).optional().openapi({
       format: "uri",
-      description: "Where the signed callback goes: https, and an address that is public.",
+      description:
+        "Where the signed callback goes: https, and an address that is public. Give this or inbox.",
       example: "https://app.example.com/hooks/ringback",
+    }),
+    inbox: inboxNameSchema.optional().openapi({
+      description:
+        "The inbox that the signed messages are put into, to be read with GET " +
+        "/v1/inboxes/{name}/messages. It is made when it is first named. Give this or callback_url.",
+      example: "orders",
     }),
     provider: nameSchema.optional().openapi({ default: DEFAULT_PROVIDER }),
     connection: nameSchema.optional().openapi({ default: DEFAULT_CONNECTION }),
@@ -143,6 +160,17 @@ export const subscriptionRequestSchema = z
       description: "When to give the job up, in seconds from now; the provider's unless given.",
       example: 172_800,
     }),
+  })
+  .superRefine(({ callback_url: url, inbox, retry_schedule_s: waits }, context) => {
+    if (url === undefined && inbox === undefined) {
+      context.addIssue({ code: "custom", path: ["callback_url"], message: NO_TARGET });
+    }
+    if (url !== undefined && inbox !== undefined) {
+      context.addIssue({ code: "custom", path: ["inbox"], message: TWO_TARGETS });
+    }
+    if (inbox !== undefined && waits !== undefined) {
+      context.addIssue({ code: "custom", path: ["retry_schedule_s"], message: NO_RETRIES });
+    }
   })
   .openapi("SubscriptionRequest");
 

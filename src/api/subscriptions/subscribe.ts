@@ -1,5 +1,6 @@
 import { limitOf } from "../../core/project-limits.ts";
 import type { ProblemCode } from "../../core/error-codes.ts";
+import { inboxOfTarget } from "../../core/delivery/inbox-target.ts";
 import type { Warning } from "../../core/warning-codes.ts";
 import { publicId } from "../../core/ids/ids.ts";
 import type { Database } from "../../store/db/database.ts";
@@ -8,7 +9,7 @@ import { isNotBegun, isTransient, NotBegunInTimeError } from "../../store/db/err
 import type { SubscriptionRecord } from "../../store/subscriptions/subscription-record.ts";
 import type { ApiPorts } from "../context.ts";
 import { refused } from "../http/problem.ts";
-import type { Outcome } from "../http/problem.ts";
+import type { Outcome, Refusal } from "../http/problem.ts";
 import type { RequestScope } from "../http/route.ts";
 import { validateSubscription } from "./validate-subscription.ts";
 import type { SubscriptionRequest, ValidationContext } from "./validate-subscription.ts";
@@ -22,6 +23,7 @@ export const SUBSCRIBE_PROBLEMS: readonly ProblemCode[] = [
   "unknown_connection",
   "too_many_live_jobs",
   "project_limit_exceeded",
+  "project_limit_reached",
 ];
 
 export interface Subscribed {
@@ -32,7 +34,7 @@ export interface Subscribed {
   readonly warnings: readonly Warning[];
 }
 
-export type SubscribePorts = ValidationContext & Pick<ApiPorts, "acceptor">;
+export type SubscribePorts = ValidationContext & Pick<ApiPorts, "acceptor" | "inboxes">;
 
 /** From a wish to a committed subscription, or to the reason why not. */
 export async function subscribe(
@@ -43,6 +45,12 @@ export async function subscribe(
   const prepared = await beforeStoring(deadline.race(validateSubscription(wish, ports)));
   if (!prepared.ok) return prepared;
   const { request, warnings } = prepared.value;
+  const inbox = inboxOfTarget(request.callbackUrl);
+  if (inbox !== null) {
+    const { projectId } = request;
+    const ensured = ports.inboxes.ensure(database, { projectId, name: inbox });
+    if (!(await beforeStoring(ensured))) return tooManyInboxes();
+  }
   const outcome = await ports.acceptor.accept(request, deadline);
   switch (outcome.kind) {
     case "accepted":
@@ -78,6 +86,16 @@ export async function subscribe(
     case "overloaded":
       return { ok: false, problem: overloaded() };
   }
+}
+
+/** The project has as many inboxes as it may. */
+export function tooManyInboxes(): Refusal {
+  return refused(
+    "project_limit_reached",
+    "The project has as many inboxes as it may (its limit inboxes); name one that exists, delete some " +
+      "and wait for a day, or ask the operator for more.",
+    { extensions: { limit: "inboxes" } },
+  );
 }
 
 /** Whatever goes wrong before a subscription is stored, nothing is stored. */

@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import { compactJson } from "../../core/json/compact-json.ts";
 import { ENDING_EVENT_TYPES, eventMask, WANTS_RESULT_FETCHED } from "../../core/delivery/event.ts";
+import { inboxTarget } from "../../core/delivery/inbox-target.ts";
 import { rawJsonDepth } from "../../core/json/raw-json-items.ts";
 import { readTraceContext } from "../../core/trace-context.ts";
 import { sliceRawJson } from "../../core/json/raw-json.ts";
@@ -83,13 +84,37 @@ export async function validateSubscription(
     request.metadata === undefined ? "{}" : (sliceRawJson(wish.text, ["metadata"]) ?? "{}");
   faults.push(...metadataFaults(metadata));
 
-  const callback = await ports.checkCallbackUrl(projectId, request.callback_url);
-  if (!callback.ok) faults.push(refusedUrl(callback.reason));
+  const target = await targetOf(request, projectId, ports);
+  if (!target.ok) faults.push(refusedUrl(target.reason));
 
-  if (faults.length > 0 || !known || !connection || !callback.ok) return refuse(faults);
-  const facts = { known, connectionId: connection.id, url: callback.url, metadata };
-  const { warnings = [] } = callback;
+  if (faults.length > 0 || !known || !connection || !target.ok) return refuse(faults);
+  const facts = { known, connectionId: connection.id, target, metadata };
+  const { warnings } = target;
   return { ok: true, value: { request: acceptRequest(wish, facts, ports.secretBox), warnings } };
+}
+
+/** Where the events go, as it is stored. */
+interface Target {
+  readonly callbackUrl: string;
+  readonly callbackOrigin: string;
+}
+
+async function targetOf(
+  { callback_url: text, inbox }: SubscriptionBody,
+  projectId: string,
+  ports: Pick<ValidationContext, "checkCallbackUrl">,
+): Promise<
+  | (Target & { readonly ok: true; readonly warnings: readonly Warning[] })
+  | { readonly ok: false; readonly reason: string }
+> {
+  if (inbox !== undefined) {
+    const target = inboxTarget(inbox);
+    return { ok: true, callbackUrl: target, callbackOrigin: target, warnings: [] };
+  }
+  const callback = await ports.checkCallbackUrl(projectId, text ?? "");
+  if (!callback.ok) return callback;
+  const { url, warnings = [] } = callback;
+  return { ok: true, callbackUrl: url.href, callbackOrigin: url.origin, warnings };
 }
 
 function unknownProvider(projectId: string, providers: ValidationContext["providers"]): Fault {
@@ -153,13 +178,13 @@ function refuse(faults: readonly Fault[]): Refusal {
 interface WishFacts {
   readonly known: ProviderVersion;
   readonly connectionId: string;
-  readonly url: URL;
+  readonly target: Target;
   readonly metadata: string;
 }
 
 function acceptRequest(wish: SubscriptionRequest, facts: WishFacts, box: SecretBox): AcceptRequest {
   const { request, projectId, idempotencyKey } = wish;
-  const { connectionId, url, metadata } = facts;
+  const { connectionId, target, metadata } = facts;
   const { provider, version } = facts.known;
   const unsealed = {
     projectId,
@@ -167,8 +192,8 @@ function acceptRequest(wish: SubscriptionRequest, facts: WishFacts, box: SecretB
     provider: provider.name,
     jobId: request.job_id,
     params: request.params ?? {},
-    callbackUrl: url.href,
-    callbackOrigin: url.origin,
+    callbackUrl: target.callbackUrl,
+    callbackOrigin: target.callbackOrigin,
     events: wantsOf(request),
     payload: request.payload ?? "full",
     metadata,

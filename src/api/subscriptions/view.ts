@@ -1,4 +1,5 @@
 import { eventTypesOfMask, WANTS_RESULT_FETCHED } from "../../core/delivery/event.ts";
+import { inboxOfTarget } from "../../core/delivery/inbox-target.ts";
 import { publicId } from "../../core/ids/ids.ts";
 import { signaturesOfMask } from "../../core/signing/signature-scheme.ts";
 import { traceIdOf } from "../../core/trace-context.ts";
@@ -30,13 +31,20 @@ export function subscriptionJson(
     `{"id":"${publicId("subscription", of.id)}","object":"subscription","status":"${of.status}",` +
     `"job_id":${JSON.stringify(of.jobId)},"provider":${JSON.stringify(of.provider)},` +
     `"connection":${JSON.stringify(facts.connections.nameOf(of.connectionId))},` +
-    `"job":${jobJson(of, facts, waits)},"callback_url":${JSON.stringify(of.callbackUrl)},` +
+    `"job":${jobJson(of, facts, waits)},${targetJson(of)},` +
     `"events":${JSON.stringify(eventTypesOfMask(of.events))},"payload":"${of.payload}",` +
     `"retry_schedule_s":${of.retrySchedule ?? "null"},"signatures":${signaturesJson(of)},` +
     `"fetch_result":${(of.events & WANTS_RESULT_FETCHED) !== 0},` +
     `"trace_id":"${traceIdOf(of.trace, of.id)}",` +
     `"metadata":${of.metadata},"created_at":${jsonTime(of.createdAtMs)}}`
   );
+}
+
+function targetJson({ callbackUrl }: SubscriptionRecord): string {
+  const inbox = inboxOfTarget(callbackUrl);
+  return inbox === null
+    ? `"callback_url":${JSON.stringify(callbackUrl)},"inbox":null`
+    : `"callback_url":null,"inbox":"${inbox}"`;
 }
 
 /** The answer to who subscribed: the subscription, with what its client should look at. */

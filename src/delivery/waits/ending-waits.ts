@@ -4,6 +4,7 @@ import { Repeater } from "../../runtime/repeater.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import type { Database } from "../../store/db/database.ts";
 import { findSettled } from "../../store/messages/find-settled.ts";
+import { WaitGroup, type WaitOutcome } from "./wait-group.ts";
 
 /** How soon the ending of a job that another node polls is seen. */
 const ROUND_INTERVAL_MS = 400;
@@ -11,8 +12,6 @@ const ROUND_INTERVAL_MS = 400;
 const ROUNDS_PER_FULL_ROUND = 10;
 /** Subscriptions that one statement asks about. */
 const KEYS_PER_STATEMENT_MAX = 2_000;
-/** No request waits for longer while the node drains. */
-const STOPPING_WAIT_MS_MAX = 1_000;
 
 /** A subscription whose job has not ended. */
 export interface AwaitedSubscription {
@@ -20,14 +19,6 @@ export interface AwaitedSubscription {
   readonly id: string;
   readonly jobRowId: string;
 }
-
-/**
- * - `settled`: the job has ended, or the subscription was closed.
- * - `timed_out`: neither, for as long as was asked for.
- * - `stopping`: this node stops.
- * - `left`: the client has gone.
- */
-export type WaitOutcome = "settled" | "timed_out" | "stopping" | "left";
 
 export interface EndingWaitsOptions {
   readonly database: Database;
@@ -37,7 +28,7 @@ export interface EndingWaitsOptions {
 /** All that wait for one subscription. */
 interface Awaited {
   readonly subscription: AwaitedSubscription;
-  readonly waiters: Set<(outcome: WaitOutcome) => void>;
+  readonly waiters: WaitGroup;
   /** The round that has to look again, since somebody began to wait after an earlier one. */
   joinedInRound: number;
   isChecked: boolean;
@@ -81,41 +72,27 @@ export class EndingWaits extends Repeater {
   /** Ends all waits. Later ones are short. */
   beginStopping(): void {
     this.#isStopping = true;
-    for (const awaited of this.#awaited.values()) this.#settle(awaited, "stopping");
+    for (const { waiters } of this.#awaited.values()) waiters.settle("stopping");
   }
 
-  /** Resolves when the job has ended, at the latest after `timeoutMs`. Never rejects. */
+  /**
+   * Resolves with `settled` when the job has ended or the subscription was closed, at the latest after
+   * `timeoutMs`. Never rejects.
+   */
   wait(
     subscription: AwaitedSubscription,
     timeoutMs: number,
     signal: AbortSignal,
   ): Promise<WaitOutcome> {
-    if (signal.aborted) return Promise.resolve("left");
     const isStopping = this.#isStopping;
-    const { promise, resolve } = Promise.withResolvers<WaitOutcome>();
-    const awaited = this.#join(subscription);
-    const leave = (outcome: WaitOutcome): void => {
-      timer.cancel();
-      signal.removeEventListener("abort", goAway);
-      awaited.waiters.delete(leave);
-      if (awaited.waiters.size === 0) this.#forget(awaited);
-      resolve(outcome);
-    };
-    const goAway = (): void => leave("left");
-    signal.addEventListener("abort", goAway, { once: true });
-    const timer = this.#clock.setTimer(
-      isStopping ? Math.min(timeoutMs, STOPPING_WAIT_MS_MAX) : timeoutMs,
-      () => leave(isStopping ? "stopping" : "timed_out"),
-    );
-    awaited.waiters.add(leave);
-    return promise;
+    return this.#awaitedOf(subscription).waiters.join({ timeoutMs, signal, isStopping });
   }
 
   /** This node has recorded the end of a job. */
   ended(jobRowId: string): void {
     // Few jobs are waited for.
     if (this.#byJob.size === 0) return;
-    for (const awaited of this.#byJob.get(jobRowId) ?? []) this.#settle(awaited, "settled");
+    for (const { waiters } of this.#byJob.get(jobRowId) ?? []) waiters.settle("settled");
   }
 
   /** Asks the database about jobs of other nodes; no statement when there are none. */
@@ -133,15 +110,12 @@ export class EndingWaits extends Repeater {
         database,
         some.map(({ subscription }) => subscription),
       );
-      for (const id of settled) {
-        const awaited = this.#awaited.get(id);
-        if (awaited !== undefined) this.#settle(awaited, "settled");
-      }
+      for (const id of settled) this.#awaited.get(id)?.waiters.settle("settled");
       for (const awaited of some) awaited.isChecked = awaited.joinedInRound < round;
     }
   }
 
-  #join(subscription: AwaitedSubscription): Awaited {
+  #awaitedOf(subscription: AwaitedSubscription): Awaited {
     const { id, jobRowId } = subscription;
     const known = this.#awaited.get(id);
     if (known !== undefined) {
@@ -151,7 +125,7 @@ export class EndingWaits extends Repeater {
     }
     const awaited: Awaited = {
       subscription,
-      waiters: new Set(),
+      waiters: new WaitGroup(this.#clock, () => this.#forget(awaited)),
       joinedInRound: this.#round,
       isChecked: false,
     };
@@ -160,10 +134,6 @@ export class EndingWaits extends Repeater {
     if (ofJob === undefined) this.#byJob.set(jobRowId, new Set([awaited]));
     else ofJob.add(awaited);
     return awaited;
-  }
-
-  #settle({ waiters }: Awaited, outcome: WaitOutcome): void {
-    for (const leave of waiters) leave(outcome);
   }
 
   #forget(awaited: Awaited): void {

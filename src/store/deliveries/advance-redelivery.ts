@@ -5,6 +5,7 @@ import { redeliveries, type RedeliverableStatus } from "../schema/redeliveries.t
 import { deliveries, jobs, subscriptions } from "../schema/schema.ts";
 import { BEFORE_ALL_MS, firstIdAt } from "../sql/id-range.ts";
 import { matchingOf } from "../sql/page.ts";
+import { redeliveredText } from "../sql/redelivered.ts";
 import { type Given, isIfGiven, nameOf, statement, template } from "../sql/statement.ts";
 import type { RedeliveryFilter, RedeliveryRecord } from "./find-redeliveries.ts";
 import { rowsOf } from "../sql/row-source.ts";
@@ -201,7 +202,7 @@ where ${jobs.shardId} = target.shard_id and ${jobs.id} = target.job_row_id
 `,
 );
 
-const { nextAttemptAtMs, attemptsBefore, finishedAtMs } = deliveries;
+const { finishedAtMs } = deliveries;
 
 const REDELIVER = template(
   (
@@ -210,9 +211,7 @@ const REDELIVER = template(
 with key as materialized (
   select * from ${rowsOf("key", KEY, given.keys)} order by "shardId", id
 )
-update ${deliveries} set
-  ${nameOf(deliveries.status)} = 'pending', ${nameOf(attemptsBefore)} = ${deliveries.attemptCount},
-  ${nameOf(finishedAtMs)} = null, ${nameOf(nextAttemptAtMs)} = ${timeOf(sql.raw('"dueAtMs"'))}
+update ${deliveries} set ${redeliveredText(timeOf(sql.raw('"dueAtMs"')))}
 from key
 where ${deliveries.shardId} = "shardId" and ${deliveries.id} = key.id and ${deliveries.status} = ${given.status}
   and (${finishedAtMs} is null or ${finishedAtMs} <= ${timeOf(given.finishedByMs)})

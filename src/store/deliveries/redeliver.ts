@@ -2,6 +2,7 @@ import { and, eq, ne, notExists, sql } from "drizzle-orm";
 import { shardOfUuid } from "../../core/ids/ids.ts";
 import type { Database } from "../db/database.ts";
 import { deliveries, jobs, subscriptions } from "../schema/schema.ts";
+import { redelivered } from "../sql/redelivered.ts";
 import { type Given, statement } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
 import { DELIVERY_COLUMNS } from "./find-deliveries.ts";
@@ -55,12 +56,7 @@ const REDELIVER = statement((orm, given: Given<DeliveryKey & { nowMs: number }>)
     );
   return orm
     .update(deliveries)
-    .set({
-      status: "pending",
-      attemptsBefore: sql`${deliveries.attemptCount}`,
-      finishedAtMs: null,
-      nextAttemptAtMs: timeOf(given.nowMs),
-    })
+    .set(redelivered(timeOf(given.nowMs)))
     .where(and(isThe(given), ne(deliveries.status, "canceled"), notExists(ended)))
     .returning(DELIVERY_COLUMNS);
 });

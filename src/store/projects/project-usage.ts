@@ -3,6 +3,7 @@ import type { PgTable } from "drizzle-orm/pg-core";
 import type { Database } from "../db/database.ts";
 import { projectUsage } from "../schema/project-usage.ts";
 import { events, jobs } from "../schema/schema.ts";
+import { joinUnread } from "../inboxes/message-bytes.ts";
 import { type Given, statement, template } from "../sql/statement.ts";
 
 /** What a project uses of the limits that are too many rows to count at each request. */
@@ -20,39 +21,51 @@ from pg_class where relname in (${getTableName(jobs)}, ${getTableName(events)}) 
 `,
 );
 
-const countSql = (jobsPercent: number, eventsPercent: number): string => `
+const countSql = (
+  jobsPercent: number,
+  eventsPercent: number,
+  inlineResultBytesMax: number,
+): string => `
 with counts as (
-  select project_id, sum(greatest(subscription_count, 1)) / ${jobsPercent / 100} as live, 0 as owed, 0 as bytes
+  select project_id, sum(greatest(subscription_count, 1)) / ${jobsPercent / 100} as live, 0 as owed,
+    0 as bytes, 0 as unread
   from jobs tablesample system (${jobsPercent})
   where status in ('pending', 'processing') group by project_id
   union all
   -- By an index that holds no others.
-  select project_id, 0, count(*), 0 from deliveries
+  select project_id, 0, count(*), 0, 0 from deliveries
   where next_attempt_at is not null group by project_id
   union all
-  select project_id, 0, 0, sum(result_bytes::bigint) / ${eventsPercent / 100}
+  select project_id, 0, 0, sum(result_bytes::bigint) / ${eventsPercent / 100}, 0
   from events tablesample system (${eventsPercent})
   where result_bytes > 0 group by project_id
+  union all
+  select inbox.project_id, 0, 0, 0, sum(unread.bytes)
+  from inboxes as inbox ${joinUnread(String(inlineResultBytesMax))}
+  group by inbox.project_id
 )
-insert into project_usage (project_id, live_subscriptions, owed_deliveries, stored_bytes, counted_at)
-select id, coalesce(sum(live), 0), coalesce(sum(owed), 0), coalesce(sum(bytes), 0), now()
+insert into project_usage (project_id, live_subscriptions, owed_deliveries, stored_bytes, inbox_unread_bytes, counted_at)
+select id, coalesce(sum(live), 0), coalesce(sum(owed), 0), coalesce(sum(bytes), 0),
+  coalesce(sum(unread), 0), now()
 from projects left join counts on counts.project_id = projects.id
 group by id
 on conflict (project_id) do update set
   live_subscriptions = excluded.live_subscriptions, owed_deliveries = excluded.owed_deliveries,
-  stored_bytes = excluded.stored_bytes, counted_at = excluded.counted_at
+  stored_bytes = excluded.stored_bytes, inbox_unread_bytes = excluded.inbox_unread_bytes,
+  counted_at = excluded.counted_at
 `;
 
 /** Counts what every project uses, for all nodes: exactly where tables are small, else by a sample. */
 export async function countProjectUsage(
   database: Database,
+  inlineResultBytesMax: number,
   rowsReadMax = ROWS_READ_MAX,
 ): Promise<void> {
   const rows = await database.run("size-tables", (sql) => SAMPLE_PERCENTS(sql, { rowsReadMax }));
   const percentOf = (table: PgTable): number =>
     rows.find(({ name }) => name === getTableName(table))?.percent ?? 100;
   // An argument of TABLESAMPLE can't be a parameter of a prepared statement on every version.
-  const text = countSql(percentOf(jobs), percentOf(events));
+  const text = countSql(percentOf(jobs), percentOf(events), inlineResultBytesMax);
   await database.run("count-project-usage", (sql) => sql.unsafe(text));
 }
 

@@ -8,6 +8,7 @@ export const projectUsage = pgTable("project_usage", {
   liveSubscriptions: bigint("live_subscriptions", { mode: "number" }).notNull(),
   owedDeliveries: bigint("owed_deliveries", { mode: "number" }).notNull(),
   storedBytes: bigint("stored_bytes", { mode: "number" }).notNull(),
+  inboxUnreadBytes: bigint("inbox_unread_bytes", { mode: "number" }).notNull().default(0),
   countedAtMs: time("counted_at").notNull(),
 });
 

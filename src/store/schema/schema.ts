@@ -7,6 +7,7 @@
  */
 import { sql } from "drizzle-orm";
 import {
+  bigint,
   boolean,
   index,
   integer,
@@ -273,6 +274,10 @@ export const deliveries = pgTable(
     createdAtMs: time("created_at").notNull(),
     /** Null for as long as it is pending, and only then. */
     finishedAtMs: time("finished_at"),
+    /** Of a message in an inbox: 0 until it is given one; null for a callback. */
+    inboxPosition: bigint("inbox_position", { mode: "number" }),
+    /** When a consumer first acknowledged it as a message of its inbox. */
+    readAtMs: time("read_at"),
   },
   (table) => [
     primaryKey({ columns: [table.shardId, table.id] }),
@@ -286,6 +291,12 @@ export const deliveries = pgTable(
       // The same rows, said otherwise: no statement can take either index for the other.
       .where(sql`next_attempt_at is not null`),
     index("deliveries_by_project").on(table.projectId, table.id),
+    index("deliveries_by_inbox_position")
+      .on(table.projectId, table.callbackOrigin, table.inboxPosition)
+      .where(sql`inbox_position > 0`),
+    index("deliveries_without_inbox_position")
+      .on(table.projectId, table.callbackOrigin, table.id)
+      .where(sql`inbox_position = 0`),
   ],
 );
 

@@ -3,6 +3,7 @@ import type { PgColumn } from "drizzle-orm/pg-core";
 import type { ProjectLimitName } from "../../core/project-limits.ts";
 import type { Database } from "../db/database.ts";
 import { providerVersions as versions } from "../schema/providers.ts";
+import { inboxConsumers, inboxes } from "../schema/inboxes.ts";
 import { redeliveries } from "../schema/redeliveries.ts";
 import { apiKeys, connections } from "../schema/schema.ts";
 import { signingSecrets } from "../schema/signing-secrets.ts";
@@ -18,6 +19,8 @@ export type StoredLimitName = Extract<
   | "api_keys"
   | "signing_secrets"
   | "redeliveries_running"
+  | "inboxes"
+  | "inbox_consumers"
 >;
 
 export type StoredCounts = Readonly<Record<StoredLimitName, number>>;
@@ -44,7 +47,10 @@ select
     and (${signingSecrets.expiresAtMs} is null or ${signingSecrets.expiresAtMs} > ${now}
       or ${madeLately(signingSecrets.createdAtMs)}))::int as signing_secrets,
   (select count(*) from ${redeliveries}
-    where ${isOf(redeliveries.projectId)} and ${redeliveries.state} = 'running')::int as redeliveries_running
+    where ${isOf(redeliveries.projectId)} and ${redeliveries.state} = 'running')::int as redeliveries_running,
+  (select count(*) from ${inboxes} where ${isOf(inboxes.projectId)}
+    and (${inboxes.deletedAtMs} is null or ${madeLately(inboxes.deletedAtMs)}))::int as inboxes,
+  (select count(*) from ${inboxConsumers} where ${isOf(inboxConsumers.projectId)})::int as inbox_consumers
 `;
 });
 

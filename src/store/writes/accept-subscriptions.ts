@@ -1,9 +1,11 @@
 import { EVENT_TYPES } from "../../core/delivery/event.ts";
+import { isInboxTarget } from "../../core/delivery/inbox-target.ts";
 import type { AcceptedRow, AcceptRow, OwedEvent } from "./accept-row.ts";
 import type { CallOptions } from "../db/bounded-calls.ts";
 import type { Database } from "../db/database.ts";
 import { errorCode } from "../db/errors.ts";
 import { owedDeliveryId } from "./owed-delivery-id.ts";
+import { NEW_DELIVERY_STATE, newDeliveryState } from "../sql/new-delivery.ts";
 import { rowSource } from "../sql/row-source.ts";
 import type { JobStatus } from "../schema/schema.ts";
 import { epochMs, timeFrom } from "../sql/time.ts";
@@ -157,12 +159,12 @@ subscribed as (
 ),
 owed as (
   insert into deliveries (
-    shard_id, id, project_id, subscription_id, event_id, event_type, callback_origin, status,
-    next_attempt_at, created_at
+    shard_id, id, project_id, subscription_id, event_id, event_type, callback_origin, created_at,
+    ${NEW_DELIVERY_STATE}
   )
   select "shardId", owed_id, "projectId", "subscriptionId", last_event_id,
-    'job.' || job_status, "callbackOrigin", 'pending',
-    ${timeFrom('"nowMs"')}, ${timeFrom('"nowMs"')}
+    'job.' || job_status, "callbackOrigin", ${timeFrom('"nowMs"')},
+    ${newDeliveryState('"callbackOrigin"', timeFrom('"nowMs"'))}
   from placed where is_owed
   on conflict (shard_id, id) do nothing
 ),
@@ -341,7 +343,7 @@ function accepted(
       status:
         stored.ended_at_ms === null
           ? "active"
-          : stored.owed_delivery_id !== null
+          : stored.owed_delivery_id !== null && !isInboxTarget(row.callbackUrl)
             ? "delivering"
             : "delivered",
       job: {

@@ -6,6 +6,7 @@ import { CONTENT_COLUMNS, event, resultUpTo } from "../events/find-events.ts";
 import { fanOuts } from "../schema/fan-outs.ts";
 import { type Given, isAnyOf, statement } from "../sql/statement.ts";
 import { IS_PENDING } from "../sql/is-pending.ts";
+import { NEW_DELIVERY_STATE, newDeliveryState } from "../sql/new-delivery.ts";
 import { owedDeliveryId } from "./owed-delivery-id.ts";
 import {
   type FanOutKey,
@@ -115,11 +116,11 @@ superseded as (
 ),
 owed as (
   insert into deliveries (
-    shard_id, id, project_id, subscription_id, event_id, event_type, callback_origin, status,
-    next_attempt_at, created_at
+    shard_id, id, project_id, subscription_id, event_id, event_type, callback_origin, created_at,
+    ${NEW_DELIVERY_STATE}
   )
   select shard_id, delivery_id, project_id, subscription_id, event_id, event_type, callback_origin,
-    'pending', ${timeFrom("$5")}, occurred_at
+    occurred_at, ${newDeliveryState("callback_origin", timeFrom("$5"))}
   from addressed
   on conflict (shard_id, id) do nothing
   returning id

@@ -11,6 +11,7 @@ import type { CallOptions } from "../db/bounded-calls.ts";
 import type { Database } from "../db/database.ts";
 import { IS_PENDING } from "../sql/is-pending.ts";
 import { owedDeliveryId } from "./owed-delivery-id.ts";
+import { NEW_DELIVERY_STATE, newDeliveryState } from "../sql/new-delivery.ts";
 import { rowSource } from "../sql/row-source.ts";
 import type { JobStatus, PayloadMode } from "../schema/schema.ts";
 import { HIGHEST_ID, LOWEST_ID } from "../sql/page.ts";
@@ -236,11 +237,11 @@ superseded as (
 ),
 owed as (
   insert into deliveries (
-    shard_id, id, project_id, subscription_id, event_id, event_type, callback_origin, status,
-    next_attempt_at, created_at
+    shard_id, id, project_id, subscription_id, event_id, event_type, callback_origin, created_at,
+    ${NEW_DELIVERY_STATE}
   )
   select "shardId", delivery_id, project_id, subscription_id, "eventId", type, callback_origin,
-    'pending', ${timeFrom('"occurredAtMs"')}, ${timeFrom('"occurredAtMs"')}
+    ${timeFrom('"occurredAtMs"')}, ${newDeliveryState("callback_origin", timeFrom('"occurredAtMs"'))}
   from addressed
   on conflict (shard_id, id) do nothing
 )

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { EndingWaits, type WaitOutcome } from "../../../src/delivery/waits/ending-waits.ts";
+import { EndingWaits } from "../../../src/delivery/waits/ending-waits.ts";
+import type { WaitOutcome } from "../../../src/delivery/waits/wait-group.ts";
 import type { AcceptRow } from "../../../src/store/writes/accept-row.ts";
 import { acceptSubscriptions } from "../../../src/store/writes/accept-subscriptions.ts";
 import type { Database, PooledDatabase } from "../../../src/store/db/database.ts";

@@ -1,0 +1,207 @@
+import { z } from "@hono/zod-openapi";
+import { INBOX_NAME } from "../../core/delivery/inbox-target.ts";
+import type { UuidSource } from "../../runtime/uuid-source.ts";
+import type { Database } from "../../store/db/database.ts";
+import {
+  type ConsumerRecord,
+  deleteConsumer,
+  findConsumers,
+  findPosition,
+  findPositionAfter,
+  markRead,
+  moveConsumer,
+  type ReadingPosition,
+} from "../../store/inboxes/consumers.ts";
+import type { InboxName } from "../../store/inboxes/place-messages.ts";
+import type { ApiPorts } from "../context.ts";
+import { jsonAnswer, NO_CONTENT, pageAnswer } from "../http/answer.ts";
+import type { Answer } from "../http/answer.ts";
+import { isoTime } from "../http/iso-time.ts";
+import { stockRefusal } from "../http/limit-refusal.ts";
+import { problemOfParts } from "../http/problem.ts";
+import type { Outcome, Refusal } from "../http/problem.ts";
+import { defineRoute, type Route } from "../http/route.ts";
+import { decodeCursor, encodeCursor, listScope } from "../request/cursor.ts";
+import { pagingParameters } from "../request/list-query.ts";
+import { cursorOf, type FoundInbox, positionOf } from "./cursor.ts";
+import { noSuchConsumer, noSuchInbox } from "./reader.ts";
+import { ackSchema, consumerPageSchema, positionSchema, seekSchema } from "./schema.ts";
+
+const TAG = "Inboxes";
+const BODY_BYTES_MAX = 4 * 1024;
+const MARKED_PER_STATEMENT_MAX = 1_000;
+/** Whoever acknowledges more at once has not read it message by message. */
+const MARKING_STATEMENTS_MAX = 10;
+
+export function consumerRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
+  return [list(ports), ack(ports, newUuid), seek(ports, newUuid), remove()];
+}
+
+function list(ports: ApiPorts): Route {
+  return defineRoute({
+    operationId: "listInboxConsumers",
+    method: "GET",
+    path: "/v1/inboxes/{name}/consumers",
+    tag: TAG,
+    summary: "List the consumers of an inbox, newest first",
+    scope: "subscriptions:read",
+    query: z.strictObject(pagingParameters),
+    success: { status: 200, description: "A page of results.", schema: consumerPageSchema },
+    problems: ["not_found", "invalid_cursor"],
+    async handle({ database, caller: { projectId }, name, query: { cursor, limit } }) {
+      const scope = listScope("consumers of an inbox", projectId, { name });
+      const beforeId = decodeCursor(scope, cursor);
+      if (!beforeId.ok) return beforeId;
+      const found = await findReading(database, { projectId, name, consumer: null }, ports);
+      if (!found.ok) return found;
+      const nowMs = ports.clock.now();
+      const of = { projectId, name, limit, beforeId: beforeId.value, nowMs };
+      const page = await findConsumers(database, of);
+      const items = page.rows.map((row) => consumerJson(found.value.inbox, row));
+      return pageAnswer(items, page.lastId === null ? null : encodeCursor(scope, page.lastId));
+    },
+  });
+}
+
+function ack(ports: ApiPorts, newUuid: UuidSource): Route {
+  return defineRoute({
+    operationId: "acknowledgeInboxMessages",
+    method: "POST",
+    path: "/v1/inboxes/{name}/consumers/{consumer}/ack",
+    tag: TAG,
+    summary: "Acknowledge messages",
+    description:
+      "Moves the consumer behind the cursor, never back, and sets read_at of the deliveries that no consumer " +
+      "had acknowledged. Messages stay until their retention is over, whether they are acknowledged or not.",
+    scope: "subscriptions:write",
+    body: { schema: ackSchema, bytesMax: BODY_BYTES_MAX },
+    success: { status: 200, description: "Where the consumer is.", schema: positionSchema },
+    problems: ["not_found", "invalid_cursor", "project_limit_reached"],
+    async handle({ database, caller: { projectId }, name, consumer, body }) {
+      const reading = { projectId, name, consumer };
+      const found = await findReading(database, reading, ports);
+      if (!found.ok) return found;
+      const { inbox, position: from, isKnown, lastPosition } = found.value;
+      const to = positionOf(inbox, body.cursor, { pointer: "/cursor" });
+      if (!to.ok) return to;
+      if (to.value > lastPosition) return beyondEnd();
+      const refusal = await refuseNew(isKnown, { projectId, database }, ports);
+      if (refusal !== null) return refusal;
+      const nowMs = ports.clock.now();
+      const move = { kind: "ack", newId: newUuid(nowMs, 0), position: to.value, nowMs } as const;
+      const position = await moveConsumer(database, reading, move);
+      await markAllRead(database, inbox, { from, to: to.value, nowMs });
+      return positionAnswer(inbox, position);
+    },
+  });
+}
+
+function seek(ports: ApiPorts, newUuid: UuidSource): Route {
+  return defineRoute({
+    operationId: "seekInboxConsumer",
+    method: "POST",
+    path: "/v1/inboxes/{name}/consumers/{consumer}/seek",
+    tag: TAG,
+    summary: "Move a consumer",
+    description:
+      "Moves the consumer back or forward: behind a cursor, or to the first message that was put into the " +
+      "inbox after a time. Nothing is acknowledged by it.",
+    scope: "subscriptions:write",
+    body: { schema: seekSchema, bytesMax: BODY_BYTES_MAX },
+    success: { status: 200, description: "Where the consumer is.", schema: positionSchema },
+    problems: ["not_found", "invalid_cursor", "project_limit_reached"],
+    async handle({ database, caller: { projectId }, name, consumer, body }) {
+      const reading = { projectId, name, consumer };
+      const found = await findReading(database, reading, ports);
+      if (!found.ok) return found;
+      const { inbox, isKnown, lastPosition } = found.value;
+      const { cursor, after } = body;
+      const to: Outcome<number> =
+        cursor === undefined
+          ? { ok: true, value: await findPositionAfter(database, inbox, after ?? 0) }
+          : positionOf(inbox, cursor, { pointer: "/cursor" });
+      if (!to.ok) return to;
+      if (to.value > lastPosition) return beyondEnd();
+      const refusal = await refuseNew(isKnown, { projectId, database }, ports);
+      if (refusal !== null) return refusal;
+      const nowMs = ports.clock.now();
+      const move = { kind: "seek", newId: newUuid(nowMs, 0), position: to.value, nowMs } as const;
+      return positionAnswer(inbox, await moveConsumer(database, reading, move));
+    },
+  });
+}
+
+function remove(): Route {
+  return defineRoute({
+    operationId: "deleteInboxConsumer",
+    method: "DELETE",
+    path: "/v1/inboxes/{name}/consumers/{consumer}",
+    tag: TAG,
+    summary: "Delete a consumer",
+    description: "Forgets where it is. One of the same name begins at the first message again.",
+    scope: "subscriptions:write",
+    success: { status: 204, description: "Consumer deleted." },
+    problems: ["not_found"],
+    async handle({ database, caller: { projectId }, name, consumer }) {
+      const isThere = await deleteConsumer(database, { projectId, name, consumer });
+      return isThere ? NO_CONTENT : noSuchConsumer(consumer);
+    },
+  });
+}
+
+async function findReading(
+  database: Database,
+  of: InboxName & { readonly consumer: string | null },
+  { clock, consumerClaims }: ApiPorts,
+): Promise<Outcome<ReadingPosition & { readonly inbox: FoundInbox }>> {
+  const { projectId, name, consumer } = of;
+  const at = { nowMs: clock.now(), nodeId: consumerClaims.nodeId };
+  const found = INBOX_NAME.test(name) ? await findPosition(database, of, at) : null;
+  if (found === null) return noSuchInbox(name);
+  if (consumer !== null && !INBOX_NAME.test(consumer)) return noSuchConsumer(consumer);
+  return { ok: true, value: { ...found, inbox: { projectId, name, inboxId: found.inboxId } } };
+}
+
+async function refuseNew(
+  isKnown: boolean,
+  of: { readonly projectId: string; readonly database: Database },
+  ports: ApiPorts,
+): Promise<Refusal | null> {
+  return isKnown ? null : stockRefusal("inbox_consumers", of, ports);
+}
+
+async function markAllRead(
+  database: Database,
+  inbox: InboxName,
+  { from, to, nowMs }: { readonly from: number; readonly to: number; readonly nowMs: number },
+): Promise<void> {
+  if (to <= from) return;
+  const limit = MARKED_PER_STATEMENT_MAX;
+  const range = { afterPosition: from, upToPosition: to, nowMs, limit };
+  for (let statement = 0; statement < MARKING_STATEMENTS_MAX; statement += 1) {
+    if ((await markRead(database, inbox, range)) < limit) return;
+  }
+}
+
+function beyondEnd(): Refusal {
+  const detail = "This lies behind the last message of the inbox; use a cursor that reading gave.";
+  return { ok: false, problem: problemOfParts("invalid_cursor", [{ pointer: "/cursor", detail }]) };
+}
+
+function positionAnswer(inbox: FoundInbox, position: number): Answer {
+  const cursor = cursorOf(inbox, position);
+  return jsonAnswer(200, JSON.stringify({ object: "inbox_position", cursor }));
+}
+
+function consumerJson(inbox: FoundInbox, of: ConsumerRecord): string {
+  return JSON.stringify({
+    object: "inbox_consumer",
+    name: of.name,
+    cursor: cursorOf(inbox, of.position),
+    unread_bytes: of.unreadBytes,
+    is_reading: of.isReading,
+    created_at: isoTime(of.createdAtMs),
+    active_at: isoTime(of.activeAtMs),
+    acked_at: isoTime(of.ackedAtMs),
+  });
+}

@@ -1,0 +1,83 @@
+import { z } from "@hono/zod-openapi";
+import type { ApiPorts } from "../context.ts";
+import { jsonAnswer } from "../http/answer.ts";
+import type { Answer } from "../http/answer.ts";
+import { defineRoute, type Reply, type Route, WAITS_FOR_OTHERS_MS } from "../http/route.ts";
+import { pagingParameters, secondsParameter } from "../request/list-query.ts";
+import type { WaitingRequests } from "../request/waiting-requests.ts";
+import { claimingConsumer } from "./claim.ts";
+import { cursorOf, type FoundInbox } from "./cursor.ts";
+import type { InboxReader, ReadPage } from "./reader.ts";
+import { consumerParameter, cursorParameter, messagesSchema } from "./schema.ts";
+
+const WAIT_S_MAX = 60;
+const SCOPE = "subscriptions:read";
+
+export function messagesRoute(
+  ports: ApiPorts,
+  reader: InboxReader,
+  waiting: WaitingRequests,
+): Route {
+  return defineRoute({
+    operationId: "readInboxMessages",
+    method: "GET",
+    path: "/v1/inboxes/{name}/messages",
+    tag: "Inboxes",
+    summary: "Read the next messages",
+    description:
+      "Answers as soon as there is a message, or after wait_s without one. Reading moves no consumer: " +
+      "acknowledge the cursor once its messages are dealt with, or they are read again. Messages come in the " +
+      "order in which they were committed, and none is skipped. While one request waits for a consumer, " +
+      "another one gets consumer_busy.",
+    scope: SCOPE,
+    query: z.strictObject({
+      consumer: consumerParameter,
+      cursor: cursorParameter,
+      wait_s: secondsParameter(WAIT_S_MAX, 0).openapi({
+        description: "How long to wait for a message at most.",
+      }),
+      limit: pagingParameters.limit,
+    }),
+    answeredWithinMs: WAITS_FOR_OTHERS_MS,
+    success: { status: 200, description: "The messages.", schema: messagesSchema },
+    problems: ["not_found", "invalid_cursor", "consumer_busy", "project_limit_reached"],
+    async handle({ caller: { projectId }, client, name, query, signal, database }) {
+      const consumer = query.consumer ?? null;
+      const cursor = { text: query.cursor, where: "parameter" } as const;
+      const start = await reader.begin(database, { projectId, name, consumer }, cursor);
+      if (!start.ok) return start;
+      const { inbox, isKnownConsumer } = start.value;
+      const { limit } = query;
+      const first = await reader.page(database, inbox, { position: start.value.position, limit });
+      if (!first.ok) return first;
+      if (first.value.messages.length > 0 || query.wait_s === 0) return answer(inbox, first.value);
+      const waitingFor = async (): Promise<Reply> => {
+        const untilMs = ports.clock.monotonic() + query.wait_s * 1000;
+        let page = first.value;
+        for (;;) {
+          const timeoutMs = untilMs - ports.clock.monotonic();
+          const wait = { timeoutMs, signal };
+          const outcome = await ports.inboxFeed.waitFor(inbox, page.position, wait);
+          if (outcome !== "settled") return answer(inbox, page);
+          const refusal = await client.recheck(SCOPE);
+          if (refusal !== null) return refusal;
+          const next = await reader.page(database, inbox, { position: page.position, limit });
+          if (!next.ok) return next;
+          page = next.value;
+          if (page.messages.length > 0) return answer(inbox, page);
+        }
+      };
+      const claimed = { inbox, consumer, isKnownConsumer, database };
+      return waiting.during(projectId, signal, () => claimingConsumer(ports, claimed, waitingFor));
+    },
+  });
+}
+
+function answer(inbox: FoundInbox, { messages, position, hasMore, hasUnplaced }: ReadPage): Answer {
+  const data = messages.map(({ json }) => json).join(",");
+  const cursor = JSON.stringify(cursorOf(inbox, position));
+  return jsonAnswer(
+    200,
+    `{"data":[${data}],"cursor":${cursor},"done":${!hasMore && !hasUnplaced}}`,
+  );
+}

@@ -1,0 +1,176 @@
+import { INBOX_NAME } from "../../core/delivery/inbox-target.ts";
+import { FairSemaphore } from "../../lanes/fair-semaphore.ts";
+import type { Database } from "../../store/db/database.ts";
+import { findPosition, type ReadingPosition } from "../../store/inboxes/consumers.ts";
+import { isInboxThere } from "../../store/inboxes/manage-inboxes.ts";
+import type { InboxName } from "../../store/inboxes/place-messages.ts";
+import { type MessagePage, readMessages } from "../../store/inboxes/read-messages.ts";
+import type { ApiPorts } from "../context.ts";
+import { refused } from "../http/problem.ts";
+import type { Outcome, Refusal } from "../http/problem.ts";
+import { cursorOf, type FoundInbox, positionOf } from "./cursor.ts";
+import { NAME_RULE } from "./schema.ts";
+
+/** About what a page of messages takes, beyond its first one. */
+const PAGE_BYTES_MAX = 1024 * 1024;
+/** Pages that are read and signed at once; a third of the connections to the database. */
+const PAGES_AT_ONCE_MAX = 4;
+const PAGES_PER_PROJECT_MAX = 2;
+const PAGES_AWAITED_PER_PROJECT_MAX = 2_000;
+/** How long a page waits for its turn. */
+const TURN_MS_MAX = 3_000;
+
+/** Where a request begins to read. */
+export interface ReadingStart {
+  readonly inbox: FoundInbox;
+  readonly position: number;
+  readonly isKnownConsumer: boolean;
+}
+
+/** A page of messages, as JSON texts. */
+export interface ReadPage {
+  readonly messages: readonly { readonly cursor: string; readonly json: string }[];
+  /** Behind the last of them. */
+  readonly position: number;
+  readonly hasMore: boolean;
+  /** Some are stored that have no position yet. */
+  readonly hasUnplaced: boolean;
+}
+
+/** Reads pages of inboxes for the requests and streams of this node. */
+export class InboxReader {
+  readonly #ports: ApiPorts;
+  readonly #turns = new FairSemaphore({
+    permitsMax: PAGES_AT_ONCE_MAX,
+    permitsPerProjectMax: () => PAGES_PER_PROJECT_MAX,
+    waitingPerProjectMax: PAGES_AWAITED_PER_PROJECT_MAX,
+  });
+
+  constructor(ports: ApiPorts) {
+    this.#ports = ports;
+  }
+
+  /** Where reading begins: at the cursor if one is given, else where the consumer is. */
+  async begin(
+    database: Database,
+    of: InboxName & { readonly consumer: string | null },
+    cursor: { readonly text: string | undefined; readonly where: "parameter" | "header" },
+  ): Promise<Outcome<ReadingStart>> {
+    const { clock, consumerClaims } = this.#ports;
+    const { projectId, name, consumer } = of;
+    const at = { nowMs: clock.now(), nodeId: consumerClaims.nodeId };
+    const found = INBOX_NAME.test(name) ? await findPosition(database, of, at) : null;
+    if (found === null) return noSuchInbox(name);
+    const inbox = { projectId, name, inboxId: found.inboxId };
+    const isHeldHere = consumer !== null && consumerClaims.isHeld({ projectId, name, consumer });
+    if (found.isBusy || isHeldHere) return consumerBusy(consumer ?? "");
+    const position = this.#positionOf(inbox, found, cursor);
+    if (!position.ok) return position;
+    return { ok: true, value: { inbox, position: position.value, isKnownConsumer: found.isKnown } };
+  }
+
+  /** The next messages; a refusal when there is no turn or no inbox any more. */
+  async page(
+    database: Database,
+    inbox: FoundInbox,
+    from: { readonly position: number; readonly limit: number },
+  ): Promise<Outcome<ReadPage>> {
+    const page = await this.#page(database, inbox, from);
+    if (!page.ok || page.value.hasMore || !page.value.hasUnplaced) return page;
+    // They were stored just now.
+    const placed = await this.#ports.inboxFeed.place(database, inbox);
+    return placed === 0 ? page : this.#page(database, inbox, from);
+  }
+
+  #positionOf(
+    inbox: FoundInbox,
+    { position }: ReadingPosition,
+    { text, where }: { readonly text: string | undefined; readonly where: "parameter" | "header" },
+  ): Outcome<number> {
+    if (text === undefined) return { ok: true, value: position };
+    const place = where === "header" ? { header: "last-event-id" } : { parameter: "cursor" };
+    return positionOf(inbox, text, place);
+  }
+
+  async #page(
+    database: Database,
+    inbox: FoundInbox,
+    { position, limit }: { readonly position: number; readonly limit: number },
+  ): Promise<Outcome<ReadPage>> {
+    if (!(await this.#takeTurn(inbox.projectId))) return noTurn();
+    try {
+      const { inlineResultBytesMax } = this.#ports;
+      const page = await readMessages(database, inbox, {
+        afterPosition: position,
+        limit,
+        bytesMax: PAGE_BYTES_MAX,
+        inlineResultBytesMax,
+      });
+      if (page === null) return noSuchInbox(inbox.name);
+      return { ok: true, value: await this.#view(inbox, page, position) };
+    } finally {
+      this.#turns.release(inbox.projectId);
+    }
+  }
+
+  async #view(inbox: FoundInbox, page: MessagePage, from: number): Promise<ReadPage> {
+    const messages = [];
+    for (const { position, message } of page.messages) {
+      const { webhookId, headers, body } = await this.#ports.delivery.message(message);
+      const cursor = cursorOf(inbox, position);
+      messages.push({
+        cursor,
+        json: JSON.stringify({ webhook_id: webhookId, headers, body, cursor }),
+      });
+    }
+    // Without messages, nothing lies before the last position either.
+    const last = page.messages.at(-1)?.position ?? page.lastPosition;
+    const { hasMore, hasUnplaced } = page;
+    return { messages, position: Math.max(from, last), hasMore, hasUnplaced };
+  }
+
+  async #takeTurn(projectId: string): Promise<boolean> {
+    if (this.#turns.tryAcquire(projectId)) return true;
+    const patience = new AbortController();
+    const timer = this.#ports.clock.setTimer(TURN_MS_MAX, () => patience.abort());
+    const acquisition = await this.#turns.acquire(projectId, patience.signal);
+    timer.cancel();
+    return acquisition === "acquired";
+  }
+}
+
+/** The refusal unless the project has an inbox of this name. */
+export async function missingInbox(database: Database, inbox: InboxName): Promise<Refusal | null> {
+  const isThere = INBOX_NAME.test(inbox.name) && (await isInboxThere(database, inbox));
+  return isThere ? null : noSuchInbox(inbox.name);
+}
+
+export function noSuchInbox(name: string): Refusal {
+  return refused(
+    "not_found",
+    `There is no inbox ${JSON.stringify(name)}. The first subscription that names an inbox makes it, or ` +
+      "PUT /v1/inboxes/{name}.",
+  );
+}
+
+export function noSuchConsumer(name: string): Refusal {
+  const rule = INBOX_NAME.test(name) ? "" : ` A consumer's name has ${NAME_RULE}.`;
+  return refused("not_found", `There is no consumer ${JSON.stringify(name)}.${rule}`);
+}
+
+export function consumerBusy(name: string): Refusal {
+  return refused(
+    "consumer_busy",
+    `Another request reads for the consumer ${JSON.stringify(name)}; end that one, or read under a name of ` +
+      "your own. The claim of a reader that has died ends within 12 seconds.",
+    { headers: { "retry-after": "2" } },
+  );
+}
+
+function noTurn(): Refusal {
+  return refused(
+    "too_many_requests",
+    "The project reads too many pages of messages at once; try again in a moment.",
+    { headers: { "retry-after": "2" } },
+  );
+}

@@ -1,0 +1,128 @@
+import { z } from "@hono/zod-openapi";
+import { INBOX_NAME } from "../../core/delivery/inbox-target.ts";
+import { deleteInbox } from "../../store/inboxes/manage-inboxes.ts";
+import { findInbox, findInboxes, type InboxRecord } from "../../store/inboxes/find-inboxes.ts";
+import type { ApiPorts } from "../context.ts";
+import { jsonAnswer, NO_CONTENT, pageAnswer } from "../http/answer.ts";
+import { isoTime } from "../http/iso-time.ts";
+import { problemOfParts } from "../http/problem.ts";
+import { defineRoute, type Route } from "../http/route.ts";
+import { decodeCursor, encodeCursor, listScope } from "../request/cursor.ts";
+import { pagingParameters } from "../request/list-query.ts";
+import { tooManyInboxes } from "../subscriptions/subscribe.ts";
+import { missingInbox, noSuchInbox } from "./reader.ts";
+import { inboxPageSchema, inboxSchema, NAME_RULE } from "./schema.ts";
+
+const TAG = "Inboxes";
+/** More than was stored in the moments before a deletion. */
+const PLACING_STEPS_MAX = 20;
+
+export function inboxRoutes(ports: ApiPorts): Route[] {
+  return [list(ports), read(ports), create(ports), remove(ports)];
+}
+
+function list(ports: ApiPorts): Route {
+  return defineRoute({
+    operationId: "listInboxes",
+    method: "GET",
+    path: "/v1/inboxes",
+    tag: TAG,
+    summary: "List inboxes, newest first",
+    scope: "subscriptions:read",
+    query: z.strictObject(pagingParameters),
+    success: { status: 200, description: "A page of results.", schema: inboxPageSchema },
+    problems: ["invalid_cursor"],
+    async handle({ database, caller: { projectId }, query: { cursor, limit } }) {
+      const scope = listScope("inboxes", projectId, {});
+      const beforeId = decodeCursor(scope, cursor);
+      if (!beforeId.ok) return beforeId;
+      const { inlineResultBytesMax } = ports;
+      const of = { projectId, limit, beforeId: beforeId.value, inlineResultBytesMax };
+      const page = await findInboxes(database, of);
+      const items = page.rows.map((row) => inboxJson(row));
+      return pageAnswer(items, page.lastId === null ? null : encodeCursor(scope, page.lastId));
+    },
+  });
+}
+
+function read(ports: ApiPorts): Route {
+  return defineRoute({
+    operationId: "getInbox",
+    method: "GET",
+    path: "/v1/inboxes/{name}",
+    tag: TAG,
+    summary: "Get an inbox",
+    scope: "subscriptions:read",
+    success: { status: 200, description: "The inbox.", schema: inboxSchema },
+    problems: ["not_found"],
+    async handle({ database, caller: { projectId }, name }) {
+      const found = INBOX_NAME.test(name)
+        ? await findInbox(database, { projectId, name }, ports.inlineResultBytesMax)
+        : null;
+      return found === null ? noSuchInbox(name) : jsonAnswer(200, inboxJson(found));
+    },
+  });
+}
+
+function create(ports: ApiPorts): Route {
+  return defineRoute({
+    operationId: "createInbox",
+    method: "PUT",
+    path: "/v1/inboxes/{name}",
+    tag: TAG,
+    summary: "Create an inbox",
+    description: "Unless it exists. To wait for messages before the first subscription names it.",
+    scope: "subscriptions:write",
+    success: { status: 200, description: "The inbox.", schema: inboxSchema },
+    problems: ["validation_failed", "project_limit_reached"],
+    async handle({ database, caller: { projectId }, name }) {
+      if (!INBOX_NAME.test(name)) {
+        const part = { parameter: "name", detail: `The name of an inbox has ${NAME_RULE}.` };
+        return { ok: false, problem: problemOfParts("validation_failed", [part]) };
+      }
+      const inbox = { projectId, name };
+      ports.inboxes.forget(inbox);
+      if (!(await ports.inboxes.ensure(database, inbox))) return tooManyInboxes();
+      const made = await findInbox(database, inbox, ports.inlineResultBytesMax);
+      return made === null ? noSuchInbox(name) : jsonAnswer(200, inboxJson(made));
+    },
+  });
+}
+
+function remove(ports: ApiPorts): Route {
+  return defineRoute({
+    operationId: "deleteInbox",
+    method: "DELETE",
+    path: "/v1/inboxes/{name}",
+    tag: TAG,
+    summary: "Delete an inbox",
+    description:
+      "With its messages and consumers. A message that comes later, of a subscription that still names it, " +
+      "makes it again: delete those first.",
+    scope: "subscriptions:write",
+    success: { status: 204, description: "Inbox deleted." },
+    problems: ["not_found"],
+    async handle({ database, caller: { projectId }, name }) {
+      const inbox = { projectId, name };
+      const missing = await missingInbox(database, inbox);
+      if (missing !== null) return missing;
+      // What is stored already goes with it.
+      for (let step = 0; step < PLACING_STEPS_MAX; step += 1) {
+        if ((await ports.inboxFeed.place(database, inbox)) === 0) break;
+      }
+      ports.inboxes.forget(inbox);
+      const isDeleted = await deleteInbox(database, { ...inbox, nowMs: ports.clock.now() });
+      return isDeleted ? NO_CONTENT : noSuchInbox(name);
+    },
+  });
+}
+
+function inboxJson(of: InboxRecord): string {
+  return JSON.stringify({
+    object: "inbox",
+    name: of.name,
+    unread_bytes: of.unreadBytes,
+    last_message_at: isoTime(of.lastMessageAtMs),
+    created_at: isoTime(of.createdAtMs),
+  });
+}

@@ -1,0 +1,214 @@
+import { z } from "@hono/zod-openapi";
+import { SSEStreamingApi } from "hono/streaming";
+import type { Release } from "../../delivery/waits/consumer-claims.ts";
+import { withDeadline } from "../../runtime/request-deadline.ts";
+import type { Database } from "../../store/db/database.ts";
+import type { ApiPorts } from "../context.ts";
+import type { Client } from "../http/auth.ts";
+import type { Outcome } from "../http/problem.ts";
+import { defineRoute, type Route } from "../http/route.ts";
+import type { WaitingRequests } from "../request/waiting-requests.ts";
+import { claimConsumer } from "./claim.ts";
+import type { FoundInbox } from "./cursor.ts";
+import type { InboxReader, ReadPage } from "./reader.ts";
+import { consumerParameter, cursorParameter } from "./schema.ts";
+
+const SCOPE = "subscriptions:read";
+/** A comment is sent this often while there is no message, so that nobody on the way closes it. */
+const COMMENT_INTERVAL_MS = 15_000;
+/** Then the client connects again, perhaps to another node, with the id of its last event. */
+const STREAM_MS_MAX = 15 * 60_000;
+/** A client that takes nothing for so long is gone. */
+const STALLED_MS_MAX = 60_000;
+const MESSAGES_PER_PAGE_MAX = 50;
+const READ_DEADLINE_MS = 5_000;
+/** How soon a client connects again, as it is told. */
+const RECONNECT_MS = 1_000;
+
+export function streamRoute(ports: ApiPorts, reader: InboxReader, waiting: WaitingRequests): Route {
+  return defineRoute({
+    operationId: "streamInboxMessages",
+    method: "GET",
+    path: "/v1/inboxes/{name}/stream",
+    tag: "Inboxes",
+    summary: "Stream messages as server-sent events",
+    description:
+      "Each event is a message as reading gives it, and its id is the message's cursor. With Last-Event-ID the " +
+      "stream goes on behind that one: nothing is lost, and nothing before it repeated. Without messages a " +
+      "comment comes every 15 s. The stream ends after 15 minutes, and when this node stops; clients connect " +
+      "again by themselves. As with reading, only acknowledging moves a consumer.",
+    scope: SCOPE,
+    headers: z.object({
+      "last-event-id": z
+        .string()
+        .optional()
+        .openapi({ description: "The id of the last event that was received." }),
+    }),
+    query: z.strictObject({ consumer: consumerParameter, cursor: cursorParameter }),
+    success: {
+      status: 200,
+      description: "The stream.",
+      contentType: "text/event-stream",
+      schema: z.string(),
+    },
+    problems: ["not_found", "invalid_cursor", "consumer_busy", "project_limit_reached"],
+    async handle({ caller: { projectId }, client, name, query, headers, signal, database }) {
+      const consumer = query.consumer ?? null;
+      const lastEventId = headers.get("last-event-id") ?? "";
+      const cursor =
+        lastEventId === ""
+          ? ({ text: query.cursor, where: "parameter" } as const)
+          : ({ text: lastEventId, where: "header" } as const);
+      const start = await reader.begin(database, { projectId, name, consumer }, cursor);
+      if (!start.ok) return start;
+      const { inbox, position, isKnownConsumer } = start.value;
+      const refusal = await waiting.enter(projectId, signal);
+      if (refusal !== null) return refusal;
+      const claim = await claimOrLeave(
+        () => claimConsumer(ports, { inbox, consumer, isKnownConsumer, database }),
+        () => waiting.leave(projectId),
+      );
+      if (!claim.ok) return claim;
+      const stream = new MessageStream(ports, reader, { inbox, position, client, signal }, () => {
+        waiting.leave(projectId);
+        void claim.value();
+      });
+      return {
+        status: 200,
+        headers: { "content-type": "text/event-stream", "cache-control": "no-cache, no-store" },
+        body: () => stream.open(),
+      };
+    },
+  });
+}
+
+async function claimOrLeave(
+  claim: () => Promise<Outcome<Release>>,
+  leave: () => void,
+): Promise<Outcome<Release>> {
+  let isClaimed = false;
+  try {
+    const claimed = await claim();
+    isClaimed = claimed.ok;
+    return claimed;
+  } finally {
+    if (!isClaimed) leave();
+  }
+}
+
+interface StreamedReading {
+  readonly inbox: FoundInbox;
+  readonly position: number;
+  readonly client: Client;
+  /** Aborted when the client goes away. */
+  readonly signal: AbortSignal;
+}
+
+/** Messages of an inbox, each sent when the one before it has been taken. */
+class MessageStream {
+  readonly #ports: ApiPorts;
+  readonly #reader: InboxReader;
+  readonly #reading: StreamedReading;
+  readonly #gone = new AbortController();
+  readonly #onOver: () => void;
+  readonly #endsAtMs: number;
+  #isOver = false;
+
+  /** @param onOver called once, when it has ended or nobody has opened it */
+  constructor(ports: ApiPorts, reader: InboxReader, reading: StreamedReading, onOver: () => void) {
+    this.#ports = ports;
+    this.#reader = reader;
+    this.#reading = reading;
+    this.#onOver = onOver;
+    this.#endsAtMs = ports.clock.monotonic() + STREAM_MS_MAX;
+    if (reading.signal.aborted) this.#over();
+    else reading.signal.addEventListener("abort", () => this.#over(), { once: true });
+  }
+
+  open(): ReadableStream<Uint8Array> {
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const sse = new SSEStreamingApi(writable, readable);
+    sse.onAbort(() => this.#over());
+    this.#gone.signal.addEventListener("abort", () => sse.abort(), { once: true });
+    void this.#run(sse);
+    const reader = sse.responseReadable.getReader();
+    return new ReadableStream<Uint8Array>(
+      {
+        async pull(controller) {
+          const chunk = await reader.read();
+          if (chunk.done) controller.close();
+          else controller.enqueue(chunk.value as Uint8Array);
+        },
+        cancel: () => reader.cancel(),
+      },
+      // Nothing is read ahead.
+      { highWaterMark: 0 },
+    );
+  }
+
+  async #run(sse: SSEStreamingApi): Promise<void> {
+    try {
+      await this.#taken(sse.write(`retry: ${RECONNECT_MS}\n\n`));
+      await this.#sendAll(sse);
+    } catch (error) {
+      // The client connects again and goes on behind its last event.
+      this.#ports.log.debug({ err: error }, "a stream of messages ended");
+    } finally {
+      await this.#taken(sse.close());
+      this.#over();
+    }
+  }
+
+  async #sendAll(sse: SSEStreamingApi): Promise<void> {
+    const { inbox, client } = this.#reading;
+    let { position } = this.#reading;
+    while (!this.#isOver) {
+      if ((await client.recheck(SCOPE)) !== null) return;
+      const page = await this.#read(position);
+      if (!page.ok) return;
+      for (const { cursor, json } of page.value.messages) {
+        await this.#taken(sse.writeSSE({ id: cursor, data: json }));
+        if (this.#isOver) return;
+      }
+      ({ position } = page.value);
+      const leftMs = this.#endsAtMs - this.#ports.clock.monotonic();
+      if (leftMs <= 0) return;
+      if (page.value.messages.length > 0) continue;
+      const timeoutMs = Math.min(COMMENT_INTERVAL_MS, leftMs);
+      const wait = { timeoutMs, signal: this.#gone.signal };
+      const outcome = await this.#ports.inboxFeed.waitFor(inbox, position, wait);
+      if (outcome === "stopping" || outcome === "left") return;
+      if (outcome === "timed_out") await this.#taken(sse.write(": no message yet\n\n"));
+    }
+  }
+
+  #read(position: number): Promise<Outcome<ReadPage>> {
+    const { clock } = this.#ports;
+    const { inbox } = this.#reading;
+    const page = (database: Database): Promise<Outcome<ReadPage>> =>
+      this.#reader.page(database, inbox, { position, limit: MESSAGES_PER_PAGE_MAX });
+    return withDeadline(clock, READ_DEADLINE_MS, (deadline) =>
+      page(this.#ports.database.within(deadline)),
+    );
+  }
+
+  /** Waits until what was written is taken; ends the stream when that takes too long. */
+  async #taken(written: Promise<unknown>): Promise<void> {
+    const timer = this.#ports.clock.setTimer(STALLED_MS_MAX, () => this.#over());
+    const gone = Promise.withResolvers<void>();
+    const { signal } = this.#gone;
+    const leave = (): void => gone.resolve();
+    if (signal.aborted) leave();
+    else signal.addEventListener("abort", leave, { once: true });
+    await Promise.race([written, gone.promise]);
+    signal.removeEventListener("abort", leave);
+    timer.cancel();
+  }
+
+  #over(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#gone.abort();
+    this.#onOver();
+  }
+}

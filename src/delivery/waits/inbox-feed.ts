@@ -1,0 +1,165 @@
+import type { Clock } from "../../runtime/clock.ts";
+import type { OwnedShards } from "../../runtime/owned-shards.ts";
+import { Repeater } from "../../runtime/repeater.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
+import type { Service } from "../../runtime/service.ts";
+import type { Database } from "../../store/db/database.ts";
+import { findLastPositions } from "../../store/inboxes/find-positions.ts";
+import { findUnplaced, type InboxName, placeMessages } from "../../store/inboxes/place-messages.ts";
+import type { ConsumerClaims } from "./consumer-claims.ts";
+import { WaitGroup, type WaitOutcome } from "./wait-group.ts";
+
+/** How soon a message is seen that another node has stored. */
+const ROUND_INTERVAL_MS = 300;
+/** While nobody waits here, messages get their positions this seldom. */
+const IDLE_INTERVAL_MS = 10_000;
+/** Its owner gives messages their positions that no reader waits for. */
+const PLACING_SHARD = 0;
+const INBOXES_PER_ROUND_MAX = 100;
+const MESSAGES_PER_STEP_MAX = 500;
+/** Of one inbox in a round: the others have their turn as well. */
+const STEPS_PER_ROUND_MAX = 10;
+
+export interface InboxFeedOptions {
+  readonly database: Database;
+  readonly shards: Pick<OwnedShards, "has">;
+  readonly inlineResultBytesMax: number;
+  readonly claims: Pick<ConsumerClaims, "retry">;
+}
+
+interface Watched {
+  readonly inbox: InboxName;
+  /** By the position that each waits to see passed. */
+  readonly waiters: Map<number, WaitGroup>;
+}
+
+/**
+ * Gives the messages of inboxes their positions, and wakes the requests that wait for them. One round
+ * serves all that wait here, in two statements besides one for each inbox that has new messages; none
+ * while nobody waits. What this node stores begins a round at once.
+ */
+export class InboxFeed implements Service {
+  readonly name = "inbox feed";
+  readonly #runtime: Pick<Runtime, "clock" | "uuids">;
+  readonly #clock: Clock;
+  readonly #options: InboxFeedOptions;
+  readonly #repeater: Repeater;
+  readonly #watched = new Map<string, Watched>();
+  #idleUntilMs = 0;
+  #isStopping = false;
+
+  constructor(runtime: Pick<Runtime, "clock" | "log" | "uuids">, options: InboxFeedOptions) {
+    this.#runtime = runtime;
+    this.#clock = runtime.clock;
+    this.#options = options;
+    this.#repeater = new Repeater(runtime, {
+      name: "place messages in inboxes",
+      intervalMs: ROUND_INTERVAL_MS,
+      task: () => this.round(),
+    });
+  }
+
+  /** Requests that wait. */
+  get size(): number {
+    let waiters = 0;
+    for (const watched of this.#watched.values()) {
+      for (const group of watched.waiters.values()) waiters += group.size;
+    }
+    return waiters;
+  }
+
+  start(): Promise<void> {
+    return this.#repeater.start();
+  }
+
+  async stop(): Promise<void> {
+    this.beginStopping();
+    await this.#repeater.stop();
+  }
+
+  /** Ends all waits. Later ones are short. */
+  beginStopping(): void {
+    this.#isStopping = true;
+    for (const { waiters } of this.#watched.values()) {
+      for (const group of waiters.values()) group.settle("stopping");
+    }
+  }
+
+  /** This node has stored messages. */
+  stored(): void {
+    if (this.#watched.size > 0) this.#repeater.trigger();
+  }
+
+  /**
+   * Resolves with `settled` when there are messages behind the position, at the latest after
+   * `timeoutMs`. Never rejects.
+   */
+  waitFor(
+    inbox: InboxName,
+    position: number,
+    wait: { readonly timeoutMs: number; readonly signal: AbortSignal },
+  ): Promise<WaitOutcome> {
+    const key = keyOf(inbox);
+    const watched = this.#watched.get(key) ?? { inbox, waiters: new Map<number, WaitGroup>() };
+    this.#watched.set(key, watched);
+    const group =
+      watched.waiters.get(position) ??
+      new WaitGroup(this.#clock, () => {
+        watched.waiters.delete(position);
+        if (watched.waiters.size === 0) this.#watched.delete(key);
+      });
+    watched.waiters.set(position, group);
+    return group.join({ ...wait, isStopping: this.#isStopping });
+  }
+
+  /** Gives the messages of one inbox their positions that are stored now, as far as a step goes. */
+  async place(database: Database, inbox: InboxName): Promise<number> {
+    const { uuids } = this.#runtime;
+    const nowMs = this.#clock.now();
+    const { inlineResultBytesMax } = this.#options;
+    const limit = MESSAGES_PER_STEP_MAX;
+    const step = { newId: uuids(nowMs, 0), nowMs, limit, inlineResultBytesMax };
+    return placeMessages(database, inbox, step);
+  }
+
+  async round(): Promise<void> {
+    const { database, shards, claims } = this.#options;
+    await claims.retry();
+    const watched = [...this.#watched.values()];
+    const nowMs = this.#clock.monotonic();
+    if (watched.length === 0 && (!shards.has(PLACING_SHARD) || nowMs < this.#idleUntilMs)) return;
+    this.#idleUntilMs = nowMs + IDLE_INTERVAL_MS;
+    const failures: unknown[] = [];
+    for (const inbox of await findUnplaced(database, INBOXES_PER_ROUND_MAX)) {
+      await this.#placeSome(inbox).catch((error: unknown) => failures.push(error));
+    }
+    if (watched.length > 0) await this.#wake(watched);
+    if (failures.length > 0) throw failures[0];
+  }
+
+  async #placeSome(inbox: InboxName): Promise<void> {
+    for (let step = 0; step < STEPS_PER_ROUND_MAX; step += 1) {
+      const placed = await this.place(this.#options.database, inbox);
+      if (placed < MESSAGES_PER_STEP_MAX) return;
+    }
+    this.#repeater.trigger();
+  }
+
+  async #wake(watched: readonly Watched[]): Promise<void> {
+    const { database } = this.#options;
+    const positions = await findLastPositions(
+      database,
+      watched.map(({ inbox }) => inbox),
+    );
+    for (const { lastPosition, ...inbox } of positions) {
+      const { waiters = [] } = this.#watched.get(keyOf(inbox)) ?? {};
+      for (const [position, group] of waiters) {
+        if (position < lastPosition) group.settle("settled");
+      }
+    }
+  }
+}
+
+function keyOf({ projectId, name }: InboxName): string {
+  return `${projectId}/${name}`;
+}

@@ -1,0 +1,57 @@
+import { bigint, index, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core";
+import { time } from "../sql/time.ts";
+
+const bytes = (name: string) => bigint(name, { mode: "number" });
+
+/**
+ * Inboxes, whose messages are deliveries. A position in one is the number of bytes of all messages
+ * up to there, that one included, so the difference of two positions says how much lies between.
+ * Whoever holds the lock of the row gives the next positions.
+ */
+export const inboxes = pgTable(
+  "inboxes",
+  {
+    projectId: uuid("project_id").notNull(),
+    name: text("name").notNull(),
+    /** Of this inbox, and not of an earlier one of the same name. */
+    id: uuid("id").notNull(),
+    /** Of the newest message. */
+    lastPosition: bytes("last_position").notNull().default(0),
+    lastMessageAtMs: time("last_message_at"),
+    /** The furthest that any consumer has acknowledged. */
+    ackedPosition: bytes("acked_position").notNull().default(0),
+    /** Messages up to here were deleted. */
+    deletedPosition: bytes("deleted_position").notNull().default(0),
+    createdAtMs: time("created_at").notNull(),
+    /** A new message, or whoever names it, takes this back. */
+    deletedAtMs: time("deleted_at"),
+  },
+  (table) => [
+    primaryKey({ columns: [table.projectId, table.name] }),
+    index("inboxes_by_deletion").on(table.deletedAtMs),
+  ],
+);
+
+/** How far each consumer of an inbox has come. */
+export const inboxConsumers = pgTable(
+  "inbox_consumers",
+  {
+    projectId: uuid("project_id").notNull(),
+    inbox: text("inbox").notNull(),
+    name: text("name").notNull(),
+    id: uuid("id").notNull(),
+    /** Everything up to here is acknowledged. */
+    position: bytes("position").notNull().default(0),
+    /** The request that reads for it, and its node; null when none does. */
+    readerId: uuid("reader_id"),
+    readerNodeId: uuid("reader_node_id"),
+    createdAtMs: time("created_at").notNull(),
+    /** When it last read, acknowledged or sought. */
+    activeAtMs: time("active_at").notNull(),
+    ackedAtMs: time("acked_at"),
+  },
+  (table) => [
+    primaryKey({ columns: [table.projectId, table.inbox, table.name] }),
+    index("inbox_consumers_by_activity").on(table.activeAtMs),
+  ],
+);
