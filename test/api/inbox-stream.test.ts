@@ -160,7 +160,12 @@ describe("GET /v1/inboxes/{name}/stream", () => {
     for (let index = 0; index < 3; index += 1) await message();
     const response = await api.request("GET", STREAM);
     await untilOpen(1);
-    await vi.waitFor(() => expect(api.clock.nextTimerMs).toBeLessThanOrEqual(60_000), 60_000);
+    // It has written what it could, and waits for that to be taken.
+    let looks = 0;
+    await vi.waitFor(() => {
+      looks = api.clock.nextTimerMs === 60_000 ? looks + 1 : 0;
+      expect(looks).toBeGreaterThan(3);
+    }, 60_000);
     api.clock.advance(60_000);
     await untilOpen(0);
     await response.body?.cancel();
