@@ -252,7 +252,7 @@ describe("the documentation", () => {
 
   it("says what the schemas check", async () => {
     const { properties, required, additionalProperties } = (await document()).components.schemas
-      .SubscriptionBody;
+      .SubscriptionRequest;
     expect(required).toEqual(["job_id", "callback_url"]);
     expect(additionalProperties).toBe(false);
     expect(properties.job_id).toMatchObject({ type: "string", minLength: 1, maxLength: 512 });

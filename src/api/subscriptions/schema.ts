@@ -149,6 +149,7 @@ export const subscriptionRequestSchema = z
       .optional()
       .openapi({
         type: "object",
+        additionalProperties: true,
         description: "Given back with every callback, digit by digit; at most 4 KiB as JSON.",
         example: { invoice: 17 },
       }),
