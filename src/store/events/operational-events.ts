@@ -161,15 +161,15 @@ const SETTLE = statement(
     return orm
       .update(operationalEvents)
       .set({
-        toldAtMs: sql`case when ${given.isTold}::boolean then ${toldAt} else ${toldAtMs} end`,
+        toldAtMs: sql`case when ${given.isTried}::boolean then ${toldAt} else ${toldAtMs} end`,
         attemptCount: sql`case when ${isSame} then ${attemptCount} + 1 else ${attemptCount} end`,
         occurrences: sql`case
-          when ${id} <> ${given.id} and ${given.isTried}::boolean and ${type} = ${given.type}
+          when ${id} <> ${given.id} and ${given.isTold}::boolean and ${type} = ${given.type}
             then greatest(${occurrences} - ${given.occurrences}::int, 1)
           else ${occurrences} end`,
         dueAtMs: sql`case
           when ${isSame} then ${timeOf(given.nextAttemptAtMs)}
-          when ${given.isTold}::boolean
+          when ${given.isTried}::boolean
             then greatest(${dueAtMs}, ${timeOf(sql`(${given.nowMs}::float8 + ${TOLD_EVERY_MS})`)})
           else ${dueAtMs} end`,
       })
