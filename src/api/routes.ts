@@ -21,6 +21,7 @@ import { streamRoute } from "./inboxes/stream.ts";
 import type { Route } from "./http/route.ts";
 import { signingKeyRoutes } from "./signing/signing-key-routes.ts";
 import { signingSecretRoutes } from "./signing/signing-secret-routes.ts";
+import { statsRoutes } from "./stats.ts";
 import { subscriptionRoutes } from "./subscriptions/routes.ts";
 import { systemRoutes } from "./system.ts";
 import { WaitingRequests } from "./request/waiting-requests.ts";
@@ -46,6 +47,7 @@ export function apiRoutes(ports: ApiPorts): Route[] {
     ...providerRoutes(ports, newUuid),
     ...providerTrialRoutes(ports),
     ...projectRoutes(ports),
+    ...statsRoutes(),
     ...signingSecretRoutes(ports, newUuid),
     ...signingKeyRoutes(ports, newUuid),
     ...apiKeyRoutes(ports, newUuid),

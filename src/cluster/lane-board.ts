@@ -190,6 +190,7 @@ function isSame(a: LaneState | undefined, b: LaneState): boolean {
     a !== undefined &&
     a.hold === b.hold &&
     a.breaker === b.breaker &&
+    a.pauseCause === b.pauseCause &&
     isNear(a.pausedUntilMs, b.pausedUntilMs) &&
     isNear(a.probeAtMs, b.probeAtMs) &&
     a.failure?.atMs === b.failure?.atMs

@@ -17,6 +17,7 @@ import { NodeShardWork } from "../cluster/shard-work.ts";
 import { OwnedShards } from "../runtime/owned-shards.ts";
 import { JobLoader } from "../polling/job-loader.ts";
 import { ShardOwnership } from "../cluster/shard-ownership.ts";
+import { createStatusCounter } from "../cluster/status-counter.ts";
 import { Sweep } from "../cluster/sweep.ts";
 import type { NodeState } from "../core/readiness.ts";
 import type { Config } from "../config.ts";
@@ -118,6 +119,7 @@ export class Engine {
   readonly #sweep: Sweep;
   readonly #changes: ChangeWatcher;
   readonly #housekeeping: Service;
+  readonly #statusCounter: Service;
 
   /** From the bottom up: each part gets the parts below it. */
   constructor(runtime: Runtime, options: EngineOptions) {
@@ -255,6 +257,7 @@ export class Engine {
       work: new NodeShardWork({ shards, jobs, watches, delivery: this.delivery, liveJobs }),
     });
     this.#sweep = new Sweep(runtime, { database, shards, watches, jobs, activity });
+    this.#statusCounter = createStatusCounter(runtime, { database, shards });
     this.#housekeeping = createHousekeeping(runtime, {
       database,
       shards,
@@ -282,6 +285,7 @@ export class Engine {
     await this.#sweep.start();
     await this.#housekeeping.start();
     await this.lanes.start();
+    await this.#statusCounter.start();
     await this.delivery.start();
     await this.redeliveries.start();
     await this.#fanOuts.start();
@@ -312,6 +316,7 @@ export class Engine {
       this.#mail.stop(),
       this.#housekeeping.stop(),
       this.lanes.stop(),
+      this.#statusCounter.stop(),
       this.redeliveries.stop(),
       this.#fanOuts.stop(),
       this.endingWaits.stop(),

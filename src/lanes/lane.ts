@@ -137,6 +137,7 @@ export class Lane<Item> implements GateClient {
     return {
       hold: this.#ownHold(nowMs) ?? (waitsForRate ? "rate" : this.#hold),
       pausedUntilMs: isPaused ? fromMonotonic(clock, this.pausedUntilMs) : null,
+      pauseCause: isPaused ? (this.#isRateRefused ? "rate" : "unsent") : null,
       breaker: breaker.state,
       probeAtMs: breaker.state === "open" ? fromMonotonic(clock, breaker.untilMs) : null,
     };

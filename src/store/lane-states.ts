@@ -38,6 +38,7 @@ const LANE = {
   id: "uuid",
   hold: "text",
   pausedUntilMs: "float8",
+  pauseCause: "text",
   breaker: "text",
   probeAtMs: "float8",
   errorCode: "text",
@@ -49,9 +50,20 @@ type Stored = Readonly<typeof laneStates.$inferSelect>;
 type LaneRow = Omit<Stored, "nodeId">;
 
 const { projectId, kind, name, nodeId, id, hold, pausedUntilMs, breaker, probeAtMs } = laneStates;
+const { pauseCause } = laneStates;
 const { errorCode, errorMessage, erredAtMs } = laneStates;
 const KEY = [projectId, kind, name, nodeId];
-const STATE = [id, hold, pausedUntilMs, breaker, probeAtMs, errorCode, errorMessage, erredAtMs];
+const STATE = [
+  id,
+  hold,
+  pausedUntilMs,
+  pauseCause,
+  breaker,
+  probeAtMs,
+  errorCode,
+  errorMessage,
+  erredAtMs,
+];
 
 const listed = (columns: readonly PgColumn[]) => sql.join(columns.map(nameOf), sql`, `);
 
@@ -59,7 +71,7 @@ const PUT = template(
   (given: Given<{ nodeId: string; lanes: readonly LaneRow[] }>) => sql`
 insert into ${laneStates} (${listed(KEY)}, ${listed(STATE)})
 select "projectId", kind, name, ${given.nodeId}::uuid, id, hold, ${timeOf(sql.raw('"pausedUntilMs"'))},
-  breaker, ${timeOf(sql.raw('"probeAtMs"'))}, "errorCode", "errorMessage", ${timeOf(sql.raw('"erredAtMs"'))}
+  "pauseCause", breaker, ${timeOf(sql.raw('"probeAtMs"'))}, "errorCode", "errorMessage", ${timeOf(sql.raw('"erredAtMs"'))}
 from ${rowsOf("lane", LANE, given.lanes)}
 on conflict (${listed(KEY)}) do update set
   ${sql.join(
@@ -139,7 +151,14 @@ const KEY_OF_SHARD = {
 const FIND_OF_SHARDS = statement(
   (orm, given: Given<{ keys: readonly (LaneOfShard & { readonly number: number })[] }>) =>
     orm
-      .select({ number: sql<number>`key.number`, hold, breaker, pausedUntilMs, probeAtMs })
+      .select({
+        number: sql<number>`key.number`,
+        hold,
+        breaker,
+        pausedUntilMs,
+        pauseCause,
+        probeAtMs,
+      })
       .from(rowsOf("key", KEY_OF_SHARD, given.keys))
       .innerJoin(shards, eq(shards.shardId, sql`key."shardId"`))
       .innerJoin(

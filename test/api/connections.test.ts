@@ -225,6 +225,7 @@ describe("how a connection stands on the node that answers", () => {
     pausedUntilMs: null,
     breaker: "closed",
     probeAtMs: null,
+    pauseCause: null,
   };
 
   async function loadOf(load: ConnectionLoad): Promise<Json> {

@@ -93,6 +93,7 @@ describe("GET /v1/jobs", () => {
     api.stands.set(connectionId, {
       hold: "origin",
       pausedUntilMs: null,
+      pauseCause: null,
       breaker: "open",
       probeAtMs,
     });

@@ -1,21 +1,26 @@
 import { z } from "@hono/zod-openapi";
 import { publicId } from "../../core/ids/ids.ts";
+import type { ProjectLimitName } from "../../core/project-limits.ts";
 import { findJobs, findProjectJob } from "../../store/jobs/find-jobs.ts";
 import type { ApiPorts } from "../context.ts";
 import { jsonAnswer, pageAnswer } from "../http/answer.ts";
+import { refused } from "../http/problem.ts";
 import { JOB_STATUSES } from "../http/response-schemas.ts";
 import { defineRoute, notFound, type Route } from "../http/route.ts";
 import { decodeCursor, encodeCursor, listScope } from "../request/cursor.ts";
 import { pagingParameters, timeParameter } from "../request/list-query.ts";
 import { jobIdSchema, nameSchema } from "../subscriptions/schema.ts";
 import { jobWaits } from "../waiting.ts";
+import { explainJob } from "./explain.ts";
+import { jobExplanationSchema } from "./explain-schema.ts";
 import { jobPageSchema, jobSchema } from "./schema.ts";
 import { jobJson, waitingJobOf } from "./view.ts";
 
 const TAG = "Jobs";
 
 export function jobRoutes(ports: ApiPorts): Route[] {
-  return [list(ports), read(ports)];
+  // Before the route with an id, which would take the word for one.
+  return [list(ports), explainByName(ports), read(ports), explainById(ports)];
 }
 
 function list(ports: ApiPorts): Route {
@@ -79,3 +84,80 @@ function read(ports: ApiPorts): Route {
     },
   });
 }
+
+const EXPLANATION =
+  "In one answer: the state upstream and the last answers there, what each subscription waits for and until " +
+  "when, its deliveries with their attempts, and what to do.";
+
+function explainById(ports: ApiPorts): Route {
+  return defineRoute({
+    operationId: "explainJob",
+    method: "GET",
+    path: "/v1/jobs/{id}/explain",
+    tag: TAG,
+    summary: "Explain why a callback has not arrived",
+    description: EXPLANATION,
+    scope: "subscriptions:read",
+    idKind: "job",
+    success: { status: 200, description: "The explanation.", schema: jobExplanationSchema },
+    async handle({ database, caller: { projectId }, id }) {
+      const job = await findProjectJob(database, { projectId, id });
+      if (job === null) return notFound("job", publicId("job", id));
+      return jsonAnswer(200, await explainJob(job, ports, { database }));
+    },
+  });
+}
+
+function explainByName(ports: ApiPorts): Route {
+  return defineRoute({
+    operationId: "explainJobByName",
+    method: "GET",
+    path: "/v1/jobs/explain",
+    tag: TAG,
+    summary: "Explain why a callback has not arrived, by the provider's id of the job",
+    description: `${EXPLANATION} Of several jobs of this id the newest; GET /v1/jobs lists them.`,
+    scope: "subscriptions:read",
+    query: z.strictObject({
+      job_id: jobIdSchema,
+      provider: nameSchema.optional(),
+      connection: nameSchema.optional(),
+    }),
+    success: { status: 200, description: "The explanation.", schema: jobExplanationSchema },
+    problems: ["not_found"],
+    async handle({ database, caller: { projectId }, query }) {
+      const { rows } = await findJobs(database, {
+        projectId,
+        limit: 1,
+        beforeId: null,
+        status: null,
+        jobId: query.job_id,
+        provider: query.provider ?? null,
+        connection: query.connection ?? null,
+        createdAfterMs: null,
+      });
+      const [job] = rows;
+      if (job === undefined)
+        return refused("not_found", neverAccepted(projectId, query.job_id, ports));
+      return jsonAnswer(200, await explainJob(job, ports, { database }));
+    },
+  });
+}
+
+/** Why there may be no such job; a limit that the project has come to is the likeliest cause. */
+function neverAccepted(projectId: string, jobId: string, { limits }: ApiPorts): string {
+  const name = jobId.length > 100 ? `${jobId.slice(0, 100)}…` : jobId;
+  const missing = `No subscription to the job ${name} was accepted in this project, or it was removed after the retention.`;
+  const reached = ACCEPT_LIMITS.find(
+    (limit) => (limits.used(projectId, limit) ?? 0) >= limits.allowed(projectId, limit),
+  );
+  return reached === undefined
+    ? `${missing} Check the provider and the project of the API key, and what POST /v1/subscriptions answered.`
+    : `${missing} The project has come to its limit ${reached} (${limits.allowed(projectId, reached)}), so new subscriptions are refused with 429: see GET /v1/project.`;
+}
+
+const ACCEPT_LIMITS = [
+  "live_jobs",
+  "live_subscriptions",
+  "owed_deliveries",
+  "stored_bytes",
+] as const satisfies readonly ProjectLimitName[];

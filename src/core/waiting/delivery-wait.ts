@@ -10,6 +10,8 @@ export const DELIVERY_WAITS = [
   "origin_failing",
   // Its origin answered 429: nothing is sent there for a while.
   "origin_paused",
+  // Nothing can be sent there: no name server answers, or the connections are used up.
+  "cannot_send",
   // The rate of callbacks to its origin is used up.
   "rate_limit",
   // An older event of its subscription is being sent.
@@ -52,7 +54,10 @@ function blockedByLane({
   breaker,
   probeAtMs,
   pausedUntilMs,
+  pauseCause,
 }: LaneStand): Waiting<DeliveryWait> | null {
   if (breaker !== "closed") return { for: "origin_failing", notBeforeMs: probeAtMs };
-  return pausedUntilMs === null ? null : { for: "origin_paused", notBeforeMs: pausedUntilMs };
+  if (pausedUntilMs === null) return null;
+  const cause = pauseCause === "unsent" ? "cannot_send" : "origin_paused";
+  return { for: cause, notBeforeMs: pausedUntilMs };
 }

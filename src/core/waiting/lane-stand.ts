@@ -8,12 +8,16 @@ import type { Breaker } from "../pace/breaker.ts";
 export const LANE_HOLDS = ["pause", "refusal", "concurrency", "rate", "origin"] as const;
 export type LaneHold = (typeof LANE_HOLDS)[number];
 
+export type PauseCause = "rate" | "unsent";
+
 /** What holds a lane back on one node. Times in epoch milliseconds. */
 export interface LaneStand {
   /** Null when nothing is due, or nothing holds it back. */
   readonly hold: LaneHold | null;
   /** Null while not paused, or paused until somebody lifts the pause. */
   readonly pausedUntilMs: number | null;
+  /** Why it is paused: it was refused because of the rate, or nothing could be sent; null while it is not. */
+  readonly pauseCause: PauseCause | null;
   readonly breaker: Breaker["state"];
   /** When an open breaker lets its next probe through. */
   readonly probeAtMs: number | null;
@@ -22,6 +26,7 @@ export interface LaneStand {
 export const LANE_FREE: LaneStand = Object.freeze({
   hold: null,
   pausedUntilMs: null,
+  pauseCause: null,
   breaker: "closed",
   probeAtMs: null,
 });

@@ -1,7 +1,7 @@
 import type { LaneStand } from "./lane-stand.ts";
 
 /** A callback origin as all nodes together know it. */
-export interface OriginStand extends Omit<LaneStand, "hold"> {
+export interface OriginStand extends Omit<LaneStand, "hold" | "pauseCause"> {
   readonly failure: {
     readonly code: string;
     readonly message: string | null;

@@ -4,6 +4,7 @@ import type { Database } from "../db/database.ts";
 import { projectUsage } from "../schema/project-usage.ts";
 import { events, jobs } from "../schema/schema.ts";
 import { joinUnread } from "../inboxes/message-bytes.ts";
+import { arrayLiteral } from "../sql/array-literal.ts";
 import { type Given, statement, template } from "../sql/statement.ts";
 
 /** What a project uses of the limits that are too many rows to count at each request. */
@@ -13,13 +14,38 @@ export type ProjectUsageRow = Readonly<typeof projectUsage.$inferSelect>;
 const ROWS_READ_MAX = 100_000;
 
 const SAMPLE_PERCENTS = template(
-  (given: Given<{ rowsReadMax: number }>) => sql<{ name: string; percent: number }>`
+  (given: Given<{ rowsReadMax: number; tables: string }>) => sql<{ name: string; percent: number }>`
 select relname as name,
   least(100, greatest(0.01, 100.0 * ${given.rowsReadMax}::float8 / greatest(reltuples, 1)))::float8 as percent
-from pg_class where relname in (${getTableName(jobs)}, ${getTableName(events)}) and relkind in ('r', 'p')
+from pg_class where relname = any (${given.tables}::text::text[]) and relkind in ('r', 'p')
   and relnamespace = current_schema()::regnamespace
 `,
 );
+
+/**
+ * Runs a statement that counts samples of tables, each of about so many rows.
+ * @param textOf the statement, from how much of each table is read, in percent; 100 is all of it
+ */
+export async function countBySample(
+  database: Database,
+  counting: {
+    readonly name: string;
+    readonly tables: readonly PgTable[];
+    readonly rowsReadMax: number;
+    readonly textOf: (percentOf: (table: PgTable) => number) => string;
+  },
+): Promise<void> {
+  const { name: call, rowsReadMax, textOf } = counting;
+  const tables = arrayLiteral(counting.tables.map((table) => getTableName(table)));
+  const rows = await database.run("size-tables", (sql) =>
+    SAMPLE_PERCENTS(sql, { rowsReadMax, tables }),
+  );
+  // An argument of TABLESAMPLE can't be a parameter of a prepared statement on every version.
+  const text = textOf(
+    (table) => rows.find(({ name }) => name === getTableName(table))?.percent ?? 100,
+  );
+  await database.run(call, (sql) => sql.unsafe(text));
+}
 
 const countSql = (
   jobsPercent: number,
@@ -56,17 +82,17 @@ on conflict (project_id) do update set
 `;
 
 /** Counts what every project uses, for all nodes: exactly where tables are small, else by a sample. */
-export async function countProjectUsage(
+export function countProjectUsage(
   database: Database,
   inlineResultBytesMax: number,
   rowsReadMax = ROWS_READ_MAX,
 ): Promise<void> {
-  const rows = await database.run("size-tables", (sql) => SAMPLE_PERCENTS(sql, { rowsReadMax }));
-  const percentOf = (table: PgTable): number =>
-    rows.find(({ name }) => name === getTableName(table))?.percent ?? 100;
-  // An argument of TABLESAMPLE can't be a parameter of a prepared statement on every version.
-  const text = countSql(percentOf(jobs), percentOf(events), inlineResultBytesMax);
-  await database.run("count-project-usage", (sql) => sql.unsafe(text));
+  return countBySample(database, {
+    name: "count-project-usage",
+    tables: [jobs, events],
+    rowsReadMax,
+    textOf: (percentOf) => countSql(percentOf(jobs), percentOf(events), inlineResultBytesMax),
+  });
 }
 
 const READ = statement((orm) => orm.select().from(projectUsage));

@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import { index, pgTable, primaryKey, smallint, text, uuid } from "drizzle-orm/pg-core";
 import type { Breaker } from "../../core/pace/breaker.ts";
-import type { LaneHold } from "../../core/waiting/lane-stand.ts";
+import type { LaneHold, PauseCause } from "../../core/waiting/lane-stand.ts";
 import { time } from "../sql/time.ts";
 
 /** A lane in front of a connection, or in front of a callback origin of a project. */
@@ -23,6 +23,7 @@ export const laneStates = pgTable(
     id: uuid("id").notNull(),
     hold: text("hold").$type<LaneHold>(),
     pausedUntilMs: time("paused_until"),
+    pauseCause: text("pause_cause").$type<PauseCause>(),
     breaker: text("breaker").notNull().$type<Breaker["state"]>(),
     probeAtMs: time("probe_at"),
     /** The latest failed attempt at a callback origin. */

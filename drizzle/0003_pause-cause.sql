@@ -1,0 +1,1 @@
+ALTER TABLE "lane_states" ADD COLUMN "pause_cause" text;

@@ -1,0 +1,115 @@
+import { z } from "@hono/zod-openapi";
+import { ENDING_STATUSES } from "../../core/delivery/event.ts";
+import { DELIVERY_WAITS } from "../../core/waiting/delivery-wait.ts";
+import { REASONS } from "../../core/waiting/explanation.ts";
+import { JOB_WAITS } from "../../core/waiting/job-wait.ts";
+import { POLL_OUTCOMES } from "../../core/waiting/poll-outcome.ts";
+import {
+  deliveryWithAttemptsSchema,
+  idSchema,
+  isoTimeSchema,
+  notBeforeSchema,
+  orNull,
+  subscriptionSchema,
+} from "../http/response-schemas.ts";
+import { jobSchema } from "./schema.ts";
+
+const waitsSchema = z
+  .enum([...new Set([...JOB_WAITS, ...DELIVERY_WAITS, "fan_out" as const])])
+  .openapi("SubscriptionWait", {
+    description: "A JobWait or DeliveryWait; fan_out: its turn among many subscriptions comes.",
+  });
+const reasonSchema = z.enum(REASONS).openapi("CallbackReason", {
+  description: "Why a callback has not arrived, or that it has.",
+});
+const lastOutcomeSchema = z
+  .enum([...POLL_OUTCOMES, ...ENDING_STATUSES, "unwatched"])
+  .openapi("LastPollOutcome");
+
+const explainedFields = {
+  reason: reasonSchema,
+  summary: z.string().openapi({ description: "One or two plain sentences." }),
+  action: z.string().openapi({ description: "What a person can do about it." }),
+};
+
+const explainedConnectionSchema = z
+  .object({
+    id: idSchema("con"),
+    name: z.string(),
+    state: z.enum(["active", "paused"]),
+    paused_reason: z.string().nullable(),
+    next_probe_at: isoTimeSchema.nullable(),
+  })
+  .openapi("ExplainedConnection");
+
+const lastAnswerSchema = z
+  .object({
+    at: isoTimeSchema,
+    http_status: z.int().nullable().openapi({
+      description: "Null when no answer came, or the node that polls the job did not say.",
+    }),
+    outcome: orNull(lastOutcomeSchema),
+    error: z.string().nullable(),
+  })
+  .openapi("LastAnswer", { description: "What the latest poll brought." });
+
+const upstreamSchema = z
+  .object({
+    connection: orNull(explainedConnectionSchema).openapi({
+      description: "Null once it is deleted.",
+    }),
+    breaker: z.enum(["closed", "open", "half_open"]).openapi({
+      description: "open: the API fails, and nothing is asked until next_probe_at.",
+    }),
+    next_probe_at: isoTimeSchema.nullable(),
+    paused_until: isoTimeSchema.nullable().openapi({
+      description: "The API refused polls because of their rate.",
+    }),
+    last_answer: orNull(lastAnswerSchema).openapi({ description: "Null before the first poll." }),
+  })
+  .openapi("ExplainedUpstream");
+
+const sentRequestSchema = z
+  .object({
+    method: z.literal("POST"),
+    url: z.string(),
+    headers: z.record(z.string(), z.string()),
+    body: z.string().nullable(),
+  })
+  .openapi("SentRequest");
+
+const subscriptionExplanationSchema = z
+  .object({
+    ...explainedFields,
+    waiting_for: orNull(waitsSchema),
+    not_before: notBeforeSchema,
+    subscription: subscriptionSchema,
+    deliveries: z.array(deliveryWithAttemptsSchema).openapi({
+      description: "The latest 5, newest first, with their latest 10 attempts.",
+    }),
+    request: orNull(sentRequestSchema).openapi({
+      description:
+        "What an attempt to deliver the ending sends, without signature, time and the subscription's " +
+        "own headers; of the three newest subscriptions. The body is null above 64 KiB.",
+    }),
+  })
+  .openapi("SubscriptionExplanation");
+
+export const jobExplanationSchema = z
+  .object({
+    object: z.literal("job_explanation"),
+    ...explainedFields,
+    as_of: isoTimeSchema.openapi({ description: "When this was so." }),
+    facts_from: z.enum(["owner", "database"]).openapi({
+      description:
+        "owner: the node that works on the job was asked. database: it did not answer in time, so what " +
+        "is said of a live job is as of its last checkpoint.",
+    }),
+    job: jobSchema,
+    upstream: upstreamSchema,
+    subscriptions: z.array(subscriptionExplanationSchema).openapi({
+      description: "The latest 20, newest first.",
+    }),
+    has_more_subscriptions: z.boolean(),
+  })
+  .openapi("JobExplanation");

@@ -1,0 +1,272 @@
+import type { AttemptErrorCode } from "../../core/delivery/delivery-outcome.ts";
+import { ENDING_STATUSES, eventTypesOfMask, isMovement } from "../../core/delivery/event.ts";
+import { inboxOfTarget } from "../../core/delivery/inbox-target.ts";
+import { publicId } from "../../core/ids/ids.ts";
+import { explain, type Explanation } from "../../core/waiting/explanation.ts";
+import type { JobWait, Waiting } from "../../core/waiting/job-wait.ts";
+import { LANE_FREE, type LaneStand } from "../../core/waiting/lane-stand.ts";
+import type { Inspection } from "../../cluster/inspector.ts";
+import {
+  type ConnectionRecord,
+  findConnection,
+} from "../../store/connections/manage-connections.ts";
+import type { AttemptRecord } from "../../store/deliveries/find-deliveries.ts";
+import {
+  findCallbacksOfJob,
+  type SubscriptionWithDeliveries,
+} from "../../store/jobs/explain-job.ts";
+import type { JobRecord } from "../../store/jobs/find-jobs.ts";
+import { findEnding } from "../../store/messages/find-ending.ts";
+import type { ApiPorts } from "../context.ts";
+import { deliveryJson } from "../deliveries/view.ts";
+import { isoTime } from "../http/iso-time.ts";
+import type { RequestScope } from "../http/route.ts";
+import { subscriptionJson } from "../subscriptions/view.ts";
+import { type DeliveryWaits, deliveryWaits, type JobWaits, jobWaits } from "../waiting.ts";
+import { jobJson, waitingJobOf } from "./view.ts";
+
+/** So many callbacks are made once more to show what is sent. */
+const REQUESTS_SHOWN_MAX = 3;
+const BODY_CHARACTERS_MAX = 64 * 1024;
+
+/** Everything that is known of a job and its callbacks. */
+interface Facts {
+  readonly job: JobRecord;
+  readonly connection: ConnectionRecord | null;
+  readonly inspection: Inspection | null;
+  readonly lane: LaneStand;
+  readonly callbacks: Awaited<ReturnType<typeof findCallbacksOfJob>>;
+  readonly jobWaits: JobWaits;
+  readonly deliveryWaits: DeliveryWaits;
+  readonly nowMs: number;
+}
+
+/** Why the callbacks of a job have not arrived, as JSON text. */
+export async function explainJob(
+  job: JobRecord,
+  ports: ApiPorts,
+  { database }: Pick<RequestScope, "database">,
+): Promise<string> {
+  const facts = await gather(job, ports, database);
+  const explained = facts.callbacks.subscriptions.map((callback) => ({
+    callback,
+    explanation: explainOne(callback, facts),
+  }));
+  const shown = await Promise.all(
+    explained.map(async ({ callback, explanation }, index) => {
+      const isShown = index < REQUESTS_SHOWN_MAX && job.endedAtMs !== null;
+      const request = isShown ? await requestJson(callback, ports, database) : "null";
+      return subscriptionExplanationJson({ callback, explanation, request }, facts, ports);
+    }),
+  );
+  const { reason, summary, action } = foremost(explained.map(({ explanation }) => explanation));
+  const told = JSON.stringify({
+    object: "job_explanation",
+    reason,
+    summary,
+    action,
+    as_of: isoTime(asOfMs(facts)),
+    facts_from: isFromOwner(facts) ? "owner" : "database",
+    upstream: upstreamView(facts, ports),
+    has_more_subscriptions: facts.callbacks.hasMore,
+  });
+  const { inspection } = facts;
+  return (
+    `${told.slice(0, -1)},"job":${jobJson(job, ports, facts.jobWaits, inspection?.job ?? null)},` +
+    `"subscriptions":[${shown.join(",")}]}`
+  );
+}
+
+async function gather(
+  job: JobRecord,
+  ports: ApiPorts,
+  database: RequestScope["database"],
+): Promise<Facts> {
+  const { projectId, shardId, id: jobRowId, connectionId } = job;
+  // First, so that what the rows say is not older than what the owner says.
+  const inspection = await ports.inspector.inspect(database, { shardId, jobRowId });
+  const [connection, callbacks, waitsOfJob, [lane = LANE_FREE]] = await Promise.all([
+    findConnection(database, { projectId, id: connectionId }),
+    findCallbacksOfJob(database, job),
+    jobWaits(database, ports, [waitingJobOf(job)]),
+    ports.lanes.standsOf(database, [
+      { shardId, projectId, kind: "connection", name: connectionId },
+    ]),
+  ]);
+  const deliveries = callbacks.subscriptions.flatMap((callback) =>
+    callback.deliveries.map(({ delivery }) => delivery),
+  );
+  const busy = new Map(inspection?.busy.map(({ id, state }) => [id, state]));
+  return {
+    job,
+    connection,
+    inspection,
+    lane,
+    callbacks,
+    jobWaits: waitsOfJob,
+    deliveryWaits: await deliveryWaits(database, ports, projectId, deliveries, busy),
+    nowMs: ports.clock.now(),
+  };
+}
+
+function isFromOwner({ job, inspection }: Facts): boolean {
+  const isLive = job.endedAtMs === null && job.status !== "unwatched";
+  return inspection !== null && (!isLive || inspection.job !== null);
+}
+
+/** When what is said of a live job was so. */
+function asOfMs(facts: Facts): number {
+  const { job, inspection, nowMs } = facts;
+  if (isFromOwner(facts)) return inspection?.atMs ?? nowMs;
+  return job.endedAtMs === null ? (job.lastPolledAtMs ?? job.acceptedAtMs) : nowMs;
+}
+
+function waitOfJob(facts: Facts): Waiting<JobWait> | null {
+  const { job, connection, inspection, jobWaits: waits } = facts;
+  const wait = inspection?.job?.wait ?? waits(waitingJobOf(job));
+  // Of a pause that is a moment old, the row knows more than memory.
+  return wait?.for === "connection_paused" && wait.notBeforeMs === null
+    ? { ...wait, notBeforeMs: connection?.probeAtMs ?? null }
+    : wait;
+}
+
+function explainOne(
+  { subscription, deliveries }: SubscriptionWithDeliveries,
+  facts: Facts,
+): Explanation {
+  const { job, connection, inspection, nowMs } = facts;
+  const inbox = inboxOfTarget(subscription.callbackUrl);
+  const owed = deliveries.find(({ delivery }) => !isMovement(delivery.eventType));
+  return explain({
+    status: subscription.status,
+    events: eventTypesOfMask(subscription.events),
+    callbackOrigin:
+      inbox === null ? new URL(subscription.callbackUrl).origin : `the inbox ${inbox}`,
+    job: {
+      provider: job.provider,
+      connection: job.connection ?? "unknown",
+      pausedReason: connection?.pausedReason ?? null,
+      wait: job.endedAtMs === null ? waitOfJob(facts) : null,
+      lastError:
+        inspection?.job === undefined || inspection.job === null
+          ? job.lastError
+          : inspection.job.lastError,
+      acceptedAtMs: job.acceptedAtMs,
+      deadlineAtMs: job.deadlineAtMs,
+      ending: ENDING_STATUSES.find((status) => status === job.status) ?? null,
+    },
+    delivery:
+      owed === undefined
+        ? null
+        : {
+            wait: facts.deliveryWaits(owed.delivery),
+            attemptCount: owed.delivery.attemptCount,
+            lastAttempt: explainedAttempt(owed.attempts.at(-1)),
+          },
+    nowMs,
+  });
+}
+
+function explainedAttempt(attempt: AttemptRecord | undefined) {
+  if (attempt === undefined) return null;
+  const { number, httpStatus, errorCode, errorMessage } = attempt;
+  // Stored by this program, from its list.
+  return { number, httpStatus, errorCode: errorCode as AttemptErrorCode | null, errorMessage };
+}
+
+/** The explanation that a person looks for first: of a callback that is still to come, the newest. */
+function foremost(explanations: readonly Explanation[]): Omit<Explanation, "wait"> {
+  const waiting = explanations.find(({ wait }) => wait !== null);
+  const failed = explanations.find(({ reason }) => reason !== "delivered");
+  return waiting ?? failed ?? explanations[0] ?? NO_SUBSCRIPTION;
+}
+
+const NO_SUBSCRIPTION: Omit<Explanation, "wait"> = {
+  reason: "canceled",
+  summary: "No subscription to the job is left.",
+  action: "Subscribe again to be called back; a job that has ended is called back at once.",
+};
+
+function upstreamView(facts: Facts, ports: ApiPorts): object {
+  const { job, connection, inspection, lane } = facts;
+  const live = inspection?.job ?? ports.watches.view(job.shardId, job.id);
+  const lastPolledAtMs = live?.lastPolledAtMs ?? job.lastPolledAtMs;
+  return {
+    connection:
+      connection === null
+        ? null
+        : {
+            id: publicId("connection", connection.id),
+            name: connection.name,
+            state: connection.state,
+            paused_reason: connection.pausedReason,
+            next_probe_at: isoTime(connection.probeAtMs),
+          },
+    breaker: lane.breaker,
+    next_probe_at: isoTime(lane.probeAtMs),
+    paused_until: isoTime(lane.pausedUntilMs),
+    last_answer:
+      lastPolledAtMs === null
+        ? null
+        : {
+            at: isoTime(lastPolledAtMs),
+            http_status: live?.lastHttpStatus ?? null,
+            outcome: job.endedAtMs === null ? (live?.lastOutcome ?? job.lastOutcome) : job.status,
+            error: live === null ? job.lastError : live.lastError,
+          },
+  };
+}
+
+function subscriptionExplanationJson(
+  of: {
+    readonly callback: SubscriptionWithDeliveries;
+    readonly explanation: Explanation;
+    /** JSON text. */
+    readonly request: string;
+  },
+  facts: Facts,
+  ports: ApiPorts,
+): string {
+  const { reason, summary, action, wait } = of.explanation;
+  const { subscription, deliveries } = of.callback;
+  const told = JSON.stringify({
+    reason,
+    summary,
+    action,
+    waiting_for: wait?.for ?? null,
+    not_before: isoTime(wait?.notBeforeMs ?? null),
+  });
+  const waits: JobWaits = () => (subscription.job.endedAtMs === null ? waitOfJob(facts) : null);
+  const shown = deliveries.map(({ delivery, attempts }) =>
+    deliveryJson(delivery, facts.deliveryWaits, attempts),
+  );
+  return (
+    `${told.slice(0, -1)},"subscription":${subscriptionJson(subscription, ports, waits)},` +
+    `"deliveries":[${shown.join(",")}],"request":${of.request}}`
+  );
+}
+
+/** Headers that every callback has. Those of the subscription may hold a credential. */
+const SHOWN_HEADERS = ["content-type", "user-agent", "webhook-id", "traceparent", "tracestate"];
+
+/** What an attempt sends of the ending, but for its time and signature, as JSON text. */
+async function requestJson(
+  { subscription, deliveries }: SubscriptionWithDeliveries,
+  ports: ApiPorts,
+  database: RequestScope["database"],
+): Promise<string> {
+  if (inboxOfTarget(subscription.callbackUrl) !== null) return "null";
+  if (deliveries.every(({ delivery }) => isMovement(delivery.eventType))) return "null";
+  const { projectId, id, callbackUrl } = subscription;
+  const found = await findEnding(database, { projectId, id }, ports.inlineResultBytesMax);
+  if (found === null || found.ending === null) return "null";
+  const { headers, body } = await ports.delivery.message(found.ending);
+  return JSON.stringify({
+    method: "POST",
+    url: callbackUrl,
+    headers: Object.fromEntries(
+      Object.entries(headers).filter(([name]) => SHOWN_HEADERS.includes(name.toLowerCase())),
+    ),
+    body: body.length > BODY_CHARACTERS_MAX ? null : body,
+  });
+}

@@ -1,0 +1,83 @@
+import { z } from "@hono/zod-openapi";
+import { DELIVERY_STATUSES } from "../core/delivery/delivery-outcome.ts";
+import { type Counted, COUNTED_OBJECTS } from "../core/status-counts.ts";
+import { findProjectStats } from "../store/projects/project-stats.ts";
+import { jsonAnswer } from "./http/answer.ts";
+import { isoTime } from "./http/iso-time.ts";
+import {
+  isoTimeSchema,
+  JOB_STATUSES,
+  orNull,
+  SUBSCRIPTION_STATUSES,
+} from "./http/response-schemas.ts";
+import { defineRoute, type Route } from "./http/route.ts";
+
+const countsSchema = z
+  .object({
+    total: z.int(),
+    by_status: z
+      .record(z.string(), z.int())
+      .openapi({ description: "Every status has its count." }),
+    estimated: z.boolean().openapi({
+      description: "There are so many that they were counted from a sample.",
+    }),
+  })
+  .openapi("StatusCounts");
+
+const statsSchema = z
+  .object({
+    object: z.literal("stats"),
+    counted_at: orNull(isoTimeSchema).openapi({
+      description: "When they were counted last; null in the first seconds of a project.",
+    }),
+    jobs: countsSchema,
+    subscriptions: countsSchema,
+    deliveries: countsSchema,
+  })
+  .openapi("Stats");
+
+/** Counts that are kept; nothing is counted to answer. */
+export function statsRoutes(): Route[] {
+  return [
+    defineRoute({
+      operationId: "getStats",
+      method: "GET",
+      path: "/v1/stats",
+      tag: "Project",
+      summary: "Count jobs, subscriptions and deliveries by status",
+      description:
+        "Of the whole project, over all nodes. They are counted every few seconds, less often where that " +
+        "takes long, and from a sample where there are very many; what is pending is always counted exactly.",
+      scope: "subscriptions:read",
+      success: { status: 200, description: "The counts.", schema: statsSchema },
+      async handle({ database, caller: { projectId } }) {
+        const stats = await findProjectStats(database, projectId);
+        const [jobs, subscriptions, deliveries] = COUNTED_OBJECTS.map(
+          (kind) => stats?.counts[kind] ?? NOTHING,
+        );
+        return jsonAnswer(
+          200,
+          JSON.stringify({
+            object: "stats",
+            counted_at: isoTime(stats?.countedAtMs ?? null),
+            jobs: countsView(jobs, JOB_STATUSES),
+            subscriptions: countsView(subscriptions, SUBSCRIPTION_STATUSES),
+            deliveries: countsView(deliveries, DELIVERY_STATUSES),
+          }),
+        );
+      },
+    }),
+  ];
+}
+
+const NOTHING: Counted = { isEstimated: false, byStatus: {} };
+
+function countsView(counted: Counted = NOTHING, statuses: readonly string[]): object {
+  const { isEstimated, byStatus } = counted;
+  const counts = statuses.map((status): [string, number] => [status, byStatus[status] ?? 0]);
+  return {
+    total: counts.reduce((total, [, count]) => total + count, 0),
+    by_status: Object.fromEntries(counts),
+    estimated: isEstimated,
+  };
+}

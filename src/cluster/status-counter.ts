@@ -1,0 +1,30 @@
+import type { OwnedShards } from "../runtime/owned-shards.ts";
+import { Repeater } from "../runtime/repeater.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { Database } from "../store/db/database.ts";
+import { countProjectStats } from "../store/projects/project-stats.ts";
+
+const COUNT_INTERVAL_MS_MIN = 5_000;
+/** Counting takes no more than a hundredth of the time. */
+const PAUSE_PER_COUNTING = 100;
+/** Its owner counts for all nodes. */
+const COUNTING_SHARD = 0;
+
+/** Counts the rows of each status for `GET /v1/stats`, on one node for all and however often that is asked. */
+export function createStatusCounter(
+  runtime: Runtime,
+  options: { readonly database: Database; readonly shards: Pick<OwnedShards, "has"> },
+): Repeater {
+  const { clock } = runtime;
+  let nextAtMs = -Infinity;
+  return new Repeater(runtime, {
+    name: "count by status",
+    intervalMs: COUNT_INTERVAL_MS_MIN,
+    async task() {
+      const startedAtMs = clock.monotonic();
+      if (!options.shards.has(COUNTING_SHARD) || startedAtMs < nextAtMs) return;
+      await countProjectStats(options.database);
+      nextAtMs = clock.monotonic() + PAUSE_PER_COUNTING * (clock.monotonic() - startedAtMs);
+    },
+  });
+}
