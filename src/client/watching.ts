@@ -51,7 +51,7 @@ export async function subscriptionIdOf(
   if (typeof target === "string" && SUBSCRIPTION_ID.test(target)) return target;
   if (typeof target === "object" && "id" in target && SUBSCRIPTION_ID.test(target.id))
     return target.id;
-  const query = { ...subscriptionTo(target, {} as WatchOptions), limit: 1 };
+  const query = { ...subscriptionTo(target, {}), limit: 1 };
   const newest = new List<Subscription>(() =>
     transport.json({ method: "GET", path: "/v1/subscriptions", query }, options),
   );
