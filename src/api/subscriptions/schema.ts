@@ -98,6 +98,11 @@ const NO_TARGET = "Give callback_url, or inbox to read the messages yourself.";
 const TWO_TARGETS = "Give either callback_url or inbox, not both.";
 const NO_RETRIES = "A message of an inbox is stored once and not retried; leave this out.";
 
+/** Checks that run beside those of single fields, so that one answer names everything that is wrong. */
+function isSomeObject({ value }: { readonly value: unknown }): boolean {
+  return isObject(value);
+}
+
 /** What a client posts. Only what the request itself tells is checked here. */
 export const subscriptionRequestSchema = z
   .strictObject({
@@ -162,16 +167,20 @@ export const subscriptionRequestSchema = z
       example: 172_800,
     }),
   })
-  .superRefine(({ callback_url: url, inbox, retry_schedule_s: waits }, context) => {
-    if (url === undefined && inbox === undefined) {
-      context.addIssue({ code: "custom", path: ["callback_url"], message: NO_TARGET });
-    }
-    if (url !== undefined && inbox !== undefined) {
-      context.addIssue({ code: "custom", path: ["inbox"], message: TWO_TARGETS });
-    }
-    if (inbox !== undefined && waits !== undefined) {
-      context.addIssue({ code: "custom", path: ["retry_schedule_s"], message: NO_RETRIES });
-    }
+  .refine(({ callback_url: url, inbox }) => url !== undefined || inbox !== undefined, {
+    path: ["callback_url"],
+    error: NO_TARGET,
+    when: isSomeObject,
+  })
+  .refine(({ callback_url: url, inbox }) => url === undefined || inbox === undefined, {
+    path: ["inbox"],
+    error: TWO_TARGETS,
+    when: isSomeObject,
+  })
+  .refine(({ inbox, retry_schedule_s: waits }) => inbox === undefined || waits === undefined, {
+    path: ["retry_schedule_s"],
+    error: NO_RETRIES,
+    when: isSomeObject,
   })
   .openapi("SubscriptionRequest");
 
