@@ -1,40 +1,11 @@
-import { z } from "@hono/zod-openapi";
 import { DELIVERY_STATUSES } from "../core/delivery/delivery-outcome.ts";
 import { type Counted, COUNTED_OBJECTS } from "../core/status-counts.ts";
 import { findProjectStats } from "../store/projects/project-stats.ts";
 import { jsonAnswer } from "./http/answer.ts";
 import { isoTime } from "./http/iso-time.ts";
-import {
-  isoTimeSchema,
-  JOB_STATUSES,
-  orNull,
-  SUBSCRIPTION_STATUSES,
-} from "./http/response-schemas.ts";
+import { JOB_STATUSES, SUBSCRIPTION_STATUSES } from "./http/response-schemas.ts";
 import { defineRoute, type Route } from "./http/route.ts";
-
-const countsSchema = z
-  .object({
-    total: z.int(),
-    by_status: z
-      .record(z.string(), z.int())
-      .openapi({ description: "Every status has its count." }),
-    estimated: z.boolean().openapi({
-      description: "There are so many that they were counted from a sample.",
-    }),
-  })
-  .openapi("StatusCounts");
-
-const statsSchema = z
-  .object({
-    object: z.literal("stats"),
-    counted_at: orNull(isoTimeSchema).openapi({
-      description: "When they were counted last; null in the first seconds of a project.",
-    }),
-    jobs: countsSchema,
-    subscriptions: countsSchema,
-    deliveries: countsSchema,
-  })
-  .openapi("Stats");
+import { statsSchema } from "./stats-schema.ts";
 
 /** Counts that are kept; nothing is counted to answer. */
 export function statsRoutes(): Route[] {

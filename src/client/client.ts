@@ -8,6 +8,7 @@ import type {
   ProjectChange,
   Subscription,
   WatchOptions,
+  Stats,
 } from "./models.ts";
 import {
   ApiKeys,
@@ -115,6 +116,11 @@ export class Ringback {
   ): Promise<Ending> {
     const id = await subscriptionIdOf(target, this.#transport, { signal: options.signal });
     return waitForEnding(id, this.#transport, options, this.#sleep);
+  }
+
+  /** How many jobs, subscriptions and deliveries of each status the project has. */
+  stats(options?: CallOptions): Promise<Stats> {
+    return this.#transport.json({ method: "GET", path: "/v1/stats" }, options);
   }
 
   /** The project of the API key, its settings and limits. */

@@ -32,12 +32,14 @@ import type {
   positionSchema,
   seekSchema,
 } from "../api/inboxes/schema.ts";
+import type { jobExplanationSchema } from "../api/jobs/explain-schema.ts";
 import type { jobSchema } from "../api/jobs/schema.ts";
 import type { newKeySchema } from "../api/projects/api-key-schema.ts";
 import type { auditEntrySchema } from "../api/projects/audit-schema.ts";
 import type { projectChangeSchema, projectSchema } from "../api/projects/schema.ts";
 import type { providerSchema, providerWithDefinitionSchema } from "../api/providers/schema.ts";
 import type { providerTrialSchema, trialRequestSchema } from "../api/providers/trial-schema.ts";
+import type { statsSchema } from "../api/stats-schema.ts";
 import type { subscriptionRequestSchema } from "../api/subscriptions/schema.ts";
 import type { EndingStatus } from "../core/delivery/event.ts";
 import type { JobEvent } from "../receiver/event.ts";
@@ -50,6 +52,10 @@ export type NewSubscription = z.output<typeof newSubscriptionSchema>;
 export type SubscriptionBatch = z.output<typeof batchResponseSchema>;
 /** A job as the API gives it. */
 export type WatchedJob = z.output<typeof jobSchema>;
+/** Why the callbacks of a job have not arrived. */
+export type JobExplanation = z.output<typeof jobExplanationSchema>;
+/** How many jobs, subscriptions and deliveries of each status a project has. */
+export type Stats = z.output<typeof statsSchema>;
 export type Inbox = z.output<typeof inboxSchema>;
 export type InboxConsumer = z.output<typeof consumerSchema>;
 export type InboxMessages = z.output<typeof messagesSchema>;

@@ -13,6 +13,7 @@ import type {
   InboxMessages,
   InboxPosition,
   InboxSeek,
+  JobExplanation,
   JsonWebKeySet,
   NewApiKey,
   NewConnection,
@@ -122,6 +123,23 @@ export class Jobs extends Resource {
   /** @param id `job_…`, the gateway's own */
   get(id: string, options?: CallOptions): Promise<WatchedJob> {
     return this.json({ method: "GET", path: path`/v1/jobs/${id}` }, options);
+  }
+
+  /**
+   * Why a callback has not arrived.
+   * @param job `job_…`, or what its provider calls it
+   */
+  explain(
+    job:
+      | string
+      | { readonly job_id: string; readonly provider?: string; readonly connection?: string },
+    options?: CallOptions,
+  ): Promise<JobExplanation> {
+    const spec: RequestSpec =
+      typeof job === "string"
+        ? { method: "GET", path: path`/v1/jobs/${job}/explain` }
+        : { method: "GET", path: "/v1/jobs/explain", query: job };
+    return this.json(spec, options);
   }
 }
 
