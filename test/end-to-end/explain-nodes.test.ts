@@ -1,0 +1,85 @@
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import type { Json } from "../support/api-client.ts";
+import { pulseAnswer } from "../support/fake-upstream.ts";
+import type { GatewayProcess } from "../support/gateway-process.ts";
+import { jobsOwnedBy, startNodePair } from "../support/node-pair.ts";
+import { connect, createProcessScene, type ProcessScene } from "../support/process-scene.ts";
+
+/* What only the owner of a job has in memory, asked for at the other node. */
+
+let scene: ProcessScene;
+let asked: GatewayProcess;
+let owner: GatewayProcess;
+let connection: Json;
+
+beforeAll(async () => {
+  scene = await createProcessScene({ RINGBACK_RETRY_SCHEDULE_S: "600,600" });
+  [asked, owner] = await startNodePair(scene);
+  connection = await connect(asked, scene.upstream, { name: "of-two" });
+});
+afterAll(() => scene.end());
+
+async function subscribed(prefix: string, fields: object = {}): Promise<string> {
+  const [jobId = ""] = await jobsOwnedBy(owner, scene.sql, { id: connection.id, count: 1, prefix });
+  const answer = await asked.api("POST", "/v1/subscriptions", {
+    job_id: jobId,
+    connection: connection.name,
+    callback_url: scene.receiver.url(`/${prefix}`),
+    ...fields,
+  });
+  expect(answer.status).toBe(201);
+  return jobId;
+}
+
+/** What the other node explains, once it gives this reason. */
+async function explained(jobId: string, reason: string): Promise<Json> {
+  let explanation: Json = null;
+  await vi.waitFor(
+    async () => {
+      explanation = (await asked.api("GET", `/v1/jobs/explain?job_id=${jobId}`)).body;
+      expect(explanation).toMatchObject({ reason, facts_from: "owner" });
+    },
+    { timeout: 30_000, interval: 100 },
+  );
+  return explanation;
+}
+
+test("the owner says when it polls next and what the last answer was, long before a checkpoint", async () => {
+  const jobId = await subscribed("absent");
+  const explanation = await explained(jobId, "job_not_found");
+  expect(explanation).toMatchObject({
+    job: { next_poll_at: expect.any(String), last_outcome: "job_absent" },
+    upstream: { last_answer: { http_status: 404, outcome: "job_absent" } },
+  });
+  const [row] = await scene.sql`select poll_count from jobs where job_id = ${jobId}`;
+  expect(row?.["poll_count"]).toBe(0);
+  const [left] = await scene.sql`select count(*)::int from inspections`;
+  expect(left?.["count"]).toBe(0);
+}, 60_000);
+
+test("every node shows that the owner waits for a receiver that asked for a pause, and lets it be tried", async () => {
+  const path = "/paused";
+  scene.receiver.answer(path, { status: 429, headers: { "retry-after": "50" } });
+  const first = await subscribed("first", { callback_url: scene.receiver.url(path) });
+  scene.upstream.answer(first, pulseAnswer.completed());
+  await scene.receiver.takeOne(path);
+  const second = await subscribed("second", { callback_url: scene.receiver.url(path) });
+  scene.upstream.answer(second, pulseAnswer.completed());
+  const explanation = await explained(second, "origin_paused");
+  const { id } = explanation.subscriptions[0].deliveries[0];
+  expect((await asked.api("GET", `/v1/deliveries/${id}`)).body).toMatchObject({
+    waiting_for: "origin_paused",
+    attempt_count: 0,
+  });
+  const origin = new URL(scene.receiver.url(path)).origin;
+  const listed = async (): Promise<Json> =>
+    (await asked.api("GET", "/v1/callback-origins")).body.data.find(
+      (one: Json) => one.origin === origin,
+    );
+  expect(await listed()).toMatchObject({ state: "paused", pending_deliveries: 2 });
+
+  scene.receiver.answer(path, {});
+  const tried = await asked.api("POST", "/v1/callback-origins/try", { origin });
+  expect(tried.status).toBe(202);
+  await explained(second, "delivered");
+}, 90_000);
