@@ -11,6 +11,7 @@ import { openTestDatabase } from "../../support/database.ts";
  */
 
 const EARLY = new URL("fixtures/before-the-baseline.sql", import.meta.url);
+const BASELINE = new URL("../../../drizzle/0000_baseline.sql", import.meta.url);
 const META = new URL("../../../drizzle/meta/", import.meta.url);
 const SCHEMA = new URL("../../../src/store/schema/", import.meta.url);
 
@@ -114,7 +115,8 @@ async function rowsOf(database: PooledDatabase): Promise<readonly object[]> {
 test("an empty database gets the schema that the 22 early migrations made, by the catalog", async () => {
   const [before, now] = [await openEmpty(), await openEmpty()];
   await apply(before, await earlyMigrations());
-  await migrate(now);
+  const baseline = await readFile(BASELINE, "utf8");
+  await now.run("baseline", (sql) => sql.unsafe(baseline));
   const catalog = await catalogOf(now);
   expect(catalog).toContain(
     "relation jobs: r p {fillfactor=80,autovacuum_vacuum_scale_factor=0.05}",
@@ -124,14 +126,21 @@ test("an empty database gets the schema that the 22 early migrations made, by th
   expect(shards.map(({ shard_id }) => Number(shard_id))).toEqual([...Array(256).keys()]);
 });
 
-test("a database that has all 22 early migrations is taken over without any change", async () => {
-  const database = await openEmpty();
+test("a database that has all 22 early migrations is taken over: only later migrations run, and no row is written", async () => {
+  const [database, fresh] = [await openEmpty(), await openEmpty()];
   await apply(database, await earlyMigrations());
-  const [catalog, rows] = [await catalogOf(database), await rowsOf(database)];
-  await expect(checkMigrated(database)).resolves.toBeUndefined();
+  const rows = await rowsOf(database);
   await migrate(database);
-  expect(await catalogOf(database)).toEqual(catalog);
-  expect(await rowsOf(database)).toEqual(rows);
+  await migrate(fresh);
+  await expect(checkMigrated(database)).resolves.toBeUndefined();
+  expect(await catalogOf(database)).toEqual(await catalogOf(fresh));
+  // The migrations come last, in the order in which they ran.
+  const after = await rowsOf(database);
+  expect(after.slice(0, rows.length)).toEqual(rows);
+  const { entries } = JSON.parse(await readFile(new URL("_journal.json", META), "utf8")) as {
+    readonly entries: readonly object[];
+  };
+  expect(after.length - rows.length).toBe(entries.length - 1);
 });
 
 test("a database that has only some of the early migrations is refused, with what to do, and left as it is", async () => {
