@@ -96,6 +96,7 @@ async function read(afterPosition: number): Promise<{ ids: string[]; position: n
 test("a message that is committed late, with an id before others that were read, is read after them", async () => {
   const [late, early] = [await subscribed("late"), await subscribed("early")];
   const first = await endedLate(late);
+  // Ids are in order only across milliseconds.
   await sleep(5);
   const secondId = await ended(early);
   expect(first.id < secondId).toBe(true);
