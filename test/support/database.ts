@@ -43,7 +43,7 @@ export async function openTestDatabase(
   const database = await openDatabase({
     url,
     connectionsMax: 4,
-    statementTimeoutMs: options.statementTimeoutMs ?? 10_000,
+    statementTimeoutMs: options.statementTimeoutMs ?? 60_000,
     // Tests that let statements wait for one another must not lose them on a busy machine.
     lockTimeoutMs: options.lockTimeoutMs ?? 10_000,
     applicationName: "ringback test",

@@ -130,11 +130,26 @@ function waitOfJob(facts: Facts): Waiting<JobWait> | null {
     : wait;
 }
 
+/** The owner pauses a connection in memory a moment before the row says so. */
+function isPaused(facts: Facts): boolean {
+  return facts.connection?.state === "paused" || waitOfJob(facts)?.for === "connection_paused";
+}
+
+function pausedReason(facts: Facts): string | null {
+  if (!isPaused(facts)) return null;
+  return facts.connection?.pausedReason ?? lastErrorOf(facts);
+}
+
+function lastErrorOf({ job, inspection }: Facts): string | null {
+  const live = inspection?.job ?? null;
+  return live === null ? job.lastError : live.lastError;
+}
+
 function explainOne(
   { subscription, deliveries }: SubscriptionWithDeliveries,
   facts: Facts,
 ): Explanation {
-  const { job, connection, inspection, nowMs } = facts;
+  const { job, nowMs } = facts;
   const inbox = inboxOfTarget(subscription.callbackUrl);
   const owed = deliveries.find(({ delivery }) => !isMovement(delivery.eventType));
   return explain({
@@ -145,12 +160,9 @@ function explainOne(
     job: {
       provider: job.provider,
       connection: job.connection ?? "unknown",
-      pausedReason: connection?.pausedReason ?? null,
+      pausedReason: pausedReason(facts),
       wait: job.endedAtMs === null ? waitOfJob(facts) : null,
-      lastError:
-        inspection?.job === undefined || inspection.job === null
-          ? job.lastError
-          : inspection.job.lastError,
+      lastError: lastErrorOf(facts),
       acceptedAtMs: job.acceptedAtMs,
       deadlineAtMs: job.deadlineAtMs,
       ending: ENDING_STATUSES.find((status) => status === job.status) ?? null,
@@ -198,8 +210,8 @@ function upstreamView(facts: Facts, ports: ApiPorts): object {
         : {
             id: publicId("connection", connection.id),
             name: connection.name,
-            state: connection.state,
-            paused_reason: connection.pausedReason,
+            state: isPaused(facts) ? "paused" : connection.state,
+            paused_reason: pausedReason(facts),
             next_probe_at: isoTime(connection.probeAtMs),
           },
     breaker: lane.breaker,
