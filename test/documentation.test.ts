@@ -39,12 +39,23 @@ describe.for(PAGES)("%s", (page) => {
   });
 });
 
-test("docs/architecture.md names each bound as the source does", () => {
+test("the architecture and the decisions name constants as the source does", () => {
   const source = globSync("src/**/*.ts").map((file) => readFileSync(file, "utf8"));
-  const missing = namedIn("docs/architecture.md", CONSTANT).filter(
-    (name) => !source.some((text) => text.includes(name)),
+  const names = ["docs/architecture.md", ...globSync("docs/decisions/*.md")].flatMap((page) =>
+    namedIn(page, CONSTANT),
   );
-  expect(missing).toEqual([]);
+  expect(names.filter((name) => !source.some((text) => text.includes(name)))).toEqual([]);
+});
+
+test("docs/architecture.md stays short enough to be read: at most 2,500 words", () => {
+  const words = readFileSync("docs/architecture.md", "utf8").split(/\s+/);
+  expect(words.length).toBeLessThanOrEqual(2_500);
+});
+
+test("every decision is listed in docs/decisions/README.md", () => {
+  const listed = namedIn("docs/decisions/README.md", LINK);
+  const pages = globSync("docs/decisions/*.md").map((page) => posix.basename(page));
+  expect(pages.filter((page) => page !== "README.md" && !listed.includes(page))).toEqual([]);
 });
 
 test("docs/delivery.md tells every code that an attempt can have, and no other", () => {

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 
 /*
  * The picture of the project: a file imports from its own place or from layers below it, never from
- * beside or above. docs/architecture.md explains it.
+ * beside or above. docs/architecture.md shows it.
  */
 
 /** From the top. A place is a folder of `src/` or a file directly in it. */
@@ -51,10 +51,10 @@ const HOMES_OF_PACKAGES: Readonly<Record<string, readonly string[]>> = {
 
 const SRC = resolve(import.meta.dirname, "../src");
 
-/** Import and export declarations, `import()` of values and of types, imports for their effects. */
-/** What is imported for types only, and gone when it runs. */
+/** Imports and exports of types only, which are gone at run time. */
 const TYPES_ONLY = /\b(?:import|export)\s+type\s*[{*][^"']*["'][^"'\n]+["'];?/g;
 
+/** Import and export declarations, `import()` of values and of types, imports for their effects. */
 const SPECIFIER = /\b(?:from|import)\s*\(?\s*["']([^"'\n]+)["']/g;
 
 test("every file of src imports only from its own place or from below it", () => {
@@ -69,6 +69,17 @@ test("every file of src imports only from its own place or from below it", () =>
 
 test("every file and folder of src has a place in the layers, and every place exists", () => {
   expect(readdirSync(SRC).sort()).toEqual(LAYERS.flat().sort());
+});
+
+test("the picture in docs/architecture.md shows the layers of this test, in the same order", () => {
+  const page = readFileSync(resolve(SRC, "../docs/architecture.md"), "utf8");
+  const [, picture = ""] = page.split(/^## Layers$[^`]*^```$/m);
+  const [lines = ""] = picture.split(/^```$/m);
+  const pictured = lines
+    .trim()
+    .split("\n")
+    .map((line) => (line.split(/ {2,}/)[0] ?? "").split(" "));
+  expect(pictured).toEqual(LAYERS);
 });
 
 test.each([

@@ -36,9 +36,9 @@ export function boundsPage(): string {
   );
   return [
     "# Bounds",
-    "Every queue, body, wait and retry has a limit. These are the constants in the source that set one. What " +
-      "follows when a limit is reached is described in [architecture](../architecture.md#bounds), and the limits of " +
-      "projects, which an operator can change, in [limits of projects](../project-limits.md).",
+    "Every queue, body, wait and retry has a limit. These are the constants in the source that set one. How " +
+      "shared limits are divided is described in [architecture](../architecture.md#budgets-and-turns), and the limits " +
+      "of projects, which an operator can change, in [limits of projects](../project-limits.md).",
     ...sections,
   ].join("\n\n");
 }
