@@ -61,7 +61,7 @@ export class ConnectionPool {
   #pause: Timer | null = null;
   #tidying: Timer | null = null;
   #closed = false;
-  #onGivenBack: (() => void) | null = null;
+  #onFewer: (() => void) | null = null;
 
   constructor(options: ConnectionPoolOptions) {
     this.#options = options;
@@ -89,7 +89,7 @@ export class ConnectionPool {
   /** Gives a connection back to be used again, unless it is lost, old, or of a replaced generation. */
   giveBack(connection: Connection): void {
     if (this.#outdated.delete(connection)) void connection.close();
-    this.#onGivenBack?.();
+    this.#onFewer?.();
     const life = this.#lives.get(connection);
     if (life === undefined) return;
     const now = this.#options.clock.monotonic();
@@ -120,7 +120,7 @@ export class ConnectionPool {
     this.#tidying?.cancel();
     this.#rejectAll(closedError());
     const closing = this.#idle.splice(0).map((connection) => connection.close());
-    await this.#allGivenBack(timeoutMs);
+    await this.#allGone(timeoutMs);
     for (const connection of [...this.#lives.keys(), ...this.#outdated]) connection.destroy();
     await Promise.all(closing);
   }
@@ -223,6 +223,7 @@ export class ConnectionPool {
 
   #forget(connection: Connection): void {
     this.#outdated.delete(connection);
+    this.#onFewer?.();
     if (!this.#lives.delete(connection)) return;
     this.#idle = this.#idle.filter((idle) => idle !== connection);
     this.#openForWaiters();
@@ -234,12 +235,13 @@ export class ConnectionPool {
     for (const waiter of waiters) waiter.reject(error);
   }
 
-  #allGivenBack(timeoutMs: number): Promise<void> {
+  /** Waits until every connection is given back or closed, at most so long. */
+  #allGone(timeoutMs: number): Promise<void> {
     const isDone = (): boolean => this.#lives.size + this.#outdated.size === 0;
     if (isDone() || timeoutMs === 0) return Promise.resolve();
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, timeoutMs);
-      this.#onGivenBack = () =>
+      this.#onFewer = () =>
         queueMicrotask(() => {
           if (!isDone()) return;
           clearTimeout(timer);

@@ -92,3 +92,9 @@ describe("a connection", () => {
     await expect.poll(isAlone).toBe(true);
   });
 });
+
+test("closing the database ends with the last connection, not with the time that calls may take", async () => {
+  await open(0);
+  await pid();
+  await expect(database.close(3_600_000)).resolves.toBeUndefined();
+});
