@@ -3,14 +3,16 @@ import { arrayLiteral } from "./sql/array-literal.ts";
 import type { Database } from "./db/database.ts";
 import type { DuePosition } from "./deliveries/find-due-deliveries.ts";
 
-/** What a node's readers may find. */
+/** Changes that a node's readers may find. */
 export interface Changes {
-  /** Each another text whenever rows of the table were changed lately. */
+  /** Each text differs whenever rows of the table were changed recently. */
   readonly apiKeys: string;
   readonly projects: string;
   readonly providers: string;
   readonly connections: string;
-  /** Another text whenever rows were written that count for what projects use, some seconds late. */
+  /**
+   * Differs, some seconds late, whenever rows were written that count towards what projects use.
+   */
   readonly usage: string;
   readonly hasMail: boolean;
   readonly hasFanOuts: boolean;
@@ -19,12 +21,12 @@ export interface Changes {
   /** Deliveries fall due that were not read yet. */
   readonly hasDueDeliveries: boolean;
   readonly otherNodes: number;
-  /** Shards that name this node as their owner. */
+  /** Number of shards that name this node as their owner. */
   readonly ownShards: number;
 }
 
-// A row that commits late is in the window for long enough to be seen. What leaves the window changes
-// the text as well, and is read once more for nothing.
+// A row that commits late is in the window for long enough to be seen. Rows that leave the window
+// change the text as well and cause one unnecessary read.
 const lately = (table: string, isChanged = "updated_at >= lately"): string => `
 (select count(*) || ' ' || coalesce(sum(date_part('epoch', updated_at - to_timestamp(0))), 0)::text
   from ${table}, since where ${isChanged})`;
@@ -37,7 +39,10 @@ const written = ["jobs", "deliveries", "events"]
   )
   .join(" + ");
 
-/** Who owns all shards need not name them: to look for each of 256 takes longer than all else. */
+/**
+ * The owner of all shards need not name them: looking at each of 256 takes longer than everything
+ * else.
+ */
 const ofShards = (ownsAll: boolean): string =>
   ownsAll ? "$1::text is not null" : "shard_id = any ($1::text::smallint[])";
 
@@ -71,14 +76,14 @@ select
 const FIND_OF_ALL = find(true);
 const FIND_OF_SOME = find(false);
 
-/** One look for all readers: no row is read that is not there to be found. */
+/** One look for all readers. Reads no row unless there is something to find. */
 export async function findChanges(
   database: Database,
   query: {
     readonly nodeId: string;
     readonly shardIds: readonly number[];
     readonly nowMs: number;
-    /** Deliveries are wanted that fall due by then, after this one. */
+    /** Looks for deliveries that fall due by then, after this one. */
     readonly dueByMs: number;
     readonly dueAfter: DuePosition;
   },

@@ -18,7 +18,7 @@ const ASK = statement((orm, given: Given<{ id: string; shardId: number; jobRowId
     .values({ id: given.id, shardId: given.shardId, jobRowId: given.jobRowId }),
 );
 
-/** Stores a question for the owner of its shard to find. */
+/** Stores a question for the owner of its shard. */
 export async function askInspection(database: Database, request: InspectionRequest): Promise<void> {
   await database.run("ask-inspection", (run) => ASK(run, { ...request }));
 }
@@ -45,7 +45,7 @@ const ANSWER = statement((orm, given: Given<{ id: string; answer: string }>) =>
     .where(eq(id, given.id)),
 );
 
-/** Answers a question; does nothing once it was given up. */
+/** Answers a question; does nothing when it was given up. */
 export async function answerInspection(
   database: Database,
   answered: { readonly id: string; readonly answer: string },
@@ -60,7 +60,7 @@ const TAKE = statement((orm, given: Given<{ ids: readonly string[] }>) =>
     .returning({ id, answer }),
 );
 
-/** Takes those of the answers that are there. */
+/** Takes the answers that have arrived. */
 export function takeAnswers(
   database: Database,
   ids: readonly string[],
@@ -72,7 +72,7 @@ const FORGET = statement((orm) =>
   orm.delete(inspections).where(lt(askedAtMs, sql`now() - interval '1 minute'`)),
 );
 
-/** Removes questions that whoever asked did not come back for. */
+/** Removes questions that were abandoned. */
 export async function forgetInspections(database: Database): Promise<void> {
   await database.run("forget-inspections", (run) => FORGET(run, {}));
 }

@@ -9,7 +9,7 @@ import { timeOf } from "./sql/time.ts";
 import { textArrayLiteral } from "./sql/array-literal.ts";
 import { rowsOf } from "./sql/row-source.ts";
 
-/** Names a lane; several nodes may have one of this name. */
+/** Names a lane; several nodes may have one of the same name. */
 export interface LaneName {
   readonly projectId: string;
   readonly kind: LaneKind;
@@ -25,7 +25,7 @@ export interface LaneFailure {
   readonly atMs: number;
 }
 
-/** A lane that a node can't send through as it likes. */
+/** A lane that a node can't send through freely. */
 export interface LaneState extends LaneName, LaneStand {
   readonly id: string;
   readonly failure: LaneFailure | null;
@@ -98,7 +98,7 @@ function rowsOfLanes(lanes: readonly LaneState[]): LaneRow[] {
   }));
 }
 
-/** Writes down how lanes of a node stand now, and that others have no trouble any more. */
+/** Stores the state of lanes of a node, and that others no longer have trouble. */
 export async function putLaneStates(
   database: Database,
   nodeId: string,
@@ -117,7 +117,7 @@ const REMOVE_NODE = statement((orm, given: Given<{ nodeId: string }>) =>
   orm.delete(laneStates).where(eq(laneStates.nodeId, given.nodeId)),
 );
 
-/** Forgets what a node that leaves has reported. */
+/** Removes the reports of a node that leaves. */
 export async function removeLaneStates(database: Database, nodeId: string): Promise<void> {
   await database.run("remove-lane-states", (sql) => REMOVE_NODE(sql, { nodeId }));
 }
@@ -130,7 +130,7 @@ const FORGET = statement((orm) =>
     ),
 );
 
-/** Forgets what nodes have reported that are gone. */
+/** Removes the reports of dead nodes. */
 export async function forgetLaneStates(database: Database): Promise<void> {
   await database.run("forget-lane-states", (sql) => FORGET(sql, {}));
 }
@@ -172,7 +172,10 @@ const FIND_OF_SHARDS = statement(
       ),
 );
 
-/** How lanes stand on the nodes that own the shards; null for those without trouble. In the order given. */
+/**
+ * The states of lanes on the nodes that own the shards, in the given order; null for those without
+ * trouble.
+ */
 export async function findLaneStands(
   database: Database,
   lanes: readonly LaneOfShard[],
@@ -188,7 +191,7 @@ export async function findLaneStands(
 /** A lane's state with the node that reported it. */
 export interface ReportedLane extends LaneState {
   readonly nodeId: string;
-  /** A shard that the node owns, in whose mailbox it finds what it is asked; null without one. */
+  /** A shard that the node owns, whose mailbox it reads; null without one. */
   readonly shardId: number | null;
 }
 
@@ -211,7 +214,7 @@ const FIND_OF_ORIGINS = statement((orm, given: Given<{ projectId: string; origin
     .orderBy(name, nodeId);
 });
 
-/** What live nodes report of a project's lanes to these callback origins. */
+/** Reports of live nodes about a project's lanes to these callback origins. */
 export async function findReportedOrigins(
   database: Database,
   query: { readonly projectId: string; readonly origins: readonly string[] },

@@ -6,9 +6,9 @@ import { CLOCK_MS } from "./db/read-clock.ts";
 import { nodes, shards } from "./schema/schema.ts";
 import { excluded, type Given, isAnyOf, nameOf, statement, template } from "./sql/statement.ts";
 
-/** Lease times are the database's: nodes need not agree on what time it is. */
+/** Lease times are the database's: nodes need not agree on the time. */
 
-/** Dead nodes are remembered for so long, to tell which hosts' processes die again and again. */
+/** How long dead nodes are remembered, to recognize hosts whose processes die repeatedly. */
 const DEAD_REMEMBERED = sql`interval '10 minutes'`;
 
 const { id, address, host, machine, pid, pidStart } = nodes;
@@ -51,15 +51,15 @@ interface RenewedRow {
 }
 
 export interface Renewed {
-  /** How many live jobs of each project the other nodes watch, as they said last. */
+  /** How many live jobs of each project the other nodes watch, as of their last renewals. */
   readonly liveJobsElsewhere: ReadonlyMap<string, number>;
-  /** The database's time while it was renewed, in epoch milliseconds. */
+  /** The database's time of the renewal, in epoch milliseconds. */
   readonly databaseMs: number;
 }
 
 /**
- * Says that this node lives for another `leaseMs`, and how many live jobs of each project it
- * watches. Returns what the others said, and the time.
+ * Extends this node's lease by `leaseMs` and stores how many live jobs of each project it watches.
+ * Returns the counts of the others, and the time.
  */
 export async function renewLease(
   database: Database,
@@ -83,24 +83,24 @@ export async function renewLease(
     if (projectId !== null) liveJobsElsewhere.set(projectId, count);
   }
   const databaseMs = rows.find((row) => row.databaseMs !== null)?.databaseMs;
-  if (typeof databaseMs !== "number") throw new Error("the server told no time");
+  if (typeof databaseMs !== "number") throw new Error("the server returned no time");
   return { liveJobsElsewhere, databaseMs };
 }
 
-/** A node, or one that left shards behind, or shards that are no node's. */
+/** A node, or the shards that a former node left behind, or shards without any node. */
 export interface ClusterRow {
   /** Null for shards that no node owns. */
   readonly id: string | null;
   readonly shardIds: readonly number[];
   readonly isLive: boolean;
-  /** Null once the node is forgotten. */
+  /** Null once the node has been removed. */
   readonly identity: ProcessIdentity | null;
   readonly renewals: number;
   /** From its start to the last renewal of its lease. */
   readonly livedMs: number;
-  /** Since it renewed its lease, or the shards were released; null when that was long ago. */
+  /** Since it renewed its lease, or since the shards were released; null when that was long ago. */
   readonly sinceSeenMs: number | null;
-  /** Processes on its host that died lately without leaving. */
+  /** Recent deaths of processes on its host without a clean stop. */
   readonly crashes: number;
 }
 
@@ -112,7 +112,7 @@ const held = sql`(
   ) as held`;
 const dead = alias(nodes, "dead");
 
-/** Of a span of time, in milliseconds. */
+/** A span of time in milliseconds. */
 const msOf = (interval: SQL): SQL => sql`(extract(epoch from ${interval}) * 1000)::float8`;
 
 const VIEW = template(
@@ -142,7 +142,7 @@ interface ViewRow extends Omit<ClusterRow, "shardIds" | "identity"> {
   readonly pidStart: string | null;
 }
 
-/** How nodes and shards stand: every live node, and every shard. */
+/** The state of the cluster: every live node, and every shard. */
 export async function viewCluster(database: Database): Promise<ClusterRow[]> {
   const rows = await database.run("view-cluster", (sql) => VIEW(sql, {}));
   return rows.map((row) => ({
@@ -175,8 +175,8 @@ const END_LEASE = statement((orm, given: Given<{ id: string; renewals: number }>
 );
 
 /**
- * Ends the lease of a node whose process is dead, unless it has renewed it since it was looked at:
- * then somebody was wrong.
+ * Ends the lease of a node whose process is dead, unless it was renewed since it was read, in which
+ * case the process is alive.
  */
 export async function endLease(
   database: Database,
@@ -201,7 +201,7 @@ const CLAIM = statement((orm, given: Claimed) => {
     .returning({ shardId: shards.shardId });
 });
 
-/** Takes those of the shards that are still free; returns which. */
+/** Claims those of the shards that are still free; returns which. */
 export async function claimShards(
   database: Database,
   nodeId: string,
@@ -220,7 +220,7 @@ const RELEASE = statement((orm, given: Claimed) =>
     .where(and(eq(shards.ownerId, given.nodeId), isAnyOf(shards.shardId, given.shardIds))),
 );
 
-/** Gives up shards; those that another node has taken since stay with it. */
+/** Releases shards; those that another node has taken since are not changed. */
 export async function releaseShards(
   database: Database,
   nodeId: string,
@@ -242,7 +242,7 @@ const LEAVE = statement((orm, given: Given<{ nodeId: string }>) => {
   return orm.with(leftBehind).delete(nodes).where(eq(nodes.id, given.nodeId));
 });
 
-/** The last thing a node does: it gives up all it owns and its lease. */
+/** Releases all shards and the lease, as the last act of a node. */
 export async function leaveCluster(database: Database, nodeId: string): Promise<void> {
   await database.run("leave-cluster", (sql) => LEAVE(sql, { nodeId }));
 }
@@ -251,7 +251,7 @@ const FORGET_DEAD = statement((orm) =>
   orm.delete(nodes).where(lt(nodes.leaseExpiresAtMs, sql`now() - ${DEAD_REMEMBERED}`)),
 );
 
-/** Forgets nodes whose lease ran out long ago. */
+/** Removes nodes whose lease expired long ago. */
 export async function forgetDeadNodes(database: Database): Promise<void> {
   await database.run("forget-dead-nodes", (sql) => FORGET_DEAD(sql, {}));
 }
@@ -259,8 +259,8 @@ export async function forgetDeadNodes(database: Database): Promise<void> {
 const END_ALL_LEASES = statement((orm) => orm.delete(nodes));
 
 /**
- * Ends every lease. Only for a database that belongs to this process alone: whoever held a lease
- * there is dead, and waiting for it to run out would only delay what is due.
+ * Ends every lease. Only for a database that belongs to this process alone: every former holder is
+ * dead, and waiting for the leases to expire would only delay what is due.
  */
 export async function endAllLeases(database: Database): Promise<void> {
   await database.run("end-all-leases", (sql) => END_ALL_LEASES(sql, {}));

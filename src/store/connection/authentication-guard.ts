@@ -1,9 +1,9 @@
 import { DatabaseProtocolError } from "../db/errors.ts";
 
 /*
- * postgres.js answers requests for authentication in functions that nothing waits for: one that is
- * malformed, or asks for a method that the driver lacks, would end the process, and one with a
- * billion iterations would stop it. So they are looked at before the driver sees them.
+ * postgres.js answers requests for authentication in functions that nothing awaits. A malformed
+ * request, or one for a method that the driver lacks, would end the process, and one with a billion
+ * iterations would block it. So requests are checked before the driver sees them.
  */
 
 const AUTHENTICATION = 0x52;
@@ -17,7 +17,7 @@ export class AuthenticationGuard {
   #pending: Buffer = Buffer.alloc(0);
   #isOver = false;
 
-  /** Whether the client is authenticated: nothing more is looked at. */
+  /** True once the client is authenticated; nothing more is checked then. */
   get isOver(): boolean {
     return this.#isOver;
   }

@@ -5,13 +5,13 @@ import { ConnectionError } from "../db/errors.ts";
 
 /*
  * Connections are opened when calls wait for them, up to a limit, and used newest first, so that
- * those beyond the need of the day grow idle and are closed. Each ends within ten minutes, at a
- * time of its own: proxies of managed databases cut them without a word, and a server that was added
- * or promoted is noticed. One in use is closed after its call.
+ * those that are not needed become idle and are closed. Each ends within ten minutes, at a time of
+ * its own: proxies of managed databases drop connections silently, and a server that was added or
+ * promoted is noticed. One in use is closed after its call.
  *
  * While connections can't be opened, one attempt at a time is made, after a growing pause. A server
- * that has no connection left (53300) is used through those there are; without any, everybody
- * who waits gets the error at once.
+ * that has no connection left (53300) is used through the open ones; without any, all waiting calls
+ * get the error at once.
  */
 
 const LIFETIME_MS_MAX = 9.5 * 60_000;
@@ -33,7 +33,7 @@ export interface ConnectionPoolOptions {
 export interface Claim {
   /** Resolves to a connection that is the claimant's until it is given back. */
   readonly ready: Promise<Connection>;
-  /** Leaves the queue; a connection that comes all the same goes to the next claimant. */
+  /** Leaves the queue. A connection that arrives later goes to the next claimant. */
   cancel(): void;
 }
 
@@ -49,7 +49,7 @@ interface Life {
 
 export class ConnectionPool {
   readonly #options: ConnectionPoolOptions;
-  /** All that are open and of this generation, in use or idle. */
+  /** All open connections of this generation, in use or idle. */
   #lives = new Map<Connection, Life>();
   /** In use, but of a generation that was replaced: closed when given back. */
   readonly #outdated = new Set<Connection>();
@@ -67,7 +67,7 @@ export class ConnectionPool {
     this.#options = options;
   }
 
-  /** Claimants that wait. */
+  /** Number of waiting claimants. */
   get waiting(): number {
     return this.#waiters.size;
   }
@@ -159,7 +159,7 @@ export class ConnectionPool {
     // After a failure one attempt shows whether the server is back.
     const atOnce = this.#failures === 0 ? this.#waiters.size : Math.min(1, this.#waiters.size);
     const { connectionsMax } = this.#options;
-    // Replaced connections hang more often than not; those of one generation may go on beside.
+    // Replaced connections usually hang. Those of one generation may be open beside the next.
     const total = this.#lives.size + this.#outdated.size;
     const free = Math.min(connectionsMax - this.#lives.size, 2 * connectionsMax - total);
     for (let more = Math.min(atOnce, free) - this.#opening; more > 0; more -= 1) void this.#open();
@@ -191,7 +191,7 @@ export class ConnectionPool {
 
   #failed(error: unknown): void {
     if (this.#closed) return;
-    // Whoever waits for a connection that others use goes on waiting, within a deadline of its own.
+    // Calls that wait for a connection that others use keep waiting, each within its own deadline.
     if (this.#lives.size === 0) this.#rejectAll(error);
     this.#failures += 1;
     if (this.#pause !== null) return;
@@ -202,7 +202,7 @@ export class ConnectionPool {
     });
   }
 
-  /** Also closes what is idle for long and what is old: nothing else happens to it. */
+  /** Also closes old connections and those that were idle for long, which no call would do. */
   #tidy(): void {
     const now = this.#options.clock.monotonic();
     for (const connection of this.#idle) {

@@ -9,7 +9,7 @@ import type { DatabaseTls } from "./tls.ts";
 import type { DatabaseServer } from "./database-url.ts";
 import { ConnectionError } from "../db/errors.ts";
 
-/** What runs statements, in a transaction or not. */
+/** Runs statements, inside a transaction or outside. */
 export type Sql = ISql;
 export type TransactionSql = ISql;
 
@@ -19,18 +19,20 @@ export interface ConnectionOptions {
   readonly driverUrl: string;
   /** Settings of the session, sent with the start-up message. */
   readonly parameters: Readonly<Record<string, string | number>>;
-  /** Of every transaction, unless it has its own. */
+  /** Limits of every transaction that has none of its own. */
   readonly bounds: CallBounds;
-  /** For the socket, and again for TLS, authentication and the first statement. */
+  /**
+   * Covers the socket; TLS, authentication and the first statement have the same time once more.
+   */
   readonly connectTimeoutMs: number;
   readonly onNotice: (message: string) => void;
-  /** Called once when the connection ends, whoever ended it. */
+  /** Called once when the connection ends, for whatever reason. */
   readonly onLost: (connection: Connection) => void;
 }
 
 /**
- * Where Postgres gives up waiting for a synchronous standby because the statement was canceled. It
- * answers the commit with a warning and success, though a failover would lose it.
+ * Routine in which Postgres gives up waiting for a synchronous standby because the statement was
+ * canceled. It answers the commit with a warning and success, though a failover would lose it.
  */
 const STANDBY_NOT_WAITED_FOR = "SyncRepWaitForLSN";
 /** Seconds after which the kernel asks a silent peer whether it is still there. */
@@ -65,14 +67,14 @@ export class Connection {
   #socket: Socket | "none" | "used" = "none";
   #isLost = false;
   #isUnconfirmed = false;
-  /** Ends the transaction that runs, also while its `work` waits for something else. */
+  /** Ends the running transaction, even while its `work` waits for something else. */
   #failTransaction: ((error: ConnectionError) => void) | null = null;
 
   /** Connects when the first statement is run. */
   constructor(options: ConnectionOptions) {
     this.#options = options;
     this.#driver = postgres(options.driverUrl, this.#driverOptions());
-    // Drizzle's transactions, too, must not be the driver's.
+    // Drizzle's transactions must not be the driver's either.
     Object.defineProperty(this.#driver, "begin", {
       value: <T>(work: (sql: TransactionSql) => Promise<T>) => this.transaction(work),
     });
@@ -84,14 +86,16 @@ export class Connection {
     return this.#isLost;
   }
 
-  /** Something was committed that the synchronous standby may lack: it is to be written again. */
+  /**
+   * True when a commit may be missing on the synchronous standby, so that it must be written again.
+   */
   get isUnconfirmed(): boolean {
     return this.#isUnconfirmed;
   }
 
   /**
-   * Runs statements as one transaction, at READ COMMITTED; `work` waits for nothing but the
-   * database. Statements that it runs after its end are refused.
+   * Runs statements as one transaction, at READ COMMITTED; `work` awaits only the database.
+   * Statements after its end are refused.
    */
   async transaction<T>(
     work: (sql: TransactionSql) => Promise<T>,
@@ -104,7 +108,7 @@ export class Connection {
       const result = await Promise.race([work(refusingWhen(() => isOver, this.sql)), lost]);
       isOver = true;
       const { command } = await this.sql.unsafe("commit");
-      // So answers Postgres when a statement had failed and its error went no further.
+      // Postgres answers so when a statement had failed and its error was ignored.
       if (command !== "COMMIT") throw new Error("the transaction had failed and was rolled back");
       return result;
     } catch (error) {
@@ -116,19 +120,19 @@ export class Connection {
     }
   }
 
-  /** Lets a statement that runs end within a second, then ends the session. */
+  /** Gives a running statement one second to end, then ends the session. */
   async close(): Promise<void> {
     await this.#driver.end({ timeout: END_TIMEOUT_S }).catch(() => {});
     this.destroy();
   }
 
-  /** Ends the session at once; what runs is rejected as transient. */
+  /** Ends the session at once; running statements are rejected as transient. */
   destroy(): void {
     this.#lose();
     if (typeof this.#socket === "object") this.#socket.destroy();
   }
 
-  /** Harmless outside of a transaction. A session that can't be rolled back is of no more use. */
+  /** Harmless outside of a transaction. A session that can't be rolled back is destroyed. */
   async #rollBack(): Promise<void> {
     if (this.#isLost) return;
     try {
@@ -145,13 +149,13 @@ export class Connection {
       host: server.host,
       port: server.port,
       socket: () => this.#openSocketOnce(),
-      // It is the socket's, if any.
+      // TLS, if any, is done by the socket.
       ssl: false,
       max: 1,
       fetch_types: false,
       connect_timeout: connectTimeoutMs / 1000,
       keep_alive: KEEP_ALIVE_S,
-      // When a session is old or idle is for the pool to say.
+      // The pool decides when a session is old or idle.
       idle_timeout: 0,
       max_lifetime: null,
       onnotice: (notice: postgres.Notice) => {
@@ -183,7 +187,7 @@ export class Connection {
   #lose(): void {
     if (this.#isLost) return;
     this.#isLost = true;
-    // Rejects what was queued in the driver and whatever may still come.
+    // Rejects what is queued in the driver and everything that may follow.
     this.#driver.end({ timeout: 0 }).catch(() => {});
     this.#failTransaction?.(lostError());
     this.#options.onLost(this);
@@ -194,7 +198,7 @@ function lostError(): ConnectionError {
   return new ConnectionError("CONNECTION_CLOSED", "the connection to the database was lost");
 }
 
-/** A transaction whose end its `work` has not noticed would go on outside of any transaction. */
+/** A transaction whose end its `work` has not noticed would continue outside of any transaction. */
 function refusingWhen(isOver: () => boolean, sql: Sql): TransactionSql {
   return new Proxy(sql, {
     apply(target, self, args) {

@@ -1,11 +1,12 @@
 import { type DatabaseTls, NO_TLS, TLS_MODES } from "./tls.ts";
 
 /*
- * The forms of DATABASE_URL, as libpq reads them: several servers between commas, IPv6 addresses in
- * brackets, a Unix socket as a folder (`?host=/run/postgresql` or percent-encoded), and which of
- * the servers will do (`target_session_attrs`). TLS is read here too. The driver reads the rest: user,
- * password, database and so on. Its own reading of several servers is not used: it never gives up
- * on a list of servers that refuse, and a lost connection during its check ends the process.
+ * The forms of DATABASE_URL, as libpq reads them: several servers separated by commas, IPv6
+ * addresses in brackets, a Unix socket as a folder (`?host=/run/postgresql` or percent-encoded),
+ * and which of the servers are acceptable (`target_session_attrs`). TLS is read here too. The
+ * driver reads the rest: user, password, database and so on. Its own support for several servers is
+ * not used: it never gives up on a list of servers that refuse, and a connection that is lost
+ * during its check ends the process.
  */
 
 export interface DatabaseServer {
@@ -14,7 +15,7 @@ export interface DatabaseServer {
   readonly port: number;
 }
 
-/** What a session must be able to do. Ringback writes, so a standby never will. */
+/** Required abilities of a session. Ringback writes, so a standby never suffices. */
 export const TARGET_SESSION_ATTRS = ["any", "read-write", "primary"] as const;
 export type TargetSessionAttrs = (typeof TARGET_SESSION_ATTRS)[number];
 
@@ -26,27 +27,27 @@ export interface DatabaseAddress {
   /** The URL for the driver: without servers and without what only libpq or this file reads. */
   readonly driverUrl: string;
   /**
-   * `?pooler=transaction` or `?prepare=false` says that a pooler in transaction mode lies between.
-   * Those refuse unknown start-up parameters, and what one client sets another gets: there every
-   * call bounds itself, in a transaction of its own. Prepared statements are another matter: PgBouncer
-   * 1.21 and newer keep them for each client, so only `prepare=false` goes without.
+   * `?pooler=transaction` or `?prepare=false` says that there is a pooler in transaction mode. Such
+   * poolers refuse unknown start-up parameters, and one client's settings reach another, so every
+   * call bounds itself in a transaction of its own. Prepared statements are independent of that:
+   * PgBouncer 1.21 and newer keep them for each client, so only `prepare=false` disables them.
    */
   readonly isPooled: boolean;
 }
 
 export type DatabaseUrlReading =
   | { readonly kind: "ok"; readonly address: DatabaseAddress }
-  /** Never with the text itself, which holds a password. */
+  /** Never contains the text itself, which holds a password. */
   | { readonly kind: "invalid"; readonly problem: string };
 
-/** Of poolers; in session mode a connection is the client's own, as without one. */
+/** Modes of poolers. In session mode a connection belongs to one client, as without a pooler. */
 const POOLER_MODES = ["transaction", "session"];
 const SERVERS_MAX = 16;
 const PORT_DEFAULT = 5432;
 /** Values of `target_session_attrs` that libpq knows and that lead to servers that refuse to write. */
 const READING_TARGETS = ["read-only", "standby", "prefer-standby"];
 
-/** Read here, or by libpq and other drivers only; postgres.js would send them on to the server. */
+/** Read here, or by libpq and other drivers only; postgres.js would forward them to the server. */
 const DROPPED_PARAMETERS = [
   "host",
   "port",
@@ -91,7 +92,7 @@ export function readDatabaseUrl(text: string): DatabaseUrlReading {
     kind: "ok",
     address: {
       servers: servers.list,
-      // A list of servers is a primary and its standbys, of which only one takes writes.
+      // A list of servers is a primary and its standbys, and only one of them takes writes.
       target: target ?? (servers.list.length > 1 ? "read-write" : "any"),
       tls,
       driverUrl,
@@ -125,7 +126,10 @@ function readTarget(text: string | null): TargetSessionAttrs | null | { readonly
     : { problem: `has a target_session_attrs that is none of ${TARGET_SESSION_ATTRS.join(", ")}` };
 }
 
-/** As libpq reads them; `ssl` is what other drivers call the mode, or `true` for all that can be checked. */
+/**
+ * Reads the parameters as libpq does; other drivers call the mode `ssl`, or use `true` for every
+ * check.
+ */
 function readTls(parameters: URLSearchParams): DatabaseTls | { readonly problem: string } {
   const text = parameters.get("sslmode") ?? parameters.get("ssl");
   const file = parameters.get("sslrootcert");
@@ -151,13 +155,13 @@ function readServers(authority: string, parameters: URLSearchParams): Servers {
     const place = items.length === 1 ? "a server" : `server ${index + 1}`;
     if (server === "no_host") return { problem: `has no host for ${place}` };
     if (server === "wrong_port") return { problem: `has a wrong port for ${place}` };
-    // libpq and the driver both take a URL without any server for the local one.
+    // libpq and the driver both take a URL without a server for the local one.
     list.push(server.host === "" ? { ...server, host: "localhost" } : server);
   }
   return { list };
 }
 
-/** libpq's parameters: as many ports as hosts, or one for all. */
+/** Applies libpq's parameters: as many ports as hosts, or one for all. */
 function withPorts(hosts: string, ports: string | null): string[] {
   const list = hosts.split(",");
   const ofEach = ports?.split(",") ?? [];
@@ -205,7 +209,9 @@ export function passwordOf(url: string): string {
   }
 }
 
-/** The URL without password and parameters, fit for a log. Takes anything, also what is no URL. */
+/**
+ * The URL without password and parameters, fit for a log. Accepts any text, even an invalid URL.
+ */
 export function redactUrl(url: string): string {
   const [base = ""] = url.split("?");
   const match = /^(?<scheme>[a-z]+:\/\/)(?:(?<user>[^:@/]*)(?::.*)?@)?(?<rest>[^@]*)$/is.exec(base);

@@ -1,10 +1,13 @@
 import type { Sql } from "./connection.ts";
 import { errorCode } from "../db/errors.ts";
 
-/** What the program needs to know of a server that it has connected to. */
+/** Properties of a server that the program needs to know after connecting. */
 export interface ServerFacts {
   readonly version: number;
-  /** Of this connection; another than was asked for where start-up parameters have no effect. */
+  /**
+   * The limit that this connection has. It differs from the requested one where start-up parameters
+   * have no effect.
+   */
   readonly lockTimeoutMs: number;
 }
 
@@ -20,10 +23,15 @@ const ADD_POOLER =
   "Add ?pooler=transaction to the URL, or ?prepare=false where the pooler keeps no prepared statements";
 export const SETTINGS_IGNORED = `a connection pooler ignores the limits that a connection asks for, so every statement carries them now. ${ADD_POOLER}`;
 const SETTINGS_REFUSED = `a connection pooler refuses the limits that a connection asks for. ${ADD_POOLER}`;
-/** How PgBouncer and its like refuse a start-up parameter, among other things. */
+/**
+ * SQLSTATE with which PgBouncer and similar poolers refuse a start-up parameter, among other
+ * things.
+ */
 const PROTOCOL_VIOLATION = "08P01";
 
-/** What to do when a pooler refuses the limits that a connection asks for; null for other errors. */
+/**
+ * Advice for a pooler that refuses the limits that a connection asks for; null for other errors.
+ */
 export function settingsRefusal(error: unknown): string | null {
   const isRefusal =
     errorCode(error) === PROTOCOL_VIOLATION && /startup parameter/i.test(String(error));

@@ -5,11 +5,17 @@ import type { DatabaseAddress, DatabaseServer, TargetSessionAttrs } from "./data
 import { settingsRefusal } from "./server-facts.ts";
 import { ConnectionError, errorCode, isTransient } from "../db/errors.ts";
 
-/** Without a list there is nowhere else to go; with one, a server that is silent must not hold up the others. */
+/**
+ * Applies to an only server. With a list, a server that does not answer must not hold up the
+ * others.
+ */
 const CONNECT_TIMEOUT_MS = 10_000;
 const CONNECT_TIMEOUT_MS_OF_SEVERAL = 3_000;
 
-/** Ends authentication and says what `target_session_attrs` is about; without parameters, so that any pooler takes it. */
+/**
+ * Ends authentication and reads what `target_session_attrs` depends on; without parameters, so that
+ * any pooler accepts it.
+ */
 const HELLO = `
 select pg_is_in_recovery() as "isStandby",
   current_setting('transaction_read_only') = 'on' as "isReadOnly"`;
@@ -22,8 +28,8 @@ interface SessionState {
 type SharedOptions = Omit<ConnectionOptions, "server" | "tls" | "driverUrl" | "connectTimeoutMs">;
 
 /**
- * The servers of a `DATABASE_URL`. Each new connection goes to the one that was right last time, and
- * to the next ones while that is away or has become a standby.
+ * The servers of a `DATABASE_URL`. Each new connection goes to the one that was right last time,
+ * and to the next ones while it is unreachable or has become a standby.
  */
 export class ServerList {
   readonly #address: DatabaseAddress;
@@ -85,7 +91,7 @@ export class ServerList {
   }
 }
 
-/** Why a session will not do, or null. */
+/** Why a session is not acceptable, or null. */
 function misfitOf(target: TargetSessionAttrs, state: SessionState): string | null {
   switch (target) {
     case "any":

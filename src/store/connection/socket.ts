@@ -46,7 +46,7 @@ function connected(socket: Socket, server: DatabaseServer): Promise<void> {
   });
 }
 
-/** The same socket, which fails instead of giving the driver what it can't cope with. */
+/** The same socket, which fails instead of passing on what the driver can't handle. */
 function guarded(socket: Socket): Socket {
   const guard = new AuthenticationGuard();
   const pass = socket.emit.bind(socket) as (event: string, ...values: unknown[]) => boolean;
@@ -59,7 +59,7 @@ function guarded(socket: Socket): Socket {
         socket.destroy(error instanceof Error ? error : undefined);
         return true;
       }
-      // From here on the socket's own, which costs nothing.
+      // From here on the socket's own method, which costs nothing.
       if (guard.isOver) Reflect.deleteProperty(socket, "emit");
     }
     return pass(event, ...values);

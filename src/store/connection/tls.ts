@@ -3,7 +3,7 @@ import { isIP, type Socket } from "node:net";
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import { ConnectionError, DatabaseProtocolError } from "../db/errors.ts";
 
-/** libpq's `sslmode`, in which what the driver called `true` is `verify-full`. */
+/** libpq's `sslmode`; the driver's `true` means `verify-full`. */
 export const TLS_MODES = [
   "disable",
   "allow",
@@ -16,7 +16,7 @@ export type TlsMode = (typeof TLS_MODES)[number];
 
 export interface DatabaseTls {
   readonly mode: TlsMode;
-  /** A PEM file of authorities; null for those that Node trusts. */
+  /** A PEM file of certificate authorities; null for those that Node trusts. */
   readonly rootCertificates: string | null;
 }
 
@@ -26,8 +26,8 @@ const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
 const ACCEPTED = 0x53;
 
 /**
- * The same connection under TLS, or as it is where the mode leaves that to the server and it has
- * none. Made here rather than by the driver, so that what the server sends can be looked at, and the
+ * The same connection under TLS, or unchanged where the mode leaves that to the server and it has
+ * no TLS. Made here rather than by the driver, so that incoming data can be checked and the
  * authorities of a private network can be named.
  */
 export async function secured(socket: Socket, tls: DatabaseTls, host: string): Promise<Socket> {
@@ -44,7 +44,8 @@ async function acceptsTls(socket: Socket): Promise<boolean> {
     socket.once("close", () => reject(closedEarly()));
     socket.write(SSL_REQUEST);
   });
-  // More than the one byte would be taken for the server's, though it came before the handshake.
+  // Anything beyond the one byte would be treated as the server's, though it arrived before the
+  // handshake.
   if (answer.length !== 1) throw new DatabaseProtocolError("the server's answer to TLS is odd");
   return answer[0] === ACCEPTED;
 }
@@ -57,7 +58,7 @@ async function optionsOf(tls: DatabaseTls, host: string): Promise<ConnectionOpti
     host,
     ...(ca !== undefined && { ca }),
     rejectUnauthorized: Boolean(verifies),
-    // Only verify-full says that the name has to be that of the server.
+    // Only verify-full requires the certificate to name the server.
     ...(tls.mode !== "verify-full" && { checkServerIdentity: () => undefined }),
   };
 }

@@ -57,7 +57,7 @@ const DELETE = statement((orm, given: Given<{ projectId: string; name: string }>
     .from(newest);
 });
 
-/** Takes a project's definition away, unless a connection of the project still needs it. */
+/** Deletes a project's definition unless one of its connections still needs it. */
 export async function deleteProvider(
   database: Database,
   provider: { readonly projectId: string; readonly name: string },

@@ -28,7 +28,7 @@ const LOAD = statement((orm, given: Given<{ sinceMs: number }>) =>
     .orderBy(connections.updatedAtMs, connections.id),
 );
 
-/** The connections changed since, deleted ones included. 0 loads all. */
+/** The connections changed since that time, deleted ones included. 0 loads all. */
 export function loadConnections(
   database: Database,
   changedSinceMs: number,
@@ -36,7 +36,7 @@ export function loadConnections(
   return database.run("load-connections", (sql) => LOAD(sql, { sinceMs: changedSinceMs }));
 }
 
-/** A connection with the credential that it had when something was learned of it. */
+/** A connection with the credential that it had when something was learned about it. */
 type KnownConnection = Pick<StoredConnection, "id" | "credentialVersion">;
 
 /** Whether the connection still has that credential. */
@@ -58,8 +58,8 @@ const PAUSE = statement((orm, given: Given<KnownConnection & { reason: string }>
 );
 
 /**
- * Pauses a connection whose credential the upstream refused, unless a newer credential has come
- * since the refused request was sent.
+ * Pauses a connection whose credential the upstream refused, unless a newer credential was stored
+ * after the refused request was sent.
  */
 export async function pauseConnection(
   database: Database,
@@ -69,7 +69,7 @@ export async function pauseConnection(
   await database.run("pause-connection", (sql) => PAUSE(sql, { ...connection, reason }));
 }
 
-// Probes come at growing intervals, a quarter of an hour at most. Of several nodes one gets each.
+// Probes come at growing intervals, at most a quarter of an hour. Each is claimed by one node.
 const CLAIM_PROBE = statement((orm, given: Given<KnownConnection>) =>
   orm
     .update(connections)
@@ -89,7 +89,7 @@ const CLAIM_PROBE = statement((orm, given: Given<KnownConnection>) =>
     .returning({ id: connections.id }),
 );
 
-/** Whether this node is to probe a paused connection, which no other node does at the same time. */
+/** True when this node should probe a paused connection; no other node does so at the same time. */
 export async function claimProbe(
   database: Database,
   connection: KnownConnection,
@@ -114,7 +114,7 @@ const RESUME = statement((orm, given: Given<KnownConnection>) =>
     ),
 );
 
-/** Lifts a pause whose probe was answered well; one by hand stays. */
+/** Resumes a connection whose probe was accepted; a pause by hand remains. */
 export async function resumeConnection(
   database: Database,
   connection: KnownConnection,

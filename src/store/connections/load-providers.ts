@@ -35,7 +35,7 @@ const BY_IDS = statement((orm, given: Given<{ ids: readonly string[] }>) =>
   orm.select(COLUMNS).from(providerVersions).where(isAnyOf(id, given.ids)),
 );
 
-/** These versions, however old; deleted ones too, since jobs may still be watched by them. */
+/** The given versions, including old and deleted ones, since jobs may still be watched by them. */
 export function loadProviderVersions(
   database: Database,
   ids: readonly string[],
@@ -51,7 +51,7 @@ const OF_FILES = statement((orm, given: Given<{ name: string }>) =>
     .orderBy(desc(version)),
 );
 
-/** Every version that the operator's files ever gave of this name, the newest first. */
+/** Every version of this name that the operator's files ever had, newest first. */
 export function loadFileVersions(
   database: Database,
   name: string,

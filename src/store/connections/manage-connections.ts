@@ -21,7 +21,7 @@ const {
 } = getTableColumns(connections);
 const COLUMNS = { ...SHOWN, hasCredential: sql<boolean>`${credential} is not null` };
 
-/** A connection as a person looks at it: of the credential only whether there is one. */
+/** A connection for display: it says only whether there is a credential. */
 export interface ConnectionRecord extends Readonly<
   Pick<typeof connections.$inferSelect, keyof typeof SHOWN>
 > {
@@ -80,12 +80,12 @@ export interface NewConnection extends ConnectionKey {
   readonly baseUrl: string | null;
   /** Sealed, or null for a provider that needs none. */
   readonly credential: string | null;
-  /** Where it may be sent. */
+  /** Hosts that the credential may be sent to. */
   readonly agreedHosts: readonly string[] | null;
   readonly settings: ConnectionSettings;
 }
 
-// The database's own time throughout: nodes find what has changed by it.
+// Uses the database's time throughout, because nodes find changes by it.
 const CREATE = statement((orm, given: Given<NewConnection>) =>
   orm
     .insert(connections)
@@ -108,7 +108,7 @@ const CREATE = statement((orm, given: Given<NewConnection>) =>
     .returning(COLUMNS),
 );
 
-/** Null when the project has a connection of this name at the provider. */
+/** Returns null when the project already has a connection of this name at the provider. */
 export async function createConnection(
   database: Database,
   connection: NewConnection,
@@ -117,11 +117,11 @@ export async function createConnection(
   return row ?? null;
 }
 
-/** What is left out stays as it is. */
+/** Fields that are left out keep their values. */
 export interface ConnectionChange {
   /** Sealed. A new one makes the connection active again. */
   readonly credential?: string;
-  /** Where it may be sent; goes with it. */
+  /** Hosts that it may be sent to; changes together with it. */
   readonly agreedHosts?: readonly string[];
   /** Null for the provider's own. */
   readonly baseUrl?: string | null;
@@ -129,7 +129,7 @@ export interface ConnectionChange {
   readonly state?: ConnectionState;
 }
 
-// One reading of the time for all: on Citus, `case` and `coalesce` take no `now()`.
+// Reads the time once for all columns: on Citus, `case` and `coalesce` accept no `now()`.
 const CHANGE = statement(
   (
     orm,
@@ -212,7 +212,9 @@ const DELETE = statement((orm, given: Given<ConnectionKey>) => {
     .returning({ id: connections.id });
 });
 
-/** Deletes a connection and its credential for good, unless jobs are still watched through it. */
+/**
+ * Permanently deletes a connection and its credential, unless jobs are still watched through it.
+ */
 export async function deleteConnection(
   database: Database,
   key: ConnectionKey,

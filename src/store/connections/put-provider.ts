@@ -5,20 +5,20 @@ import { type Given, statement } from "../sql/statement.ts";
 import { loadFileVersions, type StoredProviderVersion } from "./load-providers.ts";
 
 export interface WantedProvider {
-  /** Of the version to be added, should one be. */
+  /** Id of the version, if one is added. */
   readonly id: string;
   readonly name: string;
   /** JSON text. */
   readonly definition: string;
-  /** Whether a stored definition says the same. */
+  /** True when a stored definition has the same content. */
   isSame(definition: string): boolean;
 }
 
 export type PutOutcome =
   | { readonly kind: "created" | "changed" | "unchanged"; readonly version: number }
-  /** The project has as many providers as it may. */
+  /** The project has reached its number of providers. */
   | { readonly kind: "too_many" }
-  /** It has as many versions of all of them as it may. */
+  /** The project has reached its number of versions. */
   | { readonly kind: "too_many_versions" };
 
 const { id: _, projectId: ofProject, name: ofName, ...NEWEST } = getTableColumns(providerVersions);
@@ -64,7 +64,7 @@ const FIND_NEWEST = statement((orm, given: Given<{ projectId: string; name: stri
     .leftJoin(newest, sql`true`);
 });
 
-// The database's own time: nodes find what has changed by it.
+// Uses the database's time, because nodes find changes by it.
 const ADD = statement(
   (
     orm,
@@ -92,8 +92,8 @@ const ADD = statement(
 );
 
 /**
- * Makes this the project's definition of its name: a new version, unless the newest one says the
- * same. Of two that are put at once, the one that comes second becomes the newer version.
+ * Makes this the project's definition of its name: a new version, unless the newest one has the
+ * same content. When two are put at the same time, the second becomes the newer version.
  */
 export async function putProvider(
   database: Database,
@@ -119,9 +119,9 @@ export async function putProvider(
 }
 
 /**
- * The stored version of a definition from the operator's files, added if it is a new one. A file
- * that goes back to what it said before gets its old version back, so that nodes with different
- * files don't outdo one another.
+ * The stored version of a definition from the operator's files, added if it is new. A file that
+ * returns to earlier content gets its old version back, so that nodes with different files don't
+ * add versions in turns.
  */
 export async function keepFileDefinition(
   database: Database,
@@ -131,7 +131,7 @@ export async function keepFileDefinition(
     const versions = await loadFileVersions(database, wanted.name);
     const same = versions.find(({ definition }) => wanted.isSame(definition));
     if (same !== undefined) return same;
-    // Read back in the next round, from this node or the one that was quicker.
+    // The next round reads it back, whether this node or another one added it.
     await addVersion(database, null, wanted, (versions[0]?.version ?? 0) + 1);
   }
 }

@@ -6,20 +6,20 @@ import type { DatabaseHealth } from "./database-health.ts";
 import { type Deadline, startDeadline } from "./deadline.ts";
 import { ConnectionError, DatabaseBusyError, NotBegunInTimeError } from "./errors.ts";
 
-/** How much longer than statement_timeout a call may take: the way there and back, and queueing. */
+/** How much longer than statement_timeout a call may take, for the network and for queueing. */
 const DEADLINE_MARGIN_MS = 5_000;
 const CALLS_WAITING_MAX = 5_000;
-/** How long calls from before an outage may take to be answered after it. */
+/** How long calls that began before an outage may still take after it. */
 const STALE_GRACE_MS = 1_000;
 
 export interface CallOptions {
   /** From the call to its result, waiting for a connection included. */
   readonly timeoutMs?: number;
-  /** How long one lock is waited for. */
+  /** How long to wait for one lock. */
   readonly lockTimeoutMs?: number;
   /** How long one statement may take on the server. */
   readonly statementTimeoutMs?: number;
-  /** Of the request that waits for the call. */
+  /** The request that waits for the call. */
   readonly request?: RequestDeadline;
 }
 
@@ -28,13 +28,15 @@ export interface BoundedCallsOptions {
   readonly statementTimeoutMs: number;
   readonly clock: Clock;
   readonly health: DatabaseHealth;
-  /** A call has failed, or has run into its time limit: its connection may be of no more use. */
+  /**
+   * Called when a call has failed or has exceeded its time limit: its connection may be unusable.
+   */
   failed(connection: Connection, name: string, isOverdue: boolean, error: unknown): void;
 }
 
 /**
- * Bounds calls to the database: in number, in time, and by the deadline of the request that waits
- * for them. Passes what became of each on to `health`.
+ * Bounds calls to the database in number, in time, and by the deadline of the request that waits
+ * for them. Reports every result to `health`.
  */
 export class BoundedCalls {
   readonly #options: BoundedCallsOptions;
@@ -45,9 +47,9 @@ export class BoundedCalls {
   }
 
   /**
-   * Rejects with `DatabaseTimeoutError`, `DatabaseBusyError`, or what the call does. For a request
-   * also with `DatabaseAwayError` and `NotBegunInTimeError`, with which nothing was sent, and with
-   * `DeadlinePassedError`, with which the call goes on within its own limits.
+   * Rejects with `DatabaseTimeoutError`, `DatabaseBusyError`, or the error of the call. For a
+   * request also with `DatabaseAwayError` and `NotBegunInTimeError`, when nothing was sent, and
+   * with `DeadlinePassedError`, when the call continues within its own limits.
    * @param name for errors
    */
   async run<T>(
@@ -71,8 +73,8 @@ export class BoundedCalls {
   }
 
   /**
-   * Cuts off the calls from before an outage that are not answered soon after it: their connections
-   * are dead, and they would hold them until their own deadlines.
+   * Aborts calls from before an outage that are not answered soon after it. Their connections are
+   * dead, and the calls would hold them until their own deadlines.
    */
   cutOffStale(): void {
     const stale = [...this.#inFlight];
@@ -114,7 +116,7 @@ export class BoundedCalls {
   }
 }
 
-/** Waits for the connection; whoever gives up leaves the queue. */
+/** Waits for the connection; leaves the queue when the wait is given up. */
 async function claimed(
   name: string,
   claim: Claim,

@@ -1,7 +1,7 @@
-/** How long the server lets a connection's calls take, in milliseconds; 0 is without a limit. */
+/** How long the server lets a connection's calls take, in milliseconds; 0 means no limit. */
 export interface CallBounds {
   readonly statementMs: number;
-  /** Between two statements of a transaction: its node may be gone. */
+  /** Between two statements of a transaction, since its node may be dead. */
   readonly idleInTransactionMs: number;
   /** For one lock. */
   readonly lockMs: number;
@@ -11,18 +11,18 @@ const settingsOf = (bounds: CallBounds) => ({
   statement_timeout: bounds.statementMs,
   idle_in_transaction_session_timeout: bounds.idleInTransactionMs,
   lock_timeout: bounds.lockMs,
-  // No bound, but goes the same way: `sql/time.ts` reads times in this style.
+  // Not a bound, but sent the same way: `sql/time.ts` reads times in this style.
   datestyle: "ISO",
 });
 
-/** As start-up parameters, for all that a connection does. Poolers refuse or ignore them. */
+/** Start-up parameters that bound everything on a connection. Poolers refuse or ignore them. */
 export function startupParameters(bounds: CallBounds): Record<string, number | string> {
   return settingsOf(bounds);
 }
 
 /**
- * Begins a transaction and bounds it, in one message: nothing can be lost in between. The limits end
- * with the transaction, so a pooler's next client does not inherit them.
+ * Begins a transaction and bounds it in one message, so that nothing can be lost in between. The
+ * limits end with the transaction, so a pooler's next client does not inherit them.
  */
 export function beginBounded(bounds: CallBounds): string {
   const settings = Object.entries(settingsOf(bounds));

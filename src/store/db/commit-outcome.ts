@@ -1,4 +1,4 @@
-/** A row that waits to be committed, and the writer that waits for it. */
+/** A row that waits to be committed, with its waiting writer. */
 export interface Entry<Row, Result> {
   readonly row: Row;
   readonly resolve: (result: Result) => void;
@@ -6,22 +6,22 @@ export interface Entry<Row, Result> {
 }
 
 /**
- * How long a commit may take, waiting for locked rows included: as long as any statement, or only
+ * How long a commit may take, including waiting for locked rows: as long as any statement, or only
  * long enough to learn that one of its rows is stuck.
  */
 export type Patience = "patient" | "brief";
 
 export type CommitOutcome<Result> =
   | { readonly kind: "committed"; readonly results: readonly Result[] }
-  /** Somebody else holds the lock of at least one of the rows. */
+  /** Another transaction holds the lock of at least one of the rows. */
   | { readonly kind: "locked"; readonly error: unknown }
-  /** Took too long, perhaps because of one of the rows, on a database that answers. */
+  /** Took too long, perhaps because of one of the rows, on a database that responds. */
   | { readonly kind: "timed_out"; readonly error: unknown }
-  /** May succeed later, whatever the rows: connection lost, deadlock. */
+  /** May succeed later with the same rows: connection lost, deadlock. */
   | { readonly kind: "transient"; readonly error: unknown }
-  /** Failed for good: one of the rows is bad. */
+  /** Failed permanently: one of the rows is bad. */
   | { readonly kind: "refused"; readonly error: unknown }
-  /** Failed whatever the rows: out of time, stopped, or a broken commit. */
+  /** Failed independently of the rows: out of time, stopped, or a broken commit. */
   | { readonly kind: "failed"; readonly error: unknown };
 
 /** Why a commit failed, by its error. */
@@ -30,7 +30,7 @@ export type CommitFailure = "locked" | "timed_out" | "transient" | "refused";
 const RETRY_DELAY_MS_FIRST = 50;
 const RETRY_DELAY_MS_MAX = 5_000;
 
-/** Doubles from 50 ms to 5 s; between half and all of it, so that nodes don't retry in step. */
+/** Doubles from 50 ms to 5 s, with jitter down to half of it, so that nodes don't retry in step. */
 export function retryDelayMs(failures: number, random: number): number {
   const fullMs = Math.min(RETRY_DELAY_MS_MAX, RETRY_DELAY_MS_FIRST * 2 ** failures);
   return fullMs * (0.5 + 0.5 * random);

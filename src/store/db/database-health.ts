@@ -11,7 +11,7 @@ import { DatabaseAwayError, errorCodes, isConnectionLost } from "./errors.ts";
  *   full         a call or a probe could not extend a file
  */
 
-/** What a probe found. A failed one has the error, and when it began, in monotonic time. */
+/** Result of a probe. A failed one has the error and the monotonic time at which it began. */
 export type ProbeFinding =
   | { readonly kind: "writable" }
   | { readonly kind: "read_only" }
@@ -19,14 +19,14 @@ export type ProbeFinding =
 
 const READ_ONLY = "25006";
 const DISK_FULL = "53100";
-/** The class of errors of a server that answers, but has no room for one more connection. */
+/** The class of errors of a server that responds but has no room for another connection. */
 const NO_RESOURCES_CLASS = "53";
 /** Longer than the pause between two tries of a batch, each of which renews the evidence. */
 const EVIDENCE_OF_CALLS_MS = 6_000;
-/** A server that refuses connections but has answered a call so lately is not away. */
+/** A server that refuses connections is not down if it answered a call this recently. */
 const RECENT_SUCCESS_MS = 5_000;
 
-/** What is known of the database's condition. Holds no connection and starts no timer. */
+/** The known condition of the database. Holds no connection and starts no timer. */
 export class DatabaseHealth {
   readonly #clock: Clock;
   #isUnreachable = false;
@@ -35,9 +35,9 @@ export class DatabaseHealth {
   #readOnlyUntil = -Infinity;
   #fullUntil = -Infinity;
   #isFull = false;
-  /** Told when a call has failed as it does when the database goes away. */
+  /** Called when a call fails as calls do when the database goes down. */
   onSuspicion: (() => void) | null = null;
-  /** Told when the database answers again. */
+  /** Called when the database responds again. */
   onRecovery: (() => void) | null = null;
 
   constructor(clock: Clock) {
@@ -52,19 +52,19 @@ export class DatabaseHealth {
     return this.#isFull ? "full" : "ok";
   }
 
-  /** Throws `DatabaseAwayError` while it is known that nothing can be read either. */
+  /** Throws `DatabaseAwayError` while reads are known to fail too. */
   requireReachable(): void {
     const { condition } = this;
     if (condition === "unreachable") throw new DatabaseAwayError(condition);
   }
 
-  /** Throws `DatabaseAwayError` while it is known that nothing can be stored. */
+  /** Throws `DatabaseAwayError` while writes are known to fail. */
   requireWritable(): void {
     const { condition } = this;
     if (condition !== "ok") throw new DatabaseAwayError(condition);
   }
 
-  /** Any call was answered, a probe's not included. */
+  /** Records that a call other than a probe was answered. */
   callSucceeded(): void {
     this.#lastSuccessAt = this.#clock.monotonic();
     this.#answered();
@@ -87,7 +87,7 @@ export class DatabaseHealth {
       this.#answered();
       return;
     }
-    // On a machine without a moment to spare a probe may be late where calls are answered.
+    // On an overloaded machine a probe can be late while calls are answered.
     if (this.#lastSuccessAt > finding.beganAt) return;
     const isServerThere = errorCodes(finding.error).some(
       (code) => code.length === 5 && code.startsWith(NO_RESOURCES_CLASS),
@@ -97,7 +97,9 @@ export class DatabaseHealth {
     this.#isUnreachable = true;
   }
 
-  /** A probe has written to the disk, or could not. Calls that failed lately know better. */
+  /**
+   * Records whether a probe could write to the disk. Calls that failed recently take precedence.
+   */
   probedDisk(hasRoom: boolean): void {
     if (!hasRoom) this.#isFull = true;
     else if (this.#clock.monotonic() >= this.#fullUntil) this.#isFull = false;

@@ -8,22 +8,23 @@ import type { PooledDatabase } from "./database.ts";
 import type { ProbeFinding } from "./database-health.ts";
 import { DatabaseTimeoutError, errorCodes } from "./errors.ts";
 
-/** With the timeout, an outage without a word is known after 3 s at most. */
+/** With the timeout, an outage without any error is known after 3 s at most. */
 const PROBE_INTERVAL_MS = 1_000;
 const PROBE_TIMEOUT_MS = 2_000;
 const UNREAD_GRACE_MS = 100;
-/** The disk is written to at every so many probes; at each one while it is known to be full. */
+/** One in this many probes writes to the disk; every one does while it is known to be full. */
 const PROBES_PER_DISK_PROBE = 15;
 const DISK_FULL = "53100";
-/** There are servers, and none of them takes writes. */
+/** Servers respond, but none of them takes writes. */
 const ALL_READ_ONLY = "NO_SUITABLE_SERVER";
 
 const CAN_WRITE = `
 select not (pg_is_in_recovery() or current_setting('transaction_read_only')::boolean) as can_write
 `;
 
-// Needs room for about 600 KiB in a temporary file, which is gone with the statement. A row that is
-// updated in place would find room on a full disk too. One message, so that a pooler keeps it together.
+// Needs about 600 KiB in a temporary file, which the end of the statement removes. A row that is
+// updated in place would find room even on a full disk. One message, so that a pooler keeps it
+// together.
 const WRITE_TO_DISK = `
 set local work_mem = '64kB';
 with spilled as materialized (select repeat('x', 100) from generate_series(1, 5000))
@@ -37,8 +38,8 @@ export interface DatabaseMonitorPorts {
 }
 
 /**
- * Asks the database once a second, on a connection of its own, whether it is there and can be
- * written to, so that its condition is known without any request having to wait for it.
+ * Probes the database once a second on a connection of its own: whether it responds and can be
+ * written to. So its condition is known without any request waiting for it.
  */
 export class DatabaseMonitor implements Service {
   readonly #ports: DatabaseMonitorPorts;
@@ -72,7 +73,7 @@ export class DatabaseMonitor implements Service {
     const { health } = this.#ports.database;
     const finding = await this.#find();
     health.probed(finding);
-    // Another server may have taken over, to which only a new connection leads.
+    // Another server may have taken over, and only a new connection leads to it.
     if (finding.kind !== "writable") this.#dropConnection();
     else await this.#probeDisk();
     this.#tell(finding);
@@ -103,14 +104,14 @@ export class DatabaseMonitor implements Service {
     }
   }
 
-  /** Rejects with `DatabaseTimeoutError` when no answer comes in time. */
+  /** Rejects with `DatabaseTimeoutError` when no answer arrives in time. */
   async #ask<Row extends object>(statement: string): Promise<readonly Row[]> {
     const { promise: overdue, reject } = Promise.withResolvers<never>();
     const expire = (): void =>
       reject(new DatabaseTimeoutError(`a probe took longer than ${PROBE_TIMEOUT_MS} ms`));
     const { clock } = this.#ports;
     let timer = clock.setTimer(PROBE_TIMEOUT_MS, () => {
-      // After a stall the answer may be there, and only not be read yet.
+      // After a stall the answer may have arrived without having been read.
       timer = clock.setTimer(UNREAD_GRACE_MS, expire);
     });
     try {
@@ -128,7 +129,7 @@ export class DatabaseMonitor implements Service {
       this.#connection = await Promise.race([opening, overdue]);
       return this.#connection;
     } catch (error) {
-      // One that comes too late is of no use.
+      // A connection that opens too late is closed.
       opening.then((late) => late.destroy()).catch(() => {});
       throw error;
     }

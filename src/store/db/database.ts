@@ -23,19 +23,21 @@ import { errorCode, isTransient } from "./errors.ts";
 /*
  * The one way to Postgres. Every call is bounded three times: by limits on the server, by the
  * number of connections, and by a deadline here, because the answer of a half-open connection never
- * comes and the driver would wait for it without end.
+ * arrives and the driver would wait for it forever.
  *
- * The server's limits come as start-up parameters, and once more at the beginning of every
- * transaction, whatever lies between: a node that is lost inside of one must not keep its locks.
- * Where start-up parameters have no effect, single statements are transactions too.
+ * The server's limits are set as start-up parameters, and again at the beginning of every
+ * transaction, in case a pooler drops them: a node that dies inside a transaction must not keep its
+ * locks. Where start-up parameters have no effect, single statements run as transactions too.
  */
 
 const SERVER_VERSION_MIN = 15;
-/** A lock is held for some milliseconds; one held for this long is set aside by who waits for it. */
+/** A lock is held for some milliseconds; a batch that waits this long for one is set aside. */
 const LOCK_TIMEOUT_MS = 2_000;
-/** Statements of a transaction follow one another at once, unless their node is gone or stopped. */
+/**
+ * Statements of a transaction follow one another at once, unless their node is dead or suspended.
+ */
 const IDLE_IN_TRANSACTION_MS = 5_000;
-/** The server takes no writes: it was the primary until a moment ago, or was told so. */
+/** The server takes no writes: it was the primary until now, or was set to read-only. */
 const READ_ONLY = "25006";
 const CONNECT_FOR_MS = 30_000;
 const CONNECT_PAUSE_MS = 250;
@@ -50,28 +52,28 @@ export interface DatabaseOptions {
   readonly url: string;
   readonly connectionsMax: number;
   readonly statementTimeoutMs: number;
-  /** How long one lock is waited for, unless a call says otherwise. */
+  /** How long to wait for one lock, unless a call overrides it. */
   readonly lockTimeoutMs?: number;
   /** Shown by `pg_stat_activity`. */
   readonly applicationName: string;
   readonly log: DatabaseLog;
-  /** How long a server that is not up is waited for. */
+  /** How long to wait for a server that is not up. */
   readonly connectForMs?: number;
-  /** Gives up the waiting. */
+  /** Aborts the waiting. */
   readonly signal?: AbortSignal;
-  /** For how long connections are kept; the system's unless a test says otherwise. */
+  /** Measures the lifetime of connections; the system's clock by default. */
   readonly clock?: Clock;
   readonly random?: Random;
 }
 
-/** What statements need; bounded by the caller's request, or by the call alone. */
+/** The interface for statements, bounded by the caller's request or by the call alone. */
 export interface Database {
   /**
-   * Runs one statement, or several that need not belong together. `name` is for errors.
-   * Rejects with `DatabaseTimeoutError`, `DatabaseBusyError`, or what Postgres says.
+   * Runs one or several independent statements. `name` is for errors. Rejects with
+   * `DatabaseTimeoutError`, `DatabaseBusyError`, or the error from Postgres.
    */
   run<T>(name: string, work: (sql: Sql) => Promise<T>, options?: CallOptions): Promise<T>;
-  /** Runs statements as one transaction, at READ COMMITTED; `work` waits for nothing but the database. */
+  /** Runs statements as one transaction, at READ COMMITTED; `work` awaits only the database. */
   transaction<T>(
     name: string,
     work: (sql: TransactionSql) => Promise<T>,
@@ -79,14 +81,14 @@ export interface Database {
   ): Promise<T>;
 }
 
-/** The server can't be reached or can't be used; the message says which and where. */
+/** The server can't be reached or used; the message says which server and where. */
 export class DatabaseUnavailableError extends StartRefusedError {
   override readonly name = "DatabaseUnavailableError";
 }
 
 /**
- * Connects, waiting for a server that is not up yet, and checks its version.
- * Throws `DatabaseUnavailableError`, whose message never holds the password, or the signal's reason.
+ * Connects, waiting for a server that is not up yet, and checks its version. Throws
+ * `DatabaseUnavailableError`, whose message never contains the password, or the signal's reason.
  */
 export async function openDatabase(options: DatabaseOptions): Promise<PooledDatabase> {
   const database = newDatabase(options);
@@ -157,11 +159,11 @@ function describe(error: unknown): string {
 
 /** The pool of connections. Without a request, calls go on trying while the database is away. */
 export class PooledDatabase implements Database {
-  /** What calls and probes have found. */
+  /** The condition that calls and probes have found. */
   readonly health: DatabaseHealth;
-  /** Of every call, on the server. */
+  /** Limits of every call, on the server. */
   readonly bounds: CallBounds;
-  /** Whether single statements are transactions, since nothing else bounds them. */
+  /** True when single statements run as transactions, because nothing else bounds them. */
   boundsEveryCall: boolean;
   readonly #options: DatabaseOptions;
   readonly #address: DatabaseAddress;
@@ -195,7 +197,7 @@ export class PooledDatabase implements Database {
     this.health.onRecovery = () => this.#calls.cutOffStale();
   }
 
-  /** Calls that wait for a connection. */
+  /** Number of calls that wait for a connection. */
   get waiting(): number {
     return this.#pool.waiting;
   }
@@ -219,10 +221,10 @@ export class PooledDatabase implements Database {
   }
 
   /**
-   * The same for a request: while the database is known to be away, its calls are refused at once
+   * The same for a request. While the database is known to be down, its calls are refused at once
    * with `DatabaseAwayError`. When the deadline passes, a call that waits for a connection is
-   * withdrawn (`NotBegunInTimeError`); one that runs goes on within its own limits, but is no
-   * longer waited for (`DeadlinePassedError`). Without a request nothing changes.
+   * withdrawn (`NotBegunInTimeError`); a running one continues within its own limits, but the
+   * request stops waiting for it (`DeadlinePassedError`). Without a request nothing changes.
    */
   within(request: RequestDeadline | undefined): Database {
     if (request === undefined) return this;
@@ -232,19 +234,22 @@ export class PooledDatabase implements Database {
     };
   }
 
-  /** A connection apart, for probes: it waits for no other call. Close it. */
+  /** Opens a separate connection for probes, which waits for no other call. Close it. */
   openProbeConnection(): Promise<Connection> {
     return this.#connect(this.bounds, () => {});
   }
 
-  /** A connection apart for rare long work such as migrations; ended afterwards, or by `timeoutMs`. */
+  /**
+   * Opens a separate connection for rare long work such as migrations; ended afterwards, or by
+   * `timeoutMs`.
+   */
   async dedicated<T>(
     name: string,
     options: { readonly timeoutMs: number },
     work: (connection: Connection) => Promise<T>,
   ): Promise<T> {
     const deadline = startDeadline(name, options.timeoutMs);
-    // Migrations take as long as they take, and wait for one another.
+    // Migrations have no time limit, and wait for one another.
     const ms = options.timeoutMs;
     const bounds = { statementMs: ms, idleInTransactionMs: ms, lockMs: ms };
     const opening = this.#connect(bounds, () => {});
@@ -258,21 +263,26 @@ export class PooledDatabase implements Database {
   }
 
   /**
-   * Opens all connections there may be: the server takes some milliseconds for each, and the first
-   * calls would wait for that together. Those that fail are opened when they are needed.
+   * Opens the maximum number of connections: the server takes some milliseconds for each, and the
+   * first calls would wait for that together. Connections that fail are opened when they are
+   * needed.
    */
   openConnections(): Promise<void> {
     return this.#pool.openAll();
   }
 
-  /** Lets running calls end for at most `timeoutMs`, then cuts them off. New ones are refused at once. */
+  /**
+   * Gives running calls at most `timeoutMs` to end, then aborts them. New calls are refused at
+   * once.
+   */
   close(timeoutMs: number): Promise<void> {
     return this.#pool.close(timeoutMs);
   }
 
   /**
-   * After a deadline nothing says which connections are dead, and after a failover a server that
-   * was the primary refuses every write: new calls get new connections, those in progress keep theirs.
+   * After a deadline it is unknown which connections are dead, and after a failover a server that
+   * was the primary refuses every write. So new calls get new connections; those in progress keep
+   * theirs.
    */
   #judge(connection: Connection, name: string, isOverdue: boolean, error: unknown): void {
     if (!isOverdue && errorCode(error) !== READ_ONLY) return;

@@ -3,15 +3,15 @@ import { DatabaseTimeoutError } from "./errors.ts";
 /** Rejects `passed` with a `DatabaseTimeoutError` unless it is canceled in time. */
 export interface Deadline {
   readonly passed: Promise<never>;
-  /** Whether this, and nothing else, is what `error` tells of. */
+  /** True when `error` comes from this deadline and from nothing else. */
   hasThrown(error: unknown): boolean;
-  /** Passes now, for this reason. */
+  /** Makes the deadline pass now, for this reason. */
   expire(reason: string): void;
   cancel(): void;
 }
 
 export function startDeadline(name: string, timeoutMs: number): Deadline {
-  // Made when it is needed: an error takes a picture of the stack, and every call has a deadline.
+  // Created on demand: an error captures the stack, and every call has a deadline.
   let thrown: DatabaseTimeoutError | null = null;
   const { promise: passed, reject } = Promise.withResolvers<never>();
   const expire = (reason: string): void => {

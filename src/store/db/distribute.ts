@@ -5,12 +5,15 @@ import { template } from "../sql/statement.ts";
 import type { PooledDatabase } from "./database.ts";
 
 /*
- * On Citus the rows about jobs are spread over its workers by `shard_id`. The other tables are small
- * and stay on the coordinator; no statement joins them with a distributed one but through the
- * coordinator.
+ * On Citus the rows about jobs are distributed over its workers by `shard_id`. The other tables are
+ * small and stay on the coordinator; statements that join them with a distributed table go through
+ * the coordinator.
  */
 
-/** The first is distributed, the others follow it: a job's rows are all on one worker. */
+/**
+ * The first is distributed, and the others are colocated with it: all rows of a job are on one
+ * worker.
+ */
 export const DISTRIBUTED_TABLES = [
   "jobs",
   "subscriptions",
@@ -35,10 +38,10 @@ export class NotDistributableError extends StartRefusedError {
 
 /**
  * Distributes the tables that are not distributed yet, with as many Citus shards as there are
- * workers: each more costs every statement of a batch. Needs to be run again after a migration that
- * adds a table. Throws `NotDistributableError` where Citus is not installed.
+ * workers: each further one makes every statement of a batch more expensive. Run it again after a
+ * migration that adds a table. Throws `NotDistributableError` where Citus is not installed.
  * @param hasCitus for tests, which have none
- * @returns the tables that it distributed
+ * @returns the tables that were distributed
  */
 export async function distribute(
   database: PooledDatabase,
@@ -73,7 +76,7 @@ async function hasExtension(on: Sql): Promise<boolean> {
   return (await FIND_EXTENSION(on, {})).length > 0;
 }
 
-/** Those that take data; a coordinator without workers takes it itself. */
+/** Workers that take data; a coordinator without workers takes it itself. */
 const COUNT_WORKERS = template(
   () => sql<{ count: number }>`
 select count(*)::int as count from pg_dist_node where noderole = 'primary' and shouldhaveshards

@@ -2,8 +2,8 @@ import type { DatabaseCondition } from "../../core/readiness.ts";
 import { DeadlinePassedError } from "../../runtime/request-deadline.ts";
 
 /*
- * Which errors of Postgres and of the way to it may be gone on the next try. Everything else is a
- * bad row, a bug or a wrong configuration, and fails again however often it is tried.
+ * Classifies errors of Postgres and of the connection to it: which may succeed on the next try. All
+ * others are a bad row, a bug or a wrong configuration, and fail however often they are tried.
  */
 
 /** Classes of SQLSTATE: the first two characters. */
@@ -45,7 +45,7 @@ const TRANSIENT_CODES = new Set([
   "ETIMEDOUT",
 ]);
 
-/** How a call fails when the server goes away, or is not there. */
+/** Codes of calls that fail because the server goes down or is not there. */
 const CONNECTION_LOST_CODES = new Set([
   "57P01",
   "57P02",
@@ -67,17 +67,17 @@ const CONNECTION_LOST_CODES = new Set([
   "NO_SUITABLE_SERVER",
 ]);
 
-/** The call took longer than it may; it may still have happened. */
+/** The call took longer than allowed; it may still have taken effect. */
 export class DatabaseTimeoutError extends Error {
   override readonly name = "DatabaseTimeoutError";
 }
 
-/** What answers is no Postgres that can be used, and will hardly become one; a person has to look. */
+/** The server is not a usable Postgres and will not become one by waiting; someone has to look. */
 export class DatabaseProtocolError extends Error {
   override readonly name = "DatabaseProtocolError";
 }
 
-/** Every connection is in use and enough calls wait for one; nothing was sent. */
+/** Every connection is in use and the queue is full; nothing was sent. */
 export class DatabaseBusyError extends Error {
   override readonly name = "DatabaseBusyError";
 }
@@ -98,7 +98,7 @@ export class NotBegunInTimeError extends Error {
   override readonly name = "NotBegunInTimeError";
 }
 
-/** True for errors that mean that nothing of the call has reached the database. */
+/** True for errors that guarantee that nothing of the call has reached the database. */
 export function isNotBegun(error: unknown): boolean {
   return (
     error instanceof DatabaseAwayError ||
@@ -107,7 +107,7 @@ export function isNotBegun(error: unknown): boolean {
   );
 }
 
-/** A connection to the database could not be had, or is no more. The codes are the driver's. */
+/** A connection to the database could not be opened, or was lost. The codes are the driver's. */
 export class ConnectionError extends Error {
   override readonly name = "ConnectionError";
   readonly code: ConnectionErrorCode;
@@ -119,12 +119,12 @@ export class ConnectionError extends Error {
 }
 
 type ConnectionErrorCode =
-  /** Committed, and perhaps not on the synchronous standby; writing it again is harmless. */
+  /** Committed, but perhaps not on the synchronous standby; writing it again is harmless. */
   | "COMMIT_UNCONFIRMED"
   | "CONNECT_TIMEOUT"
   | "CONNECTION_CLOSED"
   | "CONNECTION_ENDED"
-  /** Servers answer, but none of them does what `target_session_attrs` asks for. */
+  /** Servers respond, but none of them satisfies `target_session_attrs`. */
   | "NO_SUITABLE_SERVER";
 
 /** True when the same call may succeed later. Looks through wrappers such as Drizzle's. */
@@ -140,14 +140,14 @@ export function isTransient(error: unknown): boolean {
 
 const LOCK_NOT_AVAILABLE = "55P03";
 
-/** True when a lock that the call needs was held by another transaction for too long. */
+/** True when another transaction held a lock that the call needs for too long. */
 export function isLockTimeout(error: unknown): boolean {
   return errorCode(error) === LOCK_NOT_AVAILABLE;
 }
 
 const QUERY_CANCELED = "57014";
 
-/** True when the call took longer than it may, by the server's clock or by this process's. */
+/** True when the call took longer than allowed, by the server's clock or by this process's. */
 export function isTimeout(error: unknown): boolean {
   return error instanceof DatabaseTimeoutError || errorCode(error) === QUERY_CANCELED;
 }
@@ -158,7 +158,7 @@ export function errorCode(error: unknown): string | null {
   return typeof error.code === "string" ? error.code : null;
 }
 
-/** The codes of an error and of what it was caused by, the outermost first. */
+/** The codes of an error and its causes, outermost first. */
 export function errorCodes(error: unknown): readonly string[] {
   const codes: string[] = [];
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
@@ -168,7 +168,7 @@ export function errorCodes(error: unknown): readonly string[] {
   return codes;
 }
 
-/** True for how calls fail when the server goes away, but also when one connection is cut. */
+/** True for errors of a server that goes down, but also of a single connection that is cut. */
 export function isConnectionLost(error: unknown): boolean {
   return errorCodes(error).some((code) => CONNECTION_LOST_CODES.has(code));
 }

@@ -10,22 +10,23 @@ import { errorCode } from "./errors.ts";
 
 const FOLDER = fileURLToPath(new URL("../../../drizzle", import.meta.url));
 const TIMEOUT_MS = 10 * 60_000;
-/** "ringback" on a telephone's keys: any number that no other program on the database uses. */
+/** "ringback" on a telephone keypad; any number that no other program on the database uses. */
 const LOCK = 74642225;
 
 /**
- * Brings the schema up to date. Several nodes may call it at once: one migrates, the others wait
- * and find nothing to do. Throws what Postgres says; a migration that fails leaves nothing behind.
+ * Brings the schema up to date. Several nodes may call it at the same time: one migrates, the
+ * others wait and find nothing to do. Throws errors from Postgres; a migration that fails leaves
+ * nothing behind.
  *
- * Drizzle's migrator looks for pending migrations before its own transaction and so can't be run
- * twice at once. The lock is held by a transaction on a second connection, not by the session,
- * so that it also works behind a pooler and ends with this process. It is an advisory lock, which
- * the tables of the schema never rely on, because there is no table yet that could be locked.
+ * Drizzle's migrator looks for pending migrations before its own transaction, so it must not run
+ * twice at the same time. The lock is held by a transaction on a second connection, not by the
+ * session, so that it also works behind a pooler and ends with this process. It is an advisory
+ * lock, because no table exists yet that could be locked.
  *
- * The first migration, the baseline, makes in one step what 22 earlier ones made, and has the time
- * of the last of those in the journal. The migrator skips whatever is not newer than the newest
- * migration that the database has, so a database that has all 22 is taken over as it is. One that
- * has only some of them is refused with `SchemaTooOldError`.
+ * The first migration, the baseline, replaces 22 earlier ones and has the time of the last of those
+ * in the journal. The migrator skips migrations that are not newer than the newest one that the
+ * database has, so a database that has all 22 is taken over as it is. A database that has only some
+ * of them is refused with `SchemaTooOldError`.
  */
 export async function migrate(
   database: PooledDatabase,
@@ -43,7 +44,7 @@ export async function migrate(
   );
 }
 
-/** The database lacks a migration, and nobody asked for it to be migrated. */
+/** The database lacks a migration, and migrating is disabled. */
 export class NotMigratedError extends StartRefusedError {
   override readonly name = "NotMigratedError";
 }
@@ -62,14 +63,14 @@ export async function checkMigrated(database: Database): Promise<void> {
   throw new NotMigratedError("The database's schema is not up to date: run npm run migrate first.");
 }
 
-/** Of the project's own migrations, as the journal has them: epoch milliseconds. */
+/** Times of the project's own migrations from the journal, in epoch milliseconds. */
 async function migrationTimes(): Promise<readonly number[]> {
   const journal = await readFile(join(FOLDER, "meta", "_journal.json"), "utf8");
   const { entries } = JSON.parse(journal) as { readonly entries: readonly { when: number }[] };
   return entries.map(({ when }) => when);
 }
 
-/** The migrator would run the baseline on top of the tables that are there. */
+/** The migrator would run the baseline on top of the existing tables. */
 function refuseOlderThanBaseline(newest: number, times: readonly number[]): void {
   if (newest === 0 || newest >= Math.min(...times)) return;
   throw new SchemaTooOldError(

@@ -14,13 +14,13 @@ const READ = template(
 export async function setByDatabase(clock: DatabaseClock, database: Database): Promise<number> {
   const reading = await timed(clock, async () => {
     const [row] = await database.run("read-clock", (sql) => READ(sql, {}));
-    if (row === undefined) throw new Error("the server told no time");
+    if (row === undefined) throw new Error("the server returned no time");
     return row;
   });
   return clock.set(reading);
 }
 
-/** What a statement returned that read the database's clock, with when it was sent and answered. */
+/** Runs a statement that reads the database's clock, and adds when it was sent and answered. */
 export async function timed<Told extends Pick<ClockReading, "databaseMs">>(
   clock: DatabaseClock,
   read: () => Promise<Told>,

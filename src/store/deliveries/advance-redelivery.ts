@@ -11,27 +11,28 @@ import type { RedeliveryFilter, RedeliveryRecord } from "./find-redeliveries.ts"
 import { rowsOf } from "../sql/row-source.ts";
 import { timeOf } from "../sql/time.ts";
 
-/** A delivery that is meant. */
+/** A delivery that matches the filter. */
 export interface MatchingDelivery {
   readonly shardId: number;
   readonly id: string;
   readonly subscriptionId: string;
 }
 
-/** What one look at the deliveries behind a position found. */
+/** Result of one look at the deliveries behind a position. */
 export interface RedeliveryLook {
   readonly matching: readonly MatchingDelivery[];
-  /** How far it looked; the next look begins behind it. */
+  /** Where the look ended; the next one begins behind it. */
   readonly positionId: string;
-  /** Nothing is left behind it. */
+  /** True when nothing is left behind it. */
   readonly isLast: boolean;
 }
 
-/** However few of them match: no statement reads more deliveries than this. */
+/** No statement reads more deliveries than this, however few match. */
 const ROWS_SCANNED_MAX = 5_000;
 
-// Ids begin with the time, so the oldest come first, and a range of times is one of ids. What
-// finished after the redelivery was asked for may be its own doing, and is not done again.
+// Ids begin with the time, so the oldest come first, and a range of times is a range of ids.
+// Deliveries that finished after the redelivery was requested may be its own doing, and are not
+// repeated.
 const LOOK = statement(
   (
     orm,
@@ -105,7 +106,7 @@ const LOOK = statement(
   },
 );
 
-/** Later than any time of a created row by more than ids may run ahead of it. */
+/** Later than the time of any created row, by more than ids may run ahead of it. */
 const BEYOND_MS = 2 * 60_000;
 
 /** The next deliveries that match, at most `limit`, behind the redelivery's position. */
@@ -139,7 +140,7 @@ export async function lookForDeliveries(
 
 export type RedeliveryAdvance =
   | { readonly kind: "advanced"; readonly redelivered: readonly MatchingDelivery[] }
-  /** It was canceled, or another node has come further. */
+  /** It was canceled, or another node has advanced further. */
   | { readonly kind: "overtaken" };
 
 const isThe = (given: Given<{ shardId: number; id: string }>) =>
@@ -185,7 +186,7 @@ const KEY = {
 
 type Keys = readonly (MatchingDelivery & { readonly dueAtMs: number })[];
 
-// As when a single one is redelivered: the lock that ending a subscription takes first.
+// Takes the lock that ending a subscription takes first, as for a single redelivery.
 const LOCK_JOBS = template(
   (given: Given<{ keys: Keys }>) => sql`
 with key as materialized (
@@ -236,9 +237,10 @@ const COUNT = statement(
 );
 
 /**
- * Owes what a look found anew and moves the redelivery's position behind it, both or neither: no
- * delivery is left out or taken twice, however often whoever does it is killed. The position is
- * the compare of a compare-and-set, so of two nodes that do it at once one succeeds.
+ * Makes the deliveries of a look pending again and moves the redelivery's position behind them,
+ * both or neither: no delivery is left out or taken twice, even if nodes are killed at any point.
+ * The position is guarded by compare-and-set, so of two nodes that do this at the same time one
+ * succeeds.
  * @param dueAtMs when each of the matching is to be sent, in their order
  */
 export function advanceRedelivery(
@@ -275,7 +277,7 @@ async function redeliverMatching(
   const keys = look.matching.map((one, index) => {
     return { ...one, dueAtMs: step.dueAtMs[index] ?? step.nowMs };
   });
-  // Sent without waiting in between: the second has a snapshot taken after the locks of the first.
+  // Pipelined: the second has a snapshot taken after the locks of the first.
   const [, redelivered] = await Promise.all([
     LOCK_JOBS(sql, { keys }),
     REDELIVER(sql, { keys, status: redelivery.status, finishedByMs: redelivery.createdAtMs }),

@@ -1,27 +1,29 @@
 import type { Database } from "../db/database.ts";
 import { epochMs, timeFrom } from "../sql/time.ts";
 
-/** A callback origin that something of a project waits for, or that fails. */
+/** A callback origin with pending deliveries of a project, or one that fails. */
 export interface CallbackOriginRecord {
   readonly origin: string;
   /** Pending deliveries, at most {@link PENDING_COUNTED_MAX}. */
   readonly pending: number;
   /** When the first of them was or is due, in epoch milliseconds; null without any. */
   readonly firstDueAtMs: number | null;
-  /** The latest attempt of the {@link FAILURES_LOOKED_AT} that are due first; null without one. */
+  /**
+   * From the latest attempt of the {@link FAILURES_LOOKED_AT} that are due first; null without one.
+   */
   readonly errorCode: string | null;
   readonly errorMessage: string | null;
   readonly httpStatus: number | null;
   readonly erredAtMs: number | null;
 }
 
-/** Counting stops here, so that a page costs the same however much waits. */
+/** Counting stops here, so that a page costs the same however many wait. */
 export const PENDING_COUNTED_MAX = 10_000;
 const FAILURES_LOOKED_AT = 20;
 
 /*
- * The distinct origins of what is pending are found by going from one to the next in the index by
- * origin, however many deliveries each has; so are those that nodes report to fail.
+ * Finds the distinct origins of pending deliveries by going from one to the next in the index by
+ * origin, however many deliveries each has, and likewise those that nodes report as failing.
  */
 const NAMES = `
 with recursive pending as (
@@ -103,7 +105,7 @@ with name as (
 )
 ${DETAILS}`;
 
-/** One origin; null when nothing waits for it and no node has trouble with it. */
+/** One origin; null when nothing is pending for it and no node reports trouble with it. */
 export async function findCallbackOrigin(
   database: Database,
   key: { readonly projectId: string; readonly origin: string },

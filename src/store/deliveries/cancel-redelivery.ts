@@ -22,7 +22,7 @@ const CANCEL = statement(
       .returning({ id: redeliveries.id }),
 );
 
-/** Ends a redelivery that runs; one that is over stays as it is. False when there is no such. */
+/** Ends a running redelivery; finished ones keep their state. False when there is none. */
 export async function cancelRedelivery(
   database: Database,
   key: { readonly projectId: string; readonly id: string; readonly nowMs: number },

@@ -39,8 +39,8 @@ returning ${id}
 );
 
 /**
- * Notes down what is to be redelivered; whoever owns the shard of its id carries it out. False when
- * the project has `runningMax` running already.
+ * Stores what is to be redelivered; the owner of the shard of its id carries it out. False when the
+ * project already has `runningMax` running.
  */
 export async function createRedelivery(
   database: Database,

@@ -3,7 +3,7 @@ import type { Database } from "../db/database.ts";
 import { deliveries } from "../schema/schema.ts";
 import { statement } from "../sql/statement.ts";
 
-/** Deliveries of all nodes whose next attempt is due and has not been made. */
+/** Deliveries of all nodes that are overdue. */
 export interface DeliveryBacklog {
   /** At most `BACKLOG_COUNTED_MAX`. */
   readonly overdue: number;
@@ -11,7 +11,7 @@ export interface DeliveryBacklog {
   readonly oldestOverdueMs: number;
 }
 
-/** Counting stops here, so that a scrape costs the same however large a backlog is. */
+/** Counting stops here, so that a scrape costs the same however large the backlog is. */
 export const BACKLOG_COUNTED_MAX = 10_000;
 
 const READ = statement((orm) => {

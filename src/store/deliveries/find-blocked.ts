@@ -5,7 +5,7 @@ import { type Given, isAnyOf, statement } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
 import { DUE_ROWS_MAX, type DuePosition } from "./find-due-deliveries.ts";
 
-/** A delivery that has been due for a while, with what it takes to give it up. */
+/** A delivery that has been due for some time, with the facts needed to give it up. */
 export interface BlockedDelivery
   extends
     Readonly<
@@ -72,7 +72,7 @@ const FIND = statement(
   },
 );
 
-/** What of one project waits for one origin and was due by then, earliest first, after `after`. */
+/** Deliveries of one project to one origin that were due by then, earliest first, after `after`. */
 export function findBlocked(
   database: Database,
   query: {

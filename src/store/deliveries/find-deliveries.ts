@@ -14,7 +14,7 @@ const { id, shardId, subscriptionId } = COLUMNS;
 
 export { COLUMNS as DELIVERY_COLUMNS };
 
-/** One delivery as a person looks at it. */
+/** One delivery for display. */
 export type DeliveryRecord = Readonly<
   Omit<typeof deliveries.$inferSelect, "projectId" | "attemptsBefore">
 >;
@@ -85,7 +85,7 @@ const LIST = statement(
   },
 );
 
-/** The project's deliveries that match, newest first. */
+/** The project's matching deliveries, newest first. */
 export async function findDeliveries(
   database: Database,
   query: DeliveryQuery,
@@ -159,7 +159,7 @@ const FIND = statement((orm, given: Given<{ shardId: number; id: string; project
     .where(and(eq(shardId, given.shardId), eq(id, given.id), eq(projectId, given.projectId))),
 );
 
-/** A delivery replayed by hand again and again has more than anyone reads. */
+/** A delivery that is redelivered many times has more attempts than anyone reads. */
 const ATTEMPTS_SHOWN_MAX = 200;
 
 const ATTEMPTS = statement((orm, given: Given<{ shardId: number; id: string }>) =>
@@ -180,7 +180,7 @@ export async function findDelivery(
   return database.run("find-delivery", async (sql) => {
     const [delivery] = await FIND(sql, row);
     if (delivery === undefined) return null;
-    // Read second, so that none which the delivery counts is missing.
+    // Read second, so that every attempt that the delivery counts is included.
     const latest = await ATTEMPTS(sql, row);
     return { delivery, attempts: latest.toReversed() };
   });

@@ -2,7 +2,7 @@ import { arrayLiteral } from "../sql/array-literal.ts";
 import type { Database } from "../db/database.ts";
 import { epochMs, timeFrom } from "../sql/time.ts";
 
-/** A delivery that waits, with no more than it takes to tell whether it is wanted in memory. */
+/** A pending delivery, with just enough to decide whether it belongs in memory. */
 export interface DueDelivery {
   readonly id: string;
   readonly shardId: number;
@@ -11,7 +11,7 @@ export interface DueDelivery {
   readonly nextAttemptAtMs: number;
 }
 
-/** How far a reader has come in the order of due times. */
+/** Position of a reader in the order of due times. */
 export interface DuePosition {
   readonly nextAttemptAtMs: number;
   readonly id: string;
@@ -21,12 +21,12 @@ const FIRST_ID = "00000000-0000-0000-0000-000000000000";
 
 export const BEFORE_ALL_DUE: DuePosition = { nextAttemptAtMs: 0, id: FIRST_ID };
 
-/** Just before everything that is due then. */
+/** The position just before everything that is due at that time. */
 export function positionBefore(nextAttemptAtMs: number): DuePosition {
   return { nextAttemptAtMs, id: FIRST_ID };
 }
 
-/** Rows of one reading; written into the statement, so that the plan is made for so few. */
+/** Rows of one read; written into the statement, so that the plan is made for so few. */
 export const DUE_ROWS_MAX = 2000;
 
 const FIND = `
@@ -41,8 +41,8 @@ limit ${DUE_ROWS_MAX}
 `;
 
 /**
- * Pending deliveries of the shards that fall due by `dueByMs`, earliest first, after `after`. No
- * more is read than is returned, whatever else waits.
+ * Pending deliveries of the shards that fall due by `dueByMs`, earliest first, after `after`. Reads
+ * no more rows than it returns, however many others wait.
  */
 export function findDueDeliveries(
   database: Database,

@@ -5,10 +5,10 @@ import { redeliveries } from "../schema/redeliveries.ts";
 import { beforeOrFirst, cutPage, type Page } from "../sql/page.ts";
 import { type Given, isAnyOf, statement } from "../sql/statement.ts";
 
-/** One redelivery of many. */
+/** One redelivery of many deliveries. */
 export type RedeliveryRecord = Readonly<typeof redeliveries.$inferSelect>;
 
-/** Which deliveries are meant. */
+/** Selects the deliveries of a redelivery. */
 export type RedeliveryFilter = Pick<
   RedeliveryRecord,
   "status" | "eventType" | "callbackOrigin" | "createdAfterMs" | "createdBeforeMs"
@@ -71,7 +71,7 @@ const RUNNING = statement((orm, given: Given<{ shardIds: readonly number[] }>) =
     .limit(RUNNING_READ_MAX),
 );
 
-/** Those of the shards that are not finished. */
+/** Unfinished redeliveries of the shards. */
 export async function findRunningRedeliveries(
   database: Database,
   shardIds: readonly number[],

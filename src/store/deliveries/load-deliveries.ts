@@ -8,19 +8,19 @@ import { WHOLE_RESULT } from "../writes/result-parts.ts";
 import { rowSource } from "../sql/row-source.ts";
 import { epochMs, timeFrom } from "../sql/time.ts";
 
-/** A delivery that waits, with everything that sending it takes. */
+/** A pending delivery, with everything needed to send it. */
 export interface LoadedDelivery {
   readonly delivery: OwedDelivery;
   readonly event: EventContent;
-  /** Bytes of the stored result, which may be too large to have been loaded. */
+  /** Bytes of the stored result, which may have been too large to load. */
   readonly resultBytes: number;
-  /** Whether the receiver has answered an attempt of the present schedule with 413. */
+  /** True when the receiver has answered an attempt of the current schedule with 413. */
   readonly wasTooLarge: boolean;
 }
 
 type Row = OwedDelivery & EventContent & Pick<LoadedDelivery, "resultBytes" | "wasTooLarge">;
 
-// Looked up for retries only. A redelivery by hand begins with the whole result again.
+// Looked up for retries only. A redelivery by hand starts with the whole result again.
 const WAS_TOO_LARGE = `
   delivery.attempt_count > delivery.attempts_before and exists (
     select from attempts as attempt
@@ -77,12 +77,12 @@ export async function loadDeliveries(
   return rows.map(loaded);
 }
 
-/** An origin that takes no more than this gets no more than this read. */
+/** Rows read for an origin that accepts only a few. */
 export const FEW_DUE_ROWS_MAX = 32;
 
 /**
- * That it waits says `next_attempt_at`, which only a pending delivery has; asking for the status as
- * well would let the planner take the index by time and read what waits for everybody else.
+ * `next_attempt_at` identifies pending deliveries, since only those have it. A condition on the
+ * status would let the planner use the index by time and read what waits for all other origins.
  */
 const loadOfOrigin = (rowsMax: number): string => `
 with due as materialized (
@@ -104,12 +104,15 @@ export interface OriginQuery {
   readonly shardIds: readonly number[];
   readonly dueByMs: number;
   readonly after: DuePosition;
-  /** Reads `FEW_DUE_ROWS_MAX` at most, instead of `DUE_ROWS_MAX`. */
+  /** Reads at most `FEW_DUE_ROWS_MAX` instead of `DUE_ROWS_MAX`. */
   readonly isFew: boolean;
   readonly inlineResultBytesMax: number;
 }
 
-/** What of one project waits for one origin and falls due by `dueByMs`, earliest first, after `after`. */
+/**
+ * Deliveries of one project to one origin that fall due by `dueByMs`, earliest first, after
+ * `after`.
+ */
 export async function loadDeliveriesOfOrigin(
   database: Database,
   query: OriginQuery,
@@ -133,7 +136,7 @@ export async function loadDeliveriesOfOrigin(
   return rows.map(loaded);
 }
 
-/** One row is all three: the delivery, its event, and how large the result is. */
+/** One row has all three: the delivery, its event, and the size of the result. */
 function loaded(row: Row): LoadedDelivery {
   const { resultBytes, wasTooLarge } = row;
   return { delivery: row, event: row, resultBytes, wasTooLarge };

@@ -10,7 +10,7 @@ import type { DeliveryRecord } from "./find-deliveries.ts";
 
 export type RedeliverOutcome =
   | { readonly kind: "scheduled"; readonly delivery: DeliveryRecord }
-  /** The client ended its subscription; it is to hear nothing more. */
+  /** The client ended its subscription, so no further callbacks are sent. */
   | { readonly kind: "canceled" }
   | { readonly kind: "not_found" };
 
@@ -23,8 +23,8 @@ const isThe = (given: Given<DeliveryKey>) =>
     eq(deliveries.projectId, given.projectId),
   );
 
-// Changes nothing; takes the lock that ending a subscription takes first, so that what follows sees
-// whether it was ended.
+// Changes nothing; takes the lock that ending a subscription takes first, so that later statements
+// see whether it was ended.
 const LOCK_JOB = statement((orm, given: Given<DeliveryKey>) =>
   orm
     .update(jobs)
@@ -62,8 +62,8 @@ const REDELIVER = statement((orm, given: Given<DeliveryKey & { nowMs: number }>)
 });
 
 /**
- * Owes a delivery again, at once and with the whole retry schedule before it. Its id, which is its
- * `webhook-id`, and its attempts so far stay.
+ * Makes a delivery pending again, due now and with its whole retry schedule. Its id, which is its
+ * `webhook-id`, and its past attempts are kept.
  */
 export function redeliver(
   database: Database,

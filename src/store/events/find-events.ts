@@ -11,14 +11,14 @@ import { WHOLE_RESULT } from "../writes/result-parts.ts";
 export interface EventRecord extends EventContent {
   readonly id: string;
   readonly jobRowId: string;
-  /** Whether there is a result, which is null as well when it is larger than asked for. */
+  /** Whether there is a result. `result` is null too when it is larger than requested. */
   readonly hasResult: boolean;
 }
 
 /** A row source of this name. */
 export const event = alias(events, "event");
 
-/** What callbacks are made from, but for the result. */
+/** Columns that callbacks are made from, without the result. */
 export const CONTENT_COLUMNS = {
   type: event.type,
   occurredAtMs: event.occurredAtMs,
@@ -104,7 +104,7 @@ const FIND_RESULT = statement(
 
 /**
  * The result of an event: null when it has none, undefined when there is no such event.
- * @param projectId null for whoever was allowed to read this very event
+ * @param projectId null for a caller who was authorized for this event
  */
 export async function findEventResult(
   database: Database,

@@ -51,12 +51,12 @@ const ofProject = (orm: Builder, given: PageParameters) =>
     .orderBy(desc(COLUMNS.id))
     .limit(given.scan);
 
-/** Later subscriptions of a job hear the same events. */
+/** Later subscriptions of a job receive the same events. */
 const SUBSCRIPTIONS_MAX = 1_000;
 
 /*
- * A job names its ending and its `job.processing`, and what was recorded besides was owed to
- * somebody. So its events are found without an index by job, which every event would pay for.
+ * A job names its ending and its `job.processing`; every other recorded event has a delivery. So
+ * its events are found without an index by job, which every event would pay for.
  */
 const ofJob = (
   orm: Builder,
@@ -89,9 +89,9 @@ const ofJob = (
     .limit(given.scan);
 };
 
-/** Those of the candidates that match, with how many candidates there were and the last of them. */
+/** The matching candidates, with the number of candidates and the last of them. */
 function matching(orm: Builder, given: PageParameters, candidates: ReturnType<typeof ofProject>) {
-  // Named as the columns of an event name their table.
+  // Named so that the columns of an event refer to it.
   const candidate = orm.$with("event").as(candidates);
   const scanned = orm
     .select({
@@ -135,7 +135,7 @@ const LIST_OF_JOB = statement(
     matching(orm, given, ofJob(orm, given)),
 );
 
-/** The project's events that match, newest first, without their results. */
+/** The project's matching events, newest first, without their results. */
 export async function findEvents(
   database: Database,
   query: EventQuery,

@@ -12,7 +12,7 @@ const { occurredAtMs, dueAtMs, attemptCount, toldAtMs } = operationalEvents;
 
 type Stored = Readonly<typeof operationalEvents.$inferSelect>;
 
-/** News of one subject, gathered by one node. */
+/** Events of one subject, gathered by one node. */
 export type OperationalEventRow = Omit<Stored, "dueAtMs" | "attemptCount" | "toldAtMs">;
 
 const ROW = {
@@ -31,7 +31,7 @@ const occurredAt = timeOf(sql.raw('"occurredAtMs"'));
 const known = alias(operationalEvents, "known");
 const set = (column: PgColumn, value: SQL) => sql`${nameOf(column)} = ${value}`;
 
-// The newest stands for all that was not told yet; it waits until the subject may be told of again.
+// The newest replaces all that were not sent yet; it waits until the subject may be reported again.
 const NOTE = template(
   (given: Given<{ rows: readonly OperationalEventRow[] }>) => sql`
 insert into ${operationalEvents} as ${known} (
@@ -54,7 +54,7 @@ where ${known.id} <> ${excluded(id)}
 `,
 );
 
-/** Notes down what projects are to be told; of one subject and several nodes, once. */
+/** Stores operational events of projects; one row a subject, even from several nodes. */
 export async function noteOperationalEvents(
   database: Database,
   rows: readonly OperationalEventRow[],
@@ -62,7 +62,7 @@ export async function noteOperationalEvents(
   await database.run("note-operational-events", (sql) => NOTE(sql, { rows }));
 }
 
-/** One to be told now. */
+/** An event that is due to be sent. */
 export interface DueOperationalEvent extends OperationalEventRow {
   readonly attemptCount: number;
 }
@@ -123,7 +123,9 @@ const FIND_DUE = statement(
   },
 );
 
-/** Those of the shards that are due, a few of each project but those named, the longest due first. */
+/**
+ * The due events of the shards, a few of each project except the named ones, longest overdue first.
+ */
 export function findDueOperationalEvents(
   database: Database,
   query: {
@@ -144,7 +146,8 @@ interface Settlement {
   readonly nextAttemptAtMs: number | null;
 }
 
-// What came while this one was being sent waits its minute too, and does not count what was told.
+// An event that arrived while this one was being sent waits its minute too, and does not count the
+// ones that were sent.
 const SETTLE = statement(
   (
     orm,
@@ -184,7 +187,7 @@ const SETTLE = statement(
   },
 );
 
-/** Records what became of an attempt, from the attempt count that the sender knew. */
+/** Records the result of an attempt, guarded by the attempt count that the sender knew. */
 export async function settleOperationalEvent(
   database: Database,
   event: DueOperationalEvent,
@@ -208,7 +211,7 @@ where ${shardId} = old.shard_id and ${projectId} = old.project_id and ${subject}
 `,
 );
 
-/** Removes what was told long ago, a bounded number; returns how many. */
+/** Removes a bounded number of events that were sent long ago; returns how many. */
 export async function forgetOperationalEvents(
   database: Database,
   shardIds: readonly number[],

@@ -30,7 +30,7 @@ export function removeEvents(database: Database, step: RemovalStep): Promise<Rem
   return remove(database, "remove-events", REMOVE_EVENTS, step);
 }
 
-// The last event looked at may have more parts than fit: the next step begins with it again.
+// The last event may have more parts than fit; the next step begins with it again.
 const REMOVE_PARTS = `
 with candidate as materialized (
   select event_id, number from result_parts
@@ -53,7 +53,7 @@ select (select count(*)::int from candidate) as scanned_count,
   (select count(*)::int from removed) as removed
 `;
 
-/** Removes old parts of results whose events or jobs are gone, or never came to be. */
+/** Removes old parts of results whose events or jobs are gone or were never recorded. */
 export function removeResultParts(database: Database, step: RemovalStep): Promise<RemovedStep> {
   return remove(database, "remove-result-parts", REMOVE_PARTS, step);
 }
@@ -74,7 +74,7 @@ select (select count(*)::int from candidate) as scanned_count,
   (select max(id::text) from candidate) as last_id, (select count(*)::int from removed) as removed
 `;
 
-/** Removes redeliveries that were over long ago. */
+/** Removes redeliveries that finished long ago. */
 export function removeRedeliveries(database: Database, step: RemovalStep): Promise<RemovedStep> {
   return remove(database, "remove-redeliveries", REMOVE_REDELIVERIES, step, [step.activeSinceMs]);
 }

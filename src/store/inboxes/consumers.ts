@@ -9,13 +9,13 @@ export interface ConsumerName extends InboxName {
   readonly consumer: string;
 }
 
-/** A consumer as a person looks at it. Times in epoch milliseconds. */
+/** A consumer for display. Times are in epoch milliseconds. */
 export interface ConsumerRecord {
   readonly id: string;
   readonly name: string;
   readonly position: number;
   readonly isReading: boolean;
-  /** About the bytes of the messages behind its position. */
+  /** Approximate bytes of the messages behind its position. */
   readonly unreadBytes: number;
   readonly createdAtMs: number;
   readonly activeAtMs: number;
@@ -24,18 +24,18 @@ export interface ConsumerRecord {
 
 /** Where reading begins. */
 export interface ReadingPosition {
-  /** Of this inbox, and not of an earlier one of the same name. */
+  /** Id of this inbox, not of an earlier one of the same name. */
   readonly inboxId: string;
   readonly lastPosition: number;
-  /** The consumer's, or the first there is. */
+  /** The consumer's position, or the first one that exists. */
   readonly position: number;
-  /** The consumer has been here before. */
+  /** True when the consumer has read before. */
   readonly isKnown: boolean;
-  /** Another node reads for the consumer. */
+  /** True when another node reads for the consumer. */
   readonly isBusy: boolean;
 }
 
-/** In SQL, of an `inbox_consumers` row: whether a reader of a node that lives has it. */
+/** In SQL, of an `inbox_consumers` row: whether a reader of a live node holds it. */
 const isHeld = (consumer: string, now: string): string => `
 (${consumer}.reader_id is not null and exists (
   select from nodes where nodes.id = ${consumer}.reader_node_id
@@ -54,7 +54,8 @@ where inbox.project_id = $1 and inbox.name = $2 and inbox.deleted_at is null
 `;
 
 /**
- * Where a consumer, or a reader without a name, begins; null when there is no such inbox.
+ * The start position of a consumer, or of a reader without a name; null when there is no such
+ * inbox.
  * @param at.nodeId this node, which knows its own readers
  */
 export async function findPosition(
@@ -69,7 +70,7 @@ export async function findPosition(
   return row ?? null;
 }
 
-// Of this node's own readers another one can't be here: it would know.
+// A claim by this node is out of date: a node knows its own readers.
 const CLAIM = `
 insert into inbox_consumers as consumer (
   project_id, inbox, name, id, position, reader_id, reader_node_id, created_at, active_at
@@ -87,8 +88,8 @@ returning id
 `;
 
 /**
- * Makes a request the only one that reads for the consumer, until it is released or its node is gone;
- * false when another one is.
+ * Makes a request the only one that reads for the consumer, until it is released or its node is
+ * dead; false when another one is.
  */
 export async function claimConsumer(
   database: Database,
@@ -153,7 +154,9 @@ acked as (
 select position::float8 from moved
 `;
 
-/** Moves a consumer to a position: by `ack` only forward, by `seek` anywhere. Returns where it is now. */
+/**
+ * Moves a consumer to a position: `ack` only forward, `seek` anywhere. Returns its new position.
+ */
 export async function moveConsumer(
   database: Database,
   of: ConsumerName,
@@ -173,7 +176,7 @@ export async function moveConsumer(
   return row?.position ?? move.position;
 }
 
-// From the end, where nearly all of them are not marked yet.
+// Starts from the end, where nearly all of them are unmarked.
 const MARK_READ = `
 update deliveries as delivery set read_at = ${timeFrom("$5")}
 from (
@@ -185,7 +188,7 @@ from (
 where delivery.shard_id = acked.shard_id and delivery.id = acked.id and delivery.read_at is null
 `;
 
-/** Notes on messages when they were first acknowledged, at most `limit` of them; returns how many. */
+/** Stores when messages were first acknowledged, at most `limit` of them; returns how many. */
 export async function markRead(
   database: Database,
   inbox: InboxName,
@@ -205,8 +208,8 @@ export async function markRead(
   return marked.count;
 }
 
-// Messages are put into the inbox in the order of time, so the last one that is not after a time is
-// found by halving: each step looks at the first message behind a position.
+// Messages enter the inbox in the order of time, so the last one that is not after a time is found
+// by bisection: each step looks at the first message behind a position.
 const FIND_BEFORE = `
 with recursive half (low, high) as (
   select 0::bigint, last_position from inboxes where project_id = $1 and name = $2
@@ -225,7 +228,7 @@ with recursive half (low, high) as (
 select max(low)::float8 as position from half
 `;
 
-/** The position behind which all messages lie that were put into the inbox after a time. */
+/** The position behind which all messages lie that entered the inbox after a time. */
 export async function findPositionAfter(
   database: Database,
   inbox: InboxName,
@@ -278,7 +281,7 @@ const DELETE = `
 delete from inbox_consumers where project_id = $1 and inbox = $2 and name = $3
 `;
 
-/** False when there is none of that name. */
+/** False when there is no consumer of that name. */
 export async function deleteConsumer(database: Database, of: ConsumerName): Promise<boolean> {
   const deleted = await database.run("delete-consumer", (sql) =>
     sql.unsafe(DELETE, [of.projectId, of.name, of.consumer], { prepare: true }),

@@ -4,11 +4,11 @@ import type { Page } from "../sql/page.ts";
 import { joinUnread } from "./message-bytes.ts";
 import type { InboxName } from "./place-messages.ts";
 
-/** An inbox as a person looks at it. Times in epoch milliseconds. */
+/** An inbox for display. Times are in epoch milliseconds. */
 export interface InboxRecord {
   readonly id: string;
   readonly name: string;
-  /** About the bytes of the messages that no consumer has acknowledged. */
+  /** Approximate bytes of the messages that no consumer has acknowledged. */
   readonly unreadBytes: number;
   readonly lastMessageAtMs: number | null;
   readonly createdAtMs: number;

@@ -3,7 +3,7 @@ import type { Database } from "../db/database.ts";
 import { timeFrom } from "../sql/time.ts";
 import type { InboxName } from "./place-messages.ts";
 
-// One that was deleted begins again where it was, so that no position is given twice.
+// An inbox that was deleted continues at its last position, so that no position is used twice.
 const CREATE = `
 insert into inboxes (project_id, name, id, created_at)
 values ($1, $2, $3, ${timeFrom("$4")})
@@ -13,7 +13,7 @@ where inboxes.deleted_at is not null
 returning id
 `;
 
-/** Makes the inbox unless it is there; true when it was made. */
+/** Creates the inbox unless it exists; true when it was created. */
 export async function createInbox(
   database: Database,
   inbox: InboxName & { readonly id: string; readonly nowMs: number },
@@ -36,7 +36,7 @@ export async function isInboxThere(database: Database, inbox: InboxName): Promis
   return rows.length > 0;
 }
 
-// What it holds is not touched: it lies before `deleted_position`, where nothing is read any more.
+// Its messages are not touched: they lie before `deleted_position`, where nothing is read any more.
 const DELETE = `
 with gone as (
   update inboxes set
@@ -65,8 +65,8 @@ export async function deleteInbox(
 
 const ROWS_PER_STATEMENT_MAX = 500;
 
-// What a consumer has acknowledged before it was idle for so long is removed, so without its row it
-// begins where it would with it.
+// Messages that a consumer acknowledged this long ago are removed, so without its row it would
+// begin at the same place.
 const FORGET_CONSUMERS = `
 delete from inbox_consumers using (
   select project_id, inbox, name from inbox_consumers
@@ -94,8 +94,9 @@ where inboxes.project_id = gone.project_id and inboxes.name = gone.name
 `;
 
 /**
- * Removes consumers and deleted inboxes of which nothing is left, a bounded number; returns how many.
- * @param activeSinceMs what was active since stays; older messages are removed
+ * Removes consumers and deleted inboxes whose messages are gone, a bounded number; returns how
+ * many.
+ * @param activeSinceMs rows that were active since then are kept; older messages are removed
  */
 export async function forgetOldInboxes(database: Database, activeSinceMs: number): Promise<number> {
   const results = await database.run("forget-old-inboxes", (sql) =>

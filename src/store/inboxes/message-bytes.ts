@@ -1,11 +1,12 @@
 import { inboxTarget } from "../../core/delivery/inbox-target.ts";
 
-/** About what a message takes besides its result: its event, headers and JSON. */
+/** Approximate bytes of a message besides its result: its event, headers and JSON. */
 const MESSAGE_BYTES_MIN = 512;
 
 /**
- * In SQL, of a `subscription` and an `event`: about how large their message is.
- * @param inlineResultBytesMax an SQL expression; a larger result goes by reference and counts for nothing
+ * In SQL, of a `subscription` and an `event`: the approximate size of their message.
+ * @param inlineResultBytesMax an SQL expression; a larger result is sent by reference and counts
+ *   for nothing
  */
 export function messageBytes(inlineResultBytesMax: string): string {
   return `(${MESSAGE_BYTES_MIN} + coalesce(octet_length(subscription.metadata), 0)
@@ -15,9 +16,9 @@ export function messageBytes(inlineResultBytesMax: string): string {
 }
 
 /**
- * In SQL, after a row source named `inbox`: joins `unread.bytes`, about what no consumer has
- * acknowledged. It begins at the first message that is still there, since retention removes messages
- * whether they are acknowledged or not.
+ * In SQL, after a row source named `inbox`: joins `unread.bytes`, the approximate bytes that no
+ * consumer has acknowledged. It begins at the first message that still exists, since retention
+ * removes messages whether they are acknowledged or not.
  */
 export function joinUnread(inlineResultBytesMax: string): string {
   return `

@@ -10,7 +10,9 @@ export interface InboxName {
   readonly name: string;
 }
 
-/** Each inbox once, however many messages wait in it: the index is entered again behind each. */
+/**
+ * Finds each inbox once, however many messages wait in it: the index is entered again behind each.
+ */
 const FIND = `
 with recursive inbox as (
   (
@@ -43,12 +45,12 @@ on conflict (project_id, name) do nothing
 `;
 
 /**
- * Who holds the lock of the inbox gives out its next positions; another node that comes meanwhile
- * leaves it alone. Only messages that are committed are seen here, and their positions are committed
- * before the lock is free: so a position is never visible before all lower ones are, and a message
- * that was committed late, whatever its id and its time, comes after all that could be read before.
- * Locked messages are being moved; they have their turn later. A row that was changed since the
- * statement began is looked at once more when it is locked, as it is then.
+ * The holder of the inbox's lock assigns its next positions; another node that arrives at the same
+ * time skips it. Only committed messages are seen here, and their positions are committed before
+ * the lock is released. So a position is never visible before all lower ones are, and a message
+ * that was committed late, whatever its id and time, comes after everything that could be read
+ * before. Locked messages are being moved and follow later. A row that changed since the statement
+ * began is evaluated again once it is locked.
  */
 const PLACE = `
 with inbox as materialized (
@@ -87,8 +89,8 @@ select count(*)::int as count from sized
 `;
 
 /**
- * Gives the next messages of an inbox their positions; returns how many. 0 as well when another node
- * is doing it.
+ * Assigns positions to the next messages of an inbox; returns how many. Also 0 when another node is
+ * doing so.
  * @param step.newId for the inbox, if it does not exist
  */
 export async function placeMessages(
@@ -98,7 +100,7 @@ export async function placeMessages(
     readonly newId: string;
     readonly nowMs: number;
     readonly limit: number;
-    /** A larger result goes by reference, so it counts for nothing. */
+    /** A larger result is sent by reference, so it counts for nothing. */
     readonly inlineResultBytesMax: number;
   },
   options?: CallOptions,
@@ -106,7 +108,7 @@ export async function placeMessages(
   const { projectId, name } = inbox;
   const { newId, nowMs, limit, inlineResultBytesMax } = step;
   const place = [projectId, name, inboxTarget(name), limit, nowMs, inlineResultBytesMax];
-  // Sent without waiting in between.
+  // Pipelined.
   const [, [placed]] = await database.transaction(
     "place-messages",
     (sql) =>

@@ -4,7 +4,7 @@ import type { LoadedDelivery } from "../deliveries/load-deliveries.ts";
 import { MESSAGE_COLUMNS, type MessageRow, messageOf } from "../messages/message-columns.ts";
 import type { InboxName } from "./place-messages.ts";
 
-/** A message with its place in the inbox. */
+/** A message with its position in the inbox. */
 export interface PlacedMessage {
   readonly position: number;
   readonly message: LoadedDelivery;
@@ -12,15 +12,15 @@ export interface PlacedMessage {
 
 export interface MessagePage {
   readonly messages: readonly PlacedMessage[];
-  /** More lie behind them. */
+  /** More messages follow. */
   readonly hasMore: boolean;
-  /** Some are stored that have no position yet. */
+  /** Some stored messages have no position yet. */
   readonly hasUnplaced: boolean;
-  /** Of the inbox. Without messages there is none up to here. */
+  /** Last position of the inbox. Up to here, missing messages do not exist. */
   readonly lastPosition: number;
 }
 
-// Positions are counted in bytes, so a page of so many bytes is a range of them.
+// Positions are counted in bytes, so a page of a given size is a range of them.
 const READ = `
 with page as materialized (
   select shard_id, id, subscription_id, event_id, attempt_count, attempts_before, inbox_position
@@ -61,9 +61,8 @@ type Row = { readonly lastPosition: number; readonly hasUnplaced: boolean } & (
 );
 
 /**
- * The messages behind a position, in order: at most `limit`, and at least one if there is any; the
- * others only as far as all together have no more than about `bytesMax`. Null when there is no such
- * inbox.
+ * The messages behind a position, in order: at most `limit`, and at least one if there is any; more
+ * only while their total is about `bytesMax` or less. Null when there is no such inbox.
  */
 export async function readMessages(
   database: Database,

@@ -18,7 +18,10 @@ import {
   subscriptionRecord,
 } from "../subscriptions/subscription-record.ts";
 
-/** Shown of a job: its latest subscriptions, of each its latest deliveries, of each its latest attempts. */
+/**
+ * Limits on what is shown of a job: its latest subscriptions, their latest deliveries, and the
+ * latest attempts of those.
+ */
 const SUBSCRIPTIONS_SHOWN_MAX = 20;
 const DELIVERIES_SHOWN_MAX = 5;
 const ATTEMPTS_SHOWN_MAX = 10;
@@ -80,7 +83,7 @@ export interface SubscriptionWithDeliveries {
   readonly deliveries: readonly DeliveryWithAttempts[];
 }
 
-/** The latest subscriptions of a job with what became of their callbacks, newest first. */
+/** The latest subscriptions of a job with their callbacks, newest first. */
 export async function findCallbacksOfJob(
   database: Database,
   { shardId, id }: { readonly shardId: number; readonly id: string },
@@ -93,7 +96,7 @@ export async function findCallbacksOfJob(
     const shown = rows.slice(0, SUBSCRIPTIONS_SHOWN_MAX).map((row) => subscriptionRecord(row));
     const ids = shown.map((one) => one.id);
     const owed = await DELIVERIES(sql, { shardId, ids });
-    // Read last, so that none which a delivery counts is missing.
+    // Read last, so that every attempt that a delivery counts is included.
     const made = await ATTEMPTS(sql, { shardId, ids: owed.map((one) => one.id) });
     const attemptsOf = Map.groupBy(made, ({ deliveryId }) => deliveryId);
     const deliveriesOf = Map.groupBy(owed, ({ subscriptionId }) => subscriptionId);

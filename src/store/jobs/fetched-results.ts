@@ -6,9 +6,9 @@ import { excluded, type Given, statement } from "../sql/statement.ts";
 
 /** A result that was fetched and stored, ahead of its job's ending. */
 export interface FetchedResult {
-  /** Under which its parts are stored; the ending is to be recorded under the same. */
+  /** The key of its parts; the ending must be recorded under the same id. */
   readonly eventId: string;
-  /** Raw JSON, for the ending to tell. */
+  /** Raw JSON, which the ending includes. */
   readonly note: string;
   /** Epoch milliseconds. */
   readonly fetchedAtMs: number;
@@ -27,18 +27,18 @@ export interface FetchedPart {
   readonly bytes: Buffer;
 }
 
-/** How a job's result stands when somebody is about to fetch it. */
+/** State of a job's result when a node is about to fetch it. */
 export type FetchClaim =
-  /** The caller may fetch it. `brokeOffBefore`: somebody began to and did not come to an end. */
+  /** The caller may fetch it. `brokeOffBefore`: an earlier fetch began and did not finish. */
   | { readonly kind: "claimed"; readonly brokeOffBefore: boolean }
-  /** Another node fetches it just now. */
+  /** Another node is fetching it. */
   | { readonly kind: "taken" }
   /** It was fetched. */
   | { readonly kind: "stored"; readonly fetched: FetchedResult };
 
-/** Instead of a note, while somebody fetches it; `event_id` is that of the claim then. */
+/** Stored in place of a note while a node fetches it; `event_id` is then the id of the claim. */
 const FETCHING = '{"status":"fetching"}';
-/** A claim that was not renewed for so long belongs to a node that is gone. */
+/** A claim that was not renewed for this long belongs to a dead node. */
 const CLAIM_HELD = sql`interval '20 s'`;
 
 type Claim = JobKey & { readonly claimId: string };
@@ -142,9 +142,9 @@ const DISCARD_PARTS = statement((orm, given: Given<Pick<FetchedPart, "shardId" |
     .where(and(eq(resultParts.shardId, given.shardId), eq(resultParts.eventId, given.eventId))),
 );
 
-/** Where results are kept that are fetched ahead of their endings. */
+/** Stores results that are fetched ahead of their endings. */
 export class FetchedResults {
-  /** A larger one is not fetched. */
+  /** Larger results are not fetched. */
   readonly bytesMax: number;
   readonly #database: Database;
 
@@ -154,9 +154,9 @@ export class FetchedResults {
   }
 
   /**
-   * Asks to be the one who fetches a job's result, or says what became of it: two nodes that both
-   * watch a job for a moment must not use up its link.
-   * @param claimId a UUID of the caller's; asking again with it keeps the claim
+   * Claims the fetch of a job's result, or returns its state: two nodes that both watch a job for a
+   * moment must not use up its link.
+   * @param claimId a UUID chosen by the caller; repeating it keeps the claim
    */
   async claim(job: JobKey, claimId: string): Promise<FetchClaim> {
     const [row] = await this.#database.run("claim-result-fetch", (sql) =>
@@ -172,12 +172,12 @@ export class FetchedResults {
       : { kind: "taken" };
   }
 
-  /** Says that whoever claimed it is still at it. */
+  /** Confirms that the claimant is still fetching. */
   async renewClaim(job: JobKey, claimId: string): Promise<void> {
     await this.#database.run("renew-result-fetch", (sql) => RENEW(sql, { ...job, claimId }));
   }
 
-  /** Leaves it to others, who learn that it was begun. */
+  /** Releases the claim; later claimants learn that a fetch was begun. */
   async letGo(job: JobKey, claimId: string): Promise<void> {
     await this.#database.run("let-go-of-result-fetch", (sql) => LET_GO(sql, { ...job, claimId }));
   }
@@ -189,17 +189,20 @@ export class FetchedResults {
     );
   }
 
-  /** All parts are stored: from here on the result is the job's, whatever becomes of this node. */
+  /**
+   * Records that all parts are stored: from here on the result belongs to the job, even if this
+   * node dies.
+   */
   async keep(job: JobKey, fetched: FetchedResult): Promise<void> {
     await this.#database.run("keep-fetched-result", (sql) => KEEP(sql, { ...job, ...fetched }));
   }
 
-  /** The ending is recorded and says it all. */
+  /** Removes the row, since the ending is recorded and has everything. */
   async forget(job: JobKey): Promise<void> {
     await this.#database.run("forget-fetched-result", (sql) => FORGET(sql, job));
   }
 
-  /** Removes what came of a result before it broke off. */
+  /** Removes the parts of a fetch that broke off. */
   async discardParts(of: Pick<FetchedPart, "shardId" | "eventId">): Promise<void> {
     await this.#database.run("discard-result-parts", (sql) => DISCARD_PARTS(sql, of));
   }

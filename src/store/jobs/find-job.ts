@@ -5,7 +5,7 @@ import { IS_LIVE } from "../sql/is-live.ts";
 import { ROW_KEY, type RowKey, rowsOf } from "../sql/row-source.ts";
 import { type Given, statement, template } from "../sql/statement.ts";
 
-/** How a job is named at its upstream. */
+/** Identifies a job at its upstream. */
 export type JobReference = Readonly<
   Pick<typeof jobs.$inferSelect, "connectionId" | "providerVersionId" | "jobId" | "params">
 >;
@@ -35,7 +35,7 @@ export async function findJob(
 export interface WatchedJob {
   readonly shardId: number;
   readonly id: string;
-  /** It has not ended, and somebody waits for it. */
+  /** True while it has not ended and a subscription waits for it. */
   readonly isLive: boolean;
 }
 

@@ -9,7 +9,7 @@ import { beforeOrFirst, type Page, pageOf, scanOf } from "../sql/page.ts";
 import { type Builder, type Given, isIfGiven, statement } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
 
-/** One job as a person looks at it. */
+/** One job for display. */
 export interface JobRecord extends Readonly<
   Omit<
     typeof jobs.$inferSelect,
@@ -67,8 +67,8 @@ export interface JobQuery {
 }
 
 /*
- * A job is listed in the place of its first subscription, which was accepted with it. So the list
- * goes along the index of subscriptions, and accepting and ending pay for no index of jobs.
+ * A job is listed at the position of its first subscription, which was accepted with it. So the
+ * list follows the index of subscriptions, and accepting and ending pay for no index of jobs.
  */
 type PageParameters = Given<{
   projectId: string;
@@ -101,7 +101,7 @@ const recent = (orm: Builder, given: PageParameters) =>
     .orderBy(desc(subscriptions.id))
     .limit(given.scan);
 
-// A subquery that can't become a join, and both columns: as in subscription-page.ts.
+// A subquery that can't become a join, over both columns, as in subscription-page.ts.
 const first = alias(subscriptions, "first");
 const IS_FIRST = sql`candidate.position = (
   select ${first.id} from ${subscriptions} as ${first}
@@ -135,7 +135,7 @@ const ofJobId = (orm: Builder, given: ByJobId) =>
     .orderBy(desc(jobs.id))
     .limit(given.scan);
 
-/** Those of the candidates that match, with how many candidates there were and the last of them. */
+/** The matching candidates, with the number of candidates and the last of them. */
 function matching(
   orm: Builder,
   given: PageParameters,
@@ -150,7 +150,8 @@ function matching(
     })
     .from(candidate)
     .as("scanned");
-  // With a limit each is looked up; thousands of candidates would be joined with all jobs there are.
+  // With a limit, each is looked up; otherwise thousands of candidates would be joined with all
+  // jobs.
   const lookedUp = orm
     .select()
     .from(jobs)
@@ -192,10 +193,10 @@ const LIST_OF_JOB_ID = statement((orm, given: ByJobId) =>
   matching(orm, given, ofJobId(orm, given), undefined),
 );
 
-/** So many subscriptions a job are looked through for a page without filters. */
+/** Subscriptions of one job that are scanned for a page without filters. */
 const SUBSCRIPTIONS_PER_JOB = 4;
 
-/** The project's jobs that match, newest first. */
+/** The project's matching jobs, newest first. */
 export async function findJobs(database: Database, query: JobQuery): Promise<Page<JobRecord>> {
   const { limit, jobId } = query;
   const isFiltered = query.status !== null || query.provider !== null || query.connection !== null;
@@ -216,12 +217,12 @@ export async function findJobs(database: Database, query: JobQuery): Promise<Pag
     }));
     return LIST_OF_JOB_ID(sql, { ...parameters, jobId, places: JSON.stringify(places) });
   });
-  // A page is cut by position, which is the id of another row.
+  // Pages are cut by position, which is the id of another row.
   const page = pageOf<PlacedJob>(rows, { limit, scan });
   return { ...page, rows: page.rows.map(jobOf) };
 }
 
-/** A job with the id of its place in the list, and its own id beside it. */
+/** A job with the id of its position in the list, and its own id beside it. */
 interface PlacedJob extends JobRecord {
   readonly jobRowId: string;
 }
@@ -231,7 +232,9 @@ function jobOf(placed: PlacedJob): JobRecord {
   return { ...job, id };
 }
 
-/** Where a job of some id would be: a shard for each connection, deleted ones included. */
+/**
+ * The shards that a job of a given id could be in: one for each connection, deleted ones included.
+ */
 const CONNECTIONS = statement(
   (orm, given: Given<{ projectId: string; provider: string | null; connection: string | null }>) =>
     orm

@@ -2,7 +2,7 @@ import { arrayLiteral } from "../sql/array-literal.ts";
 import { firstIdAt } from "../sql/id-range.ts";
 import type { Database } from "../db/database.ts";
 
-/** Which tables have rows in a shard that were made so long ago that they may have to go. */
+/** Tables of a shard that have rows old enough to be removed. */
 export interface OldRows {
   readonly shardId: number;
   readonly jobs: boolean;
@@ -25,7 +25,7 @@ where jobs or "resultParts" or events or redeliveries
 order by "shardId"
 `;
 
-/** Those of the shards that have any, by one statement for all. */
+/** The shards that have old rows, from one statement for all. */
 export function findOldRows(
   database: Database,
   shardIds: readonly number[],

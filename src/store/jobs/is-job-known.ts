@@ -22,7 +22,7 @@ const FIND = statement((orm, given: Given<JobKey>) =>
     ),
 );
 
-/** Whether the job is watched or has ended, so that one more subscription makes none live. */
+/** True when the job is watched or has ended, so that another subscription adds no live job. */
 export async function isJobKnown(database: Database, job: JobKey): Promise<boolean> {
   const rows = await database.run("is-job-known", (sql) => FIND(sql, job));
   return rows.length > 0;

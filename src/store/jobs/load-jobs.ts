@@ -5,7 +5,7 @@ import { rowSource } from "../sql/row-source.ts";
 import type { JobStatus } from "../schema/schema.ts";
 import { epochMs } from "../sql/time.ts";
 
-/** A live job as the watch list needs it. Times in epoch milliseconds. */
+/** A live job as the watch list needs it. Times are in epoch milliseconds. */
 export interface LiveJob {
   readonly id: string;
   readonly shardId: number;
@@ -53,7 +53,7 @@ order by shard_id, id limit ${PAGE_ROWS}
 `;
 const BEFORE_ALL = { shardId: 0, id: "00000000-0000-0000-0000-000000000000" };
 
-/** The live jobs of shards, page by page, so that many of them never stand in memory twice. */
+/** The live jobs of shards, page by page, so that memory never holds large sets twice. */
 export async function* loadLiveJobs(
   database: Database,
   shardIds: readonly number[],
@@ -74,9 +74,9 @@ export async function* loadLiveJobs(
 
 const KEYS = rowSource("key", { shardId: "smallint", id: "uuid" });
 
-// A join with the keys: of two lists under "any", Postgres before 17 looks up every combination. And
-// no condition on the status: without statistics, as in the first minute of a database, Postgres
-// would read all live jobs by their partial index to find a few.
+// A join with the keys: with two lists under "any", Postgres before 17 looks up every combination.
+// There is no condition on the status: without statistics, as in the first minute of a database,
+// Postgres would read all live jobs by their partial index to find a few.
 const BY_IDS = `
 with key as materialized (select distinct * from ${KEYS.sql})
 select ${COLUMNS} from key
@@ -103,7 +103,7 @@ select string_agg(uuid_send(id), ''::bytea) as ids
 from jobs where shard_id = $1 and status in ('pending', 'processing')
 `;
 
-/** The ids of a shard's live jobs, for the sweep to compare with what it holds. */
+/** The ids of a shard's live jobs, which the sweep compares with memory. */
 export async function loadLiveJobIds(database: Database, shardId: number): Promise<PackedUuids> {
   const [row] = await database.run("load-live-job-ids", (sql) =>
     sql.unsafe<{ ids: Buffer | null }[]>(LIVE_IDS, [shardId], { prepare: true }),

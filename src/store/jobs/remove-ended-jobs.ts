@@ -3,31 +3,31 @@ import type { Database } from "../db/database.ts";
 import { firstIdAt } from "../sql/id-range.ts";
 import { timeFrom } from "../sql/time.ts";
 
-/** A stretch of a shard's rows, in the order of their ids. */
+/** A range of a shard's rows, in the order of their ids. */
 export interface RemovalStep {
   readonly shardId: number;
   /** Only behind this id. */
   readonly afterId: string;
-  /** Epoch milliseconds: what was active since stays. */
+  /** Epoch milliseconds: rows that were active since then are kept. */
   readonly activeSinceMs: number;
   /** How many jobs, events or parts to remove at most. */
   readonly limit: number;
 }
 
-/** How far a step has come. */
+/** Progress of a step. */
 export interface RemovedStep {
   readonly removed: number;
-  /** Where the next step goes on; null when nothing is left to look at. */
+  /** Where the next step continues; null when nothing is left. */
   readonly nextAfterId: string | null;
 }
 
-/** However few of them are to go: no statement looks at more jobs than this. */
+/** No statement looks at more jobs than this, however few are removed. */
 const JOBS_SCANNED_MAX = 2_000;
-/** Of jobs with more subscriptions than this, some go first. */
+/** Jobs with more subscriptions than this lose some of them first. */
 const SUBSCRIPTIONS_REMOVED_MAX = 500;
 
-// Ids begin with the time of acceptance, so the range holds all that is old enough, without an
-// index that every update would have to keep. What runs is passed over.
+// Ids begin with the time of acceptance, so the range holds everything that is old enough, without
+// an index that every update would have to maintain. Running jobs are skipped.
 const IS_OVER = `
 (ended_at < ${timeFrom("$3")}
   or (status = 'unwatched' and ended_at is null and deadline_at < ${timeFrom("$3")}))`;
@@ -53,15 +53,15 @@ interface FoundRow {
   readonly id: string | null;
 }
 
-// The lock that everybody takes before the rows that belong to a job: once it is held nobody
-// subscribes, ends, deletes or redelivers. Who holds it now is busy with the job, so it can wait.
+// The lock that every writer takes before the rows of a job: while it is held, no one subscribes,
+// ends, deletes or redelivers. A job whose lock is held by another is in use and is skipped.
 const LOCK = `
 select id from jobs
 where shard_id = $1 and id = any ($2::text::uuid[]) and ${IS_OVER}
 order by id for update skip locked
 `;
 
-// A statement of its own, whose snapshot is taken once the locks are held.
+// A separate statement, whose snapshot is taken once the locks are held.
 const REMOVE = `
 with locked (id) as materialized (
   select unnest($2::text::uuid[])
@@ -120,7 +120,7 @@ select (select count(*)::int from whole) as jobs,
 
 /**
  * Removes jobs that are over and that nothing has happened to since, with their subscriptions,
- * deliveries and attempts; their events are left to `removeEvents`. Repeating it is harmless.
+ * deliveries and attempts; `removeEvents` removes their events. Repeating it is harmless.
  */
 export async function removeEndedJobs(database: Database, step: RemovalStep): Promise<RemovedStep> {
   const { shardId, activeSinceMs, limit } = step;

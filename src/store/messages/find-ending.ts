@@ -10,7 +10,7 @@ export interface EndingOfSubscription {
   readonly shardId: number;
   readonly jobRowId: string;
   readonly closedAs: SubscriptionClosure | null;
-  /** Null while the job runs. Its id is the webhook-id that the callback has, or would have. */
+  /** Null while the job runs. Its id is the `webhook-id` that the callback has, or would have. */
   readonly ending: LoadedDelivery | null;
 }
 
@@ -29,7 +29,7 @@ type Row = Pick<EndingOfSubscription, "shardId" | "jobRowId" | "closedAs"> &
   (MessageRow | (Omit<MessageRow, "eventId"> & { readonly eventId: null }));
 
 /**
- * How the job of the project's subscription has ended, or null when there is no such subscription.
+ * The ending of the job of the project's subscription, or null when there is no such subscription.
  * @param inlineResultBytesMax a larger result is left out
  */
 export async function findEnding(

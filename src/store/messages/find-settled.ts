@@ -4,7 +4,7 @@ import { jobs, subscriptions } from "../schema/schema.ts";
 import { ROW_KEY, rowsOf } from "../sql/row-source.ts";
 import { type Given, template } from "../sql/statement.ts";
 
-/** A subscription. */
+/** Identifies a subscription. */
 export interface SubscriptionKey {
   readonly shardId: number;
   readonly id: string;
@@ -21,7 +21,7 @@ where ${jobs.endedAtMs} is not null or ${subscriptions.closedAs} is not null
 `,
 );
 
-/** The ids of those whose job has ended, and of those that were closed. */
+/** The ids of subscriptions whose job has ended, and of those that were closed. */
 export async function findSettled(
   database: Database,
   keys: readonly SubscriptionKey[],

@@ -5,8 +5,8 @@ import { WHOLE_RESULT } from "../writes/result-parts.ts";
 import { epochMs } from "../sql/time.ts";
 
 /**
- * In SQL, of row sources named `subscription` and `event`: all that a message is made from besides
- * `id`, `attemptCount` and `attemptsBefore`. A result is read only where it will be inline.
+ * In SQL, of row sources named `subscription` and `event`: everything that a message is made from
+ * except `id`, `attemptCount` and `attemptsBefore`. A result is read only where it will be inline.
  * @param inlineResultBytesMax an SQL expression
  */
 export const MESSAGE_COLUMNS = (inlineResultBytesMax: string): string => `
@@ -24,7 +24,7 @@ export const MESSAGE_COLUMNS = (inlineResultBytesMax: string): string => `
 
 export type MessageRow = OwedDelivery & EventContent & { readonly resultBytes: number };
 
-/** The same as a delivery that is to be sent. */
+/** The same row as a delivery to be sent. */
 export function messageOf(row: MessageRow): LoadedDelivery {
   return { delivery: row, event: row, resultBytes: row.resultBytes, wasTooLarge: false };
 }

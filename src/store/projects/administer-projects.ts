@@ -7,11 +7,11 @@ import { type Given, qualified, statement } from "../sql/statement.ts";
 
 const { id, name, limits, createdAtMs } = getTableColumns(projects);
 
-/** A project as the operator looks at it. */
+/** A project for the operator. */
 export interface ListedProject extends Readonly<
   Pick<typeof projects.$inferSelect, "id" | "name" | "limits" | "createdAtMs">
 > {
-  /** As the nodes said with their last renewals. */
+  /** From the last renewals of the nodes. */
   readonly liveJobs: number;
 }
 
@@ -32,7 +32,7 @@ const LIST = statement((orm) => {
     .orderBy(asc(createdAtMs), asc(id));
 });
 
-/** All of them, the oldest first. */
+/** All projects, oldest first. */
 export function listProjects(database: Database): Promise<ListedProject[]> {
   return database.run("list-projects", (sql) => LIST(sql, {}));
 }
@@ -55,7 +55,7 @@ export async function findProjectLimits(
   return row?.limits ?? null;
 }
 
-// Nodes of the release before this one read the limit on live jobs from a column of its own.
+// Nodes of the previous release read the limit on live jobs from a separate column.
 const SET_LIMIT = statement(
   (orm, given: Given<{ project: string; name: ProjectLimitName; value: number | null }>) =>
     orm
@@ -72,7 +72,7 @@ const SET_LIMIT = statement(
 );
 
 /**
- * Sets one limit of a project; null goes back to the gateway's.
+ * Sets one limit of a project; null restores the gateway's default.
  * @returns false when there is no such project
  */
 export async function setProjectLimit(

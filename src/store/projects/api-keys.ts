@@ -28,9 +28,9 @@ import { LOCK_PROJECT } from "./lock-project.ts";
 const { isReplaced, ...KNOWN_COLUMNS } = getTableColumns(apiKeys);
 const { keyHash, updatedAtMs, ...COLUMNS } = KNOWN_COLUMNS;
 
-/** An API key as nodes keep it in memory: never the key itself. */
+/** An API key as nodes keep it in memory, without the key itself. */
 export type KnownApiKey = Readonly<Omit<typeof apiKeys.$inferSelect, "isReplaced">>;
-/** The same for people. */
+/** An API key for display. */
 export type StoredApiKey = Omit<KnownApiKey, "keyHash" | "updatedAtMs">;
 
 const FIND_MANY = statement((orm, given: Given<{ keyHashes: readonly string[] }>) =>
@@ -74,7 +74,7 @@ const LOAD_CHANGED = statement((orm, given: Given<{ sinceMs: number }>) =>
     .orderBy(updatedAtMs, apiKeys.id),
 );
 
-/** The keys that were made or changed since, revoked ones included. */
+/** The keys that were created or changed since then, revoked ones included. */
 export function loadChangedApiKeys(
   database: Database,
   changedSinceMs: number,
@@ -210,9 +210,10 @@ const ENSURE = statement(
 );
 
 /**
- * Makes this key the only valid one of its name; harmless when repeated. A key that was revoked stays
- * revoked and replaces none, one that another of the same name replaced becomes valid again.
- * @returns `added` when it was not there before, `revoked` when it can't be used
+ * Makes this key the only valid one of its name; harmless when repeated. A key that was revoked
+ * remains revoked and replaces none; a key that was replaced by another of the same name becomes
+ * valid again.
+ * @returns `added` when it did not exist before, `revoked` when it can't be used
  */
 export async function ensureApiKey(
   database: Database,
@@ -236,7 +237,7 @@ const COUNT_USABLE = statement((orm, given: Given<{ projectId: string }>) =>
 export function createFirstApiKey(database: Database, key: NewApiKey): Promise<boolean> {
   const { projectId } = key;
   return database.transaction("create-first-api-key", async (sql) => {
-    // Nodes that start together on an empty database take turns, or each would add a key of its own.
+    // Nodes that start together on an empty database take turns; otherwise each would add a key.
     await LOCK_PROJECT(sql, { projectId });
     const [usable] = await COUNT_USABLE(sql, { projectId });
     if (usable === undefined || usable.count > 0) return false;
@@ -257,7 +258,7 @@ const REVOKE = statement((orm, given: Given<{ id: string; projectId: string; now
     .returning(KNOWN_COLUMNS),
 );
 
-/** Revokes a key for good. Returns it, or null when the project has no such key. */
+/** Revokes a key permanently. Returns it, or null when the project has no such key. */
 export async function revokeApiKey(
   database: Database,
   key: { readonly projectId: string; readonly id: string; readonly nowMs: number },

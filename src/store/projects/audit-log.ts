@@ -8,19 +8,19 @@ import { type Given, statement, template } from "../sql/statement.ts";
 /** An entry as it is stored. */
 export type AuditEntry = Readonly<typeof auditLog.$inferSelect>;
 
-/** Who makes a change. */
+/** The author of a change. */
 export type AuditActor =
   | { readonly kind: "api_key"; readonly keyId: string; readonly address: string }
-  /** One of the operator's commands, or the start of the gateway with other settings. */
+  /** A command of the operator, or a start of the gateway with changed settings. */
   | { readonly kind: "operator"; readonly command: string };
 
-/** One change; its details never hold a secret. */
+/** One change; its details never contain a secret. */
 export type AuditNote = Pick<AuditEntry, "projectId" | "action" | "subject"> &
   Partial<Pick<AuditEntry, "details">>;
 
 export interface AuditPorts {
   readonly actor: AuditActor;
-  /** Makes the ids of entries. */
+  /** Creates the ids of entries. */
   readonly newId: () => string;
   readonly log: { info(fields: object, message: string): void };
 }
@@ -39,9 +39,9 @@ const NOTE = statement((orm, given: Given<Omit<AuditEntry, "createdAtMs">>) =>
 );
 
 /**
- * Makes changes and the audit log's entries about them in one transaction, so that there is neither
+ * Makes changes and their entries in the audit log in one transaction, so that neither exists
  * without the other; then logs a line for each.
- * @param work makes the changes on the database that it is given, and notes each that it made
+ * @param work makes the changes on the given database, and notes each of them
  */
 export async function audited<T>(
   database: Database,
@@ -51,7 +51,7 @@ export async function audited<T>(
 ): Promise<T> {
   const notes: AuditNote[] = [];
   const result = await database.transaction(name, async (sql) => {
-    // A transaction that is begun again notes its changes again.
+    // A transaction that is retried notes its changes again.
     notes.length = 0;
     const within: Database = {
       run: (_name, statement) => statement(sql),
@@ -127,8 +127,8 @@ delete from ${auditLog} using old where ${auditLog.id} = old.id
 );
 
 /**
- * Removes entries that are older than `keptForMs`, and of each project the oldest beyond `rowsMax`; a
- * bounded number of each. Returns how many.
+ * Removes entries that are older than `keptForMs`, and each project's oldest entries beyond
+ * `rowsMax`, a bounded number of each. Returns how many.
  */
 export async function forgetAuditEntries(
   database: Database,

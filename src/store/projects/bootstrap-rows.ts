@@ -19,7 +19,7 @@ const ENSURE_PROJECT = statement((orm, given: Given<{ id: string; name: string }
     .from(sql`(select 1) as always`);
 });
 
-/** The id of the project of this name, which is created when there is none. */
+/** The id of the project of this name, which is created when it does not exist. */
 export async function ensureProject(
   database: Database,
   project: { readonly id: string; readonly name: string },
@@ -36,11 +36,10 @@ export interface ConnectionFromEnvironment {
   readonly name: string;
   readonly baseUrl: string;
   /**
-   * Seals for the row of this id the credential, and the base URL and the credential as the environment
-   * gives them.
+   * Seals, for the row of this id, the credential and the environment's base URL and credential.
    */
   sealedFor(id: string): { readonly credential: string; readonly environment: string };
-  /** Whether this sealed text of the row is what the environment says now. */
+  /** True when this sealed text of the row equals what the environment says now. */
   isCurrent(stored: { readonly id: string; readonly environment: string }): boolean;
 }
 
@@ -102,9 +101,9 @@ const ENSURE_CONNECTION = statement(
 );
 
 /**
- * Makes the connection say what the environment says, but only when that is news: a credential
- * that was replaced through the API outlives a restart with the old environment.
- * @returns whether it was news
+ * Applies the environment's settings to the connection, but only when they have changed: a
+ * credential that was replaced through the API survives a restart with the old environment.
+ * @returns whether they had changed
  */
 export async function ensureConnection(
   database: Database,
@@ -119,6 +118,6 @@ export async function ensureConnection(
   const rows = await database.run("ensure-connection", (sql) =>
     ENSURE_CONNECTION(sql, { ...wanted, ...wanted.sealedFor(id), id }),
   );
-  // Another node may have added it since: what was sealed for this id would not open in its row.
+  // Another node may have added it since: a value sealed for this id would not open in its row.
   return rows.length > 0 || ensureConnection(database, wanted);
 }

@@ -6,7 +6,7 @@ import { timeOf } from "../sql/time.ts";
 
 const { liveJobsAllowed: _, ...COLUMNS } = getTableColumns(projects);
 
-/** A project as a person looks at it. */
+/** A project for display. */
 export type ProjectRecord = Readonly<Omit<typeof projects.$inferSelect, "liveJobsAllowed">>;
 
 const FIND = statement((orm, given: Given<{ id: string }>) =>
@@ -26,12 +26,12 @@ const LOAD = statement((orm, given: Given<{ sinceMs: number }>) =>
     .orderBy(projects.updatedAtMs, projects.id),
 );
 
-/** The projects changed since. 0 loads all. */
+/** The projects changed since then. 0 loads all. */
 export function loadProjects(database: Database, changedSinceMs: number): Promise<ProjectRecord[]> {
   return database.run("load-projects", (sql) => LOAD(sql, { sinceMs: changedSinceMs }));
 }
 
-/** What is left out stays as it is; null goes back to the gateway's. */
+/** Fields that are left out keep their values; null restores the gateway's default. */
 export type ProjectSettingsChange = {
   readonly [Name in keyof ProjectSettings]?: ProjectSettings[Name] | null | undefined;
 };
@@ -47,7 +47,7 @@ const CHANGE = statement((orm, given: Given<{ id: string; change: ProjectSetting
     .returning(COLUMNS),
 );
 
-/** Null when there is no such project. */
+/** Returns null when there is no such project. */
 export async function changeProjectSettings(
   database: Database,
   id: string,

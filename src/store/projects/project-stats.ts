@@ -11,12 +11,12 @@ import { type Given, statement } from "../sql/statement.ts";
 import { IS_OWED_LATER } from "../writes/fan-out.ts";
 import { countBySample } from "./project-usage.ts";
 
-/** Of larger tables a sample is read and scaled, so that counting costs the same however much there is. */
+/** Larger tables are sampled and scaled, so that counting costs the same for any size. */
 const ROWS_READ_MAX = 50_000;
 
 type Percents = Readonly<Record<CountedObject, number>>;
 
-// As SUBSCRIPTION_STATUS and its joins, in a statement that the builder has no words for.
+// The same as SUBSCRIPTION_STATUS and its joins, for a hand-written statement.
 const SHOWN_STATUS = `case
   when subscription.closed_as is not null then subscription.closed_as
   when job.ended_at is null then 'active'
@@ -69,7 +69,10 @@ group by projects.id
 on conflict (project_id) do update set counts = excluded.counts, counted_at = excluded.counted_at
 `;
 
-/** Counts what every project has, for all nodes: exactly where tables are small, else by a sample. */
+/**
+ * Counts the rows of every project, for all nodes: exactly where tables are small, otherwise from a
+ * sample.
+ */
 export function countProjectStats(database: Database, rowsReadMax = ROWS_READ_MAX): Promise<void> {
   return countBySample(database, {
     name: "count-project-stats",
@@ -91,7 +94,7 @@ const FIND = statement((orm, given: Given<{ projectId: string }>) =>
     .where(eq(projectStats.projectId, given.projectId)),
 );
 
-/** What a project had when it was counted last; null before the first count. */
+/** A project's latest counts; null before the first count. */
 export async function findProjectStats(
   database: Database,
   projectId: string,

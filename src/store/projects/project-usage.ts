@@ -7,10 +7,10 @@ import { joinUnread } from "../inboxes/message-bytes.ts";
 import { arrayLiteral } from "../sql/array-literal.ts";
 import { type Given, statement, template } from "../sql/statement.ts";
 
-/** What a project uses of the limits that are too many rows to count at each request. */
+/** A project's use of the limits that have too many rows to count at each request. */
 export type ProjectUsageRow = Readonly<typeof projectUsage.$inferSelect>;
 
-/** Of larger tables a sample is read and scaled, so that counting costs the same however much there is. */
+/** Larger tables are sampled and scaled, so that counting costs the same for any size. */
 const ROWS_READ_MAX = 100_000;
 
 const SAMPLE_PERCENTS = template(
@@ -23,8 +23,9 @@ from pg_class where relname = any (${given.tables}::text::text[]) and relkind in
 );
 
 /**
- * Runs a statement that counts samples of tables, each of about so many rows.
- * @param textOf the statement, from how much of each table is read, in percent; 100 is all of it
+ * Runs a statement that counts samples of tables, each of about this many rows.
+ * @param textOf makes the statement from the percentage of each table that is read; 100 reads all
+ *   of it
  */
 export async function countBySample(
   database: Database,
@@ -81,7 +82,10 @@ on conflict (project_id) do update set
   counted_at = excluded.counted_at
 `;
 
-/** Counts what every project uses, for all nodes: exactly where tables are small, else by a sample. */
+/**
+ * Counts what every project uses, for all nodes: exactly where tables are small, otherwise from a
+ * sample.
+ */
 export function countProjectUsage(
   database: Database,
   inlineResultBytesMax: number,
@@ -97,7 +101,7 @@ export function countProjectUsage(
 
 const READ = statement((orm) => orm.select().from(projectUsage));
 
-/** What every project used when it was counted last. */
+/** The latest counts of what every project uses. */
 export function readProjectUsage(database: Database): Promise<ProjectUsageRow[]> {
   return database.run("read-project-usage", (sql) => READ(sql, {}));
 }

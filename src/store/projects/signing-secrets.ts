@@ -25,7 +25,7 @@ const COLUMNS = { ...REST, sealed };
 
 type Row = typeof signingSecrets.$inferSelect;
 
-/** What callbacks are signed with: a secret of `v1`, or a key of `v1a`. */
+/** Signs callbacks: a secret of `v1`, or a key of `v1a`. */
 export type StoredSigningSecret = Readonly<
   Omit<Row, "projectId" | "secret" | "fromEnvironment">
 > & {
@@ -46,7 +46,9 @@ const FIND = statement((orm, given: Given<{ projectId: string; nowMs: number }>)
     .limit(100),
 );
 
-/** What signs the project's callbacks now, by scheme, the current one of each first. */
+/**
+ * The secrets that sign the project's callbacks now, by scheme, with the current one of each first.
+ */
 export function findSigningSecrets(
   database: Database,
   projectId: string,
@@ -55,7 +57,7 @@ export function findSigningSecrets(
   return database.run("find-signing-secrets", (sql) => FIND(sql, { projectId, nowMs }));
 }
 
-/** The half of a `v1a` key that everybody may know. */
+/** The public half of a `v1a` key. */
 export interface PublicSigningKey {
   readonly id: string;
   /** `whpk_…` */
@@ -94,9 +96,11 @@ const FIND_PUBLIC = statement(
 );
 
 export interface PublicSigningKeys {
-  /** Those that sign the project's callbacks now, the current one first; null without the project. */
+  /**
+   * The keys that sign the project's callbacks now, current one first; null without the project.
+   */
   readonly keys: readonly PublicSigningKey[] | null;
-  /** When the first project was made, in epoch milliseconds. */
+  /** When the first project was created, in epoch milliseconds. */
   readonly oldestProjectAtMs: number;
 }
 
@@ -118,7 +122,7 @@ export async function findPublicSigningKeys(
   return { keys: isKnown ? keys : null, oldestProjectAtMs: rows[0]?.oldestProjectAtMs ?? 0 };
 }
 
-/** A secret that is to become the current one of its scheme. */
+/** A secret that will become the current one of its scheme. */
 export interface NewSigningSecret {
   readonly id: string;
   readonly projectId: string;
@@ -150,7 +154,7 @@ const LAST_OF_ENVIRONMENT = statement(
       .limit(1),
 );
 
-// None that was there before signs for longer than the overlap from now on.
+// Limits how long earlier secrets keep signing to the overlap from now.
 const CURTAIL = statement(
   (
     orm,
@@ -195,9 +199,10 @@ async function replace(
 }
 
 /**
- * Makes sure that the project has a current secret of this scheme that `isWanted`: keeps the one it
- * has, or replaces it at once by the one given. What the environment already said before is no news:
- * a secret that was rotated since stays. Returns the sealed text of the current one.
+ * Ensures that the project has a current secret of this scheme that `isWanted`: keeps the existing
+ * one, or replaces it at once by the given one. A value that the environment had before is not
+ * applied again, so a secret that was rotated since is kept. Returns the sealed text of the current
+ * one.
  */
 export function ensureSigningSecret(
   database: Database,
@@ -215,7 +220,7 @@ export function ensureSigningSecret(
 
 export type RotateOutcome =
   | { readonly kind: "rotated"; readonly secret: StoredSigningSecret }
-  /** So many sign already that callbacks would carry too many signatures. */
+  /** So many already sign that callbacks would carry too many signatures. */
   | { readonly kind: "too_many"; readonly untilMs: number };
 
 /** Each is a signature in every callback's header. */
@@ -231,8 +236,8 @@ const STILL_SIGNING = statement(
 );
 
 /**
- * Makes the secret given the current one of its scheme. Those before it sign along for the overlap,
- * so that receivers with either verify; with an overlap of 0 they are done with at once.
+ * Makes the given secret the current one of its scheme. Earlier ones continue to sign for the
+ * overlap, so that receivers with either secret verify; an overlap of 0 ends them at once.
  */
 export function rotateSigningSecret(
   database: Database,
@@ -243,7 +248,7 @@ export function rotateSigningSecret(
     await LOCK_PROJECT(sql, secret);
     const replaced = await STILL_SIGNING(sql, secret);
     const [first] = replaced;
-    // The current one, which this replaces, and the new one come on top.
+    // The current one, which becomes an earlier one, and the new one are added.
     if (overlapMs > 0 && first !== undefined && replaced.length + 2 > SIGNING_AT_ONCE_MAX) {
       return { kind: "too_many", untilMs: first.expiresAtMs };
     }

@@ -3,7 +3,10 @@ import { index, jsonb, pgTable, text, uuid } from "drizzle-orm/pg-core";
 import type { AuditAction, AuditDetails } from "../../core/audit-action.ts";
 import { time } from "../sql/time.ts";
 
-/** Who changed what of a project, and from where. Rows are only added, and removed when they are old. */
+/**
+ * Who changed what in a project, and from where. Rows are only added, and removed when they are
+ * old.
+ */
 export const auditLog = pgTable(
   "audit_log",
   {
@@ -13,11 +16,11 @@ export const auditLog = pgTable(
     /** The id of what was changed, or its name. */
     subject: text("subject").notNull(),
     details: jsonb("details").notNull().default({}).$type<AuditDetails>(),
-    /** The API key that the change was made with; null for one of the operator's commands. */
+    /** The API key that made the change; null for a command of the operator. */
     keyId: uuid("key_id"),
     /** The command, as `project key`; null for a change through the API. */
     command: text("command"),
-    /** Of the client; null for a command. */
+    /** The client's address; null for a command. */
     address: text("address"),
     createdAtMs: time("created_at")
       .notNull()

@@ -3,9 +3,9 @@ import type { EventType } from "../../core/delivery/event.ts";
 import { time } from "../sql/time.ts";
 
 /**
- * An event that not all subscriptions of its job are owed yet, because there are many: how far that
- * has come, in the order of the subscriptions' ids. Of a job's `job.progress` events only the newest
- * has a row. It takes the place of one that is not through yet and goes on from its position: to the
+ * An event whose job has many subscriptions that have no delivery of it yet: the position up to
+ * which deliveries exist, in the order of the subscriptions' ids. Of a job's `job.progress` events
+ * only the newest has a row. It replaces an unfinished one and continues from its position: to the
  * last subscription, and then from the first one to where it began.
  */
 export const fanOuts = pgTable(
@@ -16,14 +16,14 @@ export const fanOuts = pgTable(
     eventType: text("event_type").notNull().$type<EventType>(),
     projectId: uuid("project_id").notNull(),
     eventId: uuid("event_id").notNull(),
-    /** Of the type, in a subscription's mask. */
+    /** Bit of the event type in a subscription's mask. */
     eventBit: smallint("event_bit").notNull(),
     occurredAtMs: time("occurred_at").notNull(),
-    /** The last subscription that was looked at. */
+    /** The last subscription that was processed. */
     positionId: uuid("position_id").notNull(),
     /** The position that it began at; the lowest id if it began at the first subscription. */
     beganAtId: uuid("began_at_id").notNull(),
-    /** The last subscription to be looked at, once it is on its way from the first one to there. */
+    /** The last subscription to process, once it has restarted from the first one. */
     endsAtId: uuid("ends_at_id"),
   },
   (table) => [primaryKey({ columns: [table.shardId, table.jobRowId, table.eventType] })],

@@ -4,26 +4,26 @@ import { time } from "../sql/time.ts";
 const bytes = (name: string) => bigint(name, { mode: "number" });
 
 /**
- * Inboxes, whose messages are deliveries. A position in one is the number of bytes of all messages
- * up to there, that one included, so the difference of two positions says how much lies between.
- * Whoever holds the lock of the row gives the next positions.
+ * Inboxes, whose messages are deliveries. A position is the number of bytes of all messages up to
+ * and including one, so the difference of two positions is the size of the messages between them.
+ * The holder of the row's lock assigns the next positions.
  */
 export const inboxes = pgTable(
   "inboxes",
   {
     projectId: uuid("project_id").notNull(),
     name: text("name").notNull(),
-    /** Of this inbox, and not of an earlier one of the same name. */
+    /** Id of this inbox, not of an earlier one of the same name. */
     id: uuid("id").notNull(),
-    /** Of the newest message. */
+    /** Position of the newest message. */
     lastPosition: bytes("last_position").notNull().default(0),
     lastMessageAtMs: time("last_message_at"),
-    /** The furthest that any consumer has acknowledged. */
+    /** The furthest position that any consumer has acknowledged. */
     ackedPosition: bytes("acked_position").notNull().default(0),
     /** Messages up to here were deleted. */
     deletedPosition: bytes("deleted_position").notNull().default(0),
     createdAtMs: time("created_at").notNull(),
-    /** A new message, or whoever names it, takes this back. */
+    /** Cleared by a new message, or by anyone who names the inbox. */
     deletedAtMs: time("deleted_at"),
   },
   (table) => [
@@ -32,7 +32,7 @@ export const inboxes = pgTable(
   ],
 );
 
-/** How far each consumer of an inbox has come. */
+/** Progress of each consumer of an inbox. */
 export const inboxConsumers = pgTable(
   "inbox_consumers",
   {
@@ -42,7 +42,7 @@ export const inboxConsumers = pgTable(
     id: uuid("id").notNull(),
     /** Everything up to here is acknowledged. */
     position: bytes("position").notNull().default(0),
-    /** The request that reads for it, and its node; null when none does. */
+    /** The request that reads for it, and its node; null without one. */
     readerId: uuid("reader_id"),
     readerNodeId: uuid("reader_node_id"),
     createdAtMs: time("created_at").notNull(),

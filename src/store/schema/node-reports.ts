@@ -8,8 +8,8 @@ import { time } from "../sql/time.ts";
 export type LaneKind = "connection" | "origin";
 
 /**
- * Lanes that a node can't send through as it likes, as it knows them in memory: for people to look at
- * on any node. Written when that changes; lanes without trouble have no row.
+ * Lanes that a node can't send through freely, as it knows them in memory, for display on any node.
+ * Written when they change; lanes without trouble have no row.
  */
 export const laneStates = pgTable(
   "lane_states",
@@ -37,7 +37,7 @@ export const laneStates = pgTable(
   ],
 );
 
-/** A question of a node to the owner of a shard about one of its jobs; removed once it is answered. */
+/** A node's question to the owner of a shard about one of its jobs; removed once it is answered. */
 export const inspections = pgTable("inspections", {
   id: uuid("id").primaryKey(),
   shardId: smallint("shard_id").notNull(),

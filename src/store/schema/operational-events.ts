@@ -4,29 +4,29 @@ import type { OperationalEventType } from "../../core/delivery/operational-event
 import { time } from "../sql/time.ts";
 
 /**
- * What a project is to be told about its own operation: one row a subject, with the newest that
- * there is to tell of it.
+ * Events about a project's own operation: one row a subject, with the newest event that was not
+ * sent.
  */
 export const operationalEvents = pgTable(
   "operational_events",
   {
-    /** By project and subject. */
+    /** Derived from project and subject. */
     shardId: smallint("shard_id").notNull(),
     projectId: uuid("project_id").notNull(),
-    /** What it is about: an origin, a connection, a provider. */
+    /** An origin, a connection or a provider. */
     subject: text("subject").notNull(),
-    /** Also the `webhook-id`; another for each that is told. */
+    /** Also the `webhook-id`; every event that is sent has its own. */
     id: uuid("id").notNull(),
     type: text("type").notNull().$type<OperationalEventType>(),
     /** Raw JSON object. */
     data: text("data").notNull(),
-    /** How often it happened since the last was told. */
+    /** How often it happened since the last one was sent. */
     occurrences: integer("occurrences").notNull(),
     occurredAtMs: time("occurred_at").notNull(),
-    /** Null once it is told or given up. */
+    /** Null once it is sent or given up. */
     dueAtMs: time("due_at"),
     attemptCount: integer("attempt_count").notNull().default(0),
-    /** When its receiver was last told, or did not take what it was told. */
+    /** When its receiver was last sent an event, or refused one. */
     toldAtMs: time("told_at"),
   },
   (table) => [

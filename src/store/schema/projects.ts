@@ -4,7 +4,7 @@ import type { SignatureScheme } from "../../core/signing/signature-scheme.ts";
 import { index, integer, jsonb, pgTable, text, uuid } from "drizzle-orm/pg-core";
 import { time } from "../sql/time.ts";
 
-/** What a project says about itself, as the API received it; what is absent is the gateway's. */
+/** A project's settings as the API received them; the gateway's apply where absent. */
 export interface ProjectSettings {
   readonly live_jobs_max?: number;
   readonly retry_schedule_s?: readonly number[];
@@ -20,9 +20,9 @@ export const projects = pgTable(
     id: uuid("id").primaryKey(),
     name: text("name").notNull().unique(),
     settings: jsonb("settings").notNull().default({}).$type<ProjectSettings>(),
-    /** The operator's limits for this project; what is absent is the gateway's. */
+    /** The operator's limits for this project; the gateway's apply where absent. */
     limits: jsonb("limits").notNull().default({}).$type<Partial<ProjectLimitValues>>(),
-    /** The limit `live_jobs` once more, for nodes of the release before this one. */
+    /** A copy of the limit `live_jobs`, for nodes of the previous release. */
     liveJobsAllowed: integer("live_jobs_allowed"),
     createdAtMs: time("created_at").notNull(),
     updatedAtMs: time("updated_at")

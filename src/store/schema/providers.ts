@@ -2,9 +2,9 @@ import { index, integer, pgTable, text, unique, uuid } from "drizzle-orm/pg-core
 import { time } from "../sql/time.ts";
 
 /**
- * Definitions of job APIs beyond those that come with the program. A row is never changed, but for
- * being deleted: jobs name the version they were accepted under. The newest one of a name counts
- * for new jobs, unless it is deleted.
+ * Definitions of job APIs beyond the built-in ones. A row is never changed except to be deleted:
+ * jobs name the version they were accepted under. The newest version of a name applies to new jobs,
+ * unless it is deleted.
  */
 export const providerVersions = pgTable(
   "provider_versions",

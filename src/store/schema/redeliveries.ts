@@ -14,16 +14,16 @@ import type { DeliveryStatus } from "../../core/delivery/delivery-outcome.ts";
 import type { EventType } from "../../core/delivery/event.ts";
 import { time } from "../sql/time.ts";
 
-/** Of a redelivery of many. */
+/** State of a redelivery of many. */
 export type RedeliveryState = "running" | "completed" | "canceled";
-/** What is canceled was ended by the client and stays so. */
+/** Canceled deliveries were ended by the client and remain so. */
 export type RedeliverableStatus = Exclude<DeliveryStatus, "canceled" | "superseded">;
 
-/** Many deliveries made anew: what was asked for, and how far it has come. */
+/** Many deliveries that are made pending again: the filter, and the progress. */
 export const redeliveries = pgTable(
   "redeliveries",
   {
-    /** Whose owner carries it out; the deliveries may be of any shard. */
+    /** The owner of this shard carries it out; the deliveries may be of any shard. */
     shardId: smallint("shard_id").notNull(),
     id: uuid("id").notNull(),
     projectId: uuid("project_id").notNull(),
@@ -36,7 +36,7 @@ export const redeliveries = pgTable(
     createdAfterMs: time("created_after"),
     createdBeforeMs: time("created_before").notNull(),
     perSecond: doublePrecision("per_second").notNull(),
-    /** The last delivery that was looked at, in the order of ids. */
+    /** The last delivery that was processed, in the order of ids. */
     positionId: uuid("position_id").notNull(),
     matched: integer("matched").notNull().default(0),
     redelivered: integer("redelivered").notNull().default(0),

@@ -12,8 +12,8 @@ import { time } from "../sql/time.ts";
 const bytes = customType<{ data: Buffer }>({ dataType: () => "bytea" });
 
 /**
- * Results too large for their event's row, cut so that they can be written and read a part at a
- * time: a slice of one large value costs Postgres the whole value.
+ * Results too large for their event's row, in parts that are written and read one at a time:
+ * reading a slice of one large value costs Postgres the whole value.
  */
 export const resultParts = pgTable(
   "result_parts",
@@ -33,9 +33,9 @@ export const fetchedResults = pgTable(
   {
     shardId: smallint("shard_id").notNull(),
     jobRowId: uuid("job_row_id").notNull(),
-    /** Under which its parts are stored, and the ending will be. */
+    /** Key of its parts, and of the ending later. */
     eventId: uuid("event_id").notNull(),
-    /** Raw JSON, as the ending will tell it. */
+    /** Raw JSON, which the ending includes. */
     note: text("note").notNull(),
     fetchedAtMs: time("fetched_at").notNull(),
   },

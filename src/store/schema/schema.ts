@@ -1,9 +1,9 @@
 /**
- * The tables. Rows about a job carry `shard_id` first in every key, so that the schema also runs
- * on Citus, distributed by that column (`npm run migrate -- --distribute`); the others are small and
- * stay on its coordinator. One plain Postgres takes a fifth of the CPU for the same work.
- * Foreign keys are left out on the sharded tables: each would lock its parent row on every insert.
- * Raw JSON is `text`, because `jsonb` would rewrite numbers.
+ * The tables. Rows about a job carry `shard_id` first in every key, so that the schema also runs on
+ * Citus, distributed by that column (`npm run migrate -- --distribute`); the others are small and
+ * stay on its coordinator. One plain Postgres takes a fifth of the CPU for the same work. The
+ * sharded tables have no foreign keys: each would lock its parent row on every insert. Raw JSON is
+ * `text`, because `jsonb` would rewrite numbers.
  */
 import { sql } from "drizzle-orm";
 import {
@@ -28,10 +28,10 @@ import { time } from "../sql/time.ts";
 export type ConnectionState = "active" | "paused";
 /** `unwatched`: every subscription was deleted before the job ended. */
 export type JobStatus = "pending" | "processing" | "unwatched" | EndingStatus;
-/** Set once a subscription hears nothing more, whatever becomes of its job. */
+/** Set once no further callbacks are sent for a subscription, whatever happens to its job. */
 export type SubscriptionClosure = "canceled" | "gone";
 export type PayloadMode = "full" | "thin";
-/** What a node that does not own a shard asks of the one that does. */
+/** Commands from a node to the owner of a shard. */
 export type CommandKind = "watch" | "poll_now" | "cancel" | "deliver" | "inspect" | "try_origin";
 
 export const apiKeys = pgTable(
@@ -46,23 +46,23 @@ export const apiKeys = pgTable(
     createdAtMs: time("created_at").notNull(),
     expiresAtMs: time("expires_at"),
     revokedAtMs: time("revoked_at"),
-    /** Another key of the environment took its place; it works again if the environment names it. */
+    /** Replaced by another key of the environment; it works again if the environment names it. */
     isReplaced: boolean("is_replaced").notNull().default(false),
-    /** The database's time, by which nodes find what has changed. */
+    /** The database's time, by which nodes find changes. */
     updatedAtMs: time("updated_at")
       .notNull()
       .default(sql`now()`),
   },
   (table) => [
     index("api_keys_by_update").on(table.updatedAtMs),
-    // An older release that still runs says no more of a revocation.
+    // An older release that still runs records only the revocation.
     index("api_keys_by_revocation")
       .on(table.revokedAtMs)
       .where(sql`revoked_at is not null`),
   ],
 );
 
-/** What an operator may override of a provider's limits and schedule, as the API received it. */
+/** An operator's overrides of a provider's limits and schedule, as the API received them. */
 export interface ConnectionSettings {
   readonly limits?: {
     readonly concurrency?: number | undefined;
@@ -70,12 +70,12 @@ export interface ConnectionSettings {
     readonly burst?: number | undefined;
   };
   readonly poll_interval_s?: number;
-  /** Of requests that are passed on; the API shows these beside the settings. */
+  /** Settings of forwarded requests, which the API shows next to the other settings. */
   readonly via?: ConnectionViaSettings;
 }
 
 export interface ConnectionViaSettings {
-  /** Where callbacks go about jobs whose submission names no other place. */
+  /** Callback URL for jobs whose submission names no other. */
   readonly callback_url?: string;
 }
 
@@ -90,8 +90,9 @@ export const connections = pgTable(
     /** Encrypted; null for a provider that needs none. */
     credential: text("credential"),
     /**
-     * The origin and hosts that the provider named when the credential was given: it is sent nowhere
-     * else, whatever a later definition says. Null for those of the built-in definition.
+     * The origin and hosts that the provider named when the credential was given: it is sent
+     * nowhere else, whatever a later definition says. Null for the hosts of the built-in
+     * definition.
      */
     agreedHosts: text("agreed_hosts").array().$type<readonly string[]>(),
     /** Grows with every new credential, so that a late 401 cannot pause its successor. */
@@ -100,14 +101,14 @@ export const connections = pgTable(
     state: text("state").notNull().default("active").$type<ConnectionState>(),
     pausedReason: text("paused_reason"),
     pausedAtMs: time("paused_at"),
-    /** When one job is asked to see whether the pause can be lifted; null for a pause by hand. */
+    /** When one job is polled to see whether the pause can be lifted; null for a pause by hand. */
     probeAtMs: time("probe_at"),
     /** Probes since the pause began. */
     probes: integer("probes").notNull().default(0),
     createdAtMs: time("created_at").notNull(),
     updatedAtMs: time("updated_at").notNull(),
     deletedAtMs: time("deleted_at"),
-    /** Sealed: what the environment said when it was last applied; null for other connections. */
+    /** Sealed: the environment's settings that were last applied; null for other connections. */
     environment: text("environment"),
   },
   (table) => [
@@ -118,11 +119,11 @@ export const connections = pgTable(
   ],
 );
 
-/** One row a running process; `id` is new at every start. */
+/** One row a running process; every start has a new `id`. */
 export const nodes = pgTable("nodes", {
   id: uuid("id").primaryKey(),
   address: text("address").notNull(),
-  /** Where its process runs: `ProcessIdentity`. */
+  /** Location of its process: `ProcessIdentity`. */
   host: text("host").notNull().default(""),
   machine: text("machine"),
   pid: integer("pid").notNull().default(0),
@@ -131,7 +132,7 @@ export const nodes = pgTable("nodes", {
   renewedAtMs: time("renewed_at")
     .notNull()
     .default(sql`now()`),
-  /** How often it has renewed its lease: one that never has is not counted yet. */
+  /** How often it has renewed its lease; a node without any renewal is not counted yet. */
   renewals: integer("renewals").notNull().default(0),
   leaseExpiresAtMs: time("lease_expires_at").notNull(),
   /** By project: how many live jobs it watches, as of its last renewal. */
@@ -141,7 +142,7 @@ export const nodes = pgTable("nodes", {
 export const shards = pgTable("shards", {
   shardId: smallint("shard_id").primaryKey(),
   ownerId: uuid("owner_id"),
-  /** When an owner last gave it up; counts only while it has none. */
+  /** When an owner last released it; applies only while it has none. */
   releasedAtMs: time("released_at"),
 });
 
@@ -157,9 +158,9 @@ export const jobs = pgTable(
     providerVersionId: uuid("provider_version_id"),
     jobId: text("job_id").notNull(),
     params: text("params").notNull().default("{}"),
-    /** Part of the key: the same job id under other params is another job. Empty without params. */
+    /** Part of the key: the same job id with other params is another job. Empty without params. */
     paramsDigest: text("params_digest").notNull().default(""),
-    /** Of a live job only checkpointed; that it has ended says `ended_at`. */
+    /** Checkpointed while the job is live. `ended_at` marks a finished job. */
     status: text("status").notNull().$type<JobStatus>(),
     acceptedAtMs: time("accepted_at").notNull(),
     deadlineAtMs: time("deadline_at").notNull(),
@@ -168,11 +169,13 @@ export const jobs = pgTable(
     /** Union of its subscriptions' event masks. */
     wantedEvents: smallint("wanted_events").notNull(),
     endedAtMs: time("ended_at"),
-    /** The newest event; of an ended job, its ending. */
+    /** The newest event; the ending, once the job has ended. */
     lastEventId: uuid("last_event_id"),
-    /** Its `job.processing`, which is recorded once, when first seen by somebody who wants it. */
+    /**
+     * Its `job.processing`, which is recorded once, when first seen while a subscription wants it.
+     */
     processingEventId: uuid("processing_event_id"),
-    // From here on: checkpointed now and then for people to look at, never relied upon.
+    // From here on: checkpointed periodically for display, never relied upon.
     seen: boolean("seen").notNull().default(false),
     pollCount: integer("poll_count").notNull().default(0),
     lastPolledAtMs: time("last_polled_at"),
@@ -213,9 +216,12 @@ export const subscriptions = pgTable(
     secret: text("secret"),
     /** JSON array of seconds: the waits after failed attempts; or null for the project's. */
     retrySchedule: text("retry_schedule"),
-    /** The trace that the client gave, as core/trace-context.ts reads it; null for its own. */
+    /** The client's trace, as core/trace-context.ts reads it; null for a new one. */
     trace: text("trace"),
-    /** Mask of the signatures its callbacks carry, as in core/signing/signature-scheme.ts; null: the project's. */
+    /**
+     * Mask of its signature schemes, as in core/signing/signature-scheme.ts; null for the
+     * project's.
+     */
     signatures: smallint("signatures"),
     closedAs: text("closed_as").$type<SubscriptionClosure>(),
     createdAtMs: time("created_at").notNull(),
@@ -242,10 +248,13 @@ export const events = pgTable(
     upstreamCreatedAt: text("upstream_created_at"),
     upstreamUpdatedAt: text("upstream_updated_at"),
     error: text("error"),
-    /** Null as well when it is kept in parts, since it is large. */
+    /** Null also when it is stored in parts, because it is large. */
     result: text("result"),
     resultBytes: integer("result_bytes").notNull().default(0),
-    /** Raw JSON: what became of fetching a result that is a link; null when nobody wanted it. */
+    /**
+     * Raw JSON: the outcome of fetching a result that is a link; null when no subscription wanted
+     * it.
+     */
     resultFetch: text("result_fetch"),
     progress: text("progress"),
   },
@@ -272,9 +281,9 @@ export const deliveries = pgTable(
     attemptsBefore: integer("attempts_before").notNull().default(0),
     nextAttemptAtMs: time("next_attempt_at"),
     createdAtMs: time("created_at").notNull(),
-    /** Null for as long as it is pending, and only then. */
+    /** Null while it is pending, and only then. */
     finishedAtMs: time("finished_at"),
-    /** Of a message in an inbox: 0 until it is given one; null for a callback. */
+    /** For a message of an inbox: 0 until a position is assigned. Null for a callback. */
     inboxPosition: bigint("inbox_position", { mode: "number" }),
     /** When a consumer first acknowledged it as a message of its inbox. */
     readAtMs: time("read_at"),
@@ -283,12 +292,14 @@ export const deliveries = pgTable(
     primaryKey({ columns: [table.shardId, table.id] }),
     index("deliveries_by_subscription").on(table.shardId, table.subscriptionId),
     index("deliveries_due")
-      // By time first: whoever owns many shards reads the earliest of all of them without sorting.
+      // Ordered by time first, so that an owner of many shards reads the earliest of all of them
+      // without sorting.
       .on(table.nextAttemptAtMs, table.id)
       .where(sql`status = 'pending'`),
     index("deliveries_due_by_origin")
       .on(table.projectId, table.callbackOrigin, table.nextAttemptAtMs, table.id)
-      // The same rows, said otherwise: no statement can take either index for the other.
+      // Covers the same rows with a different condition, so that no statement can use one index for
+      // the other.
       .where(sql`next_attempt_at is not null`),
     index("deliveries_by_project").on(table.projectId, table.id),
     index("deliveries_by_inbox_position")
@@ -335,7 +346,7 @@ export const mailbox = pgTable(
 export const idempotencyKeys = pgTable(
   "idempotency_keys",
   {
-    /** Of the key itself, which may be another than its subscription's. */
+    /** Shard of the key itself, which may differ from its subscription's. */
     shardId: smallint("shard_id").notNull(),
     projectId: uuid("project_id").notNull(),
     key: text("key").notNull(),

@@ -14,7 +14,7 @@ export interface SealedColumn {
   readonly table: PgTable;
   readonly column: PgColumn;
   readonly id: PgColumn;
-  /** Of a table that is spread over shards, so that each statement names one. */
+  /** For sharded tables, where each statement names a shard. */
   readonly shardId: PgColumn | null;
 }
 
@@ -63,7 +63,7 @@ interface SealedStatements {
   readonly count: ReturnType<typeof countStatement>;
 }
 
-/** A stretch of a table: for one without shards, the shards are not looked at. */
+/** A range of a table; shards are ignored for a table without them. */
 type Stretch = Given<{ firstShard: number; lastShard: number }>;
 
 function isIn({ shardId }: SealedColumn, { firstShard, lastShard }: Stretch): SQL | undefined {
@@ -146,8 +146,8 @@ function stretchOf(shards: ShardRange | null) {
 /**
  * A page of values that are not sealed under the current key, in the order of keys.
  * @param page.shards null for a table without shards
- * @param page.after the key of the last row of the page before, or null for the first page
- * @param page.currentPrefix what values sealed under the current key begin with
+ * @param page.after the key of the last row of the previous page, or null for the first page
+ * @param page.currentPrefix the prefix of values sealed under the current key
  */
 export function findSealedBefore(
   database: Database,
@@ -171,14 +171,14 @@ export function findSealedBefore(
   );
 }
 
-/** A value that was read, and what takes its place. */
+/** A value that was read, and its replacement. */
 export interface Replacement extends SealedKey {
   readonly before: string;
   readonly after: string;
 }
 
 /**
- * Replaces sealed values that are still as they were read; one that changed since stays as it is.
+ * Replaces sealed values that are unchanged since they were read.
  * @returns how many were replaced
  */
 export async function replaceSealed(

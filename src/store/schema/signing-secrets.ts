@@ -2,7 +2,7 @@ import { boolean, index, pgTable, text, uuid } from "drizzle-orm/pg-core";
 import type { SignatureScheme } from "../../core/signing/signature-scheme.ts";
 import { time } from "../sql/time.ts";
 
-/** What a project signs its callbacks with. */
+/** Secrets and keys that sign a project's callbacks. */
 export const signingSecrets = pgTable(
   "signing_secrets",
   {
@@ -14,10 +14,10 @@ export const signingSecrets = pgTable(
     secret: text("secret").notNull(),
     /** `whpk_…` of `v1a`. */
     publicKey: text("public_key"),
-    /** It came from the environment, where it may still stand after it was replaced here. */
+    /** It came from the environment, which may still name it after it was replaced here. */
     fromEnvironment: boolean("from_environment").notNull().default(false),
     createdAtMs: time("created_at").notNull(),
-    /** Null for the current secret; a rotated one signs along until then. */
+    /** Null for the current secret; a rotated one continues to sign until then. */
     expiresAtMs: time("expires_at"),
   },
   (table) => [index("signing_secrets_by_project").on(table.projectId)],

@@ -6,7 +6,7 @@ export function arrayLiteral(values: readonly (number | string)[]): string {
   return `{${values.join(",")}}`;
 }
 
-/** The same of texts. */
+/** An array literal of texts. */
 export function textArrayLiteral(texts: readonly string[]): string {
   return arrayLiteral(texts.map((text) => `"${text.replace(/["\\\\]/g, "\\$&")}"`));
 }

@@ -1,4 +1,4 @@
-/** Ids are made a moment before their row's time is set, on a clock that may be another node's. */
+/** Ids are made shortly before their row's time is set, on a clock that may be another node's. */
 const SLACK_MS = 60_000;
 
 /** Before everything that was created, in epoch milliseconds. */

@@ -1,11 +1,11 @@
 import { isInboxTargetSql } from "../../core/delivery/inbox-target.ts";
 
-/** The columns of a new delivery that say what is to become of it. */
+/** Columns for the state of a new delivery. */
 export const NEW_DELIVERY_STATE = "status, next_attempt_at, finished_at, inbox_position";
 
 /**
  * Their values in SQL. A callback waits to be sent. A message counts as delivered as soon as it is
- * stored; its place in the inbox it is given later, by the one who gives out places there.
+ * stored; its position in the inbox is assigned later.
  * @param origin the subscription's `callback_origin`
  * @param at when a callback is due; when a message was stored
  */

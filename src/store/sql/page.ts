@@ -2,7 +2,7 @@
 export const LOWEST_ID = "00000000-0000-0000-0000-000000000000";
 export const HIGHEST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 
-/** The id that a page begins below: of the first page one that is behind all. */
+/** The id that a page begins below; for the first page, one above all ids. */
 export function beforeOrFirst(beforeId: string | null): string {
   return beforeId ?? HIGHEST_ID;
 }
@@ -10,7 +10,7 @@ export function beforeOrFirst(beforeId: string | null): string {
 /** A page of a list, newest first. */
 export interface Page<Row> {
   readonly rows: readonly Row[];
-  /** Where the next page goes on, or null when nothing is left. */
+  /** Where the next page continues, or null when nothing is left. */
   readonly lastId: string | null;
 }
 
@@ -20,21 +20,21 @@ export interface Scanned {
   readonly scannedLastId: string | null;
 }
 
-/** A row of a scan: of a page without any that matches, one in which all but the scan is null. */
+/** A row of a scan. A page without any match has one row in which only the scan is set. */
 export type ScannedRow<Row> = Scanned & { readonly [Name in keyof Row]: Row[Name] | null };
 
 /**
- * How many rows one page may look through for those that its filters want. A page may thus be
- * short, even empty, and yet not be the last: no filter can make a request read everything.
+ * Rows that one page may scan for matches. A page may thus be short, even empty, without being the
+ * last: no filter can make a request read everything.
  */
 const ROWS_SCANNED_MAX = 5_000;
 
-/** How many rows to look through for a page. One more than it holds tells whether another follows. */
+/** How many rows to scan for a page. One more than it holds shows whether another follows. */
 export function scanOf(limit: number, isFiltered: boolean): number {
   return isFiltered ? ROWS_SCANNED_MAX : limit + 1;
 }
 
-/** Those rows of a scan that match. */
+/** The matching rows of a scan. */
 export function matchingOf<Row extends { readonly id: string }>(
   rows: readonly ScannedRow<Row>[],
 ): (Row & Scanned)[] {
@@ -53,7 +53,7 @@ export function pageOf<Row extends { readonly id: string }>(
   return { rows: matching, lastId: isScanFull ? first.scannedLastId : null };
 }
 
-/** A page of rows of which one more was read than it holds, if there is one. */
+/** A page from rows that were read with one extra row, if there is one. */
 export function cutPage<Row extends { readonly id: string }>(
   rows: readonly Row[],
   limit: number,

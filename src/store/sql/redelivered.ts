@@ -5,8 +5,8 @@ import { nameOf } from "./statement.ts";
 const { attemptCount, inboxPosition } = deliveries;
 
 /**
- * What an update sets of a delivery that is redelivered: a callback waits to be sent, with its whole
- * retry schedule before it. A message is put at the end of its inbox.
+ * Sets the columns of a delivery that is redelivered: a callback waits to be sent, with its whole
+ * retry schedule. A message moves to the end of its inbox.
  * @param at when the callback is due
  */
 export function redelivered(at: SQL) {
@@ -20,7 +20,7 @@ export function redelivered(at: SQL) {
   } as const;
 }
 
-/** The same in a statement that the builder has no words for. */
+/** The same for a hand-written statement. */
 export function redeliveredText(at: SQL): SQL {
   const values = Object.entries(redelivered(at)) as [keyof ReturnType<typeof redelivered>, SQL][];
   return sql.join(

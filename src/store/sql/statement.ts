@@ -24,12 +24,13 @@ import { arrayLiteral } from "./array-literal.ts";
 
 /*
  * How Drizzle's statements run: each is built once, at its first use, with placeholders for its
- * parameters, and from then on is a constant text that runs as a prepared statement on whatever
- * connection or transaction it is given, within all bounds of the call.
+ * parameters. From then on it is a constant text that runs as a prepared statement on any given
+ * connection or transaction, within all bounds of the call.
  *
- * Drizzle's own sessions are not used for that. They build a statement again at each call, which takes
- * a few hundred microseconds, more than most of these statements take altogether; they prepare none;
- * they go past the guard of a transaction that is over; and their errors quote the parameters.
+ * Drizzle's own sessions are not used for that. They build a statement again at each call, which
+ * takes a few hundred microseconds, more than most of these statements take altogether; they
+ * prepare none; they bypass the guard of a finished transaction; and their errors quote the
+ * parameters.
  *
  * The texts are constants, so a connection prepares at most as many statements as there are calls
  * of `statement` and `template`. The rest of the SQL is hand-written, for `sql.unsafe`:
@@ -46,7 +47,10 @@ type ValuesOf<Names> = {
   readonly [Name in keyof Names]: Names[Name] extends Parameter<infer Value> ? Value : never;
 };
 
-/** Runs a statement; rejects with what Postgres says. Sent at once, without waiting for those before. */
+/**
+ * Runs a statement; rejects with the error from Postgres. Sent at once, without awaiting earlier
+ * ones.
+ */
 type Statement<Names, Result> = (on: Sql, values: ValuesOf<Names>) => Promise<Result>;
 
 interface Preparable<T extends PreparedQueryConfig> {
@@ -60,10 +64,10 @@ export type Builder = PgDatabase<PostgresJsQueryResultHKT>;
 export const BUILT_STATEMENTS = new Set<() => string>();
 
 /**
- * A statement of Drizzle's builder. Its parameters are what the type of `given` names; its result is
- * the builder's: rows, or a list with the `count` of changed rows where it returns none. Expressions
- * in a selection come as the driver gives them: cast `bigint` and `numeric` to `int` or `float8`.
- * Constants are written into the text.
+ * A statement of Drizzle's builder. Its parameters are the names in the type of `given`; its result
+ * is the builder's: rows, or a list with the `count` of changed rows where it returns none.
+ * Expressions in a selection arrive as the driver gives them: cast `bigint` and `numeric` to `int`
+ * or `float8`. Constants are written into the text.
  */
 export function statement<Names extends object, T extends PreparedQueryConfig>(
   build: (orm: Builder, given: Names) => Preparable<T>,
@@ -82,7 +86,7 @@ export function statement<Names extends object, T extends PreparedQueryConfig>(
   };
 }
 
-/** A statement that the builder has no words for, as text over tables and columns. */
+/** A statement that the builder can't express, as text over tables and columns. */
 export function template<Names extends object, Row>(
   build: (given: Names) => SQL<Row>,
 ): Statement<Names, RowList<Row[]>> {
@@ -96,7 +100,7 @@ function run<Row>(on: Sql, { sql: text, params }: Query, values: object) {
   return on.unsafe<Row[]>(text, filled as ParameterOrJSON<never>[], { prepare: true });
 }
 
-/** The value for a parameter as the driver takes it: what its column makes of it, and null as it is. */
+/** The value of a parameter for the driver: encoded by its column; null unchanged. */
 function filledIn(param: unknown, values: Readonly<Record<string, unknown>>): unknown {
   if (is(param, Param)) {
     const value = filledIn(param.value, values);
@@ -106,10 +110,10 @@ function filledIn(param: unknown, values: Readonly<Record<string, unknown>>): un
   throw new Error("A constant was not written into its statement.");
 }
 
-/** Any name leads to a placeholder: the type says which there are. */
+/** Any name leads to a placeholder; the type determines which exist. */
 const PLACEHOLDERS: object = new Proxy({}, { get: (_, name) => sql.placeholder(String(name)) });
 
-/** Compares a column with any of an array's values, in one text however many there are. */
+/** Compares a column with any of an array's values, in one text for any length. */
 export function isAnyOf<Of extends PgColumn>(
   column: Of,
   values: Parameter<readonly Of["_"]["data"][]>,
@@ -117,7 +121,7 @@ export function isAnyOf<Of extends PgColumn>(
   return sql`${column} = any (${arrayOf(column, values)})`;
 }
 
-/** Whether a column has a value, which may be null for any. */
+/** Compares a column with a value; null matches everything. */
 export function isIfGiven<Of extends PgColumn>(
   column: Of,
   value: Parameter<Of["_"]["data"] | null>,
@@ -142,20 +146,20 @@ export function excluded(column: PgColumn): SQL {
   return sql`excluded.${nameOf(column)}`;
 }
 
-/** The bare name of a column, where SQL takes no table's name in front of it. */
+/** The bare name of a column, where SQL accepts no table name in front of it. */
 export function nameOf(column: PgColumn): SQL {
   return sql`${sql.identifier(column.name)}`;
 }
 
 /**
- * A column with its table's name, in an expression of a selection that reads another table: there the
- * builder leaves out the names of tables, and the column could be taken for one of that table.
+ * A column with its table's name, for an expression in a selection that reads another table: there
+ * the builder omits the names of tables, and the column would be ambiguous.
  */
 export function qualified(column: PgColumn): SQL {
   return sql`${column}`;
 }
 
-/** A parameter where only expressions are accepted, turned into what the column stores. */
+/** A parameter where only expressions are accepted, encoded as the column stores it. */
 export function bound<Of extends PgColumn>(
   column: Of,
   value: Parameter<Of["_"]["data"] | null>,
@@ -188,7 +192,7 @@ function fieldOf({ path, field }: SelectedFieldsOrdered[number]): Field {
   return { name, decoder: decoderOf(field) };
 }
 
-/** A column decodes its values; an expression that comes from one, as `min` does, has its decoder. */
+/** A column decodes its values; an expression made from one, such as `min`, uses its decoder. */
 function decoderOf(field: SelectedFieldsOrdered[number]["field"]): Field["decoder"] {
   if (is(field, Column)) return field;
   const expression = is(field, SQL.Aliased) ? field.sql : field;
@@ -205,7 +209,7 @@ function decoded(fields: readonly Field[], row: readonly unknown[]): Record<stri
   return result;
 }
 
-/** Takes statements from the builder and runs none. */
+/** Accepts statements from the builder and runs none. */
 class BuildingSession extends PgSession<PostgresJsQueryResultHKT> {
   prepareQuery<T extends PreparedQueryConfig>(
     query: Query,

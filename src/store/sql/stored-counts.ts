@@ -10,7 +10,7 @@ import { signingSecrets } from "../schema/signing-secrets.ts";
 import { type Given, template } from "./statement.ts";
 import { timeOf } from "./time.ts";
 
-/** Limits on rows that are few and made by hand: they are counted when one is to be added. */
+/** Limits on few, hand-made rows: they are counted when one is added. */
 export type StoredLimitName = Extract<
   ProjectLimitName,
   | "connections"
@@ -27,8 +27,8 @@ export type StoredCounts = Readonly<Record<StoredLimitName, number>>;
 
 const COUNT = template((given: Given<{ projectId: string; nowMs: number }>) => {
   const now = timeOf(given.nowMs);
-  // What was made lately counts even if it is gone: its row stays, so making and deleting in turns
-  // must come to an end as well.
+  // Recent rows count even when they are deleted: the row remains, so that creating and deleting in
+  // turns is limited as well.
   const madeLately = (createdAtMs: PgColumn) => sql`${createdAtMs} > ${now} - interval '24 hours'`;
   const isOf = (projectId: PgColumn) => sql`${projectId} = ${given.projectId}`;
   return sql<StoredCounts>`
@@ -54,7 +54,7 @@ select
 `;
 });
 
-/** How many of each the project has. */
+/** How many rows of each kind the project has. */
 export async function countStored(
   database: Database,
   projectId: string,

@@ -1,16 +1,16 @@
 /**
- * A job's subscriptions in the order of their ids, in SQL, to be followed by a limit: as many are
- * read, however many there are. Compared as pairs and ordered by both columns, since the index by job
- * gives that order and no other does: with a plain comparison of the job, the planner may go through
- * all subscriptions of the shard in the order of their ids.
+ * A job's subscriptions in the order of their ids, in SQL, to be followed by a limit: it reads no
+ * more rows than that. Compared as pairs and ordered by both columns, since only the index by job
+ * gives that order: with a plain comparison of the job, the planner may go through all
+ * subscriptions of the shard in the order of their ids.
  */
 export function subscriptionsInOrder(of: {
   readonly columns: string;
   readonly shardId: string;
   readonly jobRowId: string;
-  /** The last one that is left out. */
+  /** The last subscription before the range. */
   readonly afterId: string;
-  /** The last one that is not. */
+  /** The last subscription of the range. */
   readonly upToId: string;
 }): string {
   return `

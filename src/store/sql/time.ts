@@ -2,8 +2,8 @@ import { type SQL, type SQLWrapper, sql } from "drizzle-orm";
 import { customType } from "drizzle-orm/pg-core";
 
 /*
- * Times are epoch milliseconds in the program and `timestamptz(3)` in the database. Every way from one
- * to the other is here.
+ * Times are epoch milliseconds in the program and `timestamptz(3)` in the database. All conversions
+ * are here.
  */
 
 /** A column that is read and written as epoch milliseconds. */
@@ -13,12 +13,13 @@ export const time = customType<{ data: number; driverData: string }>({
   fromDriver: msOfTimestamp,
 });
 
-/** ISO, as Postgres writes it: the offset has no minutes where it needs none. */
+/** ISO, as Postgres writes it: the offset omits minutes where it has none. */
 const TIMESTAMP = /^(\d{4,}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?)([+-]\d\d)(:\d\d)?$/;
 
 /**
- * A `timestamptz` as the server sends it, in epoch milliseconds. Connections ask for `DateStyle` ISO
- * (`db/call-bounds.ts`); in another style the order of day and month can't be told, so it throws.
+ * A `timestamptz` as the server sends it, in epoch milliseconds. Connections ask for `DateStyle`
+ * ISO (`db/call-bounds.ts`); in another style the order of day and month is ambiguous, so it
+ * throws.
  */
 function msOfTimestamp(text: string): number {
   const [, date = "", time = "", hours = "", minutes = ":00"] = TIMESTAMP.exec(text) ?? [];

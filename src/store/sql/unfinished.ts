@@ -1,6 +1,6 @@
 import type { Clock } from "../../runtime/clock.ts";
 
-/** What was begun and has not ended. */
+/** Tracks work that has begun and not ended. */
 export class Unfinished {
   readonly #clock: Clock;
   /** A set keeps the order of insertion, so the first is the oldest. */
@@ -10,7 +10,7 @@ export class Unfinished {
     this.#clock = clock;
   }
 
-  /** How long the oldest has been waiting, in milliseconds by the monotonic clock; 0 without any. */
+  /** How long the oldest has been waiting, in monotonic milliseconds; 0 without any. */
   get oldestMs(): number {
     const [oldest] = this.#starts;
     return oldest === undefined ? 0 : this.#clock.monotonic() - oldest.at;

@@ -43,7 +43,7 @@ const LOCK_JOB = statement((orm, given: Given<{ shardId: number; jobRowId: strin
     .returning({ endedAtMs: jobs.endedAtMs }),
 );
 
-// Pending, as `sql/is-pending.ts` says it.
+// Pending, in the form of `sql/is-pending.ts`.
 const isPendingOf = (given: Given<Key>) =>
   and(
     eq(deliveries.shardId, given.shardId),
@@ -51,7 +51,7 @@ const isPendingOf = (given: Given<Key>) =>
     isNull(deliveries.finishedAtMs),
   );
 
-// What was delivered stays so: deleting it afterwards takes nothing back.
+// Delivered deliveries are unchanged: deleting afterwards takes nothing back.
 const CLOSE = statement((orm, given: Given<Key & { jobEnded: boolean }>) => {
   const owed = orm.select({ id: deliveries.id }).from(deliveries).where(isPendingOf(given));
   return orm
@@ -92,12 +92,13 @@ const UNWATCH = statement((orm, given: Given<{ shardId: number; jobRowId: string
 });
 
 /**
- * Ends a subscription: it hears nothing more, and a job that nobody else waits for is no longer
- * watched. Null when the project has no such subscription; repeating it changes nothing.
+ * Ends a subscription: no further callbacks are sent, and a job without other subscriptions is no
+ * longer watched. Null when the project has no such subscription; repeating it changes nothing.
  *
  * The job row is locked first and everything is read in later statements. So an ending is either
- * recorded before, and its delivery is canceled here, or after, and finds the subscription closed;
- * and a subscription accepted meanwhile is seen here, or takes the job back from `unwatched`.
+ * recorded before, and its delivery is canceled here, or after, and finds the subscription closed.
+ * A subscription that is accepted at the same time is seen here, or takes the job back from
+ * `unwatched`.
  */
 export function deleteSubscription(
   database: Database,
@@ -111,7 +112,7 @@ export function deleteSubscription(
     const { jobRowId } = found;
     const [job] = await LOCK_JOB(sql, { shardId, jobRowId });
     const jobEnded = job === undefined || job.endedAtMs !== null;
-    // Sent without waiting in between; each sees what those before it did.
+    // Pipelined; each sees what the earlier ones did.
     const [, , unwatched] = await Promise.all([
       CLOSE(sql, { ...row, jobEnded }),
       CANCEL_DELIVERIES(sql, row),

@@ -16,7 +16,7 @@ const FIND = statement((orm, given: Given<Key>) =>
     .where(and(eq(shardId, given.shardId), eq(projectId, given.projectId), eq(key, given.key))),
 );
 
-/** What an idempotency key was used for, or null. */
+/** The use of an idempotency key, or null. */
 export async function findIdempotencyKey(database: Database, used: Key): Promise<UsedKey | null> {
   const [row] = await database.run("find-idempotency-key", (sql) => FIND(sql, used));
   return row ?? null;
@@ -36,7 +36,7 @@ where ${shardId} = old.shard_id and ${projectId} = old.project_id and ${key} = o
 `,
 );
 
-/** Removes keys past their 24 h, a bounded number; returns how many. */
+/** Removes a bounded number of keys that are older than 24 h; returns how many. */
 export async function forgetOldIdempotencyKeys(
   database: Database,
   shardIds: readonly number[],

@@ -84,9 +84,9 @@ const ofJob = (orm: Builder, given: PageParameters & Given<{ jobId: string; plac
     .orderBy(desc(COLUMNS.id))
     .limit(given.scan);
 
-/** Those of the candidates that match, with how many candidates there were and the last of them. */
+/** The matching candidates, with the number of candidates and the last of them. */
 function matching(orm: Builder, given: PageParameters, candidates: ReturnType<typeof recent>) {
-  // Named as the columns of a subscription name their table.
+  // Named so that the columns of a subscription refer to it.
   const candidate = orm.$with("subscription").as(candidates);
   const { name } = connections;
   const scanned = orm
@@ -132,7 +132,7 @@ const LIST_OF_JOB = statement(
     matching(orm, given, ofJob(orm, given)),
 );
 
-/** The project's subscriptions that match, newest first. */
+/** The project's matching subscriptions, newest first. */
 export async function findSubscriptions(
   database: Database,
   query: SubscriptionQuery,

@@ -7,8 +7,8 @@ import { type Given, statement } from "../sql/statement.ts";
 import { IS_OWED_LATER } from "../writes/fan-out.ts";
 
 /**
- * Derived, but for `canceled` and `gone`: `active` while the job runs; after its ending what
- * became of the ending's delivery; `delivered` when none was owed.
+ * Derived, except for `canceled` and `gone`: `active` while the job runs; after its ending, the
+ * state of the ending's delivery; `delivered` when there is none.
  */
 export type SubscriptionStatus =
   | "active"
@@ -43,10 +43,10 @@ export interface SubscriptionRecord
 
 export const subscription = alias(subscriptions, "subscription");
 export const job = alias(jobs, "job");
-/** By left join: that of the job's last event. */
+/** The delivery of the job's last event, by left join. */
 export const delivery = alias(deliveries, "delivery");
 
-/** Of a `subscription` with its `job` and its `delivery`. */
+/** Derives the status from a `subscription` with its `job` and its `delivery`. */
 export const SUBSCRIPTION_STATUS = sql<SubscriptionStatus>`case
     when ${subscription.closedAs} is not null then ${subscription.closedAs}
     when ${job.endedAtMs} is null then 'active'

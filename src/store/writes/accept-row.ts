@@ -2,7 +2,7 @@ import type { EventContent } from "../../core/delivery/event.ts";
 import type { PayloadMode } from "../schema/schema.ts";
 import type { SubscriptionRecord } from "../subscriptions/subscription-record.ts";
 
-/** What a client asked for, checked and ready to be stored. */
+/** A client's request, validated and ready to be stored. */
 export interface AcceptRequest {
   readonly projectId: string;
   readonly connectionId: string;
@@ -18,24 +18,24 @@ export interface AcceptRequest {
   readonly payload: PayloadMode;
   /** Raw JSON text. */
   readonly metadata: string;
-  /** Seals what is secret of it for the subscription of this UUID; null when nothing is. */
+  /** Seals the secrets of the subscription with this UUID; null without secrets. */
   readonly sealFor: ((subscriptionId: string) => SealedParts) | null;
   /** JSON array of seconds, or null for the project's. */
   readonly retrySchedule: string | null;
-  /** The trace that the client gave, or null. */
+  /** The client's trace, or null. */
   readonly trace: string | null;
   /** Mask of the signature schemes, or null for the project's. */
   readonly signatures: number | null;
   /** How long the job may take, from now. */
   readonly deadlineMs: number;
   readonly idempotencyKey: string | null;
-  /** Of the request that the key stands for; null without a key. */
+  /** Hash of the request that the key identifies; null without a key. */
   readonly requestHash: string | null;
-  /** What the same request may have been stored as before. */
+  /** Hashes under which the same request may have been stored before. */
   readonly olderRequestHashes: readonly string[];
 }
 
-/** What is stored sealed of a subscription. */
+/** The sealed parts of a subscription. */
 export interface SealedParts {
   /** Sealed JSON object of extra callback headers, or null. */
   readonly headers: string | null;
@@ -53,14 +53,17 @@ export interface AcceptRow extends Omit<AcceptRequest, "sealFor">, SealedParts {
   readonly jobRowId: string;
   readonly paramsText: string;
   readonly paramsDigest: string;
-  /** Of the idempotency key; 0 without one. */
+  /** Shard of the idempotency key; 0 without one. */
   readonly idempotencyShardId: number;
   readonly nowMs: number;
-  /** Another node owns the shard: leave it a note in the same transaction. */
+  /**
+   * Id of a note to the owner of the shard, stored in the same transaction; null when this node
+   * owns it.
+   */
   readonly mailId: string | null;
 }
 
-/** A stored event with all that its callbacks are made from. */
+/** A stored event with everything that its callbacks are made from. */
 export interface OwedEvent extends EventContent {
   readonly id: string;
   readonly resultBytes: number;
@@ -71,15 +74,15 @@ export type AcceptedRow =
       readonly kind: "accepted";
       readonly subscription: SubscriptionRecord;
       readonly wantedEvents: number;
-      /** Subscriptions made to the job, this one and closed ones included. */
+      /** Subscriptions made to the job, including this one and closed ones. */
       readonly subscriptionCount: number;
       /** The definition that the job is polled by, which may be an older one. */
       readonly providerVersionId: string | null;
       readonly processingAnnounced: boolean;
-      /** Of a job that had already ended: the delivery owed from its stored event. */
+      /** For a job that had already ended: the delivery of its stored event. */
       readonly owedDeliveryId: string | null;
-      /** The event that it is about; null when its result is too large to come along. */
+      /** The event of that delivery; null when its result is too large to include. */
       readonly owedEvent: OwedEvent | null;
     }
-  /** The idempotency key was used before, perhaps by a row of this very batch. */
+  /** The idempotency key was used before, perhaps by a row of the same batch. */
   | { readonly kind: "key_used" };

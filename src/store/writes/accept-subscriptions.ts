@@ -37,7 +37,7 @@ const INPUT = rowSource("row", {
   idempotencyKey: "text",
 });
 
-/** Of the rows with an idempotency key: few batches have any. */
+/** Only the rows with an idempotency key; few batches have any. */
 const KEYS = rowSource(
   "key",
   {
@@ -51,22 +51,22 @@ const KEYS = rowSource(
   INPUT.nextParameter,
 );
 
-/** A larger result is read with its delivery, so that no batch brings much more than it stores. */
+/** A larger result is read with its delivery, so that no batch returns much more than it stores. */
 const EVENT_RESULT_BYTES_MAX = 16 * 1024;
 
-/** The position in it is the event's mask bit, as in core/delivery/event.ts. */
+/** The index in it is the event's mask bit, as in core/delivery/event.ts. */
 const EVENT_TYPE_ARRAY = `array[${EVENT_TYPES.map((type) => `'${type}'`).join(", ")}]`;
 
 /**
  * Stores a batch of subscriptions in one statement.
  *
- * Late is never lost: upserting the job takes its row's lock and looks at the newest version of the
+ * Late is never lost: upserting the job takes its row's lock and reads the newest version of the
  * row. A live job is returned from there, and the lock is held until these rows are committed: the
  * ending, which takes the lock first and reads the subscriptions in a later statement, sees them. A
  * job that has ended is final, so it is locked and not written; it is read from this statement's
  * snapshot and gives the subscription its delivery here. If the ending was committed after that
- * snapshot was taken, the job is found neither way: its rows are refused for want of a job
- * (`isJobMissing`), which undoes the whole statement, and it is run again.
+ * snapshot was taken, the job is found neither way: its rows are rejected for lack of a job
+ * (`isJobMissing`), which rolls the whole statement back, and it is run again.
  */
 const ACCEPT = `
 with claimed as (
@@ -204,7 +204,7 @@ cross join lateral (
 ) as told
 `;
 
-/** The job of a subscription, and what it is owed, as they are stored. */
+/** The job of a subscription, and its delivery if it has ended, as they are stored. */
 interface PlacedJob {
   readonly job_row_id: string;
   readonly job_status: JobStatus;
@@ -234,7 +234,7 @@ interface EventOfRow {
   readonly owed_event_id: string;
 }
 
-/** A job that ends while its subscription is accepted is met in that state once. */
+/** A job can end only once while its subscription is accepted. */
 const RUNS_MAX = 5;
 
 /** Stores the batch and returns one outcome a row, in the order given. */
@@ -279,7 +279,7 @@ async function runAgainIfJobMissing<T>(run: () => Promise<T>): Promise<T> {
 
 const NOT_NULL_VIOLATION = "23502";
 
-/** Whether the statement was undone since a job had ended after its snapshot was taken. */
+/** True when the statement was rolled back because a job had ended after its snapshot was taken. */
 function isJobMissing(error: unknown): boolean {
   return (
     errorCode(error) === NOT_NULL_VIOLATION &&
@@ -289,7 +289,7 @@ function isJobMissing(error: unknown): boolean {
   );
 }
 
-/** The job of a row that made it and was alone in that. */
+/** The job of a row that created it without others. */
 function jobAsWished(row: AcceptRow): PlacedJob {
   return {
     job_row_id: row.jobRowId,

@@ -4,7 +4,7 @@ import { rowSource } from "../sql/row-source.ts";
 import { WITHOUT_WAITING_FOR_THE_DISK } from "../sql/synchronous-commit.ts";
 import { timeFrom } from "../sql/time.ts";
 
-/** What polling has learned of a job that is still running; for people to look at. */
+/** State that polling has learned of a running job, for display. */
 export interface JobCheckpoint {
   readonly shardId: number;
   readonly id: string;
@@ -12,7 +12,7 @@ export interface JobCheckpoint {
   readonly seen: boolean;
   readonly pollCount: number;
   readonly lastPolledAtMs: number | null;
-  /** What the latest poll came to; null when this node has not polled the job. */
+  /** Outcome of the latest poll; null when this node has not polled the job. */
   readonly lastOutcome: PollOutcome | null;
   readonly lastError: string | null;
   readonly progress: string | null;

@@ -22,8 +22,8 @@ const MOVEMENTS = MOVEMENT_EVENT_TYPES.map((type) => `'${type}'`).join(", ");
 const IS_MOVEMENT = `fan_out.event_type in (${MOVEMENTS})`;
 
 /**
- * In SQL, of a `fan_out` and the id of a subscription: it is owed a newer event of the job, so that a
- * movement is not worth telling any more. An ending is the last event, whatever its id.
+ * In SQL, of a `fan_out` and the id of a subscription: whether it already has a newer event of the
+ * job, so that a movement is obsolete. An ending is the last event, whatever its id.
  */
 const hasNewer = (subscriptionId: string): string => `
 ${IS_MOVEMENT} and exists (
@@ -32,7 +32,10 @@ ${IS_MOVEMENT} and exists (
     and (delivery.event_id > fan_out.event_id or delivery.event_type not in (${MOVEMENTS}))
 )`;
 
-/** In SQL, of a row source named `subscription`: it will be owed an event of its job by a fan-out. */
+/**
+ * In SQL, of a row source named `subscription`: whether a fan-out will still give it an event of
+ * its job.
+ */
 export const IS_OWED_LATER = `
 exists (
   select from fan_outs as fan_out
@@ -46,16 +49,17 @@ exists (
     )
 )`;
 
-// The lock that everybody takes before the rows that belong to a job. So whoever subscribes, deletes
-// or ends comes before this step or after it.
+// The lock that every writer takes before the rows of a job, so that subscribing, deleting and
+// ending come either before this step or after it.
 const LOCK_JOB = `
 select from jobs where shard_id = $1 and id = $2 for update
 `;
 
 /**
- * The subscriptions behind the position, and the position moved behind them. A statement of its own,
- * whose snapshot is taken once the lock is held. Returned is what was not owed before: a subscription
- * that came after the ending has its delivery from the statement that accepted it.
+ * Creates deliveries for the subscriptions behind the position and moves the position behind them.
+ * A separate statement, whose snapshot is taken once the lock is held. It returns only new
+ * deliveries: a subscription that came after the ending has its delivery from the statement that
+ * accepted it.
  */
 const STEP = `
 with fan_out as materialized (
@@ -140,23 +144,23 @@ select event_id, $1::smallint, null, null,
 from fan_out
 `;
 
-/** One row for each delivery, and one without a delivery's id for the fan-out, if it is there. */
+/** One row for each delivery, and one without a delivery's id for the fan-out, if it exists. */
 type StepRow = Omit<OwedDelivery, "id"> & { readonly id: string | null; readonly goesOn: boolean };
 
 export interface FanOutStep {
-  /** What came to be owed. */
+  /** The new deliveries. */
   readonly owed: readonly OwedDelivery[];
-  /** The event that it is about; null when nothing was left to do. */
+  /** Their event; null when nothing was left to do. */
   readonly eventId: string | null;
-  /** Whether subscriptions are left. */
+  /** True when subscriptions are left. */
   readonly goesOn: boolean;
 }
 
 /**
- * Owes an event to the next subscriptions of its job and moves the position behind them, both or
- * neither: none is left out or owed twice, however often whoever does it is killed, and whoever else
- * does it too.
- * @param step.subscriptions how many to look at
+ * Creates deliveries of an event for the next subscriptions of its job and moves the position
+ * behind them, both or neither: none is left out or repeated, even if nodes are killed or do it at
+ * the same time.
+ * @param step.subscriptions how many to process
  */
 export async function stepFanOut(
   database: Database,
@@ -168,7 +172,7 @@ export async function stepFanOut(
   options?: CallOptions,
 ): Promise<FanOutStep> {
   const { shardId, jobRowId, eventType } = step.key;
-  // Sent without waiting in between: the second has a snapshot taken after the lock of the first.
+  // Pipelined: the second has a snapshot taken after the lock of the first.
   const [, rows] = await database.transaction(
     "fan-out",
     (sql) =>
@@ -212,7 +216,7 @@ const FIND = statement(
   },
 );
 
-/** Those of the shards that are not through yet: of each project the oldest, the projects in turn. */
+/** Unfinished fan-outs of the shards: the oldest of each project, with projects in turn. */
 export function findFanOuts(
   database: Database,
   query: {
@@ -238,7 +242,7 @@ const FIND_EVENT = statement(
 
 export type FannedOutEvent = EventContent & { readonly resultBytes: number };
 
-/** What the callbacks of an event are made from, a large result left out; null once it is removed. */
+/** The content of an event without a large result; null once the event is removed. */
 export async function findFannedOutEvent(
   database: Database,
   key: { readonly shardId: number; readonly eventId: string },

@@ -28,7 +28,7 @@ import { NotBegunInTimeError } from "../db/errors.ts";
  */
 
 export interface GroupCommitOptions<Row, Result> {
-  /** Names the queue in errors. */
+  /** Name of the queue in errors. */
   readonly name: string;
   /** Writes the rows durably; resolves to one result a row, in the order of the rows given. */
   readonly commit: (rows: readonly Row[], patience: Patience) => Promise<readonly Result[]>;
@@ -39,25 +39,28 @@ export interface GroupCommitOptions<Row, Result> {
   readonly random: Random;
   readonly longPollMs?: number;
   readonly rowsPerBatchMax?: number;
-  /** What a row weighs in a batch; a batch holds one row at least. */
+  /** Size of a row in a batch; a batch holds at least one row. */
   readonly bytesOf?: (row: Row) => number;
   readonly bytesPerBatchMax?: number;
   readonly batchesInFlightMax?: number;
-  /** Rows that may wait; rows in flight come on top. */
+  /** Rows that may wait, in addition to those in flight. */
   readonly queuedRowsMax?: number;
-  /** Rows that may be set aside; beyond them a batch is retried where it is. */
+  /** Rows that may be set aside; beyond that a batch is retried in its place. */
   readonly rowsSetAsideMax?: number;
-  /** How long transient errors are retried, counted from a batch's first try; for ever if absent. */
+  /**
+   * How long transient errors are retried, counted from a batch's first try; without limit if
+   * absent.
+   */
   readonly retryForMs?: number;
-  /** How long `stop` waits for what is queued. */
+  /** How long `stop` waits for queued rows. */
   readonly stopTimeoutMs?: number;
-  /** Told about every retry, for the log. */
+  /** Called on every retry, for the log. */
   readonly onRetry?: (retry: { error: unknown; rows: number; delayMs: number }) => void;
-  /** Told about every batch that is set aside, for the log. */
+  /** Called for every batch that is set aside, for the log. */
   readonly onSetAside?: (batch: { error: unknown; rows: number }) => void;
 }
 
-/** The queue is at its limit: nothing of this row was kept. */
+/** The queue is full: the row was not kept. */
 export class QueueFullError extends Error {
   override readonly name = "QueueFullError";
 }
@@ -70,7 +73,7 @@ export class QueueStoppedError extends Error {
 /** The request that waits for a row. */
 export interface WaitingRequest<Result> {
   readonly deadline: RequestDeadline;
-  /** Gets the row's result if it comes after the deadline: the row is stored all the same. */
+  /** Receives the row's result if it comes after the deadline, since the row is stored. */
   readonly late: (result: Result) => void;
 }
 
@@ -83,7 +86,7 @@ export class GroupCommit<Row, Result> {
   #waiting: Entry<Row, Result>[] = [];
   readonly #inFlight = new Set<readonly Entry<Row, Result>[]>();
   readonly #pauses = new Set<() => void>();
-  /** A batch is already due on the next turn, or after the linger. */
+  /** Whether a batch is already due on the next turn, or after the linger. */
   #wakeUp: "none" | "next_turn" | "linger" = "none";
   #abandoned = false;
   #stopped: Promise<void> | null = null;
@@ -114,7 +117,7 @@ export class GroupCommit<Row, Result> {
     return this.#waiting.length;
   }
 
-  /** Rows set aside, because they or others of their batch are locked or take too long. */
+  /** Rows set aside because they or others of their batch are locked or take too long. */
   get rowsSetAside(): number {
     return this.#setAside.rows;
   }
@@ -149,7 +152,7 @@ export class GroupCommit<Row, Result> {
     return this.#stopped;
   }
 
-  /** Takes an entry out if that is still possible; returns what to tell its writer. */
+  /** Removes an entry if that is still possible; returns the error for its writer. */
   #withdraw(entry: Entry<Row, Result>, passed: unknown): unknown {
     const index = this.#waiting.indexOf(entry);
     if (index === -1) return passed;
@@ -175,7 +178,10 @@ export class GroupCommit<Row, Result> {
     }
   }
 
-  /** Sends one batch; a linger that fires after its rows have gone only sends the next a little early. */
+  /**
+   * Sends one batch; a linger that fires after its rows have gone only sends the next one a little
+   * early.
+   */
   #send(): void {
     this.#wakeUp = "none";
     const { batchesInFlightMax, compare } = this.#options;
@@ -191,7 +197,7 @@ export class GroupCommit<Row, Result> {
     this.#schedule();
   }
 
-  /** How many of the rows that wait go together. */
+  /** How many of the waiting rows go together. */
   #nextBatchRows(): number {
     const { rowsPerBatchMax, bytesOf, bytesPerBatchMax } = this.#options;
     if (bytesPerBatchMax === Infinity) return rowsPerBatchMax;
@@ -205,7 +211,7 @@ export class GroupCommit<Row, Result> {
     return rows;
   }
 
-  /** Commits the entries and answers every one of them, or sets them aside; never rejects. */
+  /** Commits the entries and answers all of them, or sets them aside; never rejects. */
   async #settle(entries: readonly Entry<Row, Result>[], startedAt: number): Promise<void> {
     const outcome = await this.#commitWithRetries(entries, startedAt);
     if (outcome.kind === "locked" || outcome.kind === "timed_out") {
@@ -253,7 +259,7 @@ export class GroupCommit<Row, Result> {
     try {
       const results = await commit(rows, patience);
       if (results.length === rows.length) return { kind: "committed", results };
-      // The rows are stored but can't be told apart: trying again would not help.
+      // The rows are stored but can't be matched to results, so trying again would not help.
       const counts = `${results.length} results for ${rows.length} rows`;
       return { kind: "failed", error: new Error(`the commit of ${name} returned ${counts}`) };
     } catch (error) {

@@ -3,7 +3,7 @@ import type { Database } from "../db/database.ts";
 import { rowSource } from "../sql/row-source.ts";
 import type { CommandKind } from "../schema/schema.ts";
 
-/** A note to the owner of a shard: something happened to a job or a delivery of it. */
+/** A command to the owner of a shard: something happened to a job or one of its deliveries. */
 export interface NodeCommand {
   readonly shardId: number;
   readonly id: string;
@@ -47,8 +47,8 @@ returning mailbox.shard_id as "shardId", mailbox.id, kind, subject_id as "subjec
 `;
 
 /**
- * Takes notes out of the mailboxes of the shards, at most `COMMANDS_PER_TAKE_MAX`. Whoever dies with a
- * note in hand loses it; the sweep finds what it was about.
+ * Takes commands out of the mailboxes of the shards, at most `COMMANDS_PER_TAKE_MAX`. A node that
+ * dies with a command in hand loses it; the sweep finds the job.
  */
 export async function takeCommands(
   database: Database,

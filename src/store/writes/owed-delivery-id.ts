@@ -1,10 +1,10 @@
 /**
- * The id of the delivery that an event owes to a subscription, in SQL. Derived from both, so that
- * whoever records it, an ending or a late accept, and however often after an answer was lost,
- * makes the same row: there is one delivery of an event to a subscription, with one `webhook-id`.
+ * The id of the delivery of an event to a subscription, in SQL. Derived from both, so that every
+ * recording of it, by an ending or a late accept and after any number of lost answers, makes the
+ * same row: there is one delivery of an event to a subscription, with one `webhook-id`.
  *
- * The time and the shard are those of the younger of the two, which is about when the delivery
- * came to be owed; the rest is a digest.
+ * The time and the shard are those of the younger of the two, which is about when the delivery was
+ * created; the rest is a digest.
  */
 export function owedDeliveryId(eventId: string, subscriptionId: string): string {
   const digest = `md5(${eventId}::text || ${subscriptionId}::text)`;

@@ -6,12 +6,12 @@ import { IS_PENDING } from "../sql/is-pending.ts";
 import { rowSource } from "../sql/row-source.ts";
 import { timeFrom } from "../sql/time.ts";
 
-/** One HTTP attempt and what it makes of its delivery. */
+/** One HTTP attempt and the resulting state of its delivery. */
 export interface AttemptRow {
   readonly shardId: number;
   readonly deliveryId: string;
   readonly subscriptionId: string;
-  /** Attempts made before this one; the compare of the compare-and-set. */
+  /** Attempts made before this one; compared by the compare-and-set. */
   readonly attemptCount: number;
   readonly startedAtMs: number;
   readonly durationMs: number;
@@ -45,9 +45,10 @@ const GONE = rowSource("gone", {
 });
 
 /**
- * A delivery advances only from the attempt count the sender knew, so of two nodes that sent the
- * same attempt one is recorded. A delivery canceled meanwhile keeps its state and its attempt; one
- * superseded meanwhile does too, unless the receiver took it or wants no more of any.
+ * A delivery advances only from the attempt count that the sender knew, so of two nodes that sent
+ * the same attempt one is recorded. A delivery that was canceled during the attempt keeps its state
+ * and its attempt, and so does a superseded one, unless the receiver accepted it or wants no more
+ * of any.
  */
 const RECORD = `
 with input as materialized (
@@ -88,7 +89,7 @@ where not exists (
 )
 `;
 
-/** A 410 ends the subscription: it is owed nothing more. */
+/** A 410 ends the subscription: it gets no more deliveries. */
 const CLOSE_GONE = `
 with input as materialized (
   select * from ${GONE.sql}
@@ -106,7 +107,7 @@ where delivery.shard_id = "shardId" and delivery.subscription_id = "subscription
   and ${IS_PENDING}
 `;
 
-/** Changes nothing; takes the lock of the job, as everybody does before the rows that belong to it. */
+/** Changes nothing; takes the lock of the job, as every writer does before the rows of a job. */
 const LOCK_JOB = `
 update jobs set status = status
 from subscriptions as subscription
@@ -114,7 +115,7 @@ where subscription.shard_id = $1 and subscription.id = $2
   and jobs.shard_id = subscription.shard_id and jobs.id = subscription.job_row_id
 `;
 
-/** A job that nobody waits for any more is not polled any more. */
+/** A job without waiting subscriptions is no longer polled. */
 const UNWATCH_JOBS_OF_GONE = `
 update jobs set status = 'unwatched'
 from ${GONE.sql}

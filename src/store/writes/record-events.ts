@@ -18,7 +18,7 @@ import { HIGHEST_ID, LOWEST_ID } from "../sql/page.ts";
 import { subscriptionsInOrder } from "../sql/subscription-page.ts";
 import { timeFrom } from "../sql/time.ts";
 
-/** A fact about a job, to be recorded with all that it owes. */
+/** A fact about a job, to be recorded with all its deliveries. */
 export interface EventRow {
   readonly shardId: number;
   readonly jobRowId: string;
@@ -30,17 +30,17 @@ export interface EventRow {
   readonly upstreamCreatedAt: string | null;
   readonly upstreamUpdatedAt: string | null;
   readonly error: string | null;
-  /** Null as well when it was stored in parts. */
+  /** Null also when it was stored in parts. */
   readonly result: RawResult | null;
   readonly resultBytes: number;
-  /** Raw JSON: what became of fetching a result that is a link. */
+  /** Raw JSON: the outcome of fetching a result that is a link. */
   readonly resultFetch: string | null;
   readonly progress: string | null;
   readonly pollCount: number;
   readonly lastPolledAtMs: number | null;
 }
 
-/** One delivery that an event owes, with all that sending it takes besides the event itself. */
+/** One delivery of an event, with everything that sending it needs besides the event itself. */
 export interface OwedDelivery {
   readonly id: string;
   readonly shardId: number;
@@ -57,18 +57,18 @@ export interface OwedDelivery {
   readonly retrySchedule: string | null;
   /** Mask of the signature schemes, or null for the project's. */
   readonly signatures: number | null;
-  /** Whether the subscription hears of movements, so that its callbacks have an order. */
+  /** True when the subscription receives movements, so that its callbacks have an order. */
   readonly wantsMovements: boolean;
-  /** The trace that the client gave, or null. */
+  /** The client's trace, or null. */
   readonly trace: string | null;
-  /** It wants a result fetched that is a link. */
+  /** True when it wants a result that is a link to be fetched. */
   readonly fetchResult: boolean;
   readonly attemptCount: number;
   readonly attemptsBefore: number;
   readonly nextAttemptAtMs: number;
 }
 
-/** An event that not all subscriptions of its job are owed yet. */
+/** An event that not all subscriptions of its job have a delivery of yet. */
 export interface FanOutKey {
   readonly shardId: number;
   readonly jobRowId: string;
@@ -79,20 +79,20 @@ export interface FanOutKey {
 }
 
 /**
- * `recorded` is false when the job had already ended, so that somebody else's ending holds, or when
- * its deadline has moved since it was thought to have timed out.
+ * `recorded` is false when the job had already ended, so that another ending holds, or when its
+ * deadline has moved since it was thought to have timed out.
  */
 export interface RecordedEvent {
   readonly recorded: boolean;
   readonly owed: readonly OwedDelivery[];
-  /** Set when the job has more subscriptions, which are to be owed the event in steps. */
+  /** Set when the job has more subscriptions, which get the event in steps. */
   readonly fanOut: FanOutKey | null;
 }
 
-/** In SQL, of a subscription's `events`: whether it hears of movements. */
+/** In SQL, of a subscription's `events`: whether it receives movements. */
 export const WANTS_MOVEMENTS = `events & ${eventMask(MOVEMENT_EVENT_TYPES)} <> 0`;
 
-/** Of a subscription, in SQL: whether it wants a result fetched that is a link. */
+/** In SQL, of a subscription: whether it wants a result that is a link to be fetched. */
 export const FETCHES_RESULT = `events & ${WANTS_RESULT_FETCHED} <> 0`;
 
 const JOBS_INPUT = rowSource("row", {
@@ -126,8 +126,8 @@ const EVENTS_INPUT = rowSource("row", {
 });
 
 /**
- * First statement: the job's compare-and-set. It takes the row's lock, so an accept that is under
- * way is waited for.
+ * First statement: the job's compare-and-set. It takes the row's lock, so it waits for an accept in
+ * progress.
  */
 const ADVANCE_JOBS = `
 update jobs as job set
@@ -150,7 +150,7 @@ where job.shard_id = input."shardId" and job.id = input."jobRowId"
   and (input.type <> 'job.timed_out' or job.deadline_at <= ${timeFrom('input."occurredAtMs"')})
 `;
 
-/** How many subscriptions of each job are looked at. */
+/** How many subscriptions of each job are processed. */
 const SUBSCRIPTIONS = `$${EVENTS_INPUT.nextParameter}::int`;
 
 const pageOf = (columns: string): string =>
@@ -265,9 +265,9 @@ type OwedRow = Omit<OwedDelivery, "id"> & {
 };
 
 /**
- * Records a batch of events, at most one a job, each with its deliveries, in one transaction:
- * there is no moment at which a job has ended and a delivery it owes neither exists nor is owed by
- * the position of a fan-out. Of jobs with many subscriptions only the first ones are looked at.
+ * Records a batch of events, at most one a job, each with its deliveries, in one transaction: there
+ * is no moment at which a job has ended and a delivery neither exists nor is covered by the
+ * position of a fan-out. Only the first subscriptions of jobs with many are processed here.
  */
 export async function recordEvents(
   database: Database,
@@ -281,7 +281,7 @@ export async function recordEvents(
     eventBit: eventBit(row.type),
   }));
   const owing = [...EVENTS_INPUT.parameters(inputs), subscriptionsPerEvent(rows.length)];
-  // Sent without waiting in between: one round trip, two snapshots.
+  // Pipelined: one round trip, two snapshots.
   const [, owedRows] = await database.transaction(
     "record-events",
     (sql) =>

@@ -6,12 +6,12 @@ import { resultParts } from "../schema/result-parts.ts";
 import { type Given, statement } from "../sql/statement.ts";
 import { WITHOUT_WAITING_FOR_THE_DISK } from "../sql/synchronous-commit.ts";
 
-/** Up to here a result stands in its event's row, where a callback takes it from. */
+/** Up to this size a result is in its event's row, where callbacks read it. */
 export const IN_ROW_BYTES_MAX = 256 * 1024;
-// Strings of up to 128 KiB lie with V8's short-lived objects; larger ones outlive their use.
+// Strings of up to 128 KiB are among V8's short-lived objects; larger ones outlive their use.
 const PART_BYTES_MAX = 120 * 1024;
 
-/** In SQL, of a row source named `event`: the result, wherever it is kept. */
+/** In SQL, of a row source named `event`: the result, wherever it is stored. */
 export const WHOLE_RESULT = `
 coalesce(event.result, (
   select convert_from(string_agg(bytes, ''::bytea order by number), 'UTF8') from result_parts as part
@@ -34,11 +34,11 @@ const STORE = statement((orm, given: Given<PartKey & { text: string }>) =>
 
 /**
  * Stores a result part by part, ahead of its event. Not waiting for the disk loses nothing: the
- * event is committed later, and waits for everything before it. Parts whose event never comes are
- * swept away with what is past its retention.
+ * event is committed later, and its commit waits for everything before it. Retention removes parts
+ * whose event never comes.
  *
- * One statement a part: as one array parameter, which has to be quoted and taken apart, the same
- * text costs three times as much.
+ * One statement a part: as one array parameter, which has to be quoted and parsed, the same text
+ * costs three times as much.
  */
 export async function storeResult(
   database: Database,
@@ -69,7 +69,7 @@ const FIND_PART = statement((orm, given: Given<PartKey>) =>
   orm.select({ bytes: resultParts.bytes }).from(resultParts).where(isThe(given)),
 );
 
-// As text it takes half the bytes on its way here.
+// As text it takes half the bytes in transit.
 const FIND_TEXT_PART = statement((orm, given: Given<PartKey>) =>
   orm
     .select({ text: sql<string>`convert_from(${resultParts.bytes}, 'UTF8')` })
@@ -84,13 +84,13 @@ export interface PartKey {
   readonly number: number;
 }
 
-/** One part of a result that an upstream gave as JSON, or null behind the last. */
+/** One part of a result that an upstream gave as JSON, or null after the last. */
 export async function findTextPart(database: Database, part: PartKey): Promise<Buffer | null> {
   const [row] = await database.run("find-result-part", (sql) => FIND_TEXT_PART(sql, part));
   return row === undefined ? null : Buffer.from(row.text);
 }
 
-/** One part of a result that was fetched, whatever it holds. */
+/** One part of a result that was fetched, whatever its content. */
 export async function findPart(database: Database, part: PartKey): Promise<Buffer | null> {
   const [row] = await database.run("find-result-part", (sql) => FIND_PART(sql, part));
   return row?.bytes ?? null;

@@ -28,20 +28,20 @@ interface Group<Row, Result> {
 }
 
 /**
- * Commits groups one after the other, and retries those that fail with growing pauses. A pause is at
- * least as long as the try before it took, so that a statement that runs into its time limit has the
- * database half of the time at most.
+ * Commits groups one after the other, and retries those that fail with growing pauses. A pause is
+ * at least as long as the previous try took, so that a statement that runs into its time limit uses
+ * the database half of the time at most.
  */
 class RetryLane<Row, Result> {
   readonly #options: SetAsideRowsOptions<Row, Result>;
   readonly #patience: Patience;
   readonly #take: (group: Group<Row, Result>, outcome: CommitOutcome<Result>) => void;
-  /** To be tried next, in this order. */
+  /** Groups to be tried next, in this order. */
   #ready: Group<Row, Result>[] = [];
   #trying: Group<Row, Result> | null = null;
   #isWorking = false;
   #triedForMs = 0;
-  /** Those between two tries, with what ends their pause. */
+  /** Groups between two tries, with the function that ends their pause. */
   readonly #pausing = new Map<Group<Row, Result>, Timer>();
 
   constructor(
@@ -58,7 +58,7 @@ class RetryLane<Row, Result> {
     return !this.#isWorking && this.#ready.length === 0 && this.#pausing.size === 0;
   }
 
-  /** In front of all others that are ready. */
+  /** Puts groups in front of all others that are ready. */
   addFirst(...groups: readonly Group<Row, Result>[]): void {
     this.#ready.unshift(...groups);
     this.#start();
@@ -79,7 +79,7 @@ class RetryLane<Row, Result> {
     return true;
   }
 
-  /** Forgets everything and returns it. */
+  /** Removes and returns everything. */
   abandon(): readonly Group<Row, Result>[] {
     const trying = this.#trying === null ? [] : [this.#trying];
     const groups = [...trying, ...this.#ready, ...this.#pausing.keys()];
@@ -110,13 +110,14 @@ class RetryLane<Row, Result> {
 }
 
 /**
- * Batches that met a locked row or ran out of time, apart from the others, so that these go on. A
- * batch is halved until the row that is to blame is alone: all others are committed on the way. A
- * locked row is retried until its lock is released; one that takes too long even alone is retried in
- * a lane of its own, where it has all the time that a statement may take and holds up nothing else.
+ * Batches that met a locked row or ran out of time, separate from the others, so that these
+ * continue. A batch is halved until the row that causes it is alone: all others are committed on
+ * the way. A locked row is retried until its lock is released; one that takes too long even alone
+ * is retried in a lane of its own, where it has the full time of a statement and holds up nothing
+ * else.
  */
 export class SetAsideRows<Row, Result> {
-  /** Halves what was set aside, and retries what is locked. */
+  /** Halves batches that were set aside, and retries locked rows. */
   readonly #halving: RetryLane<Row, Result>;
   /** Rows that take too long even alone. */
   readonly #slow: RetryLane<Row, Result>;
@@ -143,14 +144,14 @@ export class SetAsideRows<Row, Result> {
     return this.#halving.isIdle && this.#slow.isIdle;
   }
 
-  /** @param startedAt monotonic, of the batch's first try */
+  /** @param startedAt monotonic time of the batch's first try */
   add(entries: readonly Entry<Row, Result>[], startedAt: number): void {
     if (this.#isAbandoned) return;
     this.#rows += entries.length;
     this.#split({ entries, startedAt, failures: 0 });
   }
 
-  /** Forgets everything and returns it; answering it is left to the caller. */
+  /** Removes and returns everything; the caller answers it. */
   abandon(): readonly Entry<Row, Result>[] {
     this.#isAbandoned = true;
     this.#rows = 0;
@@ -188,7 +189,7 @@ export class SetAsideRows<Row, Result> {
     }
   }
 
-  /** In front of what is known to be stuck: most of these rows are not. */
+  /** In front of the rows that are known to be stuck, because most of these are not. */
   #split({ entries, startedAt }: Group<Row, Result>): void {
     const middle = entries.length >> 1;
     const halves = [entries.slice(0, middle), entries.slice(middle)].filter((half) => half.length);

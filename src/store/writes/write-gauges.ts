@@ -1,7 +1,7 @@
 import type { Metrics } from "../../runtime/metrics.ts";
 import type { Writers } from "./writers.ts";
 
-/** The queues of rows on /metrics. */
+/** Gauges of the queues of rows. */
 export function registerWriteGauges(metrics: Metrics, writers: Writers): void {
   metrics.gauge("ringback_rows_waiting", "Rows that wait for a batch.", () => writers.queuedRows);
   metrics.gauge(

@@ -15,31 +15,31 @@ import { isLockTimeout, isTimeout, isTransient } from "../db/errors.ts";
 import { Unfinished } from "../sql/unfinished.ts";
 
 export interface WritersOptions {
-  /** Noted down for the sweep: a job may be stored and not be handed over. */
+  /** Notified for the sweep: a job may be stored without being handed over. */
   readonly activity?: { touch(shardId: number): void };
   readonly database: Database;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** How long `stop` waits for what is queued. */
+  /** How long `stop` waits for queued rows. */
   readonly stopTimeoutMs: number;
-  /** Whether the database is known to be unreachable or to take no writes. */
+  /** True while the database is known to be unreachable or to take no writes. */
   readonly isDatabaseAway: () => boolean;
-  /** Larger results go by reference: once they are stored nobody needs their bytes. */
+  /** Larger results are sent by reference: once they are stored, their bytes are not needed. */
   readonly inlineResultBytesMax: number;
 }
 
-/** No longer than the requests that wait for it. */
+/** At most as long as the requests that wait for it. */
 const ACCEPT_RETRY_FOR_MS = 5_000;
 const ACCEPTS_QUEUED_MAX = 20_000;
-// Large results go a few at a time: a batch stands in memory three times on its way out, as the
+// Large results go a few at a time: memory holds a batch three times on its way out, as the
 // results, as the statement's parameter, and as the driver's bytes.
 const LARGE_RESULT_BYTES = 64 * 1024;
 const LARGE_BATCH_BYTES_MAX = 4 * 1024 * 1024;
-/** Each is sent part by part, so that two never stand in memory whole once more. */
+/** Each is sent part by part, so that memory never holds a second copy of it. */
 const RESULTS_IN_PARTS_AT_ONCE = 2;
 
-/** Every row that the program writes at a rate goes through one of these queues. */
+/** Every row that is written at a rate goes through one of these queues. */
 export class Writers {
   readonly #subscriptions: GroupCommit<AcceptRow, AcceptedRow>;
   readonly #events: GroupCommit<EventRow, RecordedEvent>;
@@ -64,16 +64,16 @@ export class Writers {
       onSetAside: ({ error, rows }: { error: unknown; rows: number }) =>
         log.warn(
           { err: error, queue: name, rows },
-          "a batch met a locked row or took too long and was set aside; its other rows are written without it",
+          "a batch met a locked row or took too long and was set aside; later rows are written first",
         ),
       onRetry: ({ error, rows, delayMs }: { error: unknown; rows: number; delayMs: number }) =>
         log.warn(
           { err: error, queue: name, rows, delayMs },
-          "a batch could not be written; it is tried again",
+          "a batch could not be written; retrying",
         ),
     });
-    // Tried for ever, and unbounded here: each of these rows waits for its own job or delivery,
-    // and those are bounded by their lanes and the outbox.
+    // Retried without limit, and unbounded here: each of these rows waits for its own job or
+    // delivery, and those are bounded by their lanes and the outbox.
     const unlimited = { queuedRowsMax: Infinity };
     const events = {
       commit: (rows: readonly EventRow[], patience: Patience) =>
@@ -131,7 +131,7 @@ export class Writers {
     return this.#unrecordedEvents.oldestMs;
   }
 
-  /** The same, of the attempts that were made. */
+  /** How long the oldest attempt has been waiting to be recorded; 0 without any. */
   get oldestUnrecordedAttemptMs(): number {
     return this.#unrecordedAttempts.oldestMs;
   }
@@ -193,9 +193,9 @@ async function storeInParts(
   return null;
 }
 
-/** Enough for a lock that is not held for long, where many rows are asked one after the other. */
+/** Enough for locks that are held briefly, where many rows are tried one after the other. */
 const BRIEF_LOCK_WAIT_MS = 50;
-/** Many times what a full batch takes; less than what one row may take that is retried alone. */
+/** Many times the duration of a full batch; less than a row may take that is retried alone. */
 const BRIEF_STATEMENT_MS = 3_000;
 
 function bounded(patience: Patience): CallOptions {
@@ -204,7 +204,7 @@ function bounded(patience: Patience): CallOptions {
     : {};
 }
 
-/** No row is to blame for a call that took too long while the database was away. */
+/** No row is to blame for a call that took too long while the database was down. */
 function failureOf(error: unknown, isDatabaseAway: boolean): CommitFailure {
   if (isLockTimeout(error)) return "locked";
   if (isTimeout(error) && !isDatabaseAway) return "timed_out";
