@@ -1,12 +1,11 @@
-import { z } from "@hono/zod-openapi";
 import { publicId } from "../core/ids/ids.ts";
-import { EVENT_TYPES, eventMembers, isResultFetched } from "../core/delivery/event.ts";
+import { eventMembers, isResultFetched } from "../core/delivery/event.ts";
 import { textOfResult } from "../core/json/raw-result.ts";
 import { findEvent, findEventResult } from "../store/events/find-events.ts";
 import type { EventRecord } from "../store/events/find-events.ts";
 import { findEvents } from "../store/events/list-events.ts";
 import { findPart, findTextPart } from "../store/writes/result-parts.ts";
-import { jsonAnswer, pageAnswer } from "./http/answer.ts";
+import { jsonAnswer } from "./http/answer.ts";
 import { linkQuery, linkRefusal } from "./http/link-token.ts";
 import { limitRefusal } from "./http/limit-refusal.ts";
 import { PagedBodies, type PagedRefusal } from "./http/paged-body.ts";
@@ -17,8 +16,8 @@ import type { Refusal } from "./http/problem.ts";
 import { anyJsonSchema, eventPageSchema, eventSchema } from "./http/response-schemas.ts";
 import { defineLinkedRoute, defineRoute, notFound } from "./http/route.ts";
 import type { Route } from "./http/route.ts";
-import { decodeCursor, encodeCursor, listScope } from "./request/cursor.ts";
-import { jobParameter, pagingParameters, timeParameter, timeSchema } from "./request/list-query.ts";
+import { defineListRoute } from "./http/list-route.ts";
+import { eventFiltersSchema } from "./event-filters.ts";
 import { overloaded } from "./http/unexpected-error.ts";
 
 const TAG = "Events";
@@ -33,46 +32,28 @@ export function eventRoutes(ports: ApiPorts): Route[] {
 }
 
 function list(ports: ApiPorts): Route {
-  return defineRoute({
+  return defineListRoute({
     operationId: "listEvents",
-    method: "GET",
     path: "/v1/events",
     tag: TAG,
     summary: "List events, newest first",
     description: "Results are given as result_url.",
     scope: "subscriptions:read",
-    query: z.strictObject({
-      job: jobParameter,
-      type: z.enum(EVENT_TYPES).optional(),
-      created_after: timeParameter,
-      created_before: timeSchema.optional().openapi({
-        type: "string",
-        format: "date-time",
-        description: "Only what was created earlier.",
+    query: eventFiltersSchema,
+    schema: eventPageSchema,
+    find: (wanted, { database, query }) =>
+      findEvents(database, {
+        ...wanted,
+        type: query.type ?? null,
+        jobRowId: query.job ?? null,
+        createdAfterMs: query.created_after ?? null,
+        createdBeforeMs: query.created_before ?? null,
       }),
-      ...pagingParameters,
-    }),
-    success: { status: 200, description: "A page of results.", schema: eventPageSchema },
-    problems: ["invalid_cursor"],
-    async handle({ database, caller: { projectId }, query }) {
-      const { cursor, limit, ...filters } = query;
-      const scope = listScope("events", projectId, filters);
-      const beforeId = decodeCursor(scope, cursor);
-      if (!beforeId.ok) return beforeId;
-      const page = await findEvents(database, {
-        projectId,
-        limit,
-        beforeId: beforeId.value,
-        type: filters.type ?? null,
-        jobRowId: filters.job ?? null,
-        createdAfterMs: filters.created_after ?? null,
-        createdBeforeMs: filters.created_before ?? null,
-      });
+    items(rows) {
       const nowMs = ports.clock.now();
-      const items = page.rows.map((row) =>
+      return rows.map((row) =>
         eventJson(row, ports.resultLinks.urlOf(publicId("event", row.id), nowMs)),
       );
-      return pageAnswer(items, page.lastId === null ? null : encodeCursor(scope, page.lastId));
     },
   });
 }

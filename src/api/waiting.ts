@@ -7,7 +7,7 @@ import { decideJobWait, type JobWait, type Waiting } from "../core/waiting/job-w
 import { LANE_FREE, type LaneStand } from "../core/waiting/lane-stand.ts";
 import type { PollOutcome } from "../core/waiting/poll-outcome.ts";
 import type { Database } from "../store/db/database.ts";
-import type { DeliveryRecord } from "../store/deliveries/find-deliveries.ts";
+import type { DeliveryRow } from "../store/deliveries/delivery-record.ts";
 import type { JobStatus } from "../store/schema/schema.ts";
 import type { ApiPorts } from "./context.ts";
 
@@ -74,7 +74,7 @@ function isLive({ endedAtMs, status }: WaitingJob): boolean {
   return endedAtMs === null && status !== "unwatched";
 }
 
-export type DeliveryWaits = (delivery: DeliveryRecord) => Waiting<DeliveryWait> | null;
+export type DeliveryWaits = (delivery: DeliveryRow) => Waiting<DeliveryWait> | null;
 
 /**
  * What deliveries of a project wait for.
@@ -84,7 +84,7 @@ export async function deliveryWaits(
   database: Database,
   facts: Pick<WaitFacts, "lanes" | "outbox" | "clock">,
   projectId: string,
-  deliveries: readonly DeliveryRecord[],
+  deliveries: readonly DeliveryRow[],
   busy: ReadonlyMap<string, HeldState> | null = null,
 ): Promise<DeliveryWaits> {
   const { lanes: board, outbox, clock } = facts;

@@ -9,10 +9,12 @@ import type {
   connectionSchema,
   newConnectionSchema,
 } from "../api/connections/schema.ts";
+import type { deliveryFiltersSchema } from "../api/deliveries/list-filters.ts";
 import type {
   redeliveryRequestSchema,
   redeliverySchema,
 } from "../api/deliveries/redelivery-schema.ts";
+import type { eventFiltersSchema } from "../api/event-filters.ts";
 import type {
   batchResponseSchema,
   deliverySchema,
@@ -33,13 +35,14 @@ import type {
   seekSchema,
 } from "../api/inboxes/schema.ts";
 import type { jobExplanationSchema } from "../api/jobs/explain-schema.ts";
-import type { jobSchema } from "../api/jobs/schema.ts";
+import type { jobFiltersSchema, jobSchema } from "../api/jobs/schema.ts";
 import type { newKeySchema } from "../api/projects/api-key-schema.ts";
 import type { auditEntrySchema } from "../api/projects/audit-schema.ts";
 import type { projectChangeSchema, projectSchema } from "../api/projects/schema.ts";
 import type { providerSchema, providerWithDefinitionSchema } from "../api/providers/schema.ts";
 import type { providerTrialSchema, trialRequestSchema } from "../api/providers/trial-schema.ts";
 import type { statsSchema } from "../api/stats-schema.ts";
+import type { subscriptionFiltersSchema } from "../api/subscriptions/list-filters.ts";
 import type { subscriptionRequestSchema } from "../api/subscriptions/schema.ts";
 import type { EndingStatus } from "../core/delivery/event.ts";
 import type { JobEvent } from "../receiver/event.ts";
@@ -108,3 +111,20 @@ export type Job =
 
 /** The fields of a subscription besides its job. */
 export type WatchOptions = CamelKeys<Omit<SubscriptionRequest, "job_id">>;
+
+/** How many items are read at once, 20 unless given. */
+export interface Paging {
+  readonly limit?: number | undefined;
+}
+
+/** What a list is narrowed to; times are ISO. */
+type FiltersOf<Schema extends z.ZodType> = Readonly<Omit<z.input<Schema>, "limit" | "cursor">> &
+  Paging;
+
+export type SubscriptionFilters = Omit<FiltersOf<typeof subscriptionFiltersSchema>, "status"> & {
+  /** Any of these. */
+  readonly status?: Subscription["status"] | readonly Subscription["status"][] | undefined;
+};
+export type DeliveryFilters = FiltersOf<typeof deliveryFiltersSchema>;
+export type JobFilters = FiltersOf<typeof jobFiltersSchema>;
+export type EventFilters = FiltersOf<typeof eventFiltersSchema>;

@@ -7,17 +7,21 @@ import type {
   Connection,
   ConnectionChange,
   Delivery,
+  DeliveryFilters,
   DeliveryWithAttempts,
+  EventFilters,
   Inbox,
   InboxConsumer,
   InboxMessages,
   InboxPosition,
   InboxSeek,
   JobExplanation,
+  JobFilters,
   JsonWebKeySet,
   NewApiKey,
   NewConnection,
   NewSubscription,
+  Paging,
   Provider,
   ProviderTrial,
   ProviderTrialRequest,
@@ -28,6 +32,7 @@ import type {
   SigningSecret,
   StoredEvent,
   Subscription,
+  SubscriptionFilters,
   SubscriptionBatch,
   SubscriptionRequest,
   WatchedJob,
@@ -42,6 +47,12 @@ import {
 } from "./transport.ts";
 
 /* The resources of the API. A call that may be carried out twice says so: it is repeated when its answer is lost. */
+
+/** Whose keys; the project `default` unless given. */
+interface ProjectFilter {
+  /** An id or a name. */
+  readonly project?: string | undefined;
+}
 
 abstract class Resource {
   protected readonly transport: Transport;
@@ -83,8 +94,8 @@ export class Subscriptions extends Resource {
   }
 
   /** Newest first. */
-  list(filters?: Query, options?: CallOptions): List<Subscription> {
-    return this.listOf("/v1/subscriptions", filters, options);
+  list(filters?: SubscriptionFilters, options?: CallOptions): List<Subscription> {
+    return this.listOf("/v1/subscriptions", { ...filters }, options);
   }
 
   get(id: string, options?: CallOptions): Promise<Subscription> {
@@ -109,15 +120,15 @@ export class Subscriptions extends Resource {
   }
 
   /** Newest first. */
-  deliveries(id: string, filters?: Query, options?: CallOptions): List<Delivery> {
-    return this.listOf(path`/v1/subscriptions/${id}/deliveries`, filters, options);
+  deliveries(id: string, paging?: Paging, options?: CallOptions): List<Delivery> {
+    return this.listOf(path`/v1/subscriptions/${id}/deliveries`, { ...paging }, options);
   }
 }
 
 export class Jobs extends Resource {
   /** Newest first; `job_id` finds one by the id that the provider gave it. */
-  list(filters?: Query, options?: CallOptions): List<WatchedJob> {
-    return this.listOf("/v1/jobs", filters, options);
+  list(filters?: JobFilters, options?: CallOptions): List<WatchedJob> {
+    return this.listOf("/v1/jobs", { ...filters }, options);
   }
 
   /** @param id `job_…`, the gateway's own */
@@ -144,8 +155,8 @@ export class Jobs extends Resource {
 }
 
 export class Deliveries extends Resource {
-  list(filters?: Query, options?: CallOptions): List<Delivery> {
-    return this.listOf("/v1/deliveries", filters, options);
+  list(filters?: DeliveryFilters, options?: CallOptions): List<Delivery> {
+    return this.listOf("/v1/deliveries", { ...filters }, options);
   }
 
   get(id: string, options?: CallOptions): Promise<DeliveryWithAttempts> {
@@ -167,8 +178,8 @@ export class Redeliveries extends Resource {
     return this.json({ method: "POST", path: "/v1/redeliveries", body: request }, options);
   }
 
-  list(filters?: Query, options?: CallOptions): List<Redelivery> {
-    return this.listOf("/v1/redeliveries", filters, options);
+  list(paging?: Paging, options?: CallOptions): List<Redelivery> {
+    return this.listOf("/v1/redeliveries", { ...paging }, options);
   }
 
   get(id: string, options?: CallOptions): Promise<Redelivery> {
@@ -182,8 +193,8 @@ export class Redeliveries extends Resource {
 
 export class Events extends Resource {
   /** Newest first. */
-  list(filters?: Query, options?: CallOptions): List<StoredEvent> {
-    return this.listOf("/v1/events", filters, options);
+  list(filters?: EventFilters, options?: CallOptions): List<StoredEvent> {
+    return this.listOf("/v1/events", { ...filters }, options);
   }
 
   get(id: string, options?: CallOptions): Promise<StoredEvent> {
@@ -198,8 +209,8 @@ export class Events extends Resource {
 
 export class CallbackOrigins extends Resource {
   /** The origins that callbacks wait for, and why they wait. */
-  list(filters?: Query, options?: CallOptions): List<CallbackOrigin> {
-    return this.listOf("/v1/callback-origins", filters, options);
+  list(paging?: Paging, options?: CallOptions): List<CallbackOrigin> {
+    return this.listOf("/v1/callback-origins", { ...paging }, options);
   }
 
   /** Tries an origin now that is failing or paused; answers as it was before. */
@@ -210,8 +221,8 @@ export class CallbackOrigins extends Resource {
 }
 
 export class Connections extends Resource {
-  list(filters?: Query, options?: CallOptions): List<Connection> {
-    return this.listOf("/v1/connections", filters, options);
+  list(paging?: Paging, options?: CallOptions): List<Connection> {
+    return this.listOf("/v1/connections", { ...paging }, options);
   }
 
   create(request: NewConnection, options?: CallOptions): Promise<Connection> {
@@ -346,13 +357,13 @@ export class SigningSecrets extends Resource {
 }
 
 export class SigningKeys extends Resource {
-  list(filters?: Query, options?: CallOptions): List<SigningKey> {
-    return this.listOf("/v1/signing-keys", filters, options);
+  list(filters?: ProjectFilter, options?: CallOptions): List<SigningKey> {
+    return this.listOf("/v1/signing-keys", { ...filters }, options);
   }
 
-  keySet(filters?: Query, options?: CallOptions): Promise<JsonWebKeySet> {
+  keySet(filters?: ProjectFilter, options?: CallOptions): Promise<JsonWebKeySet> {
     return this.json(
-      { method: "GET", path: "/v1/signing-keys/jwks", query: filters ?? {} },
+      { method: "GET", path: "/v1/signing-keys/jwks", query: { ...filters } },
       options,
     );
   }
@@ -366,8 +377,8 @@ export class SigningKeys extends Resource {
 }
 
 export class ApiKeys extends Resource {
-  list(filters?: Query, options?: CallOptions): List<ApiKey> {
-    return this.listOf("/v1/api-keys", filters, options);
+  list(paging?: Paging, options?: CallOptions): List<ApiKey> {
+    return this.listOf("/v1/api-keys", { ...paging }, options);
   }
 
   /** The key itself is in the answer this once. */
@@ -381,7 +392,7 @@ export class ApiKeys extends Resource {
 }
 
 export class AuditLog extends Resource {
-  list(filters?: Query, options?: CallOptions): List<AuditEntry> {
-    return this.listOf("/v1/audit-log", filters, options);
+  list(paging?: Paging, options?: CallOptions): List<AuditEntry> {
+    return this.listOf("/v1/audit-log", { ...paging }, options);
   }
 }

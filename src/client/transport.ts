@@ -148,10 +148,8 @@ export class Transport {
   }
 
   #urlOf({ path: at, query = {} }: RequestSpec): string {
-    const pairs = Object.entries(query).flatMap(([name, value]) =>
-      value === undefined || value === null
-        ? []
-        : [value].flat().map((one): [string, string] => [name, String(one)]),
+    const pairs = Object.entries(query).flatMap(([name, value]): [string, string][] =>
+      value === undefined || value === null ? [] : [[name, [value].flat().join(",")]],
     );
     const search = new URLSearchParams(pairs).toString();
     return `${this.#base}${at}${search === "" ? "" : `?${search}`}`;

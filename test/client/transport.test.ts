@@ -82,6 +82,13 @@ describe("a request", () => {
     expect(sent[0]?.headers).not.toHaveProperty("idempotency-key");
   });
 
+  test("gives several values of a filter with commas between them", async () => {
+    const { ringback, sent } = createScene([Response.json({ data: [], next_cursor: null })]);
+    const filters = { status: ["active", "gone"], metadata: "invoice=17" } as const;
+    await ringback.subscriptions.list(filters).page();
+    expect(sent[0]?.url).toMatch(/\?status=active%2Cgone&metadata=invoice%3D17$/);
+  });
+
   test("keeps each part of its path one", async () => {
     const { ringback, sent } = createScene([OK()]);
     await ringback.providers.get("../api-keys?x=1");

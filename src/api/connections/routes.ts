@@ -15,7 +15,7 @@ import type {
   ConnectionRecord,
 } from "../../store/connections/manage-connections.ts";
 import type { ConnectionSettings, ConnectionViaSettings } from "../../store/schema/schema.ts";
-import { jsonAnswer, NO_CONTENT, pageAnswer } from "../http/answer.ts";
+import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
 import { auditedRequest, changedFields } from "../projects/audit.ts";
 import { connectionProblem } from "./check.ts";
 import { connectionJson } from "./view.ts";
@@ -26,7 +26,7 @@ import {
   newConnectionSchema,
 } from "./schema.ts";
 import type { ConnectionChangeBody } from "./schema.ts";
-import { decodeCursor, encodeCursor, listScope } from "../request/cursor.ts";
+import { defineListRoute } from "../http/list-route.ts";
 import { stockRefusal } from "../http/limit-refusal.ts";
 import { pagingParameters } from "../request/list-query.ts";
 import type { ApiPorts } from "../context.ts";
@@ -46,26 +46,16 @@ export function connectionRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] 
 }
 
 function list(ports: ApiPorts): Route {
-  return defineRoute({
+  return defineListRoute({
     operationId: "listConnections",
-    method: "GET",
     path: "/v1/connections",
     tag: TAG,
     summary: "List connections, newest first",
     scope: "admin",
     query: z.strictObject(pagingParameters),
-    success: { status: 200, description: "A page of results.", schema: connectionPageSchema },
-    problems: ["invalid_cursor"],
-    async handle({ database, caller: { projectId }, query: { cursor, limit } }) {
-      const scope = listScope("connections", projectId, {});
-      const beforeId = decodeCursor(scope, cursor);
-      if (!beforeId.ok) return beforeId;
-      const query = { projectId, beforeId: beforeId.value, limit: limit + 1 };
-      const rows = await listConnections(database, query);
-      const last = rows.length > limit ? rows[limit - 1] : undefined;
-      const items = rows.slice(0, limit).map((row) => connectionJson(row, ports));
-      return pageAnswer(items, last === undefined ? null : encodeCursor(scope, last.id));
-    },
+    schema: connectionPageSchema,
+    find: (wanted, { database }) => listConnections(database, wanted),
+    items: (rows) => rows.map((row) => connectionJson(row, ports)),
   });
 }
 

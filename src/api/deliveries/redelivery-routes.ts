@@ -4,8 +4,8 @@ import type { UuidSource } from "../../runtime/uuid-source.ts";
 import { cancelRedelivery } from "../../store/deliveries/cancel-redelivery.ts";
 import { createRedelivery } from "../../store/deliveries/create-redelivery.ts";
 import { findRedeliveries, findRedelivery } from "../../store/deliveries/find-redeliveries.ts";
-import { jsonAnswer, NO_CONTENT, pageAnswer } from "../http/answer.ts";
-import { decodeCursor, encodeCursor, listScope } from "../request/cursor.ts";
+import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
+import { defineListRoute } from "../http/list-route.ts";
 import { pagingParameters } from "../request/list-query.ts";
 import { limitRefusal } from "../http/limit-refusal.ts";
 import type { ApiPorts } from "../context.ts";
@@ -95,25 +95,16 @@ function tooMany(projectId: string, { limits }: ApiPorts): Refusal {
 }
 
 function list(): Route {
-  return defineRoute({
+  return defineListRoute({
     operationId: "listRedeliveries",
-    method: "GET",
     path: "/v1/redeliveries",
     tag: TAG,
     summary: "List redeliveries, newest first",
     scope: "subscriptions:read",
     query: z.strictObject(pagingParameters),
-    success: { status: 200, description: "A page of results.", schema: redeliveryPageSchema },
-    problems: ["invalid_cursor"],
-    async handle({ database, caller: { projectId }, query: { cursor, limit } }) {
-      const scope = listScope("redeliveries", projectId, {});
-      const beforeId = decodeCursor(scope, cursor);
-      if (!beforeId.ok) return beforeId;
-      const query = { projectId, limit, beforeId: beforeId.value };
-      const page = await findRedeliveries(database, query);
-      const items = page.rows.map((row) => redeliveryJson(row));
-      return pageAnswer(items, page.lastId === null ? null : encodeCursor(scope, page.lastId));
-    },
+    schema: redeliveryPageSchema,
+    find: (wanted, { database }) => findRedeliveries(database, wanted),
+    items: (rows) => rows.map((row) => redeliveryJson(row)),
   });
 }
 

@@ -1,12 +1,11 @@
-import { z } from "@hono/zod-openapi";
-import { DELIVERY_STATUSES } from "../../core/delivery/delivery-outcome.ts";
 import { publicId } from "../../core/ids/ids.ts";
 import { findDeliveries, findDelivery } from "../../store/deliveries/find-deliveries.ts";
 import { redeliver } from "../../store/deliveries/redeliver.ts";
-import { jsonAnswer, pageAnswer } from "../http/answer.ts";
-import { decodeCursor, encodeCursor, listScope } from "../request/cursor.ts";
+import { jsonAnswer } from "../http/answer.ts";
+import { defineListRoute } from "../http/list-route.ts";
 import { deliveryJson } from "./view.ts";
-import { originSchema, pagingParameters, timeParameter } from "../request/list-query.ts";
+import { deliveryFiltersSchema } from "./list-filters.ts";
+import type { DeliveryRecord } from "../../store/deliveries/delivery-record.ts";
 import type { ApiPorts } from "../context.ts";
 import { deliveryWaits } from "../waiting.ts";
 import { refused } from "../http/problem.ts";
@@ -16,7 +15,7 @@ import {
   deliveryWithAttemptsSchema,
 } from "../http/response-schemas.ts";
 import { defineRoute, notFound } from "../http/route.ts";
-import type { Route } from "../http/route.ts";
+import type { Route, RouteRequest } from "../http/route.ts";
 
 const TAG = "Deliveries";
 
@@ -25,39 +24,38 @@ export function deliveryRoutes(ports: ApiPorts): Route[] {
 }
 
 function list(ports: ApiPorts): Route {
-  return defineRoute({
+  return defineListRoute({
     operationId: "listDeliveries",
-    method: "GET",
     path: "/v1/deliveries",
     tag: TAG,
     summary: "List deliveries, newest first",
     scope: "subscriptions:read",
-    query: z.strictObject({
-      status: z.enum(DELIVERY_STATUSES).optional(),
-      callback_origin: originSchema.optional(),
-      created_after: timeParameter,
-      ...pagingParameters,
-    }),
-    success: { status: 200, description: "A page of results.", schema: deliveryPageSchema },
-    problems: ["invalid_cursor"],
-    async handle({ database, caller: { projectId }, query }) {
-      const { cursor, limit, ...filters } = query;
-      const scope = listScope("deliveries", projectId, filters);
-      const beforeId = decodeCursor(scope, cursor);
-      if (!beforeId.ok) return beforeId;
-      const page = await findDeliveries(database, {
-        projectId,
-        limit,
-        beforeId: beforeId.value,
-        status: filters.status ?? null,
-        callbackOrigin: filters.callback_origin ?? null,
-        createdAfterMs: filters.created_after ?? null,
-      });
-      const waits = await deliveryWaits(database, ports, projectId, page.rows);
-      const items = page.rows.map((row) => deliveryJson(row, waits));
-      return pageAnswer(items, page.lastId === null ? null : encodeCursor(scope, page.lastId));
-    },
+    query: deliveryFiltersSchema,
+    schema: deliveryPageSchema,
+    find: (wanted, { database, query }) =>
+      findDeliveries(database, {
+        ...wanted,
+        status: query.status ?? null,
+        eventType: query.event_type ?? null,
+        errorCode: query.error_code ?? null,
+        jobId: query.job_id ?? null,
+        subscriptionId: query.subscription ?? null,
+        callbackOrigin: query.callback_origin ?? null,
+        createdAfterMs: query.created_after ?? null,
+        createdBeforeMs: query.created_before ?? null,
+      }),
+    items: (rows, request) => deliveryItems(rows, request, ports),
   });
+}
+
+/** A page of deliveries as JSON texts. */
+export async function deliveryItems(
+  rows: readonly DeliveryRecord[],
+  { database, caller }: Pick<RouteRequest<unknown, unknown>, "database" | "caller">,
+  ports: ApiPorts,
+): Promise<string[]> {
+  const waits = await deliveryWaits(database, ports, caller.projectId, rows);
+  return rows.map((row) => deliveryJson(row, waits));
 }
 
 function read(ports: ApiPorts): Route {

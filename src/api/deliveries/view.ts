@@ -1,6 +1,7 @@
 import { inboxOfTarget } from "../../core/delivery/inbox-target.ts";
 import { publicId } from "../../core/ids/ids.ts";
-import type { AttemptRecord, DeliveryRecord } from "../../store/deliveries/find-deliveries.ts";
+import type { DeliveryRecord } from "../../store/deliveries/delivery-record.ts";
+import type { AttemptRecord } from "../../store/deliveries/find-deliveries.ts";
 import type { DeliveryWaits } from "../waiting.ts";
 import { isoTime } from "../http/iso-time.ts";
 
@@ -18,6 +19,8 @@ export function deliveryJson(
     subscription_id: publicId("subscription", of.subscriptionId),
     event_id: publicId("event", of.eventId),
     event_type: of.eventType,
+    job_id: of.jobId,
+    callback_url: inbox === null ? of.callbackUrl : null,
     callback_origin: inbox === null ? of.callbackOrigin : null,
     inbox,
     status: of.status,
@@ -25,6 +28,7 @@ export function deliveryJson(
     next_attempt_at: isoTime(of.nextAttemptAtMs),
     waiting_for: wait?.for ?? null,
     not_before: isoTime(wait?.notBeforeMs ?? null),
+    last_error: of.errorCode === null ? null : { code: of.errorCode, message: of.errorMessage },
     created_at: isoTime(of.createdAtMs),
     finished_at: isoTime(of.finishedAtMs),
     read_at: isoTime(of.readAtMs),

@@ -74,7 +74,7 @@ export const jobStatusSchema = z.enum(JOB_STATUSES).openapi("JobStatus", {
   description:
     "unwatched: every subscription was deleted before the job ended. The last five are final.",
 });
-const deliveryStatusSchema = z.enum(DELIVERY_STATUSES).openapi("DeliveryStatus", {
+export const deliveryStatusSchema = z.enum(DELIVERY_STATUSES).openapi("DeliveryStatus", {
   description:
     "pending: to be sent, or to be tried again; exhausted: gave up; canceled: the subscription was " +
     "deleted; gone: the receiver answered 410; superseded: a later event took its place.",
@@ -184,6 +184,13 @@ export const newSubscriptionSchema = subscriptionSchema
   })
   .openapi("NewSubscription");
 
+const deliveryErrorSchema = z
+  .object({
+    code: attemptErrorCodeSchema,
+    message: z.string().nullable().openapi({ example: null }),
+  })
+  .openapi("DeliveryError");
+
 export const deliverySchema = z
   .object({
     id: idSchema("msg").openapi({ description: "Also the webhook-id of its callbacks." }),
@@ -191,6 +198,14 @@ export const deliverySchema = z
     subscription_id: idSchema("sub"),
     event_id: idSchema("evt"),
     event_type: eventTypeSchema,
+    job_id: z.string().openapi({
+      description: "The provider's id of the job.",
+      example: "abc123-def456",
+    }),
+    callback_url: z.string().nullable().openapi({
+      description: "Null for an inbox.",
+      example: "https://app.example.com/hooks/ringback",
+    }),
     callback_origin: z.string().nullable().openapi({
       description: "Null for an inbox.",
       example: "https://app.example.com",
@@ -201,6 +216,9 @@ export const deliverySchema = z
     next_attempt_at: isoTimeSchema.nullable(),
     waiting_for: deliveryWaitSchema,
     not_before: notBeforeSchema,
+    last_error: orNull(deliveryErrorSchema).openapi({
+      description: "Why the latest attempt did not deliver; null when it did, or before the first.",
+    }),
     created_at: isoTimeSchema,
     finished_at: isoTimeSchema.nullable().openapi({
       description: "For an inbox: when the message was put into it.",

@@ -3,17 +3,15 @@ import { publicId } from "../../core/ids/ids.ts";
 import type { ProjectLimitName } from "../../core/project-limits.ts";
 import { findJobs, findProjectJob } from "../../store/jobs/find-jobs.ts";
 import type { ApiPorts } from "../context.ts";
-import { jsonAnswer, pageAnswer } from "../http/answer.ts";
+import { jsonAnswer } from "../http/answer.ts";
 import { refused } from "../http/problem.ts";
-import { JOB_STATUSES } from "../http/response-schemas.ts";
 import { defineRoute, notFound, type Route } from "../http/route.ts";
-import { decodeCursor, encodeCursor, listScope } from "../request/cursor.ts";
-import { pagingParameters, timeParameter } from "../request/list-query.ts";
+import { defineListRoute } from "../http/list-route.ts";
 import { jobIdSchema, nameSchema } from "../subscriptions/schema.ts";
 import { jobWaits } from "../waiting.ts";
 import { explainJob } from "./explain.ts";
 import { jobExplanationSchema } from "./explain-schema.ts";
-import { jobPageSchema, jobSchema } from "./schema.ts";
+import { jobFiltersSchema, jobPageSchema, jobSchema } from "./schema.ts";
 import { jobJson, waitingJobOf } from "./view.ts";
 
 const TAG = "Jobs";
@@ -24,9 +22,8 @@ export function jobRoutes(ports: ApiPorts): Route[] {
 }
 
 function list(ports: ApiPorts): Route {
-  return defineRoute({
+  return defineListRoute({
     operationId: "listJobs",
-    method: "GET",
     path: "/v1/jobs",
     tag: TAG,
     summary: "List jobs, newest first",
@@ -34,34 +31,20 @@ function list(ports: ApiPorts): Route {
       "Jobs that the project has subscribed to, in the order of their first subscriptions. " +
       "Give job_id to look one up; it is found at once however many there are.",
     scope: "subscriptions:read",
-    query: z.strictObject({
-      status: z.enum(JOB_STATUSES).optional(),
-      job_id: jobIdSchema.optional(),
-      provider: nameSchema.optional(),
-      connection: nameSchema.optional(),
-      created_after: timeParameter,
-      ...pagingParameters,
-    }),
-    success: { status: 200, description: "A page of results.", schema: jobPageSchema },
-    problems: ["invalid_cursor"],
-    async handle({ database, caller: { projectId }, query }) {
-      const { cursor, limit, ...filters } = query;
-      const scope = listScope("jobs", projectId, filters);
-      const beforeId = decodeCursor(scope, cursor);
-      if (!beforeId.ok) return beforeId;
-      const page = await findJobs(database, {
-        projectId,
-        limit,
-        beforeId: beforeId.value,
-        status: filters.status ?? null,
-        jobId: filters.job_id ?? null,
-        provider: filters.provider ?? null,
-        connection: filters.connection ?? null,
-        createdAfterMs: filters.created_after ?? null,
-      });
-      const waits = await jobWaits(database, ports, page.rows.map(waitingJobOf));
-      const items = page.rows.map((row) => jobJson(row, ports, waits));
-      return pageAnswer(items, page.lastId === null ? null : encodeCursor(scope, page.lastId));
+    query: jobFiltersSchema,
+    schema: jobPageSchema,
+    find: (wanted, { database, query }) =>
+      findJobs(database, {
+        ...wanted,
+        status: query.status ?? null,
+        jobId: query.job_id ?? null,
+        provider: query.provider ?? null,
+        connection: query.connection ?? null,
+        createdAfterMs: query.created_after ?? null,
+      }),
+    async items(rows, { database }) {
+      const waits = await jobWaits(database, ports, rows.map(waitingJobOf));
+      return rows.map((row) => jobJson(row, ports, waits));
     },
   });
 }

@@ -1,4 +1,6 @@
 import { z } from "@hono/zod-openapi";
+import { pagingParameters, timeParameter } from "../request/list-query.ts";
+import { jobIdSchema, nameSchema } from "../subscriptions/schema.ts";
 import { POLL_OUTCOMES } from "../../core/waiting/poll-outcome.ts";
 import {
   anyJsonSchema,
@@ -49,3 +51,12 @@ export const jobSchema = z
   .openapi("Job");
 
 export const jobPageSchema = pageOf(jobSchema, "JobPage");
+
+export const jobFiltersSchema = z.strictObject({
+  status: jobStatusSchema.optional(),
+  job_id: jobIdSchema.optional(),
+  provider: nameSchema.optional(),
+  connection: nameSchema.optional(),
+  created_after: timeParameter,
+  ...pagingParameters,
+});

@@ -4,10 +4,10 @@ import { newApiKey } from "../../runtime/secrets/api-key.ts";
 import type { UuidSource } from "../../runtime/uuid-source.ts";
 import { createApiKey, listApiKeys, revokeApiKey } from "../../store/projects/api-keys.ts";
 import type { StoredApiKey } from "../../store/projects/api-keys.ts";
-import { jsonAnswer, NO_CONTENT, pageAnswer } from "../http/answer.ts";
+import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
 import { newKeySchema } from "./api-key-schema.ts";
 import { auditedRequest } from "./audit.ts";
-import { decodeCursor, encodeCursor, listScope } from "../request/cursor.ts";
+import { defineListRoute } from "../http/list-route.ts";
 import { isoTime } from "../http/iso-time.ts";
 import { stockRefusal } from "../http/limit-refusal.ts";
 import { pagingParameters } from "../request/list-query.ts";
@@ -25,26 +25,16 @@ export function apiKeyRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
 }
 
 function list(): Route {
-  return defineRoute({
+  return defineListRoute({
     operationId: "listApiKeys",
-    method: "GET",
     path: "/v1/api-keys",
     tag: TAG,
     summary: "List API keys, newest first",
     scope: "admin",
     query: z.strictObject(pagingParameters),
-    success: { status: 200, description: "A page of results.", schema: apiKeyPageSchema },
-    problems: ["invalid_cursor"],
-    async handle({ database, caller: { projectId }, query: { cursor, limit } }) {
-      const scope = listScope("api keys", projectId, {});
-      const beforeId = decodeCursor(scope, cursor);
-      if (!beforeId.ok) return beforeId;
-      const query = { projectId, beforeId: beforeId.value, limit: limit + 1 };
-      const rows = await listApiKeys(database, query);
-      const last = rows.length > limit ? rows[limit - 1] : undefined;
-      const items = rows.slice(0, limit).map((key) => JSON.stringify(apiKeyView(key)));
-      return pageAnswer(items, last === undefined ? null : encodeCursor(scope, last.id));
-    },
+    schema: apiKeyPageSchema,
+    find: (wanted, { database }) => listApiKeys(database, wanted),
+    items: (rows) => rows.map((key) => JSON.stringify(apiKeyView(key))),
   });
 }
 

@@ -1,11 +1,9 @@
 import { z } from "@hono/zod-openapi";
 import { publicId } from "../../core/ids/ids.ts";
 import { type AuditEntry, listAuditEntries } from "../../store/projects/audit-log.ts";
-import { pageAnswer } from "../http/answer.ts";
-import { decodeCursor, encodeCursor, listScope } from "../request/cursor.ts";
+import { defineListRoute } from "../http/list-route.ts";
 import { isoTime } from "../http/iso-time.ts";
 import { pagingParameters } from "../request/list-query.ts";
-import { defineRoute } from "../http/route.ts";
 import type { Route } from "../http/route.ts";
 import { auditPageSchema } from "./audit-schema.ts";
 
@@ -14,27 +12,17 @@ export function auditLogRoutes(): Route[] {
 }
 
 function list(): Route {
-  return defineRoute({
+  return defineListRoute({
     operationId: "listAuditEntries",
-    method: "GET",
     path: "/v1/audit-log",
     tag: "Audit log",
     summary: "List who changed keys, secrets, connections, providers and settings, newest first",
     description: "An entry is stored in the transaction that makes its change.",
     scope: "admin",
     query: z.strictObject(pagingParameters),
-    success: { status: 200, description: "A page.", schema: auditPageSchema },
-    problems: ["invalid_cursor"],
-    async handle({ database, caller: { projectId }, query: { cursor, limit } }) {
-      const scope = listScope("audit log", projectId, {});
-      const beforeId = decodeCursor(scope, cursor);
-      if (!beforeId.ok) return beforeId;
-      const query = { projectId, beforeId: beforeId.value, limit: limit + 1 };
-      const rows = await listAuditEntries(database, query);
-      const last = rows.length > limit ? rows[limit - 1] : undefined;
-      const items = rows.slice(0, limit).map((entry) => JSON.stringify(auditView(entry)));
-      return pageAnswer(items, last === undefined ? null : encodeCursor(scope, last.id));
-    },
+    schema: auditPageSchema,
+    find: (wanted, { database }) => listAuditEntries(database, wanted),
+    items: (rows) => rows.map((entry) => JSON.stringify(auditView(entry))),
   });
 }
 

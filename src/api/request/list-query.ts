@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { ID_PREFIXES, parsePublicId } from "../../core/ids/ids.ts";
+import { ID_PREFIXES, type IdKind, parsePublicId } from "../../core/ids/ids.ts";
 
 const LIMIT_MAX = 100;
 const LIMIT_DEFAULT = 20;
@@ -40,6 +40,12 @@ export const timeParameter = timeSchema
   .optional()
   .openapi({ type: "string", format: "date-time", description: "Only what was created later." });
 
+export const beforeParameter = timeSchema.optional().openapi({
+  type: "string",
+  format: "date-time",
+  description: "Only what was created earlier.",
+});
+
 /** Scheme, host and port of a URL. */
 export const originSchema = z
   .string()
@@ -66,20 +72,21 @@ export const secondsParameter = (secondsMax: number, byDefault: number) =>
     .default(byDefault)
     .openapi({ type: "integer", minimum: 0, maximum: secondsMax, default: byDefault });
 
-/** The public id of a job, as the UUID behind it. */
-export const jobParameter = z
-  .string()
-  .max(100)
-  .transform((text, context) => {
-    const id = parsePublicId("job", text);
-    if (id !== null) return id;
-    const message = `Must be a job's id: ${ID_PREFIXES.job}_ and 32 hex digits.`;
-    context.addIssue({ code: "custom", message });
-    return z.NEVER;
-  })
-  .optional()
-  .openapi({
-    type: "string",
-    pattern: `^${ID_PREFIXES.job}_[0-9a-f]{32}$`,
-    description: "Only those of this job.",
-  });
+/** A public id, as the UUID behind it. */
+export const idParameter = (kind: IdKind) =>
+  z
+    .string()
+    .max(100)
+    .transform((text, context) => {
+      const id = parsePublicId(kind, text);
+      if (id !== null) return id;
+      const message = `Must be the id of a ${kind}: ${ID_PREFIXES[kind]}_ and 32 hex digits.`;
+      context.addIssue({ code: "custom", message });
+      return z.NEVER;
+    })
+    .optional()
+    .openapi({
+      type: "string",
+      pattern: `^${ID_PREFIXES[kind]}_[0-9a-f]{32}$`,
+      description: `Only those of this ${kind}, by its id.`,
+    });

@@ -1,22 +1,22 @@
 import { z } from "@hono/zod-openapi";
 import { publicId } from "../../core/ids/ids.ts";
 import { deleteSubscription } from "../../store/subscriptions/delete-subscription.ts";
-import { findDeliveriesOfSubscription } from "../../store/deliveries/find-deliveries.ts";
+import { EVERY_DELIVERY, findDeliveries } from "../../store/deliveries/find-deliveries.ts";
 import { findSubscriptions } from "../../store/subscriptions/find-subscriptions.ts";
 import { findSubscription } from "../../store/subscriptions/subscription-record.ts";
-import { jsonAnswer, NO_CONTENT, pageAnswer } from "../http/answer.ts";
-import { decodeCursor, encodeCursor, listScope } from "../request/cursor.ts";
-import { deliveryJson } from "../deliveries/view.ts";
+import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
+import { defineListRoute } from "../http/list-route.ts";
+import { deliveryItems } from "../deliveries/routes.ts";
 import { idempotencyHeaders, readIdempotencyKey } from "../request/idempotency-key.ts";
-import { flagParameter, pagingParameters, timeParameter } from "../request/list-query.ts";
+import { flagParameter, pagingParameters } from "../request/list-query.ts";
+import { subscriptionFiltersSchema } from "./list-filters.ts";
 import type { ApiPorts } from "../context.ts";
-import { deliveryWaits, jobWaits } from "../waiting.ts";
+import { jobWaits } from "../waiting.ts";
 import { refused } from "../http/problem.ts";
 import {
   batchResponseSchema,
   deliveryPageSchema,
   newSubscriptionSchema,
-  SUBSCRIPTION_STATUSES,
   subscriptionPageSchema,
   subscriptionSchema,
 } from "../http/response-schemas.ts";
@@ -28,7 +28,7 @@ import { traceHeadersSchema, traceOfRequest } from "../request/request-trace.ts"
 import { createdSubscriptionJson, subscriptionJson, waitingJob } from "./view.ts";
 import type { WaitingRequests } from "../request/waiting-requests.ts";
 import { waitRoute } from "./wait.ts";
-import { jobIdSchema, nameSchema, subscriptionRequestSchema } from "./schema.ts";
+import { subscriptionRequestSchema } from "./schema.ts";
 
 const BODY_BYTES_MAX = 256 * 1024;
 const BATCH_BODY_BYTES_MAX = 8 * 1024 * 1024;
@@ -119,41 +119,28 @@ function createBatch(ports: ApiPorts): Route {
 }
 
 function list(ports: ApiPorts): Route {
-  return defineRoute({
+  return defineListRoute({
     operationId: "listSubscriptions",
-    method: "GET",
     path: "/v1/subscriptions",
     tag: TAG,
     summary: "List subscriptions, newest first",
     scope: "subscriptions:read",
-    query: z.strictObject({
-      status: z.enum(SUBSCRIPTION_STATUSES).optional(),
-      job_id: jobIdSchema.optional(),
-      provider: nameSchema.optional(),
-      connection: nameSchema.optional(),
-      created_after: timeParameter,
-      ...pagingParameters,
-    }),
-    success: { status: 200, description: "A page of results.", schema: subscriptionPageSchema },
-    problems: ["invalid_cursor"],
-    async handle({ database, caller: { projectId }, query }) {
-      const { cursor, limit, ...filters } = query;
-      const scope = listScope("subscriptions", projectId, filters);
-      const beforeId = decodeCursor(scope, cursor);
-      if (!beforeId.ok) return beforeId;
-      const page = await findSubscriptions(database, {
-        projectId,
-        limit,
-        beforeId: beforeId.value,
-        status: filters.status ?? null,
-        jobId: filters.job_id ?? null,
-        provider: filters.provider ?? null,
-        connection: filters.connection ?? null,
-        createdAfterMs: filters.created_after ?? null,
-      });
-      const waits = await jobWaits(database, ports, page.rows.map(waitingJob));
-      const items = page.rows.map((row) => subscriptionJson(row, ports, waits));
-      return pageAnswer(items, page.lastId === null ? null : encodeCursor(scope, page.lastId));
+    query: subscriptionFiltersSchema,
+    schema: subscriptionPageSchema,
+    find: (wanted, { database, query }) =>
+      findSubscriptions(database, {
+        ...wanted,
+        statuses: query.status ?? [],
+        jobId: query.job_id ?? null,
+        provider: query.provider ?? null,
+        connection: query.connection ?? null,
+        callbackOrigin: query.callback_origin ?? null,
+        metadata: query.metadata ?? null,
+        createdAfterMs: query.created_after ?? null,
+      }),
+    async items(rows, { database }) {
+      const waits = await jobWaits(database, ports, rows.map(waitingJob));
+      return rows.map((row) => subscriptionJson(row, ports, waits));
     },
   });
 }
@@ -234,32 +221,20 @@ function poll(ports: ApiPorts): Route {
 }
 
 function listDeliveries(ports: ApiPorts): Route {
-  return defineRoute({
+  return defineListRoute({
     operationId: "listSubscriptionDeliveries",
-    method: "GET",
     path: "/v1/subscriptions/{id}/deliveries",
     tag: TAG,
     summary: "List a subscription's deliveries, newest first",
     scope: "subscriptions:read",
     idKind: "subscription",
     query: z.strictObject(pagingParameters),
-    success: { status: 200, description: "A page of results.", schema: deliveryPageSchema },
-    problems: ["invalid_cursor"],
-    async handle({ database, caller: { projectId }, id, query: { cursor, limit } }) {
-      const scope = listScope("deliveries of a subscription", projectId, { id });
-      const beforeId = decodeCursor(scope, cursor);
-      if (!beforeId.ok) return beforeId;
-      const found = await findSubscription(database, { projectId, id });
+    schema: deliveryPageSchema,
+    async find(wanted, { database, id }) {
+      const found = await findSubscription(database, { projectId: wanted.projectId, id });
       if (found === null) return notFound("subscription", publicId("subscription", id));
-      const page = await findDeliveriesOfSubscription(database, {
-        projectId,
-        subscriptionId: id,
-        beforeId: beforeId.value,
-        limit,
-      });
-      const waits = await deliveryWaits(database, ports, projectId, page.rows);
-      const items = page.rows.map((row) => deliveryJson(row, waits));
-      return pageAnswer(items, page.lastId === null ? null : encodeCursor(scope, page.lastId));
+      return findDeliveries(database, { ...EVERY_DELIVERY, ...wanted, subscriptionId: id });
     },
+    items: (rows, request) => deliveryItems(rows, request, ports),
   });
 }

@@ -7,7 +7,7 @@ import {
   jobs,
 } from "../schema/schema.ts";
 import { IS_LIVE } from "../sql/is-live.ts";
-import { beforeOrFirst } from "../sql/page.ts";
+import { beforeOrFirst, cutPage, type Page } from "../sql/page.ts";
 import { bound, type Given, statement } from "../sql/statement.ts";
 
 const {
@@ -45,13 +45,16 @@ const LIST = statement(
 );
 
 /** The project's connections, newest first, from below the id given. */
-export function listConnections(
+export async function listConnections(
   database: Database,
   query: { readonly projectId: string; readonly beforeId: string | null; readonly limit: number },
-): Promise<ConnectionRecord[]> {
-  return database.run("list-connections", (sql) =>
-    LIST(sql, { ...query, beforeId: beforeOrFirst(query.beforeId) }),
+): Promise<Page<ConnectionRecord>> {
+  const { projectId, limit } = query;
+  const beforeId = beforeOrFirst(query.beforeId);
+  const rows = await database.run("list-connections", (sql) =>
+    LIST(sql, { projectId, beforeId, limit: limit + 1 }),
   );
+  return cutPage(rows, limit);
 }
 
 interface ConnectionKey {

@@ -1,27 +1,42 @@
-import { and, desc, eq, getTableColumns, gt, gte, lt, sql } from "drizzle-orm";
-import type { DeliveryStatus } from "../../core/delivery/delivery-outcome.ts";
+import {
+  and,
+  desc,
+  eq,
+  getTableColumns,
+  gt,
+  gte,
+  isNull,
+  lt,
+  or,
+  type SQL,
+  sql,
+} from "drizzle-orm";
+import type { AttemptErrorCode, DeliveryStatus } from "../../core/delivery/delivery-outcome.ts";
+import type { EventType } from "../../core/delivery/event.ts";
 import { shardOfUuid } from "../../core/ids/ids.ts";
+import type { Sql } from "../connection/connection.ts";
 import type { Database } from "../db/database.ts";
-import { attempts, deliveries } from "../schema/schema.ts";
-import { BEFORE_ALL_MS, firstIdAt } from "../sql/id-range.ts";
-import { beforeOrFirst, cutPage, type Page, pageOf, scanOf } from "../sql/page.ts";
-import { type Given, isIfGiven, statement } from "../sql/statement.ts";
+import { placesOfJob } from "../jobs/places-of-job.ts";
+import { attempts, deliveries, jobs, subscriptions } from "../schema/schema.ts";
+import { BEFORE_ALL_MS, firstIdAt, lastIdAt } from "../sql/id-range.ts";
+import { beforeOrFirst, earlier, HIGHEST_ID, type Page, pageOf, scanOf } from "../sql/page.ts";
+import { type Builder, type Given, isIfGiven, statement } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
+import {
+  DELIVERY_COLUMNS as COLUMNS,
+  type DeliveryRecord,
+  type DeliveryRow,
+  withDetails,
+} from "./delivery-record.ts";
 
-const { projectId, attemptsBefore: _, ...COLUMNS } = getTableColumns(deliveries);
-const { shardId: __, deliveryId: ___, ...ATTEMPT_COLUMNS } = getTableColumns(attempts);
+const { projectId } = deliveries;
+const { shardId: _, deliveryId: __, ...ATTEMPT_COLUMNS } = getTableColumns(attempts);
 const { id, shardId, subscriptionId } = COLUMNS;
-
-export { COLUMNS as DELIVERY_COLUMNS };
-
-/** One delivery for display. */
-export type DeliveryRecord = Readonly<
-  Omit<typeof deliveries.$inferSelect, "projectId" | "attemptsBefore">
->;
 
 /** One HTTP request of a delivery. */
 export type AttemptRecord = Readonly<Omit<typeof attempts.$inferSelect, "shardId" | "deliveryId">>;
 
+/** Which deliveries to list; null leaves a filter out. Times in epoch milliseconds. */
 export interface DeliveryQuery {
   readonly projectId: string;
   /** Only below this id; null for the first page. */
@@ -29,60 +44,148 @@ export interface DeliveryQuery {
   readonly limit: number;
   readonly status: DeliveryStatus | null;
   readonly callbackOrigin: string | null;
-  /** Epoch milliseconds. */
+  readonly eventType: EventType | null;
+  /** Of the latest attempt. */
+  readonly errorCode: AttemptErrorCode | null;
+  /** A UUID. */
+  readonly subscriptionId: string | null;
+  /** The provider's. */
+  readonly jobId: string | null;
   readonly createdAfterMs: number | null;
+  readonly createdBeforeMs: number | null;
 }
 
-const LIST = statement(
-  (
-    orm,
-    given: Given<{
-      projectId: string;
-      beforeId: string;
-      fromId: string;
-      createdAfterMs: number;
-      status: DeliveryStatus | null;
-      callbackOrigin: string | null;
-      scan: number;
-    }>,
-  ) => {
-    const candidate = orm.$with("candidate").as(
-      orm
-        .select(COLUMNS)
-        .from(deliveries)
-        .where(and(eq(projectId, given.projectId), lt(id, given.beforeId), gte(id, given.fromId)))
-        .orderBy(desc(id))
-        .limit(given.scan),
-    );
-    const scanned = orm
-      .select({
-        count: sql<number>`count(*)::int`.as("scanned_count"),
-        lastId: sql<string | null>`min(${candidate.id}::text)`.as("scanned_last_id"),
-      })
-      .from(candidate)
-      .as("scanned");
-    const matching = orm
-      .select()
-      .from(candidate)
-      .where(
-        and(
-          gt(candidate.createdAtMs, timeOf(given.createdAfterMs)),
-          isIfGiven(candidate.status, given.status),
-          isIfGiven(candidate.callbackOrigin, given.callbackOrigin),
+/** No filter. */
+export const EVERY_DELIVERY = {
+  status: null,
+  callbackOrigin: null,
+  eventType: null,
+  errorCode: null,
+  subscriptionId: null,
+  jobId: null,
+  createdAfterMs: null,
+  createdBeforeMs: null,
+} as const satisfies Partial<DeliveryQuery>;
+
+type PageParameters = Given<{
+  projectId: string;
+  beforeId: string;
+  fromId: string;
+  createdAfterMs: number;
+  createdBeforeMs: number | null;
+  status: DeliveryStatus | null;
+  callbackOrigin: string | null;
+  eventType: EventType | null;
+  errorCode: AttemptErrorCode | null;
+  scan: number;
+}>;
+type OfSubscription = PageParameters & Given<{ shardId: number; subscriptionId: string }>;
+type OfJobs = PageParameters & Given<{ jobs: string }>;
+
+const isInRange = (given: PageParameters) =>
+  and(eq(projectId, given.projectId), lt(id, given.beforeId), gte(id, given.fromId));
+
+const ofProject = (orm: Builder, given: PageParameters) =>
+  orm.select(COLUMNS).from(deliveries).where(isInRange(given)).orderBy(desc(id)).limit(given.scan);
+
+const ofSubscription = (orm: Builder, given: OfSubscription) =>
+  orm
+    .select(COLUMNS)
+    .from(deliveries)
+    .where(
+      and(eq(shardId, given.shardId), eq(subscriptionId, given.subscriptionId), isInRange(given)),
+    )
+    .orderBy(desc(id))
+    .limit(given.scan);
+
+const ofJobs = (orm: Builder, given: OfJobs) =>
+  orm
+    .select(COLUMNS)
+    .from(sql`json_to_recordset(${given.jobs}::text::json) as job ("shardId" smallint, id uuid)`)
+    .innerJoin(
+      subscriptions,
+      and(eq(subscriptions.shardId, sql`job."shardId"`), eq(subscriptions.jobRowId, sql`job.id`)),
+    )
+    .innerJoin(
+      deliveries,
+      and(eq(shardId, subscriptions.shardId), eq(subscriptionId, subscriptions.id)),
+    )
+    .where(isInRange(given))
+    .orderBy(desc(id))
+    .limit(given.scan);
+
+// Scalar subqueries are looked up row by row, by the primary key; an `exists` may read a whole table.
+const LATEST_ERROR_CODE = sql`(
+  select ${attempts.errorCode} from ${attempts}
+  where ${attempts.shardId} = candidate.shard_id and ${attempts.deliveryId} = candidate.id
+    and ${attempts.number} = candidate.attempt_count
+)`;
+const JOB_ID = sql`(
+  select ${jobs.jobId} from ${subscriptions}
+  join ${jobs} on ${jobs.shardId} = ${subscriptions.shardId} and ${jobs.id} = ${subscriptions.jobRowId}
+  where ${subscriptions.shardId} = candidate.shard_id
+    and ${subscriptions.id} = candidate.subscription_id limit 1
+)`;
+
+/** The matching candidates, with the number of candidates and the last of them. */
+function matching(
+  orm: Builder,
+  given: PageParameters,
+  candidates: ReturnType<typeof ofProject> | ReturnType<typeof ofJobs>,
+  isOfJob?: SQL,
+) {
+  const candidate = orm.$with("candidate").as(candidates as ReturnType<typeof ofProject>);
+  const scanned = orm
+    .select({
+      count: sql<number>`count(*)::int`.as("scanned_count"),
+      lastId: sql<string | null>`min(${candidate.id}::text)`.as("scanned_last_id"),
+    })
+    .from(candidate)
+    .as("scanned");
+  const matching = orm
+    .select()
+    .from(candidate)
+    .where(
+      and(
+        gt(candidate.createdAtMs, timeOf(given.createdAfterMs)),
+        or(
+          isNull(sql`${given.createdBeforeMs}::float8`),
+          lt(candidate.createdAtMs, timeOf(given.createdBeforeMs)),
         ),
-      )
-      .as("matching");
-    return orm
-      .with(candidate)
-      .select({
-        scannedCount: scanned.count,
-        scannedLastId: scanned.lastId,
-        ...matching._.selectedFields,
-      })
-      .from(scanned)
-      .leftJoin(matching, sql`true`)
-      .orderBy(desc(matching.id));
-  },
+        isIfGiven(candidate.status, given.status),
+        isIfGiven(candidate.callbackOrigin, given.callbackOrigin),
+        isIfGiven(candidate.eventType, given.eventType),
+        sql`(${given.errorCode}::text is null or ${LATEST_ERROR_CODE} = ${given.errorCode})`,
+        isOfJob,
+      ),
+    )
+    .as("matching");
+  return orm
+    .with(candidate)
+    .select({
+      scannedCount: scanned.count,
+      scannedLastId: scanned.lastId,
+      ...matching._.selectedFields,
+    })
+    .from(scanned)
+    .leftJoin(matching, sql`true`)
+    .orderBy(desc(matching.id));
+}
+
+const LIST_OF_PROJECT = statement((orm, given: PageParameters) =>
+  matching(orm, given, ofProject(orm, given)),
+);
+const LIST_OF_SUBSCRIPTION = statement((orm, given: OfSubscription) =>
+  matching(orm, given, ofSubscription(orm, given)),
+);
+const LIST_OF_SUBSCRIPTION_AND_JOB = statement(
+  (orm, given: OfSubscription & Given<{ jobId: string }>) =>
+    matching(orm, given, ofSubscription(orm, given), sql`${JOB_ID} = ${given.jobId}`),
+);
+const LIST_OF_JOBS = statement((orm, given: OfJobs) => matching(orm, given, ofJobs(orm, given)));
+/** For a job with too many subscriptions to read the deliveries of all. */
+const LIST_OF_BUSY_JOB = statement((orm, given: PageParameters & Given<{ jobId: string }>) =>
+  matching(orm, given, ofProject(orm, given), sql`${JOB_ID} = ${given.jobId}`),
 );
 
 /** The project's matching deliveries, newest first. */
@@ -90,66 +193,77 @@ export async function findDeliveries(
   database: Database,
   query: DeliveryQuery,
 ): Promise<Page<DeliveryRecord>> {
-  const { createdAfterMs, limit } = query;
-  const scan = scanOf(limit, query.status !== null || query.callbackOrigin !== null);
-  const rows = await database.run("find-deliveries", (sql) =>
-    LIST(sql, {
-      ...query,
-      scan,
-      beforeId: beforeOrFirst(query.beforeId),
-      fromId: firstIdAt(createdAfterMs ?? 0),
-      createdAfterMs: createdAfterMs ?? BEFORE_ALL_MS,
-    }),
-  );
-  return pageOf<DeliveryRecord>(rows, { limit, scan });
+  const { createdAfterMs, createdBeforeMs, limit } = query;
+  const scan = scanOf(limit, isFiltered(query));
+  const parameters = {
+    ...query,
+    scan,
+    beforeId: earlier(
+      beforeOrFirst(query.beforeId),
+      createdBeforeMs === null ? HIGHEST_ID : lastIdAt(createdBeforeMs),
+    ),
+    fromId: firstIdAt(createdAfterMs ?? 0),
+    createdAfterMs: createdAfterMs ?? BEFORE_ALL_MS,
+  };
+  return database.run("find-deliveries", async (on) => {
+    const rows = await listed(on, query, parameters);
+    const page = pageOf<DeliveryRow>(rows, { limit, scan });
+    return { ...page, rows: await withDetails(on, page.rows) };
+  });
 }
 
-const OF_SUBSCRIPTION = statement(
-  (
-    orm,
-    given: Given<{
-      shardId: number;
-      subscriptionId: string;
-      projectId: string;
-      beforeId: string;
-      limit: number;
-    }>,
-  ) =>
-    orm
-      .select(COLUMNS)
-      .from(deliveries)
-      .where(
-        and(
-          eq(shardId, given.shardId),
-          eq(subscriptionId, given.subscriptionId),
-          eq(projectId, given.projectId),
-          lt(id, given.beforeId),
-        ),
-      )
-      .orderBy(desc(id))
-      .limit(given.limit),
+function isFiltered(query: DeliveryQuery): boolean {
+  const { status, callbackOrigin, eventType, errorCode, jobId, createdBeforeMs } = query;
+  return [status, callbackOrigin, eventType, errorCode, jobId, createdBeforeMs].some(
+    (filter) => filter !== null,
+  );
+}
+
+type ParameterValues = Parameters<typeof LIST_OF_PROJECT>[1];
+
+/** Goes through the narrowest rows that an index leads to. */
+async function listed(
+  on: Sql,
+  { projectId, subscriptionId, jobId }: DeliveryQuery,
+  parameters: ParameterValues,
+): ReturnType<typeof LIST_OF_PROJECT> {
+  if (subscriptionId !== null) {
+    const ofOne = { ...parameters, subscriptionId, shardId: shardOfUuid(subscriptionId) };
+    return jobId === null
+      ? LIST_OF_SUBSCRIPTION(on, ofOne)
+      : LIST_OF_SUBSCRIPTION_AND_JOB(on, { ...ofOne, jobId });
+  }
+  if (jobId === null) return LIST_OF_PROJECT(on, parameters);
+  const found = await jobsOf(on, projectId, jobId);
+  const subscriptionCount = found.reduce((sum, job) => sum + job.subscriptionCount, 0);
+  return subscriptionCount > SUBSCRIPTIONS_MAX
+    ? LIST_OF_BUSY_JOB(on, { ...parameters, jobId })
+    : LIST_OF_JOBS(on, { ...parameters, jobs: JSON.stringify(found) });
+}
+
+/** The deliveries of so many subscriptions are read for one page. */
+const SUBSCRIPTIONS_MAX = 1_000;
+
+const JOBS_OF_ID = statement((orm, given: Given<{ jobId: string; places: string }>) =>
+  orm
+    .select({
+      shardId: jobs.shardId,
+      id: jobs.id,
+      subscriptionCount: jobs.subscriptionCount,
+    })
+    .from(
+      sql`json_to_recordset(${given.places}::text::json) as place (shard_id smallint, connection_id uuid)`,
+    )
+    .innerJoin(
+      jobs,
+      sql`${jobs.shardId} = place.shard_id and ${jobs.connectionId} = place.connection_id`,
+    )
+    .where(eq(jobs.jobId, given.jobId)),
 );
 
-/** The deliveries of one subscription, newest first. */
-export async function findDeliveriesOfSubscription(
-  database: Database,
-  query: {
-    readonly projectId: string;
-    readonly subscriptionId: string;
-    readonly beforeId: string | null;
-    readonly limit: number;
-  },
-): Promise<Page<DeliveryRecord>> {
-  const { subscriptionId, beforeId, limit } = query;
-  const rows = await database.run("find-deliveries-of-subscription", (sql) =>
-    OF_SUBSCRIPTION(sql, {
-      ...query,
-      shardId: shardOfUuid(subscriptionId),
-      beforeId: beforeOrFirst(beforeId),
-      limit: limit + 1,
-    }),
-  );
-  return cutPage(rows, limit);
+async function jobsOf(on: Sql, projectId: string, jobId: string) {
+  const places = await placesOfJob(on, { projectId, jobId, provider: null, connection: null });
+  return JOBS_OF_ID(on, { jobId, places });
 }
 
 const FIND = statement((orm, given: Given<{ shardId: number; id: string; projectId: string }>) =>
@@ -177,11 +291,11 @@ export async function findDelivery(
   key: { readonly projectId: string; readonly id: string },
 ): Promise<{ delivery: DeliveryRecord; attempts: readonly AttemptRecord[] } | null> {
   const row = { ...key, shardId: shardOfUuid(key.id) };
-  return database.run("find-delivery", async (sql) => {
-    const [delivery] = await FIND(sql, row);
+  return database.run("find-delivery", async (on) => {
+    const [delivery] = await withDetails(on, await FIND(on, row));
     if (delivery === undefined) return null;
     // Read second, so that every attempt that the delivery counts is included.
-    const latest = await ATTEMPTS(sql, row);
+    const latest = await ATTEMPTS(on, row);
     return { delivery, attempts: latest.toReversed() };
   });
 }

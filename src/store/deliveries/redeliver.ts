@@ -5,8 +5,7 @@ import { deliveries, jobs, subscriptions } from "../schema/schema.ts";
 import { redelivered } from "../sql/redelivered.ts";
 import { type Given, statement } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
-import { DELIVERY_COLUMNS } from "./find-deliveries.ts";
-import type { DeliveryRecord } from "./find-deliveries.ts";
+import { DELIVERY_COLUMNS, type DeliveryRecord, withDetails } from "./delivery-record.ts";
 
 export type RedeliverOutcome =
   | { readonly kind: "scheduled"; readonly delivery: DeliveryRecord }
@@ -72,7 +71,8 @@ export function redeliver(
   const row = { ...key, shardId: shardOfUuid(key.id) };
   return database.transaction("redeliver", async (sql) => {
     const [locked, [delivery]] = await Promise.all([LOCK_JOB(sql, row), REDELIVER(sql, row)]);
-    if (delivery !== undefined) return { kind: "scheduled", delivery };
+    const [shown] = delivery === undefined ? [] : await withDetails(sql, [delivery]);
+    if (shown !== undefined) return { kind: "scheduled", delivery: shown };
     return { kind: locked.length === 0 ? "not_found" : "canceled" };
   });
 }

@@ -4,7 +4,15 @@ import { shardOfUuid } from "../../core/ids/ids.ts";
 import type { Database } from "../db/database.ts";
 import { deliveries, events, jobs } from "../schema/schema.ts";
 import { BEFORE_ALL_MS, firstIdAt, lastIdAt } from "../sql/id-range.ts";
-import { beforeOrFirst, HIGHEST_ID, LOWEST_ID, type Page, pageOf, scanOf } from "../sql/page.ts";
+import {
+  beforeOrFirst,
+  earlier,
+  HIGHEST_ID,
+  LOWEST_ID,
+  type Page,
+  pageOf,
+  scanOf,
+} from "../sql/page.ts";
 import { type Builder, type Given, isIfGiven, statement } from "../sql/statement.ts";
 import { subscriptionsInOrder } from "../sql/subscription-page.ts";
 import { timeOf } from "../sql/time.ts";
@@ -158,8 +166,4 @@ export async function findEvents(
       : LIST_OF_JOB(sql, { ...parameters, jobRowId, shardId: shardOfUuid(jobRowId) }),
   );
   return pageOf<EventRecord>(rows, { limit, scan });
-}
-
-function earlier(a: string, b: string): string {
-  return a < b ? a : b;
 }

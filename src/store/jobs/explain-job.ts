@@ -1,10 +1,11 @@
 import { and, asc, desc, eq, getTableColumns, lte, sql } from "drizzle-orm";
 import type { Database } from "../db/database.ts";
 import {
-  type AttemptRecord,
   DELIVERY_COLUMNS,
   type DeliveryRecord,
-} from "../deliveries/find-deliveries.ts";
+  withDetails,
+} from "../deliveries/delivery-record.ts";
+import type { AttemptRecord } from "../deliveries/find-deliveries.ts";
 import { attempts, deliveries } from "../schema/schema.ts";
 import { type Given, isAnyOf, statement } from "../sql/statement.ts";
 import {
@@ -95,7 +96,7 @@ export async function findCallbacksOfJob(
     const rows = await SUBSCRIPTIONS(sql, { shardId, jobRowId: id });
     const shown = rows.slice(0, SUBSCRIPTIONS_SHOWN_MAX).map((row) => subscriptionRecord(row));
     const ids = shown.map((one) => one.id);
-    const owed = await DELIVERIES(sql, { shardId, ids });
+    const owed = await withDetails(sql, await DELIVERIES(sql, { shardId, ids }));
     // Read last, so that every attempt that a delivery counts is included.
     const made = await ATTEMPTS(sql, { shardId, ids: owed.map((one) => one.id) });
     const attemptsOf = Map.groupBy(made, ({ deliveryId }) => deliveryId);

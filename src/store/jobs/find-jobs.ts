@@ -1,13 +1,13 @@
 import { and, desc, eq, getTableColumns, gt, gte, lt, type SQL, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/pg-core";
 import { shardOfUuid } from "../../core/ids/ids.ts";
-import { shardOfJob } from "../../core/ids/shard.ts";
 import type { Database } from "../db/database.ts";
 import { connections, jobs, type JobStatus, subscriptions } from "../schema/schema.ts";
 import { BEFORE_ALL_MS, firstIdAt } from "../sql/id-range.ts";
 import { beforeOrFirst, type Page, pageOf, scanOf } from "../sql/page.ts";
 import { type Builder, type Given, isIfGiven, statement } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
+import { placesOfJob } from "./places-of-job.ts";
 
 /** One job for display. */
 export interface JobRecord extends Readonly<
@@ -210,12 +210,8 @@ export async function findJobs(database: Database, query: JobQuery): Promise<Pag
   };
   const rows = await database.run("find-jobs", async (sql) => {
     if (jobId === null) return LIST_RECENT(sql, parameters);
-    const connections = await CONNECTIONS(sql, query);
-    const places = connections.map(({ id }) => ({
-      shard_id: shardOfJob(id, jobId),
-      connection_id: id,
-    }));
-    return LIST_OF_JOB_ID(sql, { ...parameters, jobId, places: JSON.stringify(places) });
+    const places = await placesOfJob(sql, { ...query, jobId });
+    return LIST_OF_JOB_ID(sql, { ...parameters, jobId, places });
   });
   // Pages are cut by position, which is the id of another row.
   const page = pageOf<PlacedJob>(rows, { limit, scan });
@@ -231,20 +227,3 @@ function jobOf(placed: PlacedJob): JobRecord {
   const { jobRowId: id, ...job } = placed;
   return { ...job, id };
 }
-
-/**
- * The shards that a job of a given id could be in: one for each connection, deleted ones included.
- */
-const CONNECTIONS = statement(
-  (orm, given: Given<{ projectId: string; provider: string | null; connection: string | null }>) =>
-    orm
-      .select({ id: connections.id })
-      .from(connections)
-      .where(
-        and(
-          eq(connections.projectId, given.projectId),
-          isIfGiven(connections.provider, given.provider),
-          isIfGiven(connections.name, given.connection),
-        ),
-      ),
-);

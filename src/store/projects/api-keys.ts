@@ -20,7 +20,7 @@ import type { Sql } from "../connection/connection.ts";
 import type { Database } from "../db/database.ts";
 import type { Scope } from "../../core/scopes.ts";
 import { apiKeys } from "../schema/schema.ts";
-import { beforeOrFirst } from "../sql/page.ts";
+import { beforeOrFirst, cutPage, type Page } from "../sql/page.ts";
 import { excluded, isAnyOf, type Given, statement } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
 import { LOCK_PROJECT } from "./lock-project.ts";
@@ -95,13 +95,16 @@ const LIST = statement(
 );
 
 /** The project's keys, newest first, from below the id given. */
-export function listApiKeys(
+export async function listApiKeys(
   database: Database,
   query: { readonly projectId: string; readonly beforeId: string | null; readonly limit: number },
-): Promise<StoredApiKey[]> {
-  return database.run("list-api-keys", (sql) =>
-    LIST(sql, { ...query, beforeId: beforeOrFirst(query.beforeId) }),
+): Promise<Page<StoredApiKey>> {
+  const { projectId, limit } = query;
+  const beforeId = beforeOrFirst(query.beforeId);
+  const rows = await database.run("list-api-keys", (sql) =>
+    LIST(sql, { projectId, beforeId, limit: limit + 1 }),
   );
+  return cutPage(rows, limit);
 }
 
 export interface NewApiKey {

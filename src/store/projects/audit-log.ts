@@ -2,7 +2,7 @@ import { and, desc, eq, inArray, lt, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/pg-core";
 import type { Database } from "../db/database.ts";
 import { auditLog } from "../schema/audit-log.ts";
-import { beforeOrFirst } from "../sql/page.ts";
+import { beforeOrFirst, cutPage, type Page } from "../sql/page.ts";
 import { type Given, statement, template } from "../sql/statement.ts";
 
 /** An entry as it is stored. */
@@ -80,13 +80,16 @@ const LIST = statement(
 );
 
 /** The project's entries, newest first, from below the id given. */
-export function listAuditEntries(
+export async function listAuditEntries(
   database: Database,
   query: { readonly projectId: string; readonly beforeId: string | null; readonly limit: number },
-): Promise<AuditEntry[]> {
-  return database.run("list-audit-entries", (sql) =>
-    LIST(sql, { ...query, beforeId: beforeOrFirst(query.beforeId) }),
+): Promise<Page<AuditEntry>> {
+  const { projectId, limit } = query;
+  const beforeId = beforeOrFirst(query.beforeId);
+  const rows = await database.run("list-audit-entries", (sql) =>
+    LIST(sql, { projectId, beforeId, limit: limit + 1 }),
   );
+  return cutPage(rows, limit);
 }
 
 const ROWS_PER_STATEMENT_MAX = 5_000;

@@ -7,6 +7,11 @@ export function beforeOrFirst(beforeId: string | null): string {
   return beforeId ?? HIGHEST_ID;
 }
 
+/** The lower of two ids. */
+export function earlier(a: string, b: string): string {
+  return a < b ? a : b;
+}
+
 /** A page of a list, newest first. */
 export interface Page<Row> {
   readonly rows: readonly Row[];

@@ -1,15 +1,13 @@
-import { and, desc, eq, getTableColumns, gt, gte, lt, sql } from "drizzle-orm";
-import { shardOfJob } from "../../core/ids/shard.ts";
+import { and, desc, eq, getTableColumns, gt, gte, isNotNull, lt, sql } from "drizzle-orm";
 import type { Database } from "../db/database.ts";
-import { connections, jobs, subscriptions } from "../schema/schema.ts";
+import { placesOfJob } from "../jobs/places-of-job.ts";
+import { connections, deliveries, jobs, subscriptions } from "../schema/schema.ts";
+import { arrayLiteral } from "../sql/array-literal.ts";
 import { BEFORE_ALL_MS, firstIdAt } from "../sql/id-range.ts";
 import { beforeOrFirst, type Page, pageOf, scanOf } from "../sql/page.ts";
 import { type Builder, type Given, isIfGiven, statement } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
 import {
-  delivery,
-  IS_ITS_DELIVERY,
-  IS_ITS_JOB,
   job,
   subscription,
   SUBSCRIPTION_COLUMNS,
@@ -27,11 +25,15 @@ export interface SubscriptionQuery {
   /** Only below this id; null for the first page. */
   readonly beforeId: string | null;
   readonly limit: number;
-  readonly status: SubscriptionStatus | null;
+  /** Any of these; empty for all. */
+  readonly statuses: readonly SubscriptionStatus[];
   readonly jobId: string | null;
   readonly provider: string | null;
   /** A connection's name. */
   readonly connection: string | null;
+  readonly callbackOrigin: string | null;
+  /** A field of the client's metadata, and its value as text. */
+  readonly metadata: { readonly key: string; readonly value: string } | null;
   /** Epoch milliseconds. */
   readonly createdAfterMs: number | null;
 }
@@ -41,9 +43,13 @@ type PageParameters = Given<{
   beforeId: string;
   fromId: string;
   createdAfterMs: number;
-  status: SubscriptionStatus | null;
+  /** An array literal. */
+  statuses: string | null;
   provider: string | null;
   connection: string | null;
+  callbackOrigin: string | null;
+  metadataKey: string | null;
+  metadataValue: string | null;
   scan: number;
 }>;
 
@@ -84,6 +90,15 @@ const ofJob = (orm: Builder, given: PageParameters & Given<{ jobId: string; plac
     .orderBy(desc(COLUMNS.id))
     .limit(given.scan);
 
+/**
+ * Postgres reads every escape of a JSON text to get at one field, and fails at those that stand for no
+ * character: a client may have sent them, and no value can be compared with them.
+ */
+const UNREADABLE_ESCAPE = String.raw`(?<!\\)(\\\\)*\\u(0000|[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u)[dD][c-fC-F])`;
+const hasMetadata = ({ metadataKey, metadataValue }: PageParameters) => sql`
+  case when ${subscription.metadata} ~ '${sql.raw(UNREADABLE_ESCAPE)}' then false
+  else ${subscription.metadata}::json ->> ${metadataKey} = ${metadataValue} end`;
+
 /** The matching candidates, with the number of candidates and the last of them. */
 function matching(orm: Builder, given: PageParameters, candidates: ReturnType<typeof recent>) {
   // Named so that the columns of a subscription refer to it.
@@ -96,18 +111,40 @@ function matching(orm: Builder, given: PageParameters, candidates: ReturnType<ty
     })
     .from(candidate)
     .as("scanned");
+  // With a limit, each is looked up; thousands of candidates would be joined with all rows there are.
+  const itsJob = orm
+    .select()
+    .from(jobs)
+    .where(and(eq(jobs.shardId, subscription.shardId), eq(jobs.id, subscription.jobRowId)))
+    .limit(1)
+    .as("job");
+  const itsDelivery = orm
+    .select()
+    .from(deliveries)
+    .where(
+      and(
+        eq(deliveries.shardId, job.shardId),
+        eq(deliveries.subscriptionId, subscription.id),
+        isNotNull(job.endedAtMs),
+        eq(deliveries.eventId, job.lastEventId),
+      ),
+    )
+    .limit(1)
+    .as("delivery");
   const matching = orm
     .select(SUBSCRIPTION_COLUMNS)
     .from(candidate)
-    .innerJoin(job, IS_ITS_JOB)
-    .leftJoin(delivery, IS_ITS_DELIVERY)
+    .crossJoinLateral(itsJob)
+    .leftJoinLateral(itsDelivery, sql`true`)
     .leftJoin(connections, eq(connections.id, job.connectionId))
     .where(
       and(
         gt(subscription.createdAtMs, timeOf(given.createdAfterMs)),
-        sql`(${given.status}::text is null or ${SUBSCRIPTION_STATUS} = ${given.status})`,
+        sql`(${given.statuses}::text is null or ${SUBSCRIPTION_STATUS} = any (${given.statuses}::text::text[]))`,
         isIfGiven(job.provider, given.provider),
         isIfGiven(name, given.connection),
+        isIfGiven(subscription.callbackOrigin, given.callbackOrigin),
+        sql`(${given.metadataKey}::text is null or ${hasMetadata(given)})`,
       ),
     )
     .as("matching");
@@ -137,11 +174,16 @@ export async function findSubscriptions(
   database: Database,
   query: SubscriptionQuery,
 ): Promise<Page<SubscriptionRecord>> {
-  const isFiltered = query.status !== null || query.provider !== null || query.connection !== null;
+  const { statuses, provider, connection, callbackOrigin, metadata } = query;
+  const others = [provider, connection, callbackOrigin, metadata];
+  const isFiltered = statuses.length > 0 || others.some((filter) => filter !== null);
   const scan = scanOf(query.limit, isFiltered);
   const parameters = {
     ...query,
     scan,
+    statuses: statuses.length === 0 ? null : arrayLiteral(statuses),
+    metadataKey: metadata?.key ?? null,
+    metadataValue: metadata?.value ?? null,
     beforeId: beforeOrFirst(query.beforeId),
     fromId: firstIdAt(query.createdAfterMs ?? 0),
     createdAfterMs: query.createdAfterMs ?? BEFORE_ALL_MS,
@@ -149,20 +191,9 @@ export async function findSubscriptions(
   const { jobId } = query;
   const rows = await database.run("find-subscriptions", async (sql) => {
     if (jobId === null) return LIST_RECENT(sql, parameters);
-    const connections = await CONNECTIONS(sql, query);
-    const places = connections.map(({ id }) => ({
-      shard_id: shardOfJob(id, jobId),
-      connection_id: id,
-    }));
-    return LIST_OF_JOB(sql, { ...parameters, jobId, places: JSON.stringify(places) });
+    const places = await placesOfJob(sql, { ...query, jobId });
+    return LIST_OF_JOB(sql, { ...parameters, jobId, places });
   });
   const page = pageOf<SubscriptionRow>(rows, { limit: query.limit, scan });
   return { ...page, rows: page.rows.map(subscriptionRecord) };
 }
-
-const CONNECTIONS = statement((orm, given: Given<{ projectId: string }>) =>
-  orm
-    .select({ id: connections.id })
-    .from(connections)
-    .where(eq(connections.projectId, given.projectId)),
-);

@@ -1,0 +1,67 @@
+import type { z } from "@hono/zod-openapi";
+import type { ProblemCode } from "../../core/error-codes.ts";
+import type { Page } from "../../store/sql/page.ts";
+import { decodeCursor, encodeCursor, listScope } from "../request/cursor.ts";
+import { pageAnswer } from "./answer.ts";
+import type { Refusal } from "./problem.ts";
+import { defineRoute, type Route, type RouteDescription, type RouteRequest } from "./route.ts";
+
+/** What the query of every list holds; `pagingParameters` reads it. */
+interface PagedQuery {
+  readonly limit: number;
+  readonly cursor?: string | undefined;
+}
+
+/** Which rows to find: those of the project below an id, newest first. */
+export interface PageWanted {
+  readonly projectId: string;
+  /** Null for the first page. */
+  readonly beforeId: string | null;
+  readonly limit: number;
+}
+
+type ListSpec<Query extends PagedQuery, Row> = Omit<
+  RouteDescription,
+  "method" | "scope" | "success" | "query" | "body" | "problems"
+> & {
+  readonly scope: NonNullable<RouteDescription["scope"]>;
+  readonly query: z.ZodObject & z.ZodType<Query>;
+  /** Made by `pageOf`. */
+  readonly schema: z.ZodType;
+  readonly problems?: readonly ProblemCode[];
+  readonly find: (
+    wanted: PageWanted,
+    request: RouteRequest<Query, undefined>,
+  ) => Promise<Page<Row> | Refusal>;
+  /** The rows as JSON texts. */
+  readonly items: (
+    rows: readonly Row[],
+    request: RouteRequest<Query, undefined>,
+  ) => readonly string[] | Promise<readonly string[]>;
+};
+
+/** A list of a project's rows in pages, newest first. A cursor is good for the same filters only. */
+export function defineListRoute<Query extends PagedQuery, Row>(spec: ListSpec<Query, Row>): Route {
+  const { schema, find, items, problems = [], ...description } = spec;
+  return defineRoute<Query>({
+    ...description,
+    method: "GET",
+    success: { status: 200, description: "A page of results.", schema },
+    problems: ["invalid_cursor", ...problems],
+    async handle(request) {
+      const { projectId } = request.caller;
+      const { cursor, limit, ...filters } = request.query;
+      const place = request.id === "" ? filters : { ...filters, id: request.id };
+      const scope = listScope(spec.operationId, projectId, place);
+      const beforeId = decodeCursor(scope, cursor);
+      if (!beforeId.ok) return beforeId;
+      const page = await find({ projectId, beforeId: beforeId.value, limit }, request);
+      if ("problem" in page) return page;
+      const { lastId } = page;
+      return pageAnswer(
+        await items(page.rows, request),
+        lastId === null ? null : encodeCursor(scope, lastId),
+      );
+    },
+  });
+}
