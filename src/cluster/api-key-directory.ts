@@ -11,14 +11,16 @@ import {
 import type { PooledDatabase } from "../store/db/database.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
-/** Keys in memory, some 400 bytes each; beyond it the oldest are looked up when they are used. */
+/**
+ * Keys in memory, some 400 bytes each; beyond that, the oldest are looked up when they are used.
+ */
 const KEYS_MAX = 50_000;
-/** Without news from the database for so long, what is in memory is not believed any more. */
+/** Keys in memory are not trusted when the database has sent no news for this long. */
 const BELIEVED_FOR_MS = 5_000;
-/** A key that was refused and then made has to wait at most this long. */
+/** A key that was refused and then created has to wait at most this long. */
 const UNKNOWN_FOR_MS = 1_000;
 const UNKNOWN_MAX = 5_000;
-/** One statement at a time asks for so many keys. */
+/** One statement looks up at most this many keys. */
 const KEYS_PER_LOOKUP_MAX = 256;
 const WAITING_MAX = 512;
 const LOOKUP_DEADLINE_MS = 5_000;
@@ -36,7 +38,7 @@ interface Lookup {
 }
 
 export interface ApiKeyDirectoryOptions {
-  /** Tells when API keys may have changed. */
+  /** Signals that API keys may have changed. */
   readonly changes?: ChangeSignal | undefined;
   readonly database: Pick<PooledDatabase, "run" | "transaction" | "within">;
 }
@@ -44,14 +46,14 @@ export interface ApiKeyDirectoryOptions {
 /**
  * The API keys of all projects in memory, by hash, kept fresh on every node: a valid key needs no
  * database, and a revoked one is refused within a second. A key that is not in memory may have been
- * made a moment ago, so it is looked up: one statement at a time serves all that wait, by turns of
- * their sources, so that guessing costs the database next to nothing.
+ * created a moment ago, so it is looked up: one statement at a time serves all waiting lookups,
+ * with their sources in turns, so that guessing costs the database almost nothing.
  */
 export class ApiKeyDirectory extends Refresher<KnownApiKey> {
   readonly #runtime: Runtime;
   readonly #options: ApiKeyDirectoryOptions;
   readonly #known = new Map<string, Remembered>();
-  /** Until when a hash counts as unknown. */
+  /** How long each hash counts as unknown. */
   readonly #unknown = new Map<string, number>();
   readonly #lookups = new Map<string, Lookup>();
   readonly #turns = new Turns<string>();
@@ -70,7 +72,7 @@ export class ApiKeyDirectory extends Refresher<KnownApiKey> {
     this.#options = options;
   }
 
-  /** The key, from memory, expired and revoked ones included; null when none is known. */
+  /** The key from memory, including expired and revoked ones; null when it is not in memory. */
   find(keyHash: string): KnownApiKey | null {
     const remembered = this.#known.get(keyHash);
     if (remembered === undefined) return null;
@@ -81,14 +83,14 @@ export class ApiKeyDirectory extends Refresher<KnownApiKey> {
     return isBelieved ? remembered.key : null;
   }
 
-  /** Whether the key was looked up a moment ago and does not exist. */
+  /** True when the key was looked up a moment ago and does not exist. */
   isUnknown(keyHash: string): boolean {
     return (this.#unknown.get(keyHash) ?? -Infinity) > this.#runtime.clock.monotonic();
   }
 
   /**
-   * Asks the database for a key. Rejects when it can't be asked.
-   * @param source who asks; sources take turns
+   * Looks up a key in the database. Rejects when the database can't be asked.
+   * @param source where the request came from; sources take turns
    * @param waitingMax lookups of one source that may wait
    * @returns null when too many wait
    */
@@ -105,7 +107,7 @@ export class ApiKeyDirectory extends Refresher<KnownApiKey> {
     return found;
   }
 
-  /** A key as the database has it now. A revocation is final, whatever was read before it. */
+  /** Takes a key as the database has it now. A revocation is final, whatever was read before it. */
   take(key: KnownApiKey): void {
     const { keyHash } = key;
     const held = this.#known.get(keyHash);
@@ -149,7 +151,7 @@ export class ApiKeyDirectory extends Refresher<KnownApiKey> {
     const { clock } = this.#runtime;
     const { database } = this.#options;
     try {
-      // A deadline of its own, since several requests may wait for it.
+      // Has its own deadline, since several requests may wait for it.
       const found = await withDeadline(clock, LOOKUP_DEADLINE_MS, (deadline) =>
         findApiKeys(database.within(deadline), keyHashes),
       );

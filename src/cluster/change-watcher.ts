@@ -8,12 +8,15 @@ import type { Database } from "../store/db/database.ts";
 import type { DuePosition } from "../store/deliveries/find-due-deliveries.ts";
 import { type Changes, findChanges } from "../store/find-changes.ts";
 
-/** How soon notes of other nodes are seen. */
+/** How soon commands of other nodes are seen. */
 const INTERVAL_MS = 250;
-/** Without other nodes only an operator's command can change what this one does not know. */
+/**
+ * Without other nodes, only an operator's command can change something that this node does not
+ * know.
+ */
 const ALONE_INTERVAL_MS = 500;
 
-/** Who is woken by what. */
+/** Readers, and the changes that wake each of them. */
 const READERS = [
   "apiKeys",
   "projects",
@@ -32,13 +35,13 @@ export interface ChangeWatcherPorts {
   readonly database: Database;
   readonly nodeId: string;
   readonly shards: Pick<OwnedShards, "list">;
-  /** Up to when deliveries are read that fall due, and how far they were read. */
+  /** The time up to which due deliveries are read, and how far they were read. */
   readonly due: () => { readonly dueByMs: number; readonly dueAfter: DuePosition };
 }
 
 /**
- * Looks with one statement for all readers whether there is something to read, so that a gateway with
- * nothing to do costs next to nothing. A look that fails wakes them all: then each asks for itself.
+ * Looks for changes on behalf of all readers with one statement, so that a gateway with nothing to
+ * do costs almost nothing. A failed look wakes all of them, and each reads for itself.
  */
 export class ChangeWatcher implements Service {
   readonly name = "change watcher";

@@ -2,12 +2,12 @@ import type { ClockReading, DatabaseClock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/process/log.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
-/** Further off is worth a person's attention, although nothing here depends on it. */
+/** A larger difference is reported, although nothing here depends on it. */
 const OFF_MS_MAX = 5_000;
 
 /**
  * Sets the clock by each reading of the database's, and warns of clocks that are wrong: this
- * machine's when it differs, which its log lines show, and the database's when it jumps.
+ * machine's when it differs, which affects its log lines, and the database's when it jumps.
  */
 export class ClockWatch {
   readonly #clock: DatabaseClock;

@@ -2,7 +2,7 @@ import type { OwnedShards } from "../runtime/owned-shards.ts";
 import type { DatabaseClock } from "../runtime/clock.ts";
 import type { Metrics } from "../runtime/metrics.ts";
 
-/** The gauges of this node's place in the cluster. */
+/** Gauges of this node's place in the cluster. */
 export function registerClusterGauges(
   metrics: Metrics,
   ports: { readonly shards: Pick<OwnedShards, "list" | "has">; readonly clock: DatabaseClock },

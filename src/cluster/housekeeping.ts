@@ -20,13 +20,13 @@ const AUDIT_ENTRIES_PER_PROJECT_MAX = 100_000;
 export interface HousekeepingOptions {
   readonly database: Database;
   readonly shards: Pick<OwnedShards, "list" | "has">;
-  /** How long what is over is kept. */
+  /** How long finished rows are kept. */
   readonly keptForMs: number;
-  /** The same of the audit log. */
+  /** How long entries of the audit log are kept. */
   readonly auditKeptForMs: number;
 }
 
-/** Removes rows whose time is over. */
+/** Removes rows that are past their time. */
 export function createHousekeeping(runtime: Runtime, options: HousekeepingOptions): Service {
   const services = [
     createSweeper(runtime, options),
@@ -43,7 +43,7 @@ export function createHousekeeping(runtime: Runtime, options: HousekeepingOption
   };
 }
 
-/** Keeps the audit log bounded; the work of whichever node has the first shard. */
+/** Keeps the audit log bounded; runs on the node that has the first shard. */
 function createAuditTrimmer(runtime: Runtime, options: HousekeepingOptions): Service {
   const { database, shards, auditKeptForMs: keptForMs } = options;
   return new Repeater(runtime, {
@@ -60,7 +60,7 @@ function createAuditTrimmer(runtime: Runtime, options: HousekeepingOptions): Ser
   });
 }
 
-/** Small rows whose time is short, a bounded number a round. */
+/** Removes small, short-lived rows, a bounded number a round. */
 function createSweeper(
   runtime: Runtime,
   { database, shards, keptForMs }: HousekeepingOptions,

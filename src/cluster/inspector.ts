@@ -12,7 +12,7 @@ import {
   takeAnswers,
 } from "../store/inspections.ts";
 
-/** What the owner of a shard knows of a job and its deliveries beyond the database. */
+/** The owner's knowledge of a job and its deliveries beyond the database. */
 export interface Inspection {
   /** Epoch milliseconds. */
   readonly atMs: number;
@@ -27,21 +27,20 @@ export interface InspectorOptions {
   readonly shards: Pick<OwnedShards, "has">;
   readonly watches: WatchList;
   readonly outbox: Outbox;
-  /** Tells the owner of a shard that there is a question. */
+  /** Sends the question to the owner of a shard. */
   readonly commands: CommandRouter;
 }
 
-/** An owner empties its mailboxes four times a second. */
+/** Owners empty their mailboxes four times a second. */
 const ANSWERED_WITHIN_MS = 1_500;
 const LOOK_INTERVAL_MS = 75;
-/** Of all requests; what is beyond is answered from the database alone. */
+/** For all requests together; further ones are answered from the database alone. */
 const WAITING_MAX = 50;
 const BUSY_MAX = 1_000;
 
 /**
- * Asks the node that owns a job what it knows of it in memory: this node by a look, another one by a
- * note in its mailbox and an answer in the database. However many wait, one statement at a time looks
- * for the answers.
+ * Asks the owner of a job for its state in memory: this node directly, another one by a command in
+ * its mailbox and an answer in the database. One statement at a time looks for all the answers.
  */
 export class Inspector {
   readonly #runtime: Runtime;
@@ -54,7 +53,7 @@ export class Inspector {
     this.#options = options;
   }
 
-  /** Null when the owner did not answer in time, or too many ask. */
+  /** Null when the owner did not answer in time, or too many questions are open. */
   async inspect(
     database: Database,
     job: { readonly shardId: number; readonly jobRowId: string },
@@ -83,7 +82,7 @@ export class Inspector {
     return promise;
   }
 
-  /** Answers what other nodes ask. */
+  /** Answers questions of other nodes. */
   async answer(questions: readonly { readonly id: string }[]): Promise<void> {
     const { database } = this.#options;
     const ids = questions.map(({ id }) => id);
@@ -118,13 +117,13 @@ export class Inspector {
     });
   }
 
-  /** Never rejects: whoever waits gives up by itself. */
+  /** Never rejects: each waiting request gives up by its own deadline. */
   async #takeAnswers(): Promise<void> {
     const { database } = this.#options;
     if (this.#waiting.size === 0) return;
     try {
       for (const { id, answer } of await takeAnswers(database, [...this.#waiting.keys()])) {
-        // Written by this class, on a node of this release or one beside it.
+        // Written by this class, on a node of this release or an adjacent one.
         if (answer !== null) this.#waiting.get(id)?.(JSON.parse(answer) as Inspection);
       }
     } catch (error) {

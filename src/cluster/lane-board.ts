@@ -21,7 +21,7 @@ import {
 } from "../store/lane-states.ts";
 
 const REPORT_INTERVAL_MS = 1_000;
-/** A node with more lanes in trouble reports some of them. */
+/** A node with more lanes in trouble reports only some of them. */
 const REPORTED_LANES_MAX = 5_000;
 
 export interface LaneBoardOptions {
@@ -34,15 +34,15 @@ export interface LaneBoardOptions {
 }
 
 /**
- * How lanes stand, on whichever node they are. A node knows its own from memory. Every second it writes
- * down those that something holds back, if that has changed since, and reads there what the others
- * wrote. Lanes without trouble cost no statement.
+ * The state of lanes on all nodes. A node knows its own from memory. Every second it stores those
+ * that something blocks, if that has changed, and reads the states of the others there. Lanes
+ * without trouble cost no statement.
  */
 export class LaneBoard implements Service {
   readonly #runtime: Runtime;
   readonly #options: LaneBoardOptions;
   readonly #repeater: Repeater;
-  /** What was written down, by the lane's name. */
+  /** The stored states, by the lane's name. */
   #reported = new Map<string, LaneState>();
 
   constructor(runtime: Runtime, options: LaneBoardOptions) {
@@ -67,12 +67,12 @@ export class LaneBoard implements Service {
     try {
       await removeLaneStates(database, nodeId);
     } catch (error) {
-      // Nobody reads what a node reported once its lease has run out.
+      // Reports of a node are ignored once its lease has expired.
       this.#runtime.log.warn({ err: error }, "reports of lanes could not be removed");
     }
   }
 
-  /** How lanes stand on the nodes that own the shards, in the order given. */
+  /** The state of lanes on the nodes that own the shards, in the given order. */
   async standsOf(database: Database, lanes: readonly LaneOfShard[]): Promise<LaneStand[]> {
     const elsewhere = lanes.filter(({ shardId }) => !this.#options.shards.has(shardId));
     const stored = elsewhere.length === 0 ? [] : await findLaneStands(database, elsewhere);
@@ -80,7 +80,7 @@ export class LaneBoard implements Service {
     return lanes.map((lane) => byLane.get(lane) ?? this.#standHere(lane));
   }
 
-  /** What the nodes report of a project's callback origins, this node's as of now. */
+  /** The nodes' reports about a project's callback origins, with this node's current state. */
   async origins(
     database: Database,
     projectId: string,
@@ -101,7 +101,7 @@ export class LaneBoard implements Service {
 
   /**
    * Sends to an origin now, although it fails or asked for a pause: on this node, and on those that
-   * report to hold something back.
+   * report it as blocked.
    */
   async tryOrigin(of: {
     readonly projectId: string;
@@ -125,7 +125,7 @@ export class LaneBoard implements Service {
     return Promise.resolve();
   }
 
-  /** Writes down what has changed. */
+  /** Stores the changes. */
   async report(): Promise<void> {
     const now = new Map(
       [...this.#connectionsHere(), ...this.#originsHere()]
@@ -154,7 +154,7 @@ export class LaneBoard implements Service {
     return lane?.stand() ?? LANE_FREE;
   }
 
-  /** Connections that are paused or can't be used are known to every node by their rows. */
+  /** Connections that are paused or unusable are known to every node from their rows. */
   #connectionsHere(): LaneState[] {
     const states: LaneState[] = [];
     for (const { connectionId, projectId, problem, lane } of this.#options.upstreams.all()) {
@@ -184,7 +184,9 @@ function keyOf({ projectId, kind, name }: LaneName): string {
   return `${kind} ${projectId} ${name}`;
 }
 
-/** Whether a lane is written down as it stands now; its times change by themselves only in trouble. */
+/**
+ * True when a lane is already stored in this state; its times change by themselves only in trouble.
+ */
 function isSame(a: LaneState | undefined, b: LaneState): boolean {
   return (
     a !== undefined &&
@@ -197,7 +199,7 @@ function isSame(a: LaneState | undefined, b: LaneState): boolean {
   );
 }
 
-/** A time on the monotonic clock becomes another by a fraction each time it is converted. */
+/** Converting a time from the monotonic clock changes it by a fraction each time. */
 const SAME_TIME_MS = 50;
 
 function isNear(a: number | null, b: number | null): boolean {

@@ -3,10 +3,10 @@ import { PROJECT_LIMIT_NAMES, type ProjectLimitName } from "../core/project-limi
 import type { Metrics } from "../runtime/metrics.ts";
 import type { ProjectDirectory } from "./project-directory.ts";
 
-/** A scrape stays readable: for each limit, the projects that use the most of theirs. */
+/** Keeps a scrape readable: for each limit, the projects that use the most of theirs. */
 const PROJECTS_SHOWN_MAX = 5;
 
-/** Shows which projects are near to which of their limits. */
+/** Shows which projects are close to which of their limits. */
 export function registerLimitGauges(metrics: Metrics, projects: ProjectDirectory): void {
   metrics.labelledGauge(
     {

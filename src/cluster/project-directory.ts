@@ -11,12 +11,12 @@ import { loadProjects, type ProjectRecord } from "../store/projects/manage-proje
 import type { Runtime } from "../runtime/runtime.ts";
 
 export interface ProjectDirectoryOptions {
-  /** Tells when projects may have changed. */
+  /** Signals that projects may have changed. */
   readonly changes?: ChangeSignal | undefined;
   readonly database: Database;
-  /** The limits of projects for which the operator has set no others. */
+  /** The limits of projects for which the operator has set none. */
   readonly limitsByDefault: ProjectLimitValues;
-  /** Applies the settings of every project that is new or changed, on whatever node it was changed. */
+  /** Applies the settings of every new or changed project, on whichever node it was changed. */
   readonly delivery: Pick<DeliveryEngine, "configure">;
 }
 
@@ -44,7 +44,7 @@ export class ProjectDirectory extends Refresher<ProjectRecord> implements Projec
     this.#limitsByDefault = limitsByDefault;
   }
 
-  /** Null for one that was made a moment ago. */
+  /** Null for a project that was created a moment ago. */
   get(id: string): ProjectRecord | null {
     return this.#byId.get(id) ?? null;
   }
@@ -69,7 +69,7 @@ export class ProjectDirectory extends Refresher<ProjectRecord> implements Projec
     this.#usage.set(name, read);
   }
 
-  /** How much of a limit the project uses, or null for one whose use is not held in memory. */
+  /** How much of a limit the project uses, or null when that is not held in memory. */
   used(projectId: string, name: ProjectLimitName): number | null {
     return this.#usage.get(name)?.(projectId) ?? null;
   }

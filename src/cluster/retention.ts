@@ -21,7 +21,7 @@ const BEFORE_ALL = "00000000-0000-0000-0000-000000000000";
 
 type Removal = (database: Database, step: RemovalStep) => Promise<RemovedStep>;
 
-/** In this order: what belongs to a job goes once the job is gone. */
+/** In this order: rows that belong to a job are removed once the job is gone. */
 const REMOVALS: readonly {
   readonly table: Exclude<keyof OldRows, "shardId">;
   readonly remove: Removal;
@@ -35,14 +35,14 @@ const REMOVALS: readonly {
 export interface RetentionOptions {
   readonly database: Database;
   readonly shards: Pick<OwnedShards, "list" | "has">;
-  /** How long what is over is kept since it was last active. */
+  /** How long finished jobs are kept after their last activity. */
   readonly keptForMs: number;
 }
 
 /**
- * Removes what has been over for long: jobs that ended, with all that belongs to them. A round goes
- * through the owned shards in steps of a few rows with rests in between; what it does not get done
- * is left to the next. Nothing is noted down about it, and doing it twice is harmless.
+ * Removes jobs that ended long ago, with everything that belongs to them. A round goes through the
+ * owned shards in steps of a few rows with rests in between; the rest is left to the next round. It
+ * stores no progress, and repeating it is harmless.
  */
 export class Retention extends Repeater {
   readonly #runtime: Runtime;

@@ -1,12 +1,12 @@
 import { SHARD_COUNT } from "../core/ids/shard.ts";
 import type { Clock } from "../runtime/clock.ts";
 
-/** Longer than whatever was begun for a shard can go on: storing a subscription, handing it over. */
+/** Longer than any work on a shard can take: storing a subscription, handing it over. */
 const QUIET_AFTER_MS = 120_000;
 
 /**
- * When something was last done here that may have left memory and database different: a subscription
- * was stored, a note was taken, or a call failed whose outcome is not known.
+ * Remembers when this node last did something that may make memory and database differ: stored a
+ * subscription, took a command, or had a call fail with an unknown outcome.
  */
 export class ShardActivity {
   readonly #clock: Clock;
@@ -24,7 +24,7 @@ export class ShardActivity {
     this.#touchedAtMs.fill(this.#clock.monotonic());
   }
 
-  /** Whether nothing has happened for so long that a comparison since then has seen all of it. */
+  /** True when the last activity was so long ago that a comparison since then has covered it. */
   isQuiet(shardId: number): boolean {
     const touchedAtMs = this.#touchedAtMs[shardId] ?? Infinity;
     return this.#clock.monotonic() - touchedAtMs > QUIET_AFTER_MS;

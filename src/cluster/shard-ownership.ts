@@ -22,27 +22,27 @@ import type { Runtime } from "../runtime/runtime.ts";
 
 const LEASE_MS = 12_000;
 const RENEW_INTERVAL_MS = 3_000;
-/** Also how soon shards that a node leaves are taken up by others. */
+/** Also how soon other nodes take over shards that a node leaves. */
 const BALANCE_INTERVAL_MS = 1_000;
 /** Few enough that a failure repeats little, many enough that empty shards cost no time. */
 const SHARDS_PER_LOAD = 32;
-/** A renewal that takes longer is given up, so that the next can be tried within the lease. */
+/** A longer renewal is given up, so that the next one can be tried within the lease. */
 const RENEW_TIMEOUT_MS = 2_500;
 
 /** A shard that this node has taken over. */
 export interface ClaimedShard {
   readonly shardId: number;
-  /** For how long its jobs have not been polled; Infinity when that is not known. */
+  /** How long its jobs have not been polled; Infinity when that is not known. */
   readonly unservedMs: number;
 }
 
 export interface ShardOwnershipOptions {
-  /** Tells when shards may have to change hands. */
+  /** Signals that shards may have to change hands. */
   readonly changes?: ChangeSignal | undefined;
   readonly database: Database;
   /** The same as the runtime's; every renewal of the lease sets it. */
   readonly databaseClock: DatabaseClock;
-  /** This process start; a restarted process is another node. */
+  /** Identifies this process start; a restarted process is another node. */
   readonly nodeId: string;
   readonly address: string;
   readonly identity: ProcessIdentity;
@@ -50,32 +50,35 @@ export interface ShardOwnershipOptions {
   readonly work: ShardWork;
 }
 
-/** The work that comes and goes with shards. Tests use a double. */
+/** Work that starts and ends with shards. Tests use a double. */
 export interface ShardWork {
-  /** Loads what the shards hold; they count as owned while it runs. */
+  /** Loads the contents of the shards; they count as owned while it runs. */
   claimed(shards: readonly ClaimedShard[]): Promise<void>;
-  /** Forgets all of a shard. */
+  /** Drops everything of a shard. */
   dropped(shardId: number): void;
-  /** How many live jobs of each project this node watches: the others are told. */
+  /** How many live jobs of each project this node watches, to be published to the other nodes. */
   liveJobs(): ReadonlyMap<string, number>;
-  /** And how many the others do. */
+  /** Receives the counts of the other nodes. */
   liveJobsElsewhere(counts: ReadonlyMap<string, number>): void;
-  /** This node owns another part of all shards, and so polls another part of the jobs. */
+  /** This node owns another share of all shards, and so polls another share of the jobs. */
   shareChanged(share: number): void;
 }
 
 /**
- * Which shards are this node's. The lease is an optimization: while it lasts no other node takes the
- * shards, so jobs are polled once. Safety never rests on it: every ending and attempt is recorded
- * by compare-and-set, so a node that believes too long only does work twice.
+ * Decides which shards are this node's. The lease is an optimization: while it lasts no other node
+ * takes the shards, so jobs are polled once. Safety never depends on it: every ending and attempt
+ * is recorded by compare-and-set, so a node that believes in its lease too long only does work
+ * twice.
  */
 export class ShardOwnership implements Service {
   readonly #runtime: Runtime;
   readonly #options: ShardOwnershipOptions;
   readonly #shards: OwnedShards;
-  /** Since when, by the monotonic clock, this node has seen shards without a live owner. */
+  /** The monotonic time since which this node has seen each shard without a live owner. */
   readonly #freeSinceMs = new Map<number, number>();
-  /** Since when, by the monotonic clock, what was let go of with the lease has not been polled. */
+  /**
+   * The monotonic time since which shards that were dropped with the lease have not been polled.
+   */
   #unservedSinceMs = 0;
   #noReleaseUntilMs = 0;
   readonly #renewer: Repeater;
@@ -113,11 +116,11 @@ export class ShardOwnership implements Service {
     await forgetDeadNodes(this.#options.database);
     await this.#renewer.start();
     await this.#balancer.start();
-    // The first claim loads everything there is; the API need not wait for it.
+    // The first claim loads everything; the API need not wait for it.
     this.#balancer.trigger();
   }
 
-  /** Lets go of everything, so that other nodes take over at once. */
+  /** Releases everything, so that other nodes take over at once. */
   stop(): Promise<void> {
     this.#stopped ??= this.#leave();
     return this.#stopped;
@@ -141,7 +144,7 @@ export class ShardOwnership implements Service {
     const renewed = await timed(databaseClock, () =>
       renewLease(database, node, LEASE_MS, RENEW_TIMEOUT_MS),
     );
-    // Counted from before the request left: the database can't have begun the lease earlier.
+    // Counted from before the request was sent: the database can't have started the lease earlier.
     const leftMs = LEASE_MS - (clock.monotonic() - renewed.sentAtMs);
     this.#hasLease = leftMs > 0;
     this.#leaseTimer?.cancel();
@@ -166,7 +169,7 @@ export class ShardOwnership implements Service {
     if (!this.#hasLease) return;
     const rows = await this.#lookAtCluster();
     const mine = rows.find(({ id }) => id === nodeId)?.shardIds ?? [];
-    // Rows that name this node which it does not hold: left from a lease that was lost meanwhile.
+    // Rows that name this node but that it does not hold, left from a lease that was lost.
     const forgotten = mine.filter((shardId) => !this.#shards.has(shardId));
     this.#dropTaken(mine);
     const plan = planShards(this.#viewOf(rows), random());
@@ -186,7 +189,7 @@ export class ShardOwnership implements Service {
     }
   }
 
-  /** Also ends the leases of dead processes of this machine, so that no node waits for them. */
+  /** Also ends the leases of dead processes on this machine, so that no node waits for them. */
   async #lookAtCluster(): Promise<ClusterRow[]> {
     const { log } = this.#runtime;
     const { database, nodeId, identity } = this.#options;
@@ -239,7 +242,10 @@ export class ShardOwnership implements Service {
     return shardIds.map((shardId) => ({ shardId, unservedMs }));
   }
 
-  /** Owned from before they are loaded, so that what is accepted meanwhile is handed over here. */
+  /**
+   * Owned even before they are loaded, so that subscriptions accepted during the load are handed
+   * over here.
+   */
   async #take(shards: readonly ClaimedShard[]): Promise<void> {
     const shardIds = shards.map(({ shardId }) => shardId);
     this.#shards.add(shardIds);
@@ -253,7 +259,7 @@ export class ShardOwnership implements Service {
     }
   }
 
-  /** Another node has taken them while this one's lease had run out. */
+  /** Drops shards that another node has taken after this one's lease had expired. */
   #dropTaken(mine: readonly number[]): void {
     const stillMine = new Set(mine);
     this.#drop(this.#shards.list.filter((shardId) => !stillMine.has(shardId)));

@@ -1,26 +1,26 @@
 import { fairShare } from "../core/ids/shard.ts";
 
-/** A node whose lease lasts, as the database shows it. */
+/** A node with a valid lease, as the database shows it. */
 export interface LiveNode {
-  /** How many shards name it as their owner. */
+  /** Number of shards that name it as their owner. */
   readonly held: number;
-  /** From its start to the last renewal of its lease: it may be dead since. */
+  /** From its start to the last renewal of its lease; it may have died since. */
   readonly livedMs: number;
   readonly sinceRenewalMs: number;
-  /** Processes on its host that died lately without leaving. */
+  /** Recent deaths of processes on its host without a clean stop. */
   readonly crashes: number;
 }
 
-/** One look at the cluster, from one node. */
+/** A snapshot of the cluster, from one node. */
 export interface ClusterView {
   readonly self: LiveNode;
   /** The other live nodes. */
   readonly others: readonly LiveNode[];
-  /** Shards whose owner is this node. */
+  /** Shards owned by this node. */
   readonly mine: readonly number[];
-  /** Shards that no live node owns, and for how long this node has seen each of them so. */
+  /** Shards without a live owner, and how long this node has seen each of them so. */
   readonly free: readonly { readonly shardId: number; readonly freeForMs: number }[];
-  /** Not while this node makes up for one that did not take what was left to it. */
+  /** False while this node covers for one that did not take its share. */
   readonly mayRelease: boolean;
 }
 
@@ -28,29 +28,32 @@ export interface ClusterView {
 export interface ShardPlan {
   readonly claim: readonly number[];
   readonly release: readonly number[];
-  /** Whether it claims above its share, since no other node has claimed them. */
+  /** True when it claims above its share, since no other node has claimed these shards. */
   readonly isCovering: boolean;
 }
 
-/** A node proves itself by a renewal so long after its start, twice for each death on its host. */
+/**
+ * A node proves itself by a renewal this long after its start, doubled for each death on its host.
+ */
 const PROVEN_AFTER_MS = 5_000;
 const CRASHES_COUNTED_MAX = 6;
-/** A node that was silent for longer may be dead, so nothing is left to it. */
+/** A node that was silent for longer may be dead, so nothing is left for it. */
 const FRESH_MS = 5_000;
-/** A shard that was free for so long is claimed by whoever sees it, whatever is fair. */
+/** A shard that was free for this long is claimed by any node that sees it. */
 const COVER_AFTER_MS = 2_500;
 
 /**
- * Coverage comes before fairness. A free shard is claimed at once by those that it is due to, and
- * soon by anyone. Only nodes that have proven themselves are counted and left to, so that one that
- * dies again and again takes nothing from the healthy ones; it has shards only where they don't.
+ * Coverage comes before fairness. A free shard is claimed at once by nodes below their share, and
+ * soon by any node. Only nodes that have proven themselves count for shares, so that one that dies
+ * again and again takes nothing from the healthy ones; it gets shards only where they claim none.
  * @param random uniform in [0, 1): where in the free shards to begin, so that nodes that look at
- *   the same time seldom reach for the same ones
+ *   the same time seldom choose the same ones
  */
 export function planShards(view: ClusterView, random: number): ShardPlan {
   const proven = view.others.filter(isProven);
   const isNewcomer = proven.length > 0 && !isProven(view.self);
-  // Nodes that start together have no older node to wait for, and share among themselves.
+  // Nodes that start together have no older node to wait for, and divide the shards among
+  // themselves.
   const sharers = proven.length > 0 ? proven : view.others;
   const missing = Math.max(0, fairShare(1 + sharers.length) - view.mine.length);
   const shareAfterMs = isNewcomer ? COVER_AFTER_MS : 0;
@@ -75,7 +78,7 @@ function releasable(mine: readonly number[], proven: readonly LiveNode[]): reado
   return mine.slice(mine.length - surplus);
 }
 
-/** Whether it lives on beyond its start: only then others make room for it. */
+/** True when it has outlived its start; only then do others release shards for it. */
 export function isProven({ livedMs, crashes }: LiveNode): boolean {
   const doublings = Math.min(crashes, CRASHES_COUNTED_MAX);
   return livedMs >= PROVEN_AFTER_MS * 2 ** doublings;

@@ -13,7 +13,7 @@ export interface NodeShardWorkOptions {
   readonly liveJobs: LiveJobs;
 }
 
-/** Begins polling and delivering the claimed shards, and ends it with their release. */
+/** Starts polling and delivering claimed shards, and stops when they are released. */
 export class NodeShardWork implements ShardWork {
   readonly #options: NodeShardWorkOptions;
 

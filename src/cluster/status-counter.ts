@@ -5,12 +5,15 @@ import type { Database } from "../store/db/database.ts";
 import { countProjectStats } from "../store/projects/project-stats.ts";
 
 const COUNT_INTERVAL_MS_MIN = 5_000;
-/** Counting takes no more than a hundredth of the time. */
+/** Counting takes at most a hundredth of the time. */
 const PAUSE_PER_COUNTING = 100;
 /** Its owner counts for all nodes. */
 const COUNTING_SHARD = 0;
 
-/** Counts the rows of each status for `GET /v1/stats`, on one node for all and however often that is asked. */
+/**
+ * Counts the rows of each status for `GET /v1/stats`, on one node for all, however often it is
+ * requested.
+ */
 export function createStatusCounter(
   runtime: Runtime,
   options: { readonly database: Database; readonly shards: Pick<OwnedShards, "has"> },

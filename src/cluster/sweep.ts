@@ -8,18 +8,18 @@ import type { JobLoader } from "../polling/job-loader.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
 /**
- * A round goes over every shard once, a slice at a time, so that no second is heavier than others.
- * Shards of which nothing was heard are compared in every tenth round only.
+ * A round covers every shard once, a slice at a time, so that the load is even. Shards without
+ * activity are compared only in every tenth round.
  */
 const SLICES = 30;
 const SLICE_INTERVAL_MS = 1000;
 const ROUNDS_PER_QUIET_SHARD = 10;
 const ROWS_PER_STATEMENT_MAX = 1000;
-/** Checkpoints are for people to look at: they never take more of the database than this. */
+/** Checkpoints are for display: they never take more of the database than this. */
 const CHECKPOINTS_PER_SLICE_MAX = 2000;
 const CHECKPOINTS_AT_STOP_MAX = 5000;
 
-/** The jobs in memory, as the sweep compares them. */
+/** The jobs in memory, for the sweep to compare. */
 export interface HeldJobs {
   heldIds(shardId: number): PackedUuids;
   holds(shardId: number, id: string): boolean;
@@ -32,14 +32,16 @@ export interface SweepOptions {
   readonly database: Database;
   readonly shards: Pick<OwnedShards, "list" | "has">;
   readonly watches: HeldJobs;
-  /** Whether nothing has happened to a shard's jobs for some rounds, as far as this node knows. */
+  /**
+   * True when nothing has happened to a shard's jobs for some rounds, as far as this node knows.
+   */
   readonly activity?: { isQuiet(shardId: number): boolean };
   readonly jobs: Pick<JobLoader, "load">;
 }
 
 /**
  * Anti-entropy: every 30 s each owned shard's live jobs are compared with those in memory, or every
- * 5 minutes where nothing has happened since. That mends whatever hand-over was missed. On the way,
+ * 5 minutes where nothing has happened since. That repairs every missed hand-over. On the way,
  * checkpoints are written and deadlines that have come near get their alarms.
  */
 export class Sweep extends Repeater {
@@ -58,7 +60,7 @@ export class Sweep extends Repeater {
     this.#options = options;
   }
 
-  /** Writes down what polling has learned since the last round. */
+  /** Stores what polling has learned since the last round. */
   override async stop(): Promise<void> {
     await super.stop();
     await this.#checkpoint(this.#options.shards.list, CHECKPOINTS_AT_STOP_MAX);
@@ -92,7 +94,7 @@ export class Sweep extends Repeater {
   async #compare(shardId: number): Promise<void> {
     const { log } = this.#runtime;
     const { database, watches } = this.#options;
-    // Noted before the rows are read: what is accepted meanwhile must not look like too much.
+    // Read before the rows, so that jobs accepted in between are not taken for surplus ones.
     const heldBefore = watches.heldIds(shardId);
     const live = await loadLiveJobIds(database, shardId);
     const { onlyLeft: gone, onlyRight: added } = compareUuids(heldBefore, live);

@@ -162,7 +162,7 @@ export class FanOutRunner extends Repeater {
       fanOut.pausedUntilMs = clock.monotonic() + pauseMs;
       const { projectId, jobRowId, eventType } = fanOut.key;
       const fields = { err: error, projectId, jobRowId, eventType };
-      log.warn(fields, "a step of a fan-out failed; it is tried again");
+      log.warn(fields, "a step of a fan-out failed; retrying");
       return true;
     }
   }

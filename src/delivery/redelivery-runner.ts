@@ -115,7 +115,7 @@ export class RedeliveryRunner extends Repeater {
         const { id } = redelivery;
         this.#runtime.log.warn(
           { err: error, redelivery_id: publicId("redelivery", id) },
-          "a redelivery failed; it goes on soon",
+          "a redelivery failed; retrying soon",
         );
       })
       .finally(() => this.#running.delete(redelivery.id));

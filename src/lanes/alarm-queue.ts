@@ -2,8 +2,8 @@ import FlatQueue from "flatqueue";
 import { type Clock, type Timer, toMonotonic } from "../runtime/clock.ts";
 
 /**
- * Fires each item once its time has come: one queue and one timer for any number of items.
- * Nothing is ever taken out; whoever is fired looks whether it still applies.
+ * Fires each item once its time has come: one queue and one timer for any number of items. Items
+ * are never removed; the receiver checks whether one still applies.
  */
 export class AlarmQueue<Item> {
   readonly #queue = new FlatQueue<Item>();
@@ -17,7 +17,9 @@ export class AlarmQueue<Item> {
     this.#fire = fire;
   }
 
-  /** @param atMs in the clock's `now()`; waited for by the monotonic clock, as far away as it is now */
+  /**
+   * @param atMs in the clock's `now()`; waited for by the monotonic clock, at its present distance
+   */
   set(item: Item, atMs: number): void {
     const ringAtMs = toMonotonic(this.#clock, atMs);
     this.#queue.push(item, ringAtMs);

@@ -1,11 +1,11 @@
 import { Turns } from "./turns.ts";
 
 export interface FairSemaphoreOptions {
-  /** Permits in all. */
+  /** Number of permits. */
   readonly permitsMax: number;
-  /** Permits that one project holds at once. It may change at any time. */
+  /** Permits that one project may hold. It may change at any time. */
   readonly permitsPerProjectMax: (projectId: string) => number;
-  /** Acquirers of one project that wait at once; the next one is turned away. */
+  /** Acquirers of one project that may wait; further ones are turned away. */
   readonly waitingPerProjectMax: number;
 }
 
@@ -21,11 +21,10 @@ interface Waiter {
 }
 
 /**
- * Shares something of which there is little fairly among projects, or among other groups by the same
- * rule: each holds a part of it at most,
- * and a permit that is given back goes to the waiting project that holds the fewest, in turns among
- * equals. How much a project asks for, and how long it keeps what it has, changes nothing for a
- * project that holds less.
+ * Shares a scarce resource fairly among projects, or among other groups by the same rule. Each
+ * holds a part of it at most, and a released permit goes to the waiting project that holds the
+ * fewest, in turns among equals. So how much a project requests, and how long it keeps permits,
+ * changes nothing for a project that holds less.
  */
 export class FairSemaphore {
   readonly #options: FairSemaphoreOptions;
@@ -42,14 +41,14 @@ export class FairSemaphore {
     return this.#heldBy.get(projectId) ?? 0;
   }
 
-  /** Takes a permit if one is free now. Allocates nothing. */
+  /** Takes a permit if one is free. Allocates nothing. */
   tryAcquire(projectId: string): boolean {
     if (this.#held >= this.#options.permitsMax || !this.#mayHoldMore(projectId)) return false;
     this.#take(projectId);
     return true;
   }
 
-  /** Takes a permit, waiting for it as long as the signal lets it. */
+  /** Takes a permit, waiting for it until the signal is aborted. */
   acquire(projectId: string, signal?: AbortSignal): Promise<Acquisition> {
     if (signal?.aborted === true) return Promise.resolve("aborted");
     if (this.tryAcquire(projectId)) return Promise.resolve("acquired");
@@ -72,7 +71,7 @@ export class FairSemaphore {
     });
   }
 
-  /** Gives back a permit that the project holds. */
+  /** Releases a permit that the project holds. */
   release(projectId: string): void {
     const held = this.heldBy(projectId);
     if (held === 0) throw new Error("A permit was released that was not held.");

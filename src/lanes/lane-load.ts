@@ -1,20 +1,20 @@
 import type FlatQueue from "flatqueue";
 import type { LaneStand } from "../core/waiting/lane-stand.ts";
 
-/** How a lane stands on this node. */
+/** Load of a lane on this node. */
 export interface LaneLoad extends LaneStand {
   readonly inFlight: number;
-  /** Due and not begun. */
+  /** Due and not started. */
   readonly waiting: number;
-  /** For how long the first of them has been due. */
+  /** How long the first of them has been due. */
   readonly behindMs: number;
-  /** This node's, as set or as learned; null for no limit. */
+  /** This node's rate, as configured or as learned; null for no limit. */
   readonly requestsPerSecond: number | null;
 }
 
 /**
- * Counts the items of a queue that are due. A heap holds them at its top, so only they are looked
- * at, and those just below.
+ * Counts the due items of a queue. A heap holds them at its top, so only they and those just below
+ * are visited.
  */
 export function countDue<Item>(
   queue: FlatQueue<Item>,

@@ -2,7 +2,7 @@ import type { OriginGate } from "./origin-gate.ts";
 import type { RateLimits } from "./rate-limit.ts";
 
 export interface LaneLimits extends RateLimits {
-  /** Items under way at once. */
+  /** Items in progress at the same time. */
   readonly concurrency: number;
 }
 
@@ -10,8 +10,8 @@ export interface LaneOptions<Item> {
   readonly limits: LaneLimits;
   readonly gate: OriginGate;
   /**
-   * Begins work on an item; whoever does the work calls `settle` exactly once.
-   * @param generation to be handed back to `settle`
+   * Starts work on an item; the worker calls `settle` exactly once.
+   * @param generation to be passed to `settle`
    */
   readonly start: (item: Item, generation: number) => void;
   /** False for an entry that was rescheduled or dropped since it was queued. */

@@ -25,7 +25,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 
 const NOTHING: readonly never[] = [];
 
-/** Items that are due for less than this are on their way. */
+/** Items that are due for less than this are not considered held up. */
 const HELD_UP_MS = 1000;
 const PAUSE_MS_INITIAL = 1000;
 const PAUSE_MS_MAX = 60_000;
@@ -34,7 +34,7 @@ export class Lane<Item> implements GateClient {
   readonly #runtime: Pick<Runtime, "clock">;
   readonly #options: LaneOptions<Item>;
   readonly #queue = new FlatQueue<Item>();
-  /** Start before whatever is due, in the order they came. */
+  /** Items that start before those that are due, in the order of arrival. */
   readonly #ahead = new Set<Item>();
   readonly #pace: RateLimit;
   #limits: LaneLimits;
@@ -53,15 +53,16 @@ export class Lane<Item> implements GateClient {
   #hasPass = false;
   #refusedUntilMs = 0;
   #refusalsInRow = 0;
-  /** Nothing has passed yet since a refusal, so one at a time goes ahead. */
+  /** Nothing has passed since a refusal, so only one item at a time may start. */
   #isProbing = false;
   #isProbeOut = false;
-  /** One of the refusals was because of the rate. */
+  /** True when one of the refusals was because of the rate. */
   #isRateRefused = false;
 
   /*
-   * Every item knows in which generation of the lane it began. A refusal of one that began before the last
-   * refusal is no news; and one that passed another gate is over for that one.
+   * Every item knows the generation of the lane in which it started. A refusal of an item that
+   * started before the last refusal adds no information; an item that passed another gate is
+   * settled there.
    */
   #generation = 0;
   #generationOfRefusal = 0;
@@ -80,22 +81,22 @@ export class Lane<Item> implements GateClient {
     return this.#inFlight;
   }
 
-  /** Entries waiting, those that are no longer current included. */
+  /** Number of waiting entries, including those that are no longer current. */
   get queued(): number {
     return this.#queue.length + this.#ahead.size;
   }
 
-  /** How many of its items may be under way at once on this node. */
+  /** How many of its items may be in progress at the same time on this node. */
   get concurrency(): number {
     return this.#concurrency;
   }
 
-  /** Infinity while paused until resumed by hand. */
+  /** Infinity for a pause that is lifted by hand. */
   get pausedUntilMs(): number {
     return Math.max(this.#pausedUntilMs, this.#refusedUntilMs);
   }
 
-  /** The load of the lane. Scans all due items, so it is for people, not for every poll. */
+  /** The load of the lane. Scans all due items, so call it for display, not for every poll. */
   load(): LaneLoad {
     const nowMs = this.#runtime.clock.monotonic();
     const due = countDue(this.#queue, nowMs, this.#options.isCurrent);
@@ -111,7 +112,7 @@ export class Lane<Item> implements GateClient {
     };
   }
 
-  /** Whether its items have been held back for more than a moment. Looks at the first of them only. */
+  /** True when its items have been held up for more than a moment. Looks at the first item only. */
   get isHeldUp(): boolean {
     const nowMs = this.#runtime.clock.monotonic();
     const isPaused = this.pausedUntilMs > nowMs && this.pausedUntilMs !== Infinity;
@@ -120,7 +121,7 @@ export class Lane<Item> implements GateClient {
     return dueAtMs !== undefined && nowMs - dueAtMs > HELD_UP_MS;
   }
 
-  /** The reason why it waits. Counts nothing, so it costs the same however long the queue. */
+  /** The reason why it waits. Counts nothing, so it costs the same for any length of the queue. */
   stand(): LaneStand {
     const nowMs = this.#runtime.clock.monotonic();
     const dueAtMs = this.#ahead.size > 0 ? nowMs : this.#queue.peekValue();
@@ -131,7 +132,7 @@ export class Lane<Item> implements GateClient {
   #stand(nowMs: number): LaneStand {
     const { clock } = this.#runtime;
     const isPaused = this.pausedUntilMs > nowMs && this.pausedUntilMs !== Infinity;
-    // Nobody looks at what falls due while nothing may start, so this does.
+    // While nothing may start, no one else counts newly due items.
     const waitsForRate = this.#pace.nextAtMs(nowMs) > nowMs;
     const { breaker } = this.#gate;
     return {
@@ -143,14 +144,16 @@ export class Lane<Item> implements GateClient {
     };
   }
 
-  /** Lets one item start now although refusals pause the lane: somebody says that it passes again. */
+  /**
+   * Starts one item now although refusals pause the lane, because a person expects it to succeed.
+   */
   probeNow(): void {
     this.#refusedUntilMs = 0;
     this.#gate.probeNow();
     this.#pump();
   }
 
-  /** Whether a new lane would do as well: nothing is under way, and nothing was learned. */
+  /** True when a new lane would be equivalent: nothing is in progress, and nothing was learned. */
   get isIdle(): boolean {
     return this.#inFlight === 0 && !this.#isProbing && this.#pace.isUnlimited;
   }
@@ -158,23 +161,26 @@ export class Lane<Item> implements GateClient {
   push(item: Item, dueAtMs: number): void {
     this.#queue.push(item, dueAtMs);
     if (this.#isPumping || this.#isClosed) return;
-    // The common case, an item that is not due, costs a comparison and perhaps a timer.
+    // The common case, an item that is not due, costs a comparison and sometimes a timer.
     if (dueAtMs <= this.#runtime.clock.monotonic()) this.#pump();
     else if (dueAtMs < this.#timerAtMs && this.#inFlight < this.#concurrency) this.#arm();
   }
 
-  /** Starts the item as soon as the limits allow, before all that are due. Each may wait once. */
+  /** Starts the item as soon as the limits allow, before all due items. Each may wait once. */
   pushAhead(item: Item): void {
     this.#ahead.add(item);
     this.#pump();
   }
 
-  /** The item of {@link pushAhead} does not wait any more. */
+  /** Ends the wait of an item of {@link pushAhead}. */
   withdraw(item: Item): void {
     this.#ahead.delete(item);
   }
 
-  /** An item's work is over. @param generation in which it began; left out, the present one */
+  /**
+   * Records the end of an item's work. @param generation in which it started; the present one by
+   * default
+   */
   settle(verdict: LaneVerdict, generation = this.#generation): void {
     this.#inFlight -= 1;
     this.#learn(verdict, generation >= this.#generationOfRefusal);
@@ -182,19 +188,22 @@ export class Lane<Item> implements GateClient {
     this.#pump();
   }
 
-  /** Starts nothing before `untilMs`; Infinity until {@link resume}. */
+  /** Starts nothing before `untilMs`; Infinity pauses until {@link resume}. */
   pause(untilMs: number): void {
     this.#pausedUntilMs = Math.max(this.#pausedUntilMs, untilMs);
     this.#pump();
   }
 
-  /** Lets one item start although the lane is paused, to see whether what was wrong is mended. */
+  /**
+   * Lets one item start although the lane is paused, to see whether the cause of the pause is
+   * fixed.
+   */
   letOnePass(): void {
     this.#hasPass = true;
     this.#pump();
   }
 
-  /** Lifts every pause, from `atMs` on: somebody mended what was wrong. */
+  /** Lifts every pause from `atMs` on, since the cause was fixed. */
   resume(atMs = 0): void {
     this.#pausedUntilMs = atMs;
     this.#hasPass = false;
@@ -210,17 +219,17 @@ export class Lane<Item> implements GateClient {
     this.#pump();
   }
 
-  /** Which part of the limits is this node's. */
+  /** Sets this node's share of the limits. */
   setShare(share: number): void {
     if (share === this.#share) return;
     this.#share = share;
     this.configure(this.#limits);
   }
 
-  /** Goes through another gate from now on. */
+  /** Uses another gate from now on. */
   moveTo(gate: OriginGate): void {
     if (gate === this.#gate) return;
-    // Those of whom everything is over are forgotten with the next move.
+    // Gates without items in progress are dropped at the next move.
     const former = { gate: this.#gate, lastGeneration: this.#generation };
     this.#formerGates = this.#inFlight === 0 ? [] : [...this.#formerGates, former];
     this.#generation += 1;
@@ -228,13 +237,13 @@ export class Lane<Item> implements GateClient {
     this.#pump();
   }
 
-  /** Forgets everything that waits. */
+  /** Removes everything that waits. */
   clear(): void {
     this.#queue.clear();
     this.#ahead.clear();
   }
 
-  /** Starts nothing any more; what is under way still settles. */
+  /** Starts nothing more; items in progress still settle. */
   close(): void {
     this.#isClosed = true;
     this.#queue.clear();
@@ -292,7 +301,10 @@ export class Lane<Item> implements GateClient {
     this.#options.start(item, this.#generation);
   }
 
-  /** The reason why the next item can't start now. The gate comes last: it counts what it admits. */
+  /**
+   * The reason why the next item can't start now. The gate is asked last, because it counts what it
+   * admits.
+   */
   #findHold(nowMs: number): LaneHold | null {
     const own = this.#ownHold(nowMs);
     if (own !== null) return own;
@@ -306,7 +318,7 @@ export class Lane<Item> implements GateClient {
     return this.#inFlight >= this.#concurrency ? "concurrency" : null;
   }
 
-  /** The one that an item of this generation has passed. */
+  /** The gate that an item of this generation has passed. */
   #gateOf(generation: number): OriginGate {
     if (this.#formerGates.length === 0) return this.#gate;
     return (
@@ -315,7 +327,7 @@ export class Lane<Item> implements GateClient {
     );
   }
 
-  /** @param isNews the item began after the last refusal */
+  /** @param isNews the item started after the last refusal */
   #learn(verdict: LaneVerdict, isNews: boolean): void {
     if (isNews) this.#isProbeOut = false;
     switch (verdict.kind) {
@@ -333,7 +345,7 @@ export class Lane<Item> implements GateClient {
     }
   }
 
-  /** Pauses, and lets one item go ahead after that. @param refusal whether it teaches a rate */
+  /** Pauses, and lets one item go ahead after that. @param refusal whether it lowers the rate */
   #refuse({
     retryAfterMs,
     isNews,
@@ -345,14 +357,14 @@ export class Lane<Item> implements GateClient {
   }): void {
     const nowMs = this.#runtime.clock.monotonic();
     if (isNews) this.#refusalsInRow += 1;
-    // Where the first probe is refused too, the pause that was asked for is not to be relied on.
+    // When the first probe is refused too, the pause that the upstream asked for is not reliable.
     const isGrowing = isNews && (retryAfterMs === null || this.#refusalsInRow > 1);
     const doublings = Math.min(10, this.#refusalsInRow - 1);
     const growingMs = isGrowing ? Math.min(PAUSE_MS_MAX, PAUSE_MS_INITIAL * 2 ** doublings) : 0;
     const untilMs = nowMs + Math.max(growingMs, retryAfterMs ?? 0);
     this.#refusedUntilMs = Math.max(this.#refusedUntilMs, untilMs);
     if (!isNews) return;
-    // A refused probe says that it is not over yet, nothing about the rate.
+    // A refused probe shows that the limit still applies, but adds nothing about the rate.
     if (isOfRate && !this.#isRateRefused) this.#pace.refused(nowMs);
     this.#isRateRefused ||= isOfRate;
     if (this.#isProbing) return;
@@ -372,7 +384,7 @@ export class Lane<Item> implements GateClient {
   #arm(): void {
     const dueAtMs = this.#ahead.size > 0 ? 0 : this.#queue.peekValue();
     if (dueAtMs === undefined || this.#isClosed) return;
-    // An item in progress, or the gate, calls when these are over.
+    // The end of an item in progress, or the gate, calls again for these reasons.
     if (this.#hold === "origin" || this.#isProbeOut) return;
     if (this.#inFlight >= this.#concurrency) return;
     const { clock } = this.#runtime;
@@ -383,7 +395,7 @@ export class Lane<Item> implements GateClient {
       this.#refusedUntilMs,
       this.#pace.nextAtMs(nowMs),
     );
-    // An earlier timer does no harm: it looks again and re-arms.
+    // An earlier timer is harmless: it checks again and re-arms.
     if (startAtMs === Infinity || startAtMs >= this.#timerAtMs) return;
     this.#timer?.cancel();
     this.#timerAtMs = startAtMs;

@@ -1,11 +1,11 @@
 import { Turns } from "./turns.ts";
 
 export interface MemoryBudgetOptions<Holder> {
-  /** Less than this is not counted. */
+  /** Smaller amounts are not counted. */
   readonly bytesFree: number;
   /** The limit for all holders together. */
   readonly bytesMax: number;
-  /** The limit for one group, so that none can take everything. It may change at any time. */
+  /** The limit for one group. It may change at any time. */
   readonly bytesPerGroupMax: (group: string) => number;
   readonly groupOf: (holder: Holder) => string;
 }
@@ -17,15 +17,14 @@ interface Waiting {
 }
 
 /**
- * A kind of its own beside `FairSemaphore`, since permits differ in size: the first in a group's queue
- * decides by its bytes whether the group may go, one larger than the budget goes alone, and a holder
- * that is called at once allocates no promise.
+ * A separate kind beside `FairSemaphore`, since permits differ in size: the size of the first in a
+ * group's queue decides whether the group may go, one larger than the budget goes alone, and a
+ * holder that is called at once allocates no promise.
  *
- * Bounds the memory that large things take, such as answers and request bodies, while they are in
- * progress. Each is admitted with all the memory that it may come to take, so that it can always
- * finish. The others wait: memory goes to the group that holds the least, in turns among equals, so
- * that a group with many that wait delays no other. One that is larger than the budget is admitted
- * alone.
+ * Bounds the memory of large responses and request bodies in progress. Each is admitted with all
+ * the memory that it may come to use, so that it can always finish. The others wait: memory goes to
+ * the group that holds the least, in turns among equals, so that a group with many waiting holders
+ * delays no other. One that is larger than the budget is admitted alone.
  */
 export class MemoryBudget<Holder> {
   readonly #options: MemoryBudgetOptions<Holder>;
@@ -48,7 +47,7 @@ export class MemoryBudget<Holder> {
     return this.#heldByGroup.get(group) ?? 0;
   }
 
-  /** Calls `proceed` once there is memory, perhaps at once; the holder must `leave` in any case. */
+  /** Calls `proceed` once there is memory, perhaps at once. The holder must `leave` in any case. */
   enter(holder: Holder, bytes: number, proceed: () => void): void {
     const group = this.#options.groupOf(holder);
     this.#waiting.set(holder, { group, bytes, proceed });
@@ -56,7 +55,7 @@ export class MemoryBudget<Holder> {
     this.#admit();
   }
 
-  /** Gives back what the holder has, or ends its wait. */
+  /** Releases the holder's memory, or ends its wait. */
   leave(holder: Holder): void {
     if (this.#held.size === 0 && this.#waiting.size === 0) return;
     const bytes = this.#held.get(holder);
@@ -84,7 +83,7 @@ export class MemoryBudget<Holder> {
     }
   }
 
-  /** The waiting group that holds the least, if what it wants first fits. */
+  /** The waiting group that holds the least, if its first request fits. */
   #next(): string | null {
     let next: string | null = null;
     let least = Infinity;
@@ -97,7 +96,7 @@ export class MemoryBudget<Holder> {
       least = held;
       bytes = wanted;
     }
-    // None passes the first that waits for everything: smaller ones would starve it.
+    // No one overtakes a holder that waits for everything: smaller ones would starve it.
     const fits = this.#heldBytes === 0 || this.#heldBytes + bytes <= this.#options.bytesMax;
     return fits ? next : null;
   }
@@ -107,7 +106,9 @@ export class MemoryBudget<Holder> {
     return holder === null ? 0 : (this.#waiting.get(holder)?.bytes ?? 0);
   }
 
-  /** A group may hold as much as it leaves free, so that there is room for one that holds nothing. */
+  /**
+   * A group may hold as much as it leaves free, so that there is room for one that holds nothing.
+   */
   #mayHoldMore(group: string, bytes: number): boolean {
     const held = this.heldBy(group);
     if (held === 0) return true;

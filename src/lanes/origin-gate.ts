@@ -15,29 +15,31 @@ function hasReached({ kind }: LaneVerdict): boolean {
   return kind === "healthy" || kind === "rate_limited";
 }
 
-/** A lane as the gate knows it. */
+/** A lane, as the gate sees it. */
 export interface GateClient {
-  /** Its turn has come: `admit` lets it start one item now. */
+  /** Called when its turn has come: `admit` lets it start one item now. */
   takeTurn(): void;
 }
 
-/** The origin as the gate of one of its projects knows it. */
+/** The origin, as the gate of one of its projects sees it. */
 export interface SharedOrigin {
-  /** How many more requests may be in progress, of all projects. */
+  /** How many more requests may be in progress, for all projects together. */
   readonly free: number;
-  /** Whether several projects can't reach it. */
+  /** Its breaker is open when several projects can't reach it. */
   readonly reachability: Breaker;
   /** Lets the visitor start one item, or calls it when its turn comes. */
   admit(gate: OriginGate, visitor: GateClient, nowMs: number): boolean;
-  /** One of its requests is over. */
+  /** Records the end of one of its requests. */
   leave(gate: OriginGate, reach: Reach): void;
-  /** Lets the next probe of an origin out of reach through now. */
+  /** Lets the next probe of an unreachable origin through now. */
   probeNow(): void;
-  /** Whether the gate's breaker is open only because its project could not reach the origin. */
+  /**
+   * Records whether the gate's breaker is open only because its project could not reach the origin.
+   */
   setUnreached(gate: OriginGate, isUnreached: boolean): void;
 }
 
-/** A project's part of a resource that all its requests share, in all origins. */
+/** A project's share of a resource that all its requests use, at all origins. */
 export interface WorkShare {
   mayBegin(nowMs: number): boolean;
   begin(): void;
@@ -49,18 +51,18 @@ export interface WorkShare {
 export interface OriginGateOptions {
   readonly projectId: string;
   readonly origin: SharedOrigin;
-  /** null for a gate that no fault closes. */
+  /** null for a gate without a breaker. */
   readonly breaker: BreakerLimits | null;
   readonly share?: WorkShare | undefined;
-  /** Told when what holds of the project's lanes opens, lets a probe through, and closes. */
+  /** Called when the breaker of the project's lanes opens, lets a probe through, or closes. */
   readonly onBreaker?: ((breaker: Breaker) => void) | undefined;
 }
 
 /**
- * The part that a project's lanes to one origin share: a breaker of their own, since the responses a
- * project gets, and how its definitions read them, is in its own hands and says nothing about what
- * others get. A lane asks before each start. While the breaker lets only probes through, and while
- * the project has its share of what the origin may have in progress, lanes wait and take turns.
+ * What a project's lanes to one origin share: a breaker of their own, since the responses a project
+ * gets, and how its definitions read them, are in its own hands and say nothing about other
+ * projects. A lane asks before each start. While the breaker lets only probes through, and while
+ * the project uses its share of the origin's requests in progress, lanes wait and take turns.
  */
 export class OriginGate {
   readonly projectId: string;
@@ -70,11 +72,11 @@ export class OriginGate {
   #breaker: Breaker = BREAKER_CLOSED;
   #inFlight = 0;
   #isProbing = false;
-  /** All faults since the last answer were failures to reach the origin at all. */
+  /** True when all faults since the last response were failures to reach the origin at all. */
   #isUnreached = false;
-  /** The state that was told last. */
+  /** The state that was reported last. */
   #told: Breaker["state"] = "closed";
-  /** Whose turn it is just now. */
+  /** The client whose turn it is now. */
   #atTurn: GateClient | null = null;
   #timer: Timer | null = null;
 
@@ -88,13 +90,13 @@ export class OriginGate {
     return this.#inFlight;
   }
 
-  /** The breaker that holds the project's lanes back: the origin's, or their own. */
+  /** The breaker that blocks the project's lanes: the origin's, or their own. */
   get breaker(): Breaker {
     const { reachability } = this.#options.origin;
     return reachability.state === "closed" ? this.#breaker : reachability;
   }
 
-  /** Whether a new gate would do as well. */
+  /** True when a new gate would be equivalent. */
   get isIdle(): boolean {
     const breaker = this.#breaker;
     return this.#inFlight === 0 && breaker.state === "closed" && breaker.failuresInRow === 0;
@@ -116,7 +118,9 @@ export class OriginGate {
     return true;
   }
 
-  /** An item that was admitted is over. One that never got to the origin says nothing about it. */
+  /**
+   * Records the end of an admitted item. One that never reached the origin says nothing about it.
+   */
   settle(verdict: LaneVerdict): void {
     this.#options.share?.end();
     this.#inFlight -= 1;
@@ -128,13 +132,13 @@ export class OriginGate {
     if (this.#waiting.size > 0) this.#serve();
   }
 
-  /** Another project was answered by the origin, which this one could only not reach. */
+  /** Another project got a response from the origin, which this project could not reach. */
   reached(): void {
     this.#become(afterSuccess());
     if (this.#waiting.size > 0) this.#serve();
   }
 
-  /** Lets the next probe through now, although its time has not come. */
+  /** Lets the next probe through now, before its time. */
   probeNow(): void {
     const breaker = this.#breaker;
     if (breaker.state === "open") this.#become(afterTime(breaker, breaker.untilMs));
@@ -144,7 +148,7 @@ export class OriginGate {
     if (this.#waiting.size > 0) this.#serve();
   }
 
-  /** Tells what holds of its lanes, if that has changed. */
+  /** Reports the state of its lanes if it has changed. */
   tell(): void {
     const { breaker } = this;
     if (breaker.state === this.#told) return;
@@ -174,7 +178,7 @@ export class OriginGate {
     switch (this.#breaker.state) {
       case "closed": {
         const { origin, share } = this.#options;
-        // Without any left it waits for its turn among the projects.
+        // When none is left, it waits for its turn among the projects.
         const hasFree = origin.free === 0 || this.#inFlight < origin.free;
         return hasFree && (share === undefined || share.mayBegin(nowMs));
       }
@@ -185,7 +189,7 @@ export class OriginGate {
     }
   }
 
-  /** Gives turns for as long as there is room and somebody waits. */
+  /** Gives turns while there is room and clients wait. */
   #serve(): void {
     const nowMs = this.#runtime.clock.monotonic();
     while (this.#hasRoom(nowMs)) {
@@ -199,7 +203,9 @@ export class OriginGate {
     this.#waitForTime(nowMs);
   }
 
-  /** Serves whoever waits for a time: for the breaker's next probe, or for the project's share. */
+  /**
+   * Serves clients that wait for a time: for the breaker's next probe, or for the project's share.
+   */
   #waitForTime(nowMs: number): void {
     if (this.#timer !== null || this.#waiting.size === 0) return;
     const { clock } = this.#runtime;

@@ -13,29 +13,29 @@ import { Turns } from "./turns.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
 export interface OriginOptions {
-  /** Requests in progress at once, of all projects. One project may have half of them. */
+  /** Requests in progress at the same time, for all projects. One project may have half of them. */
   readonly concurrency: number;
-  /** The breaker of the origin and of each project's gate; null for an origin that no fault closes. */
+  /** The breaker of the origin and of each project's gate; null for an origin without one. */
   readonly breaker: BreakerLimits | null;
-  /** Another resource that the requests of a project share. */
+  /** Another resource that a project's requests share. */
   readonly shareOf?: (projectId: string) => WorkShare;
-  /** Called when what holds for a project's lanes opens, lets a probe through, and closes. */
+  /** Called when the breaker for a project's lanes opens, lets a probe through, or closes. */
   readonly onBreaker?: (projectId: string, breaker: Breaker) => void;
 }
 
-/** One project that can't reach an origin proves nothing to the others. */
+/** One project that can't reach an origin is no evidence for the others. */
 const UNREACHED_PROJECTS_MIN = 2;
 
 /**
- * An origin as all projects know it. They share two things only:
+ * An origin, shared by all projects. They have two things in common:
  *
- * - how many requests may be in progress. A project may have as many as are left free, so whatever
- *   some of them do, there is room for others; where there is none left, projects take turns;
- * - whether it can be reached. Failures of TCP and TLS don't depend on what a project asks for, so
- *   when several projects have met them and none was answered, one probe is made for all of them,
- *   and the first answer ends it for all of them.
+ * - how many requests may be in progress. A project may have as many as it leaves free, so there is
+ *   always room for others; when none is left, projects take turns;
+ * - whether it can be reached. Failures of TCP and TLS don't depend on the request, so when several
+ *   projects have met them without any response in between, one probe is made for all of them, and
+ *   the first response ends it for all of them.
  *
- * All else that a project meets closes its own gate.
+ * Everything else that a project experiences affects only its own gate.
  */
 export class Origin implements SharedOrigin {
   readonly #runtime: Pick<Runtime, "clock">;
@@ -43,7 +43,7 @@ export class Origin implements SharedOrigin {
   readonly #gates = new Map<string, OriginGate>();
   readonly #turns = new Turns<GateClient>();
   #reachability: Breaker = BREAKER_CLOSED;
-  /** Projects that failed to reach it since the last answer, as many as count. */
+  /** Projects that failed to reach it since the last response, up to the number that matters. */
   readonly #unreachedBy = new Set<string>();
   /** Gates that are closed only because their projects could not reach it. */
   readonly #unreached = new Set<OriginGate>();
@@ -70,7 +70,7 @@ export class Origin implements SharedOrigin {
     return this.#reachability;
   }
 
-  /** Whether a new one would do as well, but for its gates. */
+  /** True when a new origin would be equivalent, apart from its gates. */
   get isIdle(): boolean {
     return this.#inFlight === 0 && this.#reachability === BREAKER_CLOSED;
   }
@@ -79,7 +79,7 @@ export class Origin implements SharedOrigin {
     return this.#gates.values();
   }
 
-  /** The project's way to the origin. */
+  /** The project's gate to the origin. */
   gateOf(projectId: string): OriginGate {
     const known = this.#gates.get(projectId);
     if (known !== undefined) return known;
@@ -95,7 +95,7 @@ export class Origin implements SharedOrigin {
     return gate;
   }
 
-  /** Forgets the project's gate, of which nothing is in progress. */
+  /** Drops the project's gate, which has nothing in progress. */
   forget(projectId: string): void {
     const gate = this.#gates.get(projectId);
     if (gate !== undefined) this.#unreached.delete(gate);
@@ -179,7 +179,7 @@ export class Origin implements SharedOrigin {
     }
   }
 
-  /** Gives turns for as long as there is room and somebody waits. */
+  /** Gives turns while there is room and gates wait. */
   #serve(): void {
     const nowMs = this.#runtime.clock.monotonic();
     while (this.#hasRoom(nowMs)) {
@@ -192,7 +192,7 @@ export class Origin implements SharedOrigin {
     this.#waitForProbe(nowMs);
   }
 
-  /** Serves whoever waits before an origin out of reach when the next probe is due. */
+  /** Serves the gates that wait at an unreachable origin when the next probe is due. */
   #waitForProbe(nowMs: number): void {
     const { state } = this.#reachability;
     if (state !== "open" || this.#timer !== null || this.#turns.isEmpty) return;

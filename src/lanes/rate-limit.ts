@@ -8,22 +8,22 @@ import {
 import { TokenBucket } from "./token-bucket.ts";
 
 export interface RateLimits {
-  /** null for no limit but the one that refusals teach. */
+  /** null for no limit except the one that refusals teach. */
   readonly requestsPerSecond: number | null;
   readonly burst: number;
 }
 
 /** A rate that grows does so in steps. */
 const STEP_MS = 100;
-/** A long sleep does not make it grow by more. */
+/** A longer sleep does not let it grow by more. */
 const STEP_MS_MAX = 60_000;
 const OWN_PAUSE_MS_MAX = 3_000;
-/** Before the first refusal: over how long what passes is counted. */
+/** Before the first refusal: the period over which passed requests are counted. */
 const COUNT_MS = 10_000;
 
 /**
- * How fast a lane may go: at the configured rate, or at the lower one that the upstream's refusals
- * have taught. Of both only a share is this node's, since the others have the rest of the jobs.
+ * The rate of a lane: the configured one, or a lower one that the upstream's refusals have taught.
+ * This node uses only its share of it, since other nodes have the rest of the jobs.
  */
 export class RateLimit {
   readonly #bucket: TokenBucket;
@@ -51,12 +51,12 @@ export class RateLimit {
     return perSecond === Infinity ? null : perSecond * this.#share;
   }
 
-  /** Whether there is no limit, neither set nor learned. */
+  /** True when there is no limit, neither configured nor learned. */
   get isUnlimited(): boolean {
     return this.#whole() === Infinity;
   }
 
-  /** Whether one more may go now. */
+  /** True when one more may start now. */
   has(nowMs: number): boolean {
     if (nowMs >= this.#stepAtMs) this.#step(nowMs);
     if (this.#bucket.has(nowMs)) return true;
@@ -64,22 +64,24 @@ export class RateLimit {
     return false;
   }
 
-  /** Lets the one go that {@link has} allowed. */
+  /** Takes the request that {@link has} allowed. */
   take(): void {
     this.#bucket.take();
   }
 
-  /** When one more may go. */
+  /** When one more may start. */
   nextAtMs(nowMs: number): number {
     return this.#bucket.nextTokenAtMs(nowMs);
   }
 
-  /** A request was let through. */
+  /** Records that a request was let through. */
   passed(): void {
     this.#passed += 1;
   }
 
-  /** A request was refused because of the rate. Until {@link resume} only probes go. */
+  /**
+   * Records that a request was refused because of the rate. Until {@link resume} only probes start.
+   */
   refused(nowMs: number): void {
     this.#refusedAtMs = nowMs;
     this.#stepAtMs = Infinity;
@@ -89,7 +91,7 @@ export class RateLimit {
   resume(nowMs: number): void {
     const pausedMs = nowMs - this.#refusedAtMs;
     const flowedMs = this.#refusedAtMs - this.#countedFromMs;
-    // A short pause was Ringback's own, in which more could have passed.
+    // A short pause was Ringback's own, and more requests could have passed during it.
     const ms = flowedMs + (pausedMs < OWN_PAUSE_MS_MAX ? 0 : pausedMs);
     const passed = { requests: this.#passed / this.#share, ms };
     this.#learned = afterRefusal(this.#learned, this.#whole(), passed);
@@ -101,7 +103,7 @@ export class RateLimit {
     this.#stepAtMs = nowMs + STEP_MS;
   }
 
-  /** @param share which part of the limits is this node's */
+  /** @param share this node's share of the limits */
   configure(limits: RateLimits, share: number, nowMs: number): void {
     this.#limits = limits;
     this.#share = share;
@@ -121,7 +123,7 @@ export class RateLimit {
       this.#learned = afterUse(this.#learned, elapsedMs);
       this.#fit(nowMs);
     } else {
-      // A success is evidence about the limit only while nothing else is short.
+      // A success is evidence about the limit only while nothing else limits the lane.
       this.#count(nowMs);
     }
     this.#isUsedUp = false;

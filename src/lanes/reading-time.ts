@@ -1,27 +1,30 @@
 import type { WorkShare } from "./origin-gate.ts";
 
-/** Of each second, reading answers may take so much of the event loop, for all projects together. */
+/**
+ * Milliseconds of each second that reading responses may take from the event loop, for all projects
+ * together.
+ */
 const TOTAL_MS = 800;
-/** A project may take so many times what it leaves free. */
+/** A project may take this many times what it leaves free. */
 const SHARE_FACTOR = 2;
-/** So much every project may take, whatever others have taken. */
+/** Guaranteed to every project, whatever the others have used. */
 const GUARANTEED_MS = 50;
 /** The expected time per response before any was read. */
 const EXPECTED_MS_INITIAL = 0.25;
-/** Over how long the time is averaged. */
+/** Period over which the time is averaged. */
 const WINDOW_MS = 1000;
 /** How often the used time is computed again. */
 const DECAY_EVERY_MS = 5;
 const WAIT_MS_MIN = 20;
 const WAIT_MS_MAX = 1000;
-/** How much of the last answer goes into what the next is expected to take. */
+/** Weight of the latest response in the expected time of the next. */
 const NEWEST_PART = 0.2;
 
 /**
- * The time of the event loop that reading answers takes, shared by projects. What a definition does
- * with an answer keeps the polls of all others waiting, so a project whose answers take much is
- * polled more slowly: it may take a part of each second, at most twice what it leaves free. Projects
- * whose answers take little are not held back by it.
+ * Shares among projects the event-loop time that reading responses takes. Reading a response delays
+ * the polls of all others, so a project with expensive responses is polled more slowly: it may take
+ * a part of each second, at most twice what it leaves free. Projects with cheap responses are not
+ * affected.
  */
 export class ReadingTime {
   readonly #allowedMs: (projectId: string) => number;
@@ -29,7 +32,7 @@ export class ReadingTime {
   #usedMs = 0;
   #decayedAtMs = 0;
 
-  /** @param allowedMs of each second, for a project */
+  /** @param allowedMs a project's limit in each second */
   constructor(allowedMs: (projectId: string) => number) {
     this.#allowedMs = allowedMs;
   }
@@ -57,7 +60,7 @@ export class ReadingTime {
   }
 }
 
-/** A project's share of it, allowed and used. */
+/** A project's allowance and use of it. */
 export class ReadingShare implements WorkShare {
   readonly #whole: ReadingTime;
   readonly #allowedMs: () => number;
@@ -71,7 +74,7 @@ export class ReadingShare implements WorkShare {
     this.#allowedMs = allowedMs;
   }
 
-  /** Whether one more poll may begin, by what those in progress are expected to take. */
+  /** True when one more poll may start, given the expected time of those in progress. */
   mayBegin(nowMs: number): boolean {
     return this.#used(nowMs) + this.#pendingMs <= this.#mostMs(this.#whole.usedMs(nowMs));
   }
@@ -84,7 +87,7 @@ export class ReadingShare implements WorkShare {
     this.#inFlight -= 1;
   }
 
-  /** An answer was read. */
+  /** Records the time of a response that was read. */
   charge(ms: number, nowMs: number): void {
     this.#whole.usedMs(nowMs);
     this.#whole.add(ms);
@@ -92,7 +95,7 @@ export class ReadingShare implements WorkShare {
     this.#expectedMs += NEWEST_PART * (ms - this.#expectedMs);
   }
 
-  /** When one more may begin, if none in progress takes longer than expected. */
+  /** When one more may start, if those in progress take no longer than expected. */
   nextAtMs(nowMs: number): number {
     const used = this.#used(nowMs);
     const total = this.#whole.usedMs(nowMs);
@@ -108,7 +111,7 @@ export class ReadingShare implements WorkShare {
     return nowMs + Math.min(WAIT_MS_MAX, Math.max(WAIT_MS_MIN, waitMs));
   }
 
-  /** Milliseconds of the last second. */
+  /** Milliseconds used in the last second. */
   usedMs(nowMs: number): number {
     return this.#used(nowMs);
   }

@@ -1,4 +1,4 @@
-/** How much a lane that came too late, since a timer or the process was, may catch up on. */
+/** How much a lane may catch up when a timer or the process was late. */
 const CATCH_UP_S = 0.05;
 
 /**
@@ -26,7 +26,7 @@ export class TokenBucket {
     return this.#tokens >= 1;
   }
 
-  /** How many there were when they were looked at last. */
+  /** How many there were at the last look. */
   get tokens(): number {
     return this.#tokens;
   }

@@ -3,14 +3,14 @@
  * their group. So a group of many gets no more turns than a group of one.
  */
 export class Turns<Member> {
-  /** In the order of their turns, the groups as well as their members. */
+  /** In the order of their turns, both the groups and their members. */
   readonly #groups = new Map<string, Set<Member>>();
 
   get isEmpty(): boolean {
     return this.#groups.size === 0;
   }
 
-  /** The groups that wait, in the order of their turns. */
+  /** The waiting groups, in the order of their turns. */
   get groups(): Iterable<string> {
     return this.#groups.keys();
   }
@@ -20,13 +20,13 @@ export class Turns<Member> {
     return this.#groups.get(group)?.size ?? 0;
   }
 
-  /** The member of the group whose turn is next, who goes on waiting; or null. */
+  /** The member of the group whose turn is next, without removing it; or null. */
   first(group: string): Member | null {
     const [member = null] = this.#groups.get(group) ?? [];
     return member;
   }
 
-  /** Queues up at the end; one who waits already keeps their place. */
+  /** Adds a member at the end; one that waits already keeps its place. */
   add(group: string, member: Member): void {
     const members = this.#groups.get(group);
     if (members === undefined) this.#groups.set(group, new Set([member]));
@@ -40,13 +40,13 @@ export class Turns<Member> {
     if (members?.size === 0) this.#groups.delete(group);
   }
 
-  /** The member whose turn it is, who waits no more; or null when none waits. */
+  /** Removes and returns the member whose turn it is; null when none waits. */
   take(): Member | null {
     const [first] = this.#groups.keys();
     return first === undefined ? null : this.takeFrom(first);
   }
 
-  /** The same within one group, which then goes to the end. */
+  /** The same within one group, which then moves to the end. */
   takeFrom(group: string): Member | null {
     const members = this.#groups.get(group);
     if (members === undefined) return null;

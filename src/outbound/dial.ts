@@ -1,11 +1,11 @@
 import type { Socket } from "node:net";
 
-/** How far one connection has come; `open` with its TLS handshake. */
+/** Progress of one connection; `open` includes its TLS handshake. */
 export type DialStage = "looking_up" | "connecting" | "open";
 
 /**
- * The way of one connection to its socket, and the socket. undici does not stop an attempt to
- * connect when its client is destroyed; this does, and tells when nothing of it is left.
+ * One connection's way to its socket, and the socket. undici does not stop an attempt to connect
+ * when its client is destroyed; this does, and reports when nothing of it is left.
  */
 export class Dial {
   stage: DialStage = "connecting";
@@ -23,7 +23,7 @@ export class Dial {
     return this.#isAbandoned;
   }
 
-  /** A socket that connects or is open. */
+  /** Registers a socket that connects or is open. */
   track(socket: Socket): void {
     this.#socket = socket;
     socket.once("close", () => {
@@ -32,7 +32,7 @@ export class Dial {
     });
   }
 
-  /** Nobody wants the connection any more. What is open is left to whoever has it. */
+  /** The connection is no longer needed. An open socket is left to its owner. */
   abandon(): void {
     this.#isAbandoned = true;
     if (this.stage !== "open") this.#socket?.destroy(new Error("the connection is not wanted"));

@@ -14,24 +14,24 @@ import {
 import type { OutboundRequest, RequestOutcome } from "./exchange/request-outcome.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
-/** Connections that may be open at once, of one project and in all. */
+/** Permits for open connections, of one project and in total. */
 export interface ConnectionTurns {
-  /** Takes one at once, perhaps in place of an idle one; false when none is to be had. */
+  /** Takes one at once, perhaps in place of an idle one; false when none is available. */
   tryAcquire(): boolean;
   /** Waits for one. */
   acquire(): Promise<void>;
   release(): void;
-  /** One more connection is idle from now on, or one less. */
+  /** Counts one more idle connection, or one less. */
   countIdle(change: number): void;
 }
 
 export interface OriginConnectionsOptions {
   readonly openClient: OpenClient;
   readonly turns: ConnectionTurns;
-  /** Whether an answer of this origin has needed lenient reading; it is read so from then on. */
+  /** Whether a response of this origin has needed lenient reading, which then continues. */
   readonly leniency: { isNeeded(): boolean; need(): void };
   readonly connectionsMax: number;
-  /** An answer that comes more slowly on average is given up; 0 for none. */
+  /** A response that arrives more slowly on average is aborted; 0 for no limit. */
   readonly bytesPerSecondMin: number;
   /** Nothing is in flight any more, or the last connection was closed. */
   readonly onQuiet: (connections: OriginConnections) => void;
@@ -44,18 +44,20 @@ interface Connection {
   readonly client: Client;
   readonly dial: Dial;
   readonly tap: AnswerTap;
-  /** Whether the present socket has carried an answer, so that the host may have closed it since. */
+  /**
+   * True when the present socket has carried a response, so that the host may have closed it since.
+   */
   used: boolean;
   readonly isLenient: boolean;
 }
 
 /**
  * The connections to one origin: the idle ones, the busy ones, and the exchanges that wait for one.
- * A connection carries one exchange at a time and is thrown away when anything goes wrong on it, so
- * giving up on an exchange, whatever its state, is closing its connection. Idle connections
- * leave when undici's keep-alive time or the host ends them.
+ * A connection carries one exchange at a time and is discarded after any error, so aborting an
+ * exchange, whatever its state, closes its connection. Idle connections leave when undici's
+ * keep-alive time or the host ends them.
  *
- * undici's Pool is not used because it neither tells whether a socket was used before (which a safe
+ * undici's Pool is not used because it neither shows whether a socket was used before (which a safe
  * retry needs) nor lets a waiting request be withdrawn.
  */
 export class OriginConnections implements ExchangeOwner {
@@ -92,7 +94,7 @@ export class OriginConnections implements ExchangeOwner {
     return exchange.outcome;
   }
 
-  /** Sends a request whose bodies are streamed; `reader` gets the answer. */
+  /** Sends a request whose bodies are streamed; `reader` receives the response. */
   relay(request: RelayedRequest, reader: RelayReader): RelayedExchange {
     const exchange = new RelayedExchange(request, reader, this);
     this.#begin(exchange);
@@ -118,11 +120,11 @@ export class OriginConnections implements ExchangeOwner {
   waitsFor(exchange: PooledExchange): WaitsFor {
     const connection = this.#inFlight.get(exchange) ?? null;
     if (connection !== null) return connection.dial.stage === "looking_up" ? "name" : "peer";
-    // Its own connections are all in use, or there was no turn for one more.
+    // All its own connections are in use, or there was no permit for another.
     return this.#all.size < this.#options.connectionsMax ? "turn" : "peer";
   }
 
-  /** Ends every exchange whose time is up, or whose answer comes too slowly. */
+  /** Ends every exchange whose deadline has passed, or whose response arrives too slowly. */
   expire(nowMs: number): void {
     for (const exchange of this.#inFlight.keys()) {
       if (exchange.deadlineMs <= nowMs) exchange.expire();
@@ -160,7 +162,7 @@ export class OriginConnections implements ExchangeOwner {
     const connection = this.#inFlight.get(exchange);
     if (!connection?.used || !isConnectionReset(error)) return false;
     this.#discard(connection);
-    // Another kept-alive connection may be as dead, a new one can't be.
+    // Another kept-alive connection may be dead as well, a new one can't be.
     this.#sendOnNew(exchange);
     return true;
   }
@@ -185,7 +187,9 @@ export class OriginConnections implements ExchangeOwner {
     else this.#wait(exchange);
   }
 
-  /** Waits for one more connection on behalf of all that wait here, so that origins take turns. */
+  /**
+   * Waits for one more connection on behalf of all waiting exchanges, so that origins take turns.
+   */
   #askForTurn(): void {
     const mayOpen = this.#all.size < this.#options.connectionsMax;
     if (this.#isAskingForTurn || this.#waiting.size === 0 || !mayOpen) return;
@@ -213,12 +217,12 @@ export class OriginConnections implements ExchangeOwner {
       return idle;
     }
     const { connectionsMax, turns } = this.#options;
-    // Whoever waits for a turn comes first.
+    // Exchanges that wait for a permit come first.
     if (this.#waiting.size > 0 || this.#all.size >= connectionsMax) return null;
     return turns.tryAcquire() ? this.#open() : null;
   }
 
-  /** A turn was taken; it is given back when the connection is gone. */
+  /** A permit was taken; it is released when the connection is gone. */
   #open(): Connection {
     const dial = new Dial(() => this.#options.turns.release());
     const tap = new AnswerTap();

@@ -6,9 +6,9 @@ import { type Destined, RequestClient } from "./request-client.ts";
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 30_000;
-/** Twice the highest concurrency that a connection may ask for: a project gets half at most. */
+/** Twice the highest concurrency that a connection may have: a project gets half at most. */
 const UPSTREAM_CONNECTIONS_MAX = 2048;
-/** Lanes keep far below it; there is one for each project that calls back to the origin. */
+/** Lanes stay far below it; there is one for each project that calls back to the origin. */
 const CALLBACK_CONNECTIONS_MAX = 1024;
 
 export interface OutboundClients {
@@ -17,15 +17,15 @@ export interface OutboundClients {
 }
 
 export interface OutboundClientsOptions {
-  /** Where requests of a project may go, and where its callbacks may. */
+  /** Where a project's requests and callbacks may go. */
   readonly guardOf: (projectId: string) => AddressGuard;
   readonly callbackGuardOf: (projectId: string) => AddressGuard;
-  /** Callbacks that go where the operator lets all of them go. */
+  /** Callbacks to destinations that the operator allows for all of them. */
   readonly trustsCallback: (request: Destined) => boolean;
   readonly lookup: AddressLookup;
   readonly upstreamConnections: FairSemaphore;
   readonly callbackConnections: FairSemaphore;
-  /** Answers that come more slowly are given up. */
+  /** Responses that arrive more slowly are aborted. */
   readonly bytesPerSecondMin: number;
 }
 

@@ -16,33 +16,33 @@ import type { Runtime } from "../runtime/runtime.ts";
 export interface RequestClientOptions {
   /** Where requests of this project may go. */
   readonly guardOf: (projectId: string) => AddressGuard;
-  /** Whether a request goes where the operator sends it, so that no guard is asked. */
+  /** True when the operator chose the destination, so that no guard is asked. */
   readonly trusts?: (request: Destined) => boolean;
   readonly connectionsPerOriginMax: number;
-  /** Connections that may be open, idle ones included, of each project and in all. */
+  /** Permits for open connections, including idle ones, of each project and in total. */
   readonly connections: Pick<FairSemaphore, "tryAcquire" | "acquire" | "release">;
-  /** Limit on connecting and the TLS handshake together; kept to about a second. */
+  /** Limit on connecting and the TLS handshake together, with a precision of about a second. */
   readonly connectTimeoutMs: number;
-  /** How long an idle connection is kept; a host's shorter wish is honoured. */
+  /** How long an idle connection is kept; a shorter time that the host asks for is respected. */
   readonly keepAliveMs: number;
-  /** An answer that comes more slowly on average is given up; none if left out. */
+  /** A response that arrives more slowly on average is aborted; no limit by default. */
   readonly bytesPerSecondMin?: number;
   readonly responseHeadersBytesMax?: number;
   readonly lookup: AddressLookup;
 }
 
-// Deadlines are kept to this precision; one timer serves all exchanges.
+// Deadlines have this precision; one timer serves all exchanges.
 const EXPIRY_TICK_MS = 100;
 const RESPONSE_HEADERS_BYTES_MAX = 32 * 1024;
 const LENIENT_ORIGINS_MAX = 2_000;
 
-/** What connections are chosen by. */
+/** The properties that connections are selected by. */
 export type Destined = Pick<OutboundRequest, "projectId" | "origin" | "path" | "isTrusted">;
 
 /** The connections of one project, by origin. */
 interface ProjectConnections {
   readonly guarded: Map<string, OriginConnections>;
-  /** To where the operator sends requests: other requests must not travel on these. */
+  /** To destinations that the operator chose: other requests must not use these. */
   readonly trusted: Map<string, OriginConnections>;
   readonly turns: ConnectionTurns;
 }
@@ -87,7 +87,7 @@ export class RequestClient {
     return count;
   }
 
-  /** Carries out one exchange. Whatever goes wrong on the way is an outcome, never a rejection. */
+  /** Performs one exchange. Every failure is an outcome, never a rejection. */
   send(request: OutboundRequest): Promise<RequestOutcome> {
     const connections = this.#connectionsFor(request);
     return connections instanceof OriginConnections
@@ -96,8 +96,8 @@ export class RequestClient {
   }
 
   /**
-   * Begins an exchange whose bodies are streamed. Returns null when it failed at once, of which
-   * `reader` has heard.
+   * Starts an exchange whose bodies are streamed. Returns null when it failed at once, which
+   * `reader` was told.
    */
   relay(request: RelayedRequest, reader: RelayReader): RelayedExchange | null {
     const connections = this.#connectionsFor(request);
@@ -120,7 +120,7 @@ export class RequestClient {
     return connections;
   }
 
-  /** Refuses new exchanges, waits up to `timeoutMs` for those in flight, then aborts what is left. */
+  /** Refuses new exchanges, waits up to `timeoutMs` for those in flight, then aborts the rest. */
   async close(timeoutMs: number): Promise<void> {
     this.#closed = true;
     await this.#drained(timeoutMs);
@@ -222,7 +222,7 @@ export class RequestClient {
     this.#lenientOrigins.add(origin);
   }
 
-  /** An idle connection gives way: one of the project, else of whoever has the most. */
+  /** Closes an idle connection: one of the project, otherwise of the project with the most. */
   #closeOneIdle(projectId: string): void {
     if (this.#idleCount === 0) return;
     const own = this.#projects.get(projectId);

@@ -10,7 +10,7 @@ const CONNECTIONS_SHOWN_MAX = 500;
 
 const OF_CONNECTION = {
   ringback_connection_jobs: "Jobs that this node polls through the connection.",
-  ringback_connection_polls_in_flight: "Polls under way.",
+  ringback_connection_polls_in_flight: "Polls in progress.",
   ringback_connection_polls_waiting: "Polls that are due and wait for a limit.",
   ringback_connection_behind_seconds: "For how long the first of them has been due.",
   ringback_connection_requests_per_second_max:
@@ -49,7 +49,7 @@ function errorCodeOf(interpretation: Interpretation): string | null {
 export function registerPollingGauges(metrics: Metrics, watches: WatchList): void {
   const { upstreams } = watches;
   metrics.gauge("ringback_watched_jobs", "Jobs this node polls.", () => watches.size);
-  metrics.gauge("ringback_polls_in_flight", "Polls under way.", () => upstreams.pollsInFlight);
+  metrics.gauge("ringback_polls_in_flight", "Polls in progress.", () => upstreams.pollsInFlight);
   metrics.gauges(
     "breaker",
     { ringback_upstream_origins: "Origins of upstreams, once for each project." },

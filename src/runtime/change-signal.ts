@@ -1,6 +1,6 @@
 /**
- * Whether a reader may find something, as one look at the database says for all readers. A reader
- * that is woken reads soon; the others rest (`repeater.ts`).
+ * Tells a reader whether there may be something to read, as found by one look at the database for
+ * all readers. A reader that is woken reads soon; the others rest (`repeater.ts`).
  */
 export class ChangeSignal {
   #wake: () => void = () => {};
@@ -12,14 +12,14 @@ export class ChangeSignal {
     this.#wake = wake;
   }
 
-  /** There is something to read, or nobody knows. */
+  /** There is something to read, or it is unknown. */
   wake(): void {
     this.#wake();
   }
 
   /**
-   * A look at rows that change seldom.
-   * @param fingerprint another one whenever the rows are others
+   * Records a look at rows that seldom change.
+   * @param fingerprint differs whenever the rows differ
    * @param atMs when the look began, by the monotonic clock
    */
   saw(fingerprint: string, atMs: number): void {
@@ -28,13 +28,16 @@ export class ChangeSignal {
     else this.#wake();
   }
 
-  /** Call before reading the rows; call what it returns once they are read, and only then. */
+  /** Call before reading the rows; call the returned function once they are read, and only then. */
   beginReading(): () => void {
     const seen = this.#seen;
     return () => void (this.#handled = seen);
   }
 
-  /** When the latest look began that found nothing new since the rows were read; by the monotonic clock. */
+  /**
+   * When the latest look that found no change since the rows were read began; by the monotonic
+   * clock.
+   */
   get unchangedAsOfMs(): number {
     return this.#unchangedAsOfMs;
   }

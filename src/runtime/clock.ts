@@ -1,25 +1,24 @@
-/** A pending timer; cancelling one that has fired is harmless. */
+/** A pending timer; canceling one that has fired is harmless. */
 export interface Timer {
   cancel(): void;
 }
 
 /**
- * The only source of time. Decisions get `now()` as a number; no other part reads a clock. What is
- * stored or shown is in `now()`; what this process waits for, or remembers for a while, is in
- * `monotonic()`.
+ * The only source of time. Decisions get `now()` as a number; no other part reads a clock. Stored
+ * and displayed times use `now()`; waits and memories of this process use `monotonic()`.
  */
 export interface Clock {
-  /** The database's time in epoch milliseconds: every node has the same. */
+  /** The database's time in epoch milliseconds, the same on every node. */
   now(): number;
   /** Milliseconds on a clock that never jumps; only differences mean anything. */
   monotonic(): number;
-  /** How far `now()` is ahead of `monotonic()`; moves only when `now()` is corrected. */
+  /** How far `now()` is ahead of `monotonic()`; changes only when `now()` is corrected. */
   offsetMs(): number;
   /** Calls `fire` once after at least `delayMs`. */
   setTimer(delayMs: number, fire: () => void): Timer;
 }
 
-/** When `atMs`, in `now()`, is on the monotonic clock. */
+/** Converts `atMs`, in `now()`, to the monotonic clock. */
 export function toMonotonic(clock: Clock, atMs: number): number {
   return atMs - clock.offsetMs();
 }
@@ -39,7 +38,7 @@ export interface ClockReading {
 
 /** A clock that is set by the database's. */
 export interface DatabaseClock extends Clock {
-  /** Returns by how many milliseconds `now()` was moved: 0 for a reading that agrees with it. */
+  /** Returns by how many milliseconds `now()` moved: 0 for a reading that agrees with it. */
   set(reading: ClockReading): number;
   /** How far this machine's clock is ahead of the database's, in milliseconds. */
   systemAheadMs(): number;
@@ -48,19 +47,22 @@ export interface DatabaseClock extends Clock {
 // Node turns longer delays into 1 ms, so a far timer would fire at once.
 const TIMER_DELAY_MS_MAX = 2 ** 31 - 1;
 
-/** A correction backwards by less is waited out, so that `now()` goes back only where it must. */
+/**
+ * A smaller backward correction is applied by waiting, so that `now()` goes back only where it
+ * must.
+ */
 const STEP_MS_MIN = 1000;
 
 interface Sources {
-  /** Epoch milliseconds, as this machine has them. */
+  /** This machine's clock in epoch milliseconds. */
   readonly wall: () => number;
   readonly monotonic: () => number;
 }
 
 /**
- * Time as the database has it: the monotonic clock plus an offset, which is this machine's until the
- * first reading. Setting the machine's clock therefore changes nothing, and nodes whose clocks
- * differ agree on deadlines, expiry and order.
+ * The database's time: the monotonic clock plus an offset, which is this machine's until the first
+ * reading. Setting the machine's clock therefore changes nothing, and nodes whose clocks differ
+ * agree on deadlines, expiry and order.
  */
 export class SystemClock implements DatabaseClock {
   readonly #wall: () => number;
@@ -97,8 +99,8 @@ export class SystemClock implements DatabaseClock {
   }
 
   /**
-   * The reading was made at some moment of its round trip, so it allows a range of offsets. One
-   * within it is kept: a slow answer must not worsen what a fast one has told.
+   * The reading was made at some moment of its round trip, so it allows a range of offsets. An
+   * offset within the range is kept: a slow response must not worsen what a fast one has shown.
    */
   set({ databaseMs, sentAtMs, receivedAtMs }: ClockReading): number {
     const least = databaseMs - receivedAtMs;
@@ -114,7 +116,7 @@ export class SystemClock implements DatabaseClock {
   }
 }
 
-/** This process's. */
+/** This process's clock. */
 export const systemClock = new SystemClock({
   wall: () => Date.now(),
   monotonic: () => performance.now(),

@@ -1,8 +1,8 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 
 /**
- * A counter that costs an addition: prom-client's own looks its labels up on every increment,
- * which would be felt in a poll. The numbers are handed over when somebody scrapes.
+ * A counter that costs one addition: prom-client's own looks its labels up on every increment,
+ * which would be noticeable in a poll. The values are passed on at each scrape.
  */
 export class CountBy {
   readonly #counts = new Map<string, number>();
@@ -31,54 +31,54 @@ const SECONDS_BUCKETS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 ];
 
-/** A receiver that was down for a day still falls into a bucket of its own. */
+/** A receiver that was down for a day still gets a separate bucket. */
 const TO_CALLBACK_BUCKETS = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600, 86_400,
 ];
 
-/** One delivery attempt, as the metrics count it. */
+/** One delivery attempt, for the metrics. */
 export interface AttemptSample {
   readonly status: string;
   readonly errorCode: string | null;
-  /** How long after it was due the attempt began. */
+  /** How long after its due time the attempt began. */
   readonly sinceDueMs: number;
-  /** Since the event occurred; null for a delivery that was sent again by hand. */
+  /** Time since the event; null for a delivery that was redelivered by hand. */
   readonly sinceEventMs: number | null;
 }
 
 /** One answered request. */
 export interface RequestSample {
-  /** The route's pattern, never the path itself: paths are unbounded. */
+  /** The route's pattern, never the path itself, since paths are unbounded. */
   readonly route: string;
   readonly method: string;
   readonly status: number;
   readonly durationMs: number;
 }
 
-/** The values of several gauges under the same label; one that is left out is not shown. */
+/** The values of several gauges under the same label; gauges that are left out are not shown. */
 export interface GaugeRow<Name extends string> {
   readonly of: string;
   readonly values: Readonly<Partial<Record<Name, number>>>;
 }
 
-/** Labels that name a tenant, or what is a tenant's. */
+/** Labels that name a tenant or something that belongs to one. */
 const TENANT_LABELS: ReadonlySet<string> = new Set(["connection", "project"]);
 
 /** Everything that /metrics shows. */
 export class Metrics {
   readonly #registry = new Registry();
-  /** Metrics with names of tenants, which unknownFields don't see. */
+  /** Metrics with names of tenants, which callers without the metrics token don't see. */
   readonly #tenants = new Registry();
   readonly polls: CountBy;
-  /** By the code of the failed request, or by the cause for which an answer was of no use. */
+  /** By the code of the failed request, or by the reason why a response was unusable. */
   readonly pollFailures: CountBy;
   /** By the name of the limit. */
   readonly projectLimitRefusals: CountBy;
-  /** By why a request has no caller. */
+  /** By the reason why a request has no caller. */
   readonly authenticationFailures: CountBy;
   /** By the code of the failure. */
   readonly unsentCallbacks: CountBy;
-  /** Submissions through the gateway that asked for a callback, by what came of it. */
+  /** Submissions through the gateway that asked for a callback, by outcome. */
   readonly submissions: CountBy;
   #isProcessMeasured = false;
   readonly #attempts: CountBy;
@@ -96,7 +96,7 @@ export class Metrics {
     );
     this.pollFailures = this.#countBy(
       "ringback_poll_failures_total",
-      "Polls that failed or whose answer was of no use, by error code.",
+      "Polls that failed or whose response was unusable, by error code.",
       "error_code",
     );
     this.projectLimitRefusals = this.#countBy(
@@ -163,7 +163,7 @@ export class Metrics {
     this.#registry.registerMetric(gauge);
   }
 
-  /** A gauge of the value 1 whose labels say what there is to say. */
+  /** A gauge of the value 1 whose labels carry the information. */
   info(name: string, help: string, labels: Readonly<Record<string, string>>): void {
     const gauge = new Gauge({ name, help, labelNames: Object.keys(labels), registers: [] });
     gauge.set(labels, 1);
@@ -171,8 +171,8 @@ export class Metrics {
   }
 
   /**
-   * Gauges whose values take a while to read, all read at once when scraped. When reading fails they
-   * are not shown, so that an old value is not taken for a fresh one.
+   * Gauges whose values take a while to read, all read at once when scraped. When reading fails
+   * they are not shown, so that an old value is not mistaken for a new one.
    */
   measuredGauges<Name extends string>(
     helps: Readonly<Record<Name, string>>,
@@ -184,7 +184,7 @@ export class Metrics {
       const gauge = new Gauge({
         name,
         help: helps[name],
-        // With a label its value can be taken away again; without one it would be shown as 0.
+        // With a label its value can be removed again; without one it would be shown as 0.
         labelNames: ["scope"],
         registers: [],
         async collect() {
@@ -199,7 +199,7 @@ export class Metrics {
     }
   }
 
-  /** Gauges by label, all read at once when scraped; rows that are gone are shown no more. */
+  /** Gauges by label, all read at once when scraped; rows that are gone are no longer shown. */
   gauges<Name extends string>(
     label: string,
     helps: Readonly<Record<Name, string>>,
@@ -227,7 +227,7 @@ export class Metrics {
     }
   }
 
-  /** A gauge with several labels, read when scraped; rows that are gone are shown no more. */
+  /** A gauge with several labels, read when scraped; rows that are gone are no longer shown. */
   labelledGauge<Label extends string>(
     {
       name,
@@ -263,7 +263,7 @@ export class Metrics {
     this.#requests.observe({ route, method, status }, durationMs / 1000);
   }
 
-  /** One request that was passed on, or refused. */
+  /** One request that was forwarded or refused. */
   recordVia(sample: {
     readonly method: string;
     readonly status: number;
@@ -287,8 +287,8 @@ export class Metrics {
   }
 
   /**
-   * Measuring the delay of the event loop wakes the process a hundred times a second, which is more
-   * than a gateway with nothing to do does otherwise: not before somebody wants to know.
+   * Measuring the delay of the event loop wakes the process a hundred times a second, more often
+   * than anything else in an idle gateway, so it starts with the first scrape.
    */
   #measureProcess(): void {
     if (this.#isProcessMeasured) return;

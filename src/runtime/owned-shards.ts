@@ -1,7 +1,7 @@
 import { SHARD_COUNT } from "../core/ids/shard.ts";
 
 /**
- * The shards whose jobs and deliveries are this node's. Shard ownership, which claims and releases
+ * The shards whose jobs and deliveries this node owns. Shard ownership, which claims and releases
  * them, writes it; everything that works on shards reads it.
  */
 export class OwnedShards {
@@ -18,7 +18,7 @@ export class OwnedShards {
     return this.#list;
   }
 
-  /** This node's part of all shards, from 0 to 1. */
+  /** This node's share of all shards, from 0 to 1. */
   get share(): number {
     return this.#ids.size / SHARD_COUNT;
   }

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 
 /**
- * The headers of a web page that runs and loads nothing but its own style and script, is framed by
- * no other page, submits no form, and tells nobody where its links were followed from.
+ * The headers of a web page that runs and loads nothing but its own style and script, can't be
+ * framed, submits no form, and sends no referrer.
  * @param style the text within its one `<style>` element
  * @param script the text within its one `<script>` element, if it has one
  */

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from "./clock.ts";
 
-/** Waits that all end early, and for good, when whoever waits is to stop. */
+/** Waits that all end early, and for good, when their owner stops. */
 export class Pauses {
   readonly #clock: Clock;
   readonly #ends = new Set<() => void>();

@@ -4,20 +4,22 @@ import type { Service } from "./service.ts";
 import type { Runtime } from "./runtime.ts";
 
 const REFRESH_INTERVAL_MS = 400;
-/** Rows commit in another order than their times say; reading a little twice misses none. */
+/**
+ * Rows commit in another order than their times suggest; reading some of them twice misses none.
+ */
 const REREAD_MS = 10_000;
 
 export interface RefresherOptions<Row> {
   readonly name: string;
   /** The rows changed since then; 0 reads all. */
   load(changedSinceMs: number): Promise<readonly Row[]>;
-  /** Told of the same row more than once. */
+  /** Receives a row, perhaps more than once. */
   take(row: Row): void;
-  /** Tells when there are changes. */
+  /** Signals changes. */
   readonly changes?: ChangeSignal | undefined;
 }
 
-/** Keeps few rows fresh in memory that every node needs, by reading what has changed. */
+/** Keeps a small set of rows, which every node needs, fresh in memory by reading changes. */
 export class Refresher<Row extends { readonly updatedAtMs: number }> implements Service {
   readonly #runtime: Pick<Runtime, "clock" | "log">;
   readonly #options: RefresherOptions<Row>;
@@ -47,7 +49,8 @@ export class Refresher<Row extends { readonly updatedAtMs: number }> implements 
   }
 
   async #read(): Promise<void> {
-    // Rows may be from before the database's clock was set back, and changes be older than they.
+    // Rows may be from before the database's clock was set back, and newer changes have older
+    // times.
     const newestMs = Math.min(this.#newestMs, this.#runtime.clock.now());
     const since = Math.max(0, newestMs - REREAD_MS);
     const handled = this.#options.changes?.beginReading();
@@ -58,7 +61,7 @@ export class Refresher<Row extends { readonly updatedAtMs: number }> implements 
     handled?.();
   }
 
-  /** Reads what has changed. One read that begins after several asked serves them all. */
+  /** Reads the changes. One read serves all callers that asked before it began. */
   refresh(): Promise<void> {
     this.#next ??= Promise.allSettled([this.#refreshing]).then(() => {
       this.#next = null;

@@ -11,13 +11,13 @@ export interface RepeaterOptions {
   readonly changes?: ChangeSignal | undefined;
 }
 
-/** However sure it is that nothing is there, a task that rests looks for itself so often. */
+/** A resting task looks for itself this often, in case a signal was missed. */
 const REST_INTERVAL_MS = 30_000;
 
 /**
- * Runs a task again and again, `intervalMs` after its last end, never twice at once. After a failure
- * the next round tries again; of many that fail alike the first is logged, and their end. `stop` waits
- * for the round under way.
+ * Runs a task repeatedly, `intervalMs` after its last end, never twice at the same time. After a
+ * failure the next round tries again; of repeated equal failures the first is logged, and the
+ * recovery. `stop` waits for the current round.
  */
 export class Repeater implements Service {
   readonly name: string;
@@ -27,7 +27,7 @@ export class Repeater implements Service {
   #running: Promise<void> | null = null;
   #again = false;
   #started = false;
-  /** Whether the next round comes after `intervalMs`, though the task could rest. */
+  /** True when the next round comes after `intervalMs`, even if the task could rest. */
   #isHurried = false;
   #endedAtMs = 0;
   #failures = 0;
@@ -51,7 +51,7 @@ export class Repeater implements Service {
     return Promise.resolve();
   }
 
-  /** Runs a round now, or right after the one under way. */
+  /** Runs a round now, or right after the current one. */
   trigger(): void {
     if (!this.#started) return;
     if (this.#running !== null) {
@@ -114,7 +114,7 @@ export class Repeater implements Service {
     this.#failure = null;
   }
 
-  /** A database that is away fails several tasks many times a second, and all for the same reason. */
+  /** A database that is down fails several tasks many times a second, all for the same reason. */
   #tellFailure(error: unknown): void {
     const failure = String(error);
     const level = failure === this.#failure ? "debug" : "warn";

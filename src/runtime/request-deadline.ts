@@ -1,13 +1,14 @@
 import type { Clock, Timer } from "./clock.ts";
 
-/** The request's time is up; what it waited for may still happen. */
+/** The request's deadline has passed; the work that it waited for may still complete. */
 export class DeadlinePassedError extends Error {
   override readonly name = "DeadlinePassedError";
 }
 
 /**
- * The one time limit of a request, shared by everything the request waits for. Passing ends the
- * waiting, not the work: each part decides for itself whether its work can still be withdrawn.
+ * The one time limit of a request, shared by everything that the request waits for. When it passes,
+ * the waiting ends, not the work: each part decides for itself whether its work can still be
+ * withdrawn.
  */
 export class RequestDeadline {
   readonly #clock: Clock;
@@ -16,7 +17,7 @@ export class RequestDeadline {
   #pausedAt: number | null = null;
   #timer: Timer | null;
   #hasPassed = false;
-  /** Something was sent for the request that may have had an effect. */
+  /** True when something was sent for the request that may have had an effect. */
   hasBegunWork = false;
 
   /** Starts to count at once; `end` it. */
@@ -42,7 +43,10 @@ export class RequestDeadline {
     return Promise.race([work, this.passed]);
   }
 
-  /** Runs `work` off the clock: waiting for the client to send its body is not our delay. */
+  /**
+   * Runs `work` without counting its time: waiting for the client to send its body is not our
+   * delay.
+   */
   async pausedDuring<T>(work: Promise<T>): Promise<T> {
     const pausedAt = this.#clock.monotonic();
     this.#pausedAt = pausedAt;
@@ -51,12 +55,12 @@ export class RequestDeadline {
     } finally {
       this.#pausedAt = null;
       this.#passesAt += this.#clock.monotonic() - pausedAt;
-      // It ran out meanwhile. One that still runs is found to be early when it fires.
+      // The timer may have fired during the pause. One that still runs notices that it is early.
       this.#timer ??= this.#startTimer(this.#passesAt - this.#clock.monotonic());
     }
   }
 
-  /** The request is answered: from now on the deadline never passes. */
+  /** Ends the deadline, since the request is answered: it never passes after that. */
   end(): void {
     this.#timer?.cancel();
     this.#timer = null;

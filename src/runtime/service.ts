@@ -1,6 +1,6 @@
 /**
- * Something long-lived. `start` and `stop` may be called more than once; `stop` resolves only
- * when nothing the service began is still running.
+ * A long-lived part. `start` and `stop` may be called more than once; `stop` resolves only when
+ * nothing that the service began is still running.
  */
 export interface Service {
   start(): Promise<void>;

@@ -1,4 +1,4 @@
-/** Rows of cells as lines of aligned columns, two blanks apart; the first row is the heading. */
+/** Formats rows of cells as aligned columns, two blanks apart; the first row is the heading. */
 export function textTable(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) =>
     Math.max(...rows.map((row) => row[column]?.length ?? 0)),

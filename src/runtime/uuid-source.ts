@@ -6,7 +6,9 @@ export type UuidSource = (nowMs: number, shard: number) => string;
 
 const POOLED_UUIDS = 512;
 
-/** Draws randomness for many UUIDs at once: one system call each would cost more than the rest. */
+/**
+ * Draws randomness for many UUIDs at once: one system call for each would cost more than the rest.
+ */
 export function createUuidSource(): UuidSource {
   const pool = new Uint8Array(POOLED_UUIDS * UUID_RANDOM_BYTES);
   let offset = pool.length;

@@ -1,18 +1,19 @@
 import type { Socket } from "node:net";
 
-// RFC 9112 4, with the reason phrase left out as some servers do. Not 1xx: those announce an answer.
+// RFC 9112 4, without the reason phrase, which some servers leave out. Not 1xx: those precede the
+// response.
 const STATUS_LINE = /^HTTP\/1\.[01] ([2-5]\d\d)(?![^ \r\n])/;
 const STATUS_LINE_BYTES_MAX = 16;
 
 /**
- * Remembers how the answer on a connection begins. undici refuses an answer whose head contradicts
- * itself, such as a length beside chunks, without telling its status.
+ * Remembers how the response on a connection begins. undici refuses a response whose head
+ * contradicts itself, such as a length with chunks, without its status.
  */
 export class AnswerTap {
   #isListening = false;
   #first: Buffer | null = null;
 
-  /** undici takes what comes by `read`, so nothing is copied and nothing waits. */
+  /** undici receives data by `read`, so nothing is copied or delayed. */
   attach(socket: Socket): void {
     const read = socket.read.bind(socket);
     socket.read = (size?: number): unknown => {
@@ -25,7 +26,7 @@ export class AnswerTap {
     };
   }
 
-  /** A request is sent: what comes next is its answer. */
+  /** A request was sent: the next data is its response. */
   listen(): void {
     this.#isListening = true;
     this.#first = null;
@@ -36,7 +37,7 @@ export class AnswerTap {
     this.#first = null;
   }
 
-  /** The final status that the answer begins with, or null. */
+  /** The final status that the response begins with, or null. */
   get status(): number | null {
     const line = this.#first?.toString("latin1", 0, STATUS_LINE_BYTES_MAX);
     const status = line === undefined ? undefined : STATUS_LINE.exec(line)?.[1];

@@ -9,7 +9,7 @@ import {
 } from "node:zlib";
 import type { ResponseHeaders } from "./request-outcome.ts";
 
-/** A body without its content encoding, or why it can't be had. */
+/** A body without its content encoding, or why it can't be decoded. */
 export type DecodedBody =
   | { readonly kind: "decoded"; readonly body: Buffer }
   | { readonly kind: "too_large" }
@@ -19,7 +19,7 @@ export type DecodedBody =
 export const ZSTD_WINDOW_LOG_MAX = 23;
 export const ENCODINGS_MAX = 4;
 
-/** The codings that a body went through, the last one first; empty for a body as it is. */
+/** The codings that a body went through, last one first; empty for an unencoded body. */
 export function contentEncodings({ "content-encoding": value }: ResponseHeaders): string[] {
   if (value === undefined) return [];
   const list = typeof value === "string" ? value : value.join(",");
@@ -28,9 +28,9 @@ export function contentEncodings({ "content-encoding": value }: ResponseHeaders)
 }
 
 /**
- * Undoes the content encodings of a whole body (RFC 9110 8.4). Stops as soon as more than `bytesMax`
- * have come of it, so that a small body can't unfold into gigabytes. What no decoder is known for,
- * or is text although it claims to be compressed, is left as it is.
+ * Undoes the content encodings of a whole body (RFC 9110 8.4). Stops as soon as it has produced
+ * more than `bytesMax`, so that a small body can't unfold into gigabytes. A body with an unknown
+ * coding, or one that is text although it claims to be compressed, is left as it is.
  */
 export function decodeBody(headers: ResponseHeaders, body: Buffer, bytesMax: number): DecodedBody {
   const encodings = contentEncodings(headers);
@@ -58,7 +58,7 @@ function decodeOne(encoding: string, body: Buffer, bytesMax: number): Buffer {
     case "x-gzip":
       return gunzipSync(body, limit);
     case "deflate":
-      // Some send the bare format, without the header that the standard asks for.
+      // Some send the bare format, without the header that the standard requires.
       return hasZlibHeader(body) ? inflateSync(body, limit) : inflateRawSync(body, limit);
     case "br":
       return brotliDecompressSync(body, limit);

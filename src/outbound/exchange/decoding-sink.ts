@@ -10,7 +10,7 @@ import type { RequestFailureCode } from "../../core/request-failure.ts";
 import { contentEncodings, ENCODINGS_MAX, ZSTD_WINDOW_LOG_MAX } from "./content-encoding.ts";
 import type { ResponseHeaders, ResponseSink } from "./request-outcome.ts";
 
-/** A body that is not taken any further, and why. */
+/** A body that is not read any further, and why. */
 export class SinkRefusal extends Error {
   readonly code: RequestFailureCode;
 
@@ -21,8 +21,8 @@ export class SinkRefusal extends Error {
 }
 
 /**
- * Undoes the content encodings of a body as it comes and passes it on. The limit holds for what comes
- * out, and the sender is held back as long as that is not taken.
+ * Undoes the content encodings of a body as it arrives and passes it on. The limit applies to the
+ * decoded bytes, and the sender is slowed down while they are not consumed.
  */
 export class DecodingSink implements ResponseSink {
   readonly #into: ResponseSink;
@@ -35,7 +35,7 @@ export class DecodingSink implements ResponseSink {
     this.#bytesMax = bytesMax;
   }
 
-  /** Whether what is passed on is not what was sent. */
+  /** True when the bytes passed on differ from those sent. */
   get decodes(): boolean {
     return this.#first !== null;
   }
@@ -49,24 +49,24 @@ export class DecodingSink implements ResponseSink {
     this.#first = first;
     const last = known.length === 1 ? first : pipeline(known, () => undefined);
     this.#passedOn = this.#passOn(last as Readable);
-    // It is awaited at the end; what fails before that fails the next chunk.
+    // It is awaited at the end; an earlier failure rejects the next chunk.
     this.#passedOn.catch(() => undefined);
   }
 
   take(chunk: Buffer): Promise<void> | null {
     const first = this.#first;
     if (first === null) return this.#into.take(chunk);
-    // A copy: the decoder may look at it after the socket's buffer has been used again.
+    // A copy: the decoder may read it after the socket's buffer has been reused.
     return this.#whilePassing((done) => void first.write(Buffer.from(chunk), done));
   }
 
-  /** Waits for the last of it. Rejects with a `SinkRefusal` when it was not whole. */
+  /** Waits for the last of it. Rejects with a `SinkRefusal` when it was incomplete. */
   async end(): Promise<void> {
     this.#first?.end();
     await this.#passedOn;
   }
 
-  /** Frees the decoder of a body that will not be whole. */
+  /** Frees the decoder of an incomplete body. */
   discard(): void {
     this.#first?.destroy();
   }
@@ -77,7 +77,7 @@ export class DecodingSink implements ResponseSink {
     try {
       await promise;
     } catch (error) {
-      // Says why better than the write that came after it.
+      // Has a better reason than the write that came after it.
       await this.#passedOn;
       throw error;
     }

@@ -10,9 +10,9 @@ import type {
   ResponseSink,
 } from "./request-outcome.ts";
 
-/** An answer that has begun must come at the least rate on average over so long. */
+/** A response that has begun must arrive at the minimum rate on average over this period. */
 const RATE_WINDOW_MS = 30_000;
-/** Answers of this size are read into one piece of memory. */
+/** Responses of this size are read into one block of memory. */
 const WHOLE_BYTES_MIN = 256 * 1024;
 
 /**
@@ -34,13 +34,16 @@ export class Exchange implements PooledExchange {
   #state: "connecting" | "sent" | "answering" = "connecting";
   #status = 0;
   #headers: ResponseHeaders = {};
-  /** Of a large answer that says how large it is: room for all of it. */
+  /** Memory for a large response that declares its length. */
   #whole: Buffer | null = null;
   #firstChunk: Buffer | null = null;
   #moreChunks: Buffer[] | null = null;
   #bodyBytes = 0;
   #hasAskedForRoom = false;
-  /** Since when the rate is measured, what had come by then, and since when nothing is read. */
+  /**
+   * The start of the rate measurement, the bytes received by then, and since when reading is
+   * paused.
+   */
   #measuredSinceMs: number | null = null;
   #measuredBytes = 0;
   #pausedAtMs: number | null = null;
@@ -55,7 +58,7 @@ export class Exchange implements PooledExchange {
     });
   }
 
-  /** Ends an exchange that took too long, saying what it was waiting for. */
+  /** Ends an exchange that took too long, naming the stage it waited in. */
   expire(): void {
     const { timeoutMs } = this.request;
     if (this.#state !== "connecting")
@@ -71,8 +74,8 @@ export class Exchange implements PooledExchange {
   }
 
   /**
-   * Ends an exchange whose answer comes too slowly: it would hold its connection, and perhaps memory,
-   * up to its deadline. Called every now and then.
+   * Ends an exchange whose response arrives too slowly: it would hold its connection, and perhaps
+   * memory, up to its deadline. Called periodically.
    */
   check(nowMs: number, bytesPerSecondMin: number): void {
     if (this.#state !== "answering" || this.#pausedAtMs !== null) return;
@@ -111,7 +114,7 @@ export class Exchange implements PooledExchange {
     this.#status = status;
     this.#headers = headers;
     const { whenLarger, sink } = this.request;
-    // Of an answer that is not what was asked for, the status says enough.
+    // The status suffices for a response that is not a success.
     if (sink !== undefined && (status < 200 || status > 299)) this.#answer(true);
     else if (whenLarger === "fail") this.#prepareFor(this.#declaredBytes());
     sink?.begin?.(headers);
@@ -120,7 +123,7 @@ export class Exchange implements PooledExchange {
   #prepareFor(declaredBytes: number): void {
     const { responseBytesMax, sink } = this.request;
     if (declaredBytes > responseBytesMax) return this.#failTooLarge();
-    // Chunks that are kept until the last one has come grow old, and then wait long to be collected.
+    // Chunks that are kept until the last one has arrived grow old, and are then collected late.
     if (sink === undefined && declaredBytes >= WHOLE_BYTES_MIN) {
       this.#whole = Buffer.allocUnsafeSlow(declaredBytes);
     }
@@ -138,7 +141,7 @@ export class Exchange implements PooledExchange {
       return chunk.length === bytesLeft ? this.#keep(chunk) : this.#failTooLarge();
     }
     this.#keep(chunk.subarray(0, bytesLeft));
-    // Whether more would come can't be known without waiting for it, unless it was declared.
+    // Whether more follows can't be known without waiting for it, unless the length was declared.
     const ends = chunk.length === bytesLeft && this.#declaredBytes() === responseBytesMax;
     if (!ends) this.#answer(true);
   }
@@ -172,7 +175,7 @@ export class Exchange implements PooledExchange {
     );
   }
 
-  /** An answer that undici refuses for its headers begins with its status all the same. */
+  /** A response that undici refuses for its headers still begins with its status. */
   #hasStatus(code: RequestFailureCode): boolean {
     const isRefused = this.#status === 0 && code === "invalid_response";
     if (isRefused) this.#status = this.#owner.statusOf(this) ?? 0;
@@ -184,7 +187,7 @@ export class Exchange implements PooledExchange {
     else this.fail("aborted", `The answer could not be taken: ${String(error)}`);
   }
 
-  /** Nothing was taken of the answer, and something is wrong with its head. */
+  /** True when nothing of the response was consumed and its head is malformed. */
   #mayReadLeniently(error: Error): boolean {
     const { readsLeniently = false } = this.request;
     return readsLeniently && this.#status === 0 && this.#mayRepeat() && isInvalidAnswer(error);
@@ -203,7 +206,7 @@ export class Exchange implements PooledExchange {
     else this.#moreChunks.push(chunk);
   }
 
-  /** Reads on only once there is room for what may still come. */
+  /** Continues reading only once there is room for the rest. */
   #askForRoom(controller: Dispatcher.DispatchController): void {
     const { room, responseBytesMax } = this.request;
     if (room === undefined || this.#hasAskedForRoom || this.#bodyBytes <= room.bytesFree) return;
@@ -221,7 +224,7 @@ export class Exchange implements PooledExchange {
     controller.pause();
   }
 
-  /** The sender could not help the pause. */
+  /** The sender did not cause the pause. */
   #resume(controller: Dispatcher.DispatchController): void {
     if (this.#pausedAtMs !== null && this.#measuredSinceMs !== null)
       this.#measuredSinceMs += this.#owner.monotonic() - this.#pausedAtMs;
@@ -242,7 +245,7 @@ export class Exchange implements PooledExchange {
   }
 
   #body(): Buffer {
-    // A 304 and its like declare what they don't bring.
+    // A 304 and similar responses declare a length that they don't send.
     if (this.#whole !== null) return this.#whole.subarray(0, this.#bodyBytes);
     if (this.#moreChunks !== null) return Buffer.concat(this.#moreChunks, this.#bodyBytes);
     return this.#firstChunk ?? NO_BODY;

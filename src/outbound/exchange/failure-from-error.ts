@@ -3,12 +3,12 @@ import type { RequestFailure, RequestFailureCode } from "../../core/request-fail
 import { AddressRefusedError } from "../guard/destination.ts";
 import { NameLookupError } from "../names/name-lookup-error.ts";
 
-/** How far an exchange had come: without a connection yet, or with one. */
+/** Progress of an exchange: without a connection yet, or with one. */
 export type ExchangeStage = "connecting" | "exchanging";
 
 /**
- * Turns what Node or undici reported into the closed list; never throws, whatever it is given.
- * @param mayWantCertificate whether a secure connection ended before the first byte of an answer
+ * Maps errors of Node or undici to the closed list; never throws, whatever it is given.
+ * @param mayWantCertificate whether a secure connection ended before the first byte of a response
  */
 export function failureFromError(
   error: unknown,
@@ -87,11 +87,11 @@ const MESSAGES: Readonly<Record<RequestFailureCode, string>> = {
   aborted: "The request was stopped",
 };
 
-// TLS 1.3 tells only after the handshake, and the alert may be lost in the reset that follows it.
+// TLS 1.3 reports it only after the handshake, and the alert may be lost in the reset that follows.
 const CLOSED_AT_ONCE =
   "; a server that demands a client certificate, which Ringback does not send, closes so";
 
-/** Failures whose code in the closed list says less than the cause that is known. */
+/** Failures whose code in the closed list says less than the known cause. */
 const CAUSES: readonly (readonly [RegExp, string])[] = [
   [
     /^UNABLE_TO_VERIFY_LEAF_SIGNATURE$/,
@@ -127,26 +127,26 @@ function codeOf(raw: string | null, error: unknown, stage: ExchangeStage): Reque
   return "connect_failed";
 }
 
-/** What undici says itself about a broken answer, else the code, which can be looked up. */
+/** undici's own text about a broken response, or else the code, which can be looked up. */
 function detailOf(error: unknown, raw: string | null): string {
   const { HTTPParserError, SocketError } = errors;
   const explains = error instanceof HTTPParserError || error instanceof SocketError;
   return explains ? error.message : (raw ?? "no code");
 }
 
-/** The error's own code, or that of the first of the addresses that were tried. */
+/** The error's own code, or that of the first address that was tried. */
 function rawCodeOf(error: unknown): string | null {
   if (!(error instanceof Error)) return null;
   if ("code" in error && typeof error.code === "string") return error.code;
   return error instanceof AggregateError ? rawCodeOf(error.errors[0]) : null;
 }
 
-/** Whether the other side answered with something that is not HTTP. */
+/** True when the peer answered with something that is not HTTP. */
 export function isInvalidAnswer(error: unknown): boolean {
   return failureFromError(error, "exchanging").code === "invalid_response";
 }
 
-/** Whether an established connection was closed or reset by the other side. */
+/** True when the peer closed or reset an established connection. */
 export function isConnectionReset(error: unknown): boolean {
   return failureFromError(error, "exchanging").code === "connection_reset";
 }

@@ -5,16 +5,16 @@ const LF = 0x0a;
 const HTTP = "HTTP/";
 
 /**
- * Lets undici read answers whose head is not quite HTTP but clear to curl and browsers: chunks and a
- * length (the chunks count, RFC 9112 6.3), equal lengths twice, lines that end with LF alone, blanks
- * before a colon. undici has no setting for that. What differs, such as two different lengths, stays
- * as wrong as it is. The rewritten head closes the connection, so that nothing that two
- * readers see differently can become the answer to another request.
+ * Lets undici read responses whose head is not quite HTTP but clear to curl and browsers: chunks
+ * and a length (the chunks count, RFC 9112 6.3), equal lengths twice, lines that end with LF alone,
+ * blanks before a colon. undici has no setting for that. Real contradictions, such as two different
+ * lengths, remain errors. The rewritten head closes the connection, so that bytes that two readers
+ * interpret differently can't become the response to another request.
  */
 export function readLeniently(socket: Socket): void {
   const read = socket.read.bind(socket);
   const rewriter = new HeadRewriter();
-  // undici takes everything by `read`, whenever something may be read.
+  // undici receives everything by `read`, whenever the socket is readable.
   socket.read = (size?: number): unknown => {
     const chunk: unknown = read(size);
     return chunk instanceof Buffer ? rewriter.take(chunk) : chunk;
@@ -22,10 +22,10 @@ export function readLeniently(socket: Socket): void {
 }
 
 class HeadRewriter {
-  /** What has come of a head; null after the answer's own. */
+  /** The received part of a head; null after the head is complete. */
   #pending: Buffer | null = Buffer.alloc(0);
 
-  /** What undici gets of it; null while a head is incomplete. */
+  /** The bytes for undici; null while a head is incomplete. */
   take(chunk: Buffer): Buffer | null {
     if (this.#pending === null) return chunk;
     this.#pending = Buffer.concat([this.#pending, chunk]);
@@ -39,7 +39,7 @@ class HeadRewriter {
     if (received === null) return null;
     const end = endOfHead(received);
     if (end === null) {
-      // Something else than HTTP is for undici to refuse, at once.
+      // undici refuses anything other than HTTP at once.
       if (received.length < HEAD_BYTES_MAX && mayBeHttp(received)) return null;
       this.#pending = null;
       return received;
@@ -58,7 +58,7 @@ function mayBeHttp(received: Buffer): boolean {
   return HTTP.startsWith(start);
 }
 
-/** After the empty line; null when it has not come. */
+/** Offset after the empty line; null when it has not arrived. */
 function endOfHead(bytes: Buffer): number | null {
   for (let at = bytes.indexOf(LF); at !== -1; at = bytes.indexOf(LF, at + 1)) {
     const next = bytes[at + 1] === 0x0d ? at + 2 : at + 1;
@@ -67,7 +67,7 @@ function endOfHead(bytes: Buffer): number | null {
   return null;
 }
 
-/** A head as undici takes it, with the same meaning. */
+/** The head in a form that undici accepts, with the same meaning. */
 function strictHead(head: string): string {
   const [statusLine = "", ...lines] = head.trimEnd().split(/\r?\n/);
   const fields = lines.map((line) => line.replace(/^([^\s:]+)[ \t]+:/, "$1:"));

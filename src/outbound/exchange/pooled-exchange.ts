@@ -5,29 +5,31 @@ import type { RequestFailureCode } from "../../core/request-failure.ts";
 export interface PooledExchange extends Dispatcher.DispatchHandler {
   /** undici reads only the fields it knows, so the request serves as its options without a copy. */
   readonly request: Dispatcher.DispatchOptions;
-  /** On the clock that never jumps. */
+  /** Monotonic time. */
   readonly deadlineMs: number;
   /** Ends an exchange that took too long. */
   expire(): void;
-  /** Called every now and then while the exchange is in flight. */
+  /** Called periodically while the exchange is in flight. */
   check(nowMs: number, bytesPerSecondMin: number): void;
   fail(code: RequestFailureCode, message: string): void;
 }
 
-/** Before it is sent, an exchange waits for a turn to connect, for a name server, or for its peer. */
+/**
+ * Before it is sent, an exchange waits for a connection permit, for a name server, or for its peer.
+ */
 export type WaitsFor = "turn" | "name" | "peer";
 
-/** Gives exchanges their connections. */
+/** Provides connections to exchanges. */
 export interface ExchangeOwner {
   /** Milliseconds on a clock that never jumps. */
   monotonic(): number;
   /** The outcome is known; `reusable` says whether the connection is in a known state. */
   onSettled(exchange: PooledExchange, reusable: boolean): void;
   waitsFor(exchange: PooledExchange): WaitsFor;
-  /** The status that the answer begins with, if any of it has come. */
+  /** The status that the response begins with, if it has arrived. */
   statusOf(exchange: PooledExchange): number | null;
-  /** Sends the request again when its connection was dead before use; false if that is not so. */
+  /** Repeats the request when its connection was dead before use; false otherwise. */
   resendIfStale(exchange: PooledExchange, error: unknown): boolean;
-  /** Sends the request again on a connection that is read leniently; false if this one was. */
+  /** Repeats the request on a connection with lenient reading; false if this one was lenient. */
   resendLeniently(exchange: PooledExchange): boolean;
 }

@@ -5,7 +5,7 @@ import { failureFromError } from "./failure-from-error.ts";
 import type { ExchangeOwner, PooledExchange } from "./pooled-exchange.ts";
 import type { ResponseHeaders } from "./request-outcome.ts";
 
-/** A request that is passed on as it comes, with its body as a stream. */
+/** A request that is forwarded as it arrives, with its body as a stream. */
 export interface RelayedRequest {
   readonly projectId: string;
   readonly isTrusted: boolean;
@@ -13,44 +13,44 @@ export interface RelayedRequest {
   readonly origin: string;
   /** Path and query; starts with `/`. */
   readonly path: string;
-  /** Names and values in turn, in the order they are sent. No hop-by-hop headers. */
+  /** Names and values alternating, in the order they are sent. No hop-by-hop headers. */
   readonly headers: string[];
   readonly body: Readable | Buffer | null;
-  /** Until the request is on its way: waiting for a connection, and connecting. */
+  /** Covers waiting for a connection and connecting. */
   readonly connectTimeoutMs: number;
-  /** Without a byte in either direction. */
+  /** Limit on the time without a byte in either direction. */
   readonly idleTimeoutMs: number;
   /**
-   * Bytes that have passed between the client and this process. A change counts as progress: large
-   * bodies keep an exchange alive however long they take.
+   * Bytes that have passed between the client and this process. A change counts as progress, so
+   * large bodies keep an exchange alive for any time.
    */
   progress(): number;
 }
 
-/** The head of an answer. */
+/** The head of a response. */
 export interface RelayedHead {
   readonly status: number;
   readonly statusText: string;
   /** Names in lower case. */
   readonly headers: ResponseHeaders;
-  /** Names and values in turn, as they came, decoded as Latin-1 so that no byte is lost. */
+  /** Names and values alternating, as received, decoded as Latin-1 so that no byte is lost. */
   readonly rawHeaders: readonly string[];
 }
 
-/** Takes an answer as it comes. After `end` or `failed` nothing more is called. */
+/** Receives a response as it arrives. After `end` or `failed` nothing more is called. */
 export interface RelayReader {
-  /** The request is on its way. */
+  /** The request was sent. */
   sent(): void;
   head(head: RelayedHead): void;
-  /** Returns false to hold the sender back until `resume` of the exchange. */
+  /** Returns false to pause the sender until `resume` of the exchange. */
   data(chunk: Buffer): boolean;
-  /** @param rawTrailers names and values in turn */
+  /** @param rawTrailers names and values alternating */
   end(rawTrailers: readonly string[]): void;
   failed(failure: RequestFailure): void;
 }
 
 /**
- * One request and its answer, both streamed, as undici's handler. It ends exactly once. Unlike a
+ * One request and its response, both streamed, as undici's handler. It ends exactly once. Unlike a
  * kept exchange it has no total time limit, since streams may last for hours, but ends when nothing
  * has moved for a while.
  */
@@ -74,12 +74,12 @@ export class RelayedExchange implements PooledExchange {
     this.deadlineMs = owner.monotonic() + connectTimeoutMs;
   }
 
-  /** Reads on after `data` has returned false. */
+  /** Resumes reading after `data` has returned false. */
   resume(): void {
     if (this.#state !== "ended") this.#controller?.resume();
   }
 
-  /** Gives the exchange up because its client is gone. */
+  /** Aborts the exchange because its client is gone. */
   abort(): void {
     this.#end(false);
   }
@@ -105,7 +105,7 @@ export class RelayedExchange implements PooledExchange {
     }
   }
 
-  /** Puts the deadline off while anything moves. */
+  /** Extends the deadline while anything moves. */
   check(nowMs: number): void {
     if (this.#state === "connecting") return;
     const bytes = this.#facts.progress() + this.#bytesAnswered;
@@ -132,7 +132,7 @@ export class RelayedExchange implements PooledExchange {
     headers: ResponseHeaders,
     statusText = "",
   ): void {
-    // 103 and its like announce the answer, they are not it.
+    // 103 and similar responses precede the actual one.
     if (status < 200 || this.#state === "ended") return;
     this.#state = "answering";
     this.#bytesAnswered += 1;
@@ -146,7 +146,7 @@ export class RelayedExchange implements PooledExchange {
   }
 
   onResponseEnd({ rawTrailers }: Dispatcher.DispatchController): void {
-    // undici closes a connection on which the request was not sent whole.
+    // undici closes a connection on which the request was not sent completely.
     const { body } = this.#facts;
     const isWhole = !(body instanceof Readable) || body.readableEnded;
     if (this.#end(isWhole)) this.#reader.end(textsOf(rawTrailers));

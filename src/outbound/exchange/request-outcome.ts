@@ -1,16 +1,16 @@
 import type { RequestFailure } from "../../core/request-failure.ts";
 
-/** Room in memory for large answers, of which many at once would exhaust it. */
+/** Memory for large responses, of which many at once would exhaust it. */
 export interface ResponseBudget {
-  /** Answers may be so large without asking. */
+  /** Responses up to this size need no permission. */
   readonly bytesFree: number;
-  /** The answer to this request is larger, up to `bytes`: it is read on after `proceed`. */
+  /** The response to this request may grow to `bytes`: reading continues after `proceed`. */
   enter(request: OutboundRequest, bytes: number, proceed: () => void): void;
 }
 
-/** One outgoing HTTP request. Build `headers` once where they don't change: they are only read. */
+/** One outgoing HTTP request. Build constant `headers` once: they are only read. */
 export interface OutboundRequest {
-  /** On whose behalf: projects share no connection, and each has limits of its own. */
+  /** The project it is sent for: projects share no connection, and each has its own limits. */
   readonly projectId: string;
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** As `URL.origin` spells it. */
@@ -19,51 +19,55 @@ export interface OutboundRequest {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Buffer | null;
-  /** Whether the operator sends it where it goes, so that it may lead anywhere; only of upstreams. */
+  /**
+   * True when the operator chose the destination, so that it may lead anywhere; only for upstreams.
+   */
   readonly isTrusted?: boolean;
   /**
-   * Whether it may be sent again although it is no GET: it changes nothing, or its receiver knows
-   * it by an id.
+   * True when it may be repeated although it is no GET: it changes nothing, or its receiver
+   * recognizes it by an id.
    */
   readonly mayRepeat?: boolean;
-  /** Whether the status is all that counts: what goes wrong after it only cuts the body off. */
+  /** True when only the status counts: a later error merely cuts the body off. */
   readonly statusSuffices?: boolean;
-  /** Whether a head that is not quite HTTP is read as curl and browsers do; only of upstreams. */
+  /** True when a malformed head is read as curl and browsers do; only for upstreams. */
   readonly readsLeniently?: boolean;
-  /** Limit on the whole exchange: waiting for a connection, connecting, answer and its body. */
+  /** Limit on the whole exchange: waiting for a connection, connecting, response and its body. */
   readonly timeoutMs: number;
-  /** For so long the rest of an answer may be held back, as it was asked to; not counted as slow. */
+  /**
+   * How long the rest of a response may be held back, as the request allows; not counted as slow.
+   */
   readonly mayHoldBackMs?: number;
   readonly responseBytesMax: number;
-  /** Where a large answer waits for its turn to be read; whoever gives one leaves it again. */
+  /** Where a large response waits for permission to be read; its holder leaves it again. */
   readonly room?: ResponseBudget | undefined;
-  /** A larger body fails the exchange, or is cut off and the rest never read. */
+  /** A larger body fails the exchange, or is cut off and the rest is never read. */
   readonly whenLarger: "fail" | "truncate";
   readonly sink?: ResponseSink;
 }
 
-/** Takes the body of a 2xx answer as it comes, instead of having it kept in memory whole. */
+/** Consumes the body of a 2xx response as it arrives, instead of keeping it in memory. */
 export interface ResponseSink {
-  /** Told of the headers before anything comes. */
+  /** Receives the headers before anything else. */
   begin?(headers: ResponseHeaders): void;
   /**
-   * The sender is held back until it resolves. A rejection fails the exchange: with the code of a
-   * `SinkRefusal`, else as `aborted`.
+   * The sender is paused until it resolves. A rejection fails the exchange: with the code of a
+   * `SinkRefusal`, otherwise as `aborted`.
    */
   take(chunk: Buffer): Promise<void> | null;
 }
 
-/** Names in lower case; a list where the answer repeats a name. */
+/** Names in lower case; a list where the response repeats a name. */
 export type ResponseHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 export interface AnsweredRequest {
   readonly kind: "answered";
-  /** Any final status; redirects are answers like others. */
+  /** Any final status; redirects are treated like other responses. */
   readonly status: number;
   readonly headers: ResponseHeaders;
   /** As sent: never decompressed. */
   readonly body: Buffer;
-  /** Whether reading stopped at `responseBytesMax`, so that the body may be longer. */
+  /** True when reading stopped at `responseBytesMax`, so that the body may be longer. */
   readonly truncated: boolean;
   readonly durationMs: number;
 }

@@ -4,28 +4,30 @@ import { knownAddresses } from "./known-addresses.ts";
 
 type IpAddress = ipaddr.IPv4 | ipaddr.IPv6;
 
-/** What the operator exempts from the private-address and https rules (`RINGBACK_EGRESS_ALLOW`). */
+/** The operator's exemptions from the private-address and https rules (`RINGBACK_EGRESS_ALLOW`). */
 export interface EgressAllow {
   readonly cidrs: readonly { readonly address: string; readonly prefixBits: number }[];
   readonly hostPorts: readonly { readonly host: string; readonly port: number }[];
   /**
-   * Exempts this machine by its loopback addresses and `localhost`, but for the port given: the
-   * gateway's own. Names that resolve to a loopback address are not exempt.
+   * Exempts this machine by its loopback addresses and `localhost`, except for the given port,
+   * which is the gateway's own. Names that resolve to a loopback address are not exempt.
    */
   readonly thisMachineBut?: number;
 }
 
 /** Decides where outgoing connections may go. Pure: it never resolves a name. */
 export interface AddressGuard {
-  /** The range that bars an address ("loopback", "private", …), or null when it is public unicast. */
+  /**
+   * The range that blocks an address ("loopback", "private", …), or null when it is public unicast.
+   */
   blockedRange(address: string): string | null;
-  /** Whether the address lies in an exempt CIDR. */
+  /** True when the address lies in an exempt CIDR. */
   exemptsAddress(address: string): boolean;
-  /** Whether this host, a name or an IP literal, is exempt on this port. */
+  /** True when this host, a name or an IP literal, is exempt on this port. */
   exemptsHostPort(host: string, port: number): boolean;
-  /** Whether it is exempt only as a receiver on this machine. */
+  /** True when it is exempt only as a receiver on this machine. */
   exemptsAsThisMachine(host: string, port: number): boolean;
-  /** Whether any CIDR is exempt, so that only resolving a name can tell whether it is. */
+  /** True when any CIDR is exempt, so that only resolving a name can decide. */
   readonly exemptsSomeAddresses: boolean;
 }
 
@@ -38,7 +40,7 @@ export const trustingGuard: AddressGuard = {
   exemptsSomeAddresses: true,
 };
 
-/** Builds the guard for what the operator allows; the lists are read once. */
+/** Builds the guard for the operator's exemptions; the lists are read once. */
 export function createAddressGuard(allow: EgressAllow): AddressGuard {
   const cidrs = allow.cidrs.map(
     ({ address, prefixBits }) => [ipaddr.parse(address), prefixBits] as const,
@@ -78,15 +80,15 @@ function canonicalHost(host: string): string {
   return parseAddress(bare)?.toNormalizedString() ?? bare;
 }
 
-// Addresses that look public but answer for the host or its cloud.
+// Addresses that look public but lead to the host or its cloud.
 const IPV4_ALSO_BLOCKED: readonly (readonly [IpAddress, number])[] = [
   [ipaddr.parse("168.63.129.16"), 32], // Azure's metadata and DNS
   [ipaddr.parse("192.0.0.0"), 24], // IETF protocol assignments; Oracle Cloud's metadata
   [ipaddr.parse("192.88.99.0"), 24], // 6to4 relays
 ];
 
-// Everything public so far lies here (RFC 4291, IANA registry): it leaves out the IPv4-compatible
-// and translated forms, local-use NAT64 and whatever is assigned some day.
+// All public addresses so far are in here (RFC 4291, IANA registry): it excludes the
+// IPv4-compatible and translated forms, local-use NAT64 and everything not assigned yet.
 const IPV6_GLOBAL: readonly [IpAddress, number] = [ipaddr.parse("2000::"), 3];
 const IPV6_MAPPED: readonly [IpAddress, number] = [ipaddr.parse("::ffff:0:0"), 96];
 const IPV6_NAT64: readonly [IpAddress, number] = [ipaddr.parse("64:ff9b::"), 96];
@@ -110,9 +112,9 @@ function rangeUnlessPublic(address: IpAddress): string | null {
 }
 
 /**
- * The IPv4 address that an IPv6 one leads to, for the two forms that are in honest use: mapped
- * (the same host) and the well-known NAT64 prefix (what DNS64 answers). The other embedding
- * forms (compatible, translated, 6to4, Teredo, local-use NAT64) are blocked whatever they hold.
+ * The IPv4 address that an IPv6 one leads to, for the two forms in legitimate use: mapped (the same
+ * host) and the well-known NAT64 prefix (what DNS64 returns). The other embedding forms
+ * (compatible, translated, 6to4, Teredo, local-use NAT64) are blocked whatever they contain.
  */
 function embeddedIpv4(address: IpAddress): ipaddr.IPv4 | null {
   if (!liesIn(address, IPV6_MAPPED) && !liesIn(address, IPV6_NAT64)) return null;

@@ -7,12 +7,12 @@ import type { UrlCheck } from "./url-check.ts";
 
 export interface CallbackUrlCheckerOptions {
   readonly guardOf: (projectId: string) => AddressGuard;
-  /** Whether callbacks go there wherever it leads. */
+  /** True when the operator allows callbacks to this destination wherever it leads. */
   readonly trusts: (target: Pick<OutboundRequest, "origin" | "path">) => boolean;
   readonly peek: (name: NameToResolve) => KnownName;
 }
 
-/** Checks the callback URLs of requests to the API, waiting for nobody. */
+/** Checks the callback URLs of API requests without waiting for any lookup. */
 export class CallbackUrlChecker {
   readonly #options: CallbackUrlCheckerOptions;
 

@@ -8,8 +8,8 @@ import { checkUrlSyntax } from "./url-check.ts";
 import type { UrlCheck } from "./url-check.ts";
 
 /**
- * Checks what a callback URL says by itself: spelling, scheme, port, forbidden names, IP
- * literals. Other names are judged when they are resolved. Only the parsed `url` may be used.
+ * Checks what a callback URL itself shows: spelling, scheme, port, forbidden names, IP literals.
+ * Other names are judged when they are resolved. Only the parsed `url` may be used.
  */
 export function checkCallbackUrl(text: string, guard: AddressGuard): UrlCheck {
   const syntax = checkUrlSyntax(text);
@@ -26,9 +26,9 @@ export interface Judgement {
 }
 
 /**
- * Judges a destination by what is known of its name, without waiting for a name server. A name of
- * which nothing is known passes with a warning, as does one that can't be resolved: name servers may
- * be away for a moment, deliveries are retried, and every connection judges the addresses again.
+ * Judges a destination by what is already known about its name, without waiting for a name server.
+ * An unknown name passes with a warning, and so does one that can't be resolved: name servers may
+ * be down for a moment, deliveries are retried, and every connection judges the addresses again.
  */
 export function judgeDestination(
   destination: Destination,

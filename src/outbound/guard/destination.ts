@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import type { AddressGuard } from "./address-guard.ts";
 
-/** Whom a URL leads to. */
+/** The host and port that a URL leads to. */
 export interface Destination {
   readonly protocol: "https:" | "http:";
   /** A name, or an IP literal without brackets. */
@@ -9,7 +9,9 @@ export interface Destination {
   readonly port: number;
 }
 
-/** A connection was refused because of where it leads; the message is for the person who reads it. */
+/**
+ * A connection was refused because of its destination; the message is for the person who reads it.
+ */
 export class AddressRefusedError extends Error {}
 
 const WELL_KNOWN_PORTS_ALLOWED: ReadonlySet<number> = new Set([443, 80]);
@@ -35,12 +37,12 @@ export function addressRefusal(
   if (guard.exemptsHostPort(host, port) || guard.exemptsAddress(address)) return null;
   const range = guard.blockedRange(address);
   if (range === null) return exemptionNeeded(destination);
-  // The address itself stays unsaid: the answer of a private resolver is not the reader's business.
+  // The address itself is not shown: the answer of a private resolver is confidential.
   const subject = isIP(host) === 0 ? `${host} resolves to` : `${host} is`;
   return `${subject} an address that is not public (${range})`;
 }
 
-/** Why only an exempt destination may be used, whatever its address is, or null. */
+/** Why the destination needs an exemption, whatever its address is, or null. */
 export function exemptionNeeded({ protocol, host, port }: Destination): string | null {
   if (isIP(host) === 0 && LOCAL_NAME.test(host)) {
     return `${host} is a name of a private network; use a name that the public DNS knows`;

@@ -8,9 +8,9 @@ import type { AddressLookup } from "../names/name-resolver.ts";
 /**
  * The addresses that may be connected to for a destination.
  *
- * Throws `AddressRefusedError` when any answer is refused: a name that mixes public and private
- * addresses is an attack or a mistake. `localhost` stands for both loopback addresses, of which
- * an operator may allow one. Rejects with a `NameLookupError` when the name can't be resolved.
+ * Throws `AddressRefusedError` when any of them is refused: a name that mixes public and private
+ * addresses is an attack or a mistake. `localhost` means both loopback addresses, of which an
+ * operator may allow one. Rejects with a `NameLookupError` when the name can't be resolved.
  */
 export async function guardedAddresses(
   destination: Destination,

@@ -9,10 +9,10 @@ import type { AddressLookup } from "../names/name-resolver.ts";
 
 export interface GuardedConnectorOptions {
   readonly projectId: string;
-  /** Asked at every connection. */
+  /** Called for every connection. */
   readonly guardOf: () => AddressGuard;
   readonly lookup: AddressLookup;
-  /** Limit on connecting and the TLS handshake together; kept to about a second. */
+  /** Limit on connecting and the TLS handshake together, with a precision of about a second. */
   readonly timeoutMs: number;
 }
 
@@ -21,15 +21,16 @@ export type ConnectorFactory = (dial: Dial) => buildConnector.connector;
 
 /**
  * Connects to one destination, and only to addresses that the guard allows now: a name that was
- * public when it was accepted may not be any more. Host header, SNI and certificate check keep the name.
+ * public when it was accepted may have changed. Host header, SNI and certificate check keep the
+ * name.
  */
 export function createGuardedConnector(
   destination: Destination,
   options: GuardedConnectorOptions,
 ): ConnectorFactory {
   const { projectId, guardOf, lookup, timeoutMs } = options;
-  // Node asks for them before `connect` returns. Should it ask later, those of another connection to
-  // the same destination, judged as well, would do.
+  // Node asks for them before `connect` returns. If it asked later, those of another connection to
+  // the same destination, which were judged as well, would be equally good.
   let addresses: readonly string[] = [];
   const connect = buildConnector({
     allowH2: false,
@@ -59,7 +60,7 @@ export function createGuardedConnector(
       return;
     }
     if (isIP(destination.host) !== 0) return open(dial)(connectOptions, callback);
-    // Before the socket is made: how long a name server takes is no matter of the receiver's.
+    // Before the socket is made: the receiver is not responsible for a slow name server.
     dial.stage = "looking_up";
     guardedAddresses(destination, guard, lookup, projectId).then(
       (found) => {
@@ -72,7 +73,9 @@ export function createGuardedConnector(
   };
 }
 
-/** The same connector, which hands each open socket to `onSocket` before anything is read from it. */
+/**
+ * The same connector, which passes each open socket to `onSocket` before anything is read from it.
+ */
 export function telling(
   connect: buildConnector.connector,
   onSocket: (socket: Socket) => void,
@@ -86,14 +89,14 @@ export function telling(
   };
 }
 
-/** Node never looks a literal up, so it is checked by itself. */
+/** Node never looks a literal up, so it is checked separately. */
 function literalRefusal(destination: Destination, guard: AddressGuard): AddressRefusedError | null {
   if (isIP(destination.host) === 0) return null;
   const refusal = addressRefusal(destination, destination.host, guard);
   return refusal === null ? null : new AddressRefusedError(refusal);
 }
 
-/** The last check, on the peer that the socket really has; a socket without one is closed already. */
+/** The last check, on the actual peer of the socket; a socket without one is closed already. */
 function peerProblem(
   destination: Destination,
   peer: string | undefined,
@@ -106,12 +109,12 @@ function peerProblem(
   return refusal === null ? null : new AddressRefusedError(refusal);
 }
 
-/** Node asks for all addresses and tries them in turn, or for one when that is switched off. */
+/** Node asks for all addresses and tries them in turn, or for one when that is disabled. */
 function nodeLookup(addresses: () => readonly string[]): LookupFunction {
   return (_, { all }, callback) => {
     const found = addresses().map((address) => ({ address, family: isIP(address) }));
     const [first] = found;
-    // Not in this call: listeners for what comes of it are added after it.
+    // Not in this call: listeners for its result are added after it.
     queueMicrotask(() => {
       if (all === true) callback(null, found);
       else callback(null, first?.address ?? "", first?.family);

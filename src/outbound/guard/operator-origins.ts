@@ -1,17 +1,17 @@
-/** An address that the operator gave a provider in the environment. */
+/** An address that the operator assigned to a provider in the environment. */
 export interface OperatorOrigin {
   readonly provider: string;
   /** As `URL.origin` spells it. */
   readonly origin: string;
 }
 
-/** A connection, as far as it decides whether its requests are the operator's. */
+/** The properties of a connection that decide whether its requests are the operator's. */
 export interface ConnectionPlace {
   readonly projectId: string;
   readonly provider: string;
   /** The connection's own; null for the definition's. */
   readonly baseUrl: string | null;
-  /** Whether the operator wrote the definition: it comes with the program or from a file. */
+  /** True when the operator wrote the definition: it is built in or comes from a file. */
   readonly isOperatorsDefinition: boolean;
 }
 
@@ -19,8 +19,8 @@ export interface ConnectionPlace {
  * Addresses that requests may go to wherever they lead, because the operator named them in the
  * environment (`PULSE_BASE_URL`, the sandbox). Only requests that the operator described get there:
  * those of the operator's definitions, to an address that the definition itself or the operator's
- * connection names. A project that could send other requests there could send them to anything
- * beside this gateway.
+ * connection names. A project that could send other requests there could reach anything near this
+ * gateway.
  */
 export class OperatorOrigins {
   readonly #projectId: string;
@@ -32,7 +32,7 @@ export class OperatorOrigins {
     this.#origins = origins;
   }
 
-  /** Whether requests of this connection to this origin are the operator's. */
+  /** True when requests of this connection to this origin are the operator's. */
   trusts(connection: ConnectionPlace, origin: string): boolean {
     const { projectId, provider, baseUrl, isOperatorsDefinition } = connection;
     if (!isOperatorsDefinition) return false;

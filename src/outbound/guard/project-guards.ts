@@ -1,7 +1,7 @@
 import { publicId } from "../../core/ids/ids.ts";
 import { type AddressGuard, createAddressGuard, type EgressAllow } from "./address-guard.ts";
 
-/** What the operator allows to everybody, and what only to the projects that are named. */
+/** The operator's exemptions for all projects, and those for named projects only. */
 export interface ProjectEgressAllow {
   readonly everybody: EgressAllow;
   readonly projects: readonly {
@@ -16,10 +16,10 @@ export class ProjectGuards {
   readonly #allow: ProjectEgressAllow;
   readonly #nameOf: (projectId: string) => string | null;
   readonly #shared: AddressGuard;
-  /** By project. Empty where the operator names none. */
+  /** By project. Empty when the operator names none. */
   readonly #own = new Map<string, { readonly name: string | null; readonly guard: AddressGuard }>();
 
-  /** @param nameOf null for a project that this node does not know yet */
+  /** @param nameOf returns null for a project that this node does not know yet */
   constructor(allow: ProjectEgressAllow, nameOf: (projectId: string) => string | null) {
     this.#allow = allow;
     this.#nameOf = nameOf;

@@ -7,7 +7,7 @@ export type UrlCheck =
   | { readonly ok: true; readonly url: URL; readonly warnings?: readonly Warning[] }
   | { readonly ok: false; readonly reason: string };
 
-/** A URL whose spelling is unambiguous, not yet judged by where it leads. */
+/** A URL with an unambiguous spelling, not yet judged by its destination. */
 export type UrlSyntax =
   | { readonly ok: true; readonly url: URL; readonly destination: Destination }
   | { readonly ok: false; readonly reason: string };
@@ -18,7 +18,7 @@ const BLANK_OR_CONTROL = /[\s\p{Cc}]/u;
 const HTTP_FORM = /^https?:\/\/[^/]/i;
 const AUTHORITY = /^[^/?#]*\/\/([^/?#]*)/;
 
-/** Parses once; everything that two parsers could read differently is refused. */
+/** Parses once; refuses everything that two parsers could read differently. */
 export function checkUrlSyntax(text: string): UrlSyntax {
   const misspelling = findMisspelling(text);
   if (misspelling !== null) return refused(misspelling);

@@ -1,13 +1,13 @@
 import { Resolver } from "node:dns/promises";
 import type { Clock, Timer } from "../../runtime/clock.ts";
 
-/** How one name was answered. */
+/** The answer for one name. */
 export type DnsAnswer =
   | {
       readonly kind: "found";
       /** IPv4 first. */
       readonly addresses: readonly string[];
-      /** The shortest of the answer, in seconds. */
+      /** The shortest time to live in the answer, in seconds. */
       readonly ttlS: number;
     }
   /** The name does not exist or has no address. */
@@ -15,7 +15,7 @@ export type DnsAnswer =
   /** No server answered, or the answer was an error; `detail` is its code. */
   | { readonly kind: "failed"; readonly detail: string };
 
-/** Asks for the addresses of exactly this name; never rejects. */
+/** Looks up the addresses of exactly this name; never rejects. */
 export type AskDns = (name: string, timeoutMs: number) => Promise<DnsAnswer>;
 
 export interface DnsQueryOptions {
@@ -24,29 +24,29 @@ export interface DnsQueryOptions {
   readonly servers: readonly string[] | null;
 }
 
-/** Of one server, before the next one or the same is asked again. */
+/** Time for one server before the next one, or the same, is asked. */
 const TRY_MS = 1_000;
 const TRIES = 2;
 /** How long the addresses of one family wait for those of the other. */
 const OTHER_FAMILY_MS = 300;
-/** Of each family; no receiver needs more, and each may be tried. */
+/** For each family; no receiver needs more, and each may be tried. */
 const ADDRESSES_MAX = 16;
 
 const NOT_FOUND: ReadonlySet<string> = new Set([
   "ENOTFOUND",
   "ENODATA",
-  // Too long, or a label that is: no server would be asked.
+  // The name or a label is too long, so no server would be asked.
   "EBADNAME",
 ]);
 
 /**
- * Asks name servers with c-ares, which takes no thread however long they are silent. It reads
- * /etc/resolv.conf for each query, so a change is seen at once. An answer that is cut off is asked
- * for again over TCP.
+ * Queries name servers with c-ares, which blocks no thread however long they are silent. It reads
+ * /etc/resolv.conf for each query, so a change is seen at once. A truncated answer is queried again
+ * over TCP.
  */
 export function dnsQuery({ clock, servers }: DnsQueryOptions): AskDns {
   return async (name, timeoutMs) => {
-    // One for each query: what one gives up does not cut off another.
+    // One for each query, so that canceling one does not cancel another.
     const resolver = new Resolver({ timeout: TRY_MS, tries: TRIES, maxTimeout: TRY_MS });
     if (servers !== null) resolver.setServers(servers);
     let isOver = false;
@@ -87,7 +87,7 @@ async function ask(
   }
 }
 
-/** One family is enough; that there is no address at all both must say. */
+/** One family is enough; only both together prove that there is no address. */
 function joined(families: readonly DnsAnswer[]): DnsAnswer {
   const found = families.filter((answer) => answer.kind === "found");
   if (found.length > 0) {

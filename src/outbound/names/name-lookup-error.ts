@@ -1,6 +1,6 @@
-/** The name has no address, by the word of a name server. */
+/** A name server says that the name has no address. */
 type NotFound = "not_found";
-/** Nobody could say: no name server answered, or the answer was an error. */
+/** No name server answered, or the answer was an error. */
 type Failed = "failed";
 
 /** A name could not be resolved; the message is for the person who reads the attempt. */

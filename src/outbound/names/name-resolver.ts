@@ -4,13 +4,13 @@ import { NameLookupError } from "./name-lookup-error.ts";
 import { candidatesOf, type ResolverFiles } from "./resolver-files.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 
-/** A name, on whose behalf it is resolved, and how far. */
+/** A name, the project that it is resolved for, and how far the search may go. */
 export interface NameToResolve {
   readonly host: string;
   readonly projectId: string;
   /**
-   * Whether the operator listed the name. Such a name, and no other, may also come from where only
-   * the machine's own resolver looks, such as multicast DNS, which takes a thread for each lookup.
+   * True when the operator listed the name. Only such names may also come from sources that only
+   * the machine's own resolver has, such as multicast DNS, which blocks a thread for each lookup.
    */
   readonly isListed: boolean;
 }
@@ -18,11 +18,11 @@ export interface NameToResolve {
 /** All addresses of a name; rejects with a `NameLookupError`. */
 export type AddressLookup = (name: NameToResolve) => Promise<readonly string[]>;
 
-/** What is known of a name without waiting for anybody. */
+/** What is known about a name without a lookup. */
 export type KnownName =
   | { readonly kind: "found"; readonly addresses: readonly string[] }
   | { readonly kind: "not_resolved"; readonly error: NameLookupError }
-  /** It was not asked for yet. */
+  /** It has not been looked up yet. */
   | { readonly kind: "unknown" };
 
 export interface NameResolverOptions {
@@ -30,24 +30,24 @@ export interface NameResolverOptions {
   readonly ask: AskDns;
   /** The machine's own resolver; rejects when it knows no address. */
   readonly askSystem: (host: string) => Promise<readonly string[]>;
-  /** Lookups in progress, shared among projects. */
+  /** Limits the lookups in progress, shared among projects. */
   readonly turns: Pick<FairSemaphore, "acquire" | "tryAcquire" | "release">;
 }
 
-/** Bounds one lookup with all its candidates and, apart from that, the wait for a turn. */
+/** Bounds one lookup with all its candidates and, separately, the wait for a permit. */
 const LOOKUP_MS_MAX = 3_000;
 const TURN_WAIT_MS_MAX = 5_000;
-/** Answers are used for as long as they say, within these. */
+/** Answers are used for their time to live, within these bounds. */
 const FOUND_MS_MIN = 1_000;
 const FOUND_MS_MAX = 60_000;
-/** For how long the same is not asked for again. */
+/** How long a failed lookup is not repeated. */
 const NOT_RESOLVED_MS = 5_000;
 /**
- * While no name server answers, an old answer does (RFC 8767): where it leads is judged at every
- * connection all the same.
+ * While no name server answers, an old answer is used (RFC 8767); every connection still judges the
+ * addresses.
  */
 const STALE_MS_MAX = 3_600_000;
-/** How long an answer of the machine's own resolver is used, which says nothing about that. */
+/** How long an answer of the machine's own resolver is used, which has no time to live. */
 const SYSTEM_TTL_S = 5;
 const NAMES_MAX = 10_000;
 const FAILURES_MAX = 10_000;
@@ -64,14 +64,14 @@ interface Failure {
 }
 
 /**
- * Resolves names as the machine does: by the hosts file, else by the name servers and the search
- * domains of /etc/resolv.conf. Lookups in progress are limited and shared among projects in turns, so
- * names whose server never answers delay only those who ask for them.
+ * Resolves names as the machine does: by the hosts file, otherwise by the name servers and search
+ * domains of /etc/resolv.conf. Lookups in progress are limited and shared among projects, so names
+ * whose server never answers delay only the projects that use them.
  */
 export class NameResolver {
   readonly #runtime: Pick<Runtime, "clock">;
   readonly #options: NameResolverOptions;
-  /** In the order in which they were last answered. */
+  /** In the order of their last answers. */
   readonly #found = new Map<string, FoundName>();
   readonly #failures = new Map<string, Failure>();
   readonly #inProgress = new Map<string, Promise<readonly string[]>>();
@@ -81,7 +81,7 @@ export class NameResolver {
     this.#options = options;
   }
 
-  /** Lookups in progress. */
+  /** Number of lookups in progress. */
   get inProgress(): number {
     return this.#inProgress.size;
   }
@@ -92,7 +92,7 @@ export class NameResolver {
     const atOnce = this.#known(name) ?? this.#inProgress.get(keyOf(name));
     if (atOnce !== undefined) return atOnce;
     await this.#takeTurn(name);
-    // Another may have begun during the wait.
+    // Another lookup may have begun during the wait.
     const meanwhile = this.#inProgress.get(keyOf(name));
     if (meanwhile === undefined) return this.#begin(name);
     turns.release(name.projectId);
@@ -100,8 +100,8 @@ export class NameResolver {
   };
 
   /**
-   * What is known of a name. Begins to look it up if that is nothing, or old, and if the project may
-   * look up one more just now.
+   * Returns what is known about a name. Starts a lookup if that is nothing, or old, and if the
+   * project may start another one now.
    */
   peek(name: NameToResolve): KnownName {
     const key = keyOf(name);
@@ -120,11 +120,11 @@ export class NameResolver {
   #beginIfFree(name: NameToResolve): void {
     if (this.#inProgress.has(keyOf(name))) return;
     if (!this.#options.turns.tryAcquire(name.projectId)) return;
-    // Whoever connects asks for it again.
+    // The connection looks it up again.
     this.#begin(name).catch(() => undefined);
   }
 
-  /** Its addresses; null when they have to be asked for. Throws why it has none. */
+  /** Its addresses; null when they have to be looked up. Throws why it has none. */
   #known(name: NameToResolve): readonly string[] | null {
     const listed = this.#options.files.addressesOf(name.host);
     if (listed !== null) return listed;
@@ -159,7 +159,7 @@ export class NameResolver {
     throw new NameLookupError("failed", message);
   }
 
-  /** The turn was taken; it is given back at the end. */
+  /** A permit was taken; it is released at the end. */
   #begin(name: NameToResolve): Promise<readonly string[]> {
     const key = keyOf(name);
     const answer = this.#resolve(name, key).finally(() => {
@@ -232,7 +232,7 @@ export class NameResolver {
   }
 }
 
-/** Whether a name is listed may decide where it leads. */
+/** A listed name may resolve differently. */
 function keyOf({ host, isListed }: NameToResolve): string {
   return isListed ? `listed ${host}` : host;
 }

@@ -8,11 +8,11 @@ export interface ResolverFilesOptions {
   readonly resolvConfPath?: string;
 }
 
-/** How names are completed, as /etc/resolv.conf says. */
+/** How names are completed, from /etc/resolv.conf. */
 export interface SearchRules {
-  /** Domains to be appended, in order. */
+  /** Domains to append, in order. */
   readonly search: readonly string[];
-  /** A name with fewer dots is completed before it is asked for as it is. */
+  /** A name with fewer dots is completed before it is looked up as it is. */
   readonly ndots: number;
 }
 
@@ -25,7 +25,7 @@ const SEARCH_MAX = 6;
 const NDOTS_MAX = 15;
 const NO_SEARCH: SearchRules = { search: [], ndots: 1 };
 
-/** The files by which the machine's own resolver goes, read again when they change. */
+/** The files that configure the machine's own resolver, read again when they change. */
 export class ResolverFiles {
   readonly #hosts: WatchedFile<ReadonlyMap<string, readonly string[]>>;
   readonly #rules: WatchedFile<SearchRules>;
@@ -35,12 +35,12 @@ export class ResolverFiles {
     this.#rules = new WatchedFile(clock, resolvConfPath ?? RESOLV_CONF_PATH, readRules, NO_SEARCH);
   }
 
-  /** Sees to it that what is known is at most a second old. */
+  /** Ensures that the known content is at most a second old. */
   async refresh(): Promise<void> {
     await Promise.all([this.#hosts.refresh(), this.#rules.refresh()]);
   }
 
-  /** What the hosts file said when it was last read, or null. */
+  /** The hosts file's addresses at its last reading, or null. */
   addressesOf(name: string): readonly string[] | null {
     return this.#hosts.content.get(name.toLowerCase()) ?? null;
   }
@@ -50,7 +50,7 @@ export class ResolverFiles {
   }
 }
 
-/** The names to ask for, in order, for a name that is written without its domain perhaps. */
+/** The names to look up, in order, for a name that may lack its domain. */
 export function candidatesOf(name: string, { search, ndots }: SearchRules): readonly string[] {
   const completed = search.map((domain) => `${name}.${domain}`);
   const dots = name.split(".").length - 1;
@@ -93,7 +93,7 @@ class WatchedFile<Content> {
       this.content = this.#read(await readFile(this.#path, "utf8"));
       this.#version = version;
     } catch {
-      // It need not be there, nor be readable.
+      // It may be absent or unreadable.
       this.content = this.#whenMissing;
       this.#version = "";
     }

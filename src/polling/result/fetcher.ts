@@ -202,7 +202,7 @@ export class ResultFetcher {
       brokeOffBefore ||= got.outcome.kind === "failed" && got.bytes > 0;
       const reason = access.redactText(step.reason);
       if (step.kind === "give_up") return failed(reason);
-      this.#runtime.log.info({ jobId: watch.jobId, reason }, "a result is fetched once more");
+      this.#runtime.log.info({ jobId: watch.jobId, reason }, "retrying to fetch a result");
       await this.#pauses.pause(step.afterMs);
     }
   }

@@ -4,10 +4,10 @@ import type { Log } from "./log.ts";
 export const LAST_RESORT = "an unexpected error, handled nowhere: exiting";
 
 /**
- * Ends the process when an error is thrown outside of every promise, or a rejection is handled
- * nowhere. What was accepted is in the database, and the next start goes on with it; a process
- * that went on itself would be in a state that is not known. This is a bug each time: whatever can
- * fail because of a peer is handled where it happens.
+ * Ends the process when an error is thrown outside of every promise, or a rejection is not handled.
+ * Everything accepted is in the database, and the next start continues with it; a process that went
+ * on would be in an unknown state. Each such error is a bug: failures caused by a peer are handled
+ * where they happen.
  */
 export function exitOnUnexpectedError(log: Log): void {
   process.on("uncaughtException", (err, origin) => {
@@ -17,8 +17,8 @@ export function exitOnUnexpectedError(log: Log): void {
 }
 
 /**
- * Lets a log or banner that can't be written be lost: without a listener, a closed pipe or a full
- * disk behind standard output or error would end the process.
+ * Tolerates a log or banner that can't be written: without a listener, a closed pipe or a full disk
+ * behind standard output or error would end the process.
  */
 export function surviveLostOutput(): void {
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);

@@ -15,20 +15,20 @@ export type Log = Logger;
 export interface LogOptions {
   readonly level: LogLevel;
   readonly format: LogFormat;
-  /** Secrets of this process, which no line holds in any encoding. */
+  /** Secrets of this process, which no line contains in any encoding. */
   readonly secrets?: readonly string[];
-  /** Standard output when absent. */
+  /** Standard output by default. */
   readonly destination?: DestinationStream;
 }
 
 const DEPTH_MAX = 8;
-/** Lines kept while they can't be written; further ones are dropped. */
+/** Characters kept while they can't be written; further lines are dropped. */
 const UNWRITTEN_CHARACTERS_MAX = 1_000_000;
 
 /**
- * The program's log. No secret comes out of it, however careless the caller: every finished line,
- * whatever it was made from, is redacted on its way out. Lines are written before the call
- * returns, so that the last one before an exit is seen.
+ * The program's log. No secret leaves it, however careless the caller: every finished line,
+ * whatever it was made from, is redacted on its way out. Lines are written before the call returns,
+ * so that the last one before an exit is seen.
  */
 export function createLog({ level, format, secrets = [], destination }: LogOptions): Log {
   const redactOwn = createEchoRedactor(secrets);
@@ -39,7 +39,7 @@ export function createLog({ level, format, secrets = [], destination }: LogOptio
       base: null,
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }), log: plainFields },
-      // Errors are plain by then.
+      // Errors are plain objects at this point.
       serializers: { err: (error: unknown) => error },
       hooks: { streamWrite: (line) => redactLine(line, redactOwn) },
     },
@@ -47,7 +47,9 @@ export function createLog({ level, format, secrets = [], destination }: LogOptio
   );
 }
 
-/** A full disk or a closed pipe costs lines: without a listener, every call that logs would throw. */
+/**
+ * A full disk or a closed pipe loses lines: without a listener, every call that logs would throw.
+ */
 function standardOutput(): DestinationStream {
   const output = openDestination({ fd: 1, sync: true, maxLength: UNWRITTEN_CHARACTERS_MAX });
   output.on("error", () => undefined);
@@ -71,7 +73,7 @@ function redactLine(line: string, redactOwn: EchoRedactor): string {
   }
 }
 
-/** What JSON would lose of an error is kept, wherever it stands; bytes are only counted. */
+/** Keeps the parts of errors, at any depth, that JSON would drop; bytes are only counted. */
 function plainFields(fields: object, depth = 0): Record<string, unknown> {
   const source = fields instanceof Error ? errorFields(fields) : fields;
   return Object.fromEntries(
@@ -91,7 +93,7 @@ function hasOwnJson(value: object): boolean {
   return "toJSON" in value && typeof value.toJSON === "function";
 }
 
-/** The fields that JSON leaves out, then the error's own ones (`code`, …). */
+/** The fields that JSON leaves out, followed by the error's own ones (`code`, …). */
 function errorFields(error: Error): Record<string, unknown> {
   const { name, message, stack, cause } = error;
   const own = Object.fromEntries(Object.entries(error));

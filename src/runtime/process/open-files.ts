@@ -3,12 +3,12 @@
  * say. Node raises the soft limit to the hard one when it starts.
  */
 export function openFilesMax(): number {
-  // Of all that a report says, without looking up the name of every peer.
+  // Reads the limit from a report, without looking up the name of every peer.
   const limit = softLimitOf(withoutNetwork(process.report, () => process.report.getReport()));
   return typeof limit === "number" ? limit : Infinity;
 }
 
-/** The types of Node lack the property. */
+/** Node's types lack the property. */
 function withoutNetwork<T>(report: object & { excludeNetwork?: boolean }, make: () => T): T {
   const { excludeNetwork = false } = report;
   report.excludeNetwork = true;

@@ -1,21 +1,22 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 
-/** A process, such that another one on the same machine can tell whether it still runs. */
+/** Identifies a process, so that another one on the same machine can tell whether it still runs. */
 export interface ProcessIdentity {
-  /** Its host's name; several machines may have the same. */
+  /** Name of its host; several machines may have the same. */
   readonly host: string;
   /**
-   * Where process ids mean the same: one boot of one kernel, and there one namespace of ids, so that
-   * containers in which each process is number 1 are told apart. Null where this can't be known.
+   * Identifies where process ids are comparable: one boot of one kernel, and one namespace of ids
+   * in it, so that containers in which each process is number 1 are distinguished. Null where it is
+   * unknown.
    */
   readonly machine: string | null;
   readonly pid: number;
-  /** In ticks since the boot: a number that is used again has another. */
+  /** In ticks since the boot, so that a reused process id is recognized. */
   readonly pidStart: string | null;
 }
 
-/** This process's own. */
+/** This process's identity. */
 export function ownIdentity(): ProcessIdentity {
   const host = hostname();
   const unknown = { host, machine: null, pid: process.pid, pidStart: null };
@@ -33,15 +34,15 @@ export function ownIdentity(): ProcessIdentity {
 }
 
 /**
- * Whether a process is certainly over, as this one sees it. False for all that is on another machine,
- * in another container, or not to be seen from here: what is doubtful lives.
+ * True when a process has certainly ended, as this one sees it. False for processes on another
+ * machine, in another container, or hidden from here: when in doubt, it is alive.
  */
 export function isProvenDead(other: ProcessIdentity, own: ProcessIdentity): boolean {
   if (own.machine === null || other.machine !== own.machine || other.pidStart === null)
     return false;
   const stat = statOf(other.pid);
   if (stat !== null) return stat.start !== other.pidStart || stat.isOver;
-  // Without its entry it may be hidden; a signal finds also what is hidden.
+  // A process without an entry may be hidden; a signal also finds hidden ones.
   try {
     process.kill(other.pid, 0);
     return false;
@@ -55,7 +56,7 @@ const FIELDS_AFTER_NAME = /^\d+ \(.*\) (.+)$/s;
 const STATE = 0;
 const START = 19;
 
-/** What the kernel says of a process; null when it says nothing. */
+/** The kernel's entry of a process; null without one. */
 function statOf(pid: number): { readonly start: string; readonly isOver: boolean } | null {
   try {
     const [, rest = ""] = FIELDS_AFTER_NAME.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];

@@ -1,6 +1,6 @@
 /**
- * The program can't start until a person changes something, and the message says what. Where in
- * the program that was found out helps nobody, so it is told without its stack.
+ * The program can't start until a person changes something, which the message explains. The place
+ * in the code is of no use to that person, so it is reported without a stack.
  */
 export class StartRefusedError extends Error {
   override readonly name: string = "StartRefusedError";

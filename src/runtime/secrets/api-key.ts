@@ -2,10 +2,10 @@ import { hash, randomBytes } from "node:crypto";
 import { crc32 } from "node:zlib";
 
 /**
- * API keys. A new one reads `rb_k2_`, 43 base62 digits of 256 random bits, and 6 base62 digits of the
- * CRC-32 of all before them, so that what was never a key is refused without asking the database,
- * and scanners of secrets can tell a key from other text. Older ones have no checksum: `rb_` and 43
- * digits of base64url, or what an operator chose.
+ * API keys. A new one reads `rb_k2_`, 43 base62 digits of 256 random bits, and 6 base62 digits of
+ * the CRC-32 of everything before them, so that text that was never a key is refused without asking
+ * the database, and secret scanners recognize keys. Older ones have no checksum: `rb_` and 43
+ * digits of base64url, or any text that an operator chose.
  */
 const PREFIX = "rb_";
 const CHECKED_PREFIX = "rb_k2_";
@@ -15,7 +15,7 @@ const CHECKSUM_DIGITS = 6;
 const CHECKED_LENGTH = CHECKED_PREFIX.length + RANDOM_DIGITS + CHECKSUM_DIGITS;
 /** Older generated keys have this length; one in 262,144 of them begins like a newer one. */
 const UNCHECKED_LENGTH = PREFIX.length + 43;
-/** The shortest that an operator could ever choose. */
+/** The shortest key that an operator could ever choose. */
 const LENGTH_MIN = 7;
 const BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -27,7 +27,7 @@ export function newApiKey(): string {
 }
 
 /**
- * `checked`: has a checksum that fits. `unchecked`: may be a key from before there were checksums.
+ * `checked`: has a valid checksum. `unchecked`: may be a key from before there were checksums.
  * `malformed`: was never a key.
  */
 export type ApiKeyForm = "checked" | "unchecked" | "malformed";
@@ -41,7 +41,7 @@ export function apiKeyForm(key: string): ApiKeyForm {
   return isIntact ? "checked" : "malformed";
 }
 
-/** The stored form of a key: it has enough randomness that a plain hash can't be turned back. */
+/** The stored form of a key. Keys have so much randomness that a plain hash can't be reversed. */
 export function hashApiKey(key: string): string {
   return hash("sha256", key, "hex");
 }

@@ -2,11 +2,11 @@ import type { EchoRedactor } from "../../core/redact/redact-echoes.ts";
 
 const REDACTED = "[redacted]";
 
-/** Names, in lower case and without - and _, whose values are secret wherever they stand. */
+/** Names, in lower case and without - and _, whose values are secret wherever they occur. */
 const SECRET_NAME =
   /^(.*authorization|cookie|setcookie|.*(secret|password|passphrase|credential|token|apikey|privatekey|encryptionkey)s?)$/;
 
-// Up to the next blank or quote. Escapes are taken whole, so that JSON stays JSON.
+// Up to the next blank or quote. Escapes are matched whole, so that JSON stays JSON.
 const TOKEN = String.raw`(?:[^\s"\\]|\\.)`;
 
 const SECRET_SHAPES: readonly (readonly [RegExp, string])[] = [
@@ -14,7 +14,7 @@ const SECRET_SHAPES: readonly (readonly [RegExp, string])[] = [
   [/\bwhsec_[\w+/=-]+/g, `whsec_${REDACTED}`],
   [new RegExp(String.raw`\b(bearer)\s+${TOKEN}+`, "gi"), `$1 ${REDACTED}`],
   [new RegExp(String.raw`\b(x-api-key\s*[:=]\s*)${TOKEN}+`, "gi"), `$1${REDACTED}`],
-  // The password of a URL; the last @ counts, since some write theirs unescaped.
+  // The password of a URL, up to the last @, since some write an unescaped @ in theirs.
   [/(\b[a-z][\w+.-]{0,20}:\/\/[^\s:/"\\]*:)(?:[^\s/"\\]|\\.)+@/gi, `$1${REDACTED}@`],
 ];
 
@@ -29,8 +29,8 @@ export function redactText(text: string): string {
 }
 
 /**
- * The same JSON value without what is under a secret's name, and with its texts redacted.
- * @param redactOwn takes out secrets that are known, whatever they look like
+ * The same JSON value without the values of secret names, and with its texts redacted.
+ * @param redactOwn removes known secrets, whatever they look like
  */
 export function redactJson(value: unknown, redactOwn: EchoRedactor): unknown {
   if (typeof value === "string") return redactText(redactOwn(value));
@@ -41,7 +41,7 @@ export function redactJson(value: unknown, redactOwn: EchoRedactor): unknown {
   );
 }
 
-/** Headers may come as one flat list of names and values. */
+/** Headers may be one flat list of names and values. */
 function redactItems(items: readonly unknown[], redactOwn: EchoRedactor): unknown[] {
   return items.map((item, index) => {
     const name = items[index - 1];
@@ -52,7 +52,7 @@ function redactItems(items: readonly unknown[], redactOwn: EchoRedactor): unknow
 }
 
 function redactUnder(name: string, value: unknown, redactOwn: EchoRedactor): unknown {
-  // Whether there is a credential tells nothing about it, nor does a count of tokens.
+  // Booleans and counts reveal nothing about a credential.
   const tells = typeof value === "string" || (typeof value === "object" && value !== null);
   return tells && isSecretName(name) ? REDACTED : redactJson(value, redactOwn);
 }

@@ -1,13 +1,13 @@
 import { createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
 
-/** What a token says about reading one event's result. */
+/** Verdict on a token for reading one event's result. */
 export type LinkVerdict = "valid" | "expired" | "invalid";
 
 export interface ResultLinksOptions {
   /** The ring of encryption keys, which all nodes have: the first signs, all verify. */
   readonly keys: readonly Buffer[];
   readonly ttlMs: number;
-  /** This gateway's own address, without a slash at the end. */
+  /** This gateway's own address, without a trailing slash. */
   readonly publicUrl: () => string;
 }
 
@@ -15,8 +15,8 @@ const PURPOSE = "ringback result link";
 const TOKEN = /^(?<expires>[0-9a-z]{1,11})\.(?<mac>[\w-]{43})$/;
 
 /**
- * Addresses of results that need no API key: they carry a token, good for one event and for a
- * limited time. `<expiry in Unix seconds, base 36>.<HMAC-SHA256 over event and expiry>`.
+ * URLs of results that need no API key: they carry a token, valid for one event and for a limited
+ * time. `<expiry in Unix seconds, base 36>.<HMAC-SHA256 over event and expiry>`.
  */
 export class ResultLinks {
   readonly #options: ResultLinksOptions;
@@ -24,7 +24,7 @@ export class ResultLinks {
 
   constructor(options: ResultLinksOptions) {
     this.#options = options;
-    // Keys of their own: what signs links never encrypts.
+    // Derived keys: a key that signs links never encrypts.
     this.#keys = options.keys.map((key) => Buffer.from(hkdfSync("sha256", key, "", PURPOSE, 32)));
   }
 

@@ -15,7 +15,9 @@ export type SealedColumnName =
   | "subscriptions.headers"
   | "subscriptions.secret";
 
-/** Where a sealed text is stored: it opens nowhere else, so that nobody can put one in another's place. */
+/**
+ * Where a sealed text is stored. It opens nowhere else, so that it can't be moved to another place.
+ */
 export interface SealedPlace {
   readonly column: SealedColumnName;
   /** The row's UUID. */
@@ -31,13 +33,13 @@ export interface SecretBox {
    */
   open(sealed: string, place: SealedPlace): string;
   /**
-   * Names for a text that tell nothing about it without the ring, one for each key of it; the first
-   * is what to store. Each purpose has names of its own.
+   * Names for a text that reveal nothing about it without the ring, one for each key of it; store
+   * the first. Each purpose has separate names.
    */
   digests(purpose: string, text: string): readonly [string, ...string[]];
 }
 
-/** A secret box that names its keys, for those who retire one. */
+/** A secret box that names its keys, for retiring one. */
 export interface SecretRing extends SecretBox {
   /** Every text sealed under the first key begins with this, and no other text does. */
   readonly sealingPrefix: string;
@@ -119,12 +121,12 @@ function authenticated(version: string, id: string, place: SealedPlace): Buffer 
   return Buffer.from(version === UNBOUND ? prefix : `${prefix}.${place.column}/${place.id}`);
 }
 
-/** Names a key without telling anything useful about it. */
+/** Names a key without revealing anything useful about it. */
 function keyId(key: Buffer): string {
   return createHash("sha256").update("ringback key id").update(key).digest("hex").slice(0, 8);
 }
 
-/** Under a key of its own: what names a text never encrypts. */
+/** Uses a derived key: a key that names texts never encrypts. */
 function digestUnder(key: Buffer, purpose: string, text: string): string {
   const derived = Buffer.from(hkdfSync("sha256", key, "", `ringback ${purpose}`, DIGEST_KEY_BYTES));
   return `h1.${createHmac("sha256", derived).update(text).digest("base64url")}`;

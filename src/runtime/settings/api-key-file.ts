@@ -6,15 +6,15 @@ import { StartRefusedError } from "../process/start-refused.ts";
 const FILE_NAME = "api-key";
 
 /**
- * Keeps the generated API key for a person to read, in a file that only this user can read, and
- * returns its path. A log is the wrong place: it is copied and kept by others.
+ * Stores the generated API key in a file that only this user can read, and returns its path. A log
+ * is the wrong place: others copy and keep it.
  */
 export async function writeApiKeyFile(dataDir: string, key: string): Promise<string> {
   const path = resolve(join(dataDir, FILE_NAME));
   try {
     await makeDataDir(dataDir);
     await writeFile(path, "", { mode: 0o600 });
-    // A file that was there before keeps its mode otherwise.
+    // An existing file would otherwise keep its mode.
     await chmod(path, 0o600);
     await writeFile(path, `${key}\n`, { flush: true });
     return path;

@@ -2,8 +2,8 @@ import { access, constants, mkdir } from "node:fs/promises";
 import { StartRefusedError } from "../process/start-refused.ts";
 
 /**
- * Makes the data directory unless it is there. Others may enter it, so that as root the user that
- * runs Postgres can reach its own part. Throws a message for people when it can't be used.
+ * Creates the data directory unless it exists. Others may enter it, so that the user that runs
+ * Postgres for root can reach its own part. Throws a message for people when it can't be used.
  */
 export async function makeDataDir(path: string): Promise<void> {
   try {

@@ -7,7 +7,7 @@ import { StartRefusedError } from "../process/start-refused.ts";
 const FILE_NAME = "encryption.key";
 const KEY_BYTES = 32;
 
-/** The ring of keys: those of the settings, else the one key of the data directory. */
+/** The ring of keys: those of the settings, or else the one key of the data directory. */
 export async function encryptionKeys(settings: {
   readonly encryptionKeys: readonly Buffer[] | null;
   readonly dataDir: string;
@@ -16,8 +16,8 @@ export async function encryptionKeys(settings: {
 }
 
 /**
- * The key in the data directory, made at the first start. Losing the file loses the stored secrets;
- * it belongs in the same backup as the database beside it.
+ * The key in the data directory, created at the first start. Losing the file loses the stored
+ * secrets; it belongs in the same backup as the database.
  */
 async function readOrCreateEncryptionKey(dataDir: string): Promise<Buffer> {
   const path = join(dataDir, FILE_NAME);

@@ -9,7 +9,7 @@ export interface InvalidPlace {
   readonly detail: string;
 }
 
-/** Keys and texts of others are repeated up to this many characters. */
+/** Keys and texts from others are echoed up to this many characters. */
 const ECHO_CHARACTERS_MAX = 100;
 const UNKNOWN_KEYS_NAMED_MAX = 20;
 
@@ -27,7 +27,7 @@ export function invalidPointers(
   const byPointer = new Map<string, string>();
   for (const { path, detail } of invalidPlaces(issues)) {
     const pointer = jsonPointer(path);
-    // What is said of a place first is the cause of what else is.
+    // The first issue of a place causes the others.
     if (!byPointer.has(pointer)) byPointer.set(pointer, detail);
   }
   return Array.from(byPointer, ([pointer, detail]) => ({ pointer, detail }));

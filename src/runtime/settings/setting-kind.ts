@@ -1,7 +1,7 @@
-/** What was read from a setting's text, or what is wrong with it; never with the text itself. */
+/** The value read from a setting's text, or the problem with it, which never contains the text. */
 export type Reading<T> = { readonly value: T } | { readonly problem: string };
 
-/** A kind of setting: what is valid, in words, and how its text is read. */
+/** A kind of setting: the valid values in words, and how its text is read. */
 export interface SettingKind<T> {
   readonly valid: string;
   read(text: string): Reading<T>;
@@ -19,7 +19,7 @@ export function wholeNumber(least: number, most: number): SettingKind<number> {
   };
 }
 
-/** Text that matches a pattern, taken as it stands. */
+/** Text that matches a pattern, used as it is. */
 export function textLike(pattern: RegExp, valid: string): SettingKind<string> {
   return {
     valid,
@@ -43,7 +43,7 @@ export const onOrOff: SettingKind<boolean> = {
     /^[01]$/.test(text) ? { value: text === "1" } : { problem: "is neither 1 nor 0" },
 };
 
-/** An address to build paths on: http or https, with no slash at the end. */
+/** A base URL: http or https, without a trailing slash. */
 export const baseUrl: SettingKind<string> = {
   valid: "an http:// or https:// URL without user, query or fragment",
   read(text) {
@@ -56,7 +56,7 @@ export const baseUrl: SettingKind<string> = {
   },
 };
 
-/** Items of one kind between commas; a problem tells the item by its place. */
+/** Comma-separated items of one kind; a problem names the item by its place. */
 export function listOf<T>(kind: SettingKind<T>, itemsMax: number): SettingKind<readonly T[]> {
   return {
     valid: `up to ${itemsMax} items between commas, each ${kind.valid}`,

@@ -4,20 +4,20 @@ import type { SettingName } from "./settings.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** A setting that is wrong or missing. It never holds the value, which may be a secret. */
+/** A setting that is wrong or missing. It never contains the value, which may be a secret. */
 export interface SettingProblem {
   readonly name: string;
   readonly problem: string;
-  /** What would be right. */
+  /** Values that would be valid. */
   readonly valid: string;
 }
 
-/** A name that the documentation has. */
+/** A documented name. */
 export type KnownSetting = SettingName | ProjectLimitSetting;
 
 /**
- * Reads settings by name and remembers every problem, so that all can be told at once. A variable
- * that is empty or blank counts as not set.
+ * Reads settings by name and collects every problem, so that all can be reported together. An empty
+ * or blank variable counts as not set.
  */
 export class SettingReader {
   readonly problems: SettingProblem[] = [];
@@ -49,7 +49,9 @@ export class SettingReader {
     return this.#text(name) !== "";
   }
 
-  /** Variables that start with the prefix but were never read, each with the likeliest real name. */
+  /**
+   * Variables that start with the prefix but were never read, each with the likeliest real name.
+   */
   unknownFields(prefix: string): { readonly name: string; readonly nearest: string | null }[] {
     const known = [...this.#names].filter((name) => name.startsWith(prefix));
     return Object.keys(this.#env)
@@ -70,7 +72,7 @@ function nearestTo(name: string, known: readonly string[]): string | null {
   return byDistance[0] ?? null;
 }
 
-/** Levenshtein's: how many letters have to be added, dropped or changed. */
+/** Levenshtein distance: how many letters have to be added, dropped or changed. */
 function editDistance(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, column) => column);
   for (let index = 0; index < from.length; index += 1) {

@@ -1,15 +1,15 @@
-/** A setting as people read of it. */
+/** The documentation of a setting. */
 interface SettingText {
-  /** What it decides, in a sentence without its subject. Markdown. */
+  /** What it controls, as a sentence without its subject. Markdown. */
   readonly meaning: string;
-  /** What holds while it is not set. Markdown. */
+  /** The behavior while it is not set. Markdown. */
   readonly byDefault: string;
 }
 
 /**
- * Every environment variable that is read, in the order of the documentation; those that set limits of
- * projects are in `core/project-limits.ts`. `docs/reference/settings.md` is written from this list by
- * `npm run reference`. What is valid for each is said where it is read (`config.ts`).
+ * Every environment variable that is read, in the order of the documentation; those that set limits
+ * of projects are in `core/project-limits.ts`. `docs/reference/settings.md` is written from this
+ * list by `npm run reference`. Validation is where each is read (`config.ts`).
  */
 export const SETTINGS = {
   PORT: { meaning: "Port of the listener. 0 picks a free one.", byDefault: "`8080`" },
@@ -142,7 +142,7 @@ export const SETTINGS = {
     byDefault: "`365`",
   },
   RINGBACK_DRAIN_MS: {
-    meaning: "How long a stop goes on serving while `/readyz` already answers 503.",
+    meaning: "How long a stop continues to serve while `/readyz` already answers 503.",
     byDefault: "`4000`; `0` on a terminal or without `DATABASE_URL`",
   },
   RINGBACK_SHUTDOWN_TIMEOUT_MS: {
