@@ -21,7 +21,11 @@ import {
 
 /** What is wished for besides the job, as the headers of a submission say it. */
 export interface SubmissionOptions {
+  /** Where the events go; null with `inbox` null too to subscribe to nothing. */
   readonly callbackUrl: string | null;
+  /** The field of the body that it came from, as a JSON Pointer; null for any other place. */
+  readonly callbackField: string | null;
+  readonly inbox: string | null;
   /** Raw JSON text. */
   readonly metadata: string | null;
   readonly events: readonly string[] | null;
@@ -44,6 +48,7 @@ interface Job {
 /** The header that a field of a subscription comes from. */
 const HEADER_OF_FIELD: Readonly<Record<string, string>> = {
   callback_url: "ringback-callback-url",
+  inbox: "ringback-inbox",
   metadata: "ringback-metadata",
   events: "ringback-events",
   payload: "ringback-payload",
@@ -64,9 +69,9 @@ export function submitThrough(ports: ApiPorts) {
       return refusal ?? { ok: true, value: caller.value.projectId };
     },
     async checkOptions(target: Target, options: SubmissionOptions): Promise<Outcome<null>> {
-      if (options.callbackUrl === null) return { ok: true, value: null };
+      if (options.callbackUrl === null && options.inbox === null) return { ok: true, value: null };
       const wish = wishOf(target, options, UNKNOWN_JOB, null);
-      const problem = wish.ok ? await problemOfRequest(wish.value, ports) : wish.problem;
+      const problem = wish.ok ? await problemOfRequest(wish.value, options, ports) : wish.problem;
       return problem === null ? { ok: true, value: null } : { ok: false, problem };
     },
     async subscribe(
@@ -98,10 +103,10 @@ function wishOf(
   job: Job,
   trace: string | null,
 ): Outcome<SubscriptionRequest> {
-  const { callbackUrl, metadata, events, payload, deadlineS, idempotencyKey } = options;
+  const { callbackUrl, inbox, metadata, events, payload, deadlineS, idempotencyKey } = options;
   const fields = {
     job_id: job.jobId,
-    callback_url: callbackUrl,
+    ...(inbox === null ? { callback_url: callbackUrl } : { inbox }),
     provider: target.known.provider.name,
     connection: target.connection.name,
     params: job.params,
@@ -112,7 +117,7 @@ function wishOf(
   };
   const parsed = subscriptionRequestSchema.safeParse(fields);
   if (!parsed.success) {
-    return { ok: false, problem: inHeaders(invalidPointers(parsed.error.issues)) };
+    return { ok: false, problem: inHeaders(invalidPointers(parsed.error.issues), options) };
   }
   return {
     ok: true,
@@ -132,30 +137,37 @@ function wishOf(
 /** Why no subscription can be made, whatever job it is for. */
 async function problemOfRequest(
   wish: SubscriptionRequest,
+  options: SubmissionOptions,
   ports: ApiPorts,
 ): Promise<Problem | null> {
   const prepared = await validateSubscription(wish, ports);
   if (prepared.ok) return null;
   const { errors = [] } = prepared.problem;
   const lasting = errors.filter(({ pointer = "" }) => !pointer.startsWith("/params"));
-  return lasting.length === 0 ? null : inHeaders(lasting);
+  return lasting.length === 0 ? null : inHeaders(lasting, options);
 }
 
+/** What is wrong, by the headers or the field of the body that it came from. */
 function inHeaders(
   parts: readonly { readonly pointer?: string; readonly detail: string }[],
+  { callbackField }: SubmissionOptions,
 ): Problem {
   const errors = parts.map(({ pointer = "", detail }) => {
     const field = pointer.split("/")[1] ?? "";
+    if (field === CALLBACK_URL && callbackField !== null) return { pointer: callbackField, detail };
     return { header: HEADER_OF_FIELD[field] ?? field, detail };
   });
   const [first] = errors;
-  const isOfUrl = errors.every(({ header }) => header === HEADER_OF_FIELD["callback_url"]);
+  const place = first && ("header" in first ? first.header : first.pointer);
+  const isOfUrl = parts.every(({ pointer = "" }) => pointer.split("/")[1] === CALLBACK_URL);
   return {
     code: isOfUrl ? "callback_url_refused" : "invalid_header",
-    detail: `${first?.header ?? ""}: ${first?.detail ?? ""}`,
+    detail: `${place ?? ""}: ${first?.detail ?? ""}`,
     errors,
   };
 }
+
+const CALLBACK_URL = "callback_url";
 
 function traceOf({ traceparent, tracestate }: HeaderValues): string | null {
   if (typeof traceparent !== "string") return null;

@@ -5,6 +5,8 @@ import { parameter } from "./key.ts";
 export interface SubmitOptions {
   /** Where the callback goes; null to subscribe to nothing. */
   readonly callbackUrl: string | null;
+  /** The field of the body that it came from, as a JSON Pointer; null for any other place. */
+  readonly callbackField: string | null;
   readonly inbox: string | null;
   /** Raw JSON text. */
   readonly metadata: string | null;
@@ -68,6 +70,7 @@ export function readSubmitOptions(
     callbackUrl:
       text(OWN_HEADERS.callbackUrl) ??
       (inQuery === "" || text(OWN_HEADERS.inbox) !== null ? null : inQuery),
+    callbackField: null,
     inbox: text(OWN_HEADERS.callbackUrl) === null ? text(OWN_HEADERS.inbox) : null,
     metadata: read.metadata(),
     events: read.events(),

@@ -5,7 +5,7 @@ import { credentialHeaderNames, withoutParameters } from "./key.ts";
 import { CALLBACK_PARAMETER } from "./options.ts";
 import type { Passage, ViaSettings } from "./ports.ts";
 import type { Signer } from "../providers/request/sign-aws.ts";
-import type { RequestBody } from "./request-body.ts";
+import type { TakenBody } from "./taken-body.ts";
 
 /** The pattern that the path fits, never the path itself, which may hold anything. */
 export function pathTemplate({ known, address }: Passage, method: string): string | null {
@@ -20,7 +20,7 @@ export function pathTemplate({ known, address }: Passage, method: string): strin
 export function outgoingRequest(
   { access, presented, known, address }: Passage,
   request: IncomingMessage,
-  body: RequestBody | null,
+  { body, bytesTaken }: TakenBody,
   settings: ViaSettings,
 ): RelayedRequest {
   const { target, projectId, isTrusted } = access;
@@ -44,11 +44,32 @@ export function outgoingRequest(
     method: request.method ?? "GET",
     origin: target.origin,
     path: pathOf(target.prefix + address.path, query, isOwn ? "" : target.credential.query),
-    headers,
+    headers: bytesTaken === 0 ? headers : headersOfShorter(headers, bytesTaken),
     body,
-    ...settings,
+    connectTimeoutMs: settings.connectTimeoutMs,
+    idleTimeoutMs: settings.idleTimeoutMs,
     progress: () => socket.bytesRead + socket.bytesWritten,
   };
+}
+
+/** Sums over the whole body, which is another now. */
+const SUMS: ReadonlySet<string> = new Set([
+  "content-md5",
+  "content-digest",
+  "repr-digest",
+  "digest",
+]);
+
+function headersOfShorter(headers: readonly string[], bytesTaken: number): string[] {
+  const kept: string[] = [];
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index] ?? "";
+    const value = headers[index + 1] ?? "";
+    const lower = name.toLowerCase();
+    if (SUMS.has(lower)) continue;
+    kept.push(name, lower === "content-length" ? String(Number(value) - bytesTaken) : value);
+  }
+  return kept;
 }
 
 function pathOf(path: string, query: string | null, credential: string): string {

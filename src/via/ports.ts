@@ -21,7 +21,11 @@ export interface ViaProblem {
   readonly code: ProblemCode;
   readonly detail: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly errors?: readonly { readonly header?: string; readonly detail: string }[];
+  readonly errors?: readonly {
+    readonly header?: string;
+    readonly pointer?: string;
+    readonly detail: string;
+  }[];
 }
 
 export type ViaOutcome<T> =

@@ -33,6 +33,8 @@ export const NO_KEY =
   "Send a Ringback API key (rb_…) where the provider expects its own, or in the header ringback-key " +
   "beside a key of the provider.";
 
+export const BODY_STALLED = "Nothing more of the body came; nothing was sent upstream.";
+
 export function refused(
   code: ViaProblem["code"],
   detail: string,

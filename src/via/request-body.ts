@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
+import type { Clock } from "../runtime/clock.ts";
 
 /**
  * The body of a client's request on its way upstream. It reads no faster than it is taken, and its end,
@@ -43,8 +44,65 @@ export class RequestBody extends Readable {
   };
 
   readonly #cut = (): void => {
-    if (!this.#source.complete) this.destroy(new Error("the client ended before its body"));
+    if (!this.#source.complete) this.destroy(new ClientGoneError());
   };
+}
+
+/** The client's connection ended before its body did. */
+export class ClientGoneError extends Error {
+  constructor() {
+    super("the client ended before its body");
+  }
+}
+
+/** The first bytes of a body. */
+export interface Beginning {
+  readonly part: Buffer;
+  /** Nothing comes after it. */
+  readonly isWhole: boolean;
+}
+
+/**
+ * Reads a body up to `bytesMax`, or a little beyond. Null when nothing has come for `idleMs`. Rejects
+ * when it is cut off. What was read can be put back with `unshift` while the body is not whole.
+ */
+export async function readBeginning(
+  body: Readable,
+  bytesMax: number,
+  { clock, idleMs }: { readonly clock: Clock; readonly idleMs: number },
+): Promise<Beginning | null> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for (;;) {
+    for (let chunk = read(body); chunk !== null; chunk = read(body)) {
+      chunks.push(chunk);
+      bytes += chunk.length;
+      if (bytes >= bytesMax) return { part: Buffer.concat(chunks), isWhole: false };
+    }
+    const news = await newsOf(body, clock, idleMs);
+    if (news === "idle") return null;
+    if (news === "end") return { part: Buffer.concat(chunks), isWhole: true };
+  }
+}
+
+function read(body: Readable): Buffer | null {
+  return body.read() as Buffer | null;
+}
+
+function newsOf(
+  body: Readable,
+  clock: Clock,
+  idleMs: number,
+): Promise<"readable" | "end" | "idle"> {
+  const { promise, resolve, reject } = Promise.withResolvers<"readable" | "end" | "idle">();
+  const onReadable = (): void => resolve("readable");
+  const onEnd = (): void => resolve("end");
+  const timer = clock.setTimer(idleMs, () => resolve("idle"));
+  body.on("readable", onReadable).on("end", onEnd).on("error", reject);
+  return promise.finally(() => {
+    timer.cancel();
+    body.off("readable", onReadable).off("end", onEnd).off("error", reject);
+  });
 }
 
 /** Whether a request has a body (RFC 9112, 6). */

@@ -3,17 +3,17 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { parsePublicId, publicId } from "../core/ids/ids.ts";
 import { decodeBody } from "../outbound/exchange/content-encoding.ts";
 import type { RelayedHead } from "../outbound/exchange/relayed-exchange.ts";
-import { maySubmit, readSubmission } from "../providers/submission/submission.ts";
+import { callbackFieldsOf, maySubmit, readSubmission } from "../providers/submission/submission.ts";
 import type { SubmissionRequest } from "../providers/submission/submitted-job.ts";
-import type { ConnectionViaSettings } from "../store/schema/schema.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { readViaAddress } from "./address.ts";
 import { findKey, isPlaceOf, placeText } from "./key.ts";
 import { type LaneTurn, LaneTurns } from "./lane-turns.ts";
-import { readSubmitOptions, type SubmitOptions } from "./options.ts";
+import { readSubmitOptions } from "./options.ts";
 import { outgoingRequest, pathTemplate, signedRequest, upstreamUrl } from "./outgoing.ts";
 import type { Passage, ViaOutcome, ViaPorts, ViaProblem, ViaTarget } from "./ports.ts";
 import {
+  BODY_STALLED,
   busy,
   invalidHeaders,
   NO_KEY,
@@ -23,7 +23,8 @@ import {
   unsupportedProblem,
 } from "./problems.ts";
 import { type AddedHeaders, LOOKED_AT_BYTES_MAX, Relay, type RelayOutcome } from "./relay.ts";
-import { hasBody, readWhole, RequestBody } from "./request-body.ts";
+import { ClientGoneError, hasBody, readWhole, RequestBody } from "./request-body.ts";
+import { type TakenBody, takeFromBody } from "./taken-body.ts";
 
 /** How long a request waits for its place in the lane of its connection. */
 const TURN_WAIT_MS = 10_000;
@@ -34,6 +35,11 @@ const SUBSCRIBED = "subscribed";
 /** What is signed has to be there whole. */
 const SIGNED_BYTES_MAX = 10 * 1024 * 1024;
 const NO_BODY = Buffer.alloc(0);
+
+/** A passage with its body, and with where the callback goes. */
+interface PlacedPassage extends Passage {
+  readonly taken: TakenBody;
+}
 
 /** How one request went, for the log. */
 interface Visit {
@@ -89,6 +95,9 @@ export class Via {
       visit.passage = prepared.value;
       await this.#pass(prepared.value, request, response, visit);
     } catch (error) {
+      if (error instanceof ClientGoneError) {
+        return this.#record(request, visit, { kind: "client_gone" });
+      }
       this.#runtime.log.error({ err: error, requestId: visit.requestId }, "a request failed");
       this.#refuse(request, response, visit, this.#ports.api.problemOf(error));
     }
@@ -120,7 +129,7 @@ export class Via {
       ...target.value,
       address,
       presented,
-      options: withOwnPlace(options.options, target.value.connection.settings.via),
+      options: options.options,
     });
   }
 
@@ -172,12 +181,14 @@ export class Via {
     }
     this.#inProgress.set(projectId, inProgress + 1);
     try {
+      const placed = await this.#findPlace(passage, request, response, visit);
+      if (!placed.ok) return this.#refuse(request, response, visit, placed.problem);
       const turn = await this.#turns.take(upstream, TURN_WAIT_MS);
       if (turn === null) {
         const facts = { nowMs: this.#runtime.clock.monotonic(), waitedMs: TURN_WAIT_MS };
         return this.#refuse(request, response, visit, busy(upstream.lane, facts));
       }
-      const outcome = await this.#relay(passage, turn, request, response, visit);
+      const outcome = await this.#relay(placed.value, turn, request, response, visit);
       turn.giveBack();
       if (outcome.kind === "failed") {
         this.#refuse(request, response, visit, problemOfFailure(outcome.failure, passage.access));
@@ -189,8 +200,40 @@ export class Via {
     }
   }
 
-  async #relay(
+  /** Where the callback goes, once the body's beginning was looked at where it may say so. */
+  async #findPlace(
     passage: Passage,
+    request: IncomingMessage,
+    response: ServerResponse,
+    visit: Visit,
+  ): Promise<ViaOutcome<PlacedPassage>> {
+    if (hasBody(request)) {
+      visit.body = new RequestBody(request, () => {
+        if (request.headers.expect?.toLowerCase() === "100-continue") response.writeContinue();
+      });
+    }
+    const asked = submissionRequest(passage, request);
+    const fields = callbackFieldsOf(passage.known.provider, asked);
+    const idleMs = this.#ports.settings.idleTimeoutMs;
+    const patience = { clock: this.#runtime.clock, idleMs };
+    const taken = await takeFromBody(request, visit.body, fields, patience);
+    if (taken === null) return refused("request_timeout", BODY_STALLED);
+    const { options, connection } = passage;
+    const { callback } = taken;
+    if (options.callbackUrl !== null || options.inbox !== null) {
+      return { ok: true, value: { ...passage, taken } };
+    }
+    if (callback === null) {
+      const callbackUrl = connection.settings.via?.callback_url ?? null;
+      return { ok: true, value: { ...passage, taken, options: { ...options, callbackUrl } } };
+    }
+    const placed = { ...options, callbackUrl: callback.url, callbackField: callback.pointer };
+    const checked = await this.#ports.api.checkOptions(passage, placed);
+    return checked.ok ? { ok: true, value: { ...passage, taken, options: placed } } : checked;
+  }
+
+  async #relay(
+    passage: PlacedPassage,
     turn: LaneTurn,
     request: IncomingMessage,
     response: ServerResponse,
@@ -212,18 +255,14 @@ export class Via {
         to: `${this.#ownUrl(request)}/via/${passage.address.target}`,
       },
     });
-    if (hasBody(request)) {
-      visit.body = new RequestBody(request, () => {
-        if (request.headers.expect?.toLowerCase() === "100-continue") response.writeContinue();
-      });
-    }
-    const outgoing = outgoingRequest(passage, request, visit.body, this.#ports.settings);
+    const { taken } = passage;
+    const outgoing = outgoingRequest(passage, request, taken, this.#ports.settings);
     const { sign } = passage.access.target.credential;
     if (sign === null || passage.presented.kind === "beside") {
       relay.begin(this.#ports.relay(outgoing, relay));
       return relay.outcome;
     }
-    const body = visit.body === null ? NO_BODY : await readWhole(visit.body, SIGNED_BYTES_MAX);
+    const body = await wholeBody(taken);
     if (body === null) {
       const message = `Requests that are signed may have at most ${SIGNED_BYTES_MAX} bytes`;
       return { kind: "failed", failure: { code: "body_too_large", message } };
@@ -344,12 +383,6 @@ export class Via {
   }
 }
 
-/** The connection's own places, where the request names none. */
-function withOwnPlace(options: SubmitOptions, own: ConnectionViaSettings = {}): SubmitOptions {
-  if (options.callbackUrl !== null || options.inbox !== null) return options;
-  return { ...options, callbackUrl: own.callback_url ?? null };
-}
-
 function submissionRequest(passage: Passage, { method = "", headers }: IncomingMessage) {
   const { path } = passage.address;
   return { method, path, url: upstreamUrl(passage, path), headers };
@@ -359,6 +392,12 @@ function submissionRequest(passage: Passage, { method = "", headers }: IncomingM
 function looksAt({ options, known }: Passage, asked: SubmissionRequest, { status }: RelayedHead) {
   if (options.callbackUrl === null && options.inbox === null) return false;
   return status < 400 && maySubmit(known.provider, asked);
+}
+
+/** Null when it is too large to be signed. */
+async function wholeBody({ body }: TakenBody): Promise<Buffer | null> {
+  if (body === null) return NO_BODY;
+  return Buffer.isBuffer(body) ? body : readWhole(body, SIGNED_BYTES_MAX);
 }
 
 /** Whatever an id holds, as a header may. */

@@ -1,5 +1,6 @@
+import type { TestContext } from "vitest";
 import { describe, expect, test } from "vitest";
-import { useScenes } from "../end-to-end/scene.ts";
+import { type Scene, useScenes } from "../end-to-end/scene.ts";
 import { API_KEY } from "../support/gateway-environment.ts";
 import { openJobApi } from "../support/job-api.ts";
 
@@ -48,4 +49,123 @@ describe.concurrent("a submission through the gateway", () => {
     });
     expect(body).toContain('{"invoice":17.0}');
   });
+
+  test("puts its events into an inbox, when that is where they are to go", async (context) => {
+    const scene = await openScene(context);
+    const { send } = await openPulse(context, scene);
+    const response = await send("", { headers: { "ringback-inbox": "orders" }, body: "{}" });
+    expect(response.headers.get("ringback-subscription-error")).toBeNull();
+    const { data } = await scene.gateway.until(
+      "/v1/inboxes/orders/messages",
+      (page) => page.data.length === 1,
+    );
+    expect(JSON.parse(data[0].body).data).toMatchObject({ job_id: "job-via", status: "completed" });
+  });
+
+  test("is refused before it is sent when its inbox can't be one", async (context) => {
+    const scene = await openScene(context);
+    const { api, send } = await openPulse(context, scene);
+    const response = await send("", { headers: { "ringback-inbox": "no name" }, body: "{}" });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({
+      code: "invalid_header",
+      errors: [{ header: "ringback-inbox" }],
+    });
+    expect(api.requests).toEqual([]);
+  });
+
+  test("may say in its JSON where the callback goes, which the upstream does not see", async (context) => {
+    const scene = await openScene(context);
+    const { api, send } = await openPulse(context, scene);
+    const url = scene.receiver.url(scene.path);
+    await send("", { json: `{"a":1.0,"callback_url":${JSON.stringify(url)},"b":2}` });
+    await scene.receiver.takeOne(scene.path);
+    expect(api.requests[0]?.body.toString()).toBe('{"a":1.0,"b":2}');
+    expect(api.requests[0]?.headers["content-length"]).toBe("15");
+  });
+
+  test("may say so in a multipart form, before a file that is not held", async (context) => {
+    const scene = await openScene(context);
+    const { api, send } = await openPulse(context, scene);
+    const form = new FormData();
+    form.set("callback_url", scene.receiver.url(scene.path));
+    form.set("file", new Blob([Buffer.alloc(3_000_000, "x")]), "a.pdf");
+    await send("", { body: form });
+    await scene.receiver.takeOne(scene.path);
+    const [request] = api.requests;
+    expect(request?.body.includes("callback_url")).toBe(false);
+    expect(
+      request?.body
+        .toString()
+        .match(/x+/g)
+        ?.some((run) => run.length === 3_000_000),
+    ).toBe(true);
+    expect(request?.headers["content-length"]).toBe(String(request?.body.length));
+  });
+
+  test("leaves a body as it is beyond the part that is looked at", async (context) => {
+    const scene = await openScene(context);
+    const { api, send } = await openPulse(context, scene);
+    const json = `{"file":"${"x".repeat(600_000)}","callback_url":"https://example.com/x"}`;
+    const response = await send("", { json });
+    expect(response.headers.get("ringback-job-id")).toBeNull();
+    expect(api.requests[0]?.body.toString() === json).toBe(true);
+  });
+
+  test("is refused before it is sent when its body names a place that callbacks can't go to", async (context) => {
+    const scene = await openScene(context);
+    const { api, send } = await openPulse(context, scene);
+    const response = await send("", { json: '{"callback_url":"ftp://x"}' });
+    expect(response.status).toBe(422);
+    expect(await response.json()).toMatchObject({
+      code: "callback_url_refused",
+      errors: [{ pointer: "/callback_url" }],
+    });
+    expect(api.requests).toEqual([]);
+  });
+
+  test("goes by its headers first, then its query, then its body", async (context) => {
+    const scene = await openScene(context);
+    const { api, send } = await openPulse(context, scene);
+    const [first, second] = ["a", "b"].map((name) => scene.receiver.url(`${scene.path}/${name}`));
+    const elsewhere = JSON.stringify({ callback_url: "https://unused.example/x" });
+    await send("", { headers: { "ringback-callback-url": first ?? "" }, json: elsewhere });
+    await scene.receiver.takeOne(`${scene.path}/a`);
+    const query = `?ringback_callback_url=${encodeURIComponent(second ?? "")}`;
+    await send(query, { headers: { "idempotency-key": "2" }, json: elsewhere });
+    await scene.receiver.takeOne(`${scene.path}/b`);
+    const submitted = api.requests.filter(({ method }) => method === "POST");
+    expect(submitted.map(({ path, body }) => [path, body.toString()])).toEqual([
+      ["/extract", "{}"],
+      ["/extract", "{}"],
+    ]);
+  });
 });
+
+interface Sent {
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | FormData;
+  readonly json?: string;
+}
+
+/** An API whose one job is done when it is asked about, and how to submit to it. */
+async function openPulse(context: TestContext, scene: Scene) {
+  const api = await openJobApi(context, ({ method }) =>
+    method === "POST"
+      ? { status: 202, body: { job_id: "job-via", status: "pending" } }
+      : { body: { job_id: "job-via", status: "completed", result: {} } },
+  );
+  const connection = await scene.connect({ base_url: api.origin });
+  const url = `${scene.gateway.url}/via/${connection.id}/extract`;
+  const send = (query: string, { headers = {}, body, json }: Sent) =>
+    fetch(url + query, {
+      method: "POST",
+      headers: {
+        "x-api-key": API_KEY,
+        ...(json !== undefined && { "content-type": "application/json" }),
+        ...headers,
+      },
+      body: json ?? body ?? "",
+    });
+  return { api, connection, send };
+}

@@ -23,6 +23,8 @@ export const pulse = {
   submit: [
     {
       path: "/{+operation}",
+      // Pulse knows no such field.
+      callback_from: ["callback_url"],
       when: {
         all: [
           { pointer: "/job_id", exists: true },

@@ -21,6 +21,8 @@ export interface CompiledSubmission {
   readonly pattern: string;
   readonly matchPath: PathMatcher;
   readonly requestTests: readonly ((headers: HeaderValues) => boolean)[];
+  /** Fields of the body that say where the callback goes, each by the keys that lead to it. */
+  readonly callbackFields: readonly PointerTokens[];
   /** Matches the answers that mean that a job exists. */
   readonly when: readonly CompiledRule[];
   readonly jobId: readonly CompiledSource[];
@@ -34,6 +36,9 @@ export function compileSubmission(of: SubmissionDefinition): CompiledSubmission 
     pattern: of.path,
     matchPath: compilePathPattern(of.path),
     requestTests: of.request_headers.map(compileHeaderTest),
+    callbackFields: of.callback_from.map((field) =>
+      field.startsWith("/") ? splitPointer(field) : [field],
+    ),
     when: compileRules([{ http_status, headers, all, observe: "running" }]),
     jobId: compileSources(of.job_id),
     params: Object.entries(of.params).map(([name, one]) => [name, compileSources(one)] as const),

@@ -6,6 +6,17 @@ import { conditionsSchema, headerTest, httpStatusSchema } from "./rule.ts";
 /* How a definition says which requests submit a job, and what of the exchange names that job. */
 
 const SOURCES_MAX = 10;
+const CALLBACK_FIELDS_MAX = 10;
+
+/** A field of a request's body: the name of one, or a JSON Pointer to one further down. */
+const fieldSchema = z
+  .string()
+  .min(1)
+  .max(200)
+  .regex(
+    /^(?:[^/]|(?:\/(?:[^~/]|~[01])+)+$)/,
+    "Must be a name, or a JSON Pointer such as /webhook/url.",
+  );
 
 /** Where one text of a submission is. */
 const sourceSchema = z
@@ -59,6 +70,14 @@ const submissionSchema = z.strictObject({
     .max(10)
     .default([])
     .describe("Tests of the request's headers, all of which must hold."),
+  callback_from: z
+    .array(fieldSchema)
+    .max(CALLBACK_FIELDS_MAX)
+    .default([])
+    .describe(
+      "Fields of the request's body (JSON, multipart, form) that may hold where the callback goes: names, " +
+        "or JSON Pointers. The first that has a text is used, and all of them are taken off.",
+    ),
   when: z
     .strictObject({
       http_status: httpStatusSchema

@@ -1,7 +1,7 @@
 import type { HeaderValues } from "../../core/job/retry-after.ts";
 import { isPrintable } from "../../core/printable.ts";
 import { sliceRawJson } from "../../core/json/raw-json.ts";
-import { valueAt } from "../language/json-pointer.ts";
+import { type PointerTokens, valueAt } from "../language/json-pointer.ts";
 import { resolveLink } from "../language/allowed-url.ts";
 import { type BodyReading, readBody, type UpstreamResponse } from "../language/read-body.ts";
 import { judge } from "../compile/rules.ts";
@@ -17,6 +17,17 @@ export function maySubmit(provider: Provider, request: SubmissionRequest): boole
   const { submissions } = provider;
   if (submissions === "recognize") return mayBeSubmission(request);
   return submissions.some((one) => fitsRequest(one, request) !== null);
+}
+
+/** The fields of a request's body that say where the callback goes, each by the keys that lead to it. */
+export function callbackFieldsOf(
+  { submissions }: Provider,
+  request: SubmissionRequest,
+): readonly PointerTokens[] {
+  if (submissions === "recognize") return [];
+  return submissions.flatMap((one) =>
+    one.callbackFields.length > 0 && fitsRequest(one, request) !== null ? one.callbackFields : [],
+  );
 }
 
 /** The job that an exchange has submitted, or null when it has submitted none. */
