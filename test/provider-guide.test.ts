@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { tryProvider } from "../src/cli/try-provider.ts";
+import { runCli } from "./support/cli.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "ringback-test-guide-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -18,7 +18,7 @@ test("the guide's example does what the guide shows", async () => {
   const [definitionFile, answerFile] = [join(folder, "folio.json"), join(folder, "answer.json")];
   writeFileSync(definitionFile, definition);
   writeFileSync(answerFile, answer);
-  const { code, text } = await tryProvider([definitionFile, answerFile]);
-  expect(`$ npm run provider:try -- folio.json answer.json\n${text}\n`).toBe(session);
+  const { code, stdout } = await runCli(["try", definitionFile, answerFile]);
+  expect(`$ npm run provider:try -- folio.json answer.json\n${stdout}`).toBe(session);
   expect(code).toBe(0);
 });

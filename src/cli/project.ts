@@ -33,14 +33,6 @@ import type { Database } from "../store/db/database.ts";
 import { setByDatabase } from "../store/db/read-clock.ts";
 import { ensureSigningSecret } from "../store/projects/signing-secrets.ts";
 
-export const PROJECT_USAGE = `  project   list                      shows all projects
-            create <name>             makes one and prints its first API key, once
-            key <name>                prints another API key with all rights on it, once
-            limits <name>             shows what it may use at most
-            set-limit <name> <limit> <number>
-                                      sets one of its limits; "default" for the environment's
-            allow <name> <number>     the same as set-limit <name> live_jobs <number>`;
-
 const NAME = /^[A-Za-z0-9][\w.-]{0,62}$/;
 const FIRST_KEY = "made with the project";
 const LATER_KEY = "made by the operator";
@@ -88,6 +80,14 @@ function readLimit(
   return "value" in reading ? { kind: "set-limit", name, limit, value: reading.value } : null;
 }
 
+/** What a command has done or found. */
+export interface ProjectAnswer {
+  /** For a person. */
+  readonly text: string;
+  /** The same for a program. */
+  readonly json: object;
+}
+
 /**
  * Carries out an operator's command on the database, whether the gateway runs or not. Returns what
  * to print; rejects with a message for people when it can't be done.
@@ -96,7 +96,7 @@ export async function runProjectCommand(
   command: ProjectCommand,
   config: Config,
   ports: { readonly clock: DatabaseClock; readonly log: Log },
-): Promise<string> {
+): Promise<ProjectAnswer> {
   const { log } = ports;
   return withOperatorDatabase(
     { config, log, applicationName: "ringback project" },
@@ -122,9 +122,21 @@ export async function runProjectCommand(
   );
 }
 
-async function list(database: Database): Promise<string> {
-  const rows = (await listProjects(database)).map((project) => listed(project));
-  return textTable([["name", "id", "live jobs", "allowed", "created"], ...rows]);
+async function list(database: Database): Promise<ProjectAnswer> {
+  const projects = await listProjects(database);
+  const heading = ["name", "id", "live jobs", "allowed", "created"];
+  return {
+    text: textTable([heading, ...projects.map((project) => listed(project))]),
+    json: {
+      projects: projects.map((project) => ({
+        name: project.name,
+        id: publicId("project", project.id),
+        live_jobs: project.liveJobs,
+        limits: project.limits,
+        created_at: new Date(project.createdAtMs).toISOString(),
+      })),
+    },
+  };
 }
 
 function listed(project: ListedProject): string[] {
@@ -153,8 +165,8 @@ function audit(
     clock,
     log,
   }: { readonly database: Database; readonly clock: Clock; readonly log: Log },
-  work: (administration: Administration) => Promise<string>,
-): Promise<string> {
+  work: (administration: Administration) => Promise<ProjectAnswer>,
+): Promise<ProjectAnswer> {
   const newUuid = createUuidSource();
   const actor = { kind: "operator", command: `project ${kind}` } as const;
   const ports = { actor, newId: () => newUuid(clock.now(), 0), log };
@@ -167,7 +179,7 @@ function create(
   name: string,
   keys: readonly Buffer[],
   ports: Parameters<typeof audit>[1],
-): Promise<string> {
+): Promise<ProjectAnswer> {
   return audit("create", ports, (administration) =>
     createProject(name, createSecretBox(keys), administration),
   );
@@ -177,7 +189,7 @@ async function createProject(
   name: string,
   secretBox: SecretBox,
   { database, clock, note }: Administration,
-): Promise<string> {
+): Promise<ProjectAnswer> {
   const newId = createUuidSource();
   const nowMs = clock.now();
   const projectId = await ensureProject(database, { id: newId(nowMs, 0), name });
@@ -210,13 +222,17 @@ async function createProject(
   }
   const subject = publicId("project", projectId);
   note({ projectId, action: "project.created", subject, details: { name } });
-  return [
-    `Project ${name} is made: ${publicId("project", projectId)}`,
+  const text = [
+    `Project ${name} is made: ${subject}`,
     `API key with all rights on it, shown this once: ${key}`,
   ].join("\n");
+  return { text, json: { name, id: subject, api_key: key } };
 }
 
-async function addKey(name: string, { database, clock, note }: Administration): Promise<string> {
+async function addKey(
+  name: string,
+  { database, clock, note }: Administration,
+): Promise<ProjectAnswer> {
   const projectId = await findProjectId(database, name);
   if (projectId === null) throw noProject(name);
   const key = newApiKey();
@@ -234,36 +250,43 @@ async function addKey(name: string, { database, clock, note }: Administration): 
   });
   const details = { name: LATER_KEY, scopes, expires_at: null };
   note({ projectId, action: "api_key.created", subject: publicId("apiKey", id), details });
-  return `API key with all rights on ${name}, shown this once: ${key}`;
+  const text = `API key with all rights on ${name}, shown this once: ${key}`;
+  return { text, json: { name, id: publicId("apiKey", id), api_key: key } };
 }
 
-async function showLimits(name: string, config: Config, database: Database): Promise<string> {
+async function showLimits(
+  name: string,
+  config: Config,
+  database: Database,
+): Promise<ProjectAnswer> {
   const limits = await findProjectLimits(database, name);
   if (limits === null) throw noProject(name);
-  const rows = PROJECT_LIMIT_NAMES.map((limit) => {
+  const found = PROJECT_LIMIT_NAMES.map((limit) => {
     const own = limits[limit];
     const { kind, unit } = limitOf(limit);
-    return [
+    return {
       limit,
-      String(own ?? config.projectLimits[limit]),
-      kind === "rate" ? `${unit} per second` : unit,
-      own === undefined ? environmentNameOf(limit) : "this project's own",
-    ];
+      allowed: own ?? config.projectLimits[limit],
+      unit: kind === "rate" ? `${unit} per second` : unit,
+      set_by: own === undefined ? environmentNameOf(limit) : "this project's own",
+    };
   });
-  return textTable([["limit", "allowed", "unit", "set by"], ...rows]);
+  const rows = found.map((of) => [of.limit, String(of.allowed), of.unit, of.set_by]);
+  const text = textTable([["limit", "allowed", "unit", "set by"], ...rows]);
+  return { text, json: { name, limits: found } };
 }
 
 async function setLimit(
   { name, limit, value }: Extract<ProjectCommand, { kind: "set-limit" }>,
   { database, note }: Administration,
-): Promise<string> {
+): Promise<ProjectAnswer> {
   const projectId = await findProjectId(database, name);
   if (projectId === null) throw noProject(name);
   await setProjectLimit(database, { project: name, name: limit, value });
   const subject = publicId("project", projectId);
   note({ projectId, action: "project.limit_changed", subject, details: { limit, value } });
   const to = value === null ? `what ${environmentNameOf(limit)} says` : String(value);
-  return `The limit ${limit} of project ${name} is ${to}.`;
+  return { text: `The limit ${limit} of project ${name} is ${to}.`, json: { name, limit, value } };
 }
 
 function noProject(name: string): StartRefusedError {

@@ -28,9 +28,6 @@ import {
   type ShardRange,
 } from "../store/schema/sealed-columns.ts";
 
-export const RESEAL_USAGE = `  reseal    [--dry-run]               encrypts all secrets under the first of
-                                      RINGBACK_ENCRYPTION_KEYS; or only counts them`;
-
 /** Values a step reads and replaces: some milliseconds of work, so that nothing waits for it. */
 const PAGE_ROWS = 200;
 /** A sixteenth of a table is looked through by a statement. */
@@ -41,19 +38,17 @@ const UNREADABLE_NAMED_MAX = 20;
 export interface ResealOptions {
   /** Only counts. */
   readonly dryRun: boolean;
+  /** Hears how many secrets have been encrypted again, from time to time. */
+  readonly onProgress?: (resealed: number) => void;
 }
 
 export interface ResealOutcome {
   /** What to print. */
   readonly text: string;
+  /** The same for a program. */
+  readonly json: object;
   /** True when every secret is under the first key, so that the others can be retired. */
   readonly allUnderFirstKey: boolean;
-}
-
-/** The options after `reseal`, or null when they are not understood. */
-export function readResealOptions(args: readonly string[]): ResealOptions | null {
-  if (args.length === 0) return { dryRun: false };
-  return args.length === 1 && args[0] === "--dry-run" ? { dryRun: true } : null;
 }
 
 /**
@@ -61,31 +56,40 @@ export function readResealOptions(args: readonly string[]): ResealOptions | null
  * run: a value is replaced only if it is still as it was read. Then counts what is under which key.
  */
 export async function runReseal(
-  { dryRun }: ResealOptions,
+  options: ResealOptions,
   config: Config,
   log: Log,
 ): Promise<ResealOutcome> {
   const ring = createSecretBox(await encryptionKeys(config));
   return withOperatorDatabase({ config, log, applicationName: "ringback reseal" }, (database) =>
-    reseal({ database, log }, ring, dryRun),
+    reseal({ database, log }, ring, options),
   );
 }
 
 async function reseal(
   ports: { readonly database: Database; readonly log: Log },
   ring: SecretRing,
-  dryRun: boolean,
+  { dryRun, onProgress = () => undefined }: ResealOptions,
 ): Promise<ResealOutcome> {
   const { database } = ports;
-  const done = { resealed: 0, unreadable: [] as string[] };
+  const done: Done = { resealed: 0, unreadable: [], onProgress };
   if (!dryRun)
     for (const column of SEALED_COLUMNS) await resealColumn(database, ring, column, done);
   if (done.resealed > 0) await noteReseal(ports, ring, done.resealed);
   const counts = await countByKey(database);
   const others = counts.filter(({ keyId }) => keyId !== ring.keyIds[0]);
+  const allUnderFirstKey = others.length === 0;
   return {
     text: report({ ...done, dryRun, counts, ring }),
-    allUnderFirstKey: others.length === 0,
+    json: {
+      dry_run: dryRun,
+      resealed: done.resealed,
+      keys: ring.keyIds,
+      counts: counts.map(({ column, keyId, count }) => ({ column, key: keyId, secrets: count })),
+      unreadable: done.unreadable,
+      all_under_first_key: allUnderFirstKey,
+    },
+    allUnderFirstKey,
   };
 }
 
@@ -113,6 +117,7 @@ interface Done {
   resealed: number;
   /** Where a value is that no key of the ring opens, or that was altered. */
   readonly unreadable: string[];
+  readonly onProgress: (resealed: number) => void;
 }
 
 async function resealColumn(
@@ -140,6 +145,7 @@ async function resealColumn(
           : [{ shardId, id, before: sealed, after: ring.seal(plain, place) }];
       });
       if (fresh.length > 0) done.resealed += await replaceSealed(database, column, fresh);
+      done.onProgress(done.resealed);
       after = found.at(-1) ?? null;
       if (found.length < PAGE_ROWS) break;
     }
@@ -190,7 +196,7 @@ function report({
   unreadable,
   counts,
   ring,
-}: Done & {
+}: Pick<Done, "resealed" | "unreadable"> & {
   readonly dryRun: boolean;
   readonly counts: readonly KeyCount[];
   readonly ring: SecretRing;

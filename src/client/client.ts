@@ -27,6 +27,7 @@ import {
 } from "./resources.ts";
 import {
   type CallOptions,
+  type Received,
   type RequestSpec,
   Transport,
   type TransportOptions,
@@ -153,6 +154,11 @@ export class Ringback {
   /** Any request to the gateway: for what this version of the client has no name for. */
   request<T>(spec: RequestSpec, options?: CallOptions): Promise<T> {
     return this.#transport.json<T>(spec, options);
+  }
+
+  /** The same, with the answer as it came: its status, headers, and text digit by digit. */
+  send(spec: RequestSpec, options?: CallOptions): Promise<Received> {
+    return this.#transport.send(spec, options);
   }
 }
 

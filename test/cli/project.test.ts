@@ -75,12 +75,12 @@ describe("on a database that a gateway uses", () => {
   });
 
   /** What is printed. */
-  function run(...args: string[]): Promise<string> {
+  async function run(...args: string[]): Promise<string> {
     const command = readProjectCommand(args);
     const loaded = loadConfig({ ...ENVIRONMENT, DATABASE_URL: gateway.databaseUrl }, false);
     if (command === null || loaded.kind === "invalid") throw new Error("not a command");
     const log = createLog({ level: "silent", format: "json" });
-    return runProjectCommand(command, loaded.config, { clock: systemClock, log });
+    return (await runProjectCommand(command, loaded.config, { clock: systemClock, log })).text;
   }
 
   function keyIn(output: string): string {

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { afterEach, expect, test } from "vitest";
 import { loadConfig } from "../../src/config.ts";
-import { readResealOptions, runReseal, type ResealOutcome } from "../../src/cli/reseal.ts";
+import { runReseal, type ResealOutcome } from "../../src/cli/reseal.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
 import { createSecretBox } from "../../src/runtime/secrets/secret-box.ts";
 import { openDatabase } from "../../src/store/db/database.ts";
@@ -47,13 +47,6 @@ function reseal(databaseUrl: string, keys: string, dryRun: boolean): Promise<Res
   const log = createLog({ level: "silent", format: "json" });
   return runReseal({ dryRun }, loaded.config, log);
 }
-
-test("reseal takes no argument or --dry-run, and nothing else", () => {
-  expect(readResealOptions([])).toEqual({ dryRun: false });
-  expect(readResealOptions(["--dry-run"])).toEqual({ dryRun: true });
-  expect(readResealOptions(["--dry"])).toBeNull();
-  expect(readResealOptions(["--dry-run", "more"])).toBeNull();
-});
 
 test("a key is retired while a gateway runs, and everything sealed before is used under the new key alone", async () => {
   const upstream = await startFakeUpstream();

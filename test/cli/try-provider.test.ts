@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { tryProvider } from "../../src/cli/try-provider.ts";
 import { exampleSource } from "../providers/example-provider.ts";
+import { runCli } from "../support/cli.ts";
 import { runMain } from "../support/gateway-process.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "ringback-test-try-"));
@@ -15,6 +15,12 @@ function file(content: object | string): string {
   const path = join(folder, `${files}.json`);
   writeFileSync(path, typeof content === "string" ? content : JSON.stringify(content));
   return path;
+}
+
+/** What it prints, wherever, and its exit code. */
+async function tryProvider(args: readonly string[]): Promise<{ code: number; text: string }> {
+  const { code, stdout, stderr } = await runCli(["try", ...args]);
+  return { code, text: `${stdout}${stderr}`.trimEnd() };
 }
 
 const DONE = { status: 200, body: { status: "done", output: 7 } };
@@ -61,6 +67,57 @@ test("without an answer only the definition is checked", async () => {
   });
 });
 
+test.each([
+  [
+    "what curl -i printed",
+    'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{"status":"done","output":7}',
+  ],
+  [
+    "curl -i over HTTP/2, with LF",
+    'HTTP/2 200\ncontent-type: application/json\n\n{"status":"done","output":7}',
+  ],
+  [
+    "curl -i through a proxy, after an interim answer",
+    'HTTP/1.1 200 Connection established\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nx: 1\r\nx: 2\r\n\r\n{"status":"done","output":7}',
+  ],
+  ["a bare body", '{"status":"done","output":7}'],
+])("an answer may be %s", async (_what, text) => {
+  const tried = await tryProvider([file(exampleSource), file(text)]);
+  expect(tried.text).toContain("result: 7");
+  expect(tried.text.includes("is read as a body that came with HTTP 200")).toBe(
+    !text.startsWith("HTTP"),
+  );
+  expect(tried.code).toBe(0);
+});
+
+test("headers and status of what curl -i printed count", async () => {
+  const answer = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\n\r\nslow down";
+  const { text } = await tryProvider([file(exampleSource), file(answer)]);
+  expect(text).toContain("HTTP 429, 9 bytes, not read as JSON");
+  expect(text).toContain("retry_after_s: 7");
+});
+
+test("a bare body comes with the status that is given, and from standard input for -", async () => {
+  const { stdout } = await runCli(
+    ["try", file(exampleSource), "-", "--status", "503"],
+    {},
+    "<html>",
+  );
+  expect(stdout).toContain("HTTP 503, 6 bytes, not read as JSON");
+});
+
+test("--json prints the same for a program", async () => {
+  const { stdout } = await runCli(["try", file(exampleSource), file(DONE), "--json"]);
+  expect(JSON.parse(stdout)).toMatchObject({
+    valid: true,
+    provider: "example",
+    steps: { http_status: 200, observation: { kind: "completed", result: "7" } },
+  });
+  const refused = await runCli(["try", file({}), "--json"]);
+  expect(refused.code).toBe(1);
+  expect(JSON.parse(refused.stdout)).toMatchObject({ valid: false });
+});
+
 test("what a 404 means hangs on the job's age and on whether it was seen before", async () => {
   const args = [file(exampleSource), file({ status: 404 })];
   const meaning = async (...options: string[]) => (await tryProvider([...args, ...options])).text;
@@ -81,15 +138,16 @@ test("the answer to the second request can be tried too", async () => {
 });
 
 test.each<[string, () => string[], string]>([
-  ["no file is named", () => [], "Usage: "],
-  ["too many are", () => ["a", "b", "c"], "Usage: "],
-  ["an option is unknown", () => ["a", "--what"], "Usage: "],
-  ["the age is no number", () => ["a", "--age-s", "old"], "Usage: "],
+  ["no file is named", () => [], "missing required argument 'definition'"],
+  ["too many are", () => ["a", "b", "c"], "too many arguments for 'try'"],
+  ["an option is unknown", () => ["a", "--what"], "unknown option '--what'"],
+  ["the age is no number", () => ["a", "--age-s", "old"], "Give a number from 0 to"],
+  ["the status is none", () => ["a", "--status", "20"], "Give a whole number from 100 to 599"],
   ["there is no such file", () => [join(folder, "none.json")], "There is no such file"],
   ["the definition is no JSON", () => [file("{")], "It is not JSON at line 1, column 2"],
   [
     "the answer is none",
-    () => [file(exampleSource), file({ status: "ok", text: "" })],
+    () => [file(exampleSource), file({ status: "ok", body: "" })],
     "/status: Must be",
   ],
   [

@@ -31,7 +31,7 @@ async function secondProject(
   if (command === null || loaded.kind === "invalid") throw new Error("not a command");
   const log = createLog({ level: "silent", format: "json" });
   const output = await runProjectCommand(command, loaded.config, { clock: systemClock, log });
-  const [key = ""] = /rb_\S+/.exec(output) ?? [];
+  const [key = ""] = /rb_\S+/.exec(output.text) ?? [];
   return (url) => {
     const api = apiOf(url);
     return (method, path, body) => api(method, path, body, { authorization: `Bearer ${key}` });

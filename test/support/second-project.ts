@@ -18,7 +18,10 @@ export async function addProject(
   const command = readProjectCommand(["create", name]);
   if (loaded.kind === "invalid" || command === null) throw new Error("not a valid command");
   const log = createLog({ level: "silent", format: "json" });
-  const said = await runProjectCommand(command, loaded.config, { clock: systemClock, log });
+  const { text: said } = await runProjectCommand(command, loaded.config, {
+    clock: systemClock,
+    log,
+  });
   const [key] = /\brb_\S+/.exec(said) ?? [];
   if (key === undefined) throw new Error(said);
   const api = apiOf(gateway.url);

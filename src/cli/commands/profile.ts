@@ -1,0 +1,70 @@
+import type { Command } from "commander";
+import { textTable } from "../../runtime/text-table.ts";
+import { EXIT, type ExitCode } from "../frame/cli.ts";
+import type { AddCommand, Commands } from "../frame/commands.ts";
+import { findGateway, type GatewayFlags, withGateway, withJson } from "../frame/gateway.ts";
+import { profileNamed, readProfiles, writeProfiles } from "../frame/profiles.ts";
+import { type CommandRun, type CommonFlags, runCommand } from "../frame/run.ts";
+
+export const profileCommand: AddCommand = (parent, commands) => {
+  const profile = parent.command("profile").description("manage saved gateways and keys");
+  action(profile.command("list").description("show all of them"), commands, list);
+  action(profile.command("use <name>").description("use this one from now on"), commands, use);
+  action(profile.command("remove <name>").description("forget one"), commands, remove);
+  const show = profile.command("show").description("show which gateway and key commands use");
+  withGateway(show).action(async (flags: GatewayFlags) => {
+    const { cli } = commands;
+    commands.exitCode = await runCommand(cli, flags, async ({ out }) => {
+      const { url, source } = await findGateway(cli, flags);
+      if (out.isJson) out.printJson({ url, api_key_from: source });
+      else out.print(`${url}, with the key of: ${source}`);
+      return EXIT.done;
+    });
+  });
+};
+
+type Work = (name: string, run: CommandRun) => Promise<ExitCode>;
+
+function action(command: Command, commands: Commands, work: Work): void {
+  withJson(command).action(async () => {
+    const [name = ""] = command.args;
+    const flags = command.opts<CommonFlags>();
+    commands.exitCode = await runCommand(commands.cli, flags, (run) => work(name, run));
+  });
+}
+
+async function list(_name: string, { cli, out }: CommandRun): Promise<ExitCode> {
+  const { current, profiles } = await readProfiles(cli.env);
+  const found = Object.entries(profiles).map(([name, { url }]) => ({
+    name,
+    url,
+    is_current: name === current,
+  }));
+  if (out.isJson) out.printJson({ profiles: found });
+  else if (found.length === 0) out.note("There are none. Save one: ringback login.");
+  else {
+    const rows = found.map((of) => [of.is_current ? "*" : "", of.name, of.url]);
+    out.print(textTable([["", "name", "gateway"], ...rows]));
+  }
+  return EXIT.done;
+}
+
+async function use(name: string, { cli, out }: CommandRun): Promise<ExitCode> {
+  const saved = await readProfiles(cli.env);
+  const { url } = profileNamed(saved, name);
+  await writeProfiles(cli.env, { ...saved, current: name });
+  if (out.isJson) out.printJson({ profile: name, url });
+  else out.print(`Commands now use ${name}: ${url}`);
+  return EXIT.done;
+}
+
+async function remove(name: string, { cli, out }: CommandRun): Promise<ExitCode> {
+  const saved = await readProfiles(cli.env);
+  profileNamed(saved, name);
+  const kept = Object.entries(saved.profiles).filter(([other]) => other !== name);
+  const current = saved.current === name ? null : saved.current;
+  await writeProfiles(cli.env, { current, profiles: Object.fromEntries(kept) });
+  if (out.isJson) out.printJson({ removed: name });
+  else out.print(`Removed the profile ${name}.`);
+  return EXIT.done;
+}

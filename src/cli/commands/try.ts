@@ -1,0 +1,127 @@
+import { readFile } from "node:fs/promises";
+import type { Command } from "commander";
+import type { ProviderTrial } from "../../client/ringback.ts";
+import { CliError, EXIT, type ExitCode } from "../frame/cli.ts";
+import type { AddCommand } from "../frame/commands.ts";
+import { type GatewayFlags, openGateway, withGateway } from "../frame/gateway.ts";
+import { refusedNode } from "../frame/operator.ts";
+import { type CommandRun, runCommand } from "../frame/run.ts";
+import { numberFrom, pairsFrom, wholeNumberFrom } from "../frame/values.ts";
+import { trialLines } from "../trial-text.ts";
+
+interface TryFlags extends GatewayFlags {
+  readonly ageS: number;
+  readonly seenBefore: boolean;
+  readonly result: boolean;
+  readonly status: number;
+  readonly job?: string;
+  readonly connection?: string;
+  readonly param?: Readonly<Record<string, string>>;
+}
+
+const AGE_S_MAX = 365 * 24 * 3600;
+
+export const tryCommand: AddCommand = (parent, commands) => {
+  options(withGateway(parent.command("try")))
+    .description("show how a provider definition reads an answer, from files or of a live job")
+    .argument("<definition>", "file of the definition; with --job also the name of a provider")
+    .argument(
+      "[answer]",
+      "file of the answer: what curl -i printed, a bare body, or a sample; - for standard input",
+    )
+    .action(async (definition: string, answer: string | undefined, flags: TryFlags) => {
+      commands.exitCode = await runCommand(commands.cli, flags, (run) =>
+        flags.job === undefined
+          ? tryFiles(definition, answer ?? null, flags, run)
+          : tryJob(definition, { ...flags, job: flags.job }, run),
+      );
+    });
+};
+
+function options(command: Command): Command {
+  return command
+    .option("--age-s <n>", "the job was accepted so many seconds ago", numberFrom(0, AGE_S_MAX), 0)
+    .option("--seen-before", "an earlier answer proved that the upstream knows the job", false)
+    .option("--result", "the answer is that of the second request, for the result", false)
+    .option("--status <code>", "HTTP status of a bare body", wholeNumberFrom(100, 599), 200)
+    .option("--job <job>", "ask the upstream about this job, once, through the gateway")
+    .option("--connection <name>", "with --job: the connection to ask with")
+    .option(
+      "--param <name=value>",
+      "with --job: what the request needs besides the job id",
+      pairsFrom,
+    );
+}
+
+async function tryFiles(
+  definitionFile: string,
+  answerFile: string | null,
+  { ageS, seenBefore, result, status }: TryFlags,
+  { cli, out }: CommandRun,
+): Promise<ExitCode> {
+  const tooOld = refusedNode(`try ${definitionFile}`);
+  if (tooOld !== null) throw tooOld;
+  const { tryProvider } = await import("../try-provider.ts");
+  const { code, text, json } = await tryProvider({
+    definitionFile,
+    answerFile,
+    status,
+    stdin: cli.stdin,
+    ageMs: ageS * 1000,
+    seenBefore,
+    request: result ? "result" : "status",
+  });
+  if (out.isJson) out.printJson(json);
+  else if (code === 0) out.print(text);
+  else out.note(text);
+  return code === 0 ? EXIT.done : EXIT.failed;
+}
+
+async function tryJob(
+  definition: string,
+  { job, connection, param, ...flags }: TryFlags & { readonly job: string },
+  { cli, out, signal }: CommandRun,
+): Promise<ExitCode> {
+  const { ringback } = await openGateway(cli, flags);
+  const written = await definitionIn(definition);
+  const trial = await ringback.providers.try(
+    written?.name ?? definition,
+    {
+      job_id: job,
+      ...(written !== null && { definition: written.definition }),
+      ...(connection !== undefined && { connection }),
+      ...(param !== undefined && { params: param }),
+    },
+    { signal },
+  );
+  if (out.isJson) out.printJson(trial);
+  else out.print(liveLines(trial).join("\n"));
+  return trial.steps === null ? EXIT.failed : EXIT.done;
+}
+
+/** Null when the text names no file, but a provider. */
+async function definitionIn(
+  text: string,
+): Promise<{ readonly name: string; readonly definition: Record<string, unknown> } | null> {
+  if (!/[./\\]/.test(text)) return null;
+  let json: unknown;
+  try {
+    json = JSON.parse(await readFile(text, "utf8"));
+  } catch (error) {
+    const why =
+      error instanceof SyntaxError ? `It is not JSON: ${error.message}` : "It can't be read.";
+    throw new CliError(`${text}: ${why}`, { hint: `ringback try ${text} checks it.` });
+  }
+  const definition = { ...(json as Record<string, unknown>) };
+  const { name } = definition;
+  if (typeof name !== "string") {
+    throw new CliError(`${text} has no name.`, { hint: `ringback try ${text} checks it.` });
+  }
+  return { name, definition };
+}
+
+function liveLines({ asked, failure, steps, consequence }: ProviderTrial): string[] {
+  const request = asked === null ? [] : [`${asked.method} ${asked.url}`];
+  if (steps === null) return [...request, failure ?? "No answer came.", consequence];
+  return [...request, ...trialLines({ steps, consequence })];
+}

@@ -1,0 +1,35 @@
+import { type Cli, InterruptedError } from "./cli.ts";
+
+const CTRL_C = "\u0003";
+/** A line's end, or Ctrl-D. */
+const ENDS: readonly string[] = ["\r", "\n", "\u0004"];
+const BACKSPACES: readonly string[] = ["\u0008", "\u007f"];
+
+/**
+ * Asks for a line on a terminal that does not show what is typed.
+ * @throws {InterruptedError} at Ctrl-C, or the signal's reason
+ */
+export async function readHidden(
+  { stdin, stderr }: Pick<Cli, "stdin" | "stderr">,
+  question: string,
+  signal: AbortSignal,
+): Promise<string> {
+  stderr.write(question);
+  stdin.setRawMode?.(true);
+  let line = "";
+  try {
+    for await (const chunk of stdin.iterator({ destroyOnReturn: false })) {
+      signal.throwIfAborted();
+      for (const character of String(chunk)) {
+        if (ENDS.includes(character)) return line;
+        if (character === CTRL_C) throw new InterruptedError();
+        line = BACKSPACES.includes(character) ? line.slice(0, -1) : line + character;
+      }
+    }
+    return line;
+  } finally {
+    stdin.setRawMode?.(false);
+    stdin.pause();
+    stderr.write("\n");
+  }
+}

@@ -1,0 +1,111 @@
+import { Command, CommanderError } from "commander";
+import { listCommand } from "./commands/list.ts";
+import { loginCommand } from "./commands/login.ts";
+import { migrateCommand } from "./commands/migrate.ts";
+import { profileCommand } from "./commands/profile.ts";
+import { projectCommand } from "./commands/project.ts";
+import { resealCommand } from "./commands/reseal.ts";
+import { startCommand } from "./commands/start.ts";
+import { subscribeCommand } from "./commands/subscribe.ts";
+import { tryCommand } from "./commands/try.ts";
+import { waitCommand } from "./commands/wait.ts";
+import { whyCommand } from "./commands/why.ts";
+import { type Cli, EXIT } from "./frame/cli.ts";
+import type { AddCommand, Commands } from "./frame/commands.ts";
+import { Output } from "./frame/output.ts";
+import { printFailure } from "./frame/run.ts";
+
+const FOR_USERS: readonly AddCommand[] = [subscribeCommand, waitCommand, whyCommand, listCommand];
+
+const FOR_SETTINGS: readonly AddCommand[] = [loginCommand, profileCommand];
+
+const FOR_PROVIDERS: readonly AddCommand[] = [tryCommand];
+
+const FOR_OPERATORS: readonly AddCommand[] = [
+  startCommand,
+  migrateCommand,
+  projectCommand,
+  resealCommand,
+];
+
+/** Commands whose arguments are commands too, or that have none: one too many is an unknown command. */
+const WITHOUT_ARGUMENTS: readonly string[] = ["start", "migrate", "project", "reseal"];
+
+/** The whole command line; without a command it starts the gateway. Returns the exit code. */
+export async function runProgram(args: readonly string[], cli: Cli): Promise<number> {
+  const commands: Commands = { cli, exitCode: EXIT.done };
+  const program = createProgram(commands);
+  try {
+    await program.parseAsync(args.length === 0 ? ["start"] : args, { from: "user" });
+    return commands.exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return misunderstood(error, args, { cli, program });
+    return printFailure(new Output(cli, { isJson: args.includes("--json") }), error);
+  }
+}
+
+/** The tree of commands. */
+function createProgram(commands: Commands): Command {
+  const { cli } = commands;
+  const program = new Command("ringback")
+    .description("Polls jobs at their APIs and calls you back with a signed webhook when they end.")
+    .usage("[command]")
+    .version(cli.version, "--version", "print the version")
+    .helpOption("-h, --help", "show help, of each command too")
+    .helpCommand("help [command]", "show help for a command")
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void cli.stdout.write(text),
+      writeErr: (text) => void cli.stderr.write(text),
+      // Said once, by `misunderstood`.
+      outputError: () => undefined,
+    })
+    .addHelpText(
+      "after",
+      "\nWithout a command it starts the gateway. Settings of the gateway come from the environment;\n" +
+        "docs/reference/settings.md lists them, and docs/cli.md describes each command.",
+    );
+  program.commandsGroup("Jobs and callbacks:");
+  for (const add of FOR_USERS) add(program, commands);
+  program.commandsGroup("Providers:");
+  for (const add of FOR_PROVIDERS) add(program, commands);
+  program.commandsGroup("Which gateway, and which key:");
+  for (const add of FOR_SETTINGS) add(program, commands);
+  program.commandsGroup("The gateway itself:");
+  for (const add of FOR_OPERATORS) add(program, commands);
+  return program;
+}
+
+const HELP_CODES: readonly string[] = ["commander.help", "commander.helpDisplayed"];
+
+/** What was asked for is help, or can't be understood. */
+function misunderstood(
+  error: CommanderError,
+  args: readonly string[],
+  { cli, program }: { readonly cli: Cli; readonly program: Command },
+): number {
+  if (error.code === "commander.version") return EXIT.done;
+  if (HELP_CODES.includes(error.code)) {
+    // A command that has others was called without one.
+    return error.exitCode === 0 ? EXIT.done : EXIT.failed;
+  }
+  const [command = ""] = args;
+  const isUnknown =
+    error.code === "commander.unknownCommand" ||
+    (error.code === "commander.excessArguments" && WITHOUT_ARGUMENTS.includes(command));
+  const message = error.message.replace(/^error: /, "");
+  if (args.includes("--json")) {
+    const code = isUnknown ? "unknown_command" : "wrong_arguments";
+    const told = { code, message, hint: null, exit_code: EXIT.failed };
+    cli.stderr.write(`${JSON.stringify({ error: told })}\n`);
+  } else if (isUnknown) {
+    const [, suggestion] = /\((Did you mean [^)]*)\)/.exec(message) ?? [];
+    const lines = [`Unknown command: ${args.join(" ")}`, "", program.helpInformation().trimEnd()];
+    cli.stderr.write(`${[...lines, ...(suggestion ? ["", suggestion] : [])].join("\n")}\n`);
+  } else {
+    const known = program.commands.some((one) => one.name() === command);
+    const help = known ? `ringback help ${command}` : "ringback help";
+    cli.stderr.write(`${message}\nSee: ${help}\n`);
+  }
+  return EXIT.failed;
+}

@@ -1,0 +1,58 @@
+/** How an answer was read, as the API and a trial of files have it. */
+export interface ShownTrial {
+  readonly steps: ShownSteps;
+  readonly consequence: string;
+}
+
+export interface ShownSteps {
+  readonly http_status: number;
+  readonly body: { readonly bytes: number; readonly is_json: boolean; readonly why: string | null };
+  readonly rules: readonly {
+    readonly rule: string;
+    readonly note?: string | undefined;
+    readonly observe: string;
+    readonly outcome: "matched" | "did_not_match" | "not_tried";
+    readonly why: string | null;
+  }[];
+  readonly decided_by: string | null;
+  readonly extracted: readonly {
+    readonly field: string;
+    readonly found_at: string | null;
+    readonly value: string | null;
+  }[];
+  readonly steps: { readonly used: number; readonly max: number };
+  readonly observation: Readonly<Record<string, unknown>>;
+}
+
+/** A trial step by step, for a person. */
+export function trialLines({ steps: trial, consequence }: ShownTrial): string[] {
+  const { http_status: status, body, rules, extracted, steps, observation } = trial;
+  const content = body.is_json ? "JSON" : `not read as JSON: ${body.why}`;
+  return [
+    `HTTP ${status}, ${body.bytes} bytes, ${content}`,
+    "",
+    "Rules, in order:",
+    ...rules.map(({ rule, observe, outcome, why, note }) => {
+      const told = { matched: "MATCHES", did_not_match: "no", not_tried: "not tried" }[outcome];
+      const more = [why, note].filter((text) => text !== null && text !== undefined);
+      return `  ${rule} (${observe}): ${[told, ...more].join("; ")}`;
+    }),
+    ...(trial.decided_by === null ? ["  No rule matches: HTTP's own meaning holds."] : []),
+    "",
+    "Found:",
+    ...extracted.map(({ field, found_at: at, value }) =>
+      at === null ? `  ${field}: nothing` : `  ${field} at ${at === "" ? "the top" : at}: ${value}`,
+    ),
+    "",
+    `${steps.used} of ${steps.max} steps taken to read it.`,
+    ...observationLines(observation),
+    consequence,
+  ];
+}
+
+function observationLines(observation: Readonly<Record<string, unknown>>): string[] {
+  return Object.entries(observation).flatMap(([name, value]) => {
+    if (value === null) return [];
+    return [`${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`];
+  });
+}

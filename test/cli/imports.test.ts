@@ -1,0 +1,49 @@
+import { readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { expect, test } from "vitest";
+
+/* A command of a user runs where there is no gateway, on an older Node, and at once. */
+
+const SRC = resolve(import.meta.dirname, "../../src");
+/** Of an `import()`, only where it is run. */
+const STATIC_IMPORT = /^(?:import|export)\s(?!type\s)(?:[^"';]*\sfrom\s)?["']([^"']+)["']/gm;
+
+/** Everything that is loaded before any command is run. */
+function loadedBy(file: string, seen = new Set<string>()): Set<string> {
+  if (seen.has(file)) return seen;
+  seen.add(file);
+  for (const [, specifier = ""] of readFileSync(file, "utf8").matchAll(STATIC_IMPORT)) {
+    if (specifier.startsWith(".")) loadedBy(join(dirname(file), specifier), seen);
+    else seen.add(specifier);
+  }
+  return seen;
+}
+
+test("the command line loads nothing of the gateway before a command needs it", () => {
+  const loaded = [...loadedBy(join(SRC, "main.ts"))].map((file) =>
+    file.startsWith("/") ? relative(SRC, file) : file,
+  );
+  expect(loaded).toContain("client/client.ts");
+  const packages = loaded.filter((name) => !name.endsWith(".ts") && !name.startsWith("node:"));
+  expect(packages.sort()).toEqual(["commander", "standardwebhooks"]);
+  const others = loaded.filter((name) => {
+    const [place = ""] = name.split("/");
+    return name.endsWith(".ts") && !ALLOWED.includes(place);
+  });
+  expect(others).toEqual([]);
+  expect(loaded.filter((name) => name.startsWith("runtime/")).sort()).toEqual([
+    "runtime/loopback-host.ts",
+    "runtime/process/last-resort.ts",
+    "runtime/text-table.ts",
+  ]);
+});
+
+const ALLOWED: readonly string[] = [
+  "cli",
+  "client",
+  "core",
+  "main.ts",
+  "receiver",
+  "runtime",
+  "testing",
+];
