@@ -19,6 +19,8 @@ const HEADERS_TIMEOUT_MS = 10_000;
 /** Longer than the minute that load balancers keep a connection, so that they close it first. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 const HEADER_BYTES_MAX = 16 * 1024;
+/** A head that comes too slowly is refused so much later at most. */
+const HEADERS_CHECK_MS = 5_000;
 const IDLE_CHECK_MS = 25;
 /** For a client to read the refusal and close. */
 const PROXY_REFUSAL_MS = 1_000;
@@ -98,7 +100,7 @@ export class HttpServer implements Service {
         // Of a whole request it is kept by `limitArrival`, which makes an exception.
         requestTimeout: 0,
         headersTimeout: Math.min(HEADERS_TIMEOUT_MS, requestTimeoutMs),
-        connectionsCheckingInterval: Math.min(1_000, requestTimeoutMs),
+        connectionsCheckingInterval: Math.min(HEADERS_CHECK_MS, requestTimeoutMs),
         keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
         maxHeaderSize: HEADER_BYTES_MAX,
         // Node's own answer to a missing one has no body.

@@ -1,6 +1,6 @@
 import { SHARD_COUNT } from "../core/ids/shard.ts";
 import { ChangeSignal } from "../runtime/change-signal.ts";
-import type { Timer } from "../runtime/clock.ts";
+import { sharedMoment, type Timer } from "../runtime/clock.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Service } from "../runtime/service.ts";
@@ -14,7 +14,7 @@ const INTERVAL_MS = 250;
  * Without other nodes, only an operator's command can change something that this node does not
  * know.
  */
-const ALONE_INTERVAL_MS = 500;
+const ALONE_INTERVAL_MS = 1_000;
 
 /** Readers, and the changes that wake each of them. */
 const READERS = [
@@ -23,6 +23,7 @@ const READERS = [
   "providers",
   "connections",
   "usage",
+  "stats",
   "mail",
   "fanOuts",
   "redeliveries",
@@ -62,6 +63,7 @@ export class ChangeWatcher implements Service {
       providers: new ChangeSignal(),
       connections: new ChangeSignal(),
       usage: new ChangeSignal(),
+      stats: new ChangeSignal(),
       mail: new ChangeSignal(),
       fanOuts: new ChangeSignal(),
       redeliveries: new ChangeSignal(),
@@ -85,7 +87,10 @@ export class ChangeWatcher implements Service {
   #schedule(): void {
     if (this.#stopped) return;
     const delayMs = this.#isAlone ? ALONE_INTERVAL_MS : INTERVAL_MS;
-    this.#timer = this.#runtime.clock.setTimer(delayMs, () => {
+    const { clock } = this.#runtime;
+    const nowMs = clock.monotonic();
+    const dueAtMs = sharedMoment(nowMs + delayMs, delayMs);
+    this.#timer = clock.setTimer(dueAtMs - nowMs, () => {
       this.#looking = this.#look().then(() => this.#schedule());
     });
   }
@@ -111,6 +116,7 @@ export class ChangeWatcher implements Service {
     for (const table of ["apiKeys", "projects", "providers", "connections", "usage"] as const) {
       this.signals[table].saw(changes[table], beganAtMs);
     }
+    this.signals.stats.saw(changes.usage, beganAtMs);
   }
 
   #wakeForWork(changes: Changes, shardIds: readonly number[]): void {

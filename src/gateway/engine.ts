@@ -257,7 +257,11 @@ export class Engine {
       work: new NodeShardWork({ shards, jobs, watches, delivery: this.delivery, liveJobs }),
     });
     this.#sweep = new Sweep(runtime, { database, shards, watches, jobs, activity });
-    this.#statusCounter = createStatusCounter(runtime, { database, shards });
+    this.#statusCounter = createStatusCounter(runtime, {
+      database,
+      shards,
+      changes: signals.stats,
+    });
     this.#housekeeping = createHousekeeping(runtime, {
       database,
       shards,

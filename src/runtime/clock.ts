@@ -18,6 +18,19 @@ export interface Clock {
   setTimer(delayMs: number, fire: () => void): Timer;
 }
 
+/** Periodic work that runs no more often than this is done at the same moments. */
+const SHARED_MOMENT_MS = 1_000;
+
+/**
+ * The moment nearest to `atMs`, on the monotonic clock, at which all other periodic work of this
+ * process runs too. Waking a process that rests takes longer than what most of that work does.
+ * @param intervalMs how often the work is done; more frequent work keeps its own moments
+ */
+export function sharedMoment(atMs: number, intervalMs: number): number {
+  if (intervalMs < SHARED_MOMENT_MS) return atMs;
+  return Math.round(atMs / SHARED_MOMENT_MS) * SHARED_MOMENT_MS;
+}
+
 /** Converts `atMs`, in `now()`, to the monotonic clock. */
 export function toMonotonic(clock: Clock, atMs: number): number {
   return atMs - clock.offsetMs();

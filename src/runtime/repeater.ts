@@ -1,5 +1,5 @@
 import type { ChangeSignal } from "./change-signal.ts";
-import type { Timer } from "./clock.ts";
+import { sharedMoment, type Timer } from "./clock.ts";
 import type { Service } from "./service.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -7,15 +7,17 @@ export interface RepeaterOptions {
   readonly name: string;
   readonly intervalMs: number;
   readonly task: () => Promise<void>;
-  /** Wakes the task, which otherwise runs every `REST_INTERVAL_MS` only. */
+  /** Wakes the task, which otherwise rests. */
   readonly changes?: ChangeSignal | undefined;
+  /** How often a task runs that rests. Without this and `changes` no task rests. */
+  readonly restIntervalMs?: number;
 }
 
 /** A resting task looks for itself this often, in case a signal was missed. */
 const REST_INTERVAL_MS = 30_000;
 
 /**
- * Runs a task repeatedly, `intervalMs` after its last end, never twice at the same time. After a
+ * Runs a task repeatedly, about `intervalMs` after its last end, never twice at the same time. After a
  * failure the next round tries again; of repeated equal failures the first is logged, and the
  * recovery. `stop` waits for the current round.
  */
@@ -66,7 +68,7 @@ export class Repeater implements Service {
   hurry(): void {
     if (!this.#started || this.#isHurried) return;
     this.#isHurried = true;
-    if (this.#running !== null || this.#options.changes === undefined) return;
+    if (this.#running !== null || this.#restIntervalMs === null) return;
     this.#timer?.cancel();
     this.#schedule();
   }
@@ -78,11 +80,17 @@ export class Repeater implements Service {
     await this.#running;
   }
 
+  /** Null for a task that never rests. */
+  get #restIntervalMs(): number | null {
+    const { changes, restIntervalMs } = this.#options;
+    return restIntervalMs ?? (changes === undefined ? null : REST_INTERVAL_MS);
+  }
+
   #schedule(): void {
     const { clock } = this.#runtime;
-    const { intervalMs, changes } = this.#options;
-    const rests = changes !== undefined && !this.#isHurried;
-    const dueAtMs = this.#endedAtMs + (rests ? REST_INTERVAL_MS : intervalMs);
+    const { intervalMs } = this.#options;
+    const afterMs = this.#isHurried ? intervalMs : (this.#restIntervalMs ?? intervalMs);
+    const dueAtMs = sharedMoment(this.#endedAtMs + afterMs, afterMs);
     this.#timer = clock.setTimer(dueAtMs - clock.monotonic(), () => this.#run());
   }
 

@@ -2,6 +2,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { expect, test, vi } from "vitest";
 import { describeProblems, loadConfig } from "../../src/config.ts";
 import { startGateway } from "../../src/gateway/gateway.ts";
+import type { Timer } from "../../src/runtime/clock.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
 import { systemRandom } from "../../src/runtime/random.ts";
 import { acceptSubscriptions } from "../../src/store/writes/accept-subscriptions.ts";
@@ -14,11 +15,14 @@ import { quietLog } from "../support/quiet-log.ts";
 import { acceptRow } from "../support/rows.ts";
 
 /*
- * What a gateway with nothing to do asks its database for, in a minute of the fake clock. CPU can't be
- * measured on a machine that does other work; statements can be counted, and are what it is spent on.
+ * What a gateway with nothing to do asks its database for, and how often it wakes up, in a minute of the
+ * fake clock. CPU can't be measured on a machine that does other work; statements and wake-ups can be
+ * counted, and are what it is spent on.
  */
 
-const STATEMENTS_PER_MINUTE_MAX = 240;
+const STATEMENTS_PER_MINUTE_MAX = 130;
+/** One a second for all periodic work, and a few for what is done apart. */
+const WAKE_UPS_PER_MINUTE_MAX = 80;
 const JOBS = 2_000;
 const STEP_MS = 250;
 
@@ -52,6 +56,18 @@ function countStatements() {
   };
 }
 
+/** A clock that notes the moments at which its timers have fired. */
+class CountingClock extends FakeClock {
+  readonly wakeUps = new Set<number>();
+
+  override setTimer(delayMs: number, fire: () => void): Timer {
+    return super.setTimer(delayMs, () => {
+      this.wakeUps.add(this.monotonic());
+      fire();
+    });
+  }
+}
+
 test("an idle gateway asks its database for next to nothing, whatever it watches", async () => {
   const testDatabase = await createTestDatabase();
   await using cleanUp = new AsyncDisposableStack();
@@ -70,7 +86,7 @@ test("an idle gateway asks its database for next to nothing, whatever it watches
   await acceptSubscriptions(setUp, rows);
   await setUp.close(1_000);
 
-  const clock = new FakeClock(Date.now());
+  const clock = new CountingClock(Date.now());
   const statements = countStatements();
   cleanUp.defer(statements.restore);
   const config = loadConfig(gatewayEnvironment(testDatabase.url, {}), false);
@@ -103,6 +119,7 @@ test("an idle gateway asks its database for next to nothing, whatever it watches
   const api = apiOf(gateway.url);
   expect((await api("GET", "/readyz")).status).toBe(200);
   statements.names.length = 0;
+  clock.wakeUps.clear();
   await pass(60_000);
   const byName = Object.fromEntries(
     Map.groupBy(statements.names, (name) => name)
@@ -110,4 +127,5 @@ test("an idle gateway asks its database for next to nothing, whatever it watches
       .map(([name, { length }]) => [name, length]),
   );
   expect(statements.names.length, JSON.stringify(byName)).toBeLessThan(STATEMENTS_PER_MINUTE_MAX);
+  expect(clock.wakeUps.size).toBeLessThan(WAKE_UPS_PER_MINUTE_MAX);
 });

@@ -4,6 +4,7 @@ import { createLog } from "../../src/runtime/process/log.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 
 const INTERVAL_MS = 100;
+const quietLog = createLog({ level: "silent", format: "json" });
 
 /** Runs a task that fails as told, once a reason, and returns what was logged at `info` and above. */
 async function logOf(
@@ -44,4 +45,47 @@ test("a failure of another kind is logged", async () => {
     ["warn", "broken"],
     ["warn", "away"],
   ]);
+});
+
+/** A task that counts its rounds, with what it is woken and put to rest by. */
+async function resting(options: { readonly intervalMs: number; readonly restIntervalMs?: number }) {
+  const clock = new FakeClock();
+  const roundsAtMs: number[] = [];
+  const task = async (): Promise<void> => void roundsAtMs.push(clock.monotonic());
+  const repeater = new Repeater({ clock, log: quietLog }, { name: "look", task, ...options });
+  await repeater.start();
+  return { clock, repeater, roundsAtMs };
+}
+
+test("a task that may rest runs seldom, and at once when it is hurried after its interval", async () => {
+  const { clock, repeater, roundsAtMs } = await resting({
+    intervalMs: INTERVAL_MS,
+    restIntervalMs: 10_000,
+  });
+  await clock.advanceSettling(25_000);
+  expect(roundsAtMs).toEqual([10_000, 20_000]);
+  repeater.hurry();
+  await clock.advanceSettling(50);
+  expect(roundsAtMs).toEqual([10_000, 20_000, 25_000]);
+  repeater.hurry();
+  await clock.advanceSettling(INTERVAL_MS);
+  expect(roundsAtMs).toEqual([10_000, 20_000, 25_000, 25_100]);
+  await repeater.stop();
+});
+
+test("tasks that began at different moments share the later ones", async () => {
+  const first = await resting({ intervalMs: 1_000 });
+  const second = new FakeClock();
+  second.advance(300);
+  const roundsAtMs: number[] = [];
+  const task = async (): Promise<void> => void roundsAtMs.push(second.monotonic());
+  const repeater = new Repeater(
+    { clock: second, log: quietLog },
+    { name: "look", intervalMs: 1_000, task },
+  );
+  await repeater.start();
+  await first.clock.advanceSettling(3_000);
+  await second.advanceSettling(2_700);
+  expect(first.roundsAtMs).toEqual([1_000, 2_000, 3_000]);
+  expect(roundsAtMs).toEqual([1_000, 2_000, 3_000]);
 });

@@ -22,6 +22,8 @@ export type Release = () => Promise<void>;
 export class ConsumerClaims {
   readonly #runtime: Pick<Runtime, "clock" | "log" | "uuids">;
   readonly #options: ConsumerClaimsOptions;
+  /** Called when a claim could not be given back. */
+  onUnreleased: () => void = () => {};
   readonly #held = new Set<string>();
   /** Claims that could not be given back, by consumer. */
   readonly #unreleased = new Map<
@@ -62,7 +64,7 @@ export class ConsumerClaims {
     } catch (error) {
       this.#held.delete(key);
       // It may have been carried out.
-      this.#unreleased.set(key, { of, readerId });
+      this.#keepUnreleased(of, readerId);
       throw error;
     }
     this.#held.delete(key);
@@ -77,12 +79,17 @@ export class ConsumerClaims {
     }
   }
 
+  #keepUnreleased(of: ConsumerName, readerId: string): void {
+    this.#unreleased.set(keyOf(of), { of, readerId });
+    this.onUnreleased();
+  }
+
   async #release(of: ConsumerName, readerId: string): Promise<void> {
     const key = keyOf(of);
     try {
       await releaseConsumer(this.#options.database, of, readerId);
     } catch (error) {
-      this.#unreleased.set(key, { of, readerId });
+      this.#keepUnreleased(of, readerId);
       this.#runtime.log.warn({ err: error }, "a consumer's claim could not be given back yet");
     } finally {
       this.#held.delete(key);

@@ -8,6 +8,7 @@ import { WaitGroup, type WaitOutcome } from "./wait-group.ts";
 
 /** How soon the ending of a job that another node polls is seen. */
 const ROUND_INTERVAL_MS = 400;
+const REST_INTERVAL_MS = 30_000;
 /** Jobs that this node polls are looked at this seldom: it records their endings itself. */
 const ROUNDS_PER_FULL_ROUND = 10;
 /** Subscriptions that one statement asks about. */
@@ -51,6 +52,7 @@ export class EndingWaits extends Repeater {
     super(runtime, {
       name: "look for endings that are waited for",
       intervalMs: ROUND_INTERVAL_MS,
+      restIntervalMs: REST_INTERVAL_MS,
       task: () => this.round(),
     });
     this.#clock = runtime.clock;
@@ -85,6 +87,7 @@ export class EndingWaits extends Repeater {
     signal: AbortSignal,
   ): Promise<WaitOutcome> {
     const isStopping = this.#isStopping;
+    this.hurry();
     return this.#awaitedOf(subscription).waiters.join({ timeoutMs, signal, isStopping });
   }
 
@@ -113,6 +116,7 @@ export class EndingWaits extends Repeater {
       for (const id of settled) this.#awaited.get(id)?.waiters.settle("settled");
       for (const awaited of some) awaited.isChecked = awaited.joinedInRound < round;
     }
+    if (this.#awaited.size > 0) this.hurry();
   }
 
   #awaitedOf(subscription: AwaitedSubscription): Awaited {

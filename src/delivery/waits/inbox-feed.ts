@@ -11,7 +11,7 @@ import { WaitGroup, type WaitOutcome } from "./wait-group.ts";
 
 /** How soon a message is seen that another node has stored. */
 const ROUND_INTERVAL_MS = 300;
-/** While nobody waits here, messages get their positions this seldom. */
+/** While no request waits here, messages get their positions this seldom. */
 const IDLE_INTERVAL_MS = 10_000;
 /** Its owner gives messages their positions that no reader waits for. */
 const PLACING_SHARD = 0;
@@ -24,7 +24,7 @@ export interface InboxFeedOptions {
   readonly database: Database;
   readonly shards: Pick<OwnedShards, "has">;
   readonly inlineResultBytesMax: number;
-  readonly claims: Pick<ConsumerClaims, "retry">;
+  readonly claims: Pick<ConsumerClaims, "retry" | "onUnreleased">;
 }
 
 interface Watched {
@@ -45,7 +45,6 @@ export class InboxFeed implements Service {
   readonly #options: InboxFeedOptions;
   readonly #repeater: Repeater;
   readonly #watched = new Map<string, Watched>();
-  #idleUntilMs = 0;
   #isStopping = false;
 
   constructor(runtime: Pick<Runtime, "clock" | "log" | "uuids">, options: InboxFeedOptions) {
@@ -55,8 +54,10 @@ export class InboxFeed implements Service {
     this.#repeater = new Repeater(runtime, {
       name: "place messages in inboxes",
       intervalMs: ROUND_INTERVAL_MS,
+      restIntervalMs: IDLE_INTERVAL_MS,
       task: () => this.round(),
     });
+    options.claims.onUnreleased = () => this.#repeater.hurry();
   }
 
   /** Requests that wait. */
@@ -99,6 +100,7 @@ export class InboxFeed implements Service {
     position: number,
     wait: { readonly timeoutMs: number; readonly signal: AbortSignal },
   ): Promise<WaitOutcome> {
+    this.#repeater.hurry();
     const key = keyOf(inbox);
     const watched = this.#watched.get(key) ?? { inbox, waiters: new Map<number, WaitGroup>() };
     this.#watched.set(key, watched);
@@ -126,9 +128,8 @@ export class InboxFeed implements Service {
     const { database, shards, claims } = this.#options;
     await claims.retry();
     const watched = [...this.#watched.values()];
-    const nowMs = this.#clock.monotonic();
-    if (watched.length === 0 && (!shards.has(PLACING_SHARD) || nowMs < this.#idleUntilMs)) return;
-    this.#idleUntilMs = nowMs + IDLE_INTERVAL_MS;
+    if (watched.length === 0 && !shards.has(PLACING_SHARD)) return;
+    if (watched.length > 0) this.#repeater.hurry();
     const failures: unknown[] = [];
     for (const inbox of await findUnplaced(database, INBOXES_PER_ROUND_MAX)) {
       await this.#placeSome(inbox).catch((error: unknown) => failures.push(error));

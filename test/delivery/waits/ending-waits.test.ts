@@ -137,6 +137,18 @@ test("a job of this node is looked at seldom, in case that its ending was not he
   expect(statements).toBe(2);
 });
 
+test("while no request waits it does not wake up every round, and soon when one does", async () => {
+  await waits.start();
+  expect(clock.nextTimerMs).toBeGreaterThan(10_000);
+  const row = await subscribedTo("soon");
+  const wait = waitFor(row);
+  expect(clock.nextTimerMs).toBeLessThanOrEqual(400);
+  await end([row]);
+  clock.advance(400);
+  expect(await wait).toBe("settled");
+  await waits.stop();
+});
+
 test("a subscription that is closed settles as well", async () => {
   const row = await subscribedTo("given-up");
   const wait = waitFor(row);
