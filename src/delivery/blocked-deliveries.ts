@@ -99,7 +99,7 @@ export class BlockedDeliveries {
     const exchange = { kind: "not_sent", reason: "origin_failing", message } as const;
     const made = { exchange, durationMs: 0, note: null, responseExcerpt: null };
     const step = { status: "exhausted", errorCode: exchange.reason } as const;
-    const row = attemptRow(delivery, delivery.attemptCount, nowMs, made, step);
+    const row = attemptRow({ ...delivery, projectId }, delivery.attemptCount, nowMs, made, step);
     const isRecorded = await this.#options.writers.recordAttempt(row);
     this.#options.outbox.dropDelivery(delivery.id);
     if (!isRecorded) return;

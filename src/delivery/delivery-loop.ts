@@ -17,6 +17,7 @@ import type { OwedDelivery } from "../store/writes/record-events.ts";
 import { attemptDelivery, type AttemptResult, type DelivererOptions } from "./attempt/deliverer.ts";
 import { DueReader, HORIZON_MS } from "./due-reader.ts";
 import { BlockedDeliveries } from "./blocked-deliveries.ts";
+import { EqualShares } from "../lanes/equal-shares.ts";
 import { type OriginChange, Outbox } from "./outbox/outbox.ts";
 import { pendingDelivery, type PendingDelivery } from "./outbox/pending-delivery.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -25,10 +26,11 @@ const ROUND_INTERVAL_MS = 1000;
 /** Crowded lanes make room many times a second; a round each time would not pay. */
 const ROOM_INTERVAL_MS = 250;
 /**
- * So many callbacks that were taken may wait to be recorded beside those in the lanes: two batches of
- * their writer. All of them would be sent once more if the process were killed.
+ * So many callbacks that were taken may wait to be recorded beside those in the lanes. A project may
+ * have as many of them as it leaves free, so half if it is alone: two batches of their writer. All of
+ * them would be sent once more if the process were killed.
  */
-const TAKEN_UNRECORDED_MAX = 1000;
+const TAKEN_UNRECORDED_MAX = 2000;
 
 interface DeliveryKey {
   readonly shardId: number;
@@ -67,7 +69,7 @@ export class DeliveryLoop implements Service {
   #reading: Promise<void> | null = null;
   #nextRead: Promise<void> | null = null;
   readonly #idle = new Idle();
-  #takenUnrecorded = 0;
+  readonly #takenUnrecorded = new EqualShares(TAKEN_UNRECORDED_MAX);
 
   constructor(runtime: Runtime, options: DeliveryLoopOptions) {
     this.#runtime = runtime;
@@ -232,14 +234,13 @@ export class DeliveryLoop implements Service {
 
   /** The receiver need not wait for the record: its lane goes on, as long as not too much is unrecorded. */
   #onTaken(callback: PendingDelivery, verdict: LaneVerdict): void {
-    if (this.#takenUnrecorded === TAKEN_UNRECORDED_MAX) return;
-    this.#takenUnrecorded += 1;
+    if (!this.#takenUnrecorded.tryTake(callback.delivery.projectId)) return;
     this.outbox.leaveLane(callback, verdict);
   }
 
   #settle(callback: PendingDelivery, { next, verdict, failure }: AttemptResult): void {
     if (failure !== undefined) this.outbox.noteFailure(callback, failure);
-    if (!callback.isInLane) this.#takenUnrecorded -= 1;
+    if (!callback.isInLane) this.#takenUnrecorded.giveBack(callback.delivery.projectId);
     const horizonMs = this.#runtime.clock.now() + HORIZON_MS;
     // First, or what was held back by this attempt would be sent yet.
     if (next.kind === "gone") this.outbox.dropSubscription(callback.delivery.subscriptionId);

@@ -72,6 +72,7 @@ export function contentOfRow(watch: Watch, row: EventRow): EventContent {
 
 function jobColumns(watch: Watch, identity: EventIdentity) {
   return {
+    projectId: watch.projectId,
     shardId: watch.shardId,
     jobRowId: watch.id,
     eventId: identity.eventId,

@@ -240,6 +240,7 @@ export class ApiFixture {
       await storeResult(this.database, { shardId, eventId, json: Buffer.from(result ?? "") });
     const [recorded] = await recordEvents(this.database, [
       {
+        projectId: this.projectId,
         shardId,
         jobRowId: row.job_row_id,
         eventId,

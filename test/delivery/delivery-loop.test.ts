@@ -4,6 +4,7 @@ import { publicId } from "../../src/core/ids/ids.ts";
 import type { RequestOutcome } from "../../src/outbound/exchange/request-outcome.ts";
 import type { Database } from "../../src/store/db/database.ts";
 import { openTestDatabase } from "../support/database.ts";
+import { completedRow, uuids } from "../support/rows.ts";
 import { answered, LANE_CONCURRENCY, LoopHarness } from "./loop-harness.ts";
 
 let database: Database;
@@ -219,6 +220,25 @@ describe("what was taken and is still to be recorded", () => {
     await harness.over(1100);
     expect(harness.sent.all).toHaveLength(1100);
     expect(harness.loop.outbox.size).toBe(0);
+  });
+
+  test("of one project leaves places to the others, however much of it there is", async () => {
+    const record = holdRecords();
+    await expectSent(1100, 1000 + LANE_CONCURRENCY);
+    const event = {
+      ...completedRow({ shardId: 0, jobRowId: "" }),
+      jobId: "job",
+      provider: "pulse",
+    };
+    const content = { ...event, createdAt: null, updatedAt: null };
+    const projectId = uuids(harness.clock.now(), 0);
+    const quiet = (await harness.owe(LANE_CONCURRENCY + 20)).map((of) =>
+      Object.assign(of, { projectId }),
+    );
+    harness.loop.enqueue(quiet, content, 13);
+    await harness.sent.first(1000 + LANE_CONCURRENCY + quiet.length);
+    record();
+    await harness.over(1100 + quiet.length);
   });
 
   test("has its lane only once: not another attempt when its record fails", async () => {

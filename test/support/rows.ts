@@ -62,6 +62,7 @@ export function completedRow(
 ): EventRow {
   const nowMs = Date.now();
   return {
+    projectId: PROJECT_ID,
     shardId: job.shardId,
     jobRowId: job.jobRowId,
     eventId: uuids(nowMs, job.shardId),
@@ -87,6 +88,7 @@ export function attemptRow(
   overrides: Partial<AttemptRow> = {},
 ): AttemptRow {
   return {
+    projectId: PROJECT_ID,
     shardId: delivery.shardId,
     deliveryId: delivery.id,
     subscriptionId: delivery.subscriptionId,

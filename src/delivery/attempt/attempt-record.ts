@@ -13,7 +13,7 @@ export interface MadeAttempt {
 
 /** The row that records an attempt and advances its delivery. */
 export function attemptRow(
-  delivery: Pick<OwedDelivery, "id" | "shardId" | "subscriptionId">,
+  delivery: Pick<OwedDelivery, "id" | "projectId" | "shardId" | "subscriptionId">,
   attemptCount: number,
   startedAtMs: number,
   made: MadeAttempt,
@@ -21,6 +21,7 @@ export function attemptRow(
 ): AttemptRow {
   const { exchange } = made;
   return {
+    projectId: delivery.projectId,
     shardId: delivery.shardId,
     deliveryId: delivery.id,
     subscriptionId: delivery.subscriptionId,

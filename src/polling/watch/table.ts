@@ -20,8 +20,9 @@ const NO_SLOT = -1;
  */
 export type WatchState = "scheduled" | "polling" | "ending" | "dropped";
 
-/** By which connection a job is polled, and by which definition. */
+/** Whose job it is, by which connection it is polled, and by which definition. */
 export interface JobRoute {
+  readonly projectId: string;
   readonly connectionId: string;
   readonly provider: string;
   /** Null for the built-in definition. */
@@ -214,12 +215,12 @@ export class WatchTable {
   }
 
   /** A million jobs share a few connections, providers and versions of these. */
-  #routeNumber({ connectionId, provider, providerVersionId }: LiveJob): number {
+  #routeNumber({ projectId, connectionId, provider, providerVersionId }: LiveJob): number {
     const key = `${connectionId}/${provider}/${providerVersionId}`;
     const known = this.#routeNumberOf.get(key);
     if (known !== undefined) return known;
     const number = this.#routes.length;
-    this.#routes.push(Object.freeze({ connectionId, provider, providerVersionId }));
+    this.#routes.push(Object.freeze({ projectId, connectionId, provider, providerVersionId }));
     this.#routeNumberOf.set(key, number);
     return number;
   }

@@ -37,6 +37,10 @@ export class Watch {
     return this.#table.shardOf(this.slot);
   }
 
+  get projectId(): string {
+    return this.#table.routeOf(this.slot).projectId;
+  }
+
   get connectionId(): string {
     return this.#table.routeOf(this.slot).connectionId;
   }

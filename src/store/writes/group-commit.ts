@@ -10,10 +10,12 @@ import {
   retryDelayMs,
 } from "../db/commit-outcome.ts";
 import { SetAsideRows } from "./set-aside-rows.ts";
+import { WaitingRows } from "./waiting-rows.ts";
 import { NotBegunInTimeError } from "../db/errors.ts";
 
 /*
- * Many writers, few statements. Rows wait in one queue and leave in batches:
+ * Many writers, few statements. Rows wait, each in the queue of its project, and leave in batches that
+ * take one row of each project in turn:
  *
  *   idle                        → on the next turn of the event loop, so that everything read
  *                                 from the sockets in this turn shares a batch and a lone writer
@@ -34,6 +36,8 @@ export interface GroupCommitOptions<Row, Result> {
   readonly commit: (rows: readonly Row[], patience: Patience) => Promise<readonly Result[]>;
   /** Orders a batch by primary key: two batches that lock rows in one order can't deadlock. */
   readonly compare: (a: Row, b: Row) => number;
+  /** Whose row it is: groups take turns. All rows are of one group if absent. */
+  readonly groupOf?: (row: Row) => string;
   readonly failureOf: (error: unknown) => CommitFailure;
   readonly clock: Clock;
   readonly random: Random;
@@ -83,7 +87,7 @@ export class GroupCommit<Row, Result> {
   readonly #options: Required<Omit<GroupCommitOptions<Row, Result>, Told>> &
     Pick<GroupCommitOptions<Row, Result>, Told>;
   readonly #setAside: SetAsideRows<Row, Result>;
-  #waiting: Entry<Row, Result>[] = [];
+  readonly #waiting: WaitingRows<Row, Result>;
   readonly #inFlight = new Set<readonly Entry<Row, Result>[]>();
   readonly #pauses = new Set<() => void>();
   /** Whether a batch is already due on the next turn, or after the linger. */
@@ -94,6 +98,7 @@ export class GroupCommit<Row, Result> {
 
   constructor(options: GroupCommitOptions<Row, Result>) {
     this.#options = {
+      groupOf: () => "",
       longPollMs: 2,
       rowsPerBatchMax: 500,
       bytesOf: () => 0,
@@ -105,6 +110,7 @@ export class GroupCommit<Row, Result> {
       stopTimeoutMs: 5_000,
       ...options,
     };
+    this.#waiting = new WaitingRows(this.#options);
     this.#setAside = new SetAsideRows({
       ...this.#options,
       commit: (entries, patience) => this.#tryCommit(entries, patience),
@@ -114,7 +120,7 @@ export class GroupCommit<Row, Result> {
 
   /** Rows waiting for a batch, without those in flight. */
   get queuedRows(): number {
-    return this.#waiting.length;
+    return this.#waiting.count;
   }
 
   /** Rows set aside because they or others of their batch are locked or take too long. */
@@ -131,7 +137,7 @@ export class GroupCommit<Row, Result> {
   write(row: Row, request?: WaitingRequest<Result>): Promise<Result> {
     if (this.#stopped !== null) return Promise.reject(this.#stoppedError());
     const { queuedRowsMax } = this.#options;
-    if (this.#waiting.length + this.#setAside.rows >= queuedRowsMax) {
+    if (this.#waiting.count + this.#setAside.rows >= queuedRowsMax) {
       return Promise.reject(new QueueFullError(`the queue of ${this.#options.name} is full`));
     }
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
@@ -141,7 +147,7 @@ export class GroupCommit<Row, Result> {
     };
     const entry = { row, resolve: settle, reject };
     request?.deadline.passed.catch((passed: unknown) => reject(this.#withdraw(entry, passed)));
-    this.#waiting.push(entry);
+    this.#waiting.add(entry);
     this.#schedule();
     return promise;
   }
@@ -154,21 +160,15 @@ export class GroupCommit<Row, Result> {
 
   /** Removes an entry if that is still possible; returns the error for its writer. */
   #withdraw(entry: Entry<Row, Result>, passed: unknown): unknown {
-    const index = this.#waiting.indexOf(entry);
-    if (index === -1) return passed;
-    // Usually the oldest.
-    if (index === 0) this.#waiting.shift();
-    else this.#waiting.splice(index, 1);
+    if (!this.#waiting.remove(entry)) return passed;
     return new NotBegunInTimeError(`${this.#options.name}: no batch left in time`);
   }
 
   #schedule(): void {
     const { batchesInFlightMax, rowsPerBatchMax, clock, longPollMs } = this.#options;
-    if (this.#waiting.length === 0 || this.#inFlight.size >= batchesInFlightMax) return;
+    if (this.#waiting.count === 0 || this.#inFlight.size >= batchesInFlightMax) return;
     const now =
-      this.#inFlight.size === 0 ||
-      this.#waiting.length >= rowsPerBatchMax ||
-      this.#stopped !== null;
+      this.#inFlight.size === 0 || this.#waiting.count >= rowsPerBatchMax || this.#stopped !== null;
     if (now && this.#wakeUp !== "next_turn") {
       this.#wakeUp = "next_turn";
       setImmediate(() => this.#send());
@@ -185,8 +185,8 @@ export class GroupCommit<Row, Result> {
   #send(): void {
     this.#wakeUp = "none";
     const { batchesInFlightMax, compare } = this.#options;
-    if (this.#waiting.length === 0 || this.#inFlight.size >= batchesInFlightMax) return;
-    const batch = this.#waiting.splice(0, this.#nextBatchRows());
+    if (this.#waiting.count === 0 || this.#inFlight.size >= batchesInFlightMax) return;
+    const batch = this.#waiting.takeBatch();
     batch.sort((a, b) => compare(a.row, b.row));
     this.#inFlight.add(batch);
     void this.#settle(batch, this.#options.clock.monotonic()).then(() => {
@@ -197,21 +197,7 @@ export class GroupCommit<Row, Result> {
     this.#schedule();
   }
 
-  /** How many of the waiting rows go together. */
-  #nextBatchRows(): number {
-    const { rowsPerBatchMax, bytesOf, bytesPerBatchMax } = this.#options;
-    if (bytesPerBatchMax === Infinity) return rowsPerBatchMax;
-    let rows = 0;
-    let bytes = 0;
-    for (const { row } of this.#waiting) {
-      bytes += bytesOf(row);
-      if (rows > 0 && (rows === rowsPerBatchMax || bytes > bytesPerBatchMax)) break;
-      rows += 1;
-    }
-    return rows;
-  }
-
-  /** Commits the entries and answers all of them, or sets them aside; never rejects. */
+  /** Commits the entries and answers every one of them, or sets them aside; never rejects. */
   async #settle(entries: readonly Entry<Row, Result>[], startedAt: number): Promise<void> {
     const outcome = await this.#commitWithRetries(entries, startedAt);
     if (outcome.kind === "locked" || outcome.kind === "timed_out") {
@@ -282,7 +268,7 @@ export class GroupCommit<Row, Result> {
   }
 
   get #isDrained(): boolean {
-    return this.#inFlight.size === 0 && this.#waiting.length === 0 && this.#setAside.isIdle;
+    return this.#inFlight.size === 0 && this.#waiting.count === 0 && this.#setAside.isIdle;
   }
 
   #whenDrained(): void {
@@ -305,8 +291,7 @@ export class GroupCommit<Row, Result> {
 
   #abandon(): void {
     this.#abandoned = true;
-    const rest = [...this.#inFlight, this.#waiting, this.#setAside.abandon()].flat();
-    this.#waiting = [];
+    const rest = [...this.#inFlight, this.#waiting.takeAll(), this.#setAside.abandon()].flat();
     for (const entry of rest) entry.reject(this.#stoppedError());
     for (const wake of this.#pauses) wake();
   }

@@ -8,6 +8,8 @@ import { timeFrom } from "../sql/time.ts";
 
 /** One HTTP attempt and the resulting state of its delivery. */
 export interface AttemptRow {
+  /** Projects take turns to be recorded. */
+  readonly projectId: string;
   readonly shardId: number;
   readonly deliveryId: string;
   readonly subscriptionId: string;

@@ -20,6 +20,8 @@ import { timeFrom } from "../sql/time.ts";
 
 /** A fact about a job, to be recorded with all its deliveries. */
 export interface EventRow {
+  /** Projects take turns to be recorded. */
+  readonly projectId: string;
   readonly shardId: number;
   readonly jobRowId: string;
   readonly eventId: string;

@@ -76,13 +76,15 @@ export class Writers {
     // delivery, and those are bounded by their lanes and the outbox.
     const unlimited = { queuedRowsMax: Infinity };
     const events = {
+      groupOf: projectOf,
       commit: (rows: readonly EventRow[], patience: Patience) =>
         recordEvents(database, rows, bounded(patience)),
       compare: (a: EventRow, b: EventRow) =>
         a.shardId - b.shardId || compareText(a.jobRowId, b.jobRowId),
     };
-    this.#subscriptions = new GroupCommit({
+    this.#subscriptions = new GroupCommit<AcceptRow, AcceptedRow>({
       ...queue("subscriptions"),
+      groupOf: projectOf,
       commit: (rows, patience) => acceptSubscriptions(database, rows, bounded(patience)),
       compare: (a, b) =>
         a.shardId - b.shardId ||
@@ -106,12 +108,14 @@ export class Writers {
       commit: (rows, patience) =>
         Promise.all(rows.map((row) => storeInParts(database, row, bounded(patience)))),
       compare: events.compare,
+      groupOf: projectOf,
       rowsPerBatchMax: 1,
       batchesInFlightMax: RESULTS_IN_PARTS_AT_ONCE,
     });
-    this.#attempts = new GroupCommit({
+    this.#attempts = new GroupCommit<AttemptRow, boolean>({
       ...queue("attempts"),
       ...unlimited,
+      groupOf: projectOf,
       commit: (rows, patience) => recordAttempts(database, rows, bounded(patience)),
       compare: (a, b) => a.shardId - b.shardId || compareText(a.deliveryId, b.deliveryId),
     });
@@ -180,6 +184,10 @@ export class Writers {
       this.#attempts,
     ];
   }
+}
+
+function projectOf({ projectId }: { readonly projectId: string }): string {
+  return projectId;
 }
 
 async function storeInParts(

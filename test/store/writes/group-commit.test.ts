@@ -101,6 +101,71 @@ describe("batching", () => {
   });
 });
 
+describe("rows of several groups", () => {
+  /** A number belongs to the group of its hundreds. */
+  const groupOf = (row: number): string => String(Math.floor(row / 100));
+
+  test("go in turns: of a group that floods the queue, no row is before another group's first one", async () => {
+    const { commit, release } = heldCommit();
+    const { queue, batches } = numberQueue({ commit, groupOf, rowsPerBatchMax: 10 });
+    const flood = Array.from({ length: 90 }, (_, row) => queue.write(row));
+    await nextTurn();
+    const quiet = queue.write(100);
+    const other = queue.write(200);
+    release();
+    await nextTurn();
+    await nextTurn();
+    // The batch that was in flight, and the next one.
+    expect(batches).toHaveLength(2);
+    expect(batches[1]).toEqual(expect.arrayContaining([100, 200]));
+    release();
+    await Promise.all([quiet, other]);
+    for (let batch = 0; batch < 20; batch += 1) {
+      await nextTurn();
+      release();
+    }
+    await Promise.all(flood);
+  });
+
+  test("that a batch has no place for come first in the next one", async () => {
+    const { queue, batches } = numberQueue({ groupOf, rowsPerBatchMax: 3 });
+    await Promise.all([0, 1, 100, 101, 200, 300, 400].map((row) => queue.write(row)));
+    expect(batches).toEqual([[0, 100, 200], [1, 300, 400], [101]]);
+  });
+
+  test("share the bytes of a batch", async () => {
+    const bytesOf = (row: number): number => row % 100;
+    const { queue, batches } = numberQueue({ groupOf, bytesOf, bytesPerBatchMax: 10 });
+    await Promise.all([8, 9, 102, 130, 1].map((row) => queue.write(row)));
+    expect(batches).toEqual([[8, 102], [9], [130], [1]]);
+  });
+
+  test("keep their order within a group, and each row is written once", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.nat({ max: 4 }), { maxLength: 60 }),
+        fc.integer({ min: 1, max: 7 }),
+        async (groups, rowsPerBatchMax) => {
+          const { queue, batches } = numberQueue({ groupOf, rowsPerBatchMax });
+          const rows = groups.map((group, index) => group * 100 + index);
+          await Promise.all(rows.map((row) => queue.write(row)));
+          const written = batches.flat();
+          expect(written.toSorted((a, b) => a - b)).toEqual(rows.toSorted((a, b) => a - b));
+          for (const group of new Set(rows.map(groupOf))) {
+            const of = (row: number): boolean => groupOf(row) === group;
+            expect(written.filter(of)).toEqual(rows.filter(of));
+          }
+          // As many batches as the group fills beside the others, each of which has its turn.
+          const first = rows.find((row) => groupOf(row) === "4");
+          if (first === undefined) return;
+          const batch = batches.findIndex((one) => one.includes(first));
+          expect(batch).toBeLessThanOrEqual(Math.floor(4 / rowsPerBatchMax));
+        },
+      ),
+    );
+  });
+});
+
 describe("errors", () => {
   test("a bad row fails alone, in few statements", async () => {
     const commit = async (rows: readonly number[]): Promise<string[]> => {
