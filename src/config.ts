@@ -4,7 +4,7 @@ import {
   environmentNameOf,
   limitMaxOf,
   limitOf,
-  type ProjectLimitValues,
+  type ProjectLimitDefaults,
 } from "./core/project-limits.ts";
 import { isLoopbackHost } from "./runtime/loopback-host.ts";
 import type { PollCeilings } from "./core/poll-ceilings.ts";
@@ -89,7 +89,7 @@ export interface Config {
   readonly drainMs: number;
   readonly shutdownTimeoutMs: number;
   /** What a project may use, unless the operator set other limits for it. */
-  readonly projectLimits: ProjectLimitValues;
+  readonly projectLimits: ProjectLimitDefaults;
   readonly pollCeilings: PollCeilings;
   /** Memory that the process may count on; null for what the machine or container has. */
   readonly memoryBytes: number | null;
@@ -202,13 +202,22 @@ function readConfig(settings: SettingReader, terminal: boolean): Config {
       (external && !terminal ? DRAIN_MS : 0),
     shutdownTimeoutMs:
       settings.read("RINGBACK_SHUTDOWN_TIMEOUT_MS", wholeNumber(100, 600_000)) ?? 8000,
-    projectLimits: eachLimit(
-      (name) =>
-        settings.read(environmentNameOf(name), wholeNumber(0, limitMaxOf(name))) ??
-        limitOf(name).byDefault,
-    ),
+    projectLimits: readProjectLimits(settings),
     pollCeilings: readPollCeilings(settings),
     memoryBytes: mebibytes(settings.read("RINGBACK_MEMORY_MIB", wholeNumber(128, 1_048_576))),
+  };
+}
+
+function readProjectLimits(settings: SettingReader): ProjectLimitDefaults {
+  const set = eachLimit((name) =>
+    settings.read(environmentNameOf(name), wholeNumber(0, limitMaxOf(name))),
+  );
+  return {
+    alone: eachLimit((name) => set[name] ?? limitOf(name).byDefault),
+    amongOthers: eachLimit((name) => {
+      const { byDefault, byDefaultAmongOthers = byDefault } = limitOf(name);
+      return set[name] ?? byDefaultAmongOthers;
+    }),
   };
 }
 

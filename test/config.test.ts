@@ -206,7 +206,10 @@ describe("with nothing set", () => {
         requestsPerSecondMax: null,
         answerBytesMax: 256 * 2 ** 20,
       },
-      projectLimits: eachLimit((name) => limitOf(name).byDefault),
+      projectLimits: {
+        alone: eachLimit((name) => limitOf(name).byDefault),
+        amongOthers: { ...eachLimit((name) => limitOf(name).byDefault), requests_per_second: 2000 },
+      },
       memoryBytes: null,
     });
   });

@@ -81,8 +81,9 @@ test("docs/project-limits.md lists the limits as the source does", () => {
         .join(" | "),
     );
   const expected = PROJECT_LIMIT_NAMES.map((name) => {
-    const { kind, unit, byDefault, counts } = limitOf(name);
-    return [`\`${name}\``, kind, unit, byDefault, `\`${environmentNameOf(name)}\``, counts].join(
+    const { kind, unit, byDefault, byDefaultAmongOthers: less, counts } = limitOf(name);
+    const defaults = less === undefined ? byDefault : `${byDefault}, ${less} among others`;
+    return [`\`${name}\``, kind, unit, defaults, `\`${environmentNameOf(name)}\``, counts].join(
       " | ",
     );
   });

@@ -17,7 +17,7 @@ import type { ApiPorts } from "./context.ts";
 import { problemAnswer, refused } from "./http/problem.ts";
 import type { Outcome, Problem, Refusal } from "./http/problem.ts";
 import type { Reply, Route } from "./http/route.ts";
-import { type RateVerdict, RequestRates } from "./request/request-rates.ts";
+import type { RateVerdict } from "./request/request-rates.ts";
 import { apiRoutes } from "./routes.ts";
 import { problemOfError, tooManyBodies } from "./http/unexpected-error.ts";
 
@@ -64,7 +64,6 @@ class Answering {
   readonly #authenticator: Authenticator;
   readonly #bodies: BodyBudget;
   readonly #lists: ListTurns;
-  readonly #rates: RequestRates;
   // Unique enough across restarts and nodes; counting costs less than randomness each time.
   readonly #idPrefix = randomBytes(5).toString("hex");
   #requests = 0;
@@ -74,7 +73,6 @@ class Answering {
     this.#authenticator = new Authenticator(ports);
     this.#bodies = new BodyBudget(ports.requestBodiesBytesMax, ports.limits, ports.clock);
     this.#lists = new ListTurns(ports.limits, ports.clock);
-    this.#rates = new RequestRates(ports.limits, ports.clock);
   }
 
   async answer(context: Context, route: Route): Promise<Response> {
@@ -125,9 +123,14 @@ class Answering {
       const known = this.#authenticator.authenticate(header, client);
       const authenticated: Outcome<Caller> =
         known instanceof Promise ? await deadline.race(known) : known;
-      if (!authenticated.ok) return authenticated;
+      const { admission } = this.#ports;
+      if (!authenticated.ok) {
+        const isFlood = authenticated.problem.code === "too_many_refused_keys";
+        return isFlood ? admission.holdBackFrom(client.address, authenticated) : authenticated;
+      }
       caller = authenticated.value;
-      const { fields, refusal: tooMany } = this.#rates.take(caller.projectId);
+      const admitted = admission.admit(caller.projectId);
+      const { fields, refusal: tooMany } = admitted instanceof Promise ? await admitted : admitted;
       progress.fields = fields;
       if (tooMany !== null) return tooMany;
       const refusal = scopeRefusal(caller, scope);

@@ -25,6 +25,7 @@ import type { EndingWaits } from "../delivery/waits/ending-waits.ts";
 import type { InboxFeed } from "../delivery/waits/inbox-feed.ts";
 import type { InboxDirectory } from "../intake/inbox-directory.ts";
 import type { UrlCheck } from "../outbound/guard/url-check.ts";
+import type { RequestAdmission } from "./request/request-admission.ts";
 import type { RefusedKeys } from "./request/refused-keys.ts";
 
 /**
@@ -78,6 +79,8 @@ export interface ApiPorts {
   readonly signingKeys: Pick<SigningKeys, "forget">;
   readonly apiKeys: Pick<ApiKeyDirectory, "find" | "isUnknown" | "lookUp" | "take">;
   readonly refusedKeys: RefusedKeys;
+  /** When requests with a key may begin, those that are passed on included. */
+  readonly admission: RequestAdmission;
   /** Whether this address is a proxy of the operator, whose `X-Forwarded-For` is believed. */
   isTrustedProxy(address: string): boolean;
   readonly connections: Pick<

@@ -9,7 +9,7 @@ import { withDeadline } from "../runtime/request-deadline.ts";
 import { REQUEST_DEADLINE_MS } from "./app.ts";
 import type { ApiPorts } from "./context.ts";
 import { Authenticator, scopeRefusal } from "./http/auth.ts";
-import { type Outcome, type Problem, problemAnswer } from "./http/problem.ts";
+import { type Outcome, type Problem, problemAnswer, type Refusal } from "./http/problem.ts";
 import { problemOfError } from "./http/unexpected-error.ts";
 import { clientAddress } from "./request/client-address.ts";
 import { subscriptionRequestSchema } from "./subscriptions/schema.ts";
@@ -63,8 +63,14 @@ export function submitThrough(ports: ApiPorts) {
   const authenticator = new Authenticator(ports);
   return {
     async authenticate(key: string, request: IncomingMessage): Promise<Outcome<string>> {
-      const caller = await authenticator.authenticateKey(key, clientOf(request, ports));
-      if (!caller.ok) return caller;
+      const client = clientOf(request, ports);
+      const caller = await authenticator.authenticateKey(key, client);
+      if (!caller.ok) {
+        const isFlood = caller.problem.code === "too_many_refused_keys";
+        return isFlood ? ports.admission.holdBackFrom(client.address, caller) : caller;
+      }
+      const { fields, refusal: tooMany } = await ports.admission.admit(caller.value.projectId);
+      if (tooMany !== null) return withHeaders(tooMany, fields);
       const refusal = scopeRefusal(caller.value, "submit");
       return refusal ?? { ok: true, value: caller.value.projectId };
     },
@@ -95,6 +101,10 @@ export function submitThrough(ports: ApiPorts) {
       return { status, headers, body: typeof body === "string" ? body : "" };
     },
   };
+}
+
+function withHeaders({ problem }: Refusal, fields: Problem["headers"]): Refusal {
+  return { ok: false, problem: { ...problem, headers: { ...problem.headers, ...fields } } };
 }
 
 function wishOf(

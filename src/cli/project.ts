@@ -261,12 +261,14 @@ async function showLimits(
 ): Promise<ProjectAnswer> {
   const limits = await findProjectLimits(database, name);
   if (limits === null) throw noProject(name);
+  const { alone, amongOthers } = config.projectLimits;
+  const byDefault = (await listProjects(database)).length > 1 ? amongOthers : alone;
   const found = PROJECT_LIMIT_NAMES.map((limit) => {
     const own = limits[limit];
     const { kind, unit } = limitOf(limit);
     return {
       limit,
-      allowed: own ?? config.projectLimits[limit],
+      allowed: own ?? byDefault[limit],
       unit: kind === "rate" ? `${unit} per second` : unit,
       set_by: own === undefined ? environmentNameOf(limit) : "this project's own",
     };

@@ -2,8 +2,8 @@ import type { ChangeSignal } from "../runtime/change-signal.ts";
 import type { DeliveryEngine } from "../delivery/delivery-engine.ts";
 import type {
   ProjectLimitName,
+  ProjectLimitDefaults,
   ProjectLimits,
-  ProjectLimitValues,
 } from "../core/project-limits.ts";
 import { Refresher } from "../runtime/refresher.ts";
 import type { Database } from "../store/db/database.ts";
@@ -15,7 +15,7 @@ export interface ProjectDirectoryOptions {
   readonly changes?: ChangeSignal | undefined;
   readonly database: Database;
   /** The limits of projects for which the operator has set none. */
-  readonly limitsByDefault: ProjectLimitValues;
+  readonly limitsByDefault: ProjectLimitDefaults;
   /** Applies the settings of every new or changed project, on whichever node it was changed. */
   readonly delivery: Pick<DeliveryEngine, "configure">;
 }
@@ -23,7 +23,7 @@ export interface ProjectDirectoryOptions {
 /** Every project with its settings and limits, held in memory and kept fresh. */
 export class ProjectDirectory extends Refresher<ProjectRecord> implements ProjectLimits {
   readonly #byId = new Map<string, ProjectRecord>();
-  readonly #limitsByDefault: ProjectLimitValues;
+  readonly #limitsByDefault: ProjectLimitDefaults;
   readonly #runtime: Runtime;
   readonly #usage = new Map<ProjectLimitName, (projectId: string) => number>();
 
@@ -54,11 +54,12 @@ export class ProjectDirectory extends Refresher<ProjectRecord> implements Projec
   }
 
   allowed(projectId: string, name: ProjectLimitName): number {
-    return this.#byId.get(projectId)?.limits[name] ?? this.#limitsByDefault[name];
+    return this.#byId.get(projectId)?.limits[name] ?? this.allowedByDefault(name);
   }
 
   allowedByDefault(name: ProjectLimitName): number {
-    return this.#limitsByDefault[name];
+    const { alone, amongOthers } = this.#limitsByDefault;
+    return (this.#byId.size > 1 ? amongOthers : alone)[name];
   }
 
   refused(name: ProjectLimitName): void {

@@ -12,6 +12,8 @@ export interface ProjectLimit {
   readonly unit: string;
   /** For projects for which neither the environment nor the operator says otherwise. */
   readonly byDefault: number;
+  /** The same while the gateway has other projects too, where that is less. */
+  readonly byDefaultAmongOthers?: number;
   /** In one sentence: what counts against it. The documentation and the API show it. */
   readonly counts: string;
   /** The environment variable with the default, where it has another name than its limit. */
@@ -70,8 +72,9 @@ const PROJECT_LIMITS = {
     kind: "rate",
     unit: "requests",
     byDefault: 20_000,
+    byDefaultAmongOthers: 2_000,
     counts:
-      "API requests with a key of the project; as many may come at once after a quiet second.",
+      "Requests with a key of the project, those to `/via/…` included; as many may come at once after a quiet second.",
   },
   request_bytes: {
     kind: "concurrency",
@@ -197,6 +200,13 @@ export type ProjectLimitName = keyof typeof PROJECT_LIMITS;
 
 /** A value for each limit. */
 export type ProjectLimitValues = Readonly<Record<ProjectLimitName, number>>;
+
+/** Limits of projects for which the operator has set no others. */
+export interface ProjectLimitDefaults {
+  /** While there is one project. */
+  readonly alone: ProjectLimitValues;
+  readonly amongOthers: ProjectLimitValues;
+}
 
 /** The largest value that a limit in bytes can be set to. */
 const BYTES_MAX = 1_000_000_000_000_000;

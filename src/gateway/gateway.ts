@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { createApp, REQUEST_DEADLINE_MS } from "../api/app.ts";
 import { RefusedKeys } from "../api/request/refused-keys.ts";
+import { RequestAdmission } from "../api/request/request-admission.ts";
 import { bootstrap } from "./bootstrap.ts";
 import type { Config } from "../config.ts";
 import { planMemory } from "../core/memory-plan.ts";
@@ -204,6 +205,7 @@ async function start(
     consumerClaims: engine.consumerClaims,
     apiKeys: engine.apiKeys,
     refusedKeys,
+    admission: new RequestAdmission(engine.projects, clock),
     isTrustedProxy: (address) => proxies.exemptsAddress(address),
     connections: engine.connections,
     providers: engine.providers,

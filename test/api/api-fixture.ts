@@ -7,6 +7,7 @@ import type { Hono } from "hono";
 import { expect } from "vitest";
 import { checkedApp } from "../support/checked-app.ts";
 import { problemSchema } from "../../src/api/http/response-schemas.ts";
+import { RequestAdmission } from "../../src/api/request/request-admission.ts";
 import { RefusedKeys } from "../../src/api/request/refused-keys.ts";
 import { ApiKeyDirectory } from "../../src/cluster/api-key-directory.ts";
 import { readinessOf } from "../../src/core/readiness.ts";
@@ -331,6 +332,8 @@ export class ApiFixture {
       redeliveries: { shardForNew: () => 7, begin: note("begin"), perSecondDefault: 100 },
       signingKeys: { forget: (id) => void this.calls.push(["signingSecretsChanged", id]) },
       apiKeys: this.apiKeys,
+      // Time stands still here, so refusals are not held back.
+      admission: new RequestAdmission(this.limits, this.clock, 0),
       refusedKeys: new RefusedKeys({ clock: this.clock, log: notingLog(this.logged) }),
       isTrustedProxy: (address) => address.startsWith("10."),
       connections: {

@@ -94,6 +94,17 @@ describe("on a database that a gateway uses", () => {
     return (method, path, body) => api(method, path, body, { authorization: `Bearer ${key}` });
   }
 
+  test("a project that is alone may send more requests than one among others", async () => {
+    const allowed = async () =>
+      (await gateway.api("GET", "/v1/project")).body.limits.requests_per_second.allowed;
+    expect(await allowed()).toBe(20_000);
+    expect(await run("limits", "default")).toMatch(/requests_per_second +20000 /);
+    await run("create", "another");
+    // The gateway hears of it within a second.
+    await expect.poll(allowed, { timeout: 60_000 }).toBe(2_000);
+    expect(await run("limits", "default")).toMatch(/requests_per_second +2000 /);
+  });
+
   test("a project is made with a key of its own, which sees nothing of the others and is called back", async () => {
     const api = apiWith(keyIn(await run("create", "acme")));
     expect((await api("GET", "/v1/project")).body).toMatchObject({ name: "acme" });

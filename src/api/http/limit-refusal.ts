@@ -1,8 +1,8 @@
 import type { ProblemCode } from "../../core/error-codes.ts";
 import type { ProjectLimitName, ProjectLimits } from "../../core/project-limits.ts";
 import type { Database } from "../../store/db/database.ts";
+import type { Clock } from "../../runtime/clock.ts";
 import { countStored, type StoredLimitName } from "../../store/sql/stored-counts.ts";
-import type { ApiPorts } from "../context.ts";
 import { refused } from "./problem.ts";
 import type { Refusal } from "./problem.ts";
 
@@ -32,7 +32,7 @@ export function limitRefusal(limits: ProjectLimits, at: AtLimit): Refusal {
 export async function stockRefusal(
   name: StoredLimitName,
   { projectId, database }: { readonly projectId: string; readonly database: Database },
-  { limits, clock }: Pick<ApiPorts, "limits" | "clock">,
+  { limits, clock }: { readonly limits: ProjectLimits; readonly clock: Clock },
 ): Promise<Refusal | null> {
   const counts = await countStored(database, projectId, clock.now());
   const allowed = limits.allowed(projectId, name);

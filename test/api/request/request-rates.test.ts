@@ -1,4 +1,7 @@
+import { IncomingMessage } from "node:http";
+import { Socket } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { submitThrough } from "../../../src/api/submit-through.ts";
 import { problemAnswer } from "../../../src/api/http/problem.ts";
 import { ApiFixture, problemOf } from "../api-fixture.ts";
 
@@ -75,6 +78,42 @@ describe("a project that sends more requests than it may", () => {
     await send(attacker, 1);
     api.clock.advance(1_000);
     expect((await send(attacker, 50)).filter((status) => status === 200)).toHaveLength(40);
+  });
+});
+
+describe("requests that are passed on to an upstream", () => {
+  const pass = async ({ key }: { key: string }) => {
+    const through = submitThrough(api.ports);
+    return through.authenticate(key, new IncomingMessage(new Socket()));
+  };
+
+  test("count like all others: what one way has used up, the other lacks", async () => {
+    for (let request = 0; request < PER_SECOND / 2; request += 1) {
+      expect(await pass(attacker)).toEqual({ ok: true, value: attacker.projectId });
+    }
+    const flood = await send(attacker, PER_SECOND);
+    expect(flood.filter((status) => status === 200)).toHaveLength(PER_SECOND / 2);
+    expect(await pass(neighbor)).toMatchObject({ ok: true });
+    expect(api.limits.used(attacker.projectId, "requests_per_second")).toBe(PER_SECOND);
+  });
+
+  test("are refused with the same problem and fields, whatever the key's scopes", async () => {
+    await send(attacker, PER_SECOND);
+    const reader = await api.addKey(["subscriptions:read"], attacker);
+    const refused = await pass({ key: reader });
+    if (refused.ok) throw new Error("not refused");
+    const { headers } = submitThrough(api.ports).render(refused.problem, "r");
+    expect(refused.problem).toMatchObject({
+      code: "too_many_requests",
+      extensions: { limit: "requests_per_second", allowed: PER_SECOND },
+    });
+    expect(headers).toMatchObject({
+      "retry-after": "1",
+      "ratelimit-policy": '"requests";q=20;w=1',
+      ratelimit: '"requests";r=0;t=1',
+    });
+    api.clock.advance(1_000);
+    expect(await pass({ key: reader })).toMatchObject({ problem: { code: "insufficient_scope" } });
   });
 });
 

@@ -1,0 +1,53 @@
+import type { ProjectLimits } from "../../core/project-limits.ts";
+import { EqualShares } from "../../lanes/equal-shares.ts";
+import { LoopTurns } from "../../lanes/loop-turns.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import { addressGroup } from "./client-address.ts";
+import { RequestRates, type RateVerdict } from "./request-rates.ts";
+
+/** How long a refusal is held back: a client that waits for it sends no more than four a second. */
+const REFUSAL_HELD_MS = 250;
+/** Refusals held back at once; of one project or address as many as are left to others. */
+const REFUSALS_HELD_MAX = 4_000;
+
+/**
+ * Decides when a request may begin, whichever way it comes in: within the rate of its project, and in
+ * its project's turn of the event loop. Refusals of a flood are held back for a moment, since most
+ * floods wait for answers, and refusing thousands of requests a second takes the time of others too.
+ */
+export class RequestAdmission {
+  readonly #clock: Clock;
+  readonly #refusalHeldMs: number;
+  readonly #rates: RequestRates;
+  readonly #turns = new LoopTurns();
+  readonly #held = new EqualShares(REFUSALS_HELD_MAX);
+
+  /** @param refusalHeldMs how long refusals are held back, if not as usual */
+  constructor(limits: ProjectLimits, clock: Clock, refusalHeldMs = REFUSAL_HELD_MS) {
+    this.#clock = clock;
+    this.#refusalHeldMs = refusalHeldMs;
+    this.#rates = new RequestRates(limits, clock);
+  }
+
+  /** Counts a request of the project, and gives its verdict once it may begin, or be refused. */
+  admit(projectId: string): RateVerdict | Promise<RateVerdict> {
+    const verdict = this.#rates.take(projectId);
+    if (verdict.refusal !== null) return this.#holdBack(projectId, verdict);
+    const turn = this.#turns.begin(projectId);
+    return turn === null ? verdict : turn.then(() => verdict);
+  }
+
+  /** Holds back what an address hears that has sent too many refused keys. */
+  holdBackFrom<Refusal>(address: string, refusal: Refusal): Promise<Refusal> {
+    return this.#holdBack(`address ${addressGroup(address)}`, refusal);
+  }
+
+  async #holdBack<Refusal>(group: string, refusal: Refusal): Promise<Refusal> {
+    if (this.#refusalHeldMs === 0 || !this.#held.tryTake(group)) return refusal;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#clock.setTimer(this.#refusalHeldMs, resolve);
+    await promise;
+    this.#held.giveBack(group);
+    return refusal;
+  }
+}

@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { RequestAdmission } from "../../../src/api/request/request-admission.ts";
+import { checkedApp } from "../../support/checked-app.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { TestLimits } from "../../support/project-limits.ts";
+import { ApiFixture, CALLBACK_URL } from "../api-fixture.ts";
+
+const HELD_MS = 250;
+
+describe("a refusal", () => {
+  function scene(perSecond: number) {
+    const clock = new FakeClock();
+    const limits = new TestLimits({ requests_per_second: perSecond });
+    const admission = new RequestAdmission(limits, clock);
+    const refused: string[] = [];
+    const ask = async (projectId: string): Promise<void> => {
+      const { refusal } = await admission.admit(projectId);
+      if (refusal !== null) refused.push(projectId);
+    };
+    return { clock, admission, refused, ask };
+  }
+
+  test("of a flood comes a moment later, and the requests of others begin meanwhile", async () => {
+    const { clock, refused, ask } = scene(10);
+    const flood = Array.from({ length: 50 }, () => ask("loud"));
+    await clock.advanceSettling(HELD_MS - 1);
+    expect(refused).toEqual([]);
+    await ask("quiet");
+    expect(refused).toEqual([]);
+    await clock.advanceSettling(1);
+    await Promise.all(flood);
+    expect(refused).toEqual(Array.from({ length: 40 }, () => "loud"));
+  });
+
+  test("slows a client down that waits for it: of 20 connections, 80 refusals a second", async () => {
+    const { clock, refused, ask } = scene(1);
+    const isOver = { value: false };
+    const connection = async (): Promise<void> => {
+      while (!isOver.value) await ask("loud");
+    };
+    const connections = Array.from({ length: 20 }, connection);
+    // The burst has passed.
+    await clock.advanceSettling(10_000);
+    const before = refused.length;
+    await clock.advanceSettling(1_000);
+    expect(refused.length - before).toBeGreaterThan(60);
+    expect(refused.length - before).toBeLessThanOrEqual(80);
+    isOver.value = true;
+    await clock.advanceSettling(HELD_MS);
+    await Promise.all(connections);
+  });
+
+  test("beyond those that are held is given at once, and another project's are still held", async () => {
+    const { clock, refused, ask } = scene(0);
+    const flood = Array.from({ length: 5_000 }, () => ask("loud"));
+    await clock.advanceSettling(0);
+    expect(refused.length).toBeGreaterThan(0);
+    const before = refused.length;
+    const other = ask("other");
+    await clock.advanceSettling(0);
+    expect(refused).toHaveLength(before);
+    await clock.advanceSettling(HELD_MS);
+    await Promise.all([...flood, other]);
+    expect(refused).toHaveLength(5_001);
+  });
+
+  test("of keys is held by the network it comes from", async () => {
+    const { clock, admission } = scene(0);
+    const heard: string[] = [];
+    const all = ["192.0.2.1", "2001:db8::1", "2001:db8::2"].map(async (address) => {
+      heard.push(await admission.holdBackFrom(address, address));
+    });
+    await clock.advanceSettling(HELD_MS - 1);
+    expect(heard).toEqual([]);
+    await clock.advanceSettling(1);
+    await Promise.all(all);
+    expect(heard).toHaveLength(3);
+  });
+});
+
+describe("of requests that come at once", () => {
+  let api: ApiFixture;
+  beforeAll(async () => {
+    api = await ApiFixture.open();
+  });
+  afterAll(() => api.close());
+
+  test("a project's one begins after a few of the 300 that another sent before it", async () => {
+    const projectId = api.uuid();
+    await api.addProject(projectId, "quiet");
+    await api.addConnection(projectId);
+    const key = await api.addKey(["subscriptions:write"], { projectId });
+    const own = await api.addKey(["subscriptions:write"]);
+    const order: string[] = [];
+    const app = checkedApp({
+      ...api.ports,
+      acceptor: {
+        accept: async ({ jobId }) => {
+          order.push(jobId);
+          return { kind: "overloaded" };
+        },
+      },
+    });
+    const subscribe = (jobId: string, by: string) =>
+      app.request("/v1/subscriptions", {
+        method: "POST",
+        headers: { authorization: `Bearer ${by}`, "content-type": "application/json" },
+        body: JSON.stringify({ job_id: jobId, callback_url: CALLBACK_URL }),
+      });
+    // Both keys are looked up once.
+    await Promise.all([subscribe("first", own), subscribe("first", key)]);
+    order.length = 0;
+    const flood = Array.from({ length: 300 }, (_, index) => subscribe(`loud-${index}`, own));
+    await Promise.all([...flood, subscribe("quiet", key)]);
+    expect(order).toHaveLength(301);
+    expect(order.indexOf("quiet")).toBeLessThan(40);
+  });
+});
