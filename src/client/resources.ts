@@ -175,7 +175,10 @@ export class Deliveries extends Resource {
 export class Redeliveries extends Resource {
   /** Sends all matching deliveries again, in the background. */
   create(request: RedeliveryRequest, options?: CallOptions): Promise<Redelivery> {
-    return this.json({ method: "POST", path: "/v1/redeliveries", body: request }, options);
+    return this.json(
+      { method: "POST", path: "/v1/redeliveries", body: request, isRepeatable: true },
+      options,
+    );
   }
 
   list(paging?: Paging, options?: CallOptions): List<Redelivery> {
@@ -226,7 +229,10 @@ export class Connections extends Resource {
   }
 
   create(request: NewConnection, options?: CallOptions): Promise<Connection> {
-    return this.json({ method: "POST", path: "/v1/connections", body: request }, options);
+    return this.json(
+      { method: "POST", path: "/v1/connections", body: request, isRepeatable: true },
+      options,
+    );
   }
 
   get(id: string, options?: CallOptions): Promise<Connection> {
@@ -350,7 +356,7 @@ export class SigningSecrets extends Resource {
     options?: CallOptions,
   ): Promise<SigningSecret> {
     return this.json(
-      { method: "POST", path: "/v1/signing-secrets/rotate", body: rotation },
+      { method: "POST", path: "/v1/signing-secrets/rotate", body: rotation, isRepeatable: true },
       options,
     );
   }
@@ -372,7 +378,10 @@ export class SigningKeys extends Resource {
     rotation: { readonly overlap_s?: number } = {},
     options?: CallOptions,
   ): Promise<SigningKey> {
-    return this.json({ method: "POST", path: "/v1/signing-keys/rotate", body: rotation }, options);
+    return this.json(
+      { method: "POST", path: "/v1/signing-keys/rotate", body: rotation, isRepeatable: true },
+      options,
+    );
   }
 }
 
@@ -383,7 +392,10 @@ export class ApiKeys extends Resource {
 
   /** The key itself is in the answer this once. */
   create(request: ApiKeyRequest, options?: CallOptions): Promise<NewApiKey> {
-    return this.json({ method: "POST", path: "/v1/api-keys", body: request }, options);
+    return this.json(
+      { method: "POST", path: "/v1/api-keys", body: request, isRepeatable: true },
+      options,
+    );
   }
 
   revoke(id: string, options?: CallOptions): Promise<void> {

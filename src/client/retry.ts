@@ -30,6 +30,9 @@ function mayRepeat({ status, code, problem }: RingbackError, isRepeatable: boole
   switch (status) {
     case null:
       return isRepeatable && (code === "network_error" || code === "request_timed_out");
+    case 409:
+      // Another try of the same request is still being carried out.
+      return code === "idempotency_key_in_use";
     case 429:
       return true;
     case 503:

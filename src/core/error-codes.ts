@@ -85,6 +85,11 @@ export const PROBLEMS = {
     title: "Idempotency key used for another request",
     help: "The `Idempotency-Key` was already used with a different request. Use a new key for a new request.",
   },
+  idempotency_key_in_use: {
+    status: 409,
+    title: "A request with the same idempotency key is in progress",
+    help: "Another request with this `Idempotency-Key` has not been answered yet. Wait for as long as `Retry-After` says and send the request again: it is answered as the other one was.",
+  },
   subscription_closed: {
     status: 409,
     title: "The subscription is closed",

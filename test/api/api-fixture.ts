@@ -144,8 +144,8 @@ export class ApiFixture {
   }
 
   /** With an admin key for `request`, and a connection `default` at pulse. */
-  static async open(): Promise<ApiFixture> {
-    const fixture = new ApiFixture(await openTestDatabase());
+  static async open(options?: Parameters<typeof openTestDatabase>[0]): Promise<ApiFixture> {
+    const fixture = new ApiFixture(await openTestDatabase(options));
     await fixture.addProject(fixture.projectId, "default");
     fixture.#key = await fixture.addKey(["admin"]);
     await fixture.addConnection(fixture.projectId);

@@ -26,6 +26,7 @@ import {
   newConnectionSchema,
 } from "./schema.ts";
 import type { ConnectionChangeBody } from "./schema.ts";
+import { defineCreatingRoute } from "../http/creating-route.ts";
 import { defineListRoute } from "../http/list-route.ts";
 import { stockRefusal } from "../http/limit-refusal.ts";
 import { pagingParameters } from "../request/list-query.ts";
@@ -60,9 +61,8 @@ function list(ports: ApiPorts): Route {
 }
 
 function create(ports: ApiPorts, newUuid: UuidSource): Route {
-  return defineRoute({
+  return defineCreatingRoute(ports, {
     operationId: "createConnection",
-    method: "POST",
     path: "/v1/connections",
     tag: TAG,
     summary: "Create a connection to a provider",
@@ -107,21 +107,21 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
         agreedHosts: credential === undefined ? null : credentialHosts(provider, baseUrl),
         settings: storedSettings(body.settings, viaOf(body, {})),
       };
-      const created = await auditedRequest(
-        ports,
-        request,
-        "create-connection",
-        async (within, note) => {
-          const connection = await createConnection(within, wanted);
+      const reply = await auditedRequest(ports, request, "create-connection", (within, note) =>
+        request.once(within, async () => {
+          const created = await createConnection(within, wanted);
+          if (created === null) return connectionExists(provider.name, name);
           const subject = publicId("connection", id);
-          const details = { provider: provider.name, name };
-          if (connection !== null) note({ action: "connection.created", subject, details });
-          return connection;
-        },
+          note({
+            action: "connection.created",
+            subject,
+            details: { provider: provider.name, name },
+          });
+          return jsonAnswer(201, connectionJson(created, ports));
+        }),
       );
-      if (created === null) return connectionExists(provider.name, name);
       await ports.connections.refresh();
-      return jsonAnswer(201, connectionJson(created, ports));
+      return reply;
     },
   });
 }

@@ -1,10 +1,17 @@
 import { z } from "@hono/zod-openapi";
-import { publicId } from "../../core/ids/ids.ts";
+import { parsePublicId, publicId } from "../../core/ids/ids.ts";
 import type { UuidSource } from "../../runtime/uuid-source.ts";
 import { cancelRedelivery } from "../../store/deliveries/cancel-redelivery.ts";
 import { createRedelivery } from "../../store/deliveries/create-redelivery.ts";
-import { findRedeliveries, findRedelivery } from "../../store/deliveries/find-redeliveries.ts";
+import type { Database } from "../../store/db/database.ts";
+import { withinTransaction } from "../../store/db/within-transaction.ts";
+import {
+  findRedeliveries,
+  findRedelivery,
+  type RedeliveryRecord,
+} from "../../store/deliveries/find-redeliveries.ts";
 import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
+import { defineCreatingRoute, isReplayed } from "../http/creating-route.ts";
 import { defineListRoute } from "../http/list-route.ts";
 import { pagingParameters } from "../request/list-query.ts";
 import { limitRefusal } from "../http/limit-refusal.ts";
@@ -29,9 +36,8 @@ export function redeliveryRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] 
 }
 
 function create(ports: ApiPorts, newUuid: UuidSource): Route {
-  return defineRoute({
+  return defineCreatingRoute(ports, {
     operationId: "createRedelivery",
-    method: "POST",
     path: "/v1/redeliveries",
     tag: TAG,
     summary: "Redeliver matching deliveries",
@@ -43,7 +49,9 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
     body: { schema: redeliveryRequestSchema, bytesMax: BODY_BYTES_MAX },
     success: { status: 202, description: "The redelivery.", schema: redeliverySchema },
     problems: ["too_many_redeliveries", "project_limit_exceeded"],
-    async handle({ database, caller: { projectId }, body }) {
+    async handle(request) {
+      const { database, body } = request;
+      const { projectId } = request.caller;
       const { redeliveries, clock } = ports;
       const nowMs = clock.now();
       const id = newUuid(nowMs, redeliveries.shardForNew());
@@ -65,13 +73,36 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
         ports.limits.allowed(projectId, "owed_deliveries");
       if (isOwedMuch) return owedMuch(projectId, ports);
       const runningMax = ports.limits.allowed(projectId, "redeliveries_running");
-      if (!(await createRedelivery(database, wish, runningMax))) return tooMany(projectId, ports);
+      const reply = await withinTransaction(database, "create-redelivery", (within) =>
+        request.once(within, async () => {
+          if (!(await createRedelivery(within, wish, runningMax))) return tooMany(projectId, ports);
+          return jsonAnswer(202, redeliveryJson(await storedRedelivery(within, { projectId, id })));
+        }),
+      );
+      if ("problem" in reply || isReplayed(reply)) return reply;
       await redeliveries.begin({ projectId, id }, isDryRun ? COUNTED_WITHIN_MS : 0);
-      const made = await findRedelivery(database, { projectId, id });
-      if (made === null) throw new Error("A redelivery that was stored is not there.");
-      return jsonAnswer(202, redeliveryJson(made));
+      return {
+        ...reply,
+        body: redeliveryJson(await storedRedelivery(database, { projectId, id })),
+      };
+    },
+    // With its progress since.
+    async repeated(answer, { database, caller: { projectId } }) {
+      const { id: publicId } = JSON.parse(answer.body as string) as { readonly id: string };
+      const id = parsePublicId("redelivery", publicId) ?? "";
+      const found = await findRedelivery(database, { projectId, id });
+      return found === null ? answer : { ...answer, body: redeliveryJson(found) };
     },
   });
+}
+
+async function storedRedelivery(
+  database: Database,
+  key: { readonly projectId: string; readonly id: string },
+): Promise<RedeliveryRecord> {
+  const stored = await findRedelivery(database, key);
+  if (stored === null) throw new Error("A redelivery that was stored is missing.");
+  return stored;
 }
 
 function owedMuch(projectId: string, { limits }: ApiPorts): Refusal {

@@ -16,6 +16,9 @@ Every error is a problem as RFC 9457 describes it (\`${PROBLEM_TYPE}\`): \`code\
 tells a person what to change, \`errors\` points at each invalid part, and \`type\` leads to a page about the
 code. Every answer carries \`X-Request-Id\`.
 
+A POST that creates something takes an \`Idempotency-Key\`: sent again with the same key within 24 hours, it
+creates nothing more and is answered as before, with \`Idempotent-Replayed: true\`.
+
 An API key has scopes: \`subscriptions:write\`, \`subscriptions:read\`, \`submit\` (sending requests
 through the gateway, and nothing else), and \`admin\`, which holds all of them.
 

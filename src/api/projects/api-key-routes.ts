@@ -7,6 +7,7 @@ import type { StoredApiKey } from "../../store/projects/api-keys.ts";
 import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
 import { newKeySchema } from "./api-key-schema.ts";
 import { auditedRequest } from "./audit.ts";
+import { defineCreatingRoute } from "../http/creating-route.ts";
 import { defineListRoute } from "../http/list-route.ts";
 import { isoTime } from "../http/iso-time.ts";
 import { stockRefusal } from "../http/limit-refusal.ts";
@@ -39,9 +40,8 @@ function list(): Route {
 }
 
 function create(ports: ApiPorts, newUuid: UuidSource): Route {
-  return defineRoute({
+  return defineCreatingRoute(ports, {
     operationId: "createApiKey",
-    method: "POST",
     path: "/v1/api-keys",
     tag: TAG,
     summary: "Create an API key",
@@ -64,14 +64,16 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
       const key = newApiKey();
       const { name, scopes } = body;
       const id = newUuid(nowMs, 0);
-      await auditedRequest(ports, request, "create-api-key", async (within, note) => {
-        await createApiKey(within, { id, projectId, name, key, scopes, nowMs, expiresAtMs });
-        const details = { name, scopes, expires_at: isoTime(expiresAtMs) };
-        note({ action: "api_key.created", subject: publicId("apiKey", id), details });
-      });
-      const stored = { id, projectId, name, scopes, createdAtMs: nowMs, expiresAtMs };
-      const view = { ...apiKeyView({ ...stored, revokedAtMs: null }), key };
-      return jsonAnswer(201, JSON.stringify(view), { "cache-control": "no-store" });
+      return auditedRequest(ports, request, "create-api-key", (within, note) =>
+        request.once(within, async () => {
+          await createApiKey(within, { id, projectId, name, key, scopes, nowMs, expiresAtMs });
+          const details = { name, scopes, expires_at: isoTime(expiresAtMs) };
+          note({ action: "api_key.created", subject: publicId("apiKey", id), details });
+          const stored = { id, projectId, name, scopes, createdAtMs: nowMs, expiresAtMs };
+          const view = { ...apiKeyView({ ...stored, revokedAtMs: null }), key };
+          return jsonAnswer(201, JSON.stringify(view), { "cache-control": "no-store" });
+        }),
+      );
     },
   });
 }

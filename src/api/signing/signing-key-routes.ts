@@ -15,12 +15,13 @@ import {
 } from "../../store/projects/signing-secrets.ts";
 import { jsonAnswer, pageAnswer } from "../http/answer.ts";
 import { auditedRequest } from "../projects/audit.ts";
+import { defineCreatingRoute } from "../http/creating-route.ts";
 import { isoTime } from "../http/iso-time.ts";
 import { stockRefusal } from "../http/limit-refusal.ts";
 import type { ApiPorts } from "../context.ts";
 import { jwksSchema, signingKeyPageSchema, signingKeySchema } from "../http/response-schemas.ts";
 import { overlapSchema, ROTATION_BODY_BYTES_MAX, tooManySign } from "../http/rotation.ts";
-import { defineOpenRoute, defineRoute } from "../http/route.ts";
+import { defineOpenRoute } from "../http/route.ts";
 import type { Route } from "../http/route.ts";
 import { nameSchema } from "../subscriptions/schema.ts";
 
@@ -80,9 +81,8 @@ function jwks(ports: ApiPorts): Route {
 }
 
 function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
-  return defineRoute({
+  return defineCreatingRoute(ports, {
     operationId: "rotateSigningKey",
-    method: "POST",
     path: "/v1/signing-keys/rotate",
     tag: TAG,
     summary: "Rotate the signing key",
@@ -113,19 +113,19 @@ function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
         publicKey,
         nowMs,
       } as const;
-      const name = "rotate-signing-key";
-      const outcome = await auditedRequest(ports, request, name, async (within, note) => {
-        const rotated = await rotateSigningSecret(within, wanted, body.overlap_s * 1000);
-        const details = { overlap_s: body.overlap_s };
-        const subject = publicId("signingKey", id);
-        if (rotated.kind === "rotated") note({ action: "signing_key.rotated", subject, details });
-        return rotated;
-      });
-      if (outcome.kind === "too_many") return tooManySign(outcome);
+      const reply = await auditedRequest(ports, request, "rotate-signing-key", (within, note) =>
+        request.once(within, async () => {
+          const rotated = await rotateSigningSecret(within, wanted, body.overlap_s * 1000);
+          if (rotated.kind === "too_many") return tooManySign(rotated);
+          const details = { overlap_s: body.overlap_s };
+          note({ action: "signing_key.rotated", subject: publicId("signingKey", id), details });
+          const { createdAtMs, expiresAtMs } = rotated.secret;
+          const view = signingKeyView({ id, publicKey, createdAtMs, expiresAtMs });
+          return jsonAnswer(200, JSON.stringify(view));
+        }),
+      );
       ports.signingKeys.forget(projectId);
-      const { createdAtMs, expiresAtMs } = outcome.secret;
-      const view = signingKeyView({ id, publicKey, createdAtMs, expiresAtMs });
-      return jsonAnswer(200, JSON.stringify(view));
+      return reply;
     },
   });
 }

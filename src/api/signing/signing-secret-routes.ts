@@ -6,6 +6,7 @@ import { findSigningSecrets, rotateSigningSecret } from "../../store/projects/si
 import type { StoredSigningSecret } from "../../store/projects/signing-secrets.ts";
 import { jsonAnswer, pageAnswer } from "../http/answer.ts";
 import { auditedRequest } from "../projects/audit.ts";
+import { defineCreatingRoute } from "../http/creating-route.ts";
 import { isoTime } from "../http/iso-time.ts";
 import { stockRefusal } from "../http/limit-refusal.ts";
 import type { ApiPorts } from "../context.ts";
@@ -43,9 +44,8 @@ function list(ports: ApiPorts): Route {
 }
 
 function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
-  return defineRoute({
+  return defineCreatingRoute(ports, {
     operationId: "rotateSigningSecret",
-    method: "POST",
     path: "/v1/signing-secrets/rotate",
     tag: TAG,
     summary: "Rotate the signing secret",
@@ -83,19 +83,19 @@ function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
         publicKey: null,
         nowMs,
       } as const;
-      const name = "rotate-signing-secret";
-      const outcome = await auditedRequest(ports, request, name, async (within, note) => {
-        const rotated = await rotateSigningSecret(within, wanted, body.overlap_s * 1000);
-        const details = { overlap_s: body.overlap_s };
-        const subject = publicId("signingSecret", id);
-        if (rotated.kind === "rotated")
+      const reply = await auditedRequest(ports, request, "rotate-signing-secret", (within, note) =>
+        request.once(within, async () => {
+          const rotated = await rotateSigningSecret(within, wanted, body.overlap_s * 1000);
+          if (rotated.kind === "too_many") return tooManySign(rotated);
+          const details = { overlap_s: body.overlap_s };
+          const subject = publicId("signingSecret", id);
           note({ action: "signing_secret.rotated", subject, details });
-        return rotated;
-      });
-      if (outcome.kind === "too_many") return tooManySign(outcome);
+          const view = signingSecretView(rotated.secret, ports);
+          return jsonAnswer(200, JSON.stringify(view), NOT_STORED);
+        }),
+      );
       ports.signingKeys.forget(projectId);
-      const view = signingSecretView(outcome.secret, ports);
-      return jsonAnswer(200, JSON.stringify(view), NOT_STORED);
+      return reply;
     },
   });
 }

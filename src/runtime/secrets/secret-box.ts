@@ -11,6 +11,7 @@ import {
 export type SealedColumnName =
   | "connections.credential"
   | "connections.environment"
+  | "idempotent_answers.answer"
   | "signing_secrets.secret"
   | "subscriptions.headers"
   | "subscriptions.secret";

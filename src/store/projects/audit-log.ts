@@ -1,6 +1,7 @@
 import { and, desc, eq, inArray, lt, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/pg-core";
 import type { Database } from "../db/database.ts";
+import { withinTransaction } from "../db/within-transaction.ts";
 import { auditLog } from "../schema/audit-log.ts";
 import { beforeOrFirst, cutPage, type Page } from "../sql/page.ts";
 import { type Given, statement, template } from "../sql/statement.ts";
@@ -50,19 +51,18 @@ export async function audited<T>(
   work: (within: Database, note: (change: AuditNote) => void) => Promise<T>,
 ): Promise<T> {
   const notes: AuditNote[] = [];
-  const result = await database.transaction(name, async (sql) => {
-    // A transaction that is retried notes its changes again.
+  const result = await withinTransaction(database, name, async (within) => {
+    // A transaction that is begun again notes its changes again.
     notes.length = 0;
-    const within: Database = {
-      run: (_name, statement) => statement(sql),
-      transaction: (_name, statements) => statements(sql),
-    };
     const done = await work(within, (change) => void notes.push(change));
     const who =
       actor.kind === "api_key"
         ? { keyId: actor.keyId, command: null, address: actor.address }
         : { keyId: null, command: actor.command, address: null };
-    for (const change of notes) await NOTE(sql, { details: {}, ...change, ...who, id: newId() });
+    for (const change of notes) {
+      const entry = { details: {}, ...change, ...who, id: newId() };
+      await within.run("note-audit-entry", (sql) => NOTE(sql, entry));
+    }
     return done;
   });
   for (const note of notes) log.info({ ...note, actor }, "audit");

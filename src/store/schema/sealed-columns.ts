@@ -4,6 +4,7 @@ import type { SealedColumnName } from "../../runtime/secrets/secret-box.ts";
 import type { Database } from "../db/database.ts";
 import { LOWEST_ID } from "../sql/page.ts";
 import { type Given, nameOf, statement, template } from "../sql/statement.ts";
+import { idempotentAnswers } from "./idempotent-answers.ts";
 import { connections, subscriptions } from "./schema.ts";
 import { signingSecrets } from "./signing-secrets.ts";
 
@@ -34,6 +35,13 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
     column: signingSecrets.secret,
     table: signingSecrets,
     id: signingSecrets.id,
+    shardId: null,
+  },
+  {
+    name: "idempotent_answers.answer",
+    column: idempotentAnswers.answer,
+    table: idempotentAnswers,
+    id: idempotentAnswers.id,
     shardId: null,
   },
   { name: "subscriptions.headers", column: subscriptions.headers, ...ofSubscriptions },
