@@ -79,6 +79,8 @@ export interface Config {
     readonly connectTimeoutMs: number;
     /** Without a byte in either direction. */
     readonly idleTimeoutMs: number;
+    /** How long an answer waits for its subscription to be stored. */
+    readonly storeTimeoutMs: number;
   };
   readonly redeliveriesPerSecond: number;
   /** How long what is over is kept. */
@@ -188,6 +190,8 @@ function readConfig(settings: SettingReader, terminal: boolean): Config {
         settings.read("RINGBACK_VIA_CONNECT_TIMEOUT_MS", wholeNumber(100, 10_000)) ?? 10_000,
       idleTimeoutMs:
         settings.read("RINGBACK_VIA_IDLE_TIMEOUT_MS", wholeNumber(100, 3_600_000)) ?? 120_000,
+      storeTimeoutMs:
+        settings.read("RINGBACK_VIA_STORE_TIMEOUT_MS", wholeNumber(0, 600_000)) ?? 30_000,
     },
     redeliveriesPerSecond:
       settings.read("RINGBACK_REDELIVERIES_PER_SECOND", wholeNumber(1, 10_000)) ?? 100,

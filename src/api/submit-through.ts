@@ -1,7 +1,9 @@
 import { hash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { HeaderValues } from "../core/job/retry-after.ts";
+import type { ProblemCode } from "../core/error-codes.ts";
 import { publicId } from "../core/ids/ids.ts";
+import type { Clock } from "../runtime/clock.ts";
 import { readTraceContext } from "../core/trace-context.ts";
 import type { ProviderVersion } from "../providers/compile/provider-version.ts";
 import { invalidPointers } from "../runtime/settings/invalid-places.ts";
@@ -55,11 +57,20 @@ const HEADER_OF_FIELD: Readonly<Record<string, string>> = {
   deadline_s: "ringback-deadline-s",
 };
 
+/** How long a submission waits for its subscription to be stored. */
+interface Patience {
+  readonly storeTimeoutMs: number;
+  readonly isStopping: () => boolean;
+}
+
+const RETRY_MS_MIN = 50;
+const RETRY_MS_MAX = 1_000;
+
 /** Stands for the job that is not known yet. */
 const UNKNOWN_JOB: Job = { jobId: "-", params: {} };
 
 /** What passing requests on has in common with the API: its keys, subscriptions and problems. */
-export function submitThrough(ports: ApiPorts) {
+export function submitThrough(ports: ApiPorts, { storeTimeoutMs, isStopping }: Patience) {
   const authenticator = new Authenticator(ports);
   return {
     async authenticate(key: string, request: IncomingMessage): Promise<Outcome<string>> {
@@ -84,16 +95,20 @@ export function submitThrough(ports: ApiPorts) {
       target: Target,
       options: SubmissionOptions,
       job: Job,
-      headers: HeaderValues,
+      { headers, requestId }: { readonly headers: HeaderValues; readonly requestId: string },
     ): Promise<Outcome<string>> {
-      const wish = wishOf(target, options, job, traceOf(headers));
+      // An attempt whose outcome is not known may have stored it: the next one finds it by its key.
+      const named = { ...options, idempotencyKey: options.idempotencyKey ?? requestId };
+      const wish = wishOf(target, named, job, traceOf(headers));
       if (!wish.ok) return wish;
-      return withDeadline(ports.clock, REQUEST_DEADLINE_MS, async (deadline) => {
-        const database = ports.database.within(deadline);
-        const made = await subscribe(wish.value, ports, { deadline, database });
-        if (!made.ok) return made;
-        return { ok: true, value: publicId("subscription", made.value.subscription.id) };
-      });
+      const giveUpAtMs = ports.clock.monotonic() + storeTimeoutMs;
+      for (let waitMs = RETRY_MS_MIN; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
+        const attempt = await subscribeOnce(wish.value, ports);
+        if (attempt.kind === "over") return attempt.outcome;
+        const isTooLate = ports.clock.monotonic() + waitMs > giveUpAtMs;
+        if (isTooLate || isStopping()) return { ok: false, problem: attempt.problem };
+        await pause(ports.clock, waitMs);
+      }
     },
     problemOf: (error: unknown): Problem => problemOfError(error, { mayHaveActed: true }),
     render(problem: Problem, requestId: string) {
@@ -105,6 +120,44 @@ export function submitThrough(ports: ApiPorts) {
 
 function withHeaders({ problem }: Refusal, fields: Problem["headers"]): Refusal {
   return { ok: false, problem: { ...problem, headers: { ...problem.headers, ...fields } } };
+}
+
+type Attempt =
+  | { readonly kind: "over"; readonly outcome: Outcome<string> }
+  /** The same may be stored a little later. */
+  | { readonly kind: "later"; readonly problem: Problem };
+
+async function subscribeOnce(wish: SubscriptionRequest, ports: ApiPorts): Promise<Attempt> {
+  try {
+    const made = await withDeadline(ports.clock, REQUEST_DEADLINE_MS, (deadline) =>
+      subscribe(wish, ports, { deadline, database: ports.database.within(deadline) }),
+    );
+    if (made.ok) {
+      const id = publicId("subscription", made.value.subscription.id);
+      return { kind: "over", outcome: { ok: true, value: id } };
+    }
+    const { problem } = made;
+    return PASSING.has(problem.code)
+      ? { kind: "later", problem }
+      : { kind: "over", outcome: { ok: false, problem } };
+  } catch (error) {
+    const problem = problemOfError(error, { mayHaveActed: true });
+    if (!PASSING.has(problem.code)) throw error;
+    return { kind: "later", problem };
+  }
+}
+
+/** Problems that have nothing to do with the wish. */
+const PASSING: ReadonlySet<string> = new Set<ProblemCode>([
+  "database_unavailable",
+  "overloaded",
+  "too_many_requests",
+]);
+
+function pause(clock: Clock, ms: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  clock.setTimer(ms, resolve);
+  return promise;
 }
 
 function wishOf(

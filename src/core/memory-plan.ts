@@ -10,6 +10,8 @@ export interface MemoryPlan {
   readonly readerHeapBytesMax: number;
   /** Large request bodies with what they are parsed to, until they are answered. */
   readonly requestBodiesBytesMax: number;
+  /** Large answers to submissions that are held until their subscription is stored. */
+  readonly heldAnswersBytesMax: number;
 }
 
 /**
@@ -27,5 +29,6 @@ export function planMemory(machineBytes: number): MemoryPlan {
     // The weight of a text is an estimate; a thread that exceeds it this far is ended.
     readerHeapBytesMax: parsedAnswerBytesMax * 1.5,
     requestBodiesBytesMax: share(3 / 16, 64, 768),
+    heldAnswersBytesMax: share(1 / 16, 16, 128),
   };
 }

@@ -259,9 +259,12 @@ async function start(
   }
   fetch = (request, env) => app.fetch(request, env);
   const via = new Via(runtime, {
-    api: submitThrough(ports),
+    api: submitThrough(ports, {
+      storeTimeoutMs: config.via.storeTimeoutMs,
+      isStopping: () => isStopping,
+    }),
     limits: engine.projects,
-    settings: config.via,
+    settings: { ...config.via, heldAnswersBytesMax: memory.heldAnswersBytesMax },
     publicUrl: config.publicUrl,
     connections: engine.connections,
     providers: engine.providers,

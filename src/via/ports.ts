@@ -62,7 +62,8 @@ export interface ViaApi {
     target: ViaTarget,
     options: SubmitOptions,
     job: SubmittedJob,
-    headers: HeaderValues,
+    /** `requestId` is another for each request, however often storing it is tried. */
+    request: { readonly headers: HeaderValues; readonly requestId: string },
   ): Promise<ViaOutcome<string>>;
   /** The problem that an unexpected error is told as. */
   problemOf(error: unknown): ViaProblem;
@@ -96,4 +97,6 @@ export interface ViaSettings {
   readonly connectTimeoutMs: number;
   /** Without a byte in either direction. */
   readonly idleTimeoutMs: number;
+  /** For the large ones of all projects together. */
+  readonly heldAnswersBytesMax: number;
 }

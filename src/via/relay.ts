@@ -5,10 +5,28 @@ import type {
   RelayedHead,
   RelayReader,
 } from "../outbound/exchange/relayed-exchange.ts";
+import type { MemoryBudget } from "../lanes/memory-budget.ts";
+import type { Clock, Timer } from "../runtime/clock.ts";
 import { type LinksThrough, responseHeaders } from "./forwarded-headers.ts";
 
 /** An answer to a submission is looked at up to here; the rest is only passed on. */
 export const LOOKED_AT_BYTES_MAX = 1024 * 1024;
+/** How long an answer waits for memory to be held in. */
+const MEMORY_WAIT_MS = 10_000;
+
+type RelayControl = Pick<RelayedExchange, "resume" | "abort">;
+
+/** The memory of answers that are held, by project. */
+export type HeldAnswers = Pick<MemoryBudget<Relay>, "bytesFree" | "enter" | "leave">;
+
+/** The beginning of an answer's body. */
+export interface HeldBody {
+  readonly bytes: Buffer;
+  /** Nothing comes after it. */
+  readonly isWhole: boolean;
+  /** There was no memory to hold more of it. */
+  readonly isCrowded: boolean;
+}
 
 /** Headers that are added to an answer. */
 export type AddedHeaders = Readonly<Record<string, string>>;
@@ -18,9 +36,12 @@ export interface RelayHooks {
   /** Returns whether the answer may be that to a submission, so that its body has to be read first. */
   head(head: RelayedHead): boolean;
   /** What an answer says of a job, as headers for the client. Never rejects. */
-  look(head: RelayedHead, body: Buffer): Promise<AddedHeaders>;
+  look(head: RelayedHead, body: HeldBody): Promise<AddedHeaders>;
   /** Links in headers that tell where to ask next lead through the gateway too. */
   readonly through: LinksThrough;
+  readonly projectId: string;
+  readonly memory: HeldAnswers;
+  readonly clock: Clock;
 }
 
 export type RelayOutcome =
@@ -40,10 +61,12 @@ export type RelayOutcome =
  */
 export class Relay implements RelayReader {
   readonly outcome: Promise<RelayOutcome>;
+  /** Whose memory it takes. */
+  readonly projectId: string;
   readonly #response: ServerResponse;
   readonly #hooks: RelayHooks;
   readonly #settle: (outcome: RelayOutcome) => void;
-  #exchange: RelayedExchange | null = null;
+  #exchange: RelayControl | null = null;
   #state: "waiting" | "holding" | "looking" | "passing" | "over" = "waiting";
   #head: RelayedHead | null = null;
   #held: Buffer[] = [];
@@ -53,10 +76,15 @@ export class Relay implements RelayReader {
     null;
   #isClientGone = false;
   #bytes = 0;
+  #isDraining = false;
+  /** Until there is memory to hold more than a little of the answer. */
+  #memory: "not_needed" | "awaited" | "had" = "not_needed";
+  #memoryTimer: Timer | null = null;
 
   constructor(request: IncomingMessage, response: ServerResponse, hooks: RelayHooks) {
     this.#response = response;
     this.#hooks = hooks;
+    this.projectId = hooks.projectId;
     const { promise, resolve } = Promise.withResolvers<RelayOutcome>();
     this.outcome = promise;
     this.#settle = resolve;
@@ -67,7 +95,7 @@ export class Relay implements RelayReader {
   }
 
   /** @param exchange null when it failed at once */
-  begin(exchange: RelayedExchange | null): void {
+  begin(exchange: RelayControl | null): void {
     this.#exchange = exchange;
     if (this.#response.destroyed) this.#onClose();
   }
@@ -94,9 +122,40 @@ export class Relay implements RelayReader {
     if (this.#state === "passing") return this.#write(chunk);
     this.#held.push(chunk);
     this.#heldBytes += chunk.length;
-    if (this.#state === "holding" && this.#heldBytes < LOOKED_AT_BYTES_MAX) return true;
-    if (this.#state === "holding") void this.#lookAtHeld();
-    return false;
+    if (this.#state !== "holding") return false;
+    if (this.#heldBytes >= LOOKED_AT_BYTES_MAX) {
+      void this.#lookAtHeld();
+      return false;
+    }
+    if (this.#heldBytes > this.#hooks.memory.bytesFree) this.#takeMemory();
+    return this.#memory !== "awaited";
+  }
+
+  /** All that the answer may come to take, so that it can always be read to its end. */
+  #takeMemory(): void {
+    if (this.#memory !== "not_needed") return;
+    let isAtOnce = true;
+    this.#memory = "awaited";
+    this.#hooks.memory.enter(this, LOOKED_AT_BYTES_MAX, () => {
+      this.#memory = "had";
+      this.#memoryTimer?.cancel();
+      if (!isAtOnce && this.#state === "holding") this.#exchange?.resume();
+    });
+    isAtOnce = false;
+    if (this.#isHeldInMemory()) return;
+    this.#memoryTimer = this.#hooks.clock.setTimer(MEMORY_WAIT_MS, () => {
+      if (this.#state === "holding") void this.#lookAtHeld();
+    });
+  }
+
+  #isHeldInMemory(): boolean {
+    return this.#memory === "had";
+  }
+
+  #leaveMemory(): void {
+    this.#memoryTimer?.cancel();
+    if (this.#memory !== "not_needed") this.#hooks.memory.leave(this);
+    this.#memory = "not_needed";
   }
 
   end(trailers: readonly string[]): void {
@@ -127,9 +186,14 @@ export class Relay implements RelayReader {
     this.#state = "looking";
     const head = this.#head;
     if (head === null) return;
-    const added = await this.#hooks.look(head, Buffer.concat(this.#held, this.#heldBytes));
+    const added = await this.#hooks.look(head, {
+      bytes: Buffer.concat(this.#held, this.#heldBytes),
+      isWhole: this.#ending !== null && "trailers" in this.#ending,
+      isCrowded: this.#memory === "awaited",
+    });
     if (this.#isClientGone) {
       this.#exchange?.abort();
+      this.#leaveMemory();
       return this.#over({ kind: "client_gone" });
     }
     this.#pass(head, added);
@@ -137,6 +201,9 @@ export class Relay implements RelayReader {
     this.#held = [];
     let mayGoOn = true;
     for (const chunk of held) mayGoOn = this.#write(chunk);
+    // Until then the socket holds what was held here.
+    if (mayGoOn) this.#leaveMemory();
+    else this.#response.once("drain", () => this.#leaveMemory());
     const ending = this.#ending;
     if (ending === null) {
       if (mayGoOn) this.#exchange?.resume();
@@ -155,9 +222,15 @@ export class Relay implements RelayReader {
   #write(chunk: Buffer): boolean {
     this.#bytes += chunk.length;
     if (this.#response.write(chunk)) return true;
-    this.#response.once("drain", () => this.#exchange?.resume());
+    if (!this.#isDraining) this.#response.once("drain", this.#onDrain);
+    this.#isDraining = true;
     return false;
   }
+
+  readonly #onDrain = (): void => {
+    this.#isDraining = false;
+    this.#exchange?.resume();
+  };
 
   #finish(trailers: readonly string[]): void {
     const status = this.#head?.status ?? 0;
@@ -173,11 +246,12 @@ export class Relay implements RelayReader {
   }
 
   #onClose(): void {
-    if (this.#state === "over" || this.#response.writableFinished) return;
+    if (this.#state === "over" || this.#response.writableFinished) return this.#leaveMemory();
     this.#isClientGone = true;
     // The job exists: its subscription is stored although nobody waits for the answer.
     if (this.#state === "holding" || this.#state === "looking") return;
     this.#exchange?.abort();
+    this.#leaveMemory();
     this.#over({ kind: "client_gone" });
   }
 

@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { parsePublicId, publicId } from "../core/ids/ids.ts";
+import { closeJson } from "../core/json/close-json.ts";
+import { MemoryBudget } from "../lanes/memory-budget.ts";
 import { decodeBody } from "../outbound/exchange/content-encoding.ts";
 import type { RelayedHead } from "../outbound/exchange/relayed-exchange.ts";
 import { callbackFieldsOf, maySubmit, readSubmission } from "../providers/submission/submission.ts";
@@ -22,7 +24,13 @@ import {
   tooManyAtOnce,
   unsupportedProblem,
 } from "./problems.ts";
-import { type AddedHeaders, LOOKED_AT_BYTES_MAX, Relay, type RelayOutcome } from "./relay.ts";
+import {
+  type AddedHeaders,
+  type HeldBody,
+  LOOKED_AT_BYTES_MAX,
+  Relay,
+  type RelayOutcome,
+} from "./relay.ts";
 import { ClientGoneError, hasBody, readWhole, RequestBody } from "./request-body.ts";
 import { type TakenBody, takeFromBody } from "./taken-body.ts";
 
@@ -30,6 +38,8 @@ import { type TakenBody, takeFromBody } from "./taken-body.ts";
 const TURN_WAIT_MS = 10_000;
 /** What a client has after a refusal to stop sending a body that is not read. */
 const UNREAD_BODY_MS = 10_000;
+/** So much of an answer is held without counting it. */
+const HELD_BYTES_FREE = 64 * 1024;
 const DEFAULT_CONNECTION = "default";
 const SUBSCRIBED = "subscribed";
 /** What is signed has to be there whole. */
@@ -66,6 +76,7 @@ export class Via {
   readonly #ports: ViaPorts;
   readonly #turns: LaneTurns;
   readonly #inProgress = new Map<string, number>();
+  readonly #heldAnswers: MemoryBudget<Relay>;
   readonly #idPrefix = `via-${randomBytes(5).toString("hex")}`;
   #requests = 0;
 
@@ -73,6 +84,13 @@ export class Via {
     this.#runtime = runtime;
     this.#ports = ports;
     this.#turns = new LaneTurns(runtime);
+    const bytesMax = ports.settings.heldAnswersBytesMax;
+    this.#heldAnswers = new MemoryBudget<Relay>({
+      bytesFree: HELD_BYTES_FREE,
+      bytesMax,
+      bytesPerGroupMax: () => bytesMax / 2,
+      groupOf: ({ projectId }) => projectId,
+    });
     ports.limits.measuredBy("via_requests", (projectId) => this.#inProgress.get(projectId) ?? 0);
   }
 
@@ -254,6 +272,9 @@ export class Via {
         from: upstreamUrl(passage, ""),
         to: `${this.#ownUrl(request)}/via/${passage.address.target}`,
       },
+      projectId: passage.projectId,
+      memory: this.#heldAnswers,
+      clock,
     });
     const { taken } = passage;
     const outgoing = outgoingRequest(passage, request, taken, this.#ports.settings);
@@ -284,29 +305,28 @@ export class Via {
     asked: SubmissionRequest,
     visit: Visit,
     { status, headers }: RelayedHead,
-    body: Buffer,
+    held: HeldBody,
   ): Promise<AddedHeaders> {
     try {
-      const decoded = decodeBody(headers, body, LOOKED_AT_BYTES_MAX);
-      const answer = {
-        status,
-        headers,
-        body: decoded.kind === "decoded" ? decoded.body : Buffer.alloc(0),
-      };
+      const answer = { status, headers, body: readableBody(headers, held) };
       const job = readSubmission(passage.known.provider, asked, answer);
+      if (job === null && held.isCrowded) return { [ERROR_HEADER]: "overloaded" };
       if (job === null) return {};
       const idHeader = {
         "ringback-job-id": headerText(job.jobId),
         "ringback-recognized-by": job.recognizedBy,
       };
-      const made = await this.#ports.api.subscribe(passage, passage.options, job, asked.headers);
+      const made = await this.#ports.api.subscribe(passage, passage.options, job, {
+        headers: asked.headers,
+        requestId: visit.requestId,
+      });
       if (made.ok) {
         visit.subscription = made.value;
         visit.submission = SUBSCRIBED;
         return { ...idHeader, "ringback-subscription-id": made.value };
       }
       visit.submission = made.problem.code;
-      return { ...idHeader, "ringback-subscription-error": made.problem.code };
+      return { ...idHeader, [ERROR_HEADER]: made.problem.code };
     } catch (error) {
       const { code } = this.#ports.api.problemOf(error);
       this.#runtime.log.warn(
@@ -314,7 +334,7 @@ export class Via {
         "a submitted job is unwatched",
       );
       visit.submission = code;
-      return { "ringback-subscription-error": code };
+      return { [ERROR_HEADER]: code };
     }
   }
 
@@ -398,6 +418,16 @@ function looksAt({ options, known }: Passage, asked: SubmissionRequest, { status
 async function wholeBody({ body }: TakenBody): Promise<Buffer | null> {
   if (body === null) return NO_BODY;
   return Buffer.isBuffer(body) ? body : readWhole(body, SIGNED_BYTES_MAX);
+}
+
+const ERROR_HEADER = "ringback-subscription-error";
+
+/** The body as far as it can be read: decompressed, and closed where only its beginning is there. */
+function readableBody(headers: RelayedHead["headers"], { bytes, isWhole }: HeldBody): Buffer {
+  const decoded = decodeBody(headers, bytes, LOOKED_AT_BYTES_MAX);
+  if (decoded.kind !== "decoded") return NO_BODY;
+  const closed = isWhole ? null : closeJson(decoded.body.toString("utf8"));
+  return closed === null ? decoded.body : Buffer.from(closed);
 }
 
 /** Whatever an id holds, as a header may. */

@@ -142,6 +142,16 @@ describe.concurrent("a submission through the gateway", () => {
   });
 });
 
+test("a job is found in the first MiB of a larger answer", async (context) => {
+  const scene = await openScene(context);
+  const { send } = await openPulse(context, scene, { rest: "x".repeat(2_000_000) });
+  const headers = { "ringback-callback-url": scene.receiver.url(scene.path) };
+  const response = await send("", { headers, body: "{}" });
+  expect(response.headers.get("ringback-job-id")).toBe("job-via");
+  expect(await response.json()).toMatchObject({ rest: expect.stringMatching(/^x{2000000}$/) });
+  await scene.receiver.takeOne(scene.path);
+});
+
 interface Sent {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | FormData;
@@ -149,10 +159,10 @@ interface Sent {
 }
 
 /** An API whose one job is done when it is asked about, and how to submit to it. */
-async function openPulse(context: TestContext, scene: Scene) {
+async function openPulse(context: TestContext, scene: Scene, more: object = {}) {
   const api = await openJobApi(context, ({ method }) =>
     method === "POST"
-      ? { status: 202, body: { job_id: "job-via", status: "pending" } }
+      ? { status: 202, body: { job_id: "job-via", status: "pending", ...more } }
       : { body: { job_id: "job-via", status: "completed", result: {} } },
   );
   const connection = await scene.connect({ base_url: api.origin });

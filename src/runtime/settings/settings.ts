@@ -117,6 +117,11 @@ export const SETTINGS = {
     meaning: "A request sent through `/via` is given up when nothing has moved for so long.",
     byDefault: "`120000`",
   },
+  RINGBACK_VIA_STORE_TIMEOUT_MS: {
+    meaning:
+      "The answer to a submission through `/via` is held back for so long while its subscription can't be stored.",
+    byDefault: "`30000`",
+  },
   RINGBACK_INLINE_RESULT_BYTES_MAX: {
     meaning: "Results above this are sent as `result_url`.",
     byDefault: "`262144`",

@@ -1,0 +1,96 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import type { TestContext } from "vitest";
+import { describe, expect, test } from "vitest";
+import { MemoryBudget } from "../../src/lanes/memory-budget.ts";
+import { SystemClock } from "../../src/runtime/clock.ts";
+import { LOOKED_AT_BYTES_MAX, Relay, type HeldBody } from "../../src/via/relay.ts";
+
+const KIB = 1024;
+const HEAD = { status: 200, statusText: "OK", headers: {}, rawHeaders: [] };
+
+/** A budget for one large answer at a time, and requests of clients to relay answers to. */
+async function open(context: TestContext) {
+  const memory = new MemoryBudget<Relay>({
+    bytesFree: 64 * KIB,
+    bytesMax: LOOKED_AT_BYTES_MAX,
+    bytesPerGroupMax: () => LOOKED_AT_BYTES_MAX,
+    groupOf: ({ projectId }) => projectId,
+  });
+  const clock = new SystemClock({ wall: () => Date.now(), monotonic: () => performance.now() });
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  context.onTestFinished(() => void server.close());
+  const begin = async () => {
+    const exchange = once(server, "request") as Promise<[IncomingMessage, ServerResponse]>;
+    const answered = fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    const [request, response] = await exchange;
+    const looks: HeldBody[] = [];
+    const resumed = Promise.withResolvers<void>();
+    const relay = new Relay(request, response, {
+      sent: () => undefined,
+      head: () => true,
+      look: (_, body) => {
+        looks.push(body);
+        return Promise.resolve({ "x-looked": String(body.bytes.length) });
+      },
+      through: { from: "http://a", to: "http://b" },
+      projectId: "p",
+      memory,
+      clock,
+    });
+    const { resolve } = resumed;
+    // The rest of an exchange is nothing to a relay.
+    relay.begin({ resume: resolve, abort: () => undefined });
+    relay.head(HEAD);
+    return { relay, answered, looks, resumed: resumed.promise };
+  };
+  return { memory, begin };
+}
+
+describe("answers that are held", () => {
+  test("have a budget of memory for all of them: one that finds none is held back until there is", async (context) => {
+    const { memory, begin } = await open(context);
+    const [one, two] = [await begin(), await begin()];
+    expect(one.relay.data(Buffer.alloc(64 * KIB))).toBe(true);
+    expect(two.relay.data(Buffer.alloc(64 * KIB))).toBe(true);
+    expect(memory.heldBy("p")).toBe(0);
+    expect(one.relay.data(Buffer.alloc(1))).toBe(true);
+    expect(two.relay.data(Buffer.alloc(1))).toBe(false);
+    expect(memory.heldBy("p")).toBe(LOOKED_AT_BYTES_MAX);
+    one.relay.end([]);
+    await two.resumed;
+    expect(two.relay.data(Buffer.alloc(1))).toBe(true);
+    two.relay.end([]);
+    for (const { answered } of [one, two]) await (await answered).arrayBuffer();
+    await expect.poll(() => memory.heldBy("p")).toBe(0);
+    expect([one, two].map(({ looks }) => looks.map(({ isWhole }) => isWhole))).toEqual([
+      [true],
+      [true],
+    ]);
+  });
+
+  test("give their memory back when their client goes", async (context) => {
+    const { memory, begin } = await open(context);
+    const { relay, answered } = await begin();
+    relay.data(Buffer.alloc(100 * KIB));
+    relay.failed({ code: "connection_reset", message: "x" });
+    const body = answered.then((response) => response.arrayBuffer());
+    await expect(body).rejects.toThrow(/fetch failed|terminated/);
+    await expect.poll(() => memory.heldBy("p")).toBe(0);
+  });
+
+  test("are looked at up to their limit, and passed on whole", async (context) => {
+    const { begin } = await open(context);
+    const { relay, answered, looks, resumed } = await begin();
+    expect(relay.data(Buffer.alloc(LOOKED_AT_BYTES_MAX, "a"))).toBe(false);
+    const response = await answered;
+    expect(looks).toMatchObject([{ isWhole: false, isCrowded: false }]);
+    await resumed;
+    relay.data(Buffer.from("b"));
+    relay.end([]);
+    const { byteLength } = await response.arrayBuffer();
+    expect(byteLength).toBe(LOOKED_AT_BYTES_MAX + 1);
+  });
+});
