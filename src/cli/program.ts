@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { listCommand } from "./commands/list.ts";
+import { listenCommand } from "./commands/listen.ts";
 import { loginCommand } from "./commands/login.ts";
 import { migrateCommand } from "./commands/migrate.ts";
 import { profileCommand } from "./commands/profile.ts";
@@ -15,7 +16,13 @@ import type { AddCommand, Commands } from "./frame/commands.ts";
 import { Output } from "./frame/output.ts";
 import { printFailure } from "./frame/run.ts";
 
-const FOR_USERS: readonly AddCommand[] = [subscribeCommand, waitCommand, whyCommand, listCommand];
+const FOR_USERS: readonly AddCommand[] = [
+  subscribeCommand,
+  waitCommand,
+  whyCommand,
+  listCommand,
+  listenCommand,
+];
 
 const FOR_SETTINGS: readonly AddCommand[] = [loginCommand, profileCommand];
 

@@ -38,6 +38,20 @@ export function numberFrom(min: number, max: number): (text: string) => number {
   };
 }
 
+/** A moment: ISO 8601, or how long ago (`10m`); as ISO 8601. */
+export function momentFrom(nowMs: () => number): (text: string) => string {
+  return (text) => {
+    if (/^\d{4}-\d\d-\d\d/.test(text) && !Number.isNaN(Date.parse(text))) {
+      return new Date(text).toISOString();
+    }
+    try {
+      return new Date(nowMs() - durationMs(text)).toISOString();
+    } catch {
+      throw new InvalidArgumentError("Give a time such as 2026-01-31T12:00:00Z, or 10m for ago.");
+    }
+  };
+}
+
 /** One of a closed list. */
 export function oneFrom<const Value extends string>(
   values: readonly Value[],
