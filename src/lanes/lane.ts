@@ -188,6 +188,11 @@ export class Lane<Item> implements GateClient {
     this.#pump();
   }
 
+  /** An item made more requests than the one that it had its turn for. */
+  charge(requests: number): void {
+    for (let one = 0; one < requests; one += 1) this.#pace.take();
+  }
+
   /** Starts nothing before `untilMs`; Infinity pauses until {@link resume}. */
   pause(untilMs: number): void {
     this.#pausedUntilMs = Math.max(this.#pausedUntilMs, untilMs);

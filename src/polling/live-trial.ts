@@ -14,7 +14,14 @@ import {
 import type { UpstreamRequest } from "../providers/request/upstream-request.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { decodeAnswer } from "./request/interpret-response.ts";
-import { laneVerdictOf, pollRequest, sentTo } from "./request/status-fetcher.ts";
+import {
+  type AnswerLimits,
+  followRedirects,
+  misledBy,
+  type PollExchange,
+  pollRequest,
+} from "./request/poll-request.ts";
+import { laneVerdictOf, sentTo } from "./request/status-fetcher.ts";
 import type { UpstreamAccess } from "./upstream/access.ts";
 import type { Upstream } from "./upstream/upstream.ts";
 
@@ -50,14 +57,14 @@ export async function tryLive(
       timeoutMs: access.requestTimeoutMs,
       responseBytesMax: Math.min(access.statusBytesMax, ANSWER_BYTES_MAX),
     };
-    const outcome = await client.send(pollRequest(access, request, limits));
-    const asked = { method: request.method, url: shownUrl(request, access) };
+    const landed = await land(access, client, request, limits);
+    const { outcome } = landed;
+    upstream.lane.charge(landed.redirects);
+    const sent = sentTo(landed.request.origin, outcome);
+    const asked = { method: request.method, url: shownUrl(landed.request, access) };
     if (outcome.kind === "failed") {
       const observation = interpretFailure(outcome.failure);
-      verdict = laneVerdictOf(
-        { interpretation: observation, sent: sentTo(request.origin, outcome) },
-        origin,
-      );
+      verdict = laneVerdictOf({ interpretation: observation, sent }, origin);
       const reason = access.redactText(outcome.failure.message);
       return { kind: "not_answered", asked, reason, consequence: consequenceOf(observation) };
     }
@@ -65,12 +72,32 @@ export async function tryLive(
     const nowMs = clock.now();
     const answer = redactedAnswer(outcome, access, limits.responseBytesMax);
     const read = tryAnswer(access.provider, "status", answer, { ageMs, seenBefore, nowMs });
-    const sent = sentTo(request.origin, outcome);
-    verdict = laneVerdictOf({ interpretation: read.observation, sent }, origin);
-    return { kind: "answered", asked, answer: shownAnswer(answer), trial: read };
+    const misled = misledBy(landed, access, read.observation);
+    const observation = misled === null ? read.observation : access.redact(misled);
+    verdict = laneVerdictOf({ interpretation: observation, sent }, origin);
+    const seen = { ...read, observation, consequence: consequenceOf(observation) };
+    return { kind: "answered", asked, answer: shownAnswer(answer), trial: seen };
   } finally {
     upstream.lane.settle(verdict, generation);
   }
+}
+
+/** Sends the request, and on to where redirects lead, as a poll is sent. */
+async function land(
+  access: UpstreamAccess,
+  client: Pick<RequestClient, "send">,
+  request: UpstreamRequest,
+  limits: AnswerLimits,
+): Promise<PollExchange> {
+  const sent = pollRequest(access, request, limits);
+  const outcome = await client.send(sent);
+  const prepared = access.target.status;
+  const question = { access, prepared, kind: "status", limits } as const;
+  return followRedirects(
+    client,
+    { ...question, affinity: null, remembered: null },
+    { request, sent, outcome },
+  );
 }
 
 const NO_TURN = `The connection is pausing or busy: no turn came within ${TURN_WAIT_MS / 1000} s.`;

@@ -11,6 +11,7 @@ import type { ProjectLimits } from "../core/project-limits.ts";
 import { ReadingTime } from "../lanes/reading-time.ts";
 import { pollOutcomeOf } from "../core/waiting/poll-outcome.ts";
 import { decideAfterPoll, type Ending, type JobStep, timedOut } from "../core/job/job.ts";
+import type { Observation } from "../core/job/observation.ts";
 import type { Interpretation } from "../providers/answer/interpret.ts";
 import type { LiveTrial, LiveTrialOutcome } from "../providers/trial/trial.ts";
 import type { SecretBox } from "../runtime/secrets/secret-box.ts";
@@ -174,7 +175,7 @@ export class Poller {
       if (watch.state === "polling") this.watches.schedule(watch, this.#refusedRetryAtMs());
     }
     const isWell = asked !== null && asked.sent !== null && isAnsweredWell(asked.interpretation);
-    if (isWell) upstream.answeredWell(beganAtMs);
+    if (isWell) upstream.answeredWell(watch, beganAtMs);
     if (upstream.isProbing) this.#endProbe(upstream, isWell);
     upstream.lane.settle(laneVerdictOf(asked, origin), generation);
     this.#finish(watch);
@@ -192,7 +193,10 @@ export class Poller {
       if (watch.state === "polling") this.watches.schedule(watch, this.#refusedRetryAtMs());
       return null;
     }
-    const { interpretation, longPolledMs } = asked;
+    const { longPolledMs, redirects } = asked;
+    if (redirects > 0) upstream.lane.charge(redirects);
+    const ownRefusal = ownRefusalOf(upstream, watch, asked.interpretation);
+    const interpretation = ownRefusal ?? asked.interpretation;
     watch.httpStatus = asked.sent?.httpStatus ?? null;
     if (interpretation.kind === "result_wanted") {
       watch.outcome = "running";
@@ -221,7 +225,8 @@ export class Poller {
       minIntervalMs: access.minIntervalMs,
     });
     await this.#take(access, watch, step);
-    return asked;
+    // It says nothing about the lane.
+    return ownRefusal === null ? asked : null;
   }
 
   /** In its own turn, which comes before those of jobs that fell due later. */
@@ -403,6 +408,18 @@ export class Poller {
 }
 
 type MovementType = Extract<EventType, "job.processing" | "job.progress">;
+
+/** A refusal of this job alone, which backs off itself only; null for any other answer. */
+function ownRefusalOf(
+  upstream: Upstream,
+  watch: Watch,
+  interpretation: Interpretation,
+): Observation | null {
+  if (interpretation.kind !== "retry" || interpretation.cause !== "rate_limited") return null;
+  if (!upstream.rateRefused(watch)) return null;
+  const reason = `${interpretation.reason} (only this job is refused; others of its connection are answered)`;
+  return { ...interpretation, cause: "unusable_answer", reason };
+}
 
 /** Whether the credential was taken, as far as the answer tells. */
 function isAnsweredWell({ kind }: Interpretation): boolean {

@@ -110,7 +110,7 @@ const HOSTILE: [name: string, answer: SocketAnswer, lastError: RegExp, limits?: 
   [
     "a redirect",
     httpAnswer("", 307, { location: "http://127.0.0.1:1/elsewhere?token=secret" }),
-    /redirect to http:\/\/127\.0\.0\.1:1\/elsewhere, not followed/,
+    /redirect to http:\/\/127\.0\.0\.1:1\/elsewhere\): not followed\. The URL must lead/,
   ],
   [
     "a million nested arrays",

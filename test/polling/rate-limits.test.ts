@@ -76,6 +76,18 @@ describe("an upstream whose limit changes", () => {
     run(420);
     expect(useOf(run(120), 100 * 120).used).toBeGreaterThan(0.9);
   });
+
+  test("is as fast as before three minutes after refusals that had no reason", () => {
+    let limiter: RateLimiter | null = tokenBucket(4, 4);
+    const { connect, run } = watchLimitedUpstream({
+      limiter: (nowMs) => limiter?.(nowMs) ?? { passes: true },
+    });
+    connect(100);
+    run(60);
+    limiter = null;
+    run(180);
+    expect(useOf(run(10), 90 * 10).used).toBeGreaterThan(0.95);
+  });
 });
 
 describe("a lane that can't keep up", () => {

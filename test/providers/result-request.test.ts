@@ -225,7 +225,7 @@ describe("the answer to it", () => {
     [410, "absent", undefined],
     [429, "retry", "rate_limited"],
     [500, "retry", "upstream_fault"],
-    [302, "retry", "unusable_answer"],
+    [302, "retry", "unreadable_answer"],
   ])("with HTTP %d means %s %s", ([status, kind, cause]) => {
     const observation = meaning(status, {});
     expect(observation.kind).toBe(kind);

@@ -40,7 +40,8 @@ export function unreadableError(
   return (
     `The upstream's answers could not be read, ${count} in a row over ${minutes} minutes, so how ` +
     "the job ended is not known here: look it up at the upstream. If its other jobs answer so " +
-    "too, change the provider's definition to ask for a smaller answer, in JSON. " +
+    "too, change the provider's definition to ask for a smaller answer, in JSON, or the " +
+    "connection's base_url if the answers redirect elsewhere. " +
     `Last answer: ${reason}`
   );
 }

@@ -9,7 +9,9 @@
  *   half  ✗ ╱
  *
  * So nearly all the time is spent just below the limit, which is then nearly used up and seldom
- * met. A limit that was raised is found in minutes; one that was lowered, at once.
+ * met. A limit that was raised is found in minutes; one that was lowered, at once. Refusals that come
+ * more often than that are not all due to the rate, so once they stop, for three times as long as they
+ * were apart, the steps double every five seconds.
  */
 
 /** Of a whole connection, whichever nodes share it. */
@@ -24,6 +26,8 @@ export type LearnedRate =
       readonly fromPerSecond: number;
       /** How long it has grown from there. */
       readonly grownMs: number;
+      /** About how long the refusals before were apart, as far as the rate was used up between them. */
+      readonly apartMs: number;
     };
 
 export const UNREFUSED: LearnedRate = { kind: "unrefused" };
@@ -37,6 +41,11 @@ const RECOVERY_MS = 2_000;
 /** How far below the limit the recovery ends, as a part of it. */
 const MARGIN = 0.01;
 const STEPS_DOUBLING_MS = 60_000;
+const QUICK_STEPS_DOUBLING_MS = 10_000;
+/** How many times as long as before without a refusal shows that they have stopped; and its bounds. */
+const QUIET_TIMES = 6;
+const QUIET_MS_MIN = 30_000;
+const QUIET_MS_MAX = 180_000;
 /** When hardly anything had passed before the first refusal, the search begins at half of this. */
 const SEARCH_PER_SECOND_MIN = 2;
 const PASSED_MS_MIN = 30_000;
@@ -51,11 +60,15 @@ export function perSecondOf(rate: LearnedRate): number {
     case "searching":
       return rate.perSecond;
     case "learned": {
-      const { limitPerSecond, fromPerSecond, grownMs } = rate;
+      const { limitPerSecond, fromPerSecond, grownMs, apartMs } = rate;
       const plateau = Math.max(fromPerSecond, (1 - MARGIN) * limitPerSecond);
       if (grownMs < RECOVERY_MS)
         return bounded(fromPerSecond + ((plateau - fromPerSecond) * grownMs) / RECOVERY_MS);
-      const doublings = (grownMs - RECOVERY_MS) / STEPS_DOUBLING_MS;
+      const steppedMs = grownMs - RECOVERY_MS;
+      const quietMs = Math.min(QUIET_MS_MAX, Math.max(QUIET_MS_MIN, QUIET_TIMES * apartMs));
+      const quickMs = Math.max(0, steppedMs - quietMs);
+      const doublings =
+        (steppedMs - quickMs) / STEPS_DOUBLING_MS + quickMs / QUICK_STEPS_DOUBLING_MS;
       return bounded(plateau + MARGIN * limitPerSecond * (2 ** doublings - 1));
     }
   }
@@ -82,9 +95,11 @@ export function afterRefusal(rate: LearnedRate, perSecond: number, passed: Passe
       return { kind: "searching", perSecond: bounded(from / 2) };
     }
     case "searching":
-      return learned(perSecond, perSecond);
-    case "learned":
-      return learned(perSecond, limitBelow(perSecond, passed, rate.limitPerSecond));
+      return learned(perSecond, perSecond, 0);
+    case "learned": {
+      const apartMs = Math.max(rate.grownMs, rate.apartMs / 2);
+      return learned(perSecond, limitBelow(perSecond, passed, rate.limitPerSecond), apartMs);
+    }
   }
 }
 
@@ -113,12 +128,13 @@ export function afterUse(rate: LearnedRate, elapsedMs: number): LearnedRate {
   }
 }
 
-function learned(perSecond: number, limitPerSecond: number): LearnedRate {
+function learned(perSecond: number, limitPerSecond: number, apartMs: number): LearnedRate {
   return {
     kind: "learned",
     limitPerSecond: bounded(limitPerSecond),
     fromPerSecond: bounded(perSecond / 2),
     grownMs: 0,
+    apartMs,
   };
 }
 

@@ -8,11 +8,7 @@ import {
 import type { MemoryPlan } from "../../core/memory-plan.ts";
 import type { Observation } from "../../core/job/observation.ts";
 import { type Reach, reachOfFailure, type RequestFailureCode } from "../../core/request-failure.ts";
-import type {
-  ResponseBudget,
-  OutboundRequest,
-  RequestOutcome,
-} from "../../outbound/exchange/request-outcome.ts";
+import type { OutboundRequest, RequestOutcome } from "../../outbound/exchange/request-outcome.ts";
 import { buildResultRequest, buildStatusRequest } from "../../providers/request/build.ts";
 import {
   interpretFailure,
@@ -21,13 +17,22 @@ import {
 } from "../../providers/answer/interpret.ts";
 import { interpretResultFailure, refusedResult } from "../../providers/answer/interpret-result.ts";
 import { resolveLinks } from "../../providers/answer/resolve-links.ts";
-import type { UpstreamRequest } from "../../providers/request/upstream-request.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import type { RequestClient } from "../../outbound/request-client.ts";
 import { MemoryBudget } from "../../lanes/memory-budget.ts";
 import type { ReadingTime } from "../../lanes/reading-time.ts";
 import { countPoll } from "../polling-gauges.ts";
+import { affinityAfter } from "./affinity.ts";
 import { AnswerReader } from "./body-reader.ts";
+import {
+  type FirstExchange,
+  followRedirects,
+  isRedirected,
+  misledBy,
+  type PollExchange,
+  type PollQuestion,
+  pollRequest,
+} from "./poll-request.ts";
 import { type AnswerMemory, memoryAfterStatus, NO_MEMORY } from "../watch/answer-memory.ts";
 import type { UpstreamAccess } from "../upstream/access.ts";
 import type { Watch } from "../watch/watch.ts";
@@ -55,6 +60,8 @@ export interface PollResult {
   readonly sent: SentRequest | null;
   /** How long the upstream held its answer back because it was asked to. */
   readonly longPolledMs: number;
+  /** How many requests redirects have added. */
+  readonly redirects: number;
 }
 
 /** Requests statuses and results of jobs and interprets the responses. */
@@ -130,9 +137,16 @@ export class StatusFetcher {
       mayHoldBackMs: longPollMs,
       responseBytesMax: Math.min(access.statusBytesMax, this.#responseBytesMax),
     };
-    const sent = pollRequest(access, request, limits, this.#budget);
+    const sent = pollRequest(access, request, limits, memory.affinity, this.#budget);
+    let landed: PollExchange | null = null;
     try {
-      const outcome = await this.#client.send(sent);
+      const first = await this.#client.send(sent);
+      if (isRedirected(first)) {
+        const prepared = access.target.status;
+        const question = { access, kind: "status", prepared, limits, memory } as const;
+        landed = await this.#follow(question, { request, sent, outcome: first });
+      }
+      const outcome = landed?.outcome ?? first;
       if (isCutOff(outcome)) return null;
       const nowMs = clock.now();
       watch.pollCount += 1;
@@ -155,19 +169,39 @@ export class StatusFetcher {
       this.#readingTime.of(access.projectId).charge(endedMs - beganMs, endedMs);
       const read = reading instanceof Promise ? await reading : reading;
       if (read === null) return null;
-      const interpretation = resolveLinks(read, request);
+      const misled = landed && misledBy(landed, access, read);
+      const interpretation = misled ?? resolveLinks(read, landed?.request ?? request);
+      const { origin } = landed?.sent ?? sent;
       if (provider.remembersAnswers) {
         watch.memory = memoryAfterStatus(memory, interpretation, outcome);
+      }
+      if (setsCookies(outcome) || watch.memory?.affinity) {
+        rememberAffinity(access, watch, interpretation, { origin, outcome });
       }
       countPoll(metrics, interpretation, failureCodeOf(outcome));
       return {
         interpretation: redacted(access, interpretation),
-        sent: sentTo(sent.origin, outcome),
+        sent: sentTo(origin, outcome),
         longPolledMs: longPollMs === 0 ? 0 : outcome.durationMs,
+        redirects: landed?.redirects ?? 0,
       };
     } finally {
-      this.#budget.leave(sent);
+      this.#budget.leave(landed?.sent ?? sent);
     }
+  }
+
+  #follow(
+    {
+      memory,
+      ...question
+    }: Omit<PollQuestion, "affinity" | "remembered"> & {
+      readonly memory: AnswerMemory;
+    },
+    first: FirstExchange,
+  ): Promise<PollExchange> {
+    const { affinity, remembered } = memory;
+    const whole = { ...question, affinity, remembered, room: this.#budget };
+    return followRedirects(this.#client, whole, first);
   }
 
   async #fetchResult(
@@ -188,15 +222,22 @@ export class StatusFetcher {
       timeoutMs: access.requestTimeoutMs,
       responseBytesMax: Math.min(access.resultBytesMax, this.#responseBytesMax),
     };
-    const sent = pollRequest(access, request, limits, this.#budget);
+    const sent = pollRequest(access, request, limits, memory.affinity, this.#budget);
+    let landed: PollExchange | null = null;
     try {
-      const outcome = await this.#client.send(sent);
+      const first = await this.#client.send(sent);
+      if (isRedirected(first) && target.result !== null) {
+        const prepared = target.result;
+        const question = { access, kind: "result", prepared, limits, memory } as const;
+        landed = await this.#follow(question, { request, sent, outcome: first });
+      }
+      const outcome = landed?.outcome ?? first;
       if (isCutOff(outcome)) return null;
       // Whatever came, a result that is not here is asked for by way of the status: the link to it
       // may have changed.
       watch.memory = { ...memory, wanted: null };
       const nowMs = clock.now();
-      const interpretation =
+      const read =
         outcome.kind === "failed"
           ? interpretResultFailure(outcome.failure, wanted)
           : await this.#reader.read(
@@ -205,21 +246,41 @@ export class StatusFetcher {
               provider,
               outcome,
             );
-      if (interpretation === null) return null;
+      if (read === null) return null;
+      const interpretation = (landed && misledBy(landed, access, read)) ?? read;
+      const { origin } = landed?.sent ?? sent;
+      if (setsCookies(outcome) || watch.memory?.affinity) {
+        rememberAffinity(access, watch, interpretation, { origin, outcome });
+      }
       countPoll(metrics, interpretation, failureCodeOf(outcome));
       return {
         interpretation: redacted(access, interpretation),
-        sent: sentTo(sent.origin, outcome),
+        sent: sentTo(origin, outcome),
         longPolledMs: 0,
+        redirects: landed?.redirects ?? 0,
       };
     } finally {
-      this.#budget.leave(sent);
+      this.#budget.leave(landed?.sent ?? sent);
     }
   }
 }
 
 function unsent(interpretation: Interpretation): PollResult {
-  return { interpretation, sent: null, longPolledMs: 0 };
+  return { interpretation, sent: null, longPolledMs: 0, redirects: 0 };
+}
+
+function rememberAffinity(
+  access: UpstreamAccess,
+  watch: Watch,
+  interpretation: Interpretation,
+  { origin, outcome }: { readonly origin: string; readonly outcome: RequestOutcome },
+): void {
+  if (outcome.kind === "failed") return;
+  const memory = watch.memory ?? NO_MEMORY;
+  const { affinityCookies } = access.provider;
+  const answer = { origin, headers: outcome.headers };
+  const affinity = affinityAfter(memory.affinity, interpretation, answer, affinityCookies);
+  if (affinity !== memory.affinity) watch.memory = { ...memory, affinity };
 }
 
 export function sentTo(origin: string, outcome: RequestOutcome): SentRequest {
@@ -252,41 +313,14 @@ function unusable(reason: string): Observation {
   return { kind: "retry", cause: "unusable_answer", reason, retryAfterMs: null };
 }
 
+function setsCookies(outcome: RequestOutcome): boolean {
+  return outcome.kind === "answered" && outcome.headers["set-cookie"] !== undefined;
+}
+
 function failureCodeOf(outcome: RequestOutcome): RequestFailureCode | null {
   return outcome.kind === "failed" ? outcome.failure.code : null;
 }
 
 function isCutOff(outcome: RequestOutcome): boolean {
   return outcome.kind === "failed" && outcome.failure.code === "aborted";
-}
-
-interface AnswerLimits {
-  readonly timeoutMs: number;
-  readonly mayHoldBackMs?: number;
-  readonly responseBytesMax: number;
-}
-
-/** A request that only reads, whatever its method. */
-export function pollRequest(
-  { projectId, isTrusted, target }: UpstreamAccess,
-  { method, origin, path, headers, body }: UpstreamRequest,
-  { timeoutMs, mayHoldBackMs = 0, responseBytesMax }: AnswerLimits,
-  room?: ResponseBudget,
-): OutboundRequest {
-  return {
-    projectId,
-    isTrusted: isTrusted && origin === target.origin,
-    method,
-    origin,
-    path,
-    headers,
-    body,
-    mayRepeat: true,
-    readsLeniently: true,
-    timeoutMs,
-    mayHoldBackMs,
-    responseBytesMax,
-    room,
-    whenLarger: "fail",
-  };
 }

@@ -16,6 +16,7 @@ import type { Clock, Timer } from "../../runtime/clock.ts";
 import type { SecretBox } from "../../runtime/secrets/secret-box.ts";
 import type { StoredConnection } from "../../store/connections/load-connections.ts";
 import { accessTo, type UpstreamAccess } from "./access.ts";
+import { RefusedJobs } from "./refused-jobs.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 
 /** The limits of a connection that can't be used: its jobs wait. */
@@ -91,6 +92,7 @@ export class Upstream {
   #probeTimer: Timer | null = null;
   #isProbing = false;
   #suspicion: Suspicion | null = null;
+  readonly #refusedJobs = new RefusedJobs();
   /** The credential has worked. */
   #hasAnswered = false;
   #problem: string | null = NOT_KNOWN;
@@ -164,7 +166,8 @@ export class Upstream {
   }
 
   /** A job was answered well, by a poll that began then on the monotonic clock. */
-  answeredWell(beganAtMs: number): void {
+  answeredWell(job: { readonly id: string }, beganAtMs: number): void {
+    this.#refusedJobs.answered(job);
     this.#hasAnswered = true;
     this.#suspicion = afterGoodAnswer(this.#suspicion, beganAtMs);
   }
@@ -174,6 +177,11 @@ export class Upstream {
     const suspicion = afterRefusedCredential(this.#suspicion, job, this.#clock.monotonic());
     this.#suspicion = suspicion;
     return isRefusalConfirmed(suspicion, { isPlain, hasAnswered: this.#hasAnswered });
+  }
+
+  /** A job's poll was refused because of the rate. Returns whether for the job's own sake. */
+  rateRefused(job: { readonly id: string }): boolean {
+    return this.#refusedJobs.refused(job.id);
   }
 
   close(): void {

@@ -1,4 +1,5 @@
 import type { AnsweredRequest, RequestOutcome } from "../../outbound/exchange/request-outcome.ts";
+import type { AffinityCookies } from "../request/affinity.ts";
 import type {
   Interpretation,
   ResultWanted,
@@ -19,6 +20,8 @@ export interface AnswerMemory {
   readonly remembered: string | null;
   /** The result that is to be asked for before the status is asked again. */
   readonly wanted: ResultWanted | null;
+  /** The cookies that keep the job at the server that knows it. */
+  readonly affinity: AffinityCookies | null;
 }
 
 export const NO_MEMORY: AnswerMemory = Object.freeze({
@@ -27,6 +30,7 @@ export const NO_MEMORY: AnswerMemory = Object.freeze({
   nextUrl: null,
   remembered: null,
   wanted: null,
+  affinity: null,
 });
 
 // RFC 9110 8.8.3, with a bound: a tag is held as long as its job.
@@ -45,11 +49,10 @@ export function memoryAfterStatus(
       const etag = nextUrl === before.nextUrl ? etagOf(before, outcome) : null;
       const unchanged = etag === null ? null : interpretation;
       const remembered = interpretation.remember ?? before.remembered;
-      return { etag, unchanged, nextUrl, remembered, wanted: null };
+      return { ...before, etag, unchanged, nextUrl, remembered, wanted: null };
     }
     case "result_wanted": {
-      const { nextUrl, remembered } = before;
-      return { ...NO_MEMORY, nextUrl, remembered, wanted: interpretation };
+      return { ...before, etag: null, unchanged: null, wanted: interpretation };
     }
     case "completed":
     case "failed":

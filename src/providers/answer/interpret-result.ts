@@ -9,6 +9,7 @@ import {
   readRetryAfterMs,
   REASON_CHARACTERS_MAX,
   refusedCredential,
+  refusedRedirect,
   retry,
   tooManySteps,
   unreadable,
@@ -17,6 +18,7 @@ import type { ResultAnswers } from "../compile/answers.ts";
 import { judge, type RuleVerdict } from "../compile/rules.ts";
 import { cleanLine } from "./error-text.ts";
 import { type HttpVerdict, interpretFailure, SILENT_ENDING, verdictOfHttp } from "./interpret.ts";
+import { REDIRECTS_FOLLOWED } from "./redirect.ts";
 import type { Provider } from "../compile/provider.ts";
 import { readBody, readText, type UpstreamResponse } from "../language/read-body.ts";
 import type { Steps } from "../language/steps.ts";
@@ -130,6 +132,8 @@ function byVerdict(
       return refusedCredential(answered);
     case "retry":
       return retry(answered, "upstream_fault");
+    case "redirect":
+      return refusedRedirect(answered.answer, REDIRECTS_FOLLOWED);
     case "unusable":
       return retry(answered, "unusable_answer");
   }

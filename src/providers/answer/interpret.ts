@@ -18,6 +18,7 @@ import {
   readValue,
   REASON_CHARACTERS_MAX,
   refusedCredential,
+  refusedRedirect,
   retry,
   tooManySteps,
   unreadable,
@@ -38,6 +39,7 @@ import {
 import type { Provider } from "../compile/provider.ts";
 import { type BodyReading, readBody, type UpstreamResponse } from "../language/read-body.ts";
 import type { Steps } from "../language/steps.ts";
+import { isRedirect, REDIRECTS_FOLLOWED } from "./redirect.ts";
 
 export type RunningObservation = Extract<Observation, { kind: "running" }>;
 
@@ -90,7 +92,7 @@ export function interpretAnswer(
 
 /** What an answer means that no rule matches: RFC 9110 on its own. */
 export type HttpVerdict =
-  | { readonly observe: "unknown_status" | "unusable" | "gone" }
+  | { readonly observe: "unknown_status" | "unusable" | "gone" | "redirect" }
   | Exclude<RuleVerdict, { observe: "running" }>;
 
 /** What a status code means where the provider's rules say nothing. */
@@ -100,6 +102,7 @@ export function verdictOfHttp(status: number): HttpVerdict {
   if (status === 404) return { observe: "not_found" };
   if (status === 410) return { observe: "gone" };
   if (status === 429) return { observe: "rate_limited", waitMs: null };
+  if (isRedirect(status)) return { observe: "redirect" };
   if (status === 408 || (status >= 500 && status <= 599)) return { observe: "retry" };
   return { observe: "unusable" };
 }
@@ -136,6 +139,8 @@ function byVerdict(
       return retry(answered, "upstream_fault");
     case "unknown_status":
       return unknownStatus(answered);
+    case "redirect":
+      return refusedRedirect(answered.answer, REDIRECTS_FOLLOWED);
     case "unusable":
       return retry(answered, "unusable_answer");
   }

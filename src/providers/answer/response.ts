@@ -118,6 +118,19 @@ export function tooManySteps({ provider, answer, body }: ResponseContext): Obser
   };
 }
 
+/**
+ * A redirect that is not followed. Asking again will hardly change that, so the job ends for it after a
+ * while.
+ */
+export function refusedRedirect(answer: UpstreamResponse, problem: string): Observation {
+  return {
+    kind: "retry",
+    cause: "unreadable_answer",
+    reason: cleanLine(`${describeHttp(answer)}: not followed. ${problem}`, REASON_CHARACTERS_MAX),
+    retryAfterMs: null,
+  };
+}
+
 /** One line for a person: the HTTP status and what the body says went wrong. */
 export function describe(answered: ResponseContext): string {
   const error = readError(answered);
@@ -131,7 +144,7 @@ function describeHttp(answer: UpstreamResponse): string {
     typeof type === "string" && !type.includes("json") ? type : null,
     typeof encoding === "string" ? encoding : null,
     // Without its query, where signatures and keys travel.
-    typeof location === "string" ? `redirect to ${location.split("?")[0]}, not followed` : null,
+    typeof location === "string" ? `redirect to ${location.split("?")[0]}` : null,
   ].filter((note) => note !== null);
   return `HTTP ${answer.status}${notes.length === 0 ? "" : ` (${notes.join(", ")})`}`;
 }

@@ -52,6 +52,8 @@ export interface Provider {
   readonly longPoll: { readonly query: string; readonly waitMs: number } | null;
   /** Whether a job's next request depends on its last answer. */
   readonly remembersAnswers: boolean;
+  /** The cookies that keep a job at the server that knows it, as patterns. */
+  readonly affinityCookies: readonly string[];
   /** How a result that is a link is fetched; null when it is only passed on. */
   readonly download: CompiledDownload | null;
   readonly requests: {
@@ -109,6 +111,7 @@ export function compileProvider(definition: ProviderDefinition): Provider {
       status.next_url !== undefined ||
       needsSecondRequest ||
       own.rules.some(({ remember }) => remember !== undefined),
+    affinityCookies: own.affinity_cookies,
     download: compileDownload(own.result),
     requests,
     answers: compileAnswers(own, requests.result?.answerPointers ?? []),

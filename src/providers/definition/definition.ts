@@ -4,8 +4,10 @@ import { BELIEVED_WAIT_MS_MAX, RETRY_AFTER_MS_MAX } from "../../core/job/retry-a
 import { authSchema } from "./auth.ts";
 import { checkParams } from "./params.ts";
 import {
+  AFFINITY_COOKIES,
   answerBytes,
   ANSWER_BYTES_DEFAULT,
+  cookiePattern,
   goneAfter,
   headerName,
   headerText,
@@ -210,6 +212,15 @@ export const providerDefinitionSchema = z
       .describe(
         "The longest wait that an answer may ask for; a longer one is cut to it, since it can't be " +
           "meant. Above an hour only for APIs that are known for such waits.",
+      ),
+    affinity_cookies: z
+      .array(cookiePattern)
+      .max(30)
+      .default([...AFFINITY_COOKIES])
+      .describe(
+        "Cookies by which load balancers keep a client at one server, for APIs whose servers know " +
+          "their own jobs only: kept for each job and sent back to the origin that set them. A * at " +
+          "the end stands for any ending. Those of the known balancers unless given; [] for none.",
       ),
     min_interval_s: seconds
       .max(DAY_S)

@@ -36,6 +36,35 @@ export const sendableHeaderName = headerName.refine((name) => !RESERVED_HEADERS.
   error: "This header belongs to the connection and cannot be set.",
 });
 
+/**
+ * Cookies of load balancers that say where to send a request, and nothing else. Cookies of sessions,
+ * such as JSESSIONID, are not among them: they stand for what a server remembers of a client, and to
+ * send one back may mix what jobs, or whole connections, are to keep apart.
+ */
+export const AFFINITY_COOKIES = [
+  "AWSALB*",
+  "AWSELB*",
+  "ARRAffinity*",
+  "ApplicationGatewayAffinity*",
+  "GCLB",
+  "GCILB",
+  "INGRESSCOOKIE",
+  "SERVERID",
+  "BIGipServer*",
+  "__cflb",
+  "DO-LB",
+  "heroku-session-affinity",
+] as const;
+
+/** The name of a cookie (RFC 6265, 4.1.1); a `*` at its end stands for any ending. */
+export const cookiePattern = z
+  .string()
+  .max(100)
+  .regex(
+    /^[A-Za-z0-9!#$%&'+.^_`|~-]+\*?$/,
+    "Must be the name of a cookie, a * at most at its end.",
+  );
+
 const POINTER_STEPS_MAX = 20;
 
 export const pointer = z

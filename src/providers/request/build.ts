@@ -1,4 +1,4 @@
-import { readAllowedUrl, refusedLink } from "../language/allowed-url.ts";
+import { readAllowedUrl, refusedLink, resolveLink } from "../language/allowed-url.ts";
 import type { PreparedRequest, PreparedTarget } from "./target.ts";
 import type { Provider } from "../compile/provider.ts";
 import type { UpstreamRequest } from "./upstream-request.ts";
@@ -103,6 +103,54 @@ export function buildDownloadRequest(
 }
 
 const NO_VALUES: TemplateValues = { jobId: "", params: {} };
+
+export type Redirection =
+  | {
+      readonly kind: "redirected";
+      readonly request: UpstreamRequest;
+      /** Whether it carries what the first request does; not on another origin. */
+      readonly isSameOrigin: boolean;
+    }
+  | { readonly kind: "refused"; readonly problem: string };
+
+/**
+ * The request that a redirect of `from` leads to. It may lead to the hosts that a link of an answer may;
+ * the credential and the definition's headers go along only within the origin that redirects.
+ * @param location as the answer has it
+ */
+export function buildRedirectedRequest(
+  target: PreparedTarget,
+  prepared: PreparedRequest,
+  from: UpstreamRequest,
+  location: string,
+): Redirection {
+  if (from.method !== "GET") {
+    return { kind: "refused", problem: `A ${from.method} request is not sent on.` };
+  }
+  if (prepared.sign !== null) {
+    return { kind: "refused", problem: "The request is signed for the URL that it went to." };
+  }
+  const url = resolveLink(location, from.origin + from.path);
+  const hosts = [...prepared.hosts, new URL(target.origin).hostname];
+  const reading = readAllowedUrl(url, { ownOrigin: target.origin, hosts });
+  if (reading.kind === "refused") return reading;
+  const { origin } = reading;
+  const isSameOrigin = origin === from.origin;
+  const { accept = "*/*", "user-agent": userAgent = "" } = from.headers;
+  const path = withAuthQuery(reading.path, prepared.authQuery, isSameOrigin);
+  const headers = isSameOrigin ? from.headers : { accept, "user-agent": userAgent };
+  return { kind: "redirected", request: { ...from, origin, path, headers }, isSameOrigin };
+}
+
+/** The path with the query's credential where it may be, and without it elsewhere. */
+function withAuthQuery(path: string, authQuery: string, isSameOrigin: boolean): string {
+  if (authQuery === "") return path;
+  const [place = "", query = ""] = path.split(/\?(.*)/s, 2);
+  const name = authQuery.slice(0, authQuery.indexOf("=") + 1);
+  const others = query.split("&").filter((part) => part !== "" && !part.startsWith(name));
+  const all = isSameOrigin ? [...others, authQuery] : others;
+  return all.length === 0 ? place : `${place}?${all.join("&")}`;
+}
 
 /** The params that the provider's requests need and `params` lacks or has empty. */
 export function missingParams(

@@ -96,12 +96,26 @@ describe("the rate after a refusal", () => {
   });
 
   test("is back just below the limit after two seconds, at it after a minute, far above it after ten", () => {
-    const at = (seconds: number) => perSecondOf(afterUse(learned(100), seconds * 1000));
+    const refused = afterRefusal(afterUse(learned(100), 62_000), 100, {
+      requests: 3000,
+      ms: 30_000,
+    });
+    const at = (seconds: number) => perSecondOf(afterUse(refused, seconds * 1000));
     expect(at(1)).toBeCloseTo(74.5);
     expect(at(2)).toBe(99);
     expect(at(62)).toBe(100);
     expect(at(122)).toBe(102);
     expect(at(602)).toBeGreaterThan(1000);
+  });
+
+  test("grows fast once refusals that came every few seconds have stopped", () => {
+    let rate = learned(100);
+    for (let refusal = 0; refusal < 10; refusal += 1) {
+      rate = afterRefusal(afterUse(rate, 4000), perSecondOf(rate), { requests: 0, ms: 4000 });
+    }
+    const low = perSecondOf(afterUse(rate, 2000));
+    expect(perSecondOf(afterUse(rate, 15_000))).toBeLessThan(1.02 * low);
+    expect(perSecondOf(afterUse(rate, 90_000))).toBeGreaterThan(10 * low);
   });
 
   test("doubles every two seconds until the second refusal", () => {

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { WatchTable } from "../../../src/polling/watch/table.ts";
 import { Watch } from "../../../src/polling/watch/watch.ts";
 import type { LiveJob } from "../../../src/store/jobs/load-jobs.ts";
+import { NO_MEMORY } from "../../../src/polling/watch/answer-memory.ts";
 import { liveJob } from "../jobs.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 1);
@@ -87,7 +88,7 @@ describe("the watch table", () => {
     const before = new Watch(table, table.add(liveJob(NOW_MS, { progress: "1", seen: true })));
     before.pollAgain = true;
     before.failuresInRow = 3;
-    before.memory = { etag: '"a"', unchanged: null, nextUrl: null, remembered: null, wanted: null };
+    before.memory = { ...NO_MEMORY, etag: '"a"' };
     table.drop(before.slot);
     const job = liveJob(NOW_MS);
     const after = new Watch(table, table.add(job));

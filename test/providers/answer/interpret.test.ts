@@ -83,9 +83,9 @@ describe("where no rule matches, HTTP's own meaning holds", () => {
     [408, "retry", "upstream_fault"],
     [500, "retry", "upstream_fault"],
     [503, "retry", "upstream_fault"],
-    [301, "retry", "unusable_answer"],
+    [301, "retry", "unreadable_answer"],
     [304, "retry", "unusable_answer"],
-    [307, "retry", "unusable_answer"],
+    [307, "retry", "unreadable_answer"],
     [400, "retry", "unusable_answer"],
     [409, "retry", "unusable_answer"],
     [418, "retry", "unusable_answer"],
@@ -98,11 +98,13 @@ describe("where no rule matches, HTTP's own meaning holds", () => {
     expect(observation.kind === "retry" ? observation.cause : undefined).toBe(cause);
   });
 
-  test("a redirect is named, without the secrets of its query, and not followed", () => {
+  test("a redirect is named, without the secrets of its query", () => {
     const headers = { location: "https://other.example/jobs?signature=secret" };
     expect(observe(302, "", { headers })).toMatchObject({
-      cause: "unusable_answer",
-      reason: "HTTP 302 (redirect to https://other.example/jobs, not followed)",
+      cause: "unreadable_answer",
+      reason:
+        "HTTP 302 (redirect to https://other.example/jobs): not followed. " +
+        "Only the redirect of a GET is followed, to the same host or to an allowed one.",
     });
   });
 
