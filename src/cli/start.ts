@@ -93,6 +93,7 @@ function announce(
     `  Ringback ${version} listens on ${url}`,
     ...(publicUrl === null ? [] : [`  Others reach it at ${publicUrl}`]),
     `  Pages: ${[url, `${url}/docs`, ...(gateway.sandbox ? [`${url}/sandbox`] : [])].join("  ")}`,
+    ...consoleLines(gateway),
     `  Data: ${database}`,
     ...apiKeyLines(key, apiKeyFile),
     ...(gateway.sandbox ? sandboxLines(url, shownKey) : []),
@@ -110,6 +111,13 @@ function quoted(path: string): string {
 function apiKeyLines(key: string | null, file: string | null): string[] {
   if (file !== null) return [`  API key: in ${file}`];
   return key === null ? [] : [`  API key, shown this once: ${key}`];
+}
+
+/** The first start has a key, so it has a link that signs in without one. */
+function consoleLines({ console: web }: StartedGateway): string[] {
+  if (web === null) return [];
+  if (web.signInUrl === null) return [`  Console: ${web.url}`];
+  return [`  Console, signed in by this link once, within 15 minutes: ${web.signInUrl}`];
 }
 
 /** Something to paste that shows the whole loop. */

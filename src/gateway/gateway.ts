@@ -24,10 +24,13 @@ import type { Runtime } from "../runtime/runtime.ts";
 import type { Random } from "../runtime/random.ts";
 import { withDeadline } from "../runtime/request-deadline.ts";
 import { ResultLinks } from "../runtime/secrets/result-links.ts";
+import { hashApiKey } from "../runtime/secrets/api-key.ts";
 import { createSecretBox, type SecretBox } from "../runtime/secrets/secret-box.ts";
 import { settledWithin } from "../runtime/settled-within.ts";
 import { createUuidSource } from "../runtime/uuid-source.ts";
 import { keyCheck } from "../sandbox/key-check.ts";
+import { Console } from "../console/console.ts";
+import { CONSOLE_PATH } from "../console/http/ports.ts";
 import { createSandbox } from "../sandbox/sandbox.ts";
 import { readProvidersFolder, sharedProviders } from "./shared-providers.ts";
 import { openDatabase, type PooledDatabase } from "../store/db/database.ts";
@@ -73,6 +76,12 @@ export interface StartedGateway {
   /** Where the data lies: a folder, or `DATABASE_URL`. */
   readonly database: string;
   readonly sandbox: boolean;
+  /** The web console; null when it is not served. */
+  readonly console: {
+    readonly url: string;
+    /** Signs in once, within minutes, with the key that was generated at this start; null without one. */
+    readonly signInUrl: string | null;
+  } | null;
   /**
    * Says that it is not ready any more, and goes on serving for `drainMs`, so that whoever sends
    * requests here hears of it in time. Ends early when `hurried` resolves.
@@ -257,6 +266,10 @@ async function start(
       }),
     );
   }
+  const console = config.console
+    ? new Console({ ...ports, api: (request, bindings) => app.fetch(request, bindings) })
+    : null;
+  if (console !== null) app.route("/", console.app);
   fetch = (request, env) => app.fetch(request, env);
   const via = new Via(runtime, {
     api: submitThrough(ports, {
@@ -279,6 +292,11 @@ async function start(
     apiKeyFile,
     database: config.database.kind === "embedded" ? resolve(config.dataDir) : "DATABASE_URL",
     sandbox: config.sandbox,
+    console: console && {
+      url: `${publicUrl()}${CONSOLE_PATH}`,
+      signInUrl:
+        generatedApiKey && `${publicUrl()}${console.oneTimePath(hashApiKey(generatedApiKey))}`,
+    },
     drain,
   };
 }

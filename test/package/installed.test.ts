@@ -38,12 +38,15 @@ test("the tarball holds what is run, its types and the migrations, and no source
       "LICENSE",
       "dist/bin.js",
       "dist/main.js",
+      "dist/console/assets/console.css",
       "drizzle/meta/_journal.json",
     ]),
   );
   const places = new Set(packed.map((file) => file.split("/")[0]));
   expect(places).toEqual(new Set(["package.json", "README.md", "LICENSE", "dist", "drizzle"]));
-  expect(packed.filter((file) => !/\.(js|d\.ts|json|sql|md)$|^LICENSE$/.test(file))).toEqual([]);
+  expect(
+    packed.filter((file) => !/\.(js|d\.ts|json|sql|md|css|svg)$|^LICENSE$/.test(file)),
+  ).toEqual([]);
 });
 
 test("what is published can be: nothing keeps it private, and what it names is in it", () => {

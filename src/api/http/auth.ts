@@ -71,6 +71,17 @@ export class Authenticator {
     return this.#lookUp(keyHash, form, client);
   }
 
+  /** The same for a session, which was begun with a valid key and keeps nothing but its hash. */
+  authenticateHash(
+    keyHash: string,
+    client: ClientAddress,
+  ): Outcome<Caller> | Promise<Outcome<Caller>> {
+    const known = this.#ports.apiKeys.find(keyHash);
+    if (known !== null) return this.#judge(known, client);
+    if (this.#ports.apiKeys.isUnknown(keyHash)) return this.#refuse("unknown", client);
+    return this.#lookUp(keyHash, "checked", client);
+  }
+
   #lookUp(
     keyHash: string,
     form: "checked" | "unchecked",

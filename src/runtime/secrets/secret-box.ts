@@ -16,12 +16,15 @@ export type SealedColumnName =
   | "subscriptions.headers"
   | "subscriptions.secret";
 
+/** Sealed texts that are stored nowhere: browsers carry them. */
+export type SealedTokenName = "console.session" | "console.notice";
+
 /**
- * Where a sealed text is stored. It opens nowhere else, so that it can't be moved to another place.
+ * Where a sealed text is kept. It opens nowhere else, so that it can't be moved to another place.
  */
 export interface SealedPlace {
-  readonly column: SealedColumnName;
-  /** The row's UUID. */
+  readonly column: SealedColumnName | SealedTokenName;
+  /** The row's UUID; empty for a token. */
   readonly id: string;
 }
 

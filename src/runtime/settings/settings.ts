@@ -85,6 +85,10 @@ export const SETTINGS = {
     meaning: "Whether the sandbox is served. Anybody who reaches the gateway can read it.",
     byDefault: "`1` on loopback without `DATABASE_URL`, else `0`",
   },
+  RINGBACK_CONSOLE: {
+    meaning: "Whether the web console is served at `/console`.",
+    byDefault: "`1`",
+  },
   RINGBACK_MIGRATE: {
     meaning: "Whether a start brings the database up to date.",
     byDefault: "`1`",

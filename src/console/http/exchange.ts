@@ -1,0 +1,89 @@
+import type { Context } from "hono";
+import type { RequestBindings } from "../../api/app.ts";
+import type { Caller } from "../../api/http/auth.ts";
+import { clientAddress } from "../../api/request/client-address.ts";
+import { ConsoleCookies } from "./cookies.ts";
+import { GatewayApi } from "./gateway-api.ts";
+import { Links } from "./links.ts";
+import { isFromOwnPage } from "./own-page.ts";
+import type { ConsolePorts } from "./ports.ts";
+import type { Session } from "./session.ts";
+
+/** Sent by the console's script, which reads a page again: what of it the reader has. */
+const SEEN_HEADER = "console-seen";
+
+/** Somebody whose session and key were checked for this request. */
+export interface SignedIn {
+  readonly session: Session;
+  readonly caller: Caller;
+  readonly csrfToken: string;
+}
+
+/** One request, and what every answer to it needs. */
+export class Exchange {
+  readonly context: Context;
+  readonly cookies: ConsoleCookies;
+  readonly links: Links;
+  /** Null until it is known, and for somebody who is not signed in. */
+  signedIn: SignedIn | null = null;
+  readonly #ports: ConsolePorts;
+  readonly #host: string;
+  readonly #publicUrl: URL;
+
+  constructor(context: Context, ports: ConsolePorts) {
+    const { req } = context;
+    this.context = context;
+    this.#ports = ports;
+    this.#host = req.header("host") ?? "";
+    this.#publicUrl = new URL(ports.publicUrl());
+    const isPublic = this.#publicUrl.host === this.#host;
+    const isSecure =
+      req.header("x-forwarded-proto") === "https" ||
+      (isPublic && this.#publicUrl.protocol === "https:");
+    this.cookies = new ConsoleCookies(context, { host: this.#host, isSecure });
+    this.links = new Links(req.path);
+  }
+
+  get client(): { readonly address: string } {
+    const source = {
+      peer: this.#bindings.incoming?.socket.remoteAddress,
+      forwardedFor: this.#forwardedFor,
+    };
+    return { address: clientAddress(source, (address) => this.#ports.isTrustedProxy(address)) };
+  }
+
+  get isFromOwnPage(): boolean {
+    return isFromOwnPage(this.context.req.raw.headers, [this.#host, this.#publicUrl.host]);
+  }
+
+  /** What the reader has of the page; null for one that is read for the first time. */
+  get seen(): string | null {
+    return this.context.req.header(SEEN_HEADER) ?? null;
+  }
+
+  /** Whether the console's script asks, and not the browser for a whole page. */
+  get isByScript(): boolean {
+    return this.context.req.header("hx-request") === "true";
+  }
+
+  /** The path and the query below the console. */
+  get place(): string {
+    const { pathname, search } = new URL(this.context.req.url);
+    return `${pathname.slice(pathname.indexOf("/console/") + "/console/".length)}${search}`;
+  }
+
+  /** The API by the key of a session. */
+  api(sessionKeyHash: string): GatewayApi {
+    const bindings = { ...this.#bindings, sessionKeyHash };
+    return new GatewayApi(this.#ports.api, bindings, this.#forwardedFor);
+  }
+
+  get #forwardedFor(): string | null {
+    return this.context.req.header("x-forwarded-for") ?? null;
+  }
+
+  get #bindings(): RequestBindings {
+    // Hono gives none where the caller gave none.
+    return (this.context.env as RequestBindings | undefined) ?? {};
+  }
+}

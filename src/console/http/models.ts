@@ -1,0 +1,26 @@
+import type { z } from "zod";
+import type {
+  deliveryWithAttemptsSchema,
+  eventSchema,
+  subscriptionSchema,
+} from "../../api/http/response-schemas.ts";
+import type { jobExplanationSchema } from "../../api/jobs/explain-schema.ts";
+import type { jobSchema } from "../../api/jobs/schema.ts";
+import type { statsSchema } from "../../api/stats-schema.ts";
+
+/* What the API answers, as its own schemas say. */
+
+export type Job = z.output<typeof jobSchema>;
+export type JobExplanation = z.output<typeof jobExplanationSchema>;
+export type ExplainedSubscription = JobExplanation["subscriptions"][number];
+export type Subscription = z.output<typeof subscriptionSchema>;
+export type Delivery = z.output<typeof deliveryWithAttemptsSchema>;
+export type Attempt = Delivery["attempts"][number];
+export type StoredEvent = z.output<typeof eventSchema>;
+export type Stats = z.output<typeof statsSchema>;
+
+/** One page of a list. */
+export interface Page<Item> {
+  readonly data: readonly Item[];
+  readonly next_cursor: string | null;
+}

@@ -1,0 +1,21 @@
+import type { ApiPorts } from "../../api/context.ts";
+import type { ApiFetch } from "./gateway-api.ts";
+
+/** Where the gateway serves it. */
+export const CONSOLE_PATH = "/console";
+
+export interface ConsolePorts extends Pick<
+  ApiPorts,
+  | "apiKeys"
+  | "refusedKeys"
+  | "clock"
+  | "log"
+  | "metrics"
+  | "isTrustedProxy"
+  | "secretBox"
+  | "publicUrl"
+  | "version"
+> {
+  /** Answers as the API does. */
+  readonly api: ApiFetch;
+}

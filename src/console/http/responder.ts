@@ -1,0 +1,239 @@
+import type { Context } from "hono";
+import { Authenticator, scopeRefusal } from "../../api/http/auth.ts";
+import type { Problem } from "../../api/http/problem.ts";
+import { problemOfError } from "../../api/http/unexpected-error.ts";
+import { PROBLEMS } from "../../core/error-codes.ts";
+import { hashApiKey } from "../../runtime/secrets/api-key.ts";
+import type { Assets } from "../assets.ts";
+import { signInView } from "../sign-in/view.ts";
+import { CSRF_FIELD } from "../view/forms.ts";
+import { type PageProblem, problemView } from "../view/problem.ts";
+import { Exchange, type SignedIn } from "./exchange.ts";
+import { readForm } from "./form.ts";
+import { ApiProblem, type ProblemBody } from "./gateway-api.ts";
+import { readConsolePath } from "./links.ts";
+import type { ActionRequest, ConsoleReply, ConsoleRoute, RedirectReply } from "./page.ts";
+import type { ConsolePorts } from "./ports.ts";
+import { Renderer } from "./renderer.ts";
+import { type Session, Sessions } from "./session.ts";
+
+/** Answers every request of the console: who is signed in, what they may do, and the page about it. */
+export class Responder {
+  readonly #ports: ConsolePorts;
+  readonly #renderer: Renderer;
+  readonly #sessions: Sessions;
+  readonly #authenticator: Authenticator;
+
+  constructor(ports: ConsolePorts, assets: Assets) {
+    this.#ports = ports;
+    this.#renderer = new Renderer(ports, assets);
+    this.#sessions = new Sessions(ports);
+    this.#authenticator = new Authenticator(ports);
+  }
+
+  /** A page or an action, for somebody who is signed in and may see or do it. */
+  answer(context: Context, route: ConsoleRoute): Promise<Response> {
+    return this.#respond(context, async (exchange) => {
+      const signedIn = await this.#signedIn(exchange);
+      if (signedIn === null) return signInFirst(exchange);
+      const refusal = scopeRefusal(signedIn.caller, route.scope);
+      if (refusal !== null) return problemReply(pageProblem(refusal.problem));
+      const form = route.method === "POST" ? await this.#form(exchange, signedIn) : NO_FORM;
+      if (!(form instanceof URLSearchParams)) return problemReply(form);
+      this.#renew(exchange, signedIn.session);
+      const request = this.#request(exchange, signedIn, form);
+      return answerOrExplain(route, request);
+    });
+  }
+
+  signInForm(context: Context): Promise<Response> {
+    return this.#respond(context, async ({ links, place }) => {
+      const next = readConsolePath(new URLSearchParams(place.split("?")[1]).get("next")) ?? "";
+      return signInReply(signInView(links, { next, problem: null }), 200);
+    });
+  }
+
+  signIn(context: Context): Promise<Response> {
+    return this.#respond(context, async (exchange) => {
+      if (!exchange.isFromOwnPage) return problemReply(FOREIGN_PAGE);
+      const form = await readForm(context.req.raw);
+      const next = readConsolePath(form?.get("next") ?? null) ?? "";
+      const key = (form?.get("key") ?? "").trim();
+      const outcome = await this.#authenticator.authenticateKey(key, exchange.client);
+      if (outcome.ok) return this.#begin(exchange, hashApiKey(key), next);
+      const { code, detail: problem } = outcome.problem;
+      const view = signInView(exchange.links, { next, problem });
+      return signInReply(view, PROBLEMS[code].status);
+    });
+  }
+
+  /** @param keyHash what the link signs in with; null for one that is not good, or not any more */
+  signInOnce(context: Context, keyHash: string | null): Promise<Response> {
+    return this.#respond(context, async (exchange) => {
+      if (keyHash !== null) return this.#begin(exchange, keyHash, "");
+      const view = signInView(exchange.links, { next: "", problem: LINK_USED });
+      return signInReply(view, 403);
+    });
+  }
+
+  signOut(context: Context): Promise<Response> {
+    return this.#respond(context, async (exchange) => {
+      const session = this.#session(exchange);
+      if (session !== null) {
+        const form = await readForm(context.req.raw);
+        if (!this.#isOwnForm(exchange, session, form)) return problemReply(FOREIGN_PAGE);
+        this.#sessions.signOut(session);
+      }
+      exchange.cookies.session = null;
+      return { kind: "redirect", to: "sign-in" };
+    });
+  }
+
+  notFound(context: Context): Promise<Response> {
+    return this.#respond(context, async (exchange) =>
+      (await this.#signedIn(exchange)) === null ? signInFirst(exchange) : problemReply(NO_PAGE),
+    );
+  }
+
+  async #respond(
+    context: Context,
+    decide: (exchange: Exchange) => Promise<ConsoleReply>,
+  ): Promise<Response> {
+    const exchange = new Exchange(context, this.#ports);
+    try {
+      return await this.#renderer.render(exchange, await decide(exchange));
+    } catch (error) {
+      const problem = this.#problemOf(error);
+      return this.#renderer.render(exchange, problemReply(problem));
+    }
+  }
+
+  #problemOf(error: unknown): PageProblem {
+    if (error instanceof ApiProblem) return error.body;
+    const problem = problemOfError(error, { mayHaveActed: true });
+    const { log } = this.#ports;
+    if (problem.code === "internal_error")
+      log.error({ err: error }, "a page of the console failed");
+    else log.warn({ err: error }, "a page of the console could not be served");
+    return pageProblem(problem);
+  }
+
+  #session({ cookies }: Exchange): Session | null {
+    const sealed = cookies.session;
+    return sealed === null ? null : this.#sessions.open(sealed);
+  }
+
+  /** By the key that the session was begun with, as the API would judge it now. */
+  async #signedIn(exchange: Exchange): Promise<SignedIn | null> {
+    const session = this.#session(exchange);
+    if (session === null) return null;
+    const outcome = await this.#authenticator.authenticateHash(session.keyHash, exchange.client);
+    if (outcome.ok) {
+      const csrfToken = this.#sessions.csrfToken(session);
+      exchange.signedIn = { session, caller: outcome.value, csrfToken };
+      return exchange.signedIn;
+    }
+    if (outcome.problem.code !== "unauthorized") throw new ApiProblem(pageProblem(outcome.problem));
+    exchange.cookies.session = null;
+    return null;
+  }
+
+  #begin(exchange: Exchange, keyHash: string, next: string): RedirectReply {
+    exchange.cookies.session = this.#sessions.seal(this.#sessions.begin(keyHash));
+    return { kind: "redirect", to: next };
+  }
+
+  /** The form that came along, or why it is not taken. */
+  async #form(exchange: Exchange, { session }: SignedIn): Promise<URLSearchParams | PageProblem> {
+    const form = await readForm(exchange.context.req.raw);
+    if (form === null) return WRONG_FORM;
+    return this.#isOwnForm(exchange, session, form) ? form : FOREIGN_PAGE;
+  }
+
+  #isOwnForm(exchange: Exchange, session: Session, form: URLSearchParams | null): boolean {
+    if (!exchange.isFromOwnPage) return false;
+    return this.#sessions.isCsrfToken(session, form?.get(CSRF_FIELD) ?? "");
+  }
+
+  /** A page that is read again by itself does not prolong the session. */
+  #renew({ cookies, seen }: Exchange, session: Session): void {
+    const renewed = seen === null ? this.#sessions.renewed(session) : null;
+    if (renewed !== null) cookies.session = this.#sessions.seal(renewed);
+  }
+
+  #request(
+    exchange: Exchange,
+    { session, caller, csrfToken }: SignedIn,
+    form: URLSearchParams,
+  ): ActionRequest {
+    const { context, links } = exchange;
+    const { id = "", name = "" } = context.req.param() as { id?: string; name?: string };
+    return {
+      caller,
+      api: exchange.api(session.keyHash),
+      links,
+      query: new URL(context.req.url).searchParams,
+      id: encodeURIComponent(id === "" ? name : id),
+      csrfToken,
+      publicUrl: this.#ports.publicUrl(),
+      nowMs: this.#ports.clock.now(),
+      form,
+    };
+  }
+}
+
+const NO_FORM = new URLSearchParams();
+
+/** A problem with an action is told on the page that it was asked for on. */
+async function answerOrExplain(route: ConsoleRoute, request: ActionRequest): Promise<ConsoleReply> {
+  try {
+    return await route.answer(request);
+  } catch (error) {
+    if (!(error instanceof ApiProblem) || route.back === null) throw error;
+    const notice = { kind: "failed", text: error.body.detail } as const;
+    return { kind: "redirect", to: route.back(request), notice };
+  }
+}
+
+/** Somebody who was looking at a page comes back to it. */
+function signInFirst({ context, links, place, isByScript }: Exchange): ConsoleReply {
+  // The script reads the whole page again, and is led to the form then.
+  if (isByScript) context.header("hx-refresh", "true");
+  const next = context.req.method === "GET" ? readConsolePath(place) : null;
+  if (isByScript) return signInReply(signInView(links, { next: next ?? "", problem: null }), 401);
+  const query = next === null || next === "" ? "" : `?${new URLSearchParams({ next }).toString()}`;
+  return { kind: "redirect", to: `sign-in${query}` };
+}
+
+function signInReply(body: ReturnType<typeof signInView>, status: number): ConsoleReply {
+  return { kind: "page", title: "Sign in", section: null, body, status };
+}
+
+function problemReply(problem: PageProblem): ConsoleReply {
+  const { title, status } = problem;
+  return { kind: "page", title, section: null, body: problemView(problem), status };
+}
+
+function pageProblem({ code, detail }: Problem): ProblemBody {
+  const { title, status } = PROBLEMS[code];
+  return { code, title, status, detail };
+}
+
+const LINK_USED =
+  "This link was used, or is too old: each signs in once, within 15 minutes of the start. Sign in with an API key.";
+const FOREIGN_PAGE: PageProblem = {
+  title: "Not sent from this page",
+  status: 403,
+  detail:
+    "The request did not come from a form of your session. Go back, reload the page and try again.",
+};
+const WRONG_FORM: PageProblem = {
+  title: "Form not understood",
+  status: 400,
+  detail: "What was sent is not a form of the console, or is larger than 512 KiB.",
+};
+const NO_PAGE: PageProblem = {
+  title: "No such page",
+  status: 404,
+  detail: "The console has no page at this address.",
+};

@@ -1,0 +1,102 @@
+import { randomBytes, timingSafeEqual } from "node:crypto";
+import type { Clock } from "../../runtime/clock.ts";
+import { type SecretBox, SecretBoxError } from "../../runtime/secrets/secret-box.ts";
+
+/** A session that is not used for so long is over. */
+const IDLE_MS_MAX = 3_600_000;
+/** However much it is used. */
+const SESSION_MS_MAX = 12 * 3_600_000;
+/** A session is written again at most so often. */
+const RENEWED_EVERY_MS = 300_000;
+/** Sessions that were signed out on this node and would still be good. */
+const SIGNED_OUT_MAX = 10_000;
+const ID_BYTES = 18;
+
+const PLACE = { column: "console.session", id: "" } as const;
+const CSRF_PURPOSE = "console change";
+
+/** A person who is signed in. The API key itself is kept nowhere. */
+export interface Session {
+  readonly id: string;
+  /** Of the API key, which every request is authenticated by: revoking it ends the session. */
+  readonly keyHash: string;
+  readonly startedAtMs: number;
+  readonly usedAtMs: number;
+}
+
+/** Sessions live in a sealed cookie, so that every node of the gateway can open them. */
+export class Sessions {
+  readonly #secretBox: SecretBox;
+  readonly #clock: Clock;
+  /** Until when each would have been good. */
+  readonly #signedOut = new Map<string, number>();
+
+  constructor(options: { readonly secretBox: SecretBox; readonly clock: Clock }) {
+    this.#secretBox = options.secretBox;
+    this.#clock = options.clock;
+  }
+
+  begin(keyHash: string): Session {
+    const nowMs = this.#clock.now();
+    const id = randomBytes(ID_BYTES).toString("base64url");
+    return { id, keyHash, startedAtMs: nowMs, usedAtMs: nowMs };
+  }
+
+  seal({ id, keyHash, startedAtMs, usedAtMs }: Session): string {
+    return this.#secretBox.seal(JSON.stringify([id, keyHash, startedAtMs, usedAtMs]), PLACE);
+  }
+
+  /** Null when it is over, was signed out, or is none of this gateway's. */
+  open(sealed: string): Session | null {
+    const session = this.#read(sealed);
+    if (session === null || this.#signedOut.has(session.id)) return null;
+    return this.#clock.now() < endOf(session) ? session : null;
+  }
+
+  /** The session as it is to be written now that it was used; null while that was done recently. */
+  renewed(session: Session): Session | null {
+    const nowMs = this.#clock.now();
+    return nowMs - session.usedAtMs < RENEWED_EVERY_MS ? null : { ...session, usedAtMs: nowMs };
+  }
+
+  /** Ends it on this node, whoever holds a copy of its cookie; on others it ends with its time. */
+  signOut(session: Session): void {
+    const nowMs = this.#clock.now();
+    for (const [id, endsAtMs] of this.#signedOut) {
+      if (endsAtMs > nowMs && this.#signedOut.size < SIGNED_OUT_MAX) break;
+      this.#signedOut.delete(id);
+    }
+    this.#signedOut.set(session.id, session.startedAtMs + SESSION_MS_MAX);
+  }
+
+  /** Goes into every form of the session, and is good for no other. */
+  csrfToken(session: Session): string {
+    return this.#secretBox.digests(CSRF_PURPOSE, session.id)[0];
+  }
+
+  /** Compares in constant time. */
+  isCsrfToken(session: Session, text: string): boolean {
+    const given = Buffer.from(text);
+    return this.#secretBox
+      .digests(CSRF_PURPOSE, session.id)
+      .map((digest) => Buffer.from(digest))
+      .map((right) => right.length === given.length && timingSafeEqual(right, given))
+      .includes(true);
+  }
+
+  #read(sealed: string): Session | null {
+    try {
+      const fields = JSON.parse(this.#secretBox.open(sealed, PLACE)) as unknown;
+      if (!Array.isArray(fields)) return null;
+      const [id, keyHash, startedAtMs, usedAtMs] = fields as [string, string, number, number];
+      return { id, keyHash, startedAtMs, usedAtMs };
+    } catch (error) {
+      if (error instanceof SecretBoxError || error instanceof SyntaxError) return null;
+      throw error;
+    }
+  }
+}
+
+function endOf({ startedAtMs, usedAtMs }: Session): number {
+  return Math.min(startedAtMs + SESSION_MS_MAX, usedAtMs + IDLE_MS_MAX);
+}

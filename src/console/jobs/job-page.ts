@@ -1,0 +1,150 @@
+import { html } from "hono/html";
+import { sliceRawJson } from "../../core/json/raw-json.ts";
+import type { ExplainedSubscription, JobExplanation, Page, StoredEvent } from "../http/models.ts";
+import { definePage, may, type PageRequest } from "../http/page.ts";
+import { status } from "../view/badge.ts";
+import { actionButton, confirmButton } from "../view/forms.ts";
+import { jsonView } from "../view/json-view.ts";
+import { type Markup, NOTHING } from "../view/markup.ts";
+import { card, copy, facts, mono } from "../view/parts.ts";
+import { time } from "../view/time.ts";
+import { resultView } from "./result-view.ts";
+import { subscriptionCard } from "./subscription-card.ts";
+import { timeline } from "./timeline.ts";
+
+const EVENTS_SHOWN = 50;
+
+/** Everything about one job: what happened, what its callbacks wait for, and what can be done. */
+export const jobPage = definePage({
+  path: "/jobs/:id",
+  scope: "subscriptions:read",
+  async show(request) {
+    const { api, id } = request;
+    const [text, events] = await Promise.all([
+      api.text(`/v1/jobs/${id}/explain`),
+      api.get<Page<StoredEvent>>("/v1/events", { job: id, limit: EVENTS_SHOWN }),
+    ]);
+    const explanation = JSON.parse(text) as JobExplanation;
+    const { job } = explanation;
+    return {
+      kind: "page",
+      title: job.job_id,
+      section: "jobs",
+      isLive: isUnsettled(explanation),
+      body: html`<header class="title">
+          <p class="crumbs"><a href="${request.links.to("jobs")}">Jobs</a></p>
+          <h1>${mono(job.job_id, { isCopied: true })}</h1>
+          <p>${status(job.status)} ${job.provider} <span class="quiet">${job.connection}</span></p>
+        </header>
+        ${why(explanation, request)}
+        <div class="columns">
+          <div>
+            ${card("Timeline", timeline(explanation, events.data))}
+            ${await resultView(explanation, request)}
+          </div>
+          <div>
+            ${card("Job", jobFacts(explanation))} ${card("Upstream", upstreamFacts(explanation))}
+            ${rawCard("Progress", text, ["job", "progress"])}
+            ${rawCard("Parameters", text, ["job", "params"])}
+          </div>
+        </div>
+        <h2 id="subscriptions">Subscriptions</h2>
+        ${explanation.subscriptions.map((subscription, index) =>
+          subscriptionCard(
+            subscription,
+            sliceRawJson(text, ["subscriptions", index, "subscription", "metadata"]) ?? "{}",
+            request,
+          ),
+        )}
+        ${
+          explanation.has_more_subscriptions
+            ? html`<p class="quiet">There are more; these are the latest.</p>`
+            : NOTHING
+        }`,
+    };
+  },
+});
+
+/** Whether something will happen to it by itself. */
+function isUnsettled({ job, subscriptions }: JobExplanation): boolean {
+  return job.ended_at === null || subscriptions.some(({ waiting_for: cause }) => cause !== null);
+}
+
+/** The one thing that a person came for. */
+function why(
+  { reason, summary, action, job, subscriptions }: JobExplanation,
+  request: PageRequest,
+): Markup {
+  const tone = job.ended_at === null || reason === "delivered" ? "calm" : "stuck";
+  const open = subscriptions.find(({ subscription }) => subscription.status === "active");
+  return html`<section class="why ${tone}" aria-label="Why">
+    <p class="summary">${summary}</p>
+    <p class="quiet">${action}</p>
+    ${open !== undefined && may(request, "subscriptions:write") ? liveActions(open, request) : NOTHING}
+  </section>`;
+}
+
+/** What can be done about a job that still runs. */
+function liveActions(
+  { subscription }: ExplainedSubscription,
+  { id, links, csrfToken }: PageRequest,
+): Markup {
+  const fields = html`<input type="hidden" name="subscription" value="${subscription.id}" />`;
+  const shared = { csrfToken, fields };
+  return html`<div class="actions">
+    ${actionButton({ ...shared, to: links.to(`jobs/${id}/poll`), label: "Poll now", tone: "main" })}
+    ${confirmButton({
+      ...shared,
+      id: "cancel-job",
+      to: links.to(`jobs/${id}/cancel`),
+      label: "Cancel job…",
+      question:
+        "The provider is asked to cancel the job, and the newest subscription is deleted: it hears nothing more.",
+      confirm: "Cancel the job",
+    })}
+  </div>`;
+}
+
+function jobFacts({ job }: JobExplanation): Markup {
+  return facts([
+    ["Id", mono(job.id, { isCopied: true })],
+    ["Created", time(job.created_at)],
+    ["Ended", time(job.ended_at)],
+    ["Deadline", time(job.deadline_at)],
+    ["Polls", job.poll_count.toLocaleString("en-US")],
+    ["Last poll", time(job.last_polled_at)],
+    ["Next poll", time(job.next_poll_at ?? job.not_before)],
+    ["Subscriptions", job.subscription_count.toLocaleString("en-US")],
+  ]);
+}
+
+function upstreamFacts({ upstream, facts_from: source, as_of: asOf }: JobExplanation): Markup {
+  const { connection, last_answer: answer, breaker } = upstream;
+  return facts([
+    [
+      "Connection",
+      connection === null
+        ? "deleted"
+        : html`${connection.name} ${status(connection.state)}
+          ${
+            connection.paused_reason === null
+              ? NOTHING
+              : html`<span class="error">${connection.paused_reason}</span>`
+          }`,
+    ],
+    ["API", breaker === "closed" ? "answers" : "fails; it is only probed"],
+    ["Next probe", time(upstream.next_probe_at)],
+    ["Polls paused until", time(upstream.paused_until)],
+    ["Last answer", answer === null ? "–" : html`${time(answer.at)}`],
+    ["HTTP status", answer?.http_status?.toString() ?? "–"],
+    ["Outcome", answer?.outcome ?? "–"],
+    ["Error", answer?.error ?? "–"],
+    ["As of", html`${time(asOf)} ${source === "database" ? "(last checkpoint)" : ""}`],
+  ]);
+}
+
+function rawCard(title: string, text: string, path: readonly string[]): Markup {
+  const raw = sliceRawJson(text, path) ?? "null";
+  if (raw === "null" || raw === "{}") return NOTHING;
+  return card(title, jsonView(raw), copy(raw));
+}

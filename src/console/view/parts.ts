@@ -1,0 +1,111 @@
+import { html, raw } from "hono/html";
+import { type Markup, NOTHING } from "./markup.ts";
+
+/** A long text in the middle of which is left out on screen; whole on hover, and when it is copied. */
+export function mono(text: string, { isCopied = false } = {}): Markup {
+  return html`<span class="mono" title="${text}">${text}</span>${isCopied ? copy(text) : NOTHING}`;
+}
+
+/** Shown where scripts run. */
+export function copy(text: string, label = "Copy"): Markup {
+  return html`<button class="copy scripted-only" type="button" data-copy="${text}">
+    ${label}
+  </button>`;
+}
+
+/** Text with its own line breaks. */
+export function pre(text: string): Markup {
+  return html`${raw('<pre tabindex="0">')}${text}${raw("</pre>")}`;
+}
+
+/** A command to paste into a shell. */
+export function command(text: string): Markup {
+  return html`<div class="command">${pre(text)}${copy(text, "Copy command")}</div>`;
+}
+
+export function card(title: string, body: Markup, aside: Markup = NOTHING): Markup {
+  return html`<section class="card">
+    <header>
+      <h2>${title}</h2>
+      ${aside}
+    </header>
+    ${body}
+  </section>`;
+}
+
+/** Names and values, in the order given. */
+export function facts(rows: readonly (readonly [name: string, value: Markup | string])[]): Markup {
+  return html`<dl class="facts">
+    ${rows.map(
+      ([name, value]) =>
+        html`<div>
+          <dt>${name}</dt>
+          <dd>${value}</dd>
+        </div>`,
+    )}
+  </dl>`;
+}
+
+/** What a list shows while nothing is in it: why, and how to change that. */
+export function emptyState(title: string, body: Markup): Markup {
+  return html`<div class="empty">
+    <h2>${title}</h2>
+    ${body}
+  </div>`;
+}
+
+export interface Column<Row> {
+  readonly title: string;
+  readonly isNumber?: boolean;
+  readonly cell: (row: Row) => Markup | string;
+}
+
+/**
+ * @param caption what the rows are, for those who don't see them
+ * @param rows each with an id, by which a row is known again when the page is read again
+ */
+export function table<Row>(
+  caption: string,
+  columns: readonly Column<Row>[],
+  rows: readonly (Row & { readonly id: string })[],
+): Markup {
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="${caption}">
+    <table>
+      <caption class="unseen">
+        ${caption}
+      </caption>
+      <thead>
+        <tr>
+          ${columns.map(
+            ({ title, isNumber = false }) =>
+              html`<th scope="col" class="${isNumber ? "number" : ""}">${title}</th>`,
+          )}
+        </tr>
+      </thead>
+      <tbody>
+        ${rows.map(
+          (row) =>
+            html`<tr id="row-${row.id}" data-row>
+              ${columns.map(
+                ({ cell, isNumber = false }) =>
+                  html`<td class="${isNumber ? "number" : ""}">${cell(row)}</td>`,
+              )}
+            </tr>`,
+        )}
+      </tbody>
+    </table>
+  </div>`;
+}
+
+/** Leads from one page of a list to the next. */
+export function pager(links: {
+  readonly first: string | null;
+  readonly next: string | null;
+}): Markup {
+  const { first, next } = links;
+  if (first === null && next === null) return NOTHING;
+  return html`<nav class="pager" aria-label="Pages">
+    ${first === null ? NOTHING : html`<a class="button" href="${first}">Newest</a>`}
+    ${next === null ? NOTHING : html`<a class="button" href="${next}" rel="next">Older</a>`}
+  </nav>`;
+}

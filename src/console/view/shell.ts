@@ -1,0 +1,123 @@
+import { html, raw } from "hono/html";
+import type { Caller } from "../../api/http/auth.ts";
+import { scopeRefusal } from "../../api/http/auth.ts";
+import type { AssetName } from "../assets.ts";
+import type { Links } from "../http/links.ts";
+import type { Notice } from "../http/page.ts";
+import { actionButton } from "./forms.ts";
+import { type Markup, NOTHING } from "./markup.ts";
+import { SECTIONS, type SectionName } from "./sections.ts";
+
+export const THEMES = ["light", "dark"] as const;
+export type Theme = (typeof THEMES)[number];
+
+export interface ShellOptions {
+  readonly title: string;
+  readonly section: SectionName | null;
+  readonly body: Markup;
+  /** Names the content: a reader who has it is not sent it again. */
+  readonly seen: string;
+  readonly isLive: boolean;
+  readonly notice: Notice | null;
+  readonly links: Links;
+  readonly nonce: string;
+  /** Null for the browser's own. */
+  readonly theme: Theme | null;
+  readonly version: string;
+  readonly assetPath: (name: AssetName) => string;
+  /** Null for somebody who is not signed in. */
+  readonly signedIn: { readonly caller: Caller; readonly csrfToken: string } | null;
+}
+
+/** Nothing is evaluated, inlined or asked for elsewhere. */
+const HTMX_CONFIG = JSON.stringify({
+  includeIndicatorCSS: false,
+  mode: "same-origin",
+  extensions: "console",
+});
+
+/** A whole page of the console. Scripts replace `#page` of it when a link is followed. */
+export function shell(options: ShellOptions): Markup {
+  const { title, links, nonce, theme, assetPath } = options;
+  const asset = (name: AssetName): string => links.to(assetPath(name));
+  return html`<!doctype html>
+    <html lang="en" ${theme === null ? NOTHING : html`data-theme="${theme}"`}>
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        <meta name="htmx-config" content="${HTMX_CONFIG}" />
+        <title>${title} · Ringback</title>
+        <link rel="icon" href="${asset("icon.svg")}" />
+        <link rel="stylesheet" nonce="${nonce}" href="${asset("console.css")}" />
+        <script nonce="${nonce}" src="${asset("htmx.js")}" defer></script>
+        <script nonce="${nonce}" src="${asset("console.js")}" defer></script>
+      </head>
+      ${raw(BODY)} ${options.signedIn === null ? publicPage(options) : privatePage(options)}
+    </html>`;
+}
+
+const BODY =
+  '<body hx-boost:inherited="true" hx-target:inherited="#page" hx-select:inherited="#page" hx-swap:inherited="outerMorph">';
+
+function publicPage({ body, notice }: ShellOptions): Markup {
+  return html`<div id="page" class="public" hx-history-elt>
+    <main id="main" tabindex="-1">${noticeView(notice)} ${body}</main>
+  </div>`;
+}
+
+function privatePage(options: ShellOptions): Markup {
+  const { body, isLive, notice, seen } = options;
+  return html`<div id="page" data-seen="${seen}" ${isLive ? "data-live" : ""} hx-history-elt>
+    <a class="skip" href="#main">Skip to content</a>
+    ${navigation(options)}
+    <main id="main" tabindex="-1">${noticeView(notice)} ${body}</main>
+  </div>`;
+}
+
+function navigation({ links, section, signedIn, version, isLive }: ShellOptions): Markup {
+  if (signedIn === null) return NOTHING;
+  const { caller, csrfToken } = signedIn;
+  const shown = Object.entries(SECTIONS).filter(
+    ([, { scope }]) => scopeRefusal(caller, scope) === null,
+  );
+  return html`<header class="side">
+    <a class="brand" href="${links.to("")}">Ringback</a>
+    <nav aria-label="Console">
+      <ul>
+        ${shown.map(
+          ([name, { title, path }]) =>
+            html`<li>
+              <a href="${links.to(path)}" ${name === section ? raw('aria-current="page"') : NOTHING}
+                >${title}</a
+              >
+            </li>`,
+        )}
+      </ul>
+    </nav>
+    <div class="foot">
+      ${isLive ? LIVE : NOTHING}
+      <button class="scripted-only" type="button" data-theme-switch>Theme</button>
+      <a href="${links.toGateway("docs")}" hx-boost="false">API reference</a>
+      ${actionButton({ to: links.to("sign-out"), csrfToken, label: "Sign out" })}
+      <span class="quiet">${version}</span>
+    </div>
+  </header>`;
+}
+
+/** Which of the words is true, the script knows. */
+const LIVE = html`<button class="scripted-only state" type="button" data-pause>
+  <span class="live">Live</span>
+  <span class="paused">Paused</span>
+  <span class="lost">No connection</span>
+</button>`;
+
+function noticeView(notice: Notice | null): Markup {
+  return html`<div id="notice">${notice === null ? NOTHING : noticeText(notice)}</div>`;
+}
+
+function noticeText({ kind, text }: Notice): Markup {
+  return kind === "done"
+    ? html`<p class="notice good" role="status">${text}</p>`
+    : html`<p class="notice bad" role="alert">${text}</p>`;
+}

@@ -1,0 +1,118 @@
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Json } from "../support/api-client.ts";
+import { SIGNING_SECRET } from "../support/gateway-environment.ts";
+import { type FakeUpstream, pulseAnswer, startFakeUpstream } from "../support/fake-upstream.ts";
+import { type Receiver, startReceiver } from "../support/receiver.ts";
+import { startTestGateway, type TestGateway } from "../support/test-gateway.ts";
+import { launchBrowser } from "./browser.ts";
+import { expectAccessible, type Look, LOOKS, screenshot, signIn, visit } from "./pages.ts";
+
+const RESULT = `{"pages": [{"number": 1, "total": 1.10, "id": 12345678901234567890, "markdown": "# Invoice 17"}], "pageCount": 1, "isFinal": true, "next": null}`;
+
+const LONG_ID =
+  "a-job-id-that-a-provider-made-of-several-parts-2026-11-29T23:59:59Z-0001-eu-central";
+
+let browser: Browser;
+let gateway: TestGateway;
+let upstream: FakeUpstream;
+let receiver: Receiver;
+/** Its receiver answers 500 until a test mends it. */
+let failed: Json;
+
+beforeAll(async () => {
+  [browser, gateway, upstream, receiver] = await Promise.all([
+    launchBrowser(),
+    startTestGateway({ RINGBACK_RETRY_SCHEDULE_S: "0.05" }),
+    startFakeUpstream(),
+    startReceiver(SIGNING_SECRET),
+  ]);
+  const made = await gateway.api("POST", "/v1/connections", {
+    provider: "pulse",
+    credential: "pulse-key",
+    base_url: upstream.origin,
+    settings: { poll_interval_s: 0.05 },
+  });
+  expect(made.status).toBe(201);
+  receiver.answer("/broken", () => ({ status: 500, body: "database is locked" }));
+  upstream.answer("invoice-17", pulseAnswer.completed(RESULT));
+  upstream.answer("invoice-18", pulseAnswer.processing({ pages: 3, of: 12 }));
+  upstream.answer(LONG_ID, pulseAnswer.failed("The file is encrypted."));
+  failed = await subscribe("invoice-17", "/broken", {
+    metadata: { invoice: 17, customer: "Acme" },
+  });
+  await subscribe("invoice-18", "/fine");
+  await subscribe(LONG_ID, "/fine");
+  await gateway.until(`/v1/subscriptions/${failed.id}`, ({ status }) => status === "exhausted");
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await Promise.all([upstream?.close(), receiver?.close()]);
+  await gateway?.discard();
+});
+
+async function subscribe(jobId: string, path: string, fields: object = {}): Promise<Json> {
+  const { status, body, text } = await gateway.api("POST", "/v1/subscriptions", {
+    job_id: jobId,
+    callback_url: receiver.url(path),
+    ...fields,
+  });
+  if (status !== 201) throw new Error(text);
+  return body;
+}
+
+const EACH_LOOK = Object.keys(LOOKS) as Look[];
+
+test.each(EACH_LOOK)("every page can be used by everybody: %s", async (look) => {
+  const { page, complaints, close } = await visit(browser, gateway.url, look);
+  const seen = async (name: string): Promise<void> => {
+    await screenshot(page, `${name}-${look}`);
+    await expectAccessible(page);
+  };
+  await page.goto("/console/sign-in");
+  await seen("sign-in");
+  await signIn(page);
+  await page.goto("/console/jobs");
+  await seen("jobs");
+  await page.goto("/console/jobs?q=no-such-job");
+  await seen("jobs-none");
+  await page.goto(`/console/jobs/${failed.job.id}`);
+  await page.getByText("What is sent").first().click();
+  await seen("job-exhausted");
+  expect(complaints).toEqual([]);
+  await close();
+});
+
+test("a failed callback is found, understood and sent again, on one page load", async () => {
+  const { page, complaints, close } = await visit(browser, gateway.url);
+  await signIn(page);
+  let loads = 0;
+  page.on("load", () => (loads += 1));
+  await page.getByRole("searchbox").fill("invoice-17");
+  await page.getByRole("button", { name: "Filter" }).click();
+  await page.getByRole("link", { name: "invoice-17" }).click();
+  await page.getByText("the receiver answered 500").first().waitFor();
+  receiver.answer("/broken", { status: 204 });
+  await page.getByText("Send again…").click();
+  await page.getByRole("button", { name: "Send it again" }).click();
+  await page.getByText("The callback is sent again.").waitFor();
+  await page.getByText("The callback was delivered").first().waitFor();
+  expect(loads).toBe(0);
+  expect(complaints).toEqual([]);
+  await close();
+});
+
+test("a page that is looked at follows what happens, and keeps what a reader has opened", async () => {
+  const { page, complaints, close } = await visit(browser, gateway.url);
+  await signIn(page);
+  await subscribe("running", "/fine");
+  upstream.answer("running", pulseAnswer.processing());
+  await page.getByRole("link", { name: "running" }).click();
+  const details = page.locator("details.confirm");
+  await details.locator("summary").click();
+  upstream.answer("running", pulseAnswer.completed(RESULT));
+  await page.getByText("12345678901234567890").waitFor();
+  expect(complaints).toEqual([]);
+  await close();
+});
