@@ -2,7 +2,7 @@ import { html } from "hono/html";
 import { sliceRawJson } from "../../core/json/raw-json.ts";
 import type { ExplainedSubscription, JobExplanation, Page, StoredEvent } from "../http/models.ts";
 import { definePage, may, type PageRequest } from "../http/page.ts";
-import { status } from "../view/badge.ts";
+import { status, words } from "../view/badge.ts";
 import { actionButton, confirmButton } from "../view/forms.ts";
 import { jsonView } from "../view/json-view.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
@@ -109,37 +109,32 @@ function jobFacts({ job }: JobExplanation): Markup {
   return facts([
     ["Id", mono(job.id, { isCopied: true })],
     ["Created", time(job.created_at)],
-    ["Ended", time(job.ended_at)],
+    ["Ended", job.ended_at && time(job.ended_at)],
     ["Deadline", time(job.deadline_at)],
     ["Polls", job.poll_count.toLocaleString("en-US")],
-    ["Last poll", time(job.last_polled_at)],
-    ["Next poll", time(job.next_poll_at ?? job.not_before)],
+    ["Last poll", job.last_polled_at && time(job.last_polled_at)],
+    ["Next poll", job.next_poll_at && time(job.next_poll_at)],
     ["Subscriptions", job.subscription_count.toLocaleString("en-US")],
   ]);
 }
 
 function upstreamFacts({ upstream, facts_from: source, as_of: asOf }: JobExplanation): Markup {
-  const { connection, last_answer: answer, breaker } = upstream;
+  const { connection, last_answer: answer, breaker, next_probe_at: probe } = upstream;
+  const { paused_until: pausedUntil } = upstream;
   return facts([
     [
       "Connection",
-      connection === null
-        ? "deleted"
-        : html`${connection.name} ${status(connection.state)}
-          ${
-            connection.paused_reason === null
-              ? NOTHING
-              : html`<span class="error">${connection.paused_reason}</span>`
-          }`,
+      connection === null ? "deleted" : html`${connection.name} ${status(connection.state)}`,
     ],
-    ["API", breaker === "closed" ? "answers" : "fails; it is only probed"],
-    ["Next probe", time(upstream.next_probe_at)],
-    ["Polls paused until", time(upstream.paused_until)],
-    ["Last answer", answer === null ? "–" : html`${time(answer.at)}`],
-    ["HTTP status", answer?.http_status?.toString() ?? "–"],
-    ["Outcome", answer?.outcome ?? "–"],
-    ["Error", answer?.error ?? "–"],
-    ["As of", html`${time(asOf)} ${source === "database" ? "(last checkpoint)" : ""}`],
+    ["Paused because", connection?.paused_reason ?? null],
+    ["API", breaker === "closed" ? "answers" : "fails, and is only probed"],
+    ["Next probe", probe && time(probe)],
+    ["No polls before", pausedUntil && time(pausedUntil)],
+    ["Last answer", answer && time(answer.at)],
+    ["HTTP status", answer?.http_status?.toString() ?? null],
+    ["Outcome", answer?.outcome ? words(answer.outcome) : null],
+    ["Error", answer?.error ?? null],
+    ["As of", html`${time(asOf)}${source === "database" ? " (last checkpoint)" : ""}`],
   ]);
 }
 

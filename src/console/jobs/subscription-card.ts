@@ -33,10 +33,10 @@ export function subscriptionCard(
       ["Created", time(subscription.created_at)],
       ["Events", subscription.events.join(", ")],
       ["Payload", subscription.payload],
-      ["Waits for", explained.waiting_for === null ? "–" : words(explained.waiting_for)],
-      ["Not before", time(explained.not_before)],
+      ["Waits for", explained.waiting_for && words(explained.waiting_for)],
+      ["Not before", explained.not_before && time(explained.not_before)],
       ["Trace", mono(subscription.trace_id)],
-      ["Metadata", metadata === "{}" ? "–" : jsonView(metadata)],
+      ["Metadata", metadata === "{}" ? null : jsonView(metadata)],
     ])}
     ${deliveries.map((delivery) => deliveryView(delivery, request))} ${requestView(explained)}
   </article>`;

@@ -16,7 +16,7 @@ const STRING_CHARACTERS_MAX = 4000;
  * @param text valid JSON
  */
 export function jsonView(text: string): Markup {
-  return html`<div class="json">${new JsonViewer(text).value(0)}</div>`;
+  return html`<div class="json">${new JsonViewer(text).value(NOTHING, 0)}</div>`;
 }
 
 class JsonViewer {
@@ -28,17 +28,20 @@ class JsonViewer {
     this.#text = text;
   }
 
-  /** The value at the present place, and a step behind it. */
-  value(depth: number): Markup {
+  /**
+   * The value at the present place, and a step behind it.
+   * @param label its name with a colon; empty for an item of an array
+   */
+  value(label: Markup, depth: number): Markup {
     this.#skipSpace();
     this.#shown += 1;
     const first = this.#text.charAt(this.#at);
-    if (first === "{" || first === "[") return this.#container(first, depth);
+    if (first === "{" || first === "[") return this.#container(first, label, depth);
     const source = this.#scalar();
-    return html`<span class="${kindOf(first)}">${cut(source)}</span>`;
+    return html`${label}<span class="${kindOf(first)}">${cut(source)}</span>`;
   }
 
-  #container(open: "{" | "[", depth: number): Markup {
+  #container(open: "{" | "[", label: Markup, depth: number): Markup {
     const close = open === "{" ? "}" : "]";
     const items: Markup[] = [];
     let left = 0;
@@ -55,16 +58,16 @@ class JsonViewer {
       if (this.#shown >= VALUES_MAX || depth >= DEPTH_MAX) {
         this.#skipValue();
         left += 1;
-      } else items.push(itemView(name, this.value(depth + 1)));
+      } else items.push(html`<li>${this.value(labelOf(name), depth + 1)}</li>`);
     }
     this.#at += 1;
     const count = items.length + left;
-    if (count === 0) return html`<span class="quiet">${open}${close}</span>`;
+    if (count === 0) return html`${label}<span class="quiet">${open}${close}</span>`;
     const isOpen = depth < OPEN_DEPTH && count <= OPEN_ITEMS_MAX;
     const noun = open === "{" ? "member" : "item";
     return html`<details ${isOpen ? "open" : ""}>
       <summary>
-        ${open}<span class="quiet"> ${count} ${noun}${count === 1 ? "" : "s"} </span>
+        ${label}${open}<span class="quiet"> ${count} ${noun}${count === 1 ? "" : "s"} </span>
       </summary>
       <ul>
         ${items}
@@ -115,10 +118,8 @@ class JsonViewer {
   }
 }
 
-function itemView(name: string | null, value: Markup): Markup {
-  return name === null
-    ? html`<li>${value}</li>`
-    : html`<li><span class="key">${cut(name)}</span>: ${value}</li>`;
+function labelOf(name: string | null): Markup {
+  return name === null ? NOTHING : html`<span class="key">${cut(name)}</span>: `;
 }
 
 function kindOf(first: string): string {

@@ -33,16 +33,20 @@ export function card(title: string, body: Markup, aside: Markup = NOTHING): Mark
   </section>`;
 }
 
-/** Names and values, in the order given. */
-export function facts(rows: readonly (readonly [name: string, value: Markup | string])[]): Markup {
+/** Names and values, in the order given; those without a value are left out. */
+export function facts(
+  rows: readonly (readonly [name: string, value: Markup | string | null])[],
+): Markup {
   return html`<dl class="facts">
-    ${rows.map(
-      ([name, value]) =>
-        html`<div>
-          <dt>${name}</dt>
-          <dd>${value}</dd>
-        </div>`,
-    )}
+    ${rows
+      .filter(([, value]) => value !== null)
+      .map(
+        ([name, value]) =>
+          html`<div>
+            <dt>${name}</dt>
+            <dd>${value}</dd>
+          </div>`,
+      )}
   </dl>`;
 }
 

@@ -96,14 +96,18 @@ function navigation({ links, section, signedIn, version, isLive }: ShellOptions)
       </ul>
     </nav>
     <div class="foot">
-      ${isLive ? LIVE : NOTHING}
-      <button class="scripted-only" type="button" data-theme-switch>Theme</button>
+      ${isLive ? LIVE : NOTHING} ${THEME_SWITCH}
       <a href="${links.toGateway("docs")}" hx-boost="false">API reference</a>
       ${actionButton({ to: links.to("sign-out"), csrfToken, label: "Sign out" })}
       <span class="quiet">${version}</span>
     </div>
   </header>`;
 }
+
+const THEME_SWITCH = html`<button class="scripted-only theme" type="button" data-theme-switch>
+  Theme: <span class="auto">auto</span><span class="light">light</span
+  ><span class="dark">dark</span>
+</button>`;
 
 /** Which of the words is true, the script knows. */
 const LIVE = html`<button class="scripted-only state" type="button" data-pause>
