@@ -21,18 +21,18 @@ import type { RateVerdict } from "./request/request-rates.ts";
 import { apiRoutes } from "./routes.ts";
 import { problemOfError, tooManyBodies } from "./http/unexpected-error.ts";
 
-/** From a request's arrival to its answer; sending its body does not count. */
+/** Limit from a request's arrival to its response; the time for sending its body does not count. */
 export const REQUEST_DEADLINE_MS = 5_000;
 const OVERRUN_GRACE_MS = 500;
-/** Tried in turn to tell which methods an address knows. */
+/** Tried in turn to find which methods a path supports. */
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 /**
  * The HTTP API. Each route is one handler without middleware, which lets Hono answer without
- * composing a chain, and every answer leaves through one place.
+ * composing a chain, and every response leaves through one place.
  *
  * Another app is mounted on this one (`app.route`), never the other way round: below another, this
- * one would lose its answers to unknown addresses, and Hono would compose a chain after all.
+ * one would lose its responses for unknown paths, and Hono would compose a chain after all.
  */
 export function createApp(ports: ApiPorts): Hono {
   const app = new Hono();
@@ -50,12 +50,12 @@ export function createApp(ports: ApiPorts): Hono {
   return app;
 }
 
-/** How far a request has come. */
+/** Progress of a request. */
 interface Progress {
   readonly deadline: RequestDeadline;
-  /** Its handler was called. */
+  /** True when its handler was called. */
   isHandled: boolean;
-  /** Header fields for whatever the answer will be. */
+  /** Header fields for the response, whatever it will be. */
   fields: RateVerdict["fields"];
 }
 
@@ -64,7 +64,7 @@ class Answering {
   readonly #authenticator: Authenticator;
   readonly #bodies: BodyBudget;
   readonly #lists: ListTurns;
-  // Unique enough across restarts and nodes; counting costs less than randomness each time.
+  // Unique enough across restarts and nodes; counting costs less than new randomness each time.
   readonly #idPrefix = randomBytes(5).toString("hex");
   #requests = 0;
 
@@ -215,7 +215,7 @@ export interface RequestBindings extends Partial<HttpBindings> {
   readonly sessionKeyHash?: string;
 }
 
-/** Where a request came from, found out when it is asked for. */
+/** The origin of a request, determined on demand. */
 class RequestClient implements Client {
   readonly #context: Context;
   readonly #ports: Pick<ApiPorts, "isTrustedProxy">;
@@ -260,14 +260,14 @@ class RequestClient implements Client {
   }
 
   get #bindings(): RequestBindings {
-    // Hono gives none where the caller gave none.
+    // Hono sets none where the caller set none.
     return (this.#context.env as RequestBindings | undefined) ?? {};
   }
 }
 
 /**
- * The reply, or a `DeadlinePassedError` a little after the deadline: what the request waits for knows
- * best whether it was carried out, and says so when the deadline passes.
+ * The reply, or a `DeadlinePassedError` a little after the deadline: the part that the request
+ * waits for knows best whether it was carried out, and reports it when the deadline passes.
  */
 function withGrace(reply: Promise<Reply>, deadline: RequestDeadline, clock: Clock): Promise<Reply> {
   const overrun = deadline.passed.catch(async (passed: unknown): Promise<never> => {
@@ -279,13 +279,13 @@ function withGrace(reply: Promise<Reply>, deadline: RequestDeadline, clock: Cloc
   return Promise.race([reply, overrun]);
 }
 
-/** Whether a request that failed may have been carried out all the same. */
+/** True when a failed request may have been carried out. */
 function mayHaveChanged(method: string, progress: Progress, error: unknown): boolean {
   if (!progress.isHandled || method === "GET" || method === "HEAD") return false;
   return progress.deadline.hasBegunWork || !isNotBegun(error);
 }
 
-/** A refusal names the limit that was reached; how the project stands with its requests comes first. */
+/** A refusal names the limit that was reached; the state of the request limit comes first. */
 function bothLimits(answer: Answer["headers"], ofRequests: RateVerdict["fields"]) {
   const { ratelimit: reached } = answer;
   const { ratelimit: requests } = ofRequests;
@@ -293,7 +293,7 @@ function bothLimits(answer: Answer["headers"], ofRequests: RateVerdict["fields"]
   return { ratelimit: `${requests}, ${reached}` };
 }
 
-/** For a HEAD, what would be streamed is ended before anything of it is read. */
+/** For a HEAD, a stream is ended before anything of it is read. */
 function bodyOf({ body }: Answer, method: string): string | ReadableStream<Uint8Array> | null {
   if (typeof body !== "function") return body;
   const stream = body();
@@ -302,7 +302,7 @@ function bodyOf({ body }: Answer, method: string): string | ReadableStream<Uint8
   return null;
 }
 
-/** 405 where another method would have been known, else 404. */
+/** 405 when another method exists for the path, otherwise 404. */
 function unknownRoute(app: Hono, context: Context): Problem {
   const { path, method } = context.req;
   const allowed = METHODS.filter((known) => app.router.match(known, path)[0].length > 0);
@@ -312,7 +312,7 @@ function unknownRoute(app: Hono, context: Context): Problem {
 function noSuchAddress(path: string): Refusal {
   return refused(
     "route_not_found",
-    `There is nothing at ${path.slice(0, 200)}; see /docs for the addresses there are.`,
+    `There is no route ${path.slice(0, 200)}; /docs lists all of them.`,
   );
 }
 

@@ -1,28 +1,28 @@
 import { addressGroup } from "./request/client-address.ts";
 
-/** What is closed; a socket. */
+/** Something that can be closed: a socket. */
 interface Closable {
   destroy(): unknown;
 }
 
 export interface ClientConnectionsOptions {
-  /** Of all clients together. */
+  /** Limit for all clients together. */
   readonly connectionsMax: number;
-  /** Of one address; behind a proxy, all clients have the same. */
+  /** Limit for one address; behind a proxy, all clients share one. */
   readonly connectionsPerAddressMax: number;
 }
 
-/** The connections of one address, each in the order in which they came to be so. */
+/** The connections of one address, each in the order in which it reached its state. */
 interface Client<Connection> {
   readonly idle: Set<Connection>;
   readonly busy: Set<Connection>;
 }
 
 /**
- * Bounds the connections of the listener. When there are as many as may be, the address with the most
- * loses one for the next that comes: the one that has been idle for longest, or, if another address
- * has far fewer, the one whose request has been in progress for longest. So somebody who opens
- * thousands closes their own. An IPv6 /64 counts as one address.
+ * Bounds the connections of the listener. At the limit, the address with the most loses one for the
+ * next arrival: the one that has been idle longest, or, if another address has far fewer, the one
+ * whose request has been in progress longest. So a client that opens thousands closes its own. An
+ * IPv6 /64 counts as one address.
  */
 export class ClientConnections<Connection extends Closable> {
   readonly #options: ClientConnectionsOptions;
@@ -33,7 +33,7 @@ export class ClientConnections<Connection extends Closable> {
     this.#options = options;
   }
 
-  /** How many there are. */
+  /** Number of connections. */
   get size(): number {
     return this.#groupOf.size;
   }
@@ -52,13 +52,13 @@ export class ClientConnections<Connection extends Closable> {
     } else client.idle.add(connection);
   }
 
-  /** A request has come on it. */
+  /** Records that a request has arrived on it. */
   began(connection: Connection): void {
     const client = this.#clientOf(connection);
     if (client?.idle.delete(connection) === true) client.busy.add(connection);
   }
 
-  /** The request on it is over. */
+  /** Records that the request on it has ended. */
   ended(connection: Connection): void {
     const client = this.#clientOf(connection);
     if (client?.busy.delete(connection) === true) client.idle.add(connection);
@@ -80,7 +80,7 @@ export class ClientConnections<Connection extends Closable> {
     if (ownSize >= this.#options.connectionsPerAddressMax) return this.#closeOne(own, false);
     if (this.size < this.#options.connectionsMax) return true;
     const largest = this.#largest();
-    // One that has two more still has as many as the other when both have changed by one.
+    // An address with two more still has as many as the other after both have changed by one.
     const hasFarMore = largest !== null && sizeOf(largest) >= ownSize + 2;
     return this.#closeOne(hasFarMore ? largest : own, hasFarMore);
   }

@@ -29,8 +29,9 @@ import type { RequestAdmission } from "./request/request-admission.ts";
 import type { RefusedKeys } from "./request/refused-keys.ts";
 
 /**
- * Why a request has no caller: it has no `Authorization` header; that is not `Bearer`, or was never a
- * key; a key that does not exist, is over, or was revoked; or its address has sent too many of them.
+ * Why a request has no caller: no `Authorization` header; a header that is not `Bearer`, or a text
+ * that was never a key; a key that does not exist, has expired, or was revoked; or an address that
+ * has sent too many such keys.
  */
 export type AuthenticationFailure =
   | "missing"
@@ -40,7 +41,7 @@ export type AuthenticationFailure =
   | "revoked"
   | "limited";
 
-/** What projects may use, and what they do use. */
+/** The limits of projects and their use. */
 export interface LimitPorts extends ProjectLimits {
   allowedByDefault(name: ProjectLimitName): number;
   /** Null when it is not held in memory. */
@@ -60,7 +61,10 @@ export interface ApiMetrics extends Pick<Metrics, "scrape" | "recordRequest"> {
   readonly authenticationFailures: { add(failure: AuthenticationFailure): void };
 }
 
-/** Everything the API needs from the rest of the program. Handlers get the database from their request. */
+/**
+ * Everything that the API needs from the rest of the program. Handlers get the database from their
+ * request.
+ */
 export interface ApiPorts {
   readonly database: Pick<PooledDatabase, "within">;
   readonly acceptor: Pick<Acceptor, "accept">;
@@ -81,7 +85,7 @@ export interface ApiPorts {
   readonly refusedKeys: RefusedKeys;
   /** When requests with a key may begin, those that are passed on included. */
   readonly admission: RequestAdmission;
-  /** Whether this address is a proxy of the operator, whose `X-Forwarded-For` is believed. */
+  /** True when this address is a trusted proxy of the operator, whose `X-Forwarded-For` counts. */
   isTrustedProxy(address: string): boolean;
   readonly connections: Pick<
     ConnectionDirectory,
@@ -90,28 +94,28 @@ export interface ApiPorts {
   readonly providers: Pick<ProviderDirectory, "find" | "findFresh" | "list" | "refresh">;
   readonly poller: Pick<Poller, "tryLive">;
   readonly secretBox: SecretBox;
-  /** Whether callbacks of this project may go there. */
+  /** Whether callbacks of this project may go to this URL. */
   checkCallbackUrl(projectId: string, text: string): Promise<UrlCheck>;
   /**
-   * Whether requests of this project may go there.
-   * @param provider whose connection is to have the URL; left out for a URL in a definition
+   * Whether requests of this project may go to this URL.
+   * @param provider of the connection that will have the URL; left out for a URL in a definition
    */
   checkUpstreamUrl(projectId: string, text: string, provider?: string): UrlCheck;
   readiness(): Readiness;
   readonly metrics: ApiMetrics;
-  /** Asked for by `/metrics`, where one is set. */
+  /** Required by `/metrics`, where it is set. */
   readonly metricsToken: string | null;
   readonly version: string;
-  /** Whether the sandbox is served beside the API. */
+  /** True when the sandbox is served next to the API. */
   readonly hasSandbox: boolean;
-  /** This gateway's own address, without a slash at the end. */
+  /** This gateway's own address, without a trailing slash. */
   publicUrl(): string;
   readonly resultLinks: Pick<ResultLinks, "urlOf" | "check">;
-  /** Larger results go by reference. */
+  /** Larger results are sent by reference. */
   readonly inlineResultBytesMax: number;
-  /** Requests of all projects that may wait for something to happen. */
+  /** How many requests, of all projects, may wait for an event. */
   readonly requestsWaitingMax: number;
-  /** Memory for all large request bodies in progress, with what they are parsed to. */
+  /** Memory for all large request bodies in progress, with their parsed values. */
   readonly requestBodiesBytesMax: number;
   readonly projects: Pick<ProjectDirectory, "refresh">;
   readonly limits: LimitPorts;

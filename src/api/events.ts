@@ -24,7 +24,7 @@ const TAG = "Events";
 const resultSchema = anyJsonSchema.openapi({
   example: { markdown: "# Invoice", page_count: 3 },
 });
-/** A link holds all it takes to read a result: a cache on the way would give it beyond its time. */
+/** A link is enough to read a result: a cache on the way would serve it after its expiry. */
 const NOT_KEPT = { "cache-control": "private, no-store" };
 
 export function eventRoutes(ports: ApiPorts): Route[] {
@@ -37,7 +37,7 @@ function list(ports: ApiPorts): Route {
     path: "/v1/events",
     tag: TAG,
     summary: "List events, newest first",
-    description: "Results are given as result_url.",
+    description: "Results are returned as result_url.",
     scope: "subscriptions:read",
     query: eventFiltersSchema,
     schema: eventPageSchema,
@@ -65,7 +65,7 @@ function read(ports: ApiPorts): Route {
     path: "/v1/events/{id}",
     tag: TAG,
     summary: "Get an event",
-    description: "A result that is too large to be sent inline is given as result_url.",
+    description: "A result that is too large to be sent inline is returned as result_url.",
     scope: "subscriptions:read",
     idKind: "event",
     success: { status: 200, description: "The event.", schema: eventSchema },
@@ -88,9 +88,9 @@ function readResult(ports: ApiPorts): Route {
     tag: TAG,
     summary: "Get the whole result of a completed job",
     description:
-      "Exactly the JSON that the upstream gave; or, where that was a link which was fetched, what the link " +
-      "led to, with its content type. The links in callbacks and events carry a token, which stands in for " +
-      "the API key until it expires.",
+      "Exactly the JSON from the upstream; or, if that was a link which was fetched, the " +
+      "content behind it, with its content type. The links in callbacks and events carry a " +
+      "token, which replaces the API key until it expires.",
     scope: "subscriptions:read",
     idKind: "event",
     query: linkQuery,
@@ -132,9 +132,9 @@ function readResult(ports: ApiPorts): Route {
 }
 
 const READERS_REFUSED: Readonly<Record<Exclude<PagedRefusal, "all">, string>> = {
-  project: "As many large results of the project are being read as may; wait until some are read.",
-  result:
-    "This result is being read by as many as may read it at once; wait until some have read it.",
+  project:
+    "The project has reached its limit of large results being read; wait until some are read.",
+  result: "This result has reached its limit of readers; wait until some have finished.",
 };
 
 function refuseReader(cause: PagedRefusal, projectId: string, ports: ApiPorts): Refusal {

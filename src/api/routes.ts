@@ -26,7 +26,7 @@ import { subscriptionRoutes } from "./subscriptions/routes.ts";
 import { systemRoutes } from "./system.ts";
 import { WaitingRequests } from "./request/waiting-requests.ts";
 
-/** Every address of the API, in the order of its documentation. */
+/** Every route of the API, in the order of its documentation. */
 export function apiRoutes(ports: ApiPorts): Route[] {
   const newUuid = createUuidSource();
   const inboxReader = new InboxReader(ports);

@@ -13,23 +13,31 @@ import { PROBLEM_TYPE, problem, problemJson } from "./http/problem.ts";
 import type { Problem } from "./http/problem.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
-/** From the first byte to the last of a request, body included. */
+/** From the first byte of a request to the last, body included. */
 const REQUEST_TIMEOUT_MS = 30_000;
 const HEADERS_TIMEOUT_MS = 10_000;
-/** Longer than the minute that load balancers keep a connection, so that they close it first. */
+/**
+ * Longer than the minute for which load balancers keep a connection, so that they close it first.
+ */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 const HEADER_BYTES_MAX = 16 * 1024;
 /** A head that comes too slowly is refused so much later at most. */
 const HEADERS_CHECK_MS = 5_000;
 const IDLE_CHECK_MS = 25;
-/** For a client to read the refusal and close. */
+/** Time for a client to read the refusal and close. */
 const PROXY_REFUSAL_MS = 1_000;
-/** A stop closes idle connections once no request has come for so long: none is just on its way. */
+/**
+ * A stop closes idle connections once no request has arrived for this long, so that none is on its
+ * way.
+ */
 const QUIET_MS = 250;
-/** Connections on which no request has come whole, and none is answered, are waited for less long. */
+/** Connections without a complete request or a response in progress are waited for less long. */
 const UNFINISHED_REQUESTS_MS = 2_000;
 
-/** No browser may read an answer as another type than it says, nor tell where a link was followed. */
+/**
+ * Browsers must not read a response as another type than it declares, nor reveal where a link was
+ * followed.
+ */
 const ON_EVERY_ANSWER = [
   ["x-content-type-options", "nosniff"],
   ["referrer-policy", "no-referrer"],
@@ -39,8 +47,8 @@ export interface HttpServerOptions {
   /** Answers a request; Hono's `fetch`. */
   readonly fetch: (request: Request, env: object) => Response | Promise<Response>;
   /**
-   * Answers, in place of `fetch`, requests whose bodies are passed on as they come; null for all
-   * others. A request like that may take as long as it moves.
+   * Handles, in place of `fetch`, requests whose bodies are streamed through; null for all others.
+   * Such a request may take as long as it makes progress.
    */
   readonly passOn?: (request: IncomingMessage, response: ServerResponse) => Promise<void> | null;
   readonly host: string;
@@ -52,7 +60,7 @@ export interface HttpServerOptions {
   readonly connections: ClientConnectionsOptions;
 }
 
-/** The listener. What is too malformed to become a request is answered with a problem here. */
+/** The listener. Input too malformed to become a request is answered with a problem here. */
 export class HttpServer implements Service {
   readonly #runtime: Pick<Runtime, "clock">;
   readonly #options: HttpServerOptions;
@@ -61,7 +69,7 @@ export class HttpServer implements Service {
   #started: Promise<void> | null = null;
   #stopped: Promise<void> | null = null;
   #isDraining = false;
-  /** Answers that are not sent yet. */
+  /** Responses that are not sent yet. */
   readonly #inProgress = new Set<ServerResponse>();
   #lastRequestAt = -Infinity;
 
@@ -97,13 +105,13 @@ export class HttpServer implements Service {
     };
     this.#server = createServer(
       {
-        // Of a whole request it is kept by `limitArrival`, which makes an exception.
+        // `limitArrival` enforces the limit of a whole request, with an exception.
         requestTimeout: 0,
         headersTimeout: Math.min(HEADERS_TIMEOUT_MS, requestTimeoutMs),
         connectionsCheckingInterval: Math.min(HEADERS_CHECK_MS, requestTimeoutMs),
         keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
         maxHeaderSize: HEADER_BYTES_MAX,
-        // Node's own answer to a missing one has no body.
+        // Node's own response to a missing one has no body.
         requireHostHeader: false,
       },
       answer,
@@ -113,21 +121,22 @@ export class HttpServer implements Service {
       connections.opened(socket, socket.remoteAddress ?? "");
     });
     this.#server.on("clientError", refuseConnection);
-    // An expectation that nobody knows may be ignored; Node's own answer to it has no body.
+    // An unknown expectation may be ignored; Node's own response to it has no body.
     this.#server.on("checkExpectation", answer);
     this.#server.on("checkContinue", answer);
     this.#server.on("connect", (_request, socket) => refuseProxying(socket));
-    // A connection that can't be accepted, for want of descriptors or memory, is its client's loss.
+    // A connection that can't be accepted, for lack of descriptors or memory, is lost to its
+    // client.
     this.#server.on("error", () => undefined);
   }
 
-  /** Where it listens; only once started. */
+  /** The listening address; only once started. */
   get address(): { readonly host: string; readonly port: number } {
     if (this.#address === null) throw new Error("the HTTP server was not started");
     return { host: this.#address.address, port: this.#address.port };
   }
 
-  /** Rejects with a message for people when the address can't be listened on. */
+  /** Rejects with a message for people when the address can't be used. */
   start(): Promise<void> {
     this.#started ??= new Promise((resolve, reject) => {
       const refuse = (cause: Error): void => reject(this.#startRefused(cause));
@@ -142,8 +151,8 @@ export class HttpServer implements Service {
   }
 
   /**
-   * Goes on serving, but asks each client to close its connection after the answer, so that few
-   * connections are left when the server stops.
+   * Continues to serve, but asks each client to close its connection after the response, so that
+   * few connections are left when the server stops.
    */
   beginDraining(): void {
     this.#isDraining = true;
@@ -154,8 +163,8 @@ export class HttpServer implements Service {
   }
 
   /**
-   * Takes no new connections, answers the requests that come on those there are, and closes them;
-   * then cuts off what is left.
+   * Accepts no new connections, answers the requests that arrive on existing ones, and closes them;
+   * then aborts the rest.
    */
   stop(): Promise<void> {
     this.beginDraining();
@@ -165,7 +174,7 @@ export class HttpServer implements Service {
 
   #startRefused(cause: Error): StartRefusedError {
     const { host, port } = this.#options;
-    const remedy = "Stop what uses it, or choose another PORT or HOST.";
+    const remedy = "Stop the program that uses it, or choose another PORT or HOST.";
     return new StartRefusedError(`can't listen on ${host}:${port} (${cause.message}). ${remedy}`, {
       cause,
     });
@@ -177,8 +186,8 @@ export class HttpServer implements Service {
     const startedAt = clock.monotonic();
     return new Promise((resolve) => {
       let timer: Timer | null = null;
-      // Not the HTTP server's own `close`, which cuts idle connections at once: a request may just
-      // have been sent on one of them, and would be reset.
+      // Not the HTTP server's own `close`, which closes idle connections at once: a request may
+      // just have been sent on one of them, and would be reset.
       NetServer.prototype.close.call(this.#server, () => {
         timer?.cancel();
         resolve();
@@ -201,8 +210,8 @@ export class HttpServer implements Service {
 }
 
 /**
- * RFC 9112, 3.2: a server has to refuse a request that names no host, several, or none that can be
- * one. Node takes the first of several, while a proxy in front may have gone by the last.
+ * RFC 9112, 3.2: a server must refuse a request that names no host, several, or an invalid one.
+ * Node uses the first of several, while a proxy in front may have used the last.
  */
 function namesOneHost({ rawHeaders, headers, httpVersion }: IncomingMessage): boolean {
   let hosts = 0;
@@ -234,7 +243,7 @@ function refuseHost(response: ServerResponse): void {
 
 const MALFORMED = problem(
   "malformed_request",
-  "The request's address or Host header is not valid, or there is not just one; correct it.",
+  "The request needs exactly one valid Host header and address; correct it.",
 );
 
 function answerMalformed(): Response {
@@ -249,7 +258,7 @@ function expectsContinue({ headers }: IncomingMessage): boolean {
   return headers.expect?.toLowerCase() === "100-continue";
 }
 
-/** Refuses a request whose body is not there in time, as the parser does with slow heads. */
+/** Refuses a request whose body does not arrive in time, as the parser does with slow heads. */
 function limitArrival(request: IncomingMessage, withinMs: number): void {
   if (request.complete || !hasBody(request)) return;
   const { socket } = request;
@@ -264,7 +273,7 @@ function hasBody({ headers }: IncomingMessage): boolean {
   return headers["transfer-encoding"] !== undefined || (length !== undefined && length !== "0");
 }
 
-/** What the HTTP parser refuses never becomes a request: the answer is written by hand. */
+/** Input that the HTTP parser refuses never becomes a request: the response is written by hand. */
 function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (error.code === "ECONNRESET" || !socket.writable) {
     socket.destroy();
@@ -273,7 +282,7 @@ function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex): void {
   endWith(socket, problemOfParser(error.code));
 }
 
-/** Node lets go of the socket: errors and its end are ours to see to. */
+/** Node releases the socket, so its errors and its end are handled here. */
 function refuseProxying(socket: Duplex): void {
   const timer = setTimeout(() => socket.destroy(), PROXY_REFUSAL_MS);
   socket.on("error", () => socket.destroy()).once("close", () => clearTimeout(timer));
@@ -293,21 +302,21 @@ function endWith(socket: Duplex, of: Problem): void {
 
 const NO_PROXY = problem(
   "malformed_request",
-  "This is no proxy: CONNECT is not known here; send the request itself.",
+  "This is not a proxy and does not support CONNECT; send the request itself.",
 );
 
 const PARSER_PROBLEMS: Readonly<Record<string, readonly [ProblemCode, string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: ["request_timeout", "Send the whole request faster."],
   HPE_HEADER_OVERFLOW: [
     "headers_too_large",
-    `Send at most ${HEADER_BYTES_MAX / 1024} KiB of headers, the address included.`,
+    `Send at most ${HEADER_BYTES_MAX / 1024} KiB of headers, including the URL.`,
   ],
 };
 
 function problemOfParser(code: string | undefined): Problem {
   const [problemCode, detail] = PARSER_PROBLEMS[code ?? ""] ?? [
     "malformed_request",
-    "This is not HTTP/1.1; check what sends it.",
+    "This is not HTTP/1.1; check the program that sends it.",
   ];
   return problem(problemCode, detail);
 }

@@ -8,7 +8,7 @@ const countsSchema = z
       .record(z.string(), z.int())
       .openapi({ description: "Every status has its count." }),
     estimated: z.boolean().openapi({
-      description: "There are so many that they were counted from a sample.",
+      description: "The counts were estimated from a sample, because there are very many.",
     }),
   })
   .openapi("StatusCounts");
@@ -17,7 +17,7 @@ export const statsSchema = z
   .object({
     object: z.literal("stats"),
     counted_at: orNull(isoTimeSchema).openapi({
-      description: "When they were counted last; null in the first seconds of a project.",
+      description: "When they were last counted; null in the first seconds of a project.",
     }),
     jobs: countsSchema,
     subscriptions: countsSchema,

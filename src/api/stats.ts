@@ -7,7 +7,7 @@ import { JOB_STATUSES, SUBSCRIPTION_STATUSES } from "./http/response-schemas.ts"
 import { defineRoute, type Route } from "./http/route.ts";
 import { statsSchema } from "./stats-schema.ts";
 
-/** Counts that are kept; nothing is counted to answer. */
+/** Stored counts; nothing is counted for the response. */
 export function statsRoutes(): Route[] {
   return [
     defineRoute({
@@ -17,8 +17,9 @@ export function statsRoutes(): Route[] {
       tag: "Project",
       summary: "Count jobs, subscriptions and deliveries by status",
       description:
-        "Of the whole project, over all nodes. They are counted every few seconds, less often where that " +
-        "takes long, and from a sample where there are very many; what is pending is always counted exactly.",
+        "For the whole project, over all nodes. Counted every few seconds, less often where that " +
+        "takes long, and from a sample where there are very many; pending ones are always " +
+        "counted exactly.",
       scope: "subscriptions:read",
       success: { status: 200, description: "The counts.", schema: statsSchema },
       async handle({ database, caller: { projectId } }) {

@@ -21,7 +21,7 @@ import {
   type SubscriptionRequest,
 } from "./subscriptions/validate-subscription.ts";
 
-/** What is wished for besides the job, as the headers of a submission say it. */
+/** The options of a submission besides the job, from its headers. */
 export interface SubmissionOptions {
   /** Where the events go; null with `inbox` null too to subscribe to nothing. */
   readonly callbackUrl: string | null;
@@ -66,10 +66,10 @@ interface Patience {
 const RETRY_MS_MIN = 50;
 const RETRY_MS_MAX = 1_000;
 
-/** Stands for the job that is not known yet. */
+/** Takes the place of the job that is not known yet. */
 const UNKNOWN_JOB: Job = { jobId: "-", params: {} };
 
-/** What passing requests on has in common with the API: its keys, subscriptions and problems. */
+/** Gives submit-through the API's keys, subscriptions and problems. */
 export function submitThrough(ports: ApiPorts, { storeTimeoutMs, isStopping }: Patience) {
   const authenticator = new Authenticator(ports);
   return {
@@ -187,9 +187,9 @@ function wishOf(
     value: {
       projectId: target.projectId,
       request: parsed.data,
-      // What is taken from the text are the digits of the metadata.
+      // Only the digits of the metadata are taken from the text.
       text: metadata === null ? "{}" : `{"metadata":${metadata}}`,
-      // A repeated submission may make another job, which is to be watched too.
+      // A repeated submission may create another job, which must be watched too.
       idempotencyKey:
         idempotencyKey === null ? null : hash("sha256", `${idempotencyKey}\n${job.jobId}`, "hex"),
       trace,

@@ -13,7 +13,7 @@ import type { ApiPorts } from "./context.ts";
 
 export type WaitFacts = Pick<ApiPorts, "watches" | "connections" | "lanes" | "outbox" | "clock">;
 
-/** A job as far as it matters for what it waits for. */
+/** The facts about a job that decide what it waits for. */
 export interface WaitingJob {
   readonly shardId: number;
   readonly jobRowId: string;
@@ -27,12 +27,12 @@ export interface WaitingJob {
 
 export type JobWaits = (job: WaitingJob) => Waiting<JobWait> | null;
 
-/** Nothing is asked of other nodes: of what they poll only the rows are known. */
+/** Asks no other nodes: for the jobs that they poll only the rows are known. */
 export function jobWaitsHere(facts: WaitFacts): JobWaits {
   return (job) => waitOfJob(job, facts, LANE_FREE);
 }
 
-/** Those of the jobs that other nodes poll take one statement together. */
+/** The jobs that other nodes poll take one statement together. */
 export async function jobWaits(
   database: Database,
   facts: WaitFacts,
@@ -77,8 +77,8 @@ function isLive({ endedAtMs, status }: WaitingJob): boolean {
 export type DeliveryWaits = (delivery: DeliveryRow) => Waiting<DeliveryWait> | null;
 
 /**
- * What deliveries of a project wait for.
- * @param busy what their owner says of some; null to know only what is in this node's memory
+ * The waits of a project's deliveries.
+ * @param busy states that their owner reported; null to use only this node's memory
  */
 export async function deliveryWaits(
   database: Database,
@@ -89,7 +89,7 @@ export async function deliveryWaits(
 ): Promise<DeliveryWaits> {
   const { lanes: board, outbox, clock } = facts;
   const pending = deliveries.filter(({ status }) => status === "pending");
-  // Many of a page are owed to the same origin by the same node.
+  // Many deliveries of a page go to the same origin and belong to the same node.
   const lanes = new Map(
     pending.map(({ shardId, callbackOrigin: name }) => {
       return [laneKey(shardId, name), { shardId, projectId, kind: "origin" as const, name }];

@@ -112,8 +112,10 @@ export const PROBLEMS = {
   },
   consumer_busy: {
     status: 409,
-    title: "Another reader reads for the consumer",
-    help: "One request at a time reads for a named consumer. End the other one, or read under a name of your own. The claim of a node that has died ends within 12 seconds.",
+    title: "Another request reads for the consumer",
+    help:
+      "Only one request at a time can read for a named consumer. End the other one, or use " +
+      "another name. The claim of a dead node ends within 12 seconds.",
   },
   provider_in_use: {
     status: 409,
@@ -123,12 +125,14 @@ export const PROBLEMS = {
   too_many_providers: {
     status: 409,
     title: "Too many providers",
-    help: "The project has as many definitions as it may have. Delete some that are no longer used.",
+    help: "The project has reached its limit of definitions. Delete some that are no longer used.",
   },
   project_limit_reached: {
     status: 409,
-    title: "The project has as many as it may",
-    help: "The project stores as many of these objects as it may. `limit` names the limit and `allowed` its value; delete some, or ask the operator for more.",
+    title: "The project has reached a limit",
+    help:
+      "The project has reached its limit of these objects. `limit` names the limit and " +
+      "`allowed` its value; delete some, or ask the operator for more.",
   },
   connection_in_use: {
     status: 409,
@@ -178,7 +182,9 @@ export const PROBLEMS = {
   too_many_requests: {
     status: 429,
     title: "Too many requests",
-    help: "The project sends more than it may at once. Wait for the time in `Retry-After`, then send more slowly.",
+    help:
+      "The project sends more requests than its limit allows. Wait for the time in " +
+      "`Retry-After`, then send more slowly.",
   },
   too_many_refused_keys: {
     status: 429,
@@ -193,17 +199,23 @@ export const PROBLEMS = {
   too_many_redeliveries: {
     status: 429,
     title: "Too many redeliveries in progress",
-    help: "As many redeliveries run as the project may have. Wait until one ends, or cancel one.",
+    help:
+      "The project has reached its limit of running redeliveries. Wait until one ends, or " +
+      "cancel one.",
   },
   project_limit_exceeded: {
     status: 429,
-    title: "The project has used up what it may",
-    help: "The project uses as much as it may. `limit` names the limit and `allowed` its value; wait until it uses less, or ask the operator for more.",
+    title: "The project has reached a usage limit",
+    help:
+      "The project has reached one of its limits. `limit` names it and `allowed` is its value; " +
+      "wait until it uses less, or ask the operator for more.",
   },
   too_many_live_jobs: {
     status: 429,
     title: "Too many live jobs",
-    help: "The project watches as many jobs as it may. Wait until some end, delete subscriptions that are no longer needed, or raise the limit.",
+    help:
+      "The project has reached its limit of watched jobs. Wait until some end, delete " +
+      "subscriptions that are no longer needed, or raise the limit.",
   },
   headers_too_large: {
     status: 431,
@@ -217,8 +229,10 @@ export const PROBLEMS = {
   },
   upgrade_refused: {
     status: 501,
-    title: "Upgrades are not passed on",
-    help: "Connections that change their protocol, such as WebSockets, are not passed on. Send an ordinary request.",
+    title: "Upgrades are not supported",
+    help:
+      "Connections that change their protocol, such as WebSockets, are not forwarded. Send an " +
+      "ordinary request.",
   },
   upstream_failed: {
     status: 502,

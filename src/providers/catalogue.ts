@@ -64,14 +64,14 @@ const SOURCES = [
 ];
 
 /**
- * The providers that come with the program, by name.
+ * The built-in providers by name.
  * @param sandboxUrl where this gateway serves its sandbox, unless at the default address
  */
 export function builtInProviders(sandboxUrl?: string): ReadonlyMap<string, Provider> {
   return new Map(sourcesOf(sandboxUrl).map((source) => [source.name, read(source)]));
 }
 
-/** The definition of a built-in provider as it is written down, defaults left out. */
+/** The definition of a built-in provider as it is written, defaults left out. */
 export function writtenBuiltIn(name: string, sandboxUrl?: string): object {
   const source = sourcesOf(sandboxUrl).find((one) => one.name === name);
   if (source === undefined) throw new Error(`There is no built-in provider ${name}.`);

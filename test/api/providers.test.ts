@@ -158,7 +158,7 @@ describe("a definition is refused with every place that is wrong, and what would
     [
       "another name than its address",
       { name: "other" },
-      [{ pointer: "/name", detail: expect.stringContaining("as in the address") }],
+      [{ pointer: "/name", detail: expect.stringContaining("as in the path") }],
     ],
     [
       "an address that may not be asked",

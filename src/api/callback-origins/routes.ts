@@ -34,13 +34,13 @@ function list(ports: ApiPorts): Route {
     tag: TAG,
     summary: "List callback origins with pending deliveries or trouble",
     description:
-      "In the order of their names. How an origin stands is each project's own experience; with " +
-      "several nodes it is what any of them has reported, at most about a second old.",
+      "In the order of their names. Each project has its own state of an origin. With several " +
+      "nodes it is the state that any of them has reported, about a second old at most.",
     scope: "subscriptions:read",
     query: z.strictObject({
       ...pagingParameters,
       cursor: z.string().max(CURSOR_CHARACTERS_MAX).optional().openapi({
-        description: "next_cursor of the page before. The last page has none.",
+        description: "The next_cursor of the previous page. The last page has none.",
       }),
     }),
     success: { status: 200, description: "A page of results.", schema: callbackOriginPageSchema },
@@ -77,14 +77,15 @@ function tryNow(ports: ApiPorts): Route {
     tag: TAG,
     summary: "Try a callback origin now",
     description:
-      "Sends the first pending delivery to the origin at once, although it fails, asked for a pause, or " +
-      "the delivery is not due. When the receiver answers, everything that is due follows; when it does " +
-      "not, the waiting goes on as before. Asking again while a probe is in progress changes nothing.",
+      "Sends the first pending delivery to the origin at once, even if the origin fails or " +
+      "asked for a pause, or the delivery is not due. When the receiver responds, everything " +
+      "that is due follows; otherwise deliveries wait as before. Repeating the request while a " +
+      "probe is in progress changes nothing.",
     scope: "subscriptions:write",
     body: { schema: tryOriginSchema, bytesMax: BODY_BYTES_MAX },
     success: {
       status: 202,
-      description: "The origin as it stood before.",
+      description: "The origin before the request.",
       schema: callbackOriginSchema,
     },
     problems: ["not_found"],

@@ -8,8 +8,8 @@ export const callbackOriginSchema = z
     origin: z.string().openapi({ example: "https://app.example.com" }),
     state: z.enum(["ok", "failing", "paused"]).openapi({
       description:
-        "failing: nobody there answers, so only a probe is sent now and then; paused: it answered 429; " +
-        "ok: callbacks are sent as they fall due.",
+        "failing: it does not respond, so only occasional probes are sent; paused: it answered " +
+        "429; ok: callbacks are sent when they are due.",
     }),
     breaker: z.enum(["closed", "open", "half_open"]).openapi({
       description: "open: nothing is sent until next_probe_at; half_open: a probe is in progress.",
@@ -17,9 +17,9 @@ export const callbackOriginSchema = z
     paused_until: isoTimeSchema.nullable(),
     next_probe_at: isoTimeSchema.nullable(),
     pending_deliveries: z.int().openapi({
-      description: "Deliveries that wait for it, due or not; counted up to 10,000.",
+      description: "Pending deliveries, due or not; counted up to 10,000.",
     }),
-    pending_is_capped: z.boolean().openapi({ description: "There are more than were counted." }),
+    pending_is_capped: z.boolean().openapi({ description: "There are more than pending counts." }),
     first_due_at: isoTimeSchema.nullable().openapi({
       description: "When the first of them was or is due.",
     }),
@@ -30,7 +30,7 @@ export const callbackOriginSchema = z
         at: isoTimeSchema,
       })
       .nullable()
-      .openapi({ description: "Why the latest attempt failed, of those that are still pending." }),
+      .openapi({ description: "Why the latest attempt of the pending deliveries failed." }),
   })
   .openapi("CallbackOrigin");
 

@@ -2,7 +2,7 @@ import type { ProjectLimits } from "../../core/project-limits.ts";
 import { TokenBucket } from "../../lanes/token-bucket.ts";
 import type { Clock } from "../../runtime/clock.ts";
 
-/** Of one project, on one node: a person at work needs a few, a machine none. */
+/** For one project on one node. Meant for manual use. */
 const TESTS_PER_SECOND = 1;
 const TESTS_BURST = 10;
 
@@ -11,7 +11,10 @@ interface Budget {
   underWay: number;
 }
 
-/** How many callbacks a project may try. One that tries many takes nothing from the others. */
+/**
+ * Limits how many callbacks a project may test. A project that tests many takes nothing from the
+ * others.
+ */
 export class CallbackTestBudget {
   readonly #clock: Pick<Clock, "monotonic">;
   readonly #limits: ProjectLimits;
@@ -23,7 +26,7 @@ export class CallbackTestBudget {
     limits.measuredBy("callback_tests_running", (id) => this.#projects.get(id)?.underWay ?? 0);
   }
 
-  /** Whether one may be tried now; each that begins is to end. */
+  /** True when a test may start now; each one that starts must end. */
   begin(projectId: string): boolean {
     const nowMs = this.#clock.monotonic();
     const budget = this.#projects.get(projectId) ?? this.#open(projectId, nowMs);

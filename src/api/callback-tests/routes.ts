@@ -23,8 +23,8 @@ function test(ports: ApiPorts): Route {
     tag: "Callbacks",
     summary: "Try a callback URL",
     description:
-      "Sends one signed event, ringback.test, as callbacks are sent, and answers with the whole exchange. " +
-      "It is not retried, and nothing is stored.",
+      "Sends one signed event, ringback.test, in the same way as callbacks, and returns the " +
+      "whole exchange. It is not retried, and nothing is stored.",
     scope: "subscriptions:write",
     body: { schema: callbackTestRequestSchema, bytesMax: BODY_BYTES_MAX },
     callbackField: "callback_url",
@@ -42,7 +42,7 @@ function test(ports: ApiPorts): Route {
           projectId,
           name: "callback_tests_running",
           code: "too_many_tests",
-          detail: "Many callbacks are tried just now; try again soon.",
+          detail: "Too many callbacks are being tested; try again soon.",
           retryAfterS: 2,
         });
       }

@@ -4,7 +4,7 @@ import type { ApiPorts } from "../context.ts";
 import { problemOfParts } from "../http/problem.ts";
 import type { Problem } from "../http/problem.ts";
 
-/** Stands in for a credential that is not looked at. */
+/** Takes the place of a credential that is not checked. */
 const ANY_CREDENTIAL = "credential";
 
 /** Why polls could not be sent with this address and credential, or null. */
@@ -14,7 +14,7 @@ export function connectionProblem(
     readonly provider: Provider;
     /** Null for the provider's own. */
     readonly baseUrl: string | null;
-    /** Undefined when it stays as it is. */
+    /** Undefined when it is not changed. */
     readonly credential: string | undefined;
   },
   { checkUpstreamUrl }: Pick<ApiPorts, "checkUpstreamUrl">,

@@ -236,7 +236,8 @@ function remove(ports: ApiPorts): Route {
         case "in_use":
           return refused(
             "connection_in_use",
-            "Jobs are still watched through this connection; wait for their ends or delete their subscriptions.",
+            "Jobs are still watched through this connection; wait until they end, or delete their " +
+              "subscriptions.",
           );
         case "deleted":
           await ports.connections.refresh();
@@ -269,7 +270,8 @@ function changeRefusal(change: Change, ports: ApiPorts): Refusal | null {
   if (problem !== null) return { ok: false, problem };
   if (leadsElsewhere(found, body, provider) && body.credential === undefined) {
     const detail =
-      "Give the credential again with another base_url: the stored one is only sent where it was meant for.";
+      "A new base_url requires the credential again: the stored one is sent only to the host " +
+      "it was given for.";
     return {
       ok: false,
       problem: problemOfParts("validation_failed", [{ pointer: "/credential", detail }]),
@@ -278,7 +280,10 @@ function changeRefusal(change: Change, ports: ApiPorts): Refusal | null {
   return null;
 }
 
-/** Whoever may change a connection can't read its credential, and so can't send it to themselves. */
+/**
+ * A client that may change a connection can't read its credential, so it must not be able to send
+ * it to itself.
+ */
 function leadsElsewhere(
   found: ConnectionRecord,
   body: ConnectionChangeBody,
@@ -305,12 +310,14 @@ function unknownProvider({ providers }: ApiPorts, projectId: string): Refusal {
 }
 
 function connectionExists(provider: string, name: string): Refusal {
-  const detail = `The provider ${provider} has a connection named ${name}; change that one, or take another name.`;
+  const detail =
+    `The provider ${provider} already has a connection named ${name}; change that one, or ` +
+    "choose another name.";
   const problem = problemOfParts("connection_exists", [{ pointer: "/name", detail }]);
   return { ok: false, problem };
 }
 
-/** The parsed spelling: what was checked is what is stored. */
+/** The parsed spelling, so that the stored value is the one that was checked. */
 function hrefOf(url: string): string {
   return new URL(url).href.replace(/\/+$/, "");
 }
@@ -320,11 +327,11 @@ function storedSettings(
   via: ConnectionViaSettings,
 ) {
   const all = { ...settings, ...(Object.keys(via).length > 0 && { via }) };
-  // JSON drops what is left out.
+  // JSON drops undefined fields.
   return JSON.parse(JSON.stringify(all)) as ConnectionSettings;
 }
 
-/** Null takes a place away, and nothing leaves it as it was. */
+/** Null removes a place, and undefined leaves it unchanged. */
 function viaOf(
   { callback_url: url }: { readonly callback_url?: string | null | undefined },
   before: ConnectionViaSettings,

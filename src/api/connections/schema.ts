@@ -19,7 +19,7 @@ const credentialSchema = z
   .openapi({ description: "The upstream's API key. Stored encrypted and never shown again." });
 
 const baseUrlSchema = z.string().min(1).max(2048).nullable().openapi({
-  description: "Where the upstream is; null for the provider's own address.",
+  description: "The upstream's address; null for the provider's own.",
   example: "https://api.example.com",
 });
 
@@ -28,7 +28,7 @@ const limitFields = {
   requests_per_second: z.number().min(PER_SECOND_MIN).max(100_000).nullable().optional(),
   burst: z.int().min(1).max(100_000).optional(),
 };
-const LIMITS_DESCRIPTION = "Override the provider's. Of all nodes together.";
+const LIMITS_DESCRIPTION = "Override the provider's. For all nodes together.";
 const pollIntervalSchema = z.number().min(0.01).max(86_400).optional().openapi({
   description: "Polls at this fixed interval instead of the provider's schedule.",
 });
@@ -42,8 +42,7 @@ const connectionSettingsSchema = z
 
 const viaCallbackUrlSchema = z.string().min(1).max(2048).nullable().openapi({
   format: "uri",
-  description:
-    "Where callbacks go about jobs that are submitted through /via and name no other place; null for nowhere.",
+  description: "Callback URL for jobs that are submitted through /via without one; null for none.",
   example: "https://app.example.com/hooks/ringback",
 });
 
@@ -56,18 +55,18 @@ const newSettingsSchema = z
 
 const connectionLoadSchema = z
   .object({
-    jobs: z.int().openapi({ description: "How many the node polls through the connection." }),
+    jobs: z.int().openapi({ description: "Jobs that the node polls through the connection." }),
     in_flight: z.int(),
-    waiting: z.int().openapi({ description: "Polls that are due and held back by a limit." }),
-    behind_s: z.number().openapi({ description: "For how long the first of them has been due." }),
+    waiting: z.int().openapi({ description: "Polls that are due and wait for a limit." }),
+    behind_s: z.number().openapi({ description: "How long the first of them has been due." }),
     limited_by: z
       .enum(["paused", "rate_limited", "concurrency", "rate", "origin", "breaker"])
       .nullable()
       .openapi({
         description:
-          "What the waiting polls wait for. rate_limited: the upstream refused polls because of " +
-          "their rate; rate: the configured or the learned rate; origin: other connections to the " +
-          "same origin; breaker: the origin fails and is only probed.",
+          "The limit that polls wait for. rate_limited: the upstream refused polls because of " +
+          "their rate; rate: the configured or learned rate; origin: other connections to the same " +
+          "origin; breaker: the origin fails and is only probed.",
       }),
     effective_requests_per_second: z
       .number()
@@ -78,7 +77,7 @@ const connectionLoadSchema = z
           "null for no limit.",
       }),
     paused_until: isoTimeSchema.nullable().openapi({
-      description: "Until then the upstream wants no polls.",
+      description: "The upstream asked for no polls until then.",
     }),
     breaker: z.enum(["closed", "open", "half_open"]),
   })
@@ -99,10 +98,12 @@ export const connectionSchema = z
     paused_at: isoTimeSchema.nullable(),
     next_probe_at: isoTimeSchema.nullable().openapi({
       description:
-        "When one job is asked to see whether the pause can be lifted; null when it was paused by hand.",
+        "When one job will be polled to see whether the pause can be lifted; null when it was " +
+        "paused by hand.",
     }),
     load: orNull(connectionLoadSchema).openapi({
-      description: "How it stands on the node that answers; null when it is not known there yet.",
+      description:
+        "The load on the node that responds; null when the connection is not known there yet.",
     }),
     created_at: isoTimeSchema,
     updated_at: isoTimeSchema,
@@ -125,7 +126,7 @@ export const newConnectionSchema = z
 export const connectionChangeSchema = z
   .strictObject({
     credential: credentialSchema.optional().openapi({
-      description: "A new credential; makes a paused connection active again.",
+      description: "A new credential; resumes a paused connection.",
     }),
     base_url: baseUrlSchema.optional(),
     callback_url: viaCallbackUrlSchema.optional(),

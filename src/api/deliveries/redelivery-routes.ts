@@ -28,7 +28,7 @@ import type { Route } from "../http/route.ts";
 
 const TAG = "Redeliveries";
 const BODY_BYTES_MAX = 16 * 1024;
-/** A dry run is answered with its count, if counting takes no longer than this. */
+/** A dry run is answered with its count if counting takes no longer than this. */
 const COUNTED_WITHIN_MS = 2_000;
 
 export function redeliveryRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
@@ -42,9 +42,10 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
     tag: TAG,
     summary: "Redeliver matching deliveries",
     description:
-      "Runs in the background, oldest first, and survives restarts of nodes. Each delivery keeps its " +
-      "webhook-id and gets its whole retry schedule again. Deliveries that are created, or fail, after this " +
-      "request are not included. A dry run only counts: its answer waits up to 2 s for the count.",
+      "Runs in the background, oldest first, and survives restarts of nodes. Each delivery " +
+      "keeps its webhook-id and gets its whole retry schedule again. Deliveries that are " +
+      "created, or fail, after this request are not included. A dry run only counts: its " +
+      "response waits up to 2 s for the count.",
     scope: "subscriptions:write",
     body: { schema: redeliveryRequestSchema, bytesMax: BODY_BYTES_MAX },
     success: { status: 202, description: "The redelivery.", schema: redeliverySchema },
@@ -110,7 +111,7 @@ function owedMuch(projectId: string, { limits }: ApiPorts): Refusal {
     projectId,
     name: "owed_deliveries",
     code: "project_limit_exceeded",
-    detail: "The project is owed as many deliveries as it may be; wait until there are fewer.",
+    detail: "The project has reached its limit of pending deliveries; wait until there are fewer.",
     retryAfterS: 10,
   });
 }
@@ -120,7 +121,9 @@ function tooMany(projectId: string, { limits }: ApiPorts): Refusal {
     projectId,
     name: "redeliveries_running",
     code: "too_many_redeliveries",
-    detail: "As many redeliveries run as the project may have; wait for one, or cancel one.",
+    detail:
+      "The project has reached its limit of running redeliveries; wait until one ends, or " +
+      "cancel one.",
     retryAfterS: 10,
   });
 }

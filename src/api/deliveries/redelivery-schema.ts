@@ -12,15 +12,15 @@ import {
 } from "../http/response-schemas.ts";
 import { originSchema, timeSchema } from "../request/list-query.ts";
 
-/** `canceled` is missing: whoever ended a subscription wants to hear nothing more. */
+/** Without `canceled`: a client that ended a subscription wants no more callbacks. */
 const REDELIVERABLE_STATUSES = ["exhausted", "delivered", "gone", "pending"] as const;
 
-/** Which deliveries to make anew, and how. */
+/** Selects the deliveries to make pending again, and the pace. */
 export const redeliveryRequestSchema = z
   .strictObject({
     status: z.enum(REDELIVERABLE_STATUSES).openapi({
       description:
-        "Only deliveries in this state. pending brings forward those that wait for their next attempt.",
+        "Only deliveries in this state. pending makes those that wait for their next attempt due.",
     }),
     event_type: eventTypeSchema.optional(),
     callback_origin: originSchema.optional(),
@@ -28,18 +28,18 @@ export const redeliveryRequestSchema = z
     created_before: timeSchema.optional().openapi({
       type: "string",
       format: "date-time",
-      description: "Now, unless given; nothing that is created later is ever included.",
+      description: "Now by default; deliveries that are created later are never included.",
     }),
     dry_run: z.boolean().optional().openapi({
       default: false,
-      description: "Only counts what matches.",
+      description: "Only counts the matching deliveries.",
     }),
     deliveries_per_second: z
       .number()
       .min(REDELIVERIES_PER_SECOND_MIN)
       .max(REDELIVERIES_PER_SECOND_MAX)
       .optional()
-      .openapi({ description: "How fast; RINGBACK_REDELIVERIES_PER_SECOND unless given." }),
+      .openapi({ description: "The pace; RINGBACK_REDELIVERIES_PER_SECOND by default." }),
   })
   .refine(
     ({ created_after: after, created_before: before }) =>
@@ -63,9 +63,10 @@ export const redeliverySchema = z
     }),
     deliveries_per_second: z.number(),
     matched: z.int().openapi({ description: "So far." }),
-    redelivered: z.int().openapi({ description: "Of those, how many are owed anew." }),
+    redelivered: z.int().openapi({ description: "How many of those are pending again." }),
     skipped: z.int().openapi({
-      description: "Of those, how many are not: their subscription was deleted, or they changed.",
+      description:
+        "How many of those were skipped, because their subscription was deleted or they changed.",
     }),
     created_at: isoTimeSchema,
     finished_at: isoTimeSchema.nullable(),

@@ -98,7 +98,7 @@ function again(ports: ApiPorts): Route {
         case "canceled":
           return refused(
             "subscription_closed",
-            "The subscription was deleted, so nothing more is delivered; make a new one.",
+            "The subscription was deleted, so nothing more is delivered; create a new one.",
           );
         case "scheduled": {
           const { delivery } = outcome;

@@ -3,11 +3,11 @@ import { exampleOf, type Schema, type Schemas } from "./example.ts";
 
 export type OpenApiDocument = ReturnType<OpenAPIHono["getOpenAPI31Document"]>;
 
-/* What every schema of the document gets without a route having to say so. */
+/* Completes every schema of the document, so that routes need not. */
 
 /**
- * Defaults move into descriptions: where a schema has one, generators make the field required, or send it
- * although nobody asked. Every body of JSON gets an example, put together from those of its fields.
+ * Moves defaults into descriptions: where a schema has a default, generators make the field
+ * required, or send it unasked. Every JSON body gets an example, composed from those of its fields.
  */
 export function completeDocument(document: OpenApiDocument): OpenApiDocument {
   const described = mapObjects(describeDefaults(document), annotateReference) as OpenApiDocument;
@@ -37,7 +37,7 @@ function isSchemaWithDefault(object: Readonly<Record<string, unknown>>): object 
   return !isResponse;
 }
 
-/** A reference that is only described further needs no `allOf` around it. */
+/** A reference with only a further description needs no `allOf` around it. */
 function annotateReference(object: Readonly<Record<string, unknown>>): object {
   const { allOf, ...rest } = object;
   if (!Array.isArray(allOf) || Object.keys(rest).length > 0) return object;

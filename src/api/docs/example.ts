@@ -1,14 +1,14 @@
-/** JSON Schema, as far as it matters here. */
+/** JSON Schema, as far as it is needed here. */
 export type Schema = Readonly<Record<string, unknown>>;
 export type Schemas = Readonly<Record<string, Schema>>;
 
 interface Options {
   readonly schemas: Schemas;
-  /** Shows of the optional fields only those that have an example of their own. */
+  /** True to show only those optional fields that have an example of their own. */
   readonly isRequest: boolean;
 }
 
-/** A value that the schema describes, made from the examples of its parts. */
+/** A value that matches the schema, made from the examples of its parts. */
 export function exampleOf(schema: Schema, options: Options): unknown {
   const { example, const: constant, enum: values, $ref: reference } = schema;
   if (example !== undefined) return example;

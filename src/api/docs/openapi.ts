@@ -26,7 +26,7 @@ Answers are open: accept fields and events that you don't know. Requests are not
 refused, so that a misspelled one is noticed.
 `.trim();
 
-/** OpenAPI 3.1 from the schemas that check the requests. */
+/** OpenAPI 3.1 from the schemas that validate the requests. */
 export function openApiDocument(
   routes: readonly RouteDescription[],
   publicUrl: string,
@@ -42,8 +42,7 @@ export function openApiDocument(
     type: "apiKey",
     in: "query",
     name: "token",
-    description:
-      "The token of a `result_url`, which is good for that one address until it expires.",
+    description: "The token of a `result_url`, valid for that URL until it expires.",
   });
   for (const [name, header] of Object.entries(RESPONSE_HEADERS)) {
     registry.registerComponent("headers", name, header);

@@ -10,7 +10,7 @@ import { headersOf } from "./response-headers.ts";
 
 type Operation = Parameters<typeof createRoute>[0];
 
-/** A route as the document describes it. */
+/** A route as an operation of the document. */
 export function operation(route: RouteDescription): Operation {
   const { description, scope, summary, success } = route;
   const scopeNote = scope === null ? "Needs no API key." : `Needs the scope \`${scope}\`.`;
@@ -95,7 +95,7 @@ function callbacks({ callbackField, operationId }: RouteDescription): Pick<Opera
     responses: RECEIVER_RESPONSES,
   };
   const to = `{$request.body#/${callbackField}}`;
-  // Generators name types after it, so it has to be unique.
+  // Generators name types after it, so it must be unique.
   return { callbacks: { [`${operationId}Event`]: { [to]: { post } } } };
 }
 
@@ -111,7 +111,7 @@ const CONSUMER_PARAMETERS = NAME_PARAMETER.extend({
   consumer: z.string().openapi({ param: { name: "consumer", in: "path" }, example: "worker-1" }),
 });
 
-/** Every code that a route may answer, those of its kind included. */
+/** Every code that a route may answer, including those common to its kind. */
 function problemsOf(route: RouteDescription): ProblemCode[] {
   const codes: ProblemCode[] = [...(route.problems ?? [])];
   if (route.scope !== null) {
@@ -125,13 +125,13 @@ function problemsOf(route: RouteDescription): ProblemCode[] {
   }
   if (route.scope !== null) codes.push("too_many_requests", "overloaded");
   if (route.scope !== null || route.query !== undefined) codes.push("database_unavailable");
-  // The listener's own, before it is known what was asked for.
+  // From the listener itself, before the route is known.
   codes.push("malformed_request", "headers_too_large", "request_timeout", "not_ready");
   codes.push("internal_error");
   return [...new Set(codes)].sort((a, b) => PROBLEMS[a].status - PROBLEMS[b].status);
 }
 
-/** One shape for all: `default`, with the range for those tools that ask for one. */
+/** One shape for all: `default`, with the range for tools that require one. */
 function problemResponses(route: RouteDescription) {
   const codes = problemsOf(route);
   const isRefusal = (code: ProblemCode): boolean => PROBLEMS[code].status < 500;

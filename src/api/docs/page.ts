@@ -57,7 +57,7 @@ table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .75rem .3rem 0; border-top: 1px solid var(--line); }
 `;
 
-/** Shows only the operations that hold every word of the search, in the navigation and below. */
+/** Shows only the operations that contain every word of the search, in the navigation and below. */
 const SCRIPT = `
 const search = document.querySelector("nav input");
 const found = [...document.querySelectorAll("[data-operation]")];
@@ -69,7 +69,7 @@ search.addEventListener("input", () => {
 });
 `;
 
-/** The page loads nothing, and runs its own search alone. */
+/** The page loads nothing, and runs only its own search. */
 export const DOCUMENTATION_PAGE_HEADERS = pageHeaders({ style: STYLE, script: SCRIPT });
 
 /** The OpenAPI document as one page that loads nothing. */
@@ -159,7 +159,7 @@ function curlOf({ method, path, security, requestBody }: Operation, origin: stri
   return lines.join(" \\\n  ");
 }
 
-/** The example of a response that is JSON. */
+/** The example of a JSON response. */
 function exampleAnswer(content: Content | undefined): Markup | "" {
   const example = content?.["application/json"]?.example;
   if (example === undefined) return "";

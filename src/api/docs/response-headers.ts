@@ -1,14 +1,14 @@
-/** The headers that answers have beside those of HTTP itself, by the names they are referred to by. */
+/** The headers of responses beyond those of HTTP itself, by the names of their references. */
 export const RESPONSE_HEADERS = {
   RequestId: {
-    description: "Names the request, as the log does.",
+    description: "Identifies the request, as in the log.",
     required: true,
     schema: { type: "string" },
     example: "a1b2c3d4e5-1",
   },
   RateLimit: {
     description:
-      "What is left of the limit named, and in how many seconds all of it is available again " +
+      "The rest of the named limit, and the seconds until all of it is available again " +
       "(draft-ietf-httpapi-ratelimit-headers-10).",
     schema: { type: "string" },
     example: '"requests";r=99;t=1',
@@ -25,12 +25,13 @@ export const RESPONSE_HEADERS = {
   },
   IdempotentReplayed: {
     description:
-      "`true` when an earlier request with the same Idempotency-Key made what is answered.",
+      "`true` when an earlier request with the same Idempotency-Key created the returned " +
+      "object.",
     schema: { type: "string" },
     example: "true",
   },
   WwwAuthenticate: {
-    description: "On a 401, and on a 403 for a missing scope: what would be accepted.",
+    description: "On a 401, and on a 403 for a missing scope: the accepted credential.",
     schema: { type: "string" },
     example: 'Bearer realm="ringback"',
   },

@@ -11,9 +11,9 @@ import type { Route } from "../http/route.ts";
 
 const pageSchema = z.string().openapi({ example: "<!doctype html>…" });
 
-/** The documentation of the routes given and of its own, for programs and for people. */
+/** The documentation of the given routes and of its own, for programs and for people. */
 export function documentationRoutes(routes: readonly Route[], ports: ApiPorts): Route[] {
-  // Put together at the first reading: only then is this gateway's own address sure to be known.
+  // Built at the first request, when this gateway's own address is certain to be known.
   let document: OpenApiDocument | undefined;
   const read = (): OpenApiDocument =>
     (document ??= openApiDocument(

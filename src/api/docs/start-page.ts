@@ -11,7 +11,7 @@ dd { margin: 0; }
 /** The page loads nothing and runs nothing. */
 export const START_PAGE_HEADERS = pageHeaders({ style: STYLE });
 
-/** For somebody who opens the gateway's address in a browser: what runs here, and where to go. */
+/** For people who open the gateway's address in a browser: what runs here, and where to go. */
 export async function startPage(gateway: {
   readonly version: string;
   readonly hasSandbox: boolean;
@@ -20,8 +20,8 @@ export async function startPage(gateway: {
     ["/docs", "the API, for people"],
     ["/openapi.json", "the API, for programs (OpenAPI 3.1)"],
     ...(gateway.hasSandbox ? [["/sandbox", "jobs and a receiver to try it with"]] : []),
-    ["/healthz", "whether the process is alive"],
-    ["/readyz", "whether it takes requests"],
+    ["/healthz", "is the process alive?"],
+    ["/readyz", "does it accept requests?"],
   ] as const;
   const page = await html`<!doctype html>
     <html lang="en">

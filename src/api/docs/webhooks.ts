@@ -3,7 +3,7 @@ import { SENT_EVENTS } from "../http/event-schemas.ts";
 
 const headersSchema = z.object({
   "webhook-id": z.string().openapi({
-    description: "The same at every attempt of a delivery: by it a repeated one is recognized.",
+    description: "The same at every attempt of a delivery: it identifies repetitions.",
     example: "msg_019b76da98007034a5b6c7d8e9f00112",
   }),
   "webhook-timestamp": z.string().openapi({
@@ -20,17 +20,17 @@ const headersSchema = z.object({
   }),
 });
 
-/** How a receiver may answer an event. */
+/** Responses that a receiver may give to an event. */
 export const RECEIVER_RESPONSES = {
-  "2XX": { description: "The event is taken. It is not sent again." },
-  410: { description: "The receiver wants nothing more: the subscription ends." },
+  "2XX": { description: "The event is accepted. It is not sent again." },
+  410: { description: "The receiver wants no more events: the subscription ends." },
   default: {
     description:
       "The event is sent again by the retry schedule. With 429, 502, 503 and 504, `Retry-After` is honored.",
   },
 };
 
-/** What receivers are sent: one webhook for each type of event. */
+/** The events sent to receivers: one webhook for each type. */
 export function webhooks(): Parameters<typeof createRoute>[0][] {
   return SENT_EVENTS.map((schema) => {
     const type = schema.shape.type.value;

@@ -1,6 +1,6 @@
 /**
- * What a handler answers. Bodies are whole texts, into which raw JSON is spliced, not parsed; what is
- * too large for that is opened as a stream when it is really to be sent.
+ * A handler's response. Bodies are whole texts, into which raw JSON is spliced, not parsed; larger
+ * content is opened as a stream when it is actually sent.
  */
 export interface Answer {
   readonly status: number;

@@ -6,7 +6,7 @@ import type { ApiMetrics, ApiPorts, AuthenticationFailure } from "../context.ts"
 import { refused } from "./problem.ts";
 import type { Outcome, Refusal } from "./problem.ts";
 
-/** Whom an API key speaks for. */
+/** The holder of an API key. */
 export interface Caller {
   readonly keyId: string;
   readonly projectId: string;
@@ -16,7 +16,7 @@ export interface Caller {
 const KEY_CHARACTERS_MAX = 1024;
 /** Keys of one address that may wait to be looked up. */
 const LOOKUPS_MAX = 32;
-/** The same of one that has sent many refused keys. */
+/** The same for an address that has sent many refused keys. */
 const LOOKUPS_WHEN_LIMITED_MAX = 4;
 
 export interface AuthenticatorPorts extends Pick<ApiPorts, "apiKeys" | "refusedKeys" | "clock"> {
@@ -27,18 +27,19 @@ type ClientAddress = Pick<Client, "address">;
 
 /** The client of a request. */
 export interface Client {
-  /** Of the machine that sent it. */
+  /** Address of the machine that sent it. */
   readonly address: string;
-  /** Whether it came from this machine itself, through no proxy. */
+  /** True when it came from this machine itself, through no proxy. */
   readonly isLocal: boolean;
-  /** For a request that has waited: null if its API key is still good for the scope. */
+  /** For a request that has waited: null if its API key is still valid for the scope. */
   recheck(scope: Scope): Promise<Refusal | null>;
 }
 
 /**
- * Turns an `Authorization` header into a caller. A key that is in memory is judged at once. Of the
- * others the checksum tells most rubbish; what is left is looked up, since it may have been made a
- * moment ago, unless its address has sent many refused keys: then only a key whose checksum fits is.
+ * Turns an `Authorization` header into a caller. A key in memory is judged at once. Of the others,
+ * the checksum refuses most garbage; the rest are looked up, since they may have been created a
+ * moment ago. For an address that has sent many refused keys, only keys with a valid checksum are
+ * looked up.
  */
 export class Authenticator {
   readonly #ports: AuthenticatorPorts;
@@ -47,7 +48,9 @@ export class Authenticator {
     this.#ports = ports;
   }
 
-  /** At once for a key in memory. Rejects when the database has to be asked and can't be. */
+  /**
+   * Answers at once for a key in memory. Rejects when the database has to be asked and can't be.
+   */
   authenticate(
     header: string | null,
     client: ClientAddress,
@@ -60,7 +63,7 @@ export class Authenticator {
     return this.authenticateKey(key, client);
   }
 
-  /** The same for a key that came by itself. */
+  /** The same for a bare key. */
   authenticateKey(key: string, client: ClientAddress): Outcome<Caller> | Promise<Outcome<Caller>> {
     const keyHash = hashApiKey(key);
     const known = this.#ports.apiKeys.find(keyHash);
@@ -122,12 +125,13 @@ export class Authenticator {
 export function tooManyRefused(waitMs: number): Refusal {
   return refused(
     "too_many_refused_keys",
-    "Too many API keys from this address were refused; correct the key, then try again. Valid keys are not held up.",
+    "Too many API keys from this address were refused; correct the key, then try again. " +
+      "Valid keys still work.",
     { headers: { "retry-after": String(Math.max(1, Math.ceil(waitMs / 1000))) } },
   );
 }
 
-/** Null when the scope is held; `admin` holds all. */
+/** Null when the caller has the scope; `admin` includes all. */
 export function scopeRefusal(caller: Caller, scope: Scope): Refusal | null {
   if (caller.scopes.includes(scope) || caller.scopes.includes("admin")) return null;
   return refused(

@@ -13,33 +13,35 @@ import {
   resultFetchSchema,
 } from "./response-schemas.ts";
 
-/* The bodies of callbacks. They are put together as text; the tests check them against these. */
+/*
+ * The bodies of callbacks. They are composed as text; the tests check them against these schemas.
+ */
 
 const jobFields = {
   job_id: z.string().openapi({ example: "abc123-def456" }),
   provider: z.string().openapi({ example: "pulse" }),
   created_at: z.string().openapi({
-    description: "As the upstream gives it; the time of the event where it gives none.",
+    description: "From the upstream; the time of the event where it gives none.",
     example: "2026-01-01T00:00:00Z",
   }),
   updated_at: z.string().openapi({
-    description: "As the upstream gives it; the time of the event where it gives none.",
+    description: "From the upstream; the time of the event where it gives none.",
     example: "2026-01-01T00:00:41Z",
   }),
   subscription_id: idSchema("sub"),
   metadata: z
     .looseObject({})
-    .openapi({ description: "As the client sent it.", example: { invoice: 17 } }),
+    .openapi({ description: "As sent by the client.", example: { invoice: 17 } }),
 };
 
 const resultFields = {
   result: anyJsonSchema.optional().openapi({
-    description: "Exactly as the upstream gives it. Left out where result_url leads to it.",
+    description: "Exactly as the upstream sent it. Left out when result_url leads to it.",
     example: { markdown: "# Invoice", page_count: 3 },
   }),
   result_url: z.string().optional().openapi({
     format: "uri",
-    description: "Where a result is that is not sent inline. Good for a limited time.",
+    description: "URL of a result that is not sent inline. Valid for a limited time.",
   }),
   result_fetch: resultFetchSchema.optional(),
 };
@@ -60,7 +62,7 @@ function eventOf<Type extends string>(type: Type, description: string, data: z.Z
     .openapi(nameOf(type), { description });
 }
 
-/** What belongs to the data of each event of a job, and what the event means. */
+/** The data of each job event, and the meaning of the event. */
 const JOB_EVENTS: Readonly<Record<EventType, readonly [string, z.ZodRawShape]>> = {
   "job.completed": ["The job completed.", resultFields],
   "job.failed": ["The job failed at the provider.", { error: errorField.optional() }],
@@ -75,10 +77,10 @@ const JOB_EVENTS: Readonly<Record<EventType, readonly [string, z.ZodRawShape]>> 
   ],
   "job.processing": ["The provider began to work on the job. Only on request.", {}],
   "job.progress": [
-    "The job's progress changed. Only on request.",
+    "The job's progress changed. Sent only on request.",
     {
       progress: anyJsonSchema.openapi({
-        description: "As the upstream gives it.",
+        description: "From the upstream.",
         example: { percent: 40 },
       }),
     },
@@ -105,12 +107,9 @@ const OPERATIONAL_EVENTS: Readonly<Record<OperationalEventType, readonly [string
         error_code: attemptErrorCodeSchema,
       },
     ],
-    "callback_origin.failing": [
-      "A receiver's origin fails, and is tried only rarely.",
-      originField,
-    ],
+    "callback_origin.failing": ["A receiver's origin fails, and is only probed.", originField],
     "callback_origin.recovered": [
-      "The origin answers again, and what waited is being sent.",
+      "The origin responds again, and waiting callbacks are being sent.",
       originField,
     ],
     "connection.paused": [
@@ -119,7 +118,7 @@ const OPERATIONAL_EVENTS: Readonly<Record<OperationalEventType, readonly [string
     ],
     "connection.resumed": ["A paused connection polls again.", connectionFields],
     "provider.unknown_status": [
-      "A provider answered with a status that its definition does not know.",
+      "A provider returned a status that its definition does not know.",
       {
         provider: z.string().openapi({ example: "pulse" }),
         status: z.string().openapi({ example: "archived" }),
@@ -175,7 +174,7 @@ const [completed = jobEvent("job.completed"), ...otherEndings] = jobEvents.slice
   ENDING_STATUSES.length,
 );
 
-/** How a job has ended. */
+/** The ending of a job. */
 export const endingSchema = z
   .discriminatedUnion("type", [completed, ...otherEndings])
   .openapi("Ending", { description: "The body of a callback about the end of a job." });

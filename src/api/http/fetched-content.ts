@@ -1,6 +1,6 @@
 import { FETCHED } from "../../core/delivery/event.ts";
 
-/** A result that was fetched, as its event tells. */
+/** A result that was fetched, as its event describes it. */
 export interface FetchedContent {
   readonly content_type: string;
   readonly content_encoding?: string;
@@ -8,7 +8,10 @@ export interface FetchedContent {
   readonly sha256: string;
 }
 
-/** @param note raw JSON of what became of fetching a result; null as well when nobody wanted it */
+/**
+ * @param note raw JSON of the outcome of fetching a result; null also when no subscription wanted
+ *   it
+ */
 export function fetchedContent(note: string | null): FetchedContent | null {
   return note?.startsWith(FETCHED) === true ? (JSON.parse(note) as FetchedContent) : null;
 }
@@ -18,8 +21,8 @@ export function headersOfJson(bytes: number): Readonly<Record<string, string>> {
 }
 
 /**
- * Whatever an upstream gave, as it gave it. A browser that is led here keeps it apart from this
- * address: it downloads it, and neither guesses what it is nor runs it.
+ * Content from an upstream is passed on unchanged. A browser that follows the link keeps it apart
+ * from this address: it downloads it, and neither sniffs its type nor runs it.
  */
 export function headersOfContent(content: FetchedContent): Readonly<Record<string, string>> {
   return {

@@ -1,7 +1,7 @@
 const RECENT = 16;
 const recent: { readonly ms: number; readonly text: string }[] = [];
 
-/** An ISO 8601 time of epoch milliseconds. Answers tell the same few times again and again. */
+/** An ISO 8601 time of epoch milliseconds. Responses repeat the same few times. */
 export function isoTime(ms: number): string;
 export function isoTime(ms: number | null): string | null;
 export function isoTime(ms: number | null): string | null {

@@ -10,12 +10,12 @@ interface AtLimit {
   readonly projectId: string;
   readonly name: ProjectLimitName;
   readonly code: ProblemCode;
-  /** What the project has come to, and what to do about it. */
+  /** Which limit the project has reached, and what to do about it. */
   readonly detail: string;
   readonly retryAfterS?: number;
 }
 
-/** Refuses a request since its project has come to one of its limits, and counts that. */
+/** Refuses a request because its project has reached one of its limits, and counts the refusal. */
 export function limitRefusal(limits: ProjectLimits, at: AtLimit): Refusal {
   const { projectId, name, code, detail, retryAfterS } = at;
   limits.refused(name);
@@ -26,8 +26,8 @@ export function limitRefusal(limits: ProjectLimits, at: AtLimit): Refusal {
 }
 
 /**
- * Refuses to add one more of something that is counted in the database, or null when there is room.
- * Of several that are added at the same moment, one too many may be let in.
+ * Refuses to add one more row of a kind that is counted in the database, or null when there is
+ * room. When several are added at the same moment, one too many may be accepted.
  */
 export async function stockRefusal(
   name: StoredLimitName,
@@ -42,7 +42,7 @@ export async function stockRefusal(
     name,
     code: "project_limit_reached",
     detail:
-      `The project may have ${allowed} of its ${name.replaceAll("_", " ")}, those made in the last ` +
-      "24 hours included; delete some and wait, or ask the operator for more.",
+      `The project may have ${allowed} of its ${name.replaceAll("_", " ")}, including those ` +
+      "created in the last 24 hours; delete some and wait, or ask the operator for more.",
   });
 }

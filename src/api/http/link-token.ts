@@ -3,14 +3,14 @@ import type { LinkVerdict } from "../../runtime/secrets/result-links.ts";
 import { refused } from "./problem.ts";
 import type { Refusal } from "./problem.ts";
 
-/** The query of an address that a link leads to. */
+/** The query of a URL with a link token. */
 export const linkQuery = z.strictObject({
   token: z.string().max(100).optional().openapi({
-    description: "Stands in for an API key: good for this one address, until it expires.",
+    description: "Replaces the API key: valid for this URL until it expires.",
   }),
 });
 
-/** An API key counts first: whoever has one may follow any link, however old. */
+/** An API key takes precedence: its holder may follow any link, however old. */
 export function comesByLink(request: Request): boolean {
   return request.url.includes("token=") && !request.headers.has("authorization");
 }
@@ -19,10 +19,10 @@ export function linkRefusal(verdict: Exclude<LinkVerdict, "valid">): Refusal {
   return verdict === "expired"
     ? refused(
         "link_expired",
-        "This link is no longer good. Every attempt of a delivery brings a new one; or use an API key.",
+        "This link has expired. Every attempt of a delivery brings a new one; or use an API key.",
       )
     : refused(
         "link_invalid",
-        "The token was not made for this address; use the link as it came, or an API key.",
+        "The token does not belong to this URL; use the link unchanged, or an API key.",
       );
 }

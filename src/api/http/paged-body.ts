@@ -3,16 +3,16 @@ import type { Clock, Timer } from "../../runtime/clock.ts";
 
 /** Each holds a part or two in memory while its reader is slow. */
 const OPEN_MAX = 200;
-/** A link is for the few that a callback reached, however many it is passed on to. */
+/** A link is meant for the few recipients of a callback, however many it is passed on to. */
 const OPEN_PER_RESULT_MAX = 10;
-/** A reader that takes nothing for so long is gone, or holds up others. */
+/** A reader that takes nothing for this long is gone, or blocks others. */
 const STALLED_MS = 30_000;
-/** After that time, a reader has to take this much on average. */
+/** After that time, a reader must take at least this much on average. */
 const BYTES_PER_SECOND_MIN = 16 * 1024;
 
-const GIVEN_UP = "The reader takes too little.";
+const GIVEN_UP = "The reader is too slow.";
 
-/** What is read. */
+/** The result being read. */
 export interface PagedResult {
   readonly projectId: string;
   readonly eventId: string;
@@ -20,22 +20,22 @@ export interface PagedResult {
 
 /**
  * Why a result can't be read now.
- * - `project`: the project has as many open as it may.
- * - `result`: this very one is read by as many as may.
- * - `all`: there are too many, and the project has its share.
+ * - `project`: the project has its maximum of readers open.
+ * - `result`: this result has its maximum of readers.
+ * - `all`: all places are taken, and the project has its share.
  */
 export type PagedRefusal = "project" | "result" | "all";
 
 /**
- * Answers that are read part by part while they are sent, so that their size does not matter: a
- * part is read when the one before it has left. Bounded in number, for each project and each result,
- * and in patience. When all places are taken, a project that has few is given one of whoever has the
- * most.
+ * Responses that are read part by part while they are sent, so that their size does not matter: a
+ * part is read when the one before it has left. Bounded in number, for each project and each
+ * result, and in time. When all places are taken, a project with few readers gets one from the
+ * project with the most.
  */
 export class PagedBodies {
   readonly #limits: ProjectLimits;
   readonly #clock: Clock;
-  /** In the order they came. */
+  /** In the order of arrival. */
   readonly #open = new Set<PagedBody>();
 
   constructor(limits: ProjectLimits, clock: Clock) {
@@ -44,7 +44,7 @@ export class PagedBodies {
     limits.measuredBy("result_readers", (projectId) => this.#openOf(projectId).length);
   }
 
-  /** A place for one reader, who has to open it soon; or why there is none. */
+  /** A place for one reader, who must open it soon; or why there is none. */
   admit(result: PagedResult): PagedBody | PagedRefusal {
     const { projectId, eventId } = result;
     const open = this.#openOf(projectId);
@@ -57,12 +57,14 @@ export class PagedBodies {
     return body;
   }
 
-  /** Ends the oldest of the project with the most, if that has two more than the one who comes. */
+  /**
+   * Ends the oldest of the project with the most, if that has at least two more than the newcomer.
+   */
   #makeRoomFor(openOfNext: number): boolean {
     const byProject = Map.groupBy(this.#open, ({ result }) => result.projectId);
     const most = [...byProject.values()].reduce((a, b) => (b.length > a.length ? b : a), []);
     if (most.length < openOfNext + 2) return false;
-    most[0]?.end("Others wait to read results; read this one again later.");
+    most[0]?.end("Other projects wait to read results; read this one again later.");
     return true;
   }
 
@@ -91,8 +93,8 @@ export class PagedBody {
   }
 
   /**
-   * @param bytes of all parts together, as they are announced to the reader
-   * @param read the part of this number, from 1 on, or null when it is not there
+   * @param bytes of all parts together, as announced to the reader
+   * @param read returns the part of this number, from 1 on, or null when it does not exist
    */
   open(
     bytes: number,
@@ -117,7 +119,8 @@ export class PagedBody {
           try {
             const part = await read(number);
             if (this.#isOver) return;
-            // Removed meanwhile; a reader that is not told so waits for the rest.
+            // It was removed during the transfer; without an error the reader would wait for the
+            // rest.
             if (part === null) throw new Error("The rest of the result is gone.");
             bytesRead += part.length;
             controller.enqueue(part);
@@ -141,7 +144,7 @@ export class PagedBody {
     this.#controller?.error(new Error(why));
   }
 
-  /** How long the reader may take for the part it was just given. */
+  /** How long the reader may take for the part that it was just given. */
   #patienceMs(bytesRead: number): number {
     const dueAtMs = this.#startedAtMs + STALLED_MS + (bytesRead / BYTES_PER_SECOND_MIN) * 1000;
     return Math.min(STALLED_MS, dueAtMs - this.#clock.monotonic());

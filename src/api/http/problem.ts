@@ -2,18 +2,18 @@ import { PROBLEMS } from "../../core/error-codes.ts";
 import type { ProblemCode } from "../../core/error-codes.ts";
 import type { Answer } from "./answer.ts";
 
-/** One invalid part of a request: exactly one of the three says where it is. */
+/** One invalid part of a request: exactly one of the three fields says where it is. */
 export interface InvalidPart {
   /** A JSON Pointer (RFC 6901) into the body. */
   readonly pointer?: string;
   /** A query parameter. */
   readonly parameter?: string;
   readonly header?: string;
-  /** Tells the person what to change. */
+  /** Tells the reader what to change. */
   readonly detail: string;
 }
 
-/** Something the client should hear of instead of an answer; RFC 9457 in the making. */
+/** An error to be sent to the client, in the form of RFC 9457. */
 export interface Problem {
   readonly code: ProblemCode;
   readonly detail: string;
@@ -33,12 +33,12 @@ export type Outcome<T> = { readonly ok: true; readonly value: T } | Refusal;
 export const PROBLEM_TYPE = "application/problem+json";
 
 const TOO_MANY = 429;
-/** For a refusal that does not know better: what is too much goes away by itself. */
+/** Used when a refusal has no better value: limits like these recover without action. */
 const RETRY_LATER_S = "10";
-/** Every answer to a project says how it stands with this one. */
+/** Every response to a project reports the state of this limit. */
 const LIMIT_OF_REQUESTS = "requests_per_second";
 
-/** Many errors at once help nobody, and their text must stay bounded. */
+/** More errors than this are of no use, and their text must be bounded. */
 const ERRORS_MAX = 50;
 
 export function problem(
@@ -71,8 +71,8 @@ export function problemOfParts(code: ProblemCode, parts: readonly InvalidPart[])
 }
 
 /**
- * A reference to the page about a code (RFC 9457, 3.1.1). It is relative, with its full path, so that it
- * is the same text on every gateway and leads to the one that answered.
+ * A reference to the page about a code (RFC 9457, 3.1.1). It is relative, with its full path, so
+ * that it is the same text on every gateway and leads to the one that responded.
  */
 function problemType(code: ProblemCode): string {
   return `/docs/errors/${code}`;
@@ -80,7 +80,7 @@ function problemType(code: ProblemCode): string {
 
 /**
  * RFC 9457 as JSON text.
- * @param instance names this very occurrence, or null inside of a larger answer
+ * @param instance identifies this occurrence, or null inside a larger response
  */
 export function problemJson(of: Problem, instance: string | null): string {
   const { status, title } = PROBLEMS[of.code];
@@ -109,7 +109,7 @@ export function problemAnswer(of: Problem, instance: string): Answer {
   };
 }
 
-/** Which limit was reached and when to come back (draft-ietf-httpapi-ratelimit-headers-10). */
+/** Which limit was reached and when to retry (draft-ietf-httpapi-ratelimit-headers-10). */
 function limitHeaders({ code, headers, extensions }: Problem): Readonly<Record<string, string>> {
   const retryAfterS = headers?.["retry-after"] ?? RETRY_LATER_S;
   const { limit: named } = extensions ?? {};

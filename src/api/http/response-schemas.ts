@@ -9,9 +9,9 @@ import { WARNING_CODES } from "../../core/warning-codes.ts";
 import { SIGNATURE_SCHEMES } from "../../core/signing/signature-scheme.ts";
 
 /*
- * The shapes of the answers, for the documentation, for clients, and for the tests that check every
- * answer against them. Answers themselves are put together as text. They are open: a client must
- * accept fields that it does not know, so that a new one breaks nobody.
+ * The shapes of the responses, for the documentation, for clients, and for the tests that check
+ * every response against them. Responses themselves are composed as text. The schemas are open:
+ * clients must accept unknown fields, so that a new field breaks no client.
  */
 
 export const SUBSCRIPTION_STATUSES = [
@@ -44,15 +44,15 @@ export const idSchema = (prefix: string) =>
     .openapi({ example: `${prefix}_${EXAMPLE_HEX}` });
 
 /**
- * A schema of its own name, or null. `.nullable()` will not do: in the document it loses the null of an
- * object, and asks of an enum to be null and one of its values at once.
+ * A schema of its own name, or null. `.nullable()` does not work here: in the document it loses the
+ * null of an object, and requires an enum to be null and one of its values at once.
  */
 export const orNull = <T extends z.ZodType>(schema: T) => z.union([schema, z.null()]);
 
 export const headerValuesSchema = z
   .record(z.string(), z.union([z.string(), z.array(z.string())]))
   .openapi("HeaderValues", {
-    description: "By lower-case name; a list where a header comes more than once.",
+    description: "By lower-case name; a list for a repeated header.",
     example: { "content-type": "text/plain" },
   });
 
@@ -67,8 +67,9 @@ export const payloadSchema = z.enum(["full", "thin"]).openapi("Payload", {
 });
 const subscriptionStatusSchema = z.enum(SUBSCRIPTION_STATUSES).openapi("SubscriptionStatus", {
   description:
-    "active: watching; delivering: the job ended, its callback is not yet taken; delivered; " +
-    "exhausted: gave up delivering; canceled: deleted; gone: the receiver answered 410.",
+    "active: watching; delivering: the job ended, its callback is not delivered yet; " +
+    "delivered; exhausted: gave up delivering; canceled: deleted; gone: the receiver " +
+    "answered 410.",
 });
 export const jobStatusSchema = z.enum(JOB_STATUSES).openapi("JobStatus", {
   description:
@@ -76,48 +77,50 @@ export const jobStatusSchema = z.enum(JOB_STATUSES).openapi("JobStatus", {
 });
 export const deliveryStatusSchema = z.enum(DELIVERY_STATUSES).openapi("DeliveryStatus", {
   description:
-    "pending: to be sent, or to be tried again; exhausted: gave up; canceled: the subscription was " +
-    "deleted; gone: the receiver answered 410; superseded: a later event took its place.",
+    "pending: waits for its first or next attempt; exhausted: gave up; canceled: the " +
+    "subscription was deleted; gone: the receiver answered 410; superseded: replaced by a " +
+    "later event.",
 });
 export const attemptErrorCodeSchema = z.enum(ATTEMPT_ERROR_CODES).openapi("AttemptErrorCode", {
-  description: "Why an attempt did not deliver.",
+  description: "Why an attempt failed.",
 });
 export const scopeSchema = z.enum(SCOPES).openapi("Scope", {
-  description: "submit: sending requests through the gateway, and nothing else; admin holds all.",
+  description:
+    "submit: sending requests through the gateway, and nothing else; admin includes all.",
 });
 
 const jobWaitsSchema = z.enum(JOB_WAITS).openapi("JobWait");
 export const jobWaitSchema = orNull(jobWaitsSchema).openapi({
   description:
-    "Why the job is not known to have ended; null once it has, or when no subscription is left. " +
-    "Of a job that another node polls, as that node last wrote down.",
+    "Why the job is not known to have ended; null once it has, or when no subscription is " +
+    "left. For a job that another node polls, as that node last stored.",
 });
 
 const deliveryWaitsSchema = z.enum(DELIVERY_WAITS).openapi("DeliveryWait");
 const deliveryWaitSchema = orNull(deliveryWaitsSchema).openapi({
-  description: "Why the delivery has not been taken; null once it is over.",
+  description: "Why the callback has not been delivered; null once the delivery is finished.",
 });
 
 export const notBeforeSchema = isoTimeSchema.nullable().openapi({
-  description: "Nothing happens by itself before; null where no time is known.",
+  description: "Nothing happens before then without action; null when unknown.",
 });
 
 const metadataSchema = z
   .looseObject({})
-  .openapi("Metadata", { description: "As the client sent it.", example: { invoice: 17 } });
+  .openapi("Metadata", { description: "As sent by the client.", example: { invoice: 17 } });
 
 const watchedJobSchema = z
   .object({
     id: idSchema("job"),
     status: jobStatusSchema,
     progress: anyJsonSchema.openapi({
-      description: "As the upstream gives it; null without.",
+      description: "From the upstream; null without one.",
       example: null,
     }),
     poll_count: z.int().openapi({ example: 4 }),
     last_polled_at: isoTimeSchema.nullable(),
     next_poll_at: isoTimeSchema.nullable().openapi({
-      description: "Null as well when another node watches the job.",
+      description: "Also null when another node watches the job.",
     }),
     last_error: z.string().nullable().openapi({ example: null }),
     waiting_for: jobWaitSchema,
@@ -168,17 +171,17 @@ const warningSchema = z
   .object({
     code: z.enum(WARNING_CODES).openapi("WarningCode", {
       description:
-        "callback_host_unresolved: the name in callback_url has no address just now, or was not " +
-        "looked up yet; callback_on_this_machine: allowed for a local gateway only.",
+        "callback_host_unresolved: the host name in callback_url has no address at the moment, " +
+        "or was not looked up yet; callback_on_this_machine: allowed for a local gateway only.",
     }),
-    message: z.string().openapi({ example: "app.example.com has no address just now." }),
+    message: z.string().openapi({ example: "app.example.com has no address at the moment." }),
   })
   .openapi("Warning");
 
 export const newSubscriptionSchema = subscriptionSchema
   .extend({
     warnings: z.array(warningSchema).openapi({
-      description: "Worth a look; the subscription is accepted all the same.",
+      description: "Possible problems; the subscription is accepted anyway.",
       example: [],
     }),
   })
@@ -217,11 +220,11 @@ export const deliverySchema = z
     waiting_for: deliveryWaitSchema,
     not_before: notBeforeSchema,
     last_error: orNull(deliveryErrorSchema).openapi({
-      description: "Why the latest attempt did not deliver; null when it did, or before the first.",
+      description: "Why the latest attempt failed; null when it succeeded, or before the first.",
     }),
     created_at: isoTimeSchema,
     finished_at: isoTimeSchema.nullable().openapi({
-      description: "For an inbox: when the message was put into it.",
+      description: "For an inbox: when the message was added to it.",
       example: null,
     }),
     read_at: isoTimeSchema.nullable().openapi({
@@ -288,7 +291,7 @@ export const eventSchema = z
         created_at: z.string().openapi({ example: "2026-01-01T00:00:00Z" }),
         updated_at: z.string().openapi({ example: "2026-01-01T00:00:41Z" }),
         result: anyJsonSchema.optional().openapi({
-          description: "Of a completed job, unless it is too large to be sent inline.",
+          description: "For a completed job, unless it is too large to be sent inline.",
           example: { markdown: "# Invoice", page_count: 3 },
         }),
         result_url: z.string().optional(),
@@ -299,14 +302,14 @@ export const eventSchema = z
       .openapi("EventData"),
   })
   .openapi("Event", {
-    description: "A fact about a job, as it is stored.",
+    description: "A stored fact about a job.",
   });
 
 const rotatedAtSchema = {
   is_current: z.boolean().openapi({ example: true }),
   created_at: isoTimeSchema,
   expires_at: isoTimeSchema.nullable().openapi({
-    description: "When a replaced one stops signing; null for the current one.",
+    description: "When a rotated one stops signing; null for the current one.",
     example: null,
   }),
 };
@@ -316,7 +319,7 @@ export const signingSecretSchema = z
     id: idSchema("sec"),
     object: z.literal("signing_secret"),
     secret: z.string().openapi({
-      description: "whsec_…, as Standard Webhooks libraries take it.",
+      description: "whsec_…, as Standard Webhooks libraries accept it.",
       example: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     }),
     ...rotatedAtSchema,
@@ -328,7 +331,7 @@ export const signingKeySchema = z
     id: idSchema("sgk"),
     object: z.literal("signing_key"),
     public_key: z.string().openapi({
-      description: "whpk_…, as Standard Webhooks libraries take it.",
+      description: "whpk_…, as Standard Webhooks libraries accept it.",
       example: "whpk_MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=",
     }),
     ...rotatedAtSchema,
@@ -367,7 +370,7 @@ const apiKeySchema = z
 export const newApiKeySchema = apiKeySchema
   .extend({
     key: z.string().openapi({
-      description: "Shown this once and never again.",
+      description: "Shown only once.",
       example: "rb_0123456789abcdefghijklmnopqrstuvwxyz0123456",
     }),
   })
@@ -387,14 +390,14 @@ const invalidPartSchema = z
 
 const PROBLEM_CODES = Object.keys(PROBLEMS) as [ProblemCode, ...ProblemCode[]];
 
-/** The name that programs know a problem by. */
+/** The name by which programs identify a problem. */
 const errorCodeSchema = z.enum(PROBLEM_CODES).openapi("ErrorCode");
 
 export const problemSchema = z
   .object({
     type: z.string().openapi({
       format: "uri-reference",
-      description: "Leads to a page about the code.",
+      description: "URL of a page about the code.",
       example: "/docs/errors/validation_failed",
     }),
     title: z.string().openapi({ example: "Invalid request body" }),
@@ -403,19 +406,22 @@ export const problemSchema = z
       description: "Says what was wrong and what to change.",
       example: "/callback_url: Use https.",
     }),
-    instance: z.string().optional().openapi({ description: "Names the request, as the log does." }),
+    instance: z
+      .string()
+      .optional()
+      .openapi({ description: "Identifies the request, as in the log." }),
     code: errorCodeSchema.openapi({ example: "validation_failed" }),
     errors: z.array(invalidPartSchema).optional(),
     limit: z.string().optional().openapi({ description: "The project's limit that was reached." }),
     allowed: z.number().optional().openapi({ description: "How much that limit allows." }),
     outcome: z.enum(["none", "unknown"]).optional().openapi({
-      description: "Of a 503. none: nothing was stored; unknown: something may have been.",
+      description: "On a 503. none: nothing was stored; unknown: something may have been stored.",
     }),
     reasons: z.array(z.string()).optional().openapi({
-      description: "Of not_ready: why the node is not.",
+      description: "On not_ready: the reasons.",
     }),
     checks: z.record(z.string(), z.string()).optional().openapi({
-      description: "Of not_ready: each part's state.",
+      description: "On not_ready: each part's state.",
     }),
   })
   .openapi("Problem", {

@@ -17,18 +17,18 @@ import type { TagName } from "./tags.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
-/** Either an answer or what was wrong with the request. */
+/** Either a response or what was wrong with the request. */
 export type Reply = Answer | Refusal;
 
 /** The limits of a handler's work. */
 export interface RequestScope {
   /** The deadline of the whole request. */
   readonly deadline: RequestDeadline;
-  /** Within the deadline; refuses at once while the database is known to be away. */
+  /** Within the deadline; refuses at once while the database is known to be down. */
   readonly database: Database;
 }
 
-/** What a handler gets: everything checked, nothing parsed twice. */
+/** A handler's input: everything validated, nothing parsed twice. */
 export interface RouteRequest<Query, Body> extends RequestScope {
   readonly caller: Caller;
   readonly client: Client;
@@ -43,7 +43,7 @@ export interface RouteRequest<Query, Body> extends RequestScope {
   /** The JSON text of the body. */
   readonly bodyText: string;
   readonly headers: Headers;
-  /** Aborted when the client goes away. */
+  /** Aborted when the client disconnects. */
   readonly signal: AbortSignal;
 }
 
@@ -54,46 +54,46 @@ export interface BodyDescription<Body = unknown> {
   readonly isOptional?: boolean;
 }
 
-/** What the documentation tells of a route, and what its requests are checked by. */
+/** Documents a route and validates its requests. */
 export interface RouteDescription {
-  /** Unique, a verb first: clients are generated with functions of these names. */
+  /** Unique, beginning with a verb: generated clients have functions of these names. */
   readonly operationId: string;
   readonly method: Method;
-  /** As OpenAPI spells it: `/v1/things/{id}`. */
+  /** In OpenAPI's notation: `/v1/things/{id}`. */
   readonly path: string;
   readonly tag: TagName;
   readonly summary: string;
   readonly description?: string;
-  /** Null for addresses that need no key. */
+  /** Null for public routes. */
   readonly scope: Scope | null;
-  /** A link with a token leads here too, in place of an API key. */
+  /** True when a link with a token is accepted in place of an API key. */
   readonly isLinked?: boolean;
-  /** What the path's `{id}` names. */
+  /** The kind of object that the path's `{id}` names. */
   readonly idKind?: IdKind;
   readonly query?: z.ZodObject;
   readonly headers?: z.ZodObject;
   readonly body?: BodyDescription;
-  /** How long an answer may take where that is not ours to decide; else `REQUEST_DEADLINE_MS`. */
+  /** How long a response may take where that depends on others; otherwise `REQUEST_DEADLINE_MS`. */
   readonly answeredWithinMs?: number;
   readonly success: {
     readonly status: number;
     readonly description: string;
-    /** When 201 may be answered too. */
+    /** Description of a 201, where it may be the response too. */
     readonly created?: string;
-    /** When 204 may be answered too. */
+    /** Description of a 204, where it may be the response too. */
     readonly empty?: string;
     readonly schema?: z.ZodType;
     readonly contentType?: string;
-    /** Answered instead where the content is not ours. */
+    /** Content types of responses whose content comes from others. */
     readonly otherContentTypes?: readonly string[];
   };
   /** The field of the body that holds the URL which events are sent to. */
   readonly callbackField?: string;
-  /** Beyond those that every route of its kind may answer. */
+  /** Problems beyond those that every route of its kind may have. */
   readonly problems?: readonly ProblemCode[];
 }
 
-/** One incoming request, its caller known. */
+/** One incoming request with its caller. */
 export interface Incoming extends RequestScope {
   readonly request: Request;
   readonly caller: Caller | null;
@@ -131,10 +131,10 @@ type OpenSpec<Query> = Omit<RouteDescription, "scope" | "idKind" | "query" | "he
   ): Reply | Promise<Reply>;
 };
 
-/** For an answer that waits for somebody else, whose own time limits are below that. */
+/** For a response that waits for others, whose own time limits are below this. */
 export const WAITS_FOR_OTHERS_MS = 660_000;
 
-/** An address for callers with an API key. */
+/** A route for callers with an API key. */
 export function defineRoute<Query = undefined, Body = undefined>(spec: Spec<Query, Body>): Route {
   return {
     description: spec,
@@ -142,7 +142,7 @@ export function defineRoute<Query = undefined, Body = undefined>(spec: Spec<Quer
       if (caller === null) throw new Error(`${spec.path} was reached without a caller`);
       const id = readId(spec.idKind, idText);
       if (!id.ok) return id;
-      // A route that makes what it names judges the name itself.
+      // A route that creates a named object validates the name itself.
       const name =
         spec.method === "PUT" ? { ok: true as const, value: nameText ?? "" } : readName(nameText);
       if (!name.ok) return name;
@@ -165,7 +165,7 @@ export function defineRoute<Query = undefined, Body = undefined>(spec: Spec<Quer
         body: body.value.value as Body,
         bodyText: body.value.text,
         headers: request.headers,
-        // Made when it is asked for.
+        // Created on demand.
         get signal() {
           return request.signal;
         },
@@ -176,10 +176,10 @@ export function defineRoute<Query = undefined, Body = undefined>(spec: Spec<Quer
   };
 }
 
-/** An address for callers with an API key, and for whoever was given a link to it. */
+/** A route for callers with an API key or a link to it. */
 export function defineLinkedRoute<Query>(
   spec: Omit<Spec<Query, undefined>, "body" | "handle"> & {
-    /** `caller` is null for whoever comes by a link, which is still to be checked. */
+    /** `caller` is null for a caller with a link, which is still to be checked. */
     handle(
       request: {
         readonly caller: Caller | null;
@@ -201,7 +201,7 @@ export function defineLinkedRoute<Query>(
   };
 }
 
-/** An address that anyone may read. One without a query of its own ignores what it is given. */
+/** A public route. One without a query of its own ignores any query. */
 export function defineOpenRoute<Query = undefined>(spec: OpenSpec<Query>): Route {
   return {
     description: { ...spec, scope: null },
@@ -246,15 +246,15 @@ function readId(kind: IdKind | undefined, text: string | undefined): Outcome<str
   if (kind === undefined) return { ok: true, value: "" };
   const id = parsePublicId(kind, text ?? "");
   if (id !== null) return { ok: true, value: id };
-  const detail = `An id of a ${NOUNS[kind]} reads ${ID_PREFIXES[kind]}_ and 32 hex digits.`;
+  const detail = `The id of a ${NOUNS[kind]} is ${ID_PREFIXES[kind]}_ and 32 hex digits.`;
   return refused("not_found", `There is no such ${NOUNS[kind]}. ${detail}`);
 }
 
-/** A name that nothing can have is looked up nowhere: the database takes no NUL. */
+/** A name that nothing can have is not looked up: the database accepts no NUL. */
 function readName(text = ""): Outcome<string> {
   if (text.length <= NAME_CHARACTERS_MAX && isPrintable(text)) return { ok: true, value: text };
   const detail = `A name has at most ${NAME_CHARACTERS_MAX} characters, none of them a control character.`;
-  return refused("not_found", `There is nothing of that name. ${detail}`);
+  return refused("not_found", `There is no object of that name. ${detail}`);
 }
 
 function readRouteQuery(url: string, schema: z.ZodObject | undefined): Outcome<unknown> {

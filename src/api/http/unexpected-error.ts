@@ -9,15 +9,15 @@ import {
 import { problem } from "./problem.ts";
 import type { Problem } from "./problem.ts";
 
-/** How far a request had come when it failed. */
+/** Progress of a request when it failed. */
 export interface FailedRequest {
-  /** It may have changed something; false for reading, and when nothing was sent. */
+  /** True when it may have changed something; false for reads, and when nothing was sent. */
   readonly mayHaveActed: boolean;
 }
 
 /**
- * What a client hears of an error that no handler expected: nothing about the inside, but whether
- * the same request may succeed later, and whether it may have been carried out.
+ * The problem for an error that no handler expected: nothing about internals, but whether the same
+ * request may succeed later, and whether it may have been carried out.
  */
 export function problemOfError(error: unknown, { mayHaveActed }: FailedRequest): Problem {
   if (error instanceof QueueFullError || error instanceof DatabaseBusyError) return overloaded();
@@ -29,31 +29,37 @@ export function problemOfError(error: unknown, { mayHaveActed }: FailedRequest):
     return unavailable("database_unavailable", reason, mayHaveActed);
   }
   if (error instanceof NotBegunInTimeError) {
-    const reason = "The database was too slow to take this in time.";
+    const reason = "The database was too slow to store this in time.";
     return unavailable("database_unavailable", reason, mayHaveActed);
   }
   if (isTransient(error)) {
-    const reason = "The database can't be reached or is too slow just now.";
+    const reason = "The database can't be reached or is too slow at the moment.";
     return unavailable("database_unavailable", reason, mayHaveActed);
   }
   return problem(
     "internal_error",
-    "Something went wrong on our side; the log names it by the request id of this answer.",
+    "Something failed in the gateway; the log has the details under this response's request " +
+      "id.",
   );
 }
 
 export function tooManyBodies(): Problem {
   return problem(
     "overloaded",
-    "Too many large requests are in progress; nothing of this was kept. Send it again later, or in smaller parts.",
+    "Too many large requests are in progress; nothing of this one was stored. Send it again " +
+      "later, or in smaller parts.",
     { headers: { "retry-after": "2" } },
   );
 }
 
 export function overloaded(): Problem {
-  return problem("overloaded", "Too much is waiting to be stored; nothing of this was kept.", {
-    headers: { "retry-after": "1" },
-  });
+  return problem(
+    "overloaded",
+    "Too much is waiting to be stored; nothing of this request was stored.",
+    {
+      headers: { "retry-after": "1" },
+    },
+  );
 }
 
 function unavailable(
@@ -62,7 +68,7 @@ function unavailable(
   mayHaveActed: boolean,
 ): Problem {
   const outcome = mayHaveActed
-    ? "It is not known whether this request was carried out: it may have been stored. Send it " +
+    ? "It is unknown whether this request was carried out: it may have been stored. Send it " +
       "again later; with the same Idempotency-Key a subscription is not stored twice."
     : "Nothing was changed; send the request again later.";
   return problem(code, `${reason} ${outcome}`, {

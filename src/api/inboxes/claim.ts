@@ -7,10 +7,10 @@ import type { Reply } from "../http/route.ts";
 import type { FoundInbox } from "./cursor.ts";
 import { consumerBusy } from "./reader.ts";
 
-/** Who reads. */
+/** Identifies the reader. */
 export interface ClaimedReading {
   readonly inbox: FoundInbox;
-  /** Null for a reader without a name, of whom there may be many. */
+  /** Null for a reader without a name; there may be many. */
   readonly consumer: string | null;
   readonly isKnownConsumer: boolean;
   readonly database: Database;
@@ -31,7 +31,7 @@ export async function claimConsumer(
   return release === null ? consumerBusy(consumer) : { ok: true, value: release };
 }
 
-/** Answers what `read` does, while no other request reads for the consumer. */
+/** Runs `read` while no other request reads for the consumer. */
 export async function claimingConsumer(
   ports: ApiPorts,
   reading: ClaimedReading,

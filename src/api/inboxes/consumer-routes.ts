@@ -30,7 +30,7 @@ import { ackSchema, consumerPageSchema, positionSchema, seekSchema } from "./sch
 const TAG = "Inboxes";
 const BODY_BYTES_MAX = 4 * 1024;
 const MARKED_PER_STATEMENT_MAX = 1_000;
-/** Whoever acknowledges more at once has not read it message by message. */
+/** A client that acknowledges more than this at once has not read message by message. */
 const MARKING_STATEMENTS_MAX = 10;
 
 export function consumerRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
@@ -71,11 +71,12 @@ function ack(ports: ApiPorts, newUuid: UuidSource): Route {
     tag: TAG,
     summary: "Acknowledge messages",
     description:
-      "Moves the consumer behind the cursor, never back, and sets read_at of the deliveries that no consumer " +
-      "had acknowledged. Messages stay until their retention is over, whether they are acknowledged or not.",
+      "Moves the consumer behind the cursor, never back, and sets read_at of the deliveries " +
+      "that no consumer had acknowledged. Messages are kept for their retention, whether they " +
+      "are acknowledged or not.",
     scope: "subscriptions:write",
     body: { schema: ackSchema, bytesMax: BODY_BYTES_MAX },
-    success: { status: 200, description: "Where the consumer is.", schema: positionSchema },
+    success: { status: 200, description: "The consumer.", schema: positionSchema },
     problems: ["not_found", "invalid_cursor", "project_limit_reached"],
     async handle({ database, caller: { projectId }, name, consumer, body }) {
       const reading = { projectId, name, consumer };
@@ -104,11 +105,11 @@ function seek(ports: ApiPorts, newUuid: UuidSource): Route {
     tag: TAG,
     summary: "Move a consumer",
     description:
-      "Moves the consumer back or forward: behind a cursor, or to the first message that was put into the " +
-      "inbox after a time. Nothing is acknowledged by it.",
+      "Moves the consumer back or forward: behind a cursor, or to the first message that was " +
+      "added to the inbox after a time. Acknowledges nothing.",
     scope: "subscriptions:write",
     body: { schema: seekSchema, bytesMax: BODY_BYTES_MAX },
-    success: { status: 200, description: "Where the consumer is.", schema: positionSchema },
+    success: { status: 200, description: "The consumer.", schema: positionSchema },
     problems: ["not_found", "invalid_cursor", "project_limit_reached"],
     async handle({ database, caller: { projectId }, name, consumer, body }) {
       const reading = { projectId, name, consumer };
@@ -138,7 +139,8 @@ function remove(): Route {
     path: "/v1/inboxes/{name}/consumers/{consumer}",
     tag: TAG,
     summary: "Delete a consumer",
-    description: "Forgets where it is. One of the same name begins at the first message again.",
+    description:
+      "Deletes its position. A new consumer of the same name begins at the first message.",
     scope: "subscriptions:write",
     success: { status: 204, description: "Consumer deleted." },
     problems: ["not_found"],
@@ -184,7 +186,8 @@ async function markAllRead(
 }
 
 function beyondEnd(): Refusal {
-  const detail = "This lies behind the last message of the inbox; use a cursor that reading gave.";
+  const detail =
+    "This is behind the last message of the inbox; use a cursor from a page of messages.";
   return { ok: false, problem: problemOfParts("invalid_cursor", [{ pointer: "/cursor", detail }]) };
 }
 

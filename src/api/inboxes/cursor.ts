@@ -3,15 +3,15 @@ import type { InboxName } from "../../store/inboxes/place-messages.ts";
 import { problemOfParts } from "../http/problem.ts";
 import type { InvalidPart, Outcome } from "../http/problem.ts";
 
-/** An inbox that is there. */
+/** An existing inbox. */
 export interface FoundInbox extends InboxName {
-  /** Of this inbox, and not of an earlier one of the same name. */
+  /** Id of this inbox, not of an earlier one of the same name. */
   readonly inboxId: string;
 }
 
 const HEX_DIGITS = 32;
 
-/** A position as clients have it. */
+/** A position in the form for clients. */
 export function cursorOf(inbox: FoundInbox, position: number): string {
   return encodeCursor(scopeOf(inbox), position.toString(16).padStart(HEX_DIGITS, "0"));
 }
@@ -30,7 +30,7 @@ export function positionOf(
     const position = Number.parseInt(id.value.replaceAll("-", ""), 16);
     if (Number.isSafeInteger(position)) return { ok: true, value: position };
   }
-  const detail = "Use a cursor that reading this inbox gave, unchanged.";
+  const detail = "Use a cursor from a page of this inbox's messages, unchanged.";
   return { ok: false, problem: problemOfParts("invalid_cursor", [{ ...where, detail }]) };
 }
 

@@ -25,16 +25,16 @@ export function messagesRoute(
     tag: "Inboxes",
     summary: "Read the next messages",
     description:
-      "Answers as soon as there is a message, or after wait_s without one. Reading moves no consumer: " +
-      "acknowledge the cursor once its messages are dealt with, or they are read again. Messages come in the " +
-      "order in which they were committed, and none is skipped. While one request waits for a consumer, " +
-      "another one gets consumer_busy.",
+      "Responds as soon as there is a message, or after wait_s without one. Reading moves no " +
+      "consumer: acknowledge the cursor once its messages are processed, or they are returned " +
+      "again. Messages come in the order in which they were committed, and none is skipped. " +
+      "While one request waits for a consumer, another one gets consumer_busy.",
     scope: SCOPE,
     query: z.strictObject({
       consumer: consumerParameter,
       cursor: cursorParameter,
       wait_s: secondsParameter(WAIT_S_MAX, 0).openapi({
-        description: "How long to wait for a message at most.",
+        description: "Seconds to wait for a message.",
       }),
       limit: pagingParameters.limit,
     }),

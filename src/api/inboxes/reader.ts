@@ -11,9 +11,9 @@ import type { Outcome, Refusal } from "../http/problem.ts";
 import { cursorOf, type FoundInbox, positionOf } from "./cursor.ts";
 import { NAME_RULE } from "./schema.ts";
 
-/** About what a page of messages takes, beyond its first one. */
+/** Approximate bytes of a page, beyond its first message. */
 const PAGE_BYTES_MAX = 1024 * 1024;
-/** Pages that are read and signed at once; a third of the connections to the database. */
+/** Pages that are read and signed at the same time; a third of the connections to the database. */
 const PAGES_AT_ONCE_MAX = 4;
 const PAGES_PER_PROJECT_MAX = 2;
 const PAGES_AWAITED_PER_PROJECT_MAX = 2_000;
@@ -30,10 +30,10 @@ export interface ReadingStart {
 /** A page of messages, as JSON texts. */
 export interface ReadPage {
   readonly messages: readonly { readonly cursor: string; readonly json: string }[];
-  /** Behind the last of them. */
+  /** Position after the last of them. */
   readonly position: number;
   readonly hasMore: boolean;
-  /** Some are stored that have no position yet. */
+  /** True when some stored messages have no position yet. */
   readonly hasUnplaced: boolean;
 }
 
@@ -50,7 +50,7 @@ export class InboxReader {
     this.#ports = ports;
   }
 
-  /** Where reading begins: at the cursor if one is given, else where the consumer is. */
+  /** The start position: at the cursor if one is given, otherwise the consumer's position. */
   async begin(
     database: Database,
     of: InboxName & { readonly consumer: string | null },
@@ -69,7 +69,7 @@ export class InboxReader {
     return { ok: true, value: { inbox, position: position.value, isKnownConsumer: found.isKnown } };
   }
 
-  /** The next messages; a refusal when there is no turn or no inbox any more. */
+  /** The next messages; a refusal when there is no turn or the inbox no longer exists. */
   async page(
     database: Database,
     inbox: FoundInbox,
@@ -77,7 +77,7 @@ export class InboxReader {
   ): Promise<Outcome<ReadPage>> {
     const page = await this.#page(database, inbox, from);
     if (!page.ok || page.value.hasMore || !page.value.hasUnplaced) return page;
-    // They were stored just now.
+    // They were stored a moment ago.
     const placed = await this.#ports.inboxFeed.place(database, inbox);
     return placed === 0 ? page : this.#page(database, inbox, from);
   }
@@ -148,8 +148,8 @@ export async function missingInbox(database: Database, inbox: InboxName): Promis
 export function noSuchInbox(name: string): Refusal {
   return refused(
     "not_found",
-    `There is no inbox ${JSON.stringify(name)}. The first subscription that names an inbox makes it, or ` +
-      "PUT /v1/inboxes/{name}.",
+    `There is no inbox ${JSON.stringify(name)}. An inbox is created by the first ` +
+      "subscription that names it, or by PUT /v1/inboxes/{name}.",
   );
 }
 
@@ -161,8 +161,8 @@ export function noSuchConsumer(name: string): Refusal {
 export function consumerBusy(name: string): Refusal {
   return refused(
     "consumer_busy",
-    `Another request reads for the consumer ${JSON.stringify(name)}; end that one, or read under a name of ` +
-      "your own. The claim of a reader that has died ends within 12 seconds.",
+    `Another request reads for the consumer ${JSON.stringify(name)}; end that one, or use ` +
+      "another consumer name. The claim of a dead node ends within 12 seconds.",
     { headers: { "retry-after": "2" } },
   );
 }

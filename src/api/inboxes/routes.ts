@@ -14,7 +14,7 @@ import { missingInbox, noSuchInbox } from "./reader.ts";
 import { inboxPageSchema, inboxSchema, NAME_RULE } from "./schema.ts";
 
 const TAG = "Inboxes";
-/** More than was stored in the moments before a deletion. */
+/** More than could be stored in the moments before a deletion. */
 const PLACING_STEPS_MAX = 20;
 
 export function inboxRoutes(ports: ApiPorts): Route[] {
@@ -71,7 +71,9 @@ function create(ports: ApiPorts): Route {
     path: "/v1/inboxes/{name}",
     tag: TAG,
     summary: "Create an inbox",
-    description: "Unless it exists. To wait for messages before the first subscription names it.",
+    description:
+      "Does nothing if it exists. Allows waiting for messages before the first subscription " +
+      "names it.",
     scope: "subscriptions:write",
     success: { status: 200, description: "The inbox.", schema: inboxSchema },
     problems: ["validation_failed", "project_limit_reached"],
@@ -97,8 +99,8 @@ function remove(ports: ApiPorts): Route {
     tag: TAG,
     summary: "Delete an inbox",
     description:
-      "With its messages and consumers. A message that comes later, of a subscription that still names it, " +
-      "makes it again: delete those first.",
+      "Deletes its messages and consumers too. A later message of a subscription that still " +
+      "names it creates it again, so delete those subscriptions first.",
     scope: "subscriptions:write",
     success: { status: 204, description: "Inbox deleted." },
     problems: ["not_found"],
@@ -106,7 +108,7 @@ function remove(ports: ApiPorts): Route {
       const inbox = { projectId, name };
       const missing = await missingInbox(database, inbox);
       if (missing !== null) return missing;
-      // What is stored already goes with it.
+      // Already stored messages are deleted too.
       for (let step = 0; step < PLACING_STEPS_MAX; step += 1) {
         if ((await ports.inboxFeed.place(database, inbox)) === 0) break;
       }

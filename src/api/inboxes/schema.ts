@@ -3,7 +3,7 @@ import { INBOX_NAME } from "../../core/delivery/inbox-target.ts";
 import { idSchema, isoTimeSchema, pageOf } from "../http/response-schemas.ts";
 import { timeSchema } from "../request/list-query.ts";
 
-/** The same for inboxes and for consumers. */
+/** Applies to inboxes and consumers. */
 export const NAME_RULE =
   "1 to 64 letters, digits, dots, dashes and underscores, the first a letter or digit";
 
@@ -13,25 +13,25 @@ export const consumerParameter = z
   .optional()
   .openapi({
     description:
-      "Reads on from where this consumer has acknowledged, for as one reader at a time. Without it, " +
-      "reading begins at cursor, or at the first message that is kept.",
+      "Continues after the messages that this consumer has acknowledged; one reader at a time. " +
+      "Without it, reading begins at cursor, or at the first message that is kept.",
     example: "worker-1",
   });
 
 const cursorText = z.string().min(1).max(200);
 
 export const cursorParameter = cursorText.optional().openapi({
-  description: "Reads behind this cursor, as an answer gave it, wherever the consumer is.",
+  description: "Reads behind this cursor from an earlier response, wherever the consumer is.",
 });
 
-const bytesSchema = z.number().openapi({ description: "About how many; an estimate." });
+const bytesSchema = z.number().openapi({ description: "An estimate." });
 
 export const inboxSchema = z
   .object({
     object: z.literal("inbox"),
     name: z.string().openapi({ example: "orders" }),
     unread_bytes: bytesSchema.openapi({
-      description: "About the bytes of the messages that no consumer has acknowledged.",
+      description: "Approximate bytes of the messages that no consumer has acknowledged.",
     }),
     last_message_at: isoTimeSchema.nullable(),
     created_at: isoTimeSchema,
@@ -63,20 +63,26 @@ export const positionSchema = z
 
 const messageSchema = z
   .object({
-    webhook_id: idSchema("msg").openapi({ description: "The same when it is put in once more." }),
+    webhook_id: idSchema("msg").openapi({
+      description: "Stays the same when the message is redelivered.",
+    }),
     headers: z.record(z.string(), z.string()).openapi({
-      description: "Those of the callback it would be, signed as of now: it may be passed on.",
+      description:
+        "The headers of the corresponding callback, signed now, so that the message can be " +
+        "forwarded.",
     }),
     body: z.string().openapi({ description: "The exact text that is signed." }),
-    cursor: z.string().openapi({ description: "To acknowledge this message and those before it." }),
+    cursor: z.string().openapi({ description: "Acknowledges this message and those before it." }),
   })
   .openapi("InboxMessage");
 
 export const messagesSchema = z
   .object({
     data: z.array(messageSchema),
-    cursor: z.string().openapi({ description: "Behind the last message; acknowledge it." }),
-    done: z.boolean().openapi({ description: "Nothing lies behind the cursor now." }),
+    cursor: z
+      .string()
+      .openapi({ description: "Position behind the last message; acknowledge it." }),
+    done: z.boolean().openapi({ description: "There are no more messages behind the cursor." }),
   })
   .openapi("InboxMessages");
 
@@ -90,7 +96,7 @@ export const seekSchema = z
     after: timeSchema.optional().openapi({
       type: "string",
       format: "date-time",
-      description: "Reads what was put into the inbox later than this.",
+      description: "Continues with messages that were added after this time.",
     }),
   })
   .superRefine(({ cursor, after }, context) => {

@@ -14,15 +14,15 @@ import type { InboxReader, ReadPage } from "./reader.ts";
 import { consumerParameter, cursorParameter } from "./schema.ts";
 
 const SCOPE = "subscriptions:read";
-/** A comment is sent this often while there is no message, so that nobody on the way closes it. */
+/** While there is no message, a comment is sent this often, so that no proxy closes the stream. */
 const COMMENT_INTERVAL_MS = 15_000;
-/** Then the client connects again, perhaps to another node, with the id of its last event. */
+/** After this the client reconnects, perhaps to another node, with the id of its last event. */
 const STREAM_MS_MAX = 15 * 60_000;
-/** A client that takes nothing for so long is gone. */
+/** A client that takes nothing for this long is gone. */
 const STALLED_MS_MAX = 60_000;
 const MESSAGES_PER_PAGE_MAX = 50;
 const READ_DEADLINE_MS = 5_000;
-/** How soon a client connects again, as it is told. */
+/** How soon clients are told to reconnect. */
 const RECONNECT_MS = 1_000;
 
 export function streamRoute(ports: ApiPorts, reader: InboxReader, waiting: WaitingRequests): Route {
@@ -33,16 +33,16 @@ export function streamRoute(ports: ApiPorts, reader: InboxReader, waiting: Waiti
     tag: "Inboxes",
     summary: "Stream messages as server-sent events",
     description:
-      "Each event is a message as reading gives it, and its id is the message's cursor. With Last-Event-ID the " +
-      "stream goes on behind that one: nothing is lost, and nothing before it repeated. Without messages a " +
-      "comment comes every 15 s. The stream ends after 15 minutes, and when this node stops; clients connect " +
-      "again by themselves. As with reading, only acknowledging moves a consumer.",
+      "Each event is a message, and its id is the message's cursor. With Last-Event-ID the " +
+      "stream continues after that message: nothing is lost or repeated. Without messages a " +
+      "comment is sent every 15 s. The stream ends after 15 minutes, and when this node stops; " +
+      "clients reconnect automatically. Only acknowledging moves a consumer.",
     scope: SCOPE,
     headers: z.object({
       "last-event-id": z
         .string()
         .optional()
-        .openapi({ description: "The id of the last event that was received." }),
+        .openapi({ description: "The id of the last event that the client received." }),
     }),
     query: z.strictObject({ consumer: consumerParameter, cursor: cursorParameter }),
     success: {
@@ -100,11 +100,11 @@ interface StreamedReading {
   readonly inbox: FoundInbox;
   readonly position: number;
   readonly client: Client;
-  /** Aborted when the client goes away. */
+  /** Aborted when the client disconnects. */
   readonly signal: AbortSignal;
 }
 
-/** Messages of an inbox, each sent when the one before it has been taken. */
+/** Messages of an inbox, each sent when the previous one has been taken. */
 class MessageStream {
   readonly #ports: ApiPorts;
   readonly #reader: InboxReader;
@@ -114,7 +114,7 @@ class MessageStream {
   readonly #endsAtMs: number;
   #isOver = false;
 
-  /** @param onOver called once, when it has ended or nobody has opened it */
+  /** @param onOver called once, when it has ended or was never opened */
   constructor(ports: ApiPorts, reader: InboxReader, reading: StreamedReading, onOver: () => void) {
     this.#ports = ports;
     this.#reader = reader;
@@ -151,7 +151,7 @@ class MessageStream {
       await this.#taken(sse.write(`retry: ${RECONNECT_MS}\n\n`));
       await this.#sendAll(sse);
     } catch (error) {
-      // The client connects again and goes on behind its last event.
+      // The client reconnects and continues after its last event.
       this.#ports.log.debug({ err: error }, "a stream of messages ended");
     } finally {
       await this.#taken(sse.close());
@@ -192,7 +192,7 @@ class MessageStream {
     );
   }
 
-  /** Waits until what was written is taken; ends the stream when that takes too long. */
+  /** Waits until written data is taken; ends the stream when that takes too long. */
   async #taken(written: Promise<unknown>): Promise<void> {
     const timer = this.#ports.clock.setTimer(STALLED_MS_MAX, () => this.#over());
     const gone = Promise.withResolvers<void>();

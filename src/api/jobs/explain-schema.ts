@@ -17,10 +17,11 @@ import { jobSchema } from "./schema.ts";
 const waitsSchema = z
   .enum([...new Set([...JOB_WAITS, ...DELIVERY_WAITS, "fan_out" as const])])
   .openapi("SubscriptionWait", {
-    description: "A JobWait or DeliveryWait; fan_out: its turn among many subscriptions comes.",
+    description:
+      "A JobWait or DeliveryWait; fan_out: it waits for its turn among many subscriptions.",
   });
 const reasonSchema = z.enum(REASONS).openapi("CallbackReason", {
-  description: "Why a callback has not arrived, or that it has.",
+  description: "Why a callback has not arrived, or that it was delivered.",
 });
 const lastOutcomeSchema = z
   .enum([...POLL_OUTCOMES, ...ENDING_STATUSES, "unwatched"])
@@ -29,7 +30,7 @@ const lastOutcomeSchema = z
 const explainedFields = {
   reason: reasonSchema,
   summary: z.string().openapi({ description: "One or two plain sentences." }),
-  action: z.string().openapi({ description: "What a person can do about it." }),
+  action: z.string().openapi({ description: "A possible action." }),
 };
 
 const explainedConnectionSchema = z
@@ -46,12 +47,13 @@ const lastAnswerSchema = z
   .object({
     at: isoTimeSchema,
     http_status: z.int().nullable().openapi({
-      description: "Null when no answer came, or the node that polls the job did not say.",
+      description:
+        "Null when no response arrived, or the node that polls the job did not report it.",
     }),
     outcome: orNull(lastOutcomeSchema),
     error: z.string().nullable(),
   })
-  .openapi("LastAnswer", { description: "What the latest poll brought." });
+  .openapi("LastAnswer", { description: "The outcome of the latest poll." });
 
 const upstreamSchema = z
   .object({
@@ -59,7 +61,7 @@ const upstreamSchema = z
       description: "Null once it is deleted.",
     }),
     breaker: z.enum(["closed", "open", "half_open"]).openapi({
-      description: "open: the API fails, and nothing is asked until next_probe_at.",
+      description: "open: the API fails, and is not polled until next_probe_at.",
     }),
     next_probe_at: isoTimeSchema.nullable(),
     paused_until: isoTimeSchema.nullable().openapi({
@@ -89,8 +91,8 @@ const subscriptionExplanationSchema = z
     }),
     request: orNull(sentRequestSchema).openapi({
       description:
-        "What an attempt to deliver the ending sends, without signature, time and the subscription's " +
-        "own headers; of the three newest subscriptions. The body is null above 64 KiB.",
+        "The request that delivers the ending, without signature, time and the subscription's " +
+        "own headers; for the three newest subscriptions. The body is null above 64 KiB.",
     }),
   })
   .openapi("SubscriptionExplanation");
@@ -99,11 +101,11 @@ export const jobExplanationSchema = z
   .object({
     object: z.literal("job_explanation"),
     ...explainedFields,
-    as_of: isoTimeSchema.openapi({ description: "When this was so." }),
+    as_of: isoTimeSchema.openapi({ description: "The time that the explanation describes." }),
     facts_from: z.enum(["owner", "database"]).openapi({
       description:
-        "owner: the node that works on the job was asked. database: it did not answer in time, so what " +
-        "is said of a live job is as of its last checkpoint.",
+        "owner: from the node that works on the job. database: that node did not respond in " +
+        "time, so a live job is described as of its last checkpoint.",
     }),
     job: jobSchema,
     upstream: upstreamSchema,

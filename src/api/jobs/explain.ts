@@ -25,11 +25,11 @@ import { subscriptionJson } from "../subscriptions/view.ts";
 import { type DeliveryWaits, deliveryWaits, type JobWaits, jobWaits } from "../waiting.ts";
 import { jobJson, waitingJobOf } from "./view.ts";
 
-/** So many callbacks are made once more to show what is sent. */
+/** How many callbacks are rebuilt to show the request that is sent. */
 const REQUESTS_SHOWN_MAX = 3;
 const BODY_CHARACTERS_MAX = 64 * 1024;
 
-/** Everything that is known of a job and its callbacks. */
+/** All known facts about a job and its callbacks. */
 interface Facts {
   readonly job: JobRecord;
   readonly connection: ConnectionRecord | null;
@@ -41,7 +41,7 @@ interface Facts {
   readonly nowMs: number;
 }
 
-/** Why the callbacks of a job have not arrived, as JSON text. */
+/** Explains why the callbacks of a job have not arrived, as JSON text. */
 export async function explainJob(
   job: JobRecord,
   ports: ApiPorts,
@@ -83,7 +83,7 @@ async function gather(
   database: RequestScope["database"],
 ): Promise<Facts> {
   const { projectId, shardId, id: jobRowId, connectionId } = job;
-  // First, so that what the rows say is not older than what the owner says.
+  // First, so that the rows are not older than the owner's answer.
   const inspection = await ports.inspector.inspect(database, { shardId, jobRowId });
   const [connection, callbacks, waitsOfJob, [lane = LANE_FREE]] = await Promise.all([
     findConnection(database, { projectId, id: connectionId }),
@@ -114,7 +114,7 @@ function isFromOwner({ job, inspection }: Facts): boolean {
   return inspection !== null && (!isLive || inspection.job !== null);
 }
 
-/** When what is said of a live job was so. */
+/** When the facts about a live job were valid. */
 function asOfMs(facts: Facts): number {
   const { job, inspection, nowMs } = facts;
   if (isFromOwner(facts)) return inspection?.atMs ?? nowMs;
@@ -124,13 +124,13 @@ function asOfMs(facts: Facts): number {
 function waitOfJob(facts: Facts): Waiting<JobWait> | null {
   const { job, connection, inspection, jobWaits: waits } = facts;
   const wait = inspection?.job?.wait ?? waits(waitingJobOf(job));
-  // Of a pause that is a moment old, the row knows more than memory.
+  // For a pause that is a moment old, the row knows more than memory.
   return wait?.for === "connection_paused" && wait.notBeforeMs === null
     ? { ...wait, notBeforeMs: connection?.probeAtMs ?? null }
     : wait;
 }
 
-/** The owner pauses a connection in memory a moment before the row says so. */
+/** The owner pauses a connection in memory a moment before the row shows it. */
 function isPaused(facts: Facts): boolean {
   return facts.connection?.state === "paused" || waitOfJob(facts)?.for === "connection_paused";
 }
@@ -186,7 +186,7 @@ function explainedAttempt(attempt: AttemptRecord | undefined) {
   return { number, httpStatus, errorCode: errorCode as AttemptErrorCode | null, errorMessage };
 }
 
-/** The explanation that a person looks for first: of a callback that is still to come, the newest. */
+/** The explanation that people look for first: of a callback that is still to come, the newest. */
 function foremost(explanations: readonly Explanation[]): Omit<Explanation, "wait"> {
   const waiting = explanations.find(({ wait }) => wait !== null);
   const failed = explanations.find(({ reason }) => reason !== "delivered");
@@ -258,10 +258,12 @@ function subscriptionExplanationJson(
   );
 }
 
-/** Headers that every callback has. Those of the subscription may hold a credential. */
+/** Headers that every callback has. Those of the subscription may contain a credential. */
 const SHOWN_HEADERS = ["content-type", "user-agent", "webhook-id", "traceparent", "tracestate"];
 
-/** What an attempt sends of the ending, but for its time and signature, as JSON text. */
+/**
+ * The request that an attempt sends for the ending, without its time and signature, as JSON text.
+ */
 async function requestJson(
   { subscription, deliveries }: SubscriptionWithDeliveries,
   ports: ApiPorts,

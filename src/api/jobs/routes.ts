@@ -17,7 +17,7 @@ import { jobJson, waitingJobOf } from "./view.ts";
 const TAG = "Jobs";
 
 export function jobRoutes(ports: ApiPorts): Route[] {
-  // Before the route with an id, which would take the word for one.
+  // Before the route with an id, which would take the word for an id.
   return [list(ports), explainByName(ports), read(ports), explainById(ports)];
 }
 
@@ -28,8 +28,8 @@ function list(ports: ApiPorts): Route {
     tag: TAG,
     summary: "List jobs, newest first",
     description:
-      "Jobs that the project has subscribed to, in the order of their first subscriptions. " +
-      "Give job_id to look one up; it is found at once however many there are.",
+      "Jobs that the project has subscribed to, in the order of their first subscriptions. Use " +
+      "job_id to look one up; this is fast for any number of jobs.",
     scope: "subscriptions:read",
     query: jobFiltersSchema,
     schema: jobPageSchema,
@@ -69,8 +69,8 @@ function read(ports: ApiPorts): Route {
 }
 
 const EXPLANATION =
-  "In one answer: the state upstream and the last answers there, what each subscription waits for and until " +
-  "when, its deliveries with their attempts, and what to do.";
+  "In one response: the upstream's state and last responses, what each subscription waits " +
+  "for and until when, its deliveries with their attempts, and what to do.";
 
 function explainById(ports: ApiPorts): Route {
   return defineRoute({
@@ -98,7 +98,9 @@ function explainByName(ports: ApiPorts): Route {
     path: "/v1/jobs/explain",
     tag: TAG,
     summary: "Explain why a callback has not arrived, by the provider's id of the job",
-    description: `${EXPLANATION} Of several jobs of this id the newest; GET /v1/jobs lists them.`,
+    description:
+      `${EXPLANATION} If several jobs have this id, the newest is explained; GET /v1/jobs ` +
+      "lists them.",
     scope: "subscriptions:read",
     query: z.strictObject({
       job_id: jobIdSchema,
@@ -126,7 +128,7 @@ function explainByName(ports: ApiPorts): Route {
   });
 }
 
-/** Why there may be no such job; a limit that the project has come to is the likeliest cause. */
+/** Why the job may not exist; the likeliest cause is a limit that the project has reached. */
 function neverAccepted(projectId: string, jobId: string, { limits }: ApiPorts): string {
   const name = jobId.length > 100 ? `${jobId.slice(0, 100)}…` : jobId;
   const missing = `No subscription to the job ${name} was accepted in this project, or it was removed after the retention.`;
@@ -134,8 +136,9 @@ function neverAccepted(projectId: string, jobId: string, { limits }: ApiPorts): 
     (limit) => (limits.used(projectId, limit) ?? 0) >= limits.allowed(projectId, limit),
   );
   return reached === undefined
-    ? `${missing} Check the provider and the project of the API key, and what POST /v1/subscriptions answered.`
-    : `${missing} The project has come to its limit ${reached} (${limits.allowed(projectId, reached)}), so new subscriptions are refused with 429: see GET /v1/project.`;
+    ? `${missing} Check the provider and the project of the API key, and the response to POST ` +
+        "/v1/subscriptions."
+    : `${missing} The project has reached its limit ${reached} (${limits.allowed(projectId, reached)}), so new subscriptions are refused with 429: see GET /v1/project.`;
 }
 
 const ACCEPT_LIMITS = [

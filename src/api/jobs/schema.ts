@@ -32,17 +32,17 @@ export const jobSchema = z
     poll_count: z.int(),
     last_polled_at: isoTimeSchema.nullable(),
     last_outcome: orNull(pollOutcomeSchema).openapi({
-      description: "What the latest poll of a live job came to; null before the first.",
+      description: "The outcome of the latest poll of a live job; null before the first.",
     }),
     last_error: z.string().nullable(),
     next_poll_at: isoTimeSchema.nullable().openapi({
-      description: "Null as well when another node polls the job.",
+      description: "Also null when another node polls the job.",
     }),
     waiting_for: jobWaitSchema,
     not_before: notBeforeSchema,
-    subscription_count: z.int().openapi({ description: "Closed ones included." }),
+    subscription_count: z.int().openapi({ description: "Includes closed ones." }),
     last_event_id: idSchema("evt").nullable().openapi({
-      description: "The newest event; the ending of a job that has ended.",
+      description: "The newest event; the ending, once the job has ended.",
     }),
     created_at: isoTimeSchema,
     deadline_at: isoTimeSchema,

@@ -4,13 +4,13 @@ import { isoTime } from "../http/iso-time.ts";
 import type { LiveJobView } from "../../polling/watch/list.ts";
 import type { JobWaits, WaitFacts, WaitingJob } from "../waiting.ts";
 
-/** The job as far as it matters for what it waits for. */
+/** The job facts that decide what it waits for. */
 export function waitingJobOf({ id: jobRowId, ...job }: JobRecord): WaitingJob {
   return { ...job, jobRowId };
 }
 
 /**
- * A job as JSON text. Params and progress are spliced in as they came.
+ * A job as JSON text. Params and progress are spliced in as received.
  * @param live what the node that polls it knows beyond the row; null for what is known here
  */
 export function jobJson(

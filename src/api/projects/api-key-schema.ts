@@ -3,7 +3,7 @@ import { isPrintable } from "../../core/printable.ts";
 import { SCOPES } from "../../core/scopes.ts";
 import { scopeSchema } from "../http/response-schemas.ts";
 
-/** The gateway's own key, which the environment names: replaced there, not here. */
+/** The gateway's own key from the environment: it is replaced there, not here. */
 const BOOTSTRAP_KEY_NAME = "bootstrap";
 
 export const newKeySchema = z
@@ -13,14 +13,16 @@ export const newKeySchema = z
       .min(1)
       .max(100)
       .refine(isPrintable, { error: "Remove control characters and broken Unicode." })
-      .refine((name) => name !== BOOTSTRAP_KEY_NAME, { error: "This name is the gateway's own." }),
+      .refine((name) => name !== BOOTSTRAP_KEY_NAME, {
+        error: "This name is reserved for the gateway's own key.",
+      }),
     scopes: z
       .array(z.unknown())
       .min(1)
       .max(SCOPES.length)
       .pipe(z.array(scopeSchema))
       .refine((scopes) => new Set(scopes).size === scopes.length, {
-        error: "Name each scope once.",
+        error: "List each scope only once.",
       })
       .openapi({
         type: "array",

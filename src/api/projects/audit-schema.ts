@@ -17,7 +17,10 @@ export const auditEntrySchema = z
         z.object({ kind: z.literal("operator"), command: z.string() }).openapi("OperatorActor"),
       ])
       .openapi("Actor", { description: "The API key of the request, or the operator's command." }),
-    address: z.string().nullable().openapi({ description: "The client's; null for a command." }),
+    address: z
+      .string()
+      .nullable()
+      .openapi({ description: "The client's address; null for a command." }),
     created_at: isoTimeSchema,
   })
   .openapi("AuditEntry");

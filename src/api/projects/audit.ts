@@ -9,7 +9,7 @@ const newUuid = createUuidSource();
 /** A change of the caller's project. */
 export type ProjectChange = Omit<AuditNote, "projectId">;
 
-/** Makes the changes of a request, with the audit log's entries about them; see `audited`. */
+/** Makes the changes of a request, with their entries in the audit log; see `audited`. */
 export function auditedRequest<T>(
   { clock, log }: Pick<ApiPorts, "clock" | "log">,
   request: { readonly database: Database; readonly caller: Caller; readonly client: Client },
@@ -25,7 +25,7 @@ export function auditedRequest<T>(
   );
 }
 
-/** The names of the fields that a change gives, whatever their values. */
+/** The names of the fields that a change sets, whatever their values. */
 export function changedFields(change: object): readonly string[] {
   return Object.entries(change)
     .filter(([, value]) => value !== undefined)

@@ -48,7 +48,8 @@ function change(ports: ApiPorts): Route {
     path: "/v1/project",
     tag: TAG,
     summary: "Change the project's own settings",
-    description: "What is left out stays as it is; null goes back to what the operator has set.",
+    description:
+      "Fields that are left out keep their values; null restores the operator's setting.",
     scope: "admin",
     body: { schema: projectChangeSchema, bytesMax: BODY_BYTES_MAX },
     callbackField: "operations_url",
@@ -82,7 +83,7 @@ function change(ports: ApiPorts): Route {
   });
 }
 
-/** It is a callback URL like any other. */
+/** Validated like any callback URL. */
 async function checkOperationsUrl(
   projectId: string,
   text: string | null | undefined,
@@ -95,7 +96,7 @@ async function checkOperationsUrl(
   return { ok: false, problem: problemOfParts("callback_url_refused", [part]) };
 }
 
-/** A key can outlive its project only when somebody deletes rows by hand. */
+/** A key outlives its project only when rows are deleted by hand. */
 async function projectReply(
   of: ProjectRecord | null,
   { database, projectId }: { readonly database: Database; readonly projectId: string },
@@ -129,7 +130,7 @@ function projectJson(of: ProjectRecord, stored: StoredCounts, ports: ApiPorts): 
   });
 }
 
-/** From the row just read, which may be newer than what this node holds in memory. */
+/** From the row that was just read, which may be newer than this node's memory. */
 function allowedOf(of: ProjectRecord, name: ProjectLimitName, ports: ApiPorts): number {
   return of.limits[name] ?? ports.limits.allowedByDefault(name);
 }

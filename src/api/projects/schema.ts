@@ -18,18 +18,17 @@ const liveJobsMaxSchema = z
   .nullable()
   .openapi({
     description:
-      "So many jobs may be watched at once; a subscription that would add one more is refused. " +
-      "Null for as many as the operator allows.",
+      "How many jobs may be watched at once; a subscription that would add one more is " +
+      "refused. Null for the operator's limit.",
   });
 
 const callbackConcurrencySchema = z.int().min(1).max(1024).nullable().openapi({
   description:
-    "Callbacks under way at once to one origin. Never more than the gateway's, which null stands for.",
+    "Callbacks in progress to one origin. At most the gateway's limit, which null selects.",
 });
 
 const callbackRateSchema = z.number().min(PER_SECOND_MIN).max(100_000).nullable().openapi({
-  description:
-    "Callbacks a second to one origin. Never more than the gateway's, which null stands for.",
+  description: "Callbacks a second to one origin. At most the gateway's limit, which null selects.",
 });
 
 const operationsUrlSchema = z
@@ -41,8 +40,8 @@ const operationsUrlSchema = z
     format: "uri",
     example: "https://app.example.com/hooks/operations",
     description:
-      "Where to tell of deliveries that were given up, callback origins that fail, connections that are " +
-      "paused, and statuses that nobody knows. Null for nowhere.",
+      "URL for operational events: deliveries that were given up, callback origins that fail, " +
+      "connections that are paused, and unknown statuses. Null for none.",
   });
 
 const SCOPE_OF_USE = { stock: "", concurrency: " On this node.", rate: " On this node." } as const;
@@ -65,10 +64,10 @@ function limitSchema(name: ProjectLimitName) {
 }
 
 const limitsSchema = z.object(eachLimit(limitSchema)).openapi("ProjectLimits", {
-  description: "What the project may use, as the operator says, and what it uses.",
+  description: "What the project may use, as set by the operator, and what it uses.",
 });
 
-/** What a project may set for itself; each answered under the same name, null when it is not set. */
+/** A project's own settings; each is returned under the same name, null when it is not set. */
 export const projectChangeSchema = z
   .strictObject({
     live_jobs_max: liveJobsMaxSchema.optional(),
@@ -87,8 +86,8 @@ export const projectSchema = z
     name: z.string(),
     live_jobs: z.int().openapi({
       description:
-        "Jobs that are watched now. What other nodes have accepted in the last ten seconds may be " +
-        "missing, and what this one has given them may count twice.",
+        "Jobs that are watched now. Jobs that other nodes accepted in the last ten seconds may " +
+        "be missing, and jobs that this node passed on to them may count twice.",
     }),
     live_jobs_max: liveJobsMaxSchema,
     live_jobs_allowed: z.int().openapi({
@@ -98,7 +97,7 @@ export const projectSchema = z
       description: "Null for the gateway's.",
     }),
     signatures: z.array(signatureSchemeSchema).nullable().openapi({
-      description: "Null for v1 alone.",
+      description: "Null for v1 only.",
     }),
     callback_concurrency: callbackConcurrencySchema,
     callback_requests_per_second: callbackRateSchema,

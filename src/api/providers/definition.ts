@@ -7,7 +7,7 @@ import type { UrlCheck } from "../../outbound/guard/url-check.ts";
 import { problemOfParts } from "../http/problem.ts";
 import type { InvalidPart, Outcome, Refusal } from "../http/problem.ts";
 
-/** A definition that can be used, and what to store of it. */
+/** A usable definition, and the text to store. */
 export interface UsableDefinition {
   readonly provider: Provider;
   /** JSON as its author wrote it. */
@@ -17,8 +17,8 @@ export interface UsableDefinition {
 }
 
 /**
- * Reads a definition under the name that its address gives it: it need not repeat the name, but may
- * not give another. Where it leads is judged as the addresses of connections are.
+ * Reads a definition under the name from its path: it need not repeat the name, but may not give
+ * another. Its hosts are judged like the addresses of connections.
  * @param text JSON, an object
  * @param at where the definition is in the request's body, as a JSON Pointer
  */
@@ -32,7 +32,7 @@ export function readNamedDefinition(
     refusedAt(at, parts);
   const written = { name, ...(parseDefinition(text) as object) };
   if (written.name !== name) {
-    const detail = `Must be ${JSON.stringify(name)}, as in the address, or left out.`;
+    const detail = `Must be ${JSON.stringify(name)}, as in the path, or left out.`;
     return refusedParts([{ pointer: "/name", detail }]);
   }
   const reading = readDefinition(written);

@@ -25,7 +25,7 @@ const TAG = "Providers";
 const PATH = "/v1/providers/{name}";
 
 export function providerRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
-  // The schema first: to a router its address is a name as well.
+  // The schema first: to the router its path would be a name as well.
   return [list(ports), readSchema(), read(ports), put(ports, newUuid), remove(ports)];
 }
 
@@ -46,7 +46,7 @@ function list(ports: ApiPorts): Route {
   });
 }
 
-/** Like the documentation it needs no key: editors fetch it to help with writing definitions. */
+/** Public like the documentation: editors fetch it to help with writing definitions. */
 function readSchema(): Route {
   let text: string | undefined;
   return defineOpenRoute({
@@ -86,14 +86,14 @@ function put(ports: ApiPorts, newUuid: UuidSource): Route {
     tag: TAG,
     summary: "Create or change a provider of your own",
     description:
-      "Each change is a new version. Jobs that are watched keep the version they began with; new " +
-      "ones take the newest, on other nodes within about half a second. The same definition again " +
-      "changes nothing. /v1/providers/schema says what a definition may hold.",
+      "Each change creates a new version. Watched jobs keep the version they began with; new " +
+      "jobs use the newest, on other nodes within about half a second. Repeating the same " +
+      "definition changes nothing. /v1/providers/schema describes definitions.",
     scope: "admin",
     body: { schema: definitionBodySchema, bytesMax: DEFINITION_BYTES_MAX },
     success: {
       status: 200,
-      description: "It was changed, or is the same as before.",
+      description: "The provider, changed or the same as before.",
       created: "It is new.",
       schema: providerWithDefinitionSchema,
     },
@@ -145,8 +145,8 @@ function remove(ports: ApiPorts): Route {
     tag: TAG,
     summary: "Delete a provider of your own",
     description:
-      "Refused while the project has connections at it, which in turn stay while jobs are watched " +
-      "through them. Events that were recorded stay as they are.",
+      "Refused while the project has connections to it, which can't be deleted while jobs are " +
+      "watched through them. Recorded events are unchanged.",
     scope: "admin",
     success: { status: 204, description: "Provider deleted." },
     problems: ["not_found", "provider_in_use"],
@@ -164,7 +164,7 @@ function remove(ports: ApiPorts): Route {
         case "in_use":
           return refused(
             "provider_in_use",
-            `Connections at ${name} need its definition; delete them first.`,
+            `Connections to ${name} need its definition; delete them first.`,
           );
         case "deleted":
           await ports.providers.refresh();
@@ -210,7 +210,7 @@ function tooManyVersions(projectId: string, { limits }: ApiPorts): Refusal {
     name: "definition_versions",
     code: "project_limit_reached",
     detail:
-      "The project's definitions have been changed as often as they may, since every version is " +
+      "The project's definitions have reached their limit of versions, since every version is " +
       "kept for the jobs that began with it; ask the operator for more.",
   });
 }

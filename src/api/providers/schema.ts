@@ -2,15 +2,15 @@ import { z } from "@hono/zod-openapi";
 import { isoTimeSchema, pageOf } from "../http/response-schemas.ts";
 import { isObject } from "../request/record-of-strings.ts";
 
-/** Only that it is an object: what it must hold is judged when its name is known. */
+/** Checks only that it is an object: its content is validated when its name is known. */
 export const definitionBodySchema = z
   .custom<object>(isObject, { error: "Must be a JSON object, the definition." })
   .openapi("ProviderDefinition", {
     type: "object",
     additionalProperties: true,
     description:
-      "A definition. Its own JSON Schema, at /v1/providers/schema, says what it may hold: with it an " +
-      "editor helps to write one.",
+      "A definition. Its JSON Schema is at /v1/providers/schema; editors can use it for " +
+      "completion.",
     externalDocs: { description: "JSON Schema of a definition", url: "/v1/providers/schema" },
     example: { base_url: "https://api.example.com", status: { path: "/jobs/{job_id}" } },
   });
@@ -32,7 +32,7 @@ const providerFields = {
   base_url: z
     .string()
     .nullable()
-    .openapi({ description: "Null when each connection gives its own." }),
+    .openapi({ description: "Null when each connection must have its own." }),
   params: z.array(z.string()),
   required_params: z.array(z.string()),
   supports_cancel: z.boolean(),

@@ -27,11 +27,12 @@ function tryOut(ports: ApiPorts): Route {
     method: "POST",
     path: "/v1/providers/{name}/try",
     tag: "Providers",
-    summary: "See how a definition reads an answer",
+    summary: "Try a definition on a response",
     description:
-      "Tells of each rule whether it matched and why not, what was found where, and what Ringback " +
-      "would do. Give a sample `answer`, or a `job_id` that is asked about once, within the limits " +
-      "of the connection. With `definition`, one that is not stored is tried. Nothing is changed.",
+      "Shows for each rule whether it matched and why not, which values were found where, and " +
+      "what Ringback would do. Send a sample `answer`, or a `job_id` that is polled once, " +
+      "within the limits of the connection. `definition` tries one that is not stored. Nothing " +
+      "is changed.",
     scope: "admin",
     body: { schema: trialRequestSchema, bytesMax: BODY_BYTES_MAX },
     answeredWithinMs: WAITS_FOR_OTHERS_MS,
@@ -47,7 +48,7 @@ function tryOut(ports: ApiPorts): Route {
   });
 }
 
-/** The definition that is tried: the one in the request, or the one that is in force. */
+/** The definition to try: the one in the request, or the current one. */
 async function findTried(
   projectId: string,
   name: string,
@@ -67,7 +68,7 @@ async function findTried(
     "/definition",
   );
   if (!read.ok) return read;
-  // A project's own, wherever it may lead; it has no version yet.
+  // A project's own definition, wherever it may lead; it has no version yet.
   return { ok: true, value: { provider: read.value.provider, source: "project", version: null } };
 }
 

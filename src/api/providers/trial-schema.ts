@@ -9,16 +9,16 @@ const AGE_S_MAX = 365 * 24 * 3600;
 export const trialRequestSchema = z
   .strictObject({
     definition: definitionBodySchema.optional().openapi({
-      description: "What is tried; the provider's own unless given. It is not stored.",
+      description: "The definition to try; the provider's own by default. It is not stored.",
     }),
     answer: sampleAnswerSchema.optional().openapi({
-      description: "A sample: an answer of the upstream, written down.",
+      description: "A sample response of the upstream.",
     }),
     request: z.enum(["status", "result"]).default("status").openapi({
-      description: "Which request the sample answers; result is the second request.",
+      description: "The request that the sample responds to; result is the second request.",
     }),
     job_id: jobIdSchema.optional().openapi({
-      description: "Instead of a sample: a job that is asked about once.",
+      description: "Instead of a sample: a job that is polled once.",
     }),
     params: paramsSchema.optional(),
     connection: nameSchema.optional(),
@@ -26,7 +26,7 @@ export const trialRequestSchema = z
       description: "How long ago the job was accepted; decides what a 404 means.",
     }),
     seen_before: z.boolean().default(false).openapi({
-      description: "Whether an earlier answer proved that the upstream knows the job.",
+      description: "Whether an earlier response proved that the upstream knows the job.",
     }),
   })
   .superRefine((body, context) => {
@@ -46,11 +46,11 @@ function contradictions(body: {
   readonly request: string;
 }): { readonly path: string[]; readonly message: string }[] {
   if (body.answer === undefined && body.job_id === undefined) {
-    const message = "Give an answer to be read, or a job_id to be asked about.";
+    const message = "Send an answer to read, or a job_id to poll.";
     return [{ path: ["answer"], message }];
   }
   if (body.answer === undefined) {
-    const message = "Only a sample can be the answer to the second request; remove this.";
+    const message = "Only a sample can be a response to the second request; remove this.";
     return body.request === "status" ? [] : [{ path: ["request"], message }];
   }
   return (["job_id", "params", "connection"] as const)
@@ -76,8 +76,8 @@ export const providerTrialSchema = z
         body: z.string(),
       })
       .nullable()
-      .openapi({ description: "What a live job's upstream answered; the body's beginning." }),
-    failure: shownText.openapi({ description: "Why no answer came about a live job." }),
+      .openapi({ description: "The upstream's response about a live job; the body's beginning." }),
+    failure: shownText.openapi({ description: "Why there is no response about a live job." }),
     steps: z
       .object({
         request: z.enum(["status", "result"]),
@@ -89,28 +89,28 @@ export const providerTrialSchema = z
             note: z.string().optional(),
             observe: z.string(),
             outcome: z.enum(["matched", "did_not_match", "not_tried"]),
-            why: shownText.openapi({ description: "The first thing that did not hold." }),
+            why: shownText.openapi({ description: "The first condition that failed." }),
           }),
         ),
         decided_by: shownText.openapi({
-          description: "The rule that matched; null when HTTP's own meaning holds.",
+          description: "The rule that matched; null when HTTP's own meaning applies.",
         }),
         extracted: z.array(
           z.object({
             field: z.string().openapi({ description: "A JSON Pointer into the definition." }),
-            found_at: shownText.openapi({ description: "A JSON Pointer into the answer." }),
-            value: shownText.openapi({ description: "JSON as it stands there, cut to 1000." }),
+            found_at: shownText.openapi({ description: "A JSON Pointer into the response." }),
+            value: shownText.openapi({ description: "The JSON there, cut to 1000 characters." }),
           }),
         ),
         steps: z.object({ used: z.int(), max: z.int() }).openapi({
           description:
-            "How many steps a poll takes to read the answer, and how many it may take; an answer " +
+            "How many steps a poll takes to read the response, and how many it may take; a response " +
             "that takes more can't be read.",
         }),
         observation: z.looseObject({ kind: z.string() }),
       })
       .nullable()
-      .openapi({ description: "How the answer is read; null when none came." }),
-    consequence: z.string().openapi({ description: "What Ringback does on such an answer." }),
+      .openapi({ description: "How the response is read; null without one." }),
+    consequence: z.string().openapi({ description: "What Ringback does on such a response." }),
   })
   .openapi("ProviderTrial");

@@ -8,7 +8,7 @@ import {
 /** The definition that is tried. */
 export type TrialResult = Pick<ProviderVersion, "provider" | "source" | "version">;
 
-/** @param live of a job that was asked about; null for a sample */
+/** @param live set for a job that was polled; null for a sample */
 export function trialJson(
   tried: TrialResult,
   { consequence, observation, ...steps }: Trial,

@@ -1,7 +1,7 @@
 import type { ProviderVersion } from "../../providers/compile/provider-version.ts";
 import { isoTime } from "../http/iso-time.ts";
 
-/** A provider as its list shows it. */
+/** A provider as in its list. */
 export function providerView({ provider: of, source, version }: ProviderVersion): object {
   return {
     object: "provider",

@@ -5,7 +5,7 @@ import { PARSED_FACTOR_MAX } from "./request-body.ts";
 
 /** Smaller bodies are not counted. */
 const BYTES_FREE = 16 * 1024;
-/** Leaves some of the time that a request has for the rest of it. */
+/** Leaves part of the request's time for the rest of it. */
 const WAIT_MS_MAX = 3_000;
 
 interface Holder {
@@ -13,9 +13,9 @@ interface Holder {
 }
 
 /**
- * Bounds the memory of all large request bodies in progress, with what they are parsed to. They wait
- * for each other before any of them is read, and projects take turns; a project takes as much as its
- * limit says, at most half.
+ * Bounds the memory of all large request bodies in progress, with their parsed values. They wait
+ * before any of them is read, and projects take turns; a project may use as much as its limit says,
+ * at most half.
  */
 export class BodyBudget {
   readonly #clock: Clock;
@@ -33,14 +33,15 @@ export class BodyBudget {
     limits.measuredBy("request_bytes", (id) => this.#budget.heldBy(id) / PARSED_FACTOR_MAX);
   }
 
-  /** Whether a body has to be admitted, as far as its headers tell. */
+  /** True when a body must be admitted, as far as its headers tell. */
   counts({ headers }: Request): boolean {
     const stated = headers.get("content-length");
     return stated === null ? headers.has("transfer-encoding") : Number(stated) > BYTES_FREE;
   }
 
   /**
-   * Waits for memory for a body. Gives how to return it, or null when none came in time.
+   * Waits for memory for a body. Returns a function that releases it, or null when none came in
+   * time.
    * @param bodyBytesMax a larger body is refused before it is read, or cut off there
    */
   async admit(

@@ -3,12 +3,12 @@ import ipaddr from "ipaddr.js";
 
 /** The address of a client whose request did not come through a socket, as in tests. */
 const UNKNOWN_ADDRESS = "unknown";
-/** Whoever has one address of an IPv6 network has all 2⁶⁴. */
+/** The owner of one address of an IPv6 network has all 2⁶⁴. */
 const IPV6_NETWORK_BITS = 64;
 
-/** What of a request says where it came from. */
+/** The parts of a request that show where it came from. */
 export interface RequestSource {
-  /** Of the socket; absent without one. */
+  /** Address of the socket; absent without one. */
   readonly peer: string | undefined;
   /** The `X-Forwarded-For` header. */
   readonly forwardedFor: string | null;
@@ -17,7 +17,7 @@ export interface RequestSource {
 /**
  * The address of a request's client: the socket's, or, when that is a trusted proxy's, the last one
  * in `X-Forwarded-For` that is not a trusted proxy's. Each proxy appends the address that it was
- * called from, so what stands before that is only the client's word.
+ * called from, so anything before that is only the client's claim.
  * @param isTrusted whether this address belongs to a proxy of the operator
  */
 export function clientAddress(
@@ -36,21 +36,21 @@ export function clientAddress(
 
 const PROXY_HEADERS = ["x-forwarded-for", "x-forwarded-host", "x-real-ip", "forwarded", "via"];
 
-/** Whether a request came from this machine, and no proxy says that it came from further away. */
+/** True when a request came from this machine, and no proxy says that it came from elsewhere. */
 export function isLocal({ peer = "" }: RequestSource, headers: Headers): boolean {
   if (PROXY_HEADERS.some((name) => headers.has(name))) return false;
   const address = plainAddress(peer);
   return address !== null && ipaddr.parse(address).range() === "loopback";
 }
 
-/** The same for all addresses that count as one client. */
+/** One text for all addresses that count as one client. */
 export function addressGroup(address: string): string {
   if (isIP(address) !== 6) return address;
   const network = ipaddr.IPv6.networkAddressFromCIDR(`${bare(address)}/${IPV6_NETWORK_BITS}`);
   return `${network.toString()}/${IPV6_NETWORK_BITS}`;
 }
 
-/** Without port, brackets and zone; a mapped IPv4 address as such. Null for what is none. */
+/** Without port, brackets and zone; a mapped IPv4 address in IPv4 form. Null when there is none. */
 function plainAddress(text: string): string | null {
   const trimmed = text.trim();
   const [, bracketed, dotted] = /^(?:\[([^\]]+)\]|([\d.]+))(?::\d{1,5})?$/.exec(trimmed) ?? [];

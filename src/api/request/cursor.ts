@@ -7,9 +7,9 @@ const CHECK_BYTES = 8;
 const CURSOR = /^[\w-]{32}$/;
 
 /**
- * Where the next page of a list begins: the id of the last row of this one, with a check that
- * binds it to the list and its filters. The check is against mistakes, not against forgery: whoever
- * makes a cursor reads no more than the list would show anyway.
+ * Where the next page of a list begins: the id of the last row of this one, with a check that binds
+ * it to the list and its filters. The check prevents mistakes, not forgery: a forged cursor reads
+ * no more than the list would show anyway.
  * @param scope names the list, its project and its filters
  */
 export function encodeCursor(scope: string, id: string): string {
@@ -69,7 +69,8 @@ const INVALID: Refusal = {
     {
       parameter: "cursor",
       detail:
-        "Use next_cursor of the page before, unchanged, with the same filters; or leave it out.",
+        "Use the next_cursor of the previous page, unchanged, with the same filters; or leave it " +
+        "out.",
     },
   ]),
 };

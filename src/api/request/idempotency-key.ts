@@ -13,8 +13,8 @@ export const idempotencyHeaders = z.object({
     .optional()
     .openapi({
       description:
-        "Makes a repeated request harmless for 24 hours: it answers with what the first one made. " +
-        "Another request with the same key is refused.",
+        "Makes repeating a request harmless for 24 hours: it returns what the first one created. " +
+        "A different request with the same key is refused.",
     }),
 });
 

@@ -4,7 +4,7 @@ import { ID_PREFIXES, type IdKind, parsePublicId } from "../../core/ids/ids.ts";
 const LIMIT_MAX = 100;
 const LIMIT_DEFAULT = 20;
 
-/** The parameters that every list takes. */
+/** The parameters of every list. */
 export const pagingParameters = {
   limit: z
     .string()
@@ -19,10 +19,10 @@ export const pagingParameters = {
       minimum: 1,
       maximum: LIMIT_MAX,
       default: LIMIT_DEFAULT,
-      description: "How many items a page holds at most. A filtered page may hold fewer.",
+      description: "Maximum number of items in a page. A filtered page may have fewer.",
     }),
   cursor: z.string().max(200).optional().openapi({
-    description: "next_cursor of the page before. The last page has none.",
+    description: "The next_cursor of the previous page. The last page has none.",
   }),
 };
 
@@ -38,12 +38,12 @@ export const timeSchema = z.iso
 
 export const timeParameter = timeSchema
   .optional()
-  .openapi({ type: "string", format: "date-time", description: "Only what was created later." });
+  .openapi({ type: "string", format: "date-time", description: "Only those created later." });
 
 export const beforeParameter = timeSchema.optional().openapi({
   type: "string",
   format: "date-time",
-  description: "Only what was created earlier.",
+  description: "Only those created earlier.",
 });
 
 /** Scheme, host and port of a URL. */

@@ -4,23 +4,23 @@ import type { Clock } from "../../runtime/clock.ts";
 import { limitRefusal } from "../http/limit-refusal.ts";
 import type { Reply, Route } from "../http/route.ts";
 
-/** A third of the connections to the database: whatever lists do, the others are not for them. */
+/** A third of the connections to the database; the others are never used for lists. */
 const LISTS_AT_ONCE_MAX = 4;
 const WAITING_PER_PROJECT_MAX = 100;
-/** Leaves some of the time that a request has for reading the list. */
+/** Leaves part of the request's time for reading the list. */
 const WAIT_MS_MAX = 3_000;
 
 /**
- * Whether the route answers with a page of a list, which may read many rows for few. One that waits
- * takes no turn while it does.
+ * True when the route returns a page of a list, which may read many rows for few. A route that
+ * waits takes no turn while it does.
  */
 export function isList({ description: { query, answeredWithinMs } }: Route): boolean {
   return query !== undefined && "cursor" in query.shape && answeredWithinMs === undefined;
 }
 
 /**
- * Lets few requests for lists read the database at once, and projects take turns: a filtered list
- * may look through thousands of rows, and many of them would hold every connection there is.
+ * Limits how many list requests read the database at once, with projects in turns: a filtered list
+ * may scan thousands of rows, and many of them would hold every connection.
  */
 export class ListTurns {
   readonly #limits: ProjectLimits;
@@ -38,7 +38,7 @@ export class ListTurns {
     limits.measuredBy("lists_running", (projectId) => this.#semaphore.heldBy(projectId));
   }
 
-  /** Answers when it is the project's turn; refuses when that takes too long. */
+  /** Responds when it is the project's turn; refuses when that takes too long. */
   async answer(projectId: string, read: () => Reply | Promise<Reply>): Promise<Reply> {
     if (!(await this.#enter(projectId))) return this.#refuse(projectId);
     try {

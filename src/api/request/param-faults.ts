@@ -5,7 +5,7 @@ import type { InvalidPart } from "../http/problem.ts";
 
 type Params = Readonly<Record<string, string>>;
 
-/** What is wrong with the params of a job: those that are needed, and those that nobody knows. */
+/** Problems with the params of a job: missing ones and unknown ones. */
 export function paramFaults(provider: Provider, params: Params): InvalidPart[] {
   const missing = missingParams(provider, params).map((name) => ({
     pointer: jsonPointer(["params", name]),
@@ -20,7 +20,7 @@ export function paramFaults(provider: Provider, params: Params): InvalidPart[] {
   return [...missing, ...unknown];
 }
 
-/** A URL of the client's goes nowhere but where the connection's credential may. */
+/** A URL from the client may lead only where the connection's credential may go. */
 export function urlFaults(
   provider: Provider,
   baseUrl: string | null,

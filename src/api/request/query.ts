@@ -11,7 +11,10 @@ export function readQuery<Query>(url: string, schema: z.ZodType<Query>): Outcome
   if (start !== -1) {
     for (const [name, value] of new URLSearchParams(url.slice(start + 1))) {
       if (given.has(name)) {
-        repeated.push({ parameter: name.slice(0, 100), detail: "Give this only once." });
+        repeated.push({
+          parameter: name.slice(0, 100),
+          detail: "This parameter is repeated; send it only once.",
+        });
       }
       given.set(name, value);
     }

@@ -3,12 +3,12 @@ import type { Clock, Timer } from "../../runtime/clock.ts";
 import type { Service } from "../../runtime/service.ts";
 import { addressGroup } from "./client-address.ts";
 
-/** A client with a stale key may go wrong for a while; one that guesses does so much faster. */
+/** A client with a stale key may fail for a while; one that guesses fails much faster. */
 const REFUSALS_BURST = 300;
 const REFUSALS_PER_SECOND = 5;
 const ADDRESSES_MAX = 10_000;
 const REPORT_EVERY_MS = 60_000;
-/** Addresses that are named a minute; the others are counted. */
+/** Addresses that are logged by name each minute; the others are counted. */
 const NAMED_MAX = 20;
 
 interface RefusedKeysOptions {
@@ -22,9 +22,9 @@ interface Refusals {
 }
 
 /**
- * Counts refused API keys by the address that sent them, and limits them: beyond the limit an address
- * hears 429. An IPv6 /64 counts as one address. Whether a key is valid comes first, so that valid
- * keys never meet this limit. Logged in sum, at most once a minute for each address.
+ * Counts refused API keys by the address that sent them, and limits them: beyond the limit an
+ * address gets 429. An IPv6 /64 counts as one address. Keys are checked first, so that valid keys
+ * never meet this limit. Logs totals, at most once a minute for each address.
  */
 export class RefusedKeys implements Service {
   readonly #clock: Clock;
@@ -42,22 +42,23 @@ export class RefusedKeys implements Service {
     return Promise.resolve();
   }
 
-  /** Reports what is not reported yet. */
+  /** Reports refusals that were not reported yet. */
   stop(): Promise<void> {
     this.#timer?.cancel();
     if (this.#timer !== null) this.#report();
     return Promise.resolve();
   }
 
-  /** Whether the address has sent so many refused keys that it has to wait. */
+  /** True when the address has sent so many refused keys that it must wait. */
   isLimited(address: string): boolean {
     const refusals = this.#addresses.get(addressGroup(address));
     return refusals !== undefined && !refusals.bucket.has(this.#clock.monotonic());
   }
 
   /**
-   * Notes a refused key.
-   * @returns after how many milliseconds the address may send another one; 0 while it is within the limit
+   * Counts a refused key.
+   * @returns after how many milliseconds the address may send another one; 0 while it is within the
+   *   limit
    */
   refuse(address: string): number {
     const nowMs = this.#clock.monotonic();
@@ -99,7 +100,7 @@ export class RefusedKeys implements Service {
     const count = others.reduce((sum, of) => sum + of.count, this.#unreportedOfForgotten);
     if (count > 0) this.#log.warn({ count }, "API keys of other addresses were refused");
     this.#unreportedOfForgotten = 0;
-    // One that was quiet for a minute has its whole burst again.
+    // An address that was quiet for a minute has its whole burst again.
     for (const [address, refusals] of this.#addresses) {
       if (refusals.unreported === 0) this.#addresses.delete(address);
       refusals.unreported = 0;

@@ -3,7 +3,7 @@ import { locateJsonError } from "../../core/json/json-syntax.ts";
 import { refused } from "../http/problem.ts";
 import type { Outcome, Refusal } from "../http/problem.ts";
 
-/** A body as it came and as it parses: raw parts are sliced from the text. */
+/** A body as received and as parsed: raw parts are sliced from the text. */
 export interface JsonBody {
   readonly text: string;
   readonly value: unknown;
@@ -11,19 +11,19 @@ export interface JsonBody {
 
 const JSON_CONTENT_TYPE = /^application\/json\s*(?:;\s*charset\s*=\s*"?utf-?8"?\s*)?;?$/i;
 
-/** Parsed, a body takes this many times its bytes at most; usual ones take less than half of it. */
+/** A parsed body takes at most this many times its bytes; usual ones take less than half of it. */
 export const PARSED_FACTOR_MAX = 16;
 /** Smaller bodies are parsed unweighed: the worst of them takes a few mebibytes. */
 const WEIGHED_BYTES_MIN = 64 * 1024;
 const TOO_HEAVY =
-  "The body holds too many values for its size, or is nested too deeply; send it in several " +
-  "requests, or what is in it as text.";
+  "The body has too many values for its size, or is nested too deeply; split it into " +
+  "several requests, or send its content as text.";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
- * Reads a JSON body of at most `bytesMax`, refusing a larger one by what its header says, before
- * reading, or as soon as it has come too far.
+ * Reads a JSON body of at most `bytesMax`. Refuses a larger one by its header before reading, or as
+ * soon as too many bytes have arrived.
  */
 export async function readJsonBody(request: Request, bytesMax: number): Promise<Outcome<JsonBody>> {
   const refusal = headerRefusal(request, bytesMax);
@@ -53,9 +53,9 @@ function headerRefusal(request: Request, bytesMax: number): Refusal | null {
   return stated !== null && Number(stated) > bytesMax ? tooLarge(bytesMax) : null;
 }
 
-/** All of the body, or null when it is larger than `bytesMax`. */
+/** The whole body, or null when it is larger than `bytesMax`. */
 async function readBytes(request: Request, bytesMax: number): Promise<Uint8Array | null> {
-  // The server cuts a body at its stated length, which has been checked.
+  // The server cuts a body at its declared length, which has been checked.
   if (request.headers.has("content-length")) return new Uint8Array(await request.arrayBuffer());
   if (request.body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
@@ -105,6 +105,6 @@ function syntaxDetail(text: string): string {
 function tooLarge(bytesMax: number): Refusal {
   return refused(
     "body_too_large",
-    `The body is larger than ${bytesMax / 1024} KiB, the limit of this address.`,
+    `The body is larger than ${bytesMax / 1024} KiB, the limit of this route.`,
   );
 }

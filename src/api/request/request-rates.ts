@@ -4,31 +4,34 @@ import type { Clock } from "../../runtime/clock.ts";
 import { limitRefusal } from "../http/limit-refusal.ts";
 import type { Refusal } from "../http/problem.ts";
 
-/** Lets a project that may send one request a second still open a page that makes a few. */
+/** Lets a project with a limit of one request a second still open a page that makes a few. */
 const BURST_MIN = 10;
-/** A project whose limit is 0 is told to come back then, though nothing changes by itself. */
+/**
+ * A project whose limit is 0 is told to retry then, though nothing will change without the
+ * operator.
+ */
 const RETRY_AFTER_S_MAX = 3_600;
 const PER_SECOND_SHOWN_MS = 1_000;
 
-/** What a project has sent lately. */
+/** A project's recent requests. */
 interface Sent {
   readonly bucket: TokenBucket;
   perSecond: number;
   burst: number;
-  /** Requests in the second that began at `sinceMs`, for people to look at. */
+  /** Requests in the second that began at `sinceMs`, for display. */
   requests: number;
   sinceMs: number;
 }
 
-/** What became of a request: the fields for its answer, and why it is refused, if it is. */
+/** The verdict on a request: the fields for its response, and why it is refused, if it is. */
 export interface RateVerdict {
   readonly fields: Readonly<Record<string, string>>;
   readonly refusal: Refusal | null;
 }
 
 /**
- * How many requests a project may send, on each node. A project that sends more is refused before
- * anything is read or looked up for it. The fields are those of
+ * Limits how many requests a project may send to each node. A project that sends more is refused
+ * before anything is read or looked up for it. The fields are those of
  * draft-ietf-httpapi-ratelimit-headers-10.
  */
 export class RequestRates {
@@ -99,7 +102,7 @@ export class RequestRates {
   }
 }
 
-/** Requests that may follow at once, and in how many seconds all of them may again. */
+/** Requests that may follow at once, and the seconds until all of them may again. */
 function fieldOf({ bucket, perSecond, burst }: Sent): string {
   if (perSecond === 0) return `"requests";r=0;t=${RETRY_AFTER_S_MAX}`;
   const left = Math.floor(bucket.tokens);

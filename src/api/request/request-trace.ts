@@ -10,7 +10,7 @@ export const traceHeadersSchema = z.object({
   tracestate: z.string().optional(),
 });
 
-/** The trace that a request says it belongs to, or null. */
+/** The trace that a request names as its own, or null. */
 export function traceOfRequest(headers: Headers): string | null {
   const traceparent = headers.get("traceparent");
   return traceparent === null ? null : readTraceContext(traceparent, headers.get("tracestate"));

@@ -5,17 +5,17 @@ import { limitRefusal } from "../http/limit-refusal.ts";
 import type { Refusal } from "../http/problem.ts";
 import type { Reply } from "../http/route.ts";
 
-/** How long a request waits for its turn to wait: most of those that have one are over within a minute. */
+/** How long a request queues before it may wait: most waits end within a minute. */
 const TURN_MS_MAX = 2_000;
 const TURNS_AWAITED_PER_PROJECT_MAX = 1_000;
 
-/** Bounds the requests that wait for something to happen, in all and for each project. */
+/** Bounds the requests that wait for an event, in total and for each project. */
 export class WaitingRequests {
   readonly #limits: ProjectLimits;
   readonly #clock: Clock;
   readonly #semaphore: FairSemaphore;
 
-  /** @param requestsMax of all projects */
+  /** @param requestsMax for all projects */
   constructor(limits: ProjectLimits, clock: Clock, requestsMax: number) {
     this.#limits = limits;
     this.#clock = clock;
@@ -27,7 +27,7 @@ export class WaitingRequests {
     limits.measuredBy("requests_waiting", (projectId) => this.#semaphore.heldBy(projectId));
   }
 
-  /** Answers what `wait` does; refuses when too many wait already. */
+  /** Responds with the result of `wait`; refuses when too many wait already. */
   async during(projectId: string, signal: AbortSignal, wait: () => Promise<Reply>): Promise<Reply> {
     const refusal = await this.enter(projectId, signal);
     if (refusal !== null) return refusal;
@@ -38,7 +38,7 @@ export class WaitingRequests {
     }
   }
 
-  /** Null once the request may wait; then it has to `leave`. */
+  /** Null once the request may wait; then it must `leave`. */
   async enter(projectId: string, signal: AbortSignal): Promise<Refusal | null> {
     if (this.#semaphore.tryAcquire(projectId)) return null;
     const patience = new AbortController();
@@ -59,8 +59,8 @@ export class WaitingRequests {
       name: "requests_waiting",
       code: "too_many_requests",
       detail:
-        "As many requests of the project wait as may, or too many of all projects; try again in a moment, " +
-        "or wait for several jobs with one inbox.",
+        "Too many requests of the project, or of all projects, are waiting; try again in a " +
+        "moment, or wait for several jobs with one inbox.",
       retryAfterS: 2,
     });
   }

@@ -27,7 +27,7 @@ import { nameSchema } from "../subscriptions/schema.ts";
 
 const TAG = "Signing keys";
 const PROJECT_DEFAULT = "default";
-/** A new key signs along with the one before, so a copy may be a little old. */
+/** A new key signs along with the previous one, so a copy may be a little old. */
 const FOR_ALL = { "cache-control": "public, max-age=300" };
 
 const projectParameter = z.strictObject({
@@ -49,9 +49,9 @@ function list(ports: ApiPorts): Route {
     tag: TAG,
     summary: "List public keys that verify v1a signatures",
     description:
-      "The current one first. A replaced one signs along until it expires. Needs no API key: a " +
-      "public key verifies and can't sign. A project that does not exist has keys here as well, which " +
-      "nothing is signed with, so that the answer does not tell which projects there are.",
+      "The current one comes first. A rotated one continues to sign until it expires. Needs no " +
+      "API key: a public key verifies and can't sign. Names without a project have keys here " +
+      "too, which sign nothing, so that the response does not reveal which projects exist.",
     query: projectParameter,
     success: { status: 200, description: "The keys.", schema: signingKeyPageSchema },
     async handle({ query, database }) {
@@ -87,8 +87,8 @@ function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
     tag: TAG,
     summary: "Rotate the signing key",
     description:
-      "As with signing secrets: those before it sign along for the overlap. A private key never " +
-      "leaves the gateway.",
+      "As with signing secrets, earlier keys continue to sign for the overlap. A private key " +
+      "never leaves the gateway.",
     scope: "admin",
     body: {
       schema: z.strictObject({ overlap_s: overlapSchema }).openapi("SigningKeyRotation"),
@@ -143,10 +143,10 @@ async function keysOf(
   return keys ?? [decoyKey(project, oldestProjectAtMs, secretBox)];
 }
 
-/** Within this time of the first project's making a decoy seems to have been made. */
+/** The time of the first project's creation within which a decoy seems to have been created. */
 const DECOY_AGE_RANGE_MS = 3_600_000;
 
-/** The same key each time for the same name, of which nobody without the ring can tell that it is none. */
+/** The same key each time for the same name; without the ring it can't be recognized as a decoy. */
 function decoyKey(project: string, oldestProjectAtMs: number, box: SecretBox): PublicSigningKey {
   const bytes = (purpose: string): Buffer => {
     const [digest] = box.digests(purpose, project);

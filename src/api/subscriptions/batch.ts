@@ -19,7 +19,7 @@ import { problemOfError } from "../http/unexpected-error.ts";
 export const BATCH_ITEMS_MAX = 1000;
 const UNKNOWN_KEYS_NAMED_MAX = 20;
 
-/** Only the outer shape: items are checked one by one, so that a bad one fails alone. */
+/** Only the outer shape: items are validated one by one, so that a bad one fails alone. */
 export const batchRequestSchema = z
   .custom<readonly unknown[] | { readonly subscriptions: readonly unknown[] }>()
   .superRefine((body, context) => {
@@ -51,15 +51,15 @@ export interface Batch {
 
 /**
  * Enough for a batch of the store to fill while another is written. All items of a request at once
- * would stand in memory through the commits of those before them, and be copied by every collection
- * of garbage meanwhile.
+ * would stay in memory through the commits of those before them, and be copied by every garbage
+ * collection in between.
  */
 const ITEMS_AT_ONCE = 250;
 
 /**
  * Subscribes the items, many at once, so that they share the store's batches and one name
- * resolution. Answers with one result an item, in the order given; or, if all of them failed
- * because nothing could be stored, as a whole.
+ * resolution. Returns one result an item, in the given order; or, if all of them failed because
+ * nothing could be stored, one failure for the whole.
  */
 export async function subscribeBatch(
   batch: Batch,
@@ -77,7 +77,7 @@ export async function subscribeBatch(
       projectId: batch.projectId,
       item,
       text: texts[index] ?? "",
-      // A header can't hold a line break: no single request has such a key.
+      // A header can't contain a line break: no single request has such a key.
       idempotencyKey: idempotencyKey === null ? null : `${idempotencyKey}\n${index}`,
       trace: batch.trace,
     };
@@ -142,7 +142,7 @@ async function subscribeItem(
     const subscribed = subscribe({ ...rest, request: parsed.data }, ports, scope);
     return await scope.deadline.race(subscribed);
   } catch (error) {
-    // The others may well have been stored: each item tells its own end.
+    // The others may have been stored: each item reports its own outcome.
     const mayHaveActed = !isNotBegun(error);
     const problem = problemOfError(error, { mayHaveActed });
     if (PROBLEMS[problem.code].status === 503) unavailable.add(problem, error, mayHaveActed);
@@ -186,12 +186,10 @@ function batchIssues(body: unknown): { readonly path: string[]; readonly message
 
 function countIssues(items: readonly unknown[], path: string[]) {
   if (items.length >= 1 && items.length <= BATCH_ITEMS_MAX) return [];
-  return [
-    { path, message: `Must hold 1 to ${BATCH_ITEMS_MAX} items; this holds ${items.length}.` },
-  ];
+  return [{ path, message: `Must have 1 to ${BATCH_ITEMS_MAX} items; this has ${items.length}.` }];
 }
 
-/** Answers a question asked again with the answer given, or still to be given, before. */
+/** Remembers the answer to each question, even one still pending, and repeats it. */
 function once<T>(ask: (text: string) => Promise<T>): (text: string) => Promise<T> {
   const answers = new Map<string, Promise<T>>();
   return (text) => {

@@ -55,7 +55,8 @@ function create(ports: ApiPorts): Route {
     tag: TAG,
     summary: "Subscribe to a job",
     description:
-      "Answered once the subscription is stored for good. A job that has ended already is called back at once.",
+      "Returns once the subscription is durably stored. If the job has already ended, the " +
+      "callback is sent at once.",
     scope: "subscriptions:write",
     headers: idempotencyHeaders.extend(traceHeadersSchema.shape),
     body: { schema: subscriptionRequestSchema, bytesMax: BODY_BYTES_MAX },
@@ -92,9 +93,10 @@ function createBatch(ports: ApiPorts): Route {
     tag: TAG,
     summary: "Subscribe to many jobs at once",
     description:
-      `Takes up to ${BATCH_ITEMS_MAX} subscriptions, as {"subscriptions": […]} or as a bare array, and answers ` +
-      "with one result each, in the order given. A bad one never fails another; pointers are relative to the item. " +
-      "With an Idempotency-Key, each item counts by its place.",
+      `Accepts up to ${BATCH_ITEMS_MAX} subscriptions, as {"subscriptions": […]} or as a bare ` +
+      "array, and returns one result each, in the given order. A bad item never fails another; " +
+      "pointers are relative to the item. With an Idempotency-Key, each item is identified by " +
+      "its position.",
     scope: "subscriptions:write",
     headers: idempotencyHeaders.extend(traceHeadersSchema.shape),
     body: { schema: batchRequestSchema, bytesMax: BATCH_BODY_BYTES_MAX },
@@ -172,7 +174,8 @@ function remove(ports: ApiPorts): Route {
     tag: TAG,
     summary: "Delete a subscription",
     description:
-      "It hears nothing more. The job goes on; cancel_job=true also asks the upstream to cancel it.",
+      "No further callbacks are sent. The job continues at the upstream; cancel_job=true also " +
+      "asks the upstream to cancel it.",
     scope: "subscriptions:write",
     idKind: "subscription",
     query: z.strictObject({ cancel_job: flagParameter }),
@@ -209,7 +212,7 @@ function poll(ports: ApiPorts): Route {
         if (found.status !== "active") {
           return refused(
             "subscription_closed",
-            `The subscription is ${found.status}; make a new one.`,
+            `The subscription is ${found.status}; create a new one.`,
           );
         }
         await ports.commands.pollNow(found.shardId, found.jobRowId);

@@ -10,13 +10,13 @@ import { retryScheduleSchema, signaturesSchema } from "../http/delivery-settings
 import { isObject, recordOfStrings } from "../request/record-of-strings.ts";
 
 const PARAMS_MAX = 20;
-// Room for a URL as long as APIs make them; Azure asks for 4 KiB.
+// Room for the longest URLs of APIs; Azure asks for 4 KiB.
 const PARAMS_BYTES_MAX = 8192;
 
 export const DEFAULT_PROVIDER = "pulse";
 export const DEFAULT_CONNECTION = "default";
 
-/** An upstream's job id: any text a person can read; it is percent-encoded wherever it is used. */
+/** An upstream's job id: any printable text; it is percent-encoded wherever it is used. */
 export const jobIdSchema = z
   .string()
   .min(1)
@@ -24,7 +24,7 @@ export const jobIdSchema = z
   .refine(isPrintable, { error: "Remove control characters and broken Unicode." })
   .openapi({ example: "abc123-def456" });
 
-/** A name to look something up by; what it may hold is checked by the lookup. */
+/** A name to look something up by; the lookup checks its content. */
 export const nameSchema = z
   .string()
   .min(1)
@@ -33,28 +33,31 @@ export const nameSchema = z
 
 const inboxNameSchema = z.string().regex(INBOX_NAME, {
   error:
-    "Must have 1 to 64 letters, digits, dots, dashes and underscores, the first a letter or digit.",
+    "Must be 1 to 64 letters, digits, dots, dashes and underscores, starting with a letter " +
+    "or digit.",
 });
 
 const eventsSchema = z
-  // Length first: telling what is wrong with each of 100,000 items takes longer than it is worth.
+  // Length first: describing the problems of 100,000 items would take too long.
   .array(z.unknown())
   .min(1)
   .max(EVENT_TYPES.length)
   .pipe(z.array(z.enum(EVENT_TYPES)))
-  .refine((events) => new Set(events).size === events.length, { error: "Name each event once." })
+  .refine((events) => new Set(events).size === events.length, {
+    error: "List each event only once.",
+  })
   .openapi({
     type: "array",
     items: { $ref: "#/components/schemas/EventType" },
     minItems: 1,
     uniqueItems: true,
     default: EVENT_TYPES.slice(0, ENDING_STATUSES.length),
-    description: "The events to be called for: the five endings unless given.",
+    description: "The events that cause a callback; by default the five endings.",
   });
 
 export const paramsSchema = recordOfStrings((params) => {
   const entries = Object.entries(params);
-  if (entries.length > PARAMS_MAX) return [{ name: null, detail: `Give at most ${PARAMS_MAX}.` }];
+  if (entries.length > PARAMS_MAX) return [{ name: null, detail: `Send at most ${PARAMS_MAX}.` }];
   const bytes = entries.reduce(
     (sum, [name, value]) => sum + byteLength(name) + byteLength(value),
     0,
@@ -71,7 +74,7 @@ export const paramsSchema = recordOfStrings((params) => {
   type: "object",
   additionalProperties: { type: "string" },
   maxProperties: PARAMS_MAX,
-  description: "What the provider's requests need besides the job id.",
+  description: "Values that the provider's requests need besides the job id.",
 });
 
 const headersSchema = recordOfStrings(problemsWithCallbackHeaders).openapi({
@@ -90,7 +93,7 @@ export const secretSchema = z
     if (detail !== null) context.addIssue(detail);
   })
   .openapi({
-    description: "Signs this subscription's callbacks instead of the project's secret.",
+    description: "Signs this subscription's callbacks in place of the project's secret.",
     example: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
   });
 
@@ -98,25 +101,24 @@ const NO_TARGET = "Give callback_url, or inbox to read the messages yourself.";
 const TWO_TARGETS = "Give either callback_url or inbox, not both.";
 const NO_RETRIES = "A message of an inbox is stored once and not retried; leave this out.";
 
-/** Checks that run beside those of single fields, so that one answer names everything that is wrong. */
+/** Checks that run beside those of single fields, so that one response names every problem. */
 function isSomeObject({ value }: { readonly value: unknown }): boolean {
   return isObject(value);
 }
 
-/** What a client posts. Only what the request itself tells is checked here. */
+/** A client's request. Validates only what the request itself shows. */
 export const subscriptionRequestSchema = z
   .strictObject({
     job_id: jobIdSchema,
     callback_url: z.string().min(1).max(2048).optional().openapi({
       format: "uri",
-      description:
-        "Where the signed callback goes: https, and an address that is public. Give this or inbox.",
+      description: "URL of the signed callback: https, with a public address. Send this or inbox.",
       example: "https://app.example.com/hooks/ringback",
     }),
     inbox: inboxNameSchema.optional().openapi({
       description:
-        "The inbox that the signed messages are put into, to be read with GET " +
-        "/v1/inboxes/{name}/messages. It is made when it is first named. Give this or callback_url.",
+        "The inbox that receives the signed messages, which GET /v1/inboxes/{name}/messages " +
+        "returns. It is created when it is first named. Send this or callback_url.",
       example: "orders",
     }),
     provider: nameSchema.optional().openapi({ default: DEFAULT_PROVIDER }),
@@ -130,8 +132,8 @@ export const subscriptionRequestSchema = z
       .openapi({
         default: false,
         description:
-          "When the result is a link, it is fetched once, stored before the ending is told, and served " +
-          "at result_url; for providers whose definition has result.download.",
+          "Fetches a result that is a link once, stores it before the ending is sent, and serves " +
+          "it at result_url; for providers whose definition has result.download.",
       }),
     traceparent: z
       .string()
@@ -142,12 +144,12 @@ export const subscriptionRequestSchema = z
       .optional()
       .openapi({
         description:
-          "The trace that the callbacks belong to; the request's header of that name unless given, else " +
-          "one of the subscription's own.",
+          "The trace that the callbacks belong to; by default the request's traceparent header, or " +
+          "else a new trace.",
         example: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
       }),
     tracestate: z.string().max(4096).optional().openapi({
-      description: "Goes along with traceparent, up to 512 characters.",
+      description: "Sent together with traceparent, up to 512 characters.",
     }),
     metadata: z
       .custom<object>(isObject, { error: "Must be an object." })
@@ -155,7 +157,7 @@ export const subscriptionRequestSchema = z
       .openapi({
         type: "object",
         additionalProperties: true,
-        description: "Given back with every callback, digit by digit; at most 4 KiB as JSON.",
+        description: "Returned unchanged with every callback; at most 4 KiB as JSON.",
         example: { invoice: 17 },
       }),
     secret: secretSchema.optional(),
@@ -163,7 +165,7 @@ export const subscriptionRequestSchema = z
     retry_schedule_s: retryScheduleSchema.optional(),
     signatures: signaturesSchema.optional(),
     deadline_s: z.int().min(1).optional().openapi({
-      description: "When to give the job up, in seconds from now; the provider's unless given.",
+      description: "When to give the job up, in seconds from now; by default the provider's.",
       example: 172_800,
     }),
   })

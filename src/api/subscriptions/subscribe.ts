@@ -15,7 +15,7 @@ import { validateSubscription } from "./validate-subscription.ts";
 import type { SubscriptionRequest, ValidationContext } from "./validate-subscription.ts";
 import { overloaded } from "../http/unexpected-error.ts";
 
-/** What a wish may be refused for, beyond its shape. */
+/** Problems of a subscription request, beyond its shape. */
 export const SUBSCRIBE_PROBLEMS: readonly ProblemCode[] = [
   "idempotency_conflict",
   "callback_url_refused",
@@ -28,15 +28,15 @@ export const SUBSCRIBE_PROBLEMS: readonly ProblemCode[] = [
 
 export interface Subscribed {
   readonly subscription: SubscriptionRecord;
-  /** It was made by an earlier request with the same idempotency key. */
+  /** True when an earlier request with the same idempotency key created it. */
   readonly isReplay: boolean;
-  /** Warnings about a subscription that is stored all the same. */
+  /** Warnings about a subscription that was stored. */
   readonly warnings: readonly Warning[];
 }
 
 export type SubscribePorts = ValidationContext & Pick<ApiPorts, "acceptor" | "inboxes">;
 
-/** From a wish to a committed subscription, or to the reason why not. */
+/** From a request to a committed subscription, or to the reason why not. */
 export async function subscribe(
   wish: SubscriptionRequest,
   ports: SubscribePorts,
@@ -65,14 +65,15 @@ export async function subscribe(
     case "too_many_live_jobs":
       return refused(
         "too_many_live_jobs",
-        `The project has ${outcome.max} jobs watched, as many as it may; wait until some have ended, ` +
-          "delete subscriptions that nobody needs, or raise the limit (see /v1/project).",
+        `The project has reached its limit of ${outcome.max} watched jobs; wait until some have ` +
+          "ended, delete subscriptions that are no longer needed, or raise the limit (see " +
+          "/v1/project).",
       );
     case "limit_reached": {
       const { limit, allowed } = outcome;
       return refused(
         "project_limit_exceeded",
-        `The project has come to its limit ${limit} of ${allowed} ${limitOf(limit).unit}: ` +
+        `The project has reached its limit ${limit} of ${allowed} ${limitOf(limit).unit}: ` +
           `${limitOf(limit).counts} Wait until there are fewer, or ask the operator for more.`,
         { headers: { "retry-after": "10" }, extensions: { limit, allowed } },
       );
@@ -88,23 +89,23 @@ export async function subscribe(
   }
 }
 
-/** The project has as many inboxes as it may. */
+/** The project has its maximum of inboxes. */
 export function tooManyInboxes(): Refusal {
   return refused(
     "project_limit_reached",
-    "The project has as many inboxes as it may (its limit inboxes); name one that exists, delete some " +
-      "and wait for a day, or ask the operator for more.",
+    "The project has reached its limit of inboxes; use an existing one, delete some and wait " +
+      "for a day, or ask the operator for more.",
     { extensions: { limit: "inboxes" } },
   );
 }
 
-/** Whatever goes wrong before a subscription is stored, nothing is stored. */
+/** Reports every failure before the subscription is stored as one that stored nothing. */
 async function beforeStoring<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
     if (!isTransient(error) || isNotBegun(error)) throw error;
-    throw new NotBegunInTimeError("what the request names could not be looked up", {
+    throw new NotBegunInTimeError("names in the request could not be looked up", {
       cause: error,
     });
   }
@@ -119,6 +120,7 @@ async function replay(
   if (subscription !== null) return { ok: true, value: { subscription, isReplay: true, warnings } };
   return refused(
     "idempotency_conflict",
-    `This Idempotency-Key made ${publicId("subscription", id)}, which is no longer kept; use a new key.`,
+    `This Idempotency-Key created ${publicId("subscription", id)}, which is no longer ` +
+      "stored; use a new key.",
   );
 }

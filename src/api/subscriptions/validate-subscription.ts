@@ -21,7 +21,7 @@ import { DEFAULT_CONNECTION, DEFAULT_PROVIDER } from "./schema.ts";
 import type { SubscriptionBody } from "./schema.ts";
 
 const METADATA_BYTES_MAX = 4096;
-// Readers of callbacks give up somewhere above this.
+// Readers of callbacks give up at greater depths.
 const METADATA_DEPTH_MAX = 64;
 
 /** One request for a subscription, of a well-formed shape. */
@@ -40,7 +40,7 @@ export interface ValidationContext extends Pick<ApiPorts, "checkCallbackUrl" | "
   readonly connections: Pick<ApiPorts["connections"], "find" | "findFresh">;
 }
 
-/** A wish that is ready to be stored. */
+/** A request that is ready to be stored. */
 export interface ValidSubscription {
   readonly request: AcceptRequest;
   /** Warnings for the client; the subscription is accepted. */
@@ -53,8 +53,8 @@ interface Fault {
 }
 
 /**
- * Checks a wish against what the gateway knows, and makes it ready to be stored. Everything that
- * is wrong with it is told at once.
+ * Validates a request against what the gateway knows, and prepares it for storage. Reports all
+ * problems together.
  */
 export async function validateSubscription(
   wish: SubscriptionRequest,
@@ -93,7 +93,7 @@ export async function validateSubscription(
   return { ok: true, value: { request: acceptRequest(wish, facts, ports.secretBox), warnings } };
 }
 
-/** Where the events go, as it is stored. */
+/** The destination of the events, as it is stored. */
 interface Target {
   readonly callbackUrl: string;
   readonly callbackOrigin: string;
@@ -148,7 +148,7 @@ function invalid(part: InvalidPart): Fault {
 }
 
 function metadataFaults(metadata: string): Fault[] {
-  // Too short to break either limit.
+  // Too short to exceed either limit.
   if (metadata.length <= METADATA_DEPTH_MAX) return [];
   const details: string[] = [];
   if (Buffer.byteLength(metadata) > METADATA_BYTES_MAX) {
@@ -207,7 +207,7 @@ function acceptRequest(wish: SubscriptionRequest, facts: WishFacts, box: SecretB
   return {
     ...unsealed,
     providerVersionId: version?.id ?? null,
-    // Not hashed: a repeated request is another step of a trace, or of another.
+    // Not hashed: a repeated request is another step of the same trace or of another.
     trace: traceOf(request) ?? wish.trace,
     deadlineMs: deadlineS === undefined ? provider.deadlineMs : deadlineS * 1000,
     retrySchedule,
@@ -225,7 +225,7 @@ function acceptRequest(wish: SubscriptionRequest, facts: WishFacts, box: SecretB
         ? null
         : hashRequest({
             ...unsealed,
-            // Only where given, so that a request means the same as before there was such a field.
+            // Only when set, so that a request hashes the same as before the field existed.
             ...(retrySchedule !== null && { retrySchedule }),
             ...(signatures !== null && { signatures }),
             deadlineS,
@@ -254,9 +254,9 @@ function headersText(headers: Readonly<Record<string, string>>): string {
 }
 
 /**
- * How the request is known by its idempotency key. What is stored is keyed, since a plain hash would let
- * a reader of the database try out secrets that the request may have held. It may have been stored
- * under an older key of the ring, or plainly by an older release.
+ * The hashes that identify a request by its idempotency key. The stored one is keyed, since a plain
+ * hash would let a reader of the database guess secrets that the request may have contained. It may
+ * have been stored under an older key of the ring, or unkeyed by an older release.
  */
 function requestHashes(
   plain: string | null,
@@ -270,7 +270,7 @@ function requestHashes(
 type Hashed = Readonly<Record<string, unknown>> & Pick<AcceptRequest, "params" | "metadata">;
 
 /**
- * The same for requests that wish for the same, however their JSON is written, and whatever the
+ * Equal for requests with the same meaning, however their JSON is written, and whatever the
  * provider's definition says by now.
  */
 function hashRequest(wished: Hashed): string {

@@ -9,18 +9,19 @@ import type { Subscribed } from "./subscribe.ts";
 import type { ApiPorts } from "../context.ts";
 import { type JobWaits, jobWaitsHere, type WaitFacts, type WaitingJob } from "../waiting.ts";
 
-/** What a subscription's JSON needs besides its record. */
+/** The facts that a subscription's JSON needs besides its record. */
 export type SubscriptionFacts = Pick<ApiPorts, "watches" | "connections">;
 
-/** The subscription's job as far as it matters for what it waits for. */
+/** The facts about the subscription's job that decide what it waits for. */
 export function waitingJob({ job, ...of }: SubscriptionRecord): WaitingJob {
   const { shardId, jobRowId, projectId, connectionId } = of;
   return { shardId, jobRowId, projectId, connectionId, ...job };
 }
 
 /**
- * A subscription as JSON text. Metadata and progress are spliced in as they came, so that numbers
- * keep their digits. A job that this node watches is described from memory: polls write nothing.
+ * A subscription as JSON text. Metadata and progress are spliced in as received, so that numbers
+ * keep their digits. A job that this node watches is described from memory, since polls write
+ * nothing.
  */
 export function subscriptionJson(
   of: SubscriptionRecord,
@@ -47,7 +48,7 @@ function targetJson({ callbackUrl }: SubscriptionRecord): string {
     : `"callback_url":null,"inbox":"${inbox}"`;
 }
 
-/** The answer to who subscribed: the subscription, with what its client should look at. */
+/** The response to the subscriber: the subscription, with its warnings. */
 export function createdSubscriptionJson(
   { subscription, warnings }: Pick<Subscribed, "subscription" | "warnings">,
   facts: WaitFacts,

@@ -20,7 +20,7 @@ const SCOPE = "subscriptions:read";
 const TIMEOUT_S_DEFAULT = 60;
 const TIMEOUT_S_MAX = 300;
 
-/** Waits for the end of a subscription's job. */
+/** Waits for the ending of a subscription's job. */
 export function waitRoute(ports: ApiPorts, waiting: WaitingRequests): Route {
   return defineRoute({
     operationId: "waitForSubscription",
@@ -29,21 +29,22 @@ export function waitRoute(ports: ApiPorts, waiting: WaitingRequests): Route {
     tag: "Subscriptions",
     summary: "Wait until the job ends",
     description:
-      "Answers as soon as the job has ended, with the body of the callback about it, and with the callback's " +
-      "webhook-id, webhook-timestamp and webhook-signature as headers; with 204 when it still runs after " +
-      "timeout_s, or when this node stops: ask again. It changes nothing about the callback, which is sent all " +
-      "the same, and does not depend on the events that the subscription is for.",
+      "Returns as soon as the job has ended, with the body of the callback about it, and with " +
+      "the callback's webhook-id, webhook-timestamp and webhook-signature as headers. Returns " +
+      "204 when the job still runs after timeout_s, or when this node stops: repeat the " +
+      "request. The callback is sent independently of this, and the subscription's events " +
+      "don't matter here.",
     scope: SCOPE,
     idKind: "subscription",
     query: z.strictObject({
       timeout_s: secondsParameter(TIMEOUT_S_MAX, TIMEOUT_S_DEFAULT).openapi({
-        description: "How long to wait at most; 0 only looks.",
+        description: "Maximum time to wait; 0 returns at once.",
       }),
     }),
     answeredWithinMs: WAITS_FOR_OTHERS_MS,
     success: {
       status: 200,
-      description: "The ending, as the callback has it.",
+      description: "The ending, as in the callback.",
       empty: "The job still runs.",
       schema: endingSchema,
     },
@@ -65,7 +66,7 @@ export function waitRoute(ports: ApiPorts, waiting: WaitingRequests): Route {
   });
 }
 
-/** The answer, or where the job is that still runs. */
+/** The response, or the key of the job if it still runs. */
 async function look(
   key: { readonly projectId: string; readonly id: string },
   ports: ApiPorts,
@@ -82,6 +83,7 @@ async function look(
   if (closedAs === null) return { shardId, jobRowId };
   return refused(
     "subscription_closed",
-    `The subscription is ${closedAs} and its job has not ended; make a new one to wait for it.`,
+    `The subscription is ${closedAs} and its job has not ended; create a new one to wait for ` +
+      "it.",
   );
 }

@@ -137,7 +137,7 @@ export function explain(of: ExplainedSubscription): Explanation {
   }
 }
 
-const NOTHING = "Nothing: it goes on by itself.";
+const NOTHING = "Nothing: it continues automatically.";
 const SUBSCRIBE_AGAIN =
   "Subscribe again to be called back; a job that has ended is called back at once.";
 const REDELIVER = "send it again with POST /v1/deliveries/{id}/redeliver.";
@@ -165,7 +165,7 @@ function explainDelivered({
   return over(
     "delivered",
     `The callback was delivered: the receiver at ${callbackOrigin} ${answered}.`,
-    `Look for its webhook-id in the receiver's log. To have it once more, ${REDELIVER}`,
+    `Look for its webhook-id in the receiver's log. To receive it again, ${REDELIVER}`,
   );
 }
 
@@ -176,14 +176,14 @@ function explainExhausted({ delivery, callbackOrigin }: ExplainedSubscription): 
     return over(
       "stopped_by_receiver",
       "The receiver answered with ringback-retry: no, so the callback is not tried again.",
-      `When the receiver wants it after all, ${REDELIVER}`,
+      `If the receiver wants it after all, ${REDELIVER}`,
     );
   }
   const cause = last === null ? "" : ` The last one: ${saysAttempt(last)}`;
   return over(
     "exhausted",
     `Its retry schedule is used up: ${attempts} attempts to reach ${callbackOrigin} failed.${cause}`,
-    `Mend the receiver, try it with POST /v1/callbacks/test, then ${REDELIVER}`,
+    `Fix the receiver, test it with POST /v1/callbacks/test, then ${REDELIVER}`,
   );
 }
 
@@ -215,7 +215,7 @@ function running({ provider }: ExplainedJob): Told {
   return {
     reason: "job_running",
     summary: `The provider ${provider} says that the job still runs. The callback is sent when it ends.`,
-    action: `${NOTHING} POST /v1/subscriptions/{id}/poll asks at once.`,
+    action: `${NOTHING} POST /v1/subscriptions/{id}/poll polls at once.`,
   };
 }
 
@@ -237,19 +237,22 @@ function explainWait(job: ExplainedJob, { for: cause, notBeforeMs }: Waiting<Job
         reason: "job_not_found",
         summary: `The provider ${provider} does not know the job.${error}${next}`,
         action:
-          "Check the job's id, and that it was made with the account, region and base URL of the connection. If it is wrong, delete the subscription and make a new one.",
+          "Check the job's id, and that it was created with the account, region and base URL of " +
+          "the connection. If it is wrong, delete the subscription and create a new one.",
       };
     case "upstream_failing":
       return {
         reason: "upstream_failing",
-        summary: `The API of ${provider} can't be asked.${error}${next}`,
-        action: `${NOTHING} Look at the status of ${provider}, and at base_url of the connection ${connection}.`,
+        summary: `The API of ${provider} can't be reached.${error}${next}`,
+        action:
+          `${NOTHING} Check the status of ${provider}, and base_url of the connection ` +
+          `${connection}.`,
       };
     case "answer_unusable":
       return {
         reason: "answer_unusable",
-        summary: `The provider ${provider} answers in a way that its definition can't read.${error}${next}`,
-        action: `Try the definition against the job with POST /v1/providers/${provider}/try, and mend it.`,
+        summary: `The provider ${provider} sends responses that its definition can't read.${error}${next}`,
+        action: `Try the definition on the job with POST /v1/providers/${provider}/try, and fix it.`,
       };
     case "credential_rejected":
       return {
@@ -262,20 +265,22 @@ function explainWait(job: ExplainedJob, { for: cause, notBeforeMs }: Waiting<Job
         reason: "connection_paused",
         summary: `The connection ${connection} is paused${job.pausedReason === null ? "" : `: ${sentence(job.pausedReason)}`}${job.pausedReason === null ? "." : ""} None of its jobs are polled.${notBeforeMs === null ? "" : ` One job is asked again at ${isoOf(notBeforeMs)}.`}`,
         action:
-          "PATCH the connection with a new credential, or with state active; its jobs go on within a second.",
+          "PATCH the connection with a new credential, or with state active; its jobs resume " +
+          "within a second.",
       };
     case "connection_unusable":
       return {
         reason: "connection_unusable",
         summary: `The connection ${connection} can't be used.${error}`,
         action:
-          "If it was deleted, make it again and subscribe again; else give it its credential again with PATCH.",
+          "If it was deleted, create it again and subscribe again; otherwise set its credential " +
+          "again with PATCH.",
       };
     case "rate_limit":
       return {
         reason: "upstream_rate_limit",
         summary: `The polls of the connection ${connection} wait for its rate limit.${error}${next}`,
-        action: `${NOTHING} With a higher limit at ${provider}, raise settings.limits of the connection.`,
+        action: `${NOTHING} If ${provider} allows more, raise settings.limits of the connection.`,
       };
     case "turn":
       return {
@@ -318,30 +323,36 @@ function explainPending(
       return {
         reason: "origin_failing",
         summary: `${ended} Nobody at ${callbackOrigin} has answered for a while, so only one callback is tried now and then${at === "" ? "" : `, the next at ${at}`}.${last}`,
-        action: `Mend the receiver, then POST /v1/callback-origins/try with {"origin": "${callbackOrigin}"}; the first answer releases everything that waits.`,
+        action:
+          'Fix the receiver, then POST /v1/callback-origins/try with {"origin": ' +
+          `"${callbackOrigin}"}; the first response releases everything that waits.`,
       };
     case "origin_paused":
       return {
         reason: "origin_paused",
         summary: `${ended} The receiver at ${callbackOrigin} asked for fewer callbacks (429), so nothing is sent there until ${at}.${last}`,
-        action: `${NOTHING} Set callback_requests_per_second of the project to what the receiver can take.`,
+        action:
+          `${NOTHING} Set callback_requests_per_second of the project to what the receiver can ` +
+          "handle.",
       };
     case "cannot_send":
       return {
         reason: "cannot_send",
-        summary: `${ended} The gateway can't send to ${callbackOrigin} just now: no name server answers, or its connections are used up.${last}`,
+        summary:
+          `${ended} The gateway can't send to ${callbackOrigin} at the moment: no name server ` +
+          `responds, or its connections are used up.${last}`,
         action: `${NOTHING} Check the host's name, the name servers of the gateway and the project's limit callback_connections.`,
       };
     case "rate_limit":
       return {
         reason: "callback_rate_limit",
         summary: `${ended} Its callback waits for the rate limit of callbacks to ${callbackOrigin}.${last}`,
-        action: `${NOTHING} PATCH /v1/project raises the limit, if the receiver can take more.`,
+        action: `${NOTHING} PATCH /v1/project raises the limit, if the receiver can handle more.`,
       };
     case "turn":
       return {
         reason: "callback_waits_for_turn",
-        summary: `${ended} Its callback is due and waits behind others that go to ${callbackOrigin}.${last}`,
+        summary: `${ended} Its callback is due and waits behind others to ${callbackOrigin}.${last}`,
         action: NOTHING,
       };
     case "schedule":
@@ -427,21 +438,23 @@ function reasonOfAttempt({ errorCode }: ExplainedAttempt): AttemptReason {
 
 /** What to do about an attempt that failed for this reason. */
 const ADVICE: Readonly<Record<AttemptReason, string>> = {
-  receiver_rate_limited: "Nothing, or let the receiver take more.",
+  receiver_rate_limited: "Nothing, or let the receiver accept more.",
   receiver_redirects: "Redirects are never followed: subscribe with the URL that it redirects to.",
   receiver_refused:
-    "Look into the receiver's log; with 400 or 401 the signature was probably not accepted, so check its secret.",
-  receiver_error: "Look into the receiver's log for the webhook-id and mend the error.",
-  receiver_timeout: "Let the receiver answer at once and do its work afterwards.",
+    "Check the receiver's log; after 400 or 401 the signature was probably not accepted, so " +
+    "check its secret.",
+  receiver_error: "Look for the webhook-id in the receiver's log and fix the error.",
+  receiver_timeout: "Let the receiver respond at once and do its work afterwards.",
   receiver_unreachable:
-    "Check that the receiver runs and that a firewall lets the gateway in; POST /v1/callbacks/test tries it.",
+    "Check that the receiver runs and that a firewall lets the gateway in; POST " +
+    "/v1/callbacks/test tests it.",
   tls_failed: "Renew or complete the certificate of the receiver.",
   dns_failed: "Check the host's name, and the name servers of the gateway.",
   address_blocked:
     "The address is not public: use a public one, or have the operator allow it with RINGBACK_EGRESS_ALLOW.",
   signing_secret_unusable:
     "Rotate the signing secret, or give RINGBACK_ENCRYPTION_KEYS the key that it was sealed with.",
-  redelivered: "Look into the receiver's log.",
+  redelivered: "Check the receiver's log.",
 };
 
 function isoOf(ms: number): string {

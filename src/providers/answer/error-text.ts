@@ -15,8 +15,9 @@ export const ERROR_CHARACTERS_MAX = 2000;
 const ONE_CLEAN_WORD = /^[\x21-\x7e]+$/;
 
 /**
- * What an answer says went wrong, as text that any storage takes: a plain string, the message of
- * `{message, code}` or `{error: …}`, or else the JSON itself. Null when no pointer leads to anything.
+ * The error of a response, as text that any storage accepts: a plain string, the message of
+ * `{message, code}` or `{error: …}`, or else the JSON itself. Null when no pointer leads to
+ * anything.
  */
 export function readErrorText(
   body: Extract<BodyReading, { kind: "json" }>,
@@ -31,12 +32,12 @@ export function readErrorText(
   return text === "" ? null : text;
 }
 
-/** The first place that says something, or else the first that holds anything; null without one. */
+/** The first place with content, or else the first with any value; null without one. */
 export function findError(json: unknown, pointers: readonly PointerTokens[], steps: Steps) {
   return firstWithContent(json, pointers, steps) ?? firstPresent(json, pointers);
 }
 
-/** A value and where in the text it is. */
+/** A value and its position in the text. */
 interface Found {
   readonly value: unknown;
   readonly tokens: PointerTokens;
@@ -57,7 +58,7 @@ function ownMessageAt(text: string, found: Found): string | null {
   return code === "" ? message : `${message} (${code})`;
 }
 
-/** An error code as it is written, or the empty text. */
+/** An error code as it is written, or an empty text. */
 function codeAt(text: string, found: Found | null): string {
   if (typeof found?.value === "string") return found.value;
   return typeof found?.value === "number" ? (sliceRawJson(text, found.tokens) ?? "") : "";

@@ -23,19 +23,21 @@ import type { Provider } from "../compile/provider.ts";
 import { readBody, readText, type UpstreamResponse } from "../language/read-body.ts";
 import type { Steps } from "../language/steps.ts";
 
-/** What the meaning of an answer to the request for a result depends on besides the answer. */
+/** Facts besides the response that its interpretation depends on. */
 export interface ResultFacts {
   readonly nowMs: number;
-  /** The job's times, from the status answer. */
+  /** The job's times, from the status response. */
   readonly times: UpstreamTimes;
-  /** The result if there is none here, as JSON, from the status answer; null unless given. */
+  /**
+   * The result to use if there is none here, as JSON from the status response; null unless given.
+   */
   readonly otherwise?: string;
 }
 
 /**
- * What the answer to the request for a result means, by the definition's rules for it and otherwise
- * by HTTP. The job stays live until the result is here or is gone for good: what goes wrong on the
- * way is tried again, from the status request on. Never throws.
+ * Interprets the response to the request for a result, by the definition's rules for it and
+ * otherwise by HTTP. The job stays live until the result is here or is definitely gone: failures on
+ * the way are retried, from the status request on. Never throws.
  */
 export function interpretResult(
   provider: Provider,
@@ -60,8 +62,9 @@ export function interpretResult(
 }
 
 /**
- * A request for a result that got no whole answer. One that is too large would be so each time:
- * the job ends with what its status answer holds, where the receiver finds it.
+ * Interprets a request for a result that got no complete response. A result that is too large would
+ * be so each time: the job ends with the content of its status response, where the receiver finds
+ * it.
  */
 export function interpretResultFailure(
   failure: RequestFailure,
@@ -74,12 +77,12 @@ function withoutResult({ otherwise, times }: Pick<ResultFacts, "otherwise" | "ti
   return { kind: "completed", result: otherwise ?? "null", times } as const;
 }
 
-/** The result can't be asked for: its URL leads where the credential may not go. */
+/** The result can't be requested: its URL leads where the credential may not go. */
 export function refusedResult(problem: string): Observation {
   return said({ kind: "retry", cause: "unusable_answer", reason: problem, retryAfterMs: null });
 }
 
-/** What a status code means here where the rules say nothing. */
+/** The meaning of a status code here where the rules don't match. */
 function resultVerdictOfHttp(provider: Provider, status: number): RuleVerdict | HttpVerdict {
   // Accepted, not done: the result is not ready.
   if (status === 202) return { observe: "running", phase: "processing" };
@@ -155,7 +158,7 @@ function completed(answered: ResponseContext, { format, at }: ResultAnswers, fac
   return { kind: "completed", result: readRaw(body, at) ?? "null", times } as const;
 }
 
-/** The definition says of this status that there is no such result. */
+/** The definition says that this status means that there is no such result. */
 function otherwise(
   answered: ResponseContext,
   facts: ResultFacts,
@@ -163,7 +166,7 @@ function otherwise(
 ): Observation {
   const result = facts.otherwise ?? "null";
   const { status } = answered.answer;
-  // It may be that the result is not there yet.
+  // The result may not be there yet.
   return status === 404 || status === 410
     ? said(absent(answered, facts, answers, { status: "completed", result }))
     : { kind: "completed", result, times: facts.times };
@@ -193,7 +196,7 @@ function goneError(answered: ResponseContext): string {
   return `The job completed, but its result is gone. ${describe(answered)}`;
 }
 
-/** Says of what goes wrong that the job itself is done. */
+/** Adds to a failure that the job itself is done. */
 function said(observation: Observation): Observation {
   if (observation.kind !== "retry" && observation.kind !== "absent") return observation;
   const reason = `The job has completed, but its result could not be fetched: ${observation.reason}`;

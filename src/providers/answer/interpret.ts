@@ -43,24 +43,24 @@ import { isRedirect, REDIRECTS_FOLLOWED } from "./redirect.ts";
 
 export type RunningObservation = Extract<Observation, { kind: "running" }>;
 
-/** What the meaning of an answer depends on besides the answer. */
+/** Facts besides the response that its interpretation depends on. */
 export interface AnswerFacts {
-  /** Whether any earlier answer proved that the upstream knows the job. */
+  /** True when any earlier response proved that the upstream knows the job. */
   readonly seenBefore: boolean;
-  /** Since the job was accepted. */
+  /** Time since the job was accepted. */
   readonly ageMs: number;
   readonly nowMs: number;
-  /** What the answer meant whose ETag was sent, for a 304 that says it still holds. */
+  /** The meaning of the response whose ETag was sent, for a 304 that says it still holds. */
   readonly unchanged?: RunningObservation | null;
-  /** What an earlier answer left for the rules. */
+  /** What an earlier response left for the rules. */
   readonly remembered?: string | null;
 }
 
-/** The job has completed, and its result is to be asked for. */
+/** The job has completed, and its result must be requested. */
 export interface ResultWanted {
   readonly kind: "result_wanted";
   readonly place: ResultPlace;
-  /** The result, as JSON, should the one that is asked for be too large. */
+  /** The result, as JSON, if the requested one is too large. */
   readonly otherwise: string;
   readonly times: UpstreamTimes;
 }
@@ -70,8 +70,8 @@ export type Interpretation = Observation | ResultWanted;
 const STATUS_CHARACTERS_MAX = 100;
 
 /**
- * What an upstream's answer to a poll means: the provider's first matching rule decides, and
- * without one HTTP's own meaning of the status. Never throws, whatever the answer holds.
+ * Interprets an upstream's response to a poll: the provider's first matching rule decides, and
+ * without one HTTP's own meaning of the status. Never throws, whatever the response contains.
  */
 export function interpretAnswer(
   provider: Provider,
@@ -90,12 +90,12 @@ export function interpretAnswer(
   return body.steps.isExceeded ? tooManySteps(answered) : interpretation;
 }
 
-/** What an answer means that no rule matches: RFC 9110 on its own. */
+/** The meaning of a response that no rule matches: RFC 9110 alone. */
 export type HttpVerdict =
   | { readonly observe: "unknown_status" | "unusable" | "gone" | "redirect" }
   | Exclude<RuleVerdict, { observe: "running" }>;
 
-/** What a status code means where the provider's rules say nothing. */
+/** The meaning of a status code where the provider's rules don't match. */
 export function verdictOfHttp(status: number): HttpVerdict {
   if (status >= 200 && status <= 299) return { observe: "unknown_status" };
   if (status === 401 || status === 403) return { observe: "credential_rejected" };
@@ -152,7 +152,10 @@ export const SILENT_ENDING = {
   expired: "The upstream reports that the job has expired.",
 } as const;
 
-/** An upstream may invent statuses at any time: the job runs on, and people get to see the word. */
+/**
+ * An upstream may invent statuses at any time: the job keeps running, and the word is shown to
+ * people.
+ */
 function unknownStatus(answered: ResponseContext): Observation {
   const { provider, body } = answered;
   if (body.kind === "unreadable") return unreadable(answered, "body", body);
@@ -161,7 +164,7 @@ function unknownStatus(answered: ResponseContext): Observation {
   return running(answered, { phase: "processing" }, status);
 }
 
-/** The status word of a job that a rule for any word takes as running, if no rule names it. */
+/** The status word of a job that a rule for any word treats as running, if no rule names it. */
 function unnamedWord({ provider: { answers }, body }: ResponseContext): string | null {
   if (answers.knownWords.size === 0 || body.kind === "unreadable") return null;
   const found = firstPresent(body.json, answers.status);
@@ -212,8 +215,8 @@ function completed(answered: ResponseContext): Interpretation {
 }
 
 /**
- * Null when there is nothing to ask for, or the answer lacks what the request needs. A text when it
- * has it in a form that no request can be built from: ending without the result would lose it.
+ * Null when there is nothing to request, or the response lacks what the request needs. A text when
+ * no request can be built from it: ending without the result would lose it.
  */
 function placeOfResult(
   body: BodyReading,
@@ -253,7 +256,7 @@ function firstUrl(body: BodyReading, places: Places): string | null {
 
 function withResult(answered: ResponseContext, at: Places): Observation {
   const { answer, body } = answered;
-  // A rule that needs no body says completed of one that is not there, such as a 204.
+  // A rule that needs no body can match a response without one, such as a 204.
   if (body.kind === "unreadable" && answer.body.length > 0)
     return unreadable(answered, "body", body);
   return { kind: "completed", result: readRaw(body, at) ?? "null", times: readTimes(answered) };
@@ -289,8 +292,8 @@ function causeOfFailure(code: RequestFailureCode): RetryCause {
 }
 
 /**
- * A poll that got no whole answer says nothing about its job. Answers over the size limits count
- * against the job alone; everything else against the upstream.
+ * A poll that got no complete response says nothing about its job. Responses over the size limits
+ * count against the job alone; all other failures against the upstream.
  */
 export function interpretFailure(failure: RequestFailure): Observation {
   return {

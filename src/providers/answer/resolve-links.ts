@@ -2,7 +2,7 @@ import { resolveLink } from "../language/allowed-url.ts";
 import type { Interpretation } from "./interpret.ts";
 import type { UpstreamRequest } from "../request/upstream-request.ts";
 
-/** Resolves the links that a status answer holds against the URL of the request that it answers. */
+/** Resolves the links in a status response against the URL of its request. */
 export function resolveLinks(
   interpretation: Interpretation,
   { origin, path }: UpstreamRequest,

@@ -19,30 +19,30 @@ import {
 import type { Provider } from "../compile/provider.ts";
 import type { BodyReading, Unreadable, UpstreamResponse } from "../language/read-body.ts";
 
-/* What can be read from an answer of an upstream, whatever it means. */
+/* Reads single facts from a response of an upstream, whatever it means. */
 
-/** An answer that is being interpreted. */
+/** A response that is being interpreted. */
 export interface ResponseContext {
   readonly provider: Provider;
   readonly answer: UpstreamResponse;
   readonly nowMs: number;
   readonly body: BodyReading;
-  /** Where this answer says what went wrong. */
+  /** Where this response reports errors. */
   readonly errorAt: readonly PointerTokens[];
 }
 
 export const REASON_CHARACTERS_MAX = 500;
 const TIME_CHARACTERS_MAX = 64;
-// Progress stays in memory as long as its job; what is larger than this is not progress.
+// Progress stays in memory as long as its job; larger values are not progress.
 const PROGRESS_CHARACTERS_MAX = 4096;
-// Ids and URLs that requests are built from.
+// Limit for ids and URLs that requests are built from.
 const VALUE_CHARACTERS_MAX = 8192;
 
-/** An answer that says nothing about the job. */
+/** A response that says nothing about the job. */
 export function retry(
   answered: ResponseContext,
   cause: RetryCause,
-  /** The wait when the answer does not say. */
+  /** The wait when the response does not name one. */
   unaskedWaitMs: number | null = null,
 ): Observation {
   const { provider, answer, nowMs } = answered;
@@ -60,13 +60,13 @@ export function retry(
   };
 }
 
-/** Whether an answer names a rate limit; some send it as 403 without any header that says so. */
+/** True when a response names a rate limit; some send it as 403 without any header that says so. */
 const SAYS_RATE_LIMIT = /rate.?limit|too many requests|throttl/i;
 
-/** How long such an upstream is left alone. */
+/** How long such an upstream is not polled. */
 const RATE_LIMIT_WAIT_MS = 60_000;
 
-/** The credential was refused, or so it looks. */
+/** The credential was refused, or appears to be. */
 export function refusedCredential(answered: ResponseContext): Observation {
   const { status } = answered.answer;
   const reason = describe(answered);
@@ -75,12 +75,12 @@ export function refusedCredential(answered: ResponseContext): Observation {
   return { kind: "credential_rejected", reason, isPlain };
 }
 
-/** How long the answer asks to be left alone, or null. */
+/** How long the response asks to wait, or null. */
 export function readRetryAfterMs({ provider, answer, nowMs }: ResponseContext): number | null {
   return parseRetryAfter(answer.headers, nowMs, { maxMs: provider.answers.waitMsMax });
 }
 
-/** An answer that can't be what the upstream meant to say. */
+/** A response that can't be what the upstream meant to send. */
 export function unusable(answered: ResponseContext, why: string): Observation {
   const { answer } = answered;
   return {
@@ -91,7 +91,7 @@ export function unusable(answered: ResponseContext, why: string): Observation {
   };
 }
 
-/** A body of no use; `what` it would have been. */
+/** An unusable body; `what` it should have been. */
 export function unreadable(
   answered: ResponseContext,
   what: string,
@@ -103,7 +103,7 @@ export function unreadable(
     : observation;
 }
 
-/** The definition makes more work of the answer than the polls of others may wait for. */
+/** The definition needs more work for the response than the polls of others may wait for. */
 export function tooManySteps({ provider, answer, body }: ResponseContext): Observation {
   const { max } = body.steps;
   const why =
@@ -131,7 +131,7 @@ export function refusedRedirect(answer: UpstreamResponse, problem: string): Obse
   };
 }
 
-/** One line for a person: the HTTP status and what the body says went wrong. */
+/** One line for a person: the HTTP status and the error in the body. */
 export function describe(answered: ResponseContext): string {
   const error = readError(answered);
   const http = describeHttp(answered.answer);
@@ -143,7 +143,7 @@ function describeHttp(answer: UpstreamResponse): string {
   const notes = [
     typeof type === "string" && !type.includes("json") ? type : null,
     typeof encoding === "string" ? encoding : null,
-    // Without its query, where signatures and keys travel.
+    // Without its query, where signatures and keys are.
     typeof location === "string" ? `redirect to ${location.split("?")[0]}` : null,
   ].filter((note) => note !== null);
   return `HTTP ${answer.status}${notes.length === 0 ? "" : ` (${notes.join(", ")})`}`;
@@ -157,7 +157,7 @@ function readError({ body, errorAt }: ResponseContext): string | null {
   return body.kind === "json" ? readErrorText(body, errorAt) : null;
 }
 
-/** Why a job ended: of an array that the rule found an element in, what that element says. */
+/** Why a job ended: if the rule found an element in an array, what that element says. */
 export function readEndingError(
   answered: ResponseContext,
   { elements = [], error }: EndingVerdict,
@@ -171,7 +171,9 @@ export function readEndingError(
   return readError({ ...answered, errorAt }) ?? error ?? null;
 }
 
-/** The JSON at the first place that holds a value, without white space around its tokens, or null. */
+/**
+ * The JSON at the first place that holds a value, without white space between its tokens, or null.
+ */
 export function readRaw(body: BodyReading, places: readonly PointerTokens[]): string | null {
   if (body.kind === "unreadable") return null;
   const found = firstPresent(body.json, places);
@@ -185,11 +187,11 @@ export function readProgress({ provider, body }: ResponseContext): string | null
   const progress =
     progressParts === null ? readRaw(body, places) : composeProgress(body, progressParts);
   if (progress === null || progress.length > PROGRESS_CHARACTERS_MAX) return null;
-  // A slice of a string keeps the whole string alive; this copy outlives the answer.
+  // A slice of a string keeps the whole string in memory; this copy outlives the response.
   return Buffer.from(progress).toString();
 }
 
-/** An object of those parts that are there, or null. */
+/** An object of the parts that exist, or null. */
 function composeProgress(
   body: BodyReading,
   parts: readonly (readonly [name: string, tokens: PointerTokens])[],
@@ -201,7 +203,7 @@ function composeProgress(
   return members.length === 0 ? null : `{${members.join(",")}}`;
 }
 
-/** The longest wait that the answer asks for in one way or another. */
+/** The longest wait that the response asks for in one way or another. */
 export function readHintMs(answered: ResponseContext): number | null {
   let hintMs = readRetryAfterMs(answered);
   for (const hint of answered.provider.answers.pollHints) {
@@ -246,7 +248,7 @@ function readScalar(
   return typeof value === "number" ? readDigits(body, tokens, charactersMax) : null;
 }
 
-/** The same with the blanks of a string, which may be why nobody knows it. */
+/** The same with the blanks of a string, which may be why it is unknown. */
 export function readWord(
   body: BodyReading,
   places: readonly PointerTokens[],
@@ -271,7 +273,10 @@ export function readValue(body: BodyReading, tokens: PointerTokens): string | nu
   return value.length > VALUE_CHARACTERS_MAX ? null : value;
 }
 
-/** The number there as it is written; null when it is too long, since its beginning is another one. */
+/**
+ * The number there as it is written; null when it is too long, since a truncated number is another
+ * number.
+ */
 function readDigits(
   { text, steps }: Extract<BodyReading, { kind: "json" }>,
   tokens: PointerTokens,
@@ -281,7 +286,7 @@ function readDigits(
   return source === null || source.length > charactersMax ? null : source;
 }
 
-/** The link to the next status request as the answer has it, or null. */
+/** The link to the next status request as it is in the response, or null. */
 export function readNextUrl({ provider, answer, body }: ResponseContext): string | null {
   const place = provider.answers.nextUrl;
   if (place === null) return null;

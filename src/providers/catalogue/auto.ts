@@ -3,7 +3,7 @@ import { CANCELED_OR_ABORTED, COMPLETED, FAILED } from "./ending-words.ts";
 
 const SUCCESS = { gte: 200, lte: 299 };
 const DONE = { pointer: "/done", eq: true };
-/** Where APIs have their word for how a job goes. */
+/** Where APIs have their status word. */
 const PLACES = ["/status", "/state", "/properties/provisioningState"];
 const PENDING = ["queued", "pending", "accepted", "created", "notStarted", "scheduled", "starting"];
 
@@ -27,8 +27,8 @@ function rulesAt(pointer: string): ProviderDefinitionSource["rules"] {
 }
 
 /**
- * An API that no definition describes. What its answers mean is told by what such APIs have in common;
- * see submission/recognize.ts for how it is told which of them are about a new job.
+ * An API without a definition. Its responses are interpreted by what such APIs have in common;
+ * submission/recognize.ts decides which of them are about a new job.
  */
 export const auto = {
   name: "auto",

@@ -3,8 +3,8 @@ import type { ProviderDefinitionSource } from "../definition/definition.ts";
 type Rule = ProviderDefinitionSource["rules"][number];
 
 /*
- * The JSON protocols of AWS answer any mistake with 400 and name it in the body. A type may come
- * with the name space of the service, or of the gateway in front of it, before a #.
+ * The JSON protocols of AWS answer any mistake with 400 and name it in the body. A type may carry
+ * the namespace of the service, or of the gateway in front of it, before a #.
  */
 const NAME_SPACES = ["", "com.amazon.coral.service#", "com.amazon.coral.availability#"];
 
@@ -29,8 +29,8 @@ const REFUSED = [
 ];
 
 /**
- * Whether an answer names one of these errors.
- * @param service as in the service's own name space, such as `com.amazonaws.textract#…`
+ * True when a response names one of these errors.
+ * @param service as in the service's own namespace, such as `com.amazonaws.textract#…`
  */
 export function awsError(service: string, names: readonly string[]) {
   const spaces = [...NAME_SPACES, `com.amazonaws.${service}#`];
@@ -38,7 +38,7 @@ export function awsError(service: string, names: readonly string[]) {
   return { pointer: "/__type", in: types };
 }
 
-/** What every service of AWS may answer. */
+/** Errors of every AWS service. */
 export function awsErrorRules(service: string): Rule[] {
   return [
     { all: [awsError(service, THROTTLING)], observe: "rate_limited" },
@@ -46,5 +46,5 @@ export function awsErrorRules(service: string): Rule[] {
   ];
 }
 
-/** Where an error says what it is. */
+/** Where an error has its name. */
 export const AWS_ERROR_PLACES = ["/message", "/Message", "/__type"] as const;

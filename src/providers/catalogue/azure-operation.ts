@@ -4,7 +4,8 @@ import { CANCELED_OR_ABORTED, COMPLETED, FAILED } from "./ending-words.ts";
 const SUCCESS = { gte: 200, lte: 299 };
 const STATUS = { pointer: "/status", ignore_case: true };
 const STATE = { pointer: "/properties/provisioningState", ignore_case: true };
-// What the vendor's own client looks for in words of any service (@azure/core-lro), and their kin.
+// Words that the vendor's own client looks for in statuses of any service (@azure/core-lro), and
+// related ones.
 const SUCCEEDED_WORD = { contains: "succeeded" };
 const FAILED_WORD = { contains: "fail" };
 /** In the order in which the vendor's own client looks. */
@@ -18,7 +19,7 @@ const NOT_OF_AN_OPERATION = ["/startTime", "/percentComplete", "/error"].map((po
   pointer,
   exists: false,
 }));
-/** Words of ARM and of the guidelines for what still goes on. */
+/** Words of ARM and of the guidelines for running operations. */
 const RUNNING = {
   in: [
     "running",
@@ -40,9 +41,9 @@ const RUNNING = {
 };
 
 /**
- * Any long-running operation of Azure that follows its guidelines. There are three ways to tell how
- * it goes: a monitor with a status (Operation-Location, Azure-AsyncOperation), 202 until it is done
- * (Location), and the resource itself with a provisioningState.
+ * Any long-running operation of Azure that follows its guidelines. There are three ways to report
+ * its state: a monitor with a status (Operation-Location, Azure-AsyncOperation), 202 until it is
+ * done (Location), and the resource itself with a provisioningState.
  */
 export const azureOperation = {
   name: "azure-operation",

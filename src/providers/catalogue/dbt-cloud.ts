@@ -53,7 +53,7 @@ export const dbtCloud = {
     },
     only_if: [{ pointer: "/data/artifacts_saved", eq: true }],
     otherwise_on: [404],
-    // An artifact is there or was not saved.
+    // An artifact exists or was not saved.
     gone_after: { answers: 3, over_s: 60 },
     otherwise: ["/data"],
   },

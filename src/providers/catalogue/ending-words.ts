@@ -1,6 +1,6 @@
 /*
  * The spellings of the words for an ending. Upstreams change them between versions, and their
- * documentation is not always that of the version that answers.
+ * documentation does not always match the version that responds.
  */
 
 interface Words {
@@ -18,7 +18,7 @@ export const COMPLETED = words([
   "finished",
 ]);
 
-/** With those of a job that ran out of its time. */
+/** Includes those for a job that exceeded its time. */
 export const FAILED = words([
   "failed",
   "failure",
@@ -34,7 +34,7 @@ export const FAILED = words([
 
 export const CANCELED = words(["canceled", "cancelled"]);
 
-/** Of upstreams that say so of jobs that were ended from outside. */
+/** For upstreams that use it for jobs that were ended from outside. */
 export const CANCELED_OR_ABORTED = words([
   ...CANCELED.in,
   "aborted",

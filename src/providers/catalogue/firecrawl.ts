@@ -3,7 +3,7 @@ import { CANCELED, COMPLETED, FAILED } from "./ending-words.ts";
 
 const STATUS = { pointer: "/status" };
 
-/** A crawl, or a scrape of a batch of pages, which answers alike. */
+/** A crawl, or a scrape of a batch of pages, which has the same responses. */
 export const firecrawl = {
   name: "firecrawl",
   title: "Firecrawl crawls and batch scrapes",
@@ -50,7 +50,7 @@ export const firecrawl = {
   schedule: { kind: "exponential", initial_s: 2, factor: 1.5, cap_s: 15 },
   // 500 status requests a minute in the free plan.
   limits: { concurrency: 8, requests_per_second: 8, burst: 8 },
-  // What was scraped so far comes with every answer.
+  // Everything scraped so far comes with every response.
   running_answer_bytes_max: 16 * 2 ** 20,
   // 48 h in the queue at most.
   deadline_s: 72 * 3600,

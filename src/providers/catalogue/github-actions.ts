@@ -99,7 +99,7 @@ export const githubActions = {
   schedule: { kind: "exponential", initial_s: 2, factor: 1.5, cap_s: 20 },
   limits: { concurrency: 16, requests_per_second: 10, burst: 10 },
   rate_limit_reset_headers: ["x-ratelimit-reset"],
-  // A run lives for 35 days at most.
+  // A run takes 35 days at most.
   deadline_s: 35 * 24 * 3600,
   deadline_s_max: 36 * 24 * 3600,
 } as const satisfies ProviderDefinitionSource;

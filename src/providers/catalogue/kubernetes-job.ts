@@ -1,6 +1,6 @@
 import type { ProviderDefinitionSource } from "../definition/definition.ts";
 
-/** A job says how it is by conditions; one counts only while its status is "True". */
+/** A job reports its state as conditions; one counts only while its status is "True". */
 function holds(type: string) {
   return {
     pointer: "/status/conditions",
@@ -70,7 +70,7 @@ export const kubernetesJob = {
   result: { kind: "inline", at: ["/status"] },
   schedule: { kind: "exponential", initial_s: 1, factor: 1.5, cap_s: 15 },
   limits: { concurrency: 16, requests_per_second: 10, burst: 20 },
-  // The cluster's own store answers, so that a 404 is seldom a passing one.
+  // The cluster's own store responds, so a 404 is seldom temporary.
   gone_after: { answers: 2, over_s: 10 },
   deadline_s: 7 * 24 * 3600,
 } as const satisfies ProviderDefinitionSource;

@@ -50,7 +50,7 @@ export const openaiBatch = {
   extract: {
     status: ["/status"],
     progress: ["/request_counts"],
-    // Of a batch that failed its validation; of a request that was refused.
+    // For a batch that failed its validation, or a request that was refused.
     error: ["/errors/data/0", "/error"],
     created_at: ["/created_at"],
     updated_at: ["/completed_at", "/failed_at", "/cancelled_at", "/expired_at", "/in_progress_at"],
@@ -62,6 +62,6 @@ export const openaiBatch = {
   },
   schedule: { kind: "exponential", initial_s: 5, factor: 1.5, cap_s: 60 },
   limits: { concurrency: 16, requests_per_second: 5, burst: 5 },
-  // A batch is given 24 h, and some more to be put together.
+  // A batch is given 24 h, and some more to be assembled.
   deadline_s: 36 * 3600,
 } as const satisfies ProviderDefinitionSource;

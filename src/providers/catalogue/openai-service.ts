@@ -1,6 +1,6 @@
 import type { ProviderDefinitionSource } from "../definition/definition.ts";
 
-/** What all of OpenAI's APIs have in common. */
+/** Shared by all of OpenAI's APIs. */
 export const OPENAI_SERVICE: Pick<ProviderDefinitionSource, "base_url" | "auth" | "poll_hints"> = {
   base_url: "https://api.openai.com",
   auth: { kind: "bearer" },

@@ -19,7 +19,7 @@ export const pulse = {
   status: { path: "/job/{job_id}" },
   // POST /cancel/{job_id} is deprecated.
   cancel: { method: "DELETE", path: "/job/{job_id}" },
-  // With async: true. Other answers hold the result and no job_id beside a status.
+  // With async: true. Other responses contain the result and no job_id next to a status.
   submit: [
     {
       path: "/{+operation}",
@@ -54,9 +54,9 @@ export const pulse = {
       all: [{ ...STATUS, ...CANCELED }],
       observe: "canceled",
     },
-    // The result was kept for 48 h; what is left of it is a stub.
+    // The result was kept for 48 h; a stub remains.
     { http_status: SUCCESS, all: [{ ...STATUS, eq: "expired" }], observe: "expired" },
-    // JOB_004: asked for the result of a job that is still processing.
+    // JOB_004: the result of a job that is still processing was requested.
     { http_status: 409, observe: "running", phase: "processing" },
     // JOB_005 reports the job's own failure; any other 500 is an outage.
     { http_status: 500, all: [{ ...ERROR_CODE, eq: "JOB_005" }], observe: "failed" },
@@ -67,7 +67,7 @@ export const pulse = {
     { http_status: [401, 402, 403], observe: "credential_rejected" },
     // JOB_001: unknown, expired, or right after submission not yet visible.
     { http_status: 404, observe: "not_found" },
-    // JOB_003 is final; a bare 410 may be a passing one.
+    // JOB_003 is final; a bare 410 may be temporary.
     { http_status: 410, all: [{ ...ERROR_CODE, eq: "JOB_003" }], observe: "expired" },
     { http_status: { gte: 500, lte: 599 }, observe: "retry" },
   ],

@@ -37,7 +37,7 @@ export const runpod = {
   ],
   extract: {
     status: ["/status"],
-    // What a worker reports as its progress.
+    // Progress as reported by a worker.
     progress: ["/output"],
     error: ["/error", "/output/error", "/status"],
   },

@@ -52,7 +52,7 @@ export const runway = {
     created_at: ["/createdAt"],
   },
   result: { kind: "inline", at: ["/output"] },
-  // A task does not change more often.
+  // A task changes no more often.
   min_interval_s: 5,
   schedule: { kind: "exponential", initial_s: 5, factor: 1.3, cap_s: 15 },
   limits: { concurrency: 16, requests_per_second: 10, burst: 10 },

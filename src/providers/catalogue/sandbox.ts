@@ -2,8 +2,8 @@ import type { ProviderDefinitionSource } from "../definition/definition.ts";
 import { pulse } from "./pulse.ts";
 
 /**
- * The gateway's own fake job API, which answers as Pulse does. The base URL is the default
- * listener's; a gateway puts its own in its place.
+ * The gateway's own fake job API, which responds as Pulse does. The base URL is the default
+ * listener's; a gateway replaces it by its own.
  */
 export const sandbox = {
   name: "sandbox",

@@ -58,6 +58,6 @@ export const snowflake = {
   extract: { error: [""], created_at: ["/createdOn"] },
   schedule: { kind: "exponential", initial_s: 1, factor: 1.5, cap_s: 15 },
   limits: { concurrency: 8, requests_per_second: 10, burst: 10 },
-  // A statement is given two days unless the account says otherwise.
+  // A statement has two days unless the account is configured otherwise.
   deadline_s: 48 * 3600,
 } as const satisfies ProviderDefinitionSource;

@@ -9,10 +9,10 @@ import {
 import type { ProviderDefinition } from "../definition/definition.ts";
 import { type PointerTokens, splitPointer } from "../language/json-pointer.ts";
 
-/** Places to look for one thing; the first that holds a value wins. */
+/** Places to look for one value; the first that holds one wins. */
 export type Places = readonly PointerTokens[];
 
-/** One thing made of several places, by name. */
+/** One value composed of several places, by name. */
 export type NamedPlaces = readonly (readonly [name: string, tokens: PointerTokens])[];
 
 /** A number at a place or in a header that asks for a wait. */
@@ -22,7 +22,7 @@ export interface PollHint {
   readonly tokens: PointerTokens | null;
 }
 
-/** How status answers are read, for `interpretAnswer`. */
+/** How status responses are read, for `interpretAnswer`. */
 export interface CompiledAnswers {
   readonly rules: readonly CompiledRule[];
   /** The status words that the rules name, folded. */
@@ -36,7 +36,7 @@ export interface CompiledAnswers {
   readonly updatedAt: Places;
   readonly pollHints: readonly PollHint[];
   readonly rateLimitResetHeaders: readonly string[];
-  /** The longest wait asked for by an answer that is believed. */
+  /** The longest wait in a response that is believed. */
   readonly waitMsMax: number;
   readonly nextUrl: {
     readonly header: string | null;
@@ -46,19 +46,22 @@ export interface CompiledAnswers {
 }
 
 export type CompiledResult =
-  /** In the status answer itself, be it a link or not. */
+  /** In the status response itself, whether it is a link or not. */
   | { readonly kind: "in_answer"; readonly at: Places }
   | {
       readonly kind: "request";
-      /** Where the status answer holds the URL; null when the request has a path. */
+      /** Where the status response holds the URL; null when the request has a path. */
       readonly urlAt: Places | null;
-      /** What must hold of the status answer for the request to be made. */
+      /** Conditions on the status response for making the request. */
       readonly onlyIf: readonly JsonTest[];
-      /** What the request takes from the status answer. */
+      /** Values that the request takes from the status response. */
       readonly values: readonly { readonly pointer: string; readonly tokens: PointerTokens }[];
-      /** Where the result is in the status answer when the request is not made or too large. */
+      /**
+       * Where the result is in the status response when the request is not made or its response is
+       * too large.
+       */
       readonly otherwise: Places;
-      /** How the second answer is read. */
+      /** How the second response is read. */
       readonly answers: ResultAnswers;
     };
 

@@ -3,7 +3,7 @@ import type { ResultDefinition } from "../definition/result.ts";
 
 /**
  * Where a provider's requests may carry a connection's credential: the origin of its address, and
- * the allowed hosts if a job or an answer can name the URL that is asked.
+ * the allowed hosts if a job or a response can name the URL of a request.
  * @param baseUrl the connection's own, or null for the provider's
  */
 export function credentialHosts(provider: Provider, baseUrl: string | null): readonly string[] {
@@ -18,15 +18,15 @@ function followsUrls({ urlParams, definition: { status, result } }: Provider): b
   return urlParams.length > 0 || status.next_url !== undefined || followsToResult(result);
 }
 
-/** Whether the credential goes to a URL that an answer or a result names. */
+/** True when the credential goes to a URL that a response or a result names. */
 function followsToResult(result: ResultDefinition): boolean {
   return result.kind === "request"
     ? result.request.url_at !== undefined && result.request.credential
     : result.download?.credential === true;
 }
 
-/** Those of the hosts that nobody agreed to send the credential to. */
+/** Those of the hosts that were not agreed to when the credential was given. */
 export function strangeHosts(hosts: readonly string[], agreed: readonly string[]): string[] {
-  // A URL to an allowed host is asked by https and on the usual port, as that origin is.
+  // Requests to an allowed host use https and the usual port, and so does that origin.
   return hosts.filter((host) => !agreed.includes(host) && !agreed.includes(`https://${host}`));
 }

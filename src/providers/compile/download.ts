@@ -7,11 +7,11 @@ import type { ResultDefinition } from "../definition/result.ts";
 
 /** How a result that is a link is fetched. */
 export interface CompiledDownload {
-  /** In the result. */
+  /** Place in the result. */
   readonly urlAt: Places;
-  /** To hosts that the credential may go to; null when it is not sent. */
+  /** For hosts that the credential may go to; null when it is not sent. */
   readonly withCredential: CompiledRequest | null;
-  /** To all hosts that a link may lead to. */
+  /** For all hosts that a link may lead to. */
   readonly without: CompiledRequest;
 }
 
@@ -30,7 +30,7 @@ export function compileDownload(result: ResultDefinition): CompiledDownload | nu
   });
 }
 
-/** A link is short; what is larger is the result itself. */
+/** A link is short; larger content is the result itself. */
 const LINK_BYTES_MAX = 16 * 1024;
 
 // Absolute, or relative in a form that no ordinary text has.
@@ -43,7 +43,7 @@ export function linkIn(download: CompiledDownload, result: RawResult): string | 
   for (const place of download.urlAt) {
     const value = valueAt(json, place);
     if (typeof value !== "string") continue;
-    // Where the whole result may be a text, only what looks like a link is one.
+    // Where the whole result may be a text, only text that looks like a link is one.
     const isLink = place.length === 0 ? LINK_FORM.test(value) : /^\S+$/.test(value);
     if (isLink) return value;
   }

@@ -7,7 +7,7 @@ import { isObject } from "../language/json-pointer.ts";
 import type { Provider } from "./provider.ts";
 import { readDefinition } from "./read-definition.ts";
 
-/** A definition that stands in a file of its own. */
+/** A definition in a file of its own. */
 export interface FileDefinition {
   readonly file: string;
   readonly provider: Provider;
@@ -15,24 +15,24 @@ export interface FileDefinition {
   readonly written: object;
 }
 
-/** A place in a file that can't work, and what would be valid there. */
+/** An unusable place in a file, and what would be valid there. */
 export interface FileProblem {
   readonly file: string;
-  /** A JSON Pointer; the empty text for the file as a whole. */
+  /** A JSON Pointer; empty for the file as a whole. */
   readonly pointer: string;
   readonly detail: string;
 }
 
 export interface FilesReading {
   readonly definitions: readonly FileDefinition[];
-  /** All there are, in the order of the files. */
+  /** All problems, in the order of the files. */
   readonly problems: readonly FileProblem[];
 }
 
 /** A page or two of JSON; every node holds all definitions in memory. */
 export const DEFINITION_BYTES_MAX = 64 * 1024;
 
-/** Reads one definition a `.json` file of the folder. Files in folders within it are not looked at. */
+/** Reads one definition from each `.json` file of the folder. Files in subfolders are ignored. */
 export async function readDefinitionFiles(folder: string, judge: UrlPolicy): Promise<FilesReading> {
   let names: string[];
   try {
@@ -55,7 +55,7 @@ export async function readDefinitionFiles(folder: string, judge: UrlPolicy): Pro
   return { definitions, problems };
 }
 
-/** Hidden files are those of editors and of mounts. */
+/** Hidden files belong to editors and mounts. */
 function isDefinitionFile(name: string): boolean {
   return name.endsWith(".json") && !name.startsWith(".");
 }
@@ -92,7 +92,7 @@ export type JsonFileReading =
   | { readonly ok: true; readonly json: unknown; readonly text: string }
   | { readonly ok: false; readonly problem: string };
 
-/** Reads a file of JSON that a person wrote. */
+/** Reads a JSON file that a person wrote. */
 export async function readJsonFile(
   path: string,
   bytesMax = DEFINITION_BYTES_MAX,

@@ -1,7 +1,7 @@
 import type { ProviderDefinition } from "../definition/definition.ts";
 import type { Provider } from "./provider.ts";
 
-/** Why a URL may not be asked, or null. */
+/** Why a URL may not be requested, or null. */
 export type UrlPolicy = (url: string) => string | null;
 
 /** A place in a definition that says where requests go. */
@@ -12,7 +12,7 @@ interface DefinitionHost {
   readonly url: string;
 }
 
-/** The places of a definition that lead where nothing may be asked. */
+/** The places of a definition that lead to forbidden hosts. */
 export function unexpectedHosts(
   { definition }: Provider,
   judge: UrlPolicy,
@@ -40,7 +40,7 @@ function listed(pointer: string, hosts: readonly string[] = []): DefinitionHost[
   return hosts.map((host, index) => ({ pointer: `${pointer}/${index}`, url: urlOf(host) }));
 }
 
-/** An address that the pattern stands for. */
+/** An address that the pattern matches. */
 function urlOf(host: string): string {
   return `https://${host.replaceAll("*", "any")}`;
 }

@@ -1,6 +1,6 @@
 import type { Provider } from "./provider.ts";
 
-/** A provider as it can be named, and where it comes from. */
+/** A provider as it can be named, and its origin. */
 export interface ProviderVersion {
   readonly provider: Provider;
   /** The definition as its author wrote it, defaults left out: JSON. */

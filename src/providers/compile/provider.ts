@@ -12,7 +12,7 @@ import { encodeQueryValue } from "../language/template.ts";
 export interface Provider {
   readonly name: string;
   readonly title: string;
-  /** Where a connection leads that names no other address; null when each must. */
+  /** The address of connections that name no other; null when each must name one. */
   readonly baseUrl: string | null;
   /** Hosts that the credential may go to besides the connection's own, as patterns. */
   readonly allowedHosts: readonly string[];
@@ -27,30 +27,30 @@ export interface Provider {
   };
   /** How long after acceptance a 404 means "not visible yet". */
   readonly notFoundGraceMs: number;
-  /** How long a job may take, from acceptance, unless its subscription says otherwise. */
+  /** How long a job may take, from acceptance, unless its subscription sets another limit. */
   readonly deadlineMs: number;
   readonly deadlineMsMax: number;
   readonly requestTimeoutMs: number;
-  /** The same for an answer that the upstream holds back. */
+  /** The same for a response that the upstream holds back. */
   readonly exchangeMsMax: number;
   /** When a job that the upstream does not know counts as gone. */
   readonly goneAfter: AbsenceLimits;
   /** The largest status answer that is read. */
   readonly statusBytesMax: number;
-  /** The largest answer of a job that still runs. */
+  /** The largest response of a job that still runs. */
   readonly runningBytesMax: number;
-  /** The largest answer to a request for a result. */
+  /** The largest response to a request for a result. */
   readonly resultBytesMax: number;
   readonly supportsCancel: boolean;
-  /** The `params` that a job may name. */
+  /** The `params` that a job may have. */
   readonly paramNames: readonly string[];
-  /** Those that it must, because its requests are built from them. */
+  /** Those that it must have, because its requests are built from them. */
   readonly requiredParams: readonly string[];
   /** Those that hold a URL. */
   readonly urlParams: readonly string[];
-  /** How a request asks the upstream to hold its answer back, and for how long. */
+  /** How a request asks the upstream to hold its response back, and for how long. */
   readonly longPoll: { readonly query: string; readonly waitMs: number } | null;
-  /** Whether a job's next request depends on its last answer. */
+  /** True when a job's next request depends on its last response. */
   readonly remembersAnswers: boolean;
   /** The cookies that keep a job at the server that knows it, as patterns. */
   readonly affinityCookies: readonly string[];
@@ -62,14 +62,14 @@ export interface Provider {
     readonly result: CompiledRequest | null;
   };
   readonly answers: CompiledAnswers;
-  /** The requests that submit a job; "recognize" for whatever answers as those do. */
+  /** The requests that submit a job; "recognize" for any whose response looks like one. */
   readonly submissions: readonly CompiledSubmission[] | "recognize";
 }
 
 const ACCEPT_JSON = "application/json";
 const ACCEPT_ANY = "*/*";
 
-/** @param definition comes out of `providerDefinitionSchema` */
+/** @param definition output of `providerDefinitionSchema` */
 export function compileProvider(definition: ProviderDefinition): Provider {
   const own = frozenCopy(definition);
   const requests = compileRequests(own);
@@ -97,7 +97,7 @@ export function compileProvider(definition: ProviderDefinition): Provider {
     requestTimeoutMs: toMs(own.request_timeout_s),
     exchangeMsMax: toMs(own.request_timeout_s + (status.long_poll?.seconds ?? 0)),
     goneAfter: absenceLimits(own.gone_after),
-    // An answer that holds no result has no reason to be large.
+    // A response without a result has no reason to be large.
     statusBytesMax: needsSecondRequest ? own.running_answer_bytes_max : own.answer_bytes_max,
     runningBytesMax: own.running_answer_bytes_max,
     resultBytesMax: own.answer_bytes_max,
@@ -136,7 +136,7 @@ function compileRequests(definition: ProviderDefinition): Provider["requests"] {
   });
 }
 
-/** Those of polling; a job that lacks one of canceling just can't be canceled. */
+/** Those for polling; a job that lacks one for canceling merely can't be canceled. */
 function requiredParams(
   { status, result }: Provider["requests"],
   { params }: ProviderDefinition,

@@ -4,9 +4,9 @@ import { providerDefinitionSchema } from "../definition/definition.ts";
 import { isObject } from "../language/json-pointer.ts";
 import { compileProvider, type Provider } from "./provider.ts";
 
-/** A place in a definition that can't work, and what would be valid there. */
+/** An unusable place in a definition, and what would be valid there. */
 export interface DefinitionProblem {
-  /** A JSON Pointer; the empty text for the definition as a whole. */
+  /** A JSON Pointer; empty for the definition as a whole. */
   readonly pointer: string;
   readonly detail: string;
 }
@@ -20,8 +20,8 @@ const VALUES_MAX = 20_000;
 const PROBLEMS_MAX = 50;
 
 /**
- * Reads a definition, wherever it came from: the API, a file, the catalogue. Never throws.
- * @param json what `JSON.parse` gave
+ * Reads a definition from any source: the API, a file, the catalogue. Never throws.
+ * @param json output of `JSON.parse`
  */
 export function readDefinition(json: unknown): DefinitionReading {
   const problem = structureProblem(json);
@@ -31,12 +31,12 @@ export function readDefinition(json: unknown): DefinitionReading {
   return { ok: false, problems: invalidPointers(parsed.error.issues).slice(0, PROBLEMS_MAX) };
 }
 
-/** The JSON Schema (2020-12) of a definition as it is written down. */
+/** The JSON Schema (2020-12) of a definition as it is written. */
 export function definitionJsonSchema(): object {
   return z.toJSONSchema(providerDefinitionSchema, { io: "input" });
 }
 
-/** Looked for before anything sees the definition that walks through it by recursion. */
+/** Checked before any recursive code sees the definition. */
 function structureProblem(json: unknown): DefinitionProblem | null {
   let level: readonly Place[] = [{ path: [], value: json }];
   let values = 0;
@@ -45,7 +45,7 @@ function structureProblem(json: unknown): DefinitionProblem | null {
     if (depth > DEPTH_MAX) return whole(`A definition is nested at most ${DEPTH_MAX} levels deep.`);
     if (values > VALUES_MAX) return whole(`A definition has at most ${VALUES_MAX} values.`);
     level = level.flatMap(placesIn);
-    // Objects that are built from such a name would lose it without a word.
+    // Objects built from such a name would silently lose it.
     const stray = level.find(({ path }) => path.at(-1) === "__proto__");
     if (stray !== undefined) {
       return { pointer: jsonPointer(stray.path), detail: "This name can't be used; remove it." };

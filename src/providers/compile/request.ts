@@ -19,9 +19,9 @@ export interface CompiledRequest {
   readonly urlParam: string | null;
   /** Without the leading `?`; null when the definition has none. */
   readonly query: Template | null;
-  /** Parts of the query that are left out where a param has no value. */
+  /** Parts of the query that are left out when a param has no value. */
   readonly optionalQuery: readonly Template[];
-  /** Headers that are the same for all jobs, `content-type` of the body included. */
+  /** Headers that are the same for all jobs, including the body's `content-type`. */
   readonly fixedHeaders: Readonly<Record<string, string>>;
   readonly filledHeaders: readonly (readonly [name: string, value: Template])[];
   readonly body: CompiledBody | null;
@@ -32,7 +32,7 @@ export interface CompiledRequest {
   readonly hosts: readonly string[];
   /** The params that it is built from. */
   readonly paramNames: readonly string[];
-  /** The places in the answer before that it is built from. */
+  /** The places in the previous response that it is built from. */
   readonly answerPointers: readonly string[];
 }
 
@@ -46,10 +46,10 @@ const CONTENT_TYPES = {
   form: "application/x-www-form-urlencoded",
 } as const;
 
-/** What is known of the params that a definition explains, by name. */
+/** What a definition says about its params, by name. */
 export type ParamDefinitions = ProviderDefinition["params"];
 
-/** @param request comes out of the schema of definitions */
+/** @param request output of the schema of definitions */
 export function compileRequest(
   request: RequestDefinition,
   { params, accept }: { readonly params: ParamDefinitions; readonly accept: string },
@@ -123,7 +123,7 @@ class TemplateReader {
     this.#params = params;
   }
 
-  /** Whether it uses a param that may have no value. */
+  /** True when it uses a param that may have no value. */
   isOptional(source: string): boolean {
     return this.text(source).slots.some((slot) => this.#definitionOf(slot)?.optional === true);
   }
@@ -140,7 +140,7 @@ class TemplateReader {
     return this.#withDefaults(compileJsonTemplate(value, this.#hasAnswer));
   }
 
-  /** Joins `name=template` pairs into one template whose literals are encoded already. */
+  /** Joins `name=template` pairs into one template whose literals are already encoded. */
   pairs(of: readonly Pair[]): Template | null {
     const literals = [""];
     const slots: Slot[] = [];

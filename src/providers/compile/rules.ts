@@ -23,56 +23,56 @@ import type {
   Scalar,
 } from "../definition/rule.ts";
 
-/** What a rule says about an answer it matches. */
+/** A rule's verdict on a response that it matches. */
 export type RuleVerdict =
   | {
       readonly observe: "running";
       readonly phase: "pending" | "processing";
-      /** Whether the rule takes any status word; one that no rule names is shown to people. */
+      /** True when the rule accepts any status word; one that no rule names is shown to people. */
       readonly takesAnyWord?: boolean;
       readonly remember?: string | undefined;
     }
-  /** With the wait when the answer does not say. */
+  /** With the wait for responses that name none. */
   | { readonly observe: "rate_limited"; readonly waitMs: number | null }
   | {
       readonly observe: Exclude<ProviderRule["observe"], "running" | "rate_limited">;
-      /** What to say of an ending if the answer does not. */
+      /** Text for an ending whose response has none. */
       readonly error?: string | undefined;
       /** The elements of arrays that the rule looks for. */
       readonly elements?: readonly MatchedElement[];
     };
 
-/** What a rule knows of an ending beyond the answer. */
+/** What a rule knows about an ending beyond the response. */
 export type EndingVerdict = Pick<
   Exclude<RuleVerdict, { observe: "running" | "rate_limited" }>,
   "error" | "elements"
 >;
 
-/** An array that a condition looks through for an element. */
+/** An array in which a condition looks for an element. */
 export interface MatchedElement {
   readonly array: PointerTokens;
   /** The index of the first element that matches, or -1. */
   find(body: BodyReading): number;
 }
 
-/** A test of an answer; `json` is undefined for a body that is not JSON. */
+/** A test of a response; `json` is undefined for a body that is not JSON. */
 export type JsonTest = (json: unknown, numbers: NumberSources) => boolean;
 
-/** A rule as functions of the answer. */
+/** A rule as functions of the response. */
 export interface CompiledRule {
   readonly rule: ProviderRule;
   readonly verdict: RuleVerdict;
   readonly hasStatus: (httpStatus: number) => boolean;
-  /** What holding it against the head of an answer takes. */
+  /** Steps for comparing it with the head of a response. */
   readonly headSteps: number;
   readonly headerTests: readonly ((headers: HeaderValues) => boolean)[];
   /** One test for each of the rule's conditions. */
   readonly conditions: readonly JsonTest[];
-  /** The same, the status word without regard to its case and to blanks around it. */
+  /** The same, ignoring the status word's case and surrounding blanks. */
   readonly lenient: readonly JsonTest[];
 }
 
-/** @param statusAt where the answers have their status word */
+/** @param statusAt where responses have their status word */
 export function compileRules(
   rules: readonly ProviderRule[],
   statusAt: readonly string[] = [],
@@ -90,7 +90,7 @@ export function compileRules(
   }));
 }
 
-/** The words that rules name, folded, at any place where the answers have their status. */
+/** The words that rules name, folded, at any place where responses have their status. */
 export function wordsNamed(
   rules: readonly ProviderRule[],
   statusAt: readonly string[],
@@ -141,7 +141,7 @@ function fitsHead(
   return headerTests.every((test) => test(answer.headers));
 }
 
-/** Whether all conditions hold of an answer's body. */
+/** True when all conditions hold for a response's body. */
 export function holdsAll(conditions: readonly JsonTest[], body: BodyReading): boolean {
   const numbers = new AnswerNumbers(body);
   return conditions.every((test) => test(jsonOf(body), numbers));
@@ -163,7 +163,7 @@ function compileVerdict(rule: ProviderRule, statusAt: readonly string[]): RuleVe
   return { observe, error, elements: rule.all.flatMap(compileElement) };
 }
 
-/** Whether a rule looks at an ordinary answer without naming its status word. */
+/** True when a rule looks at an ordinary response without naming its status word. */
 function takesAnyWord(rule: ProviderRule, statusAt: readonly string[]): boolean {
   const isOrdinary = compileStatus(rule.http_status)(200);
   const isNamed = rule.all.some(
@@ -179,14 +179,14 @@ function compileStatus(wanted: ProviderRule["http_status"]): (status: number) =>
   return (status) => status >= wanted.gte && status <= wanted.lte;
 }
 
-/** One for the rule, and some for each test of a header by how many values it knows. */
+/** One for the rule, and some for each test of a header, by its number of values. */
 function headSteps({ headers }: ProviderRule): number {
   return headers.reduce((sum, { in: oneOf = [] }) => sum + 2 + oneOf.length, 1);
 }
 
 export function compileHeaderTest({ name, eq, in: oneOf, exists }: HeaderTest) {
   return (headers: HeaderValues): boolean => {
-    // Own headers only, however the definition calls one.
+    // Own headers only, whatever name a definition uses.
     const value = Object.hasOwn(headers, name) ? headers[name] : undefined;
     const values = value === undefined ? [] : Array.isArray(value) ? value : [value];
     if (exists !== undefined && exists !== values.length > 0) return false;
@@ -195,7 +195,7 @@ export function compileHeaderTest({ name, eq, in: oneOf, exists }: HeaderTest) {
   };
 }
 
-/** A test of the value at a place; `tokens` lead there in what `numbers` are the numbers of. */
+/** A test of the value at a place; `tokens` lead there in the source of `numbers`. */
 type ValueTest = (value: unknown, numbers: NumberSources, tokens: PointerTokens) => boolean;
 
 function compileCondition(condition: ProviderCondition): JsonTest {
@@ -204,10 +204,10 @@ function compileCondition(condition: ProviderCondition): JsonTest {
   return atPointer(condition.pointer, tests);
 }
 
-/** Many rules over a long array would keep everybody waiting. */
+/** Many rules over a long array would delay everything else. */
 const ELEMENTS_MAX = 1000;
 
-/** Whether one and the same element of an array passes all of these. */
+/** True when one and the same element of an array passes all of these. */
 function someElement(conditions: readonly ElementCondition[]): ValueTest {
   const indexOf = compileSearch(conditions);
   return (value, numbers, tokens) => indexOf(value, numbers, tokens) !== -1;
@@ -264,7 +264,7 @@ function compileTests(condition: ElementCondition): ValueTest[] {
 
 type Fold = (value: unknown) => unknown;
 
-/** Whether the value is one of these: numbers by their value in full, texts as `fold` leaves them. */
+/** True when the value is one of these: numbers compared in full, texts as folded by `fold`. */
 function isAmong(wanted: readonly Scalar[], fold: Fold): ValueTest {
   const others = new Set(wanted.filter((one) => !isNumber(one)).map(fold));
   const numbers = wanted.filter(isNumber).map(compileNumber);
@@ -284,7 +284,7 @@ function isNumber(value: Scalar): value is number | ExactNumber {
   return typeof value === "number" || isExactNumber(value);
 }
 
-/** Texts are searched this far, so that no answer can keep all other polls waiting. */
+/** Texts are searched this far, so that no response can delay all other polls. */
 const SEARCHED_CHARACTERS_MAX = 10_000;
 const PART_CHARACTERS_PER_PASS = 8;
 
@@ -294,13 +294,13 @@ function holdsText(part: string, ignoreCase: boolean): ValueTest {
     if (typeof value !== "string") return false;
     const text = value.slice(0, SEARCHED_CHARACTERS_MAX);
     if (ignoreCase && !steps.fold(text.length)) return false;
-    // At worst the engine compares the whole part at each place.
+    // At worst the engine compares the whole part at each position.
     if (!steps.scan(text.length * Math.ceil(part.length / PART_CHARACTERS_PER_PASS))) return false;
     return (ignoreCase ? text.toLowerCase() : text).includes(wanted);
   };
 }
 
-/** The value's digits are looked up only where doubles agree and the answer has long numbers. */
+/** The value's digits are looked up only where doubles agree and the response has long numbers. */
 function compileNumber(wanted: number | ExactNumber) {
   const source = sourceOfNumber(wanted);
   const double = Number(source);
@@ -320,7 +320,10 @@ function keepCase(value: unknown): unknown {
   return value;
 }
 
-/** Blanks around a text count as little as its case. What a longer text folds to is longer than any that a definition can name. */
+/**
+ * Blanks around a text and its case are ignored. A longer text folds to one longer than any that a
+ * definition can name.
+ */
 const FOLDED_CHARACTERS_MAX = 1500;
 
 export function foldCase(value: unknown): unknown {

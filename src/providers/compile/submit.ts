@@ -23,7 +23,7 @@ export interface CompiledSubmission {
   readonly requestTests: readonly ((headers: HeaderValues) => boolean)[];
   /** Fields of the body that say where the callback goes, each by the keys that lead to it. */
   readonly callbackFields: readonly PointerTokens[];
-  /** Matches the answers that mean that a job exists. */
+  /** Matches the responses that mean that a job exists. */
   readonly when: readonly CompiledRule[];
   readonly jobId: readonly CompiledSource[];
   readonly params: readonly (readonly [name: string, sources: readonly CompiledSource[]])[];

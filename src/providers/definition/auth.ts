@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { headerText, sendableHeaderName } from "./fields.ts";
 
-/** How the credential is sent. What can't be said as data is a signer in code, named here. */
+/** How the credential is sent. Schemes that data can't express are signers in code, named here. */
 export const authSchema = z.discriminatedUnion(
   "kind",
   [

@@ -40,7 +40,8 @@ const place = pointers.default([]);
 /** Of several pointers the first that leads to a value wins. */
 const extractSchema = z.strictObject({
   status: place.describe(
-    "The status word, read only when no rule matches: the job runs on, and people get to see it.",
+    "The status word, read only when no rule matches: the job keeps running, and the word is " +
+      "shown to people.",
   ),
   progress: z
     .union([pointers, z.record(z.string().min(1).max(100), pointer)], {
@@ -51,9 +52,10 @@ const extractSchema = z.strictObject({
     })
     .default([])
     .describe(
-      "How far a running job is: places of one value, or an object made of several, by name.",
+      "The progress of a running job: places of one value, or an object composed of several, " +
+        "by name.",
     ),
-  error: place.describe("What went wrong: a text, {message, code}, {error: …}, or any JSON."),
+  error: place.describe("The error: a text, {message, code}, {error: …}, or any JSON."),
   created_at: place.describe("When the job was created, as the upstream spells it."),
   updated_at: place.describe("When the job last changed, as the upstream spells it."),
 });
@@ -88,7 +90,12 @@ const scheduleSchema = z.discriminatedUnion(
 );
 
 const limitsSchema = z.strictObject({
-  concurrency: z.int().min(1).max(1024).default(16).describe("Requests under way at once."),
+  concurrency: z
+    .int()
+    .min(1)
+    .max(1024)
+    .default(16)
+    .describe("Requests in progress at the same time."),
   requests_per_second: z
     .number()
     .min(PER_SECOND_MIN)
@@ -101,24 +108,24 @@ const limitsSchema = z.strictObject({
     .min(1)
     .max(100_000)
     .default(1)
-    .describe("How many requests may go at once after a quiet time."),
+    .describe("How many requests may be sent at once after a quiet time."),
 });
 
 const paramSchema = z
   .strictObject({
-    description: z.string().max(500).optional().describe("For people: what to give."),
+    description: z.string().max(500).optional().describe("For people: the value to send."),
     default: z
       .string()
       .min(1)
       .max(500)
       .optional()
-      .describe("Used where a job does not name it. Without a default each job must."),
+      .describe("Used when a job does not set it. Without a default each job must."),
     optional: z
       .boolean()
       .default(false)
       .describe(
-        "Whether a job may leave it out although it has no default. What a query says with it is " +
-          "then left out too; it may be used nowhere else.",
+        "Whether a job may leave it out although it has no default. The query parts that use it " +
+          "are then left out too; it can't be used elsewhere.",
       ),
   })
   .refine(({ default: value, optional }) => value === undefined || !optional, {
@@ -126,13 +133,13 @@ const paramSchema = z
     path: ["optional"],
   });
 
-/** Names that are addresses under /v1/providers. */
+/** Names that are paths under /v1/providers. */
 const RESERVED_NAMES: readonly string[] = ["schema"];
 
 /**
- * One async job API, as plain data that JSON can hold: how to ask about a job and how to read
- * the answer. The rules are tried in order and the first that matches wins; an answer that none
- * matches means what HTTP says it means (`interpret-answer.ts`).
+ * One async job API, as plain data in JSON: how to ask about a job and how to read the response.
+ * The rules are tried in order and the first that matches wins; a response that none matches has
+ * HTTP's meaning (`answer/interpret.ts`).
  */
 export const providerDefinitionSchema = z
   .strictObject({
@@ -145,29 +152,25 @@ export const providerDefinitionSchema = z
         "Must be lower-case letters, digits, - and _, starting with a letter.",
       )
       .refine((name) => !RESERVED_NAMES.includes(name), { error: "This name is taken." })
-      .describe("What subscriptions and connections call the provider."),
+      .describe("The name of the provider in subscriptions and connections."),
     title: z.string().min(1).max(200).describe("Its name for people."),
     documentation_url: z
       .url({ protocol: /^https?$/ })
       .max(2048)
       .optional()
       .describe("Where the API is documented."),
-    notes: z
-      .string()
-      .max(4000)
-      .optional()
-      .describe("For people: what to know, and what is not verified."),
+    notes: z.string().max(4000).optional().describe("For people: notes, and what is not verified."),
     base_url: z
       .url({ protocol: /^https?$/ })
       .max(2048)
       .optional()
-      .describe("What paths are appended to. Without one every connection must give its own."),
+      .describe("Paths are appended to it. Without one every connection must have its own."),
     allowed_hosts: hostPatterns
       .optional()
       .describe(
-        "Host names besides base_url's that a connection and a URL given with a job or found in " +
-          "an answer may lead to. Without a list a connection may lead anywhere public, and URLs " +
-          "only to the connection's host. *.example.com allows what is below it.",
+        "Host names besides base_url's that a connection, and a URL from a job or a response, " +
+          "may lead to. Without a list a connection may lead anywhere public, and URLs only to the " +
+          "connection's host. *.example.com allows its subdomains.",
       ),
     auth: authSchema.describe("How the credential of a connection is sent."),
     headers: z
@@ -177,18 +180,18 @@ export const providerDefinitionSchema = z
     params: z
       .record(paramName, paramSchema)
       .default({})
-      .describe("Params that have a default or an explanation; the others need not be named."),
+      .describe("Params that have a default or an explanation; others need not be listed."),
     status: statusRequestSchema.describe("The request that asks about a job."),
     submit: submitSchema.describe(
       "The requests that submit a job, for clients that send theirs through the gateway: the " +
-        "first entry that matches wins. recognize: whatever answers as APIs of jobs do, with the " +
-        "param status_url.",
+        "first entry that matches wins. recognize: any request whose response looks like that of " +
+        "a job API, with the param status_url.",
     ),
     cancel: cancelRequestSchema.optional().describe("The request that cancels a job."),
     rules: rulesSchema
       .min(1)
-      .describe("What the status answer means: tried in order, the first that matches wins."),
-    extract: extractSchema.prefault({}).describe("Where things are in the status answer."),
+      .describe("The meaning of a status response: tried in order, the first that matches wins."),
+    extract: extractSchema.prefault({}).describe("Where values are in the status response."),
     result: resultSchema
       .prefault({ kind: "inline" })
       .describe("Where the result of a completed job is."),
@@ -202,16 +205,17 @@ export const providerDefinitionSchema = z
       .max(10)
       .default([])
       .describe(
-        "Read after Retry-After when the answer means rate_limited, before RateLimit and " +
-          "RateLimit-Reset; not where the same header with remaining in place of reset is above 0.",
+        "Read after Retry-After when the response means rate_limited, before RateLimit and " +
+          "RateLimit-Reset; ignored when the same header with remaining in place of reset is above " +
+          "0.",
       ),
     asked_wait_s_max: seconds
       .min(1)
       .max(RETRY_AFTER_MS_MAX / 1000)
       .default(BELIEVED_WAIT_MS_MAX / 1000)
       .describe(
-        "The longest wait that an answer may ask for; a longer one is cut to it, since it can't be " +
-          "meant. Above an hour only for APIs that are known for such waits.",
+        "The longest wait that a response may ask for; a longer one is shortened to it, since it " +
+          "must be a mistake. Above an hour only for APIs that are known for such waits.",
       ),
     affinity_cookies: z
       .array(cookiePattern)
@@ -225,36 +229,39 @@ export const providerDefinitionSchema = z
     min_interval_s: seconds
       .max(DAY_S)
       .default(0)
-      .describe("The shortest wait between two polls of a job, whatever else says less."),
+      .describe("The shortest wait between two polls of a job, even if other values are lower."),
     schedule: scheduleSchema
       .prefault({ kind: "exponential", initial_s: 1, factor: 1.5, cap_s: 10 })
       .describe("How long to wait between the polls of a job, by its age."),
     limits: limitsSchema
       .prefault({})
-      .describe("What one connection may ask of the API; a connection can have its own."),
+      .describe("The limits of one connection; a connection can have its own."),
     not_found_grace_s: seconds
       .default(30)
       .describe("How long after acceptance a 404 means not visible yet."),
     gone_after: goneAfter({ answers: 3, over_s: 30 }).describe(
-      "When a job that the status answer does not know any more (404, 410, not_found) has expired.",
+      "When a job that the API no longer knows (404, 410, not_found) has expired.",
     ),
     deadline_s: seconds
       .min(1)
       .default(2 * DAY_S)
-      .describe("When a job is given up unless its subscription says otherwise: the retention."),
+      .describe(
+        "When a job is given up unless its subscription sets another deadline: usually the API's " +
+          "retention.",
+      ),
     deadline_s_max: seconds
       .min(1)
       .default(30 * DAY_S)
-      .describe("The longest deadline that a subscription may ask for."),
+      .describe("The longest deadline that a subscription may set."),
     request_timeout_s: z.number().min(0.1).max(600).default(30).describe("For one whole exchange."),
     answer_bytes_max: answerBytes
       .default(ANSWER_BYTES_DEFAULT)
-      .describe("The largest answer that is read."),
+      .describe("The largest response that is read."),
     running_answer_bytes_max: answerBytes
       .default(RUNNING_ANSWER_BYTES_DEFAULT)
       .describe(
-        "The largest answer of a job that still runs: a larger one counts as unusable and backs " +
-          "the job off. With result.kind request, of every status answer.",
+        "The largest response of a job that still runs: a larger one counts as unusable, and the " +
+          "job is polled less often. With result.kind request, of every status response.",
       ),
   })
   .refine(({ deadline_s, deadline_s_max }) => deadline_s <= deadline_s_max, {
@@ -265,5 +272,5 @@ export const providerDefinitionSchema = z
 
 /** A definition with every default filled in. */
 export type ProviderDefinition = z.output<typeof providerDefinitionSchema>;
-/** A definition as written down, defaults left out. */
+/** A definition as written, defaults left out. */
 export type ProviderDefinitionSource = z.input<typeof providerDefinitionSchema>;

@@ -2,9 +2,9 @@ import { z } from "zod";
 import { JSON_POINTER } from "../language/json-pointer.ts";
 import { readPathTemplate, readTemplate, type TemplateReading } from "../language/template.ts";
 
-/* The parts that several fields of a definition are made of. */
+/* Parts shared by several fields of a definition. */
 
-// RFC 9110 5.6.2: what a header name may hold. Lower case, because that is how they are compared.
+// RFC 9110 5.6.2: characters of a header name. Lower case, because that is how they are compared.
 export const headerName = z
   .string()
   .max(100)
@@ -70,12 +70,15 @@ const POINTER_STEPS_MAX = 20;
 export const pointer = z
   .string()
   .max(500)
-  .regex(JSON_POINTER, "Must be a JSON Pointer such as /data/status, or the empty text for all.")
+  .regex(
+    JSON_POINTER,
+    "Must be a JSON Pointer such as /data/status, or empty for the whole document.",
+  )
   .refine((text) => text.split("/").length - 1 <= POINTER_STEPS_MAX, {
     error: `Must lead at most ${POINTER_STEPS_MAX} levels deep.`,
   });
 
-/** Several places to look for one thing: the first that holds a value wins. */
+/** Several places to look for one value: the first that holds one wins. */
 export const pointers = z.array(pointer).max(10);
 
 export const paramName = z
@@ -83,7 +86,7 @@ export const paramName = z
   .max(63)
   .regex(/^[A-Za-z_]\w*$/, "Must be letters, digits and _, not starting with a digit.");
 
-/** `hasAnswer`: whether `{answer.<pointer>}` may occur, for requests that follow an answer. */
+/** `hasAnswer`: whether `{answer.<pointer>}` is allowed, for requests that follow a response. */
 export function templateFields(hasAnswer: boolean) {
   const text = z
     .string()
@@ -101,7 +104,7 @@ export function templateFields(hasAnswer: boolean) {
   return { text, path, header };
 }
 
-/** What a custom check of zod reports to. */
+/** Receives the issues of a custom zod check. */
 export interface IssueSink {
   addIssue(issue: { code: "custom"; message: string; path?: PropertyKey[] }): void;
 }
@@ -143,7 +146,7 @@ const hostPattern = z
     error: "This would allow almost any host; name at least the domain, as in *.example.com.",
   });
 
-/** When something that an upstream says is not there counts as gone. */
+/** When something that an upstream reports missing counts as gone. */
 export function goneAfter(defaults: { readonly answers: number; readonly over_s: number }) {
   return z
     .strictObject({
@@ -152,11 +155,11 @@ export function goneAfter(defaults: { readonly answers: number; readonly over_s:
         .min(1)
         .max(1000)
         .default(defaults.answers)
-        .describe("So many answers in a row must say so."),
+        .describe("How many consecutive responses must say so."),
       over_s: seconds
         .max(24 * 3600)
         .default(defaults.over_s)
-        .describe("And the last of them so many seconds after the first."),
+        .describe("How many seconds must pass between the first and the last of them."),
     })
     .prefault({});
 }

@@ -15,8 +15,8 @@ interface DefinitionWithParams {
 const PLACEHOLDERS_MAX = 200;
 
 /**
- * Params that are explained but that no request uses are misspelt, and nothing would tell. Those
- * that may be missing can't stand where something has to.
+ * A param that is explained but not used by any request is misspelled, and nothing else would show
+ * it. Optional params can't be used where a value is required.
  */
 export function checkParams(definition: DefinitionWithParams, context: IssueSink): void {
   const requests = requestsOf(definition);

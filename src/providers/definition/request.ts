@@ -11,18 +11,18 @@ import {
 } from "./fields.ts";
 import { jsonTemplateProblem } from "../language/json-template.ts";
 
-/* How a definition says what is asked: the requests about a job. */
+/* How a definition describes its requests about a job. */
 
 const WRITING_METHODS = ["POST", "PUT", "PATCH", "DELETE"] as const;
 const METHODS = ["GET", ...WRITING_METHODS] as const;
 
 const name = z.string().min(1).max(100);
 
-/** What every request may have; `hasAnswer` for those that follow an answer. */
+/** Fields of every request; `hasAnswer` for those that follow a response. */
 function requestFields(hasAnswer: boolean) {
   const { text, path, header } = templateFields(hasAnswer);
   const placeholders = hasAnswer
-    ? "{job_id}, {params.<name>} and {answer.<JSON Pointer>}, a place in the answer before"
+    ? "{job_id}, {params.<name>} and {answer.<JSON Pointer>}, a place in the previous response"
     : "{job_id} and {params.<name>}";
   const body = z.discriminatedUnion(
     "kind",
@@ -61,9 +61,7 @@ function requestFields(hasAnswer: boolean) {
       .record(sendableHeaderName, header)
       .default({})
       .describe("Headers of this request; each value is a template, filled in percent-encoded."),
-    body: body
-      .optional()
-      .describe("What is sent as the body; a content-type that fits goes with it."),
+    body: body.optional().describe("The body; a matching content-type is sent with it."),
   };
 }
 
@@ -87,14 +85,14 @@ function checkRequest(request: RequestLike, urlField: string, isUrl: boolean, co
     issue(`A request needs either path or ${urlField}.`, [isUrl ? urlField : "path"]);
   }
   if (request.method === "GET" && request.body !== undefined) {
-    issue("A GET request has no body; say method: POST, or move this into query.", ["body"]);
+    issue("A GET request has no body; use method: POST, or move this into query.", ["body"]);
   }
 }
 
-/** A place in an answer that may be a header or a JSON Pointer. */
+/** A place in a response: a header or a JSON Pointer. */
 export const headerOrPointer = {
-  header: headerName.optional().describe("The name of a header of the answer."),
-  pointer: pointer.optional().describe("A JSON Pointer into the answer."),
+  header: headerName.optional().describe("The name of a header of the response."),
+  pointer: pointer.optional().describe("A JSON Pointer into the response."),
 };
 
 export function hasOnePlace(place: {
@@ -113,27 +111,29 @@ export const statusRequestSchema = z
     ...requestFields(false),
     long_poll: z
       .strictObject({
-        query: name.describe("The query parameter that asks the upstream to hold its answer back."),
+        query: name.describe(
+          "The query parameter that asks the upstream to hold its response back.",
+        ),
         seconds: z.int().min(1).max(300).describe("Its value, and how much longer to wait."),
       })
       .optional()
       .describe(
-        "Asks to be answered when something happens. Used while the connection has few jobs, " +
-          "since a request that waits takes up concurrency.",
+        "Long polling: the upstream responds when something happens. Used while the connection " +
+          "has few jobs, since a waiting request uses up concurrency.",
       ),
     etag: z
       .boolean()
       .default(false)
       .describe(
-        "Sends the ETag of the last answer as If-None-Match; 304 means that nothing changed.",
+        "Sends the ETag of the last response as If-None-Match; 304 means that nothing changed.",
       ),
     next_url: z
       .strictObject(headerOrPointer)
       .refine(hasOnePlace, ONE_PLACE)
       .optional()
       .describe(
-        "Where a running answer names the URL to ask next, on an allowed host. Kept in memory: " +
-          "after a restart the first URL is asked again.",
+        "Where the response of a running job names the next status URL, on an allowed host. Kept " +
+          "in memory: after a restart the first URL is used again.",
       ),
   })
   .superRefine((request, context) =>
@@ -158,17 +158,18 @@ export const resultRequestSchema = z
       .min(1)
       .optional()
       .describe(
-        "Instead of path: places in the status answer that hold the URL; the first wins. A path alone is one of the connection's host.",
+        "Instead of path: places in the status response that hold the URL; the first wins. A " +
+          "path alone refers to the connection's host.",
       ),
     ...requestFields(true),
     credential: z
       .boolean()
       .default(true)
-      .describe("Whether the credential goes along; false for links that carry their own."),
+      .describe("Whether the credential is sent; false for links that carry their own."),
     hosts: hostPatterns
       .optional()
       .describe(
-        "With credential: false, the hosts that a URL in the answer may lead to besides the " +
+        "With credential: false, the hosts that a URL in the response may lead to besides the " +
           "connection's own, the host of base_url and allowed_hosts.",
       ),
   })
@@ -176,7 +177,7 @@ export const resultRequestSchema = z
     checkRequest(request, "url_at", request.url_at !== undefined, context);
     if (request.hosts === undefined) return;
     const message = request.credential
-      ? "Only a request without the credential may go to hosts of its own; say credential: false."
+      ? "Only a request without the credential may go to further hosts; set credential: false."
       : request.url_at === undefined
         ? "Only for url_at; a path goes to the connection's host."
         : null;
@@ -187,7 +188,7 @@ export type StatusRequestDefinition = z.output<typeof statusRequestSchema>;
 export type CancelRequestDefinition = z.output<typeof cancelRequestSchema>;
 export type ResultRequestDefinition = z.output<typeof resultRequestSchema>;
 
-/** What the three kinds of request have in common. */
+/** Shared by the three kinds of request. */
 export type RequestDefinition =
   | StatusRequestDefinition
   | CancelRequestDefinition

@@ -2,9 +2,9 @@ import { z } from "zod";
 import { type ExactNumber, isExactNumber } from "../../core/json/exact-number.ts";
 import { headerName, headerText, pointer } from "./fields.ts";
 
-/* How a definition says what an answer means: ordered rules, the first that matches wins. */
+/* How a definition interprets responses: ordered rules, the first that matches wins. */
 
-/** A number with more digits than a double holds, which an answer is compared with in full. */
+/** A number with more digits than a double holds, which is compared in full. */
 const exactNumber = z
   .unknown()
   .transform((value, context): ExactNumber => {
@@ -20,14 +20,14 @@ const scalar = z.union([z.string().max(500), z.number(), exactNumber, z.boolean(
 const scalars = z.array(scalar).min(1).max(100);
 
 const TESTS = {
-  pointer: pointer.describe("The place in the answer that is tested, as a JSON Pointer."),
+  pointer: pointer.describe("The place in the response that is tested, as a JSON Pointer."),
   eq: scalar
     .optional()
     .describe('The value there is this one. 1 is not "1"; 1, 1.0 and 1e0 are one number.'),
   in: scalars.optional().describe("The value there is one of these."),
   not_eq: scalar.optional().describe("There is a value, and it is another than this."),
   not_in: scalars.optional().describe("There is a value, and it is none of these."),
-  exists: z.boolean().optional().describe("Whether there is a value; null counts as none."),
+  exists: z.boolean().optional().describe("Whether there is a value; null counts as absent."),
   empty: z
     .boolean()
     .optional()
@@ -41,10 +41,7 @@ const TESTS = {
     .max(500)
     .optional()
     .describe("The value there is a text with this text somewhere in it."),
-  ignore_case: z
-    .boolean()
-    .default(false)
-    .describe("Whether texts are compared without regard to upper and lower case."),
+  ignore_case: z.boolean().default(false).describe("Whether texts are compared ignoring case."),
 };
 
 const TEST_NAMES = ["eq", "in", "not_eq", "not_in", "exists", "empty", "contains"] as const;
@@ -85,7 +82,7 @@ export const headerTest = z
     name: headerName.describe("The header, in lower case."),
     eq: headerText.optional().describe("Its value is this text."),
     in: z.array(headerText).min(1).max(100).optional().describe("Its value is one of these."),
-    exists: z.boolean().optional().describe("Whether the answer has it."),
+    exists: z.boolean().optional().describe("Whether the response has it."),
   })
   .refine((test) => test.eq !== undefined || test.in !== undefined || test.exists !== undefined, {
     error: "A test of a header needs one of eq, in, exists.",
@@ -128,21 +125,22 @@ const ruleSchema = z
     note: z.string().max(500).optional().describe("For people: why the rule is there."),
     http_status: httpStatusSchema
       .optional()
-      .describe("The HTTP status: one, one of a list, or {gte, lte}; any unless given."),
+      .describe("The HTTP status: one, one of a list, or {gte, lte}; any by default."),
     headers: z
       .array(headerTest)
       .max(10)
       .default([])
-      .describe("Tests of the answer's headers, all of which must hold."),
+      .describe("Tests of the response's headers, all of which must hold."),
     all: conditionsSchema
       .default([])
-      .describe("Conditions on the JSON of the answer, all of which must hold."),
+      .describe("Conditions on the JSON of the response, all of which must hold."),
     observe: z
       .enum(OBSERVATIONS)
       .describe(
-        "What the answer means. not_found: not visible yet within not_found_grace_s, expired " +
-          "after it. rate_limited: the connection pauses. credential_rejected: the connection " +
-          "pauses once that is confirmed, and is probed. retry: an outage, which says nothing of the job.",
+        "The meaning of the response. not_found: not visible yet within not_found_grace_s, " +
+          "expired after it. rate_limited: the connection pauses. credential_rejected: the " +
+          "connection pauses once that is confirmed, and is probed. retry: an outage, which says " +
+          "nothing about the job.",
       ),
     error: z
       .string()
@@ -150,31 +148,33 @@ const ruleSchema = z
       .max(500)
       .optional()
       .describe(
-        "Of a job that failed, was canceled or expired: what to say if the answer does not.",
+        "For a job that failed, was canceled or expired: the error if the response has none.",
       ),
     remember: remembered
       .optional()
-      .describe("Of a running job: what rules for its later answers can ask for with remembered."),
+      .describe(
+        "For a running job: a mark that rules for later responses can test with remembered.",
+      ),
     remembered: remembered
       .optional()
-      .describe("An earlier answer matched a rule with this remember."),
+      .describe("An earlier response matched a rule with this remember."),
     phase: z
       .enum(["pending", "processing"])
       .optional()
-      .describe("Of a running job: whether work has begun; processing unless given."),
+      .describe("For a running job: whether work has begun; by default processing."),
     wait_s: z
       .number()
       .positive()
       .max(24 * 3600)
       .optional()
-      .describe("Of rate_limited: how long the connection pauses when the answer does not say."),
+      .describe("For rate_limited: how long the connection pauses when the response does not say."),
   })
   .refine(({ observe, phase }) => phase === undefined || observe === "running", {
     error: "Only a running job has a phase; remove it or observe running.",
     path: ["phase"],
   })
   .refine(({ observe, remember }) => remember === undefined || observe === "running", {
-    error: "Only what a running job answers is remembered; remove remember or observe running.",
+    error: "Only responses of running jobs can be remembered; remove remember or observe running.",
     path: ["remember"],
   })
   .refine(({ observe, wait_s }) => wait_s === undefined || observe === "rate_limited", {
@@ -183,15 +183,15 @@ const ruleSchema = z
   });
 
 /**
- * Each such condition may look through a thousand elements, and all polls of all projects wait for
- * whoever reads an answer.
+ * Each such condition may look through a thousand elements, and all polls of all projects wait
+ * while a response is read.
  */
 const ELEMENT_CONDITIONS_MAX = 100;
 
-/** Each such place may have to be looked up in the text of the answer. */
+/** Each such place may have to be looked up in the text of the response. */
 const NUMBER_PLACES_MAX = 50;
 
-/** The rules that one answer is held against. */
+/** The rules for one response. */
 export const rulesSchema = z
   .array(ruleSchema)
   .max(200)
@@ -219,7 +219,7 @@ function comparesNumbers(tests: z.output<typeof elementConditionSchema>): boolea
   );
 }
 
-/** What the value at a place is compared with. */
+/** A constant that the value at a place is compared with. */
 export type Scalar = z.output<typeof scalar>;
 export type ProviderRule = z.output<typeof ruleSchema>;
 export type HeaderTest = ProviderRule["headers"][number];

@@ -3,7 +3,10 @@ import { headerName, paramName, pointer } from "./fields.ts";
 import { pathPatternProblem } from "../language/path-pattern.ts";
 import { conditionsSchema, headerTest, httpStatusSchema } from "./rule.ts";
 
-/* How a definition says which requests submit a job, and what of the exchange names that job. */
+/*
+ * How a definition describes the requests that submit a job, and which part of the exchange names
+ * that job.
+ */
 
 const SOURCES_MAX = 10;
 const CALLBACK_FIELDS_MAX = 10;
@@ -23,8 +26,8 @@ const sourceSchema = z
   .strictObject({
     pointer: pointer
       .optional()
-      .describe("A place in the JSON of the answer that holds a text or a number."),
-    header: headerName.optional().describe("A header of the answer."),
+      .describe("A place in the JSON of the response that holds a text or a number."),
+    header: headerName.optional().describe("A header of the response."),
     path: paramName
       .optional()
       .describe("A part of the request's path, by its name in the pattern."),
@@ -32,7 +35,7 @@ const sourceSchema = z
     last_segment: z
       .boolean()
       .default(false)
-      .describe("Only the last segment of the path of the URL that is there."),
+      .describe("Only the last path segment of the URL found there."),
   })
   .refine(
     (one) =>
@@ -82,12 +85,12 @@ const submissionSchema = z.strictObject({
     .strictObject({
       http_status: httpStatusSchema
         .default({ gte: 200, lte: 299 })
-        .describe("The HTTP status: one, one of a list, or {gte, lte}; 2xx unless given."),
-      headers: z.array(headerTest).max(10).default([]).describe("Tests of the answer's headers."),
-      all: conditionsSchema.default([]).describe("Conditions on the JSON of the answer."),
+        .describe("The HTTP status: one, one of a list, or {gte, lte}; by default 2xx."),
+      headers: z.array(headerTest).max(10).default([]).describe("Tests of the response's headers."),
+      all: conditionsSchema.default([]).describe("Conditions on the JSON of the response."),
     })
     .prefault({})
-    .describe("Which answers mean that a job exists now; all of it must hold."),
+    .describe("The responses that mean that a job exists; all parts must hold."),
   job_id: sourcesSchema.describe("The job's id."),
   params: z
     .record(paramName, sourcesSchema)

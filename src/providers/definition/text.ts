@@ -2,19 +2,19 @@ import { parseExactJson } from "../../core/json/exact-json.ts";
 import { isExactNumber } from "../../core/json/exact-number.ts";
 import { isObject } from "../language/json-pointer.ts";
 
-/** The fields whose numbers an answer is compared with, and those that are sent as they are. */
+/** The fields whose numbers are compared with a response's, and those that are sent as they are. */
 const EXACT_FIELDS: ReadonlySet<string> = new Set(["eq", "in", "not_eq", "not_in", "value"]);
 
 /**
- * Parses the JSON text of a definition. Numbers that an answer is compared with, or that are sent
- * to the upstream, keep their digits; all others are quantities, which a double holds well enough.
+ * Parses the JSON text of a definition. Numbers that are compared with a response's, or sent to the
+ * upstream, keep their digits; all others are quantities, for which a double is exact enough.
  * Throws like `JSON.parse`.
  */
 export function parseDefinition(text: string): unknown {
   return withDoubles(parseExactJson(text), false);
 }
 
-/** Deeper values are left as they are: no definition is so deep, and recursion has an end. */
+/** Deeper values are not converted: no definition is so deep, and recursion must end. */
 const DEPTH_MAX = 100;
 
 function withDoubles(json: unknown, isExact: boolean, depth = 0): unknown {

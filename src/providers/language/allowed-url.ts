@@ -1,11 +1,11 @@
 import { cleanLine } from "../answer/error-text.ts";
 
-/** Whether a host name is one of those that patterns such as `*.example.com` stand for. */
+/** True when a pattern such as `*.example.com` matches a host name. */
 export function matchesHost(patterns: readonly string[], hostname: string): boolean {
   return patterns.some((pattern) => matchesPattern(pattern.split("."), hostname.split(".")));
 }
 
-/** `*` stands for one label, at the start of the pattern for one or more. */
+/** `*` matches one label; at the start of the pattern, one or more. */
 function matchesPattern(pattern: readonly string[], labels: readonly string[]): boolean {
   const extra = labels.length - pattern.length;
   if (extra < 0 || (extra > 0 && pattern[0] !== "*")) return false;
@@ -19,7 +19,7 @@ export type UrlReading =
   | { readonly kind: "url"; readonly origin: string; readonly path: string }
   | { readonly kind: "refused"; readonly problem: string };
 
-// Azure asks for 4 KiB; links that carry a signature and a session are about as long.
+// Azure asks for 4 KiB; links with a signature and a session are about as long.
 const URL_CHARACTERS_MAX = 8192;
 // The URL parser drops tabs and line breaks and folds backslashes; other parsers don't.
 const AMBIGUOUS = /[\s\p{Cc}\\]/u;
@@ -27,7 +27,7 @@ const HTTP_FORM = /^https?:\/\/[^/]/i;
 
 /**
  * Judges a URL that a client or an upstream named: it may lead to `ownOrigin`, or by https to an
- * allowed host on the usual port. Whom a credential is sent to hangs on this.
+ * allowed host on the usual port. This decides where a credential is sent.
  */
 export function readAllowedUrl(
   text: string,
@@ -44,7 +44,7 @@ export function readAllowedUrl(
   const request: UrlReading = {
     kind: "url",
     origin: url.origin,
-    // A fragment is for whoever reads the answer; it is never sent.
+    // A fragment is for the reader of the response; it is never sent.
     path: url.pathname + url.search,
   };
   if (url.origin === allowed.ownOrigin) return request;
@@ -57,12 +57,12 @@ export function readAllowedUrl(
   return request;
 }
 
-// A scheme, or a link within the very document that was asked for.
+// A scheme, or a link within the requested document itself.
 const NOT_RELATIVE = /^(?:[a-z][a-z0-9+.-]*:|#|$)/i;
 
 /**
- * Resolves a link that an answer holds against the URL that was asked (RFC 3986, 5.2, as the WHATWG
- * URL Standard has it). A link that can't be resolved stays as it is, for `readAllowedUrl` to refuse.
+ * Resolves a link in a response against the URL of its request (RFC 3986, 5.2, as in the WHATWG URL
+ * Standard). A link that can't be resolved is left for `readAllowedUrl` to refuse.
  */
 export function resolveLink(link: string, askedUrl: string): string {
   if (NOT_RELATIVE.test(link) || AMBIGUOUS.test(link)) return link;
@@ -71,7 +71,7 @@ export function resolveLink(link: string, askedUrl: string): string {
 
 const SHOWN_CHARACTERS_MAX = 200;
 
-/** Why a link of an answer is not followed, without its query, where signatures and keys travel. */
+/** Why a link in a response is not followed, without its query, where signatures and keys are. */
 export function refusedLink(link: string, problem: string): string {
   const [shown = ""] = link.split(/[?#]/, 1);
   return `The answer's link ${JSON.stringify(cleanLine(shown, SHOWN_CHARACTERS_MAX))} is not followed. ${problem}`;

@@ -1,7 +1,7 @@
 /*
- * RFC 6901, 50 lines of it. Of the published packages none could stand in: jsonpointer,
- * json-pointer, json-ptr and rfc6902 walk into the prototype (`/__proto__/toString` gives a
- * function, `/list/length` a number) and @hyperjump/json-pointer throws where a place is not there.
+ * RFC 6901 in 50 lines. No published package could be used: jsonpointer, json-pointer, json-ptr and
+ * rfc6902 walk into the prototype (`/__proto__/toString` gives a function, `/list/length` a
+ * number), and @hyperjump/json-pointer throws for a missing place.
  */
 
 import type { Steps } from "./steps.ts";
@@ -26,7 +26,7 @@ export function pointerText(tokens: PointerTokens): string {
   return tokens.map((token) => `/${token.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
 }
 
-/** The value the tokens lead to, or undefined (which JSON cannot hold) when there is none. */
+/** The value that the tokens lead to, or undefined (which JSON cannot hold) when there is none. */
 export function valueAt(json: unknown, tokens: PointerTokens): unknown {
   let value = json;
   for (const token of tokens) {
@@ -57,9 +57,9 @@ const CONTENT_DEPTH_MAX = 10;
 const CONTENT_VALUES_MAX = 1000;
 
 /**
- * Whether a value says anything: `"error": ""`, `{}`, `[]`, `false`, `0` and
- * `{"code": 0, "message": ""}` are all ways to write that there is no error. Values that are nested
- * too deeply or too long to be looked through count as content.
+ * True when a value has content: `"error": ""`, `{}`, `[]`, `false`, `0` and `{"code": 0,
+ * "message": ""}` are all ways to write that there is no error. Values that are too deep or too
+ * long to be searched count as content.
  */
 export function hasContent(value: unknown, steps: Steps): boolean {
   if (!isObject(value)) return saysSomething(value, steps);
@@ -85,7 +85,7 @@ function holdsSomething(
   search: Search,
   depth: number,
 ): boolean {
-  // JSON objects have own members only. Taking the values all at once would cost several times more.
+  // JSON objects have own members only. Listing the values first would cost several times more.
   for (const key in value) {
     search.valuesLeft -= 1;
     if (search.valuesLeft < 0 || depth >= CONTENT_DEPTH_MAX) return true;
@@ -101,7 +101,7 @@ function holdsSomething(
   return !search.steps.spend(1);
 }
 
-/** The first of the pointers that leads to something which has content, or null. */
+/** The first of the pointers that leads to content, or null. */
 export function firstWithContent(
   json: unknown,
   pointers: readonly PointerTokens[],

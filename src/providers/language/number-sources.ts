@@ -5,16 +5,16 @@ import { type PointerTokens, pointerText } from "./json-pointer.ts";
 import type { BodyReading } from "./read-body.ts";
 import type { Steps } from "./steps.ts";
 
-/** Where the digits of an answer's numbers are to be found, should a double not tell them apart. */
+/** The digits of a response's numbers, for those that a double can't distinguish. */
 export interface NumberSources {
-  /** What may still be done with the answer. */
+  /** The remaining budget for the response. */
   readonly steps: Steps;
   readonly mayLoseDigits: boolean;
-  /** How the value there is written; the empty text when there is none. */
+  /** The value's spelling there; empty when there is none. */
   sourceAt(tokens: PointerTokens): string;
 }
 
-/** The numbers of a whole answer. Nothing is looked for before it is needed. */
+/** The numbers of a whole response. Nothing is looked up before it is needed. */
 export class AnswerNumbers implements NumberSources {
   readonly steps: Steps;
   readonly #text: string;
@@ -31,7 +31,7 @@ export class AnswerNumbers implements NumberSources {
       this.steps.scan(this.#text.length) && mayLoseDigits(this.#text));
   }
 
-  /** Remembered, since many rules may look at one place of a long answer. */
+  /** Cached, since many rules may look at one place of a long response. */
   sourceAt(tokens: PointerTokens): string {
     this.#found ??= new Map();
     const pointer = pointerText(tokens);
@@ -52,7 +52,7 @@ export class ElementNumbers implements NumberSources {
   readonly #count: number;
   #elements: readonly string[] | null = null;
 
-  /** @param count how many elements are looked at */
+  /** @param count how many elements are searched */
   constructor(whole: NumberSources, array: PointerTokens, count: number) {
     this.#whole = whole;
     this.#array = array;

@@ -1,6 +1,6 @@
 /*
- * Patterns of paths, such as `/v1/models/{owner}/{name}/predictions`. `{name}` stands for one segment or
- * a part of one, `{+name}` for one segment or more. Both sides of a comparison are percent-encoded.
+ * Patterns of paths, such as `/v1/models/{owner}/{name}/predictions`. `{name}` matches one segment
+ * or a part of one, `{+name}` one or more segments. Both sides of a comparison are percent-encoded.
  */
 
 const PLACEHOLDER = /\{(\+?)([A-Za-z_]\w*)\}/g;
@@ -16,16 +16,16 @@ export function pathPatternProblem(pattern: string): string | null {
   if (!LITERAL.test(pattern.replaceAll(PLACEHOLDER, ""))) {
     return "Must be a path with placeholders such as {name} or {+name}, without a query.";
   }
-  // More of them could share their text in very many ways, each of which would be tried.
+  // More than one could divide their text in very many ways, each of which would be tried.
   if (pattern.split("{+").length > 2) return "Must have at most one {+name}.";
   const crowded = pattern.split("/").some((segment) => segment.split("{").length > 2);
   return crowded ? "A segment may have at most one placeholder." : null;
 }
 
-/** The parts that placeholders stand for, decoded; null where the path is another. */
+/** Returns the parts that placeholders matched, decoded; null for another path. */
 export type PathMatcher = (path: string) => Readonly<Record<string, string>> | null;
 
-/** @param pattern one that {@link pathPatternProblem} finds nothing wrong with */
+/** @param pattern one without a {@link pathPatternProblem} */
 export function compilePathPattern(pattern: string): PathMatcher {
   const names = [...pattern.matchAll(PLACEHOLDER)].map(([, , name = ""]) => name);
   let source = "";
@@ -35,7 +35,7 @@ export function compilePathPattern(pattern: string): PathMatcher {
     source += match[1] === "+" ? "(.+?)" : "([^/]+?)";
     at = match.index + match[0].length;
   }
-  // A slash at the end makes no difference to most servers.
+  // A trailing slash makes no difference to most servers.
   const end = escapeRegExp(pattern.slice(at).replace(/\/$/, ""));
   const expression = new RegExp(`^${source}${end}/?$`);
   return (path) => {

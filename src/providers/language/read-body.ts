@@ -4,18 +4,18 @@ import { weighJson } from "../../core/json/json-weight.ts";
 import type { HeaderValues } from "../../core/job/retry-after.ts";
 import { Steps } from "./steps.ts";
 
-/** A whole answer of an upstream, its content encoding undone; header names in lower case. */
+/** A complete response of an upstream, its content encoding undone; header names in lower case. */
 export interface UpstreamResponse {
   readonly status: number;
   readonly headers: HeaderValues;
   readonly body: Buffer;
-  /** How much memory its body may take once parsed; as much as suits the main thread by default. */
+  /** How much memory its parsed body may take; by default as much as suits the main thread. */
   readonly parsedBytesMax?: number;
-  /** Why its content encoding could not be undone, so that the body is of no use. */
+  /** Why its content encoding could not be undone, so that the body is unusable. */
   readonly undecodable?: string;
 }
 
-/** An answer's body as text and as JSON, or why it is not JSON; and what may be done with it. */
+/** A response's body as text and as JSON, or why it is not JSON; and the budget for reading it. */
 export type BodyReading =
   | {
       readonly kind: "json";
@@ -28,7 +28,10 @@ export type BodyReading =
 export interface Unreadable {
   readonly kind: "unreadable";
   readonly why: string;
-  /** The same answer would be as unreadable the next time: nothing on the way damaged it. */
+  /**
+   * True when the same response would be unreadable the next time too: nothing damaged it on the
+   * way.
+   */
   readonly isLasting: boolean;
   /** Too large or too deep to be parsed; as text it may be fine. */
   readonly isOverLimit?: boolean;
@@ -69,8 +72,8 @@ export function readText({ headers, body, undecodable }: UpstreamResponse): Text
   }
   const charset = charsetOf(headers, body);
   if (charset === null || isMislabeled(charset, body)) {
-    // Buffer.toString would replace what it can't decode, and the result would no longer be
-    // what the upstream wrote.
+    // Buffer.toString would replace invalid bytes, and the result would differ from what the
+    // upstream wrote.
     return isUtf8(body)
       ? { kind: "text", text: withoutMark(body.toString("utf8")) }
       : notText(headers);
@@ -98,8 +101,8 @@ function charsetOf({ "content-type": type }: HeaderValues, body: Buffer): string
 }
 
 /**
- * Some frameworks declare Latin-1 by default and send UTF-8, as RFC 8259 asks for. Text in Latin-1
- * with a character beyond ASCII is hardly ever valid UTF-8.
+ * Some frameworks declare Latin-1 by default and send UTF-8, as RFC 8259 requires. Latin-1 text
+ * with a character beyond ASCII is almost never valid UTF-8.
  */
 function isMislabeled(charset: string, body: Buffer): boolean {
   return charset === "windows-1252" && isUtf8(body);
@@ -111,7 +114,7 @@ function withoutMark(text: string): string {
 
 function overLimit(body: Buffer, text: string, parsedBytesMax: number): string | null {
   if (body.length < WEIGHED_BYTES_MIN) return null;
-  // The brackets and quotes of other charsets lie elsewhere or are only parts of characters.
+  // In other charsets, brackets and quotes have other codes or are parts of characters.
   const utf8 = isUtf8(body) && !body.includes(0) ? body : Buffer.from(text);
   switch (weighJson(utf8, parsedBytesMax)) {
     case "fits":
@@ -140,7 +143,7 @@ function notText({ "content-type": type }: HeaderValues): Unreadable {
   return { kind: "unreadable", why, isLasting: true };
 }
 
-/** A web page or a word of a proxy may be gone the next time. */
+/** A web page or a proxy's message may be gone the next time. */
 function notJson({ headers }: UpstreamResponse): Unreadable {
   const type = headers["content-type"];
   const isLasting = typeof type === "string" && !/^text\//i.test(type);

@@ -1,24 +1,24 @@
 import { JSON_POINTER } from "./json-pointer.ts";
 
-/** What a template's placeholders stand for. */
+/** Values for a template's placeholders. */
 export interface JobReference {
   readonly jobId: string;
   readonly params: Readonly<Record<string, string>>;
 }
 
 export interface TemplateValues extends JobReference {
-  /** What `{answer.<pointer>}` stands for, by pointer. */
+  /** Values of `{answer.<pointer>}`, by pointer. */
   readonly answer?: Readonly<Record<string, string>>;
 }
 
-/** What a placeholder stands for: the job id, one of its params, or a place in an earlier answer. */
+/** A placeholder: the job id, one of its params, or a place in an earlier response. */
 export interface Slot {
   readonly from: "job_id" | "param" | "answer";
-  /** The param's name or the JSON Pointer into the answer. */
+  /** The param's name or the JSON Pointer into the response. */
   readonly name: string;
   /** Written `{+…}`: a slash in the value stays one, so the value may be several path segments. */
   readonly spread: boolean;
-  /** Of a param that the job does not name. */
+  /** The default of a param that the job does not have. */
   readonly fallback: string;
 }
 
@@ -32,9 +32,9 @@ export type TemplateReading =
   | { readonly kind: "template"; readonly template: Template }
   | { readonly kind: "malformed"; readonly problem: string };
 
-/** Where a template stands decides what its placeholders may be. */
+/** The place of a template decides which placeholders it may have. */
 export interface TemplatePlace {
-  /** Whether there is an earlier answer to take values from. */
+  /** True when there is an earlier response to take values from. */
   readonly hasAnswer: boolean;
   readonly isPath: boolean;
 }
@@ -76,8 +76,8 @@ export function readTemplate(source: string, place: TemplatePlace): TemplateRead
 }
 
 /**
- * Reads a template of an absolute path. No segment can be turned into `.` or `..` by the values
- * filled in: it holds at most one placeholder, alone or beside something other than dots.
+ * Reads a template of an absolute path. No value can turn a segment into `.` or `..`: it contains
+ * at most one placeholder, alone or next to something other than dots.
  */
 export function readPathTemplate(source: string, hasAnswer: boolean): TemplateReading {
   const reading = readTemplate(source, { hasAnswer, isPath: true });
@@ -87,7 +87,7 @@ export function readPathTemplate(source: string, hasAnswer: boolean): TemplateRe
   if (!literals.every((literal) => PATH_LITERAL.test(literal))) {
     return malformed("may hold only path characters; a query has a field of its own");
   }
-  // Nothing that a path may hold is mistaken for the mark of a placeholder.
+  // No character of a path is mistaken for the mark of a placeholder.
   for (const segment of literals.join(SLOT_MARK).split("/")) {
     const fixed = segment.split(SLOT_MARK);
     const shown = segment.replaceAll(SLOT_MARK, "{…}");
@@ -121,7 +121,7 @@ function malformed(problem: string): TemplateReading {
   return { kind: "malformed", problem: `The template ${problem}.` };
 }
 
-/** Fills in a template; what is unknown counts as empty. */
+/** Fills in a template; unknown values are empty. */
 export function fillTemplate(
   template: Template,
   values: TemplateValues,
@@ -139,7 +139,7 @@ export function fillTemplate(
   return filled;
 }
 
-/** Whether every param that the template needs has a value. */
+/** True when every param that the template needs has a value. */
 export function hasParams(template: Template, values: TemplateValues): boolean {
   return template.slots.every((slot) => slot.from !== "param" || valueOf(slot, values) !== "");
 }
@@ -160,10 +160,10 @@ function ownValue(values: Readonly<Record<string, string>>, name: string): strin
 }
 
 /**
- * Any text as exactly one path segment that no URL normalisation removes.
+ * Any text as exactly one path segment that no URL normalization removes.
  *
- * `.` and `..` need more than one level of encoding: for the WHATWG URL standard `%2E%2E` still
- * climbs. Encoded twice they name a job that cannot exist, which is what they are.
+ * `.` and `..` need more than one level of encoding: in the WHATWG URL standard `%2E%2E` still
+ * climbs. Encoded twice they name a job that cannot exist, as they should.
  */
 export function encodeSegment(value: string): string {
   if (NEEDS_NO_ENCODING.test(value)) return value;

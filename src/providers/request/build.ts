@@ -14,17 +14,17 @@ import {
 
 export type RequestBuilding =
   | UpstreamRequest
-  /** The URL that the job or an answer named may not be asked. */
+  /** The URL that the job or a response named is not allowed. */
   | { readonly kind: "refused"; readonly problem: string };
 
-/** What a status request depends on besides the job. */
+/** Facts that a status request depends on besides the job. */
 export interface StatusRequestFacts {
   readonly nowMs: number;
-  /** The URL that the last answer named for the next request, resolved. */
+  /** The URL that the last response named for the next request, resolved. */
   readonly nextUrl: string | null;
-  /** The ETag of the answer that still holds. */
+  /** The ETag of the response that still holds. */
   readonly etag: string | null;
-  /** Whether the upstream may hold its answer back. */
+  /** True when the upstream may hold its response back. */
   readonly mayLongPoll: boolean;
 }
 
@@ -60,11 +60,11 @@ export function buildCancelRequest(
   return build(target, cancel, job, { url: paramUrl(urlParam, job), extraQuery: "", nowMs });
 }
 
-/** What the status answer of a completed job says of where its result is. */
+/** Where a completed job's status response says its result is. */
 export interface ResultPlace {
-  /** The URL as the answer has it until it is resolved, or null when the request's path leads there. */
+  /** The unresolved URL from the response, or null when the request's path leads there. */
   readonly url: string | null;
-  /** What the request's placeholders take from the answer, by pointer. */
+  /** Values that the request's placeholders take from the response, by pointer. */
   readonly answer: Readonly<Record<string, string>>;
 }
 
@@ -83,8 +83,8 @@ export function buildResultRequest(
 }
 
 /**
- * Fetches the link that a result is. The credential goes along where the definition says so, and
- * only to a host that it may go to.
+ * Builds the request that fetches the link of a result. The credential is sent where the definition
+ * says so, and only to a host that it may go to.
  * @param target of a provider that says how its results are fetched
  */
 export function buildDownloadRequest(
@@ -152,7 +152,7 @@ function withAuthQuery(path: string, authQuery: string, isSameOrigin: boolean): 
   return all.length === 0 ? place : `${place}?${all.join("&")}`;
 }
 
-/** The params that the provider's requests need and `params` lacks or has empty. */
+/** The params that the provider's requests need and that `params` lacks or leaves empty. */
 export function missingParams(
   provider: Provider,
   params: Readonly<Record<string, string>>,
@@ -172,8 +172,8 @@ function missingOf(
 }
 
 /**
- * The params that hold URLs which may not be asked, and why. Checked when a job is accepted, and
- * again at each request, since the connection may change.
+ * The params with URLs that are not allowed, and why. Checked when a job is accepted, and again at
+ * each request, since the connection may change.
  * @param baseUrl the connection's own, or null
  */
 export function refusedUrlParams(
@@ -202,7 +202,7 @@ function refusalOf(link: string, { problem }: Refusal): Refusal {
 }
 
 interface BuildingFacts {
-  /** Instead of the path. */
+  /** Replaces the path. */
   readonly url: string | null;
   readonly extraQuery: string;
   readonly nowMs: number;

@@ -2,7 +2,7 @@ import type { ProviderAuth } from "../definition/auth.ts";
 import { type AwsCredential, readAwsCredential } from "./sign-aws.ts";
 import { encodeQueryValue } from "../language/template.ts";
 
-// What may stand in a header value, without the white space at its ends that gets lost on the way.
+// Characters of a header value, without white space at its ends, which would be lost on the way.
 const HEADER_SAFE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
 // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
 const CONTROL_CHARACTER = /[\x00-\x1f\x7f]/;
@@ -15,7 +15,7 @@ export function problemWithCredential(auth: ProviderAuth, credential: string): s
     return "The credential contains a line break or another control character.";
   }
   switch (auth.kind) {
-    // These encode the credential, so any other character may occur.
+    // These encode the credential, so any other character is allowed.
     case "basic":
     case "query":
       return null;
@@ -55,14 +55,14 @@ export function credentialQuery(auth: ProviderAuth, credential: string): string 
     : "";
 }
 
-/** The texts that give the credential away, should an upstream echo them in whatever encoding. */
+/** The texts that reveal the credential, if an upstream echoes them in any encoding. */
 export function secretsOf(auth: ProviderAuth, credential: string): readonly string[] {
   return [credential, ...partsOf(auth, credential)];
 }
 
 function partsOf(auth: ProviderAuth, credential: string): readonly string[] {
   switch (auth.kind) {
-    // Many credentials are `id:secret`, whatever header they travel in.
+    // Many credentials are `id:secret`, whatever header they use.
     case "basic":
     case "header":
     case "bearer":

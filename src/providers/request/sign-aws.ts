@@ -15,7 +15,7 @@ const CREDENTIAL = /^(\w{16,128}):([\w/+=]{16,128})(?::([\w/+=.-]{1,8192}))?$/;
 // us-east-1, ap-southeast-2, us-gov-west-1, cn-north-1
 const REGION = /^[a-z]{2}(?:-[a-z]+)+-\d{1,2}$/;
 
-/** Reads `access_key_id:secret_access_key[:session_token]`; null when it is not of this form. */
+/** Reads `access_key_id:secret_access_key[:session_token]`; null for any other form. */
 export function readAwsCredential(text: string): AwsCredential | null {
   const [, accessKeyId, secretAccessKey, sessionToken] = CREDENTIAL.exec(text) ?? [];
   if (accessKeyId === undefined || secretAccessKey === undefined) return null;
@@ -23,7 +23,7 @@ export function readAwsCredential(text: string): AwsCredential | null {
 }
 
 /**
- * Signs requests with AWS Signature Version 4. The region is the one that the host names, so that a
+ * Signs requests with AWS Signature Version 4. The region comes from the host name, so that a
  * connection, with its limits, belongs to one region, as the limits of AWS do.
  */
 export function awsSigner(

@@ -4,7 +4,7 @@ import { credentialHeaders, credentialQuery, problemWithCredential } from "./cre
 import type { Provider } from "../compile/provider.ts";
 import { awsSigner, readAwsCredential, type Signer } from "./sign-aws.ts";
 
-/** One kind of request of a connection: all that its jobs share, worked out once. */
+/** One kind of request of a connection: everything its jobs share, computed once. */
 export interface PreparedRequest {
   readonly request: CompiledRequest;
   readonly headers: Readonly<Record<string, string>>;
@@ -23,13 +23,13 @@ export interface PreparedCredential {
   readonly sign: Signer | null;
 }
 
-/** What requests of one connection share, worked out once. Holds the credential. */
+/** Everything that requests of one connection share, computed once. Contains the credential. */
 export interface PreparedTarget {
   readonly provider: Provider;
   readonly origin: string;
   /** Path of the base URL, without a slash at the end. */
   readonly prefix: string;
-  /** The credential by itself, for requests that are not built from the definition. */
+  /** The credential alone, for requests that are not built from the definition. */
   readonly credential: PreparedCredential;
   readonly status: PreparedRequest;
   readonly cancel: PreparedRequest | null;
@@ -49,7 +49,7 @@ export type TargetPreparation =
       readonly problem: string;
     };
 
-/** Checks a connection's address and credential and works out what its requests share. */
+/** Checks a connection's address and credential and computes what its requests share. */
 export function prepareTarget(
   provider: Provider,
   connection: {

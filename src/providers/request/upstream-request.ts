@@ -5,7 +5,7 @@ export interface UpstreamRequest {
   readonly kind: "request";
   readonly method: RequestDefinition["method"];
   readonly origin: string;
-  /** Path and query. With `query` authentication it holds the credential: not for logs. */
+  /** Path and query. With `query` authentication it contains the credential: not for logs. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | null;

@@ -5,12 +5,11 @@ import { type BodyReading, readBody, type UpstreamResponse } from "../language/r
 import type { SubmissionRequest, SubmittedJob } from "./submitted-job.ts";
 
 /*
- * Tells that an answer is one to a submission without a definition that says so, by what APIs of jobs
- * have in common. The order is the one in which the vendors' own clients look; of the rest, what is
- * more particular comes first.
+ * Recognizes the response to a submission without a definition, by what job APIs have in common.
+ * The order is the one in which the vendors' own clients look; then more specific forms come first.
  */
 
-/** The param with the URL that says how the job goes on. */
+/** The param with the status URL of the job. */
 const STATUS_URL = "status_url";
 const ACCEPTED = 202;
 const READING_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
@@ -44,12 +43,12 @@ const ID_PLACES = ["/id", "/job_id", "/jobId", "/task_id", "/taskId", "/run_id",
 const ENVELOPES = ["", "/data", "/job"];
 const WORD_PLACES = ["/status", "/state"];
 
-/** Whether an answer to such a request can be that of a submission. */
+/** True when a response to such a request can be that of a submission. */
 export function mayBeSubmission({ method }: SubmissionRequest): boolean {
   return !READING_METHODS.has(method);
 }
 
-/** The job that an answer seems to name, or null. */
+/** The job that a response seems to name, or null. */
 export function recognizeSubmission(
   request: SubmissionRequest,
   answer: UpstreamResponse,
@@ -90,7 +89,7 @@ function googleOperation(
   return job(name, `${origin}${version}/${path}`, "google-operation");
 }
 
-/** A URL in the answer to ask at. */
+/** A status URL in the response. */
 function linked(request: SubmissionRequest, json: Readonly<Record<string, unknown>>) {
   const places = ["/urls/get", "/status_url", "/statusUrl", "/links/status", "/_links/status/href"];
   for (const place of places) {
@@ -103,7 +102,7 @@ function linked(request: SubmissionRequest, json: Readonly<Record<string, unknow
   return null;
 }
 
-/** An id and a word for a job that runs: what was posted to `/things` is asked for at `/things/{id}`. */
+/** An id and a word for a running job: something posted to `/things` is found at `/things/{id}`. */
 function identified({ url, method }: SubmissionRequest, json: Readonly<Record<string, unknown>>) {
   const id = idIn(json);
   if (id === null || method !== "POST" || !ENVELOPES.some((at) => isRunning(json, at))) return null;

@@ -12,7 +12,7 @@ import type { CompiledSource, CompiledSubmission } from "../compile/submit.ts";
 
 const JOB_ID_CHARACTERS_MAX = 512;
 
-/** Whether the answer to a request can name a job, so that it has to be looked at. */
+/** True when the response to a request can name a job, so that it must be read. */
 export function maySubmit(provider: Provider, request: SubmissionRequest): boolean {
   const { submissions } = provider;
   if (submissions === "recognize") return mayBeSubmission(request);
@@ -94,7 +94,7 @@ function textAt(from: CompiledSource["from"], { parts, url, headers, body }: Fac
       if (body.kind !== "json") return null;
       const value = valueAt(body.json, from.at);
       if (typeof value === "string") return value;
-      // The digits as they were written: an id may have more than a double holds.
+      // The digits as written: an id may have more than a double holds.
       return typeof value === "number" ? sliceRawJson(body.text, from.at) : null;
     }
   }

@@ -1,17 +1,17 @@
 import type { HeaderValues } from "../../core/job/retry-after.ts";
 
-/** The parts of a request that say whether it can submit a job. */
+/** The parts of a request that decide whether it can submit a job. */
 export interface SubmissionRequest {
   readonly method: string;
   /** Below the base URL, without the query. */
   readonly path: string;
-  /** Where it went; a header that holds a path is resolved against it. */
+  /** Where it was sent; a header with a path is resolved against it. */
   readonly url: string;
   /** Names in lower case. */
   readonly headers: HeaderValues;
 }
 
-/** A job that an answer says was submitted. */
+/** A job that was submitted, according to a response. */
 export interface SubmittedJob {
   readonly jobId: string;
   readonly params: Readonly<Record<string, string>>;

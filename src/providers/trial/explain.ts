@@ -16,37 +16,37 @@ import { type BodyReading, readBody, type UpstreamResponse } from "../language/r
 import { Steps } from "../language/steps.ts";
 import type { ElementCondition, ProviderCondition } from "../definition/rule.ts";
 
-/** One rule, held against an answer. */
+/** One rule, compared with a response. */
 export interface RuleExplanation {
   /** Its place in the definition, as a JSON Pointer. */
   readonly rule: string;
   readonly note?: string;
   readonly observe: string;
-  /** not_tried: a rule before it matched. */
+  /** not_tried: an earlier rule matched. */
   readonly outcome: "matched" | "did_not_match" | "not_tried";
-  /** The first thing that did not hold, or held but for its case; null where all did. */
+  /** The first condition that failed, or that held only with another case; null when all held. */
   readonly why: string | null;
 }
 
-/** One thing that was looked for in the answer. */
+/** One value that was looked for in the response. */
 export interface ExtractExplanation {
   /** Its place in the definition, as a JSON Pointer. */
   readonly field: string;
-  /** Where it was found, as the definition writes it; null when it is nowhere. */
+  /** Where it was found, as the definition writes it; null when it was not. */
   readonly found_at: string | null;
-  /** JSON as it stands in the answer, cut to a readable length. */
+  /** JSON from the response, cut to a readable length. */
   readonly value: string | null;
 }
 
-/** How an answer is read, step by step. */
+/** How a response is read, step by step. */
 export interface AnswerExplanation {
   readonly http_status: number;
   readonly body: { readonly bytes: number; readonly is_json: boolean; readonly why: string | null };
   readonly rules: readonly RuleExplanation[];
-  /** The rule that decided, as a JSON Pointer, or null when HTTP's own meaning holds. */
+  /** The deciding rule, as a JSON Pointer, or null when HTTP's own meaning applies. */
   readonly decided_by: string | null;
   readonly extracted: readonly ExtractExplanation[];
-  /** How many steps a poll takes to read the answer, and how many it may take. */
+  /** How many steps a poll takes to read the response, and how many it may take. */
   readonly steps: { readonly used: number; readonly max: number };
   readonly observation: Interpretation;
 }
@@ -55,7 +55,7 @@ const VALUE_CHARACTERS_MAX = 1000;
 const SHOWN_CHARACTERS_MAX = 100;
 const NO_STEPS_LEFT = "the rules before it have taken all steps that one answer may take";
 
-/** Reads a status answer as a poll would, and says how. Never throws. */
+/** Reads a status response as a poll would, and explains how. Never throws. */
 export function explainAnswer(
   provider: Provider,
   answer: UpstreamResponse,
@@ -72,7 +72,7 @@ export function explainAnswer(
   };
 }
 
-/** The same for the answer to the request for a result, of a provider that has one. */
+/** The same for the response to the request for a result, of a provider that has one. */
 export function explainResultAnswer(
   provider: Provider,
   answer: UpstreamResponse,
@@ -95,7 +95,7 @@ export function explainResultAnswer(
   };
 }
 
-/** Where the definition says what is looked for, and the places to look. */
+/** Where the definition names a value, and the places to look for it. */
 type Looked = readonly [field: string, places: Places, find?: typeof findError];
 
 function placesOf({ answers }: Provider): readonly Looked[] {
@@ -185,12 +185,12 @@ function explainRules(
   };
 }
 
-/** The rule as it is held against an answer that no rule matches. */
+/** The rule as it is compared with a response that no rule matches. */
 function asLenient(compiled: CompiledRule): CompiledRule {
   return { ...compiled, conditions: compiled.lenient };
 }
 
-/** The first thing about a rule that does not hold, or null when it matches. */
+/** The first condition of a rule that fails, or null when it matches. */
 function mismatch(
   compiled: CompiledRule,
   { status, headers }: UpstreamResponse,

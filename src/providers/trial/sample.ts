@@ -8,7 +8,7 @@ const headerValue = z.union([z.string(), z.array(z.string())], {
   error: "Must be a text, or a list of texts for a header that comes more than once.",
 });
 
-/** An answer of an upstream as a person writes it down. */
+/** A response of an upstream, written by a person. */
 export const sampleAnswerSchema = z.strictObject({
   status: z.int().min(100).max(599).describe("The HTTP status."),
   headers: z
@@ -27,8 +27,8 @@ export const sampleAnswerSchema = z.strictObject({
 export type SampleAnswer = z.output<typeof sampleAnswerSchema>;
 
 /**
- * The answer that a sample stands for. Its body is cut out of the text that the sample was read
- * from, so that numbers keep their digits.
+ * The response that a sample represents. Its body is cut out of the sample's own text, so that
+ * numbers keep their digits.
  * @param place where the sample is in `text`
  */
 export function answerOfSample(

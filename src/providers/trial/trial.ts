@@ -7,26 +7,29 @@ import type { ProviderVersion } from "../compile/provider-version.ts";
 import type { Provider } from "../compile/provider.ts";
 import type { JobReference } from "../language/template.ts";
 
-/** Which of a provider's requests an answer is the answer to. */
+/** The request of a provider that a response belongs to. */
 export type AnsweredRequestKind = "status" | "result";
 
-/** How an answer is read, step by step, and what follows from it. */
+/** How a response is read, step by step, and the consequence. */
 export interface Trial extends Omit<AnswerExplanation, "observation"> {
   readonly request: AnsweredRequestKind;
   readonly observation: Interpretation;
-  /** For a person: what Ringback does on such an answer. */
+  /** For a person: what Ringback does on such a response. */
   readonly consequence: string;
 }
 
-/** What the meaning of a sample depends on besides the sample. */
+/** Facts besides the sample that its interpretation depends on. */
 export interface TrialFacts {
-  /** Since the job was accepted. */
+  /** Time since the job was accepted. */
   readonly ageMs: number;
   readonly seenBefore: boolean;
   readonly nowMs: number;
 }
 
-/** Reads an answer as a poll would, and says how and what for. Changes nothing, never throws. */
+/**
+ * Reads a response as a poll would, and explains how and with what consequence. Changes nothing,
+ * never throws.
+ */
 export function tryAnswer(
   provider: Provider,
   request: AnsweredRequestKind,
@@ -43,7 +46,7 @@ export function tryAnswer(
   return { request, ...explanation, consequence: consequenceOf(explanation.observation) };
 }
 
-/** Whether the provider has a second request, for the result. */
+/** True when the provider has a second request, for the result. */
 export function hasResultRequest(provider: Provider): boolean {
   return provider.answers.result.kind === "request";
 }
@@ -94,7 +97,7 @@ const CONSEQUENCE_OF_RETRY: Readonly<Record<RetryCause, string>> = {
     "The answer can't be read: the job is asked about again, later, and fails if that lasts.",
 };
 
-/** An answer as it came, as much of it as a person can read. */
+/** A response as received, as much of it as a person can read. */
 export interface ShownAnswer {
   readonly status: number;
   readonly headers: UpstreamResponse["headers"];
@@ -102,7 +105,7 @@ export interface ShownAnswer {
 }
 
 const BODY_CHARACTERS_MAX = 8192;
-/** What belongs to a session that is none of the reader's. */
+/** Headers of a session that the reader has no part in. */
 const HIDDEN_HEADERS: readonly string[] = ["set-cookie", "authorization"];
 
 export function shownAnswer({ status, headers, body }: UpstreamResponse): ShownAnswer {
@@ -111,7 +114,7 @@ export function shownAnswer({ status, headers, body }: UpstreamResponse): ShownA
   return { status, headers: Object.fromEntries(shown), body: text };
 }
 
-/** The observation as it is shown: long texts cut, times in seconds. */
+/** The observation for display: long texts cut, times in seconds. */
 export function shownObservation(of: Interpretation): Readonly<Record<string, unknown>> {
   switch (of.kind) {
     case "running":
@@ -171,7 +174,7 @@ function shownTimes({ times }: { readonly times: UpstreamTimes }) {
   return { created_at: times.createdAt, updated_at: times.updatedAt };
 }
 
-/** What is tried on a job that an upstream has: a definition, which may not be stored. */
+/** A trial on a real job of an upstream: a definition, which may not be stored. */
 export interface LiveTrial {
   readonly known: Pick<ProviderVersion, "provider" | "source" | "version">;
   readonly job: JobReference;
@@ -179,9 +182,9 @@ export interface LiveTrial {
   readonly seenBefore: boolean;
 }
 
-/** The credential is in none of it. */
+/** Never contains the credential. */
 export type LiveTrialOutcome =
-  /** Nothing was asked, and why. */
+  /** No request was made, and why. */
   | { readonly kind: "not_asked"; readonly problem: string }
   | {
       readonly kind: "not_answered";

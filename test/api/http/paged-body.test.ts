@@ -63,7 +63,7 @@ describe("one reader", () => {
     const { reader } = open(2);
     await reader.read();
     clock.advance(30_000);
-    await expect(reader.read()).rejects.toThrow("takes too little");
+    await expect(reader.read()).rejects.toThrow("is too slow");
     expect(clock.timers).toBe(0);
   });
 
@@ -78,7 +78,7 @@ describe("one reader", () => {
         clock.advance(20_000);
       }
     };
-    await expect(read()).rejects.toThrow("takes too little");
+    await expect(read()).rejects.toThrow("is too slow");
     // 5 KiB a second in place of 16.
     expect(seconds).toBe(60);
   });
@@ -100,7 +100,7 @@ describe("one reader", () => {
     clock.advance(30_000);
     expect(used()).toBe(0);
     const late = body.open(1, async () => part(1)).getReader();
-    await expect(late.read()).rejects.toThrow("takes too little");
+    await expect(late.read()).rejects.toThrow("is too slow");
   });
 });
 
@@ -146,7 +146,7 @@ describe("many readers", () => {
     const reader = oldest?.open(9, async (number) => part(number)).getReader();
     expect(admitMany("neighbor", PER_PROJECT)).toHaveLength(PER_PROJECT);
     expect(used("attacker")).toBe(OPEN_MAX - PER_PROJECT);
-    await expect(reader?.read()).rejects.toThrow("Others wait");
+    await expect(reader?.read()).rejects.toThrow("Other projects wait");
     expect(bodies.admit({ projectId: "attacker", eventId: "more" })).toBe("all");
   });
 });
