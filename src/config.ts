@@ -105,6 +105,9 @@ export type ConfigResult = { readonly warnings: readonly string[] } & (
   | { readonly kind: "invalid"; readonly problems: readonly SettingProblem[] }
 );
 
+/** What client commands read (`cli/frame/gateway.ts`), and a gateway beside them finds set. */
+const SETTINGS_OF_COMMANDS = ["RINGBACK_URL", "RINGBACK_PROFILE"] as const;
+
 /** Twice the interval at which platforms check health, where one may do so. */
 const DRAIN_MS = 4_000;
 // About three days in all.
@@ -117,6 +120,7 @@ const RETRY_SCHEDULE_S = [5, 30, 120, 600, 1800, 3600, 10_800, 21_600, 43_200, 8
 export function loadConfig(env: Environment, terminal: boolean): ConfigResult {
   const settings = new SettingReader(env);
   const config = readConfig(settings, terminal);
+  for (const name of SETTINGS_OF_COMMANDS) settings.read(name, textLike(/./, "any text"));
   const warnings = settings.unknownFields("RINGBACK_").map(describeStranger);
   const { problems } = settings;
   if (problems.length > 0) return { kind: "invalid", problems, warnings };

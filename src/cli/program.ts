@@ -1,13 +1,20 @@
 import { Command, CommanderError } from "commander";
+import { doctorCommand } from "./commands/doctor.ts";
+import { inboxCommand } from "./commands/inbox.ts";
+import { initCommand } from "./commands/init.ts";
+import { keyCommand } from "./commands/key.ts";
 import { listCommand } from "./commands/list.ts";
 import { listenCommand } from "./commands/listen.ts";
 import { loginCommand } from "./commands/login.ts";
 import { migrateCommand } from "./commands/migrate.ts";
 import { profileCommand } from "./commands/profile.ts";
 import { projectCommand } from "./commands/project.ts";
+import { redeliverCommand } from "./commands/redeliver.ts";
 import { resealCommand } from "./commands/reseal.ts";
 import { startCommand } from "./commands/start.ts";
 import { subscribeCommand } from "./commands/subscribe.ts";
+import { tailCommand } from "./commands/tail.ts";
+import { triggerCommand } from "./commands/trigger.ts";
 import { tryCommand } from "./commands/try.ts";
 import { waitCommand } from "./commands/wait.ts";
 import { whyCommand } from "./commands/why.ts";
@@ -21,10 +28,14 @@ const FOR_USERS: readonly AddCommand[] = [
   waitCommand,
   whyCommand,
   listCommand,
-  listenCommand,
+  tailCommand,
+  inboxCommand,
+  redeliverCommand,
 ];
 
-const FOR_SETTINGS: readonly AddCommand[] = [loginCommand, profileCommand];
+const FOR_RECEIVERS: readonly AddCommand[] = [initCommand, listenCommand, triggerCommand];
+
+const FOR_SETTINGS: readonly AddCommand[] = [loginCommand, profileCommand, keyCommand];
 
 const FOR_PROVIDERS: readonly AddCommand[] = [tryCommand];
 
@@ -33,10 +44,14 @@ const FOR_OPERATORS: readonly AddCommand[] = [
   migrateCommand,
   projectCommand,
   resealCommand,
+  doctorCommand,
 ];
 
 /** Commands whose arguments are commands too, or that have none: one too many is an unknown command. */
 const WITHOUT_ARGUMENTS: readonly string[] = ["start", "migrate", "project", "reseal"];
+
+/** Where there is no terminal. */
+const HELP_COLUMNS = 100;
 
 /** The whole command line; without a command it starts the gateway. Returns the exit code. */
 export async function runProgram(args: readonly string[], cli: Cli): Promise<number> {
@@ -52,7 +67,7 @@ export async function runProgram(args: readonly string[], cli: Cli): Promise<num
 }
 
 /** The tree of commands. */
-function createProgram(commands: Commands): Command {
+export function createProgram(commands: Commands): Command {
   const { cli } = commands;
   const program = new Command("ringback")
     .description("Polls jobs at their APIs and calls you back with a signed webhook when they end.")
@@ -64,6 +79,8 @@ function createProgram(commands: Commands): Command {
     .configureOutput({
       writeOut: (text) => void cli.stdout.write(text),
       writeErr: (text) => void cli.stderr.write(text),
+      getOutHelpWidth: () => cli.stdout.columns ?? HELP_COLUMNS,
+      getErrHelpWidth: () => cli.stderr.columns ?? HELP_COLUMNS,
       // Said once, by `misunderstood`.
       outputError: () => undefined,
     })
@@ -74,9 +91,11 @@ function createProgram(commands: Commands): Command {
     );
   program.commandsGroup("Jobs and callbacks:");
   for (const add of FOR_USERS) add(program, commands);
+  program.commandsGroup("Receivers:");
+  for (const add of FOR_RECEIVERS) add(program, commands);
   program.commandsGroup("Providers:");
   for (const add of FOR_PROVIDERS) add(program, commands);
-  program.commandsGroup("Which gateway, and which key:");
+  program.commandsGroup("Gateways and keys:");
   for (const add of FOR_SETTINGS) add(program, commands);
   program.commandsGroup("The gateway itself:");
   for (const add of FOR_OPERATORS) add(program, commands);

@@ -43,10 +43,14 @@ test("the tarball holds what is run, its types and the migrations, and no source
     ]),
   );
   const places = new Set(packed.map((file) => file.split("/")[0]));
-  expect(places).toEqual(new Set(["package.json", "README.md", "LICENSE", "dist", "drizzle"]));
-  expect(
-    packed.filter((file) => !/\.(js|d\.ts|json|sql|md|css|svg)$|^LICENSE$/.test(file)),
-  ).toEqual([]);
+  expect(places).toEqual(
+    new Set(["package.json", "README.md", "LICENSE", "dist", "drizzle", "examples"]),
+  );
+  // What `ringback init` writes is in the language of its platform.
+  const own = packed.filter((file) => !/^examples\/(platforms|receivers)\//.test(file));
+  expect(own.filter((file) => !/\.(js|d\.ts|json|sql|md|css|svg)$|^LICENSE$/.test(file))).toEqual(
+    [],
+  );
 });
 
 test("what is published can be: nothing keeps it private, and what it names is in it", () => {
@@ -91,6 +95,9 @@ describe("npx ringback", () => {
     const refused = await installed.run(machineNode(), "npx", args);
     expect(refused.output).toMatch(/^Error: There is no API key for the gateway at http:/);
     expect(refused.code).toBe(3);
+    const written = await installed.run(machineNode(), "npx", ["ringback", "init", "express"]);
+    expect(written.output).toMatch(/^Next: npm install express /m);
+    expect(readFileSync(join(installed.path, "receiver.mjs"), "utf8")).toContain("express()");
   });
 
   test.each([

@@ -7,7 +7,14 @@ import { promisify } from "node:util";
 
 const PROJECT = resolve(import.meta.dirname, "../..");
 /** What the build reads. */
-const SOURCES = ["package.json", "tsconfig.json", "tsconfig.build.json", "src", "drizzle"];
+const SOURCES = [
+  "package.json",
+  "tsconfig.json",
+  "tsconfig.build.json",
+  "src",
+  "drizzle",
+  "examples",
+];
 const DOCUMENTS = ["README.md", "LICENSE"];
 
 /** How a program ended. */

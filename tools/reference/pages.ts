@@ -11,6 +11,7 @@ import { UNREADINESS_REASONS } from "../../src/core/readiness.ts";
 import { WARNING_CODES } from "../../src/core/warning-codes.ts";
 import { SETTINGS } from "../../src/runtime/settings/settings.ts";
 import { boundsPage } from "./bounds.ts";
+import { cliPage } from "./cli.ts";
 import { markdownTable, oneLine } from "./markdown.ts";
 
 const GENERATED = "<!-- Written by `npm run reference`; change the source instead. -->";
@@ -26,6 +27,7 @@ export function referencePages(metrics: string): Readonly<Record<string, string>
     "events.md": eventsPage(),
     "metrics.md": metricsPage(metrics),
     "bounds.md": boundsPage(),
+    "cli.md": cliPage(),
   };
   return Object.fromEntries(
     Object.entries(pages).map(([name, text]) => [name, `${GENERATED}\n\n${text}\n`]),

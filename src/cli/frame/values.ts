@@ -9,6 +9,7 @@ const UNITS_MS: Readonly<Record<string, number>> = {
   h: 3_600_000,
   d: 86_400_000,
 };
+const DAY_MS = 86_400_000;
 /** Longer timers would fire at once. */
 const DURATION_MS_MAX = 2 ** 31 - 1;
 
@@ -49,6 +50,17 @@ export function momentFrom(nowMs: () => number): (text: string) => string {
     } catch {
       throw new InvalidArgumentError("Give a time such as 2026-01-31T12:00:00Z, or 10m for ago.");
     }
+  };
+}
+
+/** A moment to come: ISO 8601, or after how long (`30d`); as ISO 8601. */
+export function momentAhead(nowMs: () => number): (text: string) => string {
+  return (text) => {
+    const [, days = ""] = /^(\d{1,5})d$/.exec(text) ?? [];
+    const aheadMs = days === "" ? null : Number(days) * DAY_MS;
+    const ms = aheadMs === null ? Date.parse(text) : nowMs() + aheadMs;
+    if (!Number.isNaN(ms)) return new Date(ms).toISOString();
+    throw new InvalidArgumentError("Give a time such as 2026-01-31T12:00:00Z, or 30d for 30 days.");
   };
 }
 

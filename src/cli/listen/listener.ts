@@ -1,11 +1,11 @@
 import { type Ringback, RingbackError } from "../../client/ringback.ts";
+import { Connectivity } from "../frame/connectivity.ts";
 import { type Output, shown } from "../frame/output.ts";
 import { type Exchange, printDetails, printExchange, subjectOf } from "./exchanges.ts";
 import {
   type FollowedInbox,
   followInbox,
   type FollowPorts,
-  type InboxMessage,
   openInbox,
   readAgain,
 } from "./follow-inbox.ts";
@@ -41,7 +41,6 @@ export class Listener {
   readonly #seen = new Set<string>();
   /** What a person may want to see or send again: one for each target of the last message. */
   #last: readonly Exchange[] = [];
-  #lostAt: number | null = null;
 
   constructor(ports: ListenerPorts, options: ListenerOptions) {
     this.#ports = ports;
@@ -62,10 +61,15 @@ export class Listener {
     }
     this.#greet(opened, hasKeys);
     const failed = new AbortController();
+    const connectivity = new Connectivity(this.#ports.out, this.#ports.url, ports.now);
     const signal = AbortSignal.any([ports.signal, failed.signal]);
     const following = opened.map(async (inbox) => {
       try {
-        await followInbox({ ...ports, ringback, signal }, inbox, this.#hears(inbox, ports.now));
+        await followInbox({ ...ports, ringback, signal }, inbox, {
+          onMessage: (message, before) => this.#take({ inbox: inbox.inbox, before, message }),
+          onLost: (error) => connectivity.lost(error),
+          onBack: () => connectivity.back(),
+        });
       } catch (error) {
         failed.abort();
         throw error;
@@ -120,34 +124,6 @@ export class Listener {
       for (const target of this.#urlsOf(inbox)) out.note(`  → ${target}`);
     }
     if (hasKeys) out.note("Keys: r sends the last one again, d shows it, q quits.");
-  }
-
-  #hears(
-    { inbox }: FollowedInbox,
-    now: () => number,
-  ): {
-    onMessage: (message: InboxMessage, before: string) => Promise<void>;
-    onLost: (error: RingbackError) => void;
-    onBack: () => void;
-  } {
-    const { out, url } = this.#ports;
-    return {
-      onMessage: (message, before) => this.#take({ inbox, before, message }),
-      onLost: (error) => {
-        if (this.#lostAt !== null) return;
-        this.#lostAt = now();
-        out.note(
-          out.paintNote(["bold", "red"], `DISCONNECTED from ${url}: ${shown(error.message)}`) +
-            "\nTrying again until it is back; nothing is lost.",
-        );
-      },
-      onBack: () => {
-        if (this.#lostAt === null) return;
-        const seconds = Math.round((now() - this.#lostAt) / 1000);
-        this.#lostAt = null;
-        out.note(out.paintNote(["bold", "green"], `Connected again after ${seconds} s.`));
-      },
-    };
   }
 
   async #take(of: Pick<Exchange, "inbox" | "before" | "message">): Promise<void> {

@@ -29,6 +29,15 @@ export const SETTINGS = {
     meaning: "An API key with all rights on the project `default`.",
     byDefault: "generated at the first start",
   },
+  RINGBACK_URL: {
+    meaning:
+      "Address of the gateway that commands such as `ringback list` talk to; nothing to the gateway itself.",
+    byDefault: "the current profile's, else `http://127.0.0.1:8080`",
+  },
+  RINGBACK_PROFILE: {
+    meaning: "The saved profile that such commands use; nothing to the gateway itself.",
+    byDefault: "the one that `ringback login` saved last",
+  },
   RINGBACK_SIGNING_SECRET: {
     meaning:
       "The secret that callbacks of the project `default` are signed with, until it is rotated.",

@@ -1,0 +1,91 @@
+import type { Ringback } from "../../client/ringback.ts";
+import { sliceRawJson } from "../../core/json/raw-json.ts";
+
+/** An event of the project, as its list has it. */
+export interface FeedEvent {
+  readonly id: string;
+  readonly type: string;
+  readonly timestamp: string;
+  readonly jobId: string;
+  readonly provider: string;
+  /** The whole of it, digit by digit. */
+  readonly json: string;
+}
+
+interface ListedEvent {
+  readonly id: string;
+  readonly type: string;
+  readonly timestamp: string;
+  readonly data: { readonly job_id: string; readonly provider: string };
+}
+
+interface EventPage {
+  readonly data: readonly ListedEvent[];
+  readonly next_cursor: string | null;
+}
+
+const PAGE_EVENTS_MAX = 100;
+/** What is read at once after the gateway, or this program, was away. */
+const PAGES_MAX = 100;
+/** An event may be committed a little later than a newer one, so some are read again. */
+const OVERLAP_MS = 10_000;
+/** More than are recorded in that time. */
+const SEEN_MAX = 50_000;
+
+/** Reads the newest events of a project, each once. */
+export class EventFeed {
+  readonly #ringback: Ringback;
+  readonly #seen = new Set<string>();
+  #since: string | null;
+  #hasBegun: boolean;
+
+  /** @param since a moment to begin at, ISO 8601; null for what comes from now on */
+  constructor(ringback: Ringback, since: string | null) {
+    this.#ringback = ringback;
+    this.#since = since;
+    this.#hasBegun = since !== null;
+  }
+
+  /** Those that were not given before, oldest first. */
+  async next(signal: AbortSignal): Promise<FeedEvent[]> {
+    const found: FeedEvent[] = [];
+    let cursor: string | null = null;
+    for (let pages = 0; pages < PAGES_MAX; pages += 1) {
+      const query = { limit: PAGE_EVENTS_MAX, created_after: this.#since, cursor };
+      const spec = { method: "GET", path: "/v1/events", query, retries: 0 } as const;
+      const { text } = await this.#ringback.send(spec, { signal });
+      const page = JSON.parse(text) as EventPage;
+      const fresh = page.data.flatMap((event, index) =>
+        this.#seen.has(event.id) ? [] : [feedEvent(event, text, index)],
+      );
+      found.push(...fresh);
+      cursor = page.next_cursor;
+      // Newest first: behind a page without anything new is nothing new.
+      if (!this.#hasBegun || cursor === null || fresh.length === 0) break;
+    }
+    const inOrder = found.reverse();
+    for (const { id } of inOrder) this.#remember(id);
+    const newest = inOrder.at(-1);
+    if (newest !== undefined) {
+      this.#since = new Date(Date.parse(newest.timestamp) - OVERLAP_MS).toISOString();
+    }
+    if (this.#hasBegun) return inOrder;
+    this.#hasBegun = true;
+    return [];
+  }
+
+  #remember(id: string): void {
+    this.#seen.add(id);
+    const [oldest] = this.#seen;
+    if (this.#seen.size > SEEN_MAX && oldest !== undefined) this.#seen.delete(oldest);
+  }
+}
+
+function feedEvent(
+  { id, type, timestamp, data }: ListedEvent,
+  text: string,
+  index: number,
+): FeedEvent {
+  const json = sliceRawJson(text, ["data", index]) ?? "{}";
+  return { id, type, timestamp, jobId: data.job_id, provider: data.provider, json };
+}

@@ -1,0 +1,48 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { EXIT } from "../../src/cli/frame/cli.ts";
+import { runCli } from "../support/cli.ts";
+
+const PAGE = readFileSync(new URL("../../docs/cli.md", import.meta.url), "utf8");
+// It is written from the commands themselves; test/reference.test.ts holds it against them.
+const REFERENCE = readFileSync(new URL("../../docs/reference/cli.md", import.meta.url), "utf8");
+const COMMANDS = [...REFERENCE.matchAll(/^## ringback (.+)$/gm)].map(([, name = ""]) => name);
+
+test("docs/cli.md has every command with an example, and no other", () => {
+  const rows = [...PAGE.matchAll(/^\| `([a-z -]+)` +\| [^|]+ \| `(.*)` +\|$/gm)];
+  expect(new Set(rows.map(([, name]) => name))).toEqual(new Set(COMMANDS));
+  expect(rows).toHaveLength(COMMANDS.length);
+  const wrong = rows.filter(([, name = "", example = ""]) => !example.includes(`ringback ${name}`));
+  expect(wrong).toEqual([]);
+});
+
+test("docs/cli.md has every exit code", () => {
+  const codes = [...PAGE.matchAll(/^\| (\d+) +\|/gm)].map(([, code]) => Number(code));
+  expect(codes).toEqual(Object.values(EXIT));
+});
+
+test.each(COMMANDS)("%s has help at its level, with --json among its options", async (command) => {
+  const words = command.split(" ");
+  const asked = await runCli([...words, "--help"]);
+  expect(asked).toMatchObject({ code: 0, stderr: "" });
+  expect(asked.stdout).toMatch(new RegExp(`^Usage: ringback ${command} `));
+  expect(asked.stdout).toMatch(/^ +--json +print JSON/m);
+});
+
+test.each(["project", "key", "profile", "inbox"])("%s alone shows its commands", async (group) => {
+  const { code, stderr } = await runCli([group]);
+  expect(stderr).toMatch(new RegExp(`^Usage: ringback ${group} .*\\[command\\]`));
+  expect(code).toBe(1);
+  expect((await runCli(["help", group])).stdout).toContain(`Usage: ringback ${group}`);
+});
+
+test("an unknown command is refused with those that there are, and the nearest one", async () => {
+  const { code, stderr } = await runCli(["strat"]);
+  expect(stderr).toMatch(/^Unknown command: strat\n\nUsage: ringback \[command\]\n/);
+  expect(stderr).toMatch(/\nDid you mean start\?\n$/);
+  expect(code).toBe(1);
+  const json = await runCli(["strat", "--json"]);
+  expect(JSON.parse(json.stderr)).toMatchObject({
+    error: { code: "unknown_command", exit_code: 1 },
+  });
+});
