@@ -86,7 +86,7 @@ test("when no server will do, the error says why for each", async () => {
   const reason = (): Promise<string> =>
     open([1, port], "?target_session_attrs=primary").then(
       () => "opened",
-      (error: Error) => `${error.message} ${String(error.cause)}`,
+      (error: unknown) => (error instanceof Error ? `${error.message} ${String(error.cause)}` : ""),
     );
   await expect
     .poll(reason, { timeout: TIMEOUT_MS })
