@@ -190,7 +190,7 @@ describe("with nothing set", () => {
       ),
       callbackTimeoutMs: 15_000,
       transferBytesPerSecondMin: 1024,
-      via: { connectTimeoutMs: 10_000, idleTimeoutMs: 120_000 },
+      via: { connectTimeoutMs: 10_000, idleTimeoutMs: 120_000, storeTimeoutMs: 30_000 },
       callbackConcurrency: 32,
       callbackRequestsPerSecond: null,
       inlineResultBytesMax: 262_144,
@@ -383,6 +383,11 @@ describe("warnings", () => {
 
   test("other programs' variables are left alone", () => {
     expect(loadConfig({ PATH: "/bin", PULSE_SERVER: "x" }, false).warnings).toEqual([]);
+  });
+
+  test("what commands for users read is no stranger to a gateway beside them", () => {
+    const env = { RINGBACK_URL: "https://ringback.example.com", RINGBACK_PROFILE: "work" };
+    expect(loadConfig(env, false).warnings).toEqual([]);
   });
 });
 
