@@ -1,15 +1,44 @@
+import { deliveryListPage, redeliverSelected } from "./deliveries/list-page.ts";
+import { originListPage, tryOrigin } from "./deliveries/origins-page.ts";
+import {
+  cancelRedelivery,
+  countRedelivery,
+  redeliveryListPage,
+  redeliveryPage,
+  sendRedelivery,
+} from "./deliveries/redelivery-pages.ts";
 import { type ConsoleRoute, definePage, redirect } from "./http/page.ts";
 import { cancelJob, pollNow, redeliver, resultDownload } from "./jobs/actions.ts";
 import { jobPage } from "./jobs/job-page.ts";
 import { jobListPage } from "./jobs/list-page.ts";
+import { overviewPage } from "./overview/page.ts";
+import { apiKeyListPage, createApiKey, revokeApiKey } from "./settings/api-keys-page.ts";
+import { callbackTestPage, testCallback } from "./settings/callback-test-page.ts";
+import { eventListPage } from "./settings/events-page.ts";
+import {
+  changeCredential,
+  connectionListPage,
+  pauseConnection,
+} from "./upstream/connections-page.ts";
 
 const home = definePage({
   path: "/",
   scope: "subscriptions:read",
-  show: () => Promise.resolve(redirect("jobs")),
+  show: () => Promise.resolve(redirect("overview")),
 });
 
 /** Every page and every action of people who are signed in. */
 export function consoleRoutes(): readonly ConsoleRoute[] {
-  return [home, jobListPage, jobPage, pollNow, cancelJob, redeliver, resultDownload];
+  return [
+    home,
+    overviewPage,
+    ...[jobListPage, jobPage, pollNow, cancelJob, redeliver, resultDownload],
+    ...[deliveryListPage, redeliverSelected],
+    ...[redeliveryListPage, redeliveryPage, countRedelivery, sendRedelivery, cancelRedelivery],
+    ...[originListPage, tryOrigin],
+    ...[connectionListPage, pauseConnection, changeCredential],
+    eventListPage,
+    ...[callbackTestPage, testCallback],
+    ...[apiKeyListPage, createApiKey, revokeApiKey],
+  ];
 }

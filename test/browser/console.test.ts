@@ -1,5 +1,6 @@
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { SECTIONS } from "../../src/console/view/sections.ts";
 import type { Json } from "../support/api-client.ts";
 import { SIGNING_SECRET } from "../support/gateway-environment.ts";
 import { type FakeUpstream, pulseAnswer, startFakeUpstream } from "../support/fake-upstream.ts";
@@ -43,6 +44,7 @@ beforeAll(async () => {
   });
   await subscribe("invoice-18", "/fine");
   await subscribe(LONG_ID, "/fine");
+  await gateway.api("POST", "/v1/redeliveries", { status: "exhausted", dry_run: true });
   await gateway.until(`/v1/subscriptions/${failed.id}`, ({ status }) => status === "exhausted");
 });
 
@@ -73,8 +75,10 @@ test.each(EACH_LOOK)("every page can be used by everybody: %s", async (look) => 
   await page.goto("/console/sign-in");
   await seen("sign-in");
   await signIn(page);
-  await page.goto("/console/jobs");
-  await seen("jobs");
+  for (const { path } of Object.values(SECTIONS)) {
+    await page.goto(`/console/${path}`);
+    await seen(path);
+  }
   await page.goto("/console/jobs?q=no-such-job");
   await seen("jobs-none");
   await page.goto(`/console/jobs/${failed.job.id}`);
@@ -89,6 +93,7 @@ test("a failed callback is found, understood and sent again, on one page load", 
   await signIn(page);
   let loads = 0;
   page.on("load", () => (loads += 1));
+  await page.getByRole("link", { name: "Jobs" }).click();
   await page.getByRole("searchbox").fill("invoice-17");
   await page.getByRole("button", { name: "Filter" }).click();
   await page.getByRole("link", { name: "invoice-17" }).click();
@@ -108,11 +113,16 @@ test("a page that is looked at follows what happens, and keeps what a reader has
   await signIn(page);
   await subscribe("running", "/fine");
   upstream.answer("running", pulseAnswer.processing());
+  await page.goto("/console/jobs");
   await page.getByRole("link", { name: "running" }).click();
-  const details = page.locator("details.confirm");
-  await details.locator("summary").click();
+  const question = page.locator("details.confirm");
+  await question.locator("summary").click();
+  const polled = page.getByText(/^Polled \d+×$/);
+  const before = await polled.textContent();
+  await expect.poll(() => polled.textContent()).not.toBe(before);
+  expect(await question.getAttribute("open")).toBe("");
   upstream.answer("running", pulseAnswer.completed(RESULT));
-  await page.getByText("12345678901234567890").first().waitFor();
+  await page.getByRole("heading", { name: "Result" }).waitFor();
   expect(complaints).toEqual([]);
   await close();
 });

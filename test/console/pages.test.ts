@@ -15,6 +15,7 @@ let reader: Browser;
 /** Ended, with a result, and a delivery that failed. */
 let ended: Json;
 let live: Json;
+let redelivery: Json;
 
 beforeAll(async () => {
   fixture = await ConsoleFixture.open();
@@ -34,6 +35,10 @@ beforeAll(async () => {
     status: "pending",
     nextAttemptAtMs: fixture.api.clock.now() + 60_000,
   });
+
+  const wish = { status: "pending", dry_run: true };
+  const made = await fixture.api.request("POST", "/v1/redeliveries", { body: wish });
+  redelivery = await made.json();
 });
 
 afterAll(() => fixture.close());
@@ -44,7 +49,10 @@ function pathOf(subscription: Json): string {
 
 /** Every page that has an address of its own. */
 function pagePaths(): string[] {
-  const ids: Readonly<Record<string, string>> = { "/jobs/:id": ended.job.id };
+  const ids: Readonly<Record<string, string>> = {
+    "/jobs/:id": ended.job.id,
+    "/redeliveries/:id": redelivery.id,
+  };
   return consoleRoutes()
     .filter(({ method, path }) => method === "GET" && path !== "/" && !path.startsWith("/results"))
     .map(({ path }) => `/console${path.replace(/:\w+/, ids[path] ?? "missing")}`);
@@ -239,6 +247,23 @@ describe("the page of a job", () => {
   });
 });
 
+describe("pages for admins", () => {
+  const adminPages = consoleRoutes().filter(
+    ({ method, scope }) => method === "GET" && scope === "admin",
+  );
+
+  test.each(adminPages)(
+    "$path is refused to other keys, and not shown to them",
+    async ({ path }) => {
+      const page = await reader.get(`/console${path}`);
+      expect(page.status).toBe(403);
+      expect(page.text).toContain("the scope admin");
+      expect(await reader.open("/console/jobs")).not.toContain(`"./${path.slice(1)}"`);
+      expect(await admin.open("/console/jobs")).toContain(`"./${path.slice(1)}"`);
+    },
+  );
+});
+
 describe("changes", () => {
   test("are offered to those who may make them, and to no others", async () => {
     expect(await admin.open(pathOf(live))).toContain("Poll now");
@@ -275,7 +300,8 @@ describe("changes", () => {
   });
 
   test("are not made by reading", async () => {
-    for (const { path } of actions) {
+    const pages = new Set(pagePaths().map((path) => path.replace("/console", "")));
+    for (const { path } of actions.filter(({ path }) => !pages.has(path))) {
       const page = await admin.get(`/console${path.replace(/:\w+/, ended.job.id)}`);
       expect(page.status, path).toBe(404);
     }

@@ -1,7 +1,13 @@
 import type { z } from "zod";
+import type { callbackOriginSchema } from "../../api/callback-origins/schema.ts";
+import type { callbackTestSchema } from "../../api/callback-tests/schema.ts";
+import type { connectionSchema } from "../../api/connections/schema.ts";
+import type { redeliverySchema } from "../../api/deliveries/redelivery-schema.ts";
 import type {
+  deliverySchema,
   deliveryWithAttemptsSchema,
   eventSchema,
+  newApiKeySchema,
   subscriptionSchema,
 } from "../../api/http/response-schemas.ts";
 import type { jobExplanationSchema } from "../../api/jobs/explain-schema.ts";
@@ -17,6 +23,13 @@ export type Subscription = z.output<typeof subscriptionSchema>;
 export type Delivery = z.output<typeof deliveryWithAttemptsSchema>;
 export type Attempt = Delivery["attempts"][number];
 export type StoredEvent = z.output<typeof eventSchema>;
+export type ListedDelivery = z.output<typeof deliverySchema>;
+export type Redelivery = z.output<typeof redeliverySchema>;
+export type CallbackOrigin = z.output<typeof callbackOriginSchema>;
+export type CallbackTest = z.output<typeof callbackTestSchema>;
+export type Connection = z.output<typeof connectionSchema>;
+export type NewApiKey = z.output<typeof newApiKeySchema>;
+export type ApiKey = Omit<NewApiKey, "key">;
 export type Stats = z.output<typeof statsSchema>;
 
 /** One page of a list. */

@@ -3,28 +3,24 @@ import { JOB_STATUSES } from "../../api/http/response-schemas.ts";
 import type { Job, Page, Stats } from "../http/models.ts";
 import { definePage, type PageRequest, redirect } from "../http/page.ts";
 import { status, words } from "../view/badge.ts";
+import {
+  beginOf,
+  filterForm,
+  isFiltered,
+  listPager,
+  PERIOD_OPTIONS,
+  readFilter,
+} from "../view/filter.ts";
 import { select, textField } from "../view/forms.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
-import { command, emptyState, mono, pager, table } from "../view/parts.ts";
+import { command, emptyState, mono, table } from "../view/parts.ts";
 import { time } from "../view/time.ts";
 import { jobOfId } from "./job-of-id.ts";
 
 const PAGE_SIZE = 50;
+const FIELDS = ["q", "status", "provider", "connection", "period"] as const;
 
-/** How far back a filter looks, by the text in its address. */
-const PERIODS: Readonly<Record<string, { readonly text: string; readonly ms: number }>> = {
-  hour: { text: "Last hour", ms: 3_600_000 },
-  day: { text: "Last 24 hours", ms: 86_400_000 },
-  week: { text: "Last 7 days", ms: 7 * 86_400_000 },
-};
-
-interface Filter {
-  readonly search: string;
-  readonly status: string;
-  readonly provider: string;
-  readonly connection: string;
-  readonly period: string;
-}
+type Filter = Readonly<Record<(typeof FIELDS)[number], string>>;
 
 /** The list of jobs, with a search that also takes the id of anything that belongs to one. */
 export const jobListPage = definePage({
@@ -32,17 +28,16 @@ export const jobListPage = definePage({
   scope: "subscriptions:read",
   async show(request) {
     const { api, query, nowMs } = request;
-    const filter = readFilter(query);
-    const job = await jobOfId(api, filter.search);
+    const filter = readFilter(query, FIELDS);
+    const job = await jobOfId(api, filter.q);
     if (job !== null) return redirect(`jobs/${job}`);
-    const period = PERIODS[filter.period];
     const [page, stats] = await Promise.all([
       api.get<Page<Job>>("/v1/jobs", {
-        job_id: filter.search,
+        job_id: filter.q,
         status: filter.status,
         provider: filter.provider,
         connection: filter.connection,
-        created_after: period && new Date(nowMs - period.ms).toISOString(),
+        created_after: beginOf(filter.period, nowMs),
         limit: PAGE_SIZE,
         cursor: query.get("cursor"),
       }),
@@ -54,30 +49,14 @@ export const jobListPage = definePage({
       section: "jobs",
       isLive: true,
       body: html`<header class="title"><h1>Jobs</h1></header>
-        ${counts(stats, filter, request)} ${filterForm(filter, request)}
+        ${counts(stats, filter, request)} ${filterForm(request, "jobs", fields(filter))}
         ${list(page, filter, request)}`,
     };
   },
 });
 
-function readFilter(query: URLSearchParams): Filter {
-  const of = (name: string): string => (query.get(name) ?? "").trim();
-  return {
-    search: of("q"),
-    status: of("status"),
-    provider: of("provider"),
-    connection: of("connection"),
-    period: of("period"),
-  };
-}
-
-function addressOf({ links }: PageRequest, filter: Partial<Filter>, cursor?: string): string {
-  const { search, ...others } = filter;
-  return links.to("jobs", { q: search, ...others, cursor });
-}
-
 /** How many jobs there are of each status, each a link to them. */
-function counts({ jobs }: Stats, filter: Filter, request: PageRequest): Markup {
+function counts({ jobs }: Stats, filter: Filter, { links }: PageRequest): Markup {
   const shown = Object.entries(jobs.by_status).filter(([, count]) => count > 0);
   if (shown.length === 0) return NOTHING;
   const about = jobs.estimated ? "about " : "";
@@ -86,7 +65,7 @@ function counts({ jobs }: Stats, filter: Filter, request: PageRequest): Markup {
       ([name, count]) =>
         html`<li>
           <a
-            href="${addressOf(request, { ...filter, status: filter.status === name ? "" : name })}"
+            href="${links.to("jobs", { ...filter, status: filter.status === name ? "" : name })}"
             ${filter.status === name ? html`aria-current="true"` : NOTHING}
             >${status(name)} <span class="number">${about}${count.toLocaleString("en-US")}</span></a
           >
@@ -95,45 +74,33 @@ function counts({ jobs }: Stats, filter: Filter, request: PageRequest): Markup {
   </ul>`;
 }
 
-function filterForm(filter: Filter, { links }: PageRequest): Markup {
-  const any = { value: "", text: "Any" };
-  return html`<form class="filter" method="get" action="${links.to("jobs")}" role="search">
-    <label class="wide">
+function fields(filter: Filter): Markup {
+  return html`<label class="wide">
       <span>Search</span>
       <input
         type="search"
         name="q"
-        value="${filter.search}"
+        value="${filter.q}"
         data-search
         placeholder="Job id, or job_… sub_… msg_… evt_…"
         autocomplete="off"
         spellcheck="false"
       />
     </label>
-    ${select(
-      "status",
-      "Status",
-      [any, ...JOB_STATUSES.map((value) => ({ value, text: words(value) }))],
-      filter.status,
-    )}
-    ${select(
-      "period",
-      "Created",
-      [
-        { value: "", text: "Any time" },
-        ...Object.entries(PERIODS).map(([value, { text }]) => ({ value, text })),
-      ],
-      filter.period,
-    )}
+    ${select("status", "Status", statusOptions(JOB_STATUSES), filter.status)}
+    ${select("period", "Created", PERIOD_OPTIONS, filter.period)}
     ${textField("provider", "Provider", filter.provider, { placeholder: "any" })}
-    ${textField("connection", "Connection", filter.connection, { placeholder: "any" })}
-    <button class="main">Filter</button>
-    <a class="button" href="${links.to("jobs")}">Clear</a>
-  </form>`;
+    ${textField("connection", "Connection", filter.connection, { placeholder: "any" })}`;
+}
+
+export function statusOptions(
+  names: readonly string[],
+): readonly { readonly value: string; readonly text: string }[] {
+  return [{ value: "", text: "Any" }, ...names.map((value) => ({ value, text: words(value) }))];
 }
 
 function list(page: Page<Job>, filter: Filter, request: PageRequest): Markup {
-  const { links, query } = request;
+  const { links } = request;
   const { data, next_cursor: next } = page;
   if (data.length === 0 && next === null) return nothingFound(filter, request);
   return html`${table(
@@ -156,10 +123,7 @@ function list(page: Page<Job>, filter: Filter, request: PageRequest): Markup {
     ],
     data,
   )}
-  ${pager({
-    first: query.has("cursor") ? addressOf(request, filter) : null,
-    next: next === null ? null : addressOf(request, filter, next),
-  })}`;
+  ${listPager(request, { path: "jobs", filter }, next)}`;
 }
 
 function waits({ waiting_for: cause, last_error: error }: Job): Markup {
@@ -168,7 +132,7 @@ function waits({ waiting_for: cause, last_error: error }: Job): Markup {
 }
 
 function nothingFound(filter: Filter, { links, publicUrl }: PageRequest): Markup {
-  if (Object.values(filter).some((text) => text !== "")) {
+  if (isFiltered(filter)) {
     return emptyState(
       "No job matches",
       html`<p>

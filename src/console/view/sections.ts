@@ -2,7 +2,15 @@ import type { Scope } from "../../core/scopes.ts";
 
 /** The navigation, in its order. A section is shown to keys that hold its scope. */
 export const SECTIONS = {
+  overview: { title: "Overview", path: "overview", scope: "subscriptions:read" },
   jobs: { title: "Jobs", path: "jobs", scope: "subscriptions:read" },
+  deliveries: { title: "Deliveries", path: "deliveries", scope: "subscriptions:read" },
+  redeliveries: { title: "Redeliveries", path: "redeliveries", scope: "subscriptions:read" },
+  origins: { title: "Callback origins", path: "callback-origins", scope: "subscriptions:read" },
+  connections: { title: "Connections", path: "connections", scope: "admin" },
+  events: { title: "Events", path: "events", scope: "subscriptions:read" },
+  test: { title: "Test a callback", path: "callback-test", scope: "subscriptions:write" },
+  keys: { title: "API keys", path: "api-keys", scope: "admin" },
 } as const satisfies Readonly<
   Record<string, { readonly title: string; readonly path: string; readonly scope: Scope }>
 >;

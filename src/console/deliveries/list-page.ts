@@ -1,0 +1,168 @@
+import { html } from "hono/html";
+import { ATTEMPT_ERROR_CODES, DELIVERY_STATUSES } from "../../core/delivery/delivery-outcome.ts";
+import { EVENT_TYPES } from "../../core/delivery/event.ts";
+import type { ListedDelivery, Page } from "../http/models.ts";
+import { defineAction, definePage, may, type PageRequest, redirect } from "../http/page.ts";
+import { statusOptions } from "../jobs/list-page.ts";
+import { status, words } from "../view/badge.ts";
+import {
+  beginOf,
+  filterForm,
+  isFiltered,
+  listPager,
+  PERIOD_OPTIONS,
+  readFilter,
+} from "../view/filter.ts";
+import { CSRF_FIELD, select, textField } from "../view/forms.ts";
+import { type Markup, NOTHING } from "../view/markup.ts";
+import { emptyState, mono, table } from "../view/parts.ts";
+import { time } from "../view/time.ts";
+
+const PAGE_SIZE = 50;
+const FIELDS = ["status", "event", "error", "job", "origin", "period"] as const;
+/** The form that the boxes of the list belong to. */
+const SELECTION = "selection";
+
+type Filter = Readonly<Record<(typeof FIELDS)[number], string>>;
+
+export const deliveryListPage = definePage({
+  path: "/deliveries",
+  scope: "subscriptions:read",
+  async show(request) {
+    const { api, query, nowMs } = request;
+    const filter = readFilter(query, FIELDS);
+    const page = await api.get<Page<ListedDelivery>>("/v1/deliveries", {
+      status: filter.status,
+      event_type: filter.event,
+      error_code: filter.error,
+      job_id: filter.job,
+      callback_origin: filter.origin,
+      created_after: beginOf(filter.period, nowMs),
+      limit: PAGE_SIZE,
+      cursor: query.get("cursor"),
+    });
+    return {
+      kind: "page",
+      title: "Deliveries",
+      section: "deliveries",
+      isLive: true,
+      body: html`<header class="title"><h1>Deliveries</h1></header>
+        ${filterForm(request, "deliveries", fields(filter))}
+        ${may(request, "subscriptions:write") ? sendAgain(filter, request) : NOTHING}
+        ${list(page, filter, request)}`,
+    };
+  },
+});
+
+/** Sends the selected deliveries again, one by one. */
+export const redeliverSelected = defineAction({
+  path: "/deliveries/redeliver",
+  scope: "subscriptions:write",
+  back: () => "deliveries",
+  async act({ api, form }) {
+    const ids = form.getAll("delivery").slice(0, PAGE_SIZE);
+    for (const id of ids)
+      await api.send("POST", `/v1/deliveries/${encodeURIComponent(id)}/redeliver`);
+    const text = ids.length === 0 ? "Select deliveries first." : `${ids.length} sent again.`;
+    return redirect("deliveries", text);
+  },
+});
+
+function fields(filter: Filter): Markup {
+  return html`${textField("job", "Job id", filter.job, { placeholder: "any" })}
+  ${select("status", "Status", statusOptions(DELIVERY_STATUSES), filter.status)}
+  ${select("event", "Event", statusOptions(EVENT_TYPES), filter.event)}
+  ${select("error", "Last error", statusOptions(ATTEMPT_ERROR_CODES), filter.error)}
+  ${textField("origin", "Callback origin", filter.origin, { placeholder: "https://app.example.com" })}
+  ${select("period", "Created", PERIOD_OPTIONS, filter.period)}`;
+}
+
+/** The selected ones at once; all that match after they were counted. */
+function sendAgain(filter: Filter, { links, csrfToken, nowMs }: PageRequest): Markup {
+  const { status: ofStatus, event, origin, error, job, period } = filter;
+  const isCountable = ofStatus !== "" && error === "" && job === "";
+  return html`<div class="actions bar">
+    <form id="${SELECTION}" method="post" action="${links.to("deliveries/redeliver")}">
+      <input type="hidden" name="${CSRF_FIELD}" value="${csrfToken}" />
+      <button>Send selected again</button>
+    </form>
+    ${
+      isCountable
+        ? html`<form method="post" action="${links.to("redeliveries/count")}">
+            <input type="hidden" name="${CSRF_FIELD}" value="${csrfToken}" />
+            <input type="hidden" name="status" value="${ofStatus}" />
+            <input type="hidden" name="event" value="${event}" />
+            <input type="hidden" name="origin" value="${origin}" />
+            <input type="hidden" name="after" value="${beginOf(period, nowMs) ?? ""}" />
+            <button>Send all that match again…</button>
+          </form>`
+        : html`<span class="quiet"
+            >To send all that match again, filter by status, and by nothing but event, origin and
+            time.</span
+          >`
+    }
+  </div>`;
+}
+
+function list(page: Page<ListedDelivery>, filter: Filter, request: PageRequest): Markup {
+  const { links } = request;
+  const { data, next_cursor: next } = page;
+  if (data.length === 0 && next === null) return nothingFound(filter, request);
+  return html`${table(
+    "Deliveries, newest first",
+    [
+      ...(may(request, "subscriptions:write") ? [{ title: "Select", cell: box }] : []),
+      { title: "Status", cell: (one: ListedDelivery) => status(one.status) },
+      { title: "Event", cell: (one: ListedDelivery) => one.event_type },
+      {
+        title: "Job",
+        cell: (one: ListedDelivery) =>
+          html`<a class="row" href="${links.to("jobs", { q: one.id })}">${mono(one.job_id)}</a>`,
+      },
+      {
+        title: "To",
+        cell: (one: ListedDelivery) => mono(one.callback_url ?? `inbox ${one.inbox ?? ""}`),
+      },
+      {
+        title: "Attempts",
+        isNumber: true,
+        cell: (one: ListedDelivery) => String(one.attempt_count),
+      },
+      { title: "Last error", cell: lastError },
+      { title: "Created", cell: (one: ListedDelivery) => time(one.created_at) },
+      { title: "Next attempt", cell: (one: ListedDelivery) => time(one.next_attempt_at) },
+    ],
+    data,
+  )}
+  ${listPager(request, { path: "deliveries", filter }, next)}`;
+}
+
+function box({ id, job_id: job }: ListedDelivery): Markup {
+  return html`<input
+    type="checkbox"
+    form="${SELECTION}"
+    name="delivery"
+    value="${id}"
+    aria-label="Select the delivery about ${job}"
+  />`;
+}
+
+function lastError({ last_error: error }: ListedDelivery): Markup {
+  if (error === null) return NOTHING;
+  const text = error.message ?? words(error.code);
+  return html`<span class="error" title="${error.code}: ${text}">${text}</span>`;
+}
+
+function nothingFound(filter: Filter, { links }: PageRequest): Markup {
+  return isFiltered(filter)
+    ? emptyState(
+        "No delivery matches",
+        html`<p><a class="button" href="${links.to("deliveries")}">Show all</a></p>`,
+      )
+    : emptyState(
+        "No deliveries yet",
+        html`<p>
+          When a job ends, each of its subscriptions is owed a delivery, which is shown here.
+        </p>`,
+      );
+}

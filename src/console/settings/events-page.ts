@@ -1,0 +1,74 @@
+import { html } from "hono/html";
+import { EVENT_TYPES } from "../../core/delivery/event.ts";
+import type { Page, StoredEvent } from "../http/models.ts";
+import { definePage } from "../http/page.ts";
+import { statusOptions } from "../jobs/list-page.ts";
+import { status } from "../view/badge.ts";
+import { beginOf, filterForm, listPager, PERIOD_OPTIONS, readFilter } from "../view/filter.ts";
+import { select } from "../view/forms.ts";
+import { emptyState, mono, table } from "../view/parts.ts";
+import { time } from "../view/time.ts";
+
+const PAGE_SIZE = 50;
+
+/** What happened to jobs, the newest first; goes on by itself. */
+export const eventListPage = definePage({
+  path: "/events",
+  scope: "subscriptions:read",
+  async show(request) {
+    const { api, links, query, nowMs } = request;
+    const filter = readFilter(query, ["type", "period"]);
+    const page = await api.get<Page<StoredEvent>>("/v1/events", {
+      type: filter.type,
+      created_after: beginOf(filter.period, nowMs),
+      limit: PAGE_SIZE,
+      cursor: query.get("cursor"),
+    });
+    const shown =
+      page.data.length === 0
+        ? emptyState(
+            "No events",
+            html`<p>
+              Each ending of a job is an event, and so is progress that a subscription asked for.
+            </p>`,
+          )
+        : table(
+            "Events, newest first",
+            [
+              { title: "Time", cell: (event) => time(event.timestamp) },
+              { title: "Event", cell: (event) => event.type },
+              { title: "Status", cell: (event) => status(event.data.status) },
+              {
+                title: "Job",
+                cell: (event) =>
+                  html`<a class="row" href="${links.to(`jobs/${event.job.id}`)}"
+                    >${mono(event.data.job_id)}</a
+                  >`,
+              },
+              { title: "Provider", cell: (event) => event.data.provider },
+              {
+                title: "Error",
+                cell: (event) =>
+                  html`<span class="error" title="${event.data.error ?? ""}"
+                    >${event.data.error ?? ""}</span
+                  >`,
+              },
+            ],
+            page.data,
+          );
+    return {
+      kind: "page",
+      title: "Events",
+      section: "events",
+      isLive: true,
+      body: html`<header class="title"><h1>Events</h1></header>
+        ${filterForm(
+          request,
+          "events",
+          html`${select("type", "Event", statusOptions(EVENT_TYPES), filter.type)}
+          ${select("period", "Time", PERIOD_OPTIONS, filter.period)}`,
+        )}
+        ${shown} ${listPager(request, { path: "events", filter }, page.next_cursor)}`,
+    };
+  },
+});

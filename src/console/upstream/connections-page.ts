@@ -1,0 +1,126 @@
+import { html } from "hono/html";
+import type { Connection, Page } from "../http/models.ts";
+import { defineAction, definePage, type PageRequest, redirect } from "../http/page.ts";
+import { status, words } from "../view/badge.ts";
+import { actionButton, confirmButton, CSRF_FIELD, textField } from "../view/forms.ts";
+import { listPager } from "../view/filter.ts";
+import { type Markup, NOTHING } from "../view/markup.ts";
+import { command, emptyState, facts, mono } from "../view/parts.ts";
+import { duration, time } from "../view/time.ts";
+
+const PAGE_SIZE = 50;
+
+/** The credentials at upstream APIs: how each stands, and what holds its polls back. */
+export const connectionListPage = definePage({
+  path: "/connections",
+  scope: "admin",
+  async show(request) {
+    const { api, query } = request;
+    const page = await api.get<Page<Connection>>("/v1/connections", {
+      limit: PAGE_SIZE,
+      cursor: query.get("cursor"),
+    });
+    return {
+      kind: "page",
+      title: "Connections",
+      section: "connections",
+      isLive: true,
+      body: html`<header class="title"><h1>Connections</h1></header>
+        ${page.data.length === 0 ? noConnection(request) : NOTHING}
+        ${page.data.map((one) => connectionCard(one, request))}
+        ${listPager(request, { path: "connections", filter: {} }, page.next_cursor)}`,
+    };
+  },
+});
+
+const CHANGE = { scope: "admin", back: () => "connections" } as const;
+
+export const pauseConnection = defineAction({
+  ...CHANGE,
+  path: "/connections/:id/state",
+  async act({ api, id, form }) {
+    const state = form.get("state");
+    await api.send("PATCH", `/v1/connections/${id}`, { state });
+    return redirect(
+      "connections",
+      state === "paused" ? "None of its jobs are polled." : "Its jobs are polled again.",
+    );
+  },
+});
+
+export const changeCredential = defineAction({
+  ...CHANGE,
+  path: "/connections/:id/credential",
+  async act({ api, id, form }) {
+    await api.send("PATCH", `/v1/connections/${id}`, { credential: form.get("credential") ?? "" });
+    return redirect("connections", "The new credential is used from the next poll on.");
+  },
+});
+
+function connectionCard(of: Connection, request: PageRequest): Markup {
+  const { load } = of;
+  return html`<article class="card" id="${of.id}">
+    <header>
+      <h2>${of.provider} <span class="quiet">${of.name}</span></h2>
+      ${status(of.state)}
+    </header>
+    ${of.paused_reason === null ? NOTHING : html`<p class="error">${of.paused_reason}</p>`}
+    ${facts([
+      ["Id", mono(of.id, { isCopied: true })],
+      ["Base URL", of.base_url ?? "the provider's own"],
+      ["Credential", of.has_credential ? "stored, sealed" : "none"],
+      ["Paused", of.paused_at && time(of.paused_at)],
+      ["Next probe", of.next_probe_at && time(of.next_probe_at)],
+      ["Jobs on this node", load && load.jobs.toLocaleString("en-US")],
+      ["Polls", load && `${load.in_flight} in progress, ${load.waiting} waiting`],
+      ["Behind", load && load.behind_s > 0 ? duration(load.behind_s * 1000) : null],
+      ["Held back by", load?.limited_by ? words(load.limited_by) : null],
+      ["Polls a second", load?.effective_requests_per_second?.toFixed(1) ?? null],
+      ["API", load && load.breaker !== "closed" ? "fails, and is only probed" : null],
+      ["Changed", time(of.updated_at)],
+    ])}
+    <div class="actions">${stateButton(of, request)} ${credentialForm(of, request)}</div>
+  </article>`;
+}
+
+function stateButton({ id, state }: Connection, { links, csrfToken }: PageRequest): Markup {
+  const isPaused = state === "paused";
+  const form = {
+    to: links.to(`connections/${id}/state`),
+    csrfToken,
+    fields: html`<input type="hidden" name="state" value="${isPaused ? "active" : "paused"}" />`,
+  };
+  return isPaused
+    ? actionButton({ ...form, label: "Resume", tone: "main" })
+    : confirmButton({
+        ...form,
+        id: `pause-${id}`,
+        label: "Pause…",
+        question: "It keeps its jobs and polls none of them until it is resumed. Deadlines go on.",
+        confirm: "Pause the connection",
+      });
+}
+
+function credentialForm({ id }: Connection, { links, csrfToken }: PageRequest): Markup {
+  return html`<details class="confirm" id="credential-${id}">
+    <summary class="button">New credential…</summary>
+    <form class="question" method="post" action="${links.to(`connections/${id}/credential`)}">
+      <input type="hidden" name="${CSRF_FIELD}" value="${csrfToken}" />
+      ${textField("credential", "The upstream's API key", "", { type: "password" })}
+      <p class="quiet">
+        It is stored sealed and never shown again. A paused connection is resumed.
+      </p>
+      <button class="main">Store</button>
+    </form>
+  </details>`;
+}
+
+function noConnection({ publicUrl }: PageRequest): Markup {
+  return emptyState(
+    "No connections yet",
+    html`<p>A connection is a credential at an upstream API, through which its jobs are polled:</p>
+      ${command(`curl -s ${publicUrl}/v1/connections \\
+  -H "Authorization: Bearer $RINGBACK_API_KEY" -H 'Content-Type: application/json' \\
+  -d '{"provider": "pulse", "credential": "…"}'`)}`,
+  );
+}

@@ -1,0 +1,135 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { CALLBACK_URL, type Json } from "../api/api-fixture.ts";
+import { type Browser, ConsoleFixture } from "./console-fixture.ts";
+
+const ORIGIN = new URL(CALLBACK_URL).origin;
+
+let fixture: ConsoleFixture;
+let admin: Browser;
+let csrf: string;
+/** Their deliveries were given up. */
+let exhausted: readonly string[];
+
+beforeAll(async () => {
+  fixture = await ConsoleFixture.open();
+  admin = await fixture.signedIn();
+  csrf = await admin.csrf();
+  const ids: string[] = [];
+  for (const jobId of ["given-up-1", "given-up-2"]) {
+    const subscription = await fixture.api.subscribe({ job_id: jobId });
+    const { deliveryId } = await fixture.api.end(subscription.id);
+    await fixture.api.attempt(deliveryId ?? "", {
+      httpStatus: null,
+      errorCode: "connect_refused",
+      errorMessage: "nobody listens there",
+      status: "exhausted",
+    });
+    const list = await apiJson("GET", `/v1/subscriptions/${subscription.id}/deliveries`);
+    ids.push(list.data[0].id);
+  }
+  exhausted = ids;
+});
+
+afterAll(() => fixture.close());
+
+async function apiJson(method: string, path: string, body?: object): Promise<Json> {
+  return (await fixture.api.request(method, path, body === undefined ? {} : { body })).json();
+}
+
+/** Sends a form, and opens the page that it leads to. */
+async function submit(path: string, fields: Readonly<Record<string, string>>): Promise<string> {
+  const { status, location, text } = await admin.post(path, { csrf, ...fields });
+  if (status === 200) return text;
+  expect(status).toBe(303);
+  return admin.open(location ?? "");
+}
+
+test("deliveries are filtered by what went wrong, and lead to their jobs", async () => {
+  const text = await admin.open("/console/deliveries?error=connect_refused&status=exhausted");
+  expect(text).toContain("given-up-1");
+  expect(text).toContain("nobody listens there");
+  const [, path = ""] = /href="\.\/(jobs\?q=msg_[0-9a-f]+)"/.exec(text) ?? [];
+  expect((await admin.get(`/console/${path}`)).location).toMatch(/^\/console\/jobs\/job_/);
+  expect(await admin.open("/console/deliveries?error=gone")).toContain("No delivery matches");
+});
+
+test("selected deliveries are sent again", async () => {
+  const text = await submit("/console/deliveries/redeliver", { delivery: exhausted[0] ?? "" });
+  expect(text).toContain("1 sent again.");
+  const delivery = await apiJson("GET", `/v1/deliveries/${exhausted[0]}`);
+  expect(delivery.status).toBe("pending");
+});
+
+test("all that match are counted first, and sent again after a look", async () => {
+  const counted = await submit("/console/redeliveries/count", {
+    status: "exhausted",
+    origin: ORIGIN,
+    event: "",
+    after: "",
+  });
+  expect(counted).toContain("found so far");
+  const [made] = (await apiJson("GET", "/v1/redeliveries")).data;
+  expect(made).toMatchObject({
+    dry_run: true,
+    filter: { status: "exhausted", callback_origin: ORIGIN },
+  });
+  await fixture.api.sql(
+    `update redeliveries set state = 'completed', matched = 1, finished_at = now()`,
+  );
+  expect(await admin.open(`/console/redeliveries/${made.id}`)).toContain("Send 1 again…");
+  fixture.api.clock.advance(1000);
+  const sent = await submit(`/console/redeliveries/${made.id}/send`, {});
+  expect(sent).toContain("They are sent again in the background.");
+  const [begun] = (await apiJson("GET", "/v1/redeliveries")).data;
+  expect(begun).toMatchObject({ dry_run: false, filter: made.filter });
+  expect(await submit(`/console/redeliveries/${begun.id}/cancel`, {})).toContain("Canceled.");
+  expect((await apiJson("GET", `/v1/redeliveries/${begun.id}`)).state).toBe("canceled");
+});
+
+test("a callback origin is tried", async () => {
+  expect(await admin.open("/console/callback-origins")).toContain(ORIGIN);
+  await submit("/console/callback-origins/try", { origin: ORIGIN });
+  expect(fixture.api.calls.at(-1)?.[0]).toBe("tryOrigin");
+});
+
+test("a connection is paused, and gets a new credential that no page shows", async () => {
+  const [connection] = (await apiJson("GET", "/v1/connections")).data;
+  const path = `/console/connections/${connection.id}`;
+  expect(await submit(`${path}/state`, { state: "paused" })).toContain(
+    "None of its jobs are polled.",
+  );
+  expect((await apiJson("GET", `/v1/connections/${connection.id}`)).state).toBe("paused");
+  expect(await admin.open("/console/overview")).toContain("Needs attention");
+  const text = await submit(`${path}/credential`, { credential: "brand-new-secret" });
+  expect(text).not.toContain("brand-new-secret");
+  expect((await apiJson("GET", `/v1/connections/${connection.id}`)).state).toBe("active");
+});
+
+test("an API key is made, shown once, and revoked", async () => {
+  const text = await submit("/console/api-keys", { name: "of the console", scope: "submit" });
+  const [, key = ""] = /(rb_k2_\w{49})/.exec(text) ?? [];
+  expect(key).not.toBe("");
+  expect(await admin.open("/console/api-keys")).not.toContain(key);
+  const made = (await apiJson("GET", "/v1/api-keys")).data.find(
+    ({ name }: Json) => name === "of the console",
+  );
+  expect(made.scopes).toEqual(["submit"]);
+  await submit(`/console/api-keys/${made.id}/revoke`, {});
+  const { status } = await fixture.api.request("GET", "/v1/jobs", { key });
+  expect(status).toBe(401);
+});
+
+test("a callback is tried with the whole exchange, or the refusal explained", async () => {
+  const shown = await submit("/console/callback-test", { url: CALLBACK_URL });
+  expect(shown).toContain("What was sent");
+  expect(shown).toContain("What the receiver answered");
+  const refused = await submit("/console/callback-test", { url: "ftp://nowhere" });
+  expect(refused).toContain('role="alert"');
+  expect(refused).toContain('value="ftp://nowhere"');
+});
+
+test("the overview sums up what needs somebody", async () => {
+  const text = await admin.open("/console/overview");
+  expect(text).toContain("Live jobs");
+  expect(text).toContain("Callbacks taken");
+});
