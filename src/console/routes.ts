@@ -11,6 +11,7 @@ import { type ConsoleRoute, definePage, redirect } from "./http/page.ts";
 import { cancelJob, pollNow, redeliver, resultDownload } from "./jobs/actions.ts";
 import { jobPage } from "./jobs/job-page.ts";
 import { jobListPage } from "./jobs/list-page.ts";
+import { subscriptionListPage } from "./jobs/subscription-list-page.ts";
 import { overviewPage } from "./overview/page.ts";
 import { apiKeyListPage, createApiKey, revokeApiKey } from "./settings/api-keys-page.ts";
 import { callbackTestPage, testCallback } from "./settings/callback-test-page.ts";
@@ -32,13 +33,30 @@ export function consoleRoutes(): readonly ConsoleRoute[] {
   return [
     home,
     overviewPage,
-    ...[jobListPage, jobPage, pollNow, cancelJob, redeliver, resultDownload],
-    ...[deliveryListPage, redeliverSelected],
-    ...[redeliveryListPage, redeliveryPage, countRedelivery, sendRedelivery, cancelRedelivery],
-    ...[originListPage, tryOrigin],
-    ...[connectionListPage, pauseConnection, changeCredential],
+    jobListPage,
+    jobPage,
+    pollNow,
+    cancelJob,
+    redeliver,
+    resultDownload,
+    subscriptionListPage,
+    deliveryListPage,
+    redeliverSelected,
+    redeliveryListPage,
+    redeliveryPage,
+    countRedelivery,
+    sendRedelivery,
+    cancelRedelivery,
+    originListPage,
+    tryOrigin,
+    connectionListPage,
+    pauseConnection,
+    changeCredential,
     eventListPage,
-    ...[callbackTestPage, testCallback],
-    ...[apiKeyListPage, createApiKey, revokeApiKey],
+    callbackTestPage,
+    testCallback,
+    apiKeyListPage,
+    createApiKey,
+    revokeApiKey,
   ];
 }

@@ -53,6 +53,24 @@ test("deliveries are filtered by what went wrong, and lead to their jobs", async
   expect(await admin.open("/console/deliveries?error=gone")).toContain("No delivery matches");
 });
 
+test("subscriptions are found by metadata, digit by digit, and by callback URL", async () => {
+  const metadata = { invoice: 17, customer: "Acme" };
+  await fixture.api.subscribe({ job_id: "with-metadata", metadata });
+  for (const search of [
+    "metadata=invoice%3D17",
+    `origin=${encodeURIComponent(CALLBACK_URL)}&job=with-metadata`,
+  ]) {
+    const text = await admin.open(`/console/subscriptions?${search}`);
+    expect(text).toContain("with-metadata");
+    expect(text).toContain("&quot;customer&quot;:&quot;Acme&quot;");
+  }
+  expect(await admin.open("/console/subscriptions?metadata=invoice%3D18")).toContain(
+    "No subscription matches",
+  );
+  const wrong = await admin.get("/console/subscriptions?metadata=invoice");
+  expect(wrong.text).toContain("Must be key=value");
+});
+
 test("selected deliveries are sent again", async () => {
   const text = await submit("/console/deliveries/redeliver", { delivery: exhausted[0] ?? "" });
   expect(text).toContain("1 sent again.");

@@ -1,4 +1,5 @@
 import type { Hono } from "hono";
+import { createApp } from "../../src/api/app.ts";
 import { Console } from "../../src/console/console.ts";
 import { ApiFixture, PUBLIC_URL } from "../api/api-fixture.ts";
 
@@ -53,6 +54,14 @@ export class ConsoleFixture {
   /** A browser without cookies. */
   browser(): Browser {
     return new Browser(this.#app);
+  }
+
+  /** A browser without cookies, at another node of the same gateway. */
+  browserAtOtherNode(): Browser {
+    const app = createApp(this.api.ports);
+    const api = (...request: Parameters<typeof app.fetch>) => app.fetch(...request);
+    app.route("/", new Console({ ...this.api.ports, api }).app);
+    return new Browser(app);
   }
 
   /** A browser that has signed in with a new key of these scopes. */

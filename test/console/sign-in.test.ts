@@ -206,6 +206,13 @@ describe("a session", () => {
     expect((await browser.get("/console/jobs")).status).toBe(303);
   });
 
+  test("is good at every node", async () => {
+    const browser = await fixture.signedIn();
+    const there = fixture.browserAtOtherNode();
+    for (const [name, value] of browser.cookies) there.cookies.set(name, value);
+    expect(await there.open("/console/jobs")).toContain("Sign out");
+  });
+
   test("is not ended by another site", async () => {
     const browser = await fixture.signedIn();
     const csrf = await browser.csrf();

@@ -156,15 +156,21 @@ export const countRedelivery = defineAction({
   async act({ api, form }) {
     const wish = {
       status: form.get("status"),
-      event_type: form.get("event") || undefined,
-      callback_origin: form.get("origin") || undefined,
-      created_after: form.get("after") || undefined,
+      event_type: givenIn(form, "event"),
+      callback_origin: givenIn(form, "origin"),
+      created_after: givenIn(form, "after"),
       dry_run: true,
     };
     const made = await api.send<Redelivery>("POST", "/v1/redeliveries", wish);
     return redirect(`redeliveries/${made.id}`);
   },
 });
+
+/** A field that was filled in. */
+function givenIn(form: URLSearchParams, field: string): string | undefined {
+  const text = form.get(field) ?? "";
+  return text === "" ? undefined : text;
+}
 
 /** Sends what a redelivery has counted, and nothing that was created since. */
 export const sendRedelivery = defineAction({

@@ -4,6 +4,7 @@ import type { Scope } from "../../core/scopes.ts";
 export const SECTIONS = {
   overview: { title: "Overview", path: "overview", scope: "subscriptions:read" },
   jobs: { title: "Jobs", path: "jobs", scope: "subscriptions:read" },
+  subscriptions: { title: "Subscriptions", path: "subscriptions", scope: "subscriptions:read" },
   deliveries: { title: "Deliveries", path: "deliveries", scope: "subscriptions:read" },
   redeliveries: { title: "Redeliveries", path: "redeliveries", scope: "subscriptions:read" },
   origins: { title: "Callback origins", path: "callback-origins", scope: "subscriptions:read" },

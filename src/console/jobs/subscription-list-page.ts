@@ -1,0 +1,120 @@
+import { html } from "hono/html";
+import { SUBSCRIPTION_STATUSES } from "../../api/http/response-schemas.ts";
+import { sliceRawJson } from "../../core/json/raw-json.ts";
+import type { Page, Subscription } from "../http/models.ts";
+import { definePage, type PageRequest } from "../http/page.ts";
+import { status, words } from "../view/badge.ts";
+import {
+  beginOf,
+  filterForm,
+  isFiltered,
+  listPager,
+  PERIOD_OPTIONS,
+  readFilter,
+} from "../view/filter.ts";
+import { select, textField } from "../view/forms.ts";
+import type { Markup } from "../view/markup.ts";
+import { emptyState, mono, table } from "../view/parts.ts";
+import { time } from "../view/time.ts";
+import { statusOptions } from "./list-page.ts";
+
+const PAGE_SIZE = 50;
+const FIELDS = ["metadata", "origin", "status", "job", "period"] as const;
+
+type Filter = Readonly<Record<(typeof FIELDS)[number], string>>;
+
+/** Who wants to hear of which job: found by what the client knows, its metadata and its own address. */
+export const subscriptionListPage = definePage({
+  path: "/subscriptions",
+  scope: "subscriptions:read",
+  async show(request) {
+    const { api, query, nowMs } = request;
+    const filter = readFilter(query, FIELDS);
+    const text = await api.text("/v1/subscriptions", {
+      metadata: filter.metadata,
+      callback_origin: originOf(filter.origin),
+      status: filter.status,
+      job_id: filter.job,
+      created_after: beginOf(filter.period, nowMs),
+      limit: PAGE_SIZE,
+      cursor: query.get("cursor"),
+    });
+    const page = JSON.parse(text) as Page<Subscription>;
+    const rows = page.data.map((one, index) => ({
+      ...one,
+      metadataText: sliceRawJson(text, ["data", index, "metadata"]) ?? "",
+    }));
+    return {
+      kind: "page",
+      title: "Subscriptions",
+      section: "subscriptions",
+      isLive: true,
+      body: html`<header class="title"><h1>Subscriptions</h1></header>
+        ${filterForm(request, "subscriptions", fields(filter))}
+        ${list({ ...page, data: rows }, filter, request)}`,
+    };
+  },
+});
+
+/** A whole callback URL will do as well. */
+function originOf(text: string): string {
+  return URL.parse(text)?.origin ?? text;
+}
+
+function fields(filter: Filter): Markup {
+  return html`${textField("metadata", "Metadata", filter.metadata, { placeholder: "invoice=17" })}
+  ${textField("origin", "Callback URL or origin", filter.origin, {
+    placeholder: "https://app.example.com",
+  })}
+  ${select("status", "Status", statusOptions(SUBSCRIPTION_STATUSES), filter.status)}
+  ${textField("job", "Job id", filter.job, { placeholder: "any" })}
+  ${select("period", "Created", PERIOD_OPTIONS, filter.period)}`;
+}
+
+/** With its metadata as the client wrote it. */
+type Row = Subscription & { readonly metadataText: string };
+
+function list(page: Page<Row>, filter: Filter, request: PageRequest): Markup {
+  const { links } = request;
+  if (page.data.length === 0 && page.next_cursor === null) return nothingFound(filter, request);
+  return html`${table(
+    "Subscriptions, newest first",
+    [
+      { title: "Status", cell: (one) => status(one.status) },
+      {
+        title: "Job",
+        cell: (one) =>
+          html`<a class="row" href="${links.to(`jobs/${one.job.id}`)}">${mono(one.job_id)}</a>`,
+      },
+      { title: "To", cell: (one) => mono(one.callback_url ?? `inbox ${one.inbox ?? ""}`) },
+      { title: "Metadata", cell: (one) => mono(one.metadataText) },
+      {
+        title: "Job status",
+        cell: (one) =>
+          html`${status(one.job.status)}
+          ${one.job.waiting_for === null ? "" : words(one.job.waiting_for)}`,
+      },
+      { title: "Created", cell: (one) => time(one.created_at) },
+    ],
+    page.data,
+  )}
+  ${listPager(request, { path: "subscriptions", filter }, page.next_cursor)}`;
+}
+
+function nothingFound(filter: Filter, { links }: PageRequest): Markup {
+  return isFiltered(filter)
+    ? emptyState(
+        "No subscription matches",
+        html`<p>
+            Metadata is compared as it was written: <code>invoice=17</code> finds
+            <code>{"invoice": 17}</code>.
+          </p>
+          <p><a class="button" href="${links.to("subscriptions")}">Show all subscriptions</a></p>`,
+      )
+    : emptyState(
+        "No subscriptions yet",
+        html`<p>
+          <a href="${links.to("jobs")}">Jobs</a> has the command that makes the first one.
+        </p>`,
+      );
+}
