@@ -1,3 +1,4 @@
+import type { WaitingRequests } from "./request/waiting-requests.ts";
 import type { PooledDatabase } from "../store/db/database.ts";
 import type { Metrics } from "../runtime/metrics.ts";
 import type { WatchList } from "../polling/watch/list.ts";
@@ -113,8 +114,7 @@ export interface ApiPorts {
   readonly resultLinks: Pick<ResultLinks, "urlOf" | "check">;
   /** Larger results are sent by reference. */
   readonly inlineResultBytesMax: number;
-  /** How many requests, of all projects, may wait for an event. */
-  readonly requestsWaitingMax: number;
+  readonly waiting: WaitingRequests;
   /** Memory for all large request bodies in progress, with their parsed values. */
   readonly requestBodiesBytesMax: number;
   readonly projects: Pick<ProjectDirectory, "refresh">;

@@ -24,13 +24,12 @@ import { signingSecretRoutes } from "./signing/signing-secret-routes.ts";
 import { statsRoutes } from "./stats.ts";
 import { subscriptionRoutes } from "./subscriptions/routes.ts";
 import { systemRoutes } from "./system.ts";
-import { WaitingRequests } from "./request/waiting-requests.ts";
 
 /** Every route of the API, in the order of its documentation. */
 export function apiRoutes(ports: ApiPorts): Route[] {
   const newUuid = createUuidSource();
   const inboxReader = new InboxReader(ports);
-  const waiting = new WaitingRequests(ports.limits, ports.clock, ports.requestsWaitingMax);
+  const { waiting } = ports;
   const routes = [
     ...subscriptionRoutes(ports, waiting),
     ...jobRoutes(ports),

@@ -110,6 +110,11 @@ export function submitThrough(ports: ApiPorts, { storeTimeoutMs, isStopping }: P
         await pause(ports.clock, waitMs);
       }
     },
+    /** Null once the request may wait; then it has to `leaveWait`. */
+    async enterWait(projectId: string, signal: AbortSignal): Promise<Outcome<null>> {
+      return (await ports.waiting.enter(projectId, signal)) ?? { ok: true, value: null };
+    },
+    leaveWait: (projectId: string): void => ports.waiting.leave(projectId),
     problemOf: (error: unknown): Problem => problemOfError(error, { mayHaveActed: true }),
     render(problem: Problem, requestId: string) {
       const { status, headers, body } = problemAnswer(problem, requestId);

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { createApp, REQUEST_DEADLINE_MS } from "../api/app.ts";
+import { WaitingRequests } from "../api/request/waiting-requests.ts";
 import { RefusedKeys } from "../api/request/refused-keys.ts";
 import { RequestAdmission } from "../api/request/request-admission.ts";
 import { bootstrap } from "./bootstrap.ts";
@@ -40,6 +41,8 @@ import { Via } from "../via/via.ts";
 import { submitThrough } from "../api/submit-through.ts";
 import type { ApiPorts } from "../api/context.ts";
 import { startEmbeddedPostgres } from "../embedded-postgres/start.ts";
+import { shardOfJob } from "../core/ids/shard.ts";
+import { findLiveJobs } from "../store/jobs/find-live-jobs.ts";
 import { checkMigrated, migrate } from "../store/db/migrate.ts";
 import { endAllLeases } from "../store/nodes.ts";
 import { setByDatabase } from "../store/db/read-clock.ts";
@@ -245,7 +248,11 @@ async function start(
     hasSandbox: config.sandbox,
     publicUrl,
     inlineResultBytesMax: config.inlineResultBytesMax,
-    requestsWaitingMax: Math.floor(config.clientConnections.connectionsMax * WAITING_SHARE_MAX),
+    waiting: new WaitingRequests(
+      engine.projects,
+      clock,
+      Math.floor(config.clientConnections.connectionsMax * WAITING_SHARE_MAX),
+    ),
     requestBodiesBytesMax: memory.requestBodiesBytesMax,
     limits: engine.projects,
     projects: engine.projects,
@@ -282,6 +289,15 @@ async function start(
     connections: engine.connections,
     providers: engine.providers,
     upstreamOf: (connectionId) => engine.poller.watches.upstream(connectionId),
+    statuses: {
+      watches: engine.poller.watches,
+      observed: engine.poller.observed,
+      findLiveJobs: (connectionId, jobId) =>
+        withDeadline(clock, REQUEST_DEADLINE_MS, (deadline) => {
+          const shardId = shardOfJob(connectionId, jobId);
+          return findLiveJobs(database.within(deadline), { shardId, connectionId, jobId });
+        }),
+    },
     relay: (request, reader) => outbound.upstreamClient.relay(request, reader),
   });
   passOn = (request, response) =>

@@ -29,6 +29,7 @@ import { tryLive } from "./live-trial.ts";
 import { type FetchOutcome, ResultFetcher, type ResultFetcherOptions } from "./result/fetcher.ts";
 import type { UpstreamAccess } from "./upstream/access.ts";
 import type { JobProviders, Upstream, UpstreamOptions } from "./upstream/upstream.ts";
+import { ObservedAnswers } from "./watch/observed-answers.ts";
 import { WatchList } from "./watch/list.ts";
 import { clipError, wants, wantsResultFetched, type Watch } from "./watch/watch.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -55,7 +56,7 @@ export interface ConnectionStates {
 }
 
 export interface PollerOptions
-  extends EventRecorderOptions, StatusFetcherOptions, ResultFetcherOptions {
+  extends EventRecorderOptions, Omit<StatusFetcherOptions, "observed">, ResultFetcherOptions {
   readonly providers: JobProviders;
   readonly secretBox: SecretBox;
   /** Sent unless the definition has one of its own. */
@@ -83,6 +84,8 @@ export interface PollerOptions
  */
 export class Poller {
   readonly watches: WatchList;
+  /** The latest answers about the jobs that clients poll through this gateway. */
+  readonly observed: ObservedAnswers;
   readonly #runtime: Runtime;
   readonly #options: PollerOptions;
   readonly #statuses: StatusFetcher;
@@ -98,7 +101,12 @@ export class Poller {
     limits.measuredBy("reading_ms_per_second", (id) =>
       Math.round(readingTime.of(id).usedMs(runtime.clock.monotonic())),
     );
-    this.#statuses = new StatusFetcher(runtime, options, readingTime);
+    this.observed = new ObservedAnswers(runtime.clock);
+    this.#statuses = new StatusFetcher(
+      runtime,
+      { memory: options.memory, upstreamClient: options.upstreamClient, observed: this.observed },
+      readingTime,
+    );
     this.#recorder = new EventRecorder(runtime, options);
     this.#fetcher = new ResultFetcher(runtime, options);
     this.watches = new WatchList(runtime, {

@@ -103,6 +103,11 @@ export function responseHeaders(
   return kept;
 }
 
+/** Whatever a text holds, as a header may. */
+export function headerText(text: string): string {
+  return /^[\x20-\x7e]*$/.test(text) ? text : encodeURIComponent(text);
+}
+
 const ACCEPTED = 202;
 
 function leadsBelow(link: string, base: string): boolean {

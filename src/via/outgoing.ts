@@ -18,11 +18,12 @@ export function pathTemplate({ known, address }: Passage, method: string): strin
 }
 
 export function outgoingRequest(
-  { access, presented, known, address }: Passage,
+  passage: Passage,
   request: IncomingMessage,
   { body, bytesTaken }: TakenBody,
   settings: ViaSettings,
 ): RelayedRequest {
+  const { access, presented, known } = passage;
   const { target, projectId, isTrusted } = access;
   const { auth } = known.provider.definition;
   const isOwn = presented.kind === "beside";
@@ -33,17 +34,13 @@ export function outgoingRequest(
     for (const [name, value] of Object.entries(target.credential.headers))
       headers.push(name, value);
   }
-  const dropped = new Set([CALLBACK_PARAMETER]);
-  if (!isOwn && auth.kind === "query") dropped.add(auth.name);
-  if (presented.kind === "query") dropped.add(presented.name);
-  const query = address.query === null ? null : withoutParameters(address.query, dropped);
   const { socket } = request;
   return {
     projectId,
     isTrusted,
     method: request.method ?? "GET",
     origin: target.origin,
-    path: pathOf(target.prefix + address.path, query, isOwn ? "" : target.credential.query),
+    path: outgoingPath(passage),
     headers: bytesTaken === 0 ? headers : headersOfShorter(headers, bytesTaken),
     body,
     connectTimeoutMs: settings.connectTimeoutMs,
@@ -70,6 +67,17 @@ function headersOfShorter(headers: readonly string[], bytesTaken: number): strin
     kept.push(name, lower === "content-length" ? String(Number(value) - bytesTaken) : value);
   }
   return kept;
+}
+
+/** Path and query as they go upstream. */
+export function outgoingPath({ access: { target }, presented, known, address }: Passage): string {
+  const { auth } = known.provider.definition;
+  const isOwn = presented.kind === "beside";
+  const dropped = new Set([CALLBACK_PARAMETER]);
+  if (!isOwn && auth.kind === "query") dropped.add(auth.name);
+  if (presented.kind === "query") dropped.add(presented.name);
+  const query = address.query === null ? null : withoutParameters(address.query, dropped);
+  return pathOf(target.prefix + address.path, query, isOwn ? "" : target.credential.query);
 }
 
 function pathOf(path: string, query: string | null, credential: string): string {

@@ -10,6 +10,9 @@ import type {
 import type { ProviderVersion } from "../providers/compile/provider-version.ts";
 import type { UpstreamAccess } from "../polling/upstream/access.ts";
 import type { Upstream } from "../polling/upstream/upstream.ts";
+import type { WatchList } from "../polling/watch/list.ts";
+import type { ObservedAnswers } from "../polling/watch/observed-answers.ts";
+import type { NamedJob } from "../store/jobs/find-live-jobs.ts";
 import type { StoredConnection } from "../store/connections/load-connections.ts";
 import type { SubmittedJob } from "../providers/submission/submitted-job.ts";
 import type { ViaAddress } from "./address.ts";
@@ -65,6 +68,9 @@ export interface ViaApi {
     /** `requestId` is another for each request, however often storing it is tried. */
     request: { readonly headers: HeaderValues; readonly requestId: string },
   ): Promise<ViaOutcome<string>>;
+  /** Takes one of the requests that the project may have waiting; to be left when it is had. */
+  readonly enterWait: (projectId: string, signal: AbortSignal) => Promise<ViaOutcome<null>>;
+  readonly leaveWait: (projectId: string) => void;
   /** The problem that an unexpected error is told as. */
   problemOf(error: unknown): ViaProblem;
   render(
@@ -90,7 +96,16 @@ export interface ViaPorts {
   };
   readonly providers: { find(projectId: string, name: string): ProviderVersion | null };
   upstreamOf(connectionId: string): Upstream;
+  readonly statuses: ObservedJobs;
   relay(request: RelayedRequest, reader: RelayReader): RelayedExchange | null;
+}
+
+/** The jobs that this node polls, for answering from their polls. */
+export interface ObservedJobs {
+  readonly watches: Pick<WatchList, "observe" | "pollNow">;
+  readonly observed: Pick<ObservedAnswers, "ask" | "drop" | "next">;
+  /** The live jobs of a connection that have this name. */
+  findLiveJobs(connectionId: string, jobId: string): Promise<readonly NamedJob[]>;
 }
 
 export interface ViaSettings {

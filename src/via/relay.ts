@@ -39,6 +39,8 @@ export interface RelayHooks {
   look(head: RelayedHead, body: HeldBody): Promise<AddedHeaders>;
   /** Links in headers that tell where to ask next lead through the gateway too. */
   readonly through: LinksThrough;
+  /** Headers that the answer gets in any case. */
+  readonly added: AddedHeaders;
   readonly projectId: string;
   readonly memory: HeldAnswers;
   readonly clock: Clock;
@@ -110,7 +112,7 @@ export class Relay implements RelayReader {
       this.#state = "holding";
       return;
     }
-    this.#pass(head, NONE);
+    this.#pass(head, this.#hooks.added);
     // A head waits for the first byte of its body, which mostly came along, and may be long in coming.
     queueMicrotask(() => {
       // Not flushHeaders, which writes what is beyond ASCII as UTF-8.
@@ -196,7 +198,7 @@ export class Relay implements RelayReader {
       this.#leaveMemory();
       return this.#over({ kind: "client_gone" });
     }
-    this.#pass(head, added);
+    this.#pass(head, { ...this.#hooks.added, ...added });
     const held = this.#held;
     this.#held = [];
     let mayGoOn = true;
@@ -261,7 +263,6 @@ export class Relay implements RelayReader {
   }
 }
 
-const NONE: AddedHeaders = {};
 const NO_BYTES = Buffer.alloc(0);
 
 function pairsOf(raw: readonly string[]): [string, string][] {

@@ -8,7 +8,15 @@ import type { RelayedHead } from "../outbound/exchange/relayed-exchange.ts";
 import { callbackFieldsOf, maySubmit, readSubmission } from "../providers/submission/submission.ts";
 import type { SubmissionRequest } from "../providers/submission/submitted-job.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { readViaAddress } from "./address.ts";
+import { readViaAddress, VIA_PREFIX } from "./address.ts";
+import {
+  CachedStatuses,
+  preferredWaitMs,
+  sendCachedStatus,
+  SERVED_FROM_HEADER,
+  wantsCachedStatus,
+} from "./cached-status.ts";
+import { headerText, type LinksThrough } from "./forwarded-headers.ts";
 import { findKey, isPlaceOf, placeText } from "./key.ts";
 import { type LaneTurn, LaneTurns } from "./lane-turns.ts";
 import { readSubmitOptions } from "./options.ts";
@@ -61,6 +69,8 @@ interface Visit {
   answeredAfterMs: number | null;
   subscription: string | null;
   submission: string | null;
+  /** Of a status that was to come from the latest poll; null for all other requests. */
+  servedFrom: "cache" | "upstream" | null;
 }
 
 type ViaRuntime = Pick<Runtime, "clock" | "log" | "metrics">;
@@ -75,6 +85,7 @@ export class Via {
   readonly #runtime: ViaRuntime;
   readonly #ports: ViaPorts;
   readonly #turns: LaneTurns;
+  readonly #cached: CachedStatuses;
   readonly #inProgress = new Map<string, number>();
   readonly #heldAnswers: MemoryBudget<Relay>;
   readonly #idPrefix = `via-${randomBytes(5).toString("hex")}`;
@@ -84,6 +95,8 @@ export class Via {
     this.#runtime = runtime;
     this.#ports = ports;
     this.#turns = new LaneTurns(runtime);
+    const { enterWait, leaveWait } = ports.api;
+    this.#cached = new CachedStatuses(runtime.clock, { ...ports.statuses, enterWait, leaveWait });
     const bytesMax = ports.settings.heldAnswersBytesMax;
     this.#heldAnswers = new MemoryBudget<Relay>({
       bytesFree: HELD_BYTES_FREE,
@@ -106,11 +119,13 @@ export class Via {
       answeredAfterMs: null,
       subscription: null,
       submission: null,
+      servedFrom: null,
     };
     try {
       const prepared = await this.#prepare(request);
       if (!prepared.ok) return this.#refuse(request, response, visit, prepared.problem);
       visit.passage = prepared.value;
+      if (await this.#serveCached(prepared.value, request, response, visit)) return;
       await this.#pass(prepared.value, request, response, visit);
     } catch (error) {
       if (error instanceof ClientGoneError) {
@@ -182,6 +197,30 @@ export class Via {
       return refused("upstream_not_asked", why);
     }
     return { ok: true, value: { ...of, upstream, access } };
+  }
+
+  /** Answers from the latest poll of a job, where that is wanted; false when it can't. */
+  async #serveCached(
+    passage: Passage,
+    request: IncomingMessage,
+    response: ServerResponse,
+    visit: Visit,
+  ): Promise<boolean> {
+    if (!wantsCachedStatus(passage, request)) return false;
+    visit.servedFrom = "upstream";
+    const gone = new AbortController();
+    response.once("close", () => gone.abort());
+    const found = await this.#cached.find(passage, preferredWaitMs(request), gone.signal);
+    if (found === null) return false;
+    if (!found.ok) this.#refuse(request, response, visit, found.problem);
+    else if (response.destroyed) this.#record(request, visit, { kind: "client_gone" });
+    else {
+      visit.servedFrom = "cache";
+      sendCachedStatus(response, found.value, this.#linksThrough(passage, request));
+      const { status, body } = found.value.answer;
+      this.#record(request, visit, { kind: "answered", status, bytes: body.length });
+    }
+    return true;
   }
 
   async #pass(
@@ -268,10 +307,8 @@ export class Via {
         return looksAt(passage, asked, head);
       },
       look: (head, body) => this.#look(passage, asked, visit, head, body),
-      through: {
-        from: upstreamUrl(passage, ""),
-        to: `${this.#ownUrl(request)}/via/${passage.address.target}`,
-      },
+      through: this.#linksThrough(passage, request),
+      added: visit.servedFrom === null ? {} : { [SERVED_FROM_HEADER]: visit.servedFrom },
       projectId: passage.projectId,
       memory: this.#heldAnswers,
       clock,
@@ -290,6 +327,11 @@ export class Via {
     }
     relay.begin(this.#ports.relay(signedRequest(outgoing, body, sign, clock.now()), relay));
     return relay.outcome;
+  }
+
+  #linksThrough(passage: Passage, request: IncomingMessage): LinksThrough {
+    const to = `${this.#ownUrl(request)}${VIA_PREFIX}${passage.address.target}`;
+    return { from: upstreamUrl(passage, ""), to };
   }
 
   /** How the client reaches this gateway. */
@@ -397,6 +439,7 @@ export class Via {
         responseBytes: outcome.kind === "answered" ? outcome.bytes : socket.bytesWritten,
         submission,
         subscription: visit.subscription,
+        ...(visit.servedFrom !== null && { servedFrom: visit.servedFrom }),
       },
       "passed a request on",
     );
@@ -428,9 +471,4 @@ function readableBody(headers: RelayedHead["headers"], { bytes, isWhole }: HeldB
   if (decoded.kind !== "decoded") return NO_BODY;
   const closed = isWhole ? null : closeJson(decoded.body.toString("utf8"));
   return closed === null ? decoded.body : Buffer.from(closed);
-}
-
-/** Whatever an id holds, as a header may. */
-function headerText(text: string): string {
-  return /^[\x20-\x7e]*$/.test(text) ? text : encodeURIComponent(text);
 }

@@ -1,3 +1,4 @@
+import { WaitingRequests } from "../../src/api/request/waiting-requests.ts";
 import type { RequestSample } from "../../src/runtime/metrics.ts";
 import type { ConnectionLoad } from "../../src/polling/upstream/upstreams.ts";
 import type { LiveJobView } from "../../src/polling/watch/list.ts";
@@ -382,7 +383,7 @@ export class ApiFixture {
         publicUrl: () => PUBLIC_URL,
       }),
       inlineResultBytesMax: INLINE_RESULT_BYTES_MAX,
-      requestsWaitingMax: 100,
+      waiting: new WaitingRequests(this.limits, this.clock, 100),
       requestBodiesBytesMax: 2 * 2 ** 20 * 16,
       limits: this.limits,
       projects: { refresh: note("projectChanged") },

@@ -36,6 +36,7 @@ async function open(context: TestContext) {
         return Promise.resolve({ "x-looked": String(body.bytes.length) });
       },
       through: { from: "http://a", to: "http://b" },
+      added: {},
       projectId: "p",
       memory,
       clock,

@@ -14,7 +14,11 @@ import type {
   ConnectionChange,
   ConnectionRecord,
 } from "../../store/connections/manage-connections.ts";
-import type { ConnectionSettings, ConnectionViaSettings } from "../../store/schema/schema.ts";
+import type {
+  ConnectionSettings,
+  ConnectionViaSettings,
+  ServedStatus,
+} from "../../store/schema/schema.ts";
 import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
 import { auditedRequest, changedFields } from "../projects/audit.ts";
 import { connectionProblem } from "./check.ts";
@@ -169,7 +173,7 @@ function change(ports: ApiPorts): Route {
       if (badPlace !== null) return badPlace;
       const { base_url: baseUrl, credential, settings, state } = body;
       const { via: viaBefore = {}, ...settingsBefore } = found.settings;
-      const isViaChanged = body.callback_url !== undefined;
+      const isViaChanged = body.callback_url !== undefined || body.serve_status !== undefined;
       const wanted: ConnectionChange = {
         ...(credential !== undefined &&
           provider !== null && {
@@ -333,12 +337,18 @@ function storedSettings(
 
 /** Null removes a place, and undefined leaves it unchanged. */
 function viaOf(
-  { callback_url: url }: { readonly callback_url?: string | null | undefined },
+  body: {
+    readonly callback_url?: string | null | undefined;
+    readonly serve_status?: ServedStatus | undefined;
+  },
   before: ConnectionViaSettings,
 ): ConnectionViaSettings {
-  if (url === undefined) return before;
-  const { callback_url: _, ...others } = before;
-  return url === null ? others : { ...others, callback_url: url };
+  const { callback_url: url = before.callback_url, serve_status: served = before.serve_status } =
+    body;
+  return {
+    ...(url !== undefined && url !== null && { callback_url: url }),
+    ...(served !== undefined && { serve_status: served }),
+  };
 }
 
 async function callbackRefusal(

@@ -46,6 +46,12 @@ const viaCallbackUrlSchema = z.string().min(1).max(2048).nullable().openapi({
   example: "https://app.example.com/hooks/ringback",
 });
 
+const serveStatusSchema = z.enum(["upstream", "cached"]).openapi({
+  description:
+    "How GET requests through /via for the status of a watched job are answered: by the upstream, or " +
+    "from the latest poll, with its age. The header ringback-serve-status of a request overrides it.",
+});
+
 const newSettingsSchema = z
   .strictObject({
     limits: z.strictObject(limitFields).optional().openapi({ description: LIMITS_DESCRIPTION }),
@@ -92,6 +98,7 @@ export const connectionSchema = z
     base_url: z.string().nullable().openapi({ description: "Null for the provider's own." }),
     has_credential: z.boolean(),
     callback_url: viaCallbackUrlSchema,
+    serve_status: serveStatusSchema,
     settings: connectionSettingsSchema,
     state: z.enum(["active", "paused"]),
     paused_reason: z.string().nullable(),
@@ -119,6 +126,7 @@ export const newConnectionSchema = z
     credential: credentialSchema.optional(),
     base_url: baseUrlSchema.optional(),
     callback_url: viaCallbackUrlSchema.optional(),
+    serve_status: serveStatusSchema.optional().openapi({ default: "upstream" }),
     settings: newSettingsSchema.optional(),
   })
   .openapi("NewConnection");
@@ -130,6 +138,7 @@ export const connectionChangeSchema = z
     }),
     base_url: baseUrlSchema.optional(),
     callback_url: viaCallbackUrlSchema.optional(),
+    serve_status: serveStatusSchema.optional(),
     settings: newSettingsSchema.optional().openapi({
       description: "Replaces all settings.",
     }),

@@ -17,6 +17,7 @@ export function connectionJson(of: ConnectionRecord, ports: Pick<ApiPorts, "upst
     base_url: of.baseUrl,
     has_credential: of.hasCredential,
     callback_url: via.callback_url ?? null,
+    serve_status: via.serve_status ?? "upstream",
     settings,
     state: of.state,
     paused_reason: of.pausedReason,

@@ -3,7 +3,6 @@ import { FairSemaphore } from "../../lanes/fair-semaphore.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { limitRefusal } from "../http/limit-refusal.ts";
 import type { Refusal } from "../http/problem.ts";
-import type { Reply } from "../http/route.ts";
 
 /** How long a request queues before it may wait: most waits end within a minute. */
 const TURN_MS_MAX = 2_000;
@@ -28,7 +27,11 @@ export class WaitingRequests {
   }
 
   /** Responds with the result of `wait`; refuses when too many wait already. */
-  async during(projectId: string, signal: AbortSignal, wait: () => Promise<Reply>): Promise<Reply> {
+  async during<T>(
+    projectId: string,
+    signal: AbortSignal,
+    wait: () => Promise<T>,
+  ): Promise<T | Refusal> {
     const refusal = await this.enter(projectId, signal);
     if (refusal !== null) return refusal;
     try {

@@ -34,15 +34,21 @@ import {
   pollRequest,
 } from "./poll-request.ts";
 import { type AnswerMemory, memoryAfterStatus, NO_MEMORY } from "../watch/answer-memory.ts";
+import { decodeAnswer } from "./interpret-response.ts";
+import { OBSERVED_BODY_BYTES_MAX, type ObservedAnswers } from "../watch/observed-answers.ts";
+import type { UpstreamResponse } from "../../providers/language/read-body.ts";
 import type { UpstreamAccess } from "../upstream/access.ts";
 import type { Watch } from "../watch/watch.ts";
 
 /** Answers from this size on are read in a thread of their own, and wait for room in memory. */
 const LARGE_ANSWER_BYTES_MIN = 256 * 1024;
+/** For an answer that is too large to be kept, without its bytes. */
+const TOO_LARGE = Buffer.alloc(OBSERVED_BODY_BYTES_MAX + 1);
 const READING_TIMEOUT_MS = 20_000;
 
 export interface StatusFetcherOptions {
   readonly memory: MemoryPlan;
+  readonly observed: Pick<ObservedAnswers, "isAsked" | "record">;
   readonly upstreamClient: Pick<RequestClient, "send">;
 }
 
@@ -69,6 +75,7 @@ export class StatusFetcher {
   readonly #runtime: Runtime;
   readonly #client: Pick<RequestClient, "send">;
   readonly #reader: AnswerReader;
+  readonly #observed: StatusFetcherOptions["observed"];
   readonly #budget: MemoryBudget<OutboundRequest>;
   readonly #readingTime: ReadingTime;
   /** A larger response would take more than a project's part of the budget. */
@@ -76,13 +83,14 @@ export class StatusFetcher {
 
   constructor(
     runtime: Runtime,
-    { memory, upstreamClient }: StatusFetcherOptions,
+    { memory, upstreamClient, observed }: StatusFetcherOptions,
     readingTime: ReadingTime,
   ) {
     const { largeAnswersBytesMax, parsedAnswerBytesMax, readerHeapBytesMax } = memory;
     const responseBytesMax = largeAnswersBytesMax / 2;
     this.#runtime = runtime;
     this.#client = upstreamClient;
+    this.#observed = observed;
     this.#readingTime = readingTime;
     this.#responseBytesMax = responseBytesMax;
     this.#reader = new AnswerReader(runtime, {
@@ -149,6 +157,8 @@ export class StatusFetcher {
       const outcome = landed?.outcome ?? first;
       if (isCutOff(outcome)) return null;
       const nowMs = clock.now();
+      // Before it is read: the bytes of a large answer go to another thread.
+      const kept = watch.isObserved && nextUrl === null ? this.#keep(watch, outcome) : null;
       watch.pollCount += 1;
       watch.lastPolledAtMs = facts.nowMs;
       const ageMs = nowMs - watch.acceptedAtMs;
@@ -169,6 +179,7 @@ export class StatusFetcher {
       this.#readingTime.of(access.projectId).charge(endedMs - beganMs, endedMs);
       const read = reading instanceof Promise ? await reading : reading;
       if (read === null) return null;
+      if (watch.isObserved) this.#observed.record(watch.id, kept, read);
       const misled = landed && misledBy(landed, access, read);
       const interpretation = misled ?? resolveLinks(read, landed?.request ?? request);
       const { origin } = landed?.sent ?? sent;
@@ -202,6 +213,19 @@ export class StatusFetcher {
     const { affinity, remembered } = memory;
     const whole = { ...question, affinity, remembered, room: this.#budget };
     return followRedirects(this.#client, whole, first);
+  }
+
+  /** The answer for those who ask about the job; null when nobody does any more, or none came. */
+  #keep(watch: Watch, outcome: RequestOutcome): UpstreamResponse | null {
+    if (outcome.kind === "failed") return null;
+    if (!this.#observed.isAsked(watch.id)) {
+      watch.isObserved = false;
+      return null;
+    }
+    const { status, headers, body } = outcome;
+    if (body.length > OBSERVED_BODY_BYTES_MAX) return { status, headers, body: TOO_LARGE };
+    const decoded = decodeAnswer({ status, headers, body }, OBSERVED_BODY_BYTES_MAX);
+    return decoded ?? { status, headers, body: TOO_LARGE };
   }
 
   async #fetchResult(

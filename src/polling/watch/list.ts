@@ -150,6 +150,19 @@ export class WatchList {
     this.#parkedBy.add(upstream.connectionId);
   }
 
+  /**
+   * From now on the answers about a job are kept for those who ask. The next one has a body, whatever
+   * tag the last one had.
+   */
+  observe(shardId: number, id: string): "not_here" | "from_now" | "since_before" {
+    const watch = this.#find(shardId, id);
+    if (watch === null) return "not_here";
+    if (watch.isObserved) return "since_before";
+    watch.isObserved = true;
+    if (watch.memory !== null) watch.memory = { ...watch.memory, etag: null, unchanged: null };
+    return "from_now";
+  }
+
   /** Polls a job now, or once more if a poll is under way. */
   pollNow(shardId: number, id: string): void {
     const watch = this.#find(shardId, id);

@@ -59,7 +59,13 @@ const STATE_CODES: Readonly<Record<WatchState, number>> = {
 };
 
 /** Bits of a watch's flags. */
-export const FLAGS = { processing: 1, processingAnnounced: 2, seen: 4, pollAgain: 8 } as const;
+export const FLAGS = {
+  processing: 1,
+  processingAnnounced: 2,
+  seen: 4,
+  pollAgain: 8,
+  observed: 16,
+} as const;
 
 /**
  * The watches of this node as columns: a slot is a row, and `Watch` a view of it. As objects

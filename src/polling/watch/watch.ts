@@ -125,6 +125,15 @@ export class Watch {
     this.#set(FLAGS.pollAgain, isSo);
   }
 
+  /** Whether somebody asks for the answers about it; see observed-answers.ts. */
+  get isObserved(): boolean {
+    return this.#has(FLAGS.observed);
+  }
+
+  set isObserved(isSo: boolean) {
+    this.#set(FLAGS.observed, isSo);
+  }
+
   get failuresInRow(): number {
     return this.#table.failuresInRow[this.slot] ?? 0;
   }

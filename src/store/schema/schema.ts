@@ -77,7 +77,12 @@ export interface ConnectionSettings {
 export interface ConnectionViaSettings {
   /** Callback URL for jobs whose submission names no other. */
   readonly callback_url?: string;
+  /** Where requests for the status of a watched job are answered from: upstream unless set. */
+  readonly serve_status?: ServedStatus;
 }
+
+/** The upstream itself, or the latest poll of the job. */
+export type ServedStatus = "upstream" | "cached";
 
 export const connections = pgTable(
   "connections",
