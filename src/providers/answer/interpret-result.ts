@@ -15,7 +15,7 @@ import {
   unreadable,
 } from "./response.ts";
 import type { ResultAnswers } from "../compile/answers.ts";
-import { judge, type RuleVerdict } from "../compile/rules.ts";
+import { judge, type RuleVerdict, type RuleDecision } from "../compile/rules.ts";
 import { cleanLine } from "./error-text.ts";
 import { type HttpVerdict, interpretFailure, SILENT_ENDING, verdictOfHttp } from "./interpret.ts";
 import { REDIRECTS_FOLLOWED } from "./redirect.ts";
@@ -38,19 +38,21 @@ export interface ResultFacts {
  * Interprets the response to the request for a result, by the definition's rules for it and
  * otherwise by HTTP. The job stays live until the result is here or is definitely gone: failures on
  * the way are retried, from the status request on. Never throws.
+ * @param trace receives the decisions about the rules
  */
 export function interpretResult(
   provider: Provider,
   answer: UpstreamResponse,
   facts: ResultFacts,
   steps?: Steps,
+  trace?: RuleDecision[],
 ): Observation {
   const { result } = provider.answers;
   if (result.kind !== "request") throw new Error(`${provider.name} has no result request`);
   const body = readBody(answer, steps);
   const errorAt = result.answers.error;
   const answered = { provider, answer, nowMs: facts.nowMs, body, errorAt };
-  const ruled = judge(result.answers.rules, answer, body);
+  const ruled = judge(result.answers.rules, answer, body, null, trace);
   if (ruled === null && result.answers.otherwiseOn.includes(answer.status)) {
     return body.steps.isExceeded
       ? said(tooManySteps(answered))

@@ -26,7 +26,13 @@ import {
 } from "./response.ts";
 import type { ResultPlace } from "../request/build.ts";
 import type { CompiledResult, Places } from "../compile/answers.ts";
-import { foldCase, holdsAll, judge, type RuleVerdict } from "../compile/rules.ts";
+import {
+  foldCase,
+  holdsAll,
+  judge,
+  type RuleVerdict,
+  type RuleDecision,
+} from "../compile/rules.ts";
 import { cleanLine } from "./error-text.ts";
 import {
   firstPresent,
@@ -72,12 +78,14 @@ const STATUS_CHARACTERS_MAX = 100;
 /**
  * Interprets an upstream's response to a poll: the provider's first matching rule decides, and
  * without one HTTP's own meaning of the status. Never throws, whatever the response contains.
+ * @param trace receives the decisions about the rules
  */
 export function interpretAnswer(
   provider: Provider,
   answer: UpstreamResponse,
   facts: AnswerFacts,
   steps?: Steps,
+  trace?: RuleDecision[],
 ): Interpretation {
   const body = readBody(answer, steps);
   const { nowMs } = facts;
@@ -85,7 +93,7 @@ export function interpretAnswer(
   if (answer.status === 304 && facts.unchanged) {
     return { ...facts.unchanged, hintMs: readHintMs(answered) };
   }
-  const verdict = judge(provider.answers.rules, answer, body, facts.remembered ?? null);
+  const verdict = judge(provider.answers.rules, answer, body, facts.remembered ?? null, trace);
   const interpretation = byVerdict(answered, facts, verdict ?? verdictOfHttp(answer.status));
   return body.steps.isExceeded ? tooManySteps(answered) : interpretation;
 }

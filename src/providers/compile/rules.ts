@@ -109,36 +109,74 @@ export function compileConditions(conditions: readonly ProviderCondition[]): rea
   return conditions.map(compileCondition);
 }
 
-/** The first matching rule's verdict, or null. */
+/** The first part of a rule that a response fails; the index of a header or a condition. */
+export type RuleFailure =
+  | "steps"
+  | "status"
+  | "remembered"
+  | { readonly header: number }
+  | { readonly condition: number };
+
+/** One decision of {@link judge}; `failure` is null for the rule that matched. */
+export interface RuleDecision {
+  readonly rule: number;
+  readonly isLenient: boolean;
+  readonly failure: RuleFailure | null;
+}
+
+interface JudgedHead {
+  readonly status: number;
+  readonly headers: HeaderValues;
+}
+
+/**
+ * The first matching rule's verdict, or null. Without an exact match, the status word's case and
+ * surrounding blanks are ignored.
+ * @param trace receives every decision, for an explanation
+ */
 export function judge(
   rules: readonly CompiledRule[],
-  answer: { readonly status: number; readonly headers: HeaderValues },
+  answer: JudgedHead,
   body: BodyReading,
   remembered: string | null = null,
+  trace?: RuleDecision[],
 ): RuleVerdict | null {
   const json = jsonOf(body);
   const numbers = new AnswerNumbers(body);
-  const holds = (conditions: readonly JsonTest[]): boolean =>
-    conditions.every((test) => test(json, numbers));
-  for (const rule of rules) {
-    if (!fitsHead(rule, answer, body.steps, remembered)) continue;
-    if (holds(rule.conditions)) return rule.verdict;
-  }
-  if (json === undefined) return null;
-  const fits = (rule: CompiledRule): boolean =>
-    fitsHead(rule, answer, body.steps, remembered) && holds(rule.lenient);
-  return rules.find(fits)?.verdict ?? null;
+  const matches = (rule: CompiledRule, index: number, isLenient: boolean): boolean => {
+    const conditions = isLenient ? rule.lenient : rule.conditions;
+    const head = headFailure(rule, answer, body.steps, remembered);
+    const condition = head === null ? conditions.findIndex((test) => !test(json, numbers)) : -1;
+    if (trace !== undefined) {
+      const failure = body.steps.isExceeded ? "steps" : failureOf(head, condition);
+      trace.push({ rule: index, isLenient, failure });
+    }
+    return head === null && condition === -1;
+  };
+  const exact = rules.find((rule, index) => matches(rule, index, false));
+  if (exact !== undefined || json === undefined) return exact?.verdict ?? null;
+  return rules.find((rule, index) => matches(rule, index, true))?.verdict ?? null;
 }
 
-function fitsHead(
+/** A number is the index of the header that fails. */
+type HeadFailure = Extract<RuleFailure, string> | number;
+
+function headFailure(
   { rule, hasStatus, headerTests, headSteps: needed }: CompiledRule,
-  answer: { readonly status: number; readonly headers: HeaderValues },
+  answer: JudgedHead,
   steps: Steps,
   remembered: string | null,
-): boolean {
-  if (!steps.spend(needed) || !hasStatus(answer.status)) return false;
-  if (rule.remembered !== undefined && rule.remembered !== remembered) return false;
-  return headerTests.every((test) => test(answer.headers));
+): HeadFailure | null {
+  if (!steps.spend(needed)) return "steps";
+  if (!hasStatus(answer.status)) return "status";
+  if (rule.remembered !== undefined && rule.remembered !== remembered) return "remembered";
+  const header = headerTests.findIndex((test) => !test(answer.headers));
+  return header === -1 ? null : header;
+}
+
+function failureOf(head: HeadFailure | null, condition: number): RuleFailure | null {
+  if (typeof head === "number") return { header: head };
+  return head ?? (condition === -1 ? null : { condition });
 }
 
 /** True when all conditions hold for a response's body. */

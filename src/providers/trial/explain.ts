@@ -1,6 +1,6 @@
 import { sliceRawJson } from "../../core/json/raw-json.ts";
 import type { Places } from "../compile/answers.ts";
-import { type CompiledRule, holdsAll } from "../compile/rules.ts";
+import type { CompiledRule, RuleDecision, RuleFailure } from "../compile/rules.ts";
 import { cleanLine, findError } from "../answer/error-text.ts";
 import { type AnswerFacts, interpretAnswer, type Interpretation } from "../answer/interpret.ts";
 import { interpretResult, type ResultFacts } from "../answer/interpret-result.ts";
@@ -63,9 +63,11 @@ export function explainAnswer(
 ): AnswerExplanation {
   const body = readBody(answer);
   const steps = new Steps(answer.body.length);
-  const observation = interpretAnswer(provider, answer, facts, steps);
+  const trace: RuleDecision[] = [];
+  const observation = interpretAnswer(provider, answer, facts, steps, trace);
   return {
-    ...explainRules("/rules", provider.answers.rules, answer, body, facts.remembered ?? null),
+    ...shownAnswer(answer, body),
+    ...explainRules("/rules", provider.answers.rules, trace, answer, body),
     extracted: placesOf(provider).map((looked) => explainExtract(looked, body)),
     steps: { used: steps.used, max: steps.max },
     observation,
@@ -82,13 +84,15 @@ export function explainResultAnswer(
   if (result.kind !== "request") throw new Error(`${provider.name} has no result request`);
   const body = readBody(answer);
   const steps = new Steps(answer.body.length);
-  const observation = interpretResult(provider, answer, facts, steps);
+  const trace: RuleDecision[] = [];
+  const observation = interpretResult(provider, answer, facts, steps, trace);
   const looked: Looked[] = [
     ["/result/error", result.answers.error, findError],
     ["/result/at", result.answers.format === "json" ? result.answers.at : []],
   ];
   return {
-    ...explainRules("/result/rules", result.answers.rules, answer, body),
+    ...shownAnswer(answer, body),
+    ...explainRules("/result/rules", result.answers.rules, trace, answer, body),
     extracted: looked.map((one) => explainExtract(one, body)),
     steps: { used: steps.used, max: steps.max },
     observation,
@@ -137,88 +141,73 @@ function explainExtract(
   };
 }
 
-function explainRules(
-  field: string,
-  rules: readonly CompiledRule[],
-  answer: UpstreamResponse,
+function shownAnswer(
+  { status, body: bytes }: UpstreamResponse,
   body: BodyReading,
-  remembered: string | null = null,
-): Pick<AnswerExplanation, "http_status" | "body" | "rules" | "decided_by"> {
-  let decidedBy: string | null = null;
-  const explained: RuleExplanation[] = [];
-  for (const [index, compiled] of rules.entries()) {
-    const rule = `${field}/${index}`;
-    const { note, observe } = compiled.rule;
-    const told = { rule, ...(note !== undefined && { note }), observe };
-    if (decidedBy !== null) {
-      explained.push({ ...told, outcome: "not_tried", why: null });
-      continue;
-    }
-    const why = mismatch(compiled, answer, body, remembered);
-    if (body.steps.isExceeded) {
-      explained.push({ ...told, outcome: "not_tried", why: NO_STEPS_LEFT });
-      continue;
-    }
-    if (why === null) decidedBy = rule;
-    explained.push({ ...told, outcome: why === null ? "matched" : "did_not_match", why });
-  }
-  if (decidedBy === null && !body.steps.isExceeded) {
-    const index = rules.findIndex(
-      (rule) => mismatch(asLenient(rule), answer, body, remembered) === null,
-    );
-    const matched = explained[index];
-    if (matched !== undefined && body.kind === "json" && !body.steps.isExceeded) {
-      decidedBy = matched.rule;
-      const why = `${matched.why}, which differs in case or in blanks around it only`;
-      explained[index] = { ...matched, outcome: "matched", why };
-    }
-  }
+): Pick<AnswerExplanation, "http_status" | "body"> {
+  const isJson = body.kind === "json";
   return {
-    http_status: answer.status,
-    body: {
-      bytes: answer.body.length,
-      is_json: body.kind === "json",
-      why: body.kind === "json" ? null : body.why,
-    },
-    rules: explained,
-    decided_by: decidedBy,
+    http_status: status,
+    body: { bytes: bytes.length, is_json: isJson, why: isJson ? null : body.why },
   };
 }
 
-/** The rule as it is compared with a response that no rule matches. */
-function asLenient(compiled: CompiledRule): CompiledRule {
-  return { ...compiled, conditions: compiled.lenient };
+/** Puts the decisions about rules into words. */
+function explainRules(
+  field: string,
+  rules: readonly CompiledRule[],
+  trace: readonly RuleDecision[],
+  answer: UpstreamResponse,
+  body: BodyReading,
+): Pick<AnswerExplanation, "rules" | "decided_by"> {
+  const decision = trace.find(({ failure }) => failure === null);
+  const explained = rules.map(({ rule }, index): RuleExplanation => {
+    const { note, observe } = rule;
+    const of = { rule: `${field}/${index}`, ...(note !== undefined && { note }), observe };
+    const exact = trace.find((one) => one.rule === index && !one.isLenient)?.failure;
+    if (exact === undefined) return { ...of, outcome: "not_tried", why: null };
+    if (exact === "steps") return { ...of, outcome: "not_tried", why: NO_STEPS_LEFT };
+    const why = exact === null ? null : inWords(rule, exact, answer, body);
+    if (decision?.rule !== index) return { ...of, outcome: "did_not_match", why };
+    return {
+      ...of,
+      outcome: "matched",
+      why: why === null ? null : `${why}, which differs in case or in blanks around it only`,
+    };
+  });
+  return {
+    rules: explained,
+    decided_by: decision === undefined ? null : `${field}/${decision.rule}`,
+  };
 }
 
-/** The first condition of a rule that fails, or null when it matches. */
-function mismatch(
-  compiled: CompiledRule,
+/** Why a rule does not match, in words. */
+function inWords(
+  rule: CompiledRule["rule"],
+  failure: Exclude<RuleFailure, "steps">,
   { status, headers }: UpstreamResponse,
   body: BodyReading,
-  remembered: string | null,
-): string | null {
-  const { rule, hasStatus, headerTests, conditions } = compiled;
-  if (!hasStatus(status)) {
+): string {
+  if (failure === "status") {
     return `http_status must be ${JSON.stringify(rule.http_status)}, and is ${status}`;
   }
-  if (rule.remembered !== undefined && rule.remembered !== remembered) {
+  if (failure === "remembered") {
     return `no earlier answer matched a rule that remembers ${rule.remembered}`;
   }
-  const failedHeader = rule.headers[headerTests.findIndex((holds) => !holds(headers))];
-  if (failedHeader !== undefined) {
-    const { name } = failedHeader;
+  if ("header" in failure) {
+    const test = rule.headers[failure.header];
+    const name = test?.name ?? "";
     const value = Object.hasOwn(headers, name) ? headers[name] : undefined;
     const is =
       value === undefined
         ? "is not there"
         : `is ${cleanLine(JSON.stringify(value), SHOWN_CHARACTERS_MAX)}`;
-    return `the header ${name} must be ${wanted(failedHeader)}, and ${is}`;
+    return `the header ${name} must be ${wanted(test ?? {})}, and ${is}`;
   }
-  const failed = conditions.findIndex((holds) => !holdsAll([holds], body));
-  const condition = rule.all[failed];
-  if (condition === undefined) return null;
-  const place = condition.pointer === "" ? "the whole answer" : condition.pointer;
-  return `${place} must be ${wanted(condition)}, and ${shown(body, condition.pointer)}`;
+  const condition = rule.all[failure.condition];
+  const pointer = condition?.pointer ?? "";
+  const place = pointer === "" ? "the whole answer" : pointer;
+  return `${place} must be ${wanted(condition ?? {})}, and ${shown(body, pointer)}`;
 }
 
 function wanted(tests: Partial<ProviderCondition>): string {
