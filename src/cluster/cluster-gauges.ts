@@ -1,6 +1,36 @@
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import type { DatabaseClock } from "../runtime/clock.ts";
 import type { Metrics } from "../runtime/metrics.ts";
+import { publicId } from "../core/ids/ids.ts";
+import { PROJECT_LIMIT_NAMES, type ProjectLimitName } from "../core/project-limits.ts";
+import type { ProjectDirectory } from "./project-directory.ts";
+
+/** Keeps a scrape readable: for each limit, the projects that use the most of theirs. */
+const PROJECTS_SHOWN_MAX = 5;
+
+/** Shows which projects are close to which of their limits. */
+export function registerLimitGauges(metrics: Metrics, projects: ProjectDirectory): void {
+  metrics.labelledGauge(
+    {
+      name: "ringback_project_limit_used",
+      help: "What a project uses of a limit; for each limit the five that use the largest part of theirs.",
+      labels: ["limit", "project"],
+    },
+    () => PROJECT_LIMIT_NAMES.flatMap((name) => topUsers(projects, name)),
+  );
+}
+
+function topUsers(projects: ProjectDirectory, limit: ProjectLimitName) {
+  const users = [];
+  for (const { id } of projects.all) {
+    const value = projects.used(id, limit) ?? 0;
+    if (value > 0) users.push({ id, value, part: value / projects.allowed(id, limit) });
+  }
+  return users
+    .toSorted((a, b) => b.part - a.part)
+    .slice(0, PROJECTS_SHOWN_MAX)
+    .map(({ id, value }) => ({ of: { limit, project: publicId("project", id) }, value }));
+}
 
 /** Gauges of this node's place in the cluster. */
 export function registerClusterGauges(

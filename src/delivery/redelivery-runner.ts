@@ -20,7 +20,7 @@ import {
   findRedelivery,
   findRunningRedeliveries,
   type RedeliveryRecord,
-} from "../store/deliveries/find-redeliveries.ts";
+} from "../store/deliveries/redeliveries.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
 const SEARCH_INTERVAL_MS = 1_000;

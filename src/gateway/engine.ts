@@ -1,11 +1,10 @@
 import { ChangeWatcher } from "../cluster/change-watcher.ts";
 import { ShardActivity } from "../cluster/shard-activity.ts";
-import { Acceptor, acceptLookups } from "../intake/acceptor.ts";
+import { acceptLookups, Acceptor } from "../intake/acceptor.ts";
 import { ApiKeyDirectory } from "../cluster/api-key-directory.ts";
-import { registerClusterGauges } from "../cluster/cluster-gauges.ts";
+import { registerClusterGauges, registerLimitGauges } from "../cluster/cluster-gauges.ts";
 import { CommandRouter } from "../intake/command-router.ts";
 import { createHousekeeping } from "../cluster/housekeeping.ts";
-import { registerLimitGauges } from "../cluster/limit-gauges.ts";
 import { Inspector } from "../cluster/inspector.ts";
 import { LaneBoard } from "../cluster/lane-board.ts";
 import { InboxDirectory } from "../intake/inbox-directory.ts";
@@ -52,8 +51,7 @@ import {
   pauseConnection,
   resumeConnection,
 } from "../store/connections/load-connections.ts";
-import { registerWriteGauges } from "../store/writes/write-gauges.ts";
-import { Writers } from "../store/writes/writers.ts";
+import { registerWriteGauges, Writers } from "../store/writes/writers.ts";
 import type { DatabaseClock } from "../runtime/clock.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 

@@ -12,7 +12,6 @@ import { Engine } from "./engine.ts";
 import { HttpServer, type HttpServerOptions } from "../api/server.ts";
 import { notReadyAnswer } from "../api/http/not-ready.ts";
 import { createAddressGuard } from "../outbound/guard/address-guard.ts";
-import { CallbackUrlChecker } from "../outbound/guard/callback-url-checker.ts";
 import { checkUpstreamUrl } from "../outbound/guard/upstream-url.ts";
 import { writeApiKeyFile } from "../runtime/settings/api-key-file.ts";
 import type { Clock, DatabaseClock } from "../runtime/clock.ts";
@@ -47,6 +46,7 @@ import { checkMigrated, migrate } from "../store/db/migrate.ts";
 import { endAllLeases } from "../store/nodes.ts";
 import { setByDatabase } from "../store/db/read-clock.ts";
 import { findSigningSecrets } from "../store/projects/signing-secrets.ts";
+import { CallbackUrlChecker } from "../outbound/guard/callback-url.ts";
 
 const DATABASE_CONNECTIONS_MAX = 12;
 const STATEMENT_TIMEOUT_MS = 15_000;

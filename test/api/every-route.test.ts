@@ -4,10 +4,10 @@ import type { RouteDescription } from "../../src/api/http/route.ts";
 import { apiRoutes } from "../../src/api/routes.ts";
 import { type IdKind, publicId } from "../../src/core/ids/ids.ts";
 import { newApiKey } from "../../src/runtime/secrets/api-key.ts";
-import { createRedelivery } from "../../src/store/deliveries/create-redelivery.ts";
 import { type Scope, SCOPES } from "../../src/core/scopes.ts";
 import { exampleSource } from "../providers/example-provider.ts";
 import { ApiFixture, type Json, problemOf } from "./api-fixture.ts";
+import { createRedelivery } from "../../src/store/deliveries/redeliveries.ts";
 
 /*
  * Walks every route that is served with every kind of key, every scope, the objects of another

@@ -1,18 +1,16 @@
-import { OwnedShards } from "../../src/runtime/owned-shards.ts";
 import postgres from "postgres";
+import { OwnedShards } from "../../src/runtime/owned-shards.ts";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { RedeliveryRunner } from "../../src/delivery/redelivery-runner.ts";
-import { cancelRedelivery } from "../../src/store/deliveries/cancel-redelivery.ts";
-import {
-  createRedelivery,
-  type NewRedelivery,
-} from "../../src/store/deliveries/create-redelivery.ts";
 import type { Database } from "../../src/store/db/database.ts";
 import { deleteSubscription } from "../../src/store/subscriptions/delete-subscription.ts";
 import {
+  cancelRedelivery,
+  createRedelivery,
   findRedelivery,
+  type NewRedelivery,
   type RedeliveryRecord,
-} from "../../src/store/deliveries/find-redeliveries.ts";
+} from "../../src/store/deliveries/redeliveries.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { PROJECT_ID, uuids } from "../support/rows.ts";
 import { seedDeliveries } from "../support/seeded-deliveries.ts";

@@ -2,11 +2,11 @@ import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { type AddressGuard, createAddressGuard } from "../../src/outbound/guard/address-guard.ts";
 import type { AddressLookup } from "../../src/outbound/names/name-resolver.ts";
-import { CallbackUrlChecker } from "../../src/outbound/guard/callback-url-checker.ts";
 import { ProjectGuards } from "../../src/outbound/guard/project-guards.ts";
 import type { RequestOutcome } from "../../src/outbound/exchange/request-outcome.ts";
 import { blockedIpv4, embeddingForms, ipv4Text } from "./addresses.ts";
 import { get, openClient, post, serveHttp } from "./local-servers.ts";
+import { CallbackUrlChecker } from "../../src/outbound/guard/callback-url.ts";
 
 const ACME = "0190a000-0000-7000-8000-000000000001";
 const OTHER = "0190a000-0000-7000-8000-000000000002";

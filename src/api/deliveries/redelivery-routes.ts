@@ -1,15 +1,15 @@
 import { z } from "@hono/zod-openapi";
 import { parsePublicId, publicId } from "../../core/ids/ids.ts";
 import type { UuidSource } from "../../runtime/uuid-source.ts";
-import { cancelRedelivery } from "../../store/deliveries/cancel-redelivery.ts";
-import { createRedelivery } from "../../store/deliveries/create-redelivery.ts";
 import type { Database } from "../../store/db/database.ts";
 import { withinTransaction } from "../../store/db/within-transaction.ts";
 import {
+  cancelRedelivery,
+  createRedelivery,
   findRedeliveries,
   findRedelivery,
   type RedeliveryRecord,
-} from "../../store/deliveries/find-redeliveries.ts";
+} from "../../store/deliveries/redeliveries.ts";
 import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
 import { defineCreatingRoute, isReplayed } from "../http/creating-route.ts";
 import { defineListRoute } from "../http/list-route.ts";
@@ -22,9 +22,30 @@ import {
   redeliveryRequestSchema,
   redeliverySchema,
 } from "./redelivery-schema.ts";
-import { redeliveryJson } from "./redelivery-view.ts";
-import { defineRoute, notFound } from "../http/route.ts";
-import type { Route } from "../http/route.ts";
+import { defineRoute, notFound, type Route } from "../http/route.ts";
+import { isoTime } from "../http/iso-time.ts";
+
+function redeliveryJson(of: RedeliveryRecord): string {
+  return JSON.stringify({
+    id: publicId("redelivery", of.id),
+    object: "redelivery",
+    state: of.state,
+    dry_run: of.isDryRun,
+    filter: {
+      status: of.status,
+      event_type: of.eventType,
+      callback_origin: of.callbackOrigin,
+      created_after: isoTime(of.createdAfterMs),
+      created_before: isoTime(of.createdBeforeMs),
+    },
+    deliveries_per_second: of.perSecond,
+    matched: of.matched,
+    redelivered: of.redelivered,
+    skipped: of.skipped,
+    created_at: isoTime(of.createdAtMs),
+    finished_at: isoTime(of.finishedAtMs),
+  });
+}
 
 const TAG = "Redeliveries";
 const BODY_BYTES_MAX = 16 * 1024;

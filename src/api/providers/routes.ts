@@ -9,17 +9,44 @@ import { jsonAnswer, NO_CONTENT, pageAnswer } from "../http/answer.ts";
 import { limitRefusal } from "../http/limit-refusal.ts";
 import { auditedRequest } from "../projects/audit.ts";
 import type { ApiPorts } from "../context.ts";
-import { refused } from "../http/problem.ts";
-import type { Refusal } from "../http/problem.ts";
+import { type Refusal, refused } from "../http/problem.ts";
 import { readNamedDefinition } from "./definition.ts";
-import { providerView, providerWithDefinition } from "./view.ts";
 import {
   definitionBodySchema,
   providerPageSchema,
   providerWithDefinitionSchema,
 } from "./schema.ts";
-import { defineOpenRoute, defineRoute } from "../http/route.ts";
-import type { Route } from "../http/route.ts";
+import { defineOpenRoute, defineRoute, type Route } from "../http/route.ts";
+import { isoTime } from "../http/iso-time.ts";
+
+/** A provider as in its list. */
+function providerView({ provider: of, source, version }: ProviderVersion): object {
+  return {
+    object: "provider",
+    name: of.name,
+    title: of.title,
+    source,
+    version: version?.number ?? null,
+    version_created_at: isoTime(version?.createdAtMs ?? null),
+    documentation_url: of.definition.documentation_url ?? null,
+    base_url: of.baseUrl,
+    params: of.paramNames,
+    required_params: of.requiredParams,
+    supports_cancel: of.supportsCancel,
+    default_deadline_s: of.deadlineMs / 1000,
+    deadline_s_max: of.deadlineMsMax / 1000,
+    limits: {
+      concurrency: of.limits.concurrency,
+      requests_per_second: of.limits.requestsPerSecond,
+      burst: of.limits.burst,
+    },
+  };
+}
+
+/** The same with its definition, to be read, copied and changed. */
+function providerWithDefinition(known: ProviderVersion): object {
+  return { ...providerView(known), definition: known.written };
+}
 
 const TAG = "Providers";
 const PATH = "/v1/providers/{name}";

@@ -1,19 +1,57 @@
 import { sliceRawJson } from "../../core/json/raw-json.ts";
 import { answerOfSample } from "../../providers/trial/sample.ts";
-import { hasResultRequest, tryAnswer } from "../../providers/trial/trial.ts";
+import {
+  hasResultRequest,
+  type LiveTrialOutcome,
+  shownObservation,
+  type Trial,
+  tryAnswer,
+} from "../../providers/trial/trial.ts";
 import { jsonAnswer } from "../http/answer.ts";
 import { paramFaults, urlFaults } from "../request/param-faults.ts";
 import type { ApiPorts } from "../context.ts";
-import { problemOfParts, refused } from "../http/problem.ts";
-import type { Outcome } from "../http/problem.ts";
+import { type Outcome, problemOfParts, refused } from "../http/problem.ts";
 import { readNamedDefinition } from "./definition.ts";
 import { noSuchProvider } from "./routes.ts";
-import { failedTrialJson, type TrialResult, trialJson } from "./trial-view.ts";
-import { providerTrialSchema, trialRequestSchema } from "./trial-schema.ts";
-import type { TrialRequest } from "./trial-schema.ts";
-import { defineRoute, WAITS_FOR_OTHERS_MS } from "../http/route.ts";
-import type { Reply, Route } from "../http/route.ts";
+import { providerTrialSchema, type TrialRequest, trialRequestSchema } from "./trial-schema.ts";
+import { defineRoute, type Reply, type Route, WAITS_FOR_OTHERS_MS } from "../http/route.ts";
 import { DEFAULT_CONNECTION } from "../subscriptions/schema.ts";
+import type { ProviderVersion } from "../../providers/compile/provider-version.ts";
+
+/** The definition that is tried. */
+type TrialResult = Pick<ProviderVersion, "provider" | "source" | "version">;
+
+/** @param live set for a job that was polled; null for a sample */
+function trialJson(
+  tried: TrialResult,
+  { consequence, observation, ...steps }: Trial,
+  live: Extract<LiveTrialOutcome, { kind: "answered" }> | null,
+): string {
+  return JSON.stringify({
+    ...heading(tried),
+    asked: live?.asked ?? null,
+    answer: live?.answer ?? null,
+    failure: null,
+    steps: { ...steps, observation: shownObservation(observation) },
+    consequence,
+  });
+}
+
+function failedTrialJson(
+  tried: TrialResult,
+  { asked, reason, consequence }: Extract<LiveTrialOutcome, { kind: "not_answered" }>,
+): string {
+  const nothing = { answer: null, failure: reason, steps: null };
+  return JSON.stringify({ ...heading(tried), asked, ...nothing, consequence });
+}
+
+function heading({ provider, version }: TrialResult): object {
+  return {
+    object: "provider_trial",
+    provider: provider.name,
+    version: version?.number ?? null,
+  };
+}
 
 const BODY_BYTES_MAX = 1024 * 1024;
 

@@ -1,11 +1,41 @@
 import type { Warning } from "../../core/warning-codes.ts";
 import type { AddressGuard } from "./address-guard.ts";
-import { addressRefusal, exemptionNeeded } from "./destination.ts";
-import type { Destination } from "./destination.ts";
+import { addressRefusal, type Destination, exemptionNeeded } from "./destination.ts";
 import { knownAddresses } from "./known-addresses.ts";
-import type { KnownName } from "../names/name-resolver.ts";
-import { checkUrlSyntax } from "./url-check.ts";
-import type { UrlCheck } from "./url-check.ts";
+import type { KnownName, NameToResolve } from "../names/name-resolver.ts";
+import { checkUrlSyntax, type UrlCheck } from "./url-check.ts";
+import type { OutboundRequest } from "../exchange/request-outcome.ts";
+
+interface CallbackUrlCheckerOptions {
+  readonly guardOf: (projectId: string) => AddressGuard;
+  /** True when the operator allows callbacks to this destination wherever it leads. */
+  readonly trusts: (target: Pick<OutboundRequest, "origin" | "path">) => boolean;
+  readonly peek: (name: NameToResolve) => KnownName;
+}
+
+/** Checks the callback URLs of API requests without waiting for any lookup. */
+export class CallbackUrlChecker {
+  readonly #options: CallbackUrlCheckerOptions;
+
+  constructor(options: CallbackUrlCheckerOptions) {
+    this.#options = options;
+  }
+
+  check(projectId: string, text: string): UrlCheck {
+    const syntax = checkUrlSyntax(text);
+    if (!syntax.ok) return syntax;
+    const { guardOf, trusts, peek } = this.#options;
+    const { url, destination } = syntax;
+    if (trusts({ origin: url.origin, path: url.pathname + url.search }))
+      return { ok: true, url, warnings: [] };
+    const { reason, warnings } = judgeDestination(
+      destination,
+      guardOf(projectId),
+      (host, isListed) => peek({ host, projectId, isListed }),
+    );
+    return reason === null ? { ok: true, url, warnings } : { ok: false, reason };
+  }
+}
 
 /**
  * Checks what a callback URL itself shows: spelling, scheme, port, forbidden names, IP literals.
@@ -30,7 +60,7 @@ export interface Judgement {
  * An unknown name passes with a warning, and so does one that can't be resolved: name servers may
  * be down for a moment, deliveries are retried, and every connection judges the addresses again.
  */
-export function judgeDestination(
+function judgeDestination(
   destination: Destination,
   guard: AddressGuard,
   peek: (host: string, isListed: boolean) => KnownName,

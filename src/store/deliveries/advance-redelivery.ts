@@ -1,15 +1,15 @@
 import { and, eq, gt, isNull, lt, lte, or, sql } from "drizzle-orm";
 import type { TransactionSql } from "../connection/connection.ts";
 import type { Database } from "../db/database.ts";
-import { redeliveries, type RedeliverableStatus } from "../schema/redeliveries.ts";
+import { type RedeliverableStatus, redeliveries } from "../schema/redeliveries.ts";
 import { deliveries, jobs, subscriptions } from "../schema/schema.ts";
 import { BEFORE_ALL_MS, firstIdAt } from "../sql/id-range.ts";
 import { matchingOf } from "../sql/page.ts";
-import { redeliveredText } from "../sql/redelivered.ts";
 import { type Given, isIfGiven, nameOf, statement, template } from "../sql/statement.ts";
-import type { RedeliveryFilter, RedeliveryRecord } from "./find-redeliveries.ts";
+import type { RedeliveryFilter, RedeliveryRecord } from "./redeliveries.ts";
 import { rowsOf } from "../sql/row-source.ts";
 import { timeOf } from "../sql/time.ts";
+import { redeliveredText } from "../sql/delivery-state.ts";
 
 /** A delivery that matches the filter. */
 export interface MatchingDelivery {

@@ -2,7 +2,7 @@ import type { EventContent } from "../../core/delivery/event.ts";
 import { arrayLiteral } from "../sql/array-literal.ts";
 import type { Database } from "../db/database.ts";
 import { DUE_ROWS_MAX, type DuePosition } from "./find-due-deliveries.ts";
-import { IS_PENDING } from "../sql/is-pending.ts";
+import { IS_PENDING } from "../sql/delivery-state.ts";
 import { FETCHES_RESULT, type OwedDelivery, WANTS_MOVEMENTS } from "../writes/record-events.ts";
 import { WHOLE_RESULT } from "../writes/result-parts.ts";
 import { rowSource } from "../sql/row-source.ts";

@@ -2,10 +2,10 @@ import { and, eq, ne, notExists, sql } from "drizzle-orm";
 import { shardOfUuid } from "../../core/ids/ids.ts";
 import type { Database } from "../db/database.ts";
 import { deliveries, jobs, subscriptions } from "../schema/schema.ts";
-import { redelivered } from "../sql/redelivered.ts";
 import { type Given, statement } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
 import { DELIVERY_COLUMNS, type DeliveryRecord, withDetails } from "./delivery-record.ts";
+import { redelivered } from "../sql/delivery-state.ts";
 
 export type RedeliverOutcome =
   | { readonly kind: "scheduled"; readonly delivery: DeliveryRecord }

@@ -5,11 +5,11 @@ import {
   type StatusCounts,
 } from "../../core/status-counts.ts";
 import type { Database } from "../db/database.ts";
-import { projectStats } from "../schema/project-usage.ts";
 import { deliveries, jobs, subscriptions } from "../schema/schema.ts";
 import { type Given, statement } from "../sql/statement.ts";
 import { IS_OWED_LATER } from "../writes/fan-out.ts";
 import { countBySample } from "./project-usage.ts";
+import { projectStats } from "../schema/projects.ts";
 
 /** Larger tables are sampled and scaled, so that counting costs the same for any size. */
 const ROWS_READ_MAX = 50_000;

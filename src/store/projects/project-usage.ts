@@ -1,11 +1,11 @@
 import { getTableName, sql } from "drizzle-orm";
 import type { PgTable } from "drizzle-orm/pg-core";
 import type { Database } from "../db/database.ts";
-import { projectUsage } from "../schema/project-usage.ts";
 import { events, jobs } from "../schema/schema.ts";
 import { joinUnread } from "../inboxes/message-bytes.ts";
 import { arrayLiteral } from "../sql/array-literal.ts";
 import { type Given, statement, template } from "../sql/statement.ts";
+import { projectUsage } from "../schema/projects.ts";
 
 /** A project's use of the limits that have too many rows to count at each request. */
 export type ProjectUsageRow = Readonly<typeof projectUsage.$inferSelect>;

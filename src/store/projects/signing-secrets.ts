@@ -8,14 +8,13 @@ import {
   isNull,
   min,
   or,
-  type SQLWrapper,
   sql,
+  type SQLWrapper,
 } from "drizzle-orm";
 import type { SignatureScheme } from "../../core/signing/signature-scheme.ts";
 import type { TransactionSql } from "../connection/connection.ts";
 import type { Database } from "../db/database.ts";
-import { projects } from "../schema/projects.ts";
-import { signingSecrets } from "../schema/signing-secrets.ts";
+import { projects, signingSecrets } from "../schema/projects.ts";
 import { type Given, statement } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
 import { LOCK_PROJECT } from "./lock-project.ts";

@@ -6,7 +6,7 @@ import { LOWEST_ID } from "../sql/page.ts";
 import { type Given, nameOf, statement, template } from "../sql/statement.ts";
 import { idempotentAnswers } from "./idempotent-answers.ts";
 import { connections, subscriptions } from "./schema.ts";
-import { signingSecrets } from "./signing-secrets.ts";
+import { signingSecrets } from "./projects.ts";
 
 /** A column whose values are sealed by `runtime/secrets/secret-box.ts`. */
 export interface SealedColumn {

@@ -6,9 +6,9 @@ import { providerVersions as versions } from "../schema/providers.ts";
 import { inboxConsumers, inboxes } from "../schema/inboxes.ts";
 import { redeliveries } from "../schema/redeliveries.ts";
 import { apiKeys, connections } from "../schema/schema.ts";
-import { signingSecrets } from "../schema/signing-secrets.ts";
 import { type Given, template } from "./statement.ts";
 import { timeOf } from "./time.ts";
+import { signingSecrets } from "../schema/projects.ts";
 
 /** Limits on few, hand-made rows: they are counted when one is added. */
 export type StoredLimitName = Extract<

@@ -43,7 +43,7 @@ const LOCK_JOB = statement((orm, given: Given<{ shardId: number; jobRowId: strin
     .returning({ endedAtMs: jobs.endedAtMs }),
 );
 
-// Pending, in the form of `sql/is-pending.ts`.
+// Pending, in the form of `sql/delivery-state.ts`.
 const isPendingOf = (given: Given<Key>) =>
   and(
     eq(deliveries.shardId, given.shardId),

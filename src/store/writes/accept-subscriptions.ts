@@ -5,10 +5,10 @@ import type { CallOptions } from "../db/bounded-calls.ts";
 import type { Database } from "../db/database.ts";
 import { errorCode } from "../db/errors.ts";
 import { owedDeliveryId } from "./owed-delivery-id.ts";
-import { NEW_DELIVERY_STATE, newDeliveryState } from "../sql/new-delivery.ts";
 import { rowSource } from "../sql/row-source.ts";
 import type { JobStatus } from "../schema/schema.ts";
 import { epochMs, timeFrom } from "../sql/time.ts";
+import { NEW_DELIVERY_STATE, newDeliveryState } from "../sql/delivery-state.ts";
 
 const INPUT = rowSource("row", {
   shardId: "smallint",

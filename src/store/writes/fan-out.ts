@@ -5,8 +5,7 @@ import type { Database } from "../db/database.ts";
 import { CONTENT_COLUMNS, event, resultUpTo } from "../events/find-events.ts";
 import { fanOuts } from "../schema/fan-outs.ts";
 import { type Given, isAnyOf, statement } from "../sql/statement.ts";
-import { IS_PENDING } from "../sql/is-pending.ts";
-import { NEW_DELIVERY_STATE, newDeliveryState } from "../sql/new-delivery.ts";
+import { IS_PENDING, NEW_DELIVERY_STATE, newDeliveryState } from "../sql/delivery-state.ts";
 import { owedDeliveryId } from "./owed-delivery-id.ts";
 import {
   type FanOutKey,

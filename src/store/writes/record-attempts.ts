@@ -2,7 +2,7 @@ import type { DeliveryStatus } from "../../core/delivery/delivery-outcome.ts";
 import type { Sql } from "../connection/connection.ts";
 import type { CallOptions } from "../db/bounded-calls.ts";
 import type { Database } from "../db/database.ts";
-import { IS_PENDING } from "../sql/is-pending.ts";
+import { IS_PENDING } from "../sql/delivery-state.ts";
 import { rowSource } from "../sql/row-source.ts";
 import { timeFrom } from "../sql/time.ts";
 

@@ -9,10 +9,58 @@ import type { CallOptions } from "../db/bounded-calls.ts";
 import type { Database } from "../db/database.ts";
 import { GroupCommit, type WaitingRequest } from "./group-commit.ts";
 import { type AttemptRow, recordAttempts } from "./record-attempts.ts";
-import { type EventRow, recordEvents, type RecordedEvent } from "./record-events.ts";
+import { type EventRow, type RecordedEvent, recordEvents } from "./record-events.ts";
 import { IN_ROW_BYTES_MAX, storeResult } from "./result-parts.ts";
 import { isLockTimeout, isTimeout, isTransient } from "../db/errors.ts";
-import { Unfinished } from "../sql/unfinished.ts";
+import type { Metrics } from "../../runtime/metrics.ts";
+
+/** Gauges of the queues of rows. */
+export function registerWriteGauges(metrics: Metrics, writers: Writers): void {
+  metrics.gauge("ringback_rows_waiting", "Rows that wait for a batch.", () => writers.queuedRows);
+  metrics.gauge(
+    "ringback_rows_set_aside",
+    "Rows that wait for locks held by other transactions, or that take too long, apart from the rest.",
+    () => writers.rowsSetAside,
+  );
+  metrics.gauge(
+    "ringback_oldest_unrecorded_event_seconds",
+    "How long the oldest event has been waiting to be recorded; 0 without any.",
+    () => writers.oldestUnrecordedEventMs / 1000,
+  );
+  metrics.gauge(
+    "ringback_oldest_unrecorded_attempt_seconds",
+    "How long the oldest delivery attempt has been waiting to be recorded; 0 without any.",
+    () => writers.oldestUnrecordedAttemptMs / 1000,
+  );
+}
+
+/** Tracks work that has begun and not ended. */
+class Unfinished {
+  readonly #clock: Clock;
+  /** A set keeps the order of insertion, so the first is the oldest. */
+  readonly #starts = new Set<{ readonly at: number }>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** How long the oldest has been waiting, in monotonic milliseconds; 0 without any. */
+  get oldestMs(): number {
+    const [oldest] = this.#starts;
+    return oldest === undefined ? 0 : this.#clock.monotonic() - oldest.at;
+  }
+
+  /** Counts `work` until it settles. */
+  async during<T>(work: Promise<T>): Promise<T> {
+    const start = { at: this.#clock.monotonic() };
+    this.#starts.add(start);
+    try {
+      return await work;
+    } finally {
+      this.#starts.delete(start);
+    }
+  }
+}
 
 export interface WritersOptions {
   /** Notified for the sweep: a job may be stored without being handed over. */

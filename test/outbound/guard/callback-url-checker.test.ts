@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { createAddressGuard } from "../../../src/outbound/guard/address-guard.ts";
-import { CallbackUrlChecker } from "../../../src/outbound/guard/callback-url-checker.ts";
 import type { NameToResolve } from "../../../src/outbound/names/name-resolver.ts";
+import { CallbackUrlChecker } from "../../../src/outbound/guard/callback-url.ts";
 
 function setUp(answers: readonly string[]) {
   const asked: NameToResolve[] = [];

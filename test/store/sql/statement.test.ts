@@ -1,7 +1,6 @@
 import { and, eq, getTableColumns, gt, min, sql } from "drizzle-orm";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { PooledDatabase } from "../../../src/store/db/database.ts";
-import { auditLog } from "../../../src/store/schema/audit-log.ts";
 import { apiKeys, connections, deliveries } from "../../../src/store/schema/schema.ts";
 import {
   bound,
@@ -13,6 +12,7 @@ import {
 } from "../../../src/store/sql/statement.ts";
 import { timeOf } from "../../../src/store/sql/time.ts";
 import { openTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { auditLog } from "../../../src/store/schema/projects.ts";
 
 const ID = "0190a2f0-0000-7000-8000-000000000001";
 const PROJECT = "0190a2f0-0000-7000-8000-00000000000a";
