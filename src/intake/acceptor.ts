@@ -7,21 +7,15 @@ import type { DeliveryLoop } from "../delivery/delivery-loop.ts";
 import type { CommandRouter } from "./command-router.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import { createHash } from "node:crypto";
-import { eventMask, MOVEMENT_EVENT_TYPES, WANTS_RESULT_FETCHED } from "../core/delivery/event.ts";
 import type { ProjectLimitName, ProjectLimits } from "../core/project-limits.ts";
 import { isInboxTarget } from "../core/delivery/inbox-target.ts";
 import { shardOfJob, shardOfText } from "../core/ids/shard.ts";
 import { FairSemaphore } from "../lanes/fair-semaphore.ts";
 import type { RequestDeadline } from "../runtime/request-deadline.ts";
-import {
-  type AcceptedRow,
-  type AcceptRequest,
-  type AcceptRow,
-  NOTHING_SEALED,
-} from "../store/writes/accept-row.ts";
 import { findIdempotencyKey, type UsedKey } from "../store/subscriptions/find-idempotency-key.ts";
 import { QueueFullError } from "../store/writes/group-commit.ts";
 import type { LiveJob } from "../store/jobs/load-jobs.ts";
+import { callbackFieldsOf } from "../store/writes/callback-fields.ts";
 import type { OwedDelivery } from "../store/writes/record-events.ts";
 import type { SubscriptionRecord } from "../store/subscriptions/subscription-record.ts";
 import { NotBegunInTimeError } from "../store/db/errors.ts";
@@ -29,6 +23,12 @@ import { FullJobs } from "./full-jobs.ts";
 import type { JobName, LiveJobs } from "./live-jobs.ts";
 import type { ProjectUsage } from "./project-usage.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import {
+  type AcceptedRow,
+  type AcceptRequest,
+  type AcceptRow,
+  NOTHING_SEALED,
+} from "../store/writes/accept-subscriptions.ts";
 
 /**
  * Subscriptions of all projects that are being stored, a few batches: what waits behind them is what
@@ -37,7 +37,6 @@ import type { Runtime } from "../runtime/runtime.ts";
 const ACCEPTING_MAX = 3_000;
 /** Large batches are split into as many. */
 const WAITING_PER_PROJECT_MAX = 20_000;
-const MOVEMENTS = eventMask(MOVEMENT_EVENT_TYPES);
 
 export interface AcceptorOptions {
   readonly health: Pick<DatabaseHealth, "requireWritable">;
@@ -326,17 +325,8 @@ function owedDelivery(row: AcceptRow, id: string, eventId: string): OwedDelivery
     projectId: row.projectId,
     subscriptionId: row.subscriptionId,
     eventId,
-    callbackUrl: row.callbackUrl,
     callbackOrigin: row.callbackOrigin,
-    payload: row.payload,
-    metadata: row.metadata,
-    headers: row.headers,
-    secret: row.secret,
-    retrySchedule: row.retrySchedule,
-    signatures: row.signatures,
-    wantsMovements: (row.events & MOVEMENTS) !== 0,
-    trace: row.trace,
-    fetchResult: (row.events & WANTS_RESULT_FETCHED) !== 0,
+    ...callbackFieldsOf(row),
     attemptCount: 0,
     attemptsBefore: 0,
     nextAttemptAtMs: row.nowMs,

@@ -1,11 +1,11 @@
 import type { AcceptOutcome } from "../../src/intake/acceptor.ts";
 import { shardOfJob, shardOfText } from "../../src/core/ids/shard.ts";
-import { acceptSubscriptions } from "../../src/store/writes/accept-subscriptions.ts";
 import {
   type AcceptRequest,
   type AcceptRow,
+  acceptSubscriptions,
   NOTHING_SEALED,
-} from "../../src/store/writes/accept-row.ts";
+} from "../../src/store/writes/accept-subscriptions.ts";
 import type { Database } from "../../src/store/db/database.ts";
 import { findIdempotencyKey } from "../../src/store/subscriptions/find-idempotency-key.ts";
 

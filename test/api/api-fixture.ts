@@ -18,8 +18,7 @@ import type { Inspection } from "../../src/cluster/inspector.ts";
 import type { HeldState } from "../../src/core/waiting/delivery-wait.ts";
 import { LANE_FREE, type LaneStand } from "../../src/core/waiting/lane-stand.ts";
 import type { ReportedLane } from "../../src/store/lane-states.ts";
-import { endingEventType } from "../../src/core/delivery/event.ts";
-import type { EndingStatus } from "../../src/core/delivery/event.ts";
+import { endingEventType, type EndingStatus } from "../../src/core/delivery/event.ts";
 import { signedMessage } from "../../src/delivery/attempt/signed-message.ts";
 import { ConsumerClaims } from "../../src/delivery/waits/consumer-claims.ts";
 import { EndingWaits } from "../../src/delivery/waits/ending-waits.ts";
@@ -30,16 +29,16 @@ import type { LiveTrialOutcome } from "../../src/providers/trial/trial.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
 import { ResultLinks } from "../../src/runtime/secrets/result-links.ts";
 import { createSecretBox } from "../../src/runtime/secrets/secret-box.ts";
-import type { AcceptRequest } from "../../src/store/writes/accept-row.ts";
 import { newApiKey } from "../../src/runtime/secrets/api-key.ts";
 import { createApiKey } from "../../src/store/projects/api-keys.ts";
 import type { Scope } from "../../src/core/scopes.ts";
-import { recordAttempts } from "../../src/store/writes/record-attempts.ts";
-import type { AttemptRow } from "../../src/store/writes/record-attempts.ts";
+import { type AttemptRow, recordAttempts } from "../../src/store/writes/record-attempts.ts";
 import { recordEvents } from "../../src/store/writes/record-events.ts";
 import { IN_ROW_BYTES_MAX, storeResult } from "../../src/store/writes/result-parts.ts";
-import { loadConnections } from "../../src/store/connections/load-connections.ts";
-import type { StoredConnection } from "../../src/store/connections/load-connections.ts";
+import {
+  loadConnections,
+  type StoredConnection,
+} from "../../src/store/connections/load-connections.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { checkUrl, messagePorts, READY, TESTED } from "./fixture-answers.ts";
@@ -49,6 +48,7 @@ import { TestLimits } from "../support/project-limits.ts";
 import { providersOn } from "../support/providers.ts";
 import { attemptRow } from "../support/rows.ts";
 import { testRuntime } from "../support/runtime.ts";
+import type { AcceptRequest } from "../../src/store/writes/accept-subscriptions.ts";
 
 /** JSON as a test reads it. */
 export type Json = ReturnType<typeof JSON.parse>;

@@ -4,7 +4,6 @@ import { Acceptor } from "../../src/intake/acceptor.ts";
 import { LiveJobs } from "../../src/intake/live-jobs.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
-import type { AcceptRequest } from "../../src/store/writes/accept-row.ts";
 import type { Database } from "../../src/store/db/database.ts";
 import { findIdempotencyKey } from "../../src/store/subscriptions/find-idempotency-key.ts";
 import { isJobKnown } from "../../src/store/jobs/is-job-known.ts";
@@ -16,6 +15,7 @@ import { noLimit } from "./no-limit.ts";
 import { TestLimits } from "../support/project-limits.ts";
 import { acceptRow, completedRow, PROJECT_ID, uuids } from "../support/rows.ts";
 import { testRuntime } from "../support/runtime.ts";
+import type { AcceptRequest } from "../../src/store/writes/accept-subscriptions.ts";
 
 const MAX = 3;
 

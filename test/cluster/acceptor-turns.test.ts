@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { Acceptor, type AcceptorOptions, type AcceptOutcome } from "../../src/intake/acceptor.ts";
 import { RequestDeadline } from "../../src/runtime/request-deadline.ts";
-import type { AcceptedRow, AcceptRow } from "../../src/store/writes/accept-row.ts";
 import type { UsedKey } from "../../src/store/subscriptions/find-idempotency-key.ts";
 import { NotBegunInTimeError } from "../../src/store/db/errors.ts";
 import { FakeClock } from "../support/fake-clock.ts";
@@ -9,6 +8,7 @@ import { TestLimits } from "../support/project-limits.ts";
 import { acceptRow, uuids } from "../support/rows.ts";
 import { noLimit } from "./no-limit.ts";
 import { testRuntime } from "../support/runtime.ts";
+import type { AcceptedRow, AcceptRow } from "../../src/store/writes/accept-subscriptions.ts";
 
 const PER_PROJECT = 100;
 const ATTACKER = "00000000-0000-7000-8000-00000000000a";

@@ -1,9 +1,8 @@
-import { OwnedShards } from "../../src/runtime/owned-shards.ts";
 import postgres from "postgres";
+import { OwnedShards } from "../../src/runtime/owned-shards.ts";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Retention } from "../../src/cluster/retention.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
-import type { AcceptedRow } from "../../src/store/writes/accept-row.ts";
 import { type Database, openDatabase } from "../../src/store/db/database.ts";
 import { openWriters } from "../support/writers.ts";
 import { openTestDatabase } from "../support/database.ts";
@@ -11,6 +10,7 @@ import { quietLog } from "../support/quiet-log.ts";
 import { acceptRow, attemptRow, completedRow, PROJECT_ID, uuids } from "../support/rows.ts";
 import { type Seed, seedDeliveries } from "../support/seeded-deliveries.ts";
 import { testRuntime } from "../support/runtime.ts";
+import type { AcceptedRow } from "../../src/store/writes/accept-subscriptions.ts";
 
 const DAY_MS = 24 * 3_600_000;
 const KEPT_FOR_MS = 30 * DAY_MS;

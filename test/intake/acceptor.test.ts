@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
 import postgres from "postgres";
+import { createHash } from "node:crypto";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { Acceptor, type AcceptOutcome } from "../../src/intake/acceptor.ts";
 import type { RowKey } from "../../src/polling/job-loader.ts";
@@ -7,7 +7,6 @@ import { eventMask, WANTS_RESULT_FETCHED } from "../../src/core/delivery/event.t
 import { shardOfUuid } from "../../src/core/ids/ids.ts";
 import { shardOfJob } from "../../src/core/ids/shard.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
-import type { AcceptRequest, OwedEvent } from "../../src/store/writes/accept-row.ts";
 import type { Database } from "../../src/store/db/database.ts";
 import { findIdempotencyKey } from "../../src/store/subscriptions/find-idempotency-key.ts";
 import { QueueFullError } from "../../src/store/writes/group-commit.ts";
@@ -21,6 +20,7 @@ import { openTestDatabase } from "../support/database.ts";
 import { acceptRow, completedRow, CONNECTION_ID, uuids } from "../support/rows.ts";
 import { noLimit } from "../cluster/no-limit.ts";
 import { testRuntime } from "../support/runtime.ts";
+import type { AcceptRequest, OwedEvent } from "../../src/store/writes/accept-subscriptions.ts";
 
 const silent = createLog({ level: "silent", format: "json" });
 

@@ -1,7 +1,9 @@
 import postgres from "postgres";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { acceptSubscriptions } from "../../src/store/writes/accept-subscriptions.ts";
-import type { AcceptedRow } from "../../src/store/writes/accept-row.ts";
+import {
+  type AcceptedRow,
+  acceptSubscriptions,
+} from "../../src/store/writes/accept-subscriptions.ts";
 import type { Database } from "../../src/store/db/database.ts";
 import { deleteSubscription } from "../../src/store/subscriptions/delete-subscription.ts";
 import { recordAttempts } from "../../src/store/writes/record-attempts.ts";

@@ -1,7 +1,10 @@
 import postgres from "postgres";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { AcceptedRow, AcceptRow } from "../../src/store/writes/accept-row.ts";
-import { acceptSubscriptions } from "../../src/store/writes/accept-subscriptions.ts";
+import {
+  type AcceptedRow,
+  type AcceptRow,
+  acceptSubscriptions,
+} from "../../src/store/writes/accept-subscriptions.ts";
 import type { Database } from "../../src/store/db/database.ts";
 import { recordAttempts } from "../../src/store/writes/record-attempts.ts";
 import { recordEvents } from "../../src/store/writes/record-events.ts";

@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { shardOfUuid } from "../../src/core/ids/ids.ts";
-import { acceptSubscriptions } from "../../src/store/writes/accept-subscriptions.ts";
-import type { AcceptRow } from "../../src/store/writes/accept-row.ts";
+import {
+  type AcceptRow,
+  acceptSubscriptions,
+} from "../../src/store/writes/accept-subscriptions.ts";
 import { ensureConnection } from "../../src/store/projects/bootstrap-rows.ts";
 import type { Database } from "../../src/store/db/database.ts";
 import { deleteProvider } from "../../src/store/connections/delete-provider.ts";

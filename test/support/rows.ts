@@ -1,9 +1,9 @@
 import { eventMask } from "../../src/core/delivery/event.ts";
 import { shardOfJob } from "../../src/core/ids/shard.ts";
 import { createUuidSource } from "../../src/runtime/uuid-source.ts";
-import type { AcceptRow } from "../../src/store/writes/accept-row.ts";
 import type { AttemptRow } from "../../src/store/writes/record-attempts.ts";
 import type { EventRow, OwedDelivery } from "../../src/store/writes/record-events.ts";
+import type { AcceptRow } from "../../src/store/writes/accept-subscriptions.ts";
 
 export const uuids = createUuidSource();
 

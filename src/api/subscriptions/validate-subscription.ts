@@ -10,15 +10,13 @@ import type { SealedPlace, SecretBox } from "../../runtime/secrets/secret-box.ts
 import type { ProviderVersion } from "../../providers/compile/provider-version.ts";
 import type { Provider } from "../../providers/compile/provider.ts";
 import type { Warning } from "../../core/warning-codes.ts";
-import type { AcceptRequest } from "../../store/writes/accept-row.ts";
 import type { ProblemCode } from "../../core/error-codes.ts";
 import { paramFaults, urlFaults } from "../request/param-faults.ts";
 import type { ApiPorts } from "../context.ts";
-import { problemOfParts } from "../http/problem.ts";
-import type { InvalidPart, Outcome, Refusal } from "../http/problem.ts";
+import { type InvalidPart, type Outcome, problemOfParts, type Refusal } from "../http/problem.ts";
 import { unknownProviderDetail } from "../providers/unknown-provider.ts";
-import { DEFAULT_CONNECTION, DEFAULT_PROVIDER } from "./schema.ts";
-import type { SubscriptionBody } from "./schema.ts";
+import { DEFAULT_CONNECTION, DEFAULT_PROVIDER, type SubscriptionBody } from "./schema.ts";
+import type { AcceptRequest } from "../../store/writes/accept-subscriptions.ts";
 
 const METADATA_BYTES_MAX = 4096;
 // Readers of callbacks give up at greater depths.

@@ -3,7 +3,8 @@ import { arrayLiteral } from "../sql/array-literal.ts";
 import type { Database } from "../db/database.ts";
 import { DUE_ROWS_MAX, type DuePosition } from "./find-due-deliveries.ts";
 import { IS_PENDING } from "../sql/delivery-state.ts";
-import { FETCHES_RESULT, type OwedDelivery, WANTS_MOVEMENTS } from "../writes/record-events.ts";
+import { CALLBACK_FIELDS } from "../writes/callback-fields.ts";
+import type { OwedDelivery } from "../writes/record-events.ts";
 import { WHOLE_RESULT } from "../writes/result-parts.ts";
 import { rowSource } from "../sql/row-source.ts";
 import { epochMs, timeFrom } from "../sql/time.ts";
@@ -34,9 +35,7 @@ select delivery.id, delivery.shard_id as "shardId", delivery.project_id as "proj
   subscription_id as "subscriptionId", event_id as "eventId", attempt_count as "attemptCount",
   attempts_before as "attemptsBefore",
   ${epochMs("next_attempt_at")} as "nextAttemptAtMs",
-  callback_url as "callbackUrl", delivery.callback_origin as "callbackOrigin", payload, metadata,
-  headers, secret, retry_schedule as "retrySchedule", signatures, trace,
-  ${WANTS_MOVEMENTS} as "wantsMovements", ${FETCHES_RESULT} as "fetchResult", event.type,
+  delivery.callback_origin as "callbackOrigin", ${CALLBACK_FIELDS}, event.type,
   ${epochMs("occurred_at")} as "occurredAtMs",
   event.job_id as "jobId", event.provider, upstream_created_at as "createdAt",
   upstream_updated_at as "updatedAt", error, result_bytes as "resultBytes",

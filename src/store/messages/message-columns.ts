@@ -1,6 +1,7 @@
 import type { EventContent } from "../../core/delivery/event.ts";
 import type { LoadedDelivery } from "../deliveries/load-deliveries.ts";
-import { FETCHES_RESULT, type OwedDelivery, WANTS_MOVEMENTS } from "../writes/record-events.ts";
+import { CALLBACK_FIELDS } from "../writes/callback-fields.ts";
+import type { OwedDelivery } from "../writes/record-events.ts";
 import { WHOLE_RESULT } from "../writes/result-parts.ts";
 import { epochMs } from "../sql/time.ts";
 
@@ -11,10 +12,9 @@ import { epochMs } from "../sql/time.ts";
  */
 export const MESSAGE_COLUMNS = (inlineResultBytesMax: string): string => `
   subscription.shard_id as "shardId", subscription.project_id as "projectId",
-  subscription.id as "subscriptionId", event.id as "eventId", callback_url as "callbackUrl",
-  subscription.callback_origin as "callbackOrigin", payload, metadata, headers, secret,
-  retry_schedule as "retrySchedule", signatures, trace, 0 as "nextAttemptAtMs",
-  ${WANTS_MOVEMENTS} as "wantsMovements", ${FETCHES_RESULT} as "fetchResult", event.type,
+  subscription.id as "subscriptionId", event.id as "eventId",
+  subscription.callback_origin as "callbackOrigin", ${CALLBACK_FIELDS}, 0 as "nextAttemptAtMs",
+  event.type,
   ${epochMs("occurred_at")} as "occurredAtMs",
   event.job_id as "jobId", event.provider, upstream_created_at as "createdAt",
   upstream_updated_at as "updatedAt", error, result_bytes as "resultBytes",

@@ -7,12 +7,8 @@ import { fanOuts } from "../schema/fan-outs.ts";
 import { type Given, isAnyOf, statement } from "../sql/statement.ts";
 import { IS_PENDING, NEW_DELIVERY_STATE, newDeliveryState } from "../sql/delivery-state.ts";
 import { owedDeliveryId } from "./owed-delivery-id.ts";
-import {
-  type FanOutKey,
-  FETCHES_RESULT,
-  type OwedDelivery,
-  WANTS_MOVEMENTS,
-} from "./record-events.ts";
+import { CALLBACK_FIELD_NAMES, CALLBACK_FIELDS, NO_CALLBACK_FIELDS } from "./callback-fields.ts";
+import type { FanOutKey, OwedDelivery } from "./record-events.ts";
 import { HIGHEST_ID, LOWEST_ID } from "../sql/page.ts";
 import { subscriptionsInOrder } from "../sql/subscription-page.ts";
 import { timeFrom } from "../sql/time.ts";
@@ -94,9 +90,7 @@ ended as (
 ),
 addressed as materialized (
   select fan_out.shard_id, fan_out.project_id, fan_out.event_id, fan_out.event_type, fan_out.occurred_at,
-    subscription.id as subscription_id, callback_url, callback_origin, payload, metadata, headers,
-    secret, retry_schedule, signatures, trace, ${WANTS_MOVEMENTS} as wants_movements,
-    ${FETCHES_RESULT} as fetch_result,
+    subscription.id as subscription_id, callback_origin, ${CALLBACK_FIELDS},
     ${owedDeliveryId("fan_out.event_id", "subscription.id")} as delivery_id
   from fan_out cross join page as subscription
   where subscription.closed_as is null and subscription.events & fan_out.event_bit <> 0
@@ -107,7 +101,7 @@ out_of_date as materialized (
   from addressed join deliveries as delivery
     on delivery.shard_id = addressed.shard_id
     and delivery.subscription_id = addressed.subscription_id
-  where wants_movements and ${IS_PENDING} and delivery.event_id <> addressed.event_id
+  where "wantsMovements" and ${IS_PENDING} and delivery.event_id <> addressed.event_id
     and delivery.event_type in (${MOVEMENTS})
   order by delivery.shard_id, delivery.id
 ),
@@ -130,15 +124,14 @@ owed as (
 )
 select addressed.event_id as "eventId", shard_id as "shardId", project_id as "projectId",
   $5::float8 as "nextAttemptAtMs", delivery_id as id, subscription_id as "subscriptionId",
-  callback_url as "callbackUrl", callback_origin as "callbackOrigin", payload, metadata, headers,
-  secret, retry_schedule as "retrySchedule", signatures, trace, wants_movements as "wantsMovements",
-  fetch_result as "fetchResult", 0 as "attemptCount", 0 as "attemptsBefore", true as "goesOn"
+  callback_origin as "callbackOrigin", ${CALLBACK_FIELD_NAMES}, 0 as "attemptCount",
+  0 as "attemptsBefore", true as "goesOn"
 from addressed
 -- Not a join, which may be planned for a handful of rows: it would compare each with each.
 where (delivery_id in (select id from owed)) is true
 union all
 select event_id, $1::smallint, null, null,
-  null, null, null, null, null, null, null, null, null, null, null, null, null, 0, 0,
+  null, null, null, ${NO_CALLBACK_FIELDS}, 0, 0,
   exists (select from moved)
 from fan_out
 `;

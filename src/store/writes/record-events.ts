@@ -1,18 +1,18 @@
-import {
-  eventBit,
-  eventMask,
-  type EventType,
-  MOVEMENT_EVENT_TYPES,
-  WANTS_RESULT_FETCHED,
-} from "../../core/delivery/event.ts";
+import { eventBit, type EventType, MOVEMENT_EVENT_TYPES } from "../../core/delivery/event.ts";
 import { subscriptionsPerEvent } from "../../core/pace/fan-out-pace.ts";
 import { type RawResult, textOfResult } from "../../core/json/raw-result.ts";
 import type { CallOptions } from "../db/bounded-calls.ts";
 import type { Database } from "../db/database.ts";
 import { IS_PENDING, NEW_DELIVERY_STATE, newDeliveryState } from "../sql/delivery-state.ts";
+import {
+  CALLBACK_FIELD_NAMES,
+  CALLBACK_FIELDS,
+  type CallbackFields,
+  NO_CALLBACK_FIELDS,
+} from "./callback-fields.ts";
 import { owedDeliveryId } from "./owed-delivery-id.ts";
 import { rowSource } from "../sql/row-source.ts";
-import type { JobStatus, PayloadMode } from "../schema/schema.ts";
+import type { JobStatus } from "../schema/schema.ts";
 import { HIGHEST_ID, LOWEST_ID } from "../sql/page.ts";
 import { subscriptionsInOrder } from "../sql/subscription-page.ts";
 import { timeFrom } from "../sql/time.ts";
@@ -42,28 +42,13 @@ export interface EventRow {
 }
 
 /** One delivery of an event, with everything that sending it needs besides the event itself. */
-export interface OwedDelivery {
+export interface OwedDelivery extends CallbackFields {
   readonly id: string;
   readonly shardId: number;
   readonly projectId: string;
   readonly subscriptionId: string;
   readonly eventId: string;
-  readonly callbackUrl: string;
   readonly callbackOrigin: string;
-  readonly payload: PayloadMode;
-  readonly metadata: string;
-  readonly headers: string | null;
-  readonly secret: string | null;
-  /** JSON array of seconds, or null for the project's. */
-  readonly retrySchedule: string | null;
-  /** Mask of the signature schemes, or null for the project's. */
-  readonly signatures: number | null;
-  /** True when the subscription receives movements, so that its callbacks have an order. */
-  readonly wantsMovements: boolean;
-  /** The client's trace, or null. */
-  readonly trace: string | null;
-  /** True when it wants a result that is a link to be fetched. */
-  readonly fetchResult: boolean;
   readonly attemptCount: number;
   readonly attemptsBefore: number;
   readonly nextAttemptAtMs: number;
@@ -89,12 +74,6 @@ export interface RecordedEvent {
   /** Set when the job has more subscriptions, which get the event in steps. */
   readonly fanOut: FanOutKey | null;
 }
-
-/** In SQL, of a subscription's `events`: whether it receives movements. */
-export const WANTS_MOVEMENTS = `events & ${eventMask(MOVEMENT_EVENT_TYPES)} <> 0`;
-
-/** In SQL, of a subscription: whether it wants a result that is a link to be fetched. */
-export const FETCHES_RESULT = `events & ${WANTS_RESULT_FETCHED} <> 0`;
 
 const JOBS_INPUT = rowSource("row", {
   shardId: "smallint",
@@ -189,8 +168,7 @@ stored as (
 ),
 addressed as materialized (
   select "shardId", "eventId", type, "occurredAtMs", recorded.project_id,
-    subscription.id as subscription_id, callback_url, callback_origin, payload, metadata, headers, secret,
-    retry_schedule, signatures, trace, ${WANTS_MOVEMENTS} as wants_movements, ${FETCHES_RESULT} as fetch_result,
+    subscription.id as subscription_id, callback_origin, ${CALLBACK_FIELDS},
     ${owedDeliveryId('"eventId"', "subscription.id")} as delivery_id
   from recorded cross join lateral (
     ${pageOf("*")} limit ${SUBSCRIPTIONS}
@@ -224,7 +202,7 @@ out_of_date as materialized (
   select delivery.shard_id, delivery.id, "occurredAtMs"
   from addressed join deliveries as delivery
     on delivery.shard_id = "shardId" and delivery.subscription_id = addressed.subscription_id
-  where wants_movements and ${IS_PENDING} and delivery.event_id <> "eventId"
+  where "wantsMovements" and ${IS_PENDING} and delivery.event_id <> "eventId"
     and delivery.event_type in (${MOVEMENT_EVENT_TYPES.map((type) => `'${type}'`).join(", ")})
   order by delivery.shard_id, delivery.id
 ),
@@ -247,14 +225,12 @@ owed as (
   on conflict (shard_id, id) do nothing
 )
 select "eventId", "shardId", project_id as "projectId", "occurredAtMs"::float8 as "nextAttemptAtMs",
-  delivery_id as id, subscription_id as "subscriptionId", callback_url as "callbackUrl",
-  callback_origin as "callbackOrigin", payload, metadata, headers, secret,
-  retry_schedule as "retrySchedule", signatures, trace, wants_movements as "wantsMovements",
-  fetch_result as "fetchResult", 0 as "attemptCount", 0 as "attemptsBefore", false as "isCrowded"
+  delivery_id as id, subscription_id as "subscriptionId", callback_origin as "callbackOrigin",
+  ${CALLBACK_FIELD_NAMES}, 0 as "attemptCount", 0 as "attemptsBefore", false as "isCrowded"
 from addressed
 union all
 select "eventId", "shardId", project_id, "occurredAtMs"::float8,
-  null, null, null, null, null, null, null, null, null, null, null, null, null, 0, 0,
+  null, null, null, ${NO_CALLBACK_FIELDS}, 0, 0,
   "eventId" in (select "eventId" from crowded)
 from recorded
 `;

@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { EndingWaits } from "../../../src/delivery/waits/ending-waits.ts";
 import type { WaitOutcome } from "../../../src/delivery/waits/wait-group.ts";
-import type { AcceptRow } from "../../../src/store/writes/accept-row.ts";
-import { acceptSubscriptions } from "../../../src/store/writes/accept-subscriptions.ts";
+import {
+  type AcceptRow,
+  acceptSubscriptions,
+} from "../../../src/store/writes/accept-subscriptions.ts";
 import type { Database, PooledDatabase } from "../../../src/store/db/database.ts";
 import { deleteSubscription } from "../../../src/store/subscriptions/delete-subscription.ts";
 import { recordEvents } from "../../../src/store/writes/record-events.ts";

@@ -1,12 +1,14 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import postgres from "postgres";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { inboxTarget } from "../../../src/core/delivery/inbox-target.ts";
 import type { PooledDatabase } from "../../../src/store/db/database.ts";
 import { placeMessages } from "../../../src/store/inboxes/place-messages.ts";
 import { readMessages } from "../../../src/store/inboxes/read-messages.ts";
-import type { AcceptRow } from "../../../src/store/writes/accept-row.ts";
-import { acceptSubscriptions } from "../../../src/store/writes/accept-subscriptions.ts";
+import {
+  type AcceptRow,
+  acceptSubscriptions,
+} from "../../../src/store/writes/accept-subscriptions.ts";
 import { recordEvents } from "../../../src/store/writes/record-events.ts";
 import { openTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { acceptRow, completedRow, PROJECT_ID, uuids } from "../../support/rows.ts";

@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { eventMask } from "../../../src/core/delivery/event.ts";
-import type { AcceptRow } from "../../../src/store/writes/accept-row.ts";
-import { acceptSubscriptions } from "../../../src/store/writes/accept-subscriptions.ts";
+import {
+  type AcceptRow,
+  acceptSubscriptions,
+} from "../../../src/store/writes/accept-subscriptions.ts";
 import type { Database } from "../../../src/store/db/database.ts";
 import { loadJobs } from "../../../src/store/jobs/load-jobs.ts";
 import { recordEvents } from "../../../src/store/writes/record-events.ts";
