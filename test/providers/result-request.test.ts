@@ -33,7 +33,7 @@ describe("a completed job whose result takes another request", () => {
     expect(wantedBy(BY_FILE, { status: "done", output_file_id: "file-1" })).toStrictEqual({
       kind: "result_wanted",
       place: { url: null, answer: { "/output_file_id": "file-1" } },
-      otherwise: '{"status":"done","output_file_id":"file-1"}',
+      fallback: '{"status":"done","output_file_id":"file-1"}',
       times: TIMES,
     });
     expect(wantedBy(BY_FILE, { status: "done", output_file_id: 17 })).toMatchObject({
@@ -188,7 +188,7 @@ describe("the answer to it", () => {
       {
         nowMs: 0,
         times: { createdAt: "then", updatedAt: null },
-        otherwise: '{"id":1.0}',
+        fallback: '{"id":1.0}',
       },
     );
   };
@@ -269,7 +269,7 @@ describe("the answer to it", () => {
     );
     expect(meaning(500, {})).toMatchObject({ reason });
     const failure = { code: "connect_refused", message: "Refused" } as const;
-    const wanted = { otherwise: "{}", times: TIMES };
+    const wanted = { fallback: "{}", times: TIMES };
     expect(interpretResultFailure(failure, wanted)).toMatchObject({
       cause: "upstream_fault",
       reason,
@@ -278,7 +278,7 @@ describe("the answer to it", () => {
 
   test("that is too large leaves what the status answer says of it", () => {
     const failure = { code: "body_too_large", message: "More than 1024 bytes" } as const;
-    const wanted = { otherwise: '{"output_file_id":"f"}', times: TIMES };
+    const wanted = { fallback: '{"output_file_id":"f"}', times: TIMES };
     expect(interpretResultFailure(failure, wanted)).toStrictEqual({
       kind: "completed",
       result: '{"output_file_id":"f"}',

@@ -60,7 +60,7 @@ export async function explainJob(
     }),
   );
   const { reason, summary, action } = foremost(explained.map(({ explanation }) => explanation));
-  const told = JSON.stringify({
+  const fields = JSON.stringify({
     object: "job_explanation",
     reason,
     summary,
@@ -72,7 +72,7 @@ export async function explainJob(
   });
   const { inspection } = facts;
   return (
-    `${told.slice(0, -1)},"job":${jobJson(job, ports, facts.jobWaits, inspection?.job ?? null)},` +
+    `${fields.slice(0, -1)},"job":${jobJson(job, ports, facts.jobWaits, inspection?.job ?? null)},` +
     `"subscriptions":[${shown.join(",")}]}`
   );
 }
@@ -241,7 +241,7 @@ function subscriptionExplanationJson(
 ): string {
   const { reason, summary, action, wait } = of.explanation;
   const { subscription, deliveries } = of.callback;
-  const told = JSON.stringify({
+  const fields = JSON.stringify({
     reason,
     summary,
     action,
@@ -253,7 +253,7 @@ function subscriptionExplanationJson(
     deliveryJson(delivery, facts.deliveryWaits, attempts),
   );
   return (
-    `${told.slice(0, -1)},"subscription":${subscriptionJson(subscription, ports, waits)},` +
+    `${fields.slice(0, -1)},"subscription":${subscriptionJson(subscription, ports, waits)},` +
     `"deliveries":[${shown.join(",")}],"request":${of.request}}`
   );
 }

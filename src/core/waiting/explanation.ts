@@ -101,7 +101,7 @@ export interface Explanation {
   readonly wait: Waiting<SubscriptionWait> | null;
 }
 
-type Told = Omit<Explanation, "wait">;
+type ExplainedWait = Omit<Explanation, "wait">;
 
 /** Why the callback of a subscription has not arrived, and what to do. */
 export function explain(of: ExplainedSubscription): Explanation {
@@ -197,21 +197,21 @@ function explainRunning({ job, nowMs }: ExplainedSubscription): Explanation {
   if (wait === null) return { ...running(job), wait: { for: "recording", notBeforeMs: null } };
   const leftMs = job.deadlineAtMs - nowMs;
   const nearMs = Math.max(NEAR_MS_MIN, NEAR_PART * (job.deadlineAtMs - job.acceptedAtMs));
-  const told = explainWait(job, wait);
-  if (leftMs > nearMs) return { ...told, wait };
+  const explained = explainWait(job, wait);
+  if (leftMs > nearMs) return { ...explained, wait };
   const deadline = `At ${isoOf(job.deadlineAtMs)} the job counts as timed out, and job.timed_out is sent.`;
   return {
-    reason: told.reason === "job_running" ? "deadline_near" : told.reason,
-    summary: `${told.summary} ${deadline}`,
+    reason: explained.reason === "job_running" ? "deadline_near" : explained.reason,
+    summary: `${explained.summary} ${deadline}`,
     action:
-      told.reason === "job_running"
+      explained.reason === "job_running"
         ? "Subscribe again with a larger deadline_s to extend the deadline."
-        : `${told.action} Another subscription with a larger deadline_s extends the deadline.`,
+        : `${explained.action} Another subscription with a larger deadline_s extends the deadline.`,
     wait,
   };
 }
 
-function running({ provider }: ExplainedJob): Told {
+function running({ provider }: ExplainedJob): ExplainedWait {
   return {
     reason: "job_running",
     summary: `The provider ${provider} says that the job still runs. The callback is sent when it ends.`,
@@ -219,7 +219,10 @@ function running({ provider }: ExplainedJob): Told {
   };
 }
 
-function explainWait(job: ExplainedJob, { for: cause, notBeforeMs }: Waiting<JobWait>): Told {
+function explainWait(
+  job: ExplainedJob,
+  { for: cause, notBeforeMs }: Waiting<JobWait>,
+): ExplainedWait {
   const { provider, connection } = job;
   const error = job.lastError === null ? "" : ` ${sentence(job.lastError)}`;
   const next = notBeforeMs === null ? "" : ` The next poll is not before ${isoOf(notBeforeMs)}.`;
@@ -301,7 +304,7 @@ function explainPending(
   { callbackOrigin, job }: ExplainedSubscription,
   { lastAttempt, attemptCount }: ExplainedDelivery,
   { for: cause, notBeforeMs }: Waiting<DeliveryWait>,
-): Told {
+): ExplainedWait {
   const ended = `The job is ${job.ending}.`;
   const last =
     lastAttempt === null ? "" : ` Attempt ${lastAttempt.number}: ${saysAttempt(lastAttempt)}`;

@@ -236,7 +236,7 @@ export class StatusFetcher {
   ): Promise<PollResult | null> {
     const { clock, metrics } = this.#runtime;
     const { provider, target } = access;
-    const { times, place, otherwise } = wanted;
+    const { times, place, fallback } = wanted;
     const request = buildResultRequest(target, watch, place, clock.now());
     if (request.kind === "refused") {
       watch.memory = { ...memory, wanted: null };
@@ -266,7 +266,7 @@ export class StatusFetcher {
           ? interpretResultFailure(outcome.failure, wanted)
           : await this.#reader.read(
               access.projectId,
-              { kind: "result", facts: { nowMs, times, otherwise } },
+              { kind: "result", facts: { nowMs, times, fallback } },
               provider,
               outcome,
             );

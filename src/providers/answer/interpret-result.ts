@@ -31,7 +31,7 @@ export interface ResultFacts {
   /**
    * The result to use if there is none here, as JSON from the status response; null unless given.
    */
-  readonly otherwise?: string;
+  readonly fallback?: string;
 }
 
 /**
@@ -55,12 +55,12 @@ export function interpretResult(
   const ruled = judge(result.answers.rules, answer, body, null, trace);
   if (ruled === null && result.answers.otherwiseOn.includes(answer.status)) {
     return body.steps.isExceeded
-      ? said(tooManySteps(answered))
-      : otherwise(answered, facts, result.answers);
+      ? afterCompletion(tooManySteps(answered))
+      : fallbackResult(answered, facts, result.answers);
   }
   const verdict = ruled ?? resultVerdictOfHttp(provider, answer.status);
   const observation = byVerdict(answered, facts, verdict, result.answers);
-  return said(body.steps.isExceeded ? tooManySteps(answered) : observation);
+  return afterCompletion(body.steps.isExceeded ? tooManySteps(answered) : observation);
 }
 
 /**
@@ -70,18 +70,25 @@ export function interpretResult(
  */
 export function interpretResultFailure(
   failure: RequestFailure,
-  facts: Pick<ResultFacts, "otherwise" | "times">,
+  facts: Pick<ResultFacts, "fallback" | "times">,
 ): Observation {
-  return failure.code === "body_too_large" ? withoutResult(facts) : said(interpretFailure(failure));
+  return failure.code === "body_too_large"
+    ? withoutResult(facts)
+    : afterCompletion(interpretFailure(failure));
 }
 
-function withoutResult({ otherwise, times }: Pick<ResultFacts, "otherwise" | "times">) {
-  return { kind: "completed", result: otherwise ?? "null", times } as const;
+function withoutResult({ fallback, times }: Pick<ResultFacts, "fallback" | "times">) {
+  return { kind: "completed", result: fallback ?? "null", times } as const;
 }
 
 /** The result can't be requested: its URL leads where the credential may not go. */
 export function refusedResult(problem: string): Observation {
-  return said({ kind: "retry", cause: "unusable_answer", reason: problem, retryAfterMs: null });
+  return afterCompletion({
+    kind: "retry",
+    cause: "unusable_answer",
+    reason: problem,
+    retryAfterMs: null,
+  });
 }
 
 /** The meaning of a status code here where the rules don't match. */
@@ -161,16 +168,16 @@ function completed(answered: ResponseContext, { format, at }: ResultAnswers, fac
 }
 
 /** The definition says that this status means that there is no such result. */
-function otherwise(
+function fallbackResult(
   answered: ResponseContext,
   facts: ResultFacts,
   answers: ResultAnswers,
 ): Observation {
-  const result = facts.otherwise ?? "null";
+  const result = facts.fallback ?? "null";
   const { status } = answered.answer;
   // The result may not be there yet.
   return status === 404 || status === 410
-    ? said(absent(answered, facts, answers, { status: "completed", result }))
+    ? afterCompletion(absent(answered, facts, answers, { status: "completed", result }))
     : { kind: "completed", result, times: facts.times };
 }
 
@@ -199,7 +206,7 @@ function goneError(answered: ResponseContext): string {
 }
 
 /** Adds to a failure that the job itself is done. */
-function said(observation: Observation): Observation {
+function afterCompletion(observation: Observation): Observation {
   if (observation.kind !== "retry" && observation.kind !== "absent") return observation;
   const reason = `The job has completed, but its result could not be fetched: ${observation.reason}`;
   return { ...observation, reason: cleanLine(reason, REASON_CHARACTERS_MAX) };

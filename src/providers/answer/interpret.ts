@@ -67,7 +67,7 @@ export interface ResultWanted {
   readonly kind: "result_wanted";
   readonly place: ResultPlace;
   /** The result, as JSON, if the requested one is too large. */
-  readonly otherwise: string;
+  readonly fallback: string;
   readonly times: UpstreamTimes;
 }
 
@@ -218,8 +218,8 @@ function completed(answered: ResponseContext): Interpretation {
   const place = placeOfResult(body, result);
   if (typeof place === "string") return unusable(answered, place);
   if (place === null) return withResult(answered, result.otherwise);
-  const otherwise = readRaw(body, result.otherwise) ?? "null";
-  return { kind: "result_wanted", place, otherwise, times: readTimes(answered) };
+  const fallback = readRaw(body, result.otherwise) ?? "null";
+  return { kind: "result_wanted", place, fallback, times: readTimes(answered) };
 }
 
 /**

@@ -39,8 +39,8 @@ export class JobStore {
   find(id: string, nowMs: number): SandboxJob | null {
     const held = this.#jobs.get(id);
     if (held !== undefined) return held;
-    const told = readJobId(id);
-    return told === null ? null : this.#add({ id, ...told }, nowMs);
+    const parts = readJobId(id);
+    return parts === null ? null : this.#add({ id, ...parts }, nowMs);
   }
 
   /** A new job, or null when the store is full of jobs that have not ended. */
@@ -48,12 +48,15 @@ export class JobStore {
     return this.#add({ id: this.#unusedId(request, nowMs), request, createdAtMs: nowMs }, nowMs);
   }
 
-  #add(told: Pick<SandboxJob, "id" | "request" | "createdAtMs">, nowMs: number): SandboxJob | null {
-    const { request } = told;
+  #add(
+    parts: Pick<SandboxJob, "id" | "request" | "createdAtMs">,
+    nowMs: number,
+  ): SandboxJob | null {
+    const { request } = parts;
     if (!this.#hasRoomFor(request)) this.#dropEnded(request, nowMs);
     if (!this.#hasRoomFor(request)) return null;
     const job: SandboxJob = {
-      ...told,
+      ...parts,
       canceledAtMs: null,
       requests: 0,
       firstCredential: null,

@@ -52,7 +52,7 @@ export function explainResultFixture(
   return explainResultAnswer(targetOf(of).provider, answerOf(fixture), {
     nowMs: FIXTURE_NOW_MS,
     times: { createdAt: null, updatedAt: null },
-    otherwise: '"what the status answer says"',
+    fallback: '"what the status answer says"',
   });
 }
 
