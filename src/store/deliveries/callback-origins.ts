@@ -1,5 +1,8 @@
+import { sql } from "drizzle-orm";
 import type { Database } from "../db/database.ts";
-import { epochMs, timeFrom } from "../sql/time.ts";
+import { deliveries } from "../schema/schema.ts";
+import { type Given, nameOf, template } from "../sql/statement.ts";
+import { epochMs, timeOf } from "../sql/time.ts";
 
 /** A callback origin with pending deliveries of a project, or one that fails. */
 export interface CallbackOriginRecord {
@@ -116,28 +119,32 @@ export async function findCallbackOrigin(
   return row ?? null;
 }
 
-const FIRST = `
+const { shardId, id, projectId, callbackOrigin, nextAttemptAtMs } = deliveries;
+
+const FIRST = template(
+  (given: Given<{ projectId: string; origin: string; nowMs: number }>) => sql<{
+    shardId: number;
+    id: string;
+  }>`
 with first as materialized (
-  select shard_id, id from deliveries
-  where project_id = $1 and callback_origin = $2 and next_attempt_at is not null
-  order by next_attempt_at, id limit 1
+  select ${shardId}, ${id} from ${deliveries}
+  where ${projectId} = ${given.projectId} and ${callbackOrigin} = ${given.origin}
+    and ${nextAttemptAtMs} is not null
+  order by ${nextAttemptAtMs}, ${id} limit 1
 )
-update deliveries set next_attempt_at = least(next_attempt_at, ${timeFrom("$3")})
+update ${deliveries} set
+  ${nameOf(nextAttemptAtMs)} = least(${nextAttemptAtMs}, ${timeOf(given.nowMs)})
 from first
-where deliveries.shard_id = first.shard_id and deliveries.id = first.id
-  and next_attempt_at is not null
-returning deliveries.shard_id as "shardId", deliveries.id
-`;
+where ${shardId} = first.shard_id and ${id} = first.id and ${nextAttemptAtMs} is not null
+returning ${shardId} as "shardId", ${id}
+`,
+);
 
 /** Makes the first pending delivery to an origin due now; null when none is pending. */
 export async function bringForward(
   database: Database,
   key: { readonly projectId: string; readonly origin: string; readonly nowMs: number },
 ): Promise<{ readonly shardId: number; readonly id: string } | null> {
-  const [row] = await database.run("bring-forward", (sql) =>
-    sql.unsafe<{ shardId: number; id: string }[]>(FIRST, [key.projectId, key.origin, key.nowMs], {
-      prepare: true,
-    }),
-  );
+  const [row] = await database.run("bring-forward", (run) => FIRST(run, key));
   return row ?? null;
 }

@@ -1,7 +1,12 @@
+import { and, desc, eq, isNull, lt, or, type SQL, sql } from "drizzle-orm";
+import { alias } from "drizzle-orm/pg-core";
 import { inboxTarget } from "../../core/delivery/inbox-target.ts";
 import type { Database } from "../db/database.ts";
-import { epochMs, timeFrom } from "../sql/time.ts";
-import type { Page } from "../sql/page.ts";
+import { inboxConsumers, inboxes } from "../schema/inboxes.ts";
+import { deliveries, nodes } from "../schema/schema.ts";
+import { cutPage, type Page } from "../sql/page.ts";
+import { excluded, type Given, nameOf, statement, template } from "../sql/statement.ts";
+import { timeOf } from "../sql/time.ts";
 import type { InboxName } from "./place-messages.ts";
 
 /** A named consumer of an inbox. */
@@ -35,23 +40,66 @@ export interface ReadingPosition {
   readonly isBusy: boolean;
 }
 
-/** In SQL, of an `inbox_consumers` row: whether a reader of a live node holds it. */
-const isHeld = (consumer: string, now: string): string => `
-(${consumer}.reader_id is not null and exists (
-  select from nodes where nodes.id = ${consumer}.reader_node_id
-    and nodes.lease_expires_at > ${timeFrom(now)}
+const KEY = [inboxConsumers.projectId, inboxConsumers.inbox, inboxConsumers.name];
+const inbox = alias(inboxes, "inbox");
+const consumer = alias(inboxConsumers, "consumer");
+const delivery = alias(deliveries, "delivery");
+
+type Name = { projectId: string; inbox: string; consumer: string };
+
+const isConsumer = (of: Given<Name>) =>
+  and(
+    eq(inboxConsumers.projectId, of.projectId),
+    eq(inboxConsumers.inbox, of.inbox),
+    eq(inboxConsumers.name, of.consumer),
+  );
+
+/** In SQL: whether a reader of a live node holds the consumer. */
+const isHeld = ({ readerId, readerNodeId }: Readers, now: SQL) => sql<boolean>`
+(${readerId} is not null and exists (
+  select from ${nodes} where ${nodes.id} = ${readerNodeId} and ${nodes.leaseExpiresAtMs} > ${now}
 ))`;
 
-const FIND = `
-select inbox.id as "inboxId", inbox.last_position::float8 as "lastPosition",
-  greatest(inbox.deleted_position, consumer.position)::float8 as position,
-  consumer.id is not null as "isKnown",
-  coalesce(consumer.reader_node_id <> $5 and ${isHeld("consumer", "$4")}, false) as "isBusy"
-from inboxes as inbox
-left join inbox_consumers as consumer
-  on consumer.project_id = inbox.project_id and consumer.inbox = inbox.name and consumer.name = $3
-where inbox.project_id = $1 and inbox.name = $2 and inbox.deleted_at is null
-`;
+type Readers = Pick<typeof inboxConsumers | typeof consumer, "readerId" | "readerNodeId">;
+
+const FIND = statement(
+  (
+    orm,
+    given: Given<{
+      projectId: string;
+      name: string;
+      consumer: string | null;
+      nowMs: number;
+      nodeId: string;
+    }>,
+  ) =>
+    orm
+      .select({
+        inboxId: inbox.id,
+        lastPosition: inbox.lastPosition,
+        position: sql<number>`greatest(${inbox.deletedPosition}, ${consumer.position})::float8`,
+        isKnown: sql<boolean>`${consumer.id} is not null`,
+        isBusy: sql<boolean>`coalesce(
+          ${consumer.readerNodeId} <> ${given.nodeId} and ${isHeld(consumer, timeOf(given.nowMs))}, false
+        )`,
+      })
+      .from(inbox)
+      .leftJoin(
+        consumer,
+        and(
+          eq(consumer.projectId, inbox.projectId),
+          eq(consumer.inbox, inbox.name),
+          sql`${consumer.name} = ${given.consumer}`,
+        ),
+      )
+      .where(
+        and(
+          eq(inbox.projectId, given.projectId),
+          eq(inbox.name, given.name),
+          isNull(inbox.deletedAtMs),
+        ),
+      ),
+);
 
 /**
  * The start position of a consumer, or of a reader without a name; null when there is no such
@@ -63,29 +111,43 @@ export async function findPosition(
   of: InboxName & { readonly consumer: string | null },
   at: { readonly nowMs: number; readonly nodeId: string },
 ): Promise<ReadingPosition | null> {
-  const parameters = [of.projectId, of.name, of.consumer, at.nowMs, at.nodeId];
-  const [row] = await database.run("find-reading-position", (sql) =>
-    sql.unsafe<ReadingPosition[]>(FIND, parameters, { prepare: true }),
-  );
+  const [row] = await database.run("find-reading-position", (run) => FIND(run, { ...of, ...at }));
   return row ?? null;
 }
 
 // A claim by this node is out of date: a node knows its own readers.
-const CLAIM = `
-insert into inbox_consumers as consumer (
-  project_id, inbox, name, id, position, reader_id, reader_node_id, created_at, active_at
-)
-values (
-  $1, $2, $3, $4, 0, $5::uuid, $6::uuid, ${timeFrom("$7")},
-  ${timeFrom("$7")}
-)
-on conflict (project_id, inbox, name) do update set
-  reader_id = excluded.reader_id, reader_node_id = excluded.reader_node_id,
-  active_at = excluded.active_at
-where consumer.reader_node_id is not distinct from excluded.reader_node_id
-  or not ${isHeld("consumer", "$7")}
-returning id
-`;
+const CLAIM = statement(
+  (
+    orm,
+    given: Given<Name & { newId: string; readerId: string; nodeId: string; nowMs: number }>,
+  ) => {
+    const { id, readerId, readerNodeId, activeAtMs } = inboxConsumers;
+    return orm
+      .insert(inboxConsumers)
+      .values({
+        projectId: given.projectId,
+        inbox: given.inbox,
+        name: given.consumer,
+        id: given.newId,
+        position: sql`0`,
+        readerId: given.readerId,
+        readerNodeId: given.nodeId,
+        createdAtMs: given.nowMs,
+        activeAtMs: given.nowMs,
+      })
+      .onConflictDoUpdate({
+        target: KEY,
+        set: {
+          readerId: excluded(readerId),
+          readerNodeId: excluded(readerNodeId),
+          activeAtMs: excluded(activeAtMs),
+        },
+        setWhere: sql`${readerNodeId} is not distinct from ${excluded(readerNodeId)}
+          or not ${isHeld(inboxConsumers, excluded(activeAtMs))}`,
+      })
+      .returning({ id });
+  },
+);
 
 /**
  * Makes a request the only one that reads for the consumer, until it is released or its node is
@@ -101,58 +163,58 @@ export async function claimConsumer(
     readonly nowMs: number;
   },
 ): Promise<boolean> {
-  const parameters = [
-    of.projectId,
-    of.name,
-    of.consumer,
-    by.newId,
-    by.readerId,
-    by.nodeId,
-    by.nowMs,
-  ];
-  const claimed = await database.run("claim-consumer", (sql) =>
-    sql.unsafe(CLAIM, parameters, { prepare: true }),
+  const claimed = await database.run("claim-consumer", (run) =>
+    CLAIM(run, { ...keyOf(of), ...by }),
   );
   return claimed.length > 0;
 }
 
-const RELEASE = `
-update inbox_consumers set reader_id = null, reader_node_id = null
-where project_id = $1 and inbox = $2 and name = $3 and reader_id = $4
-`;
+const RELEASE = statement((orm, given: Given<Name & { readerId: string }>) =>
+  orm
+    .update(inboxConsumers)
+    .set({ readerId: null, readerNodeId: null })
+    .where(and(isConsumer(given), eq(inboxConsumers.readerId, given.readerId))),
+);
 
 export async function releaseConsumer(
   database: Database,
   of: ConsumerName,
   readerId: string,
 ): Promise<void> {
-  await database.run("release-consumer", (sql) =>
-    sql.unsafe(RELEASE, [of.projectId, of.name, of.consumer, readerId], { prepare: true }),
-  );
+  await database.run("release-consumer", (run) => RELEASE(run, { ...keyOf(of), readerId }));
 }
 
-const MOVE = `
+const { position, createdAtMs, activeAtMs, ackedAtMs } = inboxConsumers;
+
+const MOVE = template(
+  (given: Given<Name & { newId: string; position: number; nowMs: number; isAck: boolean }>) => sql<{
+    position: number;
+  }>`
 with moved as (
-  insert into inbox_consumers as consumer (
-    project_id, inbox, name, id, position, created_at, active_at, acked_at
+  insert into ${inboxConsumers} as ${consumer} (
+    ${sql.join(KEY.map(nameOf), sql`, `)}, ${nameOf(inboxConsumers.id)}, ${nameOf(position)},
+    ${nameOf(createdAtMs)}, ${nameOf(activeAtMs)}, ${nameOf(ackedAtMs)}
   )
   values (
-    $1, $2, $3, $4, $5::bigint, ${timeFrom("$6")}, ${timeFrom("$6")},
-    case when $7::boolean then ${timeFrom("$6")} end
+    ${given.projectId}, ${given.inbox}, ${given.consumer}, ${given.newId},
+    ${given.position}::bigint, ${timeOf(given.nowMs)}, ${timeOf(given.nowMs)},
+    case when ${given.isAck}::boolean then ${timeOf(given.nowMs)} end
   )
-  on conflict (project_id, inbox, name) do update set
-    position = case when $7::boolean
-      then greatest(consumer.position, excluded.position) else excluded.position end,
-    active_at = excluded.active_at,
-    acked_at = coalesce(excluded.acked_at, consumer.acked_at)
-  returning position
+  on conflict (${sql.join(KEY.map(nameOf), sql`, `)}) do update set
+    ${nameOf(position)} = case when ${given.isAck}::boolean
+      then greatest(${consumer.position}, ${excluded(position)}) else ${excluded(position)} end,
+    ${nameOf(activeAtMs)} = ${excluded(activeAtMs)},
+    ${nameOf(ackedAtMs)} = coalesce(${excluded(ackedAtMs)}, ${consumer.ackedAtMs})
+  returning ${nameOf(position)}
 ),
 acked as (
-  update inboxes set acked_position = $5::bigint
-  where $7::boolean and project_id = $1 and name = $2 and acked_position < $5::bigint
+  update ${inboxes} set ${nameOf(inboxes.ackedPosition)} = ${given.position}::bigint
+  where ${given.isAck}::boolean and ${inboxes.projectId} = ${given.projectId}
+    and ${inboxes.name} = ${given.inbox} and ${inboxes.ackedPosition} < ${given.position}::bigint
 )
-select position::float8 from moved
-`;
+select moved.position::float8 as position from moved
+`,
+);
 
 /**
  * Moves a consumer to a position: `ack` only forward, `seek` anywhere. Returns its new position.
@@ -167,26 +229,39 @@ export async function moveConsumer(
     readonly nowMs: number;
   },
 ): Promise<number> {
-  const parameters = [of.projectId, of.name, of.consumer, move.newId, move.position, move.nowMs];
-  const [row] = await database.run("move-consumer", (sql) =>
-    sql.unsafe<{ position: number }[]>(MOVE, [...parameters, move.kind === "ack"], {
-      prepare: true,
-    }),
+  const { kind, ...to } = move;
+  const [row] = await database.run("move-consumer", (run) =>
+    MOVE(run, { ...keyOf(of), ...to, isAck: kind === "ack" }),
   );
   return row?.position ?? move.position;
 }
 
+const { shardId, id, projectId, callbackOrigin, inboxPosition, readAtMs } = deliveries;
+
 // Starts from the end, where nearly all of them are unmarked.
-const MARK_READ = `
-update deliveries as delivery set read_at = ${timeFrom("$5")}
+const MARK_READ = template(
+  (
+    given: Given<{
+      projectId: string;
+      target: string;
+      afterPosition: number;
+      upToPosition: number;
+      nowMs: number;
+      limit: number;
+    }>,
+  ) => sql`
+update ${deliveries} as ${delivery} set ${nameOf(readAtMs)} = ${timeOf(given.nowMs)}
 from (
-  select shard_id, id from deliveries
-  where project_id = $1 and callback_origin = $2 and inbox_position > $3 and inbox_position <= $4
-    and inbox_position > 0 and read_at is null
-  order by inbox_position desc limit $6
+  select ${shardId}, ${id} from ${deliveries}
+  where ${projectId} = ${given.projectId} and ${callbackOrigin} = ${given.target}
+    and ${inboxPosition} > ${given.afterPosition} and ${inboxPosition} <= ${given.upToPosition}
+    and ${inboxPosition} > 0 and ${readAtMs} is null
+  order by ${inboxPosition} desc limit ${given.limit}
 ) as acked
-where delivery.shard_id = acked.shard_id and delivery.id = acked.id and delivery.read_at is null
-`;
+where ${delivery.shardId} = acked.shard_id and ${delivery.id} = acked.id
+  and ${delivery.readAtMs} is null
+`,
+);
 
 /** Stores when messages were first acknowledged, at most `limit` of them; returns how many. */
 export async function markRead(
@@ -200,33 +275,38 @@ export async function markRead(
   },
 ): Promise<number> {
   const target = inboxTarget(inbox.name);
-  const { afterPosition, upToPosition, nowMs, limit } = range;
-  const parameters = [inbox.projectId, target, afterPosition, upToPosition, nowMs, limit];
-  const marked = await database.run("mark-messages-read", (sql) =>
-    sql.unsafe(MARK_READ, parameters, { prepare: true }),
+  const marked = await database.run("mark-messages-read", (run) =>
+    MARK_READ(run, { projectId: inbox.projectId, target, ...range }),
   );
   return marked.count;
 }
 
 // Messages enter the inbox in the order of time, so the last one that is not after a time is found
 // by bisection: each step looks at the first message behind a position.
-const FIND_BEFORE = `
+const FIND_BEFORE = template(
+  (given: Given<{ projectId: string; name: string; target: string; afterMs: number }>) => sql<{
+    position: number | null;
+  }>`
 with recursive half (low, high) as (
-  select 0::bigint, last_position from inboxes where project_id = $1 and name = $2
+  select 0::bigint, ${inboxes.lastPosition} from ${inboxes}
+  where ${inboxes.projectId} = ${given.projectId} and ${inboxes.name} = ${given.name}
   union all
   select
-    case when found.finished_at <= ${timeFrom("$4")} then found.inbox_position else low end,
-    case when found.finished_at <= ${timeFrom("$4")} then high else (low + high) / 2 end
+    case when ${delivery.finishedAtMs} <= ${timeOf(given.afterMs)}
+      then ${delivery.inboxPosition} else low end,
+    case when ${delivery.finishedAtMs} <= ${timeOf(given.afterMs)}
+      then high else (low + high) / 2 end
   from half left join lateral (
-    select inbox_position, finished_at from deliveries
-    where project_id = $1 and callback_origin = $3 and inbox_position > (low + high) / 2
-      and inbox_position > 0
-    order by inbox_position limit 1
-  ) as found on true
+    select ${inboxPosition}, ${deliveries.finishedAtMs} from ${deliveries}
+    where ${projectId} = ${given.projectId} and ${callbackOrigin} = ${given.target}
+      and ${inboxPosition} > (low + high) / 2 and ${inboxPosition} > 0
+    order by ${inboxPosition} limit 1
+  ) as ${delivery} on true
   where low < high
 )
 select max(low)::float8 as position from half
-`;
+`,
+);
 
 /** The position behind which all messages lie that entered the inbox after a time. */
 export async function findPositionAfter(
@@ -235,28 +315,50 @@ export async function findPositionAfter(
   afterMs: number,
 ): Promise<number> {
   const { projectId, name } = inbox;
-  const [row] = await database.run("find-position-after", (sql) =>
-    sql.unsafe<{ position: number | null }[]>(
-      FIND_BEFORE,
-      [projectId, name, inboxTarget(name), afterMs],
-      { prepare: true },
-    ),
+  const [row] = await database.run("find-position-after", (run) =>
+    FIND_BEFORE(run, { projectId, name, target: inboxTarget(name), afterMs }),
   );
   return row?.position ?? 0;
 }
 
-const LIST = `
-select consumer.id, consumer.name, consumer.position::float8 as position,
-  ${isHeld("consumer", "$5")} as "isReading",
-  greatest(0, inbox.last_position - greatest(consumer.position, inbox.deleted_position))::float8
-    as "unreadBytes",
-  ${epochMs("consumer.created_at")} as "createdAtMs", ${epochMs("consumer.active_at")} as "activeAtMs",
-  ${epochMs("consumer.acked_at")} as "ackedAtMs"
-from inbox_consumers as consumer
-join inboxes as inbox on inbox.project_id = consumer.project_id and inbox.name = consumer.inbox
-where consumer.project_id = $1 and consumer.inbox = $2 and ($3::uuid is null or consumer.id < $3)
-order by consumer.id desc limit $4
-`;
+const LIST = statement(
+  (
+    orm,
+    given: Given<{
+      projectId: string;
+      name: string;
+      beforeId: string | null;
+      nowMs: number;
+      limit: number;
+    }>,
+  ) =>
+    orm
+      .select({
+        id: consumer.id,
+        name: consumer.name,
+        position: consumer.position,
+        isReading: isHeld(consumer, timeOf(given.nowMs)),
+        unreadBytes: sql<number>`greatest(0, ${inbox.lastPosition}
+          - greatest(${consumer.position}, ${inbox.deletedPosition}))::float8`,
+        createdAtMs: consumer.createdAtMs,
+        activeAtMs: consumer.activeAtMs,
+        ackedAtMs: consumer.ackedAtMs,
+      })
+      .from(consumer)
+      .innerJoin(
+        inbox,
+        and(eq(inbox.projectId, consumer.projectId), eq(inbox.name, consumer.inbox)),
+      )
+      .where(
+        and(
+          eq(consumer.projectId, given.projectId),
+          eq(consumer.inbox, given.name),
+          or(sql`${given.beforeId}::uuid is null`, lt(consumer.id, sql`${given.beforeId}`)),
+        ),
+      )
+      .orderBy(desc(consumer.id))
+      .limit(given.limit),
+);
 
 /** The consumers of an inbox, newest first. */
 export async function findConsumers(
@@ -267,24 +369,22 @@ export async function findConsumers(
     readonly nowMs: number;
   },
 ): Promise<Page<ConsumerRecord>> {
-  const { projectId, name, beforeId, limit, nowMs } = query;
-  const rows = await database.run("find-consumers", (sql) =>
-    sql.unsafe<ConsumerRecord[]>(LIST, [projectId, name, beforeId, limit + 1, nowMs], {
-      prepare: true,
-    }),
+  const rows = await database.run("find-consumers", (run) =>
+    LIST(run, { ...query, limit: query.limit + 1 }),
   );
-  const page = rows.slice(0, limit);
-  return { rows: page, lastId: rows.length > limit ? (page.at(-1)?.id ?? null) : null };
+  return cutPage(rows, query.limit);
 }
 
-const DELETE = `
-delete from inbox_consumers where project_id = $1 and inbox = $2 and name = $3
-`;
+const DELETE = statement((orm, given: Given<Name>) =>
+  orm.delete(inboxConsumers).where(isConsumer(given)),
+);
 
 /** False when there is no consumer of that name. */
 export async function deleteConsumer(database: Database, of: ConsumerName): Promise<boolean> {
-  const deleted = await database.run("delete-consumer", (sql) =>
-    sql.unsafe(DELETE, [of.projectId, of.name, of.consumer], { prepare: true }),
-  );
+  const deleted = await database.run("delete-consumer", (run) => DELETE(run, keyOf(of)));
   return deleted.count > 0;
+}
+
+function keyOf({ projectId, name, consumer }: ConsumerName) {
+  return { projectId, inbox: name, consumer };
 }

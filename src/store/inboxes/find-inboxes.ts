@@ -1,7 +1,10 @@
+import { type SQL, sql, type SQLWrapper } from "drizzle-orm";
 import type { Database } from "../db/database.ts";
-import { epochMs } from "../sql/time.ts";
-import type { Page } from "../sql/page.ts";
-import { joinUnread } from "./message-bytes.ts";
+import { inboxes } from "../schema/inboxes.ts";
+import { cutPage, type Page } from "../sql/page.ts";
+import { type Given, template } from "../sql/statement.ts";
+import { epochMsOf } from "../sql/time.ts";
+import { inbox, joinUnread } from "./message-bytes.ts";
 import type { InboxName } from "./place-messages.ts";
 
 /** An inbox for display. Times are in epoch milliseconds. */
@@ -14,34 +17,48 @@ export interface InboxRecord {
   readonly createdAtMs: number;
 }
 
-const select = (inlineResultBytesMax: string): string => `
-select inbox.id, inbox.name, unread.bytes as "unreadBytes",
-  ${epochMs("inbox.last_message_at")} as "lastMessageAtMs",
-  ${epochMs("inbox.created_at")} as "createdAtMs"
-from inboxes as inbox ${joinUnread(inlineResultBytesMax)}
+const select = (inlineResultBytesMax: SQLWrapper): SQL<InboxRecord> => sql`
+select ${inbox.id}, ${inbox.name}, unread.bytes as "unreadBytes",
+  ${epochMsOf(inbox.lastMessageAtMs)} as "lastMessageAtMs",
+  ${epochMsOf(inbox.createdAtMs)} as "createdAtMs"
+from ${inboxes} as ${inbox} ${joinUnread(inlineResultBytesMax)}
 `;
 
-const FIND = `${select("$3::int")}
-where inbox.project_id = $1 and inbox.name = $2 and inbox.deleted_at is null
-`;
+const FIND = template(
+  (given: Given<InboxName & { inlineResultBytesMax: number }>) => sql<InboxRecord>`
+${select(given.inlineResultBytesMax)}
+where ${inbox.projectId} = ${given.projectId} and ${inbox.name} = ${given.name}
+  and ${inbox.deletedAtMs} is null
+`,
+);
 
 /** The project's inbox of this name, or null. */
 export async function findInbox(
   database: Database,
-  inbox: InboxName,
+  of: InboxName,
   inlineResultBytesMax: number,
 ): Promise<InboxRecord | null> {
-  const { projectId, name } = inbox;
-  const [row] = await database.run("find-inbox", (sql) =>
-    sql.unsafe<InboxRecord[]>(FIND, [projectId, name, inlineResultBytesMax], { prepare: true }),
+  const [row] = await database.run("find-inbox", (run) =>
+    FIND(run, { ...of, inlineResultBytesMax }),
   );
   return row ?? null;
 }
 
-const LIST = `${select("$4::int")}
-where inbox.project_id = $1 and ($2::uuid is null or inbox.id < $2) and inbox.deleted_at is null
-order by inbox.id desc limit $3
-`;
+const LIST = template(
+  (
+    given: Given<{
+      projectId: string;
+      beforeId: string | null;
+      limit: number;
+      inlineResultBytesMax: number;
+    }>,
+  ) => sql<InboxRecord>`
+${select(given.inlineResultBytesMax)}
+where ${inbox.projectId} = ${given.projectId} and ${inbox.deletedAtMs} is null
+  and (${given.beforeId}::uuid is null or ${inbox.id} < ${given.beforeId})
+order by ${inbox.id} desc limit ${given.limit}
+`,
+);
 
 /** The project's inboxes, newest first. */
 export async function findInboxes(
@@ -53,12 +70,8 @@ export async function findInboxes(
     readonly inlineResultBytesMax: number;
   },
 ): Promise<Page<InboxRecord>> {
-  const { projectId, beforeId, limit, inlineResultBytesMax } = query;
-  const rows = await database.run("find-inboxes", (sql) =>
-    sql.unsafe<InboxRecord[]>(LIST, [projectId, beforeId, limit + 1, inlineResultBytesMax], {
-      prepare: true,
-    }),
+  const rows = await database.run("find-inboxes", (run) =>
+    LIST(run, { ...query, limit: query.limit + 1 }),
   );
-  const page = rows.slice(0, limit);
-  return { rows: page, lastId: rows.length > limit ? (page.at(-1)?.id ?? null) : null };
+  return cutPage(rows, query.limit);
 }

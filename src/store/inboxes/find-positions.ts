@@ -1,23 +1,30 @@
+import { sql } from "drizzle-orm";
+import { alias } from "drizzle-orm/pg-core";
 import type { Database } from "../db/database.ts";
-import { rowSource } from "../sql/row-source.ts";
+import { inboxes } from "../schema/inboxes.ts";
+import { rowsOf } from "../sql/row-source.ts";
+import { type Given, template } from "../sql/statement.ts";
 import type { InboxName } from "./place-messages.ts";
 
-const KEYS = rowSource("key", { projectId: "uuid", name: "text" });
+type LastPosition = InboxName & { readonly lastPosition: number };
 
-const FIND = `
-with key as materialized (select * from ${KEYS.sql})
-select key."projectId", key.name, inbox.last_position::float8 as "lastPosition"
-from key join inboxes as inbox on inbox.project_id = key."projectId" and inbox.name = key.name
-`;
+const inbox = alias(inboxes, "inbox");
+
+const FIND = template(
+  (given: Given<{ names: readonly InboxName[] }>) => sql<LastPosition>`
+with key as materialized (
+  select * from ${rowsOf("key", { projectId: "uuid", name: "text" }, given.names)}
+)
+select key."projectId", key.name, ${inbox.lastPosition}::float8 as "lastPosition"
+from key join ${inboxes} as ${inbox}
+  on ${inbox.projectId} = key."projectId" and ${inbox.name} = key.name
+`,
+);
 
 /** The positions of the newest messages of the given inboxes. */
 export function findLastPositions(
   database: Database,
   names: readonly InboxName[],
-): Promise<(InboxName & { readonly lastPosition: number })[]> {
-  return database.run("find-last-positions", (sql) =>
-    sql.unsafe<(InboxName & { lastPosition: number })[]>(FIND, KEYS.parameters(names), {
-      prepare: true,
-    }),
-  );
+): Promise<LastPosition[]> {
+  return database.run("find-last-positions", (run) => FIND(run, { names }));
 }

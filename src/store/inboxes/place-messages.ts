@@ -1,8 +1,13 @@
+import { sql } from "drizzle-orm";
+import { alias } from "drizzle-orm/pg-core";
 import { inboxOfTarget, inboxTarget } from "../../core/delivery/inbox-target.ts";
 import type { CallOptions } from "../db/bounded-calls.ts";
 import type { Database } from "../db/database.ts";
-import { timeFrom } from "../sql/time.ts";
-import { messageBytes } from "./message-bytes.ts";
+import { inboxes } from "../schema/inboxes.ts";
+import { deliveries, events, subscriptions } from "../schema/schema.ts";
+import { type Given, nameOf, statement, template } from "../sql/statement.ts";
+import { timeOf } from "../sql/time.ts";
+import { delivery, event, inbox, messageBytes, subscription } from "./message-bytes.ts";
 
 /** An inbox of a project. */
 export interface InboxName {
@@ -10,39 +15,50 @@ export interface InboxName {
   readonly name: string;
 }
 
+const { shardId, id, projectId, callbackOrigin, inboxPosition, finishedAtMs } = deliveries;
+
 /**
  * Finds each inbox once, however many messages wait in it: the index is entered again behind each.
  */
-const FIND = `
+const FIND = template(
+  (given: Given<{ limit: number }>) => sql<{ projectId: string; target: string }>`
 with recursive inbox as (
   (
-    select project_id, callback_origin from deliveries where inbox_position = 0
-    order by project_id, callback_origin limit 1
+    select ${projectId}, ${callbackOrigin} from ${deliveries} where ${inboxPosition} = 0
+    order by ${projectId}, ${callbackOrigin} limit 1
   )
   union all
   select next.* from inbox cross join lateral (
-    select project_id, callback_origin from deliveries
-    where inbox_position = 0
-      and (project_id, callback_origin) > (inbox.project_id, inbox.callback_origin)
-    order by project_id, callback_origin limit 1
+    select ${projectId}, ${callbackOrigin} from ${deliveries}
+    where ${inboxPosition} = 0
+      and (${projectId}, ${callbackOrigin}) > (inbox.project_id, inbox.callback_origin)
+    order by ${projectId}, ${callbackOrigin} limit 1
   ) as next
 )
-select project_id as "projectId", callback_origin as target from inbox limit $1
-`;
+select project_id as "projectId", callback_origin as target from inbox limit ${given.limit}
+`,
+);
 
 /** Inboxes with messages that have no position yet. */
 export async function findUnplaced(database: Database, limit: number): Promise<InboxName[]> {
-  const rows = await database.run("find-unplaced-messages", (sql) =>
-    sql.unsafe<{ projectId: string; target: string }[]>(FIND, [limit], { prepare: true }),
-  );
-  return rows.map(({ projectId, target }) => ({ projectId, name: inboxOfTarget(target) ?? "" }));
+  const rows = await database.run("find-unplaced-messages", (run) => FIND(run, { limit }));
+  return rows.map(({ target, ...row }) => ({ ...row, name: inboxOfTarget(target) ?? "" }));
 }
 
-const CREATE = `
-insert into inboxes (project_id, name, id, created_at)
-values ($1, $2, $3, ${timeFrom("$4")})
-on conflict (project_id, name) do nothing
-`;
+const CREATE = statement((orm, given: Given<InboxName & { newId: string; nowMs: number }>) =>
+  orm
+    .insert(inboxes)
+    .values({
+      projectId: given.projectId,
+      name: given.name,
+      id: given.newId,
+      createdAtMs: given.nowMs,
+    })
+    .onConflictDoNothing({ target: [inboxes.projectId, inboxes.name] }),
+);
+
+/** The rows of a subquery that selects these columns. */
+const fresh = alias(deliveries, "fresh");
 
 /**
  * The holder of the inbox's lock assigns its next positions; another node that arrives at the same
@@ -52,41 +68,56 @@ on conflict (project_id, name) do nothing
  * before. Locked messages are being moved and follow later. A row that changed since the statement
  * began is evaluated again once it is locked.
  */
-const PLACE = `
+const PLACE = template(
+  (
+    given: Given<
+      InboxName & { target: string; nowMs: number; limit: number; inlineResultBytesMax: number }
+    >,
+  ) => sql<{ count: number }>`
 with inbox as materialized (
-  select * from inboxes where project_id = $1 and name = $2 for update skip locked
+  select * from ${inboxes}
+  where ${inboxes.projectId} = ${given.projectId} and ${inboxes.name} = ${given.name}
+  for update skip locked
 ),
 fresh as materialized (
   select delivery.* from inbox cross join lateral (
-    select shard_id, id, subscription_id, event_id from deliveries
-    where project_id = $1 and callback_origin = $3 and inbox_position = 0
-    order by id limit $4 for update skip locked
+    select ${shardId}, ${id}, ${deliveries.subscriptionId}, ${deliveries.eventId}
+    from ${deliveries}
+    where ${projectId} = ${given.projectId} and ${callbackOrigin} = ${given.target}
+      and ${inboxPosition} = 0
+    order by ${id} limit ${given.limit} for update skip locked
   ) as delivery
 ),
 sized as materialized (
-  select fresh.shard_id, fresh.id, sum(${messageBytes("$6::int")}) over (order by fresh.id, fresh.shard_id) as up_to
+  select ${fresh.shardId}, ${fresh.id},
+    sum(${messageBytes(given.inlineResultBytesMax)})
+      over (order by ${fresh.id}, ${fresh.shardId}) as up_to
   from fresh
-  left join subscriptions as subscription
-    on subscription.shard_id = fresh.shard_id and subscription.id = fresh.subscription_id
-  left join events as event on event.shard_id = fresh.shard_id and event.id = fresh.event_id
+  left join ${subscriptions} as ${subscription}
+    on ${subscription.shardId} = ${fresh.shardId} and ${subscription.id} = ${fresh.subscriptionId}
+  left join ${events} as ${event}
+    on ${event.shardId} = ${fresh.shardId} and ${event.id} = ${fresh.eventId}
 ),
 placed as (
-  update deliveries as delivery set
-    inbox_position = inbox.last_position + sized.up_to,
-    finished_at = greatest(inbox.last_message_at, ${timeFrom("$5")})
+  update ${deliveries} as ${delivery} set
+    ${nameOf(inboxPosition)} = ${inbox.lastPosition} + sized.up_to,
+    ${nameOf(finishedAtMs)} = greatest(${inbox.lastMessageAtMs}, ${timeOf(given.nowMs)})
   from sized cross join inbox
-  where delivery.shard_id = sized.shard_id and delivery.id = sized.id
+  where ${delivery.shardId} = sized.shard_id and ${delivery.id} = sized.id
 ),
 moved as (
-  update inboxes set
-    last_position = inbox.last_position + newest.up_to,
-    last_message_at = greatest(inbox.last_message_at, ${timeFrom("$5")}),
-    deleted_at = null
+  update ${inboxes} set
+    ${nameOf(inboxes.lastPosition)} = ${inbox.lastPosition} + newest.up_to,
+    ${nameOf(inboxes.lastMessageAtMs)} =
+      greatest(${inbox.lastMessageAtMs}, ${timeOf(given.nowMs)}),
+    ${nameOf(inboxes.deletedAtMs)} = null
   from inbox cross join (select max(up_to) as up_to from sized) as newest
-  where inboxes.project_id = $1 and inboxes.name = $2 and newest.up_to is not null
+  where ${inboxes.projectId} = ${given.projectId} and ${inboxes.name} = ${given.name}
+    and newest.up_to is not null
 )
 select count(*)::int as count from sized
-`;
+`,
+);
 
 /**
  * Assigns positions to the next messages of an inbox; returns how many. Also 0 when another node is
@@ -95,7 +126,7 @@ select count(*)::int as count from sized
  */
 export async function placeMessages(
   database: Database,
-  inbox: InboxName,
+  of: InboxName,
   step: {
     readonly newId: string;
     readonly nowMs: number;
@@ -105,17 +136,11 @@ export async function placeMessages(
   },
   options?: CallOptions,
 ): Promise<number> {
-  const { projectId, name } = inbox;
-  const { newId, nowMs, limit, inlineResultBytesMax } = step;
-  const place = [projectId, name, inboxTarget(name), limit, nowMs, inlineResultBytesMax];
+  const place = { ...of, target: inboxTarget(of.name), ...step };
   // Pipelined.
   const [, [placed]] = await database.transaction(
     "place-messages",
-    (sql) =>
-      Promise.all([
-        sql.unsafe(CREATE, [projectId, name, newId, nowMs], { prepare: true }),
-        sql.unsafe<{ count: number }[]>(PLACE, place, { prepare: true }),
-      ]),
+    (run) => Promise.all([CREATE(run, { ...of, ...step }), PLACE(run, place)]),
     options,
   );
   return placed?.count ?? 0;

@@ -78,7 +78,7 @@ export function countProjectStats(database: Database, rowsReadMax = ROWS_READ_MA
     name: "count-project-stats",
     tables: [jobs, subscriptions, deliveries],
     rowsReadMax,
-    textOf: (percentOf) =>
+    statementOf: (percentOf) =>
       countSql({
         jobs: percentOf(jobs),
         subscriptions: percentOf(subscriptions),

@@ -4,7 +4,7 @@ import type { Database } from "../db/database.ts";
 import { events, jobs } from "../schema/schema.ts";
 import { joinUnread } from "../inboxes/message-bytes.ts";
 import { arrayLiteral } from "../sql/array-literal.ts";
-import { type Given, statement, template } from "../sql/statement.ts";
+import { type Given, statement, template, textOf } from "../sql/statement.ts";
 import { projectUsage } from "../schema/projects.ts";
 
 /** A project's use of the limits that have too many rows to count at each request. */
@@ -24,7 +24,7 @@ from pg_class where relname = any (${given.tables}::text::text[]) and relkind in
 
 /**
  * Runs a statement that counts samples of tables, each of about this many rows.
- * @param textOf makes the statement from the percentage of each table that is read; 100 reads all
+ * @param statementOf makes the statement from the percentage of each table that is read; 100 reads all
  *   of it
  */
 export async function countBySample(
@@ -33,16 +33,16 @@ export async function countBySample(
     readonly name: string;
     readonly tables: readonly PgTable[];
     readonly rowsReadMax: number;
-    readonly textOf: (percentOf: (table: PgTable) => number) => string;
+    readonly statementOf: (percentOf: (table: PgTable) => number) => string;
   },
 ): Promise<void> {
-  const { name: call, rowsReadMax, textOf } = counting;
+  const { name: call, rowsReadMax, statementOf } = counting;
   const tables = arrayLiteral(counting.tables.map((table) => getTableName(table)));
   const rows = await database.run("size-tables", (sql) =>
     SAMPLE_PERCENTS(sql, { rowsReadMax, tables }),
   );
   // An argument of TABLESAMPLE can't be a parameter of a prepared statement on every version.
-  const text = textOf(
+  const text = statementOf(
     (table) => rows.find(({ name }) => name === getTableName(table))?.percent ?? 100,
   );
   await database.run(call, (sql) => sql.unsafe(text));
@@ -68,7 +68,7 @@ with counts as (
   where result_bytes > 0 group by project_id
   union all
   select inbox.project_id, 0, 0, 0, sum(unread.bytes)
-  from inboxes as inbox ${joinUnread(String(inlineResultBytesMax))}
+  from inboxes as inbox ${textOf(joinUnread(sql.raw(String(inlineResultBytesMax))))}
   group by inbox.project_id
 )
 insert into project_usage (project_id, live_subscriptions, owed_deliveries, stored_bytes, inbox_unread_bytes, counted_at)
@@ -95,7 +95,7 @@ export function countProjectUsage(
     name: "count-project-usage",
     tables: [jobs, events],
     rowsReadMax,
-    textOf: (percentOf) => countSql(percentOf(jobs), percentOf(events), inlineResultBytesMax),
+    statementOf: (percentOf) => countSql(percentOf(jobs), percentOf(events), inlineResultBytesMax),
   });
 }
 

@@ -95,6 +95,11 @@ export function template<Names extends object, Row>(
   return (on, values) => run<Row>(on, built(), values).execute();
 }
 
+/** An expression without parameters as text, for a hand-written statement. */
+export function textOf(expression: SQL): string {
+  return DIALECT.sqlToQuery(expression).sql;
+}
+
 function run<Row>(on: Sql, { sql: text, params }: Query, values: object) {
   const filled = params.map((param) => filledIn(param, values as Record<string, unknown>));
   return on.unsafe<Row[]>(text, filled as ParameterOrJSON<never>[], { prepare: true });

@@ -46,3 +46,8 @@ export function timeFrom(ms: string): string {
 export function epochMs(timeSql: string): string {
   return `round(date_part('epoch', ${timeSql} - to_timestamp(0)) * 1000)`;
 }
+
+/** The same of a column in a template. */
+export function epochMsOf(time: SQLWrapper): SQL {
+  return sql`round(date_part('epoch', ${time} - to_timestamp(0)) * 1000)`;
+}
