@@ -42,7 +42,10 @@ select project_id as "projectId", callback_origin as target from inbox limit ${g
 /** Inboxes with messages that have no position yet. */
 export async function findUnplaced(database: Database, limit: number): Promise<InboxName[]> {
   const rows = await database.run("find-unplaced-messages", (run) => FIND(run, { limit }));
-  return rows.map(({ target, ...row }) => ({ ...row, name: inboxOfTarget(target) ?? "" }));
+  return rows.map((row) => ({
+    projectId: row.projectId,
+    name: inboxOfTarget(row.target) ?? "",
+  }));
 }
 
 const CREATE = statement((orm, given: Given<InboxName & { newId: string; nowMs: number }>) =>
