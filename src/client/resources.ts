@@ -1,3 +1,4 @@
+import { type InboxMessage, streamMessages, type StreamOptions } from "./inbox-stream.ts";
 import { List, type Page } from "./list.ts";
 import type {
   ApiKey,
@@ -278,6 +279,14 @@ export class Inboxes extends Resource {
     options?: CallOptions,
   ): Promise<InboxMessages> {
     return this.json({ method: "GET", path: path`/v1/inboxes/${name}/messages`, query }, options);
+  }
+
+  /**
+   * The messages as they come, without an end: `for await (const message of inboxes.stream("orders"))`. A
+   * connection that breaks is made again behind the last message. Acknowledge what is done with.
+   */
+  stream(name: string, options: StreamOptions = {}): AsyncGenerator<InboxMessage, void, undefined> {
+    return streamMessages(name, this.transport, options);
   }
 
   consumers(name: string, options?: CallOptions): List<InboxConsumer> {

@@ -1,5 +1,6 @@
 /* What `ringback/client` gives. */
 export { Ringback, type RingbackOptions } from "./client.ts";
+export type { InboxMessage, StreamOptions } from "./inbox-stream.ts";
 export { List, type Page } from "./list.ts";
 export type {
   ApiKey,

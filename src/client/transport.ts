@@ -74,6 +74,43 @@ export class Transport {
     return this.#options.fetch;
   }
 
+  get sleep(): TransportOptions["sleep"] {
+    return this.#options.sleep;
+  }
+
+  get random(): TransportOptions["random"] {
+    return this.#options.random;
+  }
+
+  /**
+   * Sends it once, for an answer that is read as it comes.
+   * @param headers in place of those that every request has
+   * @throws {RingbackError} for any answer but 2xx, and for none; the reason of an aborted signal
+   */
+  async open(
+    spec: RequestSpec,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<Response> {
+    const init = this.#initOf(spec, null, signal);
+    const answer = await this.#options
+      .fetch(this.#urlOf(spec), { ...init, headers: { ...init.headers, ...headers } })
+      .catch((cause: unknown) => {
+        throw this.#noAnswer(spec, cause);
+      });
+    if (answer.ok) return answer;
+    const bytes = await readBounded(answer, ANSWER_BYTES_MAX);
+    const { status, headers: received } = answer;
+    throw errorOf({ status, headers: received, bytes, text: new TextDecoder().decode(bytes) });
+  }
+
+  #noAnswer({ method, path: at }: RequestSpec, cause: unknown): RingbackError {
+    return new RingbackError(`${method} ${at} got no answer from ${this.#base}.`, {
+      code: "network_error",
+      cause,
+    });
+  }
+
   /** Sends it and reads the answer as JSON; undefined when it has no content. */
   async json<T>(spec: RequestSpec, options?: CallOptions): Promise<T> {
     const { text } = await this.send(spec, options);
@@ -137,10 +174,7 @@ export class Transport {
             code: "request_timed_out",
             cause,
           })
-        : new RingbackError(`${method} ${at} got no answer from ${this.#base}.`, {
-            code: "network_error",
-            cause,
-          });
+        : this.#noAnswer(spec, cause);
     } finally {
       signal.removeEventListener("abort", onAbort);
       ended.abort();
@@ -155,7 +189,11 @@ export class Transport {
     return `${this.#base}${at}${search === "" ? "" : `?${search}`}`;
   }
 
-  #initOf({ method, body }: RequestSpec, key: string | null, signal: AbortSignal): RequestInit {
+  #initOf(
+    { method, body }: RequestSpec,
+    key: string | null,
+    signal: AbortSignal,
+  ): RequestInit & { readonly headers: Readonly<Record<string, string>> } {
     const headers: Record<string, string> = {
       accept: "application/json",
       authorization: `Bearer ${this.#options.apiKey}`,
@@ -163,7 +201,7 @@ export class Transport {
     if (body !== undefined) headers["content-type"] = "application/json";
     if (key !== null) headers["idempotency-key"] = key;
     // Workers know no other way not to follow a redirect, which would take the API key along.
-    const init: RequestInit = { method, headers, signal, redirect: "manual" };
+    const init = { method, headers, signal, redirect: "manual" } as const;
     return body === undefined ? init : { ...init, body: JSON.stringify(body) };
   }
 }

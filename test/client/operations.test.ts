@@ -12,8 +12,6 @@ const NO_CALLS = [
   "getErrorPage",
   "getOpenApiDocument",
   "getMetrics",
-  // For `EventSource`.
-  "streamInboxMessages",
 ];
 
 type Call = (ringback: Ringback) => PromiseLike<unknown>;
@@ -41,6 +39,7 @@ const CALLS: Readonly<Record<string, Call>> = {
   getInbox: (ringback) => ringback.inboxes.get("pulse"),
   createInbox: (ringback) => ringback.inboxes.put("acme"),
   deleteInbox: (ringback) => ringback.inboxes.delete("acme"),
+  streamInboxMessages: (ringback) => ringback.inboxes.stream("pulse").next(),
   readInboxMessages: (ringback) => ringback.inboxes.messages("pulse", { wait_s: 1 }),
   listInboxConsumers: (ringback) => ringback.inboxes.consumers("pulse").page(),
   acknowledgeInboxMessages: (ringback) => ringback.inboxes.ack("acme", "worker", "cursor"),
