@@ -11,6 +11,7 @@ WORKDIR /app
 RUN install --directory --owner=node --group=node /data
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY package.json ./
+COPY docs/guides ./docs/guides
 COPY drizzle ./drizzle
 COPY src ./src
 # The npm scripts check the Node they run on.

@@ -109,6 +109,8 @@ export interface ApiPorts {
   readonly version: string;
   /** True when the sandbox is served next to the API. */
   readonly hasSandbox: boolean;
+  /** True when the web console is served. */
+  readonly hasConsole: boolean;
   /** This gateway's own address, without a trailing slash. */
   publicUrl(): string;
   readonly resultLinks: Pick<ResultLinks, "urlOf" | "check">;

@@ -22,7 +22,7 @@ export function systemRoutes(ports: ApiPorts): Route[] {
   return [start(ports), health(), readiness(ports), metrics(ports)];
 }
 
-function start({ version, hasSandbox }: ApiPorts): Route {
+function start(ports: ApiPorts): Route {
   return defineOpenRoute({
     operationId: "getStartPage",
     method: "GET",
@@ -36,7 +36,14 @@ function start({ version, hasSandbox }: ApiPorts): Route {
       contentType: "text/html",
     },
     async handle() {
-      const body = await startPage({ version, hasSandbox });
+      const { version, hasSandbox, hasConsole } = ports;
+      const body = await startPage({
+        version,
+        hasSandbox,
+        hasConsole,
+        publicUrl: ports.publicUrl(),
+        notReady: ports.readiness().reasons,
+      });
       return { status: 200, headers: START_PAGE_HEADERS, body };
     },
   });

@@ -246,6 +246,7 @@ async function start(
     metricsToken: config.metricsToken,
     version: options.version,
     hasSandbox: config.sandbox,
+    hasConsole: config.console,
     publicUrl,
     inlineResultBytesMax: config.inlineResultBytesMax,
     waiting: new WaitingRequests(

@@ -5,18 +5,22 @@ import { createHash } from "node:crypto";
  * framed, submits no form, and sends no referrer.
  * @param style the text within its one `<style>` element
  * @param script the text within its one `<script>` element, if it has one
+ * @param asksItself whether the script sends requests, to this gateway alone
  */
 export function pageHeaders({
   style,
   script,
+  asksItself = false,
 }: {
   readonly style: string;
   readonly script?: string;
+  readonly asksItself?: boolean;
 }) {
   const policy = [
     "default-src 'none'",
     `style-src '${hashOf(style)}'`,
     ...(script === undefined ? [] : [`script-src '${hashOf(script)}'`]),
+    ...(asksItself ? ["connect-src 'self'"] : []),
     "base-uri 'none'",
     "form-action 'none'",
     "frame-ancestors 'none'",

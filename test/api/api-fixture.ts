@@ -376,6 +376,7 @@ export class ApiFixture {
       metricsToken: null,
       version: "1.2.3",
       hasSandbox: true,
+      hasConsole: true,
       publicUrl: () => PUBLIC_URL,
       resultLinks: new ResultLinks({
         keys: [KEY],

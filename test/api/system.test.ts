@@ -29,15 +29,30 @@ describe("the addresses for operators", () => {
     expect(response.status).toBe(200);
     expect(response.headers.get("content-type")).toBe("text/html; charset=utf-8");
     const policy = response.headers.get("content-security-policy") ?? "";
-    expect(policy).toMatch(/^default-src 'none'; style-src 'sha256-\S+'; base-uri 'none'; /);
+    expect(policy).toMatch(
+      /^default-src 'none'; style-src 'sha256-\S+'; script-src 'sha256-\S+'; connect-src 'self'; base-uri 'none'; /,
+    );
     const page = await response.text();
     const [, style = ""] = /<style>([^<]*)<\/style>/.exec(page) ?? [];
     expect(policy).toContain(createHash("sha256").update(style).digest("base64"));
     expect(page).toContain("Ringback 1.2.3");
     const links = Array.from(page.matchAll(/href="([^"]*)"/g), ([, link]) => link);
-    expect(links).toEqual(["/docs", "/openapi.json", "/sandbox", "/healthz", "/readyz"]);
-    const app = checkedApp({ ...api.ports, hasSandbox: false });
-    expect(await (await app.request("/")).text()).not.toContain("/sandbox");
+    expect(links).toEqual([
+      "console",
+      "docs",
+      "docs/guides",
+      "sandbox",
+      "openapi.json",
+      "metrics",
+      "healthz",
+      "readyz",
+    ]);
+    expect(page).toContain("This node accepts requests.");
+    const app = checkedApp({ ...api.ports, hasSandbox: false, hasConsole: false });
+    const bare = await (await app.request("/")).text();
+    expect(bare).not.toContain("/sandbox");
+    expect(bare).not.toContain("console");
+    expect(bare).not.toContain("<form");
   });
 
   it("say that the process is alive", async () => {
@@ -284,8 +299,8 @@ describe("the documentation", () => {
     }
   });
 
-  it("is a page that loads nothing", async () => {
-    const response = await open("/docs");
+  it("is also a page that loads nothing", async () => {
+    const response = await open("/docs/plain");
     expect(response.headers.get("content-type")).toContain("text/html");
     const policy = response.headers.get("content-security-policy") ?? "";
     expect(policy).toMatch(

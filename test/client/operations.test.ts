@@ -9,6 +9,10 @@ import { ApiFixture } from "../api/api-fixture.ts";
 const NO_CALLS = [
   "getStartPage",
   "getDocumentation",
+  "getDocumentationScript",
+  "getPlainDocumentation",
+  "getGuidesPage",
+  "getGuides",
   "getErrorPage",
   "getOpenApiDocument",
   "getMetrics",

@@ -39,18 +39,20 @@ test("the tarball holds what is run, its types and the migrations, and no source
       "dist/bin.js",
       "dist/main.js",
       "dist/console/assets/console.css",
+      "dist/api/docs/reference.js.gz",
+      "docs/guides/first-subscription.md",
       "drizzle/meta/_journal.json",
     ]),
   );
   const places = new Set(packed.map((file) => file.split("/")[0]));
   expect(places).toEqual(
-    new Set(["package.json", "README.md", "LICENSE", "dist", "drizzle", "examples"]),
+    new Set(["package.json", "README.md", "LICENSE", "dist", "docs", "drizzle", "examples"]),
   );
   // What `ringback init` writes is in the language of its platform.
   const own = packed.filter((file) => !/^examples\/(platforms|receivers)\//.test(file));
-  expect(own.filter((file) => !/\.(js|d\.ts|json|sql|md|css|svg)$|^LICENSE$/.test(file))).toEqual(
-    [],
-  );
+  expect(
+    own.filter((file) => !/\.(js|d\.ts|json|sql|md|css|svg|gz)$|^LICENSE$/.test(file)),
+  ).toEqual([]);
 });
 
 test("what is published can be: nothing keeps it private, and what it names is in it", () => {
@@ -128,6 +130,8 @@ describe("npx ringback", () => {
           headers: { authorization: `Bearer ${key}` },
         });
         expect(answer.status).toBe(200);
+        expect((await fetch(`${url}/docs/reference.js`)).status).toBe(200);
+        expect(await (await fetch(`${url}/docs/guides.json`)).text()).toContain("# Verify");
       } finally {
         await gateway.stop();
       }

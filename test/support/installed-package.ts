@@ -12,6 +12,7 @@ const SOURCES = [
   "tsconfig.json",
   "tsconfig.build.json",
   "src",
+  "docs/guides",
   "drizzle",
   "examples",
 ];

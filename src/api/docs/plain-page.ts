@@ -70,10 +70,10 @@ search.addEventListener("input", () => {
 `;
 
 /** The page loads nothing, and runs only its own search. */
-export const DOCUMENTATION_PAGE_HEADERS = pageHeaders({ style: STYLE, script: SCRIPT });
+export const PLAIN_PAGE_HEADERS = pageHeaders({ style: STYLE, script: SCRIPT });
 
 /** The OpenAPI document as one page that loads nothing. */
-export async function documentationPage(document: OpenApiDocument): Promise<string> {
+export async function plainPage(document: OpenApiDocument): Promise<string> {
   const operations = operationsOf(document);
   const byTag = Map.groupBy(operations, (operation) => operation.tags?.[0] ?? "Other");
   const schemas = Object.entries(document.components?.schemas ?? {});

@@ -1,6 +1,9 @@
 import { z } from "@hono/zod-openapi";
-import { jsonAnswer } from "../http/answer.ts";
-import { DOCUMENTATION_PAGE_HEADERS, documentationPage } from "./page.ts";
+import { type Answer, jsonAnswer } from "../http/answer.ts";
+import { guidesDocument } from "./guides.ts";
+import { PLAIN_PAGE_HEADERS, plainPage } from "./plain-page.ts";
+import { readReferenceBundle, type ReferenceBundle, uncompressed } from "./reference-bundle.ts";
+import { API_PAGE, GUIDES_PAGE, type ReferencePage, referencePage } from "./reference-page.ts";
 import { ERROR_PAGE_HEADERS, errorPage, isProblemCode } from "./error-page.ts";
 import { refused } from "../http/problem.ts";
 import { openApiDocument } from "./openapi.ts";
@@ -20,6 +23,12 @@ export function documentationRoutes(routes: readonly Route[], ports: ApiPorts): 
       [...routes, ...documentation].map((route) => route.description),
       ports.publicUrl(),
     ));
+  let bundle: Promise<ReferenceBundle> | undefined;
+  const readBundle = (): Promise<ReferenceBundle> => (bundle ??= readReferenceBundle());
+  const shown = async (page: ReferencePage): Promise<Answer> => {
+    const { version } = await readBundle();
+    return referencePage(page, { version, gatewayUrl: ports.publicUrl() });
+  };
   const documentation = [
     defineOpenRoute({
       operationId: "getOpenApiDocument",
@@ -42,13 +51,75 @@ export function documentationRoutes(routes: readonly Route[], ports: ApiPorts): 
         schema: pageSchema,
         contentType: "text/html",
       },
-      async handle() {
+      handle: () => shown(API_PAGE),
+    }),
+    defineOpenRoute({
+      operationId: "getDocumentationScript",
+      method: "GET",
+      path: "/docs/reference.js",
+      tag: "Documentation",
+      summary: "Get the script of the documentation page",
+      success: {
+        status: 200,
+        description: "The script.",
+        schema: z.string().openapi({ example: "…" }),
+        contentType: "text/javascript",
+      },
+      async handle({ headers }) {
+        const reference = await readBundle();
+        const isCompressed = /\bgzip\b/.test(headers.get("accept-encoding") ?? "");
+        const bytes = isCompressed ? reference.gzipped : uncompressed(reference);
         return {
           status: 200,
-          headers: DOCUMENTATION_PAGE_HEADERS,
-          body: await documentationPage(read()),
+          headers: {
+            "content-type": "text/javascript; charset=utf-8",
+            "cache-control": "public, max-age=86400",
+            vary: "accept-encoding",
+            "x-content-type-options": "nosniff",
+            ...(isCompressed && { "content-encoding": "gzip" }),
+          },
+          body: () => streamOf(bytes),
         };
       },
+    }),
+    defineOpenRoute({
+      operationId: "getPlainDocumentation",
+      method: "GET",
+      path: "/docs/plain",
+      tag: "Documentation",
+      summary: "Get this API's documentation as a page that needs no script",
+      success: {
+        status: 200,
+        description: "A page.",
+        schema: pageSchema,
+        contentType: "text/html",
+      },
+      async handle() {
+        return { status: 200, headers: PLAIN_PAGE_HEADERS, body: await plainPage(read()) };
+      },
+    }),
+    defineOpenRoute({
+      operationId: "getGuidesPage",
+      method: "GET",
+      path: "/docs/guides",
+      tag: "Documentation",
+      summary: "Get the guides as a page",
+      success: {
+        status: 200,
+        description: "A page.",
+        schema: pageSchema,
+        contentType: "text/html",
+      },
+      handle: () => shown(GUIDES_PAGE),
+    }),
+    defineOpenRoute({
+      operationId: "getGuides",
+      method: "GET",
+      path: "/docs/guides.json",
+      tag: "Documentation",
+      summary: "Get the guides, as the description of an OpenAPI document",
+      success: { status: 200, description: "The document.", schema: z.looseObject({}) },
+      handle: () => jsonAnswer(200, guidesDocument(ports.version)),
     }),
     defineOpenRoute({
       operationId: "getErrorPage",
@@ -73,4 +144,13 @@ export function documentationRoutes(routes: readonly Route[], ports: ApiPorts): 
     }),
   ];
   return documentation;
+}
+
+function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    start(controller) {
+      controller.enqueue(bytes);
+      controller.close();
+    },
+  });
 }

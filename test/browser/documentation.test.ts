@@ -1,0 +1,56 @@
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { API_KEY } from "../support/gateway-environment.ts";
+import { startTestGateway, type TestGateway } from "../support/test-gateway.ts";
+import { launchBrowser } from "./browser.ts";
+import { expectAccessible, visit } from "./pages.ts";
+
+let browser: Browser;
+let gateway: TestGateway;
+const SLOWLY = { timeout: 120_000 };
+
+beforeAll(async () => {
+  [browser, gateway] = await Promise.all([
+    launchBrowser(),
+    startTestGateway({ RINGBACK_SANDBOX: "1" }),
+  ]);
+}, 180_000);
+afterAll(async () => {
+  await browser?.close();
+  await gateway?.discard();
+});
+
+test("the reference shows, finds and samples operations, asks nobody else, and breaks no rule of its policy", async () => {
+  const { page, complaints, close } = await visit(browser, gateway.url);
+  await page.goto("/docs");
+  await page.getByRole("link", { name: "Subscriptions" }).first().waitFor(SLOWLY);
+  await page.getByRole("button", { name: "Search" }).first().click();
+  await page.getByRole("combobox").or(page.getByPlaceholder("Search")).first().fill("redeliver");
+  await page.getByText("/v1/deliveries/{id}/redeliver").first().waitFor(SLOWLY);
+  await page.goto("/docs#tag/subscriptions/POST/v1/subscriptions");
+  await page.getByText("/v1/subscriptions").first().waitFor(SLOWLY);
+  await page.goto("/docs/guides");
+  await page.getByText("Verify a callback").first().waitFor(SLOWLY);
+  expect(complaints).toEqual([]);
+  await close();
+}, 180_000);
+
+test("the start page runs the whole loop through the sandbox", async () => {
+  const { page, complaints, close } = await visit(browser, gateway.url);
+  await page.goto("/");
+  await expectAccessible(page);
+  await page.getByLabel("API key").fill(`${API_KEY}-wrong`);
+  await page.getByRole("button", { name: "Run the loop" }).click();
+  await page.locator("ol .bad").waitFor(SLOWLY);
+  // The browser tells of an answer of 401 itself.
+  expect(complaints.splice(0).filter((one) => !one.includes("401"))).toEqual([]);
+  await page.getByLabel("API key").fill(API_KEY);
+  await page.getByRole("button", { name: "Run the loop" }).click();
+  const callback = page.getByRole("link", { name: "Read the callback" });
+  await callback.waitFor(SLOWLY);
+  expect(await page.locator("ol").innerText()).toContain("the subscription is delivered");
+  await callback.click();
+  await page.getByText("job.completed").first().waitFor(SLOWLY);
+  expect(complaints).toEqual([]);
+  await close();
+}, 180_000);
