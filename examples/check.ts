@@ -1,13 +1,15 @@
 /*
  * Runs the example receivers in their real frameworks and sends each an event of every kind. Copies
- * are installed into a temporary folder, from npm, PyPI, Go's modules, Maven and crates.io. `npm run
- * examples`, or with names for some of them.
+ * are installed into a temporary folder, from npm, PyPI, Go's modules, Maven and crates.io; those of
+ * `platforms/` beside the packed package, and run in workerd, Bun, Deno, Express and Fastify themselves. `npm
+ * run examples`, or with names for some of them.
  */
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { type ExampleCommand, tryExample } from "../test/support/example-receiver.ts";
+import { installPackage, type InstalledPackage } from "../test/support/installed-package.ts";
 
 const folder = join(mkdtempSync(join(tmpdir(), "ringback-examples-")), "receivers");
 cpSync(resolve(import.meta.dirname, "receivers"), folder, { recursive: true });
@@ -52,25 +54,91 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
   },
 };
 
+/** What the examples of `platforms/` need besides the package, each version pinned. */
+const PLATFORM_PACKAGES = [
+  "express@5.3.0",
+  "fastify@5.12.8",
+  "hono@4.13.19",
+  "@hono/node-server@2.1.9",
+  "bun@1.4.5",
+  "deno@2.9.6",
+  "miniflare@4.20260426.0",
+  "esbuild@0.28.2",
+];
+// The programs themselves, which install scripts move to where npm links to, if they may run.
+const BUN = firstOf("node_modules/@oven/bun-linux-x64/bin/bun", "node_modules/bun/bin/bun.exe");
+const DENO = firstOf("node_modules/@deno/linux-x64-glibc/deno", "node_modules/deno/deno");
+const DENO_RUN = `exec ${DENO} run --allow-net --allow-env --node-modules-dir=manual`;
+
+function firstOf(...files: readonly string[]): string {
+  return `$(ls ${files.join(" ")} 2>/dev/null | head -n 1)`;
+}
+
+const PLATFORMS: Readonly<Record<string, readonly [string, ...string[]]>> = {
+  "platform-node": [process.execPath, "node.mjs"],
+  "platform-hono": [process.execPath, "hono.mjs"],
+  "platform-express": [process.execPath, "express.mjs"],
+  "platform-fastify": [process.execPath, "fastify.mjs"],
+  "platform-vercel": [process.execPath, "platform.mjs", "vercel.mjs"],
+  "platform-next": [process.execPath, "platform.mjs", "next-route.mjs"],
+  "platform-lambda": [process.execPath, "platform.mjs", "lambda.mjs"],
+  "platform-workers": [process.execPath, "workerd.mjs", "workers.mjs"],
+  "platform-bun": ["sh", "-c", `exec ${BUN} bun.mjs`],
+  "platform-deno": ["sh", "-c", `${DENO_RUN} deno.mjs`],
+  // Where it listens is said by Supabase, and not by the function.
+  "platform-supabase": [
+    "sh",
+    "-c",
+    `export DENO_SERVE_ADDRESS=tcp:127.0.0.1:$PORT; ${DENO_RUN} supabase.mjs`,
+  ],
+};
+
+let installed: InstalledPackage | null = null;
+
+/** The packed package with all platforms beside it, and the examples in the same folder. */
+async function platformFolder(): Promise<string> {
+  if (installed === null) {
+    installed = await installPackage(PLATFORM_PACKAGES);
+    cpSync(resolve(import.meta.dirname, "platforms"), installed.path, { recursive: true });
+    for (const name of ["platform.mjs", "workerd.mjs"]) {
+      cpSync(resolve(import.meta.dirname, "../test/support", name), join(installed.path, name));
+    }
+  }
+  return installed.path;
+}
+
 const EXPECTED = [204, 204, 204, 204, 400];
 let failures = 0;
 
-for (const name of process.argv.length > 2 ? process.argv.slice(2) : Object.keys(EXAMPLES)) {
+const ALL = [...Object.keys(EXAMPLES), ...Object.keys(PLATFORMS)];
+for (const name of process.argv.length > 2 ? process.argv.slice(2) : ALL) {
+  const isRight = await isExampleRight(name);
+  if (isRight === null) continue;
+  process.stdout.write(`${name}: ${isRight ? "ok" : "FAILED"}\n`);
+  if (!isRight) failures += 1;
+}
+await (installed as InstalledPackage | null)?.remove();
+rmSync(resolve(folder, ".."), { recursive: true });
+process.exitCode = failures === 0 ? 0 : 1;
+
+/** Null when the machine lacks what it takes. */
+async function isExampleRight(name: string): Promise<boolean | null> {
+  const platform = PLATFORMS[name];
+  if (platform !== undefined) {
+    const [command, ...args] = platform;
+    return isTaken({ command, args, cwd: await platformFolder() });
+  }
   const example = EXAMPLES[name];
   if (example === undefined) throw new Error(`There is no example ${name}.`);
   const cwd = example.cwd ?? folder;
   const isInstalled = install(example.install, cwd);
   if (isInstalled === null) {
     process.stdout.write(`${name}: not tried, this machine lacks ${example.install[0]?.[0]}\n`);
-    continue;
+    return null;
   }
   const [command, ...args] = example.run;
-  const isRight = isInstalled && (await isTaken({ command, args, cwd }));
-  process.stdout.write(`${name}: ${isRight ? "ok" : "FAILED"}\n`);
-  if (!isRight) failures += 1;
+  return isInstalled && isTaken({ command, args, cwd });
 }
-rmSync(resolve(folder, ".."), { recursive: true });
-process.exitCode = failures === 0 ? 0 : 1;
 
 /** Null when the first command is not on this machine. */
 function install(commands: Example["install"], cwd: string): boolean | null {

@@ -2,7 +2,11 @@ import { join, resolve } from "node:path";
 import { expect, test } from "vitest";
 import { tryExample } from "./support/example-receiver.ts";
 
-/* The examples that use `ringback/receiver`, each sent an event of every kind as a gateway sends it. */
+/*
+ * The examples that use `ringback/receiver`, each sent an event of every kind as a gateway sends it. `npm run
+ * examples` runs those whose platform is too large to be installed here, and all that need no other platform
+ * from the packed package.
+ */
 
 const ROOT = resolve(import.meta.dirname, "..");
 const FUNCTION = join(ROOT, "test/support/platform.mjs");
@@ -12,6 +16,7 @@ test.each([
   ["hono.mjs", []],
   ["workers.mjs", [FUNCTION]],
   ["next-route.mjs", [FUNCTION]],
+  ["vercel.mjs", [FUNCTION]],
   ["lambda.mjs", [FUNCTION]],
 ])("%s takes each callback once, and refuses a forged one", async (file, platform) => {
   const { statuses, printed } = await tryExample({

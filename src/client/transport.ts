@@ -193,7 +193,7 @@ export class Transport {
     { method, body }: RequestSpec,
     key: string | null,
     signal: AbortSignal,
-  ): RequestInit & { readonly headers: Readonly<Record<string, string>> } {
+  ): Omit<RequestInit, "headers"> & { readonly headers: Readonly<Record<string, string>> } {
     const headers: Record<string, string> = {
       accept: "application/json",
       authorization: `Bearer ${this.#options.apiKey}`,

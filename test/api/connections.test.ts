@@ -269,3 +269,20 @@ describe("how a connection stands on the node that answers", () => {
     expect(await create()).toMatchObject({ load: null });
   });
 });
+
+describe("the state of a connection", () => {
+  it("is its status, which takes the same values and is changed by either name", async () => {
+    const body = { provider: "pulse", name: "two-names", credential: "k" };
+    const made: Json = await (await api.request("POST", "/v1/connections", { body })).json();
+    expect(made).toMatchObject({ status: "active", state: "active" });
+    const change = async (fields: object) =>
+      api.request("PATCH", `/v1/connections/${made.id}`, { body: fields });
+    expect(await (await change({ status: "paused" })).json()).toMatchObject({
+      status: "paused",
+      state: "paused",
+    });
+    expect(await (await change({ state: "active" })).json()).toMatchObject({ status: "active" });
+    const both = await change({ status: "active", state: "paused" });
+    expect(await problemOf(both)).toMatchObject({ errors: [{ pointer: "/state" }] });
+  });
+});

@@ -42,8 +42,6 @@ test("the start page runs the whole loop through the sandbox", async () => {
   await page.getByLabel("API key").fill(`${API_KEY}-wrong`);
   await page.getByRole("button", { name: "Run the loop" }).click();
   await page.locator("ol .bad").waitFor(SLOWLY);
-  // The browser tells of an answer of 401 itself.
-  expect(complaints.splice(0).filter((one) => !one.includes("401"))).toEqual([]);
   await page.getByLabel("API key").fill(API_KEY);
   await page.getByRole("button", { name: "Run the loop" }).click();
   const callback = page.getByRole("link", { name: "Read the callback" });
@@ -51,6 +49,7 @@ test("the start page runs the whole loop through the sandbox", async () => {
   expect(await page.locator("ol").innerText()).toContain("the subscription is delivered");
   await callback.click();
   await page.getByText("job.completed").first().waitFor(SLOWLY);
-  expect(complaints).toEqual([]);
+  // The browser tells of the answer to the wrong key itself.
+  expect(complaints.filter((one) => !one.includes("401"))).toEqual([]);
   await close();
 }, 180_000);

@@ -134,7 +134,9 @@ function needsKey({ security }: Operation): boolean {
 }
 
 function operationsOf(document: Json): Operation[] {
-  return Object.entries<Json>(document.paths).flatMap(([template, item]) =>
+  // What is passed on is answered by the upstream.
+  const own = Object.entries<Json>(document.paths).filter(([path]) => !path.startsWith("/via/"));
+  return own.flatMap(([template, item]) =>
     Object.entries<Json>(item).map(([method, { responses, security = document.security }]) => ({
       template,
       method,

@@ -28,5 +28,7 @@ async function answer(request) {
 }
 
 createServer((request, response) => {
+  // Vercel's functions are called as Node's own.
+  if (example.config !== undefined) return void example.default(request, response);
   void answer(request).then((status) => response.writeHead(status).end());
 }).listen(Number(process.env.PORT));

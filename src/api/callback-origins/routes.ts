@@ -111,10 +111,12 @@ function originJson(of: CallbackOriginRecord, reports: readonly ReportedLane[]):
     ...reports.filter(({ name }) => name === of.origin),
   ]);
   const { breaker, pausedUntilMs, probeAtMs, failure } = stand;
+  const status = breaker === "closed" ? (pausedUntilMs === null ? "ok" : "paused") : "failing";
   return JSON.stringify({
     object: "callback_origin",
     origin: of.origin,
-    state: breaker === "closed" ? (pausedUntilMs === null ? "ok" : "paused") : "failing",
+    status,
+    state: status,
     breaker,
     paused_until: isoTime(pausedUntilMs),
     next_probe_at: isoTime(probeAtMs),

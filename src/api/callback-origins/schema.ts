@@ -1,16 +1,19 @@
 import { z } from "@hono/zod-openapi";
-import { isoTimeSchema, pageOf } from "../http/response-schemas.ts";
+import { isoTimeSchema, pageOf, stateAlias } from "../http/response-schemas.ts";
 import { originSchema } from "../request/list-query.ts";
+
+const ORIGIN_STATUSES = ["ok", "failing", "paused"] as const;
 
 export const callbackOriginSchema = z
   .object({
     object: z.literal("callback_origin"),
     origin: z.string().openapi({ example: "https://app.example.com" }),
-    state: z.enum(["ok", "failing", "paused"]).openapi({
+    status: z.enum(ORIGIN_STATUSES).openapi("CallbackOriginStatus", {
       description:
         "failing: it does not respond, so only occasional probes are sent; paused: it answered " +
         "429; ok: callbacks are sent when they are due.",
     }),
+    state: stateAlias(z.enum(ORIGIN_STATUSES)),
     breaker: z.enum(["closed", "open", "half_open"]).openapi({
       description: "open: nothing is sent until next_probe_at; half_open: a probe is in progress.",
     }),

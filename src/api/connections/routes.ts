@@ -171,7 +171,7 @@ function change(ports: ApiPorts): Route {
       if (refusal !== null) return refusal;
       const badPlace = await callbackRefusal(projectId, body.callback_url, ports);
       if (badPlace !== null) return badPlace;
-      const { base_url: baseUrl, credential, settings, state } = body;
+      const { base_url: baseUrl, credential, settings, status: state = body.state } = body;
       const { via: viaBefore = {}, ...settingsBefore } = found.settings;
       const isViaChanged = body.callback_url !== undefined || body.serve_status !== undefined;
       const wanted: ConnectionChange = {

@@ -1,7 +1,7 @@
 import { PER_SECOND_MIN } from "../../core/poll-ceilings.ts";
 import { z } from "@hono/zod-openapi";
 import { isPrintable } from "../../core/printable.ts";
-import { idSchema, isoTimeSchema, orNull, pageOf } from "../http/response-schemas.ts";
+import { idSchema, isoTimeSchema, orNull, pageOf, stateAlias } from "../http/response-schemas.ts";
 import { DEFAULT_CONNECTION, nameSchema } from "../subscriptions/schema.ts";
 
 const connectionNameSchema = z
@@ -89,6 +89,11 @@ const connectionLoadSchema = z
   })
   .openapi("ConnectionLoad");
 
+const CONNECTION_STATUSES = ["active", "paused"] as const;
+const connectionStatusSchema = z.enum(CONNECTION_STATUSES).openapi("ConnectionStatus", {
+  description: "A paused connection keeps its jobs and polls none.",
+});
+
 export const connectionSchema = z
   .object({
     id: idSchema("con"),
@@ -100,7 +105,8 @@ export const connectionSchema = z
     callback_url: viaCallbackUrlSchema,
     serve_status: serveStatusSchema,
     settings: connectionSettingsSchema,
-    state: z.enum(["active", "paused"]),
+    status: connectionStatusSchema,
+    state: stateAlias(z.enum(CONNECTION_STATUSES)),
     paused_reason: z.string().nullable(),
     paused_at: isoTimeSchema.nullable(),
     next_probe_at: isoTimeSchema.nullable().openapi({
@@ -142,9 +148,12 @@ export const connectionChangeSchema = z
     settings: newSettingsSchema.optional().openapi({
       description: "Replaces all settings.",
     }),
-    state: z.enum(["active", "paused"]).optional().openapi({
-      description: "A paused connection keeps its jobs and polls none.",
-    }),
+    status: connectionStatusSchema.optional(),
+    state: stateAlias(z.enum(CONNECTION_STATUSES)).optional(),
+  })
+  .refine(({ status, state }) => status === undefined || state === undefined || status === state, {
+    path: ["state"],
+    error: "Give status alone; state is its earlier name.",
   })
   .openapi("ConnectionChange");
 

@@ -19,6 +19,7 @@ export function connectionJson(of: ConnectionRecord, ports: Pick<ApiPorts, "upst
     callback_url: via.callback_url ?? null,
     serve_status: via.serve_status ?? "upstream",
     settings,
+    status: of.state,
     state: of.state,
     paused_reason: of.pausedReason,
     paused_at: isoTime(of.pausedAtMs),

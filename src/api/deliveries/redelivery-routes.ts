@@ -29,6 +29,7 @@ function redeliveryJson(of: RedeliveryRecord): string {
   return JSON.stringify({
     id: publicId("redelivery", of.id),
     object: "redelivery",
+    status: of.state,
     state: of.state,
     dry_run: of.isDryRun,
     filter: {

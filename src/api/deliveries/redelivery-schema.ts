@@ -9,6 +9,7 @@ import {
   isoTimeSchema,
   orNull,
   pageOf,
+  stateAlias,
 } from "../http/response-schemas.ts";
 import { originSchema, timeSchema } from "../request/list-query.ts";
 
@@ -48,11 +49,14 @@ export const redeliveryRequestSchema = z
   )
   .openapi("RedeliveryRequest");
 
+const REDELIVERY_STATUSES = ["running", "completed", "canceled"] as const;
+
 export const redeliverySchema = z
   .object({
     id: idSchema("red"),
     object: z.literal("redelivery"),
-    state: z.enum(["running", "completed", "canceled"]),
+    status: z.enum(REDELIVERY_STATUSES).openapi("RedeliveryStatus"),
+    state: stateAlias(z.enum(REDELIVERY_STATUSES)),
     dry_run: z.boolean(),
     filter: z.object({
       status: z.enum(REDELIVERABLE_STATUSES),

@@ -110,15 +110,18 @@ export async function startPage(gateway: StartPageFacts): Promise<string> {
         ${raw(`<style>${STYLE}</style>`)}
       </head>
       <body>
-        <h1>Ringback ${version}</h1>
-        <p>Polls jobs at their APIs and calls you back with a signed webhook when they end.</p>
-        ${
-          notReady.length === 0
-            ? html`<p class="good">This node accepts requests.</p>`
-            : html`<p class="bad">This node accepts no requests now: ${notReady.join("; ")}.</p>`
-        }
-        ${links("For people", people)} ${links("For programs", programs)}
-        ${hasSandbox ? loop(gateway) : ""} ${raw(`<script>${SCRIPT}</script>`)}
+        <main>
+          <h1>Ringback ${version}</h1>
+          <p>Polls jobs at their APIs and calls you back with a signed webhook when they end.</p>
+          ${
+            notReady.length === 0
+              ? html`<p class="good">This node accepts requests.</p>`
+              : html`<p class="bad">This node accepts no requests now: ${notReady.join("; ")}.</p>`
+          }
+          ${links("For people", people)} ${links("For programs", programs)}
+          ${hasSandbox ? loop(gateway) : ""}
+        </main>
+        ${raw(`<script>${SCRIPT}</script>`)}
       </body>
     </html>`;
   return page.toString();

@@ -49,6 +49,10 @@ export const idSchema = (prefix: string) =>
  */
 export const orNull = <T extends z.ZodType>(schema: T) => z.union([schema, z.null()]);
 
+/** For clients from before every resource had a `status`: its other name, which stays. */
+export const stateAlias = <T extends z.ZodType>(schema: T) =>
+  schema.openapi({ description: "The same as status, by its earlier name.", deprecated: true });
+
 export const headerValuesSchema = z
   .record(z.string(), z.union([z.string(), z.array(z.string())]))
   .openapi("HeaderValues", {

@@ -11,6 +11,7 @@ import {
   notBeforeSchema,
   orNull,
   subscriptionSchema,
+  stateAlias,
 } from "../http/response-schemas.ts";
 import { jobSchema } from "./schema.ts";
 
@@ -37,7 +38,8 @@ const explainedConnectionSchema = z
   .object({
     id: idSchema("con"),
     name: z.string(),
-    state: z.enum(["active", "paused"]),
+    status: z.enum(["active", "paused"]),
+    state: stateAlias(z.enum(["active", "paused"])),
     paused_reason: z.string().nullable(),
     next_probe_at: isoTimeSchema.nullable(),
   })

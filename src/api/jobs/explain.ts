@@ -210,6 +210,7 @@ function upstreamView(facts: Facts, ports: ApiPorts): object {
         : {
             id: publicId("connection", connection.id),
             name: connection.name,
+            status: isPaused(facts) ? "paused" : connection.state,
             state: isPaused(facts) ? "paused" : connection.state,
             paused_reason: pausedReason(facts),
             next_probe_at: isoTime(connection.probeAtMs),

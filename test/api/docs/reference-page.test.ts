@@ -46,7 +46,7 @@ describe.each(["/docs", "/docs/guides"])("%s", (path) => {
 
 describe("the script", () => {
   it("is that of the package and version that is written down beside it", async () => {
-    const source = JSON.parse(readFileSync(join(SOURCE, "reference.js.json"), "utf8")) as Json;
+    const source: Json = JSON.parse(readFileSync(join(SOURCE, "reference.js.json"), "utf8"));
     const response = await open("/docs/reference.js", { "accept-encoding": "br, gzip" });
     expect(response.headers.get("content-encoding")).toBe("gzip");
     expect(response.headers.get("content-type")).toBe("text/javascript; charset=utf-8");
