@@ -20,15 +20,21 @@ export interface Clock {
 
 /** Periodic work that runs no more often than this is done at the same moments. */
 const SHARED_MOMENT_MS = 1_000;
+/** Timers fire a little late or early. */
+const MOMENT_SLACK_MS = 50;
+/** Work comes earlier by no more than this part of its interval. */
+const EARLIER_SHARE_MAX = 0.25;
 
 /**
- * The moment nearest to `atMs`, on the monotonic clock, at which all other periodic work of this
- * process runs too. Waking a process that rests takes longer than what most of that work does.
+ * When work that is due at `atMs`, on the monotonic clock, should be done so that after a few rounds
+ * all periodic work of this process is done at the same moments. Waking a process that rests takes longer
+ * than most of that work.
  * @param intervalMs how often the work is done; more frequent work keeps its own moments
  */
 export function sharedMoment(atMs: number, intervalMs: number): number {
   if (intervalMs < SHARED_MOMENT_MS) return atMs;
-  return Math.round(atMs / SHARED_MOMENT_MS) * SHARED_MOMENT_MS;
+  const momentMs = Math.floor((atMs + MOMENT_SLACK_MS) / SHARED_MOMENT_MS) * SHARED_MOMENT_MS;
+  return Math.max(momentMs, atMs - intervalMs * EARLIER_SHARE_MAX);
 }
 
 /** Converts `atMs`, in `now()`, to the monotonic clock. */

@@ -84,8 +84,8 @@ test("tasks that began at different moments share the later ones", async () => {
     { name: "look", intervalMs: 1_000, task },
   );
   await repeater.start();
-  await first.clock.advanceSettling(3_000);
-  await second.advanceSettling(2_700);
-  expect(first.roundsAtMs).toEqual([1_000, 2_000, 3_000]);
-  expect(roundsAtMs).toEqual([1_000, 2_000, 3_000]);
+  await first.clock.advanceSettling(4_000);
+  await second.advanceSettling(3_700);
+  expect(first.roundsAtMs).toEqual([1_000, 2_000, 3_000, 4_000]);
+  expect(roundsAtMs).toEqual([1_050, 2_000, 3_000, 4_000]);
 });
