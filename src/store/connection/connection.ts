@@ -102,18 +102,53 @@ export class Connection {
     bounds: CallBounds = this.#options.bounds,
   ): Promise<T> {
     let isOver = false;
-    await this.sql.unsafe(beginBounded(bounds));
+    await this.#control(beginBounded(bounds));
     const lost = new Promise<never>((_resolve, reject) => (this.#failTransaction = reject));
     try {
       const result = await Promise.race([work(refusingWhen(() => isOver, this.sql)), lost]);
       isOver = true;
-      const { command } = await this.sql.unsafe("commit");
+      const { command } = await this.#control("commit");
       // Postgres answers so when a statement had failed and its error was ignored.
       if (command !== "COMMIT") throw new Error("the transaction had failed and was rolled back");
       return result;
     } catch (error) {
       isOver = true;
       await this.#rollBack();
+      throw error;
+    } finally {
+      this.#failTransaction = null;
+    }
+  }
+
+  /**
+   * The same in one round trip, for `work` that sends all its statements without waiting for any.
+   * When one of them fails, the server turns the commit that follows into a rollback.
+   */
+  async transactionAtOnce<T>(
+    work: (sql: TransactionSql) => Promise<T>,
+    bounds: CallBounds = this.#options.bounds,
+  ): Promise<T> {
+    let isOver = false;
+    const sql = sendingAtOnce(() => isOver, this.sql);
+    const lost = new Promise<never>((_resolve, reject) => (this.#failTransaction = reject));
+    this.#holdBackWrites();
+    const begun = this.#control(beginBounded(bounds)).execute();
+    let isWhole = false;
+    const working = (async () => {
+      const result = work(sql);
+      isWhole = true;
+      return result;
+    })();
+    isOver = true;
+    const ended = this.#control(isWhole ? "commit" : "rollback").execute();
+    try {
+      const all = Promise.all([begun, working, ended]);
+      const [, result, { command }] = await Promise.race([all, lost]);
+      if (command !== "COMMIT") throw new Error("the transaction had failed and was rolled back");
+      return result;
+    } catch (error) {
+      // The session is inside the transaction until then.
+      await Promise.race([ended, lost]).catch(() => this.destroy());
       throw error;
     } finally {
       this.#failTransaction = null;
@@ -132,11 +167,27 @@ export class Connection {
     if (typeof this.#socket === "object") this.#socket.destroy();
   }
 
+  /** Begins or ends a transaction. */
+  #control(command: string) {
+    return this.sql.unsafe(command);
+  }
+
+  /** Has what is written in this turn leave in one piece, so that the server wakes up once. */
+  #holdBackWrites(): void {
+    const socket = this.#socket;
+    if (typeof socket !== "object") return;
+    socket.cork();
+    // The driver writes in the microtasks that follow, and its last piece in an immediate.
+    void Promise.resolve()
+      .then(() => undefined)
+      .then(() => setImmediate(() => socket.uncork()));
+  }
+
   /** Harmless outside of a transaction. A session that can't be rolled back is destroyed. */
   async #rollBack(): Promise<void> {
     if (this.#isLost) return;
     try {
-      await this.sql.unsafe("rollback");
+      await this.#control("rollback");
     } catch {
       this.destroy();
     }
@@ -210,4 +261,30 @@ function refusingWhen(isOver: () => boolean, sql: Sql): TransactionSql {
       return Reflect.get(target, name, receiver) as unknown;
     },
   });
+}
+
+/** The same for statements that are sent as they are called, whether they are awaited or not. */
+function sendingAtOnce(isOver: () => boolean, sql: Sql): TransactionSql {
+  const guarded = refusingWhen(isOver, sql);
+  return new Proxy(guarded, {
+    apply: (target, self, args) => sent(Reflect.apply(target, self, args) as unknown),
+    get: (target, name, receiver) =>
+      name === "unsafe"
+        ? (...args: Parameters<Sql["unsafe"]>) => {
+            // The driver would refuse it when the commit is on its way already.
+            if (args[1]?.includes(undefined as never)) throw new Error("a parameter is undefined");
+            return sent(target.unsafe(...args));
+          }
+        : (Reflect.get(target, name, receiver) as unknown),
+  });
+}
+
+function sent<Query>(query: Query): Query {
+  if (isLazy(query)) query.execute();
+  return query;
+}
+
+/** The driver sends a statement when it is awaited, or told to. */
+function isLazy(query: unknown): query is { execute(): unknown } {
+  return query instanceof Promise && "execute" in query;
 }

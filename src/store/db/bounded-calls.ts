@@ -19,6 +19,11 @@ export interface CallOptions {
   readonly lockTimeoutMs?: number;
   /** How long one statement may take on the server. */
   readonly statementTimeoutMs?: number;
+  /**
+   * For a transaction whose `work` waits for no statement before it sends the next. All of it is
+   * sent at once, `begin` and `commit` included, so that one response is waited for instead of three.
+   */
+  readonly isSentAtOnce?: boolean;
   /** The request that waits for the call. */
   readonly request?: RequestDeadline;
 }

@@ -215,8 +215,11 @@ export class PooledDatabase implements Database {
     work: (sql: TransactionSql) => Promise<T>,
     options?: CallOptions,
   ): Promise<T> {
+    const bounds = this.#boundsOf(options);
     const call = (connection: Connection): Promise<T> =>
-      connection.transaction(work, this.#boundsOf(options));
+      options?.isSentAtOnce === true
+        ? connection.transactionAtOnce(work, bounds)
+        : connection.transaction(work, bounds);
     return this.#calls.run(name, call, options);
   }
 

@@ -144,7 +144,7 @@ export async function placeMessages(
   const [, [placed]] = await database.transaction(
     "place-messages",
     (run) => Promise.all([CREATE(run, { ...of, ...step }), PLACE(run, place)]),
-    options,
+    { ...options, isSentAtOnce: true },
   );
   return placed?.count ?? 0;
 }

@@ -184,8 +184,10 @@ export class FetchedResults {
 
   /** Stores a part ahead of the rest; `keep` waits for the disk for all of them. */
   async storePart(part: FetchedPart): Promise<void> {
-    await this.#database.transaction("store-fetched-part", (sql) =>
-      Promise.all([WITHOUT_WAITING_FOR_THE_DISK(sql, {}), STORE_PART(sql, part)]),
+    await this.#database.transaction(
+      "store-fetched-part",
+      (sql) => Promise.all([WITHOUT_WAITING_FOR_THE_DISK(sql, {}), STORE_PART(sql, part)]),
+      { isSentAtOnce: true },
     );
   }
 

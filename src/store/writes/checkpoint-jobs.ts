@@ -49,10 +49,13 @@ export async function checkpointJobs(
   database: Database,
   checkpoints: readonly JobCheckpoint[],
 ): Promise<void> {
-  await database.transaction("checkpoint-jobs", (sql) =>
-    Promise.all([
-      WITHOUT_WAITING_FOR_THE_DISK(sql, {}),
-      sql.unsafe(CHECKPOINT, INPUT.parameters(checkpoints), { prepare: true }),
-    ]),
+  await database.transaction(
+    "checkpoint-jobs",
+    (sql) =>
+      Promise.all([
+        WITHOUT_WAITING_FOR_THE_DISK(sql, {}),
+        sql.unsafe(CHECKPOINT, INPUT.parameters(checkpoints), { prepare: true }),
+      ]),
+    { isSentAtOnce: true },
   );
 }

@@ -176,7 +176,7 @@ export async function stepFanOut(
           { prepare: true },
         ),
       ]),
-    options,
+    { ...options, isSentAtOnce: true },
   );
   const owed = rows.flatMap(({ id, ...row }) => (id === null ? [] : [{ ...row, id }]));
   const marker = rows.find(({ id }) => id === null);

@@ -20,6 +20,7 @@ import { NotBegunInTimeError } from "../db/errors.ts";
  *   idle                        → on the next turn of the event loop, so that everything read
  *                                 from the sockets in this turn shares a batch and a lone writer
  *                                 waits for nothing
+ *   idle, rows may wait          → when there are enough, or when the oldest has waited `gathering.forMs`
  *   a batch in flight, one free → when full, or when the oldest row has waited `longPollMs`
  *   no batch free               → when one is done
  *
@@ -28,6 +29,15 @@ import { NotBegunInTimeError } from "../db/errors.ts";
  * is held for long, or that took too long, is set aside (`set-aside-rows.ts`), so that the rows behind
  * it go on. A commit whose answer was lost may have happened: statements used here must be idempotent.
  */
+
+/** Rows that nothing waits for may wait for others, so that fewer commits store them. */
+export interface Gathering<Row> {
+  /** How long at most. No longer than a turn where rows come more seldom than this. */
+  readonly forMs: number;
+  /** So many leave at once. */
+  readonly rowsMax: number;
+  readonly mayWait: (row: Row) => boolean;
+}
 
 export interface GroupCommitOptions<Row, Result> {
   /** Name of the queue in errors. */
@@ -42,6 +52,7 @@ export interface GroupCommitOptions<Row, Result> {
   readonly clock: Clock;
   readonly random: Random;
   readonly longPollMs?: number;
+  readonly gathering?: Gathering<Row>;
   readonly rowsPerBatchMax?: number;
   /** Size of a row in a batch; a batch holds at least one row. */
   readonly bytesOf?: (row: Row) => number;
@@ -81,17 +92,22 @@ export interface WaitingRequest<Result> {
   readonly late: (result: Result) => void;
 }
 
-type Told = "onRetry" | "onSetAside";
+type Optional = "onRetry" | "onSetAside" | "gathering";
 
 export class GroupCommit<Row, Result> {
-  readonly #options: Required<Omit<GroupCommitOptions<Row, Result>, Told>> &
-    Pick<GroupCommitOptions<Row, Result>, Told>;
+  readonly #options: Required<Omit<GroupCommitOptions<Row, Result>, Optional>> &
+    Pick<GroupCommitOptions<Row, Result>, Optional>;
   readonly #setAside: SetAsideRows<Row, Result>;
   readonly #waiting: WaitingRows<Row, Result>;
   readonly #inFlight = new Set<readonly Entry<Row, Result>[]>();
   readonly #pauses = new Set<() => void>();
   /** Whether a batch is already due on the next turn, or after the linger. */
   #wakeUp: "none" | "next_turn" | "linger" = "none";
+  /** Whether a waiting row must not wait for others. */
+  #isUrgent = false;
+  #lastRowAtMs = -Infinity;
+  /** Between the last two rows. */
+  #gapMs = Infinity;
   #abandoned = false;
   #stopped: Promise<void> | null = null;
   #onDrained: (() => void) | null = null;
@@ -148,6 +164,7 @@ export class GroupCommit<Row, Result> {
     const entry = { row, resolve: settle, reject };
     request?.deadline.passed.catch((passed: unknown) => reject(this.#withdraw(entry, passed)));
     this.#waiting.add(entry);
+    this.#noteArrival(row);
     this.#schedule();
     return promise;
   }
@@ -155,6 +172,7 @@ export class GroupCommit<Row, Result> {
   /** Refuses new rows, waits for those queued at most `stopTimeoutMs`, then rejects the rest. */
   stop(): Promise<void> {
     this.#stopped ??= this.#drain();
+    this.#schedule();
     return this.#stopped;
   }
 
@@ -164,17 +182,33 @@ export class GroupCommit<Row, Result> {
     return new NotBegunInTimeError(`${this.#options.name}: no batch left in time`);
   }
 
+  #noteArrival(row: Row): void {
+    const { gathering, clock } = this.#options;
+    if (gathering === undefined) return;
+    this.#isUrgent ||= !gathering.mayWait(row);
+    const nowMs = clock.monotonic();
+    this.#gapMs = nowMs - this.#lastRowAtMs;
+    this.#lastRowAtMs = nowMs;
+  }
+
+  /** For how long the waiting rows may wait for others while no batch is in flight. */
+  get #gatheringMs(): number {
+    const { gathering } = this.#options;
+    if (gathering === undefined || this.#isUrgent || this.#gapMs >= gathering.forMs) return 0;
+    return this.#waiting.count < gathering.rowsMax ? gathering.forMs : 0;
+  }
+
   #schedule(): void {
     const { batchesInFlightMax, rowsPerBatchMax, clock, longPollMs } = this.#options;
     if (this.#waiting.count === 0 || this.#inFlight.size >= batchesInFlightMax) return;
-    const now =
-      this.#inFlight.size === 0 || this.#waiting.count >= rowsPerBatchMax || this.#stopped !== null;
+    const lingerMs = this.#inFlight.size === 0 ? this.#gatheringMs : longPollMs;
+    const now = lingerMs === 0 || this.#waiting.count >= rowsPerBatchMax || this.#stopped !== null;
     if (now && this.#wakeUp !== "next_turn") {
       this.#wakeUp = "next_turn";
       setImmediate(() => this.#send());
     } else if (this.#wakeUp === "none") {
       this.#wakeUp = "linger";
-      clock.setTimer(longPollMs, () => this.#send());
+      clock.setTimer(lingerMs, () => this.#send());
     }
   }
 
@@ -187,6 +221,7 @@ export class GroupCommit<Row, Result> {
     const { batchesInFlightMax, compare } = this.#options;
     if (this.#waiting.count === 0 || this.#inFlight.size >= batchesInFlightMax) return;
     const batch = this.#waiting.takeBatch();
+    if (this.#waiting.count === 0) this.#isUrgent = false;
     batch.sort((a, b) => compare(a.row, b.row));
     this.#inFlight.add(batch);
     void this.#settle(batch, this.#options.clock.monotonic()).then(() => {

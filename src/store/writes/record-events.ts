@@ -266,7 +266,7 @@ export async function recordEvents(
         sql.unsafe(ADVANCE_JOBS, JOBS_INPUT.parameters(inputs), { prepare: true }),
         sql.unsafe<OwedRow[]>(RECORD_WHAT_IS_OWED, owing, { prepare: true }),
       ]),
-    options,
+    { ...options, isSentAtOnce: true },
   );
   const recorded = new Map<string, { owed: OwedDelivery[]; marker: OwedRow | null }>();
   for (const row of owedRows) {

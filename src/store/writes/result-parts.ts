@@ -52,7 +52,7 @@ export async function storeResult(
     await database.transaction(
       "store-result-part",
       (sql) => Promise.all([WITHOUT_WAITING_FOR_THE_DISK(sql, {}), STORE(sql, stored)]),
-      options,
+      { ...options, isSentAtOnce: true },
     );
     number += 1;
   }

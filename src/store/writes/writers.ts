@@ -83,6 +83,9 @@ const ACCEPTS_QUEUED_MAX = 20_000;
 // results, as the statement's parameter, and as the driver's bytes.
 const LARGE_RESULT_BYTES = 64 * 1024;
 const LARGE_BATCH_BYTES_MAX = 4 * 1024 * 1024;
+/** A few times as long as a commit takes. */
+const TAKEN_GATHERED_MS = 10;
+const TAKEN_GATHERED_MAX = 16;
 /** Each is sent part by part, so that memory never holds a second copy of it. */
 const RESULTS_IN_PARTS_AT_ONCE = 2;
 
@@ -165,6 +168,12 @@ export class Writers {
       groupOf: projectOf,
       commit: (rows, patience) => recordAttempts(database, rows, bounded(patience)),
       compare: (a, b) => a.shardId - b.shardId || compareText(a.deliveryId, b.deliveryId),
+      // The receiver has its callback, and its lane goes on: only a crash would send it once more.
+      gathering: {
+        forMs: TAKEN_GATHERED_MS,
+        rowsMax: TAKEN_GATHERED_MAX,
+        mayWait: ({ status }) => status === "delivered",
+      },
     });
   }
 

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { DatabaseUnavailableError, openDatabase } from "../../../src/store/db/database.ts";
 import type { DatabaseOptions, PooledDatabase } from "../../../src/store/db/database.ts";
 import { DatabaseTimeoutError, isLockTimeout, isTransient } from "../../../src/store/db/errors.ts";
+import type { TransactionSql } from "../../../src/store/connection/connection.ts";
 import { type Given, template } from "../../../src/store/sql/statement.ts";
 import { createTestDatabase } from "../../support/database.ts";
 import type { TestDatabase } from "../../support/database.ts";
@@ -12,6 +13,9 @@ import type { TcpProxy } from "../../support/tcp-proxy.ts";
 
 /** Without a pooler they only keep limits from being sent as start-up parameters. */
 const URL_PARAMETERS = ["", "?prepare=false", "?pooler=transaction"];
+const PREPARED = { prepare: true };
+/** As a bug in a caller would bring it about. */
+const UNKNOWN = JSON.parse("{}").missing;
 
 const SEVEN = template(
   (given: Given<{ six: number }>) => sql<{ seven: number }>`select ${given.six}::int + 1 as seven`,
@@ -201,6 +205,55 @@ describe("transactions", () => {
     await expect(failing).rejects.toThrow("changed my mind");
     const rows = await database.run("read", (sql) => sql`select n from t order by n`);
     expect([...rows]).toEqual([{ n: 1 }, { n: 2 }]);
+  });
+
+  test("sent at once, a transaction waits for nothing before its commit is on its way", async () => {
+    const database = await open({ url: proxyUrl, connectionsMax: 1 });
+    const holder = await open();
+    await holder.run("table", (sql) => sql`create table t (n int)`);
+    await holder.run("row", (sql) => sql`insert into t values (1)`);
+    const update = (n: number): Promise<unknown> =>
+      database.transaction(
+        "update",
+        (sql) => Promise.all([1, n].map((to) => sql.unsafe("update t set n = $1", [to], PREPARED))),
+        { isSentAtOnce: true },
+      );
+    // A connection prepares a statement when it runs it for the first time.
+    await update(2);
+    let updating: Promise<unknown> = Promise.resolve();
+    const commits = () => proxy.sent().split("commit\0").length - 1;
+    await holder.transaction("hold", async (sql) => {
+      await sql`update t set n = 3`;
+      const before = commits();
+      updating = update(4);
+      await expect.poll(commits).toBe(before + 1);
+    });
+    await updating;
+    const rows = await holder.run("read", (sql) => sql`select n from t`);
+    expect([...rows]).toEqual([{ n: 4 }]);
+  });
+
+  test.each([
+    ["a statement fails", (sql: TransactionSql) => [sql`insert into t values (1 / 0)`]],
+    ["a parameter is missing", (sql: TransactionSql) => [sql.unsafe("select $1::int", [UNKNOWN])]],
+    [
+      "its work throws",
+      () => {
+        throw new Error("changed my mind");
+      },
+    ],
+  ])("sent at once, a transaction stores nothing when %s, and says why", async (_why, failing) => {
+    const database = await open({ connectionsMax: 1 });
+    await database.run("table", (sql) => sql`create table t (n int)`);
+    const store = database.transaction(
+      "neither",
+      (sql) => Promise.all([sql`insert into t values (1)`, ...failing(sql)]),
+      { isSentAtOnce: true },
+    );
+    await expect(store).rejects.toThrow(/division by zero|parameter is undefined|changed my mind/);
+    // On the same connection.
+    const rows = await database.run("read", (sql) => sql`select n from t`);
+    expect([...rows]).toEqual([]);
   });
 
   test("after its connection is lost a transaction's later statements never run on another", async () => {

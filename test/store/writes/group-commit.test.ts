@@ -18,6 +18,44 @@ function heldCommit() {
   return { commit, release: () => held.shift()?.() };
 }
 
+/** From 100 on a row is waited for. */
+const gathering = { forMs: 10, rowsMax: 3, mayWait: (row: number) => row < 100 };
+
+describe("gathering", () => {
+  test("rows that nothing waits for leave together where they come often, and alone where they don't", async () => {
+    const { queue, clock, batches } = numberQueue({ gathering });
+    await queue.write(1);
+    await clock.advanceSettling(10);
+    await queue.write(2);
+    await clock.advanceSettling(5);
+    const writes = [queue.write(4)];
+    await clock.advanceSettling(4);
+    writes.push(queue.write(3));
+    await clock.advanceSettling(5.9);
+    expect(batches).toEqual([[1], [2]]);
+    await clock.advanceSettling(0.1);
+    await expect(Promise.all(writes)).resolves.toEqual(["#4", "#3"]);
+    expect(batches).toEqual([[1], [2], [3, 4]]);
+  });
+
+  test("a row that is waited for takes along those that are gathered, at once", async () => {
+    const { queue, batches } = numberQueue({ gathering });
+    await queue.write(1);
+    await Promise.all([queue.write(2), queue.write(100)]);
+    expect(batches).toEqual([[1], [2, 100]]);
+  });
+
+  test("enough rows leave at once, and so do all at a stop", async () => {
+    const { queue, batches } = numberQueue({ gathering });
+    await queue.write(1);
+    await Promise.all([2, 3, 4].map((row) => queue.write(row)));
+    const last = queue.write(5);
+    await queue.stop();
+    await expect(last).resolves.toBe("#5");
+    expect(batches).toEqual([[1], [2, 3, 4], [5]]);
+  });
+});
+
 describe("batching", () => {
   test("a lone writer on an idle queue is served without any time passing", async () => {
     const { queue } = numberQueue();
