@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { runProgram } from "./cli/program.ts";
+import { keepCompiled } from "./runtime/process/compile-cache.ts";
 import { surviveLostOutput } from "./runtime/process/last-resort.ts";
 
 const EXIT_GRACE_MS = 250;
@@ -12,6 +13,7 @@ const { version } = JSON.parse(
 // would end the process. Which servers will do is for DATABASE_URL to say.
 delete process.env["PGTARGETSESSIONATTRS"];
 
+keepCompiled();
 surviveLostOutput();
 process.exitCode = await runProgram(process.argv.slice(2), {
   env: process.env,

@@ -1,16 +1,23 @@
+import { getHeapStatistics } from "node:v8";
 import type { Config } from "../config.ts";
 import { type StartedGateway, startGateway } from "../gateway/gateway.ts";
 import { systemClock } from "../runtime/clock.ts";
+import { shrinkHeap } from "../runtime/process/collect-garbage.ts";
+import { HeapAtRest, type ObservedProcess } from "../runtime/process/heap-at-rest.ts";
+import { saveCompiled } from "../runtime/process/compile-cache.ts";
 import type { Log } from "../runtime/process/log.ts";
 import { systemRandom } from "../runtime/random.ts";
 import type { Cli } from "./frame/cli.ts";
 
 /** A terminal's Ctrl-C comes twice under npm, which passes on what the whole group has got. */
 const SAME_SIGNAL_MS = 50;
+/** The first requests after a start don't wait for it. */
+const SAVE_COMPILED_AFTER_MS = 10_000;
 
 /** Runs the gateway until a signal stops it; also one that comes while it still starts. */
 export async function runGateway(config: Config, log: Log, cli: Cli): Promise<void> {
   const stop = stopOnSignal(config, log, cli);
+  const heap = new HeapAtRest({ clock: systemClock, log }, THIS_PROCESS);
   try {
     const gateway = await startGateway({
       config,
@@ -22,6 +29,8 @@ export async function runGateway(config: Config, log: Log, cli: Cli): Promise<vo
       signal: stop.signal,
     });
     announce(gateway, config.publicUrl, { cli, log });
+    setTimeout(saveCompiled, SAVE_COMPILED_AFTER_MS).unref();
+    await heap.start();
     await stop.asked;
     await gateway.drain(stop.hurried);
     stop.drained();
@@ -30,9 +39,22 @@ export async function runGateway(config: Config, log: Log, cli: Cli): Promise<vo
     if (error !== stop.signal.reason) throw error;
   } finally {
     stop.disarm();
+    await heap.stop();
   }
   log.info("stopped");
 }
+
+const THIS_PROCESS: ObservedProcess = {
+  cpuMs() {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1000;
+  },
+  heap() {
+    const { total_heap_size: totalBytes, used_heap_size: usedBytes } = getHeapStatistics();
+    return { totalBytes, usedBytes };
+  },
+  shrinkHeap,
+};
 
 /**
  * The first signal asks for an orderly stop, which is bounded in time. The next one ends the

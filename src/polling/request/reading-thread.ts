@@ -1,5 +1,3 @@
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { parentPort } from "node:worker_threads";
 import { bufferOf, releaseBytes } from "../../core/json/bytes.ts";
 import { parseExactJson } from "../../core/json/exact-json.ts";
@@ -7,6 +5,7 @@ import { bytesOfResult } from "../../core/json/raw-result.ts";
 import type { ProviderDefinition } from "../../providers/definition/definition.ts";
 import type { Interpretation } from "../../providers/answer/interpret.ts";
 import { compileProvider } from "../../providers/compile/provider.ts";
+import { collectGarbage } from "../../runtime/process/collect-garbage.ts";
 import { interpretResponse, type ReadingTask } from "./interpret-response.ts";
 
 /*
@@ -17,9 +16,6 @@ import { interpretResponse, type ReadingTask } from "./interpret-response.ts";
 
 const GARBAGE_BYTES_MAX = 8 * 2 ** 20;
 
-setFlagsFromString("--expose-gc");
-// A context has the function only if it was made after the flag was set.
-const collectGarbage = runInNewContext("gc") as () => void;
 let bytesSinceCollected = 0;
 
 parentPort?.on("message", (task: ReadingTask) => {

@@ -1,0 +1,56 @@
+import { Repeater } from "../repeater.ts";
+import type { Runtime } from "../runtime.ts";
+
+/** After a start this is how soon the memory that it took is given back. */
+const LOOK_INTERVAL_MS = 5_000;
+/** A process that uses less of one processor than this has nothing to do. */
+const CPU_SHARE_MAX = 0.05;
+/** Less is not worth the time that it takes. */
+const GROWTH_BYTES_MIN = 32 * 2 ** 20;
+/** Collecting takes longer the more there is: a larger heap is left to V8. */
+const USED_BYTES_MAX = 192 * 2 ** 20;
+
+/** The process, as this part sees it. Tests use a double. */
+export interface ObservedProcess {
+  /** CPU that it has used so far, in ms. */
+  cpuMs(): number;
+  heap(): { readonly totalBytes: number; readonly usedBytes: number };
+  shrinkHeap(): void;
+}
+
+/**
+ * Gives memory back while there is nothing to do. V8 keeps the room that a start or a burst of work took
+ * until it has reason to collect again, and a process at rest gives it none.
+ */
+export class HeapAtRest extends Repeater {
+  readonly #clock: Runtime["clock"];
+  readonly #process: ObservedProcess;
+  #keptBytes = 0;
+  #last: { readonly atMs: number; readonly cpuMs: number };
+
+  constructor(runtime: Pick<Runtime, "clock" | "log">, observed: ObservedProcess) {
+    super(runtime, {
+      name: "give memory back",
+      intervalMs: LOOK_INTERVAL_MS,
+      task: () => Promise.resolve(this.#look()),
+    });
+    this.#clock = runtime.clock;
+    this.#process = observed;
+    this.#last = this.#now();
+  }
+
+  #look(): void {
+    const before = this.#last;
+    this.#last = this.#now();
+    const cpuShare = (this.#last.cpuMs - before.cpuMs) / (this.#last.atMs - before.atMs);
+    const { totalBytes, usedBytes } = this.#process.heap();
+    if (totalBytes - this.#keptBytes < GROWTH_BYTES_MIN || usedBytes > USED_BYTES_MAX) return;
+    if (cpuShare > CPU_SHARE_MAX) return;
+    this.#process.shrinkHeap();
+    this.#keptBytes = this.#process.heap().totalBytes;
+  }
+
+  #now(): { readonly atMs: number; readonly cpuMs: number } {
+    return { atMs: this.#clock.monotonic(), cpuMs: this.#process.cpuMs() };
+  }
+}

@@ -1,0 +1,59 @@
+import { expect, test } from "vitest";
+import { HeapAtRest } from "../../../src/runtime/process/heap-at-rest.ts";
+import { createLog } from "../../../src/runtime/process/log.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+
+const MIB = 2 ** 20;
+const LOOK_MS = 5_000;
+
+function scene() {
+  const clock = new FakeClock();
+  const state = { cpuMs: 0, totalBytes: 140 * MIB, usedBytes: 88 * MIB, shrunk: 0 };
+  const heap = new HeapAtRest(
+    { clock, log: createLog({ level: "silent", format: "json" }) },
+    {
+      cpuMs: () => state.cpuMs,
+      heap: () => state,
+      shrinkHeap() {
+        state.shrunk += 1;
+        state.totalBytes = 40 * MIB;
+        state.usedBytes = 36 * MIB;
+      },
+    },
+  );
+  return { clock, state, heap };
+}
+
+test("a process at rest gives back once what its start took, and again after the next burst", async () => {
+  const { clock, state, heap } = scene();
+  await heap.start();
+  await clock.advanceSettling(LOOK_MS);
+  expect(state.shrunk).toBe(1);
+  await clock.advanceSettling(10 * LOOK_MS);
+  expect(state.shrunk).toBe(1);
+  state.totalBytes = 100 * MIB;
+  await clock.advanceSettling(LOOK_MS);
+  expect(state.shrunk).toBe(2);
+  await heap.stop();
+});
+
+test("a process at work is not held up", async () => {
+  const { clock, state, heap } = scene();
+  await heap.start();
+  state.cpuMs += LOOK_MS / 10;
+  await clock.advanceSettling(LOOK_MS);
+  expect(state.shrunk).toBe(0);
+  await clock.advanceSettling(LOOK_MS);
+  expect(state.shrunk).toBe(1);
+  await heap.stop();
+});
+
+test("a heap that is large for what it holds is left alone", async () => {
+  const { clock, state, heap } = scene();
+  state.totalBytes = 600 * MIB;
+  state.usedBytes = 500 * MIB;
+  await heap.start();
+  await clock.advanceSettling(LOOK_MS);
+  expect(state.shrunk).toBe(0);
+  await heap.stop();
+});
