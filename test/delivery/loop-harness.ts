@@ -156,7 +156,10 @@ export class LoopHarness {
   /** Lets the next round of reading happen, and what it leads to begin. */
   async nextRead(): Promise<void> {
     const rounds = this.rounds.all.length;
-    this.clock.advance(ROUND_INTERVAL_MS);
+    // Rounds begin at moments that they share with other periodic work.
+    const sinceMomentMs = this.clock.monotonic() % ROUND_INTERVAL_MS;
+    const toMomentMs = sinceMomentMs === 0 ? 0 : ROUND_INTERVAL_MS - sinceMomentMs;
+    await this.clock.advanceSettling(ROUND_INTERVAL_MS + toMomentMs);
     await this.rounds.first(rounds + 1);
     await nextTurn();
   }
