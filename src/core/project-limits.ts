@@ -194,6 +194,13 @@ const PROJECT_LIMITS = {
     byDefault: 512,
     counts: "Connections to receivers, idle ones included; more callbacks wait for their turn.",
   },
+  connections_opening: {
+    kind: "concurrency",
+    unit: "connections",
+    byDefault: 128,
+    counts:
+      "Connections that are being opened, to upstreams and to receivers each; more wait for their turn.",
+  },
 } as const satisfies Readonly<Record<string, ProjectLimit>>;
 
 export type ProjectLimitName = keyof typeof PROJECT_LIMITS;

@@ -1,8 +1,7 @@
 import type { Config } from "../config.ts";
 import { isLoopbackHost } from "../runtime/loopback-host.ts";
 import type { ProjectLimitName, ProjectLimits } from "../core/project-limits.ts";
-import { planSockets } from "../core/socket-plan.ts";
-import { openFilesMax } from "../runtime/process/open-files.ts";
+import type { SocketPlan } from "../core/socket-plan.ts";
 import { lookup as askSystem } from "node:dns/promises";
 import { FairSemaphore } from "../lanes/fair-semaphore.ts";
 import { dnsQuery } from "../outbound/names/dns-query.ts";
@@ -24,16 +23,19 @@ export interface EgressOptions {
   /** Null for a project that this node does not know yet. */
   readonly projectName: (projectId: string) => string | null;
   readonly allowed: ProjectLimits["allowed"];
+  readonly sockets: SocketPlan;
 }
 
 /** Queries cost a socket or two each, and a slow one three seconds. */
 const LOOKUPS_AT_ONCE_MAX = 64;
 /** Each is a connection that waits, of which there are fewer. */
 const LOOKUPS_WAITING_MAX = 10_000;
+/** Connections that are being opened each way: each takes a TLS handshake's time of the event loop. */
+const OPENING_AT_ONCE_MAX = 512;
 
 /** The clients of outgoing requests, and where the settings let each project send them. */
 export function buildOutbound(runtime: Pick<Runtime, "clock">, options: EgressOptions) {
-  const { config, port, localUrl, operatorProjectId, projectName, allowed } = options;
+  const { config, port, localUrl, operatorProjectId, projectName, allowed, sockets } = options;
   const { egressAllow } = config;
   // Only programs of this machine reach such a gateway, so its receivers may be here too.
   const isThisMachineOnly = config.database.kind === "embedded" && isLoopbackHost(config.host);
@@ -54,7 +56,6 @@ export function buildOutbound(runtime: Pick<Runtime, "clock">, options: EgressOp
     permitsPerProjectMax: (projectId) => allowed(projectId, "name_lookups"),
     waitingPerProjectMax: LOOKUPS_WAITING_MAX,
   });
-  const plan = planSockets(openFilesMax());
   const connectionTurns = (permitsMax: number, limit: ProjectLimitName): FairSemaphore =>
     new FairSemaphore({
       permitsMax,
@@ -62,13 +63,17 @@ export function buildOutbound(runtime: Pick<Runtime, "clock">, options: EgressOp
       // One for each origin that requests wait for.
       waitingPerProjectMax: Infinity,
     });
-  const upstreamConnections = connectionTurns(plan.upstream, "upstream_connections");
-  const callbackConnections = connectionTurns(plan.callback, "callback_connections");
+  const upstreamConnections = connectionTurns(sockets.upstream, "upstream_connections");
+  const callbackConnections = connectionTurns(sockets.callback, "callback_connections");
+  const upstreamOpening = connectionTurns(OPENING_AT_ONCE_MAX, "connections_opening");
+  const callbackOpening = connectionTurns(OPENING_AT_ONCE_MAX, "connections_opening");
   const resolver = buildResolver(runtime, options, lookupTurns);
   const clients = createOutboundClients(runtime, {
     lookup: resolver.lookup,
     upstreamConnections,
     callbackConnections,
+    upstreamOpening,
+    callbackOpening,
     bytesPerSecondMin: config.transferBytesPerSecondMin,
     guardOf: (projectId) => guards.of(projectId),
     callbackGuardOf: (projectId) => callbackGuards.of(projectId),
@@ -81,6 +86,10 @@ export function buildOutbound(runtime: Pick<Runtime, "clock">, options: EgressOp
       name_lookups: lookupTurns,
       upstream_connections: upstreamConnections,
       callback_connections: callbackConnections,
+      connections_opening: {
+        heldBy: (projectId: string) =>
+          Math.max(upstreamOpening.heldBy(projectId), callbackOpening.heldBy(projectId)),
+      },
     },
     operatorOrigins,
     trustsCallback,

@@ -76,7 +76,7 @@ export interface EngineOptions {
   readonly upstreamClient: RequestClient;
   readonly operatorOrigins: OperatorOrigins;
   /** The semaphores of outgoing requests. */
-  readonly turns: Readonly<Partial<Record<ProjectLimitName, FairSemaphore>>>;
+  readonly turns: Readonly<Partial<Record<ProjectLimitName, Pick<FairSemaphore, "heldBy">>>>;
   readonly callbackClient: RequestClient;
   readonly nodeId: string;
   readonly memory: MemoryPlan;

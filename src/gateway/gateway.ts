@@ -6,6 +6,7 @@ import { RequestAdmission } from "../api/request/request-admission.ts";
 import { bootstrap } from "./bootstrap.ts";
 import type { Config } from "../config.ts";
 import { planMemory } from "../core/memory-plan.ts";
+import { planSockets, type SocketPlan } from "../core/socket-plan.ts";
 import { readinessOf } from "../core/readiness.ts";
 import { buildOutbound, reachableHost } from "./egress.ts";
 import { Engine } from "./engine.ts";
@@ -17,6 +18,7 @@ import { writeApiKeyFile } from "../runtime/settings/api-key-file.ts";
 import type { Clock, DatabaseClock } from "../runtime/clock.ts";
 import { encryptionKeys } from "../runtime/settings/encryption-keys.ts";
 import type { Log } from "../runtime/process/log.ts";
+import { openFilesMax } from "../runtime/process/open-files.ts";
 import { machineMemoryBytes } from "../runtime/process/machine-memory.ts";
 import { Metrics } from "../runtime/metrics.ts";
 import { ownIdentity } from "../runtime/process/process-identity.ts";
@@ -127,13 +129,15 @@ async function start(
   let fetch: (request: Request, env: object | undefined) => Response | Promise<Response> =
     notReadyAnswer;
   let passOn: NonNullable<HttpServerOptions["passOn"]> = () => null;
+  const sockets = planSockets(openFilesMax());
+  const clientConnections = withinPlan(config.clientConnections, sockets, log);
   const server = new HttpServer(runtime, {
     fetch: (request, env) => fetch(request, env),
     passOn: (request, response) => passOn(request, response),
     host: config.host,
     port: config.port,
     stopTimeoutMs: REQUESTS_CLOSE_TIMEOUT_MS,
-    connections: config.clientConnections,
+    connections: clientConnections,
   });
   await server.start();
   started.push(() => server.stop());
@@ -157,6 +161,7 @@ async function start(
     operatorProjectId: projectId,
     projectName: (id) => engine.projects.get(id)?.name ?? null,
     allowed: (id, name) => engine.projects.allowed(id, name),
+    sockets,
   });
   const nodeId = uuids(clock.now(), 0);
   const memory = planMemory(config.memoryBytes ?? machineMemoryBytes());
@@ -252,7 +257,7 @@ async function start(
     waiting: new WaitingRequests(
       engine.projects,
       clock,
-      Math.floor(config.clientConnections.connectionsMax * WAITING_SHARE_MAX),
+      Math.floor(clientConnections.connectionsMax * WAITING_SHARE_MAX),
     ),
     requestBodiesBytesMax: memory.requestBodiesBytesMax,
     limits: engine.projects,
@@ -315,6 +320,24 @@ async function start(
         generatedApiKey && `${publicUrl()}${console.oneTimePath(hashApiKey(generatedApiKey))}`,
     },
     drain,
+  };
+}
+
+/** No more connections of clients than leave the process files to open for everything else. */
+function withinPlan(
+  { connectionsMax, connectionsPerAddressMax }: Config["clientConnections"],
+  { listener }: SocketPlan,
+  log: Log,
+): Config["clientConnections"] {
+  if (connectionsMax > listener) {
+    log.warn(
+      { wanted: connectionsMax, allowed: listener },
+      "the limit on open files allows fewer client connections than RINGBACK_CLIENT_CONNECTIONS_MAX; raise it with ulimit -n",
+    );
+  }
+  return {
+    connectionsMax: Math.min(connectionsMax, listener),
+    connectionsPerAddressMax: Math.min(connectionsPerAddressMax, listener),
   };
 }
 

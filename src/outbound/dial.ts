@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 
 /** Progress of one connection; `open` includes its TLS handshake. */
-export type DialStage = "looking_up" | "connecting" | "open";
+export type DialStage = "looking_up" | "waiting_for_turn" | "connecting" | "open";
 
 /**
  * One connection's way to its socket, and the socket. undici does not stop an attempt to connect
@@ -11,6 +11,7 @@ export class Dial {
   stage: DialStage = "connecting";
   readonly #onGone: () => void;
   #socket: Socket | null = null;
+  #abandonment: AbortController | null = null;
   #isAbandoned = false;
   #isGone = false;
 
@@ -21,6 +22,13 @@ export class Dial {
 
   get isAbandoned(): boolean {
     return this.#isAbandoned;
+  }
+
+  /** Aborted when the dial is abandoned. */
+  get abandoned(): AbortSignal {
+    this.#abandonment ??= new AbortController();
+    if (this.#isAbandoned) this.#abandonment.abort();
+    return this.#abandonment.signal;
   }
 
   /** Registers a socket that connects or is open. */
@@ -35,6 +43,7 @@ export class Dial {
   /** The connection is no longer needed. An open socket is left to its owner. */
   abandon(): void {
     this.#isAbandoned = true;
+    this.#abandonment?.abort();
     if (this.stage !== "open") this.#socket?.destroy(new Error("the connection is not wanted"));
     this.#goneIfNothingIsLeft();
   }

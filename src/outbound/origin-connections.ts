@@ -119,7 +119,16 @@ export class OriginConnections implements ExchangeOwner {
 
   waitsFor(exchange: PooledExchange): WaitsFor {
     const connection = this.#inFlight.get(exchange) ?? null;
-    if (connection !== null) return connection.dial.stage === "looking_up" ? "name" : "peer";
+    switch (connection?.dial.stage) {
+      case "looking_up":
+        return "name";
+      case "waiting_for_turn":
+        return "turn";
+      case "connecting":
+      case "open":
+        return "peer";
+      case undefined:
+    }
     // All its own connections are in use, or there was no permit for another.
     return this.#all.size < this.#options.connectionsMax ? "turn" : "peer";
   }

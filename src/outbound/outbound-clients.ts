@@ -25,6 +25,9 @@ export interface OutboundClientsOptions {
   readonly lookup: AddressLookup;
   readonly upstreamConnections: FairSemaphore;
   readonly callbackConnections: FairSemaphore;
+  /** Connections that are being opened. */
+  readonly upstreamOpening: FairSemaphore;
+  readonly callbackOpening: FairSemaphore;
   /** Responses that arrive more slowly are aborted. */
   readonly bytesPerSecondMin: number;
 }
@@ -47,12 +50,14 @@ export function createOutboundClients(
       connectionsPerOriginMax: UPSTREAM_CONNECTIONS_MAX,
       guardOf,
       connections: options.upstreamConnections,
+      opening: options.upstreamOpening,
       trusts: ({ isTrusted }) => isTrusted === true,
     }),
     callbackClient: new RequestClient(runtime, {
       ...shared,
       guardOf: callbackGuardOf,
       connections: options.callbackConnections,
+      opening: options.callbackOpening,
       trusts: trustsCallback,
       connectionsPerOriginMax: CALLBACK_CONNECTIONS_MAX,
     }),

@@ -21,6 +21,8 @@ export interface RequestClientOptions {
   readonly connectionsPerOriginMax: number;
   /** Permits for open connections, including idle ones, of each project and in total. */
   readonly connections: Pick<FairSemaphore, "tryAcquire" | "acquire" | "release">;
+  /** Those of them that are being opened. */
+  readonly opening: Pick<FairSemaphore, "tryAcquire" | "acquire" | "release">;
   /** Limit on connecting and the TLS handshake together, with a precision of about a second. */
   readonly connectTimeoutMs: number;
   /** How long an idle connection is kept; a shorter time that the host asks for is respected. */
@@ -197,10 +199,12 @@ export class RequestClient {
     destination: Destination,
     of: { readonly projectId: string; readonly guardOf: () => AddressGuard },
   ): OpenClient {
-    const { connectTimeoutMs, keepAliveMs, responseHeadersBytesMax, lookup } = this.#options;
+    const { connectTimeoutMs, keepAliveMs, responseHeadersBytesMax, lookup, opening } =
+      this.#options;
     const connect = createGuardedConnector(destination, {
       ...of,
       lookup,
+      opening,
       timeoutMs: connectTimeoutMs,
     });
     const options: Client.Options = {

@@ -207,6 +207,10 @@ export class ApiFixture {
     ]);
   }
 
+  storedConnections(): Promise<StoredConnection[]> {
+    return loadConnections(this.database, 0);
+  }
+
   async addConnection(projectId: string, name = "default"): Promise<string> {
     const id = this.uuid();
     await this.sql(

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { auditPageSchema } from "../../src/api/projects/audit-schema.ts";
+import { apiRoutes } from "../../src/api/routes.ts";
 import { publicId } from "../../src/core/ids/ids.ts";
 import { forgetAuditEntries } from "../../src/store/projects/audit-log.ts";
 import { exampleSource } from "../providers/example-provider.ts";
@@ -100,6 +101,44 @@ describe("the audit log", () => {
     const rows = JSON.stringify([await api.sql(`select * from audit_log`), lines]);
     for (const one of [made.key, key, ...Object.values(SECRETS)]) expect(rows).not.toContain(one);
     expect(rows).not.toMatch(/whsec_|whsk_|rb_/);
+  });
+
+  it("has an entry with key and address for every route that administers something", async () => {
+    const id: Record<string, string> = {};
+    const connection = { provider: "pulse", name: "walked", credential: "x" };
+    const provider = { ...exampleSource, name: "walked" };
+    /** One that changes something, for each of them; a later one uses what an earlier one made. */
+    const changes: Readonly<Record<string, () => Promise<Json>>> = {
+      "POST /v1/api-keys": async () =>
+        (id["key"] = (await change("POST", "/v1/api-keys", { name: "k", scopes: ["admin"] })).id),
+      "DELETE /v1/api-keys/{id}": () => change("DELETE", `/v1/api-keys/${id["key"]}`),
+      "POST /v1/connections": async () =>
+        (id["connection"] = (await change("POST", "/v1/connections", connection)).id),
+      "PATCH /v1/connections/{id}": () =>
+        change("PATCH", `/v1/connections/${id["connection"]}`, { state: "paused" }),
+      "DELETE /v1/connections/{id}": () => change("DELETE", `/v1/connections/${id["connection"]}`),
+      "PUT /v1/providers/{name}": () => change("PUT", "/v1/providers/walked", provider),
+      "DELETE /v1/providers/{name}": () => change("DELETE", "/v1/providers/walked"),
+      "PATCH /v1/project": () => change("PATCH", "/v1/project", { live_jobs_max: 11 }),
+      "POST /v1/signing-secrets/rotate": () => change("POST", "/v1/signing-secrets/rotate", {}),
+      "POST /v1/signing-keys/rotate": () => change("POST", "/v1/signing-keys/rotate", {}),
+    };
+    const changesNothing = ["POST /v1/providers/{name}/try"];
+    const served = apiRoutes(api.ports)
+      .map(({ description }) => description)
+      .filter(({ scope, method }) => scope === "admin" && method !== "GET")
+      .map(({ method, path }) => `${method} ${path}`);
+    expect(new Set(served)).toEqual(new Set([...Object.keys(changes), ...changesNothing]));
+    for (const [route, make] of Object.entries(changes)) {
+      const before = await entries();
+      await make();
+      const [entry, ...others] = await entries();
+      expect(others.slice(0, 50), route).toEqual(before.slice(0, 50));
+      expect(entry, route).toMatchObject({
+        actor: { kind: "api_key", id: keyId },
+        address: ADDRESS,
+      });
+    }
   });
 
   it("is paged, newest first, and has only what is the project's own", async () => {

@@ -171,6 +171,32 @@ describe("on a database that a gateway uses", () => {
     await expect(run("limits", "nobody")).rejects.toThrow("there is no project nobody");
   });
 
+  test("every command that changes something has an entry in the project's audit log", async () => {
+    const api = apiWith(keyIn(await run("create", "audited")));
+    await run("key", "audited");
+    await run("set-limit", "audited", "lists_running", "3");
+    await run("allow", "audited", "default");
+    await run("limits", "audited");
+    await run("list");
+    const { data } = (await api("GET", "/v1/audit-log")).body;
+    const told = data.map((entry: { action: string; details: object; actor: object }) => [
+      entry.action,
+      entry.actor,
+      entry.details,
+    ]);
+    const by = (command: string) => ({ kind: "operator", command: `project ${command}` });
+    expect(told.toReversed()).toEqual([
+      ["project.created", by("create"), { name: "audited" }],
+      [
+        "api_key.created",
+        by("key"),
+        { name: "made by the operator", scopes: ["admin"], expires_at: null },
+      ],
+      ["project.limit_changed", by("set-limit"), { limit: "lists_running", value: 3 }],
+      ["project.limit_changed", by("set-limit"), { limit: "live_jobs", value: null }],
+    ]);
+  });
+
   test("all projects are listed", async () => {
     await run("allow", "twice", "7");
     const lines = (await run("list")).split("\n");

@@ -82,6 +82,16 @@ test("a key is retired while a gateway runs, and everything sealed before is use
   expect(after.text).toContain(`423 secrets were encrypted again, under key ${NEW_ID}.`);
   expect(after.text).toContain(`Key ${OLD_ID} only decrypts: 0 secrets are under it.`);
   expect((await reseal(first.databaseUrl, both, false)).text).toContain("0 secrets were encrypted");
+  // One entry for the run that changed something, none for the others.
+  const { data: audit } = (await second.api("GET", "/v1/audit-log?limit=100")).body;
+  const resealed = audit.filter(({ action }: { action: string }) => action === "secrets.resealed");
+  expect(resealed).toMatchObject([
+    {
+      actor: { kind: "operator", command: "reseal" },
+      address: null,
+      details: { secrets_of_all_projects: 423, key: NEW_ID },
+    },
+  ]);
   await second.stop();
 
   upstream.answer("job", pulseAnswer.completed());

@@ -95,6 +95,11 @@ export function openClient({
         permitsPerProjectMax: () => 1000,
         waitingPerProjectMax: Infinity,
       }),
+      opening: new FairSemaphore({
+        permitsMax: 1000,
+        permitsPerProjectMax: () => 1000,
+        waitingPerProjectMax: Infinity,
+      }),
       connectTimeoutMs: 5000,
       keepAliveMs: 4000,
       ...options,

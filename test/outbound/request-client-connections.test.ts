@@ -63,6 +63,38 @@ describe("connections", () => {
     await vi.waitFor(() => expect(client.originCount).toBe(0), { timeout: 60_000 });
   });
 
+  test("are opened a few at a time by each project, however long their peers take", async () => {
+    let open = 0;
+    let most = 0;
+    // Takes connections, and never answers the first message of a TLS handshake.
+    const silent = await Promise.all(
+      Array.from({ length: 8 }, () =>
+        serveTcp((socket) => {
+          open += 1;
+          most = Math.max(most, open);
+          socket.on("close", () => (open -= 1)).resume();
+        }),
+      ),
+    );
+    const opening = turns(3, 2);
+    const client = openClient({ opening });
+    const hanging = silent.map(({ origin }) =>
+      client.send(get(origin.replace("http:", "https:"), { timeoutMs: 1_500 })),
+    );
+    await vi.waitFor(() => expect(most).toBe(2), { timeout: 60_000 });
+    const server = await answering();
+    const other = await client.send(get(server.origin, { projectId: "other", timeoutMs: 60_000 }));
+    expect(other).toMatchObject({ kind: "answered" });
+    const codes = (await Promise.all(hanging)).map((outcome) =>
+      outcome.kind === "failed" ? outcome.failure.code : outcome.kind,
+    );
+    // Those that waited for their turn were not sent, which is not their peers' fault.
+    expect(new Set(codes)).toEqual(new Set(["connect_timeout", "connection_limit"]));
+    expect(most).toBe(2);
+    await vi.waitFor(() => expect(opening.heldBy(PROJECT)).toBe(0), { timeout: 60_000 });
+    expect(opening.heldBy("other")).toBe(0);
+  });
+
   test("that are idle give way, the project's own first, when one more may not be opened", async () => {
     const first = await answering();
     const others = await Promise.all(Array.from({ length: 4 }, answering));

@@ -23,11 +23,12 @@ async function begun(changes: Partial<OutboundRequest> = {}, make = get) {
   const client: RequestClient = openClient({ clock, bytesPerSecondMin: 1024 });
   let taken = 0;
   let begins = 0;
+  let room: Promise<void> | null = null;
   const sink = {
     begin: () => void (begins += 1),
-    take(chunk: Buffer): null {
+    take(chunk: Buffer): Promise<void> | null {
       taken += chunk.length;
-      return null;
+      return room;
     },
   };
   const { promise, resolve } = Promise.withResolvers<RequestOutcome>();
@@ -42,6 +43,15 @@ async function begun(changes: Partial<OutboundRequest> = {}, make = get) {
       const before = taken;
       sockets[0]?.write(Buffer.alloc(bytes));
       await vi.waitFor(() => expect(taken).toBe(before + bytes), { timeout: 60_000 });
+    },
+    /** Nothing more is read after the next piece, until the function returned is called. */
+    holdUp(): () => void {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      room = promise;
+      return () => {
+        room = null;
+        resolve();
+      };
     },
     async isOver(): Promise<boolean> {
       return Promise.race([promise.then(() => true), clock.advanceSettling(0).then(() => false)]);
@@ -82,6 +92,35 @@ test("the time does not count for which it was asked to be held back", async () 
   clock.advance(60_000 + WINDOW_MS - TICK_MS);
   expect(await isOver()).toBe(false);
   clock.advance(2 * TICK_MS);
+  expect(await outcome).toMatchObject({ failure: { code: "response_too_slow" } });
+});
+
+test("the time does not count in which this side reads nothing, and all before and after it does", async () => {
+  const { clock, come, outcome, isOver, holdUp } = await begun();
+  clock.advance(TICK_MS);
+  clock.advance(WINDOW_MS / 2);
+  const readOn = holdUp();
+  await come(1);
+  clock.advance(10 * WINDOW_MS);
+  expect(await isOver()).toBe(false);
+  readOn();
+  await clock.advanceSettling(WINDOW_MS / 2 - TICK_MS);
+  expect(await isOver()).toBe(false);
+  await clock.advanceSettling(TICK_MS);
+  expect(await outcome).toMatchObject({ failure: { code: "response_too_slow" } });
+});
+
+test("an answer that begins with a pause is measured from its end", async () => {
+  const { clock, come, outcome, isOver, holdUp } = await begun();
+  const readOn = holdUp();
+  await come(1);
+  clock.advance(10 * WINDOW_MS);
+  readOn();
+  // The first look after it.
+  await clock.advanceSettling(TICK_MS);
+  await clock.advanceSettling(WINDOW_MS - TICK_MS);
+  expect(await isOver()).toBe(false);
+  await clock.advanceSettling(2 * TICK_MS);
   expect(await outcome).toMatchObject({ failure: { code: "response_too_slow" } });
 });
 

@@ -3,6 +3,7 @@ import { buildConnector } from "undici";
 import type { AddressGuard } from "./address-guard.ts";
 import { addressRefusal, AddressRefusedError, type Destination } from "./destination.ts";
 import type { Dial } from "../dial.ts";
+import type { FairSemaphore } from "../../lanes/fair-semaphore.ts";
 import type { AddressLookup } from "../names/name-resolver.ts";
 import { knownAddresses } from "./known-addresses.ts";
 import { NameLookupError } from "../names/name-lookup-error.ts";
@@ -50,6 +51,8 @@ export interface GuardedConnectorOptions {
   /** Called for every connection. */
   readonly guardOf: () => AddressGuard;
   readonly lookup: AddressLookup;
+  /** Connections that are being opened at once, shared among projects. */
+  readonly opening: Pick<FairSemaphore, "tryAcquire" | "acquire" | "release">;
   /** Limit on connecting and the TLS handshake together, with a precision of about a second. */
   readonly timeoutMs: number;
 }
@@ -66,7 +69,7 @@ export function createGuardedConnector(
   destination: Destination,
   options: GuardedConnectorOptions,
 ): ConnectorFactory {
-  const { projectId, guardOf, lookup, timeoutMs } = options;
+  const { projectId, guardOf, lookup, opening, timeoutMs } = options;
   // Node asks for them before `connect` returns. If it asked later, those of another connection to
   // the same destination, which were judged as well, would be equally good.
   let addresses: readonly string[] = [];
@@ -90,6 +93,20 @@ export function createGuardedConnector(
     });
     if (opening instanceof Socket) dial.track(opening);
   };
+  // A connection attempt may take seconds of silence, and a TLS handshake takes the event loop's time.
+  const openInTurn: ConnectorFactory = (dial) => (connectOptions, callback) => {
+    const begin = (): void =>
+      open(dial)(connectOptions, (...outcome) => {
+        opening.release(projectId);
+        callback(...outcome);
+      });
+    if (opening.tryAcquire(projectId)) return begin();
+    dial.stage = "waiting_for_turn";
+    void opening.acquire(projectId, dial.abandoned).then((acquisition) => {
+      if (acquisition === "acquired") return begin();
+      callback(new Error("the connection is not wanted"), null);
+    });
+  };
   return (dial) => (connectOptions, callback) => {
     const guard = guardOf();
     const refusal = literalRefusal(destination, guard);
@@ -97,14 +114,14 @@ export function createGuardedConnector(
       queueMicrotask(() => callback(refusal, null));
       return;
     }
-    if (isIP(destination.host) !== 0) return open(dial)(connectOptions, callback);
+    if (isIP(destination.host) !== 0) return openInTurn(dial)(connectOptions, callback);
     // Before the socket is made: the receiver is not responsible for a slow name server.
     dial.stage = "looking_up";
     guardedAddresses(destination, guard, lookup, projectId).then(
       (found) => {
         if (dial.isAbandoned) return callback(new Error("the connection is not wanted"), null);
         addresses = found;
-        open(dial)(connectOptions, callback);
+        openInTurn(dial)(connectOptions, callback);
       },
       (reason: unknown) => callback(asError(reason), null),
     );

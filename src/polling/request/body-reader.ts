@@ -1,10 +1,11 @@
 import { Worker } from "node:worker_threads";
 import type { Observation } from "../../core/job/observation.ts";
 import { FairSemaphore } from "../../lanes/fair-semaphore.ts";
-import type { UpstreamResponse } from "../../providers/language/read-body.ts";
+import { isUtf8Text, type UpstreamResponse } from "../../providers/language/read-body.ts";
 import type { Interpretation } from "../../providers/answer/interpret.ts";
 import type { Provider } from "../../providers/compile/provider.ts";
 import type { Timer } from "../../runtime/clock.ts";
+import { weighJson } from "../../core/json/json-weight.ts";
 import { builtModule } from "../../runtime/process/built-module.ts";
 import {
   type AnswerQuestion,
@@ -30,6 +31,14 @@ const STOP_TIMEOUT_MS = 2_000;
 const IDLE_MS_MAX = 10_000;
 
 const MIB = 2 ** 20;
+
+/**
+ * What may be parsed at once, on the event loop: ordinary answers take a tenth of it. It is some ten
+ * thousand arrays and objects, or about two milliseconds.
+ */
+const PARSED_AT_ONCE_BYTES_MAX = 2 * MIB;
+/** Even of nothing but brackets, so few bytes stay within that. */
+const WEIGHED_BYTES_MIN = 16 * 1024;
 
 type Outcome =
   | { readonly kind: "read"; readonly interpretation: Interpretation }
@@ -76,9 +85,10 @@ export class AnswerReader {
     // A small body may become a large one.
     const bytesMax = Math.min(largeBytesMin, bodyBytesMax(question, provider));
     const decoded = isLarge ? null : decodeAnswer(answer, bytesMax);
-    return decoded === null
+    const weighed = decoded === null ? null : weighedForLoop(decoded);
+    return weighed === null
       ? this.#readLarge(projectId, question, provider, answer)
-      : interpretResponse(question, provider, decoded);
+      : interpretResponse(question, provider, weighed);
   }
 
   /** Lets what is read come to its end while `quiet` is awaited, but not for long. */
@@ -170,6 +180,13 @@ export class AnswerReader {
     this.#worker = null;
     await worker?.terminate();
   }
+}
+
+/** The answer when it is light enough to be read on the event loop, else null. */
+function weighedForLoop(answer: UpstreamResponse): UpstreamResponse | null {
+  if (answer.undecodable !== undefined || answer.body.length < WEIGHED_BYTES_MIN) return answer;
+  const isLight = isUtf8Text(answer) && weighJson(answer.body, PARSED_AT_ONCE_BYTES_MAX) === "fits";
+  return isLight ? { ...answer, isWeighed: true } : null;
 }
 
 function whyOf(error: Error): string {

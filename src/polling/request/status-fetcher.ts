@@ -175,8 +175,7 @@ export class StatusFetcher {
               provider,
               outcome,
             );
-      const endedMs = clock.monotonic();
-      this.#readingTime.of(access.projectId).charge(endedMs - beganMs, endedMs);
+      this.#charge(access, beganMs);
       const read = reading instanceof Promise ? await reading : reading;
       if (read === null) return null;
       if (watch.isObserved) this.#observed.record(watch.id, kept, read);
@@ -228,6 +227,12 @@ export class StatusFetcher {
     return decoded ?? { status, headers, body: TOO_LARGE };
   }
 
+  /** Counts the time of the event loop that reading a response took; that of the thread is free. */
+  #charge({ projectId }: UpstreamAccess, beganMs: number): void {
+    const endedMs = this.#runtime.clock.monotonic();
+    this.#readingTime.of(projectId).charge(endedMs - beganMs, endedMs);
+  }
+
   async #fetchResult(
     access: UpstreamAccess,
     watch: Watch,
@@ -261,15 +266,18 @@ export class StatusFetcher {
       // may have changed.
       watch.memory = { ...memory, wanted: null };
       const nowMs = clock.now();
-      const read =
+      const beganMs = clock.monotonic();
+      const reading =
         outcome.kind === "failed"
           ? interpretResultFailure(outcome.failure, wanted)
-          : await this.#reader.read(
+          : this.#reader.read(
               access.projectId,
               { kind: "result", facts: { nowMs, times, fallback } },
               provider,
               outcome,
             );
+      this.#charge(access, beganMs);
+      const read = reading instanceof Promise ? await reading : reading;
       if (read === null) return null;
       const interpretation = (landed && misledBy(landed, access, read)) ?? read;
       const { origin } = landed?.sent ?? sent;

@@ -11,6 +11,8 @@ export interface UpstreamResponse {
   readonly body: Buffer;
   /** How much memory its parsed body may take; by default as much as suits the main thread. */
   readonly parsedBytesMax?: number;
+  /** It was weighed already, and fits. */
+  readonly isWeighed?: boolean;
   /** Why its content encoding could not be undone, so that the body is unusable. */
   readonly undecodable?: string;
 }
@@ -40,7 +42,7 @@ export interface Unreadable {
 type TextReading = { readonly kind: "text"; readonly text: string } | Unreadable;
 
 /** Smaller texts are parsed unweighed: the worst of them takes a few mebibytes. */
-const WEIGHED_BYTES_MIN = 64 * 1024;
+const WEIGHED_BYTES_MIN = 16 * 1024;
 const PARSED_BYTES_MAX = 64 * 2 ** 20;
 
 const BYTE_ORDER_MARK = 0xfeff;
@@ -57,7 +59,7 @@ export function readBody(
   if (reading.kind === "unreadable") return { ...reading, steps };
   const { text } = reading;
   const parsedBytesMax = answer.parsedBytesMax ?? PARSED_BYTES_MAX;
-  const tooMuch = overLimit(answer.body, text, parsedBytesMax);
+  const tooMuch = answer.isWeighed === true ? null : overLimit(answer, text, parsedBytesMax);
   if (tooMuch !== null) {
     return { kind: "unreadable", why: tooMuch, isLasting: true, isOverLimit: true, steps };
   }
@@ -86,6 +88,12 @@ export function readText({ headers, body, undecodable }: UpstreamResponse): Text
   }
 }
 
+/** Whether the bytes of the body are its text in UTF-8. */
+export function isUtf8Text({ headers, body }: UpstreamResponse): boolean {
+  const charset = charsetOf(headers, body);
+  return (charset === null || isMislabeled(charset, body)) && isUtf8(body);
+}
+
 /** A decoder's name for it; null for UTF-8, and for a charset that no decoder knows. */
 function charsetOf({ "content-type": type }: HeaderValues, body: Buffer): string | null {
   if (body[0] === 0xff && body[1] === 0xfe) return "utf-16le";
@@ -112,10 +120,11 @@ function withoutMark(text: string): string {
   return text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text;
 }
 
-function overLimit(body: Buffer, text: string, parsedBytesMax: number): string | null {
+function overLimit(answer: UpstreamResponse, text: string, parsedBytesMax: number): string | null {
+  const { body } = answer;
   if (body.length < WEIGHED_BYTES_MIN) return null;
   // In other charsets, brackets and quotes have other codes or are parts of characters.
-  const utf8 = isUtf8(body) && !body.includes(0) ? body : Buffer.from(text);
+  const utf8 = isUtf8Text(answer) ? body : Buffer.from(text);
   switch (weighJson(utf8, parsedBytesMax)) {
     case "fits":
       return null;

@@ -72,7 +72,7 @@ export const SETTINGS = {
   RINGBACK_CLIENT_CONNECTIONS_MAX: {
     meaning:
       "Connections to the listener at once. Beyond it, the address with the most loses its idlest.",
-    byDefault: "`4096`",
+    byDefault: "`4096`, or half of the files that the process may open",
   },
   RINGBACK_CLIENT_CONNECTIONS_PER_ADDRESS_MAX: {
     meaning: "The same of one address, for a gateway that is not behind a proxy.",

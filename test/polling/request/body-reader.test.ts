@@ -1,5 +1,6 @@
 import { gzipSync } from "node:zlib";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { weighJson } from "../../../src/core/json/json-weight.ts";
 import { textOfResult } from "../../../src/core/json/raw-result.ts";
 import {
   AnswerReader,
@@ -86,6 +87,82 @@ test("of many answers from one origin another waits for the one that is read and
   await Promise.all(["a", "a", "a", "a", "b"].map(readAs));
   expect(order.indexOf("b")).toBe(2);
   expect(order).toHaveLength(5);
+});
+
+describe("of an answer that is small enough to be read at once", () => {
+  const SMALL_BYTES_MAX = 256 * 1024;
+  const fill = (piece: string, start = "[", end = "1]", bytes = 200 * 1024): string => {
+    const count = Math.floor((bytes - start.length - end.length) / piece.length);
+    return start + piece.repeat(count) + end;
+  };
+  const keys = (count: number): string =>
+    `{${Array.from({ length: count }, (_, index) => `"${index.toString(36)}k":1`).join(",")}}`;
+  const hidden = (text: string): Buffer =>
+    Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from(text, "utf16le")]);
+
+  function open() {
+    const { reader } = openReader({ largeBytesMin: SMALL_BYTES_MAX });
+    const parse = vi.spyOn(JSON, "parse");
+    onTestFinished(() => parse.mockRestore());
+    return (body: Buffer, headers = {}) => {
+      parse.mockClear();
+      const reading = reader.read(ORIGIN, QUESTION, provider, { status: 200, headers, body });
+      return { reading, parsedHere: parse.mock.calls.length };
+    };
+  }
+
+  test.each([
+    ["arrays in arrays", "[".repeat(100_000) + "]".repeat(100_000)],
+    ["unclosed arrays", "[".repeat(200_000)],
+    ["objects in objects", `${'{"a":'.repeat(30_000)}1${"}".repeat(30_000)}`],
+    ["empty arrays", fill("[],")],
+    ["empty objects", fill("{},")],
+    ["arrays of one", fill("[1],")],
+    ["objects of one", fill('{"a":1},')],
+    ["keys of their own", keys(20_000)],
+    ["numbers as keys", fill('{"1":1},')],
+  ])("%s are not parsed on the event loop beyond a few thousand", async (_, output) => {
+    const read = open();
+    const { reading, parsedHere } = read(Buffer.from(doneWith(output)));
+    expect(reading).toBeInstanceOf(Promise);
+    expect(parsedHere).toBe(0);
+    await reading;
+  });
+
+  test("nor is text whose charset hides what it holds", async () => {
+    const read = open();
+    // Its first string holds a character with a quote among its bytes.
+    const text = `{"a":"\u2230","status":"done","output":${"[".repeat(60_000)}${"]".repeat(60_000)}}`;
+    for (const [body, headers] of [
+      [hidden(text), {}],
+      [Buffer.from(text), { "content-type": "application/json; charset=iso-2022-jp" }],
+    ] as const) {
+      const { reading, parsedHere } = read(body, headers);
+      expect(reading).toBeInstanceOf(Promise);
+      expect(parsedHere).toBe(0);
+      await reading;
+    }
+  });
+
+  test.each([
+    ["a text", `"${"x".repeat(200_000)}"`],
+    ["many numbers", fill("12345.678,")],
+    ["a table", fill('{"name":"Anna Miller","street":"Long Road","city":"Springfield","age":41},')],
+    ["brackets in a text", `"${"[{".repeat(100_000)}"`],
+  ])("%s is", async (_, output) => {
+    const { reading, parsedHere } = open()(Buffer.from(doneWith(output)));
+    expect(reading).not.toBeInstanceOf(Promise);
+    expect(parsedHere).toBeGreaterThan(0);
+    expect(await reading).toMatchObject({ kind: "completed" });
+  });
+
+  test("brackets of a few kilobytes are, and take no more than the heaviest that may be", () => {
+    for (const output of ["[".repeat(8_000) + "]".repeat(8_000), fill("{},", "[", "1]", 16_000)]) {
+      const body = Buffer.from(doneWith(output));
+      expect(open()(body).reading).not.toBeInstanceOf(Promise);
+      expect(weighJson(body, 2 * 2 ** 20)).toBe("fits");
+    }
+  });
 });
 
 describe("an answer that is built to do harm", () => {
