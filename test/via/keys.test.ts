@@ -17,6 +17,11 @@ let close: () => void;
 /** The connection of a project that the requests are not of. */
 let foreignId: string;
 
+/** None of the requests is passed on. */
+function beyond(): never {
+  throw new Error("a request came as far as an upstream");
+}
+
 beforeAll(async () => {
   api = await ApiFixture.open();
   const { connections, providers } = api.ports;
@@ -33,8 +38,11 @@ beforeAll(async () => {
       findFresh: (...of) => connections.findFresh(...of),
     },
     providers,
-    upstreamOf: () => {
-      throw new Error("a request came as far as an upstream");
+    upstreamOf: beyond,
+    statuses: {
+      watches: { observe: beyond, pollNow: beyond },
+      observed: { ask: beyond, drop: beyond, next: beyond },
+      findLiveJobs: beyond,
     },
     relay: () => null,
   });
