@@ -12,6 +12,9 @@ const AXE = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js"
 /** Not kept: for a person to look at after a run. */
 const SCREENSHOTS = join(import.meta.dirname, "screenshots");
 
+/** Only ends what hangs. */
+const ACTION_TIMEOUT_MS = 80_000;
+
 export const LOOKS = {
   light: { colorScheme: "light", viewport: { width: 1280, height: 800 } },
   dark: { colorScheme: "dark", viewport: { width: 1280, height: 800 } },
@@ -31,6 +34,7 @@ export interface Visitor {
 export async function visit(browser: Browser, url: string, look: Look = "light"): Promise<Visitor> {
   const context = await browser.newContext({ ...LOOKS[look], baseURL: url, locale: "en-US" });
   const page = await context.newPage();
+  page.setDefaultTimeout(ACTION_TIMEOUT_MS);
   const complaints: string[] = [];
   page.on("pageerror", (error) => complaints.push(`error: ${error.message}`));
   page.on("console", (message) => {
