@@ -34,6 +34,10 @@ const CLIENT = { "x-client": "1" };
 describe.concurrent("the status of a watched job", () => {
   test("is answered from its polls, however many ask, with its age", async (context) => {
     const { api, job, ask, asked, scene } = await open(context);
+    // A busy machine may be slow to make the first poll.
+    await expect
+      .poll(async () => (await ask()).headers.get("ringback-served-from"), { timeout: 60_000 })
+      .toBe("cache");
     const answers = await Promise.all(Array.from({ length: 50 }, () => ask("/job/j", CLIENT)));
     for (const answer of answers) {
       expect(answer.status).toBe(200);
@@ -58,11 +62,11 @@ describe.concurrent("the status of a watched job", () => {
   test("is held until the job moves, when the client prefers to wait", async (context) => {
     const { api, job, ask, asked } = await open(context);
     expect(await (await ask()).json()).toMatchObject({ status: "pending" });
-    const held = ask("/job/j", { ...CLIENT, prefer: "respond-async, wait=30" });
+    const held = ask("/job/j", { ...CLIENT, prefer: "respond-async, wait=60" });
     let isAnswered = false;
     void held.then(() => (isAnswered = true));
     const { length } = api.requests;
-    await expect.poll(() => api.requests.length).toBeGreaterThan(length + 3);
+    await expect.poll(() => api.requests.length).toBeGreaterThan(length + 1);
     expect(isAnswered).toBe(false);
     job.status = "processing";
     expect(await (await held).json()).toMatchObject({ status: "processing" });
