@@ -14,8 +14,11 @@ import { jobListPage } from "./jobs/list-page.ts";
 import { subscriptionListPage } from "./jobs/subscription-list-page.ts";
 import { overviewPage } from "./overview/page.ts";
 import { apiKeyListPage, createApiKey, revokeApiKey } from "./settings/api-keys-page.ts";
+import { auditPage } from "./settings/audit-page.ts";
 import { callbackTestPage, testCallback } from "./settings/callback-test-page.ts";
 import { eventListPage } from "./settings/events-page.ts";
+import { changeProject, projectPage } from "./settings/project-page.ts";
+import { rotateKey, rotateSecret, signingPage } from "./settings/signing-page.ts";
 import {
   changeCredential,
   connectionListPage,
@@ -58,5 +61,11 @@ export function consoleRoutes(): readonly ConsoleRoute[] {
     apiKeyListPage,
     createApiKey,
     revokeApiKey,
+    signingPage,
+    rotateSecret,
+    rotateKey,
+    projectPage,
+    changeProject,
+    auditPage,
   ];
 }

@@ -8,10 +8,14 @@ import type {
   deliveryWithAttemptsSchema,
   eventSchema,
   newApiKeySchema,
+  signingKeySchema,
+  signingSecretSchema,
   subscriptionSchema,
 } from "../../api/http/response-schemas.ts";
 import type { jobExplanationSchema } from "../../api/jobs/explain-schema.ts";
 import type { jobSchema } from "../../api/jobs/schema.ts";
+import type { auditEntrySchema } from "../../api/projects/audit-schema.ts";
+import type { projectSchema } from "../../api/projects/schema.ts";
 import type { statsSchema } from "../../api/stats-schema.ts";
 
 /* What the API answers, as its own schemas say. */
@@ -30,6 +34,10 @@ export type CallbackTest = z.output<typeof callbackTestSchema>;
 export type Connection = z.output<typeof connectionSchema>;
 export type NewApiKey = z.output<typeof newApiKeySchema>;
 export type ApiKey = Omit<NewApiKey, "key">;
+export type SigningSecret = z.output<typeof signingSecretSchema>;
+export type SigningKey = z.output<typeof signingKeySchema>;
+export type AuditEntry = z.output<typeof auditEntrySchema>;
+export type Project = z.output<typeof projectSchema>;
 export type Stats = z.output<typeof statsSchema>;
 
 /** One page of a list. */

@@ -22,6 +22,15 @@ export function actionButton({ to, csrfToken, label, fields, tone = "plain" }: A
   </form>`;
 }
 
+/** Fields below one another that are sent together. */
+export function fieldsForm({ to, csrfToken, label, fields }: ActionForm): Markup {
+  return html`<form class="fields" method="post" action="${to}">
+    <input type="hidden" name="${CSRF_FIELD}" value="${csrfToken}" />
+    ${fields ?? NOTHING}
+    <button class="main">${label}</button>
+  </form>`;
+}
+
 /**
  * A button that first asks: it opens the question, in which a second button acts. Works without scripts.
  * @param id unique on the page, so that an open question stays open when the page is read again

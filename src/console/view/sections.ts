@@ -12,6 +12,9 @@ export const SECTIONS = {
   events: { title: "Events", path: "events", scope: "subscriptions:read" },
   test: { title: "Test a callback", path: "callback-test", scope: "subscriptions:write" },
   keys: { title: "API keys", path: "api-keys", scope: "admin" },
+  signing: { title: "Signing", path: "signing", scope: "admin" },
+  project: { title: "Project", path: "project", scope: "admin" },
+  audit: { title: "Audit log", path: "audit-log", scope: "admin" },
 } as const satisfies Readonly<
   Record<string, { readonly title: string; readonly path: string; readonly scope: Scope }>
 >;

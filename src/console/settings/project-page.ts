@@ -1,0 +1,143 @@
+import { html } from "hono/html";
+import type { Project } from "../http/models.ts";
+import {
+  type ActionRequest,
+  defineAction,
+  definePage,
+  type PageRequest,
+  redirect,
+} from "../http/page.ts";
+import { words } from "../view/badge.ts";
+import { fieldsForm, textField } from "../view/forms.ts";
+import type { Markup } from "../view/markup.ts";
+import { card, facts, mono, table } from "../view/parts.ts";
+import { time } from "../view/time.ts";
+
+/** A limit of which more is used is marked. */
+const NEARLY_USED = 0.8;
+
+/** What the project may use and uses, and what it has set for itself. */
+export const projectPage = definePage({
+  path: "/project",
+  scope: "admin",
+  async show(request) {
+    const project = await request.api.get<Project>("/v1/project");
+    return {
+      kind: "page",
+      title: "Project",
+      section: "project",
+      body: html`<header class="title"><h1>Project ${project.name}</h1></header>
+        <div class="columns">
+          <div>${card("Limits", limitTable(project))}</div>
+          <div>
+            ${card("Project", projectFacts(project))}
+            ${card("Settings", settingsForm(project, request))}
+          </div>
+        </div>`,
+    };
+  },
+});
+
+export const changeProject = defineAction({
+  path: "/project/change",
+  scope: "admin",
+  back: () => "project",
+  async act({ api, form }) {
+    await api.send("PATCH", "/v1/project", {
+      live_jobs_max: numberIn(form, "live_jobs_max"),
+      callback_concurrency: numberIn(form, "callback_concurrency"),
+      callback_requests_per_second: numberIn(form, "callback_requests_per_second"),
+      retry_schedule_s: numbersIn(form, "retry_schedule_s"),
+      operations_url: textIn(form, "operations_url"),
+    });
+    return redirect("project", "The settings are saved, and hold from now on.");
+  },
+});
+
+function projectFacts({ id, created_at: createdAt, live_jobs: live }: Project): Markup {
+  return facts([
+    ["Id", mono(id, { isCopied: true })],
+    ["Created", time(createdAt)],
+    ["Live jobs", live.toLocaleString("en-US")],
+  ]);
+}
+
+function limitTable({ limits }: Project): Markup {
+  const rows = Object.entries(limits).map(([id, { used, allowed }]) => ({ id, used, allowed }));
+  return table(
+    "Limits of the project",
+    [
+      { title: "Limit", cell: ({ id }) => words(id) },
+      { title: "Used", isNumber: true, cell: (row) => usedOf(row) },
+      { title: "Allowed", isNumber: true, cell: ({ allowed }) => allowed.toLocaleString("en-US") },
+    ],
+    rows,
+  );
+}
+
+function usedOf(of: { readonly used: number | null; readonly allowed: number }): Markup {
+  const { used, allowed } = of;
+  if (used === null) return html`<span class="quiet">–</span>`;
+  const text = used.toLocaleString("en-US");
+  return used > 0 && used >= allowed * NEARLY_USED
+    ? html`<strong class="error">${text}</strong>`
+    : html`${text}`;
+}
+
+function settingsForm(project: Project, { links, csrfToken }: PageRequest): Markup {
+  const number = { type: "number", placeholder: "the gateway's" } as const;
+  const shown = (value: number | null): string => (value === null ? "" : String(value));
+  return fieldsForm({
+    to: links.to("project/change"),
+    csrfToken,
+    label: "Save",
+    fields: html`${textField("live_jobs_max", "Live jobs at most", shown(project.live_jobs_max), number)}
+      ${textField(
+        "callback_concurrency",
+        "Callbacks at once to one origin",
+        shown(project.callback_concurrency),
+        number,
+      )}
+      ${textField(
+        "callback_requests_per_second",
+        "Callbacks a second to one origin",
+        shown(project.callback_requests_per_second),
+        { placeholder: "the gateway's" },
+      )}
+      ${textField(
+        "retry_schedule_s",
+        "Seconds between attempts, separated by commas",
+        project.retry_schedule_s?.join(", ") ?? "",
+        { placeholder: "the gateway's" },
+      )}
+      ${textField("operations_url", "URL for operational events", project.operations_url ?? "", {
+        type: "url",
+        placeholder: "https://app.example.com/hooks/operations",
+      })}
+      <p class="quiet">An empty field means the gateway's setting.</p>`,
+  });
+}
+
+type Form = ActionRequest["form"];
+
+/** Null for an empty field. */
+function textIn(form: Form, field: string): string | null {
+  const text = (form.get(field) ?? "").trim();
+  return text === "" ? null : text;
+}
+
+/** What is not a number goes on as it is, for the API to refuse. */
+function numberIn(form: Form, field: string): number | string | null {
+  const text = textIn(form, field);
+  return text === null ? null : numberOr(text);
+}
+
+function numbersIn(form: Form, field: string): (number | string)[] | null {
+  const text = textIn(form, field);
+  return text === null ? null : text.split(",").map((part) => numberOr(part.trim()));
+}
+
+function numberOr(text: string): number | string {
+  const number = Number(text);
+  return text === "" || Number.isNaN(number) ? text : number;
+}
