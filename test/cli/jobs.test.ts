@@ -147,7 +147,7 @@ test.each([
     1,
     /'--callback-url <url>' argument 'mailto:a@b' is invalid\. Give a URL/,
   ],
-  [["subscribe", "x", "--inbox", "a b"], 1, /^Error: .*\/inbox: Must have 1 to 64 letters/],
+  [["subscribe", "x", "--inbox", "a b"], 1, /^Error: .*\/inbox: Must be 1 to 64 letters/],
   [["subscribe", "x", "--inbox", "a", "--events", "job.done"], 1, /Valid: job\.completed, /],
   [["list", "--limit", "0"], 1, /Give a whole number from 1 to 100\.\nSee: ringback help list\n$/],
   [["list", "nothing"], 1, /Allowed choices are subscriptions, jobs/],
