@@ -10,6 +10,12 @@ import {
   shownObservation,
   tryAnswer,
 } from "../providers/trial/trial.ts";
+import type { SubmittedJob } from "../providers/submission/submitted-job.ts";
+import {
+  shownSubmission,
+  trySubmission,
+  type TriedRequest,
+} from "../providers/trial/trial-submission.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { problemLines } from "./problem-lines.ts";
 
@@ -33,6 +39,8 @@ export interface TryOptions {
   readonly ageMs: number;
   readonly seenBefore: boolean;
   readonly request: AnsweredRequestKind;
+  /** The request that the answer is to, when that may have submitted a job; null for a poll's. */
+  readonly submission: TriedRequest | null;
 }
 
 /** Tries a definition on an answer, both from files. Needs no setting and no database. */
@@ -52,12 +60,24 @@ export async function tryProvider(options: TryOptions): Promise<TryOutcome> {
   }
   const read = await readAnswer(answerFile, options);
   if ("problems" in read) return failure(read.problems);
-  const { request, ageMs, seenBefore } = options;
+  const { request, ageMs, seenBefore, submission } = options;
+  if (submission !== null) {
+    const { job, consequence } = trySubmission(provider, submission, read.answer);
+    const shown = { submission: shownSubmission(job), consequence };
+    const lines = job === null ? [] : [`job_id: ${job.jobId}`, ...paramLines(job)];
+    const text = [good, ...read.notes, "", ...lines, consequence].join("\n");
+    return { code: 0, text, json: { valid: true, provider: provider.name, ...shown } };
+  }
   const facts = { ageMs, seenBefore, nowMs: systemClock.now() };
   const { consequence, observation, ...steps } = tryAnswer(provider, request, read.answer, facts);
   const tried = { steps: { ...steps, observation: shownObservation(observation) }, consequence };
   const text = [good, ...read.notes, "", ...trialLines(tried)].join("\n");
   return { code: 0, text, json: { valid: true, provider: provider.name, ...tried } };
+}
+
+function paramLines({ params, recognizedBy }: SubmittedJob): string[] {
+  const named = Object.entries(params).map(([name, value]) => `params.${name}: ${value}`);
+  return [...named, `recognized_by: ${recognizedBy}`];
 }
 
 function failure(lines: readonly string[]): TryOutcome {

@@ -222,3 +222,37 @@ describe("a trial that makes no sense is refused", () => {
     expect((await post({ answer: DONE }, "nobody")).status).toBe(404);
   });
 });
+
+describe("the answer to a submission", () => {
+  const batch = { status: 200, body: { id: "batch_1", status: "validating" } };
+
+  it("shows the job that it would be read as having submitted, and by what", async () => {
+    const trial = await tryOut(
+      { answer: batch, submission: { path: "/v1/batches" } },
+      "openai-batch",
+    );
+    expect(trial).toMatchObject({
+      steps: null,
+      submission: { job_id: "batch_1", params: {}, recognized_by: "/submit/0" },
+      consequence: "The job is subscribed to, if the request names a callback.",
+    });
+  });
+
+  it.each([
+    ["openai-batch", { path: "/v1/files" }, "no entry of submit fits POST /v1/files"],
+    ["example", { path: "/jobs" }, "the definition has no submit"],
+    ["auto", { path: "/jobs", method: "DELETE" }, "nothing in the answer is known to mean a job"],
+  ])("of %s says why none was: %j", async (name, submission, why) => {
+    const trial = await tryOut({ answer: batch, submission }, name);
+    expect(trial["submission"]).toBeNull();
+    expect(trial["consequence"]).toContain(why);
+  });
+
+  it("needs an answer, and is none to the second request", async () => {
+    const answers = [
+      await post({ submission: { path: "/x" } }),
+      await post({ answer: batch, submission: { path: "/x" }, request: "result" }),
+    ];
+    expect(answers.map(({ status }) => status)).toEqual([422, 422]);
+  });
+});

@@ -160,3 +160,18 @@ test.each<[string, () => string[], string]>([
   expect(code).toBe(1);
   expect(text).toContain(told);
 });
+
+test("an answer to a submission shows the job that it would be read as having submitted", async () => {
+  const definition = file({
+    ...exampleSource,
+    submit: [{ path: "/jobs", job_id: { pointer: "/id" }, params: {} }],
+  });
+  const answer = file({ status: 202, body: { id: "j-1" } });
+  const { code, text } = await tryProvider([definition, answer, "--submission", "POST /jobs"]);
+  expect({ code, lines: text.split("\n") }).toEqual({
+    code: 0,
+    lines: expect.arrayContaining(["job_id: j-1", "recognized_by: /submit/0"]),
+  });
+  const other = await tryProvider([definition, answer, "--submission", "POST /others"]);
+  expect(other.text).toContain("no entry of submit fits POST /others");
+});

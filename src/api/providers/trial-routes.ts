@@ -7,6 +7,11 @@ import {
   type Trial,
   tryAnswer,
 } from "../../providers/trial/trial.ts";
+import {
+  shownSubmission,
+  type SubmissionTrial,
+  trySubmission,
+} from "../../providers/trial/trial-submission.ts";
 import { jsonAnswer } from "../http/answer.ts";
 import { paramFaults, urlFaults } from "../request/param-faults.ts";
 import type { ApiPorts } from "../context.ts";
@@ -33,15 +38,23 @@ function trialJson(
     answer: live?.answer ?? null,
     failure: null,
     steps: { ...steps, observation: shownObservation(observation) },
+    submission: null,
     consequence,
   });
+}
+
+/** How the answer to a submission is read. */
+function submissionTrialJson(tried: TrialResult, { job, consequence }: SubmissionTrial): string {
+  const nothing = { asked: null, answer: null, failure: null, steps: null };
+  const submission = shownSubmission(job);
+  return JSON.stringify({ ...heading(tried), ...nothing, submission, consequence });
 }
 
 function failedTrialJson(
   tried: TrialResult,
   { asked, reason, consequence }: Extract<LiveTrialOutcome, { kind: "not_answered" }>,
 ): string {
-  const nothing = { answer: null, failure: reason, steps: null };
+  const nothing = { answer: null, failure: reason, steps: null, submission: null };
   return JSON.stringify({ ...heading(tried), asked, ...nothing, consequence });
 }
 
@@ -69,7 +82,8 @@ function tryOut(ports: ApiPorts): Route {
     description:
       "Shows for each rule whether it matched and why not, which values were found where, and " +
       "what Ringback would do. Send a sample `answer`, or a `job_id` that is polled once, " +
-      "within the limits of the connection. `definition` tries one that is not stored. Nothing " +
+      "within the limits of the connection. With `submission`, the sample answers that request, and " +
+      "the job that it would be read as having submitted is shown. `definition` tries one that is not stored. Nothing " +
       "is changed.",
     scope: "admin",
     body: { schema: trialRequestSchema, bytesMax: BODY_BYTES_MAX },
@@ -122,6 +136,13 @@ function trySample(
     const detail = `The provider ${tried.provider.name} has no second request; leave this out.`;
     const problem = problemOfParts("validation_failed", [{ pointer: "/request", detail }]);
     return { ok: false, problem };
+  }
+  if (body.submission !== undefined) {
+    const { method, path, headers } = body.submission;
+    const names = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]);
+    const asked = { method, path, headers: Object.fromEntries(names) as Record<string, string> };
+    const read = trySubmission(tried.provider, asked, answerOfSample(answer, text, ["answer"]));
+    return jsonAnswer(200, submissionTrialJson(tried, read));
   }
   const facts = { ageMs: ageS * 1000, seenBefore, nowMs: clock.now() };
   const sample = answerOfSample(answer, text, ["answer"]);

@@ -20,6 +20,21 @@ export const trialRequestSchema = z
     job_id: jobIdSchema.optional().openapi({
       description: "Instead of a sample: a job that is polled once.",
     }),
+    submission: z
+      .strictObject({
+        method: z.enum(["POST", "PUT", "PATCH", "DELETE"]).default("POST"),
+        path: z.string().min(1).max(2048).startsWith("/").openapi({
+          description: "Below the base URL, without a query.",
+          example: "/v1/batches",
+        }),
+        headers: z.record(z.string().min(1).max(100), z.string().max(8192)).default({}),
+      })
+      .optional()
+      .openapi({
+        description:
+          "The request that the sample answers, to see which job it would be read as having submitted " +
+          "through /via.",
+      }),
     params: paramsSchema.optional(),
     connection: nameSchema.optional(),
     age_s: z.number().min(0).max(AGE_S_MAX).default(0).openapi({
@@ -43,6 +58,7 @@ function contradictions(body: {
   readonly job_id?: unknown;
   readonly params?: unknown;
   readonly connection?: unknown;
+  readonly submission?: unknown;
   readonly request: string;
 }): { readonly path: string[]; readonly message: string }[] {
   if (body.answer === undefined && body.job_id === undefined) {
@@ -52,6 +68,9 @@ function contradictions(body: {
   if (body.answer === undefined) {
     const message = "Only a sample can be a response to the second request; remove this.";
     return body.request === "status" ? [] : [{ path: ["request"], message }];
+  }
+  if (body.submission !== undefined && body.request !== "status") {
+    return [{ path: ["request"], message: "Remove this, or the submission." }];
   }
   return (["job_id", "params", "connection"] as const)
     .filter((field) => body[field] !== undefined)
@@ -111,6 +130,20 @@ export const providerTrialSchema = z
       })
       .nullable()
       .openapi({ description: "How the response is read; null without one." }),
+    submission: z
+      .object({
+        job_id: z.string(),
+        params: z.record(z.string(), z.string()),
+        recognized_by: z.string().openapi({
+          description:
+            "The entry of submit, as a JSON Pointer, or what the answer was recognized by.",
+        }),
+      })
+      .nullable()
+      .openapi({
+        description:
+          "The job that the sample says was submitted; null without one, or a submission.",
+      }),
     consequence: z.string().openapi({ description: "What Ringback does on such a response." }),
   })
   .openapi("ProviderTrial");

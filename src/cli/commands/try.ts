@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
+import type { TriedRequest } from "../../providers/trial/trial-submission.ts";
 import type { ProviderTrial } from "../../client/ringback.ts";
 import { CliError, EXIT, type ExitCode } from "../frame/cli.ts";
 import type { AddCommand } from "../frame/commands.ts";
@@ -14,6 +15,7 @@ interface TryFlags extends GatewayFlags {
   readonly seenBefore: boolean;
   readonly result: boolean;
   readonly status: number;
+  readonly submission?: TriedRequest;
   readonly job?: string;
   readonly connection?: string;
   readonly param?: Readonly<Record<string, string>>;
@@ -43,6 +45,11 @@ function options(command: Command): Command {
     .option("--age-s <n>", "the job was accepted so many seconds ago", numberFrom(0, AGE_S_MAX), 0)
     .option("--seen-before", "an earlier answer proved that the upstream knows the job", false)
     .option("--result", "the answer is that of the second request, for the result", false)
+    .option(
+      "--submission <request>",
+      'the answer is that to a request that may submit a job, such as "POST /v1/batches"',
+      requestFrom,
+    )
     .option("--status <code>", "HTTP status of a bare body", wholeNumberFrom(100, 599), 200)
     .option("--job <job>", "ask the upstream about this job, once, through the gateway")
     .option("--connection <name>", "with --job: the connection to ask with")
@@ -53,10 +60,19 @@ function options(command: Command): Command {
     );
 }
 
+/** A method and a path below the base URL. */
+function requestFrom(text: string): TriedRequest {
+  const [, method, path] = /^(POST|PUT|PATCH|DELETE) (\/[^\s?#]*)$/.exec(text.trim()) ?? [];
+  if (method === undefined || path === undefined) {
+    throw new InvalidArgumentError('Give a method and a path, such as "POST /v1/batches".');
+  }
+  return { method, path, headers: {} };
+}
+
 async function tryFiles(
   definitionFile: string,
   answerFile: string | null,
-  { ageS, seenBefore, result, status }: TryFlags,
+  { ageS, seenBefore, result, status, submission }: TryFlags,
   { cli, out }: CommandRun,
 ): Promise<ExitCode> {
   const tooOld = refusedNode(`try ${definitionFile}`);
@@ -70,6 +86,7 @@ async function tryFiles(
     ageMs: ageS * 1000,
     seenBefore,
     request: result ? "result" : "status",
+    submission: submission ?? null,
   });
   if (out.isJson) out.printJson(json);
   else if (code === 0) out.print(text);

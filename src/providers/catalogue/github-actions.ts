@@ -32,7 +32,7 @@ export const githubActions = {
   status: { path: "/repos/{params.owner}/{params.repo}/actions/runs/{job_id}", etag: true },
   submit: [
     {
-      note: "‡ With return_run_details: true; without it the answer names no run.",
+      note: "With return_run_details: true; without it the answer names no run.",
       path: "/repos/{owner}/{repo}/actions/workflows/{workflow}/dispatches",
       when: { http_status: 200 },
       job_id: { pointer: "/workflow_run_id" },

@@ -12,7 +12,7 @@ export const llamaparse = {
     "The result is the answer with what the param expand asks for, a list such as " +
     "markdown,items,metadata; pages that could not be parsed are in it with success: false. SUCCESS, " +
     "PARTIAL_SUCCESS and ERROR are the words of the first version, taken for what they were. For the " +
-    "EU give the connection the base_url https://api.cloud.eu.llamaindex.ai. Jobs can't be canceled. " +
+    "EU give the connection the base_url https://api.cloud.eu.llamaindex.ai. " +
     "How long results are kept is not published; a source file is kept for 48 h. The free plan takes " +
     "20 requests a minute.",
   base_url: "https://api.cloud.llamaindex.ai",
@@ -28,6 +28,7 @@ export const llamaparse = {
     { path: "/api/v2/parse", job_id: [{ pointer: "/id" }, { pointer: "/job/id" }] },
     { path: "/api/v2/parse/upload", job_id: [{ pointer: "/id" }, { pointer: "/job/id" }] },
   ],
+  cancel: { method: "POST", path: "/api/v2/parse/{job_id}/cancel" },
   rules: [
     { http_status: 200, all: [{ ...STATUS, eq: "PENDING" }], observe: "running", phase: "pending" },
     { http_status: 200, all: [{ ...STATUS, eq: "RUNNING" }], observe: "running" },

@@ -8,7 +8,10 @@ const KINDS = [
   "image_to_video",
   "text_to_video",
   "video_to_video",
+  "video_to_hdr",
+  "avatar_videos",
   "text_to_image",
+  "image_upscale",
   "video_upscale",
   "character_performance",
   "text_to_speech",
@@ -30,7 +33,10 @@ export const runway = {
   auth: { kind: "bearer" },
   headers: { "x-runway-version": "2024-11-06" },
   status: { path: "/v1/tasks/{job_id}" },
-  submit: KINDS.map((kind) => ({ path: `/v1/${kind}`, job_id: { pointer: "/id" } })),
+  submit: [...KINDS, "generate/{kind}", "recipes/{recipe}"].map((kind) => ({
+    path: `/v1/${kind}`,
+    job_id: { pointer: "/id" },
+  })),
   cancel: { method: "DELETE", path: "/v1/tasks/{job_id}" },
   rules: [
     {

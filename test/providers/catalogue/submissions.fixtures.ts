@@ -250,7 +250,7 @@ export const SUBMISSIONS: Readonly<Record<string, readonly SubmissionFixture[]>>
       submits: { id: "j-1" },
     },
     {
-      request: "POST /jobs",
+      request: "POST /jobs/",
       status: 202,
       body: { id: "j-2", status: "scheduled" },
       submits: { id: "j-2" },
@@ -329,6 +329,9 @@ export const SUBMISSIONS: Readonly<Record<string, readonly SubmissionFixture[]>>
   ],
   runway: [
     { request: "POST /v1/image_to_video", body: { id: "rw-1" }, submits: { id: "rw-1" } },
+    { request: "POST /v1/recipes/product_ad", body: { id: "rw-2" }, submits: { id: "rw-2" } },
+    { request: "POST /v1/generate/video", body: { id: "rw-3" }, submits: { id: "rw-3" } },
+    { request: "POST /v1/organization/usage", body: { id: "o" }, submits: null },
     { request: "POST /v1/avatars", body: { id: "av-1" }, submits: null },
   ],
   luma: [
