@@ -1,4 +1,5 @@
 import Anthropic from "@anthropic-ai/sdk";
+import { DescribeExecutionCommand, SFNClient, StartExecutionCommand } from "@aws-sdk/client-sfn";
 import {
   TextractClient,
   StartDocumentTextDetectionCommand,
@@ -8,11 +9,17 @@ import createDocumentIntelligence, {
   getLongRunningPoller,
   isUnexpected,
 } from "@azure-rest/ai-document-intelligence";
+import { createFalClient } from "@fal-ai/client";
+import LlamaCloud from "@llamaindex/llama-cloud";
+import { Firecrawl } from "@mendable/firecrawl-js";
+import { ApifyClient } from "apify-client";
 import { AssemblyAI } from "assemblyai";
 import OpenAI from "openai";
 import Replicate from "replicate";
 import type { TestContext } from "vitest";
 import { describe, expect, test } from "vitest";
+import { awsStepFunctions } from "../../src/providers/catalogue/aws-step-functions.ts";
+import { googleOperation } from "../../src/providers/catalogue/google-operation.ts";
 import { awsTextract } from "../../src/providers/catalogue/aws-textract.ts";
 import { useScenes } from "../end-to-end/scene.ts";
 import { isSignedWith } from "../support/aws-signature.ts";
@@ -26,7 +33,13 @@ import { type ApiReply, type ApiRequest, openJobApi } from "../support/job-api.t
 
 const openScene = useScenes();
 const UPSTREAM_KEY = "key-of-the-api";
-const OWN_TEXTRACT = "own-textract";
+/** The built-in ones go to the hosts of their vendor only. */
+const OWN_COPIES: Readonly<Record<string, object>> = {
+  "own-textract": awsTextract,
+  "own-step-functions": awsStepFunctions,
+  "own-google-operation": googleOperation,
+};
+const AWS_CREDENTIAL = "AKIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 
 /** A connection to a fake API whose job runs for `runs` polls, and then ends. */
 async function open(
@@ -36,12 +49,12 @@ async function open(
   credential = UPSTREAM_KEY,
 ) {
   const scene = await openScene(context);
-  if (provider === OWN_TEXTRACT) {
-    // The built-in one goes to the hosts of AWS only.
-    const { base_url, allowed_hosts, ...rest } = awsTextract;
-    const definition = { ...rest, name: provider };
+  const own = OWN_COPIES[provider];
+  if (own !== undefined) {
+    // JSON leaves out what is undefined.
+    const definition = { ...own, name: provider, base_url: undefined, allowed_hosts: undefined };
     const put = await scene.gateway.api("PUT", `/v1/providers/${provider}`, definition);
-    expect([base_url, allowed_hosts, put.status]).not.toContain(422);
+    expect(put.status).toBeLessThan(300);
   }
   const api = await openJobApi(context, answer);
   const connection = await scene.connect({
@@ -61,6 +74,20 @@ async function open(
 function after(times: number, before: object, then: object): () => ApiReply {
   let asked = 0;
   return () => ({ body: (asked += 1) <= times ? before : then });
+}
+
+/** The credentials that the API has seen. */
+function keysOf(requests: readonly ApiRequest[]): readonly (string | undefined)[] {
+  return [...new Set(requests.map(({ headers }) => headers["authorization"]))];
+}
+
+/** Whether requests are signed with the connection's key. */
+function areSigned(requests: readonly ApiRequest[]): readonly boolean[] {
+  const secret = AWS_CREDENTIAL.split(":")[1] ?? "";
+  const signed = requests.map(({ body, ...request }) =>
+    isSignedWith(secret, { ...request, body: body.toString() }),
+  );
+  return [...new Set(signed)];
 }
 
 describe.concurrent("unmodified, through the gateway, the client of", () => {
@@ -188,16 +215,15 @@ describe.concurrent("unmodified, through the gateway, the client of", () => {
   });
 
   test("Textract starts a job, signed anew with the connection's key, and asks for it", async (context) => {
-    const credential = "AKIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
     const status = after(2, { JobStatus: "IN_PROGRESS" }, { JobStatus: "SUCCEEDED", Blocks: [] });
     const { api, ended, baseURL } = await open(
       context,
-      OWN_TEXTRACT,
+      "own-textract",
       ({ headers }) =>
         headers["x-amz-target"]?.includes("Start") === true
           ? { body: { JobId: "tx-1" } }
           : status(),
-      credential,
+      AWS_CREDENTIAL,
     );
     const client = new TextractClient({
       region: "us-east-1",
@@ -214,11 +240,143 @@ describe.concurrent("unmodified, through the gateway, the client of", () => {
     await ended("tx-1");
     const done = await client.send(new GetDocumentTextDetectionCommand({ JobId: "tx-1" }));
     expect(done.JobStatus).toBe("SUCCEEDED");
-    const secret = credential.split(":")[1] ?? "";
-    const areSigned = api.requests.map(({ body, ...request }) =>
-      isSignedWith(secret, { ...request, body: body.toString() }),
+    expect(areSigned(api.requests)).toEqual([true]);
+  });
+
+  test("Step Functions starts an execution, signed anew, and describes it", async (context) => {
+    const arn = "arn:aws:states:us-east-1:123456789012:execution:m:e1";
+    const execution = { executionArn: arn, stateMachineArn: "m", startDate: 1 };
+    const status = after(
+      2,
+      { ...execution, status: "RUNNING" },
+      { ...execution, status: "SUCCEEDED", output: "{}" },
     );
-    expect(new Set(areSigned)).toEqual(new Set([true]));
+    const { api, ended, baseURL } = await open(
+      context,
+      "own-step-functions",
+      ({ headers }) =>
+        headers["x-amz-target"]?.includes("Start") === true
+          ? { body: { executionArn: arn, startDate: 1 } }
+          : status(),
+      AWS_CREDENTIAL,
+    );
+    const client = new SFNClient({
+      region: "us-east-1",
+      endpoint: baseURL,
+      credentials: { accessKeyId: API_KEY, secretAccessKey: "not-used" },
+      maxAttempts: 1,
+    });
+    const made = await client.send(new StartExecutionCommand({ stateMachineArn: "m" }));
+    expect(made.executionArn).toBe(arn);
+    await ended(arn);
+    const done = await client.send(new DescribeExecutionCommand({ executionArn: arn }));
+    expect(done.status).toBe("SUCCEEDED");
+    expect(areSigned(api.requests)).toEqual([true]);
+  });
+
+  test("Apify starts an actor, and waits for its run", async (context) => {
+    const run = { id: "run1", status: "RUNNING" };
+    const status = after(2, { data: run }, { data: { ...run, status: "SUCCEEDED" } });
+    const { api, ended, baseURL } = await open(context, "apify", ({ method, path }) => {
+      if (method === "POST") return { status: 201, body: { data: { ...run, status: "READY" } } };
+      return path.includes("/dataset/items") ? { body: [{ a: 1 }] } : status();
+    });
+    const client = new ApifyClient({ token: API_KEY, baseUrl: baseURL, maxRetries: 0 });
+    const made = await client.actor("me/actor").start({});
+    expect(made.status).toBe("READY");
+    await ended("run1");
+    const done = await client.run(made.id).waitForFinish({ waitSecs: 5 });
+    expect(done.status).toBe("SUCCEEDED");
+    expect(keysOf(api.requests)).toEqual([`Bearer ${UPSTREAM_KEY}`]);
+  });
+
+  test("Firecrawl starts a crawl, and asks for it", async (context) => {
+    const crawl = { success: true, completed: 0, total: 1, data: [] };
+    const status = after(
+      2,
+      { ...crawl, status: "scraping" },
+      { ...crawl, status: "completed", completed: 1, data: [{ markdown: "# a" }] },
+    );
+    const { api, ended, baseURL } = await open(context, "firecrawl", ({ method }) =>
+      method === "POST" ? { body: { success: true, id: "crawl1", url: "x" } } : status(),
+    );
+    const client = new Firecrawl({ apiKey: API_KEY, apiUrl: baseURL });
+    const made = await client.startCrawl("https://example.com");
+    expect(made.id).toBe("crawl1");
+    await ended("crawl1");
+    expect((await client.getCrawlStatus("crawl1")).status).toBe("completed");
+    expect(keysOf(api.requests)).toEqual([`Bearer ${UPSTREAM_KEY}`]);
+  });
+
+  test("LlamaCloud parses a document, and asks for it", async (context) => {
+    const job = { id: "pjb-1", project_id: "p" };
+    const status = after(
+      2,
+      { job: { ...job, status: "RUNNING" } },
+      { job: { ...job, status: "COMPLETED" }, markdown: { pages: [] } },
+    );
+    const { api, ended, baseURL } = await open(context, "llamaparse", ({ method }) =>
+      method === "POST" ? { body: { ...job, status: "PENDING" } } : status(),
+    );
+    const client = new LlamaCloud({ apiKey: API_KEY, baseURL, maxRetries: 0 });
+    const made = await client.parsing.create({
+      tier: "fast",
+      version: "latest",
+      source_url: "https://example.com/a.pdf",
+    });
+    await ended(made.id);
+    const done = await client.parsing.get(made.id, { expand: ["markdown"] });
+    expect(done.job.status).toBe("COMPLETED");
+    expect(keysOf(api.requests)).toEqual([`Bearer ${UPSTREAM_KEY}`]);
+  });
+
+  test("fal submits to its queue, and asks for status and result", async (context) => {
+    const status = after(2, { status: "IN_QUEUE" }, { status: "COMPLETED" });
+    const { api, ended, baseURL } = await open(context, "fal", ({ method, path }, origin) => {
+      const url = `${origin}/fal-ai/flux/requests/r1`;
+      if (method === "POST") {
+        return {
+          body: {
+            request_id: "r1",
+            status: "IN_QUEUE",
+            status_url: `${url}/status`,
+            response_url: url,
+          },
+        };
+      }
+      if (!path.includes("/status")) return { body: { images: ["x"] } };
+      return { body: { ...(status().body as object), request_id: "r1", response_url: url } };
+    });
+    // The one way that this client has to send its requests elsewhere.
+    const client = createFalClient({
+      credentials: API_KEY,
+      requestMiddleware: (request) =>
+        Promise.resolve({ ...request, url: request.url.replace("https://queue.fal.run", baseURL) }),
+    });
+    const made = await client.queue.submit("fal-ai/flux", { input: {} });
+    expect(made.request_id).toBe("r1");
+    await ended("r1");
+    const asked = await client.queue.status("fal-ai/flux", { requestId: "r1" });
+    expect(asked.status).toBe("COMPLETED");
+    const { data } = await client.queue.result("fal-ai/flux", { requestId: "r1" });
+    expect(data).toEqual({ images: ["x"] });
+    expect(keysOf(api.requests)).toEqual([`Key ${UPSTREAM_KEY}`]);
+  });
+
+  test("a Google API begins an operation by REST, and asks for it", async (context) => {
+    const name = "projects/p/locations/l/operations/1";
+    const status = after(2, { name, metadata: {} }, { name, done: true, response: { a: 1 } });
+    const { api, ended, baseURL } = await open(context, "own-google-operation", ({ method }) =>
+      method === "POST" ? { body: { name, metadata: {} } } : status(),
+    );
+    const headers = { authorization: `Bearer ${API_KEY}`, "content-type": "application/json" };
+    const url = `${baseURL}/v1/projects/p/locations/l/recognizers/r:batchRecognize`;
+    const made = await fetch(url, { method: "POST", headers, body: "{}" });
+    expect(made.headers.get("ringback-job-id")).toBe(name);
+    await ended(name);
+    const done = await fetch(`${baseURL}/v1/${name}`, { headers });
+    expect(await done.json()).toMatchObject({ done: true });
+    expect(keysOf(api.requests)).toEqual([`Bearer ${UPSTREAM_KEY}`]);
   });
 
   test("Pulse, by its documented request with a file in it", async (context) => {
