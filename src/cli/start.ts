@@ -135,10 +135,13 @@ function apiKeyLines(key: string | null, file: string | null): string[] {
   return key === null ? [] : [`  API key, shown this once: ${key}`];
 }
 
-/** The first start has a key, so it has a link that signs in without one. */
-function consoleLines({ console: web }: StartedGateway): string[] {
+/**
+ * The first start has a key, so it has a link that signs in without one. Like the key, it is for a
+ * terminal only: standard error may be kept as a log.
+ */
+function consoleLines({ console: web, apiKeyFile }: StartedGateway): string[] {
   if (web === null) return [];
-  if (web.signInUrl === null) return [`  Console: ${web.url}`];
+  if (web.signInUrl === null || apiKeyFile !== null) return [`  Console: ${web.url}`];
   return [`  Console, signed in by this link once, within 15 minutes: ${web.signInUrl}`];
 }
 
