@@ -5,7 +5,7 @@ import { withElapsedTime } from "./frame/progress.ts";
 
 /** As long as a timer can run: 24 days. */
 const PATIENCE_MS = 2 ** 31 - 1;
-/** Of a result that is shown without being asked for. */
+/** The size up to which a result is shown without being requested. */
 const SHOWN_CHARACTERS_MAX = 2_000;
 
 export interface EndingPorts {

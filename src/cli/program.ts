@@ -104,7 +104,7 @@ export function createProgram(commands: Commands): Command {
 
 const HELP_CODES: readonly string[] = ["commander.help", "commander.helpDisplayed"];
 
-/** What was asked for is help, or can't be understood. */
+/** The call asks for help, or can't be understood. */
 function misunderstood(
   error: CommanderError,
   args: readonly string[],

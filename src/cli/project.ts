@@ -50,7 +50,7 @@ export type ProjectCommand =
       readonly value: number | null;
     };
 
-/** What the arguments after `project` ask for, or null when they ask for nothing there is. */
+/** Parses the arguments after `project`; null when there is no such command. */
 export function readProjectCommand(args: readonly string[]): ProjectCommand | null {
   const [kind = "", name = "", ...rest] = args;
   if (kind === "list" && args.length === 1) return { kind };
@@ -80,7 +80,7 @@ function readLimit(
   return "value" in reading ? { kind: "set-limit", name, limit, value: reading.value } : null;
 }
 
-/** What a command has done or found. */
+/** The result of a command. */
 export interface ProjectAnswer {
   /** For a person. */
   readonly text: string;

@@ -43,7 +43,7 @@ export interface ResealOptions {
 }
 
 export interface ResealOutcome {
-  /** What to print. */
+  /** The text to print. */
   readonly text: string;
   /** The same for a program. */
   readonly json: object;

@@ -19,7 +19,7 @@ import {
 import { systemClock } from "../runtime/clock.ts";
 import { problemLines } from "./problem-lines.ts";
 
-/** What is to be printed, and the exit code. */
+/** The text to print, and the exit code. */
 export interface TryOutcome {
   readonly code: 0 | 1;
   readonly text: string;
@@ -32,7 +32,7 @@ export interface TryOptions {
   readonly definitionFile: string;
   /** Null to check the definition alone. */
   readonly answerFile: string | null;
-  /** Of an answer that does not tell its status: a bare body. */
+  /** The status of an answer that is a bare body. */
   readonly status: number;
   /** Holds the answer when its file is `-`. */
   readonly stdin: Readable;

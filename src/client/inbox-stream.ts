@@ -107,7 +107,7 @@ class Attempt {
     this.#reader = answer.body?.getReader() ?? null;
   }
 
-  /** What came with the next piece; null at the end. */
+  /** The events in the next chunk; null at the end. */
   async next(): Promise<readonly Received[] | null> {
     const reader = this.#reader;
     if (reader === null) return null;

@@ -117,7 +117,7 @@ export interface Paging {
   readonly limit?: number | undefined;
 }
 
-/** What a list is narrowed to; times are ISO. */
+/** Filters of lists; times are ISO 8601. */
 type FiltersOf<Schema extends z.ZodType> = Readonly<Omit<z.input<Schema>, "limit" | "cursor">> &
   Paging;
 

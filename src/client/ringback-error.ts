@@ -2,7 +2,7 @@ import type { z } from "zod";
 import type { problemSchema } from "../api/http/response-schemas.ts";
 import type { ProblemCode } from "../core/error-codes.ts";
 
-/** What went wrong without the gateway saying so. */
+/** Failures that the gateway did not report. */
 export type ClientErrorCode =
   /** No answer: no connection, or it broke. */
   | "network_error"
@@ -35,7 +35,7 @@ export interface RingbackErrorParts {
 /** Everything that goes wrong between a program and its gateway. */
 export class RingbackError extends Error {
   override readonly name = "RingbackError";
-  /** What programs tell errors apart by. */
+  /** Programs distinguish errors by this code. */
   readonly code: RingbackErrorCode;
   /** The HTTP status; null when there was no answer. */
   readonly status: number | null;

@@ -16,7 +16,7 @@ export interface TransportOptions {
   readonly newKey: () => string;
   /** How often a request is sent again. */
   readonly retries: number;
-  /** Of each try. */
+  /** Time limit of each try. */
   readonly timeoutMs: number;
 }
 
@@ -32,12 +32,12 @@ export interface RequestSpec {
   readonly body?: unknown;
   /** Whether to carry it out twice is the same as once; all but POST are. */
   readonly isRepeatable?: boolean;
-  /** Of each try, where the answer takes its time. */
+  /** Time limit of each try of a call that waits on purpose. */
   readonly timeoutMs?: number;
   readonly retries?: number;
 }
 
-/** What every call takes besides its arguments. */
+/** Options of every call. */
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   /** Makes the request harmless to repeat, also from another process; a new one for each call unless given. */

@@ -30,11 +30,11 @@ interface Asset {
   readonly type: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly version: string;
-  /** Of what was compressed, once somebody has asked for it. */
+  /** Compressed forms, kept after the first request for each. */
   readonly compressed: Map<"br" | "gzip", Promise<Uint8Array<ArrayBuffer>>>;
 }
 
-/** What pages load, read and compressed once. Addresses name the content, so browsers keep it for good. */
+/** The files that pages load, read and compressed once. Addresses name the content, so browsers keep it for good. */
 export class Assets {
   readonly #assets = new Map<AssetName, Asset>();
 

@@ -8,7 +8,7 @@ import { type SignedRequest, Verifier } from "./verifier.ts";
 
 /**
  * Runs the handler of each callback once: never again after it was done, and never twice at once.
- * Whoever comes while it runs gets the same reply.
+ * A repetition that arrives while it runs gets the same reply.
  */
 class HandledOnce {
   readonly #seen: SeenStore;
@@ -59,7 +59,7 @@ export interface ReceiverOptions {
   readonly secret?: string | readonly string[] | undefined;
   /** Verifies `v1a` signatures: `https://<gateway>/v1/signing-keys/jwks`. */
   readonly keysUrl?: string | undefined;
-  /** What to do with each type of event, or one function for all of them. */
+  /** One handler for each type of event, or one for all of them. */
   readonly on: Handlers | ((event: CallbackEvent) => Replied);
   /** Where handled callbacks are remembered: in memory unless given. */
   readonly seen?: SeenStore;

@@ -10,7 +10,7 @@ export type StatusOf<Type extends EventType> =
 
 type StoredData = z.output<typeof eventSchema>["data"];
 
-/** What a callback says about a job. */
+/** The content of a callback about a job. */
 export interface JobData<Status extends string = string> extends Omit<StoredData, "status"> {
   readonly status: Status;
   /** `sub_…` */

@@ -10,9 +10,9 @@ export interface LambdaEvent {
   readonly multiValueHeaders?: Readonly<Record<string, readonly string[] | undefined>> | null;
   readonly body?: string | null | undefined;
   readonly isBase64Encoded?: boolean | undefined;
-  /** Of payload 1.0 and load balancers. */
+  /** In payload 1.0, and from load balancers. */
   readonly httpMethod?: string;
-  /** Of payload 2.0 and function URLs. */
+  /** In payload 2.0, and from function URLs. */
   readonly requestContext?: { readonly http?: { readonly method?: string } };
 }
 

@@ -27,7 +27,7 @@ export interface ResultFetching {
   readonly resultTimeoutMs: number;
 }
 
-/** What `data` of a callback says about its result. */
+/** The members of a callback's `data` that describe its result. */
 export interface ResultPlace {
   readonly result_url?: string | undefined;
   readonly result_fetch?:

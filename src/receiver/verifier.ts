@@ -2,7 +2,7 @@ import { Webhook } from "standardwebhooks";
 import { joined } from "./bounded-body.ts";
 import type { KeySet } from "./key-set.ts";
 
-/** What a request was signed with, and over. */
+/** The signed content of a request and its signatures. */
 export interface SignedRequest {
   readonly id: string;
   /** Unix seconds, as the header has them. */

@@ -6,7 +6,7 @@ export interface PresentedKey {
   readonly key: string;
   /** `beside`: in a header of its own, beside a credential that is the client's. */
   readonly kind: "beside" | "header" | "query" | "signature";
-  /** Of the header, in lower case, or of the parameter. */
+  /** Name of the header, in lower case, or of the query parameter. */
   readonly name: string;
 }
 

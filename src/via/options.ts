@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { parameter } from "./key.ts";
 
-/** What a client wants done about the job that it submits. */
+/** The client's wishes for the job that it submits. */
 export interface SubmitOptions {
   /** Where the callback goes; null to subscribe to nothing. */
   readonly callbackUrl: string | null;

@@ -103,7 +103,7 @@ export function signedRequest(
     headers[(request.headers[index] ?? "").toLowerCase()] = request.headers[index + 1] ?? "";
   }
   const { origin, path } = request;
-  // What is not UTF-8 would be signed as something else, and the upstream refuse it.
+  // Bytes that are not UTF-8 would be signed as other bytes, and the upstream would refuse them.
   const text = body.length === 0 ? null : body.toString("utf8");
   // The method is passed through as it is; the type only knows those of definitions.
   const method = request.method as "POST";

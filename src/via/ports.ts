@@ -51,7 +51,7 @@ export interface Passage extends ViaTarget {
   readonly access: UpstreamAccess;
 }
 
-/** What the API lends: how keys are judged, subscriptions made and problems written. */
+/** The parts of the API that are used here: authenticating keys, subscribing and writing problems. */
 export interface ViaApi {
   /** Whom the key speaks for, if it may send requests through the gateway. */
   authenticate(

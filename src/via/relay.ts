@@ -35,7 +35,7 @@ export interface RelayHooks {
   sent(): void;
   /** Returns whether the answer may be that to a submission, so that its body has to be read first. */
   head(head: RelayedHead): boolean;
-  /** What an answer says of a job, as headers for the client. Never rejects. */
+  /** Headers that tell the client about the job in an answer. Never rejects. */
   look(head: RelayedHead, body: HeldBody): Promise<AddedHeaders>;
   /** Links in headers that tell where to ask next lead through the gateway too. */
   readonly through: LinksThrough;
@@ -73,7 +73,7 @@ export class Relay implements RelayReader {
   #head: RelayedHead | null = null;
   #held: Buffer[] = [];
   #heldBytes = 0;
-  /** What came while the answer was looked at. */
+  /** Bytes that arrived while the answer was examined. */
   #ending: { readonly trailers: readonly string[] } | { readonly failure: RequestFailure } | null =
     null;
   #isClientGone = false;

@@ -44,13 +44,13 @@ import { type TakenBody, takeFromBody } from "./taken-body.ts";
 
 /** How long a request waits for its place in the lane of its connection. */
 const TURN_WAIT_MS = 10_000;
-/** What a client has after a refusal to stop sending a body that is not read. */
+/** Time that a refused client has to stop sending a body that is not read. */
 const UNREAD_BODY_MS = 10_000;
 /** So much of an answer is held without counting it. */
 const HELD_BYTES_FREE = 64 * 1024;
 const DEFAULT_CONNECTION = "default";
 const SUBSCRIBED = "subscribed";
-/** What is signed has to be there whole. */
+/** A signed request must be complete before it is sent. */
 const SIGNED_BYTES_MAX = 10 * 1024 * 1024;
 const NO_BODY = Buffer.alloc(0);
 
@@ -69,7 +69,7 @@ interface Visit {
   answeredAfterMs: number | null;
   subscription: string | null;
   submission: string | null;
-  /** Of a status that was to come from the latest poll; null for all other requests. */
+  /** Source of the answer to a status request; null for all other requests. */
   servedFrom: "cache" | "upstream" | null;
 }
 

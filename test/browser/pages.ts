@@ -8,6 +8,9 @@ import { API_KEY } from "../support/gateway-environment.ts";
 
 /* How pages of the console are looked at in a browser. */
 
+/** In the page, once its script has run there. */
+declare const axe: typeof Axe;
+
 const AXE = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8");
 /** Not kept: for a person to look at after a run. */
 const SCREENSHOTS = join(import.meta.dirname, "screenshots");
@@ -62,7 +65,6 @@ export async function screenshot(page: Page, name: string): Promise<void> {
 export async function expectAccessible(page: Page): Promise<void> {
   await page.evaluate(AXE);
   const violations = await page.evaluate(async () => {
-    const { axe } = globalThis as unknown as { readonly axe: typeof Axe };
     const { violations } = await axe.run({
       runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
     });

@@ -138,7 +138,7 @@ async function keyCheck(ringback: Ringback, signal: AbortSignal): Promise<Check>
   }
 }
 
-/** Whoever verifies signatures here needs about the gateway's time. */
+/** Verifying signatures on this machine requires a clock close to the gateway's. */
 async function clockCheck(ringback: Ringback, signal: AbortSignal): Promise<Check> {
   const { headers } = await ringback.send({ method: "GET", path: "/healthz" }, { signal });
   const date = Date.parse(headers.get("date") ?? "");

@@ -16,7 +16,7 @@ interface InitFlags extends CommonFlags {
 interface Platform {
   /** Files of `examples/`, with the name that each gets. */
   readonly files: Readonly<Record<string, string>>;
-  /** What to do next. */
+  /** The next step. */
   readonly next: string;
 }
 

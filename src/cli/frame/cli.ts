@@ -47,7 +47,7 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 export class CliError extends Error {
   override readonly name = "CliError";
   readonly exitCode: ExitCode;
-  /** What to do about it. */
+  /** The remedy. */
   readonly hint: string | null;
 
   constructor(message: string, options: { readonly exitCode?: ExitCode; readonly hint?: string }) {

@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import type { Cli, ExitCode } from "./cli.ts";
 
-/** What the commands of one call share. */
+/** Shared by the commands of one call. */
 export interface Commands {
   readonly cli: Cli;
-  /** Of the command that was run. */
+  /** The exit code of the command that was run. */
   exitCode: ExitCode;
 }
 

@@ -3,7 +3,7 @@ import { ResultUnavailableError } from "../../receiver/receiver.ts";
 import { CliError, EXIT, type ExitCode } from "./cli.ts";
 import { shown } from "./output.ts";
 
-/** What went wrong, for a person and for a program. */
+/** A failure, in a form for people and one for programs. */
 export interface Failure {
   readonly message: string;
   readonly hint: string | null;

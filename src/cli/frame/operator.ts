@@ -4,7 +4,7 @@ import { type Cli, CliError, EXIT, type ExitCode } from "./cli.ts";
 import { Output } from "./output.ts";
 import { type CommonFlags, printFailure } from "./run.ts";
 
-/** What commands of the operator are run with: the gateway's own settings and log. */
+/** Runs the operator's commands with the gateway's own settings and log. */
 export interface OperatorRun {
   readonly cli: Cli;
   readonly config: Config;

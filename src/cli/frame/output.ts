@@ -7,7 +7,7 @@ type Style = Parameters<typeof styleText>[0];
 const CONTROL = /(?![\n\t])\p{Cc}/gu;
 const CLEAR_LINE = "\r\u001b[K";
 
-/** What a command prints: its answer on standard output, messages for people on standard error. */
+/** Prints a command's answer to standard output, and messages for people to standard error. */
 export class Output {
   readonly isJson: boolean;
   readonly #cli: Pick<Cli, "env" | "stdout" | "stderr">;

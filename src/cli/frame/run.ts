@@ -3,7 +3,7 @@ import { EXIT, InterruptedError, OutputClosedError } from "./cli.ts";
 import { failureOf } from "./failure.ts";
 import { Output } from "./output.ts";
 
-/** What a command of a user works with. */
+/** The tools of a user's command. */
 export interface CommandRun {
   readonly cli: Cli;
   readonly out: Output;
@@ -11,7 +11,7 @@ export interface CommandRun {
   readonly signal: AbortSignal;
 }
 
-/** What every command takes. */
+/** The options of every command. */
 export interface CommonFlags {
   readonly json?: boolean;
 }

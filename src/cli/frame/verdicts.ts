@@ -2,12 +2,12 @@ import { type Output, shown } from "./output.ts";
 
 export type Verdict = "ok" | "warning" | "failed" | "skipped";
 
-/** What one look found. */
+/** The result of one check. */
 export interface Check {
   readonly name: string;
   readonly verdict: Verdict;
   readonly detail: string;
-  /** What to do about it; null when nothing has to be done. */
+  /** The remedy; null when none is needed. */
   readonly action: string | null;
 }
 

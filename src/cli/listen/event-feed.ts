@@ -25,7 +25,7 @@ interface EventPage {
 }
 
 const PAGE_EVENTS_MAX = 100;
-/** What is read at once after the gateway, or this program, was away. */
+/** The most pages that are read at once after the gateway or this program was away. */
 const PAGES_MAX = 100;
 /** An event may be committed a little later than a newer one, so some are read again. */
 const OVERLAP_MS = 10_000;

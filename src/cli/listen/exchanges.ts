@@ -15,7 +15,7 @@ export interface Exchange {
   readonly isRepeated: boolean;
 }
 
-/** What a message is about. */
+/** The subject of a message. */
 export interface Subject {
   readonly type: string;
   readonly jobId: string | null;

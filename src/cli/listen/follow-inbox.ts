@@ -11,7 +11,7 @@ export interface FollowedInbox {
   readonly cursor: string;
 }
 
-/** What the reader of an inbox tells. */
+/** Callbacks of an inbox's reader. */
 export interface FollowListener {
   /**
    * Takes a message; the next one comes when it resolves.

@@ -7,7 +7,7 @@ export interface ForwardedMessage {
   readonly body: string;
 }
 
-/** What a receiver made of it. Times in milliseconds. */
+/** The receiver's response. Times in milliseconds. */
 export type ForwardOutcome = { readonly durationMs: number } & (
   | { readonly status: number; readonly excerpt: string }
   | { readonly status: null; readonly error: string }

@@ -21,7 +21,7 @@ export interface ListenerPorts {
 
 export interface ListenerOptions {
   readonly targets: readonly Target[];
-  /** Of targets that name none, and read also without any. */
+  /** The inbox of targets that name none; read even without targets. */
   readonly inbox: string;
   readonly consumer: string;
   /** Null for all of them. */
@@ -39,7 +39,7 @@ export class Listener {
   readonly #ports: ListenerPorts;
   readonly #options: ListenerOptions;
   readonly #seen = new Set<string>();
-  /** What a person may want to see or send again: one for each target of the last message. */
+  /** Exchanges that a person may want to see or repeat: one for each target of the last message. */
   #last: readonly Exchange[] = [];
 
   constructor(ports: ListenerPorts, options: ListenerOptions) {

@@ -56,7 +56,7 @@ export class Exchange {
     return isFromOwnPage(this.context.req.raw.headers, [this.#host, this.#publicUrl.host]);
   }
 
-  /** What the reader has of the page; null for one that is read for the first time. */
+  /** The version of the page that the reader has; null on the first read. */
   get seen(): string | null {
     return this.context.req.header(SEEN_HEADER) ?? null;
   }

@@ -12,7 +12,7 @@ export interface Notice {
   readonly text: string;
 }
 
-/** What a page or an action gets: its session has been checked, and holds the scope. */
+/** The request of a page or an action. Its session has been checked, and holds the scope. */
 export interface PageRequest {
   readonly caller: Caller;
   readonly api: GatewayApi;
@@ -22,7 +22,7 @@ export interface PageRequest {
   readonly id: string;
   /** Goes into each form that changes something. */
   readonly csrfToken: string;
-  /** Of this gateway as others reach it, for commands to copy; no slash at the end. */
+  /** The address at which others reach this gateway, for commands to copy; no slash at the end. */
   readonly publicUrl: string;
   readonly nowMs: number;
 }

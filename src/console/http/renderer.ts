@@ -61,7 +61,7 @@ export class Renderer {
     return context.body(page.toString());
   }
 
-  /** What is read again by itself leaves it for the page that it is for. */
+  /** A live update leaves the notice for the page that it is meant for. */
   #takeNotice({ cookies, seen }: Exchange): Notice | null {
     const sealed = cookies.notice;
     if (sealed === null || seen !== null) return null;

@@ -18,7 +18,7 @@ const CSRF_PURPOSE = "console change";
 /** A person who is signed in. The API key itself is kept nowhere. */
 export interface Session {
   readonly id: string;
-  /** Of the API key, which every request is authenticated by: revoking it ends the session. */
+  /** Hash of the API key that authenticates every request: revoking the key ends the session. */
   readonly keyHash: string;
   readonly startedAtMs: number;
   readonly usedAtMs: number;

@@ -84,7 +84,7 @@ function why(
   </section>`;
 }
 
-/** What can be done about a job that still runs. */
+/** The actions for a job that still runs. */
 function liveActions(
   { subscription }: ExplainedSubscription,
   { id, links, csrfToken }: PageRequest,

@@ -102,7 +102,7 @@ function attemptView(attempt: Attempt, { id }: Delivery): Markup {
   </li>`;
 }
 
-/** What every attempt sends, but for its time and signature. */
+/** The request that every attempt sends, without its time and signature. */
 function requestView({ request, subscription }: ExplainedSubscription): Markup {
   if (request === null) return NOTHING;
   const { url, headers, body, method } = request;

@@ -10,7 +10,7 @@ interface Step {
   readonly text: Markup;
 }
 
-/** What happened to a job and its callbacks, in the order of time; polls are summed up. */
+/** The history of a job and its callbacks, in order of time; polls are summed up. */
 export function timeline(explanation: JobExplanation, events: readonly StoredEvent[]): Markup {
   const { job, upstream } = explanation;
   const accepted: Step = {
@@ -52,7 +52,7 @@ export function timeline(explanation: JobExplanation, events: readonly StoredEve
   </ol>`;
 }
 
-/** What comes by itself. */
+/** The steps that follow without anyone's help. */
 function next({ job, subscriptions }: JobExplanation): Markup {
   const waiting = subscriptions.find(({ waiting_for: cause }) => cause !== null);
   const cause = waiting?.waiting_for ?? job.waiting_for;

@@ -11,7 +11,7 @@ import { time } from "../view/time.ts";
 
 const PAGE_SIZE = 50;
 
-/** What happened to jobs, the newest first; goes on by itself. */
+/** Events of jobs, newest first, updated live. */
 export const eventListPage = definePage({
   path: "/events",
   scope: "subscriptions:read",

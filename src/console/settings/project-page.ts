@@ -16,7 +16,7 @@ import { time } from "../view/time.ts";
 /** A limit of which more is used is marked. */
 const NEARLY_USED = 0.8;
 
-/** What the project may use and uses, and what it has set for itself. */
+/** The project's limits and use, and its own settings. */
 export const projectPage = definePage({
   path: "/project",
   scope: "admin",
@@ -126,7 +126,7 @@ function textIn(form: Form, field: string): string | null {
   return text === "" ? null : text;
 }
 
-/** What is not a number goes on as it is, for the API to refuse. */
+/** Text that is not a number goes on unchanged, for the API to refuse. */
 function numberIn(form: Form, field: string): number | string | null {
   const text = textIn(form, field);
   return text === null ? null : numberOr(text);

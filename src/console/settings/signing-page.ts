@@ -17,7 +17,7 @@ const OVERLAPS = [
   { value: "0", text: "Not at all: it leaked" },
 ] as const;
 
-/** What callbacks are signed with. */
+/** The secrets and keys that sign callbacks. */
 export const signingPage = definePage({
   path: "/signing",
   scope: "admin",

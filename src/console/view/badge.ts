@@ -7,7 +7,7 @@ export function badge(text: string, tone: Tone): Markup {
   return html`<span class="badge ${tone}">${text}</span>`;
 }
 
-/** Of jobs, subscriptions, deliveries, redeliveries, connections and callback origins alike. */
+/** One table for jobs, subscriptions, deliveries, redeliveries, connections and callback origins. */
 const TONES: Readonly<Record<string, Tone>> = {
   pending: "info",
   processing: "info",

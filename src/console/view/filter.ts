@@ -21,7 +21,7 @@ export function beginOf(period: string, nowMs: number): string | null {
   return known === undefined ? null : new Date(nowMs - known.ms).toISOString();
 }
 
-/** What an address says of each field of a filter; empty where it says nothing. */
+/** The value of each filter field in an address; empty for a missing one. */
 export function readFilter<Name extends string>(
   query: URLSearchParams,
   names: readonly Name[],

@@ -50,7 +50,7 @@ export function facts(
   </dl>`;
 }
 
-/** What a list shows while nothing is in it: why, and how to change that. */
+/** Shown in place of an empty list: the reason, and how to change it. */
 export function emptyState(title: string, body: Markup): Markup {
   return html`<div class="empty">
     <h2>${title}</h2>

@@ -1,7 +1,7 @@
 import { html } from "hono/html";
 import type { Markup } from "./markup.ts";
 
-/** What went wrong, and what to do, for a person. */
+/** Tells a person the problem and the remedy. */
 export interface PageProblem {
   readonly title: string;
   readonly status: number;
