@@ -76,7 +76,7 @@ export interface Config {
   readonly fetchedResultBytesMax: number;
   /** How long a link to a result is good. */
   readonly resultLinkTtlMs: number;
-  /** Of requests that are passed on. */
+  /** For requests that are passed on. */
   readonly via: {
     readonly connectTimeoutMs: number;
     /** Without a byte in either direction. */
@@ -92,7 +92,7 @@ export interface Config {
   /** How long the node goes on serving after it said that it is not ready any more. */
   readonly drainMs: number;
   readonly shutdownTimeoutMs: number;
-  /** What a project may use, unless the operator set other limits for it. */
+  /** Limits of a project, unless the operator has set others for it. */
   readonly projectLimits: ProjectLimitDefaults;
   readonly pollCeilings: PollCeilings;
   /** Memory that the process may count on; null for what the machine or container has. */
@@ -105,7 +105,7 @@ export type ConfigResult = { readonly warnings: readonly string[] } & (
   | { readonly kind: "invalid"; readonly problems: readonly SettingProblem[] }
 );
 
-/** What client commands read (`cli/frame/gateway.ts`), and a gateway beside them finds set. */
+/** Settings of client commands (`cli/frame/gateway.ts`), known here so that a gateway does not warn about them. */
 const SETTINGS_OF_COMMANDS = ["RINGBACK_URL", "RINGBACK_PROFILE"] as const;
 
 /** Twice the interval at which platforms check health, where one may do so. */

@@ -209,9 +209,9 @@ class Answering {
   }
 }
 
-/** What comes with a request beside what its client has sent; nothing of it for a request of a test. */
+/** The surroundings of a request; empty in tests. */
 export interface RequestBindings extends Partial<HttpBindings> {
-  /** Of the API key that a session of the console was begun with: it stands in for the key itself. */
+  /** Hash of the API key that began a console session, in place of the key itself. */
   readonly sessionKeyHash?: string;
 }
 

@@ -215,7 +215,7 @@ async function problemOfRequest(
   return lasting.length === 0 ? null : inHeaders(lasting, options);
 }
 
-/** What is wrong, by the headers or the field of the body that it came from. */
+/** Problems, by the headers or the body field that caused them. */
 function inHeaders(
   parts: readonly { readonly pointer?: string; readonly detail: string }[],
   { callbackField }: SubmissionOptions,

@@ -18,5 +18,5 @@ export const AUDIT_ACTIONS = [
 
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 
-/** What is told of a change beyond its subject: names and numbers, never a secret or a value that may hold one. */
+/** Details of a change: names and numbers, never a secret or a value that may hold one. */
 export type AuditDetails = Readonly<Record<string, string | number | null | readonly string[]>>;

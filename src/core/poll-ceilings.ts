@@ -4,7 +4,7 @@
  */
 export const PER_SECOND_MIN = 0.01;
 
-/** What the operator allows one connection at most, whatever its definition and settings ask for. */
+/** The operator's ceilings for one connection, whatever its definition and settings ask for. */
 export interface PollCeilings {
   /** The shortest wait between two polls of a job. */
   readonly intervalMsMin: number;

@@ -227,7 +227,7 @@ export const PROJECT_LIMIT_NAMES: readonly ProjectLimitName[] = Object.keys(
 
 /** Asks for and counts limits. Passed to everything that holds a project to one. */
 export interface ProjectLimits {
-  /** What the project may use: a lookup in memory that allocates nothing. */
+  /** The project's limit: a lookup in memory that allocates nothing. */
   allowed(projectId: string, name: ProjectLimitName): number;
   /** How many live jobs the project may have: as many as are allowed, or fewer that it set itself. */
   liveJobsMax(projectId: string): number;

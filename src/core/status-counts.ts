@@ -9,5 +9,5 @@ export interface Counted {
 export const COUNTED_OBJECTS = ["jobs", "subscriptions", "deliveries"] as const;
 export type CountedObject = (typeof COUNTED_OBJECTS)[number];
 
-/** What a project has, by kind and status. */
+/** A project's objects, by kind and status. */
 export type StatusCounts = Readonly<Record<CountedObject, Counted>>;

@@ -20,7 +20,7 @@ const STATE_MEMBER =
   /^(?:[a-z0-9][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/;
 
 /**
- * What is kept of a trace that a client gave: its id and flags, and its state behind a blank. Null
+ * The stored form of a client's trace: its id and flags, and its state after a space. Null
  * for what is not a `traceparent`, which the standard says to ignore.
  */
 export function readTraceContext(traceparent: string, tracestate: string | null): string | null {

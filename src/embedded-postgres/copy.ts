@@ -61,7 +61,7 @@ export function copyNative(packageDirectory: string, native: string): void {
   }
 }
 
-/** What is in `base` is run as it is found, so only this user may be able to write there. */
+/** The files in `base` are run as they are, so only this user may be able to write there. */
 function makeBase(base: string): void {
   mkdirSync(base, { recursive: true });
   const found = lstatSync(base);

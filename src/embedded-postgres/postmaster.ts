@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { readFile, readlink, realpath } from "node:fs/promises";
 import { join } from "node:path";
 
-/** What `postmaster.pid` tells about the Postgres of a data directory. */
+/** The content of `postmaster.pid` in a data directory. */
 export type Postmaster =
   | { readonly kind: "none" }
   /** The file names a process that is gone, or is something else by now. */

@@ -55,7 +55,7 @@ export async function startEmbeddedPostgres(
 
 /**
  * The URL, with the password in it, of the Postgres that runs on the data directory now, or null.
- * Whoever started it goes on using it: for commands beside a gateway, not for another gateway.
+ * The process that started it continues to use it: for commands beside a gateway, not for another gateway.
  */
 export async function findEmbeddedPostgres(
   options: Pick<EmbeddedPostgresOptions, "dataDir" | "log">,

@@ -13,7 +13,7 @@ import { copyNative } from "./copy.ts";
 
 /** In the table of names that the dynamic linker looks up. The zero bytes keep `getpwuid_r` out. */
 const ASKS_BY_NUMBER = "\0getpwuid\0";
-/** Of the same type, as far as the caller can tell, and of the same length. */
+/** A path of the same type, as far as the caller can tell, and of the same length. */
 const TAKES_THE_FIRST = "\0getpwent\0";
 
 /** Makes such a copy in a directory that is not there yet. */

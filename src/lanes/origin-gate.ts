@@ -59,7 +59,7 @@ export interface OriginGateOptions {
 }
 
 /**
- * What a project's lanes to one origin share: a breaker of their own, since the responses a project
+ * The parts that a project's lanes to one origin share: a breaker of their own, since the responses a project
  * gets, and how its definitions read them, are in its own hands and say nothing about other
  * projects. A lane asks before each start. While the breaker lets only probes through, and while
  * the project uses its share of the origin's requests in progress, lanes wait and take turns.

@@ -3,7 +3,7 @@ import { accepts } from "hono/accepts";
 import { html, raw } from "hono/html";
 import { pageHeaders } from "../runtime/page-headers.ts";
 
-/** What `html` makes: text in which every interpolated value is escaped. */
+/** The result of `html`: text in which every interpolated value is escaped. */
 export type Markup = ReturnType<typeof html>;
 
 const STYLE = `

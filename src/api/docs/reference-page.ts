@@ -3,7 +3,7 @@ import { html, raw } from "hono/html";
 import type { Answer } from "../http/answer.ts";
 
 /**
- * What the reference shows and asks for: nothing of anybody else's. Its own fonts, telemetry, assistant and
+ * Settings of the reference, which loads nothing from elsewhere. Its own fonts, telemetry, assistant and
  * hosted client would be requests to its makers.
  */
 const CONFIGURATION = {
@@ -21,10 +21,10 @@ const CONFIGURATION = {
   authentication: { preferredSecurityScheme: "apiKey" },
 };
 
-/** What is shown, by its address. */
+/** The document that is shown. */
 export interface ReferencePage {
   readonly title: string;
-  /** Of the document, relative to the page. */
+  /** The document's address, relative to the page. */
   readonly url: string;
   /** From the page to the gateway's root. */
   readonly up: string;

@@ -75,7 +75,7 @@ form?.addEventListener("submit", async (event) => {
 /** The page runs its own script alone, which asks this gateway alone. */
 export const START_PAGE_HEADERS = pageHeaders({ style: STYLE, script: SCRIPT, asksItself: true });
 
-/** What the page says about the gateway that serves it. */
+/** Facts about the gateway that serves the page. */
 export interface StartPageFacts {
   readonly version: string;
   readonly hasSandbox: boolean;

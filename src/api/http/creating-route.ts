@@ -44,7 +44,7 @@ type CreatingSpec<Body> = Omit<
   readonly body: BodyDescription<Body>;
   readonly problems?: readonly ProblemCode[];
   readonly handle: (request: CreatingRequest<Body>) => Promise<Reply>;
-  /** What to answer to a repeated request, where that is not what the first one was answered. */
+  /** The answer to a repeated request, where it differs from the first answer. */
   readonly repeated?: (answer: Answer, request: RouteRequest<undefined, Body>) => Promise<Reply>;
 };
 
@@ -99,7 +99,7 @@ class KeyUse {
     this.#hashes = ports.secretBox.digests("idempotent request", plain);
   }
 
-  /** What the first request with the key was answered; null when this is the first. */
+  /** The answer to the first request with the key; null when this is the first. */
   async find(database: Database): Promise<Reply | null> {
     const used = await findAnswer(database, this.#key);
     return used === null ? null : this.#replyOf(used);

@@ -6,7 +6,7 @@ import { pageAnswer } from "./answer.ts";
 import type { Refusal } from "./problem.ts";
 import { defineRoute, type Route, type RouteDescription, type RouteRequest } from "./route.ts";
 
-/** What the query of every list holds; `pagingParameters` reads it. */
+/** The query parameters of every list; `pagingParameters` reads them. */
 interface PagedQuery {
   readonly limit: number;
   readonly cursor?: string | undefined;

@@ -15,7 +15,7 @@ export function redirectNote(location: string): string {
   return `The receiver redirects to ${shown}${cut}. Redirects are never followed: change the callback URL.`;
 }
 
-/** What a 413 says about the body that was sent, and what follows from it. */
+/** Explains a 413: the size of the body that was sent, and the next step. */
 export function tooLargeNote(bodyBytes: number, holdsResult: boolean): string {
   return holdsResult
     ? `The receiver refused a body of ${bodyBytes} bytes as too large. The next attempt carries result_url instead of the result.`

@@ -14,7 +14,7 @@ export interface HeaderProblem {
 const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
 const NAME_CHARACTERS_MAX = 100;
 const ASCII = /^[\x20-\x7e]*$/;
-/** What the connection, the message or the signature says; and what no receiver expects of us. */
+/** Headers of the connection, the message or the signature, and headers that no receiver expects from us. */
 const RESERVED_NAMES: ReadonlySet<string> = new Set([
   "__proto__",
   "accept-encoding",

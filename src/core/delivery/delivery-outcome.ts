@@ -32,7 +32,7 @@ export const ATTEMPT_ERROR_CODES = [
 
 export type AttemptErrorCode = (typeof ATTEMPT_ERROR_CODES)[number];
 
-/** What one HTTP exchange with a receiver came to. */
+/** The result of one HTTP exchange with a receiver. */
 export type AttemptExchange =
   | { readonly kind: "answered"; readonly status: number; readonly asks: ReceiverAsks }
   | { readonly kind: "failed"; readonly failure: RequestFailure }
@@ -53,7 +53,7 @@ export const DELIVERY_STATUSES = [
 ] as const;
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
 
-/** What an attempt does to its delivery. */
+/** The effect of an attempt on its delivery. */
 export type DeliveryStep =
   | { readonly status: "delivered"; readonly errorCode: null }
   | { readonly status: "gone"; readonly errorCode: AttemptErrorCode }
@@ -93,7 +93,7 @@ const INCONCLUSIVE: LaneVerdict = { kind: "inconclusive" };
 const LANE_PAUSE_MS_MAX = 60_000;
 
 /**
- * What an exchange says about the whole origin. An answer that is neither 5xx nor 429 shows that
+ * Decides what an exchange shows about the whole origin. An answer that is neither 5xx nor 429 shows that
  * somebody is there, whatever it says about this one delivery.
  */
 export function laneVerdictOfExchange(exchange: AttemptExchange): LaneVerdict {
@@ -158,7 +158,7 @@ export function decideAfterAttempt(input: {
     retryFloorMs(input.exchange),
     input.random,
   );
-  // What could not be sent for so long is given up, however many attempts are left. A receiver may
+  // A delivery that could not be sent for so long is given up, however many attempts are left. A receiver may
   // choose when it is tried again, but not how often.
   const isGivenUp = input.exchange.kind === "failed" && isUnsent(input.exchange.failure.code);
   if (scheduledMs === null || isGivenUp || errorCode === "stopped_by_receiver") {

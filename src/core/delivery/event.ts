@@ -18,7 +18,7 @@ export type EventType = (typeof EVENT_TYPES)[number];
 
 export const ENDING_EVENT_TYPES = EVENT_TYPES.slice(0, 5);
 
-/** What a job does on its way, told to those who ask for it. */
+/** Progress of a running job, sent to subscriptions that ask for it. */
 export const MOVEMENT_EVENT_TYPES = ["job.processing", "job.progress"] as const;
 
 export function isMovement(type: EventType): boolean {
@@ -45,7 +45,7 @@ export function endingEventType(status: EndingStatus): EventType {
   return `job.${status}`;
 }
 
-/** What is stored of an event, and all that its callbacks are made from. */
+/** The stored content of an event, from which its callbacks are made. */
 export interface EventContent {
   readonly type: EventType;
   readonly occurredAtMs: number;

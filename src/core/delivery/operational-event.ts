@@ -1,4 +1,4 @@
-/** What a project can be told about its own operation. */
+/** Events about a project's own operation. */
 export const OPERATIONAL_EVENT_TYPES = [
   "delivery.exhausted",
   "callback_origin.failing",

@@ -5,7 +5,7 @@ import {
   RETRY_AFTER_MS_MAX,
 } from "../job/retry-after.ts";
 
-/** What a receiver asks for with an answer that does not take the callback. */
+/** A receiver's request in an answer that does not take the callback. */
 export interface ReceiverAsks {
   /** `ringback-retry: no`: this delivery is not to be tried again. */
   readonly stop: boolean;

@@ -1,7 +1,7 @@
 /** A Retry-After longer than this is not believed. */
 export const RETRY_FLOOR_MS_MAX = 24 * 3600 * 1000;
 
-/** What a schedule of one's own may be; see {@link problemWithRetrySchedule}. */
+/** Bounds of a custom schedule; see {@link problemWithRetrySchedule}. */
 export const RETRY_WAITS_MAX = 30;
 export const RETRY_WAIT_S_MIN = 0.01;
 export const RETRY_WAIT_S_MAX = 7 * 24 * 3600;
@@ -9,7 +9,7 @@ export const RETRY_TOTAL_S_MAX = 30 * 24 * 3600;
 
 const JITTER = 0.2;
 
-/** What is wrong with the waits of a schedule taken together, or null. None at all means one attempt. */
+/** Describes a problem with the waits of a schedule as a whole, or returns null. An empty schedule means one attempt. */
 export function problemWithRetrySchedule(waitsS: readonly number[]): string | null {
   const totalS = waitsS.reduce((sum, waitS) => sum + waitS, 0);
   if (totalS <= RETRY_TOTAL_S_MAX) return null;

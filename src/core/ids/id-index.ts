@@ -9,7 +9,7 @@ const EMPTY = 0;
  * would take ten times the memory, all of it looked through by every collection of garbage.
  */
 export class IdIndex {
-  /** Of slot `n`, the words from `n * UUID_WORDS` on; replaced by its owner when it grows. */
+  /** Slot `n` has the words from `n * UUID_WORDS` on. Its owner replaces the array when it grows. */
   words: Uint32Array;
   /** Slot + 1, or EMPTY. Its length is a power of two, at least twice the entries. */
   #entries = new Int32Array(CAPACITY_INITIAL);

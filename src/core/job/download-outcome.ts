@@ -1,6 +1,6 @@
 import type { RequestFailure } from "../request-failure.ts";
 
-/** What one attempt to fetch a result came to. */
+/** The result of one attempt to fetch a result. */
 export type DownloadAttempt =
   | { readonly kind: "answered"; readonly status: number }
   | { readonly kind: "failed"; readonly failure: RequestFailure };
@@ -12,7 +12,7 @@ export type DownloadStep =
 /** The waits after the first, second, … failed attempt. Receivers wait meanwhile for the ending. */
 const WAITS_MS = [1_000, 5_000, 15_000, 45_000];
 
-/** Whoever sends for so long without an end is not asked again. */
+/** A server that sends for so long without an end is not asked again. */
 const TRIED_FOR_MS_MAX = 5 * 60_000;
 
 /** Not worth another attempt: where it leads, or how much there is, does not change. */
@@ -37,7 +37,7 @@ export function isWholeDownload(status: number): boolean {
   return status >= 200 && status <= 299 && status !== 202 && status !== 206;
 }
 
-/** What follows an attempt that brought no result. */
+/** The next step after an attempt that brought no result. */
 export function decideAfterDownload(outcome: DownloadAttempt, soFar: DownloadsSoFar): DownloadStep {
   const reason = reasonOf(outcome) + (soFar.brokeOffBefore ? AFTER_BREAK : "");
   const afterMs = WAITS_MS[soFar.attempts - 1];

@@ -18,7 +18,7 @@ import {
   type UnreadableStreak,
 } from "./unreadable-answers.ts";
 
-/** What a watched job's next step depends on. Times in epoch milliseconds. */
+/** The facts that decide a watched job's next step. Times in epoch milliseconds. */
 export interface WatchFacts {
   readonly acceptedAtMs: number;
   readonly deadlineAtMs: number;
@@ -40,7 +40,7 @@ export interface Ending {
   readonly times: UpstreamTimes;
 }
 
-/** What a poll does to its job. */
+/** The effect of a poll on its job. */
 export type JobStep =
   | {
       readonly kind: "keep_watching";
@@ -56,7 +56,7 @@ export type JobStep =
     }
   | { readonly kind: "end"; readonly ending: Ending };
 
-/** What a poll or an attempt says about its lane. */
+/** The evidence that a poll or an attempt gives about its lane. */
 export type LaneVerdict = (
   | { readonly kind: "healthy" }
   | { readonly kind: "faulty" }
@@ -158,7 +158,7 @@ function decide(input: PollInput): JobStep {
 
 type Retry = Extract<Observation, { kind: "retry" }>;
 
-/** What it means is not known, and asking on would not tell. */
+/** The meaning is unknown, and further polls would not reveal it. */
 function afterUnreadable(input: PollInput, observation: Retry): JobStep {
   const { facts, nowMs } = input;
   const { reason } = observation;

@@ -1,4 +1,4 @@
-/** What a job's deadline does to it. */
+/** The effect of a job's deadline. */
 export type DeadlineStep =
   | { readonly kind: "time_out" }
   /** It was last asked about too long ago: it is asked once more, and looked at again later. */

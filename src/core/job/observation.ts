@@ -16,14 +16,14 @@ export type RetryCause =
   /** An answer that can't be read at all, and asking again will hardly help: too large, not text. */
   | "unreadable_answer";
 
-/** What the upstream told about the job's own times, as it spelled them. */
+/** The job's own times as the upstream spelled them. */
 export interface UpstreamTimes {
   readonly createdAt: string | null;
   readonly updatedAt: string | null;
 }
 
 /**
- * What the answer to one poll means. A closed list: an upstream status nobody knows is `running`
+ * The meaning of the answer to one poll. A closed list: an upstream status nobody knows is `running`
  * with `unknownStatus` set, never an error.
  */
 export type Observation =
@@ -38,7 +38,7 @@ export type Observation =
       readonly unknownStatus: string | null;
       /** The URL that the upstream names for the next poll, if it does. */
       readonly nextUrl?: string;
-      /** What rules for later answers can ask for. */
+      /** Values that rules for later answers can use. */
       readonly remember?: string;
       readonly times: UpstreamTimes;
     }

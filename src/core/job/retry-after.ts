@@ -56,7 +56,7 @@ export interface AskedWait {
   readonly note: string | null;
 }
 
-/** What a written wait is read against. */
+/** Reference times for reading a wait in a header. */
 interface Reading {
   /** The sender's clock where the answer tells it, since that is what absolute times are told by. */
   readonly nowMs: number;

@@ -22,7 +22,7 @@ export function isUnreadableForGood({ count, sinceMs }: UnreadableStreak, nowMs:
   return count >= UNREADABLE_ANSWERS_MIN && nowMs - sinceMs >= UNREADABLE_MS_MIN;
 }
 
-/** What a person sees while the job is still asked about. */
+/** Shown to people while the job is still polled. */
 export function unreadableSoFar(reason: string, { count }: UnreadableStreak): string {
   return (
     `${reason} (${count} in a row; after ${UNREADABLE_ANSWERS_MIN}, over at least ` +

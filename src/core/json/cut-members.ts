@@ -92,7 +92,7 @@ function readMembers(text: string, from: number, isWhole: boolean): readonly Mem
     const valueStart = skipSpace(text, colon + 1);
     const valueEnd = skipValue(text, valueStart);
     const after = valueEnd === null ? text.length : skipSpace(text, valueEnd);
-    // What follows is not there yet: the value may go on, or more members come.
+    // The rest has not arrived yet: the value may continue, or more members may come.
     if (valueEnd === null || after >= text.length) {
       members.push({ key, start, valueStart, valueEnd: null, next: null });
       return cutOff;
@@ -149,7 +149,7 @@ function skipSpace(text: string, from: number): number {
   return at;
 }
 
-/** What the source of a string says, each byte a character. */
+/** Decodes the source of a string, in which each byte is a character. */
 function keyOf(source: string): string | null {
   if (!source.includes("\\")) return source.slice(1, -1);
   try {

@@ -5,7 +5,7 @@ export interface JsonSyntaxError {
   /** From 1. */
   readonly line: number;
   readonly column: number;
-  /** What would have been right there, for a person. */
+  /** The syntax expected at that place, for a person. */
   readonly expected: string;
 }
 

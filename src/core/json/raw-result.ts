@@ -15,7 +15,7 @@ export function textOfResult(result: RawResult): string {
 }
 
 /**
- * Of bytes the same memory.
+ * Bytes share their memory.
  * @internal The published types know no `Buffer`: not every platform has one.
  */
 export function utf8OfResult(result: RawResult): Buffer {

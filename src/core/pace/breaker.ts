@@ -41,7 +41,7 @@ export function afterFailure(breaker: Breaker, limits: BreakerLimits, nowMs: num
       }
       return { state: "open", untilMs: nowMs + limits.openMsInitial, opensInRow: 1 };
     }
-    // What was under way when it opened: the decision is already taken.
+    // Requests in progress when it opened: the decision has been made.
     case "open":
       return breaker;
     case "half_open": {

@@ -14,7 +14,7 @@
  * were apart, the steps double every five seconds.
  */
 
-/** Of a whole connection, whichever nodes share it. */
+/** For a whole connection, whichever nodes share it. */
 export type LearnedRate =
   /** Nothing was ever refused, so nothing holds back. */
   | { readonly kind: "unrefused" }
@@ -75,7 +75,7 @@ export function perSecondOf(rate: LearnedRate): number {
 }
 
 /**
- * What was let through since requests began to pass after the refusal before, the time included for
+ * The rate that was let through since requests began to pass after the previous refusal, the time included for
  * which the upstream then had none pass.
  */
 export interface Passed {

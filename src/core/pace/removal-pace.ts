@@ -7,7 +7,7 @@ const STEP_MS_MAX = 100;
 const STEPS = { rowsMin: ROWS_MIN, rowsMax: ROWS_MAX, stepMsMax: STEP_MS_MAX };
 const REST_MS_MIN = 5;
 
-/** What to begin with. */
+/** The first step. */
 export const REMOVAL_ROWS_FIRST = 50;
 
 /** The next step's rows after one that took `tookMs`: half when that was long, else some more. */

@@ -1,4 +1,4 @@
-/** What an escape sequence stands for, and where the text goes on after it. */
+/** The characters that an escape sequence encodes, and the position after it. */
 export interface Unescaped {
   readonly value: string;
   readonly end: number;
@@ -78,7 +78,7 @@ export function mayEscape(code: number): boolean {
 }
 
 /**
- * What may be written at a place by one escape: of JSON and JavaScript, of URLs (in UTF-8 or Latin-1,
+ * The characters that one escape may encode at a place: of JSON and JavaScript, of URLs (in UTF-8 or Latin-1,
  * and `+` for a blank), of HTML. Percent-encoded bytes have more than one reading.
  */
 export function unescapedAt(text: string, at: number): readonly Unescaped[] {

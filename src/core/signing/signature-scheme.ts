@@ -6,7 +6,7 @@
 export const SIGNATURE_SCHEMES = ["v1", "v1a"] as const;
 export type SignatureScheme = (typeof SIGNATURE_SCHEMES)[number];
 
-/** What is signed with unless somebody asks otherwise. */
+/** The default signatures. */
 export const DEFAULT_SIGNATURES: readonly SignatureScheme[] = ["v1"];
 
 export function signatureMask(schemes: readonly SignatureScheme[]): number {

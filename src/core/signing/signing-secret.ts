@@ -3,7 +3,7 @@ const PREFIX = "whsec_";
 const BYTES_MIN = 24;
 const BYTES_MAX = 64;
 
-/** What is wrong with a `whsec_…` secret, for the person who sent it, or null. Never quotes it. */
+/** Describes a problem with a `whsec_…` secret to the person who sent it, or returns null. Never quotes the secret. */
 export function problemWithSigningSecret(secret: string): string | null {
   if (!secret.startsWith(PREFIX)) return "Must start with whsec_.";
   const base64 = secret.slice(PREFIX.length);

@@ -23,7 +23,7 @@ export const DELIVERY_WAITS = [
 ] as const;
 export type DeliveryWait = (typeof DELIVERY_WAITS)[number];
 
-/** What the node that sends a delivery does with it, if it holds it in memory. */
+/** The state of a delivery in the memory of the node that sends it. */
 export type HeldState = "waiting" | "blocked" | "sending";
 
 export interface DeliveryFacts {
@@ -36,7 +36,7 @@ export interface DeliveryFacts {
   readonly nowMs: number;
 }
 
-/** What a delivery waits for; null once it is over. */
+/** The cause that a delivery waits for; null once it has ended. */
 export function decideDeliveryWait(facts: DeliveryFacts): Waiting<DeliveryWait> | null {
   const { status, held, lane, nowMs } = facts;
   if (status !== "pending") return null;

@@ -49,7 +49,7 @@ export const REASONS = [
 ] as const;
 export type Reason = (typeof REASONS)[number];
 
-/** What a subscription waits for, of its job or of its delivery. */
+/** The cause that a subscription waits for: its job's or its delivery's. */
 export type SubscriptionWait = JobWait | DeliveryWait | "fan_out";
 
 export interface ExplainedJob {
@@ -95,7 +95,7 @@ export interface Explanation {
   readonly reason: Reason;
   /** One or two plain sentences. */
   readonly summary: string;
-  /** What a person can do about it. */
+  /** The remedy. */
   readonly action: string;
   /** Null when nothing more is sent. */
   readonly wait: Waiting<SubscriptionWait> | null;
@@ -439,7 +439,7 @@ function reasonOfAttempt({ errorCode }: ExplainedAttempt): AttemptReason {
   }
 }
 
-/** What to do about an attempt that failed for this reason. */
+/** The remedy for an attempt that failed for this reason. */
 const ADVICE: Readonly<Record<AttemptReason, string>> = {
   receiver_rate_limited: "Nothing, or let the receiver accept more.",
   receiver_redirects: "Redirects are never followed: subscribe with the URL that it redirects to.",

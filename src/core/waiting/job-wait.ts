@@ -28,7 +28,7 @@ export const JOB_WAITS = [
 ] as const;
 export type JobWait = (typeof JOB_WAITS)[number];
 
-/** What something waits for. */
+/** A cause for waiting. */
 export interface Waiting<For> {
   readonly for: For;
   /** Epoch milliseconds: nothing happens by itself before; null when no time is known. */
@@ -55,7 +55,7 @@ export interface JobFacts {
   readonly nowMs: number;
 }
 
-/** What a live job waits for: the cause that has to go away last. */
+/** The cause that a live job waits for: the one that ends last. */
 export function decideJobWait(facts: JobFacts): Waiting<JobWait> {
   const { connection, nextPollAtMs, lane, nowMs } = facts;
   if (facts.isEnding) return { for: "recording", notBeforeMs: null };

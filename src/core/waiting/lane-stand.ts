@@ -1,7 +1,7 @@
 import type { Breaker } from "../pace/breaker.ts";
 
 /**
- * What due items of a lane wait for: the end of a pause, an upstream or receiver that refused because
+ * The cause that due items of a lane wait for: the end of a pause, an upstream or receiver that refused because
  * of the rate, others of the lane that are in progress, the rate, or the origin (its breaker, or its
  * other lanes). A closed list.
  */
@@ -10,7 +10,7 @@ export type LaneHold = (typeof LANE_HOLDS)[number];
 
 export type PauseCause = "rate" | "unsent";
 
-/** What holds a lane back on one node. Times in epoch milliseconds. */
+/** The causes that hold a lane back on one node. Times in epoch milliseconds. */
 export interface LaneStand {
   /** Null when nothing is due, or nothing holds it back. */
   readonly hold: LaneHold | null;

@@ -1,6 +1,6 @@
 import type { Observation } from "../job/observation.ts";
 
-/** What the latest poll of a job came to, in one word. A closed list; stored by its name. */
+/** The result of a job's latest poll, in one word. A closed list; stored by its name. */
 export const POLL_OUTCOMES = [
   "running",
   "unknown_status",

@@ -17,7 +17,7 @@ const IDLE_INTERVAL_MS = 10_000;
 const PLACING_SHARD = 0;
 const INBOXES_PER_ROUND_MAX = 100;
 const MESSAGES_PER_STEP_MAX = 500;
-/** Of one inbox in a round: the others have their turn as well. */
+/** From one inbox in a round, so that the others have their turn. */
 const STEPS_PER_ROUND_MAX = 10;
 
 export interface InboxFeedOptions {

@@ -18,7 +18,7 @@ export interface NameToResolve {
 /** All addresses of a name; rejects with a `NameLookupError`. */
 export type AddressLookup = (name: NameToResolve) => Promise<readonly string[]>;
 
-/** What is known about a name without a lookup. */
+/** The known facts about a name, without a lookup. */
 export type KnownName =
   | { readonly kind: "found"; readonly addresses: readonly string[] }
   | { readonly kind: "not_resolved"; readonly error: NameLookupError }

@@ -13,9 +13,9 @@ export interface AffinityCookies {
   readonly header: string;
 }
 
-/** Of one job. Those of the known balancers take some 300 bytes. */
+/** For one job. The cookies of the known balancers take some 300 bytes. */
 const AFFINITY_BYTES_MAX = 1024;
-/** What an answer may say in `set-cookie` before it is not looked at. */
+/** An answer with more `set-cookie` headers is ignored. */
 const SET_COOKIES_MAX = 20;
 
 // RFC 6265, 4.1.1: a name and a value without white space, quotes, commas and semicolons.

@@ -33,7 +33,7 @@ const IDLE_MS_MAX = 10_000;
 const MIB = 2 ** 20;
 
 /**
- * What may be parsed at once, on the event loop: ordinary answers take a tenth of it. It is some ten
+ * The most that is parsed at once on the event loop: ordinary answers take a tenth of it. It is some ten
  * thousand arrays and objects, or about two milliseconds.
  */
 const PARSED_AT_ONCE_BYTES_MAX = 2 * MIB;

@@ -49,14 +49,14 @@ export function pollRequest(
   };
 }
 
-/** What a poll asks, and how. */
+/** The request of a poll. */
 export interface PollQuestion {
   readonly access: UpstreamAccess;
   readonly prepared: PreparedRequest;
   readonly kind: "status" | "result";
   readonly limits: AnswerLimits;
   readonly affinity: AffinityCookies | null;
-  /** What an earlier answer left for the rules. */
+  /** Values that an earlier answer left for the rules. */
   readonly remembered: string | null;
   readonly room?: ResponseBudget & { leave(request: OutboundRequest): void };
 }
@@ -130,7 +130,7 @@ function locationOf(
   return typeof location === "string" ? location : null;
 }
 
-/** What the answer means where its redirects led astray; null where they did not. */
+/** The meaning of an answer whose redirects are refused; null for any other. */
 export function misledBy(
   { refusal, lacksCredential, request, outcome }: PollExchange,
   { target }: UpstreamAccess,

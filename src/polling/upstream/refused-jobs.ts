@@ -1,6 +1,6 @@
 /** A job is refused for its own sake after so many refusals in a row, others answered between any two. */
 const REFUSALS_OF_ITS_OWN_MIN = 3;
-/** Of one connection; those refused last. */
+/** For one connection; the latest refusals are kept. */
 const REFUSED_JOBS_MAX = 1_000;
 
 interface Refusals {

@@ -35,7 +35,7 @@ export type FirstPoll = "at_once" | "spread" | { readonly unservedMs: number };
 
 /** The state of a job in memory. */
 export interface LiveJobView {
-  /** What it waits for. */
+  /** The cause that it waits for. */
   readonly wait: Waiting<JobWait>;
   /** The outcome of the latest poll by this node; null before the first. */
   readonly lastOutcome: PollOutcome | null;

@@ -15,7 +15,7 @@ const ENDED_MS_MAX = 60_000;
 /** Besides a body: headers, and the entry itself. */
 const ENTRY_BYTES = 2_048;
 
-/** What the latest poll of a job was answered. */
+/** The answer to a job's latest poll. */
 export interface ObservedAnswer {
   readonly status: number;
   /** Names in lower case. */

@@ -168,7 +168,7 @@ export class Watch {
     this.#table.lastPolledAtMs[this.slot] = atMs;
   }
 
-  /** What the latest poll of this node came to; null before the first. */
+  /** The result of this node's latest poll; null before the first. */
   get outcome(): PollOutcome | null {
     return POLL_OUTCOMES[(this.#table.outcome[this.slot] ?? 0) - 1] ?? null;
   }

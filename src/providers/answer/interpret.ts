@@ -58,7 +58,7 @@ export interface AnswerFacts {
   readonly nowMs: number;
   /** The meaning of the response whose ETag was sent, for a 304 that says it still holds. */
   readonly unchanged?: RunningObservation | null;
-  /** What an earlier response left for the rules. */
+  /** Values that an earlier response left for the rules. */
   readonly remembered?: string | null;
 }
 

@@ -90,7 +90,7 @@ export const pulse = {
       hosts: ["pulse-studio-api.s3.amazonaws.com", "pulse-studio-api.s3.*.amazonaws.com"],
     },
   },
-  // What Pulse recommends.
+  // As Pulse recommends.
   schedule: { kind: "exponential", initial_s: 1, factor: 1.5, cap_s: 10 },
   limits: { concurrency: 64 },
   not_found_grace_s: 30,

@@ -46,7 +46,7 @@ const CONTENT_TYPES = {
   form: "application/x-www-form-urlencoded",
 } as const;
 
-/** What a definition says about its params, by name. */
+/** A definition's params, by name. */
 export type ParamDefinitions = ProviderDefinition["params"];
 
 /** @param request output of the schema of definitions */

@@ -42,7 +42,7 @@ export type RuleVerdict =
       readonly elements?: readonly MatchedElement[];
     };
 
-/** What a rule knows about an ending beyond the response. */
+/** A rule's knowledge of an ending, beyond the response. */
 export type EndingVerdict = Pick<
   Exclude<RuleVerdict, { observe: "running" | "rate_limited" }>,
   "error" | "elements"

@@ -37,7 +37,7 @@ const PROGRESS_PARTS_MAX = 20;
 
 const place = pointers.default([]);
 
-/** Of several pointers the first that leads to a value wins. */
+/** The first pointer that leads to a value wins. */
 const extractSchema = z.strictObject({
   status: place.describe(
     "The status word, read only when no rule matches: the job keeps running, and the word is " +

@@ -43,7 +43,7 @@ const sourceSchema = z
     { error: "Give exactly one of pointer, header, path and value." },
   );
 
-/** Of several sources the first that has a value wins. */
+/** The first source that has a value wins. */
 const sourcesSchema = z.union([sourceSchema, z.array(sourceSchema).min(1).max(SOURCES_MAX)], {
   error: 'Must be a source such as {"pointer": "/id"}, or a list of them.',
 });

@@ -1,6 +1,6 @@
 /** The documentation of a setting. */
 interface SettingText {
-  /** What it controls, as a sentence without its subject. Markdown. */
+  /** Its effect, as a sentence without its subject. Markdown. */
   readonly meaning: string;
   /** The behavior while it is not set. Markdown. */
   readonly byDefault: string;

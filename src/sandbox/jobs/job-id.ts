@@ -20,7 +20,7 @@ export function jobId(request: JobRequest, createdAtMs: number, nonce: string): 
   );
 }
 
-/** What a job of this id was asked to be; null when the id does not tell. */
+/** The request that a job id encodes; null for any other id. */
 export function readJobId(
   id: string,
 ): { readonly request: JobRequest; readonly createdAtMs: number } | null {

@@ -23,7 +23,7 @@ const jobRequestSchema = z
     message: "Give either result or result_bytes, not both",
   });
 
-/** What somebody wants of a sandbox job. */
+/** The wanted behavior of a sandbox job. */
 export interface JobRequest {
   readonly durationMs: number;
   readonly outcome: (typeof OUTCOMES)[number];

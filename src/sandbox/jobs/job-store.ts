@@ -5,7 +5,7 @@ import { isEnded, type SandboxJob } from "./sandbox-job.ts";
 
 export interface JobStoreLimits {
   readonly jobsMax: number;
-  /** Of given results, which are kept; generated ones cost nothing. */
+  /** Bytes of given results, which are kept; generated ones cost nothing. */
   readonly resultCharactersMax: number;
 }
 

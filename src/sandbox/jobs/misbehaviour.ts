@@ -18,7 +18,7 @@ export const MISBEHAVIOURS = {
 
 export type Misbehaviour = keyof typeof MISBEHAVIOURS;
 
-/** What goes wrong with one answer. */
+/** The fault of one answer. */
 export type RequestError =
   | { readonly kind: "none" }
   | { readonly kind: "refuse"; readonly error: PulseError }
@@ -35,7 +35,7 @@ const NOT_VISIBLE_YET = pulseError(404, "JOB_001", "Job not found");
 const REJECTED = pulseError(401, "AUTH_002", "Invalid API key");
 
 /**
- * What goes wrong with the answer to one status request.
+ * Decides the fault of the answer to one status request.
  * @param request which request for this job it is, from 1
  * @param isFirstCredential whether it came with the same credential as the first request
  */

@@ -45,7 +45,7 @@ export interface DeliveryQuery {
   readonly status: DeliveryStatus | null;
   readonly callbackOrigin: string | null;
   readonly eventType: EventType | null;
-  /** Of the latest attempt. */
+  /** From the latest attempt. */
   readonly errorCode: AttemptErrorCode | null;
   /** A UUID. */
   readonly subscriptionId: string | null;

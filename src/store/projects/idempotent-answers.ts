@@ -24,7 +24,7 @@ const FIND = statement((orm, given: Given<AnswerKey>) =>
     .where(and(eq(projectId, given.projectId), eq(operation, given.operation), eq(key, given.key))),
 );
 
-/** What a key was used for, or null. */
+/** The request that a key was used for, or null. */
 export async function findAnswer(
   database: Database,
   used: AnswerKey,

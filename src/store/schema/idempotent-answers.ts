@@ -3,7 +3,7 @@ import { index, pgTable, text, uniqueIndex, uuid } from "drizzle-orm/pg-core";
 import { time } from "../sql/time.ts";
 
 /**
- * What requests with an `Idempotency-Key` were answered that created something. Subscriptions, which come
+ * Answers to requests with an `Idempotency-Key` that created something. Subscriptions, which come
  * in thousands, have `idempotency_keys` instead.
  */
 export const idempotentAnswers = pgTable(

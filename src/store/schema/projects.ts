@@ -6,7 +6,7 @@ import { time } from "../sql/time.ts";
 import type { AuditAction, AuditDetails } from "../../core/audit-action.ts";
 import type { StatusCounts } from "../../core/status-counts.ts";
 
-/** What projects use, counted periodically by one node for all; see `intake/project-usage.ts`. */
+/** The use of limits by projects, counted periodically by one node for all; see `intake/project-usage.ts`. */
 export const projectUsage = pgTable("project_usage", {
   projectId: uuid("project_id").primaryKey(),
   liveSubscriptions: bigint("live_subscriptions", { mode: "number" }).notNull(),

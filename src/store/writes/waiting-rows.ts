@@ -66,7 +66,7 @@ export class WaitingRows<Row, Result> {
     return all;
   }
 
-  /** Of a single group, the oldest rows: the common case. */
+  /** The oldest rows of a single group: the common case. */
   #takeOf(group: string, entries: Entry<Row, Result>[]): Entry<Row, Result>[] {
     const batch = entries.splice(0, this.#countFitting(entries));
     if (entries.length === 0) this.#groups.delete(group);
