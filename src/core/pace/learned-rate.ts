@@ -10,8 +10,8 @@
  *
  * So nearly all the time is spent just below the limit, which is then nearly used up and seldom
  * met. A limit that was raised is found in minutes; one that was lowered, at once. Refusals that come
- * more often than that are not all due to the rate, so once they stop, for three times as long as they
- * were apart, the steps double every five seconds.
+ * more often than that are not all due to the rate. Once they have stopped, for six times as long as they
+ * were apart and at least half a minute, the steps double every ten seconds.
  */
 
 /** For a whole connection, whichever nodes share it. */
