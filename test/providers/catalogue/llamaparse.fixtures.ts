@@ -30,7 +30,11 @@ const RESULT = {
 export const llamaparseFixtures = {
   provider: "llamaparse",
   job: { id: "pjb-123", params: { expand: "markdown,metadata" } },
-  requests: { status: `GET ${URL}`, headers: { authorization: "Bearer key" } },
+  requests: {
+    status: `GET ${URL}`,
+    cancel: `POST ${URL}/cancel`,
+    headers: { authorization: "Bearer key" },
+  },
   answers: {
     PENDING: { body: parse("PENDING"), means: { running: "pending" } },
     RUNNING: {
