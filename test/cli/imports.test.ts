@@ -33,6 +33,7 @@ test("the command line loads nothing of the gateway before a command needs it", 
   expect(others).toEqual([]);
   expect(loaded.filter((name) => name.startsWith("runtime/")).sort()).toEqual([
     "runtime/loopback-host.ts",
+    "runtime/process/compile-cache.ts",
     "runtime/process/last-resort.ts",
     "runtime/text-table.ts",
   ]);

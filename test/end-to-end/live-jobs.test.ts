@@ -22,7 +22,7 @@ test("a project at its limit is told so, single and in a batch, until a job ends
   expect(refused.status).toBe(429);
   expect(refused.body).toMatchObject({
     code: "too_many_live_jobs",
-    detail: expect.stringContaining("3 jobs watched, as many as it may"),
+    detail: expect.stringContaining("limit of 3 watched jobs"),
   });
   expect((await gateway.api("GET", "/v1/project")).body).toMatchObject({
     live_jobs: 3,
