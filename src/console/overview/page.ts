@@ -113,11 +113,15 @@ function troubleOfDeliveries({ deliveries }: Stats): Trouble[] {
   return [
     {
       badge: status("exhausted"),
-      text: html`<strong>${exhausted.toLocaleString("en-US")} deliveries</strong> were given up, and
-        can be sent again.`,
+      text: html`<strong>${counted(exhausted, "delivery", "deliveries")}</strong> given up after the
+        last attempt. Send them again once their receivers are mended.`,
       path: "deliveries?status=exhausted",
     },
   ];
+}
+
+function counted(count: number, one: string, many: string): string {
+  return `${count.toLocaleString("en-US")} ${count === 1 ? one : many}`;
 }
 
 function troubleList(troubles: readonly Trouble[], { links }: PageRequest): Markup {
