@@ -54,7 +54,10 @@ async function keepLeases(): Promise<void> {
   await sql.unsafe(`
     create function keep_lease() returns trigger language plpgsql as $$
     begin
-      if new.lease_expires_at > now() then new.lease_expires_at := now() + interval '1 hour'; end if;
+      -- A lease that ends now is rounded to the next millisecond half of the time.
+      if new.lease_expires_at > now() + interval '1 second' then
+        new.lease_expires_at := now() + interval '1 hour';
+      end if;
       return new;
     end $$;
     create trigger keep_lease before insert or update on nodes
