@@ -31,12 +31,25 @@ const MAIN = fileURLToPath(builtModule(new URL("../main.ts", import.meta.url)));
 const READY_INTERVAL_MS = 100;
 const STOP_MS_MAX = 12_000;
 const OUTPUT_CHARACTERS_MAX = 4000;
+const ATTEMPTS_MAX = 3;
 
 /**
  * Starts a gateway and waits until it is ready.
  * @throws when it exits or is not ready before the signal; the message ends with what it printed
  */
 export async function startTemporaryGateway(start: GatewayStart): Promise<TemporaryGateway> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await startOnFreePort(start);
+    } catch (error) {
+      // Another process may take the port before the gateway listens on it.
+      const isPortTaken = error instanceof Error && error.message.includes("EADDRINUSE");
+      if (!isPortTaken || attempt === ATTEMPTS_MAX) throw error;
+    }
+  }
+}
+
+async function startOnFreePort(start: GatewayStart): Promise<TemporaryGateway> {
   const directory = await mkdtemp(join(tmpdir(), "ringback-"));
   // As root, Postgres runs as another user, who has to get in.
   await chmod(directory, 0o711);
