@@ -16,7 +16,7 @@ import { setByDatabase } from "../store/db/read-clock.ts";
 import { signedRequest } from "../testing/testing.ts";
 import { type Check, failed, ok, skipped, warning } from "./frame/verdicts.ts";
 
-/* What an operator's machine is looked at for, as a gateway that starts here would find it. */
+/* Checks of an operator's machine, from the point of view of a gateway that starts here. */
 
 /** A database that is not there is said so, and not waited for. */
 const CONNECT_FOR_MS = 3_000;

@@ -15,7 +15,7 @@ export interface StreamOptions extends Pick<CallOptions, "signal"> {
   readonly cursor?: string | undefined;
 }
 
-/** The gateway sends a comment every 15 s: after this without a word, nobody is there. */
+/** The gateway sends a comment every 15 s, so a stream that is silent for longer than this is dead. */
 const SILENCE_MS_MAX = 45_000;
 /** Results that are longer come as links. */
 const EVENT_CHARACTERS_MAX = 64 * 1024 * 1024;

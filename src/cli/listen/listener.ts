@@ -78,7 +78,7 @@ export class Listener {
     await Promise.all(following);
   }
 
-  /** Sends the last message once more, signed anew. */
+  /** Sends the last message once more, with a new signature. */
   async resend(signal: AbortSignal): Promise<void> {
     const { out, ringback } = this.#ports;
     const [last] = this.#last;

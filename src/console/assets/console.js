@@ -1,4 +1,4 @@
-// What pages of the console do beyond links and forms, which work without this script.
+// Behavior of the console beyond links and forms, which work without this script.
 (() => {
   const READ_EVERY_MS = 3000;
   const COPIED_MS = 1500;
@@ -68,7 +68,7 @@
       if (oldNode.tagName === "TIME") return oldNode.dateTime !== newNode.dateTime;
       return !(isReading && oldNode.id === "notice");
     },
-    // What a reader has opened, typed or chosen stays as it is.
+    // Keeps whatever a reader has opened, typed or chosen.
     htmx_before_morph_attr(element, { attrName }) {
       if (!isReading) return true;
       if (element.tagName === "DETAILS") return attrName !== "open";

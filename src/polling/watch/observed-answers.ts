@@ -8,7 +8,7 @@ export const OBSERVED_BODY_BYTES_MAX = 128 * 1024;
 /** For all answers that are kept. */
 const OBSERVED_BYTES_MAX = 32 * 1024 * 1024;
 const OBSERVED_JOBS_MAX = 20_000;
-/** An entry that nobody asked for in so long is forgotten. */
+/** Entries that were not requested for so long are removed. */
 const UNASKED_MS_MAX = 5 * 60_000;
 /** How long the last answer about a job that has ended is good. */
 const ENDED_MS_MAX = 60_000;
