@@ -1,15 +1,14 @@
 import { publicId } from "../core/ids/ids.ts";
-import { eventMembers, isResultFetched } from "../core/delivery/event.ts";
+import { eventMembers, FETCHED, isResultFetched } from "../core/delivery/event.ts";
 import { textOfResult } from "../core/json/raw-result.ts";
 import { findEvent, findEventResult } from "../store/events/find-events.ts";
 import type { EventRecord } from "../store/events/find-events.ts";
 import { findEvents } from "../store/events/list-events.ts";
 import { findPart, findTextPart } from "../store/writes/result-parts.ts";
 import { jsonAnswer } from "./http/answer.ts";
-import { linkQuery, linkRefusal } from "./http/link-token.ts";
+import { linkQuery, linkRefusal } from "./http/auth.ts";
 import { limitRefusal } from "./http/limit-refusal.ts";
 import { PagedBodies, type PagedRefusal } from "./http/paged-body.ts";
-import { fetchedContent, headersOfContent, headersOfJson } from "./http/fetched-content.ts";
 import type { ApiPorts } from "./context.ts";
 import { refused } from "./http/problem.ts";
 import type { Refusal } from "./http/problem.ts";
@@ -17,8 +16,46 @@ import { anyJsonSchema, eventPageSchema, eventSchema } from "./http/response-sch
 import { defineLinkedRoute, defineRoute, notFound } from "./http/route.ts";
 import type { Route } from "./http/route.ts";
 import { defineListRoute } from "./http/list-route.ts";
-import { eventFiltersSchema } from "./event-filters.ts";
+import { eventFiltersSchema } from "./http/event-schemas.ts";
 import { overloaded } from "./http/unexpected-error.ts";
+
+/** A result that was fetched, as its event describes it. */
+interface FetchedContent {
+  readonly content_type: string;
+  readonly content_encoding?: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/**
+ * @param note raw JSON of the outcome of fetching a result; null also when no subscription wanted
+ *   it
+ */
+function fetchedContent(note: string | null): FetchedContent | null {
+  return note?.startsWith(FETCHED) === true ? (JSON.parse(note) as FetchedContent) : null;
+}
+
+function headersOfJson(bytes: number): Readonly<Record<string, string>> {
+  return { "content-type": "application/json", "content-length": String(bytes) };
+}
+
+/**
+ * Content from an upstream is passed on unchanged. A browser that follows the link keeps it apart
+ * from this address: it downloads it, and neither sniffs its type nor runs it.
+ */
+function headersOfContent(content: FetchedContent): Readonly<Record<string, string>> {
+  return {
+    "content-type": content.content_type,
+    ...(content.content_encoding !== undefined && {
+      "content-encoding": content.content_encoding,
+    }),
+    "content-length": String(content.bytes),
+    etag: `"${content.sha256}"`,
+    "content-disposition": "attachment",
+    "content-security-policy": "default-src 'none'; sandbox",
+    "x-content-type-options": "nosniff",
+  };
+}
 
 const TAG = "Events";
 const resultSchema = anyJsonSchema.openapi({

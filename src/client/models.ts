@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import type {
-  callbackTestSchema,
   callbackTestRequestSchema,
+  callbackTestSchema,
 } from "../api/callback-tests/schema.ts";
 import type { callbackOriginSchema } from "../api/callback-origins/schema.ts";
 import type {
@@ -9,12 +9,12 @@ import type {
   connectionSchema,
   newConnectionSchema,
 } from "../api/connections/schema.ts";
-import type { deliveryFiltersSchema } from "../api/deliveries/list-filters.ts";
 import type {
+  deliveryFiltersSchema,
   redeliveryRequestSchema,
   redeliverySchema,
-} from "../api/deliveries/redelivery-schema.ts";
-import type { eventFiltersSchema } from "../api/event-filters.ts";
+} from "../api/deliveries/schema.ts";
+import type { eventFiltersSchema } from "../api/http/event-schemas.ts";
 import type {
   batchResponseSchema,
   deliverySchema,
@@ -34,16 +34,24 @@ import type {
   positionSchema,
   seekSchema,
 } from "../api/inboxes/schema.ts";
-import type { jobExplanationSchema } from "../api/jobs/explain-schema.ts";
-import type { jobFiltersSchema, jobSchema } from "../api/jobs/schema.ts";
-import type { newKeySchema } from "../api/projects/api-key-schema.ts";
-import type { auditEntrySchema } from "../api/projects/audit-schema.ts";
-import type { projectChangeSchema, projectSchema } from "../api/projects/schema.ts";
-import type { providerSchema, providerWithDefinitionSchema } from "../api/providers/schema.ts";
-import type { providerTrialSchema, trialRequestSchema } from "../api/providers/trial-schema.ts";
+import type { jobExplanationSchema, jobFiltersSchema, jobSchema } from "../api/jobs/schema.ts";
+import type {
+  auditEntrySchema,
+  newKeySchema,
+  projectChangeSchema,
+  projectSchema,
+} from "../api/projects/schema.ts";
+import type {
+  providerSchema,
+  providerTrialSchema,
+  providerWithDefinitionSchema,
+  trialRequestSchema,
+} from "../api/providers/schema.ts";
 import type { statsSchema } from "../api/stats-schema.ts";
-import type { subscriptionFiltersSchema } from "../api/subscriptions/list-filters.ts";
-import type { subscriptionRequestSchema } from "../api/subscriptions/schema.ts";
+import type {
+  subscriptionFiltersSchema,
+  subscriptionRequestSchema,
+} from "../api/subscriptions/schema.ts";
 import type { EndingStatus } from "../core/delivery/event.ts";
 import type { JobEvent } from "../receiver/event.ts";
 

@@ -11,7 +11,7 @@ import { readinessOf } from "../core/readiness.ts";
 import { buildOutbound, reachableHost } from "./egress.ts";
 import { Engine } from "./engine.ts";
 import { HttpServer, type HttpServerOptions } from "../api/server.ts";
-import { notReadyAnswer } from "../api/http/not-ready.ts";
+import { notReadyAnswer } from "../api/http/problem.ts";
 import { createAddressGuard } from "../outbound/guard/address-guard.ts";
 import { checkUpstreamUrl } from "../outbound/guard/upstream-url.ts";
 import { writeApiKeyFile } from "../runtime/settings/api-key-file.ts";

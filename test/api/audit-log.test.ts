@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { auditPageSchema } from "../../src/api/projects/audit-schema.ts";
+import { auditPageSchema } from "../../src/api/projects/schema.ts";
 import { apiRoutes } from "../../src/api/routes.ts";
 import { publicId } from "../../src/core/ids/ids.ts";
 import { forgetAuditEntries } from "../../src/store/projects/audit-log.ts";
 import { exampleSource } from "../providers/example-provider.ts";
-import { ApiFixture, type Json, problemOf, EMPTY_LIST } from "./api-fixture.ts";
+import { ApiFixture, EMPTY_LIST, type Json, problemOf } from "./api-fixture.ts";
 
 let api: ApiFixture;
 /** The key that the requests are made with. */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { jobExplanationSchema } from "../../src/api/jobs/explain-schema.ts";
+import { jobExplanationSchema } from "../../src/api/jobs/schema.ts";
 import { parsePublicId, publicId } from "../../src/core/ids/ids.ts";
 import { LANE_FREE } from "../../src/core/waiting/lane-stand.ts";
 import { ApiFixture, type Json, problemOf } from "./api-fixture.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { providerTrialSchema } from "../../src/api/providers/trial-schema.ts";
+import { providerTrialSchema } from "../../src/api/providers/schema.ts";
 import { exampleSource } from "../providers/example-provider.ts";
 import type { Json } from "./api-fixture.ts";
 import { ApiFixture, problemOf } from "./api-fixture.ts";

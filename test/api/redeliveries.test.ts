@@ -1,8 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import {
-  redeliveryPageSchema,
-  redeliverySchema,
-} from "../../src/api/deliveries/redelivery-schema.ts";
+import { redeliveryPageSchema, redeliverySchema } from "../../src/api/deliveries/schema.ts";
 import { publicId } from "../../src/core/ids/ids.ts";
 import type { Json } from "./api-fixture.ts";
 import { ApiFixture, problemOf } from "./api-fixture.ts";

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { describe, expect, test, type TestContext, vi } from "vitest";
-import { jobExplanationSchema } from "../../src/api/jobs/explain-schema.ts";
+import { jobExplanationSchema } from "../../src/api/jobs/schema.ts";
 import { callbackOriginPageSchema } from "../../src/api/callback-origins/schema.ts";
 import type { Json } from "../support/api-client.ts";
 import { pulseAnswer } from "../support/fake-upstream.ts";

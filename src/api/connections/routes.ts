@@ -21,7 +21,6 @@ import type {
 } from "../../store/schema/schema.ts";
 import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
 import { auditedRequest, changedFields } from "../projects/audit.ts";
-import { connectionProblem } from "./check.ts";
 import { connectionJson } from "./view.ts";
 import {
   connectionChangeSchema,
@@ -36,11 +35,12 @@ import { stockRefusal } from "../http/limit-refusal.ts";
 import { pagingParameters } from "../request/list-query.ts";
 import type { ApiPorts } from "../context.ts";
 import { problemOfParts, refused } from "../http/problem.ts";
-import type { Refusal } from "../http/problem.ts";
+import type { Problem, Refusal } from "../http/problem.ts";
 import { defineRoute, notFound } from "../http/route.ts";
 import type { Route } from "../http/route.ts";
 import { DEFAULT_CONNECTION } from "../subscriptions/schema.ts";
-import { unknownProviderDetail } from "../providers/unknown-provider.ts";
+import { unknownProviderDetail } from "../providers/provider-faults.ts";
+import { prepareTarget } from "../../providers/request/target.ts";
 
 const TAG = "Connections";
 const BODY_BYTES_MAX = 256 * 1024;
@@ -361,4 +361,32 @@ async function callbackRefusal(
   if (check.ok) return null;
   const part = { pointer: "/callback_url", detail: check.reason };
   return { ok: false, problem: problemOfParts("callback_url_refused", [part]) };
+}
+
+/** Takes the place of a credential that is not checked. */
+const ANY_CREDENTIAL = "credential";
+
+/** Why polls could not be sent with this address and credential, or null. */
+function connectionProblem(
+  connection: {
+    readonly projectId: string;
+    readonly provider: Provider;
+    /** Null for the provider's own. */
+    readonly baseUrl: string | null;
+    /** Undefined when it is not changed. */
+    readonly credential: string | undefined;
+  },
+  { checkUpstreamUrl }: Pick<ApiPorts, "checkUpstreamUrl">,
+): Problem | null {
+  const { projectId, provider, baseUrl, credential = ANY_CREDENTIAL } = connection;
+  const check = baseUrl === null ? null : checkUpstreamUrl(projectId, baseUrl, provider.name);
+  if (check?.ok === false) return refusedBaseUrl(check.reason);
+  const target = prepareTarget(provider, { baseUrl, credential });
+  if (target.kind === "ready") return null;
+  if (target.field === "base_url") return refusedBaseUrl(target.problem);
+  return problemOfParts("validation_failed", [{ pointer: "/credential", detail: target.problem }]);
+}
+
+function refusedBaseUrl(detail: string): Problem {
+  return problemOfParts("base_url_refused", [{ pointer: "/base_url", detail }]);
 }

@@ -17,11 +17,7 @@ import { pagingParameters } from "../request/list-query.ts";
 import { limitRefusal } from "../http/limit-refusal.ts";
 import type { ApiPorts } from "../context.ts";
 import type { Refusal } from "../http/problem.ts";
-import {
-  redeliveryPageSchema,
-  redeliveryRequestSchema,
-  redeliverySchema,
-} from "./redelivery-schema.ts";
+import { redeliveryPageSchema, redeliveryRequestSchema, redeliverySchema } from "./schema.ts";
 import { defineRoute, notFound, type Route } from "../http/route.ts";
 import { isoTime } from "../http/iso-time.ts";
 

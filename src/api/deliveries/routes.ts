@@ -4,7 +4,7 @@ import { redeliver } from "../../store/deliveries/redeliver.ts";
 import { jsonAnswer } from "../http/answer.ts";
 import { defineListRoute } from "../http/list-route.ts";
 import { deliveryJson } from "./view.ts";
-import { deliveryFiltersSchema } from "./list-filters.ts";
+import { deliveryFiltersSchema } from "./schema.ts";
 import type { DeliveryRecord } from "../../store/deliveries/delivery-record.ts";
 import type { ApiPorts } from "../context.ts";
 import { deliveryWaits } from "../waiting.ts";

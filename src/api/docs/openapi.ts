@@ -2,13 +2,13 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import { PROBLEM_TYPE } from "../http/problem.ts";
 import { problemSchema } from "../http/response-schemas.ts";
 import type { RouteDescription } from "../http/route.ts";
-import { TAGS } from "../http/tags.ts";
 import { completeDocument, type OpenApiDocument } from "./complete.ts";
 import { webhookEventSchema } from "../http/event-schemas.ts";
 import { operation } from "./operation.ts";
 import { RESPONSE_HEADERS } from "./response-headers.ts";
 import { submitThrough } from "./submit-through.ts";
 import { webhooks } from "./webhooks.ts";
+import { TAGS } from "../http/route.ts";
 
 const INTRODUCTION = `
 Ringback watches jobs at other APIs and calls you back, signed, when they end.

@@ -1,8 +1,9 @@
+import { readFile } from "node:fs/promises";
+import { gunzipSync } from "node:zlib";
 import { z } from "@hono/zod-openapi";
 import { type Answer, jsonAnswer } from "../http/answer.ts";
 import { guidesDocument } from "./guides.ts";
 import { PLAIN_PAGE_HEADERS, plainPage } from "./plain-page.ts";
-import { readReferenceBundle, type ReferenceBundle, uncompressed } from "./reference-bundle.ts";
 import { API_PAGE, GUIDES_PAGE, type ReferencePage, referencePage } from "./reference-page.ts";
 import { ERROR_PAGE_HEADERS, errorPage, isProblemCode } from "./error-page.ts";
 import { refused } from "../http/problem.ts";
@@ -153,4 +154,25 @@ function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
       controller.close();
     },
   });
+}
+
+/** The script that shows an OpenAPI document in a browser. `tools/reference-bundle.ts` writes the files. */
+interface ReferenceBundle {
+  /** Changes with the script. */
+  readonly version: string;
+  readonly gzipped: Uint8Array;
+}
+
+/** It has more than a megabyte, so it is read when somebody first opens the documentation. */
+async function readReferenceBundle(): Promise<ReferenceBundle> {
+  const gzipped = await readFile(new URL("./reference.js.gz", import.meta.url));
+  const source = JSON.parse(
+    await readFile(new URL("./reference.js.json", import.meta.url), "utf8"),
+  ) as { readonly version: string };
+  return { version: source.version, gzipped };
+}
+
+/** For the rare client that takes nothing compressed. */
+function uncompressed({ gzipped }: ReferenceBundle): Uint8Array {
+  return gunzipSync(gzipped);
 }

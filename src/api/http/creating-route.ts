@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { z } from "@hono/zod-openapi";
 import type { ProblemCode } from "../../core/error-codes.ts";
 import type { Scope } from "../../core/scopes.ts";
 import { createUuidSource } from "../../runtime/uuid-source.ts";
@@ -13,9 +14,8 @@ import {
   withdrawClaim,
 } from "../../store/projects/idempotent-answers.ts";
 import type { ApiPorts } from "../context.ts";
-import { idempotencyHeaders, readIdempotencyKey } from "../request/idempotency-key.ts";
 import type { Answer } from "./answer.ts";
-import { refused, type Refusal } from "./problem.ts";
+import { type Outcome, problemOfParts, type Refusal, refused } from "./problem.ts";
 import {
   type BodyDescription,
   defineRoute,
@@ -24,6 +24,33 @@ import {
   type RouteDescription,
   type RouteRequest,
 } from "./route.ts";
+
+const IDEMPOTENCY_KEY = /^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$/;
+
+/** For the documentation; {@link readIdempotencyKey} reads it. */
+export const idempotencyHeaders = z.object({
+  "Idempotency-Key": z
+    .string()
+    .min(1)
+    .max(255)
+    .optional()
+    .openapi({
+      description:
+        "Makes repeating a request harmless for 24 hours: it returns what the first one created. " +
+        "A different request with the same key is refused.",
+    }),
+});
+
+/** The header's value, or null without one. */
+export function readIdempotencyKey(headers: Headers): Outcome<string | null> {
+  const key = headers.get("idempotency-key");
+  if (key === null || IDEMPOTENCY_KEY.test(key)) return { ok: true, value: key };
+  const part = {
+    header: "Idempotency-Key",
+    detail: "Must be 1 to 255 printable ASCII characters.",
+  };
+  return { ok: false, problem: problemOfParts("invalid_header", [part]) };
+}
 
 /** A request that creates something, at most once for each `Idempotency-Key`. */
 export interface CreatingRequest<Body> extends RouteRequest<undefined, Body> {

@@ -12,6 +12,12 @@ import {
   isoTimeSchema,
   resultFetchSchema,
 } from "./response-schemas.ts";
+import {
+  beforeParameter,
+  idParameter,
+  pagingParameters,
+  timeParameter,
+} from "../request/list-query.ts";
 
 /*
  * The bodies of callbacks. They are composed as text; the tests check them against these schemas.
@@ -183,3 +189,11 @@ export const endingSchema = z
 export const webhookEventSchema = z
   .discriminatedUnion("type", [SENT_EVENTS[0] ?? testEvent, ...SENT_EVENTS.slice(1)])
   .openapi("WebhookEvent", { description: "The body of any callback." });
+
+export const eventFiltersSchema = z.strictObject({
+  job: idParameter("job"),
+  type: eventTypeSchema.optional(),
+  created_after: timeParameter,
+  created_before: beforeParameter,
+  ...pagingParameters,
+});

@@ -1,6 +1,8 @@
+import type { z } from "@hono/zod-openapi";
 import { PROBLEMS } from "../../core/error-codes.ts";
 import type { ProblemCode } from "../../core/error-codes.ts";
 import type { Answer } from "./answer.ts";
+import { invalidPlaces, invalidPointers, shorten } from "../../runtime/settings/invalid-places.ts";
 
 /** One invalid part of a request: exactly one of the three fields says where it is. */
 export interface InvalidPart {
@@ -118,4 +120,28 @@ function limitHeaders({ code, headers, extensions }: Problem): Readonly<Record<s
     "retry-after": retryAfterS,
     ...(limit !== LIMIT_OF_REQUESTS && { ratelimit: `"${limit}";r=0;t=${retryAfterS}` }),
   };
+}
+
+/** The response while the gateway starts. */
+export function notReadyAnswer(): Response {
+  const of = problem("not_ready", "The gateway is starting; try again in a second.");
+  return new Response(problemJson(of, null), {
+    status: PROBLEMS[of.code].status,
+    headers: { "content-type": PROBLEM_TYPE, "retry-after": "1" },
+  });
+}
+
+type Issue = z.core.$ZodIssue;
+
+/** The issues of a body that a schema refused, each with its JSON Pointer. */
+export function invalidBodyParts(issues: readonly Issue[]): InvalidPart[] {
+  return invalidPointers(issues);
+}
+
+/** The issues of a query that a schema refused, each with its parameter. */
+export function invalidQueryParts(issues: readonly Issue[]): InvalidPart[] {
+  return invalidPlaces(issues).map(({ path, detail }) => ({
+    parameter: shorten(String(path[0] ?? "")),
+    detail,
+  }));
 }

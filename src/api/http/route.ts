@@ -8,12 +8,33 @@ import type { Database } from "../../store/db/database.ts";
 import type { Scope } from "../../core/scopes.ts";
 import type { Answer } from "./answer.ts";
 import type { Caller, Client } from "./auth.ts";
-import { invalidBodyParts } from "../request/invalid-parts.ts";
-import { problemOfParts, refused } from "./problem.ts";
-import type { Outcome, Refusal } from "./problem.ts";
-import { readQuery } from "../request/query.ts";
+import { invalidBodyParts, invalidQueryParts, problemOfParts, refused } from "./problem.ts";
+import type { InvalidPart, Outcome, Refusal } from "./problem.ts";
 import { readJsonBody } from "../request/request-body.ts";
-import type { TagName } from "./tags.ts";
+
+/** The groups of the documentation, in its order. Each operation belongs to one. */
+export const TAGS = {
+  Subscriptions: "Ask to be called back when a job ends.",
+  Jobs: "Watched jobs, their state, and why a callback has not arrived.",
+  Deliveries: "The callbacks of subscriptions, with each attempt to send them.",
+  Inboxes: "Messages that clients pull, when callbacks can't reach them.",
+  Redeliveries: "Send many deliveries again, in the background.",
+  "Callback origins": "The hosts that callbacks go to, and whether they respond.",
+  Callbacks: "Try a callback URL before anything depends on it.",
+  "Submit through": "Requests that are passed on to an upstream, and the jobs that they start.",
+  Events: "What happened to jobs, and their results.",
+  Connections: "Credentials and limits for the APIs whose jobs are watched.",
+  Providers: "How the jobs of an API are polled and its responses interpreted.",
+  Project: "The settings and limits of the API key's project.",
+  "Signing secrets": "The secrets that sign callbacks with HMAC-SHA256 (`v1`).",
+  "Signing keys": "The key pairs that sign callbacks with Ed25519 (`v1a`).",
+  "API keys": "Who may use this API, and for what.",
+  "Audit log": "Who changed keys, secrets, connections, providers and settings.",
+  System: "The state of the gateway, for its operator's machines.",
+  Documentation: "This API, described for people and for programs.",
+} as const satisfies Readonly<Record<string, string>>;
+
+type TagName = keyof typeof TAGS;
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
@@ -279,4 +300,31 @@ async function readBody(
   if (parsed.success) return { ok: true, value: { text: body.value.text, value: parsed.data } };
   const parts = invalidBodyParts(parsed.error.issues);
   return { ok: false, problem: problemOfParts("validation_failed", parts) };
+}
+
+/** Reads the query of a URL by a strict schema: unknown and repeated parameters are refused. */
+function readQuery<Query>(url: string, schema: z.ZodType<Query>): Outcome<Query> {
+  const start = url.indexOf("?");
+  const given = new Map<string, string>();
+  const repeated: InvalidPart[] = [];
+  if (start !== -1) {
+    for (const [name, value] of new URLSearchParams(url.slice(start + 1))) {
+      if (given.has(name)) {
+        repeated.push({
+          parameter: name.slice(0, 100),
+          detail: "This parameter is repeated; send it only once.",
+        });
+      }
+      given.set(name, value);
+    }
+  }
+  if (repeated.length > 0) return invalid(repeated);
+  const result = schema.safeParse(Object.fromEntries(given));
+  return result.success
+    ? { ok: true, value: result.data }
+    : invalid(invalidQueryParts(result.error.issues));
+}
+
+function invalid(parts: readonly InvalidPart[]): Refusal {
+  return { ok: false, problem: problemOfParts("invalid_query", parts) };
 }

@@ -23,8 +23,7 @@ import type { Outcome, Refusal } from "../http/problem.ts";
 import { defineRoute, type Route } from "../http/route.ts";
 import { decodeCursor, encodeCursor, listScope } from "../request/cursor.ts";
 import { pagingParameters } from "../request/list-query.ts";
-import { cursorOf, type FoundInbox, positionOf } from "./cursor.ts";
-import { noSuchConsumer, noSuchInbox } from "./reader.ts";
+import { cursorOf, type FoundInbox, noSuchConsumer, noSuchInbox, positionOf } from "./reader.ts";
 import { ackSchema, consumerPageSchema, positionSchema, seekSchema } from "./schema.ts";
 
 const TAG = "Inboxes";

@@ -5,10 +5,9 @@ import type { Answer } from "../http/answer.ts";
 import { defineRoute, type Reply, type Route, WAITS_FOR_OTHERS_MS } from "../http/route.ts";
 import { pagingParameters, secondsParameter } from "../request/list-query.ts";
 import type { WaitingRequests } from "../request/waiting-requests.ts";
-import { claimingConsumer } from "./claim.ts";
-import { cursorOf, type FoundInbox } from "./cursor.ts";
-import type { InboxReader, ReadPage } from "./reader.ts";
+import type { FoundInbox, InboxReader, ReadPage } from "./reader.ts";
 import { consumerParameter, cursorParameter, messagesSchema } from "./schema.ts";
+import { claimingConsumer, cursorOf } from "./reader.ts";
 
 const WAIT_S_MAX = 60;
 const SCOPE = "subscriptions:read";

@@ -6,10 +6,13 @@ import { isInboxThere } from "../../store/inboxes/manage-inboxes.ts";
 import type { InboxName } from "../../store/inboxes/place-messages.ts";
 import { type MessagePage, readMessages } from "../../store/inboxes/read-messages.ts";
 import type { ApiPorts } from "../context.ts";
-import { refused } from "../http/problem.ts";
-import type { Outcome, Refusal } from "../http/problem.ts";
-import { cursorOf, type FoundInbox, positionOf } from "./cursor.ts";
+import { problemOfParts, refused } from "../http/problem.ts";
+import type { InvalidPart, Outcome, Refusal } from "../http/problem.ts";
 import { NAME_RULE } from "./schema.ts";
+import { decodeCursor, encodeCursor, listScope } from "../request/cursor.ts";
+import type { Release } from "../../delivery/waits/consumer-claims.ts";
+import { stockRefusal } from "../http/limit-refusal.ts";
+import type { Reply } from "../http/route.ts";
 
 /** Approximate bytes of a page, beyond its first message. */
 const PAGE_BYTES_MAX = 1024 * 1024;
@@ -158,7 +161,7 @@ export function noSuchConsumer(name: string): Refusal {
   return refused("not_found", `There is no consumer ${JSON.stringify(name)}.${rule}`);
 }
 
-export function consumerBusy(name: string): Refusal {
+function consumerBusy(name: string): Refusal {
   return refused(
     "consumer_busy",
     `Another request reads for the consumer ${JSON.stringify(name)}; end that one, or use ` +
@@ -173,4 +176,78 @@ function noTurn(): Refusal {
     "The project reads too many pages of messages at once; try again in a moment.",
     { headers: { "retry-after": "2" } },
   );
+}
+
+/** An existing inbox. */
+export interface FoundInbox extends InboxName {
+  /** Id of this inbox, not of an earlier one of the same name. */
+  readonly inboxId: string;
+}
+
+const HEX_DIGITS = 32;
+
+/** A position in the form for clients. */
+export function cursorOf(inbox: FoundInbox, position: number): string {
+  return encodeCursor(scopeOf(inbox), position.toString(16).padStart(HEX_DIGITS, "0"));
+}
+
+/**
+ * The position behind a cursor of this inbox.
+ * @param where it was given
+ */
+export function positionOf(
+  inbox: FoundInbox,
+  cursor: string,
+  where: Omit<InvalidPart, "detail">,
+): Outcome<number> {
+  const id = decodeCursor(scopeOf(inbox), cursor);
+  if (id.ok && id.value !== null) {
+    const position = Number.parseInt(id.value.replaceAll("-", ""), 16);
+    if (Number.isSafeInteger(position)) return { ok: true, value: position };
+  }
+  const detail = "Use a cursor from a page of this inbox's messages, unchanged.";
+  return { ok: false, problem: problemOfParts("invalid_cursor", [{ ...where, detail }]) };
+}
+
+function scopeOf({ projectId, inboxId }: FoundInbox): string {
+  return listScope("messages of an inbox", projectId, { inboxId });
+}
+
+/** Identifies the reader. */
+interface ClaimedReading {
+  readonly inbox: FoundInbox;
+  /** Null for a reader without a name; there may be many. */
+  readonly consumer: string | null;
+  readonly isKnownConsumer: boolean;
+  readonly database: Database;
+}
+
+/** Makes the request the only reader of the consumer. */
+export async function claimConsumer(
+  ports: ApiPorts,
+  { inbox, consumer, isKnownConsumer, database }: ClaimedReading,
+): Promise<Outcome<Release>> {
+  if (consumer === null) return { ok: true, value: async () => {} };
+  const { projectId, name } = inbox;
+  if (!isKnownConsumer) {
+    const refusal = await stockRefusal("inbox_consumers", { projectId, database }, ports);
+    if (refusal !== null) return refusal;
+  }
+  const release = await ports.consumerClaims.claim(database, { projectId, name, consumer });
+  return release === null ? consumerBusy(consumer) : { ok: true, value: release };
+}
+
+/** Runs `read` while no other request reads for the consumer. */
+export async function claimingConsumer(
+  ports: ApiPorts,
+  reading: ClaimedReading,
+  read: () => Promise<Reply>,
+): Promise<Reply> {
+  const claim = await claimConsumer(ports, reading);
+  if (!claim.ok) return claim;
+  try {
+    return await read();
+  } finally {
+    await claim.value();
+  }
 }

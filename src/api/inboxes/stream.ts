@@ -8,10 +8,9 @@ import type { Client } from "../http/auth.ts";
 import type { Outcome } from "../http/problem.ts";
 import { defineRoute, type Route } from "../http/route.ts";
 import type { WaitingRequests } from "../request/waiting-requests.ts";
-import { claimConsumer } from "./claim.ts";
-import type { FoundInbox } from "./cursor.ts";
-import type { InboxReader, ReadPage } from "./reader.ts";
+import type { FoundInbox, InboxReader, ReadPage } from "./reader.ts";
 import { consumerParameter, cursorParameter } from "./schema.ts";
+import { claimConsumer } from "./reader.ts";
 
 const SCOPE = "subscriptions:read";
 /** While there is no message, a comment is sent this often, so that no proxy closes the stream. */

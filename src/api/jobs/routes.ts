@@ -10,8 +10,7 @@ import { defineListRoute } from "../http/list-route.ts";
 import { jobIdSchema, nameSchema } from "../subscriptions/schema.ts";
 import { jobWaits } from "../waiting.ts";
 import { explainJob } from "./explain.ts";
-import { jobExplanationSchema } from "./explain-schema.ts";
-import { jobFiltersSchema, jobPageSchema, jobSchema } from "./schema.ts";
+import { jobExplanationSchema, jobFiltersSchema, jobPageSchema, jobSchema } from "./schema.ts";
 import { jobJson, waitingJobOf } from "./view.ts";
 
 const TAG = "Jobs";

@@ -4,14 +4,21 @@ import { jobIdSchema, nameSchema } from "../subscriptions/schema.ts";
 import { POLL_OUTCOMES } from "../../core/waiting/poll-outcome.ts";
 import {
   anyJsonSchema,
+  deliveryWithAttemptsSchema,
   idSchema,
   isoTimeSchema,
   jobStatusSchema,
   jobWaitSchema,
-  orNull,
   notBeforeSchema,
+  orNull,
   pageOf,
+  stateAlias,
+  subscriptionSchema,
 } from "../http/response-schemas.ts";
+import { ENDING_STATUSES } from "../../core/delivery/event.ts";
+import { DELIVERY_WAITS } from "../../core/waiting/delivery-wait.ts";
+import { REASONS } from "../../core/waiting/explanation.ts";
+import { JOB_WAITS } from "../../core/waiting/job-wait.ts";
 
 const pollOutcomeSchema = z.enum(POLL_OUTCOMES).openapi("PollOutcome");
 
@@ -60,3 +67,106 @@ export const jobFiltersSchema = z.strictObject({
   created_after: timeParameter,
   ...pagingParameters,
 });
+
+const waitsSchema = z
+  .enum([...new Set([...JOB_WAITS, ...DELIVERY_WAITS, "fan_out" as const])])
+  .openapi("SubscriptionWait", {
+    description:
+      "A JobWait or DeliveryWait; fan_out: it waits for its turn among many subscriptions.",
+  });
+const reasonSchema = z.enum(REASONS).openapi("CallbackReason", {
+  description: "Why a callback has not arrived, or that it was delivered.",
+});
+const lastOutcomeSchema = z
+  .enum([...POLL_OUTCOMES, ...ENDING_STATUSES, "unwatched"])
+  .openapi("LastPollOutcome");
+
+const explainedFields = {
+  reason: reasonSchema,
+  summary: z.string().openapi({ description: "One or two plain sentences." }),
+  action: z.string().openapi({ description: "A possible action." }),
+};
+
+const explainedConnectionSchema = z
+  .object({
+    id: idSchema("con"),
+    name: z.string(),
+    status: z.enum(["active", "paused"]),
+    state: stateAlias(z.enum(["active", "paused"])),
+    paused_reason: z.string().nullable(),
+    next_probe_at: isoTimeSchema.nullable(),
+  })
+  .openapi("ExplainedConnection");
+
+const lastAnswerSchema = z
+  .object({
+    at: isoTimeSchema,
+    http_status: z.int().nullable().openapi({
+      description:
+        "Null when no response arrived, or the node that polls the job did not report it.",
+    }),
+    outcome: orNull(lastOutcomeSchema),
+    error: z.string().nullable(),
+  })
+  .openapi("LastAnswer", { description: "The outcome of the latest poll." });
+
+const upstreamSchema = z
+  .object({
+    connection: orNull(explainedConnectionSchema).openapi({
+      description: "Null once it is deleted.",
+    }),
+    breaker: z.enum(["closed", "open", "half_open"]).openapi({
+      description: "open: the API fails, and is not polled until next_probe_at.",
+    }),
+    next_probe_at: isoTimeSchema.nullable(),
+    paused_until: isoTimeSchema.nullable().openapi({
+      description: "The API refused polls because of their rate.",
+    }),
+    last_answer: orNull(lastAnswerSchema).openapi({ description: "Null before the first poll." }),
+  })
+  .openapi("ExplainedUpstream");
+
+const sentRequestSchema = z
+  .object({
+    method: z.literal("POST"),
+    url: z.string(),
+    headers: z.record(z.string(), z.string()),
+    body: z.string().nullable(),
+  })
+  .openapi("SentRequest");
+
+const subscriptionExplanationSchema = z
+  .object({
+    ...explainedFields,
+    waiting_for: orNull(waitsSchema),
+    not_before: notBeforeSchema,
+    subscription: subscriptionSchema,
+    deliveries: z.array(deliveryWithAttemptsSchema).openapi({
+      description: "The latest 5, newest first, with their latest 10 attempts.",
+    }),
+    request: orNull(sentRequestSchema).openapi({
+      description:
+        "The request that delivers the ending, without signature, time and the subscription's " +
+        "own headers; for the three newest subscriptions. The body is null above 64 KiB.",
+    }),
+  })
+  .openapi("SubscriptionExplanation");
+
+export const jobExplanationSchema = z
+  .object({
+    object: z.literal("job_explanation"),
+    ...explainedFields,
+    as_of: isoTimeSchema.openapi({ description: "The time that the explanation describes." }),
+    facts_from: z.enum(["owner", "database"]).openapi({
+      description:
+        "owner: from the node that works on the job. database: that node did not respond in " +
+        "time, so a live job is described as of its last checkpoint.",
+    }),
+    job: jobSchema,
+    upstream: upstreamSchema,
+    subscriptions: z.array(subscriptionExplanationSchema).openapi({
+      description: "The latest 20, newest first.",
+    }),
+    has_more_subscriptions: z.boolean(),
+  })
+  .openapi("JobExplanation");

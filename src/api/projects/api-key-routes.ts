@@ -5,7 +5,7 @@ import type { UuidSource } from "../../runtime/uuid-source.ts";
 import { createApiKey, listApiKeys, revokeApiKey } from "../../store/projects/api-keys.ts";
 import type { StoredApiKey } from "../../store/projects/api-keys.ts";
 import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
-import { newKeySchema } from "./api-key-schema.ts";
+import { newKeySchema } from "./schema.ts";
 import { auditedRequest } from "./audit.ts";
 import { defineCreatingRoute } from "../http/creating-route.ts";
 import { defineListRoute } from "../http/list-route.ts";

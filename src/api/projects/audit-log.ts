@@ -5,7 +5,7 @@ import { defineListRoute } from "../http/list-route.ts";
 import { isoTime } from "../http/iso-time.ts";
 import { pagingParameters } from "../request/list-query.ts";
 import type { Route } from "../http/route.ts";
-import { auditPageSchema } from "./audit-schema.ts";
+import { auditPageSchema } from "./schema.ts";
 
 export function auditLogRoutes(): Route[] {
   return [list()];

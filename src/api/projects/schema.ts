@@ -5,9 +5,14 @@ import {
   idSchema,
   isoTimeSchema,
   orNull,
+  pageOf,
+  scopeSchema,
   signatureSchemeSchema,
 } from "../http/response-schemas.ts";
 import { retryScheduleSchema, signaturesSchema } from "../http/delivery-settings-schema.ts";
+import { isPrintable } from "../../core/printable.ts";
+import { SCOPES } from "../../core/scopes.ts";
+import { AUDIT_ACTIONS } from "../../core/audit-action.ts";
 
 const LIVE_JOBS_MAX = 1_000_000_000;
 
@@ -107,3 +112,60 @@ export const projectSchema = z
     updated_at: isoTimeSchema,
   })
   .openapi("Project");
+
+/** The gateway's own key from the environment: it is replaced there, not here. */
+const BOOTSTRAP_KEY_NAME = "bootstrap";
+
+export const newKeySchema = z
+  .strictObject({
+    name: z
+      .string()
+      .min(1)
+      .max(100)
+      .refine(isPrintable, { error: "Remove control characters and broken Unicode." })
+      .refine((name) => name !== BOOTSTRAP_KEY_NAME, {
+        error: "This name is reserved for the gateway's own key.",
+      }),
+    scopes: z
+      .array(z.unknown())
+      .min(1)
+      .max(SCOPES.length)
+      .pipe(z.array(scopeSchema))
+      .refine((scopes) => new Set(scopes).size === scopes.length, {
+        error: "List each scope only once.",
+      })
+      .openapi({
+        type: "array",
+        items: { $ref: "#/components/schemas/Scope" },
+      }),
+    expires_at: z.iso
+      .datetime({ offset: true, error: "Must be a time such as 2027-01-31T12:00:00Z." })
+      .max(64)
+      .optional(),
+  })
+  .openapi("ApiKeyRequest");
+
+export const auditEntrySchema = z
+  .object({
+    id: idSchema("aud"),
+    object: z.literal("audit_entry"),
+    action: z.enum(AUDIT_ACTIONS),
+    subject: z.string().openapi({ description: "The id of what was changed, or its name." }),
+    details: z
+      .record(z.string(), z.union([z.string(), z.number(), z.array(z.string()), z.null()]))
+      .openapi({ description: "Names and numbers; never a secret." }),
+    actor: z
+      .discriminatedUnion("kind", [
+        z.object({ kind: z.literal("api_key"), id: idSchema("key") }).openapi("ApiKeyActor"),
+        z.object({ kind: z.literal("operator"), command: z.string() }).openapi("OperatorActor"),
+      ])
+      .openapi("Actor", { description: "The API key of the request, or the operator's command." }),
+    address: z
+      .string()
+      .nullable()
+      .openapi({ description: "The client's address; null for a command." }),
+    created_at: isoTimeSchema,
+  })
+  .openapi("AuditEntry");
+
+export const auditPageSchema = pageOf(auditEntrySchema, "AuditPage");

@@ -1,6 +1,8 @@
 import { z } from "@hono/zod-openapi";
-import { isoTimeSchema, pageOf } from "../http/response-schemas.ts";
+import { headerValuesSchema, isoTimeSchema, pageOf } from "../http/response-schemas.ts";
 import { isObject } from "../request/record-of-strings.ts";
+import { sampleAnswerSchema } from "../../providers/trial/sample.ts";
+import { jobIdSchema, nameSchema, paramsSchema } from "../subscriptions/schema.ts";
 
 /** Checks only that it is an object: its content is validated when its name is known. */
 export const definitionBodySchema = z
@@ -52,3 +54,147 @@ export const providerWithDefinitionSchema = z
   .openapi("ProviderWithDefinition");
 
 export const providerPageSchema = pageOf(providerSchema, "ProviderPage");
+
+const AGE_S_MAX = 365 * 24 * 3600;
+
+export const trialRequestSchema = z
+  .strictObject({
+    definition: definitionBodySchema.optional().openapi({
+      description: "The definition to try; the provider's own by default. It is not stored.",
+    }),
+    answer: sampleAnswerSchema.optional().openapi({
+      description: "A sample response of the upstream.",
+    }),
+    request: z.enum(["status", "result"]).default("status").openapi({
+      description: "The request that the sample responds to; result is the second request.",
+    }),
+    job_id: jobIdSchema.optional().openapi({
+      description: "Instead of a sample: a job that is polled once.",
+    }),
+    submission: z
+      .strictObject({
+        method: z.enum(["POST", "PUT", "PATCH", "DELETE"]).default("POST"),
+        path: z.string().min(1).max(2048).startsWith("/").openapi({
+          description: "Below the base URL, without a query.",
+          example: "/v1/batches",
+        }),
+        headers: z.record(z.string().min(1).max(100), z.string().max(8192)).default({}),
+      })
+      .optional()
+      .openapi({
+        description:
+          "The request that the sample answers, to see which job it would be read as having submitted " +
+          "through /via.",
+      }),
+    params: paramsSchema.optional(),
+    connection: nameSchema.optional(),
+    age_s: z.number().min(0).max(AGE_S_MAX).default(0).openapi({
+      description: "How long ago the job was accepted; decides what a 404 means.",
+    }),
+    seen_before: z.boolean().default(false).openapi({
+      description: "Whether an earlier response proved that the upstream knows the job.",
+    }),
+  })
+  .superRefine((body, context) => {
+    for (const { path, message } of contradictions(body)) {
+      context.addIssue({ code: "custom", path, message });
+    }
+  })
+  .openapi("ProviderTrialRequest");
+
+export type TrialRequest = z.output<typeof trialRequestSchema>;
+
+function contradictions(body: {
+  readonly answer?: unknown;
+  readonly job_id?: unknown;
+  readonly params?: unknown;
+  readonly connection?: unknown;
+  readonly submission?: unknown;
+  readonly request: string;
+}): { readonly path: string[]; readonly message: string }[] {
+  if (body.answer === undefined && body.job_id === undefined) {
+    const message = "Send an answer to read, or a job_id to poll.";
+    return [{ path: ["answer"], message }];
+  }
+  if (body.answer === undefined) {
+    const message = "Only a sample can be a response to the second request; remove this.";
+    return body.request === "status" ? [] : [{ path: ["request"], message }];
+  }
+  if (body.submission !== undefined && body.request !== "status") {
+    return [{ path: ["request"], message: "Remove this, or the submission." }];
+  }
+  return (["job_id", "params", "connection"] as const)
+    .filter((field) => body[field] !== undefined)
+    .map((field) => ({ path: [field], message: "Remove this, or the answer." }));
+}
+
+const shownText = z.string().nullable();
+
+export const providerTrialSchema = z
+  .object({
+    object: z.literal("provider_trial"),
+    provider: z.string(),
+    version: z.int().nullable().openapi({ description: "Null when built in or not stored." }),
+    asked: z
+      .object({ method: z.string(), url: z.string() })
+      .nullable()
+      .openapi({ description: "The request about the live job, without the credential." }),
+    answer: z
+      .object({
+        status: z.int(),
+        headers: headerValuesSchema,
+        body: z.string(),
+      })
+      .nullable()
+      .openapi({ description: "The upstream's response about a live job; the body's beginning." }),
+    failure: shownText.openapi({ description: "Why there is no response about a live job." }),
+    steps: z
+      .object({
+        request: z.enum(["status", "result"]),
+        http_status: z.int(),
+        body: z.object({ bytes: z.int(), is_json: z.boolean(), why: shownText }),
+        rules: z.array(
+          z.object({
+            rule: z.string().openapi({ description: "A JSON Pointer into the definition." }),
+            note: z.string().optional(),
+            observe: z.string(),
+            outcome: z.enum(["matched", "did_not_match", "not_tried"]),
+            why: shownText.openapi({ description: "The first condition that failed." }),
+          }),
+        ),
+        decided_by: shownText.openapi({
+          description: "The rule that matched; null when HTTP's own meaning applies.",
+        }),
+        extracted: z.array(
+          z.object({
+            field: z.string().openapi({ description: "A JSON Pointer into the definition." }),
+            found_at: shownText.openapi({ description: "A JSON Pointer into the response." }),
+            value: shownText.openapi({ description: "The JSON there, cut to 1000 characters." }),
+          }),
+        ),
+        steps: z.object({ used: z.int(), max: z.int() }).openapi({
+          description:
+            "How many steps a poll takes to read the response, and how many it may take; a response " +
+            "that takes more can't be read.",
+        }),
+        observation: z.looseObject({ kind: z.string() }),
+      })
+      .nullable()
+      .openapi({ description: "How the response is read; null without one." }),
+    submission: z
+      .object({
+        job_id: z.string(),
+        params: z.record(z.string(), z.string()),
+        recognized_by: z.string().openapi({
+          description:
+            "The entry of submit, as a JSON Pointer, or what the answer was recognized by.",
+        }),
+      })
+      .nullable()
+      .openapi({
+        description:
+          "The job that the sample says was submitted; null without one, or a submission.",
+      }),
+    consequence: z.string().openapi({ description: "What Ringback does on such a response." }),
+  })
+  .openapi("ProviderTrial");

@@ -13,12 +13,12 @@ import {
   trySubmission,
 } from "../../providers/trial/trial-submission.ts";
 import { jsonAnswer } from "../http/answer.ts";
-import { paramFaults, urlFaults } from "../request/param-faults.ts";
+import { paramFaults, urlFaults } from "./provider-faults.ts";
 import type { ApiPorts } from "../context.ts";
 import { type Outcome, problemOfParts, refused } from "../http/problem.ts";
 import { readNamedDefinition } from "./definition.ts";
 import { noSuchProvider } from "./routes.ts";
-import { providerTrialSchema, type TrialRequest, trialRequestSchema } from "./trial-schema.ts";
+import { providerTrialSchema, type TrialRequest, trialRequestSchema } from "./schema.ts";
 import { defineRoute, type Reply, type Route, WAITS_FOR_OTHERS_MS } from "../http/route.ts";
 import { DEFAULT_CONNECTION } from "../subscriptions/schema.ts";
 import type { ProviderVersion } from "../../providers/compile/provider-version.ts";

@@ -11,7 +11,7 @@ import { isoTime } from "../http/iso-time.ts";
 import { stockRefusal } from "../http/limit-refusal.ts";
 import type { ApiPorts } from "../context.ts";
 import { signingSecretPageSchema, signingSecretSchema } from "../http/response-schemas.ts";
-import { overlapSchema, ROTATION_BODY_BYTES_MAX, tooManySign } from "../http/rotation.ts";
+import { overlapSchema, ROTATION_BODY_BYTES_MAX, tooManySign } from "./rotation.ts";
 import { defineRoute } from "../http/route.ts";
 import type { Route } from "../http/route.ts";
 import { secretSchema } from "../subscriptions/schema.ts";

@@ -7,9 +7,8 @@ import { findSubscription } from "../../store/subscriptions/subscription-record.
 import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
 import { defineListRoute } from "../http/list-route.ts";
 import { deliveryItems } from "../deliveries/routes.ts";
-import { idempotencyHeaders, readIdempotencyKey } from "../request/idempotency-key.ts";
+import { idempotencyHeaders, readIdempotencyKey } from "../http/creating-route.ts";
 import { flagParameter, pagingParameters } from "../request/list-query.ts";
-import { subscriptionFiltersSchema } from "./list-filters.ts";
 import type { ApiPorts } from "../context.ts";
 import { jobWaits } from "../waiting.ts";
 import { refused } from "../http/problem.ts";
@@ -22,13 +21,28 @@ import {
 } from "../http/response-schemas.ts";
 import { defineRoute, notFound } from "../http/route.ts";
 import type { Route } from "../http/route.ts";
-import { SUBSCRIBE_PROBLEMS, subscribe } from "./subscribe.ts";
+import { subscribe, SUBSCRIBE_PROBLEMS } from "./subscribe.ts";
 import { BATCH_ITEMS_MAX, batchRequestSchema, subscribeBatch } from "./batch.ts";
-import { traceHeadersSchema, traceOfRequest } from "../request/request-trace.ts";
 import { createdSubscriptionJson, subscriptionJson, waitingJob } from "./view.ts";
 import type { WaitingRequests } from "../request/waiting-requests.ts";
 import { waitRoute } from "./wait.ts";
-import { subscriptionRequestSchema } from "./schema.ts";
+import { subscriptionFiltersSchema, subscriptionRequestSchema } from "./schema.ts";
+import { readTraceContext } from "../../core/trace-context.ts";
+
+/** For the documentation; {@link traceOfRequest} reads them. */
+const traceHeadersSchema = z.object({
+  traceparent: z.string().optional().openapi({
+    description:
+      "W3C Trace Context: the callbacks belong to the same trace. Ignored when malformed.",
+  }),
+  tracestate: z.string().optional(),
+});
+
+/** The trace that a request names as its own, or null. */
+function traceOfRequest(headers: Headers): string | null {
+  const traceparent = headers.get("traceparent");
+  return traceparent === null ? null : readTraceContext(traceparent, headers.get("tracestate"));
+}
 
 const BODY_BYTES_MAX = 256 * 1024;
 const BATCH_BODY_BYTES_MAX = 8 * 1024 * 1024;

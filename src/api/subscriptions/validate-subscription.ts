@@ -11,10 +11,9 @@ import type { ProviderVersion } from "../../providers/compile/provider-version.t
 import type { Provider } from "../../providers/compile/provider.ts";
 import type { Warning } from "../../core/warning-codes.ts";
 import type { ProblemCode } from "../../core/error-codes.ts";
-import { paramFaults, urlFaults } from "../request/param-faults.ts";
+import { paramFaults, unknownProviderDetail, urlFaults } from "../providers/provider-faults.ts";
 import type { ApiPorts } from "../context.ts";
 import { type InvalidPart, type Outcome, problemOfParts, type Refusal } from "../http/problem.ts";
-import { unknownProviderDetail } from "../providers/unknown-provider.ts";
 import { DEFAULT_CONNECTION, DEFAULT_PROVIDER, type SubscriptionBody } from "./schema.ts";
 import type { AcceptRequest } from "../../store/writes/accept-subscriptions.ts";
 

@@ -2,7 +2,7 @@ import type { z } from "zod";
 import type { callbackOriginSchema } from "../../api/callback-origins/schema.ts";
 import type { callbackTestSchema } from "../../api/callback-tests/schema.ts";
 import type { connectionSchema } from "../../api/connections/schema.ts";
-import type { redeliverySchema } from "../../api/deliveries/redelivery-schema.ts";
+import type { redeliverySchema } from "../../api/deliveries/schema.ts";
 import type {
   deliverySchema,
   deliveryWithAttemptsSchema,
@@ -12,10 +12,8 @@ import type {
   signingSecretSchema,
   subscriptionSchema,
 } from "../../api/http/response-schemas.ts";
-import type { jobExplanationSchema } from "../../api/jobs/explain-schema.ts";
-import type { jobSchema } from "../../api/jobs/schema.ts";
-import type { auditEntrySchema } from "../../api/projects/audit-schema.ts";
-import type { projectSchema } from "../../api/projects/schema.ts";
+import type { jobExplanationSchema, jobSchema } from "../../api/jobs/schema.ts";
+import type { auditEntrySchema, projectSchema } from "../../api/projects/schema.ts";
 import type { statsSchema } from "../../api/stats-schema.ts";
 
 /* What the API answers, as its own schemas say. */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { TAGS } from "../../../src/api/http/tags.ts";
+import { TAGS } from "../../../src/api/http/route.ts";
 import { apiRoutes } from "../../../src/api/routes.ts";
 import { ApiFixture, type Json } from "../api-fixture.ts";
 

@@ -4,6 +4,8 @@ import {
   REDELIVERIES_PER_SECOND_MIN,
 } from "../../core/delivery/redelivery-pace.ts";
 import {
+  attemptErrorCodeSchema,
+  deliveryStatusSchema,
   eventTypeSchema,
   idSchema,
   isoTimeSchema,
@@ -11,7 +13,29 @@ import {
   pageOf,
   stateAlias,
 } from "../http/response-schemas.ts";
-import { originSchema, timeSchema } from "../request/list-query.ts";
+import {
+  beforeParameter,
+  idParameter,
+  originSchema,
+  pagingParameters,
+  timeParameter,
+  timeSchema,
+} from "../request/list-query.ts";
+import { jobIdSchema } from "../subscriptions/schema.ts";
+
+export const deliveryFiltersSchema = z.strictObject({
+  status: deliveryStatusSchema.optional(),
+  event_type: eventTypeSchema.optional(),
+  error_code: attemptErrorCodeSchema.optional().openapi({
+    description: "Only those whose latest attempt failed for this reason.",
+  }),
+  job_id: jobIdSchema.optional().openapi({ description: "The provider's id of the job." }),
+  subscription: idParameter("subscription"),
+  callback_origin: originSchema.optional(),
+  created_after: timeParameter,
+  created_before: beforeParameter,
+  ...pagingParameters,
+});
 
 /** Without `canceled`: a client that ended a subscription wants no more callbacks. */
 const REDELIVERABLE_STATUSES = ["exhausted", "delivered", "gone", "pending"] as const;

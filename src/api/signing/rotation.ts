@@ -1,8 +1,8 @@
 import { z } from "@hono/zod-openapi";
 import { SIGNING_AT_ONCE_MAX } from "../../store/projects/signing-secrets.ts";
-import { isoTime } from "./iso-time.ts";
-import { refused } from "./problem.ts";
-import type { Refusal } from "./problem.ts";
+import { isoTime } from "../http/iso-time.ts";
+import { refused } from "../http/problem.ts";
+import type { Refusal } from "../http/problem.ts";
 
 /** Shared parts of rotating signing secrets and signing keys. */
 
