@@ -83,7 +83,7 @@ function errorsPage(): string {
     "`/readyz` answers 503 with one or more `reasons`:",
     markdownTable(["Reason", "Meaning"], reasons),
     "## Attempts",
-    "A delivery attempt that failed has an `error_code`. [Delivery](../delivery.md#what-went-wrong-with-an-attempt) " +
+    "A delivery attempt that failed has an `error_code`. [Delivery](../delivery.md#why-an-attempt-failed) " +
       `explains each: ${listed(ATTEMPT_ERROR_CODES)}.`,
   ].join("\n\n");
 }
