@@ -51,7 +51,7 @@ function createApp(ports: ConsolePorts, oneTimeLinks: OneTimeLinks): Hono {
     responder.signInOnce(context, oneTimeLinks.use(context.req.param("token") ?? "")),
   );
   add("POST", "/sign-out", (context) => responder.signOut(context));
-  for (const route of consoleRoutes()) {
+  for (const route of consoleRoutes(ports.sandbox)) {
     add(route.method, route.path, (context) => responder.answer(context, route));
   }
   app.all(`${CONSOLE_PATH}/*`, (context) =>

@@ -16,6 +16,8 @@ import { overviewPage } from "./overview/page.ts";
 import { apiKeyListPage, createApiKey, revokeApiKey } from "./settings/api-keys-page.ts";
 import { auditPage } from "./settings/audit-page.ts";
 import { callbackTestPage, testCallback } from "./settings/callback-test-page.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import { sandboxRoutes } from "./sandbox/sandbox-page.ts";
 import { eventListPage } from "./settings/events-page.ts";
 import { changeProject, projectPage } from "./settings/project-page.ts";
 import { rotateKey, rotateSecret, signingPage } from "./settings/signing-page.ts";
@@ -31,8 +33,11 @@ const home = definePage({
   show: () => Promise.resolve(redirect("overview")),
 });
 
-/** Every page and every action of people who are signed in. */
-export function consoleRoutes(): readonly ConsoleRoute[] {
+/**
+ * Every page and every action of people who are signed in.
+ * @param sandbox null where it is off
+ */
+export function consoleRoutes(sandbox: Sandbox | null): readonly ConsoleRoute[] {
   return [
     home,
     overviewPage,
@@ -67,5 +72,6 @@ export function consoleRoutes(): readonly ConsoleRoute[] {
     projectPage,
     changeProject,
     auditPage,
+    ...(sandbox === null ? [] : sandboxRoutes(sandbox)),
   ];
 }

@@ -33,7 +33,7 @@ import { createUuidSource } from "../runtime/uuid-source.ts";
 import { keyCheck } from "../sandbox/key-check.ts";
 import { Console } from "../console/console.ts";
 import { CONSOLE_PATH } from "../console/http/ports.ts";
-import { createSandbox } from "../sandbox/sandbox.ts";
+import { Sandbox } from "../sandbox/sandbox.ts";
 import { readProvidersFolder, sharedProviders } from "./shared-providers.ts";
 import { openDatabase, type PooledDatabase } from "../store/db/database.ts";
 import { DatabaseMonitor } from "../store/db/database-monitor.ts";
@@ -266,21 +266,19 @@ async function start(
     log,
   };
   const app = createApp(ports);
-  if (config.sandbox) {
-    app.route(
-      "/sandbox",
-      createSandbox({
+  const sandbox = config.sandbox
+    ? new Sandbox({
         clock,
         random,
         baseUrl: () => localUrl,
         hosts: ownNames(config),
         mayChange: keyCheck(engine.apiKeys, clock),
         signingSecrets: () => openSigningSecrets({ database, secretBox, clock }, projectId),
-      }),
-    );
-  }
+      })
+    : null;
+  if (sandbox !== null) app.route("/sandbox", sandbox.app);
   const console = config.console
-    ? new Console({ ...ports, api: (request, bindings) => app.fetch(request, bindings) })
+    ? new Console({ ...ports, sandbox, api: (request, bindings) => app.fetch(request, bindings) })
     : null;
   if (console !== null) app.route("/", console.app);
   fetch = (request, env) => app.fetch(request, env);

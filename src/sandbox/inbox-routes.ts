@@ -4,8 +4,6 @@ import { z } from "zod";
 import type { Clock } from "../runtime/clock.ts";
 import { type MayChange, problem, requireKey } from "./access.ts";
 import type { Callback, Inbox } from "./inbox.ts";
-import { renderInboxPage } from "./inbox-page.ts";
-import { PAGE_HEADERS, wantsPage } from "./page.ts";
 import { verifyCallback } from "./verify-callback.ts";
 
 export interface InboxRoutesOptions {
@@ -13,7 +11,6 @@ export interface InboxRoutesOptions {
   readonly inbox: Inbox;
   /** The secrets that callbacks may be signed with. */
   readonly signingSecrets: () => Promise<readonly string[]>;
-  readonly sandboxUrl: () => string;
   readonly mayChange: MayChange;
 }
 
@@ -31,7 +28,7 @@ type Answer = z.infer<typeof answerSchema>;
 
 /** A receiver of callbacks that checks and shows them, and can be told to refuse some. */
 export function createInboxRoutes(options: InboxRoutesOptions): Hono {
-  const { inbox, sandboxUrl, mayChange } = options;
+  const { inbox, mayChange } = options;
   const routes = new Hono();
 
   routes.on(
@@ -44,9 +41,7 @@ export function createInboxRoutes(options: InboxRoutesOptions): Hono {
   routes.on("GET", [ON_INBOX, ON_NAMED_INBOX], (c) => {
     const callbacks = inbox.list(c.req.param("name") ?? null);
     c.header("cache-control", "no-store");
-    c.header("vary", "accept");
-    if (!wantsPage(c)) return c.json({ object: "list", data: callbacks.map(describe) });
-    return c.html(renderInboxPage(callbacks, sandboxUrl()), 200, PAGE_HEADERS);
+    return c.json({ object: "list", data: callbacks.map(describe) });
   });
 
   routes.delete(ON_INBOX, requireKey(mayChange), (c) => {

@@ -2,12 +2,11 @@ import { Hono } from "hono";
 import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
 import { type MayChange, refuseOtherSites } from "./access.ts";
-import { renderGuidePage, renderGuideText } from "./guide-page.ts";
-import { Inbox } from "./inbox.ts";
+import { guideText } from "./guide.ts";
+import { type Callback, Inbox } from "./inbox.ts";
 import { createInboxRoutes } from "./inbox-routes.ts";
 import { createJobRoutes } from "./jobs/job-routes.ts";
-import { JobStore } from "./jobs/job-store.ts";
-import { PAGE_HEADERS, wantsPage } from "./page.ts";
+import { JobStore, type Submission } from "./jobs/job-store.ts";
 
 export interface SandboxOptions {
   readonly clock: Clock;
@@ -22,24 +21,47 @@ export interface SandboxOptions {
 }
 
 /**
- * A fake upstream and a receiver, so that the whole loop can be seen without an account anywhere:
- * mount it under `/sandbox`. Anybody who reaches it reads it, changes need an API key; in memory.
- * Not for production.
+ * A fake upstream and a receiver, so that the whole loop can be seen without an account anywhere.
+ * Anybody who reaches its API reads it, changes need an API key; in memory. Not for production.
  */
-export function createSandbox(options: SandboxOptions): Hono {
-  const { clock, random, signingSecrets, baseUrl, hosts, mayChange } = options;
-  const sandboxUrl = (): string => `${baseUrl()}/sandbox`;
-  const sandbox = new Hono();
-  sandbox.use(refuseOtherSites(hosts));
-  sandbox.get("/", (c) => {
-    c.header("vary", "accept");
-    if (!wantsPage(c)) return c.text(renderGuideText(baseUrl()));
-    return c.html(renderGuidePage(baseUrl()), 200, PAGE_HEADERS);
-  });
-  sandbox.route("/", createJobRoutes({ clock, jobs: new JobStore(random), sandboxUrl, mayChange }));
-  sandbox.route(
-    "/",
-    createInboxRoutes({ clock, inbox: new Inbox(), signingSecrets, sandboxUrl, mayChange }),
-  );
-  return sandbox;
+export class Sandbox {
+  /** Its API, to be mounted under `/sandbox`. */
+  readonly app = new Hono();
+  readonly #options: SandboxOptions;
+  readonly #jobs: JobStore;
+  readonly #inbox = new Inbox();
+
+  constructor(options: SandboxOptions) {
+    this.#options = options;
+    this.#jobs = new JobStore(options.random);
+    const { clock, signingSecrets, hosts, mayChange } = options;
+    const [jobs, inbox] = [this.#jobs, this.#inbox];
+    const sandboxUrl = (): string => this.#url;
+    this.app.use(refuseOtherSites(hosts));
+    this.app.get("/", (c) => c.text(guideText(options.baseUrl())));
+    this.app.route("/", createJobRoutes({ clock, jobs, sandboxUrl, mayChange }));
+    this.app.route("/", createInboxRoutes({ clock, inbox, signingSecrets, mayChange }));
+  }
+
+  /**
+   * Submits a job for somebody who may.
+   * @param text JSON, as for `POST /sandbox/jobs`
+   */
+  submit(text: string): Submission {
+    return this.#jobs.submit(text, this.#options.clock.now());
+  }
+
+  /** The URL of its receiver, or of one of its named inboxes. */
+  inboxUrl(name: string, query: string): string {
+    return `${this.#url}/inbox/${name}${query}`;
+  }
+
+  /** Callbacks that one of its inboxes received, newest first. */
+  callbacksOf(inbox: string): readonly Callback[] {
+    return this.#inbox.list(inbox);
+  }
+
+  get #url(): string {
+    return `${this.#options.baseUrl()}/sandbox`;
+  }
 }

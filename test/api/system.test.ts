@@ -41,17 +41,18 @@ describe("the addresses for operators", () => {
       "console",
       "docs",
       "docs/guides",
-      "sandbox",
+      "console/sandbox",
       "openapi.json",
       "metrics",
       "healthz",
       "readyz",
     ]);
     expect(page).toContain("This node accepts requests.");
+    const withoutConsole = checkedApp({ ...api.ports, hasConsole: false });
+    expect(await (await withoutConsole.request("/")).text()).toContain('href="sandbox"');
     const app = checkedApp({ ...api.ports, hasSandbox: false, hasConsole: false });
     const bare = await (await app.request("/")).text();
-    expect(bare).not.toContain("/sandbox");
-    expect(bare).not.toContain("console");
+    expect(bare).not.toMatch(/href="(?:sandbox|console)/);
     expect(bare).not.toContain("<form");
   });
 

@@ -24,7 +24,7 @@ let failed: Json;
 beforeAll(async () => {
   [browser, gateway, upstream, receiver] = await Promise.all([
     launchBrowser(),
-    startTestGateway({ RINGBACK_RETRY_SCHEDULE_S: "0.05" }),
+    startTestGateway({ RINGBACK_RETRY_SCHEDULE_S: "0.05", RINGBACK_SANDBOX: "1" }),
     startFakeUpstream(),
     startReceiver(SIGNING_SECRET),
   ]);

@@ -1,9 +1,24 @@
 import type { Hono } from "hono";
 import { createApp } from "../../src/api/app.ts";
 import { Console } from "../../src/console/console.ts";
+import { consoleRoutes } from "../../src/console/routes.ts";
+import { Sandbox } from "../../src/sandbox/sandbox.ts";
 import { ApiFixture, PUBLIC_URL } from "../api/api-fixture.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 
 const ORIGIN = PUBLIC_URL;
+
+const sandbox = new Sandbox({
+  clock: new FakeClock(),
+  random: () => 0.5,
+  signingSecrets: () => Promise.resolve([]),
+  baseUrl: () => PUBLIC_URL,
+  hosts: new Set([new URL(PUBLIC_URL).hostname]),
+  mayChange: () => Promise.resolve(false),
+});
+
+/** All that the fixture's console serves to people who are signed in. */
+export const ROUTES = consoleRoutes(sandbox);
 
 /** A page as somebody's browser has it. */
 export interface BrowserPage {
@@ -29,8 +44,10 @@ export class ConsoleFixture {
     this.api = api;
     this.console = new Console({
       ...api.ports,
+      sandbox,
       api: (request, bindings) => api.app.fetch(request, bindings),
     });
+    api.app.route("/sandbox", sandbox.app);
     api.app.route("/", this.console.app);
     this.#app = api.app;
   }
@@ -60,7 +77,7 @@ export class ConsoleFixture {
   browserAtOtherNode(): Browser {
     const app = createApp(this.api.ports);
     const api = (...request: Parameters<typeof app.fetch>) => app.fetch(...request);
-    app.route("/", new Console({ ...this.api.ports, api }).app);
+    app.route("/", new Console({ ...this.api.ports, sandbox, api }).app);
     return new Browser(app);
   }
 

@@ -1,9 +1,8 @@
 import { brotliCompressSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { consoleRoutes } from "../../src/console/routes.ts";
 import { publicId } from "../../src/core/ids/ids.ts";
 import { CALLBACK_URL, type Json } from "../api/api-fixture.ts";
-import { type Browser, ConsoleFixture } from "./console-fixture.ts";
+import { type Browser, ConsoleFixture, ROUTES } from "./console-fixture.ts";
 
 const COMPRESSED_BYTES_MAX = 150 * 1024;
 /** Breaks out of text, of attributes in either quote, of a script and of a comment. */
@@ -53,9 +52,9 @@ function pagePaths(): string[] {
     "/jobs/:id": ended.job.id,
     "/redeliveries/:id": redelivery.id,
   };
-  return consoleRoutes()
-    .filter(({ method, path }) => method === "GET" && path !== "/" && !path.startsWith("/results"))
-    .map(({ path }) => `/console${path.replace(/:\w+/, ids[path] ?? "missing")}`);
+  return ROUTES.filter(
+    ({ method, path }) => method === "GET" && path !== "/" && !path.startsWith("/results"),
+  ).map(({ path }) => `/console${path.replace(/:\w+/, ids[path] ?? "missing")}`);
 }
 
 describe("every page", () => {
@@ -248,9 +247,7 @@ describe("the page of a job", () => {
 });
 
 describe("pages for admins", () => {
-  const adminPages = consoleRoutes().filter(
-    ({ method, scope }) => method === "GET" && scope === "admin",
-  );
+  const adminPages = ROUTES.filter(({ method, scope }) => method === "GET" && scope === "admin");
 
   test.each(adminPages)(
     "$path is refused to other keys, and not shown to them",
@@ -273,7 +270,7 @@ describe("changes", () => {
     expect(await reader.open(pathOf(ended))).not.toMatch(forms);
   });
 
-  const actions = consoleRoutes().filter(({ method }) => method === "POST");
+  const actions = ROUTES.filter(({ method }) => method === "POST");
 
   test.each(actions)("$path is refused to a key that may not", async ({ path, scope }) => {
     const weaker = scope === "admin" ? "subscriptions:write" : "subscriptions:read";

@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { Webhook } from "standardwebhooks";
-import { createSandbox } from "../../src/sandbox/sandbox.ts";
+import { Sandbox } from "../../src/sandbox/sandbox.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 
 export const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -13,14 +13,14 @@ export function startSandbox(secrets: readonly string[] = [SECRET]) {
   let seed = 0;
   const app = new Hono().route(
     "/sandbox",
-    createSandbox({
+    new Sandbox({
       clock,
       random: () => (seed = (seed + 0.618_033_988_75) % 1),
       signingSecrets: () => Promise.resolve(secrets),
       baseUrl: () => "http://127.0.0.1:8080",
       hosts: new Set(["localhost", "gateway.example"]),
       mayChange: (authorization) => Promise.resolve(authorization === `Bearer ${API_KEY}`),
-    }),
+    }).app,
   );
   return {
     clock,
@@ -41,7 +41,7 @@ export function startSandbox(secrets: readonly string[] = [SECRET]) {
       return app.request(`/sandbox/jobs/${id}`, { headers: { "x-api-key": credential } });
     },
     async inbox(name = ""): Promise<ListedCallback[]> {
-      const response = await app.request(`/sandbox/inbox${name}`, { headers: { accept: "*/*" } });
+      const response = await app.request(`/sandbox/inbox${name}`);
       return ((await response.json()) as { data: ListedCallback[] }).data;
     },
   };

@@ -13,6 +13,7 @@ a { color: inherit; font-weight: 600; } .quiet { color: var(--quiet); }
 .good { color: var(--good); } .bad { color: var(--bad); }
 form { display: flex; flex-wrap: wrap; gap: .5rem; } input { flex: 1 1 16rem; }
 input, button { font: inherit; padding: .4rem .6rem; }
+pre { overflow-x: auto; padding: .5rem; border: 1px solid var(--line); font: .85em ui-monospace, monospace; }
 code { font: .9em ui-monospace, monospace; overflow-wrap: anywhere; }
 `;
 
@@ -63,7 +64,17 @@ form?.addEventListener("submit", async (event) => {
       if (status !== "active" && status !== "delivering") break;
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
-    say("Read the callback, with its signature", inbox);
+    const [callback] = (await call(inbox)).data;
+    if (callback === undefined) throw new Error("No callback came.");
+    const step = say(callback.verified
+      ? "The callback came, and its signature is verified:" : "The callback came: " + callback.reason);
+    const body = step.appendChild(document.createElement("pre"));
+    body.tabIndex = 0;
+    body.textContent = JSON.stringify(JSON.parse(callback.body), null, 2);
+    if (form.dataset.console !== undefined) {
+      say("See its whole story in the console", "console/jobs?q=" + callback.webhook_id);
+      say("Run other jobs in the console's sandbox", "console/sandbox");
+    }
   } catch (error) {
     say(error.message).className = "bad";
   } finally {
@@ -93,7 +104,11 @@ export async function startPage(gateway: StartPageFacts): Promise<string> {
     ...(hasConsole ? ([["console", "jobs, deliveries and settings in the browser"]] as const) : []),
     ["docs", "the API: reference, search, samples"],
     ["docs/guides", "guides, from the first subscription to several nodes"],
-    ...(hasSandbox ? ([["sandbox", "jobs and a receiver to try it with"]] as const) : []),
+    ...(hasSandbox
+      ? ([
+          [hasConsole ? "console/sandbox" : "sandbox", "jobs and a receiver to try it with"],
+        ] as const)
+      : []),
   ] as const;
   const programs = [
     ["openapi.json", "the API (OpenAPI 3.1)"],
@@ -137,13 +152,13 @@ function links(title: string, of: readonly (readonly [string, string])[]): Marku
     </ul>`;
 }
 
-function loop({ publicUrl }: StartPageFacts): Markup {
+function loop({ publicUrl, hasConsole }: StartPageFacts): Markup {
   return html`<h2>Try it</h2>
     <p>
       Submits a job to the sandbox, subscribes to it, and shows the callback. The API key was
       printed when the gateway was first started.
     </p>
-    <form data-url="${publicUrl}">
+    <form data-url="${publicUrl}" ${hasConsole ? "data-console" : ""}>
       <input
         name="key"
         type="password"

@@ -12,6 +12,7 @@ import type {
   signingSecretSchema,
   subscriptionSchema,
 } from "../../api/http/response-schemas.ts";
+import type { messagesSchema } from "../../api/inboxes/schema.ts";
 import type { jobExplanationSchema, jobSchema } from "../../api/jobs/schema.ts";
 import type { auditEntrySchema, projectSchema } from "../../api/projects/schema.ts";
 import type { statsSchema } from "../../api/stats-schema.ts";
@@ -36,6 +37,7 @@ export type SigningSecret = z.output<typeof signingSecretSchema>;
 export type SigningKey = z.output<typeof signingKeySchema>;
 export type AuditEntry = z.output<typeof auditEntrySchema>;
 export type Project = z.output<typeof projectSchema>;
+export type InboxMessages = z.output<typeof messagesSchema>;
 export type Stats = z.output<typeof statsSchema>;
 
 /** One page of a list. */

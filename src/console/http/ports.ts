@@ -1,4 +1,5 @@
 import type { ApiPorts } from "../../api/context.ts";
+import type { Sandbox } from "../../sandbox/sandbox.ts";
 import type { ApiFetch } from "./gateway-api.ts";
 
 /** Where the gateway serves it. */
@@ -18,4 +19,6 @@ export interface ConsolePorts extends Pick<
 > {
   /** Answers as the API does. */
   readonly api: ApiFetch;
+  /** Null where it is off. */
+  readonly sandbox: Sandbox | null;
 }

@@ -56,6 +56,7 @@ export class Renderer {
       version: this.#ports.version,
       assetPath: (name) => this.#assets.pathOf(name),
       signedIn,
+      hasSandbox: this.#ports.sandbox !== null,
     });
     context.status(status as 200);
     return context.body(page.toString());

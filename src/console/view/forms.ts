@@ -1,4 +1,4 @@
-import { html } from "hono/html";
+import { html, raw } from "hono/html";
 import { type Markup, NOTHING } from "./markup.ts";
 
 /** The hidden field that shows that a form is one of this session's pages. */
@@ -88,5 +88,19 @@ export function textField(
       autocomplete="off"
       spellcheck="false"
     />
+  </label>`;
+}
+
+/** A field for text of several lines. */
+export function textArea(
+  name: string,
+  label: string,
+  value: string,
+  { placeholder = "", rows = 4 }: { readonly placeholder?: string; readonly rows?: number } = {},
+): Markup {
+  return html`<label>
+    <span>${label}</span>
+    ${raw(`<textarea rows="${rows}"`)} name="${name}" placeholder="${placeholder}"
+    spellcheck="false" autocomplete="off" >${value}${raw("</textarea>")}
   </label>`;
 }

@@ -11,6 +11,7 @@ export const SECTIONS = {
   connections: { title: "Connections", path: "connections", scope: "admin" },
   events: { title: "Events", path: "events", scope: "subscriptions:read" },
   test: { title: "Test a callback", path: "callback-test", scope: "subscriptions:write" },
+  sandbox: { title: "Sandbox", path: "sandbox", scope: "subscriptions:write" },
   keys: { title: "API keys", path: "api-keys", scope: "admin" },
   signing: { title: "Signing", path: "signing", scope: "admin" },
   project: { title: "Project", path: "project", scope: "admin" },

@@ -27,6 +27,7 @@ export interface ShellOptions {
   readonly assetPath: (name: AssetName) => string;
   /** Null for somebody who is not signed in. */
   readonly signedIn: { readonly caller: Caller; readonly csrfToken: string } | null;
+  readonly hasSandbox: boolean;
 }
 
 /** Nothing is evaluated, inlined or asked for elsewhere. */
@@ -75,11 +76,13 @@ function privatePage(options: ShellOptions): Markup {
   </div>`;
 }
 
-function navigation({ links, section, signedIn, version, isLive }: ShellOptions): Markup {
+function navigation(options: ShellOptions): Markup {
+  const { links, section, signedIn, version, isLive, hasSandbox } = options;
   if (signedIn === null) return NOTHING;
   const { caller, csrfToken } = signedIn;
   const shown = Object.entries(SECTIONS).filter(
-    ([, { scope }]) => scopeRefusal(caller, scope) === null,
+    ([name, { scope }]) =>
+      scopeRefusal(caller, scope) === null && (hasSandbox || name !== "sandbox"),
   );
   return html`<header class="side">
     <a class="brand" href="${links.to("")}">Ringback</a>

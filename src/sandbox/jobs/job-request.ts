@@ -84,6 +84,13 @@ function faultOfIssue(issue: z.core.$ZodIssue): JobRequestFault {
   };
 }
 
+/** All of them in one sentence, each with its place. */
+export function messageOfFaults(faults: readonly JobRequestFault[]): string {
+  return faults
+    .map((fault) => (fault.pointer === "" ? fault.message : `${fault.pointer}: ${fault.message}`))
+    .join("; ");
+}
+
 /** RFC 6901. */
 function escapePointerStep(step: string): string {
   return step.replaceAll("~", "~0").replaceAll("/", "~1");

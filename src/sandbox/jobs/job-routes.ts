@@ -3,7 +3,7 @@ import { Hono, type Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { Clock } from "../../runtime/clock.ts";
 import { type MayChange, requireKey } from "../access.ts";
-import { parseJobRequest, type JobRequestFault } from "./job-request.ts";
+import { type JobRequestFault, messageOfFaults } from "./job-request.ts";
 import type { JobStore } from "./job-store.ts";
 import { misstep, type RequestError } from "./misbehaviour.ts";
 import { pulseJobBody, resultText } from "./pulse-answer.ts";
@@ -33,11 +33,17 @@ export function createJobRoutes(options: JobRoutesOptions): Hono {
       onError: (c) => refuse(c, TOO_LARGE),
     }),
     async (c) => {
-      const parsed = parseJobRequest(await c.req.text());
-      if (!parsed.ok) return refuse(c, invalid(parsed.faults));
-      const job = jobs.create(parsed.request, clock.now());
-      if (job === null) return refuse(c, FULL);
-      return c.json({ job_id: job.id, status: "pending", message: "Job submitted." }, 202);
+      const submission = jobs.submit(await c.req.text(), clock.now());
+      switch (submission.kind) {
+        case "accepted": {
+          const { id } = submission.job;
+          return c.json({ job_id: id, status: "pending", message: "Job submitted." }, 202);
+        }
+        case "invalid":
+          return refuse(c, invalid(submission.faults));
+        case "full":
+          return refuse(c, FULL);
+      }
     },
   );
 
@@ -105,10 +111,7 @@ function credentialOf(c: Context): string {
 
 /** The faults as data, and in the message for those who read no further. */
 function invalid(faults: readonly JobRequestFault[]): PulseError {
-  const message = faults
-    .map((fault) => (fault.pointer === "" ? fault.message : `${fault.pointer}: ${fault.message}`))
-    .join("; ");
-  return pulseError(400, "SANDBOX_001", message, { details: faults });
+  return pulseError(400, "SANDBOX_001", messageOfFaults(faults), { details: faults });
 }
 
 function refuse(c: Context, { status, retryAfterS, ...error }: PulseError): Response {

@@ -1,7 +1,13 @@
 import type { Random } from "../../runtime/random.ts";
 import { jobId, readJobId } from "./job-id.ts";
-import type { JobRequest } from "./job-request.ts";
+import { type JobRequest, type JobRequestFault, parseJobRequest } from "./job-request.ts";
 import { isEnded, type SandboxJob } from "./sandbox-job.ts";
+
+/** How a submission ends: `full` when the store is full of jobs that have not ended. */
+export type Submission =
+  | { readonly kind: "accepted"; readonly job: SandboxJob }
+  | { readonly kind: "invalid"; readonly faults: readonly JobRequestFault[] }
+  | { readonly kind: "full" };
 
 export interface JobStoreLimits {
   readonly jobsMax: number;
@@ -41,6 +47,14 @@ export class JobStore {
     if (held !== undefined) return held;
     const parts = readJobId(id);
     return parts === null ? null : this.#add({ id, ...parts }, nowMs);
+  }
+
+  /** @param text the body of a submission, JSON */
+  submit(text: string, nowMs: number): Submission {
+    const parsed = parseJobRequest(text);
+    if (!parsed.ok) return { kind: "invalid", faults: parsed.faults };
+    const job = this.create(parsed.request, nowMs);
+    return job === null ? { kind: "full" } : { kind: "accepted", job };
   }
 
   /** A new job, or null when the store is full of jobs that have not ended. */

@@ -1,7 +1,5 @@
-import { html } from "hono/html";
 import { OUTCOMES } from "./jobs/job-request.ts";
 import { MISBEHAVIOURS } from "./jobs/misbehaviour.ts";
-import { renderPage, type Markup } from "./page.ts";
 
 /** The commands of the guide, each with what it does. */
 function steps(baseUrl: string): readonly { readonly title: string; readonly command: string }[] {
@@ -39,51 +37,17 @@ const JOB_FIELDS: readonly (readonly [string, string])[] = [
   ["misbehaviour", "How the status endpoint misbehaves; see below."],
 ];
 
-/** The guide for a browser. */
-export function renderGuidePage(baseUrl: string): Markup {
-  const content = html`<h1>Ringback sandbox</h1>
-    <p>
-      A fake async job API (provider <code>sandbox</code>) and an
-      <a href="${baseUrl}/sandbox/inbox">inbox</a> that receives callbacks: the whole loop on this
-      machine, without an account anywhere. Callbacks are kept in memory and gone after a restart,
-      and so are jobs with a result of their own; other jobs go on, so kill the gateway and see.
-    </p>
-    ${steps(baseUrl).map(
-      ({ title, command }) =>
-        html`<h2>${title}</h2>
-          <pre>${command}</pre>`,
-    )}
-    <h2>What a job can be given</h2>
-    ${renderTable(JOB_FIELDS)}
-    <h2>Misbehaviours</h2>
-    ${renderTable(Object.entries(MISBEHAVIOURS))}
-    <h2>What the inbox can be told</h2>
-    ${renderTable(INBOX_OPTIONS)}`;
-  return renderPage("Ringback sandbox", content, { refreshes: false });
-}
-
-/** The guide for a terminal. */
-export function renderGuideText(baseUrl: string): string {
+/** The guide to the sandbox's API, for a terminal. */
+export function guideText(baseUrl: string): string {
   const commands = steps(baseUrl).map(({ title, command }) => `${title}:\n\n${command}\n`);
   return [
     "Ringback sandbox: a fake async job API (provider `sandbox`) and an inbox for callbacks.\n",
+    `In a browser, the page Sandbox of the console does the same: ${baseUrl}/console/sandbox\n`,
     ...commands,
     `A job can be given:\n\n${textTable(JOB_FIELDS)}`,
     `Misbehaviours:\n\n${textTable(Object.entries(MISBEHAVIOURS))}`,
     `The inbox can be told:\n\n${textTable(INBOX_OPTIONS)}`,
   ].join("\n");
-}
-
-function renderTable(rows: readonly (readonly [string, string])[]): Markup {
-  return html`<table>
-    ${rows.map(
-      ([name, meaning]) =>
-        html`<tr>
-          <th scope="row"><code>${name}</code></th>
-          <td>${meaning}</td>
-        </tr>`,
-    )}
-  </table>`;
 }
 
 function textTable(rows: readonly (readonly [string, string])[]): string {
