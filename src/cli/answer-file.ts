@@ -5,7 +5,6 @@ import { isObject } from "../providers/language/json-pointer.ts";
 import type { UpstreamResponse } from "../providers/language/read-body.ts";
 import { answerOfSample, sampleAnswerSchema } from "../providers/trial/sample.ts";
 import { invalidPointers } from "../runtime/settings/invalid-places.ts";
-import { problemLines } from "./problem-lines.ts";
 
 const ANSWER_BYTES_MAX = 32 * 1024 * 1024;
 const SAMPLE_FIELDS: readonly string[] = ["status", "headers", "body"];
@@ -101,4 +100,18 @@ function parsed(text: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** The mistakes of a file, each with its place. */
+export function problemLines(
+  file: string,
+  problems: readonly { readonly pointer: string; readonly detail: string }[],
+): string[] {
+  const count = problems.length === 1 ? "1 mistake" : `${problems.length} mistakes`;
+  return [
+    `${file} has ${count}:`,
+    ...problems.map(
+      ({ pointer, detail }) => `  ${pointer === "" ? "all of it" : pointer}: ${detail}`,
+    ),
+  ];
 }

@@ -1,7 +1,6 @@
 import type { Ending, Ringback } from "../client/ringback.ts";
 import { EXIT, type ExitCode } from "./frame/cli.ts";
-import { type Output, shown } from "./frame/output.ts";
-import { withElapsedTime } from "./frame/progress.ts";
+import { type Output, shown, withElapsedTime } from "./frame/output.ts";
 
 /** As long as a timer can run: 24 days. */
 const PATIENCE_MS = 2 ** 31 - 1;

@@ -5,13 +5,14 @@ import { initCommand } from "./commands/init.ts";
 import { keyCommand } from "./commands/key.ts";
 import { listCommand } from "./commands/list.ts";
 import { listenCommand } from "./commands/listen.ts";
-import { loginCommand } from "./commands/login.ts";
-import { migrateCommand } from "./commands/migrate.ts";
-import { profileCommand } from "./commands/profile.ts";
-import { projectCommand } from "./commands/project.ts";
+import { loginCommand, profileCommand } from "./commands/profile.ts";
+import {
+  migrateCommand,
+  projectCommand,
+  resealCommand,
+  startCommand,
+} from "./commands/operator.ts";
 import { redeliverCommand } from "./commands/redeliver.ts";
-import { resealCommand } from "./commands/reseal.ts";
-import { startCommand } from "./commands/start.ts";
 import { subscribeCommand } from "./commands/subscribe.ts";
 import { tailCommand } from "./commands/tail.ts";
 import { triggerCommand } from "./commands/trigger.ts";

@@ -4,8 +4,8 @@ import { publicId } from "../core/ids/ids.ts";
 import {
   environmentNameOf,
   limitMaxOf,
-  PROJECT_LIMIT_NAMES,
   limitOf,
+  PROJECT_LIMIT_NAMES,
   type ProjectLimitName,
 } from "../core/project-limits.ts";
 import { withOperatorDatabase } from "./operator-database.ts";
@@ -17,7 +17,7 @@ import { createSecretBox, type SecretBox } from "../runtime/secrets/secret-box.t
 import { newSigningKeyPair } from "../runtime/secrets/signing-key-pair.ts";
 import { wholeNumber } from "../runtime/settings/setting-kind.ts";
 import { StartRefusedError } from "../runtime/process/start-refused.ts";
-import { textTable } from "../runtime/text-table.ts";
+import { textTable } from "./frame/output.ts";
 import { createUuidSource } from "../runtime/uuid-source.ts";
 import {
   findProjectId,

@@ -11,7 +11,7 @@ import {
   SecretBoxError,
   type SecretRing,
 } from "../runtime/secrets/secret-box.ts";
-import { textTable } from "../runtime/text-table.ts";
+import { textTable } from "./frame/output.ts";
 import { createUuidSource } from "../runtime/uuid-source.ts";
 import { listProjects } from "../store/projects/administer-projects.ts";
 import { audited } from "../store/projects/audit-log.ts";

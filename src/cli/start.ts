@@ -2,11 +2,10 @@ import { getHeapStatistics } from "node:v8";
 import type { Config } from "../config.ts";
 import { type StartedGateway, startGateway } from "../gateway/gateway.ts";
 import { systemClock } from "../runtime/clock.ts";
-import { shrinkHeap } from "../runtime/process/collect-garbage.ts";
-import { HeapAtRest, type ObservedProcess } from "../runtime/process/heap-at-rest.ts";
+import { HeapAtRest, type ObservedProcess, shrinkHeap } from "../runtime/process/heap.ts";
 import { saveCompiled } from "../runtime/process/compile-cache.ts";
 import type { Log } from "../runtime/process/log.ts";
-import { systemRandom } from "../runtime/random.ts";
+import { systemRandom } from "../runtime/runtime.ts";
 import type { Cli } from "./frame/cli.ts";
 
 /** A terminal's Ctrl-C comes twice under npm, which passes on what the whole group has got. */

@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import { readAnswer } from "./answer-file.ts";
+import { problemLines, readAnswer } from "./answer-file.ts";
 import { trialLines } from "./trial-text.ts";
 import { readJsonFile } from "../providers/compile/files.ts";
 import { readDefinition } from "../providers/compile/read-definition.ts";
@@ -13,11 +13,10 @@ import {
 import type { SubmittedJob } from "../providers/submission/submitted-job.ts";
 import {
   shownSubmission,
-  trySubmission,
   type TriedRequest,
+  trySubmission,
 } from "../providers/trial/trial-submission.ts";
 import { systemClock } from "../runtime/clock.ts";
-import { problemLines } from "./problem-lines.ts";
 
 /** The text to print, and the exit code. */
 export interface TryOutcome {

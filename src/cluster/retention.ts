@@ -1,10 +1,11 @@
 import type { OwnedShards } from "../runtime/owned-shards.ts";
-import { REMOVAL_ROWS_FIRST, removalRestMs, removalRows } from "../core/pace/removal-pace.ts";
+import { REMOVAL_ROWS_FIRST, removalRestMs, removalRows } from "../core/pace/steps.ts";
 import { Pauses } from "../runtime/pauses.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import type { Database } from "../store/db/database.ts";
-import { findOldRows, type OldRows } from "../store/jobs/find-old-rows.ts";
 import {
+  findOldRows,
+  type OldRows,
   type RemovalStep,
   type RemovedStep,
   removeEndedJobs,

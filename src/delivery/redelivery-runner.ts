@@ -6,10 +6,9 @@ import {
   redeliveryDueTimes,
   redeliveryStepMs,
 } from "../core/delivery/redelivery-pace.ts";
-import { fromMonotonic, toMonotonic } from "../runtime/clock.ts";
+import { fromMonotonic, settledWithin, toMonotonic } from "../runtime/clock.ts";
 import { Pauses } from "../runtime/pauses.ts";
 import { Repeater } from "../runtime/repeater.ts";
-import { settledWithin } from "../runtime/settled-within.ts";
 import {
   advanceRedelivery,
   lookForDeliveries,

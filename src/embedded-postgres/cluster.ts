@@ -5,8 +5,8 @@ import {
   chown,
   mkdir,
   open,
-  readFile,
   readdir,
+  readFile,
   rename,
   rm,
   stat,
@@ -15,10 +15,9 @@ import {
 import { join } from "node:path";
 import { StartRefusedError } from "../runtime/process/start-refused.ts";
 import { isProcessAlive } from "./postmaster.ts";
-import { hasName } from "./account.ts";
+import { copyForUnnamedUser, hasName } from "./account.ts";
 import type { Account } from "./account.ts";
 import type { PostgresBinaries } from "./binaries.ts";
-import { copyForUnnamedUser } from "./unnamed-user.ts";
 
 /** The embedded Postgres on disk: `<dataDir>/postgres` with its data, password and log. */
 export interface Cluster {

@@ -40,7 +40,6 @@ import { ProviderDirectory, type SharedProviders } from "../polling/upstream/pro
 import type { ProcessIdentity } from "../runtime/process/process-identity.ts";
 import { withDeadline } from "../runtime/request-deadline.ts";
 import type { Service } from "../runtime/service.ts";
-import { settledWithin } from "../runtime/settled-within.ts";
 import type { ResultLinks } from "../runtime/secrets/result-links.ts";
 import type { SecretBox } from "../runtime/secrets/secret-box.ts";
 import type { PooledDatabase } from "../store/db/database.ts";
@@ -54,6 +53,7 @@ import {
 import { registerWriteGauges, Writers } from "../store/writes/writers.ts";
 import type { DatabaseClock } from "../runtime/clock.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { settledWithin } from "../runtime/clock.ts";
 
 /** A scrape shows what it has by then. */
 const SCRAPE_DEADLINE_MS = 2_000;

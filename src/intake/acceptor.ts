@@ -1,12 +1,12 @@
+import { createHash } from "node:crypto";
 import type { Writers } from "../store/writes/writers.ts";
-import { isJobKnown } from "../store/jobs/is-job-known.ts";
+import { isJobKnown } from "../store/jobs/find-job.ts";
 import type { DatabaseHealth } from "../store/db/database-health.ts";
 import type { PooledDatabase } from "../store/db/database.ts";
 import type { Poller } from "../polling/poller.ts";
 import type { DeliveryLoop } from "../delivery/delivery-loop.ts";
 import type { CommandRouter } from "./command-router.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
-import { createHash } from "node:crypto";
 import type { ProjectLimitName, ProjectLimits } from "../core/project-limits.ts";
 import { isInboxTarget } from "../core/delivery/inbox-target.ts";
 import { shardOfJob, shardOfText } from "../core/ids/shard.ts";
@@ -19,7 +19,6 @@ import { callbackFieldsOf } from "../store/writes/callback-fields.ts";
 import type { OwedDelivery } from "../store/writes/record-events.ts";
 import type { SubscriptionRecord } from "../store/subscriptions/subscription-record.ts";
 import { NotBegunInTimeError } from "../store/db/errors.ts";
-import { FullJobs } from "./full-jobs.ts";
 import type { JobName, LiveJobs } from "./live-jobs.ts";
 import type { ProjectUsage } from "./project-usage.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -342,4 +341,32 @@ function canonicalJson(params: Readonly<Record<string, string>>): string {
   return JSON.stringify(
     Object.fromEntries(Object.entries(params).sort(([a], [b]) => (a < b ? -1 : 1))),
   );
+}
+
+/** One subscription is stored after this time, which tells how many the job has now. */
+const FULL_FOR_MS = 5_000;
+const JOBS_MAX = 10_000;
+
+/** Remembers the jobs that have as many subscriptions as they may, so that no more are stored. */
+class FullJobs {
+  /** Until when, on the monotonic clock; the oldest first. */
+  readonly #until = new Map<JobName, number>();
+
+  has(name: JobName, nowMs: number): boolean {
+    if (this.#until.size === 0) return false;
+    const until = this.#until.get(name);
+    if (until === undefined) return false;
+    if (until > nowMs) return true;
+    this.#until.delete(name);
+    return false;
+  }
+
+  add(name: JobName, nowMs: number): void {
+    for (const oldest of this.#until.keys()) {
+      if (this.#until.size < JOBS_MAX) break;
+      this.#until.delete(oldest);
+    }
+    this.#until.delete(name);
+    this.#until.set(name, nowMs + FULL_FOR_MS);
+  }
 }

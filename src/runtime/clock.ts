@@ -140,3 +140,20 @@ export const systemClock = new SystemClock({
   wall: () => Date.now(),
   monotonic: () => performance.now(),
 });
+
+/** Waits for `work`, but no longer than `timeoutMs`; true when it settled. Never rejects. */
+export async function settledWithin(
+  clock: Clock,
+  work: Promise<unknown>,
+  timeoutMs: number,
+): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = clock.setTimer(timeoutMs, () => resolve(false));
+  void work.then(
+    () => resolve(true),
+    () => resolve(true),
+  );
+  const settled = await promise;
+  timer.cancel();
+  return settled;
+}

@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import type { Clock } from "../runtime/clock.ts";
-import type { Random } from "../runtime/random.ts";
+import type { Random } from "../runtime/runtime.ts";
 import { type MayChange, refuseOtherSites } from "./access.ts";
 import { guideText } from "./guide.ts";
 import { type Callback, Inbox } from "./inbox.ts";

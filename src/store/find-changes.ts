@@ -1,5 +1,5 @@
 import { SHARD_COUNT } from "../core/ids/shard.ts";
-import { arrayLiteral } from "./sql/array-literal.ts";
+import { arrayLiteral } from "./sql/statement.ts";
 import type { Database } from "./db/database.ts";
 import type { DuePosition } from "./deliveries/find-due-deliveries.ts";
 

@@ -4,9 +4,15 @@ import type { LaneStand } from "../core/waiting/lane-stand.ts";
 import type { Database } from "./db/database.ts";
 import { type LaneKind, laneStates } from "./schema/node-reports.ts";
 import { nodes, shards } from "./schema/schema.ts";
-import { excluded, type Given, nameOf, statement, template } from "./sql/statement.ts";
+import {
+  excluded,
+  type Given,
+  nameOf,
+  statement,
+  template,
+  textArrayLiteral,
+} from "./sql/statement.ts";
 import { timeOf } from "./sql/time.ts";
-import { textArrayLiteral } from "./sql/array-literal.ts";
 import { rowsOf } from "./sql/row-source.ts";
 
 /** Names a lane; several nodes may have one of the same name. */

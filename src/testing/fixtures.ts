@@ -1,9 +1,13 @@
-import { callbackBody, type EventContent, type EventType } from "../core/delivery/event.ts";
+import {
+  callbackBody,
+  type EventContent,
+  type EventType,
+  testEventBody,
+} from "../core/delivery/event.ts";
 import {
   operationalEventBody,
   type OperationalEventType,
 } from "../core/delivery/operational-event.ts";
-import { testEventBody } from "../core/delivery/test-event.ts";
 import type { CallbackEventType } from "../receiver/event.ts";
 
 /** Numbers and text that a receiver changes when it writes JSON again instead of passing it on. */

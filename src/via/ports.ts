@@ -12,7 +12,7 @@ import type { UpstreamAccess } from "../polling/upstream/access.ts";
 import type { Upstream } from "../polling/upstream/upstream.ts";
 import type { WatchList } from "../polling/watch/list.ts";
 import type { ObservedAnswers } from "../polling/watch/observed-answers.ts";
-import type { NamedJob } from "../store/jobs/find-live-jobs.ts";
+import type { NamedJob } from "../store/jobs/find-job.ts";
 import type { StoredConnection } from "../store/connections/load-connections.ts";
 import type { SubmittedJob } from "../providers/submission/submitted-job.ts";
 import type { ViaAddress } from "./address.ts";

@@ -35,7 +35,6 @@ test("the command line loads nothing of the gateway before a command needs it", 
     "runtime/loopback-host.ts",
     "runtime/process/compile-cache.ts",
     "runtime/process/last-resort.ts",
-    "runtime/text-table.ts",
   ]);
 });
 

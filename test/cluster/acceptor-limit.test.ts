@@ -6,7 +6,7 @@ import { systemClock } from "../../src/runtime/clock.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
 import type { Database } from "../../src/store/db/database.ts";
 import { findIdempotencyKey } from "../../src/store/subscriptions/find-idempotency-key.ts";
-import { isJobKnown } from "../../src/store/jobs/is-job-known.ts";
+import { isJobKnown } from "../../src/store/jobs/find-job.ts";
 import { recordEvents } from "../../src/store/writes/record-events.ts";
 import type { Writers } from "../../src/store/writes/writers.ts";
 import { openWriters } from "../support/writers.ts";

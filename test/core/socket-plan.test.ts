@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { planSockets } from "../../src/core/socket-plan.ts";
-import { openFilesMax } from "../../src/runtime/process/open-files.ts";
+import { openFilesMax } from "../../src/runtime/process/machine-limits.ts";
 
 test.each([
   [Infinity, { upstream: 4096, callback: 4096, listener: 20_000 }],

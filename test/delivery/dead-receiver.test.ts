@@ -1,10 +1,10 @@
-import { OwnedShards } from "../../src/runtime/owned-shards.ts";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { OwnedShards } from "../../src/runtime/owned-shards.ts";
 import { DeliveryLoop } from "../../src/delivery/delivery-loop.ts";
 import { callbackLimits } from "../../src/delivery/delivery-settings.ts";
 import type { EventContent } from "../../src/core/delivery/event.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
-import { systemRandom } from "../../src/runtime/random.ts";
+import { systemRandom } from "../../src/runtime/runtime.ts";
 import { acceptSubscriptions } from "../../src/store/writes/accept-subscriptions.ts";
 import type { Database } from "../../src/store/db/database.ts";
 import { DUE_ROWS_MAX } from "../../src/store/deliveries/find-due-deliveries.ts";

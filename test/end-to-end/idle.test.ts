@@ -4,7 +4,7 @@ import { describeProblems, loadConfig } from "../../src/config.ts";
 import { startGateway } from "../../src/gateway/gateway.ts";
 import type { Timer } from "../../src/runtime/clock.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
-import { systemRandom } from "../../src/runtime/random.ts";
+import { systemRandom } from "../../src/runtime/runtime.ts";
 import { acceptSubscriptions } from "../../src/store/writes/accept-subscriptions.ts";
 import { openDatabase, PooledDatabase } from "../../src/store/db/database.ts";
 import { apiOf } from "../support/api-client.ts";

@@ -1,11 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer, type AddressInfo } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import { text } from "node:stream/consumers";
 import { request } from "undici";
-import { callbackBody } from "../../src/core/delivery/event.ts";
+import { callbackBody, testEventBody } from "../../src/core/delivery/event.ts";
 import { operationalEventBody } from "../../src/core/delivery/operational-event.ts";
-import { testEventBody } from "../../src/core/delivery/test-event.ts";
 import { signCallback, signingKey } from "../../src/delivery/attempt/sign.ts";
 
 const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";

@@ -8,7 +8,7 @@ import {
   type Timer,
 } from "../../src/runtime/clock.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
-import { systemRandom } from "../../src/runtime/random.ts";
+import { systemRandom } from "../../src/runtime/runtime.ts";
 import { type Api, apiOf, askUntil, type Json } from "./api-client.ts";
 import { createTestDatabase } from "./database.ts";
 import { gatewayEnvironment } from "./gateway-environment.ts";

@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { mergeOriginStands } from "../../core/waiting/origin-stand.ts";
+import { mergeOriginStands } from "../../core/waiting/lane-stand.ts";
 import {
   bringForward,
   type CallbackOriginRecord,

@@ -16,7 +16,7 @@ import {
   type SubscriptionWithDeliveries,
 } from "../../store/jobs/explain-job.ts";
 import type { JobRecord } from "../../store/jobs/find-jobs.ts";
-import { findEnding } from "../../store/messages/find-ending.ts";
+import { findEnding } from "../../store/subscriptions/find-ending.ts";
 import type { ApiPorts } from "../context.ts";
 import { deliveryJson } from "../deliveries/view.ts";
 import { isoTime } from "../http/iso-time.ts";

@@ -4,11 +4,26 @@ import { ENDING_STATUSES, EVENT_TYPES } from "../../core/delivery/event.ts";
 import { INBOX_NAME } from "../../core/delivery/inbox-target.ts";
 import { readTraceContext } from "../../core/trace-context.ts";
 import { isPrintable } from "../../core/printable.ts";
-import { problemWithSigningSecret } from "../../core/signing/signing-secret.ts";
 import { payloadSchema, SUBSCRIPTION_STATUSES } from "../http/response-schemas.ts";
 import { retryScheduleSchema, signaturesSchema } from "../http/delivery-settings-schema.ts";
 import { isObject, recordOfStrings } from "../request/record-of-strings.ts";
 import { originSchema, pagingParameters, timeParameter } from "../request/list-query.ts";
+
+const PREFIX = "whsec_";
+// Standard Webhooks 1.0.0.
+const BYTES_MIN = 24;
+const BYTES_MAX = 64;
+
+/** Describes a problem with a `whsec_…` secret to the person who sent it, or returns null. Never quotes the secret. */
+function problemWithSigningSecret(secret: string): string | null {
+  if (!secret.startsWith(PREFIX)) return "Must start with whsec_.";
+  const base64 = secret.slice(PREFIX.length);
+  const bytes = Buffer.from(base64, "base64");
+  // Node's decoder skips what it can't read.
+  if (bytes.toString("base64") !== base64) return "Must be base64, with its padding, after whsec_.";
+  if (bytes.length >= BYTES_MIN && bytes.length <= BYTES_MAX) return null;
+  return `Must hold ${BYTES_MIN} to ${BYTES_MAX} random bytes; this holds ${bytes.length}.`;
+}
 
 const PARAMS_MAX = 20;
 // Room for the longest URLs of APIs; Azure asks for 4 KiB.

@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { publicId } from "../../core/ids/ids.ts";
-import { findEnding } from "../../store/messages/find-ending.ts";
+import { findEnding } from "../../store/subscriptions/find-ending.ts";
 import type { ApiPorts } from "../context.ts";
 import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
 import { refused } from "../http/problem.ts";

@@ -1,11 +1,9 @@
-import { textTable } from "../../runtime/text-table.ts";
-import { SCOPES, type Scope } from "../../core/scopes.ts";
+import { type Scope, SCOPES } from "../../core/scopes.ts";
 import { EXIT } from "../frame/cli.ts";
 import type { AddCommand } from "../frame/commands.ts";
 import { type GatewayFlags, openGateway, withGateway } from "../frame/gateway.ts";
-import { shown } from "../frame/output.ts";
+import { clockTime, shown, textTable } from "../frame/output.ts";
 import { runCommand } from "../frame/run.ts";
-import { clockTime } from "../frame/times.ts";
 import { momentAhead, someFrom } from "../frame/values.ts";
 
 interface CreateFlags extends GatewayFlags {

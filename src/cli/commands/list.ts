@@ -1,12 +1,10 @@
 import { Argument } from "commander";
 import { sliceRawJson } from "../../core/json/raw-json.ts";
-import { textTable } from "../../runtime/text-table.ts";
 import { EXIT, type ExitCode } from "../frame/cli.ts";
 import type { AddCommand } from "../frame/commands.ts";
 import { type GatewayFlags, openGateway, withGateway } from "../frame/gateway.ts";
-import { shown } from "../frame/output.ts";
+import { clockTime, shown, textTable } from "../frame/output.ts";
 import { type CommandRun, runCommand } from "../frame/run.ts";
-import { clockTime } from "../frame/times.ts";
 import { pairsFrom, wholeNumberFrom } from "../frame/values.ts";
 
 interface ListFlags extends GatewayFlags {

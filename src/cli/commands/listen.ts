@@ -1,11 +1,11 @@
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
-import { EVENT_FIXTURE_TYPES } from "../../testing/testing.ts";
 import type { Command } from "commander";
+import { EVENT_FIXTURE_TYPES } from "../../testing/testing.ts";
 import { CliError, EXIT, type ExitCode } from "../frame/cli.ts";
 import type { AddCommand } from "../frame/commands.ts";
 import { type GatewayFlags, openGateway, withGateway } from "../frame/gateway.ts";
-import { readKeys } from "../frame/read-keys.ts";
+import { readKeys } from "../frame/terminal-input.ts";
 import { type CommandRun, runCommand } from "../frame/run.ts";
 import { durationMs, momentFrom, pairsFrom, someFrom } from "../frame/values.ts";
 import { Listener } from "../listen/listener.ts";

@@ -4,7 +4,8 @@ import { type GatewayFlags, openGateway, withGateway } from "../frame/gateway.ts
 import { type CommandRun, runCommand } from "../frame/run.ts";
 import { durationMs } from "../frame/values.ts";
 import { printEnding, waitForJob } from "../ending.ts";
-import { findSubscription } from "../find-job.ts";
+import type { CallOptions, Ringback, Subscription } from "../../client/ringback.ts";
+import { RingbackError } from "../../client/ringback.ts";
 
 interface WaitFlags extends GatewayFlags {
   readonly provider?: string;
@@ -46,4 +47,29 @@ async function wait(
     return EXIT.done;
   }
   return printEnding(ending, out);
+}
+
+/** A job as a person names it. */
+interface NamedJob {
+  readonly job: string;
+  readonly provider?: string | undefined;
+  readonly connection?: string | undefined;
+}
+
+const SUBSCRIPTION_ID = /^sub_[0-9a-f]{32}$/;
+
+/**
+ * The subscription of this id, or the newest one to the job.
+ * @throws {RingbackError} `not_watched` when there is none
+ */
+async function findSubscription(
+  ringback: Ringback,
+  { job, provider, connection }: NamedJob,
+  call: CallOptions,
+): Promise<Subscription> {
+  if (SUBSCRIPTION_ID.test(job)) return ringback.subscriptions.get(job, call);
+  const filters = { job_id: job, provider, connection, limit: 1 };
+  const [found] = await ringback.subscriptions.list(filters, call).toArray(1);
+  if (found !== undefined) return found;
+  throw new RingbackError(`No subscription watches the job ${job}.`, { code: "not_watched" });
 }

@@ -2,9 +2,8 @@ import type { JobExplanation, Ringback } from "../../client/ringback.ts";
 import { EXIT } from "../frame/cli.ts";
 import type { AddCommand } from "../frame/commands.ts";
 import { type GatewayFlags, openGateway, withGateway } from "../frame/gateway.ts";
-import { type Output, shown } from "../frame/output.ts";
+import { ago, clockTime, type Output, shown } from "../frame/output.ts";
 import { runCommand } from "../frame/run.ts";
-import { ago, clockTime } from "../frame/times.ts";
 
 interface WhyFlags extends GatewayFlags {
   readonly provider?: string;

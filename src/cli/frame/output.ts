@@ -94,3 +94,61 @@ function passedOn(stream: OutputStream): Promise<void> {
   if (stream.errored !== null || stream.destroyed) return Promise.resolve();
   return new Promise((resolve) => void stream.write("", () => resolve()));
 }
+
+const STEP_MS = 1_000;
+
+/** Shows on a terminal that something goes on, and for how long. */
+export async function withElapsedTime<T>(
+  out: Output,
+  text: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  const startedAt = performance.now();
+  const show = (): void => {
+    const seconds = Math.floor((performance.now() - startedAt) / 1000);
+    out.progress(`${text} … ${seconds} s`);
+  };
+  const timer = setInterval(show, STEP_MS);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+    out.progress(null);
+  }
+}
+
+const UNITS: readonly (readonly [unit: string, ms: number])[] = [
+  ["d", 86_400_000],
+  ["h", 3_600_000],
+  ["min", 60_000],
+  ["s", 1_000],
+];
+
+/**
+ * How far a moment is from another one, such as `in 5 s` or `3 min ago`. Both are the gateway's, so this
+ * machine's clock does not matter.
+ */
+export function ago(moment: string | null, asOf: string): string {
+  if (moment === null) return "at no known time";
+  const ms = Date.parse(moment) - Date.parse(asOf);
+  const [unit, size] = UNITS.find(([, size]) => Math.abs(ms) >= size) ?? ["ms", 1];
+  const count = Math.round(Math.abs(ms) / size);
+  if (unit === "ms") return "now";
+  return ms > 0 ? `in ${count} ${unit}` : `${count} ${unit} ago`;
+}
+
+/** A moment to the second, in UTC: `2026-01-31 12:00:00Z`. */
+export function clockTime(moment: string): string {
+  return `${moment.slice(0, 19).replace("T", " ")}Z`;
+}
+
+/** Formats rows of cells as aligned columns, two blanks apart; the first row is the heading. */
+export function textTable(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  return rows
+    .map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)))
+    .map((cells) => cells.join("  ").trimEnd())
+    .join("\n");
+}

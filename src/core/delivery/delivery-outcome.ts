@@ -1,10 +1,10 @@
 import { HEALTHY, type LaneVerdict } from "../job/job.ts";
 import type { ReceiverAsks } from "./receiver-asks.ts";
 import {
-  REQUEST_FAILURE_CODES,
-  reachOfFailure,
-  type RequestFailure,
   isUnsent,
+  reachOfFailure,
+  REQUEST_FAILURE_CODES,
+  type RequestFailure,
 } from "../request-failure.ts";
 import { blockedMsMax, retryDelayMs } from "./retry-schedule.ts";
 
@@ -175,4 +175,28 @@ function retryFloorMs(exchange: AttemptExchange): number {
 
 function waitAskedMs(exchange: AttemptExchange): number | null {
   return exchange.kind === "answered" ? exchange.asks.waitMs : null;
+}
+
+const LOCATION_CHARACTERS_MAX = 500;
+const NOT_PRINTABLE_ASCII = /[^\x20-\x7e]/g;
+
+/**
+ * Where a redirecting receiver points, for the person who has to change the callback URL. Without
+ * the query, where keys and signatures travel.
+ * @param location the header of that name
+ */
+export function redirectNote(location: string): string {
+  const [target = "", query] = location.split("?", 2);
+  const shown = target
+    .slice(0, LOCATION_CHARACTERS_MAX)
+    .replaceAll(NOT_PRINTABLE_ASCII, "\u{fffd}");
+  const cut = target.length > LOCATION_CHARACTERS_MAX || query !== undefined ? "…" : "";
+  return `The receiver redirects to ${shown}${cut}. Redirects are never followed: change the callback URL.`;
+}
+
+/** Explains a 413: the size of the body that was sent, and the next step. */
+export function tooLargeNote(bodyBytes: number, holdsResult: boolean): string {
+  return holdsResult
+    ? `The receiver refused a body of ${bodyBytes} bytes as too large. The next attempt carries result_url instead of the result.`
+    : `The receiver refused a body of ${bodyBytes} bytes, which holds no result, as too large.`;
 }

@@ -1,3 +1,5 @@
+import { rawJsonDepth } from "./raw-json-items.ts";
+
 declare global {
   // JSON.parse source text access (ECMAScript 2026), which Node has and TypeScript does not know yet.
   interface JSON {
@@ -58,4 +60,19 @@ function canonicalNumber(source: string): string {
   while (digits.charCodeAt(end - 1) === ZERO) end -= 1;
   const power = BigInt(exponent) + BigInt(digits.length - end - fraction.length);
   return `${sign}${digits.slice(start, end)}e${power}`;
+}
+
+/** Deeper texts are parsed without a reviver, which would overflow the stack. */
+const DEPTH_MAX = 500;
+
+/**
+ * Parses JSON that people write, keeping the digits of every number: one that a double can't hold
+ * becomes an `ExactNumber`. Throws like `JSON.parse`. Much slower than that, so not for answers.
+ */
+export function parseExactJson(text: string): unknown {
+  if (rawJsonDepth(text) > DEPTH_MAX) return JSON.parse(text) as unknown;
+  // TypeScript does not know the third argument yet.
+  const keepDigits = (_: string, value: unknown, context?: { readonly source?: string }) =>
+    typeof value === "number" && context?.source !== undefined ? readNumber(context.source) : value;
+  return JSON.parse(text, keepDigits) as unknown;
 }

@@ -1,4 +1,4 @@
-import { bufferOf, releaseBytes } from "./bytes.ts";
+import { bufferOf, releaseBytes } from "../bytes.ts";
 
 /**
  * A result as raw JSON, exactly as the upstream wrote it: text, or of a large one the text's UTF-8

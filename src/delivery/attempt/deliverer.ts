@@ -1,16 +1,20 @@
-import { redirectNote, tooLargeNote } from "../../core/delivery/attempt-note.ts";
 import {
   type AttemptExchange,
   decideAfterAttempt,
   isStillUnsent,
   isSuccess,
   laneVerdictOfExchange,
+  redirectNote,
+  tooLargeNote,
 } from "../../core/delivery/delivery-outcome.ts";
 import { callbackBody } from "../../core/delivery/event.ts";
-import { headerSecrets } from "../../core/redact/header-secrets.ts";
 import { publicId } from "../../core/ids/ids.ts";
 import type { LaneVerdict } from "../../core/job/job.ts";
-import { createEchoRedactor, type EchoRedactor } from "../../core/redact/redact-echoes.ts";
+import {
+  createEchoRedactor,
+  type EchoRedactor,
+  headerSecrets,
+} from "../../core/redact/redact-echoes.ts";
 import { ASKS_NOTHING, readReceiverAsks } from "../../core/delivery/receiver-asks.ts";
 import { traceHeaders } from "../../core/trace-context.ts";
 import type { AnsweredRequest, OutboundRequest } from "../../outbound/exchange/request-outcome.ts";
@@ -31,9 +35,9 @@ import {
 } from "../delivery-settings.ts";
 import type { PendingDelivery } from "../outbox/pending-delivery.ts";
 import type { AttemptFailure } from "../outbox/origin-queue.ts";
-import { keysWithOwnSecret, NO_SECRET } from "./read-keys.ts";
 import type { SigningKey } from "./sign.ts";
 import { signedPost } from "./post.ts";
+import { keysWithOwnSecret, NO_SECRET } from "./signing-keys.ts";
 
 /** At most this much of a receiver's answer is read. */
 const RESPONSE_BYTES_MAX = 16 * 1024;

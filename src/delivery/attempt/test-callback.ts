@@ -1,18 +1,21 @@
-import { headerSecrets } from "../../core/redact/header-secrets.ts";
 import { publicId } from "../../core/ids/ids.ts";
-import { createEchoRedactor, type EchoRedactor } from "../../core/redact/redact-echoes.ts";
+import {
+  createEchoRedactor,
+  type EchoRedactor,
+  headerSecrets,
+} from "../../core/redact/redact-echoes.ts";
 import type { RequestFailure } from "../../core/request-failure.ts";
 import {
-  type SignatureScheme,
   signatureMask,
+  type SignatureScheme,
   signaturesOfMask,
 } from "../../core/signing/signature-scheme.ts";
-import { testEventBody } from "../../core/delivery/test-event.ts";
+import { testEventBody } from "../../core/delivery/event.ts";
 import { traceHeaders } from "../../core/trace-context.ts";
 import type { DelivererOptions } from "./deliverer.ts";
 import type { RequestOutcome, ResponseHeaders } from "../../outbound/exchange/request-outcome.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
-import { keysWithOwnSecret, type NoKeys, readKeys } from "./read-keys.ts";
+import { keysWithOwnSecret, type NoKeys, readKeys } from "./signing-keys.ts";
 import { signedPost } from "./post.ts";
 import type { SigningKey } from "./sign.ts";
 

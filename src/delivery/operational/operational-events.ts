@@ -1,8 +1,8 @@
 import type { ChangeSignal } from "../../runtime/change-signal.ts";
 import type { OwnedShards } from "../../runtime/owned-shards.ts";
 import {
-  operationalEventBody,
   type OperationalEvent,
+  operationalEventBody,
   operationalRetryMs,
 } from "../../core/delivery/operational-event.ts";
 import { isSuccess } from "../../core/delivery/delivery-outcome.ts";
@@ -19,11 +19,11 @@ import {
   settleOperationalEvent,
 } from "../../store/events/operational-events.ts";
 import { type Gathered, GatheredEvents, keyOf } from "./gathered-events.ts";
-import { readKeys } from "../attempt/read-keys.ts";
 import type { SigningKeys } from "../attempt/signing-keys.ts";
 import type { ProjectDeliverySettings } from "../delivery-settings.ts";
 import { signedPost } from "../attempt/post.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
+import { readKeys } from "../attempt/signing-keys.ts";
 
 const ROUND_INTERVAL_MS = 1_000;
 const RESPONSE_BYTES_MAX = 1024;

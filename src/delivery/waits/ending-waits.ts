@@ -3,7 +3,7 @@ import type { Clock } from "../../runtime/clock.ts";
 import { Repeater } from "../../runtime/repeater.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import type { Database } from "../../store/db/database.ts";
-import { findSettled } from "../../store/messages/find-settled.ts";
+import { findSettled } from "../../store/subscriptions/find-ending.ts";
 import { WaitGroup, type WaitOutcome } from "./wait-group.ts";
 
 /** How soon the ending of a job that another node polls is seen. */

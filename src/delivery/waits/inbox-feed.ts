@@ -4,7 +4,7 @@ import { Repeater } from "../../runtime/repeater.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import type { Service } from "../../runtime/service.ts";
 import type { Database } from "../../store/db/database.ts";
-import { findLastPositions } from "../../store/inboxes/find-positions.ts";
+import { findLastPositions } from "../../store/inboxes/find-inboxes.ts";
 import { findUnplaced, type InboxName, placeMessages } from "../../store/inboxes/place-messages.ts";
 import type { ConsumerClaims } from "./consumer-claims.ts";
 import { WaitGroup, type WaitOutcome } from "./wait-group.ts";

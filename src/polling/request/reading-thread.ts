@@ -1,11 +1,11 @@
 import { parentPort } from "node:worker_threads";
-import { bufferOf, releaseBytes } from "../../core/json/bytes.ts";
-import { parseExactJson } from "../../core/json/exact-json.ts";
+import { bufferOf, releaseBytes } from "../../core/bytes.ts";
+import { parseExactJson } from "../../core/json/exact-number.ts";
 import { bytesOfResult } from "../../core/json/raw-result.ts";
 import type { ProviderDefinition } from "../../providers/definition/definition.ts";
 import type { Interpretation } from "../../providers/answer/interpret.ts";
 import { compileProvider } from "../../providers/compile/provider.ts";
-import { collectGarbage } from "../../runtime/process/collect-garbage.ts";
+import { collectGarbage } from "../../runtime/process/heap.ts";
 import { interpretResponse, type ReadingTask } from "./interpret-response.ts";
 
 /*

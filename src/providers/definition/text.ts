@@ -1,5 +1,4 @@
-import { parseExactJson } from "../../core/json/exact-json.ts";
-import { isExactNumber } from "../../core/json/exact-number.ts";
+import { isExactNumber, parseExactJson } from "../../core/json/exact-number.ts";
 import { isObject } from "../language/json-pointer.ts";
 
 /** The fields whose numbers are compared with a response's, and those that are sent as they are. */

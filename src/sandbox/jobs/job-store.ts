@@ -1,4 +1,4 @@
-import type { Random } from "../../runtime/random.ts";
+import type { Random } from "../../runtime/runtime.ts";
 import { jobId, readJobId } from "./job-id.ts";
 import { type JobRequest, type JobRequestFault, parseJobRequest } from "./job-request.ts";
 import { isEnded, type SandboxJob } from "./sandbox-job.ts";

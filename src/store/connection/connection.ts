@@ -52,7 +52,7 @@ const END_TIMEOUT_S = 1;
  *   what Postgres infers as `json` through JSON.stringify, so that the text given to `${text}::json`
  *   arrives as one JSON string. Drizzle turns that off for a client it wraps; the first cast
  *   pins the parameter to `text` and makes the statement right with either.
- * - An array goes as text (`array-literal.ts`) and comes back as text, which its column in the schema
+ * - An array goes as text (`sql/statement.ts`) and comes back as text, which its column in the schema
  *   takes apart, or through `to_json`: without the server's list of types the driver knows no arrays.
  * - `bigint` and `numeric` come back as strings; cast to `int` or `float8` what is to be a number,
  *   `count(*)` included.

@@ -1,7 +1,7 @@
 import { and, desc, eq, exists, isNull, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/pg-core";
 import type { Database } from "../db/database.ts";
-import { providerVersions } from "../schema/providers.ts";
+import { providerVersions } from "../schema/projects.ts";
 import { connections } from "../schema/schema.ts";
 import { type Given, statement } from "../sql/statement.ts";
 

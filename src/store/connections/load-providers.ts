@@ -1,6 +1,6 @@
 import { and, desc, eq, getTableColumns, gte, isNotNull, isNull, sql } from "drizzle-orm";
 import type { Database } from "../db/database.ts";
-import { providerVersions } from "../schema/providers.ts";
+import { providerVersions } from "../schema/projects.ts";
 import { type Given, isAnyOf, statement } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
 

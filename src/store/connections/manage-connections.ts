@@ -6,7 +6,7 @@ import {
   type ConnectionState,
   jobs,
 } from "../schema/schema.ts";
-import { IS_LIVE } from "../sql/is-live.ts";
+import { IS_LIVE } from "../jobs/find-job.ts";
 import { beforeOrFirst, cutPage, type Page } from "../sql/page.ts";
 import { bound, type Given, statement } from "../sql/statement.ts";
 

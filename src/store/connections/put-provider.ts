@@ -1,6 +1,6 @@
 import { and, desc, eq, getTableColumns, isNull, sql } from "drizzle-orm";
 import type { Database } from "../db/database.ts";
-import { providerVersions } from "../schema/providers.ts";
+import { providerVersions } from "../schema/projects.ts";
 import { type Given, statement } from "../sql/statement.ts";
 import { loadFileVersions, type StoredProviderVersion } from "./load-providers.ts";
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Clock, systemClock } from "../../runtime/clock.ts";
-import { type Random, systemRandom } from "../../runtime/random.ts";
+import { type Random, systemRandom } from "../../runtime/runtime.ts";
 import type { RequestDeadline } from "../../runtime/request-deadline.ts";
 import { StartRefusedError } from "../../runtime/process/start-refused.ts";
 import { BoundedCalls, type CallOptions } from "./bounded-calls.ts";

@@ -18,8 +18,17 @@ import type { Sql } from "../connection/connection.ts";
 import type { Database } from "../db/database.ts";
 import { placesOfJob } from "../jobs/places-of-job.ts";
 import { attempts, deliveries, jobs, subscriptions } from "../schema/schema.ts";
-import { BEFORE_ALL_MS, firstIdAt, lastIdAt } from "../sql/id-range.ts";
-import { beforeOrFirst, earlier, HIGHEST_ID, type Page, pageOf, scanOf } from "../sql/page.ts";
+import {
+  BEFORE_ALL_MS,
+  beforeOrFirst,
+  earlier,
+  firstIdAt,
+  HIGHEST_ID,
+  lastIdAt,
+  type Page,
+  pageOf,
+  scanOf,
+} from "../sql/page.ts";
 import { type Builder, type Given, isIfGiven, statement } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
 import {

@@ -1,5 +1,5 @@
 import type { EventContent } from "../../core/delivery/event.ts";
-import { arrayLiteral } from "../sql/array-literal.ts";
+import { arrayLiteral } from "../sql/statement.ts";
 import type { Database } from "../db/database.ts";
 import { DUE_ROWS_MAX, type DuePosition } from "./find-due-deliveries.ts";
 import { IS_PENDING } from "../sql/delivery-state.ts";

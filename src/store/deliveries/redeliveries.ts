@@ -2,10 +2,9 @@ import { and, desc, eq, lt, sql } from "drizzle-orm";
 import { shardOfUuid } from "../../core/ids/ids.ts";
 import type { Database } from "../db/database.ts";
 import { redeliveries } from "../schema/redeliveries.ts";
-import { beforeOrFirst, cutPage, type Page } from "../sql/page.ts";
+import { beforeOrFirst, cutPage, firstIdAt, type Page } from "../sql/page.ts";
 import { type Given, isAnyOf, nameOf, statement, template } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
-import { firstIdAt } from "../sql/id-range.ts";
 
 export interface NewRedelivery extends RedeliveryFilter {
   readonly id: string;

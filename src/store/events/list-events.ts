@@ -3,11 +3,13 @@ import type { EventType } from "../../core/delivery/event.ts";
 import { shardOfUuid } from "../../core/ids/ids.ts";
 import type { Database } from "../db/database.ts";
 import { deliveries, events, jobs } from "../schema/schema.ts";
-import { BEFORE_ALL_MS, firstIdAt, lastIdAt } from "../sql/id-range.ts";
 import {
+  BEFORE_ALL_MS,
   beforeOrFirst,
   earlier,
+  firstIdAt,
   HIGHEST_ID,
+  lastIdAt,
   LOWEST_ID,
   type Page,
   pageOf,

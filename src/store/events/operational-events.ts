@@ -2,7 +2,7 @@ import { and, eq, lte, ne, not, or, type SQL, sql } from "drizzle-orm";
 import { alias, type PgColumn } from "drizzle-orm/pg-core";
 import { TOLD_EVERY_MS } from "../../core/delivery/operational-event.ts";
 import type { Database } from "../db/database.ts";
-import { operationalEvents } from "../schema/operational-events.ts";
+import { operationalEvents } from "../schema/projects.ts";
 import { rowsOf } from "../sql/row-source.ts";
 import { excluded, type Given, isAnyOf, nameOf, statement, template } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";

@@ -1,5 +1,5 @@
 import type { Database } from "../db/database.ts";
-import { firstIdAt } from "../sql/id-range.ts";
+import { firstIdAt } from "../sql/page.ts";
 import type { RemovalStep, RemovedStep } from "../jobs/remove-ended-jobs.ts";
 import { timeFrom } from "../sql/time.ts";
 

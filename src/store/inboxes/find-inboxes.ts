@@ -6,6 +6,7 @@ import { type Given, template } from "../sql/statement.ts";
 import { epochMsOf } from "../sql/time.ts";
 import { inbox, joinUnread } from "./message-bytes.ts";
 import type { InboxName } from "./place-messages.ts";
+import { rowsOf } from "../sql/row-source.ts";
 
 /** An inbox for display. Times are in epoch milliseconds. */
 export interface InboxRecord {
@@ -74,4 +75,25 @@ export async function findInboxes(
     LIST(run, { ...query, limit: query.limit + 1 }),
   );
   return cutPage(rows, query.limit);
+}
+
+type LastPosition = InboxName & { readonly lastPosition: number };
+
+const LAST_POSITIONS = template(
+  (given: Given<{ names: readonly InboxName[] }>) => sql<LastPosition>`
+with key as materialized (
+  select * from ${rowsOf("key", { projectId: "uuid", name: "text" }, given.names)}
+)
+select key."projectId", key.name, ${inbox.lastPosition}::float8 as "lastPosition"
+from key join ${inboxes} as ${inbox}
+  on ${inbox.projectId} = key."projectId" and ${inbox.name} = key.name
+`,
+);
+
+/** The positions of the newest messages of the given inboxes. */
+export function findLastPositions(
+  database: Database,
+  names: readonly InboxName[],
+): Promise<LastPosition[]> {
+  return database.run("find-last-positions", (run) => LAST_POSITIONS(run, { names }));
 }

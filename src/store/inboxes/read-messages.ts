@@ -1,7 +1,7 @@
 import { inboxTarget } from "../../core/delivery/inbox-target.ts";
 import type { Database } from "../db/database.ts";
 import type { LoadedDelivery } from "../deliveries/load-deliveries.ts";
-import { MESSAGE_COLUMNS, type MessageRow, messageOf } from "../messages/message-columns.ts";
+import { MESSAGE_COLUMNS, messageOf, type MessageRow } from "../subscriptions/find-ending.ts";
 import type { InboxName } from "./place-messages.ts";
 
 /** A message with its position in the inbox. */

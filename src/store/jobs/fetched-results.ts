@@ -1,8 +1,7 @@
 import { and, eq, sql } from "drizzle-orm";
 import type { Database } from "../db/database.ts";
-import { fetchedResults, resultParts } from "../schema/result-parts.ts";
-import { WITHOUT_WAITING_FOR_THE_DISK } from "../sql/synchronous-commit.ts";
-import { excluded, type Given, statement } from "../sql/statement.ts";
+import { fetchedResults, resultParts } from "../schema/schema.ts";
+import { excluded, type Given, statement, WITHOUT_WAITING_FOR_THE_DISK } from "../sql/statement.ts";
 
 /** A result that was fetched and stored, ahead of its job's ending. */
 export interface FetchedResult {

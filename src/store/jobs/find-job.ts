@@ -1,9 +1,11 @@
-import { and, eq, sql } from "drizzle-orm";
+import { and, eq, inArray, ne, sql } from "drizzle-orm";
 import type { Database } from "../db/database.ts";
 import { jobs, subscriptions } from "../schema/schema.ts";
-import { IS_LIVE } from "../sql/is-live.ts";
 import { ROW_KEY, type RowKey, rowsOf } from "../sql/row-source.ts";
 import { type Given, statement, template } from "../sql/statement.ts";
+
+/** True for watched jobs, in the words of the partial index on them. */
+export const IS_LIVE = sql`${jobs.status} in ('pending', 'processing')`;
 
 /** Identifies a job at its upstream. */
 export type JobReference = Readonly<
@@ -58,4 +60,64 @@ export async function findJobsOfSubscriptions(
   return database.run("find-jobs-of-subscriptions", (sql) =>
     OF_SUBSCRIPTIONS(sql, { keys: subscriptions }),
   );
+}
+
+type JobKey = Readonly<
+  Pick<typeof jobs.$inferSelect, "shardId" | "connectionId" | "jobId" | "paramsDigest">
+>;
+
+const KNOWN = statement((orm, given: Given<JobKey>) =>
+  orm
+    .select({ id: jobs.id })
+    .from(jobs)
+    .where(
+      and(
+        eq(jobs.shardId, given.shardId),
+        eq(jobs.connectionId, given.connectionId),
+        eq(jobs.jobId, given.jobId),
+        eq(jobs.paramsDigest, given.paramsDigest),
+        ne(jobs.status, "unwatched"),
+      ),
+    ),
+);
+
+/** True when the job is watched or has ended, so that another subscription adds no live job. */
+export async function isJobKnown(database: Database, job: JobKey): Promise<boolean> {
+  const rows = await database.run("is-job-known", (sql) => KNOWN(sql, job));
+  return rows.length > 0;
+}
+
+/** One for each set of params; a name seldom has several. */
+const SAME_NAME_MAX = 20;
+
+export type NamedJob = Readonly<
+  Pick<typeof jobs.$inferSelect, "shardId" | "id" | "jobId" | "params" | "providerVersionId">
+>;
+
+type JobName = Readonly<Pick<typeof jobs.$inferSelect, "shardId" | "connectionId" | "jobId">>;
+
+const LIVE = statement((orm, given: Given<JobName>) =>
+  orm
+    .select({
+      shardId: jobs.shardId,
+      id: jobs.id,
+      jobId: jobs.jobId,
+      params: jobs.params,
+      providerVersionId: jobs.providerVersionId,
+    })
+    .from(jobs)
+    .where(
+      and(
+        eq(jobs.shardId, given.shardId),
+        eq(jobs.connectionId, given.connectionId),
+        eq(jobs.jobId, given.jobId),
+        inArray(jobs.status, ["pending", "processing"]),
+      ),
+    )
+    .limit(SAME_NAME_MAX),
+);
+
+/** The live jobs of a connection that have this name. */
+export async function findLiveJobs(database: Database, name: JobName): Promise<NamedJob[]> {
+  return database.run("find-live-jobs", (sql) => LIVE(sql, name));
 }

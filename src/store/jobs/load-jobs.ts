@@ -1,5 +1,5 @@
-import { type PackedUuids, packedFromBytes, packUuids } from "../../core/ids/packed-uuids.ts";
-import { arrayLiteral } from "../sql/array-literal.ts";
+import { packedFromBytes, type PackedUuids, packUuids } from "../../core/ids/packed-uuids.ts";
+import { arrayLiteral } from "../sql/statement.ts";
 import type { Database } from "../db/database.ts";
 import { rowSource } from "../sql/row-source.ts";
 import type { JobStatus } from "../schema/schema.ts";

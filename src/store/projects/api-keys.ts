@@ -21,9 +21,9 @@ import type { Database } from "../db/database.ts";
 import type { Scope } from "../../core/scopes.ts";
 import { apiKeys } from "../schema/schema.ts";
 import { beforeOrFirst, cutPage, type Page } from "../sql/page.ts";
-import { excluded, isAnyOf, type Given, statement } from "../sql/statement.ts";
+import { excluded, type Given, isAnyOf, statement } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
-import { LOCK_PROJECT } from "./lock-project.ts";
+import { LOCK_PROJECT } from "./manage-projects.ts";
 
 const { isReplaced, ...KNOWN_COLUMNS } = getTableColumns(apiKeys);
 const { keyHash, updatedAtMs, ...COLUMNS } = KNOWN_COLUMNS;

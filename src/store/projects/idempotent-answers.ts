@@ -1,7 +1,7 @@
 import { and, eq, inArray, lt, sql } from "drizzle-orm";
 import type { Database } from "../db/database.ts";
 import { errorCode } from "../db/errors.ts";
-import { idempotentAnswers } from "../schema/idempotent-answers.ts";
+import { idempotentAnswers } from "../schema/projects.ts";
 import { type Given, statement } from "../sql/statement.ts";
 
 const { id, projectId, operation, key, requestHash, answer, createdAtMs } = idempotentAnswers;

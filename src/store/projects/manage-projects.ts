@@ -56,3 +56,14 @@ export async function changeProjectSettings(
   const [row] = await database.run("change-project-settings", (sql) => CHANGE(sql, { id, change }));
   return row ?? null;
 }
+
+/**
+ * Changes nothing and takes the lock of the project's row until the transaction ends, so that nodes
+ * that create something once for the project take turns.
+ */
+export const LOCK_PROJECT = statement((orm, given: Given<{ projectId: string }>) =>
+  orm
+    .update(projects)
+    .set({ name: sql`${projects.name}` })
+    .where(eq(projects.id, given.projectId)),
+);

@@ -3,8 +3,7 @@ import type { PgTable } from "drizzle-orm/pg-core";
 import type { Database } from "../db/database.ts";
 import { events, jobs } from "../schema/schema.ts";
 import { joinUnread } from "../inboxes/message-bytes.ts";
-import { arrayLiteral } from "../sql/array-literal.ts";
-import { type Given, statement, template, textOf } from "../sql/statement.ts";
+import { arrayLiteral, type Given, statement, template, textOf } from "../sql/statement.ts";
 import { projectUsage } from "../schema/projects.ts";
 
 /** A project's use of the limits that have too many rows to count at each request. */

@@ -17,7 +17,7 @@ import type { Database } from "../db/database.ts";
 import { projects, signingSecrets } from "../schema/projects.ts";
 import { type Given, statement } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
-import { LOCK_PROJECT } from "./lock-project.ts";
+import { LOCK_PROJECT } from "./manage-projects.ts";
 
 const { projectId: _, secret: sealed, fromEnvironment, ...REST } = getTableColumns(signingSecrets);
 const COLUMNS = { ...REST, sealed };

@@ -1,10 +1,24 @@
 import { sql } from "drizzle-orm";
+import {
+  bigint,
+  boolean,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  smallint,
+  text,
+  unique,
+  uniqueIndex,
+  uuid,
+} from "drizzle-orm/pg-core";
 import type { ProjectLimitValues } from "../../core/project-limits.ts";
 import type { SignatureScheme } from "../../core/signing/signature-scheme.ts";
-import { bigint, boolean, index, integer, jsonb, pgTable, text, uuid } from "drizzle-orm/pg-core";
 import { time } from "../sql/time.ts";
 import type { AuditAction, AuditDetails } from "../../core/audit-action.ts";
 import type { StatusCounts } from "../../core/status-counts.ts";
+import type { OperationalEventType } from "../../core/delivery/operational-event.ts";
 
 /** The use of limits by projects, counted periodically by one node for all; see `intake/project-usage.ts`. */
 export const projectUsage = pgTable("project_usage", {
@@ -99,4 +113,92 @@ export const projects = pgTable(
       .default(sql`now()`),
   },
   (table) => [index("projects_by_update").on(table.updatedAtMs)],
+);
+
+/**
+ * Definitions of job APIs beyond the built-in ones. A row is never changed except to be deleted:
+ * jobs name the version they were accepted under. The newest version of a name applies to new jobs,
+ * unless it is deleted.
+ */
+export const providerVersions = pgTable(
+  "provider_versions",
+  {
+    id: uuid("id").primaryKey(),
+    /** Null for one from the operator's files, which all projects may use. */
+    projectId: uuid("project_id"),
+    name: text("name").notNull(),
+    /** 1 for the first of its name. */
+    version: integer("version").notNull(),
+    /** JSON as its author wrote it, defaults left out. */
+    definition: text("definition").notNull(),
+    createdAtMs: time("created_at").notNull(),
+    updatedAtMs: time("updated_at").notNull(),
+    deletedAtMs: time("deleted_at"),
+  },
+  (table) => [
+    unique("provider_versions_by_name")
+      .on(table.projectId, table.name, table.version)
+      .nullsNotDistinct(),
+    index("provider_versions_by_update").on(table.updatedAtMs),
+  ],
+);
+
+/**
+ * Answers to requests with an `Idempotency-Key` that created something. Subscriptions, which come
+ * in thousands, have `idempotency_keys` instead.
+ */
+export const idempotentAnswers = pgTable(
+  "idempotent_answers",
+  {
+    id: uuid("id").primaryKey(),
+    projectId: uuid("project_id").notNull(),
+    /** An `operationId`: the same key may be used for requests of two kinds. */
+    operation: text("operation").notNull(),
+    key: text("key").notNull(),
+    /** Keyed by the ring: of the request that the key was first used with. */
+    requestHash: text("request_hash").notNull(),
+    /** Sealed, since it may hold a secret. Null only within the transaction that creates. */
+    answer: text("answer"),
+    createdAtMs: time("created_at")
+      .notNull()
+      .default(sql`now()`),
+  },
+  (table) => [
+    uniqueIndex("idempotent_answers_by_key").on(table.projectId, table.operation, table.key),
+    index("idempotent_answers_by_time").on(table.createdAtMs),
+  ],
+);
+
+/**
+ * Events about a project's own operation: one row a subject, with the newest event that was not
+ * sent.
+ */
+export const operationalEvents = pgTable(
+  "operational_events",
+  {
+    /** Derived from project and subject. */
+    shardId: smallint("shard_id").notNull(),
+    projectId: uuid("project_id").notNull(),
+    /** An origin, a connection or a provider. */
+    subject: text("subject").notNull(),
+    /** Also the `webhook-id`; every event that is sent has its own. */
+    id: uuid("id").notNull(),
+    type: text("type").notNull().$type<OperationalEventType>(),
+    /** Raw JSON object. */
+    data: text("data").notNull(),
+    /** How often it happened since the last one was sent. */
+    occurrences: integer("occurrences").notNull(),
+    occurredAtMs: time("occurred_at").notNull(),
+    /** Null once it is sent or given up. */
+    dueAtMs: time("due_at"),
+    attemptCount: integer("attempt_count").notNull().default(0),
+    /** When its receiver was last sent an event, or refused one. */
+    toldAtMs: time("told_at"),
+  },
+  (table) => [
+    primaryKey({ columns: [table.shardId, table.projectId, table.subject] }),
+    index("operational_events_due")
+      .on(table.shardId, table.dueAtMs)
+      .where(sql`due_at is not null`),
+  ],
 );

@@ -9,6 +9,7 @@ import { sql } from "drizzle-orm";
 import {
   bigint,
   boolean,
+  customType,
   index,
   integer,
   jsonb,
@@ -364,4 +365,64 @@ export const idempotencyKeys = pgTable(
     primaryKey({ columns: [table.shardId, table.projectId, table.key] }),
     index("idempotency_keys_by_age").on(table.shardId, table.createdAtMs),
   ],
+);
+
+/**
+ * An event whose job has many subscriptions that have no delivery of it yet: the position up to
+ * which deliveries exist, in the order of the subscriptions' ids. Of a job's `job.progress` events
+ * only the newest has a row. It replaces an unfinished one and continues from its position: to the
+ * last subscription, and then from the first one to where it began.
+ */
+export const fanOuts = pgTable(
+  "fan_outs",
+  {
+    shardId: smallint("shard_id").notNull(),
+    jobRowId: uuid("job_row_id").notNull(),
+    eventType: text("event_type").notNull().$type<EventType>(),
+    projectId: uuid("project_id").notNull(),
+    eventId: uuid("event_id").notNull(),
+    /** Bit of the event type in a subscription's mask. */
+    eventBit: smallint("event_bit").notNull(),
+    occurredAtMs: time("occurred_at").notNull(),
+    /** The last subscription that was processed. */
+    positionId: uuid("position_id").notNull(),
+    /** The position that it began at; the lowest id if it began at the first subscription. */
+    beganAtId: uuid("began_at_id").notNull(),
+    /** The last subscription to process, once it has restarted from the first one. */
+    endsAtId: uuid("ends_at_id"),
+  },
+  (table) => [primaryKey({ columns: [table.shardId, table.jobRowId, table.eventType] })],
+);
+
+const bytes = customType<{ data: Buffer }>({ dataType: () => "bytea" });
+
+/**
+ * Results too large for their event's row, in parts that are written and read one at a time:
+ * reading a slice of one large value costs Postgres the whole value.
+ */
+export const resultParts = pgTable(
+  "result_parts",
+  {
+    shardId: smallint("shard_id").notNull(),
+    eventId: uuid("event_id").notNull(),
+    /** 1 for the first. */
+    number: integer("number").notNull(),
+    bytes: bytes("bytes").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.shardId, table.eventId, table.number] })],
+);
+
+/** Results that were fetched and whose jobs' endings are about to be recorded. */
+export const fetchedResults = pgTable(
+  "fetched_results",
+  {
+    shardId: smallint("shard_id").notNull(),
+    jobRowId: uuid("job_row_id").notNull(),
+    /** Key of its parts, and of the ending later. */
+    eventId: uuid("event_id").notNull(),
+    /** Raw JSON, which the ending includes. */
+    note: text("note").notNull(),
+    fetchedAtMs: time("fetched_at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.shardId, table.jobRowId] })],
 );

@@ -4,9 +4,8 @@ import type { SealedColumnName } from "../../runtime/secrets/secret-box.ts";
 import type { Database } from "../db/database.ts";
 import { LOWEST_ID } from "../sql/page.ts";
 import { type Given, nameOf, statement, template } from "../sql/statement.ts";
-import { idempotentAnswers } from "./idempotent-answers.ts";
 import { connections, subscriptions } from "./schema.ts";
-import { signingSecrets } from "./projects.ts";
+import { idempotentAnswers, signingSecrets } from "./projects.ts";
 
 /** A column whose values are sealed by `runtime/secrets/secret-box.ts`. */
 export interface SealedColumn {

@@ -20,7 +20,6 @@ import {
 import type { PostgresJsQueryResultHKT } from "drizzle-orm/postgres-js";
 import type { ParameterOrJSON, RowList } from "postgres";
 import type { Sql } from "../connection/connection.ts";
-import { arrayLiteral } from "./array-literal.ts";
 
 /*
  * How Drizzle's statements run: each is built once, at its first use, with placeholders for its
@@ -244,4 +243,20 @@ const BUILDER: Builder = new PgDatabase(DIALECT, new BuildingSession(DIALECT), u
 function once<T>(make: () => T): () => T {
   let made: T | null = null;
   return () => (made ??= make());
+}
+
+/** Applies to the rest of the transaction: its writes are lost if the server crashes at once. */
+export const WITHOUT_WAITING_FOR_THE_DISK = template(() => sql`set local synchronous_commit = off`);
+
+/**
+ * A Postgres array literal of values that need no quoting: numbers, UUIDs, plain words. Sent as one text
+ * parameter and cast, `$1::text::uuid[]`, which spares the driver from guessing element types.
+ */
+export function arrayLiteral(values: readonly (number | string)[]): string {
+  return `{${values.join(",")}}`;
+}
+
+/** An array literal of texts. */
+export function textArrayLiteral(texts: readonly string[]): string {
+  return arrayLiteral(texts.map((text) => `"${text.replace(/["\\\\]/g, "\\$&")}"`));
 }

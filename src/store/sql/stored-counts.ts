@@ -2,13 +2,12 @@ import { sql } from "drizzle-orm";
 import type { PgColumn } from "drizzle-orm/pg-core";
 import type { ProjectLimitName } from "../../core/project-limits.ts";
 import type { Database } from "../db/database.ts";
-import { providerVersions as versions } from "../schema/providers.ts";
 import { inboxConsumers, inboxes } from "../schema/inboxes.ts";
 import { redeliveries } from "../schema/redeliveries.ts";
 import { apiKeys, connections } from "../schema/schema.ts";
 import { type Given, template } from "./statement.ts";
 import { timeOf } from "./time.ts";
-import { signingSecrets } from "../schema/projects.ts";
+import { providerVersions as versions, signingSecrets } from "../schema/projects.ts";
 
 /** Limits on few, hand-made rows: they are counted when one is added. */
 export type StoredLimitName = Extract<

@@ -2,10 +2,8 @@ import { and, desc, eq, getTableColumns, gt, gte, isNotNull, lt, sql } from "dri
 import type { Database } from "../db/database.ts";
 import { placesOfJob } from "../jobs/places-of-job.ts";
 import { connections, deliveries, jobs, subscriptions } from "../schema/schema.ts";
-import { arrayLiteral } from "../sql/array-literal.ts";
-import { BEFORE_ALL_MS, firstIdAt } from "../sql/id-range.ts";
-import { beforeOrFirst, type Page, pageOf, scanOf } from "../sql/page.ts";
-import { type Builder, type Given, isIfGiven, statement } from "../sql/statement.ts";
+import { BEFORE_ALL_MS, beforeOrFirst, firstIdAt, type Page, pageOf, scanOf } from "../sql/page.ts";
+import { arrayLiteral, type Builder, type Given, isIfGiven, statement } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
 import {
   job,

@@ -1,7 +1,7 @@
 import type { Database } from "../db/database.ts";
 import type { PollOutcome } from "../../core/waiting/poll-outcome.ts";
 import { rowSource } from "../sql/row-source.ts";
-import { WITHOUT_WAITING_FOR_THE_DISK } from "../sql/synchronous-commit.ts";
+import { WITHOUT_WAITING_FOR_THE_DISK } from "../sql/statement.ts";
 import { timeFrom } from "../sql/time.ts";
 
 /** State that polling has learned of a running job, for display. */

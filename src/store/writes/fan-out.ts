@@ -3,7 +3,7 @@ import { type EventContent, MOVEMENT_EVENT_TYPES } from "../../core/delivery/eve
 import type { CallOptions } from "../db/bounded-calls.ts";
 import type { Database } from "../db/database.ts";
 import { CONTENT_COLUMNS, event, resultUpTo } from "../events/find-events.ts";
-import { fanOuts } from "../schema/fan-outs.ts";
+import { fanOuts } from "../schema/schema.ts";
 import { type Given, isAnyOf, statement } from "../sql/statement.ts";
 import { IS_PENDING, NEW_DELIVERY_STATE, newDeliveryState } from "../sql/delivery-state.ts";
 import { owedDeliveryId } from "./owed-delivery-id.ts";

@@ -1,4 +1,4 @@
-import { arrayLiteral } from "../sql/array-literal.ts";
+import { arrayLiteral } from "../sql/statement.ts";
 import type { Database } from "../db/database.ts";
 import { rowSource } from "../sql/row-source.ts";
 import type { CommandKind } from "../schema/schema.ts";

@@ -1,5 +1,5 @@
 import { eventBit, type EventType, MOVEMENT_EVENT_TYPES } from "../../core/delivery/event.ts";
-import { subscriptionsPerEvent } from "../../core/pace/fan-out-pace.ts";
+import { subscriptionsPerEvent } from "../../core/pace/steps.ts";
 import { type RawResult, textOfResult } from "../../core/json/raw-result.ts";
 import type { CallOptions } from "../db/bounded-calls.ts";
 import type { Database } from "../db/database.ts";

@@ -1,10 +1,9 @@
 import { and, eq, sql } from "drizzle-orm";
-import { cutUtf8 } from "../../core/cut-utf8.ts";
+import { cutUtf8 } from "../../core/bytes.ts";
 import type { CallOptions } from "../db/bounded-calls.ts";
 import type { Database } from "../db/database.ts";
-import { resultParts } from "../schema/result-parts.ts";
-import { type Given, statement } from "../sql/statement.ts";
-import { WITHOUT_WAITING_FOR_THE_DISK } from "../sql/synchronous-commit.ts";
+import { resultParts } from "../schema/schema.ts";
+import { type Given, statement, WITHOUT_WAITING_FOR_THE_DISK } from "../sql/statement.ts";
 
 /** Up to this size a result is in its event's row, where callbacks read it. */
 export const IN_ROW_BYTES_MAX = 256 * 1024;

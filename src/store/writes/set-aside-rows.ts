@@ -1,5 +1,5 @@
 import type { Clock, Timer } from "../../runtime/clock.ts";
-import type { Random } from "../../runtime/random.ts";
+import type { Random } from "../../runtime/runtime.ts";
 import {
   answer,
   type CommitOutcome,

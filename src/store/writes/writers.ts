@@ -1,7 +1,7 @@
 import { releaseResult, utf8OfResult } from "../../core/json/raw-result.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Log } from "../../runtime/process/log.ts";
-import type { Random } from "../../runtime/random.ts";
+import type { Random } from "../../runtime/runtime.ts";
 import { type AcceptedRow, type AcceptRow, acceptSubscriptions } from "./accept-subscriptions.ts";
 import type { CommitFailure, Patience } from "../db/commit-outcome.ts";
 import type { CallOptions } from "../db/bounded-calls.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { redirectNote } from "../../../src/core/delivery/attempt-note.ts";
+import { redirectNote } from "../../../src/core/delivery/delivery-outcome.ts";
 
 test.each([
   ["https://www.foo.example/api/hook/", "https://www.foo.example/api/hook/"],

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { testEventBody } from "../../../src/core/delivery/test-event.ts";
+import { testEventBody } from "../../../src/core/delivery/event.ts";
 
 test("a test event reads like that of a completed job and does not survive being written anew", () => {
   const body = testEventBody(0);

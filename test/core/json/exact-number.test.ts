@@ -1,7 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parseExactJson } from "../../../src/core/json/exact-json.ts";
-import { isSameNumber, mayLoseDigits, readNumber } from "../../../src/core/json/exact-number.ts";
+import {
+  isSameNumber,
+  mayLoseDigits,
+  parseExactJson,
+  readNumber,
+} from "../../../src/core/json/exact-number.ts";
 
 describe("two JSON numbers are the same when their values are", () => {
   test.each([

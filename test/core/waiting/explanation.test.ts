@@ -3,8 +3,7 @@ import { describe, expect, it, test } from "vitest";
 import { decideDeliveryWait, DELIVERY_WAITS } from "../../../src/core/waiting/delivery-wait.ts";
 import { REASONS } from "../../../src/core/waiting/explanation.ts";
 import { decideJobWait, JOB_WAITS } from "../../../src/core/waiting/job-wait.ts";
-import { LANE_FREE } from "../../../src/core/waiting/lane-stand.ts";
-import { mergeOriginStands } from "../../../src/core/waiting/origin-stand.ts";
+import { LANE_FREE, mergeOriginStands } from "../../../src/core/waiting/lane-stand.ts";
 
 const NOW = 1_767_225_600_000;
 

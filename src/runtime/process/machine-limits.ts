@@ -1,3 +1,12 @@
+import { totalmem } from "node:os";
+
+/** Memory of this machine, or of the container (cgroup v1 or v2) if that has less, in bytes. */
+export function machineMemoryBytes(): number {
+  // 0 or an absurdly large number when there is no limit.
+  const limit = process.constrainedMemory();
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+}
+
 /**
  * How many files and sockets this process may have open at once; Infinity where the system does not
  * say. Node raises the soft limit to the hard one when it starts.

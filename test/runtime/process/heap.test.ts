@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { HeapAtRest } from "../../../src/runtime/process/heap-at-rest.ts";
+import { HeapAtRest } from "../../../src/runtime/process/heap.ts";
 import { createLog } from "../../../src/runtime/process/log.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 

@@ -1,10 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import {
-  REMOVAL_ROWS_FIRST,
-  removalRestMs,
-  removalRows,
-} from "../../../src/core/pace/removal-pace.ts";
+import { REMOVAL_ROWS_FIRST, removalRestMs, removalRows } from "../../../src/core/pace/steps.ts";
 
 test("however long steps take, the next takes some rows and not too many", () => {
   fc.assert(
