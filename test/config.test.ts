@@ -154,17 +154,17 @@ function bytes(length: number, first = 7): string {
 describe.each(Object.entries(TEXTS))("%s", (name, texts) => {
   const others = name === "DATABASE_URL" ? { RINGBACK_ENCRYPTION_KEYS: KEY } : {};
 
-  test.each(texts.wrong)("refuses %j", (text) => {
+  test.each(texts.wrong)("this setting refuses %j", (text) => {
     expect(wrong({ ...others, [name]: text })).toEqual([name]);
   });
 
-  test.each(texts.right)("takes %j", (text) => {
+  test.each(texts.right)("this setting accepts %j", (text) => {
     expect(wrong({ ...others, [name]: text })).toEqual([]);
   });
 });
 
 describe("with nothing set", () => {
-  test("it runs on an embedded database, with the sandbox, for this machine only", () => {
+  test("without settings the gateway runs on an embedded database, with the sandbox, for this machine only", () => {
     expect(load({})).toEqual({
       port: 8080,
       host: "127.0.0.1",
@@ -216,18 +216,18 @@ describe("with nothing set", () => {
     });
   });
 
-  test("an empty or blank variable is as good as none", () => {
+  test("an empty or blank variable counts as unset", () => {
     const blank = Object.fromEntries(Object.keys(TEXTS).map((name) => [name, " "]));
     expect(load({ ...blank, DATA_DIR: "" })).toEqual(load({}));
     expect(loadConfig({ RINGBACK_UNHEARD_OF: "" }, false).warnings).toEqual([]);
   });
 
-  test("a folder of definitions is looked into only when it is named", () => {
+  test("a folder of definitions is read only if it is named", () => {
     expect(load({ RINGBACK_PROVIDERS_DIR: " " }).providersDir).toBeNull();
     expect(load({ RINGBACK_PROVIDERS_DIR: "./providers" }).providersDir).toBe("./providers");
   });
 
-  test("a person at a terminal gets readable lines", () => {
+  test("a terminal gets readable log lines", () => {
     const result = loadConfig({}, true);
     expect(result).toMatchObject({ kind: "ok", config: { log: { format: "pretty" } } });
   });
@@ -236,13 +236,13 @@ describe("with nothing set", () => {
 describe("with a database of one's own", () => {
   const url = "postgres://u:p@db/x";
 
-  test("the sandbox is off unless it is asked for", () => {
+  test("with a database of one's own, the sandbox is off by default", () => {
     const env = { DATABASE_URL: url, RINGBACK_ENCRYPTION_KEYS: KEY };
     expect(load(env)).toMatchObject({ database: { kind: "external", url }, sandbox: false });
     expect(load({ ...env, RINGBACK_SANDBOX: "1" }).sandbox).toBe(true);
   });
 
-  test("so it is when others can reach the listener", () => {
+  test("the sandbox is off by default when the listener is reachable from elsewhere", () => {
     expect(load({ HOST: "0.0.0.0" }).sandbox).toBe(false);
     expect(load({ HOST: "::" }).sandbox).toBe(false);
     expect(load({ HOST: "gateway.example" }).sandbox).toBe(false);
@@ -250,19 +250,19 @@ describe("with a database of one's own", () => {
     for (const HOST of ["localhost", "::1", "127.0.0.2"]) expect(load({ HOST }).sandbox).toBe(true);
   });
 
-  test("encryption keys are required, also when the URL is wrong", () => {
+  test("a database of one's own requires encryption keys, even if the URL is wrong", () => {
     expect(wrong({ DATABASE_URL: url })).toEqual(["RINGBACK_ENCRYPTION_KEYS"]);
     expect(wrong({ DATABASE_URL: "db" })).toEqual(["DATABASE_URL", "RINGBACK_ENCRYPTION_KEYS"]);
   });
 });
 
 describe("what is read", () => {
-  test("keys become bytes, in their order", () => {
+  test("encryption keys become bytes, in their order", () => {
     const keys = load({ RINGBACK_ENCRYPTION_KEYS: `${KEY},${OTHER_KEY}` }).encryptionKeys;
     expect(keys?.map((key) => key.toString("base64"))).toEqual([KEY, OTHER_KEY]);
   });
 
-  test("exemptions become CIDRs and host-port pairs", () => {
+  test("egress exemptions become CIDRs and host-port pairs", () => {
     const text = "10.0.0.0/8, 127.0.0.1, ::1, fd00::/8, [FE80::1]:80, App.Example:8443";
     expect(load({ RINGBACK_EGRESS_ALLOW: text }).egressAllow.everybody).toEqual({
       cidrs: [
@@ -278,7 +278,7 @@ describe("what is read", () => {
     });
   });
 
-  test("exemptions that name a project are that project's", () => {
+  test("an egress exemption with a project applies to that project only", () => {
     const text = "10.0.0.0/8@acme,[::1]:8080@prj_0190,10.1.0.0/16@acme,9.9.9.9";
     expect(load({ RINGBACK_EGRESS_ALLOW: text }).egressAllow).toEqual({
       everybody: { cidrs: [{ address: "9.9.9.9", prefixBits: 32 }], hostPorts: [] },
@@ -314,7 +314,7 @@ describe("what is read", () => {
     ]);
   });
 
-  test("nothing of it can be changed", () => {
+  test("the settings are frozen", () => {
     const config = load({ RINGBACK_ENCRYPTION_KEYS: KEY, RINGBACK_EGRESS_ALLOW: "::1" });
     for (const part of [
       config,
@@ -328,12 +328,12 @@ describe("what is read", () => {
 });
 
 describe("problems", () => {
-  test("everything that is wrong is told at once", () => {
+  test("all wrong settings are reported at once", () => {
     const names = Object.keys(TEXTS);
     expect(wrong(everythingWrong(names))).toEqual(names.toSorted());
   });
 
-  test("exactly the settings that are wrong are told, whichever they are", () => {
+  test("exactly the wrong settings are reported, whichever they are", () => {
     fc.assert(
       fc.property(fc.subarray(Object.keys(TEXTS)), (names) => {
         const env = { RINGBACK_ENCRYPTION_KEYS: KEY, ...everythingWrong(names) };
@@ -342,7 +342,7 @@ describe("problems", () => {
     );
   });
 
-  test("no value is ever repeated: it may be a secret in the wrong place", () => {
+  test("a problem never repeats the value, which may be a secret in the wrong place", () => {
     // Long and unlike the words of a message.
     const value = fc.stringMatching(/^[\w!$%&/=?*#~:@,. -]{0,40}Zq7[\w!$%&/=?*#~:@,. -]{0,40}$/);
     fc.assert(
@@ -358,7 +358,7 @@ describe("problems", () => {
     );
   });
 
-  test("each is printed on a line with its name and what would be right", () => {
+  test("each problem is printed on a line with its name and a valid value", () => {
     const result = loadConfig({ PORT: "http", RINGBACK_ENCRYPTION_KEYS: `${KEY},short` }, false);
     expect(result.kind === "invalid" && describeProblems(result.problems)).toBe(
       [
@@ -372,7 +372,7 @@ describe("problems", () => {
 });
 
 describe("warnings", () => {
-  test("a name that Ringback does not know is told with the nearest one that it does", () => {
+  test("an unknown Ringback variable is reported with the nearest known name", () => {
     const result = loadConfig({ RINGBACK_RETRY_SCHEDULE: "5", RINGBACK_API_KEYS: "rb_x" }, false);
     expect(result.kind).toBe("ok");
     expect(result.warnings).toEqual([
@@ -381,11 +381,11 @@ describe("warnings", () => {
     ]);
   });
 
-  test("other programs' variables are left alone", () => {
+  test("variables of other programs are ignored", () => {
     expect(loadConfig({ PATH: "/bin", PULSE_SERVER: "x" }, false).warnings).toEqual([]);
   });
 
-  test("what commands for users read is no stranger to a gateway beside them", () => {
+  test("variables of the user commands are known to a gateway beside them", () => {
     const env = { RINGBACK_URL: "https://ringback.example.com", RINGBACK_PROFILE: "work" };
     expect(loadConfig(env, false).warnings).toEqual([]);
   });

@@ -25,14 +25,14 @@ function namedIn(page: string, pattern: RegExp): string[] {
 }
 
 describe.for(PAGES)("%s", (page) => {
-  test("names only files that are there", () => {
+  test("this page names only files that exist", () => {
     const missing = namedIn(page, FILE).filter(
       (file) => !existsSync(file) && !existsSync(`src/${file}`),
     );
     expect(missing).toEqual([]);
   });
 
-  test("links only to pages that are there", () => {
+  test("this page links only to pages that exist", () => {
     const links = namedIn(page, LINK).filter((link) => !/^[a-z]+:/.test(link));
     const missing = links.filter((link) => !existsSync(posix.join(posix.dirname(page), link)));
     expect(missing).toEqual([]);

@@ -45,7 +45,7 @@ function isAllowed(license: string | undefined, allowed: readonly string[]): boo
 }
 
 describe("licenses", () => {
-  test("of all packages of the lock file are in the closed list", () => {
+  test("licenses of all packages of the lock file are in the closed list", () => {
     expect(packages.length).toBeGreaterThan(200);
     const others = packages.filter(
       ([, { license, dev }]) => !isAllowed(license, dev === true ? ALLOWED_FOR_TOOLS : ALLOWED),
@@ -53,7 +53,7 @@ describe("licenses", () => {
     expect(others.map(([path, { license }]) => `${path}: ${license ?? "none"}`)).toEqual([]);
   });
 
-  test("of the installed packages are those that the lock file says", () => {
+  test("licenses of the installed packages are those in the lock file", () => {
     const installed = packages.filter(([path]) => existsSync(join(PROJECT, path, "package.json")));
     expect(installed.length).toBeGreaterThan(100);
     const different = installed.filter(([path, { license }]) => {
@@ -69,7 +69,7 @@ describe("licenses", () => {
     ["(GPL-3.0-only OR MIT)", true],
     ["MIT AND GPL-3.0-only", false],
     ["MPL-2.0", false],
-  ])("%s is taken: %s", (license, taken) => {
+  ])("the license %s is read: %s", (license, taken) => {
     expect(isAllowed(license, ALLOWED)).toBe(taken);
   });
 });
@@ -112,7 +112,7 @@ describe("npm run audit", () => {
     return spawnSync(process.execPath, ["tools/audit.ts"], { cwd: PROJECT, encoding: "utf8", env });
   }
 
-  test("names what is vulnerable", () => {
+  test("npm run audit names vulnerable packages", () => {
     const { status, stdout } = audit(
       JSON.stringify({
         vulnerabilities: { hono: { severity: "high", range: "<4.0.0" } },
@@ -123,13 +123,13 @@ describe("npm run audit", () => {
     expect(stdout).toContain("high: hono <4.0.0");
   });
 
-  test("is content when nothing is", () => {
+  test("npm run audit passes when no package is vulnerable", () => {
     const none = { vulnerabilities: {}, metadata: { vulnerabilities: { total: 0 } } };
     expect(audit(JSON.stringify(none))).toMatchObject({ status: 0 });
   });
 
   test.each(["", '{"message":"405 Method Not Allowed","error":{"summary":"","detail":""}}'])(
-    "says that nothing was checked when the registry answers %j",
+    "npm run audit says that nothing was checked when the registry answers %j",
     (answer) => {
       const { status, stderr } = audit(answer);
       expect(status).toBe(2);

@@ -61,7 +61,7 @@ describe("API keys", () => {
     [{ scopes: ["admin", "admin"] }, "/scopes"],
     [{ expires_at: "tomorrow" }, "/expires_at"],
     [{ expires_at: "2020-01-01T00:00:00Z" }, "/expires_at"],
-  ])("are refused as %j", async (change, pointer) => {
+  ])("an API key request of %j is refused", async (change, pointer) => {
     const body = { name: "bad", scopes: ["admin"], ...change };
     const response = await api.request("POST", "/v1/api-keys", { body });
     expect(response.status).toBe(422);

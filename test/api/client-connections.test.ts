@@ -37,7 +37,7 @@ function openOf(connectionsMax: number, connectionsPerAddressMax = connectionsMa
 const stillOpen = (all: readonly FakeConnection[]) => all.filter(({ isOpen }) => isOpen).length;
 
 describe("three thousand idle connections", () => {
-  test("close one another; another address keeps its own and gets new ones", () => {
+  test("an address with three thousand idle connections closes its own, while another address keeps its connections and opens new ones", () => {
     const { connections, open } = openOf(100);
     const before = open(NEIGHBOR, 10);
     const flood = open(ATTACKER, 3_000);
@@ -46,7 +46,7 @@ describe("three thousand idle connections", () => {
     expect(connections.size).toBe(100);
   });
 
-  test("leave the ones that are in use, when all come through one proxy", () => {
+  test("three thousand idle connections through one proxy do not displace those in use", () => {
     const { connections, open } = openOf(100);
     const used = open(ATTACKER, 10);
     for (const connection of used) connections.began(connection);
@@ -54,7 +54,7 @@ describe("three thousand idle connections", () => {
     expect(stillOpen(used)).toBe(10);
   });
 
-  test("of addresses of one IPv6 network are those of one", () => {
+  test("connections from addresses of one IPv6 network count as those of one client", () => {
     const { open } = openOf(100);
     const before = open(NEIGHBOR, 10);
     for (let host = 1; host <= 300; host += 1) open(`2001:db8::${host.toString(16)}`, 1);
@@ -129,7 +129,7 @@ describe("on the listener", () => {
     return String(head).split("\r\n")[0] ?? "";
   }
 
-  test("another address is served while one opens what it can", async () => {
+  test("another address is served while one opens as many connections as it can", async () => {
     server = new HttpServer(
       { clock: systemClock },
       {

@@ -179,7 +179,7 @@ describe("a connection", () => {
     [{ settings: { limits: { rate: 1 } } }, 422, ["/settings/limits/rate"]],
     [{ settings: { poll_interval_s: 0 } }, 422, ["/settings/poll_interval_s"]],
     [{ state: "paused" }, 422, ["/state"]],
-  ])("refuses %j with its pointer", async (body, status, pointers) => {
+  ])("a connection of %j is refused with its pointer", async (body, status, pointers) => {
     const response = await post({ provider: "pulse", name: "bad", credential: "x", ...body });
     expect(response.status).toBe(status);
     const { errors } = await problemOf(response);
@@ -261,7 +261,7 @@ describe("how a connection stands on the node that answers", () => {
       { hold: "origin", breaker: "half_open" },
       { limited_by: "breaker", breaker: "half_open" },
     ],
-  ])("names the limit of %j", async (load, shown) => {
+  ])("a connection's load on the answering node names the limit of %j", async (load, shown) => {
     expect(await loadOf({ ...LOAD, ...load })).toMatchObject(shown);
   });
 

@@ -84,7 +84,7 @@ describe("a subscription", () => {
     ["a name that begins with a dot", { inbox: ".." }, "/inbox"],
     ["no text", { inbox: 7 }, "/inbox"],
     ["null", { inbox: null }, "/inbox"],
-  ])("is refused with %s", async (_, fields, pointer) => {
+  ])("a subscription with %s is refused", async (_, fields, pointer) => {
     const body = { job_id: "job", ...fields };
     const problem = await problemOf(await api.request("POST", "/v1/subscriptions", { body }));
     expect(problem).toMatchObject({ code: "validation_failed", errors: [{ pointer }] });

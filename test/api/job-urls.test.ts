@@ -52,7 +52,7 @@ describe("a job that brings its own status URL", () => {
     ["https://api.example.com/queue/1", "https://eu.example.net"],
     ["https://proxy.example.net:8443/queue/1", "https://proxy.example.net:8443/base"],
     ["http://127.0.0.1:9/queue/1", "http://127.0.0.1:9"],
-  ])("is accepted with %s at %s", async (url, baseUrl) => {
+  ])("a job with its own status URL is accepted with %s at %s", async (url, baseUrl) => {
     expect(await subscribe(url, baseUrl)).toMatchObject({
       ok: true,
       value: { request: { params: { status_url: url } } },
@@ -71,15 +71,18 @@ describe("a job that brings its own status URL", () => {
     ["/queue/1", null, /not a URL/],
     ["https:api.example.com/queue", null, /not a URL/],
     [`https://api.example.com/${"x".repeat(8200)}`, null, /longer than/],
-  ])("is refused with %s at %s, and told why", async (url, baseUrl, detail) => {
-    expect(await subscribe(url, baseUrl)).toMatchObject({
-      ok: false,
-      problem: {
-        code: "validation_failed",
-        errors: [{ pointer: "/params/status_url", detail: expect.stringMatching(detail) }],
-      },
-    });
-  });
+  ])(
+    "a job with its own status URL is refused with %s at %s, with the reason",
+    async (url, baseUrl, detail) => {
+      expect(await subscribe(url, baseUrl)).toMatchObject({
+        ok: false,
+        problem: {
+          code: "validation_failed",
+          errors: [{ pointer: "/params/status_url", detail: expect.stringMatching(detail) }],
+        },
+      });
+    },
+  );
 
   it("is refused without one, while a param with a default may be left out", async () => {
     expect(await subscribe(undefined, null)).toMatchObject({

@@ -59,7 +59,7 @@ describe("subscriptions", () => {
     ["metadata=path%3D%5Cu0000", ["emoji"]],
     ["metadata=invoice%3D17&status=delivered", ["named", "plain"]],
     ["metadata=__proto__%3D1", []],
-  ])("by %s", async (query, expected) => {
+  ])("subscriptions can be filtered by %s", async (query, expected) => {
     expect((await names(query)).toSorted()).toEqual(expected);
   });
 

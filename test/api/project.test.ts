@@ -113,7 +113,13 @@ describe("a change of its settings", () => {
     [{ callback_requests_per_second: 0 }, "/callback_requests_per_second"],
     [{ live_jobs_allowed: 10_000 }, "/live_jobs_allowed"],
     [{ name: "other" }, "/name"],
-  ])("%j is refused, which says where", async (body, pointer) => {
-    expect(await change(body)).toMatchObject({ code: "validation_failed", errors: [{ pointer }] });
-  });
+  ])(
+    "a change of the project's settings to %j is refused with its place",
+    async (body, pointer) => {
+      expect(await change(body)).toMatchObject({
+        code: "validation_failed",
+        errors: [{ pointer }],
+      });
+    },
+  );
 });

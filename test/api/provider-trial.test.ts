@@ -105,7 +105,7 @@ describe("a sample answer", () => {
     [{}, "not_visible_yet"],
     [{ age_s: 31 }, "absent"],
     [{ seen_before: true }, "absent"],
-  ])("of 404 means what %j makes of it", async (facts, meaning) => {
+  ])("a sample answer of 404 is read according to %j", async (facts, meaning) => {
     const { steps } = await tryOut({ answer: { status: 404 }, ...facts });
     const { kind, cause } = steps.observation;
     expect(cause ?? kind).toBe(meaning);
@@ -210,7 +210,7 @@ describe("a trial that makes no sense is refused", () => {
     [{ answer: DONE, definition: [] }, ["/definition"]],
     [{ job_id: "a", connection: "nobody" }, ["/connection"]],
     [{ job_id: "a", params: { region: "eu" } }, ["/params/region"]],
-  ])("%j", async (body, pointers) => {
+  ])("a trial of %j, which makes no sense, is refused", async (body, pointers) => {
     const response = await post(body);
     expect(response.status).toBe(422);
     const { errors } = await problemOf(response);
@@ -242,11 +242,14 @@ describe("the answer to a submission", () => {
     ["openai-batch", { path: "/v1/files" }, "no entry of submit fits POST /v1/files"],
     ["example", { path: "/jobs" }, "the definition has no submit"],
     ["auto", { path: "/jobs", method: "DELETE" }, "nothing in the answer is known to mean a job"],
-  ])("of %s says why none was: %j", async (name, submission, why) => {
-    const trial = await tryOut({ answer: batch, submission }, name);
-    expect(trial["submission"]).toBeNull();
-    expect(trial["consequence"]).toContain(why);
-  });
+  ])(
+    "a trial of a submission's answer of %s says why no job was found: %j",
+    async (name, submission, why) => {
+      const trial = await tryOut({ answer: batch, submission }, name);
+      expect(trial["submission"]).toBeNull();
+      expect(trial["consequence"]).toContain(why);
+    },
+  );
 
   it("needs an answer, and is none to the second request", async () => {
     const answers = [

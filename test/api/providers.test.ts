@@ -165,15 +165,18 @@ describe("a definition is refused with every place that is wrong, and what would
       { base_url: "http://10.0.0.1" },
       [{ pointer: "/base_url", detail: "use https" }],
     ],
-  ])("for %s", async (_what, changes, errors) => {
-    const response = await put({ ...DEFINITION, ...changes });
-    expect(response.status).toBe(422);
-    const problem = await problemOf(response);
-    expect(problem.code).toBe("validation_failed");
-    expect(problem.errors).toHaveLength(errors.length);
-    expect(problem.errors).toEqual(expect.arrayContaining(errors));
-    expect((await api.request("GET", `/v1/providers/${name}`)).status).toBe(404);
-  });
+  ])(
+    "a definition is refused for %s, with every wrong place and the valid values",
+    async (_what, changes, errors) => {
+      const response = await put({ ...DEFINITION, ...changes });
+      expect(response.status).toBe(422);
+      const problem = await problemOf(response);
+      expect(problem.code).toBe("validation_failed");
+      expect(problem.errors).toHaveLength(errors.length);
+      expect(problem.errors).toEqual(expect.arrayContaining(errors));
+      expect((await api.request("GET", `/v1/providers/${name}`)).status).toBe(404);
+    },
+  );
 
   it.each(["schema", "Acme", "a%20b", "é", "a".repeat(64)])("for the name %s", async (at) => {
     const response = await put(DEFINITION, at);
@@ -216,7 +219,7 @@ describe("a hostile definition", () => {
       422,
       "/headers/__proto__",
     ],
-  ])("that is %s is refused", async (_what, body, status, pointer) => {
+  ])("a hostile definition that is %s is refused", async (_what, body, status, pointer) => {
     const response = await put(body);
     expect(response.status).toBe(status);
     const { errors } = await problemOf(response);

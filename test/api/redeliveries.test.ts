@@ -88,7 +88,7 @@ describe("POST /v1/redeliveries", () => {
       },
       "/created_before",
     ],
-  ])("refuses %s", async (_what, body, pointer) => {
+  ])("POST /v1/redeliveries refuses %s", async (_what, body, pointer) => {
     const response = await post(body);
     expect(response.status).toBe(422);
     expect((await problemOf(response)).errors).toMatchObject([{ pointer }]);

@@ -44,7 +44,7 @@ async function recognizeKey(): Promise<void> {
 }
 
 describe("a database that swallows everything", { timeout: 240_000 }, () => {
-  test("lets no request wait longer than the deadline, whatever it waits for", async () => {
+  test("no request waits longer than its deadline for a database that answers nothing", async () => {
     await recognizeKey();
     scene.proxy.freeze();
     const asked = await askEverything();
@@ -59,7 +59,7 @@ describe("a database that swallows everything", { timeout: 240_000 }, () => {
     }
   });
 
-  test("is known after a few seconds, and from then on requests are answered at once", async () => {
+  test("a database that answers nothing is detected after a few seconds, and then requests are answered at once", async () => {
     await recognizeKey();
     await scene.monitor.start();
     scene.proxy.freeze();
@@ -160,7 +160,7 @@ describe("a subscription whose deadline passes", { timeout: 240_000 }, () => {
       (row) => row.job_id,
     );
 
-  test("in a batch in flight may have been stored, which its answer says; stored, it is watched and repeatable", async () => {
+  test("a subscription that times out in a batch being stored may be stored, as its answer says; if stored, it is watched and repeatable", async () => {
     const accept = scene.ask("POST", "/v1/subscriptions", wish("in-flight"));
     await waiting(1);
     const answered = await scene.interpretResponse(accept);
@@ -175,7 +175,7 @@ describe("a subscription whose deadline passes", { timeout: 240_000 }, () => {
     expect(await stored()).toEqual(["in-flight"]);
   });
 
-  test("in the queue behind it is withdrawn, which its answer says, and never stored", async () => {
+  test("a subscription that times out in the queue is withdrawn, as its answer says, and never stored", async () => {
     const inFlight = [];
     // As many as may be in flight, one a batch.
     for (const jobId of ["in-flight-1", "in-flight-2"]) {
@@ -200,7 +200,7 @@ describe("a subscription whose deadline passes", { timeout: 240_000 }, () => {
     expect(await stored()).toEqual(["after", "in-flight-1", "in-flight-2"]);
   });
 
-  test("as an item of a batch gets its own answer, beside those that were refused for their own faults", async () => {
+  test("a timed-out item of a batch gets its own answer, beside those refused for their own faults", async () => {
     const body = { subscriptions: [...batchOf(300).subscriptions, { job_id: "no-callback" }] };
     const asked = scene.ask("POST", "/v1/subscriptions/batch", body);
     await waiting(1);

@@ -74,14 +74,17 @@ describe("every answer tells a browser to take it for nothing else", () => {
     ["to what is no HTTP", ["HELLO"]],
     ["to headers that are too large", ["GET / HTTP/1.1", `x: ${"x".repeat(20_000)}`]],
     ["to a proxy's request", ["CONNECT a:443 HTTP/1.1", "host: a:443"]],
-  ])("one %s", async (_, lines) => {
-    await serve();
-    const answer = await exchange([...lines, "", ""].join("\r\n"));
-    expect(answer).toMatch(/^HTTP\/1\.1 4/);
-    const [headers = ""] = answer.split("\r\n\r\n");
-    expect(headers.match(/^x-content-type-options: nosniff$/gim)).toHaveLength(1);
-    expect(headers.match(/^referrer-policy: no-referrer$/gim)).toHaveLength(1);
-  });
+  ])(
+    "every answer, one %s among them, tells browsers not to interpret it as another type",
+    async (_, lines) => {
+      await serve();
+      const answer = await exchange([...lines, "", ""].join("\r\n"));
+      expect(answer).toMatch(/^HTTP\/1\.1 4/);
+      const [headers = ""] = answer.split("\r\n\r\n");
+      expect(headers.match(/^x-content-type-options: nosniff$/gim)).toHaveLength(1);
+      expect(headers.match(/^referrer-policy: no-referrer$/gim)).toHaveLength(1);
+    },
+  );
 });
 
 describe("a body", () => {
@@ -165,7 +168,7 @@ describe("what is no request", () => {
       "CONNECT example.com:443 HTTP/1.1\r\nhost: example.com:443\r\n\r\n",
       "malformed_request",
     ],
-  ])("%s is answered with a problem", async (_name, sent, code) => {
+  ])("%s, which is not a valid request, is answered with a problem", async (_name, sent, code) => {
     await serve();
     const answer = await exchange(sent);
     expect(answer).toMatch(/^HTTP\/1\.1 4/);

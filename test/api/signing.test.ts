@@ -96,7 +96,7 @@ describe("POST /v1/signing-secrets/rotate", () => {
     [{ secret: whsec(65) }, "/secret"],
     [{ secret: "hunter2" }, "/secret"],
     [{ overlap: 5 }, "/overlap"],
-  ])("refuses %j and changes nothing", async (body, pointer) => {
+  ])("POST /v1/signing-secrets/rotate refuses %j and changes nothing", async (body, pointer) => {
     expect(await rotate(body)).toMatchObject({ code: "validation_failed", errors: [{ pointer }] });
     expect(await secrets()).toEqual([]);
   });

@@ -62,7 +62,7 @@ async function limitsOf({ key }: Party) {
 }
 
 describe.for(Object.keys(MAKE) as ProjectLimitName[])("%s", (name) => {
-  test("end at the project's limit; another project makes its own", async () => {
+  test("this stock ends at the project's limit, and another project still adds its own", async () => {
     const before = (await limitsOf(attacker))[name].used ?? 0;
     api.limits.own.set(attacker.projectId, { [name]: before + 3 });
     for (let count = 1; count <= 3; count += 1) {

@@ -105,7 +105,7 @@ describe("POST /v1/subscriptions", () => {
     [{ retry_schedule_s: [] }, { retry_schedule_s: [] }],
     [{ retry_schedule_s: [0.5, 60, 604_800] }, { retry_schedule_s: [0.5, 60, 604_800] }],
     [{ signatures: ["v1a", "v1"] }, { signatures: ["v1", "v1a"] }],
-  ])("shows how it is delivered: %j", async (wish, shown) => {
+  ])("POST /v1/subscriptions shows the delivery settings: %j", async (wish, shown) => {
     const subscription = await api.subscribe(wish);
     expect(subscription).toMatchObject(shown);
     const again = await api.request("GET", `/v1/subscriptions/${subscription.id}`);
@@ -189,7 +189,7 @@ describe("Idempotency-Key", () => {
     [{ retry_schedule_s: [5] }],
     [{ signatures: ["v1a"] }],
     [{ fetch_result: true }],
-  ])("refuses another request, such as %j", async (change) => {
+  ])("an Idempotency-Key refuses a different request, such as %j", async (change) => {
     const key = JSON.stringify(change);
     await create(key, { job_id: "idem", secret: SECRET });
     const response = await create(key, { job_id: "idem", secret: SECRET, ...change });

@@ -106,14 +106,17 @@ describe("a subscription whose fields are wrong", () => {
       { provider: "nobody", callback_url: "x", metadata: { a: "x".repeat(5000) } },
       ["/provider", "/metadata", "/callback_url"],
     ],
-  ])("is told about %s", async (_name, wish, pointers) => {
-    const response = await post({ job_id: "a", callback_url: CALLBACK_URL, ...wish });
-    expect(response.status).toBe(422);
-    const { errors, detail } = await problemOf(response);
-    expect(errors.map((error: { pointer: string }) => error.pointer)).toEqual(pointers);
-    expect(detail.length).toBeLessThan(1000);
-    await expectNothingStored();
-  });
+  ])(
+    "a subscription with wrong fields is refused with an error about %s",
+    async (_name, wish, pointers) => {
+      const response = await post({ job_id: "a", callback_url: CALLBACK_URL, ...wish });
+      expect(response.status).toBe(422);
+      const { errors, detail } = await problemOf(response);
+      expect(errors.map((error: { pointer: string }) => error.pointer)).toEqual(pointers);
+      expect(detail.length).toBeLessThan(1000);
+      await expectNothingStored();
+    },
+  );
 
   it.each([
     "connection",
@@ -133,7 +136,7 @@ describe("a subscription whose fields are wrong", () => {
     "webhook-signature",
     "webhook-timestamp",
     "__proto__",
-  ])("can't set the header %s", async (name) => {
+  ])("a subscription can't set the header %s", async (name) => {
     const response = await post(
       `{"job_id": "a", "callback_url": "${CALLBACK_URL}", "headers": {"${name}": "x"}}`,
     );
@@ -187,7 +190,7 @@ describe("a body that is no subscription", () => {
     ["", "empty"],
     ['{"job_id": "\ud800"', "found the end"],
     ["[".repeat(9_000), "position 9000"],
-  ])("%# is malformed JSON, and where is told", async (body, detail) => {
+  ])("body %# is malformed JSON, and the error names the position", async (body, detail) => {
     const response = await post(body);
     expect(response.status).toBe(400);
     const problem = await problemOf(response);
@@ -225,7 +228,7 @@ describe("a body that is no subscription", () => {
     "application/json; charset=latin1",
     "",
     "multipart/form-data",
-  ])("of type %j is refused", async (type) => {
+  ])("a body of type %j is refused", async (type) => {
     const response = await post("{}", { "content-type": type });
     expect(response.status).toBe(415);
     expect(await problemOf(response)).toMatchObject({ code: "unsupported_media_type" });
@@ -269,7 +272,7 @@ describe("a query", () => {
     ["page=2", "page"],
     ["__proto__=1", "__proto__"],
     ["=1", ""],
-  ])("%s is refused by its parameter", async (query, parameter) => {
+  ])("query %s is refused with the name of the parameter", async (query, parameter) => {
     const response = await api.request("GET", `/v1/subscriptions?${query}`);
     expect(response.status).toBe(400);
     const problem = await problemOf(response);

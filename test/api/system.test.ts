@@ -147,17 +147,20 @@ describe("an address that is not there", () => {
     ["PATCH", "/v1/subscriptions/sub_1", "GET, DELETE, HEAD"],
     ["OPTIONS", "/healthz", "GET, HEAD"],
     ["BREW", "/v1/subscriptions/sub_1/poll", "POST"],
-  ])("%s %s is 405 with Allow, if anything is there", async (method, path, allow) => {
-    const response = await open(path, method);
-    if (allow === null) {
-      // `batch` may as well be an id; that it is none is told once the caller is known.
-      expect(response.status).toBe(401);
-      return;
-    }
-    expect(response.status).toBe(405);
-    expect(response.headers.get("allow")).toBe(allow);
-    expect(await problemOf(response)).toMatchObject({ code: "method_not_allowed" });
-  });
+  ])(
+    "%s %s, an unknown address, is 405 with Allow if the path exists",
+    async (method, path, allow) => {
+      const response = await open(path, method);
+      if (allow === null) {
+        // `batch` may as well be an id; that it is none is told once the caller is known.
+        expect(response.status).toBe(401);
+        return;
+      }
+      expect(response.status).toBe(405);
+      expect(response.headers.get("allow")).toBe(allow);
+      expect(await problemOf(response)).toMatchObject({ code: "method_not_allowed" });
+    },
+  );
 });
 
 describe("an app mounted on this one", () => {
@@ -200,7 +203,7 @@ describe("an error on our side", () => {
     [Object.assign(new Error("x"), { code: "ECONNREFUSED" }), "database_unavailable"],
     [Object.assign(new Error("x"), { code: "57P01" }), "database_unavailable"],
     [new QueueStoppedError("stopped"), "overloaded"],
-  ])("that may pass is 503 with Retry-After: %s", async (error, code) => {
+  ])("a transient error on the server's side is 503 with Retry-After: %s", async (error, code) => {
     api.acceptOutcome = error;
     const response = await create();
     expect(response.status).toBe(503);

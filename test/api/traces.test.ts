@@ -61,7 +61,7 @@ describe("a subscription's trace", () => {
   it.each([
     ["a traceparent that is none", { traceparent: "rubbish" }, "/traceparent"],
     ["a trace among its own headers", { headers: { TraceParent: "x" } }, "/headers/TraceParent"],
-  ])("can't be %s", async (_what, wish, pointer) => {
+  ])("a subscription's trace can't be %s", async (_what, wish, pointer) => {
     const body = { job_id: "refused", callback_url: CALLBACK_URL, ...wish };
     const response = await api.request("POST", "/v1/subscriptions", { body });
     expect(response.status).toBe(422);

@@ -50,7 +50,7 @@ async function callBack(jobId: string, path: string): Promise<void> {
 }
 
 describe("trigger", () => {
-  test("sends a signed sample that the receiver verifies, with the project's secret", async () => {
+  test("trigger sends a signed sample that the receiver verifies with the project's secret", async () => {
     const data = ["--data", '{"job_id":"mine"}'];
     const sent = await run("trigger", "job.failed", "--to", receiver.url("/trigger"), ...data);
     expect(sent.stdout).toMatch(
@@ -63,7 +63,7 @@ describe("trigger", () => {
     });
   });
 
-  test("needs no gateway when the secret is given, and fails with the receiver", async () => {
+  test("trigger needs no gateway when the secret is given, and fails if the receiver does", async () => {
     receiver.answer("/refuses", { status: 400 });
     const args = ["trigger", "connection.paused", "--to", receiver.url("/refuses"), "--json"];
     const refused = await runCli(args, { WEBHOOK_SECRET: SIGNING_SECRET });
@@ -73,14 +73,14 @@ describe("trigger", () => {
     expect((await receiver.takeOne("/refuses")).problem).toBeNull();
   });
 
-  test("refuses an event that there is not, with those that there are", async () => {
+  test("trigger refuses an unknown event and lists the known ones", async () => {
     const refused = await run("trigger", "job.done", "--to", receiver.url("/"));
     expect(refused.stderr).toMatch(/Allowed choices are job\.completed, .*ringback\.test/);
   });
 });
 
 describe("redeliver", () => {
-  test("sends one callback again, or all that a filter matches; --dry-run only looks", async () => {
+  test("redeliver sends one callback again, or all that match a filter; --dry-run only counts", async () => {
     receiver.answer("/again", [{ status: 500 }, { status: 500 }, {}]);
     await callBack("again", "/again");
     const { body } = await gateway.api("GET", "/v1/jobs?job_id=again");
@@ -114,7 +114,7 @@ describe("redeliver", () => {
     [["redeliver", "msg_1", "--status", "gone"], "not both"],
     [["redeliver", "--status", "lost"], "Valid: exhausted, delivered, gone, pending."],
     [["redeliver", "--status", "gone", "--after", "yesterday"], "Give a time such as"],
-  ])("%j is refused", async (args, told) => {
+  ])("redeliver refuses %j", async (args, told) => {
     const refused = await run(...args);
     expect(refused.stderr).toContain(told);
     expect(refused.code).toBe(1);
@@ -222,7 +222,7 @@ test("try asks about a live job, by a provider's name or by a file", async () =>
 
 describe("init", () => {
   test.each(Object.keys(PLATFORMS))(
-    "writes a receiver for %s as examples/ has it",
+    "init writes a receiver for %s that equals the example",
     async (platform) => {
       const dir = join(folder, platform);
       const written = await runCli(["init", platform, "--dir", dir, "--json"]);
@@ -234,7 +234,7 @@ describe("init", () => {
     },
   );
 
-  test("never replaces a file without --force, and then writes none", async () => {
+  test("init never replaces a file without --force, and then writes none", async () => {
     const dir = join(folder, "taken");
     await runCli(["init", "go", "--dir", dir]);
     rmSync(join(dir, "go.mod"));

@@ -26,7 +26,7 @@ describe("what is asked for", () => {
     [["allow", "acme", "default"], limit("live_jobs", null)],
     [["set-limit", "acme", "lists_running", "3"], limit("lists_running", 3)],
     [["set-limit", "acme", "lists_running", "default"], limit("lists_running", null)],
-  ])("%j is understood", (args, command) => {
+  ])("the project command understands %j", (args, command) => {
     expect(readProjectCommand(args)).toEqual(command);
   });
 
@@ -50,7 +50,7 @@ describe("what is asked for", () => {
     [["set-limit", "acme", "unheard_of", "3"]],
     [["set-limit", "acme", "lists_running", "3", "4"]],
     [["delete", "acme"]],
-  ])("%j is not", (args) => {
+  ])("the project command does not understand %j", (args) => {
     expect(readProjectCommand(args)).toBeNull();
   });
 });
@@ -105,7 +105,7 @@ describe("on a database that a gateway uses", () => {
     expect(await run("limits", "default")).toMatch(/requests_per_second +2000 /);
   });
 
-  test("a project is made with a key of its own, which sees nothing of the others and is called back", async () => {
+  test("a project created beside a running gateway has its own key, sees nothing of others, and gets its callbacks", async () => {
     const api = apiWith(keyIn(await run("create", "acme")));
     expect((await api("GET", "/v1/project")).body).toMatchObject({ name: "acme" });
     const secrets = (await api("GET", "/v1/signing-secrets")).body.data;
@@ -123,7 +123,7 @@ describe("on a database that a gateway uses", () => {
     expect((await gateway.api("GET", "/v1/connections")).body.data).toEqual([]);
   });
 
-  test("a name is taken once; another key is made for it instead", async () => {
+  test("a project's name is taken only once; another key is created for it instead", async () => {
     const first = keyIn(await run("create", "twice"));
     await expect(run("create", "twice")).rejects.toThrow("there is a project twice already");
     const second = keyIn(await run("key", "twice"));
@@ -134,7 +134,7 @@ describe("on a database that a gateway uses", () => {
     await expect(run("key", "nobody")).rejects.toThrow("there is no project nobody");
   });
 
-  test("a limit on live jobs holds for its project alone, and on a gateway that runs", async () => {
+  test("a limit on live jobs applies to its project alone, also on a running gateway", async () => {
     const api = apiWith(keyIn(await run("create", "bounded")));
     const connection = { provider: "pulse", credential: "key", base_url: upstream.origin };
     await api("POST", "/v1/connections", connection);
@@ -154,7 +154,7 @@ describe("on a database that a gateway uses", () => {
     await expect(run("allow", "nobody", "1")).rejects.toThrow("there is no project nobody");
   });
 
-  test("any limit is set and taken back; what holds is shown by the command and by the API", async () => {
+  test("any limit can be set and reset; the command and the API show the value in force", async () => {
     const api = apiWith(keyIn(await run("create", "limited")));
     const shown = async () => (await api("GET", "/v1/project")).body.limits.lists_running;
     expect(await shown()).toEqual({ allowed: 2, used: 0 });
@@ -197,7 +197,7 @@ describe("on a database that a gateway uses", () => {
     ]);
   });
 
-  test("all projects are listed", async () => {
+  test("the project command lists all projects", async () => {
     await run("allow", "twice", "7");
     const lines = (await run("list")).split("\n");
     expect(lines[0]).toMatch(/^name +id +live jobs +allowed +created$/);

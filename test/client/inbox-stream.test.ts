@@ -76,7 +76,7 @@ async function take(ringback: Ringback, count: number, options = {}): Promise<st
 }
 
 describe("a stream", () => {
-  test("goes on behind the last message when it breaks, ends or falls silent", async () => {
+  test("an inbox stream that breaks, ends or falls silent continues after the last message", async () => {
     const { ringback, asked } = createScene([
       [`retry: 1000\n\n${event("1")}${event("2")}id: 3\nda`, "breaks"],
       [`: no message yet\n\n${event("3")}`, "ends"],
@@ -103,7 +103,7 @@ describe("a stream", () => {
     });
   });
 
-  test("waits longer with each connection that fails, and gives up what does not pass", async () => {
+  test("an inbox stream waits longer after each failed connection, and gives up on permanent failures", async () => {
     const busy = () => Response.json({ code: "overloaded", detail: "Busy." }, PROBLEM(503));
     const gone = Response.json({ code: "not_found", detail: "None." }, PROBLEM(404));
     const { ringback, slept } = createScene([busy(), busy(), gone]);
@@ -111,13 +111,13 @@ describe("a stream", () => {
     expect(slept).toEqual([500, 1000]);
   });
 
-  test("is left with the loop", async () => {
+  test("an inbox stream ends when its loop is left", async () => {
     const { ringback, left } = createScene([[event("1"), "hangs"]]);
     await take(ringback, 1);
     expect(left()).toBe(1);
   });
 
-  test("ends with the caller's signal", async () => {
+  test("an inbox stream ends with the caller's signal", async () => {
     const { ringback } = createScene([[event("1"), "ends"]]);
     const leaving = new AbortController();
     const reading = (async () => {
@@ -135,7 +135,7 @@ const PROBLEM = (status: number) => ({
 });
 
 describe("events", () => {
-  test("are put together however the stream is cut", () => {
+  test("server-sent events are assembled however the stream is cut into chunks", () => {
     const text = `retry: 5\r\n\r\n: hi\n\nid:a\r\ndata: {"ü":\ndata: "🙂"}\r\n\r\nid: b\rdata\rdata: x\r\r`;
     const expected = [
       { id: "a", data: '{"ü":\n"🙂"}' },
@@ -152,7 +152,7 @@ describe("events", () => {
     }
   });
 
-  test("of no bound are not kept", () => {
+  test("a server-sent event without bound is not kept", () => {
     const parser = new EventParser(100);
     expect(() => parser.push(new TextEncoder().encode("data: ".padEnd(200, "x")))).toThrow(
       EventTooLongError,
@@ -168,7 +168,7 @@ describe("at a gateway", () => {
   afterEach(() => api.inboxFeed.beginStopping());
   afterAll(() => api.close());
 
-  test("what is there comes, in order, with its cursor to acknowledge", async () => {
+  test("an inbox stream of a gateway brings the messages in order, each with its cursor to acknowledge", async () => {
     const webhookIds: string[] = [];
     for (let count = 0; count < 3; count += 1) {
       const { id } = await api.subscribe({ callback_url: undefined, inbox: "orders" });

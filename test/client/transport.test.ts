@@ -68,7 +68,7 @@ const AWAY = () => new TypeError("fetch failed");
 const OK = () => Response.json({ id: ID });
 
 describe("a request", () => {
-  test("goes to the gateway below its address, with the key and without what is not given", async () => {
+  test("a request goes to the gateway below its address, with the key and without undefined fields", async () => {
     const { ringback, sent } = createScene([Response.json({ data: [], next_cursor: null })]);
     await ringback.subscriptions.list({ status: "active", job_id: "a/b", limit: undefined }).page();
     expect(sent).toMatchObject([
@@ -82,20 +82,20 @@ describe("a request", () => {
     expect(sent[0]?.headers).not.toHaveProperty("idempotency-key");
   });
 
-  test("gives several values of a filter with commas between them", async () => {
+  test("a request gives several values of a filter separated by commas", async () => {
     const { ringback, sent } = createScene([Response.json({ data: [], next_cursor: null })]);
     const filters = { status: ["active", "gone"], metadata: "invoice=17" } as const;
     await ringback.subscriptions.list(filters).page();
     expect(sent[0]?.url).toMatch(/\?status=active%2Cgone&metadata=invoice%3D17$/);
   });
 
-  test("keeps each part of its path one", async () => {
+  test("a request encodes each path parameter as one segment", async () => {
     const { ringback, sent } = createScene([OK()]);
     await ringback.providers.get("../api-keys?x=1");
     expect(sent[0]?.url).toMatch(/\/v1\/providers\/\.\.%2Fapi-keys%3Fx%3D1$/);
   });
 
-  test("that creates something has a key of its own, the same each time it is sent", async () => {
+  test("a request that creates something has its own idempotency key, the same at every try", async () => {
     const { ringback, sent } = createScene([AWAY(), BUSY(), OK(), OK(), OK()]);
     const request = { job_id: "job-1", callback_url: "https://app.example.com/hook" };
     await ringback.subscriptions.create(request);
@@ -106,7 +106,7 @@ describe("a request", () => {
     expect(sent[0]?.body).toBe(JSON.stringify(request));
   });
 
-  test("that is deleted has no answer to read", async () => {
+  test("a request that deletes has no answer to read", async () => {
     const { ringback, sent } = createScene([new Response(null, { status: 204 })]);
     expect(await ringback.subscriptions.delete(ID, { cancelJob: true })).toBeUndefined();
     expect(sent[0]?.url).toMatch(new RegExp(`/v1/subscriptions/${ID}\\?cancel_job=true$`));
@@ -114,7 +114,7 @@ describe("a request", () => {
 });
 
 describe("a request is sent again", () => {
-  test("after what passes, each time later, and then its answer is the answer", async () => {
+  test("a request is repeated after transient failures, later each time, until it succeeds", async () => {
     const { ringback, slept } = createScene([
       AWAY(),
       BUSY(),
@@ -125,7 +125,7 @@ describe("a request is sent again", () => {
     expect(slept).toEqual([500, 1000, 2000]);
   });
 
-  test("no sooner than the gateway says", async () => {
+  test("a request is repeated no sooner than the gateway asks", async () => {
     const { ringback, slept } = createScene([
       problem(429, "too_many_requests", { "retry-after": "7" }),
       OK(),
@@ -134,19 +134,19 @@ describe("a request is sent again", () => {
     expect(slept).toEqual([7000]);
   });
 
-  test("when no answer came in time", async () => {
+  test("a request is repeated when no answer came in time", async () => {
     const { ringback, sent } = createScene(["hangs", OK()]);
     expect(await ringback.subscriptions.get(ID)).toEqual({ id: ID });
     expect(sent).toHaveLength(2);
   });
 
-  test("five times at most, and the last error is the error", async () => {
+  test("a request is sent at most five times, and the last error is thrown", async () => {
     const { ringback, sent } = createScene([BUSY(), BUSY(), BUSY(), BUSY(), AWAY()]);
     await expect(ringback.subscriptions.get(ID)).rejects.toMatchObject({ code: "network_error" });
     expect(sent).toHaveLength(5);
   });
 
-  test("not when the gateway asks for more than a minute", async () => {
+  test("a request is not repeated when the gateway asks for a wait of more than a minute", async () => {
     const { ringback, sent } = createScene([
       problem(429, "too_many_requests", { "retry-after": "61" }),
     ]);
@@ -154,7 +154,7 @@ describe("a request is sent again", () => {
     expect(sent).toHaveLength(1);
   });
 
-  test("not when it could do something twice, unless nothing was done", async () => {
+  test("a request that could take effect twice is repeated only if it had no effect", async () => {
     for (const lost of [AWAY(), BUSY()]) {
       const { ringback } = createScene([lost]);
       await expect(ringback.signingSecrets.rotate()).rejects.toBeInstanceOf(RingbackError);
@@ -165,13 +165,16 @@ describe("a request is sent again", () => {
     expect(sent).toHaveLength(3);
   });
 
-  test.each([400, 401, 403, 404, 409, 422, 500])("not after %i", async (status) => {
-    const { ringback, sent } = createScene([problem(status, "not_found")]);
-    await expect(ringback.subscriptions.get(ID)).rejects.toMatchObject({ status });
-    expect(sent).toHaveLength(1);
-  });
+  test.each([400, 401, 403, 404, 409, 422, 500])(
+    "a request is not repeated after %i",
+    async (status) => {
+      const { ringback, sent } = createScene([problem(status, "not_found")]);
+      await expect(ringback.subscriptions.get(ID)).rejects.toMatchObject({ status });
+      expect(sent).toHaveLength(1);
+    },
+  );
 
-  test("after waits between half and all of a growing, bounded one", () => {
+  test("repeats wait between half and all of a growing, bounded time", () => {
     const error = new RingbackError("busy", { code: "overloaded", status: 503 });
     const waits = [1, 2, 3, 4, 5, 6, 20].map((tries) => retryWaitMs(error, tries, true, 0));
     expect(waits).toEqual([250, 500, 1000, 2000, 4000, 4000, 4000]);
@@ -181,7 +184,7 @@ describe("a request is sent again", () => {
 });
 
 describe("an error", () => {
-  test("has all that the gateway said", async () => {
+  test("an error has everything the gateway said", async () => {
     const errors = [{ pointer: "/callback_url", detail: "Use https." }];
     const { ringback } = createScene([problem(422, "validation_failed", {}, { errors })]);
     const failed = ringback.subscriptions.get(ID);
@@ -207,7 +210,7 @@ describe("an error", () => {
       "a problem that is none",
       new Response("<", { status: 400, headers: { "content-type": "application/problem+json" } }),
     ],
-  ])("says that %s is not the gateway's answer", async (_, answer) => {
+  ])("an error says that %s is not an answer of the gateway", async (_, answer) => {
     const { ringback } = createScene([answer]);
     await expect(ringback.subscriptions.get(ID)).rejects.toMatchObject({
       code: "unexpected_answer",
@@ -217,7 +220,7 @@ describe("an error", () => {
     });
   });
 
-  test("of the network has its cause, and the address that was tried", async () => {
+  test("a network error has its cause and the address that was tried", async () => {
     const { ringback } = createScene([AWAY()], { retries: 0 });
     await expect(ringback.subscriptions.get(ID)).rejects.toMatchObject({
       code: "network_error",
@@ -227,7 +230,7 @@ describe("an error", () => {
     });
   });
 
-  test("never shows the API key", async () => {
+  test("an error never shows the API key", async () => {
     const { ringback } = createScene([AWAY()], { retries: 0 });
     const error = await ringback.subscriptions.get(ID).catch((thrown: unknown) => thrown);
     expect(JSON.stringify(error) + String(error)).not.toContain("rb_test");
@@ -237,14 +240,14 @@ describe("an error", () => {
 describe("a signal", () => {
   const STOP = new Error("stop");
 
-  test("that is aborted already sends nothing", async () => {
+  test("a signal that is already aborted sends no request", async () => {
     const { ringback, sent } = createScene([]);
     const call = ringback.subscriptions.get(ID, { signal: AbortSignal.abort(STOP) });
     await expect(call).rejects.toBe(STOP);
     expect(sent).toEqual([]);
   });
 
-  test("ends a request", async () => {
+  test("a signal aborts a request", async () => {
     const { ringback } = createScene(["hangs"], { sleep: () => new Promise(() => undefined) });
     const controller = new AbortController();
     const call = ringback.subscriptions.get(ID, { signal: controller.signal });
@@ -252,7 +255,7 @@ describe("a signal", () => {
     await expect(call).rejects.toBe(STOP);
   });
 
-  test("ends the wait before the next try", async () => {
+  test("a signal ends the wait before the next try", async () => {
     const controller = new AbortController();
     const { ringback, sent } = createScene([BUSY()], {
       sleep: async (ms, signal) => {
@@ -274,7 +277,7 @@ describe("lists", () => {
     Response.json({ data: [3], next_cursor: null }),
   ];
 
-  test("are read to their end, page by page, past pages that are empty", async () => {
+  test("lists are read to their end, page by page, past empty pages", async () => {
     const { ringback, sent } = createScene(PAGES());
     const items: unknown[] = [];
     for await (const item of ringback.deliveries.list({ status: "exhausted" })) items.push(item);
@@ -286,14 +289,14 @@ describe("lists", () => {
     ]);
   });
 
-  test("are read no further than they are wanted", async () => {
+  test("lists are read no further than the caller iterates", async () => {
     const { ringback, sent } = createScene(PAGES());
     expect(await ringback.deliveries.list().toArray(2)).toEqual([1, 2]);
     expect(await ringback.deliveries.list().toArray(0)).toEqual([]);
     expect(sent).toHaveLength(1);
   });
 
-  test("can be gone through by hand", async () => {
+  test("lists can be paged by hand", async () => {
     const { ringback } = createScene(PAGES());
     const list = ringback.deliveries.list();
     expect(await list.page()).toMatchObject({ data: [1, 2], next_cursor: "c1" });

@@ -30,7 +30,7 @@ async function submit(body: string): Promise<{ readonly job_id: string; readonly
 }
 
 describe("wait", () => {
-  test("gives the ending of a job that is watched, with every digit of its result", async () => {
+  test("wait returns the ending of a watched job with every digit of its result", async () => {
     const job = await submit(`{"duration_s": 0.2, "result": ${NUMBERS}}`);
     const subscription = await ringback.watch(job, {
       provider: "sandbox",
@@ -51,7 +51,7 @@ describe("wait", () => {
     expect(ending.type === "job.completed" && (await ending.rawResult())).toBe(NUMBERS);
   });
 
-  test("fetches a result that is too large to be sent along", async () => {
+  test("wait fetches a result that is too large to be included", async () => {
     const job = await submit(`{"duration_s": 0, "result_bytes": 5000}`);
     const ending = await ringback.wait(
       await ringback.watch(job, { provider: "sandbox", callbackUrl }),
@@ -61,14 +61,14 @@ describe("wait", () => {
     expect(JSON.stringify(result).length).toBeGreaterThan(5000);
   });
 
-  test.each(["failed", "canceled"])("says that a job is %s, and why", async (outcome) => {
+  test.each(["failed", "canceled"])("wait says that a job is %s, and why", async (outcome) => {
     const job = await submit(`{"duration_s": 0, "outcome": "${outcome}"}`);
     await ringback.watch(job, { provider: "sandbox", callbackUrl });
     const ending = await ringback.wait({ job_id: job.job_id, provider: "sandbox" });
     expect(ending).toMatchObject({ type: `job.${outcome}`, data: { status: outcome } });
   });
 
-  test("ends at its time limit, and leaves the subscription as it is", async () => {
+  test("wait ends at its time limit and leaves the subscription as it is", async () => {
     const job = await submit(`{"duration_s": 600}`);
     const { id } = await ringback.watch(job, { provider: "sandbox", callbackUrl });
     await expect(ringback.wait(id, { timeoutMs: 300 })).rejects.toMatchObject({
@@ -80,7 +80,7 @@ describe("wait", () => {
     await expect(ringback.wait(id)).rejects.toMatchObject({ code: "subscription_closed" });
   });
 
-  test("ends when its signal says so", async () => {
+  test("wait ends when its signal is aborted", async () => {
     const job = await submit(`{"duration_s": 600}`);
     const { id } = await ringback.watch(job, { provider: "sandbox", callbackUrl });
     const controller = new AbortController();
@@ -89,7 +89,7 @@ describe("wait", () => {
     await expect(wait).rejects.toThrow("enough");
   });
 
-  test("says that a job is not watched", async () => {
+  test("wait says that a job is not watched", async () => {
     await expect(ringback.wait("nobody-watches-this")).rejects.toMatchObject({
       code: "not_watched",
       message: expect.stringContaining("nobody-watches-this"),
@@ -133,7 +133,7 @@ describe("without a gateway", () => {
     );
   });
 
-  test("wait outlasts a gateway that is away for long, when it has a time limit", async () => {
+  test("wait with a time limit survives a long absence of the gateway", async () => {
     const away = Array.from({ length: 30 }, () => new TypeError("fetch failed"));
     const { client } = createScene([...away, ENDING()]);
     expect(await client.wait(SUBSCRIPTION_ID, { timeoutMs: 3_600_000 })).toMatchObject({
@@ -153,7 +153,7 @@ describe("without a gateway", () => {
       { job_id: "job-1", provider: "acme", connection: "eu", status: "queued" } as Job,
       { job_id: "job-1", provider: "acme", connection: "eu" },
     ],
-  ])("watch takes %j for a job", async (job, named) => {
+  ])("watch accepts %j as a job", async (job, named) => {
     const { client, asked } = createScene([Response.json({})]);
     await client.watch(job, { callbackUrl: "https://app.example.com", fetchResult: true });
     const body = JSON.stringify({

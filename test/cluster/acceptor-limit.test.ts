@@ -86,14 +86,14 @@ async function fill(): Promise<void> {
 }
 
 describe("a project that has as many live jobs as it may", () => {
-  test("gets no more, and nothing of what is refused is stored", async () => {
+  test("a project at its limit of live jobs is refused more, and nothing of a refused request is stored", async () => {
     await fill();
     expect(await accept("one-more")).toEqual({ kind: "too_many_live_jobs", max: MAX });
     const [row] = await sql`select count(*)::int as count from subscriptions`;
     expect(row).toEqual({ count: MAX });
   });
 
-  test("may subscribe again to a job that is live, or that has ended", async () => {
+  test("a project at its limit of live jobs may subscribe again to a live or ended job", async () => {
     const first = await accept("ends");
     if (first.kind !== "accepted") throw new Error(first.kind);
     await recordEvents(database, [completedRow(first.subscription)]);
@@ -101,14 +101,14 @@ describe("a project that has as many live jobs as it may", () => {
     expect(await kindsOf([accept("job-0"), accept("ends")])).toEqual(["accepted", "accepted"]);
   });
 
-  test("may repeat a request that was accepted", async () => {
+  test("a project at its limit of live jobs may repeat an accepted request", async () => {
     const repeatable = { idempotencyKey: "once", requestHash: "same" };
     await accept("job-0", repeatable);
     await fill();
     expect(await accept("job-0", repeatable)).toMatchObject({ kind: "replayed" });
   });
 
-  test("gets another when one that nobody waits for is watched no more, but not that one", async () => {
+  test("a project at its limit of live jobs may add one after an unwatched job is dropped, but not that one again", async () => {
     await fill();
     const gone = await accept("job-0");
     if (gone.kind !== "accepted") throw new Error(gone.kind);
@@ -120,13 +120,13 @@ describe("a project that has as many live jobs as it may", () => {
 });
 
 describe("wishes that come together", () => {
-  test("are accepted up to the limit exactly", async () => {
+  test("concurrent subscriptions are accepted exactly up to the limit", async () => {
     const kinds = await kindsOf(Array.from({ length: 20 }, (_, job) => accept(`job-${job}`)));
     expect(kinds.filter((kind) => kind === "accepted")).toHaveLength(MAX);
     expect(kinds.filter((kind) => kind === "too_many_live_jobs")).toHaveLength(20 - MAX);
   });
 
-  test("for one new job count as one", async () => {
+  test("concurrent subscriptions to one new job count as one", async () => {
     const kinds = await kindsOf(Array.from({ length: 20 }, () => accept("the-same")));
     expect(new Set(kinds)).toEqual(new Set(["accepted"]));
     expect(liveJobs.of(PROJECT_ID)).toBe(1);

@@ -99,7 +99,7 @@ function accept(
 const storing = (projectId: string) => writing.filter((row) => row.projectId === projectId).length;
 
 describe("a project that sends ten thousand subscriptions at once", () => {
-  test("has a few of them stored at a time; another's is stored without waiting for the rest", async () => {
+  test("of ten thousand subscriptions that a project sends at once, a few are stored at a time, and another project's waits for none of the rest", async () => {
     const flood = Array.from({ length: 10_000 }, () => accept(ATTACKER));
     const other = accept(NEIGHBOR);
     expect(storing(ATTACKER)).toBe(PER_PROJECT);
@@ -117,7 +117,7 @@ describe("a project that sends ten thousand subscriptions at once", () => {
     expect(limits.used(ATTACKER, "subscriptions_accepting")).toBe(0);
   });
 
-  test("is refused what is beyond all patience", async () => {
+  test("subscriptions of a flood that would wait too long are refused", async () => {
     void Array.from({ length: PER_PROJECT + 20_000 }, () => accept(ATTACKER));
     expect(await accept(ATTACKER)).toEqual({ kind: "too_many_at_once" });
     expect(limits.refusals).toEqual(["subscriptions_accepting"]);
@@ -125,7 +125,7 @@ describe("a project that sends ten thousand subscriptions at once", () => {
     expect(storing(NEIGHBOR)).toBe(1);
   });
 
-  test("waits no longer than its request may take, and then has stored nothing", async () => {
+  test("a subscription waits no longer than its request may take, and then nothing of it is stored", async () => {
     void Array.from({ length: PER_PROJECT }, () => accept(ATTACKER));
     const late = accept(ATTACKER, new RequestDeadline(clock, 5_000));
     clock.advance(5_000);
@@ -135,7 +135,7 @@ describe("a project that sends ten thousand subscriptions at once", () => {
 });
 
 describe("a project that has used up what it may", () => {
-  test("is refused, while a repeated request is answered and another project is served", async () => {
+  test("a project beyond its limits is refused, while a repeated request is answered and another project is served", async () => {
     const reached = (projectId: string) =>
       projectId === ATTACKER ? ("owed_deliveries" as const) : null;
     limits.own.set(ATTACKER, { owed_deliveries: 7 });
@@ -157,7 +157,7 @@ describe("a project that has used up what it may", () => {
     expect([storing(ATTACKER), storing(NEIGHBOR)]).toEqual([1, 1]);
   });
 
-  test("as for one job, keeps its other jobs", async () => {
+  test("a project beyond its limit for one job keeps its other jobs", async () => {
     limits.own.set(ATTACKER, { subscriptions_per_job: 2 });
     used = null;
     const stored = accept(ATTACKER, undefined, "popular");

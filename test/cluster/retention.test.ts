@@ -64,7 +64,7 @@ async function counts(): Promise<Record<string, number>> {
 }
 
 describe("what has been over for longer than it is kept", () => {
-  test("goes with all that belongs to it, and again changes nothing", async () => {
+  test("a job past its retention is removed with everything that belongs to it, and a second round changes nothing", async () => {
     await seed({ count: 60 });
     await sql`
       insert into attempts (shard_id, delivery_id, number, started_at, duration_ms)
@@ -79,7 +79,7 @@ describe("what has been over for longer than it is kept", () => {
     expect(await counts()).toEqual(nothing);
   });
 
-  test("goes in bounded steps, however many subscriptions a job has", async () => {
+  test("a job past its retention is removed in bounded steps, however many subscriptions it has", async () => {
     await seed();
     await sql`
       insert into subscriptions
@@ -91,7 +91,7 @@ describe("what has been over for longer than it is kept", () => {
     expect(await counts()).toMatchObject({ jobs: 0, subscriptions: 0, events: 0, deliveries: 0 });
   });
 
-  test("goes too when nobody waited for its end any more", async () => {
+  test("a job past its retention is removed even if it was unwatched", async () => {
     await seed({ count: 2 });
     await sql`
       update jobs set status = 'unwatched', ended_at = null, last_event_id = null,
@@ -104,7 +104,7 @@ describe("what has been over for longer than it is kept", () => {
     expect(await counts()).toMatchObject({ jobs: 1 });
   });
 
-  test("goes if it is a part of a result whose event never came, or a redelivery", async () => {
+  test("parts of a result without an event, and redeliveries, are removed after their retention", async () => {
     const id = uuids(nowMs - OLD, 5);
     await sql`insert into result_parts values (5, ${id}, 1, 'orphan')`;
     await sql`
@@ -132,19 +132,22 @@ describe("what stays, however old its job is", () => {
       `insert into fan_outs
         select shard_id, id, 'job.completed', project_id, last_event_id, 1, ended_at, id, id from jobs`,
     ],
-  ])("%s, with all that belongs to it", async (_what, change) => {
-    await seed({ count: 3 });
-    await sql`
+  ])(
+    "%s is kept however old its job is, with everything that belongs to it",
+    async (_what, change) => {
+      await seed({ count: 3 });
+      await sql`
       insert into attempts (shard_id, delivery_id, number, started_at, duration_ms)
       select shard_id, id, 1, created_at, 5 from deliveries`;
-    await sql`insert into result_parts select shard_id, id, 1, 'part' from events`;
-    const before = await counts();
-    await sql.unsafe(change);
-    await retention().round();
-    expect(await counts()).toEqual(before);
-  });
+      await sql`insert into result_parts select shard_id, id, 1, 'part' from events`;
+      const before = await counts();
+      await sql.unsafe(change);
+      await retention().round();
+      expect(await counts()).toEqual(before);
+    },
+  );
 
-  test("a job that somebody is busy with, until the next round", async () => {
+  test("a job that another transaction holds is kept until the next round", async () => {
     await seed();
     await sql.begin(async (other) => {
       await other`update jobs set status = status`;

@@ -76,7 +76,7 @@ async function shardsOf(node: ClusterNode): Promise<number[]> {
 }
 
 describe("one node", () => {
-  test("takes every shard, and owns each from before it is loaded", async () => {
+  test("a lone node claims every shard, and owns each before loading it", async () => {
     const node = newNode();
     const ownedBeforeLoaded = new Set<number>();
     node.onLoad = (shardId) => {
@@ -90,7 +90,7 @@ describe("one node", () => {
     expect(await shardsOf(node)).toEqual(ALL);
   });
 
-  test("has started, with a lease, before it has loaded anything", async () => {
+  test("a lone node has started, with a lease, before it has loaded anything", async () => {
     const node = newNode();
     const loading = Promise.withResolvers<void>();
     node.onLoad = () => loading.promise;
@@ -101,7 +101,7 @@ describe("one node", () => {
     await holdsAll(node);
   });
 
-  test("does not hold a shard that could not be loaded, and loads it again in the next round", async () => {
+  test("a lone node does not own a shard that could not be loaded, and loads it again in the next round", async () => {
     const node = newNode();
     node.onLoad = (shardId) => {
       if (shardId === 200 && node.loads.filter((load) => load === shardId).length === 1)
@@ -116,7 +116,7 @@ describe("one node", () => {
     expect(node.loads.filter((load) => load === 200)).toHaveLength(2);
   });
 
-  test("leaves nothing behind when it stops: no shard, no lease, nothing in memory, no timer", async () => {
+  test("a node that stops leaves nothing behind: no shard, no lease, nothing in memory, no timer", async () => {
     const node = await startedAlone();
     await node.ownership.stop();
     expect(node.held).toEqual([]);
@@ -126,7 +126,7 @@ describe("one node", () => {
     expect(node.clock.timers).toBe(0);
   });
 
-  test("stops in the middle of a load without beginning another", async () => {
+  test("a node stops in the middle of a load without beginning another", async () => {
     const node = newNode();
     const loading = Promise.withResolvers<void>();
     node.onLoad = () => loading.promise;
@@ -142,7 +142,7 @@ describe("one node", () => {
 });
 
 describe("a lease that is not renewed", () => {
-  test("is over after 12 s on a clock that never jumps, and everything held is dropped with it", async () => {
+  test("a lease that is not renewed ends after 12 s of the monotonic clock, and its shards are dropped", async () => {
     const node = await startedAlone();
     await sql`alter table nodes rename to nodes_out_of_reach`;
     node.clock.setNow(0);
@@ -156,7 +156,7 @@ describe("a lease that is not renewed", () => {
     await sql`alter table nodes_out_of_reach rename to nodes`;
   });
 
-  test("comes back with the next renewal that succeeds, and what still names the node is loaded again", async () => {
+  test("a lost lease returns with the next successful renewal, and shards that still name the node are loaded again", async () => {
     const node = await startedAlone();
     await sql`alter table nodes rename to nodes_out_of_reach`;
     await node.pass(LEASE_MS);
@@ -170,7 +170,7 @@ describe("a lease that is not renewed", () => {
     expect(node.loads).toHaveLength(2 * SHARD_COUNT);
   });
 
-  test("is not believed when its renewal was confirmed too late", async () => {
+  test("a renewal that is confirmed too late does not keep the lease", async () => {
     const node = await startedAlone();
     await sql.begin(async (other) => {
       await other`select from nodes where id = ${node.id} for update`;
@@ -187,7 +187,7 @@ describe("a lease that is not renewed", () => {
     expect(node.ownership.hasLease).toBe(true);
   });
 
-  test("lets another node take over, which the first accepts when it is back", async () => {
+  test("an expired lease lets another node take over, which the first accepts on its return", async () => {
     const first = await startedAlone();
     await leaseRunsOut(first);
     const second = await startedAlone();
@@ -198,7 +198,7 @@ describe("a lease that is not renewed", () => {
 });
 
 describe("a node that has not proven itself", () => {
-  test("gets nothing of what another has", async () => {
+  test("a node that has not proven itself gets no shard of another", async () => {
     const first = await startedAlone();
     const second = newNode();
     await second.ownership.start();
@@ -223,7 +223,7 @@ describe.runIf(existsSync("/proc/self/stat"))("a dead process of the same machin
   }
   const own = ownIdentity();
 
-  test("is made up for at the first look of the next one, with what was not polled since", async () => {
+  test("a dead process of the same machine is replaced at the first round of the next one, with the jobs not polled since", async () => {
     const dead = await leftBehind({ ...own, pidStart: "1" });
     await sql`update nodes set renewed_at = now() - interval '3 s' where id = ${dead.id}`;
     const next = await startedAlone();
@@ -234,7 +234,7 @@ describe.runIf(existsSync("/proc/self/stat"))("a dead process of the same machin
     await dead.ownership.stop();
   });
 
-  test("of another machine, or of another container, is waited for until its lease is over", async () => {
+  test("a dead process of another machine or container is replaced only after its lease ends", async () => {
     const dead = await leftBehind({ ...own, machine: "another", pidStart: "1" });
     const next = newNode();
     await next.ownership.start();
@@ -249,7 +249,7 @@ describe.runIf(existsSync("/proc/self/stat"))("a dead process of the same machin
 });
 
 describe("two nodes", () => {
-  test("settle at half of the shards each, and no shard is with both or with none", async () => {
+  test("two nodes settle at half of the shards each; every shard has exactly one owner", async () => {
     const [first, second] = await settledPair();
     expect([first.held.length, second.held.length]).toEqual([128, 128]);
     expect([...first.held, ...second.held].sort((a, b) => a - b)).toEqual(ALL);
@@ -257,7 +257,7 @@ describe("two nodes", () => {
     expect(await shardsOf(second)).toEqual(second.held);
   });
 
-  test("that start together divide the shards, each loading only what it got", async () => {
+  test("two nodes that start together divide the shards, each loading only its own", async () => {
     const pair = [newNode(), newNode()];
     // Neither looks before both are there: the first of two that start apart takes everything.
     await sql.begin(async (other) => {
@@ -271,7 +271,7 @@ describe("two nodes", () => {
     for (const node of pair) expect(await shardsOf(node)).toEqual(node.held);
   });
 
-  test("a node that stops leaves its shards to the other, which takes them at its next look", async () => {
+  test("a node that stops leaves its shards to the other, which claims them in its next round", async () => {
     const [first, second] = await settledPair();
     await second.ownership.stop();
     await first.balance();
@@ -280,7 +280,7 @@ describe("two nodes", () => {
     expect(first.loads).toHaveLength(SHARD_COUNT + 128);
   });
 
-  test("a node that was killed keeps its shards until its lease runs out, and then loses all", async () => {
+  test("a killed node keeps its shards until its lease ends, and then loses them all", async () => {
     const [first, second] = await settledPair();
     await first.balance();
     expect(first.held).toHaveLength(128);

@@ -34,18 +34,18 @@ function free(shardIds: readonly number[], freeForMs = 0): ClusterView["free"] {
 }
 
 describe("coverage before fairness", () => {
-  test("a node alone takes all, also before it has proven itself", () => {
+  test("a lone node claims all shards, even before it has proven itself", () => {
     expect(planShards(view({ self: NEW, free: free(ALL) }), 0).claim).toEqual(ALL);
   });
 
-  test("nodes that start together take a share each, and reach for different shards", () => {
+  test("nodes that start together claim a share each, and try different shards first", () => {
     const given = view({ self: NEW, others: [NEW, NEW, NEW], free: free(ALL) });
     const claims = [0, 0.25, 0.5, 0.75].map((random) => planShards(given, random).claim);
     expect(claims.map((claim) => claim.length)).toEqual([64, 64, 64, 64]);
     expect(new Set(claims.flat()).size).toBe(SHARD_COUNT);
   });
 
-  test("what stays free is claimed above the share", () => {
+  test("free shards are claimed even above the fair share", () => {
     const given = { others: [PROVEN], mine: ALL.slice(0, 128) };
     const rest = ALL.slice(128);
     expect(planShards(view({ ...given, free: free(rest, 2_499) }), 0).claim).toEqual([]);
@@ -56,7 +56,7 @@ describe("coverage before fairness", () => {
     });
   });
 
-  test("a newcomer leaves what is free to those that have proven themselves, for a while", () => {
+  test("a newcomer leaves free shards to proven nodes for a while", () => {
     const given = { self: NEW, others: [PROVEN] };
     expect(planShards(view({ ...given, free: free(ALL) }), 0).claim).toEqual([]);
     expect(planShards(view({ ...given, free: free(ALL, 2_500) }), 0).claim).toHaveLength(128);
@@ -71,11 +71,11 @@ describe("a node makes room", () => {
     ["on whose host others died", { ...PROVEN, livedMs: 39_999, crashes: 3 }],
     ["that is silent", { ...PROVEN, sinceRenewalMs: 5_001 }],
     ["that has its share", { ...PROVEN, held: 128 }],
-  ])("for none %s", (_, other) => {
+  ])("a node releases shards for none %s", (_, other) => {
     expect(planShards(view({ others: [other], mine: ALL }), 0).release).toEqual([]);
   });
 
-  test("for one that has proven itself, as far as it lacks shards", () => {
+  test("a node releases shards for a proven node, as many as that one lacks", () => {
     expect(planShards(view({ others: [PROVEN], mine: ALL }), 0).release).toHaveLength(128);
     const mostly = { ...PROVEN, held: 100 };
     expect(planShards(view({ others: [mostly], mine: ALL.slice(100) }), 0).release).toHaveLength(
@@ -83,7 +83,7 @@ describe("a node makes room", () => {
     );
   });
 
-  test("not while it makes up for one that did not come, nor while shards are free", () => {
+  test("a node releases no shards while it replaces a missing node or while shards are free", () => {
     const given = { others: [PROVEN], mine: ALL.slice(1) };
     expect(planShards(view({ ...given, mayRelease: false }), 0).release).toEqual([]);
     expect(planShards(view({ ...given, free: free([0]) }), 0).release).toEqual([]);
@@ -130,7 +130,7 @@ function play({ seed, hosts }: typeof lives extends fc.Arbitrary<infer T> ? T : 
 }
 
 describe("whatever lived and died before", () => {
-  test("every shard is with a running node once the last lease of the dead is over", () => {
+  test("every shard has a running owner once the last lease of the dead ends", () => {
     fc.assert(
       fc.property(lives, (given) => {
         const cluster = play(given);
@@ -145,7 +145,7 @@ describe("whatever lived and died before", () => {
     );
   }, 60_000);
 
-  test("none has more than its share in the end, and nothing moves any more", () => {
+  test("in the end no node has more than its share, and nothing moves any more", () => {
     fc.assert(
       fc.property(lives, (given) => {
         const cluster = play(given);
@@ -161,7 +161,7 @@ describe("whatever lived and died before", () => {
     );
   }, 60_000);
 
-  test("none ever released for want of one that had proven itself", () => {
+  test("no node ever releases a shard for one that has not proven itself", () => {
     fc.assert(
       fc.property(lives, (given) => {
         const { releases } = play(given);
@@ -197,13 +197,13 @@ describe("a node that dies again and again", () => {
   }
 
   test.each([1_000, 2_000, 4_000, 5_000])(
-    "after %i ms takes nothing from a healthy one",
+    "a node that dies every %i ms takes no shard from a healthy one",
     (livesMs) => {
       expect(crashLoop(livesMs, 1_000, false)).toEqual({ held: 256, unservedMs: 0, releases: [] });
     },
   );
 
-  test("after longer is given shards ever more seldom", () => {
+  test("a node that keeps dying after a longer time is given shards less and less often", () => {
     const { releases, unservedMs } = crashLoop(12_000, 2_000, false);
     expect(releases.length).toBeLessThanOrEqual(2);
     // Each time until the lease of the dead is over, of ten minutes.

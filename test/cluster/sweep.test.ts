@@ -144,7 +144,7 @@ function checkpointOf(
 }
 
 describe("within a round of 30 seconds", () => {
-  test("every shard is looked at once, a few in each second", async () => {
+  test("within a round of 30 seconds every shard is checked once, a few each second", async () => {
     owned = [0, 1, 29, 30, 59, 255];
     for (let second = 1; second <= ROUND_S; second += 1) {
       await clock.advanceSettling(SECOND_MS);
@@ -156,7 +156,7 @@ describe("within a round of 30 seconds", () => {
     expect(memory.inspected.map(({ shardId }) => shardId).sort((a, b) => a - b)).toEqual(owned);
   });
 
-  test("a job whose hand-over was missed is found, and its first poll is spread", async () => {
+  test("the sweep finds a job whose hand-over was missed, and spreads its first poll", async () => {
     const job = await acceptedJob("missed");
     await sweepShard(job.shardId);
     expect(memory.watched).toMatchObject([
@@ -164,7 +164,7 @@ describe("within a round of 30 seconds", () => {
     ]);
   });
 
-  test("a job that ended or was given up elsewhere is let go", async () => {
+  test("the sweep drops a job that ended or was released elsewhere", async () => {
     const live = await acceptedJob("live");
     const ended = await acceptedJob("ended");
     for (const { id, shardId } of [live, ended]) memory.jobs.set(id, shardId);
@@ -177,7 +177,7 @@ describe("within a round of 30 seconds", () => {
     expect(memory.watched).toEqual([]);
   });
 
-  test("a job that is accepted while its shard's rows are read is not taken for too much", async () => {
+  test("the sweep keeps a job that is accepted while its shard's rows are read", async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     readGate = promise;
     owned = [1];
@@ -189,7 +189,7 @@ describe("within a round of 30 seconds", () => {
     expect(memory.unwatched).toEqual([]);
   });
 
-  test("nothing is watched of a shard that was lost while its rows were read", async () => {
+  test("the sweep watches nothing of a shard that was lost while its rows were read", async () => {
     const job = await acceptedJob("lost");
     const { promise, resolve } = Promise.withResolvers<void>();
     readGate = promise;
@@ -203,7 +203,7 @@ describe("within a round of 30 seconds", () => {
     expect(memory.watched).toEqual([]);
   });
 
-  test("shards of other nodes are left alone", async () => {
+  test("the sweep leaves shards of other nodes alone", async () => {
     const job = await acceptedJob("foreign");
     owned = owned.filter((shardId) => shardId !== job.shardId);
     await sweepShard(job.shardId);
@@ -219,7 +219,7 @@ describe("checkpoints", () => {
     return row;
   };
 
-  test("are written for people to see", async () => {
+  test("checkpoints are written for people to read", async () => {
     const job = await acceptedJob("seen");
     memory.jobs.set(job.id, job.shardId);
     memory.checkpoints = [checkpointOf(job)];
@@ -233,7 +233,7 @@ describe("checkpoints", () => {
     });
   });
 
-  test("never touch a job that has ended, nor turn one back to pending", async () => {
+  test("a checkpoint never touches an ended job, nor sets one back to pending", async () => {
     const ended = await acceptedJob("ended");
     const { id: jobRowId, shardId } = ended;
     await recordEvents(database, [completedRow({ shardId, jobRowId })]);
@@ -245,14 +245,14 @@ describe("checkpoints", () => {
     expect(await stored(moving.id)).toMatchObject({ status: "processing", poll_count: 8 });
   });
 
-  test("are written at a stop, without waiting for a round", async () => {
+  test("checkpoints are written at a stop, without waiting for a round", async () => {
     const jobs = await Promise.all(["one", "two", "three"].map((jobId) => acceptedJob(jobId)));
     memory.checkpoints = jobs.map((job) => checkpointOf(job));
     await sweep.stop();
     for (const { id } of jobs) expect(await stored(id)).toMatchObject({ poll_count: 8 });
   });
 
-  test("are bounded: what is over waits for the next round", async () => {
+  test("checkpoints are bounded: the rest waits for the next round", async () => {
     owned = [1, 31, 61];
     memory.checkpoints = Array.from({ length: 3000 }, (_, number) =>
       checkpointOf({

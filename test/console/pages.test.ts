@@ -58,7 +58,7 @@ function pagePaths(): string[] {
 }
 
 describe("every page", () => {
-  test("is one document that loads nothing from elsewhere and runs nothing inline", async () => {
+  test("every page is one document that loads nothing from elsewhere and runs nothing inline", async () => {
     for (const path of [...pagePaths(), "/console/sign-in", "/console/no-such-page"]) {
       const { text, headers } = await admin.get(path);
       const policy = headers.get("content-security-policy") ?? "";
@@ -83,7 +83,7 @@ describe("every page", () => {
     }
   });
 
-  test("has another nonce each time", async () => {
+  test("every page has a different nonce each time", async () => {
     const one = await admin.get("/console/jobs");
     const other = await admin.get("/console/jobs");
     expect(one.headers.get("content-security-policy")).not.toBe(
@@ -91,14 +91,14 @@ describe("every page", () => {
     );
   });
 
-  test("shows what clients, upstreams and receivers sent as text", async () => {
+  test("every page shows values of clients, upstreams and receivers as text", async () => {
     const text = await admin.open(pathOf(ended));
     expect(text).not.toContain("<script>alert");
     expect(text).not.toContain("<img");
     expect(text.split("&lt;script&gt;alert(1)&lt;/script&gt;").length).toBeGreaterThan(3);
   });
 
-  test("reads by relative addresses alone, wherever a proxy puts it", async () => {
+  test("every page uses relative addresses only, so it works behind any path prefix", async () => {
     for (const path of pagePaths()) {
       const text = await admin.open(path);
       const addresses = Array.from(text.matchAll(/(?:src|href|action)="([^"]*)"/g), ([, a]) => a);
@@ -107,7 +107,7 @@ describe("every page", () => {
     }
   });
 
-  test("that is read again is sent only when it has changed", async () => {
+  test("a page that is read again is sent only if it has changed", async () => {
     const text = await admin.open(pathOf(live));
     const [, seen = ""] = /data-seen="(\w+)"/.exec(text) ?? [];
     const headers = { "hx-request": "true", "console-seen": seen };
@@ -120,7 +120,7 @@ describe("every page", () => {
 });
 
 describe("what pages load", () => {
-  test("is a small part of a second over a slow line, kept for good, and compressed", async () => {
+  test("the assets of the pages are small, cached for good, and compressed", async () => {
     const text = await admin.open("/console/jobs");
     const paths = Array.from(text.matchAll(/"\.\/(assets\/[^"]+)"/g), ([, path = ""]) => path);
     expect(paths).toHaveLength(4);
@@ -138,7 +138,7 @@ describe("what pages load", () => {
     expect(bytes).toBeLessThan(COMPRESSED_BYTES_MAX);
   });
 
-  test("is there by its own content and name only", async () => {
+  test("an asset is served only under its content hash and name", async () => {
     for (const path of ["000000000000/console.js", "x/toString", "x/../../package.json"]) {
       expect((await admin.get(`/console/assets/${path}`)).status).toBe(404);
     }
@@ -146,7 +146,7 @@ describe("what pages load", () => {
 });
 
 describe("the list of jobs", () => {
-  test("shows each with its status, and leads to its page", async () => {
+  test("the list of jobs shows each with its status and a link to its page", async () => {
     const text = await reader.open("/console/jobs");
     expect(text).toContain("still-running");
     expect(text).toContain(`./jobs/${ended.job.id}`);
@@ -157,13 +157,13 @@ describe("the list of jobs", () => {
     ["q", () => "a job", "a job", "still-running"],
     ["status", () => "completed", "a job", "still-running"],
     ["provider", () => "no-such-provider", "No job matches", "still-running"],
-  ])("filters by %s in its address", async (name, value, shown, hidden) => {
+  ])("the list of jobs filters by %s in its address", async (name, value, shown, hidden) => {
     const text = await reader.open(`/console/jobs?${name}=${encodeURIComponent(value())}`);
     expect(text).toContain(shown);
     expect(text).not.toContain(hidden);
   });
 
-  test("leads from the id of anything about a job to its page", async () => {
+  test("the list of jobs leads from the id of anything about a job to its page", async () => {
     const deliveries: Json = await (
       await fixture.api.request("GET", `/v1/subscriptions/${ended.id}/deliveries`)
     ).json();
@@ -178,7 +178,7 @@ describe("the list of jobs", () => {
     expect(unknown.text).toContain("No job matches");
   });
 
-  test("goes on from page to page, and says what is wrong with an address", async () => {
+  test("the list of jobs goes from page to page, and says what is wrong with an address", async () => {
     for (let n = 0; n < 51; n += 1) await fixture.api.subscribe({ job_id: `many-${n}` });
     const first = await reader.open("/console/jobs");
     const [, next = ""] = /href="\.\/(jobs\?[^"]*cursor=[^"]*)" rel="next"/.exec(first) ?? [];
@@ -190,7 +190,7 @@ describe("the list of jobs", () => {
     expect(wrong.text).toContain("invalid_cursor");
   });
 
-  test("teaches the first command when there is nothing", async () => {
+  test("the empty list of jobs teaches the first command", async () => {
     const empty = await ConsoleFixture.open();
     try {
       const text = await (await empty.signedIn()).open("/console/jobs");
@@ -203,7 +203,7 @@ describe("the list of jobs", () => {
 });
 
 describe("the page of a job", () => {
-  test("says why, and shows the timeline, the attempts and what was sent", async () => {
+  test("the page of a job says why, and shows the timeline, the attempts and the sent requests", async () => {
     const text = await reader.open(pathOf(ended));
     expect(text).toContain("Attempt 1 failed: The receiver answered 503.");
     expect(text).toContain("Accepted");
@@ -214,14 +214,14 @@ describe("the page of a job", () => {
     expect(text).toContain("curl -X POST");
   });
 
-  test("keeps every digit of a result and of metadata", async () => {
+  test("the page of a job keeps every digit of a result and of metadata", async () => {
     const text = await reader.open(pathOf(ended));
     expect(text).toContain(">1.10</span>");
     expect(text).toContain(">12345678901234567890</span>");
     expect(text).toContain(">12345</span>");
   });
 
-  test("gives the result to save, and never to show", async () => {
+  test("the page of a job offers the result as a download, never as a page", async () => {
     const text = await reader.open(pathOf(ended));
     const [, path = ""] = /href="\.\.\/(results\/evt_[0-9a-f]+)"/.exec(text) ?? [];
     const download = await reader.get(`/console/${path}`);
@@ -231,7 +231,7 @@ describe("the page of a job", () => {
     expect(download.text).toContain('"total":1.10,"id":12345678901234567890');
   });
 
-  test("that does not exist, or is another project's, is not found", async () => {
+  test("the page of a job that does not exist, or is another project's, is not found", async () => {
     const missing = await reader.get(`/console/jobs/${publicId("job", fixture.api.uuid())}`);
     expect(missing.status).toBe(404);
     expect(missing.text).toContain("There is no job");
@@ -250,7 +250,7 @@ describe("pages for admins", () => {
   const adminPages = ROUTES.filter(({ method, scope }) => method === "GET" && scope === "admin");
 
   test.each(adminPages)(
-    "$path is refused to other keys, and not shown to them",
+    "$path is refused to keys without the scope admin, and not linked for them",
     async ({ path }) => {
       const page = await reader.get(`/console${path}`);
       expect(page.status).toBe(403);
@@ -262,7 +262,7 @@ describe("pages for admins", () => {
 });
 
 describe("changes", () => {
-  test("are offered to those who may make them, and to no others", async () => {
+  test("changes are offered only to keys that may make them", async () => {
     expect(await admin.open(pathOf(live))).toContain("Poll now");
     expect(await admin.open(pathOf(ended))).toContain("Send again");
     const forms = /<form method="post" action="(?!(?:\.\.\/)*sign-out)/;
@@ -272,7 +272,7 @@ describe("changes", () => {
 
   const actions = ROUTES.filter(({ method }) => method === "POST");
 
-  test.each(actions)("$path is refused to a key that may not", async ({ path, scope }) => {
+  test.each(actions)("$path is refused to a key without the scope", async ({ path, scope }) => {
     const weaker = scope === "admin" ? "subscriptions:write" : "subscriptions:read";
     const browser = await fixture.signedIn([weaker, "subscriptions:read"]);
     const csrf = await browser.csrf();
@@ -296,7 +296,7 @@ describe("changes", () => {
     expect((await admin.post(address, { csrf }, { headers })).status).toBe(403);
   });
 
-  test("are not made by reading", async () => {
+  test("a change is never made by a GET", async () => {
     const pages = new Set(pagePaths().map((path) => path.replace("/console", "")));
     for (const { path } of actions.filter(({ path }) => !pages.has(path))) {
       const page = await admin.get(`/console${path.replace(/:\w+/, ended.job.id)}`);
@@ -304,7 +304,7 @@ describe("changes", () => {
     }
   });
 
-  test("polls now, and says so once", async () => {
+  test("the page polls a job now, and says so once", async () => {
     const csrf = await admin.csrf();
     const done = await admin.post(`${pathOf(live)}/poll`, { csrf, subscription: live.id });
     expect(done).toMatchObject({ status: 303, location: pathOf(live) });
@@ -313,7 +313,7 @@ describe("changes", () => {
     expect(await admin.open(pathOf(live))).not.toContain("The job is polled as soon as");
   });
 
-  test("sends a callback again", async () => {
+  test("the page sends a callback again", async () => {
     const page = await admin.open(pathOf(ended));
     const [, delivery = ""] = /name="delivery" value="(msg_[0-9a-f]+)"/.exec(page) ?? [];
     const csrf = await admin.csrf();
@@ -322,7 +322,7 @@ describe("changes", () => {
     expect(fixture.api.calls.map(([name]) => name)).toContain("redelivered");
   });
 
-  test("that the API refuses are explained on the page they were made on", async () => {
+  test("changes that the API refuses are explained on the same page", async () => {
     const csrf = await admin.csrf();
     const delivery = publicId("delivery", fixture.api.uuid());
     const done = await admin.post(`${pathOf(ended)}/redeliver`, { csrf, delivery });
@@ -330,7 +330,7 @@ describe("changes", () => {
     expect(await admin.open(pathOf(ended))).toContain(`There is no delivery ${delivery}.`);
   });
 
-  test("asks the provider to cancel a job", async () => {
+  test("the page asks the provider to cancel a job", async () => {
     const doomed = await fixture.api.subscribe({ job_id: "doomed" });
     const csrf = await admin.csrf();
     await admin.post(`${pathOf(doomed)}/cancel`, { csrf, subscription: doomed.id });
@@ -338,7 +338,7 @@ describe("changes", () => {
     expect(told).toMatchObject({ cancelJob: true });
   });
 
-  test("takes no message for its own that somebody else put there", async () => {
+  test("the page ignores a flash message that it did not write", async () => {
     admin.cookies.set("__Host-ringback_notice", "v2.00000000.AAAA");
     expect(await admin.open("/console/jobs")).toContain('id="notice"');
   });

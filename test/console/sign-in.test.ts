@@ -16,7 +16,7 @@ afterAll(() => fixture.close());
 
 describe("somebody who is not signed in", () => {
   test.each(["/console/", "/console/jobs", "/console/jobs?status=failed", "/console/no/such/page"])(
-    "is led from %s to the form, and back after it",
+    "a browser without a session is sent from %s to the form, and back after signing in",
     async (path) => {
       const browser = fixture.browser();
       const led = await browser.get(path);
@@ -30,7 +30,7 @@ describe("somebody who is not signed in", () => {
     },
   );
 
-  test("changes nothing, and is told by script to read the page again", async () => {
+  test("a browser without a session changes nothing, and its script is told to load the page again", async () => {
     const page = await fixture.browser().post("/console/jobs/x/poll", { csrf: "x" });
     expect(page).toMatchObject({ status: 303, location: "/console/sign-in" });
     const read = await fixture
@@ -40,7 +40,7 @@ describe("somebody who is not signed in", () => {
     expect(read.headers.get("hx-refresh")).toBe("true");
   });
 
-  test("finds the console also without the slash", async () => {
+  test("the console is found also without the trailing slash", async () => {
     const page = await fixture.browser().get("/console");
     expect(page).toMatchObject({ status: 302, location: "/console/" });
   });
@@ -54,12 +54,12 @@ describe("signing in", () => {
     ["../v1/project"],
     ["javascript:alert(1)"],
     [String.raw`\\evil.example`],
-  ])("leads nowhere but into the console, whatever is asked: %s", async (next) => {
+  ])("signing in leads only into the console, whatever is asked: %s", async (next) => {
     const page = await fixture.browser().signIn(await fixture.api.addKey(["admin"]), next);
     expect(page).toMatchObject({ status: 303, location: "/console/" });
   });
 
-  test("sets a cookie that scripts and other sites don't get, sealed, without the key", async () => {
+  test("signing in sets a sealed cookie without the key, which scripts and other sites can't read", async () => {
     const browser = fixture.browser();
     const key = await fixture.api.addKey(["admin"]);
     await browser.signIn(key);
@@ -73,7 +73,7 @@ describe("signing in", () => {
     expect(cookie).not.toContain(hashApiKey(key));
   });
 
-  test("over plain http has a cookie that such a browser keeps, by its port", async () => {
+  test("signing in over plain http sets a cookie that such a browser keeps, named by its port", async () => {
     const browser = fixture.browser();
     const key = await fixture.api.addKey(["admin"]);
     const headers = { host: "localhost:8080", origin: "http://localhost:8080" };
@@ -86,13 +86,16 @@ describe("signing in", () => {
     ["nothing", "", 401],
     ["no key", "hello", 401],
     ["an unknown one", "rb_unknown-key-of-nobody", 401],
-  ])("with %s says so, and gives nothing back of it", async (_, key, status) => {
-    const page = await fixture.browser().signIn(key);
-    expect(page.status).toBe(status);
-    expect(page.text).toContain("The API key is unknown, expired or revoked.");
-    if (key !== "") expect(page.text).not.toContain(key);
-    expect(page.headers.getSetCookie()).toEqual([]);
-  });
+  ])(
+    "signing in with %s fails with the reason, and repeats nothing of it",
+    async (_, key, status) => {
+      const page = await fixture.browser().signIn(key);
+      expect(page.status).toBe(status);
+      expect(page.text).toContain("The API key is unknown, expired or revoked.");
+      if (key !== "") expect(page.text).not.toContain(key);
+      expect(page.headers.getSetCookie()).toEqual([]);
+    },
+  );
 
   test.each([
     ["another site", { "sec-fetch-site": "cross-site" }],
@@ -101,21 +104,21 @@ describe("signing in", () => {
       "an older browser at another site",
       { "sec-fetch-site": null, origin: "https://evil.example" },
     ],
-  ])("from a form of %s is refused", async (_, headers) => {
+  ])("signing in from a form of %s is refused", async (_, headers) => {
     const key = await fixture.api.addKey(["admin"]);
     const page = await fixture.browser().post("/console/sign-in", { key, next: "" }, { headers });
     expect(page.status).toBe(403);
     expect(page.headers.getSetCookie()).toEqual([]);
   });
 
-  test("from a browser that says nothing of where a form was, is taken", async () => {
+  test("signing in from a browser that sends no origin is accepted", async () => {
     const key = await fixture.api.addKey(["admin"]);
     const headers = { "sec-fetch-site": null, origin: null };
     const page = await fixture.browser().post("/console/sign-in", { key, next: "" }, { headers });
     expect(page.status).toBe(303);
   });
 
-  test("is limited for an address that guesses, by the limit of the API; a valid key is not", async () => {
+  test("signing in is limited for an address that guesses, by the limit of the API; a valid key is not", async () => {
     const browser = fixture.browser();
     const headers = { "x-forwarded-for": "203.0.113.9" };
     const guess = (n: number) =>
@@ -136,7 +139,7 @@ describe("signing in", () => {
 });
 
 describe("a link of the first start", () => {
-  test("signs in once", async () => {
+  test("the link of the first start signs in once", async () => {
     const path = fixture.console.oneTimePath(hashApiKey(await fixture.api.addKey(["admin"])));
     const browser = fixture.browser();
     expect(await browser.get(path)).toMatchObject({ status: 303, location: "/console/" });
@@ -147,7 +150,7 @@ describe("a link of the first start", () => {
     expect(again.headers.getSetCookie()).toEqual([]);
   });
 
-  test("is good for a quarter of an hour", async () => {
+  test("the link of the first start is valid for a quarter of an hour", async () => {
     const path = fixture.console.oneTimePath(hashApiKey(await fixture.api.addKey(["admin"])));
     fixture.api.clock.advance(15 * 60_000 + 1);
     expect((await fixture.browser().get(path)).status).toBe(403);
@@ -155,7 +158,7 @@ describe("a link of the first start", () => {
 });
 
 describe("a session", () => {
-  test("ends when it is not used for an hour", async () => {
+  test("a session ends after an hour without use", async () => {
     const browser = await fixture.signedIn();
     fixture.api.clock.advance(HOUR_MS - 1);
     expect((await browser.get("/console/jobs")).status).toBe(200);
@@ -163,7 +166,7 @@ describe("a session", () => {
     expect((await browser.get("/console/jobs")).status).toBe(303);
   });
 
-  test("goes on while it is used, for twelve hours and no longer", async () => {
+  test("a session in use lasts for twelve hours and no longer", async () => {
     const browser = await fixture.signedIn();
     for (let halfHours = 1; halfHours < 24; halfHours += 1) {
       fixture.api.clock.advance(HOUR_MS / 2);
@@ -173,7 +176,7 @@ describe("a session", () => {
     expect((await browser.get("/console/jobs")).status).toBe(303);
   });
 
-  test("is not prolonged by a page that reads itself again", async () => {
+  test("a session is not prolonged by a page that refreshes itself", async () => {
     const browser = await fixture.signedIn();
     const headers = { "hx-request": "true", "console-seen": "0" };
     fixture.api.clock.advance(HOUR_MS - 1);
@@ -182,7 +185,7 @@ describe("a session", () => {
     expect((await browser.get("/console/jobs", { headers })).status).toBe(401);
   });
 
-  test("ends when its key is revoked, and its browser forgets it", async () => {
+  test("a session ends when its key is revoked, and the browser's cookie is cleared", async () => {
     const key = await fixture.api.addKey(["subscriptions:read"]);
     const browser = fixture.browser();
     await browser.signIn(key);
@@ -193,7 +196,7 @@ describe("a session", () => {
     expect(browser.cookies.has(SESSION)).toBe(false);
   });
 
-  test("ends with signing out, also for a copy of its cookie", async () => {
+  test("a session ends with signing out, also for a copy of its cookie", async () => {
     const browser = await fixture.signedIn();
     const csrf = await browser.csrf();
     const copied = new Map(browser.cookies);
@@ -206,14 +209,14 @@ describe("a session", () => {
     expect((await browser.get("/console/jobs")).status).toBe(303);
   });
 
-  test("is good at every node", async () => {
+  test("a session is valid at every node", async () => {
     const browser = await fixture.signedIn();
     const there = fixture.browserAtOtherNode();
     for (const [name, value] of browser.cookies) there.cookies.set(name, value);
     expect(await there.open("/console/jobs")).toContain("Sign out");
   });
 
-  test("is not ended by another site", async () => {
+  test("a session can't be ended by another site", async () => {
     const browser = await fixture.signedIn();
     const csrf = await browser.csrf();
     const headers = { "sec-fetch-site": "cross-site" };
@@ -235,7 +238,7 @@ describe("a session", () => {
     ],
     ["made up", () => "v2.00000000.AAAA"],
     ["no text of ours", () => "hello"],
-  ])("whose cookie is %s is none", async (_, change) => {
+  ])("a session whose cookie is %s is invalid", async (_, change) => {
     const browser = await fixture.signedIn();
     browser.cookies.set(SESSION, change(browser.cookies.get(SESSION) ?? ""));
     expect((await browser.get("/console/jobs")).status).toBe(303);

@@ -11,7 +11,7 @@ const OF = {
 const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 describe("a trace that a client gave", () => {
-  test("goes on in every attempt, under parent ids of their own", () => {
+  test("a client's trace continues in every attempt, under separate parent ids", () => {
     const trace = readTraceContext(GIVEN, "vendor=a:b, other@sys=1");
     const [first, second] = [traceHeaders(trace, OF, 1), traceHeaders(trace, OF, 2)];
     expect(first["traceparent"]).toMatch(new RegExp(`^00-${TRACE_ID}-[0-9a-f]{16}-01$`));
@@ -22,7 +22,7 @@ describe("a trace that a client gave", () => {
     expect(traceIdOf(trace, OF.subscriptionId)).toBe(TRACE_ID);
   });
 
-  test("keeps its sampling decision, and no flag that nobody knows", () => {
+  test("a client's trace keeps its sampling decision, and no unknown flags", () => {
     const flags = (given: string) =>
       traceHeaders(readTraceContext(GIVEN.replace(/01$/, given), null), OF, 1)[
         "traceparent"
@@ -30,7 +30,7 @@ describe("a trace that a client gave", () => {
     expect([flags("00"), flags("01"), flags("03"), flags("fd")]).toEqual(["00", "01", "03", "01"]);
   });
 
-  test("of a later version is taken for what it has in common", () => {
+  test("a client's trace of a later version is read as far as it is compatible", () => {
     expect(readTraceContext(`cc-${TRACE_ID}-00f067aa0ba902b7-01-what-comes`, null)).toBe(
       `${TRACE_ID}-01`,
     );
@@ -47,7 +47,7 @@ describe("a trace that a client gave", () => {
     GIVEN.replace("-01", "-1"),
     GIVEN.replaceAll("-", "_"),
     `${GIVEN}\n`.repeat(2),
-  ])("is ignored when it is none: %j", (traceparent) => {
+  ])("an invalid trace is ignored: %j", (traceparent) => {
     expect(readTraceContext(traceparent, "a=1")).toBeNull();
   });
 
@@ -62,7 +62,7 @@ describe("a trace that a client gave", () => {
       `a=${"x".repeat(250)},b=${"x".repeat(250)},c=1,d=${"x".repeat(20)}`,
       `a=${"x".repeat(250)},b=${"x".repeat(250)},c=1`,
     ],
-  ])("has its state passed on as far as it is one: %#", (given, passedOn) => {
+  ])("the valid part of a trace's state is passed on: %#", (given, passedOn) => {
     const headers = traceHeaders(readTraceContext(GIVEN, given), OF, 1);
     expect(headers["tracestate"] ?? "").toBe(passedOn);
     expect(headers["traceparent"]).toContain(TRACE_ID);

@@ -53,14 +53,14 @@ test("while no name server answers, nothing counts as attempted, and one goes ah
 });
 
 describe("what is owed is sent", () => {
-  test("with one reading for all that are named in the same turn", async () => {
+  test("owed deliveries named in the same turn are read with one query", async () => {
     const owed = await harness.owe(20);
     await Promise.all(owed.map(({ shardId, id }) => harness.loop.deliver([{ shardId, id }])));
     await harness.over(20);
     expect(harness.reads.all.filter((name) => name === "load-deliveries")).toHaveLength(1);
   });
 
-  test("when nobody handed it over, by reading it", async () => {
+  test("an owed delivery that was not handed over is read and sent", async () => {
     const [delivery] = await harness.owe(1);
     await harness.nextRead();
     const [sent] = await harness.sent.first(1);
@@ -71,7 +71,7 @@ describe("what is owed is sent", () => {
     expect(harness.loop.outbox.size).toBe(0);
   });
 
-  test("once, when it is handed over and read as well", async () => {
+  test("an owed delivery that is both handed over and read is sent once", async () => {
     const answer = hang();
     for (const delivery of await harness.owe(3)) await harness.handOver(delivery);
     await harness.nextRead();
@@ -83,7 +83,7 @@ describe("what is owed is sent", () => {
     expect(harness.sent.all).toHaveLength(3);
   });
 
-  test("unless an older callback of its subscription that held it back was answered 410", async () => {
+  test("an owed delivery is not sent after an older one of its subscription was answered 410", async () => {
     const answer = hang();
     for await (const delivery of harness.oweInOrder()) await harness.handOver(delivery);
     expect(harness.sent.all).toHaveLength(1);
@@ -95,7 +95,7 @@ describe("what is owed is sent", () => {
     expect(harness.loop.outbox.size).toBe(0);
   });
 
-  test("once, when it is delivered while a read is on its way that knows it as waiting", async () => {
+  test("a delivery that is delivered while a read still shows it as waiting is sent once", async () => {
     const { promise, resolve: endRead } = Promise.withResolvers<void>();
     harness.readGate = promise;
     const [delivery] = await harness.owe(1);
@@ -108,7 +108,7 @@ describe("what is owed is sent", () => {
     expect(harness.loop.outbox.size).toBe(0);
   });
 
-  test("all of it, when it is more than an origin may have in memory", async () => {
+  test("all owed deliveries are sent, even more than an origin may hold in memory", async () => {
     const owed = await harness.owe(2500);
     while (new Set(harness.recorded.all.map(({ deliveryId }) => deliveryId)).size < owed.length) {
       await harness.nextRead();
@@ -118,7 +118,7 @@ describe("what is owed is sent", () => {
     expect(harness.sent.all).toHaveLength(2500);
   });
 
-  test("only of the shards that are this node's", async () => {
+  test("owed deliveries are sent only for the node's own shards", async () => {
     const [delivery] = await harness.owe(1);
     harness.ownedShards = harness.ownedShards.filter((shardId) => shardId !== delivery?.shardId);
     await harness.nextRead();
@@ -131,7 +131,7 @@ describe("what is owed is sent", () => {
 });
 
 describe("what failed is sent again", () => {
-  test("from memory, when that is soon", async () => {
+  test("a failed delivery that is due soon is sent again from memory", async () => {
     harness.answer = () => answered(500);
     await harness.owe(1);
     await harness.nextRead();
@@ -146,7 +146,7 @@ describe("what failed is sent again", () => {
     expect(second).toMatchObject({ webhookId: first?.webhookId, body: first?.body });
   });
 
-  test("from the database, when that is later", async () => {
+  test("a failed delivery that is due later is sent again from the database", async () => {
     harness.answer = () => answered(500);
     await harness.owe(1);
     await harness.nextRead();
@@ -163,7 +163,7 @@ describe("what failed is sent again", () => {
     expect(harness.sent.all).toHaveLength(3);
   });
 
-  test("when its attempt could not be recorded", async () => {
+  test("a delivery whose attempt could not be recorded is sent again", async () => {
     harness.recordFailure = new Error("the database is away");
     await harness.owe(1);
     await harness.nextRead();
@@ -175,7 +175,7 @@ describe("what failed is sent again", () => {
     expect(harness.sent.all[1]?.webhookId).toBe(harness.sent.all[0]?.webhookId);
   });
 
-  test("soon, though its shard was let go and read anew while the attempt was under way", async () => {
+  test("a failed delivery is sent again soon, though its shard was released and read again during the attempt", async () => {
     const answer = hang();
     const [delivery] = await harness.owe(1);
     await harness.nextRead();
@@ -212,7 +212,7 @@ describe("what was taken and is still to be recorded", () => {
     expect(harness.sent.all).toHaveLength(sent);
   };
 
-  test("keeps nobody waiting, up to a thousand of it", async () => {
+  test("up to a thousand answered callbacks may wait for their record without blocking others", async () => {
     const record = holdRecords();
     await expectSent(1100, 1000 + LANE_CONCURRENCY);
     expect(harness.loop.outbox.size).toBe(1100);
@@ -222,7 +222,7 @@ describe("what was taken and is still to be recorded", () => {
     expect(harness.loop.outbox.size).toBe(0);
   });
 
-  test("of one project leaves places to the others, however much of it there is", async () => {
+  test("unrecorded callbacks of one project leave places to others, however many it has", async () => {
     const record = holdRecords();
     await expectSent(1100, 1000 + LANE_CONCURRENCY);
     const event = {
@@ -241,7 +241,7 @@ describe("what was taken and is still to be recorded", () => {
     await harness.over(1100 + quiet.length);
   });
 
-  test("has its lane only once: not another attempt when its record fails", async () => {
+  test("an answered callback keeps its lane occupied once: no other attempt when its record fails", async () => {
     harness.recordFailure = new Error("the database is away");
     const record = holdRecords();
     await expectSent(1, 1);
@@ -252,7 +252,7 @@ describe("what was taken and is still to be recorded", () => {
     answer(answered(200));
   });
 
-  test("is only what was taken: what failed has its place in the lane until it is recorded", async () => {
+  test("a failed callback keeps its place in the lane until it is recorded", async () => {
     const record = holdRecords();
     harness.answer = () => answered(500);
     await expectSent(100, LANE_CONCURRENCY);
@@ -261,7 +261,7 @@ describe("what was taken and is still to be recorded", () => {
 });
 
 describe("stopping", () => {
-  test("waits for the attempts under way to be recorded, and begins no others", async () => {
+  test("stopping waits until running attempts are recorded, and begins no others", async () => {
     const answer = hang();
     for (const delivery of await harness.owe(40)) await harness.handOver(delivery);
     await harness.sent.first(32);
@@ -276,7 +276,7 @@ describe("stopping", () => {
     expect(harness.sent.all).toHaveLength(32);
   });
 
-  test("records nothing of an attempt that was cut off by it", async () => {
+  test("stopping records nothing of an attempt that it cuts off", async () => {
     harness.answer = () => ({
       kind: "failed",
       failure: { code: "aborted", message: "The gateway is stopping" },

@@ -18,11 +18,11 @@ const GATEWAY: DeliverySettings = {
 };
 
 describe("how a project's callbacks are delivered", () => {
-  test("is the gateway's where it says nothing", () => {
+  test("a project without delivery settings uses those of the gateway", () => {
     expect(deliverySettings({}, GATEWAY)).toEqual(GATEWAY);
   });
 
-  test("is what it says, within what the gateway allows", () => {
+  test("a project's delivery settings apply within what the gateway allows", () => {
     const asked = {
       retry_schedule_s: [0.5],
       signatures: ["v1", "v1a"],
@@ -40,7 +40,7 @@ describe("how a project's callbacks are delivered", () => {
     expect(deliverySettings(tooMuch, unlimited).limits).toEqual(callbackLimits(32, 101));
   });
 
-  test("gives way to what a subscription says", () => {
+  test("a subscription's delivery settings take precedence over the project's", () => {
     const { delivery } = owed(0);
     expect(scheduleOfDelivery(delivery, GATEWAY)).toBe(GATEWAY.retryScheduleMs);
     expect(scheduleOfDelivery({ ...delivery, retrySchedule: "[]" }, GATEWAY)).toEqual([]);

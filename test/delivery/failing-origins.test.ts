@@ -37,7 +37,7 @@ function setUp() {
 }
 
 describe("an origin that goes on failing", () => {
-  test("is tried one by one, less and less often, but at least once a minute", () => {
+  test("a failing origin is probed with one delivery at a time, less and less often, but at least once a minute", () => {
     const { clock, outbox, attempts, changes, admit } = setUp();
     admit(200);
     clock.advance(12_000);
@@ -60,7 +60,7 @@ describe("an origin that goes on failing", () => {
     expect(outbox.failingOrigins).toHaveLength(1);
   });
 
-  test("holds no more in memory than its reserve, and the rest is its backlog, the earliest first", () => {
+  test("a failing origin holds only its reserve in memory; the rest is its backlog, earliest first", () => {
     const { clock, outbox, attempts, admit } = setUp();
     const all = admit(500);
     clock.advance(12_000);
@@ -77,7 +77,7 @@ describe("an origin that goes on failing", () => {
     );
   });
 
-  test("holds back nobody else", () => {
+  test("a failing origin delays no other origin", () => {
     const { clock, attempts, receiver, admit } = setUp();
     admit(200);
     clock.advance(12_000);
@@ -87,7 +87,7 @@ describe("an origin that goes on failing", () => {
     expect(attempts.slice(-3)).toEqual(other);
   });
 
-  test("is caught up with as soon as a probe is answered, oldest first, and more is asked for", () => {
+  test("a recovered origin gets its backlog as soon as a probe succeeds, oldest first, and more is read", () => {
     const { clock, attempts, changes, receiver, asked, admit, outbox } = setUp();
     admit(100);
     clock.advance(12_000);
@@ -101,7 +101,7 @@ describe("an origin that goes on failing", () => {
     expect(due).toEqual(due.toSorted((a, b) => a - b));
   });
 
-  test("is remembered while nothing waits for it", () => {
+  test("a failing origin is remembered while nothing waits for it", () => {
     const { clock, outbox, attempts, admit } = setUp();
     admit(44);
     clock.advance(12_000);
@@ -140,7 +140,7 @@ describe("projects that call back to one origin", () => {
     return { clock, outbox, changes, admit, attemptsOf };
   }
 
-  test("are not held back by what one of them is answered there", () => {
+  test("projects with the same origin are not delayed by what one of them is answered there", () => {
     const serverError: LaneVerdict = { kind: "faulty", reach: "answered" };
     const { clock, outbox, changes, admit, attemptsOf } = setUpTwo({ loud: serverError });
     admit("loud", 200);
@@ -154,7 +154,7 @@ describe("projects that call back to one origin", () => {
     expect(changes).toHaveLength(1);
   });
 
-  test("try it together while it can't be reached at all", () => {
+  test("projects with the same origin probe it together while it is unreachable", () => {
     const dead: LaneVerdict = { kind: "faulty", reach: "unreachable" };
     const projects = Array.from({ length: 300 }, (_, at) => `project-${at}`);
     const verdicts: Record<string, LaneVerdict> = {};

@@ -18,7 +18,7 @@ afterAll(() => drop());
 describe.each([
   ["back", -HOUR_MS],
   ["forward", HOUR_MS],
-])("a clock that is put %s by an hour", (_, byMs) => {
+])("a clock set %s by an hour", (_, byMs) => {
   let harness: LoopHarness;
   beforeEach(async () => {
     await database.run(
@@ -32,7 +32,7 @@ describe.each([
 
   const move = (): void => harness.clock.setNow(harness.clock.now() + byMs);
 
-  test("moves no retry that waits in memory", async () => {
+  test("a clock that is set back or forward moves no retry that waits in memory", async () => {
     harness.retryScheduleMs = [1500];
     harness.answer = () => answered(500);
     for (const delivery of await harness.owe(1)) await harness.handOver(delivery);
@@ -45,7 +45,7 @@ describe.each([
     await harness.over(2);
   });
 
-  test("hides nothing from the reading of what falls due", async () => {
+  test("a clock that is set back or forward hides nothing from the reading of due deliveries", async () => {
     // The reader has come to this one's time before the clock is moved.
     await harness.owe(1);
     await harness.nextRead();

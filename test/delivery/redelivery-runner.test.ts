@@ -98,7 +98,7 @@ const pending = async () =>
   );
 
 describe("what is redelivered", () => {
-  test("all that matches, each once, with the whole schedule anew and its webhook-id kept", async () => {
+  test("a redelivery sends all that match, each once, with the whole schedule again and the same webhook-id", async () => {
     await seed({ count: 1234 });
     const before = await sql`select id from deliveries order by id`;
     const handedOn: { id: string }[] = [];
@@ -120,7 +120,7 @@ describe("what is redelivered", () => {
     expect(oldestFirst).toEqual(before);
   });
 
-  test("only what the filters mean", async () => {
+  test("a redelivery sends only what its filters match", async () => {
     const nowMs = Date.now();
     const wanted = "https://wanted.test";
     await seed({ origins: [wanted], fromMs: nowMs - 5 * DAY_MS, count: 2 });
@@ -146,7 +146,7 @@ describe("what is redelivered", () => {
     expect(await pending()).toEqual([wanted, wanted]);
   });
 
-  test("nothing for a subscription that was deleted", async () => {
+  test("a redelivery skips deliveries of a deleted subscription", async () => {
     await seed({ count: 3 });
     const [one] = await sql`select id from subscriptions limit 1`;
     await sql`update subscriptions set closed_as = 'canceled' where id = ${one?.["id"]}`;
@@ -154,7 +154,7 @@ describe("what is redelivered", () => {
     expect(await pending()).toHaveLength(2);
   });
 
-  test("nothing that was created, or failed again, after it was asked for", async () => {
+  test("a redelivery includes nothing that was created, or failed again, after its request", async () => {
     const nowMs = Date.now();
     await seed({ count: 2, fromMs: nowMs - DAY_MS });
     await seed({ fromMs: nowMs + 1000 });
@@ -163,7 +163,7 @@ describe("what is redelivered", () => {
     expect(await carryOut({ nowMs, createdBeforeMs: nowMs })).toMatchObject({ redelivered: 1 });
   });
 
-  test("those that wait for their next attempt are brought forward", async () => {
+  test("a redelivery brings pending deliveries forward", async () => {
     await seed({ status: "pending" });
     await sql`update deliveries set next_attempt_at = now() + interval '1 day'`;
     expect(await carryOut({ status: "pending" })).toMatchObject({ redelivered: 1 });

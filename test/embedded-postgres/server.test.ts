@@ -19,7 +19,7 @@ async function urlOf(holder: Holder): Promise<string> {
 }
 
 describe("two processes on one data directory", () => {
-  test("the second is refused by name and number, and the first is left alone", async () => {
+  test("a second process on a data directory is refused with the first one's name and process id, and the first keeps running", async () => {
     await directory.fill();
     const first = await directory.start();
     const second = await directory.hold().next();
@@ -29,7 +29,7 @@ describe("two processes on one data directory", () => {
     expect(await queryOnce(first.url, "select 1 as one")).toEqual([{ one: 1 }]);
   });
 
-  test("that start at the same moment on a new one: one wins, the other is refused", async () => {
+  test("of two processes that start at once on a new data directory, one wins and the other is refused", async () => {
     const both = [directory.hold(), directory.hold()];
     const reports = await Promise.all(both.map((holder) => holder.next()));
     expect(reports.map(({ kind }) => kind).toSorted()).toEqual(["failed", "up"]);
@@ -42,7 +42,7 @@ describe("two processes on one data directory", () => {
 });
 
 describe("after a kill", () => {
-  test("of Ringback, the next one takes its Postgres over, data and all, and stops it", async () => {
+  test("after a kill of Ringback the next start takes over its Postgres with all data, and stops it", async () => {
     await directory.fill();
     const killed = directory.hold();
     await queryOnce(await urlOf(killed), "create table kept as select 7 as n");
@@ -56,7 +56,7 @@ describe("after a kill", () => {
     expect(await directory.postmasterPid()).toBeNull();
   });
 
-  test("of both, the next start recovers what was committed", async () => {
+  test("after a kill of both processes the next start recovers what was committed", async () => {
     await directory.fill();
     const killed = directory.hold();
     await queryOnce(await urlOf(killed), "create table kept as select 7 as n");
@@ -68,7 +68,7 @@ describe("after a kill", () => {
     expect(await queryOnce(server.url, "select n from kept")).toEqual([{ n: 7 }]);
   });
 
-  test("of Postgres alone, it is brought back under the same address, and guarded", async () => {
+  test("after a kill of Postgres alone it is restarted under the same address, and supervised", async () => {
     await directory.fill();
     const back = Promise.withResolvers<void>();
     const info = (_fields: object, message: string): void => {
@@ -102,7 +102,7 @@ describe("a stale postmaster.pid", () => {
     writeFileSync(file, text.replace(/^\d+/, String(pid)));
   }
 
-  test("of a process that is gone does not block the start", async () => {
+  test("a stale postmaster.pid of a process that is gone does not block the start", async () => {
     await directory.fill();
     const gone = spawn("true");
     await once(gone, "exit");
@@ -110,7 +110,7 @@ describe("a stale postmaster.pid", () => {
     expect((await directory.start()).takenOver).toBe(false);
   });
 
-  test("whose number another process of the same user has by now does not block it", async () => {
+  test("a stale postmaster.pid whose number another process has by now does not block the start", async () => {
     await directory.fill();
     const { uid, gid } = statSync(directory.data);
     const other = spawn("sleep", ["60"], { uid, gid, stdio: "ignore" });

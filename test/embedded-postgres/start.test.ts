@@ -33,7 +33,7 @@ async function queryAndStop(server: EmbeddedPostgres, statement: string): Promis
 }
 
 describe("a new data directory", () => {
-  test("gets a Postgres 18 that keeps commits, listens on loopback and wants the password", async () => {
+  test("a new data directory gets a Postgres 18 that keeps commits, listens on loopback and requires the password", async () => {
     const server = await startEmbeddedPostgres({ dataDir: directory.path, log: quietLog });
     const rows = await queryOnce(
       server.url,
@@ -66,7 +66,7 @@ describe("a new data directory", () => {
     expect(statSync(join(home, "password")).mode & 0o777).toBe(0o600);
   });
 
-  test("keeps its data over a stop and a start; stopping twice is fine", async () => {
+  test("a data directory keeps its data over a stop and a start; stopping twice is harmless", async () => {
     await directory.fill();
     const first = await directory.start();
     await queryOnce(first.url, "create table kept as select 7 as n");
@@ -78,7 +78,7 @@ describe("a new data directory", () => {
     expect(await queryOnce(second.url, "select n from kept")).toEqual([{ n: 7 }]);
   });
 
-  test("is reached through loopback only, whatever its settings have been changed to", async () => {
+  test("the embedded Postgres listens on loopback only, whatever its settings were changed to", async () => {
     await directory.fill();
     const first = await directory.start();
     await queryOnce(first.url, "alter system set listen_addresses = '*'");
@@ -97,7 +97,7 @@ describe("a new data directory", () => {
     }
   });
 
-  test("is made whole by the next start when the first was killed half way", async () => {
+  test("a data directory whose first start was killed half way is completed by the next start", async () => {
     mkdirSync(directory.path, { mode: 0o711 });
     const begun = new Promise<void>((resolve) => {
       const watcher = watch(directory.path, (_event, name) => {
@@ -127,7 +127,7 @@ describe("who may run it", () => {
   }
 
   test.each([nobody, unnamed])(
-    "a user who is not root (uid %i), in a directory of their own",
+    "a user who is not root (uid %i) can run the embedded Postgres in their own directory",
     async (other) => {
       const uid = isRoot ? other : undefined;
       mkdirSync(directory.path, { mode: 0o700 });
@@ -147,7 +147,7 @@ describe("who may run it", () => {
     },
   );
 
-  test("root in a directory that only root may enter: the data stays there, over a kill and a stop", async () => {
+  test("root can run the embedded Postgres in a directory that only root may enter, and the data stays there over a kill and a stop", async () => {
     const locked = directory.path;
     mkdirSync(locked, { mode: 0o700 });
     const dataDir = join(locked, "data");
@@ -175,7 +175,7 @@ describe("who may run it", () => {
     }
   });
 
-  test("someone who may not enter the directory: the error names it", async () => {
+  test("a user who may not enter the directory gets an error that names it", async () => {
     const locked = join(directory.path, "locked");
     mkdirSync(locked, { recursive: true });
     chmodSync(directory.path, 0o755);
@@ -202,19 +202,19 @@ test("a data directory may have any name", async () => {
 });
 
 describe("an error", () => {
-  test("carries the end of Postgres's log", async () => {
+  test("an error of the embedded Postgres carries the end of its log", async () => {
     await directory.fill();
     writeFileSync(join(directory.data, "postgresql.auto.conf"), "no_such_setting = 'x'\n");
     await expect(directory.start()).rejects.toThrow("unrecognized configuration parameter");
   });
 
-  test("says what to do about the data of another version", async () => {
+  test("an error about data of another Postgres version says what to do", async () => {
     await directory.fill();
     writeFileSync(join(directory.data, "PG_VERSION"), "17\n");
     await expect(directory.start()).rejects.toThrow("was written by Postgres 17");
   });
 
-  test("says so when the password was lost", async () => {
+  test("an error says that the password was lost", async () => {
     await directory.fill();
     writeFileSync(join(directory.path, "postgres", "password"), "another");
     await expect(directory.start()).rejects.toThrow("password authentication failed");

@@ -39,28 +39,31 @@ describe.concurrent("an attempt that fails is made again, and both can be seen",
       "hang",
       { http_status: null, error_code: "response_timeout", error_message: expect.any(String) },
     ],
-  ])("%s", async ([, answer, expected], context) => {
-    const scene = await openScene(context);
-    const { receiver, path } = scene;
-    receiver.answer(path, [answer, { status: 204 }]);
-    const { id } = await owe(scene);
-    const [first, second] = await receiver.take(path, 2);
-    expect(second?.webhookId).toBe(first?.webhookId);
-    expect(second?.body).toBe(first?.body);
-    const delivery = await scene.delivery(id);
-    expect(delivery).toMatchObject({
-      id: first?.webhookId,
-      status: "delivered",
-      attempt_count: 2,
-      next_attempt_at: null,
-      attempts: [
-        { number: 1, ...expected },
-        { number: 2, http_status: 204, error_code: null, error_message: null },
-      ],
-    });
-    expect(delivery.attempts[1].started_at > delivery.attempts[0].started_at).toBe(true);
-    expect((await scene.look(`/v1/subscriptions/${id}`)).status).toBe("delivered");
-  });
+  ])(
+    "a failed attempt is repeated, and both are shown: %s",
+    async ([, answer, expected], context) => {
+      const scene = await openScene(context);
+      const { receiver, path } = scene;
+      receiver.answer(path, [answer, { status: 204 }]);
+      const { id } = await owe(scene);
+      const [first, second] = await receiver.take(path, 2);
+      expect(second?.webhookId).toBe(first?.webhookId);
+      expect(second?.body).toBe(first?.body);
+      const delivery = await scene.delivery(id);
+      expect(delivery).toMatchObject({
+        id: first?.webhookId,
+        status: "delivered",
+        attempt_count: 2,
+        next_attempt_at: null,
+        attempts: [
+          { number: 1, ...expected },
+          { number: 2, http_status: 204, error_code: null, error_message: null },
+        ],
+      });
+      expect(delivery.attempts[1].started_at > delivery.attempts[0].started_at).toBe(true);
+      expect((await scene.look(`/v1/subscriptions/${id}`)).status).toBe("delivered");
+    },
+  );
 
   test("an answer that echoes the subscription's own headers is kept without them", async (context) => {
     const scene = await openScene(context);
@@ -83,7 +86,7 @@ describe.concurrent("an attempt that fails is made again, and both can be seen",
     ]);
   });
 
-  test("a connection that the receiver resets, unless it was kept alive and has died since", async (context) => {
+  test("a connection that the receiver resets is a failed attempt, unless it was kept alive and has died since", async (context) => {
     const scene = await openScene(context);
     const own = await startReceiver(SIGNING_SECRET);
     context.onTestFinished(() => own.close());
@@ -100,7 +103,7 @@ describe.concurrent("an attempt that fails is made again, and both can be seen",
     expect((await scene.delivery(again.id)).attempts).toMatchObject([{ http_status: 200 }]);
   });
 
-  test("a body that is too large for the receiver: the next one has result_url instead", async (context) => {
+  test("a body too large for the receiver is followed by an attempt with result_url", async (context) => {
     const scene = await openScene(context);
     const { receiver, path } = scene;
     receiver.answer(path, [{ status: 413, body: "too large" }, { status: 413 }, {}]);
@@ -122,7 +125,7 @@ describe.concurrent("an attempt that fails is made again, and both can be seen",
     ]);
   });
 
-  test("a redirect, which is never followed", async (context) => {
+  test("a redirect is a failed attempt and never followed", async (context) => {
     const scene = await openScene(context);
     const { receiver, path } = scene;
     receiver.answer(path, [{ status: 301, headers: { location: receiver.url("/moved") } }, {}]);
@@ -160,7 +163,7 @@ test("a secret that can't be opened any more is said to be so, and nothing is se
 });
 
 describe.concurrent("delivering again by hand", () => {
-  test("what was given up: the same webhook-id, and the whole schedule anew", async (context) => {
+  test("an exhausted delivery is sent again by hand with the same webhook-id and the whole schedule", async (context) => {
     const scene = await openScene(context);
     const { gateway, receiver, path, look } = scene;
     receiver.answer(path, { status: 500 });
@@ -187,7 +190,7 @@ describe.concurrent("delivering again by hand", () => {
     );
   });
 
-  test("what was given up because nobody listened", async (context) => {
+  test("a delivery exhausted because nothing listened is sent again by hand", async (context) => {
     const scene = await openScene(context);
     const { gateway, receiver, path } = scene;
     await receiver.close();
@@ -202,7 +205,7 @@ describe.concurrent("delivering again by hand", () => {
     expect((await scene.delivery(id)).status).toBe("delivered");
   });
 
-  test("what was delivered: the same bytes under a new signature", async (context) => {
+  test("a delivered callback is sent again by hand with the same bytes and a new signature", async (context) => {
     const scene = await openScene(context);
     const { gateway, receiver, path } = scene;
     const { id } = await owe(scene);

@@ -12,7 +12,7 @@ const compact = (json: string): string => json.replaceAll(" ", "");
 const LARGE = `{"n": 12345678901234567890, "x": 1.0, "pages": "${"ü".repeat(INLINE_RESULT_BYTES_MAX)}"}`;
 
 describe.concurrent("events", () => {
-  test("are told to whom they were promised, in their order: each movement once, then the ending", async (context) => {
+  test("events reach their subscribers in order: each progress event once, then the ending", async (context) => {
     const { upstream, receiver, jobId, path, subscribe } = await openScene(context);
     const progress = (completed: number) =>
       `{"job_id":"any","status":"processing","created_at":"2026-01-01T00:00:00Z",` +
@@ -49,7 +49,7 @@ describe.concurrent("events", () => {
     expect(receiver.callbacks).toHaveLength(5);
   });
 
-  test("of an ending wait for a movement that is being sent, and make out of date what was not taken", async (context) => {
+  test("an ending waits for a progress event that is being sent, and replaces one that was not delivered", async (context) => {
     const { gateway, upstream, receiver, jobId, path, subscribe } = await openScene(context);
     const { promise: slowly, resolve: answer } = Promise.withResolvers<Answer>();
     upstream.answer(jobId, pulseAnswer.processing());
@@ -79,7 +79,7 @@ describe.concurrent("events", () => {
     expect((await gateway.api("GET", `/v1/subscriptions/${id}`)).body.status).toBe("delivered");
   });
 
-  test("nobody asked for are not told, the job's ending included", async (context) => {
+  test("events that no subscription wants are not sent, the job's ending included", async (context) => {
     const { upstream, jobId, subscribe, gateway, look } = await openScene(context);
     upstream.answer(jobId, [pulseAnswer.processing(), pulseAnswer.completed()]);
     const { id } = await subscribe({ events: ["job.failed"] });
@@ -93,14 +93,14 @@ describe.concurrent("events", () => {
 });
 
 describe.concurrent("the result", () => {
-  test("arrives with the digits that the upstream wrote", async (context) => {
+  test("a result arrives with the digits that the upstream wrote", async (context) => {
     const { upstream, receiver, jobId, path, subscribe } = await openScene(context);
     upstream.answer(jobId, pulseAnswer.completed(DIGITS));
     await subscribe({ payload: "full" });
     expect((await receiver.takeOne(path)).body).toContain(`"result":${compact(DIGITS)},`);
   });
 
-  test("goes by reference with a thin payload, and can be fetched by the link alone, or with the API key", async (context) => {
+  test("a result is sent by reference with a thin payload, and can be read by the link alone or with the API key", async (context) => {
     const { gateway, upstream, receiver, jobId, path, subscribe } = await openScene(context);
     upstream.answer(jobId, pulseAnswer.completed(DIGITS));
     await subscribe({ payload: "thin" });
@@ -116,7 +116,7 @@ describe.concurrent("the result", () => {
     expect(withKey).toMatchObject({ status: 200, text: compact(DIGITS) });
   });
 
-  test("goes by reference above the inline limit, to late subscribers as well", async (context) => {
+  test("a result above the inline limit is sent by reference, also to late subscribers", async (context) => {
     const { upstream, receiver, jobId, path, subscribe } = await openScene(context);
     upstream.answer(jobId, pulseAnswer.completed(LARGE));
     await subscribe();
@@ -130,7 +130,7 @@ describe.concurrent("the result", () => {
     expect(late.event.data).not.toHaveProperty("result");
   });
 
-  test("that points to a single-use download is passed on and never fetched", async (context) => {
+  test("a result that is a single-use download link is passed on and never fetched", async (context) => {
     const { upstream, receiver, jobId, path, subscribe, delivery } = await openScene(context);
     const pointer = { is_url: true, url: `${upstream.origin}/download/once` };
     upstream.answer(jobId, pulseAnswer.completed(JSON.stringify(pointer)));
@@ -155,7 +155,7 @@ describe.concurrent("what the client gave", () => {
     expect((await receiver.takeOne(path)).body).toContain(`"metadata":${DIGITS}}}`);
   });
 
-  test("headers are sent along, and the upstream's credential is not", async (context) => {
+  test("a subscription's headers are sent along, and the upstream's credential is not", async (context) => {
     const { upstream, receiver, jobId, path, subscribe } = await openScene(context);
     upstream.answer(jobId, pulseAnswer.completed());
     await subscribe({ headers: { "X-Tenant": "acme", authorization: "Bearer of-the-receiver" } });
@@ -165,7 +165,7 @@ describe.concurrent("what the client gave", () => {
     expect(upstream.polls(jobId)[0]?.headers).toMatchObject({ "x-api-key": UPSTREAM_KEY });
   });
 
-  test("a secret of its own signs a subscription's callbacks instead of the project's", async (context) => {
+  test("a subscription's own secret signs its callbacks instead of the project's", async (context) => {
     const { upstream, receiver, jobId, path, subscribe } = await openScene(context);
     const secret = `whsec_${Buffer.alloc(32, "own").toString("base64")}`;
     receiver.expectSecret("/own", secret);
@@ -193,7 +193,7 @@ describe.concurrent("what the client gave", () => {
 describe.concurrent("the trace", () => {
   const TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-  test("that a request belongs to goes on in its callbacks, with a step for each attempt", async (context) => {
+  test("the trace of a request continues in its callbacks, with a step for each attempt", async (context) => {
     const { gateway, upstream, receiver, jobId, path, connection } = await openScene(context);
     upstream.answer(jobId, pulseAnswer.completed());
     receiver.answer(path, [{ status: 503 }, { status: 200 }]);
@@ -213,7 +213,7 @@ describe.concurrent("the trace", () => {
     expect(first?.headers["traceparent"]).not.toBe(second?.headers["traceparent"]);
   });
 
-  test("is the subscription's own where none is given", async (context) => {
+  test("a subscription without a trace starts its own", async (context) => {
     const { upstream, receiver, jobId, path, subscribe } = await openScene(context);
     upstream.answer(jobId, pulseAnswer.completed());
     const { id, trace_id: traceId } = await subscribe();
@@ -225,7 +225,7 @@ describe.concurrent("the trace", () => {
 });
 
 describe.concurrent("on the wire", () => {
-  test("a callback is what Standard Webhooks 1.0 says", async (context) => {
+  test("a callback on the wire follows Standard Webhooks 1.0", async (context) => {
     const { gateway, upstream, receiver, jobId, path, subscribe } = await openScene(context);
     upstream.answer(jobId, pulseAnswer.completed());
     await subscribe();

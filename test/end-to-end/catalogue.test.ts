@@ -44,7 +44,7 @@ async function openApi(
 }
 
 describe.concurrent("an API of the catalogue", () => {
-  test("whose results are files: the file is the result, as one text, once it can be had", async (context) => {
+  test("a catalogue API whose results are files delivers the file as one text once it is available", async (context) => {
     const scene = await openScene(context);
     const lines = '{"custom_id":"1","n":1.0}\n{"custom_id":"2","n":12345678901234567890}\n';
     const batch = (status: string, more: object = {}): Answer => ({
@@ -82,7 +82,7 @@ describe.concurrent("an API of the catalogue", () => {
     expect(keys).toEqual(new Set(["Bearer key-of-the-api"]));
   });
 
-  test("whose jobs have URLs of their own: asked there, and for the result where it says", async (context) => {
+  test("a catalogue API whose jobs have URLs of their own is polled there, and read where it says", async (context) => {
     const scene = await openScene(context);
     const queued = (origin: string, status: string, request: string) => ({
       body: { status, response_url: `${origin}/fal-ai/flux/requests/${request}` },
@@ -126,7 +126,7 @@ describe.concurrent("an API of the catalogue", () => {
     expect(keys).toEqual(new Set(["Key key-of-the-api"]));
   });
 
-  test("of AWS: each request is signed, whose secret is never sent", async (context) => {
+  test("a catalogue API of AWS gets signed requests that never carry the secret", async (context) => {
     const scene = await openScene(context);
     const secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
     // The built-in one leads to AWS only; a copy under another name leads here.
@@ -159,7 +159,7 @@ describe.concurrent("an API of the catalogue", () => {
     expect(JSON.stringify([asked, scene.gateway.logged])).not.toContain(secret);
   });
 
-  test("can be named without more than a credential, where it has one address for all", async (context) => {
+  test("a catalogue API with a single address needs only a credential", async (context) => {
     const scene = await openScene(context);
     const answer = await scene.gateway.api("POST", "/v1/connections", {
       provider: "aws-step-functions",

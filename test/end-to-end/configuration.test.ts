@@ -43,7 +43,7 @@ function changed(url: string, change: (url: URL) => void): string {
 }
 
 describe.concurrent("the start is refused, with exit code 1 and nothing secret told,", () => {
-  test("when settings are wrong: all of them at once, each with its name and what would be valid", async (context) => {
+  test("wrong settings stop the start with exit code 1: all are listed with names and valid values, and nothing secret", async (context) => {
     const output = await refusal(context, {
       PORT: "99999",
       HOST: "not a host",
@@ -83,32 +83,32 @@ describe.concurrent("the start is refused, with exit code 1 and nothing secret t
     }
   });
 
-  test("when DATABASE_URL comes without keys to encrypt with", async (context) => {
+  test("DATABASE_URL without encryption keys stops the start with exit code 1", async (context) => {
     const output = await refusal(context, { DATABASE_URL: `postgres://u:${SECRET}@db/ringback` });
     expect(output).toContain("1 setting is wrong or missing");
     expect(output).toContain("RINGBACK_ENCRYPTION_KEYS is required with DATABASE_URL");
   });
 
-  test("when the command is unknown: it says which there are", async (context) => {
+  test("an unknown command stops the start with exit code 1 and the list of commands", async (context) => {
     const output = await refusal(context, {}, ["migrate", "now"]);
     expect(output).toContain("Unknown command: migrate now");
     expect(output).toContain("Usage: ringback [command]");
   });
 
-  test("when the data directory can't be one", async (context) => {
+  test("an impossible data directory stops the start with exit code 1", async (context) => {
     const output = await refusal(context, { PORT: "0", DATA_DIR: fileURLToPath(import.meta.url) });
     expect(output).toMatch(/DATA_DIR .*configuration\.test\.ts can't be used .*; valid: a folder/);
     expect(output).not.toContain("    at ");
   });
 
-  test("when the database refuses the password", async (context) => {
+  test("a wrong database password stops the start with exit code 1", async (context) => {
     const url = changed(await databaseOf(context), (parts) => (parts.password = SECRET));
     const output = await refusal(context, gatewayEnvironment(url));
     expect(output).toContain(`can't use the database postgres://ringback:`);
     expect(output).toContain("password authentication failed");
   });
 
-  test("when no key opens the secrets that are there, until the old key is in the ring again", async (context) => {
+  test("secrets that no key opens stop the start until the old key is in the list again", async (context) => {
     const url = await databaseOf(context);
     const [oldKey, newerKey] = [newKey(), newKey()];
     const env = (keys: string) => ({ ...gatewayEnvironment(url), RINGBACK_ENCRYPTION_KEYS: keys });
@@ -120,7 +120,7 @@ describe.concurrent("the start is refused, with exit code 1 and nothing secret t
     expect(await rotated.stop()).toMatchObject({ code: 0 });
   });
 
-  test("when a part of it can't start: nothing of what was started keeps it alive", async (context) => {
+  test("a part that can't start stops the start, and nothing that was started keeps the process alive", async (context) => {
     const url = await databaseOf(context);
     const sql = postgres(url, { max: 1 });
     await sql`alter table nodes rename to somewhere_else`;

@@ -81,7 +81,7 @@ describe("a version that leads elsewhere", () => {
     return other;
   }
 
-  test("never gets the credential until it is given again; older jobs go on meanwhile", async (context) => {
+  test("a version with a new host never gets the credential until it is set again; older jobs continue", async (context) => {
     const other = await elsewhere(context);
     const { connection, ok, put, subscribe, endingOf } = await setUp();
     const jobIds = [`older-${scenes}`, `newer-${scenes}`] as const;
@@ -111,7 +111,7 @@ describe("a version that leads elsewhere", () => {
     expect(other.requests.map(({ headers }) => headers["x-api-key"])).toEqual(["agreed-key"]);
   });
 
-  test("never gets it by a trial either", async (context) => {
+  test("a version with a new host never gets the credential by a trial either", async (context) => {
     const other = await elsewhere(context);
     const { name } = await setUp();
     const definition = acmeDefinition(other.origin);

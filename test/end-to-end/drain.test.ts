@@ -81,7 +81,7 @@ async function readiness(gateway: GatewayProcess) {
 }
 
 describe("a stop that drains", { timeout: 120_000 }, () => {
-  test("answers every request of hundreds of kept-alive connections and resets none", async (context) => {
+  test("a draining stop answers every request of hundreds of kept-alive connections and resets none", async (context) => {
     const scene = await openProcessScene(context, { LOG_LEVEL: "info" });
     const gateway = await scene.start({ RINGBACK_DRAIN_MS: LONG_DRAIN_MS });
     await connect(gateway, scene.upstream);
@@ -109,7 +109,7 @@ describe("a stop that drains", { timeout: 120_000 }, () => {
     expect(stored.map((row) => row.job_id).sort()).toEqual(sent.map(({ jobId }) => jobId).sort());
   });
 
-  test("without a drain resets no request either that is sent on a kept-alive connection", async (context) => {
+  test("a stop without a drain also resets no request on a kept-alive connection", async (context) => {
     const scene = await openProcessScene(context, { LOG_LEVEL: "info" });
     const gateway = await scene.start();
     await connect(gateway, scene.upstream);
@@ -132,7 +132,7 @@ describe("a stop that drains", { timeout: 120_000 }, () => {
     expect(stored.map((row) => row.job_id)).toEqual(expect.arrayContaining(accepted));
   });
 
-  test("is not ready at once, serves new connections all the while, and ends by itself", async (context) => {
+  test("a draining stop is not ready at once, serves new connections until the end, and ends by itself", async (context) => {
     const scene = await openProcessScene(context);
     const gateway = await scene.start({ RINGBACK_DRAIN_MS: "3000" });
     gateway.kill("SIGTERM");
@@ -144,7 +144,7 @@ describe("a stop that drains", { timeout: 120_000 }, () => {
     expect(Date.parse(stoppedAt) - Date.parse(stoppingAt)).toBeGreaterThanOrEqual(2_900);
   });
 
-  test("is hurried by a second signal", async (context) => {
+  test("a draining stop is shortened by a second signal", async (context) => {
     const scene = await openProcessScene(context);
     const gateway = await scene.start({ RINGBACK_DRAIN_MS: LONG_DRAIN_MS });
     gateway.kill("SIGTERM");
@@ -157,7 +157,7 @@ describe("a stop that drains", { timeout: 120_000 }, () => {
     expect(await gateway.exit).toMatchObject({ code: 0, signal: null });
   });
 
-  test("hands its shards to the other node without waiting for a lease", async (context) => {
+  test("a draining stop hands its shards to the other node without waiting for a lease", async (context) => {
     const scene = await openProcessScene(context);
     const leaving = await scene.start();
     await vi.waitFor(async () => expect(await ownedShards(leaving)).toBe(256), { timeout: 60_000 });
@@ -168,7 +168,7 @@ describe("a stop that drains", { timeout: 120_000 }, () => {
     await vi.waitFor(async () => expect(await ownedShards(staying)).toBe(256), { timeout: 60_000 });
   });
 
-  test("leaves the shards in time although a statement hangs", async (context) => {
+  test("a draining stop releases the shards in time although a statement hangs", async (context) => {
     const scene = await openProcessScene(context);
     const gateway = await scene.start({ RINGBACK_SHUTDOWN_TIMEOUT_MS: "60000" });
     await vi.waitFor(async () => expect(await ownedShards(gateway)).toBe(256), { timeout: 60_000 });

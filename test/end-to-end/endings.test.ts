@@ -6,7 +6,7 @@ import { useScenes } from "./scene.ts";
 const openScene = useScenes();
 
 describe.concurrent("a job's ending reaches the callback", () => {
-  test("completed, with the result and the upstream's own times", async (context) => {
+  test("a completed job reaches the callback with the result and the upstream's own times", async (context) => {
     const { upstream, receiver, jobId, path, subscribe, look } = await openScene(context);
     upstream.answer(jobId, [
       pulseAnswer.status("pending"),
@@ -72,7 +72,7 @@ describe.concurrent("a job's ending reaches the callback", () => {
         data: { status: "expired", error: expect.stringContaining("Job expired") },
       },
     ],
-  ])("%s", async ([, answer, expected], context) => {
+  ])("an ending reaches the callback: %s", async ([, answer, expected], context) => {
     const { upstream, receiver, jobId, path, subscribe, delivery } = await openScene(context);
     upstream.answer(jobId, [pulseAnswer.processing(), answer]);
     const subscription = await subscribe();
@@ -84,7 +84,7 @@ describe.concurrent("a job's ending reaches the callback", () => {
     expect(receiver.callbacks).toHaveLength(1);
   });
 
-  test("expired, when the upstream no longer knows a job that it knew", async (context) => {
+  test("a job that the upstream no longer knows, after knowing it, reaches the callback as expired", async (context) => {
     const { gateway, upstream, receiver, jobId, path, subscribe } = await openScene(context);
     upstream.answer(jobId, [
       pulseAnswer.processing(),
@@ -102,7 +102,7 @@ describe.concurrent("a job's ending reaches the callback", () => {
 });
 
 describe.concurrent("a job that does not end times out at its deadline", () => {
-  test("while it runs", async (context) => {
+  test("a job that does not end times out at its deadline while it runs", async (context) => {
     const { upstream, receiver, jobId, path, subscribe, delivery, look } = await openScene(context);
     upstream.answer(jobId, pulseAnswer.processing());
     const subscription = await subscribe({ deadline_s: 1 });
@@ -118,7 +118,7 @@ describe.concurrent("a job that does not end times out at its deadline", () => {
     expect(receiver.callbacks).toHaveLength(1);
   });
 
-  test("while its connection is paused, and nothing is polled", async (context) => {
+  test("a job times out at its deadline while its connection is paused and nothing is polled", async (context) => {
     const { upstream, receiver, jobId, path, subscribe, change } = await openScene(context);
     upstream.answer(jobId, pulseAnswer.completed());
     await change({ state: "paused" });
@@ -128,7 +128,7 @@ describe.concurrent("a job that does not end times out at its deadline", () => {
     expect(upstream.requests).toEqual([]);
   });
 
-  test("saying what went wrong last", async (context) => {
+  test("a job that times out says what went wrong last", async (context) => {
     const { upstream, receiver, jobId, path, subscribe } = await openScene(context);
     upstream.answer(jobId, pulseAnswer.error(503, "GENERAL_002", "Down for maintenance"));
     await subscribe({ deadline_s: 1 });
@@ -136,7 +136,7 @@ describe.concurrent("a job that does not end times out at its deadline", () => {
     expect(event.data.error).toMatch(/within 1 s\. Last problem: .*Down for maintenance/);
   });
 
-  test("unless a poll is under way that finds its ending", async (context) => {
+  test("a job does not time out if a poll in progress finds its ending", async (context) => {
     const { upstream, receiver, jobId, path, subscribe, look } = await openScene(context);
     const { promise: late, resolve: answerLate } = Promise.withResolvers<Answer>();
     upstream.answer(jobId, () => late);
@@ -152,7 +152,7 @@ describe.concurrent("a job that does not end times out at its deadline", () => {
 });
 
 describe("a job that the upstream has never known", () => {
-  test("is asked for until the grace is over, and has expired then", async (context) => {
+  test("a job that the upstream never knew is polled until its grace period ends, and then expires", async (context) => {
     const { gateway, upstream, receiver, jobId, path, subscribe, look } = await openScene(context);
     const subscription = await subscribe();
     await upstream.polled(jobId, 3);

@@ -56,7 +56,7 @@ async function explained(scene: Scene, reason: string, jobId = scene.jobId): Pro
 }
 
 describe("while the job is not known to have ended", () => {
-  test("it still runs", async (context) => {
+  test("explain says that a job still runs", async (context) => {
     const scene = await openScene(context);
     scene.upstream.answer(scene.jobId, pulseAnswer.processing());
     await scene.subscribe();
@@ -71,7 +71,7 @@ describe("while the job is not known to have ended", () => {
     }, 60_000);
   });
 
-  test("its deadline is near", async (context) => {
+  test("explain says that a job's deadline is near", async (context) => {
     const scene = await openScene(context);
     scene.upstream.answer(scene.jobId, pulseAnswer.processing());
     await scene.subscribe({ deadline_s: 45 });
@@ -80,7 +80,7 @@ describe("while the job is not known to have ended", () => {
     expect(explanation.summary).toContain(explanation.job.deadline_at);
   });
 
-  test("the provider does not know it", async (context) => {
+  test("explain says that the provider does not know the job", async (context) => {
     const scene = await openScene(context);
     await scene.subscribe();
     const explanation = await explained(scene, "job_not_found");
@@ -91,7 +91,7 @@ describe("while the job is not known to have ended", () => {
     });
   });
 
-  test("the upstream can't be reached", async (context) => {
+  test("explain says that the upstream can't be reached", async (context) => {
     const scene = await openScene(context);
     await scene.upstream.close();
     await scene.subscribe();
@@ -101,7 +101,7 @@ describe("while the job is not known to have ended", () => {
     await scene.upstream.open();
   });
 
-  test("the upstream refuses polls because of their rate", async (context) => {
+  test("explain says that the upstream refuses polls because of their rate", async (context) => {
     const scene = await openScene(context);
     const { upstream, jobId } = scene;
     upstream.answer(
@@ -116,7 +116,7 @@ describe("while the job is not known to have ended", () => {
     );
   });
 
-  test("the connection is paused, since its credential is wrong", async (context) => {
+  test("explain says that the connection is paused because its credential is wrong", async (context) => {
     const scene = await openScene(context);
     scene.upstream.acceptKey("another");
     scene.upstream.answer(scene.jobId, pulseAnswer.processing());
@@ -141,7 +141,7 @@ describe("while the job is not known to have ended", () => {
     });
   });
 
-  test("the answers can't be read", async (context) => {
+  test("explain says that the answers can't be read", async (context) => {
     const scene = await openScene(context);
     scene.upstream.answer(scene.jobId, { body: "<html>hello</html>" });
     await scene.subscribe();
@@ -171,7 +171,7 @@ describe("once the job has ended", () => {
     return scene;
   }
 
-  test("it was delivered, with what was sent", async (context) => {
+  test("explain says that the callback was delivered, with what was sent", async (context) => {
     const scene = await ended(context);
     const explanation = await explained(scene, "delivered");
     const callback = await scene.receiver.takeOne(scene.path);
@@ -189,7 +189,7 @@ describe("once the job has ended", () => {
     ]);
   });
 
-  test("the receiver failed, and is tried again by the schedule", async (context) => {
+  test("explain says that the receiver failed and is tried again by the schedule", async (context) => {
     const scene = await answered(context, { status: 500, body: "out of order" });
     const explanation = await explained(scene, "receiver_error");
     const [{ deliveries, not_before: notBefore, waiting_for: waitingFor }] =
@@ -209,23 +209,23 @@ describe("once the job has ended", () => {
     });
   });
 
-  test("the receiver did not accept it", async (context) => {
+  test("explain says that the receiver did not accept the callback", async (context) => {
     const scene = await answered(context, { status: 401 });
     expect((await explained(scene, "receiver_refused")).action).toContain("signature");
   });
 
-  test("the receiver redirects", async (context) => {
+  test("explain says that the receiver redirects", async (context) => {
     const scene = await answered(context, { status: 302, headers: { location: "/elsewhere" } });
     expect((await explained(scene, "receiver_redirects")).summary).toContain("/elsewhere");
   });
 
-  test("the receiver takes too long", async (context) => {
+  test("explain says that the receiver takes too long", async (context) => {
     const scene = await answered(context, () => new Promise(() => undefined));
     expect((await explained(scene, "sending")).reason).toBe("sending");
     expect((await explained(scene, "receiver_timeout")).reason).toBe("receiver_timeout");
   });
 
-  test("the receiver asked for fewer callbacks", async (context) => {
+  test("explain says that the receiver asked for fewer callbacks", async (context) => {
     const scene = await answered(context, { status: 429, headers: { "retry-after": "50" } });
     expect((await explained(scene, "receiver_rate_limited")).reason).toBe("receiver_rate_limited");
     // Another callback to the same origin is due, and waits for the end of the pause.
@@ -237,7 +237,7 @@ describe("once the job has ended", () => {
     ]);
   });
 
-  test("nobody listens", async (context) => {
+  test("explain says that nothing listens at the callback URL", async (context) => {
     const scene = await openScene(context);
     await scene.receiver.close();
     scene.upstream.answer(scene.jobId, pulseAnswer.completed());
@@ -245,7 +245,7 @@ describe("once the job has ended", () => {
     expect((await explained(scene, "receiver_unreachable")).summary).toContain("refused");
   });
 
-  test("the receiver's certificate is not valid", async (context) => {
+  test("explain says that the receiver's certificate is not valid", async (context) => {
     const pem = readFileSync(new URL("../outbound/fixtures/self-signed.pem", import.meta.url));
     const server = createServer({ key: pem, cert: pem });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -255,29 +255,29 @@ describe("once the job has ended", () => {
     expect((await explained(scene, "tls_failed")).reason).toBe("tls_failed");
   });
 
-  test("the receiver's name does not exist", async (context) => {
+  test("explain says that the receiver's name does not exist", async (context) => {
     const scene = await ended(context, { callback_url: "https://nothing.example/hook" });
     expect((await explained(scene, "dns_failed")).reason).toBe("dns_failed");
   });
 
-  test("no name server answers", async (context) => {
+  test("explain says that no name server answers", async (context) => {
     const scene = await ended(context, { callback_url: `https://${SILENT}/hook` });
     expect((await explained(scene, "cannot_send")).reason).toBe("cannot_send");
   });
 
-  test("the receiver's address is not public any more", async (context) => {
+  test("explain says that the receiver's address is no longer public", async (context) => {
     addresses.set("inward.example", [INWARD]);
     const scene = await ended(context, { callback_url: "https://inward.example/hook" });
     expect((await explained(scene, "address_blocked")).action).toContain("RINGBACK_EGRESS_ALLOW");
   });
 
-  test("every attempt failed", async (context) => {
+  test("explain says that every attempt failed", async (context) => {
     const scene = await answered(context, { status: 500 }, { retry_schedule_s: [] });
     const explanation = await explained(scene, "exhausted");
     expect(explanation.subscriptions).toMatchObject([{ waiting_for: null, not_before: null }]);
   });
 
-  test("the receiver wants no more attempts", async (context) => {
+  test("explain says that the receiver wants no more attempts", async (context) => {
     const headers = { "ringback-retry": "no" };
     expect(
       (await explained(await answered(context, { status: 500, headers }), "stopped_by_receiver"))
@@ -285,11 +285,11 @@ describe("once the job has ended", () => {
     ).toBe("stopped_by_receiver");
   });
 
-  test("the receiver is gone", async (context) => {
+  test("explain says that the receiver is gone", async (context) => {
     expect((await explained(await answered(context, { status: 410 }), "gone")).reason).toBe("gone");
   });
 
-  test("the subscription was deleted", async (context) => {
+  test("explain says that the subscription was deleted", async (context) => {
     const scene = await openScene(context);
     scene.upstream.answer(scene.jobId, pulseAnswer.processing());
     const { id } = await scene.subscribe();
@@ -297,12 +297,12 @@ describe("once the job has ended", () => {
     expect((await explained(scene, "canceled")).reason).toBe("canceled");
   });
 
-  test("the subscription is not for this event", async (context) => {
+  test("explain says that the subscription is not for this event", async (context) => {
     const scene = await ended(context, { events: ["job.failed"] });
     expect((await explained(scene, "event_not_subscribed")).summary).toContain("job.completed");
   });
 
-  test("an older event of the subscription is being sent", async (context) => {
+  test("explain says that an older event of the subscription is being sent", async (context) => {
     const scene = await openScene(context);
     const { upstream, receiver, jobId, path } = scene;
     const held = Promise.withResolvers<object>();

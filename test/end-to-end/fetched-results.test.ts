@@ -61,7 +61,7 @@ const goodForOnce =
 const sha256 = (body: Buffer): string => createHash("sha256").update(body).digest("hex");
 
 describe.concurrent("a result that is a link", () => {
-  test("is fetched once, stored before the ending is told, and served as often as one likes", async (context) => {
+  test("a result link is fetched once, stored before the ending is recorded, and served any number of times", async (context) => {
     const body = Buffer.from(JSON.stringify({ markdown: "ü".repeat(1_000_000) }));
     const scene = await openLinkScene(context, goodForOnce(body));
     const { receiver, path, downloads, subscribeToLink, gateway } = scene;
@@ -89,7 +89,7 @@ describe.concurrent("a result that is a link", () => {
     await vi.waitFor(async () => expect(await left()).toHaveLength(0), { timeout: 60_000 });
   });
 
-  test("of any type is kept as it is, and kept apart from this address", async (context) => {
+  test("a fetched result of any type is stored unchanged and served so that it can't act as a page", async (context) => {
     const body = Buffer.from([0, 255, 60, 104, 116, 109, 108, 62, 0x80]);
     const scene = await openLinkScene(context, goodForOnce(body, "text/html; charset=utf-8"));
     await scene.subscribeToLink();
@@ -106,7 +106,7 @@ describe.concurrent("a result that is a link", () => {
     });
   });
 
-  test("stays the link for those who did not ask", async (context) => {
+  test("a result link stays the link for subscriptions without fetch_result", async (context) => {
     const scene = await openLinkScene(context, goodForOnce(Buffer.from("{}")));
     const { receiver, link, subscribeToLink, path, gateway, look } = scene;
     await subscribeToLink({ fetch_result: false, callback_url: receiver.url("/plain") });
@@ -138,7 +138,7 @@ describe.concurrent("a result that is a link", () => {
     });
   });
 
-  test("is asked for again while its server fails", async (context) => {
+  test("a result link is fetched again while its server fails", async (context) => {
     const body = Buffer.from('{"a": 1}');
     const scene = await openLinkScene(context, (response, _request, number) => {
       if (number === 1) response.writeHead(503).end();
@@ -163,13 +163,13 @@ describe.concurrent("a result that can't be fetched", () => {
     return { scene, error: String(event.data.result_fetch.error) };
   };
 
-  test("because its link is used up", async (context) => {
+  test("a used-up link can't be fetched, and the ending says so", async (context) => {
     const { scene, error } = await fails(context, (response) => response.writeHead(410).end());
     expect(error).toBe("The link answered 410.");
     expect(scene.downloads).toHaveLength(1);
   });
 
-  test("because it broke off, and its link was good for one download", async (context) => {
+  test("a download that broke off from a single-use link can't be fetched again, and the ending says so", async (context) => {
     const { error } = await fails(context, (response, _request, number) => {
       if (number > 1) return void response.writeHead(410).end();
       response.writeHead(200, { "content-length": "2000000" });
@@ -179,7 +179,7 @@ describe.concurrent("a result that can't be fetched", () => {
     expect(error).toContain("broke off");
   });
 
-  test("because it is too large, leaves nothing behind", async (context) => {
+  test("a result that is too large is not fetched and leaves nothing behind", async (context) => {
     const { scene, error } = await fails(context, (response) => {
       const more = (): void => {
         while (response.write(Buffer.alloc(100_000)));
@@ -195,7 +195,7 @@ describe.concurrent("a result that can't be fetched", () => {
     expect(parts).toHaveLength(0);
   });
 
-  test("because the link leads where nobody allowed it to", async (context) => {
+  test("a link to a host that is not allowed is not fetched", async (context) => {
     const scene = await openScene(context);
     const url = "https://elsewhere.example.com/result";
     scene.upstream.answer(

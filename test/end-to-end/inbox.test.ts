@@ -96,7 +96,7 @@ async function streamed(
 }
 
 describe("an inbox at two nodes", { timeout: 240_000 }, () => {
-  test("wakes readers at both within a second, and none of them misses a message", async () => {
+  test("an inbox at two nodes wakes readers at both within a second, and none misses a message", async () => {
     const jobIds = await jobsOf([one, two], 5);
     const seen: string[][] = [[], []];
     const reading = [one, two].map(async (node, index) => {
@@ -121,7 +121,7 @@ describe("an inbox at two nodes", { timeout: 240_000 }, () => {
     }
   });
 
-  test("refuses a second reader of a consumer at the other node, until the first one is answered", async () => {
+  test("an inbox refuses a second reader of a consumer at the other node until the first one is answered", async () => {
     const jobIds = await jobsOf([one], 1);
     const first = read(one, "?wait_s=60&consumer=worker");
     await waitsAt(one, 1);
@@ -136,7 +136,7 @@ describe("an inbox at two nodes", { timeout: 240_000 }, () => {
     expect((await read(one, "?consumer=worker")).data).toHaveLength(0);
   });
 
-  test("streams, and a stream goes on behind its last event at another node", async () => {
+  test("an inbox stream continues after its last event at another node", async () => {
     const jobIds = await jobsOf([one, two], 4);
     end(jobIds.slice(0, 5));
     const first = await streamed(one, 3);
@@ -153,7 +153,7 @@ describe("an inbox at two nodes", { timeout: 240_000 }, () => {
     expect(bad.status).toBe(400);
   });
 
-  test("answers its readers when a node stops, and keeps everything over restarts", async () => {
+  test("an inbox answers its readers when a node stops, and keeps everything over restarts", async () => {
     const jobIds = await jobsOf([one, two], 2);
     const page = read(two, "?wait_s=60&consumer=worker");
     const stream = streamed(two, 1);

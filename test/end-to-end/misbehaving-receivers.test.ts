@@ -62,14 +62,17 @@ describe("a receiver that", () => {
       (socket) => void socket.write("SSH-2.0-OpenSSH_9.9\r\n"),
       { error_code: "invalid_response", http_status: null },
     ],
-  ])("%s has failed, and the attempt says how", async ([, behave, expected], context) => {
-    const scene = await openScene(context);
-    const server = await serveTcp((socket) => behave(socket));
-    expect(await attemptAt(scene, `${server.origin}/hook`)).toMatchObject({
-      status: "exhausted",
-      ...expected,
-    });
-  });
+  ])(
+    "a receiver that %s has failed, and the attempt says how",
+    async ([, behave, expected], context) => {
+      const scene = await openScene(context);
+      const server = await serveTcp((socket) => behave(socket));
+      expect(await attemptAt(scene, `${server.origin}/hook`)).toMatchObject({
+        status: "exhausted",
+        ...expected,
+      });
+    },
+  );
 
   test.for<[string, (socket: Socket) => void]>([
     [
@@ -95,17 +98,20 @@ describe("a receiver that", () => {
           "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
         ),
     ],
-  ])("%s has taken the callback all the same, since it said 200", async ([, behave], context) => {
-    const scene = await openScene(context);
-    const server = await serveTcp((socket) => behave(socket));
-    expect(await attemptAt(scene, `${server.origin}/hook`)).toMatchObject({
-      status: "delivered",
-      http_status: 200,
-      error_code: null,
-    });
-  });
+  ])(
+    "a receiver that %s has accepted the callback, because it answered 200",
+    async ([, behave], context) => {
+      const scene = await openScene(context);
+      const server = await serveTcp((socket) => behave(socket));
+      expect(await attemptAt(scene, `${server.origin}/hook`)).toMatchObject({
+        status: "delivered",
+        http_status: 200,
+        error_code: null,
+      });
+    },
+  );
 
-  test("sends a body without an end has said enough with its status, and is cut off", async (context) => {
+  test("a receiver that sends an endless body is cut off, and its status counts", async (context) => {
     const scene = await openScene(context);
     const server = await serveTcp((socket) => {
       socket.write(HEAD);
@@ -117,7 +123,7 @@ describe("a receiver that", () => {
     await expect.poll(() => server.sockets.every((socket) => socket.destroyed)).toBe(true);
   });
 
-  test("is not there has refused the connection", async (context) => {
+  test("a receiver that is not there has refused the connection", async (context) => {
     const scene = await openScene(context);
     const url = `http://127.0.0.1:${await closedPort()}/hook`;
     expect(await attemptAt(scene, url)).toMatchObject({ error_code: "connect_refused" });
@@ -154,7 +160,7 @@ describe("a receiver whose certificate", () => {
     });
   });
 
-  test("is from an authority that is not trusted has failed, and the attempt says so", async (context) => {
+  test("a receiver with an untrusted certificate has failed, and the attempt says so", async (context) => {
     const scene = await openScene(context);
     setDefaultCACertificates(builtIn);
     const { port } = await serveTls("valid");
@@ -163,7 +169,7 @@ describe("a receiver whose certificate", () => {
     });
   });
 
-  test("is missing, since it speaks no TLS at all, has failed", async (context) => {
+  test("a receiver that speaks no TLS has failed", async (context) => {
     const scene = await openScene(context);
     const { port } = await serveTcp((socket) => socket.write("HTTP/1.1 400 Bad Request\r\n\r\n"));
     expect(await attemptAt(scene, `https://127.0.0.1:${port}/hook`)).toMatchObject({

@@ -75,7 +75,7 @@ async function isWatched(id: string): Promise<void> {
 }
 
 describe("work is shared", () => {
-  test("and with it the limits of a connection: of its rate each node takes half", async () => {
+  test("of a connection's rate limit each of two nodes uses half", async () => {
     await connectAnew({ limits: { requests_per_second: 40 } });
     for (const node of [asked, owner]) {
       const { body } = await node.api("GET", `/v1/connections/${connection.id}`);
@@ -83,7 +83,7 @@ describe("work is shared", () => {
     }
   });
 
-  test("each node polls its half of the jobs, whichever accepted them, and no job is polled by both", async () => {
+  test("each of two nodes polls its half of the jobs, whichever accepted them, and no job is polled by both", async () => {
     const { upstream, receiver } = scene;
     const jobIds = Array.from({ length: 60 }, (_, number) => `shared-${number}`);
     for (const id of jobIds) upstream.answer(id, pulseAnswer.processing());
@@ -115,7 +115,7 @@ test("a connection made at one node can be named at the other at once", async ()
 });
 
 describe("asked of one node, done by the other within a second:", () => {
-  test("the first poll of a job", async () => {
+  test("a job accepted at one node gets its first poll at the other within a second", async () => {
     const { upstream, receiver } = scene;
     upstream.answer(jobId, pulseAnswer.completed());
     const { id } = await subscribeAt(asked);
@@ -125,7 +125,7 @@ describe("asked of one node, done by the other within a second:", () => {
     expect(upstream.polls(jobId)).toHaveLength(1);
   });
 
-  test("the delivery to a subscription that came after the job's end", async () => {
+  test("a late subscription accepted at one node is delivered by the other within a second", async () => {
     const { upstream, receiver } = scene;
     upstream.answer(jobId, pulseAnswer.completed());
     await subscribeAt(owner);
@@ -137,7 +137,7 @@ describe("asked of one node, done by the other within a second:", () => {
     expect(upstream.polls(jobId)).toHaveLength(1);
   });
 
-  test("a poll out of turn", async () => {
+  test("a poll requested at one node is made by the other within a second", async () => {
     const { upstream, receiver } = scene;
     await connectAnew({ poll_interval_s: 60 });
     upstream.answer(jobId, [pulseAnswer.processing(), pulseAnswer.completed()]);
@@ -148,7 +148,7 @@ describe("asked of one node, done by the other within a second:", () => {
     await receiver.takeOne(`/${jobId}`);
   });
 
-  test("no more polls once the only subscription is deleted", async () => {
+  test("deleting the only subscription at one node stops the polls of the other within a second", async () => {
     const { upstream } = scene;
     upstream.answer(jobId, pulseAnswer.processing());
     const { id } = await subscribeAt(asked);
@@ -158,7 +158,7 @@ describe("asked of one node, done by the other within a second:", () => {
     await inTime(async () => expect(await owner.metric("ringback_watched_jobs")).toBe(0));
   });
 
-  test("the cancellation of the job upstream, which its other subscriptions hear of", async () => {
+  test("canceling at one node cancels the job upstream by the other within a second, and its other subscriptions hear of it", async () => {
     const { upstream, receiver } = scene;
     await connectAnew({ poll_interval_s: 60 });
     upstream.answer(jobId, pulseAnswer.processing());
@@ -172,7 +172,7 @@ describe("asked of one node, done by the other within a second:", () => {
     expect(receiver.received(`/${jobId}`)).toEqual([]);
   });
 
-  test("no more attempts once the subscription is deleted while it is being delivered", async () => {
+  test("deleting a subscription at one node stops the attempts of the other within a second", async () => {
     const { upstream, receiver, sql } = scene;
     upstream.answer(jobId, pulseAnswer.completed());
     for (const path of [`/${jobId}`, `/kept-${jobId}`])
@@ -192,7 +192,7 @@ describe("asked of one node, done by the other within a second:", () => {
     expect(await breaches(sql)).toEqual([]);
   });
 
-  test("a delivery made once more by hand, under the same webhook-id", async () => {
+  test("a redelivery at one node is sent by the other within a second, with the same webhook-id", async () => {
     const { upstream, receiver } = scene;
     upstream.answer(jobId, pulseAnswer.completed());
     const { id } = await subscribeAt(asked);
@@ -211,7 +211,7 @@ describe("asked of one node, done by the other within a second:", () => {
     expect(delivery.attempts.map((attempt: Json) => attempt.number)).toEqual([1, 2]);
   });
 
-  test("polling with a new credential", async () => {
+  test("a new credential at one node is used by the other within a second", async () => {
     const { upstream, receiver } = scene;
     upstream.acceptKey("another-key");
     upstream.answer(jobId, pulseAnswer.completed());
@@ -228,7 +228,7 @@ describe("asked of one node, done by the other within a second:", () => {
     upstream.acceptKey(KEY);
   });
 
-  test("a replay: an idempotency key that one node has used is known to the other", async () => {
+  test("an idempotency key used at one node is known to the other", async () => {
     const { upstream, receiver } = scene;
     upstream.answer(jobId, pulseAnswer.completed());
     const body = {

@@ -102,7 +102,7 @@ function openPairScene(context: TestContext): Promise<ProcessScene> {
 }
 
 describe.concurrent("of two nodes", { timeout: 240_000 }, () => {
-  test("one is killed: the other has all of its shards within 20 s and goes on with its jobs and deliveries", async (context) => {
+  test("when one of two nodes is killed, the other owns all shards within 20 s and continues its jobs and deliveries", async (context) => {
     const scene = await openPairScene(context);
     const [staying, leaving] = await startNodePair(scene);
     const jobs = await setUpJobs(scene, staying, leaving);
@@ -113,7 +113,7 @@ describe.concurrent("of two nodes", { timeout: 240_000 }, () => {
     expect(await breaches(scene.sql)).toEqual([]);
   });
 
-  test("one is stopped: the other has all of its shards within 3 s of its end and goes on with its jobs and deliveries", async (context) => {
+  test("when one of two nodes is stopped, the other owns all shards within 3 s of its end and continues its jobs and deliveries", async (context) => {
     const scene = await openPairScene(context);
     const [staying, leaving] = await startNodePair(scene);
     const jobs = await setUpJobs(scene, staying, leaving);
@@ -124,7 +124,7 @@ describe.concurrent("of two nodes", { timeout: 240_000 }, () => {
     expect(await breaches(scene.sql)).toEqual([]);
   });
 
-  test("one loses its database: it lets go of all it holds, the other takes over, and it comes back for its half", async (context) => {
+  test("when one of two nodes loses its database, it releases everything, the other takes over, and it returns for its half", async (context) => {
     const scene = await openPairScene(context);
     const { upstream, receiver, sql } = scene;
     const address = new URL(scene.databaseUrl);

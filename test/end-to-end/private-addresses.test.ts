@@ -97,7 +97,7 @@ test("a subscription is accepted without waiting for a name server that never an
 });
 
 describe("a name is judged again at every connection, and the attempts say so", () => {
-  test("one that was public when it was given and is private now is not connected to", async (context) => {
+  test("a name that became private since it was given is not connected to, and the attempts say so", async (context) => {
     const scene = await openScene(context);
     const { upstream, jobId, delivery } = scene;
     addresses.set("rebound.example", [PUBLIC]);
@@ -121,7 +121,7 @@ describe("a name is judged again at every connection, and the attempts say so", 
     expect(JSON.stringify(attempts)).not.toContain("169.254");
   });
 
-  test("one that does not resolve for a while is retried until it does", async (context) => {
+  test("a name that does not resolve for a while is retried until it does", async (context) => {
     const scene = await openScene(context);
     const { gateway, upstream, receiver, jobId, path, delivery } = scene;
     const url = `http://receiver.example:${new URL(receiver.origin).port}${path}`;

@@ -24,7 +24,7 @@ describe.concurrent("what a receiver asks for", () => {
     expect((await scene.delivery(id)).attempts[0]).toMatchObject({ error_code: "rate_limited" });
   });
 
-  test("ringback-retry-after of any failing answer is the wait", async (context) => {
+  test("ringback-retry-after of any failing answer sets the wait", async (context) => {
     const scene = await openScene(context);
     const { receiver, path } = scene;
     receiver.answer(path, [{ status: 500, headers: { "ringback-retry-after": "0.4" } }, {}]);
@@ -33,7 +33,7 @@ describe.concurrent("what a receiver asks for", () => {
     expect((second?.receivedAtMs ?? 0) - (first?.receivedAtMs ?? 0)).toBeGreaterThanOrEqual(390);
   });
 
-  test("ringback-retry: no is the end of the delivery, which can be redelivered", async (context) => {
+  test("ringback-retry: no ends the delivery, which can be sent again", async (context) => {
     const scene = await openScene(context);
     const { gateway, receiver, path, look } = scene;
     receiver.answer(path, [{ status: 422, headers: { "ringback-retry": "no" } }, {}]);
@@ -50,7 +50,7 @@ describe.concurrent("what a receiver asks for", () => {
     expect((await scene.delivery(id)).status).toBe("delivered");
   });
 
-  test("a wait that is too long for memory is kept by the database", async (context) => {
+  test("a wait that is too long for memory is kept in the database", async (context) => {
     const scene = await openScene(context);
     const { receiver, path } = scene;
     receiver.answer(path, [{ status: 503, headers: { "retry-after-ms": "2300" } }, {}]);
@@ -63,7 +63,7 @@ describe.concurrent("what a receiver asks for", () => {
     expect(second?.receivedAtMs).toBeLessThan(Date.parse(waiting.next_attempt_at) + 5000);
   });
 
-  test("a 410 ends the subscription: no retry, and nothing more is owed", async (context) => {
+  test("a 410 ends the subscription: no retry, and no further deliveries", async (context) => {
     const scene = await openScene(context);
     const { gateway, upstream, receiver, jobId, path } = scene;
     receiver.answer(path, { status: 410 });
@@ -95,7 +95,7 @@ describe.concurrent("what a receiver asks for", () => {
 });
 
 describe.concurrent("the schedule", () => {
-  test("of a subscription's own counts its attempts instead of the gateway's", async (context) => {
+  test("a subscription's own schedule counts its attempts instead of the gateway's", async (context) => {
     const scene = await openScene(context);
     const { receiver, path } = scene;
     receiver.answer(path, { status: 500 });
@@ -103,7 +103,7 @@ describe.concurrent("the schedule", () => {
     expect(await scene.delivery(id)).toMatchObject({ status: "exhausted", attempt_count: 2 });
   });
 
-  test("of no waits is one attempt", async (context) => {
+  test("a schedule without waits makes one attempt", async (context) => {
     const scene = await openScene(context);
     const { receiver, path } = scene;
     receiver.answer(path, { status: 500 });
@@ -111,7 +111,7 @@ describe.concurrent("the schedule", () => {
     expect(await scene.delivery(id)).toMatchObject({ status: "exhausted", attempt_count: 1 });
   });
 
-  test("shows when the next attempt is due", async (context) => {
+  test("a pending delivery shows when the next attempt is due", async (context) => {
     const scene = await openScene(context);
     const { receiver, path } = scene;
     receiver.answer(path, { status: 500 });

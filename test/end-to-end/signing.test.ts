@@ -40,7 +40,7 @@ function verifiesBySecret({ body, headers }: Callback, secret: string): boolean 
 }
 
 describe("v1a", () => {
-  test("signs along for a subscription that asks, its own secret or not, and the served key verifies it", async (context) => {
+  test("v1a signs a subscription that asks for it as well, and the served key verifies it", async (context) => {
     const scene = await openScene(context);
     const { upstream, receiver, jobId, path, subscribe } = scene;
     upstream.answer(jobId, pulseAnswer.completed());
@@ -55,7 +55,7 @@ describe("v1a", () => {
     }
   });
 
-  test("alone is all that a subscription gets which asks for nothing else", async (context) => {
+  test("v1a alone signs a subscription that asks for nothing else", async (context) => {
     const scene = await openScene(context);
     const { upstream, receiver, jobId, path, subscribe, delivery } = scene;
     upstream.answer(jobId, pulseAnswer.completed());
@@ -66,7 +66,7 @@ describe("v1a", () => {
     expect(callback !== undefined && verifiesByKey(callback, await keySet(scene))).toBe(true);
   });
 
-  test("is the project's to ask for, and a rotated key signs along with the one before", async (context) => {
+  test("v1a can be chosen for the project, and a rotated key signs together with the previous one", async (context) => {
     const scene = await openScene(context);
     const { gateway, upstream, receiver, jobId, path, subscribe } = scene;
     const keysBefore = await keySet(scene);
@@ -84,7 +84,7 @@ describe("v1a", () => {
 });
 
 describe("rotating the secret", () => {
-  test("while deliveries are being retried leaves none that the old or the new can't verify", async (context) => {
+  test("rotating the secret during retries leaves no delivery that neither the old nor the new one verifies", async (context) => {
     const scene = await openScene(context);
     const { gateway, upstream, receiver, jobId, path, subscribe, look } = scene;
     const subscriptions = 20;
@@ -117,7 +117,7 @@ describe("rotating the secret", () => {
     ]);
   });
 
-  test("without an overlap is done with the old one at once", async (context) => {
+  test("rotating without an overlap retires the old secret at once", async (context) => {
     const scene = await openScene(context);
     const { gateway, upstream, receiver, jobId, subscribe } = scene;
     upstream.answer(jobId, pulseAnswer.completed());

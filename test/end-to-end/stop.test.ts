@@ -52,7 +52,7 @@ async function answerOn(socket: Socket): Promise<string> {
 }
 
 describe("SIGTERM", { timeout: 120_000 }, () => {
-  test("with polls and deliveries in flight ends the process with 0, and what was cut off counts as not made", async (context) => {
+  test("SIGTERM with polls and deliveries in progress ends the process with 0, and aborted attempts don't count", async (context) => {
     const scene = await openProcessScene(context);
     const gateway = await scene.start(PATIENT);
     await getBusy(scene, gateway);
@@ -67,7 +67,7 @@ describe("SIGTERM", { timeout: 120_000 }, () => {
     expect(await breaches(sql)).toEqual([]);
   });
 
-  test("turns new connections away at once, and answers the requests that are under way", async (context) => {
+  test("SIGTERM refuses new connections at once and answers the requests in progress", async (context) => {
     const scene = await openProcessScene(context);
     const gateway = await scene.start();
     await getBusy(scene, gateway);
@@ -102,7 +102,7 @@ describe("SIGTERM", { timeout: 120_000 }, () => {
     expect(stored).toHaveLength(isStored ? 1 : 0);
   });
 
-  test("given twice ends the process at once, and not with 0", async (context) => {
+  test("a second SIGTERM ends the process at once, and not with 0", async (context) => {
     const scene = await openProcessScene(context);
     const gateway = await scene.start();
     await getBusy(scene, gateway);
@@ -116,7 +116,7 @@ describe("SIGTERM", { timeout: 120_000 }, () => {
     expect(output).not.toContain("shutdown timed out");
   });
 
-  test("to an idle gateway ends it with 0, although SIGINT came just before, as npm doubles it", async (context) => {
+  test("SIGTERM to an idle gateway ends it with 0, even right after a SIGINT, as npm sends both", async (context) => {
     const scene = await openProcessScene(context);
     const gateway = await scene.start();
     await vi.waitFor(async () => expect(await ownedShards(gateway)).toBe(256), {
@@ -127,7 +127,7 @@ describe("SIGTERM", { timeout: 120_000 }, () => {
     expect(await gateway.exit).toMatchObject({ code: 0 });
   });
 
-  test("with a database that answers nothing any more ends the process all the same", async (context) => {
+  test("SIGTERM ends the process although its database answers nothing any more", async (context) => {
     const scene = await openProcessScene(context);
     const address = new URL(scene.databaseUrl);
     const proxy = await startTcpProxy({ host: address.hostname, port: Number(address.port) });
@@ -146,7 +146,7 @@ describe("SIGTERM", { timeout: 120_000 }, () => {
 });
 
 describe("SIGTERM while the gateway starts", { timeout: 120_000 }, () => {
-  test("and waits for its database ends it at once, with 0", async (context) => {
+  test("SIGTERM while the gateway waits for its database ends it at once with 0", async (context) => {
     const starting = processes.run(context, gatewayEnvironment(UNREACHABLE));
     await starting.logged("database not ready, waiting");
     starting.kill("SIGTERM");
@@ -155,7 +155,7 @@ describe("SIGTERM while the gateway starts", { timeout: 120_000 }, () => {
     expect(starting.output()).not.toContain("secret-password");
   });
 
-  test("and its database accepts connections but answers nothing ends it at once, with 0", async (context) => {
+  test("SIGTERM while the database accepts connections but answers nothing ends the start at once with 0", async (context) => {
     const silent = createServer();
     silent.listen(0, "127.0.0.1");
     await once(silent, "listening");
@@ -169,7 +169,7 @@ describe("SIGTERM while the gateway starts", { timeout: 120_000 }, () => {
     expect(await starting.exit).toMatchObject({ code: 0, signal: null });
   });
 
-  test("and has just reached its database ends it with 0, and leaves no lease behind", async (context) => {
+  test("SIGTERM just after the start reached its database ends it with 0 and leaves no lease behind", async (context) => {
     const scene = await openProcessScene(context);
     const starting = processes.run(context, gatewayEnvironment(scene.databaseUrl));
     await starting.logged("database connected");

@@ -10,7 +10,7 @@ const NEVER_S = 3600;
 const LATER: Answer = { status: 503, headers: { "retry-after": "3600" } };
 
 describe("many subscriptions on one job", () => {
-  test("cause one stream of polls, and each gets its callback", async (context) => {
+  test("many subscriptions to one job cause one stream of polls, and each gets its callback", async (context) => {
     const scene = await openScene(context);
     const { gateway, upstream, receiver, jobId, connection, path } = scene;
     await scene.change({ settings: { poll_interval_s: 0.05 } });
@@ -40,7 +40,7 @@ describe("many subscriptions on one job", () => {
     expect(job.poll_count).toBe(polls.length);
   });
 
-  test("of two connections are two jobs, each polled with its own credential", async (context) => {
+  test("the same job id at two connections is two jobs, each polled with its own credential", async (context) => {
     const { upstream, receiver, jobId, path, subscribe, connect } = await openScene(context);
     const other = await connect({ credential: "another-pulse-key" });
     upstream.answer(jobId, pulseAnswer.completed());
@@ -53,7 +53,7 @@ describe("many subscriptions on one job", () => {
     expect(upstream.polls(jobId)).toHaveLength(2);
   });
 
-  test("wait as long as the most patient of them", async (context) => {
+  test("many subscriptions to one job wait until the latest deadline", async (context) => {
     const { upstream, receiver, jobId, path, subscribe, look } = await openScene(context);
     upstream.answer(jobId, pulseAnswer.processing());
     upstream.answer("impatient", pulseAnswer.processing());
@@ -69,7 +69,7 @@ describe("many subscriptions on one job", () => {
 });
 
 describe.concurrent("a subscription for a job that has ended already", () => {
-  test("gets its callback at once, from the stored event, without a poll", async (context) => {
+  test("a late subscription gets its callback at once from the stored event, without a poll", async (context) => {
     const { upstream, receiver, jobId, path, subscribe, delivery } = await openScene(context);
     upstream.answer(jobId, pulseAnswer.completed('{"n": 1.0}'));
     const early = await subscribe();
@@ -86,7 +86,7 @@ describe.concurrent("a subscription for a job that has ended already", () => {
     expect(upstream.requests).toHaveLength(1);
   });
 
-  test("is owed nothing when it did not ask for that ending", async (context) => {
+  test("a late subscription that does not want the ending gets no delivery", async (context) => {
     const { upstream, receiver, jobId, path, subscribe, look } = await openScene(context);
     upstream.answer(jobId, pulseAnswer.failed("no"));
     await subscribe();
@@ -98,7 +98,7 @@ describe.concurrent("a subscription for a job that has ended already", () => {
 });
 
 describe.concurrent("an Idempotency-Key", () => {
-  test("makes a repeated request the same subscription, with one callback", async (context) => {
+  test("an Idempotency-Key makes a repeated request the same subscription, with one callback", async (context) => {
     const scene = await openScene(context);
     const { gateway, upstream, receiver, jobId, path, connection, delivery } = scene;
     upstream.answer(jobId, pulseAnswer.processing());
@@ -132,7 +132,7 @@ describe.concurrent("an Idempotency-Key", () => {
 });
 
 describe.concurrent("poll now", () => {
-  test("polls at once what would have been polled much later", async (context) => {
+  test("poll now polls a job at once that would have been polled much later", async (context) => {
     const scene = await openScene(context);
     const { gateway, upstream, receiver, jobId, path, subscribe } = scene;
     await scene.change({ settings: { poll_interval_s: NEVER_S } });
@@ -145,7 +145,7 @@ describe.concurrent("poll now", () => {
     expect(upstream.polls(jobId)).toHaveLength(2);
   });
 
-  test("while a poll is under way leads to one more after it", async (context) => {
+  test("poll now during a poll leads to one more after it", async (context) => {
     const scene = await openScene(context);
     const { gateway, upstream, receiver, jobId, path, subscribe } = scene;
     await scene.change({ settings: { poll_interval_s: NEVER_S } });
@@ -162,7 +162,7 @@ describe.concurrent("poll now", () => {
 });
 
 describe.concurrent("deleting a subscription", () => {
-  test("while its job runs ends the polling, and nobody is called", async (context) => {
+  test("deleting a subscription while its job runs ends the polling, and no callback is sent", async (context) => {
     const scene = await openScene(context);
     const { gateway, upstream, receiver, jobId, path, subscribe, look } = scene;
     upstream.answer(jobId, pulseAnswer.processing());
@@ -191,7 +191,7 @@ describe.concurrent("deleting a subscription", () => {
     expect((await receiver.takeOne(path)).event.type).toBe("job.completed");
   });
 
-  test("leaves the others of its job alone", async (context) => {
+  test("deleting a subscription leaves the others of its job alone", async (context) => {
     const { gateway, upstream, receiver, jobId, path, subscribe, delivery } =
       await openScene(context);
     upstream.answer(jobId, pulseAnswer.processing());
@@ -204,7 +204,7 @@ describe.concurrent("deleting a subscription", () => {
     expect(receiver.callbacks).toHaveLength(1);
   });
 
-  test("that waits for its next attempt makes it wait no more", async (context) => {
+  test("deleting a subscription that waits for its next attempt cancels the attempt", async (context) => {
     const scene = await openScene(context);
     const { gateway, upstream, receiver, jobId, path, subscribe, delivery, look } = scene;
     upstream.answer(jobId, pulseAnswer.completed());
@@ -223,7 +223,7 @@ describe.concurrent("deleting a subscription", () => {
     expect(again).toMatchObject({ status: 409, body: { code: "subscription_closed" } });
   });
 
-  test("during an attempt lets that one end, and makes no other", async (context) => {
+  test("deleting a subscription during an attempt lets that one finish and makes no other", async (context) => {
     const scene = await openScene(context);
     const { gateway, upstream, receiver, jobId, path, subscribe, delivery } = scene;
     const { promise: answered, resolve: answer } = Promise.withResolvers<Answer>();
@@ -238,7 +238,7 @@ describe.concurrent("deleting a subscription", () => {
     expect(receiver.callbacks).toHaveLength(1);
   });
 
-  test("with cancel_job cancels the job upstream, and the others hear of it", async (context) => {
+  test("deleting with cancel_job cancels the job upstream, and the others hear of it", async (context) => {
     const scene = await openScene(context);
     const { gateway, upstream, receiver, jobId, path, subscribe } = scene;
     await scene.change({ settings: { poll_interval_s: NEVER_S } });
@@ -252,7 +252,7 @@ describe.concurrent("deleting a subscription", () => {
     expect(receiver.received("/goes")).toEqual([]);
   });
 
-  test("with cancel_job cancels no job that has ended", async (context) => {
+  test("deleting with cancel_job cancels no job that has ended", async (context) => {
     const scene = await openScene(context);
     const { gateway, upstream, receiver, jobId, path, subscribe, delivery } = scene;
     upstream.answer(jobId, pulseAnswer.completed());

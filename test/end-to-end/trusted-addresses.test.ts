@@ -64,7 +64,7 @@ describe.each([
   test.each([
     ["to another project", () => other],
     ["to the operator's project", () => gateway.api],
-  ])("%s, by a definition of its own", async (__, api) => {
+  ])("%s is closed to a definition of a project", async (__, api) => {
     const put = await api()("PUT", "/v1/providers/intruder", intruder(origin()));
     expect(put).toMatchObject({
       status: 422,
@@ -74,7 +74,7 @@ describe.each([
     });
   });
 
-  test("to another project, by a connection of a built-in provider", async () => {
+  test("an address that the operator trusts is closed to another project's connection of a built-in provider", async () => {
     for (const provider of ["pulse", "fal"]) {
       const made = await other("POST", "/v1/connections", {
         provider,
@@ -86,7 +86,7 @@ describe.each([
     }
   });
 
-  test("to callbacks of every project", async () => {
+  test("an address that the operator trusts is closed to callbacks of every project", async () => {
     for (const api of [gateway.api, other]) {
       const tried = await api("POST", "/v1/callbacks/test", { callback_url: `${origin()}/admin` });
       expect(tried).toMatchObject({ status: 422, body: { code: "callback_url_refused" } });

@@ -7,7 +7,7 @@ const openScene = useScenes();
 const OWN_SECRET = `whsec_${Buffer.alloc(32, "own").toString("base64")}`;
 
 describe.concurrent("trying a callback", () => {
-  test("sends one signed event and shows the exchange as it was", async (context) => {
+  test("trying a callback sends one signed event and shows the exchange", async (context) => {
     const { gateway, receiver, path } = await openScene(context);
     receiver.answer(path, { status: 202, headers: { "x-seen": "yes" }, body: "thanks" });
     const { status, body } = await gateway.api("POST", "/v1/callbacks/test", {
@@ -33,41 +33,47 @@ describe.concurrent("trying a callback", () => {
     { signatures: ["v1a"] },
     { signatures: ["v1", "v1a"], secret: OWN_SECRET },
     { signatures: ["v1a"], secret: OWN_SECRET },
-  ])("signs as a subscription's callbacks are: %j", async (signing, context) => {
-    const { gateway, upstream, receiver, jobId, path, subscribe } = await openScene(context);
-    receiver.expectSecret(path, signing.secret ?? SIGNING_SECRET);
-    receiver.expectSecret("/tried", signing.secret ?? SIGNING_SECRET);
-    upstream.answer(jobId, pulseAnswer.completed());
-    await subscribe(signing);
-    await gateway.api("POST", "/v1/callbacks/test", {
-      callback_url: receiver.url("/tried"),
-      ...signing,
-    });
-    await vi.waitFor(() => expect(receiver.callbacks).toHaveLength(2), { timeout: 60_000 });
-    for (const to of [path, "/tried"]) {
-      const [callback] = receiver.received(to);
-      const schemes = callback?.headers["webhook-signature"]
-        ?.split(" ")
-        .map((one) => one.split(",")[0]);
-      expect(schemes).toEqual(signing.signatures);
-      expect(callback?.problem === null).toBe(signing.signatures.includes("v1"));
-      expect(callback?.headers["traceparent"]).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
-    }
-  });
+  ])(
+    "trying a callback signs as a subscription's callbacks are signed: %j",
+    async (signing, context) => {
+      const { gateway, upstream, receiver, jobId, path, subscribe } = await openScene(context);
+      receiver.expectSecret(path, signing.secret ?? SIGNING_SECRET);
+      receiver.expectSecret("/tried", signing.secret ?? SIGNING_SECRET);
+      upstream.answer(jobId, pulseAnswer.completed());
+      await subscribe(signing);
+      await gateway.api("POST", "/v1/callbacks/test", {
+        callback_url: receiver.url("/tried"),
+        ...signing,
+      });
+      await vi.waitFor(() => expect(receiver.callbacks).toHaveLength(2), { timeout: 60_000 });
+      for (const to of [path, "/tried"]) {
+        const [callback] = receiver.received(to);
+        const schemes = callback?.headers["webhook-signature"]
+          ?.split(" ")
+          .map((one) => one.split(",")[0]);
+        expect(schemes).toEqual(signing.signatures);
+        expect(callback?.problem === null).toBe(signing.signatures.includes("v1"));
+        expect(callback?.headers["traceparent"]).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
+      }
+    },
+  );
 
   test.for<["hang" | "reset" | { status: number }, object]>([
     ["hang", { response: null, error: { code: "response_timeout" } }],
     ["reset", { response: null, error: { code: "connection_reset" } }],
     [{ status: 302 }, { response: { status: 302 }, error: null }],
     [{ status: 500 }, { response: { status: 500 }, error: null }],
-  ])("shows what a receiver does that takes nothing: %j", async ([answer, shown], context) => {
-    const { gateway, receiver, path } = await openScene(context);
-    receiver.answer(path, answer);
-    const { body } = await gateway.api("POST", "/v1/callbacks/test", {
-      callback_url: receiver.url(path),
-    });
-    expect(body).toMatchObject({ delivered: false, ...shown });
-    // Nothing is retried; but a connection that was kept alive may be found dead, once.
-    expect(receiver.received(path).length).toBeLessThanOrEqual(answer === "reset" ? 2 : 1);
-  });
+  ])(
+    "trying a callback shows the fault of a receiver that accepts nothing: %j",
+    async ([answer, shown], context) => {
+      const { gateway, receiver, path } = await openScene(context);
+      receiver.answer(path, answer);
+      const { body } = await gateway.api("POST", "/v1/callbacks/test", {
+        callback_url: receiver.url(path),
+      });
+      expect(body).toMatchObject({ delivered: false, ...shown });
+      // Nothing is retried; but a connection that was kept alive may be found dead, once.
+      expect(receiver.received(path).length).toBeLessThanOrEqual(answer === "reset" ? 2 : 1);
+    },
+  );
 });

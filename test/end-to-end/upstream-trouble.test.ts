@@ -13,28 +13,31 @@ describe.concurrent("a credential that the upstream refuses", () => {
     [401, "AUTH_002", "Invalid API key"],
     [403, "AUTH_004", "This key may not read jobs"],
     [402, "BILLING_001", "Pay your bill"],
-  ])("with %i pauses its connection, which says why", async ([status, code, message], context) => {
-    const scene = await openScene(context);
-    const { gateway, upstream, jobId, connectionId, subscribe, look } = scene;
-    upstream.answer(jobId, [pulseAnswer.processing(), pulseAnswer.error(status, code, message)]);
-    const { id } = await subscribe();
-    const connection = await gateway.until(
-      `/v1/connections/${connectionId}`,
-      ({ state }) => state === "paused",
-    );
-    expect(connection.paused_reason).toContain(`HTTP ${status}`);
-    expect(connection.paused_reason).toContain(message);
-    expect(await look(`/v1/subscriptions/${id}`)).toMatchObject({
-      status: "active",
-      job: {
-        status: "processing",
-        last_error: expect.stringContaining(message),
-        next_poll_at: null,
-      },
-    });
-  });
+  ])(
+    "a credential refused with %i pauses its connection, which says why",
+    async ([status, code, message], context) => {
+      const scene = await openScene(context);
+      const { gateway, upstream, jobId, connectionId, subscribe, look } = scene;
+      upstream.answer(jobId, [pulseAnswer.processing(), pulseAnswer.error(status, code, message)]);
+      const { id } = await subscribe();
+      const connection = await gateway.until(
+        `/v1/connections/${connectionId}`,
+        ({ state }) => state === "paused",
+      );
+      expect(connection.paused_reason).toContain(`HTTP ${status}`);
+      expect(connection.paused_reason).toContain(message);
+      expect(await look(`/v1/subscriptions/${id}`)).toMatchObject({
+        status: "active",
+        job: {
+          status: "processing",
+          last_error: expect.stringContaining(message),
+          next_poll_at: null,
+        },
+      });
+    },
+  );
 
-  test("stops no other connection, and a new one resumes its jobs within a second", async (context) => {
+  test("a refused credential stops no other connection, and a new one resumes its jobs within a second", async (context) => {
     const scene = await openScene(context);
     const { gateway, upstream, receiver, jobId, path, subscribe, connect, change } = scene;
     const other = await connect({ credential: NEW_KEY });
@@ -59,7 +62,7 @@ describe.concurrent("a credential that the upstream refuses", () => {
     expect(upstream.polls(jobId).at(-1)?.headers["x-api-key"]).toBe(NEW_KEY);
   });
 
-  test("and comes late does not pause the connection that has a new one", async (context) => {
+  test("a late refusal does not pause the connection that has a new credential", async (context) => {
     const scene = await openScene(context);
     const { gateway, upstream, receiver, jobId, path, subscribe, change, look } = scene;
     const { promise: late, resolve: answerLate } = Promise.withResolvers<Answer>();
@@ -73,7 +76,7 @@ describe.concurrent("a credential that the upstream refuses", () => {
     expect(gateway.logged.join("")).not.toContain(NEW_KEY);
   });
 
-  test("is shown nowhere, however the upstream repeats it", async (context) => {
+  test("a refused credential is shown nowhere, however the upstream repeats it", async (context) => {
     const scene = await openScene(context);
     const { gateway, upstream, receiver, jobId, path, connectionId, subscribe, look } = scene;
     const echo = `The key ${UPSTREAM_KEY} is wrong`;
@@ -146,24 +149,27 @@ describe.concurrent("an outage", () => {
     ["a gateway's page", [{ status: 502, headers: { "content-type": "text/html" } }], /HTTP 502/],
     // A kept connection may have been closed for idleness, so the first reset is tried again.
     ["a reset connection", ["reset", "reset"], /connection_reset/],
-  ])("%s is seen, and over when the upstream is back", async ([, trouble, lastError], context) => {
-    const scene = await openScene(context);
-    const { gateway, upstream, receiver, jobId, path, subscribe, look } = scene;
-    upstream.answer(jobId, [pulseAnswer.processing(), ...trouble, pulseAnswer.completed()]);
-    const { id } = await subscribe();
-    const during = await gateway.until(
-      `/v1/subscriptions/${id}`,
-      ({ job }) => job.last_error !== null,
-    );
-    expect(during).toMatchObject({
-      status: "active",
-      job: { status: "processing", last_error: expect.stringMatching(lastError) },
-    });
-    expect((await receiver.takeOne(path)).event.type).toBe("job.completed");
-    expect((await look(`/v1/subscriptions/${id}`)).job.last_error).toBeNull();
-  });
+  ])(
+    "an outage of %s is shown, and over when the upstream is back",
+    async ([, trouble, lastError], context) => {
+      const scene = await openScene(context);
+      const { gateway, upstream, receiver, jobId, path, subscribe, look } = scene;
+      upstream.answer(jobId, [pulseAnswer.processing(), ...trouble, pulseAnswer.completed()]);
+      const { id } = await subscribe();
+      const during = await gateway.until(
+        `/v1/subscriptions/${id}`,
+        ({ job }) => job.last_error !== null,
+      );
+      expect(during).toMatchObject({
+        status: "active",
+        job: { status: "processing", last_error: expect.stringMatching(lastError) },
+      });
+      expect((await receiver.takeOne(path)).event.type).toBe("job.completed");
+      expect((await look(`/v1/subscriptions/${id}`)).job.last_error).toBeNull();
+    },
+  );
 
-  test("with nobody listening is survived", async (context) => {
+  test("an outage with nothing listening is survived", async (context) => {
     const { gateway, upstream, receiver, jobId, path, subscribe } = await openScene(context);
     upstream.answer(jobId, pulseAnswer.completed());
     await upstream.close();
@@ -196,7 +202,7 @@ describe.concurrent("an answer that is not what the documentation says", () => {
     expect(types).toEqual(["job.processing", "job.completed"]);
   });
 
-  test("an unknown status means that the job still runs, and people get to see it", async (context) => {
+  test("an unknown status means that the job still runs, and is shown to people", async (context) => {
     const { gateway, upstream, receiver, jobId, path, subscribe } = await openScene(context);
     upstream.answer(jobId, pulseAnswer.status("contemplating"));
     const { id } = await subscribe();
@@ -211,7 +217,7 @@ describe.concurrent("an answer that is not what the documentation says", () => {
     await receiver.takeOne(path);
   });
 
-  test("garbage is seen and polled again", async (context) => {
+  test("an unreadable answer is shown and polled again", async (context) => {
     const scene = await openScene(context);
     const { gateway, upstream, receiver, jobId, path, subscribe } = scene;
     const garbage: readonly [Answer, RegExp][] = [

@@ -34,7 +34,7 @@ afterAll(() => scene.end());
 const waitsAt = (node: GatewayProcess) => node.metric("ringback_ending_waits");
 
 describe("requests that wait for jobs", { timeout: 120_000 }, () => {
-  test("hear of their end within a second at a node that does not poll them, and at the one that does", async () => {
+  test("requests that wait for a job are answered within a second of its end, at a node that polls it and at one that does not", async () => {
     const subscriptions = await Promise.all(
       jobIds.map((jobId) => subscribe(asked, scene.receiver, jobId)),
     );
@@ -67,7 +67,7 @@ describe("requests that wait for jobs", { timeout: 120_000 }, () => {
     expect(new Set(ended.map(({ id }) => id)).size).toBe(JOBS);
   });
 
-  test("are answered when their node stops, which then ends by itself", async () => {
+  test("requests that wait for a job are answered when their node stops, and the stop ends by itself", async () => {
     const { id } = await subscribe(owner, scene.receiver, "never-ends");
     const waiting = Array.from({ length: 5 }, () =>
       owner.api("GET", `/v1/subscriptions/${id}/wait?timeout_s=300`),

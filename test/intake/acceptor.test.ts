@@ -130,7 +130,7 @@ async function countSubscriptions(): Promise<number> {
 }
 
 describe("an accepted subscription", () => {
-  test("is stored in the shard of its job, which its id carries", async () => {
+  test("an accepted subscription is stored in the shard of its job, which its id carries", async () => {
     const { id, shardId, jobRowId } = await accepted("job-1");
     expect(shardId).toBe(shardOfJob(CONNECTION_ID, "job-1"));
     expect([shardOfUuid(id), shardOfUuid(jobRowId)]).toEqual([shardId, shardId]);
@@ -139,13 +139,13 @@ describe("an accepted subscription", () => {
     );
   });
 
-  test("of an owned shard is watched at once, exactly as it would be loaded from the database", async () => {
+  test("a subscription in an owned shard is watched at once, exactly as it would be loaded from the database", async () => {
     const { shardId, jobRowId } = await accepted("job-1", { params: { b: "2", a: "1" } });
     expect(watched).toEqual(await loadJobs(database, [{ shardId, id: jobRowId }]));
     expect(await sql`select id from mailbox`).toEqual([]);
   });
 
-  test("of another node's shard leaves that node a note in the same transaction", async () => {
+  test("a subscription in another node's shard leaves that node a command in the same transaction", async () => {
     owns = [false];
     const { shardId, jobRowId } = await accepted("job-1");
     // No waiting: what is committed with the subscription is there once it is answered.
@@ -158,20 +158,23 @@ describe("an accepted subscription", () => {
   test.for<[string, boolean[]]>([
     ["went to another node", [true, false]],
     ["came to this node", [false, true]],
-  ])("whose shard %s while it was being stored goes by mailbox", async ([, ownership]) => {
-    owns = ownership;
-    const { shardId, jobRowId } = await accepted("job-1");
-    expect(watched).toEqual([]);
-    expect(await mailOf(shardId)).toEqual([{ kind: "watch", subjectId: jobRowId }]);
-  });
+  ])(
+    "a subscription whose shard %s while it was being stored is passed on by mailbox",
+    async ([, ownership]) => {
+      owns = ownership;
+      const { shardId, jobRowId } = await accepted("job-1");
+      expect(watched).toEqual([]);
+      expect(await mailOf(shardId)).toEqual([{ kind: "watch", subjectId: jobRowId }]);
+    },
+  );
 
-  test("is answered as accepted even when its hand-over fails", async () => {
+  test("a subscription is answered as accepted even if its hand-over fails", async () => {
     owns = [true, false];
     postFailure = new Error("the database went away");
     await expect(acceptor.accept(request("job-1"))).resolves.toMatchObject({ kind: "accepted" });
   });
 
-  test("of a job that is watched joins it, with the later deadline and the events of both", async () => {
+  test("a subscription to a watched job joins it, with the later deadline and the events of both", async () => {
     const first = await accepted("job-1", { events: eventMask(["job.completed"]) });
     const second = await accepted("job-1", {
       events: eventMask(["job.failed"]),
@@ -185,7 +188,7 @@ describe("an accepted subscription", () => {
     });
   });
 
-  test("of the same job id under the same params in another order is the same job; under others it is not", async () => {
+  test("the same job id with the same params in another order is the same job; with other params it is not", async () => {
     const first = await accepted("job-1", { params: { region: "eu", tenant: "a" } });
     const same = await accepted("job-1", { params: { tenant: "a", region: "eu" } });
     const other = await accepted("job-1", { params: { tenant: "b", region: "eu" } });
@@ -207,7 +210,7 @@ describe("a subscription for a job that has ended", () => {
     return row?.id ?? "none";
   }
 
-  test("is delivered at once by the node that owns the shard", async () => {
+  test("a late subscription is delivered at once by the owner of the shard", async () => {
     await endedJob("job-1");
     const late = await accepted("job-1");
     expect(late.status).toBe("delivering");
@@ -215,7 +218,7 @@ describe("a subscription for a job that has ended", () => {
     expect([watched, delivered]).toEqual([[], []]);
   });
 
-  test("is handed over in memory exactly as it would be loaded from the database", async () => {
+  test("a late subscription is handed over in memory exactly as it would be loaded from the database", async () => {
     await endedJob("job-1", {
       upstreamCreatedAt: "2026-01-01",
       error: 'a "quoted" \\ error',
@@ -245,7 +248,7 @@ describe("a subscription for a job that has ended", () => {
     expect(loaded[0]?.event).toMatchObject({ eventId: id, ...content });
   });
 
-  test("is read from the database when the event is too large to come along", async () => {
+  test("a late subscription's event that is too large to hand over is read from the database", async () => {
     const result = JSON.stringify("x".repeat(20_000));
     await endedJob("job-1", { result, resultBytes: result.length });
     const late = await accepted("job-1");
@@ -253,7 +256,7 @@ describe("a subscription for a job that has ended", () => {
     expect(owed).toEqual([]);
   });
 
-  test("costs a statement for all that come together, and writes the ended job no more", async () => {
+  test("late subscriptions that come together cost one statement, and do not write the ended job", async () => {
     await endedJob("job-1");
     await endedJob("job-2");
     const jobVersions = () => sql`select ctid::text, xmin::text from jobs order by id`;
@@ -276,7 +279,7 @@ describe("a subscription for a job that has ended", () => {
     expect(await sql`select count(*)::int as owed from deliveries`).toEqual([{ owed: 60 + 2 }]);
   });
 
-  test("leaves the owner a note about its delivery, whenever the shard was lost", async () => {
+  test("a late subscription leaves the owner a command about its delivery, whenever the shard was lost", async () => {
     await endedJob("job-1");
     for (const ownership of [[false], [true, false]]) {
       owns = ownership;
@@ -288,7 +291,7 @@ describe("a subscription for a job that has ended", () => {
     expect([owed, delivered]).toEqual([[], []]);
   });
 
-  test("that wants another ending is owed nothing, and nobody is told", async () => {
+  test("a late subscription that wants another ending gets no delivery, and no command is sent", async () => {
     await endedJob("job-1");
     for (const ownership of [[true], [false]]) {
       owns = ownership;
@@ -307,7 +310,7 @@ describe("an idempotency key", () => {
     return { idempotencyKey: key, requestHash };
   }
 
-  test("replays the same request: one subscription, one hand-over", async () => {
+  test("an idempotency key replays the same request: one subscription, one hand-over", async () => {
     const first = await accepted("job-1", keyed("a"));
     expect(await acceptor.accept(request("job-1", keyed("a")))).toEqual({
       kind: "replayed",
@@ -317,7 +320,7 @@ describe("an idempotency key", () => {
     expect(watched).toHaveLength(1);
   });
 
-  test("refuses another request, and stores nothing of it", async () => {
+  test("an idempotency key refuses a different request, and nothing of it is stored", async () => {
     await accepted("job-1", keyed("a"));
     expect(await acceptor.accept(request("job-2", keyed("b")))).toEqual({
       kind: "idempotency_conflict",
@@ -326,7 +329,7 @@ describe("an idempotency key", () => {
     expect(await sql`select job_id from jobs`).toEqual([{ job_id: "job-1" }]);
   });
 
-  test("used by ten requests at the same time makes one subscription", async () => {
+  test("an idempotency key used by ten requests at the same time makes one subscription", async () => {
     const outcomes = await Promise.all(
       Array.from({ length: 10 }, () => acceptor.accept(request("job-1", keyed("a")))),
     );
@@ -341,14 +344,14 @@ describe("an idempotency key", () => {
     expect(await countSubscriptions()).toBe(1);
   });
 
-  test("of one project says nothing about the same key of another", async () => {
+  test("an idempotency key of one project is independent of the same key of another", async () => {
     await accepted("job-1", keyed("a"));
     const projectId = uuids(Date.now(), 0);
     await accepted("job-1", { ...keyed("b"), projectId, connectionId: uuids(Date.now(), 0) });
     expect(await countSubscriptions()).toBe(2);
   });
 
-  test("may be used anew after a day", async () => {
+  test("an idempotency key may be used for something else after a day", async () => {
     const first = await accepted("job-1", keyed("a"));
     await sql`update idempotency_keys set created_at = created_at - interval '24 hours 1 second'`;
     const second = await accepted("job-1", keyed("b"));
@@ -361,14 +364,14 @@ describe("an idempotency key", () => {
 });
 
 describe("overload", () => {
-  test("is an answer, given before anything is stored", async () => {
+  test("overload is answered before anything is stored", async () => {
     isFull = true;
     expect(await acceptor.accept(request("job-1"))).toEqual({ kind: "overloaded" });
     expect(await countSubscriptions()).toBe(0);
     expect(watched).toEqual([]);
   });
 
-  test("is not confused with a failure, which is the caller's to see", async () => {
+  test("overload is not confused with a failure, which the caller sees", async () => {
     await sql`alter table subscriptions rename to out_of_reach`;
     await expect(acceptor.accept(request("job-1"))).rejects.toThrow("does not exist");
     await sql`alter table out_of_reach rename to subscriptions`;

@@ -10,7 +10,7 @@ beforeEach(() => {
 });
 
 describe("the live jobs of a project", () => {
-  test("are those watched here, those being accepted, and those of the other nodes", () => {
+  test("the live jobs of a project are those watched here, those being accepted, and those of other nodes", () => {
     watched.set("p", 10);
     liveJobs.learn(new Map([["p", 200]]));
     liveJobs.begin("p", "a", 1000);
@@ -18,7 +18,7 @@ describe("the live jobs of a project", () => {
     expect(liveJobs.of("another")).toBe(0);
   });
 
-  test("that are being accepted count once, however many wish for the same, and until the last is over", () => {
+  test("a live job being accepted counts once, however many requests name it, until the last is over", () => {
     for (let wish = 0; wish < 3; wish += 1) liveJobs.begin("p", "a", 1000);
     liveJobs.begin("p", "b", 1000);
     expect(liveJobs.of("p")).toBe(2);
@@ -30,7 +30,7 @@ describe("the live jobs of a project", () => {
     expect(liveJobs.of("p")).toBe(0);
   });
 
-  test("that were given to other nodes count until those have surely told of them", () => {
+  test("live jobs handed to other nodes count until those have reported them", () => {
     liveJobs.handOver("p");
     liveJobs.learn(new Map());
     liveJobs.handOver("p");
@@ -41,7 +41,7 @@ describe("the live jobs of a project", () => {
     expect(liveJobs.of("p")).toBe(2);
   });
 
-  test("of a node that is gone are counted no more", () => {
+  test("live jobs of a node that is gone no longer count", () => {
     liveJobs.learn(new Map([["p", 5]]));
     liveJobs.learn(new Map());
     expect(liveJobs.of("p")).toBe(0);
@@ -49,7 +49,7 @@ describe("the live jobs of a project", () => {
 });
 
 describe("at the limit", () => {
-  test("one more is not begun; another wish for one that is being accepted is", () => {
+  test("at the limit of live jobs no other is begun, but another request for one being accepted is", () => {
     watched.set("p", 4);
     expect(liveJobs.begin("p", "a", 5)).toBe(true);
     expect(liveJobs.begin("p", "b", 5)).toBe(false);

@@ -65,7 +65,7 @@ const names = (prefix: string, count: number) =>
   Array.from({ length: count }, (_, index) => `${prefix}-${index}`);
 
 describe("live subscriptions", () => {
-  test("count at once; what ends frees room with a later count", async () => {
+  test("live subscriptions count at once; ended ones free room with a later count", async () => {
     limits.own.set(ATTACKER, { live_subscriptions: 3 });
     const { rows } = await accept(ATTACKER, ["a"]);
     await accept(ATTACKER, ["a", "b"]);
@@ -84,7 +84,7 @@ describe("live subscriptions", () => {
     expect(usage.reached(ATTACKER, false)).toBeNull();
   });
 
-  test("are known to a node that counts nothing itself, also after a restart", async () => {
+  test("live subscriptions are known to a node that counts nothing itself, also after a restart", async () => {
     limits.own.set(ATTACKER, { live_subscriptions: 20 });
     await accept(ATTACKER, names("job", 20));
     await usage.refresh();

@@ -28,7 +28,7 @@ function hold(projectId: string, count: number): void {
 }
 
 describe("permits", () => {
-  test("a project holds at most its part, all together at most what there is", () => {
+  test("a project holds at most its share of permits, and all together at most the total", () => {
     hold("a", 3);
     expect(semaphore.tryAcquire("a")).toBe(false);
     hold("b", 1);
@@ -38,13 +38,13 @@ describe("permits", () => {
     ]);
   });
 
-  test("one that waits at its own limit keeps no other project from what is free", async () => {
+  test("a waiter at its own limit keeps no other project from free permits", async () => {
     hold("a", 3);
     void semaphore.acquire("a");
     await expect(semaphore.acquire("b")).resolves.toBe("acquired");
   });
 
-  test("what is given back goes to whom holds the fewest, in turns among equals", async () => {
+  test("a released permit goes to the project that holds the fewest, in turns among equals", async () => {
     hold("a", 3);
     hold("b", 1);
     const order: string[] = [];
@@ -55,7 +55,7 @@ describe("permits", () => {
     expect(order).toEqual(["c", "d", "b", "a"]);
   });
 
-  test("a limit that is changed holds from the next turn on", async () => {
+  test("a changed limit applies from the next turn on", async () => {
     hold("a", 3);
     const order: string[] = [];
     void acquire("a", order);
@@ -69,13 +69,13 @@ describe("permits", () => {
     expect(order).toEqual(["a"]);
   });
 
-  test("one that nobody holds can't be given back", () => {
+  test("a permit that is not held can't be released", () => {
     expect(() => semaphore.release("a")).toThrow("not held");
   });
 });
 
 describe("waiting", () => {
-  test("is for a few of a project only; other projects still wait", async () => {
+  test("only a few of a project may wait; other projects still may", async () => {
     hold("a", 3);
     hold("b", 1);
     const waiting = Array.from({ length: WAITING_MAX }, () => semaphore.acquire("a"));
@@ -86,7 +86,7 @@ describe("waiting", () => {
     expect(waiting).toHaveLength(WAITING_MAX);
   });
 
-  test("ends when it is aborted, and takes nobody's turn", async () => {
+  test("an aborted wait ends and uses no turn", async () => {
     hold("a", 3);
     hold("b", 1);
     const order: string[] = [];

@@ -22,27 +22,27 @@ function pausesAfter(answers: readonly LaneVerdict[]): (number | null)[] {
 }
 
 describe("a refusal", () => {
-  test("pauses the lane for as long as the upstream says", () => {
+  test("a refusal pauses the lane for as long as the upstream says", () => {
     expect(pausesAfter([refused(7000)])).toEqual([7000]);
   });
 
-  test("without Retry-After pauses it for longer each time, up to a minute", () => {
+  test("a refusal without Retry-After pauses the lane longer each time, up to a minute", () => {
     const seconds = pausesAfter(Array.from({ length: 9 }, () => refused())).map(
       (ms) => (ms ?? 0) / 1000,
     );
     expect(seconds).toEqual([1, 2, 4, 8, 16, 32, 60, 60, 60]);
   });
 
-  test("that asks for no wait is believed once", () => {
+  test("a refusal that asks for no wait is believed once", () => {
     expect(pausesAfter([refused(0), refused(0), refused(30_000)])).toEqual([null, 2000, 30_000]);
   });
 
-  test("begins with a short pause again after something has passed", () => {
+  test("a refusal after a success begins with a short pause again", () => {
     const pauses = pausesAfter([refused(), refused(), HEALTHY, refused()]);
     expect([pauses[0], pauses[1], pauses[3]]).toEqual([1000, 2000, 1000]);
   });
 
-  test("lets one item go ahead after the pause; the others follow when it passes", () => {
+  test("after the pause one item goes first; the others follow when it passes", () => {
     const { clock, lane, started, settle } = underWay(8);
     settle("0", refused());
     clock.advance(30_000);
@@ -55,7 +55,7 @@ describe("a refusal", () => {
     expect(lane.inFlight).toBe(8);
   });
 
-  test("of what was sent before the last one only counts when it asks for a longer wait", () => {
+  test("a refusal of an item sent before the last one counts only if it asks for a longer wait", () => {
     const { clock, started, settle } = underWay(8);
     settle("0", refused());
     settle("1", refused(5000));
@@ -70,7 +70,7 @@ describe("a refusal", () => {
     expect(started).toHaveLength(10);
   });
 
-  test("is over when the item that went ahead met a fault, and another passed", () => {
+  test("a refusal is over when the first item met a fault and another passed", () => {
     const { clock, started, settle } = underWay(2);
     settle("0", refused());
     settle("1", HEALTHY);
@@ -81,7 +81,7 @@ describe("a refusal", () => {
     expect(started).toHaveLength(6);
   });
 
-  test("is forgotten when somebody mends what was wrong", () => {
+  test("a refusal is forgotten when somebody fixes its cause", () => {
     const { clock, lane, started, settle } = underWay(1);
     settle("0", refused(3_600_000));
     lane.resume();

@@ -29,7 +29,7 @@ describe("when things are due", () => {
     expect(started).toEqual([{ name: "near", atMs: 1000 }]);
   });
 
-  test("an entry that was rescheduled since is passed over", () => {
+  test("an entry that was rescheduled since is skipped", () => {
     const { clock, lane, names, push } = setLane();
     const item = push("moved", 1000);
     item.dueAtMs += 4000;
@@ -42,7 +42,7 @@ describe("when things are due", () => {
 });
 
 describe("limits", () => {
-  test("no more than the concurrency is under way, and the longest due goes first", () => {
+  test("no more items than the concurrency are in progress, and the longest due goes first", () => {
     const { clock, lane, names, push } = setLane({ concurrency: 2 });
     push("c", 30);
     push("a", 10);
@@ -54,7 +54,7 @@ describe("limits", () => {
     expect(lane.inFlight).toBe(2);
   });
 
-  test("the rate holds over time, after the burst", () => {
+  test("the rate limit holds over time, after the burst", () => {
     const { clock, lane, started, push } = setLane({ requestsPerSecond: 10, burst: 3 });
     for (let item = 0; item < 13; item += 1) push(`${item}`, 0);
     expect(started).toHaveLength(3);
@@ -75,7 +75,7 @@ describe("limits", () => {
 });
 
 describe("pauses", () => {
-  test("a pause until a time holds everything back until then", () => {
+  test("a pause with an end holds all items back until then", () => {
     const { clock, lane, started, push } = setLane();
     lane.pause(clock.monotonic() + 3000);
     push("a", 0);
@@ -83,7 +83,7 @@ describe("pauses", () => {
     expect(started).toEqual([{ name: "a", atMs: 3000 }]);
   });
 
-  test("a pause without end ends by resuming, and then at once", () => {
+  test("a pause without an end ends by resuming, and then at once", () => {
     const { clock, lane, names, push } = setLane();
     lane.pause(Infinity);
     push("a", 0);
@@ -95,7 +95,7 @@ describe("pauses", () => {
 });
 
 describe("what holds back the items that are due is told", () => {
-  test("though they fell due in the middle of a pause", () => {
+  test("the lane reports what delays items that became due during a pause", () => {
     const { clock, lane, push } = setLane();
     lane.pause(clock.monotonic() + 5000);
     push("a", 1000);
@@ -104,7 +104,7 @@ describe("what holds back the items that are due is told", () => {
     expect(lane.load()).toMatchObject({ waiting: 1, behindMs: 1000, hold: "pause" });
   });
 
-  test("though they fell due while the upstream wants none", () => {
+  test("the lane reports what delays items that became due while the upstream wants none", () => {
     const { clock, lane, push, settle } = setLane();
     push("a");
     push("b", 1000);
@@ -113,7 +113,7 @@ describe("what holds back the items that are due is told", () => {
     expect(lane.load()).toMatchObject({ waiting: 1, behindMs: 1000, hold: "refusal" });
   });
 
-  test("though they fell due while all that may be under way is", () => {
+  test("the lane reports what delays items that became due while the concurrency is used up", () => {
     const { clock, lane, push } = setLane({ concurrency: 1 });
     push("a");
     push("b", 1000);
@@ -121,7 +121,7 @@ describe("what holds back the items that are due is told", () => {
     expect(lane.load()).toMatchObject({ waiting: 1, behindMs: 1000, hold: "concurrency" });
   });
 
-  test("when it is the rate, or the origin", () => {
+  test("the lane reports the rate or the origin as the cause of a delay", () => {
     const rated = setLane({ requestsPerSecond: 1 });
     for (const name of ["a", "b"]) rated.push(name);
     expect(rated.lane.load()).toMatchObject({ waiting: 1, hold: "rate" });
@@ -131,7 +131,7 @@ describe("what holds back the items that are due is told", () => {
     expect(gated.lane.load()).toMatchObject({ waiting: 1, hold: "origin" });
   });
 
-  test("and looking changes nothing of when they start", () => {
+  test("asking the lane for a cause does not change when items start", () => {
     const { clock, lane, push, names } = setLane({ requestsPerSecond: 1 });
     for (const name of ["a", "b", "c"]) push(name);
     const lookFor = (ms: number): void => {

@@ -18,7 +18,7 @@ function openRoom() {
 }
 
 describe("large answers", () => {
-  test("come in as long as there is room for all that they may become", () => {
+  test("large answers are admitted as long as there is room for their largest size", () => {
     const { room, admitted, enter } = openRoom();
     const first = enter("a", 50);
     const second = enter("b", 50);
@@ -28,7 +28,7 @@ describe("large answers", () => {
     expect(admitted).toEqual([first, second, third]);
   });
 
-  test("of one upstream leave room for those of others", () => {
+  test("large answers of one upstream leave room for those of others", () => {
     const { room, admitted, enter } = openRoom();
     const first = enter("a", 50);
     const waiting = enter("a", 50);
@@ -40,7 +40,7 @@ describe("large answers", () => {
     expect(admitted).toEqual([first, other, waiting]);
   });
 
-  test("that need all the room are not passed for ever by smaller ones", () => {
+  test("large answers that need all the room are not overtaken forever by smaller ones", () => {
     const { room, admitted, enter } = openRoom();
     const small = enter("a", 10);
     const huge = enter("b", 500);
@@ -52,7 +52,7 @@ describe("large answers", () => {
     expect(admitted).toEqual([small, huge, later]);
   });
 
-  test("of groups that keep all they can get leave room for one that holds nothing", () => {
+  test("groups that keep all the room they get leave some to a group that holds none", () => {
     const { room, admitted, enter } = openRoom();
     for (let answer = 0; answer < 10; answer += 1) {
       enter("a", 20);
@@ -66,7 +66,7 @@ describe("large answers", () => {
     }
   });
 
-  test("of one group that waits with many delay no other group", () => {
+  test("many waiting answers of one group delay no other group", () => {
     const { room, admitted, enter } = openRoom();
     const first = enter("a", 40);
     const second = enter("b", 60);
@@ -78,7 +78,7 @@ describe("large answers", () => {
     expect(admitted).toEqual([first, second, other, crowd[0]]);
   });
 
-  test("that give up waiting are forgotten, and who never came may leave", () => {
+  test("answers that give up waiting are forgotten, and one that never came may leave", () => {
     const { room, admitted, enter } = openRoom();
     const first = enter("a", 60);
     const second = enter("a", 60);
@@ -90,7 +90,7 @@ describe("large answers", () => {
     expect(admitted).toEqual([first, third]);
   });
 
-  test("never hold more than the room, unless one does alone, and all come in at last", () => {
+  test("the answers never hold more than the room, except a single one alone, and all are admitted in the end", () => {
     const step = fc.record({
       origin: fc.constantFrom("a", "b", "c"),
       bytes: fc.integer({ min: 1, max: 120 }),

@@ -9,10 +9,10 @@ const HOUR_MS = 3_600_000;
 describe.each([
   ["back", -HOUR_MS],
   ["forward", HOUR_MS],
-])("a clock that is put %s by an hour", (_, byMs) => {
+])("a clock set %s by an hour", (_, byMs) => {
   const move = (clock: FakeClock): void => clock.setNow(clock.now() + byMs);
 
-  test("neither holds up nor hurries what waits in a lane", () => {
+  test("a clock that is set back or forward neither delays nor hurries items in a lane", () => {
     const { clock, names, push } = setLane();
     push("before", 1000);
     move(clock);
@@ -25,7 +25,7 @@ describe.each([
     expect(names()).toEqual(["before", "after"]);
   });
 
-  test("changes neither the rate nor the pause after a refusal", () => {
+  test("a clock that is set back or forward changes neither the rate nor the pause after a refusal", () => {
     const { clock, names, push, settle } = setLane({ requestsPerSecond: 1, burst: 1 });
     for (const item of ["a", "b", "c"]) push(item);
     move(clock);
@@ -42,7 +42,7 @@ describe.each([
     expect(names()).toEqual(["a", "b", "c"]);
   });
 
-  test("leaves the breaker of an origin open for as long as it was meant to be", () => {
+  test("a clock that is set back or forward leaves an origin's breaker open for the intended time", () => {
     const clock = new FakeClock();
     const states: Breaker["state"][] = [];
     const breaker = { failuresInRowMax: 1, failingMsMin: 0, openMsInitial: 1000, openMsMax: 8000 };
@@ -61,7 +61,7 @@ describe.each([
     expect(names()).toEqual(["a", "b"]);
   });
 
-  test("shows the end of a pause in the time that is told now", () => {
+  test("the end of a pause is shown in the new time after the clock was set", () => {
     const { clock, lane, push } = setLane();
     lane.pause(clock.monotonic() + 5000);
     push("a");
@@ -69,7 +69,7 @@ describe.each([
     expect(lane.load()).toMatchObject({ hold: "pause", pausedUntilMs: clock.now() + 5000 });
   });
 
-  test("leaves an alarm as far away as it was", () => {
+  test("a clock that is set back or forward leaves an alarm at the same distance", () => {
     const clock = new FakeClock();
     const rung: string[] = [];
     const alarms = new AlarmQueue<string>(clock, (item) => void rung.push(item));

@@ -45,7 +45,7 @@ function setOrigin(
 }
 
 describe("the breaker of a project for an origin", () => {
-  test("stops all its lanes after faults in a row, whichever lanes they came from", () => {
+  test("a breaker stops all lanes of a project to an origin after faults in a row, whichever lanes they came from", () => {
     const { names, push, settle, states } = setOrigin({ a: "x", b: "x" });
     for (const item of ["a1", "b1", "a2"]) push(item);
     for (const item of ["a1", "b1", "a2"]) settle(item, FAULTY);
@@ -55,7 +55,7 @@ describe("the breaker of a project for an origin", () => {
     expect(states).toEqual(["x open"]);
   });
 
-  test("lets one probe at a time through, of all its lanes, in turn", () => {
+  test("a breaker lets one probe at a time through, of all its lanes in turn", () => {
     const { clock, names, push, settle } = setOrigin({ a: "x", b: "x" });
     for (const item of ["a1", "a2", "a3"]) push(item);
     for (const item of ["a1", "a2", "a3"]) settle(item, FAULTY);
@@ -69,7 +69,7 @@ describe("the breaker of a project for an origin", () => {
     expect(names().slice(5).toSorted()).toEqual(["a5", "b2"]);
   });
 
-  test("learns nothing from an item that never got to the origin, and lets another try", () => {
+  test("a breaker learns nothing from an item that never reached the origin, and lets another try", () => {
     const { clock, names, push, settle, states } = setOrigin({ a: "x" });
     for (const item of ["a1", "a2", "a3"]) push(item);
     for (const item of ["a1", "a2", "a3"]) settle(item, FAULTY);
@@ -80,7 +80,7 @@ describe("the breaker of a project for an origin", () => {
     expect(states).toEqual(["x open", "x half_open"]);
   });
 
-  test("probes without waiting for what was under way when it opened", () => {
+  test("a breaker probes without waiting for items in progress when it opened", () => {
     const { clock, names, push, settle } = setOrigin({ a: "x" });
     for (const item of ["a1", "a2", "a3", "a4", "a5"]) push(item);
     for (const item of ["a1", "a2", "a3"]) settle(item, FAULTY);
@@ -89,7 +89,7 @@ describe("the breaker of a project for an origin", () => {
     expect(names()).toContain("a6");
   });
 
-  test("recovers by itself however long the origin was away", () => {
+  test("a breaker recovers by itself however long the origin was away", () => {
     const { clock, push, settle, started, states } = setOrigin({ a: "x" });
     for (let item = 0; item < 20; item += 1) push(`a${item}`, item);
     let settled = 0;
@@ -104,7 +104,7 @@ describe("the breaker of a project for an origin", () => {
     expect(started).toHaveLength(20);
   });
 
-  test("takes a refusal because of the rate for a sign of life", () => {
+  test("a breaker takes a rate limit refusal as a sign of life", () => {
     const { push, settle, states } = setOrigin({ a: "x" });
     for (const item of ["a1", "a2", "a3", "a4"]) push(item);
     settle("a1", FAULTY);
@@ -114,7 +114,7 @@ describe("the breaker of a project for an origin", () => {
     expect(states).toEqual([]);
   });
 
-  test("is nothing to the lanes of another origin", () => {
+  test("a breaker does not affect the lanes of another origin", () => {
     const { push, settle } = setOrigin({ a: "x" });
     const other = setLane();
     for (const item of ["a1", "a2", "a3"]) push(item);
@@ -125,7 +125,7 @@ describe("the breaker of a project for an origin", () => {
 });
 
 describe("projects that share an origin", () => {
-  test("are not held back by what one of them is answered, nor by how it is read", () => {
+  test("projects that share an origin are not delayed by what one of them is answered there, nor by how it is read", () => {
     const { clock, names, push, settle, states, gate } = setOrigin({ a: "x", b: "y" });
     for (let item = 0; item < 50; item += 1) push(`a${item}`);
     for (let item = 0; item < 50; item += 1) settle(`a${item}`, FAULTY);
@@ -138,7 +138,7 @@ describe("projects that share an origin", () => {
     expect([gate("a").breaker.state, gate("b").breaker.state]).toEqual(["open", "closed"]);
   });
 
-  test("are held back by no failure to reach it that only one of them has met", () => {
+  test("projects that share an origin are not delayed by a connection failure that only one of them had", () => {
     const { names, push, settle, states } = setOrigin({ a: "x", b: "y" });
     for (let item = 0; item < 20; item += 1) push(`a${item}`);
     for (let item = 0; item < 20; item += 1) settle(`a${item}`, UNREACHABLE);
@@ -150,7 +150,7 @@ describe("projects that share an origin", () => {
     expect(states).toEqual(["x open", "x closed"]);
   });
 
-  test("probe it together once several of them could not reach it, and hear together that it is back", () => {
+  test("projects that share an origin probe it together once several could not reach it, and learn together that it is back", () => {
     const { clock, names, push, settle, states } = setOrigin({ a: "x", b: "y", c: "z" });
     for (const item of ["a1", "a2", "a3"]) push(item);
     for (const item of ["a1", "a2", "a3"]) settle(item, UNREACHABLE);
@@ -168,7 +168,7 @@ describe("projects that share an origin", () => {
     expect(states.slice(-3).toSorted()).toEqual(["x closed", "y closed", "z closed"]);
   });
 
-  test("ask an origin that is down no more often for being a thousand", () => {
+  test("a thousand projects probe an origin that is down no more often than one does", () => {
     const projects = Object.fromEntries(
       Array.from({ length: 1000 }, (_, at) => [String.fromCodePoint(0x4e00 + at), `p${at}`]),
     );
@@ -199,7 +199,7 @@ describe("projects that share an origin", () => {
     expect(origin.started).toHaveLength(15_000);
   });
 
-  test("leave room in it for others, however many requests they have in progress for however long", () => {
+  test("projects that share an origin leave room in it for others, however many requests they have in progress", () => {
     const origin = setOrigin({ a: "x", b: "x", c: "y", d: "z" }, { concurrency: 16 });
     const countOf = (lanes: string): number =>
       origin.names().filter(([lane = ""]) => lanes.includes(lane)).length;
@@ -239,7 +239,7 @@ describe("an origin that takes no more requests at once", () => {
       .join("");
   }
 
-  test("is shared evenly, however many items one of the lanes has", () => {
+  test("an origin at its limit is shared evenly, however many items one of the lanes has", () => {
     const origin = setOrigin({ a: "x", b: "y", c: "z" }, { concurrency: 1 });
     for (let item = 0; item < 100; item += 1) origin.push(`a${item}`, -1000);
     for (let item = 0; item < 3; item += 1) {
@@ -249,7 +249,7 @@ describe("an origin that takes no more requests at once", () => {
     expect(run(origin, 13)).toBe("aabcabcabcaaa");
   });
 
-  test("is shared by projects: one with many lanes gets as much as one with a single lane", () => {
+  test("an origin at its limit is shared by projects: one with many lanes gets as much as one with a single lane", () => {
     const origin = setOrigin({ a: "x", b: "x", c: "y" }, { concurrency: 1 });
     for (const lane of ["a", "b", "c"]) {
       for (let item = 0; item < 50; item += 1) origin.push(`${lane}${item}`);
@@ -257,7 +257,7 @@ describe("an origin that takes no more requests at once", () => {
     expect(run(origin, 41).slice(1)).toBe("acbc".repeat(10));
   });
 
-  test("passes a turn on that its lane has no use for", () => {
+  test("an origin at its limit passes a turn on when the lane has no use for it", () => {
     const origin = setOrigin({ a: "x", b: "y" }, { concurrency: 1 });
     origin.push("a1");
     const moved = origin.push("b1");
@@ -269,7 +269,7 @@ describe("an origin that takes no more requests at once", () => {
 });
 
 describe("a lane that moves to another origin", () => {
-  test("is free of the breaker it leaves behind", () => {
+  test("a lane that moves to another origin leaves the old one's breaker behind", () => {
     const { clock, lane, names, push, settle } = setLane({}, brokenGate());
     push("1");
     settle("1", FAULTY);
@@ -279,7 +279,7 @@ describe("a lane that moves to another origin", () => {
     expect(names()).toEqual(["1", "2"]);
   });
 
-  test("settles with the one that let its items in", () => {
+  test("a lane that moves settles its items with the origin that admitted them", () => {
     const { clock, gate, lane, push, settle } = setLane();
     push("1");
     push("2");

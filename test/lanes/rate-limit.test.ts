@@ -30,21 +30,21 @@ function setPace(limits: Partial<RateLimits> = {}) {
 }
 
 describe("a limit that is set", () => {
-  test("holds over time, after the burst", () => {
+  test("a set limit holds over time, after the burst", () => {
     const { go } = setPace({ requestsPerSecond: 10, burst: 5 });
     expect(go(1, 10)).toBe(5);
     expect(go(1000)).toBe(10);
     expect(go(10_000)).toBe(100);
   });
 
-  test("is this node's by its share", () => {
+  test("a set limit applies to this node by its share", () => {
     const { pace, go } = setPace();
     pace.configure({ requestsPerSecond: 100, burst: 40 }, 0.25, STARTED_MS);
     expect(pace.perSecond).toBe(25);
     expect(go(10_000)).toBeLessThanOrEqual(250 + 10);
   });
 
-  test("lets one who comes late catch up on little", () => {
+  test("a set limit lets a late user catch up only a little", () => {
     const { go, wait } = setPace({ requestsPerSecond: 500 });
     go(1000);
     wait(1000);
@@ -53,7 +53,7 @@ describe("a limit that is set", () => {
 });
 
 describe("a refusal", () => {
-  test("teaches a limit where none was set: it is looked for from half of what passed", () => {
+  test("a refusal without a set limit starts the search for one at half of the passed rate", () => {
     const { pace, go, refuse } = setPace();
     expect(pace.perSecond).toBeNull();
     go(5000, 1);
@@ -64,7 +64,7 @@ describe("a refusal", () => {
     expect(pace.perSecond).toBeLessThan(1100);
   });
 
-  test("halves the rate, which has almost grown back after two seconds and not quite after thirty", () => {
+  test("a refusal halves the rate, which has almost recovered after two seconds and not quite after thirty", () => {
     const { pace, go, refuse } = setPace({ requestsPerSecond: 100 });
     go(10_000);
     refuse();
@@ -80,7 +80,7 @@ describe("a refusal", () => {
     expect((pace.perSecond ?? 0) / recovered).toBeLessThan(1.01);
   });
 
-  test("never lets it grow above the limit that is set", () => {
+  test("a refusal never lets the rate grow above the set limit", () => {
     const { pace, go, refuse } = setPace({ requestsPerSecond: 20 });
     for (let time = 0; time < 3; time += 1) {
       go(2000);
@@ -90,7 +90,7 @@ describe("a refusal", () => {
     expect(pace.perSecond).toBe(20);
   });
 
-  test("is remembered for as long as the rate is not used up", () => {
+  test("a refusal is remembered for as long as the rate is used up", () => {
     const { pace, go, wait, refuse } = setPace();
     go(2000, 1);
     refuse();
@@ -102,7 +102,7 @@ describe("a refusal", () => {
     expect(pace.perSecond).toBeLessThan(1.2 * (before ?? 0));
   });
 
-  test("counts for the whole connection, of which other nodes have their share", () => {
+  test("a refusal counts for the whole connection, of which other nodes have their share", () => {
     const { pace, go, refuse } = setPace();
     pace.configure({ requestsPerSecond: null, burst: 1 }, 0.5, STARTED_MS);
     go(5000, 1);

@@ -22,7 +22,7 @@ function openRoom() {
 }
 
 describe("a large answer", () => {
-  test("is read on only when there is room for it, as much as it has declared", async () => {
+  test("a large answer is read on only when there is room for its declared size", async () => {
     const server = await serveHttp((_, response) => response.end("x".repeat(SIZE)));
     const { room, entered, arrived } = openRoom();
     const request = get(server.origin, { room });
@@ -34,7 +34,7 @@ describe("a large answer", () => {
     expect(entered).toHaveLength(1);
   });
 
-  test("that declares nothing asks for all that it may have", async () => {
+  test("a large answer without a declared size needs room for its largest size", async () => {
     const server = await serveHttp((_, response) => {
       response.write("x".repeat(SIZE / 2));
       response.end("x".repeat(SIZE / 2));
@@ -48,7 +48,7 @@ describe("a large answer", () => {
     expect(answered.kind === "answered" && answered.body.length).toBe(SIZE);
   });
 
-  test("that gets no room before its deadline fails like any that is late", async () => {
+  test("a large answer that gets no room before its deadline fails like any late one", async () => {
     const server = await serveHttp((_, response) => response.end("x".repeat(SIZE)));
     const { room } = openRoom();
     const client = openClient();
@@ -57,7 +57,7 @@ describe("a large answer", () => {
     expect(await client.send(get(server.origin))).toMatchObject({ kind: "answered" });
   });
 
-  test("that is let in at once is read without a stop, and a small one asks nobody", async () => {
+  test("an answer that is admitted at once is read without a stop, and a small one needs no admission", async () => {
     const server = await serveHttp(({ url }, response) =>
       response.end("x".repeat(url === "/small" ? 1000 : SIZE)),
     );

@@ -34,19 +34,22 @@ function textOf(outcome: RequestOutcome): string {
 }
 
 describe("an upstream's answer with", () => {
-  test.each(ODD)("%s is read as curl does, also byte by byte", async (_, answer) => {
-    const server = await serveTcp((socket) => socket.write(answer));
-    const client = openClient();
-    const request = get(server.origin, { readsLeniently: true });
-    expect(textOf(await client.send(request))).toBe(BODY);
-    // It is known by now, and no connection serves twice.
-    const before = server.sockets.length;
-    expect(textOf(await client.send(request))).toBe(BODY);
-    expect(textOf(await client.send(request))).toBe(BODY);
-    expect(server.sockets.length).toBe(before + 2);
-  });
+  test.each(ODD)(
+    "an upstream's answer with %s is read as curl does, also byte by byte",
+    async (_, answer) => {
+      const server = await serveTcp((socket) => socket.write(answer));
+      const client = openClient();
+      const request = get(server.origin, { readsLeniently: true });
+      expect(textOf(await client.send(request))).toBe(BODY);
+      // It is known by now, and no connection serves twice.
+      const before = server.sockets.length;
+      expect(textOf(await client.send(request))).toBe(BODY);
+      expect(textOf(await client.send(request))).toBe(BODY);
+      expect(server.sockets.length).toBe(before + 2);
+    },
+  );
 
-  test("a head that comes in pieces is put together", async () => {
+  test("an upstream's answer with a head in pieces is put together", async () => {
     const [, answer] = ODD[0] ?? [];
     const server = await serveTcp((socket) => {
       const pieces = (answer ?? "").match(/[^]{1,7}/g) ?? [];
@@ -64,18 +67,21 @@ describe("an upstream's answer with", () => {
     ["two lengths", "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{} "],
     ["another protocol", "SSH-2.0-OpenSSH_9.9\r\n"],
     ["a chunk of no length", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"],
-  ])("%s stays invalid and is asked for twice at most", async (_, answer) => {
-    let asked = 0;
-    const server = await serveTcp((socket) => {
-      asked += 1;
-      socket.write(answer);
-    });
-    const client = openClient();
-    const request = get(server.origin, { readsLeniently: true });
-    expect(textOf(await client.send(request))).toBe("invalid_response");
-    expect(textOf(await client.send(request))).toBe("invalid_response");
-    expect(asked).toBeLessThanOrEqual(3);
-  });
+  ])(
+    "an upstream's answer with %s stays invalid and is requested at most twice",
+    async (_, answer) => {
+      let asked = 0;
+      const server = await serveTcp((socket) => {
+        asked += 1;
+        socket.write(answer);
+      });
+      const client = openClient();
+      const request = get(server.origin, { readsLeniently: true });
+      expect(textOf(await client.send(request))).toBe("invalid_response");
+      expect(textOf(await client.send(request))).toBe("invalid_response");
+      expect(asked).toBeLessThanOrEqual(3);
+    },
+  );
 });
 
 test("a second answer that a lenient head smuggles in is never taken for another's", async () => {

@@ -18,14 +18,14 @@ function turns(permitsMax: number, perProject: number): FairSemaphore {
 const ANSWER = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 describe("connections", () => {
-  test("are kept alive and used again", async () => {
+  test("connections are kept alive and used again", async () => {
     const server = await serveHttp((_, response) => response.end());
     const client = openClient();
     for (let round = 0; round < 10; round++) await client.send(post(server.origin));
     expect(server.sockets).toHaveLength(1);
   });
 
-  test("never exceed the limit of an origin; the rest waits its turn", async () => {
+  test("connections never exceed the limit of an origin; the rest waits its turn", async () => {
     const held: ServerResponse[] = [];
     let most = 0;
     const server = await serveHttp((_, response) => {
@@ -41,7 +41,7 @@ describe("connections", () => {
     expect(most).toBeLessThanOrEqual(3);
   });
 
-  test("that the host closes after each answer are opened anew", async () => {
+  test("connections that the host closes after each answer are opened again", async () => {
     const server = await serveHttp((_, response) => {
       response.setHeader("connection", "close").end("ok");
     });
@@ -53,7 +53,7 @@ describe("connections", () => {
     await vi.waitFor(() => expect(client.originCount).toBe(0), { timeout: 60_000 });
   });
 
-  test("are closed when idle, and then nothing of their origin is left", async () => {
+  test("idle connections are closed, and then nothing of their origin is left", async () => {
     const server = await serveHttp((_, response) => response.end());
     const client = openClient({ keepAliveMs: 50 });
     await client.send(get(server.origin));
@@ -63,7 +63,7 @@ describe("connections", () => {
     await vi.waitFor(() => expect(client.originCount).toBe(0), { timeout: 60_000 });
   });
 
-  test("are opened a few at a time by each project, however long their peers take", async () => {
+  test("each project opens a few connections at a time, however long their peers take", async () => {
     let open = 0;
     let most = 0;
     // Takes connections, and never answers the first message of a TLS handshake.
@@ -95,7 +95,7 @@ describe("connections", () => {
     expect(opening.heldBy("other")).toBe(0);
   });
 
-  test("that are idle give way, the project's own first, when one more may not be opened", async () => {
+  test("idle connections give way, the project's own first, when no more may be opened", async () => {
     const first = await answering();
     const others = await Promise.all(Array.from({ length: 4 }, answering));
     const client = openClient({ connections: turns(4, 2), keepAliveMs: 60_000 });
@@ -111,7 +111,7 @@ describe("connections", () => {
     }
   });
 
-  test("that are idle give way to another project when all are used up", async () => {
+  test("idle connections give way to another project when all are used up", async () => {
     const third = await answering();
     const client = openClient({ connections: turns(2, 2), keepAliveMs: 60_000 });
     for (const { origin } of [await answering(), await answering()]) await client.send(get(origin));
@@ -126,7 +126,7 @@ describe("origins that hang", () => {
   const hanging = () => serveTcp(() => undefined);
 
   test.each(["http", "https"])(
-    "hold no more connections than their project may have, and no other's: %s",
+    "origins that hang hold no more connections than their project may have, and none of another's: %s",
     async (scheme) => {
       const servers = await Promise.all(Array.from({ length: 12 }, hanging));
       const connections = turns(100, 5);
@@ -147,7 +147,7 @@ describe("origins that hang", () => {
     },
   );
 
-  test("give the next connection that is free to the project that has the fewest", async () => {
+  test("the next free connection goes to the project that has the fewest", async () => {
     const servers = await Promise.all(Array.from({ length: 6 }, hanging));
     const client = openClient({ connections: turns(2, 2) });
     const [first, ...rest] = servers.map(({ origin }, index) =>
@@ -161,7 +161,7 @@ describe("origins that hang", () => {
     await Promise.all(rest);
   });
 
-  test("keep requests of their project waiting, which end as this side's fault", async () => {
+  test("requests that wait because of hanging origins of their project end as this side's fault", async () => {
     const first = await hanging();
     const second = await hanging();
     const client = openClient({ connections: turns(10, 1) });
@@ -174,7 +174,7 @@ describe("origins that hang", () => {
     await stuck;
   });
 
-  test("leave no attempt to connect behind when a request gives up", async () => {
+  test("a request that gives up leaves no attempt to connect behind", async () => {
     const server = await hanging();
     const connections = turns(10, 10);
     const client = openClient({ connections, connectTimeoutMs: 600_000 });
@@ -184,7 +184,7 @@ describe("origins that hang", () => {
     expect(client.originCount).toBe(0);
   });
 
-  test("of whose name servers nothing is heard hold no socket, and are no receiver's fault", async () => {
+  test("origins with silent name servers hold no socket, and are not the receiver's fault", async () => {
     const client = openClient({ lookup: () => new Promise(() => undefined) });
     const outcome = await client.send(get("https://receiver.test", { timeoutMs: 200 }));
     expect(outcome).toMatchObject({ failure: { code: "dns_failed" } });
@@ -203,7 +203,7 @@ describe("a kept-alive connection that the host gave up without a word", () => {
     });
   };
 
-  test("costs a GET nothing: it is sent again on a new connection", async () => {
+  test("a dead kept-alive connection costs a GET nothing: it is sent again on a new connection", async () => {
     const methods: string[] = [];
     const server = await forgetful(methods);
     const client = openClient();
@@ -213,7 +213,7 @@ describe("a kept-alive connection that the host gave up without a word", () => {
     expect(server.sockets).toHaveLength(2);
   });
 
-  test("fails a POST, which the host may have read", async () => {
+  test("a dead kept-alive connection fails a POST, which the host may have read", async () => {
     const methods: string[] = [];
     const server = await forgetful(methods);
     const client = openClient();
@@ -224,7 +224,7 @@ describe("a kept-alive connection that the host gave up without a word", () => {
     expect(methods).toEqual(["GET", "POST"]);
   });
 
-  test("costs a POST nothing that may be repeated, such as a callback", async () => {
+  test("a dead kept-alive connection costs a repeatable POST, such as a callback, nothing", async () => {
     const methods: string[] = [];
     const server = await forgetful(methods);
     const client = openClient();
@@ -234,7 +234,7 @@ describe("a kept-alive connection that the host gave up without a word", () => {
     expect(methods).toEqual(["GET", "POST", "POST"]);
   });
 
-  test("is tried again once only, and not when it was new", async () => {
+  test("a dead kept-alive connection is replaced only once, and a new one is not", async () => {
     const server = await serveTcp((socket, count) => {
       if (count === 1 && server.sockets.length === 1) socket.write(ANSWER);
       else socket.resetAndDestroy();
@@ -246,7 +246,7 @@ describe("a kept-alive connection that the host gave up without a word", () => {
     expect(server.sockets).toHaveLength(2);
   });
 
-  test("is not tried again once a part of the answer came", async () => {
+  test("a request is not repeated once a part of the answer came", async () => {
     const server = await serveTcp((socket, count) => {
       if (count === 1) socket.write(ANSWER);
       else socket.write("HTTP/1.1 2", () => socket.resetAndDestroy());
@@ -259,7 +259,7 @@ describe("a kept-alive connection that the host gave up without a word", () => {
 });
 
 describe("closing", () => {
-  test("waits for what is in flight, refuses what is new, and closes every connection", async () => {
+  test("closing waits for requests in progress, refuses new ones, and closes every connection", async () => {
     const held: ServerResponse[] = [];
     const server = await serveHttp((_, response) => held.push(response));
     const client = openClient();
@@ -277,7 +277,7 @@ describe("closing", () => {
     expect(client.originCount).toBe(0);
   });
 
-  test("aborts what does not finish in time, waiting requests included", async () => {
+  test("closing aborts what does not finish in time, waiting requests included", async () => {
     const held: ServerResponse[] = [];
     const server = await serveHttp((_, response) => held.push(response));
     const client = openClient({ connectionsPerOriginMax: 1 });
@@ -289,7 +289,7 @@ describe("closing", () => {
     }
   });
 
-  test("may be asked for twice", async () => {
+  test("closing twice is harmless", async () => {
     const client = openClient();
     await Promise.all([client.close(10), client.close(10)]);
     await client.close(10);

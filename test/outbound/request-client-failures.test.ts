@@ -31,7 +31,7 @@ describe("the answer", () => {
     expect(codeOf(await openClient().send(get(server.origin)))).toBe("connection_reset");
   });
 
-  test("invalid_response: not HTTP", async () => {
+  test("invalid_response: the answer is not HTTP", async () => {
     expect(await codeOfAnswer("SSH-2.0-OpenSSH_9.9\r\n")).toBe("invalid_response");
     expect(await codeOfAnswer("HTTP/1.1 200 OK\r\nbad header\r\n\r\n")).toBe("invalid_response");
     expect(await codeOfAnswer("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n")).toBe(
@@ -54,14 +54,14 @@ describe("time", () => {
     expect(outcome.durationMs).toBeLessThan(timeoutMs * 1.1 + 2000);
   };
 
-  test("response_timeout: a receiver that never answers", async () => {
+  test("response_timeout: the receiver never answers", async () => {
     const server = await serveTcp(() => undefined);
     const outcome = await openClient().send(post(server.origin, { timeoutMs: 150 }));
     expect(codeOf(outcome)).toBe("response_timeout");
     expectInTime(outcome, 150);
   });
 
-  test("response_timeout: a body that drips covers the whole exchange, not each drop", async () => {
+  test("response_timeout: the limit covers the whole exchange, not each piece of a slow body", async () => {
     const server = await serveTcp((socket) => {
       socket.write("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n");
       const drip = setInterval(() => socket.write("."), 20);
@@ -72,7 +72,7 @@ describe("time", () => {
     expectInTime(outcome, 150);
   });
 
-  test("dns_failed: a name server that never answers", async () => {
+  test("dns_failed: the name server never answers", async () => {
     const lookup: AddressLookup = () => new Promise(() => undefined);
     const request = post("https://receiver.test", { timeoutMs: 150 });
     const outcome = await openClient({ lookup }).send(request);
@@ -89,7 +89,7 @@ describe("time", () => {
     expect(codeOf(outcome)).toBe("connect_timeout");
   });
 
-  test("connect_timeout: no connection became free; the exchange is never sent", async () => {
+  test("connect_timeout: no connection became free, and the request is never sent", async () => {
     const bodies: string[] = [];
     const server = await serveTcp((_, __, chunk) => bodies.push(chunk.toString()));
     const client = openClient({ connectionsPerOriginMax: 1 });
@@ -100,7 +100,7 @@ describe("time", () => {
     expect(bodies.join("")).not.toContain("/second");
   });
 
-  test("a timeout frees its connection for whoever waits", async () => {
+  test("a timeout frees its connection for the next request", async () => {
     const server = await serveHttp((request, response) => {
       if (request.url === "/fine") response.end("ok");
     });
@@ -113,12 +113,12 @@ describe("time", () => {
 });
 
 describe("connecting", () => {
-  test("connect_refused: nothing listens", async () => {
+  test("connect_refused: nothing listens at the address", async () => {
     const origin = `http://127.0.0.1:${await closedPort()}`;
     expect(codeOf(await openClient().send(post(origin)))).toBe("connect_refused");
   });
 
-  test("connect_refused: nothing listens on any address of the name", async () => {
+  test("connect_refused: nothing listens at any address of the name", async () => {
     const lookup: AddressLookup = () => Promise.resolve(["127.0.0.1", "127.0.0.2"]);
     const origin = `http://receiver.test:${await closedPort()}`;
     expect(codeOf(await openClient({ lookup }).send(post(origin)))).toBe("connect_refused");
@@ -140,7 +140,7 @@ describe("connecting", () => {
     expect(outcome).toMatchObject({ failure: { code, message: "why" } });
   });
 
-  test("dns_not_found: a name without addresses", async () => {
+  test("dns_not_found: the name has no addresses", async () => {
     const lookup: AddressLookup = () => Promise.resolve([]);
     const outcome = await openClient({ lookup }).send(post("https://receiver.test"));
     expect(codeOf(outcome)).toBe("dns_not_found");
@@ -171,11 +171,14 @@ describe("a request that can't be sent as it is", () => {
     [{ path: "/a\r\nx-injected: 1" }],
     [{ path: "http://127.0.0.1/" }],
     [{ path: "" }],
-  ])("url_refused, and nothing is sent: %j", async (changes) => {
-    const [code, server] = await sent(changes);
-    expect(code).toBe("url_refused");
-    expect(server.sockets).toHaveLength(0);
-  });
+  ])(
+    "url_refused: the request can't be sent as it is, and nothing is sent: %j",
+    async (changes) => {
+      const [code, server] = await sent(changes);
+      expect(code).toBe("url_refused");
+      expect(server.sockets).toHaveLength(0);
+    },
+  );
 
   test.each(["", "receiver.test", "ftp://receiver.test", "//receiver.test"])(
     "url_refused: the origin %j",

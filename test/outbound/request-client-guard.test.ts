@@ -21,7 +21,7 @@ function answering(...addresses: readonly string[]): AddressLookup {
 }
 
 describe("a connection is refused before it is made", () => {
-  test("to a name that was public when accepted and is private now", async () => {
+  test("no connection is made to a name that was public when accepted and is private now", async () => {
     const server = await serveHttp((_, response) => response.end());
     const url = `https://receiver.test:${server.port}`;
     const checker = new CallbackUrlChecker({
@@ -49,16 +49,19 @@ describe("a connection is refused before it is made", () => {
     [["127.0.0.1", "93.184.215.14"]],
     [["::ffff:127.0.0.1"]],
     [["64:ff9b::7f00:1"]],
-  ])("to a name whose addresses include a private one: %j", async (addresses) => {
-    const server = await serveHttp((_, response) => response.end());
-    const client = openClient({ guard: strict, lookup: answering(...addresses) });
-    expect(codeOf(await client.send(post(`https://receiver.test:${server.port}`)))).toBe(
-      "address_refused",
-    );
-    expect(server.sockets).toHaveLength(0);
-  });
+  ])(
+    "no connection is made to a name whose addresses include a private one: %j",
+    async (addresses) => {
+      const server = await serveHttp((_, response) => response.end());
+      const client = openClient({ guard: strict, lookup: answering(...addresses) });
+      expect(codeOf(await client.send(post(`https://receiver.test:${server.port}`)))).toBe(
+        "address_refused",
+      );
+      expect(server.sockets).toHaveLength(0);
+    },
+  );
 
-  test("to a literal, which no lookup ever sees", async () => {
+  test("no connection is made to a private literal, which no lookup ever sees", async () => {
     const lookup = vi.fn<AddressLookup>(answering("93.184.215.14"));
     const client = openClient({ guard: strict, lookup });
     await fc.assert(
@@ -71,7 +74,7 @@ describe("a connection is refused before it is made", () => {
     expect(lookup).not.toHaveBeenCalled();
   });
 
-  test("over http, on a low port or by a private name, wherever that leads", async () => {
+  test("no connection is made over http, on a low port or by a private name, whatever its address", async () => {
     const client = openClient({ lookup: answering("93.184.215.14") });
     expect(codeOf(await client.send(post("http://receiver.test")))).toBe("address_refused");
     expect(codeOf(await client.send(post("https://receiver.test:25")))).toBe("address_refused");
@@ -95,7 +98,7 @@ test("the address of the open socket is checked again before anything is sent", 
 });
 
 describe("what the operator allows is reached", () => {
-  test("by host:port, on that port only, and the Host header keeps the name", async () => {
+  test("an exempt host:port is reached on that port only, and the Host header keeps the name", async () => {
     const server = await serveHttp((request, response) => response.end(request.headers.host));
     const other = await serveHttp((_, response) => response.end());
     const guard = createAddressGuard({
@@ -110,13 +113,13 @@ describe("what the operator allows is reached", () => {
     expect(codeOf(await client.send(get(`http://receiver:${other.port}`)))).toBe("address_refused");
   });
 
-  test("by CIDR, for localhost without asking a resolver that could lie", async () => {
+  test("an exempt CIDR lets localhost be reached without asking a resolver that could lie", async () => {
     const server = await serveHttp((_, response) => response.end());
     const client = openClient({ lookup: answering("93.184.215.14") });
     expect(codeOf(await client.send(get(`http://localhost:${server.port}`)))).toBe("answered 200");
   });
 
-  test("by a trusted origin, and by no other origin on the same host", async () => {
+  test("a trusted origin is reached, and no other origin on the same host", async () => {
     const server = await serveHttp((_, response) => response.end());
     const other = await serveHttp((_, response) => response.end());
     const client = openClient({
@@ -135,7 +138,7 @@ describe("what the operator allows is reached", () => {
     expect(server.sockets).toHaveLength(1);
   });
 
-  test("by a project's own exemption, and by no other project, also on an open connection", async () => {
+  test("a project's own exemption applies to no other project, also on an open connection", async () => {
     const server = await serveHttp((_, response) => response.end());
     const guards = new ProjectGuards(
       {

@@ -28,7 +28,7 @@ describe("an answer is handed over as it was sent", () => {
     expect(outcome.durationMs).toBeGreaterThan(0);
   });
 
-  test("a body may be a Buffer, and may be empty", async () => {
+  test("a request body may be a Buffer, and may be empty", async () => {
     const server = await serveHttp(async (request, response) => {
       response.setHeader("x-length", request.headers["content-length"] ?? "none");
       response.end(await text(request));
@@ -105,7 +105,7 @@ describe("an answer is handed over as it was sent", () => {
     expect(outcome.kind === "answered" && outcome.body.equals(expected)).toBe(true);
   });
 
-  test("an answer that names the size of a body that it does not bring has none", async () => {
+  test("an answer that announces the size of a body it does not bring has none", async () => {
     const server = await serveHttp((_, response) =>
       response.writeHead(304, { "content-length": 2_000_000 }).end(),
     );
@@ -137,7 +137,7 @@ describe("a body above the limit", () => {
       pour();
     });
 
-  test("that never ends is cut off at the limit at once", async () => {
+  test("a body above the limit that never ends is cut off at the limit at once", async () => {
     const server = await endless();
     const request = post(server.origin, { responseBytesMax: 5000, timeoutMs: 60_000 });
     const outcome = await openClient().send(request);
@@ -145,7 +145,7 @@ describe("a body above the limit", () => {
     expect(outcome.kind === "answered" && outcome.body.length).toBe(5000);
   });
 
-  test("that stops at the limit without ending is not waited for", async () => {
+  test("a body that stops at the limit without ending is not waited for", async () => {
     const server = await serveTcp((socket) => {
       socket.write(`HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n`);
     });
@@ -154,13 +154,13 @@ describe("a body above the limit", () => {
     expect(outcome).toMatchObject({ truncated: true, body: Buffer.from("hello") });
   });
 
-  test("fails the exchange where truncation was not asked for", async () => {
+  test("a body above the limit fails the exchange where truncation was not requested", async () => {
     const server = await endless();
     const outcome = await openClient().send(get(server.origin, { responseBytesMax: 5000 }));
     expect(outcome).toMatchObject({ kind: "failed", failure: { code: "body_too_large" } });
   });
 
-  test("fails as soon as it is announced", async () => {
+  test("a body above the limit fails as soon as it is announced", async () => {
     const server = await serveTcp((socket) => {
       socket.write("HTTP/1.1 200 OK\r\ncontent-length: 999999999\r\n\r\n");
     });
@@ -169,7 +169,7 @@ describe("a body above the limit", () => {
   });
 
   test.each(["fail", "truncate"] as const)(
-    "of exactly the limit is whole (%s)",
+    "a body of exactly the limit is whole (%s)",
     async (whenLarger) => {
       const server = await serveHttp((_, response) => {
         response.setHeader("content-length", 5).end("hello");
@@ -180,7 +180,7 @@ describe("a body above the limit", () => {
     },
   );
 
-  test("leaves the client fit for the next exchange", async () => {
+  test("a body above the limit leaves the client fit for the next exchange", async () => {
     const server = await serveHttp((_, response) => response.end("x".repeat(100_000)));
     const client = openClient({ connectionsPerOriginMax: 1 });
     for (let round = 0; round < 5; round++) {

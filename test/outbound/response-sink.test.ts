@@ -28,7 +28,7 @@ function sink() {
 const MEBIBYTE = 2 ** 20;
 
 describe("a body that is taken as it comes", () => {
-  test("arrives whole and is not kept", async () => {
+  test("a streamed body arrives whole and is not kept", async () => {
     const body = Buffer.alloc(3 * MEBIBYTE, "abc");
     const server = await serveHttp((_request, response) => response.end(body));
     const into = sink();
@@ -39,7 +39,7 @@ describe("a body that is taken as it comes", () => {
     expect(Buffer.concat(into.taken).equals(body)).toBe(true);
   });
 
-  test("is held back at its sender while it is not taken", async () => {
+  test("a streamed body is held back at its sender while it is not consumed", async () => {
     const body = Buffer.alloc(64 * MEBIBYTE);
     let ended = false;
     const server = await serveHttp((_request, response) => {
@@ -61,7 +61,7 @@ describe("a body that is taken as it comes", () => {
     expect(into.bytes).toBe(64 * MEBIBYTE);
   });
 
-  test("is never more than what may come, declared or not", async () => {
+  test("a streamed body is never larger than allowed, declared or not", async () => {
     const declared = await serveHttp((_request, response) => response.end(Buffer.alloc(2000)));
     const endless = await serveHttp((_request, response) => {
       const more = (): void => {
@@ -79,7 +79,7 @@ describe("a body that is taken as it comes", () => {
     }
   });
 
-  test("of any other answer than 2xx is not taken", async () => {
+  test("a body of an answer other than 2xx is not streamed", async () => {
     const server = await serveHttp((_request, response) =>
       response.writeHead(410).end("used up".repeat(10_000)),
     );
@@ -89,7 +89,7 @@ describe("a body that is taken as it comes", () => {
     expect(into.taken).toEqual([]);
   });
 
-  test("that breaks off is a failure", async () => {
+  test("a streamed body that breaks off is a failure", async () => {
     const server = await serveHttp((_request, response) => {
       response.writeHead(200, { "content-length": "100" });
       response.write("half", () => response.destroy());
@@ -102,7 +102,7 @@ describe("a body that is taken as it comes", () => {
     expect(into.bytes).toBe(4);
   });
 
-  test("that can't be taken fails the exchange", async () => {
+  test("a streamed body that can't be consumed fails the exchange", async () => {
     const server = await serveHttp((_request, response) => response.end(Buffer.alloc(1000)));
     const full = { take: () => Promise.reject(new Error("no room")) };
     const outcome = await openClient().send(

@@ -41,13 +41,13 @@ describe("a receiver's status counts, whatever comes after it", () => {
     ],
     ["two equal lengths", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok"],
     ["a chunk of no known length", "HTTP/1.1 204 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nok"],
-  ])("%s", async (_name, raw) => {
+  ])("a receiver's status counts, whatever comes after it: %s", async (_name, raw) => {
     const outcome = await answered(raw);
     expect(outcome).toMatchObject({ kind: "answered" });
     expect([200, 204]).toContain(outcome.kind === "answered" && outcome.status);
   });
 
-  test("a body that ends too soon", async () => {
+  test("a receiver's status counts although the body ends too soon", async () => {
     const raw = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf";
     expect(await answered(raw, true)).toMatchObject({
       kind: "answered",
@@ -57,12 +57,12 @@ describe("a receiver's status counts, whatever comes after it", () => {
     });
   });
 
-  test("an error answer is an error answer too", async () => {
+  test("a receiver's error status counts as an error answer too", async () => {
     const raw = "HTTP/1.1 503 Busy\r\ncontent-length: 100\r\n\r\nlater";
     expect(await answered(raw, true)).toMatchObject({ kind: "answered", status: 503 });
   });
 
-  test("a body that goes on beyond the time limit", async () => {
+  test("a receiver's status counts although its body goes on beyond the time limit", async () => {
     const server = await serveTcp((socket) => {
       socket.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n");
     });
@@ -70,7 +70,7 @@ describe("a receiver's status counts, whatever comes after it", () => {
     expect(outcome).toMatchObject({ kind: "answered", status: 200, body: Buffer.from("ok") });
   });
 
-  test("but without one there is no answer", async () => {
+  test("without a status there is no answer of the receiver", async () => {
     const server = await serveTcp((socket) => socket.write("HTTP/1.1 103 Early Hints\r\n\r\n"));
     const outcome = await openClient().send(callback(server.origin, { timeoutMs: 300 }));
     expect(outcome).toMatchObject({ kind: "failed", failure: { code: "response_timeout" } });

@@ -78,7 +78,7 @@ describe("npx ringback", () => {
   const REFUSED =
     /needs Node 24 or later, and this is 20\..*\n.*\n\n {2}npx --package=node@24 --package=ringback ringback start\n/;
 
-  test("says on an older Node which one it needs and how to get it, and starts nothing", async () => {
+  test("npx ringback on an older Node names the Node it needs and how to get it, and starts nothing", async () => {
     const pretend = `Object.defineProperty(process, "versions", { value: { node: "20.0.0" } })`;
     const { code, output } = await installed.run(PROJECT_NODE, "node", [
       "--import",
@@ -90,7 +90,7 @@ describe("npx ringback", () => {
     expect(code).toBe(1);
   });
 
-  test("on the machine's own Node says its version, and what is wrong in plain words", async () => {
+  test("npx ringback on the machine's own Node prints its version, and errors in plain words", async () => {
     const version = await installed.run(machineNode(), "npx", ["ringback", "--version"]);
     expect(version).toEqual({ code: 0, output: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
     const args = ["ringback", "list", "--url", "http://127.0.0.1:9"];
@@ -105,20 +105,20 @@ describe("npx ringback", () => {
   test.each([
     ["--help", /^Usage: ringback \[command\]\n[^]*migrate/],
     ["--version", /^\d+\.\d+\.\d+\n$/],
-  ])("answers %s", async (option, printed) => {
+  ])("npx ringback answers %s", async (option, printed) => {
     const { code, output } = await installed.run(PROJECT_NODE, "npx", ["ringback", option]);
     expect(output).toMatch(printed);
     expect(code).toBe(0);
   });
 
-  test("refuses a command that there is not, with those that there are", async () => {
+  test("npx ringback refuses an unknown command and lists the known ones", async () => {
     const { code, output } = await installed.run(PROJECT_NODE, "npx", ["ringback", "strat"]);
     expect(output).toMatch(/^Unknown command: strat\n\nUsage: ringback/);
     expect(code).toBe(1);
   });
 
   test(
-    "start runs the gateway, with a Postgres of its own and no setting",
+    "npx ringback start runs the gateway with a Postgres of its own and no setting",
     { timeout: TIMEOUT_MS },
     async () => {
       const gateway = startInstalled({ PORT: "0", LOG_FORMAT: "json" });

@@ -15,7 +15,7 @@ function start(changes: Parameters<typeof exampleProvider>[0] = {}, intervalS = 
 }
 
 describe("an answer that says that the job is not there", () => {
-  test.each([404, 410])("HTTP %i in the middle of its life ends nothing", async (status) => {
+  test.each([404, 410])("HTTP %i in the middle of a job's life ends nothing", async (status) => {
     const { clock, recorded, upstream, poller, add } = start();
     const missing = answeredJson({ error: "status file is being written" }, status);
     const answers = [STILL, STILL, missing, missing, STILL, missing, DONE];
@@ -29,7 +29,7 @@ describe("an answer that says that the job is not there", () => {
     expect(recorded).toMatchObject([{ type: "job.completed", result: '"alive"' }]);
   });
 
-  test("is believed after three over half a minute, in growing steps", async () => {
+  test("an absent job is believed after three answers over half a minute, in growing steps", async () => {
     const { clock, recorded, upstream, add, requests } = start();
     upstream.answer = (_path, poll) => (poll === 1 ? STILL : MISSING);
     add();
@@ -47,7 +47,7 @@ describe("an answer that says that the job is not there", () => {
     ]);
   });
 
-  test("is asked about again soon, though its job is asked about once an hour", async () => {
+  test("an absent job is polled again soon, even if it is polled once an hour otherwise", async () => {
     const { clock, recorded, upstream, add, requests } = start({}, 1200);
     upstream.answer = (_path, poll) => (poll === 1 ? STILL : MISSING);
     add();
@@ -56,7 +56,7 @@ describe("an answer that says that the job is not there", () => {
     expect(requests).toHaveLength(4);
   });
 
-  test("says nothing more of a job that was never seen, once the grace period is over", async () => {
+  test("an absent job that was never seen counts as before once its grace period is over", async () => {
     const { clock, recorded, upstream, add } = start({ not_found_grace_s: 3 });
     upstream.answer = () => MISSING;
     add();
@@ -66,7 +66,7 @@ describe("an answer that says that the job is not there", () => {
     expect(recorded).toMatchObject([{ type: "job.expired" }]);
   });
 
-  test("is the first after a long outage: the job may be there all the same", async () => {
+  test("an absent answer just after a long outage is only the first", async () => {
     const { clock, recorded, upstream, add } = start();
     upstream.answer = (_path, poll) => {
       if (poll <= 7) return OUTAGE;
@@ -77,7 +77,7 @@ describe("an answer that says that the job is not there", () => {
     expect(recorded).toMatchObject([{ type: "job.completed" }]);
   });
 
-  test("counts on over an outage between two such answers", async () => {
+  test("the count of absent answers continues over an outage between two of them", async () => {
     const { clock, recorded, upstream, add } = start({ gone_after: { answers: 2, over_s: 1 } });
     const answers = [STILL, MISSING, OUTAGE];
     upstream.answer = (_path, poll) => answers[poll - 1] ?? MISSING;
@@ -86,7 +86,7 @@ describe("an answer that says that the job is not there", () => {
     expect(recorded).toMatchObject([{ type: "job.expired", pollCount: 4 }]);
   });
 
-  test("may be final at once where the definition says so", async () => {
+  test("an absent answer may be final at once where the definition says so", async () => {
     const { clock, recorded, upstream, add } = start({ gone_after: { answers: 1, over_s: 0 } });
     upstream.answer = (_path, poll) => (poll === 1 ? STILL : MISSING);
     add();
@@ -94,7 +94,7 @@ describe("an answer that says that the job is not there", () => {
     expect(recorded).toMatchObject([{ type: "job.expired", pollCount: 2 }]);
   });
 
-  test("does not outlive the deadline, which says what was missing", async () => {
+  test("an absent job does not outlive its deadline, which names the absence", async () => {
     const { clock, recorded, upstream, add } = start();
     upstream.answer = (_path, poll) => (poll === 1 ? STILL : MISSING);
     add({ deadlineAtMs: clock.now() + 10_000 });
@@ -106,7 +106,7 @@ describe("an answer that says that the job is not there", () => {
 });
 
 describe("a job that is asked about seldom", () => {
-  test("is asked once more at its deadline, and the ending found then wins", async () => {
+  test("a rarely polled job is polled once more at its deadline, and an ending found then wins", async () => {
     const { clock, recorded, requests, upstream, add } = start({}, 600);
     upstream.answer = (_path, poll) => (poll === 1 ? STILL : DONE);
     add({ deadlineAtMs: clock.now() + 80_000 });
@@ -115,7 +115,7 @@ describe("a job that is asked about seldom", () => {
     expect(recorded).toMatchObject([{ type: "job.completed" }]);
   });
 
-  test("times out when it still runs then", async () => {
+  test("a rarely polled job times out if it still runs at its deadline", async () => {
     const { clock, recorded, requests, upstream, add } = start({}, 600);
     upstream.answer = () => STILL;
     add({ deadlineAtMs: clock.now() + 80_000 });
@@ -130,7 +130,7 @@ describe("a result that takes a request of its own", () => {
   const GONE = answeredJson({ error: "no such file" }, 404);
   const result = { kind: "request", request: { path: "/files/{answer./file}" } } as const;
 
-  test("that stays unknown is gone after ten minutes, unless the definition says otherwise", async () => {
+  test("a result that stays unknown is gone after ten minutes, unless the definition says otherwise", async () => {
     const { clock, recorded, upstream, poller, add } = start({ result });
     upstream.answer = (path) => (path === "/files/f-1" ? GONE : FILED);
     const job = add();
@@ -148,7 +148,7 @@ describe("a result that takes a request of its own", () => {
     ]);
   });
 
-  test("that is there after some minutes is delivered", async () => {
+  test("a result that appears after some minutes is delivered", async () => {
     const { clock, recorded, upstream, add } = start({ result });
     upstream.answer = (path, poll) => {
       if (path !== "/files/f-1") return FILED;
@@ -159,7 +159,7 @@ describe("a result that takes a request of its own", () => {
     expect(recorded).toMatchObject([{ type: "job.completed", result: '"late"' }]);
   });
 
-  test("that is read after the deadline, from an answer before it, is the ending", async () => {
+  test("a result read after the deadline, from an answer before it, is the ending", async () => {
     const { clock, recorded, upstream, add } = start({ result });
     const { promise, resolve } = Promise.withResolvers<RequestOutcome>();
     upstream.answer = (path) => (path === "/files/f-1" ? promise : FILED);
@@ -171,7 +171,7 @@ describe("a result that takes a request of its own", () => {
     expect(recorded).toMatchObject([{ type: "job.completed", result: '"once"' }]);
   });
 
-  test("may be what the status answer holds, if the definition says so of such an answer", async () => {
+  test("a result may be in the status answer, if the definition says so of such an answer", async () => {
     const { clock, recorded, upstream, add } = start({
       result: { ...result, otherwise_on: [404] },
     });

@@ -60,13 +60,13 @@ describe("of the cookies that an answer sets", () => {
       Array.from({ length: 30 }, (_, n) => `x${n}=1`).concat("GCLB=a"),
       null,
     ],
-  ])("%s", async (_, setCookie, sent) => {
+  ])("this cookie of an answer is kept or not: %s", async (_, setCookie, sent) => {
     const { clock, cookies } = startWith([running(setCookie), running()]);
     await clock.advanceSettling(1500);
     expect(cookies()).toEqual([null, sent]);
   });
 
-  test("the newest counts, and an emptied one is forgotten", async () => {
+  test("the newest cookie counts, and an emptied one is forgotten", async () => {
     const { clock, cookies } = startWith([
       running(["AWSALB=1", "GCLB=g"]),
       running("AWSALB=2"),
@@ -77,7 +77,7 @@ describe("of the cookies that an answer sets", () => {
     expect(cookies()).toEqual([null, "AWSALB=1; GCLB=g", "AWSALB=2; GCLB=g", "AWSALB=2"]);
   });
 
-  test("none is learned of a server that does not know the job, and the one before is forgotten", async () => {
+  test("no cookie is taken from a server that does not know the job, and the earlier one is forgotten", async () => {
     const lost = (cookie: string) =>
       answeredJson({ error: "unknown" }, 404, { "set-cookie": cookie });
     const { clock, cookies } = startWith([
@@ -90,7 +90,7 @@ describe("of the cookies that an answer sets", () => {
     expect(cookies().slice(0, 4)).toEqual([null, null, "GCLB=right", null]);
   });
 
-  test("a definition names its own, beside a cookie that it sends itself", async () => {
+  test("a definition names its own cookies, beside one that it sends itself", async () => {
     const { clock, cookies } = startWith([running(["route-7=x", "AWSALB=a"]), running()], {
       affinity_cookies: ["route-*"],
       headers: { cookie: "tenant=t" },

@@ -20,7 +20,7 @@ function startGreedy(ceilings: Partial<PollCeilings>) {
 }
 
 describe("what the operator allows is above what a definition asks for", () => {
-  test("the interval between two polls of a job", async () => {
+  test("the operator's minimum interval between two polls applies over a definition's", async () => {
     const { clock, requests, configure, add } = startGreedy({ intervalMsMin: 500 });
     configure({ settings: {} });
     add();
@@ -33,21 +33,21 @@ describe("what the operator allows is above what a definition asks for", () => {
     expect(requests.length).toBeGreaterThan(30);
   });
 
-  test("the rate and how many polls are in progress at once", () => {
+  test("the operator's rate and concurrency of polls apply over a definition's", () => {
     const { poller } = startGreedy({ concurrencyMax: 8, requestsPerSecondMax: 2 });
     const load = poller.watches.upstreams.loadOf(CONNECTION_ID);
     expect(load?.requestsPerSecond).toBe(2);
     expect(poller.watches.upstream(CONNECTION_ID).lane.concurrency).toBe(8);
   });
 
-  test("the time for an answer and its size", async () => {
+  test("the operator's limits on the time and size of an answer apply over a definition's", async () => {
     const { clock, requests, add } = startGreedy({ timeoutMsMax: 60_000, answerBytesMax: 1024 });
     add();
     await clock.advanceSettling(0);
     expect(requests[0]?.request).toMatchObject({ timeoutMs: 60_000, responseBytesMax: 1024 });
   });
 
-  test("an answer never asks for more memory than a project has of it", async () => {
+  test("an answer never asks for more memory than its project has", async () => {
     const { clock, requests, add } = startGreedy({});
     add();
     await clock.advanceSettling(0);

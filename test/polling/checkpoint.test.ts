@@ -13,14 +13,14 @@ function watched(changes: Partial<LiveJob> = {}): Watch {
 }
 
 describe("a checkpoint", () => {
-  test("is not made of a job that may be over before anybody looks", () => {
+  test("a checkpoint is not made of a job that may end before anybody looks", () => {
     const watch = watched();
     watch.pollCount = 1;
     expect(takeCheckpoint(watch, LATER_MS - 1)).toBeNull();
     expect(takeCheckpoint(watch, LATER_MS)).toMatchObject({ id: watch.id, pollCount: 1 });
   });
 
-  test("of a job that runs on is made as often as its polls have binary digits", () => {
+  test("a running job has as many checkpoints as its number of polls has binary digits", () => {
     const watch = watched();
     let checkpoints = 0;
     for (watch.pollCount = 1; watch.pollCount <= 10_000; watch.pollCount += 1) {
@@ -29,7 +29,7 @@ describe("a checkpoint", () => {
     expect(checkpoints).toBe(14);
   });
 
-  test("tells a new error once", () => {
+  test("a checkpoint writes a new error once", () => {
     const watch = watched({ pollCount: 1000 });
     const errors = [null, "HTTP 500", "HTTP 500", null, null].map((lastError) => {
       watch.pollCount += 1;

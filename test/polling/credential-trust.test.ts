@@ -16,23 +16,26 @@ describe("a refusal is no verdict on the credential", () => {
   test.each([
     ["a challenge in HTML", CHALLENGE],
     ["a plain 401", UNAUTHORIZED],
-  ])("of one job while others are answered: %s", async (_name, refusal) => {
-    const { clock, poller, paused, recorded, upstream, add } = startPoller();
-    upstream.answer = (path, poll) => {
-      if (path === "/job/bad") return refusal;
-      return poll < 20 ? RUNNING : COMPLETED;
-    };
-    add({ jobId: "ok1" });
-    await clock.advanceSettling(10);
-    const bad = add({ jobId: "bad" });
-    add({ jobId: "ok2" });
-    await clock.advanceSettling(30_000);
-    expect(paused).toEqual([]);
-    expect(recorded.map(({ type }) => type)).toEqual(["job.completed", "job.completed"]);
-    expect(poller.watches.view(bad.shardId, bad.id)?.lastError).toMatch(/^HTTP 40[13]/);
-  });
+  ])(
+    "a refusal of one job while others are answered is no verdict on the credential: %s",
+    async (_name, refusal) => {
+      const { clock, poller, paused, recorded, upstream, add } = startPoller();
+      upstream.answer = (path, poll) => {
+        if (path === "/job/bad") return refusal;
+        return poll < 20 ? RUNNING : COMPLETED;
+      };
+      add({ jobId: "ok1" });
+      await clock.advanceSettling(10);
+      const bad = add({ jobId: "bad" });
+      add({ jobId: "ok2" });
+      await clock.advanceSettling(30_000);
+      expect(paused).toEqual([]);
+      expect(recorded.map(({ type }) => type)).toEqual(["job.completed", "job.completed"]);
+      expect(poller.watches.view(bad.shardId, bad.id)?.lastError).toMatch(/^HTTP 40[13]/);
+    },
+  );
 
-  test("that passes ends nothing and pauses nothing", async () => {
+  test("a transient refusal ends nothing and pauses nothing", async () => {
     const { clock, paused, recorded, upstream, add } = startPoller();
     upstream.answer = (_path, poll) => (poll === 1 ? CHALLENGE : COMPLETED);
     add();
@@ -41,7 +44,7 @@ describe("a refusal is no verdict on the credential", () => {
     expect(recorded).toMatchObject([{ type: "job.completed" }]);
   });
 
-  test("that names a rate limit is one", async () => {
+  test("a refusal that names a rate limit counts as a rate limit", async () => {
     const { clock, paused, requests, upstream, add } = startPoller();
     const limited = answeredJson({ message: "You have exceeded a secondary rate limit." }, 418);
     upstream.answer = (_path, poll) =>
@@ -56,7 +59,7 @@ describe("a refusal is no verdict on the credential", () => {
 });
 
 describe("a refusal is confirmed", () => {
-  test("by the same job, asked again over some seconds", async () => {
+  test("a refusal is confirmed by the same job, polled again over some seconds", async () => {
     const { clock, paused, requests, upstream, add } = startPoller();
     upstream.answer = () => CHALLENGE;
     add();
@@ -67,7 +70,7 @@ describe("a refusal is confirmed", () => {
     expect(requests).toHaveLength(4);
   });
 
-  test("at once where the upstream says that a key is wrong that has never worked", async () => {
+  test("a refusal is confirmed at once where the upstream rejects a key that never worked", async () => {
     const { clock, paused, upstream, add } = startPoller();
     upstream.answer = () => UNAUTHORIZED;
     add();
@@ -75,7 +78,7 @@ describe("a refusal is confirmed", () => {
     expect(paused).toHaveLength(1);
   });
 
-  test("by other jobs when a key that worked is revoked", async () => {
+  test("a refusal is confirmed by other jobs when a working key is revoked", async () => {
     const { clock, paused, upstream, add } = startPoller();
     upstream.answer = (_path, poll) => (poll <= 3 ? RUNNING : UNAUTHORIZED);
     for (let job = 0; job < 5; job += 1) add();
@@ -88,7 +91,7 @@ describe("a pause", () => {
   const pausedUntilProbe = (atMs: number) =>
     ({ state: "paused", pausedReason: "HTTP 403", probeAtMs: atMs }) as const;
 
-  test("is probed with one job, and lifted when that is answered", async () => {
+  test("a pause is probed with one job, and lifted when that is answered", async () => {
     const { clock, requests, resumedAtMs, configure, add } = startPoller();
     configure(pausedUntilProbe(clock.now() + 15_000));
     for (let job = 0; job < 5; job += 1) add();
@@ -105,7 +108,7 @@ describe("a pause", () => {
     expect(requests).toHaveLength(6);
   });
 
-  test("goes on when the probe is refused, and the next probe asks another job", async () => {
+  test("a pause continues when the probe is refused, and the next probe uses another job", async () => {
     const { clock, requests, resumedAtMs, upstream, configure, add } = startPoller();
     upstream.answer = () => CHALLENGE;
     configure(pausedUntilProbe(clock.now() + 15_000));
@@ -118,7 +121,7 @@ describe("a pause", () => {
     expect(resumedAtMs).toEqual([]);
   });
 
-  test("is probed by one node: not by this one when another has claimed it", async () => {
+  test("a pause is probed by one node: not by this one when another has claimed it", async () => {
     const { clock, requests, store, configure, add } = startPoller();
     store.claimProbe = () => false;
     configure(pausedUntilProbe(clock.now() + 15_000));
@@ -127,7 +130,7 @@ describe("a pause", () => {
     expect(requests).toEqual([]);
   });
 
-  test("by hand is not probed", async () => {
+  test("a manual pause is not probed", async () => {
     const { clock, requests, configure, add } = startPoller();
     configure({ state: "paused", pausedReason: "Paused through the API." });
     add();

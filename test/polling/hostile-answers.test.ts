@@ -149,24 +149,27 @@ const HOSTILE: [name: string, answer: SocketAnswer, lastError: RegExp, limits?: 
 ];
 
 describe("a hostile answer", () => {
-  test.for(HOSTILE)("%s", async ([, hostile, lastError, limits = {}]) => {
-    const { poller, answer, add, view, until, askedAgain, ending } = await startSocketPoller({
-      ...LIMITS,
-      ...limits,
-    });
-    const job = add(hostile);
-    const other = add(RUNNING);
-    await until(job, (seen) => lastError.test(seen?.lastError ?? ""));
-    expect(view(job)).toMatchObject({ status: "pending" });
-    // The lane goes on, for the others and, as soon as the upstream comes round, for this one.
-    await askedAgain(`/jobs/${other.jobId}`, 3);
-    expect(view(other)).toMatchObject({ status: "processing", lastError: null });
-    answer(`/jobs/${job.jobId}`, DONE);
-    poller.watches.pollNow(job.shardId, job.id);
-    expect(await ending(job)).toMatchObject({ type: "job.completed", result: "1" });
-  });
+  test.for(HOSTILE)(
+    "a hostile answer of %s harms neither the process nor other jobs",
+    async ([, hostile, lastError, limits = {}]) => {
+      const { poller, answer, add, view, until, askedAgain, ending } = await startSocketPoller({
+        ...LIMITS,
+        ...limits,
+      });
+      const job = add(hostile);
+      const other = add(RUNNING);
+      await until(job, (seen) => lastError.test(seen?.lastError ?? ""));
+      expect(view(job)).toMatchObject({ status: "pending" });
+      // The lane goes on, for the others and, as soon as the upstream comes round, for this one.
+      await askedAgain(`/jobs/${other.jobId}`, 3);
+      expect(view(other)).toMatchObject({ status: "processing", lastError: null });
+      answer(`/jobs/${job.jobId}`, DONE);
+      poller.watches.pollNow(job.shardId, job.id);
+      expect(await ending(job)).toMatchObject({ type: "job.completed", result: "1" });
+    },
+  );
 
-  test("takes up its own place in the lane and no other", async () => {
+  test("a hostile answer uses its own place in the lane and no other", async () => {
     const { add, until, askedAgain, view } = await startSocketPoller(
       { ...LIMITS, request_timeout_s: 30 },
       { concurrency: 2 },
@@ -178,7 +181,7 @@ describe("a hostile answer", () => {
     expect(view(stuck)).toMatchObject({ pollCount: 0 });
   });
 
-  test("that takes long to parse is read elsewhere, while the others are polled", async () => {
+  test("an answer that takes long to parse is read elsewhere, while other jobs are polled", async () => {
     const { add, until, view } = await startSocketPoller({
       answer_bytes_max: 2 ** 24,
       running_answer_bytes_max: 64 * 1024,
@@ -190,7 +193,7 @@ describe("a hostile answer", () => {
     expect(view(other)).toMatchObject({ lastError: null });
   });
 
-  test("to the request for a result leaves the job live, and another's ending is recorded", async () => {
+  test("a hostile answer to the request for a result leaves the job live, and another's ending is recorded", async () => {
     const { answer, add, until, ending } = await startSocketPoller({
       ...LIMITS,
       result: { kind: "request", request: { path: "/results/{job_id}" } },
@@ -206,7 +209,7 @@ describe("a hostile answer", () => {
     expect(await ending(job)).toMatchObject({ type: "job.completed", result: "[2]" });
   });
 
-  test("to the request for a result that has no end leaves the status answer as the result", async () => {
+  test("an endless answer to the request for a result leaves the status answer as the result", async () => {
     const { answer, add, ending } = await startSocketPoller({
       ...LIMITS,
       result: { kind: "request", request: { path: "/results/{job_id}" } },

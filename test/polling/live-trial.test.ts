@@ -96,7 +96,7 @@ test("a result that takes a second request is not asked for", async () => {
 });
 
 describe("the credential is in nothing that is shown", () => {
-  test("when the upstream echoes it, at whatever place a long answer is cut", async () => {
+  test("a trial never shows the credential that the upstream echoes, wherever a long answer is cut", async () => {
     const { answer, tryOut } = setUp();
     for (const padding of [0, 980, 8180]) {
       const echo = "x".repeat(padding) + CREDENTIAL;
@@ -111,17 +111,20 @@ describe("the credential is in nothing that is shown", () => {
     }
   });
 
-  test.each(["k", "a long enough key"])("when it goes in the query: %s", async (credential) => {
-    const auth = { kind: "query", name: "key" } as const;
-    const { sent, tryOut } = setUp({ auth }, { credential });
-    const outcome = await tryOut();
-    expect(sent[0]?.path).toBe(`/jobs/a?key=${encodeURIComponent(credential)}`);
-    expect(outcome).toMatchObject({
-      asked: { url: "https://api.example.com/jobs/a?[credential]" },
-    });
-  });
+  test.each(["k", "a long enough key"])(
+    "a trial never shows the credential that is sent in the query: %s",
+    async (credential) => {
+      const auth = { kind: "query", name: "key" } as const;
+      const { sent, tryOut } = setUp({ auth }, { credential });
+      const outcome = await tryOut();
+      expect(sent[0]?.path).toBe(`/jobs/a?key=${encodeURIComponent(credential)}`);
+      expect(outcome).toMatchObject({
+        asked: { url: "https://api.example.com/jobs/a?[credential]" },
+      });
+    },
+  );
 
-  test("when no answer comes, and the reason holds it", async () => {
+  test("a trial never shows the credential when no answer comes and the reason holds it", async () => {
     const { answer, tryOut } = setUp();
     const failure = { code: "connect_failed", message: `no route for ${CREDENTIAL}` } as const;
     answer({ kind: "failed", failure, durationMs: 1 });
@@ -134,7 +137,7 @@ describe("the credential is in nothing that is shown", () => {
 });
 
 describe("nothing is asked", () => {
-  test("where the credential was not given for", async () => {
+  test("a trial sends nothing to a host that the credential was not given for", async () => {
     const { sent, tryOut } = setUp({ base_url: "https://evil.example" });
     expect(await tryOut()).toMatchObject({
       kind: "not_asked",
@@ -143,7 +146,7 @@ describe("nothing is asked", () => {
     expect(sent).toEqual([]);
   });
 
-  test("through a connection that is paused", async () => {
+  test("a trial sends nothing through a paused connection", async () => {
     const { tryOut } = setUp({}, { state: "paused" });
     expect(await tryOut()).toMatchObject({
       kind: "not_asked",
@@ -151,7 +154,7 @@ describe("nothing is asked", () => {
     });
   });
 
-  test("while the connection's limits leave no room, and not after it was given up", async () => {
+  test("a trial sends nothing while the connection's limits leave no room, nor after it was given up", async () => {
     const { clock, upstream, sent, tryOut } = setUp({ limits: { concurrency: 1 } });
     expect(await upstream.takeTurn(1000)).not.toBeNull();
     const waiting = tryOut();
@@ -164,7 +167,7 @@ describe("nothing is asked", () => {
 });
 
 describe("the connection", () => {
-  test("is asked within its limits: a trial waits for its turn", async () => {
+  test("a trial waits for its turn within the connection's limits", async () => {
     const { upstream, sent, tryOut } = setUp({ limits: { concurrency: 1 } });
     await upstream.takeTurn(1000);
     const waiting = tryOut();
@@ -174,14 +177,14 @@ describe("the connection", () => {
     expect(upstream.lane.inFlight).toBe(0);
   });
 
-  test("learns of a rate limit", async () => {
+  test("a trial teaches the connection a rate limit", async () => {
     const { clock, upstream, answer, tryOut } = setUp();
     answer(answeredJson({}, 429, { "retry-after": "7" }));
     await tryOut();
     expect(upstream.lane.pausedUntilMs).toBe(clock.monotonic() + 7000);
   });
 
-  test("is not paused by a refused credential, as it would be by a poll", async () => {
+  test("a refused credential in a trial does not pause the connection, as it would in a poll", async () => {
     const { upstream, answer, tryOut } = setUp();
     answer(answeredJson({}, 401));
     expect(await tryOut()).toMatchObject({

@@ -61,7 +61,7 @@ function setUp() {
 }
 
 describe("a job that can't be asked about while others of its connection can", () => {
-  test("takes none of their turns, and says why", () => {
+  test("a job that can't be polled takes no turn of its connection's others, and says why", () => {
     const { clock, list, polls, upstream, job } = setUp();
     clock.advance(60_000);
     expect(polls).toHaveLength(1);
@@ -72,27 +72,27 @@ describe("a job that can't be asked about while others of its connection can", (
     });
   });
 
-  test("goes on at once when its connection agrees", () => {
+  test("a parked job continues at once when its connection approves the new host", () => {
     const { list, polls, job } = setUp();
     list.configureConnection({ ...CONNECTION, agreedHosts: ["https://elsewhere.example"] });
     expect(polls).toHaveLength(2);
     expect(list.view(job.shardId, job.id)?.lastError).toBeNull();
   });
 
-  test("goes on at once when its provider can be used", () => {
+  test("a parked job continues at once when its provider can be used", () => {
     const { polls, mendDefinition } = setUp();
     mendDefinition();
     expect(polls).toHaveLength(2);
   });
 
-  test("is not woken by another provider's or another project's changes", () => {
+  test("a parked job is not woken by changes of another provider or project", () => {
     const { list, polls } = setUp();
     list.providerChanged(PROJECT_ID, "other");
     list.providerChanged(CONNECTION_ID, "example");
     expect(polls).toHaveLength(1);
   });
 
-  test("tries when somebody asks for a poll", () => {
+  test("a parked job tries again when somebody requests a poll", () => {
     const { list, polls, job, parkAgain } = setUp();
     list.pollNow(job.shardId, job.id);
     expect(polls).toHaveLength(2);
@@ -100,7 +100,7 @@ describe("a job that can't be asked about while others of its connection can", (
     expect(list.view(job.shardId, job.id)?.nextPollAtMs).toBeNull();
   });
 
-  test("still has its deadline", () => {
+  test("a parked job still has its deadline", () => {
     const { clock, list, timedOut, job } = setUp();
     list.inspectShard(job.shardId, 0);
     clock.advance(3_600_000 - 30_000);
@@ -109,7 +109,7 @@ describe("a job that can't be asked about while others of its connection can", (
     expect(timedOut.map(({ id }) => id)).toEqual([job.id]);
   });
 
-  test("waits in its lane with the others when nothing can be sent at all", () => {
+  test("a job waits in its lane with the others when nothing can be sent at all", () => {
     const { list, upstream, job } = setUp();
     upstream.suspend("HTTP 401");
     list.pollNow(job.shardId, job.id);

@@ -5,7 +5,7 @@ import { answeredJson, OUTAGE, RUNNING, UNAUTHORIZED } from "./jobs.ts";
 import { startPoller } from "./poller-harness.ts";
 
 describe("limits", () => {
-  test("a connection has so many polls under way at most", async () => {
+  test("a connection has a bounded number of polls in progress", async () => {
     const { clock, poller, requests, upstream, add } = startPoller({
       settings: { poll_interval_s: 1, limits: { concurrency: 4 } },
     });
@@ -19,7 +19,7 @@ describe("limits", () => {
     expect(new Set(requests.map(({ path }) => path)).size).toBe(20);
   });
 
-  test("a node takes as large a part of them as it has of the jobs, from then on as well", async () => {
+  test("a node takes the share of a connection's limits that fits its jobs, and follows changes", async () => {
     const { poller, configure, connect } = startPoller();
     const limits = { requests_per_second: 40, concurrency: 8 };
     configure({ settings: { limits } });
@@ -41,7 +41,7 @@ describe("limits", () => {
     expect(limitsOf(CONNECTION_ID)).toEqual([40, 8]);
   });
 
-  test("a rate limit holds every job of the connection back for Retry-After", async () => {
+  test("a rate limit delays every job of the connection for Retry-After", async () => {
     const { clock, requests, upstream, add } = startPoller();
     const limited = answeredJson({}, 429, { "retry-after": "7" });
     upstream.answer = () => limited;
@@ -62,7 +62,7 @@ describe("limits", () => {
     ["seconds since 1970", (nowMs) => ({ "retry-after": String((nowMs + 4000) / 1000) })],
     ["microseconds since 1970", (nowMs) => ({ "x-ratelimit-reset": `${nowMs + 4000}000` })],
     ["nanoseconds since 1970", (nowMs) => ({ "x-ratelimit-reset": `${nowMs + 4000}000000` })],
-  ])("a wait in %s is no wait of a day", async (_name, headersAt) => {
+  ])("a wait in %s is not read as a day", async (_name, headersAt) => {
     const { clock, poller, requests, upstream, add } = startPoller();
     upstream.answer = () => answeredJson({ error: "slow" }, 429, headersAt(clock.now()));
     const job = add();
@@ -76,7 +76,7 @@ describe("limits", () => {
     expect(requests).toHaveLength(2);
   });
 
-  test("a running job's wait of 25 hours is cut to one", async () => {
+  test("a running job's wait of 25 hours is capped at one", async () => {
     const { clock, requests, upstream, add } = startPoller();
     upstream.answer = () =>
       answeredJson({ job_id: "any", status: "processing" }, 200, { "retry-after": "91193" });
@@ -85,7 +85,7 @@ describe("limits", () => {
     expect(requests.map(({ atMs }) => atMs)).toEqual([0, 3_600_000]);
   });
 
-  test("so does one that only tells when the limit is reset, or that is no 429", async () => {
+  test("a wait from a reset header alone, or without a 429, is capped too", async () => {
     const { clock, requests, upstream, add } = startPoller();
     upstream.answer = () => answeredJson({}, 429, { "x-ratelimit-reset": "20" });
     add();
@@ -122,7 +122,7 @@ describe("limits", () => {
 });
 
 describe("a refused credential", () => {
-  test("is told once for all polls that were under way, and nothing more is sent", async () => {
+  test("a refused credential is reported once for all polls in progress, and nothing more is sent", async () => {
     const { clock, poller, requests, paused, upstream, add } = startPoller();
     upstream.answer = () => UNAUTHORIZED;
     for (let job = 0; job < 10; job += 1) add();
@@ -132,7 +132,7 @@ describe("a refused credential", () => {
     expect(poller.watches.size).toBe(10);
   });
 
-  test("is followed by a new one at once, with which all jobs are polled", async () => {
+  test("a refused credential is followed by a new one at once, with which all jobs are polled", async () => {
     const { clock, requests, upstream, configure, add } = startPoller();
     upstream.answer = () => UNAUTHORIZED;
     for (let job = 0; job < 10; job += 1) add();
@@ -145,7 +145,7 @@ describe("a refused credential", () => {
     );
   });
 
-  test("whose refusal comes after the new one does not pause it", async () => {
+  test("a refusal that arrives after the new credential does not pause the connection", async () => {
     const { clock, requests, paused, upstream, configure, add } = startPoller();
     const { promise, resolve } = Promise.withResolvers<RequestOutcome>();
     upstream.answer = (_, poll) => (poll === 1 ? promise : RUNNING);
@@ -158,7 +158,7 @@ describe("a refused credential", () => {
     expect(requests.map(({ key }) => key)).toEqual([expect.any(String), "new-key"]);
   });
 
-  test("is asked about again when the database could not be told", async () => {
+  test("a refused credential is tried again when the pause could not be recorded", async () => {
     const { clock, paused, upstream, store, add, pollTimes } = startPoller();
     upstream.answer = () => UNAUTHORIZED;
     store.pause = () => Promise.reject(new Error("away"));

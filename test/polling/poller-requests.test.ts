@@ -18,7 +18,7 @@ function startWith(changes: Partial<ProviderDefinitionSource>, concurrency = 4) 
 describe("a result that takes a request of its own", () => {
   const result = { kind: "request", request: { path: "/files/{answer./file}" } } as const;
 
-  test("is asked for at once, and its ending is recorded when it is here", async () => {
+  test("a result with its own request is requested at once, and the ending is recorded when it has arrived", async () => {
     const { clock, requests, recorded, upstream, add } = startWith({ result });
     upstream.answer = (path, poll) => {
       if (path === "/files/f-1") return answeredJson({ text: "hello" });
@@ -34,7 +34,7 @@ describe("a result that takes a request of its own", () => {
     expect(recorded).toMatchObject([{ type: "job.completed", result: '{"text":"hello"}' }]);
   });
 
-  test("keeps its job live while it can't be had, which says why", async () => {
+  test("a job whose result is unavailable stays live and says why", async () => {
     const { clock, poller, recorded, upstream, add } = startWith({ result });
     let isDown = true;
     upstream.answer = (path) => {
@@ -52,7 +52,7 @@ describe("a result that takes a request of its own", () => {
     expect(recorded).toMatchObject([{ type: "job.completed", result: '"here"' }]);
   });
 
-  test("is tried less and less often, by way of the status each time", async () => {
+  test("an unavailable result is tried less and less often, through the status each time", async () => {
     const { clock, requests, upstream, add } = startWith({ result });
     upstream.answer = (path) => (path === "/files/f-1" ? answeredJson({}, 500) : DONE);
     add();
@@ -62,7 +62,7 @@ describe("a result that takes a request of its own", () => {
     expect(requests).toHaveLength(2 * times.length);
   });
 
-  test("does not outlive the deadline", async () => {
+  test("an unavailable result does not outlive the deadline", async () => {
     const { clock, recorded, upstream, add } = startWith({ result });
     upstream.answer = (path) => (path === "/files/f-1" ? answeredJson({}, 500) : DONE);
     add({ deadlineAtMs: clock.now() + 5000 });
@@ -72,7 +72,7 @@ describe("a result that takes a request of its own", () => {
     ]);
   });
 
-  test("that is larger than the limit is left to whoever is called back", async () => {
+  test("a result above the limit is left to the receiver of the callback", async () => {
     const { clock, recorded, requests, upstream, add } = startWith({ result });
     const failure = { code: "body_too_large", message: "More than 33554432 bytes" } as const;
     const tooLarge: RequestOutcome = { kind: "failed", failure, durationMs: 1 };
@@ -85,7 +85,7 @@ describe("a result that takes a request of its own", () => {
     ]);
   });
 
-  test("has its turn in the lane: a rate limit of the connection holds it back too", async () => {
+  test("a request for a result has its turn in the lane: a rate limit delays it too", async () => {
     const { clock, requests, upstream, configure, add } = startWith({ result });
     configure({ settings: { limits: { concurrency: 4, requests_per_second: 1, burst: 1 } } });
     upstream.answer = (path) => (path === "/files/f-1" ? answeredJson(1) : DONE);
@@ -94,7 +94,7 @@ describe("a result that takes a request of its own", () => {
     expect(requests.map(({ atMs }) => atMs)).toEqual([0, 1000, 2000, 3000, 4000, 5000]);
   });
 
-  test("is asked for before the jobs that fell due later", async () => {
+  test("a request for a result goes before the jobs that became due later", async () => {
     const { clock, requests, upstream, add } = startWith({ result }, 1);
     upstream.answer = (path) => (path === "/files/f-1" ? answeredJson(1) : DONE);
     const first = add();
@@ -107,7 +107,7 @@ describe("a result that takes a request of its own", () => {
     ]);
   });
 
-  test("on a host that is not allowed is not asked for, and the credential stays here", async () => {
+  test("a result on a host that is not allowed is not requested, and the credential is not sent", async () => {
     const { clock, poller, requests, upstream, add } = startWith({
       result: { kind: "request", request: { url_at: ["/url"] } },
     });
@@ -123,7 +123,7 @@ describe("a result that takes a request of its own", () => {
 });
 
 describe("a poll", () => {
-  test("says who asks, unless the definition has a user agent of its own", async () => {
+  test("a poll sends a user agent, unless the definition has its own", async () => {
     for (const [headers, expected] of [
       [{}, "Ringback/test"],
       [{ "user-agent": "acme" }, "acme"],
@@ -140,7 +140,7 @@ describe("a job with a status URL of its own", () => {
   const status = { url_param: "status_url" };
   const jobWith = (url: string) => ({ params: JSON.stringify({ status_url: url }) });
 
-  test("is asked about there", async () => {
+  test("a job with its own status URL is polled there", async () => {
     const { clock, requests, upstream, add } = startWith({ status });
     upstream.answer = () => STILL;
     add(jobWith("https://api.example.com/queue/7/status?logs=1"));
@@ -148,7 +148,7 @@ describe("a job with a status URL of its own", () => {
     expect(requests.map(({ path }) => path)).toEqual(["/queue/7/status?logs=1"]);
   });
 
-  test("on a host that is not allowed any more is not, and says why", async () => {
+  test("a job whose own status URL is no longer allowed is not polled, and says why", async () => {
     const { clock, poller, requests, add } = startWith({ status });
     const job = add(jobWith("https://elsewhere.example/queue/7"));
     await clock.advanceSettling(5000);
@@ -158,7 +158,7 @@ describe("a job with a status URL of its own", () => {
     );
   });
 
-  test("follows the URLs that its answers name, and comes back when one is not allowed", async () => {
+  test("a job follows the URLs in its answers, and returns to the first when one is not allowed", async () => {
     const changes = { status: { ...status, next_url: { header: "location" } } };
     const { clock, requests, upstream, add } = startWith(changes);
     const next = (location: string) => answeredJson({ status: "running" }, 200, { location });
@@ -186,7 +186,7 @@ describe("an upstream that knows ETags", () => {
     answeredJson({ status: "running", progress }, 200, { etag });
   const UNCHANGED = answeredJson(null, 304);
 
-  test("is sent the last one, and its 304 means that the last answer still holds", async () => {
+  test("an upstream with ETags is sent the last one, and its 304 means that the last answer still holds", async () => {
     const { clock, poller, requests, upstream, add } = startWith(changes);
     const answers = [tagged('"a"', 1), UNCHANGED, UNCHANGED, tagged('W/"b"', 2), UNCHANGED];
     upstream.answer = (_, poll) => answers[poll - 1] ?? DONE;
@@ -207,7 +207,7 @@ describe("an upstream that knows ETags", () => {
   });
 
   test.for(['"a"\r\nx-evil: 1', "a", `"${"x".repeat(5000)}"`])(
-    "is not sent what is no ETag: %j",
+    "an invalid ETag is not sent back: %j",
     async (etag) => {
       const { clock, requests, upstream, add } = startWith(changes);
       upstream.answer = () => tagged(etag, 1);
@@ -220,7 +220,7 @@ describe("an upstream that knows ETags", () => {
     },
   );
 
-  test("and answers 304 without being asked says nothing", async () => {
+  test("an unrequested 304 says nothing about the job", async () => {
     const { clock, poller, upstream, add } = startWith(changes);
     upstream.answer = () => UNCHANGED;
     const job = add();
@@ -228,7 +228,7 @@ describe("an upstream that knows ETags", () => {
     expect(poller.watches.view(job.shardId, job.id)?.lastError).toBe("HTTP 304");
   });
 
-  test("is sent none where the definition does not ask for it", async () => {
+  test("no ETag is sent where the definition does not use it", async () => {
     const { clock, requests, upstream, add } = startWith({});
     upstream.answer = () => tagged('"a"', 1);
     add();
@@ -245,7 +245,7 @@ describe("an upstream that can hold its answers back", () => {
   };
   const held = (ms: number): RequestOutcome => ({ ...STILL, durationMs: ms });
 
-  test("is asked to while few jobs are watched, and may take so much longer", async () => {
+  test("an upstream with long polls is asked to hold its answer while few jobs are watched, and may take that much longer", async () => {
     const { clock, requests, upstream, add } = startWith(changes);
     upstream.answer = () => STILL;
     for (let job = 0; job < 2; job += 1) add();
@@ -254,7 +254,7 @@ describe("an upstream that can hold its answers back", () => {
     expect(requests.map(({ request }) => request.timeoutMs)).toEqual([70_000, 70_000]);
   });
 
-  test("is not while many are, whose turns would come too late", async () => {
+  test("an upstream with long polls is not asked to hold answers while many jobs would wait for their turn", async () => {
     const { clock, requests, upstream, add } = startWith(changes);
     upstream.answer = () => STILL;
     for (let job = 0; job < 3; job += 1) add();
@@ -264,7 +264,7 @@ describe("an upstream that can hold its answers back", () => {
     expect(later.map(({ request }) => request.timeoutMs)).toEqual([10_000, 10_000, 10_000]);
   });
 
-  test("is asked again after the minimum interval when it has held the answer back", async () => {
+  test("an upstream that held its answer is polled again after the minimum interval", async () => {
     const { clock, requests, upstream, add } = startWith(changes);
     upstream.answer = () => held(60_000);
     add();
@@ -272,7 +272,7 @@ describe("an upstream that can hold its answers back", () => {
     expect(requests.map(({ atMs }) => atMs)).toEqual([0, 500, 1000]);
   });
 
-  test("is asked again by the schedule when it has not", async () => {
+  test("an upstream that did not hold its answer is polled again by the schedule", async () => {
     const { clock, requests, upstream, add } = startWith(changes);
     upstream.answer = () => held(1);
     add();

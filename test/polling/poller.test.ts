@@ -9,7 +9,7 @@ import { answeredJson, COMPLETED, OUTAGE, RUNNING } from "./jobs.ts";
 import { startPoller } from "./poller-harness.ts";
 
 describe("a pass over a job", () => {
-  test("that still runs records nothing and comes again after the interval", async () => {
+  test("a poll of a running job records nothing, and the next comes after the interval", async () => {
     const { clock, recorded, add, pollTimes } = startPoller();
     const job = add();
     await clock.advanceSettling(10_500);
@@ -17,7 +17,7 @@ describe("a pass over a job", () => {
     expect(recorded).toEqual([]);
   });
 
-  test("that ended records the ending, and is the last", async () => {
+  test("a poll of an ended job records the ending, and is the last", async () => {
     const { clock, poller, recorded, upstream, add, pollTimes } = startPoller();
     upstream.answer = (_, poll) => (poll < 3 ? RUNNING : COMPLETED);
     const job = add();
@@ -29,7 +29,7 @@ describe("a pass over a job", () => {
     expect(poller.watches.size).toBe(0);
   });
 
-  test("records movements only for those who asked, each once and in order", async () => {
+  test("a poll records progress only for subscriptions that want it, each event once and in order", async () => {
     const { clock, recorded, upstream, add } = startPoller();
     const progress = (completed: number) =>
       answeredJson({ status: "processing", result: { progress: { completed } } });
@@ -49,7 +49,7 @@ describe("a pass over a job", () => {
     ]);
   });
 
-  test("never runs beside another over the same job, however slow the upstream is", async () => {
+  test("two polls of one job never run at once, however slow the upstream is", async () => {
     const { clock, poller, upstream, add, pollTimes } = startPoller();
     const { promise, resolve } = Promise.withResolvers<RequestOutcome>();
     upstream.answer = (_, poll) => (poll === 1 ? promise : RUNNING);
@@ -65,7 +65,7 @@ describe("a pass over a job", () => {
 });
 
 describe("whatever the upstream answers in whatever order", () => {
-  test("at most one ending is recorded, and nothing is polled after it", async () => {
+  test("whatever an upstream answers, at most one ending is recorded, and nothing is polled after it", async () => {
     const answer = fc.constantFrom<RequestOutcome>(
       RUNNING,
       COMPLETED,
@@ -93,7 +93,7 @@ describe("whatever the upstream answers in whatever order", () => {
     );
   });
 
-  test("a time-out that the database rejects is looked into, not taken for granted", async () => {
+  test("a timeout that the database rejects is investigated, not assumed", async () => {
     const { clock, add, store, looked, poller } = startPoller();
     store.record = () => Promise.resolve({ recorded: false, owed: [], fanOut: null });
     const job = add({ deadlineAtMs: clock.now() + 5_000 });
@@ -102,7 +102,7 @@ describe("whatever the upstream answers in whatever order", () => {
     expect(poller.watches.holds(job.shardId, job.id)).toBe(false);
   });
 
-  test("a deadline tells what held the job up, also when nothing could be asked", async () => {
+  test("a deadline names what delayed the job, even if nothing could be polled", async () => {
     const { clock, configure, recorded, add } = startPoller();
     configure({ state: "paused", pausedReason: "HTTP 401: Invalid API key" });
     add({ deadlineAtMs: clock.now() + 5_000 });
@@ -129,7 +129,7 @@ describe("whatever the upstream answers in whatever order", () => {
     expect(requests).toHaveLength(1);
   });
 
-  test("a deadline that passes during a poll that never ends is the one ending", async () => {
+  test("a deadline that passes during an endless poll is the only ending", async () => {
     const { clock, recorded, upstream, add } = startPoller();
     const { promise, resolve } = Promise.withResolvers<RequestOutcome>();
     upstream.answer = () => promise;
@@ -140,7 +140,7 @@ describe("whatever the upstream answers in whatever order", () => {
     expect(recorded.map(({ type }) => type)).toEqual(["job.timed_out"]);
   });
 
-  test("an ending counts though the shard was lost meanwhile: a result may be shown once", async () => {
+  test("an ending counts though the shard was lost in between, since a result may be shown only once", async () => {
     const { clock, poller, recorded, upstream, add } = startPoller();
     const { promise, resolve } = Promise.withResolvers<RequestOutcome>();
     upstream.answer = () => promise;
@@ -167,7 +167,7 @@ describe("whatever the upstream answers in whatever order", () => {
 });
 
 describe("stopping", () => {
-  test("waits for the polls under way and for what they record, and begins no others", async () => {
+  test("stopping waits for polls in progress and for what they record, and begins no others", async () => {
     const { clock, poller, requests, recorded, upstream, add } = startPoller();
     const { promise, resolve } = Promise.withResolvers<RequestOutcome>();
     upstream.answer = () => promise;
@@ -184,7 +184,7 @@ describe("stopping", () => {
     expect(requests).toHaveLength(1);
   });
 
-  test("learns nothing from a poll that it cut off itself", async () => {
+  test("stopping learns nothing from a poll that it aborted itself", async () => {
     const { clock, poller, recorded, upstream, add } = startPoller();
     const { promise, resolve } = Promise.withResolvers<RequestOutcome>();
     upstream.answer = () => promise;
@@ -205,13 +205,13 @@ describe("stopping", () => {
 describe("canceling upstream", () => {
   const JOB = { connectionId: CONNECTION_ID, providerVersionId: null, jobId: "a", params: "{}" };
 
-  test("asks once, with the connection's credential", async () => {
+  test("canceling sends one request with the connection's credential", async () => {
     const { poller, requests } = startPoller();
     await poller.cancelUpstream({ ...JOB, jobId: "a/b" });
     expect(requests).toMatchObject([{ path: "/job/a%2Fb", key: "pulse-key-of-the-test" }]);
   });
 
-  test("asks nothing of a connection that is paused", async () => {
+  test("canceling sends nothing through a paused connection", async () => {
     const { poller, requests, configure } = startPoller();
     configure({ state: "paused" });
     await poller.cancelUpstream(JOB);

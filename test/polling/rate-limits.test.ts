@@ -34,26 +34,35 @@ describe("an upstream that allows fewer polls than the jobs want is used up and 
       [50, false],
       [500, true],
       [500, false],
-    ])("%i a second, Retry-After: %s", (perSecond, tellsWhen) => {
-      const { connect, run } = watchLimitedUpstream({ limiter: limiter(perSecond), tellsWhen });
-      connect(4 * perSecond + 100, { settings: { poll_interval_s: 1 } });
-      run(WARM_UP_S);
-      const { used, refused } = useOf(run(STEADY_S), perSecond * STEADY_S);
+    ])(
+      "a lane uses an upstream's limit of %i a second up and is hardly ever refused, with Retry-After: %s",
+      (perSecond, tellsWhen) => {
+        const { connect, run } = watchLimitedUpstream({ limiter: limiter(perSecond), tellsWhen });
+        connect(4 * perSecond + 100, { settings: { poll_interval_s: 1 } });
+        run(WARM_UP_S);
+        const { used, refused } = useOf(run(STEADY_S), perSecond * STEADY_S);
+        expect(used).toBeGreaterThanOrEqual(0.95);
+        expect(refused).toBeLessThan(0.02);
+      },
+    );
+  });
+
+  test.each([true, false])(
+    "a lane uses an upstream's limit of 300 a minute up and is hardly ever refused, with Retry-After: %s",
+    (tellsWhen) => {
+      const { connect, run } = watchLimitedUpstream({
+        limiter: fixedWindow(300, 60_000),
+        tellsWhen,
+      });
+      connect(100);
+      run(600);
+      const { used, refused } = useOf(run(1800), 5 * 1800);
       expect(used).toBeGreaterThanOrEqual(0.95);
       expect(refused).toBeLessThan(0.02);
-    });
-  });
+    },
+  );
 
-  test.each([true, false])("300 a minute, Retry-After: %s", (tellsWhen) => {
-    const { connect, run } = watchLimitedUpstream({ limiter: fixedWindow(300, 60_000), tellsWhen });
-    connect(100);
-    run(600);
-    const { used, refused } = useOf(run(1800), 5 * 1800);
-    expect(used).toBeGreaterThanOrEqual(0.95);
-    expect(refused).toBeLessThan(0.02);
-  });
-
-  test("the first minutes cost few refusals: of 50 a second, one poll in thirty", () => {
+  test("a lane finds a limit of 50 a second in the first minutes with few refusals, one poll in thirty", () => {
     const { connect, run } = watchLimitedUpstream({ limiter: tokenBucket(50, 50) });
     connect(300);
     const { refused } = useOf(run(WARM_UP_S), 50 * WARM_UP_S);
@@ -62,7 +71,7 @@ describe("an upstream that allows fewer polls than the jobs want is used up and 
 });
 
 describe("an upstream whose limit changes", () => {
-  test("is followed down at once and up within minutes", () => {
+  test("a lane follows a lowered limit at once and a raised one within minutes", () => {
     let limiter = tokenBucket(100, 100);
     const { connect, run } = watchLimitedUpstream({ limiter: (nowMs) => limiter(nowMs) });
     connect(1000);
@@ -77,7 +86,7 @@ describe("an upstream whose limit changes", () => {
     expect(useOf(run(120), 100 * 120).used).toBeGreaterThan(0.9);
   });
 
-  test("is as fast as before three minutes after refusals that had no reason", () => {
+  test("a lane is as fast as before three minutes after refusals without a reason", () => {
     let limiter: RateLimiter | null = tokenBucket(4, 4);
     const { connect, run } = watchLimitedUpstream({
       limiter: (nowMs) => limiter?.(nowMs) ?? { passes: true },
@@ -91,7 +100,7 @@ describe("an upstream whose limit changes", () => {
 });
 
 describe("a lane that can't keep up", () => {
-  test("polls every job by turns: their intervals stretch evenly, and none is left out", () => {
+  test("a lane that can't keep up polls every job in turn: intervals stretch evenly, and none is left out", () => {
     const jobs = 1000;
     const perSecond = 50;
     const { connect, run } = watchLimitedUpstream({ limiter: null });
@@ -124,7 +133,7 @@ describe("nodes that share a connection", () => {
     });
   }
 
-  test("keep to its limits together: rate, burst and concurrency", () => {
+  test("nodes that share a connection keep to its limits together: rate, burst and concurrency", () => {
     const nodes = startNodes(4, 400);
     const answers = nodes.map(({ run }) => run(100).length);
     const sum = answers.reduce((all, one) => all + one, 0);
@@ -135,7 +144,7 @@ describe("nodes that share a connection", () => {
     ]);
   });
 
-  test("of which one goes leave its part to those that take over its jobs", () => {
+  test("a node that leaves gives its part of a connection's limits to those that take over its jobs", () => {
     const [first, second] = startNodes(2, 400);
     second?.list.upstreams.setShare(0);
     first?.list.upstreams.setShare(1);
@@ -144,7 +153,7 @@ describe("nodes that share a connection", () => {
     expect(first?.run(100).length).toBeGreaterThan(0.97 * 50 * 100);
   });
 
-  test("poll through it even if its concurrency is lower than their number", () => {
+  test("nodes poll through a connection even if its concurrency is lower than their number", () => {
     const node = watchLimitedUpstream({ limiter: null });
     node.list.upstreams.setShare(1 / 16);
     node.connect(10, { settings: { poll_interval_s: 1, limits: { concurrency: 2 } } });

@@ -27,7 +27,7 @@ function startWith(
 
 describe("a status request that is redirected", () => {
   test.each([301, 302, 303, 307, 308])(
-    "is followed within its origin, with the credential: %i",
+    "a redirected status request is followed within its origin, with the credential: %i",
     async (status) => {
       const { clock, recorded, urls, requests } = startWith((path) =>
         path === "/jobs/a" ? redirect("a/", status) : answeredJson(DONE),
@@ -39,7 +39,7 @@ describe("a status request that is redirected", () => {
     },
   );
 
-  test("takes the query's credential along, once", async () => {
+  test("a redirected status request carries the query's credential along, once", async () => {
     const { clock, recorded, urls } = startWith(
       (path) => (path.startsWith("/jobs/a") ? redirect("/v2/a?key=other&x=1") : answeredJson(DONE)),
       { auth: { kind: "query", name: "key" } },
@@ -49,7 +49,7 @@ describe("a status request that is redirected", () => {
     expect(recorded).toHaveLength(1);
   });
 
-  test("is followed to an allowed host without anything that is the connection's", async () => {
+  test("a redirect to an allowed host carries nothing of the connection", async () => {
     const { clock, recorded, urls, requests } = startWith(
       (_, origin) =>
         origin === ORIGIN
@@ -66,7 +66,7 @@ describe("a status request that is redirected", () => {
     expect(recorded).toHaveLength(1);
   });
 
-  test("that asks another origin for what needs the credential is no verdict on it, nor on the job", async () => {
+  test("a redirect to an origin that lacks the credential is no verdict on it, nor on the job", async () => {
     for (const status of [401, 404]) {
       const { clock, paused, recorded, lastError } = startWith((_, origin) =>
         origin === ORIGIN
@@ -80,7 +80,7 @@ describe("a status request that is redirected", () => {
     }
   });
 
-  test("has a meaning of its own where a rule says so", async () => {
+  test("a redirect has a meaning of its own where a rule says so", async () => {
     const { clock, recorded, urls } = startWith(() => redirect("/results/a", 303), {
       rules: [{ http_status: 303, observe: "completed" }],
       result: { kind: "inline", at: [""] },
@@ -90,7 +90,7 @@ describe("a status request that is redirected", () => {
     expect(recorded).toMatchObject([{ type: "job.completed" }]);
   });
 
-  test("and redirected again takes no longer than one request may, and counts towards the rate", async () => {
+  test("repeated redirects take no longer than one request may, and count towards the rate", async () => {
     const { clock, requests } = startWith(
       (path) =>
         path === "/jobs/a"
@@ -116,17 +116,20 @@ const LOST = [
 ] as const;
 
 describe("a redirect that may not be followed ends the job within minutes, with the reason", () => {
-  test.each(LOST)("%s", async (_, answer, why) => {
-    const { clock, recorded, requests, lastError } = startWith(() => answer);
-    await clock.advanceSettling(60_000);
-    expect(lastError()).toContain(why);
-    expect(lastError()).not.toContain("secret");
-    await clock.advanceSettling(9 * 60_000);
-    expect(recorded).toMatchObject([{ type: "job.failed", error: expect.stringContaining(why) }]);
-    expect(requests.every(({ origin }) => origin === ORIGIN)).toBe(true);
-  });
+  test.each(LOST)(
+    "a redirect %s is not followed and ends the job within minutes, with the reason",
+    async (_, answer, why) => {
+      const { clock, recorded, requests, lastError } = startWith(() => answer);
+      await clock.advanceSettling(60_000);
+      expect(lastError()).toContain(why);
+      expect(lastError()).not.toContain("secret");
+      await clock.advanceSettling(9 * 60_000);
+      expect(recorded).toMatchObject([{ type: "job.failed", error: expect.stringContaining(why) }]);
+      expect(requests.every(({ origin }) => origin === ORIGIN)).toBe(true);
+    },
+  );
 
-  test("while one that passes soon does no harm", async () => {
+  test("a transient redirect does no harm", async () => {
     let isMoved = true;
     const { clock, recorded } = startWith(() =>
       isMoved ? redirect("https://status.elsewhere.test/maintenance") : answeredJson(DONE),
@@ -137,7 +140,7 @@ describe("a redirect that may not be followed ends the job within minutes, with 
     expect(recorded).toMatchObject([{ type: "job.completed" }]);
   });
 
-  test("a POST is not sent on", async () => {
+  test("a POST is not redirected", async () => {
     const { clock, recorded, requests } = startWith(() => redirect("/jobs/a/"), {
       status: { path: "/jobs/{job_id}", method: "POST" },
     });

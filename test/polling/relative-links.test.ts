@@ -55,16 +55,19 @@ const REFUSED = [
 ] as const;
 
 describe("the link to the next status request", () => {
-  test.each(LINKS)("%s is asked as %s", async (location, url) => {
-    const { clock, upstream, addAsked, urls } = startWith({});
-    upstream.answer = (path) =>
-      answeredJson({ status: "running" }, 202, isFirst(path) ? { location } : {});
-    addAsked();
-    await clock.advanceSettling(2500);
-    expect(urls()).toEqual([ASKED, url, url]);
-  });
+  test.each(LINKS)(
+    "the link %s to the next status request is resolved to %s",
+    async (location, url) => {
+      const { clock, upstream, addAsked, urls } = startWith({});
+      upstream.answer = (path) =>
+        answeredJson({ status: "running" }, 202, isFirst(path) ? { location } : {});
+      addAsked();
+      await clock.advanceSettling(2500);
+      expect(urls()).toEqual([ASKED, url, url]);
+    },
+  );
 
-  test("is resolved against the URL that the last one led to", async () => {
+  test("a link is resolved against the URL of the last request", async () => {
     const { clock, upstream, addAsked, urls } = startWith({});
     upstream.answer = () => answeredJson({ status: "running" }, 202, { location: "a/b" });
     addAsked();
@@ -72,7 +75,7 @@ describe("the link to the next status request", () => {
     expect(urls()).toEqual([ASKED, `${ORIGIN}/v1/ops/7/a/b`, `${ORIGIN}/v1/ops/7/a/a/b`]);
   });
 
-  test("may be in the body", async () => {
+  test("a link to the next status request may be in the body", async () => {
     const status = { url_param: "status_url", next_url: { pointer: "/next" } };
     const { clock, upstream, addAsked, urls } = startWith({ status });
     upstream.answer = () => answeredJson({ status: "running", next: "../8/status" });
@@ -81,17 +84,20 @@ describe("the link to the next status request", () => {
     expect(urls()).toEqual([ASKED, `${ORIGIN}/v1/ops/8/status`]);
   });
 
-  test.each(REFUSED)("%s is refused, and told", async (location, shown, why) => {
-    const { clock, poller, upstream, addAsked, urls } = startWith({});
-    upstream.answer = () => answeredJson({ status: "running" }, 202, { location });
-    const job = addAsked();
-    await clock.advanceSettling(1500);
-    expect(urls()).toEqual([ASKED]);
-    const lastError = poller.watches.view(job.shardId, job.id)?.lastError;
-    expect(lastError).toContain(`The answer's link "${shown}`);
-    expect(lastError).toContain(why);
-    expect(lastError).not.toContain("sig=1");
-  });
+  test.each(REFUSED)(
+    "the link %s to the next status request is refused with the reason",
+    async (location, shown, why) => {
+      const { clock, poller, upstream, addAsked, urls } = startWith({});
+      upstream.answer = () => answeredJson({ status: "running" }, 202, { location });
+      const job = addAsked();
+      await clock.advanceSettling(1500);
+      expect(urls()).toEqual([ASKED]);
+      const lastError = poller.watches.view(job.shardId, job.id)?.lastError;
+      expect(lastError).toContain(`The answer's link "${shown}`);
+      expect(lastError).toContain(why);
+      expect(lastError).not.toContain("sig=1");
+    },
+  );
 });
 
 describe("the link to a result", () => {
@@ -100,7 +106,7 @@ describe("the link to a result", () => {
     request: { url_at: ["/url"] },
   };
 
-  test.each(LINKS)("%s is asked as %s", async (link, url) => {
+  test.each(LINKS)("the link %s to a result is resolved to %s", async (link, url) => {
     const { clock, recorded, upstream, addAsked, urls } = startWith({ result });
     upstream.answer = (path) => answeredJson(isFirst(path) ? { status: "done", url: link } : 5);
     addAsked();
@@ -109,7 +115,7 @@ describe("the link to a result", () => {
     expect(recorded).toMatchObject([{ type: "job.completed", result: "5" }]);
   });
 
-  test("is refused where it may not lead, and told", async () => {
+  test("a link to a result on a host that is not allowed is refused with the reason", async () => {
     const { clock, poller, upstream, addAsked } = startWith({ result });
     upstream.answer = () => answeredJson({ status: "done", url: "//evil.test/r?sig=1" });
     const job = addAsked();
@@ -134,7 +140,7 @@ describe("the link that a result is", () => {
     [{ url: "/files/1" }, `${ORIGIN}/files/1`],
     ["hello/there", null],
     ["/hello there", null],
-  ])("%j is fetched from %s", async (link, url) => {
+  ])("the result link %j is fetched from %s", async (link, url) => {
     const { clock, recorded, upstream, addAsked, urls } = startWith({ result });
     upstream.answer = (path) => answeredJson(isFirst(path) ? { status: "done", result: link } : 5);
     addAsked({ wantedEvents });

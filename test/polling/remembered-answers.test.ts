@@ -18,14 +18,14 @@ function startAzure() {
 }
 
 describe("a Location of Azure", () => {
-  test("that answers 202 and then the resource, whatever its status, is done", async () => {
+  test("an Azure Location that answers 202 and then the resource is done, whatever its status", async () => {
     const { clock, upstream, recorded } = startAzure();
     upstream.answer = (_, poll) => (poll < 3 ? ACCEPTED : answeredJson(RESERVED));
     await clock.advanceSettling(10_000);
     expect(recorded).toMatchObject([{ type: "job.completed", result: JSON.stringify(RESERVED) }]);
   });
 
-  test("keeps a failure of the resource a failure", async () => {
+  test("an Azure Location whose resource reports a failure has failed", async () => {
     const { clock, upstream, recorded } = startAzure();
     const failed = { ...RESERVED, status: "ReservationFailed" };
     upstream.answer = (_, poll) => (poll === 1 ? ACCEPTED : answeredJson(failed));
@@ -33,7 +33,7 @@ describe("a Location of Azure", () => {
     expect(recorded).toMatchObject([{ type: "job.failed" }]);
   });
 
-  test("is not taken for one while every answer has a status", async () => {
+  test("an Azure operation is not taken for a Location while every answer has a status", async () => {
     const { clock, poller, upstream, recorded, job } = startAzure();
     upstream.answer = (_, poll) =>
       answeredJson({ status: poll === 1 ? "Running" : "Reserved" }, poll === 1 ? 202 : 200);

@@ -10,7 +10,7 @@ const OTHER_ORIGIN = "https://elsewhere.test";
 const newId = () => uuids(Date.now(), 0);
 
 describe("connections to one origin", () => {
-  test("get equal shares of it when it is what is short, even if one has a hundred times the jobs", () => {
+  test("connections to one origin get equal shares of it when it is short, even if one has a hundred times the jobs", () => {
     const { connect, run } = watchLimitedUpstream({ limiter: null, pollsPerOriginMax: 8 });
     const [large, small] = [newId(), newId()];
     connect(10_000, { id: large, projectId: newId() });
@@ -22,7 +22,7 @@ describe("connections to one origin", () => {
     expect(ofSmall / answers.length).toBeLessThan(0.52);
   });
 
-  test("of one project share its part of it", () => {
+  test("connections of one project share the project's part of an origin", () => {
     const { connect, run } = watchLimitedUpstream({ limiter: null, pollsPerOriginMax: 8 });
     const [project, another, single] = [newId(), newId(), newId()];
     for (let connection = 0; connection < 9; connection += 1) {
@@ -36,7 +36,7 @@ describe("connections to one origin", () => {
     expect(ofSingle / answers.length).toBeLessThan(0.52);
   });
 
-  test("leave to others what they don't need", () => {
+  test("connections leave unused shares of an origin to others", () => {
     const { connect, run } = watchLimitedUpstream({ limiter: null, pollsPerOriginMax: 8 });
     const idle = newId();
     connect(10_000, { id: newId(), projectId: newId() });
@@ -57,7 +57,7 @@ describe("projects that poll one origin", () => {
     durationMs: 1,
   } as const;
 
-  test("are not slowed down by one whose polls all fail, by its answers or by its definition", async () => {
+  test("projects that poll one origin are not slowed down by another's failing polls, answers or definition", async () => {
     const { clock, requests, poller, upstream, connect, add } = startPoller();
     const other = { id: newId(), projectId: newId(), credential: "key-of-the-other" };
     connect(other);
@@ -78,7 +78,7 @@ describe("projects that poll one origin", () => {
     expect([upstreams.countOrigins("closed"), upstreams.countOrigins("open")]).toEqual([1, 1]);
   });
 
-  test("can't make it look out of reach by jobs whose own URLs lead to where nothing answers", async () => {
+  test("a project can't make an origin look unreachable by jobs whose own URLs lead nowhere", async () => {
     const provider = exampleProvider({
       status: { url_param: "url" },
       allowed_hosts: ["*.dead.example"],
@@ -109,7 +109,7 @@ describe("projects that poll one origin", () => {
     expect(poller.watches.upstreams.countOrigins("closed")).toBe(1);
   });
 
-  test("probe one that can't be reached together", async () => {
+  test("projects that poll an unreachable origin probe it together", async () => {
     const { clock, requests, upstream, connect, add } = startPoller();
     upstream.answer = () => REFUSED;
     for (let project = 0; project < 50; project += 1) {
@@ -130,7 +130,7 @@ describe("projects that poll one origin", () => {
 });
 
 describe("an outage", () => {
-  test("stops the polls of all connections to the origin but for a probe, and of no other", async () => {
+  test("an outage stops the polls of all connections to the origin except for a probe, and of no other", async () => {
     const { clock, poller, requests, upstream, connect, add } = startPoller();
     const [second, elsewhere] = [newId(), newId()];
     connect({ id: second });
@@ -152,7 +152,7 @@ describe("an outage", () => {
     expect(new Set(requests.map(({ path }) => path)).size).toBe(32);
   });
 
-  test("is told when it begins and when it is over", async () => {
+  test("an outage is reported when it begins and when it is over", async () => {
     const { clock, logged, upstream, add } = startPoller();
     upstream.answer = () => OUTAGE;
     for (let job = 0; job < 30; job += 1) add();
@@ -164,7 +164,7 @@ describe("an outage", () => {
     expect(logged).toMatchObject([begun, { msg: "an upstream answers again" }]);
   });
 
-  test("is not over because a poll was never sent", async () => {
+  test("an outage is not over because a poll was never sent", async () => {
     const { clock, poller, requests, upstream, connect, add } = startPoller();
     const unusable = newId();
     // Its credential can't be a header, which is found out when the first of its jobs is due.
@@ -180,7 +180,7 @@ describe("an outage", () => {
     expect(poller.watches.upstreams.countOrigins("open")).toBe(1);
   });
 
-  test("is not over because a URL may not be asked", async () => {
+  test("an outage is not over because a URL may not be requested", async () => {
     const provider = exampleProvider({ status: { url_param: "url" }, limits: { concurrency: 64 } });
     const { clock, poller, requests, upstream, add } = startPoller({ baseUrl: null }, provider);
     const paramsOf = (host: string) => JSON.stringify({ url: `https://${host}/jobs/1` });
@@ -196,7 +196,7 @@ describe("an outage", () => {
     expect(poller.watches.upstreams.countOrigins("open")).toBe(1);
   });
 
-  test("holds up no deadline", async () => {
+  test("an outage delays no deadline", async () => {
     const { clock, recorded, upstream, add } = startPoller();
     upstream.answer = () => OUTAGE;
     for (let job = 0; job < 30; job += 1) add();

@@ -71,7 +71,7 @@ function upstreamOf(
 }
 
 describe("a new version of a definition", () => {
-  test("leaves the jobs of older versions as they were", () => {
+  test("a new version of a definition leaves the jobs of older versions unchanged", () => {
     const { upstream, publish } = upstreamOf({
       v1: { schedule: { kind: "fixed", interval_s: 7 } },
     });
@@ -82,13 +82,13 @@ describe("a new version of a definition", () => {
     expect(upstream.accessOf("v2")?.schedule).toEqual({ kind: "fixed", intervalMs: 9000 });
   });
 
-  test("sets the limits of the connection, which all of its jobs share", () => {
+  test("a new version of a definition sets the limits of the connection, which all of its jobs share", () => {
     const { publish, letThrough } = upstreamOf({ v1: { limits: { concurrency: 1 } } });
     publish("v2", { limits: { concurrency: 3 } });
     expect(letThrough()).toBe(3);
   });
 
-  test("lifts no pause", () => {
+  test("a new version of a definition lifts no pause", () => {
     const { upstream, publish } = upstreamOf({ v1: {} });
     upstream.lane.pause(Infinity);
     publish("v2", {});
@@ -128,19 +128,22 @@ describe("a stored credential is sent to no host that it was not given for", () 
       },
       "files.example",
     ],
-  ])("when a new version names %s", ([, changes, named]) => {
-    const { upstream, publish, configure } = upstreamOf({ v1: {} });
-    publish("v2", changes);
-    expect(upstream.accessOf("v2")).toBeNull();
-    expect(upstream.problemOf("v2")).toContain(`leads to ${named}`);
-    expect(upstream.accessOf("v1")).not.toBeNull();
-    // Nothing else stops: the lane goes on for the jobs of the other version.
-    expect(upstream.problem).toBeNull();
-    configure({ agreedHosts: ["https://api.example.com", named] });
-    expect(upstream.accessOf("v2")).not.toBeNull();
-  });
+  ])(
+    "a stored credential is sent to no new host when a new version names %s",
+    ([, changes, named]) => {
+      const { upstream, publish, configure } = upstreamOf({ v1: {} });
+      publish("v2", changes);
+      expect(upstream.accessOf("v2")).toBeNull();
+      expect(upstream.problemOf("v2")).toContain(`leads to ${named}`);
+      expect(upstream.accessOf("v1")).not.toBeNull();
+      // Nothing else stops: the lane goes on for the jobs of the other version.
+      expect(upstream.problem).toBeNull();
+      configure({ agreedHosts: ["https://api.example.com", named] });
+      expect(upstream.accessOf("v2")).not.toBeNull();
+    },
+  );
 
-  test("though a version that names fewer hosts needs nobody's agreement", () => {
+  test("a version that names fewer hosts needs no new approval", () => {
     const { upstream } = upstreamOf(
       { v1: { status: { url_param: "url" }, allowed_hosts: ["a.example"] } },
       { agreedHosts: ["https://api.example.com", "api.example.com", "a.example", "b.example"] },
@@ -161,16 +164,16 @@ describe("a stored credential is sent to no host that it was not given for", () 
         allowed_hosts: ["files.example"],
       },
     ],
-  ])("nor do more hosts where %s", ([, changes]) => {
+  ])("more hosts need no new approval where %s", ([, changes]) => {
     expect(upstreamOf({ v1: changes }).upstream.accessOf("v1")).not.toBeNull();
   });
 
-  test("nor is it when nothing says what it was given for", () => {
+  test("a stored credential without recorded hosts is not sent to new ones", () => {
     const { upstream } = upstreamOf({ v1: {} }, { agreedHosts: null });
     expect(upstream.accessOf("v1")).toBeNull();
   });
 
-  test("while an address of the connection's own stays as it is, whatever the definition says", () => {
+  test("a connection's own address stays approved whatever the definition says", () => {
     const { upstream } = upstreamOf(
       { v1: { base_url: "https://evil.example" } },
       { baseUrl: "https://mine.example/v1", agreedHosts: ["https://mine.example"] },
@@ -178,7 +181,7 @@ describe("a stored credential is sent to no host that it was not given for", () 
     expect(upstream.accessOf("v1")?.target.origin).toBe("https://mine.example");
   });
 
-  test("and where there is no credential, nothing can leak", () => {
+  test("a connection without a credential needs no approval", () => {
     const { upstream } = upstreamOf(
       { v1: { auth: { kind: "none" } } },
       { credential: null, agreedHosts: null },

@@ -137,7 +137,7 @@ const FACTS = { seenBefore: false, ageMs: 0, nowMs: 0 };
 const RESULT_FACTS = { nowMs: 0, times: { createdAt: null, updatedAt: null } };
 
 describe("whatever a definition says and an upstream answers", () => {
-  test("it means one thing, and the explanation means the same", () => {
+  test("any definition gives any answer one meaning, and the explanation agrees", () => {
     fc.assert(
       fc.property(definition, answer, answer, (changes, first, second) => {
         const provider = exampleProvider(changes);
@@ -166,7 +166,7 @@ describe("whatever a definition says and an upstream answers", () => {
     );
   });
 
-  test("the first rule decides that matches, as the explanation says", () => {
+  test("the first matching rule of any definition decides, as the explanation says", () => {
     fc.assert(
       fc.property(rules, answer, (of, given) => {
         const provider = exampleProvider({ rules: of });
@@ -187,7 +187,7 @@ describe("whatever a definition says and an upstream answers", () => {
 });
 
 describe("whatever is given for a definition", () => {
-  test("it is read, or refused by the place of each problem", () => {
+  test("anything given as a definition is read, or refused with the place of each problem", () => {
     const field = fc.constantFrom(...Object.keys(exampleSource), "result", "cancel", "params");
     fc.assert(
       fc.property(fc.dictionary(field, fc.oneof(json, fc.jsonValue())), (changes) => {

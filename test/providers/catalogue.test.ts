@@ -16,7 +16,7 @@ function provider(name: string): Provider {
 }
 
 describe("what Pulse recommends", () => {
-  test("is what the provider does: 1 s, ×1.5, at most 10 s, for 48 h", () => {
+  test("the provider polls as Pulse recommends: 1 s, ×1.5, at most 10 s, for 48 h", () => {
     expect(pulse).toMatchObject({
       baseUrl: "https://api.runpulse.com",
       schedule: { kind: "exponential", initialMs: 1000, factor: 1.5, capMs: 10_000 },
@@ -28,7 +28,7 @@ describe("what Pulse recommends", () => {
     });
   });
 
-  test("GET and DELETE /job/{job_id} with the key in x-api-key", () => {
+  test("the provider uses GET and DELETE /job/{job_id} with the key in x-api-key, as Pulse documents", () => {
     const target = targetOf(pulse, pulse.baseUrl);
     const reference = { jobId: "../admin", params: {} };
     const request = {

@@ -13,7 +13,7 @@ const BIG = "7615917337495251231";
 const NEAR = "7615917337495251000";
 
 describe("a number of an answer goes on as it is written", () => {
-  test("into the request for the result", () => {
+  test("a number of an answer keeps its digits in the request for the result", () => {
     const changes: Partial<ProviderDefinitionSource> = {
       result: { kind: "request", request: { path: "/files/{answer./file_id}" } },
     };
@@ -28,7 +28,7 @@ describe("a number of an answer goes on as it is written", () => {
     });
   });
 
-  test("into the URL of the next status request", () => {
+  test("a number of an answer keeps its digits in the URL of the next status request", () => {
     const changes: Partial<ProviderDefinitionSource> = {
       status: { path: "/jobs/{job_id}", next_url: { pointer: "/next" } },
     };
@@ -37,7 +37,7 @@ describe("a number of an answer goes on as it is written", () => {
     });
   });
 
-  test("into the job's times, the text of an error and a status that nobody knows", () => {
+  test("a number of an answer keeps its digits in the job's times, an error text and an unknown status", () => {
     const changes: Partial<ProviderDefinitionSource> = {
       rules: [{ all: [{ pointer: "/status", eq: "failed" }], observe: "failed" }],
       extract: {
@@ -58,7 +58,7 @@ describe("a number of an answer goes on as it is written", () => {
     expect(observe(200, `{"code":${BIG}}`, { changes })).toMatchObject({ unknownStatus: BIG });
   });
 
-  test("but not as another number, cut off", () => {
+  test("a number of an answer is never cut off into another number", () => {
     const changes = { extract: { ...exampleSource.extract, created_at: ["/at"] } };
     expect(observe(200, `{"status":"running","at":${"1".repeat(500)}}`, { changes })).toMatchObject(
       { times: { createdAt: null } },
@@ -102,7 +102,7 @@ describe("rules compare numbers by their value in full", () => {
     [`"eq":0`, "-0", true],
     [`"eq":9007199254740993`, "9007199254740992", false],
     [`"eq":9007199254740993`, "9007199254740993", true],
-  ])("%s and %s: %s", (tests, value, expected) => {
+  ])("rules compare numbers by their full value: %s and %s: %s", (tests, value, expected) => {
     expect(matches(`{"pointer":"/status",${tests}}`, `{"id":"${BIG}","status": ${value} }`)).toBe(
       expected,
     );
@@ -110,13 +110,13 @@ describe("rules compare numbers by their value in full", () => {
     expect(matches(some, `{"list":[{"n":null},{"n" : ${value}}],"id":${BIG}}`)).toBe(expected);
   });
 
-  test("and the definition still says the same in the text that it is stored as", () => {
+  test("a stored definition keeps the exact numbers of its rules", () => {
     const { definition } = withRule(`{"pointer":"/status","eq":${BIG}}`);
     expect(JSON.stringify(definition)).toContain(`"eq":${BIG}`);
     expect(Object.isFrozen(definition.rules[0]?.all[0]?.eq)).toBe(true);
   });
 
-  test("at so many places that no answer is looked through for ever", () => {
+  test("exact comparisons are bounded, so that no answer is searched endlessly", () => {
     const rules = Array.from({ length: 51 }, (_, n) => ({
       all: [{ pointer: `/${n}`, eq: 1 }],
       observe: "running",

@@ -54,7 +54,7 @@ const facts = fc.record({
 });
 
 describe.each([...builtInProviders().values()])("whatever $name answers", (provider) => {
-  test("it means one observation, whose texts any storage takes and whose waits are bounded", () => {
+  test("whatever this provider answers means one observation with storable texts and bounded waits", () => {
     fc.assert(
       fc.property(status, headers, body, facts, (code, given, bytes, known) => {
         const observation = interpretAnswer(

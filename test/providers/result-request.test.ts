@@ -29,7 +29,7 @@ function requestFor(result: Result, place: ResultWanted["place"], changes = {}):
 }
 
 describe("a completed job whose result takes another request", () => {
-  test("says what to ask for: values that its answer holds", () => {
+  test("a completed job names what to request with values of its answer", () => {
     expect(wantedBy(BY_FILE, { status: "done", output_file_id: "file-1" })).toStrictEqual({
       kind: "result_wanted",
       place: { url: null, answer: { "/output_file_id": "file-1" } },
@@ -41,7 +41,7 @@ describe("a completed job whose result takes another request", () => {
     });
   });
 
-  test("or a URL that its answer holds", () => {
+  test("a completed job names what to request with a URL of its answer", () => {
     const result: Result = { kind: "request", request: { url_at: ["/a", "/links/result"] } };
     const body = { status: "done", links: { result: "https://api.example.com/r/1" } };
     expect(wantedBy(result, body)).toMatchObject({
@@ -54,7 +54,7 @@ describe("a completed job whose result takes another request", () => {
     ["null", { output_file_id: null }],
     ["an object", { output_file_id: {} }],
     ["empty", { output_file_id: "" }],
-  ])("has its own answer as the result when the value is %s", ([, fields]) => {
+  ])("a completed job has its own answer as the result when the value is %s", ([, fields]) => {
     const body = { status: "done", error_file_id: "e", ...fields };
     expect(wantedBy(BY_FILE, body)).toMatchObject({
       kind: "completed",
@@ -70,21 +70,24 @@ describe("a completed job whose result takes another request", () => {
     ["endless", "x".repeat(9000)],
     ["an object", { id: "f" }],
     ["true", true],
-  ])("does not end without its result when the value is %s", ([, output_file_id]) => {
-    expect(wantedBy(BY_FILE, { status: "done", output_file_id })).toMatchObject({
-      kind: "retry",
-      cause: "unusable_answer",
-      reason: expect.stringContaining("/output_file_id is no text or number, or too long"),
-    });
-  });
+  ])(
+    "a completed job does not end without its result when the value is %s",
+    ([, output_file_id]) => {
+      expect(wantedBy(BY_FILE, { status: "done", output_file_id })).toMatchObject({
+        kind: "retry",
+        cause: "unusable_answer",
+        reason: expect.stringContaining("/output_file_id is no text or number, or too long"),
+      });
+    },
+  );
 
-  test("goes by the first URL that says anything", () => {
+  test("a completed job uses the first URL with content", () => {
     const result: Result = { ...BY_FILE, request: { url_at: ["/none", "/blank", "/url"] } };
     const body = { status: "done", none: null, blank: "", url: "https://api.example.com/r" };
     expect(wantedBy(result, body)).toMatchObject({ place: { url: "https://api.example.com/r" } });
   });
 
-  test("has its own answer as the result when that is said of such jobs", () => {
+  test("a completed job has its own answer as the result where the definition says so", () => {
     const onlyIf = [{ pointer: "/kind", eq: "query" }];
     const result: Result = { ...BY_FILE, only_if: onlyIf, otherwise: ["/stats"] };
     const body = { status: "done", output_file_id: "f", stats: { rows: 1 } };
@@ -95,7 +98,7 @@ describe("a completed job whose result takes another request", () => {
     });
   });
 
-  test("needs no JSON when nothing is taken from it", () => {
+  test("a completed job needs no JSON when nothing is taken from it", () => {
     const result: Result = { kind: "request", request: { path: "/jobs/{job_id}/result" } };
     const rules = [{ http_status: 200, observe: "completed" as const }];
     const changes = { result, rules };
@@ -113,7 +116,7 @@ describe("a completed job whose result takes another request", () => {
 describe("the request for a result", () => {
   const byUrl: Result = { kind: "request", request: { url_at: ["/url"] } };
 
-  test("is built from the job and the answer, each value one segment", () => {
+  test("the request for a result is built from the job and the answer, each value one segment", () => {
     const place = { url: null, answer: { "/output_file_id": "../x" } };
     expect(requestFor(BY_FILE, place)).toStrictEqual({
       kind: "request",
@@ -129,7 +132,7 @@ describe("the request for a result", () => {
     });
   });
 
-  test("goes to a URL of the connection's own host, query and all", () => {
+  test("the request for a result goes to a URL on the connection's own host, query included", () => {
     const url = "https://api.example.com/r/1?part=2#end";
     expect(requestFor(byUrl, { url, answer: {} })).toMatchObject({ path: "/r/1?part=2" });
   });
@@ -146,14 +149,14 @@ describe("the request for a result", () => {
     "javascript:alert(1)",
     "https://api.example.com\\@evil.example/",
     "",
-  ])("never goes to %j", (url) => {
+  ])("the request for a result never goes to %j", (url) => {
     expect(requestFor(byUrl, { url, answer: {} })).toMatchObject({
       kind: "refused",
       problem: expect.any(String),
     });
   });
 
-  test("goes to allowed hosts with the credential, and to hosts of its own only without", () => {
+  test("the request for a result goes to allowed hosts with the credential, and to its own hosts only without", () => {
     const url = "https://bucket.storage.example/r?signature=1";
     const allowed = { allowed_hosts: ["*.storage.example"] };
     expect(requestFor(byUrl, { url, answer: {} }, allowed)).toMatchObject({
@@ -166,7 +169,7 @@ describe("the request for a result", () => {
     expect(JSON.stringify(plain)).not.toContain("secret");
   });
 
-  test("takes any type when the result is a text", () => {
+  test("the request for a result accepts any type when the result is a text", () => {
     const place = { url: null, answer: { "/output_file_id": "f" } };
     expect(requestFor({ ...BY_FILE, format: "text" }, place)).toMatchObject({
       headers: { accept: "*/*" },
@@ -193,7 +196,7 @@ describe("the answer to it", () => {
     );
   };
 
-  test("is the result, digit by digit, with the times of the status answer", () => {
+  test("the answer with the result is the result, digit by digit, with the times of the status answer", () => {
     expect(meaning(200, '{"a": 1.0}')).toStrictEqual({
       kind: "completed",
       result: '{"a":1.0}',
@@ -202,7 +205,7 @@ describe("the answer to it", () => {
     expect(meaning(200, '{"a": 1.0}', { at: ["/b", "/a"] })).toMatchObject({ result: "1.0" });
   });
 
-  test("is one JSON string when the result is a text, such as JSON Lines", () => {
+  test("the answer with the result is one JSON string when the result is a text, such as JSON Lines", () => {
     const lines = '{"a":1}\n{"a":2}\n';
     expect(meaning(200, lines)).toMatchObject({ kind: "retry", cause: "unusable_answer" });
     expect(meaning(200, lines, { format: "text" })).toMatchObject({
@@ -226,18 +229,18 @@ describe("the answer to it", () => {
     [429, "retry", "rate_limited"],
     [500, "retry", "upstream_fault"],
     [302, "retry", "unreadable_answer"],
-  ])("with HTTP %d means %s %s", ([status, kind, cause]) => {
+  ])("the answer to the request for a result with HTTP %d means %s %s", ([status, kind, cause]) => {
     const observation = meaning(status, {});
     expect(observation.kind).toBe(kind);
     expect(observation.kind === "retry" ? observation.cause : undefined).toBe(cause);
   });
 
-  test("says nothing of the connection's credential where that was not sent", () => {
+  test("the answer with the result says nothing about the connection's credential if that was not sent", () => {
     const request = { url_at: ["/url"], credential: false };
     expect(meaning(403, {}, { request })).toMatchObject({ cause: "unusable_answer" });
   });
 
-  test("may say that this kind of job has no result besides what its status answer holds", () => {
+  test("the answer to the request for a result may say that only the status answer holds one", () => {
     const result = { otherwise_on: [404, 400] };
     expect(meaning(400, { message: "no such artifact" }, result)).toStrictEqual({
       kind: "completed",
@@ -254,7 +257,7 @@ describe("the answer to it", () => {
     expect(meaning(400, {}, { ...result, rules })).toMatchObject({ kind: "failed" });
   });
 
-  test("that is not there says when it counts as gone: ten minutes unless the definition says", () => {
+  test("a missing result names when it counts as gone: after ten minutes unless the definition says otherwise", () => {
     const error = "The job completed, but its result is gone. HTTP 404";
     const confirmedBy = { answers: 3, overMs: 600_000 };
     expect(meaning(404, {})).toMatchObject({ of: "result", ending: { error }, confirmedBy });
@@ -263,7 +266,7 @@ describe("the answer to it", () => {
     });
   });
 
-  test("that can't be had says that the job is done all the same", () => {
+  test("an unavailable result does not hide that the job is done", () => {
     const reason = expect.stringMatching(
       /^The job has completed, but its result could not be fetched: /,
     );
@@ -276,7 +279,7 @@ describe("the answer to it", () => {
     });
   });
 
-  test("that is too large leaves what the status answer says of it", () => {
+  test("a result that is too large leaves what the status answer says about it", () => {
     const failure = { code: "body_too_large", message: "More than 1024 bytes" } as const;
     const wanted = { fallback: '{"output_file_id":"f"}', times: TIMES };
     expect(interpretResultFailure(failure, wanted)).toStrictEqual({
@@ -286,7 +289,7 @@ describe("the answer to it", () => {
     });
   });
 
-  test("may say that the job failed after all, by rules of its own", () => {
+  test("the answer to the request for a result may say that the job failed, by its own rules", () => {
     const rules = [{ http_status: 422, observe: "failed" as const }];
     const body = { detail: "no such voice" };
     expect(meaning(422, body, { rules, error: ["/detail"] })).toMatchObject({

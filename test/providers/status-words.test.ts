@@ -12,21 +12,24 @@ const ANY: Partial<ProviderDefinitionSource> = {
 };
 
 describe("a rule for any status", () => {
-  test("shows a word that no rule names", () => {
+  test("a rule for any status shows a word that no rule names", () => {
     expect(observe(200, { status: "Reserved" }, { changes: ANY })).toMatchObject({
       kind: "running",
       unknownStatus: "Reserved",
     });
   });
 
-  test.each(["running", "Queued "])("but none that a rule names: %s", (status) => {
-    expect(observe(200, { status }, { changes: ANY })).toMatchObject({
-      kind: "running",
-      unknownStatus: null,
-    });
-  });
+  test.each(["running", "Queued "])(
+    "a rule for any status shows no word that a rule names: %s",
+    (status) => {
+      expect(observe(200, { status }, { changes: ANY })).toMatchObject({
+        kind: "running",
+        unknownStatus: null,
+      });
+    },
+  );
 
-  test("nor where the HTTP status alone says that the job runs", () => {
+  test("no status word is shown where the HTTP status alone says that the job runs", () => {
     const rules = [...(ANY.rules ?? []).slice(0, 2), { http_status: 202, observe: "running" }];
     const changes = { rules } as Partial<ProviderDefinitionSource>;
     expect(observe(202, { status: "Reserved" }, { changes })).toMatchObject({
@@ -40,11 +43,14 @@ describe("a rule for any status", () => {
 });
 
 describe("case and blanks around it don't hide a status", () => {
-  test.each(["done", "DONE", " done\n", "Done "])("%j", (status) => {
-    expect(observe(200, { status, output: 1 })).toMatchObject({ kind: "completed", result: "1" });
-  });
+  test.each(["done", "DONE", " done\n", "Done "])(
+    "case and blanks around a status don't hide it: %j",
+    (status) => {
+      expect(observe(200, { status, output: 1 })).toMatchObject({ kind: "completed", result: "1" });
+    },
+  );
 
-  test("unless a rule knows the very word", () => {
+  test("a rule for the exact word takes precedence over ignoring its case", () => {
     const rules: ProviderDefinitionSource["rules"] = [
       { all: [{ pointer: "/status", eq: "done" }], observe: "completed" },
       { all: [{ pointer: "/status", eq: "DONE" }], observe: "failed" },
@@ -52,7 +58,7 @@ describe("case and blanks around it don't hide a status", () => {
     expect(observe(200, { status: "DONE" }, { changes: { rules } }).kind).toBe("failed");
   });
 
-  test("and a trial says so", () => {
+  test("a trial says that a status matched only without its case or blanks", () => {
     const answer = { status: 200, headers: {}, body: Buffer.from('{"status":"DONE "}') };
     const facts = { seenBefore: true, ageMs: 0, nowMs: 0 };
     expect(explainAnswer(exampleProvider(), answer, facts)).toMatchObject({
@@ -64,7 +70,7 @@ describe("case and blanks around it don't hide a status", () => {
     });
   });
 
-  test("of one that nobody knows the blanks can be seen", () => {
+  test("the blanks of an unknown status are shown", () => {
     expect(observe(200, { status: "odd \t" })).toMatchObject({ unknownStatus: "odd \t" });
   });
 });

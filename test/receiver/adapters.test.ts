@@ -60,7 +60,7 @@ async function interpretResponse(handle: ReturnType<typeof nodeHandler>, request
 }
 
 describe("nodeHandler", () => {
-  test("takes callbacks of Node's http, and answers as the receiver does", async () => {
+  test("nodeHandler takes callbacks of Node's http, and answers as the receiver does", async () => {
     const { receive, events } = createScene();
     const handle = nodeHandler(receive);
     const server = createServer((request, response) => void handle(request, response));
@@ -89,7 +89,7 @@ describe("nodeHandler", () => {
     ["bytes that express.raw() left", (body: string) => ({ body: Buffer.from(body) })],
     ["text that express.text() left", (body: string) => ({ body })],
     ["rawBody of Cloud Functions", (body: string) => ({ rawBody: Buffer.from(body), body: {} })],
-  ])("takes %s", async (_, over) => {
+  ])("nodeHandler takes %s", async (_, over) => {
     const { receive, events } = createScene();
     const { body, headers } = signed("job.completed");
     const request = readRequest(over(body), headers);
@@ -97,7 +97,7 @@ describe("nodeHandler", () => {
     expect(events).toMatchObject([{ rawBody: body }]);
   });
 
-  test("reads the stream where there is one, and never what would parse it", async () => {
+  test("nodeHandler reads the stream if there is one, and never a parsed body", async () => {
     const { receive, events } = createScene();
     const { body, headers } = signed("job.completed");
     const request = readRequest(
@@ -118,7 +118,7 @@ describe("nodeHandler", () => {
     expect(events).toHaveLength(1);
   });
 
-  test("says what to change when the body was parsed", async () => {
+  test("nodeHandler says what to change when the body was parsed", async () => {
     const { receive, events } = createScene();
     const { body, headers } = signed("job.completed");
     const request = readRequest({ body: JSON.parse(body) }, headers);
@@ -174,7 +174,7 @@ describe("lambdaHandler", () => {
     },
   };
 
-  test.each(Object.entries(events))("takes events of %s", async (_, eventOf) => {
+  test.each(Object.entries(events))("lambdaHandler takes events of %s", async (_, eventOf) => {
     const scene = createScene();
     const handle = lambdaHandler(scene.receive);
     for (const type of BODIES) {
@@ -197,7 +197,7 @@ describe("lambdaHandler", () => {
     ["a body that is not base64", { httpMethod: "POST", body: "%", isBase64Encoded: true }, 400],
     ["a GET", { requestContext: { http: { method: "GET" } }, headers: {} }, 405],
     ["nothing of HTTP", {}, 405],
-  ])("answers an event with %s", async (_, event, statusCode) => {
+  ])("lambdaHandler answers an event with %s", async (_, event, statusCode) => {
     expect(await lambdaHandler(createScene().receive)(event)).toMatchObject({ statusCode });
   });
 });

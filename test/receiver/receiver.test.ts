@@ -34,18 +34,21 @@ function signed(event: string, options: Parameters<typeof signedRequest>[2] = {}
 }
 
 describe("a callback of each type", () => {
-  test.each(EVENT_FIXTURE_TYPES)("%s reaches the one function, and its own", async (type) => {
-    const { receive, events } = createTestReceiver();
-    expect((await receive(signed(eventFixture(type), { id: "msg_1" }))).status).toBe(204);
-    expect(events).toMatchObject([{ type, id: "msg_1", rawBody: eventFixture(type) }]);
+  test.each(EVENT_FIXTURE_TYPES)(
+    "a callback of type %s reaches the one function, and its own",
+    async (type) => {
+      const { receive, events } = createTestReceiver();
+      expect((await receive(signed(eventFixture(type), { id: "msg_1" }))).status).toBe(204);
+      expect(events).toMatchObject([{ type, id: "msg_1", rawBody: eventFixture(type) }]);
 
-    const own = vi.fn<() => void>();
-    const listed = createTestReceiver({ on: { [type]: own } });
-    expect((await listed.receive(signed(eventFixture(type)))).status).toBe(204);
-    expect(own).toHaveBeenCalledOnce();
-  });
+      const own = vi.fn<() => void>();
+      const listed = createTestReceiver({ on: { [type]: own } });
+      expect((await listed.receive(signed(eventFixture(type)))).status).toBe(204);
+      expect(own).toHaveBeenCalledOnce();
+    },
+  );
 
-  test("is taken when nothing is listed for it, whatever it is called", async () => {
+  test("a callback of an unlisted type is accepted", async () => {
     const { receive } = createTestReceiver({ on: {} });
     const later = eventFixture("job.failed").replace("job.failed", "job.later");
     const inherited = eventFixture("job.failed").replace("job.failed", "constructor");
@@ -100,7 +103,7 @@ describe("what is not genuine is answered with 400", () => {
     ],
     ["a body that is no event", signed("[1]"), /not an event/],
     ["a body that is no JSON", signed("{"), /not an event/],
-  ])("%s", async (_, request, reason) => {
+  ])("a forged callback is answered with 400: %s", async (_, request, reason) => {
     const { receive, events, errors } = createTestReceiver();
     const answer = await receive(request);
     expect(answer.status).toBe(400);
@@ -108,14 +111,14 @@ describe("what is not genuine is answered with 400", () => {
     expect({ events, errors }).toEqual({ events: [], errors: [] });
   });
 
-  test("a body that is not UTF-8", async () => {
+  test("a body that is not UTF-8 is answered with 400", async () => {
     const { headers } = signed(eventFixture("job.completed"));
     const body = new Uint8Array([0x7b, 0xff, 0x7d]);
     const request = new Request("https://a.example", { method: "POST", headers, body });
     expect((await createTestReceiver().receive(request)).status).toBe(400);
   });
 
-  test("a timestamp within a tolerance of one's own is not", async () => {
+  test("a timestamp beyond a custom tolerance is answered with 400", async () => {
     const { receive } = createTestReceiver({ toleranceS: 600 });
     const late = signed(eventFixture("job.completed"), { nowMs: NOW_MS - 301_000 });
     expect((await receive(late)).status).toBe(204);
@@ -123,7 +126,7 @@ describe("what is not genuine is answered with 400", () => {
 });
 
 describe("secrets", () => {
-  test("of which one matches are enough, in whatever order the signatures come", async () => {
+  test("one matching secret of several is enough, in any order of the signatures", async () => {
     const { receive } = createTestReceiver({ secret: [OTHER_SECRET, SECRET] });
     const request = signed(eventFixture("job.failed"));
     const signature = request.headers.get("webhook-signature") ?? "";
@@ -132,20 +135,20 @@ describe("secrets", () => {
   });
 
   test.each([[""], ["whsec_"], ["whsec_AAAA"], ["short"]])(
-    "%j is refused at the start",
+    "the secret %j is refused at the start",
     (secret) => {
       expect(() => createReceiver({ secret, on: {} })).toThrow(/24 to 64 bytes/);
     },
   );
 
-  test("that are missing are refused at the start", () => {
+  test("missing secrets are refused at the start", () => {
     expect(() => createReceiver({ secret: undefined, on: {} })).toThrow(
       /Give secret .* or keysUrl/,
     );
     expect(() => createReceiver({ secret: [], on: {} })).toThrow(/Give secret/);
   });
 
-  test("sign as the gateway does", async () => {
+  test("the receiver's secrets sign as the gateway does", async () => {
     const body = eventFixture("ringback.test");
     const timestampS = NOW_MS / 1000;
     const { headers } = signed(body, { id: "msg_1" });
@@ -169,7 +172,7 @@ describe("answers", () => {
     expect(answer.headers.has("ringback-retry")).toBe("ringback-retry" in headers);
   });
 
-  test("500 when the handler throws, with nothing of the error in it", async () => {
+  test("a handler that throws is answered with 500, without the error's text", async () => {
     const { receive, errors } = createTestReceiver({
       on: () => {
         throw new Error("password=hunter2");
@@ -181,14 +184,14 @@ describe("answers", () => {
     expect(errors).toMatchObject([{ message: "password=hunter2" }]);
   });
 
-  test("405 to anything that is not posted", async () => {
+  test("a request that is not a POST is answered with 405", async () => {
     const answer = await createTestReceiver().receive(new Request("https://app.example.com/hook"));
     expect(answer.status).toBe(405);
     expect(answer.headers.get("allow")).toBe("POST");
   });
 
   test.each([true, false])(
-    "413 to a body above the bound, of which no more is read; its length is said: %s",
+    "a body above the bound is answered with 413 and read no further; its length is declared: %s",
     async (saysLength) => {
       const { receive } = createTestReceiver({ bodyBytesMax: 100 });
       let chunks = 0;
@@ -208,14 +211,14 @@ describe("answers", () => {
 });
 
 describe("a callback that comes again", () => {
-  test("is handled once, and taken each time", async () => {
+  test("a repeated callback is handled once, and accepted each time", async () => {
     const { receive, events } = createTestReceiver();
     const send = () => receive(signed(eventFixture("job.completed"), { id: "msg_1" }));
     expect([(await send()).status, (await send()).status]).toEqual([204, 204]);
     expect(events).toHaveLength(1);
   });
 
-  test("is handled again when the handler threw, or asked for it again", async () => {
+  test("a repeated callback is handled again when the handler threw, or asked for it", async () => {
     let count = 0;
     const { receive } = createTestReceiver({
       on: () => {
@@ -230,7 +233,7 @@ describe("a callback that comes again", () => {
     expect(count).toBe(3);
   });
 
-  test("while it is being handled waits for that, and is answered alike", async () => {
+  test("a callback repeated while it is being handled waits for that, and gets the same answer", async () => {
     const { promise, resolve, reject } = Promise.withResolvers<undefined>();
     const handle = vi.fn<() => Promise<undefined>>(() => promise);
     const { receive } = createTestReceiver({ on: handle });
@@ -242,7 +245,7 @@ describe("a callback that comes again", () => {
     expect(handle).toHaveBeenCalledOnce();
   });
 
-  test("is looked up in the store that is given, after its signature is verified", async () => {
+  test("a repeated callback is looked up in the given store, after its signature is verified", async () => {
     const ids = new Set<string>();
     const asked: string[] = [];
     const { receive, events } = createTestReceiver({
@@ -260,7 +263,7 @@ describe("a callback that comes again", () => {
     expect([...ids]).toEqual(["msg_1"]);
   });
 
-  test("is refused for now when the store can't be asked, and taken when it only can't remember", async () => {
+  test("a repeated callback is refused for now when the store fails to answer, and accepted when it only fails to remember", async () => {
     const broken = (): never => {
       throw new Error("store away");
     };
@@ -273,7 +276,7 @@ describe("a callback that comes again", () => {
     expect(forgetful.errors).toMatchObject([{ message: "store away" }]);
   });
 
-  test("long after is handled again: the memory is bounded", () => {
+  test("a callback repeated long after is handled again: the memory is bounded", () => {
     const seen = memorySeen(2);
     for (const id of ["a", "b", "a", "c"]) seen.add(id);
     expect(["a", "b", "c"].map((id) => seen.has(id))).toEqual([true, false, true]);
@@ -312,14 +315,14 @@ describe("the result", () => {
     return JSON.stringify({ ...event, data: { ...event.data, ...data } });
   }
 
-  test("that is inline keeps its digits, and nothing is fetched", async () => {
+  test("an inline result keeps its digits, and nothing is fetched", async () => {
     const { read, fetch } = await readResult({});
     expect(read.raw).toBe(NUMBERS);
     expect(read.value).toMatchObject({ decimal: 1.1, text: "für a/b 🙂" });
     expect(fetch).not.toHaveBeenCalled();
   });
 
-  test("behind a link is fetched once, and follows no redirect", async () => {
+  test("a result behind a link is fetched once, and no redirect is followed", async () => {
     const answer = new Response(NUMBERS, { headers: { "content-type": "application/json" } });
     const { read, fetch } = await readResult({ result_url: LINK }, answer);
     expect(read).toMatchObject({ raw: NUMBERS, value: { decimal: 1.1 } });
@@ -331,7 +334,7 @@ describe("the result", () => {
     ["text/csv; charset=utf-8", "a,b\n1,2\n", "a,b\n1,2\n"],
     ["application/pdf", "%PDF", new TextEncoder().encode("%PDF")],
     ["application/vnd.api+json", "[1]", [1]],
-  ])("that is stored as %s is what it is", async (type, content, value) => {
+  ])("a stored result of type %s is returned as that type", async (type, content, value) => {
     const sha256 = createHash("sha256").update(content).digest("hex");
     const stored = { status: "stored", content_type: type, bytes: content.length, sha256 };
     const answer = new Response(content, { headers: { "content-type": type } });
@@ -341,7 +344,7 @@ describe("the result", () => {
     expect(read.raw).toBe(content);
   });
 
-  test("that is not what was stored fails the callback, which comes again", async () => {
+  test("a result that differs from what was stored fails the callback, which comes again", async () => {
     const stored = { status: "stored", content_type: "text/csv", bytes: 3, sha256: "00" };
     const { status, errors } = await readResult(
       { result_url: LINK, result_fetch: stored },
@@ -355,13 +358,13 @@ describe("the result", () => {
     [403, /has expired/],
     [302, /answered with 302/],
     [500, /answered with 500/],
-  ])("whose link answers %i fails the callback", async (status, message) => {
+  ])("a result link that answers %i fails the callback", async (status, message) => {
     const failed = await readResult({ result_url: LINK }, new Response(null, { status }));
     expect(failed.status).toBe(500);
     expect(failed.errors).toMatchObject([{ message: expect.stringMatching(message) }]);
   });
 
-  test("larger than the bound is not read", async () => {
+  test("a result larger than the bound is not read", async () => {
     const { status, errors } = await readResult(
       { result_url: LINK },
       new Response("x".repeat(1001)),
@@ -370,7 +373,7 @@ describe("the result", () => {
     expect(errors).toMatchObject([{ message: "The result has more than 1000 bytes." }]);
   });
 
-  test("of a test event is there as well", async () => {
+  test("a test event has a result as well", async () => {
     const raw: string[] = [];
     const { receive } = createTestReceiver({
       on: { "ringback.test": async (event) => void raw.push(await event.rawResult()) },

@@ -8,7 +8,7 @@ const CHANGES: readonly (readonly [string, string, RequestInit])[] = [
 ];
 
 describe("a change needs an API key", () => {
-  test.each(CHANGES)("when %s", async (_, path, init) => {
+  test.each(CHANGES)("a change needs an API key when %s", async (_, path, init) => {
     const sandbox = startSandbox();
     const refused = await sandbox.request(path, init);
     expect(refused.status).toBe(401);
@@ -29,25 +29,28 @@ describe("a page of another origin in the same browser changes nothing", () => {
     ["comes from a neighboring name", { "sec-fetch-site": "same-site" }],
   ];
 
-  test.each(pages)("when it %s", async (_, headers) => {
-    const sandbox = startSandbox();
-    const callback = signedPost('{"type":"job.completed"}');
-    const posts: (readonly [string, RequestInit])[] = [
-      ...CHANGES.map(([, path, init]) => [path, init] as const),
-      ["/inbox", callback],
-      ["/inbox/mine", { method: "POST", body: "a form" }],
-      [`/jobs/${await sandbox.submitted()}`, { method: "DELETE" }],
-    ];
-    for (const [path, init] of posts) {
-      const sent = { ...BEARER, ...(init.headers as Record<string, string>), ...headers };
-      const response = await sandbox.request(path, { ...init, headers: sent });
-      expect(response.status).toBe(403);
-      expect(response.headers.get("access-control-allow-origin")).toBeNull();
-    }
-    expect(await sandbox.inbox()).toEqual([]);
-  });
+  test.each(pages)(
+    "a page of another origin in the same browser changes nothing when it %s",
+    async (_, headers) => {
+      const sandbox = startSandbox();
+      const callback = signedPost('{"type":"job.completed"}');
+      const posts: (readonly [string, RequestInit])[] = [
+        ...CHANGES.map(([, path, init]) => [path, init] as const),
+        ["/inbox", callback],
+        ["/inbox/mine", { method: "POST", body: "a form" }],
+        [`/jobs/${await sandbox.submitted()}`, { method: "DELETE" }],
+      ];
+      for (const [path, init] of posts) {
+        const sent = { ...BEARER, ...(init.headers as Record<string, string>), ...headers };
+        const response = await sandbox.request(path, { ...init, headers: sent });
+        expect(response.status).toBe(403);
+        expect(response.headers.get("access-control-allow-origin")).toBeNull();
+      }
+      expect(await sandbox.inbox()).toEqual([]);
+    },
+  );
 
-  test("and the gateway's own page may", async () => {
+  test("the gateway's own page may make changes", async () => {
     const sandbox = startSandbox();
     const headers = { ...BEARER, origin: "http://localhost", "sec-fetch-site": "same-origin" };
     const init = { method: "POST", body: "{}", headers };
@@ -60,7 +63,7 @@ describe("a name that its owner points here (DNS rebinding)", () => {
     "http://evil.example",
     "http://localhost.evil.example:8080",
     "http://127.0.0.1.nip.io",
-  ])("%s reads and changes nothing", async (origin) => {
+  ])("%s, a name rebound to this machine, reads and changes nothing", async (origin) => {
     const sandbox = startSandbox();
     for (const path of ["", "/inbox", "/jobs/1"]) {
       expect((await sandbox.requestAs(origin, path)).status).toBe(421);
@@ -76,7 +79,7 @@ describe("a name that its owner points here (DNS rebinding)", () => {
     "http://[::1]:8080",
     "http://10.0.0.5",
     "https://gateway.example",
-  ])("while %s is served", async (origin) => {
+  ])("%s is served as a name of this machine", async (origin) => {
     expect((await startSandbox().requestAs(origin, "/inbox")).status).toBe(200);
   });
 });

@@ -47,7 +47,7 @@ async function temporaryDirectory(): Promise<string> {
 }
 
 describe("the demo with a gateway of its own", { timeout: DEMO_TIMEOUT_MS }, () => {
-  test("shows a verified callback, exits 0 and leaves nothing behind", async () => {
+  test("the demo with its own gateway shows a verified callback, exits 0 and leaves nothing behind", async () => {
     const directory = await temporaryDirectory();
     const { output, code } = await startDemo({ TMPDIR: directory }).result();
     expect(output).toContain("its signature is verified");
@@ -56,7 +56,7 @@ describe("the demo with a gateway of its own", { timeout: DEMO_TIMEOUT_MS }, () 
     expect(await readdir(directory)).toEqual([]);
   });
 
-  test("stops its gateway and removes its data when it is interrupted", async () => {
+  test("the demo stops its gateway and removes its data when it is interrupted", async () => {
     const directory = await temporaryDirectory();
     const demo = startDemo({ TMPDIR: directory });
     await demo.printed("2. Subscribed");

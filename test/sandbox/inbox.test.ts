@@ -6,7 +6,7 @@ const BODY = '{"type":"job.completed","data":{"job_id":"j","result":{"n":1234567
 const MINUTE_MS = 60_000;
 
 describe("a callback", () => {
-  test("with a good signature is taken and shown as it came", async () => {
+  test("a callback with a valid signature is accepted and shown as received", async () => {
     const sandbox = startSandbox();
     const response = await sandbox.request("/inbox", signedPost(BODY));
     expect(response.status).toBe(204);
@@ -26,7 +26,7 @@ describe("a callback", () => {
     ]);
   });
 
-  test("signed with any of the secrets is taken", async () => {
+  test("a callback signed with any of the secrets is accepted", async () => {
     const sandbox = startSandbox([OTHER_SECRET, SECRET]);
     expect((await sandbox.request("/inbox", signedPost(BODY))).status).toBe(204);
   });
@@ -40,7 +40,7 @@ describe("a callback", () => {
     ["replayed after six minutes", signedPost(BODY, { at: longAgo }), /too old/],
     ["from the future", signedPost(BODY, { at: farAhead }), /too new/],
     ["without signature headers", { method: "POST", body: BODY }, /required headers/],
-  ])("%s is refused, and shown with the reason", async (_, post, reason) => {
+  ])("a callback with %s is refused, and shown with the reason", async (_, post, reason) => {
     const sandbox = startSandbox();
     const response = await sandbox.request("/inbox", post);
     expect(response.status).toBe(400);
@@ -59,12 +59,12 @@ describe("a callback", () => {
     ]);
   });
 
-  test("is refused when there is no secret to verify with", async () => {
+  test("a callback is refused when there is no secret to verify with", async () => {
     const sandbox = startSandbox([]);
     expect((await sandbox.request("/inbox", signedPost(BODY))).status).toBe(400);
   });
 
-  test("above 1 MiB is refused and not kept", async () => {
+  test("a callback above 1 MiB is refused and not kept", async () => {
     const sandbox = startSandbox();
     const response = await sandbox.request("/inbox", signedPost("x".repeat(1024 * 1024 + 1)));
     expect(response.status).toBe(413);
@@ -73,7 +73,7 @@ describe("a callback", () => {
 });
 
 describe("an inbox told to fail", () => {
-  test("?fail=2 answers 503 to the first two deliveries of each webhook-id", async () => {
+  test("an inbox with ?fail=2 answers 503 to the first two deliveries of each webhook-id", async () => {
     const sandbox = startSandbox();
     const answers: number[] = [];
     for (const id of ["msg_a", "msg_b", "msg_a", "msg_a", "msg_b", "msg_a"]) {
@@ -92,7 +92,7 @@ describe("an inbox told to fail", () => {
     expect((await sandbox.request("/inbox?fail=1", signedPost(BODY))).status).toBe(204);
   });
 
-  test("?status=410 answers 410, after the failures if both are asked for", async () => {
+  test("an inbox with ?status=410 answers 410, after the failures if both are requested", async () => {
     const sandbox = startSandbox();
     expect((await sandbox.request("/inbox?status=410", signedPost(BODY))).status).toBe(410);
     const both = "/inbox?fail=2&status=410";
@@ -101,7 +101,7 @@ describe("an inbox told to fail", () => {
   });
 
   test.each(["fail=-1", "fail=many", "fail=1001", "status=99", "status=600", "fails=1"])(
-    "?%s is refused and nothing kept",
+    "an inbox with ?%s is refused and keeps nothing",
     async (query) => {
       const sandbox = startSandbox();
       expect((await sandbox.request(`/inbox?${query}`, signedPost(BODY))).status).toBe(400);
@@ -111,7 +111,7 @@ describe("an inbox told to fail", () => {
 });
 
 describe("the list", () => {
-  test("of a named inbox has only its callbacks; the list of all has every one, newest first", async () => {
+  test("the list of a named inbox has only its callbacks; the list of all has every one, newest first", async () => {
     const sandbox = startSandbox();
     await sandbox.request("/inbox/one", signedPost(BODY, { id: "msg_1" }));
     await sandbox.request("/inbox/two", signedPost(BODY, { id: "msg_2" }));
@@ -119,7 +119,7 @@ describe("the list", () => {
     expect((await sandbox.inbox()).map((c) => c.webhook_id)).toEqual(["msg_2", "msg_1"]);
   });
 
-  test("is empty after DELETE, and the failures begin anew", async () => {
+  test("the list is empty after DELETE, and the failures start over", async () => {
     const sandbox = startSandbox();
     await sandbox.request("/inbox?fail=1", signedPost(BODY));
     const headers = { authorization: `Bearer ${API_KEY}` };
@@ -128,7 +128,7 @@ describe("the list", () => {
     expect((await sandbox.request("/inbox?fail=1", signedPost(BODY))).status).toBe(503);
   });
 
-  test("keeps the last hundred", async () => {
+  test("the list keeps the last hundred callbacks", async () => {
     const sandbox = startSandbox();
     for (let n = 0; n < 105; n += 1) {
       await sandbox.request("/inbox", { method: "POST", body: String(n) });
@@ -151,13 +151,13 @@ describe("memory is bounded", () => {
     body: "x".repeat(40),
   };
 
-  test("large callbacks push out older ones before there are a hundred", () => {
+  test("large callbacks displace older ones before there are a hundred", () => {
     const inbox = new Inbox({ callbacksMax: 100, charactersMax: 150, webhookIdsMax: 10 });
     for (let n = 0; n < 5; n += 1) inbox.add({ ...callback, receivedAtMs: n });
     expect(inbox.list(null).map(({ receivedAtMs }) => receivedAtMs)).toEqual([4, 3]);
   });
 
-  test("of the webhook-ids, those not seen for longest are forgotten", () => {
+  test("the webhook-ids not seen for longest are forgotten first", () => {
     const inbox = new Inbox({ callbacksMax: 100, charactersMax: 150, webhookIdsMax: 2 });
     for (const id of ["a", "b", "a", "c"]) inbox.countDelivery(id);
     expect([inbox.countDelivery("a"), inbox.countDelivery("b")]).toEqual([3, 1]);

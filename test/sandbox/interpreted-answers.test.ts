@@ -47,7 +47,7 @@ async function poll(sandbox: Sandbox, jobId: string, seenBefore = false): Promis
 }
 
 describe("the provider `sandbox` understands what the sandbox answers", () => {
-  test("a job that runs, with its progress, and that completes, with its result", async () => {
+  test("the provider sandbox understands a running job with its progress, and a completed one with its result", async () => {
     const sandbox = startSandbox();
     const id = await sandbox.submitted('{"duration_s": 10, "result": {"n": 12345678901234567890}}');
     expect(await poll(sandbox, id)).toMatchObject({ kind: "running", phase: "pending" });
@@ -70,13 +70,13 @@ describe("the provider `sandbox` understands what the sandbox answers", () => {
     ["failed", "The document could not be read."],
     ["canceled", "The upstream reports that the job was canceled."],
     ["expired", expect.any(String)],
-  ])("a job that ends as %s", async (outcome, error) => {
+  ])("the provider sandbox understands a job that ends as %s", async (outcome, error) => {
     const sandbox = startSandbox();
     const id = await sandbox.submitted({ duration_s: 0, outcome });
     expect(await poll(sandbox, id)).toMatchObject({ kind: outcome, error });
   });
 
-  test("a pointer is the result", async () => {
+  test("the provider sandbox understands a pointer as the result", async () => {
     const sandbox = startSandbox();
     const id = await sandbox.submitted({ duration_s: 0, pointer: true });
     expect(await poll(sandbox, id)).toMatchObject({
@@ -85,7 +85,7 @@ describe("the provider `sandbox` understands what the sandbox answers", () => {
     });
   });
 
-  test("a cancel request reaches the job", async () => {
+  test("the provider sandbox sends cancel requests to the job", async () => {
     const sandbox = startSandbox();
     const id = await sandbox.submitted({ outcome: "never" });
     const job = { jobId: id, params: {} };
@@ -94,7 +94,7 @@ describe("the provider `sandbox` understands what the sandbox answers", () => {
     expect(await poll(sandbox, id)).toMatchObject({ kind: "canceled" });
   });
 
-  test("an unknown job is not visible yet, or gone once it was seen", async () => {
+  test("the provider sandbox understands an unknown job as not visible yet, or gone once it was seen", async () => {
     const sandbox = startSandbox();
     expect(await poll(sandbox, "unknown")).toMatchObject({ cause: "not_visible_yet" });
     expect(await poll(sandbox, "unknown", true)).toMatchObject({
@@ -115,12 +115,15 @@ describe("each misbehaviour means what it is meant to", () => {
     ["garbage", 1, { kind: "retry", cause: "unreadable_answer" }],
     ["garbage", 2, { kind: "running" }],
     ["unauthorized", 1, { kind: "credential_rejected" }],
-  ])("%s at poll %d", async (misbehaviour, polls, meaning) => {
-    const sandbox = startSandbox();
-    const id = await sandbox.submitted({ misbehaviour });
-    for (let n = 1; n < polls; n += 1) await poll(sandbox, id);
-    expect(await poll(sandbox, id)).toMatchObject(meaning);
-  });
+  ])(
+    "this misbehavior is read as intended: %s at poll %d",
+    async (misbehaviour, polls, meaning) => {
+      const sandbox = startSandbox();
+      const id = await sandbox.submitted({ misbehaviour });
+      for (let n = 1; n < polls; n += 1) await poll(sandbox, id);
+      expect(await poll(sandbox, id)).toMatchObject(meaning);
+    },
+  );
 
   test("unknown_status is a running job with a status for people to see", async () => {
     const sandbox = startSandbox();

@@ -4,7 +4,7 @@ import { startSandbox } from "./sandbox-harness.ts";
 const NOT_FOUND = { error: { code: "JOB_001", message: "Job not found", details: null } };
 
 describe("a submitted job", () => {
-  test("is accepted with all the defaults when the body is empty", async () => {
+  test("a submitted job has all the defaults when the body is empty", async () => {
     const sandbox = startSandbox();
     const response = await sandbox.submit("");
     expect(response.status).toBe(202);
@@ -15,7 +15,7 @@ describe("a submitted job", () => {
     });
   });
 
-  test("is pending, then processing with progress, then completed with its result", async () => {
+  test("a submitted job is pending, then processing with progress, then completed with its result", async () => {
     const sandbox = startSandbox();
     const id = await sandbox.submitted({ duration_s: 10, result: { pages: [1, 2] } });
     const createdAt = "2026-01-01T00:00:00.000Z";
@@ -46,7 +46,7 @@ describe("a submitted job", () => {
     ["failed", { error: expect.any(String) }],
     ["canceled", {}],
     ["expired", { result: { message: expect.any(String) } }],
-  ])("ends as %s when asked to", async (outcome, fields) => {
+  ])("a submitted job ends as %s when requested", async (outcome, fields) => {
     const sandbox = startSandbox();
     const id = await sandbox.submitted({ duration_s: 0, outcome });
     const response = await sandbox.ask(id);
@@ -60,33 +60,36 @@ describe("a submitted job", () => {
     });
   });
 
-  test("never ends when asked to", async () => {
+  test("a submitted job never ends when requested", async () => {
     const sandbox = startSandbox();
     const id = await sandbox.submitted({ duration_s: 1, outcome: "never" });
     sandbox.clock.advance(30 * 86_400_000);
     expect(await (await sandbox.ask(id)).json()).toMatchObject({ status: "processing" });
   });
 
-  test("gives its result digit for digit", async () => {
+  test("a submitted job returns its result digit for digit", async () => {
     const sandbox = startSandbox();
     const result = '{"n": 12345678901234567890, "x": 1.0, "s": "\\u00e9"}';
     const id = await sandbox.submitted(`{"duration_s": 0, "result": ${result}}`);
     expect(await (await sandbox.ask(id)).text()).toContain(`"result":${result}`);
   });
 
-  test.each([0, 1, 999, 1024 * 1024])("makes a result with %d bytes of markdown", async (bytes) => {
-    const sandbox = startSandbox();
-    const id = await sandbox.submitted({ duration_s: 0, result_bytes: bytes });
-    const { result } = (await (await sandbox.ask(id)).json()) as {
-      result: { markdown: string; page_count: number };
-    };
-    expect(Buffer.byteLength(result.markdown)).toBe(bytes);
-    expect(result.page_count).toBeGreaterThan(0);
-  });
+  test.each([0, 1, 999, 1024 * 1024])(
+    "a submitted job makes a result with %d bytes of markdown",
+    async (bytes) => {
+      const sandbox = startSandbox();
+      const id = await sandbox.submitted({ duration_s: 0, result_bytes: bytes });
+      const { result } = (await (await sandbox.ask(id)).json()) as {
+        result: { markdown: string; page_count: number };
+      };
+      expect(Buffer.byteLength(result.markdown)).toBe(bytes);
+      expect(result.page_count).toBeGreaterThan(0);
+    },
+  );
 });
 
 describe("canceling", () => {
-  test("ends a running job as canceled at once, and for good", async () => {
+  test("canceling ends a running job as canceled at once and permanently", async () => {
     const sandbox = startSandbox();
     const id = await sandbox.submitted({ duration_s: 5 });
     sandbox.clock.advance(2000);
@@ -99,7 +102,7 @@ describe("canceling", () => {
     });
   });
 
-  test("leaves a job that has ended as it is", async () => {
+  test("canceling leaves an ended job unchanged", async () => {
     const sandbox = startSandbox();
     const id = await sandbox.submitted({ duration_s: 0 });
     const response = await sandbox.request(`/jobs/${id}`, { method: "DELETE" });
@@ -116,7 +119,7 @@ test.each(["GET", "DELETE"])("%s of an unknown job is Pulse's 404", async (metho
 });
 
 describe("a pointer", () => {
-  test("leads to the result once, and is gone the second time", async () => {
+  test("a pointer leads to the result once, and is gone the second time", async () => {
     const sandbox = startSandbox();
     const id = await sandbox.submitted({ duration_s: 1, pointer: true, result: { a: 1 } });
     expect((await sandbox.request(`/downloads/${id}`)).status).toBe(404);
@@ -147,7 +150,7 @@ describe("bad input is refused with what to change", () => {
     ['{"pointer": "yes"}', "/pointer", /boolean/],
     ['{"durations": 1}', "/durations", /known are duration_s/],
     ['{"a/b~c": 1}', "/a~1b~0c", /Unknown field/],
-  ])("%s", async (body, pointer, message) => {
+  ])("bad input is refused with what to change: %s", async (body, pointer, message) => {
     const sandbox = startSandbox();
     const response = await sandbox.submit(body);
     expect(response.status).toBe(400);
@@ -160,14 +163,14 @@ describe("bad input is refused with what to change", () => {
     });
   });
 
-  test("a body above the limit", async () => {
+  test("a body above the limit is refused with what to change", async () => {
     const sandbox = startSandbox();
     const response = await sandbox.submit({ result: "x".repeat(1024 * 1024 + 4096) });
     expect(response.status).toBe(413);
     expect(await response.json()).toMatchObject({ error: { code: "SANDBOX_002" } });
   });
 
-  test("a result nested too deep for a recursive reader is taken all the same", async () => {
+  test("a result nested too deep for a recursive reader is accepted", async () => {
     const sandbox = startSandbox();
     const result = `${"[".repeat(200_000)}${"]".repeat(200_000)}`;
     const id = await sandbox.submitted(`{"duration_s": 0, "result": ${result}}`);

@@ -55,7 +55,7 @@ const GONE = { status: "gone", httpStatus: 410, errorCode: "gone" } as const;
 
 describe("a 410 to one delivery and a success of another, recorded at once", () => {
   test.each(["the success", "the 410"])(
-    "leave the one delivered and the subscription gone, when %s gets its locks first",
+    "a 410 and a success recorded at once leave one delivered and the subscription gone, when %s gets its locks first",
     async (firstToCome) => {
       const [taken, refused] = await oweTwo();
       const success = () => recordAttempts(database, [attemptRow(taken)]);

@@ -49,7 +49,7 @@ function put(definition: string, name = "acme"): Promise<PutOutcome> {
 const remove = (name = "acme") => deleteProvider(database, { projectId: PROJECT_ID, name });
 
 describe("a project's definition", () => {
-  test("is created, changed, and left alone when it says the same again", async () => {
+  test("a project's definition is created, changed, and left alone when put unchanged", async () => {
     expect(await put("{}")).toEqual({ kind: "created", version: 1 });
     expect(await put("{}")).toEqual({ kind: "unchanged", version: 1 });
     expect(await put("[]")).toEqual({ kind: "changed", version: 2 });
@@ -59,19 +59,19 @@ describe("a project's definition", () => {
     ]);
   });
 
-  test("that is put many times at once gets as many versions, none twice", async () => {
+  test("a definition put many times at once gets as many versions, none twice", async () => {
     const outcomes = await Promise.all(["1", "2", "3", "4"].map((text) => put(text)));
     const versions = outcomes.map((outcome) => ("version" in outcome ? outcome.version : 0));
     expect(versions.sort((a, b) => a - b)).toEqual([1, 2, 3, 4]);
   });
 
-  test("that is put the same way many times at once gets one", async () => {
+  test("the same definition put many times at once gets one version", async () => {
     const outcomes = await Promise.all([1, 2, 3, 4].map(() => put("{}")));
     expect(outcomes.filter(({ kind }) => kind === "created")).toHaveLength(1);
     expect(outcomes.filter(({ kind }) => kind === "unchanged")).toHaveLength(3);
   });
 
-  test("counts on after it was deleted, so that no number means two things", async () => {
+  test("versions continue after a definition was deleted, so no number means two things", async () => {
     await put("{}");
     expect(await remove()).toBe("deleted");
     expect(await remove()).toBe("not_found");
@@ -80,7 +80,7 @@ describe("a project's definition", () => {
     expect(await remove()).toBe("deleted");
   });
 
-  test("stays while a connection needs it", async () => {
+  test("a definition can't be deleted while a connection needs it", async () => {
     await put("{}");
     const id = uuids(Date.now(), 0);
     await createConnection(database, {
@@ -99,7 +99,7 @@ describe("a project's definition", () => {
     expect(await remove()).toBe("deleted");
   });
 
-  test("is one of so many that a project may have", async () => {
+  test("a project may have a bounded number of definitions", async () => {
     for (const name of ["a", "b", "c"]) await put("{}", name);
     expect(await put("{}", "d")).toEqual({ kind: "too_many" });
     expect(await put("[]", "c")).toEqual({ kind: "changed", version: 2 });
@@ -153,7 +153,7 @@ describe("the definition of a job", () => {
     return accepted;
   }
 
-  test("is the one it started with, whatever later subscriptions to it would begin with", async () => {
+  test("a job keeps the definition it started with, whatever later subscriptions would start with", async () => {
     const first = await accept(acceptRow("job", { providerVersionId: older }));
     const second = await accept(acceptRow("job", { providerVersionId: newer }));
     expect(first.providerVersionId).toBe(older);
@@ -164,7 +164,7 @@ describe("the definition of a job", () => {
     ]);
   });
 
-  test("is the current one when a job is taken up again that nobody waited for", async () => {
+  test("an unwatched job that is subscribed to again uses the current definition", async () => {
     const first = await accept(acceptRow("job", { providerVersionId: older }));
     await deleteSubscription(database, {
       projectId: PROJECT_ID,

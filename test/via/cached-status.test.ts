@@ -32,7 +32,7 @@ async function open(context: TestContext, fields: object = { serve_status: "cach
 const CLIENT = { "x-client": "1" };
 
 describe.concurrent("the status of a watched job", () => {
-  test("is answered from its polls, however many ask, with its age", async (context) => {
+  test("the status of a watched job is answered from its polls, however many ask, with its age", async (context) => {
     const { api, job, ask, asked, scene } = await open(context);
     // A busy machine may be slow to make the first poll.
     await expect
@@ -59,7 +59,7 @@ describe.concurrent("the status of a watched job", () => {
     expect(api.requests.length).toBe(length);
   });
 
-  test("is held until the job moves, when the client prefers to wait", async (context) => {
+  test("a status request that prefers to wait is held until the job moves", async (context) => {
     const { api, job, ask, asked } = await open(context);
     expect(await (await ask()).json()).toMatchObject({ status: "pending" });
     const held = ask("/job/j", { ...CLIENT, prefer: "respond-async, wait=60" });
@@ -73,13 +73,13 @@ describe.concurrent("the status of a watched job", () => {
     expect(asked()).toEqual([]);
   });
 
-  test("is answered after the wait when the job has not moved", async (context) => {
+  test("a status request that prefers to wait is answered after the wait when the job has not moved", async (context) => {
     const { ask } = await open(context);
     const answer = await ask("/job/j", { prefer: "wait=1" });
     expect(await answer.json()).toMatchObject({ status: "pending" });
   });
 
-  test("comes from the upstream where a request is not the same as a poll, or says so", async (context) => {
+  test("a status request that differs from a poll, or asks for it, is answered by the upstream", async (context) => {
     const { ask, asked } = await open(context);
     const others = [
       await ask("/job/j?more=1", CLIENT),
@@ -95,7 +95,7 @@ describe.concurrent("the status of a watched job", () => {
     ]);
   });
 
-  test("comes from its polls for a request that asks for it, unless its client has a key of its own", async (context) => {
+  test("a status request that asks for it is answered from polls, unless its client has its own key", async (context) => {
     const { ask, asked, connection } = await open(context, {});
     expect(connection).toMatchObject({ serve_status: "upstream" });
     const cached = { ...CLIENT, "ringback-serve-status": "cached" };
@@ -106,7 +106,7 @@ describe.concurrent("the status of a watched job", () => {
     expect(asked().map(({ headers }) => headers["x-api-key"])).toEqual(["own"]);
   });
 
-  test("comes from the upstream where it is too large to be kept", async (context) => {
+  test("a status that is too large to keep is answered by the upstream", async (context) => {
     const { job, ask, asked } = await open(context);
     job.body = { progress: "x".repeat(200_000) };
     const answer = await ask("/job/j", CLIENT);

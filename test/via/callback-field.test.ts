@@ -19,21 +19,21 @@ const FILE =
 const FIELD = 'content-disposition: form-data; name="callback_url"\r\n\r\nhttps://a.example/x';
 
 describe("the field of a body that says where the callback goes", () => {
-  test("is taken off JSON, the first of those that are listed", () => {
+  test("the callback field is taken off JSON, the first of those that are listed", () => {
     expect(take("application/json", '{"hook":"h","webhook":{"url":"w","e":1},"n":1.0}')).toEqual({
       body: '{"webhook":{"e":1},"n":1.0}',
       callback: { url: "w", pointer: "/webhook/url" },
     });
   });
 
-  test("is taken off, and means nothing, when it is no text", () => {
+  test("a callback field that is not text is taken off and ignored", () => {
     expect(take("application/problem+json; charset=utf-8", '{"callback_url":null}')).toEqual({
       body: "{}",
       callback: null,
     });
   });
 
-  test("is taken off multipart bodies, in which no byte of the other parts changes", () => {
+  test("the callback field is taken off multipart bodies, and no byte of the other parts changes", () => {
     const body = multipart(FILE, FIELD, 'Content-Disposition: form-data; name="a"\r\n\r\n1');
     expect(take("multipart/form-data; boundary=xyz", body)).toEqual({
       body: multipart(FILE, 'Content-Disposition: form-data; name="a"\r\n\r\n1'),
@@ -45,7 +45,7 @@ describe("the field of a body that says where the callback goes", () => {
     expect(take("multipart/form-data; boundary=xyz", multipart(FILE))).toBeNull();
   });
 
-  test("is taken off the beginning of a multipart body, unless that ends within it", () => {
+  test("the callback field is taken off the beginning of a multipart body, unless it ends within it", () => {
     const whole = multipart(FIELD, FILE);
     const until = whole.indexOf("\r\n--xyz\r\n", 10) + 9;
     for (const length of [until, until + 20]) {
@@ -55,7 +55,7 @@ describe("the field of a body that says where the callback goes", () => {
     expect(take("multipart/form-data; boundary=xyz", whole.slice(0, until - 3), false)).toBeNull();
   });
 
-  test("is taken off forms", () => {
+  test("the callback field is taken off forms", () => {
     expect(take("application/x-www-form-urlencoded", "a=%20+&h%6fok=http%3A%2F%2Fx&b")).toEqual({
       body: "a=%20+&b",
       callback: { url: "http://x", pointer: "/hook" },
@@ -67,11 +67,11 @@ describe("the field of a body that says where the callback goes", () => {
     ["multipart/form-data", multipart(FIELD)],
     ["multipart/mixed; boundary=xyz", multipart(FIELD)],
     ["", '{"hook":"h"}'],
-  ])("is not looked for in a body of type %s", (type, body) => {
+  ])("the callback field is not searched in a body of type %s", (type, body) => {
     expect(take(type, body)).toBeNull();
   });
 
-  test("is not looked for in a compressed body", () => {
+  test("the callback field is not searched in a compressed body", () => {
     const headers = { "content-type": "application/json", "content-encoding": "gzip" };
     expect(fieldBodyOf(headers)).toBeNull();
   });

@@ -8,7 +8,7 @@ const openScene = useScenes();
 const PULSE_KEY = "pulse-key-of-the-scene";
 
 describe.concurrent("a submission through the gateway", () => {
-  test("goes upstream with the connection's credential, and its job is called back", async (context) => {
+  test("a submission goes upstream with the connection's credential, and its job is called back", async (context) => {
     const scene = await openScene(context);
     const api = await openJobApi(context, ({ line }) =>
       line === "POST /v9/extract?a=1"
@@ -50,7 +50,7 @@ describe.concurrent("a submission through the gateway", () => {
     expect(body).toContain('{"invoice":17.0}');
   });
 
-  test("puts its events into an inbox, when that is where they are to go", async (context) => {
+  test("a submission with an inbox puts its events there", async (context) => {
     const scene = await openScene(context);
     const { send } = await openPulse(context, scene);
     const response = await send("", { headers: { "ringback-inbox": "orders" }, body: "{}" });
@@ -62,7 +62,7 @@ describe.concurrent("a submission through the gateway", () => {
     expect(JSON.parse(data[0].body).data).toMatchObject({ job_id: "job-via", status: "completed" });
   });
 
-  test("is refused before it is sent when its inbox can't be one", async (context) => {
+  test("a submission with an invalid inbox is refused before it is sent", async (context) => {
     const scene = await openScene(context);
     const { api, send } = await openPulse(context, scene);
     const response = await send("", { headers: { "ringback-inbox": "no name" }, body: "{}" });
@@ -74,7 +74,7 @@ describe.concurrent("a submission through the gateway", () => {
     expect(api.requests).toEqual([]);
   });
 
-  test("may say in its JSON where the callback goes, which the upstream does not see", async (context) => {
+  test("a submission may name the callback in its JSON, which the upstream does not see", async (context) => {
     const scene = await openScene(context);
     const { api, send } = await openPulse(context, scene);
     const url = scene.receiver.url(scene.path);
@@ -84,7 +84,7 @@ describe.concurrent("a submission through the gateway", () => {
     expect(api.requests[0]?.headers["content-length"]).toBe("15");
   });
 
-  test("may say so in a multipart form, before a file that is not held", async (context) => {
+  test("a submission may name the callback in a multipart form, before a file that is not held", async (context) => {
     const scene = await openScene(context);
     const { api, send } = await openPulse(context, scene);
     const form = new FormData();
@@ -103,7 +103,7 @@ describe.concurrent("a submission through the gateway", () => {
     expect(request?.headers["content-length"]).toBe(String(request?.body.length));
   });
 
-  test("leaves a body as it is beyond the part that is looked at", async (context) => {
+  test("a submission's body beyond the inspected part stays unchanged", async (context) => {
     const scene = await openScene(context);
     const { api, send } = await openPulse(context, scene);
     const json = `{"file":"${"x".repeat(600_000)}","callback_url":"https://example.com/x"}`;
@@ -112,7 +112,7 @@ describe.concurrent("a submission through the gateway", () => {
     expect(api.requests[0]?.body.toString() === json).toBe(true);
   });
 
-  test("is refused before it is sent when its body names a place that callbacks can't go to", async (context) => {
+  test("a submission whose body names a forbidden callback is refused before it is sent", async (context) => {
     const scene = await openScene(context);
     const { api, send } = await openPulse(context, scene);
     const response = await send("", { json: '{"callback_url":"ftp://x"}' });
@@ -124,7 +124,7 @@ describe.concurrent("a submission through the gateway", () => {
     expect(api.requests).toEqual([]);
   });
 
-  test("goes by its headers first, then its query, then its body", async (context) => {
+  test("a submission's callback comes from its headers first, then its query, then its body", async (context) => {
     const scene = await openScene(context);
     const { api, send } = await openPulse(context, scene);
     const [first, second] = ["a", "b"].map((name) => scene.receiver.url(`${scene.path}/${name}`));

@@ -51,7 +51,7 @@ async function open(context: TestContext) {
 }
 
 describe("answers that are held", () => {
-  test("have a budget of memory for all of them: one that finds none is held back until there is", async (context) => {
+  test("held answers share a budget of memory: one that finds none waits until there is", async (context) => {
     const { memory, begin } = await open(context);
     const [one, two] = [await begin(), await begin()];
     expect(one.relay.data(Buffer.alloc(64 * KIB))).toBe(true);
@@ -72,7 +72,7 @@ describe("answers that are held", () => {
     ]);
   });
 
-  test("give their memory back when their client goes", async (context) => {
+  test("held answers free their memory when their client leaves", async (context) => {
     const { memory, begin } = await open(context);
     const { relay, answered } = await begin();
     relay.data(Buffer.alloc(100 * KIB));
@@ -82,7 +82,7 @@ describe("answers that are held", () => {
     await expect.poll(() => memory.heldBy("p")).toBe(0);
   });
 
-  test("are looked at up to their limit, and passed on whole", async (context) => {
+  test("held answers are inspected up to their limit, and relayed whole", async (context) => {
     const { begin } = await open(context);
     const { relay, answered, looks, resumed } = await begin();
     expect(relay.data(Buffer.alloc(LOOKED_AT_BYTES_MAX, "a"))).toBe(false);

@@ -64,7 +64,7 @@ async function openPulse(context: TestContext, answer: (request: ApiRequest) => 
 const KEY = { "x-api-key": API_KEY };
 
 describe("the Ringback key", () => {
-  test("may be the query parameter that has the credential, and is replaced by it", async (context) => {
+  test("the Ringback key may be the query parameter of the credential, and is replaced by it", async (context) => {
     const auth = { kind: "query", name: "api_key" };
     const { api, url } = await openWith(context, auth, "up/stream");
     await fetch(`${url}/x?a=%20&api_key=${API_KEY}&b=2`);
@@ -73,7 +73,7 @@ describe("the Ringback key", () => {
   });
 
   test.for([`${API_KEY}:`, `user:${API_KEY}`])(
-    "may be a half of user and password (%s)",
+    "the Ringback key may be a half of user and password (%s)",
     async (pair, context) => {
       const { api, url } = await openWith(context, { kind: "basic" }, "me:secret");
       const authorization = `Basic ${Buffer.from(pair).toString("base64")}`;
@@ -83,7 +83,7 @@ describe("the Ringback key", () => {
     },
   );
 
-  test("may come beside a key that the client keeps, which is passed on and not polled with", async (context) => {
+  test("the Ringback key may come beside a key of the client, which is passed on and not used for polls", async (context) => {
     const job = { id: "own-1", status: "processing" };
     const auth = { kind: "header", name: "x-api-key" };
     const { scene, api, url } = await openWith(
@@ -111,7 +111,7 @@ describe("the Ringback key", () => {
     expect(JSON.stringify(api.requests)).not.toContain("rb_");
   });
 
-  test("is refused where the provider has no credential, and nothing is sent", async (context) => {
+  test("the Ringback key is refused where the provider has no credential, and nothing is sent", async (context) => {
     const { api, url } = await openWith(context, { kind: "query", name: "key" }, "k");
     for (const answer of [await fetch(`${url}/x?other=${API_KEY}`), await fetch(`${url}/x`)]) {
       expect(answer.status).toBe(401);
@@ -121,7 +121,7 @@ describe("the Ringback key", () => {
     expect(api.requests).toEqual([]);
   });
 
-  test("needs the scope submit, which allows nothing else", async (context) => {
+  test("the Ringback key needs the scope submit, which allows nothing else", async (context) => {
     const { scene, api, url } = await openPulse(context, () => ({ body: {} }));
     const make = async (scope: string) => {
       const fields = { name: scope, scopes: [scope] };
@@ -157,7 +157,7 @@ describe("an API is reached", () => {
     });
   });
 
-  test("below its base URL only, in whatever way a path is spelled", async (context) => {
+  test("an API is reached only below its base URL, however a path is spelled", async (context) => {
     const { scene, api, connection } = await openPulse(context, () => ({ body: {} }));
     const { port } = new URL(scene.gateway.url);
     const tricks = [
@@ -192,7 +192,7 @@ async function raw(port: string, line: string): Promise<number> {
 }
 
 describe("an answer", () => {
-  test("that unfolds into gigabytes is relayed as it is, and not looked at", async (context) => {
+  test("an answer that expands to gigabytes is relayed as it is, and not inspected", async (context) => {
     const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024, " "), { level: 9 });
     const { scene, url } = await openPulse(context, () => ({
       status: 202,
@@ -227,7 +227,7 @@ describe("an answer", () => {
     expect(await answer.json()).toMatchObject({ job_id: id });
   });
 
-  test("that could be read as two is no answer to the next request", async (context) => {
+  test("an answer that could be read as two is not the answer to the next request", async (context) => {
     const upstream = createServer((socket) => {
       socket.on("error", () => undefined);
       socket.once("data", () => {
@@ -250,7 +250,7 @@ describe("an answer", () => {
     }
   });
 
-  test("that says 429 holds for the connection's polls too", async (context) => {
+  test("an answer of 429 applies to the connection's polls too", async (context) => {
     const { scene, connection, url } = await openPulse(context, () => ({
       status: 429,
       headers: { "retry-after": "600" },
@@ -264,7 +264,7 @@ describe("an answer", () => {
 });
 
 describe("a project", () => {
-  test("sends as many requests at once as it may, and more are refused, counted and shown", async (context) => {
+  test("a project sends a bounded number of requests at once, and more are refused, counted and shown", async (context) => {
     const scene = await openScene(context);
     const held: (() => void)[] = [];
     const full = Promise.withResolvers<void>();
@@ -293,7 +293,7 @@ describe("a project", () => {
 });
 
 describe("an upload", () => {
-  test("that is slow holds up no poll of its connection, even of one place only", async (context) => {
+  test("a slow upload delays no poll of its connection, even with a concurrency of one", async (context) => {
     const scene = await openScene(context);
     const began = Promise.withResolvers<void>();
     const server = new RawServer((request, response) => {
@@ -317,7 +317,7 @@ describe("an upload", () => {
     upload.destroy();
   });
 
-  test("whose client goes away ends upstream too", async (context) => {
+  test("an upload whose client leaves is aborted upstream too", async (context) => {
     const scene = await openScene(context);
     const began = Promise.withResolvers<void>();
     const cut = Promise.withResolvers<string>();

@@ -91,7 +91,7 @@ function areSigned(requests: readonly ApiRequest[]): readonly boolean[] {
 }
 
 describe.concurrent("unmodified, through the gateway, the client of", () => {
-  test("OpenAI makes a batch, and polls it", async (context) => {
+  test("the unmodified OpenAI client makes a batch through the gateway, and polls it", async (context) => {
     const batch = { id: "batch_1", object: "batch", status: "in_progress" };
     const status = after(2, batch, { ...batch, status: "completed", output_file_id: "file-1" });
     const { api, ended, baseURL } = await open(context, "openai-batch", ({ line }) => {
@@ -111,7 +111,7 @@ describe.concurrent("unmodified, through the gateway, the client of", () => {
     expect(new Set(keys)).toEqual(new Set([`Bearer ${UPSTREAM_KEY}`]));
   });
 
-  test("OpenAI makes a background response, and streams a chat that is no job", async (context) => {
+  test("the unmodified OpenAI client makes a background response through the gateway, and streams a chat that is not a job", async (context) => {
     const response = { id: "resp_1", object: "response", background: true, output: [] };
     const status = after(
       1,
@@ -139,7 +139,7 @@ describe.concurrent("unmodified, through the gateway, the client of", () => {
     expect(said).toBe("ab");
   });
 
-  test("Anthropic makes a batch of messages, and polls it", async (context) => {
+  test("the unmodified Anthropic client makes a batch of messages through the gateway, and polls it", async (context) => {
     const batch = { id: "msgbatch_1", type: "message_batch", request_counts: { succeeded: 1 } };
     const { ended, baseURL } = await open(context, "anthropic-batch", ({ line }, origin) => {
       const url = `${origin}/v1/messages/batches/msgbatch_1/results`;
@@ -155,7 +155,7 @@ describe.concurrent("unmodified, through the gateway, the client of", () => {
     expect(processing_status).toBe("ended");
   });
 
-  test("Replicate makes a prediction, and waits for it", async (context) => {
+  test("the unmodified Replicate client makes a prediction through the gateway, and waits for it", async (context) => {
     const prediction = { id: "p1", status: "starting", output: null };
     const status = after(2, prediction, { ...prediction, status: "succeeded", output: ["x"] });
     const { ended, baseURL } = await open(context, "replicate", ({ method }) =>
@@ -168,7 +168,7 @@ describe.concurrent("unmodified, through the gateway, the client of", () => {
     await ended("p1");
   });
 
-  test("AssemblyAI submits a transcript, and waits for it", async (context) => {
+  test("the unmodified AssemblyAI client submits a transcript through the gateway, and waits for it", async (context) => {
     const transcript = { id: "t1", status: "queued" };
     const status = after(2, transcript, { ...transcript, status: "completed", text: "hi" });
     const { api, ended, baseURL } = await open(context, "assemblyai", ({ method }) =>
@@ -182,7 +182,7 @@ describe.concurrent("unmodified, through the gateway, the client of", () => {
     expect(api.requests[0]?.headers["authorization"]).toBe(UPSTREAM_KEY);
   });
 
-  test("Azure analyzes a document, and follows Operation-Location", async (context) => {
+  test("the unmodified Azure client analyzes a document through the gateway, and follows Operation-Location", async (context) => {
     const path = "/documentintelligence/documentModels/m/analyzeResults/r1?api-version=2024-11-30";
     const status = after(
       2,
@@ -214,7 +214,7 @@ describe.concurrent("unmodified, through the gateway, the client of", () => {
     expect(new Set(keys)).toEqual(new Set([UPSTREAM_KEY]));
   });
 
-  test("Textract starts a job, signed anew with the connection's key, and asks for it", async (context) => {
+  test("the unmodified Textract client starts a job through the gateway, signed again with the connection's key, and polls it", async (context) => {
     const status = after(2, { JobStatus: "IN_PROGRESS" }, { JobStatus: "SUCCEEDED", Blocks: [] });
     const { api, ended, baseURL } = await open(
       context,
@@ -243,7 +243,7 @@ describe.concurrent("unmodified, through the gateway, the client of", () => {
     expect(areSigned(api.requests)).toEqual([true]);
   });
 
-  test("Step Functions starts an execution, signed anew, and describes it", async (context) => {
+  test("the unmodified Step Functions client starts an execution through the gateway, signed again, and describes it", async (context) => {
     const arn = "arn:aws:states:us-east-1:123456789012:execution:m:e1";
     const execution = { executionArn: arn, stateMachineArn: "m", startDate: 1 };
     const status = after(
@@ -274,7 +274,7 @@ describe.concurrent("unmodified, through the gateway, the client of", () => {
     expect(areSigned(api.requests)).toEqual([true]);
   });
 
-  test("Apify starts an actor, and waits for its run", async (context) => {
+  test("the unmodified Apify client starts an actor through the gateway, and waits for its run", async (context) => {
     const run = { id: "run1", status: "RUNNING" };
     const status = after(2, { data: run }, { data: { ...run, status: "SUCCEEDED" } });
     const { api, ended, baseURL } = await open(context, "apify", ({ method, path }) => {
@@ -290,7 +290,7 @@ describe.concurrent("unmodified, through the gateway, the client of", () => {
     expect(keysOf(api.requests)).toEqual([`Bearer ${UPSTREAM_KEY}`]);
   });
 
-  test("Firecrawl starts a crawl, and asks for it", async (context) => {
+  test("the unmodified Firecrawl client starts a crawl through the gateway, and polls it", async (context) => {
     const crawl = { success: true, completed: 0, total: 1, data: [] };
     const status = after(
       2,
@@ -308,7 +308,7 @@ describe.concurrent("unmodified, through the gateway, the client of", () => {
     expect(keysOf(api.requests)).toEqual([`Bearer ${UPSTREAM_KEY}`]);
   });
 
-  test("LlamaCloud parses a document, and asks for it", async (context) => {
+  test("the unmodified LlamaCloud client parses a document through the gateway, and polls it", async (context) => {
     const job = { id: "pjb-1", project_id: "p" };
     const status = after(
       2,
@@ -330,7 +330,7 @@ describe.concurrent("unmodified, through the gateway, the client of", () => {
     expect(keysOf(api.requests)).toEqual([`Bearer ${UPSTREAM_KEY}`]);
   });
 
-  test("fal submits to its queue, and asks for status and result", async (context) => {
+  test("the unmodified fal client submits to its queue through the gateway, and asks for status and result", async (context) => {
     const status = after(2, { status: "IN_QUEUE" }, { status: "COMPLETED" });
     const { api, ended, baseURL } = await open(context, "fal", ({ method, path }, origin) => {
       const url = `${origin}/fal-ai/flux/requests/r1`;
@@ -363,7 +363,7 @@ describe.concurrent("unmodified, through the gateway, the client of", () => {
     expect(keysOf(api.requests)).toEqual([`Key ${UPSTREAM_KEY}`]);
   });
 
-  test("a Google API begins an operation by REST, and asks for it", async (context) => {
+  test("a Google API begins an operation by REST through the gateway, and is polled", async (context) => {
     const name = "projects/p/locations/l/operations/1";
     const status = after(2, { name, metadata: {} }, { name, done: true, response: { a: 1 } });
     const { api, ended, baseURL } = await open(context, "own-google-operation", ({ method }) =>
@@ -379,7 +379,7 @@ describe.concurrent("unmodified, through the gateway, the client of", () => {
     expect(keysOf(api.requests)).toEqual([`Bearer ${UPSTREAM_KEY}`]);
   });
 
-  test("Pulse, by its documented request with a file in it", async (context) => {
+  test("Pulse takes its documented request with a file through the gateway", async (context) => {
     const { api, ended, baseURL } = await open(context, "pulse", ({ line }) =>
       line === "POST /extract"
         ? { status: 202, body: { job_id: "j1", status: "pending" } }

@@ -46,7 +46,7 @@ async function chunk(response: IncomingMessage): Promise<string> {
 }
 
 describe.concurrent("a request that is passed on", () => {
-  test("streams events to the client as they come, and its head before them", async (context) => {
+  test("a relayed request streams events to the client as they come, and its head before them", async (context) => {
     const gate = Promise.withResolvers<void>();
     const second = Promise.withResolvers<void>();
     const { send } = await open(context, async (_, response) => {
@@ -67,7 +67,7 @@ describe.concurrent("a request that is passed on", () => {
     expect(await text(response)).toBe("data: 2\n\n");
   });
 
-  test("streams an upload before it has come whole", async (context) => {
+  test("a relayed upload is streamed before it is complete", async (context) => {
     const began = Promise.withResolvers<string>();
     const { send } = await open(context, async (request, response) => {
       request.once("data", (bytes: Buffer) => began.resolve(bytes.toString()));
@@ -80,7 +80,7 @@ describe.concurrent("a request that is passed on", () => {
     expect(await text(await answerTo(request))).toBe("11");
   });
 
-  test("is read no faster than the upstream takes it", async (context) => {
+  test("a relayed request is read no faster than the upstream accepts it", async (context) => {
     const { send } = await open(context, (request) => void request.pause());
     const request = send("POST", "/upload", { "content-length": 256 * MIB });
     request.on("error", () => undefined);
@@ -99,7 +99,7 @@ describe.concurrent("a request that is passed on", () => {
     request.destroy();
   });
 
-  test("waits with its body until the upstream wants it, when it expects 100", async (context) => {
+  test("a relayed request that expects 100 sends its body only when the upstream asks for it", async (context) => {
     const { send } = await open(context, async (request, response) => {
       response.end(`${await text(request)} ${request.headers.expect}`);
     });
@@ -110,7 +110,7 @@ describe.concurrent("a request that is passed on", () => {
     expect(await text(await answerTo(request))).toBe("hello undefined");
   });
 
-  test("hears of its own faults before it has sent its body", async (context) => {
+  test("a relayed request is refused for its own faults before it has sent its body", async (context) => {
     const { send } = await open(context, () => expect.unreachable());
     const request = send("POST", "/upload", {
       expect: "100-continue",
@@ -124,7 +124,7 @@ describe.concurrent("a request that is passed on", () => {
     request.destroy();
   });
 
-  test("gets trailers, several headers of one name, and the status text", async (context) => {
+  test("a relayed request gets trailers, several headers of one name, and the status text", async (context) => {
     const { send } = await open(context, (_, response) => {
       response.writeHead(
         207,
@@ -150,7 +150,7 @@ describe.concurrent("a request that is passed on", () => {
     expect(response.trailers).toEqual({ "x-sum": "42" });
   });
 
-  test("is answered with a compressed body as it was compressed", async (context) => {
+  test("a relayed request gets a compressed body as it was compressed", async (context) => {
     const packed = gzipSync('{"a":1}');
     const { send } = await open(context, (_, response) => {
       response.writeHead(200, { "content-encoding": "gzip", "content-length": packed.length });
@@ -163,7 +163,7 @@ describe.concurrent("a request that is passed on", () => {
     expect(await buffer(response)).toEqual(packed);
   });
 
-  test("may have any method but those that show a credential", async (context) => {
+  test("a relayed request may use any method except those that echo a credential", async (context) => {
     const { send } = await open(context, (request, response) => {
       response.writeHead(200, { "x-method": request.method ?? "", "content-length": "7" });
       response.end(request.method === "HEAD" ? "" : "7 bytes");
@@ -180,7 +180,7 @@ describe.concurrent("a request that is passed on", () => {
     expect((await answerTo(trace)).statusCode).toBe(405);
   });
 
-  test("is not redirected: the client is", async (context) => {
+  test("a redirect is relayed to the client, not followed", async (context) => {
     const { send } = await open(context, (_, response) => {
       response.writeHead(307, { location: "https://elsewhere.example/x" }).end();
     });
@@ -191,7 +191,7 @@ describe.concurrent("a request that is passed on", () => {
     expect(response.headers.location).toBe("https://elsewhere.example/x");
   });
 
-  test("can't become another protocol", async (context) => {
+  test("a relayed request can't be upgraded to another protocol", async (context) => {
     const { send } = await open(context, () => expect.unreachable());
     const request = send("GET", "/x", { connection: "upgrade", upgrade: "websocket" });
     request.end();
@@ -200,7 +200,7 @@ describe.concurrent("a request that is passed on", () => {
     expect(JSON.parse(await text(response))).toMatchObject({ code: "upgrade_refused" });
   });
 
-  test("ends upstream when its client is gone", async (context) => {
+  test("a relayed request is aborted upstream when its client leaves", async (context) => {
     const cut = Promise.withResolvers<void>();
     const { send } = await open(context, (request, response) => {
       response.once("close", () => cut.resolve());
@@ -215,7 +215,7 @@ describe.concurrent("a request that is passed on", () => {
     await expect(cut.promise).resolves.toBeUndefined();
   });
 
-  test("is given up when nothing moves, and told so", async (context) => {
+  test("a relayed request is given up when nothing moves, and the client is told", async (context) => {
     const { send } = await open(context, () => undefined);
     const request = send("GET", "/x");
     request.end();
@@ -224,7 +224,7 @@ describe.concurrent("a request that is passed on", () => {
     expect(JSON.parse(await text(response))).toMatchObject({ code: "upstream_timeout" });
   });
 
-  test("is cut off where its answer is cut off", async (context) => {
+  test("a relayed answer that is cut off is cut off for the client too", async (context) => {
     const { send } = await open(context, (request, response) => {
       response.writeHead(200, { "content-length": "100" });
       response.write("part");
@@ -236,7 +236,7 @@ describe.concurrent("a request that is passed on", () => {
     await expect(text(response)).rejects.toThrow("aborted");
   });
 
-  test("hears a refusal that comes before its body is sent", async (context) => {
+  test("a relayed request receives a refusal that comes before its body is sent", async (context) => {
     const { send } = await open(context, (_, response) => {
       response.writeHead(413).end("too large");
     });
@@ -249,7 +249,7 @@ describe.concurrent("a request that is passed on", () => {
     request.destroy();
   });
 
-  test("has a connection of its own kind upstream: no header of the way here goes along", async (context) => {
+  test("a relayed request has its own kind of connection upstream: no hop-by-hop header is passed on", async (context) => {
     const seen = Promise.withResolvers<IncomingMessage>();
     const { origin, send } = await open(context, (request, response) => {
       seen.resolve(request);
@@ -278,7 +278,7 @@ describe.concurrent("a request that is passed on", () => {
     });
   });
 
-  test("is refused when it could be read as two", async (context) => {
+  test("a relayed request that could be read as two is refused", async (context) => {
     const { scene } = await open(context, () => expect.unreachable());
     const { port } = new URL(scene.gateway.url);
     const both =

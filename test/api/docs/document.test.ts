@@ -110,7 +110,7 @@ describe("the document", () => {
     "Problem",
     "Delivery",
     "JobStatus",
-  ])("has a schema named %s", (name) => {
+  ])("the document has a schema named %s", (name) => {
     expect(document.components.schemas).toHaveProperty(name);
   });
 });

@@ -49,7 +49,7 @@ function used(projectId = "p"): number | null {
 }
 
 describe("one reader", () => {
-  test("is given no part before the one in front of it was taken", async () => {
+  test("a reader of a result gets no part before the previous part was consumed", async () => {
     const { reader, reads } = open(2);
     expect(reads).toEqual([]);
     expect(await reader.read()).toEqual({ done: false, value: part(1) });
@@ -59,7 +59,7 @@ describe("one reader", () => {
     expect(reads).toEqual([1, 2]);
   });
 
-  test("that takes nothing for half a minute is given up", async () => {
+  test("a reader that consumes nothing for half a minute is disconnected", async () => {
     const { reader } = open(2);
     await reader.read();
     clock.advance(30_000);
@@ -67,7 +67,7 @@ describe("one reader", () => {
     expect(clock.timers).toBe(0);
   });
 
-  test("that takes a part now and then, but too little in all, is given up", async () => {
+  test("a reader that consumes a part now and then, but too little in all, is disconnected", async () => {
     const reader = admit()
       .open(100 * KIB * KIB, async () => new Uint8Array(100 * KIB))
       .getReader();
@@ -83,7 +83,7 @@ describe("one reader", () => {
     expect(seconds).toBe(60);
   });
 
-  test("that takes as much as it should is served to the end", async () => {
+  test("a reader that consumes at the minimum rate is served to the end", async () => {
     const reader = admit()
       .open(100 * 100 * KIB, async () => new Uint8Array(100 * KIB))
       .getReader();
@@ -95,7 +95,7 @@ describe("one reader", () => {
     expect(used()).toBe(0);
   });
 
-  test("that never comes leaves its place", async () => {
+  test("a reader that never starts frees its place", async () => {
     const body = admit();
     clock.advance(30_000);
     expect(used()).toBe(0);
@@ -128,19 +128,19 @@ test.each([
 });
 
 describe("many readers", () => {
-  test("of one result are few; another result of the same project is read", () => {
+  test("readers of one result are limited; another result of the same project can still be read", () => {
     for (let reader = 0; reader < PER_RESULT; reader += 1) admit("attacker", "popular");
     expect(bodies.admit({ projectId: "attacker", eventId: "popular" })).toBe("result");
     admit("attacker", "other");
   });
 
-  test("of one project are as many as it may have; another project's are let in", () => {
+  test("readers of one project are limited; another project's are admitted", () => {
     admitMany("attacker", PER_PROJECT);
     expect(bodies.admit({ projectId: "attacker", eventId: "more" })).toBe("project");
     expect(admitMany("neighbor", PER_PROJECT)).toHaveLength(PER_PROJECT);
   });
 
-  test("that take every place give some of theirs to a project that has few", async () => {
+  test("readers that hold every place give some of them up to a project that has few", async () => {
     limits.own.set("attacker", { result_readers: OPEN_MAX });
     const [oldest] = admitMany("attacker", OPEN_MAX);
     const reader = oldest?.open(9, async (number) => part(number)).getReader();

@@ -32,9 +32,12 @@ describe("the address of a client", () => {
     ["no address", "10.0.0.1"],
     ["198.51.100.1, unknown", "10.0.0.1"],
     ["", "10.0.0.1"],
-  ])("behind trusted proxies is the last in %j that is none of theirs", (header, address) => {
-    expect(addressOf("10.0.0.1", header)).toBe(address);
-  });
+  ])(
+    "the client's address behind trusted proxies is the last untrusted one in %j",
+    (header, address) => {
+      expect(addressOf("10.0.0.1", header)).toBe(address);
+    },
+  );
 });
 
 it("an IPv6 network of 64 bits counts as one address", () => {

@@ -58,7 +58,7 @@ async function untilReading(count: number): Promise<void> {
 }
 
 describe("forty filtered lists of one project at once", () => {
-  test("take two connections; another project's list is read at once", async () => {
+  test("forty filtered lists of one project take two connections, so another project's list is read at once", async () => {
     const lists = Array.from({ length: LISTS }, () => list(attacker));
     await untilReading(2);
     const other = list(neighbor);
@@ -74,7 +74,7 @@ describe("forty filtered lists of one project at once", () => {
     for (const answer of await Promise.all(lists)) expect(answer.status).toBe(200);
   });
 
-  test("those that wait too long are refused, and are told why", async () => {
+  test("filtered lists that wait too long are refused with the reason", async () => {
     const lists = Array.from({ length: 3 }, () => list(attacker));
     await untilReading(2);
     await api.clock.advanceSettling(3_000);

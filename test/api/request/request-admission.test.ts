@@ -20,7 +20,7 @@ describe("a refusal", () => {
     return { clock, admission, refused, ask };
   }
 
-  test("of a flood comes a moment later, and the requests of others begin meanwhile", async () => {
+  test("a refusal in a flood is delayed a moment, and requests of others begin in between", async () => {
     const { clock, refused, ask } = scene(10);
     const flood = Array.from({ length: 50 }, () => ask("loud"));
     await clock.advanceSettling(HELD_MS - 1);
@@ -32,7 +32,7 @@ describe("a refusal", () => {
     expect(refused).toEqual(Array.from({ length: 40 }, () => "loud"));
   });
 
-  test("slows a client down that waits for it: of 20 connections, 80 refusals a second", async () => {
+  test("delayed refusals slow down a client that waits for them: 20 connections get 80 refusals a second", async () => {
     const { clock, refused, ask } = scene(1);
     const isOver = { value: false };
     const connection = async (): Promise<void> => {
@@ -50,7 +50,7 @@ describe("a refusal", () => {
     await Promise.all(connections);
   });
 
-  test("beyond those that are held is given at once, and another project's are still held", async () => {
+  test("refusals beyond the delayed ones are sent at once, and another project's are still delayed", async () => {
     const { clock, refused, ask } = scene(0);
     const flood = Array.from({ length: 5_000 }, () => ask("loud"));
     await clock.advanceSettling(0);
@@ -64,7 +64,7 @@ describe("a refusal", () => {
     expect(refused).toHaveLength(5_001);
   });
 
-  test("of keys is held by the network it comes from", async () => {
+  test("refusals of keys are delayed by the client's network", async () => {
     const { clock, admission } = scene(0);
     const heard: string[] = [];
     const all = ["192.0.2.1", "2001:db8::1", "2001:db8::2"].map(async (address) => {
@@ -85,7 +85,7 @@ describe("of requests that come at once", () => {
   });
   afterAll(() => api.close());
 
-  test("a project's one begins after a few of the 300 that another sent before it", async () => {
+  test("a project's request begins after a few of the 300 that another project sent before it", async () => {
     const projectId = api.uuid();
     await api.addProject(projectId, "quiet");
     await api.addConnection(projectId);

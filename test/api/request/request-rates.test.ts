@@ -35,14 +35,14 @@ async function send({ key }: { key: string }, count: number): Promise<number[]> 
 }
 
 describe("a project that sends more requests than it may", () => {
-  test("is refused, and the other's requests are all answered", async () => {
+  test("a project beyond its request rate is refused, and another project's requests are all answered", async () => {
     const flood = await send(attacker, 10 * PER_SECOND);
     expect(flood.filter((status) => status === 200)).toHaveLength(PER_SECOND);
     expect(flood.filter((status) => status === 429)).toHaveLength(9 * PER_SECOND);
     expect(new Set(await send(neighbor, PER_SECOND))).toEqual(new Set([200]));
   });
 
-  test("is told its limit, how much of it is left, and when to come back", async () => {
+  test("a project beyond its request rate learns its limit, the remainder, and when to retry", async () => {
     await send(attacker, PER_SECOND);
     const refused = await api.request("GET", "/v1/providers", attacker);
     expect(Object.fromEntries(refused.headers)).toMatchObject({
@@ -57,7 +57,7 @@ describe("a project that sends more requests than it may", () => {
     });
   });
 
-  test("is answered again as time passes, at its rate", async () => {
+  test("a project beyond its request rate is served again as time passes, at its rate", async () => {
     await send(attacker, PER_SECOND);
     api.clock.advance(100);
     expect(await send(attacker, 3)).toEqual([200, 200, 429]);
@@ -67,7 +67,7 @@ describe("a project that sends more requests than it may", () => {
     );
   });
 
-  test("follows a change of its limit at once; with 0 nothing is answered", async () => {
+  test("a changed request rate applies at once; with 0, every request is refused", async () => {
     await send(attacker, PER_SECOND);
     api.limits.own.set(attacker.projectId, { requests_per_second: 0 });
     api.clock.advance(60_000);
@@ -87,7 +87,7 @@ describe("requests that are passed on to an upstream", () => {
     return through.authenticate(key, new IncomingMessage(new Socket()));
   };
 
-  test("count like all others: what one way has used up, the other lacks", async () => {
+  test("requests passed on to an upstream count like all others towards the request rate", async () => {
     for (let request = 0; request < PER_SECOND / 2; request += 1) {
       expect(await pass(attacker)).toEqual({ ok: true, value: attacker.projectId });
     }
@@ -97,7 +97,7 @@ describe("requests that are passed on to an upstream", () => {
     expect(api.limits.used(attacker.projectId, "requests_per_second")).toBe(PER_SECOND);
   });
 
-  test("are refused with the same problem and fields, whatever the key's scopes", async () => {
+  test("requests passed on to an upstream are refused with the same problem and fields, whatever the key's scopes", async () => {
     await send(attacker, PER_SECOND);
     const reader = await api.addKey(["subscriptions:read"], attacker);
     const refused = await pass({ key: reader });

@@ -104,12 +104,15 @@ describe("POST /v1/subscriptions/batch", () => {
     ["17", [""]],
     ["null", [""]],
     ['{"__proto__": []}', ["/__proto__", "/subscriptions"]],
-  ])("refuses %# as a whole, with a pointer", async (body, pointers) => {
-    const response = await post(body);
-    expect(response.status).toBe(422);
-    const { errors } = await problemOf(response);
-    expect(errors.map((error: Json) => error.pointer)).toEqual(pointers);
-  });
+  ])(
+    "POST /v1/subscriptions/batch refuses batch %# as a whole, with a pointer",
+    async (body, pointers) => {
+      const response = await post(body);
+      expect(response.status).toBe(422);
+      const { errors } = await problemOf(response);
+      expect(errors.map((error: Json) => error.pointer)).toEqual(pointers);
+    },
+  );
 
   it("takes up to 8 MiB", async () => {
     const padded = `[${JSON.stringify(wish("large"))}${" ".repeat(1024 * 1024)}]`;

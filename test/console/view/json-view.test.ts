@@ -21,11 +21,11 @@ describe("a JSON text as a tree", () => {
     [String.raw`"\u00fc \" \\ \/"`, String.raw`"\u00fc \" \\ \/"`],
     ['{"a b": [1.0, null, true]}', "1.0"],
     ['{"a": {}}', "{}"],
-  ])("shows %s as it is spelled", async (json, shown) => {
+  ])("the tree of a JSON text shows %s exactly as spelled", async (json, shown) => {
     expect(await textOf(json)).toContain(shown);
   });
 
-  test("shows every name and every scalar, and no markup of theirs", async () => {
+  test("the tree of a JSON text shows every name and every scalar, and none of their markup", async () => {
     await fc.assert(
       fc.asyncProperty(fc.json({ maxDepth: 4 }), async (json) => {
         const scalars = json.match(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|true|false|null/g) ?? [];
@@ -36,21 +36,21 @@ describe("a JSON text as a tree", () => {
     );
   });
 
-  test("lets markup in names and strings be text", async () => {
+  test("the tree of a JSON text shows markup in names and strings as text", async () => {
     const hostile = `{"<img src=x onerror=alert(1)>": "</div><script>alert(2)</script>"}`;
     const markup = (await jsonView(hostile)).toString();
     expect(markup).not.toContain("<img");
     expect(markup).not.toContain("<script");
   });
 
-  test("counts what is too much to be shown", async () => {
+  test("the tree of a JSON text counts the parts that are too large to show", async () => {
     const json = JSON.stringify(Array.from({ length: 5000 }, (_, index) => index));
     const text = await textOf(json);
     expect(text).toContain("5000 items");
     expect(text).toMatch(/and 3\d\d\d more, which are in the download/);
   });
 
-  test("comes to an end with texts of any depth and length, and with no JSON at all", async () => {
+  test("the tree is finite for texts of any depth and length, and for invalid JSON", async () => {
     const deep = "[".repeat(10_000) + "]".repeat(10_000);
     expect(await textOf(deep)).toContain("and 1 more");
     expect(await textOf(JSON.stringify("x".repeat(10_000)))).toContain("more characters)");

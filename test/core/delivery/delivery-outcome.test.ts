@@ -74,7 +74,7 @@ describe("what this side could not send", () => {
     isStillUnsent(failed(code), { retryScheduleMs: [100_000, 200_000], failedAttempts, unsentMs });
 
   test.each(["dns_failed", "connection_limit"] as const)(
-    "is no attempt for as long as the schedule has left: %s",
+    "a callback that could not be sent is no attempt for as long as its schedule has left: %s",
     (code) => {
       expect(isStill(code, 0, 360_000)).toBe(true);
       expect(isStill(code, 0, 360_001)).toBe(false);
@@ -86,7 +86,7 @@ describe("what this side could not send", () => {
   );
 
   test.each(["dns_not_found", "connect_refused", "connect_timeout", "response_timeout"] as const)(
-    "is not what the receiver failed to take: %s",
+    "a callback that could not be sent is not the receiver's failure: %s",
     (code) => {
       expect(isStill(code, 0, 0)).toBe(false);
       expect(laneVerdictOfExchange(failed(code)).kind).toBe("faulty");

@@ -9,27 +9,27 @@ const failed = (
 const first = { attempts: 1, tookMs: 0, brokeOffBefore: false };
 
 describe("a download that brought nothing", () => {
-  test.each([202, 404, 408, 429, 500, 503])("is tried again after %i", (status) => {
+  test.each([202, 404, 408, 429, 500, 503])("a failed download is repeated after %i", (status) => {
     expect(decideAfterDownload(answered(status), first)).toMatchObject({
       kind: "retry",
       afterMs: 1000,
     });
   });
 
-  test.each([206, 301, 400, 401, 403, 410])("is given up after %i", (status) => {
+  test.each([206, 301, 400, 401, 403, 410])("a failed download is given up after %i", (status) => {
     expect(decideAfterDownload(answered(status), first)).toEqual({
       kind: "give_up",
       reason: `The link answered ${status}.`,
     });
   });
 
-  test("is tried again when the network failed, and given up when nothing can change", () => {
+  test("a failed download is repeated after a network failure, and given up when nothing can change", () => {
     expect(decideAfterDownload(failed("connection_reset"), first).kind).toBe("retry");
     expect(decideAfterDownload(failed("address_refused"), first).kind).toBe("give_up");
     expect(decideAfterDownload(failed("body_too_large"), first).kind).toBe("give_up");
   });
 
-  test("is tried five times within about a minute", () => {
+  test("a failed download is repeated five times within about a minute", () => {
     const waits: number[] = [];
     for (let attempts = 1; ; attempts += 1) {
       const step = decideAfterDownload(answered(503), { ...first, attempts });
@@ -40,12 +40,12 @@ describe("a download that brought nothing", () => {
     expect(waits.reduce((sum, ms) => sum + ms)).toBeLessThan(90_000);
   });
 
-  test("is not tried again when it has taken its time already", () => {
+  test("a failed download is not repeated when its time is up", () => {
     const slow = { ...first, tookMs: 10 * 60_000 };
     expect(decideAfterDownload(failed("response_timeout"), slow).kind).toBe("give_up");
   });
 
-  test("says so when an earlier one may have used up the link", () => {
+  test("a failed download says when an earlier one may have used up the link", () => {
     const { reason } = decideAfterDownload(answered(410), {
       ...first,
       attempts: 2,

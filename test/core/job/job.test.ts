@@ -75,7 +75,7 @@ const anyObservation: fc.Arbitrary<Observation> = fc.oneof(
 );
 
 describe("an ending", () => {
-  test("carries the result of a completed job and no error", () => {
+  test("an ending carries the result of a completed job and no error", () => {
     const step = decide({ kind: "completed", result: '{"a":1}', times: TIMES });
     expect(step).toEqual({
       kind: "end",
@@ -83,22 +83,25 @@ describe("an ending", () => {
     });
   });
 
-  test.each(["failed", "canceled", "expired"] as const)("%s carries its error", (kind) => {
-    const step = decide({ kind, error: "why", times: TIMES });
-    expect(step).toMatchObject({
-      kind: "end",
-      ending: { status: kind, error: "why", result: null },
-    });
-  });
+  test.each(["failed", "canceled", "expired"] as const)(
+    "an ending %s carries its error",
+    (kind) => {
+      const step = decide({ kind, error: "why", times: TIMES });
+      expect(step).toMatchObject({
+        kind: "end",
+        ending: { status: kind, error: "why", result: null },
+      });
+    },
+  );
 
-  test("by deadline says how long was waited and what went wrong last", () => {
+  test("an ending by deadline says how long it waited and the last failure", () => {
     const ending = timedOut({ ...FACTS, deadlineAtMs: FACTS.acceptedAtMs + 60_000 }, "HTTP 500");
     expect(ending.status).toBe("timed_out");
     expect(ending.error).toContain("60 s");
     expect(ending.error).toContain("HTTP 500");
   });
 
-  test("is reached at most once, and left by nothing, over any sequence of observations", () => {
+  test("a job ends at most once and never leaves its ending, over any sequence of observations", () => {
     fc.assert(
       fc.property(fc.array(anyObservation, { maxLength: 50 }), (observations) => {
         const facts = { ...FACTS };
@@ -121,7 +124,7 @@ describe("an ending", () => {
 });
 
 describe("a job that goes on", () => {
-  test("is always polled again in the future", () => {
+  test("a running job is always polled again in the future", () => {
     fc.assert(
       fc.property(anyObservation, fc.nat(1000), (observation, failuresInRow) => {
         const step = decide(observation, { ...FACTS, failuresInRow });
@@ -130,22 +133,22 @@ describe("a job that goes on", () => {
     );
   });
 
-  test("never goes back from processing to pending", () => {
+  test("a running job never goes back from processing to pending", () => {
     const step = decide(running({ phase: "pending" }), { ...FACTS, phase: "processing" });
     expect(step).toMatchObject({ kind: "keep_watching", phase: "processing" });
   });
 
-  test("keeps its last progress when an answer has none", () => {
+  test("a running job keeps its last progress when an answer has none", () => {
     const step = decide(running(), { ...FACTS, progress: '{"done":1}' });
     expect(step).toMatchObject({ progress: '{"done":1}' });
   });
 
-  test("honours the upstream's hint as a floor", () => {
+  test("a running job honors the upstream's hint as a least wait", () => {
     expect(decide(running({ hintMs: 7000 }))).toMatchObject({ dueAtMs: NOW + 7000 });
     expect(decide(running({ hintMs: 10 }))).toMatchObject({ dueAtMs: NOW + 1000 });
   });
 
-  test("with an unknown status keeps running and warns", () => {
+  test("a running job with an unknown status keeps running, with a warning", () => {
     const step = decide(running({ unknownStatus: "reticulating" }));
     expect(step).toMatchObject({ kind: "keep_watching", failuresInRow: 0 });
     expect(step.kind === "keep_watching" && step.lastError).toContain("reticulating");
@@ -160,7 +163,7 @@ describe("a poll that told nothing", () => {
     return { kind: "retry", cause, reason: "because", retryAfterMs };
   }
 
-  test("backs off the job, doubling up to a minute", () => {
+  test("a useless poll backs off the job, doubling up to a minute", () => {
     const waits = [0, 1, 2, 3, 6, 50].map((failuresInRow) => {
       const step = decide(retry("upstream_fault"), { ...FACTS, failuresInRow });
       return step.kind === "keep_watching" ? step.dueAtMs - NOW : null;
@@ -168,7 +171,7 @@ describe("a poll that told nothing", () => {
     expect(waits).toEqual([1000, 2000, 4000, 8000, 60_000, 60_000]);
   });
 
-  test("keeps Retry-After as a floor and the reason to be read", () => {
+  test("a useless poll keeps Retry-After as a least wait, and the reason", () => {
     expect(decide(retry("upstream_fault", 30_000))).toMatchObject({
       dueAtMs: NOW + 30_000,
       lastError: "because",
@@ -177,7 +180,7 @@ describe("a poll that told nothing", () => {
   });
 
   test.each(["rate_limited", "not_visible_yet"] as const)(
-    "for %s is not counted against the job",
+    "a useless poll for %s does not count against the job",
     (cause) => {
       expect(decide(retry(cause), { ...FACTS, failuresInRow: 4 })).toMatchObject({
         failuresInRow: 4,
@@ -186,7 +189,7 @@ describe("a poll that told nothing", () => {
     },
   );
 
-  test("counts against the lane only where the lane is at fault", () => {
+  test("a useless poll counts against the lane only if the lane is at fault", () => {
     expect(laneVerdict(retry("upstream_fault"))).toEqual({ kind: "faulty" });
     expect(laneVerdict(retry("rate_limited", 5))).toEqual({
       kind: "rate_limited",

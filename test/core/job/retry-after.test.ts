@@ -69,7 +69,7 @@ describe("a wait that an answer asks for", () => {
       },
       4000,
     ],
-  ])("%s", (_name, headers, expected) => {
+  ])("the wait that an answer asks for is read from %s", (_name, headers, expected) => {
     expect(parseRetryAfter(headers, NOW_MS)).toBe(expected);
   });
 });
@@ -103,7 +103,7 @@ describe("garbage counts as absent", () => {
     "2026-03-01",
     "\0",
     "1\n2",
-  ])("%j", (value) => {
+  ])("an invalid Retry-After counts as absent: %j", (value) => {
     expect(parseRetryAfter({ "retry-after": value }, NOW_MS)).toBeNull();
     expect(parseRetryAfter({ "retry-after-ms": value }, NOW_MS)).toBeNull();
     expect(
@@ -111,7 +111,7 @@ describe("garbage counts as absent", () => {
     ).toBeNull();
   });
 
-  test("no header at all", () => {
+  test("an answer without Retry-After asks for no wait", () => {
     expect(parseRetryAfter({}, NOW_MS, { resetHeaders: RESET })).toBeNull();
     expect(parseRetryAfter({ "retry-after": [] }, NOW_MS)).toBeNull();
   });
@@ -151,20 +151,20 @@ describe("a reset header", () => {
     ["policies, of which one is used up", '"burst";r=5;t=1, "day";r=0;t=60', 60_000],
     ["a time that has passed", String(NOW_MS / 1000 - 42), 0],
     ["a date", "2026-03-01T12:00:42Z", 42_000],
-  ])("may hold %s", (_name, value, expected) => {
+  ])("a reset header may hold %s", (_name, value, expected) => {
     expect(parseRetryAfter({ "x-ratelimit-reset": value }, NOW_MS, { resetHeaders: RESET })).toBe(
       expected,
     );
   });
 
-  test("counts only while no requests are left", () => {
+  test("a reset header counts only while no requests are left", () => {
     const headers = { "x-ratelimit-reset": "42", "x-ratelimit-remaining": "14" };
     expect(parseRetryAfter(headers, NOW_MS, { resetHeaders: RESET })).toBeNull();
     const none = { ...headers, "x-ratelimit-remaining": "0" };
     expect(parseRetryAfter(none, NOW_MS, { resetHeaders: RESET })).toBe(42_000);
   });
 
-  test("of the IETF's drafts counts unnamed", () => {
+  test("the reset header of the IETF's drafts counts without being named", () => {
     const waitOf = (headers: HeaderValues) =>
       parseRetryAfter(headers, NOW_MS, { resetHeaders: [] });
     expect(waitOf({ ratelimit: '"default";r=0;t=4' })).toBe(4000);
@@ -172,13 +172,13 @@ describe("a reset header", () => {
     expect(waitOf({ "ratelimit-reset": "5", "ratelimit-remaining": "0" })).toBe(5000);
   });
 
-  test("counts only when named, and after Retry-After", () => {
+  test("another reset header counts only when named, and after Retry-After", () => {
     const headers = { "retry-after": "1", "x-ratelimit-reset": "42" };
     expect(parseRetryAfter(headers, NOW_MS, { resetHeaders: RESET })).toBe(1000);
     expect(parseRetryAfter({ "x-ratelimit-reset": "42" }, NOW_MS)).toBeNull();
   });
 
-  test("is the first named one that can be understood", () => {
+  test("the first named reset header that can be understood counts", () => {
     const headers = { "x-ratelimit-reset": "?", "ratelimit-reset": "3", other: "9" };
     expect(
       parseRetryAfter(headers, NOW_MS, { resetHeaders: [...RESET, "ratelimit-reset", "other"] }),

@@ -45,7 +45,7 @@ const times = (count: number, observation: Observation) =>
   Array<Observation>(count).fill(observation);
 
 describe("a job whose answers can't be read", () => {
-  test("ends as failed after many over some minutes, and says why and what to do", () => {
+  test("a job with many unreadable answers over some minutes fails, with the reason and what to do", () => {
     expect(after(times(8, UNREADABLE), 1)).toMatchObject({
       kind: "end",
       ending: {
@@ -57,7 +57,7 @@ describe("a job whose answers can't be read", () => {
     });
   });
 
-  test("goes on after a few, or after many within a short time, and shows the count", () => {
+  test("a job continues after a few unreadable answers, or many within a short time, and shows the count", () => {
     expect(after(times(7, UNREADABLE), 10)).toMatchObject({
       kind: "keep_watching",
       lastError: expect.stringContaining("(7 in a row;"),
@@ -65,12 +65,12 @@ describe("a job whose answers can't be read", () => {
     expect(after(times(20, UNREADABLE), 0.2)).toMatchObject({ kind: "keep_watching" });
   });
 
-  test("starts from the beginning after one that was read", () => {
+  test("the count of unreadable answers restarts after a readable one", () => {
     const interrupted = [...times(7, UNREADABLE), RUNNING, ...times(7, UNREADABLE)];
     expect(after(interrupted, 10)).toMatchObject({ kind: "keep_watching" });
   });
 
-  test("is told nothing by an outage in between", () => {
+  test("an outage in between does not change the count of unreadable answers", () => {
     const interrupted = [...times(7, UNREADABLE), ...times(50, OUTAGE), UNREADABLE];
     expect(after(interrupted, 10)).toMatchObject({ kind: "end" });
     expect(after(times(100, OUTAGE), 10)).toMatchObject({ kind: "keep_watching" });

@@ -9,9 +9,11 @@ describe("the beginning of a JSON text, closed", () => {
     ['{"id":"a', "{}"],
     ['[{"a":"\\",]"},{"b":[', '[{"a":"\\",]"},{"b":[]}]'],
     ['{"a":{"b":1}', '{"a":{"b":1}}'],
-  ])("%s", (text, closed) => expect(closeJson(text)).toBe(closed));
+  ])("the beginning %s of a JSON text is closed to valid JSON", (text, closed) =>
+    expect(closeJson(text)).toBe(closed),
+  );
 
-  test("is JSON wherever it was cut", () => {
+  test("the closed beginning of a JSON text is valid JSON wherever it was cut", () => {
     fc.assert(
       fc.property(fc.object({ maxDepth: 3 }), fc.nat(), (value, at) => {
         const text = JSON.stringify(value);

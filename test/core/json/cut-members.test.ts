@@ -19,11 +19,11 @@ describe("members that are cut out of JSON", () => {
     ['{"a":1,"cb":"t","cb":"u"}', '{"a":1}'],
     ['{"cb":"t","a":[{"cb":"kept"}],"\\u0063b":"u"}', '{"a":[{"cb":"kept"}]}'],
     ['{"a":"}\\",\\\\","cb":"u"}', '{"a":"}\\",\\\\"}'],
-  ])("leave the rest of %s as it is", (text, left) => {
+  ])("members cut out of JSON leave the rest of %s as it is", (text, left) => {
     expect(cut(text, [["cb"]])).toEqual({ text: left, values: [[0, '"u"']] });
   });
 
-  test("are found in objects further down, and by names beyond ASCII", () => {
+  test("members are found in nested objects, and by names beyond ASCII", () => {
     const text = '{"é":{"ü":{"url":"x"},"b":2},"url":3}';
     expect(cut(text, [["é", "ü", "url"], ["none"]])).toEqual({
       text: '{"é":{"ü":{},"b":2},"url":3}',
@@ -32,11 +32,11 @@ describe("members that are cut out of JSON", () => {
   });
 
   test.each(["[1]", '"cb"', '{"cb"}', '{"cb":1,,"a":2}', '{"cb":1]', "{'cb':1}", "", "{"])(
-    "are none in %s",
+    "no members are found in %s",
     (text) => expect(cut(text, [["cb"]])).toBeNull(),
   );
 
-  test("leave a value that JSON.parse reads as before, whatever else there is", () => {
+  test("cutting members leaves a value that JSON.parse reads as before", () => {
     const keys = fc.constantFrom("cb", "a", "\u00e9", 'q"', "\\", "");
     const json = fc.dictionary(keys, fc.jsonValue());
     fc.assert(
@@ -52,7 +52,7 @@ describe("members that are cut out of JSON", () => {
     );
   });
 
-  test("are taken from the beginning of a text only where nothing can follow that changes them", () => {
+  test("members are cut from the beginning of a text only if nothing later can change them", () => {
     const whole = '{"a":[1,"x"],"cb":"u","b":{"c":2}}';
     for (let length = 0; length < whole.length; length += 1) {
       const found = cut(whole.slice(0, length), [["cb"]], false);

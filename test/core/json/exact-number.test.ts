@@ -25,18 +25,18 @@ describe("two JSON numbers are the same when their values are", () => {
     ["1e400", "10e399", true],
     [`1e${"9".repeat(100_000)}`, `1e${"9".repeat(100_000)}`, true],
     [`1e${"9".repeat(100_000)}`, "1e400", false],
-  ])("%.40s and %.40s: %s", (a, b, same) => {
+  ])("two JSON numbers are the same if their values are: %.40s and %.40s: %s", (a, b, same) => {
     expect(isSameNumber(a, b)).toBe(same);
     expect(isSameNumber(b, a)).toBe(same);
   });
 
-  test("a number of a million digits takes no longer than to read it", () => {
+  test("comparing a number of a million digits takes no longer than reading it", () => {
     const zeros = "0".repeat(1_000_000);
     expect(isSameNumber(`1.${zeros}`, "1")).toBe(true);
     expect(isSameNumber(`1.${zeros}1`, "1")).toBe(false);
   });
 
-  test("and a text whose doubles are equal although its numbers are not is always suspected", () => {
+  test("a text with equal doubles but different numbers is always suspected", () => {
     const numbers = fc.tuple(
       fc.maxSafeNat(),
       fc.nat({ max: 10 ** 9 }),

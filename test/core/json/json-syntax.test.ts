@@ -28,9 +28,12 @@ describe("locateJsonError", () => {
     [String.raw`"\x"`, 1, String.raw`an escape such as \n, \" or \u00e9`],
     ["01", 1, "nothing after the first value"],
     ["-", 0, "a value"],
-  ])("says of %j where it breaks and what belongs there", (text, position, expected) => {
-    expect(locateJsonError(text)).toMatchObject({ position, expected });
-  });
+  ])(
+    "locateJsonError says where %j breaks and what is expected there",
+    (text, position, expected) => {
+      expect(locateJsonError(text)).toMatchObject({ position, expected });
+    },
+  );
 
   it("counts lines and columns from one", () => {
     expect(locateJsonError('{\n  "a": 1,\n  oops\n}')).toMatchObject({ line: 3, column: 3 });

@@ -33,7 +33,7 @@ describe("rawJsonDepth", () => {
     ["{}", 1],
     ['[{"a":[]},[]]', 3],
     [String.raw`["\"[[", {}]`, 2],
-  ])("of %s is %i", (text, depth) => {
+  ])("rawJsonDepth of %s is %i", (text, depth) => {
     expect(rawJsonDepth(text)).toBe(depth);
   });
 });

@@ -21,7 +21,7 @@ describe("the slice is the source text itself", () => {
     [" 7 ", [], "7"],
     ["[[],[[]],{}]", [1, 0], "[]"],
     ['{"a":{}}', ["a"], "{}"],
-  ])("%s at %j", (text, path, expected) => {
+  ])("the raw slice of %s at %j is the source text itself", (text, path, expected) => {
     expect(sliceRawJson(text, path)).toBe(expected);
   });
 });
@@ -43,7 +43,7 @@ describe("a path that leads nowhere gives null", () => {
     ["[]", [0]],
     ['"text"', [0]],
     ["null", ["a"]],
-  ])("%s at %j", (text, path) => {
+  ])("a path that does not exist gives null: %s at %j", (text, path) => {
     expect(sliceRawJson(text, path)).toBeNull();
   });
 });
@@ -62,7 +62,7 @@ describe("keys compare as JSON.parse decodes them", () => {
     ['{"__proto__":1}', ["__proto__"], "1"],
     ['{"7":1}', ["7"], "1"],
     ['["a","b"]', ["1"], '"b"'],
-  ])("%s at %j", (text, path, expected) => {
+  ])("keys of %s at %j compare as JSON.parse decodes them", (text, path, expected) => {
     expect(sliceRawJson(text, path)).toBe(expected);
   });
 });
@@ -76,9 +76,12 @@ describe("the last of several equal keys wins, as with JSON.parse", () => {
     ['{"a":{"b":1},"a":3}', ["a", "b"], null],
     ['{"a":[{"b":1}],"a":[]}', ["a", 0, "b"], null],
     ['{"a":3,"a":{"b":1},"c":{"b":9}}', ["a", "b"], "1"],
-  ])("%s at %j", (text, path, expected) => {
-    expect(sliceRawJson(text, path)).toBe(expected);
-  });
+  ])(
+    "the last of several equal keys wins, as with JSON.parse: %s at %j",
+    (text, path, expected) => {
+      expect(sliceRawJson(text, path)).toBe(expected);
+    },
+  );
 });
 
 /** A JSON value with the source text it was written as; `parts` in source order. */
@@ -150,7 +153,7 @@ function isSpelled(index: string | number, step: string | number): boolean {
 }
 
 describe("for any JSON", () => {
-  test("and any path, the slice is what was written at the path", () => {
+  test("for any JSON and any path, the slice is the source text at that path", () => {
     fc.assert(
       fc.property(written, path, (root, steps) => {
         expect(sliceRawJson(` ${root.source}\n`, steps)).toBe(sourceAt(root, steps));
@@ -159,7 +162,7 @@ describe("for any JSON", () => {
     );
   });
 
-  test("the slice at any value's own path parses to that value", () => {
+  test("for any JSON, the slice at a value's path parses to that value", () => {
     fc.assert(
       fc.property(fc.json({ stringUnit: "binary" }), (text) => {
         for (const [steps, value] of valuesIn(JSON.parse(text))) {

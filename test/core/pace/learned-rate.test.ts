@@ -42,7 +42,7 @@ function learned(perSecond: number): LearnedRate {
 }
 
 describe("whatever happens", () => {
-  test("the rate stays a number between its bounds, or none at all before the first refusal", () => {
+  test("the learned rate stays within its bounds, and is absent before the first refusal", () => {
     fc.assert(
       fc.property(fc.array(happening, { maxLength: 50 }), (happenings) => {
         let rate: LearnedRate = UNREFUSED;
@@ -61,7 +61,7 @@ describe("whatever happens", () => {
     );
   });
 
-  test("a refusal never raises it, and use never lowers it", () => {
+  test("a refusal never raises the learned rate, and use never lowers it", () => {
     fc.assert(
       fc.property(fc.array(happening, { maxLength: 50 }), (happenings) => {
         let rate: LearnedRate = UNREFUSED;
@@ -75,7 +75,7 @@ describe("whatever happens", () => {
     );
   });
 
-  test("growing in small steps or in one comes to the same", () => {
+  test("the learned rate grows the same in small steps as in one", () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: 10_000 }), { maxLength: 30 }), (steps) => {
         const inSteps = steps.reduce(afterUse, learned(100));
@@ -90,12 +90,12 @@ describe("whatever happens", () => {
 });
 
 describe("the rate after a refusal", () => {
-  test("is half of the one that was refused", () => {
+  test("the rate after a refusal is half of the refused one", () => {
     expect(perSecondOf(learned(100))).toBe(50);
     expect(perSecondOf(afterRefusal(UNREFUSED, Infinity, { requests: 300, ms: 3000 }))).toBe(50);
   });
 
-  test("is back just below the limit after two seconds, at it after a minute, far above it after ten", () => {
+  test("the rate is just below the limit two seconds after a refusal, at it after a minute, far above it after ten", () => {
     const refused = afterRefusal(afterUse(learned(100), 62_000), 100, {
       requests: 3000,
       ms: 30_000,
@@ -108,7 +108,7 @@ describe("the rate after a refusal", () => {
     expect(at(602)).toBeGreaterThan(1000);
   });
 
-  test("grows fast once refusals that came every few seconds have stopped", () => {
+  test("the rate grows fast once frequent refusals have stopped", () => {
     let rate = learned(100);
     for (let refusal = 0; refusal < 10; refusal += 1) {
       rate = afterRefusal(afterUse(rate, 4000), perSecondOf(rate), { requests: 0, ms: 4000 });
@@ -118,7 +118,7 @@ describe("the rate after a refusal", () => {
     expect(perSecondOf(afterUse(rate, 150_000))).toBeGreaterThan(10 * low);
   });
 
-  test("doubles every two seconds until the second refusal", () => {
+  test("the rate doubles every two seconds until the second refusal", () => {
     const searching = afterRefusal(UNREFUSED, Infinity, { requests: 20, ms: 1000 });
     expect(perSecondOf(afterUse(searching, 6000))).toBe(80);
   });
@@ -127,14 +127,14 @@ describe("the rate after a refusal", () => {
 describe("the limit that is assumed", () => {
   const limitOf = (rate: LearnedRate) => (rate.kind === "learned" ? rate.limitPerSecond : null);
 
-  test("is what passed between two refusals that lie well apart, but at least half of the rate", () => {
+  test("the assumed limit is the rate between two distant refusals, but at least half of the refused rate", () => {
     const rate = afterUse(learned(100), 60_000);
     expect(limitOf(afterRefusal(rate, 100, { requests: 8000, ms: 100_000 }))).toBe(80);
     expect(limitOf(afterRefusal(rate, 100, { requests: 800, ms: 100_000 }))).toBe(50);
     expect(limitOf(afterRefusal(rate, 100, { requests: 80_000, ms: 100_000 }))).toBe(100);
   });
 
-  test("is a little lower when the next refusal comes soon", () => {
+  test("the assumed limit is slightly lower when the next refusal comes soon", () => {
     expect(limitOf(afterRefusal(learned(100), 90, { requests: 1, ms: 5000 }))).toBeCloseTo(85.5);
   });
 });

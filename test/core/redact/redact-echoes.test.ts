@@ -98,29 +98,35 @@ const words = fc.string({
 });
 
 describe("a credential in an answer never survives", () => {
-  test.each(Object.entries(ENCODINGS))("%s", (_, encode) => {
-    fc.assert(
-      fc.property(credentials, surroundings, surroundings, (secret, before, after) => {
-        const echo = encode(secret);
-        const shown = createEchoRedactor([secret])(`${before}${echo}${after}`);
-        expect(shown).not.toContain(echo);
-        expect(shown).toContain("[redacted]");
-      }),
-    );
-  });
+  test.each(Object.entries(ENCODINGS))(
+    "a credential in an answer never survives, encoded %s",
+    (_, encode) => {
+      fc.assert(
+        fc.property(credentials, surroundings, surroundings, (secret, before, after) => {
+          const echo = encode(secret);
+          const shown = createEchoRedactor([secret])(`${before}${echo}${after}`);
+          expect(shown).not.toContain(echo);
+          expect(shown).toContain("[redacted]");
+        }),
+      );
+    },
+  );
 
-  test.each(Object.entries(NESTED_ENCODINGS))("%s", (_, encode) => {
-    fc.assert(
-      fc.property(credentials, words, words, (secret, before, after) => {
-        const echo = encode(secret);
-        const shown = createEchoRedactor([secret])(`${before}${echo}${after}`);
-        expect(shown).not.toContain(echo);
-        expect(shown).toContain("[redacted]");
-      }),
-    );
-  });
+  test.each(Object.entries(NESTED_ENCODINGS))(
+    "a credential in an answer never survives, doubly encoded %s",
+    (_, encode) => {
+      fc.assert(
+        fc.property(credentials, words, words, (secret, before, after) => {
+          const echo = encode(secret);
+          const shown = createEchoRedactor([secret])(`${before}${echo}${after}`);
+          expect(shown).not.toContain(echo);
+          expect(shown).toContain("[redacted]");
+        }),
+      );
+    },
+  );
 
-  test("with every character in an encoding of its own", () => {
+  test("a credential never survives with each character encoded differently", () => {
     const ofCharacter = fc.constantFrom<(text: string) => string>(
       (text) => text,
       ENCODINGS["as \\u00xx"],
@@ -145,28 +151,31 @@ describe("a credential in an answer never survives", () => {
     );
   });
 
-  test.each(["base64", "base64url"] as const)("anywhere within longer %s", (encoding) => {
-    fc.assert(
-      fc.property(
-        credentials,
-        fc.uint8Array({ maxLength: 9 }),
-        fc.uint8Array({ maxLength: 9 }),
-        (secret, before, after) => {
-          const bytes = Buffer.concat([before, Buffer.from(secret), after]);
-          const shown = createEchoRedactor([secret])(`"${bytes.toString(encoding)}"`);
-          const left = shown.split("[redacted]").map((part) => part.replaceAll('"', ""));
-          // No four bytes in a row of it can be read from what is left.
-          const kept = left.map((part) => part.length).reduce((sum, length) => sum + length, 0);
-          expect(kept).toBeLessThanOrEqual(
-            2 + Math.ceil(((before.length + after.length) * 4) / 3) + 2,
-          );
-          expect(shown).toContain("[redacted]");
-        },
-      ),
-    );
-  });
+  test.each(["base64", "base64url"] as const)(
+    "a credential never survives within longer %s",
+    (encoding) => {
+      fc.assert(
+        fc.property(
+          credentials,
+          fc.uint8Array({ maxLength: 9 }),
+          fc.uint8Array({ maxLength: 9 }),
+          (secret, before, after) => {
+            const bytes = Buffer.concat([before, Buffer.from(secret), after]);
+            const shown = createEchoRedactor([secret])(`"${bytes.toString(encoding)}"`);
+            const left = shown.split("[redacted]").map((part) => part.replaceAll('"', ""));
+            // No four bytes in a row of it can be read from what is left.
+            const kept = left.map((part) => part.length).reduce((sum, length) => sum + length, 0);
+            expect(kept).toBeLessThanOrEqual(
+              2 + Math.ceil(((before.length + after.length) * 4) / 3) + 2,
+            );
+            expect(shown).toContain("[redacted]");
+          },
+        ),
+      );
+    },
+  );
 
-  test("where the text was cut, in its beginning", () => {
+  test("a credential never survives where the text was cut, even its beginning alone", () => {
     const redact = createEchoRedactor([SECRET]);
     for (let length = 8; length < SECRET.length; length += 1) {
       const cut = SECRET.slice(0, length);
@@ -179,7 +188,7 @@ describe("a credential in an answer never survives", () => {
     }
   });
 
-  test("though it is longer than the pieces that are searched for", () => {
+  test("a credential longer than the searched pieces never survives", () => {
     fc.assert(
       fc.property(fc.string({ minLength: 65, maxLength: 2000, unit: "binary-ascii" }), (secret) => {
         fc.pre(new Set(secret).size >= 20);
@@ -192,14 +201,14 @@ describe("a credential in an answer never survives", () => {
     );
   });
 
-  test("beside another that overlaps it", () => {
+  test("a credential never survives beside another that overlaps it", () => {
     const redact = createEchoRedactor(["abcdefgh1234", "1234xyzw5678"]);
     expect(redact("<abcdefgh1234xyzw5678>")).toBe("<[redacted]>");
   });
 });
 
 describe("other text is kept", () => {
-  test("around an echo, character by character", () => {
+  test("redaction keeps the text around an echo, character by character", () => {
     fc.assert(
       fc.property(surroundings, surroundings, (before, after) => {
         const shown = createEchoRedactor([SECRET])(`${before}|${SECRET}|${after}`);
@@ -208,7 +217,7 @@ describe("other text is kept", () => {
     );
   });
 
-  test("when it holds no secret", () => {
+  test("redaction keeps a text that holds no secret", () => {
     const redact = createEchoRedactor([SECRET]);
     fc.assert(
       fc.property(fc.string(), (text) => {
@@ -218,7 +227,7 @@ describe("other text is kept", () => {
   });
 
   test.each(["", "a", "job", "error", "12345"])(
-    "when the credential is as short as %j",
+    "redaction keeps a text when the credential is as short as %j",
     (secret) => {
       const text = `a job ended in error 12345, see ${secret}`;
       expect(createEchoRedactor([secret])(text)).toBe(text);
@@ -240,7 +249,7 @@ describe("other text is kept", () => {
     },
   );
 
-  test("as JSON when an echo is within a string", () => {
+  test("redaction keeps JSON valid when an echo is within a string", () => {
     const redact = createEchoRedactor([SECRET]);
     const json = JSON.stringify({ message: `key ${SECRET} is "bad"`, code: 7 });
     expect(JSON.parse(redact(json))).toEqual({ message: 'key [redacted] is "bad"', code: 7 });
@@ -248,7 +257,7 @@ describe("other text is kept", () => {
 });
 
 describe("the work is bounded", () => {
-  test("a text made of beginnings of the secret is masked rather than searched for long", () => {
+  test("a text of partial secrets is masked rather than searched for long", () => {
     const secret = `${"a".repeat(4000)}b${"a".repeat(4000)}cd`;
     const text = "a".repeat(1_000_000);
     const shown = createEchoRedactor([secret])(text);
@@ -256,7 +265,7 @@ describe("the work is bounded", () => {
     expect(shown).toMatch(/\[redacted\]$/);
   });
 
-  test("a secret of backslashes against a text of backslashes comes to an end", () => {
+  test("redacting a secret of backslashes in a text of backslashes terminates", () => {
     const secret = `${"\\".repeat(60)}abcd`;
     const shown = createEchoRedactor([secret])("\\".repeat(100_000));
     expect(shown).toMatch(/\[redacted\]$/);

@@ -86,7 +86,7 @@ const told = () =>
 const rows = () => opened.database.run("test", (sql) => sql`select * from operational_events`);
 
 describe("news", () => {
-  test("is told soon, signed, under an id of its own", async () => {
+  test("an operational event is sent soon, signed, with its own id", async () => {
     const one = node();
     one.publish(news());
     await round(one);
@@ -104,7 +104,7 @@ describe("news", () => {
     expect(sent).toHaveLength(1);
   });
 
-  test("of one subject is told once a minute, however often it comes and on however many nodes", async () => {
+  test("an operational event of one subject is sent once a minute, however often it occurs and on however many nodes", async () => {
     const nodes = [node(), node([]), node([])];
     for (let step = 0; step < 30; step += 1) {
       for (const one of nodes) for (const _ of [1, 2, 3, 4, 5]) one.publish(news());
@@ -119,7 +119,7 @@ describe("news", () => {
     expect(times[1]?.[1]).toBeGreaterThan(50);
   });
 
-  test("that is overtaken before it could be told is not told, and the last is", async () => {
+  test("an operational event that was overtaken before it was sent is dropped, and the last one is sent", async () => {
     const one = node();
     one.publish(news());
     await round(one);
@@ -136,7 +136,7 @@ describe("news", () => {
     ]);
   });
 
-  test("of another subject waits for nobody", async () => {
+  test("an operational event of another subject does not wait", async () => {
     const one = node();
     one.publish(news());
     one.publish(news({ subject: "connection 1", type: "connection.paused", data: {} }));
@@ -145,7 +145,7 @@ describe("news", () => {
     expect(new Set(types)).toEqual(new Set(["callback_origin.failing", "connection.paused"]));
   });
 
-  test("that every node sees is told by one of them", async () => {
+  test("an operational event that every node sees is sent by one of them", async () => {
     const nodes = [node(ALL_SHARDS.slice(0, 128)), node(ALL_SHARDS.slice(128))];
     for (const one of nodes) {
       one.publishOnce(news());
@@ -155,7 +155,7 @@ describe("news", () => {
     expect(told()).toEqual([["callback_origin.failing", 1]]);
   });
 
-  test("costs nothing where nobody wants to know", async () => {
+  test("an operational event costs nothing when no project wants it", async () => {
     url = null;
     const one = node();
     one.publish(news());
@@ -173,7 +173,7 @@ describe("a receiver that does not answer", () => {
     answer = () => (sent.length > 1 ? Promise.resolve(answered(204)) : promise);
   });
 
-  test("is waited for by its own project only", async () => {
+  test("an unresponsive receiver of operational events delays its own project only", async () => {
     const one = node();
     one.publish(news());
     await one.round();
@@ -190,7 +190,7 @@ describe("a receiver that does not answer", () => {
     expect(sent).toHaveLength(3);
   });
 
-  test("hears meanwhile of nothing, and then of what is new since", async () => {
+  test("an unresponsive receiver gets no further events until it answers, and then only new ones", async () => {
     const one = node();
     one.publish(news());
     one.publish(news());
@@ -213,7 +213,7 @@ describe("a receiver that does not answer", () => {
 });
 
 describe("news that is not taken", () => {
-  test("is not followed by other news of its subject within the minute", async () => {
+  test("an undelivered operational event is not followed by another of its subject within the minute", async () => {
     status = 500;
     const one = node();
     one.publish(news());
@@ -228,7 +228,7 @@ describe("news that is not taken", () => {
     expect(told().at(-1)).toEqual(["callback_origin.recovered", 1]);
   });
 
-  test("since its node stops is not the receiver's failure, and left to the next", async () => {
+  test("an operational event cut off by a stop is not the receiver's failure, and the next node sends it", async () => {
     const one = node();
     const failure = { code: "aborted", message: "The gateway is stopping" } as const;
     answer = async () => ({ kind: "failed", failure, durationMs: 1 });
@@ -240,7 +240,7 @@ describe("news that is not taken", () => {
     expect(sent[1]?.headers["webhook-id"]).toBe(sent[0]?.headers["webhook-id"]);
   });
 
-  test("is tried again under the same id, also by the next node, until it is", async () => {
+  test("an undelivered operational event is repeated with the same id, also by the next node", async () => {
     status = 500;
     const first = node();
     first.publish(news());
@@ -257,7 +257,7 @@ describe("news that is not taken", () => {
     expect(sent).toHaveLength(2);
   });
 
-  test("is given up after six attempts, or at once after a 410", async () => {
+  test("an undelivered operational event is given up after six attempts, or at once after a 410", async () => {
     status = 500;
     const one = node();
     one.publish(news());
@@ -274,7 +274,7 @@ describe("news that is not taken", () => {
     expect(sent).toHaveLength(7);
   });
 
-  test("is not sent unsigned", async () => {
+  test("an operational event is never sent unsigned", async () => {
     const one = node();
     keys = [];
     one.publish(news());
@@ -286,7 +286,7 @@ describe("news that is not taken", () => {
     expect(sent).toHaveLength(1);
   });
 
-  test("is dropped when the project does not want it any more", async () => {
+  test("an operational event is dropped when the project no longer wants it", async () => {
     status = 500;
     const one = node();
     one.publish(news());

@@ -55,7 +55,7 @@ function setUp() {
 }
 
 describe("a callback", () => {
-  test("is sent when it is due and not before, once", () => {
+  test("a callback is sent when it is due and not before, once", () => {
     const { clock, outbox, sent, admit, end } = setUp();
     const { callback } = admit({ nextAttemptAtMs: clock.now() + 1500 });
     clock.advance(1499);
@@ -68,7 +68,7 @@ describe("a callback", () => {
     expect(outbox.size).toBe(0);
   });
 
-  test("that is held already is not let in again, whether it waits or is being sent", () => {
+  test("a callback already in memory is not added again, whether it waits or is being sent", () => {
     const { clock, outbox, sent, admit, end } = setUp();
     const { callback } = admit({ nextAttemptAtMs: clock.now() + 1000 });
     const again = () => outbox.admit(owed(clock.now(), callback.delivery));
@@ -82,7 +82,7 @@ describe("a callback", () => {
     expect(sent).toHaveLength(2);
   });
 
-  test("that failed is sent again when its next attempt is due", () => {
+  test("a failed callback is sent again when its next attempt is due", () => {
     const { clock, outbox, sent, admit, end } = setUp();
     const { callback } = admit();
     end(callback, clock.now() + 500);
@@ -95,7 +95,7 @@ describe("a callback", () => {
 });
 
 describe("bounds", () => {
-  test("an origin has so many attempts under way at most, whatever is due; others have theirs", () => {
+  test("an origin has a bounded number of running attempts, and others have theirs", () => {
     const { sent, fill, end } = setUp();
     fill(100, ORIGIN);
     expect(sent).toHaveLength(CONCURRENCY);
@@ -106,7 +106,7 @@ describe("bounds", () => {
     expect(sent).toHaveLength(CONCURRENCY + 2);
   });
 
-  test("an origin holds so much at most; what was refused is asked for once it has drained", () => {
+  test("an origin holds a bounded number of callbacks; refused ones are read once it has drained", () => {
     const { outbox, underWay, asked, fill, end, drain } = setUp();
     expect(fill(HELD_PER_ORIGIN_MAX + 500, ORIGIN)).toHaveLength(HELD_PER_ORIGIN_MAX);
     expect(outbox.size).toBe(HELD_PER_ORIGIN_MAX);
@@ -123,7 +123,7 @@ describe("bounds", () => {
     expect(outbox.size).toBe(0);
   });
 
-  test("what comes to be owed waits behind what an origin has in the database", () => {
+  test("a new callback waits behind what its origin has in the database", () => {
     const { clock, outbox, sent, admit, end } = setUp();
     const { callback: first } = admit();
     outbox.noteBacklog(first.delivery.projectId, ORIGIN, clock.now() - 1000);
@@ -144,7 +144,7 @@ describe("bounds", () => {
     expect(outbox.originCount).toBe(0);
   });
 
-  test("projects have lanes of their own to an origin, each with its limits", () => {
+  test("projects have separate lanes to an origin, each with its limits", () => {
     const { outbox, sent, admit } = setUp();
     const fillFor = (projectId: string): void => {
       for (let number = 0; number < 40; number += 1) admit({ projectId });
@@ -156,14 +156,14 @@ describe("bounds", () => {
     expect(sent).toHaveLength(2 * CONCURRENCY + 4);
   });
 
-  test("nothing is asked for when nothing was refused", () => {
+  test("nothing is read when nothing was refused", () => {
     const { asked, fill, drain } = setUp();
     fill(HELD_PER_ORIGIN_MAX, ORIGIN);
     drain();
     expect(asked.forMore).toBe(0);
   });
 
-  test("full origins can't shut out one that has nothing here yet", () => {
+  test("full origins can't shut out an origin that has nothing in memory yet", () => {
     const { fill } = setUp();
     for (let origin = 0; origin < HELD_MAX / HELD_PER_ORIGIN_MAX; origin += 1) {
       expect(fill(HELD_PER_ORIGIN_MAX, `https://full-${origin}.test`)).toHaveLength(
@@ -189,7 +189,7 @@ describe("bounds", () => {
     expect(admit({ projectId: "another", result }).isIn).toBe(true);
   });
 
-  test("there is an end to how much a project holds, however many origins it has, and room for others", () => {
+  test("a project holds a bounded number of callbacks over all origins, and others have room", () => {
     const { outbox, admit, fill } = setUp();
     let letIn = 0;
     for (let origin = 0; origin < HELD_HARD_MAX / CONCURRENCY + 10; origin += 1) {
@@ -204,7 +204,7 @@ describe("bounds", () => {
     expect(outbox.isFull).toBe(false);
   });
 
-  test("there is an end to how much is held in all, however many projects there are", () => {
+  test("the total of callbacks in memory is bounded, however many projects there are", () => {
     const { outbox, admit } = setUp();
     let letIn = 0;
     for (let project = 0; project < 300; project += 1) {
@@ -217,7 +217,7 @@ describe("bounds", () => {
 });
 
 describe("letting go", () => {
-  test("of a shard forgets what waits, and what is being sent ends by itself", () => {
+  test("releasing a shard drops what waits, and running attempts finish by themselves", () => {
     const { clock, outbox, sent, admit, end } = setUp();
     const { callback: sending } = admit({ shardId: 1 });
     const { callback: waiting } = admit({ shardId: 1, nextAttemptAtMs: clock.now() + 1000 });
@@ -235,7 +235,7 @@ describe("letting go", () => {
     expect(outbox.admit(owed(clock.now(), waiting.delivery))).toBe(true);
   });
 
-  test("of a subscription forgets only what waits for it", () => {
+  test("dropping a subscription drops only what waits for it", () => {
     const { clock, outbox, sent, admit } = setUp();
     const later = { nextAttemptAtMs: clock.now() + 1000 };
     const { callback: first } = admit(later);
@@ -246,7 +246,7 @@ describe("letting go", () => {
     expect(sent).toEqual([other]);
   });
 
-  test("of everything: after closing nothing begins any more", () => {
+  test("after closing, the outbox begins nothing", () => {
     const { clock, outbox, sent, admit, end } = setUp();
     const { callback } = admit();
     admit({ nextAttemptAtMs: clock.now() + 1000 });
@@ -257,7 +257,7 @@ describe("letting go", () => {
     expect(sent).toEqual([callback]);
   });
 
-  test("an origin whose last callback is over is forgotten", () => {
+  test("an origin is forgotten after its last callback", () => {
     const { clock, outbox, admit, drain } = setUp();
     admit();
     admit({

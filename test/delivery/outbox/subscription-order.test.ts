@@ -43,7 +43,7 @@ function setUp() {
 }
 
 describe("the callbacks of a subscription that hears of movements", () => {
-  test("wait for an older one that is being sent", () => {
+  test("callbacks of a subscription with progress events wait for an older one that is being sent", () => {
     const { outbox, sent, tell } = setUp();
     const progress = tell("job.progress");
     const ending = tell("job.completed");
@@ -54,7 +54,7 @@ describe("the callbacks of a subscription that hears of movements", () => {
     expect([outbox.size, outbox.originCount]).toEqual([0, 0]);
   });
 
-  test("drop a movement that waits for its retry when another event comes", () => {
+  test("a progress event waiting for its retry is dropped when another event comes", () => {
     const { clock, outbox, sent, tell } = setUp();
     const progress = tell("job.progress");
     outbox.retry(progress, clock.now() + 1000, HEALTHY);
@@ -64,7 +64,7 @@ describe("the callbacks of a subscription that hears of movements", () => {
     expect(outbox.holds(progress.delivery.id)).toBe(false);
   });
 
-  test("drop a movement that fails while another event waits for it", () => {
+  test("a progress event that fails while another event waits is dropped", () => {
     const { clock, outbox, sent, tell } = setUp();
     const progress = tell("job.progress");
     const ending = tell("job.completed");
@@ -74,7 +74,7 @@ describe("the callbacks of a subscription that hears of movements", () => {
     expect(outbox.size).toBe(1);
   });
 
-  test("keep only the newest of the movements that wait", () => {
+  test("only the newest waiting progress event is kept", () => {
     const { outbox, sent, tell } = setUp();
     const first = tell("job.processing");
     tell("job.progress");
@@ -84,7 +84,7 @@ describe("the callbacks of a subscription that hears of movements", () => {
     expect(outbox.size).toBe(1);
   });
 
-  test("never drop an ending, nor let a movement after it that was read late", () => {
+  test("an ending is never dropped, nor followed by a progress event that was read late", () => {
     const { clock, outbox, sent, tell, told } = setUp();
     const late = told("job.progress");
     const ending = tell("job.failed");
@@ -96,7 +96,7 @@ describe("the callbacks of a subscription that hears of movements", () => {
     expect(sent).not.toContain(late);
   });
 
-  test("go on when the one that they wait for is let go of with its shard", () => {
+  test("callbacks continue when the one they wait for is released with its shard", () => {
     const { outbox, sent, tell } = setUp();
     const progress = tell("job.progress");
     outbox.dropShard(7);

@@ -30,26 +30,26 @@ describe("a body", () => {
     ["gzip, br", brotliCompressSync(gzipSync(TEXT))],
     ["identity", Buffer.from(TEXT)],
     ["utf-8", Buffer.from(TEXT)],
-  ])("in %s is decoded", (encoding, body) => {
+  ])("a body in %s is decoded", (encoding, body) => {
     expect(decode(encoding, body)).toBe(TEXT);
   });
 
-  test("with the header repeated is decoded from the last coding to the first", () => {
+  test("a body with the header repeated is decoded from the last coding to the first", () => {
     expect(decode(["deflate", "gzip"], gzipSync(deflateSync(TEXT)))).toBe(TEXT);
   });
 
-  test("that is text although it claims to be compressed stays as it is", () => {
+  test("a text body that claims to be compressed stays as it is", () => {
     expect(decode("gzip", Buffer.from(TEXT))).toBe(TEXT);
   });
 
   test.each([
     ["cut off", gzipSync("x".repeat(500)).subarray(0, 15)],
     ["of something else", Buffer.from([0x1f, 0x8b, 0xff, 0xff, 0xff])],
-  ])("%s can't be decoded", (_, body) => {
+  ])("a body that %s can't be decoded", (_, body) => {
     expect(decode("gzip", body)).toBe("undecodable");
   });
 
-  test("that went through too many codings is not decoded", () => {
+  test("a body with too many codings is not decoded", () => {
     expect(decode("gzip,gzip,gzip,gzip,gzip", gzipSync(TEXT))).toBe("undecodable");
   });
 
@@ -57,7 +57,7 @@ describe("a body", () => {
     ["gzip", gzipSync],
     ["br", (body: Buffer) => brotliCompressSync(body, FAST)],
     ["zstd", zstdCompressSync],
-  ])("in %s that unfolds into more than may come is given up at once", (encoding, compress) => {
+  ])("a body in %s that expands beyond the limit is aborted at once", (encoding, compress) => {
     const bomb = compress(Buffer.alloc(64 * MIB));
     const before = process.memoryUsage().arrayBuffers;
     expect(decode(encoding, bomb, MIB)).toBe("too_large");

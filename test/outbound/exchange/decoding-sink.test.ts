@@ -36,7 +36,7 @@ describe("a download", () => {
     ["gzip", gzipSync(BODY)],
     ["gzip, zstd", zstdCompressSync(gzipSync(BODY))],
     ["br", brotliCompressSync(BODY.subarray(0, MIB))],
-  ])("in %s is decoded as it comes", async (encoding, sent) => {
+  ])("a download in %s is decoded as it comes", async (encoding, sent) => {
     const { outcome, sink, body } = await download(encoding, sent);
     await sink.end();
     expect(codeOf(outcome)).toBe("200");
@@ -44,14 +44,14 @@ describe("a download", () => {
     expect(body().equals(BODY.subarray(0, encoding === "br" ? MIB : BODY.length))).toBe(true);
   });
 
-  test("in a coding that is not known is passed on as it is", async () => {
+  test("a download in an unknown coding is passed on as it is", async () => {
     const { sink, body } = await download("aws-chunked", BODY);
     await sink.end();
     expect(sink.decodes).toBe(false);
     expect(body().equals(BODY)).toBe(true);
   });
 
-  test("that unfolds into more than may come stops at the limit", async () => {
+  test("a download that expands beyond the limit stops at the limit", async () => {
     const bomb = gzipSync(Buffer.alloc(64 * MIB));
     const { outcome, sink, body } = await download("gzip", bomb, MIB);
     const end = sink.end().catch((error: unknown) => error);
@@ -61,7 +61,7 @@ describe("a download", () => {
     expect(body().length).toBeLessThanOrEqual(MIB);
   });
 
-  test("that is cut off is not whole", async () => {
+  test("a download that is cut off is not complete", async () => {
     const { outcome, sink } = await download("gzip", gzipSync(BODY).subarray(0, -20));
     expect(codeOf(outcome)).toBe("200");
     await expect(sink.end()).rejects.toMatchObject({ code: "invalid_response" });

@@ -25,19 +25,19 @@ describe("while connecting", () => {
     ["CERT_NOT_YET_VALID", "tls_certificate_not_yet_valid"],
     ["ERR_SSL_WRONG_VERSION_NUMBER", "tls_failed"],
     ["EPROTO", "tls_failed"],
-  ])("%s is %s, and the code can be read, but not the raw message", (raw, code) => {
+  ])("while connecting, %s is %s, with the code but not the raw message", (raw, code) => {
     const failure = failureFromError(errorOf(raw), "connecting");
     expect(failure.code).toBe(code);
     expect(failure.message).toContain(raw);
     expect(failure.message).not.toContain("10.0.0.1");
   });
 
-  test("several addresses that all failed count as the first", () => {
+  test("while connecting, several addresses that all failed count as the first", () => {
     const error = new AggregateError([errorOf("ECONNREFUSED"), errorOf("ENETUNREACH")]);
     expect(failureFromError(error, "connecting").code).toBe("connect_refused");
   });
 
-  test("a refused address says why", () => {
+  test("while connecting, a refused address says why", () => {
     const failure = failureFromError(new AddressRefusedError("not public"), "connecting");
     expect(failure).toEqual({ code: "address_refused", message: "not public" });
   });
@@ -55,7 +55,7 @@ describe("while exchanging", () => {
     [new errors.ClientDestroyedError(), "aborted"],
     [new errors.RequestAbortedError(), "aborted"],
     [new errors.InvalidArgumentError(), "url_refused"],
-  ])("%s is %s", (error, code) => {
+  ])("while exchanging, %s is %s", (error, code) => {
     expect(failureFromError(error, "exchanging").code).toBe(code);
   });
 });

@@ -29,7 +29,7 @@ describe("an address is refused unless it is public unicast", () => {
     "239.255.255.255",
     "240.0.0.1",
     "255.255.255.255",
-  ])("IPv4 %s", (address) => {
+  ])("IPv4 %s is refused, because it is not public unicast", (address) => {
     expect(strict.blockedRange(address)).not.toBeNull();
   });
 
@@ -60,18 +60,18 @@ describe("an address is refused unless it is public unicast", () => {
     "::808:808",
     "::ffff:0:8.8.8.8",
     "2002:808:808::1",
-  ])("IPv6 %s", (address) => {
+  ])("IPv6 %s is refused, because it is not public unicast", (address) => {
     expect(strict.blockedRange(address)).not.toBeNull();
   });
 
   test.each(["", "localhost", "1", "127.1", "0x7f.0.0.1", "010.0.0.1", "8.8.8.8 ", "[::1]"])(
-    "what is not an address: %j",
+    "a text that is not an address is refused: %j",
     (text) => {
       expect(strict.blockedRange(text)).not.toBeNull();
     },
   );
 
-  test("every blocked IPv4 address in every embedding form, however it is written", () => {
+  test("every blocked IPv4 address is refused in every embedding form, however it is written", () => {
     fc.assert(
       fc.property(blockedIpv4, fc.constantFrom(...embeddingForms), (octets, form) => {
         expect(strict.blockedRange(ipv4Text(octets))).not.toBeNull();
@@ -92,12 +92,12 @@ describe("a public address is allowed", () => {
     "100.128.0.1",
     "2606:4700:4700::1111",
     "2a00:1450:4001::8a",
-  ])("%s", (address) => {
+  ])("%s, a public address, is allowed", (address) => {
     expect(strict.blockedRange(address)).toBeNull();
   });
 
   test.each(["::ffff:8.8.8.8", "::ffff:808:808", "64:ff9b::8.8.8.8", "64:ff9b::808:808"])(
-    "as %s, the mapped and the NAT64 spelling that networks use",
+    "%s, the mapped and NAT64 spelling of a public address, is allowed",
     (address) => {
       expect(strict.blockedRange(address)).toBeNull();
     },

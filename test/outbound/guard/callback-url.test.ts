@@ -30,7 +30,7 @@ describe("a public https URL is accepted and normalised", () => {
     ["https://[2606:4700:4700::1111]/", "https://[2606:4700:4700::1111]/"],
     ["https://app.example.com:80/", "https://app.example.com:80/"],
     ["https://app.example.com/@x?y=z@w", "https://app.example.com/@x?y=z@w"],
-  ])("%s", (text, href) => {
+  ])("%s, a public https URL, is accepted and normalized", (text, href) => {
     const check = checkCallbackUrl(text, strict);
     expect(check.ok && check.url.href).toBe(href);
   });
@@ -65,7 +65,7 @@ describe("what is refused, with a reason that says what to change", () => {
     ["https://app.example.com..", /dots/],
     ["https://app..example.com", /dots/],
     ["https://.example.com", /dots/],
-  ])("%s", (text, reason) => {
+  ])("%s is refused, with a reason that says what to change", (text, reason) => {
     expect(reasonOf(text)).toMatch(reason);
   });
 
@@ -79,7 +79,7 @@ describe("what is refused, with a reason that says what to change", () => {
     "metadata.google.internal.",
     "receiver",
     "kubernetes",
-  ])("the private name %s", (host) => {
+  ])("the private name %s is refused", (host) => {
     expect(reasonOf(`https://${host}/`)).not.toBeNull();
     expect(reasonOf(`http://${host}:8080/`)).not.toBeNull();
   });
@@ -120,11 +120,11 @@ describe("spellings that hide where a URL leads are refused", () => {
     "https://app.example.com/\u0000",
     "https://app.example.com/\u2028",
     "https://[fe80::1%25eth0]/",
-  ])("%j", (text) => {
+  ])("%j is refused, because its spelling hides its target", (text) => {
     expect(reasonOf(text)).not.toBeNull();
   });
 
-  test("every blocked IPv4 address, by itself, as a number, and in every embedding form", () => {
+  test("every blocked IPv4 address is refused by itself, as a number, and in every embedding form", () => {
     fc.assert(
       fc.property(blockedIpv4, fc.constantFrom(...embeddingForms), (octets, form) => {
         const [a, b, c, d] = octets;
@@ -142,7 +142,7 @@ describe("spellings that hide where a URL leads are refused", () => {
     );
   });
 
-  test("nothing throws, and what is accepted is https without user name or fragment", () => {
+  test("judging a URL never throws, and an accepted one is https without user name or fragment", () => {
     const text = fc.oneof(fc.webUrl(), fc.string(), fc.string({ unit: "binary" }));
     fc.assert(
       fc.property(text, fc.constantFrom("", "https://"), (rest, start) => {
@@ -163,18 +163,18 @@ describe("what the operator allows", () => {
     "http://api.localhost/",
     "http://[::ffff:127.0.0.1]/",
     "http://2130706433/",
-  ])("a CIDR lets %s through", (text) => {
+  ])("an exempt CIDR lets %s through", (text) => {
     expect(reasonOf(text, local)).toBeNull();
   });
 
   test.each(["http://8.8.8.8/", "http://10.0.0.1/", "https://[::1]/", "https://10.0.0.1/"])(
-    "a CIDR of other addresses does not let %s through",
+    "an exempt CIDR of other addresses does not let %s through",
     (text) => {
       expect(reasonOf(text, local)).not.toBeNull();
     },
   );
 
-  test("host:port lets that host through on that port only", () => {
+  test("an exempt host:port lets that host through on that port only", () => {
     const guard = createAddressGuard({
       cidrs: [],
       hostPorts: [
@@ -206,13 +206,13 @@ function check(url: string, known: KnownName, guard = strict) {
 }
 
 describe("a name is judged by all its addresses", () => {
-  test("public answers are accepted", () => {
+  test("a name with only public addresses is accepted", () => {
     const known = found("93.184.215.14", "2606:4700::1111");
     expect(check("https://app.example.com/", known)).toMatchObject({ ok: true, warnings: [] });
   });
 
   test.each([["10.0.0.1"], ["93.184.215.14", "10.0.0.1"], ["::1", "93.184.215.14"]])(
-    "one private answer is enough to refuse: %s %s",
+    "a name with one private address is refused: %s %s",
     (...addresses) => {
       expect(check("https://app.example.com/", found(...addresses))).toMatchObject({
         ok: false,
@@ -221,7 +221,7 @@ describe("a name is judged by all its addresses", () => {
     },
   );
 
-  test("the reason does not give away what a private resolver answered", () => {
+  test("a refusal does not reveal the addresses from a private resolver", () => {
     const checked = check("https://app.example.com/", found("10.77.66.55"));
     expect(JSON.stringify(checked)).not.toContain("10.77");
   });
@@ -278,7 +278,7 @@ describe("receivers on this machine, where they are allowed", () => {
     "http://[::1]:3000/",
     "http://localhost:3000/",
     "https://app.localhost:22/",
-  ])("%s is accepted with a warning", (url) => {
+  ])("%s, a receiver on this machine, is accepted with a warning where allowed", (url) => {
     expect(checkHere(url)).toMatchObject({
       ok: true,
       warnings: [{ code: "callback_on_this_machine" }],
@@ -298,11 +298,11 @@ describe("receivers on this machine, where they are allowed", () => {
     "http://receiver.example.com:3000/",
     "https://receiver.example.com/",
     "http://receiver:3000/",
-  ])("%s is refused", (url) => {
+  ])("%s is refused even where receivers on this machine are allowed", (url) => {
     expect(checkHere(url).ok).toBe(false);
   });
 
-  test("need no warning when the operator lists them", () => {
+  test("receivers on this machine need no warning when the operator lists them", () => {
     const listing = createAddressGuard({
       cidrs: [{ address: "127.0.0.2", prefixBits: 32 }],
       hostPorts: [{ host: "localhost", port: 8080 }],

@@ -127,12 +127,12 @@ describe("a name server", () => {
       zone({ "app.example": { A: { records: [a("192.0.2.1")] }, AAAA: null } }),
       ["192.0.2.1"],
     ],
-  ])("gives %s", async (_, reply, addresses) => {
+  ])("a name server gives %s", async (_, reply, addresses) => {
     const { lookup } = await realResolver(reply);
     expect([...(await lookup("app.example"))].sort()).toEqual([...addresses].sort());
   });
 
-  test("that answers slowly is waited for", async () => {
+  test("a name server that answers slowly is waited for", async () => {
     const asked = Promise.withResolvers<void>();
     const answering = Promise.withResolvers<void>();
     const { lookup } = await realResolver(async () => {
@@ -152,7 +152,7 @@ describe("a name server", () => {
     ["fails", SERVFAIL, "failed", /its name servers fail \(ESERVFAIL\)/],
     ["refuses", REFUSED, "failed", /refused to answer \(EREFUSED\)/],
     ["never answers", null, "failed", /no name server answered in time/],
-  ])("that %s is told apart", async (_, reply, kind, message) => {
+  ])("a name server that %s is told apart", async (_, reply, kind, message) => {
     const { lookup } = await realResolver(() => reply);
     await expect(lookup("app.example")).rejects.toMatchObject({
       kind,
@@ -160,7 +160,7 @@ describe("a name server", () => {
     });
   });
 
-  test("that is not there is no fault of the name's", async () => {
+  test("a missing name server is not the fault of the name", async () => {
     const ask = dnsQuery({ clock: systemClock, servers: ["127.0.0.1:1"] });
     expect(await ask("app.example", 3000)).toEqual({ kind: "failed", detail: "ECONNREFUSED" });
   });
@@ -187,7 +187,7 @@ describe("the files of the machine", () => {
     expect(files.addressesOf("receiver")).toBeNull();
   });
 
-  test("names are completed as resolv.conf says: as in a cluster", async () => {
+  test("names are completed as resolv.conf says, as in a cluster", async () => {
     const { server, lookup } = await realResolver(
       zone({ "app.team.svc.cluster.local": { A: { records: [a("10.0.0.9")] } } }),
       {
@@ -204,7 +204,7 @@ describe("the files of the machine", () => {
     ]);
   });
 
-  test("a name with dots is asked for as it is first, unless they say otherwise", async () => {
+  test("a name with dots is asked for as it is first, unless resolv.conf says otherwise", async () => {
     const { server, lookup } = await realResolver(zone({}), {
       resolvConf: "search corp.example\n",
     });
@@ -259,7 +259,7 @@ const FOUND = { kind: "found", addresses: ["192.0.2.1"], ttlS: 30 } as const;
 const SILENCE = { kind: "failed", detail: "ETIMEOUT" } as const;
 
 describe("lookups in progress", () => {
-  test("of one project leave room for another's, whose name is asked for at once", async () => {
+  test("lookups of one project leave room for another's, whose name is looked up at once", async () => {
     const { asked, begin, lookup, answer, settled } = fakeResolver();
     for (let index = 0; index < 200; index += 1) begin(`dead-${index}.example`, "attacker");
     await settled();
@@ -270,7 +270,7 @@ describe("lookups in progress", () => {
     expect(asked).toHaveLength(LOOKUPS.perProjectMax + 1);
   });
 
-  test("of several projects go to the one that holds the fewest as soon as one ends", async () => {
+  test("waiting lookups go to the project that holds the fewest as soon as one ends", async () => {
     const { asked, begin, lookup, answer, settled } = fakeResolver();
     for (const project of ["attacker-1", "attacker-2"]) {
       for (let index = 0; index < 50; index += 1) begin(`${index}.${project}.example`, project);
@@ -285,7 +285,7 @@ describe("lookups in progress", () => {
     expect(asked[LOOKUPS.permitsMax]).toBe("app.example");
   });
 
-  test("that wait too long for a turn end as failed", async () => {
+  test("lookups that wait too long for a turn fail", async () => {
     const { clock, begin, lookup, settled } = fakeResolver();
     begin("a.example");
     begin("b.example");
@@ -295,7 +295,7 @@ describe("lookups in progress", () => {
     await expect(third).rejects.toMatchObject({ kind: "failed" });
   });
 
-  test("are shared by all who ask for the name, but not the wait for a turn", async () => {
+  test("a lookup is shared by all who need the name, but not the wait for a turn", async () => {
     const { asked, begin, lookup, answer, settled } = fakeResolver();
     for (const host of ["a.example", "b.example", "app.example"]) begin(host, "attacker");
     await settled();
@@ -307,7 +307,7 @@ describe("lookups in progress", () => {
 });
 
 describe("what was answered", () => {
-  test("is used for as long as it says, a second at least and a minute at most", async () => {
+  test("an answer is used for its time to live, at least a second and at most a minute", async () => {
     for (const [ttlS, usedMs] of [
       [0, 1_000],
       [30, 30_000],
@@ -329,7 +329,7 @@ describe("what was answered", () => {
   });
 
   test.each([{ kind: "not_found" } as const, SILENCE])(
-    "that there is no address is used for five seconds: %j",
+    "an answer without addresses is used for five seconds: %j",
     async (said) => {
       const { clock, asked, lookup, answer } = fakeResolver();
       const first = lookup("app.example");
@@ -345,7 +345,7 @@ describe("what was answered", () => {
     },
   );
 
-  test("is used for an hour while no name server answers, but not once the name is gone", async () => {
+  test("an old answer is used for an hour while no name server answers, but not after the name is gone", async () => {
     const { clock, lookup, answer } = fakeResolver();
     const first = lookup("app.example");
     await answer("app.example", FOUND);
@@ -362,7 +362,7 @@ describe("what was answered", () => {
 });
 
 describe("what is known without waiting", () => {
-  test("is nothing at first; then the lookup that this began has answered", async () => {
+  test("nothing is known at first without waiting; then the lookup that this began has answered", async () => {
     const { resolver, answer, settled } = fakeResolver();
     const name = { host: "app.example", projectId: "project-1", isListed: false };
     expect(resolver.peek(name)).toEqual({ kind: "unknown" });
@@ -372,7 +372,7 @@ describe("what is known without waiting", () => {
     expect(resolver.peek(name)).toEqual({ kind: "found", addresses: ["192.0.2.1"] });
   });
 
-  test("begins no lookup that would have to wait for a turn", async () => {
+  test("a question without waiting begins no lookup that would have to wait for a turn", async () => {
     const { asked, resolver, settled } = fakeResolver();
     for (let index = 0; index < 200; index += 1)
       resolver.peek({ host: `dead-${index}.example`, projectId: "project-1", isListed: false });

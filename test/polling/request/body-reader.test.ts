@@ -39,12 +39,12 @@ const doneWith = (output: string) => `{"status":"done","output":${output}}`;
 const SPACE = " ".repeat(2000);
 
 describe("an answer", () => {
-  test("that is small is read at once", () => {
+  test("a small answer is read at once", () => {
     const { begin } = openReader();
     expect(begin(doneWith("1.0"))).toMatchObject({ kind: "completed", result: "1.0" });
   });
 
-  test("that is large means the same, digit by digit, read in another thread", async () => {
+  test("a large answer means the same, digit by digit, read in another thread", async () => {
     const { begin, read } = openReader();
     const reading = begin(doneWith(`[1.0,"é😀${SPACE}"]`));
     expect(reading).toBeInstanceOf(Promise);
@@ -53,7 +53,7 @@ describe("an answer", () => {
     expect(await read(`<html>${SPACE}`)).toMatchObject({ cause: "unusable_answer" });
   });
 
-  test("that is compressed counts as what it becomes", async () => {
+  test("a compressed answer counts by its expanded size", async () => {
     const { reader } = openReader();
     const begin = async (body: string) =>
       reader.read(ORIGIN, QUESTION, provider, {
@@ -70,7 +70,7 @@ describe("an answer", () => {
     });
   });
 
-  test("is read in its turn, and each gets its own meaning", async () => {
+  test("answers are read in turn, and each gets its own meaning", async () => {
     const { read } = openReader();
     const readings = await Promise.all([1, 2, 3, 4].map((n) => read(doneWith(`${n}${SPACE}`))));
     expect(readings.map(resultOf)).toEqual(["1", "2", "3", "4"]);
@@ -121,15 +121,18 @@ describe("of an answer that is small enough to be read at once", () => {
     ["objects of one", fill('{"a":1},')],
     ["keys of their own", keys(20_000)],
     ["numbers as keys", fill('{"1":1},')],
-  ])("%s are not parsed on the event loop beyond a few thousand", async (_, output) => {
-    const read = open();
-    const { reading, parsedHere } = read(Buffer.from(doneWith(output)));
-    expect(reading).toBeInstanceOf(Promise);
-    expect(parsedHere).toBe(0);
-    await reading;
-  });
+  ])(
+    "an answer with more than a few thousand %s is not parsed on the event loop",
+    async (_, output) => {
+      const read = open();
+      const { reading, parsedHere } = read(Buffer.from(doneWith(output)));
+      expect(reading).toBeInstanceOf(Promise);
+      expect(parsedHere).toBe(0);
+      await reading;
+    },
+  );
 
-  test("nor is text whose charset hides what it holds", async () => {
+  test("a text whose charset hides its contents is not parsed on the event loop", async () => {
     const read = open();
     // Its first string holds a character with a quote among its bytes.
     const text = `{"a":"\u2230","status":"done","output":${"[".repeat(60_000)}${"]".repeat(60_000)}}`;
@@ -149,14 +152,14 @@ describe("of an answer that is small enough to be read at once", () => {
     ["many numbers", fill("12345.678,")],
     ["a table", fill('{"name":"Anna Miller","street":"Long Road","city":"Springfield","age":41},')],
     ["brackets in a text", `"${"[{".repeat(100_000)}"`],
-  ])("%s is", async (_, output) => {
+  ])("%s, small enough to be read at once, is parsed on the event loop", async (_, output) => {
     const { reading, parsedHere } = open()(Buffer.from(doneWith(output)));
     expect(reading).not.toBeInstanceOf(Promise);
     expect(parsedHere).toBeGreaterThan(0);
     expect(await reading).toMatchObject({ kind: "completed" });
   });
 
-  test("brackets of a few kilobytes are, and take no more than the heaviest that may be", () => {
+  test("a few kilobytes of brackets are parsed on the event loop in no more time than the heaviest allowed answer", () => {
     for (const output of ["[".repeat(8_000) + "]".repeat(8_000), fill("{},", "[", "1]", 16_000)]) {
       const body = Buffer.from(doneWith(output));
       expect(open()(body).reading).not.toBeInstanceOf(Promise);
@@ -169,19 +172,22 @@ describe("an answer that is built to do harm", () => {
   test.each([
     ["brackets", "[".repeat(400_000) + "]".repeat(400_000), "it is nested too deeply"],
     ["objects", `[${"{},".repeat(700_000)}1]`, "parsing it would take more than 16 MiB of memory"],
-  ])("of %s is not parsed, and the next one is read all the same", async (_, output, why) => {
-    const { read } = openReader({ parsedBytesMax: 16 * 2 ** 20 });
-    const bomb = read(doneWith(output));
-    const next = read(doneWith(`1${SPACE}`));
-    expect(await bomb).toMatchObject({
-      kind: "retry",
-      cause: "unreadable_answer",
-      reason: expect.stringContaining(why),
-    });
-    expect(resultOf(await next)).toBe("1");
-  });
+  ])(
+    "a harmful answer of %s is not parsed, and the next one is read anyway",
+    async (_, output, why) => {
+      const { read } = openReader({ parsedBytesMax: 16 * 2 ** 20 });
+      const bomb = read(doneWith(output));
+      const next = read(doneWith(`1${SPACE}`));
+      expect(await bomb).toMatchObject({
+        kind: "retry",
+        cause: "unreadable_answer",
+        reason: expect.stringContaining(why),
+      });
+      expect(resultOf(await next)).toBe("1");
+    },
+  );
 
-  test("kills no more than its thread should it get past that, and the next one is read all the same", async () => {
+  test("a harmful answer kills at most its own thread, and the next one is read anyway", async () => {
     const { read } = openReader({ heapBytesMax: 24 * 2 ** 20 });
     const bomb = read(doneWith(`[${"{},".repeat(700_000)}1]`));
     const next = read(doneWith(`1${SPACE}`));
@@ -192,7 +198,7 @@ describe("an answer that is built to do harm", () => {
     expect(resultOf(await next)).toBe("1");
   }, 120_000);
 
-  test("takes no more time than it may, and the next one is read all the same", async () => {
+  test("a harmful answer takes no more time than allowed, and the next one is read anyway", async () => {
     const { reader, read } = openReader({ timeoutMs: 0 });
     expect(await read(doneWith(`[${"{},".repeat(1_000_000)}1]`))).toMatchObject({
       kind: "retry",

@@ -39,7 +39,7 @@ const away = () => Promise.reject(Object.assign(new Error("away"), { code: "ECON
 
 describe("a result that is fetched", () => {
   test.each(["claim", "storePart", "keep"] as const)(
-    "is not lost to a database that is away for a minute (%s)",
+    "a fetched result survives a database that is away for a minute (%s)",
     async (call) => {
       const { store, clock, add, endings, downloads } = openFetching(() => FETCHED);
       const answered = store.fetched[call];
@@ -54,7 +54,7 @@ describe("a result that is fetched", () => {
     },
   );
 
-  test("is told as failed when what broke off can't be tidied up", async () => {
+  test("a fetched result is reported as failed when a broken download can't be cleaned up", async () => {
     const harness = openFetching(() => {
       void harness.requests.at(-1)?.request.sink?.take(Buffer.alloc(2 ** 20));
       return {
@@ -73,7 +73,7 @@ describe("a result that is fetched", () => {
   test.each([
     [202, "stored"],
     [206, "failed"],
-  ])("is not what an answer of %i holds", async (status, fetch) => {
+  ])("an answer of %i is not a fetched result", async (status, fetch) => {
     let asked = 0;
     const { clock, add, endings } = openFetching(() => {
       asked += 1;
@@ -85,7 +85,7 @@ describe("a result that is fetched", () => {
     expect(asked).toBe(status === 202 ? 2 : 1);
   });
 
-  test("is downloaded once when its shard is lost and its job watched anew meanwhile", async () => {
+  test("a result is downloaded once when its shard is lost and its job is watched again in between", async () => {
     const { promise, resolve } = Promise.withResolvers<RequestOutcome>();
     const { poller, clock, add, endings, downloads } = openFetching(() => promise);
     const job = add(LINKED);
@@ -99,7 +99,7 @@ describe("a result that is fetched", () => {
     expect(endings()).toEqual([{ type: "job.completed", fetch: "stored" }]);
   });
 
-  test("is left to the node that fetches it, and is what that has stored", async () => {
+  test("a result is left to the node that fetches it, and is what that node has stored", async () => {
     const { store, clock, add, endings, downloads } = openFetching(() => FETCHED);
     store.fetched.claim = () => Promise.resolve({ kind: "taken" });
     add(LINKED);
@@ -113,7 +113,7 @@ describe("a result that is fetched", () => {
     expect(downloads).toEqual([]);
   });
 
-  test("says why it failed, of a node too that died while it fetched", async () => {
+  test("a failed fetch says why, also of a node that died while fetching", async () => {
     const { store, clock, add, recorded } = openFetching(() => answeredJson({}, 410));
     store.fetched.claim = () => Promise.resolve({ kind: "claimed", brokeOffBefore: true });
     add(LINKED);
@@ -121,7 +121,7 @@ describe("a result that is fetched", () => {
     expect(recorded[0]?.resultFetch).toContain("broke off");
   });
 
-  test("stays claimed for as long as the download takes", async () => {
+  test("a fetched result stays claimed for as long as the download takes", async () => {
     const { store, clock, add } = openFetching(() => new Promise(() => {}));
     let renewals = 0;
     store.fetched.renewClaim = () => Promise.resolve(void (renewals += 1));
@@ -130,7 +130,7 @@ describe("a result that is fetched", () => {
     expect(renewals).toBeGreaterThanOrEqual(29);
   });
 
-  test("does not wait for the slow downloads of other connections", async () => {
+  test("a fetched result does not wait for slow downloads of other connections", async () => {
     const OTHER_CONNECTION = "0190c0de-0000-7000-8000-00000000c002";
     const slow = new Promise<RequestOutcome>(() => {});
     const harness = openFetching((path) => (path.endsWith("quick") ? FETCHED : slow));
@@ -143,7 +143,7 @@ describe("a result that is fetched", () => {
     expect(endings()).toEqual([{ type: "job.completed", fetch: "stored" }]);
   });
 
-  test("is one of 8 downloads of its connection and of 16 of its project at a time, in turns", async () => {
+  test("a connection has 8 downloads and a project 16 at a time, in turns", async () => {
     const names = ["a", "b", "c"].map((name) => [name, CONNECTION_ID.replace(/.$/, name)] as const);
     const waiting = new Map<string, (outcome: RequestOutcome) => void>();
     const { connect, clock, add, downloads, poller } = openFetching(

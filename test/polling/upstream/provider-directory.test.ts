@@ -44,7 +44,7 @@ async function put(title: string, definition: object = exampleSource): Promise<s
 const titleOf = (known: ProviderVersion | null) => known?.provider.title ?? null;
 
 describe("a provider of a project's own", () => {
-  test("is found by that project alone", async () => {
+  test("a project's own provider is found by that project alone", async () => {
     await put("Own");
     const { directory } = openDirectory();
     await directory.refresh();
@@ -60,7 +60,7 @@ describe("a provider of a project's own", () => {
     expect(namesFor(PROJECT_ID)).toEqual([...builtIn, "example"].toSorted());
   });
 
-  test("that another node has just made is found by reading again, once for all who ask", async () => {
+  test("a provider just created by another node is found by one read for all who ask", async () => {
     const { directory } = openDirectory();
     await directory.refresh();
     await put("Own");
@@ -71,7 +71,7 @@ describe("a provider of a project's own", () => {
     expect(found.map(titleOf)).toEqual(["Own", "Own", "Own"]);
   });
 
-  test("is kept fresh, and whoever must know of a change is told of it once", async () => {
+  test("a provider is kept fresh, and each change is reported once", async () => {
     const { directory, changed } = openDirectory();
     await put("One");
     await directory.refresh();
@@ -86,7 +86,7 @@ describe("a provider of a project's own", () => {
     expect(changed).toHaveLength(3);
   });
 
-  test("comes before a shared one of its name, which is back when it is deleted", async () => {
+  test("a project's provider takes precedence over a shared one of its name, which is back when it is deleted", async () => {
     const file: ProviderVersion = {
       provider: exampleProvider({ title: "File" }),
       written: {},
@@ -104,7 +104,7 @@ describe("a provider of a project's own", () => {
     expect(titleOf(directory.find(PROJECT_ID, "example"))).toBe("File");
   });
 
-  test("that this release can't read is as unknown as if it were not there", async () => {
+  test("a provider that this release can't read counts as unknown", async () => {
     await put("Own", { ...exampleSource, from_a_later_release: true });
     const { directory } = openDirectory();
     await directory.refresh();
@@ -114,7 +114,7 @@ describe("a provider of a project's own", () => {
 });
 
 describe("the definition that a job began with", () => {
-  test("without a version is the built-in one, even where a file says otherwise", () => {
+  test("a definition without a version is the built-in one, even where a file says otherwise", () => {
     const file: ProviderVersion = {
       provider: exampleProvider({ name: "pulse" }),
       written: {},
@@ -128,7 +128,7 @@ describe("the definition that a job began with", () => {
     expect(directory.ofJob("nobody", null)).toBeNull();
   });
 
-  test("is read when a job needs it that began before this node did", async () => {
+  test("the definition of a job that began before this node did is read when needed", async () => {
     const older = await put("Older");
     await put("Newer");
     const { directory } = openDirectory();
@@ -140,7 +140,7 @@ describe("the definition that a job began with", () => {
     expect(titleOf(directory.find(PROJECT_ID, "example"))).toBe("Newer");
   });
 
-  test("is asked for once, even when it is nowhere", async () => {
+  test("a job's definition is read once, even if it does not exist", async () => {
     const nowhere = uuids(Date.now(), 0);
     const { directory } = openDirectory();
     await directory.learn([{ providerVersionId: nowhere }]);

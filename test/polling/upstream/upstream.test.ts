@@ -33,7 +33,7 @@ function upstreamWith(changes: Partial<StoredConnection> = {}) {
 }
 
 describe("a connection that can be used", () => {
-  test("starts its jobs at once, by its own settings", () => {
+  test("a usable connection starts its jobs at once, by its own settings", () => {
     const upstream = upstreamWith({ settings: { poll_interval_s: 2.5 } });
     expect(upstream.problem).toBeNull();
     expect(upstream.lane.pausedUntilMs).toBe(0);
@@ -43,12 +43,12 @@ describe("a connection that can be used", () => {
     });
   });
 
-  test("has its provider's schedule unless it says otherwise", () => {
+  test("a connection has its provider's schedule unless it sets its own", () => {
     const access = upstreamWith({ settings: {} }).accessOf(null);
     expect(access?.schedule).toEqual(builtInOnly().ofJob("pulse", null)?.schedule);
   });
 
-  test("may override each of its provider's limits", () => {
+  test("a connection may override each of its provider's limits", () => {
     const clock = new FakeClock();
     let started = 0;
     const limits = { concurrency: 3, requests_per_second: 1, burst: 2 };
@@ -72,7 +72,7 @@ describe("a connection that can't be used sends nothing and says why", () => {
       /paused: HTTP 401: Invalid API key/,
     ],
     ["paused by hand", { state: "paused" }, /paused: by hand/],
-  ])("%s", ([, changes, problem]) => {
+  ])("an unusable connection sends nothing and says why: %s", ([, changes, problem]) => {
     const upstream = upstreamWith(changes);
     expect(upstream.accessOf(null)).toBeNull();
     expect(upstream.problem).toMatch(problem);
@@ -80,7 +80,7 @@ describe("a connection that can't be used sends nothing and says why", () => {
     expect(upstream.lane.pausedUntilMs).toBe(Infinity);
   });
 
-  test("whose credential was sealed with a key that is gone", () => {
+  test("a connection whose credential was sealed with a missing key sends nothing and says why", () => {
     const [sealing, other] = [1, 2].map((byte) => createSecretBox([Buffer.alloc(32, byte)]));
     const upstream = newUpstream({ secretBox: other ?? openBox });
     const { id } = storedConnection({});
@@ -90,7 +90,7 @@ describe("a connection that can't be used sends nothing and says why", () => {
     expect(upstream.accessOf(null)).toBeNull();
   });
 
-  test("until it is configured anew", () => {
+  test("an unusable connection sends nothing until it is configured again", () => {
     const upstream = upstreamWith({ state: "paused" });
     upstream.configure(storedConnection({ credentialVersion: 2 }));
     expect(upstream.credentialVersion).toBe(2);
@@ -98,7 +98,7 @@ describe("a connection that can't be used sends nothing and says why", () => {
     expect(upstream.lane.pausedUntilMs).toBe(0);
   });
 
-  test("nor until a suspension that could not be recorded is taken back", () => {
+  test("a connection sends nothing until a suspension that could not be recorded is taken back", () => {
     const upstream = upstreamWith();
     upstream.suspend("HTTP 401");
     expect([upstream.credentialVersion, upstream.problem]).toEqual([null, "HTTP 401"]);
@@ -127,17 +127,17 @@ describe("a credential that an upstream echoes", () => {
       unknownStatus: echo,
       times,
     },
-  ])("is taken out of what is said: $kind", (observation) => {
+  ])("a credential that an upstream echoes is redacted: $kind", (observation) => {
     const redacted = JSON.stringify(upstreamWith().accessOf(null)?.redact(observation));
     expect(redacted).toContain("before [redacted] and [redacted] after");
   });
 
-  test("stays in a result, which is the client's own", () => {
+  test("a credential that an upstream echoes stays in a result, which is the client's own", () => {
     const observation: Observation = { kind: "completed", result: `"${echo}"`, times };
     expect(upstreamWith().accessOf(null)?.redact(observation)).toEqual(observation);
   });
 
-  test("is taken out of a job's progress and times, which stay JSON", () => {
+  test("a credential that an upstream echoes is redacted from a job's progress and times, which stay JSON", () => {
     const redact = upstreamWith({ credential: "31415926535" }).accessOf(null)?.redact;
     const running: Observation = {
       kind: "running",
@@ -162,7 +162,7 @@ describe("a credential that an upstream echoes", () => {
     ["a URL", encodeURIComponent(JSON.stringify(CREDENTIAL))],
     ["escapes", CREDENTIAL.replaceAll(/./g, (one) => `\\u00${one.charCodeAt(0).toString(16)}`)],
     ["a text that was cut", `${CREDENTIAL.slice(0, -1)}…`],
-  ])("is taken out when it comes in %s", (_, encoded) => {
+  ])("a credential that an upstream echoes in %s is redacted", (_, encoded) => {
     const observation: Observation = { kind: "failed", error: `bad: ${encoded}`, times };
     const redacted = JSON.stringify(upstreamWith().accessOf(null)?.redact(observation));
     expect(redacted).toContain("bad: ");
@@ -170,7 +170,7 @@ describe("a credential that an upstream echoes", () => {
     expect(redacted).not.toContain(encoded.slice(6, 14));
   });
 
-  test("is not looked for when it is as short as a word", () => {
+  test("a credential as short as a word is not searched for", () => {
     const observation: Observation = { kind: "failed", error: "the file is bad", times };
     const access = upstreamWith({ credential: "file" }).accessOf(null);
     expect(access?.redact(observation)).toEqual(observation);

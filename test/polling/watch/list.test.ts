@@ -56,13 +56,13 @@ function setUp(connection: StoredConnection | null = storedConnection()) {
 }
 
 describe("the first poll", () => {
-  test("of a new job comes at once, for it may have ended before", () => {
+  test("the first poll of a new job comes at once, because it may have ended before", () => {
     const { polls, add } = setUp();
     add();
     expect(polls).toMatchObject([{ atMs: 0 }]);
   });
 
-  test("of jobs that are loaded is spread over their interval, not fired at once", () => {
+  test("the first polls of loaded jobs are spread over their interval", () => {
     const { clock, polls, add } = setUp();
     for (let job = 0; job < 50; job += 1) add({ acceptedAtMs: clock.now() - 60_000 }, "spread");
     expect(polls.length).toBeLessThanOrEqual(1);
@@ -73,7 +73,7 @@ describe("the first poll", () => {
     expect(polls).toHaveLength(50);
   });
 
-  test("of an old job may take as long as its schedule has become, and no longer", () => {
+  test("the first poll of an old job waits at most as long as its schedule has become", () => {
     const { clock, polls, add } = setUp(storedConnection({ settings: {} }));
     for (let job = 0; job < 64; job += 1) add({ acceptedAtMs: clock.now() - 60_000 }, "spread");
     clock.advance(5_000);
@@ -83,7 +83,7 @@ describe("the first poll", () => {
     expect(polls).toHaveLength(64);
   });
 
-  test("waits for a connection that is not known yet, and then comes at once", () => {
+  test("the first poll waits for a connection that is not known yet, and then comes at once", () => {
     const { clock, list, polls, add } = setUp(null);
     add();
     clock.advance(10_000);
@@ -94,7 +94,7 @@ describe("the first poll", () => {
 });
 
 describe("a job that is handed over twice", () => {
-  test("is polled once, and hears of what the newest subscription wants", () => {
+  test("a job handed over twice is polled once, with the events of the newest subscription", () => {
     const { list, polls, add } = setUp();
     const job = add();
     list.watch({ ...job, wantedEvents: eventBit("job.progress") }, "spread");
@@ -103,7 +103,7 @@ describe("a job that is handed over twice", () => {
     expect(polls[0]?.watch.wantedEvents).toBe(job.wantedEvents | eventBit("job.progress"));
   });
 
-  test("keeps the later deadline", () => {
+  test("a job handed over twice keeps the later deadline", () => {
     const { clock, list, timedOut, add } = setUp();
     const job = add({ deadlineAtMs: clock.now() + 10_000 });
     list.watch({ ...job, deadlineAtMs: clock.now() + 20_000 }, "at_once");
@@ -118,7 +118,7 @@ describe("a job that is handed over twice", () => {
 });
 
 describe("a deadline", () => {
-  test("is kept to the millisecond while the connection is paused", () => {
+  test("a deadline is kept to the millisecond while the connection is paused", () => {
     const { clock, list, timedOut, add } = setUp();
     list.upstream(CONNECTION_ID).suspend("paused");
     add({ deadlineAtMs: clock.now() + 6_000 });
@@ -126,7 +126,7 @@ describe("a deadline", () => {
     expect(timedOut.map(({ atMs }) => atMs)).toEqual([6_000]);
   });
 
-  test("is kept to the millisecond by a job that was just asked about", () => {
+  test("a deadline of a job that was just polled is kept to the millisecond", () => {
     const { clock, timedOut, add, stillRunning } = setUp();
     const job = add({ deadlineAtMs: clock.now() + 6_000 });
     stillRunning(job, 3_600_000);
@@ -134,7 +134,7 @@ describe("a deadline", () => {
     expect(timedOut.map(({ atMs }) => atMs)).toEqual([6_000]);
   });
 
-  test("has a job that was not asked about for long asked once more", () => {
+  test("a deadline makes a job that was not polled for long be polled once more", () => {
     const { clock, polls, timedOut, add, stillRunning } = setUp();
     const job = add({ deadlineAtMs: clock.now() + 60_000 });
     stillRunning(job, 3_600_000);
@@ -143,7 +143,7 @@ describe("a deadline", () => {
     expect(polls.map(({ atMs }) => atMs)).toEqual([0, 60_000]);
   });
 
-  test("that passed while nobody watched has the job asked once, at once", () => {
+  test("a deadline that passed while the job was not watched makes it be polled once, at once", () => {
     const { clock, polls, timedOut, add } = setUp();
     add({ deadlineAtMs: clock.now() - 3_600_000 }, "spread");
     clock.advance(0);
@@ -151,7 +151,7 @@ describe("a deadline", () => {
     expect(polls.map(({ atMs }) => atMs)).toEqual([0]);
   });
 
-  test("waits for a turn as long as a request may take, and no longer", () => {
+  test("a deadline waits for a turn as long as a request may take, and no longer", () => {
     const { clock, timedOut, add } = setUp(
       storedConnection({ settings: { limits: { concurrency: 1 } } }),
     );
@@ -163,7 +163,7 @@ describe("a deadline", () => {
     expect(timedOut).toMatchObject([{ atMs: 35_000 }]);
   });
 
-  test("that is far away holds no alarm until a sweep finds it near", () => {
+  test("a distant deadline holds no alarm until a sweep finds it near", () => {
     const { clock, list, timedOut, add } = setUp(null);
     const job = add({ deadlineAtMs: clock.now() + 3_600_000 + 500 });
     expect(clock.timers).toBe(0);
@@ -176,14 +176,14 @@ describe("a deadline", () => {
     expect(timedOut).toMatchObject([{ atMs: 3_600_500 }]);
   });
 
-  test("just within the horizon needs no sweep", () => {
+  test("a deadline just within the horizon needs no sweep", () => {
     const { clock, timedOut, add } = setUp(null);
     add({ deadlineAtMs: clock.now() + HORIZON_MS });
     clock.advance(HORIZON_MS);
     expect(timedOut).toHaveLength(1);
   });
 
-  test("means nothing to a job that is ending or forgotten", () => {
+  test("a deadline means nothing to a job that is ending or dropped", () => {
     const { clock, list, polls, timedOut, add } = setUp();
     const gone = add({ deadlineAtMs: clock.now() + 1_000 });
     add({ deadlineAtMs: clock.now() + 1_000 });
@@ -198,8 +198,8 @@ describe("a deadline", () => {
 describe.each([
   ["back", -3_600_000],
   ["forward", 3_600_000],
-])("a clock that is put %s by an hour", (_, byMs) => {
-  test("moves no poll, and the next one is shown in the time that is told now", () => {
+])("a clock set %s by an hour", (_, byMs) => {
+  test("a clock that is set back or forward moves no poll, and the next one is shown in the new time", () => {
     const { clock, list, add, stillRunning, polled } = setUp();
     const job = add({ deadlineAtMs: clock.now() + 10 * 3_600_000 });
     stillRunning(job, 10_000);
@@ -211,7 +211,7 @@ describe.each([
     expect(polled(job)).toHaveLength(2);
   });
 
-  test("lets a deadline pass in the time that is told now", () => {
+  test("a clock that is set back or forward lets a deadline pass in the new time", () => {
     const { clock, list, timedOut, add } = setUp();
     // So that no last poll is waited for.
     list.upstream(CONNECTION_ID).suspend("paused");
@@ -231,7 +231,7 @@ describe.each([
 });
 
 describe("poll now", () => {
-  test("brings the next poll forward, once however often it is asked for", () => {
+  test("poll now brings the next poll forward, once however often it is requested", () => {
     const { clock, list, add, stillRunning, polled } = setUp();
     const job = add();
     stillRunning(job, 60_000);
@@ -246,7 +246,7 @@ describe("poll now", () => {
     expect(polled(job)).toHaveLength(3);
   });
 
-  test("during a poll is remembered, not sent beside it", () => {
+  test("poll now during a poll is remembered, not sent beside it", () => {
     const { list, polls, add } = setUp();
     const job = add();
     list.pollNow(job.shardId, job.id);
@@ -254,7 +254,7 @@ describe("poll now", () => {
     expect(polls[0]?.watch.pollAgain).toBe(true);
   });
 
-  test("of a job that nobody watches does nothing", () => {
+  test("poll now for a job that is not watched does nothing", () => {
     const { list, polls } = setUp();
     list.pollNow(1, "unknown");
     expect(polls).toEqual([]);
@@ -262,7 +262,7 @@ describe("poll now", () => {
 });
 
 describe("letting go", () => {
-  test("of a job ends its polling", () => {
+  test("dropping a job ends its polling", () => {
     const { clock, list, add, stillRunning, polled } = setUp();
     const job = add();
     stillRunning(job, 1_000);
@@ -273,7 +273,7 @@ describe("letting go", () => {
     expect(list.view(job.shardId, job.id)).toBeNull();
   });
 
-  test("of a job whose ending is being recorded waits for that", () => {
+  test("dropping a job whose ending is being recorded waits for that", () => {
     const { list, polls, add } = setUp();
     const job = add();
     const watch = polls[0]?.watch;
@@ -282,7 +282,7 @@ describe("letting go", () => {
     expect(list.holds(job.shardId, job.id)).toBe(true);
   });
 
-  test("of a shard leaves the others alone, and the shard can come back", () => {
+  test("dropping a shard leaves the others alone, and the shard can come back", () => {
     const { clock, list, add, stillRunning, polled } = setUp();
     const goes = add({ shardId: 1 });
     const stays = add({ shardId: 2 });
@@ -297,7 +297,7 @@ describe("letting go", () => {
     expect(polled(goes)).toHaveLength(2);
   });
 
-  test("of everything: after closing nothing is polled, times out or comes in", () => {
+  test("after closing nothing is polled, times out or is added", () => {
     const { clock, list, polls, timedOut, add, stillRunning } = setUp();
     stillRunning(add({ deadlineAtMs: clock.now() + 2_000 }), 1_000);
     list.close();
@@ -308,7 +308,7 @@ describe("letting go", () => {
 });
 
 describe("what people see of a job", () => {
-  test("is when it is polled next, and why it is not", () => {
+  test("a watched job shows when it is polled next, or why it is not", () => {
     const { clock, list, add, stillRunning } = setUp();
     const job = add({ progress: '{"n":1.0}', lastError: "HTTP 500" });
     const look = () => list.view(job.shardId, job.id);
@@ -324,7 +324,7 @@ describe("what people see of a job", () => {
 });
 
 describe("checkpoints", () => {
-  test("that are too many for one round are told in the next", () => {
+  test("checkpoints beyond the bound of a round are written in the next", () => {
     const { clock, list, polls, add } = setUp();
     for (let job = 0; job < 50; job += 1) add();
     clock.advance(SWEEP_MS);

@@ -19,7 +19,7 @@ const POOL: readonly LiveJob[] = Array.from({ length: 40 }, (_, number) => {
 });
 
 describe("the watch table", () => {
-  test("holds what a map would, whatever is added and dropped in whatever order", () => {
+  test("the watch table holds what a map would, whatever is added and dropped in whatever order", () => {
     const move = fc.record({
       kind: fc.constantFrom("add", "drop", "dropShard"),
       job: fc.constantFrom(...POOL),
@@ -63,7 +63,7 @@ describe("the watch table", () => {
     );
   });
 
-  test("grows past its first size, and finds everything then", () => {
+  test("the watch table grows past its first size, and finds everything then", () => {
     const table = new WatchTable();
     const jobs = Array.from({ length: 5000 }, (_, number) =>
       liveJob(NOW_MS, { shardId: number % 256, lastPolledAtMs: number, lastError: `e${number}` }),
@@ -76,14 +76,14 @@ describe("the watch table", () => {
     }
   });
 
-  test("finds no job under another shard than its own", () => {
+  test("the watch table finds no job under another shard than its own", () => {
     const table = new WatchTable();
     const job = liveJob(NOW_MS, { shardId: 5 });
     table.add(job);
     expect(table.find(6, job.id)).toBeNull();
   });
 
-  test("gives the slot of a dropped watch out again, with nothing of its last one in it", () => {
+  test("the watch table reuses the slot of a dropped watch with nothing of it left", () => {
     const table = new WatchTable();
     const before = new Watch(table, table.add(liveJob(NOW_MS, { progress: "1", seen: true })));
     before.pollAgain = true;
@@ -105,7 +105,7 @@ describe("the watch table", () => {
     });
   });
 
-  test("keeps a slot that is held from being given out, until nobody holds it", () => {
+  test("the watch table does not reuse a held slot until it is released", () => {
     const table = new WatchTable();
     const job = liveJob(NOW_MS);
     const held = new Watch(table, table.add(job));
@@ -119,7 +119,7 @@ describe("the watch table", () => {
     expect(table.add(liveJob(NOW_MS))).toBe(held.slot);
   });
 
-  test("lets nothing lead a dropped watch back", () => {
+  test("the watch table never brings a dropped watch back", () => {
     const table = new WatchTable();
     const watch = new Watch(table, table.add(liveJob(NOW_MS)));
     watch.hold();

@@ -26,7 +26,7 @@ describe("a body that can't be read says nothing about the job", () => {
     ["a status that is an object", '{"status":{}}', "no status"],
     ["a bare string", '"done"', "no status"],
     ["null", "null", "no status"],
-  ])("%s", (_name, body, why) => {
+  ])("an unreadable body of %s says nothing about the job", (_name, body, why) => {
     expect(observe(200, body)).toStrictEqual({
       kind: "retry",
       cause: why === "it is not UTF-8" ? "unreadable_answer" : "unusable_answer",
@@ -35,7 +35,7 @@ describe("a body that can't be read says nothing about the job", () => {
     });
   });
 
-  test("but the status alone may be enough for a rule", () => {
+  test("an unreadable body does not matter where the status alone is enough for a rule", () => {
     const rules: Rules = [{ http_status: 202, observe: "running", phase: "pending" }];
     expect(observe(202, "", { changes: { rules } })).toMatchObject({
       kind: "running",
@@ -43,7 +43,7 @@ describe("a body that can't be read says nothing about the job", () => {
     });
   });
 
-  test("and a job that ends without a word has the result null", () => {
+  test("a job that ends without a readable body has the result null", () => {
     const rules: Rules = [{ http_status: [200, 204], observe: "completed" }];
     expect(observe(204, "", { changes: { rules } })).toMatchObject({
       kind: "completed",
@@ -54,13 +54,13 @@ describe("a body that can't be read says nothing about the job", () => {
     });
   });
 
-  test("though never for a completed job: its result would be lost", () => {
+  test("a completed job never ends on an unreadable body, which would lose its result", () => {
     const rules: Rules = [{ http_status: 200, observe: "completed" }];
     expect(observe(200, "{", { changes: { rules } })).toMatchObject({ cause: "unusable_answer" });
     expect(observe(200, "7", { changes: { rules } })).toMatchObject({ kind: "completed" });
   });
 
-  test("its kind and its compression are named", () => {
+  test("an unreadable body is described by its type and compression", () => {
     const headers = { "content-type": "text/html", "content-encoding": "gzip" };
     expect(observe(200, Buffer.from([0x1f, 0x8b]), { headers })).toMatchObject({
       reason:
@@ -92,13 +92,13 @@ describe("where no rule matches, HTTP's own meaning holds", () => {
     [100, "retry", "unusable_answer"],
     [999, "retry", "unusable_answer"],
     [Number.NaN, "retry", "unusable_answer"],
-  ])("HTTP %d is %s %s", (status, kind, cause) => {
+  ])("without a matching rule, HTTP %d is %s %s", (status, kind, cause) => {
     const observation = observe(status, {});
     expect(observation.kind).toBe(kind);
     expect(observation.kind === "retry" ? observation.cause : undefined).toBe(cause);
   });
 
-  test("a redirect is named, without the secrets of its query", () => {
+  test("without a matching rule, a redirect is named without the secrets of its query", () => {
     const headers = { location: "https://other.example/jobs?signature=secret" };
     expect(observe(302, "", { headers })).toMatchObject({
       cause: "unreadable_answer",
@@ -108,7 +108,7 @@ describe("where no rule matches, HTTP's own meaning holds", () => {
     });
   });
 
-  test("a job is not visible yet only before it was seen and within the grace period", () => {
+  test("without a matching rule, a job is not visible yet only before it was seen and within the grace period", () => {
     const young = { seenBefore: false, ageMs: 0 };
     expect(observe(404, "", { facts: young })).toMatchObject({ cause: "not_visible_yet" });
     for (const facts of [
@@ -143,17 +143,20 @@ describe("the error of an ended job", () => {
     [false, "false"],
     ["two\nlines", "two\nlines"],
     ["nul\0 and \ud800 half", "nul and \ufffd half"],
-  ])("%j is told as %j", (error, expected) => {
+  ])("the error %j of an ended job is shown as %j", (error, expected) => {
     expect(observe(200, { error }, { changes })).toMatchObject({ kind: "failed", error: expected });
   });
 
-  test.each([{}, { error: null }, { error: "" }, { error: "\0" }])("%j has no reason", (body) => {
-    expect(observe(200, body, { changes })).toMatchObject({
-      error: "The upstream reports that the job failed and gives no reason.",
-    });
-  });
+  test.each([{}, { error: null }, { error: "" }, { error: "\0" }])(
+    "the error %j of an ended job gives no reason",
+    (body) => {
+      expect(observe(200, body, { changes })).toMatchObject({
+        error: "The upstream reports that the job failed and gives no reason.",
+      });
+    },
+  );
 
-  test("is at the first place that says something", () => {
+  test("the error of an ended job is at the first place with content", () => {
     const extract = { error: ["/error", "/detail"] };
     const errorOf = (body: object): unknown => observe(200, body, { changes: { rules, extract } });
     for (const error of ["", {}, [], { code: 0, message: "" }]) {
@@ -161,12 +164,12 @@ describe("the error of an ended job", () => {
     }
   });
 
-  test("is cut at 2,000 characters, and never in the middle of one", () => {
+  test("the error of an ended job is cut at 2,000 characters, never within one", () => {
     const cut = observe(200, { error: `${"x".repeat(ERROR_CHARACTERS_MAX - 1)}😀` }, { changes });
     expect(cut).toMatchObject({ error: `${"x".repeat(ERROR_CHARACTERS_MAX - 1)}\ufffd` });
   });
 
-  test("may be nested 10,000 levels deep", () => {
+  test("the error of an ended job may be nested 10,000 levels deep", () => {
     const deep = `{"error":${"[".repeat(9999)}${"]".repeat(9999)}}`;
     expect(observe(200, deep, { changes })).toMatchObject({
       error: "[".repeat(ERROR_CHARACTERS_MAX),
@@ -175,12 +178,12 @@ describe("the error of an ended job", () => {
 });
 
 describe("an unknown status", () => {
-  test("a number or a boolean can be an unknown status too", () => {
+  test("an unknown status may be a number or a boolean", () => {
     expect(observe(200, { status: 42 })).toMatchObject({ kind: "running", unknownStatus: "42" });
     expect(observe(200, { status: false })).toMatchObject({ unknownStatus: "false" });
   });
 
-  test("a long, dirty unknown status is cut and cleaned", () => {
+  test("a long unknown status with control characters is cut and cleaned", () => {
     const status = `a\0b\n\ud800${"x".repeat(1000)}`;
     const observation = observe(200, { status });
     expect(observation.kind === "running" ? observation.unknownStatus : null).toMatch(
@@ -197,7 +200,7 @@ describe("a running job", () => {
   };
   const changes = { extract, poll_hints: [{ header: "poll-after-ms", unit: "ms" as const }] };
 
-  test("has the progress that the first pointer finds, as it was written", () => {
+  test("a running job has the progress of the first pointer with a value, as it was written", () => {
     expect(observe(200, '{"status":"running","progress": [1.0, 2]}', { changes })).toMatchObject({
       progress: "[1.0,2]",
     });
@@ -206,14 +209,14 @@ describe("a running job", () => {
     });
   });
 
-  test("has none when it is too large to be held in memory", () => {
+  test("a running job has no progress when it is too large for memory", () => {
     const progress = "x".repeat(5000);
     expect(observe(200, { status: "running", progress }, { changes })).toMatchObject({
       progress: null,
     });
   });
 
-  test("may ask for a wait; the longest counts", () => {
+  test("a running job may ask for a wait; the longest counts", () => {
     const hintOf = (headers: HeaderValues): unknown =>
       observe(200, { status: "running" }, { changes, headers });
     expect(hintOf({})).toMatchObject({ hintMs: null });
@@ -223,7 +226,7 @@ describe("a running job", () => {
     expect(hintOf({ "retry-after": "3", "poll-after-ms": "2500" })).toMatchObject({ hintMs: 3000 });
   });
 
-  test("keeps the upstream's times as it spelled them", () => {
+  test("a running job keeps the upstream's times as spelled", () => {
     const times = (created: unknown): unknown =>
       observe(200, { status: "running", created }, { changes });
     expect(times("yesterday")).toMatchObject({
@@ -242,12 +245,15 @@ const CAUSES: Readonly<Partial<Record<RequestFailureCode, string>>> = {
 };
 
 describe("a poll without a whole answer", () => {
-  test.each(REQUEST_FAILURE_CODES)("%s is a retry that says what happened", (code) => {
-    expect(interpretFailure({ code, message: "It went\nwrong" })).toStrictEqual({
-      kind: "retry",
-      cause: CAUSES[code] ?? "upstream_fault",
-      reason: `It went wrong (${code})`,
-      retryAfterMs: null,
-    });
-  });
+  test.each(REQUEST_FAILURE_CODES)(
+    "a poll that ended with %s is a retry that says what happened",
+    (code) => {
+      expect(interpretFailure({ code, message: "It went\nwrong" })).toStrictEqual({
+        kind: "retry",
+        cause: CAUSES[code] ?? "upstream_fault",
+        reason: `It went wrong (${code})`,
+        retryAfterMs: null,
+      });
+    },
+  );
 });

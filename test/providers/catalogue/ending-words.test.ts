@@ -73,7 +73,7 @@ const endings = ALL_FIXTURES.map((fixtures: ProviderFixtures) => ({
 describe.each(endings.filter(({ found }) => found.length > 0))(
   "$provider",
   ({ fixtures, found }) => {
-    test.each(found)("reads every spelling of $word at $pointer alike", (one) => {
+    test.each(found)("this provider reads every spelling of $word at $pointer alike", (one) => {
       const { fixture, pointer, spellings } = one;
       const kindOf = (word: string): string => {
         const body = respelled(fixture.body, pointer, word);
@@ -86,7 +86,7 @@ describe.each(endings.filter(({ found }) => found.length > 0))(
   },
 );
 
-test("all that say an ending by a word are tested", () => {
+test("every provider that ends jobs by a word is tested with all spellings", () => {
   const without = endings.filter(({ found }) => found.length === 0);
   expect(without.map(({ provider }) => provider).sort()).toStrictEqual(WITHOUT_WORDS);
 });

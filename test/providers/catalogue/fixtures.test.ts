@@ -20,7 +20,7 @@ const FACTS = { nowMs: FIXTURE_NOW_MS, nextUrl: null, etag: null, mayLongPoll: f
 describe.each(ALL_FIXTURES)("$provider", (fixtures) => {
   const { requests, answers, results = {} } = fixtures;
 
-  test("is asked as its API wants it", () => {
+  test("this provider is polled as its API requires", () => {
     const asked = buildStatusRequest(targetOf(fixtures), jobOf(fixtures), FACTS);
     if (asked.kind === "refused") throw new Error(asked.problem);
     expect(lineOf(asked)).toBe(requests.status);
@@ -30,20 +30,23 @@ describe.each(ALL_FIXTURES)("$provider", (fixtures) => {
     expect(canceled === null ? undefined : lineOf(canceled)).toBe(requests.cancel);
   });
 
-  test.each(Object.entries(answers))("answers: %s", (_title, fixture) => {
-    const { observation } = explainFixture(fixtures, fixture);
-    expect(meaningOf(fixtures, observation)).toStrictEqual(fixture.means);
-    if (fixture.times === undefined || !("times" in observation)) return;
-    const { createdAt, updatedAt } = observation.times;
-    expect([createdAt, updatedAt]).toStrictEqual(fixture.times);
-  });
+  test.each(Object.entries(answers))(
+    "this provider reads its documented answer: %s",
+    (_title, fixture) => {
+      const { observation } = explainFixture(fixtures, fixture);
+      expect(meaningOf(fixtures, observation)).toStrictEqual(fixture.means);
+      if (fixture.times === undefined || !("times" in observation)) return;
+      const { createdAt, updatedAt } = observation.times;
+      expect([createdAt, updatedAt]).toStrictEqual(fixture.times);
+    },
+  );
 
-  test.for(Object.entries(results))("has as the result: %s", ([_title, fixture]) => {
+  test.for(Object.entries(results))("this provider's result is %s", ([_title, fixture]) => {
     const { observation } = explainResultFixture(fixtures, fixture);
     expect(meaningOf(fixtures, observation)).toStrictEqual(fixture.means);
   });
 
-  test("has an answer for every rule, and for whatever may come", () => {
+  test("this provider has an answer for every rule, and for undocumented ones", () => {
     const explained = Object.values(answers).map((fixture) => explainFixture(fixtures, fixture));
     const second = Object.values(results).map((one) => explainResultFixture(fixtures, one));
     const { rules, result } = targetOf(fixtures).provider.definition;

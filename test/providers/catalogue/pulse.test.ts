@@ -50,11 +50,11 @@ describe("a status of 200 says how the job is", () => {
     ["queued", "pending"],
     ["processing", "processing"],
     ["Processing", "processing"],
-  ])("%s is running, phase %s", (status, phase) => {
+  ])("a Pulse status of %s is running, phase %s", (status, phase) => {
     expect(observe(200, job(status))).toStrictEqual({ kind: "running", phase, ...quiet, times });
   });
 
-  test("the answer to a submission (202) is understood too", () => {
+  test("Pulse's answer to a submission (202) is understood too", () => {
     expect(
       observe(202, { job_id: "abc123", status: "pending", message: "Accepted" }),
     ).toStrictEqual({
@@ -65,7 +65,7 @@ describe("a status of 200 says how the job is", () => {
     });
   });
 
-  test("an unknown status is running, and shown", () => {
+  test("an unknown Pulse status is running, and shown", () => {
     expect(observe(200, job("reticulating splines"))).toStrictEqual({
       kind: "running",
       phase: "processing",
@@ -75,19 +75,19 @@ describe("a status of 200 says how the job is", () => {
     });
   });
 
-  test("completed carries the result as it is written, but for white space between its tokens", () => {
+  test("a completed Pulse job carries the result as written, except for white space between tokens", () => {
     const result = '{"n":12345678901234567890,"x":1.0,"markdown":"\\u00e9 a","page_count":1e2}';
     const spread = result.replaceAll(/[:,]/g, "$&\n ");
     const body = `{"job_id":"a","status":"completed","created_at":"${CREATED}","updated_at":"${UPDATED}","result": ${spread} }`;
     expect(observe(200, body)).toStrictEqual({ kind: "completed", result, times });
   });
 
-  test("the spelling of the time of completion does not matter", () => {
+  test("the spelling of Pulse's completion time does not matter", () => {
     const body = { status: "completed", created_at: CREATED, completed_at: UPDATED, result: 1 };
     expect(observe(200, body)).toStrictEqual({ kind: "completed", result: "1", times });
   });
 
-  test("completed without a result, or with null, has the result null", () => {
+  test("a completed Pulse job without a result, or with null, has the result null", () => {
     expect(observe(200, job("completed"))).toStrictEqual({
       kind: "completed",
       result: "null",
@@ -96,7 +96,7 @@ describe("a status of 200 says how the job is", () => {
     expect(observe(200, job("completed", { result: null }))).toMatchObject({ result: "null" });
   });
 
-  test("a pointer to a large result is passed on as it is", () => {
+  test("Pulse's pointer to a large result is passed on unchanged", () => {
     const result = { is_url: true, url: "https://files.example.com/once?token=1" };
     expect(observe(200, job("completed", { result }))).toMatchObject({
       kind: "completed",
@@ -104,7 +104,7 @@ describe("a status of 200 says how the job is", () => {
     });
   });
 
-  test("failed carries the plain error text", () => {
+  test("a failed Pulse job carries the plain error text", () => {
     expect(observe(200, job("failed", { error: "Page 3 is unreadable" }))).toStrictEqual({
       kind: "failed",
       error: "Page 3 is unreadable",
@@ -112,18 +112,21 @@ describe("a status of 200 says how the job is", () => {
     });
   });
 
-  test("failed without a reason says so", () => {
+  test("a failed Pulse job without a reason says so", () => {
     expect(observe(200, job("failed", { error: null }))).toMatchObject({
       kind: "failed",
       error: expect.stringContaining("no reason"),
     });
   });
 
-  test.each(["canceled", "cancelled", "CANCELLED"])("%s is canceled", (status) => {
-    expect(observe(200, job(status))).toMatchObject({ kind: "canceled", times });
-  });
+  test.each(["canceled", "cancelled", "CANCELLED"])(
+    "a Pulse status of %s is canceled",
+    (status) => {
+      expect(observe(200, job(status))).toMatchObject({ kind: "canceled", times });
+    },
+  );
 
-  test("expired is expired, and its stub of a result is not one", () => {
+  test("an expired Pulse job is expired, and its stub of a result is not one", () => {
     expect(observe(200, job("expired", { result: { expired: true } }))).toStrictEqual({
       kind: "expired",
       error: "The upstream reports that the job has expired.",
@@ -137,11 +140,11 @@ describe("progress", () => {
   const body = (status: string): string =>
     `{"status":"${status}","result":{"progress":${progress},"jobs":{"a":"processing"}}}`;
 
-  test("of a batch comes from its result while it is processing, as it was written", () => {
+  test("the progress of a Pulse batch comes from its result while it is processing, as written", () => {
     expect(observe(200, body("processing"))).toMatchObject({ kind: "running", progress });
   });
 
-  test("of a completed batch is part of its result", () => {
+  test("the progress of a completed Pulse batch is part of its result", () => {
     expect(observe(200, body("completed"))).toStrictEqual({
       kind: "completed",
       result: `{"progress":${progress},"jobs":{"a":"processing"}}`,
@@ -160,7 +163,7 @@ describe("an error status means what Pulse documents", () => {
     [403, "AUTH_006"],
     [403, "BILLING_001"],
     [402, "BILLING_002"],
-  ])("%i %s rejects the credential, and says why", (status, code) => {
+  ])("Pulse's %i %s rejects the credential, and says why", (status, code) => {
     expect(observe(status, refusal(code))).toStrictEqual({
       kind: "credential_rejected",
       reason: `HTTP ${status}: Told so (${code})`,
@@ -168,7 +171,7 @@ describe("an error status means what Pulse documents", () => {
     });
   });
 
-  test("404 JOB_001 just after acceptance is not visible yet", () => {
+  test("Pulse's 404 JOB_001 just after acceptance is not visible yet", () => {
     const facts = { seenBefore: false, ageMs: 29_999 };
     expect(observe(404, refusal("JOB_001"), { facts })).toStrictEqual({
       kind: "retry",
@@ -178,7 +181,7 @@ describe("an error status means what Pulse documents", () => {
     });
   });
 
-  test("404 JOB_001 once the grace period is over is absent, and expired once that is confirmed", () => {
+  test("Pulse's 404 JOB_001 after the grace period is absent, and expired once confirmed", () => {
     const facts = { seenBefore: false, ageMs: 30_000 };
     expect(observe(404, refusal("JOB_001"), { facts })).toMatchObject({
       kind: "absent",
@@ -190,7 +193,7 @@ describe("an error status means what Pulse documents", () => {
     });
   });
 
-  test("404 JOB_001 of a job that was seen before is absent, however young it is", () => {
+  test("Pulse's 404 JOB_001 of a job that was seen before is absent, however young it is", () => {
     expect(observe(404, refusal("JOB_001"), { facts: { ageMs: 1 } })).toMatchObject({
       kind: "absent",
       confirmedBy: { answers: 3, overMs: 30_000 },
@@ -201,11 +204,11 @@ describe("an error status means what Pulse documents", () => {
     });
   });
 
-  test("410 without Pulse's own word may be a passing one", () => {
+  test("a 410 without Pulse's own code may be transient", () => {
     expect(observe(410, "gone")).toMatchObject({ kind: "absent" });
   });
 
-  test("410 JOB_003 is expired, grace period or not", () => {
+  test("Pulse's 410 JOB_003 is expired, grace period or not", () => {
     const facts = { seenBefore: false, ageMs: 0 };
     expect(observe(410, refusal("JOB_003"), { facts })).toStrictEqual({
       kind: "expired",
@@ -214,7 +217,7 @@ describe("an error status means what Pulse documents", () => {
     });
   });
 
-  test("409 JOB_004 is still processing", () => {
+  test("Pulse's 409 JOB_004 is still processing", () => {
     expect(observe(409, refusal("JOB_004"))).toStrictEqual({
       kind: "running",
       phase: "processing",
@@ -223,7 +226,7 @@ describe("an error status means what Pulse documents", () => {
     });
   });
 
-  test("500 JOB_005 is the job's own failure", () => {
+  test("Pulse's 500 JOB_005 is the job's own failure", () => {
     expect(observe(500, refusal("JOB_005", "Extraction failed"))).toStrictEqual({
       kind: "failed",
       error: "Extraction failed (JOB_005)",
@@ -240,14 +243,14 @@ describe("an error status means what Pulse documents", () => {
     [503, refusal("JOB_005")],
     [504, refusal("GENERAL_003")],
     [599, ""],
-  ])("%i with %j is an outage", (status, body) => {
+  ])("Pulse's %i with %j is an outage", (status, body) => {
     expect(observe(status, body)).toMatchObject({ kind: "retry", cause: "upstream_fault" });
   });
 
   test.each([
     [429, "GENERAL_004"],
     [503, "PROC_004"],
-  ])("%i %s is a rate limit", (status, code) => {
+  ])("Pulse's %i %s is a rate limit", (status, code) => {
     expect(observe(status, refusal(code))).toStrictEqual({
       kind: "retry",
       cause: "rate_limited",
@@ -256,7 +259,7 @@ describe("an error status means what Pulse documents", () => {
     });
   });
 
-  test("a rate limit ends as Retry-After says, or else X-RateLimit-Reset", () => {
+  test("Pulse's rate limit ends as Retry-After says, or else X-RateLimit-Reset", () => {
     const reset = { "x-ratelimit-reset": String(NOW_MS / 1000 + 20) };
     expect(observe(429, "", { headers: reset })).toMatchObject({ retryAfterMs: 20_000 });
     expect(observe(429, "", { headers: { ...reset, "retry-after": "7" } })).toMatchObject({
@@ -264,7 +267,7 @@ describe("an error status means what Pulse documents", () => {
     });
   });
 
-  test("only a rate limit heeds X-RateLimit-Reset: every answer may carry it", () => {
+  test("X-RateLimit-Reset counts only with a rate limit, because every Pulse answer may carry it", () => {
     const headers = { "x-ratelimit-reset": "20" };
     expect(observe(200, job("processing"), { headers })).toMatchObject({ hintMs: null });
     expect(observe(502, "", { headers })).toMatchObject({ retryAfterMs: null });

@@ -23,7 +23,7 @@ function read(name: string, fixture: SubmissionFixture) {
 
 describe.each(Object.entries(SUBMISSIONS))("%s", (name, fixtures) => {
   test.each(fixtures.map((fixture) => [fixture.request, fixture] as const))(
-    "reads the answer to %s",
+    "this provider's submissions are read: the answer to %s",
     (_, fixture) => {
       const job = read(name, fixture);
       if (fixture.submits === null) return expect(job).toBeNull();
@@ -33,7 +33,7 @@ describe.each(Object.entries(SUBMISSIONS))("%s", (name, fixtures) => {
     },
   );
 
-  test("has every param that its status requests need", () => {
+  test("this provider's submissions have every param that its status requests need", () => {
     const provider = PROVIDERS.get(name);
     for (const fixture of fixtures) {
       const job = fixture.submits && read(name, fixture);
@@ -43,7 +43,7 @@ describe.each(Object.entries(SUBMISSIONS))("%s", (name, fixtures) => {
     }
   });
 
-  test("has a fixture for every entry", () => {
+  test("this provider has a fixture for every kind of submission", () => {
     const submissions = PROVIDERS.get(name)?.submissions ?? [];
     if (submissions === "recognize") return;
     const entries = submissions.map((_entry, index) => `/submit/${index}`);

@@ -82,14 +82,14 @@ test("everything that is wrong is told at once, by file and place", async () => 
 });
 
 describe("a folder that can't be read is a problem of its own", () => {
-  test("when it is not there", async () => {
+  test("a folder of definitions that does not exist is a separate problem", async () => {
     rmSync(folder, { recursive: true });
     expect((await read()).problems).toEqual([
       { file: folder, pointer: "", detail: "There is no such file or folder." },
     ]);
   });
 
-  test("when it is a file", async () => {
+  test("a folder of definitions that is a file is a separate problem", async () => {
     write("a.json", exampleSource);
     const { problems } = await readDefinitionFiles(join(folder, "a.json"), judge);
     expect(problems).toMatchObject([{ detail: "It is not a folder." }]);

@@ -179,14 +179,17 @@ describe("a definition with a mistake is refused with its place and what would b
     ["any host", { allowed_hosts: ["*"] }, "/allowed_hosts/0", /at least the domain/],
     ["any host of a top-level domain", { allowed_hosts: ["*.com"] }, "/allowed_hosts/0", /domain/],
     ["the name of an address", { name: "schema" }, "/name", /taken/],
-  ])("%s", ([, changes, pointer, detail]) => {
-    expect(problemsWith({ ...exampleSource, ...changes })).toContainEqual({
-      pointer,
-      detail: expect.stringMatching(detail),
-    });
-  });
+  ])(
+    "a definition with a mistake is refused with its place and the valid values: %s",
+    ([, changes, pointer, detail]) => {
+      expect(problemsWith({ ...exampleSource, ...changes })).toContainEqual({
+        pointer,
+        detail: expect.stringMatching(detail),
+      });
+    },
+  );
 
-  test("all of its mistakes at once", () => {
+  test("all mistakes of a definition are reported at once", () => {
     const changes = { title: "", rules: [], schedule: { kind: "fixed", interval_s: 0 } };
     const places = problemsWith({ ...exampleSource, ...changes }).map(({ pointer }) => pointer);
     expect(places).toStrictEqual(["/title", "/rules", "/schedule/interval_s"]);
@@ -197,7 +200,7 @@ describe("a definition with a mistake is refused with its place and what would b
     ["null", null],
     ["a text", "{}"],
     ["a list", [exampleSource]],
-  ])("what is no definition at all: %s", ([, json]) => {
+  ])("a text that is not a definition is refused: %s", ([, json]) => {
     expect(problemsWith(json)).toStrictEqual([
       { pointer: "", detail: expect.stringMatching(/an object/) },
     ]);
@@ -207,7 +210,7 @@ describe("a definition with a mistake is refused with its place and what would b
 describe("a hostile definition", () => {
   const nested = (depth: number): unknown => JSON.parse(`${"[".repeat(depth)}${"]".repeat(depth)}`);
 
-  test("nested without end is refused before anything walks through it", () => {
+  test("an endlessly nested definition is refused before anything walks through it", () => {
     const body = { kind: "json", value: nested(100_000) };
     const status = { method: "POST", path: "/{job_id}", body };
     expect(problemsWith({ ...exampleSource, status })).toStrictEqual([
@@ -215,14 +218,14 @@ describe("a hostile definition", () => {
     ]);
   });
 
-  test("with values without end is refused", () => {
+  test("a definition with too many values is refused", () => {
     const rules = Array.from({ length: 50_000 }, () => ({ observe: "retry" }));
     expect(problemsWith({ ...exampleSource, rules })).toStrictEqual([
       { pointer: "", detail: expect.stringContaining("values") },
     ]);
   });
 
-  test("can't reach a prototype", () => {
+  test("a definition can't reach a prototype", () => {
     const own = JSON.stringify(exampleSource).slice(1);
     for (const json of [
       `{"__proto__":{"polluted":1},${own}`,

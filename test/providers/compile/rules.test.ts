@@ -8,7 +8,7 @@ describe("rules", () => {
   const running = { observe: "running" } as const;
   const canceled = { observe: "canceled" } as const;
 
-  test("are tried in order; the first that matches wins", () => {
+  test("rules are tried in order; the first match decides", () => {
     const rules: Rules = [
       { ...canceled, all: [{ pointer: "/error/code", eq: 1 }] },
       { observe: "failed", all: [{ pointer: "/error", exists: true }] },
@@ -24,7 +24,7 @@ describe("rules", () => {
     expect(kinds).toStrictEqual(["canceled", "failed", "completed", "running"]);
   });
 
-  test("look at so many elements of an array that no answer can keep everybody waiting", () => {
+  test("rules check a bounded number of array elements, so no answer can block the event loop", () => {
     const some = [{ pointer: "", eq: "x" }];
     const rules: Rules = [{ observe: "completed", all: [{ pointer: "", some }] }];
     const after = (others: number) =>
@@ -69,7 +69,7 @@ describe("rules", () => {
     ],
     ["a text within what is no text", { contains: "1" }, { a: [1, "1"] }, false],
     ["a text far behind the beginning", { contains: "z" }, { a: `${"x".repeat(1e5)}z` }, false],
-  ])("%s", (_name, tests, body, matches) => {
+  ])("a condition compares %s", (_name, tests, body, matches) => {
     const rules = [{ ...canceled, all: [{ pointer: "/a", ...tests }] }];
     expect(observe(200, body, { changes: { rules } }).kind === "canceled").toBe(matches);
   });
@@ -98,7 +98,7 @@ describe("rules", () => {
     expect([matches(true), matches(false)]).toStrictEqual([isEmpty, !isEmpty]);
   });
 
-  test("a value of 5,000 levels counts as content: nobody writes nothing so", () => {
+  test("a value of 5,000 levels counts as content", () => {
     const rules: Rules = [{ ...canceled, all: [{ pointer: "/a", empty: false }] }];
     const deep = `{"a":${"[".repeat(5000)}${"]".repeat(5000)}}`;
     expect(observe(200, deep, { changes: { rules } }).kind).toBe("canceled");
@@ -115,7 +115,7 @@ describe("rules", () => {
     ["/", { "": "x" }, true],
     ["", "x", true],
     ["/text/0", { text: "x" }, false],
-  ])("the pointer %s into %j", (pointer, body, matches) => {
+  ])("a condition follows the pointer %s into %j", (pointer, body, matches) => {
     const rules = [{ ...canceled, all: [{ pointer, in: ["x", 0, "Object"] }] }];
     const text = JSON.stringify(body);
     expect(observe(200, text, { changes: { rules } }).kind === "canceled").toBe(matches);
@@ -130,7 +130,7 @@ describe("rules", () => {
     [{ gte: 300, lte: 399 }, 399, true],
     [{ gte: 300, lte: 399 }, 400, false],
     [undefined, 599, true],
-  ])("http_status %j and HTTP %i", (httpStatus, status, matches) => {
+  ])("a rule with http_status %j and HTTP %i", (httpStatus, status, matches) => {
     const http = httpStatus === undefined ? {} : { http_status: httpStatus };
     const rules = [{ ...canceled, ...http }];
     expect(observe(status, {}, { changes: { rules } }).kind === "canceled").toBe(matches);
@@ -145,13 +145,13 @@ describe("rules", () => {
     ["there, as wanted", { exists: true }, { "x-left": "" }, true],
     ["absent, as wanted", { exists: false }, {}, true],
     ["there, unwanted", { exists: false }, { "x-left": "5" }, false],
-  ])("a header that is %s", (_name, tests, headers, matches) => {
+  ])("a rule can test a header that is %s", (_name, tests, headers, matches) => {
     const rules = [{ ...canceled, headers: [{ name: "x-left", ...tests }] }];
     const given = { changes: { rules }, headers };
     expect(observe(200, {}, given).kind === "canceled").toBe(matches);
   });
 
-  test("a header is one of the answer's own, however it is called", () => {
+  test("a rule finds only the answer's own headers, whatever their names", () => {
     const rules = [{ ...canceled, headers: [{ name: "constructor", exists: true }] }];
     expect(observe(200, { status: "done" }, { changes: { rules } }).kind).not.toBe("canceled");
   });

@@ -15,7 +15,7 @@ describe("a definition is plain data", () => {
     },
   );
 
-  test("its schema can be published as JSON Schema", () => {
+  test("the schema of a definition can be published as JSON Schema", () => {
     expect(z.toJSONSchema(providerDefinitionSchema, { io: "input" })).toMatchObject({
       type: "object",
       additionalProperties: false,
@@ -78,7 +78,7 @@ describe("a definition that could not work is refused, with the place", () => {
       "schedule.interval_s",
     ],
     ["a lane that lets nothing through", { limits: { concurrency: 0 } }, "limits.concurrency"],
-  ])("%s", (_name, changes, place) => {
+  ])("a definition that could not work is refused with the place: %s", (_name, changes, place) => {
     const parsed = providerDefinitionSchema.safeParse({ ...exampleSource, ...changes });
     expect(parsed.success).toBe(false);
     expect(parsed.error?.issues.map((issue) => issue.path.join("."))).toContain(place);
@@ -86,7 +86,7 @@ describe("a definition that could not work is refused, with the place", () => {
 });
 
 describe("a compiled provider", () => {
-  test("counts in milliseconds", () => {
+  test("a compiled provider counts in milliseconds", () => {
     const provider = exampleProvider({
       schedule: { kind: "exponential", initial_s: 0.5, factor: 1.5, cap_s: 5 },
       not_found_grace_s: 30,
@@ -114,7 +114,7 @@ describe("a compiled provider", () => {
     expect(exampleProvider({ schedule }).schedule).toStrictEqual(expected);
   });
 
-  test("has no rate limit unless the definition sets one", () => {
+  test("a compiled provider has no rate limit unless the definition sets one", () => {
     expect(exampleProvider().limits).toStrictEqual({
       concurrency: 4,
       requestsPerSecond: null,
@@ -125,7 +125,7 @@ describe("a compiled provider", () => {
     ).toStrictEqual({ concurrency: 2, requestsPerSecond: 1.5, burst: 3 });
   });
 
-  test("can't be changed, nor through the definition it came from", () => {
+  test("a compiled provider can't be changed, nor through the definition it came from", () => {
     const definition = providerDefinitionSchema.parse(exampleSource);
     const provider = exampleProvider();
     definition.title = "Changed";
@@ -134,7 +134,7 @@ describe("a compiled provider", () => {
     expect(Object.isFrozen(provider.definition.rules[0]?.all)).toBe(true);
   });
 
-  test("supports canceling only when the definition has a request for it", () => {
+  test("a compiled provider supports canceling only if the definition has a request for it", () => {
     expect(exampleProvider().supportsCancel).toBe(false);
     const cancel = { method: "POST", path: "/jobs/{job_id}/cancel" } as const;
     expect(exampleProvider({ cancel }).supportsCancel).toBe(true);

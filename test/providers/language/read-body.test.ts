@@ -26,16 +26,16 @@ describe("the charset of a body", () => {
     [`${json}; charset=nothing-known`, Buffer.from('"Café"')],
     // By default in some frameworks, whatever they send.
     [`${json}; charset=ISO-8859-1`, Buffer.from('"Café"')],
-  ])("%s is read", (contentType, body) => {
+  ])("a body of %s is read", (contentType, body) => {
     expect(read(body, contentType)).toBe("Café");
   });
 
-  test("shift_jis is read", () => {
+  test("a body in shift_jis is read", () => {
     const body = Buffer.from([0x22, 0x93, 0xfa, 0x96, 0x7b, 0x22]);
     expect(read(body, `${json}; charset=shift_jis`)).toBe("日本");
   });
 
-  test("that is declared and not used is said so", () => {
+  test("a body that is not in its declared charset is reported as such", () => {
     expect(read(Buffer.from([0x22, 0x81, 0x22]), `${json}; charset=shift_jis`)).toBe(
       "it is not shift_jis, as it declares",
     );
@@ -45,7 +45,7 @@ describe("the charset of a body", () => {
     );
   });
 
-  test("does not hide how deep a text is nested", () => {
+  test("a charset does not hide how deep a text is nested", () => {
     const deep = utf16le(`\ufeff${"[".repeat(40_000)}${"]".repeat(40_000)}`);
     expect(read(deep)).toBe("it is nested too deeply");
   });

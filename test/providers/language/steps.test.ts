@@ -88,20 +88,25 @@ const WORST: readonly (readonly [string, Partial<ProviderDefinitionSource>, stri
 ];
 
 describe("an answer that takes too many steps to read", () => {
-  test.each(WORST)("is not read to the end: %s", (_way, changes, body) => {
-    const { steps, bytes, meaning } = read(changes, body);
-    expect(bytes.length).toBeLessThanOrEqual(256 * 1024);
-    expect(steps.isExceeded).toBe(true);
-    // What was begun last is all that may come on top.
-    expect(steps.used).toBeLessThanOrEqual(steps.max + 80_000);
-    expect(meaning).toMatchObject({
-      kind: "retry",
-      cause: "unreadable_answer",
-      reason: expect.stringContaining(`the definition example takes more than ${steps.max} steps`),
-    });
-  });
+  test.each(WORST)(
+    "an answer that takes too many steps is not read to the end: %s",
+    (_way, changes, body) => {
+      const { steps, bytes, meaning } = read(changes, body);
+      expect(bytes.length).toBeLessThanOrEqual(256 * 1024);
+      expect(steps.isExceeded).toBe(true);
+      // What was begun last is all that may come on top.
+      expect(steps.used).toBeLessThanOrEqual(steps.max + 80_000);
+      expect(meaning).toMatchObject({
+        kind: "retry",
+        cause: "unreadable_answer",
+        reason: expect.stringContaining(
+          `the definition example takes more than ${steps.max} steps`,
+        ),
+      });
+    },
+  );
 
-  test("is none for objects of many keys, which are looked through once for all conditions", () => {
+  test("objects with many keys take few steps, because one lookup serves all conditions", () => {
     const keys = Object.fromEntries(times(900, (key) => [`k${key}`, null]));
     const { steps, meaning } = read(
       { rules: fullRules(() => ({ empty: false }), 150) },
@@ -112,7 +117,7 @@ describe("an answer that takes too many steps to read", () => {
     expect(steps.used).toBeLessThan(2 * 150 * 10 * 4 + 2000);
   });
 
-  test("is shown in a trial, with the steps that it takes", () => {
+  test("a trial shows an answer that takes too many steps, with their number", () => {
     const [, changes, body] = WORST[0] ?? ["", {}, ""];
     const { provider, answer, steps } = read(changes, body);
     const trial = tryAnswer(provider, "status", answer, FACTS);
@@ -122,7 +127,7 @@ describe("an answer that takes too many steps to read", () => {
     expect(trial.decided_by).toBeNull();
   });
 
-  test("leaves room for what definitions really do", () => {
+  test("the limit of steps leaves room for real definitions", () => {
     for (const fixtures of ALL_FIXTURES) {
       const answers = Object.values(fixtures.answers).map((one) => explainFixture(fixtures, one));
       const results = Object.values(fixtures.results ?? {});

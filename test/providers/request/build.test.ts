@@ -65,11 +65,11 @@ describe("a job id is always one path segment", () => {
     ["..", "/jobs/%252E%252E"],
     ["@evil.example", "/jobs/%40evil.example"],
     ["//evil.example", "/jobs/%2F%2Fevil.example"],
-  ])("%j is sent as %s", (jobId, path) => {
+  ])("the job id %j is sent as one path segment, %s", (jobId, path) => {
     expect(pathOf(jobId)).toBe(path);
   });
 
-  test("whatever it holds, and however the URL is normalised", () => {
+  test("any job id stays one path segment, however the URL is normalized", () => {
     const jobId = fc.oneof(
       fc.string({ unit: "binary", minLength: 1 }),
       fc.stringMatching(/^[./\\%2eEfF?#;@]+$/),
@@ -123,7 +123,7 @@ describe("the parts of a request", () => {
     );
   });
 
-  test("params that a provider needs are known before a job is accepted", () => {
+  test("the params that a provider needs are known before a job is accepted", () => {
     const provider = exampleProvider({
       status: { path: "/{params.a}/{job_id}", query: { b: "{params.b}" } },
       result: { kind: "request", request: { path: "/{params.a}/{params.c}/{job_id}" } },
@@ -133,7 +133,7 @@ describe("the parts of a request", () => {
     expect(missingParams(exampleProvider(), {})).toStrictEqual([]);
   });
 
-  test("a param that only canceling needs may be missing, and then there is no canceling", () => {
+  test("a param that only canceling needs may be missing, and then canceling is unavailable", () => {
     const cancel = { method: "PUT", url_param: "cancel_url" } as const;
     expect(missingParams(exampleProvider({ cancel }), {})).toStrictEqual([]);
     const target = targetOf({ cancel });
@@ -147,7 +147,7 @@ describe("the parts of a request", () => {
     });
   });
 
-  test("a param named like an object's own method is not found there", () => {
+  test("a param named like an inherited method is not found", () => {
     const target = targetOf({ status: { path: "/{params.constructor}/x{job_id}" } });
     expect(statusRequest(target, { jobId: "j", params: {} }).path).toBe("//xj");
   });
@@ -171,7 +171,7 @@ describe("the credential goes where the provider wants it", () => {
     [{ kind: "basic" }, { authorization: "Basic c2VjcmV0" }],
     [{ kind: "none" }, {}],
     [{ kind: "query", name: "key" }, {}],
-  ])("%j", (auth, headers) => {
+  ])("the credential goes where the provider wants it: %j", (auth, headers) => {
     const request = statusRequest(targetOf({ auth }), { jobId: "j", params: NO_PARAMS });
     expect(request.headers).toStrictEqual({
       accept: "application/json",
@@ -191,7 +191,7 @@ describe("the credential goes where the provider wants it", () => {
     expect(path).toBe("/jobs/j?view=full&key=a%26b%3D%C3%BC");
   });
 
-  test("fixed headers go with it, and one object serves all requests", () => {
+  test("fixed headers go with the credential, and one object serves all requests", () => {
     const target = targetOf({ headers: { "x-version": "2026-01-01" } });
     const first = statusRequest(target, { jobId: "1", params: NO_PARAMS });
     const second = statusRequest(target, { jobId: "2", params: NO_PARAMS });
@@ -234,7 +234,7 @@ describe("a credential that can't be sent is refused, without being quoted", () 
     });
   });
 
-  test("but a provider without authentication needs none", () => {
+  test("a provider without authentication needs no credential", () => {
     expect(refusal(exampleProvider({ auth: { kind: "none" } }), { credential: "" })).toMatchObject({
       kind: "ready",
     });
@@ -250,7 +250,7 @@ describe("a base URL that can't be used is refused", () => {
     "https://u@example.com",
     "https://example.com/?a=1",
     "https://example.com/#a",
-  ])("%j", (baseUrl) => {
+  ])("a base URL that can't be used is refused: %j", (baseUrl) => {
     expect(refusal(exampleProvider(), { baseUrl })).toMatchObject({
       kind: "refused",
       field: "base_url",
@@ -264,7 +264,7 @@ describe("a base URL that can't be used is refused", () => {
     ["https://example.org", "refused"],
     ["https://evilexample.org", "refused"],
     ["https://eu.example.net.evil.com", "refused"],
-  ])("when the provider lists its hosts, %s is %s", (baseUrl, kind) => {
+  ])("when the provider lists its hosts, the base URL %s is %s", (baseUrl, kind) => {
     const provider = exampleProvider({ allowed_hosts: ["EU.example.net", "*.example.org"] });
     expect(refusal(provider, { baseUrl })).toMatchObject({ kind });
   });

@@ -29,22 +29,25 @@ describe("the signatures of the test suite that AWS publishes", () => {
       "/-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
       "07ef7494c76fa4850883e2b006601f940f8a34d404d0cfa977f52a65bbf5f24f",
     ],
-  ])("%s %s", ([method, path, signature]) => {
-    const request = {
-      kind: "request",
-      method,
-      origin: "https://example.amazonaws.com",
-      path,
-      headers: {},
-      body: null,
-    } as const;
-    const { headers } = awsSigner(AUTH, credential)(request, nowMs);
-    expect(headers["x-amz-date"]).toBe("20150830T123600Z");
-    expect(headers["authorization"]).toBe(
-      "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, " +
-        `SignedHeaders=host;x-amz-date, Signature=${signature}`,
-    );
-  });
+  ])(
+    "the signature equals that of AWS's published test suite: %s %s",
+    ([method, path, signature]) => {
+      const request = {
+        kind: "request",
+        method,
+        origin: "https://example.amazonaws.com",
+        path,
+        headers: {},
+        body: null,
+      } as const;
+      const { headers } = awsSigner(AUTH, credential)(request, nowMs);
+      expect(headers["x-amz-date"]).toBe("20150830T123600Z");
+      expect(headers["authorization"]).toBe(
+        "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, " +
+          `SignedHeaders=host;x-amz-date, Signature=${signature}`,
+      );
+    },
+  );
 });
 
 const SECRET = "wJalrXUtnFEMI+K7MDENG+bPxRfiCYEXAMPLEKEY";
@@ -75,7 +78,7 @@ function signed(target: PreparedTarget, jobId: string, nowMs: number): UpstreamR
 describe("a signed request", () => {
   const nowMs = Date.UTC(2026, 0, 2, 3, 4, 5);
 
-  test("can be verified by whoever has the secret, body included", () => {
+  test("a signed request can be verified with the secret, body included", () => {
     const request = signed(targetAt("https://textract.eu-west-1.amazonaws.com"), 'a"b/ü', nowMs);
     expect(request.body).toBe('{"JobId":"a\\"b/ü","MaxResults":1}');
     expect(request.headers).toMatchObject({
@@ -96,26 +99,26 @@ describe("a signed request", () => {
     ["https://vpce-1.textract.ap-southeast-2.vpce.amazonaws.com", "ap-southeast-2"],
     ["http://127.0.0.1:9", "us-west-2"],
     ["https://aws.proxy.example/textract", "us-west-2"],
-  ])("to %s is for the region %s", ([baseUrl = "", region]) => {
+  ])("a signed request to %s is for the region %s", ([baseUrl = "", region]) => {
     const { headers } = signed(targetAt(baseUrl), "j", nowMs);
     expect(headers["authorization"]).toContain(`/20260102/${region}/textract/aws4_request`);
   });
 
-  test("carries the session token of temporary credentials", () => {
+  test("a signed request carries the session token of temporary credentials", () => {
     const target = targetAt("https://textract.eu-west-1.amazonaws.com", `${CREDENTIAL}:tok/en+=`);
     const request = signed(target, "j", nowMs);
     expect(request.headers["x-amz-security-token"]).toBe("tok/en+=");
     expect(isAuthentic(request, SECRET)).toBe(true);
   });
 
-  test("is signed anew each time, with the time of the request", () => {
+  test("a request is signed again each time, with its own time", () => {
     const target = targetAt("https://textract.eu-west-1.amazonaws.com");
     const [first, later] = [nowMs, nowMs + 86_400_000].map((at) => signed(target, "j", at));
     expect(first?.headers["authorization"]).not.toBe(later?.headers["authorization"]);
     expect(later?.headers["authorization"]).toContain("/20260103/");
   });
 
-  test("keeps its place in a URL that a proxy's prefix makes longer", () => {
+  test("a signed request keeps its place in a URL that a proxy's prefix makes longer", () => {
     const request = signed(targetAt("https://aws.proxy.example/textract/"), "j", nowMs);
     expect(request.path).toBe("/textract/");
     expect(isAuthentic(request, SECRET)).toBe(true);
@@ -124,7 +127,7 @@ describe("a signed request", () => {
 
 describe("a credential of AWS", () => {
   test.for(["", "key", "AKIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7EXAMPLE:", "a:b", `${CREDENTIAL}:`])(
-    "is not %j, which is never quoted",
+    "a credential of AWS is not %j, which is never quoted",
     (credential) => {
       expect(readAwsCredential(credential)).toBeNull();
       const provider = exampleProvider({ auth: { kind: "aws_sigv4", service: "textract" } });

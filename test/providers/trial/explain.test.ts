@@ -38,7 +38,7 @@ function explain(body: object | string, status = 200) {
 }
 
 describe("how an answer is read", () => {
-  test("tells of each rule why it did not match, until one does", () => {
+  test("an explanation says of each rule why it did not match, until one does", () => {
     const { rules, decided_by, observation } = explain({
       done: true,
       steps: [{ name: "last", ok: false }],
@@ -71,7 +71,7 @@ describe("how an answer is read", () => {
     expect(explain({ status: "running" }).rules[3]?.outcome).toBe("not_tried");
   });
 
-  test("tells what was found where, as it was written", () => {
+  test("an explanation shows the values that were found, as written", () => {
     const { extracted } = explain('{"a/b": 1.0, "message": "no", "output": null}');
     expect(extracted).toContainEqual({
       field: "/extract/progress/done",
@@ -91,13 +91,13 @@ describe("how an answer is read", () => {
     expect(extracted).toContainEqual({ field: "/result/at", found_at: null, value: null });
   });
 
-  test("tells why a body can't be read", () => {
+  test("an explanation says why a body can't be read", () => {
     const { body, rules } = explain("<html>");
     expect(body).toStrictEqual({ bytes: 6, is_json: false, why: "it is not JSON" });
     expect(rules[1]?.why).toContain("the body can't be read: it is not JSON");
   });
 
-  test("tells of headers too", () => {
+  test("an explanation covers headers too", () => {
     const headers = [{ name: "x-remaining", in: ["0"] }];
     const provider = exampleProvider({ rules: [{ headers, observe: "rate_limited" }] });
     const whyOf = (given: Record<string, string>) => {
@@ -111,7 +111,7 @@ describe("how an answer is read", () => {
     expect(whyOf({ "x-remaining": "0" })).toBeNull();
   });
 
-  test("tells when no rule decides but HTTP does", () => {
+  test("an explanation says when HTTP decides instead of a rule", () => {
     const provider = exampleProvider();
     const answer = { status: 401, headers: {}, body: Buffer.from("{}") };
     const explained = explainAnswer(provider, answer, FACTS);
@@ -119,7 +119,7 @@ describe("how an answer is read", () => {
     expect(explained.observation.kind).toBe("credential_rejected");
   });
 
-  test("tells of the answer with the result too", () => {
+  test("an explanation covers the answer with the result too", () => {
     const provider = exampleProvider({
       result: {
         kind: "request",

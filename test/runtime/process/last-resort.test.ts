@@ -23,20 +23,23 @@ describe("an error that is handled nowhere ends the process with one fatal line"
   test.for([
     ["thrown outside of a promise", `throw new Error("planted")`, "uncaughtException"],
     ["a rejection", `Promise.reject(new Error("planted"))`, "unhandledRejection"],
-  ])("%s", async ([, bug = "", origin], context) => {
-    const started = processes.run(context, plant(bug));
-    await started.logged("database not ready, waiting");
-    started.kill("SIGUSR2");
-    expect((await started.exit).code).toBe(1);
-    const [line, ...more] = takeLastResorts();
-    expect(more).toEqual([]);
-    expect(JSON.parse(line ?? "")).toMatchObject({
-      level: "fatal",
-      msg: LAST_RESORT,
-      origin,
-      err: { message: "planted" },
-    });
-  });
+  ])(
+    "an unhandled error ends the process with one fatal line: %s",
+    async ([, bug = "", origin], context) => {
+      const started = processes.run(context, plant(bug));
+      await started.logged("database not ready, waiting");
+      started.kill("SIGUSR2");
+      expect((await started.exit).code).toBe(1);
+      const [line, ...more] = takeLastResorts();
+      expect(more).toEqual([]);
+      expect(JSON.parse(line ?? "")).toMatchObject({
+        level: "fatal",
+        msg: LAST_RESORT,
+        origin,
+        err: { message: "planted" },
+      });
+    },
+  );
 });
 
 describe("output that can't be written is lost, and nothing else", () => {
@@ -45,8 +48,10 @@ describe("output that can't be written is lost, and nothing else", () => {
     resolve(import.meta.dirname, "../../../src/runtime/process/last-resort.ts"),
   );
 
-  test.each(["json", "pretty"])("of a %s log and a banner", (format) => {
-    const program = `
+  test.each(["json", "pretty"])(
+    "output that can't be written is lost, and nothing else: a %s log and a banner",
+    (format) => {
+      const program = `
       import { createLog } from ${log};
       import { surviveLostOutput } from ${lastResort};
       surviveLostOutput();
@@ -54,12 +59,13 @@ describe("output that can't be written is lost, and nothing else", () => {
       for (let line = 0; line < 3; line += 1) log.info("a line");
       process.stdout.write("a banner");
       setTimeout(() => process.exit(7), 100);`;
-    const child = spawnSync(process.execPath, ["--input-type=module", "--eval", program], {
-      encoding: "utf8",
-      // Writing to it fails, as on a full disk.
-      stdio: ["ignore", openSync("/dev/null", "r"), "pipe"],
-    });
-    expect(child.stderr).toBe("");
-    expect(child.status).toBe(7);
-  });
+      const child = spawnSync(process.execPath, ["--input-type=module", "--eval", program], {
+        encoding: "utf8",
+        // Writing to it fails, as on a full disk.
+        stdio: ["ignore", openSync("/dev/null", "r"), "pipe"],
+      });
+      expect(child.stderr).toBe("");
+      expect(child.status).toBe(7);
+    },
+  );
 });

@@ -54,7 +54,7 @@ const LEAKS: Record<string, (log: Log) => void> = {
 };
 
 describe.each(FORMATS)("no secret comes out as %s", (format) => {
-  test.each(Object.keys(LEAKS))("by way of %s", (way) => {
+  test.each(Object.keys(LEAKS))("no secret is logged in this format by way of %s", (way) => {
     const { log, text } = setUp({ format });
     LEAKS[way]?.(log);
     expect(text()).not.toBe("");
@@ -71,7 +71,7 @@ describe.each(FORMATS)("a secret of this process does not come out as %s", (form
     ["percent-encoded", encodeURIComponent],
     ["in base64", (text) => Buffer.from(`me:${text}`).toString("base64")],
     ["in JSON", (text) => JSON.stringify({ text: text.replaceAll("/", "\\u002f") })],
-  ])("%s", (_, encode) => {
+  ])("a secret of this process is not logged in this format %s", (_, encode) => {
     const { log, text } = setUp({ format, secrets: [own] });
     const echo = encode(own);
     log.warn({ err: new Error(`refused: ${echo}`), answer: [echo] }, `refused ${echo}`);
@@ -100,7 +100,7 @@ describe("what helps a person stays", () => {
     });
   });
 
-  test("whether there is a secret, and how many tokens are left, is no secret", () => {
+  test("whether there is a secret, and the number of tokens left, is not redacted", () => {
     const fields = { hasCredential: true, secret: null, tokens: 4, tokenKind: "bearer" };
     expect(logged((log) => log.info(fields))).toMatchObject(fields);
   });
@@ -124,7 +124,7 @@ describe("what helps a person stays", () => {
     });
   });
 
-  test("a circle and a great depth end", () => {
+  test("a circular or very deep object ends", () => {
     const circle: Record<string, unknown> = {};
     circle["again"] = circle;
     expect(JSON.stringify(logged((log) => log.info({ circle })))).toContain("[too deep]");

@@ -38,7 +38,7 @@ describe.runIf(existsSync("/proc/self/stat"))("where the kernel tells of process
     };
   }
 
-  test("another process lives until it is killed", async () => {
+  test("where the kernel shows processes, another process is alive until it is killed", async () => {
     const { identity, kill } = await child();
     expect(identity).toMatchObject({ host: own.host, machine: own.machine });
     expect(isProvenDead(identity, own)).toBe(false);
@@ -46,11 +46,11 @@ describe.runIf(existsSync("/proc/self/stat"))("where the kernel tells of process
     expect(isProvenDead(identity, own)).toBe(true);
   });
 
-  test("a process whose number is used again is dead", () => {
+  test("a process whose number was reused is dead", () => {
     expect(isProvenDead({ ...own, pidStart: "1" }, own)).toBe(true);
   });
 
-  test("what is on another machine, in another container or from another boot is not judged", () => {
+  test("a process on another machine, in another container or from another boot is not judged", () => {
     const [, ...rest] = (own.machine ?? "").split(" ");
     const gone = { ...own, pid: 4_194_304, pidStart: "1" };
     expect(isProvenDead(gone, own)).toBe(true);

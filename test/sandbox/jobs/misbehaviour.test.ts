@@ -43,7 +43,7 @@ describe("a job misbehaves as asked", () => {
     expect(await statuses(sandbox, id, 4)).toEqual([404, 404, 200, 200]);
   });
 
-  test("unknown_status has a status of its own while processing, and ends as usual", async () => {
+  test("unknown_status has an unknown status while processing, and ends as usual", async () => {
     const sandbox = startSandbox();
     const id = await sandbox.submitted({ duration_s: 3, misbehaviour: "unknown_status" });
     sandbox.clock.advance(1500);
@@ -52,7 +52,7 @@ describe("a job misbehaves as asked", () => {
     expect(await (await sandbox.ask(id)).json()).toMatchObject({ status: "completed" });
   });
 
-  test("garbage says 200 over something that is not JSON, every other time", async () => {
+  test("garbage answers 200 with something other than JSON, every other time", async () => {
     const sandbox = startSandbox();
     const id = await sandbox.submitted({ misbehaviour: "garbage" });
     const first = await sandbox.ask(id);
@@ -61,7 +61,7 @@ describe("a job misbehaves as asked", () => {
     expect(await (await sandbox.ask(id)).json()).toMatchObject({ job_id: id });
   });
 
-  test("unauthorized refuses the credential it was first asked with, and takes another", async () => {
+  test("unauthorized refuses the credential of the first request, and accepts another", async () => {
     const sandbox = startSandbox();
     const id = await sandbox.submitted({ misbehaviour: "unauthorized" });
     expect(await statuses(sandbox, id, 3)).toEqual([401, 401, 401]);
@@ -70,7 +70,7 @@ describe("a job misbehaves as asked", () => {
     expect(await again.json()).toMatchObject({ error: { code: "AUTH_002" } });
   });
 
-  test("one job's misbehaviour is its own", async () => {
+  test("one job's misbehavior does not affect another's", async () => {
     const sandbox = startSandbox();
     await sandbox.ask(await sandbox.submitted({ misbehaviour: "flaky_500" }));
     expect((await sandbox.ask(await sandbox.submitted())).status).toBe(200);

@@ -60,7 +60,7 @@ describe("a connection", () => {
     },
   );
 
-  test("that is old is ended after its transaction, not within", async () => {
+  test("an old connection is ended after its transaction, not within", async () => {
     await open(0);
     const first = await pid();
     const pids = await database.transaction("long", async (sql) => {
@@ -73,7 +73,7 @@ describe("a connection", () => {
     expect(await pid()).not.toBe(first);
   });
 
-  test("that is idle for four minutes is ended", async () => {
+  test("a connection that is idle for four minutes is ended", async () => {
     await open(0.5);
     await database.openConnections();
     const last = await pid();

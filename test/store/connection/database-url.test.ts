@@ -26,7 +26,7 @@ describe("the servers of a URL", () => {
     ["postgres:///x?host=a,::1&port=1", [at("a", 1), at("::1", 1)], "read-write"],
     ["postgres:///x", [local], "any"],
     ["postgres://u@a/x?target_session_attrs=primary", [at("a")], "primary"],
-  ])("%s", (url, servers, target) => {
+  ])("the servers of the URL %s are found", (url, servers, target) => {
     expect(readDatabaseUrl(url)).toMatchObject({ kind: "ok", address: { servers, target } });
   });
 
@@ -47,11 +47,11 @@ describe("the servers of a URL", () => {
       "postgres://a,b/x?target_session_attrs=writable",
       "has a target_session_attrs that is none of any, read-write, primary",
     ],
-  ])("%s is refused", (url, problem) => {
+  ])("the URL %s is refused", (url, problem) => {
     expect(readDatabaseUrl(url)).toEqual({ kind: "invalid", problem });
   });
 
-  test("the driver is given the rest: user, password, database and its own parameters", () => {
+  test("the driver gets the rest of the URL: user, password, database and its own parameters", () => {
     const url = "postgres://u:p@a,b/x?sslmode=require&pgbouncer=true&target_session_attrs=primary";
     expect(readDatabaseUrl(url)).toMatchObject({
       address: { driverUrl: "postgres://u:p@localhost/x" },

@@ -145,11 +145,14 @@ describe("a server whose authentication can't be answered is refused, and ends n
     ["is a challenge of zero iterations", authentication(11, "r=a,s=AAAA,i=0"), /iterations/],
     ["would take for hours", authentication(11, "r=a,s=AAAA,i=2000000000"), /iterations/],
     ["is longer than any", Buffer.from([0x52, 0x7f, 0xff, 0xff, 0xff]), /length/],
-  ])("that %s", async (_, bytes, reason) => {
-    await expect(connect(await serverThatSays(bytes))).rejects.toThrow(reason);
-  });
+  ])(
+    "a server whose authentication can't be answered is refused, and ends nothing: one that %s",
+    async (_, bytes, reason) => {
+      await expect(connect(await serverThatSays(bytes))).rejects.toThrow(reason);
+    },
+  );
 
-  test("whatever it is", async () => {
+  test("a server with any unknown authentication is refused, and ends nothing", async () => {
     const kinds = fc.constantFrom(0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 4_294_967_295);
     await fc.assert(
       fc.asyncProperty(kinds, fc.string({ maxLength: 20 }), async (kind, text) => {

@@ -102,7 +102,7 @@ describe("limits", () => {
     await expect(slow.catch(isTransient)).resolves.toBe(true);
   });
 
-  test("a connection that went dead without a word costs one deadline, not the next call", async () => {
+  test("a silently dead connection costs one deadline, not the next call", async () => {
     const database = await open({ url: proxyUrl });
     proxy.freeze();
     const stuck = database.run("stuck", (sql) => sql`select 1`, { timeoutMs: 100 });
@@ -123,7 +123,7 @@ describe("limits", () => {
     expect(database.waiting).toBe(0);
   });
 
-  test("never more calls at once than connections", async () => {
+  test("there are never more calls at once than connections", async () => {
     const database = await open({ connectionsMax: 2 });
     let running = 0;
     let most = 0;
@@ -148,7 +148,7 @@ describe("limits", () => {
 });
 
 describe.each(URL_PARAMETERS)("limits on the server, with %j", (parameters) => {
-  test("of a statement", async () => {
+  test("the server limits the time of a statement with these parameters", async () => {
     // It bounds the silence in a transaction too, and a busy machine is silent for a while.
     const database = await open({ url: server.url + parameters, statementTimeoutMs: 2_000 });
     const slow = database.run("slow", (sql) => sql`select pg_sleep(15)`);
@@ -157,7 +157,7 @@ describe.each(URL_PARAMETERS)("limits on the server, with %j", (parameters) => {
     await expect(within).rejects.toMatchObject({ code: "57014" });
   });
 
-  test("of the wait for a lock", async () => {
+  test("the server limits the wait for a lock with these parameters", async () => {
     const database = await open({ url: server.url + parameters, lockTimeoutMs: 50 });
     const holder = await open();
     await holder.run("table", (sql) => sql`create table t (n int)`);
@@ -171,7 +171,7 @@ describe.each(URL_PARAMETERS)("limits on the server, with %j", (parameters) => {
     });
   });
 
-  test("of the silence inside a transaction: a node that is lost there keeps no lock", async () => {
+  test("the server limits the silence inside a transaction with these parameters: a node lost there keeps no lock", async () => {
     const url = proxyUrl + parameters;
     const lost = await open({ url, statementTimeoutMs: 2_000, connectionsMax: 1 });
     const other = await open({ lockTimeoutMs: 20_000, statementTimeoutMs: 20_000 });
@@ -191,7 +191,7 @@ describe.each(URL_PARAMETERS)("limits on the server, with %j", (parameters) => {
 });
 
 describe("transactions", () => {
-  test("commit together or not at all", async () => {
+  test("the statements of a transaction commit together or not at all", async () => {
     const database = await open();
     await database.run("table", (sql) => sql`create table t (n int)`);
     await database.transaction("both", async (sql) => {
@@ -207,7 +207,7 @@ describe("transactions", () => {
     expect([...rows]).toEqual([{ n: 1 }, { n: 2 }]);
   });
 
-  test("sent at once, a transaction waits for nothing before its commit is on its way", async () => {
+  test("a transaction sent at once waits for nothing before its commit is on its way", async () => {
     const database = await open({ url: proxyUrl, connectionsMax: 1 });
     const holder = await open();
     await holder.run("table", (sql) => sql`create table t (n int)`);
@@ -242,7 +242,7 @@ describe("transactions", () => {
         throw new Error("changed my mind");
       },
     ],
-  ])("sent at once, a transaction stores nothing when %s, and says why", async (_why, failing) => {
+  ])("a transaction sent at once stores nothing when %s, and says why", async (_why, failing) => {
     const database = await open({ connectionsMax: 1 });
     await database.run("table", (sql) => sql`create table t (n int)`);
     const store = database.transaction(
@@ -256,7 +256,7 @@ describe("transactions", () => {
     expect([...rows]).toEqual([]);
   });
 
-  test("after its connection is lost a transaction's later statements never run on another", async () => {
+  test("after its connection is lost, a transaction's later statements never run on another", async () => {
     const database = await open({ url: proxyUrl, connectionsMax: 1 });
     await database.run("table", (sql) => sql`create table t (n int)`);
     const outside = Promise.withResolvers<void>();
@@ -277,7 +277,7 @@ describe("transactions", () => {
 });
 
 describe("connecting", () => {
-  test("a cut connection fails its call as transient and the next call reconnects", async () => {
+  test("a cut connection fails its call as transient, and the next call reconnects", async () => {
     const database = await open({ url: proxyUrl, connectionsMax: 1 });
     const running = database.run("running", (sql) => sql`select pg_sleep(5)`);
     proxy.cut();
@@ -316,7 +316,7 @@ describe("connecting", () => {
     expect(JSON.stringify(error) + String(error)).not.toContain("geheim");
   });
 
-  test("a server that stays away is told of once, however often it is tried", async () => {
+  test("a server that stays away is reported once, however often it is tried", async () => {
     const told: object[] = [];
     const log = { ...quietLog, warn: (fields: object) => void told.push(fields) };
     const url = "postgres://someone@127.0.0.1:1/db";
@@ -330,13 +330,13 @@ describe("connecting", () => {
     await expect(open({ url: url.href })).rejects.toThrow("password authentication failed");
   });
 
-  test("a URL that is none is an error that does not repeat it", async () => {
+  test("an invalid URL is an error that does not repeat it", async () => {
     const failing = open({ url: "postgres://u:geheim@[broken/db" });
     await expect(failing).rejects.toThrow("its URL is not valid");
     await expect(failing).rejects.not.toThrow("geheim");
   });
 
-  test("behind a pooler nothing is sent that one refuses: no settings, no named statements", async () => {
+  test("behind a pooler nothing is sent that it refuses: no settings, no named statements", async () => {
     const database = await open({ url: `${proxyUrl}?prepare=false&channel_binding=prefer` });
     await database.run("parameters", (sql) => sql`select ${1}::int + ${2}::int as three`);
     // A start-up parameter's name ends with a NUL.

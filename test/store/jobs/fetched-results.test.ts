@@ -29,7 +29,7 @@ const TAKEN_OVER = { kind: "claimed", brokeOffBefore: true };
 const TAKEN = { kind: "taken" };
 
 describe("a result that is to be fetched", () => {
-  test("is claimed by one node, which may ask again", async () => {
+  test("a result to be fetched is claimed by one node, which may claim it again", async () => {
     const { results, job, one, other } = openJob();
     const claims = await Promise.all([results.claim(job, one), results.claim(job, other)]);
     expect(claims).toEqual(expect.arrayContaining([CLAIMED, TAKEN]));
@@ -37,7 +37,7 @@ describe("a result that is to be fetched", () => {
     expect(await results.claim(job, winner)).toEqual(CLAIMED);
   });
 
-  test("stays claimed while the claim is renewed, and is free when that ends", async () => {
+  test("a claim on a result is kept while it is renewed, and ends when that stops", async () => {
     const { results, job, one, other, age } = openJob();
     await results.claim(job, one);
     await age(30);
@@ -49,7 +49,7 @@ describe("a result that is to be fetched", () => {
     expect(await results.claim(job, one)).toEqual(TAKEN);
   });
 
-  test("is free at once when a node that stops lets go of it", async () => {
+  test("a claim on a result ends at once when a node that stops releases it", async () => {
     const { results, job, one, other } = openJob();
     await results.claim(job, one);
     await results.letGo(job, other);
@@ -58,7 +58,7 @@ describe("a result that is to be fetched", () => {
     expect(await results.claim(job, other)).toEqual(TAKEN_OVER);
   });
 
-  test("is that of whoever stored it first, whoever holds the claim", async () => {
+  test("a fetched result is that of the node that stored it first, whichever holds the claim", async () => {
     const { results, job, one, other, age } = openJob();
     await results.claim(job, one);
     await age(30);

@@ -93,7 +93,7 @@ async function subscriptionIds(): Promise<string[]> {
 const at = (ids: readonly string[], index: number): string => ids.at(index) ?? "";
 
 describe("an event of a job with many subscriptions", () => {
-  test("is owed to all of them in steps, each once, and is over with the last step", async () => {
+  test("deliveries of an event with many subscriptions are created in steps, each once, until the last step", async () => {
     const job = await crowd();
     const recorded = await record(job, "job.completed");
     expect(recorded.owed).toHaveLength(FIRST);
@@ -111,7 +111,7 @@ describe("an event of a job with many subscriptions", () => {
     expect(await step(key)).toEqual({ owed: [], eventId: null, goesOn: false });
   });
 
-  test("is recorded in one statement that looks at a bounded number of them all, however many end together", async () => {
+  test("an event with many subscriptions is recorded in one statement of bounded size, however many jobs end together", async () => {
     const jobs = await Promise.all(
       Array.from({ length: 100 }, (_, index) => crowdedJob({ database, sql }, `job-${index}`, 60)),
     );
@@ -124,7 +124,7 @@ describe("an event of a job with many subscriptions", () => {
     expect(await deliveries()).toEqual({ "job.completed pending": 6_000 });
   });
 
-  test("is recorded again without anything twice, when its commit was confirmed to nobody", async () => {
+  test("an event is recorded again without duplicates when its commit was not confirmed", async () => {
     const job = await crowd();
     const ending = completedRow(job);
     const [first] = await recordEvents(database, [ending]);
@@ -138,7 +138,7 @@ describe("an event of a job with many subscriptions", () => {
     expect(await deliveries()).toEqual({ "job.completed pending": CROWD });
   });
 
-  test("is owed once by however many nodes take its steps at once", async () => {
+  test("steps taken by several nodes at once create each delivery once", async () => {
     const job = await crowd();
     const recorded = await record(job, "job.completed");
     const key = keyOf(recorded);
@@ -147,7 +147,7 @@ describe("an event of a job with many subscriptions", () => {
     expect(await deliveries()).toEqual({ "job.completed pending": CROWD });
   });
 
-  test("is not owed to those that do not want it, nor to those that were deleted or are gone", async () => {
+  test("steps skip subscriptions that do not want the event, were deleted or are gone", async () => {
     const job = await crowd();
     const ids = await subscriptionIds();
     await sql`update subscriptions set events = ${eventMask(["job.failed"])} where id = ${at(ids, 1_500)}`;
@@ -159,7 +159,7 @@ describe("an event of a job with many subscriptions", () => {
 });
 
 describe("in the middle of an ending's steps", () => {
-  test("a subscription that is not reached yet is delivering, and deleting it takes its delivery back", async () => {
+  test("a subscription that an ending's steps have not reached is delivering, and deleting it prevents its delivery", async () => {
     const job = await crowd();
     const ids = await subscriptionIds();
     const key = keyOf(await record(job, "job.completed"));
@@ -178,7 +178,7 @@ describe("in the middle of an ending's steps", () => {
     });
   });
 
-  test("deleting one that was delivered takes nothing back", async () => {
+  test("deleting a subscription that was already delivered takes nothing back", async () => {
     const job = await crowd();
     const recorded = await record(job, "job.completed");
     const [first] = recorded.owed;
@@ -189,7 +189,7 @@ describe("in the middle of an ending's steps", () => {
     expect(await findSubscription(database, key)).toMatchObject({ status: "delivered" });
   });
 
-  test("a subscription whose accept waits for a step's lock is owed the ending by its accept, once", async () => {
+  test("a subscription whose accept waits for a step's lock gets the ending from its accept, once", async () => {
     const job = await crowd();
     const key = keyOf(await record(job, "job.completed"));
     const late = acceptRow("job-1");
@@ -202,7 +202,7 @@ describe("in the middle of an ending's steps", () => {
     expect(await deliveries()).toEqual({ "job.completed pending": CROWD + 1 });
   });
 
-  test("a subscription whose accept holds the lock while a step waits for it is owed the ending once", async () => {
+  test("a subscription whose accept holds the lock while a step waits gets the ending once", async () => {
     const job = await crowd();
     const key = keyOf(await record(job, "job.completed"));
     const late = acceptRow("job-1");
@@ -227,7 +227,7 @@ describe("in the middle of an ending's steps", () => {
     expect(await deliveries()).toEqual({ "job.completed pending": CROWD + 1 });
   });
 
-  test("one that is deleted while a step holds the lock hears nothing more, and so before the step", async () => {
+  test("a subscription deleted while a step holds the lock, or before it, gets nothing more", async () => {
     const job = await crowd();
     const ids = await subscriptionIds();
     const key = keyOf(await record(job, "job.completed"));
@@ -282,7 +282,7 @@ describe("in the middle of an ending's steps", () => {
 describe("movements of a job with many subscriptions", () => {
   const ALL = eventMask(["job.processing", "job.progress", "job.completed"]);
 
-  test("the newest takes the place of one that is not through, and every subscription hears it once", async () => {
+  test("the newest progress event replaces an unfinished one, and every subscription gets it once", async () => {
     const job = await crowd({ events: ALL });
     const first = await record(job, "job.progress");
     await step(keyOf(first), 700);
@@ -301,7 +301,7 @@ describe("movements of a job with many subscriptions", () => {
     ]);
   });
 
-  test("however often a newer one comes, the steps come to every subscription", async () => {
+  test("however often a newer progress event comes, the steps reach every subscription", async () => {
     const job = await crowd({ events: ALL });
     const told = new Set<string>();
     const note = (owed: readonly OwedDelivery[]) =>
@@ -314,7 +314,7 @@ describe("movements of a job with many subscriptions", () => {
     }
   });
 
-  test("whichever of two types of event comes first to a subscription, only the newer is left to tell", async () => {
+  test("of two types of event only the newer is sent, whichever reaches a subscription first", async () => {
     const job = await crowd({ events: ALL });
     const processing = keyOf(await record(job, "job.processing"));
     const ending = await record(job, "job.completed");
@@ -327,7 +327,7 @@ describe("movements of a job with many subscriptions", () => {
     });
   });
 
-  test("one that wants no other event still hears the older one", async () => {
+  test("a subscription that wants no other event still gets the older one", async () => {
     const job = await crowd({ events: eventMask(["job.processing"]) });
     const processing = keyOf(await record(job, "job.processing"));
     const ending = await record(job, "job.completed");

@@ -22,7 +22,7 @@ function heldCommit() {
 const gathering = { forMs: 10, rowsMax: 3, mayWait: (row: number) => row < 100 };
 
 describe("gathering", () => {
-  test("rows that nothing waits for leave together where they come often, and alone where they don't", async () => {
+  test("rows that are not waited for are gathered when frequent, and written alone when rare", async () => {
     const { queue, clock, batches } = numberQueue({ gathering });
     await queue.write(1);
     await clock.advanceSettling(10);
@@ -38,14 +38,14 @@ describe("gathering", () => {
     expect(batches).toEqual([[1], [2], [3, 4]]);
   });
 
-  test("a row that is waited for takes along those that are gathered, at once", async () => {
+  test("a row that is waited for takes the gathered ones along at once", async () => {
     const { queue, batches } = numberQueue({ gathering });
     await queue.write(1);
     await Promise.all([queue.write(2), queue.write(100)]);
     expect(batches).toEqual([[1], [2, 100]]);
   });
 
-  test("enough rows leave at once, and so do all at a stop", async () => {
+  test("enough gathered rows are written at once, and so are all at a stop", async () => {
     const { queue, batches } = numberQueue({ gathering });
     await queue.write(1);
     await Promise.all([2, 3, 4].map((row) => queue.write(row)));
@@ -72,7 +72,7 @@ describe("batching", () => {
     expect(batches).toEqual([[1, 2, 3]]);
   });
 
-  test("a batch takes as many rows as its bytes allow, and one at least", async () => {
+  test("a batch takes as many rows as its bytes allow, and at least one", async () => {
     const { queue, batches } = numberQueue({ bytesOf: (row) => row, bytesPerBatchMax: 10 });
     await Promise.all([4, 5, 2, 30, 1].map((row) => queue.write(row)));
     expect(batches).toEqual([[4, 5], [2], [30], [1]]);
@@ -96,7 +96,7 @@ describe("batching", () => {
     await second;
   });
 
-  test("with a second batch allowed, a row waits no longer than the linger", async () => {
+  test("with a second batch allowed, a row waits no longer than the linger time", async () => {
     const { commit, release } = heldCommit();
     const { queue, clock, batches } = numberQueue({ commit, batchesInFlightMax: 2, longPollMs: 2 });
     const writes = [queue.write(1)];
@@ -143,7 +143,7 @@ describe("rows of several groups", () => {
   /** A number belongs to the group of its hundreds. */
   const groupOf = (row: number): string => String(Math.floor(row / 100));
 
-  test("go in turns: of a group that floods the queue, no row is before another group's first one", async () => {
+  test("groups take turns: no row of a group that floods the queue precedes another group's first one", async () => {
     const { commit, release } = heldCommit();
     const { queue, batches } = numberQueue({ commit, groupOf, rowsPerBatchMax: 10 });
     const flood = Array.from({ length: 90 }, (_, row) => queue.write(row));
@@ -165,20 +165,20 @@ describe("rows of several groups", () => {
     await Promise.all(flood);
   });
 
-  test("that a batch has no place for come first in the next one", async () => {
+  test("rows left out of a batch come first in the next one", async () => {
     const { queue, batches } = numberQueue({ groupOf, rowsPerBatchMax: 3 });
     await Promise.all([0, 1, 100, 101, 200, 300, 400].map((row) => queue.write(row)));
     expect(batches).toEqual([[0, 100, 200], [1, 300, 400], [101]]);
   });
 
-  test("share the bytes of a batch", async () => {
+  test("rows of several groups share the bytes of a batch", async () => {
     const bytesOf = (row: number): number => row % 100;
     const { queue, batches } = numberQueue({ groupOf, bytesOf, bytesPerBatchMax: 10 });
     await Promise.all([8, 9, 102, 130, 1].map((row) => queue.write(row)));
     expect(batches).toEqual([[8, 102], [9], [130], [1]]);
   });
 
-  test("keep their order within a group, and each row is written once", async () => {
+  test("rows keep their order within a group, and each is written once", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.nat({ max: 4 }), { maxLength: 60 }),
@@ -255,7 +255,7 @@ describe("errors", () => {
 });
 
 describe("stop", () => {
-  test("flushes what is queued, then refuses rows", async () => {
+  test("stopping writes what is queued, then refuses rows", async () => {
     const { queue, batches } = numberQueue({ rowsPerBatchMax: 2 });
     const writes = Promise.all([1, 2, 3].map((row) => queue.write(row)));
     await queue.stop();
@@ -265,7 +265,7 @@ describe("stop", () => {
     await queue.stop();
   });
 
-  test("gives up after its time limit and answers everyone, in a retry or queued", async () => {
+  test("stopping gives up after its time limit and answers every row, in a retry or queued", async () => {
     const { queue, clock, batches } = numberQueue({
       commit: () => Promise.reject(new TransientError("gone")),
       rowsPerBatchMax: 1,
