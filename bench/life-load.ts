@@ -11,6 +11,8 @@ const RUNNING_POLLS = 2;
 const BATCH = 500;
 /** One batch is made and read while another is stored. */
 const FEEDERS = 2;
+/** How often each gateway gets a batch where the rate is given. */
+const EVEN_INTERVAL_MS = 100;
 const UNDER_WAY_MAX = 6000;
 const LOOK_INTERVAL_MS = 5;
 const SHARDS = 256;
@@ -32,6 +34,7 @@ export class LifeLoad implements AsyncDisposable {
   readonly #origins: readonly string[];
   #feeding: AbortController | null = null;
   #feeders: Promise<unknown> = Promise.resolve();
+  #turn = -1;
   #sent = 0;
   #accepted = 0;
 
@@ -76,13 +79,20 @@ export class LifeLoad implements AsyncDisposable {
     return new LifeLoad({ gateways, upstream, receiver, connection, origins });
   }
 
-  /** Begins to send batches, until `drain`. */
+  /** Begins to send batches, as many as go, until `drain`. */
   feed(): void {
+    this.#feedWith(FEEDERS, (signal) => this.#feedUntil(signal));
+  }
+
+  /** Begins to send so many jobs a second to each gateway, in batches, until `drain`. */
+  feedEach(perSecond: number): void {
+    this.#feedWith(1, (signal) => this.#feedEvenly(signal, perSecond));
+  }
+
+  #feedWith(feeders: number, feed: (signal: AbortSignal) => Promise<void>): void {
     const feeding = new AbortController();
     this.#feeding = feeding;
-    this.#feeders = Promise.all(
-      Array.from({ length: FEEDERS }, () => this.#feedUntil(feeding.signal)),
-    );
+    this.#feeders = Promise.all(Array.from({ length: feeders }, () => feed(feeding.signal)));
     // Told by `lives` and `drain`; until somebody calls them, it has not gone unnoticed.
     this.#feeders.catch(() => {});
   }
@@ -142,21 +152,41 @@ export class LifeLoad implements AsyncDisposable {
   async #feedUntil(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const underWay = this.#sent - (await this.#taken());
-      if (underWay + BATCH <= UNDER_WAY_MAX) await this.#subscribe();
+      if (underWay + BATCH <= UNDER_WAY_MAX) await this.#subscribe(BATCH, this.#nextGateway());
       else await wait(LOOK_INTERVAL_MS);
     }
   }
 
-  async #subscribe(): Promise<void> {
+  /** The gateways take turns, so that the database is as busy at one moment as at another. */
+  async #feedEvenly(signal: AbortSignal, perSecond: number): Promise<void> {
+    const size = Math.round((perSecond * EVEN_INTERVAL_MS) / 1000);
+    const gapMs = EVEN_INTERVAL_MS / this.#gateways.length;
+    const beganAt = performance.now();
+    const sending = new Set<Promise<void>>();
+    const refused = Promise.withResolvers<never>();
+    for (let number = 1; !signal.aborted; number += 1) {
+      const sent = this.#subscribe(size, this.#nextGateway());
+      sending.add(sent);
+      void sent.then(() => sending.delete(sent), refused.reject);
+      await Promise.race([wait(beganAt + number * gapMs - performance.now()), refused.promise]);
+    }
+    await Promise.race([Promise.all(sending), refused.promise]);
+  }
+
+  #nextGateway(): BenchGateway {
+    this.#turn += 1;
+    return this.#gateways[this.#turn % this.#gateways.length] ?? this.gateway;
+  }
+
+  async #subscribe(size: number, gateway: BenchGateway): Promise<void> {
     const first = this.#sent;
-    this.#sent += BATCH;
-    const wishes = Array.from({ length: BATCH }, (_, index) => ({
+    this.#sent += size;
+    const wishes = Array.from({ length: size }, (_, index) => ({
       job_id: `bench-${first + index}`,
       callback_url: `${this.#origins[index % ORIGINS]}/hooks-${first + index}`,
     }));
-    const gateway = this.#gateways[(first / BATCH) % this.#gateways.length] ?? this.gateway;
     await gateway.subscribe(this.#connection, wishes);
-    this.#accepted += BATCH;
+    this.#accepted += size;
   }
 
   #taken(): Promise<number> {

@@ -212,6 +212,7 @@ export class Engine {
     this.inspector = new Inspector(runtime, { database, shards, watches, outbox, commands });
     this.#mail = new MailboxReader(runtime, {
       changes: signals.mail,
+      hasNeighbors: () => this.#changes.hasNeighbors,
       activity,
       database,
       shards,

@@ -7,6 +7,7 @@ import { type NodeCommand, COMMANDS_PER_TAKE_MAX, takeCommands } from "../store/
 import type { CommandKind } from "../store/schema/schema.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
+/** How soon commands of other nodes are seen. */
 const READ_INTERVAL_MS = 250;
 
 /** Carries out commands that other nodes leave for the owner of a shard. */
@@ -27,6 +28,8 @@ export interface CommandHandlers {
 export interface MailboxReaderOptions {
   /** Tells when there may be notes. */
   readonly changes?: ChangeSignal | undefined;
+  /** While there are other nodes, notes are looked for all the time; the reader rests otherwise. */
+  readonly hasNeighbors: () => boolean;
   /** Noted down for the sweep: what a note was about may be missing if it got lost. */
   readonly activity?: { touch(shardId: number): void; touchAll(): void };
   readonly database: Database;
@@ -55,6 +58,7 @@ export class MailboxReader extends Repeater {
   /** Goes on while there is more, but takes no more before what it has is dealt with. */
   async #round(): Promise<void> {
     this.#unhandled = await this.#handle(this.#unhandled);
+    if (this.#options.hasNeighbors()) this.hurry();
     let taken = COMMANDS_PER_TAKE_MAX;
     while (taken === COMMANDS_PER_TAKE_MAX && this.#unhandled.length === 0) {
       const shardIds = this.#options.shards.list;

@@ -98,9 +98,13 @@ export class Repeater implements Service {
     this.#timer = null;
     this.#again = false;
     this.#isHurried = false;
-    this.#running = this.#runLogged().then(() => {
+    // Set before the task begins, which may call `hurry` or `trigger` before it first waits.
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#running = promise;
+    void this.#runLogged().then(() => {
       this.#running = null;
       this.#endedAtMs = this.#runtime.clock.monotonic();
+      resolve();
       if (!this.#started) return;
       if (this.#again) this.#run();
       else this.#schedule();

@@ -3,6 +3,7 @@ import { shardsIn } from "../support/shards.ts";
 import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { type CommandHandlers, MailboxReader } from "../../src/intake/mailbox-reader.ts";
+import { ChangeSignal } from "../../src/runtime/change-signal.ts";
 import type { Database } from "../../src/store/db/database.ts";
 import { postCommands } from "../../src/store/writes/mailbox.ts";
 import type { CommandKind } from "../../src/store/schema/schema.ts";
@@ -22,6 +23,7 @@ let sql: postgres.Sql;
 let clock: FakeClock;
 let reader: MailboxReader;
 let owned: readonly number[];
+let hasNeighbors: boolean;
 let handled: [keyof CommandHandlers, readonly RowKey[]][];
 /** Runs before a handler returns. */
 let onHandle: (name: keyof CommandHandlers) => Promise<void> | void;
@@ -41,14 +43,24 @@ beforeEach(async () => {
   await sql`truncate mailbox`;
   clock = new FakeClock();
   owned = [MINE, ALSO_MINE];
+  hasNeighbors = false;
   handled = [];
   onHandle = () => {};
+  reader = openReader();
+  await reader.start();
+});
+
+afterEach(() => reader.stop());
+
+function openReader(changes?: ChangeSignal): MailboxReader {
   const handler = (name: keyof CommandHandlers) => async (keys: readonly RowKey[]) => {
     handled.push([name, keys]);
     await onHandle(name);
   };
-  reader = new MailboxReader(testRuntime({ clock }), {
+  return new MailboxReader(testRuntime({ clock }), {
     database,
+    changes,
+    hasNeighbors: () => hasNeighbors,
     shards: shardsIn(() => owned),
     handlers: {
       watch: handler("watch"),
@@ -59,10 +71,7 @@ beforeEach(async () => {
       tryOrigin: handler("tryOrigin"),
     },
   });
-  await reader.start();
-});
-
-afterEach(() => reader.stop());
+}
 
 let notes = 0;
 
@@ -100,6 +109,30 @@ test("notes of one kind are handled together, the oldest first, over all owned s
   const third = await post("watch", ALSO_MINE);
   await round();
   expect(handled).toEqual([["watch", [first, second, third]]]);
+});
+
+test("beside other nodes a woken reader looks all the time, and alone it rests", async () => {
+  await reader.stop();
+  const changes = new ChangeSignal();
+  reader = openReader(changes);
+  await reader.start();
+  hasNeighbors = true;
+  changes.wake();
+  await round();
+  const first = await post("watch");
+  await round();
+  expect(handled).toEqual([["watch", [first]]]);
+  hasNeighbors = false;
+  await round();
+  const left = await post("poll_now");
+  clock.advance(READ_INTERVAL_MS);
+  changes.wake();
+  expect(handled).toEqual([["watch", [first]]]);
+  await round();
+  expect(handled).toEqual([
+    ["watch", [first]],
+    ["pollNow", [left]],
+  ]);
 });
 
 test("one kind is done with before the next begins", async () => {

@@ -89,3 +89,22 @@ test("tasks that began at different moments share the later ones", async () => {
   expect(first.roundsAtMs).toEqual([1_000, 2_000, 3_000, 4_000]);
   expect(roundsAtMs).toEqual([1_050, 2_000, 3_000, 4_000]);
 });
+
+test("a task that hurries itself before it first waits has one next round", async () => {
+  const clock = new FakeClock();
+  const roundsAtMs: number[] = [];
+  const task = async (): Promise<void> => {
+    roundsAtMs.push(clock.monotonic());
+    repeater.hurry();
+  };
+  const repeater = new Repeater(
+    { clock, log: quietLog },
+    { name: "look", intervalMs: INTERVAL_MS, restIntervalMs: 10_000, task },
+  );
+  await repeater.start();
+  repeater.trigger();
+  for (let round = 1; round <= 4; round += 1) await clock.advanceSettling(INTERVAL_MS);
+  expect(clock.timers).toBe(1);
+  expect(roundsAtMs).toEqual([0, 100, 200, 300, 400]);
+  await repeater.stop();
+});

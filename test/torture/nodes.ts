@@ -41,16 +41,28 @@ export class Nodes {
     return this.#urls.filter((url) => url !== null);
   }
 
+  /** Where a process takes requests now. */
+  get readyPlaces(): number[] {
+    return this.#urls.flatMap((url, place) => (url === null ? [] : [place]));
+  }
+
   /** The process at this place, if one runs. */
   at(place: number): RunningProcess | null {
     return this.#running[place] ?? null;
   }
 
-  /** Starts a process without waiting for it. */
+  /** Starts a process without waiting for it; it takes requests once it is ready. */
   launch(place: number, changes: Readonly<Record<string, string>> = {}): RunningProcess {
     const started = runMain({ ...this.#env, ...changes });
     this.#running[place] = started;
     void started.exit.then((exit) => this.#note(place, started, exit));
+    void started.logged("Ringback is ready").then(
+      ({ url }) => {
+        if (this.#running[place] === started) this.#urls[place] = url;
+      },
+      // It ended before, which is noted.
+      () => undefined,
+    );
     return started;
   }
 

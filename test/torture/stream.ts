@@ -35,6 +35,8 @@ export interface Tally {
   readonly unverified: number;
   /** From the job's completion, as the upstream first told it, to the callback. */
   readonly slowestMs: number;
+  /** The longest time that a job waited between two polls, or for its first after its 201. */
+  readonly longestUnpolledMs: number;
 }
 
 interface Subscribed {
@@ -50,6 +52,8 @@ export class Stream {
   readonly #options: StreamOptions;
   readonly #accepted: Subscribed[] = [];
   readonly #completedAtMs = new Map<string, number>();
+  readonly #polledAtMs = new Map<string, number>();
+  readonly #longestUnpolledMs = new Map<string, number>();
   readonly #asking = new Set<Promise<void>>();
   #number = 0;
   #running = false;
@@ -90,6 +94,7 @@ export class Stream {
     const jobId = `job-${this.#number}`;
     const completesAt = 1 + Math.floor(random() * POLLS_MAX);
     upstream.answer(jobId, (_, number) => {
+      this.#notePoll(jobId);
       if (number < completesAt) return pulseAnswer.processing();
       if (!this.#completedAtMs.has(jobId)) this.#completedAtMs.set(jobId, performance.now());
       return pulseAnswer.completed();
@@ -107,6 +112,7 @@ export class Stream {
             }).catch(() => null);
       if (answer?.status === 201) {
         this.#accepted.push({ jobId, id: answer.body.id as string });
+        if (!this.#polledAtMs.has(jobId)) this.#polledAtMs.set(jobId, performance.now());
         return;
       }
       if (answer !== null && answer.status < 500 && answer.status !== 429) {
@@ -114,6 +120,16 @@ export class Stream {
       }
       await pause(TRY_AGAIN_MS);
     }
+  }
+
+  #notePoll(jobId: string): void {
+    const nowMs = performance.now();
+    // After its ending a job is polled no more: what comes late is a poll that was on its way.
+    if (this.#completedAtMs.has(jobId)) return;
+    const sinceMs = nowMs - (this.#polledAtMs.get(jobId) ?? nowMs);
+    this.#polledAtMs.set(jobId, nowMs);
+    const longestMs = this.#longestUnpolledMs.get(jobId) ?? 0;
+    this.#longestUnpolledMs.set(jobId, Math.max(longestMs, sinceMs));
   }
 
   /** @param from the count of accepted ones where this tally begins */
@@ -133,6 +149,7 @@ export class Stream {
       falseEndings: 0,
       unverified: 0,
       slowestMs: 0,
+      longestUnpolledMs: 0,
     };
     for (const { jobId, id } of this.#accepted.slice(from)) {
       const callbacks = byJob.get(jobId) ?? [];
@@ -148,6 +165,10 @@ export class Stream {
       tally.secondIds += ids.size > 1 ? 1 : 0;
       tally.falseEndings += callbacks.filter(({ event }) => event.type !== "job.completed").length;
       tally.unverified += callbacks.filter(({ problem }) => problem !== null).length;
+      tally.longestUnpolledMs = Math.max(
+        tally.longestUnpolledMs,
+        this.#longestUnpolledMs.get(jobId) ?? 0,
+      );
       const completedAtMs = this.#completedAtMs.get(jobId);
       if (first !== undefined && completedAtMs !== undefined) {
         // The receiver tells the time of day, the stream the monotonic one.

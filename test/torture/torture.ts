@@ -34,6 +34,7 @@ async function expectAllHeard(world: TortureWorld, fault: Fault): Promise<void> 
     fault: fault.name,
     ...tally,
     slowestMs: Math.round(tally.slowestMs),
+    longestUnpolledMs: Math.round(tally.longestUnpolledMs),
     deaths: deaths.length,
   });
   expect(tally.accepted).toBeGreaterThan(0);
