@@ -7,6 +7,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: "test/support/global-setup.ts",
+    setupFiles: ["test/support/set-up.ts"],
     pool: "forks",
     expect: { poll: { timeout: 60_000 } },
     // One more than the cores it is meant for: many tests wait for leases, breakers and processes.
