@@ -74,7 +74,7 @@ export interface ApiPorts {
   readonly outbox: Pick<Outbox, "stateOf">;
   readonly lanes: Pick<LaneBoard, "standsOf" | "origins" | "tryOrigin">;
   readonly inspector: Pick<Inspector, "inspect">;
-  readonly commands: Pick<CommandRouter, "pollNow" | "unsubscribed" | "redelivered">;
+  readonly commands: Pick<CommandRouter, "pollNow" | "extended" | "unsubscribed" | "redelivered">;
   readonly redeliveries: Pick<RedeliveryRunner, "shardForNew" | "begin" | "perSecondDefault">;
   readonly delivery: Pick<DeliveryEngine, "test" | "message">;
   readonly endingWaits: Pick<EndingWaits, "wait">;

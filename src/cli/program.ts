@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { doctorCommand } from "./commands/doctor.ts";
 import { inboxCommand } from "./commands/inbox.ts";
+import { extendCommand } from "./commands/extend.ts";
 import { initCommand } from "./commands/init.ts";
 import { keyCommand } from "./commands/key.ts";
 import { listCommand } from "./commands/list.ts";
@@ -28,6 +29,7 @@ const FOR_USERS: readonly AddCommand[] = [
   subscribeCommand,
   waitCommand,
   whyCommand,
+  extendCommand,
   listCommand,
   tailCommand,
   inboxCommand,

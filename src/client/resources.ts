@@ -138,6 +138,15 @@ export class Jobs extends Resource {
   }
 
   /**
+   * Gives a job that still runs more time.
+   * @param deadlineS seconds from now; a deadline that is later is kept
+   */
+  extend(id: string, deadlineS: number, options?: CallOptions): Promise<WatchedJob> {
+    const spec = { path: path`/v1/jobs/${id}/extend`, body: { deadline_s: deadlineS } };
+    return this.json({ method: "POST", ...spec, isRepeatable: true }, options);
+  }
+
+  /**
    * Why a callback has not arrived.
    * @param job `job_…`, or what its provider calls it
    */

@@ -8,7 +8,7 @@ import {
   sendRedelivery,
 } from "./deliveries/redelivery-pages.ts";
 import { type ConsoleRoute, definePage, redirect } from "./http/page.ts";
-import { cancelJob, pollNow, redeliver, resultDownload } from "./jobs/actions.ts";
+import { cancelJob, extendJob, pollNow, redeliver, resultDownload } from "./jobs/actions.ts";
 import { jobPage } from "./jobs/job-page.ts";
 import { jobListPage } from "./jobs/list-page.ts";
 import { subscriptionListPage } from "./jobs/subscription-list-page.ts";
@@ -44,6 +44,7 @@ export function consoleRoutes(sandbox: Sandbox | null): readonly ConsoleRoute[] 
     jobListPage,
     jobPage,
     pollNow,
+    extendJob,
     cancelJob,
     redeliver,
     resultDownload,

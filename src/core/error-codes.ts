@@ -95,6 +95,11 @@ export const PROBLEMS = {
     title: "The subscription is closed",
     help: "The subscription was deleted or its receiver answered 410, so nothing more is sent for it. Create a new one.",
   },
+  job_ended: {
+    status: 409,
+    title: "The job has ended",
+    help: "The job has ended, or every subscription to it was deleted, so it is watched no more and its deadline can't be moved.",
+  },
   connection_exists: {
     status: 409,
     title: "The connection already exists",

@@ -46,6 +46,12 @@ export class CommandRouter {
     else await this.send("poll_now", [{ shardId, id: jobRowId }]);
   }
 
+  /** A job's deadline was moved: its owner reads it again. */
+  async extended(job: RowKey): Promise<void> {
+    if (this.#options.shards.has(job.shardId)) await this.handlers.watch([job]);
+    else await this.send("watch", [job]);
+  }
+
   /** A subscription was deleted: forgets what was held for it. */
   async unsubscribed(change: {
     readonly shardId: number;

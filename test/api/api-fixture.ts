@@ -319,6 +319,7 @@ export class ApiFixture {
       inspector: { inspect: async () => this.inspection },
       commands: {
         pollNow: note("pollNow"),
+        extended: note("extended"),
         unsubscribed: note("unsubscribed"),
         redelivered: note("redelivered"),
       },

@@ -33,6 +33,7 @@ const SAMPLE_ID = `${"0".repeat(12)}7${"0".repeat(19)}`;
 /** What a route with a body needs to come as far as to look for its object; others take `{}`. */
 const BODIES: Readonly<Record<string, object>> = {
   "POST /v1/providers/{name}/try": { answer: { status: 200, body: "{}" } },
+  "POST /v1/jobs/{id}/extend": { deadline_s: 60 },
   "POST /v1/inboxes/{name}/consumers/{consumer}/ack": { cursor: "cursor" },
   "POST /v1/inboxes/{name}/consumers/{consumer}/seek": { cursor: "cursor" },
 };

@@ -183,3 +183,53 @@ describe("GET /v1/events", () => {
     ).toEqual([]);
   });
 });
+
+describe("POST /v1/jobs/{id}/extend", () => {
+  const extend = (id: string, body: object, key?: string) =>
+    api.request("POST", `/v1/jobs/${id}/extend`, { body, ...(key !== undefined && { key }) });
+
+  it("moves the deadline forward only, and tells the job's owner", async () => {
+    const { job } = await api.subscribe({ deadline_s: 600 });
+    const moved: Json = jobSchema.parse(await (await extend(job.id, { deadline_s: 7200 })).json());
+    const before = Date.parse(job.deadline_at);
+    expect(Date.parse(moved.deadline_at)).toBeGreaterThanOrEqual(before + 6600 * 1000);
+    const uuid = parsePublicId("job", job.id) ?? "";
+    expect(api.calls.at(-1)).toEqual(["extended", { shardId: shardOfUuid(uuid), id: uuid }]);
+    const kept: Json = await (await extend(job.id, { deadline_s: 60 })).json();
+    expect(kept.deadline_at).toBe(moved.deadline_at);
+    const read: Json = await (await api.request("GET", `/v1/jobs/${job.id}`)).json();
+    expect(read.deadline_at).toBe(moved.deadline_at);
+  });
+
+  it("goes as far as the provider allows, and says how far that is", async () => {
+    const { job } = await api.subscribe();
+    const provider: Json = await (await api.request("GET", "/v1/providers/pulse")).json();
+    const max = provider.deadline_s_max;
+    expect((await extend(job.id, { deadline_s: max })).status).toBe(200);
+    const problem = await problemOf(await extend(job.id, { deadline_s: max + 1 }));
+    expect(problem.errors).toMatchObject([
+      { pointer: "/deadline_s", detail: expect.stringContaining(String(max)) },
+    ]);
+    for (const deadline_s of [0, 1.5, "60", null]) {
+      expect((await extend(job.id, { deadline_s })).status).toBe(422);
+    }
+  });
+
+  it("refuses a job that has ended or is watched no more, and another project's", async () => {
+    const ended = await api.subscribe();
+    await api.end(ended.id);
+    const deleted = await api.subscribe();
+    await api.request("DELETE", `/v1/subscriptions/${deleted.id}`);
+    for (const { job } of [ended, deleted]) {
+      const problem = await problemOf(await extend(job.id, { deadline_s: 60 }));
+      expect(problem.code).toBe("job_ended");
+    }
+    const live = await api.subscribe();
+    const projectId = api.uuid();
+    await api.addProject(projectId, "extends another's");
+    const stranger = await api.addKey(["admin"], { projectId });
+    expect((await extend(live.job.id, { deadline_s: 60 }, stranger)).status).toBe(404);
+    const reader = await api.addKey(["subscriptions:read"]);
+    expect((await extend(live.job.id, { deadline_s: 60 }, reader)).status).toBe(403);
+  });
+});

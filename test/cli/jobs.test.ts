@@ -55,6 +55,19 @@ test("subscribe, wait and why: a job from its subscription to its ending", async
   expect((await receiver.takeOne("/cli-job")).event.data.metadata).toEqual({ invoice: 17 });
 });
 
+test("extend moves the deadline of a job, by whatever name it is given", async () => {
+  upstream.answer("cli-extended", pulseAnswer.processing());
+  await runCli(["subscribe", "cli-extended", "--inbox", "cli", "--deadline", "25d"], env);
+  const extended = await runCli(["extend", "cli-extended", "--deadline", "30d", "--json"], env);
+  const { id, deadline_at: deadline } = JSON.parse(extended.stdout);
+  const shown = await runCli(["extend", id, "--deadline", "1h"], env);
+  expect(shown).toMatchObject({ code: 0, stderr: "" });
+  expect(shown.stdout).toContain(deadline.slice(0, 10));
+  const tooFar = await runCli(["extend", id, "--deadline", "399d"], env);
+  expect(tooFar.stderr).toContain("the longest that pulse allows");
+  expect((await runCli(["extend", id, "--deadline", "1y"], env)).stderr).toContain("400 days");
+});
+
 test("wait --result prints the result as the provider wrote it, and --json the event", async () => {
   upstream.answer("cli-digits", pulseAnswer.completed(RESULT));
   await runCli(["subscribe", "cli-digits", "--inbox", "cli"], env);

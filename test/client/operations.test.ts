@@ -33,6 +33,7 @@ const CALLS: Readonly<Record<string, Call>> = {
   waitForSubscription: (ringback) => ringback.wait(id),
   listJobs: (ringback) => ringback.jobs.list().page(),
   getJob: (ringback) => ringback.jobs.get(id),
+  extendJobDeadline: (ringback) => ringback.jobs.extend(id, 3600),
   explainJob: (ringback) => ringback.jobs.explain(id),
   explainJobByName: (ringback) => ringback.jobs.explain({ job_id: "job-1", provider: "pulse" }),
   getStats: (ringback) => ringback.stats(),

@@ -338,6 +338,18 @@ describe("changes", () => {
     expect(told).toMatchObject({ cancelJob: true });
   });
 
+  test("a job is given more time, as far as its provider allows", async () => {
+    expect(await admin.open(pathOf(live))).toContain("Extend deadline…");
+    const csrf = await admin.csrf();
+    const deadline_s = String(14 * 86_400);
+    const done = await admin.post(`${pathOf(live)}/extend`, { csrf, deadline_s });
+    expect(done).toMatchObject({ status: 303, location: pathOf(live) });
+    const at = fixture.api.clock.now() + 14 * 86_400_000;
+    expect(await admin.open(pathOf(live))).toContain(new Date(at).toISOString().slice(0, 19));
+    await admin.post(`${pathOf(live)}/extend`, { csrf, deadline_s: "999999999" });
+    expect(await admin.open(pathOf(live))).toContain("the longest that pulse allows");
+  });
+
   test("the page ignores a flash message that it did not write", async () => {
     admin.cookies.set("__Host-ringback_notice", "v2.00000000.AAAA");
     expect(await admin.open("/console/jobs")).toContain('id="notice"');

@@ -118,6 +118,28 @@ describe.concurrent("a job that does not end times out at its deadline", () => {
     expect(receiver.callbacks).toHaveLength(1);
   });
 
+  test("a job whose deadline was extended in time goes on past the old one", async (context) => {
+    const { upstream, receiver, jobId, path, subscribe, look, gateway } = await openScene(context);
+    upstream.answer(jobId, pulseAnswer.processing());
+    const subscription = await subscribe({ deadline_s: 3 });
+    const { id } = subscription.job;
+    const { status, body } = await gateway.api("POST", `/v1/jobs/${id}/extend`, {
+      deadline_s: 3600,
+    });
+    expect(status).toBe(200);
+    const firstMs = Date.parse(subscription.job.deadline_at);
+    expect(Date.parse(body.deadline_at)).toBeGreaterThan(firstMs + 3_000_000);
+    await gateway.until(
+      `/v1/jobs/${id}`,
+      (job) => Date.parse(job.last_polled_at ?? "") > firstMs + 500,
+    );
+    expect(await look(`/v1/jobs/${id}`)).toMatchObject({ status: "processing", ended_at: null });
+    upstream.answer(jobId, pulseAnswer.completed());
+    expect((await receiver.takeOne(path)).event.type).toBe("job.completed");
+    const late = await gateway.api("POST", `/v1/jobs/${id}/extend`, { deadline_s: 7200 });
+    expect(late).toMatchObject({ status: 409, body: { code: "job_ended" } });
+  });
+
   test("a job times out at its deadline while its connection is paused and nothing is polled", async (context) => {
     const { upstream, receiver, jobId, path, subscribe, change } = await openScene(context);
     upstream.answer(jobId, pulseAnswer.completed());

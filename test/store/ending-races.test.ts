@@ -8,6 +8,7 @@ import {
 import type { Database } from "../../src/store/db/database.ts";
 import { recordAttempts } from "../../src/store/writes/record-attempts.ts";
 import { recordEvents } from "../../src/store/writes/record-events.ts";
+import { extendDeadline } from "../../src/store/jobs/extend-deadline.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { acceptRow, attemptRow, completedRow, PROJECT_ID, uuids } from "../support/rows.ts";
 import { statementsWait } from "../support/statements-wait.ts";
@@ -293,4 +294,46 @@ test("a job whose deadline was moved while it was about to time out does not tim
   expect(early).toEqual([{ recorded: false, owed: [], fanOut: null }]);
   const due = await recordEvents(database, [timedOut(Date.now() + 7_200_000)]);
   expect(due[0]?.recorded).toBe(true);
+});
+
+test("extending a deadline and timing out at it: whichever comes second does nothing", async () => {
+  const timedOut = (subscription: Parameters<typeof completedRow>[0]) =>
+    completedRow(subscription, {
+      type: "job.timed_out",
+      status: "timed_out",
+      result: null,
+      resultBytes: 0,
+      error: "late",
+      occurredAtMs: Date.now() + 2000,
+    });
+  const extend = ({ shardId, jobRowId: id }: { shardId: number; jobRowId: string }) =>
+    extendDeadline(database, {
+      shardId,
+      id,
+      projectId: PROJECT_ID,
+      deadlineAtMs: Date.now() + 3_600_000,
+    });
+  for (const isExtendedFirst of [true, false]) {
+    const { subscription } = await acceptOne(`job-${isExtendedFirst}`, { deadlineMs: 1000 });
+    const { shardId, jobRowId } = subscription;
+    let extended: ReturnType<typeof extend> | undefined;
+    let recorded: ReturnType<typeof recordEvents> | undefined;
+    const begin = [
+      () => (extended = extend(subscription)),
+      () => (recorded = recordEvents(database, [timedOut(subscription)])),
+    ];
+    // Both wait for the job's row, in this order.
+    await blocker.begin(async (sql) => {
+      await sql`select from jobs where shard_id = ${shardId} and id = ${jobRowId} for update`;
+      const [first, second] = isExtendedFirst ? begin : begin.toReversed();
+      void first?.();
+      await statementsWait(blocker, 1);
+      void second?.();
+      await statementsWait(blocker, 2);
+    });
+    const [event] = (await recorded) ?? [];
+    expect(event?.recorded).toBe(!isExtendedFirst);
+    expect((await extended) === null).toBe(!isExtendedFirst);
+    expect(await deliveriesOf(subscription.id)).toHaveLength(isExtendedFirst ? 0 : 1);
+  }
 });

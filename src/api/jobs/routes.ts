@@ -1,23 +1,31 @@
 import { z } from "@hono/zod-openapi";
 import { publicId } from "../../core/ids/ids.ts";
 import type { ProjectLimitName } from "../../core/project-limits.ts";
+import { extendDeadline } from "../../store/jobs/extend-deadline.ts";
 import { findJobs, findProjectJob } from "../../store/jobs/find-jobs.ts";
 import type { ApiPorts } from "../context.ts";
 import { jsonAnswer } from "../http/answer.ts";
-import { refused } from "../http/problem.ts";
+import { problemOfParts, refused } from "../http/problem.ts";
 import { defineRoute, notFound, type Route } from "../http/route.ts";
 import { defineListRoute } from "../http/list-route.ts";
 import { jobIdSchema, nameSchema } from "../subscriptions/schema.ts";
 import { jobWaits } from "../waiting.ts";
 import { explainJob } from "./explain.ts";
-import { jobExplanationSchema, jobFiltersSchema, jobPageSchema, jobSchema } from "./schema.ts";
+import {
+  deadlineChangeSchema,
+  jobExplanationSchema,
+  jobFiltersSchema,
+  jobPageSchema,
+  jobSchema,
+} from "./schema.ts";
 import { jobJson, waitingJobOf } from "./view.ts";
 
 const TAG = "Jobs";
+const BODY_BYTES_MAX = 4 * 1024;
 
 export function jobRoutes(ports: ApiPorts): Route[] {
   // Before the route with an id, which would take the word for an id.
-  return [list(ports), explainByName(ports), read(ports), explainById(ports)];
+  return [list(ports), explainByName(ports), read(ports), explainById(ports), extend(ports)];
 }
 
 function list(ports: ApiPorts): Route {
@@ -63,6 +71,49 @@ function read(ports: ApiPorts): Route {
       if (job === null) return notFound("job", publicId("job", id));
       const waits = await jobWaits(database, ports, [waitingJobOf(job)]);
       return jsonAnswer(200, jobJson(job, ports, waits));
+    },
+  });
+}
+
+function extend(ports: ApiPorts): Route {
+  return defineRoute({
+    operationId: "extendJobDeadline",
+    method: "POST",
+    path: "/v1/jobs/{id}/extend",
+    tag: TAG,
+    summary: "Move the deadline of a job",
+    description:
+      "Gives a job that still runs more time, at most the deadline_s_max of its provider, counted " +
+      "from now. A deadline is never moved back: if the job already has one that is later, that " +
+      "one is kept.",
+    scope: "subscriptions:write",
+    idKind: "job",
+    body: { schema: deadlineChangeSchema, bytesMax: BODY_BYTES_MAX },
+    success: { status: 200, description: "The job.", schema: jobSchema },
+    problems: ["job_ended"],
+    async handle({ database, caller: { projectId }, id, body }) {
+      const job = await findProjectJob(database, { projectId, id });
+      if (job === null) return notFound("job", publicId("job", id));
+      const { provider } = ports.providers.find(projectId, job.provider) ?? {};
+      const maxMs = provider?.deadlineMsMax ?? 0;
+      const addedMs = body.deadline_s * 1000;
+      if (addedMs > maxMs) {
+        const detail =
+          provider === undefined
+            ? `The project has no provider ${job.provider} any more, so the deadline can't be moved.`
+            : `Must be at most ${Math.floor(maxMs / 1000)}, the longest that ${job.provider} allows.`;
+        const part = { pointer: "/deadline_s", detail };
+        return { ok: false, problem: problemOfParts("validation_failed", [part]) };
+      }
+      const { shardId } = job;
+      const deadlineAtMs = ports.clock.now() + addedMs;
+      const movedToMs = await extendDeadline(database, { shardId, id, projectId, deadlineAtMs });
+      if (movedToMs === null) {
+        return refused("job_ended", "The job is watched no more; its deadline can't be moved.");
+      }
+      await ports.commands.extended({ shardId, id });
+      const waits = await jobWaits(database, ports, [waitingJobOf(job)]);
+      return jsonAnswer(200, jobJson({ ...job, deadlineAtMs: movedToMs }, ports, waits));
     },
   });
 }

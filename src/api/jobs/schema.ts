@@ -59,6 +59,15 @@ export const jobSchema = z
 
 export const jobPageSchema = pageOf(jobSchema, "JobPage");
 
+export const deadlineChangeSchema = z
+  .strictObject({
+    deadline_s: z.int().min(1).openapi({
+      description: "When to give the job up, in seconds from now.",
+      example: 86_400,
+    }),
+  })
+  .openapi("DeadlineChange");
+
 export const jobFiltersSchema = z.strictObject({
   status: jobStatusSchema.optional(),
   job_id: jobIdSchema.optional(),

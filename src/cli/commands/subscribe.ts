@@ -6,7 +6,14 @@ import type { AddCommand } from "../frame/commands.ts";
 import { type GatewayFlags, openGateway, withGateway } from "../frame/gateway.ts";
 import { type Output, shown } from "../frame/output.ts";
 import { type CommandRun, runCommand } from "../frame/run.ts";
-import { durationMs, objectFrom, oneFrom, pairsFrom, someFrom, urlFrom } from "../frame/values.ts";
+import {
+  longDurationMs,
+  objectFrom,
+  oneFrom,
+  pairsFrom,
+  someFrom,
+  urlFrom,
+} from "../frame/values.ts";
 import { printEnding, waitForJob } from "../ending.ts";
 
 interface SubscribeFlags extends GatewayFlags {
@@ -55,7 +62,7 @@ function options(command: Command): Command {
       pairsFrom,
     )
     .option("--header <name=value>", "an extra header of the callbacks", pairsFrom)
-    .option("--deadline <time>", "give the job up after this time, such as 2h", durationMs)
+    .option("--deadline <time>", "give the job up after this time, such as 2h", longDurationMs)
     .option("--fetch-result", "fetch and store a result that is a link")
     .option("--idempotency-key <key>", "makes the same command harmless to repeat")
     .option("--wait", "then wait until the job has ended, as ringback wait does");

@@ -62,7 +62,7 @@ const SUBSCRIPTION_ID = /^sub_[0-9a-f]{32}$/;
  * The subscription of this id, or the newest one to the job.
  * @throws {RingbackError} `not_watched` when there is none
  */
-async function findSubscription(
+export async function findSubscription(
   ringback: Ringback,
   { job, provider, connection }: NamedJob,
   call: CallOptions,

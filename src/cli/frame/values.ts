@@ -12,13 +12,26 @@ const UNITS_MS: Readonly<Record<string, number>> = {
 const DAY_MS = 86_400_000;
 /** Longer timers would fire at once. */
 const DURATION_MS_MAX = 2 ** 31 - 1;
+const LONG_DURATION_MS_MAX = 400 * DAY_MS;
 
-/** `90`, `90s`, `5m`, `2h` or `1d`, as milliseconds. */
+/** `90`, `90s`, `5m`, `2h` or `1d`, as milliseconds, for a timer of this process. */
 export function durationMs(text: string): number {
-  const [, number = "", unit = "s"] = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)?$/.exec(text) ?? [];
-  const ms = number === "" ? Number.NaN : Number(number) * (UNITS_MS[unit] ?? Number.NaN);
-  if (ms >= 0 && ms <= DURATION_MS_MAX) return ms;
+  const ms = msFrom(text);
+  if (ms <= DURATION_MS_MAX) return ms;
   throw new InvalidArgumentError("Give a time such as 30s, 5m or 2h, of 24 days at most.");
+}
+
+/** The same for a time that the gateway waits, which may be longer. */
+export function longDurationMs(text: string): number {
+  const ms = msFrom(text);
+  if (ms <= LONG_DURATION_MS_MAX) return ms;
+  throw new InvalidArgumentError("Give a time such as 30m, 6h or 30d, of 400 days at most.");
+}
+
+/** Not a number for a text that is no time. */
+function msFrom(text: string): number {
+  const [, number = "", unit = "s"] = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)?$/.exec(text) ?? [];
+  return number === "" ? Number.NaN : Number(number) * (UNITS_MS[unit] ?? Number.NaN);
 }
 
 /** A whole number in a range. */

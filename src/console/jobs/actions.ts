@@ -1,3 +1,4 @@
+import type { Job } from "../http/models.ts";
 import { defineAction, definePage, type PageRequest, redirect } from "../http/page.ts";
 
 const WRITE = {
@@ -11,6 +12,16 @@ export const pollNow = defineAction({
   async act({ id, api, form }) {
     await api.send("POST", `/v1/subscriptions/${idIn(form, "subscription")}/poll`);
     return redirect(`jobs/${id}`, "The job is polled as soon as its connection's limits allow.");
+  },
+});
+
+export const extendJob = defineAction({
+  ...WRITE,
+  path: "/jobs/:id/extend",
+  async act({ id, api, form }) {
+    const deadline_s = Number(form.get("deadline_s") ?? "");
+    await api.send<Job>("POST", `/v1/jobs/${id}/extend`, { deadline_s });
+    return redirect(`jobs/${id}`, "The job has more time.");
   },
 });
 

@@ -3,7 +3,7 @@ import { sliceRawJson } from "../../core/json/raw-json.ts";
 import type { ExplainedSubscription, JobExplanation, Page, StoredEvent } from "../http/models.ts";
 import { definePage, may, type PageRequest } from "../http/page.ts";
 import { status, words } from "../view/badge.ts";
-import { actionButton, confirmButton } from "../view/forms.ts";
+import { actionButton, confirmButton, select } from "../view/forms.ts";
 import { jsonView } from "../view/json-view.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
 import { card, copy, facts, mono } from "../view/parts.ts";
@@ -84,6 +84,16 @@ function why(
   </section>`;
 }
 
+/** Seconds from now. */
+const EXTENSIONS = [
+  { value: "3600", text: "1 hour" },
+  { value: "21600", text: "6 hours" },
+  { value: "86400", text: "1 day" },
+  { value: "172800", text: "2 days" },
+  { value: "604800", text: "7 days" },
+  { value: "2592000", text: "30 days" },
+];
+
 /** The actions for a job that still runs. */
 function liveActions(
   { subscription }: ExplainedSubscription,
@@ -93,6 +103,16 @@ function liveActions(
   const shared = { csrfToken, fields };
   return html`<div class="actions">
     ${actionButton({ ...shared, to: links.to(`jobs/${id}/poll`), label: "Poll now", tone: "main" })}
+    ${confirmButton({
+      csrfToken,
+      fields: select("deadline_s", "Give it up after", EXTENSIONS, "86400"),
+      id: "extend-job",
+      to: links.to(`jobs/${id}/extend`),
+      label: "Extend deadline…",
+      question: "Counted from now, as far as its provider allows. A later deadline is kept.",
+      confirm: "Extend",
+      tone: "plain",
+    })}
     ${confirmButton({
       ...shared,
       id: "cancel-job",

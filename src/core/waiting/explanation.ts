@@ -205,8 +205,8 @@ function explainRunning({ job, nowMs }: ExplainedSubscription): Explanation {
     summary: `${explained.summary} ${deadline}`,
     action:
       explained.reason === "job_running"
-        ? "Subscribe again with a larger deadline_s to extend the deadline."
-        : `${explained.action} Another subscription with a larger deadline_s extends the deadline.`,
+        ? "Extend the deadline if the job needs more time: POST /v1/jobs/{id}/extend."
+        : `${explained.action} POST /v1/jobs/{id}/extend moves the deadline.`,
     wait,
   };
 }
