@@ -4,8 +4,8 @@ import { fileURLToPath } from "node:url";
 import { setTimeout as wait } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { AttackerCommands } from "../attacker.ts";
-import { atMost, figure, type Figure } from "../figure.ts";
-import { BenchGateway, type BenchConnection } from "../gateway.ts";
+import { atLeast, atMost, figure, type Figure } from "../figure.ts";
+import { BenchGateway, type BenchConnection, type BenchSubscription } from "../gateway.ts";
 import { quantile } from "../measure.ts";
 import type { ReceiverCommands } from "../receiver.ts";
 import type { Scenario } from "../scenario.ts";
@@ -13,16 +13,21 @@ import type { UpstreamCommands } from "../upstream.ts";
 import { WorkerProcess } from "../worker-process.ts";
 
 const ENDINGS_PER_SECOND = 50;
-const REQUEST_INTERVAL_MS = 50;
-const SETTLE_MS = 2000;
+const REQUEST_INTERVAL_MS = 25;
+const SETTLE_MS = { full: 2000, quick: 1000 };
 const MEASURE_MS = { full: 10_000, quick: 3000 };
 /** As many polls a second as there are jobs, so that some job is polled whenever an ending is due. */
 const POLL_INTERVAL_S = 1;
 const SPARE_JOBS = 1000;
 /** Beside an attack, the quiet project may wait for twice as long as without. */
 const RATIO_MAX = 2;
+/** Beside an attack, its jobs are polled at least half as often as without. */
+const POLL_RATIO_MIN = 0.5;
 /** Below it, a ratio says more about the machine than about the gateway. */
 const QUIET_P99_MS_MIN = 20;
+/** What is prepared may be refused on a machine that is busy with the attack before. */
+const SUBSCRIBE_ATTEMPTS_MAX = 5;
+const SUBSCRIBED_AT_ONCE = 500;
 const SUBSCRIBERS = { full: 20_000, quick: 4000 };
 const HANGING = { full: 2000, quick: 500 };
 const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
@@ -40,9 +45,19 @@ interface Scene {
   readonly client: WorkerProcess<AttackerCommands>;
 }
 
+/** The project that is measured: its jobs, and where its callbacks go. */
+interface QuietProject {
+  readonly connection: BenchConnection;
+  readonly upstream: WorkerProcess<UpstreamCommands>;
+  readonly receiver: WorkerProcess<ReceiverCommands>;
+  readonly receiverOrigin: string;
+}
+
 /** Something one project or a stranger does for as long as the other is measured. */
 interface Attack {
   readonly name: string;
+  /** True when it goes on after a restart of the gateway, because the gateway has stored it. */
+  readonly isStored: boolean;
   begin(scene: Scene): Promise<void>;
   end?(scene: Scene): Promise<void>;
 }
@@ -54,6 +69,7 @@ const flood = (
   keyOf: (scene: Scene) => string | null,
 ): Attack => ({
   name,
+  isStored: false,
   begin: (scene) =>
     scene.client.ask("flood", {
       url: scene.gateway.url + path,
@@ -66,51 +82,52 @@ const flood = (
 const ATTACKS: readonly Attack[] = [
   {
     name: "many_subscribers",
+    isStored: true,
     async begin(scene) {
       const { gateway, attacker, receiver, mode } = scene;
       const wishes = Array.from({ length: SUBSCRIBERS[mode] }, (_, index) => ({
         job_id: "popular-1",
         callback_url: `${receiver}/popular-${index}`,
       }));
-      await gateway.subscribe(attacker.connection, wishes, attacker.apiKey);
+      await subscribeAll(gateway, attacker.connection, wishes, attacker.apiKey);
       await scene.upstream.ask("complete", { result: null });
     },
-    end: (scene) => scene.upstream.ask("hold", undefined),
   },
   {
     name: "silent_receivers",
+    isStored: true,
     async begin({ gateway, attacker, upstream, silent, mode }) {
       const wishes = Array.from({ length: HANGING[mode] }, (_, index) => ({
         job_id: `unheard-${index}`,
         callback_url: `${silent}/unheard-${index}`,
       }));
-      await gateway.subscribe(attacker.connection, wishes, attacker.apiKey);
+      await subscribeAll(gateway, attacker.connection, wishes, attacker.apiKey);
       await upstream.ask("complete", { result: null });
     },
-    end: (scene) => scene.upstream.ask("hold", undefined),
   },
   {
     name: "silent_upstream",
+    isStored: true,
     async begin({ gateway, attacker, receiver, silent, mode }) {
       const connection = await gateway.connect("silent", silent, {}, attacker.apiKey);
       const wishes = Array.from({ length: HANGING[mode] }, (_, index) => ({
         job_id: `unanswered-${index}`,
         callback_url: `${receiver}/unanswered-${index}`,
       }));
-      await gateway.subscribe(connection, wishes, attacker.apiKey);
+      await subscribeAll(gateway, connection, wishes, attacker.apiKey);
     },
   },
   {
     name: "unknown_names",
+    isStored: true,
     async begin({ gateway, attacker, upstream, mode }) {
       const wishes = Array.from({ length: HANGING[mode] }, (_, index) => ({
         job_id: `lost-${index}`,
         callback_url: `https://host-${index}.invalid/lost`,
       }));
-      await gateway.subscribe(attacker.connection, wishes, attacker.apiKey);
+      await subscribeAll(gateway, attacker.connection, wishes, attacker.apiKey);
       await upstream.ask("complete", { result: null });
     },
-    end: (scene) => scene.upstream.ask("hold", undefined),
   },
   flood("guessed_keys", "/v1/subscriptions", 100, () => null),
   flood("requests", "/v1/project", 100, ({ attacker }) => attacker.apiKey),
@@ -122,102 +139,179 @@ const ATTACKS: readonly Attack[] = [
   ),
 ];
 
-/** A quiet project's figures beside each attack, over its figures without. */
+/**
+ * A quiet project's figures beside each attack, over its figures without, measured just before on the
+ * same gateway. An attack that the gateway stores has a gateway of its own, and goes on after a restart.
+ */
 export const fairness: Scenario = {
   name: "fairness",
   title: "a quiet project's callbacks and requests while another project or a stranger attacks",
   async run({ mode, step }) {
-    await using upstream: WorkerProcess<UpstreamCommands> =
-      await WorkerProcess.start("upstream.ts");
-    await using attackersUpstream: WorkerProcess<UpstreamCommands> =
-      await WorkerProcess.start("upstream.ts");
-    await using receiver: WorkerProcess<ReceiverCommands> =
-      await WorkerProcess.start("receiver.ts");
-    await using attackersReceiver: WorkerProcess<ReceiverCommands> =
-      await WorkerProcess.start("receiver.ts");
-    await using silentReceiver: WorkerProcess<ReceiverCommands> =
-      await WorkerProcess.start("receiver.ts");
-    await using client: WorkerProcess<AttackerCommands> = await WorkerProcess.start("attacker.ts");
-    const settings = { RINGBACK_ENCRYPTION_KEYS: randomBytes(32).toString("base64") };
-    await using gateway = await BenchGateway.start(settings);
-    const apiKey = await createProject(gateway, settings);
-    const scene: Scene = {
+    const stored = ATTACKS.filter(({ isStored }) => isStored);
+    const figures = await besideAttacks(
+      ATTACKS.filter((attack) => !stored.includes(attack)),
       mode,
-      gateway,
-      attacker: {
-        apiKey,
-        connection: await gateway.connect(
-          "attacker",
-          await attackersUpstream.ask("listen", undefined),
-          {},
-          apiKey,
-        ),
-      },
-      upstream: attackersUpstream,
-      receiver: await firstOrigin(attackersReceiver),
-      silent: await firstOrigin(silentReceiver),
-      client,
-    };
-    await silentReceiver.ask("hold", undefined);
-
-    const quiet = await gateway.connect("quiet", await upstream.ask("listen", undefined), {
-      poll_interval_s: POLL_INTERVAL_S,
-    });
-    const quietOrigin = await firstOrigin(receiver);
-    await receiver.ask("timeLags", undefined);
-    await upstream.ask("completeAtRate", { perSecond: ENDINGS_PER_SECOND });
-    const jobsEach = (ENDINGS_PER_SECOND * (SETTLE_MS + MEASURE_MS[mode])) / 1000 + SPARE_JOBS;
-    let jobs = 0;
-    const measureBeside = async (attack: Attack | null): Promise<QuietFigures> => {
-      step(attack === null ? "quiet" : `beside ${attack.name}`);
-      const wishes = Array.from({ length: jobsEach }, () => ({
-        job_id: `bench-${(jobs += 1)}`,
-        callback_url: `${quietOrigin}/hooks`,
-      }));
-      await gateway.subscribe(quiet, wishes);
-      await attack?.begin(scene);
-      await wait(SETTLE_MS);
-      await receiver.ask("timeLags", undefined);
-      const requests = await timeRequests(gateway, quiet, quietOrigin, MEASURE_MS[mode]);
-      const lagsMs = await receiver.ask("lagsMs", undefined);
-      await attack?.end?.(scene);
-      return {
-        lagMs: quantile(lagsMs, 0.99),
-        subscribeMs: quantile(requests.subscribeMs, 0.99),
-        healthMs: quantile(requests.healthMs, 0.99),
-      };
-    };
-    const without = await measureBeside(null);
-    const figures = [
-      figure("quiet_lag_p99", without.lagMs, "ms"),
-      figure("quiet_subscribe_p99", without.subscribeMs, "ms"),
-      figure("quiet_healthz_p99", without.healthMs, "ms"),
-    ];
-    for (const attack of ATTACKS) {
-      figures.push(...figuresOf(attack.name, await measureBeside(attack), without));
-    }
+      step,
+    );
+    for (const attack of stored) figures.push(...(await besideAttacks([attack], mode, step)));
     return figures;
   },
 };
+
+/** Measures beside each of the attacks, one after the other, on a new gateway. */
+async function besideAttacks(
+  attacks: readonly Attack[],
+  mode: "full" | "quick",
+  step: (text: string) => void,
+): Promise<Figure[]> {
+  await using upstream: WorkerProcess<UpstreamCommands> = await WorkerProcess.start("upstream.ts");
+  await using attackersUpstream: WorkerProcess<UpstreamCommands> =
+    await WorkerProcess.start("upstream.ts");
+  await using receiver: WorkerProcess<ReceiverCommands> = await WorkerProcess.start("receiver.ts");
+  await using attackersReceiver: WorkerProcess<ReceiverCommands> =
+    await WorkerProcess.start("receiver.ts");
+  await using silentReceiver: WorkerProcess<ReceiverCommands> =
+    await WorkerProcess.start("receiver.ts");
+  await using client: WorkerProcess<AttackerCommands> = await WorkerProcess.start("attacker.ts");
+  const settings = { RINGBACK_ENCRYPTION_KEYS: randomBytes(32).toString("base64") };
+  await using gateway = await BenchGateway.start(settings);
+  const apiKey = await createProject(gateway, settings);
+  const upstreamUrl = await attackersUpstream.ask("listen", undefined);
+  const scene: Scene = {
+    mode,
+    gateway,
+    attacker: { apiKey, connection: await gateway.connect("attacker", upstreamUrl, {}, apiKey) },
+    upstream: attackersUpstream,
+    receiver: await firstOrigin(attackersReceiver),
+    silent: await firstOrigin(silentReceiver),
+    client,
+  };
+  await silentReceiver.ask("hold", undefined);
+  const quiet: QuietProject = {
+    connection: await gateway.connect("quiet", await upstream.ask("listen", undefined), {
+      poll_interval_s: POLL_INTERVAL_S,
+    }),
+    upstream,
+    receiver,
+    receiverOrigin: await firstOrigin(receiver),
+  };
+  await receiver.ask("timeLags", undefined);
+  await upstream.ask("completeAtRate", { perSecond: ENDINGS_PER_SECOND });
+  const figures: Figure[] = [];
+  for (const attack of attacks) {
+    step(`quiet, before ${attack.name}`);
+    await addJobs(scene, quiet);
+    const without = await measureQuiet(scene, quiet);
+    step(`beside ${attack.name}`);
+    await addJobs(scene, quiet);
+    await attack.begin(scene);
+    figures.push(...quietFiguresOf(attack.name, without));
+    const beside = await measureQuiet(scene, quiet);
+    step(`p99 ${describe(beside)}; without ${describe(without)}`);
+    figures.push(...figuresOf(attack.name, beside, without));
+    await attack.end?.(scene);
+    if (!attack.isStored) continue;
+    step(`beside ${attack.name}, after a restart`);
+    await addJobs(scene, quiet);
+    await gateway.stop();
+    await gateway.start();
+    const restarted = await measureQuiet(scene, quiet);
+    step(`p99 ${describe(restarted)}`);
+    figures.push(...figuresOf(`${attack.name}_restarted`, restarted, without));
+  }
+  return figures;
+}
 
 interface QuietFigures {
   readonly lagMs: number;
   readonly subscribeMs: number;
   readonly healthMs: number;
+  readonly pollsPerSecond: number;
+  readonly requestsFailed: number;
+}
+
+/** As many jobs as end while they are measured, and some that are polled all the time. */
+async function addJobs({ gateway, mode }: Scene, quiet: QuietProject): Promise<void> {
+  const endingMs = SETTLE_MS[mode] + MEASURE_MS[mode];
+  const wishes = Array.from(
+    { length: (ENDINGS_PER_SECOND * endingMs) / 1000 + SPARE_JOBS },
+    () => ({ job_id: `bench-${randomUUID()}`, callback_url: `${quiet.receiverOrigin}/hooks` }),
+  );
+  await subscribeAll(gateway, quiet.connection, wishes, gateway.apiKey);
+}
+
+async function measureQuiet(scene: Scene, quiet: QuietProject): Promise<QuietFigures> {
+  const { gateway, mode } = scene;
+  const { connection, upstream, receiver, receiverOrigin } = quiet;
+  await wait(SETTLE_MS[mode]);
+  await receiver.ask("timeLags", undefined);
+  const pollsBefore = await upstream.ask("requests", undefined);
+  const startedAt = performance.now();
+  const requests = await timeRequests(gateway, connection, receiverOrigin, MEASURE_MS[mode]);
+  const polls = (await upstream.ask("requests", undefined)) - pollsBefore;
+  const elapsedMs = performance.now() - startedAt;
+  const lagsMs = await receiver.ask("lagsMs", undefined);
+  return {
+    lagMs: quantile(lagsMs, 0.99),
+    subscribeMs: quantile(requests.subscribeMs, 0.99),
+    healthMs: quantile(requests.healthMs, 0.99),
+    pollsPerSecond: (polls * 1000) / elapsedMs,
+    requestsFailed: requests.failed,
+  };
+}
+
+function describe({ lagMs, subscribeMs, healthMs, pollsPerSecond }: QuietFigures): string {
+  const [lag, subscribe, health] = [lagMs, subscribeMs, healthMs].map((ms) => Math.round(ms));
+  return `lag ${lag} ms, subscribe ${subscribe} ms, healthz ${health} ms, ${Math.round(pollsPerSecond)} polls/s`;
+}
+
+function quietFiguresOf(name: string, quiet: QuietFigures): Figure[] {
+  return [
+    figure(`${name}_quiet_lag_p99`, quiet.lagMs, "ms"),
+    figure(`${name}_quiet_subscribe_p99`, quiet.subscribeMs, "ms"),
+    figure(`${name}_quiet_healthz_p99`, quiet.healthMs, "ms"),
+    figure(`${name}_quiet_polls`, quiet.pollsPerSecond, "polls/s"),
+  ];
 }
 
 function figuresOf(name: string, beside: QuietFigures, without: QuietFigures): Figure[] {
-  return [
-    figure(`${name}_lag_p99`, beside.lagMs, "ms"),
+  const latency = (of: string, besideMs: number, withoutMs: number): Figure[] => [
+    figure(`${name}_${of}_p99`, besideMs, "ms"),
     figure(
-      `${name}_lag_ratio`,
-      beside.lagMs / Math.max(QUIET_P99_MS_MIN, without.lagMs),
+      `${name}_${of}_ratio`,
+      besideMs / Math.max(QUIET_P99_MS_MIN, withoutMs),
       "ratio",
       atMost(RATIO_MAX),
     ),
-    figure(`${name}_subscribe_p99`, beside.subscribeMs, "ms"),
-    figure(`${name}_healthz_p99`, beside.healthMs, "ms"),
   ];
+  const pollRatio = beside.pollsPerSecond / without.pollsPerSecond;
+  return [
+    ...latency("lag", beside.lagMs, without.lagMs),
+    ...latency("subscribe", beside.subscribeMs, without.subscribeMs),
+    ...latency("healthz", beside.healthMs, without.healthMs),
+    figure(`${name}_polls_ratio`, pollRatio, "ratio", atLeast(POLL_RATIO_MIN)),
+    figure(`${name}_requests_failed`, beside.requestsFailed, "requests", atMost(0)),
+  ];
+}
+
+/** Subscribes, in several attempts if it must be: subscribing twice to a job changes no figure. */
+async function subscribeAll(
+  gateway: BenchGateway,
+  connection: BenchConnection,
+  wishes: readonly BenchSubscription[],
+  apiKey: string,
+): Promise<void> {
+  for (let start = 0; start < wishes.length; start += SUBSCRIBED_AT_ONCE) {
+    const some = wishes.slice(start, start + SUBSCRIBED_AT_ONCE);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await gateway.subscribe(connection, some, apiKey);
+        break;
+      } catch (error) {
+        if (attempt === SUBSCRIBE_ATTEMPTS_MAX) throw error;
+      }
+    }
+  }
 }
 
 /** What the operator does to make a project. @returns its first API key */
@@ -241,18 +335,23 @@ async function firstOrigin(receiver: WorkerProcess<ReceiverCommands>): Promise<s
   return origin;
 }
 
-/** Subscribes and asks for the health at a steady pace, whatever the answers take. */
+interface TimedRequests {
+  readonly subscribeMs: number[];
+  readonly healthMs: number[];
+  failed: number;
+}
+
+/** Subscribes and asks for the health at a steady pace, however long the answers take. */
 async function timeRequests(
   gateway: BenchGateway,
   connection: BenchConnection,
   origin: string,
   forMs: number,
-): Promise<{ readonly subscribeMs: number[]; readonly healthMs: number[] }> {
-  const subscribeMs: number[] = [];
-  const healthMs: number[] = [];
+): Promise<TimedRequests> {
+  const timed: TimedRequests = { subscribeMs: [], healthMs: [], failed: 0 };
   const time = async (into: number[], act: () => Promise<unknown>): Promise<void> => {
     const startedAt = performance.now();
-    await act();
+    await act().catch(() => (timed.failed += 1));
     into.push(performance.now() - startedAt);
   };
   const open: Promise<void>[] = [];
@@ -260,11 +359,11 @@ async function timeRequests(
   while (performance.now() < endsAt) {
     const wish = { job_id: `timed-${randomUUID()}`, callback_url: `${origin}/hooks` };
     open.push(
-      time(subscribeMs, () => gateway.subscribe(connection, [wish])),
-      time(healthMs, async () => (await fetch(`${gateway.url}/healthz`)).text()),
+      time(timed.subscribeMs, () => gateway.subscribe(connection, [wish])),
+      time(timed.healthMs, async () => (await fetch(`${gateway.url}/healthz`)).text()),
     );
     await wait(REQUEST_INTERVAL_MS);
   }
   await Promise.all(open);
-  return { subscribeMs, healthMs };
+  return timed;
 }
