@@ -4,13 +4,19 @@ import { Hono } from "hono";
 import type { Context } from "hono";
 import type { Clock } from "../runtime/clock.ts";
 import { RequestDeadline } from "../runtime/request-deadline.ts";
-import { isNotBegun } from "../store/db/errors.ts";
+import { isNotBegun, NoDatabaseTurnError } from "../store/db/errors.ts";
 import type { Scope } from "../core/scopes.ts";
 import type { Answer } from "./http/answer.ts";
 import { Authenticator, comesByLink, scopeRefusal } from "./http/auth.ts";
 import type { Caller, Client } from "./http/auth.ts";
-import { clientAddress, isLocal, type RequestSource } from "./request/client-address.ts";
+import {
+  addressGroup,
+  clientAddress,
+  isLocal,
+  type RequestSource,
+} from "./request/client-address.ts";
 import { BodyBudget } from "./request/body-budget.ts";
+import { limitRefusal } from "./http/limit-refusal.ts";
 import { isList, ListTurns } from "./request/list-turns.ts";
 import type { ApiPorts } from "./context.ts";
 import { problemAnswer, refused } from "./http/problem.ts";
@@ -88,12 +94,26 @@ class Answering {
       return this.#respond({ context, route: path, answer, requestId, startedAtMs, fields });
     } catch (error) {
       const mayHaveActed = mayHaveChanged(context.req.method, progress, error);
-      const answer = problemAnswer(problemOfError(error, { mayHaveActed }), requestId);
+      const problem = this.#problemOf(error, mayHaveActed);
+      const answer = problemAnswer(problem, requestId);
       const { fields } = progress;
       return this.#respond({ context, route: path, answer, requestId, startedAtMs, fields, error });
     } finally {
       deadline.end();
     }
+  }
+
+  #problemOf(error: unknown, mayHaveActed: boolean): Problem {
+    if (mayHaveActed || !(error instanceof NoDatabaseTurnError)) {
+      return problemOfError(error, { mayHaveActed });
+    }
+    return limitRefusal(this.#ports.limits, {
+      projectId: error.group,
+      name: "database_calls",
+      code: "too_many_requests",
+      detail: "Too many requests of the project wait for the database; send fewer of them at once.",
+      retryAfterS: 2,
+    }).problem;
   }
 
   refuse(context: Context, problem: Problem, error?: unknown): Response {
@@ -139,7 +159,7 @@ class Answering {
       caller,
       client,
       deadline,
-      database: this.#ports.database.within(deadline),
+      database: this.#ports.database.within(deadline, callsGroup(caller, client)),
       idText: context.req.param("id"),
       nameText: context.req.param("name"),
       consumerText: context.req.param("consumer"),
@@ -206,6 +226,11 @@ class Answering {
     this.#requests += 1;
     return `${this.#idPrefix}-${this.#requests.toString(36)}`;
   }
+}
+
+/** Who the calls to the database are made for. Who comes by a link belongs to no project yet. */
+function callsGroup(caller: Caller | null, client: Client): string {
+  return caller?.projectId ?? `address ${addressGroup(client.address)}`;
 }
 
 /** The surroundings of a request; empty in tests. */

@@ -135,7 +135,10 @@ type Attempt =
 async function subscribeOnce(wish: SubscriptionRequest, ports: ApiPorts): Promise<Attempt> {
   try {
     const made = await withDeadline(ports.clock, REQUEST_DEADLINE_MS, (deadline) =>
-      subscribe(wish, ports, { deadline, database: ports.database.within(deadline) }),
+      subscribe(wish, ports, {
+        deadline,
+        database: ports.database.within(deadline, wish.projectId),
+      }),
     );
     if (made.ok) {
       const id = publicId("subscription", made.value.subscription.id);

@@ -56,7 +56,7 @@ export class ApiKeyDirectory extends Refresher<KnownApiKey> {
   /** How long each hash counts as unknown. */
   readonly #unknown = new Map<string, number>();
   readonly #lookups = new Map<string, Lookup>();
-  readonly #turns = new Turns<string>();
+  readonly #turns = new Turns<string>("key_lookups");
   readonly #waitingBySource = new Map<string, number>();
   #isLookingUp = false;
   #refreshedAtMs = -Infinity;

@@ -82,6 +82,19 @@ const PROJECT_LIMITS = {
     byDefault: 24 * MIB,
     counts: "Request bodies above 16 KiB until they are answered; more wait for their turn.",
   },
+  answer_bytes: {
+    kind: "concurrency",
+    unit: "bytes",
+    byDefault: 128 * MIB,
+    counts:
+      "Answers of upstreams above 64 KiB that are being received and read; more polls wait for their turn.",
+  },
+  downloads_running: {
+    kind: "concurrency",
+    unit: "downloads",
+    byDefault: 16,
+    counts: "Results behind links that are being downloaded; more wait for their turn.",
+  },
   subscriptions_accepting: {
     kind: "concurrency",
     unit: "subscriptions",
@@ -169,6 +182,14 @@ const PROJECT_LIMITS = {
     byDefault: 2,
     counts:
       "Requests for a list that read the database at once; more wait for their turn, then are refused.",
+  },
+  database_calls: {
+    kind: "concurrency",
+    unit: "calls",
+    byDefault: 8,
+    byDefaultAmongOthers: 3,
+    counts:
+      "Calls to the database that requests and redeliveries make at once; more wait for their turn.",
   },
   name_lookups: {
     kind: "concurrency",

@@ -69,7 +69,7 @@ export class DeliveryLoop implements Service {
   #reading: Promise<void> | null = null;
   #nextRead: Promise<void> | null = null;
   readonly #idle = new Idle();
-  readonly #takenUnrecorded = new EqualShares(TAKEN_UNRECORDED_MAX);
+  readonly #takenUnrecorded = new EqualShares("attempts_unrecorded", TAKEN_UNRECORDED_MAX);
 
   constructor(runtime: Runtime, options: DeliveryLoopOptions) {
     this.#runtime = runtime;

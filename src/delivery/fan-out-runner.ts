@@ -53,7 +53,7 @@ export class FanOutRunner extends Repeater {
   readonly #options: FanOutRunnerOptions;
   readonly #known = new Map<string, FanOut>();
   readonly #knownOfProject = new Map<string, number>();
-  readonly #turns = new Turns<FanOut>();
+  readonly #turns = new Turns<FanOut>("fan_outs");
   readonly #pauses: Pauses;
   /** How many subscriptions the next step looks at. */
   #rows = FAN_OUT_ROWS_FIRST;

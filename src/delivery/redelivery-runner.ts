@@ -14,7 +14,7 @@ import {
   lookForDeliveries,
   type MatchingDelivery,
 } from "../store/deliveries/advance-redelivery.ts";
-import type { Database } from "../store/db/database.ts";
+import type { PooledDatabase } from "../store/db/database.ts";
 import {
   findRedelivery,
   findRunningRedeliveries,
@@ -29,7 +29,7 @@ const COUNTED_AT_ONCE_MAX = 5_000;
 export interface RedeliveryRunnerOptions {
   /** Tells when there may be redeliveries. */
   readonly changes?: ChangeSignal | undefined;
-  readonly database: Database;
+  readonly database: Pick<PooledDatabase, "run" | "transaction" | "within">;
   readonly shards: Pick<OwnedShards, "list" | "has">;
   /** How many deliveries a second unless the request says otherwise. */
   readonly perSecondDefault: number;
@@ -146,8 +146,9 @@ export class RedeliveryRunner extends Repeater {
    */
   async #step(redelivery: RedeliveryRecord, dueFromMs: number): Promise<Step | null> {
     const { clock } = this.#runtime;
-    const { database } = this.#options;
-    const { perSecond, isDryRun } = redelivery;
+    const { perSecond, isDryRun, projectId } = redelivery;
+    // In turns with the requests of its project, however many redeliveries that has.
+    const database = this.#options.database.within(undefined, projectId);
     const batch = isDryRun ? COUNTED_AT_ONCE_MAX : redeliveryBatch(perSecond);
     const look = await lookForDeliveries(database, redelivery, batch);
     const nowMs = clock.now();

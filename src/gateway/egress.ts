@@ -4,6 +4,7 @@ import type { ProjectLimitName, ProjectLimits } from "../core/project-limits.ts"
 import type { SocketPlan } from "../core/socket-plan.ts";
 import { lookup as askSystem } from "node:dns/promises";
 import { FairSemaphore } from "../lanes/fair-semaphore.ts";
+import type { SharedResource } from "../lanes/shared-resources.ts";
 import { dnsQuery } from "../outbound/names/dns-query.ts";
 import { NameResolver } from "../outbound/names/name-resolver.ts";
 import { ResolverFiles } from "../outbound/names/resolver-files.ts";
@@ -51,29 +52,14 @@ export function buildOutbound(runtime: Pick<Runtime, "clock">, options: EgressOp
   const inboxes = config.sandbox ? sandboxInboxes(config, port) : new Set<string>();
   const trustsCallback = ({ origin, path }: Pick<OutboundRequest, "origin" | "path">): boolean =>
     inboxes.has(origin) && SANDBOX_INBOX.test(path);
-  const lookupTurns = new FairSemaphore({
-    permitsMax: LOOKUPS_AT_ONCE_MAX,
-    permitsPerProjectMax: (projectId) => allowed(projectId, "name_lookups"),
-    waitingPerProjectMax: LOOKUPS_WAITING_MAX,
-  });
-  const connectionTurns = (permitsMax: number, limit: ProjectLimitName): FairSemaphore =>
-    new FairSemaphore({
-      permitsMax,
-      permitsPerProjectMax: (projectId) => allowed(projectId, limit),
-      // One for each origin that requests wait for.
-      waitingPerProjectMax: Infinity,
-    });
-  const upstreamConnections = connectionTurns(sockets.upstream, "upstream_connections");
-  const callbackConnections = connectionTurns(sockets.callback, "callback_connections");
-  const upstreamOpening = connectionTurns(OPENING_AT_ONCE_MAX, "connections_opening");
-  const callbackOpening = connectionTurns(OPENING_AT_ONCE_MAX, "connections_opening");
-  const resolver = buildResolver(runtime, options, lookupTurns);
+  const turns = egressTurns(allowed, sockets);
+  const resolver = buildResolver(runtime, options, turns.lookups);
   const clients = createOutboundClients(runtime, {
     lookup: resolver.lookup,
-    upstreamConnections,
-    callbackConnections,
-    upstreamOpening,
-    callbackOpening,
+    upstreamConnections: turns.upstreamConnections,
+    callbackConnections: turns.callbackConnections,
+    upstreamOpening: turns.upstreamOpening,
+    callbackOpening: turns.callbackOpening,
     bytesPerSecondMin: config.transferBytesPerSecondMin,
     guardOf: (projectId) => guards.of(projectId),
     callbackGuardOf: (projectId) => callbackGuards.of(projectId),
@@ -83,18 +69,65 @@ export function buildOutbound(runtime: Pick<Runtime, "clock">, options: EgressOp
     ...clients,
     resolver,
     turns: {
-      name_lookups: lookupTurns,
-      upstream_connections: upstreamConnections,
-      callback_connections: callbackConnections,
+      name_lookups: turns.lookups,
+      upstream_connections: turns.upstreamConnections,
+      callback_connections: turns.callbackConnections,
       connections_opening: {
         heldBy: (projectId: string) =>
-          Math.max(upstreamOpening.heldBy(projectId), callbackOpening.heldBy(projectId)),
+          Math.max(
+            turns.upstreamOpening.heldBy(projectId),
+            turns.callbackOpening.heldBy(projectId),
+          ),
       },
     },
     operatorOrigins,
     trustsCallback,
     guardOf: (projectId: string) => guards.of(projectId),
     callbackGuardOf: (projectId: string) => callbackGuards.of(projectId),
+  };
+}
+
+/** What projects take turns for on the way out. */
+export function egressTurns(allowed: ProjectLimits["allowed"], sockets: SocketPlan) {
+  const connections = (
+    resource: SharedResource,
+    permitsMax: number,
+    limit: ProjectLimitName,
+  ): FairSemaphore =>
+    new FairSemaphore({
+      resource,
+      permitsMax,
+      permitsPerProjectMax: (projectId) => allowed(projectId, limit),
+      // One for each origin that requests wait for.
+      waitingPerProjectMax: Infinity,
+    });
+  return {
+    lookups: new FairSemaphore({
+      resource: "name_lookups",
+      permitsMax: LOOKUPS_AT_ONCE_MAX,
+      permitsPerProjectMax: (projectId) => allowed(projectId, "name_lookups"),
+      waitingPerProjectMax: LOOKUPS_WAITING_MAX,
+    }),
+    upstreamConnections: connections(
+      "upstream_connections",
+      sockets.upstream,
+      "upstream_connections",
+    ),
+    callbackConnections: connections(
+      "callback_connections",
+      sockets.callback,
+      "callback_connections",
+    ),
+    upstreamOpening: connections(
+      "upstream_connections_opening",
+      OPENING_AT_ONCE_MAX,
+      "connections_opening",
+    ),
+    callbackOpening: connections(
+      "callback_connections_opening",
+      OPENING_AT_ONCE_MAX,
+      "connections_opening",
+    ),
   };
 }
 

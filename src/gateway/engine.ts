@@ -175,6 +175,8 @@ export class Engine {
       delivery: this.delivery,
     });
     const limits = this.projects;
+    database.callsPerGroupMax = (group) => limits.allowed(group, "database_calls");
+    limits.measuredBy("database_calls", (projectId) => database.callsOf(projectId));
     this.inboxes = new InboxDirectory(runtime, limits);
     this.apiKeys = new ApiKeyDirectory(runtime, { ...options, changes: signals.apiKeys });
     this.providers = new ProviderDirectory(runtime, {

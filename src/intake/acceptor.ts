@@ -85,6 +85,16 @@ export type AcceptOutcome =
   | { readonly kind: "too_many_at_once" }
   | { readonly kind: "overloaded" };
 
+/** Subscriptions that are being stored at once. */
+export function acceptingTurns(limits: Pick<ProjectLimits, "allowed">): FairSemaphore {
+  return new FairSemaphore({
+    resource: "subscriptions_accepting",
+    permitsMax: ACCEPTING_MAX,
+    permitsPerProjectMax: (projectId) => limits.allowed(projectId, "subscriptions_accepting"),
+    waitingPerProjectMax: WAITING_PER_PROJECT_MAX,
+  });
+}
+
 /**
  * Accepts subscriptions: commit first, then hand over to whoever polls the job. The hand-over is a
  * call in memory when the shard is this node's, else a note in the shard's mailbox, left in the
@@ -100,11 +110,7 @@ export class Acceptor {
     this.#runtime = runtime;
     this.#options = options;
     const { limits } = options;
-    this.#turns = new FairSemaphore({
-      permitsMax: ACCEPTING_MAX,
-      permitsPerProjectMax: (projectId) => limits.allowed(projectId, "subscriptions_accepting"),
-      waitingPerProjectMax: WAITING_PER_PROJECT_MAX,
-    });
+    this.#turns = acceptingTurns(limits);
     limits.measuredBy("subscriptions_accepting", (projectId) => this.#turns.heldBy(projectId));
   }
 

@@ -1,6 +1,8 @@
+import type { SharedResource } from "./shared-resources.ts";
 import { Turns } from "./turns.ts";
 
 export interface FairSemaphoreOptions {
+  readonly resource: SharedResource;
   /** Number of permits. */
   readonly permitsMax: number;
   /** Permits that one project may hold. It may change at any time. */
@@ -29,11 +31,12 @@ interface Waiter {
 export class FairSemaphore {
   readonly #options: FairSemaphoreOptions;
   readonly #heldBy = new Map<string, number>();
-  readonly #turns = new Turns<Waiter>();
+  readonly #turns: Turns<Waiter>;
   #held = 0;
 
   constructor(options: FairSemaphoreOptions) {
     this.#options = options;
+    this.#turns = new Turns(options.resource);
   }
 
   /** Permits that the project holds now. */
@@ -74,7 +77,8 @@ export class FairSemaphore {
   /** Releases a permit that the project holds. */
   release(projectId: string): void {
     const held = this.heldBy(projectId);
-    if (held === 0) throw new Error("A permit was released that was not held.");
+    if (held === 0)
+      throw new Error(`A permit of ${this.#turns.resource} was released that was not held.`);
     if (held === 1) this.#heldBy.delete(projectId);
     else this.#heldBy.set(projectId, held - 1);
     this.#held -= 1;

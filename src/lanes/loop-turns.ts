@@ -10,7 +10,7 @@ const BEGUN_PER_TURN_MAX = 16;
  * Work that comes singly never waits.
  */
 export class LoopTurns {
-  readonly #waiting = new Turns<() => void>();
+  readonly #waiting = new Turns<() => void>("requests");
   #begun = 0;
   #isScheduled = false;
 

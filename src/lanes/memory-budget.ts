@@ -1,6 +1,8 @@
+import type { SharedResource } from "./shared-resources.ts";
 import { Turns } from "./turns.ts";
 
 export interface MemoryBudgetOptions<Holder> {
+  readonly resource: SharedResource;
   /** Smaller amounts are not counted. */
   readonly bytesFree: number;
   /** The limit for all holders together. */
@@ -31,11 +33,12 @@ export class MemoryBudget<Holder> {
   readonly #held = new Map<Holder, number>();
   readonly #heldByGroup = new Map<string, number>();
   readonly #waiting = new Map<Holder, Waiting>();
-  readonly #turns = new Turns<Holder>();
+  readonly #turns: Turns<Holder>;
   #heldBytes = 0;
 
   constructor(options: MemoryBudgetOptions<Holder>) {
     this.#options = options;
+    this.#turns = new Turns(options.resource);
   }
 
   get bytesFree(): number {

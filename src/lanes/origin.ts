@@ -9,10 +9,12 @@ import {
 import type { Reach } from "../core/request-failure.ts";
 import type { Timer } from "../runtime/clock.ts";
 import { type GateClient, OriginGate, type SharedOrigin, type WorkShare } from "./origin-gate.ts";
+import type { SharedResource } from "./shared-resources.ts";
 import { Turns } from "./turns.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
 export interface OriginOptions {
+  readonly resource: SharedResource;
   /** Requests in progress at the same time, for all projects. One project may have half of them. */
   readonly concurrency: number;
   /** The breaker of the origin and of each project's gate; null for an origin without one. */
@@ -41,7 +43,7 @@ export class Origin implements SharedOrigin {
   readonly #runtime: Pick<Runtime, "clock">;
   readonly #options: OriginOptions;
   readonly #gates = new Map<string, OriginGate>();
-  readonly #turns = new Turns<GateClient>();
+  readonly #turns: Turns<GateClient>;
   #reachability: Breaker = BREAKER_CLOSED;
   /** Projects that failed to reach it since the last response, up to the number that matters. */
   readonly #unreachedBy = new Set<string>();
@@ -56,6 +58,7 @@ export class Origin implements SharedOrigin {
   constructor(runtime: Pick<Runtime, "clock">, options: OriginOptions) {
     this.#runtime = runtime;
     this.#options = options;
+    this.#turns = new Turns(options.resource);
   }
 
   get inFlight(): number {

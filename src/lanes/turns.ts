@@ -1,10 +1,18 @@
+import type { SharedResource } from "./shared-resources.ts";
+
 /**
  * Decides who goes next when more want to than may: groups take turns, and members take turns within
  * their group. So a group of many gets no more turns than a group of one.
  */
 export class Turns<Member> {
+  readonly resource: SharedResource;
   /** In the order of their turns, both the groups and their members. */
   readonly #groups = new Map<string, Set<Member>>();
+
+  /** @param resource what the turns are for */
+  constructor(resource: SharedResource) {
+    this.resource = resource;
+  }
 
   get isEmpty(): boolean {
     return this.#groups.size === 0;

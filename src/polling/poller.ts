@@ -104,7 +104,7 @@ export class Poller {
     this.observed = new ObservedAnswers(runtime.clock);
     this.#statuses = new StatusFetcher(
       runtime,
-      { memory: options.memory, upstreamClient: options.upstreamClient, observed: this.observed },
+      { ...options, observed: this.observed },
       readingTime,
     );
     this.#recorder = new EventRecorder(runtime, options);

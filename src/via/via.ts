@@ -59,6 +59,17 @@ interface PlacedPassage extends Passage {
   readonly taken: TakenBody;
 }
 
+/** Memory for answers to submissions that are held until their job is subscribed to. */
+export function heldAnswersBudget(bytesMax: number): MemoryBudget<Relay> {
+  return new MemoryBudget<Relay>({
+    resource: "held_answer_bytes",
+    bytesFree: HELD_BYTES_FREE,
+    bytesMax,
+    bytesPerGroupMax: () => bytesMax / 2,
+    groupOf: ({ projectId }) => projectId,
+  });
+}
+
 /** How one request went, for the log. */
 interface Visit {
   readonly requestId: string;
@@ -98,12 +109,7 @@ export class Via {
     const { enterWait, leaveWait } = ports.api;
     this.#cached = new CachedStatuses(runtime.clock, { ...ports.statuses, enterWait, leaveWait });
     const bytesMax = ports.settings.heldAnswersBytesMax;
-    this.#heldAnswers = new MemoryBudget<Relay>({
-      bytesFree: HELD_BYTES_FREE,
-      bytesMax,
-      bytesPerGroupMax: () => bytesMax / 2,
-      groupOf: ({ projectId }) => projectId,
-    });
+    this.#heldAnswers = heldAnswersBudget(bytesMax);
     ports.limits.measuredBy("via_requests", (projectId) => this.#inProgress.get(projectId) ?? 0);
   }
 

@@ -125,6 +125,8 @@ export class ApiFixture {
     this.databaseUrl = opened.url;
     this.#drop = opened.drop;
     this.limits.measuredBy("live_jobs", () => this.liveJobCount);
+    this.database.callsPerGroupMax = (group) => this.limits.allowed(group, "database_calls");
+    this.limits.measuredBy("database_calls", (projectId) => this.database.callsOf(projectId));
     this.apiKeys = this.keyDirectory();
     const { database, clock } = this;
     this.endingWaits = new EndingWaits(testRuntime({ clock }), {

@@ -2,7 +2,7 @@ import postgres from "postgres";
 import { OwnedShards } from "../../src/runtime/owned-shards.ts";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { RedeliveryRunner } from "../../src/delivery/redelivery-runner.ts";
-import type { Database } from "../../src/store/db/database.ts";
+import type { PooledDatabase } from "../../src/store/db/database.ts";
 import { deleteSubscription } from "../../src/store/subscriptions/delete-subscription.ts";
 import {
   cancelRedelivery,
@@ -20,7 +20,7 @@ const DAY_MS = 24 * 3_600_000;
 const ORIGIN = "https://receiver.test";
 const ALL_SHARDS = Array.from({ length: 256 }, (_, shardId) => shardId);
 
-let database: Database;
+let database: PooledDatabase;
 let sql: postgres.Sql;
 let drop: () => Promise<void>;
 const runners: RedeliveryRunner[] = [];

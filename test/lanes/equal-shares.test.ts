@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { EqualShares } from "../../src/lanes/equal-shares.ts";
 
 test("a project alone has half of the places, and each that comes as many as are left", () => {
-  const shares = new EqualShares(8);
+  const shares = new EqualShares("refusals_held", 8);
   const taken = (projectId: string): number => {
     while (shares.tryTake(projectId));
     return shares.takenBy(projectId);
@@ -15,14 +15,14 @@ test("a project alone has half of the places, and each that comes as many as are
 });
 
 test("a place that was not taken can't be given back", () => {
-  expect(() => new EqualShares(2).giveBack("a")).toThrow("not taken");
+  expect(() => new EqualShares("refusals_held", 2).giveBack("a")).toThrow("not taken");
 });
 
 test("whatever up to nine others take and give back, there is a place for one that has none", () => {
   const act = fc.record({ project: fc.nat({ max: 8 }), takes: fc.boolean() });
   fc.assert(
     fc.property(fc.array(act, { maxLength: 2_000 }), (acts) => {
-      const shares = new EqualShares(1_024);
+      const shares = new EqualShares("refusals_held", 1_024);
       for (const { project, takes } of acts) {
         if (takes) shares.tryTake(`${project}`);
         else if (shares.takenBy(`${project}`) > 0) shares.giveBack(`${project}`);

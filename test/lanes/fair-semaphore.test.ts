@@ -9,6 +9,7 @@ let semaphore: FairSemaphore;
 beforeEach(() => {
   perProject = {};
   semaphore = new FairSemaphore({
+    resource: "lists",
     permitsMax: 4,
     permitsPerProjectMax: (projectId) => perProject[projectId] ?? 3,
     waitingPerProjectMax: WAITING_MAX,
@@ -135,6 +136,7 @@ test("whatever the others did and do, a project that holds nothing waits for a f
       fc.array(ACT, { maxLength: 50 }),
       (before, after) => {
         const shared = new FairSemaphore({
+          resource: "lists",
           permitsMax: 4,
           permitsPerProjectMax: () => 3,
           waitingPerProjectMax: WAITING_MAX,

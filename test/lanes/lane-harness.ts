@@ -18,7 +18,10 @@ interface Item {
 }
 
 export function newOrigin(clock: FakeClock, options: Partial<OriginOptions> = {}): Origin {
-  return new Origin({ clock }, { concurrency: 2000, breaker: null, ...options });
+  return new Origin(
+    { clock },
+    { resource: "upstream_requests", concurrency: 2000, breaker: null, ...options },
+  );
 }
 
 /** The only project's way to an origin. */

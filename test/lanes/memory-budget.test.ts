@@ -4,7 +4,12 @@ import type { OutboundRequest } from "../../src/outbound/exchange/request-outcom
 import { MemoryBudget } from "../../src/lanes/memory-budget.ts";
 import { get } from "../outbound/local-servers.ts";
 
-const LIMITS = { bytesFree: 1, bytesMax: 100, bytesPerGroupMax: () => 60 };
+const LIMITS = {
+  resource: "answer_bytes",
+  bytesFree: 1,
+  bytesMax: 100,
+  bytesPerGroupMax: () => 60,
+} as const;
 
 function openRoom() {
   const room = new MemoryBudget<OutboundRequest>({ ...LIMITS, groupOf: ({ origin }) => origin });

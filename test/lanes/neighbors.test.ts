@@ -16,6 +16,7 @@ function setNeighbors(projects: readonly string[], concurrency = 128) {
   const origin = new Origin(
     { clock },
     {
+      resource: "upstream_requests",
       concurrency,
       breaker: BREAKER,
       shareOf: (projectId) => readingTime.of(projectId),

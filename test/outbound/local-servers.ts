@@ -91,11 +91,13 @@ export function openClient({
         Promise.reject(new NameLookupError("not_found", `${host} does not exist`)),
       connectionsPerOriginMax: 4,
       connections: new FairSemaphore({
+        resource: "upstream_connections",
         permitsMax: 1000,
         permitsPerProjectMax: () => 1000,
         waitingPerProjectMax: Infinity,
       }),
       opening: new FairSemaphore({
+        resource: "upstream_connections_opening",
         permitsMax: 1000,
         permitsPerProjectMax: () => 1000,
         waitingPerProjectMax: Infinity,

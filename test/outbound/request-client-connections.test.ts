@@ -9,6 +9,7 @@ const answering = () => serveHttp((_, response) => response.end());
 
 function turns(permitsMax: number, perProject: number): FairSemaphore {
   return new FairSemaphore({
+    resource: "upstream_connections",
     permitsMax,
     permitsPerProjectMax: () => perProject,
     waitingPerProjectMax: Infinity,

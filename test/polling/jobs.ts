@@ -29,7 +29,10 @@ export const NO_CEILINGS: PollCeilings = {
 
 /** An origin that holds nothing back. */
 export function openGate(clock: Clock): OriginGate {
-  return new Origin({ clock }, { concurrency: 2048, breaker: null }).gateOf(PROJECT_ID);
+  return new Origin(
+    { clock },
+    { resource: "upstream_requests", concurrency: 2048, breaker: null },
+  ).gateOf(PROJECT_ID);
 }
 
 /** A connection at Pulse that polls every second. */

@@ -15,7 +15,8 @@ export function numberQueue(options: Options = {}) {
   const batches: number[][] = [];
   const { commit = answer, ...rest } = options;
   const queue = new GroupCommit<number, string>({
-    name: "numbers",
+    resource: "event_rows",
+    groupOf: () => "",
     compare: (a, b) => a - b,
     failureOf,
     clock,

@@ -13,6 +13,7 @@ const HEAD = { status: 200, statusText: "OK", headers: {}, rawHeaders: [] };
 /** A budget for one large answer at a time, and requests of clients to relay answers to. */
 async function open(context: TestContext) {
   const memory = new MemoryBudget<Relay>({
+    resource: "held_answer_bytes",
     bytesFree: 64 * KIB,
     bytesMax: LOOKED_AT_BYTES_MAX,
     bytesPerGroupMax: () => LOOKED_AT_BYTES_MAX,

@@ -40,14 +40,20 @@ export interface ReadPage {
   readonly hasUnplaced: boolean;
 }
 
-/** Reads pages of inboxes for the requests and streams of this node. */
-export class InboxReader {
-  readonly #ports: ApiPorts;
-  readonly #turns = new FairSemaphore({
+/** Pages that are read at once. */
+export function inboxPageTurns(): FairSemaphore {
+  return new FairSemaphore({
+    resource: "inbox_pages",
     permitsMax: PAGES_AT_ONCE_MAX,
     permitsPerProjectMax: () => PAGES_PER_PROJECT_MAX,
     waitingPerProjectMax: PAGES_AWAITED_PER_PROJECT_MAX,
   });
+}
+
+/** Reads pages of inboxes for the requests and streams of this node. */
+export class InboxReader {
+  readonly #ports: ApiPorts;
+  readonly #turns = inboxPageTurns();
 
   constructor(ports: ApiPorts) {
     this.#ports = ports;

@@ -187,7 +187,7 @@ class MessageStream {
     const page = (database: Database): Promise<Outcome<ReadPage>> =>
       this.#reader.page(database, inbox, { position, limit: MESSAGES_PER_PAGE_MAX });
     return withDeadline(clock, READ_DEADLINE_MS, (deadline) =>
-      page(this.#ports.database.within(deadline)),
+      page(this.#ports.database.within(deadline, inbox.projectId)),
     );
   }
 

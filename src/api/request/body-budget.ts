@@ -24,6 +24,7 @@ export class BodyBudget {
   constructor(bytesMax: number, limits: ProjectLimits, clock: Clock) {
     this.#clock = clock;
     this.#budget = new MemoryBudget({
+      resource: "request_bytes",
       bytesFree: BYTES_FREE * PARSED_FACTOR_MAX,
       bytesMax,
       bytesPerGroupMax: (projectId) =>

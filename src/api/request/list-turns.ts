@@ -31,6 +31,7 @@ export class ListTurns {
     this.#limits = limits;
     this.#clock = clock;
     this.#semaphore = new FairSemaphore({
+      resource: "lists",
       permitsMax: LISTS_AT_ONCE_MAX,
       permitsPerProjectMax: (projectId) => limits.allowed(projectId, "lists_running"),
       waitingPerProjectMax: WAITING_PER_PROJECT_MAX,

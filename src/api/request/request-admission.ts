@@ -20,7 +20,7 @@ export class RequestAdmission {
   readonly #refusalHeldMs: number;
   readonly #rates: RequestRates;
   readonly #turns = new LoopTurns();
-  readonly #held = new EqualShares(REFUSALS_HELD_MAX);
+  readonly #held = new EqualShares("refusals_held", REFUSALS_HELD_MAX);
 
   /** @param refusalHeldMs how long refusals are held back, if not as usual */
   constructor(limits: ProjectLimits, clock: Clock, refusalHeldMs = REFUSAL_HELD_MS) {

@@ -19,6 +19,7 @@ export class WaitingRequests {
     this.#limits = limits;
     this.#clock = clock;
     this.#semaphore = new FairSemaphore({
+      resource: "requests_waiting",
       permitsMax: requestsMax,
       permitsPerProjectMax: (projectId) => limits.allowed(projectId, "requests_waiting"),
       waitingPerProjectMax: TURNS_AWAITED_PER_PROJECT_MAX,

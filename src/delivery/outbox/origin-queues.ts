@@ -126,6 +126,7 @@ export class OriginQueues {
     const queues = new Map<string, OriginQueue>();
     const failing = new Set<string>();
     const shared = new Origin(this.#runtime, {
+      resource: "callback_requests",
       concurrency: Infinity,
       breaker,
       onBreaker: (projectId, { state }) => {

@@ -45,6 +45,16 @@ type Outcome =
   | { readonly kind: "failed"; readonly why: string }
   | { readonly kind: "closed" };
 
+/** One large answer is read at a time. */
+export function answerThreadTurns(): FairSemaphore {
+  return new FairSemaphore({
+    resource: "answer_thread",
+    permitsMax: 1,
+    permitsPerProjectMax: () => 1,
+    waitingPerProjectMax: Infinity,
+  });
+}
+
 /**
  * Finds out what answers mean. A large one is read in a thread of its own: it may be built so that
  * parsing it takes seconds or gigabytes, and the polls of others must not wait for that, nor the
@@ -55,11 +65,7 @@ export class AnswerReader {
   readonly #runtime: Runtime;
   readonly #options: AnswerReaderOptions;
   #worker: Worker | null = null;
-  readonly #turns = new FairSemaphore({
-    permitsMax: 1,
-    permitsPerProjectMax: () => 1,
-    waitingPerProjectMax: Infinity,
-  });
+  readonly #turns = answerThreadTurns();
   #isReading = false;
   #idle: Timer | null = null;
   #close: (() => void) | null = null;

@@ -1,3 +1,4 @@
+import type { ProjectLimits } from "../../core/project-limits.ts";
 import {
   HEALTHY,
   INCONCLUSIVE,
@@ -47,6 +48,7 @@ const TOO_LARGE = Buffer.alloc(OBSERVED_BODY_BYTES_MAX + 1);
 const READING_TIMEOUT_MS = 20_000;
 
 export interface StatusFetcherOptions {
+  readonly limits: ProjectLimits;
   readonly memory: MemoryPlan;
   readonly observed: Pick<ObservedAnswers, "isAsked" | "record">;
   readonly upstreamClient: Pick<RequestClient, "send">;
@@ -70,6 +72,18 @@ export interface PollResult {
   readonly redirects: number;
 }
 
+/** Memory for large answers; a project may use as much as its limit says, at most half. */
+export function answerBudget(bytesMax: number, limits: Pick<ProjectLimits, "allowed">) {
+  return new MemoryBudget<OutboundRequest>({
+    resource: "answer_bytes",
+    bytesFree: LARGE_ANSWER_BYTES_MIN,
+    bytesMax,
+    bytesPerGroupMax: (projectId) =>
+      Math.min(bytesMax / 2, limits.allowed(projectId, "answer_bytes")),
+    groupOf: ({ projectId }) => projectId,
+  });
+}
+
 /** Requests statuses and results of jobs and interprets the responses. */
 export class StatusFetcher {
   readonly #runtime: Runtime;
@@ -83,7 +97,7 @@ export class StatusFetcher {
 
   constructor(
     runtime: Runtime,
-    { memory, upstreamClient, observed }: StatusFetcherOptions,
+    { memory, upstreamClient, observed, limits }: StatusFetcherOptions,
     readingTime: ReadingTime,
   ) {
     const { largeAnswersBytesMax, parsedAnswerBytesMax, readerHeapBytesMax } = memory;
@@ -99,12 +113,8 @@ export class StatusFetcher {
       heapBytesMax: readerHeapBytesMax,
       timeoutMs: READING_TIMEOUT_MS,
     });
-    this.#budget = new MemoryBudget({
-      bytesFree: LARGE_ANSWER_BYTES_MIN,
-      bytesMax: largeAnswersBytesMax,
-      bytesPerGroupMax: () => responseBytesMax,
-      groupOf: ({ projectId }) => projectId,
-    });
+    this.#budget = answerBudget(largeAnswersBytesMax, limits);
+    limits.measuredBy("answer_bytes", (projectId) => this.#budget.heldBy(projectId));
   }
 
   /** Lets responses that are being read finish while `idle` is awaited, but not for long. */

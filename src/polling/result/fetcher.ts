@@ -1,4 +1,5 @@
 import { setMaxListeners } from "node:events";
+import type { ProjectLimits } from "../../core/project-limits.ts";
 import { FairSemaphore } from "../../lanes/fair-semaphore.ts";
 import type { RequestClient } from "../../outbound/request-client.ts";
 import {
@@ -22,7 +23,7 @@ import type { Watch } from "../watch/watch.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 
 /** A download under way holds a part or two in memory, at most about a mebibyte. */
-const FETCHES_AT_ONCE = { perConnection: 8, perProject: 16, total: 64 };
+const FETCHES_AT_ONCE = { perConnection: 8, total: 64 };
 const TIMEOUT_MS = 10 * 60_000;
 /** Between tries while the database is away, doubling. */
 const DATABASE_WAIT_MS = 250;
@@ -32,6 +33,7 @@ const CLAIM_RENEWED_MS = 2_000;
 const LOOK_AGAIN_MS = 1_000;
 
 export interface ResultFetcherOptions {
+  readonly limits: ProjectLimits;
   readonly upstreamClient: Pick<RequestClient, "send">;
   readonly fetched: Pick<
     FetchedResults,
@@ -47,6 +49,16 @@ export type FetchOutcome =
   /** This process stops; the next node that polls the job starts again. */
   | { readonly kind: "stopped" };
 
+/** Downloads of a project at once, whichever connections they are for. */
+export function downloadTurns(limits: Pick<ProjectLimits, "allowed">): FairSemaphore {
+  return new FairSemaphore({
+    resource: "downloads",
+    permitsMax: FETCHES_AT_ONCE.total,
+    permitsPerProjectMax: (projectId) => limits.allowed(projectId, "downloads_running"),
+    waitingPerProjectMax: Infinity,
+  });
+}
+
 /**
  * Fetches results that are links, once a job, before its ending is told: a link may be good for one
  * download. What comes is stored part by part and becomes the job's with the last one, so that of
@@ -61,15 +73,12 @@ export class ResultFetcher {
   readonly #pauses: Pauses;
   /** A connection takes its own turn first, so that it can't use up its project's. */
   readonly #connectionTurns = new FairSemaphore({
+    resource: "downloads",
     permitsMax: Infinity,
     permitsPerProjectMax: () => FETCHES_AT_ONCE.perConnection,
     waitingPerProjectMax: Infinity,
   });
-  readonly #projectTurns = new FairSemaphore({
-    permitsMax: FETCHES_AT_ONCE.total,
-    permitsPerProjectMax: () => FETCHES_AT_ONCE.perProject,
-    waitingPerProjectMax: Infinity,
-  });
+  readonly #projectTurns: FairSemaphore;
   readonly #closing = new AbortController();
   /** By job. */
   readonly #underWay = new Map<string, Promise<FetchOutcome>>();
@@ -77,6 +86,8 @@ export class ResultFetcher {
   constructor(runtime: Runtime, options: ResultFetcherOptions) {
     this.#runtime = runtime;
     this.#options = options;
+    this.#projectTurns = downloadTurns(options.limits);
+    options.limits.measuredBy("downloads_running", (id) => this.#projectTurns.heldBy(id));
     this.#pauses = new Pauses(runtime.clock);
     // Each download that waits for its turn listens.
     setMaxListeners(0, this.#closing.signal);

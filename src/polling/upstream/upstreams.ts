@@ -132,6 +132,7 @@ export class Upstreams {
     if (known !== undefined) return known;
     const { pollsPerOriginMax: concurrency, readingTime, onBreaker } = this.#options;
     const origin = new Origin(this.#runtime, {
+      resource: "upstream_requests",
       concurrency,
       breaker: BREAKER,
       ...(readingTime && { shareOf: (projectId: string) => readingTime.of(projectId) }),

@@ -1,14 +1,24 @@
+import { FairSemaphore } from "../../lanes/fair-semaphore.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { DeadlinePassedError, type RequestDeadline } from "../../runtime/request-deadline.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { Claim, ConnectionPool } from "../connection/connection-pool.ts";
 import type { DatabaseHealth } from "./database-health.ts";
 import { type Deadline, startDeadline } from "./deadline.ts";
-import { ConnectionError, DatabaseBusyError, NotBegunInTimeError } from "./errors.ts";
+import {
+  ConnectionError,
+  DatabaseBusyError,
+  NoDatabaseTurnError,
+  NotBegunInTimeError,
+} from "./errors.ts";
 
 /** How much longer than statement_timeout a call may take, for the network and for queueing. */
 const DEADLINE_MARGIN_MS = 5_000;
 const CALLS_WAITING_MAX = 5_000;
+/** Part of the connections that calls for groups may hold; the others are the gateway's own. */
+const GROUPS_SHARE_MAX = 2 / 3;
+/** Calls of one group that may wait for their turn. */
+const CALLS_WAITING_PER_GROUP_MAX = 1_000;
 /** How long calls that began before an outage may still take after it. */
 const STALE_GRACE_MS = 1_000;
 
@@ -26,10 +36,15 @@ export interface CallOptions {
   readonly isSentAtOnce?: boolean;
   /** The request that waits for the call. */
   readonly request?: RequestDeadline;
+  /** Who the call is made for: groups, usually projects, take turns. Absent for the gateway's own. */
+  readonly group?: string;
 }
 
 export interface BoundedCallsOptions {
   readonly pool: ConnectionPool;
+  readonly connectionsMax: number;
+  /** How many calls of a group may run at once. It may change at any time. */
+  readonly callsPerGroupMax: (group: string) => number;
   readonly statementTimeoutMs: number;
   readonly clock: Clock;
   readonly health: DatabaseHealth;
@@ -46,15 +61,28 @@ export interface BoundedCallsOptions {
 export class BoundedCalls {
   readonly #options: BoundedCallsOptions;
   readonly #inFlight = new Set<Deadline>();
+  readonly #turns: FairSemaphore;
 
   constructor(options: BoundedCallsOptions) {
     this.#options = options;
+    this.#turns = new FairSemaphore({
+      resource: "database_calls",
+      permitsMax: Math.ceil(options.connectionsMax * GROUPS_SHARE_MAX),
+      permitsPerProjectMax: options.callsPerGroupMax,
+      waitingPerProjectMax: CALLS_WAITING_PER_GROUP_MAX,
+    });
+  }
+
+  /** Number of calls of the group that run now. */
+  callsOf(group: string): number {
+    return this.#turns.heldBy(group);
   }
 
   /**
    * Rejects with `DatabaseTimeoutError`, `DatabaseBusyError`, or the error of the call. For a
    * request also with `DatabaseAwayError` and `NotBegunInTimeError`, when nothing was sent, and
-   * with `DeadlinePassedError`, when the call continues within its own limits.
+   * with `DeadlinePassedError`, when the call continues within its own limits. For a group also with
+   * `NoDatabaseTurnError`, when nothing was sent.
    * @param name for errors
    */
   async run<T>(
@@ -62,7 +90,7 @@ export class BoundedCalls {
     work: (connection: Connection) => Promise<T>,
     options: CallOptions = {},
   ): Promise<T> {
-    const { request } = options;
+    const { request, group = null } = options;
     const { pool, statementTimeoutMs } = this.#options;
     if (request !== undefined) this.#refuseInVain(name, request);
     if (pool.waiting >= CALLS_WAITING_MAX) {
@@ -71,10 +99,36 @@ export class BoundedCalls {
     const statementMs = options.statementTimeoutMs ?? statementTimeoutMs;
     const timeoutMs = options.timeoutMs ?? statementMs + DEADLINE_MARGIN_MS;
     const deadline = startDeadline(name, timeoutMs);
-    const connection = await claimed(name, pool.claim(), deadline, request);
+    if (group !== null) await this.#takeTurn(name, group, deadline, request);
+    const release = (): void => {
+      if (group !== null) this.#turns.release(group);
+    };
+    const connection = await claimed(name, pool.claim(), deadline, request).catch(
+      (error: unknown) => {
+        release();
+        throw error;
+      },
+    );
     if (request !== undefined) request.hasBegunWork = true;
-    const result = this.#run(name, connection, deadline, work);
+    // A request may stop waiting; its connection and its permit are in use as long as the call runs.
+    const result = this.#run(name, connection, deadline, work).finally(release);
     return request === undefined ? result : request.race(result);
+  }
+
+  async #takeTurn(
+    name: string,
+    group: string,
+    deadline: Deadline,
+    request: RequestDeadline | undefined,
+  ): Promise<void> {
+    if (this.#turns.tryAcquire(group)) return;
+    const patience = new AbortController();
+    const giveUp = (): void => patience.abort();
+    deadline.passed.catch(giveUp);
+    request?.passed.catch(giveUp);
+    if ((await this.#turns.acquire(group, patience.signal)) === "acquired") return;
+    deadline.cancel();
+    throw new NoDatabaseTurnError(name, group);
   }
 
   /**

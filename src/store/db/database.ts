@@ -165,6 +165,8 @@ export class PooledDatabase implements Database {
   readonly bounds: CallBounds;
   /** True when single statements run as transactions, because nothing else bounds them. */
   boundsEveryCall: boolean;
+  /** How many calls of a group may run at once. */
+  callsPerGroupMax: (group: string) => number = () => Infinity;
   readonly #options: DatabaseOptions;
   readonly #address: DatabaseAddress;
   readonly #servers: ServerList;
@@ -189,12 +191,19 @@ export class PooledDatabase implements Database {
     this.health = new DatabaseHealth(clock);
     this.#calls = new BoundedCalls({
       pool: this.#pool,
+      connectionsMax: options.connectionsMax,
+      callsPerGroupMax: (group) => this.callsPerGroupMax(group),
       statementTimeoutMs: options.statementTimeoutMs,
       clock,
       health: this.health,
       failed: (...call) => this.#judge(...call),
     });
     this.health.onRecovery = () => this.#calls.cutOffStale();
+  }
+
+  /** Number of calls of the group that run now. */
+  callsOf(group: string): number {
+    return this.#calls.callsOf(group);
   }
 
   /** Number of calls that wait for a connection. */
@@ -228,12 +237,15 @@ export class PooledDatabase implements Database {
    * with `DatabaseAwayError`. When the deadline passes, a call that waits for a connection is
    * withdrawn (`NotBegunInTimeError`); a running one continues within its own limits, but the
    * request stops waiting for it (`DeadlinePassedError`). Without a request nothing changes.
+   * @param group who the calls are made for, usually a project: a group has few calls at once, and
+   *   groups take turns, so that however many requests of one come, those of others are answered
    */
-  within(request: RequestDeadline | undefined): Database {
-    if (request === undefined) return this;
+  within(request: RequestDeadline | undefined, group?: string): Database {
+    if (request === undefined && group === undefined) return this;
+    const whose = { ...(request && { request }), ...(group !== undefined && { group }) };
     return {
-      run: (name, work, options) => this.run(name, work, { ...options, request }),
-      transaction: (name, work, options) => this.transaction(name, work, { ...options, request }),
+      run: (name, work, options) => this.run(name, work, { ...options, ...whose }),
+      transaction: (name, work, options) => this.transaction(name, work, { ...options, ...whose }),
     };
   }
 

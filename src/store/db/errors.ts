@@ -98,6 +98,16 @@ export class NotBegunInTimeError extends Error {
   override readonly name = "NotBegunInTimeError";
 }
 
+/** The group's turn to call the database did not come in time, or too many of it wait; nothing was sent. */
+export class NoDatabaseTurnError extends NotBegunInTimeError {
+  readonly group: string;
+
+  constructor(name: string, group: string) {
+    super(`${name}: no turn to call the database came in time`);
+    this.group = group;
+  }
+}
+
 /** True for errors that guarantee that nothing of the call has reached the database. */
 export function isNotBegun(error: unknown): boolean {
   return (

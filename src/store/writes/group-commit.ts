@@ -1,3 +1,4 @@
+import type { SharedResource } from "../../lanes/shared-resources.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Random } from "../../runtime/runtime.ts";
 import type { RequestDeadline } from "../../runtime/request-deadline.ts";
@@ -40,14 +41,14 @@ export interface Gathering<Row> {
 }
 
 export interface GroupCommitOptions<Row, Result> {
-  /** Name of the queue in errors. */
-  readonly name: string;
+  /** Also the name of the queue in errors. */
+  readonly resource: SharedResource;
   /** Writes the rows durably; resolves to one result a row, in the order of the rows given. */
   readonly commit: (rows: readonly Row[], patience: Patience) => Promise<readonly Result[]>;
   /** Orders a batch by primary key: two batches that lock rows in one order can't deadlock. */
   readonly compare: (a: Row, b: Row) => number;
-  /** Whose row it is: groups take turns. All rows are of one group if absent. */
-  readonly groupOf?: (row: Row) => string;
+  /** Whose row it is: groups take turns. */
+  readonly groupOf: (row: Row) => string;
   readonly failureOf: (error: unknown) => CommitFailure;
   readonly clock: Clock;
   readonly random: Random;
@@ -114,7 +115,6 @@ export class GroupCommit<Row, Result> {
 
   constructor(options: GroupCommitOptions<Row, Result>) {
     this.#options = {
-      groupOf: () => "",
       longPollMs: 2,
       rowsPerBatchMax: 500,
       bytesOf: () => 0,
@@ -154,7 +154,7 @@ export class GroupCommit<Row, Result> {
     if (this.#stopped !== null) return Promise.reject(this.#stoppedError());
     const { queuedRowsMax } = this.#options;
     if (this.#waiting.count + this.#setAside.rows >= queuedRowsMax) {
-      return Promise.reject(new QueueFullError(`the queue of ${this.#options.name} is full`));
+      return Promise.reject(new QueueFullError(`the queue ${this.#options.resource} is full`));
     }
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
     const settle = (result: Result): void => {
@@ -179,7 +179,7 @@ export class GroupCommit<Row, Result> {
   /** Removes an entry if that is still possible; returns the error for its writer. */
   #withdraw(entry: Entry<Row, Result>, passed: unknown): unknown {
     if (!this.#waiting.remove(entry)) return passed;
-    return new NotBegunInTimeError(`${this.#options.name}: no batch left in time`);
+    return new NotBegunInTimeError(`${this.#options.resource}: no batch left in time`);
   }
 
   #noteArrival(row: Row): void {
@@ -275,14 +275,14 @@ export class GroupCommit<Row, Result> {
     entries: readonly Entry<Row, Result>[],
     patience: Patience,
   ): Promise<CommitOutcome<Result>> {
-    const { name, commit, failureOf } = this.#options;
+    const { resource, commit, failureOf } = this.#options;
     const rows = entries.map((entry) => entry.row);
     try {
       const results = await commit(rows, patience);
       if (results.length === rows.length) return { kind: "committed", results };
       // The rows are stored but can't be matched to results, so trying again would not help.
       const counts = `${results.length} results for ${rows.length} rows`;
-      return { kind: "failed", error: new Error(`the commit of ${name} returned ${counts}`) };
+      return { kind: "failed", error: new Error(`the commit of ${resource} returned ${counts}`) };
     } catch (error) {
       return { kind: failureOf(error), error };
     }
@@ -332,7 +332,7 @@ export class GroupCommit<Row, Result> {
   }
 
   #stoppedError(): QueueStoppedError {
-    return new QueueStoppedError(`the queue of ${this.#options.name} is stopped`);
+    return new QueueStoppedError(`the queue ${this.#options.resource} is stopped`);
   }
 }
 

@@ -1,4 +1,5 @@
 import { releaseResult, utf8OfResult } from "../../core/json/raw-result.ts";
+import type { SharedResource } from "../../lanes/shared-resources.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Log } from "../../runtime/process/log.ts";
 import type { Random } from "../../runtime/runtime.ts";
@@ -107,18 +108,19 @@ export class Writers {
     this.#inlineResultBytesMax = inlineResultBytesMax;
     this.#unrecordedEvents = new Unfinished(timing.clock);
     this.#unrecordedAttempts = new Unfinished(timing.clock);
-    const queue = (name: string) => ({
+    const queue = (resource: SharedResource) => ({
       ...timing,
-      name,
+      resource,
+      groupOf: projectOf,
       failureOf: (error: unknown) => failureOf(error, isDatabaseAway()),
       onSetAside: ({ error, rows }: { error: unknown; rows: number }) =>
         log.warn(
-          { err: error, queue: name, rows },
+          { err: error, queue: resource, rows },
           "a batch met a locked row or took too long and was set aside; later rows are written first",
         ),
       onRetry: ({ error, rows, delayMs }: { error: unknown; rows: number; delayMs: number }) =>
         log.warn(
-          { err: error, queue: name, rows, delayMs },
+          { err: error, queue: resource, rows, delayMs },
           "a batch could not be written; retrying",
         ),
     });
@@ -126,15 +128,13 @@ export class Writers {
     // delivery, and those are bounded by their lanes and the outbox.
     const unlimited = { queuedRowsMax: Infinity };
     const events = {
-      groupOf: projectOf,
       commit: (rows: readonly EventRow[], patience: Patience) =>
         recordEvents(database, rows, bounded(patience)),
       compare: (a: EventRow, b: EventRow) =>
         a.shardId - b.shardId || compareText(a.jobRowId, b.jobRowId),
     };
     this.#subscriptions = new GroupCommit<AcceptRow, AcceptedRow>({
-      ...queue("subscriptions"),
-      groupOf: projectOf,
+      ...queue("subscription_rows"),
       commit: (rows, patience) => acceptSubscriptions(database, rows, bounded(patience)),
       compare: (a, b) =>
         a.shardId - b.shardId ||
@@ -144,28 +144,26 @@ export class Writers {
       queuedRowsMax: ACCEPTS_QUEUED_MAX,
       batchesInFlightMax: 2,
     });
-    this.#events = new GroupCommit({ ...queue("events"), ...unlimited, ...events });
+    this.#events = new GroupCommit({ ...queue("event_rows"), ...unlimited, ...events });
     this.#largeEvents = new GroupCommit({
-      ...queue("large events"),
+      ...queue("large_event_rows"),
       ...unlimited,
       ...events,
       bytesOf: (row: EventRow) => row.resultBytes,
       bytesPerBatchMax: LARGE_BATCH_BYTES_MAX,
     });
     this.#resultsInParts = new GroupCommit({
-      ...queue("results in parts"),
+      ...queue("result_rows"),
       ...unlimited,
       commit: (rows, patience) =>
         Promise.all(rows.map((row) => storeInParts(database, row, bounded(patience)))),
       compare: events.compare,
-      groupOf: projectOf,
       rowsPerBatchMax: 1,
       batchesInFlightMax: RESULTS_IN_PARTS_AT_ONCE,
     });
     this.#attempts = new GroupCommit<AttemptRow, boolean>({
-      ...queue("attempts"),
+      ...queue("attempt_rows"),
       ...unlimited,
-      groupOf: projectOf,
       commit: (rows, patience) => recordAttempts(database, rows, bounded(patience)),
       compare: (a, b) => a.shardId - b.shardId || compareText(a.deliveryId, b.deliveryId),
       // The receiver has its callback, and its lane goes on: only a crash would send it once more.

@@ -44,6 +44,7 @@ const LOOKUPS = { permitsMax: 4, perProjectMax: 2 };
 
 function openTurns(): FairSemaphore {
   return new FairSemaphore({
+    resource: "name_lookups",
     permitsMax: LOOKUPS.permitsMax,
     permitsPerProjectMax: () => LOOKUPS.perProjectMax,
     waitingPerProjectMax: 1000,

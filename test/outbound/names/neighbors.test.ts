@@ -36,6 +36,7 @@ function openResolver() {
       ask,
       askSystem: () => Promise.reject(new Error("not asked")),
       turns: new FairSemaphore({
+        resource: "name_lookups",
         permitsMax: AT_ONCE,
         permitsPerProjectMax: () => PER_PROJECT,
         waitingPerProjectMax: 10_000,
