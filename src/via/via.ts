@@ -60,8 +60,10 @@ interface PlacedPassage extends Passage {
 }
 
 /** Memory for answers to submissions that are held until their job is subscribed to. */
-export function heldAnswersBudget(bytesMax: number): MemoryBudget<Relay> {
-  return new MemoryBudget<Relay>({
+export function heldAnswersBudget<Holder extends { readonly projectId: string }>(
+  bytesMax: number,
+): MemoryBudget<Holder> {
+  return new MemoryBudget<Holder>({
     resource: "held_answer_bytes",
     bytesFree: HELD_BYTES_FREE,
     bytesMax,

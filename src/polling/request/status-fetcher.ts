@@ -73,8 +73,11 @@ export interface PollResult {
 }
 
 /** Memory for large answers; a project may use as much as its limit says, at most half. */
-export function answerBudget(bytesMax: number, limits: Pick<ProjectLimits, "allowed">) {
-  return new MemoryBudget<OutboundRequest>({
+export function answerBudget<Holder extends { readonly projectId: string }>(
+  bytesMax: number,
+  limits: Pick<ProjectLimits, "allowed">,
+): MemoryBudget<Holder> {
+  return new MemoryBudget<Holder>({
     resource: "answer_bytes",
     bytesFree: LARGE_ANSWER_BYTES_MIN,
     bytesMax,

@@ -54,6 +54,19 @@ export interface BoundedCallsOptions {
   failed(connection: Connection, name: string, isOverdue: boolean, error: unknown): void;
 }
 
+/** Permits for calls that are made for groups. */
+export function databaseTurns({
+  connectionsMax,
+  callsPerGroupMax,
+}: Pick<BoundedCallsOptions, "connectionsMax" | "callsPerGroupMax">): FairSemaphore {
+  return new FairSemaphore({
+    resource: "database_calls",
+    permitsMax: Math.ceil(connectionsMax * GROUPS_SHARE_MAX),
+    permitsPerProjectMax: callsPerGroupMax,
+    waitingPerProjectMax: CALLS_WAITING_PER_GROUP_MAX,
+  });
+}
+
 /**
  * Bounds calls to the database in number, in time, and by the deadline of the request that waits
  * for them. Reports every result to `health`.
@@ -65,12 +78,7 @@ export class BoundedCalls {
 
   constructor(options: BoundedCallsOptions) {
     this.#options = options;
-    this.#turns = new FairSemaphore({
-      resource: "database_calls",
-      permitsMax: Math.ceil(options.connectionsMax * GROUPS_SHARE_MAX),
-      permitsPerProjectMax: options.callsPerGroupMax,
-      waitingPerProjectMax: CALLS_WAITING_PER_GROUP_MAX,
-    });
+    this.#turns = databaseTurns(options);
   }
 
   /** Number of calls of the group that run now. */
