@@ -3,7 +3,7 @@ import type { TransactionSql } from "../connection/connection.ts";
 import type { Database } from "../db/database.ts";
 import { type RedeliverableStatus, redeliveries } from "../schema/redeliveries.ts";
 import { deliveries, jobs, subscriptions } from "../schema/schema.ts";
-import { BEFORE_ALL_MS, firstIdAt, matchingOf } from "../sql/page.ts";
+import { BEFORE_ALL_MS, firstIdAt, matchingOf, scannedOf } from "../sql/page.ts";
 import { type Given, isIfGiven, nameOf, statement, template } from "../sql/statement.ts";
 import type { RedeliveryFilter, RedeliveryRecord } from "./redeliveries.ts";
 import { rowsOf } from "../sql/row-source.ts";
@@ -60,13 +60,7 @@ const LOOK = statement(
         .orderBy(deliveries.id)
         .limit(ROWS_SCANNED_MAX),
     );
-    const scanned = orm
-      .select({
-        count: sql<number>`count(*)::int`.as("scanned_count"),
-        lastId: sql<string | null>`max(${candidate.id}::text)`.as("scanned_last_id"),
-      })
-      .from(candidate)
-      .as("scanned");
+    const scanned = scannedOf(orm, candidate, sql<string | null>`max(${candidate.id}::text)`);
     const matching = orm
       .select({
         shardId: candidate.shardId,

@@ -1,16 +1,4 @@
-import {
-  and,
-  desc,
-  eq,
-  getTableColumns,
-  gt,
-  gte,
-  isNull,
-  lt,
-  or,
-  type SQL,
-  sql,
-} from "drizzle-orm";
+import { and, desc, eq, getTableColumns, gt, isNull, lt, or, type SQL, sql } from "drizzle-orm";
 import type { AttemptErrorCode, DeliveryStatus } from "../../core/delivery/delivery-outcome.ts";
 import type { EventType } from "../../core/delivery/event.ts";
 import { shardOfUuid } from "../../core/ids/ids.ts";
@@ -19,15 +7,13 @@ import type { Database } from "../db/database.ts";
 import { placesOfJob } from "../jobs/places-of-job.ts";
 import { attempts, deliveries, jobs, subscriptions } from "../schema/schema.ts";
 import {
-  BEFORE_ALL_MS,
-  beforeOrFirst,
-  earlier,
-  firstIdAt,
-  HIGHEST_ID,
-  lastIdAt,
+  isInWindow,
   type Page,
   pageOf,
+  type PageWindow,
+  scannedOf,
   scanOf,
+  windowOf,
 } from "../sql/page.ts";
 import { type Builder, type Given, isIfGiven, statement } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
@@ -76,33 +62,35 @@ export const EVERY_DELIVERY = {
   createdBeforeMs: null,
 } as const satisfies Partial<DeliveryQuery>;
 
-type PageParameters = Given<{
-  projectId: string;
-  beforeId: string;
-  fromId: string;
-  createdAfterMs: number;
-  createdBeforeMs: number | null;
-  status: DeliveryStatus | null;
-  callbackOrigin: string | null;
-  eventType: EventType | null;
-  errorCode: AttemptErrorCode | null;
-  scan: number;
-}>;
+type PageParameters = PageWindow &
+  Given<{
+    createdBeforeMs: number | null;
+    status: DeliveryStatus | null;
+    callbackOrigin: string | null;
+    eventType: EventType | null;
+    errorCode: AttemptErrorCode | null;
+  }>;
 type OfSubscription = PageParameters & Given<{ shardId: number; subscriptionId: string }>;
 type OfJobs = PageParameters & Given<{ jobs: string }>;
 
-const isInRange = (given: PageParameters) =>
-  and(eq(projectId, given.projectId), lt(id, given.beforeId), gte(id, given.fromId));
-
 const ofProject = (orm: Builder, given: PageParameters) =>
-  orm.select(COLUMNS).from(deliveries).where(isInRange(given)).orderBy(desc(id)).limit(given.scan);
+  orm
+    .select(COLUMNS)
+    .from(deliveries)
+    .where(isInWindow(deliveries, given))
+    .orderBy(desc(id))
+    .limit(given.scan);
 
 const ofSubscription = (orm: Builder, given: OfSubscription) =>
   orm
     .select(COLUMNS)
     .from(deliveries)
     .where(
-      and(eq(shardId, given.shardId), eq(subscriptionId, given.subscriptionId), isInRange(given)),
+      and(
+        eq(shardId, given.shardId),
+        eq(subscriptionId, given.subscriptionId),
+        isInWindow(deliveries, given),
+      ),
     )
     .orderBy(desc(id))
     .limit(given.scan);
@@ -119,7 +107,7 @@ const ofJobs = (orm: Builder, given: OfJobs) =>
       deliveries,
       and(eq(shardId, subscriptions.shardId), eq(subscriptionId, subscriptions.id)),
     )
-    .where(isInRange(given))
+    .where(isInWindow(deliveries, given))
     .orderBy(desc(id))
     .limit(given.scan);
 
@@ -144,13 +132,7 @@ function matching(
   isOfJob?: SQL,
 ) {
   const candidate = orm.$with("candidate").as(candidates as ReturnType<typeof ofProject>);
-  const scanned = orm
-    .select({
-      count: sql<number>`count(*)::int`.as("scanned_count"),
-      lastId: sql<string | null>`min(${candidate.id}::text)`.as("scanned_last_id"),
-    })
-    .from(candidate)
-    .as("scanned");
+  const scanned = scannedOf(orm, candidate, sql<string | null>`min(${candidate.id}::text)`);
   const matching = orm
     .select()
     .from(candidate)
@@ -202,17 +184,12 @@ export async function findDeliveries(
   database: Database,
   query: DeliveryQuery,
 ): Promise<Page<DeliveryRecord>> {
-  const { createdAfterMs, createdBeforeMs, limit } = query;
+  const { limit } = query;
   const scan = scanOf(limit, isFiltered(query));
   const parameters = {
     ...query,
     scan,
-    beforeId: earlier(
-      beforeOrFirst(query.beforeId),
-      createdBeforeMs === null ? HIGHEST_ID : lastIdAt(createdBeforeMs),
-    ),
-    fromId: firstIdAt(createdAfterMs ?? 0),
-    createdAfterMs: createdAfterMs ?? BEFORE_ALL_MS,
+    ...windowOf(query),
   };
   return database.run("find-deliveries", async (on) => {
     const rows = await listed(on, query, parameters);

@@ -1,19 +1,18 @@
-import { and, desc, eq, getTableColumns, gt, gte, isNull, lt, or, sql } from "drizzle-orm";
+import { and, desc, eq, getTableColumns, gt, isNull, lt, or, sql } from "drizzle-orm";
 import type { EventType } from "../../core/delivery/event.ts";
 import { shardOfUuid } from "../../core/ids/ids.ts";
 import type { Database } from "../db/database.ts";
 import { deliveries, events, jobs } from "../schema/schema.ts";
 import {
-  BEFORE_ALL_MS,
-  beforeOrFirst,
-  earlier,
-  firstIdAt,
   HIGHEST_ID,
-  lastIdAt,
+  isInWindow,
   LOWEST_ID,
   type Page,
   pageOf,
+  type PageWindow,
+  scannedOf,
   scanOf,
+  windowOf,
 } from "../sql/page.ts";
 import { type Builder, type Given, isIfGiven, statement } from "../sql/statement.ts";
 import { subscriptionsInOrder } from "../sql/subscription-page.ts";
@@ -34,30 +33,19 @@ export interface EventQuery {
   readonly createdBeforeMs: number | null;
 }
 
-type PageParameters = Given<{
-  projectId: string;
-  beforeId: string;
-  fromId: string;
-  createdAfterMs: number;
-  createdBeforeMs: number | null;
-  type: EventType | null;
-  scan: number;
-}>;
+type PageParameters = PageWindow &
+  Given<{
+    createdBeforeMs: number | null;
+    type: EventType | null;
+  }>;
 
 const COLUMNS = getTableColumns(events);
-
-const isInRange = (given: PageParameters) =>
-  and(
-    eq(COLUMNS.projectId, given.projectId),
-    lt(COLUMNS.id, given.beforeId),
-    gte(COLUMNS.id, given.fromId),
-  );
 
 const ofProject = (orm: Builder, given: PageParameters) =>
   orm
     .select(COLUMNS)
     .from(events)
-    .where(isInRange(given))
+    .where(isInWindow(COLUMNS, given))
     .orderBy(desc(COLUMNS.id))
     .limit(given.scan);
 
@@ -94,7 +82,7 @@ const ofJob = (
     .select(COLUMNS)
     .from(events)
     .innerJoin(known, and(eq(COLUMNS.shardId, given.shardId), eq(COLUMNS.id, sql`known.id`)))
-    .where(isInRange(given))
+    .where(isInWindow(COLUMNS, given))
     .orderBy(desc(COLUMNS.id))
     .limit(given.scan);
 };
@@ -103,13 +91,7 @@ const ofJob = (
 function matching(orm: Builder, given: PageParameters, candidates: ReturnType<typeof ofProject>) {
   // Named so that the columns of an event refer to it.
   const candidate = orm.$with("event").as(candidates);
-  const scanned = orm
-    .select({
-      count: sql<number>`count(*)::int`.as("scanned_count"),
-      lastId: sql<string | null>`min(${candidate.id}::text)`.as("scanned_last_id"),
-    })
-    .from(candidate)
-    .as("scanned");
+  const scanned = scannedOf(orm, candidate, sql<string | null>`min(${candidate.id}::text)`);
   const matching = orm
     .select({ ...EVENT_COLUMNS, result: sql<null>`null::text`.as("result") })
     .from(candidate)
@@ -150,17 +132,12 @@ export async function findEvents(
   database: Database,
   query: EventQuery,
 ): Promise<Page<EventRecord>> {
-  const { limit, jobRowId, createdAfterMs, createdBeforeMs } = query;
+  const { limit, jobRowId, createdBeforeMs } = query;
   const scan = scanOf(limit, query.type !== null || createdBeforeMs !== null);
   const parameters = {
     ...query,
     scan,
-    beforeId: earlier(
-      beforeOrFirst(query.beforeId),
-      createdBeforeMs === null ? HIGHEST_ID : lastIdAt(createdBeforeMs),
-    ),
-    fromId: firstIdAt(createdAfterMs ?? 0),
-    createdAfterMs: createdAfterMs ?? BEFORE_ALL_MS,
+    ...windowOf(query),
   };
   const rows = await database.run("find-events", (sql) =>
     jobRowId === null

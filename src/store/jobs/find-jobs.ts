@@ -1,9 +1,17 @@
-import { and, desc, eq, getTableColumns, gt, gte, lt, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, getTableColumns, gt, type SQL, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/pg-core";
 import { shardOfUuid } from "../../core/ids/ids.ts";
 import type { Database } from "../db/database.ts";
 import { connections, jobs, type JobStatus, subscriptions } from "../schema/schema.ts";
-import { BEFORE_ALL_MS, beforeOrFirst, firstIdAt, type Page, pageOf, scanOf } from "../sql/page.ts";
+import {
+  isInWindow,
+  type Page,
+  pageOf,
+  type PageWindow,
+  scannedOf,
+  scanOf,
+  windowOf,
+} from "../sql/page.ts";
 import { type Builder, type Given, isIfGiven, statement } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
 import { placesOfJob } from "./places-of-job.ts";
@@ -69,16 +77,12 @@ export interface JobQuery {
  * A job is listed at the position of its first subscription, which was accepted with it. So the
  * list follows the index of subscriptions, and accepting and ending pay for no index of jobs.
  */
-type PageParameters = Given<{
-  projectId: string;
-  beforeId: string;
-  fromId: string;
-  createdAfterMs: number;
-  status: JobStatus | null;
-  provider: string | null;
-  connection: string | null;
-  scan: number;
-}>;
+type PageParameters = PageWindow &
+  Given<{
+    status: JobStatus | null;
+    provider: string | null;
+    connection: string | null;
+  }>;
 
 type ByJobId = PageParameters & Given<{ jobId: string; places: string }>;
 
@@ -90,13 +94,7 @@ const recent = (orm: Builder, given: PageParameters) =>
       jobRowId: sql<string>`${subscriptions.jobRowId}`.as("job_row_id"),
     })
     .from(subscriptions)
-    .where(
-      and(
-        eq(subscriptions.projectId, given.projectId),
-        lt(subscriptions.id, given.beforeId),
-        gte(subscriptions.id, given.fromId),
-      ),
-    )
+    .where(isInWindow(subscriptions, given))
     .orderBy(desc(subscriptions.id))
     .limit(given.scan);
 
@@ -123,14 +121,7 @@ const ofJobId = (orm: Builder, given: ByJobId) =>
       jobs,
       sql`${jobs.shardId} = place.shard_id and ${jobs.connectionId} = place.connection_id`,
     )
-    .where(
-      and(
-        eq(jobs.projectId, given.projectId),
-        eq(jobs.jobId, given.jobId),
-        lt(jobs.id, given.beforeId),
-        gte(jobs.id, given.fromId),
-      ),
-    )
+    .where(and(isInWindow(jobs, given), eq(jobs.jobId, given.jobId)))
     .orderBy(desc(jobs.id))
     .limit(given.scan);
 
@@ -142,13 +133,7 @@ function matching(
   isListed: SQL | undefined,
 ) {
   const candidate = orm.$with("candidate").as(candidates as ReturnType<typeof recent>);
-  const scanned = orm
-    .select({
-      count: sql<number>`count(*)::int`.as("scanned_count"),
-      lastId: sql<string | null>`min(${candidate.position}::text)`.as("scanned_last_id"),
-    })
-    .from(candidate)
-    .as("scanned");
+  const scanned = scannedOf(orm, candidate, sql<string | null>`min(${candidate.position}::text)`);
   // With a limit, each is looked up; otherwise thousands of candidates would be joined with all
   // jobs.
   const lookedUp = orm
@@ -203,9 +188,7 @@ export async function findJobs(database: Database, query: JobQuery): Promise<Pag
   const parameters = {
     ...query,
     scan,
-    beforeId: beforeOrFirst(query.beforeId),
-    fromId: firstIdAt(query.createdAfterMs ?? 0),
-    createdAfterMs: query.createdAfterMs ?? BEFORE_ALL_MS,
+    ...windowOf(query),
   };
   const rows = await database.run("find-jobs", async (sql) => {
     if (jobId === null) return LIST_RECENT(sql, parameters);

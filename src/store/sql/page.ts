@@ -1,3 +1,7 @@
+import { and, eq, gte, lt, type SQL, sql, type WithSubquery } from "drizzle-orm";
+import type { PgColumn } from "drizzle-orm/pg-core";
+import type { Builder, Given } from "./statement.ts";
+
 /** Ids are made shortly before their row's time is set, on a clock that may be another node's. */
 const SLACK_MS = 60_000;
 
@@ -35,9 +39,54 @@ export function beforeOrFirst(beforeId: string | null): string {
   return beforeId ?? HIGHEST_ID;
 }
 
-/** The lower of two ids. */
-export function earlier(a: string, b: string): string {
-  return a < b ? a : b;
+/** Where the rows of a page lie, as parameters of its statement. */
+export type PageWindow = Given<{
+  projectId: string;
+  beforeId: string;
+  fromId: string;
+  createdAfterMs: number;
+  scan: number;
+}>;
+
+/**
+ * The range of ids, and so of times, that a page is looked for in.
+ * @param query times in epoch milliseconds; null for no limit
+ */
+export function windowOf(query: {
+  readonly beforeId: string | null;
+  readonly createdAfterMs: number | null;
+  readonly createdBeforeMs?: number | null;
+}): { readonly beforeId: string; readonly fromId: string; readonly createdAfterMs: number } {
+  const { createdAfterMs, createdBeforeMs = null } = query;
+  const beforeId = beforeOrFirst(query.beforeId);
+  const endId = createdBeforeMs === null ? HIGHEST_ID : lastIdAt(createdBeforeMs);
+  return {
+    beforeId: endId < beforeId ? endId : beforeId,
+    fromId: firstIdAt(createdAfterMs ?? 0),
+    createdAfterMs: createdAfterMs ?? BEFORE_ALL_MS,
+  };
+}
+
+/** True for the project's rows in the window. */
+export function isInWindow(
+  { projectId, id }: { readonly projectId: PgColumn; readonly id: PgColumn },
+  given: PageWindow,
+): SQL | undefined {
+  return and(eq(projectId, given.projectId), lt(id, given.beforeId), gte(id, given.fromId));
+}
+
+/**
+ * Counts the candidates of a page.
+ * @param lastId the id of the last of them, over all of their rows
+ */
+export function scannedOf(orm: Builder, candidate: WithSubquery, lastId: SQL<string | null>) {
+  return orm
+    .select({
+      count: sql<number>`count(*)::int`.as("scanned_count"),
+      lastId: lastId.as("scanned_last_id"),
+    })
+    .from(candidate)
+    .as("scanned");
 }
 
 /** A page of a list, newest first. */

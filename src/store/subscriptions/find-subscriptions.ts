@@ -1,8 +1,16 @@
-import { and, desc, eq, getTableColumns, gt, gte, isNotNull, lt, sql } from "drizzle-orm";
+import { and, desc, eq, getTableColumns, gt, isNotNull, sql } from "drizzle-orm";
 import type { Database } from "../db/database.ts";
 import { placesOfJob } from "../jobs/places-of-job.ts";
 import { connections, deliveries, jobs, subscriptions } from "../schema/schema.ts";
-import { BEFORE_ALL_MS, beforeOrFirst, firstIdAt, type Page, pageOf, scanOf } from "../sql/page.ts";
+import {
+  isInWindow,
+  type Page,
+  pageOf,
+  type PageWindow,
+  scannedOf,
+  scanOf,
+  windowOf,
+} from "../sql/page.ts";
 import { arrayLiteral, type Builder, type Given, isIfGiven, statement } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
 import {
@@ -36,35 +44,24 @@ export interface SubscriptionQuery {
   readonly createdAfterMs: number | null;
 }
 
-type PageParameters = Given<{
-  projectId: string;
-  beforeId: string;
-  fromId: string;
-  createdAfterMs: number;
-  /** An array literal. */
-  statuses: string | null;
-  provider: string | null;
-  connection: string | null;
-  callbackOrigin: string | null;
-  metadataKey: string | null;
-  metadataValue: string | null;
-  scan: number;
-}>;
+type PageParameters = PageWindow &
+  Given<{
+    /** An array literal. */
+    statuses: string | null;
+    provider: string | null;
+    connection: string | null;
+    callbackOrigin: string | null;
+    metadataKey: string | null;
+    metadataValue: string | null;
+  }>;
 
 const COLUMNS = getTableColumns(subscriptions);
-
-const isInRange = (given: PageParameters) =>
-  and(
-    eq(COLUMNS.projectId, given.projectId),
-    lt(COLUMNS.id, given.beforeId),
-    gte(COLUMNS.id, given.fromId),
-  );
 
 const recent = (orm: Builder, given: PageParameters) =>
   orm
     .select(COLUMNS)
     .from(subscriptions)
-    .where(isInRange(given))
+    .where(isInWindow(COLUMNS, given))
     .orderBy(desc(COLUMNS.id))
     .limit(given.scan);
 
@@ -76,7 +73,7 @@ const ofJob = (orm: Builder, given: PageParameters & Given<{ jobId: string; plac
     .innerJoin(jobs, and(eq(jobs.shardId, COLUMNS.shardId), eq(jobs.id, COLUMNS.jobRowId)))
     .where(
       and(
-        isInRange(given),
+        isInWindow(COLUMNS, given),
         eq(jobs.jobId, given.jobId),
         sql`(${jobs.shardId}, ${jobs.connectionId}) in (
           select shard_id, connection_id from json_to_recordset(${given.places}::text::json) as place (
@@ -102,13 +99,7 @@ function matching(orm: Builder, given: PageParameters, candidates: ReturnType<ty
   // Named so that the columns of a subscription refer to it.
   const candidate = orm.$with("subscription").as(candidates);
   const { name } = connections;
-  const scanned = orm
-    .select({
-      count: sql<number>`count(*)::int`.as("scanned_count"),
-      lastId: sql<string | null>`min(${candidate.id}::text)`.as("scanned_last_id"),
-    })
-    .from(candidate)
-    .as("scanned");
+  const scanned = scannedOf(orm, candidate, sql<string | null>`min(${candidate.id}::text)`);
   // With a limit, each is looked up; thousands of candidates would be joined with all rows there are.
   const itsJob = orm
     .select()
@@ -182,9 +173,7 @@ export async function findSubscriptions(
     statuses: statuses.length === 0 ? null : arrayLiteral(statuses),
     metadataKey: metadata?.key ?? null,
     metadataValue: metadata?.value ?? null,
-    beforeId: beforeOrFirst(query.beforeId),
-    fromId: firstIdAt(query.createdAfterMs ?? 0),
-    createdAfterMs: query.createdAfterMs ?? BEFORE_ALL_MS,
+    ...windowOf(query),
   };
   const { jobId } = query;
   const rows = await database.run("find-subscriptions", async (sql) => {
