@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { Config } from "../config.ts";
 import { publicId } from "../core/ids/ids.ts";
 import {
@@ -14,7 +13,7 @@ import type { Clock, DatabaseClock } from "../runtime/clock.ts";
 import { encryptionKeys } from "../runtime/settings/encryption-keys.ts";
 import type { Log } from "../runtime/process/log.ts";
 import { createSecretBox, type SecretBox } from "../runtime/secrets/secret-box.ts";
-import { newSigningKeyPair } from "../runtime/secrets/signing-key-pair.ts";
+import { newSigningKeyPair, newSigningSecret } from "../runtime/secrets/new-signing-secrets.ts";
 import { wholeNumber } from "../runtime/settings/setting-kind.ts";
 import { StartRefusedError } from "../runtime/process/start-refused.ts";
 import { textTable } from "./frame/output.ts";
@@ -26,7 +25,7 @@ import {
   listProjects,
   setProjectLimit,
 } from "../store/projects/administer-projects.ts";
-import { createApiKey, createFirstApiKey } from "../store/projects/api-keys.ts";
+import { apiKeyCreated, createApiKey, createFirstApiKey } from "../store/projects/api-keys.ts";
 import { audited, type AuditNote } from "../store/projects/audit-log.ts";
 import { ensureProject } from "../store/projects/bootstrap-rows.ts";
 import type { Database } from "../store/db/database.ts";
@@ -194,7 +193,7 @@ async function createProject(
   const nowMs = clock.now();
   const projectId = await ensureProject(database, { id: newId(nowMs, 0), name });
   const { secret, publicKey } = newSigningKeyPair();
-  const symmetric = `whsec_${randomBytes(32).toString("base64")}`;
+  const symmetric = newSigningSecret();
   const secrets = [
     { scheme: "v1", plain: symmetric, publicKey: null },
     { scheme: "v1a", plain: secret, publicKey },
@@ -239,17 +238,9 @@ async function addKey(
   const nowMs = clock.now();
   const id = createUuidSource()(nowMs, 0);
   const scopes = ["admin"] as const;
-  await createApiKey(database, {
-    id,
-    projectId,
-    name: LATER_KEY,
-    key,
-    scopes,
-    nowMs,
-    expiresAtMs: null,
-  });
-  const details = { name: LATER_KEY, scopes, expires_at: null };
-  note({ projectId, action: "api_key.created", subject: publicId("apiKey", id), details });
+  const created = { id, projectId, name: LATER_KEY, key, scopes, nowMs, expiresAtMs: null };
+  await createApiKey(database, created);
+  note(apiKeyCreated(created));
   const text = `API key with all rights on ${name}, shown this once: ${key}`;
   return { text, json: { name, id: publicId("apiKey", id), api_key: key } };
 }

@@ -1,16 +1,15 @@
-import { randomBytes } from "node:crypto";
 import type { Config } from "../config.ts";
-import { publicId } from "../core/ids/ids.ts";
-import { newApiKey } from "../runtime/secrets/api-key.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/process/log.ts";
 import type { SecretBox } from "../runtime/secrets/secret-box.ts";
-import { newSigningKeyPair } from "../runtime/secrets/signing-key-pair.ts";
 import type { UuidSource } from "../runtime/uuid-source.ts";
-import { audited, type AuditNote } from "../store/projects/audit-log.ts";
-import { createFirstApiKey, ensureApiKey } from "../store/projects/api-keys.ts";
 import { ensureConnection, ensureProject } from "../store/projects/bootstrap-rows.ts";
 import type { Database } from "../store/db/database.ts";
+import { publicId } from "../core/ids/ids.ts";
+import { newApiKey } from "../runtime/secrets/api-key.ts";
+import { newSigningKeyPair, newSigningSecret } from "../runtime/secrets/new-signing-secrets.ts";
+import { audited, type AuditNote } from "../store/projects/audit-log.ts";
+import { apiKeyCreated, createFirstApiKey, ensureApiKey } from "../store/projects/api-keys.ts";
 import { ensureSigningSecret } from "../store/projects/signing-secrets.ts";
 
 const PROJECT_NAME = "default";
@@ -84,19 +83,13 @@ async function bootstrapApiKey(
   const { clock, uuids, log } = ports;
   const nowMs = clock.now();
   const scopes = ["admin"] as const;
-  const shared = { id: uuids(nowMs, 0), projectId, scopes, nowMs };
-  const created = (name: string): AuditNote => ({
-    projectId,
-    action: "api_key.created",
-    subject: publicId("apiKey", shared.id),
-    details: { name, scopes, expires_at: null },
-  });
+  const shared = { id: uuids(nowMs, 0), projectId, scopes, nowMs, expiresAtMs: null };
   const { apiKey } = config;
   if (apiKey !== null) {
     const outcome = await audit(ports, "bootstrap-api-key", async (within, note) => {
       const key = { ...shared, name: KEY_FROM_ENVIRONMENT, key: apiKey };
       const ensured = await ensureApiKey(within, key);
-      if (ensured === "added") note(created(KEY_FROM_ENVIRONMENT));
+      if (ensured === "added") note(apiKeyCreated(key));
       return ensured;
     });
     if (outcome === "revoked") {
@@ -106,9 +99,9 @@ async function bootstrapApiKey(
   }
   const key = newApiKey();
   const isFirst = await audit(ports, "bootstrap-api-key", async (within, note) => {
-    const first = { ...shared, name: GENERATED_KEY, key, expiresAtMs: null };
+    const first = { ...shared, name: GENERATED_KEY, key };
     const isCreated = await createFirstApiKey(within, first);
-    if (isCreated) note(created(GENERATED_KEY));
+    if (isCreated) note(apiKeyCreated(first));
     return isCreated;
   });
   return isFirst ? key : null;
@@ -121,7 +114,7 @@ async function bootstrapSigningSecret(
 ): Promise<void> {
   const { secretBox } = ports;
   const wanted = config.signingSecret;
-  const secret = wanted ?? `whsec_${randomBytes(32).toString("base64")}`;
+  const secret = wanted ?? newSigningSecret();
   const id = ports.uuids(ports.clock.now(), 0);
   await ensureAudited(ports, projectId, {
     id,

@@ -8,7 +8,7 @@ import {
   signingSecretSchema,
 } from "../../src/api/http/response-schemas.ts";
 import { publicId } from "../../src/core/ids/ids.ts";
-import { newSigningKeyPair } from "../../src/runtime/secrets/signing-key-pair.ts";
+import { newSigningKeyPair } from "../../src/runtime/secrets/new-signing-secrets.ts";
 import { ensureSigningSecret } from "../../src/store/projects/signing-secrets.ts";
 import type { Json } from "./api-fixture.ts";
 import { ApiFixture, problemOf } from "./api-fixture.ts";

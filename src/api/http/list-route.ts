@@ -51,7 +51,8 @@ export function defineListRoute<Query extends PagedQuery, Row>(spec: ListSpec<Qu
     async handle(request) {
       const { projectId } = request.caller;
       const { cursor, limit, ...filters } = request.query;
-      const place = request.id === "" ? filters : { ...filters, id: request.id };
+      const { id, name } = request;
+      const place = { ...filters, ...(id !== "" && { id }), ...(name !== "" && { name }) };
       const scope = listScope(spec.operationId, projectId, place);
       const beforeId = decodeCursor(scope, cursor);
       if (!beforeId.ok) return beforeId;

@@ -14,17 +14,17 @@ import {
 } from "../../store/inboxes/consumers.ts";
 import type { InboxName } from "../../store/inboxes/place-messages.ts";
 import type { ApiPorts } from "../context.ts";
-import { jsonAnswer, NO_CONTENT, pageAnswer } from "../http/answer.ts";
+import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
 import type { Answer } from "../http/answer.ts";
 import { isoTime } from "../http/iso-time.ts";
 import { stockRefusal } from "../http/limit-refusal.ts";
 import { problemOfParts } from "../http/problem.ts";
 import type { Outcome, Refusal } from "../http/problem.ts";
-import { defineRoute, type Route } from "../http/route.ts";
-import { decodeCursor, encodeCursor, listScope } from "../request/cursor.ts";
+import { defineRoute, type Route, type RouteRequest } from "../http/route.ts";
 import { pagingParameters } from "../request/list-query.ts";
 import { cursorOf, type FoundInbox, noSuchConsumer, noSuchInbox, positionOf } from "./reader.ts";
 import { ackSchema, consumerPageSchema, positionSchema, seekSchema } from "./schema.ts";
+import { defineListRoute } from "../http/list-route.ts";
 
 const TAG = "Inboxes";
 const BODY_BYTES_MAX = 4 * 1024;
@@ -37,60 +37,54 @@ export function consumerRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
 }
 
 function list(ports: ApiPorts): Route {
-  return defineRoute({
+  return defineListRoute({
     operationId: "listInboxConsumers",
-    method: "GET",
     path: "/v1/inboxes/{name}/consumers",
     tag: TAG,
     summary: "List the consumers of an inbox, newest first",
     scope: "subscriptions:read",
     query: z.strictObject(pagingParameters),
-    success: { status: 200, description: "A page of results.", schema: consumerPageSchema },
-    problems: ["not_found", "invalid_cursor"],
-    async handle({ database, caller: { projectId }, name, query: { cursor, limit } }) {
-      const scope = listScope("consumers of an inbox", projectId, { name });
-      const beforeId = decodeCursor(scope, cursor);
-      if (!beforeId.ok) return beforeId;
+    schema: consumerPageSchema,
+    problems: ["not_found"],
+    async find(wanted, { database, caller: { projectId }, name }) {
       const found = await findReading(database, { projectId, name, consumer: null }, ports);
       if (!found.ok) return found;
+      const { inbox } = found.value;
       const nowMs = ports.clock.now();
-      const of = { projectId, name, limit, beforeId: beforeId.value, nowMs };
-      const page = await findConsumers(database, of);
-      const items = page.rows.map((row) => consumerJson(found.value.inbox, row));
-      return pageAnswer(items, page.lastId === null ? null : encodeCursor(scope, page.lastId));
+      const page = await findConsumers(database, { ...wanted, name, nowMs });
+      return { ...page, rows: page.rows.map((consumer) => ({ inbox, consumer })) };
     },
+    items: (rows) => rows.map(({ inbox, consumer }) => consumerJson(inbox, consumer)),
   });
 }
 
+/** The parts that the two routes that move a consumer share. */
+const MOVES = {
+  method: "POST",
+  tag: TAG,
+  scope: "subscriptions:write",
+  success: { status: 200, description: "The consumer.", schema: positionSchema },
+  problems: ["not_found", "invalid_cursor", "project_limit_reached"],
+} as const;
+
 function ack(ports: ApiPorts, newUuid: UuidSource): Route {
   return defineRoute({
+    ...MOVES,
     operationId: "acknowledgeInboxMessages",
-    method: "POST",
     path: "/v1/inboxes/{name}/consumers/{consumer}/ack",
-    tag: TAG,
     summary: "Acknowledge messages",
     description:
       "Moves the consumer behind the cursor, never back, and sets read_at of the deliveries " +
       "that no consumer had acknowledged. Messages are kept for their retention, whether they " +
       "are acknowledged or not.",
-    scope: "subscriptions:write",
     body: { schema: ackSchema, bytesMax: BODY_BYTES_MAX },
-    success: { status: 200, description: "The consumer.", schema: positionSchema },
-    problems: ["not_found", "invalid_cursor", "project_limit_reached"],
-    async handle({ database, caller: { projectId }, name, consumer, body }) {
-      const reading = { projectId, name, consumer };
-      const found = await findReading(database, reading, ports);
-      if (!found.ok) return found;
-      const { inbox, position: from, isKnown, lastPosition } = found.value;
-      const to = positionOf(inbox, body.cursor, { pointer: "/cursor" });
-      if (!to.ok) return to;
-      if (to.value > lastPosition) return beyondEnd();
-      const refusal = await refuseNew(isKnown, { projectId, database }, ports);
-      if (refusal !== null) return refusal;
-      const nowMs = ports.clock.now();
-      const move = { kind: "ack", newId: newUuid(nowMs, 0), position: to.value, nowMs } as const;
-      const position = await moveConsumer(database, reading, move);
-      await markAllRead(database, inbox, { from, to: to.value, nowMs });
+    async handle(request) {
+      const { database, body } = request;
+      const target = (inbox: FoundInbox) => positionOf(inbox, body.cursor, CURSOR_PLACE);
+      const moved = await move("ack", request, target, { ports, newUuid });
+      if (!moved.ok) return moved;
+      const { inbox, from, to, nowMs, position } = moved.value;
+      await markAllRead(database, inbox, { from, to, nowMs });
       return positionAnswer(inbox, position);
     },
   });
@@ -98,37 +92,64 @@ function ack(ports: ApiPorts, newUuid: UuidSource): Route {
 
 function seek(ports: ApiPorts, newUuid: UuidSource): Route {
   return defineRoute({
+    ...MOVES,
     operationId: "seekInboxConsumer",
-    method: "POST",
     path: "/v1/inboxes/{name}/consumers/{consumer}/seek",
-    tag: TAG,
     summary: "Move a consumer",
     description:
       "Moves the consumer back or forward: behind a cursor, or to the first message that was " +
       "added to the inbox after a time. Acknowledges nothing.",
-    scope: "subscriptions:write",
     body: { schema: seekSchema, bytesMax: BODY_BYTES_MAX },
-    success: { status: 200, description: "The consumer.", schema: positionSchema },
-    problems: ["not_found", "invalid_cursor", "project_limit_reached"],
-    async handle({ database, caller: { projectId }, name, consumer, body }) {
-      const reading = { projectId, name, consumer };
-      const found = await findReading(database, reading, ports);
-      if (!found.ok) return found;
-      const { inbox, isKnown, lastPosition } = found.value;
-      const { cursor, after } = body;
-      const to: Outcome<number> =
+    async handle(request) {
+      const { cursor, after = 0 } = request.body;
+      const target = async (inbox: FoundInbox): Promise<Outcome<number>> =>
         cursor === undefined
-          ? { ok: true, value: await findPositionAfter(database, inbox, after ?? 0) }
-          : positionOf(inbox, cursor, { pointer: "/cursor" });
-      if (!to.ok) return to;
-      if (to.value > lastPosition) return beyondEnd();
-      const refusal = await refuseNew(isKnown, { projectId, database }, ports);
-      if (refusal !== null) return refusal;
-      const nowMs = ports.clock.now();
-      const move = { kind: "seek", newId: newUuid(nowMs, 0), position: to.value, nowMs } as const;
-      return positionAnswer(inbox, await moveConsumer(database, reading, move));
+          ? { ok: true, value: await findPositionAfter(request.database, inbox, after) }
+          : positionOf(inbox, cursor, CURSOR_PLACE);
+      const moved = await move("seek", request, target, { ports, newUuid });
+      return moved.ok ? positionAnswer(moved.value.inbox, moved.value.position) : moved;
     },
   });
+}
+
+const CURSOR_PLACE = { pointer: "/cursor" };
+
+/** Moves a consumer, which is created by its first move, to a position of its inbox. */
+async function move(
+  kind: "ack" | "seek",
+  { database, caller: { projectId }, name, consumer }: RouteRequest<undefined, unknown>,
+  target: (inbox: FoundInbox) => Outcome<number> | Promise<Outcome<number>>,
+  { ports, newUuid }: { readonly ports: ApiPorts; readonly newUuid: UuidSource },
+): Promise<Outcome<Moved>> {
+  const reading = { projectId, name, consumer };
+  const found = await findReading(database, reading, ports);
+  if (!found.ok) return found;
+  const { inbox, position: from, isKnown, lastPosition } = found.value;
+  const to = await target(inbox);
+  if (!to.ok) return to;
+  if (to.value > lastPosition) return beyondEnd();
+  if (!isKnown) {
+    const refusal = await stockRefusal("inbox_consumers", { projectId, database }, ports);
+    if (refusal !== null) return refusal;
+  }
+  const nowMs = ports.clock.now();
+  const newId = newUuid(nowMs, 0);
+  const position = await moveConsumer(database, reading, {
+    kind,
+    newId,
+    position: to.value,
+    nowMs,
+  });
+  return { ok: true, value: { inbox, from, to: to.value, nowMs, position } };
+}
+
+interface Moved {
+  readonly inbox: FoundInbox;
+  readonly from: number;
+  readonly to: number;
+  readonly nowMs: number;
+  /** Where the consumer is now: an acknowledgment never moves it back. */
+  readonly position: number;
 }
 
 function remove(): Route {
@@ -161,14 +182,6 @@ async function findReading(
   if (found === null) return noSuchInbox(name);
   if (consumer !== null && !INBOX_NAME.test(consumer)) return noSuchConsumer(consumer);
   return { ok: true, value: { ...found, inbox: { projectId, name, inboxId: found.inboxId } } };
-}
-
-async function refuseNew(
-  isKnown: boolean,
-  of: { readonly projectId: string; readonly database: Database },
-  ports: ApiPorts,
-): Promise<Refusal | null> {
-  return isKnown ? null : stockRefusal("inbox_consumers", of, ports);
 }
 
 async function markAllRead(

@@ -3,15 +3,15 @@ import { INBOX_NAME } from "../../core/delivery/inbox-target.ts";
 import { deleteInbox } from "../../store/inboxes/manage-inboxes.ts";
 import { findInbox, findInboxes, type InboxRecord } from "../../store/inboxes/find-inboxes.ts";
 import type { ApiPorts } from "../context.ts";
-import { jsonAnswer, NO_CONTENT, pageAnswer } from "../http/answer.ts";
-import { isoTime } from "../http/iso-time.ts";
+import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
 import { problemOfParts } from "../http/problem.ts";
 import { defineRoute, type Route } from "../http/route.ts";
-import { decodeCursor, encodeCursor, listScope } from "../request/cursor.ts";
 import { pagingParameters } from "../request/list-query.ts";
 import { tooManyInboxes } from "../subscriptions/subscribe.ts";
 import { missingInbox, noSuchInbox } from "./reader.ts";
 import { inboxPageSchema, inboxSchema, NAME_RULE } from "./schema.ts";
+import { defineListRoute } from "../http/list-route.ts";
+import { isoTime } from "../http/iso-time.ts";
 
 const TAG = "Inboxes";
 /** More than could be stored in the moments before a deletion. */
@@ -22,26 +22,19 @@ export function inboxRoutes(ports: ApiPorts): Route[] {
 }
 
 function list(ports: ApiPorts): Route {
-  return defineRoute({
+  return defineListRoute({
     operationId: "listInboxes",
-    method: "GET",
     path: "/v1/inboxes",
     tag: TAG,
     summary: "List inboxes, newest first",
     scope: "subscriptions:read",
     query: z.strictObject(pagingParameters),
-    success: { status: 200, description: "A page of results.", schema: inboxPageSchema },
-    problems: ["invalid_cursor"],
-    async handle({ database, caller: { projectId }, query: { cursor, limit } }) {
-      const scope = listScope("inboxes", projectId, {});
-      const beforeId = decodeCursor(scope, cursor);
-      if (!beforeId.ok) return beforeId;
+    schema: inboxPageSchema,
+    find: (wanted, { database }) => {
       const { inlineResultBytesMax } = ports;
-      const of = { projectId, limit, beforeId: beforeId.value, inlineResultBytesMax };
-      const page = await findInboxes(database, of);
-      const items = page.rows.map((row) => inboxJson(row));
-      return pageAnswer(items, page.lastId === null ? null : encodeCursor(scope, page.lastId));
+      return findInboxes(database, { ...wanted, inlineResultBytesMax });
     },
+    items: (rows) => rows.map(inboxJson),
   });
 }
 

@@ -2,7 +2,12 @@ import { z } from "@hono/zod-openapi";
 import { publicId } from "../../core/ids/ids.ts";
 import { newApiKey } from "../../runtime/secrets/api-key.ts";
 import type { UuidSource } from "../../runtime/uuid-source.ts";
-import { createApiKey, listApiKeys, revokeApiKey } from "../../store/projects/api-keys.ts";
+import {
+  apiKeyCreated,
+  createApiKey,
+  listApiKeys,
+  revokeApiKey,
+} from "../../store/projects/api-keys.ts";
 import type { StoredApiKey } from "../../store/projects/api-keys.ts";
 import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
 import { newKeySchema } from "./schema.ts";
@@ -66,9 +71,9 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
       const id = newUuid(nowMs, 0);
       return auditedRequest(ports, request, "create-api-key", (within, note) =>
         request.once(within, async () => {
-          await createApiKey(within, { id, projectId, name, key, scopes, nowMs, expiresAtMs });
-          const details = { name, scopes, expires_at: isoTime(expiresAtMs) };
-          note({ action: "api_key.created", subject: publicId("apiKey", id), details });
+          const created = { id, projectId, name, key, scopes, nowMs, expiresAtMs };
+          await createApiKey(within, created);
+          note(apiKeyCreated(created));
           const stored = { id, projectId, name, scopes, createdAtMs: nowMs, expiresAtMs };
           const view = { ...apiKeyView({ ...stored, revokedAtMs: null }), key };
           return jsonAnswer(201, JSON.stringify(view), { "cache-control": "no-store" });

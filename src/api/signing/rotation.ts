@@ -1,12 +1,23 @@
 import { z } from "@hono/zod-openapi";
-import { SIGNING_AT_ONCE_MAX } from "../../store/projects/signing-secrets.ts";
+import type { AuditAction } from "../../core/audit-action.ts";
+import { publicId } from "../../core/ids/ids.ts";
+import type { SignatureScheme } from "../../core/signing/signature-scheme.ts";
+import type { UuidSource } from "../../runtime/uuid-source.ts";
+import {
+  rotateSigningSecret,
+  SIGNING_AT_ONCE_MAX,
+  type StoredSigningSecret,
+} from "../../store/projects/signing-secrets.ts";
+import type { ApiPorts } from "../context.ts";
+import type { Answer } from "../http/answer.ts";
+import { defineCreatingRoute } from "../http/creating-route.ts";
 import { isoTime } from "../http/iso-time.ts";
-import { refused } from "../http/problem.ts";
-import type { Refusal } from "../http/problem.ts";
+import { stockRefusal } from "../http/limit-refusal.ts";
+import { type Refusal, refused } from "../http/problem.ts";
+import type { Route, RouteDescription } from "../http/route.ts";
+import { auditedRequest } from "../projects/audit.ts";
 
-/** Shared parts of rotating signing secrets and signing keys. */
-
-export const ROTATION_BODY_BYTES_MAX = 4096;
+const ROTATION_BODY_BYTES_MAX = 4096;
 
 const OVERLAP_S_DEFAULT = 24 * 3600;
 const OVERLAP_S_MAX = 7 * 24 * 3600;
@@ -15,7 +26,58 @@ export const overlapSchema = z.int().min(0).max(OVERLAP_S_MAX).default(OVERLAP_S
   description: "How many seconds the replaced one continues to sign.",
 });
 
-export function tooManySign({ untilMs }: { readonly untilMs: number }): Refusal {
+/** A secret that both sides know, or a key pair: the parts of their rotation that differ. */
+interface Rotation<Body extends { readonly overlap_s: number }> extends Pick<
+  RouteDescription,
+  "operationId" | "path" | "tag" | "summary" | "description" | "success"
+> {
+  readonly schema: z.ZodType<Body>;
+  readonly scheme: SignatureScheme;
+  readonly idKind: "signingSecret" | "signingKey";
+  readonly action: AuditAction;
+  /** The public key of a secret is null. */
+  readonly create: (body: Body) => { readonly secret: string; readonly publicKey: string | null };
+  readonly answer: (rotated: StoredSigningSecret) => Answer;
+}
+
+/** A route that makes a new secret or key pair the current one; earlier ones sign for an overlap. */
+export function defineRotation<Body extends { readonly overlap_s: number }>(
+  rotation: Rotation<Body>,
+  ports: ApiPorts,
+  newUuid: UuidSource,
+): Route {
+  const { schema, scheme, idKind, action, create, answer, ...description } = rotation;
+  return defineCreatingRoute<Body>(ports, {
+    ...description,
+    scope: "admin",
+    body: { schema, bytesMax: ROTATION_BODY_BYTES_MAX, isOptional: true },
+    problems: ["too_many_signing_secrets", "project_limit_reached"],
+    async handle(request) {
+      const { database, body } = request;
+      const { projectId } = request.caller;
+      const refusal = await stockRefusal("signing_secrets", { projectId, database }, ports);
+      if (refusal !== null) return refusal;
+      const nowMs = ports.clock.now();
+      const { secret, publicKey } = create(body);
+      const id = newUuid(nowMs, 0);
+      const sealed = ports.secretBox.seal(secret, { column: "signing_secrets.secret", id });
+      const wanted = { id, projectId, scheme, sealed, publicKey, nowMs };
+      const reply = await auditedRequest(ports, request, description.operationId, (within, note) =>
+        request.once(within, async () => {
+          const rotated = await rotateSigningSecret(within, wanted, body.overlap_s * 1000);
+          if (rotated.kind === "too_many") return tooManySign(rotated);
+          const details = { overlap_s: body.overlap_s };
+          note({ action, subject: publicId(idKind, id), details });
+          return answer(rotated.secret);
+        }),
+      );
+      ports.signingKeys.forget(projectId);
+      return reply;
+    },
+  });
+}
+
+function tooManySign({ untilMs }: { readonly untilMs: number }): Refusal {
   return refused(
     "too_many_signing_secrets",
     `More than ${SIGNING_AT_ONCE_MAX} would sign at the same time, which makes callbacks too ` +

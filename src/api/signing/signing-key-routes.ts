@@ -5,22 +5,19 @@ import type { SecretBox } from "../../runtime/secrets/secret-box.ts";
 import {
   newSigningKeyPair,
   publicSigningKeyOfSeed,
-} from "../../runtime/secrets/signing-key-pair.ts";
+} from "../../runtime/secrets/new-signing-secrets.ts";
 import type { UuidSource } from "../../runtime/uuid-source.ts";
 import type { Database } from "../../store/db/database.ts";
 import {
   findPublicSigningKeys,
   type PublicSigningKey,
-  rotateSigningSecret,
+  type StoredSigningSecret,
 } from "../../store/projects/signing-secrets.ts";
 import { jsonAnswer, pageAnswer } from "../http/answer.ts";
-import { auditedRequest } from "../projects/audit.ts";
-import { defineCreatingRoute } from "../http/creating-route.ts";
 import { isoTime } from "../http/iso-time.ts";
-import { stockRefusal } from "../http/limit-refusal.ts";
 import type { ApiPorts } from "../context.ts";
 import { jwksSchema, signingKeyPageSchema, signingKeySchema } from "../http/response-schemas.ts";
-import { overlapSchema, ROTATION_BODY_BYTES_MAX, tooManySign } from "./rotation.ts";
+import { defineRotation, overlapSchema } from "./rotation.ts";
 import { defineOpenRoute } from "../http/route.ts";
 import type { Route } from "../http/route.ts";
 import { nameSchema } from "../subscriptions/schema.ts";
@@ -81,7 +78,7 @@ function jwks(ports: ApiPorts): Route {
 }
 
 function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
-  return defineCreatingRoute(ports, {
+  const rotation = {
     operationId: "rotateSigningKey",
     path: "/v1/signing-keys/rotate",
     tag: TAG,
@@ -89,45 +86,16 @@ function rotate(ports: ApiPorts, newUuid: UuidSource): Route {
     description:
       "As with signing secrets, earlier keys continue to sign for the overlap. A private key " +
       "never leaves the gateway.",
-    scope: "admin",
-    body: {
-      schema: z.strictObject({ overlap_s: overlapSchema }).openapi("SigningKeyRotation"),
-      bytesMax: ROTATION_BODY_BYTES_MAX,
-      isOptional: true,
-    },
+    schema: z.strictObject({ overlap_s: overlapSchema }).openapi("SigningKeyRotation"),
     success: { status: 200, description: "The new key.", schema: signingKeySchema },
-    problems: ["too_many_signing_secrets", "project_limit_reached"],
-    async handle(request) {
-      const { database, body } = request;
-      const { projectId } = request.caller;
-      const refusal = await stockRefusal("signing_secrets", { projectId, database }, ports);
-      if (refusal !== null) return refusal;
-      const nowMs = ports.clock.now();
-      const { secret, publicKey } = newSigningKeyPair();
-      const id = newUuid(nowMs, 0);
-      const wanted = {
-        id,
-        projectId,
-        scheme: "v1a",
-        sealed: ports.secretBox.seal(secret, { column: "signing_secrets.secret", id }),
-        publicKey,
-        nowMs,
-      } as const;
-      const reply = await auditedRequest(ports, request, "rotate-signing-key", (within, note) =>
-        request.once(within, async () => {
-          const rotated = await rotateSigningSecret(within, wanted, body.overlap_s * 1000);
-          if (rotated.kind === "too_many") return tooManySign(rotated);
-          const details = { overlap_s: body.overlap_s };
-          note({ action: "signing_key.rotated", subject: publicId("signingKey", id), details });
-          const { createdAtMs, expiresAtMs } = rotated.secret;
-          const view = signingKeyView({ id, publicKey, createdAtMs, expiresAtMs });
-          return jsonAnswer(200, JSON.stringify(view));
-        }),
-      );
-      ports.signingKeys.forget(projectId);
-      return reply;
-    },
-  });
+    scheme: "v1a",
+    idKind: "signingKey",
+    action: "signing_key.rotated",
+    create: newSigningKeyPair,
+    answer: ({ publicKey, ...rotated }: StoredSigningSecret) =>
+      jsonAnswer(200, JSON.stringify(signingKeyView({ ...rotated, publicKey: publicKey ?? "" }))),
+  } as const;
+  return defineRotation(rotation, ports, newUuid);
 }
 
 async function keysOf(

@@ -15,6 +15,7 @@ import {
   sql,
 } from "drizzle-orm";
 import { alias } from "drizzle-orm/pg-core";
+import { publicId } from "../../core/ids/ids.ts";
 import { hashApiKey } from "../../runtime/secrets/api-key.ts";
 import type { Sql } from "../connection/connection.ts";
 import type { Database } from "../db/database.ts";
@@ -23,6 +24,7 @@ import { apiKeys } from "../schema/schema.ts";
 import { beforeOrFirst, cutPage, type Page } from "../sql/page.ts";
 import { excluded, type Given, isAnyOf, statement } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
+import type { AuditNote } from "./audit-log.ts";
 import { LOCK_PROJECT } from "./manage-projects.ts";
 
 const { isReplaced, ...KNOWN_COLUMNS } = getTableColumns(apiKeys);
@@ -140,6 +142,19 @@ const CREATE = statement(
       expiresAtMs: given.expiresAtMs,
     }),
 );
+
+/** The entry in the audit log for a new key. */
+export function apiKeyCreated(
+  key: Pick<NewApiKey, "id" | "projectId" | "name" | "scopes" | "expiresAtMs">,
+): AuditNote {
+  const { id, projectId, name, scopes, expiresAtMs } = key;
+  const details = {
+    name,
+    scopes,
+    expires_at: expiresAtMs === null ? null : new Date(expiresAtMs).toISOString(),
+  };
+  return { projectId, action: "api_key.created", subject: publicId("apiKey", id), details };
+}
 
 export async function createApiKey(database: Database, key: NewApiKey): Promise<void> {
   await database.run("create-api-key", (sql) => insertKey(sql, key));

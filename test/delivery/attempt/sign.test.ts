@@ -8,7 +8,7 @@ import {
   partsOfSigningKey,
 } from "../../../src/core/signing/signing-key.ts";
 import { signCallback, type SigningKey, signingKey } from "../../../src/delivery/attempt/sign.ts";
-import { newSigningKeyPair } from "../../../src/runtime/secrets/signing-key-pair.ts";
+import { newSigningKeyPair } from "../../../src/runtime/secrets/new-signing-secrets.ts";
 
 // What the specification and its reference implementations publish.
 const ID = "msg_p5jXN8AQM9LWM0D4loKWxJek";

@@ -1,5 +1,12 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
+import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes } from "node:crypto";
 import { publicSigningKey, secretSigningKey } from "../../core/signing/signing-key.ts";
+
+const SECRET_BYTES = 32;
+
+/** A new secret that both sides know, as `whsec_…`. */
+export function newSigningSecret(): string {
+  return `whsec_${randomBytes(SECRET_BYTES).toString("base64")}`;
+}
 
 /** A new ed25519 key pair, as `whsk_…` and `whpk_…`. */
 export function newSigningKeyPair(): { readonly secret: string; readonly publicKey: string } {
