@@ -21,7 +21,7 @@ export function firstIdAt(ms: number): string {
  * A UUID above those of all rows created before `ms`.
  * @param ms epoch milliseconds
  */
-export function lastIdAt(ms: number): string {
+function lastIdAt(ms: number): string {
   return idAt(ms + SLACK_MS);
 }
 
