@@ -74,7 +74,10 @@ export class ShardOwnership implements Service {
   readonly #runtime: Runtime;
   readonly #options: ShardOwnershipOptions;
   readonly #shards: OwnedShards;
-  /** The monotonic time since which this node has seen each shard without a live owner. */
+  /**
+   * The monotonic time since which this node has seen each shard without a live owner, for those of
+   * which the database does not know it.
+   */
   readonly #freeSinceMs = new Map<number, number>();
   /**
    * The monotonic time since which shards that were dropped with the lease have not been polled.
@@ -211,18 +214,22 @@ export class ShardOwnership implements Service {
     const { nodeId } = this.#options;
     const self = rows.find(({ id }) => id === nodeId);
     const others = rows.filter(({ id, isLive }) => isLive && id !== nodeId);
-    const freeIds = rows
-      .filter(({ id, isLive }) => !isLive && id !== nodeId)
-      .flatMap(({ shardIds }) => shardIds);
-    this.#noteFree(freeIds, nowMs);
+    const free = rows.filter(({ id, isLive }) => !isLive && id !== nodeId);
+    this.#noteFree(
+      free.flatMap(({ shardIds }) => shardIds),
+      nowMs,
+    );
     return {
       self: self === undefined ? UNKNOWN_NODE : liveNode(self),
       others: others.map(liveNode),
       mine: self?.shardIds ?? [],
-      free: freeIds.map((shardId) => ({
-        shardId,
-        freeForMs: nowMs - (this.#freeSinceMs.get(shardId) ?? nowMs),
-      })),
+      // Counted by the database where it can be: a node that has just started does not begin to wait again.
+      free: free.flatMap(({ shardIds, freeForMs }) =>
+        shardIds.map((shardId) => ({
+          shardId,
+          freeForMs: freeForMs ?? nowMs - (this.#freeSinceMs.get(shardId) ?? nowMs),
+        })),
+      ),
       mayRelease: nowMs >= this.#noReleaseUntilMs,
     };
   }

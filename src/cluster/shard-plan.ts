@@ -18,7 +18,7 @@ export interface ClusterView {
   readonly others: readonly LiveNode[];
   /** Shards owned by this node. */
   readonly mine: readonly number[];
-  /** Shards without a live owner, and how long this node has seen each of them so. */
+  /** Shards without a live owner, and how long each has been without one. */
   readonly free: readonly { readonly shardId: number; readonly freeForMs: number }[];
   /** False while this node covers for one that did not take its share. */
   readonly mayRelease: boolean;
@@ -51,7 +51,8 @@ const COVER_AFTER_MS = 2_500;
  */
 export function planShards(view: ClusterView, random: number): ShardPlan {
   const proven = view.others.filter(isProven);
-  const isNewcomer = proven.length > 0 && !isProven(view.self);
+  // One that is silent may be dead, and then claims nothing.
+  const isNewcomer = proven.some(isFresh) && !isProven(view.self);
   // Nodes that start together have no older node to wait for, and divide the shards among
   // themselves.
   const sharers = proven.length > 0 ? proven : view.others;
@@ -72,10 +73,14 @@ export function planShards(view: ClusterView, random: number): ShardPlan {
 function releasable(mine: readonly number[], proven: readonly LiveNode[]): readonly number[] {
   const share = fairShare(1 + proven.length);
   const lacking = proven
-    .filter(({ sinceRenewalMs }) => sinceRenewalMs <= FRESH_MS)
+    .filter(isFresh)
     .reduce((sum, { held }) => sum + Math.max(0, share - held), 0);
   const surplus = Math.max(0, Math.min(mine.length - share, lacking));
   return mine.slice(mine.length - surplus);
+}
+
+function isFresh({ sinceRenewalMs }: LiveNode): boolean {
+  return sinceRenewalMs <= FRESH_MS;
 }
 
 /** True when it has outlived its start; only then do others release shards for it. */

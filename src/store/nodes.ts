@@ -100,6 +100,8 @@ export interface ClusterRow {
   readonly livedMs: number;
   /** Since it renewed its lease, or since the shards were released; null when that was long ago. */
   readonly sinceSeenMs: number | null;
+  /** Since its lease ended, or since the shards were released; null when that is unknown. */
+  readonly freeForMs: number | null;
   /** Recent deaths of processes on its host without a clean stop. */
   readonly crashes: number;
 }
@@ -124,6 +126,7 @@ select ${nodes.id} is not null as "isKnown", coalesce(${nodes.id}, held.owner_id
   coalesce(${nodes.renewals}, 0) as renewals,
   coalesce(${msOf(sql`${nodes.renewedAtMs} - ${nodes.startedAtMs}`)}, 0) as "livedMs",
   ${msOf(sql`now() - coalesce(${nodes.renewedAtMs}, held.released_at)`)} as "sinceSeenMs",
+  ${msOf(sql`now() - coalesce(${nodes.leaseExpiresAtMs}, held.released_at)`)} as "freeForMs",
   (select count(*)::int from ${nodes} as ${dead}
     where ${dead.host} = ${nodes.host} and ${dead.id} <> ${nodes.id}
       and ${dead.leaseExpiresAtMs} <= now() and ${dead.renewedAtMs} > now() - ${DEAD_REMEMBERED}) as crashes
@@ -153,6 +156,7 @@ export async function viewCluster(database: Database): Promise<ClusterRow[]> {
     renewals: row.renewals,
     livedMs: row.livedMs,
     sinceSeenMs: row.sinceSeenMs,
+    freeForMs: row.isLive ? null : row.freeForMs,
     crashes: row.crashes,
   }));
 }

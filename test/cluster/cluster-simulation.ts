@@ -8,7 +8,7 @@ import { SHARD_COUNT } from "../../src/core/ids/shard.ts";
 
 export const LEASE_MS = 12_000;
 export const RENEW_INTERVAL_MS = 3_000;
-const LOOK_INTERVAL_MS = 1_000;
+export const LOOK_INTERVAL_MS = 1_000;
 const STEP_MS = 250;
 const CRASHES_REMEMBERED_MS = 600_000;
 export const ALL = Array.from({ length: SHARD_COUNT }, (_, shardId) => shardId);
@@ -164,10 +164,11 @@ export class ClusterSimulation {
       self: this.#nodeOf(self),
       others: live.filter(({ id }) => id !== process.id).map((row) => this.#nodeOf(row)),
       mine: ALL.filter((shardId) => this.owners[shardId] === process.id),
-      free: free.map((shardId) => ({
-        shardId,
-        freeForMs: this.nowMs - (freeSinceMs.get(shardId) ?? this.nowMs),
-      })),
+      free: free.map((shardId) => {
+        const owner = this.#rows.get(this.owners[shardId] ?? 0);
+        const sinceMs = owner?.leaseUntilMs ?? freeSinceMs.get(shardId) ?? this.nowMs;
+        return { shardId, freeForMs: this.nowMs - sinceMs };
+      }),
       mayRelease: this.nowMs >= process.noReleaseUntilMs,
     };
   }

@@ -11,6 +11,7 @@ import {
   ALL,
   ClusterSimulation,
   LEASE_MS,
+  LOOK_INTERVAL_MS,
   RENEW_INTERVAL_MS,
   uniform,
 } from "./cluster-simulation.ts";
@@ -210,6 +211,73 @@ describe("a node that dies again and again", () => {
     expect(unservedMs).toBeLessThanOrEqual(2 * (LEASE_MS + 3_000));
     expect(crashLoop(12_000, 2_000, true).unservedMs).toBeLessThanOrEqual(2 * 3_000);
   });
+});
+
+describe("three nodes of which one is killed every 2 s, while another runs", () => {
+  const KILL_INTERVAL_MS = 2_000;
+  const PLAYED_MS = 120_000;
+
+  /** How long shards were without a running owner, each time, the shortest first. */
+  function killLoop(seed: number, startMs: number, isSeenDead: boolean): number[] {
+    const random = uniform(seed);
+    const cluster = new ClusterSimulation(random);
+    const nodes = ["a", "b", "c"].map((host) => ({ host, id: cluster.start(host), startsAtMs: 0 }));
+    cluster.pass(20_000);
+    const endMs = cluster.nowMs + PLAYED_MS;
+    const unservedSinceMs = new Map<number, number>();
+    const spansMs: number[] = [];
+    const dead: { readonly id: number; readonly diedAtMs: number }[] = [];
+    while (cluster.nowMs < endMs) {
+      const running = nodes.filter(({ id }) => cluster.running.includes(id));
+      const victim = running[Math.floor(random() * running.length)];
+      if (victim !== undefined && running.length > 1 && cluster.nowMs % KILL_INTERVAL_MS === 0) {
+        cluster.kill(victim.id);
+        dead.push({ id: victim.id, diedAtMs: cluster.nowMs });
+        victim.startsAtMs = cluster.nowMs + startMs;
+      }
+      for (const node of nodes) {
+        if (!cluster.running.includes(node.id) && cluster.nowMs >= node.startsAtMs)
+          node.id = cluster.start(node.host);
+      }
+      // Another process of the machine sees it at its next look.
+      for (const { id, diedAtMs } of isSeenDead ? dead : []) {
+        if (cluster.nowMs === diedAtMs + LOOK_INTERVAL_MS) cluster.endLease(id);
+      }
+      cluster.pass(250);
+      const unserved = new Set(cluster.unservedShards);
+      for (const shardId of ALL) {
+        const sinceMs = unservedSinceMs.get(shardId);
+        if (unserved.has(shardId)) {
+          unservedSinceMs.set(shardId, sinceMs ?? cluster.nowMs - 250);
+        } else if (sinceMs !== undefined) {
+          spansMs.push(cluster.nowMs - sinceMs);
+          unservedSinceMs.delete(shardId);
+        }
+      }
+    }
+    return spansMs.sort((a, b) => a - b);
+  }
+
+  test.each([
+    { startMs: 1_500, isSeenDead: true, mostMs: 5_500 },
+    { startMs: 3_000, isSeenDead: true, mostMs: 5_500 },
+    { startMs: 1_500, isSeenDead: false, mostMs: 17_500 },
+    { startMs: 3_000, isSeenDead: false, mostMs: 17_500 },
+    { startMs: 8_000, isSeenDead: false, mostMs: 17_500 },
+  ])(
+    "with starts of $startMs ms and deaths seen by others: $isSeenDead, no shard waits more than $mostMs ms for an owner",
+    ({ startMs, isSeenDead, mostMs }) => {
+      for (const seed of [1, 2, 3, 4, 5, 6, 7, 8]) {
+        const spansMs = killLoop(seed, startMs, isSeenDead);
+        expect(spansMs.length).toBeGreaterThan(1_000);
+        expect(spansMs.at(-1)).toBeLessThanOrEqual(mostMs);
+        // Most wait for the lease of the dead and a look.
+        expect(spansMs[Math.floor(spansMs.length / 2)]).toBeLessThanOrEqual(
+          LEASE_MS + LOOK_INTERVAL_MS,
+        );
+      }
+    },
+  );
 });
 
 test("of two nodes, one that is killed is made up for when its lease is over, at the next look", () => {
