@@ -1,6 +1,7 @@
 import type { WaitingRequests } from "./request/waiting-requests.ts";
 import type { PooledDatabase } from "../store/db/database.ts";
 import type { Metrics } from "../runtime/metrics.ts";
+import type { MinuteCounts } from "../runtime/minute-counts.ts";
 import type { WatchList } from "../polling/watch/list.ts";
 import type { Upstreams } from "../polling/upstream/upstreams.ts";
 import type { ProviderDirectory } from "../polling/upstream/provider-directory.ts";
@@ -106,6 +107,9 @@ export interface ApiPorts {
   readonly metrics: ApiMetrics;
   /** Required by `/metrics`, where it is set. */
   readonly metricsToken: string | null;
+  /** What this node has counted and not stored yet. */
+  readonly minutes: Pick<MinuteCounts, "of">;
+  readonly nodeId: string;
   readonly version: string;
   /** True when the sandbox is served next to the API. */
   readonly hasSandbox: boolean;

@@ -18,10 +18,12 @@ import { inboxRoutes } from "./inboxes/routes.ts";
 import { messagesRoute } from "./inboxes/messages.ts";
 import { InboxReader } from "./inboxes/reader.ts";
 import { streamRoute } from "./inboxes/stream.ts";
+import { nodesRoute } from "./nodes.ts";
 import type { Route } from "./http/route.ts";
 import { signingKeyRoutes } from "./signing/signing-key-routes.ts";
 import { signingSecretRoutes } from "./signing/signing-secret-routes.ts";
 import { statsRoutes } from "./stats.ts";
+import { statsHistoryRoute } from "./stats-history.ts";
 import { subscriptionRoutes } from "./subscriptions/routes.ts";
 import { systemRoutes } from "./system.ts";
 
@@ -47,10 +49,12 @@ export function apiRoutes(ports: ApiPorts): Route[] {
     ...providerTrialRoutes(ports),
     ...projectRoutes(ports),
     ...statsRoutes(),
+    statsHistoryRoute(ports),
     ...signingSecretRoutes(ports, newUuid),
     ...signingKeyRoutes(ports, newUuid),
     ...apiKeyRoutes(ports, newUuid),
     ...auditLogRoutes(),
+    nodesRoute(ports),
     ...systemRoutes(ports),
   ];
   return [...routes, ...documentationRoutes(routes, ports)];

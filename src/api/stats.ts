@@ -1,5 +1,5 @@
 import { DELIVERY_STATUSES } from "../core/delivery/delivery-outcome.ts";
-import { type Counted, COUNTED_OBJECTS } from "../core/status-counts.ts";
+import { type Counted, COUNTED_OBJECTS, NEAR_DEADLINE } from "../core/status-counts.ts";
 import { findProjectStats } from "../store/projects/project-stats.ts";
 import { jsonAnswer } from "./http/answer.ts";
 import { isoTime } from "./http/iso-time.ts";
@@ -33,6 +33,7 @@ export function statsRoutes(): Route[] {
             object: "stats",
             counted_at: isoTime(stats?.countedAtMs ?? null),
             jobs: countsView(jobs, JOB_STATUSES),
+            jobs_near_deadline: jobs?.byStatus[NEAR_DEADLINE] ?? 0,
             subscriptions: countsView(subscriptions, SUBSCRIPTION_STATUSES),
             deliveries: countsView(deliveries, DELIVERY_STATUSES),
           }),

@@ -2,6 +2,7 @@ import type {
   CallbackTest,
   CallbackTestRequest,
   Ending,
+  GatewayNode,
   Job,
   NewSubscription,
   Project,
@@ -9,6 +10,8 @@ import type {
   Subscription,
   WatchOptions,
   Stats,
+  StatsHistory,
+  StatsHistoryQuery,
 } from "./models.ts";
 import {
   ApiKeys,
@@ -122,6 +125,21 @@ export class Ringback {
   /** How many jobs, subscriptions and deliveries of each status the project has. */
   stats(options?: CallOptions): Promise<Stats> {
     return this.#transport.json({ method: "GET", path: "/v1/stats" }, options);
+  }
+
+  /** Endings and callbacks of the last day, step by step. */
+  statsHistory(query: StatsHistoryQuery = {}, options?: CallOptions): Promise<StatsHistory> {
+    return this.#transport.json(
+      { method: "GET", path: "/v1/stats/history", query: { ...query } },
+      options,
+    );
+  }
+
+  /** The nodes of the gateway, with their shards and leases. */
+  async nodes(options?: CallOptions): Promise<readonly GatewayNode[]> {
+    const spec = { method: "GET", path: "/v1/nodes" } as const;
+    return (await this.#transport.json<{ readonly data: readonly GatewayNode[] }>(spec, options))
+      .data;
   }
 
   /** The project of the API key, its settings and limits. */

@@ -47,7 +47,7 @@ import type {
   providerWithDefinitionSchema,
   trialRequestSchema,
 } from "../api/providers/schema.ts";
-import type { statsSchema } from "../api/stats-schema.ts";
+import type { nodesSchema, statsHistorySchema, statsSchema } from "../api/stats-schema.ts";
 import type {
   subscriptionFiltersSchema,
   subscriptionRequestSchema,
@@ -67,6 +67,16 @@ export type WatchedJob = z.output<typeof jobSchema>;
 export type JobExplanation = z.output<typeof jobExplanationSchema>;
 /** How many jobs, subscriptions and deliveries of each status a project has. */
 export type Stats = z.output<typeof statsSchema>;
+/** Endings and callbacks of a project in the last day. */
+export type StatsHistory = z.output<typeof statsHistorySchema>;
+export interface StatsHistoryQuery {
+  /** How far back, 1440 at most and unless given. */
+  readonly minutes?: number | undefined;
+  /** How many minutes a point covers, 60 at most and 15 unless given. */
+  readonly step_minutes?: number | undefined;
+}
+/** A process of the gateway. */
+export type GatewayNode = z.output<typeof nodesSchema>["data"][number];
 export type Inbox = z.output<typeof inboxSchema>;
 export type InboxConsumer = z.output<typeof consumerSchema>;
 export type InboxMessages = z.output<typeof messagesSchema>;

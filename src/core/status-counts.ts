@@ -11,3 +11,9 @@ export type CountedObject = (typeof COUNTED_OBJECTS)[number];
 
 /** A project's objects, by kind and status. */
 export type StatusCounts = Readonly<Record<CountedObject, Counted>>;
+
+/**
+ * Counted beside the statuses of jobs: live ones that have used nine tenths of the time until their
+ * deadline.
+ */
+export const NEAR_DEADLINE = "near_deadline";

@@ -103,6 +103,7 @@ export class BlockedDeliveries {
     const isRecorded = await this.#options.writers.recordAttempt(row);
     this.#options.outbox.dropDelivery(delivery.id);
     if (!isRecorded) return;
+    this.#runtime.metrics.minutes.attempted(projectId, step.status, null, nowMs);
     const event = exhaustedEvent({ ...delivery, projectId, callbackOrigin }, step.errorCode);
     logExhausted(this.#runtime.log, event);
     this.#options.operationalEvents.publish(event);

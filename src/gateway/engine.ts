@@ -4,6 +4,7 @@ import { acceptLookups, Acceptor } from "../intake/acceptor.ts";
 import { ApiKeyDirectory } from "../cluster/api-key-directory.ts";
 import { registerClusterGauges, registerLimitGauges } from "../cluster/cluster-gauges.ts";
 import { CommandRouter } from "../intake/command-router.ts";
+import { MinuteWriter } from "../cluster/minute-writer.ts";
 import { createHousekeeping } from "../cluster/housekeeping.ts";
 import { Inspector } from "../cluster/inspector.ts";
 import { LaneBoard } from "../cluster/lane-board.ts";
@@ -118,6 +119,7 @@ export class Engine {
   readonly #changes: ChangeWatcher;
   readonly #housekeeping: Service;
   readonly #statusCounter: Service;
+  readonly #minutes: MinuteWriter;
 
   /** From the bottom up: each part gets the parts below it. */
   constructor(runtime: Runtime, options: EngineOptions) {
@@ -263,6 +265,7 @@ export class Engine {
       shards,
       changes: signals.stats,
     });
+    this.#minutes = new MinuteWriter(runtime, options);
     this.#housekeeping = createHousekeeping(runtime, {
       database,
       shards,
@@ -291,6 +294,7 @@ export class Engine {
     await this.#housekeeping.start();
     await this.lanes.start();
     await this.#statusCounter.start();
+    await this.#minutes.start();
     await this.delivery.start();
     await this.redeliveries.start();
     await this.#fanOuts.start();
@@ -337,6 +341,7 @@ export class Engine {
     // Gives up on rows that the database does not take in time, so what waits for them ends.
     await this.#writers.stop();
     await quiet;
+    await settledWithin(clock, this.#minutes.stop(), FLUSH_MS);
     await this.#sweep.stop();
     await this.connections.stop();
     await this.providers.stop();

@@ -247,6 +247,8 @@ async function start(
       }),
     metrics,
     metricsToken: config.metricsToken,
+    minutes: metrics.minutes,
+    nodeId,
     version: options.version,
     hasSandbox: config.sandbox,
     hasConsole: config.console,

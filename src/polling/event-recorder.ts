@@ -91,7 +91,11 @@ export class EventRecorder {
       const { writers, fanOuts, endingWaits, deliveryLoop } = this.#options;
       const { recorded, owed, fanOut } = await writers.recordEvent(row);
       if (fanOut !== null) fanOuts.begin(fanOut);
-      if (recorded && row.status !== "processing") endingWaits.ended(row.jobRowId);
+      if (recorded && row.status !== "processing") {
+        const { clock, metrics } = this.#runtime;
+        metrics.minutes.ended(row.projectId, row.status === "completed", clock.now());
+        endingWaits.ended(row.jobRowId);
+      }
       if (owed.length > 0) deliveryLoop.enqueue(owed, contentOfRow(watch, row), row.resultBytes);
       return recorded ? "recorded" : "overtaken";
     } catch (error) {

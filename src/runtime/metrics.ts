@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import { MinuteCounts } from "./minute-counts.ts";
 
 /**
  * A counter that costs one addition: prom-client's own looks its labels up on every increment,
@@ -80,6 +81,8 @@ export class Metrics {
   readonly unsentCallbacks: CountBy;
   /** Submissions through the gateway that asked for a callback, by outcome. */
   readonly submissions: CountBy;
+  /** What projects are shown of their last day; not a metric that is scraped. */
+  readonly minutes = new MinuteCounts();
   #isProcessMeasured = false;
   readonly #attempts: CountBy;
   readonly #attemptFailures: CountBy;

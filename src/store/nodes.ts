@@ -4,7 +4,15 @@ import { alias } from "drizzle-orm/pg-core";
 import type { Database } from "./db/database.ts";
 import { CLOCK_MS } from "./db/read-clock.ts";
 import { nodes, shards } from "./schema/schema.ts";
-import { excluded, type Given, isAnyOf, nameOf, statement, template } from "./sql/statement.ts";
+import {
+  excluded,
+  type Given,
+  isAnyOf,
+  nameOf,
+  qualified,
+  statement,
+  template,
+} from "./sql/statement.ts";
 
 /** Lease times are the database's: nodes need not agree on the time. */
 
@@ -268,4 +276,40 @@ const END_ALL_LEASES = statement((orm) => orm.delete(nodes));
  */
 export async function endAllLeases(database: Database): Promise<void> {
   await database.run("end-all-leases", (sql) => END_ALL_LEASES(sql, {}));
+}
+
+/** A node for display. */
+export interface ShownNode {
+  readonly id: string;
+  readonly startedAtMs: number;
+  readonly renewedAtMs: number;
+  readonly leaseExpiresAtMs: number;
+  readonly isLive: boolean;
+  /** How many shards it owns. */
+  readonly shards: number;
+  /** How many live jobs of the project it watches, as of its last renewal. */
+  readonly liveJobs: number;
+}
+
+const SHOWN_MAX = 100;
+
+const FIND = statement((orm, given: Given<{ projectId: string }>) =>
+  orm
+    .select({
+      id,
+      startedAtMs,
+      renewedAtMs,
+      leaseExpiresAtMs,
+      isLive: sql<boolean>`${leaseExpiresAtMs} > now()`,
+      shards: sql<number>`(select count(*)::int from ${shards} where ${qualified(shards.ownerId)} = ${qualified(id)})`,
+      liveJobs: sql<number>`coalesce((${liveJobs} ->> ${given.projectId}::text)::float8, 0)`,
+    })
+    .from(nodes)
+    .orderBy(startedAtMs, id)
+    .limit(SHOWN_MAX),
+);
+
+/** Every node that is remembered, longest running first. */
+export function findNodes(database: Database, projectId: string): Promise<ShownNode[]> {
+  return database.run("find-nodes", (sql) => FIND(sql, { projectId }));
 }

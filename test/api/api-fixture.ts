@@ -1,3 +1,4 @@
+import { MinuteCounts } from "../../src/runtime/minute-counts.ts";
 import { WaitingRequests } from "../../src/api/request/waiting-requests.ts";
 import type { RequestSample } from "../../src/runtime/metrics.ts";
 import type { ConnectionLoad } from "../../src/polling/upstream/upstreams.ts";
@@ -96,6 +97,8 @@ export class ApiFixture {
   reports: ReportedLane[] = [];
   /** What the owner of any job answers. */
   inspection: Inspection | null = null;
+  /** What the node has counted and not stored. */
+  readonly minutes = new MinuteCounts();
   readonly loads = new Map<string, ConnectionLoad>();
   readonly projectId = this.uuid();
   readonly secretBox = createSecretBox([KEY]);
@@ -381,6 +384,8 @@ export class ApiFixture {
         },
       },
       metricsToken: null,
+      minutes: this.minutes,
+      nodeId: this.consumerClaims.nodeId,
       version: "1.2.3",
       hasSandbox: true,
       hasConsole: true,

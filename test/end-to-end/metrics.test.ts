@@ -30,6 +30,13 @@ test("failures are counted by error code, and an ending by the time until its ca
     sample(text, "ringback_delivery_attempt_failures_total", '{error_code="server_error_answer"}'),
   ).toBe(1);
   expect(sample(text, "ringback_ending_to_callback_seconds_count")).toBe(1);
+  // The attempt is counted once it is recorded, which is later than that the receiver has the callback.
+  const history = await gateway.until(
+    "/v1/stats/history?minutes=60",
+    ({ total }) => total.delivered === 1,
+  );
+  expect(history.total).toMatchObject({ endings: 1, completed: 1, failed_attempts: 1 });
+  expect(history.total.ending_to_callback_p95_ms).toBeGreaterThan(0);
   expect(text).toMatch(
     /^ringback_build_info\{version="1\.2\.3-test",node_version="v\d+[^"]*"\} 1$/m,
   );

@@ -76,6 +76,7 @@ const EVERY_JOB = {
   provider: null,
   connection: null,
   createdAfterMs: null,
+  nearDeadlineAtMs: null,
 } as const;
 const EVERY_EVENT = {
   projectId: PROJECT,

@@ -48,6 +48,7 @@ function list(ports: ApiPorts): Route {
         provider: query.provider ?? null,
         connection: query.connection ?? null,
         createdAfterMs: query.created_after ?? null,
+        nearDeadlineAtMs: query.near_deadline ? ports.clock.now() : null,
       }),
     async items(rows, { database }) {
       const waits = await jobWaits(database, ports, rows.map(waitingJobOf));
@@ -169,6 +170,7 @@ function explainByName(ports: ApiPorts): Route {
         provider: query.provider ?? null,
         connection: query.connection ?? null,
         createdAfterMs: null,
+        nearDeadlineAtMs: null,
       });
       const [job] = rows;
       if (job === undefined)

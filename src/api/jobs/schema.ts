@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { pagingParameters, timeParameter } from "../request/list-query.ts";
+import { flagParameter, pagingParameters, timeParameter } from "../request/list-query.ts";
 import { jobIdSchema, nameSchema } from "../subscriptions/schema.ts";
 import { POLL_OUTCOMES } from "../../core/waiting/poll-outcome.ts";
 import {
@@ -74,6 +74,11 @@ export const jobFiltersSchema = z.strictObject({
   provider: nameSchema.optional(),
   connection: nameSchema.optional(),
   created_after: timeParameter,
+  near_deadline: flagParameter.openapi({
+    type: "boolean",
+    default: false,
+    description: "Only live ones that have used nine tenths of the time until their deadline.",
+  }),
   ...pagingParameters,
 });
 

@@ -15,7 +15,7 @@ import type {
 import type { messagesSchema } from "../../api/inboxes/schema.ts";
 import type { jobExplanationSchema, jobSchema } from "../../api/jobs/schema.ts";
 import type { auditEntrySchema, projectSchema } from "../../api/projects/schema.ts";
-import type { statsSchema } from "../../api/stats-schema.ts";
+import type { nodesSchema, statsHistorySchema, statsSchema } from "../../api/stats-schema.ts";
 
 /* What the API answers, as its own schemas say. */
 
@@ -39,6 +39,8 @@ export type AuditEntry = z.output<typeof auditEntrySchema>;
 export type Project = z.output<typeof projectSchema>;
 export type InboxMessages = z.output<typeof messagesSchema>;
 export type Stats = z.output<typeof statsSchema>;
+export type StatsHistory = z.output<typeof statsHistorySchema>;
+export type GatewayNode = z.output<typeof nodesSchema>["data"][number];
 
 /** One page of a list. */
 export interface Page<Item> {

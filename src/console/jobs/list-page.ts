@@ -18,7 +18,7 @@ import { time } from "../view/time.ts";
 import { jobOfId } from "./job-of-id.ts";
 
 const PAGE_SIZE = 50;
-const FIELDS = ["q", "status", "provider", "connection", "period"] as const;
+const FIELDS = ["q", "status", "provider", "connection", "period", "deadline"] as const;
 
 type Filter = Readonly<Record<(typeof FIELDS)[number], string>>;
 
@@ -38,6 +38,7 @@ export const jobListPage = definePage({
         provider: filter.provider,
         connection: filter.connection,
         created_after: beginOf(filter.period, nowMs),
+        near_deadline: filter.deadline === "near" ? "true" : null,
         limit: PAGE_SIZE,
         cursor: query.get("cursor"),
       }),
@@ -89,9 +90,15 @@ function fields(filter: Filter): Markup {
     </label>
     ${select("status", "Status", statusOptions(JOB_STATUSES), filter.status)}
     ${select("period", "Created", PERIOD_OPTIONS, filter.period)}
+    ${select("deadline", "Deadline", DEADLINE_OPTIONS, filter.deadline)}
     ${textField("provider", "Provider", filter.provider, { placeholder: "any" })}
     ${textField("connection", "Connection", filter.connection, { placeholder: "any" })}`;
 }
+
+const DEADLINE_OPTIONS = [
+  { value: "", text: "Any" },
+  { value: "near", text: "Near" },
+];
 
 export function statusOptions(
   names: readonly string[],

@@ -1,61 +1,68 @@
 import { html } from "hono/html";
-import { scopeRefusal } from "../../api/http/auth.ts";
-import type { CallbackOrigin, Connection, Page, Stats } from "../http/models.ts";
-import { definePage, type PageRequest } from "../http/page.ts";
-import { status } from "../view/badge.ts";
+import type {
+  CallbackOrigin,
+  Connection,
+  GatewayNode,
+  Page,
+  Stats,
+  StatsHistory,
+} from "../http/models.ts";
+import { definePage, may, type PageRequest } from "../http/page.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
 import { card } from "../view/parts.ts";
 import { time } from "../view/time.ts";
-
-const SHOWN_MAX = 20;
-
-interface Trouble {
-  readonly badge: Markup;
-  readonly text: Markup;
-  readonly path: string;
-}
+import { historyCharts } from "./history.ts";
+import { nodeTable } from "./nodes.ts";
+import { troubleList, troublesOf } from "./troubles.ts";
 
 /** How the project is doing, and what needs somebody. */
 export const overviewPage = definePage({
   path: "/overview",
   scope: "subscriptions:read",
   async show(request) {
-    const { api } = request;
-    const [stats, origins, connections] = await Promise.all([
+    const { api, nowMs } = request;
+    const isAdmin = may(request, "admin");
+    const [stats, history, origins, connections, nodes] = await Promise.all([
       api.get<Stats>("/v1/stats"),
+      api.get<StatsHistory>("/v1/stats/history"),
       api.get<Page<CallbackOrigin>>("/v1/callback-origins", { limit: 100 }),
-      connectionsOf(request),
+      isAdmin ? api.get<Page<Connection>>("/v1/connections", { limit: 100 }) : NO_PAGE,
+      isAdmin ? api.get<Page<GatewayNode>>("/v1/nodes") : NO_PAGE,
     ]);
-    const troubles = [
-      ...connections.flatMap(troubleOfConnection),
-      ...origins.data.flatMap(troubleOfOrigin),
-      ...troubleOfDeliveries(stats),
-    ];
+    const troubles = troublesOf({
+      stats,
+      origins: origins.data,
+      connections: connections.data,
+      nodes: nodes.data,
+      nowMs,
+    });
     return {
       kind: "page",
       title: "Overview",
       section: "overview",
       isLive: true,
       body: html`<header class="title"><h1>Overview</h1></header>
-        ${tiles(stats, request)} ${card("Needs attention", troubleList(troubles, request))}
+        ${card("Needs attention", troubleList(troubles, request))}
+        ${card("Last 24 hours", historyCharts(history))}
+        <h2 class="spaced">Now</h2>
+        ${tiles(stats, request)}
+        ${
+          isAdmin
+            ? html`<h2 class="spaced" id="nodes">Nodes</h2>
+                ${nodeTable(nodes.data)}`
+            : NOTHING
+        }
         <p class="quiet counted">Counted ${time(stats.counted_at)}.</p>`,
     };
   },
 });
 
 /** Only admin keys may see them. */
-async function connectionsOf({ api, caller }: PageRequest): Promise<readonly Connection[]> {
-  if (scopeRefusal(caller, "admin") !== null) return [];
-  return (await api.get<Page<Connection>>("/v1/connections", { limit: 100 })).data;
-}
+const NO_PAGE: Page<never> = { data: [], next_cursor: null };
 
 function tiles(stats: Stats, { links }: PageRequest): Markup {
   const { jobs, deliveries } = stats;
   const live = of(jobs, "pending") + of(jobs, "processing");
-  const settled =
-    of(deliveries, "delivered") + of(deliveries, "exhausted") + of(deliveries, "gone");
-  const rate =
-    settled === 0 ? "–" : `${((of(deliveries, "delivered") / settled) * 100).toFixed(1)} %`;
   const about = jobs.estimated || deliveries.estimated;
   return html`<dl class="tiles">
     ${tile("Live jobs", count(live), links.to("jobs", { status: "processing" }))}
@@ -63,7 +70,6 @@ function tiles(stats: Stats, { links }: PageRequest): Markup {
     ${tile("Failed jobs", count(of(jobs, "failed"), about), links.to("jobs", { status: "failed" }))}
     ${tile("Pending deliveries", count(of(deliveries, "pending")), links.to("deliveries", { status: "pending" }))}
     ${tile("Exhausted deliveries", count(of(deliveries, "exhausted"), about), links.to("deliveries", { status: "exhausted" }))}
-    ${tile("Callbacks taken", rate, links.to("deliveries", { status: "delivered" }))}
   </dl>`;
 }
 
@@ -80,64 +86,4 @@ function of({ by_status: counts }: Stats["jobs"], name: string): number {
 
 function count(value: number, isAbout = false): string {
   return `${isAbout ? "≈ " : ""}${value.toLocaleString("en-US")}`;
-}
-
-function troubleOfConnection(one: Connection): Trouble[] {
-  if (one.state === "active" && (one.load === null || one.load.breaker === "closed")) return [];
-  const reason = one.paused_reason ?? "The API fails, and is only probed.";
-  return [
-    {
-      badge: status(one.state === "paused" ? "paused" : "failing"),
-      text: html`Connection <strong>${one.provider} ${one.name}</strong>: ${reason}`,
-      path: "connections",
-    },
-  ];
-}
-
-function troubleOfOrigin(one: CallbackOrigin): Trouble[] {
-  if (one.state === "ok") return [];
-  const pending = one.pending_deliveries.toLocaleString("en-US");
-  const error = one.last_error?.message ?? one.last_error?.code ?? "";
-  return [
-    {
-      badge: status(one.state),
-      text: html`Callback origin <strong>${one.origin}</strong>: ${pending} waiting. ${error}`,
-      path: "callback-origins",
-    },
-  ];
-}
-
-function troubleOfDeliveries({ deliveries }: Stats): Trouble[] {
-  const exhausted = of(deliveries, "exhausted");
-  if (exhausted === 0) return [];
-  return [
-    {
-      badge: status("exhausted"),
-      text: html`<strong>${counted(exhausted, "delivery", "deliveries")}</strong> given up after the
-        last attempt. Send them again once their receivers are mended.`,
-      path: "deliveries?status=exhausted",
-    },
-  ];
-}
-
-function counted(count: number, one: string, many: string): string {
-  return `${count.toLocaleString("en-US")} ${count === 1 ? one : many}`;
-}
-
-function troubleList(troubles: readonly Trouble[], { links }: PageRequest): Markup {
-  if (troubles.length === 0) {
-    return html`<p class="quiet">
-      Nothing: no connection is paused, no receiver fails, and no delivery was given up.
-    </p>`;
-  }
-  const left = troubles.length - SHOWN_MAX;
-  return html`<ul class="troubles">
-      ${troubles
-        .slice(0, SHOWN_MAX)
-        .map(
-          ({ badge, text, path }) =>
-            html`<li>${badge} <span>${text}</span> <a href="${links.to(path)}">Look</a></li>`,
-        )}
-    </ul>
-    ${left > 0 ? html`<p class="quiet">and ${left} more</p>` : NOTHING}`;
 }

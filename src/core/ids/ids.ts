@@ -62,6 +62,11 @@ export function shardOfUuid(uuid: string): number {
   return Number.parseInt(uuid.slice(16, 18), 16);
 }
 
+/** The time at which a UUIDv7 was made, in epoch milliseconds. */
+export function timeOfUuid(uuid: string): number {
+  return Number.parseInt(uuid.slice(0, 8), 16) * 0x1_0000 + Number.parseInt(uuid.slice(9, 13), 16);
+}
+
 /** A UUID as numbers: this many words of 32 bits. */
 export const UUID_WORDS = 4;
 

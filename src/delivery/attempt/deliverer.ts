@@ -7,8 +7,8 @@ import {
   redirectNote,
   tooLargeNote,
 } from "../../core/delivery/delivery-outcome.ts";
-import { callbackBody } from "../../core/delivery/event.ts";
-import { publicId } from "../../core/ids/ids.ts";
+import { callbackBody, isMovement } from "../../core/delivery/event.ts";
+import { publicId, timeOfUuid } from "../../core/ids/ids.ts";
 import type { LaneVerdict } from "../../core/job/job.ts";
 import {
   createEchoRedactor,
@@ -121,6 +121,12 @@ export async function attemptDelivery(
   // A retry that is read from the database finds the same in the log of attempts.
   if (isTooLarge(made.exchange)) callback.resultUrlOnly = true;
   if (!(await options.writers.recordAttempt(row))) return { next: OVER, verdict };
+  runtime.metrics.minutes.attempted(
+    delivery.projectId,
+    step.status,
+    tookMs(callback, nowMs),
+    nowMs,
+  );
   if (step.errorCode === null) return { next: OVER, verdict };
   const message = row.errorMessage ?? (row.httpStatus === null ? null : `HTTP ${row.httpStatus}`);
   const failure = { code: step.errorCode, message, atMs: nowMs };
@@ -134,6 +140,15 @@ export async function attemptDelivery(
   if (step.status !== "pending") return { next: OVER, verdict, failure };
   callback.attemptCount += 1;
   return { next: { kind: "retry", atMs: step.nextAttemptAtMs }, verdict, failure };
+}
+
+/**
+ * From the ending to now, or from a later subscription; null for what says nothing about how soon
+ * callbacks arrive.
+ */
+function tookMs({ delivery, event }: PendingDelivery, nowMs: number): number | null {
+  if (delivery.attemptsBefore > 0 || isMovement(event.type)) return null;
+  return Math.max(0, nowMs - Math.max(event.occurredAtMs, timeOfUuid(delivery.id)));
 }
 
 function failedWith(exchange: AttemptExchange, atMs: number): Pick<AttemptResult, "failure"> {

@@ -13,6 +13,7 @@ import {
   windowOf,
 } from "../sql/page.ts";
 import { type Builder, type Given, isIfGiven, statement } from "../sql/statement.ts";
+import { isNearDeadline } from "../sql/is-near-deadline.ts";
 import { timeOf } from "../sql/time.ts";
 import { placesOfJob } from "./places-of-job.ts";
 
@@ -71,6 +72,8 @@ export interface JobQuery {
   readonly connection: string | null;
   /** Epoch milliseconds. */
   readonly createdAfterMs: number | null;
+  /** Only live ones that have used nine tenths of their time at this moment; null for all. */
+  readonly nearDeadlineAtMs: number | null;
 }
 
 /*
@@ -82,6 +85,7 @@ type PageParameters = PageWindow &
     status: JobStatus | null;
     provider: string | null;
     connection: string | null;
+    nearDeadlineAtMs: number | null;
   }>;
 
 type ByJobId = PageParameters & Given<{ jobId: string; places: string }>;
@@ -153,6 +157,8 @@ function matching(
         isIfGiven(job.status, given.status),
         isIfGiven(job.provider, given.provider),
         isIfGiven(connections.name, given.connection),
+        sql`(${given.nearDeadlineAtMs}::float8 is null
+          or ${isNearDeadline(sql`job`, timeOf(given.nearDeadlineAtMs))})`,
         isListed,
       ),
     )
@@ -183,7 +189,11 @@ const SUBSCRIPTIONS_PER_JOB = 4;
 /** The project's matching jobs, newest first. */
 export async function findJobs(database: Database, query: JobQuery): Promise<Page<JobRecord>> {
   const { limit, jobId } = query;
-  const isFiltered = query.status !== null || query.provider !== null || query.connection !== null;
+  const isFiltered =
+    query.status !== null ||
+    query.provider !== null ||
+    query.connection !== null ||
+    query.nearDeadlineAtMs !== null;
   const scan = scanOf(limit * SUBSCRIPTIONS_PER_JOB, isFiltered);
   const parameters = {
     ...query,

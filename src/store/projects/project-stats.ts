@@ -1,12 +1,14 @@
-import { eq } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import {
   COUNTED_OBJECTS,
   type CountedObject,
+  NEAR_DEADLINE,
   type StatusCounts,
 } from "../../core/status-counts.ts";
 import type { Database } from "../db/database.ts";
 import { deliveries, jobs, subscriptions } from "../schema/schema.ts";
-import { type Given, statement } from "../sql/statement.ts";
+import { type Given, statement, textOf } from "../sql/statement.ts";
+import { isNearDeadline } from "../sql/is-near-deadline.ts";
 import { IS_OWED_LATER } from "../writes/fan-out.ts";
 import { countBySample } from "./project-usage.ts";
 import { projectStats } from "../schema/projects.ts";
@@ -35,6 +37,10 @@ left join deliveries as delivery
 const countsSql = (percent: Percents): string => `
 select project_id, 'jobs' as kind, status, count(*) / ${percent.jobs / 100} as count
 from jobs tablesample system (${percent.jobs}) group by project_id, status
+union all
+select project_id, 'jobs', '${NEAR_DEADLINE}', count(*) / ${percent.jobs / 100}
+from jobs as job tablesample system (${percent.jobs})
+where ${textOf(isNearDeadline(sql`job`, sql`now()`))} group by project_id
 union all
 select subscription.project_id, 'subscriptions', ${SHOWN_STATUS}, count(*) / ${percent.subscriptions / 100}
 from subscriptions as subscription tablesample system (${percent.subscriptions}) ${JOINS}

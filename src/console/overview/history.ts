@@ -1,0 +1,111 @@
+import { html } from "hono/html";
+import type { StatsHistory } from "../http/models.ts";
+import { type Markup, NOTHING } from "../view/markup.ts";
+import { duration, time } from "../view/time.ts";
+import { type Series, sparkline } from "./chart.ts";
+
+interface Chart {
+  readonly title: string;
+  readonly value: string;
+  readonly note: string;
+  readonly series: readonly Series[];
+  readonly highest?: number;
+}
+
+/** The last day as small charts, each with its sum. */
+export function historyCharts(history: StatsHistory): Markup {
+  const { total, from } = history;
+  const isEmpty = total.endings === 0 && total.delivered === 0 && total.failed_attempts === 0;
+  if (isEmpty) {
+    return html`<p class="quiet">
+      No job ended and no callback was sent in the last 24 hours. Charts of both appear here.
+    </p>`;
+  }
+  const charts = [endings(history), attempts(history), success(history), took(history)];
+  return html`<dl class="charts">
+      ${charts.map(
+        ({ title, value, note, series, highest }) =>
+          html`<div>
+            <dt>${title}</dt>
+            <dd>
+              <strong>${value}</strong>
+              ${note === "" ? NOTHING : html`<span class="quiet">${note}</span>`}
+              ${sparkline(`${title}, last 24 hours: ${value} ${note}`, series, highest)}
+            </dd>
+          </div>`,
+      )}
+    </dl>
+    <p class="quiet span"><span>${time(from)}</span> <span>now</span></p>`;
+}
+
+function endings({ total, points }: StatsHistory): Chart {
+  const { endings: all, completed } = total;
+  return {
+    title: "Endings",
+    value: shown(all),
+    note: all === completed ? "" : `${shown(all - completed)} did not complete`,
+    series: [
+      { tone: "main", values: points.map((point) => point.endings), isArea: true },
+      { tone: "bad", values: points.map((point) => point.endings - point.completed) },
+    ].filter(isSeen) as Series[],
+  };
+}
+
+function attempts({ total, points }: StatsHistory): Chart {
+  const { delivered, failed_attempts: failed } = total;
+  return {
+    title: "Callbacks delivered",
+    value: shown(delivered),
+    note: failed === 0 ? "" : `${shown(failed)} failed ${failed === 1 ? "attempt" : "attempts"}`,
+    series: [
+      { tone: "good", values: points.map((point) => point.delivered), isArea: true },
+      { tone: "bad", values: points.map((point) => point.failed_attempts) },
+    ].filter(isSeen) as Series[],
+  };
+}
+
+function success({ total, points }: StatsHistory): Chart {
+  const { success_rate: rate, exhausted, gone } = total;
+  const lost = exhausted + gone;
+  return {
+    title: "Success rate",
+    value: rate === null ? "–" : percent(rate),
+    note: lost === 0 ? "" : `${shown(lost)} given up`,
+    highest: 1,
+    series: [
+      {
+        tone: lost === 0 ? "good" : "bad",
+        values: points.map(({ delivered, exhausted, gone }) => {
+          const finished = delivered + exhausted + gone;
+          return finished === 0 ? null : delivered / finished;
+        }),
+      },
+    ],
+  };
+}
+
+function took({ total, points }: StatsHistory): Chart {
+  const { ending_to_callback_p50_ms: half, ending_to_callback_p95_ms: most } = total;
+  return {
+    title: "Ending to callback",
+    value: half === null ? "–" : duration(half),
+    note: most === null ? "" : `p50; p95 ${duration(most)}`,
+    series: [
+      { tone: "quiet", values: points.map((point) => point.ending_to_callback_p95_ms) },
+      { tone: "main", values: points.map((point) => point.ending_to_callback_p50_ms) },
+    ],
+  };
+}
+
+function isSeen({ values }: { readonly values: readonly number[] }): boolean {
+  return values.some((value) => value > 0);
+}
+
+/** Not rounded up to 100 % while anything was lost. */
+function percent(rate: number): string {
+  return `${(Math.floor(rate * 1000) / 10).toFixed(1)} %`;
+}
+
+function shown(count: number): string {
+  return count.toLocaleString("en-US");
+}
