@@ -142,19 +142,15 @@ const EVENT_RESULT_BYTES_MAX = 16 * 1024;
 /** The index in it is the event's mask bit, as in core/delivery/event.ts. */
 const EVENT_TYPE_ARRAY = `array[${EVENT_TYPES.map((type) => `'${type}'`).join(", ")}]`;
 
-/**
- * Stores a batch of subscriptions in one statement.
- *
- * Late is never lost: upserting the job takes its row's lock and reads the newest version of the
- * row. A live job is returned from there, and the lock is held until these rows are committed: the
- * ending, which takes the lock first and reads the subscriptions in a later statement, sees them. A
- * job that has ended is final, so it is locked and not written; it is read from this statement's
- * snapshot and gives the subscription its delivery here. If the ending was committed after that
- * snapshot was taken, the job is found neither way: its rows are rejected for lack of a job
- * (`isJobMissing`), which rolls the whole statement back, and it is run again.
- */
-const ACCEPT = `
-with claimed as (
+/** The parts that few batches need. Postgres spends time on every part of a statement, used or not. */
+interface Parts {
+  readonly hasKeys: boolean;
+  readonly hasMail: boolean;
+}
+
+/** Takes the idempotency keys. */
+const CLAIMED = `
+claimed as (
   insert into idempotency_keys as used (shard_id, project_id, key, request_hash, subscription_id, created_at)
   select distinct on ("idempotencyShardId", "projectId", "idempotencyKey")
     "idempotencyShardId", "projectId", "idempotencyKey", "requestHash", "subscriptionId",
@@ -169,10 +165,35 @@ with claimed as (
     -- The same row again: an earlier try of this batch was committed and its answer lost.
     or used.subscription_id = excluded.subscription_id
   returning subscription_id
-),
-fresh as materialized (
-  select * from ${INPUT.sql}
-  where "idempotencyKey" is null or "subscriptionId" in (select subscription_id from claimed)
+),`;
+
+const UNCLAIMED = `
+  where "idempotencyKey" is null or "subscriptionId" in (select subscription_id from claimed)`;
+
+/** Notes to the owners of other nodes' shards. */
+const HANDED_OVER = `
+handed_over as (
+  insert into mailbox (shard_id, id, kind, subject_id)
+  select "shardId", "mailId", case when is_owed then 'deliver' else 'watch' end,
+    case when is_owed then owed_id else watched_id end
+  from placed where "mailId" is not null and (is_owed or ended_at is null)
+  on conflict (shard_id, id) do nothing
+)`;
+
+/**
+ * Stores a batch of subscriptions in one statement.
+ *
+ * Late is never lost: upserting the job takes its row's lock and reads the newest version of the
+ * row. A live job is returned from there, and the lock is held until these rows are committed: the
+ * ending, which takes the lock first and reads the subscriptions in a later statement, sees them. A
+ * job that has ended is final, so it is locked and not written; it is read from this statement's
+ * snapshot and gives the subscription its delivery here. If the ending was committed after that
+ * snapshot was taken, the job is found neither way: its rows are rejected for lack of a job
+ * (`isJobMissing`), which rolls the whole statement back, and it is run again.
+ */
+const acceptText = ({ hasKeys, hasMail }: Parts): string => `
+with ${hasKeys ? CLAIMED : ""} fresh as materialized (
+  select * from ${INPUT.sql} ${hasKeys ? UNCLAIMED : ""}
 ),
 watched as (
   insert into jobs as job (
@@ -252,14 +273,7 @@ owed as (
     ${newDeliveryState('"callbackOrigin"', timeFrom('"nowMs"'))}
   from placed where is_owed
   on conflict (shard_id, id) do nothing
-),
-handed_over as (
-  insert into mailbox (shard_id, id, kind, subject_id)
-  select "shardId", "mailId", case when is_owed then 'deliver' else 'watch' end,
-    case when is_owed then owed_id else watched_id end
-  from placed where "mailId" is not null and (is_owed or ended_at is null)
-  on conflict (shard_id, id) do nothing
-)
+)${hasMail ? `,${HANDED_OVER}` : ""}
 select "subscriptionId" as subscription_id, told.*, null as event
 from placed
 left join lateral (
@@ -288,6 +302,17 @@ cross join lateral (
     and result_bytes <= ${EVENT_RESULT_BYTES_MAX}
 ) as told
 `;
+
+const ACCEPT = acceptText({ hasKeys: false, hasMail: false });
+const ACCEPT_WITH_KEYS = acceptText({ hasKeys: true, hasMail: false });
+const ACCEPT_WITH_MAIL = acceptText({ hasKeys: false, hasMail: true });
+const ACCEPT_WITH_BOTH = acceptText({ hasKeys: true, hasMail: true });
+
+/** One of few constants, since a connection prepares each text that it meets. */
+function textFor({ hasKeys, hasMail }: Parts): string {
+  if (hasKeys) return hasMail ? ACCEPT_WITH_BOTH : ACCEPT_WITH_KEYS;
+  return hasMail ? ACCEPT_WITH_MAIL : ACCEPT;
+}
 
 /** The job of a subscription, and its delivery if it has ended, as they are stored. */
 interface PlacedJob {
@@ -328,14 +353,14 @@ export async function acceptSubscriptions(
   rows: readonly AcceptRow[],
   options?: CallOptions,
 ): Promise<AcceptedRow[]> {
-  const parameters = [
-    ...INPUT.parameters(rows),
-    ...KEYS.parameters(rows.filter(({ idempotencyKey }) => idempotencyKey !== null)),
-  ];
+  const keys = rows.filter(({ idempotencyKey }) => idempotencyKey !== null);
+  const hasKeys = keys.length > 0;
+  const text = textFor({ hasKeys, hasMail: rows.some(({ mailId }) => mailId !== null) });
+  const parameters = [...INPUT.parameters(rows), ...(hasKeys ? KEYS.parameters(keys) : [])];
   const stored = await runAgainIfJobMissing(() =>
     database.run(
       "accept-subscriptions",
-      (sql) => sql.unsafe<(PlacedRow | EventOfRow)[]>(ACCEPT, parameters, { prepare: true }),
+      (sql) => sql.unsafe<(PlacedRow | EventOfRow)[]>(text, parameters, { prepare: true }),
       options,
     ),
   );

@@ -5,6 +5,7 @@ import {
   acceptSubscriptions,
 } from "../../../src/store/writes/accept-subscriptions.ts";
 import type { Database } from "../../../src/store/db/database.ts";
+import { takeCommands } from "../../../src/store/writes/mailbox.ts";
 import { loadJobs } from "../../../src/store/jobs/load-jobs.ts";
 import { recordEvents } from "../../../src/store/writes/record-events.ts";
 import { findSubscription } from "../../../src/store/subscriptions/subscription-record.ts";
@@ -68,4 +69,22 @@ test("of a batch that is repeated, whatever became of its jobs meanwhile", async
   if (first?.kind !== "accepted") throw new Error("not accepted");
   await recordEvents(database, [completedRow(first.subscription)]);
   await expectAnswersAsStored(rows);
+});
+
+test.each([
+  { withKey: false, withMail: false },
+  { withKey: true, withMail: false },
+  { withKey: false, withMail: true },
+  { withKey: true, withMail: true },
+])("of a batch in which one row has a key or a note: %j", async ({ withKey, withMail }) => {
+  const given = acceptRow("job-1", {
+    ...(withKey && { idempotencyKey: "key", requestHash: "hash", idempotencyShardId: 7 }),
+    ...(withMail && { mailId: acceptRow("job-1").subscriptionId }),
+  });
+  await expectAnswersAsStored([given, acceptRow("job-2")]);
+  const again = { ...given, subscriptionId: acceptRow("job-1").subscriptionId };
+  const [repeated] = await acceptSubscriptions(database, [again]);
+  expect(repeated?.kind).toBe(withKey ? "key_used" : "accepted");
+  const mail = await takeCommands(database, [given.shardId]);
+  expect(mail.map(({ id }) => id)).toEqual(withMail ? [given.mailId] : []);
 });
