@@ -146,8 +146,38 @@ test("a callback is tried with the whole exchange, or the refusal explained", as
   expect(refused).toContain('value="ftp://nowhere"');
 });
 
-test("the overview sums up what needs somebody", async () => {
+test("the overview sums up what needs somebody, and the last day in charts", async () => {
+  const { minutes, projectId, clock } = fixture.api;
+  expect(await admin.open("/console/overview")).toContain("No job ended and no callback was sent");
+  minutes.ended(projectId, true, clock.now());
+  minutes.ended(projectId, false, clock.now());
+  minutes.attempted(projectId, "delivered", 150, clock.now());
+  minutes.attempted(projectId, "exhausted", null, clock.now());
   const text = await admin.open("/console/overview");
   expect(text).toContain("Live jobs");
-  expect(text).toContain("Callbacks taken");
+  expect(text).toContain("Endings, last 24 hours: 2 1 did not complete");
+  expect(text).toContain("50.0 %");
+  expect(text).toContain("p50; p95 195 ms");
+  expect(text).toContain('class="spark"');
+});
+
+test("each thing that needs attention leads to the page where it is put right", async () => {
+  const { api } = fixture;
+  const connection = await api.addConnection(api.projectId, "slow");
+  api.loads.set(connection, {
+    hold: "rate",
+    pausedUntilMs: null,
+    pauseCause: null,
+    breaker: "closed",
+    probeAtMs: null,
+    jobs: 900,
+    inFlight: 4,
+    waiting: 812,
+    behindMs: 95_000,
+    requestsPerSecond: 2,
+  });
+  const text = await admin.open("/console/overview");
+  expect(text).toContain("812 polls wait");
+  expect(text).toContain("held back by: rate");
+  expect(text).toContain(`./connections#con_${connection.replaceAll("-", "")}`);
 });
