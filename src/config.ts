@@ -121,7 +121,7 @@ export function loadConfig(env: Environment, terminal: boolean): ConfigResult {
   const settings = new SettingReader(env);
   const config = readConfig(settings, terminal);
   for (const name of SETTINGS_OF_COMMANDS) settings.read(name, textLike(/./, "any text"));
-  const warnings = settings.unknownFields("RINGBACK_").map(describeStranger);
+  const warnings = settings.unknownFields("RINGBACK_").map(describeUnknown);
   const { problems } = settings;
   if (problems.length > 0) return { kind: "invalid", problems, warnings };
   return { kind: "ok", config: deepFreeze(config), warnings };
@@ -270,9 +270,9 @@ function readRetrySchedule(settings: SettingReader): number[] {
   return retryScheduleMs(schedule ?? RETRY_SCHEDULE_S);
 }
 
-function describeStranger(stranger: { name: string; nearest: string | null }): string {
-  const hint = stranger.nearest === null ? "" : ` Did you mean ${stranger.nearest}?`;
-  return `${stranger.name} is not a setting of Ringback.${hint}`;
+function describeUnknown(unknown: { name: string; nearest: string | null }): string {
+  const hint = unknown.nearest === null ? "" : ` Did you mean ${unknown.nearest}?`;
+  return `${unknown.name} is not a setting of Ringback.${hint}`;
 }
 
 const listenHost = textLike(/^[\w.:%-]+$/, "an IP address or a host name");

@@ -87,8 +87,10 @@ export function submitThrough(ports: ApiPorts, { storeTimeoutMs, isStopping }: P
     },
     async checkOptions(target: Target, options: SubmissionOptions): Promise<Outcome<null>> {
       if (options.callbackUrl === null && options.inbox === null) return { ok: true, value: null };
-      const wish = wishOf(target, options, UNKNOWN_JOB, null);
-      const problem = wish.ok ? await problemOfRequest(wish.value, options, ports) : wish.problem;
+      const requested = subscriptionRequest(target, options, UNKNOWN_JOB, null);
+      const problem = requested.ok
+        ? await problemOfRequest(requested.value, options, ports)
+        : requested.problem;
       return problem === null ? { ok: true, value: null } : { ok: false, problem };
     },
     async subscribe(
@@ -99,11 +101,11 @@ export function submitThrough(ports: ApiPorts, { storeTimeoutMs, isStopping }: P
     ): Promise<Outcome<string>> {
       // An attempt whose outcome is not known may have stored it: the next one finds it by its key.
       const named = { ...options, idempotencyKey: options.idempotencyKey ?? requestId };
-      const wish = wishOf(target, named, job, traceOf(headers));
-      if (!wish.ok) return wish;
+      const requested = subscriptionRequest(target, named, job, traceOf(headers));
+      if (!requested.ok) return requested;
       const giveUpAtMs = ports.clock.monotonic() + storeTimeoutMs;
       for (let waitMs = RETRY_MS_MIN; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
-        const attempt = await subscribeOnce(wish.value, ports);
+        const attempt = await subscribeOnce(requested.value, ports);
         if (attempt.kind === "over") return attempt.outcome;
         const isTooLate = ports.clock.monotonic() + waitMs > giveUpAtMs;
         if (isTooLate || isStopping()) return { ok: false, problem: attempt.problem };
@@ -132,12 +134,12 @@ type Attempt =
   /** The same may be stored a little later. */
   | { readonly kind: "later"; readonly problem: Problem };
 
-async function subscribeOnce(wish: SubscriptionRequest, ports: ApiPorts): Promise<Attempt> {
+async function subscribeOnce(requested: SubscriptionRequest, ports: ApiPorts): Promise<Attempt> {
   try {
     const made = await withDeadline(ports.clock, REQUEST_DEADLINE_MS, (deadline) =>
-      subscribe(wish, ports, {
+      subscribe(requested, ports, {
         deadline,
-        database: ports.database.within(deadline, wish.projectId),
+        database: ports.database.within(deadline, requested.projectId),
       }),
     );
     if (made.ok) {
@@ -155,7 +157,7 @@ async function subscribeOnce(wish: SubscriptionRequest, ports: ApiPorts): Promis
   }
 }
 
-/** Problems that have nothing to do with the wish. */
+/** Problems that have nothing to do with the request. */
 const PASSING: ReadonlySet<string> = new Set<ProblemCode>([
   "database_unavailable",
   "overloaded",
@@ -168,7 +170,7 @@ function pause(clock: Clock, ms: number): Promise<void> {
   return promise;
 }
 
-function wishOf(
+function subscriptionRequest(
   target: Target,
   options: SubmissionOptions,
   job: Job,
@@ -207,11 +209,11 @@ function wishOf(
 
 /** Why no subscription can be made, whatever job it is for. */
 async function problemOfRequest(
-  wish: SubscriptionRequest,
+  requested: SubscriptionRequest,
   options: SubmissionOptions,
   ports: ApiPorts,
 ): Promise<Problem | null> {
-  const prepared = await validateSubscription(wish, ports);
+  const prepared = await validateSubscription(requested, ports);
   if (prepared.ok) return null;
   const { errors = [] } = prepared.problem;
   const lasting = errors.filter(({ pointer = "" }) => !pointer.startsWith("/params"));

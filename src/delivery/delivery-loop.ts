@@ -169,7 +169,7 @@ export class DeliveryLoop implements Service {
 
   #offer(row: LoadedDelivery): void {
     // A read under way may still bring an older event of the same subscription.
-    if (row.delivery.wantsMovements) this.#noteEnded(row.delivery.subscriptionId);
+    if (row.delivery.wantsProgress) this.#noteEnded(row.delivery.subscriptionId);
     if (!this.outbox.offer(this.#callback(row))) this.#noteIfFull(row);
   }
 

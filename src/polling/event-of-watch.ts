@@ -34,7 +34,7 @@ export function endingRow(
 }
 
 /** The row that records that a job moves. */
-export function movementRow(
+export function progressRow(
   watch: Watch,
   type: Extract<EventType, "job.processing" | "job.progress">,
   progress: string | null,

@@ -5,7 +5,7 @@ import type { DeliveryLoop } from "../delivery/delivery-loop.ts";
 import type { EventType } from "../core/delivery/event.ts";
 import type { Ending } from "../core/job/job.ts";
 import type { EventRow } from "../store/writes/record-events.ts";
-import { contentOfRow, endingRow, movementRow } from "./event-of-watch.ts";
+import { contentOfRow, endingRow, progressRow } from "./event-of-watch.ts";
 import type { FetchOutcome } from "./result/fetcher.ts";
 import type { Watch } from "./watch/watch.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -65,7 +65,7 @@ export class EventRecorder {
     type: Extract<EventType, "job.processing" | "job.progress">,
   ): Promise<RecordOutcome> {
     const progress = type === "job.progress" ? watch.progress : null;
-    return this.#inOrder(watch, () => movementRow(watch, type, progress, this.#newEvent(watch)));
+    return this.#inOrder(watch, () => progressRow(watch, type, progress, this.#newEvent(watch)));
   }
 
   async #inOrder(watch: Watch, row: () => EventRow): Promise<RecordOutcome> {

@@ -85,9 +85,9 @@ async function showLoop({ url, apiKey }: DemoGateway, signal: AbortSignal): Prom
   console.log(`\n1. Submitted the job ${jobId} to the sandbox; it takes ${JOB_SECONDS} s.`);
 
   const inboxUrl = `${url}/sandbox/inbox/demo-${randomBytes(6).toString("hex")}`;
-  const wish = { provider: "sandbox", job_id: jobId, callback_url: inboxUrl };
+  const requested = { provider: "sandbox", job_id: jobId, callback_url: inboxUrl };
   const subscriptionsUrl = `${url}/v1/subscriptions`;
-  const { id } = await post(subscriptionsUrl, wish, subscribedSchema, { signal, apiKey });
+  const { id } = await post(subscriptionsUrl, requested, subscribedSchema, { signal, apiKey });
   const subscribedAt = performance.now();
   console.log(`2. Subscribed (${id}): Ringback polls the job and calls\n   ${inboxUrl}`);
 

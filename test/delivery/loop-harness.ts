@@ -138,8 +138,8 @@ export class LoopHarness {
     const [accepted] = await acceptSubscriptions(this.database, [row]);
     if (accepted?.kind !== "accepted") throw new Error("not accepted");
     const occurredAtMs = this.clock.now();
-    const movement = { type: "job.processing", status: "processing", result: null } as const;
-    for (const change of [movement, {}]) {
+    const progressed = { type: "job.processing", status: "processing", result: null } as const;
+    for (const change of [progressed, {}]) {
       const event = completedRow(accepted.subscription, { occurredAtMs, ...change });
       const [recorded] = await recordEvents(this.database, [event]);
       yield* recorded?.owed ?? [];

@@ -34,7 +34,7 @@ export function owed(
         retrySchedule: null,
         trace: null,
         signatures: null,
-        wantsMovements: false,
+        wantsProgress: false,
         attemptCount: 0,
         fetchResult: false,
         attemptsBefore: 0,

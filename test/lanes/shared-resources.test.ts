@@ -139,7 +139,7 @@ function rows(resource: SharedResource, rowsPerBatchMax: number, batchesInFlight
     failureOf: () => "refused",
     clock: new FakeClock(),
     random: () => 0.5,
-    longPollMs: 0,
+    batchDelayMs: 0,
   });
   return {
     // Those in flight, and those of its own batch or with turns before it.

@@ -223,13 +223,13 @@ test("an attempt that ends after its delivery was canceled is kept, and the deli
 
 test("a 410 closes the subscription and whatever else it is owed", async () => {
   const { subscription } = await acceptOne("job-1", { events: 127 });
-  const movement = completedRow(subscription, {
+  const progressed = completedRow(subscription, {
     type: "job.processing",
     status: "processing",
     result: null,
     resultBytes: 0,
   });
-  const [moved] = await recordEvents(database, [movement]);
+  const [moved] = await recordEvents(database, [progressed]);
   const [ended] = await recordEvents(database, [completedRow(subscription)]);
   const [first] = moved?.owed ?? [];
   if (first === undefined || ended?.owed.length !== 1) throw new Error("two are owed");

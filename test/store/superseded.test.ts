@@ -48,7 +48,7 @@ async function statusOf(delivery: OwedDelivery | undefined): Promise<string | un
   return row?.status;
 }
 
-test("a movement that waits is out of date as soon as another event is recorded, an ending never", async () => {
+test("a progress event that waits is out of date as soon as another event is recorded, an ending never", async () => {
   const { tell } = await subscribe([ALL_TOLD]);
   const [processing] = await tell("job.processing");
   const [progress] = await tell("job.progress");
@@ -68,7 +68,7 @@ test("what was taken, or waits for somebody else, stays as it is", async () => {
   expect(owed).toHaveLength(1);
   const heardOfIt = owed[0]?.subscriptionId === taken?.subscriptionId ? waiting : taken;
   expect(await statusOf(taken)).toBe("delivered");
-  // It hears of no ending, so nothing made its movement out of date.
+  // It hears of no ending, so nothing made its progress event out of date.
   if (heardOfIt === waiting) expect(await statusOf(waiting)).toBe("pending");
 });
 

@@ -75,7 +75,7 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
       const nowMs = clock.now();
       const id = newUuid(nowMs, redeliveries.shardForNew());
       const isDryRun = body.dry_run ?? false;
-      const wish = {
+      const requested = {
         id,
         projectId,
         nowMs,
@@ -94,7 +94,8 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
       const runningMax = ports.limits.allowed(projectId, "redeliveries_running");
       const reply = await withinTransaction(database, "create-redelivery", (within) =>
         request.once(within, async () => {
-          if (!(await createRedelivery(within, wish, runningMax))) return tooMany(projectId, ports);
+          if (!(await createRedelivery(within, requested, runningMax)))
+            return tooMany(projectId, ports);
           return jsonAnswer(202, redeliveryJson(await storedRedelivery(within, { projectId, id })));
         }),
       );

@@ -1,5 +1,5 @@
 import type { AttemptErrorCode } from "../../core/delivery/delivery-outcome.ts";
-import { ENDING_STATUSES, eventTypesOfMask, isMovement } from "../../core/delivery/event.ts";
+import { ENDING_STATUSES, eventTypesOfMask, isProgressEvent } from "../../core/delivery/event.ts";
 import { inboxOfTarget } from "../../core/delivery/inbox-target.ts";
 import { publicId } from "../../core/ids/ids.ts";
 import { explain, type Explanation } from "../../core/waiting/explanation.ts";
@@ -151,7 +151,7 @@ function explainOne(
 ): Explanation {
   const { job, nowMs } = facts;
   const inbox = inboxOfTarget(subscription.callbackUrl);
-  const owed = deliveries.find(({ delivery }) => !isMovement(delivery.eventType));
+  const owed = deliveries.find(({ delivery }) => !isProgressEvent(delivery.eventType));
   return explain({
     status: subscription.status,
     events: eventTypesOfMask(subscription.events),
@@ -271,7 +271,7 @@ async function requestJson(
   database: RequestScope["database"],
 ): Promise<string> {
   if (inboxOfTarget(subscription.callbackUrl) !== null) return "null";
-  if (deliveries.every(({ delivery }) => isMovement(delivery.eventType))) return "null";
+  if (deliveries.every(({ delivery }) => isProgressEvent(delivery.eventType))) return "null";
   const { projectId, id, callbackUrl } = subscription;
   const found = await findEnding(database, { projectId, id }, ports.inlineResultBytesMax);
   if (found === null || found.ending === null) return "null";

@@ -72,7 +72,7 @@ export async function subscribeBatch(
   const unavailable = new Unavailable();
   const resultOf = async (item: unknown, index: number): Promise<string> => {
     const { idempotencyKey } = batch;
-    const wish = {
+    const requested = {
       projectId: batch.projectId,
       item,
       text: texts[index] ?? "",
@@ -80,7 +80,7 @@ export async function subscribeBatch(
       idempotencyKey: idempotencyKey === null ? null : `${idempotencyKey}\n${index}`,
       trace: batch.trace,
     };
-    const subscribed = await subscribeItem(wish, sharing, scope, unavailable);
+    const subscribed = await subscribeItem(requested, sharing, scope, unavailable);
     return resultJson(subscribed, ports);
   };
   const results = Array.from<string>({ length: items.length });

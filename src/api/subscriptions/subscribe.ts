@@ -38,11 +38,11 @@ export type SubscribePorts = ValidationContext & Pick<ApiPorts, "acceptor" | "in
 
 /** From a request to a committed subscription, or to the reason why not. */
 export async function subscribe(
-  wish: SubscriptionRequest,
+  requested: SubscriptionRequest,
   ports: SubscribePorts,
   { deadline, database }: RequestScope,
 ): Promise<Outcome<Subscribed>> {
-  const prepared = await beforeStoring(deadline.race(validateSubscription(wish, ports)));
+  const prepared = await beforeStoring(deadline.race(validateSubscription(requested, ports)));
   if (!prepared.ok) return prepared;
   const { request, warnings } = prepared.value;
   const inbox = inboxOfTarget(request.callbackUrl);
@@ -56,7 +56,7 @@ export async function subscribe(
     case "accepted":
       return { ok: true, value: { subscription: outcome.subscription, isReplay: false, warnings } };
     case "replayed":
-      return replay(wish.projectId, outcome.subscriptionId, { database, warnings });
+      return replay(requested.projectId, outcome.subscriptionId, { database, warnings });
     case "idempotency_conflict":
       return refused(
         "idempotency_conflict",

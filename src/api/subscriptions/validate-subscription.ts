@@ -54,10 +54,10 @@ interface Fault {
  * problems together.
  */
 export async function validateSubscription(
-  wish: SubscriptionRequest,
+  requested: SubscriptionRequest,
   ports: ValidationContext,
 ): Promise<Outcome<ValidSubscription>> {
-  const { request, projectId } = wish;
+  const { request, projectId } = requested;
   const faults: Fault[] = [];
   const providerName = request.provider ?? DEFAULT_PROVIDER;
   const known =
@@ -78,7 +78,7 @@ export async function validateSubscription(
   }
 
   const metadata =
-    request.metadata === undefined ? "{}" : (sliceRawJson(wish.text, ["metadata"]) ?? "{}");
+    request.metadata === undefined ? "{}" : (sliceRawJson(requested.text, ["metadata"]) ?? "{}");
   faults.push(...metadataFaults(metadata));
 
   const target = await targetOf(request, projectId, ports);
@@ -87,7 +87,10 @@ export async function validateSubscription(
   if (faults.length > 0 || !known || !connection || !target.ok) return refuse(faults);
   const facts = { known, connectionId: connection.id, target, metadata };
   const { warnings } = target;
-  return { ok: true, value: { request: acceptRequest(wish, facts, ports.secretBox), warnings } };
+  return {
+    ok: true,
+    value: { request: acceptRequest(requested, facts, ports.secretBox), warnings },
+  };
 }
 
 /** The destination of the events, as it is stored. */
@@ -172,15 +175,19 @@ function refuse(faults: readonly Fault[]): Refusal {
   return { ok: false, problem: problemOfParts(code, parts) };
 }
 
-interface WishFacts {
+interface SubscriptionFacts {
   readonly known: ProviderVersion;
   readonly connectionId: string;
   readonly target: Target;
   readonly metadata: string;
 }
 
-function acceptRequest(wish: SubscriptionRequest, facts: WishFacts, box: SecretBox): AcceptRequest {
-  const { request, projectId, idempotencyKey } = wish;
+function acceptRequest(
+  requested: SubscriptionRequest,
+  facts: SubscriptionFacts,
+  box: SecretBox,
+): AcceptRequest {
+  const { request, projectId, idempotencyKey } = requested;
   const { connectionId, target, metadata } = facts;
   const { provider, version } = facts.known;
   const unsealed = {
@@ -205,7 +212,7 @@ function acceptRequest(wish: SubscriptionRequest, facts: WishFacts, box: SecretB
     ...unsealed,
     providerVersionId: version?.id ?? null,
     // Not hashed: a repeated request is another step of the same trace or of another.
-    trace: traceOf(request) ?? wish.trace,
+    trace: traceOf(request) ?? requested.trace,
     deadlineMs: deadlineS === undefined ? provider.deadlineMs : deadlineS * 1000,
     retrySchedule,
     signatures,

@@ -48,7 +48,7 @@ export const DELIVERY_STATUSES = [
   "exhausted",
   "canceled",
   "gone",
-  // A movement that another event of its job came after, before it was taken.
+  // A progress event that another event of its job came after, before it was taken.
   "superseded",
 ] as const;
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];

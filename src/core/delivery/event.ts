@@ -19,9 +19,9 @@ export type EventType = (typeof EVENT_TYPES)[number];
 export const ENDING_EVENT_TYPES = EVENT_TYPES.slice(0, 5);
 
 /** Progress of a running job, sent to subscriptions that ask for it. */
-export const MOVEMENT_EVENT_TYPES = ["job.processing", "job.progress"] as const;
+export const PROGRESS_EVENT_TYPES = ["job.processing", "job.progress"] as const;
 
-export function isMovement(type: EventType): boolean {
+export function isProgressEvent(type: EventType): boolean {
   return type === "job.processing" || type === "job.progress";
 }
 

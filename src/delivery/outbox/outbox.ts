@@ -90,16 +90,7 @@ export class Outbox {
   /** The state of this delivery in memory; null when it is not there. */
   stateOf(deliveryId: string): HeldState | null {
     const state = this.#held.get(deliveryId)?.callback.state;
-    switch (state) {
-      case "held_back":
-        return "blocked";
-      case "waiting":
-      case "sending":
-        return state;
-      case "dropped":
-      case undefined:
-        return null;
-    }
+    return state === undefined || state === "dropped" ? null : state;
   }
 
   /** Those of a shard that are being sent, or wait for another of their subscription. */
@@ -109,8 +100,7 @@ export class Outbox {
       if (busy.length === max) break;
       const { state } = callback;
       if (callback.delivery.shardId !== shardId) continue;
-      if (state === "sending") busy.push({ id, state });
-      if (state === "held_back") busy.push({ id, state: "blocked" });
+      if (state === "sending" || state === "blocked") busy.push({ id, state });
     }
     return busy;
   }
@@ -186,7 +176,7 @@ export class Outbox {
     this.#held.set(id, { callback, queue });
     this.#space.take(projectId, heldBytes(callback));
     this.#queues.hold(queue);
-    if (callback.delivery.wantsMovements) this.#enterInOrder(callback);
+    if (callback.delivery.wantsProgress) this.#enterInOrder(callback);
     if (callback.state === "waiting") queue.push(callback);
     return true;
   }
@@ -213,7 +203,7 @@ export class Outbox {
     if (isOver || queue === null) return this.#forget(callback);
     callback.state = "waiting";
     callback.dueAtMs = dueAtMs;
-    if (callback.delivery.wantsMovements) this.#order.enter(callback);
+    if (callback.delivery.wantsProgress) this.#order.enter(callback);
     queue.push(callback);
   }
 
@@ -252,7 +242,7 @@ export class Outbox {
   #start(callback: PendingDelivery): void {
     callback.state = "sending";
     callback.isInLane = true;
-    if (callback.delivery.wantsMovements) this.#order.started(callback);
+    if (callback.delivery.wantsProgress) this.#order.started(callback);
     this.#options.send(callback);
   }
 
@@ -260,15 +250,15 @@ export class Outbox {
   #enterInOrder(callback: PendingDelivery): void {
     const { verdict, dropped } = this.#order.enter(callback);
     if (dropped !== null) this.#forget(dropped);
-    if (verdict === "wait") callback.state = "held_back";
+    if (verdict === "wait") callback.state = "blocked";
     if (verdict === "superseded") this.#forget(callback);
   }
 
   /** Whether one waited for this attempt to be over. */
   #letNextGo(callback: PendingDelivery): boolean {
-    if (!callback.delivery.wantsMovements) return false;
+    if (!callback.delivery.wantsProgress) return false;
     const next = this.#order.settled(callback);
-    if (next === null || next.state !== "held_back") return false;
+    if (next === null || next.state !== "blocked") return false;
     next.state = "waiting";
     this.#held.get(next.delivery.id)?.queue.push(next);
     return true;
@@ -319,7 +309,7 @@ export class Outbox {
     if (held?.callback !== callback) return;
     this.#held.delete(callback.delivery.id);
     this.#space.giveBack(callback.delivery.projectId, heldBytes(callback));
-    if (callback.delivery.wantsMovements) this.#order.left(callback);
+    if (callback.delivery.wantsProgress) this.#order.left(callback);
     const { queue } = held;
     this.#queues.release(queue);
     if (queue.hasBacklog && this.#hasDrained(queue)) this.#options.onRoom();
@@ -333,5 +323,5 @@ export class Outbox {
 }
 
 function isWaiting({ state }: PendingDelivery): boolean {
-  return state === "waiting" || state === "held_back";
+  return state === "waiting" || state === "blocked";
 }

@@ -23,8 +23,8 @@ export interface PendingDelivery {
   generation: number;
   /** Whether the attempt under way still counts for its lane. */
   isInLane: boolean;
-  /** `held_back`: an older event of its subscription is being sent. */
-  state: "waiting" | "held_back" | "sending" | "dropped";
+  /** `blocked`: an older event of its subscription is being sent. */
+  state: "waiting" | "blocked" | "sending" | "dropped";
 }
 
 /** @param inlineResultBytesMax a larger result goes by reference, so it is not held */

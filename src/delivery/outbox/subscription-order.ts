@@ -1,4 +1,4 @@
-import { isMovement } from "../../core/delivery/event.ts";
+import { isProgressEvent } from "../../core/delivery/event.ts";
 import type { PendingDelivery } from "./pending-delivery.ts";
 
 /** The callbacks of one subscription that are in memory. */
@@ -10,8 +10,8 @@ interface Line {
 
 /**
  * Keeps the callbacks of a subscription in the order of their events, for those that hear of
- * movements. Nothing is sent while an older callback is under way, and of what waits only the newest
- * is worth sending: a movement that another event came after is dropped, an ending never.
+ * progress events. Nothing is sent while an older callback is under way, and of what waits only the newest
+ * is worth sending: a progress event that another event came after is dropped, an ending never.
  *
  *   enter ──▶ go ──▶ started ──▶ settled         enter ──▶ wait ──(settled)──▶ go
  */
@@ -69,7 +69,7 @@ export class SubscriptionOrder {
 }
 
 function isSupersededBy(older: PendingDelivery | null, newer: PendingDelivery | null): boolean {
-  if (older === null || newer === null || !isMovement(older.event.type)) return false;
+  if (older === null || newer === null || !isProgressEvent(older.event.type)) return false;
   const [a, b] = [older.event.occurredAtMs, newer.event.occurredAtMs];
   return a === b ? older.delivery.eventId < newer.delivery.eventId : a < b;
 }

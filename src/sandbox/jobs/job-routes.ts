@@ -5,7 +5,7 @@ import type { Clock } from "../../runtime/clock.ts";
 import { type MayChange, requireKey } from "../access.ts";
 import { type JobRequestFault, messageOfFaults } from "./job-request.ts";
 import type { JobStore } from "./job-store.ts";
-import { misstep, type RequestError } from "./misbehaviour.ts";
+import { errorOf, type RequestError } from "./misbehaviour.ts";
 import { pulseJobBody, resultText } from "./pulse-answer.ts";
 import { pulseError, type PulseError } from "./pulse-error.ts";
 import { isEnded, type SandboxJob } from "./sandbox-job.ts";
@@ -100,7 +100,7 @@ const DOWNLOADED = pulseError(410, "SANDBOX_004", "This download works once, and
 function nextMisstep(job: SandboxJob, credential: string): RequestError {
   job.requests += 1;
   job.firstCredential ??= credential;
-  return misstep(job.request.misbehaviour, job.requests, job.firstCredential === credential);
+  return errorOf(job.request.misbehaviour, job.requests, job.firstCredential === credential);
 }
 
 /** Tells credentials apart without keeping any. */

@@ -39,7 +39,7 @@ const REJECTED = pulseError(401, "AUTH_002", "Invalid API key");
  * @param request which request for this job it is, from 1
  * @param isFirstCredential whether it came with the same credential as the first request
  */
-export function misstep(
+export function errorOf(
   misbehaviour: Misbehaviour,
   request: number,
   isFirstCredential: boolean,

@@ -1,6 +1,6 @@
 import {
   eventMask,
-  MOVEMENT_EVENT_TYPES,
+  PROGRESS_EVENT_TYPES,
   WANTS_RESULT_FETCHED,
 } from "../../core/delivery/event.ts";
 import type { PayloadMode } from "../schema/schema.ts";
@@ -21,13 +21,13 @@ export interface CallbackFields {
   readonly signatures: number | null;
   /** The client's trace, or null. */
   readonly trace: string | null;
-  /** True when the subscription receives movements, so that its callbacks have an order. */
-  readonly wantsMovements: boolean;
+  /** True when the subscription receives progress events, so that its callbacks have an order. */
+  readonly wantsProgress: boolean;
   /** True when it wants a result that is a link to be fetched. */
   readonly fetchResult: boolean;
 }
 
-const MOVEMENTS = eventMask(MOVEMENT_EVENT_TYPES);
+const PROGRESS_EVENTS = eventMask(PROGRESS_EVENT_TYPES);
 
 /** Each field in SQL, of a row source named `subscription`. */
 const IN_SQL: Readonly<Record<keyof CallbackFields, string>> = {
@@ -39,7 +39,7 @@ const IN_SQL: Readonly<Record<keyof CallbackFields, string>> = {
   retrySchedule: "subscription.retry_schedule",
   signatures: "subscription.signatures",
   trace: "subscription.trace",
-  wantsMovements: `subscription.events & ${MOVEMENTS} <> 0`,
+  wantsProgress: `subscription.events & ${PROGRESS_EVENTS} <> 0`,
   fetchResult: `subscription.events & ${WANTS_RESULT_FETCHED} <> 0`,
 };
 
@@ -60,7 +60,7 @@ export const NO_CALLBACK_FIELDS = Object.keys(IN_SQL)
 
 /** The fields of a subscription that is being stored. */
 export function callbackFieldsOf(
-  row: Omit<CallbackFields, "wantsMovements" | "fetchResult"> & { readonly events: number },
+  row: Omit<CallbackFields, "wantsProgress" | "fetchResult"> & { readonly events: number },
 ): CallbackFields {
   return {
     callbackUrl: row.callbackUrl,
@@ -71,7 +71,7 @@ export function callbackFieldsOf(
     retrySchedule: row.retrySchedule,
     signatures: row.signatures,
     trace: row.trace,
-    wantsMovements: (row.events & MOVEMENTS) !== 0,
+    wantsProgress: (row.events & PROGRESS_EVENTS) !== 0,
     fetchResult: (row.events & WANTS_RESULT_FETCHED) !== 0,
   };
 }

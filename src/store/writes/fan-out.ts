@@ -1,5 +1,5 @@
 import { and, eq, lte, sql } from "drizzle-orm";
-import { type EventContent, MOVEMENT_EVENT_TYPES } from "../../core/delivery/event.ts";
+import { type EventContent, PROGRESS_EVENT_TYPES } from "../../core/delivery/event.ts";
 import type { CallOptions } from "../db/bounded-calls.ts";
 import type { Database } from "../db/database.ts";
 import { CONTENT_COLUMNS, event, resultUpTo } from "../events/find-events.ts";
@@ -13,18 +13,18 @@ import { HIGHEST_ID, LOWEST_ID } from "../sql/page.ts";
 import { subscriptionsInOrder } from "../sql/subscription-page.ts";
 import { timeFrom } from "../sql/time.ts";
 
-const MOVEMENTS = MOVEMENT_EVENT_TYPES.map((type) => `'${type}'`).join(", ");
-const IS_MOVEMENT = `fan_out.event_type in (${MOVEMENTS})`;
+const PROGRESS_EVENTS = PROGRESS_EVENT_TYPES.map((type) => `'${type}'`).join(", ");
+const IS_PROGRESS_EVENT = `fan_out.event_type in (${PROGRESS_EVENTS})`;
 
 /**
  * In SQL, of a `fan_out` and the id of a subscription: whether it already has a newer event of the
- * job, so that a movement is obsolete. An ending is the last event, whatever its id.
+ * job, so that a progress event is obsolete. An ending is the last event, whatever its id.
  */
 const hasNewer = (subscriptionId: string): string => `
-${IS_MOVEMENT} and exists (
+${IS_PROGRESS_EVENT} and exists (
   select from deliveries as delivery
   where delivery.shard_id = fan_out.shard_id and delivery.subscription_id = ${subscriptionId}
-    and (delivery.event_id > fan_out.event_id or delivery.event_type not in (${MOVEMENTS}))
+    and (delivery.event_id > fan_out.event_id or delivery.event_type not in (${PROGRESS_EVENTS}))
 )`;
 
 /**
@@ -101,8 +101,8 @@ out_of_date as materialized (
   from addressed join deliveries as delivery
     on delivery.shard_id = addressed.shard_id
     and delivery.subscription_id = addressed.subscription_id
-  where "wantsMovements" and ${IS_PENDING} and delivery.event_id <> addressed.event_id
-    and delivery.event_type in (${MOVEMENTS})
+  where "wantsProgress" and ${IS_PENDING} and delivery.event_id <> addressed.event_id
+    and delivery.event_type in (${PROGRESS_EVENTS})
   order by delivery.shard_id, delivery.id
 ),
 superseded as (

@@ -22,7 +22,7 @@ import { NotBegunInTimeError } from "../db/errors.ts";
  *                                 from the sockets in this turn shares a batch and a lone writer
  *                                 waits for nothing
  *   idle, rows may wait          → when there are enough, or when the oldest has waited `gathering.forMs`
- *   a batch in flight, one free → when full, or when the oldest row has waited `longPollMs`
+ *   a batch in flight, one free → when full, or when the oldest row has waited `batchDelayMs`
  *   no batch free               → when one is done
  *
  * A transient error retries the batch; a permanent one halves it until the bad row stands alone,
@@ -52,7 +52,7 @@ export interface GroupCommitOptions<Row, Result> {
   readonly failureOf: (error: unknown) => CommitFailure;
   readonly clock: Clock;
   readonly random: Random;
-  readonly longPollMs?: number;
+  readonly batchDelayMs?: number;
   readonly gathering?: Gathering<Row>;
   readonly rowsPerBatchMax?: number;
   /** Size of a row in a batch; a batch holds at least one row. */
@@ -102,8 +102,8 @@ export class GroupCommit<Row, Result> {
   readonly #waiting: WaitingRows<Row, Result>;
   readonly #inFlight = new Set<readonly Entry<Row, Result>[]>();
   readonly #pauses = new Set<() => void>();
-  /** Whether a batch is already due on the next turn, or after the linger. */
-  #wakeUp: "none" | "next_turn" | "linger" = "none";
+  /** Whether a batch is already due on the next turn, or after a delay. */
+  #wakeUp: "none" | "next_turn" | "timer" = "none";
   /** Whether a waiting row must not wait for others. */
   #isUrgent = false;
   #lastRowAtMs = -Infinity;
@@ -115,7 +115,7 @@ export class GroupCommit<Row, Result> {
 
   constructor(options: GroupCommitOptions<Row, Result>) {
     this.#options = {
-      longPollMs: 2,
+      batchDelayMs: 2,
       rowsPerBatchMax: 500,
       bytesOf: () => 0,
       bytesPerBatchMax: Infinity,
@@ -199,21 +199,21 @@ export class GroupCommit<Row, Result> {
   }
 
   #schedule(): void {
-    const { batchesInFlightMax, rowsPerBatchMax, clock, longPollMs } = this.#options;
+    const { batchesInFlightMax, rowsPerBatchMax, clock, batchDelayMs } = this.#options;
     if (this.#waiting.count === 0 || this.#inFlight.size >= batchesInFlightMax) return;
-    const lingerMs = this.#inFlight.size === 0 ? this.#gatheringMs : longPollMs;
-    const now = lingerMs === 0 || this.#waiting.count >= rowsPerBatchMax || this.#stopped !== null;
+    const delayMs = this.#inFlight.size === 0 ? this.#gatheringMs : batchDelayMs;
+    const now = delayMs === 0 || this.#waiting.count >= rowsPerBatchMax || this.#stopped !== null;
     if (now && this.#wakeUp !== "next_turn") {
       this.#wakeUp = "next_turn";
       setImmediate(() => this.#send());
     } else if (this.#wakeUp === "none") {
-      this.#wakeUp = "linger";
-      clock.setTimer(lingerMs, () => this.#send());
+      this.#wakeUp = "timer";
+      clock.setTimer(delayMs, () => this.#send());
     }
   }
 
   /**
-   * Sends one batch; a linger that fires after its rows have gone only sends the next one a little
+   * Sends one batch; a timer that fires after its rows have left only sends the next one a little
    * early.
    */
   #send(): void {

@@ -1,4 +1,4 @@
-import { eventBit, type EventType, MOVEMENT_EVENT_TYPES } from "../../core/delivery/event.ts";
+import { eventBit, type EventType, PROGRESS_EVENT_TYPES } from "../../core/delivery/event.ts";
 import { subscriptionsPerEvent } from "../../core/pace/steps.ts";
 import { type RawResult, textOfResult } from "../../core/json/raw-result.ts";
 import type { CallOptions } from "../db/bounded-calls.ts";
@@ -202,8 +202,8 @@ out_of_date as materialized (
   select delivery.shard_id, delivery.id, "occurredAtMs"
   from addressed join deliveries as delivery
     on delivery.shard_id = "shardId" and delivery.subscription_id = addressed.subscription_id
-  where "wantsMovements" and ${IS_PENDING} and delivery.event_id <> "eventId"
-    and delivery.event_type in (${MOVEMENT_EVENT_TYPES.map((type) => `'${type}'`).join(", ")})
+  where "wantsProgress" and ${IS_PENDING} and delivery.event_id <> "eventId"
+    and delivery.event_type in (${PROGRESS_EVENT_TYPES.map((type) => `'${type}'`).join(", ")})
   order by delivery.shard_id, delivery.id
 ),
 superseded as (

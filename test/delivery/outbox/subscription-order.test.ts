@@ -28,7 +28,7 @@ function setUp() {
     clock.advance(1);
     const { delivery, event } = owed(clock.now(), {
       subscriptionId,
-      wantsMovements: true,
+      wantsProgress: true,
       nextAttemptAtMs: clock.now() + inMs,
     });
     const loaded = { delivery, event: { ...event, type }, resultBytes: 0, wasTooLarge: false };
@@ -42,7 +42,7 @@ function setUp() {
   return { clock, outbox, sent, tell, told };
 }
 
-describe("the callbacks of a subscription that hears of movements", () => {
+describe("the callbacks of a subscription that hears of progress events", () => {
   test("callbacks of a subscription with progress events wait for an older one that is being sent", () => {
     const { outbox, sent, tell } = setUp();
     const progress = tell("job.progress");

@@ -279,7 +279,7 @@ describe("in the middle of an ending's steps", () => {
   }
 });
 
-describe("movements of a job with many subscriptions", () => {
+describe("progress events of a job with many subscriptions", () => {
   const ALL = eventMask(["job.processing", "job.progress", "job.completed"]);
 
   test("the newest progress event replaces an unfinished one, and every subscription gets it once", async () => {

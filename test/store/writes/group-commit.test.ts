@@ -96,9 +96,13 @@ describe("batching", () => {
     await second;
   });
 
-  test("with a second batch allowed, a row waits no longer than the linger time", async () => {
+  test("with a second batch allowed, a row waits no longer than the delay of a batch", async () => {
     const { commit, release } = heldCommit();
-    const { queue, clock, batches } = numberQueue({ commit, batchesInFlightMax: 2, longPollMs: 2 });
+    const { queue, clock, batches } = numberQueue({
+      commit,
+      batchesInFlightMax: 2,
+      batchDelayMs: 2,
+    });
     const writes = [queue.write(1)];
     await nextTurn();
     writes.push(queue.write(2));
@@ -116,7 +120,7 @@ describe("batching", () => {
     await expect(Promise.all(writes)).resolves.toEqual(["#1", "#2", "#3"]);
   });
 
-  test("a full batch does not linger", async () => {
+  test("a full batch is not delayed", async () => {
     const { commit, release } = heldCommit();
     const { queue, batches } = numberQueue({ commit, batchesInFlightMax: 2, rowsPerBatchMax: 2 });
     const writes = [1, 2, 3, 4].map((row) => queue.write(row));
