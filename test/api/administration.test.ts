@@ -31,7 +31,7 @@ describe("API keys", () => {
     return newApiKeySchema.parse(await response.json());
   }
 
-  it("are made with a name and scopes, shown once, and listed without the key", async () => {
+  it("API keys are made with a name and scopes, shown once, and listed without the key", async () => {
     const { key, ...made } = await create({ name: "ci", scopes: ["subscriptions:read"] });
     expect(apiKeyForm(key)).toBe("checked");
     expect(await statusWith(key)).toBe(200);
@@ -42,7 +42,7 @@ describe("API keys", () => {
     expect(await api.sql(`select 1 from api_keys where key_hash = $1`, [key])).toEqual([]);
   });
 
-  it("stop working here as soon as they are revoked", async () => {
+  it("API keys stop working here as soon as they are revoked", async () => {
     const { key, id } = await create({ name: "gone", scopes: ["admin"] });
     expect(await statusWith(key)).toBe(200);
     expect((await api.request("DELETE", `/v1/api-keys/${id}`)).status).toBe(204);
@@ -82,14 +82,14 @@ describe("ensureApiKey", () => {
   /** Past everything that is remembered of keys. */
   const settle = () => api.clock.advance(5_000);
 
-  it("makes the key, once however often it is asked", async () => {
+  it("ensuring an API key creates it once, however often it is repeated", async () => {
     await Promise.all([ensure("rb_first"), ensure("rb_first")]);
     await ensure("rb_first");
     expect(await statusWith("rb_first")).toBe(200);
     expect(await api.sql(`select id from api_keys where name = 'bootstrap'`)).toHaveLength(1);
   });
 
-  it("lets the key before it work no more, and takes it back when it is named again", async () => {
+  it("ensuring an API key ends the one of the same name before it, which is valid again when it is ensured again", async () => {
     await ensure("rb_second");
     settle();
     expect(await statusWith("rb_second")).toBe(200);
@@ -100,7 +100,7 @@ describe("ensureApiKey", () => {
     expect(await statusWith("rb_second")).toBe(401);
   });
 
-  it("leaves a key revoked that was revoked, and says so", async () => {
+  it("ensuring an API key that was revoked leaves it revoked, and says so", async () => {
     expect(await ensure("rb_third")).toBe("added");
     const [row] = await api.sql(
       `select id from api_keys where name = 'bootstrap' and revoked_at is null`,
@@ -112,7 +112,7 @@ describe("ensureApiKey", () => {
     expect(await statusWith("rb_third")).toBe(401);
   });
 
-  it("leaves one revoked that was revoked after another took its place", async () => {
+  it("ensuring an API key that was revoked after another replaced it leaves it revoked", async () => {
     await ensure("rb_fourth");
     const [row] = await api.sql(
       `select id from api_keys where name = 'bootstrap' and revoked_at is null`,
@@ -151,7 +151,7 @@ describe("signing secrets", () => {
     return signingSecretPageSchema.parse(await response.json()).data as Json[];
   }
 
-  it("show the current one, which verifies callbacks", async () => {
+  it("signing secrets show the current one, which verifies callbacks", async () => {
     expect(await list()).toEqual([]);
     await Promise.all([ensure(secretOf("a"), () => true), ensure(secretOf("b"), () => true)]);
     const [secret, ...others] = await list();
@@ -160,7 +160,7 @@ describe("signing secrets", () => {
     expect(secret).toMatchObject({ is_current: true, expires_at: null });
   });
 
-  it("are kept while they are wanted, and replaced when another is", async () => {
+  it("signing secrets are kept while the environment wants them, and replaced when it wants another", async () => {
     const kept = await ensure(secretOf("c"));
     expect(await ensure(secretOf("c"))).toBe(kept);
     expect(await ensure(secretOf("d"), () => true)).toBe(kept);
@@ -173,7 +173,7 @@ describe("signing secrets", () => {
 });
 
 describe("GET /v1/providers", () => {
-  it("lists what can be watched", async () => {
+  it("GET /v1/providers lists the providers whose jobs can be watched", async () => {
     const response = await api.request("GET", "/v1/providers");
     const { data }: Json = providerPageSchema.parse(await response.json());
     expect(data).toContainEqual(

@@ -52,7 +52,7 @@ describe("the audit log", () => {
     signing: `whsec_${randomBytes(32).toString("base64")}`,
   };
 
-  it("has one entry for every change: what, who, and from where; and never a secret", async () => {
+  it("the audit log has one entry for every change, with its author and address and without secrets", async () => {
     const made = await change("POST", "/v1/api-keys", { name: "ci", scopes: ["admin"] });
     await change("DELETE", `/v1/api-keys/${made.id}`);
     const { credential } = SECRETS;
@@ -103,7 +103,7 @@ describe("the audit log", () => {
     expect(rows).not.toMatch(/whsec_|whsk_|rb_/);
   });
 
-  it("has an entry with key and address for every route that administers something", async () => {
+  it("the audit log has an entry with key and address for every route that administers something", async () => {
     const id: Record<string, string> = {};
     const connection = { provider: "pulse", name: "walked", credential: "x" };
     const provider = { ...exampleSource, name: "walked" };
@@ -141,7 +141,7 @@ describe("the audit log", () => {
     }
   });
 
-  it("is paged, newest first, and has only what is the project's own", async () => {
+  it("the audit log is paged, newest first, and has only what is the project's own", async () => {
     const all = await entries();
     const first: Json = await (await api.request("GET", "/v1/audit-log?limit=3")).json();
     expect(first.data).toEqual(all.slice(0, 3));
@@ -158,7 +158,7 @@ describe("the audit log", () => {
     expect(await problemOf(other)).toMatchObject({ code: "invalid_cursor" });
   });
 
-  it("has no entry of a change that was refused", async () => {
+  it("the audit log has no entry of a change that was refused", async () => {
     const before = await entries();
     const wanted = { provider: "pulse", name: "default", credential: "x" };
     await expect(change("POST", "/v1/connections", wanted)).rejects.toThrow("connection_exists");
@@ -168,7 +168,7 @@ describe("the audit log", () => {
     expect(await entries()).toEqual(before);
   });
 
-  it("and a change are made together or not at all", async () => {
+  it("a change and its entry in the audit log are stored together or not at all", async () => {
     await api.sql(
       `alter table audit_log add constraint full_now check (action <> 'api_key.created') not valid`,
     );
@@ -180,7 +180,7 @@ describe("the audit log", () => {
     await api.sql(`alter table audit_log drop constraint full_now`);
   });
 
-  it("loses entries that are old, and the oldest of a project that has too many", async () => {
+  it("the audit log loses entries that are old, and the oldest of a project that has too many", async () => {
     const all = await entries();
     const [oldest] = all.slice(-1);
     await api.sql(`update audit_log set created_at = now() - interval '2 days' where id = $1`, [

@@ -17,7 +17,7 @@ beforeEach(() => {
 const SECRET = `whsec_${Buffer.alloc(24, 7).toString("base64")}`;
 const post = (body: object) => api.request("POST", "/v1/callbacks/test", { body });
 
-it("sends what was asked for and answers with the whole exchange", async () => {
+it("a callback test sends the requested event and answers with the whole exchange", async () => {
   const response = await post({
     callback_url: CALLBACK_URL,
     secret: SECRET,
@@ -45,7 +45,7 @@ it("sends what was asked for and answers with the whole exchange", async () => {
   expect(api.calls.at(-1)).toEqual(["testCallback", test]);
 });
 
-it("tells why there was no answer, and does not call a refusal delivered", async () => {
+it("a callback test says why there was no answer, and does not call a refusal delivered", async () => {
   api.tested = {
     ...TESTED,
     response: null,
@@ -77,7 +77,7 @@ it.each<[object, string, string]>([
   expect(api.calls.filter(([name]) => name === "testCallback")).toEqual([]);
 });
 
-it("is for a person at work, not for a machine", async () => {
+it("callback tests are limited to what a person needs", async () => {
   const statuses = [];
   for (let count = 0; count < 12; count += 1) {
     statuses.push((await post({ callback_url: CALLBACK_URL })).status);

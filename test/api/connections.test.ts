@@ -51,7 +51,7 @@ async function rowOf(id: string): Promise<Json> {
 }
 
 describe("a connection", () => {
-  it("is created active, its credential sealed and never shown", async () => {
+  it("a connection is created active, its credential sealed and never shown", async () => {
     const settings = { limits: { concurrency: 4, requests_per_second: 2.5 }, poll_interval_s: 3 };
     const created = await create({ base_url: "https://API.example.com/v2/", settings });
     expect(created).toMatchObject({
@@ -72,12 +72,12 @@ describe("a connection", () => {
     expect(JSON.stringify([created, api.logged])).not.toContain(CREDENTIAL);
   });
 
-  it("can be subscribed through at once", async () => {
+  it("a connection can be subscribed through at once", async () => {
     const { name } = await create();
     expect(await api.subscribe({ connection: name })).toMatchObject({ connection: name });
   });
 
-  it("has a name of its own at its provider", async () => {
+  it("a connection has a name of its own at its provider", async () => {
     const { name } = await create();
     const response = await post({ provider: "pulse", name, credential: "x" });
     expect(response.status).toBe(409);
@@ -87,7 +87,7 @@ describe("a connection", () => {
     });
   });
 
-  it("is paused and resumed by hand", async () => {
+  it("a connection is paused and resumed by hand", async () => {
     const { id } = await create();
     const paused = await change(id, { state: "paused" });
     expect(paused).toMatchObject({ state: "paused", paused_reason: "Paused through the API." });
@@ -100,7 +100,7 @@ describe("a connection", () => {
     expect(api.calls.filter(([name]) => name === "connectionsRefreshed")).toHaveLength(3);
   });
 
-  it("becomes active with a new credential, which counts up its version", async () => {
+  it("a connection becomes active with a new credential, which counts up its version", async () => {
     const { id } = await create();
     await api.sql(
       `update connections set state = 'paused', paused_reason = '401', paused_at = now() where id = $1`,
@@ -115,7 +115,7 @@ describe("a connection", () => {
     expect(opened(id, row.credential)).toBe("new");
   });
 
-  it("keeps what a change leaves out", async () => {
+  it("a connection keeps what a change leaves out", async () => {
     const settings = { limits: { burst: 3 } };
     const { id } = await create({ base_url: "https://a.example.com", settings });
     const before = await rowOf(id);
@@ -131,7 +131,7 @@ describe("a connection", () => {
     });
   });
 
-  it("is deleted with its credential, and its name is free again", async () => {
+  it("a connection is deleted with its credential, and its name is free again", async () => {
     const { id, name } = await create();
     const path = `/v1/connections/${id}`;
     expect((await api.request("DELETE", path)).status).toBe(204);
@@ -142,7 +142,7 @@ describe("a connection", () => {
     await create({ name });
   });
 
-  it("stays while jobs are watched through it", async () => {
+  it("a connection stays while jobs are watched through it", async () => {
     const { id, name } = await create();
     const path = `/v1/connections/${id}`;
     const subscription = await api.subscribe({ connection: name });
@@ -153,7 +153,7 @@ describe("a connection", () => {
     expect((await api.request("DELETE", path)).status).toBe(204);
   });
 
-  it("is listed with the others, newest first", async () => {
+  it("a connection is listed with the others, newest first", async () => {
     const older = await create();
     const newer = await create();
     const response = await api.request("GET", "/v1/connections?limit=2");
@@ -187,7 +187,7 @@ describe("a connection", () => {
     expect(await api.sql(`select 1 from connections where name = 'bad'`)).toEqual([]);
   });
 
-  it("never sends a stored credential to another host: that takes the credential again", async () => {
+  it("a connection never sends a stored credential to another host: that takes the credential again", async () => {
     const { id } = await create({ base_url: "https://a.example.com/v1" });
     const elsewhere = { base_url: "https://b.example.com/v1" };
     const response = await api.request("PATCH", `/v1/connections/${id}`, { body: elsewhere });
@@ -197,7 +197,7 @@ describe("a connection", () => {
     expect(await change(id, { ...elsewhere, credential: "new" })).toMatchObject(elsewhere);
   });
 
-  it("refuses a change to what can't be, with its pointer", async () => {
+  it("a connection refuses a change to what can't be, with its pointer", async () => {
     const { id } = await create();
     for (const [body, pointer] of [
       [{ base_url: "http://10.0.0.1" }, "/base_url"],
@@ -235,7 +235,7 @@ describe("how a connection stands on the node that answers", () => {
     return connectionSchema.parse(await response.json()).load;
   }
 
-  it("is shown: its jobs, how far it is behind, and what holds it back", async () => {
+  it("a connection shows its jobs, how late its polls are, and what they wait for", async () => {
     expect(await loadOf(LOAD)).toEqual({
       jobs: 1200,
       in_flight: 3,
@@ -265,13 +265,13 @@ describe("how a connection stands on the node that answers", () => {
     expect(await loadOf({ ...LOAD, ...load })).toMatchObject(shown);
   });
 
-  it("is null where the node does not know it yet", async () => {
+  it("the load of a connection is null on a node that does not know it yet", async () => {
     expect(await create()).toMatchObject({ load: null });
   });
 });
 
 describe("the state of a connection", () => {
-  it("is its status, which takes the same values and is changed by either name", async () => {
+  it("the state of a connection is its status, which takes the same values and is changed by either name", async () => {
     const body = { provider: "pulse", name: "two-names", credential: "k" };
     const made: Json = await (await api.request("POST", "/v1/connections", { body })).json();
     expect(made).toMatchObject({ status: "active", state: "active" });

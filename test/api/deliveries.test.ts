@@ -32,7 +32,7 @@ async function read(id: string): Promise<Json> {
 }
 
 describe("GET /v1/deliveries/{id}", () => {
-  it("shows every attempt in order, with what the receiver said", async () => {
+  it("GET /v1/deliveries/{id} shows every attempt in order, with what the receiver said", async () => {
     const { id, uuid } = await owe();
     const nextAttemptAtMs = api.clock.now() + 5_000;
     await api.attempt(uuid, {
@@ -67,7 +67,7 @@ describe("GET /v1/deliveries/{id}", () => {
     ]);
   });
 
-  it("is 404 for an unknown id", async () => {
+  it("GET /v1/deliveries/{id} is 404 for an unknown id", async () => {
     const id = publicId("delivery", api.uuid());
     const response = await api.request("GET", `/v1/deliveries/${id}`);
     expect(response.status).toBe(404);
@@ -76,7 +76,7 @@ describe("GET /v1/deliveries/{id}", () => {
 });
 
 describe("GET /v1/deliveries", () => {
-  it("filters by each of its parameters", async () => {
+  it("GET /v1/deliveries filters by each of its parameters", async () => {
     const origin = "https://filter.example.com:8443";
     const first = await owe({ callback_url: `${origin}/a` });
     const second = await owe({ callback_url: `${origin}/b` });
@@ -99,7 +99,7 @@ describe("GET /v1/deliveries", () => {
   });
 
   it.each(["callback_origin=https://a.example/path", "callback_origin=%00", "status=sent"])(
-    "refuses %s",
+    "GET /v1/deliveries refuses %s",
     async (query) => {
       const response = await api.request("GET", `/v1/deliveries?${query}`);
       expect(response.status).toBe(400);
@@ -119,7 +119,7 @@ describe("POST /v1/deliveries/{id}/redeliver", () => {
     ["gone", { status: "gone", httpStatus: 410 }],
     ["pending", { status: "pending", nextAttemptAtMs: 4e12 }],
   ] as const)(
-    "owes a %s one anew, at once and with the whole schedule",
+    "POST /v1/deliveries/{id}/redeliver sends a %s delivery again, at once and with the whole schedule",
     async (_status, attempt) => {
       const { id, uuid } = await owe();
       await api.attempt(uuid, attempt);
@@ -140,7 +140,7 @@ describe("POST /v1/deliveries/{id}/redeliver", () => {
     },
   );
 
-  it("is 409 when the subscription was deleted", async () => {
+  it("POST /v1/deliveries/{id}/redeliver is 409 when the subscription was deleted", async () => {
     const { id, subscription } = await owe();
     await api.request("DELETE", `/v1/subscriptions/${subscription.id}`);
     api.calls.length = 0;
@@ -151,7 +151,7 @@ describe("POST /v1/deliveries/{id}/redeliver", () => {
     expect(api.calls).toEqual([]);
   });
 
-  it("is 404 for an unknown id", async () => {
+  it("POST /v1/deliveries/{id}/redeliver is 404 for an unknown id", async () => {
     expect((await redeliver(publicId("delivery", api.uuid()))).status).toBe(404);
   });
 });

@@ -28,7 +28,7 @@ const follow = (url: string) => api.request("GET", url.slice(PUBLIC_URL.length),
 const readResult = (id: string) => api.request("GET", `/v1/events/${id}/result`);
 
 describe("GET /v1/events/{id}", () => {
-  it("shows a small result as the upstream wrote it", async () => {
+  it("GET /v1/events/{id} shows a small result as the upstream wrote it", async () => {
     const { id, text, event } = await eventOf({ result: '{"n": 12345678901234567890, "x": 1.0}' });
     expect(event).toMatchObject({ id, type: "job.completed", data: { status: "completed" } });
     expect(text).toContain('"result":{"n": 12345678901234567890, "x": 1.0}');
@@ -43,7 +43,7 @@ describe("GET /v1/events/{id}", () => {
     expect(event.data.result).toBeUndefined();
   });
 
-  it("tells the error of a job that failed", async () => {
+  it("GET /v1/events/{id} shows the error of a job that failed", async () => {
     const { event } = await eventOf({ status: "failed", error: 'no "pages"' });
     expect(event).toMatchObject({
       type: "job.failed",
@@ -51,7 +51,7 @@ describe("GET /v1/events/{id}", () => {
     });
   });
 
-  it("is 404 for an unknown id", async () => {
+  it("GET /v1/events/{id} is 404 for an unknown id", async () => {
     const response = await api.request("GET", `/v1/events/${publicId("event", api.uuid())}`);
     expect(response.status).toBe(404);
     expect(await problemOf(response)).toMatchObject({ code: "not_found" });
@@ -59,7 +59,7 @@ describe("GET /v1/events/{id}", () => {
 });
 
 describe("GET /v1/events/{id}/result", () => {
-  it("gives the whole result, byte for byte", async () => {
+  it("GET /v1/events/{id}/result gives the whole result, byte for byte", async () => {
     const result = `{"large": "${"é".repeat(100_000)}", "n": 1.00}`;
     const { id } = await eventOf({ result });
     const response = await readResult(id);
@@ -68,7 +68,7 @@ describe("GET /v1/events/{id}/result", () => {
     expect(await response.text()).toBe(result);
   });
 
-  it("is 404 when the job did not complete, and for an unknown id", async () => {
+  it("GET /v1/events/{id}/result is 404 when the job did not complete, and for an unknown id", async () => {
     const { id } = await eventOf({ status: "canceled" });
     const response = await readResult(id);
     expect(response.status).toBe(404);
@@ -82,7 +82,7 @@ describe("a link to a result", () => {
     (await eventOf(ending)).event.data.result_url;
   const large = { result: JSON.stringify("x".repeat(200)) };
 
-  it("is good until it expires, and no longer", async () => {
+  it("a link to a result is good until it expires, and no longer", async () => {
     const link = await linkTo(large);
     api.clock.advance(LINK_TTL_MS - 1000);
     expect((await follow(link)).status).toBe(200);
@@ -92,7 +92,7 @@ describe("a link to a result", () => {
     expect(await problemOf(response)).toMatchObject({ code: "link_expired" });
   });
 
-  it("is good for its own event only, and as it came", async () => {
+  it("a link to a result is good for its own event only, and as it came", async () => {
     const [one, other] = [await linkTo(large), await linkTo(large)];
     const mixed = `${one.split("?")[0]}?${other.split("?")[1]}`;
     for (const link of [mixed, `${one}x`, one.replace("token=", "token=1")]) {
@@ -102,7 +102,7 @@ describe("a link to a result", () => {
     expect((await follow(one.split("?")[0] ?? "")).status).toBe(401);
   });
 
-  it("is followed by an API key however old it is, if the event is its project's", async () => {
+  it("a link to a result is followed by an API key however old it is, if the event is its project's", async () => {
     const path = (await linkTo(large)).slice(PUBLIC_URL.length);
     api.clock.advance(2 * LINK_TTL_MS);
     expect((await api.request("GET", path)).status).toBe(200);
@@ -116,7 +116,7 @@ describe("a result of several MiB", () => {
   // Characters of one, two, three and four bytes, so that a cut through one would be seen.
   const result = JSON.stringify("aé€😀".repeat(700_000));
 
-  it("comes out part by part as it went in, with its length told before", async () => {
+  it("a result of several MiB comes out part by part as it went in, with its length stated first", async () => {
     const { id, event } = await eventOf({ result });
     expect(await api.sql("select from result_parts where number > 5 limit 1")).toHaveLength(1);
     expect(event.data.result).toBeUndefined();
@@ -126,7 +126,7 @@ describe("a result of several MiB", () => {
     expect(await response.text()).toBe(result);
   });
 
-  it("is told about without being read", async () => {
+  it("a result of several MiB is described without being read", async () => {
     const { id } = await eventOf({ result });
     const response = await api.request("HEAD", `/v1/events/${id}/result`);
     expect(response.status).toBe(200);

@@ -129,7 +129,7 @@ async function objectsOfFixture(): Promise<Record<IdKind, string | null>> {
   };
 }
 
-it("needs a key but for those that are open to all", () => {
+it("every route but the public ones needs a key", () => {
   const open = routes.filter(({ scope }) => scope === null).map(nameOf);
   expect(open.toSorted()).toEqual(OPEN_ROUTES);
 });
@@ -197,7 +197,7 @@ describe("an object of another project", () => {
     return JSON.stringify({ status: response.status, ...problem }).replaceAll(name, "NAME");
   }
 
-  it("is answered like one that does not exist, on every route that names one", async () => {
+  it("an object of another project is answered like one that does not exist, on every route that names one", async () => {
     const projectId = api.uuid();
     await api.addProject(projectId, "stranger");
     const key = await api.addKey(["admin"], { projectId });
@@ -227,7 +227,7 @@ describe("an object of another project", () => {
     expect(await rowCounts()).toEqual(before);
   });
 
-  it("is in none of the lists", async () => {
+  it("an object of another project is in none of the lists", async () => {
     const projectId = api.uuid();
     await api.addProject(projectId, "lists");
     const key = await api.addKey(["admin"], { projectId });
@@ -280,7 +280,7 @@ describe("hostile text in an address", () => {
     "%20",
   ];
 
-  it("is answered 4xx in every path parameter", async () => {
+  it("hostile text in an address is answered 4xx in every path parameter", async () => {
     const key = await api.addKey(["admin"]);
     const parts = [
       "",
@@ -301,7 +301,7 @@ describe("hostile text in an address", () => {
     }
   }, 120_000);
 
-  it("is answered below 500 in every query parameter", async () => {
+  it("hostile text in an address is answered below 500 in every query parameter", async () => {
     const key = await api.addKey(["admin"]);
     for (const route of routes) {
       for (const parameter of Object.keys(route.query?.shape ?? {})) {

@@ -19,7 +19,7 @@ async function explained(id: string): Promise<Json> {
 }
 
 describe("what only a busy gateway shows", () => {
-  it("is a callback that waits for the rate limit of its origin, or for its turn", async () => {
+  it("an explanation names the rate limit of the origin, or the turn, that a callback waits for", async () => {
     const { id, job } = await api.subscribe();
     await api.end(id);
     api.stands.set(ORIGIN, { ...LANE_FREE, hold: "rate" });
@@ -32,7 +32,7 @@ describe("what only a busy gateway shows", () => {
     api.stands.clear();
   });
 
-  it("is a job whose connection was deleted", async () => {
+  it("an explanation says that the connection of the job was deleted", async () => {
     const { job } = await api.subscribe();
     const { factsOf } = api.ports.connections;
     Object.assign(api.ports.connections, {
@@ -42,7 +42,7 @@ describe("what only a busy gateway shows", () => {
     Object.assign(api.ports.connections, { factsOf });
   });
 
-  it("is a subscription whose turn among very many has not come", async () => {
+  it("an explanation says that a subscription among very many has not had its turn", async () => {
     const { id, job } = await api.subscribe();
     const { eventId } = await api.end(id);
     await api.sql(`delete from deliveries where event_id = $1`, [eventId]);
@@ -63,7 +63,7 @@ describe("what only a busy gateway shows", () => {
 });
 
 describe("when the node that owns the job does not answer", () => {
-  it("says what the last checkpoint says, and of when that is", async () => {
+  it("an explanation uses the last checkpoint, with its time, when the owner of the job does not answer", async () => {
     const { job } = await api.subscribe();
     const polledAt = "2026-01-01T00:00:00.000Z";
     await api.sql(
@@ -81,21 +81,21 @@ describe("when the node that owns the job does not answer", () => {
 });
 
 describe("a job that was never accepted", () => {
-  it("is not found, and the answer tells where to look", async () => {
+  it("a job that was never accepted is not found, and the answer tells where to look", async () => {
     const response = await api.request("GET", "/v1/jobs/explain?job_id=never-seen&provider=pulse");
     const problem = await problemOf(response);
     expect(problem).toMatchObject({ code: "not_found" });
     expect(problem.detail).toContain("POST /v1/subscriptions");
   });
 
-  it("may have been refused because of a limit that the project has come to", async () => {
+  it("a job that was never accepted may have been refused because of a limit that the project has come to", async () => {
     api.liveJobCount = 1000;
     const response = await api.request("GET", "/v1/jobs/explain?job_id=never-seen");
     expect((await problemOf(response)).detail).toContain("live_jobs (1000)");
     api.liveJobCount = 0;
   });
 
-  it("has no explanation in another project, by its id or by its name", async () => {
+  it("a job that was never accepted has no explanation in another project, by its id or by its name", async () => {
     const { job, job_id: jobId } = await api.subscribe();
     const other = api.uuid();
     await api.addProject(other, "stranger to explain");
@@ -108,7 +108,7 @@ describe("a job that was never accepted", () => {
 });
 
 describe("callback origins", () => {
-  it("are seen and tried by their own project only", async () => {
+  it("callback origins are seen and tried by their own project only", async () => {
     const origin = "https://tried.example.com";
     const { id } = await api.subscribe({ callback_url: `${origin}/hook` });
     const { deliveryId } = await api.end(id);
@@ -165,7 +165,7 @@ describe("callback origins", () => {
     api.reports = [];
   });
 
-  it("are listed page by page in the order of their names", async () => {
+  it("callback origins are listed page by page in the order of their names", async () => {
     const names = ["https://c.example", "https://a.example", "https://b.example:8443"];
     const own = api.uuid();
     await api.addProject(own, "many origins");

@@ -76,7 +76,7 @@ describe("300 connections that guess keys beside valid calls", () => {
 });
 
 describe("an address that sends many refused keys", () => {
-  it("is told to wait, while its valid keys, new ones too, and other addresses are not", async () => {
+  it("an address that sends many refused keys is told to wait, while its valid keys, new ones too, and other addresses are not", async () => {
     const key = await api.addKey(["admin"]);
     await api.apiKeys.start();
     const guesses = Array.from({ length: GUESSES }, newGuess);
@@ -96,7 +96,7 @@ describe("an address that sends many refused keys", () => {
     await api.apiKeys.stop();
   });
 
-  it("may be a whole IPv6 network, and the one behind the operator's proxy", async () => {
+  it("an address that sends many refused keys may be a whole IPv6 network, and the one behind the operator's proxy", async () => {
     const guesses = Array.from({ length: GUESSES }, newGuess);
     const network = guesses.map((key, n) => askFrom(`2001:db8::${n.toString(16)}`, key));
     await Promise.all(network);
@@ -113,7 +113,7 @@ describe("an address that sends many refused keys", () => {
     expect((await via("1", "203.0.113.9")).status).toBe(429);
   });
 
-  it("makes one log line a minute, without a key, and counts in a metric", async () => {
+  it("an address that sends many refused keys makes one log line a minute, without a key, and counts in a metric", async () => {
     const guesses = Array.from({ length: GUESSES + 20 }, newGuess);
     await statusesFrom("203.0.113.1", guesses);
     await statusesFrom("203.0.113.2", guesses.slice(0, 1));
@@ -140,7 +140,7 @@ describe("on another node", () => {
     apiKeys: api.keyDirectory(),
   });
 
-  it("a key works in the request after it was made, and its hash is not asked for again", async () => {
+  it("on another node, a key works right after it was created, and is looked up once", async () => {
     const ports = otherNode();
     await ports.apiKeys.start();
     const app = checkedApp(ports);
@@ -164,7 +164,7 @@ describe("on another node", () => {
     await ports.apiKeys.stop();
   });
 
-  it("a revoked key is refused within a second", async () => {
+  it("on another node, a revoked key is refused within a second", async () => {
     const ports = otherNode();
     const key = await api.addKey(["subscriptions:read"]);
     await ports.apiKeys.start();
@@ -185,7 +185,7 @@ describe("on another node", () => {
     await ports.apiKeys.stop();
   });
 
-  it("a key in memory is believed no longer than five seconds without news of it", async () => {
+  it("on another node, a key in memory is trusted for at most five seconds without news of it", async () => {
     const ports = otherNode();
     const key = await api.addKey(["admin"]);
     await ports.apiKeys.start();

@@ -75,7 +75,7 @@ const untilWaits = (): Promise<void> =>
   vi.waitFor(() => expect(api.inboxFeed.size).toBe(1), 60_000);
 
 describe("GET /v1/inboxes/{name}/stream", () => {
-  it("sends what is there and what comes, each with its cursor, and goes on behind Last-Event-ID", async () => {
+  it("GET /v1/inboxes/{name}/stream sends what is there and what comes, each with its cursor, and goes on behind Last-Event-ID", async () => {
     const ids = [await message(), await message()];
     const stream = await open();
     const first = await stream.message();
@@ -97,7 +97,7 @@ describe("GET /v1/inboxes/{name}/stream", () => {
     await untilOpen(0);
   });
 
-  it("sends a comment every 15 s without messages, and ends after 15 minutes", async () => {
+  it("GET /v1/inboxes/{name}/stream sends a comment every 15 s without messages, and ends after 15 minutes", async () => {
     await api.request("PUT", "/v1/inboxes/orders");
     const stream = await open();
     for (let comment = 0; comment < 3; comment += 1) {
@@ -112,7 +112,7 @@ describe("GET /v1/inboxes/{name}/stream", () => {
     await untilOpen(0);
   });
 
-  it("reads for a consumer alone, from where that is, and gives the claim back", async () => {
+  it("GET /v1/inboxes/{name}/stream reads for a consumer alone, from where that is, and gives the claim back", async () => {
     const ids = [await message(), await message()];
     const page = (await (
       await api.request("GET", "/v1/inboxes/orders/messages?consumer=worker")
@@ -137,7 +137,7 @@ describe("GET /v1/inboxes/{name}/stream", () => {
     }, 60_000);
   });
 
-  it("ends when its key is revoked, and when the node stops", async () => {
+  it("GET /v1/inboxes/{name}/stream ends when its key is revoked, and when the node stops", async () => {
     await api.request("PUT", "/v1/inboxes/orders");
     const key = await api.addKey(["subscriptions:read"]);
     const revoked = await open("", {}, key);
@@ -156,7 +156,7 @@ describe("GET /v1/inboxes/{name}/stream", () => {
     await untilOpen(0);
   });
 
-  it("gives up a client that takes nothing, and holds no more than it was about to take", async () => {
+  it("GET /v1/inboxes/{name}/stream gives up a client that takes nothing, and holds no more than it was about to take", async () => {
     for (let index = 0; index < 3; index += 1) await message();
     const response = await api.request("GET", STREAM);
     await untilOpen(1);
@@ -171,7 +171,7 @@ describe("GET /v1/inboxes/{name}/stream", () => {
     await response.body?.cancel();
   });
 
-  it("refuses a Last-Event-ID that is no cursor of the inbox, and an inbox that does not exist", async () => {
+  it("GET /v1/inboxes/{name}/stream refuses a Last-Event-ID that is no cursor of the inbox, and an inbox that does not exist", async () => {
     expect((await api.request("GET", STREAM)).status).toBe(404);
     await api.request("PUT", "/v1/inboxes/orders");
     for (const id of ["7", "x".repeat(500), "A".repeat(32)]) {

@@ -53,7 +53,7 @@ function untilWaiting(count: number): Promise<void> {
 }
 
 describe("a subscription", () => {
-  it("names an inbox in place of a callback URL, alone and in a batch, and shows it", async () => {
+  it("a subscription names an inbox instead of a callback URL, alone and in a batch, and shows it", async () => {
     const one = await subscribe({ metadata: { invoice: 17 } });
     expect(one).toMatchObject({ callback_url: null, inbox: "orders", status: "active" });
     const batch = await api.request("POST", "/v1/subscriptions/batch", {
@@ -90,13 +90,13 @@ describe("a subscription", () => {
     expect(problem).toMatchObject({ code: "validation_failed", errors: [{ pointer }] });
   });
 
-  it("can't name an inbox by its stored form as a URL", async () => {
+  it("a subscription can't name an inbox by its stored form as a URL", async () => {
     const body = { job_id: "job", callback_url: "inbox:orders" };
     const problem = await problemOf(await api.request("POST", "/v1/subscriptions", { body }));
     expect(problem).toMatchObject({ code: "callback_url_refused" });
   });
 
-  it("counts as delivered once its message is stored, and shows when that was read", async () => {
+  it("a subscription counts as delivered once its message is stored, and shows when that was read", async () => {
     const { id } = await subscribe();
     await api.end(id, { result: "1" });
     const [delivery] = await deliveriesOf(id);
@@ -116,7 +116,7 @@ describe("a subscription", () => {
     expect((await deliveriesOf(id))[0].read_at).toBe(new Date(api.clock.now()).toISOString());
   });
 
-  it("to a job that has ended gets its message from the statement that accepts it", async () => {
+  it("a subscription to a job that has ended gets its message from the statement that accepts it", async () => {
     const jobId = `job-${api.uuid()}`;
     const first = await api.subscribe({ job_id: jobId });
     await api.end(first.id, { result: "7" });
@@ -127,7 +127,7 @@ describe("a subscription", () => {
     ]);
   });
 
-  it("is refused beyond the inboxes and the unread bytes that the project may have", async () => {
+  it("a subscription is refused beyond the inboxes and the unread bytes that the project may have", async () => {
     await subscribe();
     api.limits.own.set(api.projectId, { inboxes: 1 });
     const body = { job_id: "job", inbox: "more" };
@@ -147,7 +147,7 @@ describe("a subscription", () => {
 });
 
 describe("GET /v1/inboxes/{name}/messages", () => {
-  it("gives the callbacks as they would be sent, each signed as of now", async () => {
+  it("GET /v1/inboxes/{name}/messages returns callbacks as they would be sent, each signed as of now", async () => {
     const secret = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
     await message({ metadata: { invoice: 17 }, headers: { "X-Tenant": "acme" } }, '{"a":1.10}');
     await message({ secret }, `"${"x".repeat(200)}"`);
@@ -170,7 +170,7 @@ describe("GET /v1/inboxes/{name}/messages", () => {
     });
   });
 
-  it("reads on where the consumer has acknowledged, and again what it has not", async () => {
+  it("GET /v1/inboxes/{name}/messages continues after the last acknowledged message", async () => {
     const ids = [await message(), await message(), await message()];
     const first = await read("?consumer=worker&limit=2");
     expect(idsOf(first)).toEqual(ids.slice(0, 2));
@@ -191,7 +191,7 @@ describe("GET /v1/inboxes/{name}/messages", () => {
     expect(await read("?consumer=worker")).toMatchObject({ data: [] });
   });
 
-  it("waits for a message, and answers without one after its time", async () => {
+  it("GET /v1/inboxes/{name}/messages waits for a message, and answers without one after its time", async () => {
     await subscribe();
     const empty = api.request("GET", `${MESSAGES}?wait_s=5`);
     await untilWaiting(1);
@@ -205,7 +205,7 @@ describe("GET /v1/inboxes/{name}/messages", () => {
     await untilWaiting(0);
   });
 
-  it("refuses a second reader of a consumer that waits, at its node and at another", async () => {
+  it("GET /v1/inboxes/{name}/messages refuses a second reader of a consumer that waits, on its node and on another", async () => {
     await subscribe();
     const waiting = api.request("GET", `${MESSAGES}?wait_s=30&consumer=worker`);
     await untilWaiting(1);
@@ -234,7 +234,7 @@ describe("GET /v1/inboxes/{name}/messages", () => {
     expect((await read("?consumer=worker")).data).toEqual([]);
   });
 
-  it("claims nothing for longer than it waits, also when its client goes", async () => {
+  it("GET /v1/inboxes/{name}/messages claims its consumer only while it waits, also when its client leaves", async () => {
     await subscribe();
     const client = new AbortController();
     const key = await api.addKey(["subscriptions:read"]);
@@ -251,7 +251,7 @@ describe("GET /v1/inboxes/{name}/messages", () => {
     expect(rows).toEqual([{ reader_id: null }]);
   });
 
-  it("tells nothing to a key that was revoked while it waited", async () => {
+  it("GET /v1/inboxes/{name}/messages returns nothing to a key that was revoked while it waited", async () => {
     await subscribe();
     const key = await api.addKey(["subscriptions:read"]);
     const waiting = api.request("GET", `${MESSAGES}?wait_s=30`, { key });
@@ -263,7 +263,7 @@ describe("GET /v1/inboxes/{name}/messages", () => {
     expect(await problemOf(await waiting)).toMatchObject({ code: "unauthorized" });
   });
 
-  it("bounds a page by bytes, and gives at least one message", async () => {
+  it("GET /v1/inboxes/{name}/messages limits a page by bytes, and returns at least one message", async () => {
     for (let index = 0; index < 4; index += 1) await message();
     await read();
     await api.sql(`
@@ -274,7 +274,7 @@ describe("GET /v1/inboxes/{name}/messages", () => {
     expect(await read(`?cursor=${page.cursor}`)).toMatchObject({ data: [{}, {}], done: true });
   });
 
-  it("lets a key read that may not acknowledge", async () => {
+  it("a key that may not acknowledge can read the messages of an inbox", async () => {
     const id = await message();
     const key = await api.addKey(["subscriptions:read"]);
     const page = (await (await api.request("GET", MESSAGES, { key })).json()) as Json;
@@ -285,7 +285,7 @@ describe("GET /v1/inboxes/{name}/messages", () => {
     }
   });
 
-  it("gives a message without a signature when its secret can't be read, and all behind it", async () => {
+  it("a message whose secret can't be read has no signature, and holds up none behind it", async () => {
     const ids = [await message({ secret: "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD" })];
     await api.sql(`update subscriptions set secret = 'broken'`);
     ids.push(await message());
@@ -306,7 +306,7 @@ describe("GET /v1/inboxes/{name}/messages", () => {
 });
 
 describe("a consumer", () => {
-  it("seeks back and forward, by cursor and by time", async () => {
+  it("a consumer seeks back and forward, by cursor and by time", async () => {
     const ids = [await message()];
     const { cursor } = await read("?consumer=worker");
     api.clock.advance(60_000);
@@ -326,7 +326,7 @@ describe("a consumer", () => {
     expect(await seek({ cursor: all.data[1].cursor })).toEqual(ids.slice(2));
   });
 
-  it("finds each time among many messages, also when the first ones are removed", async () => {
+  it("a consumer finds each time among many messages, also when the first ones are removed", async () => {
     const times: number[] = [];
     for (let index = 0; index < 13; index += 1) {
       await message();
@@ -345,7 +345,7 @@ describe("a consumer", () => {
     expect(await behind(times[7] ?? 0)).toBe(5);
   });
 
-  it("is listed and deleted", async () => {
+  it("a consumer is listed and deleted", async () => {
     await message();
     const { cursor } = await read();
     await ack(cursor, "a");
@@ -362,7 +362,7 @@ describe("a consumer", () => {
     expect((await read("?consumer=a")).data).toHaveLength(1);
   });
 
-  it("is refused cursors and names that are not of its inbox", async () => {
+  it("a consumer is refused cursors and names that are not of its inbox", async () => {
     await message();
     await message({ inbox: "others" });
     const { cursor } = (await (
@@ -405,7 +405,7 @@ describe("a consumer", () => {
     }
   });
 
-  it("is one of as many as the project may have", async () => {
+  it("a consumer is one of as many as the project may have", async () => {
     await message();
     const { cursor } = await read();
     await ack(cursor, "a");
@@ -419,7 +419,7 @@ describe("a consumer", () => {
 });
 
 describe("an inbox", () => {
-  it("gets a redelivered message again at its end, with the same webhook-id", async () => {
+  it("an inbox gets a redelivered message again at its end, with the same webhook-id", async () => {
     const ids = [await message(), await message()];
     const { cursor } = await read("?consumer=worker");
     await ack(cursor);
@@ -435,7 +435,7 @@ describe("an inbox", () => {
     expect(seen).toMatchObject({ read_at: expect.any(String), attempts: [] });
   });
 
-  it("is made by PUT, shown with what is unread, and deleted with its messages", async () => {
+  it("an inbox is made by PUT, shown with what is unread, and deleted with its messages", async () => {
     expect((await api.request("GET", INBOX)).status).toBe(404);
     const made = await api.request("PUT", INBOX);
     expect(await made.json()).toMatchObject({ name: "orders", unread_bytes: 0 });
@@ -455,7 +455,7 @@ describe("an inbox", () => {
     expect(idsOf(await read(`?cursor=${cursor}`))).toEqual([next]);
   });
 
-  it("that does not exist is told from one that is empty, and is no other project's", async () => {
+  it("an inbox that does not exist differs from an empty one, and belongs to no other project", async () => {
     await message();
     const projectId = api.uuid();
     await api.addProject(projectId, "stranger");

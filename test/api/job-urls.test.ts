@@ -84,7 +84,7 @@ describe("a job that brings its own status URL", () => {
     },
   );
 
-  it("is refused without one, while a param with a default may be left out", async () => {
+  it("a job that brings its own status URL is refused without one, while a param with a default may be left out", async () => {
     expect(await subscribe(undefined, null)).toMatchObject({
       ok: false,
       problem: { errors: [{ pointer: "/params/status_url" }] },

@@ -24,7 +24,7 @@ async function listEvents(query: string): Promise<Json> {
 }
 
 describe("GET /v1/jobs", () => {
-  it("lists each job once, newest first, however many subscribe to it and however small the pages", async () => {
+  it("GET /v1/jobs lists each job once, newest first, however many subscribe to it and however small the pages", async () => {
     const own = api.uuid();
     await api.addProject(own, "pages of jobs");
     await api.addConnection(own);
@@ -54,7 +54,7 @@ describe("GET /v1/jobs", () => {
     expect(found).toEqual(ids);
   });
 
-  it("finds a job by what its provider calls it, and by its connection", async () => {
+  it("GET /v1/jobs finds a job by its provider's id, and by its connection", async () => {
     await api.addConnection(api.projectId, "second");
     await api.subscribe({ job_id: "wanted" });
     await api.subscribe({ job_id: "wanted", connection: "second" });
@@ -70,7 +70,7 @@ describe("GET /v1/jobs", () => {
     expect((await listJobs("job_id=wanted&connection=third")).data).toEqual([]);
   });
 
-  it("filters by status, and by time", async () => {
+  it("GET /v1/jobs filters by status, and by time", async () => {
     const { id, job } = await api.subscribe({ job_id: "ends-well" });
     await api.end(id);
     const completed = await listJobs("status=completed&limit=100");
@@ -80,7 +80,7 @@ describe("GET /v1/jobs", () => {
     expect((await listJobs(`created_after=${future}`)).data).toEqual([]);
   });
 
-  it("says what each waits for, also of jobs that other nodes poll", async () => {
+  it("GET /v1/jobs says what each job waits for, also those that other nodes poll", async () => {
     const { job } = await api.subscribe({ job_id: "held-back" });
     const [{ connection_id: connectionId }] = await api.sql(
       `select connection_id from jobs where id = $1`,
@@ -105,7 +105,7 @@ describe("GET /v1/jobs", () => {
 });
 
 describe("GET /v1/jobs/{id}", () => {
-  it("describes a job, with its params and progress as they came", async () => {
+  it("GET /v1/jobs/{id} describes a job, with its params and progress as they came", async () => {
     const { id, job } = await api.subscribe({ job_id: "described" });
     await api.sql(`update jobs set progress = '{"done": 1.10}' where id = $1`, [
       parsePublicId("job", job.id),
@@ -130,14 +130,14 @@ describe("GET /v1/jobs/{id}", () => {
     });
   });
 
-  it("has none of another project, and none that is not there", async () => {
+  it("GET /v1/jobs/{id} finds no job of another project, and none that does not exist", async () => {
     const missing = await api.request("GET", `/v1/jobs/${publicId("job", api.uuid())}`);
     expect(await problemOf(missing)).toMatchObject({ code: "not_found" });
   });
 });
 
 describe("GET /v1/events", () => {
-  it("lists the events of a job, newest first, with the job's id", async () => {
+  it("GET /v1/events lists the events of a job, newest first, with the job's id", async () => {
     const { id, job } = await api.subscribe({ job_id: "eventful" });
     const { eventId } = await api.end(id, { result: '{"pages": 1.0}' });
     const page = await listEvents(`job=${job.id}`);
@@ -154,7 +154,7 @@ describe("GET /v1/events", () => {
     expect((await listEvents(`job=${job.id}&type=job.failed`)).data).toEqual([]);
   });
 
-  it("lists those of the project by type and time, page by page", async () => {
+  it("GET /v1/events lists the events of the project by type and time, page by page", async () => {
     const ids: string[] = [];
     for (let number = 0; number < 3; number += 1) {
       const { id } = await api.subscribe();
@@ -172,7 +172,7 @@ describe("GET /v1/events", () => {
     expect(after.data.map(({ id }: Json) => id)).toEqual(ids.slice(0, 1));
   });
 
-  it("refuses what is no job's id, and finds nothing of a job that is not there", async () => {
+  it("GET /v1/events refuses an id that is not a job's, and finds nothing for a job that does not exist", async () => {
     const response = await api.request("GET", "/v1/events?job=sub_1");
     expect(await problemOf(response)).toMatchObject({
       code: "invalid_query",
@@ -188,7 +188,7 @@ describe("POST /v1/jobs/{id}/extend", () => {
   const extend = (id: string, body: object, key?: string) =>
     api.request("POST", `/v1/jobs/${id}/extend`, { body, ...(key !== undefined && { key }) });
 
-  it("moves the deadline forward only, and tells the job's owner", async () => {
+  it("POST /v1/jobs/{id}/extend moves the deadline forward only, and tells the job's owner", async () => {
     const { job } = await api.subscribe({ deadline_s: 600 });
     const moved: Json = jobSchema.parse(await (await extend(job.id, { deadline_s: 7200 })).json());
     const before = Date.parse(job.deadline_at);
@@ -201,7 +201,7 @@ describe("POST /v1/jobs/{id}/extend", () => {
     expect(read.deadline_at).toBe(moved.deadline_at);
   });
 
-  it("goes as far as the provider allows, and says how far that is", async () => {
+  it("POST /v1/jobs/{id}/extend goes as far as the provider allows, and says how far that is", async () => {
     const { job } = await api.subscribe();
     const provider: Json = await (await api.request("GET", "/v1/providers/pulse")).json();
     const max = provider.deadline_s_max;
@@ -215,7 +215,7 @@ describe("POST /v1/jobs/{id}/extend", () => {
     }
   });
 
-  it("refuses a job that has ended or is watched no more, and another project's", async () => {
+  it("POST /v1/jobs/{id}/extend refuses a job that has ended or is watched no more, and another project's", async () => {
     const ended = await api.subscribe();
     await api.end(ended.id);
     const deleted = await api.subscribe();

@@ -64,7 +64,7 @@ describe("subscriptions", () => {
   });
 
   it.each(["status=active,", "status=nothing", "status=", "metadata=invoice", "metadata=%3D1"])(
-    "refuse %s",
+    "subscriptions refuse %s",
     async (query) => {
       const response = await api.request("GET", `/v1/subscriptions?${query}`);
       expect(await problemOf(response)).toMatchObject({ code: "invalid_query" });
@@ -76,7 +76,7 @@ describe("deliveries", () => {
   const names = async (query: string): Promise<string[]> =>
     (await listed(`/v1/deliveries?${query}`)).map(({ job_id: id }) => id.slice("job-".length));
 
-  it("show the job, the URL, and why the latest attempt failed", async () => {
+  it("deliveries show the job, the URL, and why the latest attempt failed", async () => {
     const [plain] = await listed("/v1/deliveries?job_id=job-plain");
     expect(plain).toMatchObject({
       job_id: "job-plain",
@@ -94,7 +94,7 @@ describe("deliveries", () => {
     expect(await again.json()).toMatchObject({ job_id: "job-plain", last_error: plain.last_error });
   });
 
-  it("of an inbox show its name and no URL", async () => {
+  it("deliveries to an inbox show its name and no URL", async () => {
     const { id } = await api.subscribe({ job_id: "job-i", callback_url: undefined, inbox: "box" });
     await api.end(id, { result: "1" });
     const [one] = await listed("/v1/deliveries?job_id=job-i");
@@ -104,7 +104,7 @@ describe("deliveries", () => {
     await api.sql("delete from subscriptions where callback_origin = 'inbox:box'");
   });
 
-  it("are found by each filter, and by several", async () => {
+  it("deliveries are found by each filter, and by several", async () => {
     expect(await names("event_type=job.failed")).toEqual(["named"]);
     expect(await names("error_code=server_error_answer")).toEqual(["plain"]);
     expect(await names("job_id=job-elsewhere")).toEqual(["elsewhere"]);
@@ -118,13 +118,13 @@ describe("deliveries", () => {
     expect(await names(`created_after=${middle}`)).toEqual(["elsewhere"]);
   });
 
-  it("of a job with very many subscriptions are found by looking through all deliveries", async () => {
+  it("deliveries of a job with very many subscriptions are found among all deliveries", async () => {
     await api.sql(`update jobs set subscription_count = 100000 where job_id = 'job-plain'`);
     expect(await names("job_id=job-plain")).toEqual(["plain"]);
     await api.sql(`update jobs set subscription_count = 1 where job_id = 'job-plain'`);
   });
 
-  it("refuse what is none", async () => {
+  it("the list of deliveries refuses filters that can match none", async () => {
     for (const query of ["subscription=sub_1", "error_code=x", "event_type=job", "job_id="]) {
       const response = await api.request("GET", `/v1/deliveries?${query}`);
       expect(await problemOf(response)).toMatchObject({ code: "invalid_query" });

@@ -31,7 +31,7 @@ async function walk(path: string, meanwhile: () => Promise<unknown> = async () =
 }
 
 describe("the pages of a list", () => {
-  it("hold every row that was there, once, while others are added", async () => {
+  it("the pages of a list hold every row that was there, once, while others are added", async () => {
     const origin = "https://pages.example.com";
     const wish = { callback_url: `${origin}/` };
     const before: string[] = [];
@@ -49,7 +49,7 @@ describe("the pages of a list", () => {
     expect(deliveries.seen).toHaveLength(28);
   });
 
-  it("end exactly at the last row", async () => {
+  it("the pages of a list end exactly at the last row", async () => {
     for (let index = 0; index < 4; index += 1) {
       await api.addConnection(api.projectId, `page-${index}`);
     }
@@ -60,7 +60,7 @@ describe("the pages of a list", () => {
     expect(await page(`/v1/subscriptions/${id}/deliveries?limit=1`)).toEqual(EMPTY_LIST);
   });
 
-  it("follow a filter over any number of rows that it leaves out", async () => {
+  it("the pages of a list follow a filter over any number of rows that it leaves out", async () => {
     const wanted = await api.subscribe({ job_id: "rare" });
     await api.end(wanted.id);
     const other = await api.subscribe({ job_id: "frequent" });
@@ -86,7 +86,7 @@ describe("the pages of a list", () => {
 });
 
 describe("a cursor", () => {
-  it("is refused when it was changed, made up, or used for another list", async () => {
+  it("a cursor is refused when it was changed, made up, or used for another list", async () => {
     await api.subscribe();
     await api.subscribe();
     const { next_cursor: cursor } = await page("/v1/subscriptions?limit=1");

@@ -24,7 +24,7 @@ async function change(body: object): Promise<Json> {
 }
 
 describe("the project of an API key", () => {
-  it("is shown with its name, its live jobs and what it may do", async () => {
+  it("the project of an API key is shown with its name, its live jobs and what it may do", async () => {
     api.liveJobCount = 17;
     expect(await read()).toMatchObject({
       id: publicId("project", api.projectId),
@@ -35,7 +35,7 @@ describe("the project of an API key", () => {
     });
   });
 
-  it("is another one for a key of another project", async () => {
+  it("the project of an API key is another one for a key of another project", async () => {
     const projectId = api.uuid();
     await api.addProject(projectId, "another");
     const key = await api.addKey(["admin"], { projectId });
@@ -43,7 +43,7 @@ describe("the project of an API key", () => {
     expect(await response.json()).toMatchObject({ name: "another" });
   });
 
-  it("is for admin keys only", async () => {
+  it("the project of an API key is for admin keys only", async () => {
     const key = await api.addKey(["subscriptions:read", "subscriptions:write"]);
     for (const method of ["GET", "PATCH"]) {
       const body = method === "PATCH" ? {} : undefined;
@@ -53,8 +53,8 @@ describe("the project of an API key", () => {
   });
 });
 
-describe("a change of its settings", () => {
-  it("holds until it is taken back with null; what is left out stays", async () => {
+describe("a change of a project's settings", () => {
+  it("a change of a project's settings holds until it is taken back with null; what is left out stays", async () => {
     api.calls.length = 0;
     expect(await change({ live_jobs_max: 70 })).toMatchObject({ live_jobs_max: 70 });
     expect(api.calls).toEqual([["projectChanged"]]);
@@ -63,7 +63,7 @@ describe("a change of its settings", () => {
     expect(await change({ live_jobs_max: null })).toMatchObject({ live_jobs_max: null });
   });
 
-  it("says how its callbacks are delivered", async () => {
+  it("a change of a project's settings says how its callbacks are delivered", async () => {
     const delivery = {
       retry_schedule_s: [1, 60],
       signatures: ["v1", "v1a"],
@@ -79,7 +79,7 @@ describe("a change of its settings", () => {
     });
   });
 
-  it("is refused above what the operator allows", async () => {
+  it("a change of a project's settings is refused above what the operator allows", async () => {
     await api.sql(`update projects set limits = '{"live_jobs": 50}'`);
     expect(await change({ live_jobs_max: 51 })).toMatchObject({
       code: "validation_failed",
@@ -88,7 +88,7 @@ describe("a change of its settings", () => {
     expect(await change({ live_jobs_max: 50 })).toMatchObject({ live_jobs_max: 50 });
   });
 
-  it("is told of its operation where it says, if that is a callback URL", async () => {
+  it("a project's operations URL receives its operational events, if it may be a callback URL", async () => {
     const told = { operations_url: "https://app.example.com/operations" };
     expect(await change(told)).toMatchObject(told);
     expect(await change({ live_jobs_max: null })).toMatchObject(told);

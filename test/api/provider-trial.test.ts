@@ -43,7 +43,7 @@ describe("a sample answer", () => {
     });
   });
 
-  it("is read step by step: the rules in order, what was found, and what follows", async () => {
+  it("a sample answer is read step by step: the rules in order, what was found, and what follows", async () => {
     const trial = await tryOut({ answer: DONE });
     expect(trial).toMatchObject({
       object: "provider_trial",
@@ -76,14 +76,14 @@ describe("a sample answer", () => {
     });
   });
 
-  it("keeps its digits", async () => {
+  it("a sample answer keeps its digits", async () => {
     const body =
       '{"answer":{"status":200,"body":{"status":"done","output":12345678901234567890.10}}}';
     const trial = await tryOut(body);
     expect(JSON.stringify(trial.steps)).toContain("12345678901234567890.10");
   });
 
-  it("may be a text that is no JSON, or nothing at all", async () => {
+  it("a sample answer may be a text that is no JSON, or nothing at all", async () => {
     const text = await tryOut({ answer: { status: 502, body: "<h1>Bad gateway</h1>" } });
     expect(text.steps).toMatchObject({
       body: { is_json: false, why: "it is not JSON" },
@@ -94,7 +94,7 @@ describe("a sample answer", () => {
     expect(nothing.steps.body).toMatchObject({ bytes: 0, why: "it is empty" });
   });
 
-  it("has headers, whatever their case", async () => {
+  it("a sample answer has headers, whatever their case", async () => {
     const headers = { "Retry-After": "17" };
     const trial = await tryOut({ answer: { status: 429, headers } });
     expect(trial.steps.observation).toMatchObject({ cause: "rate_limited", retry_after_s: 17 });
@@ -111,7 +111,7 @@ describe("a sample answer", () => {
     expect(cause ?? kind).toBe(meaning);
   });
 
-  it("is read by a built-in definition as well", async () => {
+  it("a sample answer is read by a built-in definition as well", async () => {
     const answer = { status: 200, body: { status: "processing" } };
     const trial = await tryOut({ answer }, "pulse");
     expect(trial).toMatchObject({ provider: "pulse", version: null });
@@ -130,19 +130,19 @@ describe("a definition that is not stored", () => {
     },
   };
 
-  it("is tried instead of the stored one, which stays as it is", async () => {
+  it("a definition that is not stored is tried instead of the stored one, which stays as it is", async () => {
     const trial = await tryOut({ definition, answer: DONE });
     expect(trial).toMatchObject({ version: null, steps: { observation: { kind: "failed" } } });
     expect((await tryOut({ answer: DONE })).steps.observation.kind).toBe("completed");
   });
 
-  it("is tried where nothing is stored", async () => {
+  it("a definition that is not stored is tried where nothing is stored", async () => {
     const trial = await tryOut({ definition: { ...definition, name: "new" }, answer: DONE }, "new");
     expect(trial.provider).toBe("new");
     expect((await api.request("GET", "/v1/providers/new")).status).toBe(404);
   });
 
-  it("is tried on the answer to its second request", async () => {
+  it("a definition that is not stored is tried on the answer to its second request", async () => {
     const answer = { status: 403, body: { error: "no" } };
     const { steps } = await tryOut({ definition, request: "result", answer });
     expect(steps).toMatchObject({
@@ -152,7 +152,7 @@ describe("a definition that is not stored", () => {
     });
   });
 
-  it("is refused with the places that are wrong in it", async () => {
+  it("a definition that is not stored is refused with the places that are wrong in it", async () => {
     const response = await post({ definition: { ...definition, rules: [] }, answer: DONE });
     expect(response.status).toBe(422);
     expect((await problemOf(response)).errors).toMatchObject([{ pointer: "/definition/rules" }]);
@@ -163,7 +163,7 @@ describe("a live job", () => {
   beforeAll(() => api.request("POST", "/v1/connections", { body: CONNECTION }));
   const CONNECTION = { provider: "example", credential: "example-secret" };
 
-  it("is asked about, and its answer told beside how it is read", async () => {
+  it("a live job is asked about, and its answer told beside how it is read", async () => {
     api.liveTrialOutcome = {
       kind: "not_answered",
       asked: { method: "GET", url: "https://api.example.com/jobs/a" },
@@ -226,7 +226,7 @@ describe("a trial that makes no sense is refused", () => {
 describe("the answer to a submission", () => {
   const batch = { status: 200, body: { id: "batch_1", status: "validating" } };
 
-  it("shows the job that it would be read as having submitted, and by what", async () => {
+  it("the answer to a submission shows the job that it would be read as having submitted, and by what", async () => {
     const trial = await tryOut(
       { answer: batch, submission: { path: "/v1/batches" } },
       "openai-batch",
@@ -251,7 +251,7 @@ describe("the answer to a submission", () => {
     },
   );
 
-  it("needs an answer, and is none to the second request", async () => {
+  it("the answer to a submission needs an answer, and is none to the second request", async () => {
     const answers = [
       await post({ submission: { path: "/x" } }),
       await post({ answer: batch, submission: { path: "/x" }, request: "result" }),

@@ -99,7 +99,7 @@ describe("a credential", () => {
   const patch = (id: string, body: object) =>
     api.request("PATCH", `/v1/connections/${id}`, { body });
 
-  it("is agreed to go where the definition leads when it is given, and when it is given again", async () => {
+  it("a credential is agreed to go where the definition leads when it is given, and when it is given again", async () => {
     await putOne();
     const { id } = await connect();
     expect(await agreedHosts(id)).toEqual(["https://api.example.com"]);
@@ -110,7 +110,7 @@ describe("a credential", () => {
     expect(await agreedHosts(id)).toEqual(["https://new.example.com"]);
   });
 
-  it("is not led elsewhere by naming the address that a new version leads to", async () => {
+  it("a credential is not led elsewhere by naming the address that a new version leads to", async () => {
     await putOne();
     const { id } = await connect();
     await putOne({ base_url: "https://new.example.com" });
@@ -119,7 +119,7 @@ describe("a credential", () => {
     expect((await problemOf(response)).errors).toMatchObject([{ pointer: "/credential" }]);
   });
 
-  it("stays with a connection that has an address of its own", async () => {
+  it("a credential stays with a connection that has an address of its own", async () => {
     await putOne();
     const { id } = await connect({ base_url: "https://mine.example.com/v1" });
     expect(await agreedHosts(id)).toEqual(["https://mine.example.com"]);

@@ -39,7 +39,7 @@ async function connect(fields: object = {}): Promise<Json> {
 }
 
 describe("a provider of one's own", () => {
-  it("is created, and shown as it was written", async () => {
+  it("a provider of one's own is created, and shown as it was written", async () => {
     const response = await put(DEFINITION);
     expect(response.status).toBe(201);
     const created: Json = providerWithDefinitionSchema.parse(await response.json());
@@ -58,7 +58,7 @@ describe("a provider of one's own", () => {
     expect(definition).not.toHaveProperty("not_found_grace_s");
   });
 
-  it("gets a version for each change, and none for the same again, however it is written", async () => {
+  it("a provider of one's own gets a version for each change, and none for the same again, however it is written", async () => {
     await putOne();
     expect(await putOne({ title: "Other" })).toMatchObject({ version: 2 });
     const reordered = Object.fromEntries(Object.entries(DEFINITION).reverse());
@@ -68,7 +68,7 @@ describe("a provider of one's own", () => {
     expect(await putOne()).toMatchObject({ version: 3 });
   });
 
-  it("keeps the digits of the numbers that it compares with", async () => {
+  it("a provider of one's own keeps the digits of the numbers that it compares with", async () => {
     const withNumber = (number: string) =>
       JSON.stringify({
         ...DEFINITION,
@@ -87,7 +87,7 @@ describe("a provider of one's own", () => {
     });
   });
 
-  it("can begin as a copy of a built-in one", async () => {
+  it("a provider of one's own can begin as a copy of a built-in one", async () => {
     const pulse: Json = await (await api.request("GET", "/v1/providers/pulse")).json();
     expect(pulse).toMatchObject({ source: "built_in", version: null, version_created_at: null });
     const { name: pulseName, ...copy } = pulse.definition;
@@ -97,7 +97,7 @@ describe("a provider of one's own", () => {
     expect(await response.json()).toMatchObject({ title: "Pulse", default_deadline_s: 60 });
   });
 
-  it("is nobody else's", async () => {
+  it("a provider of one's own belongs to its project alone", async () => {
     await putOne();
     const projectId = api.uuid();
     await api.addProject(projectId, `other-${names}`);
@@ -116,7 +116,7 @@ describe("a provider of one's own", () => {
     });
   });
 
-  it("takes an admin's key to be changed, and any that reads to be looked at", async () => {
+  it("a provider of one's own takes an admin's key to be changed, and any that reads to be looked at", async () => {
     await putOne();
     const reader = await api.addKey(["subscriptions:read"]);
     expect((await put(DEFINITION, name, reader)).status).toBe(403);
@@ -126,7 +126,7 @@ describe("a provider of one's own", () => {
     expect((await api.request("GET", path, { key: reader })).status).toBe(200);
   });
 
-  it("can't have the name of a built-in one", async () => {
+  it("a provider of one's own can't have the name of a built-in one", async () => {
     const response = await put(DEFINITION, "pulse");
     expect(response.status).toBe(409);
     expect(await problemOf(response)).toMatchObject({ code: "provider_name_taken" });
@@ -226,7 +226,7 @@ describe("a hostile definition", () => {
     if (pointer !== undefined) expect(errors).toMatchObject([{ pointer }]);
   });
 
-  it("can't hold a header that smuggles another, or belongs to the connection", async () => {
+  it("a hostile definition can't hold a header that smuggles another, or belongs to the connection", async () => {
     const headers = { "x-a": "b\r\nx-c: d", host: "elsewhere" };
     const { errors } = await problemOf(await put({ ...DEFINITION, headers }));
     expect(errors).toMatchObject([{ pointer: "/headers/x-a" }, { pointer: "/headers/host" }]);
@@ -236,7 +236,7 @@ describe("a hostile definition", () => {
 describe("deleting a provider", () => {
   const remove = (at = name) => api.request("DELETE", `/v1/providers/${at}`);
 
-  it("takes it away, and its name is free for a new one, whose versions count on", async () => {
+  it("deleting a provider takes it away, and its name is free for a new one, whose versions count on", async () => {
     await putOne();
     expect((await remove()).status).toBe(204);
     expect((await api.request("GET", `/v1/providers/${name}`)).status).toBe(404);
@@ -244,7 +244,7 @@ describe("deleting a provider", () => {
     expect(await putOne()).toMatchObject({ version: 2 });
   });
 
-  it("is refused while connections need it", async () => {
+  it("deleting a provider is refused while connections need it", async () => {
     await putOne();
     const { id } = await connect();
     const response = await remove();
@@ -254,7 +254,7 @@ describe("deleting a provider", () => {
     expect((await remove()).status).toBe(204);
   });
 
-  it("is not possible for what is not the project's", async () => {
+  it("deleting a provider is not possible for what is not the project's", async () => {
     const response = await remove("pulse");
     expect(response.status).toBe(404);
     expect((await problemOf(response)).detail).toContain("of its own");

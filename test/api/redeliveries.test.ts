@@ -128,7 +128,7 @@ describe("GET /v1/redeliveries", () => {
 });
 
 describe("DELETE /v1/redeliveries/{id}", () => {
-  it("cancels one that runs, and changes nothing when repeated or over", async () => {
+  it("DELETE /v1/redeliveries/{id} cancels one that runs, and changes nothing when repeated or over", async () => {
     const { id } = await create();
     const remove = async () => (await api.request("DELETE", `/v1/redeliveries/${id}`)).status;
     expect(await remove()).toBe(204);

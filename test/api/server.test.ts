@@ -88,7 +88,7 @@ describe("every answer tells a browser to take it for nothing else", () => {
 });
 
 describe("a body", () => {
-  it("is read whole, whether its length is stated or it comes in chunks", async () => {
+  it("a body is read whole, whether its length is stated or it comes in chunks", async () => {
     await serve();
     expect(await exchange(head(JSON_TYPE, "content-length: 2"), "{}")).toContain("200 OK");
     expect(
@@ -99,14 +99,14 @@ describe("a body", () => {
     ).toContain("200 OK");
   });
 
-  it("is refused by its stated length before it is read", async () => {
+  it("a body is refused by its stated length before it is read", async () => {
     await serve();
     const answer = await exchange(head(JSON_TYPE, `content-length: ${BYTES_MAX + 1}`), "{");
     expect(answer).toContain("413 Payload Too Large");
     expect(answer).toContain('"code":"body_too_large"');
   });
 
-  it("is refused as soon as its chunks are too many", async () => {
+  it("a body is refused as soon as its chunks are too many", async () => {
     await serve();
     const chunk = `400\r\n${" ".repeat(1024)}\r\n`;
     const answer = await exchange(head(JSON_TYPE, "transfer-encoding: chunked"), chunk, chunk);

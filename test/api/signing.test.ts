@@ -50,7 +50,7 @@ async function secrets(): Promise<Json[]> {
 const inMs = (ms: number) => new Date(api.clock.now() + ms).toISOString();
 
 describe("POST /v1/signing-secrets/rotate", () => {
-  it("makes a new secret; the one before signs along for a day unless said otherwise", async () => {
+  it("POST /v1/signing-secrets/rotate makes a new secret; the one before signs along for a day unless said otherwise", async () => {
     const first = await rotate();
     const second = await rotate();
     expect(second).toMatchObject({ is_current: true, expires_at: null });
@@ -64,14 +64,14 @@ describe("POST /v1/signing-secrets/rotate", () => {
     expect(await secrets()).toEqual([second]);
   });
 
-  it("is done with every secret before at once when there is to be no overlap", async () => {
+  it("POST /v1/signing-secrets/rotate ends every earlier secret at once without an overlap", async () => {
     await rotate({});
     await rotate({ overlap_s: 604_800 });
     const last = await rotate({ overlap_s: 0 });
     expect(await secrets()).toEqual([last]);
   });
 
-  it("lets none sign longer than the overlap that was given last", async () => {
+  it("POST /v1/signing-secrets/rotate lets none sign longer than the overlap that was given last", async () => {
     await rotate();
     await rotate({ overlap_s: 7200 });
     await rotate({ overlap_s: 3600 });
@@ -82,7 +82,7 @@ describe("POST /v1/signing-secrets/rotate", () => {
     expect(later).toEqual([null, inMs(2 * HOUR_MS), inMs(HOUR_MS), inMs(HOUR_MS)]);
   });
 
-  it("takes the new secret from whoever has made one", async () => {
+  it("POST /v1/signing-secrets/rotate takes a secret that the caller made", async () => {
     expect(await rotate({ secret: whsec(64) })).toMatchObject({ secret: whsec(64) });
   });
 
@@ -101,7 +101,7 @@ describe("POST /v1/signing-secrets/rotate", () => {
     expect(await secrets()).toEqual([]);
   });
 
-  it("lets no more than ten sign at once, until those before are done with", async () => {
+  it("POST /v1/signing-secrets/rotate lets no more than ten sign at once, until earlier ones have ended", async () => {
     for (let secret = 0; secret < 10; secret += 1) await rotate();
     const refused = await rotate({ overlap_s: 60 });
     expect(refused).toMatchObject({
@@ -113,7 +113,7 @@ describe("POST /v1/signing-secrets/rotate", () => {
     expect(await secrets()).toHaveLength(1);
   });
 
-  it("leaves one current secret however many rotate at once", async () => {
+  it("POST /v1/signing-secrets/rotate leaves one current secret however many rotate at once", async () => {
     await Promise.all(Array.from({ length: 5 }, () => rotate()));
     const current = (await secrets()).filter(({ is_current: isCurrent }) => isCurrent);
     expect(current).toHaveLength(1);
@@ -133,7 +133,7 @@ describe("the secret that the environment gives", () => {
     });
   const current = async () => (await secrets())[0]?.secret;
 
-  it("is no news at the next start, so that what was rotated since stays", async () => {
+  it("the secret that the environment gives is no news at the next start, so that what was rotated since stays", async () => {
     await ensure(whsec(32, "a"));
     await rotate({ secret: whsec(32, "b") });
     await ensure(whsec(32, "a"));
@@ -154,7 +154,7 @@ describe("signing keys", () => {
     return signingKeySchema.parse(await response.json());
   }
 
-  it("are read by anyone, as whpk_ and as a key set, the current one first", async () => {
+  it("signing keys are read by anyone, as whpk_ and as a key set, the current one first", async () => {
     const first = await rotateKey();
     const second = await rotateKey({ overlap_s: 60 });
     const list = await open("/v1/signing-keys");
@@ -170,7 +170,7 @@ describe("signing keys", () => {
     expect(later.keys.map(({ kid }) => kid)).toEqual([second.id]);
   });
 
-  it("are those of the project that is named, by its id or its name", async () => {
+  it("signing keys are those of the project that is named, by its id or its name", async () => {
     const projectId = api.uuid();
     await api.addProject(projectId, "keys of another");
     const { secret, publicKey } = newSigningKeyPair();
@@ -189,7 +189,7 @@ describe("signing keys", () => {
     expect(await (await open("/v1/signing-keys/jwks")).json()).toEqual({ keys: [] });
   });
 
-  it("never show a private half, and don't mix with secrets", async () => {
+  it("signing keys never show a private half, and don't mix with secrets", async () => {
     await rotateKey();
     await rotate();
     expect(await secrets()).toHaveLength(1);
@@ -199,7 +199,7 @@ describe("signing keys", () => {
     expect(await (await open("/v1/signing-keys")).text()).not.toContain("whsk_");
   });
 
-  it("do not tell whether there is a project of that name", async () => {
+  it("signing keys do not reveal whether a project of that name exists", async () => {
     await rotateKey();
     const known = await open("/v1/signing-keys");
     const unknown = await open("/v1/signing-keys?project=nobody");
@@ -223,7 +223,7 @@ describe("signing keys", () => {
     expect(createPublicKey({ key: jwk ?? {}, format: "jwk" }).asymmetricKeyType).toBe("ed25519");
   });
 
-  it("refuse an unknown parameter", async () => {
+  it("signing keys refuse an unknown parameter", async () => {
     const wrong = await open("/v1/signing-keys?projekt=default");
     expect(await problemOf(wrong)).toMatchObject({ code: "invalid_query" });
   });

@@ -161,7 +161,7 @@ describe("Idempotency-Key", () => {
       headers: { "idempotency-key": key },
     });
 
-  it("answers the same request with the same subscription, however it is written", async () => {
+  it("Idempotency-Key answers the same request with the same subscription, however it is written", async () => {
     const first = await create("k1", { job_id: "idem", events: ["job.failed"], secret: SECRET });
     const again = await create("k1", { secret: SECRET, events: ["job.failed"], job_id: "idem" });
     expect(again.status).toBe(201);
@@ -170,7 +170,7 @@ describe("Idempotency-Key", () => {
     expect(await again.json()).toEqual(await first.json());
   });
 
-  it("takes metadata for the same that is spread out differently", async () => {
+  it("Idempotency-Key takes metadata for the same that is spread out differently", async () => {
     const text = (metadata: string) =>
       `{"job_id":"spread","callback_url":"${CALLBACK_URL}","metadata":${metadata}}`;
     const headers = { "idempotency-key": "k2" };
@@ -197,7 +197,7 @@ describe("Idempotency-Key", () => {
     expect(await problemOf(response)).toMatchObject({ code: "idempotency_conflict" });
   });
 
-  it("is stored with a keyed hash of its request, that is known under the ring's older keys too", async () => {
+  it("Idempotency-Key is stored with a keyed hash of its request, that is known under the ring's older keys too", async () => {
     const wish = { job_id: "keyed", callback_url: CALLBACK_URL };
     const [oldKey, newKey] = [randomBytes(32), randomBytes(32)];
     const post = async (...ring: Buffer[]) => {
@@ -243,12 +243,15 @@ describe("Idempotency-Key", () => {
     expect(again.headers.get("idempotent-replayed")).toBe("true");
   });
 
-  it.each(["x".repeat(256), "é"])("must be printable and short, unlike %s", async (key) => {
-    const response = await create(key, { job_id: "idem" });
-    expect(response.status).toBe(400);
-    const { errors } = await problemOf(response);
-    expect(errors).toEqual([{ header: "Idempotency-Key", detail: expect.any(String) }]);
-  });
+  it.each(["x".repeat(256), "é"])(
+    "Idempotency-Key must be printable and short, unlike %s",
+    async (key) => {
+      const response = await create(key, { job_id: "idem" });
+      expect(response.status).toBe(400);
+      const { errors } = await problemOf(response);
+      expect(errors).toEqual([{ header: "Idempotency-Key", detail: expect.any(String) }]);
+    },
+  );
 
   it("of 255 characters is taken", async () => {
     expect((await create("x".repeat(255), { job_id: "idem" })).status).toBe(201);

@@ -144,7 +144,7 @@ describe("a subscription whose fields are wrong", () => {
     expect(errors).toMatchObject([{ pointer: `/headers/${name}` }]);
   });
 
-  it("hears of one fault by its own code", async () => {
+  it("a subscription with one wrong field is refused with the code of that fault", async () => {
     const codeOf = async (wish: object) =>
       (await problemOf(await post({ job_id: "a", callback_url: CALLBACK_URL, ...wish }))).code;
     expect(await codeOf({ provider: "nobody" })).toBe("unknown_provider");
@@ -153,21 +153,21 @@ describe("a subscription whose fields are wrong", () => {
     expect(await codeOf({ connection: "nobody", callback_url: "x" })).toBe("validation_failed");
   });
 
-  it("hears of __proto__ as of any unknown field", async () => {
+  it("a subscription with a field __proto__ is refused like one with any unknown field", async () => {
     const response = await post(
       `{"job_id": "a", "callback_url": "${CALLBACK_URL}", "__proto__": {"provider": "sandbox"}}`,
     );
     expect((await problemOf(response)).errors).toMatchObject([{ pointer: "/__proto__" }]);
   });
 
-  it("hears at most of fifty faults, and of long names only the start", async () => {
+  it("a subscription with many wrong fields is refused with at most fifty faults, and the start of long names", async () => {
     const keys = Array.from({ length: 2000 }, (_, index) => [`${"k".repeat(100)}${index}`, 1]);
     const response = await post(Object.fromEntries(keys));
     expect(response.status).toBe(422);
     expect((await problemOf(response)).errors.length).toBeLessThanOrEqual(50);
   });
 
-  it("takes what is just within the limits", async () => {
+  it("a subscription whose fields are just within the limits is accepted", async () => {
     const depth = 64;
     const response = await post({
       job_id: "😀".repeat(256),
@@ -279,7 +279,7 @@ describe("a query", () => {
     expect(problem).toMatchObject({ code: "invalid_query", errors: [{ parameter }] });
   });
 
-  it("is refused where none is known", async () => {
+  it("a query is refused where none is known", async () => {
     const response = await api.request("POST", "/v1/subscriptions?dry_run=1", { body: {} });
     expect(response.status).toBe(400);
     expect((await problemOf(response)).errors).toMatchObject([{ parameter: "dry_run" }]);

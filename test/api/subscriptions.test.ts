@@ -38,7 +38,7 @@ async function jobStatusOf(id: string): Promise<string> {
 }
 
 describe("GET /v1/subscriptions/{id}", () => {
-  it("describes a watched job from memory, with its progress as the upstream wrote it", async () => {
+  it("GET /v1/subscriptions/{id} describes a watched job from memory, with its progress as the upstream wrote it", async () => {
     const { id } = await api.subscribe();
     api.liveJobs.set(await jobRowOf(id), {
       status: "processing",
@@ -69,7 +69,7 @@ describe("GET /v1/subscriptions/{id}", () => {
     ["delivered", {}],
     ["exhausted", { status: "exhausted", httpStatus: 500, errorCode: "server_error_answer" }],
     ["gone", { status: "gone", httpStatus: 410, errorCode: "gone" }],
-  ] as const)("tells delivering, then %s", async (status, attempt) => {
+  ] as const)("GET /v1/subscriptions/{id} shows delivering, then %s", async (status, attempt) => {
     const { id } = await api.subscribe();
     const { deliveryId } = await api.end(id);
     expect(await read(id)).toMatchObject({ status: "delivering", job: { poll_count: 3 } });
@@ -77,13 +77,13 @@ describe("GET /v1/subscriptions/{id}", () => {
     expect(await read(id)).toMatchObject({ status });
   });
 
-  it("tells delivered when the ending was none it wanted", async () => {
+  it("GET /v1/subscriptions/{id} shows delivered when its subscription did not want the ending", async () => {
     const { id } = await api.subscribe({ events: ["job.completed"] });
     await api.end(id, { status: "failed", error: "broken" });
     expect(await read(id)).toMatchObject({ status: "delivered", job: { status: "failed" } });
   });
 
-  it("is 404 for an unknown, a malformed and another kind of id", async () => {
+  it("GET /v1/subscriptions/{id} is 404 for an unknown, a malformed and another kind of id", async () => {
     for (const id of [
       publicId("subscription", api.uuid()),
       publicId("delivery", api.uuid()),
@@ -131,7 +131,7 @@ describe("DELETE /v1/subscriptions/{id}", () => {
   const remove = (id: string, query = "") =>
     api.request("DELETE", `/v1/subscriptions/${id}${query}`);
 
-  it("closes the subscription and gives up a job that nobody else waits for", async () => {
+  it("DELETE /v1/subscriptions/{id} closes the subscription and drops a job that no other subscription waits for", async () => {
     const { id } = await api.subscribe();
     const response = await remove(id);
     expect(response.status).toBe(204);
@@ -149,7 +149,7 @@ describe("DELETE /v1/subscriptions/{id}", () => {
     ]);
   });
 
-  it("goes on watching for the others", async () => {
+  it("DELETE /v1/subscriptions/{id} keeps watching the job for its other subscriptions", async () => {
     const first = await api.subscribe({ job_id: "two" });
     const second = await api.subscribe({ job_id: "two" });
     await remove(first.id);
@@ -159,7 +159,7 @@ describe("DELETE /v1/subscriptions/{id}", () => {
     expect(await jobStatusOf(second.id)).toBe("unwatched");
   });
 
-  it("asks to cancel the job when told to, but not one that has ended", async () => {
+  it("DELETE /v1/subscriptions/{id} asks to cancel the job when told to, but not one that has ended", async () => {
     const running = await api.subscribe();
     await remove(running.id, "?cancel_job=true");
     expect(api.calls.at(-1)).toMatchObject(["unsubscribed", { cancelJob: true }]);
@@ -172,7 +172,7 @@ describe("DELETE /v1/subscriptions/{id}", () => {
     ]);
   });
 
-  it("cancels what is still to be delivered", async () => {
+  it("DELETE /v1/subscriptions/{id} cancels what is still to be delivered", async () => {
     const { id } = await api.subscribe();
     const { deliveryId } = await api.end(id);
     await remove(id);
@@ -184,7 +184,7 @@ describe("DELETE /v1/subscriptions/{id}", () => {
     });
   });
 
-  it("takes nothing back that was delivered", async () => {
+  it("DELETE /v1/subscriptions/{id} takes nothing back that was delivered", async () => {
     const { id } = await api.subscribe();
     const { deliveryId } = await api.end(id);
     await api.attempt(deliveryId ?? "", {});
@@ -192,14 +192,14 @@ describe("DELETE /v1/subscriptions/{id}", () => {
     expect(await read(id)).toMatchObject({ status: "delivered" });
   });
 
-  it("may be repeated", async () => {
+  it("DELETE /v1/subscriptions/{id} may be repeated", async () => {
     const { id } = await api.subscribe();
     expect((await remove(id)).status).toBe(204);
     expect((await remove(id)).status).toBe(204);
     expect(await read(id)).toMatchObject({ status: "canceled" });
   });
 
-  it("leaves the job to a subscription that is accepted at the same moment", async () => {
+  it("DELETE /v1/subscriptions/{id} leaves the job to a subscription that is accepted at the same moment", async () => {
     for (let round = 0; round < 10; round += 1) {
       const job = { job_id: `race-${round}` };
       const { id } = await api.subscribe(job);
@@ -208,7 +208,7 @@ describe("DELETE /v1/subscriptions/{id}", () => {
     }
   });
 
-  it("is 404 for an unknown id and refuses an unknown parameter", async () => {
+  it("DELETE /v1/subscriptions/{id} is 404 for an unknown id and refuses an unknown parameter", async () => {
     expect((await remove(publicId("subscription", api.uuid()))).status).toBe(404);
     const { id } = await api.subscribe();
     const response = await remove(id, "?cancel=true");
@@ -221,7 +221,7 @@ describe("DELETE /v1/subscriptions/{id}", () => {
 describe("POST /v1/subscriptions/{id}/poll", () => {
   const poll = (id: string) => api.request("POST", `/v1/subscriptions/${id}/poll`);
 
-  it("asks for a poll and answers 202 with the subscription", async () => {
+  it("POST /v1/subscriptions/{id}/poll asks for a poll and answers 202 with the subscription", async () => {
     const { warnings: _, ...subscription } = await api.subscribe();
     const response = await poll(subscription.id);
     expect(response.status).toBe(202);
@@ -238,7 +238,7 @@ describe("POST /v1/subscriptions/{id}/poll", () => {
     expect(api.calls).toEqual([]);
   });
 
-  it("is 409 for a deleted subscription and 404 for an unknown one", async () => {
+  it("POST /v1/subscriptions/{id}/poll is 409 for a deleted subscription and 404 for an unknown one", async () => {
     const { id } = await api.subscribe();
     await api.request("DELETE", `/v1/subscriptions/${id}`);
     const response = await poll(id);
@@ -270,7 +270,7 @@ describe("GET /v1/subscriptions/{id}/deliveries", () => {
     });
   });
 
-  it("is 404 for an unknown subscription", async () => {
+  it("GET /v1/subscriptions/{id}/deliveries is 404 for an unknown subscription", async () => {
     const id = publicId("subscription", api.uuid());
     expect((await api.request("GET", `/v1/subscriptions/${id}/deliveries`)).status).toBe(404);
   });

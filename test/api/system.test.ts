@@ -24,7 +24,7 @@ beforeEach(() => {
 const open = (path: string, method = "GET") => api.request(method, path, { key: null });
 
 describe("the addresses for operators", () => {
-  it("begin with a page that says what runs here and where to go, and loads nothing", async () => {
+  it("the addresses for operators begin with a page that says what runs here and where to go, and loads nothing", async () => {
     const response = await open("/");
     expect(response.status).toBe(200);
     expect(response.headers.get("content-type")).toBe("text/html; charset=utf-8");
@@ -78,7 +78,7 @@ describe("the addresses for operators", () => {
     });
   });
 
-  it("give the metrics", async () => {
+  it("the addresses for operators give the metrics", async () => {
     const response = await open("/metrics");
     expect(response.headers.get("content-type")).toContain("text/plain");
     expect(await response.text()).toBe("up 1\n");
@@ -164,7 +164,7 @@ describe("an address that is not there", () => {
 });
 
 describe("an app mounted on this one", () => {
-  it("leaves the answers to unknown addresses and methods as they were", async () => {
+  it("an app mounted on this one leaves the answers to unknown addresses and methods as they were", async () => {
     const app = checkedApp(api.ports);
     app.route(
       "/side",
@@ -186,7 +186,7 @@ describe("an error on our side", () => {
       body: { job_id: "a", callback_url: CALLBACK_URL },
     });
 
-  it("is 500 without a word about the inside, and logged by its request id", async () => {
+  it("an error on our side is a 500 that reveals nothing internal, and logged by its request id", async () => {
     api.acceptOutcome = new Error("connection string postgres://secret");
     const response = await create();
     expect(response.status).toBe(500);
@@ -213,7 +213,7 @@ describe("an error on our side", () => {
 });
 
 describe("every answer", () => {
-  it("has a request id of its own, and is measured by its route", async () => {
+  it("every answer has a request id of its own, and is measured by its route", async () => {
     const first = await open("/v1/subscriptions/sub_1");
     const second = await open("/nowhere");
     expect(first.headers.get("x-request-id")).toMatch(/^\w+-\w+$/);
@@ -230,7 +230,7 @@ describe("every answer", () => {
     expect(api.logged).toMatchObject([{ level: "debug" }, { level: "debug" }]);
   });
 
-  it("keeps the API key out of the log", async () => {
+  it("every answer keeps the API key out of the log", async () => {
     const key = await api.addKey(["admin"]);
     await api.request("GET", "/v1/providers", { key });
     expect(JSON.stringify(api.logged)).not.toContain(key);
@@ -244,7 +244,7 @@ describe("the documentation", () => {
     return response.json();
   }
 
-  it("is OpenAPI 3.1 and describes every route, its key and its problems", async () => {
+  it("the documentation is OpenAPI 3.1 and describes every route, its key and its problems", async () => {
     const { openapi, paths, servers, components, security: ofAll } = await document();
     expect(openapi).toBe("3.1.0");
     expect(servers).toMatchObject([{ url: "https://ringback.example.com" }]);
@@ -270,7 +270,7 @@ describe("the documentation", () => {
     expect(Object.keys(health.responses)).toEqual(["200", "4XX", "default"]);
   });
 
-  it("says what the schemas check", async () => {
+  it("the documentation says what the schemas check", async () => {
     const { properties, required, additionalProperties } = (await document()).components.schemas
       .SubscriptionRequest;
     expect(required).toEqual(["job_id"]);
@@ -284,7 +284,7 @@ describe("the documentation", () => {
     expect(properties.metadata.type).toBe("object");
   });
 
-  it("has no reference that leads nowhere, and knows every problem of a request", async () => {
+  it("the documentation has no reference that leads nowhere, and knows every problem of a request", async () => {
     const whole = await document();
     const text = JSON.stringify(whole);
     for (const [, name] of text.matchAll(/"#\/components\/schemas\/(\w+)"/g)) {
@@ -304,7 +304,7 @@ describe("the documentation", () => {
     }
   });
 
-  it("is also a page that loads nothing", async () => {
+  it("the documentation is also a page that loads nothing", async () => {
     const response = await open("/docs/plain");
     expect(response.headers.get("content-type")).toContain("text/html");
     const policy = response.headers.get("content-security-policy") ?? "";

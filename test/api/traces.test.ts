@@ -20,27 +20,27 @@ async function subscribe(wish: object, headers: Record<string, string> = {}): Pr
 }
 
 describe("a subscription's trace", () => {
-  it("is the one of the request", async () => {
+  it("a subscription's trace is the one of the request", async () => {
     const { id, trace_id: traceId } = await subscribe({}, { traceparent: parent(TRACE_ID) });
     expect(traceId).toBe(TRACE_ID);
     const again = await api.request("GET", `/v1/subscriptions/${id}`);
     expect(await again.json()).toMatchObject({ trace_id: TRACE_ID });
   });
 
-  it("is the one in the body, if there is one", async () => {
+  it("a subscription's trace is the one in the body, if there is one", async () => {
     const wish = { traceparent: parent(OTHER_ID), tracestate: "a=1" };
     const { trace_id: traceId } = await subscribe(wish, { traceparent: parent(TRACE_ID) });
     expect(traceId).toBe(OTHER_ID);
   });
 
-  it("is its own where the request gives none, or rubbish", async () => {
+  it("a subscription's trace is its own where the request gives none, or rubbish", async () => {
     for (const headers of [{}, { traceparent: "rubbish" }, { tracestate: "a=1" }]) {
       const { id, trace_id: traceId } = await subscribe({}, headers);
       expect(`sub_${traceId}`).toBe(id);
     }
   });
 
-  it("is each item's own in a batch, or the batch's", async () => {
+  it("a subscription's trace is each item's own in a batch, or the batch's", async () => {
     const item = { job_id: "traced", callback_url: CALLBACK_URL };
     const response = await api.request("POST", "/v1/subscriptions/batch", {
       body: [item, { ...item, traceparent: parent(OTHER_ID) }],
@@ -50,7 +50,7 @@ describe("a subscription's trace", () => {
     expect(results.map((one: Json) => one.subscription.trace_id)).toEqual([TRACE_ID, OTHER_ID]);
   });
 
-  it("does not make a repeated request another one", async () => {
+  it("a subscription's trace does not make a repeated request another one", async () => {
     const wish = { job_id: "repeated" };
     const key = { "idempotency-key": "traced" };
     const first = await subscribe(wish, { ...key, traceparent: parent(TRACE_ID) });

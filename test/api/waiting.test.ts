@@ -25,7 +25,7 @@ function untilWaiting(count: number): Promise<void> {
 }
 
 describe("GET /v1/subscriptions/{id}/wait", () => {
-  it("answers at once when the job has ended, with a body that verifies", async () => {
+  it("GET /v1/subscriptions/{id}/wait answers at once when the job has ended, with a body that verifies", async () => {
     const { id } = await api.subscribe({ metadata: { invoice: 17 } });
     const { deliveryId } = await api.end(id, { result: '{"amount":1.10}' });
     const response = await api.request("GET", pathOf(id));
@@ -41,7 +41,7 @@ describe("GET /v1/subscriptions/{id}/wait", () => {
     });
   });
 
-  it("signs with the subscription's own secret, and sends a large result by reference", async () => {
+  it("GET /v1/subscriptions/{id}/wait signs with the subscription's own secret, and sends a large result by reference", async () => {
     const secret = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
     const { id } = await api.subscribe({ secret });
     await api.end(id, { result: `"${"x".repeat(200)}"` });
@@ -53,7 +53,7 @@ describe("GET /v1/subscriptions/{id}/wait", () => {
     expect(body).not.toContain("xxx");
   });
 
-  it("tells an ending that the subscription is not for", async () => {
+  it("GET /v1/subscriptions/{id}/wait returns an ending that the subscription does not want", async () => {
     const { id } = await api.subscribe({ events: ["job.failed"] });
     await api.end(id, { result: "1" });
     expect(await (await api.request("GET", pathOf(id))).json()).toMatchObject({
@@ -61,7 +61,7 @@ describe("GET /v1/subscriptions/{id}/wait", () => {
     });
   });
 
-  it("answers 204 at once with timeout_s=0, and after the time when the job still runs", async () => {
+  it("GET /v1/subscriptions/{id}/wait answers 204 at once with timeout_s=0, and after the time when the job still runs", async () => {
     const { id } = await api.subscribe();
     expect((await api.request("GET", pathOf(id, "?timeout_s=0"))).status).toBe(204);
     const waiting = api.request("GET", pathOf(id, "?timeout_s=2"));
@@ -71,7 +71,7 @@ describe("GET /v1/subscriptions/{id}/wait", () => {
     await untilWaiting(0);
   });
 
-  it("answers when the job ends while it waits", async () => {
+  it("GET /v1/subscriptions/{id}/wait answers when the job ends while it waits", async () => {
     const { id } = await api.subscribe();
     const waiting = api.request("GET", pathOf(id));
     await untilWaiting(1);
@@ -83,7 +83,7 @@ describe("GET /v1/subscriptions/{id}/wait", () => {
     });
   });
 
-  it("refuses a closed subscription of a job that runs, also one that is closed meanwhile", async () => {
+  it("GET /v1/subscriptions/{id}/wait refuses a closed subscription of a job that runs, also one that is closed while it waits", async () => {
     const { id } = await api.subscribe();
     const waiting = api.request("GET", pathOf(id));
     await untilWaiting(1);
@@ -97,7 +97,7 @@ describe("GET /v1/subscriptions/{id}/wait", () => {
     }
   });
 
-  it("tells nothing to a key that was revoked while it waited", async () => {
+  it("GET /v1/subscriptions/{id}/wait returns nothing to a key that was revoked while it waited", async () => {
     const { id } = await api.subscribe();
     const key = await api.addKey(["subscriptions:read"]);
     const waiting = api.request("GET", pathOf(id), { key });
@@ -109,7 +109,7 @@ describe("GET /v1/subscriptions/{id}/wait", () => {
     expect(await problemOf(await waiting)).toMatchObject({ code: "unauthorized" });
   });
 
-  it("is refused to a project of which as many wait as may, and leaves its place with its client", async () => {
+  it("GET /v1/subscriptions/{id}/wait is refused to a project of which as many wait as may, and leaves its place with its client", async () => {
     const { id } = await api.subscribe();
     api.limits.own.set(api.projectId, { requests_waiting: 1 });
     const client = new AbortController();
@@ -134,7 +134,7 @@ describe("GET /v1/subscriptions/{id}/wait", () => {
     await untilWaiting(0);
   });
 
-  it("answers 4xx to other times and to subscriptions that do not exist", async () => {
+  it("GET /v1/subscriptions/{id}/wait answers 4xx to other times and to subscriptions that do not exist", async () => {
     const { id } = await api.subscribe();
     for (const query of ["-1", "301", "1.5", "x", "", "1e2", "99999999"]) {
       const response = await api.request("GET", pathOf(id, `?timeout_s=${query}`));

@@ -23,7 +23,7 @@ beforeAll(async () => {
 afterAll(() => api.close());
 
 describe("the document", () => {
-  it("passes redocly's recommended rules without a warning", async () => {
+  it("the document passes redocly's recommended rules without a warning", async () => {
     const config = await createConfig({ extends: ["recommended"], telemetry: "off" });
     // One of the rules is that the gateway's address is not that of an example.
     const source = text.replaceAll(PUBLIC_URL, "https://ringback.acme.test");
@@ -31,7 +31,7 @@ describe("the document", () => {
     expect(problems.map(({ ruleId, message }) => `${ruleId}: ${message}`)).toEqual([]);
   });
 
-  it("passes spectral's recommended rules without a warning", async () => {
+  it("the document passes spectral's recommended rules without a warning", async () => {
     const spectral = new spectralCore.Spectral();
     const { oas } = spectralRulesets;
     if (!isRuleset(oas)) throw new Error("spectral's rules for OpenAPI have another form");
@@ -42,13 +42,13 @@ describe("the document", () => {
     ).toEqual([]);
   }, 300_000);
 
-  it("has a license, a contact, and one security for all", () => {
+  it("the document has a license, a contact, and one security for all", () => {
     const { info, security } = document;
     expect(info).toMatchObject({ license: { name: "MIT" }, contact: { url: expect.any(String) } });
     expect(security).toEqual([{ apiKey: [] }]);
   });
 
-  it("has an example of each body that is asked for and answered", () => {
+  it("the document has an example of each body that is asked for and answered", () => {
     const bodies = eachObject(document.paths).filter(({ content }) => content !== undefined);
     expect(bodies.length).toBeGreaterThan(100);
     for (const { content } of bodies) {
@@ -73,7 +73,7 @@ describe("the document", () => {
     expect(document.components.schemas.Problem.properties.code.$ref).toContain("/ErrorCode");
   });
 
-  it("has no default, which generators would send, and says it in the description", () => {
+  it("the document has no default, which generators would send, and says it in the description", () => {
     const withDefault = eachObject(document).filter(
       (one) => "default" in one && !("200" in one || "4XX" in one || "2XX" in one),
     );
@@ -116,7 +116,7 @@ describe("the document", () => {
 });
 
 describe("the webhooks", () => {
-  it("are one for each type of event, told apart by it, with the status that goes with it", () => {
+  it("the webhooks are one for each type of event, told apart by it, with the status that goes with it", () => {
     const types = [...EVENT_TYPES, ...OPERATIONAL_EVENT_TYPES, "ringback.test"];
     expect(Object.keys(document.webhooks)).toEqual(types);
     const { schemas } = document.components;
@@ -130,7 +130,7 @@ describe("the webhooks", () => {
 });
 
 describe("a page about an error", () => {
-  it("is where the type of a problem leads", async () => {
+  it("a page about an error is where the type of a problem leads", async () => {
     const response = await api.request("GET", "/v1/subscriptions?limit=x");
     const { type } = await problemOf(response);
     const page = await api.request("GET", type, { key: null });
@@ -139,7 +139,7 @@ describe("a page about an error", () => {
     expect(await page.text()).toContain("<code>invalid_query</code>");
   });
 
-  it("is there for every code, and for no other", async () => {
+  it("a page about an error is there for every code, and for no other", async () => {
     for (const code of Object.keys(PROBLEMS)) {
       expect((await api.request("GET", `/docs/errors/${code}`, { key: null })).status).toBe(200);
     }
@@ -164,7 +164,7 @@ describe("an answer that is checked against the document", () => {
   const check = (answer: ReturnType<typeof head>, body: object): Promise<void> =>
     described.check(answer, async () => JSON.stringify(body));
 
-  it("may be what is described, and nothing else", async () => {
+  it("an answer that is checked against the document may be what is described, and nothing else", async () => {
     await check(head(200), { status: "ok" });
     await expect(check(head(200), { status: "well" })).rejects.toThrow("/status");
     await expect(check(head(200), {})).rejects.toThrow("required");
@@ -173,7 +173,7 @@ describe("an answer that is checked against the document", () => {
     await expect(check(head(200, "text/plain"), {})).rejects.toThrow("status or content type");
   });
 
-  it("needs its headers", async () => {
+  it("an answer that is checked against the document needs its headers", async () => {
     const problem = head(429, "application/problem+json", "/v1/subscriptions");
     const body = { type: "a", title: "b", status: 429, detail: "c", code: "too_many_requests" };
     await expect(check(problem, body)).rejects.toThrow("no retry-after; it has no ratelimit");

@@ -45,7 +45,7 @@ describe.each(["/docs", "/docs/guides"])("%s", (path) => {
 });
 
 describe("the script", () => {
-  it("is that of the package and version that is written down beside it", async () => {
+  it("the script is that of the package and version that is written down beside it", async () => {
     const source: Json = JSON.parse(readFileSync(join(SOURCE, "reference.js.json"), "utf8"));
     const response = await open("/docs/reference.js", { "accept-encoding": "br, gzip" });
     expect(response.headers.get("content-encoding")).toBe("gzip");
@@ -63,7 +63,7 @@ describe("the script", () => {
 });
 
 describe("the guides", () => {
-  it("are all there, with links that lead from one to the other and nowhere else", async () => {
+  it("the guides are all there, with links that lead from one to the other and nowhere else", async () => {
     const guides = (await (await open("/docs/guides.json")).json()) as Json;
     const text: string = guides.info.description;
     const titles = readdirSync(GUIDES).map((file) => {

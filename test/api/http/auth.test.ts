@@ -21,12 +21,12 @@ describe("a key", () => {
     },
   );
 
-  it("is taken with the scheme in any case", async () => {
+  it("a key is taken with the scheme in any case", async () => {
     const key = await api.addKey(["subscriptions:read"]);
     expect((await get({ authorization: `bearer ${key}` })).status).toBe(200);
   });
 
-  it("is refused once it has expired, even where it was just used", async () => {
+  it("a key is refused once it has expired, even where it was just used", async () => {
     const expiresAtMs = api.clock.now() + 10_000;
     const key = await api.addKey(["admin"], { expiresAtMs });
     expect((await api.request("GET", "/v1/providers", { key })).status).toBe(200);
@@ -34,7 +34,7 @@ describe("a key", () => {
     expect((await api.request("GET", "/v1/providers", { key })).status).toBe(401);
   });
 
-  it("opens nothing of another project", async () => {
+  it("a key opens nothing of another project", async () => {
     const key = await api.addKey(["admin"], { projectId: api.uuid() });
     const subscription = await api.subscribe();
     const { eventId, deliveryId } = await api.end(subscription.id, { result: "1" });

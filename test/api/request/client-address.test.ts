@@ -13,7 +13,7 @@ const addressOf = (peer: string | undefined, forwardedFor: string | null = null)
   clientAddress({ peer, forwardedFor }, isTrusted);
 
 describe("the address of a client", () => {
-  it("is the socket's, whatever headers say, unless that is a trusted proxy's", () => {
+  it("the address of a client is the socket's, whatever headers say, unless that is a trusted proxy's", () => {
     expect(addressOf("203.0.113.7")).toBe("203.0.113.7");
     expect(addressOf("203.0.113.7", "198.51.100.1")).toBe("203.0.113.7");
     expect(addressOf("::ffff:203.0.113.7")).toBe("203.0.113.7");

@@ -25,7 +25,7 @@ async function results(response: Response): Promise<Json[]> {
 const wish = (job_id: unknown) => ({ job_id, callback_url: CALLBACK_URL });
 
 describe("POST /v1/subscriptions/batch", () => {
-  it("answers one result an item, in the order given, and a bad one fails alone", async () => {
+  it("POST /v1/subscriptions/batch answers one result an item, in the order given, and a bad one fails alone", async () => {
     const items = [
       wish("b1"),
       wish(""),
@@ -47,18 +47,18 @@ describe("POST /v1/subscriptions/batch", () => {
     ]);
   });
 
-  it("takes a bare array, and a thousand items", async () => {
+  it("POST /v1/subscriptions/batch takes a bare array, and a thousand items", async () => {
     const items = Array.from({ length: 1000 }, (_, index) => wish(`bulk-${index}`));
     const stored = await results(await post(items));
     expect(stored.map((one) => one.subscription.job_id)).toEqual(items.map((one) => one.job_id));
   });
 
-  it("checks a callback URL that all items share once", async () => {
+  it("POST /v1/subscriptions/batch checks a callback URL that all items share once", async () => {
     await post([wish("u1"), wish("u2"), { ...wish("u3"), callback_url: `${CALLBACK_URL}?a` }]);
     expect(api.calls.filter(([name]) => name === "checkUrl")).toHaveLength(2);
   });
 
-  it("gives the metadata of each item back digit by digit", async () => {
+  it("POST /v1/subscriptions/batch gives the metadata of each item back digit by digit", async () => {
     const item = (job: string, metadata: string) =>
       `{"job_id": "${job}", "metadata": ${metadata}, "callback_url": "${CALLBACK_URL}"}`;
     const items = `[${item("m1", '{"n": 1.0}')}, ${item("m2", '{"]": [12345678901234567890, "}"]}')}]`;
@@ -69,7 +69,7 @@ describe("POST /v1/subscriptions/batch", () => {
     }
   });
 
-  it("counts each item by its place under an Idempotency-Key", async () => {
+  it("POST /v1/subscriptions/batch counts each item by its place under an Idempotency-Key", async () => {
     const headers = { "idempotency-key": "batch" };
     const first = await results(await post([wish("i1"), wish("i2")], headers));
     const again = await results(await post([wish("i1"), wish("other"), wish("i3")], headers));
@@ -80,7 +80,7 @@ describe("POST /v1/subscriptions/batch", () => {
     ]);
   });
 
-  it("tells each item that could not be stored, without a word about the inside", async () => {
+  it("POST /v1/subscriptions/batch names each item that could not be stored, and nothing internal", async () => {
     api.acceptOutcome = new Error("secret detail");
     const response = await post([wish("a"), { ...wish("b"), job_id: 1 }]);
     expect(await results(response)).toMatchObject([
@@ -114,7 +114,7 @@ describe("POST /v1/subscriptions/batch", () => {
     },
   );
 
-  it("takes up to 8 MiB", async () => {
+  it("POST /v1/subscriptions/batch takes up to 8 MiB", async () => {
     const padded = `[${JSON.stringify(wish("large"))}${" ".repeat(1024 * 1024)}]`;
     expect(await results(await post(padded))).toMatchObject([{ status: 201 }]);
     const response = await post(`[${" ".repeat(8 * 1024 * 1024)}]`);

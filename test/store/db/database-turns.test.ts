@@ -34,7 +34,7 @@ const ask = (group?: string) =>
   database.within(undefined, group).run("ask", (sql) => sql.unsafe("select 1"));
 
 describe("a group that makes more calls than it may", () => {
-  test("waits for its own, and keeps neither another group nor the gateway waiting", async () => {
+  test("a group that makes more calls than it may waits for its own, and keeps neither another group nor the gateway waiting", async () => {
     const loud = Array.from({ length: 200 }, () => hold("loud"));
     await Promise.all(loud.slice(0, PER_GROUP_MAX).map(({ begun }) => begun));
     expect(database.callsOf("loud")).toBe(PER_GROUP_MAX);
@@ -46,7 +46,7 @@ describe("a group that makes more calls than it may", () => {
     expect(database.callsOf("loud")).toBe(0);
   });
 
-  test("leaves connections for the gateway together with all others", async () => {
+  test("a group that makes more calls than it may leaves connections for the gateway together with all others", async () => {
     const held = Array.from({ length: 2 * CALLS_OF_GROUPS_MAX }, (_, index) =>
       hold(`group ${index}`),
     );
@@ -56,7 +56,7 @@ describe("a group that makes more calls than it may", () => {
     await Promise.all(held.map(({ call }) => call));
   });
 
-  test("is refused when its turn does not come in time, and nothing was sent", async () => {
+  test("a group that makes more calls than it may is refused when its turn does not come in time, and nothing was sent", async () => {
     const clock = new FakeClock();
     const held = Array.from({ length: PER_GROUP_MAX }, () => hold("loud"));
     await Promise.all(held.map(({ begun }) => begun));
@@ -72,7 +72,7 @@ describe("a group that makes more calls than it may", () => {
     expect(await ask("loud")).toHaveLength(1);
   });
 
-  test("is refused at once when too many of its calls wait", async () => {
+  test("a group that makes more calls than it may is refused at once when too many of its calls wait", async () => {
     const held = Array.from({ length: PER_GROUP_MAX + 1_000 }, () => hold("loud"));
     await expect(ask("loud")).rejects.toBeInstanceOf(NoDatabaseTurnError);
     expect(await ask("quiet")).toHaveLength(1);
