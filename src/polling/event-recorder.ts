@@ -60,7 +60,7 @@ export class EventRecorder {
   }
 
   /** Records that a job moves whose watch is held, for those who asked to hear of it. */
-  recordMovement(
+  recordProgress(
     watch: Watch,
     type: Extract<EventType, "job.processing" | "job.progress">,
   ): Promise<RecordOutcome> {

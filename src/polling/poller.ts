@@ -266,7 +266,7 @@ export class Poller {
     watch.unreadable = step.unreadable;
     watch.seen ||= step.sawJob;
     watch.lastError = step.lastError === null ? null : clipError(step.lastError);
-    const news: MovementType[] = [];
+    const news: ProgressType[] = [];
     if (startsProcessing && wants(watch, "job.processing")) news.push("job.processing");
     if (progresses && wants(watch, "job.progress")) news.push("job.progress");
     if (news.length > 0) return this.#announce(watch, news, step.dueAtMs);
@@ -274,10 +274,10 @@ export class Poller {
   }
 
   /** Records that a job moves before its next poll is queued, so that its events keep their order. */
-  async #announce(watch: Watch, types: readonly MovementType[], dueAtMs: number): Promise<void> {
+  async #announce(watch: Watch, types: readonly ProgressType[], dueAtMs: number): Promise<void> {
     for (const type of types) {
       if (type === "job.processing") watch.processingAnnounced = true;
-      await this.#recorder.recordMovement(watch, type);
+      await this.#recorder.recordProgress(watch, type);
       // Its deadline passed meanwhile, or its shard was lost.
       if (watch.state !== "polling") return;
     }
@@ -415,7 +415,7 @@ export class Poller {
   }
 }
 
-type MovementType = Extract<EventType, "job.processing" | "job.progress">;
+type ProgressType = Extract<EventType, "job.processing" | "job.progress">;
 
 /** A refusal of this job alone, which backs off itself only; null for any other answer. */
 function ownRefusalOf(

@@ -213,6 +213,8 @@ it("every POST takes the header, but those that are harmless to repeat", () => {
     });
   expect(without.map(({ operationId }) => operationId).toSorted()).toEqual([
     "acknowledgeInboxMessages",
+    // A deadline only moves forward.
+    "extendJobDeadline",
     "pollSubscription",
     // Sent once more at most, with the same webhook-id.
     "redeliver",

@@ -7,7 +7,7 @@ import {
   redirectNote,
   tooLargeNote,
 } from "../../core/delivery/delivery-outcome.ts";
-import { callbackBody, isMovement } from "../../core/delivery/event.ts";
+import { callbackBody, isProgressEvent } from "../../core/delivery/event.ts";
 import { publicId, timeOfUuid } from "../../core/ids/ids.ts";
 import type { LaneVerdict } from "../../core/job/job.ts";
 import {
@@ -147,7 +147,7 @@ export async function attemptDelivery(
  * callbacks arrive.
  */
 function tookMs({ delivery, event }: PendingDelivery, nowMs: number): number | null {
-  if (delivery.attemptsBefore > 0 || isMovement(event.type)) return null;
+  if (delivery.attemptsBefore > 0 || isProgressEvent(event.type)) return null;
   return Math.max(0, nowMs - Math.max(event.occurredAtMs, timeOfUuid(delivery.id)));
 }
 
