@@ -210,7 +210,11 @@ describe("with nothing set", () => {
       },
       projectLimits: {
         alone: eachLimit((name) => limitOf(name).byDefault),
-        amongOthers: { ...eachLimit((name) => limitOf(name).byDefault), requests_per_second: 2000 },
+        amongOthers: {
+          ...eachLimit((name) => limitOf(name).byDefault),
+          requests_per_second: 2000,
+          database_calls: 3,
+        },
       },
       memoryBytes: null,
     });
