@@ -9,9 +9,15 @@ import {
 } from "../../core/job/download-outcome.ts";
 import type { RawResult } from "../../core/json/raw-result.ts";
 import { DecodingSink, SinkRefusal } from "../../outbound/exchange/decoding-sink.ts";
-import type { RequestOutcome, ResponseHeaders } from "../../outbound/exchange/request-outcome.ts";
+import type {
+  AnsweredRequest,
+  RequestOutcome,
+  ResponseHeaders,
+} from "../../outbound/exchange/request-outcome.ts";
+import { isRedirect } from "../../providers/answer/redirect.ts";
 import { resolveLink } from "../../providers/language/allowed-url.ts";
 import { buildDownloadRequest, buildStatusRequest } from "../../providers/request/build.ts";
+import type { UpstreamRequest } from "../../providers/request/upstream-request.ts";
 import { linkIn } from "../../providers/compile/download.ts";
 import type { Timer } from "../../runtime/clock.ts";
 import { Pauses } from "../../runtime/pauses.ts";
@@ -25,6 +31,8 @@ import type { Runtime } from "../../runtime/runtime.ts";
 /** A download under way holds a part or two in memory, at most about a mebibyte. */
 const FETCHES_AT_ONCE = { perConnection: 8, total: 64 };
 const TIMEOUT_MS = 10 * 60_000;
+/** How often a link may send a download on. */
+const REDIRECTS_MAX = 3;
 /** Between tries while the database is away, doubling. */
 const DATABASE_WAIT_MS = 250;
 const DATABASE_WAIT_MS_MAX = 4_000;
@@ -229,11 +237,6 @@ export class ResultFetcher {
     const { clock, uuids } = this.#runtime;
     const { fetched } = this.#options;
     const fetchedAtMs = clock.now();
-    const request = buildDownloadRequest(access.target, link, fetchedAtMs);
-    if (request.kind === "refused") {
-      const failure = { code: "url_refused", message: request.problem } as const;
-      return { kind: "not_got", outcome: { kind: "failed", failure }, bytes: 0 };
-    }
     const eventId = uuids(fetchedAtMs, watch.shardId);
     const { shardId } = watch;
     let isOver = false;
@@ -243,9 +246,51 @@ export class ResultFetcher {
         () => isOver,
       ),
     );
-    const { method, origin, path, headers } = request;
+    const { outcome, isDecoded } = await this.#follow(access, link, parts);
+    if (outcome.kind === "answered" && isWholeDownload(outcome.status)) {
+      await parts.end();
+      const note = access.redactText(storedNote(outcome.headers, parts, isDecoded));
+      const result = { eventId, note, fetchedAtMs };
+      const job = { shardId, jobRowId: watch.id };
+      await this.#patiently(() => fetched.keep(job, result));
+      return { kind: "stored", fetched: result };
+    }
+    isOver = true;
+    if (parts.count > 0) await this.#discardParts({ shardId, eventId });
+    if (this.#pauses.isClosed) return { kind: "stopped" };
+    return { kind: "not_got", outcome, bytes: parts.bytes };
+  }
+
+  /**
+   * Requests a link and what it redirects to, as far as links of results may lead. The credential goes
+   * along within the origin that redirects, and never again once another has been asked.
+   */
+  async #follow(access: UpstreamAccess, link: string, parts: DownloadParts): Promise<Followed> {
+    const { clock } = this.#runtime;
+    let url = link;
+    let mayCarryCredential = true;
+    for (let redirects = 0; ; redirects += 1) {
+      const request = buildDownloadRequest(access.target, url, clock.now(), mayCarryCredential);
+      if (request.kind === "refused") {
+        const failure = { code: "url_refused", message: request.problem } as const;
+        return { outcome: { kind: "failed", failure }, isDecoded: false };
+      }
+      const followed = await this.#send(access, request, parts);
+      const location = redirects < REDIRECTS_MAX ? locationOf(followed.outcome) : null;
+      if (location === null) return followed;
+      url = resolveLink(location, request.origin + request.path);
+      mayCarryCredential &&= URL.parse(url)?.origin === request.origin;
+    }
+  }
+
+  async #send(
+    access: UpstreamAccess,
+    { method, origin, path, headers }: UpstreamRequest,
+    parts: DownloadParts,
+  ): Promise<Followed> {
+    const { fetched, upstreamClient } = this.#options;
     const decoding = new DecodingSink(parts, fetched.bytesMax);
-    const sent = await this.#options.upstreamClient.send({
+    const sent = await upstreamClient.send({
       projectId: access.projectId,
       isTrusted: access.isTrusted && origin === access.target.origin,
       method,
@@ -259,19 +304,7 @@ export class ResultFetcher {
       whenLarger: "fail",
       sink: decoding,
     });
-    const outcome = await wholly(sent, decoding);
-    if (outcome.kind === "answered" && isWholeDownload(outcome.status)) {
-      await parts.end();
-      const note = access.redactText(storedNote(outcome.headers, parts, decoding.decodes));
-      const result = { eventId, note, fetchedAtMs };
-      const job = { shardId, jobRowId: watch.id };
-      await this.#patiently(() => fetched.keep(job, result));
-      return { kind: "stored", fetched: result };
-    }
-    isOver = true;
-    if (parts.count > 0) await this.#discardParts({ shardId, eventId });
-    if (this.#pauses.isClosed) return { kind: "stopped" };
-    return { kind: "not_got", outcome, bytes: parts.bytes };
+    return { outcome: await wholly(sent, decoding), isDecoded: decoding.decodes };
   }
 
   /** Parts that can't be removed now are removed by retention. */
@@ -294,6 +327,19 @@ export class ResultFetcher {
       }
     }
   }
+}
+
+/** The last response of a download. */
+interface Followed {
+  readonly outcome: AnsweredRequest | Extract<DownloadAttempt, { kind: "failed" }>;
+  readonly isDecoded: boolean;
+}
+
+/** Where a redirect leads to, or null. */
+function locationOf(outcome: Followed["outcome"]): string | null {
+  if (outcome.kind === "failed" || !isRedirect(outcome.status)) return null;
+  const { location } = outcome.headers;
+  return typeof location === "string" && location !== "" ? location : null;
 }
 
 function failed(error: string): FetchOutcome {

@@ -86,17 +86,19 @@ export function buildResultRequest(
  * Builds the request that fetches the link of a result. The credential is sent where the definition
  * says so, and only to a host that it may go to.
  * @param target of a provider that says how its results are fetched
+ * @param mayCarryCredential false where another origin has redirected
  */
 export function buildDownloadRequest(
   target: PreparedTarget,
   url: string,
   nowMs: number,
+  mayCarryCredential = true,
 ): RequestBuilding {
   const { download } = target;
   if (download === null) throw new Error(`${target.provider.name} has no downloads`);
   const facts = { url, extraQuery: "", nowMs };
-  const trusted =
-    download.withCredential && build(target, download.withCredential, NO_VALUES, facts);
+  const withCredential = mayCarryCredential ? download.withCredential : null;
+  const trusted = withCredential && build(target, withCredential, NO_VALUES, facts);
   if (trusted?.kind === "request") return trusted;
   const request = build(target, download.without, NO_VALUES, facts);
   return request.kind === "refused" ? refusalOf(url, request) : request;
