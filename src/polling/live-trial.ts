@@ -68,10 +68,15 @@ export async function tryLive(
       const reason = access.redactText(outcome.failure.message);
       return { kind: "not_answered", asked, reason, consequence: consequenceOf(observation) };
     }
-    const { ageMs, seenBefore } = trial;
+    const { ageMs, seenBefore, job } = trial;
     const nowMs = clock.now();
     const answer = redactedAnswer(outcome, access, limits.responseBytesMax);
-    const read = tryAnswer(access.provider, "status", answer, { ageMs, seenBefore, nowMs });
+    const read = tryAnswer(access.provider, "status", answer, {
+      ageMs,
+      seenBefore,
+      nowMs,
+      jobId: job.jobId,
+    });
     const misled = misledBy(landed, access, read.observation);
     const observation = misled === null ? read.observation : access.redact(misled);
     verdict = laneVerdictOf({ interpretation: observation, sent }, origin);

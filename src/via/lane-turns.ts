@@ -1,7 +1,8 @@
 import { HEALTHY, INCONCLUSIVE, type LaneVerdict } from "../core/job/job.ts";
-import { readRetryAfter } from "../core/job/retry-after.ts";
+import { BELIEVED_WAIT_MS_MAX, readRetryAfter } from "../core/job/retry-after.ts";
 import { reachOfFailure, type RequestFailure } from "../core/request-failure.ts";
 import type { RelayedHead } from "../outbound/exchange/relayed-exchange.ts";
+import type { CompiledAnswers } from "../providers/compile/answers.ts";
 import type { Upstream } from "../polling/upstream/upstream.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
@@ -14,19 +15,30 @@ interface Share {
   readonly waiting: Set<() => void>;
 }
 
+/** How the upstream says when a rate limit ends, as its definition has it. */
+type WaitHeaders = Pick<CompiledAnswers, "rateLimitResetHeaders" | "waitMsMax">;
+
+const STANDARD_WAITS: WaitHeaders = {
+  rateLimitResetHeaders: [],
+  waitMsMax: BELIEVED_WAIT_MS_MAX,
+};
+
 /** A place in the lane of a connection, given back once. */
 export class LaneTurn {
   readonly #end: (verdict: LaneVerdict) => void;
+  readonly #waits: WaitHeaders;
   #isOver = false;
 
-  constructor(end: (verdict: LaneVerdict) => void) {
+  constructor(end: (verdict: LaneVerdict) => void, waits: WaitHeaders) {
     this.#end = end;
+    this.#waits = waits;
   }
 
   /** The upstream has answered; its refusals hold for the polls of the connection too. */
   answered({ status, headers }: RelayedHead, nowMs: number): void {
     if (status !== TOO_MANY_REQUESTS) return this.#over(HEALTHY);
-    const retryAfterMs = readRetryAfter(headers, nowMs)?.ms ?? null;
+    const { rateLimitResetHeaders: resetHeaders, waitMsMax: maxMs } = this.#waits;
+    const retryAfterMs = readRetryAfter(headers, nowMs, { resetHeaders, maxMs })?.ms ?? null;
     this.#over({ kind: "rate_limited", retryAfterMs });
   }
 
@@ -72,11 +84,14 @@ export class LaneTurns {
       this.#release(upstream, share);
       return null;
     }
-    const turn = new LaneTurn((verdict) => {
-      timer.cancel();
-      this.#release(upstream, share);
-      upstream.lane.settle(verdict, generation);
-    });
+    const turn = new LaneTurn(
+      (verdict) => {
+        timer.cancel();
+        this.#release(upstream, share);
+        upstream.lane.settle(verdict, generation);
+      },
+      upstream.accessOf(null)?.provider.answers ?? STANDARD_WAITS,
+    );
     const timer = this.#runtime.clock.setTimer(HELD_MS_MAX, () => turn.giveBack());
     return turn;
   }

@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { builtInProviders } from "../../src/providers/catalogue.ts";
+import { readSubmission } from "../../src/providers/submission/submission.ts";
 import type { ProviderDefinitionSource } from "../../src/providers/definition/definition.ts";
 import { buildResultRequest } from "../../src/providers/request/build.ts";
 import { parseDefinition } from "../../src/providers/definition/text.ts";
@@ -25,6 +27,18 @@ describe("a number of an answer goes on as it is written", () => {
     const job = { jobId: "j", params: {} };
     expect(buildResultRequest(preparation.target, job, wanted.place, 0)).toMatchObject({
       path: "/files/174322306148984899",
+    });
+  });
+
+  test("a number of an answer keeps its digits in the id of a job that a submission made", () => {
+    const auto = builtInProviders().get("auto");
+    if (auto === undefined) throw new Error("no auto");
+    const url = "https://api.example.com/v1/jobs";
+    const request = { method: "POST", path: "/v1/jobs", url, headers: {} };
+    const body = Buffer.from(`{"data":{"run_id": ${BIG}, "status": "queued"}}`);
+    expect(readSubmission(auto, request, { status: 200, headers: {}, body })).toMatchObject({
+      jobId: BIG,
+      params: { status_url: `${url}/${BIG}` },
     });
   });
 

@@ -1,4 +1,5 @@
 import { HEALTHY, type LaneVerdict } from "../job/job.ts";
+import { type HeaderValues, readRetryAfter } from "../job/retry-after.ts";
 import type { ReceiverAsks } from "./receiver-asks.ts";
 import {
   isUnsent,
@@ -113,7 +114,12 @@ export function laneVerdictOfExchange(exchange: AttemptExchange): LaneVerdict {
   };
 }
 
-const HONOURS_RETRY_AFTER = new Set([429, 502, 503, 504]);
+const HONORS_RETRY_AFTER: ReadonlySet<number> = new Set([429, 502, 503, 504]);
+
+/** Whether Retry-After counts in an answer of this status. */
+export function honorsRetryAfter(status: number): boolean {
+  return HONORS_RETRY_AFTER.has(status);
+}
 
 /**
  * Whether an attempt that this side could not send counts for nothing: it is made again soon, for as
@@ -169,7 +175,7 @@ export function decideAfterAttempt(input: {
 }
 
 function retryFloorMs(exchange: AttemptExchange): number {
-  if (exchange.kind !== "answered" || !HONOURS_RETRY_AFTER.has(exchange.status)) return 0;
+  if (exchange.kind !== "answered" || !honorsRetryAfter(exchange.status)) return 0;
   return exchange.asks.retryAfterMs ?? 0;
 }
 
@@ -199,4 +205,10 @@ export function tooLargeNote(bodyBytes: number, holdsResult: boolean): string {
   return holdsResult
     ? `The receiver refused a body of ${bodyBytes} bytes as too large. The next attempt carries result_url instead of the result.`
     : `The receiver refused a body of ${bodyBytes} bytes, which holds no result, as too large.`;
+}
+
+/** How a receiver writes its Retry-After, where that can't be taken at its word; otherwise null. */
+export function waitNote(headers: HeaderValues, nowMs: number): string | null {
+  const note = readRetryAfter(headers, nowMs)?.note ?? null;
+  return note === null ? null : `The receiver asks to be left alone (${note}).`;
 }

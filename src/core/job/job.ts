@@ -145,7 +145,7 @@ function decide(input: PollInput): JobStep {
         absence: null,
         unreadable: null,
         sawJob: true,
-        lastError: unknownStatusWarning(observation.unknownStatus),
+        lastError: warningOf(observation),
       };
     case "absent":
       return absent(input, observation);
@@ -271,8 +271,13 @@ function failureBackoffMs(failuresInRow: number): number {
   return Math.min(BACKOFF_MS_MAX, BACKOFF_MS_INITIAL * 2 ** Math.min(failuresInRow - 1, 16));
 }
 
-function unknownStatusWarning(status: string | null): string | null {
-  if (status === null) return null;
+type Running = Extract<Observation, { kind: "running" }>;
+
+/** One line for a person about an answer that could be read, but not as its sender meant it. */
+function warningOf({ unknownStatus, waitNote }: Running): string | null {
+  if (unknownStatus === null) {
+    return waitNote === undefined ? null : `The upstream asks to be left alone (${waitNote}).`;
+  }
   // As JSON, so that blanks and line breaks can be seen.
-  return `The upstream answered with the unknown status ${JSON.stringify(status)}; taken as still running.`;
+  return `The upstream answered with the unknown status ${JSON.stringify(unknownStatus)}; taken as still running.`;
 }

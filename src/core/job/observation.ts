@@ -34,6 +34,8 @@ export type Observation =
       readonly progress: string | null;
       /** A floor for the time to the next poll that the upstream asked for, or null. */
       readonly hintMs: number | null;
+      /** How that floor is written, where it can't be meant so; shown to people. */
+      readonly waitNote?: string;
       /** A status that no rule knows; shown to people. */
       readonly unknownStatus: string | null;
       /** The URL that the upstream names for the next poll, if it does. */

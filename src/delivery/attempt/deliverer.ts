@@ -1,11 +1,13 @@
 import {
   type AttemptExchange,
   decideAfterAttempt,
+  honorsRetryAfter,
   isStillUnsent,
   isSuccess,
   laneVerdictOfExchange,
   redirectNote,
   tooLargeNote,
+  waitNote,
 } from "../../core/delivery/delivery-outcome.ts";
 import { callbackBody, isProgressEvent } from "../../core/delivery/event.ts";
 import { publicId, timeOfUuid } from "../../core/ids/ids.ts";
@@ -197,13 +199,13 @@ async function exchangeWithReceiver(
   }
   const { status } = outcome;
   // Most are taken, and ask for nothing.
-  const asks = isSuccess(status)
-    ? ASKS_NOTHING
-    : readReceiverAsks(outcome.headers, runtime.clock.now());
+  const nowMs = runtime.clock.now();
+  const asks = isSuccess(status) ? ASKS_NOTHING : readReceiverAsks(outcome.headers, nowMs);
+  const asked = honorsRetryAfter(status) ? waitNote(outcome.headers, nowMs) : null;
   return {
     exchange: { kind: "answered", status, asks },
     durationMs,
-    note: noteOf(outcome, callback, request.body, redact),
+    note: asked === null ? noteOf(outcome, callback, request.body, redact) : redact(asked),
     responseExcerpt: excerptOf(outcome.body, redact),
   };
 }

@@ -183,7 +183,14 @@ export class StatusFetcher {
               access.projectId,
               {
                 kind: "status",
-                facts: { seenBefore: watch.seen, ageMs, nowMs, unchanged, remembered },
+                facts: {
+                  seenBefore: watch.seen,
+                  ageMs,
+                  nowMs,
+                  unchanged,
+                  remembered,
+                  jobId: watch.jobId,
+                },
               },
               provider,
               outcome,

@@ -6,13 +6,14 @@ import {
   readEndingError,
   readHintMs,
   readRaw,
-  readRetryAfterMs,
+  readAskedWait,
   REASON_CHARACTERS_MAX,
   refusedCredential,
   refusedRedirect,
   retry,
   tooManySteps,
   unreadable,
+  withNote,
 } from "./response.ts";
 import type { ResultAnswers } from "../compile/answers.ts";
 import { judge, type RuleVerdict, type RuleDecision } from "../compile/rules.ts";
@@ -187,13 +188,13 @@ function absent(
   { goneAfter: confirmedBy }: ResultAnswers,
   ending: AbsentObservation["ending"],
 ): Observation {
-  const retryAfterMs = readRetryAfterMs(answered);
+  const asked = readAskedWait(answered);
   return {
     kind: "absent",
     of: "result",
-    reason: describe(answered),
+    reason: withNote(describe(answered), asked),
     confirmedBy,
-    retryAfterMs,
+    retryAfterMs: asked?.ms ?? null,
     ending,
     times,
   };

@@ -9,10 +9,11 @@ import {
   describe,
   readEndingError,
   readHintMs,
+  readLink,
   readNextUrl,
   readProgress,
   readRaw,
-  readRetryAfterMs,
+  readAskedWait,
   readWord,
   readTimes,
   readValue,
@@ -23,9 +24,11 @@ import {
   tooManySteps,
   unreadable,
   unusable,
+  withNote,
 } from "./response.ts";
+import type { AskedWait } from "../../core/job/retry-after.ts";
 import type { ResultPlace } from "../request/build.ts";
-import type { CompiledResult, Places } from "../compile/answers.ts";
+import type { CompiledResult, HeaderOrPlace, Places } from "../compile/answers.ts";
 import {
   foldCase,
   holdsAll,
@@ -43,9 +46,10 @@ import {
   valueAt,
 } from "../language/json-pointer.ts";
 import type { Provider } from "../compile/provider.ts";
-import { type BodyReading, readBody, type UpstreamResponse } from "../language/read-body.ts";
+import type { UpstreamResponse } from "../language/read-body.ts";
 import type { Steps } from "../language/steps.ts";
 import { isRedirect, REDIRECTS_FOLLOWED } from "./redirect.ts";
+import { readStatusBody } from "./status-body.ts";
 
 export type RunningObservation = Extract<Observation, { kind: "running" }>;
 
@@ -60,6 +64,8 @@ export interface AnswerFacts {
   readonly unchanged?: RunningObservation | null;
   /** Values that an earlier response left for the rules. */
   readonly remembered?: string | null;
+  /** For responses about several jobs; null or left out for a sample of any job. */
+  readonly jobId?: string | null;
 }
 
 /** The job has completed, and its result must be requested. */
@@ -87,12 +93,16 @@ export function interpretAnswer(
   steps?: Steps,
   trace?: RuleDecision[],
 ): Interpretation {
-  const body = readBody(answer, steps);
-  const { nowMs } = facts;
+  const { nowMs, jobId = null } = facts;
+  const read = readStatusBody(provider.answers, answer, jobId, steps);
+  const { body } = read;
   const answered = { provider, answer, nowMs, body, errorAt: provider.answers.error };
   if (answer.status === 304 && facts.unchanged) {
-    return { ...facts.unchanged, hintMs: readHintMs(answered) };
+    const { waitNote: _, ...unchanged } = facts.unchanged;
+    return { ...unchanged, hintMs: readHintMs(answered) };
   }
+  if (read.kind === "unusable") return unusable(answered, read.why);
+  if (read.kind === "missing" && !body.steps.isExceeded) return missing(answered, facts);
   const verdict = judge(provider.answers.rules, answer, body, facts.remembered ?? null, trace);
   const interpretation = byVerdict(answered, facts, verdict ?? verdictOfHttp(answer.status));
   return body.steps.isExceeded ? tooManySteps(answered) : interpretation;
@@ -190,11 +200,13 @@ function running(
     const why = `the job still runs, and the answer has ${answer.body.length} bytes, more than running_answer_bytes_max, ${provider.runningBytesMax}`;
     return unusable(answered, why);
   }
+  const asked = readAskedWait(answered);
   const observation: RunningObservation = {
     kind: "running",
     phase,
     progress: readProgress(answered),
-    hintMs: readHintMs(answered),
+    hintMs: readHintMs(answered, asked),
+    ...(asked !== null && isDoubted(asked, provider) && { waitNote: asked.note ?? "" }),
     unknownStatus: unknown,
     times: readTimes(answered),
   };
@@ -207,6 +219,11 @@ function running(
   };
 }
 
+/** A running job's wait that was not taken as it is written; merely odd ones are no problem. */
+function isDoubted({ ms, note }: AskedWait, { answers }: Provider): boolean {
+  return note !== null && (ms === null || ms === answers.waitMsMax);
+}
+
 function completed(answered: ResponseContext): Interpretation {
   const { result } = answered.provider.answers;
   if (result.kind === "in_answer") return withResult(answered, result.at);
@@ -215,7 +232,7 @@ function completed(answered: ResponseContext): Interpretation {
   if (needsAnswer && body.kind === "unreadable" && answer.body.length > 0) {
     return unreadable(answered, "body", body);
   }
-  const place = placeOfResult(body, result);
+  const place = placeOfResult(answered, result);
   if (typeof place === "string") return unusable(answered, place);
   if (place === null) return withResult(answered, result.otherwise);
   const fallback = readRaw(body, result.otherwise) ?? "null";
@@ -227,14 +244,15 @@ function completed(answered: ResponseContext): Interpretation {
  * no request can be built from it: ending without the result would lose it.
  */
 function placeOfResult(
-  body: BodyReading,
+  { answer: response, body }: Pick<ResponseContext, "answer" | "body">,
   { urlAt, onlyIf, values }: Extract<CompiledResult, { kind: "request" }>,
 ): ResultPlace | string | null {
   if (!holdsAll(onlyIf, body)) return null;
   const json = body.kind === "json" ? body.json : undefined;
-  const url = urlAt === null ? null : firstUrl(body, urlAt);
+  const url = urlAt === null ? null : firstUrl({ answer: response, body }, urlAt);
   if (urlAt !== null && url === null) {
-    const found = firstWithContent(json, urlAt, body.steps);
+    const places = urlAt.flatMap(({ tokens }) => (tokens === null ? [] : [tokens]));
+    const found = firstWithContent(json, places, body.steps);
     return found === null ? null : notUsable(found.tokens);
   }
   const answer: Record<string, string> = {};
@@ -253,10 +271,15 @@ function notUsable(tokens: PointerTokens): string {
 }
 
 /** The first that is a text and can be used. */
-function firstUrl(body: BodyReading, places: Places): string | null {
+function firstUrl(
+  { answer, body }: Pick<ResponseContext, "answer" | "body">,
+  places: readonly HeaderOrPlace[],
+): string | null {
   const json = body.kind === "json" ? body.json : undefined;
-  for (const place of places) {
-    const url = typeof valueAt(json, place) === "string" ? readValue(body, place) : null;
+  for (const { header, tokens } of places) {
+    const isText = tokens !== null && typeof valueAt(json, tokens) === "string";
+    const url =
+      header !== null ? readLink(answer, header) : isText ? readValue(body, tokens) : null;
     if (url !== null) return url;
   }
   return null;
@@ -268,6 +291,13 @@ function withResult(answered: ResponseContext, at: Places): Observation {
   if (body.kind === "unreadable" && answer.body.length > 0)
     return unreadable(answered, "body", body);
   return { kind: "completed", result: readRaw(body, at) ?? "null", times: readTimes(answered) };
+}
+
+/** The response is about other jobs only. */
+function missing(answered: ResponseContext, facts: AnswerFacts): Interpretation {
+  return answered.provider.answers.jobAt?.missing === "running"
+    ? running(answered, { phase: "pending" }, null)
+    : notFound(answered, facts);
 }
 
 /** 404 has two meanings: not visible yet, shortly after submission, and gone. */
@@ -282,12 +312,13 @@ function notFound(answered: ResponseContext, facts: AnswerFacts): Observation {
 
 function absentJob(answered: ResponseContext, what: string): Observation {
   const reason = describe(answered);
+  const asked = readAskedWait(answered);
   return {
     kind: "absent",
     of: "job",
-    reason,
+    reason: withNote(reason, asked),
     confirmedBy: answered.provider.goneAfter,
-    retryAfterMs: readRetryAfterMs(answered),
+    retryAfterMs: asked?.ms ?? null,
     ending: { status: "expired", error: `${what}. ${reason}` },
     times: readTimes(answered),
   };

@@ -21,7 +21,8 @@ export function hasMeaning(
   remembered: string | null = null,
 ): boolean {
   if (question === "status") {
-    return judge(answers.rules, answer, readBody(answer), remembered) !== null;
+    const body = readBody(answer, undefined, answers.format);
+    return judge(answers.rules, answer, body, remembered) !== null;
   }
   if (answers.result.kind !== "request") return true;
   const { rules, otherwiseOn } = answers.result.answers;

@@ -2,7 +2,7 @@ import { compactJson } from "../../core/json/compact-json.ts";
 import type { Observation, RetryCause, UpstreamTimes } from "../../core/job/observation.ts";
 import { sliceRawJson } from "../../core/json/raw-json.ts";
 import {
-  parseRetryAfter,
+  type AskedWait,
   parseWait,
   parseWaitHeader,
   readRetryAfter,
@@ -50,14 +50,21 @@ export function retry(
     resetHeaders: cause === "rate_limited" ? provider.answers.rateLimitResetHeaders : null,
     maxMs: provider.answers.waitMsMax,
   });
-  const reason = describe(answered);
-  const note = asked?.note ?? null;
   return {
     kind: "retry",
     cause,
-    reason: note === null ? reason : `${cleanLine(reason, REASON_CHARACTERS_MAX - 150)} (${note})`,
+    reason: withNote(describe(answered), asked),
     retryAfterMs: asked?.ms ?? unaskedWaitMs,
   };
+}
+
+const NOTE_CHARACTERS_MAX = 150;
+
+/** Adds how a wait is written that can't be taken at its word. */
+export function withNote(reason: string, asked: AskedWait | null): string {
+  const note = asked?.note ?? null;
+  if (note === null) return reason;
+  return `${cleanLine(reason, REASON_CHARACTERS_MAX - NOTE_CHARACTERS_MAX)} (${note})`;
 }
 
 /** True when a response names a rate limit; some send it as 403 without any header that says so. */
@@ -76,18 +83,19 @@ export function refusedCredential(answered: ResponseContext): Observation {
 }
 
 /** How long the response asks to wait, or null. */
-export function readRetryAfterMs({ provider, answer, nowMs }: ResponseContext): number | null {
-  return parseRetryAfter(answer.headers, nowMs, { maxMs: provider.answers.waitMsMax });
+export function readAskedWait({ provider, answer, nowMs }: ResponseContext): AskedWait | null {
+  return readRetryAfter(answer.headers, nowMs, { maxMs: provider.answers.waitMsMax });
 }
 
 /** A response that can't be what the upstream meant to send. */
 export function unusable(answered: ResponseContext, why: string): Observation {
-  const { answer } = answered;
+  const asked = readAskedWait(answered);
+  const reason = cleanLine(`${describeHttp(answered.answer)}: ${why}.`, REASON_CHARACTERS_MAX);
   return {
     kind: "retry",
     cause: "unusable_answer",
-    reason: cleanLine(`${describeHttp(answer)}: ${why}.`, REASON_CHARACTERS_MAX),
-    retryAfterMs: readRetryAfterMs(answered),
+    reason: withNote(reason, asked),
+    retryAfterMs: asked?.ms ?? null,
   };
 }
 
@@ -204,8 +212,8 @@ function composeProgress(
 }
 
 /** The longest wait that the response asks for in one way or another. */
-export function readHintMs(answered: ResponseContext): number | null {
-  let hintMs = readRetryAfterMs(answered);
+export function readHintMs(answered: ResponseContext, asked = readAskedWait(answered)) {
+  let hintMs = asked?.ms ?? null;
   for (const hint of answered.provider.answers.pollHints) {
     const askedMs = readHint(answered, hint);
     if (askedMs !== null) hintMs = Math.max(hintMs ?? 0, askedMs);
@@ -291,7 +299,12 @@ export function readNextUrl({ provider, answer, body }: ResponseContext): string
   const place = provider.answers.nextUrl;
   if (place === null) return null;
   if (place.tokens !== null) return readValue(body, place.tokens);
-  const value = place.header === null ? undefined : answer.headers[place.header];
+  return place.header === null ? null : readLink(answer, place.header);
+}
+
+/** The link in a header as it is written, or null. */
+export function readLink({ headers }: UpstreamResponse, name: string): string | null {
+  const value = Object.hasOwn(headers, name) ? headers[name] : undefined;
   const isLink = typeof value === "string" && value !== "";
   return isLink && value.length <= VALUE_CHARACTERS_MAX ? value : null;
 }

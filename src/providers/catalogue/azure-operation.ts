@@ -15,10 +15,11 @@ const OPERATION = [
   { header: "location" },
 ];
 /** A resource has none of these, and an operation may. */
-const NOT_OF_AN_OPERATION = ["/startTime", "/percentComplete", "/error"].map((pointer) => ({
-  pointer,
-  exists: false,
-}));
+const NOT_OF_AN_OPERATION = [
+  { pointer: "/startTime", exists: false },
+  { pointer: "/percentComplete", exists: false },
+  { pointer: "/error", empty: true },
+];
 /** Words of ARM and of the guidelines for running operations. */
 const RUNNING = {
   in: [

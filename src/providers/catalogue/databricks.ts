@@ -14,8 +14,7 @@ export const databricks = {
     "The connection's base_url is the workspace's. The result of a run of one task is its output " +
     "(what the notebook exited with, the first 5 MB of it); of several tasks it is the run, whose " +
     "tasks have outputs of their own. SUCCESS_WITH_FAILURES counts as completed, EXCLUDED, DISABLED " +
-    "and SKIPPED, where nothing was run, as failed. Runs are kept for 60 days. ‡ The cancel request " +
-    "sends the run's id as a text, which the API is expected to take for a number.",
+    "and SKIPPED, where nothing was run, as failed. Runs are kept for 60 days.",
   auth: { kind: "bearer" },
   status: { path: "/api/2.2/jobs/runs/get", query: { run_id: "{job_id}" } },
   submit: [
@@ -25,7 +24,7 @@ export const databricks = {
   cancel: {
     method: "POST",
     path: "/api/2.2/jobs/runs/cancel",
-    body: { kind: "json", value: { run_id: "{job_id}" } },
+    body: { kind: "json", value: { run_id: "{#job_id}" } },
   },
   rules: [
     {

@@ -28,7 +28,7 @@ export const mistralBatch = {
       http_status: 200,
       all: [
         { ...STATUS, ...COMPLETED },
-        { pointer: "/output_file", exists: false },
+        { pointer: "/output_file", empty: true },
         { pointer: "/succeeded_requests", eq: 0 },
         { pointer: "/failed_requests", not_eq: 0 },
       ],

@@ -35,7 +35,7 @@ export const openaiBatch = {
       http_status: 200,
       all: [
         { ...STATUS, ...COMPLETED },
-        { pointer: "/output_file_id", exists: false },
+        { pointer: "/output_file_id", empty: true },
         { pointer: "/request_counts/completed", eq: 0 },
         { pointer: "/request_counts/failed", not_eq: 0 },
       ],

@@ -22,8 +22,24 @@ export interface PollHint {
   readonly tokens: PointerTokens | null;
 }
 
+/** A header or a place in a response; one of them is null. */
+export interface HeaderOrPlace {
+  readonly header: string | null;
+  readonly tokens: PointerTokens | null;
+}
+
+/** Where the part of a response is that is about the job. */
+export interface JobPlace {
+  readonly tokens: PointerTokens;
+  /** In each element of a list; null where the jobs are members of an object, by id. */
+  readonly id: PointerTokens | null;
+  readonly missing: "not_found" | "running";
+}
+
 /** How status responses are read, for `interpretAnswer`. */
 export interface CompiledAnswers {
+  readonly format: "json" | "text";
+  readonly jobAt: JobPlace | null;
   readonly rules: readonly CompiledRule[];
   /** The status words that the rules name, folded. */
   readonly knownWords: ReadonlySet<unknown>;
@@ -38,10 +54,7 @@ export interface CompiledAnswers {
   readonly rateLimitResetHeaders: readonly string[];
   /** The longest wait in a response that is believed. */
   readonly waitMsMax: number;
-  readonly nextUrl: {
-    readonly header: string | null;
-    readonly tokens: PointerTokens | null;
-  } | null;
+  readonly nextUrl: HeaderOrPlace | null;
   readonly result: CompiledResult;
 }
 
@@ -51,7 +64,7 @@ export type CompiledResult =
   | {
       readonly kind: "request";
       /** Where the status response holds the URL; null when the request has a path. */
-      readonly urlAt: Places | null;
+      readonly urlAt: readonly HeaderOrPlace[] | null;
       /** Conditions on the status response for making the request. */
       readonly onlyIf: readonly JsonTest[];
       /** Values that the request takes from the status response. */
@@ -82,6 +95,8 @@ export function compileAnswers(
   const { extract, status } = definition;
   const { progress } = extract;
   return Object.freeze({
+    format: status.format,
+    jobAt: compileJobPlace(status.job_at),
     rules: compileRules(definition.rules, extract.status),
     knownWords: wordsNamed(definition.rules, extract.status),
     status: split(extract.status),
@@ -111,7 +126,10 @@ function compileResult(
     case "request":
       return {
         kind: "request",
-        urlAt: result.request.url_at === undefined ? null : split(result.request.url_at),
+        urlAt:
+          result.request.url_at?.map((at) =>
+            placeOf(typeof at === "string" ? { pointer: at } : at),
+          ) ?? null,
         onlyIf: compileConditions(result.only_if),
         values: answerPointers.map((pointer) => ({ pointer, tokens: splitPointer(pointer) })),
         otherwise: split(result.otherwise),
@@ -127,6 +145,12 @@ function compileResult(
   }
 }
 
+function compileJobPlace(at: ProviderDefinition["status"]["job_at"]): JobPlace | null {
+  if (at === undefined) return null;
+  const id = at.id === undefined ? null : splitPointer(at.id);
+  return Object.freeze({ tokens: splitPointer(at.pointer), id, missing: at.missing });
+}
+
 export function absenceLimits(of: ProviderDefinition["gone_after"]): AbsenceLimits {
   return Object.freeze({ answers: of.answers, overMs: Math.round(of.over_s * 1000) });
 }
@@ -134,7 +158,7 @@ export function absenceLimits(of: ProviderDefinition["gone_after"]): AbsenceLimi
 function placeOf(place: {
   readonly header?: string | undefined;
   readonly pointer?: string | undefined;
-}) {
+}): HeaderOrPlace {
   return {
     header: place.header ?? null,
     tokens: place.pointer === undefined ? null : splitPointer(place.pointer),

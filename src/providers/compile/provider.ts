@@ -123,15 +123,13 @@ export function compileProvider(definition: ProviderDefinition): Provider {
 function compileRequests(definition: ProviderDefinition): Provider["requests"] {
   const { status, cancel, result, params } = definition;
   const json = { params, accept: ACCEPT_JSON };
+  const any = { params, accept: ACCEPT_ANY };
   return Object.freeze({
-    status: compileRequest(status, json),
+    status: compileRequest(status, status.format === "text" ? any : json),
     cancel: cancel === undefined ? null : compileRequest(cancel, json),
     result:
       result.kind === "request"
-        ? compileRequest(result.request, {
-            params,
-            accept: result.format === "text" ? ACCEPT_ANY : ACCEPT_JSON,
-          })
+        ? compileRequest(result.request, result.format === "text" ? any : json)
         : null,
   });
 }

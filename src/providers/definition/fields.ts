@@ -67,6 +67,9 @@ export const cookiePattern = z
 
 const POINTER_STEPS_MAX = 20;
 
+/** Would be taken literally in a pointer or a value to compare with. */
+export const PLACEHOLDER = /\{(?:job_id|params\.\w+)\}/;
+
 export const pointer = z
   .string()
   .max(500)
@@ -76,6 +79,10 @@ export const pointer = z
   )
   .refine((text) => text.split("/").length - 1 <= POINTER_STEPS_MAX, {
     error: `Must lead at most ${POINTER_STEPS_MAX} levels deep.`,
+  })
+  .refine((text) => !PLACEHOLDER.test(text), {
+    error:
+      "A pointer has no placeholders; status.job_at finds the part of a response that is about the job.",
   });
 
 /** Several places to look for one value: the first that holds one wins. */

@@ -5,7 +5,6 @@ import {
   type IssueSink,
   paramName,
   pointer,
-  pointers,
   sendableHeaderName,
   templateFields,
 } from "./fields.ts";
@@ -109,6 +108,32 @@ export const statusRequestSchema = z
     method: z.enum(METHODS).default("GET").describe("The method of the status request."),
     url_param: urlParam,
     ...requestFields(false),
+    format: z
+      .enum(["json", "text"])
+      .default("json")
+      .describe(
+        "text: the response is any text, such as a plain word, XML or server-sent events. Rules and " +
+          "pointers see it as one JSON string, at the empty pointer.",
+      ),
+    job_at: z
+      .strictObject({
+        pointer: pointer.describe("The list or object of jobs in the response."),
+        id: pointer
+          .optional()
+          .describe(
+            "In a list: where each element has its id, a text or a number. Without it the jobs are " +
+              "the members of an object, by id.",
+          ),
+        missing: z
+          .enum(["not_found", "running"])
+          .default("not_found")
+          .describe("The meaning of a 2xx response that does not hold the job."),
+      })
+      .optional()
+      .describe(
+        "For responses about several jobs: the part that is about this one, with which all rules and " +
+          "pointers then work. Applies to 2xx responses.",
+      ),
     long_poll: z
       .strictObject({
         query: name.describe(
@@ -138,7 +163,11 @@ export const statusRequestSchema = z
   })
   .superRefine((request, context) =>
     checkRequest(request, "url_param", request.url_param !== undefined, context),
-  );
+  )
+  .refine(({ format, job_at: jobAt }) => format === "json" || jobAt === undefined, {
+    error: "A text has no parts; remove this or set format: json.",
+    path: ["job_at"],
+  });
 
 export const cancelRequestSchema = z
   .strictObject({
@@ -154,12 +183,21 @@ export const cancelRequestSchema = z
 export const resultRequestSchema = z
   .strictObject({
     method: z.enum(METHODS).default("GET").describe("The method of the request for the result."),
-    url_at: pointers
+    url_at: z
+      .array(
+        z.union(
+          [pointer, z.strictObject({ header: headerName.describe("A header of the response.") })],
+          {
+            error: 'Must be a JSON Pointer, or a header such as {"header": "location"}.',
+          },
+        ),
+      )
+      .max(10)
       .min(1)
       .optional()
       .describe(
-        "Instead of path: places in the status response that hold the URL; the first wins. A " +
-          "path alone refers to the connection's host.",
+        "Instead of path: places in the status response that hold the URL, as JSON Pointers or " +
+          '{"header": "location"}; the first wins. A path alone refers to the connection\'s host.',
       ),
     ...requestFields(true),
     credential: z

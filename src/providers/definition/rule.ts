@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { type ExactNumber, isExactNumber } from "../../core/json/exact-number.ts";
-import { headerName, headerText, pointer } from "./fields.ts";
+import { headerName, headerText, PLACEHOLDER, pointer } from "./fields.ts";
 
 /* How a definition interprets responses: ordered rules, the first that matches wins. */
 
@@ -14,7 +14,15 @@ const exactNumber = z
   })
   .meta({ type: "number" });
 
-const scalar = z.union([z.string().max(500), z.number(), exactNumber, z.boolean(), z.null()], {
+const text = z
+  .string()
+  .max(500)
+  .refine((value) => !PLACEHOLDER.test(value), {
+    error:
+      "A value has no placeholders; status.job_at finds the part of a response that is about the job.",
+  });
+
+const scalar = z.union([text, z.number(), exactNumber, z.boolean(), z.null()], {
   error: "Must be a text, a number, true, false or null.",
 });
 const scalars = z.array(scalar).min(1).max(100);

@@ -4,6 +4,8 @@ import { encodeJsonText, readTemplate, type Slot, type Template } from "./templa
 
 const DEPTH_MAX = 20;
 const VALUES_MAX = 1000;
+/** A text of nothing but this stands for a number. */
+const NUMBER_PLACEHOLDER = /^\{#([^{}]+)\}$/;
 
 export interface JsonTemplateProblem {
   readonly message: string;
@@ -85,10 +87,19 @@ class Reading {
     this.#write("}");
   }
 
-  #text(source: string, path: readonly PropertyKey[]): void {
+  #text(written: string, path: readonly PropertyKey[]): void {
+    const number = NUMBER_PLACEHOLDER.exec(written)?.[1];
+    const source = number === undefined ? written : `{${number}}`;
     const reading = readTemplate(source, { hasAnswer: this.#hasAnswer, isPath: false });
     if (reading.kind === "malformed") {
       this.problem = { message: reading.problem, path: [...path] };
+      return;
+    }
+    if (number !== undefined) {
+      this.#literals.push("");
+      this.#slots.push(
+        ...reading.template.slots.map((slot) => ({ ...slot, isNumber: true }) as const),
+      );
       return;
     }
     const [first = "", ...rest] = reading.template.literals.map(encodeJsonText);

@@ -48,9 +48,14 @@ const PARSED_BYTES_MAX = 64 * 2 ** 20;
 const BYTE_ORDER_MARK = 0xfeff;
 const CHARSET = /;\s*charset\s*=\s*"?([\w:.-]{1,40})/i;
 
+/**
+ * Reads a body as JSON, or of a response that is text as one JSON string.
+ * @param format of the response
+ */
 export function readBody(
   answer: UpstreamResponse,
   steps = new Steps(answer.body.length),
+  format: "json" | "text" = "json",
 ): BodyReading {
   if (answer.body.length === 0) {
     return { kind: "unreadable", why: "it is empty", isLasting: false, steps };
@@ -58,6 +63,7 @@ export function readBody(
   const reading = readText(answer);
   if (reading.kind === "unreadable") return { ...reading, steps };
   const { text } = reading;
+  if (format === "text") return { kind: "json", text: JSON.stringify(text), json: text, steps };
   const parsedBytesMax = answer.parsedBytesMax ?? PARSED_BYTES_MAX;
   const tooMuch = answer.isWeighed === true ? null : overLimit(answer, text, parsedBytesMax);
   if (tooMuch !== null) {

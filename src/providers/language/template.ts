@@ -20,6 +20,8 @@ export interface Slot {
   readonly spread: boolean;
   /** The default of a param that the job does not have. */
   readonly fallback: string;
+  /** In JSON, written `"{#…}"`: a number rather than a text, if the value is one. */
+  readonly isNumber?: true;
 }
 
 /** `literals[0] slots[0] literals[1] … literals[n]` */
@@ -133,7 +135,8 @@ export function fillTemplate(
     const slot = slots[index];
     if (slot === undefined) break;
     const value = valueOf(slot, values);
-    filled += slot.spread ? encodeSegments(value) : encode(value);
+    if (slot.isNumber) filled += encodeJsonNumber(value);
+    else filled += slot.spread ? encodeSegments(value) : encode(value);
     filled += literals[index + 1] ?? "";
   }
   return filled;
@@ -179,6 +182,13 @@ function encodeSegments(value: string): string {
 /** Any text, lone surrogates included, as a value in a query. */
 export function encodeQueryValue(value: string): string {
   return encodeURIComponent(value.toWellFormed());
+}
+
+const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+
+/** A number as it is, digit by digit; any other text as a string in JSON. */
+function encodeJsonNumber(value: string): string {
+  return JSON_NUMBER.test(value) ? value : `"${encodeJsonText(value)}"`;
 }
 
 /** Any text as a part of a string in JSON, without the quotes around it. */

@@ -1,3 +1,4 @@
+import { sliceRawJson } from "../../core/json/raw-json.ts";
 import { foldCase } from "../compile/rules.ts";
 import { resolveLink } from "../language/allowed-url.ts";
 import { isObject, splitPointer, valueAt } from "../language/json-pointer.ts";
@@ -40,6 +41,7 @@ const RUNNING_WORDS: ReadonlySet<unknown> = new Set([
 ]);
 
 const ID_PLACES = ["/id", "/job_id", "/jobId", "/task_id", "/taskId", "/run_id", "/request_id"];
+const WHOLE_NUMBER = /^\d+$/;
 const ENVELOPES = ["", "/data", "/job"];
 const WORD_PLACES = ["/status", "/state"];
 
@@ -72,8 +74,15 @@ function byHeader(request: SubmissionRequest, { status, headers }: UpstreamRespo
 
 function byBody(request: SubmissionRequest, body: BodyReading): SubmittedJob | null {
   if (body.kind !== "json" || !isObject(body.json)) return null;
-  const { json } = body;
-  return googleOperation(request, json) ?? linked(request, json) ?? identified(request, json);
+  const { json, text } = body;
+  const read = { json, text };
+  return googleOperation(request, json) ?? linked(request, read) ?? identified(request, read);
+}
+
+interface ReadBody {
+  readonly json: Readonly<Record<string, unknown>>;
+  /** The same as it is written. */
+  readonly text: string;
 }
 
 /** AIP-151: `name` and, while it runs, `metadata` or `done: false`. */
@@ -90,33 +99,37 @@ function googleOperation(
 }
 
 /** A status URL in the response. */
-function linked(request: SubmissionRequest, json: Readonly<Record<string, unknown>>) {
+function linked(request: SubmissionRequest, body: ReadBody) {
   const places = ["/urls/get", "/status_url", "/statusUrl", "/links/status", "/_links/status/href"];
   for (const place of places) {
-    const link = valueAt(json, splitPointer(place));
+    const link = valueAt(body.json, splitPointer(place));
     if (typeof link !== "string" || link === "") continue;
     const url = resolveLink(link, request.url);
-    const id = idIn(json);
+    const id = idIn(body);
     return id === null ? jobAt(url, place.slice(1)) : job(id, url, place.slice(1));
   }
   return null;
 }
 
 /** An id and a word for a running job: something posted to `/things` is found at `/things/{id}`. */
-function identified({ url, method }: SubmissionRequest, json: Readonly<Record<string, unknown>>) {
-  const id = idIn(json);
-  if (id === null || method !== "POST" || !ENVELOPES.some((at) => isRunning(json, at))) return null;
+function identified({ url, method }: SubmissionRequest, body: ReadBody) {
+  const id = idIn(body);
+  if (id === null || method !== "POST" || !ENVELOPES.some((at) => isRunning(body.json, at)))
+    return null;
   const { origin, pathname } = new URL(url);
   const collection = pathname.replace(/\/+$/, "");
   return job(id, `${origin}${collection}/${encodeURIComponent(id)}`, "id-and-status");
 }
 
-function idIn(json: unknown): string | null {
+/** The first text or whole number at a place for ids; every digit of it. */
+function idIn({ json, text }: ReadBody): string | null {
   for (const envelope of ENVELOPES) {
     for (const place of ID_PLACES) {
-      const id = valueAt(json, splitPointer(envelope + place));
+      const tokens = splitPointer(envelope + place);
+      const id = valueAt(json, tokens);
       if (typeof id === "string" && id !== "") return id;
-      if (typeof id === "number" && Number.isSafeInteger(id)) return String(id);
+      const digits = typeof id === "number" ? sliceRawJson(text, tokens) : null;
+      if (digits !== null && WHOLE_NUMBER.test(digits)) return digits;
     }
   }
   return null;

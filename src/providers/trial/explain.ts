@@ -1,9 +1,10 @@
 import { sliceRawJson } from "../../core/json/raw-json.ts";
-import type { Places } from "../compile/answers.ts";
+import type { HeaderOrPlace, Places } from "../compile/answers.ts";
 import type { CompiledRule, RuleDecision, RuleFailure } from "../compile/rules.ts";
 import { cleanLine, findError } from "../answer/error-text.ts";
 import { type AnswerFacts, interpretAnswer, type Interpretation } from "../answer/interpret.ts";
 import { interpretResult, type ResultFacts } from "../answer/interpret-result.ts";
+import { readStatusBody } from "../answer/status-body.ts";
 import {
   firstPresent,
   isPresent,
@@ -61,7 +62,7 @@ export function explainAnswer(
   answer: UpstreamResponse,
   facts: AnswerFacts,
 ): AnswerExplanation {
-  const body = readBody(answer);
+  const { body } = readStatusBody(provider.answers, answer, facts.jobId ?? null);
   const steps = new Steps(answer.body.length);
   const trace: RuleDecision[] = [];
   const observation = interpretAnswer(provider, answer, facts, steps, trace);
@@ -117,12 +118,17 @@ function placesOf({ answers }: Provider): readonly Looked[] {
     ...(result.kind === "in_answer"
       ? [["/result/at", result.at] as const]
       : [
-          ["/result/request/url_at", result.urlAt ?? []] as const,
+          ["/result/request/url_at", placesIn(result.urlAt)] as const,
           ...result.values.map(
             ({ pointer, tokens }) => [`/result/request {answer.${pointer}}`, [tokens]] as const,
           ),
         ]),
   ];
+}
+
+/** Those that are in the body. */
+function placesIn(urlAt: readonly HeaderOrPlace[] | null): Places {
+  return urlAt?.flatMap(({ tokens }) => (tokens === null ? [] : [tokens])) ?? [];
 }
 
 function explainExtract(

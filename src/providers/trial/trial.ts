@@ -24,6 +24,8 @@ export interface TrialFacts {
   readonly ageMs: number;
   readonly seenBefore: boolean;
   readonly nowMs: number;
+  /** For responses about several jobs; left out for a sample, of which the first job counts. */
+  readonly jobId?: string;
 }
 
 /**
