@@ -1,0 +1,222 @@
+import { expect } from "vitest";
+import type { ProviderDefinitionSource } from "../../src/providers/definition/definition.ts";
+import { DONE, J, type Reply, RUNNING, type UpstreamCase } from "./upstream-walk.ts";
+
+/* One answer may be a passing one: it ends no job and pauses no connection. */
+
+const FILED: Reply = { body: { status: "done", file_id: "f-1" } };
+const NO_FILE: Reply = { status: 404, body: { detail: "Result not found" } };
+const FILE: Partial<ProviderDefinitionSource> = {
+  result: { kind: "request", request: { path: "/files/{answer./file_id}" } },
+};
+
+const GITHUB = { j: { owner: "o", repo: "r" } };
+const GITHUB_RUN = "/repos/o/r/actions/runs/j";
+const CHALLENGE: Reply = {
+  status: 403,
+  headers: { "content-type": "text/html" },
+  body: "<html><title>Just a moment...</title></html>",
+};
+
+const PARSED = "/api/v2/parse/j";
+const PARSED_RESULT = `${PARSED}?expand=markdown`;
+
+/** A job that stays unknown for so many answers, and is there again then. */
+function missingFor(count: number): Reply[] {
+  const missing = { status: 404, body: { error: "status file is being written" } };
+  return [RUNNING, RUNNING, ...Array.from({ length: count }, () => missing), RUNNING, DONE];
+}
+
+const OF_ABSENCE: readonly UpstreamCase[] = [
+  {
+    title: "a job that is unknown once in the middle of its life goes on and completes",
+    sources: ["gbif/gbif-data-validator#66", "projectkudu/kudu#2254", "w3c/echidna#302"],
+    definition: {},
+    answers: { [J]: missingFor(1) },
+    forS: 10,
+    ends: { j: { type: "job.completed", result: '"alive"' } },
+  },
+  {
+    title: "a job that is unknown twice in the middle of its life goes on and completes",
+    sources: ["projectkudu/kudu#2254"],
+    definition: {},
+    answers: { [J]: missingFor(2) },
+    forS: 10,
+    ends: { j: { type: "job.completed", result: '"alive"' } },
+  },
+  {
+    title: "a job that answers 410 once in the middle of its life goes on and completes",
+    sources: ["w3c/echidna#302"],
+    definition: {},
+    answers: { [J]: [RUNNING, { status: 410, body: { error: "gone" } }, DONE] },
+    forS: 10,
+    ends: { j: { type: "job.completed" } },
+  },
+  {
+    title: "while it is asked again, last_error counts the answers that say a job is gone",
+    sources: ["gbif/gbif-data-validator#66"],
+    definition: {},
+    answers: { [J]: missingFor(100) },
+    forS: 4,
+    says: /^HTTP 404: status file is being written \(2 such answers in a row; the job counts as gone after 3 over 30 s\)$/,
+  },
+  {
+    title: "a job that stays unknown for half a minute has expired",
+    sources: ["gbif/gbif-data-validator#66"],
+    definition: {},
+    answers: { [J]: missingFor(100) },
+    forS: 60,
+    ends: { j: { type: "job.expired", error: expect.stringContaining("no longer knows the job") } },
+  },
+  {
+    title: "a result that answers 404 for minutes while the job says it succeeded is delivered",
+    sources: ["run-llama/llama_cloud_services#319"],
+    definition: "llamaparse",
+    answers: {
+      [PARSED]: [{ body: { job: { id: "j", status: "SUCCESS" } } }],
+      [PARSED_RESULT]: [...Array.from({ length: 8 }, () => NO_FILE), { body: { markdown: "#" } }],
+    },
+    forS: 600,
+    ends: { j: { type: "job.completed", result: '{"markdown":"#"}' } },
+  },
+  {
+    title:
+      "a result that is missing after half a minute is still asked for, and last_error says so",
+    sources: ["run-llama/llama_cloud_services#319"],
+    definition: "llamaparse",
+    answers: {
+      [PARSED]: [{ body: { job: { id: "j", status: "COMPLETED" } } }],
+      [PARSED_RESULT]: [NO_FILE],
+    },
+    forS: 1200,
+    says: /has completed, but its result could not be fetched: HTTP 404.*5 over 1800 s/,
+  },
+  {
+    title: "a result that stays missing for as long as the definition says has expired",
+    sources: ["run-llama/llama_cloud_services#319"],
+    definition: { ...FILE },
+    answers: { [J]: [FILED], "/files/f-1": [NO_FILE] },
+    forS: 700,
+    ends: { j: { type: "job.expired", error: expect.stringContaining("its result is gone") } },
+  },
+  {
+    title: "a result that a job of any definition gets late is delivered, grace period or not",
+    sources: ["run-llama/llama_cloud_services#319"],
+    definition: { ...FILE, not_found_grace_s: 3 },
+    answers: { [J]: [FILED], "/files/f-1": [NO_FILE, NO_FILE, NO_FILE, { body: "7" }] },
+    forS: 120,
+    ends: { j: { type: "job.completed", result: "7" } },
+  },
+  {
+    title: "a job that only one replica knows is asked there, by the balancer's cookie",
+    sources: ["w3c/echidna#302", "infiniflow/ragflow#17397"],
+    definition: {},
+    answers: {
+      [J]: ({ headers }, nth) => {
+        if (nth === 1) return { ...RUNNING, headers: { "set-cookie": "AWSALB=r1; path=/" } };
+        if (headers["cookie"] !== "AWSALB=r1") return { status: 404 };
+        return nth < 4 ? RUNNING : DONE;
+      },
+    },
+    forS: 5,
+    ends: { j: { type: "job.completed", pollCount: 4 } },
+  },
+];
+
+const OF_CREDENTIALS: readonly UpstreamCase[] = [
+  {
+    title: "a rate limit that only the text of a 403 tells pauses for a minute, and lifts itself",
+    sources: ["hub4j/github-api#2009", "hub4j/github-api#2267", "hivecommons/hive#4674"],
+    definition: "github-actions",
+    jobs: GITHUB,
+    answers: {
+      [GITHUB_RUN]: [
+        {
+          status: 403,
+          headers: { "x-ratelimit-remaining": "14", "x-ratelimit-limit": "30" },
+          body: {
+            message:
+              "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
+          },
+        },
+        { body: { status: "completed", conclusion: "success" } },
+      ],
+    },
+    forS: 120,
+    ends: { j: { type: "job.completed" } },
+    waitsMs: [60_000, 75_000],
+  },
+  {
+    title: "the same words pause a connection of any definition for a minute, not for good",
+    sources: ["hivecommons/hive#4674"],
+    definition: {},
+    answers: {
+      [J]: [{ status: 403, body: { error: { message: "Too many requests, slow down" } } }, DONE],
+    },
+    forS: 120,
+    ends: { j: { type: "job.completed" } },
+    waitsMs: [60_000, 75_000],
+  },
+  {
+    title: "one job's bot challenge in HTML pauses none of the other jobs of its key",
+    sources: [
+      "tashfeenahmed/freellmapi#1298",
+      "w3c/w3c-api#83",
+      "openaustralia/theyvoteforyou#1568",
+    ],
+    definition: {},
+    jobs: { bad: {}, ok1: {}, ok2: {} },
+    answers: {
+      "/jobs/bad": [CHALLENGE],
+      "/jobs/ok1": [RUNNING, RUNNING, RUNNING, DONE],
+      "/jobs/ok2": [RUNNING, RUNNING, RUNNING, DONE],
+    },
+    forS: 8,
+    ends: { ok1: { type: "job.completed" }, ok2: { type: "job.completed" } },
+    says: /^HTTP 403 \(text\/html\)/,
+  },
+  {
+    title: "a 403 that passes leaves no trace: the job is asked again and completes",
+    sources: ["w3c/w3c-api#83"],
+    definition: {},
+    answers: { [J]: [CHALLENGE, RUNNING, DONE] },
+    forS: 10,
+    ends: { j: { type: "job.completed" } },
+  },
+  {
+    title: "a single 401 in JSON after the key has worked pauses nothing",
+    sources: ["openaustralia/theyvoteforyou#1568"],
+    definition: {},
+    answers: { [J]: [RUNNING, { status: 401, body: { error: "try again" } }, DONE] },
+    forS: 10,
+    ends: { j: { type: "job.completed" } },
+  },
+  {
+    title: "a key that is refused again and again pauses its connection, with the reason",
+    sources: ["sasjs/adapter#403"],
+    definition: { auth: { kind: "bearer" } },
+    answers: { [J]: [RUNNING, { status: 401, body: { error: "token has run out" } }] },
+    forS: 60,
+    isPaused: true,
+  },
+  {
+    title: "an upstream that refuses requests without a User-Agent gets one with every poll",
+    sources: ["tashfeenahmed/freellmapi#1298"],
+    definition: {},
+    answers: {
+      [J]: ({ headers }) => (headers["user-agent"]?.startsWith("Ringback/") ? DONE : CHALLENGE),
+    },
+    forS: 1,
+    ends: { j: { type: "job.completed" } },
+  },
+  {
+    title: "a definition's own User-Agent comes before the default one",
+    sources: ["tashfeenahmed/freellmapi#1298"],
+    definition: { headers: { "user-agent": "acme/1" } },
+    answers: { [J]: ({ headers }) => (headers["user-agent"] === "acme/1" ? DONE : CHALLENGE) },
+    forS: 1,
+    ends: { j: { type: "job.completed" } },
+  },
+];
+
+export const PASSING_ANSWERS = [...OF_ABSENCE, ...OF_CREDENTIALS];
