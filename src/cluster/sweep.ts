@@ -1,5 +1,5 @@
 import type { OwnedShards } from "../runtime/owned-shards.ts";
-import { compareUuids, type PackedUuids } from "../core/ids/packed-uuids.ts";
+import { compareUuids, packUuids, type PackedUuids } from "../core/ids/packed-uuids.ts";
 import { Repeater } from "../runtime/repeater.ts";
 import { checkpointJobs, type JobCheckpoint } from "../store/writes/checkpoint-jobs.ts";
 import type { Database } from "../store/db/database.ts";
@@ -15,6 +15,9 @@ const SLICES = 30;
 const SLICE_INTERVAL_MS = 1000;
 const ROUNDS_PER_QUIET_SHARD = 10;
 const ROWS_PER_STATEMENT_MAX = 1000;
+/** Ids of four words that are compared with one statement; those of one shard may be more. */
+const WORDS_PER_COMPARISON_MAX = 32_768;
+const NO_IDS = packUuids([]);
 /** Checkpoints are for display: they never take more of the database than this. */
 const CHECKPOINTS_PER_SLICE_MAX = 2000;
 const CHECKPOINTS_AT_STOP_MAX = 5000;
@@ -73,9 +76,8 @@ export class Sweep extends Repeater {
     const isTurnOfQuiet = this.#round % ROUNDS_PER_QUIET_SHARD === 0;
     const shardIds = this.#options.shards.list.filter((id) => id % SLICES === this.#slice);
     await this.#checkpoint(shardIds, CHECKPOINTS_PER_SLICE_MAX);
-    for (const shardId of shardIds) {
-      if (isTurnOfQuiet || activity?.isQuiet(shardId) !== true) await this.#compare(shardId);
-    }
+    const due = shardIds.filter((id) => isTurnOfQuiet || activity?.isQuiet(id) !== true);
+    for (const shards of this.#grouped(due)) await this.#compare(shards);
   }
 
   async #checkpoint(shardIds: readonly number[], rowsMax: number): Promise<void> {
@@ -91,13 +93,36 @@ export class Sweep extends Repeater {
     }
   }
 
-  async #compare(shardId: number): Promise<void> {
+  /** Few shards with many jobs, many with few: a statement for each would cost an idle gateway most. */
+  *#grouped(shardIds: readonly number[]): Generator<Map<number, PackedUuids>> {
+    let group = new Map<number, PackedUuids>();
+    let words = 0;
+    for (const shardId of shardIds) {
+      const held = this.#options.watches.heldIds(shardId);
+      if (group.size > 0 && words + held.length > WORDS_PER_COMPARISON_MAX) {
+        yield group;
+        group = new Map();
+        words = 0;
+      }
+      group.set(shardId, held);
+      words += held.length;
+    }
+    if (group.size > 0) yield group;
+  }
+
+  /** @param heldBefore read before the rows, so that jobs accepted in between are not taken for surplus ones */
+  async #compare(heldBefore: ReadonlyMap<number, PackedUuids>): Promise<void> {
+    const liveIds = await loadLiveJobIds(this.#options.database, [...heldBefore.keys()]);
+    for (const [shardId, held] of heldBefore) {
+      if (this.#options.shards.has(shardId))
+        await this.#compareShard(shardId, held, liveIds.get(shardId) ?? NO_IDS);
+    }
+  }
+
+  async #compareShard(shardId: number, held: PackedUuids, live: PackedUuids): Promise<void> {
     const { log } = this.#runtime;
-    const { database, watches } = this.#options;
-    // Read before the rows, so that jobs accepted in between are not taken for surplus ones.
-    const heldBefore = watches.heldIds(shardId);
-    const live = await loadLiveJobIds(database, shardId);
-    const { onlyLeft: gone, onlyRight: added } = compareUuids(heldBefore, live);
+    const { watches } = this.#options;
+    const { onlyLeft: gone, onlyRight: added } = compareUuids(held, live);
     for (const id of gone) watches.unwatch(shardId, id);
     const missing = added.filter((id) => !watches.holds(shardId, id));
     if (missing.length === 0) return;

@@ -150,8 +150,11 @@ describe("within a round of 30 seconds", () => {
       await clock.advanceSettling(SECOND_MS);
       const due = owned.filter((shardId) => shardId % ROUND_S <= second && shardId % ROUND_S > 0);
       if (second === ROUND_S) due.push(0, 30);
-      await reads.first(new Set(due).size);
+      // One statement reads all shards of a second.
+      const slices = new Set(due.map((shardId) => shardId % ROUND_S)).size;
+      await reads.first(slices);
       await settled();
+      expect(reads.all).toHaveLength(slices);
     }
     expect(memory.inspected.map(({ shardId }) => shardId).sort((a, b) => a - b)).toEqual(owned);
   });
@@ -175,6 +178,18 @@ describe("within a round of 30 seconds", () => {
     await sweepShard(ended.shardId);
     expect(memory.unwatched).toEqual([ended.id]);
     expect(memory.watched).toEqual([]);
+  });
+
+  test("shards with many jobs are read one at a time, however many there are in a second", async () => {
+    owned = [1, 31, 61];
+    for (let number = 0; number < 9_000; number += 1) {
+      memory.jobs.set(`00000000-0000-7001-8000-${String(number).padStart(12, "0")}`, 31);
+    }
+    await clock.advanceSettling(SECOND_MS);
+    await reads.first(3);
+    await settled();
+    expect(reads.all).toHaveLength(3);
+    expect(memory.unwatched).toHaveLength(9_000);
   });
 
   test("the sweep keeps a job that is accepted while its shard's rows are read", async () => {
@@ -261,7 +276,7 @@ describe("checkpoints", () => {
       }),
     );
     await clock.advanceSettling(SECOND_MS);
-    await reads.first(3);
+    await reads.first(1);
     await settled();
     expect(memory.inspected.map(({ checkpointsMax }) => checkpointsMax)).toEqual([2000, 0, 0]);
     expect(memory.checkpoints).toHaveLength(1000);

@@ -3,7 +3,7 @@ import { drizzle } from "drizzle-orm/postgres-js";
 import type { PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import postgres from "postgres";
 import type { ISql } from "postgres";
-import { beginBounded, type CallBounds } from "../db/call-bounds.ts";
+import { begin, type CallBounds } from "../db/call-bounds.ts";
 import { openSocket } from "./socket.ts";
 import type { DatabaseTls } from "./tls.ts";
 import type { DatabaseServer } from "./database-url.ts";
@@ -96,13 +96,14 @@ export class Connection {
   /**
    * Runs statements as one transaction, at READ COMMITTED; `work` awaits only the database.
    * Statements after its end are refused.
+   * @param bounds limits of its own; null where the session's hold
    */
   async transaction<T>(
     work: (sql: TransactionSql) => Promise<T>,
-    bounds: CallBounds = this.#options.bounds,
+    bounds: CallBounds | null = this.#options.bounds,
   ): Promise<T> {
     let isOver = false;
-    await this.#control(beginBounded(bounds));
+    await this.#control(begin(bounds));
     const lost = new Promise<never>((_resolve, reject) => (this.#failTransaction = reject));
     try {
       const result = await Promise.race([work(refusingWhen(() => isOver, this.sql)), lost]);
@@ -126,13 +127,13 @@ export class Connection {
    */
   async transactionAtOnce<T>(
     work: (sql: TransactionSql) => Promise<T>,
-    bounds: CallBounds = this.#options.bounds,
+    bounds: CallBounds | null = this.#options.bounds,
   ): Promise<T> {
     let isOver = false;
     const sql = sendingAtOnce(() => isOver, this.sql);
     const lost = new Promise<never>((_resolve, reject) => (this.#failTransaction = reject));
     this.#holdBackWrites();
-    const begun = this.#control(beginBounded(bounds)).execute();
+    const begun = this.#control(begin(bounds)).execute();
     let isWhole = false;
     const working = (async () => {
       const result = work(sql);

@@ -23,8 +23,10 @@ export function startupParameters(bounds: CallBounds): Record<string, number | s
 /**
  * Begins a transaction and bounds it in one message, so that nothing can be lost in between. The
  * limits end with the transaction, so a pooler's next client does not inherit them.
+ * @param bounds null where the limits of the session hold
  */
-export function beginBounded(bounds: CallBounds): string {
+export function begin(bounds: CallBounds | null): string {
+  if (bounds === null) return "begin";
   const settings = Object.entries(settingsOf(bounds));
   const calls = settings.map(([name, ms]) => `set_config('${name}', '${ms}', true)`);
   return `begin; select ${calls.join(", ")}`;

@@ -224,7 +224,9 @@ export class PooledDatabase implements Database {
     work: (sql: TransactionSql) => Promise<T>,
     options?: CallOptions,
   ): Promise<T> {
-    const bounds = this.#boundsOf(options);
+    // The session's own limits are these, unless a pooler has dropped them.
+    const isBounded = !this.boundsEveryCall && !hasOwnBounds(options);
+    const bounds = isBounded ? null : this.#boundsOf(options);
     const call = (connection: Connection): Promise<T> =>
       options?.isSentAtOnce === true
         ? connection.transactionAtOnce(work, bounds)

@@ -1,4 +1,4 @@
-import { packedFromBytes, type PackedUuids, packUuids } from "../../core/ids/packed-uuids.ts";
+import { packedFromBytes, type PackedUuids } from "../../core/ids/packed-uuids.ts";
 import { arrayLiteral } from "../sql/statement.ts";
 import type { Database } from "../db/database.ts";
 import { rowSource } from "../sql/row-source.ts";
@@ -99,14 +99,20 @@ function isLive(row: LiveJob | OtherJob): row is LiveJob {
 }
 
 const LIVE_IDS = `
-select string_agg(uuid_send(id), ''::bytea) as ids
-from jobs where shard_id = $1 and status in ('pending', 'processing')
+select shard_id as "shardId", string_agg(uuid_send(id), ''::bytea) as ids
+from jobs where shard_id = any ($1::text::smallint[]) and status in ('pending', 'processing')
+group by shard_id
 `;
 
-/** The ids of a shard's live jobs, which the sweep compares with memory. */
-export async function loadLiveJobIds(database: Database, shardId: number): Promise<PackedUuids> {
-  const [row] = await database.run("load-live-job-ids", (sql) =>
-    sql.unsafe<{ ids: Buffer | null }[]>(LIVE_IDS, [shardId], { prepare: true }),
+/** The ids of the live jobs of shards, which the sweep compares with memory. */
+export async function loadLiveJobIds(
+  database: Database,
+  shardIds: readonly number[],
+): Promise<ReadonlyMap<number, PackedUuids>> {
+  const rows = await database.run("load-live-job-ids", (sql) =>
+    sql.unsafe<{ shardId: number; ids: Buffer }[]>(LIVE_IDS, [arrayLiteral(shardIds)], {
+      prepare: true,
+    }),
   );
-  return row?.ids ? packedFromBytes(row.ids) : packUuids([]);
+  return new Map(rows.map(({ shardId, ids }) => [shardId, packedFromBytes(ids)]));
 }
