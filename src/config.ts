@@ -67,7 +67,7 @@ export interface Config {
   readonly callbackTimeoutMs: number;
   /** Answers that come more slowly on average are given up; 0 for none. */
   readonly transferBytesPerSecondMin: number;
-  /** Callbacks under way at once to one origin, for each project. */
+  /** Callbacks in progress at once to one origin, for each project. */
   readonly callbackConcurrency: number;
   /** Callbacks a second to one origin, for each project; null for no limit. */
   readonly callbackRequestsPerSecond: number | null;
@@ -276,7 +276,7 @@ function describeUnknown(unknown: { name: string; nearest: string | null }): str
 }
 
 const listenHost = textLike(/^[\w.:%-]+$/, "an IP address or a host name");
-/** Below that, whoever tries finds it. Generated keys and secrets have twice as much. */
+/** A shorter one can be guessed. Generated keys and secrets have twice as much. */
 const SECRET_CHARACTERS_MIN = 16;
 const SECRET_CHARACTERS_DIFFERENT_MIN = 8;
 

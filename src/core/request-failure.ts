@@ -27,7 +27,7 @@ export type RequestFailureCode = (typeof REQUEST_FAILURE_CODES)[number];
 
 /**
  * Whether nothing was sent, for reasons that are this side's: no name server answered, or the project
- * has too many connections open. It says nothing about whoever is at the other end.
+ * has too many connections open. It says nothing about the other end.
  */
 export function isUnsent(code: RequestFailureCode): boolean {
   return code === "dns_failed" || code === "connection_limit";

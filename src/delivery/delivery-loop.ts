@@ -50,9 +50,9 @@ export interface DeliveryLoopOptions extends DelivererOptions {
 }
 
 /**
- * Sends what is owed. Callbacks come from three sides: handed over by whoever recorded their event,
- * named by their ids, and, for all that waits for a retry or was handed over by nobody, read from
- * the database shortly before they are due.
+ * Sends due deliveries. They come from three sources: handed over when their event is recorded; named
+ * by their ids; and read from the database shortly before they are due, which covers retries and
+ * deliveries that were not handed over.
  */
 export class DeliveryLoop implements Service {
   readonly outbox: Outbox;
@@ -62,7 +62,7 @@ export class DeliveryLoop implements Service {
   readonly #blocked: BlockedDeliveries;
   readonly #rounds: Repeater;
   #roomAtMs = 0;
-  /** For each read under way, what has ended since it began: the read knows it as still waiting. */
+  /** For each read in progress, the deliveries that ended since it began: the read sees them as waiting. */
   readonly #readsUnderWay = new Set<Set<string>>();
   /** To be read, and the reads of them in progress and to come. */
   readonly #asked: DeliveryKey[] = [];
@@ -99,7 +99,7 @@ export class DeliveryLoop implements Service {
     return this.#rounds.start();
   }
 
-  /** Begins no more attempts and waits for those under way to be recorded. */
+  /** Begins no more attempts and waits for those in progress to be recorded. */
   async stop(): Promise<void> {
     this.outbox.close();
     await this.#rounds.stop();
@@ -168,7 +168,7 @@ export class DeliveryLoop implements Service {
   }
 
   #offer(row: LoadedDelivery): void {
-    // A read under way may still bring an older event of the same subscription.
+    // A read in progress may still bring an older event of the same subscription.
     if (row.delivery.wantsProgress) this.#noteEnded(row.delivery.subscriptionId);
     if (!this.outbox.offer(this.#callback(row))) this.#noteIfFull(row);
   }

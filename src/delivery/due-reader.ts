@@ -49,13 +49,13 @@ export class DueReader {
   readonly #options: DueReaderOptions;
   /** All that is due up to here has been looked at. */
   #forward: DuePosition = BEFORE_ALL_DUE;
-  /** Null while none is under way. */
+  /** Null while none is in progress. */
   #sweep: DuePosition | null = null;
   #sweepAtMs: number;
   #pageAtMs = 0;
   /** Before the earliest of what the outbox could not take at all. */
   #overflow: DuePosition | null = null;
-  /** Grows with every rewind, so that a read under way can't undo one. */
+  /** Grows with every rewind, so that a read in progress can't undo one. */
   #rewinds = 0;
 
   constructor(runtime: Runtime, options: DueReaderOptions) {
@@ -182,7 +182,7 @@ export class DueReader {
       projectId: queue.projectId,
       callbackOrigin: queue.origin,
       shardIds,
-      // As far as the reading forward has come, which passed over this origin meanwhile.
+      // As far as the forward read has come, since it skipped this origin.
       dueByMs: Math.max(clock.now() + HORIZON_MS, this.#forward.nextAttemptAtMs),
       after,
       isFew,

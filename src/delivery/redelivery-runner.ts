@@ -38,7 +38,7 @@ export interface RedeliveryRunnerOptions {
 }
 
 interface Step {
-  /** As it stands now. */
+  /** Its current state. */
   readonly redelivery: RedeliveryRecord;
   readonly taken: number;
   /** When the next one after those taken is due. */
@@ -46,8 +46,8 @@ interface Step {
 }
 
 /**
- * Carries out redeliveries of many. One belongs to whoever owns the shard of its id, and goes on
- * from its stored position, whoever went before. One round:
+ * Carries out redeliveries of many deliveries. Each belongs to the owner of its id's shard, and continues
+ * from its stored position, also after another node. One round:
  *
  *   find from the position ─▶ make pending and advance ─▶ hand on ─▶ wait for the pace
  */
@@ -70,7 +70,7 @@ export class RedeliveryRunner extends Repeater {
     this.#pauses = new Pauses(runtime.clock);
   }
 
-  /** Waits for the steps under way. */
+  /** Waits for the steps in progress. */
   override async stop(): Promise<void> {
     this.#pauses.close();
     await super.stop();

@@ -56,8 +56,8 @@ const SETTINGS: Readonly<Record<string, string>> = {
   max_parallel_workers_per_gather: "0",
   jit: "off",
   random_page_cost: "1.1",
-  // So often two background processes wake up with nothing to do. Whoever waits for a commit flushes
-  // it, and the writer of dirty pages may write as many a second as it does by default.
+  // How often two background processes wake up with nothing to do. A commit that is waited for flushes
+  // the log itself, and the writer of dirty pages may write as many a second as it does by default.
   wal_writer_delay: "2s",
   bgwriter_delay: "1s",
   bgwriter_lru_maxpages: "500",

@@ -22,7 +22,7 @@ export async function findPostmaster(data: string): Promise<Postmaster> {
 }
 
 /**
- * Postgres refuses to start when the pid in a stale file was given to another process meanwhile.
+ * Postgres refuses to start when the pid in a stale file now belongs to another process.
  * It takes its grandparent's, which is this process, for stale; the rest of the file is left as it
  * is, because with it Postgres finds orphans of the old server that still use the data.
  * Looks and writes without a pause between: another process may be starting Postgres just now.

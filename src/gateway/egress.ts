@@ -87,7 +87,7 @@ export function buildOutbound(runtime: Pick<Runtime, "clock">, options: EgressOp
   };
 }
 
-/** What projects take turns for on the way out. */
+/** The shared resources of outgoing requests, for which projects take turns. */
 export function egressTurns(allowed: ProjectLimits["allowed"], sockets: SocketPlan) {
   const connections = (
     resource: SharedResource,

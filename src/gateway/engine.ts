@@ -64,7 +64,7 @@ const FLUSH_MS = 2_000;
 const READERS_GRACE_MS = 1_000;
 /** Half of the time that a stop has. */
 const LEAVE_AFTER_MS = 4_000;
-/** How long a stop waits for requests under way before it cuts them off. */
+/** How long a stop waits for requests in progress before it aborts them. */
 const REQUESTS_GRACE_MS = 2_500;
 
 export interface EngineOptions {
@@ -310,8 +310,8 @@ export class Engine {
   }
 
   /**
-   * Takes no more work, lets what is under way end, writes what is queued, and leaves the shards to
-   * the other nodes. Whatever does not end in time is cut off; the database knows it all. However
+   * Takes no more work, finishes work in progress, writes queued rows, and releases the shards to
+   * the other nodes. Work that does not end in time is aborted; the database knows all of it. However
    * long that takes, the shards are left after `LEAVE_AFTER_MS`, so that no other node has to wait
    * for the lease to run out; the guards of what is recorded make that safe.
    */

@@ -86,8 +86,8 @@ export interface StartedGateway {
     readonly signInUrl: string | null;
   } | null;
   /**
-   * Says that it is not ready any more, and goes on serving for `drainMs`, so that whoever sends
-   * requests here hears of it in time. Ends early when `hurried` resolves.
+   * Reports that it is not ready, and continues to serve for `drainMs`, so that load balancers notice
+   * in time. Ends early when `hurried` resolves.
    */
   drain(hurried: Promise<void>): Promise<void>;
   /** Ends everything in reverse order; resolves when nothing runs any more. */
@@ -186,7 +186,7 @@ async function start(
     engine.endWaits();
     if (config.drainMs > 0) await settledWithin(clock, hurried, config.drainMs);
   };
-  // Requests under way end while the engine, which some of them wait for, still writes.
+  // Requests in progress end while the engine, which some of them wait for, still writes.
   started.push(async () => {
     isStopping = true;
     await Promise.all([server.stop(), engine.stop()]);
@@ -369,7 +369,7 @@ async function startDatabase(
   signal?.throwIfAborted();
   if (config.migrate) await migrate(database);
   else await checkMigrated(database);
-  // The data directory is this process's alone, so whoever held a lease in it is dead.
+  // The data directory is this process's alone, so a process that held a lease in it is dead.
   if (config.database.kind === "embedded") await endAllLeases(database);
   await database.openConnections();
   await setByDatabase(clock, database);

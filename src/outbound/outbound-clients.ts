@@ -11,11 +11,6 @@ const UPSTREAM_CONNECTIONS_MAX = 2048;
 /** Lanes stay far below it; there is one for each project that calls back to the origin. */
 const CALLBACK_CONNECTIONS_MAX = 1024;
 
-export interface OutboundClients {
-  readonly upstreamClient: RequestClient;
-  readonly callbackClient: RequestClient;
-}
-
 export interface OutboundClientsOptions {
   /** Where a project's requests and callbacks may go. */
   readonly guardOf: (projectId: string) => AddressGuard;
@@ -36,7 +31,7 @@ export interface OutboundClientsOptions {
 export function createOutboundClients(
   runtime: Pick<Runtime, "clock">,
   options: OutboundClientsOptions,
-): OutboundClients {
+): { readonly upstreamClient: RequestClient; readonly callbackClient: RequestClient; } {
   const { guardOf, callbackGuardOf, trustsCallback, lookup } = options;
   const shared = {
     lookup,

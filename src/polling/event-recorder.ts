@@ -33,7 +33,7 @@ export interface EventRecorderOptions {
 export class EventRecorder {
   readonly #runtime: Runtime;
   readonly #options: EventRecorderOptions;
-  /** By slot, the newest record of each watch that is under way. */
+  /** By slot, the newest record of each watch that is in progress. */
   readonly #underWay = new Map<number, Promise<RecordOutcome>>();
 
   constructor(runtime: Runtime, options: EventRecorderOptions) {
@@ -59,7 +59,7 @@ export class EventRecorder {
     });
   }
 
-  /** Records that a job moves whose watch is held, for those who asked to hear of it. */
+  /** Records progress of a job whose watch is held, for the subscriptions that want it. */
   recordProgress(
     watch: Watch,
     type: Extract<EventType, "job.processing" | "job.progress">,

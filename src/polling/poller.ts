@@ -163,7 +163,7 @@ export class Poller {
     });
   }
 
-  /** Begins no more polls and waits for those under way and for what they record. */
+  /** Begins no more polls, and waits for polls in progress and for the rows that they write. */
   async stop(): Promise<void> {
     this.watches.close();
     this.#fetcher.close();
@@ -278,7 +278,7 @@ export class Poller {
     for (const type of types) {
       if (type === "job.processing") watch.processingAnnounced = true;
       await this.#recorder.recordProgress(watch, type);
-      // Its deadline passed meanwhile, or its shard was lost.
+      // Its deadline has passed since, or its shard was lost.
       if (watch.state !== "polling") return;
     }
     this.#reschedule(watch, dueAtMs);
@@ -338,7 +338,7 @@ export class Poller {
     // A credential that came while this answer was on its way has nothing to do with it.
     const isCurrent = upstream.credentialVersion === credentialVersion;
     if (isCurrent) upstream.suspend(`The upstream refused the credential: ${reason}`);
-    // After the suspension, which would come too late to hold it back.
+    // After the suspension: the other way around, the job could be polled once more.
     this.watches.schedule(watch, this.#runtime.clock.now());
     if (!isCurrent) return;
     const connection = { id: upstream.connectionId, credentialVersion };

@@ -1,4 +1,4 @@
-/* What `ringback/receiver` gives. */
+/* The exports of `ringback/receiver`. */
 export {
   createReceiver,
   type Handlers,

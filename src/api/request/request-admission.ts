@@ -37,7 +37,7 @@ export class RequestAdmission {
     return turn === null ? verdict : turn.then(() => verdict);
   }
 
-  /** Holds back what an address hears that has sent too many refused keys. */
+  /** Delays the responses to an address that has sent too many refused keys. */
   holdBackFrom<Refusal>(address: string, refusal: Refusal): Promise<Refusal> {
     return this.#holdBack(`address ${addressGroup(address)}`, refusal);
   }

@@ -4,7 +4,7 @@ import { type RawResult, textOfResult } from "../json/raw-result.ts";
 export const ENDING_STATUSES = ["completed", "failed", "canceled", "expired", "timed_out"] as const;
 export type EndingStatus = (typeof ENDING_STATUSES)[number];
 
-/** Every fact about a job that a subscription can hear of. The order fixes each one's mask bit. */
+/** Every fact about a job that a subscription can receive. The order fixes each one's mask bit. */
 export const EVENT_TYPES = [
   "job.completed",
   "job.failed",
@@ -59,7 +59,7 @@ export interface EventContent {
   readonly result: RawResult | null;
   /** Raw JSON text; only of `job.progress`. */
   readonly progress: string | null;
-  /** Raw JSON text: what became of fetching a result that is a link; null when nobody wanted it. */
+  /** Raw JSON text: the outcome of fetching a result that is a link; null when no subscription wanted it. */
   readonly resultFetch: string | null;
 }
 
@@ -153,7 +153,7 @@ function statusOfEvent(type: EventType): EndingStatus | "processing" {
 }
 
 /**
- * A result with what receivers get wrong that parse a body and write it anew before they verify it: a
+ * A result that changes when a receiver parses the body and serializes it again before verifying it: a
  * trailing zero, an integer above 2^53, an escape, a slash, and a character outside of the BMP.
  */
 const RESULT = String.raw`{"decimal":1.10,"integer":12345678901234567890,"text":"f\u00fcr a/b 🙂"}`;

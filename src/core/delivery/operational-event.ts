@@ -14,8 +14,8 @@ export type OperationalEventType = (typeof OPERATIONAL_EVENT_TYPES)[number];
 export interface OperationalEvent {
   readonly projectId: string;
   /**
-   * What it is about. News of one subject is told once a minute at most: what came last, and how
-   * often.
+   * The object that it is about. Events of one subject are sent at most once a minute: the latest, with
+   * their number.
    */
   readonly subject: string;
   readonly type: OperationalEventType;

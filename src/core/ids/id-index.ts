@@ -44,7 +44,7 @@ export class IdIndex {
       const entry = this.#entries[at] ?? EMPTY;
       if (entry === EMPTY) break;
       const home = this.#home(this.words, (entry - 1) * UUID_WORDS);
-      // An entry between its home and where it stands may not move before its home.
+      // An entry between its home and its place may not move before its home.
       const isPastHome = hole <= at ? home > hole && home <= at : home > hole || home <= at;
       if (isPastHome) continue;
       this.#entries[hole] = entry;

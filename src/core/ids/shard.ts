@@ -1,4 +1,4 @@
-/** Jobs are cut into this many slices; fixed for ever, since the shard is part of every key. */
+/** Jobs are cut into this many slices; never to be changed, since the shard is part of every key. */
 export const SHARD_COUNT = 256;
 
 /**

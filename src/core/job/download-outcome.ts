@@ -9,7 +9,7 @@ export type DownloadStep =
   | { readonly kind: "retry"; readonly afterMs: number; readonly reason: string }
   | { readonly kind: "give_up"; readonly reason: string };
 
-/** The waits after the first, second, … failed attempt. Receivers wait meanwhile for the ending. */
+/** The waits after the first, second, … failed attempt. Receivers wait for the ending until then. */
 const WAITS_MS = [1_000, 5_000, 15_000, 45_000];
 
 /** A server that sends for so long without an end is not asked again. */

@@ -60,7 +60,7 @@ export type JobStep =
 export type LaneVerdict = (
   | { readonly kind: "healthy" }
   | { readonly kind: "faulty" }
-  /** It never came to whoever is at the other end. */
+  /** The request never reached the other end. */
   | { readonly kind: "inconclusive" }
   /** Nothing can be sent just now, for this side's reasons: one item goes ahead after a pause. */
   | { readonly kind: "unsent" }
@@ -76,10 +76,10 @@ export function reachOf({ kind, reach }: LaneVerdict): Reach {
   return kind === "healthy" || kind === "rate_limited" ? "answered" : "unknown";
 }
 
-/** Whatever it tells of the job, the upstream has answered. */
+/** The upstream has answered, whatever the answer says about the job. */
 export const HEALTHY: LaneVerdict = { kind: "healthy" };
 
-/** Nothing was asked, or nobody waited for the answer. */
+/** Nothing was asked, or the answer was not awaited. */
 export const INCONCLUSIVE: LaneVerdict = { kind: "inconclusive" };
 
 const NO_TIMES: UpstreamTimes = { createdAt: null, updatedAt: null };
@@ -87,8 +87,8 @@ const BACKOFF_MS_INITIAL = 1000;
 const BACKOFF_MS_MAX = 60_000;
 
 /**
- * Advances a job by one observation. An ending is left by nothing: whoever records it does so by
- * compare-and-set, so of any sequence of observations at most one ending holds.
+ * Advances a job by one observation. Endings are final: they are recorded by compare-and-set, so any
+ * sequence of observations leads to at most one ending.
  */
 export function decideAfterPoll(input: PollInput): JobStep {
   const step = decide(input);

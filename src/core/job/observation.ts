@@ -23,7 +23,7 @@ export interface UpstreamTimes {
 }
 
 /**
- * The meaning of the answer to one poll. A closed list: an upstream status nobody knows is `running`
+ * The meaning of the answer to one poll. A closed list: an unknown upstream status is `running`
  * with `unknownStatus` set, never an error.
  */
 export type Observation =

@@ -3,7 +3,7 @@
  * stored, and a restart resumes it. All times in milliseconds.
  */
 export type PollSchedule =
-  /** `initialMs`, each wait `factor` times the last, at most `capMs`. What Pulse recommends. */
+  /** `initialMs`, each wait `factor` times the last, at most `capMs`. Recommended by Pulse. */
   | {
       readonly kind: "exponential";
       readonly initialMs: number;

@@ -104,8 +104,8 @@ export function afterRefusal(rate: LearnedRate, perSecond: number, passed: Passe
 }
 
 /**
- * Where the limit lies that was met at this rate. What passed over a while tells it, unless the rate
- * was low for most of that while because the limit has been raised.
+ * Estimates the limit that was met at this rate, from the number of requests that passed for a while;
+ * unless the rate was low for most of that time because the limit has been raised.
  */
 function limitBelow(perSecond: number, passed: Passed, before: number): number {
   const isRaised = perSecond > RAISED * before;

@@ -57,7 +57,7 @@ export interface ExplainedJob {
   readonly connection: string;
   /** Why the connection is paused; null where it is not, or nothing was noted. */
   readonly pausedReason: string | null;
-  /** Null once it has ended, or nobody waits for it. */
+  /** Null once the job has ended, or no subscription waits for it. */
   readonly wait: Waiting<JobWait> | null;
   readonly lastError: string | null;
   readonly acceptedAtMs: number;

@@ -35,7 +35,7 @@ export interface Waiting<For> {
   readonly notBeforeMs: number | null;
 }
 
-/** How the connection of a job stands, as every node knows it. */
+/** The state of a job's connection, as every node knows it. */
 export interface ConnectionFacts {
   readonly state: "active" | "paused" | "unusable";
   /** When a paused one is probed next. */

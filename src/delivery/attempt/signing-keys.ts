@@ -99,7 +99,7 @@ export async function readKeys(
 const V1A: readonly SignatureScheme[] = ["v1a"];
 
 /**
- * The keys of a callback that has a secret of its own. It stands in for the project's, not for its
+ * The keys of a callback that has a secret of its own. It replaces the project's secret, not its
  * signing key.
  * @param open gives the secret, `whsec_…`; asked only if it signs
  * @param projectKeys those of the schemes that the project signs with

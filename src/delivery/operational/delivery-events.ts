@@ -15,7 +15,7 @@ export interface GivenUpDelivery {
   readonly jobId: string;
 }
 
-/** A delivery was given up. Of many to one origin, the last stands for all. */
+/** A delivery was given up. One event is sent for many deliveries to one origin, about the last one. */
 export function exhaustedEvent(
   delivery: GivenUpDelivery,
   errorCode: AttemptErrorCode,

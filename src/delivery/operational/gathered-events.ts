@@ -14,8 +14,8 @@ type Subject = Pick<OperationalEvent, "projectId" | "subject">;
 
 /**
  * Events of this node that are not stored yet, by project and subject. Each subject is given
- * out once a minute at most; meanwhile the newest stands for all. A project that has much to hear
- * of takes no room from the others.
+ * out once a minute at most, with the newest of its events for all of them. A project with many events
+ * takes no space from the others.
  */
 export class GatheredEvents {
   readonly #projects = new Map<string, Map<string, Gathered>>();

@@ -65,7 +65,7 @@ export class OperationalEvents extends Repeater {
     this.#options = options;
   }
 
-  /** Notes down what is left; whoever takes over sends it. */
+  /** Stores the events that are left, for the next node to send. */
   override async stop(): Promise<void> {
     await super.stop();
     await this.#note(Infinity);
@@ -213,5 +213,5 @@ type Outcome =
   | { readonly kind: "refused"; readonly status: number | null }
   /** The project does not want to know any more. */
   | { readonly kind: "unwanted" }
-  /** This process stops; whoever takes over sends it. */
+  /** This process stops; the next node sends it. */
   | { readonly kind: "cut_off" };

@@ -83,7 +83,7 @@ export class OriginQueue {
     if (this.#backlog === null || isEarlier(before, this.#backlog)) this.#backlog = before;
   }
 
-  /** Hands the backlog to whoever reads it next; what is refused meanwhile begins another. */
+  /** Hands the backlog to its reader; callbacks that are refused from now on begin a new one. */
   takeBacklog(): DuePosition | null {
     const backlog = this.#backlog;
     this.#backlog = null;

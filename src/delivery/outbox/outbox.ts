@@ -197,7 +197,7 @@ export class Outbox {
   /** The attempt is over; the next one is near enough to stay in memory. */
   retry(callback: PendingDelivery, dueAtMs: number, verdict: LaneVerdict): void {
     const queue = this.#settle(callback, verdict);
-    // A later event of its subscription came meanwhile, and makes this one out of date.
+    // A later event of its subscription has made this one out of date.
     const isOutOfDate = this.#letNextGo(callback);
     const isOver = callback.state === "dropped" || this.#closed || isOutOfDate;
     if (isOver || queue === null) return this.#forget(callback);
@@ -212,7 +212,7 @@ export class Outbox {
     this.#drop((callback) => callback.delivery.shardId === shardId);
   }
 
-  /** Forgets what waits for a subscription that hears nothing more. */
+  /** Drops the waiting callbacks of a subscription that receives nothing more. */
   dropSubscription(subscriptionId: string): void {
     this.#drop((callback) => callback.delivery.subscriptionId === subscriptionId);
   }

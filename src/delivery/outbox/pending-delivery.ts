@@ -19,9 +19,9 @@ export interface PendingDelivery {
   startAtMs: number;
   /** When the attempt was due that could not be sent yet; null when it was never tried. */
   unsentSinceMs: number | null;
-  /** In which generation of its lane the attempt under way began. */
+  /** The generation of its lane in which the current attempt began. */
   generation: number;
-  /** Whether the attempt under way still counts for its lane. */
+  /** Whether the current attempt still counts for its lane. */
   isInLane: boolean;
   /** `blocked`: an older event of its subscription is being sent. */
   state: "waiting" | "blocked" | "sending" | "dropped";

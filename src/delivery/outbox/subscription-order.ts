@@ -9,9 +9,9 @@ interface Line {
 }
 
 /**
- * Keeps the callbacks of a subscription in the order of their events, for those that hear of
- * progress events. Nothing is sent while an older callback is under way, and of what waits only the newest
- * is worth sending: a progress event that another event came after is dropped, an ending never.
+ * Keeps the callbacks of a subscription that receives progress events in the order of their events.
+ * Nothing is sent while an older callback is being sent. Of the waiting ones only the newest is worth
+ * sending: a progress event that another event came after is dropped, an ending never.
  *
  *   enter ──▶ go ──▶ started ──▶ settled         enter ──▶ wait ──(settled)──▶ go
  */

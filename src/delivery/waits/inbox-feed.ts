@@ -36,7 +36,7 @@ interface Watched {
 /**
  * Gives the messages of inboxes their positions, and wakes the requests that wait for them. One round
  * serves all that wait here, in two statements besides one for each inbox that has new messages; none
- * while nobody waits. What this node stores begins a round at once.
+ * while no request waits. A message that this node stores begins a round at once.
  */
 export class InboxFeed implements Service {
   readonly name = "inbox feed";

@@ -97,7 +97,7 @@ export class AnswerReader {
       : interpretResponse(question, provider, weighed);
   }
 
-  /** Lets what is read come to its end while `quiet` is awaited, but not for long. */
+  /** Finishes the responses that are being read while `quiet` is awaited, but not for long. */
   async stop(quiet: Promise<void>): Promise<void> {
     // A response may be available only once.
     const timer = this.#runtime.clock.setTimer(STOP_TIMEOUT_MS, () => void this.close());

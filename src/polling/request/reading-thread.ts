@@ -10,8 +10,8 @@ import { interpretResponse, type ReadingTask } from "./interpret-response.ts";
 
 /*
  * The thread in which `AnswerReader` reads large answers. Its garbage is a few very large strings,
- * which V8 leaves lying until hundreds of megabytes of them have come together. So it is told when
- * to look; with so little else here that takes milliseconds, between two answers.
+ * which V8 does not collect before there are hundreds of megabytes of them. So this thread collects
+ * garbage itself between two answers, which takes milliseconds because its heap holds little else.
  */
 
 const GARBAGE_BYTES_MAX = 8 * 2 ** 20;

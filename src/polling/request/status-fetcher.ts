@@ -234,7 +234,7 @@ export class StatusFetcher {
     return followRedirects(this.#client, whole, first);
   }
 
-  /** The answer for those who ask about the job; null when nobody does any more, or none came. */
+  /** The answer for clients that ask about the job; null when none does any longer, or no answer came. */
   #keep(watch: Watch, outcome: RequestOutcome): UpstreamResponse | null {
     if (outcome.kind === "failed") return null;
     if (!this.#observed.isAsked(watch.id)) {

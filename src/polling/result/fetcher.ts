@@ -28,7 +28,7 @@ import type { UpstreamAccess } from "../upstream/access.ts";
 import type { Watch } from "../watch/watch.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 
-/** A download under way holds a part or two in memory, at most about a mebibyte. */
+/** A download in progress holds a part or two in memory, at most about a mebibyte. */
 const FETCHES_AT_ONCE = { perConnection: 8, total: 64 };
 const TIMEOUT_MS = 10 * 60_000;
 /** How often a link may send a download on. */
@@ -68,12 +68,12 @@ export function downloadTurns(limits: Pick<ProjectLimits, "allowed">): FairSemap
 }
 
 /**
- * Fetches results that are links, once a job, before its ending is told: a link may be good for one
- * download. What comes is stored part by part and becomes the job's with the last one, so that of
- * a node that dies in between either all of it is found by the next, or the link is asked again.
- * A database that is away is waited for, since what was downloaded may not be had again; when the
- * job's shard is lost over that and its job is watched again, both wait for the same download. Another
- * node that comes to watch the job meanwhile waits as well, as long as the claim is renewed.
+ * Fetches results that are links, once for each job, before its ending is recorded: a link may work
+ * for only one download. The parts are stored as they come and belong to the job once the last one is
+ * stored, so after a node died, the next node finds all of them or requests the link again. An outage
+ * of the database is waited out, since a second download may be refused. If the shard is lost during
+ * that wait and the job is watched again, both watches wait for the same download. Another node that
+ * watches the job by then waits as well, as long as the claim is renewed.
  */
 export class ResultFetcher {
   readonly #runtime: Runtime;
@@ -154,7 +154,7 @@ export class ResultFetcher {
     }
   }
 
-  /** Ends waits; downloads under way are cut off with the connections. */
+  /** Ends waits. Downloads in progress are aborted with their connections. */
   close(): void {
     this.#pauses.close();
     this.#closing.abort();

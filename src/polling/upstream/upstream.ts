@@ -51,7 +51,7 @@ export interface UpstreamOptions {
   readonly gateOf: (origin: string, projectId: string) => OriginGate;
   /** The turn of the watch in this slot has come. */
   readonly poll: (upstream: Upstream, slot: number, generation: number) => void;
-  /** The pause of a connection is to be probed. */
+  /** The pause of a connection should be probed. */
   readonly probe: (upstream: Upstream) => void;
   /** Whether the watch in this slot is due at this time. */
   readonly isCurrent: (slot: number, dueAtMs: number) => boolean;
@@ -154,7 +154,7 @@ export class Upstream {
     this.#isProbing = false;
   }
 
-  /** Looks after a wait whether the pause is to be probed. */
+  /** Checks after a wait whether the pause should be probed. */
   probeIn(delayMs: number): void {
     this.#probeTimer?.cancel();
     this.#probeTimer = this.#clock.setTimer(delayMs, () => this.#probe(this));
@@ -233,8 +233,8 @@ export class Upstream {
   }
 
   /**
-   * Waits for a turn among the polls, within the connection's limits; whoever gets one ends it with
-   * `lane.settle` and the generation that this gives. Null when none came in time.
+   * Waits for a turn among the polls, within the connection's limits. The caller ends its turn with
+   * `lane.settle` and the returned generation. Null when no turn came in time.
    */
   takeTurn(waitMs: number): Promise<number | null> {
     const { promise, resolve } = Promise.withResolvers<number | null>();
@@ -295,7 +295,7 @@ export class Upstream {
     const problem = connectionProblem(connection, credential);
     this.#credential = credential ?? "";
     if (problem !== null) {
-      // A probe goes on while only the time of the next one is news.
+      // A probe continues while only the time of the next one has changed.
       if (!this.#isProbing || connection.probeAtMs === null) this.#stop(problem);
       const isProbed =
         connection.state === "paused" && !connection.isDeleted && credential !== null;

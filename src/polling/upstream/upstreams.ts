@@ -30,7 +30,7 @@ export interface UpstreamsOptions extends Omit<UpstreamOptions, "gateOf"> {
   readonly onBreaker?: (origin: string, projectId: string, breaker: Breaker) => void;
 }
 
-/** How a connection's lane stands, and how many jobs it is there for. */
+/** The state of a connection's lane, and the number of jobs in it. */
 export interface ConnectionLoad extends LaneLoad {
   readonly jobs: number;
 }
@@ -101,7 +101,7 @@ export class Upstreams {
     return this.#byId.get(connectionId)?.lane ?? null;
   }
 
-  /** How a connection stands on this node; null when it is not known here. */
+  /** The load of a connection on this node; null when it is not known here. */
   loadOf(connectionId: string): ConnectionLoad | null {
     const upstream = this.#byId.get(connectionId);
     return upstream === undefined ? null : { ...upstream.lane.load(), jobs: upstream.jobs };

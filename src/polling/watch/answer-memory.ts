@@ -18,7 +18,7 @@ export interface AnswerMemory {
   readonly nextUrl: string | null;
   /** The value that a rule remembered for later responses. */
   readonly remembered: string | null;
-  /** The result that is to be asked for before the status is asked again. */
+  /** The result to request before the next status request. */
   readonly wanted: ResultWanted | null;
   /** The cookies that keep the job at the server that knows it. */
   readonly affinity: AffinityCookies | null;

@@ -163,7 +163,7 @@ export class WatchList {
     return "from_now";
   }
 
-  /** Polls a job now, or once more if a poll is under way. */
+  /** Polls a job now, or once more if a poll is in progress. */
   pollNow(shardId: number, id: string): void {
     const watch = this.#find(shardId, id);
     if (watch === null) return;

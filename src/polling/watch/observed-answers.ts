@@ -41,7 +41,7 @@ interface Entry {
 
 /**
  * The latest answers about jobs that clients poll through the gateway, from the polls that are made
- * anyway. Nothing is kept of a job that nobody asks about.
+ * anyway. Answers are kept only for jobs that clients ask about.
  */
 export class ObservedAnswers {
   readonly #clock: Pick<Clock, "monotonic" | "setTimer">;
@@ -54,9 +54,9 @@ export class ObservedAnswers {
   }
 
   /**
-   * From now on the answers about a job are kept.
+   * Keeps the answers about a job from now on.
    * @param isWatched whether this node polls it, and has since the last answer that was kept
-   * @returns the answer that is there; `first` where nobody has asked before, `awaited` where one comes
+   * @returns the latest answer; `first` if this is the first request for the job, `awaited` if an answer will come
    */
   ask(jobRowId: string, isWatched: boolean): ObservedAnswer | "first" | "awaited" | "unavailable" {
     const nowMs = this.#clock.monotonic();

@@ -8,7 +8,7 @@ import { FLAGS, NO_NOTES, type WatchNotes, type WatchState, type WatchTable } fr
 
 /**
  * A job that this node polls: a view of a slot of the {@link WatchTable}, made where it is needed
- * and not kept. Whoever keeps one over a wait, in which the job may be dropped, holds it.
+ * and not kept. A caller that keeps one across a wait, during which the job may be dropped, holds it.
  */
 export class Watch {
   /** Names the watch among those of this node, as long as it is watched or held. */
@@ -20,7 +20,7 @@ export class Watch {
     this.slot = slot;
   }
 
-  /** Keeps what is said here about this job until `release`, even when it is dropped meanwhile. */
+  /** Keeps the state of this job until `release`, even when the job is dropped before. */
   hold(): void {
     this.#table.hold(this.slot);
   }
@@ -116,7 +116,7 @@ export class Watch {
     this.#set(FLAGS.seen, isSo);
   }
 
-  /** Somebody asked for a poll while one was under way. */
+  /** A poll was requested while one was in progress. */
   get pollAgain(): boolean {
     return this.#has(FLAGS.pollAgain);
   }

@@ -27,7 +27,7 @@ const jobRequestSchema = z
 export interface JobRequest {
   readonly durationMs: number;
   readonly outcome: (typeof OUTCOMES)[number];
-  /** Raw JSON text, kept digit for digit, or null when it is to be generated. */
+  /** Raw JSON text, kept digit for digit, or null to generate it. */
   readonly result: string | null;
   /** Characters of markdown in a generated result. */
   readonly resultBytes: number;

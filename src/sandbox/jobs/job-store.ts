@@ -24,8 +24,8 @@ const JOB_STORE_LIMITS: JobStoreLimits = {
 const DROP_SHARE = 0.01;
 
 /**
- * The sandbox's jobs, in memory. When it is full the oldest ended jobs make room. Of a job that it
- * does not hold it knows what the id tells: not how often it was asked for, nor a cancellation.
+ * The sandbox's jobs, in memory. When it is full, the oldest ended jobs are removed. A removed
+ * job is rebuilt from its id, without its number of requests or a cancellation.
  */
 export class JobStore {
   readonly #jobs = new Map<string, SandboxJob>();
