@@ -31,7 +31,7 @@ export interface OutboundClientsOptions {
 export function createOutboundClients(
   runtime: Pick<Runtime, "clock">,
   options: OutboundClientsOptions,
-): { readonly upstreamClient: RequestClient; readonly callbackClient: RequestClient; } {
+): { readonly upstreamClient: RequestClient; readonly callbackClient: RequestClient } {
   const { guardOf, callbackGuardOf, trustsCallback, lookup } = options;
   const shared = {
     lookup,

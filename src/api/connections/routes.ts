@@ -20,7 +20,7 @@ import type {
   ServedStatus,
 } from "../../store/schema/schema.ts";
 import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
-import { auditedRequest, changedFields } from "../projects/audit.ts";
+import { auditedRequest, changedFields } from "../projects/audit-log.ts";
 import { connectionJson } from "./view.ts";
 import {
   connectionChangeSchema,

@@ -2,7 +2,6 @@ import { z } from "@hono/zod-openapi";
 import { parsePublicId, publicId } from "../../core/ids/ids.ts";
 import type { UuidSource } from "../../runtime/uuid-source.ts";
 import type { Database } from "../../store/db/database.ts";
-import { withinTransaction } from "../../store/db/within-transaction.ts";
 import {
   cancelRedelivery,
   createRedelivery,
@@ -20,6 +19,7 @@ import type { Refusal } from "../http/problem.ts";
 import { redeliveryPageSchema, redeliveryRequestSchema, redeliverySchema } from "./schema.ts";
 import { defineRoute, notFound, type Route } from "../http/route.ts";
 import { isoTime } from "../http/iso-time.ts";
+import { withinTransaction } from "../../store/db/database.ts";
 
 function redeliveryJson(of: RedeliveryRecord): string {
   return JSON.stringify({

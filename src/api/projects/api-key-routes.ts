@@ -11,7 +11,7 @@ import {
 import type { StoredApiKey } from "../../store/projects/api-keys.ts";
 import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
 import { newKeySchema } from "./schema.ts";
-import { auditedRequest } from "./audit.ts";
+import { auditedRequest } from "./audit-log.ts";
 import { defineCreatingRoute } from "../http/creating-route.ts";
 import { defineListRoute } from "../http/list-route.ts";
 import { isoTime } from "../http/iso-time.ts";

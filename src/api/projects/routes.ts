@@ -10,7 +10,7 @@ import type { ProjectRecord } from "../../store/projects/manage-projects.ts";
 import { countStored, type StoredCounts } from "../../store/sql/stored-counts.ts";
 import { jsonAnswer } from "../http/answer.ts";
 import { isoTime } from "../http/iso-time.ts";
-import { auditedRequest, changedFields } from "./audit.ts";
+import { auditedRequest, changedFields } from "./audit-log.ts";
 import type { ApiPorts } from "../context.ts";
 import { problemOfParts } from "../http/problem.ts";
 import type { Outcome } from "../http/problem.ts";

@@ -7,7 +7,7 @@ import { deleteProvider } from "../../store/connections/delete-provider.ts";
 import { putProvider } from "../../store/connections/put-provider.ts";
 import { jsonAnswer, NO_CONTENT, pageAnswer } from "../http/answer.ts";
 import { limitRefusal } from "../http/limit-refusal.ts";
-import { auditedRequest } from "../projects/audit.ts";
+import { auditedRequest } from "../projects/audit-log.ts";
 import type { ApiPorts } from "../context.ts";
 import { type Refusal, refused } from "../http/problem.ts";
 import { readNamedDefinition } from "./definition.ts";

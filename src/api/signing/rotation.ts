@@ -15,7 +15,7 @@ import { isoTime } from "../http/iso-time.ts";
 import { stockRefusal } from "../http/limit-refusal.ts";
 import { type Refusal, refused } from "../http/problem.ts";
 import type { Route, RouteDescription } from "../http/route.ts";
-import { auditedRequest } from "../projects/audit.ts";
+import { auditedRequest } from "../projects/audit-log.ts";
 
 const ROTATION_BODY_BYTES_MAX = 4096;
 

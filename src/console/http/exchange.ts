@@ -5,7 +5,6 @@ import { clientAddress } from "../../api/request/client-address.ts";
 import { ConsoleCookies } from "./cookies.ts";
 import { GatewayApi } from "./gateway-api.ts";
 import { Links } from "./links.ts";
-import { isFromOwnPage } from "./own-page.ts";
 import type { ConsolePorts } from "./ports.ts";
 import type { Session } from "./session.ts";
 
@@ -86,4 +85,16 @@ export class Exchange {
     // Hono gives none where the caller gave none.
     return (this.context.env as RequestBindings | undefined) ?? {};
   }
+}
+
+/**
+ * Whether a request that changes something was sent by a page of this gateway, as far as its browser
+ * says: by `Sec-Fetch-Site`, else by `Origin`. One that says neither is judged by its CSRF token alone.
+ * @param ownHosts host and port of this gateway, as the request and the settings name it
+ */
+function isFromOwnPage(headers: Headers, ownHosts: readonly string[]): boolean {
+  const site = headers.get("sec-fetch-site");
+  if (site !== null) return site === "same-origin";
+  const origin = headers.get("origin");
+  return origin === null || ownHosts.includes(URL.parse(origin)?.host ?? "");
 }

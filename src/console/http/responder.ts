@@ -1,4 +1,5 @@
 import type { Context } from "hono";
+import { html } from "hono/html";
 import { Authenticator, scopeRefusal } from "../../api/http/auth.ts";
 import type { Problem } from "../../api/http/problem.ts";
 import { problemOfError } from "../../api/http/unexpected-error.ts";
@@ -7,15 +8,14 @@ import { hashApiKey } from "../../runtime/secrets/api-key.ts";
 import type { Assets } from "../assets.ts";
 import { signInView } from "../sign-in/view.ts";
 import { CSRF_FIELD } from "../view/forms.ts";
-import { type PageProblem, problemView } from "../view/problem.ts";
 import { Exchange, type SignedIn } from "./exchange.ts";
-import { readForm } from "./form.ts";
 import { ApiProblem, type ProblemBody } from "./gateway-api.ts";
 import { readConsolePath } from "./links.ts";
 import type { ActionRequest, ConsoleReply, ConsoleRoute, RedirectReply } from "./page.ts";
 import type { ConsolePorts } from "./ports.ts";
 import { Renderer } from "./renderer.ts";
 import { type Session, Sessions } from "./session.ts";
+import type { Markup } from "../view/markup.ts";
 
 /** Answers every request of the console: who is signed in, what they may do, and the page about it. */
 export class Responder {
@@ -237,3 +237,38 @@ const NO_PAGE: PageProblem = {
   status: 404,
   detail: "The console has no page at this address.",
 };
+
+const FORM_BYTES_MAX = 512 * 1024;
+
+/** The fields of a form that was sent; null when it is none, or too large. */
+async function readForm(request: Request): Promise<URLSearchParams | null> {
+  const [type = ""] = (request.headers.get("content-type") ?? "").split(";");
+  if (type.trim().toLowerCase() !== "application/x-www-form-urlencoded") return null;
+  if (Number(request.headers.get("content-length") ?? 0) > FORM_BYTES_MAX) return null;
+  if (request.body === null) return new URLSearchParams();
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of request.body as ReadableStream<Uint8Array>) {
+    bytes += chunk.byteLength;
+    if (bytes > FORM_BYTES_MAX) return null;
+    chunks.push(chunk);
+  }
+  return new URLSearchParams(Buffer.concat(chunks).toString("utf8"));
+}
+
+/** Tells a person the problem and the remedy. */
+interface PageProblem {
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  /** The API's name for it. */
+  readonly code?: string;
+}
+
+function problemView({ title, status, detail, code }: PageProblem): Markup {
+  return html`<div class="empty">
+    <h1>${title}</h1>
+    <p>${detail}</p>
+    <p class="quiet">${status}${code === undefined ? "" : ` · ${code}`}</p>
+  </div>`;
+}

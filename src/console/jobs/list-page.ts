@@ -1,6 +1,6 @@
 import { html } from "hono/html";
 import { JOB_STATUSES } from "../../api/http/response-schemas.ts";
-import type { Job, Page, Stats } from "../http/models.ts";
+import type { Delivery, Job, Page, Stats, StoredEvent, Subscription } from "../http/models.ts";
 import { definePage, type PageRequest, redirect } from "../http/page.ts";
 import { status, words } from "../view/badge.ts";
 import {
@@ -15,7 +15,7 @@ import { select, textField } from "../view/forms.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
 import { command, emptyState, mono, table } from "../view/parts.ts";
 import { time } from "../view/time.ts";
-import { jobOfId } from "./job-of-id.ts";
+import { ApiProblem, type GatewayApi } from "../http/gateway-api.ts";
 
 const PAGE_SIZE = 50;
 const FIELDS = ["q", "status", "provider", "connection", "period", "deadline"] as const;
@@ -161,4 +161,25 @@ function subscribeCommand(url: string): string {
   return `curl -s ${url}/v1/subscriptions \\
   -H "Authorization: Bearer $RINGBACK_API_KEY" -H 'Content-Type: application/json' \\
   -d '{"provider": "pulse", "job_id": "…", "callback_url": "https://…"}'`;
+}
+
+const PUBLIC_ID = /^(?:job|sub|msg|evt)_[0-9a-f]{32}$/;
+
+/** The id of the job that something of this id belongs to; null for a text that is no such id, or names nothing. */
+async function jobOfId(api: GatewayApi, text: string): Promise<string | null> {
+  if (!PUBLIC_ID.test(text)) return null;
+  try {
+    if (text.startsWith("job_")) return text;
+    if (text.startsWith("sub_")) return await jobOfSubscription(api, text);
+    if (text.startsWith("evt_")) return (await api.get<StoredEvent>(`/v1/events/${text}`)).job.id;
+    const delivery = await api.get<Delivery>(`/v1/deliveries/${text}`);
+    return await jobOfSubscription(api, delivery.subscription_id);
+  } catch (error) {
+    if (error instanceof ApiProblem && error.body.status === 404) return null;
+    throw error;
+  }
+}
+
+async function jobOfSubscription(api: GatewayApi, id: string): Promise<string> {
+  return (await api.get<Subscription>(`/v1/subscriptions/${id}`)).job.id;
 }

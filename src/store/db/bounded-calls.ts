@@ -4,10 +4,10 @@ import { DeadlinePassedError, type RequestDeadline } from "../../runtime/request
 import type { Connection } from "../connection/connection.ts";
 import type { Claim, ConnectionPool } from "../connection/connection-pool.ts";
 import type { DatabaseHealth } from "./database-health.ts";
-import { type Deadline, startDeadline } from "./deadline.ts";
 import {
   ConnectionError,
   DatabaseBusyError,
+  DatabaseTimeoutError,
   NoDatabaseTurnError,
   NotBegunInTimeError,
 } from "./errors.ts";
@@ -205,4 +205,31 @@ async function claimed(
 function unconfirmed(name: string, connection: Connection): ConnectionError {
   connection.destroy();
   return new ConnectionError("COMMIT_UNCONFIRMED", `${name}: no synchronous standby has it yet`);
+}
+
+/** Rejects `passed` with a `DatabaseTimeoutError` unless it is canceled in time. */
+interface Deadline {
+  readonly passed: Promise<never>;
+  /** True when `error` comes from this deadline and from nothing else. */
+  hasThrown(error: unknown): boolean;
+  /** Makes the deadline pass now, for this reason. */
+  expire(reason: string): void;
+  cancel(): void;
+}
+
+export function startDeadline(name: string, timeoutMs: number): Deadline {
+  // Created on demand: an error captures the stack, and every call has a deadline.
+  let thrown: DatabaseTimeoutError | null = null;
+  const { promise: passed, reject } = Promise.withResolvers<never>();
+  const expire = (reason: string): void => {
+    thrown ??= new DatabaseTimeoutError(`${name} ${reason}`);
+    reject(thrown);
+  };
+  const timer = setTimeout(() => expire(`took longer than ${timeoutMs} ms`), timeoutMs);
+  return {
+    passed,
+    hasThrown: (error) => thrown !== null && error === thrown,
+    expire,
+    cancel: () => clearTimeout(timer),
+  };
 }

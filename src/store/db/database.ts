@@ -3,14 +3,13 @@ import { type Clock, systemClock } from "../../runtime/clock.ts";
 import { type Random, systemRandom } from "../../runtime/runtime.ts";
 import type { RequestDeadline } from "../../runtime/request-deadline.ts";
 import { StartRefusedError } from "../../runtime/process/start-refused.ts";
-import { BoundedCalls, type CallOptions } from "./bounded-calls.ts";
+import { BoundedCalls, type CallOptions, startDeadline } from "./bounded-calls.ts";
 import { type CallBounds, startupParameters } from "./call-bounds.ts";
 import type { Connection, Sql, TransactionSql } from "../connection/connection.ts";
 import { ConnectionPool } from "../connection/connection-pool.ts";
 import { DatabaseHealth } from "./database-health.ts";
 import { readDatabaseUrl, redactUrl } from "../connection/database-url.ts";
 import type { DatabaseAddress } from "../connection/database-url.ts";
-import { startDeadline } from "./deadline.ts";
 import {
   type ServerFacts,
   serverFacts,
@@ -335,4 +334,18 @@ export class PooledDatabase implements Database {
 
 function hasOwnBounds(options: CallOptions | undefined): options is CallOptions {
   return options?.lockTimeoutMs !== undefined || options?.statementTimeoutMs !== undefined;
+}
+
+/** Runs `work` in one transaction, which takes the place of the database in everything that it calls. */
+export function withinTransaction<T>(
+  database: Database,
+  name: string,
+  work: (within: Database) => Promise<T>,
+): Promise<T> {
+  return database.transaction(name, (sql) =>
+    work({
+      run: (_name, statement) => statement(sql),
+      transaction: (_name, statements) => statements(sql),
+    }),
+  );
 }

@@ -1,10 +1,10 @@
 import { and, desc, eq, inArray, lt, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/pg-core";
 import type { Database } from "../db/database.ts";
-import { withinTransaction } from "../db/within-transaction.ts";
 import { beforeOrFirst, cutPage, type Page } from "../sql/page.ts";
 import { type Given, statement, template } from "../sql/statement.ts";
 import { auditLog } from "../schema/projects.ts";
+import { withinTransaction } from "../db/database.ts";
 
 /** An entry as it is stored. */
 export type AuditEntry = Readonly<typeof auditLog.$inferSelect>;
