@@ -1,6 +1,7 @@
 import { globSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
-import { expect, test } from "vitest";
+import { basename, join, resolve } from "node:path";
+import { describe, expect, test } from "vitest";
+import { PLATFORM_NAMES, PLATFORMS } from "../src/cli/platforms.ts";
 import { tryExample } from "./support/example-receiver.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
@@ -34,8 +35,42 @@ test.each(SHOWN)("$document shows $file as it is run", ({ file, code }) => {
   expect(code).toBe(readFileSync(join(ROOT, file), "utf8"));
 });
 
-test("The guides to receivers show one each", () => {
-  expect(new Set(SHOWN.map(({ document }) => document))).toEqual(
-    new Set(["docs/delivery.md", "docs/guides/verify-a-callback.md", "docs/receivers.md"]),
+test("the guides to receivers show one each", () => {
+  const guides = SHOWN.filter(({ document }) => !document.startsWith("docs/platforms/"));
+  expect(new Set(guides.map(({ document }) => document))).toEqual(
+    new Set(["docs/delivery.md", "docs/guides/verify-a-callback.md"]),
   );
+});
+
+describe("platforms", () => {
+  const index = readFileSync(join(ROOT, "docs/receivers.md"), "utf8");
+
+  test.each(PLATFORM_NAMES)("%s has a page that shows the receiver that init writes", (name) => {
+    const { title, files } = PLATFORMS[name];
+    const [example = ""] = Object.keys(files);
+    const page = readFileSync(join(ROOT, `docs/platforms/${name}.md`), "utf8");
+    expect(page).toMatch(new RegExp(`^# ${title}\n`));
+    expect(page).toContain(readFileSync(join(ROOT, "examples", example), "utf8"));
+    const [, command = "", written = ""] =
+      /^(npx ringback init \S+) +# writes (.+)$/m.exec(page) ?? [];
+    expect(command).toBe(`npx ringback init ${name}`);
+    const unnamed = Object.values(files).filter((file) => !written.includes(basename(file)));
+    expect(unnamed).toEqual([]);
+    expect(index).toContain(`| [${title}](platforms/${name}.md)`);
+    expect(index).toContain(`[\`${example}\`](../examples/${example})`);
+  });
+
+  test("have no other page, and examples/ has no receiver that none of them uses", () => {
+    const pages = globSync("docs/platforms/*.md", { cwd: ROOT }).map((page) =>
+      basename(page, ".md"),
+    );
+    expect(pages.sort()).toEqual([...PLATFORM_NAMES].sort());
+    const used = PLATFORM_NAMES.flatMap((name) => Object.keys(PLATFORMS[name].files));
+    const there = globSync(["platforms/*.*", "receivers/**/*.{mjs,py,php,rb,go,rs,java}"], {
+      cwd: join(ROOT, "examples"),
+    });
+    const unused = there.filter((file) => !used.includes(file));
+    // The same as that of `platforms/`, without the package.
+    expect(unused).toEqual(["receivers/express.mjs"]);
+  });
 });

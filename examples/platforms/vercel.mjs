@@ -1,5 +1,5 @@
 // examples/platforms/vercel.mjs
-// api/hook.js in a Vercel project.
+// api/hook.mjs in a Vercel project.
 import { createReceiver, nodeHandler } from "ringback/receiver";
 
 export const config = { api: { bodyParser: false } };

@@ -14,6 +14,7 @@ import { type Database, openDatabase } from "../store/db/database.ts";
 import { checkMigrated } from "../store/db/migrate.ts";
 import { setByDatabase } from "../store/db/read-clock.ts";
 import { signedRequest } from "../testing/testing.ts";
+import { checkEncryptionKeys } from "./check-encryption-keys.ts";
 import { type Check, failed, ok, skipped, warning } from "./frame/verdicts.ts";
 
 /* Checks of an operator's machine, from the point of view of a gateway that starts here. */
@@ -82,7 +83,9 @@ async function* checkDatabase(config: Config, log: Log): AsyncGenerator<Check> {
   try {
     const { version } = await database.run("server version", serverFacts);
     yield ok("database", `Postgres ${version} answers.`);
-    yield await checkSchema(database);
+    const schema = await checkSchema(database);
+    yield schema;
+    if (schema.verdict === "ok") yield await checkEncryptionKeys(config, database);
     yield await checkClock(database);
   } finally {
     await database.close(CLOSE_TIMEOUT_MS);

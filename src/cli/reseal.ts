@@ -1,5 +1,4 @@
 import type { Config } from "../config.ts";
-import { SHARD_COUNT } from "../core/ids/shard.ts";
 import { publicId } from "../core/ids/ids.ts";
 import { withOperatorDatabase } from "./operator-database.ts";
 import { systemClock } from "../runtime/clock.ts";
@@ -20,18 +19,16 @@ import { setByDatabase } from "../store/db/read-clock.ts";
 import {
   countSealed,
   findSealedBefore,
+  rangesOf,
   replaceSealed,
   SEALED_COLUMNS,
   type SealedColumn,
   type SealedKey,
   type SealedRow,
-  type ShardRange,
 } from "../store/schema/sealed-columns.ts";
 
 /** Values a step reads and replaces: some milliseconds of work, so that nothing waits for it. */
 const PAGE_ROWS = 200;
-/** A sixteenth of a table is looked through by a statement. */
-const SHARDS_AT_ONCE = 16;
 /** Values that cannot be opened are counted; so many are named. */
 const UNREADABLE_NAMED_MAX = 20;
 
@@ -126,7 +123,7 @@ async function resealColumn(
   column: SealedColumn,
   done: Done,
 ): Promise<void> {
-  for (const shards of shardsOf(column)) {
+  for (const shards of rangesOf(column)) {
     let after: SealedKey | null = null;
     for (;;) {
       const { sealingPrefix: currentPrefix } = ring;
@@ -161,15 +158,6 @@ function openOrNull(ring: SecretRing, sealed: string, place: SealedPlace): strin
   }
 }
 
-/** In parts, so that each statement stays short however many rows there are. */
-function shardsOf({ shardId }: SealedColumn): readonly (ShardRange | null)[] {
-  if (shardId === null) return [null];
-  return Array.from({ length: SHARD_COUNT / SHARDS_AT_ONCE }, (_, part) => {
-    const first = part * SHARDS_AT_ONCE;
-    return { first, last: first + SHARDS_AT_ONCE - 1 };
-  });
-}
-
 interface KeyCount {
   readonly column: string;
   readonly keyId: string;
@@ -180,7 +168,7 @@ async function countByKey(database: Database): Promise<KeyCount[]> {
   const counts: KeyCount[] = [];
   for (const column of SEALED_COLUMNS) {
     const byKey = new Map<string, number>();
-    for (const shards of shardsOf(column)) {
+    for (const shards of rangesOf(column)) {
       for (const { keyId, count } of await countSealed(database, column, shards)) {
         byKey.set(keyId, (byKey.get(keyId) ?? 0) + count);
       }

@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { PLATFORMS } from "../../src/cli/commands/init.ts";
+import { PLATFORM_NAMES, PLATFORMS } from "../../src/cli/platforms.ts";
 import { startCli } from "../support/cli-process.ts";
 import { type CliResult, runCli } from "../support/cli.ts";
 import { exampleSource } from "../providers/example-provider.ts";
@@ -221,13 +221,13 @@ test("try asks about a live job, by a provider's name or by a file", async () =>
 });
 
 describe("init", () => {
-  test.each(Object.keys(PLATFORMS))(
+  test.each(PLATFORM_NAMES)(
     "init writes a receiver for %s that equals the example",
     async (platform) => {
       const dir = join(folder, platform);
       const written = await runCli(["init", platform, "--dir", dir, "--json"]);
       expect(written).toMatchObject({ code: 0, stderr: "" });
-      for (const [from, to] of Object.entries(PLATFORMS[platform]?.files ?? {})) {
+      for (const [from, to] of Object.entries(PLATFORMS[platform].files)) {
         const example = readFileSync(join(PROJECT, "examples", from), "utf8");
         expect(readFileSync(join(dir, to), "utf8")).toBe(example);
       }

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -16,8 +17,9 @@ let machine: Record<string, string>;
 beforeAll(async () => {
   upstream = await startFakeUpstream();
   receiver = await startReceiver(SIGNING_SECRET);
-  gateway = await startTestGateway();
+  gateway = await startTestGateway({ RINGBACK_ENCRYPTION_KEYS: KEY });
   machine = gatewayEnvironment(gateway.databaseUrl, {
+    RINGBACK_ENCRYPTION_KEYS: KEY,
     PULSE_API_KEY: "upstream-key",
     PULSE_BASE_URL: upstream.origin,
     RINGBACK_URL: gateway.url,
@@ -30,6 +32,9 @@ afterAll(async () => {
   await receiver.close();
   await upstream.close();
 });
+
+const KEY = randomBytes(32).toString("base64");
+const OTHER_KEY = randomBytes(32).toString("base64");
 
 interface Found {
   readonly verdict: string;
@@ -56,6 +61,7 @@ test("where all is well every check says so, and a receiver takes a signed event
     "settings",
     "database",
     "migrations",
+    "encryption",
     "clock",
     "egress",
     "gateway",
@@ -64,6 +70,32 @@ test("where all is well every check says so, and a receiver takes a signed event
   ]);
   expect(code).toBe(0);
   expect((await receiver.takeOne("/doctor")).problem).toBeNull();
+});
+
+test("each encryption key opens a stored secret; one with nothing under it can go, and an altered secret is named", async () => {
+  const both = `${KEY},${OTHER_KEY}`;
+  const retiring = await doctor({ ...machine, RINGBACK_ENCRYPTION_KEYS: both });
+  expect(retiring.checks["encryption"]).toMatchObject({
+    verdict: "ok",
+    detail: expect.stringMatching(
+      /^Secrets under key (\w{8}) were opened; \1 encrypts\. Nothing is under key (?!\1)\w{8}: it can be taken out\.$/,
+    ),
+  });
+  const connection = { provider: "pulse", name: "doctor", credential: "upstream-key" };
+  const { body } = await gateway.api("POST", "/v1/connections", connection);
+  const [row] = await gateway.sql`
+    update connections set credential = left(credential, -6) where name = 'doctor' returning id`;
+  try {
+    const { checks, code, stdout } = await doctor(machine);
+    expect(checks["encryption"]).toMatchObject({
+      verdict: "failed",
+      detail: expect.stringContaining(`connections.credential of ${row?.["id"]}: A sealed secret`),
+    });
+    expect(stdout).not.toContain("upstream-key");
+    expect(code).toBe(1);
+  } finally {
+    await gateway.api("DELETE", `/v1/connections/${body.id}`);
+  }
 });
 
 test("people get a line for each check, with what to do", async () => {
@@ -92,6 +124,13 @@ test.each<[string, Record<string, string>, string, string, RegExp]>([
     "database",
     "failed",
     /can't use the database/,
+  ],
+  [
+    "an encryption key that is missing",
+    { RINGBACK_ENCRYPTION_KEYS: OTHER_KEY },
+    "encryption",
+    "failed",
+    /^signing_secrets\.secret of [0-9a-f-]{36}: No key of RINGBACK_ENCRYPTION_KEYS has the id \w{8}/m,
   ],
   ["no way out", { PULSE_BASE_URL: "http://127.0.0.1:9" }, "egress", "failed", /can't be reached/],
   ["no gateway", { RINGBACK_URL: "http://127.0.0.1:9" }, "gateway", "failed", /None answers at/],

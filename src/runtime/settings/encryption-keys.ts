@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { makeDataDir } from "./data-dir.ts";
@@ -7,12 +8,23 @@ import { StartRefusedError } from "../process/start-refused.ts";
 const FILE_NAME = "encryption.key";
 const KEY_BYTES = 32;
 
-/** The ring of keys: those of the settings, or else the one key of the data directory. */
-export async function encryptionKeys(settings: {
+interface KeySettings {
   readonly encryptionKeys: readonly Buffer[] | null;
   readonly dataDir: string;
-}): Promise<readonly Buffer[]> {
+}
+
+/** The ring of keys: those of the settings, or else the one key of the data directory. */
+export async function encryptionKeys(settings: KeySettings): Promise<readonly Buffer[]> {
   return settings.encryptionKeys ?? [await readOrCreateEncryptionKey(settings.dataDir)];
+}
+
+/** The same without creating anything: null when the data directory holds no key. */
+export async function storedEncryptionKeys(
+  settings: KeySettings,
+): Promise<readonly Buffer[] | null> {
+  if (settings.encryptionKeys !== null) return settings.encryptionKeys;
+  const path = join(settings.dataDir, FILE_NAME);
+  return existsSync(path) ? [await readEncryptionKey(path)] : null;
 }
 
 /**
@@ -29,6 +41,10 @@ async function readOrCreateEncryptionKey(dataDir: string): Promise<Buffer> {
   } catch (error) {
     if (!isAlreadyThere(error)) throw error;
   }
+  return readEncryptionKey(path);
+}
+
+async function readEncryptionKey(path: string): Promise<Buffer> {
   const key = Buffer.from((await readFile(path, "utf8")).trim(), "base64");
   if (key.length !== KEY_BYTES) {
     throw new StartRefusedError(

@@ -1,5 +1,6 @@
 import { and, asc, between, gt, isNotNull, notLike, type SQL, sql } from "drizzle-orm";
 import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
+import { SHARD_COUNT } from "../../core/ids/shard.ts";
 import type { SealedColumnName } from "../../runtime/secrets/secret-box.ts";
 import type { Database } from "../db/database.ts";
 import { LOWEST_ID } from "../sql/page.ts";
@@ -68,6 +69,7 @@ interface SealedStatements {
   readonly find: ReturnType<typeof findStatement>;
   readonly replace: ReturnType<typeof replaceStatement>;
   readonly count: ReturnType<typeof countStatement>;
+  readonly sample: ReturnType<typeof sampleStatement>;
 }
 
 /** A range of a table; shards are ignored for a table without them. */
@@ -122,8 +124,27 @@ function replaceStatement({ table, column, id, shardId }: SealedColumn) {
   );
 }
 
+function keyIdOf({ column }: SealedColumn): SQL<string> {
+  return sql<string>`split_part(${column}, '.', 2)`;
+}
+
+function sampleStatement(of: SealedColumn) {
+  const keyId = keyIdOf(of);
+  return statement((orm, given: Stretch) =>
+    orm
+      .selectDistinctOn([keyId], {
+        keyId,
+        id: sql<string>`${of.id}`,
+        sealed: sql<string>`${of.column}`,
+      })
+      .from(of.table)
+      .where(and(isNotNull(of.column), isIn(of, given)))
+      .orderBy(keyId),
+  );
+}
+
 function countStatement(of: SealedColumn) {
-  const keyId = sql<string>`split_part(${of.column}, '.', 2)`;
+  const keyId = keyIdOf(of);
   return statement((orm, given: Stretch) =>
     orm
       .select({ keyId, count: sql<number>`count(*)::int` })
@@ -136,7 +157,12 @@ function countStatement(of: SealedColumn) {
 const STATEMENTS = new Map<SealedColumn, SealedStatements>(
   SEALED_COLUMNS.map((of) => [
     of,
-    { find: findStatement(of), replace: replaceStatement(of), count: countStatement(of) },
+    {
+      find: findStatement(of),
+      replace: replaceStatement(of),
+      count: countStatement(of),
+      sample: sampleStatement(of),
+    },
   ]),
 );
 
@@ -144,6 +170,18 @@ function statementsFor(of: SealedColumn): SealedStatements {
   const statements = STATEMENTS.get(of);
   if (statements === undefined) throw new Error(`${of.name} is not among the sealed columns.`);
   return statements;
+}
+
+/** A sixteenth of a table is looked through by a statement, so that each stays short. */
+const SHARDS_AT_ONCE = 16;
+
+/** The parts in which a whole column is looked through; null is all of a table without shards. */
+export function rangesOf({ shardId }: SealedColumn): readonly (ShardRange | null)[] {
+  if (shardId === null) return [null];
+  return Array.from({ length: SHARD_COUNT / SHARDS_AT_ONCE }, (_, part) => {
+    const first = part * SHARDS_AT_ONCE;
+    return { first, last: first + SHARDS_AT_ONCE - 1 };
+  });
 }
 
 function stretchOf(shards: ShardRange | null) {
@@ -209,4 +247,13 @@ export async function countSealed(
   shards: ShardRange | null,
 ): Promise<{ readonly keyId: string; readonly count: number }[]> {
   return database.run("count-sealed", (sql) => statementsFor(of).count(sql, stretchOf(shards)));
+}
+
+/** One value under each key that a range of a column has values under. */
+export function sampleSealed(
+  database: Database,
+  of: SealedColumn,
+  shards: ShardRange | null,
+): Promise<{ readonly keyId: string; readonly id: string; readonly sealed: string }[]> {
+  return database.run("sample-sealed", (sql) => statementsFor(of).sample(sql, stretchOf(shards)));
 }
