@@ -67,7 +67,7 @@ const PLATFORM_EXAMPLES: Readonly<Record<PlatformName, LanguageExample | Package
     run: ["sh", "-c", 'cd next && exec npx next start --port "$PORT"'],
   },
   vercel: packaged([NODE, "platform.mjs", "vercel.mjs"]),
-  workers: packaged([NODE, "workerd.ts", "workers.mjs"], "workerd@1.20261117.1", "esbuild@0.28.2"),
+  workers: packaged([NODE, "workerd.mjs", "workers.mjs"], "workerd@1.20261117.1", "esbuild@0.28.2"),
   deno: packaged(["sh", "-c", `${DENO_RUN} deno.mjs`], "deno@2.9.6"),
   // Where it listens is said by Supabase, and not by the function.
   supabase: packaged(
@@ -139,7 +139,7 @@ async function platformFolder(): Promise<string> {
     });
     installed = await installPackage([...new Set(packages)]);
     cpSync(resolve(import.meta.dirname, "platforms"), installed.path, { recursive: true });
-    for (const name of ["platform.mjs", "workerd.ts"]) {
+    for (const name of ["platform.mjs", "workerd.mjs"]) {
       cpSync(resolve(import.meta.dirname, "../test/support", name), join(installed.path, name));
     }
   }

@@ -24,6 +24,7 @@ import type { ResultLinks } from "../runtime/secrets/result-links.ts";
 import type { SecretBox } from "../runtime/secrets/secret-box.ts";
 import type { ConsumerClaims } from "../delivery/waits/consumer-claims.ts";
 import type { EndingWaits } from "../delivery/waits/ending-waits.ts";
+import type { EventWaits } from "../delivery/waits/event-waits.ts";
 import type { InboxFeed } from "../delivery/waits/inbox-feed.ts";
 import type { InboxDirectory } from "../intake/inbox-directory.ts";
 import type { UrlCheck } from "../outbound/guard/url-check.ts";
@@ -79,6 +80,7 @@ export interface ApiPorts {
   readonly redeliveries: Pick<RedeliveryRunner, "shardForNew" | "begin" | "perSecondDefault">;
   readonly delivery: Pick<DeliveryEngine, "test" | "message">;
   readonly endingWaits: Pick<EndingWaits, "wait">;
+  readonly eventWaits: Pick<EventWaits, "newestOf" | "wait">;
   readonly inboxes: Pick<InboxDirectory, "ensure" | "forget">;
   readonly inboxFeed: Pick<InboxFeed, "place" | "waitFor">;
   readonly consumerClaims: Pick<ConsumerClaims, "nodeId" | "isHeld" | "claim">;

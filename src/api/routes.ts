@@ -6,6 +6,7 @@ import { callbackTestRoutes } from "./callback-tests/routes.ts";
 import { connectionRoutes } from "./connections/routes.ts";
 import { deliveryRoutes } from "./deliveries/routes.ts";
 import { documentationRoutes } from "./docs/routes.ts";
+import { eventWaitRoute } from "./event-wait.ts";
 import { eventRoutes } from "./events.ts";
 import type { ApiPorts } from "./context.ts";
 import { jobRoutes } from "./jobs/routes.ts";
@@ -43,6 +44,8 @@ export function apiRoutes(ports: ApiPorts): Route[] {
     messagesRoute(ports, inboxReader, waiting),
     streamRoute(ports, inboxReader, waiting),
     ...consumerRoutes(ports, newUuid),
+    // Before the route for one event.
+    eventWaitRoute(ports, waiting),
     ...eventRoutes(ports),
     ...connectionRoutes(ports, newUuid),
     ...providerRoutes(ports, newUuid),

@@ -15,6 +15,7 @@ import type {
   redeliverySchema,
 } from "../api/deliveries/schema.ts";
 import type { eventFiltersSchema } from "../api/http/event-schemas.ts";
+import type { newestEventSchema } from "../api/event-wait.ts";
 import type {
   batchResponseSchema,
   deliverySchema,
@@ -89,6 +90,8 @@ export type RedeliveryRequest = z.input<typeof redeliveryRequestSchema>;
 export type Redelivery = z.output<typeof redeliverySchema>;
 /** An event as the API gives it. */
 export type StoredEvent = z.output<typeof eventSchema>;
+/** What `events.wait` found. */
+export type NewestEvent = z.output<typeof newestEventSchema>;
 export type NewConnection = z.input<typeof newConnectionSchema>;
 export type ConnectionChange = z.input<typeof connectionChangeSchema>;
 export type Connection = z.output<typeof connectionSchema>;

@@ -20,6 +20,7 @@ import type {
   JobFilters,
   JsonWebKeySet,
   NewApiKey,
+  NewestEvent,
   NewConnection,
   NewSubscription,
   Paging,
@@ -39,6 +40,7 @@ import type {
   WatchedJob,
 } from "./models.ts";
 import {
+  ANSWER_MARGIN_MS,
   type CallOptions,
   path,
   type Query,
@@ -72,6 +74,8 @@ abstract class Resource {
     );
   }
 }
+
+const EVENT_WAIT_S = 30;
 
 export class Subscriptions extends Resource {
   /** Subscribes to a job; answered once it is stored for good. */
@@ -212,6 +216,25 @@ export class Events extends Resource {
 
   get(id: string, options?: CallOptions): Promise<StoredEvent> {
     return this.json({ method: "GET", path: path`/v1/events/${id}` }, options);
+  }
+
+  /**
+   * Waits for an event that is newer than this one, or than the newest one now; null when there was none in time.
+   * List the events then.
+   */
+  async wait(
+    query: { readonly after?: string; readonly timeout_s?: number } = {},
+    options?: CallOptions,
+  ): Promise<NewestEvent | null> {
+    const { timeout_s = EVENT_WAIT_S } = query;
+    const spec = {
+      method: "GET",
+      path: "/v1/events/wait",
+      query: { ...query, timeout_s },
+      timeoutMs: timeout_s * 1000 + ANSWER_MARGIN_MS,
+    } as const;
+    const { status, text } = await this.transport.send(spec, options);
+    return status === 204 ? null : (JSON.parse(text) as NewestEvent);
   }
 
   /** The whole result of a completed job, with its content type, digit by digit. */

@@ -43,6 +43,7 @@ export type {
   Stats,
   StatsHistory,
   StatsHistoryQuery,
+  NewestEvent,
   StoredEvent,
   Subscription,
   SubscriptionFilters,

@@ -3,6 +3,9 @@ import { retryWaitMs } from "./retry.ts";
 import { type Problem, RingbackError } from "./ringback-error.ts";
 
 /** How a request is sent; time, random numbers and the network come from outside. */
+/** How much longer than its own wait the answer to a long request may take. */
+export const ANSWER_MARGIN_MS = 10_000;
+
 export interface TransportOptions {
   /** The gateway's address, with its path if it has one. */
   readonly url: string;

@@ -2,7 +2,13 @@ import { resultReader } from "../receiver/result.ts";
 import { List } from "./list.ts";
 import type { Ending, Job, NewSubscription, Subscription, WatchOptions } from "./models.ts";
 import { RingbackError } from "./ringback-error.ts";
-import { type CallOptions, path, type Received, type Transport } from "./transport.ts";
+import {
+  ANSWER_MARGIN_MS,
+  type CallOptions,
+  path,
+  type Received,
+  type Transport,
+} from "./transport.ts";
 
 /** How long to wait for an ending. */
 export interface WaitOptions {
@@ -14,7 +20,6 @@ export interface WaitOptions {
 const SUBSCRIPTION_ID = /^sub_[0-9a-f]{32}$/;
 /** Proxies cut a connection on which nothing happens for longer. */
 const ASK_S_MAX = 50;
-const ANSWER_MARGIN_MS = 10_000;
 const RESULT_BYTES_MAX = 100 * 1024 * 1024;
 const RESULT_TIMEOUT_MS = 60_000;
 

@@ -3,6 +3,7 @@ import { BACKLOG_COUNTED_MAX, type DeliveryBacklog } from "../store/deliveries/d
 import type { FanOutRunner } from "./fan-out-runner.ts";
 import type { Outbox } from "./outbox/outbox.ts";
 import type { EndingWaits } from "./waits/ending-waits.ts";
+import type { EventWaits } from "./waits/event-waits.ts";
 import type { InboxFeed } from "./waits/inbox-feed.ts";
 
 const BACKLOG = {
@@ -14,6 +15,7 @@ const BACKLOG = {
 export interface DeliveryGaugesOptions {
   readonly outbox: Outbox;
   readonly endingWaits: Pick<EndingWaits, "size">;
+  readonly eventWaits: Pick<EventWaits, "size">;
   readonly inboxFeed: Pick<InboxFeed, "size">;
   readonly fanOuts: Pick<FanOutRunner, "size" | "oldestMs">;
   /** Reads the backlog of all nodes, at each scrape. */
@@ -22,7 +24,7 @@ export interface DeliveryGaugesOptions {
 
 /** The gauges of delivering. */
 export function registerDeliveryGauges(metrics: Metrics, options: DeliveryGaugesOptions): void {
-  const { outbox, fanOuts, endingWaits, inboxFeed } = options;
+  const { outbox, fanOuts, endingWaits, eventWaits, inboxFeed } = options;
   metrics.measuredGauges(BACKLOG, async () => {
     const { overdue, oldestOverdueMs } = await options.readBacklog();
     return {
@@ -34,6 +36,11 @@ export function registerDeliveryGauges(metrics: Metrics, options: DeliveryGauges
     "ringback_ending_waits",
     "Requests at this node that wait for the end of a job.",
     () => endingWaits.size,
+  );
+  metrics.gauge(
+    "ringback_event_waits",
+    "Requests at this node that wait for an event of their project.",
+    () => eventWaits.size,
   );
   metrics.gauge(
     "ringback_inbox_waits",

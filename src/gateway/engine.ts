@@ -28,6 +28,7 @@ import { registerDeliveryGauges } from "../delivery/delivery-gauges.ts";
 import { DeliveryEngine } from "../delivery/delivery-engine.ts";
 import { ConsumerClaims } from "../delivery/waits/consumer-claims.ts";
 import { EndingWaits } from "../delivery/waits/ending-waits.ts";
+import { EventWaits } from "../delivery/waits/event-waits.ts";
 import { InboxFeed } from "../delivery/waits/inbox-feed.ts";
 import { FanOutRunner } from "../delivery/fan-out-runner.ts";
 import { RedeliveryRunner } from "../delivery/redelivery-runner.ts";
@@ -103,6 +104,7 @@ export class Engine {
   readonly inspector: Inspector;
   /** Requests that wait for the end of a job. */
   readonly endingWaits: EndingWaits;
+  readonly eventWaits: EventWaits;
   /** Requests that wait for messages of inboxes. */
   readonly inboxFeed: InboxFeed;
   readonly consumerClaims: ConsumerClaims;
@@ -170,6 +172,7 @@ export class Engine {
       deliveryLoop,
     });
     this.endingWaits = new EndingWaits(runtime, { database, shards });
+    this.eventWaits = new EventWaits(runtime, database);
     this.projects = new ProjectDirectory(runtime, {
       changes: signals.projects,
       database,
@@ -299,6 +302,7 @@ export class Engine {
     await this.redeliveries.start();
     await this.#fanOuts.start();
     await this.endingWaits.start();
+    await this.eventWaits.start();
     await this.inboxFeed.start();
     await this.#changes.start();
   }
@@ -306,6 +310,7 @@ export class Engine {
   /** Ends the requests that wait for something to happen, and keeps none for long from now on. */
   endWaits(): void {
     this.endingWaits.beginStopping();
+    this.eventWaits.beginStopping();
     this.inboxFeed.beginStopping();
   }
 
@@ -329,6 +334,7 @@ export class Engine {
       this.redeliveries.stop(),
       this.#fanOuts.stop(),
       this.endingWaits.stop(),
+      this.eventWaits.stop(),
       this.inboxFeed.stop(),
     ];
     await settledWithin(clock, Promise.all(readers), READERS_GRACE_MS);
@@ -399,6 +405,7 @@ export class Engine {
       outbox: this.delivery.loop.outbox,
       fanOuts: this.#fanOuts,
       endingWaits: this.endingWaits,
+      eventWaits: this.eventWaits,
       inboxFeed: this.inboxFeed,
       readBacklog: () =>
         withDeadline(clock, SCRAPE_DEADLINE_MS, (deadline) =>

@@ -215,6 +215,7 @@ async function start(
     delivery: engine.delivery,
     signingKeys: engine.delivery.signingKeys,
     endingWaits: engine.endingWaits,
+    eventWaits: engine.eventWaits,
     inboxes: engine.inboxes,
     inboxFeed: engine.inboxFeed,
     consumerClaims: engine.consumerClaims,

@@ -23,6 +23,7 @@ import { endingEventType, type EndingStatus } from "../../src/core/delivery/even
 import { signedMessage } from "../../src/delivery/attempt/signed-message.ts";
 import { ConsumerClaims } from "../../src/delivery/waits/consumer-claims.ts";
 import { EndingWaits } from "../../src/delivery/waits/ending-waits.ts";
+import { EventWaits } from "../../src/delivery/waits/event-waits.ts";
 import { InboxFeed } from "../../src/delivery/waits/inbox-feed.ts";
 import { InboxDirectory } from "../../src/intake/inbox-directory.ts";
 import { parsePublicId, shardOfUuid, uuidV7 } from "../../src/core/ids/ids.ts";
@@ -114,6 +115,7 @@ export class ApiFixture {
   readonly apiKeys: ApiKeyDirectory;
   /** Of a node that owns no shard; a test does its rounds. */
   readonly endingWaits: EndingWaits;
+  readonly eventWaits: EventWaits;
   readonly inboxFeed: InboxFeed;
   readonly consumerClaims: ConsumerClaims;
   readonly inboxes: InboxDirectory;
@@ -136,6 +138,7 @@ export class ApiFixture {
       database,
       shards: { has: () => false },
     });
+    this.eventWaits = new EventWaits(testRuntime({ clock }), database);
     const runtime = testRuntime({ clock });
     this.inboxes = new InboxDirectory(runtime, this.limits);
     this.consumerClaims = new ConsumerClaims(runtime, { database, nodeId: this.uuid() });
@@ -337,6 +340,7 @@ export class ApiFixture {
           signedMessage(testRuntime({ clock: this.clock }), messagePorts(this.secretBox), loaded),
       },
       endingWaits: this.endingWaits,
+      eventWaits: this.eventWaits,
       inboxes: this.inboxes,
       inboxFeed: this.inboxFeed,
       consumerClaims: this.consumerClaims,

@@ -144,3 +144,71 @@ describe("GET /v1/subscriptions/{id}/wait", () => {
     expect(missing.status).toBe(404);
   });
 });
+
+describe("GET /v1/events/wait", () => {
+  const url = (after: string | null, timeoutS: number): string =>
+    `/v1/events/wait?timeout_s=${timeoutS}${after === null ? "" : `&after=${after}`}`;
+
+  /** Ends a new job, and returns the id of its event. */
+  async function recorded(): Promise<string> {
+    const { id } = await api.subscribe();
+    await api.end(id, { result: "1" });
+    const { data } = (await (await api.request("GET", "/v1/events?limit=1")).json()) as {
+      data: { id: string }[];
+    };
+    return data[0]?.id ?? "";
+  }
+
+  it("names the newest event at once when it is newer than the known one, and none otherwise", async () => {
+    expect((await api.request("GET", url(null, 0))).status).toBe(204);
+    const first = await recorded();
+    api.clock.advance(5);
+    const second = await recorded();
+    const answer = await api.request("GET", url(first, 60));
+    expect(await answer.json()).toEqual({ object: "newest_event", id: second });
+    expect((await api.request("GET", url(second, 0))).status).toBe(204);
+    expect((await api.request("GET", url(null, 0))).status).toBe(204);
+  });
+
+  it("answers once an event is recorded, the first of a project too, and 204 after the time", async () => {
+    const first = api.request("GET", url(null, 60));
+    await untilWaiting(1);
+    const id = await recorded();
+    await api.eventWaits.round();
+    expect(await (await first).json()).toEqual({ object: "newest_event", id });
+    const second = api.request("GET", url(id, 2));
+    await untilWaiting(1);
+    await api.eventWaits.round();
+    api.clock.advance(2_000);
+    expect((await second).status).toBe(204);
+    await untilWaiting(0);
+  });
+
+  it("hears nothing of other projects", async () => {
+    const { id } = await api.subscribe();
+    const otherProject = api.uuid();
+    await api.addProject(otherProject, "other");
+    const other = await api.addKey(["subscriptions:read"], { projectId: otherProject });
+    const waiting = api.request("GET", url(null, 60));
+    const elsewhere = api.request("GET", url(null, 3), { key: other });
+    await vi.waitFor(() => expect(api.eventWaits.size).toBe(2), 60_000);
+    await api.end(id, { result: "1" });
+    await api.eventWaits.round();
+    expect((await waiting).status).toBe(200);
+    expect(api.eventWaits.size).toBe(1);
+    api.clock.advance(3_000);
+    expect((await elsewhere).status).toBe(204);
+  });
+
+  it("tells nothing to a key that was revoked while it waited", async () => {
+    const { id } = await api.subscribe();
+    const key = await api.addKey(["subscriptions:read"]);
+    const waiting = api.request("GET", url(null, 60), { key });
+    await untilWaiting(1);
+    await api.sql(`update api_keys set revoked_at = now(), updated_at = now()`);
+    await api.end(id, { result: "1" });
+    api.clock.advance(6_000);
+    await api.eventWaits.round();
+    expect(await problemOf(await waiting)).toMatchObject({ code: "unauthorized" });
+  });
+});

@@ -109,6 +109,21 @@ describe("redeliver", () => {
     expect(new Set(callbacks.map(({ webhookId }) => webhookId)).size).toBe(1);
   });
 
+  test("shows on a terminal how far it is, and nothing of that when piped", async () => {
+    for (const job of ["far-1", "far-2"]) await callBack(job, "/far");
+    await receiver.take("/far", 2);
+    await gateway.until(
+      "/v1/deliveries?callback_origin=" + encodeURIComponent(receiver.origin),
+      ({ data }) => data.every(({ status }: { status: string }) => status !== "pending"),
+    );
+    const args = ["redeliver", "--status", "delivered", "--per-second", "4"];
+    const shown = await runCli(args, env, "", true);
+    expect(shown.stderr).toMatch(/\d+ found, \d+ sent again …/);
+    expect(shown.stderr.endsWith("\r\u001b[K")).toBe(true);
+    expect(shown.stdout).toMatch(/^\d+ deliveries of \d+ found are sent again\.\n$/);
+    expect(await run(...args)).toMatchObject({ code: 0, stderr: "" });
+  });
+
   test.each([
     [["redeliver"], "Say what to send again"],
     [["redeliver", "msg_1", "--status", "gone"], "not both"],
@@ -208,16 +223,32 @@ test("inbox read prints messages, and --ack goes on behind them", async () => {
   expect((await run("inbox", "read", "cli-read")).code).toBe(4);
 });
 
-test("try asks about a live job, by a provider's name or by a file", async () => {
+test("try asks about a live job by a provider's name, or by a file that the gateway does not have", async () => {
   upstream.answer("try-job", pulseAnswer.failed("The file is empty."));
   const named = await run("try", "pulse", "--job", "try-job");
   expect(named.stdout).toMatch(/^GET http:\S+\/job\/try-job\nHTTP 200, /);
   expect(named.stdout).toContain("job.failed is delivered");
   expect(named.code).toBe(0);
+  const { name, ...definition } = exampleSource;
+  expect((await gateway.api("PUT", `/v1/providers/${name}`, definition)).status).toBe(201);
+  const connection = { provider: name, credential: "upstream-key", base_url: upstream.origin };
+  expect((await gateway.api("POST", "/v1/connections", connection)).status).toBe(201);
+  const changed = {
+    ...exampleSource,
+    status: { path: "/job/{job_id}" },
+    rules: [{ all: [{ pointer: "/status", eq: "failed" }], observe: "failed" }],
+  };
   const file = join(folder, "example.json");
-  writeFileSync(file, JSON.stringify(exampleSource));
+  writeFileSync(file, JSON.stringify(changed));
   const tried = await run("try", file, "--job", "try-job", "--json");
-  expect(tried.stderr + tried.stdout).toMatch(/"provider":"example"|no connection|There is no/i);
+  expect(tried).toMatchObject({ code: 0, stderr: "" });
+  expect(JSON.parse(tried.stdout)).toMatchObject({
+    provider: "example",
+    asked: { method: "GET", url: expect.stringMatching(/\/job\/try-job$/) },
+    steps: { observation: { kind: "failed", error: "The file is empty." } },
+  });
+  const stored = await gateway.api("GET", `/v1/providers/${name}`);
+  expect(stored.body.definition.status).toEqual({ path: "/jobs/{job_id}" });
 });
 
 describe("init", () => {

@@ -163,6 +163,20 @@ test("a database that is behind is found, by migrate --check too, which changes 
   }
 });
 
+test.each([
+  [["reseal"], /0 secrets encrypted again …/],
+  [["migrate"], /Bringing the database up to date … \d+ s/],
+])(
+  "%j shows on a terminal that it goes on, and nothing of that when piped",
+  async (args, progress) => {
+    const env = { ...machine, LOG_LEVEL: "warn" };
+    const shown = await runCli(args, env, "", true);
+    expect(shown).toMatchObject({ code: 0, stderr: expect.stringMatching(progress) });
+    expect(shown.stderr.endsWith("\r\u001b[K")).toBe(true);
+    expect(await runCli(args, env)).toMatchObject({ code: 0, stderr: "" });
+  },
+);
+
 test("a receiver that callbacks may not go to is refused with the rule, without a gateway too", async () => {
   const env = {
     ...machine,

@@ -39,6 +39,7 @@ const CALLS: Readonly<Record<string, Call>> = {
   getStats: (ringback) => ringback.stats(),
   getStatsHistory: (ringback) => ringback.statsHistory({ minutes: 60 }),
   listNodes: (ringback) => ringback.nodes(),
+  waitForEvent: (ringback) => ringback.events.wait(),
   listEvents: (ringback) => ringback.events.list().page(),
   listCallbackOrigins: (ringback) => ringback.callbackOrigins.list().page(),
   tryCallbackOrigin: (ringback) => ringback.callbackOrigins.try("https://app.example.com"),

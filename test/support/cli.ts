@@ -8,11 +8,15 @@ export interface CliResult {
   readonly stderr: string;
 }
 
-/** Runs a command of `ringback` in this process, with nothing but this environment. */
+/**
+ * Runs a command of `ringback` in this process, with nothing but this environment.
+ * @param stderrIsTTY whether a person reads the messages on a terminal
+ */
 export async function runCli(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
   stdin = "",
+  stderrIsTTY = false,
 ): Promise<CliResult> {
   const printed = { stdout: "", stderr: "" };
   const into = (name: keyof typeof printed): Writable =>
@@ -26,7 +30,7 @@ export async function runCli(
     env,
     stdin: Readable.from([stdin]),
     stdout: into("stdout"),
-    stderr: into("stderr"),
+    stderr: Object.assign(into("stderr"), { isTTY: stderrIsTTY }),
     version: "1.2.3",
     exit: (status) => {
       throw new Error(`The command ended the process with ${status}.`);

@@ -16,7 +16,8 @@ interface TailFlags extends GatewayFlags {
   readonly since?: string;
 }
 
-const LOOK_MS = 1_000;
+/** How soon a gateway that is away is asked again. */
+const RETRY_MS = 1_000;
 
 export const tailCommand: AddCommand = (parent, commands) => {
   withGateway(parent.command("tail"))
@@ -37,7 +38,7 @@ export const tailCommand: AddCommand = (parent, commands) => {
 
 async function tail(flags: TailFlags, { cli, out, signal }: CommandRun): Promise<ExitCode> {
   const { ringback, url } = await openGateway(cli, flags);
-  const feed = new EventFeed(ringback, flags.since ?? null);
+  const feed = new EventFeed(ringback, flags.since ?? null, () => performance.now());
   const connectivity = new Connectivity(out, url, () => performance.now());
   const { events, job } = flags;
   let hasBegun = false;
@@ -50,11 +51,12 @@ async function tail(flags: TailFlags, { cli, out, signal }: CommandRun): Promise
       connectivity.back();
       if (!hasBegun) out.note(`Following the events of ${url}.`);
       hasBegun = true;
+      await feed.wait(signal);
     } catch (error) {
       if (!(error instanceof RingbackError) || !mayPass(error)) throw error;
       connectivity.lost(error);
+      await sleep(RETRY_MS, undefined, { signal });
     }
-    await sleep(LOOK_MS, undefined, { signal });
   }
   return EXIT.done;
 }

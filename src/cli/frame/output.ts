@@ -108,6 +108,7 @@ export async function withElapsedTime<T>(
     const seconds = Math.floor((performance.now() - startedAt) / 1000);
     out.progress(`${text} … ${seconds} s`);
   };
+  show();
   const timer = setInterval(show, STEP_MS);
   try {
     return await work();

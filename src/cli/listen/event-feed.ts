@@ -1,4 +1,5 @@
 import type { Ringback } from "../../client/ringback.ts";
+import { ANSWER_MARGIN_MS } from "../../client/transport.ts";
 import { sliceRawJson } from "../../core/json/raw-json.ts";
 
 /** An event of the project, as its list has it. */
@@ -27,23 +28,36 @@ interface EventPage {
 const PAGE_EVENTS_MAX = 100;
 /** The most pages that are read at once after the gateway or this program was away. */
 const PAGES_MAX = 100;
-/** An event may be committed a little later than a newer one, so some are read again. */
+/** An event may be committed a little later than a newer one, so those of this time are read again. */
 const OVERLAP_MS = 10_000;
+/** How often, while events come; otherwise one request waits for the next event. */
+const OVERLAP_READ_S = 1;
+const IDLE_WAIT_S = 30;
 /** More than are recorded in that time. */
 const SEEN_MAX = 50_000;
 
 /** Reads the newest events of a project, each once. */
 export class EventFeed {
   readonly #ringback: Ringback;
+  readonly #now: () => number;
   readonly #seen = new Set<string>();
   #since: string | null;
   #hasBegun: boolean;
+  /** The highest id that was seen; events are listed by their ids. */
+  #newestId: string | null = null;
+  /** Late events may still appear until then. */
+  #settlesAtMs: number;
 
-  /** @param since a moment to begin at, ISO 8601; null for what comes from now on */
-  constructor(ringback: Ringback, since: string | null) {
+  /**
+   * @param since a moment to begin at, ISO 8601; null for what comes from now on
+   * @param now milliseconds, monotonic
+   */
+  constructor(ringback: Ringback, since: string | null, now: () => number) {
     this.#ringback = ringback;
+    this.#now = now;
     this.#since = since;
     this.#hasBegun = since !== null;
+    this.#settlesAtMs = now() + OVERLAP_MS;
   }
 
   /** Those that were not given before, oldest first. */
@@ -68,13 +82,33 @@ export class EventFeed {
     const newest = inOrder.at(-1);
     if (newest !== undefined) {
       this.#since = new Date(Date.parse(newest.timestamp) - OVERLAP_MS).toISOString();
+      this.#settlesAtMs = this.#now() + OVERLAP_MS;
     }
     if (this.#hasBegun) return inOrder;
     this.#hasBegun = true;
     return [];
   }
 
+  /** Resolves when it is time for `next`: there is a new event, or a late one may have appeared. */
+  async wait(signal: AbortSignal): Promise<void> {
+    const isSettling = this.#now() < this.#settlesAtMs;
+    const after = this.#newestId;
+    const seconds = isSettling ? OVERLAP_READ_S : IDLE_WAIT_S;
+    await this.#ringback.send(
+      {
+        method: "GET",
+        path: "/v1/events/wait",
+        query: { after, timeout_s: seconds },
+        timeoutMs: seconds * 1000 + ANSWER_MARGIN_MS,
+        // A gateway that is away is told at once.
+        retries: 0,
+      },
+      { signal },
+    );
+  }
+
   #remember(id: string): void {
+    if (this.#newestId === null || id > this.#newestId) this.#newestId = id;
     this.#seen.add(id);
     const [oldest] = this.#seen;
     if (this.#seen.size > SEEN_MAX && oldest !== undefined) this.#seen.delete(oldest);

@@ -11,7 +11,7 @@ const [, , example = ""] = process.argv;
 const { PORT = "", WEBHOOK_SECRET = "" } = process.env;
 const folder = mkdtempSync(join(tmpdir(), "ringback-workerd-"));
 // The module is the path of the program.
-const { default: program } = createRequire(import.meta.url)("workerd") as { default: string };
+const { default: program } = createRequire(import.meta.url)("workerd");
 
 buildSync({
   entryPoints: [example],
@@ -37,7 +37,7 @@ const receiver :Workerd.Worker = (
 );
 
 /** As Node was given them: inside of the repository the package's source takes the place of what is built. */
-function ownConditions(): string[] {
+function ownConditions() {
   return process.execArgv
     .filter((flag) => flag.startsWith(CONDITION))
     .map((flag) => flag.slice(CONDITION.length));
