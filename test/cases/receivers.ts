@@ -76,7 +76,7 @@ const OF_ANSWERS: readonly ReceiverCase[] = [
     behaves: [
       (_, response) => {
         response.writeHead(200);
-        response.write("and so on");
+        response.write("and so on ".repeat(3000));
       },
     ],
     attempts: TAKEN,

@@ -4,12 +4,12 @@ import { createServer } from "node:https";
 import type { Server } from "node:net";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { listen, openClient } from "../outbound/local-servers.ts";
+import { listen } from "../outbound/local-servers.ts";
 import { readDefinition } from "../../src/providers/compile/read-definition.ts";
 import { startSocketPoller } from "../polling/socket-harness.ts";
 import { BODIES } from "./bodies.ts";
 import { PASSING_ANSWERS } from "./passing-answers.ts";
-import { deliver, receiverThat } from "./receiver-walk.ts";
+import { deliver, openPatientClient, receiverThat } from "./receiver-walk.ts";
 import { RECEIVERS } from "./receivers.ts";
 import { SHAPES } from "./shapes.ts";
 import { BASE, walk } from "./upstream-walk.ts";
@@ -77,7 +77,7 @@ describe("a receiver as people reported it", () => {
 
   // emqxarchive/emqx-web-hook#270 to #272, InsForge/InsForge#1813
   test("a kept-alive connection that is found dead costs no attempt: the same callback is sent at once on a new one", async () => {
-    const client = openClient();
+    const client = openPatientClient();
     const { url, heard } = await receiverThat([
       { status: 200 },
       (request) => request.socket.destroy(),
@@ -104,7 +104,7 @@ describe("a receiver behind TLS", () => {
 
   const attemptAt = async (server: Server) => {
     const { port } = await listen(server);
-    const client = openClient({ lookup: () => Promise.resolve(["127.0.0.1"]) });
+    const client = openPatientClient({ lookup: () => Promise.resolve(["127.0.0.1"]) });
     const { attempts } = await deliver(`https://receiver.test:${port}/hook`, {}, client);
     return attempts[0];
   };
