@@ -237,6 +237,8 @@ function callsGroup(caller: Caller | null, client: Client): string {
 export interface RequestBindings extends Partial<HttpBindings> {
   /** Hash of the API key that began a console session, in place of the key itself. */
   readonly sessionKeyHash?: string;
+  /** What of the key's scopes the session has; all of them unless given. */
+  readonly sessionScopes?: readonly Scope[];
 }
 
 /** The origin of a request, determined on demand. */
@@ -257,9 +259,10 @@ class RequestClient implements Client {
 
   /** By its API key, or by that of its session. */
   authenticate(): Outcome<Caller> | Promise<Outcome<Caller>> {
-    const { sessionKeyHash } = this.#bindings;
+    const { sessionKeyHash, sessionScopes = null } = this.#bindings;
     if (sessionKeyHash !== undefined) {
-      return this.#authenticator.authenticateHash(sessionKeyHash, this);
+      const of = { client: this, scopes: sessionScopes };
+      return this.#authenticator.authenticateSession(sessionKeyHash, of);
     }
     const header = this.#context.req.raw.headers.get("authorization");
     return this.#authenticator.authenticate(header, this);

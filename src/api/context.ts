@@ -125,7 +125,7 @@ export interface ApiPorts {
   readonly waiting: WaitingRequests;
   /** Memory for all large request bodies in progress, with their parsed values. */
   readonly requestBodiesBytesMax: number;
-  readonly projects: Pick<ProjectDirectory, "refresh">;
+  readonly projects: Pick<ProjectDirectory, "refresh" | "get">;
   readonly limits: LimitPorts;
   readonly clock: Clock;
   readonly log: ApiLog;

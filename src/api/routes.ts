@@ -3,6 +3,7 @@ import { apiKeyRoutes } from "./projects/api-key-routes.ts";
 import { auditLogRoutes } from "./projects/audit-log.ts";
 import { callbackOriginRoutes } from "./callback-origins/routes.ts";
 import { callbackTestRoutes } from "./callback-tests/routes.ts";
+import { consoleLinkRoutes } from "./console-links/routes.ts";
 import { connectionRoutes } from "./connections/routes.ts";
 import { deliveryRoutes } from "./deliveries/routes.ts";
 import { documentationRoutes } from "./docs/routes.ts";
@@ -58,6 +59,7 @@ export function apiRoutes(ports: ApiPorts): Route[] {
     ...apiKeyRoutes(ports, newUuid),
     ...auditLogRoutes(),
     nodesRoute(ports),
+    ...(ports.hasConsole ? consoleLinkRoutes(ports) : []),
     ...systemRoutes(ports),
   ];
   return [...routes, ...documentationRoutes(routes, ports)];

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import { consoleLinkCommand } from "./commands/console-link.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { inboxCommand } from "./commands/inbox.ts";
 import { extendCommand } from "./commands/extend.ts";
@@ -34,6 +35,7 @@ const FOR_USERS: readonly AddCommand[] = [
   tailCommand,
   inboxCommand,
   redeliverCommand,
+  consoleLinkCommand,
 ];
 
 const FOR_RECEIVERS: readonly AddCommand[] = [initCommand, listenCommand, triggerCommand];

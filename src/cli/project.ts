@@ -25,6 +25,8 @@ import {
   listProjects,
   setProjectLimit,
 } from "../store/projects/administer-projects.ts";
+import { FRAME_ANCESTORS_MAX, isFrameAncestor } from "../core/frame-ancestor.ts";
+import { changeProjectSettings } from "../store/projects/manage-projects.ts";
 import { apiKeyCreated, createApiKey, createFirstApiKey } from "../store/projects/api-keys.ts";
 import { audited, type AuditNote } from "../store/projects/audit-log.ts";
 import { ensureProject } from "../store/projects/bootstrap-rows.ts";
@@ -41,6 +43,12 @@ export type ProjectCommand =
   | { readonly kind: "create"; readonly name: string }
   | { readonly kind: "key"; readonly name: string }
   | { readonly kind: "limits"; readonly name: string }
+  /** Which pages may frame its console links. */
+  | {
+      readonly kind: "set-frames";
+      readonly name: string;
+      readonly origins: readonly string[];
+    }
   | {
       readonly kind: "set-limit";
       readonly name: string;
@@ -63,6 +71,8 @@ export function readProjectCommand(args: readonly string[]): ProjectCommand | nu
       return readLimit(name, ["live_jobs", ...rest]);
     case "set-limit":
       return readLimit(name, rest);
+    case "set-frames":
+      return readFrames(name, rest);
     default:
       return null;
   }
@@ -77,6 +87,13 @@ function readLimit(
   if (text === "default") return { kind: "set-limit", name, limit, value: null };
   const reading = wholeNumber(0, limitMaxOf(limit)).read(text);
   return "value" in reading ? { kind: "set-limit", name, limit, value: reading.value } : null;
+}
+
+/** Origins, with commas between them; `none` for none. */
+function readFrames(name: string, [text = "", ...rest]: readonly string[]): ProjectCommand | null {
+  const origins = text === "none" ? [] : text.split(",");
+  if (rest.length > 0 || origins.length > FRAME_ANCESTORS_MAX) return null;
+  return origins.every(isFrameAncestor) ? { kind: "set-frames", name, origins } : null;
 }
 
 /** The result of a command. */
@@ -115,6 +132,10 @@ export async function runProjectCommand(
         case "set-limit":
           return audit("set-limit", { ...ports, database }, (administration) =>
             setLimit(command, administration),
+          );
+        case "set-frames":
+          return audit("set-frames", { ...ports, database }, (administration) =>
+            setFrames(command, administration),
           );
       }
     },
@@ -280,6 +301,24 @@ async function setLimit(
   note({ projectId, action: "project.limit_changed", subject, details: { limit, value } });
   const to = value === null ? `what ${environmentNameOf(limit)} says` : String(value);
   return { text: `The limit ${limit} of project ${name} is ${to}.`, json: { name, limit, value } };
+}
+
+async function setFrames(
+  { name, origins }: Extract<ProjectCommand, { kind: "set-frames" }>,
+  { database, note }: Administration,
+): Promise<ProjectAnswer> {
+  const projectId = await findProjectId(database, name);
+  if (projectId === null) throw noProject(name);
+  const frame_ancestors = origins.length === 0 ? null : origins;
+  await changeProjectSettings(database, projectId, { frame_ancestors });
+  const subject = publicId("project", projectId);
+  const details = { fields: ["frame_ancestors"] };
+  note({ projectId, action: "project.changed", subject, details });
+  const text =
+    origins.length === 0
+      ? `No page may frame console links of project ${name}.`
+      : `Pages of ${origins.join(", ")} may frame console links of project ${name}.`;
+  return { text, json: { name, frame_ancestors } };
 }
 
 function noProject(name: string): StartRefusedError {

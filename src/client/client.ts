@@ -18,6 +18,7 @@ import {
   AuditLog,
   CallbackOrigins,
   Connections,
+  ConsoleLinks,
   Deliveries,
   Events,
   Jobs,
@@ -61,6 +62,7 @@ export class Ringback {
   readonly redeliveries: Redeliveries;
   readonly events: Events;
   readonly connections: Connections;
+  readonly consoleLinks: ConsoleLinks;
   readonly inboxes: Inboxes;
   readonly providers: Providers;
   readonly signingSecrets: SigningSecrets;
@@ -91,6 +93,7 @@ export class Ringback {
     this.redeliveries = new Redeliveries(transport);
     this.events = new Events(transport);
     this.connections = new Connections(transport);
+    this.consoleLinks = new ConsoleLinks(transport);
     this.inboxes = new Inboxes(transport);
     this.providers = new Providers(transport);
     this.signingSecrets = new SigningSecrets(transport);

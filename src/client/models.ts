@@ -9,6 +9,7 @@ import type {
   connectionSchema,
   newConnectionSchema,
 } from "../api/connections/schema.ts";
+import type { consoleLinkRequestSchema, consoleLinkSchema } from "../api/console-links/schema.ts";
 import type {
   deliveryFiltersSchema,
   redeliveryRequestSchema,
@@ -95,6 +96,8 @@ export type NewestEvent = z.output<typeof newestEventSchema>;
 export type NewConnection = z.input<typeof newConnectionSchema>;
 export type ConnectionChange = z.input<typeof connectionChangeSchema>;
 export type Connection = z.output<typeof connectionSchema>;
+export type ConsoleLinkRequest = z.input<typeof consoleLinkRequestSchema>;
+export type ConsoleLink = z.output<typeof consoleLinkSchema>;
 export type Provider = z.output<typeof providerSchema>;
 export type ProviderWithDefinition = z.output<typeof providerWithDefinitionSchema>;
 export type ProviderTrialRequest = z.input<typeof trialRequestSchema>;

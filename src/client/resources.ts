@@ -7,6 +7,8 @@ import type {
   CallbackOrigin,
   Connection,
   ConnectionChange,
+  ConsoleLink,
+  ConsoleLinkRequest,
   Delivery,
   DeliveryFilters,
   DeliveryWithAttempts,
@@ -165,6 +167,19 @@ export class Jobs extends Resource {
         ? { method: "GET", path: path`/v1/jobs/${job}/explain` }
         : { method: "GET", path: "/v1/jobs/explain", query: job };
     return this.json(spec, options);
+  }
+}
+
+export class ConsoleLinks extends Resource {
+  /** A link to the console, for somebody without an API key. */
+  create(request: ConsoleLinkRequest = {}, options?: CallOptions): Promise<ConsoleLink> {
+    const spec = { path: "/v1/console-links", body: request, isRepeatable: true };
+    return this.json({ method: "POST", ...spec }, options);
+  }
+
+  /** Ends every link that was made until now. */
+  revokeAll(options?: CallOptions): Promise<void> {
+    return this.json({ method: "DELETE", path: "/v1/console-links" }, options);
   }
 }
 

@@ -11,6 +11,8 @@ export type {
   CallbackTestRequest,
   Connection,
   ConnectionChange,
+  ConsoleLink,
+  ConsoleLinkRequest,
   Delivery,
   DeliveryFilters,
   DeliveryWithAttempts,

@@ -53,7 +53,18 @@ function createApp(ports: ConsolePorts, oneTimeLinks: OneTimeLinks): Hono {
   add("POST", "/sign-out", (context) => responder.signOut(context));
   for (const route of consoleRoutes(ports.sandbox)) {
     add(route.method, route.path, (context) => responder.answer(context, route));
+    const path = `/links/:link${route.path}`;
+    add(route.method, path, (context) => responder.answerLink(context, route));
   }
+  // Without the slash, the relative links of a page would lead out of the link.
+  app.get(`${CONSOLE_PATH}/links/:link`, (context) =>
+    context.redirect(`${encodeURIComponent(context.req.param("link"))}/`),
+  );
+  app.all(`${CONSOLE_PATH}/links/:link/*`, (context) =>
+    measured(ports, { context, route: `${CONSOLE_PATH}/links/:link/*` }, () =>
+      responder.answerLink(context, null),
+    ),
+  );
   app.all(`${CONSOLE_PATH}/*`, (context) =>
     measured(ports, { context, route: `${CONSOLE_PATH}/*` }, () => responder.notFound(context)),
   );

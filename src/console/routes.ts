@@ -1,3 +1,4 @@
+import type { ConsoleLink } from "../api/console-links/link.ts";
 import { deliveryListPage, redeliverSelected } from "./deliveries/list-page.ts";
 import { originListPage, tryOrigin } from "./deliveries/origins-page.ts";
 import {
@@ -19,7 +20,7 @@ import { callbackTestPage, testCallback } from "./settings/callback-test-page.ts
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { sandboxRoutes } from "./sandbox/sandbox-page.ts";
 import { eventListPage } from "./settings/events-page.ts";
-import { changeProject, projectPage } from "./settings/project-page.ts";
+import { changeProject, projectPage, revokeLinks } from "./settings/project-page.ts";
 import { rotateKey, rotateSecret, signingPage } from "./settings/signing-page.ts";
 import {
   changeCredential,
@@ -30,8 +31,21 @@ import {
 const home = definePage({
   path: "/",
   scope: "subscriptions:read",
-  show: () => Promise.resolve(redirect("overview")),
+  inLinks: "all",
+  show: ({ link }) => Promise.resolve(redirect(link === null ? "overview" : startOf(link))),
 });
+
+/** What a link is for. */
+function startOf({ limit }: ConsoleLink): string {
+  switch (limit.kind) {
+    case "project":
+      return "overview";
+    case "metadata":
+      return "subscriptions";
+    case "subscription":
+      return `jobs/${limit.jobId}`;
+  }
+}
 
 /**
  * Every page and every action of people who are signed in.
@@ -72,6 +86,7 @@ export function consoleRoutes(sandbox: Sandbox | null): readonly ConsoleRoute[] 
     rotateKey,
     projectPage,
     changeProject,
+    revokeLinks,
     auditPage,
     ...(sandbox === null ? [] : sandboxRoutes(sandbox)),
   ];

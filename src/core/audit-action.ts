@@ -2,6 +2,8 @@
 export const AUDIT_ACTIONS = [
   "api_key.created",
   "api_key.revoked",
+  "console_link.created",
+  "console_links.revoked",
   "connection.created",
   "connection.changed",
   "connection.deleted",

@@ -41,6 +41,7 @@ import {
   loadConnections,
   type StoredConnection,
 } from "../../src/store/connections/load-connections.ts";
+import { loadProjects, type ProjectRecord } from "../../src/store/projects/manage-projects.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { checkUrl, messagePorts, READY, TESTED } from "./fixture-answers.ts";
@@ -123,6 +124,7 @@ export class ApiFixture {
   readonly app: Hono;
   readonly #drop: () => Promise<void>;
   #connections: StoredConnection[] = [];
+  readonly #projects = new Map<string, ProjectRecord>();
   #key = "";
 
   private constructor(opened: Awaited<ReturnType<typeof openTestDatabase>>) {
@@ -213,6 +215,7 @@ export class ApiFixture {
       id,
       name,
     ]);
+    await this.#loadProjects();
   }
 
   storedConnections(): Promise<StoredConnection[]> {
@@ -403,10 +406,20 @@ export class ApiFixture {
       waiting: new WaitingRequests(this.limits, this.clock, 100),
       requestBodiesBytesMax: 2 * 2 ** 20 * 16,
       limits: this.limits,
-      projects: { refresh: note("projectChanged") },
+      projects: {
+        get: (id) => this.#projects.get(id) ?? null,
+        refresh: async () => {
+          this.calls.push(["projectChanged"]);
+          await this.#loadProjects();
+        },
+      },
       clock: this.clock,
       log: notingLog(this.logged),
     };
+  }
+
+  async #loadProjects(): Promise<void> {
+    for (const one of await loadProjects(this.database, 0)) this.#projects.set(one.id, one);
   }
 
   #findConnection(projectId: string, provider: string, name: string): StoredConnection | null {

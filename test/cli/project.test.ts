@@ -26,6 +26,15 @@ describe("what is asked for", () => {
     [["allow", "acme", "default"], limit("live_jobs", null)],
     [["set-limit", "acme", "lists_running", "3"], limit("lists_running", 3)],
     [["set-limit", "acme", "lists_running", "default"], limit("lists_running", null)],
+    [["set-frames", "acme", "none"], { kind: "set-frames", name: "acme", origins: [] }],
+    [
+      ["set-frames", "acme", "https://a.example,http://localhost:3000"],
+      {
+        kind: "set-frames",
+        name: "acme",
+        origins: ["https://a.example", "http://localhost:3000"],
+      },
+    ],
   ])("the project command understands %j", (args, command) => {
     expect(readProjectCommand(args)).toEqual(command);
   });
@@ -49,6 +58,9 @@ describe("what is asked for", () => {
     [["set-limit", "acme", "lists_running"]],
     [["set-limit", "acme", "unheard_of", "3"]],
     [["set-limit", "acme", "lists_running", "3", "4"]],
+    [["set-frames", "acme"]],
+    [["set-frames", "acme", "https://a.example/"]],
+    [["set-frames", "acme", "https://a.example", "https://b.example"]],
     [["delete", "acme"]],
   ])("the project command does not understand %j", (args) => {
     expect(readProjectCommand(args)).toBeNull();

@@ -67,6 +67,8 @@ const CALLS: Readonly<Record<string, Call>> = {
   getConnection: (ringback) => ringback.connections.get(id),
   updateConnection: (ringback) => ringback.connections.update(id, { state: "paused" }),
   deleteConnection: (ringback) => ringback.connections.delete(id),
+  createConsoleLink: (ringback) => ringback.consoleLinks.create({ metadata: "customer=acme" }),
+  revokeConsoleLinks: (ringback) => ringback.consoleLinks.revokeAll(),
   listProviders: (ringback) => ringback.providers.list().page(),
   getProvider: (ringback) => ringback.providers.get("pulse"),
   putProvider: (ringback) => ringback.providers.put("acme", {}),

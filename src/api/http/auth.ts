@@ -11,6 +11,7 @@ import type { LinkVerdict } from "../../runtime/secrets/result-links.ts";
 /** The holder of an API key. */
 export interface Caller {
   readonly keyId: string;
+  readonly keyHash: string;
   readonly projectId: string;
   readonly scopes: readonly Scope[];
 }
@@ -87,6 +88,17 @@ export class Authenticator {
     return this.#lookUp(keyHash, "checked", client);
   }
 
+  /** The same with some of the key's scopes. Null leaves it all. */
+  async authenticateSession(
+    keyHash: string,
+    of: { readonly client: ClientAddress; readonly scopes: readonly Scope[] | null },
+  ): Promise<Outcome<Caller>> {
+    const { client, scopes } = of;
+    const outcome = await this.authenticateHash(keyHash, client);
+    if (!outcome.ok || scopes === null) return outcome;
+    return { ok: true, value: withScopes(outcome.value, scopes) };
+  }
+
   #lookUp(
     keyHash: string,
     form: "checked" | "unchecked",
@@ -109,7 +121,8 @@ export class Authenticator {
     if (key.expiresAtMs !== null && key.expiresAtMs <= this.#ports.clock.now()) {
       return this.#refuse("expired", client);
     }
-    return { ok: true, value: { keyId: key.id, projectId: key.projectId, scopes: key.scopes } };
+    const { id: keyId, keyHash, projectId, scopes } = key;
+    return { ok: true, value: { keyId, keyHash, projectId, scopes } };
   }
 
   #refuse(failure: AuthenticationFailure, { address }: ClientAddress): Refusal {
@@ -131,6 +144,11 @@ export function tooManyRefused(waitMs: number): Refusal {
       "Valid keys still work.",
     { headers: { "retry-after": String(Math.max(1, Math.ceil(waitMs / 1000))) } },
   );
+}
+
+/** The caller with these scopes at most. */
+function withScopes(caller: Caller, scopes: readonly Scope[]): Caller {
+  return { ...caller, scopes: scopes.filter((scope) => scopeRefusal(caller, scope) === null) };
 }
 
 /** Null when the caller has the scope; `admin` includes all. */

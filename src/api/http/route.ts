@@ -30,6 +30,7 @@ export const TAGS = {
   "Signing keys": "The key pairs that sign callbacks with Ed25519 (`v1a`).",
   "API keys": "Who may use this API, and for what.",
   "Audit log": "Who changed keys, secrets, connections, providers and settings.",
+  "Console links": "Show a part of the console to somebody without an API key.",
   System: "The state of the gateway, for its operator's machines.",
   Documentation: "This API, described for people and for programs.",
 } as const satisfies Readonly<Record<string, string>>;

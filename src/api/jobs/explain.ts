@@ -13,6 +13,7 @@ import {
 import type { AttemptRecord } from "../../store/deliveries/find-deliveries.ts";
 import {
   findCallbacksOfJob,
+  type WantedCallbacks,
   type SubscriptionWithDeliveries,
 } from "../../store/jobs/explain-job.ts";
 import type { JobRecord } from "../../store/jobs/find-jobs.ts";
@@ -41,13 +42,19 @@ interface Facts {
   readonly nowMs: number;
 }
 
-/** Explains why the callbacks of a job have not arrived, as JSON text. */
+/**
+ * Explains why the callbacks of a job have not arrived, as JSON text.
+ * @param wanted which of its subscriptions; all of them when both are null
+ * @returns null when none of its subscriptions is wanted
+ */
 export async function explainJob(
   job: JobRecord,
   ports: ApiPorts,
-  { database }: Pick<RequestScope, "database">,
-): Promise<string> {
-  const facts = await gather(job, ports, database);
+  { database, ...wanted }: Pick<RequestScope, "database"> & WantedCallbacks,
+): Promise<string | null> {
+  const facts = await gather(job, ports, { database, wanted });
+  const isFiltered = wanted.subscriptionId !== null || wanted.metadata !== null;
+  if (isFiltered && facts.callbacks.subscriptions.length === 0) return null;
   const explained = facts.callbacks.subscriptions.map((callback) => ({
     callback,
     explanation: explainOne(callback, facts),
@@ -80,14 +87,14 @@ export async function explainJob(
 async function gather(
   job: JobRecord,
   ports: ApiPorts,
-  database: RequestScope["database"],
+  { database, wanted }: Pick<RequestScope, "database"> & { readonly wanted: WantedCallbacks },
 ): Promise<Facts> {
   const { projectId, shardId, id: jobRowId, connectionId } = job;
   // First, so that the rows are not older than the owner's answer.
   const inspection = await ports.inspector.inspect(database, { shardId, jobRowId });
   const [connection, callbacks, waitsOfJob, [lane = LANE_FREE]] = await Promise.all([
     findConnection(database, { projectId, id: connectionId }),
-    findCallbacksOfJob(database, job),
+    findCallbacksOfJob(database, job, wanted),
     jobWaits(database, ports, [waitingJobOf(job)]),
     ports.lanes.standsOf(database, [
       { shardId, projectId, kind: "connection", name: connectionId },

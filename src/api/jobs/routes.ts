@@ -1,14 +1,15 @@
 import { z } from "@hono/zod-openapi";
-import { publicId } from "../../core/ids/ids.ts";
+import { parsePublicId, publicId } from "../../core/ids/ids.ts";
 import type { ProjectLimitName } from "../../core/project-limits.ts";
 import { extendDeadline } from "../../store/jobs/extend-deadline.ts";
 import { findJobs, findProjectJob } from "../../store/jobs/find-jobs.ts";
 import type { ApiPorts } from "../context.ts";
 import { jsonAnswer } from "../http/answer.ts";
 import { problemOfParts, refused } from "../http/problem.ts";
-import { defineRoute, notFound, type Route } from "../http/route.ts";
+import { defineRoute, notFound, type Reply, type Route } from "../http/route.ts";
 import { defineListRoute } from "../http/list-route.ts";
-import { jobIdSchema, nameSchema } from "../subscriptions/schema.ts";
+import { idSchema } from "../http/response-schemas.ts";
+import { jobIdSchema, metadataParameter, nameSchema } from "../subscriptions/schema.ts";
 import { jobWaits } from "../waiting.ts";
 import { explainJob } from "./explain.ts";
 import {
@@ -133,11 +134,19 @@ function explainById(ports: ApiPorts): Route {
     description: EXPLANATION,
     scope: "subscriptions:read",
     idKind: "job",
+    query: z.strictObject({
+      subscription_id: idSchema("sub").optional().openapi({
+        description: "Only this subscription to the job.",
+      }),
+      metadata: metadataParameter,
+    }),
     success: { status: 200, description: "The explanation.", schema: jobExplanationSchema },
-    async handle({ database, caller: { projectId }, id }) {
+    async handle({ database, caller: { projectId }, id, query }) {
+      const { subscription_id: text, metadata = null } = query;
+      const subscriptionId = text === undefined ? null : parsePublicId("subscription", text);
       const job = await findProjectJob(database, { projectId, id });
       if (job === null) return notFound("job", publicId("job", id));
-      return jsonAnswer(200, await explainJob(job, ports, { database }));
+      return explanationReply(await explainJob(job, ports, { database, subscriptionId, metadata }));
     },
   });
 }
@@ -175,9 +184,16 @@ function explainByName(ports: ApiPorts): Route {
       const [job] = rows;
       if (job === undefined)
         return refused("not_found", neverAccepted(projectId, query.job_id, ports));
-      return jsonAnswer(200, await explainJob(job, ports, { database }));
+      const every = { database, subscriptionId: null, metadata: null };
+      return explanationReply(await explainJob(job, ports, every));
     },
   });
+}
+
+function explanationReply(explanation: string | null): Reply {
+  return explanation === null
+    ? refused("not_found", "No subscription to the job matches.")
+    : jsonAnswer(200, explanation);
 }
 
 /** Why the job may not exist; the likeliest cause is a limit that the project has reached. */

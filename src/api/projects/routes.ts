@@ -121,6 +121,7 @@ function projectJson(of: ProjectRecord, stored: StoredCounts, ports: ApiPorts): 
     callback_concurrency: of.settings.callback_concurrency ?? null,
     callback_requests_per_second: of.settings.callback_requests_per_second ?? null,
     operations_url: of.settings.operations_url ?? null,
+    frame_ancestors: of.settings.frame_ancestors ?? null,
     limits: eachLimit((name) => ({
       allowed: allowedOf(of, name, ports),
       used: counted[name] ?? ports.limits.used(of.id, name),

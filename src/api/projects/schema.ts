@@ -10,6 +10,7 @@ import {
   signatureSchemeSchema,
 } from "../http/response-schemas.ts";
 import { retryScheduleSchema, signaturesSchema } from "../http/delivery-settings-schema.ts";
+import { FRAME_ANCESTORS_MAX, isFrameAncestor } from "../../core/frame-ancestor.ts";
 import { isPrintable } from "../../core/printable.ts";
 import { SCOPES } from "../../core/scopes.ts";
 import { AUDIT_ACTIONS } from "../../core/audit-action.ts";
@@ -49,6 +50,20 @@ const operationsUrlSchema = z
       "connections that are paused, and unknown statuses. Null for none.",
   });
 
+const frameAncestorsSchema = z
+  .array(
+    z.string().max(300).refine(isFrameAncestor, {
+      error: "Must be an origin such as https://app.example.com; http only for localhost.",
+    }),
+  )
+  .max(FRAME_ANCESTORS_MAX)
+  .openapi({
+    description:
+      "Origins of the pages that may show links to the console (POST /v1/console-links) in a " +
+      "frame. None may when the list is empty or null.",
+    example: ["https://app.example.com"],
+  });
+
 const SCOPE_OF_USE = { stock: "", concurrency: " On this node.", rate: " On this node." } as const;
 
 function limitSchema(name: ProjectLimitName) {
@@ -81,6 +96,7 @@ export const projectChangeSchema = z
     callback_concurrency: callbackConcurrencySchema.optional(),
     callback_requests_per_second: callbackRateSchema.optional(),
     operations_url: operationsUrlSchema.optional(),
+    frame_ancestors: orNull(frameAncestorsSchema).optional(),
   })
   .openapi("ProjectChange");
 
@@ -107,6 +123,7 @@ export const projectSchema = z
     callback_concurrency: callbackConcurrencySchema,
     callback_requests_per_second: callbackRateSchema,
     operations_url: operationsUrlSchema,
+    frame_ancestors: orNull(frameAncestorsSchema),
     limits: limitsSchema,
     created_at: isoTimeSchema,
     updated_at: isoTimeSchema,

@@ -230,12 +230,14 @@ const statusesParameter = z
 const METADATA_FILTER_CHARACTERS_MAX = 500;
 
 /** `key=value`: a field of the metadata, and its value as text. */
-const metadataParameter = z
+export const metadataFilterText = z
   .string()
   .max(METADATA_FILTER_CHARACTERS_MAX)
   .refine((text) => text.indexOf("=") > 0 && !text.includes("\0"), {
     error: "Must be key=value: the name of a field of the metadata, and its value.",
-  })
+  });
+
+export const metadataParameter = metadataFilterText
   .transform((text) => {
     const at = text.indexOf("=");
     return { key: text.slice(0, at), value: text.slice(at + 1) };

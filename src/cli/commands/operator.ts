@@ -98,6 +98,12 @@ export const projectCommand: AddCommand = (parent, commands) => {
   add(
     project,
     commands,
+    "set-frames <name> <origins>",
+    'set which pages may frame its console links, by origins between commas; or "none"',
+  );
+  add(
+    project,
+    commands,
     "allow <name> <number>",
     "the same as set-limit <name> live_jobs <number>",
   );
@@ -128,6 +134,7 @@ function notUnderstood(args: readonly string[]): CliError {
   return new CliError(`Unknown command: project ${args.join(" ")}`, {
     hint:
       "The name of a project has 1 to 63 letters, digits, dots, dashes and underscores, the first a letter " +
-      "or digit. Limits are listed by: ringback project limits <name>. A number is whole, or default.",
+      "or digit. Limits are listed by: ringback project limits <name>. A number is whole, or default. " +
+      "An origin is one such as https://app.example.com.",
   });
 }

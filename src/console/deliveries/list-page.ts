@@ -27,6 +27,7 @@ type Filter = Readonly<Record<(typeof FIELDS)[number], string>>;
 
 export const deliveryListPage = definePage({
   path: "/deliveries",
+  inLinks: "project",
   scope: "subscriptions:read",
   async show(request) {
     const { api, query, nowMs } = request;

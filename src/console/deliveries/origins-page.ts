@@ -13,6 +13,7 @@ const PAGE_SIZE = 50;
 /** Where callbacks go, as far as something waits for it or is wrong there. */
 export const originListPage = definePage({
   path: "/callback-origins",
+  inLinks: "project",
   scope: "subscriptions:read",
   async show(request) {
     const { api, query } = request;

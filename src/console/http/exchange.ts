@@ -2,6 +2,8 @@ import type { Context } from "hono";
 import type { RequestBindings } from "../../api/app.ts";
 import type { Caller } from "../../api/http/auth.ts";
 import { clientAddress } from "../../api/request/client-address.ts";
+import { type ConsoleLink, openLink } from "../../api/console-links/link.ts";
+import { LimitedApi } from "../links/limited-api.ts";
 import { ConsoleCookies } from "./cookies.ts";
 import { GatewayApi } from "./gateway-api.ts";
 import { Links } from "./links.ts";
@@ -25,11 +27,14 @@ export class Exchange {
   readonly links: Links;
   /** Null until it is known, and for somebody who is not signed in. */
   signedIn: SignedIn | null = null;
+  /** By which the visitor came; null for a text that is none, and for everybody else. */
+  readonly link: ConsoleLink | null;
   readonly #ports: ConsolePorts;
   readonly #host: string;
   readonly #publicUrl: URL;
 
-  constructor(context: Context, ports: ConsolePorts) {
+  /** @param linkText the link that the address holds; null for an address of those who sign in */
+  constructor(context: Context, ports: ConsolePorts, linkText: string | null = null) {
     const { req } = context;
     this.context = context;
     this.#ports = ports;
@@ -40,7 +45,8 @@ export class Exchange {
       req.header("x-forwarded-proto") === "https" ||
       (isPublic && this.#publicUrl.protocol === "https:");
     this.cookies = new ConsoleCookies(context, { host: this.#host, isSecure });
-    this.links = new Links(req.path);
+    this.links = new Links(req.path, { isLink: linkText !== null });
+    this.link = linkText === null ? null : openLink(ports.secretBox, linkText);
   }
 
   get client(): { readonly address: string } {
@@ -49,6 +55,12 @@ export class Exchange {
       forwardedFor: this.#forwardedFor,
     };
     return { address: clientAddress(source, (address) => this.#ports.isTrustedProxy(address)) };
+  }
+
+  /** Only links are ever framed, so that no page acts in a session that somebody else frames. */
+  get frameAncestors(): readonly string[] {
+    if (this.link === null) return [];
+    return this.#ports.projects.get(this.link.projectId)?.settings.frame_ancestors ?? [];
   }
 
   get isFromOwnPage(): boolean {
@@ -74,7 +86,9 @@ export class Exchange {
   /** The API by the key of a session. */
   api(sessionKeyHash: string): GatewayApi {
     const bindings = { ...this.#bindings, sessionKeyHash };
-    return new GatewayApi(this.#ports.api, bindings, this.#forwardedFor);
+    const { api } = this.#ports;
+    const allowed = this.link === null ? api : new LimitedApi(api, this.link).fetch;
+    return new GatewayApi(allowed, bindings, this.#forwardedFor);
   }
 
   get #forwardedFor(): string | null {

@@ -1,14 +1,21 @@
+const ROOT = "/console/";
+
 /**
  * Addresses of the console, relative to the page that is being answered: a prefix that a proxy puts in
  * front of the gateway need not be known.
  */
 export class Links {
   readonly #root: string;
+  readonly #shared: string;
 
-  /** @param path of the request, from `/console/` on */
-  constructor(path: string) {
-    const depth = path.slice(path.indexOf("/console/") + "/console/".length).split("/").length - 1;
-    this.#root = depth === 0 ? "./" : "../".repeat(depth);
+  /**
+   * @param path of the request
+   * @param isLink whether somebody came by a link, and has all pages below it
+   */
+  constructor(path: string, { isLink = false } = {}) {
+    const below = path.slice(path.indexOf(ROOT) + ROOT.length);
+    this.#shared = upwards(below);
+    this.#root = upwards(isLink ? below.replace(/^links\/[^/]*\//, "") : below);
   }
 
   /**
@@ -23,10 +30,21 @@ export class Links {
     return `${this.#root}${path}${search === "" ? "" : `?${search}`}`;
   }
 
+  /** What all pages load, whoever looks at them. */
+  toAsset(path: string): string {
+    return `${this.#shared}${path}`;
+  }
+
   /** An address of the gateway outside of the console: `docs`. */
   toGateway(path: string): string {
-    return `${this.#root}../${path}`;
+    return `${this.#shared}../${path}`;
   }
+}
+
+/** From a path to where it begins. */
+function upwards(path: string): string {
+  const depth = path.split("/").length - 1;
+  return depth === 0 ? "./" : "../".repeat(depth);
 }
 
 const CONSOLE_PATH = /^[\w./~%-]*(?:\?[\w./~%=&+:-]*)?$/;

@@ -1,4 +1,5 @@
 import type { Caller } from "../../api/http/auth.ts";
+import type { ConsoleLink } from "../../api/console-links/link.ts";
 import type { Scope } from "../../core/scopes.ts";
 import { scopeRefusal } from "../../api/http/auth.ts";
 import type { Markup } from "../view/markup.ts";
@@ -15,6 +16,8 @@ export interface Notice {
 /** The request of a page or an action. Its session has been checked, and holds the scope. */
 export interface PageRequest {
   readonly caller: Caller;
+  /** What it shows, for somebody who came by a link; null for somebody who is signed in. */
+  readonly link: ConsoleLink | null;
   readonly api: GatewayApi;
   readonly links: Links;
   readonly query: URLSearchParams;
@@ -57,8 +60,12 @@ export interface DownloadReply {
 
 export type ConsoleReply = PageReply | RedirectReply | DownloadReply;
 
+/** In which links to the console a page is: in all, in those to the whole project, or in none. */
+type LinkReach = "all" | "project" | "none";
+
 /** An address of the console for people who are signed in. */
 export interface ConsoleRoute {
+  readonly inLinks: LinkReach;
   readonly method: "GET" | "POST";
   /** Below `/console`, as Hono spells it: `/jobs/:id`. */
   readonly path: `/${string}`;
@@ -71,25 +78,31 @@ export interface ConsoleRoute {
 export function definePage(spec: {
   readonly path: ConsoleRoute["path"];
   readonly scope: Scope;
+  /** None unless given. */
+  readonly inLinks?: LinkReach;
   show(request: PageRequest): Promise<ConsoleReply>;
 }): ConsoleRoute {
-  const { path, scope } = spec;
-  return { method: "GET", path, scope, answer: (request) => spec.show(request), back: null };
+  const { path, scope, inLinks = "none" } = spec;
+  const answer = (request: PageRequest): Promise<ConsoleReply> => spec.show(request);
+  return { method: "GET", path, scope, inLinks, answer, back: null };
 }
 
 /** Changes something: reached by forms of the console only. */
 export function defineAction(spec: {
   readonly path: ConsoleRoute["path"];
   readonly scope: Scope;
+  /** None unless given, and only in links by which callbacks may be sent again. */
+  readonly inLinks?: LinkReach;
   /** The page that the form is on, below the console. */
   back(request: PageRequest): string;
   act(request: ActionRequest): Promise<ConsoleReply>;
 }): ConsoleRoute {
-  const { path, scope } = spec;
+  const { path, scope, inLinks = "none" } = spec;
   return {
     method: "POST",
     path,
     scope,
+    inLinks,
     answer: (request) => spec.act(request),
     back: (request) => spec.back(request),
   };
@@ -98,6 +111,17 @@ export function defineAction(spec: {
 /** Whether the session may do more than look. */
 export function may({ caller }: Pick<PageRequest, "caller">, scope: Scope): boolean {
   return scopeRefusal(caller, scope) === null;
+}
+
+/** Whether callbacks may be sent again. */
+export function mayRedeliver(request: Pick<PageRequest, "caller" | "link">): boolean {
+  const { link } = request;
+  return link === null ? may(request, "subscriptions:write") : link.mayRedeliver;
+}
+
+/** Whether it is shown to somebody outside of the team, who can mend nothing at the upstream. */
+export function isForOutsiders({ link }: Pick<PageRequest, "link">): boolean {
+  return link !== null && link.limit.kind !== "project";
 }
 
 export function redirect(to: string, done?: string): RedirectReply {

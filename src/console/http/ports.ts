@@ -14,6 +14,7 @@ export interface ConsolePorts extends Pick<
   | "metrics"
   | "isTrustedProxy"
   | "secretBox"
+  | "projects"
   | "publicUrl"
   | "version"
 > {

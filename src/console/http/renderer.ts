@@ -3,10 +3,11 @@ import type { Assets } from "../assets.ts";
 import { shell } from "../view/shell.ts";
 import type { Exchange } from "./exchange.ts";
 import { openNotice, sealNotice } from "./notices.ts";
-import type { ConsoleReply, DownloadReply, Notice, PageReply } from "./page.ts";
+import type { ConsoleReply, DownloadReply, Notice, PageReply, RedirectReply } from "./page.ts";
 import { pageHeaders } from "./page-headers.ts";
 import type { ConsolePorts } from "./ports.ts";
 
+const NOTICE_PARAMETER = "notice";
 const NONCE_BYTES = 16;
 const SEEN_DIGITS = 16;
 
@@ -25,13 +26,19 @@ export class Renderer {
       case "page":
         return this.#page(exchange, reply);
       case "redirect":
-        if (reply.notice !== undefined) {
-          exchange.cookies.notice = sealNotice(this.#ports.secretBox, reply.notice);
-        }
-        return exchange.context.redirect(exchange.links.to(reply.to), 303);
+        return exchange.context.redirect(this.#addressOf(exchange, reply), 303);
       case "download":
         return download(exchange, reply);
     }
+  }
+
+  /** A notice for the next page is in a cookie, or in the address of somebody who may have none. */
+  #addressOf({ link, links, cookies }: Exchange, { to, notice }: RedirectReply): string {
+    if (notice === undefined) return links.to(to);
+    const sealed = sealNotice(this.#ports.secretBox, notice);
+    if (link !== null) return links.to(to, { [NOTICE_PARAMETER]: sealed });
+    cookies.notice = sealed;
+    return links.to(to);
   }
 
   /** One that has not changed since the reader got it is answered with 204. */
@@ -41,7 +48,8 @@ export class Renderer {
     const body = await reply.body;
     const seen = hash("sha256", `${title}\n${body.toString()}`, "hex").slice(0, SEEN_DIGITS);
     const nonce = randomBytes(NONCE_BYTES).toString("base64");
-    for (const [name, value] of Object.entries(pageHeaders(nonce))) context.header(name, value);
+    for (const [name, value] of Object.entries(pageHeaders(nonce, exchange.frameAncestors)))
+      context.header(name, value);
     if (seen === exchange.seen) return context.body(null, 204);
     const page = await shell({
       title,
@@ -56,6 +64,7 @@ export class Renderer {
       version: this.#ports.version,
       assetPath: (name) => this.#assets.pathOf(name),
       signedIn,
+      link: exchange.link,
       hasSandbox: this.#ports.sandbox !== null,
     });
     context.status(status as 200);
@@ -63,10 +72,10 @@ export class Renderer {
   }
 
   /** A live update leaves the notice for the page that it is meant for. */
-  #takeNotice({ cookies, seen }: Exchange): Notice | null {
-    const sealed = cookies.notice;
+  #takeNotice({ context, cookies, link, seen }: Exchange): Notice | null {
+    const sealed = link === null ? cookies.notice : (context.req.query(NOTICE_PARAMETER) ?? null);
     if (sealed === null || seen !== null) return null;
-    cookies.notice = null;
+    if (link === null) cookies.notice = null;
     return openNotice(this.#ports.secretBox, sealed);
   }
 }

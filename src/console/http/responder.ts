@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import { html } from "hono/html";
 import { Authenticator, scopeRefusal } from "../../api/http/auth.ts";
+import type { ConsoleLink } from "../../api/console-links/link.ts";
 import type { Problem } from "../../api/http/problem.ts";
 import { problemOfError } from "../../api/http/unexpected-error.ts";
 import { PROBLEMS } from "../../core/error-codes.ts";
@@ -33,7 +34,7 @@ export class Responder {
 
   /** A page or an action, for somebody who is signed in and may see or do it. */
   answer(context: Context, route: ConsoleRoute): Promise<Response> {
-    return this.#respond(context, async (exchange) => {
+    return this.#respond(context, { isLink: false }, async (exchange) => {
       const signedIn = await this.#signedIn(exchange);
       if (signedIn === null) return signInFirst(exchange);
       const refusal = scopeRefusal(signedIn.caller, route.scope);
@@ -46,15 +47,36 @@ export class Responder {
     });
   }
 
+  /**
+   * The same for somebody who came by a link, which is in the address. What the link does not show is not
+   * there.
+   */
+  answerLink(context: Context, route: ConsoleRoute | null): Promise<Response> {
+    return this.#respond(context, { isLink: true }, async (exchange) => {
+      const { link } = exchange;
+      if (link === null) return problemReply(NO_LINK);
+      const signedIn = await this.#admitted(exchange, link);
+      if (signedIn === null) {
+        // The script reads the whole page again, and shows this in its place.
+        if (exchange.isByScript) context.header("hx-refresh", "true");
+        return problemReply(LINK_OVER);
+      }
+      if (route === null || !isShownBy(link, route)) return problemReply(NO_PAGE);
+      const form = route.method === "POST" ? await this.#form(exchange, signedIn) : NO_FORM;
+      if (!(form instanceof URLSearchParams)) return problemReply(form);
+      return answerOrExplain(route, this.#request(exchange, signedIn, form));
+    });
+  }
+
   signInForm(context: Context): Promise<Response> {
-    return this.#respond(context, async ({ links, place }) => {
+    return this.#respond(context, { isLink: false }, async ({ links, place }) => {
       const next = readConsolePath(new URLSearchParams(place.split("?")[1]).get("next")) ?? "";
       return signInReply(signInView(links, { next, problem: null }), 200);
     });
   }
 
   signIn(context: Context): Promise<Response> {
-    return this.#respond(context, async (exchange) => {
+    return this.#respond(context, { isLink: false }, async (exchange) => {
       if (!exchange.isFromOwnPage) return problemReply(FOREIGN_PAGE);
       const form = await readForm(context.req.raw);
       const next = readConsolePath(form?.get("next") ?? null) ?? "";
@@ -69,7 +91,7 @@ export class Responder {
 
   /** @param keyHash what the link signs in with; null for one that is not good, or not any more */
   signInOnce(context: Context, keyHash: string | null): Promise<Response> {
-    return this.#respond(context, async (exchange) => {
+    return this.#respond(context, { isLink: false }, async (exchange) => {
       if (keyHash !== null) return this.#begin(exchange, keyHash, "");
       const view = signInView(exchange.links, { next: "", problem: LINK_USED });
       return signInReply(view, 403);
@@ -77,7 +99,7 @@ export class Responder {
   }
 
   signOut(context: Context): Promise<Response> {
-    return this.#respond(context, async (exchange) => {
+    return this.#respond(context, { isLink: false }, async (exchange) => {
       const session = this.#session(exchange);
       if (session !== null) {
         const form = await readForm(context.req.raw);
@@ -90,16 +112,18 @@ export class Responder {
   }
 
   notFound(context: Context): Promise<Response> {
-    return this.#respond(context, async (exchange) =>
+    return this.#respond(context, { isLink: false }, async (exchange) =>
       (await this.#signedIn(exchange)) === null ? signInFirst(exchange) : problemReply(NO_PAGE),
     );
   }
 
   async #respond(
     context: Context,
+    { isLink }: { readonly isLink: boolean },
     decide: (exchange: Exchange) => Promise<ConsoleReply>,
   ): Promise<Response> {
-    const exchange = new Exchange(context, this.#ports);
+    const linkText = isLink ? (context.req.param("link") ?? "") : null;
+    const exchange = new Exchange(context, this.#ports, linkText);
     try {
       return await this.#renderer.render(exchange, await decide(exchange));
     } catch (error) {
@@ -138,6 +162,24 @@ export class Responder {
     return null;
   }
 
+  /** Null when the link is over: by its time, by its key, or revoked with all others. */
+  async #admitted(exchange: Exchange, link: ConsoleLink): Promise<SignedIn | null> {
+    const { id, projectId, keyHash, createdAtMs, expiresAtMs } = link;
+    const nowMs = this.#ports.clock.now();
+    const fromMs = this.#ports.projects.get(projectId)?.settings.console_links_from_ms ?? 0;
+    if (nowMs >= expiresAtMs || createdAtMs < fromMs) return null;
+    const of = { client: exchange.client, scopes: LINK_SCOPES };
+    const outcome = await this.#authenticator.authenticateSession(keyHash, of);
+    if (outcome.ok) {
+      const session = { id, keyHash, startedAtMs: createdAtMs, usedAtMs: nowMs };
+      const csrfToken = this.#sessions.csrfToken(session);
+      exchange.signedIn = { session, caller: outcome.value, csrfToken };
+      return exchange.signedIn;
+    }
+    if (outcome.problem.code !== "unauthorized") throw new ApiProblem(pageProblem(outcome.problem));
+    return null;
+  }
+
   #begin(exchange: Exchange, keyHash: string, next: string): RedirectReply {
     exchange.cookies.session = this.#sessions.seal(this.#sessions.begin(keyHash));
     return { kind: "redirect", to: next };
@@ -170,6 +212,7 @@ export class Responder {
     const { id = "", name = "" } = context.req.param() as { id?: string; name?: string };
     return {
       caller,
+      link: exchange.link,
       api: exchange.api(session.keyHash),
       links,
       query: new URL(context.req.url).searchParams,
@@ -180,6 +223,13 @@ export class Responder {
       form,
     };
   }
+}
+
+const LINK_SCOPES = ["subscriptions:read"] as const;
+
+function isShownBy({ limit, mayRedeliver }: ConsoleLink, route: ConsoleRoute): boolean {
+  if (route.method === "POST" && !mayRedeliver) return false;
+  return route.inLinks === "all" || (route.inLinks === "project" && limit.kind === "project");
 }
 
 const NO_FORM = new URLSearchParams();
@@ -219,6 +269,16 @@ function pageProblem({ code, detail }: Problem): ProblemBody {
   return { code, title, status, detail };
 }
 
+const NO_LINK: PageProblem = {
+  title: "No such link",
+  status: 404,
+  detail: "The address is not complete, or is none of this gateway. Use the link unchanged.",
+};
+const LINK_OVER: PageProblem = {
+  title: "This link has ended",
+  status: 403,
+  detail: "Links are good for a limited time, and can be taken back. Ask for a new one.",
+};
 const LINK_USED =
   "This link was used, or is too old: each signs in once, within 15 minutes of the start. Sign in with an API key.";
 const FOREIGN_PAGE: PageProblem = {

@@ -38,6 +38,7 @@ export const cancelJob = defineAction({
 export const redeliver = defineAction({
   ...WRITE,
   path: "/jobs/:id/redeliver",
+  inLinks: "all",
   async act({ id, api, form }) {
     await api.send("POST", `/v1/deliveries/${idIn(form, "delivery")}/redeliver`);
     return redirect(`jobs/${id}`, "The callback is sent again.");
@@ -47,6 +48,7 @@ export const redeliver = defineAction({
 /** The whole result of a job, as the API gives it. */
 export const resultDownload = definePage({
   path: "/results/:id",
+  inLinks: "all",
   scope: "subscriptions:read",
   async show({ id, api }) {
     const response = await api.stream(`/v1/events/${id}/result`);

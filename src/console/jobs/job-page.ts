@@ -1,7 +1,7 @@
 import { html } from "hono/html";
 import { sliceRawJson } from "../../core/json/raw-json.ts";
 import type { ExplainedSubscription, JobExplanation, Page, StoredEvent } from "../http/models.ts";
-import { definePage, may, type PageRequest } from "../http/page.ts";
+import { definePage, isForOutsiders, may, type PageRequest } from "../http/page.ts";
 import { status, words } from "../view/badge.ts";
 import { actionButton, confirmButton, select } from "../view/forms.ts";
 import { jsonView } from "../view/json-view.ts";
@@ -17,6 +17,7 @@ const EVENTS_SHOWN = 50;
 /** Everything about one job: what happened, what its callbacks wait for, and what can be done. */
 export const jobPage = definePage({
   path: "/jobs/:id",
+  inLinks: "all",
   scope: "subscriptions:read",
   async show(request) {
     const { api, id } = request;
@@ -32,9 +33,12 @@ export const jobPage = definePage({
       section: "jobs",
       isLive: isUnsettled(explanation),
       body: html`<header class="title">
-          <p class="crumbs"><a href="${request.links.to("jobs")}">Jobs</a></p>
+          ${crumbs(request)}
           <h1>${mono(job.job_id, { isCopied: true })}</h1>
-          <p>${status(job.status)} ${job.provider} <span class="quiet">${job.connection}</span></p>
+          <p>
+            ${status(job.status)} ${job.provider}
+            <span class="quiet">${isForOutsiders(request) ? "" : job.connection}</span>
+          </p>
         </header>
         ${why(explanation, request)}
         <div class="columns">
@@ -43,7 +47,8 @@ export const jobPage = definePage({
             ${await resultView(explanation, request)}
           </div>
           <div>
-            ${card("Job", jobFacts(explanation))} ${card("Upstream", upstreamFacts(explanation))}
+            ${card("Job", jobFacts(explanation, request))}
+            ${isForOutsiders(request) ? NOTHING : card("Upstream", upstreamFacts(explanation))}
             ${rawCard("Progress", text, ["job", "progress"])}
             ${rawCard("Parameters", text, ["job", "params"])}
           </div>
@@ -79,7 +84,7 @@ function why(
   const open = subscriptions.find(({ subscription }) => subscription.status === "active");
   return html`<section class="why ${tone}" aria-label="Why">
     <p class="summary">${summary}</p>
-    <p class="quiet">${action}</p>
+    ${isForOutsiders(request) ? NOTHING : html`<p class="quiet">${action}</p>`}
     ${open !== undefined && may(request, "subscriptions:write") ? liveActions(open, request) : NOTHING}
   </section>`;
 }
@@ -125,7 +130,15 @@ function liveActions(
   </div>`;
 }
 
-function jobFacts({ job }: JobExplanation): Markup {
+/** The way back to the list that a page is reached from. */
+function crumbs({ links, link }: PageRequest): Markup {
+  if (link?.limit.kind === "subscription") return NOTHING;
+  return link?.limit.kind === "metadata"
+    ? html`<p class="crumbs"><a href="${links.to("subscriptions")}">Subscriptions</a></p>`
+    : html`<p class="crumbs"><a href="${links.to("jobs")}">Jobs</a></p>`;
+}
+
+function jobFacts({ job }: JobExplanation, request: PageRequest): Markup {
   return facts([
     ["Id", mono(job.id, { isCopied: true })],
     ["Created", time(job.created_at)],
@@ -134,7 +147,11 @@ function jobFacts({ job }: JobExplanation): Markup {
     ["Polls", job.poll_count.toLocaleString("en-US")],
     ["Last poll", job.last_polled_at && time(job.last_polled_at)],
     ["Next poll", job.next_poll_at && time(job.next_poll_at)],
-    ["Subscriptions", job.subscription_count.toLocaleString("en-US")],
+    // Those of others are none of an outsider's business.
+    [
+      "Subscriptions",
+      isForOutsiders(request) ? null : job.subscription_count.toLocaleString("en-US"),
+    ],
   ]);
 }
 

@@ -25,6 +25,7 @@ type Filter = Readonly<Record<(typeof FIELDS)[number], string>>;
 /** The list of jobs, with a search that also takes the id of anything that belongs to one. */
 export const jobListPage = definePage({
   path: "/jobs",
+  inLinks: "project",
   scope: "subscriptions:read",
   async show(request) {
     const { api, query, nowMs } = request;

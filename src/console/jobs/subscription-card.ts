@@ -1,6 +1,6 @@
 import { html } from "hono/html";
 import type { Attempt, Delivery, ExplainedSubscription } from "../http/models.ts";
-import { may, type PageRequest } from "../http/page.ts";
+import { isForOutsiders, mayRedeliver, type PageRequest } from "../http/page.ts";
 import { badge, status, words } from "../view/badge.ts";
 import { confirmButton } from "../view/forms.ts";
 import { jsonView } from "../view/json-view.ts";
@@ -27,7 +27,7 @@ export function subscriptionCard(
       ${status(subscription.status)}
     </header>
     <p>${summary}</p>
-    <p class="quiet">${action}</p>
+    ${isForOutsiders(request) ? NOTHING : html`<p class="quiet">${action}</p>`}
     ${facts([
       ["Id", mono(subscription.id, { isCopied: true })],
       ["Created", time(subscription.created_at)],
@@ -50,7 +50,7 @@ function deliveryView(delivery: Delivery, request: PageRequest): Markup {
       ${status(delivery.status)}
       <span class="quiet">${mono(delivery.id, { isCopied: true })}</span>
       ${
-        may(request, "subscriptions:write") && delivery.status !== "canceled"
+        mayRedeliver(request) && delivery.status !== "canceled"
           ? sendAgain(delivery, request)
           : NOTHING
       }

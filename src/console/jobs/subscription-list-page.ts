@@ -2,7 +2,7 @@ import { html } from "hono/html";
 import { SUBSCRIPTION_STATUSES } from "../../api/http/response-schemas.ts";
 import { sliceRawJson } from "../../core/json/raw-json.ts";
 import type { Page, Subscription } from "../http/models.ts";
-import { definePage, type PageRequest } from "../http/page.ts";
+import { definePage, isForOutsiders, type PageRequest } from "../http/page.ts";
 import { status, words } from "../view/badge.ts";
 import {
   beginOf,
@@ -13,7 +13,7 @@ import {
   readFilter,
 } from "../view/filter.ts";
 import { select, textField } from "../view/forms.ts";
-import type { Markup } from "../view/markup.ts";
+import { type Markup, NOTHING } from "../view/markup.ts";
 import { emptyState, mono, table } from "../view/parts.ts";
 import { time } from "../view/time.ts";
 import { statusOptions } from "./list-page.ts";
@@ -26,6 +26,7 @@ type Filter = Readonly<Record<(typeof FIELDS)[number], string>>;
 /** Who wants to hear of which job: found by what the client knows, its metadata and its own address. */
 export const subscriptionListPage = definePage({
   path: "/subscriptions",
+  inLinks: "all",
   scope: "subscriptions:read",
   async show(request) {
     const { api, query, nowMs } = request;
@@ -50,7 +51,7 @@ export const subscriptionListPage = definePage({
       section: "subscriptions",
       isLive: true,
       body: html`<header class="title"><h1>Subscriptions</h1></header>
-        ${filterForm(request, "subscriptions", fields(filter))}
+        ${filterForm(request, "subscriptions", fields(filter, request))}
         ${list({ ...page, data: rows }, filter, request)}`,
     };
   },
@@ -61,8 +62,11 @@ function originOf(text: string): string {
   return URL.parse(text)?.origin ?? text;
 }
 
-function fields(filter: Filter): Markup {
-  return html`${textField("metadata", "Metadata", filter.metadata, { placeholder: "invoice=17" })}
+function fields(filter: Filter, request: PageRequest): Markup {
+  const metadata = { placeholder: "invoice=17" };
+  return html`${
+    isForOutsiders(request) ? NOTHING : textField("metadata", "Metadata", filter.metadata, metadata)
+  }
   ${textField("origin", "Callback URL or origin", filter.origin, {
     placeholder: "https://app.example.com",
   })}

@@ -18,6 +18,7 @@ import { troubleList, troublesOf } from "./troubles.ts";
 /** How the project is doing, and what needs somebody. */
 export const overviewPage = definePage({
   path: "/overview",
+  inLinks: "project",
   scope: "subscriptions:read",
   async show(request) {
     const { api, nowMs } = request;

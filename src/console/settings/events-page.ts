@@ -14,6 +14,7 @@ const PAGE_SIZE = 50;
 /** Events of jobs, newest first, updated live. */
 export const eventListPage = definePage({
   path: "/events",
+  inLinks: "project",
   scope: "subscriptions:read",
   async show(request) {
     const { api, links, query, nowMs } = request;

@@ -1,15 +1,33 @@
 import type { Scope } from "../../core/scopes.ts";
 
-/** The navigation, in its order. A section is shown to keys that hold its scope. */
+/**
+ * The navigation, in its order. A section is shown to keys that hold its scope, and in links to the project if
+ * it says so.
+ */
 export const SECTIONS = {
-  overview: { title: "Overview", path: "overview", scope: "subscriptions:read" },
-  jobs: { title: "Jobs", path: "jobs", scope: "subscriptions:read" },
-  subscriptions: { title: "Subscriptions", path: "subscriptions", scope: "subscriptions:read" },
-  deliveries: { title: "Deliveries", path: "deliveries", scope: "subscriptions:read" },
+  overview: { title: "Overview", path: "overview", scope: "subscriptions:read", inLinks: true },
+  jobs: { title: "Jobs", path: "jobs", scope: "subscriptions:read", inLinks: true },
+  subscriptions: {
+    title: "Subscriptions",
+    path: "subscriptions",
+    scope: "subscriptions:read",
+    inLinks: true,
+  },
+  deliveries: {
+    title: "Deliveries",
+    path: "deliveries",
+    scope: "subscriptions:read",
+    inLinks: true,
+  },
   redeliveries: { title: "Redeliveries", path: "redeliveries", scope: "subscriptions:read" },
-  origins: { title: "Callback origins", path: "callback-origins", scope: "subscriptions:read" },
+  origins: {
+    title: "Callback origins",
+    path: "callback-origins",
+    scope: "subscriptions:read",
+    inLinks: true,
+  },
   connections: { title: "Connections", path: "connections", scope: "admin" },
-  events: { title: "Events", path: "events", scope: "subscriptions:read" },
+  events: { title: "Events", path: "events", scope: "subscriptions:read", inLinks: true },
   test: { title: "Test a callback", path: "callback-test", scope: "subscriptions:write" },
   sandbox: { title: "Sandbox", path: "sandbox", scope: "subscriptions:write" },
   keys: { title: "API keys", path: "api-keys", scope: "admin" },
@@ -17,7 +35,15 @@ export const SECTIONS = {
   project: { title: "Project", path: "project", scope: "admin" },
   audit: { title: "Audit log", path: "audit-log", scope: "admin" },
 } as const satisfies Readonly<
-  Record<string, { readonly title: string; readonly path: string; readonly scope: Scope }>
+  Record<
+    string,
+    {
+      readonly title: string;
+      readonly path: string;
+      readonly scope: Scope;
+      readonly inLinks?: true;
+    }
+  >
 >;
 
 export type SectionName = keyof typeof SECTIONS;

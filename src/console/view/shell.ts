@@ -1,5 +1,6 @@
 import { html, raw } from "hono/html";
 import type { Caller } from "../../api/http/auth.ts";
+import type { ConsoleLink } from "../../api/console-links/link.ts";
 import { scopeRefusal } from "../../api/http/auth.ts";
 import type { AssetName } from "../assets.ts";
 import type { Links } from "../http/links.ts";
@@ -27,6 +28,8 @@ export interface ShellOptions {
   readonly assetPath: (name: AssetName) => string;
   /** Null for somebody who is not signed in. */
   readonly signedIn: { readonly caller: Caller; readonly csrfToken: string } | null;
+  /** By which somebody came who did not sign in. */
+  readonly link: ConsoleLink | null;
   readonly hasSandbox: boolean;
 }
 
@@ -40,7 +43,7 @@ const HTMX_CONFIG = JSON.stringify({
 /** A whole page of the console. Scripts replace `#page` of it when a link is followed. */
 export function shell(options: ShellOptions): Markup {
   const { title, links, nonce, theme, assetPath } = options;
-  const asset = (name: AssetName): string => links.to(assetPath(name));
+  const asset = (name: AssetName): string => links.toAsset(assetPath(name));
   return html`<!doctype html>
     <html lang="en" ${theme === null ? NOTHING : html`data-theme="${theme}"`}>
       <head>
@@ -69,42 +72,71 @@ function publicPage({ body, notice }: ShellOptions): Markup {
 
 function privatePage(options: ShellOptions): Markup {
   const { body, isLive, notice, seen } = options;
-  return html`<div id="page" data-seen="${seen}" ${isLive ? "data-live" : ""} hx-history-elt>
+  return html`<div
+    id="page"
+    class="${isAlone(options) ? "alone" : ""}"
+    data-seen="${seen}"
+    ${isLive ? "data-live" : ""}
+    hx-history-elt
+  >
     <a class="skip" href="#main">Skip to content</a>
     ${navigation(options)}
     <main id="main" tabindex="-1">${noticeView(notice)} ${body}</main>
   </div>`;
 }
 
+/** Without sections there is nothing to put at the side. */
+function isAlone({ link }: ShellOptions): boolean {
+  return link !== null && link.limit.kind !== "project";
+}
+
 function navigation(options: ShellOptions): Markup {
-  const { links, section, signedIn, version, isLive, hasSandbox } = options;
+  const { links, section, signedIn, version, isLive, link } = options;
   if (signedIn === null) return NOTHING;
-  const { caller, csrfToken } = signedIn;
-  const shown = Object.entries(SECTIONS).filter(
-    ([name, { scope }]) =>
-      scopeRefusal(caller, scope) === null && (hasSandbox || name !== "sandbox"),
-  );
+  const shown = sectionsOf(options, signedIn.caller);
   return html`<header class="side">
     <a class="brand" href="${links.to("")}">Ringback</a>
-    <nav aria-label="Console">
-      <ul>
-        ${shown.map(
-          ([name, { title, path }]) =>
-            html`<li>
-              <a href="${links.to(path)}" ${name === section ? raw('aria-current="page"') : NOTHING}
-                >${title}</a
-              >
-            </li>`,
-        )}
-      </ul>
-    </nav>
+    ${
+      shown.length === 0
+        ? NOTHING
+        : html`<nav aria-label="Console">
+            <ul>
+              ${shown.map(
+                ([name, { title, path }]) =>
+                  html`<li>
+                    <a
+                      href="${links.to(path)}"
+                      ${name === section ? raw('aria-current="page"') : NOTHING}
+                      >${title}</a
+                    >
+                  </li>`,
+              )}
+            </ul>
+          </nav>`
+    }
     <div class="foot">
       ${isLive ? LIVE : NOTHING} ${THEME_SWITCH}
-      <a href="${links.toGateway("docs")}" hx-boost="false">API reference</a>
-      ${actionButton({ to: links.to("sign-out"), csrfToken, label: "Sign out" })}
+      ${link === null ? ofTheTeam(links, signedIn.csrfToken) : NOTHING}
       <span class="quiet">${version}</span>
     </div>
   </header>`;
+}
+
+function ofTheTeam(links: Links, csrfToken: string): Markup {
+  return html`<a href="${links.toGateway("docs")}" hx-boost="false">API reference</a>
+    ${actionButton({ to: links.to("sign-out"), csrfToken, label: "Sign out" })}`;
+}
+
+/** Somebody with a link to less than the project has one page, or one list and what it leads to. */
+function sectionsOf(options: ShellOptions, caller: Caller) {
+  const { link, hasSandbox } = options;
+  if (isAlone(options)) return [];
+  return Object.entries(SECTIONS).filter(
+    ([name, section]) =>
+      scopeRefusal(caller, section.scope) === null &&
+      (hasSandbox || name !== "sandbox") &&
+      (link === null || "inLinks" in section),
+  );
 }
 
 const THEME_SWITCH = html`<button class="scripted-only theme" type="button" data-theme-switch>

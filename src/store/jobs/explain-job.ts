@@ -8,6 +8,7 @@ import {
 import type { AttemptRecord } from "../deliveries/find-deliveries.ts";
 import { attempts, deliveries } from "../schema/schema.ts";
 import { type Given, isAnyOf, statement } from "../sql/statement.ts";
+import { hasMetadata } from "../subscriptions/find-subscriptions.ts";
 import {
   delivery,
   IS_ITS_DELIVERY,
@@ -27,14 +28,35 @@ const SUBSCRIPTIONS_SHOWN_MAX = 20;
 const DELIVERIES_SHOWN_MAX = 5;
 const ATTEMPTS_SHOWN_MAX = 10;
 
+/** Which subscriptions of a job are meant; null for no condition. */
+export interface WantedCallbacks {
+  readonly subscriptionId: string | null;
+  readonly metadata: { readonly key: string; readonly value: string } | null;
+}
+
+interface SubscriptionParameters {
+  readonly shardId: number;
+  readonly jobRowId: string;
+  readonly subscriptionId: string | null;
+  readonly metadataKey: string | null;
+  readonly metadataValue: string | null;
+}
+
 // Ordered by both columns: see subscription-page.ts.
-const SUBSCRIPTIONS = statement((orm, given: Given<{ shardId: number; jobRowId: string }>) =>
+const SUBSCRIPTIONS = statement((orm, given: Given<SubscriptionParameters>) =>
   orm
     .select(SUBSCRIPTION_COLUMNS)
     .from(subscription)
     .innerJoin(job, IS_ITS_JOB)
     .leftJoin(delivery, IS_ITS_DELIVERY)
-    .where(and(eq(subscription.shardId, given.shardId), eq(subscription.jobRowId, given.jobRowId)))
+    .where(
+      and(
+        eq(subscription.shardId, given.shardId),
+        eq(subscription.jobRowId, given.jobRowId),
+        sql`(${given.subscriptionId}::text is null or ${subscription.id} = ${given.subscriptionId}::text::uuid)`,
+        sql`(${given.metadataKey}::text is null or ${hasMetadata(given)})`,
+      ),
+    )
     .orderBy(desc(subscription.jobRowId), desc(subscription.id))
     .limit(SUBSCRIPTIONS_SHOWN_MAX + 1),
 );
@@ -84,16 +106,23 @@ export interface SubscriptionWithDeliveries {
   readonly deliveries: readonly DeliveryWithAttempts[];
 }
 
-/** The latest subscriptions of a job with their callbacks, newest first. */
+/** The latest of the wanted subscriptions of a job with their callbacks, newest first. */
 export async function findCallbacksOfJob(
   database: Database,
   { shardId, id }: { readonly shardId: number; readonly id: string },
+  { subscriptionId, metadata }: WantedCallbacks,
 ): Promise<{
   readonly subscriptions: readonly SubscriptionWithDeliveries[];
   readonly hasMore: boolean;
 }> {
   return database.run("find-callbacks-of-job", async (sql) => {
-    const rows = await SUBSCRIPTIONS(sql, { shardId, jobRowId: id });
+    const rows = await SUBSCRIPTIONS(sql, {
+      shardId,
+      jobRowId: id,
+      subscriptionId,
+      metadataKey: metadata?.key ?? null,
+      metadataValue: metadata?.value ?? null,
+    });
     const shown = rows.slice(0, SUBSCRIPTIONS_SHOWN_MAX).map((row) => subscriptionRecord(row));
     const ids = shown.map((one) => one.id);
     const owed = await withDetails(sql, await DELIVERIES(sql, { shardId, ids }));

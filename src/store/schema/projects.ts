@@ -95,6 +95,10 @@ export interface ProjectSettings {
   readonly callback_concurrency?: number;
   readonly callback_requests_per_second?: number;
   readonly operations_url?: string;
+  /** Origins of pages that may show the project's console links in a frame. */
+  readonly frame_ancestors?: readonly string[];
+  /** Links to the console that were made earlier are revoked. Epoch milliseconds. */
+  readonly console_links_from_ms?: number;
 }
 
 export const projects = pgTable(

@@ -90,7 +90,10 @@ const ofJob = (orm: Builder, given: PageParameters & Given<{ jobId: string; plac
  * character: a client may have sent them, and no value can be compared with them.
  */
 const UNREADABLE_ESCAPE = String.raw`(?<!\\)(\\\\)*\\u(0000|[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u)[dD][c-fC-F])`;
-const hasMetadata = ({ metadataKey, metadataValue }: PageParameters) => sql`
+export const hasMetadata = ({
+  metadataKey,
+  metadataValue,
+}: Given<{ metadataKey: string | null; metadataValue: string | null }>) => sql`
   case when ${subscription.metadata} ~ '${sql.raw(UNREADABLE_ESCAPE)}' then false
   else ${subscription.metadata}::json ->> ${metadataKey} = ${metadataValue} end`;
 

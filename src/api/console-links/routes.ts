@@ -1,0 +1,127 @@
+import { parsePublicId, publicId } from "../../core/ids/ids.ts";
+import { createUuidSource } from "../../runtime/uuid-source.ts";
+import type { Database } from "../../store/db/database.ts";
+import { changeProjectSettings } from "../../store/projects/manage-projects.ts";
+import { findSubscription } from "../../store/subscriptions/subscription-record.ts";
+import type { ApiPorts } from "../context.ts";
+import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
+import { scopeRefusal } from "../http/auth.ts";
+import { defineCreatingRoute } from "../http/creating-route.ts";
+import { isoTime } from "../http/iso-time.ts";
+import { problemOfParts } from "../http/problem.ts";
+import { defineRoute, type Route } from "../http/route.ts";
+import { auditedRequest } from "../projects/audit-log.ts";
+import { type LinkLimit, sealLink } from "./link.ts";
+import { consoleLinkRequestSchema, consoleLinkSchema } from "./schema.ts";
+
+const TAG = "Console links";
+const BODY_BYTES_MAX = 16 * 1024;
+/** Below the gateway's address; the console serves it. */
+const LINKS_PATH = "/console/links";
+
+const newUuid = createUuidSource();
+
+/** @param ports of a gateway that serves the console */
+export function consoleLinkRoutes(ports: ApiPorts): Route[] {
+  return [create(ports), revoke(ports)];
+}
+
+function create(ports: ApiPorts): Route {
+  return defineCreatingRoute(ports, {
+    operationId: "createConsoleLink",
+    path: "/v1/console-links",
+    tag: TAG,
+    summary: "Create a link to the console",
+    description:
+      "For somebody without an API key: it shows a part of the project for a limited time. Pages " +
+      "of the origins in the project's frame_ancestors can show it in a frame. It ends early when " +
+      "the key that made it is revoked, or with DELETE /v1/console-links.",
+    scope: "subscriptions:write",
+    body: { schema: consoleLinkRequestSchema, bytesMax: BODY_BYTES_MAX },
+    success: { status: 201, description: "The link.", schema: consoleLinkSchema },
+    async handle(request) {
+      const { database, body, caller } = request;
+      const { projectId, keyHash } = caller;
+      const refusal = scopeRefusal(caller, "subscriptions:read");
+      if (refusal !== null) return refusal;
+      const limit = await limitOf(body, { database, projectId });
+      if (limit === null) {
+        const detail = "The project has no such subscription.";
+        const part = { pointer: "/subscription_id", detail };
+        return { ok: false, problem: problemOfParts("validation_failed", [part]) };
+      }
+      const createdAtMs = ports.clock.now();
+      const expiresAtMs = createdAtMs + body.expires_in_s * 1000;
+      const id = newUuid(createdAtMs, 0);
+      const mayRedeliver = body.may_redeliver;
+      const link = { id, projectId, keyHash, limit, mayRedeliver, createdAtMs, expiresAtMs };
+      return auditedRequest(ports, request, "create-console-link", (within, note) =>
+        request.once(within, async () => {
+          note({
+            action: "console_link.created",
+            subject: limit.kind === "subscription" ? limit.id : publicId("project", projectId),
+            details: {
+              shows: limit.kind === "metadata" ? `metadata ${keyOf(limit.filter)}` : limit.kind,
+              may_redeliver: mayRedeliver ? "yes" : "no",
+              expires_at: isoTime(expiresAtMs),
+            },
+          });
+          const made = {
+            object: "console_link",
+            url: `${ports.publicUrl()}${LINKS_PATH}/${sealLink(ports.secretBox, link)}/`,
+            subscription_id: limit.kind === "subscription" ? limit.id : null,
+            metadata: limit.kind === "metadata" ? limit.filter : null,
+            may_redeliver: mayRedeliver,
+            expires_at: isoTime(expiresAtMs),
+          };
+          return jsonAnswer(201, JSON.stringify(made), { "cache-control": "no-store" });
+        }),
+      );
+    },
+  });
+}
+
+function revoke(ports: ApiPorts): Route {
+  return defineRoute({
+    operationId: "revokeConsoleLinks",
+    method: "DELETE",
+    path: "/v1/console-links",
+    tag: TAG,
+    summary: "Revoke all links to the console",
+    description:
+      "Ends every link that was made until now, at once on this node and within a second on the " +
+      "others.",
+    scope: "admin",
+    success: { status: 204, description: "Links revoked (idempotent)." },
+    async handle(request) {
+      const { projectId } = request.caller;
+      const change = { console_links_from_ms: ports.clock.now() + 1 };
+      await auditedRequest(ports, request, "revoke-console-links", async (within, note) => {
+        await changeProjectSettings(within, projectId, change);
+        const subject = publicId("project", projectId);
+        note({ action: "console_links.revoked", subject, details: {} });
+      });
+      await ports.projects.refresh();
+      return NO_CONTENT;
+    },
+  });
+}
+
+/** Null for a subscription that the project does not have. */
+async function limitOf(
+  wanted: { readonly subscription_id?: string | undefined; readonly metadata?: string | undefined },
+  { database, projectId }: { readonly database: Database; readonly projectId: string },
+): Promise<LinkLimit | null> {
+  const { subscription_id: text, metadata } = wanted;
+  if (metadata !== undefined) return { kind: "metadata", filter: metadata };
+  if (text === undefined) return { kind: "project" };
+  const id = parsePublicId("subscription", text);
+  const found = id === null ? null : await findSubscription(database, { projectId, id });
+  if (found === null) return null;
+  return { kind: "subscription", id: text, jobId: publicId("job", found.jobRowId) };
+}
+
+/** The value may be somebody's name. */
+function keyOf(filter: string): string {
+  return filter.slice(0, filter.indexOf("="));
+}
