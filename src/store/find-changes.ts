@@ -11,7 +11,8 @@ export interface Changes {
   readonly providers: string;
   readonly connections: string;
   /**
-   * Differs, some seconds late, whenever rows were written that count towards what projects use.
+   * Differs, some seconds late, whenever rows were written that count towards what projects use. Not
+   * for checkpoints, which may change how many jobs are processing.
    */
   readonly usage: string;
   readonly hasMail: boolean;
@@ -31,11 +32,19 @@ const lately = (table: string, isChanged = "updated_at >= lately"): string => `
 (select count(*) || ' ' || coalesce(sum(date_part('epoch', updated_at - to_timestamp(0))), 0)::text
   from ${table}, since where ${isChanged})`;
 
-const written = ["jobs", "deliveries", "events"]
-  .map((table) =>
-    ["inserted", "updated", "deleted"]
-      .map((what) => `pg_stat_get_tuples_${what}('${table}'::regclass)`)
-      .join(" + "),
+const ALL_WRITES = ["inserted", "updated", "deleted"];
+// Updates of jobs are left out: nearly all are checkpoints, which change what no project uses. Any
+// other comes with a row of another table: an ending with an event, a closed subscription with its own.
+const WRITES = {
+  jobs: ["inserted", "deleted"],
+  subscriptions: ALL_WRITES,
+  deliveries: ALL_WRITES,
+  events: ALL_WRITES,
+};
+
+const written = Object.entries(WRITES)
+  .flatMap(([table, writes]) =>
+    writes.map((write) => `pg_stat_get_tuples_${write}('${table}'::regclass)`),
   )
   .join(" + ");
 

@@ -241,11 +241,15 @@ export class WatchList {
   inspectShard(shardId: number, checkpointsMax: number): JobCheckpoint[] {
     const checkpoints: JobCheckpoint[] = [];
     const nowMs = this.#runtime.clock.now();
+    const { deadlineAtMs, pollCount, checkpointedPolls } = this.#table;
+    // Most jobs have no news, and every job is looked at: from two columns, without a view of it.
     for (const slot of this.#table.ofShard(shardId)) {
-      const watch = this.#at(slot);
-      this.#setDeadlineAlarm(watch);
+      if ((deadlineAtMs[slot] ?? 0) - nowMs <= DEADLINE_HORIZON_MS) {
+        this.#setDeadlineAlarm(this.#at(slot));
+      }
+      if (pollCount[slot] === checkpointedPolls[slot]) continue;
       if (checkpoints.length >= checkpointsMax) continue;
-      const checkpoint = takeCheckpoint(watch, nowMs);
+      const checkpoint = takeCheckpoint(this.#at(slot), nowMs);
       if (checkpoint !== null) checkpoints.push(checkpoint);
     }
     return checkpoints;
