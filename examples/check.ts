@@ -64,7 +64,12 @@ const PLATFORM_EXAMPLES: Readonly<Record<PlatformName, LanguageExample | Package
     packages: ["next@16.4.6", "react@19.3.1", "react-dom@19.3.1"],
     prepare:
       "export NEXT_TELEMETRY_DISABLED=1; mkdir -p next/app/hook && cp next-route.mjs next/app/hook/route.js && cd next && npx next build",
-    run: ["sh", "-c", 'cd next && exec npx next start --port "$PORT"'],
+    // Next itself: npx would not pass on the signal that ends it.
+    run: [
+      "sh",
+      "-c",
+      `cd next && exec ${NODE} ../node_modules/next/dist/bin/next start --port "$PORT"`,
+    ],
   },
   vercel: packaged([NODE, "platform.mjs", "vercel.mjs"]),
   workers: packaged([NODE, "workerd.mjs", "workers.mjs"], "workerd@1.20261117.1", "esbuild@0.28.2"),

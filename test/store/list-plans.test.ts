@@ -5,6 +5,7 @@ import { findCallbackOrigins } from "../../src/store/deliveries/callback-origins
 import { EVERY_DELIVERY, findDeliveries } from "../../src/store/deliveries/find-deliveries.ts";
 import { findSubscriptions } from "../../src/store/subscriptions/find-subscriptions.ts";
 import { findEvents } from "../../src/store/events/list-events.ts";
+import { findNewestEvents } from "../../src/store/events/newest-events.ts";
 import { findJobs } from "../../src/store/jobs/find-jobs.ts";
 import { openTestDatabase, type TestDatabase } from "../support/database.ts";
 import { plansOf } from "../support/plans.ts";
@@ -148,6 +149,12 @@ describe.each<{
     what: "a filtered page of events",
     find: (database) => findEvents(database, { ...EVERY_EVENT, type: "job.failed" }),
     rowsMax: 2 * SCANNED_MAX,
+    index: "events_by_project",
+  },
+  {
+    what: "the newest event of each project that is waited for",
+    find: (database) => findNewestEvents(database, [PROJECT, OTHER_PROJECT]),
+    rowsMax: 10,
     index: "events_by_project",
   },
   {
