@@ -206,22 +206,24 @@ function running(
     phase,
     progress: readProgress(answered),
     hintMs: readHintMs(answered, asked),
-    ...(asked !== null && isDoubted(asked, provider) && { waitNote: asked.note ?? "" }),
     unknownStatus: unknown,
     times: readTimes(answered),
   };
   const nextUrl = readNextUrl(answered);
-  if (nextUrl === null && remember === undefined) return observation;
+  const waitNote = doubtedWait(asked, provider);
+  if (nextUrl === null && remember === undefined && waitNote === null) return observation;
   return {
     ...observation,
+    ...(waitNote !== null && { waitNote }),
     ...(nextUrl !== null && { nextUrl }),
     ...(remember !== undefined && { remember }),
   };
 }
 
-/** A running job's wait that was not taken as it is written; merely odd ones are no problem. */
-function isDoubted({ ms, note }: AskedWait, { answers }: Provider): boolean {
-  return note !== null && (ms === null || ms === answers.waitMsMax);
+/** How a running job's wait is written that was not taken so; merely odd spellings are no problem. */
+function doubtedWait(asked: AskedWait | null, { answers }: Provider): string | null {
+  const isDoubted = asked !== null && (asked.ms === null || asked.ms === answers.waitMsMax);
+  return isDoubted ? asked.note : null;
 }
 
 function completed(answered: ResponseContext): Interpretation {

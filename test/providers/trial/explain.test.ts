@@ -137,4 +137,19 @@ describe("how an answer is read", () => {
       observation: { kind: "completed", result: "[1]" },
     });
   });
+
+  test("an explanation of an answer about several jobs is about the named one, or else the first", () => {
+    const status = { path: "/jobs", job_at: { pointer: "/jobs", id: "/id" } };
+    const provider = exampleProvider({ status });
+    const jobs = [
+      { id: "a", status: "running" },
+      { id: "b", status: "done", output: 7 },
+    ];
+    const answer = { status: 200, headers: {}, body: Buffer.from(JSON.stringify({ jobs })) };
+    expect(explainAnswer(provider, answer, FACTS).observation.kind).toBe("running");
+    expect(explainAnswer(provider, answer, { ...FACTS, jobId: "b" })).toMatchObject({
+      extracted: expect.arrayContaining([{ field: "/result/at", found_at: "/output", value: "7" }]),
+      observation: { kind: "completed", result: "7" },
+    });
+  });
 });
