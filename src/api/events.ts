@@ -13,9 +13,9 @@ import type { ApiPorts } from "./context.ts";
 import { refused } from "./http/problem.ts";
 import type { Refusal } from "./http/problem.ts";
 import { anyJsonSchema, eventPageSchema, eventSchema } from "./http/response-schemas.ts";
-import { defineLinkedRoute, defineRoute, notFound } from "./http/route.ts";
+import { defineLinkedRoute, notFound } from "./http/route.ts";
 import type { Route } from "./http/route.ts";
-import { defineListRoute } from "./http/list-route.ts";
+import { defineListRoute, defineReadRoute } from "./http/list-route.ts";
 import { eventFiltersSchema } from "./http/event-schemas.ts";
 import { overloaded } from "./http/unexpected-error.ts";
 
@@ -96,9 +96,8 @@ function list(ports: ApiPorts): Route {
 }
 
 function read(ports: ApiPorts): Route {
-  return defineRoute({
+  return defineReadRoute({
     operationId: "getEvent",
-    method: "GET",
     path: "/v1/events/{id}",
     tag: TAG,
     summary: "Get an event",
@@ -106,13 +105,9 @@ function read(ports: ApiPorts): Route {
     scope: "subscriptions:read",
     idKind: "event",
     success: { status: 200, description: "The event.", schema: eventSchema },
-    async handle({ database, caller: { projectId }, id }) {
-      const { inlineResultBytesMax } = ports;
-      const event = await findEvent(database, { projectId, id }, inlineResultBytesMax);
-      if (event === null) return notFound("event", publicId("event", id));
-      const resultUrl = ports.resultLinks.urlOf(publicId("event", id), ports.clock.now());
-      return jsonAnswer(200, eventJson(event, resultUrl));
-    },
+    find: (database, key) => findEvent(database, key, ports.inlineResultBytesMax),
+    json: (event, { id }) =>
+      eventJson(event, ports.resultLinks.urlOf(publicId("event", id), ports.clock.now())),
   });
 }
 

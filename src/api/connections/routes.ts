@@ -30,7 +30,7 @@ import {
 } from "./schema.ts";
 import type { ConnectionChangeBody } from "./schema.ts";
 import { defineCreatingRoute } from "../http/creating-route.ts";
-import { defineListRoute } from "../http/list-route.ts";
+import { defineListRoute, defineReadRoute } from "../http/list-route.ts";
 import { stockRefusal } from "../http/limit-refusal.ts";
 import { pagingParameters } from "../request/list-query.ts";
 import type { ApiPorts } from "../context.ts";
@@ -131,20 +131,16 @@ function create(ports: ApiPorts, newUuid: UuidSource): Route {
 }
 
 function read(ports: ApiPorts): Route {
-  return defineRoute({
+  return defineReadRoute({
     operationId: "getConnection",
-    method: "GET",
     path: "/v1/connections/{id}",
     tag: TAG,
     summary: "Get a connection",
     scope: "admin",
     idKind: "connection",
     success: { status: 200, description: "The connection.", schema: connectionSchema },
-    async handle({ database, caller: { projectId }, id }) {
-      const found = await findConnection(database, { projectId, id });
-      if (found === null) return notFound("connection", publicId("connection", id));
-      return jsonAnswer(200, connectionJson(found, ports));
-    },
+    find: findConnection,
+    json: (found) => connectionJson(found, ports),
   });
 }
 

@@ -11,7 +11,7 @@ import {
 } from "../../store/deliveries/redeliveries.ts";
 import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
 import { defineCreatingRoute, isReplayed } from "../http/creating-route.ts";
-import { defineListRoute } from "../http/list-route.ts";
+import { defineListRoute, defineReadRoute } from "../http/list-route.ts";
 import { pagingParameters } from "../request/list-query.ts";
 import { limitRefusal } from "../http/limit-refusal.ts";
 import type { ApiPorts } from "../context.ts";
@@ -162,20 +162,16 @@ function list(): Route {
 }
 
 function read(): Route {
-  return defineRoute({
+  return defineReadRoute({
     operationId: "getRedelivery",
-    method: "GET",
     path: "/v1/redeliveries/{id}",
     tag: TAG,
     summary: "Get a redelivery and its progress",
     scope: "subscriptions:read",
     idKind: "redelivery",
     success: { status: 200, description: "The redelivery.", schema: redeliverySchema },
-    async handle({ database, caller: { projectId }, id }) {
-      const found = await findRedelivery(database, { projectId, id });
-      if (found === null) return notFound("redelivery", publicId("redelivery", id));
-      return jsonAnswer(200, redeliveryJson(found));
-    },
+    find: findRedelivery,
+    json: redeliveryJson,
   });
 }
 

@@ -2,7 +2,7 @@ import { publicId } from "../../core/ids/ids.ts";
 import { findDeliveries, findDelivery } from "../../store/deliveries/find-deliveries.ts";
 import { redeliver } from "../../store/deliveries/redeliver.ts";
 import { jsonAnswer } from "../http/answer.ts";
-import { defineListRoute } from "../http/list-route.ts";
+import { defineListRoute, defineReadRoute } from "../http/list-route.ts";
 import { deliveryJson } from "./view.ts";
 import { deliveryFiltersSchema } from "./schema.ts";
 import type { DeliveryRecord } from "../../store/deliveries/delivery-record.ts";
@@ -59,20 +59,18 @@ export async function deliveryItems(
 }
 
 function read(ports: ApiPorts): Route {
-  return defineRoute({
+  return defineReadRoute({
     operationId: "getDelivery",
-    method: "GET",
     path: "/v1/deliveries/{id}",
     tag: TAG,
     summary: "Get a delivery and its attempts",
     scope: "subscriptions:read",
     idKind: "delivery",
     success: { status: 200, description: "The delivery.", schema: deliveryWithAttemptsSchema },
-    async handle({ database, caller: { projectId }, id }) {
-      const found = await findDelivery(database, { projectId, id });
-      if (found === null) return notFound("delivery", publicId("delivery", id));
-      const waits = await deliveryWaits(database, ports, projectId, [found.delivery]);
-      return jsonAnswer(200, deliveryJson(found.delivery, waits, found.attempts));
+    find: findDelivery,
+    async json({ delivery, attempts }, { database, caller: { projectId } }) {
+      const waits = await deliveryWaits(database, ports, projectId, [delivery]);
+      return deliveryJson(delivery, waits, attempts);
     },
   });
 }

@@ -2,9 +2,17 @@ import type { z } from "@hono/zod-openapi";
 import type { ProblemCode } from "../../core/error-codes.ts";
 import type { Page } from "../../store/sql/page.ts";
 import { decodeCursor, encodeCursor, listScope } from "../request/cursor.ts";
-import { pageAnswer } from "./answer.ts";
+import { jsonAnswer, pageAnswer } from "./answer.ts";
 import type { Refusal } from "./problem.ts";
-import { defineRoute, type Route, type RouteDescription, type RouteRequest } from "./route.ts";
+import {
+  defineRoute,
+  notFound,
+  type Route,
+  type RouteDescription,
+  type RouteRequest,
+} from "./route.ts";
+import { type IdKind, publicId } from "../../core/ids/ids.ts";
+import type { Database } from "../../store/db/database.ts";
 
 /** The query parameters of every list; `pagingParameters` reads them. */
 interface PagedQuery {
@@ -63,6 +71,36 @@ export function defineListRoute<Query extends PagedQuery, Row>(spec: ListSpec<Qu
         await items(page.rows, request),
         lastId === null ? null : encodeCursor(scope, lastId),
       );
+    },
+  });
+}
+
+type ReadSpec<Row> = Omit<RouteDescription, "method" | "scope" | "idKind" | "query" | "body"> & {
+  readonly scope: NonNullable<RouteDescription["scope"]>;
+  readonly idKind: IdKind;
+  /** Null when the project has no such row. */
+  readonly find: (
+    database: Database,
+    key: { readonly projectId: string; readonly id: string },
+  ) => Promise<Row | null>;
+  /** The row as a JSON text. */
+  readonly json: (
+    row: Row,
+    request: RouteRequest<undefined, undefined>,
+  ) => string | Promise<string>;
+};
+
+/** One row of a project by its id, or 404. */
+export function defineReadRoute<Row>({ find, json, ...description }: ReadSpec<Row>): Route {
+  const { idKind } = description;
+  return defineRoute({
+    ...description,
+    method: "GET",
+    async handle(request) {
+      const { database, caller, id } = request;
+      const found = await find(database, { projectId: caller.projectId, id });
+      if (found === null) return notFound(idKind, publicId(idKind, id));
+      return jsonAnswer(200, await json(found, request));
     },
   });
 }

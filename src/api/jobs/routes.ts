@@ -7,7 +7,7 @@ import type { ApiPorts } from "../context.ts";
 import { jsonAnswer } from "../http/answer.ts";
 import { problemOfParts, refused } from "../http/problem.ts";
 import { defineRoute, notFound, type Reply, type Route } from "../http/route.ts";
-import { defineListRoute } from "../http/list-route.ts";
+import { defineListRoute, defineReadRoute } from "../http/list-route.ts";
 import { idSchema } from "../http/response-schemas.ts";
 import { jobIdSchema, metadataParameter, nameSchema } from "../subscriptions/schema.ts";
 import { jobWaits } from "../waiting.ts";
@@ -59,21 +59,17 @@ function list(ports: ApiPorts): Route {
 }
 
 function read(ports: ApiPorts): Route {
-  return defineRoute({
+  return defineReadRoute({
     operationId: "getJob",
-    method: "GET",
     path: "/v1/jobs/{id}",
     tag: TAG,
     summary: "Get a job",
     scope: "subscriptions:read",
     idKind: "job",
     success: { status: 200, description: "The job.", schema: jobSchema },
-    async handle({ database, caller: { projectId }, id }) {
-      const job = await findProjectJob(database, { projectId, id });
-      if (job === null) return notFound("job", publicId("job", id));
-      const waits = await jobWaits(database, ports, [waitingJobOf(job)]);
-      return jsonAnswer(200, jobJson(job, ports, waits));
-    },
+    find: findProjectJob,
+    json: async (job, { database }) =>
+      jobJson(job, ports, await jobWaits(database, ports, [waitingJobOf(job)])),
   });
 }
 

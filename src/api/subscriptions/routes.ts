@@ -5,7 +5,7 @@ import { EVERY_DELIVERY, findDeliveries } from "../../store/deliveries/find-deli
 import { findSubscriptions } from "../../store/subscriptions/find-subscriptions.ts";
 import { findSubscription } from "../../store/subscriptions/subscription-record.ts";
 import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
-import { defineListRoute } from "../http/list-route.ts";
+import { defineListRoute, defineReadRoute } from "../http/list-route.ts";
 import { deliveryItems } from "../deliveries/routes.ts";
 import { idempotencyHeaders, readIdempotencyKey } from "../http/creating-route.ts";
 import { flagParameter, pagingParameters } from "../request/list-query.ts";
@@ -162,21 +162,17 @@ function list(ports: ApiPorts): Route {
 }
 
 function read(ports: ApiPorts): Route {
-  return defineRoute({
+  return defineReadRoute({
     operationId: "getSubscription",
-    method: "GET",
     path: "/v1/subscriptions/{id}",
     tag: TAG,
     summary: "Get a subscription",
     scope: "subscriptions:read",
     idKind: "subscription",
     success: { status: 200, description: "The subscription.", schema: subscriptionSchema },
-    async handle({ database, caller: { projectId }, id }) {
-      const found = await findSubscription(database, { projectId, id });
-      if (found === null) return notFound("subscription", publicId("subscription", id));
-      const waits = await jobWaits(database, ports, [waitingJob(found)]);
-      return jsonAnswer(200, subscriptionJson(found, ports, waits));
-    },
+    find: findSubscription,
+    json: async (found, { database }) =>
+      subscriptionJson(found, ports, await jobWaits(database, ports, [waitingJob(found)])),
   });
 }
 

@@ -12,7 +12,30 @@ const TRANSIENT_CLASSES = new Set([
   "53", // out of disk, memory or connections
 ]);
 
+/** Codes of calls that fail because the server goes down or is not there. */
+const CONNECTION_LOST_CODES = new Set([
+  "57P01", // shut down by the administrator
+  "57P02", // shut down after a crash
+  "57P03", // starting up
+  "CONNECT_TIMEOUT",
+  "CONNECTION_CLOSED",
+  "CONNECTION_DESTROYED",
+  "EAI_AGAIN",
+  "ECONNABORTED",
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EHOSTDOWN",
+  "EHOSTUNREACH",
+  "ENETDOWN",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EPIPE",
+  "ETIMEDOUT",
+  "NO_SUITABLE_SERVER",
+]);
+
 const TRANSIENT_CODES = new Set([
+  ...CONNECTION_LOST_CODES,
   "40001", // serialization failure
   "40003", // statement completion unknown
   "40P01", // deadlock
@@ -20,51 +43,10 @@ const TRANSIENT_CODES = new Set([
   "57014", // query canceled: statement_timeout
   "25P03", // idle_in_transaction_session_timeout
   "25006", // read-only transaction: this server was the primary until just now
-  "57P01", // shut down by the administrator
-  "57P02", // shut down after a crash
-  "57P03", // starting up
   "57P05", // idle_session_timeout
   // postgres.js, and `ConnectionError`
   "COMMIT_UNCONFIRMED",
-  "NO_SUITABLE_SERVER",
-  "CONNECT_TIMEOUT",
-  "CONNECTION_CLOSED",
-  "CONNECTION_DESTROYED",
   "CONNECTION_ENDED",
-  // Node
-  "EAI_AGAIN",
-  "ECONNABORTED",
-  "ECONNREFUSED",
-  "ECONNRESET",
-  "EHOSTDOWN",
-  "EHOSTUNREACH",
-  "ENETDOWN",
-  "ENETUNREACH",
-  "ENOTFOUND",
-  "EPIPE",
-  "ETIMEDOUT",
-]);
-
-/** Codes of calls that fail because the server goes down or is not there. */
-const CONNECTION_LOST_CODES = new Set([
-  "57P01",
-  "57P02",
-  "57P03",
-  "CONNECT_TIMEOUT",
-  "CONNECTION_CLOSED",
-  "CONNECTION_DESTROYED",
-  "EAI_AGAIN",
-  "ECONNABORTED",
-  "ECONNREFUSED",
-  "ECONNRESET",
-  "EHOSTDOWN",
-  "EHOSTUNREACH",
-  "ENETDOWN",
-  "ENETUNREACH",
-  "ENOTFOUND",
-  "EPIPE",
-  "ETIMEDOUT",
-  "NO_SUITABLE_SERVER",
 ]);
 
 /** The call took longer than allowed; it may still have taken effect. */
