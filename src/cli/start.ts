@@ -105,7 +105,8 @@ function announce(
 ): void {
   const { version } = cli;
   const { url, database, generatedApiKey: key, apiKeyFile } = gateway;
-  if (apiKeyFile !== null) log.info({ file: apiKeyFile }, "the first API key is in a file");
+  if (key !== null && apiKeyFile !== null)
+    log.info({ file: apiKeyFile }, "the first API key is in a file");
   log.info({ url, ...(publicUrl && { publicUrl }), version, database }, "Ringback is ready");
   const shownKey =
     apiKeyFile === null ? (key ?? "$RINGBACK_API_KEY") : `$(cat ${quoted(apiKeyFile)})`;
@@ -130,6 +131,8 @@ function quoted(path: string): string {
 }
 
 function apiKeyLines(key: string | null, file: string | null): string[] {
+  // By now it may be revoked.
+  if (key === null && file !== null) return [`  API key of the first start: in ${file}`];
   if (file !== null) return [`  API key: in ${file}`];
   return key === null ? [] : [`  API key, shown this once: ${key}`];
 }

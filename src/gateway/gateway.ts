@@ -14,7 +14,7 @@ import { HttpServer, type HttpServerOptions } from "../api/server.ts";
 import { notReadyAnswer } from "../api/http/problem.ts";
 import { createAddressGuard } from "../outbound/guard/address-guard.ts";
 import { checkUpstreamUrl } from "../outbound/guard/upstream-url.ts";
-import { writeApiKeyFile } from "../runtime/settings/data-dir.ts";
+import { findApiKeyFile, writeApiKeyFile } from "../runtime/settings/data-dir.ts";
 import type { Clock, DatabaseClock } from "../runtime/clock.ts";
 import { encryptionKeys } from "../runtime/settings/encryption-keys.ts";
 import type { Log } from "../runtime/process/log.ts";
@@ -74,7 +74,7 @@ export interface StartedGateway {
   readonly url: string;
   /** Made at the first start without RINGBACK_API_KEY; only its hash is kept. */
   readonly generatedApiKey: string | null;
-  /** The file that it was written to, if so. */
+  /** The file that it was written to, by this start or an earlier one. */
   readonly apiKeyFile: string | null;
   /** Where the data lies: a folder, or `DATABASE_URL`. */
   readonly database: string;
@@ -108,6 +108,18 @@ export async function startGateway(options: GatewayOptions): Promise<StartedGate
     await stop();
     throw error;
   }
+}
+
+/** Returns the file that the first API key is in. */
+async function keepApiKey(
+  generated: string | null,
+  { config, writesApiKeyFile }: GatewayOptions,
+): Promise<string | null> {
+  if (generated !== null)
+    return writesApiKeyFile === true ? writeApiKeyFile(config.dataDir, generated) : null;
+  // The data directory of another database says nothing about this one's keys.
+  const isItsOwn = config.database.kind === "embedded" && config.apiKey === null;
+  return isItsOwn ? findApiKeyFile(config.dataDir) : null;
 }
 
 /** The gateway without its own `stop`; `started` grows by one step for each part to be stopped. */
@@ -147,10 +159,7 @@ async function start(
     config,
     localUrl,
   );
-  const apiKeyFile =
-    generatedApiKey !== null && options.writesApiKeyFile === true
-      ? await writeApiKeyFile(config.dataDir, generatedApiKey)
-      : null;
+  const apiKeyFile = await keepApiKey(generatedApiKey, options);
   const resultLinks = new ResultLinks({ keys, ttlMs: config.resultLinkTtlMs, publicUrl });
   const outbound = buildOutbound(runtime, {
     config,

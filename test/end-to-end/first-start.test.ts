@@ -67,7 +67,12 @@ test("a project in a directory that only its user may enter starts, keeps its da
   const env = { PORT: "0", DATA_DIR: join(alias, ".ringback") };
   const second = await whenReady(processes.run(context, env, [], project));
   expect(await second.logged("embedded Postgres is up")).toMatchObject({ takenOver: true });
-  expect(await second.stop()).toMatchObject({ code: 0 });
+  expect(await second.stop()).toMatchObject({
+    code: 0,
+    output: expect.stringContaining(
+      `API key of the first start: in ${join(alias, ".ringback", "api-key")}`,
+    ),
+  });
   expect(statSync(home).mode & 0o777).toBe(0o700);
 });
 

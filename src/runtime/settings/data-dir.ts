@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { access, chmod, constants, mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { StartRefusedError } from "../process/start-refused.ts";
@@ -42,4 +43,10 @@ export async function writeApiKeyFile(dataDir: string, key: string): Promise<str
       { cause },
     );
   }
+}
+
+/** The file that an earlier start wrote the first API key to; null without one. */
+export function findApiKeyFile(dataDir: string): string | null {
+  const path = resolve(join(dataDir, FILE_NAME));
+  return existsSync(path) ? path : null;
 }
