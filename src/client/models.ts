@@ -46,6 +46,7 @@ import type {
 import type {
   providerSchema,
   providerTrialSchema,
+  providerVersionSchema,
   providerWithDefinitionSchema,
   trialRequestSchema,
 } from "../api/providers/schema.ts";
@@ -99,6 +100,7 @@ export type Connection = z.output<typeof connectionSchema>;
 export type ConsoleLinkRequest = z.input<typeof consoleLinkRequestSchema>;
 export type ConsoleLink = z.output<typeof consoleLinkSchema>;
 export type Provider = z.output<typeof providerSchema>;
+export type ProviderVersion = z.output<typeof providerVersionSchema>;
 export type ProviderWithDefinition = z.output<typeof providerWithDefinitionSchema>;
 export type ProviderTrialRequest = z.input<typeof trialRequestSchema>;
 export type ProviderTrial = z.output<typeof providerTrialSchema>;

@@ -29,6 +29,7 @@ import type {
   Provider,
   ProviderTrial,
   ProviderTrialRequest,
+  ProviderVersion,
   ProviderWithDefinition,
   Redelivery,
   RedeliveryRequest,
@@ -375,6 +376,11 @@ export class Providers extends Resource {
 
   get(name: string, options?: CallOptions): Promise<ProviderWithDefinition> {
     return this.json({ method: "GET", path: path`/v1/providers/${name}` }, options);
+  }
+
+  /** The newest versions of a provider of the project's own. */
+  versions(name: string, options?: CallOptions): List<ProviderVersion> {
+    return this.listOf(path`/v1/providers/${name}/versions`, {}, options);
   }
 
   /** Creates a provider of the project's own, or a new version of it. */

@@ -37,6 +37,7 @@ export type {
   Provider,
   ProviderTrial,
   ProviderTrialRequest,
+  ProviderVersion,
   ProviderWithDefinition,
   Redelivery,
   RedeliveryRequest,

@@ -23,7 +23,17 @@ import { eventListPage } from "./settings/events-page.ts";
 import { changeProject, projectPage, revokeLinks } from "./settings/project-page.ts";
 import { rotateKey, rotateSecret, signingPage } from "./settings/signing-page.ts";
 import {
+  compareProvider,
+  editProviderPage,
+  newProviderPage,
+  putProvider,
+} from "./providers/edit-page.ts";
+import { providerListPage } from "./providers/list-page.ts";
+import { providerPage } from "./providers/provider-page.ts";
+import { tryProvider, tryProviderPage } from "./providers/try-page.ts";
+import {
   changeCredential,
+  changeLimits,
   connectionListPage,
   pauseConnection,
 } from "./upstream/connections-page.ts";
@@ -75,6 +85,15 @@ export function consoleRoutes(sandbox: Sandbox | null): readonly ConsoleRoute[] 
     connectionListPage,
     pauseConnection,
     changeCredential,
+    changeLimits,
+    providerListPage,
+    newProviderPage,
+    providerPage,
+    tryProviderPage,
+    tryProvider,
+    editProviderPage,
+    compareProvider,
+    putProvider,
     eventListPage,
     callbackTestPage,
     testCallback,

@@ -87,6 +87,17 @@ test.each(EACH_LOOK)(
     }
     await page.goto("/console/jobs?q=no-such-job");
     await seen("jobs-none");
+    await page.goto("/console/providers/pulse");
+    await seen("provider");
+    await page.goto("/console/providers/pulse/edit");
+    await page.getByRole("button", { name: "Compare with the last version" }).click();
+    await page.getByRole("status").waitFor();
+    await seen("provider-edit");
+    await page.goto("/console/providers/pulse/try");
+    await page.getByLabel("Answer: what curl").fill('{"job_id": "a", "status": "completed"}');
+    await page.getByRole("button", { name: "Try", exact: true }).click();
+    await page.getByRole("heading", { name: "Found" }).waitFor();
+    await seen("provider-try");
     await page.goto(`/console/jobs/${failed.job.id}`);
     await page.getByText("What is sent").first().click();
     await seen("job-exhausted");
@@ -130,6 +141,34 @@ test("a page that is looked at follows what happens, and keeps what a reader has
   expect(await question.getAttribute("open")).toBe("");
   upstream.answer("running", pulseAnswer.completed(RESULT));
   await page.getByRole("heading", { name: "Result" }).waitFor();
+  expect(complaints).toEqual([]);
+  await close();
+});
+
+test("keys go along a list and open, search and pause", async () => {
+  const { page, complaints, close } = await visit(browser, gateway.url);
+  await signIn(page);
+  await page.goto("/console/jobs");
+  const rows = page.locator("[data-row] a.row");
+  const focused = page.locator("[data-row] a.row:focus");
+  await page.keyboard.press("j");
+  await page.keyboard.press("j");
+  const second = await focused.textContent();
+  expect(second).toBe(await rows.nth(1).textContent());
+  await page.keyboard.press("k");
+  expect(await focused.textContent()).toBe(await rows.nth(0).textContent());
+  await page.keyboard.press("/");
+  const search = page.getByRole("searchbox");
+  await page.keyboard.type("jp/");
+  expect(await search.inputValue()).toBe("jp/");
+  await search.blur();
+  await page.keyboard.press("p");
+  await page.getByRole("button", { name: "Resume live updates" }).waitFor();
+  await page.keyboard.press("p");
+  await page.getByRole("button", { name: "Pause live updates" }).waitFor();
+  await page.keyboard.press("j");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Subscriptions" }).waitFor();
   expect(complaints).toEqual([]);
   await close();
 });

@@ -71,6 +71,7 @@ const CALLS: Readonly<Record<string, Call>> = {
   revokeConsoleLinks: (ringback) => ringback.consoleLinks.revokeAll(),
   listProviders: (ringback) => ringback.providers.list().page(),
   getProvider: (ringback) => ringback.providers.get("pulse"),
+  listProviderVersions: (ringback) => ringback.providers.versions("pulse").page(),
   putProvider: (ringback) => ringback.providers.put("acme", {}),
   deleteProvider: (ringback) => ringback.providers.delete("acme"),
   tryProvider: (ringback) => ringback.providers.try("pulse", { job_id: "job-1" }),

@@ -21,7 +21,7 @@ beforeAll(async () => {
   [upstream, receiver] = await Promise.all([startFakeUpstream(), startReceiver(SIGNING_SECRET)]);
   const shared = { ...acmeDefinition(upstream.origin), name: "shared" };
   writeFileSync(join(folder, "shared.json"), JSON.stringify(shared));
-  gateway = await startTestGateway({ RINGBACK_PROVIDERS_DIR: folder });
+  gateway = await startTestGateway({ RINGBACK_PROVIDERS_DIR: folder, RINGBACK_CONSOLE: "0" });
 });
 afterAll(async () => {
   await gateway.discard();
@@ -182,4 +182,12 @@ test("a definition can't lead inwards", async () => {
     { pointer: "/base_url" },
     { pointer: "/allowed_hosts/1" },
   ]);
+});
+
+test("a console that is turned off is not served, and not led to", async () => {
+  for (const path of ["/console", "/console/", "/console/sign-in", "/console/overview"]) {
+    const response = await fetch(gateway.url + path, { redirect: "manual" });
+    expect(response.status, path).toBe(404);
+  }
+  expect(await (await fetch(gateway.url)).text()).not.toContain("data-console");
 });

@@ -4,6 +4,7 @@ import type { ProviderVersion } from "../../providers/compile/provider-version.t
 import { definitionJsonSchema } from "../../providers/compile/read-definition.ts";
 import type { UuidSource } from "../../runtime/uuid-source.ts";
 import { deleteProvider } from "../../store/connections/delete-provider.ts";
+import { listProviderVersions } from "../../store/connections/load-providers.ts";
 import { putProvider } from "../../store/connections/put-provider.ts";
 import { jsonAnswer, NO_CONTENT, pageAnswer } from "../http/answer.ts";
 import { limitRefusal } from "../http/limit-refusal.ts";
@@ -14,6 +15,7 @@ import { readNamedDefinition } from "./definition.ts";
 import {
   definitionBodySchema,
   providerPageSchema,
+  providerVersionPageSchema,
   providerWithDefinitionSchema,
 } from "./schema.ts";
 import { defineOpenRoute, defineRoute, type Route } from "../http/route.ts";
@@ -53,7 +55,14 @@ const PATH = "/v1/providers/{name}";
 
 export function providerRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
   // The schema first: to the router its path would be a name as well.
-  return [list(ports), readSchema(), read(ports), put(ports, newUuid), remove(ports)];
+  return [
+    list(ports),
+    readSchema(),
+    read(ports),
+    versions(ports),
+    put(ports, newUuid),
+    remove(ports),
+  ];
 }
 
 function list(ports: ApiPorts): Route {
@@ -101,6 +110,38 @@ function read(ports: ApiPorts): Route {
     async handle({ caller: { projectId }, name }) {
       const known = await ports.providers.findFresh(projectId, name);
       return known === null ? noSuchProvider(name) : providerAnswer(200, known);
+    },
+  });
+}
+
+function versions(ports: ApiPorts): Route {
+  return defineRoute({
+    operationId: "listProviderVersions",
+    method: "GET",
+    path: `${PATH}/versions`,
+    tag: TAG,
+    summary: "List the versions of a provider of your own, newest first",
+    description:
+      "The newest 100. Watched jobs keep the version they began with. A provider that comes with the " +
+      "gateway has none.",
+    scope: "subscriptions:read",
+    success: { status: 200, description: "The versions.", schema: providerVersionPageSchema },
+    problems: ["not_found"],
+    async handle({ database, caller: { projectId }, name }) {
+      const rows = await listProviderVersions(database, { projectId, name });
+      if (rows.length === 0 && ports.providers.find(projectId, name) === null) {
+        return noSuchProvider(name);
+      }
+      const items = rows.map(({ version, createdAtMs, deletedAtMs }) =>
+        JSON.stringify({
+          object: "provider_version",
+          name,
+          version,
+          created_at: isoTime(createdAtMs),
+          deleted_at: isoTime(deletedAtMs),
+        }),
+      );
+      return pageAnswer(items, null);
     },
   });
 }

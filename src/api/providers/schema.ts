@@ -55,6 +55,20 @@ export const providerWithDefinitionSchema = z
 
 export const providerPageSchema = pageOf(providerSchema, "ProviderPage");
 
+export const providerVersionSchema = z
+  .object({
+    object: z.literal("provider_version"),
+    name: z.string(),
+    version: z.int(),
+    created_at: isoTimeSchema,
+    deleted_at: isoTimeSchema.nullable().openapi({
+      description: "When the provider was deleted while this was its newest version.",
+    }),
+  })
+  .openapi("ProviderVersion");
+
+export const providerVersionPageSchema = pageOf(providerVersionSchema, "ProviderVersionPage");
+
 const AGE_S_MAX = 365 * 24 * 3600;
 
 export const trialRequestSchema = z

@@ -59,15 +59,22 @@ export const deliveryListPage = definePage({
 export const redeliverSelected = defineAction({
   path: "/deliveries/redeliver",
   scope: "subscriptions:write",
-  back: () => "deliveries",
-  async act({ api, form }) {
+  back: ({ query }) => backTo(query),
+  async act({ api, form, query }) {
     const ids = form.getAll("delivery").slice(0, PAGE_SIZE);
     for (const id of ids)
       await api.send("POST", `/v1/deliveries/${encodeURIComponent(id)}/redeliver`);
     const text = ids.length === 0 ? "Select deliveries first." : `${ids.length} sent again.`;
-    return redirect("deliveries", text);
+    return redirect(backTo(query), text);
   },
 });
+
+/** The list as it was when the form was sent: the address of the form says how. */
+function backTo(query: URLSearchParams): string {
+  const filter = Object.entries(readFilter(query, FIELDS)).filter(([, text]) => text !== "");
+  const search = new URLSearchParams(filter).toString();
+  return search === "" ? "deliveries" : `deliveries?${search}`;
+}
 
 function fields(filter: Filter): Markup {
   return html`${textField("job", "Job id", filter.job, { placeholder: "any" })}
@@ -83,7 +90,7 @@ function sendAgain(filter: Filter, { links, csrfToken, nowMs }: PageRequest): Ma
   const { status: ofStatus, event, origin, error, job, period } = filter;
   const isCountable = ofStatus !== "" && error === "" && job === "";
   return html`<div class="actions bar">
-    <form id="${SELECTION}" method="post" action="${links.to("deliveries/redeliver")}">
+    <form id="${SELECTION}" method="post" action="${links.to("deliveries/redeliver", filter)}">
       <input type="hidden" name="${CSRF_FIELD}" value="${csrfToken}" />
       <button>Send selected again</button>
     </form>

@@ -11,6 +11,7 @@ export interface ProblemBody {
   readonly status: number;
   readonly detail: string;
   readonly code: string;
+  readonly errors?: readonly { readonly pointer?: string; readonly detail: string }[];
 }
 
 /** An answer of the API that is a problem. */

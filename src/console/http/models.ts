@@ -15,6 +15,12 @@ import type {
 import type { messagesSchema } from "../../api/inboxes/schema.ts";
 import type { jobExplanationSchema, jobSchema } from "../../api/jobs/schema.ts";
 import type { auditEntrySchema, projectSchema } from "../../api/projects/schema.ts";
+import type {
+  providerSchema,
+  providerTrialSchema,
+  providerVersionSchema,
+  providerWithDefinitionSchema,
+} from "../../api/providers/schema.ts";
 import type { nodesSchema, statsHistorySchema, statsSchema } from "../../api/stats-schema.ts";
 
 /* What the API answers, as its own schemas say. */
@@ -35,6 +41,10 @@ export type NewApiKey = z.output<typeof newApiKeySchema>;
 export type ApiKey = Omit<NewApiKey, "key">;
 export type SigningSecret = z.output<typeof signingSecretSchema>;
 export type SigningKey = z.output<typeof signingKeySchema>;
+export type Provider = z.output<typeof providerSchema>;
+export type ProviderWithDefinition = z.output<typeof providerWithDefinitionSchema>;
+export type ProviderVersion = z.output<typeof providerVersionSchema>;
+export type ProviderTrial = z.output<typeof providerTrialSchema>;
 export type AuditEntry = z.output<typeof auditEntrySchema>;
 export type Project = z.output<typeof projectSchema>;
 export type InboxMessages = z.output<typeof messagesSchema>;

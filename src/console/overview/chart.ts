@@ -3,6 +3,8 @@ import type { Markup } from "../view/markup.ts";
 
 const WIDTH = 240;
 const HEIGHT = 44;
+/** A value without neighbors. */
+const DOT_WIDTH = 4;
 
 /** One line of a chart; null where there is no value. */
 export interface Series {
@@ -35,17 +37,18 @@ export function sparkline(text: string, series: readonly Series[], highest?: num
   </svg>`;
 }
 
-/** Where values are missing the line is broken; one alone is a dot. */
+/** Where values are missing the line is broken; one alone is a dash. */
 function pathOf(values: readonly (number | null)[], top: number, isArea: boolean): Markup {
   const step = WIDTH / Math.max(1, values.length - 1);
-  const x = (index: number): string => (index * step).toFixed(1);
   const y = (value: number): string => (HEIGHT - 2 - (value / top) * (HEIGHT - 4)).toFixed(1);
   let path = "";
   let isDrawing = false;
   for (const [index, value] of values.entries()) {
     if (value !== null) {
       const isAlone = !isDrawing && (values[index + 1] ?? null) === null;
-      path += `${isDrawing ? "L" : "M"}${x(index)} ${y(value)}${isAlone ? "h1" : ""}`;
+      const from = isAlone ? Math.min(index * step, WIDTH - DOT_WIDTH) : index * step;
+      path += `${isDrawing ? "L" : "M"}${from.toFixed(1)} ${y(value)}`;
+      if (isAlone) path += `h${DOT_WIDTH}`;
     }
     isDrawing = value !== null;
   }

@@ -57,6 +57,31 @@ export const changeCredential = defineAction({
   },
 });
 
+export const changeLimits = defineAction({
+  ...CHANGE,
+  path: "/connections/:id/limits",
+  async act({ api, id, form }) {
+    const { settings } = await api.get<Connection>(`/v1/connections/${id}`);
+    const limits = {
+      concurrency: numberIn(form, "concurrency"),
+      requests_per_second: numberIn(form, "requests_per_second"),
+      burst: numberIn(form, "burst"),
+    };
+    await api.send("PATCH", `/v1/connections/${id}`, {
+      settings: { ...settings, limits, poll_interval_s: numberIn(form, "poll_interval_s") },
+    });
+    return redirect("connections", "The limits hold from the next poll on.");
+  },
+});
+
+/** Left out when empty; text that is not a number goes on unchanged, for the API to refuse. */
+function numberIn(form: URLSearchParams, field: string): number | string | undefined {
+  const text = (form.get(field) ?? "").trim();
+  if (text === "") return undefined;
+  const number = Number(text);
+  return Number.isNaN(number) ? text : number;
+}
+
 function connectionCard(of: Connection, request: PageRequest): Markup {
   const { load } = of;
   return html`<article class="card" id="${of.id}">
@@ -79,7 +104,9 @@ function connectionCard(of: Connection, request: PageRequest): Markup {
       ["API", load && load.breaker !== "closed" ? "fails, and is only probed" : null],
       ["Changed", time(of.updated_at)],
     ])}
-    <div class="actions">${stateButton(of, request)} ${credentialForm(of, request)}</div>
+    <div class="actions">
+      ${stateButton(of, request)} ${credentialForm(of, request)} ${limitsForm(of, request)}
+    </div>
   </article>`;
 }
 
@@ -111,6 +138,24 @@ function credentialForm({ id }: Connection, { links, csrfToken }: PageRequest): 
         It is stored sealed and never shown again. A paused connection is resumed.
       </p>
       <button class="main">Store</button>
+    </form>
+  </details>`;
+}
+
+function limitsForm({ id, settings }: Connection, { links, csrfToken }: PageRequest): Markup {
+  const { limits = {}, poll_interval_s: interval } = settings;
+  const field = (name: string, label: string, value: number | null | undefined): Markup =>
+    textField(name, label, value?.toString() ?? "", { placeholder: "the provider's" });
+  return html`<details class="confirm" id="limits-${id}">
+    <summary class="button">Limits…</summary>
+    <form class="question" method="post" action="${links.to(`connections/${id}/limits`)}">
+      <input type="hidden" name="${CSRF_FIELD}" value="${csrfToken}" />
+      ${field("concurrency", "Polls at once", limits.concurrency)}
+      ${field("requests_per_second", "Polls a second", limits.requests_per_second)}
+      ${field("burst", "Polls at once after a quiet time", limits.burst)}
+      ${field("poll_interval_s", "Seconds between polls of a job", interval)}
+      <p class="quiet">For all nodes together. An empty field means the provider's own.</p>
+      <button class="main">Save</button>
     </form>
   </details>`;
 }

@@ -27,6 +27,7 @@ export const SECTIONS = {
     inLinks: true,
   },
   connections: { title: "Connections", path: "connections", scope: "admin" },
+  providers: { title: "Providers", path: "providers", scope: "subscriptions:read" },
   events: { title: "Events", path: "events", scope: "subscriptions:read", inLinks: true },
   test: { title: "Test a callback", path: "callback-test", scope: "subscriptions:write" },
   sandbox: { title: "Sandbox", path: "sandbox", scope: "subscriptions:write" },

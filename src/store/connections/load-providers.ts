@@ -58,3 +58,28 @@ export function loadFileVersions(
 ): Promise<StoredProviderVersion[]> {
   return database.run("load-file-versions", (sql) => OF_FILES(sql, { name }));
 }
+
+const LISTED_MAX = 100;
+
+const OF_NAME = statement((orm, given: Given<{ projectId: string; name: string }>) =>
+  orm
+    .select({
+      version,
+      createdAtMs: providerVersions.createdAtMs,
+      deletedAtMs,
+    })
+    .from(providerVersions)
+    .where(and(eq(projectId, given.projectId), eq(name, given.name)))
+    .orderBy(desc(version))
+    .limit(LISTED_MAX),
+);
+
+/** The newest versions of a project's definition, deleted ones included. */
+export function listProviderVersions(
+  database: Database,
+  key: { readonly projectId: string; readonly name: string },
+): Promise<
+  Pick<typeof providerVersions.$inferSelect, "version" | "createdAtMs" | "deletedAtMs">[]
+> {
+  return database.run("list-provider-versions", (sql) => OF_NAME(sql, key));
+}

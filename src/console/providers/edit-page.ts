@@ -1,0 +1,200 @@
+import { html } from "hono/html";
+import { ApiProblem } from "../http/gateway-api.ts";
+import type { ProviderWithDefinition } from "../http/models.ts";
+import {
+  type ActionRequest,
+  defineAction,
+  definePage,
+  type PageReply,
+  type PageRequest,
+  redirect,
+} from "../http/page.ts";
+import { diffLines, diffView } from "../view/diff.ts";
+import { actionButton, CSRF_FIELD, textArea, textField } from "../view/forms.ts";
+import { type Markup, NOTHING } from "../view/markup.ts";
+import { card } from "../view/parts.ts";
+import { problemNotice } from "./problem-notice.ts";
+import { knownProvider, providerHeader } from "./provider-page.ts";
+import { schemaHelp } from "./schema-help.ts";
+
+const PATH = "/providers/:name/edit";
+/** An answer on which a definition is tried only to see whether it can be used. */
+const ANY_ANSWER = { status: 200, body: "{}" };
+
+export const editProviderPage = definePage({
+  path: PATH,
+  scope: "admin",
+  async show(request) {
+    const { api, query } = request;
+    const known = await knownProvider(request);
+    const from = query.get("from") ?? "";
+    const copied =
+      known === null && from !== ""
+        ? await api.get<ProviderWithDefinition>(`/v1/providers/${encodeURIComponent(from)}`)
+        : null;
+    const name = nameOf(request);
+    const definition =
+      copied === null ? (known?.definition ?? exampleOf(name)) : { ...copied.definition, name };
+    return page(request, { known, text: shown(definition), below: NOTHING });
+  },
+});
+
+/** Leads to the page on which a definition of this name is written. */
+export const newProviderPage = definePage({
+  path: "/provider-new",
+  scope: "admin",
+  show({ query, links }) {
+    const name = (query.get("name") ?? "").trim();
+    if (name === "") return Promise.resolve(redirect("providers"));
+    const to = links.to(`providers/${encodeURIComponent(name)}/edit`, { from: query.get("from") });
+    return Promise.resolve(redirect(to.slice(links.to("").length)));
+  },
+});
+
+/** Shows what would change, or what is wrong. */
+export const compareProvider = defineAction({
+  path: PATH,
+  scope: "admin",
+  back: ({ id }) => `providers/${id}/edit`,
+  async act(request) {
+    const text = request.form.get("definition") ?? "";
+    const known = await knownProvider(request);
+    try {
+      const definition = readDefinition(text);
+      await request.api.send("POST", `/v1/providers/${request.id}/try`, {
+        definition,
+        answer: ANY_ANSWER,
+      });
+      const below = changes(request, known, { name: nameOf(request), ...definition });
+      return await page(request, { known, text, below });
+    } catch (error) {
+      if (!(error instanceof ApiProblem)) throw error;
+      return page(request, { known, text, below: problemNotice(error.body) });
+    }
+  },
+});
+
+export const putProvider = defineAction({
+  path: "/providers/:name/put",
+  scope: "admin",
+  back: ({ id }) => `providers/${id}/edit`,
+  async act({ api, id, form }) {
+    const definition = readDefinition(form.get("definition") ?? "");
+    const { version } = await api.send<ProviderWithDefinition>(
+      "PUT",
+      `/v1/providers/${id}`,
+      definition,
+    );
+    return redirect(`providers/${id}`, `Version ${version} is used for new jobs from now on.`);
+  },
+});
+
+async function page(
+  request: PageRequest,
+  shown: {
+    readonly known: ProviderWithDefinition | null;
+    readonly text: string;
+    readonly below: Markup;
+  },
+): Promise<PageReply> {
+  const { links, csrfToken, id } = request;
+  const { known, text, below } = shown;
+  const name = nameOf(request);
+  const isOwn = known === null || known.source === "project";
+  return {
+    kind: "page",
+    title: `Edit ${name}`,
+    section: "providers",
+    body: html`${providerHeader(known ?? { name, title: name, source: "project" }, request, known === null ? "Define" : "Edit")}
+      ${isOwn ? NOTHING : copyForm(name, request)} ${below}
+      <div class="columns">
+        <div>
+          <form class="fields wide" method="post" action="${links.to(`providers/${id}/edit`)}">
+            <input type="hidden" name="${CSRF_FIELD}" value="${csrfToken}" />
+            ${textArea("definition", "Definition, a JSON object", text, { rows: 28 })}
+            <button class="main">Compare with the last version</button>
+          </form>
+        </div>
+        <div>${await schemaHelp(request)}</div>
+      </div>`,
+  };
+}
+
+/** A provider that comes along can't be changed, but copied. */
+function copyForm(from: string, { links }: PageRequest): Markup {
+  return html`<p class="lead">
+      ${from} comes with the gateway, and is changed with it. A copy under another name is your own:
+    </p>
+    <form class="filter" method="get" action="${links.to("provider-new")}">
+      <input type="hidden" name="from" value="${from}" />
+      ${textField("name", "Name of the copy", "", { placeholder: `my-${from}` })}
+      <button class="main">Copy</button>
+    </form>`;
+}
+
+function changes(
+  request: ActionRequest,
+  known: ProviderWithDefinition | null,
+  definition: object,
+): Markup {
+  const { links, csrfToken, id } = request;
+  const lines = diffLines(known === null ? "" : shown(known.definition), shown(definition));
+  if (lines.every(({ kind }) => kind === "same")) {
+    return html`<p class="notice good" role="status">It is the same as the last version.</p>`;
+  }
+  const isOwn = known === null || known.source === "project";
+  const put = isOwn
+    ? actionButton({
+        to: links.to(`providers/${id}/put`),
+        csrfToken,
+        label: known === null ? "Put it" : "Put this version",
+        tone: "main",
+        fields: html`<input
+          type="hidden"
+          name="definition"
+          value="${JSON.stringify(definition)}"
+        />`,
+      })
+    : NOTHING;
+  return card("It can be used. What changes:", diffView(lines), put);
+}
+
+/** @throws ApiProblem for what is not a JSON object */
+function readDefinition(text: string): object {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw malformed(`It is not JSON: ${error instanceof Error ? error.message : ""}.`);
+  }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  throw malformed("A definition is a JSON object.");
+}
+
+function malformed(detail: string): ApiProblem {
+  return new ApiProblem({ title: "Malformed JSON", status: 400, code: "malformed_json", detail });
+}
+
+function nameOf({ id }: PageRequest): string {
+  return decodeURIComponent(id);
+}
+
+function shown(definition: unknown): string {
+  return JSON.stringify(definition, null, 2);
+}
+
+/** The smallest that can be used. */
+function exampleOf(name: string): object {
+  return {
+    name,
+    title: name,
+    base_url: "https://api.example.com",
+    auth: { kind: "bearer" },
+    status: { path: "/jobs/{job_id}" },
+    rules: [
+      { http_status: 200, all: [{ pointer: "/status", eq: "running" }], observe: "running" },
+      { http_status: 200, all: [{ pointer: "/status", eq: "done" }], observe: "completed" },
+      { http_status: 200, all: [{ pointer: "/status", eq: "failed" }], observe: "failed" },
+    ],
+  };
+}
