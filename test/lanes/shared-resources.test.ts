@@ -316,7 +316,7 @@ const CONTESTS: Readonly<Record<SharedResource, () => Contest>> = {
       end(who) {
         if (begun.take(who) === undefined) return;
         time.of(who).end();
-        time.of(who).charge(8, nowMs);
+        time.of(who).charge(40, nowMs);
       },
       pass: () => void (nowMs += 10),
     };
@@ -429,6 +429,8 @@ test.each(Object.entries(CONTESTS))(
         };
         for (const who of LOUD) await act({ who, does: "ask", times: contest.crowd });
         for (const one of before) await act(one);
+        // Whatever has ended, there is a crowd again.
+        for (const who of LOUD) await act({ who, does: "ask", times: contest.crowd });
         isWaiting = true;
         contest.ask(QUIET, () => (isWaiting = false));
         await nextTurn();
