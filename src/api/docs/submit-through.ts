@@ -7,6 +7,9 @@ import { operation } from "./operation.ts";
  * upstream's. The document describes them as one operation, with what is Ringback's own about them.
  */
 
+/** In place of any content type: generators of clients leave out an operation that names none. */
+const BYTES = "application/octet-stream";
+
 const ROUTE: RouteDescription = {
   operationId: "submitThrough",
   method: "POST",
@@ -22,9 +25,9 @@ const ROUTE: RouteDescription = {
   scope: "submit",
   success: {
     status: 200,
-    description: "What the upstream answered, whatever its status.",
+    description: "What the upstream answered, whatever its status, with its own content type.",
     schema: z.unknown(),
-    contentType: "*/*",
+    contentType: BYTES,
   },
   problems: ["unknown_connection", "upstream_failed", "upstream_busy", "upstream_timeout"],
 };
@@ -81,14 +84,17 @@ export function submitThrough(): Parameters<typeof createRoute>[0] {
     request: {
       params: PATH,
       headers: HEADERS,
-      body: { description: "The upstream's own.", content: { "*/*": { schema: ANYTHING } } },
+      body: {
+        description: "The upstream's own, with its own content type.",
+        content: { [BYTES]: { schema: ANYTHING } },
+      },
     },
     responses: {
       ...described.responses,
       200: {
         description: ROUTE.success.description,
         headers: RESPONSE_HEADERS,
-        content: { "*/*": { schema: ANYTHING } },
+        content: { [BYTES]: { schema: ANYTHING } },
       },
     },
   };
