@@ -39,6 +39,7 @@ export const consoleLinkSchema = z
     object: z.literal("console_link"),
     url: z.string().openapi({
       format: "uri",
+      example: "https://ringback.example.com/console/links/v2.5f1c9a04.k3Jd0a8fXw/",
       description: "Opens the console, without an API key. Whoever has it sees what it shows.",
     }),
     subscription_id: idSchema("sub").nullable(),
