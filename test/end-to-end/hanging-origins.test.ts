@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { connect as connectTo, createServer } from "node:net";
+import type { AddressInfo, Server, Socket } from "node:net";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import type { Api } from "../support/api-client.ts";
 import { pulseAnswer, startFakeUpstream } from "../support/fake-upstream.ts";
@@ -13,6 +14,8 @@ import { UPSTREAM_KEY } from "./scene.ts";
 /** What the first project may have open to receivers, and to upstreams. */
 const CONNECTIONS_MAX = 4;
 const HANGING = 24;
+/** What all clients of the API may have open. */
+const CLIENTS_MAX = 32;
 
 let gateway: TestGateway;
 let other: Api;
@@ -25,6 +28,7 @@ beforeAll(async () => {
     RINGBACK_PROJECT_CALLBACK_CONNECTIONS: String(CONNECTIONS_MAX),
     RINGBACK_PROJECT_UPSTREAM_CONNECTIONS: String(CONNECTIONS_MAX),
     RINGBACK_CALLBACK_TIMEOUT_MS: "120000",
+    RINGBACK_CLIENT_CONNECTIONS_MAX: String(CLIENTS_MAX),
   };
   [upstream, receiver] = await Promise.all([startFakeUpstream(), startReceiver(SIGNING_SECRET)]);
   gateway = await startTestGateway(settings);
@@ -115,4 +119,24 @@ test("receivers and upstreams that hang hold few connections, and nothing of ano
     await vi.waitFor(() => expect(receiver.received(`/other-${round}`)).toHaveLength(1), 60_000);
     expect(open()).toBeLessThanOrEqual(2 * CONNECTIONS_MAX);
   }
+});
+
+test("clients that open connections and send nothing hold no more than the operator allows, and another address is served", async (context) => {
+  const { port } = new URL(gateway.url);
+  const flood = Array.from({ length: 10 * CLIENTS_MAX }, () =>
+    connectTo({ port: Number(port), host: "127.0.0.1", localAddress: "127.0.0.2" }),
+  );
+  context.onTestFinished(() => {
+    for (const socket of flood) socket.destroy();
+  });
+  let closed = 0;
+  for (const socket of flood) {
+    socket.on("error", () => undefined);
+    socket.on("close", () => void (closed += 1));
+    socket.resume();
+  }
+  await vi.waitFor(() => expect(closed).toBeGreaterThanOrEqual(9 * CLIENTS_MAX), 60_000);
+  const answer = await fetch(`${gateway.url}/healthz`);
+  expect(answer.status).toBe(200);
+  expect(closed).toBeLessThan(10 * CLIENTS_MAX);
 });
