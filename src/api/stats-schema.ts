@@ -114,7 +114,10 @@ export const nodesSchema = z
       z
         .object({
           object: z.literal("node"),
-          id: z.uuid().openapi({ description: "As in the node's log; new at each start." }),
+          id: z.uuid().openapi({
+            description: "As in the node's log; new at each start.",
+            example: "019b76da-9800-7034-a5b6-c7d8e9f00112",
+          }),
           answering: z.boolean().openapi({ description: "The node that answers this request." }),
           started_at: isoTimeSchema,
           lease_renewed_at: isoTimeSchema,
