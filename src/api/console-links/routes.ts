@@ -36,13 +36,13 @@ function create(ports: ApiPorts): Route {
       "For somebody without an API key: it shows a part of the project for a limited time. Pages " +
       "of the origins in the project's frame_ancestors can show it in a frame. It ends early when " +
       "the key that made it is revoked, or with DELETE /v1/console-links.",
-    scope: "subscriptions:write",
+    scope: "subscriptions:read",
     body: { schema: consoleLinkRequestSchema, bytesMax: BODY_BYTES_MAX },
     success: { status: 201, description: "The link.", schema: consoleLinkSchema },
     async handle(request) {
       const { database, body, caller } = request;
       const { projectId, keyHash } = caller;
-      const refusal = scopeRefusal(caller, "subscriptions:read");
+      const refusal = body.may_redeliver ? scopeRefusal(caller, "subscriptions:write") : null;
       if (refusal !== null) return refusal;
       const limit = await limitOf(body, { database, projectId });
       if (limit === null) {

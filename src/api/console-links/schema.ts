@@ -19,7 +19,8 @@ export const consoleLinkRequestSchema = z
       example: "customer=acme",
     }),
     may_redeliver: z.boolean().default(false).openapi({
-      description: "Whether callbacks can be sent again through the link.",
+      description:
+        "Whether callbacks can be sent again through the link; needs the scope subscriptions:write.",
     }),
     expires_in_s: z
       .int()
