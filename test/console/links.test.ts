@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openLink } from "../../src/api/console-links/link.ts";
 import { apiRoutes } from "../../src/api/routes.ts";
 import { LimitedApi } from "../../src/console/links/limited-api.ts";
+import type { Scope } from "../../src/core/scopes.ts";
 import { hashApiKey } from "../../src/runtime/secrets/api-key.ts";
 import type { Json } from "../api/api-fixture.ts";
 import { type Browser, type BrowserPage, ConsoleFixture, ROUTES } from "./console-fixture.ts";
@@ -9,6 +10,8 @@ import { type Browser, type BrowserPage, ConsoleFixture, ROUTES } from "./consol
 const HOUR_MS = 3_600_000;
 /** In everything of the other customer. */
 const SECRET = "of-the-other-customer";
+/** Of the team. */
+const CONNECTION = "billing-eu";
 const APP = "https://portal.example.com";
 
 let fixture: ConsoleFixture;
@@ -27,7 +30,9 @@ interface Delivered {
 beforeAll(async () => {
   fixture = await ConsoleFixture.open();
   key = await fixture.api.addKey(["subscriptions:write", "subscriptions:read"]);
-  const shared = await fixture.api.subscribe({ job_id: "shared", metadata: { customer: "acme" } });
+  await fixture.api.addConnection(fixture.api.projectId, CONNECTION);
+  const wish = { job_id: "shared", connection: CONNECTION, metadata: { customer: "acme" } };
+  const shared = await fixture.api.subscribe(wish);
   const others = await fixture.api.subscribe(otherWish("shared"));
   await fixture.api.end(shared.id, { result: '{"pages":3}' });
   acme = await delivered(shared);
@@ -42,6 +47,7 @@ afterAll(() => fixture.close());
 function otherWish(jobId: string): object {
   return {
     job_id: jobId,
+    connection: CONNECTION,
     callback_url: `https://app.example.com/hooks/${SECRET}`,
     metadata: { customer: "other", note: SECRET },
   };
@@ -135,7 +141,10 @@ describe("what a link does not show is not there", () => {
         const isShown = method === "GET" && SHOWN[kind].includes(path) && isAcmes;
         const expected = isShown ? (path === "/" ? 303 : 200) : 404;
         expect(page.status, `${method} ${address}`).toBe(expected);
-        if (kind !== "project") expect(page.text, address).not.toContain(SECRET);
+        if (kind !== "project") {
+          expect(page.text, address).not.toContain(SECRET);
+          expect(page.text, address).not.toContain(CONNECTION);
+        }
         expect(page.headers.getSetCookie()).toEqual([]);
       }
     }
@@ -435,14 +444,15 @@ describe("POST /v1/console-links", () => {
   });
 
   test("needs a key that sees what the link shows, and may send again", async () => {
-    for (const scopes of [["subscriptions:read"], ["subscriptions:write"], ["submit"]] as const) {
-      const by = await fixture.api.addKey([...scopes]);
-      const response = await fixture.api.request("POST", "/v1/console-links", {
-        body: {},
-        key: by,
-      });
-      expect(response.status).toBe(403);
+    const statusOf = async (scope: Scope, body: object): Promise<number> => {
+      const by = await fixture.api.addKey([scope]);
+      return (await fixture.api.request("POST", "/v1/console-links", { body, key: by })).status;
+    };
+    for (const scope of ["subscriptions:write", "submit"] as const) {
+      expect(await statusOf(scope, {})).toBe(403);
     }
+    expect(await statusOf("subscriptions:read", { may_redeliver: true })).toBe(403);
+    expect(await statusOf("subscriptions:read", {})).toBe(201);
     const projectId = fixture.api.uuid();
     await fixture.api.addProject(projectId, "makes links");
     const stranger = await fixture.api.addKey(["admin"], { projectId });

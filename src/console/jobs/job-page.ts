@@ -43,7 +43,7 @@ export const jobPage = definePage({
         ${why(explanation, request)}
         <div class="columns">
           <div>
-            ${card("Timeline", timeline(explanation, events.data))}
+            ${card("Timeline", timeline(explanation, events.data, request))}
             ${await resultView(explanation, request)}
           </div>
           <div>

@@ -1,5 +1,6 @@
 import { html } from "hono/html";
 import type { Attempt, Delivery, JobExplanation, StoredEvent } from "../http/models.ts";
+import { isForOutsiders, type PageRequest } from "../http/page.ts";
 import { type Tone, words } from "../view/badge.ts";
 import type { Markup } from "../view/markup.ts";
 import { duration, time } from "../view/time.ts";
@@ -11,13 +12,17 @@ interface Step {
 }
 
 /** The history of a job and its callbacks, in order of time; polls are summed up. */
-export function timeline(explanation: JobExplanation, events: readonly StoredEvent[]): Markup {
+export function timeline(
+  explanation: JobExplanation,
+  events: readonly StoredEvent[],
+  request: PageRequest,
+): Markup {
   const { job, upstream } = explanation;
   const accepted: Step = {
     at: job.created_at,
     tone: "info",
     text: html`<strong>Accepted</strong>, watched through ${job.provider}
-      <span class="quiet">${job.connection}</span>`,
+      <span class="quiet">${isForOutsiders(request) ? "" : job.connection}</span>`,
   };
   const polls: Step[] =
     job.last_polled_at === null
