@@ -122,6 +122,7 @@ describe("the audit log", () => {
       "PATCH /v1/project": () => change("PATCH", "/v1/project", { live_jobs_max: 11 }),
       "POST /v1/signing-secrets/rotate": () => change("POST", "/v1/signing-secrets/rotate", {}),
       "POST /v1/signing-keys/rotate": () => change("POST", "/v1/signing-keys/rotate", {}),
+      "DELETE /v1/console-links": () => change("DELETE", "/v1/console-links"),
     };
     const changesNothing = ["POST /v1/providers/{name}/try"];
     const served = apiRoutes(api.ports)
