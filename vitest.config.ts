@@ -9,9 +9,6 @@ export default defineConfig({
     globalSetup: "test/support/global-setup.ts",
     setupFiles: ["test/support/set-up.ts"],
     pool: "forks",
-    // Files share the modules of their worker, whose loading took a third of the suite's time. Nothing
-    // in `src/` keeps state of its own in a module: what a test needs, it makes.
-    isolate: false,
     expect: { poll: { timeout: 60_000 } },
     // One more than the cores it is meant for: many tests wait for leases, breakers and processes.
     maxWorkers: 3,

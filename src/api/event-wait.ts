@@ -2,7 +2,7 @@ import { z } from "@hono/zod-openapi";
 import { publicId } from "../core/ids/ids.ts";
 import type { ApiPorts } from "./context.ts";
 import { jsonAnswer, NO_CONTENT } from "./http/answer.ts";
-import { idSchema } from "./http/response-schemas.ts";
+import { newestEventSchema } from "./http/event-schemas.ts";
 import { defineRoute, type Route, WAITS_FOR_OTHERS_MS } from "./http/route.ts";
 import { idParameter, secondsParameter } from "./request/list-query.ts";
 import type { WaitingRequests } from "./request/waiting-requests.ts";
@@ -10,10 +10,6 @@ import type { WaitingRequests } from "./request/waiting-requests.ts";
 const SCOPE = "subscriptions:read";
 const TIMEOUT_S_DEFAULT = 30;
 const TIMEOUT_S_MAX = 300;
-
-export const newestEventSchema = z
-  .object({ object: z.literal("newest_event"), id: idSchema("evt") })
-  .openapi("NewestEvent");
 
 /** Waits for an event of the project, so that a list of them can be followed without asking all the time. */
 export function eventWaitRoute(ports: ApiPorts, waiting: WaitingRequests): Route {

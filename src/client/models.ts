@@ -15,8 +15,7 @@ import type {
   redeliveryRequestSchema,
   redeliverySchema,
 } from "../api/deliveries/schema.ts";
-import type { eventFiltersSchema } from "../api/http/event-schemas.ts";
-import type { newestEventSchema } from "../api/event-wait.ts";
+import type { eventFiltersSchema, newestEventSchema } from "../api/http/event-schemas.ts";
 import type {
   batchResponseSchema,
   deliverySchema,

@@ -133,7 +133,7 @@ test("a page that is looked at follows what happens, and keeps what a reader has
   upstream.answer("running", pulseAnswer.processing());
   await page.goto("/console/jobs");
   await page.getByRole("link", { name: "running" }).click();
-  const question = page.locator("details.confirm");
+  const question = page.locator("details.confirm").filter({ hasText: "Cancel job…" });
   await question.locator("summary").click();
   const polled = page.getByText(/^Polled \d+×$/);
   const before = await polled.textContent();

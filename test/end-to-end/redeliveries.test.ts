@@ -47,7 +47,7 @@ async function openCounters(): Promise<{
 
 test(
   "a redelivery of 50,000 that is killed half-way is carried on by whoever comes next, with none left out and none taken twice",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async (context) => {
     const [database, counters] = await Promise.all([createTestDatabase(), openCounters()]);
     const sql = postgres(database.url, { max: 1, onnotice: () => {} });
@@ -83,7 +83,7 @@ test(
 
     const second = await processes.start(context, env);
     await vi.waitFor(() => expect(counters.taken.size).toBe(DELIVERIES), {
-      timeout: 60_000,
+      timeout: 400_000,
       interval: 50,
     });
     expect(await second.until(path, ({ state }) => state !== "running")).toMatchObject({

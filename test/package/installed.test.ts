@@ -98,7 +98,7 @@ describe("npx ringback", () => {
     expect(refused.output).toMatch(/^Error: There is no API key for the gateway at http:/);
     expect(refused.code).toBe(3);
     const written = await installed.run(machineNode(), "npx", ["ringback", "init", "express"]);
-    expect(written.output).toMatch(/^Next: npm install express /m);
+    expect(written.output).toMatch(/^Next: npm install ringback express /m);
     expect(readFileSync(join(installed.path, "receiver.mjs"), "utf8")).toContain("express()");
   });
 

@@ -190,6 +190,10 @@ export const webhookEventSchema = z
   .discriminatedUnion("type", [SENT_EVENTS[0] ?? testEvent, ...SENT_EVENTS.slice(1)])
   .openapi("WebhookEvent", { description: "The body of any callback." });
 
+export const newestEventSchema = z
+  .object({ object: z.literal("newest_event"), id: idSchema("evt") })
+  .openapi("NewestEvent");
+
 export const eventFiltersSchema = z.strictObject({
   job: idParameter("job"),
   type: eventTypeSchema.optional(),
