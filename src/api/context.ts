@@ -14,6 +14,7 @@ import type { SigningKeys } from "../delivery/attempt/signing-keys.ts";
 import type { Outbox } from "../delivery/outbox/outbox.ts";
 import type { Inspector } from "../cluster/inspector.ts";
 import type { LaneBoard } from "../cluster/lane-board.ts";
+import type { StatusCounter } from "../cluster/status-counter.ts";
 import type { DeliveryEngine } from "../delivery/delivery-engine.ts";
 import type { ProjectDirectory } from "../cluster/project-directory.ts";
 import type { ApiKeyDirectory } from "../cluster/api-key-directory.ts";
@@ -76,6 +77,7 @@ export interface ApiPorts {
   readonly outbox: Pick<Outbox, "stateOf">;
   readonly lanes: Pick<LaneBoard, "standsOf" | "origins" | "tryOrigin">;
   readonly inspector: Pick<Inspector, "inspect">;
+  readonly statusCounter: Pick<StatusCounter, "countsOf">;
   readonly commands: Pick<CommandRouter, "pollNow" | "extended" | "unsubscribed" | "redelivered">;
   readonly redeliveries: Pick<RedeliveryRunner, "shardForNew" | "begin" | "perSecondDefault">;
   readonly delivery: Pick<DeliveryEngine, "test" | "message">;

@@ -52,7 +52,7 @@ export function apiRoutes(ports: ApiPorts): Route[] {
     ...providerRoutes(ports, newUuid),
     ...providerTrialRoutes(ports),
     ...projectRoutes(ports),
-    ...statsRoutes(),
+    ...statsRoutes(ports),
     statsHistoryRoute(ports),
     ...signingSecretRoutes(ports, newUuid),
     ...signingKeyRoutes(ports, newUuid),

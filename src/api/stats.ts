@@ -1,14 +1,13 @@
 import { DELIVERY_STATUSES } from "../core/delivery/delivery-outcome.ts";
 import { type Counted, COUNTED_OBJECTS, NEAR_DEADLINE } from "../core/status-counts.ts";
-import { findProjectStats } from "../store/projects/project-stats.ts";
 import { jsonAnswer } from "./http/answer.ts";
 import { isoTime } from "./http/iso-time.ts";
+import type { ApiPorts } from "./context.ts";
 import { JOB_STATUSES, SUBSCRIPTION_STATUSES } from "./http/response-schemas.ts";
 import { defineRoute, type Route } from "./http/route.ts";
 import { statsSchema } from "./stats-schema.ts";
 
-/** Stored counts; nothing is counted for the response. */
-export function statsRoutes(): Route[] {
+export function statsRoutes({ statusCounter }: Pick<ApiPorts, "statusCounter">): Route[] {
   return [
     defineRoute({
       operationId: "getStats",
@@ -17,13 +16,13 @@ export function statsRoutes(): Route[] {
       tag: "Project",
       summary: "Count jobs, subscriptions and deliveries by status",
       description:
-        "For the whole project, over all nodes. Counted every few seconds, less often where that " +
-        "takes long, and from a sample where there are very many; pending ones are always " +
+        "For the whole project, over all nodes. Counted on request, every few seconds at most, less often " +
+        "where that takes long, and from a sample where there are very many; pending ones are always " +
         "counted exactly.",
       scope: "subscriptions:read",
       success: { status: 200, description: "The counts.", schema: statsSchema },
       async handle({ database, caller: { projectId } }) {
-        const stats = await findProjectStats(database, projectId);
+        const stats = await statusCounter.countsOf(database, projectId);
         const [jobs, subscriptions, deliveries] = COUNTED_OBJECTS.map(
           (kind) => stats?.counts[kind] ?? NOTHING,
         );

@@ -23,7 +23,6 @@ const READERS = [
   "providers",
   "connections",
   "usage",
-  "stats",
   "mail",
   "fanOuts",
   "redeliveries",
@@ -63,7 +62,6 @@ export class ChangeWatcher implements Service {
       providers: new ChangeSignal(),
       connections: new ChangeSignal(),
       usage: new ChangeSignal(),
-      stats: new ChangeSignal(),
       mail: new ChangeSignal(),
       fanOuts: new ChangeSignal(),
       redeliveries: new ChangeSignal(),
@@ -121,7 +119,6 @@ export class ChangeWatcher implements Service {
     for (const table of ["apiKeys", "projects", "providers", "connections", "usage"] as const) {
       this.signals[table].saw(changes[table], beganAtMs);
     }
-    this.signals.stats.saw(changes.usage, beganAtMs);
   }
 
   #wakeForWork(changes: Changes, shardIds: readonly number[]): void {

@@ -1,42 +1,76 @@
-import type { ChangeSignal } from "../runtime/change-signal.ts";
-import type { OwnedShards } from "../runtime/owned-shards.ts";
-import { Repeater } from "../runtime/repeater.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Database } from "../store/db/database.ts";
-import { countProjectStats } from "../store/projects/project-stats.ts";
+import { countProjectStats, findProjectStats } from "../store/projects/project-stats.ts";
+import type { ProjectStats } from "../store/projects/project-stats.ts";
 
-const COUNT_INTERVAL_MS_MIN = 5_000;
+/** Younger counts are returned without counting again. */
+const FRESH_MS = 5_000;
+/** Older counts are not returned while new ones can be had within {@link WAIT_MS}. */
+const STALE_MS = 60_000;
+const WAIT_MS = 2_000;
 /** Counting takes at most a hundredth of the time. */
 const PAUSE_PER_COUNTING = 100;
-/** Its owner counts for all nodes. */
-const COUNTING_SHARD = 0;
 
 /**
- * Counts the rows of each status for `GET /v1/stats`, on one node for all, however often it is
- * requested.
+ * Counts the rows of each status when somebody asks for them, for all projects at once. Nothing is
+ * counted while nobody looks, since counting costs more than everything else that an idle gateway does.
  */
-export function createStatusCounter(
-  runtime: Runtime,
-  options: {
-    readonly database: Database;
-    readonly shards: Pick<OwnedShards, "has">;
-    /** Tells when rows may have been written. */
-    readonly changes: ChangeSignal;
-  },
-): Repeater {
-  const { clock } = runtime;
-  let nextAtMs = -Infinity;
-  return new Repeater(runtime, {
-    name: "count by status",
-    intervalMs: COUNT_INTERVAL_MS_MIN,
-    changes: options.changes,
-    async task() {
-      const startedAtMs = clock.monotonic();
-      if (!options.shards.has(COUNTING_SHARD) || startedAtMs < nextAtMs) return;
-      const handled = options.changes.beginReading();
-      await countProjectStats(options.database);
-      handled();
-      nextAtMs = clock.monotonic() + PAUSE_PER_COUNTING * (clock.monotonic() - startedAtMs);
-    },
-  });
+export class StatusCounter {
+  readonly #runtime: Runtime;
+  readonly #database: Database;
+  #counting: Promise<void> | null = null;
+  #nextAtMs = -Infinity;
+  #stopped = false;
+
+  /** @param database what counting uses, which may take longer than a request */
+  constructor(runtime: Runtime, database: Database) {
+    this.#runtime = runtime;
+    this.#database = database;
+  }
+
+  /**
+   * A project's counts, at most a minute old unless counting takes longer than 2 s or is not due; null when
+   * nothing was counted yet.
+   * @param database that of the request
+   */
+  async countsOf(database: Database, projectId: string): Promise<ProjectStats | null> {
+    const stored = await findProjectStats(database, projectId);
+    const ageMs = stored === null ? Infinity : this.#runtime.clock.now() - stored.countedAtMs;
+    if (ageMs <= FRESH_MS) return stored;
+    const counting = this.#count();
+    if (counting === null || ageMs <= STALE_MS) return stored;
+    await this.#atMost(WAIT_MS, counting);
+    return findProjectStats(database, projectId);
+  }
+
+  /** Resolves once no count is running. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#counting;
+  }
+
+  /** The count in progress or a new one; null while none is due. It never rejects. */
+  #count(): Promise<void> | null {
+    const { clock } = this.#runtime;
+    if (this.#counting !== null) return this.#counting;
+    const startedAtMs = clock.monotonic();
+    if (this.#stopped || startedAtMs < this.#nextAtMs) return null;
+    this.#counting = countProjectStats(this.#database)
+      .catch((error: unknown) => {
+        this.#runtime.log.debug({ err: error }, "counting by status failed");
+      })
+      .finally(() => {
+        this.#counting = null;
+        const endedAtMs = clock.monotonic();
+        this.#nextAtMs = endedAtMs + PAUSE_PER_COUNTING * (endedAtMs - startedAtMs);
+      });
+    return this.#counting;
+  }
+
+  async #atMost(waitMs: number, work: Promise<void>): Promise<void> {
+    const passed = Promise.withResolvers<void>();
+    const timer = this.#runtime.clock.setTimer(waitMs, () => passed.resolve());
+    await Promise.race([work, passed.promise]);
+    timer.cancel();
+  }
 }

@@ -17,7 +17,7 @@ import { NodeShardWork } from "../cluster/shard-work.ts";
 import { OwnedShards } from "../runtime/owned-shards.ts";
 import { JobLoader } from "../polling/job-loader.ts";
 import { ShardOwnership } from "../cluster/shard-ownership.ts";
-import { createStatusCounter } from "../cluster/status-counter.ts";
+import { StatusCounter } from "../cluster/status-counter.ts";
 import { Sweep } from "../cluster/sweep.ts";
 import type { NodeState } from "../core/readiness.ts";
 import type { Config } from "../config.ts";
@@ -120,7 +120,7 @@ export class Engine {
   readonly #sweep: Sweep;
   readonly #changes: ChangeWatcher;
   readonly #housekeeping: Service;
-  readonly #statusCounter: Service;
+  readonly statusCounter: StatusCounter;
   readonly #minutes: MinuteWriter;
 
   /** From the bottom up: each part gets the parts below it. */
@@ -263,11 +263,7 @@ export class Engine {
       work: new NodeShardWork({ shards, jobs, watches, delivery: this.delivery, liveJobs }),
     });
     this.#sweep = new Sweep(runtime, { database, shards, watches, jobs, activity });
-    this.#statusCounter = createStatusCounter(runtime, {
-      database,
-      shards,
-      changes: signals.stats,
-    });
+    this.statusCounter = new StatusCounter(runtime, database);
     this.#minutes = new MinuteWriter(runtime, options);
     this.#housekeeping = createHousekeeping(runtime, {
       database,
@@ -296,7 +292,6 @@ export class Engine {
     await this.#sweep.start();
     await this.#housekeeping.start();
     await this.lanes.start();
-    await this.#statusCounter.start();
     await this.#minutes.start();
     await this.delivery.start();
     await this.redeliveries.start();
@@ -330,7 +325,7 @@ export class Engine {
       this.#mail.stop(),
       this.#housekeeping.stop(),
       this.lanes.stop(),
-      this.#statusCounter.stop(),
+      this.statusCounter.stop(),
       this.redeliveries.stop(),
       this.#fanOuts.stop(),
       this.endingWaits.stop(),

@@ -219,6 +219,7 @@ async function start(
     outbox: engine.delivery.loop.outbox,
     lanes: engine.lanes,
     inspector: engine.inspector,
+    statusCounter: engine.statusCounter,
     commands: engine.commands,
     redeliveries: engine.redeliveries,
     delivery: engine.delivery,

@@ -16,6 +16,7 @@ import { readinessOf } from "../../src/core/readiness.ts";
 import { PROBLEMS } from "../../src/core/error-codes.ts";
 import type { ApiPorts, AuthenticationFailure } from "../../src/api/context.ts";
 import type { Inspection } from "../../src/cluster/inspector.ts";
+import { StatusCounter } from "../../src/cluster/status-counter.ts";
 import type { HeldState } from "../../src/core/waiting/delivery-wait.ts";
 import { LANE_FREE, type LaneStand } from "../../src/core/waiting/lane-stand.ts";
 import type { ReportedLane } from "../../src/store/lane-states.ts";
@@ -328,6 +329,7 @@ export class ApiFixture {
         tryOrigin: note("tryOrigin"),
       },
       inspector: { inspect: async () => this.inspection },
+      statusCounter: new StatusCounter(testRuntime({ clock: this.clock }), this.database),
       commands: {
         pollNow: note("pollNow"),
         extended: note("extended"),

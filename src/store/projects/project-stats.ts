@@ -100,11 +100,16 @@ const FIND = statement((orm, given: Given<{ projectId: string }>) =>
     .where(eq(projectStats.projectId, given.projectId)),
 );
 
+export interface ProjectStats {
+  readonly counts: StatusCounts;
+  readonly countedAtMs: number;
+}
+
 /** A project's latest counts; null before the first count. */
 export async function findProjectStats(
   database: Database,
   projectId: string,
-): Promise<{ readonly counts: StatusCounts; readonly countedAtMs: number } | null> {
+): Promise<ProjectStats | null> {
   const [row] = await database.run("find-project-stats", (sql) => FIND(sql, { projectId }));
   return row ?? null;
 }
