@@ -237,7 +237,7 @@ function callsGroup(caller: Caller | null, client: Client): string {
 export interface RequestBindings extends Partial<HttpBindings> {
   /** Hash of the API key that began a console session, in place of the key itself. */
   readonly sessionKeyHash?: string;
-  /** What of the key's scopes the session has; all of them unless given. */
+  /** The scopes of the session, a subset of the key's; all of them by default. */
   readonly sessionScopes?: readonly Scope[];
 }
 

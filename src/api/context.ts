@@ -111,7 +111,7 @@ export interface ApiPorts {
   readonly metrics: ApiMetrics;
   /** Required by `/metrics`, where it is set. */
   readonly metricsToken: string | null;
-  /** What this node has counted and not stored yet. */
+  /** Counts of this node that are not stored yet. */
   readonly minutes: Pick<MinuteCounts, "of">;
   readonly nodeId: string;
   readonly version: string;

@@ -14,7 +14,7 @@ import { historyQuerySchema, statsHistorySchema } from "./stats-schema.ts";
 
 const MINUTE_MS = 60_000;
 
-/** What happened in a project during the last day: stored by the minute, summed up by the step. */
+/** Counts of a project over the last day: stored by the minute, summed up by the step. */
 export function statsHistoryRoute(ports: ApiPorts): Route {
   return defineRoute({
     operationId: "getStatsHistory",

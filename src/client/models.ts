@@ -91,7 +91,7 @@ export type RedeliveryRequest = z.input<typeof redeliveryRequestSchema>;
 export type Redelivery = z.output<typeof redeliverySchema>;
 /** An event as the API gives it. */
 export type StoredEvent = z.output<typeof eventSchema>;
-/** What `events.wait` found. */
+/** The result of `events.wait`. */
 export type NewestEvent = z.output<typeof newestEventSchema>;
 export type NewConnection = z.input<typeof newConnectionSchema>;
 export type ConnectionChange = z.input<typeof connectionChangeSchema>;

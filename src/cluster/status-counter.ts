@@ -12,8 +12,8 @@ const WAIT_MS = 2_000;
 const PAUSE_PER_COUNTING = 100;
 
 /**
- * Counts the rows of each status when somebody asks for them, for all projects at once. Nothing is
- * counted while nobody looks, since counting costs more than everything else that an idle gateway does.
+ * Counts the rows of each status when somebody asks for them, for all projects at once. An idle gateway
+ * counts nothing, since counting would cost it more than everything else.
  */
 export class StatusCounter {
   readonly #runtime: Runtime;

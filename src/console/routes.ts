@@ -45,7 +45,7 @@ const home = definePage({
   show: ({ link }) => Promise.resolve(redirect(link === null ? "overview" : startOf(link))),
 });
 
-/** What a link is for. */
+/** The purpose of a link. */
 function startOf({ limit }: ConsoleLink): string {
   switch (limit.kind) {
     case "project":

@@ -9,7 +9,7 @@ const TOOK_BOUNDS_MS = [
 
 export const TOOK_BUCKETS = TOOK_BOUNDS_MS.length + 1;
 
-/** What is counted of a project. `delivered` callbacks and failed attempts are all its attempts. */
+/** The counts of a project. `delivered` callbacks and failed attempts are all its attempts. */
 export const COUNTED_FACTS = [
   "endings",
   "completed",
@@ -21,7 +21,7 @@ export const COUNTED_FACTS = [
 
 export type CountedFact = (typeof COUNTED_FACTS)[number];
 
-/** What happened in a project during some time. */
+/** Counts of a project over some time. */
 export type MinuteCount = Record<CountedFact, number> & {
   /** Callbacks by the time from the ending to the receiver's 2xx, in {@link TOOK_BUCKETS} buckets. */
   readonly took: number[];

@@ -81,7 +81,7 @@ export class Metrics {
   readonly unsentCallbacks: CountBy;
   /** Submissions through the gateway that asked for a callback, by outcome. */
   readonly submissions: CountBy;
-  /** What projects are shown of their last day; not a metric that is scraped. */
+  /** The counts of each project's last day; not a scraped metric. */
   readonly minutes = new MinuteCounts();
   #isProcessMeasured = false;
   readonly #attempts: CountBy;

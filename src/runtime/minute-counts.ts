@@ -8,7 +8,7 @@ import {
 
 const MINUTE_MS = 60_000;
 
-/** What this node has counted of a project and not stored yet. */
+/** Counts of a project at this node that are not stored yet. */
 export interface ProjectMinute {
   readonly projectId: string;
   /** Epoch milliseconds at which the minute began. */
@@ -54,7 +54,7 @@ export class MinuteCounts {
     countAttempt(this.#at(projectId, nowMs), status, tookMs);
   }
 
-  /** What is not stored yet of a project. */
+  /** The counts of a project that are not stored yet. */
   of(projectId: string): readonly ProjectMinute[] {
     const known = this.#byProject.get(projectId);
     if (known === undefined) return [];

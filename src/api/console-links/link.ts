@@ -2,7 +2,7 @@ import { type SecretBox, SecretBoxError } from "../../runtime/secrets/secret-box
 
 const PLACE = { column: "console.link", id: "" } as const;
 
-/** What a link shows. */
+/** The part of the project that a link shows. */
 export type LinkLimit =
   | { readonly kind: "project" }
   /** Both ids are public ones. */

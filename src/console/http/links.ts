@@ -30,7 +30,7 @@ export class Links {
     return `${this.#root}${path}${search === "" ? "" : `?${search}`}`;
   }
 
-  /** What all pages load, whoever looks at them. */
+  /** The assets that every page loads. */
   toAsset(path: string): string {
     return `${this.#shared}${path}`;
   }

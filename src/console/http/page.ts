@@ -16,7 +16,7 @@ export interface Notice {
 /** The request of a page or an action. Its session has been checked, and holds the scope. */
 export interface PageRequest {
   readonly caller: Caller;
-  /** What it shows, for somebody who came by a link; null for somebody who is signed in. */
+  /** The part that a console link shows; null for a signed-in session. */
   readonly link: ConsoleLink | null;
   readonly api: GatewayApi;
   readonly links: Links;

@@ -27,7 +27,7 @@ export interface Scene {
   readonly nowMs: number;
 }
 
-/** What needs somebody, the worst first. */
+/** Problems that need attention, worst first. */
 export function troublesOf({ stats, origins, connections, nodes, nowMs }: Scene): Trouble[] {
   return [
     ...troubleOfNodes(nodes),

@@ -6,7 +6,7 @@ import { card, facts, pre, table } from "../view/parts.ts";
 
 type Steps = NonNullable<ProviderTrial["steps"]>;
 
-/** What a trial found: the consequence first, then each rule, and each value with its place. */
+/** The findings of a trial: the consequence first, then each rule, and each value with its place. */
 export function trialView({
   consequence,
   steps,

@@ -1,7 +1,7 @@
 import { html } from "hono/html";
 import type { Markup } from "./markup.ts";
 
-/** Of texts that differ in more places, the whole middle is shown as replaced. */
+/** Beyond this number of comparisons, the whole middle is shown as replaced. */
 const COMPARED_MAX = 1_000_000;
 /** Unchanged lines that are shown around changes. */
 const CONTEXT_LINES = 3;
@@ -11,7 +11,7 @@ export interface DiffLine {
   readonly text: string;
 }
 
-/** What turns one text into the other, line by line: a longest common subsequence. */
+/** The changes from one text to the other, line by line, by a longest common subsequence. */
 export function diffLines(before: string, after: string): DiffLine[] {
   const [a, b] = [before.split("\n"), after.split("\n")];
   let start = 0;

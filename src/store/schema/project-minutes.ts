@@ -2,7 +2,7 @@ import { index, integer, pgTable, primaryKey, uuid } from "drizzle-orm/pg-core";
 import { time } from "../sql/time.ts";
 
 /**
- * What happened in a project by the minute, as each node counted it in memory. Kept for a day, for
+ * Counts of a project by the minute, as each node kept them in memory. Kept for a day, for
  * display; see `runtime/minute-counts.ts`.
  */
 export const projectMinutes = pgTable(
