@@ -33,7 +33,7 @@ const idOf = (kind: number, n = "n"): string =>
     lpad(to_hex(${n}), 12, '0'))::uuid`;
 
 beforeAll(async () => {
-  scene = await openTestDatabase({ isFresh: true });
+  scene = await openTestDatabase();
   const rows = `from generate_series(1, ${JOBS}) as n`;
   // One in ten is of the project, the others of another; one in three is owed.
   const project = `(case when n % 10 = 7 then '${PROJECT}' else '${OTHER_PROJECT}' end)::uuid`;

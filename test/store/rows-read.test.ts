@@ -24,7 +24,7 @@ let accepted: Awaited<ReturnType<typeof acceptSubscriptions>>;
 let few: ReturnType<typeof acceptRow>[];
 
 beforeEach(async () => {
-  scene = await openTestDatabase({ isFresh: true });
+  scene = await openTestDatabase();
   for (const table of ["jobs", "subscriptions", "events", "deliveries"]) {
     await scene.database.run("no statistics", (sql) =>
       sql.unsafe(`alter table ${table} set (autovacuum_enabled = false)`),

@@ -11,13 +11,11 @@ import { migrate } from "../../src/store/db/migrate.ts";
 import { isProcessAlive } from "../../src/embedded-postgres/postmaster.ts";
 import { quietLog } from "./quiet-log.ts";
 import { TEMPLATE, urlOfDatabase } from "./database.ts";
-import { readTemplateState, type TemplateState } from "./template-state.ts";
 
 declare module "vitest" {
   export interface ProvidedContext {
     /** The test server's maintenance database. */
     postgresUrl: string;
-    templateState: TemplateState;
   }
 }
 
@@ -29,7 +27,7 @@ const GIVEN_POSTGRES = "TEST_POSTGRES_URL";
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
   const given = process.env[GIVEN_POSTGRES];
   if (given !== undefined) {
-    project.provide("templateState", await createTemplate(given));
+    await createTemplate(given);
     project.provide("postgresUrl", given);
     return () => Promise.resolve();
   }
@@ -37,7 +35,7 @@ export default async function setUp(project: TestProject): Promise<() => Promise
   const dataDir = join(tmpdir(), `${PREFIX}${process.pid}-${Date.now()}`);
   const server = await startThrowaway(dataDir);
   const url = urlOfDatabase(server.url, "postgres");
-  project.provide("templateState", await createTemplate(url));
+  await createTemplate(url);
   project.provide("postgresUrl", url);
   return () => discard(server);
 }
@@ -46,7 +44,7 @@ async function startThrowaway(dataDir: string): Promise<EmbeddedPostgres> {
   return startEmbeddedPostgres({ dataDir, log: quietLog, durable: false });
 }
 
-async function createTemplate(adminUrl: string): Promise<TemplateState> {
+async function createTemplate(adminUrl: string): Promise<void> {
   const admin = postgres(adminUrl, { max: 1, onnotice: () => {} });
   await admin`drop database if exists ${admin(TEMPLATE)} with (force)`;
   await admin`create database ${admin(TEMPLATE)}`;
@@ -61,13 +59,9 @@ async function createTemplate(adminUrl: string): Promise<TemplateState> {
     await migrate(database);
     await database.close(1_000);
   }
-  const template = postgres(urlOfDatabase(adminUrl, TEMPLATE), { max: 1, onnotice: () => {} });
-  const state = await readTemplateState(template);
-  await template.end({ timeout: 1 });
   // A template that somebody is connected to can't be copied.
   await admin`alter database ${admin(TEMPLATE)} with allow_connections false`;
   await admin.end({ timeout: 1 });
-  return state;
 }
 
 /** A run that was killed leaves its server behind; it is taken over only to be stopped. */
