@@ -24,6 +24,7 @@ import { nodes } from "./scenarios/nodes.ts";
 import { poll } from "./scenarios/poll.ts";
 import { rivals } from "./scenarios/rivals.ts";
 import { scale } from "./scenarios/scale.ts";
+import { via } from "./scenarios/via.ts";
 
 /*
  * npm run bench [-- <scenario> … --quick --json --profile <folder>]
@@ -41,6 +42,7 @@ const SCENARIOS: readonly Scenario[] = [
   acceptBatch,
   deliver,
   life,
+  via,
   nodes,
   fairness,
   lag,

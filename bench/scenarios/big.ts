@@ -1,7 +1,7 @@
 import { atMost, figure, type Figure } from "../figure.ts";
 import { BenchGateway } from "../gateway.ts";
 import { databaseCpuUsEach, measureGateway, summarize } from "../measure.ts";
-import { rssBytesOf } from "../process-facts.ts";
+import { watchMemory } from "../memory-watch.ts";
 import type { ReceiverCommands } from "../receiver.ts";
 import type { Scenario } from "../scenario.ts";
 import { until } from "../until.ts";
@@ -15,7 +15,6 @@ const TOTAL_MEBIBYTES = { full: 1024, quick: 64 };
 /** In answers of the upstream that are being read or stored: as many polls are made at once. */
 const IN_FLIGHT_MEBIBYTES = 64;
 const READS_AT_ONCE = 1;
-const RSS_INTERVAL_MS = 20;
 const GROWTH_RATIO_MAX = 4;
 const WARM_UP_JOBS = 500;
 
@@ -86,21 +85,4 @@ async function passThrough(jobs: number, mebibytes: number): Promise<Figure[]> {
       atMost(GROWTH_RATIO_MAX),
     ),
   ];
-}
-
-/** `stop` tells by how much the process's memory has grown at most. */
-function watchMemory(pid: number): { stop(): number } {
-  const look = (): number => rssBytesOf(pid) ?? Number.NaN;
-  const before = look();
-  let most = before;
-  const timer = setInterval(() => {
-    most = Math.max(most, look());
-  }, RSS_INTERVAL_MS);
-  timer.unref();
-  return {
-    stop: () => {
-      clearInterval(timer);
-      return most - before;
-    },
-  };
 }
