@@ -100,7 +100,7 @@ export class ApiFixture {
   reports: ReportedLane[] = [];
   /** What the owner of any job answers. */
   inspection: Inspection | null = null;
-  /** What the node has counted and not stored. */
+  /** Counts of the node that are not stored yet. */
   readonly minutes = new MinuteCounts();
   readonly loads = new Map<string, ConnectionLoad>();
   readonly projectId = this.uuid();

@@ -164,7 +164,7 @@ describe("no input makes the API fail", () => {
         expect([404, 413, 422]).toContain(response.status);
         expect(text.length).toBeLessThan(20_000);
         const { user, system } = process.cpuUsage(before);
-        // Of the processor's time, which a machine that is busy with other things does not use up.
+        // CPU time, because other work on the machine does not count towards it.
         expect((user + system) / 1000).toBeLessThan(1_000);
       }
     },

@@ -37,7 +37,7 @@ const LINKED: Partial<ProviderDefinitionSource> = {
 
 export const BODIES: readonly UpstreamCase[] = [
   ...Object.entries(CODINGS).map(([coding, body]) => ({
-    title: `an answer that is compressed (${coding}) though nobody asked for it is read`,
+    title: `an answer that is compressed (${coding}) although none was requested is read`,
     sources: ["rbren/rss-parser#280", "ArchiveTeam/wpull#14", "mnutt/davros#94"],
     definition: {},
     answers: { [J]: [{ headers: { "content-encoding": coding }, body }] },
@@ -168,7 +168,7 @@ export const BODIES: readonly UpstreamCase[] = [
     requests: [J, "/file"],
   },
   {
-    title: "a result's link that redirects for ever is given up after three redirects",
+    title: "a result's link that redirects endlessly is given up after three redirects",
     sources: ["penpot/penpot#10776"],
     definition: LINKED,
     fetchesResult: true,

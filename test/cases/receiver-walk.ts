@@ -13,7 +13,7 @@ import { FakeClock } from "../support/fake-clock.ts";
 import { RawServer } from "../support/raw-server.ts";
 import { testRuntime } from "../support/runtime.ts";
 
-/** What a receiver does with a callback. */
+/** A receiver's reaction to a callback. */
 type Behavior =
   | {
       readonly status: number;
@@ -24,7 +24,7 @@ type Behavior =
   | { readonly raw: string }
   | ((request: IncomingMessage, response: ServerResponse) => void);
 
-/** One quirk of a real receiver: how it behaves, and what must come of it. */
+/** One quirk of a real receiver: its behavior, and the required outcome. */
 export interface ReceiverCase {
   /** The guarantee. */
   readonly title: string;
@@ -51,7 +51,7 @@ interface Heard {
   readonly data: Json;
 }
 
-/** What came of a delivery. */
+/** The outcome of a delivery. */
 interface Delivered {
   readonly attempts: readonly AttemptRow[];
   /** From the first attempt to the next, as it was planned; null when there was none. */

@@ -44,7 +44,7 @@ export interface UpstreamCase {
   >;
   /** Whether a subscription wants the result fetched that a link leads to. */
   readonly fetchesResult?: boolean;
-  /** Of all jobs; an hour unless given. */
+  /** The deadline of all jobs; an hour by default. */
   readonly deadlineS?: number;
   /** How long the jobs are watched. */
   readonly forS: number;
@@ -113,11 +113,11 @@ function outcomeOf({ status = 200, headers = {}, body = "" }: Reply): RequestOut
   };
 }
 
-/** What came of a case. */
+/** The outcome of a case. */
 interface Walked {
   /** The event of each job that has one; all of them if there are several. */
   readonly ended: Readonly<Record<string, unknown>>;
-  /** Of the first job, while it is live. */
+  /** That of the first job, while it is live. */
   readonly lastError: string | null;
   readonly requests: readonly string[];
   /** Between the first two requests. */

@@ -9,7 +9,7 @@ function limited(headers: Reply["headers"]): Reply {
 const RESET = { rate_limit_reset_headers: ["x-ratelimit-reset"] };
 const IN_4_S = NOW_S + 4;
 
-/** What an upstream writes to be left alone for four seconds. */
+/** The spellings of a wait of four seconds. */
 const FOUR_SECONDS: readonly (readonly [how: string, headers: Record<string, string>])[] = [
   ["Retry-After holds seconds since 1970", { "retry-after": `${IN_4_S}` }],
   ["Retry-After holds milliseconds since 1970", { "retry-after": `${IN_4_S}000` }],
@@ -37,7 +37,7 @@ const FOUR_SECONDS: readonly (readonly [how: string, headers: Record<string, str
   ["RateLimit holds a list of policies", { ratelimit: '"burst";r=0;t=4, "day";r=9;t=86400' }],
 ];
 
-/** Waits that nobody means. */
+/** Implausible waits. */
 const IMPOSSIBLE: readonly (readonly [how: string, headers: Record<string, string>])[] = [
   ["Retry-After asks for three years", { "retry-after": "99999999" }],
   ["Retry-After names the year 2100", { "retry-after": "Fri, 01 Jan 2100 00:00:00 GMT" }],

@@ -220,7 +220,7 @@ const AZURE = {
   jobs: AZURE_JOB,
 } as const;
 
-/** What the vendor's SDK makes of a word in an operation's status. */
+/** The meaning that the vendor's SDK gives to each word in an operation's status. */
 const AZURE_WORDS: readonly (readonly [word: string, type: "job.completed" | "job.failed"])[] = [
   ["Success", "job.completed"],
   ["Completed", "job.completed"],
@@ -291,7 +291,7 @@ const WORDS: readonly UpstreamCase[] = [
     ends: { j: { type: "job.completed", result: "1" } },
   },
   {
-    title: "the blanks of a status that nobody knows can be seen",
+    title: "the blanks of an unknown status are shown",
     sources: [],
     definition: {},
     answers: { [J]: [{ body: { status: "DUN " } }] },

@@ -1,10 +1,9 @@
 import type { OwnedShards } from "../../runtime/owned-shards.ts";
-import type { Clock } from "../../runtime/clock.ts";
 import { Repeater } from "../../runtime/repeater.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import type { Database } from "../../store/db/database.ts";
 import { findSettled } from "../../store/subscriptions/find-ending.ts";
-import { WaitGroup, type WaitOutcome } from "./wait-group.ts";
+import { WaitGroups, type WaitOutcome } from "./wait-group.ts";
 
 /** How soon the ending of a job that another node polls is seen. */
 const ROUND_INTERVAL_MS = 400;
@@ -26,10 +25,9 @@ export interface EndingWaitsOptions {
   readonly shards: Pick<OwnedShards, "has">;
 }
 
-/** All that wait for one subscription. */
+/** A subscription that at least one request waits for. */
 interface Awaited {
   readonly subscription: AwaitedSubscription;
-  readonly waiters: WaitGroup;
   /** The round that has to look again, since somebody began to wait after an earlier one. */
   joinedInRound: number;
   isChecked: boolean;
@@ -41,12 +39,11 @@ interface Awaited {
  * it waits; the next round looks once more, so that an ending in between is seen.
  */
 export class EndingWaits extends Repeater {
-  readonly #clock: Clock;
   readonly #options: EndingWaitsOptions;
+  readonly #waits: WaitGroups;
   readonly #awaited = new Map<string, Awaited>();
   readonly #byJob = new Map<string, Set<Awaited>>();
   #round = 0;
-  #isStopping = false;
 
   constructor(runtime: Pick<Runtime, "clock" | "log">, options: EndingWaitsOptions) {
     super(runtime, {
@@ -55,15 +52,13 @@ export class EndingWaits extends Repeater {
       restIntervalMs: REST_INTERVAL_MS,
       task: () => this.round(),
     });
-    this.#clock = runtime.clock;
+    this.#waits = new WaitGroups(runtime.clock);
     this.#options = options;
   }
 
   /** Requests that wait. */
   get size(): number {
-    let waiters = 0;
-    for (const awaited of this.#awaited.values()) waiters += awaited.waiters.size;
-    return waiters;
+    return this.#waits.requests;
   }
 
   override async stop(): Promise<void> {
@@ -73,8 +68,7 @@ export class EndingWaits extends Repeater {
 
   /** Ends all waits. Later ones are short. */
   beginStopping(): void {
-    this.#isStopping = true;
-    for (const { waiters } of this.#awaited.values()) waiters.settle("stopping");
+    this.#waits.beginStopping();
   }
 
   /**
@@ -86,16 +80,18 @@ export class EndingWaits extends Repeater {
     timeoutMs: number,
     signal: AbortSignal,
   ): Promise<WaitOutcome> {
-    const isStopping = this.#isStopping;
     this.hurry();
-    return this.#awaitedOf(subscription).waiters.join({ timeoutMs, signal, isStopping });
+    const awaited = this.#awaitedOf(subscription);
+    const forget = (): void => this.#forget(awaited);
+    return this.#waits.join(subscription.id, { timeoutMs, signal }, forget);
   }
 
   /** This node has recorded the end of a job. */
   ended(jobRowId: string): void {
     // Few jobs are waited for.
     if (this.#byJob.size === 0) return;
-    for (const { waiters } of this.#byJob.get(jobRowId) ?? []) waiters.settle("settled");
+    for (const { subscription } of this.#byJob.get(jobRowId) ?? [])
+      this.#waits.settle(subscription.id);
   }
 
   /** Asks the database about jobs of other nodes; no statement when there are none. */
@@ -113,7 +109,7 @@ export class EndingWaits extends Repeater {
         database,
         some.map(({ subscription }) => subscription),
       );
-      for (const id of settled) this.#awaited.get(id)?.waiters.settle("settled");
+      for (const id of settled) this.#waits.settle(id);
       for (const awaited of some) awaited.isChecked = awaited.joinedInRound < round;
     }
     if (this.#awaited.size > 0) this.hurry();
@@ -127,12 +123,7 @@ export class EndingWaits extends Repeater {
       known.isChecked = false;
       return known;
     }
-    const awaited: Awaited = {
-      subscription,
-      waiters: new WaitGroup(this.#clock, () => this.#forget(awaited)),
-      joinedInRound: this.#round,
-      isChecked: false,
-    };
+    const awaited: Awaited = { subscription, joinedInRound: this.#round, isChecked: false };
     this.#awaited.set(id, awaited);
     const ofJob = this.#byJob.get(jobRowId);
     if (ofJob === undefined) this.#byJob.set(jobRowId, new Set([awaited]));

@@ -1,9 +1,8 @@
-import type { Clock } from "../../runtime/clock.ts";
 import { Repeater } from "../../runtime/repeater.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import type { Database } from "../../store/db/database.ts";
 import { findNewestEvents } from "../../store/events/newest-events.ts";
-import { WaitGroup, type WaitOutcome } from "./wait-group.ts";
+import { type Wait, WaitGroups, type WaitOutcome } from "./wait-group.ts";
 
 /** How soon an event is seen, whichever node recorded it. */
 const ROUND_INTERVAL_MS = 400;
@@ -15,19 +14,14 @@ interface AwaitedEvent {
   readonly afterId: string;
 }
 
-interface Awaited extends AwaitedEvent {
-  readonly waiters: WaitGroup;
-}
-
 /**
  * Lets requests wait for new events of a project. One statement asks for all projects that are waited for, however
  * many requests wait; none while nothing waits. Recording an event costs nothing for it.
  */
 export class EventWaits extends Repeater {
-  readonly #clock: Clock;
   readonly #database: Database;
-  readonly #awaited = new Map<string, Awaited>();
-  #isStopping = false;
+  readonly #waits: WaitGroups;
+  readonly #awaited = new Map<string, AwaitedEvent>();
 
   constructor(runtime: Pick<Runtime, "clock" | "log">, database: Database) {
     super(runtime, {
@@ -36,15 +30,13 @@ export class EventWaits extends Repeater {
       restIntervalMs: REST_INTERVAL_MS,
       task: () => this.round(),
     });
-    this.#clock = runtime.clock;
+    this.#waits = new WaitGroups(runtime.clock);
     this.#database = database;
   }
 
   /** Requests that wait. */
   get size(): number {
-    let waiters = 0;
-    for (const awaited of this.#awaited.values()) waiters += awaited.waiters.size;
-    return waiters;
+    return this.#waits.requests;
   }
 
   override async stop(): Promise<void> {
@@ -54,8 +46,7 @@ export class EventWaits extends Repeater {
 
   /** Ends all waits. Later ones are short. */
   beginStopping(): void {
-    this.#isStopping = true;
-    for (const { waiters } of this.#awaited.values()) waiters.settle("stopping");
+    this.#waits.beginStopping();
   }
 
   /** The UUID of the project's newest event; empty without any. */
@@ -67,19 +58,11 @@ export class EventWaits extends Repeater {
    * Resolves with `settled` once the project has an event with a later id, at the latest after
    * `timeoutMs`. Never rejects.
    */
-  wait(
-    { projectId, afterId }: AwaitedEvent,
-    wait: { readonly timeoutMs: number; readonly signal: AbortSignal },
-  ): Promise<WaitOutcome> {
+  wait(event: AwaitedEvent, wait: Wait): Promise<WaitOutcome> {
     this.hurry();
-    const key = `${projectId}/${afterId}`;
-    const awaited = this.#awaited.get(key) ?? {
-      projectId,
-      afterId,
-      waiters: new WaitGroup(this.#clock, () => this.#awaited.delete(key)),
-    };
-    this.#awaited.set(key, awaited);
-    return awaited.waiters.join({ ...wait, isStopping: this.#isStopping });
+    const key = `${event.projectId}/${event.afterId}`;
+    this.#awaited.set(key, event);
+    return this.#waits.join(key, wait, () => this.#awaited.delete(key));
   }
 
   /** Asks about all projects that are waited for; no statement when there are none. */
@@ -88,8 +71,8 @@ export class EventWaits extends Repeater {
     this.hurry();
     const projectIds = new Set([...this.#awaited.values()].map(({ projectId }) => projectId));
     const newest = await findNewestEvents(this.#database, [...projectIds]);
-    for (const { projectId, afterId, waiters } of this.#awaited.values()) {
-      if ((newest.get(projectId) ?? "") > afterId) waiters.settle("settled");
+    for (const [key, { projectId, afterId }] of this.#awaited) {
+      if ((newest.get(projectId) ?? "") > afterId) this.#waits.settle(key);
     }
   }
 }

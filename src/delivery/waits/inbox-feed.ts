@@ -7,7 +7,7 @@ import type { Database } from "../../store/db/database.ts";
 import { findLastPositions } from "../../store/inboxes/find-inboxes.ts";
 import { findUnplaced, type InboxName, placeMessages } from "../../store/inboxes/place-messages.ts";
 import type { ConsumerClaims } from "./consumer-claims.ts";
-import { WaitGroup, type WaitOutcome } from "./wait-group.ts";
+import { type Wait, WaitGroups, type WaitOutcome } from "./wait-group.ts";
 
 /** How soon a message is seen that another node has stored. */
 const ROUND_INTERVAL_MS = 300;
@@ -29,8 +29,8 @@ export interface InboxFeedOptions {
 
 interface Watched {
   readonly inbox: InboxName;
-  /** By the position that each waits to see passed. */
-  readonly waiters: Map<number, WaitGroup>;
+  /** Positions that at least one request waits to see passed. */
+  readonly positions: Set<number>;
 }
 
 /**
@@ -45,11 +45,12 @@ export class InboxFeed implements Service {
   readonly #options: InboxFeedOptions;
   readonly #repeater: Repeater;
   readonly #watched = new Map<string, Watched>();
-  #isStopping = false;
+  readonly #waits: WaitGroups;
 
   constructor(runtime: Pick<Runtime, "clock" | "log" | "uuids">, options: InboxFeedOptions) {
     this.#runtime = runtime;
     this.#clock = runtime.clock;
+    this.#waits = new WaitGroups(runtime.clock);
     this.#options = options;
     this.#repeater = new Repeater(runtime, {
       name: "place messages in inboxes",
@@ -62,11 +63,7 @@ export class InboxFeed implements Service {
 
   /** Requests that wait. */
   get size(): number {
-    let waiters = 0;
-    for (const watched of this.#watched.values()) {
-      for (const group of watched.waiters.values()) waiters += group.size;
-    }
-    return waiters;
+    return this.#waits.requests;
   }
 
   start(): Promise<void> {
@@ -80,10 +77,7 @@ export class InboxFeed implements Service {
 
   /** Ends all waits. Later ones are short. */
   beginStopping(): void {
-    this.#isStopping = true;
-    for (const { waiters } of this.#watched.values()) {
-      for (const group of waiters.values()) group.settle("stopping");
-    }
+    this.#waits.beginStopping();
   }
 
   /** This node has stored messages. */
@@ -95,23 +89,16 @@ export class InboxFeed implements Service {
    * Resolves with `settled` when there are messages behind the position, at the latest after
    * `timeoutMs`. Never rejects.
    */
-  waitFor(
-    inbox: InboxName,
-    position: number,
-    wait: { readonly timeoutMs: number; readonly signal: AbortSignal },
-  ): Promise<WaitOutcome> {
+  waitFor(inbox: InboxName, position: number, wait: Wait): Promise<WaitOutcome> {
     this.#repeater.hurry();
     const key = keyOf(inbox);
-    const watched = this.#watched.get(key) ?? { inbox, waiters: new Map<number, WaitGroup>() };
+    const watched = this.#watched.get(key) ?? { inbox, positions: new Set<number>() };
     this.#watched.set(key, watched);
-    const group =
-      watched.waiters.get(position) ??
-      new WaitGroup(this.#clock, () => {
-        watched.waiters.delete(position);
-        if (watched.waiters.size === 0) this.#watched.delete(key);
-      });
-    watched.waiters.set(position, group);
-    return group.join({ ...wait, isStopping: this.#isStopping });
+    watched.positions.add(position);
+    return this.#waits.join(positionKey(inbox, position), wait, () => {
+      watched.positions.delete(position);
+      if (watched.positions.size === 0) this.#watched.delete(key);
+    });
   }
 
   /** Gives the messages of one inbox their positions that are stored now, as far as a step goes. */
@@ -153,9 +140,9 @@ export class InboxFeed implements Service {
       watched.map(({ inbox }) => inbox),
     );
     for (const { lastPosition, ...inbox } of positions) {
-      const { waiters = [] } = this.#watched.get(keyOf(inbox)) ?? {};
-      for (const [position, group] of waiters) {
-        if (position < lastPosition) group.settle("settled");
+      const { positions: awaited = [] } = this.#watched.get(keyOf(inbox)) ?? {};
+      for (const position of awaited) {
+        if (position < lastPosition) this.#waits.settle(positionKey(inbox, position));
       }
     }
   }
@@ -163,4 +150,8 @@ export class InboxFeed implements Service {
 
 function keyOf({ projectId, name }: InboxName): string {
   return `${projectId}/${name}`;
+}
+
+function positionKey(inbox: InboxName, position: number): string {
+  return `${keyOf(inbox)}/${position}`;
 }

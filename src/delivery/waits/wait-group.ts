@@ -15,12 +15,54 @@ const STOPPING_WAIT_MS_MAX = 1_000;
 export interface Wait {
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
-  /** The node stops: the wait is short. */
-  readonly isStopping: boolean;
+}
+
+/** Requests that wait, by the key of what they wait for. A node that stops ends all of them. */
+export class WaitGroups {
+  readonly #clock: Clock;
+  readonly #groups = new Map<string, WaitGroup>();
+  #isStopping = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Requests that wait. */
+  get requests(): number {
+    let requests = 0;
+    for (const group of this.#groups.values()) requests += group.size;
+    return requests;
+  }
+
+  /**
+   * Never rejects.
+   * @param onEmpty called when the last one that waits for this key has left
+   */
+  join(key: string, wait: Wait, onEmpty: () => void): Promise<WaitOutcome> {
+    const group =
+      this.#groups.get(key) ??
+      new WaitGroup(this.#clock, () => {
+        this.#groups.delete(key);
+        onEmpty();
+      });
+    this.#groups.set(key, group);
+    return group.join(wait, this.#isStopping);
+  }
+
+  /** What was waited for has happened. */
+  settle(key: string): void {
+    this.#groups.get(key)?.end("settled");
+  }
+
+  /** Ends all waits. Later ones are short. */
+  beginStopping(): void {
+    this.#isStopping = true;
+    for (const group of this.#groups.values()) group.end("stopping");
+  }
 }
 
 /** Requests that wait for the same. */
-export class WaitGroup {
+class WaitGroup {
   readonly #clock: Clock;
   readonly #onEmpty: () => void;
   readonly #leave = new Set<(outcome: WaitOutcome) => void>();
@@ -35,8 +77,8 @@ export class WaitGroup {
     return this.#leave.size;
   }
 
-  /** Never rejects. */
-  join({ timeoutMs, signal, isStopping }: Wait): Promise<WaitOutcome> {
+  /** @param isStopping the node stops: the wait is short */
+  join({ timeoutMs, signal }: Wait, isStopping: boolean): Promise<WaitOutcome> {
     const { promise, resolve } = Promise.withResolvers<WaitOutcome>();
     const leave = (outcome: WaitOutcome): void => {
       timer.cancel();
@@ -55,8 +97,7 @@ export class WaitGroup {
     return promise;
   }
 
-  /** Ends the waits there are. */
-  settle(outcome: WaitOutcome): void {
+  end(outcome: WaitOutcome): void {
     for (const leave of this.#leave) leave(outcome);
   }
 }
