@@ -3,7 +3,6 @@ import { closeSync, openSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { setTimeout as pause } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { apiOf } from "../support/api-client.ts";
 import { type FakeUpstream, pulseAnswer } from "../support/fake-upstream.ts";
 import { CONNECTION } from "../support/process-scene.ts";
@@ -31,7 +30,8 @@ const MEBIBYTE = 1024 * 1024;
 const HOUR_MS = 3_600_000;
 /** Longer than a lease, which is good for 15 s. */
 const FROZEN_MS = 20_000;
-const SHIFTED_DATE = fileURLToPath(new URL("../support/shifted-date.ts", import.meta.url));
+/** As a URL: a blank in a path would end the option. */
+const SHIFTED_DATE = new URL("../support/shifted-date.ts", import.meta.url).href;
 
 export const FAULTS: readonly Fault[] = [
   {
