@@ -168,7 +168,10 @@ export class LifeLoad implements AsyncDisposable {
       const sent = this.#subscribe(size, this.#nextGateway());
       sending.add(sent);
       void sent.then(() => sending.delete(sent), refused.reject);
-      await Promise.race([wait(beganAt + number * gapMs - performance.now()), refused.promise]);
+      await Promise.race([
+        wait(Math.max(0, beganAt + number * gapMs - performance.now())),
+        refused.promise,
+      ]);
     }
     await Promise.race([Promise.all(sending), refused.promise]);
   }
