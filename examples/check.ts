@@ -5,7 +5,7 @@
  * `npm run examples`, or with names for some of them.
  */
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { PlatformName } from "../src/cli/platforms.ts";
@@ -50,15 +50,29 @@ function firstOf(...files: readonly string[]): string {
   return `$(ls ${files.join(" ")} 2>/dev/null | head -n 1)`;
 }
 
+interface ProjectFile {
+  readonly dependencies: Readonly<Record<string, string>>;
+  readonly devDependencies: Readonly<Record<string, string>>;
+}
+
+/** As the project itself has it, so that what is tried here is what the suite runs. */
+function pinned(name: string): string {
+  const file = resolve(import.meta.dirname, "../package.json");
+  const project = JSON.parse(readFileSync(file, "utf8")) as ProjectFile;
+  const version = { ...project.devDependencies, ...project.dependencies }[name];
+  if (version === undefined) throw new Error(`package.json does not name ${name}.`);
+  return `${name}@${version}`;
+}
+
 function packaged(run: PackageExample["run"], ...packages: readonly string[]): PackageExample {
   return { kind: "package", run, packages };
 }
 
 const PLATFORM_EXAMPLES: Readonly<Record<PlatformName, LanguageExample | PackageExample>> = {
   node: packaged([NODE, "node.mjs"]),
-  express: packaged([NODE, "express.mjs"], "express@5.3.0"),
-  fastify: packaged([NODE, "fastify.mjs"], "fastify@5.12.8"),
-  hono: packaged([NODE, "hono.mjs"], "hono@4.13.19", "@hono/node-server@2.1.9"),
+  express: packaged([NODE, "express.mjs"], pinned("express")),
+  fastify: packaged([NODE, "fastify.mjs"], pinned("fastify")),
+  hono: packaged([NODE, "hono.mjs"], pinned("hono"), pinned("@hono/node-server")),
   next: {
     kind: "package",
     packages: ["next@16.4.6", "react@19.3.1", "react-dom@19.3.1"],
