@@ -163,6 +163,7 @@ class Answering {
       idText: context.req.param("id"),
       nameText: context.req.param("name"),
       consumerText: context.req.param("consumer"),
+      versionText: context.req.param("version"),
     };
     const { body } = route.description;
     if (caller !== null && isList(route)) {

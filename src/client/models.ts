@@ -46,6 +46,7 @@ import type {
   providerSchema,
   providerTrialSchema,
   providerVersionSchema,
+  providerVersionWithDefinitionSchema,
   providerWithDefinitionSchema,
   trialRequestSchema,
 } from "../api/providers/schema.ts";
@@ -100,6 +101,7 @@ export type ConsoleLinkRequest = z.input<typeof consoleLinkRequestSchema>;
 export type ConsoleLink = z.output<typeof consoleLinkSchema>;
 export type Provider = z.output<typeof providerSchema>;
 export type ProviderVersion = z.output<typeof providerVersionSchema>;
+export type ProviderVersionWithDefinition = z.output<typeof providerVersionWithDefinitionSchema>;
 export type ProviderWithDefinition = z.output<typeof providerWithDefinitionSchema>;
 export type ProviderTrialRequest = z.input<typeof trialRequestSchema>;
 export type ProviderTrial = z.output<typeof providerTrialSchema>;

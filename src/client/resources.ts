@@ -30,6 +30,7 @@ import type {
   ProviderTrial,
   ProviderTrialRequest,
   ProviderVersion,
+  ProviderVersionWithDefinition,
   ProviderWithDefinition,
   Redelivery,
   RedeliveryRequest,
@@ -381,6 +382,16 @@ export class Providers extends Resource {
   /** The newest versions of a provider of the project's own. */
   versions(name: string, options?: CallOptions): List<ProviderVersion> {
     return this.listOf(path`/v1/providers/${name}/versions`, {}, options);
+  }
+
+  /** One version of a provider of the project's own, with its definition. */
+  version(
+    name: string,
+    version: number,
+    options?: CallOptions,
+  ): Promise<ProviderVersionWithDefinition> {
+    const at = path`/v1/providers/${name}/versions/${String(version)}`;
+    return this.json({ method: "GET", path: at }, options);
   }
 
   /** Creates a provider of the project's own, or a new version of it. */

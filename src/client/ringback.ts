@@ -38,6 +38,7 @@ export type {
   ProviderTrial,
   ProviderTrialRequest,
   ProviderVersion,
+  ProviderVersionWithDefinition,
   ProviderWithDefinition,
   Redelivery,
   RedeliveryRequest,

@@ -23,13 +23,14 @@ import { eventListPage } from "./settings/events-page.ts";
 import { changeProject, projectPage, revokeLinks } from "./settings/project-page.ts";
 import { rotateKey, rotateSecret, signingPage } from "./settings/signing-page.ts";
 import {
-  compareProvider,
+  checkDefinition,
   editProviderPage,
   newProviderPage,
   putProvider,
 } from "./providers/edit-page.ts";
 import { providerListPage } from "./providers/list-page.ts";
 import { providerPage } from "./providers/provider-page.ts";
+import { providerVersionsPage } from "./providers/versions-page.ts";
 import { tryProvider, tryProviderPage } from "./providers/try-page.ts";
 import {
   changeCredential,
@@ -89,10 +90,11 @@ export function consoleRoutes(sandbox: Sandbox | null): readonly ConsoleRoute[] 
     providerListPage,
     newProviderPage,
     providerPage,
+    providerVersionsPage,
     tryProviderPage,
     tryProvider,
     editProviderPage,
-    compareProvider,
+    checkDefinition,
     putProvider,
     eventListPage,
     callbackTestPage,

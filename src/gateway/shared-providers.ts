@@ -91,6 +91,7 @@ async function keepVersion(
     id: uuids(clock.now(), 0),
     name,
     definition: JSON.stringify(written),
+    keyId: null,
     isSame: (stored) => isDeepStrictEqual(parseDefinition(stored), written),
   });
   return { id, number: version, createdAtMs };

@@ -65,7 +65,11 @@ const AT_ONCE = "timeout_s=0";
 const nameOf = ({ method, path }: RouteDescription): string => `${method} ${path}`;
 
 function pathOf(route: RouteDescription, id = SAMPLE_ID, name = "acme"): string {
-  const path = route.path.replace("{id}", id).replace("{name}", name).replace("{consumer}", name);
+  const path = route.path
+    .replace("{id}", id)
+    .replace("{name}", name)
+    .replace("{consumer}", name)
+    .replace("{version}", "1");
   return path === "/v1/events/wait" ? `${path}?${AT_ONCE}` : path;
 }
 

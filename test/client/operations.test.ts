@@ -72,6 +72,7 @@ const CALLS: Readonly<Record<string, Call>> = {
   listProviders: (ringback) => ringback.providers.list().page(),
   getProvider: (ringback) => ringback.providers.get("pulse"),
   listProviderVersions: (ringback) => ringback.providers.versions("pulse").page(),
+  getProviderVersion: (ringback) => ringback.providers.version("pulse", 2),
   putProvider: (ringback) => ringback.providers.put("acme", {}),
   deleteProvider: (ringback) => ringback.providers.delete("acme"),
   tryProvider: (ringback) => ringback.providers.try("pulse", { job_id: "job-1" }),
@@ -123,6 +124,7 @@ test("each operation of the API has its call: add a new one to src/client/resour
       `${method} ${path
         .replace("{id}", id)
         .replace("{consumer}", "worker")
+        .replace("{version}", "2")
         .replace("{name}", path.includes("/try") || method === "GET" ? "pulse" : "acme")}`,
     ]);
   const calls = await Promise.all(

@@ -53,6 +53,7 @@ function pagePaths(): string[] {
     "/jobs/:id": ended.job.id,
     "/redeliveries/:id": redelivery.id,
     "/providers/:name": "pulse",
+    "/providers/:name/versions": "pulse",
     "/providers/:name/try": "pulse",
     "/providers/:name/edit": "pulse",
   };

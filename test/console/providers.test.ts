@@ -89,6 +89,75 @@ test("a definition of one's own is begun, checked, compared with the last versio
   expect(await admin.open("/console/providers/acme")).toContain("Versions, newest first");
 });
 
+test("each version of a definition is read, with its author and time, compared with any other, and begun from", async () => {
+  for (const seconds of [10, 20, 30]) {
+    const definition = JSON.stringify({ ...ACME, deadline_s: seconds * 100 });
+    await submit("providers/versioned/put", { definition });
+  }
+  const page = await admin.open("/console/providers/versioned");
+  expect(page).toContain("../providers/versioned/versions?version=1");
+  expect(page).toContain("versions?version=3&amp;against=2");
+  const first = await admin.open("/console/providers/versioned/versions?version=1");
+  expect(first).toContain("&quot;deadline_s&quot;: 1000");
+  expect(first).toContain("<h2>Version 1</h2>");
+  expect(first).toMatch(/<dt>By<\/dt>\s*<dd>\s*<span class="mono" title="key_[0-9a-f]{32}"/);
+  expect(first).not.toContain(HOSTILE);
+  const path = "/console/providers/versioned/versions?version=1&against=3";
+  const compared = await admin.open(path);
+  expect(compared).toContain("From version 3 to version 1");
+  const changed =
+    /<li class="(\w+)">\s*<span[^>]*>.<\/span><span class="unseen">[^<]*<\/span>([^<]*)/g;
+  expect(Array.from(compared.matchAll(changed), ([, kind, text]) => [kind, text?.trim()])).toEqual([
+    ["removed", "&quot;deadline_s&quot;: 3000"],
+    ["added", "&quot;deadline_s&quot;: 1000"],
+  ]);
+  const reader = await fixture.signedIn(["subscriptions:read"]);
+  expect(await reader.open(path)).not.toContain("Edit from this version");
+  const edited = await admin.open("/console/providers/versioned/edit?version=1");
+  expect(edited).toContain("&quot;deadline_s&quot;: 1000");
+  for (const version of ["4", "0", "x", "..%2F..", "99999999999"]) {
+    const missing = await admin.get(`/console/providers/versioned/versions?version=${version}`);
+    expect(missing.status, version).toBe(404);
+  }
+  expect(await admin.open("/console/providers/pulse/versions")).toContain("No versions");
+});
+
+test("an edited definition is tried on an answer before it is put, with the same trace as by the API", async () => {
+  const rules = [
+    { http_status: 200, all: [{ pointer: "/state", eq: "fin" }], observe: "completed" },
+  ];
+  const definition = { ...ACME, rules };
+  await submit("providers/edited/put", { definition: JSON.stringify(ACME) });
+  const fields = {
+    definition: JSON.stringify(definition),
+    check: "try",
+    answer: '{"state": "fin"}',
+  };
+  const text = await submit("providers/edited/edit", fields);
+  expect(text).toContain("Rules, in their order");
+  expect(text).toMatch(/matches<\/span>\s*<\/td>\s*<td[^>]*>\s*<code>\/rules\/0<\/code>/);
+  const trial = await fixture.api.request("POST", "/v1/providers/edited/try", {
+    body: { definition, answer: { status: 200, body: fields.answer } },
+  });
+  const { consequence }: Json = await trial.json();
+  expect(text).toContain(consequence);
+  expect(text).toContain("Put this version");
+  expect(text).toContain("{&quot;state&quot;: &quot;fin&quot;}</textarea>");
+  const wrong = await submit("providers/edited/edit", {
+    ...fields,
+    answer: '{"status": 9, "body": 1}',
+  });
+  expect(wrong).toContain('role="alert"');
+  expect((await fixture.api.request("GET", "/v1/providers/edited/versions/2")).status).toBe(404);
+  const version = await fixture.api.request("GET", "/v1/providers/edited/versions/1");
+  expect(await version.json()).toMatchObject({
+    object: "provider_version",
+    version: 1,
+    created_by: expect.stringMatching(/^key_[0-9a-f]{32}$/),
+    definition: { ...ACME, name: "edited" },
+  });
+});
+
 test("a provider that comes along is copied, and not changed", async () => {
   expect(await admin.open("/console/providers/firecrawl/edit")).toContain("Name of the copy");
   const begun = await admin.get("/console/provider-new?name=my-crawl&from=firecrawl");

@@ -34,7 +34,7 @@ const NAMES_MAX = 3;
 
 function wanted(definition: string, name = "acme") {
   const id = uuids(Date.now(), 0);
-  return { id, name, definition, isSame: (stored: string) => stored === definition };
+  return { id, name, definition, keyId: null, isSame: (stored: string) => stored === definition };
 }
 
 function put(definition: string, name = "acme"): Promise<PutOutcome> {

@@ -70,7 +70,7 @@ function request({ path, idKind, query, headers, body }: RouteDescription) {
   return {
     ...(idKind && { params: idParameter(ID_PREFIXES[idKind]) }),
     ...(path.includes("{name}") && {
-      params: path.includes("{consumer}") ? CONSUMER_PARAMETERS : NAME_PARAMETER,
+      params: nameParameters(path),
     }),
     ...(query && { query }),
     ...(headers && { headers }),
@@ -110,6 +110,18 @@ const NAME_PARAMETER = z.object({
 const CONSUMER_PARAMETERS = NAME_PARAMETER.extend({
   consumer: z.string().openapi({ param: { name: "consumer", in: "path" }, example: "worker-1" }),
 });
+
+const VERSION_PARAMETERS = NAME_PARAMETER.extend({
+  version: z
+    .int()
+    .min(1)
+    .openapi({ param: { name: "version", in: "path" }, example: 2 }),
+});
+
+function nameParameters(path: string) {
+  if (path.includes("{consumer}")) return CONSUMER_PARAMETERS;
+  return path.includes("{version}") ? VERSION_PARAMETERS : NAME_PARAMETER;
+}
 
 /** Every code that a route may answer, including those common to its kind. */
 function problemsOf(route: RouteDescription): ProblemCode[] {

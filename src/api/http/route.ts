@@ -60,6 +60,8 @@ export interface RouteRequest<Query, Body> extends RequestScope {
   readonly name: string;
   /** The path's `{consumer}`, decoded; empty for a path without one. */
   readonly consumer: string;
+  /** The path's `{version}`; 0 for a path without one. */
+  readonly version: number;
   readonly query: Query;
   readonly body: Body;
   /** The JSON text of the body. */
@@ -126,6 +128,8 @@ export interface Incoming extends RequestScope {
   readonly nameText: string | undefined;
   /** The path's `{consumer}`, decoded. */
   readonly consumerText: string | undefined;
+  /** The path's `{version}` as given. */
+  readonly versionText: string | undefined;
 }
 
 export interface Route {
@@ -160,7 +164,8 @@ export const WAITS_FOR_OTHERS_MS = 660_000;
 export function defineRoute<Query = undefined, Body = undefined>(spec: Spec<Query, Body>): Route {
   return {
     description: spec,
-    async answer({ request, caller, client, idText, nameText, consumerText, deadline, database }) {
+    async answer(incoming) {
+      const { request, caller, client, idText, nameText, deadline, database } = incoming;
       if (caller === null) throw new Error(`${spec.path} was reached without a caller`);
       const id = readId(spec.idKind, idText);
       if (!id.ok) return id;
@@ -168,8 +173,10 @@ export function defineRoute<Query = undefined, Body = undefined>(spec: Spec<Quer
       const name =
         spec.method === "PUT" ? { ok: true as const, value: nameText ?? "" } : readName(nameText);
       if (!name.ok) return name;
-      const consumer = readName(consumerText);
+      const consumer = readName(incoming.consumerText);
       if (!consumer.ok) return consumer;
+      const version = readVersion(incoming.versionText);
+      if (!version.ok) return version;
       const query = readRouteQuery(request.url, spec.query);
       if (!query.ok) return query;
       const body =
@@ -183,6 +190,7 @@ export function defineRoute<Query = undefined, Body = undefined>(spec: Spec<Quer
         id: id.value,
         name: name.value,
         consumer: consumer.value,
+        version: version.value,
         query: query.value as Query,
         body: body.value.value as Body,
         bodyText: body.value.text,
@@ -247,6 +255,9 @@ const NAME_CHARACTERS_MAX = 200;
 const EMPTY_OBJECT = { ok: true, value: { text: "{}", value: {} } } as const;
 const NO_QUERY = z.strictObject({});
 const NOTHING: Outcome<undefined> = { ok: true, value: undefined };
+const NO_VERSION = { ok: true, value: 0 } as const;
+/** Within the integers of the database. */
+const VERSION = /^[1-9]\d{0,8}$/;
 const NO_BODY = { ok: true, value: { text: "", value: undefined } } as const;
 
 const NOUNS: Readonly<Record<IdKind, string>> = {
@@ -277,6 +288,12 @@ function readName(text = ""): Outcome<string> {
   if (text.length <= NAME_CHARACTERS_MAX && isPrintable(text)) return { ok: true, value: text };
   const detail = `A name has at most ${NAME_CHARACTERS_MAX} characters, none of them a control character.`;
   return refused("not_found", `There is no object of that name. ${detail}`);
+}
+
+function readVersion(text: string | undefined): Outcome<number> {
+  if (text === undefined) return NO_VERSION;
+  if (VERSION.test(text)) return { ok: true, value: Number(text) };
+  return refused("not_found", "There is no such version. A version is a number from 1 on.");
 }
 
 function readRouteQuery(url: string, schema: z.ZodObject | undefined): Outcome<unknown> {

@@ -4,7 +4,11 @@ import type { ProviderVersion } from "../../providers/compile/provider-version.t
 import { definitionJsonSchema } from "../../providers/compile/read-definition.ts";
 import type { UuidSource } from "../../runtime/uuid-source.ts";
 import { deleteProvider } from "../../store/connections/delete-provider.ts";
-import { listProviderVersions } from "../../store/connections/load-providers.ts";
+import {
+  findProviderVersion,
+  type ListedProviderVersion,
+  listProviderVersions,
+} from "../../store/connections/load-providers.ts";
 import { putProvider } from "../../store/connections/put-provider.ts";
 import { jsonAnswer, NO_CONTENT, pageAnswer } from "../http/answer.ts";
 import { limitRefusal } from "../http/limit-refusal.ts";
@@ -16,10 +20,12 @@ import {
   definitionBodySchema,
   providerPageSchema,
   providerVersionPageSchema,
+  providerVersionWithDefinitionSchema,
   providerWithDefinitionSchema,
 } from "./schema.ts";
 import { defineOpenRoute, defineRoute, type Route } from "../http/route.ts";
 import { isoTime } from "../http/iso-time.ts";
+import { publicId } from "../../core/ids/ids.ts";
 
 /** A provider as in its list. */
 function providerView({ provider: of, source, version }: ProviderVersion): object {
@@ -60,6 +66,7 @@ export function providerRoutes(ports: ApiPorts, newUuid: UuidSource): Route[] {
     readSchema(),
     read(ports),
     versions(ports),
+    readVersion(),
     put(ports, newUuid),
     remove(ports),
   ];
@@ -132,18 +139,51 @@ function versions(ports: ApiPorts): Route {
       if (rows.length === 0 && ports.providers.find(projectId, name) === null) {
         return noSuchProvider(name);
       }
-      const items = rows.map(({ version, createdAtMs, deletedAtMs }) =>
-        JSON.stringify({
-          object: "provider_version",
-          name,
-          version,
-          created_at: isoTime(createdAtMs),
-          deleted_at: isoTime(deletedAtMs),
-        }),
+      return pageAnswer(
+        rows.map((row) => JSON.stringify(versionView(name, row))),
+        null,
       );
-      return pageAnswer(items, null);
     },
   });
+}
+
+function readVersion(): Route {
+  return defineRoute({
+    operationId: "getProviderVersion",
+    method: "GET",
+    path: `${PATH}/versions/{version}`,
+    tag: TAG,
+    summary: "Get one version of a provider of your own, with its definition",
+    description: "Also after a newer one was put, or the provider was deleted.",
+    scope: "subscriptions:read",
+    success: {
+      status: 200,
+      description: "The version.",
+      schema: providerVersionWithDefinitionSchema,
+    },
+    problems: ["not_found"],
+    async handle({ database, caller: { projectId }, name, version }) {
+      const found = await findProviderVersion(database, { projectId, name, version });
+      if (found === null) {
+        const shown = JSON.stringify(name.slice(0, 100));
+        return refused("not_found", `The project's provider ${shown} has no version ${version}.`);
+      }
+      const view = JSON.stringify(versionView(name, found));
+      // As its author wrote it, digits included.
+      return jsonAnswer(200, `${view.slice(0, -1)},"definition":${found.definition}}`);
+    },
+  });
+}
+
+function versionView(name: string, of: ListedProviderVersion): object {
+  return {
+    object: "provider_version",
+    name,
+    version: of.version,
+    created_by: of.createdByKeyId === null ? null : publicId("apiKey", of.createdByKeyId),
+    created_at: isoTime(of.createdAtMs),
+    deleted_at: isoTime(of.deletedAtMs),
+  };
 }
 
 function put(ports: ApiPorts, newUuid: UuidSource): Route {
@@ -168,7 +208,7 @@ function put(ports: ApiPorts, newUuid: UuidSource): Route {
     problems: ["provider_name_taken", "too_many_providers", "project_limit_reached"],
     async handle(request) {
       const { name, bodyText } = request;
-      const { projectId } = request.caller;
+      const { projectId, keyId } = request.caller;
       const known = await ports.providers.findFresh(projectId, name);
       if (known !== null && known.source !== "project") return nameTaken(known);
       const definition = readNamedDefinition(name, bodyText, (url) =>
@@ -181,6 +221,7 @@ function put(ports: ApiPorts, newUuid: UuidSource): Route {
         projectId,
         name,
         definition: text,
+        keyId,
         isSame,
         namesMax: ports.limits.allowed(projectId, "definitions"),
         versionsMax: ports.limits.allowed(projectId, "definition_versions"),

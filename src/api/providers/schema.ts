@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { headerValuesSchema, isoTimeSchema, pageOf } from "../http/response-schemas.ts";
+import { headerValuesSchema, idSchema, isoTimeSchema, pageOf } from "../http/response-schemas.ts";
 import { isObject } from "../request/record-of-strings.ts";
 import { sampleAnswerSchema } from "../../providers/trial/sample.ts";
 import { jobIdSchema, nameSchema, paramsSchema } from "../subscriptions/schema.ts";
@@ -55,17 +55,24 @@ export const providerWithDefinitionSchema = z
 
 export const providerPageSchema = pageOf(providerSchema, "ProviderPage");
 
-export const providerVersionSchema = z
-  .object({
-    object: z.literal("provider_version"),
-    name: z.string(),
-    version: z.int(),
-    created_at: isoTimeSchema,
-    deleted_at: isoTimeSchema.nullable().openapi({
-      description: "When the provider was deleted while this was its newest version.",
-    }),
-  })
-  .openapi("ProviderVersion");
+const versionFields = {
+  object: z.literal("provider_version"),
+  name: z.string(),
+  version: z.int(),
+  created_by: idSchema("key").nullable().openapi({
+    description: "The API key that put it; null where that was not recorded.",
+  }),
+  created_at: isoTimeSchema,
+  deleted_at: isoTimeSchema.nullable().openapi({
+    description: "When the provider was deleted while this was its newest version.",
+  }),
+};
+
+export const providerVersionSchema = z.object(versionFields).openapi("ProviderVersion");
+
+export const providerVersionWithDefinitionSchema = z
+  .object({ ...versionFields, definition: definitionBodySchema })
+  .openapi("ProviderVersionWithDefinition");
 
 export const providerVersionPageSchema = pageOf(providerVersionSchema, "ProviderVersionPage");
 

@@ -19,6 +19,7 @@ import type {
   providerSchema,
   providerTrialSchema,
   providerVersionSchema,
+  providerVersionWithDefinitionSchema,
   providerWithDefinitionSchema,
 } from "../../api/providers/schema.ts";
 import type { nodesSchema, statsHistorySchema, statsSchema } from "../../api/stats-schema.ts";
@@ -44,6 +45,7 @@ export type SigningKey = z.output<typeof signingKeySchema>;
 export type Provider = z.output<typeof providerSchema>;
 export type ProviderWithDefinition = z.output<typeof providerWithDefinitionSchema>;
 export type ProviderVersion = z.output<typeof providerVersionSchema>;
+export type ProviderVersionWithDefinition = z.output<typeof providerVersionWithDefinitionSchema>;
 export type ProviderTrial = z.output<typeof providerTrialSchema>;
 export type AuditEntry = z.output<typeof auditEntrySchema>;
 export type Project = z.output<typeof projectSchema>;

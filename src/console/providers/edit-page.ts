@@ -1,6 +1,6 @@
 import { html } from "hono/html";
 import { ApiProblem } from "../http/gateway-api.ts";
-import type { ProviderWithDefinition } from "../http/models.ts";
+import type { ProviderTrial, ProviderWithDefinition } from "../http/models.ts";
 import {
   type ActionRequest,
   defineAction,
@@ -14,10 +14,15 @@ import { actionButton, CSRF_FIELD, textArea, textField } from "../view/forms.ts"
 import { type Markup, NOTHING } from "../view/markup.ts";
 import { card } from "../view/parts.ts";
 import { problemNotice } from "./problem-notice.ts";
-import { knownProvider, providerHeader } from "./provider-page.ts";
+import { knownProvider, providerHeader } from "./provider-header.ts";
 import { schemaHelp } from "./schema-help.ts";
+import { readTrialForm, type TrialForm, trialFields, trialRequestOf } from "./trial-form.ts";
+import { trialView } from "./trial-view.ts";
+import { readVersion, shownDefinition as shown } from "./versions-page.ts";
 
 const PATH = "/providers/:name/edit";
+/** The value of the button that tries a definition on an answer. */
+const TRY = "try";
 /** An answer on which a definition is tried only to see whether it can be used. */
 const ANY_ANSWER = { status: 200, body: "{}" };
 
@@ -25,19 +30,26 @@ export const editProviderPage = definePage({
   path: PATH,
   scope: "admin",
   async show(request) {
-    const { api, query } = request;
     const known = await knownProvider(request);
-    const from = query.get("from") ?? "";
-    const copied =
-      known === null && from !== ""
-        ? await api.get<ProviderWithDefinition>(`/v1/providers/${encodeURIComponent(from)}`)
-        : null;
-    const name = nameOf(request);
-    const definition =
-      copied === null ? (known?.definition ?? exampleOf(name)) : { ...copied.definition, name };
-    return page(request, { known, text: shown(definition), below: NOTHING });
+    const definition = await begunFrom(request, known);
+    const form = readTrialForm(new URLSearchParams());
+    return page(request, { known, text: shown(definition), form, below: NOTHING });
   },
 });
+
+/** The current definition, or what the address names: an older version of it, or another provider. */
+async function begunFrom(
+  { api, query, id }: PageRequest,
+  known: ProviderWithDefinition | null,
+): Promise<object> {
+  const name = decodeURIComponent(id);
+  const [version, from] = [query.get("version") ?? "", query.get("from") ?? ""];
+  if (version !== "") return (await readVersion(api, id, version)).definition;
+  if (known !== null) return known.definition;
+  if (from === "") return exampleOf(name);
+  const copied = await api.get<ProviderWithDefinition>(`/v1/providers/${encodeURIComponent(from)}`);
+  return { ...copied.definition, name };
+}
 
 /** Leads to the page on which a definition of this name is written. */
 export const newProviderPage = definePage({
@@ -51,25 +63,27 @@ export const newProviderPage = definePage({
   },
 });
 
-/** Shows what would change, or what is wrong. */
-export const compareProvider = defineAction({
+/** Shows what would change, or what is wrong; when it is asked for, also how an answer would be read. */
+export const checkDefinition = defineAction({
   path: PATH,
   scope: "admin",
   back: ({ id }) => `providers/${id}/edit`,
   async act(request) {
     const text = request.form.get("definition") ?? "";
+    const form = readTrialForm(request.form);
     const known = await knownProvider(request);
+    const isTried = request.form.get("check") === TRY;
     try {
       const definition = readDefinition(text);
-      await request.api.send("POST", `/v1/providers/${request.id}/try`, {
-        definition,
-        answer: ANY_ANSWER,
-      });
-      const below = changes(request, known, { name: nameOf(request), ...definition });
-      return await page(request, { known, text, below });
+      const wanted = isTried ? trialRequestOf(form) : { answer: ANY_ANSWER };
+      const path = `/v1/providers/${request.id}/try`;
+      const trial = await request.api.send<ProviderTrial>("POST", path, { definition, ...wanted });
+      const named = { name: nameOf(request), ...definition };
+      const below = html`${isTried ? trialView(trial) : NOTHING} ${changes(request, known, named)}`;
+      return await page(request, { known, text, form, below });
     } catch (error) {
       if (!(error instanceof ApiProblem)) throw error;
-      return page(request, { known, text, below: problemNotice(error.body) });
+      return page(request, { known, text, form, below: problemNotice(error.body) });
     }
   },
 });
@@ -94,11 +108,12 @@ async function page(
   shown: {
     readonly known: ProviderWithDefinition | null;
     readonly text: string;
+    readonly form: TrialForm;
     readonly below: Markup;
   },
 ): Promise<PageReply> {
   const { links, csrfToken, id } = request;
-  const { known, text, below } = shown;
+  const { known, text, form, below } = shown;
   const name = nameOf(request);
   const isOwn = known === null || known.source === "project";
   return {
@@ -112,6 +127,11 @@ async function page(
           <form class="fields wide" method="post" action="${links.to(`providers/${id}/edit`)}">
             <input type="hidden" name="${CSRF_FIELD}" value="${csrfToken}" />
             ${textArea("definition", "Definition, a JSON object", text, { rows: 28 })}
+            <details id="trial" ${form.answer === "" && form.job === "" ? "" : "open"}>
+              <summary>Try it on an answer, before it is used</summary>
+              ${trialFields(form)}
+              <button name="check" value="${TRY}">Try it as it is here</button>
+            </details>
             <button class="main">Compare with the last version</button>
           </form>
         </div>
@@ -177,10 +197,6 @@ function malformed(detail: string): ApiProblem {
 
 function nameOf({ id }: PageRequest): string {
   return decodeURIComponent(id);
-}
-
-function shown(definition: unknown): string {
-  return JSON.stringify(definition, null, 2);
 }
 
 /** The smallest that can be used. */

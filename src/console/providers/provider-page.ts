@@ -1,12 +1,12 @@
 import { html } from "hono/html";
-import { ApiProblem } from "../http/gateway-api.ts";
 import type { Page, Provider, ProviderVersion, ProviderWithDefinition } from "../http/models.ts";
 import { definePage, may, type PageRequest } from "../http/page.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
-import { card, facts, pre, table } from "../view/parts.ts";
+import { card, facts, pre } from "../view/parts.ts";
 import { duration, time } from "../view/time.ts";
-import { sourceBadge } from "./list-page.ts";
+import { providerHeader } from "./provider-header.ts";
 import { schemaHelp } from "./schema-help.ts";
+import { shownDefinition, versionTable } from "./versions-page.ts";
 
 /** One provider: what it does, its definition as it was written, and its versions. */
 export const providerPage = definePage({
@@ -27,12 +27,10 @@ export const providerPage = definePage({
       body: html`${providerHeader(provider, request)}
         ${isAdmin ? doors(provider, request) : NOTHING}
         <div class="columns">
-          <div class="whole">
-            ${card("Definition", pre(JSON.stringify(provider.definition, null, 2)))}
-          </div>
+          <div class="whole">${card("Definition", pre(shownDefinition(provider.definition)))}</div>
           <div>
             ${card("Provider", providerFacts(provider))}
-            ${versions.length === 0 ? NOTHING : card("Versions", versionTable(versions))}
+            ${versions.length === 0 ? NOTHING : card("Versions", versionTable(versions, request), comparison(versions, request))}
             ${await schemaHelp(request)}
           </div>
         </div>`,
@@ -40,37 +38,23 @@ export const providerPage = definePage({
   },
 });
 
-export function providerHeader(
-  provider: Pick<Provider, "name" | "title" | "source">,
-  { links }: PageRequest,
-  part = "",
-): Markup {
-  const { name, title } = provider;
-  return html`<header class="title">
-    <p class="crumbs">
-      <a href="${links.to("providers")}">Providers</a>
-      ${part === "" ? NOTHING : html`/ <a href="${links.to(`providers/${name}`)}">${name}</a>`}
-    </p>
-    <h1>${part === "" ? title : `${part} ${title}`}</h1>
-    <p>${sourceBadge(provider)} <code>${name}</code></p>
-  </header>`;
-}
-
-/** The definition that is edited or tried; null when the project has none of the name yet. */
-export async function knownProvider(request: PageRequest): Promise<ProviderWithDefinition | null> {
-  try {
-    return await request.api.get<ProviderWithDefinition>(`/v1/providers/${request.id}`);
-  } catch (error) {
-    if (error instanceof ApiProblem && error.body.status === 404) return null;
-    throw error;
-  }
-}
-
 function doors({ name }: Provider, { links }: PageRequest): Markup {
   return html`<div class="actions bar">
     <a class="button main" href="${links.to(`providers/${name}/try`)}">Try on an answer</a>
     <a class="button" href="${links.to(`providers/${name}/edit`)}">Edit</a>
   </div>`;
+}
+
+/** Leads from the newest version to what it changed. */
+function comparison(
+  [newest, before]: readonly ProviderVersion[],
+  { links, id }: PageRequest,
+): Markup {
+  if (newest === undefined || before === undefined) return NOTHING;
+  const between = { version: String(newest.version), against: String(before.version) };
+  return html`<a class="button" href="${links.to(`providers/${id}/versions`, between)}"
+    >Compare the last two</a
+  >`;
 }
 
 function providerFacts(of: Provider): Markup {
@@ -93,16 +77,4 @@ function providerFacts(of: Provider): Markup {
     ],
     ["Polls", `${limits.concurrency} at once, ${rate ?? "any number"} a second`],
   ]);
-}
-
-function versionTable(versions: readonly ProviderVersion[]): Markup {
-  return table(
-    "Versions, newest first",
-    [
-      { title: "Version", isNumber: true, cell: ({ version }) => String(version) },
-      { title: "Put", cell: ({ created_at: at }) => time(at) },
-      { title: "Deleted", cell: ({ deleted_at: at }) => (at === null ? "" : time(at)) },
-    ],
-    versions.map((one) => Object.assign({ id: `version-${one.version}` }, one)),
-  );
 }

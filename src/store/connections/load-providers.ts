@@ -4,13 +4,13 @@ import { providerVersions } from "../schema/projects.ts";
 import { type Given, isAnyOf, statement } from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
 
-const { deletedAtMs, ...REST } = getTableColumns(providerVersions);
+const { deletedAtMs, createdByKeyId, ...REST } = getTableColumns(providerVersions);
 const { id, projectId, name, version, updatedAtMs } = REST;
 const COLUMNS = { ...REST, isDeleted: sql<boolean>`${deletedAtMs} is not null` };
 
 /** One version of a definition as stored. */
 export interface StoredProviderVersion extends Readonly<
-  Omit<typeof providerVersions.$inferSelect, "deletedAtMs">
+  Omit<typeof providerVersions.$inferSelect, "deletedAtMs" | "createdByKeyId">
 > {
   readonly isDeleted: boolean;
 }
@@ -61,13 +61,17 @@ export function loadFileVersions(
 
 const LISTED_MAX = 100;
 
+const LISTED = { version, createdAtMs: REST.createdAtMs, createdByKeyId, deletedAtMs };
+
+/** A version in the list of its provider. */
+export type ListedProviderVersion = Pick<
+  typeof providerVersions.$inferSelect,
+  "version" | "createdAtMs" | "createdByKeyId" | "deletedAtMs"
+>;
+
 const OF_NAME = statement((orm, given: Given<{ projectId: string; name: string }>) =>
   orm
-    .select({
-      version,
-      createdAtMs: providerVersions.createdAtMs,
-      deletedAtMs,
-    })
+    .select(LISTED)
     .from(providerVersions)
     .where(and(eq(projectId, given.projectId), eq(name, given.name)))
     .orderBy(desc(version))
@@ -78,8 +82,23 @@ const OF_NAME = statement((orm, given: Given<{ projectId: string; name: string }
 export function listProviderVersions(
   database: Database,
   key: { readonly projectId: string; readonly name: string },
-): Promise<
-  Pick<typeof providerVersions.$inferSelect, "version" | "createdAtMs" | "deletedAtMs">[]
-> {
+): Promise<ListedProviderVersion[]> {
   return database.run("list-provider-versions", (sql) => OF_NAME(sql, key));
+}
+
+const OF_NUMBER = statement(
+  (orm, given: Given<{ projectId: string; name: string; version: number }>) =>
+    orm
+      .select({ ...LISTED, definition: REST.definition })
+      .from(providerVersions)
+      .where(and(eq(projectId, given.projectId), eq(name, given.name), eq(version, given.version))),
+);
+
+/** One version of a project's definition, deleted or not; null when there is none of this number. */
+export async function findProviderVersion(
+  database: Database,
+  key: { readonly projectId: string; readonly name: string; readonly version: number },
+): Promise<(ListedProviderVersion & { readonly definition: string }) | null> {
+  const [found = null] = await database.run("find-provider-version", (sql) => OF_NUMBER(sql, key));
+  return found;
 }

@@ -10,6 +10,8 @@ export interface WantedProvider {
   readonly name: string;
   /** JSON text. */
   readonly definition: string;
+  /** The API key that puts it; null for the operator's files. */
+  readonly keyId: string | null;
   /** True when a stored definition has the same content. */
   isSame(definition: string): boolean;
 }
@@ -74,6 +76,7 @@ const ADD = statement(
       name: string;
       version: number;
       definition: string;
+      keyId: string | null;
     }>,
   ) =>
     orm
@@ -84,6 +87,7 @@ const ADD = statement(
         name: given.name,
         version: given.version,
         definition: given.definition,
+        createdByKeyId: given.keyId,
         createdAtMs: sql`now()`,
         updatedAtMs: sql`now()`,
       })
@@ -139,11 +143,11 @@ export async function keepFileDefinition(
 async function addVersion(
   database: Database,
   projectId: string | null,
-  { id, name, definition }: WantedProvider,
+  { id, name, definition, keyId }: WantedProvider,
   version: number,
 ): Promise<boolean> {
   const added = await database.run("add-provider-version", (sql) =>
-    ADD(sql, { id, projectId, name, version, definition }),
+    ADD(sql, { id, projectId, name, version, definition, keyId }),
   );
   return added.length > 0;
 }

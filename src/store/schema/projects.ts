@@ -135,6 +135,8 @@ export const providerVersions = pgTable(
     version: integer("version").notNull(),
     /** JSON as its author wrote it, defaults left out. */
     definition: text("definition").notNull(),
+    /** The API key that put it; null for the operator's files and where that was not recorded. */
+    createdByKeyId: uuid("created_by_key_id"),
     createdAtMs: time("created_at").notNull(),
     updatedAtMs: time("updated_at").notNull(),
     deletedAtMs: time("deleted_at"),

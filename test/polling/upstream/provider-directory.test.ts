@@ -34,6 +34,7 @@ async function put(title: string, definition: object = exampleSource): Promise<s
     projectId: PROJECT_ID,
     name: exampleSource.name,
     definition: JSON.stringify({ ...definition, title }),
+    keyId: null,
     isSame: () => false,
     namesMax: 10,
     versionsMax: 1000,

@@ -1,0 +1,1 @@
+ALTER TABLE "provider_versions" ADD COLUMN "created_by_key_id" uuid;
