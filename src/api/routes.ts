@@ -11,6 +11,7 @@ import { eventWaitRoute } from "./event-wait.ts";
 import { eventRoutes } from "./events.ts";
 import type { ApiPorts } from "./context.ts";
 import { jobRoutes } from "./jobs/routes.ts";
+import { operationalEventRoutes } from "./projects/operational-events.ts";
 import { projectRoutes } from "./projects/routes.ts";
 import { providerRoutes } from "./providers/routes.ts";
 import { providerTrialRoutes } from "./providers/trial-routes.ts";
@@ -52,6 +53,7 @@ export function apiRoutes(ports: ApiPorts): Route[] {
     ...providerRoutes(ports, newUuid),
     ...providerTrialRoutes(ports),
     ...projectRoutes(ports),
+    ...operationalEventRoutes(),
     ...statsRoutes(ports),
     statsHistoryRoute(ports),
     ...signingSecretRoutes(ports, newUuid),

@@ -23,6 +23,7 @@ import {
   Events,
   Jobs,
   Inboxes,
+  OperationalEvents,
   Providers,
   Redeliveries,
   SigningKeys,
@@ -68,6 +69,7 @@ export class Ringback {
   readonly signingSecrets: SigningSecrets;
   readonly signingKeys: SigningKeys;
   readonly apiKeys: ApiKeys;
+  readonly operationalEvents: OperationalEvents;
   readonly auditLog: AuditLog;
   readonly #transport: Transport;
   readonly #sleep: TransportOptions["sleep"];
@@ -99,6 +101,7 @@ export class Ringback {
     this.signingSecrets = new SigningSecrets(transport);
     this.signingKeys = new SigningKeys(transport);
     this.apiKeys = new ApiKeys(transport);
+    this.operationalEvents = new OperationalEvents(transport);
     this.auditLog = new AuditLog(transport);
   }
 

@@ -41,6 +41,7 @@ import type {
   newKeySchema,
   projectChangeSchema,
   projectSchema,
+  operationalEventSchema,
 } from "../api/projects/schema.ts";
 import type {
   providerSchema,
@@ -113,6 +114,7 @@ export type JsonWebKeySet = z.output<typeof jwksSchema>;
 export type NewApiKey = z.output<typeof newApiKeySchema>;
 export type ApiKey = Omit<NewApiKey, "key">;
 export type ApiKeyRequest = z.output<typeof newKeySchema>;
+export type OperationalEvent = z.output<typeof operationalEventSchema>;
 export type AuditEntry = z.output<typeof auditEntrySchema>;
 export type CallbackTestRequest = z.input<typeof callbackTestRequestSchema>;
 export type CallbackTest = z.output<typeof callbackTestSchema>;

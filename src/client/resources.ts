@@ -25,6 +25,7 @@ import type {
   NewestEvent,
   NewConnection,
   NewSubscription,
+  OperationalEvent,
   Paging,
   Provider,
   ProviderTrial,
@@ -473,6 +474,15 @@ export class ApiKeys extends Resource {
 
   revoke(id: string, options?: CallOptions): Promise<void> {
     return this.json({ method: "DELETE", path: path`/v1/api-keys/${id}` }, options);
+  }
+}
+
+export class OperationalEvents extends Resource {
+  list(
+    filters?: { readonly type?: OperationalEvent["type"] } & Paging,
+    options?: CallOptions,
+  ): List<OperationalEvent> {
+    return this.listOf("/v1/operational-events", { ...filters }, options);
   }
 }
 

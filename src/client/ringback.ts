@@ -31,6 +31,7 @@ export type {
   NewApiKey,
   NewConnection,
   NewSubscription,
+  OperationalEvent,
   Paging,
   Project,
   ProjectChange,

@@ -20,6 +20,7 @@ import { callbackTestPage, testCallback } from "./settings/callback-test-page.ts
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { sandboxRoutes } from "./sandbox/sandbox-page.ts";
 import { eventListPage } from "./settings/events-page.ts";
+import { operationalEventListPage } from "./settings/operational-events-page.ts";
 import { changeProject, projectPage, revokeLinks } from "./settings/project-page.ts";
 import { rotateKey, rotateSecret, signingPage } from "./settings/signing-page.ts";
 import {
@@ -97,6 +98,7 @@ export function consoleRoutes(sandbox: Sandbox | null): readonly ConsoleRoute[] 
     checkDefinition,
     putProvider,
     eventListPage,
+    operationalEventListPage,
     callbackTestPage,
     testCallback,
     apiKeyListPage,

@@ -1,4 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import {
+  noteOperationalEvents,
+  settleOperationalEvent,
+} from "../../src/store/events/operational-events.ts";
 import type { Json } from "../api/api-fixture.ts";
 import { type Browser, ConsoleFixture } from "./console-fixture.ts";
 
@@ -76,4 +80,58 @@ test("a key that may only read sees neither the pages nor the actions of an admi
   for (const action of ["signing/rotate-secret", "signing/rotate-key", "project/change"]) {
     expect((await reader.post(`/console/${action}`, { csrf: token })).status).toBe(403);
   }
+});
+
+test("operational events are listed with their exact body, where they went and whether they arrived", async () => {
+  const teaching = await admin.open("/console/operational-events");
+  expect(teaching).toContain("&quot;operations_url&quot;");
+  const { api } = fixture;
+  const { projectId, database } = api;
+  await change("project/change", { operations_url: "https://app.example.com/operations" });
+  expect(await admin.open("/console/operational-events")).toContain("No event in the last day");
+  const eventOf = (subject: string, type: string, data: string): Json => ({
+    shardId: 0,
+    projectId,
+    subject,
+    id: api.uuid(),
+    type,
+    data,
+    occurrences: 3,
+    occurredAtMs: api.clock.now(),
+  });
+  const unknown = '{"provider":"pulse","status":"<b>1</b>","count":12345678901234567890.10}';
+  const status = eventOf("provider", "provider.unknown_status", unknown);
+  const origin = '{"callback_origin":"https://app.example.com"}';
+  await noteOperationalEvents(database, [
+    status,
+    eventOf("callback origin", "callback_origin.failing", origin),
+  ]);
+  await settleOperationalEvent(
+    database,
+    { ...status, attemptCount: 0 },
+    {
+      isTold: false,
+      isTried: true,
+      nowMs: api.clock.now(),
+      nextAttemptAtMs: null,
+      settledAs: "exhausted",
+      sentTo: "https://app.example.com/operations",
+      httpStatus: 410,
+      lastError: "The receiver answered 410.",
+    },
+  );
+  const page = await admin.open("/console/operational-events");
+  expect(page.indexOf("callback_origin.failing</span>")).toBeLessThan(
+    page.indexOf("provider.unknown_status</span>"),
+  );
+  expect(page).toContain("12345678901234567890.10");
+  expect(page).not.toContain("<b>1</b>");
+  expect(page).toContain("The receiver answered 410.");
+  expect(page).toContain("exhausted</span>");
+  expect(page).toContain("pending</span>");
+  expect(page).toContain(">https://app.example.com/operations</span>");
+  const failing = await admin.open("/console/operational-events?type=callback_origin.failing");
+  expect(failing).not.toContain("provider.unknown_status</span>");
+  const none = await admin.open("/console/operational-events?type=connection.paused");
+  expect(none).toContain("No event of this type");
 });

@@ -14,6 +14,7 @@ import { FRAME_ANCESTORS_MAX, isFrameAncestor } from "../../core/frame-ancestor.
 import { isPrintable } from "../../core/printable.ts";
 import { SCOPES } from "../../core/scopes.ts";
 import { AUDIT_ACTIONS } from "../../core/audit-action.ts";
+import { OPERATIONAL_EVENT_TYPES } from "../../core/delivery/operational-event.ts";
 
 const LIVE_JOBS_MAX = 1_000_000_000;
 
@@ -186,3 +187,43 @@ export const auditEntrySchema = z
   .openapi("AuditEntry");
 
 export const auditPageSchema = pageOf(auditEntrySchema, "AuditPage");
+
+export const operationalEventTypeSchema = z
+  .enum(OPERATIONAL_EVENT_TYPES)
+  .openapi("OperationalEventType");
+
+export const operationalEventSchema = z
+  .object({
+    id: idSchema("ope").openapi({ description: "Also the webhook-id of its callback." }),
+    object: z.literal("operational_event"),
+    type: operationalEventTypeSchema,
+    timestamp: isoTimeSchema,
+    occurrences: z.int().openapi({
+      description: "How often it happened since the last event about the same subject was sent.",
+    }),
+    data: z.looseObject({}).openapi({
+      description: "As in the callback.",
+      example: { callback_origin: "https://app.example.com" },
+    }),
+    status: z.enum(["pending", "delivered", "exhausted", "unwanted"]).openapi({
+      description:
+        "exhausted: the operations URL did not take it. unwanted: the operations URL was removed " +
+        "before it was sent.",
+    }),
+    attempt_count: z.int(),
+    sent_to: z.string().nullable().openapi({
+      description: "The operations URL of the latest attempt; null before the first.",
+      example: "https://app.example.com/hooks/operations",
+    }),
+    http_status: z.int().nullable().openapi({
+      description: "The answer to the latest attempt; null when none came.",
+    }),
+    last_error: z.string().nullable(),
+    next_attempt_at: isoTimeSchema.nullable(),
+    last_attempt_at: isoTimeSchema.nullable().openapi({
+      description: "When the operations URL was last sent an event about the same subject.",
+    }),
+  })
+  .openapi("OperationalEvent");
+
+export const operationalEventPageSchema = pageOf(operationalEventSchema, "OperationalEventPage");

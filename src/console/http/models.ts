@@ -14,7 +14,11 @@ import type {
 } from "../../api/http/response-schemas.ts";
 import type { messagesSchema } from "../../api/inboxes/schema.ts";
 import type { jobExplanationSchema, jobSchema } from "../../api/jobs/schema.ts";
-import type { auditEntrySchema, projectSchema } from "../../api/projects/schema.ts";
+import type {
+  auditEntrySchema,
+  operationalEventSchema,
+  projectSchema,
+} from "../../api/projects/schema.ts";
 import type {
   providerSchema,
   providerTrialSchema,
@@ -48,6 +52,7 @@ export type ProviderVersion = z.output<typeof providerVersionSchema>;
 export type ProviderVersionWithDefinition = z.output<typeof providerVersionWithDefinitionSchema>;
 export type ProviderTrial = z.output<typeof providerTrialSchema>;
 export type AuditEntry = z.output<typeof auditEntrySchema>;
+export type OperationalEvent = z.output<typeof operationalEventSchema>;
 export type Project = z.output<typeof projectSchema>;
 export type InboxMessages = z.output<typeof messagesSchema>;
 export type Stats = z.output<typeof statsSchema>;

@@ -29,6 +29,7 @@ const TONES: Readonly<Record<string, Tone>> = {
   deadline: "warn",
   canceled: "plain",
   superseded: "plain",
+  unwanted: "plain",
   unwatched: "plain",
 };
 

@@ -29,6 +29,7 @@ export const SECTIONS = {
   connections: { title: "Connections", path: "connections", scope: "admin" },
   providers: { title: "Providers", path: "providers", scope: "subscriptions:read" },
   events: { title: "Events", path: "events", scope: "subscriptions:read", inLinks: true },
+  operations: { title: "Operational events", path: "operational-events", scope: "admin" },
   test: { title: "Test a callback", path: "callback-test", scope: "subscriptions:write" },
   sandbox: { title: "Sandbox", path: "sandbox", scope: "subscriptions:write" },
   keys: { title: "API keys", path: "api-keys", scope: "admin" },

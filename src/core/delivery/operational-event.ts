@@ -10,6 +10,12 @@ export const OPERATIONAL_EVENT_TYPES = [
 
 export type OperationalEventType = (typeof OPERATIONAL_EVENT_TYPES)[number];
 
+/**
+ * How an operational event ended: it was taken, given up, or not wanted any longer because the project
+ * has no `operations_url`.
+ */
+export type OperationalEventEnd = "delivered" | "exhausted" | "unwanted";
+
 /** Something happened that a project may want to know of. */
 export interface OperationalEvent {
   readonly projectId: string;

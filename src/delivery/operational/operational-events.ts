@@ -2,6 +2,7 @@ import type { ChangeSignal } from "../../runtime/change-signal.ts";
 import type { OwnedShards } from "../../runtime/owned-shards.ts";
 import {
   type OperationalEvent,
+  type OperationalEventEnd,
   operationalEventBody,
   operationalRetryMs,
 } from "../../core/delivery/operational-event.ts";
@@ -141,14 +142,14 @@ export class OperationalEvents extends Repeater {
   async #send(event: DueOperationalEvent): Promise<void> {
     try {
       const url = this.#options.settings.operationsUrlOf(event.projectId);
-      if (url === null) await this.#settle(event, { kind: "unwanted" });
-      else await this.#settle(event, await this.#post(event, url));
+      if (url === null) await this.#settle(event, { kind: "unwanted" }, null);
+      else await this.#settle(event, await this.#post(event, url), url);
     } catch (error) {
       this.#runtime.log.warn({ err: error }, "an operational event could not be dealt with");
     }
   }
 
-  async #settle(event: DueOperationalEvent, outcome: Outcome): Promise<void> {
+  async #settle(event: DueOperationalEvent, outcome: Outcome, url: string | null): Promise<void> {
     if (outcome.kind === "cut_off") return;
     const { clock, log } = this.#runtime;
     const { database } = this.#options;
@@ -168,6 +169,10 @@ export class OperationalEvents extends Repeater {
       isTried: outcome.kind !== "unwanted",
       nowMs,
       nextAttemptAtMs: waitMs === null ? null : nowMs + waitMs,
+      settledAs: waitMs === null ? endOf(outcome) : null,
+      sentTo: url,
+      httpStatus: outcome.kind === "unwanted" ? null : outcome.status,
+      lastError: outcome.kind === "refused" ? outcome.why : null,
     });
   }
 
@@ -181,7 +186,7 @@ export class OperationalEvents extends Repeater {
         { project_id: publicId("project", event.projectId), ...keys },
         "an operational event can't be signed",
       );
-      return { kind: "refused", status: null };
+      return { kind: "refused", status: null, why: keys.message };
     }
     const outcome = await callbackClient.send(
       signedPost({
@@ -199,18 +204,32 @@ export class OperationalEvents extends Repeater {
     );
     if (outcome.kind === "answered") {
       const { status } = outcome;
-      return isSuccess(status) ? { kind: "told" } : { kind: "refused", status };
+      if (isSuccess(status)) return { kind: "told", status };
+      return { kind: "refused", status, why: `The receiver answered ${status}.` };
     }
-    if (outcome.failure.code === "aborted") return { kind: "cut_off" };
-    return { kind: "refused", status: null };
+    const { code, message } = outcome.failure;
+    if (code === "aborted") return { kind: "cut_off" };
+    return { kind: "refused", status: null, why: message };
+  }
+}
+
+/** How the event ends that is not sent again. */
+function endOf({ kind }: Exclude<Outcome, { kind: "cut_off" }>): OperationalEventEnd {
+  switch (kind) {
+    case "told":
+      return "delivered";
+    case "refused":
+      return "exhausted";
+    case "unwanted":
+      return "unwanted";
   }
 }
 
 /** The outcome of an attempt to send an operational event. */
 type Outcome =
-  | { readonly kind: "told" }
+  | { readonly kind: "told"; readonly status: number }
   /** The status is null when there was no answer. */
-  | { readonly kind: "refused"; readonly status: number | null }
+  | { readonly kind: "refused"; readonly status: number | null; readonly why: string }
   /** The project does not want to know any more. */
   | { readonly kind: "unwanted" }
   /** This process stops; the next node sends it. */

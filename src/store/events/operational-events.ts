@@ -1,19 +1,34 @@
-import { and, eq, lte, ne, not, or, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, getTableColumns, lt, lte, ne, not, or, type SQL, sql } from "drizzle-orm";
 import { alias, type PgColumn } from "drizzle-orm/pg-core";
-import { TOLD_EVERY_MS } from "../../core/delivery/operational-event.ts";
+import { type OperationalEventEnd, TOLD_EVERY_MS } from "../../core/delivery/operational-event.ts";
 import type { Database } from "../db/database.ts";
 import { operationalEvents } from "../schema/projects.ts";
 import { rowsOf } from "../sql/row-source.ts";
-import { excluded, type Given, isAnyOf, nameOf, statement, template } from "../sql/statement.ts";
+import { beforeOrFirst, type Page, pageOf, scannedOf, scanOf } from "../sql/page.ts";
+import {
+  bound,
+  excluded,
+  type Given,
+  isAnyOf,
+  isIfGiven,
+  nameOf,
+  type Parameter,
+  statement,
+  template,
+} from "../sql/statement.ts";
 import { timeOf } from "../sql/time.ts";
 
 const { shardId, projectId, subject, id, type, data, occurrences } = operationalEvents;
 const { occurredAtMs, dueAtMs, attemptCount, toldAtMs } = operationalEvents;
+const { settledAs, sentTo, httpStatus, lastError } = operationalEvents;
 
 type Stored = Readonly<typeof operationalEvents.$inferSelect>;
 
 /** Events of one subject, gathered by one node. */
-export type OperationalEventRow = Omit<Stored, "dueAtMs" | "attemptCount" | "toldAtMs">;
+export type OperationalEventRow = Pick<
+  Stored,
+  "shardId" | "projectId" | "subject" | "id" | "type" | "data" | "occurrences" | "occurredAtMs"
+>;
 
 const ROW = {
   shardId: "smallint",
@@ -29,6 +44,7 @@ const ROW = {
 const TOLD_EVERY = sql.raw(`interval '${TOLD_EVERY_MS} milliseconds'`);
 const occurredAt = timeOf(sql.raw('"occurredAtMs"'));
 const known = alias(operationalEvents, "known");
+const NONE = sql`null`;
 const set = (column: PgColumn, value: SQL) => sql`${nameOf(column)} = ${value}`;
 
 // The newest replaces all that were not sent yet; it waits until the subject may be reported again.
@@ -46,6 +62,7 @@ on conflict (${nameOf(shardId)}, ${nameOf(projectId)}, ${nameOf(subject)}) do up
   ${nameOf(occurrences)} = ${excluded(occurrences)} + case
     when ${known.dueAtMs} is not null and ${known.type} = ${excluded(type)} then ${known.occurrences} else 0 end,
   ${set(occurredAtMs, excluded(occurredAtMs))}, ${nameOf(attemptCount)} = 0,
+  ${set(settledAs, NONE)}, ${set(sentTo, NONE)}, ${set(httpStatus, NONE)}, ${set(lastError, NONE)},
   ${nameOf(dueAtMs)} = greatest(
     ${excluded(dueAtMs)},
     -- In UTC an interval's length depends on no session's time zone, as Citus wants it here.
@@ -144,6 +161,14 @@ interface Settlement {
   readonly nowMs: number;
   /** Null when nothing is left to do. */
   readonly nextAttemptAtMs: number | null;
+  /** Null when another attempt follows. */
+  readonly settledAs: OperationalEventEnd | null;
+  /** The URL of the attempt; null when none was made. */
+  readonly sentTo: string | null;
+  /** Null when there was no answer. */
+  readonly httpStatus: number | null;
+  /** Null when the event was taken. */
+  readonly lastError: string | null;
 }
 
 // An event that arrived while this one was being sent waits its minute too, and does not count the
@@ -160,6 +185,8 @@ const SETTLE = statement(
     >,
   ) => {
     const isSame = sql`${id} = ${given.id}`;
+    const ofSame = <Of extends PgColumn>(column: Of, value: Parameter<Of["_"]["data"] | null>) =>
+      sql`case when ${isSame} then ${bound(column, value)} else ${column} end`;
     const toldAt = timeOf(given.nowMs);
     return orm
       .update(operationalEvents)
@@ -175,6 +202,10 @@ const SETTLE = statement(
           when ${given.isTried}::boolean
             then greatest(${dueAtMs}, ${timeOf(sql`(${given.nowMs}::float8 + ${TOLD_EVERY_MS})`)})
           else ${dueAtMs} end`,
+        settledAs: ofSame(settledAs, given.settledAs),
+        sentTo: ofSame(sentTo, given.sentTo),
+        httpStatus: ofSame(httpStatus, given.httpStatus),
+        lastError: ofSame(lastError, given.lastError),
       })
       .where(
         and(
@@ -194,6 +225,66 @@ export async function settleOperationalEvent(
   outcome: Settlement,
 ): Promise<void> {
   await database.run("settle-operational-event", (sql) => SETTLE(sql, { ...event, ...outcome }));
+}
+
+/** The latest operational event of a subject, with its end. */
+export type OperationalEventRecord = Omit<Stored, "shardId" | "projectId" | "subject">;
+
+const LIST = statement(
+  (
+    orm,
+    given: Given<{
+      projectId: string;
+      beforeId: string;
+      scan: number;
+      type: Stored["type"] | null;
+    }>,
+  ) => {
+    const columns = getTableColumns(operationalEvents);
+    const candidate = orm.$with("candidate").as(
+      orm
+        .select(columns)
+        .from(operationalEvents)
+        .where(and(eq(projectId, given.projectId), lt(id, given.beforeId)))
+        .orderBy(desc(id))
+        .limit(given.scan),
+    );
+    const scanned = scannedOf(orm, candidate, sql<string | null>`min(${candidate.id}::text)`);
+    const matching = orm
+      .select()
+      .from(candidate)
+      .where(isIfGiven(candidate.type, given.type))
+      .as("matching");
+    return orm
+      .with(candidate)
+      .select({
+        scannedCount: scanned.count,
+        scannedLastId: scanned.lastId,
+        ...matching._.selectedFields,
+      })
+      .from(scanned)
+      .leftJoin(matching, sql`true`)
+      .orderBy(desc(matching.id));
+  },
+);
+
+/** The project's operational events below an id, newest first; null for all types. */
+export async function listOperationalEvents(
+  database: Database,
+  query: {
+    readonly projectId: string;
+    readonly beforeId: string | null;
+    readonly limit: number;
+    readonly type: Stored["type"] | null;
+  },
+): Promise<Page<OperationalEventRecord>> {
+  const { limit, type } = query;
+  const scan = scanOf(limit, type !== null);
+  const beforeId = beforeOrFirst(query.beforeId);
+  const rows = await database.run("list-operational-events", (sql) =>
+    LIST(sql, { ...query, beforeId, scan }),
+  );
+  return pageOf<OperationalEventRecord>(rows, { limit, scan });
 }
 
 const FORGOTTEN_AT_ONCE_MAX = 1000;

@@ -18,7 +18,10 @@ import type { SignatureScheme } from "../../core/signing/signature-scheme.ts";
 import { time } from "../sql/time.ts";
 import type { AuditAction, AuditDetails } from "../../core/audit-action.ts";
 import type { StatusCounts } from "../../core/status-counts.ts";
-import type { OperationalEventType } from "../../core/delivery/operational-event.ts";
+import type {
+  OperationalEventEnd,
+  OperationalEventType,
+} from "../../core/delivery/operational-event.ts";
 
 /** The use of limits by projects, counted periodically by one node for all; see `intake/project-usage.ts`. */
 export const projectUsage = pgTable("project_usage", {
@@ -200,9 +203,16 @@ export const operationalEvents = pgTable(
     attemptCount: integer("attempt_count").notNull().default(0),
     /** When its receiver was last sent an event, or refused one. */
     toldAtMs: time("told_at"),
+    /** The end of this event; null while it is due, and for one that an earlier release settled. */
+    settledAs: text("settled_as").$type<OperationalEventEnd>(),
+    /** The latest attempt of this event: its URL, and the answer or the error. */
+    sentTo: text("sent_to"),
+    httpStatus: smallint("http_status"),
+    lastError: text("last_error"),
   },
   (table) => [
     primaryKey({ columns: [table.shardId, table.projectId, table.subject] }),
+    index("operational_events_by_project").on(table.projectId, table.id),
     index("operational_events_due")
       .on(table.shardId, table.dueAtMs)
       .where(sql`due_at is not null`),

@@ -37,7 +37,7 @@ import type { Sql } from "../connection/connection.ts";
  */
 
 /** A parameter of a statement, for a value of this type. */
-type Parameter<Value> = Placeholder<string, Value>;
+export type Parameter<Value> = Placeholder<string, Value>;
 
 /** The parameters of a statement, by their names. */
 export type Given<Values> = { readonly [Name in keyof Values]: Parameter<Values[Name]> };

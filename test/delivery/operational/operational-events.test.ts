@@ -251,6 +251,9 @@ describe("news that is not taken", () => {
     status = 204;
     await round(node());
     expect(sent).toHaveLength(2);
+    expect(await rows()).toMatchObject([
+      { settled_as: "delivered", http_status: 204, last_error: null, attempt_count: 2 },
+    ]);
     expect(sent[1]?.headers["webhook-id"]).toBe(sent[0]?.headers["webhook-id"]);
     clock.advance(600_000);
     await round(node());
@@ -266,6 +269,9 @@ describe("news that is not taken", () => {
       clock.advance(3_600_000);
     }
     expect(sent).toHaveLength(6);
+    expect(await rows()).toMatchObject([
+      { settled_as: "exhausted", sent_to: url, http_status: 500, attempt_count: 6 },
+    ]);
     status = 410;
     one.publish(recovered);
     await round(one);
