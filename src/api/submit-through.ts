@@ -45,6 +45,7 @@ interface Target {
 interface Job {
   readonly jobId: string;
   readonly params: Readonly<Record<string, string>>;
+  readonly recognizedBy?: string;
 }
 
 /** The header that a field of a subscription comes from. */
@@ -69,6 +70,14 @@ const RETRY_MS_MAX = 1_000;
 /** Takes the place of the job that is not known yet. */
 const UNKNOWN_JOB: Job = { jobId: "-", params: {} };
 
+/** Takes the place of a callback that is found later, in the body, or of none. */
+const UNKNOWN_INBOX = "unknown";
+
+/** Whether there is anything to check besides where the callback goes. */
+function saysMore({ metadata, events, payload, deadlineS }: SubmissionOptions): boolean {
+  return metadata !== null || events !== null || payload !== null || deadlineS !== null;
+}
+
 /** Gives submit-through the API's keys, subscriptions and problems. */
 export function submitThrough(ports: ApiPorts, { storeTimeoutMs, isStopping }: Patience) {
   const authenticator = new Authenticator(ports);
@@ -86,8 +95,10 @@ export function submitThrough(ports: ApiPorts, { storeTimeoutMs, isStopping }: P
       return refusal ?? { ok: true, value: caller.value.projectId };
     },
     async checkOptions(target: Target, options: SubmissionOptions): Promise<Outcome<null>> {
-      if (options.callbackUrl === null && options.inbox === null) return { ok: true, value: null };
-      const requested = subscriptionRequest(target, options, UNKNOWN_JOB, null);
+      const isPlaced = options.callbackUrl !== null || options.inbox !== null;
+      if (!isPlaced && !saysMore(options)) return { ok: true, value: null };
+      const placed = isPlaced ? options : { ...options, inbox: UNKNOWN_INBOX };
+      const requested = subscriptionRequest(target, placed, UNKNOWN_JOB, null);
       const problem = requested.ok
         ? await problemOfRequest(requested.value, options, ports)
         : requested.problem;
@@ -203,6 +214,7 @@ function subscriptionRequest(
       idempotencyKey:
         idempotencyKey === null ? null : hash("sha256", `${idempotencyKey}\n${job.jobId}`, "hex"),
       trace,
+      ...(job.recognizedBy !== undefined && { recognizedBy: job.recognizedBy }),
     },
   };
 }

@@ -1,45 +1,63 @@
-import { HEALTHY, INCONCLUSIVE, type LaneVerdict } from "../core/job/job.ts";
-import { BELIEVED_WAIT_MS_MAX, readRetryAfter } from "../core/job/retry-after.ts";
+import { HEALTHY, INCONCLUSIVE, laneVerdict, type LaneVerdict } from "../core/job/job.ts";
 import { reachOfFailure, type RequestFailure } from "../core/request-failure.ts";
 import type { RelayedHead } from "../outbound/exchange/relayed-exchange.ts";
-import type { CompiledAnswers } from "../providers/compile/answers.ts";
+import { interpretAnswer } from "../providers/answer/interpret.ts";
+import type { Provider } from "../providers/compile/provider.ts";
 import type { Upstream } from "../polling/upstream/upstream.ts";
+import type { Clock } from "../runtime/clock.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { readableBody } from "./readable-body.ts";
 
 /** After so long a request counts no longer against the concurrency that polls need. */
 const HELD_MS_MAX = 2_000;
-const TOO_MANY_REQUESTS = 429;
+/** So much of a refusal is read for whether it is one of a rate limit. */
+const REFUSAL_BYTES_MAX = 16 * 1024;
+const REFUSALS_FROM = 400;
 
 interface Share {
   held: number;
   readonly waiting: Set<() => void>;
 }
 
-/** How the upstream says when a rate limit ends, as its definition has it. */
-type WaitHeaders = Pick<CompiledAnswers, "rateLimitResetHeaders" | "waitMsMax">;
-
-const STANDARD_WAITS: WaitHeaders = {
-  rateLimitResetHeaders: [],
-  waitMsMax: BELIEVED_WAIT_MS_MAX,
-};
+/** An answer that refuses a request, with the beginning of its body as it came. */
+interface Refusal {
+  readonly head: RelayedHead;
+  readonly chunks: Buffer[];
+  bytes: number;
+}
 
 /** A place in the lane of a connection, given back once. */
 export class LaneTurn {
+  readonly #clock: Pick<Clock, "now">;
+  readonly #provider: Provider | null;
   readonly #end: (verdict: LaneVerdict) => void;
-  readonly #waits: WaitHeaders;
+  #refusal: Refusal | null = null;
   #isOver = false;
 
-  constructor(end: (verdict: LaneVerdict) => void, waits: WaitHeaders) {
+  /** @param provider the definition by which refusals are read; null for those of another credential */
+  constructor(
+    clock: Pick<Clock, "now">,
+    provider: Provider | null,
+    end: (verdict: LaneVerdict) => void,
+  ) {
+    this.#clock = clock;
+    this.#provider = provider;
     this.#end = end;
-    this.#waits = waits;
   }
 
-  /** The upstream has answered; its refusals hold for the polls of the connection too. */
-  answered({ status, headers }: RelayedHead, nowMs: number): void {
-    if (status !== TOO_MANY_REQUESTS) return this.#over(HEALTHY);
-    const { rateLimitResetHeaders: resetHeaders, waitMsMax: maxMs } = this.#waits;
-    const retryAfterMs = readRetryAfter(headers, nowMs, { resetHeaders, maxMs })?.ms ?? null;
-    this.#over({ kind: "rate_limited", retryAfterMs });
+  /** The upstream has answered. What a refusal is about may be in its body only. */
+  answered(head: RelayedHead): void {
+    if (head.status < REFUSALS_FROM || this.#provider === null) return this.#over(HEALTHY);
+    this.#refusal = { head, chunks: [], bytes: 0 };
+  }
+
+  /** The next bytes of the answer's body. */
+  received(chunk: Buffer): void {
+    const refusal = this.#refusal;
+    if (refusal === null || this.#isOver) return;
+    refusal.chunks.push(chunk);
+    refusal.bytes += chunk.length;
+    if (refusal.bytes >= REFUSAL_BYTES_MAX) this.giveBack();
   }
 
   failed({ code }: RequestFailure): void {
@@ -48,7 +66,31 @@ export class LaneTurn {
 
   /** Whatever becomes of the request, it holds no place any more. */
   giveBack(): void {
-    this.#over(INCONCLUSIVE);
+    if (this.#isOver) return;
+    const refusal = this.#refusal;
+    this.#refusal = null;
+    const provider = this.#provider;
+    this.#over(
+      refusal === null || provider === null ? INCONCLUSIVE : this.#verdictOn(refusal, provider),
+    );
+  }
+
+  /** A rate limit applies to the polls of the connection too, and is read as it is from a poll. */
+  #verdictOn(
+    { head: { status, headers }, chunks, bytes }: Refusal,
+    provider: Provider,
+  ): LaneVerdict {
+    const part = Buffer.concat(chunks, Math.min(bytes, REFUSAL_BYTES_MAX));
+    const body = readableBody(headers, part, {
+      isWhole: bytes < REFUSAL_BYTES_MAX,
+      bytesMax: REFUSAL_BYTES_MAX,
+    });
+    const read = interpretAnswer(
+      provider,
+      { status, headers, body },
+      { seenBefore: true, ageMs: 0, nowMs: this.#clock.now() },
+    );
+    return read.kind === "retry" && read.cause === "rate_limited" ? laneVerdict(read) : HEALTHY;
   }
 
   #over(verdict: LaneVerdict): void {
@@ -71,8 +113,16 @@ export class LaneTurns {
     this.#runtime = runtime;
   }
 
-  /** Null when no place was free in time. */
-  async take(upstream: Upstream, waitMs: number): Promise<LaneTurn | null> {
+  /**
+   * Null when no place was free in time.
+   * @param provider the definition by which refusals are read; null for requests with another credential
+   *   than the connection's, whose limits say nothing about its polls
+   */
+  async take(
+    upstream: Upstream,
+    provider: Provider | null,
+    waitMs: number,
+  ): Promise<LaneTurn | null> {
     const startedAtMs = this.#runtime.clock.monotonic();
     const share = this.#shares.get(upstream) ?? { held: 0, waiting: new Set() };
     this.#shares.set(upstream, share);
@@ -84,14 +134,11 @@ export class LaneTurns {
       this.#release(upstream, share);
       return null;
     }
-    const turn = new LaneTurn(
-      (verdict) => {
-        timer.cancel();
-        this.#release(upstream, share);
-        upstream.lane.settle(verdict, generation);
-      },
-      upstream.accessOf(null)?.provider.answers ?? STANDARD_WAITS,
-    );
+    const turn = new LaneTurn(this.#runtime.clock, provider, (verdict) => {
+      timer.cancel();
+      this.#release(upstream, share);
+      upstream.lane.settle(verdict, generation);
+    });
     const timer = this.#runtime.clock.setTimer(HELD_MS_MAX, () => turn.giveBack());
     return turn;
   }

@@ -1,4 +1,6 @@
-import type { IncomingHttpHeaders } from "node:http";
+import { isUtf8 } from "node:buffer";
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import { INBOX_NAME } from "../core/delivery/inbox-target.ts";
 import { parameter } from "./key.ts";
 
 /** The client's wishes for the job that it submits. */
@@ -30,7 +32,7 @@ export type OptionsReading =
 export const CALLBACK_PARAMETER = "ringback_callback_url";
 
 /** Every header of requests through the gateway that is the gateway's own. */
-const OWN_HEADERS = {
+export const OWN_HEADERS = {
   key: "ringback-key",
   callbackUrl: "ringback-callback-url",
   inbox: "ringback-inbox",
@@ -43,38 +45,38 @@ const OWN_HEADERS = {
 } as const;
 
 const KNOWN: ReadonlySet<string> = new Set(Object.values(OWN_HEADERS));
+/** The one header of these that may come in several lines. */
+const LISTS: ReadonlySet<string> = new Set([OWN_HEADERS.events]);
 const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,255}$/;
 
 /**
- * Reads the gateway's own headers of a request. A misspelt one is refused: what it was to do would
- * else be missed in silence.
+ * Reads the gateway's own headers of a request. A misspelt or empty one is refused: the client would not
+ * notice that it had no effect.
  */
 export function readSubmitOptions(
-  headers: IncomingHttpHeaders,
+  request: Pick<IncomingMessage, "headers" | "headersDistinct">,
   query: string | null,
 ): OptionsReading {
+  const { headers } = request;
   const invalid: InvalidHeader[] = [];
+  const texts: Partial<Record<string, string>> = {};
   for (const name in headers) {
-    if (!name.startsWith("ringback-") || KNOWN.has(name)) continue;
-    const detail = `There is no such header; those there are: ${[...KNOWN].join(", ")}.`;
-    invalid.push({ header: name.slice(0, 100), detail });
+    if (!name.startsWith("ringback-")) continue;
+    const reading = textOf(name, request);
+    if (reading.ok) texts[name] = reading.text;
+    else invalid.push({ header: name.slice(0, 100), detail: reading.detail });
   }
-  const text = (name: string): string | null => {
-    const value = headers[name];
-    const trimmed = value === undefined ? "" : utf8(String(value).trim());
-    return trimmed === "" ? null : trimmed;
-  };
-  const read = new HeaderReader(text, invalid);
+  const read = new HeaderReader(texts, invalid);
+  const callbackUrl = texts[OWN_HEADERS.callbackUrl] ?? null;
+  const inbox = read.inbox();
   const inQuery = query === null ? null : parameter(query, CALLBACK_PARAMETER);
   const options: SubmitOptions = {
-    callbackUrl:
-      text(OWN_HEADERS.callbackUrl) ??
-      (inQuery === "" || text(OWN_HEADERS.inbox) !== null ? null : inQuery),
+    callbackUrl: callbackUrl ?? (inQuery === "" || inbox !== null ? null : inQuery),
     callbackField: null,
-    inbox: text(OWN_HEADERS.callbackUrl) === null ? text(OWN_HEADERS.inbox) : null,
+    inbox: callbackUrl === null ? inbox : null,
     metadata: read.metadata(),
     events: read.events(),
-    payload: text(OWN_HEADERS.payload),
+    payload: read.payload(),
     deadlineS: read.deadline(),
     idempotencyKey: read.idempotencyKey() ?? clientsOwnKey(headers),
     servesStatus: read.servesStatus(),
@@ -82,13 +84,41 @@ export function readSubmitOptions(
   return invalid.length === 0 ? { ok: true, options } : { ok: false, invalid };
 }
 
+function textOf(
+  name: string,
+  { headers, headersDistinct }: Pick<IncomingMessage, "headers" | "headersDistinct">,
+): { readonly ok: true; readonly text: string } | { readonly ok: false; readonly detail: string } {
+  if (!KNOWN.has(name)) {
+    const known = [...KNOWN].join(", ");
+    return { ok: false, detail: `There is no such header; those there are: ${known}.` };
+  }
+  const text = decoded(String(headers[name]).trim());
+  if (text === "") return { ok: false, detail: "Must not be empty; leave it out." };
+  const isRepeated = (headersDistinct[name]?.length ?? 0) > 1;
+  return isRepeated && !LISTS.has(name)
+    ? { ok: false, detail: "Must be given once." }
+    : { ok: true, text };
+}
+
 class HeaderReader {
-  readonly #text: (name: string) => string | null;
+  readonly #texts: Partial<Record<string, string>>;
   readonly #invalid: InvalidHeader[];
 
-  constructor(text: (name: string) => string | null, invalid: InvalidHeader[]) {
-    this.#text = text;
+  constructor(texts: Partial<Record<string, string>>, invalid: InvalidHeader[]) {
+    this.#texts = texts;
     this.#invalid = invalid;
+  }
+
+  inbox(): string | null {
+    const detail =
+      "Must be 1 to 64 letters, digits, dots, dashes and underscores, starting with a letter or digit.";
+    return this.#read(OWN_HEADERS.inbox, detail, (text) => (INBOX_NAME.test(text) ? text : null));
+  }
+
+  payload(): string | null {
+    return this.#read(OWN_HEADERS.payload, "Must be full or thin.", (text) =>
+      text === "full" || text === "thin" ? text : null,
+    );
   }
 
   metadata(): string | null {
@@ -125,8 +155,8 @@ class HeaderReader {
   }
 
   #read<T>(header: string, detail: string, parse: (text: string) => T | null): T | null {
-    const text = this.#text(header);
-    if (text === null) return null;
+    const text = this.#texts[header];
+    if (text === undefined) return null;
     const value = tried(() => parse(text));
     if (value === null) this.#invalid.push({ header, detail });
     return value;
@@ -138,9 +168,10 @@ function clientsOwnKey({ "idempotency-key": key }: IncomingHttpHeaders): string 
   return typeof key === "string" && IDEMPOTENCY_KEY.test(key) ? key : null;
 }
 
-/** Node gives headers as Latin-1, and clients send UTF-8. */
-function utf8(text: string): string {
-  return Buffer.from(text, "latin1").toString("utf8");
+/** Node gives the bytes of a header as Latin-1. Some clients send that, others UTF-8. */
+function decoded(text: string): string {
+  const bytes = Buffer.from(text, "latin1");
+  return isUtf8(bytes) ? bytes.toString("utf8") : text;
 }
 
 function tried<T>(work: () => T | null): T | null {

@@ -35,6 +35,8 @@ export interface RelayHooks {
   sent(): void;
   /** Returns whether the answer may be that to a submission, so that its body has to be read first. */
   head(head: RelayedHead): boolean;
+  /** The next bytes of the answer's body came. */
+  received(chunk: Buffer): void;
   /** Headers that tell the client about the job in an answer. Never rejects. */
   look(head: RelayedHead, body: HeldBody): Promise<AddedHeaders>;
   /** Links in headers that tell where to ask next lead through the gateway too. */
@@ -121,6 +123,7 @@ export class Relay implements RelayReader {
   }
 
   data(chunk: Buffer): boolean {
+    this.#hooks.received(chunk);
     if (this.#state === "passing") return this.#write(chunk);
     this.#held.push(chunk);
     this.#heldBytes += chunk.length;

@@ -1,9 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { parsePublicId, publicId } from "../core/ids/ids.ts";
-import { closeJson } from "../core/json/close-json.ts";
 import { MemoryBudget } from "../lanes/memory-budget.ts";
-import { decodeBody } from "../outbound/exchange/content-encoding.ts";
 import type { RelayedHead } from "../outbound/exchange/relayed-exchange.ts";
 import { callbackFieldsOf, maySubmit, readSubmission } from "../providers/submission/submission.ts";
 import type { SubmissionRequest } from "../providers/submission/submitted-job.ts";
@@ -32,6 +30,7 @@ import {
   tooManyAtOnce,
   unsupportedProblem,
 } from "./problems.ts";
+import { readableBody } from "./readable-body.ts";
 import {
   type AddedHeaders,
   type HeldBody,
@@ -162,7 +161,7 @@ export class Via {
       const { name } = target.value.known.provider;
       return refused("unauthorized", `Send the API key ${placeText(auth)}, as ${name} has it.`);
     }
-    const options = readSubmitOptions(request.headers, address.query);
+    const options = readSubmitOptions(request, address.query);
     if (!options.ok) return invalidHeaders(options.invalid);
     const checked = await this.#ports.api.checkOptions(target.value, options.options);
     if (!checked.ok) return checked;
@@ -248,13 +247,16 @@ export class Via {
     try {
       const placed = await this.#findPlace(passage, request, response, visit);
       if (!placed.ok) return this.#refuse(request, response, visit, placed.problem);
-      const turn = await this.#turns.take(upstream, TURN_WAIT_MS);
+      const isOwnKey = passage.presented.kind === "beside";
+      const provider = isOwnKey ? null : passage.access.provider;
+      const turn = await this.#turns.take(upstream, provider, TURN_WAIT_MS);
       if (turn === null) {
         const facts = { nowMs: this.#runtime.clock.monotonic(), waitedMs: TURN_WAIT_MS };
         return this.#refuse(request, response, visit, busy(upstream.lane, facts));
       }
       const outcome = await this.#relay(placed.value, turn, request, response, visit);
-      turn.giveBack();
+      if (outcome.kind === "failed") turn.failed(outcome.failure);
+      else turn.giveBack();
       if (outcome.kind === "failed") {
         this.#refuse(request, response, visit, problemOfFailure(outcome.failure, passage.access));
       } else this.#record(request, visit, outcome);
@@ -311,9 +313,10 @@ export class Via {
       sent: () => void (visit.sentAfterMs = elapsedMs()),
       head: (head) => {
         visit.answeredAfterMs = elapsedMs();
-        turn.answered(head, clock.now());
+        turn.answered(head);
         return looksAt(passage, asked, head);
       },
+      received: (chunk) => turn.received(chunk),
       look: (head, body) => this.#look(passage, asked, visit, head, body),
       through: this.#linksThrough(passage, request),
       added: visit.servedFrom === null ? {} : { [SERVED_FROM_HEADER]: visit.servedFrom },
@@ -330,6 +333,7 @@ export class Via {
     }
     const body = await wholeBody(taken);
     if (body === null) {
+      turn.giveBack();
       const message = `Requests that are signed may have at most ${SIGNED_BYTES_MAX} bytes`;
       return { kind: "failed", failure: { code: "body_too_large", message } };
     }
@@ -358,9 +362,11 @@ export class Via {
     held: HeldBody,
   ): Promise<AddedHeaders> {
     try {
-      const answer = { status, headers, body: readableBody(headers, held) };
+      const { bytes, isWhole, isCrowded } = held;
+      const body = readableBody(headers, bytes, { isWhole, bytesMax: LOOKED_AT_BYTES_MAX });
+      const answer = { status, headers, body };
       const job = readSubmission(passage.known.provider, asked, answer);
-      if (job === null && held.isCrowded) return { [ERROR_HEADER]: "overloaded" };
+      if (job === null && isCrowded) return { [ERROR_HEADER]: "overloaded" };
       if (job === null) return {};
       const idHeader = {
         "ringback-job-id": headerText(job.jobId),
@@ -472,11 +478,3 @@ async function wholeBody({ body }: TakenBody): Promise<Buffer | null> {
 }
 
 const ERROR_HEADER = "ringback-subscription-error";
-
-/** The body as far as it can be read: decompressed, and closed where only its beginning is there. */
-function readableBody(headers: RelayedHead["headers"], { bytes, isWhole }: HeldBody): Buffer {
-  const decoded = decodeBody(headers, bytes, LOOKED_AT_BYTES_MAX);
-  if (decoded.kind !== "decoded") return NO_BODY;
-  const closed = isWhole ? null : closeJson(decoded.body.toString("utf8"));
-  return closed === null ? decoded.body : Buffer.from(closed);
-}

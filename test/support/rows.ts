@@ -45,6 +45,7 @@ export function acceptRow(jobId: string, overrides: Partial<AcceptRow> = {}): Ac
     retrySchedule: null,
     trace: null,
     signatures: null,
+    recognizedBy: null,
     deadlineMs: 3_600_000,
     idempotencyKey: null,
     requestHash: null,

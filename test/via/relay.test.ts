@@ -32,6 +32,7 @@ async function open(context: TestContext) {
     const relay = new Relay(request, response, {
       sent: () => undefined,
       head: () => true,
+      received: () => undefined,
       look: (_, body) => {
         looks.push(body);
         return Promise.resolve({ "x-looked": String(body.bytes.length) });

@@ -43,6 +43,10 @@ const HEADERS = z.object({
   "ringback-payload": text("`full` or `thin`.", "full"),
   "ringback-deadline-s": text("When to give the job up, in seconds from now.", "3600"),
   "ringback-idempotency-key": text("A repeat about the same job subscribes once."),
+  "ringback-serve-status": text(
+    "`cached` answers a request for the status of a watched job from its latest poll, `upstream` never does.",
+    "cached",
+  ),
   "ringback-key": text("The API key, beside a credential that the client keeps."),
 });
 
@@ -66,6 +70,14 @@ const RESPONSE_HEADERS = {
   },
   "ringback-job-id": {
     description: "The job that the response was recognized to start.",
+    schema: { type: "string" },
+  },
+  "ringback-recognized-by": {
+    description: "What the response was recognized by, as in the subscription's `recognized_by`.",
+    schema: { type: "string" },
+  },
+  "ringback-served-from": {
+    description: "`cache` or `upstream`, for requests whose status may come from a poll.",
     schema: { type: "string" },
   },
   "ringback-subscription-error": {

@@ -166,6 +166,15 @@ export const subscriptionSchema = z
         description: "The trace that its callbacks belong to (W3C Trace Context).",
         example: "4bf92f3577b34da6a3ce929d0e0e4736",
       }),
+    recognized_by: z
+      .string()
+      .nullable()
+      .openapi({
+        description:
+          "What submit-through recognized the submission by: an entry of the definition, as a JSON Pointer, or " +
+          "for the provider auto the sign, such as operation-location. Null for subscriptions made otherwise.",
+        example: null,
+      }),
     metadata: metadataSchema,
     created_at: isoTimeSchema,
   })

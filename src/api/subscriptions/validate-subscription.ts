@@ -30,6 +30,8 @@ export interface SubscriptionRequest {
   readonly idempotencyKey: string | null;
   /** The trace that the request as a whole belongs to, as core/trace-context.ts reads it. */
   readonly trace: string | null;
+  /** What submit-through recognized the submission by. */
+  readonly recognizedBy?: string;
 }
 
 export interface ValidationContext extends Pick<ApiPorts, "checkCallbackUrl" | "secretBox"> {
@@ -213,6 +215,7 @@ function acceptRequest(
     providerVersionId: version?.id ?? null,
     // Not hashed: a repeated request is another step of the same trace or of another.
     trace: traceOf(request) ?? requested.trace,
+    recognizedBy: requested.recognizedBy ?? null,
     deadlineMs: deadlineS === undefined ? provider.deadlineMs : deadlineS * 1000,
     retrySchedule,
     signatures,

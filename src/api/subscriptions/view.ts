@@ -37,6 +37,7 @@ export function subscriptionJson(
     `"retry_schedule_s":${of.retrySchedule ?? "null"},"signatures":${signaturesJson(of)},` +
     `"fetch_result":${(of.events & WANTS_RESULT_FETCHED) !== 0},` +
     `"trace_id":"${traceIdOf(of.trace, of.id)}",` +
+    `"recognized_by":${JSON.stringify(of.recognizedBy)},` +
     `"metadata":${of.metadata},"created_at":${jsonTime(of.createdAtMs)}}`
   );
 }

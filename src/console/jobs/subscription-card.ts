@@ -36,6 +36,7 @@ export function subscriptionCard(
       ["Waits for", explained.waiting_for && words(explained.waiting_for)],
       ["Not before", explained.not_before && time(explained.not_before)],
       ["Trace", mono(subscription.trace_id)],
+      ["Recognized by", subscription.recognized_by && mono(subscription.recognized_by)],
       ["Metadata", metadata === "{}" ? null : jsonView(metadata)],
     ])}
     ${deliveries.map((delivery) => deliveryView(delivery, request))} ${requestView(explained)}

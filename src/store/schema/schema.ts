@@ -229,6 +229,8 @@ export const subscriptions = pgTable(
      * project's.
      */
     signatures: smallint("signatures"),
+    /** What submit-through recognized the submission by; null for subscriptions made otherwise. */
+    recognizedBy: text("recognized_by"),
     closedAs: text("closed_as").$type<SubscriptionClosure>(),
     createdAtMs: time("created_at").notNull(),
   },

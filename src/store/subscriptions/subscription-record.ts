@@ -71,6 +71,7 @@ export const SUBSCRIPTION_COLUMNS = {
   retrySchedule: subscription.retrySchedule,
   trace: subscription.trace,
   signatures: subscription.signatures,
+  recognizedBy: subscription.recognizedBy,
   createdAtMs: subscription.createdAtMs,
   shownStatus: SUBSCRIPTION_STATUS.as("shown_status"),
   status: job.status,

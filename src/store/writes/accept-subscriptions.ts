@@ -34,6 +34,8 @@ export interface AcceptRequest {
   readonly trace: string | null;
   /** Mask of the signature schemes, or null for the project's. */
   readonly signatures: number | null;
+  /** What submit-through recognized the submission by, or null. */
+  readonly recognizedBy: string | null;
   /** How long the job may take, from now. */
   readonly deadlineMs: number;
   readonly idempotencyKey: string | null;
@@ -117,6 +119,7 @@ const INPUT = rowSource("row", {
   retrySchedule: "text",
   trace: "text",
   signatures: "smallint",
+  recognizedBy: "text",
   nowMs: "bigint",
   deadlineMs: "bigint",
   idempotencyKey: "text",
@@ -256,10 +259,12 @@ placed as materialized (
 subscribed as (
   insert into subscriptions (
     shard_id, id, project_id, job_row_id, callback_url, callback_origin, events, payload,
-    metadata, headers, secret, retry_schedule, signatures, trace, created_at
+    metadata, headers, secret, retry_schedule, signatures, trace, recognized_by,
+    created_at
   )
   select "shardId", "subscriptionId", "projectId", watched_id, "callbackUrl", "callbackOrigin",
-    events, payload, metadata, headers, secret, "retrySchedule", signatures, trace, ${timeFrom('"nowMs"')}
+    events, payload, metadata, headers, secret, "retrySchedule", signatures, trace, "recognizedBy",
+    ${timeFrom('"nowMs"')}
   from placed
   on conflict (shard_id, id) do nothing
 ),
@@ -449,6 +454,7 @@ function accepted(
       retrySchedule: row.retrySchedule,
       trace: row.trace,
       signatures: row.signatures,
+      recognizedBy: row.recognizedBy,
       createdAtMs: row.nowMs,
       status:
         stored.ended_at_ms === null
