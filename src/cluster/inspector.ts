@@ -1,6 +1,7 @@
 import type { HeldState } from "../core/waiting/delivery-wait.ts";
 import type { Outbox } from "../delivery/outbox/outbox.ts";
 import type { CommandRouter } from "../intake/command-router.ts";
+import type { RawAnswer, RawAnswers } from "../polling/watch/raw-answers.ts";
 import type { LiveJobView, WatchList } from "../polling/watch/list.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -18,6 +19,8 @@ export interface Inspection {
   readonly atMs: number;
   /** Null when it does not poll the job. */
   readonly job: LiveJobView | null;
+  /** The upstream's latest answer about it since somebody asks; absent from a node of the previous release. */
+  readonly rawAnswer?: RawAnswer | null;
   /** Deliveries of the job's shard that are not merely waiting. */
   readonly busy: readonly { readonly id: string; readonly state: HeldState }[];
 }
@@ -25,7 +28,8 @@ export interface Inspection {
 export interface InspectorOptions {
   readonly database: Database;
   readonly shards: Pick<OwnedShards, "has">;
-  readonly watches: WatchList;
+  readonly watches: Pick<WatchList, "inspect">;
+  readonly rawAnswers: Pick<RawAnswers, "ask">;
   readonly outbox: Outbox;
   /** Sends the question to the owner of a shard. */
   readonly commands: CommandRouter;
@@ -98,10 +102,11 @@ export class Inspector {
     readonly shardId: number;
     readonly jobRowId: string;
   }): Inspection {
-    const { watches, outbox } = this.#options;
+    const { watches, rawAnswers, outbox } = this.#options;
     return {
       atMs: this.#runtime.clock.now(),
-      job: watches.view(shardId, jobRowId),
+      job: watches.inspect(shardId, jobRowId),
+      rawAnswer: rawAnswers.ask(jobRowId),
       busy: outbox.busyOfShard(shardId, BUSY_MAX),
     };
   }

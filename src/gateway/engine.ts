@@ -216,7 +216,14 @@ export class Engine {
       outbox,
       commands,
     });
-    this.inspector = new Inspector(runtime, { database, shards, watches, outbox, commands });
+    this.inspector = new Inspector(runtime, {
+      database,
+      shards,
+      watches,
+      rawAnswers: this.poller.rawAnswers,
+      outbox,
+      commands,
+    });
     this.#mail = new MailboxReader(runtime, {
       changes: signals.mail,
       hasNeighbors: () => this.#changes.hasNeighbors,

@@ -1,7 +1,5 @@
 import type { RequestClient } from "../outbound/request-client.ts";
-import { isUtf8 } from "node:buffer";
 import { INCONCLUSIVE, type LaneVerdict } from "../core/job/job.ts";
-import type { UpstreamResponse } from "../providers/language/read-body.ts";
 import { buildStatusRequest } from "../providers/request/build.ts";
 import { interpretFailure } from "../providers/answer/interpret.ts";
 import {
@@ -13,7 +11,6 @@ import {
 } from "../providers/trial/trial.ts";
 import type { UpstreamRequest } from "../providers/request/upstream-request.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { decodeAnswer } from "./request/interpret-response.ts";
 import {
   type AnswerLimits,
   followRedirects,
@@ -21,6 +18,7 @@ import {
   type PollExchange,
   pollRequest,
 } from "./request/poll-request.ts";
+import { redactedAnswer } from "./request/redacted-answer.ts";
 import { laneVerdictOf, sentTo } from "./request/status-fetcher.ts";
 import type { UpstreamAccess } from "./upstream/access.ts";
 import type { Upstream } from "./upstream/upstream.ts";
@@ -112,30 +110,4 @@ function shownUrl(request: UpstreamRequest, { target, redactText }: UpstreamAcce
   const { authQuery } = target.status;
   const path = authQuery === "" ? request.path : request.path.replace(authQuery, "[credential]");
   return redactText(request.origin + path);
-}
-
-/**
- * The answer without the credential, should the upstream echo it: taken out before anything is read
- * from it or cut.
- */
-function redactedAnswer(
-  encoded: UpstreamResponse,
-  { redactText }: UpstreamAccess,
-  bytesMax: number,
-): UpstreamResponse {
-  const undecodable = `decompressed, it is larger than ${bytesMax} bytes`;
-  const decoded = decodeAnswer(encoded, bytesMax) ?? { ...encoded, undecodable };
-  const { headers, body } = decoded;
-  // Anything else than UTF-8 must stay what it is, byte by byte.
-  const encoding = isUtf8(body) ? "utf8" : "latin1";
-  return {
-    ...decoded,
-    headers: Object.fromEntries(
-      Object.entries(headers).map(([name, value]) => [
-        name,
-        typeof value === "string" ? redactText(value) : value?.map(redactText),
-      ]),
-    ),
-    body: Buffer.from(redactText(body.toString(encoding)), encoding),
-  };
 }

@@ -31,6 +31,7 @@ import type { UpstreamAccess } from "./upstream/access.ts";
 import type { JobProviders, Upstream, UpstreamOptions } from "./upstream/upstream.ts";
 import { ObservedAnswers } from "./watch/observed-answers.ts";
 import { WatchList } from "./watch/list.ts";
+import { RawAnswers } from "./watch/raw-answers.ts";
 import { clipError, wants, wantsResultFetched, type Watch } from "./watch/watch.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
@@ -56,7 +57,10 @@ export interface ConnectionStates {
 }
 
 export interface PollerOptions
-  extends EventRecorderOptions, Omit<StatusFetcherOptions, "observed">, ResultFetcherOptions {
+  extends
+    EventRecorderOptions,
+    Omit<StatusFetcherOptions, "observed" | "rawAnswers">,
+    ResultFetcherOptions {
   readonly providers: JobProviders;
   readonly secretBox: SecretBox;
   /** Sent unless the definition has one of its own. */
@@ -86,6 +90,8 @@ export class Poller {
   readonly watches: WatchList;
   /** The latest answers about the jobs that clients poll through this gateway. */
   readonly observed: ObservedAnswers;
+  /** The latest answers about the jobs that people look at. */
+  readonly rawAnswers: RawAnswers;
   readonly #runtime: Runtime;
   readonly #options: PollerOptions;
   readonly #statuses: StatusFetcher;
@@ -102,9 +108,10 @@ export class Poller {
       Math.round(readingTime.of(id).usedMs(runtime.clock.monotonic())),
     );
     this.observed = new ObservedAnswers(runtime.clock);
+    this.rawAnswers = new RawAnswers(runtime.clock);
     this.#statuses = new StatusFetcher(
       runtime,
-      { ...options, observed: this.observed },
+      { ...options, observed: this.observed, rawAnswers: this.rawAnswers },
       readingTime,
     );
     this.#recorder = new EventRecorder(runtime, options);

@@ -6,6 +6,7 @@ import { explain, type Explanation } from "../../core/waiting/explanation.ts";
 import type { JobWait, Waiting } from "../../core/waiting/job-wait.ts";
 import { LANE_FREE, type LaneStand } from "../../core/waiting/lane-stand.ts";
 import type { Inspection } from "../../cluster/inspector.ts";
+import type { RawAnswer } from "../../polling/watch/raw-answers.ts";
 import {
   type ConnectionRecord,
   findConnection,
@@ -234,7 +235,14 @@ function upstreamView(facts: Facts, ports: ApiPorts): object {
             outcome: job.endedAtMs === null ? (live?.lastOutcome ?? job.lastOutcome) : job.status,
             error: live === null ? job.lastError : live.lastError,
           },
+    raw_answer: rawAnswerView(inspection?.rawAnswer ?? null),
   };
+}
+
+function rawAnswerView(answer: RawAnswer | null): object | null {
+  if (answer === null) return null;
+  const { atMs, status, headers, body, bodyBytes } = answer;
+  return { at: isoTime(atMs), http_status: status, headers, body, body_bytes: bodyBytes };
 }
 
 function subscriptionExplanationJson(

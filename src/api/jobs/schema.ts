@@ -124,6 +124,24 @@ const lastAnswerSchema = z
   })
   .openapi("LastAnswer", { description: "The outcome of the latest poll." });
 
+const rawAnswerSchema = z
+  .object({
+    at: isoTimeSchema,
+    http_status: z.int(),
+    headers: z.record(z.string(), z.union([z.string(), z.array(z.string())])).openapi({
+      description: "Without cookies.",
+      example: { "content-type": "application/json" },
+    }),
+    body: z.string().openapi({
+      description: "The first 8192 bytes.",
+      example: '{"status": "processing"}',
+    }),
+    body_bytes: z.int().openapi({ description: "The size of the body as it was received." }),
+  })
+  .openapi("RawAnswer", {
+    description: "A response of the upstream as it was received. The credential is masked.",
+  });
+
 const upstreamSchema = z
   .object({
     connection: orNull(explainedConnectionSchema).openapi({
@@ -137,6 +155,11 @@ const upstreamSchema = z
       description: "The API refused polls because of their rate.",
     }),
     last_answer: orNull(lastAnswerSchema).openapi({ description: "Null before the first poll." }),
+    raw_answer: orNull(rawAnswerSchema).openapi({
+      description:
+        "The response to the latest poll. Kept only for jobs that are being explained, so it is null " +
+        "until a poll follows the first explanation, and again five minutes after the last one.",
+    }),
   })
   .openapi("ExplainedUpstream");
 

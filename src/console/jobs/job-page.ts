@@ -2,7 +2,7 @@ import { html } from "hono/html";
 import { sliceRawJson } from "../../core/json/raw-json.ts";
 import type { ExplainedSubscription, JobExplanation, Page, StoredEvent } from "../http/models.ts";
 import { definePage, isForOutsiders, may, type PageRequest } from "../http/page.ts";
-import { status, words } from "../view/badge.ts";
+import { status } from "../view/badge.ts";
 import { actionButton, confirmButton, select } from "../view/forms.ts";
 import { jsonView } from "../view/json-view.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
@@ -11,6 +11,7 @@ import { time } from "../view/time.ts";
 import { resultView } from "./result-view.ts";
 import { subscriptionCard } from "./subscription-card.ts";
 import { timeline } from "./timeline.ts";
+import { upstreamCards } from "./upstream-view.ts";
 
 const EVENTS_SHOWN = 50;
 
@@ -47,8 +48,8 @@ export const jobPage = definePage({
             ${await resultView(explanation, request)}
           </div>
           <div>
-            ${card("Job", jobFacts(explanation, request))}
-            ${isForOutsiders(request) ? NOTHING : card("Upstream", upstreamFacts(explanation))}
+            ${card("Job", jobFacts(explanation, request), request.link === null ? inReference(request) : NOTHING)}
+            ${isForOutsiders(request) ? NOTHING : upstreamCards(explanation, request)}
             ${rawCard("Progress", text, ["job", "progress"])}
             ${rawCard("Parameters", text, ["job", "params"])}
           </div>
@@ -155,24 +156,12 @@ function jobFacts({ job }: JobExplanation, request: PageRequest): Markup {
   ]);
 }
 
-function upstreamFacts({ upstream, facts_from: source, as_of: asOf }: JobExplanation): Markup {
-  const { connection, last_answer: answer, breaker, next_probe_at: probe } = upstream;
-  const { paused_until: pausedUntil } = upstream;
-  return facts([
-    [
-      "Connection",
-      connection === null ? "deleted" : html`${connection.name} ${status(connection.state)}`,
-    ],
-    ["Paused because", connection?.paused_reason ?? null],
-    ["API", breaker === "closed" ? "answers" : "fails, and is only probed"],
-    ["Next probe", probe && time(probe)],
-    ["No polls before", pausedUntil && time(pausedUntil)],
-    ["Last answer", answer && time(answer.at)],
-    ["HTTP status", answer?.http_status?.toString() ?? null],
-    ["Outcome", answer?.outcome ? words(answer.outcome) : null],
-    ["Error", answer?.error ?? null],
-    ["As of", html`${time(asOf)}${source === "database" ? " (last checkpoint)" : ""}`],
-  ]);
+/** The operation that gives the same, in the API reference. */
+function inReference({ links }: PageRequest): Markup {
+  const operation = "#tag/jobs/GET/v1/jobs/{id}/explain";
+  return html`<a class="button" href="${links.toGateway("docs")}${operation}" hx-boost="false"
+    >Open in API reference</a
+  >`;
 }
 
 function rawCard(title: string, text: string, path: readonly string[]): Markup {

@@ -22,6 +22,7 @@ import type { Runtime } from "../../runtime/runtime.ts";
 import type { RequestClient } from "../../outbound/request-client.ts";
 import { MemoryBudget } from "../../lanes/memory-budget.ts";
 import type { ReadingTime } from "../../lanes/reading-time.ts";
+import { shownAnswer } from "../../providers/trial/trial.ts";
 import { countPoll } from "../polling-gauges.ts";
 import { affinityAfter } from "./affinity.ts";
 import { AnswerReader } from "./body-reader.ts";
@@ -36,6 +37,8 @@ import {
 } from "./poll-request.ts";
 import { type AnswerMemory, memoryAfterStatus, NO_MEMORY } from "../watch/answer-memory.ts";
 import { decodeAnswer } from "./interpret-response.ts";
+import { redactedAnswer } from "./redacted-answer.ts";
+import type { RawAnswers } from "../watch/raw-answers.ts";
 import { OBSERVED_BODY_BYTES_MAX, type ObservedAnswers } from "../watch/observed-answers.ts";
 import type { UpstreamResponse } from "../../providers/language/read-body.ts";
 import type { UpstreamAccess } from "../upstream/access.ts";
@@ -45,12 +48,15 @@ import type { Watch } from "../watch/watch.ts";
 const LARGE_ANSWER_BYTES_MIN = 256 * 1024;
 /** For an answer that is too large to be kept, without its bytes. */
 const TOO_LARGE = Buffer.alloc(OBSERVED_BODY_BYTES_MAX + 1);
+/** The part of a raw answer that is looked at, of which less is shown. */
+const RAW_BODY_BYTES_MAX = 64 * 1024;
 const READING_TIMEOUT_MS = 20_000;
 
 export interface StatusFetcherOptions {
   readonly limits: ProjectLimits;
   readonly memory: MemoryPlan;
   readonly observed: Pick<ObservedAnswers, "isAsked" | "record">;
+  readonly rawAnswers: Pick<RawAnswers, "isAsked" | "record">;
   readonly upstreamClient: Pick<RequestClient, "send">;
 }
 
@@ -93,6 +99,7 @@ export class StatusFetcher {
   readonly #client: Pick<RequestClient, "send">;
   readonly #reader: AnswerReader;
   readonly #observed: StatusFetcherOptions["observed"];
+  readonly #rawAnswers: StatusFetcherOptions["rawAnswers"];
   readonly #budget: MemoryBudget<OutboundRequest>;
   readonly #readingTime: ReadingTime;
   /** A larger response would take more than a project's part of the budget. */
@@ -100,7 +107,7 @@ export class StatusFetcher {
 
   constructor(
     runtime: Runtime,
-    { memory, upstreamClient, observed, limits }: StatusFetcherOptions,
+    { memory, upstreamClient, observed, rawAnswers, limits }: StatusFetcherOptions,
     readingTime: ReadingTime,
   ) {
     const { largeAnswersBytesMax, parsedAnswerBytesMax, readerHeapBytesMax } = memory;
@@ -108,6 +115,7 @@ export class StatusFetcher {
     this.#runtime = runtime;
     this.#client = upstreamClient;
     this.#observed = observed;
+    this.#rawAnswers = rawAnswers;
     this.#readingTime = readingTime;
     this.#responseBytesMax = responseBytesMax;
     this.#reader = new AnswerReader(runtime, {
@@ -171,6 +179,7 @@ export class StatusFetcher {
       if (isCutOff(outcome)) return null;
       const nowMs = clock.now();
       // Before it is read: the bytes of a large answer go to another thread.
+      if (watch.isInspected) this.#show(access, watch, outcome);
       const kept = watch.isObserved && nextUrl === null ? this.#keep(watch, outcome) : null;
       watch.pollCount += 1;
       watch.lastPolledAtMs = facts.nowMs;
@@ -247,6 +256,24 @@ export class StatusFetcher {
     return decoded ?? { status, headers, body: TOO_LARGE };
   }
 
+  /** Keeps the answer for people who look at the job, without its credential. */
+  #show(access: UpstreamAccess, watch: Watch, outcome: RequestOutcome): void {
+    if (!this.#rawAnswers.isAsked(watch.id)) {
+      watch.isInspected = false;
+      return;
+    }
+    if (outcome.kind === "failed") return;
+    const { status, headers, body } = outcome;
+    const isEncoded = headers["content-encoding"] !== undefined;
+    const seen = isEncoded ? body : body.subarray(0, RAW_BODY_BYTES_MAX);
+    const answer = redactedAnswer({ status, headers, body: seen }, access, LARGE_ANSWER_BYTES_MIN);
+    this.#rawAnswers.record(watch.id, {
+      ...shownAnswer(answer),
+      atMs: this.#runtime.clock.now(),
+      bodyBytes: body.length,
+    });
+  }
+
   /** Counts the time of the event loop that reading a response took; that of the thread is free. */
   #charge({ projectId }: UpstreamAccess, beganMs: number): void {
     const endedMs = this.#runtime.clock.monotonic();
@@ -282,6 +309,7 @@ export class StatusFetcher {
       }
       const outcome = landed?.outcome ?? first;
       if (isCutOff(outcome)) return null;
+      if (watch.isInspected) this.#show(access, watch, outcome);
       // Whatever came, a result that is not here is asked for by way of the status: the link to it
       // may have changed.
       watch.memory = { ...memory, wanted: null };

@@ -159,8 +159,18 @@ export class WatchList {
     if (watch === null) return "not_here";
     if (watch.isObserved) return "since_before";
     watch.isObserved = true;
-    if (watch.memory !== null) watch.memory = { ...watch.memory, etag: null, unchanged: null };
+    forgetTag(watch);
     return "from_now";
+  }
+
+  /** The same for people, who are shown the raw answers; returns the state of the job here, or null. */
+  inspect(shardId: number, id: string): LiveJobView | null {
+    const watch = this.#find(shardId, id);
+    if (watch !== null && !watch.isInspected) {
+      watch.isInspected = true;
+      forgetTag(watch);
+    }
+    return this.view(shardId, id);
   }
 
   /** Polls a job now, or once more if a poll is in progress. */
@@ -329,4 +339,9 @@ export class WatchList {
     const slot = this.#table.find(shardId, id);
     return slot === null ? null : this.#at(slot);
   }
+}
+
+/** Lets the next answer have a body. */
+function forgetTag(watch: Watch): void {
+  if (watch.memory !== null) watch.memory = { ...watch.memory, etag: null, unchanged: null };
 }

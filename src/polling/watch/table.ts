@@ -65,6 +65,7 @@ export const FLAGS = {
   seen: 4,
   pollAgain: 8,
   observed: 16,
+  inspected: 32,
 } as const;
 
 /**

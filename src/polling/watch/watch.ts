@@ -134,6 +134,15 @@ export class Watch {
     this.#set(FLAGS.observed, isSo);
   }
 
+  /** Whether somebody looks at it, for whom its raw answers are kept; see raw-answers.ts. */
+  get isInspected(): boolean {
+    return this.#has(FLAGS.inspected);
+  }
+
+  set isInspected(isSo: boolean) {
+    this.#set(FLAGS.inspected, isSo);
+  }
+
   get failuresInRow(): number {
     return this.#table.failuresInRow[this.slot] ?? 0;
   }
