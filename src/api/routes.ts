@@ -7,6 +7,7 @@ import { consoleLinkRoutes } from "./console-links/routes.ts";
 import { connectionRoutes } from "./connections/routes.ts";
 import { deliveryRoutes } from "./deliveries/routes.ts";
 import { documentationRoutes } from "./docs/routes.ts";
+import { eventResultPartRoute } from "./event-result-part.ts";
 import { eventWaitRoute } from "./event-wait.ts";
 import { eventRoutes } from "./events.ts";
 import type { ApiPorts } from "./context.ts";
@@ -49,6 +50,7 @@ export function apiRoutes(ports: ApiPorts): Route[] {
     // Before the route for one event.
     eventWaitRoute(ports, waiting),
     ...eventRoutes(ports),
+    eventResultPartRoute(),
     ...connectionRoutes(ports, newUuid),
     ...providerRoutes(ports, newUuid),
     ...providerTrialRoutes(ports),

@@ -15,7 +15,6 @@ import type {
 } from "./models.ts";
 import {
   ApiKeys,
-  AuditLog,
   CallbackOrigins,
   Connections,
   ConsoleLinks,
@@ -23,13 +22,13 @@ import {
   Events,
   Jobs,
   Inboxes,
-  OperationalEvents,
   Providers,
   Redeliveries,
   SigningKeys,
   SigningSecrets,
   Subscriptions,
 } from "./resources.ts";
+import { AuditLog, OperationalEvents } from "./records.ts";
 import {
   type CallOptions,
   type Received,

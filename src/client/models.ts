@@ -15,7 +15,11 @@ import type {
   redeliveryRequestSchema,
   redeliverySchema,
 } from "../api/deliveries/schema.ts";
-import type { eventFiltersSchema, newestEventSchema } from "../api/http/event-schemas.ts";
+import type {
+  eventFiltersSchema,
+  newestEventSchema,
+  resultPartSchema,
+} from "../api/http/event-schemas.ts";
 import type {
   batchResponseSchema,
   deliverySchema,
@@ -114,6 +118,7 @@ export type JsonWebKeySet = z.output<typeof jwksSchema>;
 export type NewApiKey = z.output<typeof newApiKeySchema>;
 export type ApiKey = Omit<NewApiKey, "key">;
 export type ApiKeyRequest = z.output<typeof newKeySchema>;
+export type ResultPart = z.output<typeof resultPartSchema>;
 export type OperationalEvent = z.output<typeof operationalEventSchema>;
 export type AuditEntry = z.output<typeof auditEntrySchema>;
 export type CallbackTestRequest = z.input<typeof callbackTestRequestSchema>;

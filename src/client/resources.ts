@@ -3,7 +3,6 @@ import { List, type Page } from "./list.ts";
 import type {
   ApiKey,
   ApiKeyRequest,
-  AuditEntry,
   CallbackOrigin,
   Connection,
   ConnectionChange,
@@ -25,7 +24,6 @@ import type {
   NewestEvent,
   NewConnection,
   NewSubscription,
-  OperationalEvent,
   Paging,
   Provider,
   ProviderTrial,
@@ -35,6 +33,7 @@ import type {
   ProviderWithDefinition,
   Redelivery,
   RedeliveryRequest,
+  ResultPart,
   SigningKey,
   SigningSecret,
   StoredEvent,
@@ -62,7 +61,7 @@ interface ProjectFilter {
   readonly project?: string | undefined;
 }
 
-abstract class Resource {
+export abstract class Resource {
   protected readonly transport: Transport;
 
   constructor(transport: Transport) {
@@ -253,6 +252,12 @@ export class Events extends Resource {
     } as const;
     const { status, text } = await this.transport.send(spec, options);
     return status === 204 ? null : (JSON.parse(text) as NewestEvent);
+  }
+
+  /** One part of a result as text, from 1 on; see `has_more`. */
+  resultPart(id: string, number: number, options?: CallOptions): Promise<ResultPart> {
+    const spec = { path: path`/v1/events/${id}/result-part`, query: { number } };
+    return this.json({ method: "GET", ...spec }, options);
   }
 
   /** The whole result of a completed job, with its content type, digit by digit. */
@@ -474,20 +479,5 @@ export class ApiKeys extends Resource {
 
   revoke(id: string, options?: CallOptions): Promise<void> {
     return this.json({ method: "DELETE", path: path`/v1/api-keys/${id}` }, options);
-  }
-}
-
-export class OperationalEvents extends Resource {
-  list(
-    filters?: { readonly type?: OperationalEvent["type"] } & Paging,
-    options?: CallOptions,
-  ): List<OperationalEvent> {
-    return this.listOf("/v1/operational-events", { ...filters }, options);
-  }
-}
-
-export class AuditLog extends Resource {
-  list(paging?: Paging, options?: CallOptions): List<AuditEntry> {
-    return this.listOf("/v1/audit-log", { ...paging }, options);
   }
 }

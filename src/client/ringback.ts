@@ -43,6 +43,7 @@ export type {
   ProviderWithDefinition,
   Redelivery,
   RedeliveryRequest,
+  ResultPart,
   SigningKey,
   SigningSecret,
   Stats,

@@ -11,6 +11,7 @@ import {
 import { type ConsoleRoute, definePage, redirect } from "./http/page.ts";
 import { cancelJob, extendJob, pollNow, redeliver, resultDownload } from "./jobs/actions.ts";
 import { jobPage } from "./jobs/job-page.ts";
+import { resultPage } from "./jobs/result-page.ts";
 import { jobListPage } from "./jobs/list-page.ts";
 import { subscriptionListPage } from "./jobs/subscription-list-page.ts";
 import { overviewPage } from "./overview/page.ts";
@@ -74,6 +75,7 @@ export function consoleRoutes(sandbox: Sandbox | null): readonly ConsoleRoute[] 
     cancelJob,
     redeliver,
     resultDownload,
+    resultPage,
     subscriptionListPage,
     deliveryListPage,
     redeliverSelected,

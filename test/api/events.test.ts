@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { resultPartSchema } from "../../src/api/http/event-schemas.ts";
 import { eventSchema } from "../../src/api/http/response-schemas.ts";
-import { publicId } from "../../src/core/ids/ids.ts";
+import { parsePublicId, publicId } from "../../src/core/ids/ids.ts";
 import type { Json } from "./api-fixture.ts";
 import { ApiFixture, LINK_TTL_MS, problemOf, PUBLIC_URL } from "./api-fixture.ts";
 
@@ -74,6 +75,55 @@ describe("GET /v1/events/{id}/result", () => {
     expect(response.status).toBe(404);
     expect((await problemOf(response)).detail).toContain("did not complete");
     expect((await readResult(publicId("event", api.uuid()))).status).toBe(404);
+  });
+});
+
+describe("GET /v1/events/{id}/result-part", () => {
+  const readPart = async (id: string, number: number): Promise<Json> => {
+    const response = await api.request("GET", `/v1/events/${id}/result-part?number=${number}`);
+    const body = await response.json();
+    return response.status === 200 ? resultPartSchema.parse(body) : body;
+  };
+
+  it("GET /v1/events/{id}/result-part gives a large result by part, digit by digit", async () => {
+    const result = `{"large":"${"é€".repeat(80_000)}","n":12345678901234567890.10}`;
+    const { id } = await eventOf({ result });
+    let text = "";
+    let number = 0;
+    for (let hasMore = true; hasMore;) {
+      number += 1;
+      const part = await readPart(id, number);
+      expect(part).toMatchObject({ number, result_bytes: Buffer.byteLength(result) });
+      text += part.text;
+      hasMore = part.has_more;
+    }
+    expect(text).toBe(result);
+    expect(number).toBeGreaterThan(2);
+    expect(await readPart(id, number + 1)).toMatchObject({ status: 404 });
+    expect(await readPart(id, 0)).toMatchObject({ status: 400 });
+  });
+
+  it("GET /v1/events/{id}/result-part puts the characters of fetched text together, and shows no binary", async () => {
+    const text = "añ€😀".repeat(10);
+    const fetch = (type: string) =>
+      `{"status":"stored","content_type":"${type}","bytes":${Buffer.byteLength(text)},"sha256":"00"}`;
+    for (const type of ["text/markdown; charset=utf-8", "application/pdf"]) {
+      const { id } = await eventOf({ result: '"link"', resultFetch: fetch(type) });
+      const eventId = parsePublicId("event", id) ?? "";
+      await api.sql("update events set result = null where id = $1", [eventId]);
+      const bytes = Buffer.from(text);
+      // Somewhere within a character.
+      for (const [index, part] of [bytes.subarray(0, 15), bytes.subarray(15)].entries()) {
+        await api.sql(
+          "insert into result_parts (shard_id, event_id, number, bytes) select shard_id, id, $2, decode($3, 'hex') from events where id = $1",
+          [eventId, index + 1, part.toString("hex")],
+        );
+      }
+      const [first, second] = [await readPart(id, 1), await readPart(id, 2)];
+      expect([first.has_more, second.has_more]).toEqual([true, false]);
+      if (type === "application/pdf") expect(first.text).toBeNull();
+      else expect(first.text + second.text).toBe(text);
+    }
   });
 });
 

@@ -41,6 +41,7 @@ const CALLS: Readonly<Record<string, Call>> = {
   listNodes: (ringback) => ringback.nodes(),
   waitForEvent: (ringback) => ringback.events.wait(),
   listEvents: (ringback) => ringback.events.list().page(),
+  getEventResultPart: (ringback) => ringback.events.resultPart(id, 1),
   listCallbackOrigins: (ringback) => ringback.callbackOrigins.list().page(),
   tryCallbackOrigin: (ringback) => ringback.callbackOrigins.try("https://app.example.com"),
   listInboxes: (ringback) => ringback.inboxes.list().page(),

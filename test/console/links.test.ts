@@ -108,12 +108,13 @@ type LimitKind = keyof typeof LIMITS;
 
 /** The pages that each kind of link has, by their routes. */
 const SHOWN: Readonly<Record<LimitKind, readonly string[]>> = {
-  subscription: ["/", "/jobs/:id", "/results/:id"],
-  metadata: ["/", "/jobs/:id", "/results/:id", "/subscriptions"],
+  subscription: ["/", "/jobs/:id", "/results/:id", "/results/:id/view"],
+  metadata: ["/", "/jobs/:id", "/results/:id", "/results/:id/view", "/subscriptions"],
   project: [
     "/",
     "/jobs/:id",
     "/results/:id",
+    "/results/:id/view",
     "/subscriptions",
     "/overview",
     "/jobs",
@@ -186,7 +187,9 @@ describe("what a link does not show is not there", () => {
             (path === "/v1/subscriptions" && method === "GET" && kind === "metadata") ||
             // The same job, of which it shows Acme's subscription alone.
             address === `/v1/jobs/${other.subscription.job.id}/explain` ||
-            address === `/v1/events/${other.event}/result`;
+            ["", "/result", "/result-part"].some(
+              (part) => address === `/v1/events/${other.event}${part}`,
+            );
           expect(response.status, `${method} ${address}`).toBe(isNarrowed ? 200 : 404);
         }
       }

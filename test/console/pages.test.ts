@@ -14,6 +14,7 @@ let admin: Browser;
 let reader: Browser;
 /** Ended, with a result, and a delivery that failed. */
 let ended: Json;
+let endedEvent: string;
 let live: Json;
 let redelivery: Json;
 
@@ -27,7 +28,8 @@ beforeAll(async () => {
     metadata: { invoice: 12_345, note: HOSTILE },
   });
   const result = `{"total":1.10,"id":12345678901234567890,"text":${JSON.stringify(HOSTILE)}}`;
-  const { deliveryId } = await fixture.api.end(ended.id, { result });
+  const { deliveryId, eventId } = await fixture.api.end(ended.id, { result });
+  endedEvent = publicId("event", eventId);
   await fixture.api.attempt(deliveryId ?? "", {
     httpStatus: 503,
     errorCode: "server_error_answer",
@@ -51,6 +53,7 @@ function pathOf(subscription: Json): string {
 function pagePaths(): string[] {
   const ids: Readonly<Record<string, string>> = {
     "/jobs/:id": ended.job.id,
+    "/results/:id/view": endedEvent,
     "/redeliveries/:id": redelivery.id,
     "/providers/:name": "pulse",
     "/providers/:name/versions": "pulse",
@@ -58,7 +61,7 @@ function pagePaths(): string[] {
     "/providers/:name/edit": "pulse",
   };
   return ROUTES.filter(
-    ({ method, path }) => method === "GET" && !/^\/(?:$|results|provider-new)/.test(path),
+    ({ method, path }) => method === "GET" && !/^\/(?:$|results\/:id$|provider-new)/.test(path),
   ).map(({ path }) => `/console${path.replace(/:\w+/, ids[path] ?? "missing")}`);
 }
 
@@ -234,6 +237,62 @@ describe("the page of a job", () => {
     expect(download.headers.get("content-type")).toBe("application/octet-stream");
     expect(download.headers.get("content-security-policy")).toContain("sandbox");
     expect(download.text).toContain('"total":1.10,"id":12345678901234567890');
+  });
+
+  test("the page of a job leads through the parts of a result that is too large for it", async () => {
+    const large = await fixture.api.subscribe({ job_id: "large" });
+    const rows = Array.from({ length: 60_000 }, (_, n) => `{"n":${n}.10,"t":"<b>"}`);
+    await fixture.api.end(large.id, { result: `[${rows.join(",")}]` });
+    const [, path = ""] =
+      /href="\.\.\/(results\/evt_\w+\/view)"/.exec(await admin.open(pathOf(large))) ?? [];
+    let text = "";
+    for (let part: string | null = `${path}?part=1`; part !== null;) {
+      const page: string = await admin.open(`/console/${part}`);
+      expect(page).not.toContain("<b>");
+      text += /<pre[^>]*>([^<]*)<\/pre>/.exec(page)?.[1] ?? "";
+      part = /href="[./]*(results\/[^"]+)" rel="next"/.exec(page)?.[1] ?? null;
+    }
+    expect(text.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&quot;", '"')).toBe(
+      `[${rows.join(",")}]`,
+    );
+    const tree = await admin.open(`/console/results/${endedEvent}/view?at=["total"]`);
+    expect(tree).toContain(">1.10<");
+    for (const at of ["nonsense", '["missing"]', '[{"a":1}]']) {
+      const page = await admin.get(
+        `/console/results/${endedEvent}/view?at=${encodeURIComponent(at)}`,
+      );
+      expect(page.status, at).toBe(200);
+    }
+  });
+
+  test("the page of a job shows the upstream's raw answer as text, and leads to the reference", async () => {
+    const job = await fixture.api.subscribe({ job_id: "looked-at" });
+    const teaching = await admin.open(pathOf(job));
+    expect(teaching).toContain("the next poll's appears here");
+    expect(teaching).toContain("docs#tag/jobs/GET/v1/jobs/{id}/explain");
+    expect(teaching).toMatch(
+      /providers\/pulse\/try\?kind=job&amp;job=looked-at&amp;connection=default/,
+    );
+    fixture.api.inspection = {
+      atMs: fixture.api.clock.now(),
+      job: null,
+      busy: [],
+      rawAnswer: {
+        atMs: fixture.api.clock.now(),
+        status: 502,
+        headers: { "content-type": "text/html", "x-hostile": HOSTILE },
+        body: `${HOSTILE} 12345678901234567890.10`,
+        bodyBytes: 70_000,
+      },
+    };
+    const page = await admin.open(pathOf(job));
+    fixture.api.inspection = null;
+    expect(page).toContain("HTTP 502");
+    expect(page).toContain("12345678901234567890.10");
+    expect(page).toContain("of 70,000");
+    expect(page).not.toContain("<script>alert");
+    // A key that may only read is not led to what only others may do.
+    expect(await reader.open(pathOf(job))).not.toContain("Ask upstream");
   });
 
   test("the page of a job that does not exist, or is another project's, is not found", async () => {

@@ -190,6 +190,20 @@ export const webhookEventSchema = z
   .discriminatedUnion("type", [SENT_EVENTS[0] ?? testEvent, ...SENT_EVENTS.slice(1)])
   .openapi("WebhookEvent", { description: "The body of any callback." });
 
+export const resultPartSchema = z
+  .object({
+    object: z.literal("result_part"),
+    number: z.int().min(1),
+    has_more: z.boolean().openapi({ description: "Whether a part of the next number exists." }),
+    content_type: z.string().openapi({ example: "application/json" }),
+    result_bytes: z.int().openapi({ description: "The size of the whole result." }),
+    text: z.string().nullable().openapi({
+      description: "The part as the upstream sent it; null for content that is not text.",
+      example: '{"markdown": "# Invoice"}',
+    }),
+  })
+  .openapi("ResultPart");
+
 export const newestEventSchema = z
   .object({ object: z.literal("newest_event"), id: idSchema("evt") })
   .openapi("NewestEvent");

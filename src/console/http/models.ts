@@ -12,6 +12,7 @@ import type {
   signingSecretSchema,
   subscriptionSchema,
 } from "../../api/http/response-schemas.ts";
+import type { resultPartSchema } from "../../api/http/event-schemas.ts";
 import type { messagesSchema } from "../../api/inboxes/schema.ts";
 import type { jobExplanationSchema, jobSchema } from "../../api/jobs/schema.ts";
 import type {
@@ -37,6 +38,7 @@ export type Subscription = z.output<typeof subscriptionSchema>;
 export type Delivery = z.output<typeof deliveryWithAttemptsSchema>;
 export type Attempt = Delivery["attempts"][number];
 export type StoredEvent = z.output<typeof eventSchema>;
+export type ResultPart = z.output<typeof resultPartSchema>;
 export type ListedDelivery = z.output<typeof deliverySchema>;
 export type Redelivery = z.output<typeof redeliverySchema>;
 export type CallbackOrigin = z.output<typeof callbackOriginSchema>;

@@ -1,49 +1,67 @@
 import { html } from "hono/html";
+import type { JsonPath } from "../../core/json/raw-json.ts";
 import { ApiProblem, type GatewayApi } from "../http/gateway-api.ts";
-import type { JobExplanation } from "../http/models.ts";
+import type { JobExplanation, ResultPart } from "../http/models.ts";
 import type { PageRequest } from "../http/page.ts";
 import { jsonView } from "../view/json-view.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
 import { card } from "../view/parts.ts";
 
-/** Larger results are there to be saved. */
-const SHOWN_BYTES_MAX = 256 * 1024;
-
-/** The result of a job that has completed: as a tree if it is small enough, in any case to be saved. */
+/** The result of a job that has completed: as a tree if it is small enough, else a way to its parts. */
 export async function resultView({ job }: JobExplanation, request: PageRequest): Promise<Markup> {
   const { api, links } = request;
   const event = job.last_event_id;
   if (job.status !== "completed" || event === null) return NOTHING;
-  const response = await resultOf(event, api);
-  if (response === null) return NOTHING;
-  const save = html`<a
-    class="button"
-    href="${links.to(`results/${event}`)}"
-    download
-    hx-boost="false"
-    >Download</a
-  >`;
-  return card("Result", await shownOf(response), save);
+  const part = await resultPart(event, 1, api);
+  if (part === null) return NOTHING;
+  return card("Result", resultBody(event, part, request), downloadLink(event, links));
 }
 
-/** Null for a job that completed without one. */
-async function resultOf(event: string, api: GatewayApi): Promise<Response | null> {
+function resultBody(event: string, part: ResultPart, { links }: PageRequest): Markup {
+  const whole = wholeJson(part);
+  if (whole !== null) {
+    return jsonView(whole, { linkTo: (at, from) => links.to(...placeIn(event, at, from)) });
+  }
+  const size = html`${part.result_bytes.toLocaleString("en-US")} bytes of ${part.content_type}`;
+  return part.text === null
+    ? html`<p class="quiet">${size}: to be downloaded.</p>`
+    : html`<p>
+        <span class="quiet">${size}.</span>
+        <a class="button" href="${links.to(`results/${event}/view`)}">Read by part</a>
+      </p>`;
+}
+
+/** The address of a value of a result, as arguments of `Links.to`. */
+export function placeIn(
+  event: string,
+  at: JsonPath,
+  from: number,
+): [path: string, query: Readonly<Record<string, string>>] {
+  return [`results/${event}/view`, { at: JSON.stringify(at), from: String(from) }];
+}
+
+export function downloadLink(event: string, links: PageRequest["links"]): Markup {
+  return html`<a class="button" href="${links.to(`results/${event}`)}" download hx-boost="false"
+    >Download</a
+  >`;
+}
+
+/** The text of a result that is JSON and small enough for one part. */
+export function wholeJson({ number, has_more: hasMore, content_type: type, text }: ResultPart) {
+  const isWhole = number === 1 && !hasMore;
+  return isWhole && type.startsWith("application/json") ? text : null;
+}
+
+/** Null for an event without a result, and for a part that does not exist. */
+export async function resultPart(
+  event: string,
+  number: number,
+  api: GatewayApi,
+): Promise<ResultPart | null> {
   try {
-    return await api.stream(`/v1/events/${event}/result`);
+    return await api.get<ResultPart>(`/v1/events/${event}/result-part`, { number });
   } catch (error) {
     if (error instanceof ApiProblem && error.body.status === 404) return null;
     throw error;
   }
-}
-
-async function shownOf(response: Response): Promise<Markup> {
-  const type = response.headers.get("content-type") ?? "";
-  const bytes = Number(response.headers.get("content-length") ?? 0);
-  if (type.startsWith("application/json") && bytes <= SHOWN_BYTES_MAX) {
-    return jsonView(await response.text());
-  }
-  await response.body?.cancel();
-  return html`<p class="quiet">
-    ${bytes.toLocaleString("en-US")} bytes of ${type}: to be downloaded.
-  </p>`;
 }

@@ -7,7 +7,7 @@ const READ: readonly Scope[] = ["subscriptions:read"];
 const WRITE: readonly Scope[] = ["subscriptions:read", "subscriptions:write"];
 
 const JOB = /^\/v1\/jobs\/(job_[0-9a-f]{32})\/explain$/;
-const RESULT = /^\/v1\/events\/(evt_[0-9a-f]{32})\/result$/;
+const EVENT = /^\/v1\/events\/(evt_[0-9a-f]{32})(?:\/result(?:-part)?)?$/;
 const REDELIVER = /^\/v1\/deliveries\/(msg_[0-9a-f]{32})\/redeliver$/;
 
 /**
@@ -50,7 +50,7 @@ export class LimitedApi {
       return true;
     }
     if (pathname === "/v1/events") return this.#showsJob(searchParams.get("job"), bindings);
-    const [, event] = RESULT.exec(pathname) ?? [];
+    const [, event] = EVENT.exec(pathname) ?? [];
     if (event === undefined) return false;
     const found = await this.#json<{ job: { id: string } }>(`/v1/events/${event}`, bindings);
     return found !== null && this.#showsJob(found.job.id, bindings);

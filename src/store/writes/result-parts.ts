@@ -1,4 +1,4 @@
-import { and, eq, sql } from "drizzle-orm";
+import { and, between, eq, sql } from "drizzle-orm";
 import { cutUtf8 } from "../../core/bytes.ts";
 import type { CallOptions } from "../db/bounded-calls.ts";
 import type { Database } from "../db/database.ts";
@@ -76,6 +76,26 @@ const FIND_TEXT_PART = statement((orm, given: Given<PartKey>) =>
     .where(isThe(given)),
 );
 
+/** The most bytes by which a part may begin within a character of UTF-8. */
+const OF_NEXT_BYTES = 3;
+
+const FIND_WITH_NEXT = statement((orm, given: Given<PartKey>) =>
+  orm
+    .select({
+      number: resultParts.number,
+      bytes: sql<Buffer>`case when ${resultParts.number} = ${given.number}::integer
+        then ${resultParts.bytes} else substring(${resultParts.bytes} from 1 for ${sql.raw(String(OF_NEXT_BYTES))}) end`,
+    })
+    .from(resultParts)
+    .where(
+      and(
+        eq(resultParts.shardId, given.shardId),
+        eq(resultParts.eventId, given.eventId),
+        between(resultParts.number, given.number, sql`${given.number}::integer + 1`),
+      ),
+    ),
+);
+
 export interface PartKey {
   readonly shardId: number;
   readonly eventId: string;
@@ -87,6 +107,20 @@ export interface PartKey {
 export async function findTextPart(database: Database, part: PartKey): Promise<Buffer | null> {
   const [row] = await database.run("find-result-part", (sql) => FIND_TEXT_PART(sql, part));
   return row === undefined ? null : Buffer.from(row.text);
+}
+
+/**
+ * One part of any result, and the first bytes of the part after it, or null when it is the last. Null
+ * after the last.
+ */
+export async function findPartWithNext(
+  database: Database,
+  part: PartKey,
+): Promise<{ readonly bytes: Buffer; readonly next: Buffer | null } | null> {
+  const rows = await database.run("find-result-part-with-next", (sql) => FIND_WITH_NEXT(sql, part));
+  const found = rows.find(({ number }) => number === part.number);
+  const next = rows.find(({ number }) => number !== part.number);
+  return found === undefined ? null : { bytes: found.bytes, next: next?.bytes ?? null };
 }
 
 /** One part of a result that was fetched, whatever its content. */
