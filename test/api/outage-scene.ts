@@ -1,5 +1,6 @@
 import { checkedApp } from "../support/checked-app.ts";
 import { ApiKeyDirectory } from "../../src/cluster/api-key-directory.ts";
+import { readinessOf } from "../../src/core/readiness.ts";
 import { Acceptor, acceptLookups } from "../../src/intake/acceptor.ts";
 import { createLog } from "../../src/runtime/process/log.ts";
 import { openDatabase } from "../../src/store/db/database.ts";
@@ -9,6 +10,7 @@ import { uuids } from "../support/rows.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";
 import { openWriters } from "../support/writers.ts";
 import { ApiFixture } from "./api-fixture.ts";
+import { READY } from "./fixture-answers.ts";
 import { testRuntime } from "../support/runtime.ts";
 
 const silent = createLog({ level: "silent", format: "json" });
@@ -57,6 +59,7 @@ export async function openOutageScene() {
     database,
     apiKeys: new ApiKeyDirectory(testRuntime({ clock, log: silent }), { database }),
     acceptor,
+    readiness: () => readinessOf({ ...READY, database: database.health.condition }),
   });
   const key = await api.addKey(["admin"]);
   const ask = (method: string, path: string, body?: object, as = key): Promise<Response> =>

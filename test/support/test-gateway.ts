@@ -27,6 +27,8 @@ export interface TestGateway {
   readonly api: Api;
   /** Asks again and again until the answer is as wished; there is no event to wait for. */
   until(path: string, isReached: (body: Json) => boolean): Promise<Json>;
+  /** Reports that it is not ready and serves on, until `hurried` resolves or the time for it is over. */
+  drain(hurried: Promise<void>): Promise<void>;
   /** Stops the gateway; the database stays. */
   stop(): Promise<void>;
   /** Stops it and drops its database. */
@@ -102,6 +104,7 @@ export async function startTestGateway(
     },
     api,
     until: (path, isReached) => askUntil(api, path, isReached),
+    drain: (hurried) => gateway.drain(hurried),
     stop: () => gateway.stop(),
     async discard() {
       await gateway.stop();

@@ -12,8 +12,11 @@ import { DatabaseTimeoutError, errorCodes } from "./errors.ts";
 const PROBE_INTERVAL_MS = 1_000;
 const PROBE_TIMEOUT_MS = 2_000;
 const UNREAD_GRACE_MS = 100;
-/** One in this many probes writes to the disk; every one does while it is known to be full. */
-const PROBES_PER_DISK_PROBE = 15;
+/**
+ * One in this many probes writes to the disk, so that a full one is known within 5 s on a node that
+ * has nothing to write; every one does while it is known to be full.
+ */
+const PROBES_PER_DISK_PROBE = 4;
 const DISK_FULL = "53100";
 /** Servers respond, but none of them takes writes. */
 const ALL_READ_ONLY = "NO_SUITABLE_SERVER";
@@ -22,12 +25,12 @@ const CAN_WRITE = `
 select not (pg_is_in_recovery() or current_setting('transaction_read_only')::boolean) as can_write
 `;
 
-// Needs about 600 KiB in a temporary file, which the end of the statement removes. A row that is
+// Needs about 250 KiB in a temporary file, which the end of the statement removes. A row that is
 // updated in place would find room even on a full disk. One message, so that a pooler keeps it
 // together.
 const WRITE_TO_DISK = `
 set local work_mem = '64kB';
-with spilled as materialized (select repeat('x', 100) from generate_series(1, 5000))
+with spilled as materialized (select repeat('x', 100) from generate_series(1, 2000))
 select count(*)::int from spilled
 `;
 
