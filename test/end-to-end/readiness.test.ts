@@ -22,7 +22,7 @@ afterAll(() => admin.end({ timeout: 1 }));
 type Gateway = Awaited<ReturnType<typeof openScene>>["gateway"];
 
 /** Waits until `/readyz` names these reasons and no other. */
-async function becomes(gateway: Gateway, reasons: readonly string[]): Promise<void> {
+async function expectReasons(gateway: Gateway, reasons: readonly string[]): Promise<void> {
   const { body } = await vi.waitFor(
     async () => {
       const answer = await gateway.api("GET", "/readyz");
@@ -48,12 +48,12 @@ async function cutConnections(gateway: Gateway): Promise<void> {
 
 test("readiness says that the database can't be reached", async (context) => {
   const { gateway } = await openScene(context);
-  await becomes(gateway, []);
+  await expectReasons(gateway, []);
   await admin`alter database ${admin(nameOf(gateway))} allow_connections false`;
   await cutConnections(gateway);
-  await becomes(gateway, ["database_unreachable"]);
+  await expectReasons(gateway, ["database_unreachable"]);
   await admin`alter database ${admin(nameOf(gateway))} allow_connections true`;
-  await becomes(gateway, []);
+  await expectReasons(gateway, []);
 });
 
 test("readiness says that the database is read-only", async (context) => {
@@ -61,10 +61,10 @@ test("readiness says that the database is read-only", async (context) => {
   const name = admin(nameOf(gateway));
   await admin`alter database ${name} set default_transaction_read_only = on`;
   await cutConnections(gateway);
-  await becomes(gateway, ["database_read_only"]);
+  await expectReasons(gateway, ["database_read_only"]);
   await admin`alter database ${name} reset default_transaction_read_only`;
   await cutConnections(gateway);
-  await becomes(gateway, []);
+  await expectReasons(gateway, []);
 });
 
 test("readiness says that the database's disk is full", async (context) => {
@@ -75,18 +75,18 @@ test("readiness says that the database's disk is full", async (context) => {
       raise exception 'could not extend file: No space left on device' using errcode = '53100';
     end $$`;
   await sql`create trigger fault before update on nodes execute function out_of_space()`;
-  await becomes(gateway, ["database_full"]);
+  await expectReasons(gateway, ["database_full"]);
   await sql`drop trigger fault on nodes`;
-  await becomes(gateway, []);
+  await expectReasons(gateway, []);
 });
 
 test("readiness says that the lease was lost", async (context) => {
   const { gateway } = await openScene(context);
   await gateway.sql.begin(async (tx) => {
     await tx`lock table nodes in access exclusive mode`;
-    await becomes(gateway, ["lease_lost"]);
+    await expectReasons(gateway, ["lease_lost"]);
   });
-  await becomes(gateway, []);
+  await expectReasons(gateway, []);
 });
 
 test("readiness says that an event has been unrecorded for too long", async (context) => {
@@ -105,9 +105,9 @@ test("readiness says that an event has been unrecorded for too long", async (con
       { timeout: 60_000, interval: 50 },
     );
     gateway.clock.shift(20_000);
-    await becomes(gateway, ["events_unrecorded"]);
+    await expectReasons(gateway, ["events_unrecorded"]);
   });
-  await becomes(gateway, []);
+  await expectReasons(gateway, []);
   await receiver.takeOne(scene.path);
 });
 
@@ -115,7 +115,7 @@ test("readiness says that the node is stopping while it still serves, and every 
   const { gateway } = await openScene(context);
   const hurried = Promise.withResolvers<void>();
   const draining = gateway.drain(hurried.promise);
-  await becomes(gateway, ["stopping"]);
+  await expectReasons(gateway, ["stopping"]);
   hurried.resolve();
   await draining;
   expect([...seen].sort()).toEqual(Object.keys(UNREADINESS_REASONS).sort());
