@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import type { AttackerCommands } from "../attacker.ts";
 import { atLeast, atMost, figure, type Figure } from "../figure.ts";
 import { BenchGateway, type BenchConnection, type BenchSubscription } from "../gateway.ts";
-import { quantile } from "../measure.ts";
+import { median, quantile } from "../measure.ts";
 import type { ReceiverCommands } from "../receiver.ts";
 import type { Scenario } from "../scenario.ts";
 import type { UpstreamCommands } from "../upstream.ts";
@@ -15,7 +15,9 @@ import { WorkerProcess } from "../worker-process.ts";
 const ENDINGS_PER_SECOND = 50;
 const REQUEST_INTERVAL_MS = 25;
 const SETTLE_MS = { full: 2000, quick: 1000 };
+/** Of one window. Windows without and beside an attack alternate, so that both meet the same machine. */
 const MEASURE_MS = { full: 10_000, quick: 3000 };
+const WINDOWS = { full: 3, quick: 2 };
 /** As many polls a second as there are jobs, so that some job is polled whenever an ending is due. */
 const POLL_INTERVAL_S = 1;
 const SPARE_JOBS = 1000;
@@ -140,8 +142,9 @@ const ATTACKS: readonly Attack[] = [
 ];
 
 /**
- * A quiet project's figures beside each attack, over its figures without, measured just before on the
- * same gateway. An attack that the gateway stores has a gateway of its own, and goes on after a restart.
+ * A quiet project's figures beside each attack, over its figures without, on the same gateway: in
+ * windows that alternate, or just before an attack that can't be stopped, because the gateway stores it.
+ * An attack that the gateway stores has a gateway of its own, and goes on after a restart.
  */
 export const fairness: Scenario = {
   name: "fairness",
@@ -199,35 +202,85 @@ async function besideAttacks(
   await upstream.ask("completeAtRate", { perSecond: ENDINGS_PER_SECOND });
   const figures: Figure[] = [];
   for (const attack of attacks) {
-    step(`quiet, before ${attack.name}`);
-    await addJobs(scene, quiet);
-    const without = await measureQuiet(scene, quiet);
-    step(`beside ${attack.name}`);
-    await addJobs(scene, quiet);
-    await attack.begin(scene);
-    figures.push(...quietFiguresOf(attack.name, without));
-    const beside = await measureQuiet(scene, quiet);
+    const { without, beside } = await measureInTurns(attack, scene, quiet, step);
     step(`p99 ${describe(beside)}; without ${describe(without)}`);
+    figures.push(...quietFiguresOf(attack.name, without));
     figures.push(...figuresOf(attack.name, beside, without));
-    await attack.end?.(scene);
     if (!attack.isStored) continue;
     step(`beside ${attack.name}, after a restart`);
     await addJobs(scene, quiet);
     await gateway.stop();
     await gateway.start();
-    const restarted = await measureQuiet(scene, quiet);
+    const restarted = await measureWindows(scene, quiet, WINDOWS[mode]);
     step(`p99 ${describe(restarted)}`);
     figures.push(...figuresOf(`${attack.name}_restarted`, restarted, without));
   }
   return figures;
 }
 
-interface QuietFigures {
-  readonly lagMs: number;
-  readonly subscribeMs: number;
-  readonly healthMs: number;
-  readonly pollsPerSecond: number;
+/** What is stored goes on, so that it has all windows without it before those beside it. */
+async function measureInTurns(
+  attack: Attack,
+  scene: Scene,
+  quiet: QuietProject,
+  step: (text: string) => void,
+): Promise<{ readonly without: QuietSamples; readonly beside: QuietSamples }> {
+  const windows = WINDOWS[scene.mode];
+  if (attack.isStored) {
+    step(`quiet, before ${attack.name}`);
+    const without = await measureWindows(scene, quiet, windows);
+    step(`beside ${attack.name}`);
+    await addJobs(scene, quiet);
+    await attack.begin(scene);
+    return { without, beside: await measureWindows(scene, quiet, windows) };
+  }
+  const without: QuietSamples[] = [];
+  const beside: QuietSamples[] = [];
+  for (let window = 1; window <= windows; window += 1) {
+    step(`without and beside ${attack.name}, ${window} of ${windows}`);
+    without.push(await measureWindows(scene, quiet, 1));
+    await addJobs(scene, quiet);
+    await attack.begin(scene);
+    beside.push(await measureQuiet(scene, quiet));
+    await attack.end?.(scene);
+  }
+  return { without: together(without), beside: together(beside) };
+}
+
+async function measureWindows(
+  scene: Scene,
+  quiet: QuietProject,
+  windows: number,
+): Promise<QuietSamples> {
+  const measured: QuietSamples[] = [];
+  for (let window = 0; window < windows; window += 1) {
+    await addJobs(scene, quiet);
+    measured.push(await measureQuiet(scene, quiet));
+  }
+  return together(measured);
+}
+
+/** All that was measured, in milliseconds, of one window or several. */
+interface QuietSamples {
+  readonly lagsMs: readonly number[];
+  readonly subscribesMs: readonly number[];
+  readonly healthsMs: readonly number[];
+  readonly polls: number;
+  readonly elapsedMs: number;
   readonly requestsFailed: number;
+}
+
+function together(windows: readonly QuietSamples[]): QuietSamples {
+  const sum = (of: (window: QuietSamples) => number): number =>
+    windows.reduce((total, window) => total + of(window), 0);
+  return {
+    lagsMs: windows.flatMap(({ lagsMs }) => lagsMs),
+    subscribesMs: windows.flatMap(({ subscribesMs }) => subscribesMs),
+    healthsMs: windows.flatMap(({ healthsMs }) => healthsMs),
+    polls: sum(({ polls }) => polls),
+    elapsedMs: sum(({ elapsedMs }) => elapsedMs),
+    requestsFailed: sum(({ requestsFailed }) => requestsFailed),
+  };
 }
 
 /** As many jobs as end while they are measured, and some that are polled all the time. */
@@ -240,7 +293,7 @@ async function addJobs({ gateway, mode }: Scene, quiet: QuietProject): Promise<v
   await subscribeAll(gateway, quiet.connection, wishes, gateway.apiKey);
 }
 
-async function measureQuiet(scene: Scene, quiet: QuietProject): Promise<QuietFigures> {
+async function measureQuiet(scene: Scene, quiet: QuietProject): Promise<QuietSamples> {
   const { gateway, mode } = scene;
   const { connection, upstream, receiver, receiverOrigin } = quiet;
   await wait(SETTLE_MS[mode]);
@@ -249,46 +302,57 @@ async function measureQuiet(scene: Scene, quiet: QuietProject): Promise<QuietFig
   const startedAt = performance.now();
   const requests = await timeRequests(gateway, connection, receiverOrigin, MEASURE_MS[mode]);
   const polls = (await upstream.ask("requests", undefined)) - pollsBefore;
-  const elapsedMs = performance.now() - startedAt;
-  const lagsMs = await receiver.ask("lagsMs", undefined);
   return {
-    lagMs: quantile(lagsMs, 0.99),
-    subscribeMs: quantile(requests.subscribeMs, 0.99),
-    healthMs: quantile(requests.healthMs, 0.99),
-    pollsPerSecond: (polls * 1000) / elapsedMs,
+    lagsMs: await receiver.ask("lagsMs", undefined),
+    subscribesMs: requests.subscribeMs,
+    healthsMs: requests.healthMs,
+    polls,
+    elapsedMs: performance.now() - startedAt,
     requestsFailed: requests.failed,
   };
 }
 
-function describe({ lagMs, subscribeMs, healthMs, pollsPerSecond }: QuietFigures): string {
-  const [lag, subscribe, health] = [lagMs, subscribeMs, healthMs].map((ms) => Math.round(ms));
-  return `lag ${lag} ms, subscribe ${subscribe} ms, healthz ${health} ms, ${Math.round(pollsPerSecond)} polls/s`;
+const p99 = (samplesMs: readonly number[]): number => quantile(samplesMs, 0.99);
+const pollsPerSecond = ({ polls, elapsedMs }: QuietSamples): number => (polls * 1000) / elapsedMs;
+
+function describe(samples: QuietSamples): string {
+  const of = (name: string, samplesMs: readonly number[]): string =>
+    `${name} ${Math.round(p99(samplesMs))} ms of ${samplesMs.length}`;
+  const { lagsMs, subscribesMs, healthsMs } = samples;
+  const latencies = [of("lag", lagsMs), of("subscribe", subscribesMs), of("healthz", healthsMs)];
+  return `${latencies.join(", ")}, ${Math.round(pollsPerSecond(samples))} polls/s`;
 }
 
-function quietFiguresOf(name: string, quiet: QuietFigures): Figure[] {
+function quietFiguresOf(name: string, quiet: QuietSamples): Figure[] {
   return [
-    figure(`${name}_quiet_lag_p99`, quiet.lagMs, "ms"),
-    figure(`${name}_quiet_subscribe_p99`, quiet.subscribeMs, "ms"),
-    figure(`${name}_quiet_healthz_p99`, quiet.healthMs, "ms"),
-    figure(`${name}_quiet_polls`, quiet.pollsPerSecond, "polls/s"),
+    figure(`${name}_quiet_lag_p99`, p99(quiet.lagsMs), "ms"),
+    figure(`${name}_quiet_subscribe_p99`, p99(quiet.subscribesMs), "ms"),
+    figure(`${name}_quiet_healthz_p99`, p99(quiet.healthsMs), "ms"),
+    figure(`${name}_quiet_polls`, pollsPerSecond(quiet), "polls/s"),
   ];
 }
 
-function figuresOf(name: string, beside: QuietFigures, without: QuietFigures): Figure[] {
-  const latency = (of: string, besideMs: number, withoutMs: number): Figure[] => [
-    figure(`${name}_${of}_p99`, besideMs, "ms"),
+function figuresOf(name: string, beside: QuietSamples, without: QuietSamples): Figure[] {
+  const latency = (
+    of: string,
+    besideMs: readonly number[],
+    withoutMs: readonly number[],
+  ): Figure[] => [
+    figure(`${name}_${of}_samples`, Math.min(besideMs.length, withoutMs.length), "samples"),
+    figure(`${name}_${of}_median`, median(besideMs), "ms"),
+    figure(`${name}_${of}_p99`, p99(besideMs), "ms"),
     figure(
       `${name}_${of}_ratio`,
-      besideMs / Math.max(QUIET_P99_MS_MIN, withoutMs),
+      p99(besideMs) / Math.max(QUIET_P99_MS_MIN, p99(withoutMs)),
       "ratio",
       atMost(RATIO_MAX),
     ),
   ];
-  const pollRatio = beside.pollsPerSecond / without.pollsPerSecond;
+  const pollRatio = pollsPerSecond(beside) / pollsPerSecond(without);
   return [
-    ...latency("lag", beside.lagMs, without.lagMs),
-    ...latency("subscribe", beside.subscribeMs, without.subscribeMs),
-    ...latency("healthz", beside.healthMs, without.healthMs),
+    ...latency("lag", beside.lagsMs, without.lagsMs),
+    ...latency("subscribe", beside.subscribesMs, without.subscribesMs),
+    ...latency("healthz", beside.healthsMs, without.healthsMs),
     figure(`${name}_polls_ratio`, pollRatio, "ratio", atLeast(POLL_RATIO_MIN)),
     figure(`${name}_requests_failed`, beside.requestsFailed, "requests", atMost(0)),
   ];
