@@ -17,7 +17,7 @@ import type { LaneBoard } from "../cluster/lane-board.ts";
 import type { StatusCounter } from "../cluster/status-counter.ts";
 import type { DeliveryEngine } from "../delivery/delivery-engine.ts";
 import type { ProjectDirectory } from "../cluster/project-directory.ts";
-import type { ApiKeyDirectory } from "../cluster/api-key-directory.ts";
+import type { ApiKeyDirectory } from "../cluster/api-keys/api-key-directory.ts";
 import type { ProjectLimitName, ProjectLimits } from "../core/project-limits.ts";
 import type { Readiness } from "../core/readiness.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -87,7 +87,7 @@ export interface ApiPorts {
   readonly inboxFeed: Pick<InboxFeed, "place" | "waitFor">;
   readonly consumerClaims: Pick<ConsumerClaims, "nodeId" | "isHeld" | "claim">;
   readonly signingKeys: Pick<SigningKeys, "forget">;
-  readonly apiKeys: Pick<ApiKeyDirectory, "find" | "isUnknown" | "lookUp" | "take">;
+  readonly apiKeys: Pick<ApiKeyDirectory, "find" | "isUnknown" | "lookUp" | "take" | "used">;
   readonly refusedKeys: RefusedKeys;
   /** When requests with a key may begin, those that are passed on included. */
   readonly admission: RequestAdmission;

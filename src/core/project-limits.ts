@@ -157,6 +157,12 @@ const PROJECT_LIMITS = {
     counts:
       "Messages of inboxes that no consumer has acknowledged, as they were counted seconds ago.",
   },
+  inbox_pages_running: {
+    kind: "concurrency",
+    unit: "pages",
+    byDefault: 2,
+    counts: "Pages of inboxes that are being read and signed at once; more wait for their turn.",
+  },
   redeliveries_running: {
     kind: "stock",
     unit: "redeliveries",
@@ -202,6 +208,25 @@ const PROJECT_LIMITS = {
     unit: "requests",
     byDefault: 256,
     counts: "Requests that are being sent through the gateway (`/via/…`); more are refused.",
+  },
+  via_answer_bytes: {
+    kind: "concurrency",
+    unit: "bytes",
+    byDefault: 64 * MIB,
+    counts:
+      "Answers through `/via/…` above 64 KiB that are held until their job is known; more wait a moment, then pass without a subscription.",
+  },
+  outbox_deliveries: {
+    kind: "concurrency",
+    unit: "deliveries",
+    byDefault: 150_000,
+    counts: "Callbacks in memory that are due about now; more wait in the database.",
+  },
+  outbox_bytes: {
+    kind: "concurrency",
+    unit: "bytes",
+    byDefault: 192 * MIB,
+    counts: "What those callbacks take in memory; more wait in the database.",
   },
   upstream_connections: {
     kind: "concurrency",

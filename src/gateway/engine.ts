@@ -1,7 +1,7 @@
 import { ChangeWatcher } from "../cluster/change-watcher.ts";
 import { ShardActivity } from "../cluster/shard-activity.ts";
 import { acceptLookups, Acceptor } from "../intake/acceptor.ts";
-import { ApiKeyDirectory } from "../cluster/api-key-directory.ts";
+import { ApiKeyDirectory } from "../cluster/api-keys/api-key-directory.ts";
 import { registerClusterGauges, registerLimitGauges } from "../cluster/cluster-gauges.ts";
 import { CommandRouter } from "../intake/command-router.ts";
 import { MinuteWriter } from "../cluster/minute-writer.ts";
@@ -182,6 +182,7 @@ export class Engine {
     const limits = this.projects;
     database.callsPerGroupMax = (group) => limits.allowed(group, "database_calls");
     limits.measuredBy("database_calls", (projectId) => database.callsOf(projectId));
+    deliveryLoop.outbox.keepTo(limits);
     this.inboxes = new InboxDirectory(runtime, limits);
     this.apiKeys = new ApiKeyDirectory(runtime, { ...options, changes: signals.apiKeys });
     this.providers = new ProviderDirectory(runtime, {

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { parsePublicId, publicId } from "../core/ids/ids.ts";
+import type { ProjectLimits } from "../core/project-limits.ts";
 import { MemoryBudget } from "../lanes/memory-budget.ts";
 import type { RelayedHead } from "../outbound/exchange/relayed-exchange.ts";
 import { callbackFieldsOf, maySubmit, readSubmission } from "../providers/submission/submission.ts";
@@ -61,12 +62,14 @@ interface PlacedPassage extends Passage {
 /** Memory for answers to submissions that are held until their job is subscribed to. */
 export function heldAnswersBudget<Holder extends { readonly projectId: string }>(
   bytesMax: number,
+  limits: Pick<ProjectLimits, "allowed">,
 ): MemoryBudget<Holder> {
   return new MemoryBudget<Holder>({
     resource: "held_answer_bytes",
     bytesFree: HELD_BYTES_FREE,
     bytesMax,
-    bytesPerGroupMax: () => bytesMax / 2,
+    bytesPerGroupMax: (projectId) =>
+      Math.min(bytesMax / 2, limits.allowed(projectId, "via_answer_bytes")),
     groupOf: ({ projectId }) => projectId,
   });
 }
@@ -110,7 +113,8 @@ export class Via {
     const { enterWait, leaveWait } = ports.api;
     this.#cached = new CachedStatuses(runtime.clock, { ...ports.statuses, enterWait, leaveWait });
     const bytesMax = ports.settings.heldAnswersBytesMax;
-    this.#heldAnswers = heldAnswersBudget(bytesMax);
+    this.#heldAnswers = heldAnswersBudget(bytesMax, ports.limits);
+    ports.limits.measuredBy("via_answer_bytes", (projectId) => this.#heldAnswers.heldBy(projectId));
     ports.limits.measuredBy("via_requests", (projectId) => this.#inProgress.get(projectId) ?? 0);
   }
 
@@ -366,7 +370,10 @@ export class Via {
       const body = readableBody(headers, bytes, { isWhole, bytesMax: LOOKED_AT_BYTES_MAX });
       const answer = { status, headers, body };
       const job = readSubmission(passage.known.provider, asked, answer);
-      if (job === null && isCrowded) return { [ERROR_HEADER]: "overloaded" };
+      if (job === null && isCrowded) {
+        this.#ports.limits.refused("via_answer_bytes");
+        return { [ERROR_HEADER]: "overloaded" };
+      }
       if (job === null) return {};
       const idHeader = {
         "ringback-job-id": headerText(job.jobId),

@@ -11,7 +11,7 @@ import { checkedApp } from "../support/checked-app.ts";
 import { problemSchema } from "../../src/api/http/response-schemas.ts";
 import { RequestAdmission } from "../../src/api/request/request-admission.ts";
 import { RefusedKeys } from "../../src/api/request/refused-keys.ts";
-import { ApiKeyDirectory } from "../../src/cluster/api-key-directory.ts";
+import { ApiKeyDirectory } from "../../src/cluster/api-keys/api-key-directory.ts";
 import { readinessOf } from "../../src/core/readiness.ts";
 import { PROBLEMS } from "../../src/core/error-codes.ts";
 import type { ApiPorts, AuthenticationFailure } from "../../src/api/context.ts";

@@ -5,9 +5,8 @@ import { apiRoutes } from "../../src/api/routes.ts";
 import { type IdKind, publicId } from "../../src/core/ids/ids.ts";
 import { newApiKey } from "../../src/runtime/secrets/api-key.ts";
 import { type Scope, SCOPES } from "../../src/core/scopes.ts";
-import { exampleSource } from "../providers/example-provider.ts";
 import { ApiFixture, type Json, problemOf } from "./api-fixture.ts";
-import { createRedelivery } from "../../src/store/deliveries/redeliveries.ts";
+import { countObjects, objectsOf } from "./objects-of.ts";
 
 /*
  * Walks every route that is served with every kind of key, every scope, the objects of another
@@ -24,7 +23,7 @@ const FOREIGN_PROVIDER = "foreign-provider";
 beforeAll(async () => {
   api = await ApiFixture.open();
   routes = apiRoutes(api.ports).map(({ description }) => description);
-  foreign = await objectsOfFixture();
+  foreign = await objectsOf(api, FOREIGN_PROVIDER);
 });
 afterAll(() => api.close());
 
@@ -89,52 +88,6 @@ async function ask(route: RouteDescription, path: string, key: string | null): P
     },
     { incoming: { socket: { remoteAddress } } },
   );
-}
-
-async function objectsOfFixture(): Promise<Record<IdKind, string | null>> {
-  const subscription = await api.subscribe();
-  const { eventId, deliveryId } = await api.end(subscription.id, { result: "1" });
-  const put = await api.request("PUT", `/v1/providers/${FOREIGN_PROVIDER}`, {
-    body: { ...exampleSource, name: FOREIGN_PROVIDER },
-  });
-  expect(put.status).toBe(201);
-  // Of the same name, so that whatever is named so is another project's.
-  const inbox = await api.subscribe({ callback_url: undefined, inbox: FOREIGN_PROVIDER });
-  await api.end(inbox.id, { result: "1" });
-  const made = await api.request("GET", `/v1/inboxes/${FOREIGN_PROVIDER}/messages`);
-  const { cursor } = (await made.json()) as Json;
-  const ack = `/v1/inboxes/${FOREIGN_PROVIDER}/consumers/${FOREIGN_PROVIDER}/ack`;
-  expect((await api.request("POST", ack, { body: { cursor } })).status).toBe(200);
-  const redelivery = {
-    id: api.uuid(),
-    projectId: api.projectId,
-    isDryRun: false,
-    perSecond: 1,
-    nowMs: api.clock.now(),
-    status: "exhausted",
-    eventType: null,
-    callbackOrigin: null,
-    createdAfterMs: null,
-    createdBeforeMs: api.clock.now(),
-  } as const;
-  await createRedelivery(api.database, redelivery, 10);
-  const first = async (table: string): Promise<string> =>
-    (await api.sql(`select id from ${table} where project_id = $1`, [api.projectId]))[0].id;
-  return {
-    job: subscription.job.id,
-    subscription: subscription.id,
-    event: publicId("event", eventId),
-    delivery: publicId("delivery", deliveryId ?? ""),
-    connection: publicId("connection", await first("connections")),
-    apiKey: publicId("apiKey", await first("api_keys")),
-    redelivery: publicId("redelivery", redelivery.id),
-    // No address names these.
-    project: null,
-    signingSecret: null,
-    signingKey: null,
-    operationalEvent: null,
-    auditEntry: null,
-  };
 }
 
 it("every route but the public ones needs a key", () => {
@@ -209,7 +162,7 @@ describe("an object of another project", () => {
     const projectId = api.uuid();
     await api.addProject(projectId, "stranger");
     const key = await api.addKey(["admin"], { projectId });
-    const before = await rowCounts();
+    const before = await countObjects(api);
     let walked = 0;
     for (const route of routes) {
       const { idKind } = route;
@@ -232,7 +185,7 @@ describe("an object of another project", () => {
       walked += 1;
     }
     expect(walked).toBeGreaterThan(15);
-    expect(await rowCounts()).toEqual(before);
+    expect(await countObjects(api)).toEqual(before);
   });
 
   it("an object of another project is in none of the lists", async () => {
@@ -250,18 +203,6 @@ describe("an object of another project", () => {
       expect(text.includes("prj_") && !text.includes(own), nameOf(route)).toBe(false);
     }
   });
-
-  async function rowCounts(): Promise<Json> {
-    const [row] = await api.sql(`
-      select (select count(*)::int from connections where deleted_at is null) as connections,
-        (select count(*)::int from subscriptions where closed_as is null) as subscriptions,
-        (select count(*)::int from api_keys where revoked_at is null) as keys,
-        (select count(*)::int from provider_versions where deleted_at is null) as providers,
-        (select count(*)::int from redeliveries where state = 'running') as redeliveries,
-        (select count(*)::int from inboxes where deleted_at is null) as inboxes,
-        (select count(*)::int from inbox_consumers) as consumers`);
-    return row;
-  }
 });
 
 describe("hostile text in an address", () => {

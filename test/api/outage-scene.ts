@@ -1,5 +1,5 @@
 import { checkedApp } from "../support/checked-app.ts";
-import { ApiKeyDirectory } from "../../src/cluster/api-key-directory.ts";
+import { ApiKeyDirectory } from "../../src/cluster/api-keys/api-key-directory.ts";
 import { readinessOf } from "../../src/core/readiness.ts";
 import { Acceptor, acceptLookups } from "../../src/intake/acceptor.ts";
 import { createLog } from "../../src/runtime/process/log.ts";

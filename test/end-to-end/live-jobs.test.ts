@@ -28,6 +28,11 @@ test("a project at its limit is told so, single and in a batch, until a job ends
     live_jobs: 3,
     live_jobs_allowed: 3,
   });
+  const shown: Record<string, { used: number | null }> = (await gateway.api("GET", "/v1/project"))
+    .body.limits;
+  const unknown = Object.entries(shown).filter(([, { used }]) => used === null);
+  // What each job has, of which there are many, is in the answers about jobs.
+  expect(unknown.map(([name]) => name)).toEqual(["subscriptions_per_job"]);
 
   upstream.answer("b", pulseAnswer.completed());
   await receiver.takeOne(path);

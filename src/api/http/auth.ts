@@ -109,7 +109,8 @@ export class Authenticator {
     const isLimited = refusedKeys.isLimited(address);
     if (isLimited && form === "unchecked") return this.#refuse("unknown", client);
     const waitingMax = isLimited ? LOOKUPS_WHEN_LIMITED_MAX : LOOKUPS_MAX;
-    const found = apiKeys.lookUp(keyHash, addressGroup(address), waitingMax);
+    const source = { name: addressGroup(address), address, waitingMax };
+    const found = apiKeys.lookUp(keyHash, source);
     if (found === null) return this.#tooManyLookups();
     return found.then((key) =>
       key === null ? this.#refuse("unknown", client) : this.#judge(key, client),
@@ -121,6 +122,7 @@ export class Authenticator {
     if (key.expiresAtMs !== null && key.expiresAtMs <= this.#ports.clock.now()) {
       return this.#refuse("expired", client);
     }
+    this.#ports.apiKeys.used(key, client.address);
     const { id: keyId, keyHash, projectId, scopes } = key;
     return { ok: true, value: { keyId, keyHash, projectId, scopes } };
   }
@@ -133,7 +135,7 @@ export class Authenticator {
 
   #tooManyLookups(): Refusal {
     this.#ports.metrics.authenticationFailures.add("limited");
-    return tooManyRefused(0);
+    return TOO_MANY_LOOKUPS;
   }
 }
 
@@ -172,6 +174,12 @@ export function unauthorized(detail: string, challenge: string): Refusal {
   return refused("unauthorized", detail, { headers: { "www-authenticate": challenge } });
 }
 
+/** A key that was created a moment ago is known on every node after that time. */
+const TOO_MANY_LOOKUPS = refused(
+  "too_many_refused_keys",
+  "Too many unknown API keys are being checked; try again in a second. Keys that are in use still work.",
+  { headers: { "retry-after": "1" } },
+);
 const MISSING = unauthorized(
   "Send an API key in the header Authorization: Bearer rb_…",
   'Bearer realm="ringback"',

@@ -1,4 +1,5 @@
 import { INBOX_NAME } from "../../core/delivery/inbox-target.ts";
+import type { ProjectLimits } from "../../core/project-limits.ts";
 import { FairSemaphore } from "../../lanes/fair-semaphore.ts";
 import type { Database } from "../../store/db/database.ts";
 import { findPosition, type ReadingPosition } from "../../store/inboxes/consumers.ts";
@@ -18,7 +19,6 @@ import type { Reply } from "../http/route.ts";
 const PAGE_BYTES_MAX = 1024 * 1024;
 /** Pages that are read and signed at the same time; a third of the connections to the database. */
 const PAGES_AT_ONCE_MAX = 4;
-const PAGES_PER_PROJECT_MAX = 2;
 const PAGES_AWAITED_PER_PROJECT_MAX = 2_000;
 /** How long a page waits for its turn. */
 const TURN_MS_MAX = 3_000;
@@ -41,11 +41,11 @@ export interface ReadPage {
 }
 
 /** Pages that are read at once. */
-export function inboxPageTurns(): FairSemaphore {
+export function inboxPageTurns(limits: Pick<ProjectLimits, "allowed">): FairSemaphore {
   return new FairSemaphore({
     resource: "inbox_pages",
     permitsMax: PAGES_AT_ONCE_MAX,
-    permitsPerProjectMax: () => PAGES_PER_PROJECT_MAX,
+    permitsPerProjectMax: (projectId) => limits.allowed(projectId, "inbox_pages_running"),
     waitingPerProjectMax: PAGES_AWAITED_PER_PROJECT_MAX,
   });
 }
@@ -53,10 +53,13 @@ export function inboxPageTurns(): FairSemaphore {
 /** Reads pages of inboxes for the requests and streams of this node. */
 export class InboxReader {
   readonly #ports: ApiPorts;
-  readonly #turns = inboxPageTurns();
+  readonly #turns: FairSemaphore;
 
   constructor(ports: ApiPorts) {
+    const { limits } = ports;
     this.#ports = ports;
+    this.#turns = inboxPageTurns(limits);
+    limits.measuredBy("inbox_pages_running", (projectId) => this.#turns.heldBy(projectId));
   }
 
   /** The start position: at the cursor if one is given, otherwise the consumer's position. */
@@ -144,7 +147,9 @@ export class InboxReader {
     const timer = this.#ports.clock.setTimer(TURN_MS_MAX, () => patience.abort());
     const acquisition = await this.#turns.acquire(projectId, patience.signal);
     timer.cancel();
-    return acquisition === "acquired";
+    if (acquisition === "acquired") return true;
+    this.#ports.limits.refused("inbox_pages_running");
+    return false;
   }
 }
 

@@ -1,4 +1,5 @@
 import type { BreakerLimits } from "../../core/pace/breaker.ts";
+import type { ProjectLimits } from "../../core/project-limits.ts";
 import type { LaneVerdict } from "../../core/job/job.ts";
 import type { LaneLimits } from "../../lanes/lane-options.ts";
 import { type DuePosition, positionBefore } from "../../store/deliveries/find-due-deliveries.ts";
@@ -221,6 +222,11 @@ export class Outbox {
   dropDelivery(deliveryId: string): void {
     const held = this.#held.get(deliveryId);
     if (held !== undefined && isWaiting(held.callback)) this.#forget(held.callback);
+  }
+
+  /** Holds each project to its limits on callbacks in memory. */
+  keepTo(limits: Pick<ProjectLimits, "allowed" | "measuredBy">): void {
+    this.#space.keepTo(limits);
   }
 
   /** The project's lanes have other limits. */

@@ -1,35 +1,26 @@
-import { Worker } from "node:worker_threads";
 import type { Observation } from "../../core/job/observation.ts";
 import { FairSemaphore } from "../../lanes/fair-semaphore.ts";
 import { isUtf8Text, type UpstreamResponse } from "../../providers/language/read-body.ts";
 import type { Interpretation } from "../../providers/answer/interpret.ts";
 import type { Provider } from "../../providers/compile/provider.ts";
-import type { Timer } from "../../runtime/clock.ts";
 import { weighJson } from "../../core/json/json-weight.ts";
-import { builtModule } from "../../runtime/process/built-module.ts";
+import { AnswerThread, type AnswerThreadOptions } from "./answer-thread.ts";
 import {
   type AnswerQuestion,
   interpretResponse,
   bodyBytesMax,
   decodeAnswer,
-  type ReadingTask,
 } from "./interpret-response.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 
-export interface AnswerReaderOptions {
+export interface AnswerReaderOptions extends AnswerThreadOptions {
   /** Answers of this size and above are read in a thread of their own. */
   readonly largeBytesMin: number;
   /** How much memory one answer may take once parsed. */
   readonly parsedBytesMax: number;
-  /** The heap of the thread. `JSON.parse` heeds no such limit, so it only guards all else. */
-  readonly heapBytesMax: number;
-  readonly timeoutMs: number;
 }
 
 const STOP_TIMEOUT_MS = 2_000;
-/** An idle thread is ended: its memory goes back to the machine only with it. */
-const IDLE_MS_MAX = 10_000;
-
 const MIB = 2 ** 20;
 
 /**
@@ -40,21 +31,6 @@ const PARSED_AT_ONCE_BYTES_MAX = 2 * MIB;
 /** Even of nothing but brackets, so few bytes stay within that. */
 const WEIGHED_BYTES_MIN = 16 * 1024;
 
-type Outcome =
-  | { readonly kind: "read"; readonly interpretation: Interpretation }
-  | { readonly kind: "failed"; readonly why: string }
-  | { readonly kind: "closed" };
-
-/** One large answer is read at a time. */
-export function answerThreadTurns(): FairSemaphore {
-  return new FairSemaphore({
-    resource: "answer_thread",
-    permitsMax: 1,
-    permitsPerProjectMax: () => 1,
-    waitingPerProjectMax: Infinity,
-  });
-}
-
 /**
  * Finds out what answers mean. A large one is read in a thread of its own: it may be built so that
  * parsing it takes seconds or gigabytes, and the polls of others must not wait for that, nor the
@@ -64,16 +40,24 @@ export function answerThreadTurns(): FairSemaphore {
 export class AnswerReader {
   readonly #runtime: Runtime;
   readonly #options: AnswerReaderOptions;
-  #worker: Worker | null = null;
-  readonly #turns = answerThreadTurns();
-  #isReading = false;
-  #idle: Timer | null = null;
-  #close: (() => void) | null = null;
-  #isClosed = false;
+  readonly #thread: Pick<AnswerThread, "read" | "close">;
+  /** One large answer is read at a time. */
+  readonly #turns = new FairSemaphore({
+    resource: "answer_thread",
+    permitsMax: 1,
+    permitsPerProjectMax: () => 1,
+    waitingPerProjectMax: Infinity,
+  });
 
-  constructor(runtime: Runtime, options: AnswerReaderOptions) {
+  /** @param thread for tests */
+  constructor(
+    runtime: Runtime,
+    options: AnswerReaderOptions,
+    thread: Pick<AnswerThread, "read" | "close"> = new AnswerThread(runtime, options),
+  ) {
     this.#runtime = runtime;
     this.#options = options;
+    this.#thread = thread;
   }
 
   /**
@@ -108,10 +92,7 @@ export class AnswerReader {
 
   /** Ends the thread, whatever it does. */
   async close(): Promise<void> {
-    this.#isClosed = true;
-    this.#close?.();
-    this.#idle?.cancel();
-    await this.#discardWorker();
+    await this.#thread.close();
   }
 
   async #readLarge(
@@ -125,12 +106,9 @@ export class AnswerReader {
     const { parsedBytesMax } = this.#options;
     const bytes = body.length;
     await this.#turns.acquire(projectId);
-    this.#isReading = true;
     const task = { definition, question, status, headers, body, parsedBytesMax };
-    const outcome = await this.#carryOut(task);
-    this.#isReading = false;
+    const outcome = await this.#thread.read(task);
     this.#turns.release(projectId);
-    this.#endWhenIdle();
     switch (outcome.kind) {
       case "read":
         return outcome.interpretation;
@@ -140,52 +118,6 @@ export class AnswerReader {
         return null;
     }
   }
-
-  #endWhenIdle(): void {
-    this.#idle?.cancel();
-    this.#idle = this.#runtime.clock.setTimer(IDLE_MS_MAX, () => {
-      if (!this.#isReading) void this.#discardWorker();
-    });
-  }
-
-  async #carryOut(task: ReadingTask): Promise<Outcome> {
-    if (this.#isClosed) return { kind: "closed" };
-    const { clock } = this.#runtime;
-    const { timeoutMs } = this.#options;
-    const { promise, resolve } = Promise.withResolvers<Outcome>();
-    this.#close = () => resolve({ kind: "closed" });
-    const timer = clock.setTimer(timeoutMs, () => {
-      resolve({ kind: "failed", why: `it takes longer than ${timeoutMs / 1000} s to read` });
-    });
-    const worker = (this.#worker ??= this.#startWorker());
-    const onMessage = (interpretation: Interpretation): void =>
-      resolve({ kind: "read", interpretation });
-    const onError = (error: Error): void => resolve({ kind: "failed", why: whyOf(error) });
-    worker.once("message", onMessage).once("error", onError);
-    worker.postMessage(task, transferable(task.body));
-    const outcome = await promise;
-    timer.cancel();
-    worker.off("message", onMessage).off("error", onError);
-    if (outcome.kind !== "read") await this.#discardWorker();
-    return outcome;
-  }
-
-  #startWorker(): Worker {
-    const worker = new Worker(builtModule(new URL("reading-thread.ts", import.meta.url)), {
-      resourceLimits: { maxOldGenerationSizeMb: this.#options.heapBytesMax / MIB },
-    });
-    // A process that ends does not wait for it.
-    worker.unref();
-    // A failure between two responses affects neither: the next one gets a new thread.
-    worker.on("error", () => undefined);
-    return worker;
-  }
-
-  async #discardWorker(): Promise<void> {
-    const worker = this.#worker;
-    this.#worker = null;
-    await worker?.terminate();
-  }
 }
 
 /** The answer when it is light enough to be read on the event loop, else null. */
@@ -193,16 +125,6 @@ function weighedForLoop(answer: UpstreamResponse): UpstreamResponse | null {
   if (answer.undecodable !== undefined || answer.body.length < WEIGHED_BYTES_MIN) return answer;
   const isLight = isUtf8Text(answer) && weighJson(answer.body, PARSED_AT_ONCE_BYTES_MAX) === "fits";
   return isLight ? { ...answer, isWeighed: true } : null;
-}
-
-function whyOf(error: Error): string {
-  const isMemory = "code" in error && error.code === "ERR_WORKER_OUT_OF_MEMORY";
-  return isMemory ? "it takes too much memory to read" : error.message;
-}
-
-/** Buffers that can be transferred without a copy, since they hold nothing else. */
-function transferable({ buffer, byteLength }: Uint8Array): ArrayBuffer[] {
-  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [];
 }
 
 function unreadable(status: number, bytes: number, why: string): Observation {

@@ -6,6 +6,7 @@ import { Outbox } from "../../../src/delivery/outbox/outbox.ts";
 import type { PendingDelivery } from "../../../src/delivery/outbox/pending-delivery.ts";
 import type { OwedDelivery } from "../../../src/store/writes/record-events.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
+import { TestLimits } from "../../support/project-limits.ts";
 import { ORIGIN, owed } from "../owed.ts";
 import { testRuntime } from "../../support/runtime.ts";
 
@@ -214,6 +215,24 @@ describe("bounds", () => {
     expect(letIn).toBeLessThanOrEqual(HELD_HARD_MAX);
     expect(outbox.size).toBe(letIn);
   });
+});
+
+test("a project may have as many callbacks in memory as its limits say, and is told how many it has", () => {
+  const { outbox, admit, drain } = setUp();
+  const limits = new TestLimits({ outbox_deliveries: 3 });
+  limits.own.set("few bytes", { outbox_bytes: 1 });
+  outbox.keepTo(limits);
+  const admitFive = (projectId: string): boolean[] =>
+    Array.from({ length: 5 }, () => admit({ projectId }).isIn);
+  expect(admitFive("few")).toEqual([true, true, true, false, false]);
+  expect(admitFive("few bytes")).toEqual([true, false, false, false, false]);
+  expect(admitFive("another")).toEqual([true, true, true, false, false]);
+  expect(limits.used("few", "outbox_deliveries")).toBe(3);
+  expect(limits.used("few", "outbox_bytes")).toBe(
+    3 * (limits.used("few bytes", "outbox_bytes") ?? 0),
+  );
+  drain();
+  expect(limits.used("few", "outbox_deliveries")).toBe(0);
 });
 
 describe("letting go", () => {

@@ -1,18 +1,20 @@
-import type { ChangeSignal } from "../runtime/change-signal.ts";
-import { Turns } from "../lanes/turns.ts";
-import { Refresher } from "../runtime/refresher.ts";
-import { withDeadline } from "../runtime/request-deadline.ts";
+import type { ChangeSignal } from "../../runtime/change-signal.ts";
+import { Refresher } from "../../runtime/refresher.ts";
+import { withDeadline } from "../../runtime/request-deadline.ts";
 import {
   findApiKeys,
   type KnownApiKey,
   loadChangedApiKeys,
   loadUsableApiKeys,
-} from "../store/projects/api-keys.ts";
-import type { PooledDatabase } from "../store/db/database.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+} from "../../store/projects/api-keys.ts";
+import type { PooledDatabase } from "../../store/db/database.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
+import { KeyLookups, type LookupSource } from "./key-lookups.ts";
+import { ProvenAddresses } from "./proven-addresses.ts";
 
 /**
- * Keys in memory, some 400 bytes each; beyond that, the oldest are looked up when they are used.
+ * Keys in memory, some 400 bytes each; beyond that, the oldest of the project with the most are looked up
+ * when they are used.
  */
 const KEYS_MAX = 50_000;
 /** Keys in memory are not trusted when the database has sent no news for this long. */
@@ -20,21 +22,11 @@ const BELIEVED_FOR_MS = 5_000;
 /** A key that was refused and then created has to wait at most this long. */
 const UNKNOWN_FOR_MS = 1_000;
 const UNKNOWN_MAX = 5_000;
-/** One statement looks up at most this many keys. */
-const KEYS_PER_LOOKUP_MAX = 256;
-const WAITING_MAX = 512;
 const LOOKUP_DEADLINE_MS = 5_000;
 
 interface Remembered {
   readonly key: KnownApiKey;
   readonly readAtMs: number;
-}
-
-interface Lookup {
-  readonly source: string;
-  readonly found: Promise<KnownApiKey | null>;
-  readonly resolve: (key: KnownApiKey | null) => void;
-  readonly reject: (error: unknown) => void;
 }
 
 export interface ApiKeyDirectoryOptions {
@@ -46,8 +38,8 @@ export interface ApiKeyDirectoryOptions {
 /**
  * The API keys of all projects in memory, by hash, kept fresh on every node: a valid key needs no
  * database, and a revoked one is refused within a second. A key that is not in memory may have been
- * created a moment ago, so it is looked up: one statement at a time serves all waiting lookups,
- * with their sources in turns, so that guessing costs the database almost nothing.
+ * created a moment ago, so it is looked up, together with others, so that guessing costs the database
+ * almost nothing. One that was created on another node is in memory here within a second.
  */
 export class ApiKeyDirectory extends Refresher<KnownApiKey> {
   readonly #runtime: Runtime;
@@ -55,10 +47,10 @@ export class ApiKeyDirectory extends Refresher<KnownApiKey> {
   readonly #known = new Map<string, Remembered>();
   /** How long each hash counts as unknown. */
   readonly #unknown = new Map<string, number>();
-  readonly #lookups = new Map<string, Lookup>();
-  readonly #turns = new Turns<string>("key_lookups");
-  readonly #waitingBySource = new Map<string, number>();
-  #isLookingUp = false;
+  /** The hashes in memory of each project, the oldest first. */
+  readonly #byProject = new Map<string, Set<string>>();
+  readonly #provenAddresses = new ProvenAddresses();
+  readonly #lookups = new KeyLookups((keyHashes) => this.#findAll(keyHashes));
   #refreshedAtMs = -Infinity;
 
   constructor(runtime: Runtime, options: ApiKeyDirectoryOptions) {
@@ -90,21 +82,16 @@ export class ApiKeyDirectory extends Refresher<KnownApiKey> {
 
   /**
    * Looks up a key in the database. Rejects when the database can't be asked.
-   * @param source where the request came from; sources take turns
-   * @param waitingMax lookups of one source that may wait
    * @returns null when too many wait
    */
-  lookUp(keyHash: string, source: string, waitingMax: number): Promise<KnownApiKey | null> | null {
-    const asked = this.#lookups.get(keyHash);
-    if (asked !== undefined) return asked.found;
-    const waiting = this.#waitingBySource.get(source) ?? 0;
-    if (this.#lookups.size >= WAITING_MAX || waiting >= waitingMax) return null;
-    const { promise: found, resolve, reject } = Promise.withResolvers<KnownApiKey | null>();
-    this.#lookups.set(keyHash, { source, found, resolve, reject });
-    this.#waitingBySource.set(source, waiting + 1);
-    this.#turns.add(source, keyHash);
-    if (!this.#isLookingUp) void this.#lookUpAll();
-    return found;
+  lookUp(keyHash: string, source: LookupSource): Promise<KnownApiKey | null> | null {
+    const isProven = this.#provenAddresses.has(source.address) || this.#known.has(keyHash);
+    return this.#lookups.lookUp(keyHash, source, isProven);
+  }
+
+  /** Notes that a valid key was used from this address. */
+  used({ projectId }: Pick<KnownApiKey, "projectId">, address: string): void {
+    this.#provenAddresses.note(address, projectId);
   }
 
   /** Takes a key as the database has it now. A revocation is final, whatever was read before it. */
@@ -113,12 +100,31 @@ export class ApiKeyDirectory extends Refresher<KnownApiKey> {
     const held = this.#known.get(keyHash);
     const isOlder = held !== undefined && held.key.updatedAtMs > key.updatedAtMs;
     if (isOlder && key.revokedAtMs === null) return;
-    for (const oldest of this.#known.keys()) {
-      if (held !== undefined || this.#known.size < KEYS_MAX) break;
-      this.#known.delete(oldest);
-    }
+    if (held === undefined) this.#makeRoomFor(key);
     this.#known.set(keyHash, { key, readAtMs: this.#runtime.clock.monotonic() });
     this.#unknown.delete(keyHash);
+    this.#lookups.known(key);
+  }
+
+  /** Forgets a key of the project that has the most, so that one with many keys pushes out its own. */
+  #makeRoomFor({ projectId, keyHash }: KnownApiKey): void {
+    if (this.#known.size >= KEYS_MAX) this.#forgetOne();
+    const ofProject = this.#byProject.get(projectId);
+    if (ofProject === undefined) this.#byProject.set(projectId, new Set([keyHash]));
+    else ofProject.add(keyHash);
+  }
+
+  #forgetOne(): void {
+    let most: Set<string> = new Set();
+    let projectId = "";
+    for (const [id, keys] of this.#byProject) {
+      if (keys.size > most.size) [projectId, most] = [id, keys];
+    }
+    const [oldest] = most;
+    if (oldest === undefined) return;
+    most.delete(oldest);
+    if (most.size === 0) this.#byProject.delete(projectId);
+    this.#known.delete(oldest);
   }
 
   async #load(changedSinceMs: number): Promise<readonly KnownApiKey[]> {
@@ -133,48 +139,16 @@ export class ApiKeyDirectory extends Refresher<KnownApiKey> {
     return keys;
   }
 
-  async #lookUpAll(): Promise<void> {
-    this.#isLookingUp = true;
-    while (!this.#turns.isEmpty) {
-      const keyHashes: string[] = [];
-      while (keyHashes.length < KEYS_PER_LOOKUP_MAX) {
-        const keyHash = this.#turns.take();
-        if (keyHash === null) break;
-        keyHashes.push(keyHash);
-      }
-      await this.#lookUpSome(keyHashes);
-    }
-    this.#isLookingUp = false;
-  }
-
-  async #lookUpSome(keyHashes: readonly string[]): Promise<void> {
-    const { clock } = this.#runtime;
+  async #findAll(keyHashes: readonly string[]): Promise<ReadonlyMap<string, KnownApiKey>> {
     const { database } = this.#options;
-    try {
-      // Has its own deadline, since several requests may wait for it.
-      const found = await withDeadline(clock, LOOKUP_DEADLINE_MS, (deadline) =>
-        findApiKeys(database.within(deadline), keyHashes),
-      );
-      for (const key of found) this.take(key);
-      const byHash = new Map(found.map((key) => [key.keyHash, key]));
-      for (const keyHash of keyHashes) {
-        const key = byHash.get(keyHash) ?? null;
-        if (key === null) this.#rememberUnknown(keyHash);
-        this.#settle(keyHash)?.resolve(key);
-      }
-    } catch (error) {
-      for (const keyHash of keyHashes) this.#settle(keyHash)?.reject(error);
-    }
-  }
-
-  #settle(keyHash: string): Lookup | undefined {
-    const lookup = this.#lookups.get(keyHash);
-    if (lookup === undefined) return undefined;
-    this.#lookups.delete(keyHash);
-    const waiting = (this.#waitingBySource.get(lookup.source) ?? 1) - 1;
-    if (waiting > 0) this.#waitingBySource.set(lookup.source, waiting);
-    else this.#waitingBySource.delete(lookup.source);
-    return lookup;
+    // Has its own deadline, since several requests may wait for it.
+    const keys = await withDeadline(this.#runtime.clock, LOOKUP_DEADLINE_MS, (deadline) =>
+      findApiKeys(database.within(deadline), keyHashes),
+    );
+    const found = new Map(keys.map((key) => [key.keyHash, key]));
+    for (const key of keys) this.take(key);
+    for (const keyHash of keyHashes) if (!found.has(keyHash)) this.#rememberUnknown(keyHash);
+    return found;
   }
 
   #rememberUnknown(keyHash: string): void {
