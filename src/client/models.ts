@@ -9,7 +9,11 @@ import type {
   connectionSchema,
   newConnectionSchema,
 } from "../api/connections/schema.ts";
-import type { consoleLinkRequestSchema, consoleLinkSchema } from "../api/console-links/schema.ts";
+import type {
+  consoleLinkRequestSchema,
+  consoleLinkSchema,
+  newConsoleLinkSchema,
+} from "../api/console-links/schema.ts";
 import type {
   deliveryFiltersSchema,
   redeliveryRequestSchema,
@@ -103,6 +107,7 @@ export type NewConnection = z.input<typeof newConnectionSchema>;
 export type ConnectionChange = z.input<typeof connectionChangeSchema>;
 export type Connection = z.output<typeof connectionSchema>;
 export type ConsoleLinkRequest = z.input<typeof consoleLinkRequestSchema>;
+export type NewConsoleLink = z.output<typeof newConsoleLinkSchema>;
 export type ConsoleLink = z.output<typeof consoleLinkSchema>;
 export type Provider = z.output<typeof providerSchema>;
 export type ProviderVersion = z.output<typeof providerVersionSchema>;

@@ -8,6 +8,7 @@ import type {
   ConnectionChange,
   ConsoleLink,
   ConsoleLinkRequest,
+  NewConsoleLink,
   Delivery,
   DeliveryFilters,
   DeliveryWithAttempts,
@@ -173,10 +174,20 @@ export class Jobs extends Resource {
 }
 
 export class ConsoleLinks extends Resource {
+  /** What each link shows and until when; not the links themselves. */
+  list(options?: CallOptions): List<ConsoleLink> {
+    return this.listOf("/v1/console-links", {}, options);
+  }
+
   /** A link to the console, for somebody without an API key. */
-  create(request: ConsoleLinkRequest = {}, options?: CallOptions): Promise<ConsoleLink> {
+  create(request: ConsoleLinkRequest = {}, options?: CallOptions): Promise<NewConsoleLink> {
     const spec = { path: "/v1/console-links", body: request, isRepeatable: true };
     return this.json({ method: "POST", ...spec }, options);
+  }
+
+  /** Ends one link, at once. */
+  revoke(id: string, options?: CallOptions): Promise<void> {
+    return this.json({ method: "DELETE", path: path`/v1/console-links/${id}` }, options);
   }
 
   /** Ends every link that was made until now. */

@@ -13,6 +13,7 @@ export type {
   ConnectionChange,
   ConsoleLink,
   ConsoleLinkRequest,
+  NewConsoleLink,
   Delivery,
   DeliveryFilters,
   DeliveryWithAttempts,

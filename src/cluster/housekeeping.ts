@@ -4,6 +4,7 @@ import { Repeater } from "../runtime/repeater.ts";
 import type { Service } from "../runtime/service.ts";
 import type { Database } from "../store/db/database.ts";
 import { forgetAuditEntries } from "../store/projects/audit-log.ts";
+import { forgetConsoleLinks } from "../store/projects/console-links.ts";
 import { forgetProjectMinutes } from "../store/projects/project-minutes.ts";
 import { forgetOldAnswers } from "../store/projects/idempotent-answers.ts";
 import { forgetOldIdempotencyKeys } from "../store/subscriptions/find-idempotency-key.ts";
@@ -80,7 +81,9 @@ function createSweeper(
         const forgotten =
           (await forgetOldIdempotencyKeys(database, shardIds)) +
           (shards.has(0)
-            ? (await forgetOldAnswers(database)) + (await forgetProjectMinutes(database))
+            ? (await forgetOldAnswers(database)) +
+              (await forgetProjectMinutes(database)) +
+              (await forgetConsoleLinks(database))
             : 0) +
           (await forgetOperationalEvents(database, shardIds)) +
           (await forgetOldInboxes(database, runtime.clock.now() - keptForMs));

@@ -1,4 +1,5 @@
 import type { ConsoleLink } from "../api/console-links/link.ts";
+import { createLink, linkListPage, revokeAllLinks, revokeLink } from "./links/links-page.ts";
 import { deliveryListPage, redeliverSelected } from "./deliveries/list-page.ts";
 import { originListPage, tryOrigin } from "./deliveries/origins-page.ts";
 import {
@@ -22,7 +23,7 @@ import type { Sandbox } from "../sandbox/sandbox.ts";
 import { sandboxRoutes } from "./sandbox/sandbox-page.ts";
 import { eventListPage } from "./settings/events-page.ts";
 import { operationalEventListPage } from "./settings/operational-events-page.ts";
-import { changeProject, projectPage, revokeLinks } from "./settings/project-page.ts";
+import { changeProject, projectPage } from "./settings/project-page.ts";
 import { rotateKey, rotateSecret, signingPage } from "./settings/signing-page.ts";
 import {
   checkDefinition,
@@ -111,8 +112,11 @@ export function consoleRoutes(sandbox: Sandbox | null): readonly ConsoleRoute[] 
     rotateKey,
     projectPage,
     changeProject,
-    revokeLinks,
     auditPage,
+    linkListPage,
+    createLink,
+    revokeLink,
+    revokeAllLinks,
     ...(sandbox === null ? [] : sandboxRoutes(sandbox)),
   ];
 }

@@ -3,6 +3,7 @@ export const AUDIT_ACTIONS = [
   "api_key.created",
   "api_key.revoked",
   "console_link.created",
+  "console_link.revoked",
   "console_links.revoked",
   "connection.created",
   "connection.changed",

@@ -38,6 +38,7 @@ export async function objectsOf(
     createdBeforeMs: api.clock.now(),
   } as const;
   await createRedelivery(api.database, redelivery, 10);
+  const link = await api.request("POST", "/v1/console-links", { body: {} });
   const first = async (table: string): Promise<string> =>
     (await api.sql(`select id from ${table} where project_id = $1`, [api.projectId]))[0].id;
   return {
@@ -48,6 +49,7 @@ export async function objectsOf(
     connection: publicId("connection", await first("connections")),
     apiKey: publicId("apiKey", await first("api_keys")),
     redelivery: publicId("redelivery", redelivery.id),
+    consoleLink: ((await link.json()) as Json).id,
     // No address names these.
     project: null,
     signingSecret: null,

@@ -69,6 +69,8 @@ const CALLS: Readonly<Record<string, Call>> = {
   updateConnection: (ringback) => ringback.connections.update(id, { state: "paused" }),
   deleteConnection: (ringback) => ringback.connections.delete(id),
   createConsoleLink: (ringback) => ringback.consoleLinks.create({ metadata: "customer=acme" }),
+  listConsoleLinks: (ringback) => ringback.consoleLinks.list().page(),
+  revokeConsoleLink: (ringback) => ringback.consoleLinks.revoke(id),
   revokeConsoleLinks: (ringback) => ringback.consoleLinks.revokeAll(),
   listProviders: (ringback) => ringback.providers.list().page(),
   getProvider: (ringback) => ringback.providers.get("pulse"),

@@ -318,6 +318,34 @@ describe("a link ends", () => {
     expect(read.headers.get("hx-refresh")).toBe("true");
   });
 
+  test("when it is revoked alone, at once on every node, and others are good", async () => {
+    const [one, other] = [await linkTo(LIMITS.metadata()), await visitor(LIMITS.metadata())];
+    const path = `${new URL(one.url).pathname}jobs/${acme.subscription.job.id}`;
+    const elsewhere = fixture.browserAtOtherNode();
+    expect((await elsewhere.get(path)).status).toBe(200);
+    const strangerId = fixture.api.uuid();
+    await fixture.api.addProject(strangerId, "revokes links");
+    const stranger = await fixture.api.addKey(["admin"], { projectId: strangerId });
+    const revoke = (by?: string): Promise<Response> =>
+      fixture.api.request(
+        "DELETE",
+        `/v1/console-links/${one.id}`,
+        by === undefined ? {} : { key: by },
+      );
+    expect((await revoke(stranger)).status).toBe(404);
+    expect((await revoke(key)).status).toBe(403);
+    expect((await elsewhere.get(path)).status).toBe(200);
+    expect((await revoke()).status).toBe(204);
+    expect((await elsewhere.get(path)).status).toBe(403);
+    expect((await revoke()).status).toBe(204);
+    expect(await isOver(other)).toBe(false);
+    const { data } = await ask("GET", "/v1/audit-log?limit=2");
+    expect(data.map(({ action, subject }: Json) => [action, subject === one.id])).toEqual([
+      ["console_link.revoked", true],
+      ["console_link.created", false],
+    ]);
+  });
+
   test("with all others of the project, when they are revoked; later ones are good", async () => {
     const before = await visitor(LIMITS.project());
     expect(await isOver(before)).toBe(false);
@@ -398,7 +426,7 @@ describe("frames", () => {
     });
     expect((await ask("GET", "/v1/project")).frame_ancestors).toEqual([APP, "https://b.example"]);
     const to = await visitor(LIMITS.project());
-    await admin.post("/console/project/revoke-links", { csrf });
+    await admin.post("/console/console-links/revoke-all", { csrf });
     expect((await to.get("overview")).status).toBe(403);
     fixture.api.clock.advance(1);
   });
@@ -412,6 +440,7 @@ describe("POST /v1/console-links", () => {
     const [first, again] = [await make(), await make()];
     const link: Json = await first.json();
     expect(link).toEqual({
+      id: expect.stringMatching(/^lnk_[0-9a-f]{32}$/),
       object: "console_link",
       url: expect.stringMatching(/^https:\/\/ringback\.example\.com\/console\/links\/[\w.-]+\/$/),
       subscription_id: null,

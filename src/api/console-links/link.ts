@@ -12,7 +12,7 @@ export type LinkLimit =
 
 /**
  * A link to the console, for somebody without an API key. It is stored nowhere: the link itself says, sealed,
- * what it shows and until when.
+ * what it shows and until when. The row of its id serves to list and to revoke it.
  */
 export interface ConsoleLink {
   readonly id: string;

@@ -1,7 +1,14 @@
 import { parsePublicId, publicId } from "../../core/ids/ids.ts";
+import { z } from "@hono/zod-openapi";
 import { createUuidSource } from "../../runtime/uuid-source.ts";
 import type { Database } from "../../store/db/database.ts";
 import { changeProjectSettings } from "../../store/projects/manage-projects.ts";
+import {
+  addConsoleLink,
+  listConsoleLinks,
+  revokeConsoleLink,
+  type StoredConsoleLink,
+} from "../../store/projects/console-links.ts";
 import { findSubscription } from "../../store/subscriptions/subscription-record.ts";
 import type { ApiPorts } from "../context.ts";
 import { jsonAnswer, NO_CONTENT } from "../http/answer.ts";
@@ -9,10 +16,12 @@ import { scopeRefusal } from "../http/auth.ts";
 import { defineCreatingRoute } from "../http/creating-route.ts";
 import { isoTime } from "../http/iso-time.ts";
 import { problemOfParts } from "../http/problem.ts";
-import { defineRoute, type Route } from "../http/route.ts";
+import { defineListRoute } from "../http/list-route.ts";
+import { pagingParameters } from "../request/list-query.ts";
+import { defineRoute, notFound, type Route } from "../http/route.ts";
 import { auditedRequest } from "../projects/audit-log.ts";
 import { type LinkLimit, sealLink } from "./link.ts";
-import { consoleLinkRequestSchema, consoleLinkSchema } from "./schema.ts";
+import { consoleLinkPageSchema, consoleLinkRequestSchema, newConsoleLinkSchema } from "./schema.ts";
 
 const TAG = "Console links";
 const BODY_BYTES_MAX = 16 * 1024;
@@ -23,7 +32,40 @@ const newUuid = createUuidSource();
 
 /** @param ports of a gateway that serves the console */
 export function consoleLinkRoutes(ports: ApiPorts): Route[] {
-  return [create(ports), revoke(ports)];
+  return [list(ports), create(ports), revokeOne(ports), revoke(ports)];
+}
+
+function list(ports: ApiPorts): Route {
+  return defineListRoute({
+    operationId: "listConsoleLinks",
+    path: "/v1/console-links",
+    tag: TAG,
+    summary: "List links to the console, newest first",
+    description:
+      "What each shows and until when, without the link itself. A link is listed until a day after its end.",
+    scope: "admin",
+    query: z.strictObject(pagingParameters),
+    schema: consoleLinkPageSchema,
+    find: (wanted, { database }) => listConsoleLinks(database, wanted),
+    items: (rows) => rows.map((row) => JSON.stringify(linkView(row, ports))),
+  });
+}
+
+function linkView(of: StoredConsoleLink, { projects }: Pick<ApiPorts, "projects">): object {
+  const { subscriptionId, createdAtMs } = of;
+  const allFromMs = projects.get(of.projectId)?.settings.console_links_from_ms ?? 0;
+  const revokedWithAllMs = createdAtMs < allFromMs ? allFromMs : null;
+  return {
+    id: publicId("consoleLink", of.id),
+    object: "console_link",
+    subscription_id: subscriptionId === null ? null : publicId("subscription", subscriptionId),
+    metadata: of.metadata,
+    may_redeliver: of.mayRedeliver,
+    expires_at: isoTime(of.expiresAtMs),
+    created_by: publicId("apiKey", of.keyId),
+    created_at: isoTime(createdAtMs),
+    revoked_at: isoTime(of.revokedAtMs ?? revokedWithAllMs),
+  };
 }
 
 function create(ports: ApiPorts): Route {
@@ -38,10 +80,10 @@ function create(ports: ApiPorts): Route {
       "the key that made it is revoked, or with DELETE /v1/console-links.",
     scope: "subscriptions:read",
     body: { schema: consoleLinkRequestSchema, bytesMax: BODY_BYTES_MAX },
-    success: { status: 201, description: "The link.", schema: consoleLinkSchema },
+    success: { status: 201, description: "The link.", schema: newConsoleLinkSchema },
     async handle(request) {
       const { database, body, caller } = request;
-      const { projectId, keyHash } = caller;
+      const { projectId, keyHash, keyId } = caller;
       const refusal = body.may_redeliver ? scopeRefusal(caller, "subscriptions:write") : null;
       if (refusal !== null) return refusal;
       const limit = await limitOf(body, { database, projectId });
@@ -66,7 +108,19 @@ function create(ports: ApiPorts): Route {
               expires_at: isoTime(expiresAtMs),
             },
           });
+          await addConsoleLink(within, {
+            id,
+            projectId,
+            subscriptionId:
+              limit.kind === "subscription" ? parsePublicId("subscription", limit.id) : null,
+            metadata: limit.kind === "metadata" ? limit.filter : null,
+            mayRedeliver,
+            keyId,
+            createdAtMs,
+            expiresAtMs,
+          });
           const made = {
+            id: publicId("consoleLink", id),
             object: "console_link",
             url: `${ports.publicUrl()}${LINKS_PATH}/${sealLink(ports.secretBox, link)}/`,
             subscription_id: limit.kind === "subscription" ? limit.id : null,
@@ -77,6 +131,32 @@ function create(ports: ApiPorts): Route {
           return jsonAnswer(201, JSON.stringify(made), { "cache-control": "no-store" });
         }),
       );
+    },
+  });
+}
+
+function revokeOne(ports: ApiPorts): Route {
+  return defineRoute({
+    operationId: "revokeConsoleLink",
+    method: "DELETE",
+    path: "/v1/console-links/{id}",
+    tag: TAG,
+    summary: "Revoke a link to the console",
+    description: "Takes effect at once, on every node.",
+    scope: "admin",
+    idKind: "consoleLink",
+    success: { status: 204, description: "Link revoked (idempotent)." },
+    async handle(request) {
+      const { id, caller } = request;
+      const link = { projectId: caller.projectId, id, nowMs: ports.clock.now() };
+      const subject = publicId("consoleLink", id);
+      const name = "revoke-console-link";
+      const outcome = await auditedRequest(ports, request, name, async (within, note) => {
+        const done = await revokeConsoleLink(within, link);
+        if (done === "revoked") note({ action: "console_link.revoked", subject, details: {} });
+        return done;
+      });
+      return outcome === "not_found" ? notFound("consoleLink", subject) : NO_CONTENT;
     },
   });
 }

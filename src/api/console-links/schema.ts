@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { idSchema, isoTimeSchema } from "../http/response-schemas.ts";
+import { idSchema, isoTimeSchema, pageOf } from "../http/response-schemas.ts";
 import { metadataFilterText } from "../subscriptions/schema.ts";
 
 const EXPIRES_IN_S_DEFAULT = 3600;
@@ -35,17 +35,34 @@ export const consoleLinkRequestSchema = z
   })
   .openapi("ConsoleLinkRequest");
 
-export const consoleLinkSchema = z
+const linkFields = {
+  id: idSchema("lnk"),
+  object: z.literal("console_link"),
+  subscription_id: idSchema("sub").nullable(),
+  metadata: z.string().nullable(),
+  may_redeliver: z.boolean(),
+  expires_at: isoTimeSchema,
+};
+
+export const newConsoleLinkSchema = z
   .object({
-    object: z.literal("console_link"),
+    ...linkFields,
     url: z.string().openapi({
       format: "uri",
       example: "https://ringback.example.com/console/links/v2.5f1c9a04.k3Jd0a8fXw/",
-      description: "Opens the console, without an API key. Whoever has it sees what it shows.",
+      description:
+        "Opens the console, without an API key. Whoever has it sees what it shows. Only in this response.",
     }),
-    subscription_id: idSchema("sub").nullable(),
-    metadata: z.string().nullable(),
-    may_redeliver: z.boolean(),
-    expires_at: isoTimeSchema,
+  })
+  .openapi("NewConsoleLink");
+
+export const consoleLinkSchema = z
+  .object({
+    ...linkFields,
+    created_by: idSchema("key").openapi({ description: "Revoking this API key ends the link." }),
+    created_at: isoTimeSchema,
+    revoked_at: isoTimeSchema.nullable(),
   })
   .openapi("ConsoleLink");
+
+export const consoleLinkPageSchema = pageOf(consoleLinkSchema, "ConsoleLinkPage");

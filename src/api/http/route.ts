@@ -273,6 +273,7 @@ const NOUNS: Readonly<Record<IdKind, string>> = {
   operationalEvent: "operational event",
   signingKey: "signing key",
   auditEntry: "audit entry",
+  consoleLink: "link",
 };
 
 function readId(kind: IdKind | undefined, text: string | undefined): Outcome<string> {

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type { callbackOriginSchema } from "../../api/callback-origins/schema.ts";
 import type { callbackTestSchema } from "../../api/callback-tests/schema.ts";
+import type { consoleLinkSchema, newConsoleLinkSchema } from "../../api/console-links/schema.ts";
 import type { connectionSchema } from "../../api/connections/schema.ts";
 import type { redeliverySchema } from "../../api/deliveries/schema.ts";
 import type {
@@ -44,6 +45,8 @@ export type Redelivery = z.output<typeof redeliverySchema>;
 export type CallbackOrigin = z.output<typeof callbackOriginSchema>;
 export type CallbackTest = z.output<typeof callbackTestSchema>;
 export type Connection = z.output<typeof connectionSchema>;
+export type NewConsoleLink = z.output<typeof newConsoleLinkSchema>;
+export type ConsoleLink = z.output<typeof consoleLinkSchema>;
 export type NewApiKey = z.output<typeof newApiKeySchema>;
 export type ApiKey = Omit<NewApiKey, "key">;
 export type SigningSecret = z.output<typeof signingSecretSchema>;

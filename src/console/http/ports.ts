@@ -10,6 +10,7 @@ export interface ConsolePorts extends Pick<
   | "apiKeys"
   | "refusedKeys"
   | "clock"
+  | "database"
   | "log"
   | "metrics"
   | "isTrustedProxy"

@@ -6,6 +6,7 @@ import type { Problem } from "../../api/http/problem.ts";
 import { problemOfError } from "../../api/http/unexpected-error.ts";
 import { PROBLEMS } from "../../core/error-codes.ts";
 import { hashApiKey } from "../../runtime/secrets/api-key.ts";
+import { isConsoleLinkRevoked } from "../../store/projects/console-links.ts";
 import type { Assets } from "../assets.ts";
 import { signInView } from "../sign-in/view.ts";
 import { CSRF_FIELD } from "../view/forms.ts";
@@ -162,12 +163,14 @@ export class Responder {
     return null;
   }
 
-  /** Null when the link is over: by its time, by its key, or revoked with all others. */
+  /** Null when the link is over: by its time, by its key, or revoked, alone or with all others. */
   async #admitted(exchange: Exchange, link: ConsoleLink): Promise<SignedIn | null> {
     const { id, projectId, keyHash, createdAtMs, expiresAtMs } = link;
     const nowMs = this.#ports.clock.now();
     const fromMs = this.#ports.projects.get(projectId)?.settings.console_links_from_ms ?? 0;
     if (nowMs >= expiresAtMs || createdAtMs < fromMs) return null;
+    const database = this.#ports.database.within(undefined, projectId);
+    if (await isConsoleLinkRevoked(database, id)) return null;
     const of = { client: exchange.client, scopes: LINK_SCOPES };
     const outcome = await this.#authenticator.authenticateSession(keyHash, of);
     if (outcome.ok) {

@@ -8,9 +8,9 @@ import {
   redirect,
 } from "../http/page.ts";
 import { words } from "../view/badge.ts";
-import { confirmButton, fieldsForm, textField } from "../view/forms.ts";
+import { fieldsForm, textField } from "../view/forms.ts";
 import type { Markup } from "../view/markup.ts";
-import { card, command, facts, mono, table } from "../view/parts.ts";
+import { card, facts, mono, table } from "../view/parts.ts";
 import { time } from "../view/time.ts";
 
 /** A limit of which more is used is marked. */
@@ -32,7 +32,6 @@ export const projectPage = definePage({
           <div>
             ${card("Project", projectFacts(project))}
             ${card("Settings", settingsForm(project, request))}
-            ${card("Console links", linkCard(request))}
           </div>
         </div>`,
     };
@@ -55,31 +54,6 @@ export const changeProject = defineAction({
     return redirect("project", "The settings are saved, and hold from now on.");
   },
 });
-
-export const revokeLinks = defineAction({
-  path: "/project/revoke-links",
-  scope: "admin",
-  back: () => "project",
-  async act({ api }) {
-    await api.send("DELETE", "/v1/console-links");
-    return redirect("project", "Every link to the console that was made until now has ended.");
-  },
-});
-
-function linkCard({ links, csrfToken }: PageRequest): Markup {
-  return html`<p>
-      Links show a part of this console to somebody without a key. A command makes one:
-    </p>
-    ${command("ringback console-link --metadata customer=acme")}
-    ${confirmButton({
-      id: "revoke-links",
-      to: links.to("project/revoke-links"),
-      csrfToken,
-      label: "Revoke all links…",
-      question: "All links that were made until now end at once, in frames too.",
-      confirm: "Revoke them",
-    })}`;
-}
 
 function projectFacts({ id, created_at: createdAt, live_jobs: live }: Project): Markup {
   return facts([

@@ -31,6 +31,7 @@ export const SECTIONS = {
   events: { title: "Events", path: "events", scope: "subscriptions:read", inLinks: true },
   operations: { title: "Operational events", path: "operational-events", scope: "admin" },
   test: { title: "Test a callback", path: "callback-test", scope: "subscriptions:write" },
+  links: { title: "Console links", path: "console-links", scope: "subscriptions:write" },
   sandbox: { title: "Sandbox", path: "sandbox", scope: "subscriptions:write" },
   keys: { title: "API keys", path: "api-keys", scope: "admin" },
   signing: { title: "Signing", path: "signing", scope: "admin" },

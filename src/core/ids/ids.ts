@@ -16,6 +16,7 @@ export const ID_PREFIXES = {
   operationalEvent: "ope",
   signingKey: "sgk",
   auditEntry: "aud",
+  consoleLink: "lnk",
 } as const;
 
 export type IdKind = keyof typeof ID_PREFIXES;

@@ -90,6 +90,32 @@ export const auditLog = pgTable(
   ],
 );
 
+/**
+ * Links to the console, for the list of them and to end one. A link itself holds all that it needs, sealed, and
+ * is not here; a row is removed some time after its link has ended.
+ */
+export const consoleLinks = pgTable(
+  "console_links",
+  {
+    id: uuid("id").primaryKey(),
+    projectId: uuid("project_id").notNull(),
+    /** Of the one that it shows; null for a link that shows more. */
+    subscriptionId: uuid("subscription_id"),
+    /** `key=value`, of the subscriptions that it shows; null for other links. */
+    metadata: text("metadata"),
+    mayRedeliver: boolean("may_redeliver").notNull(),
+    /** The API key that made it. */
+    keyId: uuid("key_id").notNull(),
+    createdAtMs: time("created_at").notNull(),
+    expiresAtMs: time("expires_at").notNull(),
+    revokedAtMs: time("revoked_at"),
+  },
+  (table) => [
+    index("console_links_by_project").on(table.projectId, table.id),
+    index("console_links_by_end").on(table.expiresAtMs),
+  ],
+);
+
 /** A project's settings as the API received them; the gateway's apply where absent. */
 export interface ProjectSettings {
   readonly live_jobs_max?: number;
