@@ -12,6 +12,7 @@ import type { Acceptor } from "../intake/acceptor.ts";
 import type { RedeliveryRunner } from "../delivery/redelivery-runner.ts";
 import type { SigningKeys } from "../delivery/attempt/signing-keys.ts";
 import type { Outbox } from "../delivery/outbox/outbox.ts";
+import type { ConnectionLoads } from "../cluster/connection-loads.ts";
 import type { Inspector } from "../cluster/inspector.ts";
 import type { LaneBoard } from "../cluster/lane-board.ts";
 import type { StatusCounter } from "../cluster/status-counter.ts";
@@ -77,6 +78,7 @@ export interface ApiPorts {
   readonly outbox: Pick<Outbox, "stateOf">;
   readonly lanes: Pick<LaneBoard, "standsOf" | "origins" | "tryOrigin">;
   readonly inspector: Pick<Inspector, "inspect">;
+  readonly connectionLoads: Pick<ConnectionLoads, "of">;
   readonly statusCounter: Pick<StatusCounter, "countsOf">;
   readonly commands: Pick<CommandRouter, "pollNow" | "extended" | "unsubscribed" | "redelivered">;
   readonly redeliveries: Pick<RedeliveryRunner, "shardForNew" | "begin" | "perSecondDefault">;

@@ -4,6 +4,7 @@ import { auditLogRoutes } from "./projects/audit-log.ts";
 import { callbackOriginRoutes } from "./callback-origins/routes.ts";
 import { callbackTestRoutes } from "./callback-tests/routes.ts";
 import { consoleLinkRoutes } from "./console-links/routes.ts";
+import { connectionLoadsRoute } from "./connections/load-route.ts";
 import { connectionRoutes } from "./connections/routes.ts";
 import { deliveryRoutes } from "./deliveries/routes.ts";
 import { documentationRoutes } from "./docs/routes.ts";
@@ -52,6 +53,7 @@ export function apiRoutes(ports: ApiPorts): Route[] {
     ...eventRoutes(ports),
     eventResultPartRoute(),
     ...connectionRoutes(ports, newUuid),
+    connectionLoadsRoute(ports),
     ...providerRoutes(ports, newUuid),
     ...providerTrialRoutes(ports),
     ...projectRoutes(ports),

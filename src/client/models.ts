@@ -8,6 +8,7 @@ import type {
   connectionChangeSchema,
   connectionSchema,
   newConnectionSchema,
+  connectionLoadsSchema,
 } from "../api/connections/schema.ts";
 import type {
   consoleLinkRequestSchema,
@@ -123,6 +124,7 @@ export type JsonWebKeySet = z.output<typeof jwksSchema>;
 export type NewApiKey = z.output<typeof newApiKeySchema>;
 export type ApiKey = Omit<NewApiKey, "key">;
 export type ApiKeyRequest = z.output<typeof newKeySchema>;
+export type ConnectionLoads = z.output<typeof connectionLoadsSchema>;
 export type ResultPart = z.output<typeof resultPartSchema>;
 export type OperationalEvent = z.output<typeof operationalEventSchema>;
 export type AuditEntry = z.output<typeof auditEntrySchema>;

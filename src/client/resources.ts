@@ -6,6 +6,7 @@ import type {
   CallbackOrigin,
   Connection,
   ConnectionChange,
+  ConnectionLoads,
   ConsoleLink,
   ConsoleLinkRequest,
   NewConsoleLink,
@@ -291,6 +292,11 @@ export class CallbackOrigins extends Resource {
 }
 
 export class Connections extends Resource {
+  /** Over all nodes. */
+  loads(options?: CallOptions): Promise<ConnectionLoads> {
+    return this.json({ method: "GET", path: "/v1/connection-loads" }, options);
+  }
+
   list(paging?: Paging, options?: CallOptions): List<Connection> {
     return this.listOf("/v1/connections", { ...paging }, options);
   }

@@ -11,6 +11,7 @@ export type {
   CallbackTestRequest,
   Connection,
   ConnectionChange,
+  ConnectionLoads,
   ConsoleLink,
   ConsoleLinkRequest,
   NewConsoleLink,

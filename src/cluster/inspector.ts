@@ -3,6 +3,7 @@ import type { Outbox } from "../delivery/outbox/outbox.ts";
 import type { CommandRouter } from "../intake/command-router.ts";
 import type { RawAnswer, RawAnswers } from "../polling/watch/raw-answers.ts";
 import type { LiveJobView, WatchList } from "../polling/watch/list.ts";
+import type { NamedLoad, Upstreams } from "../polling/upstream/upstreams.ts";
 import type { OwnedShards } from "../runtime/owned-shards.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Database } from "../store/db/database.ts";
@@ -10,6 +11,7 @@ import {
   answerInspection,
   askInspection,
   findInspections,
+  type InspectionRequest,
   takeAnswers,
 } from "../store/inspections.ts";
 
@@ -25,11 +27,16 @@ export interface Inspection {
   readonly busy: readonly { readonly id: string; readonly state: HeldState }[];
 }
 
+interface LoadsAnswer {
+  readonly loads: readonly NamedLoad[];
+}
+
 export interface InspectorOptions {
   readonly database: Database;
   readonly shards: Pick<OwnedShards, "has">;
   readonly watches: Pick<WatchList, "inspect">;
   readonly rawAnswers: Pick<RawAnswers, "ask">;
+  readonly upstreams: Pick<Upstreams, "loadsOf">;
   readonly outbox: Outbox;
   /** Sends the question to the owner of a shard. */
   readonly commands: CommandRouter;
@@ -49,7 +56,7 @@ const BUSY_MAX = 1_000;
 export class Inspector {
   readonly #runtime: Runtime;
   readonly #options: InspectorOptions;
-  readonly #waiting = new Map<string, (answer: Inspection | null) => void>();
+  readonly #waiting = new Map<string, (answer: string | null) => void>();
   #isLooking = false;
 
   constructor(runtime: Runtime, options: InspectorOptions) {
@@ -62,13 +69,53 @@ export class Inspector {
     database: Database,
     job: { readonly shardId: number; readonly jobRowId: string },
   ): Promise<Inspection | null> {
-    const { shards, commands } = this.#options;
+    const { shardId, jobRowId } = job;
+    if (this.#options.shards.has(shardId)) return this.#look(job);
+    const answer = await this.#ask(database, { kind: "job", shardId, subjectId: jobRowId });
+    // Written by this class, on a node of this release or an adjacent one.
+    return answer === null ? null : (JSON.parse(answer) as Inspection);
+  }
+
+  /**
+   * The loads of a project's connections on another node.
+   * @param shardId one of that node's shards
+   * @returns null when it did not answer in time, or is of the previous release
+   */
+  async inspectLoads(
+    database: Database,
+    { shardId, projectId }: { readonly shardId: number; readonly projectId: string },
+  ): Promise<readonly NamedLoad[] | null> {
+    const answer = await this.#ask(database, { kind: "loads", shardId, subjectId: projectId });
+    if (answer === null) return null;
+    return (JSON.parse(answer) as Partial<LoadsAnswer>).loads ?? null;
+  }
+
+  /** Answers questions of other nodes. */
+  async answer(questions: readonly { readonly id: string }[]): Promise<void> {
+    const { database } = this.#options;
+    const ids = questions.map(({ id }) => id);
+    for (const question of await findInspections(database, ids)) {
+      const answer = JSON.stringify(this.#answerTo(question));
+      await answerInspection(database, { id: question.id, answer });
+    }
+  }
+
+  #answerTo({ kind, shardId, subjectId }: InspectionRequest): Inspection | LoadsAnswer {
+    switch (kind) {
+      case "job":
+        return this.#look({ shardId, jobRowId: subjectId });
+      case "loads":
+        return { loads: this.#options.upstreams.loadsOf(subjectId) };
+    }
+  }
+
+  async #ask(database: Database, question: Omit<InspectionRequest, "id">): Promise<string | null> {
     const { uuids, clock, log } = this.#runtime;
-    if (shards.has(job.shardId)) return this.#look(job);
     if (this.#waiting.size >= WAITING_MAX) return null;
-    const id = uuids(clock.now(), job.shardId);
-    const { promise, resolve } = Promise.withResolvers<Inspection | null>();
-    const settle = (answer: Inspection | null): void => {
+    const { shardId } = question;
+    const id = uuids(clock.now(), shardId);
+    const { promise, resolve } = Promise.withResolvers<string | null>();
+    const settle = (answer: string | null): void => {
       timer.cancel();
       this.#waiting.delete(id);
       resolve(answer);
@@ -76,23 +123,14 @@ export class Inspector {
     const timer = clock.setTimer(ANSWERED_WITHIN_MS, () => settle(null));
     this.#waiting.set(id, settle);
     try {
-      await askInspection(database, { id, ...job });
-      await commands.send("inspect", [{ shardId: job.shardId, id }]);
+      await askInspection(database, { id, ...question });
+      await this.#options.commands.send("inspect", [{ shardId, id }]);
     } catch (error) {
-      log.debug({ err: error }, "the owner of a job could not be asked");
+      log.debug({ err: error }, "another node could not be asked");
       settle(null);
     }
     this.#lookSoon();
     return promise;
-  }
-
-  /** Answers questions of other nodes. */
-  async answer(questions: readonly { readonly id: string }[]): Promise<void> {
-    const { database } = this.#options;
-    const ids = questions.map(({ id }) => id);
-    for (const { id, ...job } of await findInspections(database, ids)) {
-      await answerInspection(database, { id, answer: JSON.stringify(this.#look(job)) });
-    }
   }
 
   #look({
@@ -128,11 +166,10 @@ export class Inspector {
     if (this.#waiting.size === 0) return;
     try {
       for (const { id, answer } of await takeAnswers(database, [...this.#waiting.keys()])) {
-        // Written by this class, on a node of this release or an adjacent one.
-        if (answer !== null) this.#waiting.get(id)?.(JSON.parse(answer) as Inspection);
+        if (answer !== null) this.#waiting.get(id)?.(answer);
       }
     } catch (error) {
-      this.#runtime.log.debug({ err: error }, "answers about jobs could not be read");
+      this.#runtime.log.debug({ err: error }, "answers of other nodes could not be read");
     }
   }
 }

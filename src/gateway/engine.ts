@@ -6,6 +6,7 @@ import { registerClusterGauges, registerLimitGauges } from "../cluster/cluster-g
 import { CommandRouter } from "../intake/command-router.ts";
 import { MinuteWriter } from "../cluster/minute-writer.ts";
 import { createHousekeeping } from "../cluster/housekeeping.ts";
+import { ConnectionLoads } from "../cluster/connection-loads.ts";
 import { Inspector } from "../cluster/inspector.ts";
 import { LaneBoard } from "../cluster/lane-board.ts";
 import { InboxDirectory } from "../intake/inbox-directory.ts";
@@ -102,6 +103,7 @@ export class Engine {
   readonly lanes: LaneBoard;
   /** Asks whichever node owns a job what it knows of it. */
   readonly inspector: Inspector;
+  readonly connectionLoads: ConnectionLoads;
   /** Requests that wait for the end of a job. */
   readonly endingWaits: EndingWaits;
   readonly eventWaits: EventWaits;
@@ -222,8 +224,14 @@ export class Engine {
       shards,
       watches,
       rawAnswers: this.poller.rawAnswers,
+      upstreams: watches.upstreams,
       outbox,
       commands,
+    });
+    this.connectionLoads = new ConnectionLoads(runtime, {
+      nodeId: options.nodeId,
+      upstreams: watches.upstreams,
+      inspector: this.inspector,
     });
     this.#mail = new MailboxReader(runtime, {
       changes: signals.mail,

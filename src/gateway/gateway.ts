@@ -219,6 +219,7 @@ async function start(
     outbox: engine.delivery.loop.outbox,
     lanes: engine.lanes,
     inspector: engine.inspector,
+    connectionLoads: engine.connectionLoads,
     statusCounter: engine.statusCounter,
     commands: engine.commands,
     redeliveries: engine.redeliveries,

@@ -1,21 +1,26 @@
 import { and, eq, isNotNull, isNull, lt, sql } from "drizzle-orm";
 import type { Database } from "./db/database.ts";
-import { inspections } from "./schema/node-reports.ts";
+import { type InspectionKind, inspections } from "./schema/node-reports.ts";
 import { bound, type Given, isAnyOf, statement } from "./sql/statement.ts";
 
-/** A question to the owner of a shard about a job. */
+/** A question to the owner of a shard. */
 export interface InspectionRequest {
   readonly id: string;
   readonly shardId: number;
-  readonly jobRowId: string;
+  readonly kind: InspectionKind;
+  /** The job's row, or the project. */
+  readonly subjectId: string;
 }
 
-const { id, shardId, jobRowId, askedAtMs, answer } = inspections;
+const { id, shardId, kind, subjectId, askedAtMs, answer } = inspections;
 
-const ASK = statement((orm, given: Given<{ id: string; shardId: number; jobRowId: string }>) =>
-  orm
-    .insert(inspections)
-    .values({ id: given.id, shardId: given.shardId, jobRowId: given.jobRowId }),
+const ASK = statement((orm, given: Given<InspectionRequest>) =>
+  orm.insert(inspections).values({
+    id: given.id,
+    shardId: given.shardId,
+    kind: given.kind,
+    subjectId: given.subjectId,
+  }),
 );
 
 /** Stores a question for the owner of its shard. */
@@ -25,7 +30,7 @@ export async function askInspection(database: Database, request: InspectionReque
 
 const FIND = statement((orm, given: Given<{ ids: readonly string[] }>) =>
   orm
-    .select({ id, shardId, jobRowId })
+    .select({ id, shardId, kind, subjectId })
     .from(inspections)
     .where(and(isAnyOf(id, given.ids), isNull(answer))),
 );

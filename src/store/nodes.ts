@@ -173,6 +173,30 @@ function identityOf({ host, machine, pid, pidStart }: ProcessIdentity): ProcessI
   return { host, machine, pid, pidStart };
 }
 
+/** A node that answers questions of others, by a shard whose mailbox it reads. */
+export interface ReachableNode {
+  readonly id: string;
+  readonly shardId: number;
+}
+
+const REACHABLE_NODES_MAX = 100;
+
+const REACHABLE = statement((orm) =>
+  orm
+    .select({ id: nodes.id, shardId: sql<number>`min(${shards.shardId})::int` })
+    .from(nodes)
+    .innerJoin(shards, eq(shards.ownerId, nodes.id))
+    .where(gt(nodes.leaseExpiresAtMs, sql`now()`))
+    .groupBy(nodes.id)
+    .orderBy(nodes.id)
+    .limit(REACHABLE_NODES_MAX),
+);
+
+/** The live nodes that own a shard. */
+export function findReachableNodes(database: Database): Promise<ReachableNode[]> {
+  return database.run("find-reachable-nodes", (sql) => REACHABLE(sql, {}));
+}
+
 const END_LEASE = statement((orm, given: Given<{ id: string; renewals: number }>) =>
   orm
     .update(nodes)

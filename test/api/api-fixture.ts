@@ -103,6 +103,9 @@ export class ApiFixture {
   /** Counts of the node that are not stored yet. */
   readonly minutes = new MinuteCounts();
   readonly loads = new Map<string, ConnectionLoad>();
+  /** Over all nodes. */
+  readonly loadsByConnection = new Map<string, { nodeId: string; load: ConnectionLoad }[]>();
+  missingNodes: string[] = [];
   readonly projectId = this.uuid();
   readonly secretBox = createSecretBox([KEY]);
   /** What comes of trying a callback. */
@@ -329,6 +332,13 @@ export class ApiFixture {
         tryOrigin: note("tryOrigin"),
       },
       inspector: { inspect: async () => this.inspection },
+      connectionLoads: {
+        of: async () => ({
+          atMs: this.clock.now(),
+          missingNodes: this.missingNodes,
+          byConnection: this.loadsByConnection,
+        }),
+      },
       statusCounter: new StatusCounter(testRuntime({ clock: this.clock }), this.database),
       commands: {
         pollNow: note("pollNow"),

@@ -90,6 +90,7 @@ const CALLS: Readonly<Record<string, Call>> = {
   listApiKeys: (ringback) => ringback.apiKeys.list().page(),
   createApiKey: (ringback) => ringback.apiKeys.create({ name: "ci", scopes: ["admin"] }),
   revokeApiKey: (ringback) => ringback.apiKeys.revoke(id),
+  getConnectionLoads: (ringback) => ringback.connections.loads(),
   listOperationalEvents: (ringback) => ringback.operationalEvents.list().page(),
   listAuditEntries: (ringback) => ringback.auditLog.list().page(),
   testCallback: (ringback) => ringback.testCallback({ callback_url: request.callback_url }),

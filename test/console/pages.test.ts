@@ -1,6 +1,7 @@
 import { brotliCompressSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { publicId } from "../../src/core/ids/ids.ts";
+import { LANE_FREE } from "../../src/core/waiting/lane-stand.ts";
 import { CALLBACK_URL, type Json } from "../api/api-fixture.ts";
 import { SECTIONS } from "../../src/console/view/sections.ts";
 import { type Browser, ConsoleFixture, ROUTES } from "./console-fixture.ts";
@@ -422,3 +423,47 @@ describe("changes", () => {
     expect(await admin.open("/console/jobs")).toContain('id="notice"');
   });
 });
+
+test("connections show their load over all nodes, the part of each, and whose part is missing", async () => {
+  const { api } = fixture;
+  const [{ id }] = await api.sql("select id from connections where project_id = $1", [
+    api.projectId,
+  ]);
+  const load = {
+    ...LANE_FREE,
+    jobs: 1_200,
+    inFlight: 3,
+    waiting: 800,
+    behindMs: 12_500,
+    requestsPerSecond: 10.25,
+    hold: "rate",
+  } as const;
+  const here = { ...load, jobs: 34, waiting: 0, behindMs: 0, hold: null };
+  api.loadsByConnection.set(id, [
+    { nodeId: NODES[0], load: here },
+    { nodeId: NODES[1], load },
+  ]);
+  api.missingNodes = [NODES[2]];
+  const page = await admin.open("/console/connections");
+  for (const text of [
+    "1,234",
+    "6 in progress, 800 waiting",
+    "20.5 polls a second",
+    "2 nodes",
+    ...NODES,
+  ]) {
+    expect(page, text).toContain(text);
+  }
+  expect(page).toContain("One node did not answer in time");
+  // What this node knows of it says nothing of a delay.
+  expect(await admin.open("/console/overview")).toContain("can't keep up: 800 polls wait");
+  api.loadsByConnection.clear();
+  api.missingNodes = [];
+  expect(await admin.open("/console/connections")).toContain("none");
+});
+
+const NODES = [1, 2, 3].map((digit) => `019b76da-9800-7034-a5b6-c7d8e9f0011${digit}`) as [
+  string,
+  string,
+  string,
+];

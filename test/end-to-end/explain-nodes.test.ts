@@ -83,3 +83,36 @@ test("every node shows that the owner waits for a receiver that asked for a paus
   expect(tried.status).toBe(202);
   await explained(second, "delivered");
 }, 90_000);
+
+test("the load of a connection is told at any node over both, with the part of each", async () => {
+  for (const node of [asked, owner]) {
+    const jobs = { id: connection.id, count: 3, prefix: "load" };
+    for (const jobId of await jobsOwnedBy(node, scene.sql, jobs)) {
+      scene.upstream.answer(jobId, pulseAnswer.processing());
+      const wish = { job_id: jobId, connection: connection.name, inbox: "loads" };
+      expect((await asked.api("POST", "/v1/subscriptions", wish)).status).toBe(201);
+    }
+  }
+  const ids = await nodeIds();
+  await vi.waitFor(
+    async () => {
+      for (const node of [asked, owner]) {
+        const { status, body } = await node.api("GET", "/v1/connection-loads");
+        expect(status).toBe(200);
+        expect(body.missing_nodes).toEqual([]);
+        const load = body.data.find((one: Json) => one.connection_id === connection.id);
+        const parts = load?.nodes.map((one: Json) => one.jobs) ?? [];
+        expect(load?.nodes.map((one: Json) => one.node_id).toSorted()).toEqual(ids);
+        expect(Math.min(...parts)).toBeGreaterThanOrEqual(3);
+        expect(load.total.jobs).toBe(parts[0] + parts[1]);
+      }
+    },
+    { timeout: 30_000, interval: 500 },
+  );
+}, 60_000);
+
+async function nodeIds(): Promise<readonly string[]> {
+  const rows = await scene.sql<{ id: string }[]>`
+    select id from nodes where lease_expires_at > now() order by id`;
+  return rows.map(({ id }) => id);
+}

@@ -89,6 +89,34 @@ const connectionLoadSchema = z
   })
   .openapi("ConnectionLoad");
 
+export const connectionLoadsSchema = z
+  .object({
+    object: z.literal("connection_loads"),
+    as_of: isoTimeSchema,
+    missing_nodes: z.array(z.uuid()).openapi({
+      description: "Nodes that did not answer in time, whose part is missing.",
+      example: [],
+    }),
+    data: z.array(
+      z
+        .object({
+          connection_id: idSchema("con"),
+          total: connectionLoadSchema,
+          nodes: z.array(
+            connectionLoadSchema
+              .extend({
+                node_id: z.uuid().openapi({ example: "019b76da-9800-7034-a5b6-c7d8e9f00112" }),
+              })
+              .openapi("NodeLoad"),
+          ),
+        })
+        .openapi("LoadOfConnection", {
+          description: "Over all nodes together, and on each of them.",
+        }),
+    ),
+  })
+  .openapi("ConnectionLoads");
+
 const CONNECTION_STATUSES = ["active", "paused"] as const;
 const connectionStatusSchema = z.enum(CONNECTION_STATUSES).openapi("ConnectionStatus", {
   description: "A paused connection keeps its jobs and polls none.",

@@ -30,7 +30,8 @@ export function connectionJson(of: ConnectionRecord, ports: Pick<ApiPorts, "upst
   });
 }
 
-function loadView(load: ConnectionLoad): object {
+/** A load as the API shows it. */
+export function loadView(load: ConnectionLoad): object {
   return {
     jobs: load.jobs,
     in_flight: load.inFlight,

@@ -2,7 +2,7 @@ import type { z } from "zod";
 import type { callbackOriginSchema } from "../../api/callback-origins/schema.ts";
 import type { callbackTestSchema } from "../../api/callback-tests/schema.ts";
 import type { consoleLinkSchema, newConsoleLinkSchema } from "../../api/console-links/schema.ts";
-import type { connectionSchema } from "../../api/connections/schema.ts";
+import type { connectionLoadsSchema, connectionSchema } from "../../api/connections/schema.ts";
 import type { redeliverySchema } from "../../api/deliveries/schema.ts";
 import type {
   deliverySchema,
@@ -47,6 +47,8 @@ export type CallbackTest = z.output<typeof callbackTestSchema>;
 export type Connection = z.output<typeof connectionSchema>;
 export type NewConsoleLink = z.output<typeof newConsoleLinkSchema>;
 export type ConsoleLink = z.output<typeof consoleLinkSchema>;
+export type ConnectionLoads = z.output<typeof connectionLoadsSchema>;
+export type LoadOfConnection = ConnectionLoads["data"][number];
 export type NewApiKey = z.output<typeof newApiKeySchema>;
 export type ApiKey = Omit<NewApiKey, "key">;
 export type SigningSecret = z.output<typeof signingSecretSchema>;

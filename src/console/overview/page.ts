@@ -2,6 +2,7 @@ import { html } from "hono/html";
 import type {
   CallbackOrigin,
   Connection,
+  ConnectionLoads,
   GatewayNode,
   Page,
   Stats,
@@ -23,17 +24,19 @@ export const overviewPage = definePage({
   async show(request) {
     const { api, nowMs } = request;
     const isAdmin = may(request, "admin");
-    const [stats, history, origins, connections, nodes] = await Promise.all([
+    const [stats, history, origins, connections, nodes, loads] = await Promise.all([
       api.get<Stats>("/v1/stats"),
       api.get<StatsHistory>("/v1/stats/history"),
       api.get<Page<CallbackOrigin>>("/v1/callback-origins", { limit: 100 }),
       isAdmin ? api.get<Page<Connection>>("/v1/connections", { limit: 100 }) : NO_PAGE,
       isAdmin ? api.get<Page<GatewayNode>>("/v1/nodes") : NO_PAGE,
+      isAdmin ? api.get<ConnectionLoads>("/v1/connection-loads") : null,
     ]);
     const troubles = troublesOf({
       stats,
       origins: origins.data,
       connections: connections.data,
+      loads: new Map(loads?.data.map((one) => [one.connection_id, one.total])),
       nodes: nodes.data,
       nowMs,
     });

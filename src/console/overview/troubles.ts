@@ -1,5 +1,11 @@
 import { html } from "hono/html";
-import type { CallbackOrigin, Connection, GatewayNode, Stats } from "../http/models.ts";
+import type {
+  CallbackOrigin,
+  Connection,
+  GatewayNode,
+  LoadOfConnection,
+  Stats,
+} from "../http/models.ts";
 import type { PageRequest } from "../http/page.ts";
 import { status, words } from "../view/badge.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
@@ -23,15 +29,17 @@ export interface Scene {
   readonly stats: Stats;
   readonly origins: readonly CallbackOrigin[];
   readonly connections: readonly Connection[];
+  /** Over all nodes, by the connection's id. */
+  readonly loads: ReadonlyMap<string, LoadOfConnection["total"]>;
   readonly nodes: readonly GatewayNode[];
   readonly nowMs: number;
 }
 
 /** Problems that need attention, worst first. */
-export function troublesOf({ stats, origins, connections, nodes, nowMs }: Scene): Trouble[] {
+export function troublesOf({ stats, origins, connections, loads, nodes, nowMs }: Scene): Trouble[] {
   return [
     ...troubleOfNodes(nodes),
-    ...connections.flatMap(troubleOfConnection),
+    ...connections.flatMap((one) => troubleOfConnection(one, loads.get(one.id) ?? one.load)),
     ...origins.flatMap((one) => troubleOfOrigin(one, nowMs)),
     ...troubleOfDeliveries(stats),
     ...troubleOfDeadlines(stats),
@@ -74,8 +82,8 @@ function troubleOfNodes(nodes: readonly GatewayNode[]): Trouble[] {
   ];
 }
 
-function troubleOfConnection(one: Connection): Trouble[] {
-  const { id, provider, name, state, load } = one;
+function troubleOfConnection(one: Connection, load: Connection["load"]): Trouble[] {
+  const { id, provider, name, state } = one;
   const path = `connections#${id}`;
   const who = html`Connection <strong>${provider} ${name}</strong>`;
   if (state === "paused") {

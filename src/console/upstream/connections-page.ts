@@ -1,12 +1,13 @@
 import { html } from "hono/html";
-import type { Connection, Page } from "../http/models.ts";
+import type { Connection, ConnectionLoads, LoadOfConnection, Page } from "../http/models.ts";
 import { defineAction, definePage, type PageRequest, redirect } from "../http/page.ts";
-import { status, words } from "../view/badge.ts";
+import { status } from "../view/badge.ts";
+import { loadFacts, missingNodes, nodesOf } from "./load-view.ts";
 import { actionButton, confirmButton, CSRF_FIELD, textField } from "../view/forms.ts";
 import { listPager } from "../view/filter.ts";
 import { type Markup, NOTHING } from "../view/markup.ts";
 import { command, emptyState, facts, mono } from "../view/parts.ts";
-import { duration, time } from "../view/time.ts";
+import { time } from "../view/time.ts";
 
 const PAGE_SIZE = 50;
 
@@ -16,18 +17,22 @@ export const connectionListPage = definePage({
   scope: "admin",
   async show(request) {
     const { api, query } = request;
-    const page = await api.get<Page<Connection>>("/v1/connections", {
-      limit: PAGE_SIZE,
-      cursor: query.get("cursor"),
-    });
+    const [page, loads] = await Promise.all([
+      api.get<Page<Connection>>("/v1/connections", {
+        limit: PAGE_SIZE,
+        cursor: query.get("cursor"),
+      }),
+      api.get<ConnectionLoads>("/v1/connection-loads"),
+    ]);
+    const byId = new Map(loads.data.map((one) => [one.connection_id, one]));
     return {
       kind: "page",
       title: "Connections",
       section: "connections",
       isLive: true,
       body: html`<header class="title"><h1>Connections</h1></header>
-        ${page.data.length === 0 ? noConnection(request) : NOTHING}
-        ${page.data.map((one) => connectionCard(one, request))}
+        ${page.data.length === 0 ? noConnection(request) : NOTHING} ${missingNodes(loads)}
+        ${page.data.map((one) => connectionCard(one, byId.get(one.id) ?? null, request))}
         ${listPager(request, { path: "connections", filter: {} }, page.next_cursor)}`,
     };
   },
@@ -82,8 +87,11 @@ function numberIn(form: URLSearchParams, field: string): number | string | undef
   return Number.isNaN(number) ? text : number;
 }
 
-function connectionCard(of: Connection, request: PageRequest): Markup {
-  const { load } = of;
+function connectionCard(
+  of: Connection,
+  load: LoadOfConnection | null,
+  request: PageRequest,
+): Markup {
   return html`<article class="card" id="${of.id}">
     <header>
       <h2>${of.provider} <span class="quiet">${of.name}</span></h2>
@@ -96,14 +104,10 @@ function connectionCard(of: Connection, request: PageRequest): Markup {
       ["Credential", of.has_credential ? "stored, sealed" : "none"],
       ["Paused", of.paused_at && time(of.paused_at)],
       ["Next probe", of.next_probe_at && time(of.next_probe_at)],
-      ["Jobs on this node", load && load.jobs.toLocaleString("en-US")],
-      ["Polls", load && `${load.in_flight} in progress, ${load.waiting} waiting`],
-      ["Behind", load && load.behind_s > 0 ? duration(load.behind_s * 1000) : null],
-      ["Held back by", load?.limited_by ? words(load.limited_by) : null],
-      ["Polls a second", load?.effective_requests_per_second?.toFixed(1) ?? null],
-      ["API", load && load.breaker !== "closed" ? "fails, and is only probed" : null],
+      ...loadFacts(load?.total ?? null),
       ["Changed", time(of.updated_at)],
     ])}
+    ${load === null || load.nodes.length < 2 ? NOTHING : nodesOf(load)}
     <div class="actions">
       ${stateButton(of, request)} ${credentialForm(of, request)} ${limitsForm(of, request)}
     </div>

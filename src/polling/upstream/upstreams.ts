@@ -35,6 +35,15 @@ export interface ConnectionLoad extends LaneLoad {
   readonly jobs: number;
 }
 
+/** The load of a connection, by its UUID. */
+export interface NamedLoad {
+  readonly connectionId: string;
+  readonly load: ConnectionLoad;
+}
+
+/** Of one project on one node. */
+const LOADS_MAX = 200;
+
 /** All connections at work on this node, and what those to one origin have in common. */
 export class Upstreams {
   readonly #runtime: Runtime;
@@ -105,6 +114,17 @@ export class Upstreams {
   loadOf(connectionId: string): ConnectionLoad | null {
     const upstream = this.#byId.get(connectionId);
     return upstream === undefined ? null : { ...upstream.lane.load(), jobs: upstream.jobs };
+  }
+
+  /** The loads of a project's connections that have jobs here, those with the most jobs if there are many. */
+  loadsOf(projectId: string): readonly NamedLoad[] {
+    return this.#byId
+      .values()
+      .filter((upstream) => upstream.projectId === projectId && upstream.jobs > 0)
+      .toArray()
+      .toSorted((a, b) => b.jobs - a.jobs)
+      .slice(0, LOADS_MAX)
+      .map(({ connectionId, lane, jobs }) => ({ connectionId, load: { ...lane.load(), jobs } }));
   }
 
   /** For how many projects, over all origins that each of them polls, the breaker is in this state. */

@@ -37,11 +37,16 @@ export const laneStates = pgTable(
   ],
 );
 
-/** A node's question to the owner of a shard about one of its jobs; removed once it is answered. */
+/** The subject of a node's question: one of the other's jobs, or its load by the connections of a project. */
+export type InspectionKind = "job" | "loads";
+
+/** A node's question to the owner of a shard; removed once it is answered. */
 export const inspections = pgTable("inspections", {
   id: uuid("id").primaryKey(),
   shardId: smallint("shard_id").notNull(),
-  jobRowId: uuid("job_row_id").notNull(),
+  kind: text("kind").notNull().default("job").$type<InspectionKind>(),
+  /** The job's row, or the project. */
+  subjectId: uuid("job_row_id").notNull(),
   askedAtMs: time("asked_at")
     .notNull()
     .default(sql`now()`),

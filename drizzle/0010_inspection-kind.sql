@@ -1,0 +1,1 @@
+ALTER TABLE "inspections" ADD COLUMN "kind" text DEFAULT 'job' NOT NULL;
