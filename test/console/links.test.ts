@@ -339,11 +339,9 @@ describe("a link ends", () => {
     expect((await elsewhere.get(path)).status).toBe(403);
     expect((await revoke()).status).toBe(204);
     expect(await isOver(other)).toBe(false);
-    const { data } = await ask("GET", "/v1/audit-log?limit=2");
-    expect(data.map(({ action, subject }: Json) => [action, subject === one.id])).toEqual([
-      ["console_link.revoked", true],
-      ["console_link.created", false],
-    ]);
+    const { data } = await ask("GET", "/v1/audit-log?limit=100");
+    const revoked = data.filter(({ action }: Json) => action === "console_link.revoked");
+    expect(revoked.map(({ subject }: Json) => subject)).toEqual([one.id]);
   });
 
   test("with all others of the project, when they are revoked; later ones are good", async () => {
