@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import postgres from "postgres";
 import { startTemporaryGateway, type TemporaryGateway } from "../src/sandbox/temporary-gateway.ts";
 import { findPostgres, stopLeftBehindPostgres, type FoundPostgres } from "./found-postgres.ts";
@@ -19,6 +20,8 @@ const CONNECTION_SETTINGS = {
   limits: { concurrency: POLL_CONCURRENCY },
 };
 const START_MS_MAX = 60_000;
+const LOOK_INTERVAL_MS = 10;
+const LOOKS = 100;
 const BATCH_MAX = 1000;
 
 export interface BenchSubscription {
@@ -72,6 +75,15 @@ export class BenchGateway implements AsyncDisposable {
     await this.#gateway?.stop();
     this.#gateway = null;
     await stopLeftBehindPostgres(this.#dataDir);
+  }
+
+  /** `kill -9`: its Postgres, if it is embedded, is left running. */
+  async kill(): Promise<void> {
+    process.off("exit", this.#endWithBenchmark);
+    const { pid, stop } = this.#running;
+    process.kill(pid, "SIGKILL");
+    await stop();
+    this.#gateway = null;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -184,9 +196,15 @@ export class BenchGateway implements AsyncDisposable {
   };
 }
 
+/** Looks often for a while, so that it is known to a hundredth of a second when it got ready. */
 async function isReady(url: string): Promise<boolean> {
-  return fetch(`${url}/readyz`).then(
-    ({ ok }) => ok,
-    () => false,
-  );
+  for (let look = 1; look <= LOOKS; look += 1) {
+    const ready = await fetch(`${url}/readyz`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+    if (ready) return true;
+    await wait(LOOK_INTERVAL_MS);
+  }
+  return false;
 }

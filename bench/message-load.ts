@@ -1,5 +1,6 @@
 import { BenchGateway } from "./gateway.ts";
 import type { LoadCommands } from "./load.ts";
+import type { RawRelayCommands } from "./raw-relay.ts";
 import type { ReceiverCommands } from "./receiver.ts";
 import { until } from "./until.ts";
 import type { UpstreamCommands } from "./upstream.ts";
@@ -17,12 +18,18 @@ export interface Messages {
   readonly lagsMs: readonly number[];
 }
 
+export interface RawRelay extends AsyncDisposable {
+  readonly url: string;
+  readonly pid: number;
+}
+
 /** Subscriptions one by one, each of which is a callback at once: the gateway as a sender of webhooks. */
 export class MessageLoad implements AsyncDisposable {
   readonly gateway: BenchGateway;
   readonly #worker: WorkerProcess<LoadCommands>;
   readonly #receiver: WorkerProcess<ReceiverCommands>;
   readonly #upstream: WorkerProcess<UpstreamCommands>;
+  readonly #upstreamUrl: string;
   readonly #subscriptions: Readonly<Record<MessageKind, string>>;
   #firstNumber = 1;
 
@@ -31,12 +38,14 @@ export class MessageLoad implements AsyncDisposable {
     readonly worker: WorkerProcess<LoadCommands>;
     readonly receiver: WorkerProcess<ReceiverCommands>;
     readonly upstream: WorkerProcess<UpstreamCommands>;
+    readonly upstreamUrl: string;
     readonly subscriptions: Readonly<Record<MessageKind, string>>;
   }) {
     this.gateway = parts.gateway;
     this.#worker = parts.worker;
     this.#receiver = parts.receiver;
     this.#upstream = parts.upstream;
+    this.#upstreamUrl = parts.upstreamUrl;
     this.#subscriptions = parts.subscriptions;
   }
 
@@ -46,7 +55,8 @@ export class MessageLoad implements AsyncDisposable {
     const receiver = started.use(await WorkerProcess.start<ReceiverCommands>("receiver.ts"));
     const worker = started.use(await WorkerProcess.start<LoadCommands>("load.ts"));
     const gateway = started.use(await BenchGateway.start());
-    const connection = await gateway.connect("messages", await upstream.ask("listen", undefined));
+    const upstreamUrl = await upstream.ask("listen", undefined);
+    const connection = await gateway.connect("messages", upstreamUrl);
     await upstream.ask("complete", { result: { pages: 3 } });
     const [origin = ""] = await receiver.ask("listen", { origins: 1 });
     const subscription = (jobId: string): string =>
@@ -60,12 +70,29 @@ export class MessageLoad implements AsyncDisposable {
       ordinary: subscription("bench-$NUMBER"),
     };
     started.move();
-    return new MessageLoad({ gateway, worker, receiver, upstream, subscriptions });
+    return new MessageLoad({ gateway, worker, receiver, upstream, upstreamUrl, subscriptions });
+  }
+
+  /** The least program that could do the same, on the gateway's upstream, receiver and Postgres. */
+  async startRawRelay(): Promise<RawRelay> {
+    const worker = await WorkerProcess.start<RawRelayCommands>("raw-relay.ts");
+    try {
+      const url = await worker.ask("listen", {
+        apiKey: this.gateway.apiKey,
+        databaseUrl: (await this.gateway.postgres()).url,
+        upstreamUrl: this.#upstreamUrl,
+      });
+      return { url, pid: worker.pid, [Symbol.asyncDispose]: () => worker[Symbol.asyncDispose]() };
+    } catch (error) {
+      await worker[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   /**
    * Sends for a time and waits until all callbacks are taken.
    * @param perSecond null for as many as go
+   * @param url another program than the gateway that takes the subscriptions
    */
   async send(
     kind: MessageKind,
@@ -74,13 +101,14 @@ export class MessageLoad implements AsyncDisposable {
       readonly durationMs: number;
       readonly perSecond: number | null;
     },
+    url = this.gateway.url,
   ): Promise<Messages> {
     const answeredBefore = await this.#receiver.ask("answered", undefined);
     await this.#receiver.ask("timeLags", undefined);
     const { operations: count } = await this.#worker.ask("run", {
       ...load,
       batch: null,
-      url: this.gateway.url,
+      url,
       apiKey: this.gateway.apiKey,
       subscription: this.#subscriptions[kind],
       firstNumber: this.#firstNumber,

@@ -22,6 +22,7 @@ import { late } from "./scenarios/late.ts";
 import { life } from "./scenarios/life.ts";
 import { nodes } from "./scenarios/nodes.ts";
 import { poll } from "./scenarios/poll.ts";
+import { restart } from "./scenarios/restart.ts";
 import { rivals } from "./scenarios/rivals.ts";
 import { scale } from "./scenarios/scale.ts";
 import { via } from "./scenarios/via.ts";
@@ -49,6 +50,7 @@ const SCENARIOS: readonly Scenario[] = [
   late,
   human,
   idle,
+  restart,
   scale,
   big,
   bloat,

@@ -43,9 +43,12 @@ export class WorkerProcess<Served extends Commands> implements AsyncDisposable {
   }
 
   /** @param file relative to this folder */
-  static async start<Served extends Commands>(file: string): Promise<WorkerProcess<Served>> {
+  static async start<Served extends Commands>(
+    file: string,
+    args: readonly string[] = [],
+  ): Promise<WorkerProcess<Served>> {
     const path = fileURLToPath(new URL(file, import.meta.url));
-    const child = fork(path, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    const child = fork(path, args, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
     const [message] = (await Promise.race([once(child, "message"), once(child, "exit")])) as [
       unknown,
     ];
