@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import { runProgram } from "./cli/program.ts";
 import { keepCompiled } from "./runtime/process/compile-cache.ts";
+import { resolveImportsOnce } from "./runtime/process/import-resolution.ts";
 import { surviveLostOutput } from "./runtime/process/last-resort.ts";
 
 const EXIT_GRACE_MS = 250;
@@ -13,8 +13,11 @@ const { version } = JSON.parse(
 // would end the process. Which servers will do is for DATABASE_URL to say.
 delete process.env["PGTARGETSESSIONATTRS"];
 
-keepCompiled();
 surviveLostOutput();
+keepCompiled();
+resolveImportsOnce();
+// An import above would have been loaded before the two could help with it.
+const { runProgram } = await import("./cli/program.ts");
 process.exitCode = await runProgram(process.argv.slice(2), {
   env: process.env,
   stdin: process.stdin,

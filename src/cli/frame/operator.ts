@@ -37,8 +37,6 @@ export async function runOperator(
   const tooOld = refusedNode(command);
   if (tooOld !== null) return printFailure(out, tooOld);
   // Only commands of the operator load what the gateway consists of.
-  const { resolveImportsOnce } = await import("../../runtime/process/import-resolution.ts");
-  resolveImportsOnce();
   const { describeProblems, loadConfig, secretsOf } = await import("../../config.ts");
   const { createLog } = await import("../../runtime/process/log.ts");
   const { exitOnUnexpectedError } = await import("../../runtime/process/last-resort.ts");

@@ -13,7 +13,8 @@ const DRIZZLE = "/node_modules/drizzle-orm/";
  */
 export function resolveImportsOnce(): void {
   const packages = new Map<string, module.ResolveFnOutput>();
-  module.registerHooks({
+  // A Node before 22 has no such function.
+  module.registerHooks?.({
     resolve(specifier, context, next) {
       const { parentURL, conditions } = context;
       if (parentURL === undefined || !conditions.includes("import")) return next(specifier);
