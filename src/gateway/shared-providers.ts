@@ -3,7 +3,7 @@ import type { Config } from "../config.ts";
 import { createAddressGuard } from "../outbound/guard/address-guard.ts";
 import { checkUpstreamUrl } from "../outbound/guard/upstream-url.ts";
 import type { SharedProviders } from "../polling/upstream/provider-directory.ts";
-import { builtInProviders, writtenBuiltIn } from "../providers/catalogue.ts";
+import { builtInProviders } from "../providers/catalogue.ts";
 import {
   type FileDefinition,
   type FileProblem,
@@ -70,14 +70,11 @@ export async function sharedProviders(
 ): Promise<SharedProviders> {
   const builtIn = new Map(builtInProviders(localUrl));
   if (!config.sandbox) builtIn.delete("sandbox");
-  const known = new Map<string, ProviderVersion>();
-  for (const [name, provider] of builtIn) {
-    const written = writtenBuiltIn(name, localUrl);
-    known.set(name, { provider, written, source: "built_in", version: null });
-  }
+  const known = new Map<string, ProviderVersion>(builtIn);
   for (const { provider, written } of definitions) {
-    const version = await keepVersion(provider.name, written, ports);
-    known.set(provider.name, { provider, written, source: "file", version });
+    const { name } = provider;
+    const version = await keepVersion(name, written, ports);
+    known.set(name, { name, provider, written, source: "file", version });
   }
   return { builtIn, all: [...known.values()] };
 }

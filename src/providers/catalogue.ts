@@ -28,6 +28,7 @@ import { runway } from "./catalogue/runway.ts";
 import { sandbox } from "./catalogue/sandbox.ts";
 import { snowflake } from "./catalogue/snowflake.ts";
 import { unstructured } from "./catalogue/unstructured.ts";
+import type { ProviderVersion } from "./compile/provider-version.ts";
 import type { Provider } from "./compile/provider.ts";
 import { readDefinition } from "./compile/read-definition.ts";
 
@@ -67,24 +68,39 @@ const SOURCES = [
  * The built-in providers by name.
  * @param sandboxUrl where this gateway serves its sandbox, unless at the default address
  */
-export function builtInProviders(sandboxUrl?: string): ReadonlyMap<string, Provider> {
-  return new Map(sourcesOf(sandboxUrl).map((source) => [source.name, read(source)]));
+export function builtInProviders(sandboxUrl?: string): ReadonlyMap<string, ProviderVersion> {
+  return new Map(sourcesOf(sandboxUrl).map((source) => [source.name, new BuiltIn(source)]));
 }
 
-/** The definition of a built-in provider as it is written, defaults left out. */
-export function writtenBuiltIn(name: string, sandboxUrl?: string): object {
-  const source = sourcesOf(sandboxUrl).find((one) => one.name === name);
-  if (source === undefined) throw new Error(`There is no built-in provider ${name}.`);
-  return source;
+/**
+ * A definition that comes with the program, compiled when it is first used: to compile all of them took
+ * a tenth of a start, and few gateways use many.
+ */
+class BuiltIn implements ProviderVersion {
+  readonly name: string;
+  readonly written: object;
+  readonly source = "built_in";
+  readonly version = null;
+  #provider: Provider | null = null;
+
+  constructor(written: { readonly name: string }) {
+    this.name = written.name;
+    this.written = written;
+  }
+
+  get provider(): Provider {
+    this.#provider ??= compile(this.name, this.written);
+    return this.#provider;
+  }
 }
 
 function sourcesOf(sandboxUrl: string = sandbox.base_url) {
   return [...SOURCES, { ...sandbox, base_url: sandboxUrl }];
 }
 
-function read(source: { readonly name: string }): Provider {
-  const reading = readDefinition(source);
+function compile(name: string, definition: object): Provider {
+  const reading = readDefinition(definition);
   if (reading.ok) return reading.provider;
   const [problem] = reading.problems;
-  throw new Error(`The definition of ${source.name}: ${problem?.pointer} ${problem?.detail}`);
+  throw new Error(`The definition of ${name}: ${problem?.pointer} ${problem?.detail}`);
 }

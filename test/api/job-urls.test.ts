@@ -18,7 +18,8 @@ const provider = exampleProvider({
 async function subscribe(statusUrl: string | undefined, baseUrl: string | null) {
   const connection = storedConnection({ baseUrl });
   const written = provider.definition;
-  const known = { provider, written, source: "built_in", version: null } as const;
+  const { name } = provider;
+  const known = { name, provider, written, source: "built_in", version: null } as const;
   const ports: ValidationContext = {
     providers: {
       find: () => known,

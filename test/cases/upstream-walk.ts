@@ -4,7 +4,7 @@ import {
   WANTS_RESULT_FETCHED,
 } from "../../src/core/delivery/event.ts";
 import type { RequestOutcome } from "../../src/outbound/exchange/request-outcome.ts";
-import { builtInProviders } from "../../src/providers/catalogue.ts";
+import { builtInProviders } from "../support/providers.ts";
 import type { Provider } from "../../src/providers/compile/provider.ts";
 import { readDefinition } from "../../src/providers/compile/read-definition.ts";
 import type { ProviderDefinitionSource } from "../../src/providers/definition/definition.ts";

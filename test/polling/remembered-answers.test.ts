@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { builtInProviders } from "../../src/providers/catalogue.ts";
+import { builtInProviders } from "../support/providers.ts";
 import { exampleProvider } from "../providers/example-provider.ts";
 import { answeredJson } from "./jobs.ts";
 import { startPoller } from "./poller-harness.ts";

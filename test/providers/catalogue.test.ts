@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { buildCancelRequest, buildStatusRequest } from "../../src/providers/request/build.ts";
-import { builtInProviders } from "../../src/providers/catalogue.ts";
+import { builtInProviders } from "../support/providers.ts";
 import { type PreparedTarget, prepareTarget } from "../../src/providers/request/target.ts";
 import type { Provider } from "../../src/providers/compile/provider.ts";
 

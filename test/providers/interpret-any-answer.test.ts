@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { textOfResult } from "../../src/core/json/raw-result.ts";
 import { RETRY_AFTER_MS_MAX } from "../../src/core/job/retry-after.ts";
-import { builtInProviders } from "../../src/providers/catalogue.ts";
+import { builtInProviders } from "../support/providers.ts";
 import { interpretAnswer, type Interpretation } from "../../src/providers/answer/interpret.ts";
 
 const word = fc.constantFrom("processing", "completed", "failed", "canceled", "expired", "x");

@@ -4,7 +4,7 @@ import {
   buildStatusRequest,
   type RequestBuilding,
 } from "../../src/providers/request/build.ts";
-import { builtInProviders } from "../../src/providers/catalogue.ts";
+import { builtInProviders } from "../support/providers.ts";
 import { interpretAnswer, type Interpretation } from "../../src/providers/answer/interpret.ts";
 import { type PreparedTarget, prepareTarget } from "../../src/providers/request/target.ts";
 import type { UpstreamRequest } from "../../src/providers/request/upstream-request.ts";

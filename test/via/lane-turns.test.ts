@@ -1,7 +1,7 @@
 import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import type { LaneVerdict } from "../../src/core/job/job.ts";
-import { builtInProviders } from "../../src/providers/catalogue.ts";
+import { builtInProviders } from "../support/providers.ts";
 import { LaneTurn } from "../../src/via/lane-turns.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 1);

@@ -12,7 +12,7 @@ export function unknownProviderDetail(
   projectId: string,
   providers: Pick<ApiPorts["providers"], "list">,
 ): string {
-  const names = providers.list(projectId).map(({ provider }) => provider.name);
+  const names = providers.list(projectId).map(({ name }) => name);
   const more = names.length > NAMES_MAX ? ", …" : "";
   return `There is no such provider; the project can use: ${names.slice(0, NAMES_MAX).join(", ")}${more}.`;
 }

@@ -19,7 +19,7 @@ import type { Runtime } from "../../runtime/runtime.ts";
 /** The providers that every project may use. */
 export interface SharedProviders {
   /** Those that come with the program, by which jobs are polled that name no version. */
-  readonly builtIn: ReadonlyMap<string, Provider>;
+  readonly builtIn: ReadonlyMap<string, ProviderVersion>;
   readonly all: readonly ProviderVersion[];
 }
 
@@ -60,10 +60,11 @@ export class ProviderDirectory extends Refresher<StoredProviderVersion> implemen
     });
     this.#runtime = runtime;
     this.#options = options;
-    this.#shared = new Map(options.shared.all.map((known) => [known.provider.name, known]));
-    for (const { provider, version } of options.shared.all) {
+    this.#shared = new Map(options.shared.all.map((known) => [known.name, known]));
+    for (const known of options.shared.all) {
+      const { version } = known;
       if (version === null) continue;
-      this.#versions.set(version.id, provider);
+      this.#versions.set(version.id, known.provider);
       this.#operatorsVersions.add(version.id);
     }
   }
@@ -83,7 +84,7 @@ export class ProviderDirectory extends Refresher<StoredProviderVersion> implemen
   list(projectId: string): ProviderVersion[] {
     const names = new Map(this.#shared);
     for (const [name, known] of this.#own.get(projectId) ?? []) names.set(name, known);
-    return [...names.values()].sort((a, b) => (a.provider.name < b.provider.name ? -1 : 1));
+    return [...names.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   current(projectId: string, name: string): Provider | null {
@@ -91,7 +92,7 @@ export class ProviderDirectory extends Refresher<StoredProviderVersion> implemen
   }
 
   ofJob(name: string, versionId: string | null): Provider | null {
-    if (versionId === null) return this.#options.shared.builtIn.get(name) ?? null;
+    if (versionId === null) return this.#options.shared.builtIn.get(name)?.provider ?? null;
     return this.#versions.get(versionId) ?? null;
   }
 
@@ -136,7 +137,7 @@ export class ProviderDirectory extends Refresher<StoredProviderVersion> implemen
       this.#versions.set(row.id, provider);
       if (provider === null) return;
       const version = { id: row.id, number: row.version, createdAtMs: row.createdAtMs };
-      own.set(name, { provider, written, source: "project", version });
+      own.set(name, { name, provider, written, source: "project", version });
     }
     this.#options.onChange(projectId, name);
   }

@@ -2,6 +2,7 @@ import type { Provider } from "./provider.ts";
 
 /** A provider as it can be named, and its origin. */
 export interface ProviderVersion {
+  readonly name: string;
   readonly provider: Provider;
   /** The definition as its author wrote it, defaults left out: JSON. */
   readonly written: object;

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { builtInProviders } from "../../../src/providers/catalogue.ts";
 import type { ProviderVersion } from "../../../src/providers/compile/provider-version.ts";
 import type { Database } from "../../../src/store/db/database.ts";
 import { deleteProvider } from "../../../src/store/connections/delete-provider.ts";
@@ -8,7 +7,7 @@ import { putProvider } from "../../../src/store/connections/put-provider.ts";
 import { exampleProvider, exampleSource } from "../../providers/example-provider.ts";
 import { openTestDatabase } from "../../support/database.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
-import { providersOn } from "../../support/providers.ts";
+import { builtInProviders, providersOn } from "../../support/providers.ts";
 import { PROJECT_ID, uuids } from "../../support/rows.ts";
 
 const OTHER_PROJECT_ID = uuids(Date.now(), 0);
@@ -89,6 +88,7 @@ describe("a provider of a project's own", () => {
 
   test("a project's provider takes precedence over a shared one of its name, which is back when it is deleted", async () => {
     const file: ProviderVersion = {
+      name: "example",
       provider: exampleProvider({ title: "File" }),
       written: {},
       source: "file",
@@ -117,6 +117,7 @@ describe("a provider of a project's own", () => {
 describe("the definition that a job began with", () => {
   test("a definition without a version is the built-in one, even where a file says otherwise", () => {
     const file: ProviderVersion = {
+      name: "pulse",
       provider: exampleProvider({ name: "pulse" }),
       written: {},
       source: "file",

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { builtInProviders } from "../../../src/providers/catalogue.ts";
+import { builtInProviders } from "../../support/providers.ts";
 
 const PAGE = readFileSync(new URL("../../../docs/providers.md", import.meta.url), "utf8");
 

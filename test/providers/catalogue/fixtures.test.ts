@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { buildCancelRequest, buildStatusRequest } from "../../../src/providers/request/build.ts";
-import { builtInProviders } from "../../../src/providers/catalogue.ts";
+import { builtInProviders } from "../../support/providers.ts";
 import type { AnswerExplanation } from "../../../src/providers/trial/explain.ts";
 import { verdictOfHttp } from "../../../src/providers/answer/interpret.ts";
 import { ALL_FIXTURES } from "./all-fixtures.ts";

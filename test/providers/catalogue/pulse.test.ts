@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { builtInProviders } from "../../../src/providers/catalogue.ts";
+import { builtInProviders } from "../../support/providers.ts";
 import { interpretAnswer } from "../../../src/providers/answer/interpret.ts";
 import type { Provider } from "../../../src/providers/compile/provider.ts";
 

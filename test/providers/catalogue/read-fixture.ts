@@ -2,7 +2,7 @@ import { textOfResult } from "../../../src/core/json/raw-result.ts";
 import type { UpstreamResponse } from "../../../src/providers/language/read-body.ts";
 import type { RequestBuilding } from "../../../src/providers/request/build.ts";
 import { buildResultRequest } from "../../../src/providers/request/build.ts";
-import { builtInProviders } from "../../../src/providers/catalogue.ts";
+import { builtInProviders } from "../../support/providers.ts";
 import {
   type AnswerExplanation,
   explainAnswer,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { builtInProviders } from "../../../src/providers/catalogue.ts";
+import { builtInProviders } from "../../support/providers.ts";
 import { readSubmission } from "../../../src/providers/submission/submission.ts";
 import { type SubmissionFixture, SUBMISSION_ORIGIN, SUBMISSIONS } from "./submissions.fixtures.ts";
 
