@@ -1,0 +1,11 @@
+/* Keeps the gateway's code as Node compiles it, for an image whose every start would be its first. */
+import { keepCompiled, saveCompiled } from "../src/runtime/process/compile-cache.ts";
+import { resolveImportsOnce } from "../src/runtime/process/import-resolution.ts";
+
+keepCompiled();
+resolveImportsOnce();
+await import("../src/cli/program.ts");
+await import("../src/cli/frame/operator.ts");
+await import("../src/config.ts");
+await import("../src/cli/start.ts");
+saveCompiled();
