@@ -24,6 +24,7 @@ import {
   Inboxes,
   Providers,
   Redeliveries,
+  Sandbox,
   SigningKeys,
   SigningSecrets,
   Subscriptions,
@@ -40,11 +41,14 @@ import { subscriptionIdOf, subscriptionTo, waitForEnding, type WaitOptions } fro
 
 /** Where the gateway is, and what a test passes in. */
 export interface RingbackOptions extends Partial<Omit<TransportOptions, "url" | "apiKey">> {
-  /** The gateway's address, such as `https://ringback.example.com`. */
-  readonly url: string;
-  /** `rb_…` */
-  readonly apiKey: string;
+  /** The gateway's address, such as `https://ringback.example.com`; `RINGBACK_URL` or this machine's unless given. */
+  readonly url?: string | undefined;
+  /** `rb_…`; `RINGBACK_API_KEY` unless given. */
+  readonly apiKey?: string | undefined;
 }
+
+/** The address of a gateway that runs on this machine with its own settings. */
+export const LOCAL_URL = "http://127.0.0.1:8080";
 
 const RETRIES = 4;
 const TIMEOUT_MS = 30_000;
@@ -65,6 +69,7 @@ export class Ringback {
   readonly consoleLinks: ConsoleLinks;
   readonly inboxes: Inboxes;
   readonly providers: Providers;
+  readonly sandbox: Sandbox;
   readonly signingSecrets: SigningSecrets;
   readonly signingKeys: SigningKeys;
   readonly apiKeys: ApiKeys;
@@ -73,9 +78,14 @@ export class Ringback {
   readonly #transport: Transport;
   readonly #sleep: TransportOptions["sleep"];
 
-  /** @throws {TypeError} when the address or the key is missing */
-  constructor(options: RingbackOptions) {
-    if (!options.apiKey) throw new TypeError("apiKey must be an API key of the gateway (rb_…).");
+  /** @throws {TypeError} when there is no API key, or the address is none */
+  constructor(options: RingbackOptions = {}) {
+    const apiKey = options.apiKey ?? environment("RINGBACK_API_KEY");
+    if (!apiKey) {
+      throw new TypeError(
+        "Set RINGBACK_API_KEY, or give apiKey: an API key of the gateway (rb_…).",
+      );
+    }
     this.#sleep = options.sleep ?? sleep;
     const transport = new Transport({
       fetch: (url, init) => globalThis.fetch(url, init),
@@ -84,6 +94,8 @@ export class Ringback {
       retries: RETRIES,
       timeoutMs: TIMEOUT_MS,
       ...options,
+      url: options.url ?? environment("RINGBACK_URL") ?? LOCAL_URL,
+      apiKey,
       sleep: this.#sleep,
     });
     this.#transport = transport;
@@ -97,6 +109,7 @@ export class Ringback {
     this.consoleLinks = new ConsoleLinks(transport);
     this.inboxes = new Inboxes(transport);
     this.providers = new Providers(transport);
+    this.sandbox = new Sandbox(transport);
     this.signingSecrets = new SigningSecrets(transport);
     this.signingKeys = new SigningKeys(transport);
     this.apiKeys = new ApiKeys(transport);
@@ -182,6 +195,18 @@ export class Ringback {
   /** The same, with the answer as it came: its status, headers, and text digit by digit. */
   send(spec: RequestSpec, options?: CallOptions): Promise<Received> {
     return this.#transport.send(spec, options);
+  }
+}
+
+/** A setting of the process; undefined where there are none, or where they may not be read (browsers, Workers, Deno). */
+function environment(name: string): string | undefined {
+  const { process } = globalThis as {
+    readonly process?: { readonly env?: Readonly<Record<string, string | undefined>> };
+  };
+  try {
+    return process?.env?.[name];
+  } catch {
+    return undefined;
   }
 }
 

@@ -65,6 +65,7 @@ import type {
   subscriptionFiltersSchema,
   subscriptionRequestSchema,
 } from "../api/subscriptions/schema.ts";
+import type { jobRequestSchema } from "../sandbox/jobs/job-request.ts";
 import type { EndingStatus } from "../core/delivery/event.ts";
 import type { JobEvent } from "../receiver/event.ts";
 
@@ -130,6 +131,13 @@ export type OperationalEvent = z.output<typeof operationalEventSchema>;
 export type AuditEntry = z.output<typeof auditEntrySchema>;
 export type CallbackTestRequest = z.input<typeof callbackTestRequestSchema>;
 export type CallbackTest = z.output<typeof callbackTestSchema>;
+
+/** A job of the sandbox. */
+export type SandboxJob = z.input<typeof jobRequestSchema>;
+export interface SubmittedSandboxJob {
+  readonly job_id: string;
+  readonly status: "pending";
+}
 
 /** How a job ended, as a callback tells it; `type` tells the five endings apart. */
 export type Ending = JobEvent<`job.${EndingStatus}`>;

@@ -36,6 +36,7 @@ import type {
   Redelivery,
   RedeliveryRequest,
   ResultPart,
+  SandboxJob,
   SigningKey,
   SigningSecret,
   StoredEvent,
@@ -43,6 +44,7 @@ import type {
   SubscriptionFilters,
   SubscriptionBatch,
   SubscriptionRequest,
+  SubmittedSandboxJob,
   WatchedJob,
 } from "./models.ts";
 import {
@@ -390,6 +392,16 @@ export class Inboxes extends Resource {
   deleteConsumer(name: string, consumer: string, options?: CallOptions): Promise<void> {
     const at = path`/v1/inboxes/${name}/consumers/${consumer}`;
     return this.json({ method: "DELETE", path: at }, options);
+  }
+}
+
+export class Sandbox extends Resource {
+  /**
+   * Submits a job to the gateway's fake job API, to be watched with `provider: "sandbox"`: for trials and tests.
+   * Fails with `not_found` at a gateway that serves no sandbox.
+   */
+  submit(job: SandboxJob = {}, options?: CallOptions): Promise<SubmittedSandboxJob> {
+    return this.json({ method: "POST", path: "/sandbox/jobs", body: job }, options);
   }
 }
 

@@ -46,6 +46,7 @@ export type {
   Redelivery,
   RedeliveryRequest,
   ResultPart,
+  SandboxJob,
   SigningKey,
   SigningSecret,
   Stats,
@@ -57,6 +58,7 @@ export type {
   SubscriptionFilters,
   SubscriptionBatch,
   SubscriptionRequest,
+  SubmittedSandboxJob,
   WatchedJob,
   WatchOptions,
 } from "./models.ts";

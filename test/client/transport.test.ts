@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { retryWaitMs } from "../../src/client/retry.ts";
 import { Ringback, RingbackError, type RingbackOptions } from "../../src/client/ringback.ts";
 
@@ -308,7 +308,52 @@ test.each([
   [{ url: "", apiKey: "rb_x" }, /url must be the gateway's address/],
   [{ url: "ringback.example.com", apiKey: "rb_x" }, /"ringback.example.com"/],
   [{ url: "ftp://ringback.example.com", apiKey: "rb_x" }, /url must be/],
-  [{ url: "https://ringback.example.com", apiKey: "" }, /apiKey must be/],
+  [{ url: "https://ringback.example.com", apiKey: "" }, /Set RINGBACK_API_KEY, or give apiKey/],
 ])("%j is refused at once", (options, message) => {
   expect(() => new Ringback(options)).toThrow(message);
+});
+
+describe("without options", () => {
+  afterEach(() => void vi.unstubAllEnvs());
+
+  /** The address that the client asks, and the key that it sends there. */
+  async function asked(options: RingbackOptions = {}): Promise<string[]> {
+    const sent: string[] = [];
+    const ringback = new Ringback({
+      ...options,
+      fetch: async (url, { headers }) => {
+        sent.push(url.replace("/healthz", ""), new Headers(headers).get("authorization") ?? "");
+        return Response.json({ status: "ok" });
+      },
+    });
+    await ringback.health();
+    return sent;
+  }
+
+  test("the client takes the gateway and the key from the environment, unless given", async () => {
+    vi.stubEnv("RINGBACK_API_KEY", "rb_environment");
+    vi.stubEnv("RINGBACK_URL", undefined);
+    expect(await asked()).toEqual(["http://127.0.0.1:8080", "Bearer rb_environment"]);
+    vi.stubEnv("RINGBACK_URL", "https://ringback.example.com");
+    expect(await asked()).toEqual(["https://ringback.example.com", "Bearer rb_environment"]);
+    expect(await asked({ url: "http://other.example.com", apiKey: "rb_given" })).toEqual([
+      "http://other.example.com",
+      "Bearer rb_given",
+    ]);
+  });
+
+  test("the client needs the key where there is no environment, or none that may be read", () => {
+    vi.stubEnv("RINGBACK_API_KEY", undefined);
+    expect(() => new Ringback()).toThrow("Set RINGBACK_API_KEY, or give apiKey");
+    const { env } = process;
+    onTestFinished(() => void Object.defineProperty(process, "env", { value: env }));
+    Object.defineProperty(process, "env", {
+      configurable: true,
+      get() {
+        throw new Error("NotCapable: Requires env access");
+      },
+    });
+    expect(() => new Ringback()).toThrow("Set RINGBACK_API_KEY, or give apiKey");
+    expect(() => new Ringback({ apiKey: "rb_given" })).not.toThrow();
+  });
 });

@@ -6,6 +6,7 @@ import type { AddCommand, Commands } from "../frame/commands.ts";
 import { findGateway, type GatewayFlags, withGateway, withJson } from "../frame/gateway.ts";
 import { checkProfileName, profileNamed, readProfiles, writeProfiles } from "../frame/profiles.ts";
 import { type CommandRun, type CommonFlags, runCommand } from "../frame/run.ts";
+import { LOCAL_URL } from "../../client/client.ts";
 import { Ringback, RingbackError } from "../../client/ringback.ts";
 import { readHidden } from "../frame/terminal-input.ts";
 import { urlFrom } from "../frame/values.ts";
@@ -18,7 +19,7 @@ interface LoginFlags extends CommonFlags {
 export const loginCommand: AddCommand = (parent, commands) => {
   withJson(parent.command("login"))
     .description("save a gateway and an API key, which is asked for or read from standard input")
-    .option("--url <url>", "address of the gateway", urlFrom, "http://127.0.0.1:8080")
+    .option("--url <url>", "address of the gateway", urlFrom, LOCAL_URL)
     .option("--profile <name>", "name to save them under", "default")
     .action(async (flags: LoginFlags) => {
       commands.exitCode = await runCommand(commands.cli, flags, (run) => login(flags, run));

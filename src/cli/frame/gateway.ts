@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { Option, type Command } from "commander";
+import { LOCAL_URL } from "../../client/client.ts";
 import { Ringback } from "../../client/ringback.ts";
 import { isLoopbackHost } from "../../runtime/loopback-host.ts";
 import { type Cli, CliError, EXIT } from "./cli.ts";
@@ -23,7 +24,6 @@ export interface GatewayAccess {
 
 /** A person waits for it. */
 const RETRIES = 2;
-const LOCAL_URL = "http://127.0.0.1:8080";
 
 /** Adds `--json`, which every command has. */
 export function withJson(command: Command): Command {

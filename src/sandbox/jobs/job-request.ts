@@ -7,7 +7,8 @@ export const OUTCOMES = ["completed", "failed", "canceled", "expired", "never"] 
 const JOB_DURATION_S_MAX = 86_400;
 export const JOB_RESULT_BYTES_MAX = 1024 * 1024;
 
-const jobRequestSchema = z
+/** The body of a submission; how long it runs, how it ends and what its result is. */
+export const jobRequestSchema = z
   .strictObject({
     duration_s: z.number().min(0).max(JOB_DURATION_S_MAX).default(3),
     outcome: z.enum(OUTCOMES).default("completed"),
