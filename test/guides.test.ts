@@ -1,16 +1,19 @@
 import { randomBytes } from "node:crypto";
 import { globSync, readFileSync } from "node:fs";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "./support/database.ts";
 import {
   freePorts,
   type GuideShell,
   type GuideStep,
   openProjectCopy,
+  programsOf,
   replaceIn,
   runSteps,
   startShell,
   stepsOf,
+  typeProblemsOf,
+  unnamedCodeIn,
 } from "./support/guide.ts";
 
 /*
@@ -70,9 +73,26 @@ test.each(GUIDES)(
     const environment = await environmentWithDatabase();
     const own = { ...replacements, [DATABASE_URL]: environment["DATABASE_URL"] ?? "" };
     const replaced = steps.map((step) => replaceIn(step, own));
-    await runSteps(replaced, project.path, { ...environment, ...API_KEY }, TIMEOUT_MS - 10_000);
+    const folder = openProjectCopy();
+    onTestFinished(() => folder.remove());
+    const reader = { ...API_KEY, RINGBACK_URL: `http://127.0.0.1:${replacements["8080"]}` };
+    await runSteps(replaced, folder.path, { ...environment, ...reader }, TIMEOUT_MS - 10_000);
   },
 );
+
+test("every program in README.md and the guides is run by a command, and its types are right", async () => {
+  const programs = Object.fromEntries(
+    GUIDES.map((guide) => [guide, programsOf(readFileSync(guide, "utf8"))]),
+  );
+  for (const [guide, found] of Object.entries(programs)) {
+    const text = readFileSync(guide, "utf8");
+    expect(unnamedCodeIn(text), guide).toEqual([]);
+    for (const { name } of found)
+      expect(text, guide).toMatch(new RegExp(`^(.* )?node ${name}`, "m"));
+  }
+  expect(Object.values(programs).flat().length).toBeGreaterThan(8);
+  expect(await typeProblemsOf(programs, project.path)).toBe("");
+});
 
 test.each(GUIDES.slice(1))("%s has at most 700 words besides its code", (guide) => {
   const words = wordsIn(readFileSync(guide, "utf8").replaceAll(/^```[^]*?^```$/gm, ""));

@@ -98,7 +98,7 @@ describe("redeliver", () => {
     );
 
     expect((await run(...filter, "--after", "1h")).stdout).toBe(
-      "1 delivery of 1 found are sent again.\n",
+      "Sent again: 1 delivery of 1 found.\n",
     );
     await receiver.take("/again", 3);
     await gateway.until(`/v1/deliveries/${id}`, ({ status }) => status === "delivered");
@@ -120,7 +120,7 @@ describe("redeliver", () => {
     const shown = await runCli(args, env, "", true);
     expect(shown.stderr).toMatch(/\d+ found, \d+ sent again …/);
     expect(shown.stderr.endsWith("\r\u001b[K")).toBe(true);
-    expect(shown.stdout).toMatch(/^\d+ deliveries of \d+ found are sent again\.\n$/);
+    expect(shown.stdout).toMatch(/^Sent again: \d+ deliveries of \d+ found\.\n$/);
     expect(await run(...args)).toMatchObject({ code: 0, stderr: "" });
   });
 

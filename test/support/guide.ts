@@ -1,9 +1,18 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { text } from "node:stream/consumers";
 import { expect } from "vitest";
 
 const PROJECT = resolve(import.meta.dirname, "../..");
@@ -14,13 +23,86 @@ export interface GuideStep {
   readonly shown: { readonly language: "json" | "text"; readonly text: string } | null;
 }
 
-/** The blocks of commands (`sh`), in order; output is shown in a block of `json` or `text`. */
+/**
+ * The blocks of commands (`sh`), in order; output is shown in a block of `json` or `text`. A program, as
+ * {@link programsOf} finds it, is a step too: the reader saves it.
+ */
 export function stepsOf(markdown: string): GuideStep[] {
-  const blocks = /^```sh\n([^]*?)^```\n(?:\n*^```(json|text)\n([^]*?)^```$)?/gm;
-  return [...markdown.matchAll(blocks)].map(([, commands = "", language, text = ""]) => ({
-    commands,
-    shown: language === "json" || language === "text" ? { language, text } : null,
-  }));
+  const blocks = /^```(sh|js|ts)\n([^]*?)^```\n(?:\n*^```(json|text)\n([^]*?)^```$)?/gm;
+  return [...markdown.matchAll(blocks)].flatMap(([, kind, code = "", language, text = ""]) => {
+    const program = kind === "sh" ? null : programIn(code);
+    if (program !== null) return [{ commands: saving(program), shown: null }];
+    if (kind !== "sh") return [];
+    const isShown = language === "json" || language === "text";
+    return [{ commands: code, shown: isShown ? { language, text } : null }];
+  });
+}
+
+/** A program that a page shows, under the name that the reader saves it by. */
+export interface GuideProgram {
+  readonly name: string;
+  readonly code: string;
+}
+
+/** The blocks of `js` or `ts` that begin with a comment that is a file's name alone. */
+export function programsOf(markdown: string): GuideProgram[] {
+  return [...markdown.matchAll(/^```(?:js|ts)\n([^]*?)^```$/gm)].flatMap(
+    ([, code = ""]) => programIn(code) ?? [],
+  );
+}
+
+/** The blocks of `js` or `ts` that are neither a program nor a file of `examples/`, which is run elsewhere. */
+export function unnamedCodeIn(markdown: string): string[] {
+  return [...markdown.matchAll(/^```(?:js|ts)\n([^]*?)^```$/gm)]
+    .map(([, code = ""]) => code)
+    .filter((code) => programIn(code) === null && !code.startsWith("// examples/"));
+}
+
+function programIn(code: string): GuideProgram | null {
+  const [, name] = /^\/\/ ([\w-]+\.(?:mjs|ts))\n/.exec(code) ?? [];
+  return name === undefined ? null : { name, code };
+}
+
+function saving({ name, code }: GuideProgram): string {
+  return `cat > ${name} <<'END_OF_PROGRAM'\n${code}END_OF_PROGRAM\n`;
+}
+
+/**
+ * Checks the types of programs as an editor does for a user of the package.
+ * @param folder a copy of the project, so that its own package is found
+ * @returns what the compiler complains of
+ */
+export async function typeProblemsOf(
+  programs: Readonly<Record<string, readonly GuideProgram[]>>,
+  folder: string,
+): Promise<string> {
+  const root = join(folder, "guide-programs");
+  for (const [page, found] of Object.entries(programs)) {
+    const own = join(root, page.replaceAll(/\W/g, "-"));
+    mkdirSync(own, { recursive: true });
+    for (const { name, code } of found) writeFileSync(join(own, name), code);
+  }
+  const compilerOptions = {
+    target: "es2024",
+    module: "nodenext",
+    customConditions: ["ringback-source"],
+    strict: true,
+    // As the package's own source is written.
+    exactOptionalPropertyTypes: true,
+    checkJs: true,
+    noEmit: true,
+    allowImportingTsExtensions: true,
+    skipLibCheck: true,
+    types: ["node"],
+  };
+  writeFileSync(join(root, "tsconfig.json"), JSON.stringify({ compilerOptions }));
+  const tsc = spawn(process.execPath, [
+    join(PROJECT, "node_modules/typescript/bin/tsc"),
+    "-p",
+    root,
+  ]);
+  const [printed] = await Promise.all([text(tsc.stdout), once(tsc, "exit")]);
+  return printed;
 }
 
 /** Puts other addresses in place of those that a guide uses, in what is run and in what is shown. */
@@ -65,6 +147,8 @@ export function startShell(
       PATH: `${join(PROJECT, "node_modules/.bin")}:${process.env["PATH"]}`,
       HOME: cwd,
       npm_config_update_notifier: "false",
+      // The package's own source in place of what is built of it; that is run by test/package.
+      NODE_OPTIONS: "--conditions=ringback-source",
       ...env,
     },
     stdio: ["ignore", "pipe", "pipe"],
@@ -89,6 +173,9 @@ export function startShell(
   };
 }
 
+/** As npx runs the installed command. */
+const NPX = `npx() { [ "$1" = ringback ] && node "${join(PROJECT, "src/bin.ts")}" "\${@:2}"; }`;
+
 /**
  * Runs the steps one after the other in one shell, as a reader does, and holds what each printed
  * against what the guide shows.
@@ -105,7 +192,7 @@ export async function runSteps(
   const script = steps.map(
     ({ commands }, step) => `{\n${commands}\n} > "${join(outputs, String(step))}" 2>&1`,
   );
-  const shell = startShell(["set -e", ...script].join("\n"), cwd, env);
+  const shell = startShell([NPX, "set -e", ...script].join("\n"), cwd, env);
   try {
     const hung = AbortSignal.timeout(timeoutMs);
     hung.addEventListener("abort", () => void shell.end());

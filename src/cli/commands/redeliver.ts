@@ -128,6 +128,6 @@ function print(redelivery: Redelivery, out: Output): void {
   else if (state === "running") out.print(`${id} has begun. See: ringback list redeliveries`);
   else {
     const rest = skipped === 0 ? "" : `; ${skipped} not: deleted, or changed in the meantime`;
-    out.print(`${count(redelivered)} of ${matched} found are sent again${rest}.`);
+    out.print(`Sent again: ${count(redelivered)} of ${matched} found${rest}.`);
   }
 }
