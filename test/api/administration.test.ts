@@ -50,6 +50,9 @@ describe("API keys", () => {
     expect((await api.request("DELETE", `/v1/api-keys/${id}`)).status).toBe(204);
     const unknown = publicId("apiKey", api.uuid());
     expect((await api.request("DELETE", `/v1/api-keys/${unknown}`)).status).toBe(404);
+    expect(await problemOf(await api.request("DELETE", "/v1/api-keys/1"))).toMatchObject({
+      detail: "There is no such API key. The id of an API key is key_ and 32 hex digits.",
+    });
   });
 
   it.each<[object, string]>([

@@ -162,6 +162,16 @@ test.each([
   ],
   [["subscribe", "x", "--inbox", "a b"], 1, /^Error: .*\/inbox: Must be 1 to 64 letters/],
   [["subscribe", "x", "--inbox", "a", "--events", "job.done"], 1, /Valid: job\.completed, /],
+  [
+    ["subscribe", "x", "--callback-url", "http://10.0.0.1/hook"],
+    1,
+    /^Error: .*10\.0\.0\.1 is an address that is not public.*\nGive a public https URL, .*--inbox/,
+  ],
+  [
+    ["subscribe", "x", "--connection", "nope", "--inbox", "a"],
+    1,
+    /^Error: .*"nope".*\nName another with --provider and --connection/,
+  ],
   [["list", "--limit", "0"], 1, /Give a whole number from 1 to 100\.\nSee: ringback help list\n$/],
   [["list", "nothing"], 1, /Allowed choices are subscriptions, jobs/],
   [["list", "--status", "done"], 1, /^Error: .*status/],

@@ -153,7 +153,7 @@ describe("an inbox at two nodes", { timeout: 240_000 }, () => {
     expect(bad.status).toBe(400);
   });
 
-  test("an inbox answers its readers when a node stops, and keeps everything over restarts", async () => {
+  test("an inbox answers its readers when a node stops, and keeps everything and each position over a kill", async () => {
     const jobIds = await jobsOf([one, two], 2);
     const page = read(two, "?wait_s=60&consumer=worker");
     const stream = streamed(two, 1);
@@ -172,9 +172,15 @@ describe("an inbox at two nodes", { timeout: 240_000 }, () => {
       query = `?wait_s=60&consumer=worker&cursor=${next.cursor}`;
     }
     expect(new Set(seen)).toEqual(new Set(jobIds));
+    const [acknowledged] = (await read(one)).data;
+    const ack = `/v1/inboxes/${inbox}/consumers/worker/ack`;
+    expect((await one.api("POST", ack, { cursor: acknowledged.cursor })).status).toBe(200);
     await one.crash();
     one = await scene.start();
     two = await scene.start();
-    expect(new Set((await read(two, "?consumer=worker")).data.map(jobOf))).toEqual(new Set(jobIds));
+    const left = seen.filter((jobId) => jobId !== jobOf(acknowledged));
+    for (const node of [one, two]) {
+      expect((await read(node, "?consumer=worker")).data.map(jobOf)).toEqual(left);
+    }
   });
 });

@@ -280,8 +280,12 @@ function readId(kind: IdKind | undefined, text: string | undefined): Outcome<str
   if (kind === undefined) return { ok: true, value: "" };
   const id = parsePublicId(kind, text ?? "");
   if (id !== null) return { ok: true, value: id };
-  const detail = `The id of a ${NOUNS[kind]} is ${ID_PREFIXES[kind]}_ and 32 hex digits.`;
+  const detail = `The id of ${withArticle(NOUNS[kind])} is ${ID_PREFIXES[kind]}_ and 32 hex digits.`;
   return refused("not_found", `There is no such ${NOUNS[kind]}. ${detail}`);
+}
+
+function withArticle(noun: string): string {
+  return /^[aeiou]/i.test(noun) ? `an ${noun}` : `a ${noun}`;
 }
 
 /** A name that nothing can have is not looked up: the database accepts no NUL. */

@@ -1,4 +1,4 @@
-import { limitOf } from "../../core/project-limits.ts";
+import { limitOf, type ProjectLimitName } from "../../core/project-limits.ts";
 import type { ProblemCode } from "../../core/error-codes.ts";
 import { inboxOfTarget } from "../../core/delivery/inbox-target.ts";
 import type { Warning } from "../../core/warning-codes.ts";
@@ -74,7 +74,7 @@ export async function subscribe(
       return refused(
         "project_limit_exceeded",
         `The project has reached its limit ${limit} of ${allowed} ${limitOf(limit).unit}: ` +
-          `${limitOf(limit).counts} Wait until there are fewer, or ask the operator for more.`,
+          `${limitOf(limit).counts} ${remedyFor(limit)}, or ask the operator for more.`,
         { headers: { "retry-after": "10" }, extensions: { limit, allowed } },
       );
     }
@@ -123,4 +123,10 @@ async function replay(
     `This Idempotency-Key created ${publicId("subscription", id)}, which is no longer ` +
       "stored; use a new key.",
   );
+}
+
+function remedyFor(limit: ProjectLimitName): string {
+  return limit === "inbox_unread_bytes"
+    ? "Acknowledge messages, delete inboxes that nothing reads"
+    : "Wait until there are fewer";
 }

@@ -65,14 +65,23 @@ function hintOf({ code, status }: RingbackError, exitCode: ExitCode): string | n
         : "Check RINGBACK_API_KEY or the profile; ringback login saves a key.";
     case EXIT.notFound:
       return code === "not_watched" ? "Subscribe to it first: ringback subscribe <job>." : null;
-    case EXIT.done:
     case EXIT.failed:
+      return REFUSAL_HINTS[code] ?? null;
+    case EXIT.done:
     case EXIT.notCompleted:
     case EXIT.timedOut:
     case EXIT.interrupted:
       return null;
   }
 }
+
+/** What to do at a terminal, where the answer speaks of requests or of the gateway's settings. */
+const REFUSAL_HINTS: Partial<Record<RingbackError["code"], string>> = {
+  callback_url_refused:
+    "Give a public https URL, have the operator allow this one (RINGBACK_EGRESS_ALLOW), or use --inbox and ringback listen.",
+  unknown_connection:
+    "Name another with --provider and --connection. See: ringback list connections, ringback list providers.",
+};
 
 function codeOf(exitCode: ExitCode): string {
   const found = Object.entries(EXIT).find(([, code]) => code === exitCode);
