@@ -13,6 +13,7 @@ import type {
   StatsHistory,
   StatsHistoryQuery,
 } from "./models.ts";
+import { Inboxes } from "./inboxes.ts";
 import {
   ApiKeys,
   CallbackOrigins,
@@ -21,7 +22,6 @@ import {
   Deliveries,
   Events,
   Jobs,
-  Inboxes,
   Providers,
   Redeliveries,
   Sandbox,
