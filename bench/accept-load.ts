@@ -29,7 +29,7 @@ export class AcceptLoad implements AsyncDisposable {
     await using started = new AsyncDisposableStack();
     const gateway = started.use(await BenchGateway.start());
     const worker = started.use(await WorkerProcess.start<LoadCommands>("load.ts"));
-    // Nobody listens there, and nobody is asked.
+    // The port is closed; the paused connection never polls it.
     const connection = await gateway.connect("accept", "http://127.0.0.1:9");
     await connection.setState("paused");
     const subscription = JSON.stringify({

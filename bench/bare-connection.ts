@@ -16,7 +16,7 @@ const CONTENT_LENGTH = /\r\ncontent-length: *(\d+)/i;
 export class BareConnection {
   readonly #socket: Socket;
   #chunks: Buffer[] = [];
-  /** Of the answer's bytes, those that have not come yet; NaN while the head is not whole. */
+  /** Bytes of the answer that have not arrived yet; NaN until its head is complete. */
   #missing = Number.NaN;
   #settle: { resolve(answer: BareAnswer): void; reject(reason: Error): void } | null = null;
 

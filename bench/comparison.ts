@@ -3,7 +3,7 @@ import { summarize, type Sample } from "./measure.ts";
 
 /** The runs of the gateway beside those of the least program that could do the same. */
 export interface Comparison {
-  /** What is counted, as in `polls`. */
+  /** The counted unit, such as `polls`. */
   readonly operations: string;
   readonly gateway: readonly Sample[];
   readonly raw: readonly Sample[];

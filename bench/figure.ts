@@ -4,7 +4,7 @@ export interface Figure {
   readonly figure: string;
   readonly value: number;
   readonly unit: string;
-  /** What it has to reach; null for a number that only informs. */
+  /** The value to reach; null for a figure that only informs. */
   readonly target: Target | null;
 }
 

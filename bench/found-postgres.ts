@@ -7,7 +7,7 @@ import { until } from "./until.ts";
 export interface FoundPostgres {
   /** With the password in it. */
   readonly url: string;
-  /** Of the postmaster; `cpuMsOfTree` counts its backends too. */
+  /** The postmaster's; `cpuMsOfTree` counts its backends too. */
   readonly pid: number;
 }
 

@@ -14,7 +14,7 @@ export interface BenchConnection {
   setState(state: "active" | "paused"): Promise<void>;
 }
 
-/** What a connection's settings are unless a scenario says otherwise: polled again as soon as may be. */
+/** Defaults of a connection: each job is polled again as soon as the gateway allows. */
 const CONNECTION_SETTINGS = {
   poll_interval_s: 0.01,
   limits: { concurrency: POLL_CONCURRENCY },

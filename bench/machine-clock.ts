@@ -1,6 +1,6 @@
 /**
- * Milliseconds on a clock that all processes of this machine share and that never jumps. What two
- * of them read can be subtracted; `performance.now` counts from each process's own start.
+ * Milliseconds on a clock that all processes of this machine share and that never jumps. Readings
+ * of two processes can be subtracted; `performance.now` counts from each process's own start.
  */
 export function machineClockMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;

@@ -16,11 +16,11 @@ export function quantile(values: readonly number[], share: number): number {
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
 }
 
-/** What one run of a loop did. */
+/** One measured run of a loop. */
 export interface Sample {
   readonly operations: number;
   readonly elapsedMs: number;
-  /** Of the process that is measured; null where it can't be known. */
+  /** Used by the measured process; null where it can't be known. */
   readonly cpuMs: number | null;
 }
 
@@ -38,7 +38,7 @@ export async function measure(pid: number, act: () => Promise<number>): Promise<
   return { operations, elapsedMs, cpuMs };
 }
 
-/** What a program did, and what its Postgres spent on it. */
+/** A run of a program, with the CPU that its Postgres spent on it. */
 export interface DatabaseSample extends Sample {
   readonly databaseCpuMs: number | null;
 }

@@ -26,7 +26,7 @@ interface Profile {
     };
   }[];
   readonly samples: readonly number[];
-  /** Of each sample, in µs since the one before. */
+  /** Time between each sample and the one before it, in µs. */
   readonly timeDeltas: readonly number[];
 }
 

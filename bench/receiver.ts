@@ -50,7 +50,7 @@ const commands = {
     });
   },
   resultsRead: (): ResultReading => {
-    if (reader === null) throw new Error("Nobody asked to read results.");
+    if (reader === null) throw new Error("No results were asked for.");
     return reader.reading;
   },
 };

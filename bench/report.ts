@@ -36,8 +36,8 @@ export function formatValue(value: number): string {
 }
 
 /**
- * To three significant digits, or a whole number above a hundred. What is judged is what is shown,
- * so that nothing reads `0.95` and misses 0.95.
+ * To three significant digits, or a whole number above a hundred. The rounded figure is also the one
+ * compared with the target, so that nothing reads `0.95` and misses 0.95.
  */
 export function roundFigure(each: Figure): Figure {
   const { value } = each;

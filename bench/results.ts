@@ -16,7 +16,7 @@ export interface Results {
     readonly system: string;
   };
   readonly versions: Readonly<Record<string, string>>;
-  /** By name. Those that were measured anew on the same day replace what was there. */
+  /** By name. A second measurement on the same day replaces the first. */
   readonly scenarios: Readonly<Record<string, ScenarioResult>>;
 }
 

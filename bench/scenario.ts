@@ -11,7 +11,7 @@ export interface BenchSettings {
   readonly runs: number;
   /** Before each run, unmeasured. */
   readonly warmUpMs: number;
-  /** Of each run. */
+  /** Duration of each run. */
   readonly windowMs: number;
   /** Tells a person what comes next; throws when somebody has asked to stop. */
   readonly step: (text: string) => void;
@@ -25,7 +25,7 @@ export interface BenchSettings {
  */
 export interface Scenario {
   readonly name: string;
-  /** Of one line, as `polling 10000 running jobs at saturation`. */
+  /** One line, such as `polling 10000 running jobs at saturation`. */
   readonly title: string;
   run(settings: BenchSettings): Promise<readonly Figure[]>;
 }

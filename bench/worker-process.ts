@@ -2,7 +2,7 @@ import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
-/** What a worker can be asked to do, by name. */
+/** A worker's commands, by name. */
 export type Commands = Readonly<Record<string, (input: never) => unknown>>;
 
 interface Ask {
@@ -32,7 +32,7 @@ async function answer(commands: Commands, { id, command, input }: Ask): Promise<
   }
 }
 
-/** A file of this folder running as a process of its own, so that it uses nobody else's thread. */
+/** A file of this folder running as a process of its own, so that it has a thread of its own. */
 export class WorkerProcess<Served extends Commands> implements AsyncDisposable {
   readonly #child: ChildProcess;
   #nextId = 1;

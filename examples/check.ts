@@ -27,7 +27,7 @@ interface LanguageExample {
 /** An example that runs beside the packed package. */
 interface PackageExample {
   readonly kind: "package";
-  /** What else is installed from npm, each version pinned. */
+  /** Further npm packages to install, each with its version pinned. */
   readonly packages: readonly string[];
   /** A command that brings the example into the shape that its platform wants. */
   readonly prepare?: string;

@@ -26,5 +26,5 @@ process.exitCode = await runProgram(process.argv.slice(2), {
   version,
   exit: (code) => process.exit(code),
 });
-// What a library still holds open, such as an attempt to connect, keeps nothing alive that has ended.
+// A library may still hold something open, such as a connection attempt; it must not keep the process alive.
 setTimeout(() => process.exit(), EXIT_GRACE_MS).unref();

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { ATTEMPT_ERROR_CODES } from "../src/core/delivery/delivery-outcome.ts";
 import { environmentNameOf, limitOf, PROJECT_LIMIT_NAMES } from "../src/core/project-limits.ts";
 
-/* What the documentation names is there: files, pages, constants. */
+/* The files, pages and constants that the documentation names exist. */
 
 const PAGES = [
   "README.md",

@@ -29,7 +29,7 @@ const GUIDES = [README, ...globSync("docs/guides/*.md").sort()];
 const STARTING = [README, FIRST];
 /** That README expects the reader to have set. */
 const API_KEY = { RINGBACK_API_KEY: "rb_local_development" };
-/** What a reader puts in place of this is a database; the test's are made for it. */
+/** Readers replace this with their own database; the test creates one. */
 const DATABASE_URL = "postgres://ringback:secret@db.example.com/ringback";
 /** The ports in the guides; each becomes a free one. */
 const PORTS = ["8080", "8081", "8082", "3000"];
@@ -45,7 +45,7 @@ beforeAll(async () => {
   const ports = await freePorts(PORTS.length);
   replacements = Object.fromEntries(PORTS.map((port, index) => [port, String(ports[index])]));
   const [start] = stepsIn(FIRST);
-  // What is installed is tested in install.test.ts.
+  // The installation is tested in install.test.ts.
   const commands = start?.commands.replace("npm ci && ", "exec ") ?? "";
   expect(commands).toContain("exec npm start");
   const environment = await environmentWithDatabase();
@@ -112,7 +112,7 @@ function stepsIn(guide: string): GuideStep[] {
   return stepsOf(readFileSync(guide, "utf8"));
 }
 
-/** What the commands of an operator need. */
+/** The environment that an operator's commands need. */
 async function environmentWithDatabase(): Promise<Record<string, string>> {
   const database = await createTestDatabase();
   databases.push(database);

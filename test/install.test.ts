@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
 
-/* What `npm ci` installs, and what the commands of package.json do with it. */
+/* The packages that `npm ci` installs, and the commands of package.json that use them. */
 
 interface Locked {
   readonly version?: string;

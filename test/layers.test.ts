@@ -31,8 +31,8 @@ const LAYERS = [
 ];
 
 /**
- * What other people's programs import, wherever those run. It knows the server by its types, and runs
- * nothing of it but pure functions of the core.
+ * Imported by other people's programs, wherever they run. It uses the server's types, and runs only
+ * pure functions of the core.
  */
 const PUBLISHED = ["testing", "client", "receiver"];
 

@@ -46,13 +46,13 @@ const PROJECT = fileURLToPath(new URL("..", import.meta.url));
 const PASSWORD = "ringback";
 const START_MS_MAX = 60_000;
 const INSTALL_MS_MAX = 10 * 60_000;
-/** Of one version: many times what it takes on a machine without other work. */
+/** Bounds one version: many times as long as an idle machine takes. */
 const VERSION_MS_MAX = 20 * 60_000;
-/** What a version can't do fails at once; a machine that is busy is no reason. */
+/** Generous, so that a busy machine fails no test: features that a version lacks fail at once. */
 const TEST_MS_MAX = 180_000;
 /** Postgres refuses to run as root. */
-const NOBODY = 65534;
-const account = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
+const UNPRIVILEGED_ID = 65534;
+const account = process.getuid?.() === 0 ? { uid: UNPRIVILEGED_ID, gid: UNPRIVILEGED_ID } : {};
 
 interface Server extends AsyncDisposable {
   readonly url: string;

@@ -5,7 +5,7 @@ import { delimiter, join, resolve } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { loadConfig } from "../src/config.ts";
 
-/* What the project consists of besides its own source, and under which terms. */
+/* The project's dependencies, and their licenses. */
 
 const PROJECT = resolve(import.meta.dirname, "..");
 
@@ -38,7 +38,7 @@ const packages = Object.entries(lock.packages).filter(
   ([path, { link }]) => path.includes("node_modules/") && link !== true,
 );
 
-/** Of a choice, one that is allowed is enough. */
+/** If a license offers a choice, one allowed option is enough. */
 function isAllowed(license: string | undefined, allowed: readonly string[]): boolean {
   const choices = (license ?? "none").replaceAll(/[()]/g, "").split(" OR ");
   return choices.some((choice) => allowed.includes(choice));
@@ -142,7 +142,7 @@ test("fly.toml names no host or app that could be somebody's, and its settings s
   const text = readFileSync(join(PROJECT, "fly.toml"), "utf8");
   const [, app = ""] = /^app = "([^"]*)"/m.exec(text) ?? [];
   expect(app).not.toBe("");
-  // What Fly.io takes for the name of an app.
+  // Fly.io would accept such a name, so the placeholder must not be one.
   expect(app).not.toMatch(/^[a-z0-9-]+$/);
   expect(text).not.toMatch(/https?:\/\/|\.(dev|com|net|org|io|app)\b/);
   const [, section = ""] = /^\[env\]\n([^[]*)/m.exec(text) ?? [];

@@ -1,5 +1,5 @@
 /**
- * What people would build instead: a worker on a job queue in Postgres, in which each upstream job
+ * The obvious alternative to Ringback: a worker on a job queue in Postgres, in which each upstream job
  * is a job of the queue that polls once and puts itself back. Each rival is a program of its own in
  * this folder and obeys these commands.
  */
@@ -17,7 +17,7 @@ export interface RivalWork {
   readonly jobs: number;
 }
 
-/** What a rival's documentation leaves to be tuned; at most this many polls are under way at once. */
+/** The settings that a rival's documentation says to tune. They bound how many polls are in flight. */
 export interface RivalSetting {
   readonly workers: number;
   /** Jobs taken from the database at once, by each worker or for all. */
@@ -30,7 +30,7 @@ export interface Rival {
   readonly prefix: string;
   /** Relative to `bench`. */
   readonly program: string;
-  /** Of which the best is kept. A quick run tries the first alone: it won in full runs. */
+  /** Each is measured and the best is kept. A quick run tries only the first, which won in full runs. */
   readonly settings: readonly [RivalSetting, ...RivalSetting[]];
 }
 

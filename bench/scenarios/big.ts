@@ -10,7 +10,7 @@ import { WorkerProcess } from "../worker-process.ts";
 
 const MEBIBYTE = 1024 * 1024;
 const SIZES_MEBIBYTES = [1, 16];
-/** Of results together. */
+/** Total size of the results in a run. */
 const TOTAL_MEBIBYTES = { full: 1024, quick: 64 };
 /** In answers of the upstream that are being read or stored: as many polls are made at once. */
 const IN_FLIGHT_MEBIBYTES = 64;
@@ -24,7 +24,7 @@ const WARM_UP_JOBS = 500;
  */
 export const big: Scenario = {
   name: "big",
-  title: "results of 1 MiB and 16 MiB from the upstream through the gateway to whoever reads them",
+  title: "results of 1 MiB and 16 MiB from the upstream through the gateway to their readers",
   async run({ mode, step }) {
     const figures: Figure[] = [];
     for (const mebibytes of SIZES_MEBIBYTES) {

@@ -5,7 +5,7 @@ import { databaseCpuUsEach, measureGateway, summarize, type DatabaseSample } fro
 import type { Scenario } from "../scenario.ts";
 
 const WARM_UP_MS = 4000;
-/** Of which the first and the last are compared. */
+/** The first part is compared with the last. */
 const PARTS = { full: 5, quick: 3 };
 const PART_MS = { full: 60_000, quick: 5000 };
 const RATIO_MIN = 0.95;

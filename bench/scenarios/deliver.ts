@@ -14,7 +14,7 @@ import { WorkerProcess } from "../worker-process.ts";
 const DELIVERIES = { full: 100_000, quick: 10_000 };
 const ORIGINS = 4;
 const BODY_BYTES = 1024;
-/** Of a callback's body, what is not its result. */
+/** The rest of a callback's body, without its result. */
 const ENVELOPE_BYTES = 300;
 const SUBSCRIPTIONS_A_JOB = 500;
 const OUTBOX = "ringback_outbox_deliveries";

@@ -15,7 +15,7 @@ import { WorkerProcess } from "../worker-process.ts";
 const ENDINGS_PER_SECOND = 50;
 const REQUEST_INTERVAL_MS = 25;
 const SETTLE_MS = { full: 2000, quick: 1000 };
-/** Of one window. Windows without and beside an attack alternate, so that both meet the same machine. */
+/** Length of one window. Windows with and without an attack alternate, so that both see the same machine. */
 const MEASURE_MS = { full: 10_000, quick: 3000 };
 const WINDOWS = { full: 3, quick: 2 };
 /** As many polls a second as there are jobs, so that some job is polled whenever an ending is due. */
@@ -27,7 +27,7 @@ const RATIO_MAX = 2;
 const POLL_RATIO_MIN = 0.5;
 /** Below it, a ratio says more about the machine than about the gateway. */
 const QUIET_P99_MS_MIN = 20;
-/** What is prepared may be refused on a machine that is busy with the attack before. */
+/** Setup requests may be refused while the machine is still busy with the previous attack. */
 const SUBSCRIBE_ATTEMPTS_MAX = 5;
 const SUBSCRIBED_AT_ONCE = 500;
 const SUBSCRIBERS = { full: 20_000, quick: 4000 };
@@ -218,7 +218,7 @@ async function besideAttacks(
   return figures;
 }
 
-/** What is stored goes on, so that it has all windows without it before those beside it. */
+/** A stored attack can't be paused, so all windows without it come before the windows with it. */
 async function measureInTurns(
   attack: Attack,
   scene: Scene,
@@ -378,7 +378,7 @@ async function subscribeAll(
   }
 }
 
-/** What the operator does to make a project. @returns its first API key */
+/** Creates a project as an operator does. @returns its first API key */
 async function createProject(
   gateway: BenchGateway,
   settings: Readonly<Record<string, string>>,

@@ -12,8 +12,8 @@ import { WorkerProcess } from "../worker-process.ts";
 const JOBS = { full: 100_000, quick: 20_000 };
 const POLL_INTERVAL_S = 3600;
 /**
- * What a start leaves to do is over then: jobs are loaded, code is compiled, garbage is collected, and
- * Postgres has vacuumed what the jobs left behind.
+ * Long enough for the work after a start: jobs are loaded, code is compiled, garbage is collected, and
+ * Postgres has vacuumed the jobs' dead rows.
  */
 const SETTLE_MS = { full: 60_000, quick: 20_000 };
 const WINDOW_MS = { full: 30_000, quick: 10_000 };

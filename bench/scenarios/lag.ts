@@ -46,7 +46,7 @@ export const lag: Scenario = {
     step(`${jobs} jobs are accepted`);
     await inSlices(wishes, (slice) => gateway.subscribe(connection, slice));
     await upstream.ask("completeAtRate", { perSecond: PER_SECOND });
-    // What runs for the first time is compiled.
+    // Code that runs for the first time is compiled before the measurement.
     await wait(SETTLE_MS);
     step("measuring");
     await receiver.ask("timeLags", undefined);

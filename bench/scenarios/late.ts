@@ -6,7 +6,7 @@ import type { Scenario } from "../scenario.ts";
 const CONNECTIONS = 64;
 const RATIO_MAX = 1;
 
-/** What a subscription costs that comes after its job has ended, beside one whose job ends at its first poll. */
+/** The cost of a subscription that arrives after its job has ended, beside one whose job ends at its first poll. */
 export const late: Scenario = {
   name: "late",
   title: `subscriptions to a job that has ended over ${CONNECTIONS} connections, beside jobs that end at their first poll`,

@@ -5,13 +5,13 @@ import type { BenchSettings, Scenario } from "../scenario.ts";
 
 const NODES = [1, 2, 4] as const;
 /**
- * What each gateway gets. So many that all gateways together leave this machine's cores time to spare: at
- * full load they would take them from each other and from Postgres, which no growth does that adds machines.
+ * Load of each gateway. Low enough that all gateways together leave this machine's cores time to spare: at
+ * full load they would compete with each other and with Postgres, which gateways on machines of their own don't.
  */
 const EACH_PER_SECOND = 60;
 /** More than a loop needs: until as many jobs end as are accepted. */
 const WARM_UP_MS = 4000;
-/** What a life costs the database with several gateways, of what it costs with one. */
+/** Database CPU per job with several gateways, divided by that with one. */
 const RATIO_MAX = 1.15;
 
 /** The same lives as in `life`, at the same rate at each of several gateways on one database. */

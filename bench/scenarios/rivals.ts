@@ -18,7 +18,7 @@ const RATIO_MIN = 10;
 
 /** One of those that poll, at rest until it is resumed. */
 interface Contender {
-  /** Of its figures. */
+  /** Starts the names of its figures. */
   readonly prefix: string;
   readonly pid: number;
   readonly postgresPid: number;
@@ -128,7 +128,7 @@ function figuresOf({ prefix, samples }: Contender): readonly Figure[] {
   ];
 }
 
-/** Of CPU all that is spent counts, the database's too. */
+/** CPU includes the database's. */
 function ratios(ours: Contender, theirs: readonly Contender[]): readonly Figure[] {
   const rate = ({ samples }: Contender): number => summarize(samples).perSecond;
   const cpu = ({ samples }: Contender): number =>

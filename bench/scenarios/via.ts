@@ -31,7 +31,7 @@ interface Paths {
   readonly gateway: BenchGateway;
   readonly client: Client;
   readonly proxy: { readonly pid: number; readonly url: string };
-  /** Of the gateway, for a connection to that upstream. */
+  /** The gateway's URL of a connection to that upstream. */
   readonly url: string;
 }
 

@@ -69,7 +69,7 @@ import type { jobRequestSchema } from "../sandbox/jobs/job-request.ts";
 import type { EndingStatus } from "../core/delivery/event.ts";
 import type { JobEvent } from "../receiver/event.ts";
 
-/* What goes to a gateway and comes from it, as the gateway's own schemas say. */
+/* Requests to a gateway and its responses, typed by the gateway's own schemas. */
 
 export type SubscriptionRequest = z.output<typeof subscriptionRequestSchema>;
 export type Subscription = z.output<typeof subscriptionSchema>;

@@ -3,7 +3,7 @@ import type { AuditEntry, OperationalEvent, Paging } from "./models.ts";
 import { Resource } from "./resources.ts";
 import type { CallOptions } from "./transport.ts";
 
-/* What happened in a project, for its operators. */
+/* A project's history, for its operators. */
 
 export class OperationalEvents extends Resource {
   list(

@@ -172,7 +172,7 @@ export class Jobs extends Resource {
 }
 
 export class ConsoleLinks extends Resource {
-  /** What each link shows and until when; not the links themselves. */
+  /** Lists each link's scope and expiry, without its URL. */
   list(options?: CallOptions): List<ConsoleLink> {
     return this.listOf("/v1/console-links", {}, options);
   }

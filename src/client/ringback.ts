@@ -1,4 +1,4 @@
-/* What `ringback/client` gives. */
+/* The exports of `ringback/client`. */
 export { Ringback, type RingbackOptions } from "./client.ts";
 export type { InboxMessage, StreamOptions } from "./inbox-stream.ts";
 export { List, type Page } from "./list.ts";

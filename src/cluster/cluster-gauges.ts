@@ -13,7 +13,7 @@ export function registerLimitGauges(metrics: Metrics, projects: ProjectDirectory
   metrics.labelledGauge(
     {
       name: "ringback_project_limit_used",
-      help: "What a project uses of a limit; for each limit the five that use the largest part of theirs.",
+      help: "Usage of a project limit; for each limit the five projects that use the largest part of theirs.",
       labels: ["limit", "project"],
     },
     () => PROJECT_LIMIT_NAMES.flatMap((name) => topUsers(projects, name)),

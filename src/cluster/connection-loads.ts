@@ -32,8 +32,8 @@ export interface ConnectionLoadsOptions {
 }
 
 /**
- * Gathers the load of connections from all nodes when somebody looks: nothing is published while nobody
- * does, and a project's nodes are asked once for all who look at the same time.
+ * Gathers the load of connections from all nodes on request: nothing is published in between, and
+ * requests for a project at the same time share one round of the nodes.
  */
 export class ConnectionLoads {
   readonly #runtime: Pick<Runtime, "clock">;

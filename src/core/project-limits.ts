@@ -226,7 +226,7 @@ const PROJECT_LIMITS = {
     kind: "concurrency",
     unit: "bytes",
     byDefault: 192 * MIB,
-    counts: "What those callbacks take in memory; more wait in the database.",
+    counts: "Memory of those callbacks; more wait in the database.",
   },
   upstream_connections: {
     kind: "concurrency",

@@ -60,9 +60,9 @@ interface ProviderOptions {
 
 /**
  * The providers that every project may use: those that come with the program, and those of the
- * operator's files, which come before a built-in one of their name. What the files say is kept in
- * the database in versions, so that a job keeps its definition also on a node whose files say
- * something else.
+ * operator's files, which come before a built-in one of their name. The files' contents are kept in
+ * the database in versions, so that a job keeps its definition even on a node whose files
+ * differ.
  */
 export async function sharedProviders(
   { config, localUrl, definitions }: ProviderSources,

@@ -96,7 +96,7 @@ export function acceptingTurns(limits: Pick<ProjectLimits, "allowed">): FairSema
 }
 
 /**
- * Accepts subscriptions: commit first, then hand over to whoever polls the job. The hand-over is a
+ * Accepts subscriptions: commit first, then hand over to the node that polls the job. The hand-over is a
  * call in memory when the shard is this node's, else a note in the shard's mailbox, left in the
  * same transaction. If either gets lost, the sweep finds the job.
  */

@@ -17,7 +17,7 @@ export interface CommandRouterOptions {
 }
 
 /**
- * Tells whoever owns a job's shard what the API did to it: this node by a call, another one by a
+ * Tells the owner of a job's shard what the API did to it: this node by a call, another one by a
  * note in the shard's mailbox. The database already says it; this only makes it quick.
  */
 export class CommandRouter {

@@ -10,8 +10,8 @@ export type JobName = string;
  *   the others': as of their last sign of life ────────┤
  *                handed over to them since by this node ┘
  *
- * Exact on a single node that has loaded its shards. Of several, each learns at most two renewals
- * late (10 s) what the others have accepted meanwhile; what it handed over itself it knows.
+ * Exact on a single node that has loaded its shards. With several nodes, each learns at most two
+ * renewals late (10 s) how many jobs the others have accepted; jobs that it handed over itself count at once.
  */
 export class LiveJobs {
   readonly #upstreams: Pick<Upstreams, "jobsByProject">;

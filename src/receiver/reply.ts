@@ -1,5 +1,5 @@
 /**
- * What a handler may return instead of nothing, which is 2xx. `gone` ends the subscription (410);
+ * A handler's reply when it returns something; nothing means 2xx. `gone` ends the subscription (410);
  * `refuse` ends this delivery, which will never be accepted; `retry` asks for it again, after so many
  * seconds if given, otherwise by the schedule.
  */

@@ -80,9 +80,9 @@ export interface LinksThrough {
 const POLLED_LINKS: ReadonlySet<string> = new Set(["operation-location", "azure-asyncoperation"]);
 
 /**
- * The headers of an answer as they go to the client, in their order. Of those that tell a client where
- * to ask how an operation goes on, a link to the API is made one through the gateway: the client has
- * no other key than the gateway's. Redirects stay as they are.
+ * The headers of an answer as they go to the client, in their order. In headers that tell a client
+ * where to poll an operation, a link to the API is made one through the gateway: the client's only key
+ * is the gateway's. Redirects stay as they are.
  */
 export function responseHeaders(
   raw: RawHeaders,

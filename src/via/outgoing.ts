@@ -91,7 +91,7 @@ export function upstreamUrl({ access: { target } }: Passage, path: string): stri
   return target.origin + target.prefix + path;
 }
 
-/** The same request signed anew, after the client's own signature was taken off. */
+/** The same request signed again, after the client's own signature was removed. */
 export function signedRequest(
   request: RelayedRequest,
   body: Buffer,

@@ -253,7 +253,7 @@ export class Relay implements RelayReader {
   #onClose(): void {
     if (this.#state === "over" || this.#response.writableFinished) return this.#leaveMemory();
     this.#isClientGone = true;
-    // The job exists: its subscription is stored although nobody waits for the answer.
+    // The job exists: its subscription is stored although the client no longer waits for the answer.
     if (this.#state === "holding" || this.#state === "looking") return;
     this.#exchange?.abort();
     this.#leaveMemory();

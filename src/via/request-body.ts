@@ -64,7 +64,7 @@ export interface Beginning {
 
 /**
  * Reads a body up to `bytesMax`, or a little beyond. Null when nothing has come for `idleMs`. Rejects
- * when it is cut off. What was read can be put back with `unshift` while the body is not whole.
+ * when it is cut off. The bytes read can be put back with `unshift` while the body is not whole.
  */
 export async function readBeginning(
   body: Readable,

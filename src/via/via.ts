@@ -420,7 +420,7 @@ export class Via {
     this.#record(request, visit, { kind: "answered", status, bytes: 0 }, problem.code);
   }
 
-  /** A body that nobody reads is read away for a while, so that its sender hears the answer. */
+  /** An unused body is discarded for a while, so that its sender gets the answer. */
   #letGo(request: IncomingMessage): void {
     if (request.complete) return;
     const { socket } = request;

@@ -96,9 +96,9 @@ export class ApiFixture {
   readonly held = new Map<string, HeldState>();
   /** How lanes stand, by connection or origin. */
   readonly stands = new Map<string, LaneStand>();
-  /** What nodes report of callback origins. */
+  /** Callback origins as the nodes report them. */
   reports: ReportedLane[] = [];
-  /** What the owner of any job answers. */
+  /** The response of any job's owner. */
   inspection: Inspection | null = null;
   /** Counts of the node that are not stored yet. */
   readonly minutes = new MinuteCounts();
@@ -108,7 +108,7 @@ export class ApiFixture {
   missingNodes: string[] = [];
   readonly projectId = this.uuid();
   readonly secretBox = createSecretBox([KEY]);
-  /** What comes of trying a callback. */
+  /** The outcome of trying a callback. */
   tested = TESTED;
   /** Answers instead of the store when set. */
   acceptOutcome: AcceptOutcome | Error | null = null;
@@ -118,7 +118,7 @@ export class ApiFixture {
   readonly databaseUrl: string;
   /** Not started: it looks keys up. */
   readonly apiKeys: ApiKeyDirectory;
-  /** Of a node that owns no shard; a test does its rounds. */
+  /** Belongs to a node that owns no shard; tests run its rounds. */
   readonly endingWaits: EndingWaits;
   readonly eventWaits: EventWaits;
   readonly inboxFeed: InboxFeed;

@@ -29,7 +29,7 @@ afterAll(() => api.close());
 
 const SAMPLE_ID = `${"0".repeat(12)}7${"0".repeat(19)}`;
 
-/** What a route with a body needs to come as far as to look for its object; others take `{}`. */
+/** Bodies that are valid enough for a route to look for its object; other routes take `{}`. */
 const BODIES: Readonly<Record<string, object>> = {
   "POST /v1/providers/{name}/try": { answer: { status: 200, body: "{}" } },
   "POST /v1/jobs/{id}/extend": { deadline_s: 60 },

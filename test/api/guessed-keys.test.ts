@@ -108,7 +108,7 @@ describe("an address that sends many refused keys", () => {
     await Promise.all(guesses.map(() => via("1")));
     expect((await via("1")).status).toBe(429);
     expect((await via("2")).status).toBe(401);
-    // Of a proxy that is not the operator's nothing is believed.
+    // The headers of a proxy that is not the operator's are ignored.
     await Promise.all(guesses.map((_, n) => via(String(n), "203.0.113.9")));
     expect((await via("1", "203.0.113.9")).status).toBe(429);
   });

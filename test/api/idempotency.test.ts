@@ -25,7 +25,7 @@ async function count(table: string, where = "true"): Promise<number> {
   return row?.["count"] as number;
 }
 
-/** What each operation takes, another request of it, and where it stores what it creates. */
+/** Each operation's request, a different request, and the table of the rows it creates. */
 const OPERATIONS = [
   {
     operation: "createConnection",

@@ -3,7 +3,7 @@ import { ProjectUsage } from "../../src/intake/project-usage.ts";
 import { testRuntime } from "../support/runtime.ts";
 import { ApiFixture, type Json } from "./api-fixture.ts";
 
-/** Of the metadata of each message. */
+/** Size of each message's metadata. */
 const BYTES = 3_500;
 
 let api: ApiFixture;
@@ -51,7 +51,7 @@ it("unread bytes of inboxes reach a limit that holds back subscriptions to inbox
   expect(usage.reached(api.projectId, false)).toBeNull();
   const inbox: Json = await (await api.request("GET", "/v1/inboxes/orders")).json();
   expect(inbox.unread_bytes).toBeGreaterThanOrEqual(2 * BYTES);
-  // What is only read counts on; what is acknowledged does not.
+  // Messages that are read still count; acknowledged messages don't.
   await api.request("POST", "/v1/inboxes/orders/consumers/worker/ack", { body: { cursor } });
   expect(await countAgain()).toBe(0);
   expect(usage.reached(api.projectId, true)).toBeNull();

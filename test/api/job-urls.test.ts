@@ -14,7 +14,7 @@ const provider = exampleProvider({
   allowed_hosts: ["*.example.net"],
 });
 
-/** What becomes of a subscription whose job names this status URL, at a connection's base URL. */
+/** Subscribes to a job with this status URL, at a connection with this base URL. */
 async function subscribe(statusUrl: string | undefined, baseUrl: string | null) {
   const connection = storedConnection({ baseUrl });
   const written = provider.definition;

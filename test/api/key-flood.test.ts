@@ -11,7 +11,7 @@ import { ApiFixture } from "./api-fixture.ts";
  */
 
 const HOSTILE_ADDRESSES = 6_000;
-/** Of a client that has used a key before, and of one that was never seen. */
+/** Addresses of a client that has used a key before, and of one that was never seen. */
 const CLIENT = "203.0.113.1";
 const NEWCOMER = "203.0.113.2";
 

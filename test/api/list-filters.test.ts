@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { publicId } from "../../src/core/ids/ids.ts";
 import { ApiFixture, type Json, problemOf } from "./api-fixture.ts";
 
-/* What lists can be narrowed to, and what a delivery shows besides its own row. */
+/* The filters of lists, and the fields of a delivery that are not in its own row. */
 
 let api: ApiFixture;
 const ids: Record<string, string> = {};

@@ -18,7 +18,7 @@ export async function objectsOf(
     body: { ...exampleSource, name },
   });
   expect(put.status).toBe(201);
-  // Of the same name, so that whatever is named so is another project's.
+  // The other project's inbox has the same name, so a leak would find it.
   const inbox = await api.subscribe({ callback_url: undefined, inbox: name });
   await api.end(inbox.id, { result: "1" });
   const made = await api.request("GET", `/v1/inboxes/${name}/messages`);

@@ -64,7 +64,7 @@ it("says that it estimates where there are more rows than are read", async () =>
     { estimated: true },
     { estimated: true },
   ]);
-  // What is pending is counted exactly all the same.
+  // Pending deliveries are still counted exactly.
   expect(deliveries.by_status.pending).toBe(1);
 });
 

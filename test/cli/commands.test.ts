@@ -11,7 +11,7 @@ import { API_KEY, SIGNING_SECRET } from "../support/gateway-environment.ts";
 import { type Receiver, startReceiver } from "../support/receiver.ts";
 import { startTestGateway, type TestGateway } from "../support/test-gateway.ts";
 
-/* What else there is to do with a gateway, from the command line. */
+/* The remaining commands for a gateway. */
 
 const PROJECT = resolve(import.meta.dirname, "../..");
 const folder = mkdtempSync(join(tmpdir(), "ringback-test-commands-"));

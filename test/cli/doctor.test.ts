@@ -42,7 +42,7 @@ interface Found {
   readonly action: string | null;
 }
 
-/** What it found, by the names of the checks. */
+/** The findings of `doctor`, by the name of the check. */
 async function doctor(
   env: Readonly<Record<string, string>>,
   ...args: string[]

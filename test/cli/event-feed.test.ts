@@ -2,7 +2,7 @@ import { beforeEach, expect, test } from "vitest";
 import { EventFeed } from "../../src/cli/listen/event-feed.ts";
 import { Ringback } from "../../src/client/ringback.ts";
 
-/* What `tail` asks for: each event once, and nothing while nothing happens. */
+/* `tail` gets each event once, and sends no requests while nothing happens. */
 
 const NEVER = new AbortController().signal;
 const START_MS = Date.parse("2026-01-01T00:00:00Z");

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 /* A command of a user runs where there is no gateway, on an older Node, and at once. */
 
 const SRC = resolve(import.meta.dirname, "../../src");
-/** Of an `import()`, only where it is run. */
+/** An `import()` does not match: it is loaded only when it runs. */
 const STATIC_IMPORT = /^(?:import|export)\s(?!type\s)(?:[^"';]*\sfrom\s)?["']([^"']+)["']/gm;
 
 /** Everything that is loaded before any command is run. */

@@ -6,7 +6,7 @@ import { API_KEY, SIGNING_SECRET } from "../support/gateway-environment.ts";
 import { type Receiver, startReceiver } from "../support/receiver.ts";
 import { startTestGateway, type TestGateway } from "../support/test-gateway.ts";
 
-/* What users of a gateway do with its jobs, from the command line. */
+/* The commands for a gateway's jobs. */
 
 let gateway: TestGateway;
 let upstream: FakeUpstream;

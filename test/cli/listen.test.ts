@@ -96,7 +96,7 @@ test("events are forwarded as they would be called back, and each exchange is a 
   listening.child.kill("SIGINT");
   expect(await listening.exit).toMatchObject({ code: 0 });
 
-  // What came while it was away is forwarded when it is back.
+  // Messages that arrived while it was away are forwarded when it is back.
   await endJob("lines-3", "lines");
   const back = listen(["--inbox", "lines", "--forward-to", receiver.url("/lines")]);
   await back.until(/going on where it was\./);

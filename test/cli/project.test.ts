@@ -86,7 +86,7 @@ describe("on a database that a gateway uses", () => {
     await gateway.discard();
   });
 
-  /** What is printed. */
+  /** @returns the printed text */
   async function run(...args: string[]): Promise<string> {
     const command = readProjectCommand(args);
     const loaded = loadConfig({ ...ENVIRONMENT, DATABASE_URL: gateway.databaseUrl }, false);

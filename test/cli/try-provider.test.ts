@@ -17,7 +17,7 @@ function file(content: object | string): string {
   return path;
 }
 
-/** What it prints, wherever, and its exit code. */
+/** Its output on both streams, and its exit code. */
 async function tryProvider(args: readonly string[]): Promise<{ code: number; text: string }> {
   const { code, stdout, stderr } = await runCli(["try", ...args]);
   return { code, text: `${stdout}${stderr}`.trimEnd() };

@@ -104,7 +104,7 @@ beforeAll(async () => {
 });
 afterAll(() => api.close());
 
-/** What a call asks for first. */
+/** A call's first request. */
 async function askedBy(call: Call): Promise<string> {
   const asked: string[] = [];
   const ringback = new Ringback({

@@ -76,7 +76,6 @@ function accept(jobId: string, changes: Partial<AcceptRequest> = {}) {
   return acceptor.accept({ ...acceptRow(jobId), sealFor: null, ...changes });
 }
 
-/** What became of each. */
 async function kindsOf(outcomes: readonly ReturnType<typeof accept>[]): Promise<string[]> {
   return (await Promise.all(outcomes)).map(({ kind }) => kind);
 }

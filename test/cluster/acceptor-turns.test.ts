@@ -17,7 +17,7 @@ const NEIGHBOR = "00000000-0000-7000-8000-00000000000b";
 let clock: FakeClock;
 let limits: TestLimits;
 let acceptor: Acceptor;
-/** What is being stored, in order: the project, and how to answer. */
+/** The writes in progress, in order: the project, and how to answer. */
 let writing: { readonly projectId: string; readonly store: (count?: number) => void }[];
 
 /** An earlier use of any key. */

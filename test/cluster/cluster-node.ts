@@ -54,7 +54,7 @@ export class ClusterNode {
     return this.shards.list;
   }
 
-  /** What is held is what is owned: nothing is polled twice, and nothing forgotten. */
+  /** The held shards must be the owned ones: nothing is polled twice, and nothing is forgotten. */
   get held(): number[] {
     expect(this.share).toBe(this.owned.length / SHARD_COUNT);
     return [...this.holds].sort((a, b) => a - b);

@@ -29,7 +29,7 @@ interface Process {
   lookAtMs: number;
 }
 
-/** What a node released, and who was there to take it. */
+/** The shards that a node released, and the nodes that could take them. */
 export interface Release {
   readonly atMs: number;
   readonly by: number;
@@ -90,7 +90,7 @@ export class ClusterSimulation {
     for (const shardId of ALL) if (this.owners[shardId] === id) this.owners[shardId] = null;
   }
 
-  /** What a node that sees that a process is dead does. */
+  /** Ends a dead process's lease, as a node does that sees its death. */
   endLease(id: number): void {
     const row = this.#rows.get(id);
     if (row !== undefined) row.leaseUntilMs = Math.min(row.leaseUntilMs, this.nowMs);

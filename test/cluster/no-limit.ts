@@ -2,7 +2,7 @@ import type { AcceptorOptions } from "../../src/intake/acceptor.ts";
 import { LiveJobs } from "../../src/intake/live-jobs.ts";
 import { TestLimits } from "../support/project-limits.ts";
 
-/** Of an acceptor that accepts however many jobs there are. */
+/** Options of an acceptor that accepts any number of jobs. */
 export const noLimit: Pick<AcceptorOptions, "health" | "liveJobs" | "limits" | "usage"> = {
   health: { requireWritable: () => undefined },
   liveJobs: new LiveJobs({ jobsByProject: new Map() }),

@@ -12,7 +12,7 @@ const RENEW_INTERVAL_MS = 3_000;
 
 let database: Database;
 let drop: () => Promise<void>;
-/** What other nodes and the passing of the database's time do. */
+/** Acts as other nodes, and moves the database's time. */
 let sql: postgres.Sql;
 const nodes: ClusterNode[] = [];
 
@@ -276,7 +276,7 @@ describe("two nodes", () => {
     await second.ownership.stop();
     await first.balance();
     expect(first.held).toEqual(ALL);
-    // What it had was not loaded again.
+    // Shards that it had already were not loaded again.
     expect(first.loads).toHaveLength(SHARD_COUNT + 128);
   });
 

@@ -136,7 +136,7 @@ describe("whatever lived and died before", () => {
       fc.property(lives, (given) => {
         const cluster = play(given);
         cluster.pass(COVERED_WITHIN_MS);
-        // What one node leaves to another is free for a moment.
+        // A shard that moves between nodes is free for a moment.
         const unserved = cluster.unservedShards;
         cluster.pass(MOVED_WITHIN_MS);
         const still = cluster.unservedShards;

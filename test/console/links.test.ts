@@ -10,7 +10,7 @@ import { type Browser, type BrowserPage, ConsoleFixture, ROUTES } from "./consol
 const HOUR_MS = 3_600_000;
 /** In everything of the other customer. */
 const SECRET = "of-the-other-customer";
-/** Of the team. */
+/** Known to the team only; links must not show it. */
 const CONNECTION = "billing-eu";
 const APP = "https://portal.example.com";
 

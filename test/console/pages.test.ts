@@ -455,7 +455,7 @@ test("connections show their load over all nodes, the part of each, and whose pa
     expect(page, text).toContain(text);
   }
   expect(page).toContain("One node did not answer in time");
-  // What this node knows of it says nothing of a delay.
+  // This node's own data shows no delay.
   expect(await admin.open("/console/overview")).toContain("can't keep up: 800 polls wait");
   api.loadsByConnection.clear();
   api.missingNodes = [];

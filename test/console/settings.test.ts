@@ -18,7 +18,7 @@ beforeAll(async () => {
 
 afterAll(() => fixture.close());
 
-/** What the API itself answers. */
+/** The API's own response. */
 async function ask(path: string): Promise<Json> {
   const response = await fixture.api.request("GET", path);
   return response.json();

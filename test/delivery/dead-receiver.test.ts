@@ -80,7 +80,7 @@ async function startLoop(): Promise<DeliveryLoop> {
     database,
     secretBox: openBox,
     userAgent: "Ringback/test",
-    // Of the healthy receiver no answer takes so long, however busy the machine.
+    // Far longer than the healthy receiver takes, even on a busy machine.
     callbackTimeoutMs: 3_000,
     inlineResultBytesMax: 1000,
     breaker: { failuresInRowMax: 10, failingMsMin: 500, openMsInitial: 500, openMsMax: 1000 },

@@ -181,7 +181,7 @@ describe("what failed is sent again", () => {
     await harness.nextRead();
     await harness.sent.first(1);
     harness.loop.outbox.dropShard(delivery?.shardId ?? -1);
-    // What is read anew reaches further than the retry will.
+    // The second read reaches further than the retry.
     await harness.owe(1, 600);
     harness.answer = () => answered(200);
     harness.loop.reload();

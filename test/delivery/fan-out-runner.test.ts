@@ -15,14 +15,14 @@ import { testRuntime } from "../support/runtime.ts";
 const ALL_SHARDS = Array.from({ length: 256 }, (_, shardId) => shardId);
 const OTHER_PROJECT = uuids(Date.now(), 0);
 const WAIT = { timeout: 120_000, interval: 20 };
-/** Of them, so many are owed the ending by the statement that records it. */
+/** Deliveries created by the statement that records the ending. */
 const FIRST = 1_000;
 
 let database: Database;
 let sql: postgres.Sql;
 let drop: () => Promise<void>;
 const runners: FanOutRunner[] = [];
-/** What each step brought, in order. */
+/** The deliveries of each step, in order. */
 let steps: (readonly OwedDelivery[])[];
 
 beforeEach(async () => {

@@ -81,7 +81,7 @@ test("what is held back for longer than its schedule would have taken is exhaust
   expect(await countOf(`${given} and http_status is null and number = 2`)).toBeGreaterThan(60);
   expect(harness.sent.all.length).toBeLessThan(150);
   expect(harness.loop.outbox.size).toBe(0);
-  // Nobody is left to find out by themselves.
+  // All projects are told; none has to find out by itself.
   expect(harness.exhausted).toHaveLength(100);
   expect(harness.exhausted).toContainEqual([expect.stringMatching(/^job-0/), "origin_failing"]);
 });

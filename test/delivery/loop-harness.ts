@@ -32,7 +32,7 @@ const ROUND_INTERVAL_MS = 1000;
 export const LANE_CONCURRENCY = 32;
 const READS = new Set(["find-due-deliveries", "load-deliveries", "load-deliveries-of-origin"]);
 
-/** What is exhausted while its origin fails is recorded as well. */
+/** Deliveries that are exhausted while their origin fails have a recorded attempt that was never sent. */
 function wasSent({ errorCode }: AttemptRow): boolean {
   return errorCode !== "origin_failing";
 }
@@ -58,7 +58,7 @@ export class LoopHarness {
   readonly originChanges = new Arrivals<{ readonly isFailing: boolean }>("changes of origins");
   retryScheduleMs: readonly number[] = [500, 5000];
   ownedShards: number[] = Array.from({ length: 256 }, (_, shardId) => shardId);
-  /** What the receiver answers. */
+  /** The receiver's response. */
   answer: () => RequestOutcome | Promise<RequestOutcome> = () => answered(200);
   /** Every read of due deliveries waits for this after it was made. */
   readGate: Promise<void> = Promise.resolve();

@@ -93,7 +93,7 @@ test("a Ctrl-C at the terminal reaches Ringback only: it can drain on a running 
 });
 
 describe("a stale postmaster.pid", () => {
-  /** What a killed Postgres leaves, with another number in it. */
+  /** Leaves the file of a killed Postgres, with another process id in it. */
   async function leaveStaleFile(pid: number): Promise<void> {
     const server = await directory.start();
     const file = join(directory.data, "postmaster.pid");

@@ -25,7 +25,7 @@ describe.concurrent("events", () => {
       { body: progress(2) },
       pulseAnswer.completed(),
     ];
-    // What is told before the next thing happens can't be made out of date by it.
+    // An event that is received before the next one happens can't be superseded by it.
     const toldBefore = [0, 0, 1, 2, 2, 3];
     upstream.answer(jobId, async (_, poll) => {
       const at = Math.min(poll, answers.length) - 1;

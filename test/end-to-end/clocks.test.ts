@@ -8,7 +8,7 @@ const HOUR_MS = 3_600_000;
 /** As a URL: a blank in a path would end the option. */
 const SHIFTED_DATE = new URL("../support/shifted-date.ts", import.meta.url).href;
 const JOBS_EACH = 10;
-/** What a deadline of ten minutes leaves no doubt about. */
+/** Ten minutes, so that a wrong clock clearly shows. */
 const DEADLINE_S = 600;
 /** A secret that was rotated at one node is read by the others within 2 s. */
 const KEYS_FRESH_MS = 2_500;

@@ -175,7 +175,7 @@ describe("a stop that drains", { timeout: 120_000 }, () => {
     const released = Promise.withResolvers<void>();
     const locked = Promise.withResolvers<void>();
     const lock = scene.sql.begin(async (tx) => {
-      // What reads mail waits for this.
+      // Reads of the mailbox wait for this lock.
       await tx`lock table mailbox in access exclusive mode`;
       locked.resolve();
       await released.promise;

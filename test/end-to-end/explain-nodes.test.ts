@@ -5,7 +5,7 @@ import type { GatewayProcess } from "../support/gateway-process.ts";
 import { jobsOwnedBy, startNodePair } from "../support/node-pair.ts";
 import { connect, createProcessScene, type ProcessScene } from "../support/process-scene.ts";
 
-/* What only the owner of a job has in memory, asked for at the other node. */
+/* Facts that only a job's owner has in memory, asked for at the other node. */
 
 let scene: ProcessScene;
 let asked: GatewayProcess;
@@ -31,7 +31,7 @@ async function subscribed(prefix: string, fields: object = {}): Promise<string> 
   return jobId;
 }
 
-/** What the other node explains, once it gives this reason. */
+/** The other node's explanation, once it gives this reason. */
 async function explained(jobId: string, reason: string): Promise<Json> {
   let explanation: Json = null;
   await vi.waitFor(

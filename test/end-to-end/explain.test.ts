@@ -8,7 +8,7 @@ import type { Json } from "../support/api-client.ts";
 import { pulseAnswer } from "../support/fake-upstream.ts";
 import { type Scene, useScenes } from "./scene.ts";
 
-/** What name servers answer this process; a name that is not here does not exist. */
+/** Answers of the name servers to this process; a name that is not here does not exist. */
 const addresses = vi.hoisted(() => new Map<string, string[]>());
 /** A name that no server answers for. */
 const SILENT = vi.hoisted(() => "silent.example");
@@ -345,7 +345,7 @@ test("a callback origin that fails is shown with its backlog, and tried when som
   await vi.waitFor(async () => expect(await listed()).toMatchObject({ state: "failing" }), {
     timeout: 60_000,
   });
-  // What comes now is not tried at all.
+  // A delivery that arrives now is not tried at all.
   const late = `${jobId}-late`;
   upstream.answer(late, pulseAnswer.completed());
   await subscribe({ ...retries, job_id: late });

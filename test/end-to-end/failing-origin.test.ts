@@ -41,7 +41,7 @@ test("an origin that goes on failing is left alone, and what waits for it comes 
   await gateway.pass(MINUTE_MS);
   await subscribe({ ...wish, callback_url: receiver.url("/probe") });
   await receiver.take("/probe", 1);
-  // What was in progress when the origin failed again has waited for another minute.
+  // Deliveries in progress when the origin failed again have waited for another minute.
   await gateway.pass(2 * MINUTE_MS);
   await receiver.take(path, SUBSCRIPTIONS);
   for (const { id } of subscriptions) {

@@ -35,7 +35,7 @@ beforeAll(() => {
 const processes = useGatewayProcesses();
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
-/** What `npm ci --omit=dev` installs here. */
+/** Packages that `npm ci --omit=dev` installs here. */
 function productionPackages(): string[] {
   const { packages } = JSON.parse(readFileSync(join(PROJECT, "package-lock.json"), "utf8")) as {
     readonly packages: Readonly<Record<string, { readonly dev?: boolean }>>;

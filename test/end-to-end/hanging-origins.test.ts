@@ -11,10 +11,10 @@ import { addProject } from "../support/second-project.ts";
 import { startTestGateway, type TestGateway } from "../support/test-gateway.ts";
 import { UPSTREAM_KEY } from "./scene.ts";
 
-/** What the first project may have open to receivers, and to upstreams. */
+/** The first project's limit of connections to receivers, and to upstreams. */
 const CONNECTIONS_MAX = 4;
 const HANGING = 24;
-/** What all clients of the API may have open. */
+/** The limit of connections from all clients of the API. */
 const CLIENTS_MAX = 32;
 
 let gateway: TestGateway;

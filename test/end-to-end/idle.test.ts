@@ -15,8 +15,7 @@ import { quietLog } from "../support/quiet-log.ts";
 import { acceptRow } from "../support/rows.ts";
 
 /*
- * What a gateway with nothing to do asks its database for, and how often it wakes up, in a minute of the
- * fake clock. CPU can't be measured on a machine that does other work; statements and wake-ups can be
+ * Counts the statements and wake-ups of a gateway with nothing to do, in a minute of the fake clock. CPU can't be measured on a machine that does other work; statements and wake-ups can be
  * counted, and are what it is spent on.
  */
 

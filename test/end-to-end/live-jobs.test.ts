@@ -31,7 +31,7 @@ test("a project at its limit is told so, single and in a batch, until a job ends
   const shown: Record<string, { used: number | null }> = (await gateway.api("GET", "/v1/project"))
     .body.limits;
   const unknown = Object.entries(shown).filter(([, { used }]) => used === null);
-  // What each job has, of which there are many, is in the answers about jobs.
+  // Usage per job is in the responses about jobs.
   expect(unknown.map(([name]) => name)).toEqual(["subscriptions_per_job"]);
 
   upstream.answer("b", pulseAnswer.completed());

@@ -12,7 +12,7 @@ const TIMEOUT_MS = 300;
 
 const openScene = useScenes({ RINGBACK_CALLBACK_TIMEOUT_MS: String(TIMEOUT_MS) });
 
-/** What one attempt at this URL came to, and its delivery with it. */
+/** The outcome of one attempt at this URL, with its delivery. */
 async function attemptAt(scene: Scene, url: string): Promise<Json> {
   scene.upstream.answer(scene.jobId, pulseAnswer.completed());
   const { id } = await scene.subscribe({ callback_url: url, retry_schedule_s: [] });

@@ -13,8 +13,8 @@ import type { Json } from "../support/api-client.ts";
 import { within } from "../support/within.ts";
 
 /*
- * Two nodes on one database, for the whole file. What is asked of one node about a job whose shard
- * is the other's has to happen there within a second.
+ * Two nodes on one database, for the whole file. A change to a job that is requested at one
+ * node has to reach the owner of its shard within a second.
  */
 const inTime = (expectation: () => unknown): Promise<unknown> =>
   within(1_000, [asked, owner], expectation);

@@ -2,7 +2,7 @@ import { describe, expect, test, vi } from "vitest";
 import { pulseAnswer } from "../support/fake-upstream.ts";
 import { type Scene, useScenes } from "./scene.ts";
 
-/** What name servers answer this process; a name that is not here does not exist. */
+/** Answers of the name servers to this process; a name that is not here does not exist. */
 const addresses = vi.hoisted(() => new Map<string, string[]>());
 /** A name that nobody answers for. */
 const SILENT = vi.hoisted(() => "silent.example");
@@ -73,7 +73,7 @@ test.for([
   addresses.set("public.example", [PUBLIC]);
   addresses.set("private.example", ["192.168.1.1"]);
   addresses.set("mixed.example", [PUBLIC, "172.16.0.1"]);
-  // Nobody waits for the name server, so the first request only begins the lookup.
+  // Requests don't wait for the name server, so the first one only starts the lookup.
   const refused = await vi.waitUntil(async () => {
     const answer = await ask(scene, url);
     return answer.status === 201 ? null : answer;

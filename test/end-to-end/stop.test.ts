@@ -44,7 +44,7 @@ async function sendPart(gateway: GatewayProcess, part: string): Promise<Socket> 
   return socket;
 }
 
-/** What comes back until the gateway closes the connection. */
+/** Everything received until the gateway closes the connection. */
 async function answerOn(socket: Socket): Promise<string> {
   let answer = "";
   for await (const chunk of socket) answer += chunk as string;

@@ -99,7 +99,7 @@ function newAcceptor(): Acceptor {
   });
 }
 
-/** What the API asks for; the ids that come with it are not the acceptor's. */
+/** The API's request; its ids are not the acceptor's. */
 function request(jobId: string, overrides: Partial<AcceptRequest> = {}): AcceptRequest {
   return { ...acceptRow(jobId), sealFor: null, ...overrides };
 }

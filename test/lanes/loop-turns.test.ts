@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { LoopTurns } from "../../src/lanes/loop-turns.ts";
 
-/** What begins in one turn of the event loop, and in the one after. */
+/** Pieces that begin in one turn of the event loop, and in the one after. */
 const PER_TURN = 16;
 
 /** Begins pieces of work, and notes in which order they began. */
@@ -69,7 +69,7 @@ test("whatever the others begin and when, a project waits for a turn of each of 
         }
         await Promise.all(all);
         const place = begun.indexOf("quiet");
-        // What began at once in this turn of the loop, and one of each project that waited already.
+        // Pieces that began at once in this turn of the loop, and one for each project that was waiting.
         if (place !== -1) expect(place - before).toBeLessThanOrEqual(PER_TURN + 6);
       },
     ),

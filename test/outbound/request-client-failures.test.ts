@@ -9,7 +9,7 @@ function codeOf(outcome: RequestOutcome): string {
   return outcome.kind === "failed" ? outcome.failure.code : `answered ${outcome.status}`;
 }
 
-/** What a client makes of a server that writes this and leaves the connection open. */
+/** A client's error code for a server that writes this and leaves the connection open. */
 async function codeOfAnswer(answer: string): Promise<string> {
   const server = await serveTcp((socket) => socket.write(answer));
   return codeOf(await openClient().send(post(server.origin)));

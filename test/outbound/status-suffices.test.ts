@@ -23,7 +23,7 @@ function callback(origin: string, changes: Partial<OutboundRequest> = {}): Outbo
   return { ...request, ...changes };
 }
 
-/** What comes of a callback whose receiver answers so; it closes the connection if `ends`. */
+/** The outcome of a callback whose receiver answers with this; it closes the connection if `ends`. */
 async function answered(raw: string, ends = false): Promise<RequestOutcome> {
   const server = await serveTcp((socket) => (ends ? socket.end(raw) : socket.write(raw)));
   return openClient().send(callback(server.origin));

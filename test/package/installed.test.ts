@@ -48,7 +48,7 @@ test("the tarball holds what is run, its types and the migrations, and no source
   expect(places).toEqual(
     new Set(["package.json", "README.md", "LICENSE", "dist", "docs", "drizzle", "examples"]),
   );
-  // What `ringback init` writes is in the language of its platform.
+  // `ringback init` writes files in the language of their platform.
   const own = packed.filter((file) => !/^examples\/(platforms|receivers)\//.test(file));
   expect(
     own.filter((file) => !/\.(js|d\.ts|json|sql|md|css|svg|gz)$|^LICENSE$/.test(file)),

@@ -91,7 +91,7 @@ describe("limits", () => {
     add();
     await clock.advanceSettling(19_999);
     expect(requests).toHaveLength(1);
-    // What Pulse answers when its queue is full.
+    // Pulse's response when its queue is full.
     const full = { error: { code: "PROC_004", message: "Queue full" } };
     upstream.answer = () => answeredJson(full, 503, { "retry-after": "30" });
     await clock.advanceSettling(1);

@@ -5,7 +5,7 @@ import { Metrics } from "../../src/runtime/metrics.ts";
 import { uuids } from "../support/rows.ts";
 import { watchLimitedUpstream } from "./limited-upstream.ts";
 
-/** What is scraped of a metric, by its label. */
+/** Scraped values of a metric, by its label. */
 async function scraped(metrics: Metrics, name: string): Promise<Record<string, number>> {
   const { body } = await metrics.scrape(true);
   const series = body.matchAll(new RegExp(`^${name}\\{\\w+="([^"]+)"\\} (\\S+)$`, "gm"));

@@ -14,9 +14,9 @@ const WARM_UP_S = 120;
 const STEADY_S = 240;
 
 interface Use {
-  /** Of what the upstream allows. */
+  /** The share of the upstream's limit that was used. */
   readonly used: number;
-  /** Of the polls. */
+  /** The share of the polls that were refused. */
   readonly refused: number;
 }
 

@@ -15,7 +15,7 @@ import { NO_FETCHED_RESULTS } from "./poller-harness.ts";
 import { CREDENTIAL, liveJob, openBox, storedConnection, NO_CEILINGS } from "./jobs.ts";
 import { testRuntime } from "../support/runtime.ts";
 
-/** What a request is answered with: bytes, or whatever is done to the socket. */
+/** Answers a request with bytes, or acts on the socket itself. */
 export type SocketAnswer = string | Buffer | ((socket: Socket, request: string) => void);
 
 /** A poller, real sockets, and an upstream of which the test writes every byte. */

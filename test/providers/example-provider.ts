@@ -42,7 +42,7 @@ function providerOf(source: ProviderDefinitionSource): Provider {
 
 const FACTS = { seenBefore: true, ageMs: 10_000, nowMs: Date.parse("2026-01-01T00:00:00Z") };
 
-/** What an answer means to the example provider. */
+/** Interprets an answer with the example provider. */
 export function observe(
   status: number,
   body: string | Buffer | object,

@@ -41,7 +41,7 @@ function readRequest(over: Partial<NodeRequest>, headers: NodeRequest["headers"]
   return { ...nothing, ...over };
 }
 
-/** What a handler wrote. */
+/** Runs a handler and collects its response. */
 async function interpretResponse(handle: ReturnType<typeof nodeHandler>, request: NodeRequest) {
   const headers: Record<string, string> = {};
   const answer = { statusCode: 0, text: "" };

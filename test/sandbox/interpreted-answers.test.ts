@@ -28,7 +28,7 @@ function sent(building: RequestBuilding | null): UpstreamRequest {
   return building;
 }
 
-/** What a poll by the gateway's own provider makes of the sandbox's answer. */
+/** Polls the sandbox and interprets its answer with the gateway's own provider. */
 async function poll(sandbox: Sandbox, jobId: string, seenBefore = false): Promise<Interpretation> {
   const target = sandboxTarget();
   const facts = { nowMs: sandbox.clock.now(), nextUrl: null, etag: null, mayLongPoll: false };

@@ -72,7 +72,7 @@ describe("a 410 to one delivery and a success of another, recorded at once", () 
       expect(await Promise.all(recorded)).toEqual([[true], [true]]);
       const [takenAs, refusedAs, closedAs] = await outcome(taken, refused);
       expect([refusedAs, closedAs]).toEqual(["gone", "gone"]);
-      // What the receiver took before it had heard enough, it took; else nothing more is owed.
+      // A delivery that was accepted before the 410 stays delivered; otherwise nothing more is owed.
       expect(firstToCome === "the 410" ? ["gone", "delivered"] : ["delivered"]).toContain(takenAs);
     },
   );

@@ -11,7 +11,7 @@ import { openTestDatabase, type TestDatabase } from "../support/database.ts";
 import { plansOf } from "../support/plans.ts";
 
 /*
- * Lists over many rows: a page reads a bounded number of them, by an index. What is held fast is how
+ * Lists over many rows: a page reads a bounded number of them, by an index. The tests fix how
  * many rows are read, which is the same for twenty thousand jobs and for a million.
  */
 

@@ -116,7 +116,7 @@ export class DescribedAnswers {
 
 const JSON_TYPE = "application/json";
 
-/** What holds for the headers of every answer. */
+/** Breaches of the rules for the headers of every answer. */
 function headerProblems({ status, headers }: AnswerHead, operation: Operation | null): string[] {
   const isOfApi = operation !== null || headers.get("content-type") === PROBLEM_TYPE;
   const required = [
@@ -134,7 +134,7 @@ function needsKey({ security }: Operation): boolean {
 }
 
 function operationsOf(document: Json): Operation[] {
-  // What is passed on is answered by the upstream.
+  // Requests to `/via` are answered by the upstream.
   const own = Object.entries<Json>(document.paths).filter(([path]) => !path.startsWith("/via/"));
   return own.flatMap(([template, item]) =>
     Object.entries<Json>(item).map(([method, { responses, security = document.security }]) => ({

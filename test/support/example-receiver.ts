@@ -11,7 +11,7 @@ const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const STARTED_WITHIN_MS = 60_000;
 const ASK_AGAIN_MS = 50;
 
-/** What an example receiver answered and printed. */
+/** The responses and the output of an example receiver. */
 export interface ExampleTrial {
   /** Its answers to a job event, the same once more, an operational event, a test event, and a forged job event. */
   readonly statuses: readonly number[];

@@ -6,7 +6,7 @@ interface PendingTimer {
   readonly fire: () => void;
 }
 
-/** What adding up fractions may be off by. */
+/** Sums of fractions may be off by this much. */
 const ROUNDING_ERROR_MS_MAX = 1e-3;
 
 /** A clock that moves only when a test moves it. */

@@ -6,7 +6,7 @@ export const SIGNING_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 export const RETRY_SCHEDULE_S = [0.05, 0.1, 0.1];
 export const INLINE_RESULT_BYTES_MAX = 2048;
 
-/** What a gateway of a test is started with; `changes` come on top. */
+/** The environment of a test's gateway; `changes` override it. */
 export function gatewayEnvironment(
   databaseUrl: string,
   changes: Readonly<Record<string, string>> = {},

@@ -52,7 +52,7 @@ export interface GatewayProcess extends RunningProcess {
 }
 
 const running = new Set<ChildProcess>();
-/** What ended processes by the last resort: a bug, whatever the test expects of them. */
+/** Reports of processes that ended by the last resort: a bug, whatever the test expects of them. */
 const unexpected: string[] = [];
 afterAll(() => {
   if (unexpected.length > 0) throw new Error(`A gateway ended:\n${unexpected.join("\n")}`);

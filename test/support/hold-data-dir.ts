@@ -6,11 +6,10 @@ import postgres from "postgres";
 import { startEmbeddedPostgres } from "../../src/embedded-postgres/start.ts";
 import { quietLog } from "./quiet-log.ts";
 
-/** What the process reports. */
 export type HolderReport =
   | { readonly kind: "up"; readonly url: string; readonly takenOver: boolean }
   | { readonly kind: "failed"; readonly message: string }
-  /** What the database still answered after Ctrl-C. */
+  /** The database's last response after Ctrl-C. */
   | { readonly kind: "interrupted"; readonly answer: unknown };
 
 function report(what: HolderReport): void {

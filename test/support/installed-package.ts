@@ -6,7 +6,7 @@ import { delimiter, dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 
 const PROJECT = resolve(import.meta.dirname, "../..");
-/** What the build reads. */
+/** The inputs of the build. */
 const SOURCES = [
   "package.json",
   "tsconfig.json",

@@ -11,7 +11,7 @@ export interface RunPlan {
   readonly indexes: readonly string[];
 }
 
-/** What `explain` tells of a node of a plan. */
+/** A node of a plan, as `explain` returns it. */
 interface PlanNode {
   readonly "Node Type": string;
   readonly "Relation Name"?: string;

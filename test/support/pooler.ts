@@ -15,7 +15,7 @@ const SSL_REQUEST = 80_877_103;
 const KNOWN_PARAMETERS = ["user", "database", "client_encoding", "application_name"];
 
 export interface Pooler {
-  /** Of the same database, through the pooler. */
+  /** Reaches the same database through the pooler. */
   readonly url: string;
   /** Connections to the server that a client's transaction holds. */
   readonly borrowed: number;
@@ -108,7 +108,7 @@ class Client {
     socket.on("data", (chunk) => this.#onData(Buffer.from(chunk)));
     socket.on("error", () => socket.destroy());
     socket.once("close", () => {
-      // What was in the middle of a transaction is of no use to others; a pooler closes it.
+      // A connection in the middle of a transaction is of no use to others, so a pooler closes it.
       if (!this.#isLost) this.#server?.destroy();
     });
   }

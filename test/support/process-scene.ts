@@ -9,7 +9,7 @@ import { gatewayEnvironment, SIGNING_SECRET } from "./gateway-environment.ts";
 
 export const CONNECTION = "of-the-scene";
 
-/** What gateway processes of a test have in common: a database, an upstream and a receiver. */
+/** Shared by the gateway processes of a test: a database, an upstream and a receiver. */
 export interface ProcessScene {
   readonly databaseUrl: string;
   readonly sql: postgres.Sql;
@@ -103,7 +103,7 @@ export async function subscribe(
 
 const ENDINGS = ["job.completed", "job.failed", "job.canceled", "job.expired", "job.timed_out"];
 
-/** What the database holds that must never be, whatever happened to whom. */
+/** Violated invariants in the database; must be empty, whatever happened before. */
 export async function breaches(sql: postgres.Sql): Promise<string[]> {
   const [row] = await sql<{ found: string[] }[]>`
     select coalesce(array_agg(breach), '{}') as found from (

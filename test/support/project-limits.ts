@@ -8,9 +8,9 @@ import {
 
 /** The limits of projects as a test sets them: the defaults unless it says otherwise. */
 export class TestLimits implements ProjectLimits {
-  /** Of all projects. */
+  /** Apply to all projects. */
   readonly defaults: Record<ProjectLimitName, number>;
-  /** Of single projects. */
+  /** Override the defaults for single projects. */
   readonly own = new Map<string, Partial<ProjectLimitValues>>();
   readonly refusals: ProjectLimitName[] = [];
   readonly #usage = new Map<ProjectLimitName, (projectId: string) => number>();

@@ -1,4 +1,4 @@
-/** What an upstream's rate limiter says to a request: let through, or when to come again. */
+/** An upstream rate limiter's verdict: the request passes, or may be retried later. */
 export type Verdict =
   | { readonly passes: true }
   | { readonly passes: false; readonly retryAfterMs: number };

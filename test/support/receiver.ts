@@ -45,7 +45,7 @@ export interface Receiver {
   answer(path: string, script: Script<Callback>): void;
   /** Callbacks to the path are verified with this secret instead. */
   expectSecret(path: string, secret: string): void;
-  /** What came to the path so far. */
+  /** Callbacks to the path so far. */
   received(path: string): Callback[];
   /**
    * The first `count` callbacks to the path, as soon as there are so many. Rejects when the

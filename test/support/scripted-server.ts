@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 
-/** What a server of a test does with a request. */
+/** A test server's response to a request. */
 export type Answer =
   | {
       readonly status?: number;
@@ -15,7 +15,7 @@ export type Answer =
   /** Cuts the connection. */
   | "reset";
 
-/** What to answer, in turn, the last one for good; or a function of the request and its number (from 1). */
+/** Responses in order, the last one repeated; or a function of the request and its number (from 1). */
 export type Script<Request> =
   | Answer
   | readonly Answer[]

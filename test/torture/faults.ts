@@ -11,7 +11,7 @@ import type { Answer } from "../support/scripted-server.ts";
 import type { TortureCluster } from "./cluster.ts";
 import type { Nodes } from "./nodes.ts";
 
-/** What a fault may treat badly. */
+/** The parts that a fault may break. */
 export interface World {
   readonly cluster: TortureCluster;
   readonly nodes: Nodes;

@@ -18,7 +18,7 @@ export interface StreamOptions {
   readonly urls: () => readonly string[];
 }
 
-/** What became of the subscriptions of a stream. */
+/** The outcomes of a stream's subscriptions. */
 export interface Tally {
   readonly accepted: number;
   /** Accepted, and called back with the right ending. */

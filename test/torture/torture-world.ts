@@ -30,7 +30,7 @@ export interface TortureWorld {
   readonly random: () => number;
   /** Runs a fault beside the stream; gives what became of the stream once all is healed. */
   suffer(fault: Fault, forMs: number): Promise<Tally & { readonly deaths: readonly string[] }>;
-  /** What the database holds that must never be. */
+  /** Violated invariants in the database. */
   breaches(): Promise<string[]>;
   close(): Promise<void>;
 }

@@ -11,7 +11,7 @@ import { API_KEY } from "../support/gateway-environment.ts";
 import { type ApiReply, type ApiRequest, openJobApi } from "../support/job-api.ts";
 import { RawServer } from "../support/raw-server.ts";
 
-/** What name servers answer this process; a name that is not here does not exist. */
+/** Answers of the name servers to this process; a name that is not here does not exist. */
 const addresses = vi.hoisted(() => new Map<string, string[]>());
 
 vi.mock("node:dns/promises", async (importOriginal) => ({

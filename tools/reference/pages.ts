@@ -51,7 +51,7 @@ function settingsPage(): string {
   ].join("\n\n");
 }
 
-/** What the start says is valid for this setting. */
+/** The valid values of a setting, as a failed start states them. */
 function validOf(name: string): string {
   // No setting takes such a text, except those that take any.
   const result = loadConfig({ [name]: " \u0001 " }, false);

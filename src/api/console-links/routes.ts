@@ -42,7 +42,7 @@ function list(ports: ApiPorts): Route {
     tag: TAG,
     summary: "List links to the console, newest first",
     description:
-      "What each shows and until when, without the link itself. A link is listed until a day after its end.",
+      "Each link's scope and expiry, without the link itself. A link is listed until a day after its end.",
     scope: "admin",
     query: z.strictObject(pagingParameters),
     schema: consoleLinkPageSchema,

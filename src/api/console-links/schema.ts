@@ -51,7 +51,7 @@ export const newConsoleLinkSchema = z
       format: "uri",
       example: "https://ringback.example.com/console/links/v2.5f1c9a04.k3Jd0a8fXw/",
       description:
-        "Opens the console, without an API key. Whoever has it sees what it shows. Only in this response.",
+        "Opens the console, without an API key. Anyone who has it sees what it shows. Only in this response.",
     }),
   })
   .openapi("NewConsoleLink");

@@ -25,7 +25,7 @@ const ROUTE: RouteDescription = {
   scope: "submit",
   success: {
     status: 200,
-    description: "What the upstream answered, whatever its status, with its own content type.",
+    description: "The upstream's response, whatever its status, with its own content type.",
     schema: z.unknown(),
     contentType: BYTES,
   },
@@ -73,7 +73,7 @@ const RESPONSE_HEADERS = {
     schema: { type: "string" },
   },
   "ringback-recognized-by": {
-    description: "What the response was recognized by, as in the subscription's `recognized_by`.",
+    description: "How the response was recognized, as in the subscription's `recognized_by`.",
     schema: { type: "string" },
   },
   "ringback-served-from": {

@@ -39,8 +39,8 @@ export interface Client {
 }
 
 /**
- * Turns an `Authorization` header into a caller. A key in memory is judged at once. Of the others,
- * the checksum refuses most garbage; the rest are looked up, since they may have been created a
+ * Turns an `Authorization` header into a caller. A key in memory is judged at once. Otherwise
+ * the checksum refuses most garbage, and the rest are looked up, since they may have been created a
  * moment ago. For an address that has sent many refused keys, only keys with a valid checksum are
  * looked up.
  */

@@ -171,8 +171,8 @@ export const subscriptionSchema = z
       .nullable()
       .openapi({
         description:
-          "What submit-through recognized the submission by: an entry of the definition, as a JSON Pointer, or " +
-          "for the provider auto the sign, such as operation-location. Null for subscriptions made otherwise.",
+          "How submit-through recognized the submission: by an entry of the definition, as a JSON Pointer, or " +
+          "for the provider auto by a sign such as operation-location. Null for subscriptions made otherwise.",
         example: null,
       }),
     metadata: metadataSchema,

@@ -22,7 +22,7 @@ export const TAGS = {
   "Callback origins": "The hosts that callbacks go to, and whether they respond.",
   Callbacks: "Try a callback URL before anything depends on it.",
   "Submit through": "Requests that are passed on to an upstream, and the jobs that they start.",
-  Events: "What happened to jobs, and their results.",
+  Events: "Changes of jobs, and their results.",
   Connections: "Credentials and limits for the APIs whose jobs are watched.",
   Providers: "How the jobs of an API are polled and its responses interpreted.",
   Project: "The settings and limits of the API key's project.",

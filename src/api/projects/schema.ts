@@ -85,7 +85,7 @@ function limitSchema(name: ProjectLimitName) {
 }
 
 const limitsSchema = z.object(eachLimit(limitSchema)).openapi("ProjectLimits", {
-  description: "What the project may use, as set by the operator, and what it uses.",
+  description: "The project's limits, as set by the operator, and its usage.",
 });
 
 /** A project's own settings; each is returned under the same name, null when it is not set. */

@@ -30,7 +30,7 @@ export interface SubscriptionRequest {
   readonly idempotencyKey: string | null;
   /** The trace that the request as a whole belongs to, as core/trace-context.ts reads it. */
   readonly trace: string | null;
-  /** What submit-through recognized the submission by. */
+  /** How submit-through recognized the submission. */
   readonly recognizedBy?: string;
 }
 

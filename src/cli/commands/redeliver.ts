@@ -77,7 +77,7 @@ async function redeliverAll(
   const { status, event, origin, after, before, perSecond, dryRun = false } = flags;
   if (status === undefined) {
     throw new CliError("Say what to send again: a delivery (msg_…), or a filter with --status.", {
-      hint: "What has given up since a while: ringback redeliver --status exhausted --after 2h --dry-run.",
+      hint: "To send again the deliveries that were exhausted in the last two hours: ringback redeliver --status exhausted --after 2h --dry-run.",
     });
   }
   const { ringback } = await openGateway(cli, flags);

@@ -3,7 +3,7 @@ import type { KnownApiKey } from "../../store/projects/api-keys.ts";
 
 /** One statement looks up at most this many keys. */
 const KEYS_PER_LOOKUP_MAX = 256;
-/** Of them, so many are for sources that are proven, whatever the others ask for. */
+/** Reserved for proven sources, so that a flood from others can't take every place. */
 const PROVEN_PER_LOOKUP = KEYS_PER_LOOKUP_MAX / 2;
 /**
  * Lookups that wait, for each of the two kinds of sources. A statement takes milliseconds, so they are

@@ -1,6 +1,6 @@
 /** Addresses that are remembered, of all projects; some 150 bytes each. */
 const ADDRESSES_MAX = 20_000;
-/** Of one project, so that none can push out the addresses of others. */
+/** Bounds one project, so that it can't push out the addresses of others. */
 const ADDRESSES_PER_PROJECT_MAX = 200;
 
 /** Addresses from which a valid key was used, so that a flood from others can't shut them out. */

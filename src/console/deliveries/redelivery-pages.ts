@@ -130,7 +130,7 @@ function actions(of: Redelivery, { links, csrfToken, id }: PageRequest): Markup 
       to: links.to(`redeliveries/${id}/cancel`),
       csrfToken,
       label: "Cancel…",
-      question: "What was already queued is still sent.",
+      question: "Deliveries that are already queued are still sent.",
       confirm: "Cancel the redelivery",
     });
   }

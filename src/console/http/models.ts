@@ -30,7 +30,7 @@ import type {
 } from "../../api/providers/schema.ts";
 import type { nodesSchema, statsHistorySchema, statsSchema } from "../../api/stats-schema.ts";
 
-/* What the API answers, as its own schemas say. */
+/* The API's responses, typed by its own schemas. */
 
 export type Job = z.output<typeof jobSchema>;
 export type JobExplanation = z.output<typeof jobExplanationSchema>;

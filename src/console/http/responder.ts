@@ -49,8 +49,8 @@ export class Responder {
   }
 
   /**
-   * The same for somebody who came by a link, which is in the address. What the link does not show is not
-   * there.
+   * The same for a visitor with a link, which is in the address. Pages outside the link's scope don't
+   * exist for them.
    */
   answerLink(context: Context, route: ConsoleRoute | null): Promise<Response> {
     return this.#respond(context, { isLink: true }, async (exchange) => {
@@ -293,7 +293,7 @@ const FOREIGN_PAGE: PageProblem = {
 const WRONG_FORM: PageProblem = {
   title: "Form not understood",
   status: 400,
-  detail: "What was sent is not a form of the console, or is larger than 512 KiB.",
+  detail: "The request body is not a form of the console, or is larger than 512 KiB.",
 };
 const NO_PAGE: PageProblem = {
   title: "No such page",

@@ -59,7 +59,7 @@ export class Sessions {
     return nowMs - session.usedAtMs < RENEWED_EVERY_MS ? null : { ...session, usedAtMs: nowMs };
   }
 
-  /** Ends it on this node, whoever holds a copy of its cookie; on others it ends with its time. */
+  /** Ends it on this node, even for copies of its cookie; on other nodes it ends when it expires. */
   signOut(session: Session): void {
     const nowMs = this.#clock.now();
     for (const [id, endsAtMs] of this.#signedOut) {

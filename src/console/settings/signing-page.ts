@@ -73,7 +73,7 @@ function secretTable(secrets: readonly SigningSecret[]): Markup {
   );
 }
 
-/** Shown when somebody asks for it, not to whoever passes by the screen. */
+/** Shown only on request, so that it is not visible to anyone who passes by the screen. */
 function hiddenSecret(secret: string, id: string): Markup {
   return html`<details id="secret-${id}">
     <summary>Show</summary>

@@ -325,7 +325,7 @@ function explainPending(
     case "origin_failing":
       return {
         reason: "origin_failing",
-        summary: `${ended} Nobody at ${callbackOrigin} has answered for a while, so only one callback is tried now and then${at === "" ? "" : `, the next at ${at}`}.${last}`,
+        summary: `${ended} ${callbackOrigin} has not answered for a while, so only one callback is tried now and then${at === "" ? "" : `, the next at ${at}`}.${last}`,
         action:
           'Fix the receiver, then POST /v1/callback-origins/try with {"origin": ' +
           `"${callbackOrigin}"}; the first response releases everything that waits.`,

@@ -45,7 +45,7 @@ export interface OperationalEventsOptions {
  * Tells projects about their own operation. News is gathered by subject in memory, noted down at
  * most once a minute for each, in one row a subject, whichever nodes it comes from; the owner of
  * the row's shard sends what is due, a few of each project at a time, so that a receiver which
- * does not answer is waited for by its own project only. What it is about is in the database in any
+ * does not answer delays its own project only. The facts behind an event are in the database in any
  * case: a node that dies takes at most a second of unpublished events with it.
  */
 export class OperationalEvents extends Repeater {

@@ -10,8 +10,8 @@ interface Line {
 
 /**
  * Keeps the callbacks of a subscription that receives progress events in the order of their events.
- * Nothing is sent while an older callback is being sent. Of the waiting ones only the newest is worth
- * sending: a progress event that another event came after is dropped, an ending never.
+ * Nothing is sent while an older callback is being sent. Only the newest waiting callback is worth
+ * sending: a progress event that another event follows is dropped, an ending never.
  *
  *   enter ──▶ go ──▶ started ──▶ settled         enter ──▶ wait ──(settled)──▶ go
  */

@@ -49,7 +49,7 @@ export class WaitGroups {
     return group.join(wait, this.#isStopping);
   }
 
-  /** What was waited for has happened. */
+  /** Ends the waits for `key`: their event has happened. */
   settle(key: string): void {
     this.#groups.get(key)?.end("settled");
   }

@@ -11,7 +11,7 @@ export interface AnswerThreadOptions {
   readonly timeoutMs: number;
 }
 
-/** What came of reading an answer in the thread. */
+/** The outcome of reading an answer in the thread. */
 export type ThreadOutcome =
   | { readonly kind: "read"; readonly interpretation: Interpretation }
   | { readonly kind: "failed"; readonly why: string }

@@ -41,7 +41,7 @@ export interface NamedLoad {
   readonly load: ConnectionLoad;
 }
 
-/** Of one project on one node. */
+/** Bounds the connections listed for one project on one node. */
 const LOADS_MAX = 200;
 
 /** All connections at work on this node, and what those to one origin have in common. */

@@ -10,7 +10,7 @@ const UNASKED_MS_MAX = 5 * 60_000;
 export interface RawAnswer extends ShownAnswer {
   /** Epoch milliseconds. */
   readonly atMs: number;
-  /** Of the body as it came. */
+  /** Size of the body as received. */
   readonly bodyBytes: number;
 }
 

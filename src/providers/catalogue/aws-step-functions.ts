@@ -47,7 +47,7 @@ export const awsStepFunctions = {
   rules: [
     { http_status: 200, all: [{ ...STATUS, eq: "RUNNING" }], observe: "running" },
     {
-      note: "It failed, and a map run will begin it anew.",
+      note: "It failed, and a map run will start it again.",
       http_status: 200,
       all: [{ ...STATUS, eq: "PENDING_REDRIVE" }],
       observe: "running",

@@ -19,7 +19,7 @@ export const llamaparse = {
   auth: { kind: "bearer" },
   params: {
     expand: {
-      description: "What the result holds: markdown, text, items, metadata, …, joined by commas.",
+      description: "Parts of the result, separated by commas: markdown, text, items, metadata, ….",
       default: "markdown",
     },
   },

@@ -8,7 +8,7 @@ export const authSchema = z.discriminatedUnion(
     z.strictObject({
       kind: z.literal("header"),
       name: sendableHeaderName.describe("The header that carries the credential."),
-      prefix: headerText.default("").describe('What stands before it, such as "Key ".'),
+      prefix: headerText.default("").describe('The text before the credential, such as "Key ".'),
     }),
     z.strictObject({ kind: z.literal("bearer") }).describe("Authorization: Bearer <credential>."),
     z

@@ -63,7 +63,7 @@ const extractSchema = z.strictObject({
 const pollHintSchema = z
   .strictObject({
     ...headerOrPointer,
-    unit: z.enum(["ms", "s"]).describe("What the number there counts."),
+    unit: z.enum(["ms", "s"]).describe("The unit of the number."),
   })
   .refine(hasOnePlace, ONE_PLACE);
 

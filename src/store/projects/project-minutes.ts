@@ -99,8 +99,8 @@ group by 1
 );
 
 /**
- * A project's counts of all nodes in steps of `stepMs`; steps without any are left out. Of the own
- * node, minutes from `unstoredFromMs` on are left out: it has them in memory.
+ * A project's counts of all nodes in steps of `stepMs`; steps without any are left out. This
+ * node's minutes from `unstoredFromMs` on are left out too: it has them in memory.
  */
 export async function findProjectMinutes(
   database: Database,

@@ -46,7 +46,7 @@ select subscription.project_id, 'subscriptions', ${SHOWN_STATUS}, count(*) / ${p
 from subscriptions as subscription tablesample system (${percent.subscriptions}) ${JOINS}
 group by 1, 3
 union all
--- What is pending is counted exactly, by the index that holds nothing else.
+-- Pending deliveries are counted exactly, by the index that holds nothing else.
 select project_id, 'deliveries', 'pending', count(*)
 from deliveries where next_attempt_at is not null group by project_id
 union all

@@ -99,7 +99,7 @@ export const consoleLinks = pgTable(
   {
     id: uuid("id").primaryKey(),
     projectId: uuid("project_id").notNull(),
-    /** Of the one that it shows; null for a link that shows more. */
+    /** The only subscription that the link shows; null for a link that shows more. */
     subscriptionId: uuid("subscription_id"),
     /** `key=value`, of the subscriptions that it shows; null for other links. */
     metadata: text("metadata"),

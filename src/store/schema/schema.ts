@@ -229,7 +229,7 @@ export const subscriptions = pgTable(
      * project's.
      */
     signatures: smallint("signatures"),
-    /** What submit-through recognized the submission by; null for subscriptions made otherwise. */
+    /** How submit-through recognized the submission; null for subscriptions made otherwise. */
     recognizedBy: text("recognized_by"),
     closedAs: text("closed_as").$type<SubscriptionClosure>(),
     createdAtMs: time("created_at").notNull(),
@@ -371,8 +371,8 @@ export const idempotencyKeys = pgTable(
 
 /**
  * An event whose job has many subscriptions that have no delivery of it yet: the position up to
- * which deliveries exist, in the order of the subscriptions' ids. Of a job's `job.progress` events
- * only the newest has a row. It replaces an unfinished one and continues from its position: to the
+ * which deliveries exist, in the order of the subscriptions' ids. Only the newest of a job's
+ * `job.progress` events has a row. It replaces an unfinished one and continues from its position: to the
  * last subscription, and then from the first one to where it began.
  */
 export const fanOuts = pgTable(

@@ -34,7 +34,7 @@ export interface AcceptRequest {
   readonly trace: string | null;
   /** Mask of the signature schemes, or null for the project's. */
   readonly signatures: number | null;
-  /** What submit-through recognized the submission by, or null. */
+  /** How submit-through recognized the submission; null for subscriptions made otherwise. */
   readonly recognizedBy: string | null;
   /** How long the job may take, from now. */
   readonly deadlineMs: number;

@@ -196,8 +196,8 @@ fanned_out as (
     began_at_id = fan_out.position_id, ends_at_id = null
   where fan_out.event_id <> excluded.event_id
 ),
--- Of what a job does on its way only the newest is worth telling. One that is being sent just now
--- and is taken all the same will count as delivered.
+-- Only the newest progress of a job is worth sending. An older event that is being sent right now
+-- and is accepted all the same will count as delivered.
 out_of_date as materialized (
   select delivery.shard_id, delivery.id, "occurredAtMs"
   from addressed join deliveries as delivery

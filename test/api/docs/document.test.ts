@@ -9,7 +9,7 @@ import { OPERATIONAL_EVENT_TYPES } from "../../../src/core/delivery/operational-
 import { DescribedAnswers } from "../../support/described-answers.ts";
 import { ApiFixture, type Json, problemOf, PUBLIC_URL } from "../api-fixture.ts";
 
-/* What the served document promises to those who generate clients from it. */
+/* The served document's promises to those who generate clients from it. */
 
 let api: ApiFixture;
 let text: string;

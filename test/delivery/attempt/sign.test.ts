@@ -10,7 +10,7 @@ import {
 import { signCallback, type SigningKey, signingKey } from "../../../src/delivery/attempt/sign.ts";
 import { newSigningKeyPair } from "../../../src/runtime/secrets/new-signing-secrets.ts";
 
-// What the specification and its reference implementations publish.
+// Published by the specification and its reference implementations.
 const ID = "msg_p5jXN8AQM9LWM0D4loKWxJek";
 const TIMESTAMP_S = 1_614_265_330;
 const BODY = '{"test": 2432232314}';

@@ -23,7 +23,7 @@ let sent: OutboundRequest[];
 let status: number;
 let url: string | null;
 let keys: SigningKey[];
-/** What the receiver does with a request, if it does not answer with `status`. */
+/** The receiver's own handling of a request; null answers with `status`. */
 let answer: ((request: OutboundRequest) => Promise<RequestOutcome>) | null;
 
 beforeAll(async () => {
@@ -40,7 +40,7 @@ beforeEach(async () => {
   keys = [signingKey("v1", SIGNING_SECRET)];
   url = "https://operations.test/hook?a=1";
 });
-/** What a node has of it. */
+/** The operational events of one node. */
 function node(shardIds: readonly number[] = ALL_SHARDS): OperationalEvents {
   return new OperationalEvents(testRuntime({ clock, uuids }), {
     database: opened.database,

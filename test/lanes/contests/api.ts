@@ -115,7 +115,7 @@ export function lists(): Contest {
   };
 }
 
-/** What bodies may take once they are parsed, for each byte. */
+/** Memory reserved for each byte of a body, since the parsed body is larger. */
 const PARSED_FACTOR = 16;
 
 /** @param expected how many bodies of 1 MiB each may have, and all of them together */

@@ -6,9 +6,9 @@ import type { SharedResource } from "../../../src/lanes/shared-resources.ts";
 export const LOUD = ["loud 1", "loud 2", "loud 3", "loud 4", "loud 5"];
 export const QUIET = "quiet";
 export const MIB = 2 ** 20;
-/** Of these resources, one that asks gets its part at once, whatever the others have. */
+/** A competitor gets its share at once, whatever the others have. */
 export const AT_ONCE = 0;
-/** Of these, each of the others gets one more at most before it. */
+/** Each of the others gets at most one more before it. */
 export const A_TURN_EACH = LOUD.length;
 
 /** A resource, as those who compete for it see it. */
@@ -29,7 +29,7 @@ export interface Contest {
   check?(): void;
 }
 
-/** What each of them holds, in the order in which it got it. */
+/** The uses that each competitor holds, oldest first. */
 export class Held<Use> {
   readonly #uses = new Map<string, Use[]>();
 

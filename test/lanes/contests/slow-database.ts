@@ -2,7 +2,7 @@ import type { Database } from "../../../src/store/db/database.ts";
 
 /** A database that runs nothing, and answers when it is told to. */
 export class SlowDatabase implements Database {
-  /** What the next transactions bring. */
+  /** The rows that the next transactions return. */
   transactionRows: readonly unknown[] = [[], []];
   readonly #answers: (() => void)[] = [];
 

@@ -78,7 +78,7 @@ describe("the first poll", () => {
     for (let job = 0; job < 64; job += 1) add({ acceptedAtMs: clock.now() - 60_000 }, "spread");
     clock.advance(5_000);
     expect(polls.length).toBeLessThan(60);
-    // What Pulse's schedule has grown to after a minute.
+    // Pulse's poll interval has grown to this after a minute.
     clock.advance(5_000);
     expect(polls).toHaveLength(64);
   });

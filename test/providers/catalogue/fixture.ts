@@ -1,6 +1,6 @@
 import type { RetryCause } from "../../../src/core/job/observation.ts";
 
-/** What Ringback must make of an answer. */
+/** The interpretation that Ringback must give an answer. */
 export type Meaning =
   | {
       readonly running: "pending" | "processing";
@@ -30,7 +30,7 @@ export interface AnswerFixture {
   readonly body: unknown;
   /** Whether no answer before it knew the job, which was accepted a second ago. */
   readonly isFirst?: boolean;
-  /** What an answer before it left for the rules. */
+  /** The value that an earlier answer left for the rules. */
   readonly remembered?: string;
   readonly means: Meaning;
   /** When the job was created and last changed, as the answer spells it. */

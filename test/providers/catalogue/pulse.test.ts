@@ -22,7 +22,7 @@ interface Given {
   readonly facts?: Partial<typeof SEEN>;
 }
 
-/** What an answer means, to Pulse and to the sandbox, which must agree. */
+/** Interprets an answer with Pulse's and with the sandbox's provider, which must agree. */
 function observe(status: number, body: object | string, given: Given = {}): unknown {
   const text = typeof body === "string" ? body : JSON.stringify(body);
   const answer = { status, headers: given.headers ?? {}, body: Buffer.from(text) };

@@ -12,7 +12,7 @@ import type { Interpretation } from "../../../src/providers/answer/interpret.ts"
 import { type PreparedTarget, prepareTarget } from "../../../src/providers/request/target.ts";
 import type { AnswerFixture, Meaning, ProviderFixtures } from "./fixture.ts";
 
-/** What the upstream's clock says in every fixture. */
+/** The upstream's time in every fixture. */
 export const FIXTURE_NOW_MS = Date.parse("2026-01-01T00:00:00Z");
 
 const providers = builtInProviders();
@@ -33,7 +33,7 @@ export function jobOf({ job }: ProviderFixtures) {
   return { jobId: job.id, params: job.params ?? {} };
 }
 
-/** What an answer to the status request means, and by which rule. */
+/** Interprets an answer to the status request, and names the rule that decided. */
 export function explainFixture(of: ProviderFixtures, fixture: AnswerFixture): AnswerExplanation {
   const isFirst = fixture.isFirst === true;
   return explainAnswer(targetOf(of).provider, answerOf(fixture), {

@@ -94,7 +94,7 @@ describe("an answer that takes too many steps to read", () => {
       const { steps, bytes, meaning } = read(changes, body);
       expect(bytes.length).toBeLessThanOrEqual(256 * 1024);
       expect(steps.isExceeded).toBe(true);
-      // What was begun last is all that may come on top.
+      // Only the last step that was started may exceed the limit.
       expect(steps.used).toBeLessThanOrEqual(steps.max + 80_000);
       expect(meaning).toMatchObject({
         kind: "retry",

@@ -5,7 +5,7 @@ import { isNotBegun, NoDatabaseTurnError } from "../../../src/store/db/errors.ts
 import { openTestDatabase } from "../../support/database.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
-/** Of the four connections of a test's database, three may be used for groups. */
+/** Groups may use three of the four connections of a test's database. */
 const CALLS_OF_GROUPS_MAX = 3;
 const PER_GROUP_MAX = 2;
 

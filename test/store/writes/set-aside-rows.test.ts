@@ -8,8 +8,8 @@ import { openWriters } from "../../support/writers.ts";
 
 /*
  * Somebody holds the lock of one row: a node that was lost inside a transaction behind a pooler, or
- * a person at a console. Or one row takes longer than a statement may. What all others wait for goes
- * on.
+ * a person at a console. Or one row takes longer than a statement may. The other rows are
+ * still written.
  */
 
 let opened: Awaited<ReturnType<typeof openTestDatabase>>;
