@@ -5,6 +5,7 @@ import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 import type { ProblemCode } from "../core/error-codes.ts";
 import { PROBLEMS } from "../core/error-codes.ts";
+import { ANSWER_HEADERS } from "../runtime/answer-headers.ts";
 import type { Timer } from "../runtime/clock.ts";
 import type { Service } from "../runtime/service.ts";
 import { StartRefusedError } from "../runtime/process/start-refused.ts";
@@ -34,21 +35,12 @@ const QUIET_MS = 250;
 /** Connections without a complete request or a response in progress are waited for less long. */
 const UNFINISHED_REQUESTS_MS = 2_000;
 
-/**
- * Browsers must not read a response as another type than it declares, nor reveal where a link was
- * followed.
- */
-const ON_EVERY_ANSWER = [
-  ["x-content-type-options", "nosniff"],
-  ["referrer-policy", "no-referrer"],
-] as const;
-
 export interface HttpServerOptions {
   /** Answers a request; Hono's `fetch`. */
   readonly fetch: (request: Request, env: object) => Response | Promise<Response>;
   /**
    * Handles, in place of `fetch`, requests whose bodies are streamed through; null for all others.
-   * Such a request may take as long as it makes progress.
+   * Such a request may take as long as it makes progress, and gets {@link ANSWER_HEADERS} from there.
    */
   readonly passOn?: (request: IncomingMessage, response: ServerResponse) => Promise<void> | null;
   readonly host: string;
@@ -89,12 +81,12 @@ export class HttpServer implements Service {
         return;
       }
       this.#inProgress.add(response);
-      for (const [name, value] of ON_EVERY_ANSWER) response.setHeader(name, value);
       // HTTP/1.0 need not name a host, and checks of load balancers don't.
       if (request.httpVersion === "1.0") request.headers.host ??= "localhost";
       connections.began(request.socket);
       const passing = passOn(request, response);
       if (passing === null) {
+        for (const [name, value] of ANSWER_HEADERS) response.setHeader(name, value);
         if (expectsContinue(request)) response.writeContinue();
         limitArrival(request, requestTimeoutMs);
       }
@@ -233,7 +225,7 @@ const HOST = /^(?:\[[0-9a-f:.]+\]|[\w.~!$&'()*+;=-]+)(?::(\d{0,5}))?$/i;
 function refuseHost(response: ServerResponse): void {
   const body = problemJson(MALFORMED, null);
   response.writeHead(PROBLEMS[MALFORMED.code].status, {
-    ...Object.fromEntries(ON_EVERY_ANSWER),
+    ...Object.fromEntries(ANSWER_HEADERS),
     "content-type": PROBLEM_TYPE,
     "content-length": Buffer.byteLength(body),
     connection: "close",
@@ -295,7 +287,7 @@ function endWith(socket: Duplex, of: Problem): void {
   socket.end(
     `HTTP/1.1 ${PROBLEMS[of.code].status} ${PROBLEMS[of.code].title}\r\n` +
       `content-type: ${PROBLEM_TYPE}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
-      ON_EVERY_ANSWER.map(([name, value]) => `${name}: ${value}\r\n`).join("") +
+      ANSWER_HEADERS.map(([name, value]) => `${name}: ${value}\r\n`).join("") +
       `connection: close\r\n\r\n${body}`,
   );
 }

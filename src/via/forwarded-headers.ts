@@ -1,3 +1,5 @@
+import { ANSWER_HEADERS } from "../runtime/answer-headers.ts";
+
 /** Names and values in turn, as Node and undici have them. */
 export type RawHeaders = readonly string[];
 
@@ -49,14 +51,23 @@ function namedByConnection(raw: RawHeaders): ReadonlySet<string> | null {
 
 const NEVER_NAMED: ReadonlySet<string> = new Set(["content-length", "host", "authorization"]);
 
+/** What is taken off a request's headers, since the connection's credential takes its place. */
+interface ReplacedHeaders {
+  /** The Ringback key, wherever it was. */
+  readonly key: string;
+  /** The header that carried it, in lower case; empty for none. */
+  readonly carrier: string;
+  /** The headers of the provider's credential, in lower case. */
+  readonly credentials: ReadonlySet<string>;
+}
+
 /**
  * The headers of a request as they go upstream, in their order: without those of the connection, the
  * gateway's own, and those that hold the Ringback key or a credential that is replaced.
- * @param key the Ringback key, wherever it was
  */
 export function requestHeaders(
   raw: RawHeaders,
-  { key, replaced }: { readonly key: string; readonly replaced: ReadonlySet<string> },
+  { key, carrier, credentials }: ReplacedHeaders,
 ): string[] {
   const named = namedByConnection(raw);
   const kept: string[] = [];
@@ -64,7 +75,8 @@ export function requestHeaders(
     const name = raw[index] ?? "";
     const value = raw[index + 1] ?? "";
     const lower = name.toLowerCase();
-    if (HOP_BY_HOP.has(lower) || OF_THE_WAY_HERE.has(lower) || replaced.has(lower)) continue;
+    if (HOP_BY_HOP.has(lower) || OF_THE_WAY_HERE.has(lower)) continue;
+    if (lower === carrier || credentials.has(lower)) continue;
     if (lower.startsWith(OWN_PREFIX) || named?.has(lower) === true || value.includes(key)) continue;
     kept.push(name, value);
   }
@@ -100,7 +112,17 @@ export function responseHeaders(
     const isPolled = POLLED_LINKS.has(lower) || (lower === "location" && status === ACCEPTED);
     kept.push(name, isPolled && leadsBelow(value, from) ? to + value.slice(from.length) : value);
   }
+  for (const [name, value] of ANSWER_HEADERS) {
+    if (!hasHeader(raw, name)) kept.push(name, value);
+  }
   return kept;
+}
+
+function hasHeader(raw: RawHeaders, name: string): boolean {
+  for (let index = 0; index < raw.length; index += 2) {
+    if (raw[index]?.length === name.length && raw[index]?.toLowerCase() === name) return true;
+  }
+  return false;
 }
 
 /** Whatever a text holds, as a header may. */

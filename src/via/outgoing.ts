@@ -7,6 +7,8 @@ import type { Passage, ViaSettings } from "./ports.ts";
 import type { Signer } from "../providers/request/sign-aws.ts";
 import type { TakenBody } from "./taken-body.ts";
 
+const NO_NAMES: ReadonlySet<string> = new Set();
+
 /** The pattern that the path fits, never the path itself, which may hold anything. */
 export function pathTemplate({ known, address }: Passage, method: string): string | null {
   const { submissions } = known.provider;
@@ -27,9 +29,10 @@ export function outgoingRequest(
   const { target, projectId, isTrusted } = access;
   const { auth } = known.provider.definition;
   const isOwn = presented.kind === "beside";
-  const replaced = new Set(isOwn ? [] : credentialHeaderNames(auth));
-  if (presented.kind !== "query") replaced.add(presented.name);
-  const headers = requestHeaders(request.rawHeaders, { key: presented.key, replaced });
+  const credentials = isOwn ? NO_NAMES : credentialHeaderNames(auth);
+  const carrier = presented.kind === "query" ? "" : presented.name;
+  const replaced = { credentials, carrier, key: presented.key };
+  const headers = requestHeaders(request.rawHeaders, replaced);
   if (!isOwn) {
     for (const [name, value] of Object.entries(target.credential.headers))
       headers.push(name, value);
@@ -73,11 +76,13 @@ function headersOfShorter(headers: readonly string[], bytesTaken: number): strin
 export function outgoingPath({ access: { target }, presented, known, address }: Passage): string {
   const { auth } = known.provider.definition;
   const isOwn = presented.kind === "beside";
+  const path = target.prefix + address.path;
+  const credential = isOwn ? "" : target.credential.query;
+  if (address.query === null) return pathOf(path, null, credential);
   const dropped = new Set([CALLBACK_PARAMETER]);
   if (!isOwn && auth.kind === "query") dropped.add(auth.name);
   if (presented.kind === "query") dropped.add(presented.name);
-  const query = address.query === null ? null : withoutParameters(address.query, dropped);
-  return pathOf(target.prefix + address.path, query, isOwn ? "" : target.credential.query);
+  return pathOf(path, withoutParameters(address.query, dropped), credential);
 }
 
 function pathOf(path: string, query: string | null, credential: string): string {

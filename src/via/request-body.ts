@@ -111,6 +111,13 @@ export function hasBody({ headers }: IncomingMessage): boolean {
   return encoding !== undefined || (length !== undefined && Number(length) > 0);
 }
 
+/** A small body that came together with its head, so that no stream is needed; null for any other. */
+export function arrivedBody(request: IncomingMessage): Buffer | null {
+  const length = Number(request.headers["content-length"] ?? 0);
+  if (length === 0 || !request.complete || request.readableLength !== length) return null;
+  return request.read() as Buffer | null;
+}
+
 /** All of a body, or null when it is larger than `bytesMax`. Rejects when it is cut off. */
 export async function readWhole(body: Readable, bytesMax: number): Promise<Buffer | null> {
   const chunks: Buffer[] = [];

@@ -23,20 +23,25 @@ export interface TakenBody {
  */
 export async function takeFromBody(
   { headers }: IncomingMessage,
-  body: RequestBody | null,
+  body: RequestBody | Buffer | null,
   fields: readonly PointerTokens[],
   patience: { readonly clock: Clock; readonly idleMs: number },
 ): Promise<TakenBody | null> {
   const kind = body === null || fields.length === 0 ? null : fieldBodyOf(headers);
   if (body === null || kind === null) return { body, bytesTaken: 0, callback: null };
-  const beginning = await readBeginning(body, LOOKED_AT_BODY_BYTES_MAX, patience);
+  const beginning = Buffer.isBuffer(body)
+    ? { part: body, isWhole: true }
+    : await readBeginning(body, LOOKED_AT_BODY_BYTES_MAX, patience);
   if (beginning === null) return null;
   const { part, isWhole } = beginning;
   const taken = takeCallbackField(part, isWhole, kind, fields);
   const left = taken?.body ?? part;
-  if (!isWhole && left.length > 0) body.unshift(left);
+  if (isWhole || Buffer.isBuffer(body)) {
+    return { body: left, bytesTaken: part.length - left.length, callback: taken?.callback ?? null };
+  }
+  if (left.length > 0) body.unshift(left);
   return {
-    body: isWhole ? left : body,
+    body,
     bytesTaken: part.length - left.length,
     callback: taken?.callback ?? null,
   };

@@ -6,6 +6,7 @@ import { MemoryBudget } from "../lanes/memory-budget.ts";
 import type { RelayedHead } from "../outbound/exchange/relayed-exchange.ts";
 import { callbackFieldsOf, maySubmit, readSubmission } from "../providers/submission/submission.ts";
 import type { SubmissionRequest } from "../providers/submission/submitted-job.ts";
+import { ANSWER_HEADERS } from "../runtime/answer-headers.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { readViaAddress, VIA_PREFIX } from "./address.ts";
 import {
@@ -39,7 +40,7 @@ import {
   Relay,
   type RelayOutcome,
 } from "./relay.ts";
-import { ClientGoneError, hasBody, readWhole, RequestBody } from "./request-body.ts";
+import { arrivedBody, ClientGoneError, hasBody, readWhole, RequestBody } from "./request-body.ts";
 import { type TakenBody, takeFromBody } from "./taken-body.ts";
 
 /** How long a request waits for its place in the lane of its connection. */
@@ -52,6 +53,7 @@ const DEFAULT_CONNECTION = "default";
 const SUBSCRIBED = "subscribed";
 /** A signed request must be complete before it is sent. */
 const SIGNED_BYTES_MAX = 10 * 1024 * 1024;
+const OWN_ANSWER_HEADERS = Object.fromEntries(ANSWER_HEADERS);
 const NO_BODY = Buffer.alloc(0);
 
 /** A passage with its body, and with where the callback goes. */
@@ -80,6 +82,8 @@ interface Visit {
   readonly startedAtMs: number;
   passage: Passage | null;
   body: RequestBody | null;
+  /** Of a body that came together with its head. */
+  arrivedBytes: number;
   sentAfterMs: number | null;
   answeredAfterMs: number | null;
   subscription: string | null;
@@ -126,6 +130,7 @@ export class Via {
       startedAtMs: this.#runtime.clock.monotonic(),
       passage: null,
       body: null,
+      arrivedBytes: 0,
       sentAfterMs: null,
       answeredAfterMs: null,
       subscription: null,
@@ -278,7 +283,9 @@ export class Via {
     response: ServerResponse,
     visit: Visit,
   ): Promise<ViaOutcome<PlacedPassage>> {
-    if (hasBody(request)) {
+    const arrived = arrivedBody(request);
+    if (arrived !== null) visit.arrivedBytes = arrived.length;
+    else if (hasBody(request)) {
       visit.body = new RequestBody(request, () => {
         if (request.headers.expect?.toLowerCase() === "100-continue") response.writeContinue();
       });
@@ -287,7 +294,7 @@ export class Via {
     const fields = callbackFieldsOf(passage.known.provider, asked);
     const idleMs = this.#ports.settings.idleTimeoutMs;
     const patience = { clock: this.#runtime.clock, idleMs };
-    const taken = await takeFromBody(request, visit.body, fields, patience);
+    const taken = await takeFromBody(request, arrived ?? visit.body, fields, patience);
     if (taken === null) return refused("request_timeout", BODY_STALLED);
     const { options, connection } = passage;
     const { callback } = taken;
@@ -410,6 +417,7 @@ export class Via {
     const { status, headers, body } = this.#ports.api.render(problem, visit.requestId);
     if (!response.headersSent && !response.destroyed) {
       response.writeHead(status, {
+        ...OWN_ANSWER_HEADERS,
         ...headers,
         "content-length": Buffer.byteLength(body),
         "x-request-id": visit.requestId,
@@ -443,6 +451,7 @@ export class Via {
     const { method = "", socket } = request;
     const { passage, submission } = visit;
     metrics.recordVia({ method, status, durationMs, submission });
+    if (!log.isLevelEnabled("info")) return;
     log.info(
       {
         requestId: visit.requestId,
@@ -456,7 +465,7 @@ export class Via {
         durationMs: Math.round(durationMs),
         sentAfterMs: visit.sentAfterMs,
         answeredAfterMs: visit.answeredAfterMs,
-        requestBytes: visit.body?.bytes ?? 0,
+        requestBytes: visit.body?.bytes ?? visit.arrivedBytes,
         responseBytes: outcome.kind === "answered" ? outcome.bytes : socket.bytesWritten,
         submission,
         subscription: visit.subscription,

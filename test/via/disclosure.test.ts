@@ -259,3 +259,17 @@ test("requests are counted by method and status, and submissions by what became 
     .poll(async () => (await all()).map((value, index) => value - (before[index] ?? 0)))
     .toEqual([1, 1, 1]);
 });
+
+test("every answer keeps browsers from reading it as another type, once, and as the API has it where it says so", async (context) => {
+  const { scene, base } = await open(context, ({ path }) => ({
+    headers: path === "/v1/own" ? { "Referrer-Policy": "origin" } : {},
+    body: {},
+  }));
+  const headersOf = async (path: string) => {
+    const { headers } = await fetch(scene.gateway.url + path, { headers: KEY });
+    return [headers.get("x-content-type-options"), headers.get("referrer-policy")];
+  };
+  expect(await headersOf(`${base}/x`)).toEqual(["nosniff", "no-referrer"]);
+  expect(await headersOf(`${base}/own`)).toEqual(["nosniff", "origin"]);
+  expect(await headersOf("/via/con_missing/x")).toEqual(["nosniff", "no-referrer"]);
+});

@@ -24,13 +24,26 @@ export function clientAddress(
   { peer = UNKNOWN_ADDRESS, forwardedFor }: RequestSource,
   isTrusted: (address: string) => boolean,
 ): string {
-  let address = plainAddress(peer) ?? peer;
+  let address = peerAddress(peer);
   if (forwardedFor === null) return address;
   for (const hop of forwardedFor.split(",").toReversed()) {
     const before = isTrusted(address) ? plainAddress(hop) : null;
     if (before === null) break;
     address = before;
   }
+  return address;
+}
+
+/** Reading an address costs more than all else here, and peers are few: most often proxies. */
+const peers = new Map<string, string>();
+const PEERS_KNOWN_MAX = 1_000;
+
+function peerAddress(peer: string): string {
+  const known = peers.get(peer);
+  if (known !== undefined) return known;
+  const address = plainAddress(peer) ?? peer;
+  if (peers.size >= PEERS_KNOWN_MAX) peers.clear();
+  peers.set(peer, address);
   return address;
 }
 

@@ -253,23 +253,25 @@ export class Upstream {
   }
 
   /**
-   * Waits for a turn before all polls that are due. Null when none came in time; `lane.settle` ends
+   * Takes a turn before all polls that are due, at once or when there is one. Null when none came in time; `lane.settle` ends
    * one, with the generation that this gives.
    */
-  takeTurnAhead(waitMs: number): Promise<number | null> {
+  takeTurnAhead(waitMs: number): Promise<number | null> | number {
+    const began: number[] = [];
+    let begin = (generation: number): void => void began.push(generation);
+    const turn: Turn = { isWaiting: true, begin: (generation) => begin(generation) };
+    this.lane.pushAhead(turn);
+    const [atOnce] = began;
+    if (atOnce !== undefined) return atOnce;
     const { promise, resolve } = Promise.withResolvers<number | null>();
-    const turn: Turn = {
-      isWaiting: true,
-      begin: (generation) => {
-        timer.cancel();
-        resolve(generation);
-      },
-    };
     const timer = this.#clock.setTimer(waitMs, () => {
       this.lane.withdraw(turn);
       resolve(null);
     });
-    this.lane.pushAhead(turn);
+    begin = (generation) => {
+      timer.cancel();
+      resolve(generation);
+    };
     return promise;
   }
 
