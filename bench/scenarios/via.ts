@@ -1,10 +1,11 @@
+import { setTimeout as wait } from "node:timers/promises";
 import type { BareProxyCommands } from "../bare-proxy.ts";
 import { compare } from "../comparison.ts";
 import { atLeast, atMost, figure, type Figure } from "../figure.ts";
 import { BenchGateway, POLL_CONCURRENCY } from "../gateway.ts";
 import { measure, measureGateway, median, type Sample, summarize } from "../measure.ts";
 import { watchMemory } from "../memory-watch.ts";
-import { pollsWithin, watchRunningJobs } from "../saturation.ts";
+import { watchRunningJobs } from "../saturation.ts";
 import type { BenchSettings, Scenario } from "../scenario.ts";
 import type { TransferUpstreamCommands } from "../transfer-upstream.ts";
 import type { UpstreamCommands } from "../upstream.ts";
@@ -41,63 +42,80 @@ export const via: Scenario = {
   title: "requests passed on to an upstream, beside a bare reverse proxy with undici",
   async run(settings) {
     await using client: Client = await WorkerProcess.start("via-load.ts");
-    await using gateway = await BenchGateway.start();
     return [
-      ...(await smallRequests(gateway, client, settings)),
-      ...(await transfers(gateway, client, settings)),
-      ...(await besidePolls(gateway, client, settings)),
+      ...(await smallRequests(client, settings)),
+      ...(await transfers("upload", client, settings)),
+      ...(await transfers("download", client, settings)),
+      ...(await besidePolls(client, settings)),
     ];
   },
 };
 
+/** The proxy logs nothing, and the gateway only warnings; one that logs each request is beside them. */
 async function smallRequests(
-  gateway: BenchGateway,
   client: Client,
   { runs, warmUpMs, windowMs, step }: BenchSettings,
 ): Promise<readonly Figure[]> {
   await using upstream: WorkerProcess<UpstreamCommands> = await WorkerProcess.start("upstream.ts");
   await using proxy: WorkerProcess<BareProxyCommands> = await WorkerProcess.start("bare-proxy.ts");
+  await using gateway = await BenchGateway.start();
+  await using logging = await BenchGateway.start({ LOG_LEVEL: "info" });
   const origin = await upstream.ask("listen", undefined);
-  const paths = await openPaths("small", origin, gateway, client, proxy);
-  const send = (url: string, durationMs: number): Promise<number> =>
-    client.ask("run", {
-      url,
-      apiKey: gateway.apiKey,
-      connections: CLIENT_CONNECTIONS,
-      durationMs,
-    });
-  const samples = { raw: [] as Sample[], gateway: [] as Sample[] };
+  const paths = await openPaths(origin, gateway, client, proxy);
+  const { url: loggingUrl } = await openPaths(origin, logging, client, proxy);
+  const send = (url: string, apiKey: string, durationMs: number): Promise<number> =>
+    client.ask("run", { url, apiKey, connections: CLIENT_CONNECTIONS, durationMs });
+  const samples = { raw: [] as Sample[], gateway: [] as Sample[], logging: [] as Sample[] };
+  const measures = [
+    async () => {
+      await send(paths.proxy.url, gateway.apiKey, warmUpMs);
+      const act = () => send(paths.proxy.url, gateway.apiKey, windowMs);
+      samples.raw.push(await measure(proxy.pid, act));
+    },
+    async () => {
+      await send(paths.url, gateway.apiKey, warmUpMs);
+      const act = () => send(paths.url, gateway.apiKey, windowMs);
+      samples.gateway.push(await measureGateway(gateway, act));
+    },
+    async () => {
+      await send(loggingUrl, logging.apiKey, warmUpMs);
+      const act = () => send(loggingUrl, logging.apiKey, windowMs);
+      samples.logging.push(await measure(logging.pid, act));
+    },
+  ];
   for (let run = 1; run <= runs; run += 1) {
     step(`small requests, run ${run} of ${runs}`);
-    await send(paths.proxy.url, warmUpMs);
-    samples.raw.push(await measure(proxy.pid, () => send(paths.proxy.url, windowMs)));
-    await send(paths.url, warmUpMs);
-    samples.gateway.push(await measureGateway(gateway, () => send(paths.url, windowMs)));
+    for (const one of inTurn(measures, run)) await one();
   }
-  return compare({
+  const compared = compare({
     operations: "requests",
-    ...samples,
+    raw: samples.raw,
+    gateway: samples.gateway,
     ratioMin: RATIO_MIN,
     cpuRatioMax: CPU_RATIO_MAX,
   });
+  const [logged, raw] = [summarize(samples.logging), summarize(samples.raw)];
+  return [
+    ...compared,
+    figure("logged_ratio_to_raw", logged.perSecond / raw.perSecond, "ratio"),
+    figure("logged_cpu_each", logged.cpuUsEach ?? Number.NaN, "µs"),
+  ];
 }
 
+/** A gateway of its own, so that its memory has grown by nothing else. */
 async function transfers(
-  gateway: BenchGateway,
+  way: "upload" | "download",
   client: Client,
   { runs, mode, step }: BenchSettings,
 ): Promise<readonly Figure[]> {
   await using upstream: WorkerProcess<TransferUpstreamCommands> =
     await WorkerProcess.start("transfer-upstream.ts");
   await using proxy: WorkerProcess<BareProxyCommands> = await WorkerProcess.start("bare-proxy.ts");
+  await using gateway = await BenchGateway.start();
   const origin = await upstream.ask("listen", undefined);
-  const paths = await openPaths("transfer", origin, gateway, client, proxy);
-  const figures: Figure[] = [];
-  for (const way of ["upload", "download"] as const) {
-    step(`an ${way} of ${TRANSFER_MEBIBYTES[mode]} MiB, ${runs} times`);
-    figures.push(...(await transfer(way, paths, TRANSFER_MEBIBYTES[mode], runs)));
-  }
-  return figures;
+  const paths = await openPaths(origin, gateway, client, proxy);
+  step(`an ${way} of ${TRANSFER_MEBIBYTES[mode]} MiB, ${runs} times`);
+  return await transfer(way, paths, TRANSFER_MEBIBYTES[mode], runs);
 }
 
 async function transfer(
@@ -111,12 +129,20 @@ async function transfer(
     client.ask(way, { url: to, apiKey, mebibytes: size });
   const samples = { raw: [] as Sample[], gateway: [] as Sample[] };
   const growthMib: number[] = [];
+  const measures = [
+    async () => {
+      samples.raw.push(await measure(proxy.pid, () => send(proxy.url, mebibytes)));
+    },
+    async () => {
+      const memory = watchMemory(gateway.pid);
+      samples.gateway.push(await measureGateway(gateway, () => send(url, mebibytes)));
+      growthMib.push(memory.stop() / MIB);
+    },
+  ];
   await send(url, WARM_UP_MEBIBYTES);
+  await send(proxy.url, WARM_UP_MEBIBYTES);
   for (let run = 1; run <= runs; run += 1) {
-    samples.raw.push(await measure(proxy.pid, () => send(proxy.url, mebibytes)));
-    const memory = watchMemory(gateway.pid);
-    samples.gateway.push(await measureGateway(gateway, () => send(url, mebibytes)));
-    growthMib.push(memory.stop() / MIB);
+    for (const one of inTurn(measures, run)) await one();
   }
   const ours = summarize(samples.gateway);
   const theirs = summarize(samples.raw);
@@ -131,50 +157,65 @@ async function transfer(
   ];
 }
 
+/** The measured programs begin in turns, since a machine is seldom as fast at the end as at the start. */
+function inTurn<T>(measures: readonly T[], run: number): readonly T[] {
+  const first = (run - 1) % measures.length;
+  return [...measures.slice(first), ...measures.slice(0, first)];
+}
+
 /** The polls of a connection whose clients send as many requests as it lets them. */
 async function besidePolls(
-  gateway: BenchGateway,
   client: Client,
   { runs, warmUpMs, windowMs, step }: BenchSettings,
 ): Promise<readonly Figure[]> {
   await using upstream: WorkerProcess<UpstreamCommands> = await WorkerProcess.start("upstream.ts");
+  await using gateway = await BenchGateway.start();
   const origin = await upstream.ask("listen", undefined);
   step(`polls alone and beside requests, ${runs} times`);
   const { id } = await watchRunningJobs(gateway, upstream, { origin, jobs: JOBS });
   const alone: number[] = [];
   const beside: number[] = [];
   for (let run = 1; run <= runs; run += 1) {
-    await pollsWithin(warmUpMs, upstream);
-    alone.push(await pollsWithin(windowMs, upstream));
+    await wait(warmUpMs);
+    alone.push(await pollsPerSecond(gateway, windowMs));
+    // Longer than what is measured beside it, scrapes included.
     const load = client.ask("run", {
       url: `${gateway.url}/via/${id}`,
       apiKey: gateway.apiKey,
       connections: POLL_CONCURRENCY,
-      durationMs: warmUpMs + windowMs,
+      durationMs: warmUpMs + 3 * windowMs,
     });
-    await pollsWithin(warmUpMs, upstream);
-    const polls = await gateway.metric("ringback_polls_total");
-    await pollsWithin(windowMs, upstream);
-    beside.push((await gateway.metric("ringback_polls_total")) - polls);
+    await wait(warmUpMs);
+    const startedAt = performance.now();
+    beside.push(await pollsPerSecond(gateway, windowMs));
+    const tookMs = performance.now() - startedAt;
+    if (tookMs > 3 * windowMs) throw new Error(`Counting polls took ${tookMs} ms.`);
     await load;
   }
-  const seconds = windowMs / 1000;
   const fairHalf = median(alone) * FAIR_HALF;
   return [
-    figure("polls_alone", median(alone) / seconds, "polls/s"),
-    figure("polls_beside", median(beside) / seconds, "polls/s"),
+    figure("polls_alone", median(alone), "polls/s"),
+    figure("polls_beside", median(beside), "polls/s"),
     figure("polls_to_fair_half", median(beside) / fairHalf, "ratio", atLeast(FAIR_HALF_RATIO_MIN)),
   ];
 }
 
+/** The rate between two scrapes, however long they take: about as long after each the time is read. */
+async function pollsPerSecond(gateway: BenchGateway, windowMs: number): Promise<number> {
+  const before = await gateway.metric("ringback_polls_total");
+  const startedAt = performance.now();
+  await wait(windowMs);
+  const after = await gateway.metric("ringback_polls_total");
+  return ((after - before) * 1000) / (performance.now() - startedAt);
+}
+
 async function openPaths(
-  name: string,
   origin: string,
   gateway: BenchGateway,
   client: Client,
   proxy: WorkerProcess<BareProxyCommands>,
 ): Promise<Paths> {
-  const { id } = await gateway.connect(name, origin);
+  const { id } = await gateway.connect("via", origin);
   const url = await proxy.ask("listen", { origin, connections: POLL_CONCURRENCY });
   return { gateway, client, proxy: { pid: proxy.pid, url }, url: `${gateway.url}/via/${id}` };
 }
