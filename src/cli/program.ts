@@ -63,12 +63,35 @@ export async function runProgram(args: readonly string[], cli: Cli): Promise<num
   const commands: Commands = { cli, exitCode: EXIT.done };
   const program = createProgram(commands);
   try {
-    await program.parseAsync(args.length === 0 ? ["start"] : args, { from: "user" });
+    await program.parseAsync(spelledOut(args, program), { from: "user" });
     return commands.exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return misunderstood(error, args, { cli, program });
     return printFailure(new Output(cli, { isJson: args.includes("--json") }), error);
   }
+}
+
+/** `help key create` is `key create --help`, at any depth. */
+function spelledOut(args: readonly string[], program: Command): readonly string[] {
+  if (args.length === 0) return ["start"];
+  const [first, ...words] = args;
+  const names = words.filter((word) => !word.startsWith("-"));
+  const isHelp = first === "help" && names.length > 0;
+  // An unknown command is refused as such; with `--help`, the whole help would be shown for it.
+  if (!isHelp) return args;
+  return commandPath(names, program).length === names.length ? [...names, "--help"] : words;
+}
+
+/** The words at the beginning that name a command and its parents. */
+function commandPath(words: readonly string[], program: Command): string[] {
+  const path: string[] = [];
+  let at: Command | undefined = program;
+  for (const word of words) {
+    at = at.commands.find((one) => one.name() === word);
+    if (at === undefined) break;
+    path.push(word);
+  }
+  return path;
 }
 
 /** The tree of commands. */
@@ -134,8 +157,7 @@ function misunderstood(
     const lines = [`Unknown command: ${args.join(" ")}`, "", program.helpInformation().trimEnd()];
     cli.stderr.write(`${[...lines, ...(suggestion ? ["", suggestion] : [])].join("\n")}\n`);
   } else {
-    const known = program.commands.some((one) => one.name() === command);
-    const help = known ? `ringback help ${command}` : "ringback help";
+    const help = ["ringback help", ...commandPath(args, program)].join(" ");
     cli.stderr.write(`${message}\nSee: ${help}\n`);
   }
   return EXIT.failed;

@@ -1,6 +1,8 @@
 import type { Readable } from "node:stream";
 import { problemLines, readAnswer } from "./answer-file.ts";
 import { trialLines } from "./trial-text.ts";
+import { builtInProviders } from "../providers/catalogue.ts";
+import type { Provider } from "../providers/compile/provider.ts";
 import { readJsonFile } from "../providers/compile/files.ts";
 import { readDefinition } from "../providers/compile/read-definition.ts";
 import { parseDefinition } from "../providers/definition/text.ts";
@@ -28,7 +30,8 @@ export interface TryOutcome {
 
 /** A definition and what to read by it. */
 export interface TryOptions {
-  readonly definitionFile: string;
+  /** The name of a built-in provider, or a file. */
+  readonly definition: string;
   /** Null to check the definition alone. */
   readonly answerFile: string | null;
   /** The status of an answer that is a bare body. */
@@ -42,14 +45,12 @@ export interface TryOptions {
   readonly submission: TriedRequest | null;
 }
 
-/** Tries a definition on an answer, both from files. Needs no setting and no database. */
+/** Tries a definition on an answer, without a gateway. Needs no setting and no database. */
 export async function tryProvider(options: TryOptions): Promise<TryOutcome> {
-  const { definitionFile, answerFile } = options;
-  const definition = await readJsonFile(definitionFile);
-  if (!definition.ok) return failure([`${definitionFile}: ${definition.problem}`]);
-  const reading = readDefinition(parseDefinition(definition.text));
-  if (!reading.ok) return failure(problemLines(definitionFile, reading.problems));
-  const { provider } = reading;
+  const { definition, answerFile } = options;
+  const found = await providerIn(definition);
+  if ("problems" in found) return failure(found.problems);
+  const { provider } = found;
   const good = `The definition of ${provider.name} (${provider.title}) is valid.`;
   if (answerFile === null) {
     return { code: 0, text: good, json: { valid: true, provider: provider.name } };
@@ -72,6 +73,23 @@ export async function tryProvider(options: TryOptions): Promise<TryOutcome> {
   const tried = { steps: { ...steps, observation: shownObservation(observation) }, consequence };
   const text = [good, ...read.notes, "", ...trialLines(tried)].join("\n");
   return { code: 0, text, json: { valid: true, provider: provider.name, ...tried } };
+}
+
+async function providerIn(
+  definition: string,
+): Promise<{ readonly provider: Provider } | { readonly problems: readonly string[] }> {
+  const builtIn = builtInProviders();
+  const named = builtIn.get(definition);
+  if (named !== undefined) return { provider: named.provider };
+  const file = await readJsonFile(definition);
+  if (!file.ok) {
+    const names = [...builtIn.keys()].join(", ");
+    const isName = /^[\w-]+$/.test(definition);
+    const others = isName ? [`Built-in providers: ${names}.`] : [];
+    return { problems: [`${definition}: ${file.problem}`, ...others] };
+  }
+  const reading = readDefinition(parseDefinition(file.text));
+  return reading.ok ? reading : { problems: problemLines(definition, reading.problems) };
 }
 
 function paramLines({ params, recognizedBy }: SubmittedJob): string[] {

@@ -36,6 +36,26 @@ test.each(["project", "key", "profile", "inbox"])("%s alone shows its commands",
   expect((await runCli(["help", group])).stdout).toContain(`Usage: ringback ${group}`);
 });
 
+test.each(COMMANDS)("help %s shows the same, at any depth", async (command) => {
+  const { code, stdout } = await runCli(["help", ...command.split(" ")]);
+  expect(stdout).toMatch(new RegExp(`^Usage: ringback ${command} `));
+  expect(code).toBe(0);
+});
+
+test("wrong arguments of a command name its own help", async () => {
+  const { stderr } = await runCli(["key", "create"]);
+  expect(stderr).toBe("missing required argument 'name'\nSee: ringback help key create\n");
+});
+
+test.each([[["help", "strat"]], [["help", "key", "mint"]]])(
+  "%j is refused: there is no such command",
+  async (args) => {
+    const { code, stderr } = await runCli(args);
+    expect(stderr).toMatch(/^Unknown command: /);
+    expect(code).toBe(1);
+  },
+);
+
 test("an unknown command is refused with those that there are, and the nearest one", async () => {
   const { code, stderr } = await runCli(["strat"]);
   expect(stderr).toMatch(/^Unknown command: strat\n\nUsage: ringback \[command\]\n/);

@@ -41,6 +41,19 @@ test("without a database or any setting, a definition is shown to read an answer
   );
 });
 
+test("a built-in provider goes by its name, and a name that is none is told the others", async () => {
+  const answer = file({ status: 200, body: { job_id: "a", status: "completed", result: 7 } });
+  const { code, text } = await tryProvider(["pulse", answer]);
+  expect(text).toContain("The definition of pulse (Pulse) is valid.");
+  expect(text).toContain("The job ends: job.completed is delivered with the result.");
+  expect(code).toBe(0);
+  const unknown = await tryProvider(["pulze", answer]);
+  expect(unknown.text).toMatch(
+    /^pulze: There is no such file or folder\.\nBuilt-in providers: .*\bpulse\b/,
+  );
+  expect(unknown.code).toBe(1);
+});
+
 test("the numbers of both files keep their digits", async () => {
   const rules = [{ all: [{ pointer: "/n", eq: 0 }], observe: "completed" }];
   const definition = JSON.stringify({ ...exampleSource, rules });

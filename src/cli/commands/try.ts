@@ -25,8 +25,11 @@ const AGE_S_MAX = 365 * 24 * 3600;
 
 export const tryCommand: AddCommand = (parent, commands) => {
   options(withGateway(parent.command("try")))
-    .description("show how a provider definition reads an answer, from files or of a live job")
-    .argument("<definition>", "file of the definition; with --job also the name of a provider")
+    .description("show how a provider definition reads an answer, from a file or of a live job")
+    .argument(
+      "<definition>",
+      "name of a built-in provider, or file of a definition; with --job any provider",
+    )
     .argument(
       "[answer]",
       "file of the answer: what curl -i printed, a bare body, or a sample; - for standard input",
@@ -70,16 +73,16 @@ function requestFrom(text: string): TriedRequest {
 }
 
 async function tryFiles(
-  definitionFile: string,
+  definition: string,
   answerFile: string | null,
   { ageS, seenBefore, result, status, submission }: TryFlags,
   { cli, out }: CommandRun,
 ): Promise<ExitCode> {
-  const tooOld = refusedNode(`try ${definitionFile}`);
+  const tooOld = refusedNode(`try ${definition}`);
   if (tooOld !== null) throw tooOld;
   const { tryProvider } = await import("../try-provider.ts");
   const { code, text, json } = await tryProvider({
-    definitionFile,
+    definition,
     answerFile,
     status,
     stdin: cli.stdin,

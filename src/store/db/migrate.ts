@@ -60,7 +60,9 @@ export async function checkMigrated(database: Database): Promise<void> {
   const newest = await newestApplied(database);
   if (newest >= Math.max(...times)) return;
   refuseOlderThanBaseline(newest, times);
-  throw new NotMigratedError("The database's schema is not up to date: run npm run migrate first.");
+  throw new NotMigratedError(
+    "The database's schema is not up to date: run ringback migrate (npm run migrate) first.",
+  );
 }
 
 /** Times of the project's own migrations from the journal, in epoch milliseconds. */
