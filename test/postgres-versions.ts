@@ -31,7 +31,6 @@ const TESTS = [
   "test/store/db/database.test.ts",
   "test/store/ending-races.test.ts",
   "test/store/jobs/fetched-results.test.ts",
-  "test/store/group-commit-set-aside.test.ts",
   "test/store/db/migrate.test.ts",
   "test/store/nodes.test.ts",
   "test/store/events/operational-events.test.ts",
@@ -39,7 +38,7 @@ const TESTS = [
   "test/cluster/retention.test.ts",
   "test/end-to-end/endings.test.ts",
   "test/end-to-end/nodes-hand-over.test.ts",
-  "test/end-to-end/redeliveries.test.ts",
+  "test/delivery/redelivery-runner.test.ts",
   "test/end-to-end/subscriptions.test.ts",
 ];
 const PROJECT = fileURLToPath(new URL("..", import.meta.url));

@@ -5,6 +5,7 @@ import type { SecretBox } from "../runtime/secrets/secret-box.ts";
 import type { UuidSource } from "../runtime/uuid-source.ts";
 import { ensureConnection, ensureProject } from "../store/projects/bootstrap-rows.ts";
 import type { Database } from "../store/db/database.ts";
+import type { RetryTransient } from "../store/db/retry-transient.ts";
 import { publicId } from "../core/ids/ids.ts";
 import { newApiKey } from "../runtime/secrets/api-key.ts";
 import { newSigningKeyPair, newSigningSecret } from "../runtime/secrets/new-signing-secrets.ts";
@@ -24,6 +25,7 @@ export interface BootstrapOptions {
   readonly clock: Clock;
   readonly uuids: UuidSource;
   readonly log: Pick<Log, "info" | "warn">;
+  readonly retry: RetryTransient;
 }
 
 export interface Bootstrapped {
@@ -41,26 +43,22 @@ export async function bootstrap(
   config: Config,
   localUrl: string,
 ): Promise<Bootstrapped> {
-  const { database, clock, uuids } = ports;
+  const { database, clock, uuids, retry } = ports;
   const newId = () => uuids(clock.now(), 0);
-  const projectId = await ensureProject(database, { id: newId(), name: PROJECT_NAME });
+  const step = <T>(work: () => Promise<T>): Promise<T> => retry("bootstrap", work);
+  const projectId = await step(() => ensureProject(database, { id: newId(), name: PROJECT_NAME }));
   const generatedApiKey = await bootstrapApiKey(ports, config, projectId);
-  await bootstrapSigningSecret(ports, config, projectId);
-  await bootstrapSigningKey(ports, projectId);
-  if (config.pulse.apiKey !== null) {
-    await bootstrapConnection(ports, projectId, {
-      provider: "pulse",
-      baseUrl: config.pulse.baseUrl,
-      credential: config.pulse.apiKey,
-    });
+  await step(() => bootstrapSigningSecret(ports, config, projectId));
+  await step(() => bootstrapSigningKey(ports, projectId));
+  const { apiKey: credential, baseUrl } = config.pulse;
+  if (credential !== null) {
+    const pulse = { provider: "pulse", baseUrl, credential };
+    await step(() => bootstrapConnection(ports, projectId, pulse));
   }
   if (config.sandbox) {
-    await bootstrapConnection(ports, projectId, {
-      provider: "sandbox",
-      baseUrl: localUrl,
-      // Any will do; there is one so that replacing it, as one does after a 401, can be tried.
-      credential: "sandbox",
-    });
+    // Any credential will do; there is one so that replacing it, as one does after a 401, can be tried.
+    const sandbox = { provider: "sandbox", baseUrl: localUrl, credential: "sandbox" };
+    await step(() => bootstrapConnection(ports, projectId, sandbox));
   }
   return { projectId, generatedApiKey };
 }
@@ -86,18 +84,21 @@ async function bootstrapApiKey(
   const shared = { id: uuids(nowMs, 0), projectId, scopes, nowMs, expiresAtMs: null };
   const { apiKey } = config;
   if (apiKey !== null) {
-    const outcome = await audit(ports, "bootstrap-api-key", async (within, note) => {
-      const key = { ...shared, name: KEY_FROM_ENVIRONMENT, key: apiKey };
-      const ensured = await ensureApiKey(within, key);
-      if (ensured === "added") note(apiKeyCreated(key));
-      return ensured;
-    });
+    const outcome = await ports.retry("bootstrap", () =>
+      audit(ports, "bootstrap-api-key", async (within, note) => {
+        const key = { ...shared, name: KEY_FROM_ENVIRONMENT, key: apiKey };
+        const ensured = await ensureApiKey(within, key);
+        if (ensured === "added") note(apiKeyCreated(key));
+        return ensured;
+      }),
+    );
     if (outcome === "revoked") {
       log.warn({}, "the key in RINGBACK_API_KEY was revoked and is refused; set another one");
     }
     return null;
   }
   const key = newApiKey();
+  // Not repeated: after a commit whose answer was lost, the stored key would be one that nobody was shown.
   const isFirst = await audit(ports, "bootstrap-api-key", async (within, note) => {
     const first = { ...shared, name: GENERATED_KEY, key };
     const isCreated = await createFirstApiKey(within, first);

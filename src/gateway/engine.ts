@@ -46,6 +46,7 @@ import type { Service } from "../runtime/service.ts";
 import type { ResultLinks } from "../runtime/secrets/result-links.ts";
 import type { SecretBox } from "../runtime/secrets/secret-box.ts";
 import type { PooledDatabase } from "../store/db/database.ts";
+import type { RetryTransient } from "../store/db/retry-transient.ts";
 import { readDeliveryBacklog } from "../store/deliveries/delivery-backlog.ts";
 import { FetchedResults } from "../store/jobs/fetched-results.ts";
 import {
@@ -297,25 +298,28 @@ export class Engine {
     return { hasLease: this.#ownership.hasLease, oldestUnrecordedEventMs };
   }
 
-  async start(): Promise<void> {
-    await this.apiKeys.start();
-    await this.projects.start();
-    await this.#usage.start();
-    await this.providers.start();
-    await this.connections.start();
-    await this.#ownership.start();
-    await this.#mail.start();
-    await this.#sweep.start();
-    await this.#housekeeping.start();
-    await this.lanes.start();
-    await this.#minutes.start();
-    await this.delivery.start();
-    await this.redeliveries.start();
-    await this.#fanOuts.start();
-    await this.endingWaits.start();
-    await this.eventWaits.start();
-    await this.inboxFeed.start();
-    await this.#changes.start();
+  async start(retry: RetryTransient): Promise<void> {
+    const services: readonly Pick<Service, "start">[] = [
+      this.apiKeys,
+      this.projects,
+      this.#usage,
+      this.providers,
+      this.connections,
+      this.#ownership,
+      this.#mail,
+      this.#sweep,
+      this.#housekeeping,
+      this.lanes,
+      this.#minutes,
+      this.delivery,
+      this.redeliveries,
+      this.#fanOuts,
+      this.endingWaits,
+      this.eventWaits,
+      this.inboxFeed,
+      this.#changes,
+    ];
+    for (const service of services) await retry("engine", () => service.start());
   }
 
   /** Ends the requests that wait for something to happen, and keeps none for long from now on. */

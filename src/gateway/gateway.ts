@@ -44,6 +44,7 @@ import { findLiveJobs } from "../store/jobs/find-job.ts";
 import { checkMigrated, migrate } from "../store/db/migrate.ts";
 import { endAllLeases } from "../store/nodes.ts";
 import { setByDatabase } from "../store/db/read-clock.ts";
+import { retryTransient, type RetryTransient } from "../store/db/retry-transient.ts";
 import { findSigningSecrets } from "../store/projects/signing-secrets.ts";
 import { CallbackUrlChecker } from "../outbound/guard/callback-url.ts";
 import { settledWithin } from "../runtime/clock.ts";
@@ -134,7 +135,8 @@ async function start(
   const keys = await encryptionKeys(config);
   const secretBox = createSecretBox(keys);
   const definitions = await readProvidersFolder(config);
-  const database = await startDatabase(options, started);
+  const retry = retryTransient(runtime, options.signal);
+  const database = await startDatabase(options, started, retry);
   // The socket opens before the rest is built, because the rest must know its port.
   let fetch: (request: Request, env: object | undefined) => Response | Promise<Response> =
     notReadyAnswer;
@@ -155,7 +157,7 @@ async function start(
   const localUrl = `http://${reachableHost(config.host)}:${port}`;
   const publicUrl = () => config.publicUrl ?? localUrl;
   const { projectId, generatedApiKey } = await bootstrap(
-    { database, secretBox, clock, uuids, log },
+    { database, secretBox, clock, uuids, log, retry },
     config,
     localUrl,
   );
@@ -178,9 +180,8 @@ async function start(
     databaseClock: clock,
     database,
     secretBox,
-    sharedProviders: await sharedProviders(
-      { config, localUrl, definitions },
-      { database, clock, uuids },
+    sharedProviders: await retry("shared providers", () =>
+      sharedProviders({ config, localUrl, definitions }, { database, clock, uuids }),
     ),
     resultLinks,
     nodeId,
@@ -204,7 +205,7 @@ async function start(
   const refusedKeys = new RefusedKeys({ clock, log });
   started.push(() => refusedKeys.stop());
   options.signal?.throwIfAborted();
-  await engine.start();
+  await engine.start(retry);
   const callbackUrls = new CallbackUrlChecker({
     guardOf: outbound.callbackGuardOf,
     trusts: outbound.trustsCallback,
@@ -360,6 +361,7 @@ function ownNames({ host, publicUrl }: Config): ReadonlySet<string> {
 async function startDatabase(
   { config, clock, log, signal }: GatewayOptions,
   started: (() => Promise<void>)[],
+  retry: RetryTransient,
 ): Promise<PooledDatabase> {
   let url = config.database.kind === "external" ? config.database.url : "";
   if (config.database.kind === "embedded") {
@@ -380,11 +382,11 @@ async function startDatabase(
   started.push(() => database.close(DATABASE_CLOSE_TIMEOUT_MS));
   signal?.throwIfAborted();
   if (config.migrate) await migrate(database);
-  else await checkMigrated(database);
+  else await retry("schema", () => checkMigrated(database));
   // The data directory is this process's alone, so a process that held a lease in it is dead.
-  if (config.database.kind === "embedded") await endAllLeases(database);
-  await database.openConnections();
-  await setByDatabase(clock, database);
+  if (config.database.kind === "embedded") await retry("leases", () => endAllLeases(database));
+  await retry("connections", () => database.openConnections());
+  await retry("clock", () => setByDatabase(clock, database));
   const monitor = new DatabaseMonitor({ database, clock, log });
   await monitor.start();
   started.push(() => monitor.stop());

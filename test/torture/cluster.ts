@@ -13,12 +13,19 @@ import { startTcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
 const NAME = "torture";
 const BACK_WITHIN_MS = 120_000;
 
+/** Where the gateways of a run keep their data. */
+export interface TortureDatabase {
+  /** Has gateways use it. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Asks it past all wires, on a connection that is opened for this. */
+  inspect<T>(work: (sql: postgres.Sql) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
 /** A Postgres with everything durable that a test may treat badly, and a wire to it. */
-export interface TortureCluster {
+export interface TortureCluster extends TortureDatabase {
   /** Through the wire, as gateways reach it. */
   readonly url: string;
-  /** Past the wire, for looking at it. */
-  readonly direct: string;
   readonly proxy: TcpProxy;
   /** The processes of the server that serve connections of gateways. */
   backends(): Promise<number[]>;
@@ -28,20 +35,17 @@ export interface TortureCluster {
   killBackend(pid: number): Promise<void>;
   /** Takes every connection of gateways away; gives how many there were. */
   terminateBackends(share: number): Promise<number>;
-  close(): Promise<void>;
 }
 
-/** @param parent where its data lies */
-export async function startCluster(parent = tmpdir()): Promise<TortureCluster> {
-  const dataDir = mkdtempSync(join(parent, "ringback-torture-"));
-  const server = await startEmbeddedPostgres({ dataDir, log: quietLog });
-  const admin = postgres(server.url, { max: 1, onnotice: () => undefined });
+/** Makes a migrated database on the server; gives its URL. */
+export async function createMigrated(serverUrl: string): Promise<URL> {
+  const admin = postgres(serverUrl, { max: 1, onnotice: () => undefined });
   await admin`create database ${admin(NAME)}`;
   await admin.end();
-  const direct = new URL(server.url);
-  direct.pathname = `/${NAME}`;
+  const url = new URL(serverUrl);
+  url.pathname = `/${NAME}`;
   const database = await openDatabase({
-    url: direct.href,
+    url: url.href,
     connectionsMax: 1,
     statementTimeoutMs: 60_000,
     applicationName: "torture",
@@ -49,6 +53,24 @@ export async function startCluster(parent = tmpdir()): Promise<TortureCluster> {
   });
   await migrate(database);
   await database.close(1_000);
+  return url;
+}
+
+/** Runs `work` on a connection of its own: none is held that a fault could take. */
+export async function askOnce<T>(url: string, work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
+  const sql = postgres(url, { max: 1, connect_timeout: 5, onnotice: () => undefined });
+  try {
+    return await work(sql);
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
+}
+
+/** @param parent where its data lies */
+export async function startCluster(parent = tmpdir()): Promise<TortureCluster> {
+  const dataDir = mkdtempSync(join(parent, "ringback-torture-"));
+  const server = await startEmbeddedPostgres({ dataDir, log: quietLog });
+  const direct = await createMigrated(server.url);
   const proxy = await startTcpProxy({ host: direct.hostname, port: Number(direct.port) });
   const url = new URL(direct);
   url.port = String(proxy.port);
@@ -56,23 +78,17 @@ export async function startCluster(parent = tmpdir()): Promise<TortureCluster> {
     const found = await findPostmaster(join(dataDir, "postgres", "data"));
     return found.kind === "running" ? found.pid : 0;
   };
-  /** A connection for each question: none is held that a fault could take. */
-  const ask = async <T>(work: (sql: postgres.Sql) => Promise<T>): Promise<T> => {
-    const sql = postgres(direct.href, { max: 1, connect_timeout: 5, onnotice: () => undefined });
-    try {
-      return await work(sql);
-    } finally {
-      await sql.end({ timeout: 1 });
-    }
-  };
+  const ask = <T>(work: (sql: postgres.Sql) => Promise<T>): Promise<T> =>
+    askOnce(direct.href, work);
   const untilItAnswers = (): Promise<void> =>
     vi.waitFor(() => ask(async (sql) => void (await sql`select 1`)), {
       timeout: BACK_WITHIN_MS,
       interval: 200,
     });
   return {
+    env: { DATABASE_URL: url.href },
     url: url.href,
-    direct: direct.href,
+    inspect: ask,
     proxy,
     backends: () =>
       ask(async (sql) => {

@@ -8,22 +8,23 @@ import { type FakeUpstream, pulseAnswer } from "../support/fake-upstream.ts";
 import { CONNECTION } from "../support/process-scene.ts";
 import type { Receiver } from "../support/receiver.ts";
 import type { Answer } from "../support/scripted-server.ts";
-import type { TortureCluster } from "./cluster.ts";
+import type { TortureCluster, TortureDatabase } from "./cluster.ts";
+import type { EmbeddedDatabase, PooledCluster, ReplicatedCluster } from "./databases.ts";
 import type { Nodes } from "./nodes.ts";
 
 /** The parts that a fault may break. */
-export interface World {
-  readonly cluster: TortureCluster;
+export interface World<Database extends TortureDatabase = TortureCluster> {
+  readonly cluster: Database;
   readonly nodes: Nodes;
   readonly upstream: FakeUpstream;
   readonly receiver: Receiver;
   readonly random: () => number;
 }
 
-export interface Fault {
+export interface Fault<Database extends TortureDatabase = TortureCluster> {
   readonly name: string;
   /** Treats the world badly for about `forMs`; leaves what it ended to be started by the caller. */
-  readonly run: (world: World, forMs: number) => Promise<void>;
+  readonly run: (world: World<Database>, forMs: number) => Promise<void>;
 }
 
 const MEBIBYTE = 1024 * 1024;
@@ -195,6 +196,42 @@ export function diskFull(folder: string): Fault {
     },
   };
 }
+
+/** A node's machine is gone in the middle of a transaction, and nothing tells the pooler before it. */
+export const LOST_BEHIND_POOLER: Fault<PooledCluster> = {
+  name: "a node lost inside a transaction behind a pooler",
+  async run({ cluster, nodes }, forMs) {
+    await nodes.stop(0);
+    await nodes.start(0, { DATABASE_URL: cluster.doomed.url });
+    await cluster.doomed.loseWhoSends("update jobs as job set");
+    await nodes.crash(0);
+    await pause(forMs);
+  },
+};
+
+/** The primary is out of reach from one moment to the next, with commits on their way. */
+export const FAILOVER: Fault<ReplicatedCluster> = {
+  name: "failover to a synchronous standby",
+  async run({ cluster }, forMs) {
+    await pause(forMs / 2);
+    await cluster.failOver();
+    await pause(forMs / 2);
+  },
+};
+
+/** In turn the node alone and the node with its Postgres. */
+export const EMBEDDED_KILLS: Fault<EmbeddedDatabase> = {
+  name: "kill -9 of a node and its embedded Postgres",
+  async run({ cluster, nodes }, forMs) {
+    let number = 0;
+    await repeat(forMs, 3_000, async () => {
+      await nodes.crash(0);
+      if (number % 2 === 1) await cluster.killPostmaster();
+      await nodes.start(0);
+      number += 1;
+    });
+  },
+};
 
 /** Does something again and again; the waits between are `everyMs`. */
 async function repeat(forMs: number, everyMs: number, work: () => Promise<unknown>): Promise<void> {

@@ -17,14 +17,14 @@ export class Nodes {
   readonly deaths: string[] = [];
 
   /** @param database where they keep their data: `DATABASE_URL`, or `DATA_DIR` for the embedded one */
-  constructor(database: { DATABASE_URL: string } | { DATA_DIR: string }, count: number) {
+  constructor(database: Readonly<Record<string, string>>, count: number) {
     this.#running = Array.from({ length: count }, () => null);
     this.#urls = Array.from({ length: count }, () => null);
     const { DATABASE_URL: _, ...common } = gatewayEnvironment("");
     this.#env = {
       ...common,
-      ...database,
       RINGBACK_MIGRATE: "1",
+      ...database,
       LOG_LEVEL: "info",
       RINGBACK_CALLBACK_TIMEOUT_MS: "15000",
       RINGBACK_RETRY_SCHEDULE_S: "1,1,2,2,5,5,5,10,10,10,30,30,30",

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { startCluster, type TortureCluster } from "./cluster.ts";
 import { FAULTS, type Fault } from "./faults.ts";
 import { openTortureWorld, type TortureWorld } from "./torture-world.ts";
 
@@ -14,10 +15,10 @@ const SHORT = [
   "kill -9 of a node every 2 s",
 ];
 
-let world: TortureWorld;
+let world: TortureWorld<TortureCluster>;
 
 beforeAll(async () => {
-  world = await openTortureWorld({ seed: 1, nodes: 2, perSecond: 10 });
+  world = await openTortureWorld(await startCluster(), { seed: 1, nodes: 2, perSecond: 10 });
 }, 120_000);
 
 afterAll(() => world.close());

@@ -1,10 +1,9 @@
 import { vi } from "vitest";
-import postgres from "postgres";
 import { type FakeUpstream, startFakeUpstream } from "../support/fake-upstream.ts";
 import { SIGNING_SECRET } from "../support/gateway-environment.ts";
 import { breaches, connect } from "../support/process-scene.ts";
 import { type Receiver, startReceiver } from "../support/receiver.ts";
-import { startCluster, type TortureCluster } from "./cluster.ts";
+import type { TortureDatabase } from "./cluster.ts";
 import type { Fault } from "./faults.ts";
 import { Nodes } from "./nodes.ts";
 import { seededRandom } from "./seeded-random.ts";
@@ -17,32 +16,36 @@ export interface TortureOptions {
   readonly seed: number;
   readonly nodes: number;
   readonly perSecond: number;
-  /** Where the database's data is; the system's folder for temporary files by default. */
-  readonly parent?: string;
 }
 
 /** Gateways, a database, an upstream, a receiver and a stream of subscriptions. */
-export interface TortureWorld {
-  readonly cluster: TortureCluster;
+export interface TortureWorld<Database extends TortureDatabase> {
+  readonly cluster: Database;
   readonly nodes: Nodes;
   readonly upstream: FakeUpstream;
   readonly receiver: Receiver;
   readonly random: () => number;
   /** Runs a fault beside the stream; gives what became of the stream once all is healed. */
-  suffer(fault: Fault, forMs: number): Promise<Tally & { readonly deaths: readonly string[] }>;
+  suffer(
+    fault: Fault<Database>,
+    forMs: number,
+  ): Promise<Tally & { readonly deaths: readonly string[] }>;
   /** Violated invariants in the database. */
   breaches(): Promise<string[]>;
   close(): Promise<void>;
 }
 
-export async function openTortureWorld(options: TortureOptions): Promise<TortureWorld> {
+/** @param cluster is closed with the world */
+export async function openTortureWorld<Database extends TortureDatabase>(
+  cluster: Database,
+  options: TortureOptions,
+): Promise<TortureWorld<Database>> {
   const random = seededRandom(options.seed);
-  const [cluster, upstream, receiver] = await Promise.all([
-    startCluster(options.parent),
+  const [upstream, receiver] = await Promise.all([
     startFakeUpstream(),
     startReceiver(SIGNING_SECRET),
   ]);
-  const nodes = new Nodes({ DATABASE_URL: cluster.url }, options.nodes);
+  const nodes = new Nodes(cluster.env, options.nodes);
   const [first] = await nodes.startAll();
   if (first === undefined) throw new Error("no node was started");
   await connect(first, upstream);
@@ -77,14 +80,7 @@ export async function openTortureWorld(options: TortureOptions): Promise<Torture
         .catch(() => undefined);
       return { ...stream.tally(from), deaths: nodes.deaths.slice(deathsBefore) };
     },
-    async breaches() {
-      const sql = postgres(cluster.direct, { max: 1, onnotice: () => undefined });
-      try {
-        return await breaches(sql);
-      } finally {
-        await sql.end({ timeout: 1 });
-      }
-    },
+    breaches: () => cluster.inspect(breaches),
     async close() {
       await nodes.close();
       await Promise.all([upstream.close(), receiver.close()]);

@@ -3,7 +3,18 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { diskFull, FAULTS, type Fault, HOSTILE_PEERS, mountSmall } from "./faults.ts";
+import { startCluster, type TortureCluster, type TortureDatabase } from "./cluster.ts";
+import { embeddedDatabase, startPooledCluster, startReplicatedCluster } from "./databases.ts";
+import {
+  diskFull,
+  EMBEDDED_KILLS,
+  FAILOVER,
+  FAULTS,
+  type Fault,
+  HOSTILE_PEERS,
+  LOST_BEHIND_POOLER,
+  mountSmall,
+} from "./faults.ts";
 import { openTortureWorld, type TortureWorld } from "./torture-world.ts";
 
 /*
@@ -14,9 +25,9 @@ import { openTortureWorld, type TortureWorld } from "./torture-world.ts";
 
 const SEED = Number(process.env["TORTURE_SEED"] ?? 1);
 const MINUTES = Number(process.env["TORTURE_MINUTES"] ?? 15);
-const PER_SECOND = 10;
+const OPTIONS = { seed: SEED, nodes: 3, perSecond: 10 };
 /** After its fault a stream takes about as long again until all is heard. */
-const FAULT_MS = (MINUTES * 60_000) / (FAULTS.length + 2) / 2;
+const FAULT_MS = (MINUTES * 60_000) / (FAULTS.length + 5) / 2;
 const SMALL_DISK_MIB = 512;
 const TIMEOUT_MS = 600_000;
 
@@ -28,7 +39,10 @@ afterAll(() => {
   console.table(rows);
 });
 
-async function expectAllHeard(world: TortureWorld, fault: Fault): Promise<void> {
+async function expectAllHeard<Database extends TortureDatabase>(
+  world: TortureWorld<Database>,
+  fault: Fault<Database>,
+): Promise<void> {
   const { deaths, ...tally } = await world.suffer(fault, FAULT_MS);
   rows.push({
     fault: fault.name,
@@ -49,10 +63,24 @@ async function expectAllHeard(world: TortureWorld, fault: Fault): Promise<void> 
   expect(await world.breaches()).toEqual([]);
 }
 
-let world: TortureWorld;
+/** In a world of its own, on a database that is closed afterwards. */
+async function expectAllHeardOn<Database extends TortureDatabase>(
+  database: Database,
+  fault: Fault<Database>,
+  nodes: number,
+): Promise<void> {
+  const own = await openTortureWorld(database, { ...OPTIONS, nodes });
+  try {
+    await expectAllHeard(own, fault);
+  } finally {
+    await own.close();
+  }
+}
+
+let world: TortureWorld<TortureCluster>;
 
 beforeAll(async () => {
-  world = await openTortureWorld({ seed: SEED, nodes: 3, perSecond: PER_SECOND });
+  world = await openTortureWorld(await startCluster(), OPTIONS);
 }, TIMEOUT_MS);
 
 afterAll(() => world.close());
@@ -69,21 +97,29 @@ test(
     const folder = mkdtempSync(join(tmpdir(), "ringback-small-disk-"));
     if (!mountSmall(folder, SMALL_DISK_MIB)) skip("needs the right to mount a file system");
     try {
-      const small = await openTortureWorld({
-        seed: SEED,
-        nodes: 2,
-        perSecond: PER_SECOND,
-        parent: folder,
-      });
-      try {
-        await expectAllHeard(small, diskFull(folder));
-      } finally {
-        await small.close();
-      }
+      await expectAllHeardOn(await startCluster(folder), diskFull(folder), 2);
     } finally {
       execFileSync("umount", ["--lazy", folder]);
       rmSync(folder, { recursive: true });
     }
   },
+  TIMEOUT_MS,
+);
+
+test(
+  `everything accepted is heard once, right and under one id: ${LOST_BEHIND_POOLER.name}`,
+  async () => expectAllHeardOn(await startPooledCluster(), LOST_BEHIND_POOLER, 3),
+  TIMEOUT_MS,
+);
+
+test(
+  `everything accepted is heard once, right and under one id: ${FAILOVER.name}`,
+  async () => expectAllHeardOn(await startReplicatedCluster(), FAILOVER, 2),
+  TIMEOUT_MS,
+);
+
+test(
+  `everything accepted is heard once, right and under one id: ${EMBEDDED_KILLS.name}`,
+  () => expectAllHeardOn(embeddedDatabase(), EMBEDDED_KILLS, 1),
   TIMEOUT_MS,
 );
