@@ -1,5 +1,6 @@
 import type { HeldState } from "../core/waiting/delivery-wait.ts";
 import type { Outbox } from "../delivery/outbox/outbox.ts";
+import { EqualShares } from "../lanes/equal-shares.ts";
 import type { CommandRouter } from "../intake/command-router.ts";
 import type { RawAnswer, RawAnswers } from "../polling/watch/raw-answers.ts";
 import type { LiveJobView, WatchList } from "../polling/watch/list.ts";
@@ -31,6 +32,11 @@ interface LoadsAnswer {
   readonly loads: readonly NamedLoad[];
 }
 
+interface InspectedJob {
+  readonly shardId: number;
+  readonly jobRowId: string;
+}
+
 export interface InspectorOptions {
   readonly database: Database;
   readonly shards: Pick<OwnedShards, "has">;
@@ -45,7 +51,10 @@ export interface InspectorOptions {
 /** Owners empty their mailboxes four times a second. */
 const ANSWERED_WITHIN_MS = 1_500;
 const LOOK_INTERVAL_MS = 75;
-/** For all requests together; further ones are answered from the database alone. */
+/**
+ * For all requests together, and of a project as many as it leaves free; further ones are answered from
+ * the database alone.
+ */
 const WAITING_MAX = 50;
 const BUSY_MAX = 1_000;
 
@@ -57,6 +66,7 @@ export class Inspector {
   readonly #runtime: Runtime;
   readonly #options: InspectorOptions;
   readonly #waiting = new Map<string, (answer: string | null) => void>();
+  readonly #shares = new EqualShares("inspections", WAITING_MAX);
   #isLooking = false;
 
   constructor(runtime: Runtime, options: InspectorOptions) {
@@ -67,11 +77,15 @@ export class Inspector {
   /** Null when the owner did not answer in time, or too many questions are open. */
   async inspect(
     database: Database,
-    job: { readonly shardId: number; readonly jobRowId: string },
+    { projectId, ...job }: InspectedJob & { readonly projectId: string },
   ): Promise<Inspection | null> {
     const { shardId, jobRowId } = job;
     if (this.#options.shards.has(shardId)) return this.#look(job);
-    const answer = await this.#ask(database, { kind: "job", shardId, subjectId: jobRowId });
+    const answer = await this.#ask(database, projectId, {
+      kind: "job",
+      shardId,
+      subjectId: jobRowId,
+    });
     // Written by this class, on a node of this release or an adjacent one.
     return answer === null ? null : (JSON.parse(answer) as Inspection);
   }
@@ -85,7 +99,11 @@ export class Inspector {
     database: Database,
     { shardId, projectId }: { readonly shardId: number; readonly projectId: string },
   ): Promise<readonly NamedLoad[] | null> {
-    const answer = await this.#ask(database, { kind: "loads", shardId, subjectId: projectId });
+    const answer = await this.#ask(database, projectId, {
+      kind: "loads",
+      shardId,
+      subjectId: projectId,
+    });
     if (answer === null) return null;
     return (JSON.parse(answer) as Partial<LoadsAnswer>).loads ?? null;
   }
@@ -109,15 +127,19 @@ export class Inspector {
     }
   }
 
-  async #ask(database: Database, question: Omit<InspectionRequest, "id">): Promise<string | null> {
+  async #ask(
+    database: Database,
+    projectId: string,
+    question: Omit<InspectionRequest, "id">,
+  ): Promise<string | null> {
     const { uuids, clock, log } = this.#runtime;
-    if (this.#waiting.size >= WAITING_MAX) return null;
+    if (!this.#shares.tryTake(projectId)) return null;
     const { shardId } = question;
     const id = uuids(clock.now(), shardId);
     const { promise, resolve } = Promise.withResolvers<string | null>();
     const settle = (answer: string | null): void => {
       timer.cancel();
-      this.#waiting.delete(id);
+      if (this.#waiting.delete(id)) this.#shares.giveBack(projectId);
       resolve(answer);
     };
     const timer = clock.setTimer(ANSWERED_WITHIN_MS, () => settle(null));
@@ -133,13 +155,7 @@ export class Inspector {
     return promise;
   }
 
-  #look({
-    shardId,
-    jobRowId,
-  }: {
-    readonly shardId: number;
-    readonly jobRowId: string;
-  }): Inspection {
+  #look({ shardId, jobRowId }: InspectedJob): Inspection {
     const { watches, rawAnswers, outbox } = this.#options;
     return {
       atMs: this.#runtime.clock.now(),

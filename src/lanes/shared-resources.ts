@@ -19,6 +19,7 @@ export const SHARED_RESOURCES = [
   "fan_outs",
   "held_answer_bytes",
   "inbox_pages",
+  "inspections",
   "key_lookups",
   "large_event_rows",
   "lists",

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { SharedCache } from "../lanes/shared-cache.ts";
 import type { ObservedAnswer } from "../polling/watch/observed-answers.ts";
 import { buildStatusRequest } from "../providers/request/build.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -46,6 +47,10 @@ export function preferredWaitMs({ headers: { prefer } }: IncomingMessage): numbe
   return Math.min(Number(wanted ?? 0) * 1000, HELD_MS_MAX);
 }
 
+interface AskedJob extends JobKey {
+  readonly projectId: string;
+}
+
 /**
  * Answers requests about jobs that this node polls from their latest polls, so that however many
  * clients ask, the upstream is asked once. A request is about a job if it is the same as a poll of it.
@@ -54,7 +59,9 @@ export class CachedStatuses {
   readonly #clock: Clock;
   readonly #ports: CachedStatusPorts;
   /** By connection and path. Null for no job that is live. */
-  readonly #jobs = new Map<string, { readonly job: JobKey | null; readonly untilMs: number }>();
+  readonly #jobs = new SharedCache<{ readonly job: JobKey | null; readonly untilMs: number }>(
+    PATHS_KNOWN_MAX,
+  );
 
   constructor(clock: Clock, ports: CachedStatusPorts) {
     this.#clock = clock;
@@ -71,9 +78,10 @@ export class CachedStatuses {
     waitMs: number,
     signal: AbortSignal,
   ): Promise<ViaOutcome<CachedStatus> | null> {
-    const job = await this.#jobAt(passage);
-    if (job === null) return null;
+    const found = await this.#jobAt(passage);
+    if (found === null) return null;
     const { projectId } = passage;
+    const job = { ...found, projectId };
     const known = this.#ask(job);
     if (known === null) return null;
     const mayWait = known === "awaited" || (waitMs > 0 && !known.isEnding);
@@ -91,26 +99,29 @@ export class CachedStatuses {
   }
 
   /** Null when there is no answer of this node, and none comes. */
-  #ask(job: JobKey): ObservedAnswer | "awaited" | null {
+  #ask(job: AskedJob): ObservedAnswer | "awaited" | null {
     const { watches, observed } = this.#ports;
     const watched = watches.observe(job.shardId, job.id);
     // Others may have polled it in the time in which this node did not.
     if (watched === "from_now") observed.drop(job.id);
-    const known = observed.ask(job.id, watched !== "not_here");
+    const known = observed.ask(
+      { projectId: job.projectId, jobRowId: job.id },
+      watched !== "not_here",
+    );
     if (known === "unavailable") return null;
     if (known !== "first") return known;
     watches.pollNow(job.shardId, job.id);
     return "awaited";
   }
 
-  async #first(job: JobKey, signal: AbortSignal): Promise<ObservedAnswer | null> {
+  async #first(job: AskedJob, signal: AbortSignal): Promise<ObservedAnswer | null> {
     await this.#ports.observed.next(job.id, FIRST_ANSWER_MS, signal);
     const known = this.#ask(job);
     return known === "awaited" ? null : known;
   }
 
   async #untilItMoves(
-    job: JobKey,
+    job: AskedJob,
     from: ObservedAnswer,
     waitMs: number,
     signal: AbortSignal,
@@ -141,13 +152,11 @@ export class CachedStatuses {
     const known = this.#jobs.get(key);
     if (known !== undefined && known.untilMs > nowMs) return known.job;
     const job = await this.#lookUp(passage, path);
-    this.#jobs.delete(key);
-    for (const oldest of this.#jobs.keys()) {
-      if (this.#jobs.size < PATHS_KNOWN_MAX) break;
-      this.#jobs.delete(oldest);
-    }
     // A job stays what it is; that there is none may be another thing soon.
-    this.#jobs.set(key, { job, untilMs: job === null ? nowMs + UNKNOWN_MS : Infinity });
+    this.#jobs.set(passage.projectId, key, {
+      job,
+      untilMs: job === null ? nowMs + UNKNOWN_MS : Infinity,
+    });
     return job;
   }
 

@@ -8,9 +8,12 @@ import { FakeClock } from "../support/fake-clock.ts";
 
 const ORIGIN = PUBLIC_URL;
 
+/** Another number each time, since jobs of the sandbox need ids of their own. */
+let drawn = 0;
+
 const sandbox = new Sandbox({
   clock: new FakeClock(),
-  random: () => 0.5,
+  random: () => (drawn = (drawn + 0.618) % 1),
   signingSecrets: () => Promise.resolve([]),
   baseUrl: () => PUBLIC_URL,
   hosts: new Set([new URL(PUBLIC_URL).hostname]),

@@ -95,6 +95,7 @@ const CONTESTS: Readonly<Record<SharedResource, readonly (() => Contest)[]>> = {
       ),
   ],
   inbox_pages: [() => semaphore(inboxPageTurns(new TestLimits({ inbox_pages_running: 1 })), 1)],
+  inspections: [() => equalShares("inspections")],
   key_lookups: [api.keyLookups],
   large_event_rows: [store.largeEventRows],
   lists: [api.lists],

@@ -1,4 +1,5 @@
 import type { ChangeSignal } from "../../runtime/change-signal.ts";
+import { SharedCache } from "../../lanes/shared-cache.ts";
 import { Refresher } from "../../runtime/refresher.ts";
 import { withDeadline } from "../../runtime/request-deadline.ts";
 import {
@@ -10,10 +11,9 @@ import {
 import type { PooledDatabase } from "../../store/db/database.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import { KeyLookups, type LookupSource } from "./key-lookups.ts";
-import { ProvenAddresses } from "./proven-addresses.ts";
 
 /**
- * Keys in memory, some 400 bytes each; beyond that, the oldest of the project with the most are looked up
+ * Keys in memory, some 500 bytes each; beyond that, the oldest of the project with the most are looked up
  * when they are used.
  */
 const KEYS_MAX = 50_000;
@@ -22,6 +22,8 @@ const BELIEVED_FOR_MS = 5_000;
 /** A key that was refused and then created has to wait at most this long. */
 const UNKNOWN_FOR_MS = 1_000;
 const UNKNOWN_MAX = 5_000;
+/** Addresses that are remembered, of all projects; some 200 bytes each. */
+const ADDRESSES_MAX = 20_000;
 const LOOKUP_DEADLINE_MS = 5_000;
 
 interface Remembered {
@@ -44,12 +46,11 @@ export interface ApiKeyDirectoryOptions {
 export class ApiKeyDirectory extends Refresher<KnownApiKey> {
   readonly #runtime: Runtime;
   readonly #options: ApiKeyDirectoryOptions;
-  readonly #known = new Map<string, Remembered>();
+  readonly #known = new SharedCache<Remembered>(KEYS_MAX);
   /** How long each hash counts as unknown. */
   readonly #unknown = new Map<string, number>();
-  /** The hashes in memory of each project, the oldest first. */
-  readonly #byProject = new Map<string, Set<string>>();
-  readonly #provenAddresses = new ProvenAddresses();
+  /** From which a valid key was used, so that a flood from others can't shut them out. */
+  readonly #provenAddresses = new SharedCache<true>(ADDRESSES_MAX);
   readonly #lookups = new KeyLookups((keyHashes) => this.#findAll(keyHashes));
   #refreshedAtMs = -Infinity;
 
@@ -91,7 +92,7 @@ export class ApiKeyDirectory extends Refresher<KnownApiKey> {
 
   /** Notes that a valid key was used from this address. */
   used({ projectId }: Pick<KnownApiKey, "projectId">, address: string): void {
-    this.#provenAddresses.note(address, projectId);
+    if (!this.#provenAddresses.has(address)) this.#provenAddresses.set(projectId, address, true);
   }
 
   /** Takes a key as the database has it now. A revocation is final, whatever was read before it. */
@@ -100,31 +101,9 @@ export class ApiKeyDirectory extends Refresher<KnownApiKey> {
     const held = this.#known.get(keyHash);
     const isOlder = held !== undefined && held.key.updatedAtMs > key.updatedAtMs;
     if (isOlder && key.revokedAtMs === null) return;
-    if (held === undefined) this.#makeRoomFor(key);
-    this.#known.set(keyHash, { key, readAtMs: this.#runtime.clock.monotonic() });
+    this.#known.set(key.projectId, keyHash, { key, readAtMs: this.#runtime.clock.monotonic() });
     this.#unknown.delete(keyHash);
     this.#lookups.known(key);
-  }
-
-  /** Forgets a key of the project that has the most, so that one with many keys pushes out its own. */
-  #makeRoomFor({ projectId, keyHash }: KnownApiKey): void {
-    if (this.#known.size >= KEYS_MAX) this.#forgetOne();
-    const ofProject = this.#byProject.get(projectId);
-    if (ofProject === undefined) this.#byProject.set(projectId, new Set([keyHash]));
-    else ofProject.add(keyHash);
-  }
-
-  #forgetOne(): void {
-    let most: Set<string> = new Set();
-    let projectId = "";
-    for (const [id, keys] of this.#byProject) {
-      if (keys.size > most.size) [projectId, most] = [id, keys];
-    }
-    const [oldest] = most;
-    if (oldest === undefined) return;
-    most.delete(oldest);
-    if (most.size === 0) this.#byProject.delete(projectId);
-    this.#known.delete(oldest);
   }
 
   async #load(changedSinceMs: number): Promise<readonly KnownApiKey[]> {

@@ -1,4 +1,5 @@
 import { randomBytes, timingSafeEqual } from "node:crypto";
+import { SharedCache } from "../../lanes/shared-cache.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { type SecretBox, SecretBoxError } from "../../runtime/secrets/secret-box.ts";
 
@@ -8,7 +9,7 @@ const IDLE_MS_MAX = 3_600_000;
 const SESSION_MS_MAX = 12 * 3_600_000;
 /** A session is written again at most so often. */
 const RENEWED_EVERY_MS = 300_000;
-/** Sessions that were signed out on this node and would still be good. */
+/** Sessions that were signed out on this node. When there are more, the key with the most loses its oldest. */
 const SIGNED_OUT_MAX = 10_000;
 const ID_BYTES = 18;
 
@@ -28,8 +29,8 @@ export interface Session {
 export class Sessions {
   readonly #secretBox: SecretBox;
   readonly #clock: Clock;
-  /** Until when each would have been good. */
-  readonly #signedOut = new Map<string, number>();
+  /** By their ids. */
+  readonly #signedOut = new SharedCache<true>(SIGNED_OUT_MAX);
 
   constructor(options: { readonly secretBox: SecretBox; readonly clock: Clock }) {
     this.#secretBox = options.secretBox;
@@ -61,12 +62,7 @@ export class Sessions {
 
   /** Ends it on this node, even for copies of its cookie; on other nodes it ends when it expires. */
   signOut(session: Session): void {
-    const nowMs = this.#clock.now();
-    for (const [id, endsAtMs] of this.#signedOut) {
-      if (endsAtMs > nowMs && this.#signedOut.size < SIGNED_OUT_MAX) break;
-      this.#signedOut.delete(id);
-    }
-    this.#signedOut.set(session.id, session.startedAtMs + SESSION_MS_MAX);
+    this.#signedOut.set(session.keyHash, session.id, true);
   }
 
   /** Goes into every form of the session, and is good for no other. */

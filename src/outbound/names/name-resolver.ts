@@ -1,3 +1,4 @@
+import { SharedCache } from "../../lanes/shared-cache.ts";
 import type { FairSemaphore } from "../../lanes/fair-semaphore.ts";
 import type { AskDns, DnsAnswer } from "./dns-query.ts";
 import { NameLookupError } from "./name-lookup-error.ts";
@@ -72,8 +73,8 @@ export class NameResolver {
   readonly #runtime: Pick<Runtime, "clock">;
   readonly #options: NameResolverOptions;
   /** In the order of their last answers. */
-  readonly #found = new Map<string, FoundName>();
-  readonly #failures = new Map<string, Failure>();
+  readonly #found = new SharedCache<FoundName>(NAMES_MAX);
+  readonly #failures = new SharedCache<Failure>(FAILURES_MAX);
   readonly #inProgress = new Map<string, Promise<readonly string[]>>();
 
   constructor(runtime: Pick<Runtime, "clock">, options: NameResolverOptions) {
@@ -170,19 +171,20 @@ export class NameResolver {
     return answer;
   }
 
-  async #resolve({ host, isListed }: NameToResolve, key: string): Promise<readonly string[]> {
+  async #resolve(
+    { host, isListed, projectId }: NameToResolve,
+    key: string,
+  ): Promise<readonly string[]> {
     await this.#options.files.refresh();
     const ofDns = await this.#askAll(host);
     const answer = isListed && ofDns.kind === "not_found" ? await this.#askSystem(host) : ofDns;
     const nowMs = this.#runtime.clock.monotonic();
     if (answer.kind === "found") {
-      this.#keepFound(key, answer, nowMs);
+      this.#keepFound({ projectId, key }, answer, nowMs);
       return answer.addresses;
     }
     const error = errorOf(host, answer);
-    this.#failures.delete(key);
-    this.#failures.set(key, { error, untilMs: nowMs + NOT_RESOLVED_MS });
-    dropOldest(this.#failures, FAILURES_MAX);
+    this.#failures.set(projectId, key, { error, untilMs: nowMs + NOT_RESOLVED_MS });
     if (answer.kind === "not_found") this.#found.delete(key);
     const stale = this.#found.get(key);
     if (stale !== undefined && nowMs < stale.staleUntilMs) return stale.addresses;
@@ -199,19 +201,17 @@ export class NameResolver {
   }
 
   #keepFound(
-    key: string,
+    { projectId, key }: { readonly projectId: string; readonly key: string },
     { addresses, ttlS }: Extract<DnsAnswer, { kind: "found" }>,
     nowMs: number,
   ): void {
     const freshMs = Math.min(Math.max(ttlS * 1000, FOUND_MS_MIN), FOUND_MS_MAX);
     this.#failures.delete(key);
-    this.#found.delete(key);
-    this.#found.set(key, {
+    this.#found.set(projectId, key, {
       addresses,
       freshUntilMs: nowMs + freshMs,
       staleUntilMs: nowMs + STALE_MS_MAX,
     });
-    dropOldest(this.#found, NAMES_MAX);
   }
 
   /** The first candidate that has an address. Silence ends the search, as in glibc. */
@@ -254,8 +254,3 @@ const CAUSES: ReadonlyMap<string, string> = new Map([
   ["ESERVFAIL", "its name servers fail"],
   ["EREFUSED", "the name server refused to answer"],
 ]);
-
-function dropOldest(map: Map<string, unknown>, sizeMax: number): void {
-  const [oldest] = map.keys();
-  if (map.size > sizeMax && oldest !== undefined) map.delete(oldest);
-}

@@ -1,3 +1,4 @@
+import { SharedCache } from "../../lanes/shared-cache.ts";
 import type { HeaderValues } from "../../core/job/retry-after.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Interpretation } from "../../providers/answer/interpret.ts";
@@ -47,6 +48,8 @@ export class ObservedAnswers {
   readonly #clock: Pick<Clock, "monotonic" | "setTimer">;
   /** By the job's row; those that were asked about most lately at the end. */
   readonly #entries = new Map<string, Entry>();
+  /** The same by project: when there are too many, the one with the most loses its oldest. */
+  readonly #byProject = new SharedCache<true>(Infinity);
   #bytes = 0;
 
   constructor(clock: Pick<Clock, "monotonic" | "setTimer">) {
@@ -58,7 +61,10 @@ export class ObservedAnswers {
    * @param isWatched whether this node polls it, and has since the last answer that was kept
    * @returns the latest answer; `first` if this is the first request for the job, `awaited` if an answer will come
    */
-  ask(jobRowId: string, isWatched: boolean): ObservedAnswer | "first" | "awaited" | "unavailable" {
+  ask(
+    { projectId, jobRowId }: { readonly projectId: string; readonly jobRowId: string },
+    isWatched: boolean,
+  ): ObservedAnswer | "first" | "awaited" | "unavailable" {
     const nowMs = this.#clock.monotonic();
     this.#forgetUnasked(nowMs);
     const known = this.#entries.get(jobRowId);
@@ -78,6 +84,7 @@ export class ObservedAnswers {
     entry.askedAtMs = nowMs;
     this.#entries.delete(jobRowId);
     this.#entries.set(jobRowId, entry);
+    this.#byProject.set(projectId, jobRowId, true);
     if (known === undefined) {
       this.#count(ENTRY_BYTES);
       return "first";
@@ -151,10 +158,14 @@ export class ObservedAnswers {
 
   #forgetUnasked(nowMs: number): void {
     for (const [jobRowId, { askedAtMs, waiting }] of this.#entries) {
-      const isFull = this.#entries.size > OBSERVED_JOBS_MAX || this.#bytes > OBSERVED_BYTES_MAX;
-      if (!isFull && nowMs - askedAtMs <= UNASKED_MS_MAX) return;
+      if (nowMs - askedAtMs <= UNASKED_MS_MAX) break;
       if (waiting.size === 0) this.#forget(jobRowId);
-      else if (isFull) return;
+    }
+    while (this.#entries.size > OBSERVED_JOBS_MAX || this.#bytes > OBSERVED_BYTES_MAX) {
+      const loser = this.#byProject.nextToLose();
+      if (loser === null) return;
+      // Requests that wait for it ask the upstream themselves.
+      this.#forget(loser);
     }
   }
 
@@ -163,6 +174,7 @@ export class ObservedAnswers {
     if (entry === undefined) return;
     this.#setAnswer(entry, null);
     this.#entries.delete(jobRowId);
+    this.#byProject.delete(jobRowId);
     this.#count(-ENTRY_BYTES);
     for (const proceed of entry.waiting) proceed();
   }

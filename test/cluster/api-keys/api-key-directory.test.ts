@@ -1,13 +1,11 @@
 import { expect, test } from "vitest";
 import { ApiKeyDirectory } from "../../../src/cluster/api-keys/api-key-directory.ts";
-import { ProvenAddresses } from "../../../src/cluster/api-keys/proven-addresses.ts";
 import type { KnownApiKey } from "../../../src/store/projects/api-keys.ts";
 import { SlowDatabase } from "../../lanes/contests/slow-database.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { testRuntime } from "../../support/runtime.ts";
 
 const KEYS_MAX = 50_000;
-const ADDRESSES_MAX = 20_000;
 
 function directory(): ApiKeyDirectory {
   const database = new SlowDatabase();
@@ -42,14 +40,4 @@ test("a project that makes more keys than there is room for pushes out its own, 
   expect(keys.find("quiet 1")).not.toBeNull();
   expect(keys.find("loud 0")).toBeNull();
   expect(keys.find(`loud ${KEYS_MAX + 99}`)).not.toBeNull();
-});
-
-test("a project that uses its keys from very many addresses pushes out its own, and no other's", () => {
-  const addresses = new ProvenAddresses();
-  addresses.note("192.0.2.1", "quiet");
-  for (let number = 0; number < 2 * ADDRESSES_MAX; number += 1)
-    addresses.note(`address ${number}`, "loud");
-  expect(addresses.has("192.0.2.1")).toBe(true);
-  expect(addresses.has("address 0")).toBe(false);
-  expect(addresses.has(`address ${2 * ADDRESSES_MAX - 1}`)).toBe(true);
 });

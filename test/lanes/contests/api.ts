@@ -52,7 +52,7 @@ export function clientConnections(): Contest {
 
 const KEYS_PER_LOOKUP = 256;
 const LOOKUPS_PER_ADDRESS = 32;
-const ADDRESSES = 16;
+const ADDRESSES = 6;
 
 /** Each of them has several addresses, which send keys that were never created, with good checksums. */
 export function keyLookups(): Contest {
@@ -78,7 +78,7 @@ export function keyLookups(): Contest {
   return {
     // All that are being looked up now, and all that are looked up together with its own.
     othersMax: 2 * KEYS_PER_LOOKUP,
-    crowd: 200,
+    crowd: 300,
     ask(who, granted) {
       const address = `${who} ${(asks += 1) % ADDRESSES}`;
       const outcome = authenticator.authenticateKey(newApiKey(), { address });

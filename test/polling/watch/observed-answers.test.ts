@@ -1,0 +1,24 @@
+import { expect, test } from "vitest";
+import { ObservedAnswers } from "../../../src/polling/watch/observed-answers.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+
+const JOBS_MAX = 20_000;
+const RUNNING = {
+  kind: "running",
+  phase: "processing",
+  progress: null,
+  unknownStatus: null,
+  hintMs: null,
+  times: { createdAt: null, updatedAt: null },
+} as const;
+
+test("a project that asks about more jobs than answers are kept of pushes out its own, and no other's", () => {
+  const answers = new ObservedAnswers(new FakeClock());
+  const ask = (projectId: string, jobRowId: string) => answers.ask({ projectId, jobRowId }, true);
+  expect(ask("quiet", "quiet job")).toBe("first");
+  answers.record("quiet job", { status: 200, headers: {}, body: Buffer.from("{}") }, RUNNING);
+  for (let job = 0; job < JOBS_MAX + 10; job += 1) ask("loud", `loud job ${job}`);
+  expect(ask("quiet", "quiet job")).toMatchObject({ status: 200 });
+  expect(answers.isAsked("loud job 0")).toBe(false);
+  expect(answers.isAsked(`loud job ${JOBS_MAX + 9}`)).toBe(true);
+});
